@@ -1,0 +1,81 @@
+# `make app` shows the app, `make test` checks everything. Both need only Python 3.11 or newer, git and make.
+
+PYTHON ?= python3
+PORT ?= 8501
+# For instance PIP_FLAGS="--extra-index-url https://download.pytorch.org/whl/cpu" for torch without CUDA.
+PIP_FLAGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+
+# A stamp carries the checksum of the lists it was made from, so that only a changed list is installed again.
+RUN_STAMP := $(VENV)/.installed-$(shell cat requirements.txt | cksum | tr ' ' '-')
+DEV_STAMP := $(VENV)/.installed-dev-$(shell cat requirements.txt requirements-dev.txt | cksum | tr ' ' '-')
+
+CODE := app.py pages crosspool benchmarks tests
+
+.DEFAULT_GOAL := help
+.PHONY: help app test lint format types unit bench clean
+
+help:
+	@echo "make app     install what is needed and serve the app on http://localhost:$(PORT) (PORT=...)"
+	@echo "make test    lint, format, types and all tests, those in a browser included"
+	@echo "make unit    the tests that need no browser"
+	@echo "make lint    ruff and mypy          make format   let ruff rewrite the code"
+	@echo "make bench   the speed of pooling   make clean    remove the environment and the caches"
+
+app: $(RUN_STAMP)
+	$(BIN)/python -m streamlit run app.py --server.port $(PORT)
+
+test: $(DEV_STAMP)
+	@$(BIN)/python tests/chromium.py >$(VENV)/.chromium
+	@echo "browser tests use $$(cat $(VENV)/.chromium)"
+	@$(MAKE) --no-print-directory lint
+	CROSSPOOL_CHROMIUM="$$(cat $(VENV)/.chromium)" $(BIN)/python -m pytest
+
+lint: $(DEV_STAMP)
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/mypy
+
+format: $(DEV_STAMP)
+	$(BIN)/ruff check --fix $(CODE)
+	$(BIN)/ruff format $(CODE)
+
+unit: $(DEV_STAMP)
+	$(BIN)/python -m pytest -m "not browser"
+
+bench: $(RUN_STAMP)
+	$(BIN)/python -m benchmarks.pooling
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(RUN_STAMP): | $(BIN)/pip
+	$(BIN)/python -m pip install $(PIP_FLAGS) -r requirements.txt
+	@rm -f $(VENV)/.installed-[0-9]*
+	@touch $@
+
+$(DEV_STAMP): $(RUN_STAMP)
+	$(BIN)/python -m pip install $(PIP_FLAGS) -r requirements-dev.txt
+	@rm -f $(VENV)/.installed-dev-*
+	@touch $@
+
+# Takes the first Python that is new enough; pip is the last thing that venv makes, so a half-made environment
+# has none and is made again.
+$(BIN)/pip:
+	@found=; \
+	for python in "$(PYTHON)" python3 python3.13 python3.12 python3.11; do \
+	    if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found="$$python"; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+	    echo "crosspool needs Python 3.11 or newer; found $$("$(PYTHON)" --version 2>&1 || true). Try: make PYTHON=/path/to/python3.11" >&2; \
+	    exit 1; \
+	fi; \
+	if ! "$$found" -c 'import ensurepip, venv' 2>/dev/null; then \
+	    echo "This Python cannot make virtual environments; on Debian and Ubuntu: apt-get install python3-venv" >&2; \
+	    exit 1; \
+	fi; \
+	echo "making $(VENV) with $$("$$found" --version)"; \
+	"$$found" -m venv --clear $(VENV)

@@ -1,0 +1,56 @@
+"""The lower and upper maps of a batch, computed without hooks and only up to layer t+1.
+
+Each pair gets a graph of its own, cut out of the traced network: pure, so that any number of threads may run
+it at once (forward hooks on a shared model hand one thread another's maps).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor, fx, nn
+
+from crosspool.layer_pairs import LayerPair
+
+
+@dataclass(frozen=True)
+class PairActivations:
+    """The maps of B images: `lower` (B, D_t, H_t, W_t), `upper` (B, D_{t+1}, H, W).
+
+    `upper` holds weights: rectified, unless signed ones were asked for. `framed` holds the pictures that the
+    network saw, size x size pixels each.
+    """
+
+    pair: LayerPair
+    lower: Tensor
+    upper: Tensor
+    framed: tuple[Image.Image, ...]
+
+
+class _Run(fx.Interpreter):
+    def call_module(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        # Not through nn.Module.__call__: while any thread traces, torch.fx replaces that for the whole process.
+        return self.fetch_attr(target).forward(*args, **kwargs)
+
+
+def run_graph(model: nn.Module, graph: fx.Graph, batch: Tensor) -> Any:
+    """What `graph`, traced from a model of the same architecture, yields for `batch` with `model`'s weights."""
+    with torch.no_grad():
+        return _Run(model, graph=graph).run(batch)  # type: ignore[arg-type]  # any module with the graph's names
+
+
+def pair_graph(graph: fx.Graph, pair: LayerPair) -> fx.Graph:
+    """The part of a network's graph that yields (lower, upper) of `pair`, and nothing behind layer t+1."""
+    nodes = {node.name: node for node in graph.nodes}
+    needed = {nodes[pair.lower], nodes[pair.upper]}
+    for node in reversed(graph.nodes):
+        if node in needed:
+            needed.update(node.all_input_nodes)
+    part = fx.Graph()
+    copies: dict[fx.Node, fx.Node] = {}
+    for node in graph.nodes:
+        if node in needed:
+            copies[node] = part.node_copy(node, copies.__getitem__)
+    part.output((copies[nodes[pair.lower]], copies[nodes[pair.upper]]))
+    return part

@@ -1,0 +1,100 @@
+"""A backbone's structure without its weights: traced once on torch's `meta` device, at any input size."""
+
+import threading
+from functools import cached_property, lru_cache
+from typing import Any
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from crosspool.backbones.spec import BackboneSpec
+from crosspool.errors import LayerPairError
+from crosspool.layer_pairs import LayerPair, Layout, NotOffered, find_layer_pairs, layout
+
+# torch.fx patches torch.nn.Module for the whole process while it traces.
+_TRACING = threading.Lock()
+
+
+class _ParametersOnMeta(TorchFunctionMode):
+    """Parameters and buffers get shapes but no memory; arithmetic on small constants stays on the CPU.
+
+    `torch.device("meta")` would take RegNet's width computation along, which needs its numbers.
+    """
+
+    FACTORIES = (torch.empty, torch.zeros, torch.ones)
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func in self.FACTORIES and kwargs.get("device") is None:
+            kwargs = {**kwargs, "device": "meta"}
+        return func(*args, **kwargs)
+
+
+def without_memory(spec: BackboneSpec, num_classes: int) -> nn.Module:
+    """The network in eval mode with parameters that have shapes but no numbers."""
+    with _ParametersOnMeta():
+        return spec.build(num_classes).eval()
+
+
+class Architecture:
+    """What a backbone is like at any input size: graph, layer pairs, map sizes. Needs no weights."""
+
+    def __init__(self, spec: BackboneSpec) -> None:
+        self.spec = spec
+        self._layouts: dict[int, Layout] = {}
+
+    @cached_property
+    def _model(self) -> nn.Module:
+        return without_memory(self.spec, num_classes=1000)
+
+    def layout(self, size: int | None = None) -> Layout:
+        """The traced network at an input of `size` pixels (None: the network's own)."""
+        size = size or self.spec.preprocessing.size
+        with _TRACING:
+            if size not in self._layouts:
+                self._layouts[size] = layout(self._model, size)
+            return self._layouts[size]
+
+    @cached_property
+    def _found(self) -> tuple[tuple[LayerPair, ...], tuple[NotOffered, ...]]:
+        return find_layer_pairs(self.layout())
+
+    @property
+    def layer_pairs(self) -> tuple[LayerPair, ...]:
+        """The pairs in the order of the layers; the last one is the default."""
+        return self._found[0]
+
+    @property
+    def not_offered(self) -> tuple[NotOffered, ...]:
+        """The convolutions that define no usable pair, with the reason."""
+        return self._found[1]
+
+    @property
+    def default_pair(self) -> LayerPair:
+        return self.layer_pairs[-1]
+
+    def pair(self, pair_id: str) -> LayerPair:
+        """The pair with this id. Raises LayerPairError naming the ids that exist."""
+        for pair in self.layer_pairs:
+            if pair.id == pair_id:
+                return pair
+        for refused in self.not_offered:
+            if refused.id == pair_id:
+                raise LayerPairError(
+                    f"{pair_id} of {self.spec.name} defines no layer pair: it {refused.reason}."
+                )
+        ids = [pair.id for pair in self.layer_pairs]
+        shown = ", ".join(ids if len(ids) <= 8 else ["...", *ids[-6:]])
+        raise LayerPairError(f"{self.spec.name} has no layer pair {pair_id!r}; it has {shown}.")
+
+    def map_sizes(self, pair: LayerPair, size: int | None = None) -> tuple[tuple[int, int], tuple[int, int]]:
+        """(rows, columns) of the lower and of the upper map at an input of `size` pixels."""
+        at_size = self.layout(size)
+        return at_size.map_size(pair.lower), at_size.map_size(pair.upper)
+
+
+@lru_cache(maxsize=128)
+def architecture_of(spec: BackboneSpec) -> Architecture:
+    """One Architecture for each spec."""
+    return Architecture(spec)

@@ -1,0 +1,195 @@
+"""A loaded backbone: images in, maps of a layer pair or class probabilities out."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from crosspool.activations import PairActivations, pair_graph, run_graph
+from crosspool.backbones.architecture import Architecture, architecture_of, without_memory
+from crosspool.backbones.folding import fold_batch_norm
+from crosspool.backbones.spec import BackboneSpec
+from crosspool.backbones.weights import read_state_dict
+from crosspool.errors import BackboneError
+from crosspool.images import Framing, frame, to_tensor
+from crosspool.layer_pairs import LayerPair, NotOffered
+from crosspool.receptive_field import Box, receptive_field
+
+UNTRAINED = "untrained"
+UNTRAINED_SEED = 0
+PIXELS_AT_ONCE = 8 * 224 * 224  # larger batches are slower an image on a CPU: see benchmarks/batches.py
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A network with weights, ready to run; shared by any number of threads.
+
+    `weights` says where the numbers come from: "pretrained", "untrained", or a file's name.
+    """
+
+    spec: BackboneSpec
+    architecture: Architecture
+    model: nn.Module
+    device: torch.device
+    weights: str
+    classes: tuple[str, ...]
+
+    @property
+    def layer_pairs(self) -> tuple[LayerPair, ...]:
+        """The pairs in the order of the layers; the last one is the default."""
+        return self.architecture.layer_pairs
+
+    @property
+    def not_offered(self) -> tuple[NotOffered, ...]:
+        """The convolutions that define no usable pair, with the reason."""
+        return self.architecture.not_offered
+
+    def activations(
+        self,
+        images: Image.Image | Sequence[Image.Image],
+        pair: LayerPair | str | None = None,
+        size: int | None = None,
+        *,
+        framing: Framing = "crop",
+        signed: bool = False,
+    ) -> PairActivations:
+        """The lower and upper maps of `images` (upright RGB) for a pair (None: the last one).
+
+        `size` is the side of the network's input in pixels (None: the network's own). The upper map is
+        rectified, max(0, a), unless `signed`. Runs in small batches, only as far as layer t+1.
+        """
+        pair = self._pair(pair)
+        framed = self._framed(images, size, framing)
+        graph = pair_graph(self.architecture.layout(size).graph, pair)
+        maps = [run_graph(self.model, graph, batch) for batch in self._batches(framed)]
+        lower, upper = (torch.cat(parts) if len(parts) > 1 else parts[0] for parts in zip(*maps, strict=True))
+        return PairActivations(pair, lower, upper if signed else upper.clamp_min(0), framed)
+
+    def predict(
+        self,
+        images: Image.Image | Sequence[Image.Image],
+        top: int = 5,
+        *,
+        size: int | None = None,
+        framing: Framing = "crop",
+    ) -> list[list[tuple[str, float]]]:
+        """For each image the network's `top` classes as (label, probability), the likeliest first."""
+        framed = self._framed(images, size, framing)
+        graph = self.architecture.layout(size).graph
+        scores = torch.cat([run_graph(self.model, graph, batch) for batch in self._batches(framed)])
+        best = scores.softmax(dim=1).topk(min(top, scores.shape[1]), dim=1)
+        return [
+            [(self.classes[index], value) for index, value in zip(indices, values, strict=True)]
+            for indices, values in zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        ]
+
+    def receptive_field(self, pair: LayerPair | str, row: int, column: int, size: int | None = None) -> Box:
+        """The pixels of the framed image on which position (row, column) of the upper map can depend."""
+        return receptive_field(self.architecture.layout(size), self._pair(pair).upper, row, column)
+
+    def _pair(self, pair: LayerPair | str | None) -> LayerPair:
+        if pair is None:
+            return self.architecture.default_pair
+        return self.architecture.pair(pair if isinstance(pair, str) else pair.id)
+
+    def _framed(
+        self, images: Image.Image | Sequence[Image.Image], size: int | None, framing: Framing
+    ) -> tuple[Image.Image, ...]:
+        images = [images] if isinstance(images, Image.Image) else images
+        if not images:
+            raise ValueError("Give at least one image.")
+        return tuple(frame(image, self.spec.preprocessing, size, framing) for image in images)
+
+    def _batches(self, framed: tuple[Image.Image, ...]) -> Iterator[Tensor]:
+        side = framed[0].width
+        count = max(1, PIXELS_AT_ONCE // side**2)
+        for start in range(0, len(framed), count):
+            batch = to_tensor(framed[start : start + count], self.spec.preprocessing)
+            yield batch.to(self.device, memory_format=torch.channels_last)
+
+
+def load(spec: BackboneSpec, weights: str | os.PathLike[str] | None, device: str) -> Backbone:
+    """Build the network, give it weights, and make it ready; see `crosspool.load_backbone`."""
+    target = choose_device(device)
+    architecture = architecture_of(spec)
+    if weights == UNTRAINED:
+        model, classes, source = _untrained(spec), spec.classes(), UNTRAINED
+    elif weights is None:
+        model, classes, source = _pretrained(spec), spec.classes(), "pretrained"
+    else:
+        model, classes = _own(spec, Path(weights))
+        source = Path(weights).name
+    model.eval().requires_grad_(False)
+    fold_batch_norm(model, architecture.layout().graph)
+    model.to(target, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Backbone(spec, architecture, model, target, source, classes)
+
+
+def choose_device(device: str = "auto") -> torch.device:
+    """ "auto" is CUDA where there is one, else Apple's MPS, else the CPU."""
+    if device == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+        torch.empty(1, device=chosen)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise BackboneError(
+            f"The device {device!r} cannot be used here; choose auto, cpu, cuda or mps (see crosspool doctor)."
+        ) from error
+    return chosen
+
+
+def _untrained(spec: BackboneSpec) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(UNTRAINED_SEED)
+        return spec.build(len(spec.classes()))
+
+
+def _pretrained(spec: BackboneSpec) -> nn.Module:
+    if spec.weights.availability == "to download":
+        raise BackboneError(
+            f"The weights of {spec.name} ({spec.weights.megabytes:.0f} MB) are not here yet; "
+            f"download them with: crosspool fetch {spec.name}"
+        )
+    try:
+        return _with_weights(
+            spec, read_state_dict(spec.weights.path), len(spec.classes()), spec.weights.path.name
+        )
+    except BackboneError as error:
+        raise BackboneError(
+            f"The weights file {spec.weights.path} is damaged; get it again with: crosspool fetch {spec.name}"
+        ) from error
+
+
+def _own(spec: BackboneSpec, path: Path) -> tuple[nn.Module, tuple[str, ...]]:
+    """A user's own state dict, also for another number of classes than the pretrained one."""
+    state = read_state_dict(path)
+    last = list(without_memory(spec, 1000).state_dict())[-1]
+    name = next((name for name in state if spec.rename(name) == last), None)
+    num_classes = len(state[name]) if name is not None and state[name].ndim else 1000
+    model = _with_weights(spec, state, num_classes, path.name)
+    classes = spec.classes()
+    return model, classes if num_classes == len(classes) else tuple(f"class {k}" for k in range(num_classes))
+
+
+def _with_weights(spec: BackboneSpec, state: dict[str, Tensor], num_classes: int, file: str) -> nn.Module:
+    """The network with the tensors of `state` as its parameters: nothing is initialised only to be overwritten."""
+    renamed = {
+        new: value.float() if value.is_floating_point() else value
+        for old, value in state.items()
+        if (new := spec.rename(old)) is not None
+    }
+    model = without_memory(spec, num_classes)
+    try:
+        model.load_state_dict(renamed, strict=True, assign=True)
+    except RuntimeError as error:
+        raise BackboneError(
+            f"{file} does not fit {spec.name}: names or shapes differ; train or export it for this architecture."
+        ) from error
+    return model

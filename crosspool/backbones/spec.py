@@ -1,0 +1,28 @@
+"""What a backbone is: data about a network, and how to build it. Nothing here holds weights."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import nn
+
+from crosspool.backbones.weights import WeightsFile
+from crosspool.images import Preprocessing
+
+
+@dataclass(frozen=True)
+class BackboneSpec:
+    """A network that crosspool can load.
+
+    `build(num_classes)` makes it with random weights. `rename` maps a pretrained file's parameter names to the
+    network's; a name that maps to None is left out (auxiliary heads). `classes()` gives the names of the pretrained classes.
+    """
+
+    name: str
+    title: str
+    preprocessing: Preprocessing
+    parameters: int
+    weights: WeightsFile
+    weights_licence: str
+    build: Callable[[int], nn.Module]
+    rename: Callable[[str], str | None]
+    classes: Callable[[], tuple[str, ...]]

@@ -1,0 +1,39 @@
+"""Import torchvision, also where its compiled operators cannot be loaded.
+
+A torchvision wheel built for CUDA beside a CPU build of torch (a common accident on laptops) cannot load its
+`_C` library, and then fails at import: it registers shape rules for `torchvision::nms` and
+`torchvision::qnms`, which do not exist. crosspool needs models and transforms, never box suppression, so
+declaring the two operators' schemas is enough. Where the compiled operators load, nothing is declared.
+"""
+
+import importlib
+import sys
+from types import ModuleType
+
+import torch
+
+_BOX_SUPPRESSION = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+
+
+def _declare_missing_operators() -> torch.library.Library:
+    library = torch.library.Library("torchvision", "DEF")
+    library.define("nms" + _BOX_SUPPRESSION)
+    library.define("qnms" + _BOX_SUPPRESSION)
+    return library
+
+
+def _import_torchvision() -> tuple[ModuleType, torch.library.Library | None]:
+    try:
+        return importlib.import_module("torchvision"), None
+    except RuntimeError as error:
+        if "torchvision::" not in str(error):
+            raise
+    for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
+        del sys.modules[name]  # the half-imported package
+    library = _declare_missing_operators()
+    return importlib.import_module("torchvision"), library
+
+
+# The library object is kept: the declared operators vanish with it.
+torchvision, declared_operators = _import_torchvision()
+importlib.import_module("torchvision.models")

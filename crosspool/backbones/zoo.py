@@ -1,0 +1,83 @@
+"""torchvision's classification CNNs, described by torchvision's own `Weights` enums.
+
+Attention networks (ViT, Swin, MaxViT) are left out: their tokens are not the maps of a convolution.
+"""
+
+import re
+from functools import partial
+from pathlib import PurePosixPath
+from urllib.parse import urlparse
+
+from torch import nn
+
+from crosspool.backbones.spec import BackboneSpec
+from crosspool.backbones.torchvision_guard import torchvision
+from crosspool.backbones.weights import WeightsFile
+from crosspool.images import Preprocessing
+
+NOT_CONVOLUTIONAL = ("vit_", "swin_", "maxvit_")
+FIRST = ("alexnet", "vgg16", "vgg16_bn")  # the paper's network and its successors lead the list
+# What these builders need to be as they were when trained: input rescaled, and no auxiliary heads.
+BUILD_OPTIONS = {
+    "googlenet": {"aux_logits": False, "transform_input": True, "init_weights": False},
+    "inception_v3": {"aux_logits": False, "transform_input": True, "init_weights": False},
+}
+AUXILIARY_HEADS = ("aux1.", "aux2.", "AuxLogits.")
+# Files of DenseNet were written when the layers of a block were called norm.1, conv.1, ...
+OLD_DENSENET_NAME = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)$")
+
+
+def specs() -> tuple[BackboneSpec, ...]:
+    """Every classification CNN of the installed torchvision: the paper's first, then by name."""
+    models = torchvision.models
+    names = [name for name in models.list_models(module=models) if not name.startswith(NOT_CONVOLUTIONAL)]
+    names.sort(key=lambda name: (FIRST.index(name) if name in FIRST else len(FIRST), name))
+    return tuple(_spec(name) for name in names)
+
+
+def _spec(name: str) -> BackboneSpec:
+    weights = torchvision.models.get_model_weights(name).DEFAULT
+    transform = weights.transforms()
+    crop, resize = transform.crop_size[0], transform.resize_size[0]
+    filename = PurePosixPath(urlparse(weights.url).path).name
+    return BackboneSpec(
+        name=name,
+        title=type(weights).__name__.removesuffix("_Weights").replace("_", " "),
+        preprocessing=Preprocessing(
+            crop, crop / resize, transform.interpolation.value, tuple(transform.mean), tuple(transform.std)
+        ),
+        parameters=weights.meta["num_params"],
+        weights=WeightsFile(
+            url=weights.url,
+            filename=filename,
+            megabytes=weights.meta["_file_size"] * 2**20 / 1e6,
+            checksum=filename.rsplit(".", 1)[0].rsplit("-", 1)[-1],
+        ),
+        weights_licence=_licence(weights),
+        build=partial(_build, name),
+        rename=_rename,
+        classes=partial(_classes, name),
+    )
+
+
+def _licence(weights: object) -> str:
+    """torchvision's files are BSD-3-Clause unless their own entry says otherwise."""
+    own = weights.meta.get("license")  # type: ignore[attr-defined]
+    return f"CC-BY-NC-4.0 ({own})" if own else "BSD-3-Clause"
+
+
+def _build(name: str, num_classes: int) -> nn.Module:
+    model: nn.Module = torchvision.models.get_model(
+        name, weights=None, num_classes=num_classes, **BUILD_OPTIONS.get(name, {})
+    )
+    return model
+
+
+def _classes(name: str) -> tuple[str, ...]:
+    return tuple(torchvision.models.get_model_weights(name).DEFAULT.meta["categories"])
+
+
+def _rename(name: str) -> str | None:
+    if name.startswith(AUXILIARY_HEADS):
+        return None
+    return OLD_DENSENET_NAME.sub(r"\1\2", name)

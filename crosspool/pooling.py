@@ -1,0 +1,130 @@
+"""Cross-convolutional-layer pooling: local features and Eq. 1 of Liu, Shen and van den Hengel (CVPR 2015)."""
+
+from typing import Literal
+
+from torch import Tensor
+from torch.nn import functional as F
+from torch.nn.grad import conv2d_weight
+
+from crosspool.errors import SettingError
+
+Border = Literal["zero", "valid"]
+IntOrPair = int | tuple[int, int]
+_Geometry = tuple[tuple[int, int], tuple[int, int], tuple[int, int], tuple[int, int]]
+
+
+def local_features(
+    lower: Tensor,
+    *,
+    kernel_size: IntOrPair = 1,
+    stride: IntOrPair = 1,
+    padding: IntOrPair = 0,
+    dilation: IntOrPair = 1,
+) -> Tensor:
+    """The patches x_i of the lower map, as columns.
+
+    `lower` is (B, D_t, H_t, W_t); the result is (B, D_t*m*n, N), channel-major as F.unfold orders it, with the
+    N positions in row-major order. It is m*n times as large as the lower map: good for looking at one image;
+    `cross_layer_pool` never builds it.
+    """
+    kernel, strides, pads, gaps = _geometry(kernel_size, stride, padding, dilation)
+    _check_map(lower, "lower")
+    return F.unfold(lower, kernel, dilation=gaps, padding=pads, stride=strides)
+
+
+def cross_layer_pool(
+    lower: Tensor,
+    upper: Tensor,
+    *,
+    kernel_size: IntOrPair = 1,
+    stride: IntOrPair = 1,
+    padding: IntOrPair = 0,
+    dilation: IntOrPair = 1,
+    border: Border = "zero",
+) -> Tensor:
+    """Pool the lower map's patches under every channel of the upper map: P_k = sum_i a_ik x_i (Eq. 1).
+
+    `lower` is X, (B, D_t, H_t, W_t), and `upper` is A, (B, D_{t+1}, H, W), used as it is: rectify it first for
+    the paper's weights. Kernel, stride, padding and dilation are those of the convolution that joins the two.
+    The result is P, (B, D_{t+1}, D_t*m*n), each block channel-major as F.unfold orders a patch.
+
+    `border="zero"` pads patches with zeros as the convolution does; "valid" leaves out the positions whose
+    patch reaches over the border (the paper does not say which it uses).
+
+    P is the gradient of 1/2*||A||^2 with respect to the convolution's weight, so for patches larger than 1 x 1 it is
+    computed as exactly that, an image at a time: the unfolded patches never exist.
+
+    Raises SettingError where the two maps do not belong together, or no position is valid.
+    """
+    geometry = _geometry(kernel_size, stride, padding, dilation)
+    _check_maps(lower, upper, geometry)
+    if border == "valid":
+        lower, upper, geometry = _without_border(lower, upper, geometry)
+    elif border != "zero":
+        raise SettingError(f"The border is 'zero' or 'valid', not {border!r}.")
+    kernel, strides, pads, gaps = geometry
+    if kernel == (1, 1) and pads == (0, 0):
+        units = lower[..., :: strides[0], :: strides[1]].flatten(2)  # (B, D, N)
+        return upper.flatten(2) @ units.transpose(1, 2)  # (B, K, N) @ (B, N, D)
+    weight_shape = (upper.shape[1], lower.shape[1], *kernel)
+    pooled = lower.new_empty(upper.shape[0], weight_shape[0], lower.shape[1] * kernel[0] * kernel[1])
+    for x, a, p in zip(lower.split(1), upper.split(1), pooled, strict=True):
+        p.copy_(conv2d_weight(x, weight_shape, a, strides, pads, gaps).flatten(1))
+    return pooled
+
+
+def _geometry(
+    kernel_size: IntOrPair, stride: IntOrPair, padding: IntOrPair, dilation: IntOrPair
+) -> _Geometry:
+    kernel, strides, pads, gaps = (
+        (value, value) if isinstance(value, int) else (int(value[0]), int(value[1]))
+        for value in (kernel_size, stride, padding, dilation)
+    )
+    if min(*kernel, *strides, *gaps) < 1 or min(pads) < 0:
+        raise SettingError("Kernel size, stride and dilation are at least 1, and padding at least 0.")
+    return kernel, strides, pads, gaps
+
+
+def _output_size(size: tuple[int, int], geometry: _Geometry) -> tuple[int, int]:
+    rows, columns = (
+        (length + 2 * pad - gap * (kernel - 1) - 1) // stride + 1
+        for length, kernel, stride, pad, gap in zip(size, *geometry, strict=True)
+    )
+    return rows, columns
+
+
+def _check_map(value: Tensor, name: str) -> None:
+    if value.ndim != 4:
+        raise SettingError(
+            f"The {name} map has the shape {tuple(value.shape)}, not (images, channels, rows, columns)."
+        )
+
+
+def _check_maps(lower: Tensor, upper: Tensor, geometry: _Geometry) -> None:
+    _check_map(lower, "lower")
+    _check_map(upper, "upper")
+    if lower.shape[0] != upper.shape[0]:
+        raise SettingError(f"There are {lower.shape[0]} lower maps but {upper.shape[0]} upper maps.")
+    expected = _output_size((lower.shape[2], lower.shape[3]), geometry)
+    if tuple(upper.shape[2:]) != expected:
+        raise SettingError(
+            f"Patches of a {lower.shape[2]} x {lower.shape[3]} map with this kernel, stride, padding and dilation lie at "
+            f"{expected[0]} x {expected[1]} positions, but the upper map has {upper.shape[2]} x {upper.shape[3]}."
+        )
+
+
+def _without_border(lower: Tensor, upper: Tensor, geometry: _Geometry) -> tuple[Tensor, Tensor, _Geometry]:
+    """Crop both maps to the positions whose patches lie inside, where pooling needs no padding."""
+    kernel, strides, pads, gaps = geometry
+    for axis in (0, 1):
+        stride, pad, reach = strides[axis], pads[axis], gaps[axis] * (kernel[axis] - 1)
+        first = -(-pad // stride)  # the first position whose patch starts inside
+        start = first * stride - pad
+        count = min((lower.shape[2 + axis] - start - reach - 1) // stride + 1, upper.shape[2 + axis] - first)
+        if count < 1:
+            raise SettingError(
+                "No patch lies wholly inside the lower map; choose zero-padded borders or a larger input."
+            )
+        lower = lower.narrow(2 + axis, start, (count - 1) * stride + reach + 1)
+        upper = upper.narrow(2 + axis, first, count)
+    return lower, upper, (kernel, strides, (0, 0), gaps)

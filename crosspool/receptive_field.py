@@ -1,0 +1,182 @@
+"""The part of the input image that one position of a map can depend on.
+
+The field of a position is found by walking the traced graph back to the image: a window operation (convolution,
+pooling) widens the interval of rows and columns, a position-wise one hands it on, a join takes the union of its
+branches, and anything that looks at a whole map (squeeze-and-excite, global pooling) yields the whole image.
+This is the theoretical field: an upper bound, of which the centre usually counts most.
+"""
+
+from dataclasses import dataclass
+
+from torch import fx, nn
+
+from crosspool.layer_pairs import LayerPair, Layout
+
+POSITIONWISE_MODULES = (
+    nn.BatchNorm2d, nn.Identity, nn.Dropout, nn.Linear, nn.LayerNorm, nn.ReLU, nn.ReLU6, nn.SiLU, nn.GELU,
+    nn.Hardswish, nn.Hardsigmoid, nn.Sigmoid, nn.Tanh, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.Mish,
+)  # fmt: skip
+# Functions and methods by name. Reshapes appear here as channel shuffles, which keep rows and columns.
+POSITIONWISE_NAMES = frozenset(
+    [
+        "add",
+        "sub",
+        "mul",
+        "truediv",
+        "iadd",
+        "imul",
+        "cat",
+        "stack",
+        "relu",
+        "relu6",
+        "silu",
+        "gelu",
+        "hardswish",
+        "sigmoid",
+        "dropout",
+        "stochastic_depth",
+        "batch_norm",
+        "layer_norm",
+        "linear",
+        "permute",
+        "transpose",
+        "view",
+        "reshape",
+        "contiguous",
+        "chunk",
+        "split",
+        "getitem",
+        "unsqueeze",
+    ]
+)
+POOLING_NAMES = frozenset(("max_pool2d", "avg_pool2d", "boolean_dispatch"))
+
+
+@dataclass(frozen=True)
+class Box:
+    """Rows top..bottom-1 and columns left..right-1 of a picture, in pixels."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def width(self) -> int:
+        return self.right - self.left
+
+    @property
+    def height(self) -> int:
+        return self.bottom - self.top
+
+
+@dataclass(frozen=True)
+class _Region:
+    """First and last row and column of a map, possibly outside it (that is, in its padding)."""
+
+    rows: tuple[float, float]
+    columns: tuple[float, float]
+
+    def union(self, other: "_Region") -> "_Region":
+        return _Region(
+            (min(self.rows[0], other.rows[0]), max(self.rows[1], other.rows[1])),
+            (min(self.columns[0], other.columns[0]), max(self.columns[1], other.columns[1])),
+        )
+
+
+_EVERYWHERE = _Region((float("-inf"), float("inf")), (float("-inf"), float("inf")))
+
+
+def receptive_field(layout: Layout, node_name: str, row: int, column: int) -> Box:
+    """The pixels of the framed image on which position (row, column) of the named node's map can depend.
+
+    Clipped to the image. Raises IndexError when the position lies outside the map.
+    """
+    rows, columns = layout.map_size(node_name)
+    if not (0 <= row < rows and 0 <= column < columns):
+        raise IndexError(f"Position ({row}, {column}) lies outside a map of {rows} x {columns}.")
+    modules = dict(layout.model.named_modules())
+    regions: dict[fx.Node, _Region] = {layout.node(node_name): _Region((row, row), (column, column))}
+    image = _Region((row, row), (column, column))
+    for node in reversed(layout.graph.nodes):
+        region = regions.pop(node, None)
+        if region is None:
+            continue
+        if node.op == "placeholder":
+            image = region
+            break
+        seen = _read_by(node, region, layout, modules)
+        for source in node.all_input_nodes:
+            if source.name in layout.shapes:
+                regions[source] = seen.union(regions[source]) if source in regions else seen
+    size = layout.input_size
+    left, right = (_clip(value, size) for value in (image.columns[0], image.columns[1] + 1))
+    top, bottom = (_clip(value, size) for value in (image.rows[0], image.rows[1] + 1))
+    return Box(left, top, right, bottom)
+
+
+def patch_box(pair: LayerPair, row: int, column: int) -> Box:
+    """The m x n patch of the lower map under position (row, column), in the lower map's cells.
+
+    Where the convolution pads with zeros, the box may reach beyond the map's border.
+    """
+    top = row * pair.stride[0] - pair.padding[0]
+    left = column * pair.stride[1] - pair.padding[1]
+    height = pair.dilation[0] * (pair.kernel_size[0] - 1) + 1
+    width = pair.dilation[1] * (pair.kernel_size[1] - 1) + 1
+    return Box(left, top, left + width, top + height)
+
+
+def _clip(value: float, size: int) -> int:
+    return int(min(max(value, 0), size))
+
+
+def _read_by(node: fx.Node, region: _Region, layout: Layout, modules: dict[str, nn.Module]) -> _Region:
+    """The region of a node's inputs that the given region of its output depends on."""
+    if node.op == "call_module":
+        module = modules[str(node.target)]
+        if isinstance(module, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d):
+            dilation = getattr(module, "dilation", 1)
+            padding = module.padding if not isinstance(module.padding, str) else _same_padding(module)
+            return _window(region, module.kernel_size, module.stride, padding, dilation)
+        return region if isinstance(module, POSITIONWISE_MODULES) else _EVERYWHERE
+    name = str(node.target) if node.op == "call_method" else getattr(node.target, "__name__", "")
+    if name == "pad":
+        left, _, top, _ = (_number(value, layout) for value in node.args[1])  # type: ignore[union-attr]
+        return _Region(
+            (region.rows[0] - top, region.rows[1] - top), (region.columns[0] - left, region.columns[1] - left)
+        )
+    if name in POOLING_NAMES:
+        window = dict(zip(("kernel_size", "stride", "padding"), node.args[1:], strict=False)) | node.kwargs
+        kernel = window["kernel_size"]
+        return _window(
+            region,
+            kernel,
+            window.get("stride") or kernel,
+            window.get("padding", 0),
+            window.get("dilation", 1),
+        )
+    return region if name in POSITIONWISE_NAMES else _EVERYWHERE
+
+
+def _same_padding(module: nn.Module) -> tuple[int, int]:
+    if not isinstance(module, nn.Conv2d) or module.padding == "valid":
+        return (0, 0)
+    rows, columns = (d * (k - 1) // 2 for d, k in zip(module.dilation, module.kernel_size, strict=True))
+    return rows, columns
+
+
+def _number(value: object, layout: Layout) -> int:
+    return layout.numbers[value.name] if isinstance(value, fx.Node) else int(value)  # type: ignore[call-overload]
+
+
+def _window(region: _Region, kernel: object, stride: object, padding: object, dilation: object) -> _Region:
+    spans = []
+    for axis, (first, last) in enumerate((region.rows, region.columns)):
+        k, s, p, d = (_along(value, axis) for value in (kernel, stride, padding, dilation))
+        spans.append((first * s - p, last * s - p + d * (k - 1)))
+    return _Region(spans[0], spans[1])
+
+
+def _along(value: object, axis: int) -> int:
+    return int(value[axis] if isinstance(value, tuple | list) else value)  # type: ignore[call-overload]

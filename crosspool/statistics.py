@@ -1,0 +1,56 @@
+"""What each weighting map of one image is like, and what it contributes to P."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ChannelStatistics:
+    """One entry for each of the D_{t+1} channels, as arrays of length D_{t+1}.
+
+    `peak` is the largest weight (of the largest magnitude where weights are signed), at position
+    (`peak_row`, `peak_column`); `mean` is over all positions; `active` counts the positions with a weight other
+    than zero; `sparsity` is the share of positions without one; `energy_share` is ||P_k||^2 / ||P||^2.
+    """
+
+    peak: np.ndarray
+    peak_row: np.ndarray
+    peak_column: np.ndarray
+    mean: np.ndarray
+    active: np.ndarray
+    sparsity: np.ndarray
+    energy_share: np.ndarray
+
+    @property
+    def dead(self) -> np.ndarray:
+        """Which maps are zero everywhere on this image."""
+        return self.active == 0
+
+    def table(self) -> pd.DataFrame:
+        """A row for each channel, by channel number."""
+        columns = {"channel": np.arange(len(self.peak))} | vars(self)
+        return pd.DataFrame(columns)
+
+
+def channel_statistics(upper: Tensor, pooled: Tensor) -> ChannelStatistics:
+    """Statistics of one image's weighting maps (D_{t+1}, H, W) and pooled blocks (D_{t+1}, D_t*m*n)."""
+    weights = upper.flatten(1).double()  # (K, N)
+    largest = weights.abs().argmax(dim=1)
+    peak = weights.gather(1, largest[:, None])[:, 0]
+    active = (weights != 0).sum(dim=1)
+    energy = pooled.double().square().sum(dim=1)
+    total = energy.sum()
+    share = energy / total if total > 0 else energy
+    columns = upper.shape[2]
+    return ChannelStatistics(
+        peak=peak.cpu().numpy(),
+        peak_row=(largest // columns).cpu().numpy(),
+        peak_column=(largest % columns).cpu().numpy(),
+        mean=weights.mean(dim=1).cpu().numpy(),
+        active=active.cpu().numpy(),
+        sparsity=(1 - active / weights.shape[1]).cpu().numpy(),
+        energy_share=share.cpu().numpy(),
+    )

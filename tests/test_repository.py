@@ -1,0 +1,107 @@
+"""The repository itself: no paths of one machine, no dead links, one list of dependencies."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Joined here, so that this file does not hold what it looks for.
+HOMES = "|".join(("work", "root", r"home/[a-z_][\w-]*", r"Users/\w+"))
+MACHINE_PATH = re.compile((r"(?<![\w.~$})-])/(?:" + HOMES + ")/").encode())
+
+LINK = re.compile(
+    r"\]\(\s*<?([^)\s>]+)>?[^)]*\)"  # [text](target "title"), ![text](target)
+    r"|<(?:img|a|source)\b[^>]*?\b(?:src|href|srcset)=\"([^\"]+)\""
+)
+NOT_LOCAL = re.compile(r"[a-z][a-z0-9+.-]*:|#|//", re.IGNORECASE)
+
+
+def tracked() -> list[Path]:
+    try:
+        done = subprocess.run(
+            ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-z"],
+            cwd=ROOT,
+            capture_output=True,
+            timeout=60,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("not a git checkout")
+    paths = [ROOT / name.decode() for name in done.stdout.split(b"\0") if name]
+    return [path for path in paths if path.is_file()]
+
+
+def requirements(name: str) -> list[str]:
+    lines = (line.split("#")[0].strip() for line in (ROOT / name).read_text(encoding="utf-8").splitlines())
+    return [line for line in lines if line]
+
+
+def without_code(text: str) -> str:
+    return re.sub(r"`[^`\n]*`", "", re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE))
+
+
+def local_links(text: str) -> set[str]:
+    targets = {inline or html for inline, html in LINK.findall(without_code(text))}
+    return {unquote(target.split("#")[0]) for target in targets if not NOT_LOCAL.match(target)}
+
+
+def test_no_machine_paths_are_tracked() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}: {match[0].decode()}"
+        for path in tracked()
+        if (match := MACHINE_PATH.search(path.read_bytes()))
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize("home", ["work", "root", "home/ada", "Users/ada"])
+def test_machine_paths_are_recognised(home: str) -> None:
+    assert MACHINE_PATH.search(f'open("/{home}/photo.jpg")'.encode())
+    assert not MACHINE_PATH.search(f"https://example.org/{home}/photo.jpg".encode())
+
+
+def test_local_links_are_recognised() -> None:
+    text = """[a](docs/a%20b.md#top) ![p](p.png 'title') [![badge](b.svg)](LICENSE)
+    [w](https://x.org) [h](#here) `[c](c.md)` <img width="9" src="i.svg">"""
+    assert local_links(text) == {"docs/a b.md", "p.png", "b.svg", "LICENSE", "i.svg"}
+
+
+def test_links_and_pictures_exist() -> None:
+    pages = sorted({ROOT / "README.md", *ROOT.glob("*.md"), *(ROOT / "assets").rglob("*.md")})
+    dead = [
+        f"{page.relative_to(ROOT)}: {link}"
+        for page in pages
+        for link in sorted(local_links(page.read_text(encoding="utf-8")))
+        if not (page.parent / link).exists()
+    ]
+    assert dead == []
+
+
+def test_one_list_of_dependencies() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert "dependencies" in project["project"]["dynamic"]
+    assert "dependencies" not in project["project"]
+    source = project["tool"]["setuptools"]["dynamic"]["dependencies"]
+    assert source == {"file": ["requirements.txt"]}
+
+    listed = [Requirement(line) for line in requirements("requirements.txt")]
+    names = [requirement.name.lower() for requirement in listed]
+    assert len(set(names)) == len(names)
+    assert all(requirement.specifier for requirement in listed), "every dependency has a range"
+    exact = {requirement.name: str(requirement.specifier) for requirement in listed}
+    assert (exact["torch"], exact["torchvision"]) == ("==2.13.0", "==0.28.0"), "built for each other"
+
+
+def test_development_adds_to_the_run_time_list() -> None:
+    first, *more = requirements("requirements-dev.txt")
+    assert first == "-r requirements.txt"
+    run_time = {Requirement(line).name.lower() for line in requirements("requirements.txt")}
+    assert not run_time & {Requirement(line).name.lower() for line in more}
