@@ -37,7 +37,7 @@ class _Run(fx.Interpreter):
 def run_graph(model: nn.Module, graph: fx.Graph, batch: Tensor) -> Any:
     """What `graph`, traced from a model of the same architecture, yields for `batch` with `model`'s weights."""
     with torch.no_grad():
-        return _Run(model, graph=graph).run(batch)  # type: ignore[arg-type]  # any module with the graph's names
+        return _Run(model, graph=graph).run(batch)
 
 
 def pair_graph(graph: fx.Graph, pair: LayerPair) -> fx.Graph:

@@ -172,9 +172,7 @@ def _read(source: ImageSource, label: str) -> bytes:
     except FileNotFoundError as error:
         raise ImageError(f"{label} was not found; check the name and the folder.") from error
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
-        raise ImageError(
-            f"{label} cannot be opened ({_reason(error)}); check its name and rights."
-        ) from error
+        raise ImageError(f"{label} cannot be opened ({_reason(error)}); check its name and rights.") from error
 
 
 def _read_stream(stream: BinaryIO, label: str) -> bytes:
@@ -219,9 +217,7 @@ def _open(data: bytes, label: str, max_pixels: int) -> Image.Image:
             raise ImageError(
                 f"{label} begins like a {kind} image, but is damaged or cut short; copy or export it again."
             ) from error
-        raise ImageError(
-            f"{label} is not an image that can be read here; save it as {_FORMATS_FOR_PEOPLE}."
-        ) from error
+        raise ImageError(f"{label} is not an image that can be read here; save it as {_FORMATS_FOR_PEOPLE}.") from error
 
 
 def _open_any(data: bytes) -> Image.Image:
@@ -263,9 +259,7 @@ def _check_size(size: tuple[int, int], label: str, max_pixels: int) -> None:
             "scale it down and try again."
         )
     if min(size) < MIN_SIDE:
-        raise ImageError(
-            f"{label} has only {width} x {height} pixels; choose one of at least {MIN_SIDE} x {MIN_SIDE}."
-        )
+        raise ImageError(f"{label} has only {width} x {height} pixels; choose one of at least {MIN_SIDE} x {MIN_SIDE}.")
 
 
 def _reason(error: BaseException) -> str:

@@ -92,7 +92,8 @@ class Layout:
     numbers: dict[str, int]
 
     def node(self, name: str) -> fx.Node:
-        return next(node for node in self.graph.nodes if node.name == name)
+        found: fx.Node = next(node for node in self.graph.nodes if node.name == name)
+        return found
 
     def map_size(self, name: str) -> Size:
         """Rows and columns of the map that the named node yields."""
@@ -122,9 +123,7 @@ def trace(model: nn.Module) -> fx.Graph:
     Tracing is not safe in two threads at once; callers hold a lock.
     """
     if model.training:
-        raise ValueError(
-            "Put the model in eval mode before tracing: dropout and BatchNorm differ in training."
-        )
+        raise ValueError("Put the model in eval mode before tracing: dropout and BatchNorm differ in training.")
     for module in model.modules():
         if getattr(module, "inplace", False):
             module.inplace = False  # type: ignore[assignment]  # nn.Module types attributes as modules
@@ -185,9 +184,7 @@ def _is_convolution(node: fx.Node, modules: dict[str, nn.Module]) -> bool:
     return node.op == "call_module" and isinstance(modules[str(node.target)], nn.Conv2d)
 
 
-def _why_not(
-    node: fx.Node, convolution: nn.Conv2d, layout: Layout, modules: dict[str, nn.Module]
-) -> str | None:
+def _why_not(node: fx.Node, convolution: nn.Conv2d, layout: Layout, modules: dict[str, nn.Module]) -> str | None:
     if not _convolutions_before(node, modules):
         return "reads the image itself, not a feature map"
     if convolution.groups != 1:
@@ -208,17 +205,13 @@ def _padding(convolution: nn.Conv2d) -> Size | None:
     if convolution.padding == "valid":
         return (0, 0)
     if convolution.padding == "same":
-        rows, columns = (
-            d * (k - 1) for d, k in zip(convolution.dilation, convolution.kernel_size, strict=True)
-        )
+        rows, columns = (d * (k - 1) for d, k in zip(convolution.dilation, convolution.kernel_size, strict=True))
         return None if rows % 2 or columns % 2 else (rows // 2, columns // 2)
-    rows, columns = convolution.padding
-    return int(rows), int(columns)
+    assert isinstance(convolution.padding, tuple)
+    return _size(convolution.padding)
 
 
-def _pair(
-    node: fx.Node, convolution: nn.Conv2d, names: dict[fx.Node, str], modules: dict[str, nn.Module]
-) -> LayerPair:
+def _pair(node: fx.Node, convolution: nn.Conv2d, names: dict[fx.Node, str], modules: dict[str, nn.Module]) -> LayerPair:
     lower = node.args[0]
     assert isinstance(lower, fx.Node)
     upper, activation = _upper_map(node, modules)

@@ -73,9 +73,7 @@ def cross_layer_pool(
     return pooled
 
 
-def _geometry(
-    kernel_size: IntOrPair, stride: IntOrPair, padding: IntOrPair, dilation: IntOrPair
-) -> _Geometry:
+def _geometry(kernel_size: IntOrPair, stride: IntOrPair, padding: IntOrPair, dilation: IntOrPair) -> _Geometry:
     kernel, strides, pads, gaps = (
         (value, value) if isinstance(value, int) else (int(value[0]), int(value[1]))
         for value in (kernel_size, stride, padding, dilation)
@@ -95,9 +93,7 @@ def _output_size(size: tuple[int, int], geometry: _Geometry) -> tuple[int, int]:
 
 def _check_map(value: Tensor, name: str) -> None:
     if value.ndim != 4:
-        raise SettingError(
-            f"The {name} map has the shape {tuple(value.shape)}, not (images, channels, rows, columns)."
-        )
+        raise SettingError(f"The {name} map has the shape {tuple(value.shape)}, not (images, channels, rows, columns).")
 
 
 def _check_maps(lower: Tensor, upper: Tensor, geometry: _Geometry) -> None:

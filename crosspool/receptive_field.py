@@ -7,6 +7,7 @@ This is the theoretical field: an upper bound, of which the centre usually count
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from torch import fx, nn
 
@@ -17,38 +18,11 @@ POSITIONWISE_MODULES = (
     nn.Hardswish, nn.Hardsigmoid, nn.Sigmoid, nn.Tanh, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.Mish,
 )  # fmt: skip
 # Functions and methods by name. Reshapes appear here as channel shuffles, which keep rows and columns.
-POSITIONWISE_NAMES = frozenset(
-    [
-        "add",
-        "sub",
-        "mul",
-        "truediv",
-        "iadd",
-        "imul",
-        "cat",
-        "stack",
-        "relu",
-        "relu6",
-        "silu",
-        "gelu",
-        "hardswish",
-        "sigmoid",
-        "dropout",
-        "stochastic_depth",
-        "batch_norm",
-        "layer_norm",
-        "linear",
-        "permute",
-        "transpose",
-        "view",
-        "reshape",
-        "contiguous",
-        "chunk",
-        "split",
-        "getitem",
-        "unsqueeze",
-    ]
-)
+POSITIONWISE_NAMES = frozenset((
+    "add", "sub", "mul", "truediv", "cat", "stack", "relu", "relu6", "silu", "gelu", "hardswish", "sigmoid", "dropout",
+    "stochastic_depth", "batch_norm", "layer_norm", "linear", "permute", "transpose", "view", "reshape", "contiguous",
+    "chunk", "split", "getitem", "unsqueeze",
+))  # fmt: skip
 POOLING_NAMES = frozenset(("max_pool2d", "avg_pool2d", "boolean_dispatch"))
 
 
@@ -166,11 +140,11 @@ def _same_padding(module: nn.Module) -> tuple[int, int]:
     return rows, columns
 
 
-def _number(value: object, layout: Layout) -> int:
-    return layout.numbers[value.name] if isinstance(value, fx.Node) else int(value)  # type: ignore[call-overload]
+def _number(value: Any, layout: Layout) -> int:
+    return layout.numbers[value.name] if isinstance(value, fx.Node) else int(value)
 
 
-def _window(region: _Region, kernel: object, stride: object, padding: object, dilation: object) -> _Region:
+def _window(region: _Region, kernel: Any, stride: Any, padding: Any, dilation: Any) -> _Region:
     spans = []
     for axis, (first, last) in enumerate((region.rows, region.columns)):
         k, s, p, d = (_along(value, axis) for value in (kernel, stride, padding, dilation))
@@ -178,5 +152,5 @@ def _window(region: _Region, kernel: object, stride: object, padding: object, di
     return _Region(spans[0], spans[1])
 
 
-def _along(value: object, axis: int) -> int:
-    return int(value[axis] if isinstance(value, tuple | list) else value)  # type: ignore[call-overload]
+def _along(value: Any, axis: int) -> int:
+    return int(value[axis] if isinstance(value, tuple | list) else value)

@@ -27,7 +27,7 @@ class ChannelStatistics:
     @property
     def dead(self) -> np.ndarray:
         """Which maps are zero everywhere on this image."""
-        return self.active == 0
+        return np.equal(self.active, 0)
 
     def table(self) -> pd.DataFrame:
         """A row for each channel, by channel number."""

@@ -107,9 +107,7 @@ def install_with_playwright() -> bool:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description="Print the path of a Chromium; install one where there is none."
-    )
+    parser = argparse.ArgumentParser(description="Print the path of a Chromium; install one where there is none.")
     parser.add_argument("--find", action="store_true", help="look only, install nothing")
     only_find = parser.parse_args().find
 

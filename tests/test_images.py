@@ -108,9 +108,7 @@ def test_first_frame():
 
 
 def test_a_format_that_is_not_listed():
-    with pytest.raises(
-        ImageError, match=r"^The image is not an image that can be read here; save it as JPEG"
-    ):
+    with pytest.raises(ImageError, match=r"^The image is not an image that can be read here; save it as JPEG"):
         load_image(encode(quarters(), "PPM"))
 
 
@@ -268,10 +266,7 @@ def test_an_embedded_profile_is_converted_to_srgb(kind):
 
 def test_a_profile_under_alpha_and_in_a_palette():
     half = Image.new("RGBA", (16, 16), (255, 0, 0, 128))
-    assert (
-        np.abs(np.subtract(pixel(encode(half, "PNG", icc_profile=swapped_profile())), (127, 127, 255))).max()
-        <= 2
-    )
+    assert np.abs(np.subtract(pixel(encode(half, "PNG", icc_profile=swapped_profile())), (127, 127, 255))).max() <= 2
     indexed = quarters().quantize(4)
     assert_quarters(load_image(encode(indexed, "PNG", icc_profile=swapped_profile())), "BGRW")
 
@@ -384,7 +379,9 @@ def test_empty(tmp_path):
 
 
 def test_not_an_image():
-    expected = "notes.txt is not an image that can be read here; save it as JPEG, PNG, WebP, AVIF, HEIC, GIF, TIFF or BMP."
+    expected = (
+        "notes.txt is not an image that can be read here; save it as JPEG, PNG, WebP, AVIF, HEIC, GIF, TIFF or BMP."
+    )
     assert message(b"Dear diary, today", name="notes.txt") == expected
     video = b"\0\0\0\x18ftypisom\0\0\2\0isomiso2" + b"\0" * 200
     assert message(video).startswith("The image is not an image")

@@ -47,9 +47,7 @@ def architecture(name: str) -> Architecture:
     return architecture_of(spec_of(name))
 
 
-def load_backbone(
-    name: str = DEFAULT, weights: str | os.PathLike[str] | None = None, device: str = "auto"
-) -> Backbone:
+def load_backbone(name: str = DEFAULT, weights: str | os.PathLike[str] | None = None, device: str = "auto") -> Backbone:
     """Load a backbone.
 
     `weights` is None for the pretrained ones (embedded, or from torch's cache: never downloaded from here),

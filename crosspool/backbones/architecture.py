@@ -81,9 +81,7 @@ class Architecture:
                 return pair
         for refused in self.not_offered:
             if refused.id == pair_id:
-                raise LayerPairError(
-                    f"{pair_id} of {self.spec.name} defines no layer pair: it {refused.reason}."
-                )
+                raise LayerPairError(f"{pair_id} of {self.spec.name} defines no layer pair: it {refused.reason}.")
         ids = [pair.id for pair in self.layer_pairs]
         shown = ", ".join(ids if len(ids) <= 8 else ["...", *ids[-6:]])
         raise LayerPairError(f"{self.spec.name} has no layer pair {pair_id!r}; it has {shown}.")

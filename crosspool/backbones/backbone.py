@@ -158,9 +158,7 @@ def _pretrained(spec: BackboneSpec) -> nn.Module:
             f"download them with: crosspool fetch {spec.name}"
         )
     try:
-        return _with_weights(
-            spec, read_state_dict(spec.weights.path), len(spec.classes()), spec.weights.path.name
-        )
+        return _with_weights(spec, read_state_dict(spec.weights.path), len(spec.classes()), spec.weights.path.name)
     except BackboneError as error:
         raise BackboneError(
             f"The weights file {spec.weights.path} is damaged; get it again with: crosspool fetch {spec.name}"

