@@ -27,7 +27,8 @@ class ChannelStatistics:
     @property
     def dead(self) -> np.ndarray:
         """Which maps are zero everywhere on this image."""
-        return np.equal(self.active, 0)
+        dead: np.ndarray = self.active == 0
+        return dead
 
     def table(self) -> pd.DataFrame:
         """A row for each channel, by channel number."""

@@ -14,7 +14,7 @@ class BackboneSpec:
     """A network that crosspool can load.
 
     `build(num_classes)` makes it with random weights. `rename` maps a pretrained file's parameter names to the
-    network's; a name that maps to None is left out (auxiliary heads). `classes()` gives the names of the pretrained classes.
+    network's; a name that maps to None is left out (auxiliary heads). `classes()` names the pretrained classes.
     """
 
     name: str

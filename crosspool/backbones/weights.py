@@ -79,7 +79,8 @@ def fetch(weights: WeightsFile, progress: Progress = lambda done, total: None) -
         handle, name = tempfile.mkstemp(prefix=weights.path.name, suffix=".partial", dir=weights.path.parent)
     except OSError as error:
         raise BackboneError(
-            f"Cannot write to the cache folder {weights.path.parent} ({error.strerror}); set TORCH_HOME to one that you may write."
+            f"Cannot write to the cache folder {weights.path.parent} ({error.strerror}); "
+            "set TORCH_HOME to a folder that you may write to."
         ) from error
     temporary = Path(name)
     try:
