@@ -81,8 +81,8 @@ class NotOffered:
 class Layout:
     """A traced network at one input size: its graph, and what every node yields.
 
-    `shapes` maps a node's name to the shape of its tensor for a batch of one, (1, D, H, W) for a map;
-    `numbers` to its value where the node computes a plain number (padding that depends on the size).
+    `shapes` maps a node's name to the shape of its tensor for a batch of one, (1, D, H, W) for a map, and to that of
+    the first tensor where a node yields several (a channel split); `numbers` to its value where the node computes a plain number (padding that depends on the size).
     """
 
     model: nn.Module
@@ -109,8 +109,9 @@ class _ShapeRecorder(fx.Interpreter):
 
     def run_node(self, n: fx.Node) -> Any:
         result = super().run_node(n)
-        if isinstance(result, torch.Tensor):
-            self.shapes[n.name] = tuple(result.shape)
+        first = result[0] if isinstance(result, tuple | list) and result else result
+        if isinstance(first, torch.Tensor):
+            self.shapes[n.name] = tuple(first.shape)
         elif isinstance(result, int):
             self.numbers[n.name] = result
         return result
@@ -124,13 +125,18 @@ def trace(model: nn.Module) -> fx.Graph:
     """
     if model.training:
         raise ValueError("Put the model in eval mode before tracing: dropout and BatchNorm differ in training.")
-    for module in model.modules():
-        if getattr(module, "inplace", False):
-            module.inplace = False  # type: ignore[assignment]  # nn.Module types attributes as modules
+    forbid_in_place(model)
     graph = fx.Tracer().trace(model)
     for node in graph.nodes:
         _forbid_in_place(node)
     return graph
+
+
+def forbid_in_place(model: nn.Module) -> None:
+    """Let no module of `model` write over its input: a pair may read that very map."""
+    for module in model.modules():
+        if getattr(module, "inplace", False):
+            module.inplace = False  # type: ignore[assignment]  # nn.Module types attributes as modules
 
 
 def _forbid_in_place(node: fx.Node) -> None:

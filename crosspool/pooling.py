@@ -29,6 +29,7 @@ def local_features(
     """
     kernel, strides, pads, gaps = _geometry(kernel_size, stride, padding, dilation)
     _check_map(lower, "lower")
+    _positions(lower, (kernel, strides, pads, gaps))
     return F.unfold(lower, kernel, dilation=gaps, padding=pads, stride=strides)
 
 
@@ -68,8 +69,9 @@ def cross_layer_pool(
         return upper.flatten(2) @ units.transpose(1, 2)  # (B, K, N) @ (B, N, D)
     weight_shape = (upper.shape[1], lower.shape[1], *kernel)
     pooled = lower.new_empty(upper.shape[0], weight_shape[0], lower.shape[1] * kernel[0] * kernel[1])
-    for x, a, p in zip(lower.split(1), upper.split(1), pooled, strict=True):
-        p.copy_(conv2d_weight(x, weight_shape, a, strides, pads, gaps).flatten(1))
+    for image in range(len(pooled)):
+        x, a = lower[image : image + 1], upper[image : image + 1]
+        pooled[image] = conv2d_weight(x, weight_shape, a, strides, pads, gaps).flatten(1)  # (K, D*m*n)
     return pooled
 
 
@@ -83,11 +85,17 @@ def _geometry(kernel_size: IntOrPair, stride: IntOrPair, padding: IntOrPair, dil
     return kernel, strides, pads, gaps
 
 
-def _output_size(size: tuple[int, int], geometry: _Geometry) -> tuple[int, int]:
+def _positions(lower: Tensor, geometry: _Geometry) -> tuple[int, int]:
+    """Rows and columns of positions at which patches lie."""
+    size = (lower.shape[2], lower.shape[3])
     rows, columns = (
         (length + 2 * pad - gap * (kernel - 1) - 1) // stride + 1
         for length, kernel, stride, pad, gap in zip(size, *geometry, strict=True)
     )
+    if min(rows, columns) < 1:
+        kernel, _, _, gaps = geometry
+        reach = " x ".join(str(gap * (k - 1) + 1) for k, gap in zip(kernel, gaps, strict=True))
+        raise SettingError(f"A patch of {reach} cells does not fit into the {size[0]} x {size[1]} lower map.")
     return rows, columns
 
 
@@ -101,7 +109,11 @@ def _check_maps(lower: Tensor, upper: Tensor, geometry: _Geometry) -> None:
     _check_map(upper, "upper")
     if lower.shape[0] != upper.shape[0]:
         raise SettingError(f"There are {lower.shape[0]} lower maps but {upper.shape[0]} upper maps.")
-    expected = _output_size((lower.shape[2], lower.shape[3]), geometry)
+    if (lower.dtype, lower.device) != (upper.dtype, upper.device):
+        raise SettingError(
+            f"The lower map is {lower.dtype} on {lower.device}, but the upper one {upper.dtype} on {upper.device}."
+        )
+    expected = _positions(lower, geometry)
     if tuple(upper.shape[2:]) != expected:
         raise SettingError(
             f"Patches of a {lower.shape[2]} x {lower.shape[3]} map with this kernel, stride, padding and dilation "

@@ -1,8 +1,8 @@
 """The part of the input image that one position of a map can depend on.
 
 The field of a position is found by walking the traced graph back to the image: a window operation (convolution,
-pooling) widens the interval of rows and columns, a position-wise one hands it on, a join takes the union of its
-branches, and anything that looks at a whole map (squeeze-and-excite, global pooling) yields the whole image.
+pooling) widens the interval of rows and columns and cuts off what lies in its padding, a position-wise one hands it
+on, a join takes the union of its branches, and anything that looks at a whole map (squeeze-and-excite, global pooling) yields the whole image.
 This is the theoretical field: an upper bound, of which the centre usually counts most.
 """
 
@@ -11,16 +11,15 @@ from typing import Any
 
 from torch import fx, nn
 
-from crosspool.layer_pairs import LayerPair, Layout
+from crosspool.layer_pairs import ACTIVATION_MODULES, LayerPair, Layout
 
 POSITIONWISE_MODULES = (
-    nn.BatchNorm2d, nn.Identity, nn.Dropout, nn.Linear, nn.LayerNorm, nn.ReLU, nn.ReLU6, nn.SiLU, nn.GELU,
-    nn.Hardswish, nn.Hardsigmoid, nn.Sigmoid, nn.Tanh, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.Mish,
+    nn.BatchNorm2d, nn.Identity, nn.Dropout, nn.Dropout2d, nn.Linear, nn.LayerNorm, *ACTIVATION_MODULES,
 )  # fmt: skip
 # Functions and methods by name. Reshapes appear here as channel shuffles, which keep rows and columns.
 POSITIONWISE_NAMES = frozenset((
-    "add", "sub", "mul", "truediv", "cat", "stack", "relu", "relu6", "silu", "gelu", "hardswish", "sigmoid", "dropout",
-    "stochastic_depth", "batch_norm", "layer_norm", "linear", "permute", "transpose", "view", "reshape", "contiguous",
+    "add", "sub", "mul", "truediv", "cat", "stack", "relu", "relu6", "leaky_relu", "elu", "silu", "gelu", "hardswish",
+    "hardsigmoid", "hardtanh", "mish", "softplus", "sigmoid", "tanh", "dropout", "stochastic_depth", "batch_norm", "layer_norm", "linear", "permute", "transpose", "view", "reshape", "contiguous",
     "chunk", "split", "getitem", "unsqueeze",
 ))  # fmt: skip
 POOLING_NAMES = frozenset(("max_pool2d", "avg_pool2d", "boolean_dispatch"))
@@ -43,10 +42,27 @@ class Box:
     def height(self) -> int:
         return self.bottom - self.top
 
+    def scaled(self, factor: float) -> "Box":
+        """The same box in a picture enlarged by `factor`."""
+        return Box(*(round(value * factor) for value in (self.left, self.top, self.right, self.bottom)))
+
+    def joined(self, other: "Box") -> "Box":
+        """The smallest box around both."""
+        return Box(
+            min(self.left, other.left),
+            min(self.top, other.top),
+            max(self.right, other.right),
+            max(self.bottom, other.bottom),
+        )
+
+    def clipped(self, size: int) -> "Box":
+        """The part inside a picture of `size` x `size` pixels."""
+        return Box(*(min(max(value, 0), size) for value in (self.left, self.top, self.right, self.bottom)))
+
 
 @dataclass(frozen=True)
 class _Region:
-    """First and last row and column of a map, possibly outside it (that is, in its padding)."""
+    """First and last row and column of a map, both included."""
 
     rows: tuple[float, float]
     columns: tuple[float, float]
@@ -109,27 +125,23 @@ def _read_by(node: fx.Node, region: _Region, layout: Layout, modules: dict[str, 
     """The region of a node's inputs that the given region of its output depends on."""
     if node.op == "call_module":
         module = modules[str(node.target)]
+        if getattr(module, "padding_mode", "zeros") != "zeros":
+            return _EVERYWHERE  # at a border it reads the opposite one, or back into the map
         if isinstance(module, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d):
             dilation = getattr(module, "dilation", 1)
             padding = module.padding if not isinstance(module.padding, str) else _same_padding(module)
-            return _window(region, module.kernel_size, module.stride, padding, dilation)
+            return _inside(_window(region, module.kernel_size, module.stride, padding, dilation), node, layout)
         return region if isinstance(module, POSITIONWISE_MODULES) else _EVERYWHERE
     name = str(node.target) if node.op == "call_method" else getattr(node.target, "__name__", "")
     if name == "pad":
         left, _, top, _ = (_number(value, layout) for value in node.args[1])  # type: ignore[union-attr]
-        return _Region(
-            (region.rows[0] - top, region.rows[1] - top), (region.columns[0] - left, region.columns[1] - left)
-        )
+        return _inside(_window(region, 1, 1, (top, left), 1), node, layout)
     if name in POOLING_NAMES:
         window = dict(zip(("kernel_size", "stride", "padding"), node.args[1:], strict=False)) | node.kwargs
         kernel = window["kernel_size"]
-        return _window(
-            region,
-            kernel,
-            window.get("stride") or kernel,
-            window.get("padding", 0),
-            window.get("dilation", 1),
-        )
+        stride = window.get("stride") or kernel
+        seen = _window(region, kernel, stride, window.get("padding", 0), window.get("dilation", 1))
+        return _inside(seen, node, layout)
     return region if name in POSITIONWISE_NAMES else _EVERYWHERE
 
 
@@ -150,6 +162,20 @@ def _window(region: _Region, kernel: Any, stride: Any, padding: Any, dilation: A
         k, s, p, d = (_along(value, axis) for value in (kernel, stride, padding, dilation))
         spans.append((first * s - p, last * s - p + d * (k - 1)))
     return _Region(spans[0], spans[1])
+
+
+def _inside(region: _Region, node: fx.Node, layout: Layout) -> _Region:
+    """What of a region lies in the map that `node` reads; its nearest edge where none of it does.
+
+    Padding depends on nothing, and what an output stands in a padding has no field of its own.
+    """
+    source = node.args[0]
+    assert isinstance(source, fx.Node)
+    rows, columns = (
+        (min(max(first, 0), length - 1), min(max(last, 0), length - 1))
+        for (first, last), length in zip((region.rows, region.columns), layout.map_size(source.name), strict=True)
+    )
+    return _Region(rows, columns)
 
 
 def _along(value: Any, axis: int) -> int:

@@ -38,20 +38,20 @@ class ChannelStatistics:
 
 def channel_statistics(upper: Tensor, pooled: Tensor) -> ChannelStatistics:
     """Statistics of one image's weighting maps (D_{t+1}, H, W) and pooled blocks (D_{t+1}, D_t*m*n)."""
-    weights = upper.flatten(1).double()  # (K, N)
+    weights = upper.flatten(1).cpu().double()  # (K, N); on the CPU, as Apple's MPS has no double precision
     largest = weights.abs().argmax(dim=1)
     peak = weights.gather(1, largest[:, None])[:, 0]
     active = (weights != 0).sum(dim=1)
-    energy = pooled.double().square().sum(dim=1)
+    energy = pooled.cpu().double().square().sum(dim=1)
     total = energy.sum()
     share = energy / total if total > 0 else energy
     columns = upper.shape[2]
     return ChannelStatistics(
-        peak=peak.cpu().numpy(),
-        peak_row=(largest // columns).cpu().numpy(),
-        peak_column=(largest % columns).cpu().numpy(),
-        mean=weights.mean(dim=1).cpu().numpy(),
-        active=active.cpu().numpy(),
-        sparsity=(1 - active / weights.shape[1]).cpu().numpy(),
-        energy_share=share.cpu().numpy(),
+        peak=peak.numpy(),
+        peak_row=(largest // columns).numpy(),
+        peak_column=(largest % columns).numpy(),
+        mean=weights.mean(dim=1).numpy(),
+        active=active.numpy(),
+        sparsity=(1 - active.double() / weights.shape[1]).numpy(),
+        energy_share=share.numpy(),
     )

@@ -1,6 +1,8 @@
 """A loaded backbone: images in, maps of a layer pair or class probabilities out."""
 
 import os
+import threading
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +16,14 @@ from crosspool.backbones.architecture import Architecture, architecture_of, with
 from crosspool.backbones.folding import fold_batch_norm
 from crosspool.backbones.spec import BackboneSpec
 from crosspool.backbones.weights import read_state_dict
-from crosspool.errors import BackboneError
+from crosspool.errors import BackboneError, LayerPairError, SettingError
 from crosspool.images import Framing, frame, to_tensor
-from crosspool.layer_pairs import LayerPair, NotOffered
+from crosspool.layer_pairs import LayerPair, NotOffered, forbid_in_place
 from crosspool.receptive_field import Box, receptive_field
 
 UNTRAINED = "untrained"
 UNTRAINED_SEED = 0
+_SEEDING = threading.Lock()  # torch's random numbers are the whole process's
 PIXELS_AT_ONCE = 8 * 224 * 224  # larger batches are slower an image on a CPU: see benchmarks/batches.py
 
 
@@ -78,6 +81,8 @@ class Backbone:
         framing: Framing = "crop",
     ) -> list[list[tuple[str, float]]]:
         """For each image the network's `top` classes as (label, probability), the likeliest first."""
+        if top < 1:
+            raise SettingError(f"The number of top classes is at least 1, not {top}.")
         framed = self._framed(images, size, framing)
         graph = self.architecture.layout(size).graph
         scores = torch.cat([run_graph(self.model, graph, batch) for batch in self._batches(framed)])
@@ -94,14 +99,18 @@ class Backbone:
     def _pair(self, pair: LayerPair | str | None) -> LayerPair:
         if pair is None:
             return self.architecture.default_pair
-        return self.architecture.pair(pair if isinstance(pair, str) else pair.id)
+        if isinstance(pair, str):
+            return self.architecture.pair(pair)
+        if pair != self.architecture.pair(pair.id):
+            raise LayerPairError(f"This pair {pair.id} ({pair.label}) belongs to another network than {self.spec.name}.")
+        return pair
 
     def _framed(
         self, images: Image.Image | Sequence[Image.Image], size: int | None, framing: Framing
     ) -> tuple[Image.Image, ...]:
         images = [images] if isinstance(images, Image.Image) else images
         if not images:
-            raise ValueError("Give at least one image.")
+            raise SettingError("Give at least one image.")
         return tuple(frame(image, self.spec.preprocessing, size, framing) for image in images)
 
     def _batches(self, framed: tuple[Image.Image, ...]) -> Iterator[Tensor]:
@@ -124,6 +133,7 @@ def load(spec: BackboneSpec, weights: str | os.PathLike[str] | None, device: str
         model, classes = _own(spec, Path(weights))
         source = Path(weights).name
     model.eval().requires_grad_(False)
+    forbid_in_place(model)
     fold_batch_norm(model, architecture.layout().graph)
     model.to(target, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Backbone(spec, architecture, model, target, source, classes)
@@ -137,8 +147,8 @@ def choose_device(device: str = "auto") -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         chosen = torch.device(device)
-        torch.empty(1, device=chosen)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        torch.zeros(1, device=chosen).item()  # fails on "meta", which has no numbers
+    except (RuntimeError, AssertionError, NotImplementedError, ImportError) as error:
         raise BackboneError(
             f"The device {device!r} cannot be used here; choose auto, cpu, cuda or mps (see crosspool doctor)."
         ) from error
@@ -146,7 +156,7 @@ def choose_device(device: str = "auto") -> torch.device:
 
 
 def _untrained(spec: BackboneSpec) -> nn.Module:
-    with torch.random.fork_rng(devices=[]):
+    with _SEEDING, torch.random.fork_rng(devices=[]):
         torch.manual_seed(UNTRAINED_SEED)
         return spec.build(len(spec.classes()))
 
@@ -184,8 +194,11 @@ def _with_weights(spec: BackboneSpec, state: dict[str, Tensor], num_classes: int
         if (new := spec.rename(old)) is not None
     }
     model = without_memory(spec, num_classes)
+    with_version = OrderedDict(renamed)
+    # MNASNet asks for the version of its names. Others stay unversioned: files from before BatchNorm counted its batches fit.
+    with_version._metadata = {"": model.state_dict()._metadata[""]}  # type: ignore[attr-defined]
     try:
-        model.load_state_dict(renamed, strict=True, assign=True)
+        model.load_state_dict(with_version, strict=True, assign=True)
     except RuntimeError as error:
         raise BackboneError(
             f"{file} does not fit {spec.name}: names or shapes differ; train or export it for this architecture."

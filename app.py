@@ -1,0 +1,12 @@
+"""The app's frame: page settings and the list of pages. Start it with `make app`."""
+
+import streamlit as st
+
+st.set_page_config(page_title="crosspool", page_icon=":material/layers:", layout="wide")
+st.navigation(
+    [
+        st.Page("pages/weighting_maps.py", title="Weighting maps", icon=":material/grid_view:", default=True),
+        st.Page("pages/what_am_i_looking_at.py", title="What am I looking at?", icon=":material/school:"),
+    ],
+    position="top",
+).run()

@@ -1,0 +1,119 @@
+"""Maps for the pages: computed once for each image and setting, by one request at a time, kept in bounded memory."""
+
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+from cachetools import LRUCache
+from PIL import Image
+
+from crosspool.backbones import UNTRAINED, Backbone, load_backbone
+from crosspool.images import Framing
+from crosspool.layer_pairs import LayerPair
+from crosspool.pooling import Border, cross_layer_pool
+from crosspool.receptive_field import patch_box
+from crosspool.statistics import ChannelStatistics, channel_statistics
+
+CACHE_BYTES = 512 * 2**20
+CACHED_BACKBONES = 2
+
+
+@dataclass(frozen=True)
+class Request:
+    """Everything that the maps of one image depend on; equal requests have equal maps.
+
+    `picture` is the SHA-256 of the image's bytes, `size` the network's input in pixels.
+    """
+
+    picture: str
+    backbone: str
+    weights: str
+    pair: str
+    size: int
+    framing: Framing
+    signed: bool
+    border: Border
+
+
+@dataclass(frozen=True)
+class ImageMaps:
+    """One image's maps and what they pool to; shared between sessions, so never to be changed.
+
+    `lower` is (D_t, H_t, W_t), `upper` (D_{t+1}, H, W), `pooled` (D_{t+1}, D_t*m*n), all float32.
+    """
+
+    pair: LayerPair
+    framed: Image.Image
+    lower: np.ndarray
+    upper: np.ndarray
+    pooled: np.ndarray
+    statistics: ChannelStatistics
+
+    def patch(self, row: int, column: int) -> np.ndarray:
+        """The local feature x_i at a position of the upper map, a vector of length D_t*m*n, with zeros outside the map."""
+        box, (down, across) = patch_box(self.pair, row, column), self.pair.dilation
+        rows, columns = np.arange(box.top, box.bottom, down), np.arange(box.left, box.right, across)
+        inside = [(places >= 0) & (places < size) for places, size in zip((rows, columns), self.lower.shape[1:], strict=True)]
+        feature = np.zeros((len(self.lower), len(rows), len(columns)), np.float32)
+        feature[:, *np.ix_(*inside)] = self.lower[:, *np.ix_(rows[inside[0]], columns[inside[1]])]
+        return feature.ravel()
+
+    @property
+    def nbytes(self) -> int:
+        return self.lower.nbytes + self.upper.nbytes + self.pooled.nbytes + 3 * self.framed.width**2
+
+
+_cache: LRUCache[Request, ImageMaps] = LRUCache(CACHE_BYTES, getsizeof=lambda maps: maps.nbytes)
+_cache_lock = threading.Lock()
+# One forward pass uses all cores already; a second beside it would only slow both down.
+_gate = threading.Semaphore(1)
+
+
+@st.cache_resource(max_entries=CACHED_BACKBONES, show_spinner="Loading the network …")
+def backbone_of(name: str, weights: str) -> Backbone:
+    """A backbone shared by all sessions."""
+    return load_backbone(name, UNTRAINED if weights == UNTRAINED else None)
+
+
+def image_maps(request: Request, image: Image.Image) -> ImageMaps:
+    """The maps of `image`, whose SHA-256 is `request.picture`: from the cache, or computed when it is this one's turn."""
+    found = _cached(request)
+    if found is not None:
+        return found
+    backbone = backbone_of(request.backbone, request.weights)
+    with _gate:
+        found = _cached(request)  # while this one waited, another session may have asked for the same
+        if found is None:
+            found = _compute(request, image, backbone)
+            with _cache_lock:
+                if found.nbytes <= CACHE_BYTES:
+                    _cache[request] = found
+    return found
+
+
+def _cached(request: Request) -> ImageMaps | None:
+    with _cache_lock:
+        return _cache.get(request)
+
+
+def _compute(request: Request, image: Image.Image, backbone: Backbone) -> ImageMaps:
+    pair = backbone.architecture.pair(request.pair)
+    maps = backbone.activations(image, pair, request.size, framing=request.framing, signed=request.signed)
+    pooled = cross_layer_pool(
+        maps.lower,
+        maps.upper,
+        kernel_size=pair.kernel_size,
+        stride=pair.stride,
+        padding=pair.padding,
+        dilation=pair.dilation,
+        border=request.border,
+    )
+    return ImageMaps(
+        pair=pair,
+        framed=maps.framed[0],
+        lower=maps.lower[0].cpu().numpy(),
+        upper=maps.upper[0].cpu().numpy(),
+        pooled=pooled[0].cpu().numpy(),
+        statistics=channel_statistics(maps.upper[0], pooled[0]),
+    )

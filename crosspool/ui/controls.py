@@ -1,0 +1,186 @@
+"""The side bar, shared by the pages: network, layer pair, input size, and how patches are pooled."""
+
+from dataclasses import asdict, fields
+
+import streamlit as st
+
+from crosspool.backbones import UNTRAINED, BackboneSpec, architecture, backbone_specs
+from crosspool.backbones.weights import fetch
+from crosspool.errors import BackboneError
+from crosspool.images import MAX_SIZE, MIN_SIZE
+from crosspool.layer_pairs import LayerPair
+from crosspool.ui.compute import Request
+from crosspool.ui.link import PRETRAINED, Settings, from_params, to_params
+from crosspool.ui.sources import Picture
+
+FINE_SIZE = 448
+BORDERS = {"zero": "zero-padded, as the convolution", "valid": "only whole patches"}
+FRAMINGS = {"crop": "centre crop", "squash": "whole image, squashed"}
+
+
+def start_from_link() -> None:
+    """Once a session: take the settings from the URL, and note what made no sense there."""
+    if "link_notes" not in st.session_state:
+        settings, notes = from_params(st.query_params)
+        st.session_state.link_notes = notes
+        for name, value in asdict(settings).items():
+            st.session_state[name] = value
+        st.session_state.source = "sample"
+    for field in fields(Settings):  # a widget that was not drawn on another page must not lose its value
+        st.session_state[field.name] = st.session_state[field.name]
+    for note in st.session_state.link_notes:
+        st.info(note, icon=":material/link_off:")
+
+
+def write_link() -> None:
+    """Let the URL say what is shown, so that copying it shares the view. Uploads stay out of it."""
+    values = {field.name: st.session_state[field.name] for field in fields(Settings)}
+    settings = Settings(**values)
+    own_size = backbone_specs()[settings.backbone].preprocessing.size
+    default_pair = architecture(settings.backbone).default_pair.id
+    values["size"] = 0 if settings.size == own_size else settings.size
+    values["pair"] = "" if settings.pair == default_pair else settings.pair
+    params = to_params(Settings(**values))
+    if st.query_params.to_dict() != params:
+        st.query_params.from_dict(params)
+
+
+def choose_request(picture: Picture | None) -> Request | None:
+    """Draw the side bar and return what to compute; None while there is no image or no weights."""
+    with st.sidebar:
+        spec = _choose_backbone()
+        ready = _choose_weights(spec)
+        pair = _choose_pair(spec)
+        _choose_size(spec, pair)
+        _choose_pooling(pair)
+    if picture is None or not ready:
+        return None
+    state = st.session_state
+    return Request(
+        picture=picture.key,
+        backbone=spec.name,
+        weights=state.weights,
+        pair=pair.id,
+        size=state.size,
+        framing=state.framing,
+        signed=state.signed,
+        border=state.border,
+    )
+
+
+def _forget_pair() -> None:
+    st.session_state.pair, st.session_state.size = "", 0
+    _forget_channel()
+
+
+def _forget_channel() -> None:
+    st.session_state.channel = -1
+
+
+def _choose_backbone() -> BackboneSpec:
+    specs = backbone_specs()
+    name = st.selectbox(
+        "Network",
+        list(specs),
+        format_func=lambda name: f"{specs[name].title} · {specs[name].weights.availability}",
+        key="backbone",
+        on_change=_forget_pair,
+        help="EfficientNet-Lite0 comes with crosspool; the others are torchvision's, AlexNet being the paper's.",
+    )
+    spec = specs[name]
+    st.caption(
+        f"{spec.parameters / 1e6:.1f} M parameters · input {spec.preprocessing.size} px · "
+        f"weights {spec.weights_licence}, {spec.weights.megabytes:.0f} MB, {spec.weights.availability}"
+    )
+    return spec
+
+
+def _choose_weights(spec: BackboneSpec) -> bool:
+    """Pretrained or untrained; whether the chosen ones are here. Nothing is downloaded without a press."""
+    weights = st.segmented_control(
+        "Weights",
+        [PRETRAINED, UNTRAINED],
+        required=True,
+        key="weights",
+        on_change=_forget_channel,
+        help="Untrained: random numbers (seeded), to see what training adds to the maps.",
+    )
+    if weights == UNTRAINED:
+        st.warning("Untrained network: random weights.", icon=":material/casino:")
+    if weights == UNTRAINED or spec.weights.availability != "to download":
+        return True
+    st.info(f"The weights of {spec.title} are not on this machine yet.", icon=":material/cloud_download:")
+    if st.button(f"Download {spec.weights.megabytes:.0f} MB", type="primary", width="stretch"):
+        bar = st.progress(0.0, text="Connecting …")
+        try:
+            fetch(spec.weights, lambda done, total: bar.progress(done / total, f"{done / 1e6:.0f} of {total / 1e6:.0f} MB"))
+        except BackboneError as error:
+            bar.empty()
+            st.error(str(error), icon=":material/cloud_off:")
+            return False
+        st.rerun()
+    st.caption("Or look at the untrained network: choose it above.")
+    return False
+
+
+def _choose_pair(spec: BackboneSpec) -> LayerPair:
+    found = architecture(spec.name)
+    pairs = {pair.id: pair for pair in found.layer_pairs}
+    if st.session_state.pair not in pairs:
+        st.session_state.pair = found.default_pair.id
+    pair = pairs[
+        st.selectbox(
+            "Layer pair",
+            list(reversed(pairs)),  # the deepest first
+            format_func=lambda pair_id: f"{pairs[pair_id].label} · {pairs[pair_id].upper_channels} maps",
+            key="pair",
+            on_change=_forget_channel,
+            help="Patches of the left layer are pooled under every map of the right one.",
+        )
+    ]
+    if found.not_offered:
+        with st.popover(f"{len(found.not_offered)} convolutions not offered", width="stretch"):
+            reasons: dict[str, list[str]] = {}
+            for refused in found.not_offered:
+                reasons.setdefault(refused.reason, []).append(f"`{refused.id}`")
+            for reason, ids in reasons.items():
+                st.markdown(f"**{reason[0].upper()}{reason[1:]}:** {', '.join(ids)}")
+    return pair
+
+
+def _choose_size(spec: BackboneSpec, pair: LayerPair) -> None:
+    own = spec.preprocessing.size
+    if not st.session_state.size:
+        st.session_state.size = own
+    sizes = sorted({own, st.session_state.size, FINE_SIZE, *range(MIN_SIZE, MAX_SIZE + 1, 32)})
+    size = st.select_slider(
+        "Input size",
+        sizes,
+        format_func=lambda size: f"{size} px",
+        key="size",
+        help=f"The network's own is {own} px; {FINE_SIZE} px gives finer maps and takes longer.",
+    )
+    lower, upper = architecture(spec.name).map_sizes(pair, size)
+    st.caption(
+        f"$D_t$ = {pair.lower_channels}, {_by(lower)} · $D_{{t+1}}$ = {pair.upper_channels}, {_by(upper)} · "
+        f"patches {_by(pair.kernel_size)} · P has {pair.feature_length:,} numbers"
+    )
+    st.segmented_control(
+        "The network sees", list(FRAMINGS), format_func=FRAMINGS.__getitem__, required=True, key="framing"
+    )
+
+
+def _choose_pooling(pair: LayerPair) -> None:
+    with st.expander("Weights and borders"):
+        st.toggle(
+            "Signed weights",
+            key="signed",
+            help="Use the upper map as it is, negative values too, instead of max(0, a).",
+        )
+        if not pair.can_be_negative:
+            st.caption(f"This layer ends in {pair.activation}: it has no negative values, so this changes no number.")
+        st.radio("Patches at the border", list(BORDERS), format_func=BORDERS.__getitem__, key="border")
+
+
+def _by(size: tuple[int, int]) -> str:
+    return f"{size[0]}×{size[1]}"

@@ -1,0 +1,26 @@
+"""The Python code that computes what a page shows."""
+
+from crosspool.backbones import UNTRAINED
+from crosspool.ui.compute import Request
+
+
+def python_code(request: Request, filename: str) -> str:
+    """A script for the library that yields the same lower and upper maps and the same P."""
+    weights = f", weights={UNTRAINED!r}" if request.weights == UNTRAINED else ""
+    options = "".join(
+        (
+            f", framing={request.framing!r}" if request.framing != "crop" else "",
+            ", signed=True" if request.signed else "",
+        )
+    )
+    border = f", border={request.border!r}" if request.border != "zero" else ""
+    return f"""import crosspool
+
+image = crosspool.load_image({filename!r})
+backbone = crosspool.load_backbone({request.backbone!r}{weights})
+pair = backbone.architecture.pair({request.pair!r})
+maps = backbone.activations(image, pair, size={request.size}{options})
+P = crosspool.cross_layer_pool(
+    maps.lower, maps.upper, kernel_size=pair.kernel_size, stride=pair.stride,
+    padding=pair.padding, dilation=pair.dilation{border},
+)  # (1, D_{{t+1}}, D_t*m*n)"""

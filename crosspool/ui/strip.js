@@ -1,0 +1,21 @@
+// A row of thumbnails to choose from. Data: items [{id, title, alt, picture (URL)}], selected.
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  const strip = parentElement.querySelector(".strip");
+  const ids = JSON.stringify(data.items.map(({ id }) => id));
+  if (strip.dataset.ids !== ids) {
+    strip.dataset.ids = ids;
+    strip.replaceChildren(...data.items.map(({ id, title, alt, picture }) => {
+      const tile = document.createElement("button");
+      tile.className = "tile";
+      tile.dataset.id = id;
+      tile.title = alt;
+      const image = Object.assign(document.createElement("img"), { src: picture, alt });
+      const caption = Object.assign(document.createElement("span"), { className: "caption", textContent: title });
+      tile.append(image, caption);
+      tile.onclick = () => setTriggerValue("chosen", id);
+      return tile;
+    }));
+  }
+  for (const tile of strip.children) tile.setAttribute("aria-pressed", String(tile.dataset.id === data.selected));
+}
