@@ -1,8 +1,13 @@
 """The app's frame: page settings and the list of pages. Start it with `make app`."""
 
+from pathlib import Path
+
 import streamlit as st
 
-st.set_page_config(page_title="crosspool", page_icon=":material/layers:", layout="wide")
+ASSETS = Path(__file__).parent / "assets"
+
+st.set_page_config(page_title="crosspool", page_icon=str(ASSETS / "icon.png"), layout="wide")
+st.html(ASSETS / "style.css")
 st.navigation(
     [
         st.Page("pages/weighting_maps.py", title="Weighting maps", icon=":material/grid_view:", default=True),

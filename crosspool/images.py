@@ -281,12 +281,12 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     """Scale 16-bit, 32-bit and floating-point grey values to 8 bits; Pillow itself would clip to white."""
     if not image.mode.startswith(("I", "F")):
         return image
-    values = np.asarray(image).astype(np.float32)
+    values: np.ndarray = np.asarray(image).astype(np.float32)
     values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
     low, high = float(values.min()), float(values.max())
     ceiling = _nominal_white(image.mode, low, high)
-    if ceiling is None:  # no convention fits: stretch what is there
-        values, ceiling = values - low, high - low or 1.0
+    if ceiling is None:  # no convention fits: stretch what is there, in double precision as it may be huge
+        values, ceiling = values.astype(np.float64) - low, high - low or 1.0
     return Image.fromarray(np.rint(values / ceiling * 255).clip(0, 255).astype(np.uint8))
 
 

@@ -58,8 +58,8 @@ def overlay(
 ) -> Image.Image:
     """One map (H, W) over the picture that the network saw, in that picture's size.
 
-    `opacity` runs from 0, the photo alone, to 1, the map alone. `smooth` interpolates between the map's cells for the eye;
-    without it each cell is one flat block.
+    `opacity` runs from 0, the photo alone, to 1, the map alone. `smooth` interpolates between the map's cells for
+    the eye; without it each cell is one flat block.
     """
     method = Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST
     steps = np.asarray(Image.fromarray(quantise(weights, limits)).resize(framed.size, method))

@@ -1,2 +1,143 @@
+"""Eq. 1, step by step, with the numbers of the chosen image."""
+
+import numpy as np
+import pandas as pd
 import streamlit as st
-st.title("soon")
+
+from crosspool.ui.charts import energy_by_channel, entry_name, strongest_entries
+from crosspool.ui.compute import ImageMaps, Request
+from crosspool.ui.controls import choose_maps, start_from_link, write_link
+from crosspool.ui.selection import choose_channel, shown_channel, shown_look, shown_position
+from crosspool.ui.views import headline, map_picture, seen_picture
+
+TERMS = 6  # positions written out
+ENTRIES = 4  # entries of each patch written out
+
+
+def two_layers(maps: ImageMaps, request: Request, channel: int) -> None:
+    """Step 1: the patch and its weight."""
+    position = shown_position(maps, channel)
+    pair = maps.pair
+    m, n = pair.kernel_size
+    rows, columns = maps.upper.shape[1:]
+    st.subheader("1 · A patch of one layer, a weight from the next", anchor=False)
+    with st.container(key="large"):
+        seen, over, text = st.columns(3, gap="medium")
+    with seen:
+        seen_picture(maps, request, position)
+    with over:
+        map_picture(maps, channel, position, shown_look(request.signed))
+    with text:
+        st.markdown(
+            f"""
+A convolution reads layer *t* and writes layer *t*+1. Each of its {rows} × {columns} = **{rows * columns} positions**
+*i* looks at one patch of layer *t*: {m} × {n} places × {pair.lower_channels} channels, in all
+**{pair.patch_length:,} numbers**, the *local feature* $x_i$. It says **what** is there.
+
+Channel *k* of layer *t*+1 has one number for the same position, $a_{{i,k}}$: how strongly the network found *its*
+pattern there. All of them together are the **weighting map** *k*. It says **where** to look.
+
+At row {position[0]}, column {position[1]}, map {channel} has the weight **{maps.upper[channel][position]:.3g}**.
+Click into either picture to read another position.
+"""
+        )
+        st.number_input(
+            "Map k",
+            0,
+            len(maps.upper) - 1,
+            channel,
+            key="explained",
+            on_change=lambda: choose_channel(st.session_state.explained),
+        )
+
+
+def one_block(maps: ImageMaps, channel: int) -> None:
+    """Step 2: the weighted sum for one map, written out, and checked against what the app computed."""
+    st.subheader("2 · Weigh, add up: one block of P", anchor=False)
+    st.latex(r"P_k \;=\; \sum_{i=1}^{N} a_{i,k}\, x_i \qquad \text{(Eq. 1)}")
+    weights = maps.upper[channel]
+    order = np.argsort(-np.abs(weights), axis=None)[:TERMS]
+    places = [(int(i) // weights.shape[1], int(i) % weights.shape[1]) for i in order]
+    shown = np.argsort(-np.abs(maps.pooled[channel]), kind="stable")[:ENTRIES]
+    names = [f"entry {entry_name(int(entry), maps.pair)}" for entry in shown]
+    rows = []
+    for row, column in places:
+        product = weights[row, column] * maps.patch(row, column)
+        rows.append(
+            [f"row {row}, column {column}", f"{weights[row, column]:.3g}", *(f"{v:.3g}" for v in product[shown])]
+        )
+    block = maps.pooled[channel][shown]
+    rows.append([f"all {weights.size} positions", f"{weights.sum():.3g}", *(f"{v:.4g}" for v in block)])
+    st.table(
+        pd.DataFrame(rows, columns=["position i", "weight a", *(f"a · x: {name}" for name in names)]).set_index(
+            "position i"
+        )
+    )
+    difference = np.abs(summed_plainly(maps, channel) - maps.pooled[channel]).max()
+    st.caption(
+        f"The {TERMS} heaviest positions, and the {ENTRIES} strongest entries of the block, named by lower channel"
+        f"{'' if maps.pair.kernel_size == (1, 1) else ' (row, column in the patch)'}. Check: adding up position by "
+        f"position, on this page, differs from the pooled block by at most {difference:.1g}, where the block's largest "
+        f"entry is {np.abs(maps.pooled[channel]).max():.4g}."
+    )
+    st.plotly_chart(
+        strongest_entries(maps.pooled[channel], maps.pair, f"block P_{channel}"),
+        config={"displaylogo": False},
+        alt=f"Bar chart of the strongest entries of block {channel}",
+    )
+
+
+def summed_plainly(maps: ImageMaps, channel: int) -> np.ndarray:
+    """Eq. 1 as it is written, one position after the other, in double precision; positions of weight 0 add nothing."""
+    weights = maps.upper[channel]
+    total = np.zeros(maps.pair.patch_length)
+    for row, column in zip(*np.nonzero(weights), strict=True):
+        total += float(weights[row, column]) * maps.patch(int(row), int(column)).astype(float)
+    return total
+
+
+def all_blocks(maps: ImageMaps) -> None:
+    """Step 3: the blocks side by side."""
+    pair, statistics = maps.pair, maps.statistics
+    st.subheader("3 · All blocks side by side: P", anchor=False)
+    st.latex(r"P \;=\; [\,P_1;\; P_2;\; \dots;\; P_{D_{t+1}}\,]")
+    top = np.sort(statistics.energy_share)[::-1]
+    half = int(np.searchsorted(top.cumsum(), 0.5)) + 1
+    st.markdown(
+        f"{pair.upper_channels:,} blocks of {pair.patch_length:,} numbers: P has **{pair.feature_length:,}**. No codebook, "
+        "and nothing to tune: the network's own next layer says where to look. Here "
+        f"{int(statistics.dead.sum()):,} maps are zero everywhere, and the {half} strongest carry half of the energy $\\lVert P\\rVert^2$."
+    )
+    st.plotly_chart(
+        energy_by_channel(statistics.energy_share),
+        config={"displaylogo": False},
+        alt="Bar chart of the share of the energy of P that each block carries, the largest first",
+    )
+    st.caption(
+        "Liu, Shen, van den Hengel: The Treasure beneath Convolutional Layers: Cross-convolutional-layer Pooling for "
+        "Image Classification, CVPR 2015."
+    )
+
+
+@st.fragment
+def explain(request: Request, maps: ImageMaps) -> None:
+    """The three steps."""
+    channel = shown_channel(maps)
+    two_layers(maps, request, channel)
+    one_block(maps, channel)
+    all_blocks(maps)
+    write_link()
+
+
+def main() -> None:
+    """The page."""
+    start_from_link()
+    st.title("What am I looking at?", anchor=False)
+    found = choose_maps()
+    if found is not None:
+        picture, request, maps = found
+        headline(picture, request, maps)
+        explain(request, maps)
+
+
+main()

@@ -14,6 +14,7 @@ from crosspool.layer_pairs import LayerPair, Layout, NotOffered, find_layer_pair
 
 # torch.fx patches torch.nn.Module for the whole process while it traces.
 _TRACING = threading.Lock()
+SIZES_KEPT = 16  # up to 2 MB each, and there are hundreds of sizes
 
 
 class _ParametersOnMeta(TorchFunctionMode):
@@ -53,6 +54,8 @@ class Architecture:
         size = size or self.spec.preprocessing.size
         with _TRACING:
             if size not in self._layouts:
+                if len(self._layouts) >= SIZES_KEPT:
+                    del self._layouts[next(iter(self._layouts))]
                 self._layouts[size] = layout(self._model, size)
             return self._layouts[size]
 

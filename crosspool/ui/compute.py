@@ -51,10 +51,12 @@ class ImageMaps:
     statistics: ChannelStatistics
 
     def patch(self, row: int, column: int) -> np.ndarray:
-        """The local feature x_i at a position of the upper map, a vector of length D_t*m*n, with zeros outside the map."""
+        """The local feature x_i at a position of the upper map, of length D_t*m*n, with zeros outside."""
         box, (down, across) = patch_box(self.pair, row, column), self.pair.dilation
         rows, columns = np.arange(box.top, box.bottom, down), np.arange(box.left, box.right, across)
-        inside = [(places >= 0) & (places < size) for places, size in zip((rows, columns), self.lower.shape[1:], strict=True)]
+        inside = [
+            (places >= 0) & (places < size) for places, size in zip((rows, columns), self.lower.shape[1:], strict=True)
+        ]
         feature = np.zeros((len(self.lower), len(rows), len(columns)), np.float32)
         feature[:, *np.ix_(*inside)] = self.lower[:, *np.ix_(rows[inside[0]], columns[inside[1]])]
         return feature.ravel()
@@ -77,7 +79,7 @@ def backbone_of(name: str, weights: str) -> Backbone:
 
 
 def image_maps(request: Request, image: Image.Image) -> ImageMaps:
-    """The maps of `image`, whose SHA-256 is `request.picture`: from the cache, or computed when it is this one's turn."""
+    """The maps of `image`, whose SHA-256 is `request.picture`: from the cache, or computed in turn."""
     found = _cached(request)
     if found is not None:
         return found

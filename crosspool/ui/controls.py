@@ -6,16 +6,16 @@ import streamlit as st
 
 from crosspool.backbones import UNTRAINED, BackboneSpec, architecture, backbone_specs
 from crosspool.backbones.weights import fetch
-from crosspool.errors import BackboneError
+from crosspool.errors import BackboneError, CrosspoolError
 from crosspool.images import MAX_SIZE, MIN_SIZE
 from crosspool.layer_pairs import LayerPair
-from crosspool.ui.compute import Request
+from crosspool.ui.compute import ImageMaps, Request, image_maps
 from crosspool.ui.link import PRETRAINED, Settings, from_params, to_params
-from crosspool.ui.sources import Picture
+from crosspool.ui.sources import Picture, choose_picture
 
 FINE_SIZE = 448
 BORDERS = {"zero": "zero-padded, as the convolution", "valid": "only whole patches"}
-FRAMINGS = {"crop": "centre crop", "squash": "whole image, squashed"}
+FRAMINGS = {"crop": "centre crop", "squash": "whole, squashed"}
 
 
 def start_from_link() -> None:
@@ -26,8 +26,8 @@ def start_from_link() -> None:
         for name, value in asdict(settings).items():
             st.session_state[name] = value
         st.session_state.source = "sample"
-    for field in fields(Settings):  # a widget that was not drawn on another page must not lose its value
-        st.session_state[field.name] = st.session_state[field.name]
+    for name in ("source", *(field.name for field in fields(Settings))):
+        st.session_state[name] = st.session_state[name]  # else a widget that another page does not draw loses its value
     for note in st.session_state.link_notes:
         st.info(note, icon=":material/link_off:")
 
@@ -45,8 +45,24 @@ def write_link() -> None:
         st.query_params.from_dict(params)
 
 
-def choose_request(picture: Picture | None) -> Request | None:
-    """Draw the side bar and return what to compute; None while there is no image or no weights."""
+def choose_maps() -> tuple[Picture, Request, ImageMaps] | None:
+    """Draw the choice of image and the side bar, and compute the maps; None, with the reason shown, without them."""
+    picture = choose_picture()
+    request = _choose_request(picture)
+    if picture is None:
+        st.info("Add an image to see its maps, or go back to the samples.", icon=":material/add_photo_alternate:")
+    if picture is None or request is None:
+        return None
+    try:
+        with st.spinner("Computing the maps …", show_time=True):
+            return picture, request, image_maps(request, picture.image)
+    except CrosspoolError as error:
+        st.error(str(error), icon=":material/error:")
+        return None
+
+
+def _choose_request(picture: Picture | None) -> Request | None:
+    """The side bar, and what to compute; None while there is no image or no weights."""
     with st.sidebar:
         spec = _choose_backbone()
         ready = _choose_weights(spec)
@@ -112,8 +128,12 @@ def _choose_weights(spec: BackboneSpec) -> bool:
     st.info(f"The weights of {spec.title} are not on this machine yet.", icon=":material/cloud_download:")
     if st.button(f"Download {spec.weights.megabytes:.0f} MB", type="primary", width="stretch"):
         bar = st.progress(0.0, text="Connecting …")
+
+        def report(done: int, total: int) -> None:
+            bar.progress(done / total, f"{done / 1e6:.0f} of {total / 1e6:.0f} MB")
+
         try:
-            fetch(spec.weights, lambda done, total: bar.progress(done / total, f"{done / 1e6:.0f} of {total / 1e6:.0f} MB"))
+            fetch(spec.weights, report)
         except BackboneError as error:
             bar.empty()
             st.error(str(error), icon=":material/cloud_off:")

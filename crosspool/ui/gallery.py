@@ -76,9 +76,7 @@ def _tile(maps: ImageMaps, channel: int) -> dict[str, object]:
     share = f"{100 * statistics.energy_share[channel]:.2g} %"
     if statistics.dead[channel]:
         return {"channel": int(channel), "share": "dead", "label": f"map {channel}: zero everywhere on this image"}
-    peak, row, column = (
-        values[channel] for values in (statistics.peak, statistics.peak_row, statistics.peak_column)
-    )
+    peak, row, column = (values[channel] for values in (statistics.peak, statistics.peak_row, statistics.peak_column))
     label = f"map {channel}: peak {peak:.3g} at row {row}, column {column}; {share} of the energy of P"
     return {"channel": int(channel), "share": share, "label": label}
 

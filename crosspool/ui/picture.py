@@ -40,7 +40,7 @@ def picture(
     key: str,
     bar: dict[str, object] | None = None,
 ) -> None:
-    """Show a picture under a grid of `map_size` (rows, columns) cells; `choose((row, column))` is called on a choice."""
+    """Show a picture under a grid of `map_size` (rows, columns) cells; `choose((row, column))` is called on one."""
 
     def on_cell_change() -> None:
         chosen = st.session_state[key].cell

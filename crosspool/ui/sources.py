@@ -19,8 +19,8 @@ SOURCES = {
     "camera": ":material/photo_camera: Camera",
 }
 FILE_TYPES = ["jpg", "jpeg", "png", "webp", "avif", "heic", "heif", "gif", "tif", "tiff", "bmp"]
-MAX_UPLOADS = 24
-LONGEST_SIDE = 2048  # pixels kept of an upload: more than twice the largest input
+MAX_UPLOADS = 20
+LONGEST_SIDE = 1600  # pixels kept of an upload, enough for the largest input
 THUMBNAIL = 112
 
 _component = st.components.v2.component(
@@ -48,15 +48,16 @@ def choose_picture() -> Picture | None:
         "Image",
         list(SOURCES),
         format_func=SOURCES.__getitem__,
-        default="sample",
         required=True,
         key="source",
-        persist_state="session",
         label_visibility="collapsed",
     )
     if source == "sample":
         return _strip(_sample_pictures(), state="sample")
-    return _strip(_uploads() if source == "upload" else _photograph(), state="upload")
+    chosen = _strip(_uploads() if source == "upload" else _photographs(), state="upload")
+    if chosen is not None:
+        st.button("Remove this picture", icon=":material/delete:", on_click=_forget, args=(chosen.key,))
+    return chosen
 
 
 @cache
@@ -75,45 +76,64 @@ def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _uploads() -> list[Picture]:
-    files = st.file_uploader(
+def _uploads() -> tuple[Picture, ...]:
+    """The uploader, what went wrong with the last files, and every picture received in this session."""
+    state = st.session_state
+    key = f"files-{state.setdefault('upload_round', 0)}"
+    st.file_uploader(
         "Your images",
         type=FILE_TYPES,
         accept_multiple_files=True,
-        help=f"Up to {MAX_UPLOADS} files. They stay in memory and are gone when you close the page; "
+        help=f"Up to {MAX_UPLOADS} pictures. They stay in memory and are gone when you close the page; "
         f"sides longer than {LONGEST_SIDE} pixels are shrunk on receipt.",
-        key="files",
-        persist_state="session",
+        key=key,
+        on_change=_receive_files,
+        args=(key,),
     )
-    if len(files) > MAX_UPLOADS:
-        st.warning(f"Only the first {MAX_UPLOADS} of your {len(files)} files are shown; remove some to see the others.")
-    pictures = []
-    for file in files[:MAX_UPLOADS]:
-        try:
-            pictures.append(_received(file.getvalue(), file.name))
-        except ImageError as error:
-            st.error(str(error), icon=":material/broken_image:")
-    return _without_twins(pictures)
+    for sentence in state.get("upload_errors", []):
+        st.error(sentence, icon=":material/broken_image:")
+    return _received()
 
 
-def _photograph() -> list[Picture]:
-    photograph = st.camera_input("Take a photo", key="camera", persist_state="session")
-    return [_received(photograph.getvalue(), "camera")] if photograph is not None else []
+def _receive_files(key: str) -> None:
+    """Take the files over and empty the uploader: the pictures outlive it, also on another page."""
+    files = st.session_state[key]
+    st.session_state.upload_errors = [error for file in files if (error := _receive(file.getvalue(), file.name))]
+    st.session_state.upload_round += 1
 
 
-def _received(data: bytes, name: str) -> Picture:
-    """The decoded upload, kept for this session so that a rerun does not decode it again."""
+def _photographs() -> tuple[Picture, ...]:
+    st.camera_input("Take a photo", key="camera", on_change=_receive_photograph)
+    return _received()
+
+
+def _receive_photograph() -> None:
+    photograph = st.session_state.camera
+    if photograph is not None:
+        _receive(photograph.getvalue(), "camera")
+
+
+def _receive(data: bytes, name: str) -> str:
+    """Decode a picture, keep it in the session and choose it; what is wrong with it in one sentence, or ""."""
     kept: dict[str, Picture] = st.session_state.setdefault("received", {})
     key = _sha256(data)
     if key not in kept:
-        kept[key] = _picture(data, name)
-        while len(kept) > MAX_UPLOADS:
-            del kept[next(iter(kept))]
-    return kept[key]
+        if len(kept) >= MAX_UPLOADS:
+            return f"{name} was left out: {MAX_UPLOADS} pictures are kept at most; remove one first."
+        try:
+            kept[key] = _picture(data, name)
+        except ImageError as error:
+            return str(error)
+    st.session_state.upload = key
+    return ""
 
 
-def _without_twins(pictures: Sequence[Picture]) -> list[Picture]:
-    return list({picture.key: picture for picture in pictures}.values())
+def _received() -> tuple[Picture, ...]:
+    return tuple(st.session_state.get("received", {}).values())
+
+
+def _forget(key: str) -> None:
+    del st.session_state.received[key]
 
 
 def _strip(pictures: Sequence[Picture], state: str) -> Picture | None:

@@ -1,0 +1,41 @@
+"""Which map, and which position of it, is under study, and how maps are drawn; shared by the pages."""
+
+import streamlit as st
+
+from crosspool.rendering import SIGNED_COLOUR_MAP
+from crosspool.ui.compute import ImageMaps
+from crosspool.ui.gallery import Look
+
+Cell = tuple[int, int]
+
+
+def shown_channel(maps: ImageMaps) -> int:
+    """The channel that was chosen, or the one with the largest share of P's energy until one is."""
+    channel: int = st.session_state.channel
+    return channel if 0 <= channel < len(maps.upper) else int(maps.statistics.energy_share.argmax())
+
+
+def choose_channel(channel: int) -> None:
+    """Study this channel, at its peak."""
+    st.session_state.channel = channel
+    st.session_state.position = None
+
+
+def shown_position(maps: ImageMaps, channel: int) -> Cell:
+    """The position (row, column) that was chosen, or the map's peak until one is."""
+    position = st.session_state.get("position")
+    rows, columns = maps.upper.shape[1:]
+    if position is not None and position[0] < rows and position[1] < columns:
+        return int(position[0]), int(position[1])
+    return int(maps.statistics.peak_row[channel]), int(maps.statistics.peak_column[channel])
+
+
+def choose_position(position: Cell) -> None:
+    """Study this (row, column) of the maps."""
+    st.session_state.position = position
+
+
+def shown_look(signed: bool) -> Look:
+    """How maps are drawn: the chosen colours, or diverging ones for signed maps."""
+    state = st.session_state
+    return Look(SIGNED_COLOUR_MAP if signed else state.colours, state.opacity, state.smooth, state.scale, signed)

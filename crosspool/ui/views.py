@@ -1,0 +1,88 @@
+"""The two large pictures, what the network saw and a map over it, and the line that says what is shown."""
+
+import streamlit as st
+from PIL import Image
+
+from crosspool.backbones import UNTRAINED, architecture, backbone_specs
+from crosspool.receptive_field import Box, patch_box, receptive_field
+from crosspool.rendering import FIELD_COLOUR, PATCH_COLOUR, cell_box, colour_limits, overlay, with_boxes
+from crosspool.ui.compute import ImageMaps, Request
+from crosspool.ui.gallery import Look
+from crosspool.ui.picture import colour_bar, picture
+from crosspool.ui.selection import Cell, choose_position
+from crosspool.ui.sources import Picture
+
+LARGE = 448  # pixels of the large pictures
+MARKDOWN_SIGNS = "\\`*_{}[]()<>#+-.!|$:~"
+
+
+def headline(chosen: Picture, request: Request, maps: ImageMaps) -> None:
+    """One line that says exactly what is shown."""
+    pair, (rows, columns) = maps.pair, maps.upper.shape[1:]
+    title = backbone_specs()[request.backbone].title + (" (untrained)" if request.weights == UNTRAINED else "")
+    st.markdown(
+        f"**{as_it_is(chosen.title)}** · {title} · {as_it_is(pair.label)} ({pair.lower_channels} → "
+        f"{pair.upper_channels}, {pair.kernel_size[0]}×{pair.kernel_size[1]}) · {rows}×{columns} maps · "
+        f"P has {pair.feature_length:,} numbers"
+    )
+
+
+def as_it_is(text: str) -> str:
+    """Markdown that shows `text`, such as a file's name, letter for letter."""
+    return "".join(f"\\{sign}" if sign in MARKDOWN_SIGNS else sign for sign in text)
+
+
+def field_of(maps: ImageMaps, request: Request, position: Cell) -> Box:
+    """The receptive field of a position of the upper map, in pixels of the network's input."""
+    return receptive_field(architecture(request.backbone).layout(request.size), maps.pair.upper, *position)
+
+
+def seen_picture(maps: ImageMaps, request: Request, position: Cell) -> None:
+    """The network's input with the patch and the receptive field of the position as boxes; clicks move the position."""
+    st.markdown("**What the network saw**")
+    patch = patch_box(maps.pair, *position)
+    lower_size = maps.lower.shape[1:]
+    first = cell_box(patch.top, patch.left, lower_size, LARGE)
+    last = cell_box(patch.bottom - 1, patch.right - 1, lower_size, LARGE)
+    field = field_of(maps, request, position).scaled(LARGE / request.size)
+    boxes = [(field, FIELD_COLOUR), (first.joined(last).clipped(LARGE), PATCH_COLOUR)]
+    picture(
+        with_boxes(_large(maps.framed), boxes),
+        alt=f"The image as the network saw it; position row {position[0]}, column {position[1]} is marked.",
+        map_size=maps.upper.shape[1:],
+        cell=position,
+        choose=choose_position,
+        key="seen",
+    )
+    st.caption(
+        f"Exactly the network's input, {request.size} × {request.size} px. White: the patch of layer t at the position "
+        "under study; orange: its receptive field. Click, or use the arrow keys, to study another position."
+    )
+
+
+def map_picture(maps: ImageMaps, channel: int, position: Cell, look: Look) -> None:
+    """One map over the network's input, with its colour bar; clicks move the position."""
+    st.markdown(f"**Map {channel} over it**")
+    weights = maps.upper[channel]
+    limits = colour_limits(maps.upper if look.scale == "layer" else weights, signed=look.signed)
+    shown = overlay(
+        _large(maps.framed),
+        weights,
+        limits=limits,
+        colour_map=look.colour_map,
+        opacity=look.opacity,
+        smooth=look.smooth,
+    )
+    picture(
+        with_boxes(shown, [(cell_box(*position, weights.shape, LARGE), PATCH_COLOUR)]),
+        alt=f"Weighting map {channel} over the image, drawn in {look.colour_map}.",
+        map_size=weights.shape,
+        cell=position,
+        choose=choose_position,
+        key="over",
+        bar=colour_bar(limits, look.colour_map, f"weight, on the scale of this {look.scale}"),
+    )
+
+
+def _large(framed: Image.Image) -> Image.Image:
+    return framed.resize((LARGE, LARGE), Image.Resampling.BICUBIC)

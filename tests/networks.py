@@ -1,0 +1,37 @@
+"""Tiny networks, and backbones made of them, for tests that should be read at a glance."""
+
+from torch import nn
+
+from crosspool.backbones.spec import BackboneSpec
+from crosspool.backbones.weights import WeightsFile
+from crosspool.images import Preprocessing
+
+PLAIN = Preprocessing(128, 1.0, "bilinear", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+
+
+def spec_for(build, *, name="tiny", weights=None, classes=("first", "second")):
+    """A backbone whose network is what `build()` makes."""
+    return BackboneSpec(
+        name=name,
+        title=name.title(),
+        preprocessing=PLAIN,
+        parameters=0,
+        weights=weights or WeightsFile(url=None, filename="nowhere.pth", megabytes=0.0, checksum="00000000"),
+        weights_licence="none",
+        build=lambda num_classes: build(),
+        rename=lambda parameter: parameter,
+        classes=lambda: classes,
+    )
+
+
+class Net(nn.Module):
+    """Named parts and a function that joins them: Net(parts, lambda net, x: ...)."""
+
+    def __init__(self, join, **parts):
+        super().__init__()
+        self.join = join
+        for name, part in parts.items():
+            self.add_module(name, part)
+
+    def forward(self, x):
+        return self.join(self, x)

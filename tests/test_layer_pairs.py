@@ -1,0 +1,370 @@
+"""Which layer pairs a network has: tiny networks with literal answers, then every torchvision classification CNN."""
+
+import operator
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from crosspool.activations import _Run
+from crosspool.backbones import architecture, backbone_specs, load_backbone
+from crosspool.backbones.architecture import without_memory
+from crosspool.errors import LayerPairError
+from crosspool.layer_pairs import LayerPair, NotOffered, find_layer_pairs, layout, trace
+from crosspool.pooling import cross_layer_pool
+from tests.networks import Net
+
+# --- tiny networks
+
+
+def found_in(model, size=8):
+    return find_layer_pairs(layout(model.eval(), size))
+
+
+def chain(*behind):
+    """An image layer with 4 channels at 8 x 8, then the given modules, numbered from 2."""
+    return nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), *behind)
+
+
+IMAGE_LAYER = NotOffered("0", "reads the image itself, not a feature map")
+
+
+def test_a_convolution_and_its_rectified_output():
+    pairs, refused = found_in(chain(nn.Conv2d(4, 6, (3, 1), stride=(2, 1), padding=(1, 0)), nn.ReLU()))
+    assert pairs == (
+        LayerPair(
+            id="2",
+            label="conv1 → conv2",
+            lower="_1",
+            upper="_3",
+            lower_channels=4,
+            upper_channels=6,
+            kernel_size=(3, 1),
+            stride=(2, 1),
+            padding=(1, 0),
+            dilation=(1, 1),
+            activation="ReLU",
+        ),
+    )
+    assert refused == (IMAGE_LAYER,)
+    assert pairs[0].patch_length == 4 * 3 * 1
+    assert pairs[0].feature_length == 6 * 12
+    assert not pairs[0].can_be_negative
+
+
+def test_sizes_of_the_maps():
+    found = layout(chain(nn.MaxPool2d(2), nn.Conv2d(4, 6, 3, stride=2, padding=2, dilation=2)).eval(), 10)
+    (pair,), _ = find_layer_pairs(found)
+    assert (pair.id, pair.dilation) == ("3", (2, 2))
+    assert found.map_size(pair.lower) == (5, 5)
+    assert found.map_size(pair.upper) == (3, 3)
+
+
+def test_the_upper_map_lies_behind_batch_norm():
+    (pair,), _ = found_in(chain(nn.Conv2d(4, 6, 1), nn.BatchNorm2d(6), nn.ReLU6()))
+    assert (pair.upper, pair.activation) == ("_4", "ReLU6")
+
+
+def test_without_an_activation_the_upper_map_may_be_negative():
+    (bare,), _ = found_in(chain(nn.Conv2d(4, 6, 1)))
+    assert (bare.upper, bare.activation, bare.can_be_negative) == ("_2", None, True)
+    (normed,), _ = found_in(chain(nn.Conv2d(4, 6, 1), nn.BatchNorm2d(6), nn.MaxPool2d(2)))
+    assert (normed.upper, normed.activation) == ("_3", None)
+
+
+@pytest.mark.parametrize(
+    ("activation", "negative"),
+    [(nn.Hardswish(), True), (nn.SiLU(), True), (nn.LeakyReLU(), True), (nn.Sigmoid(), False), (nn.ReLU(), False)],
+)
+def test_activations_that_let_negative_values_through(activation, negative):
+    (pair,), _ = found_in(chain(nn.Conv2d(4, 6, 1), activation))
+    assert pair.activation == type(activation).__name__
+    assert pair.can_be_negative is negative
+
+
+@pytest.mark.parametrize(
+    ("rectify", "name"),
+    [
+        (lambda x: F.relu(x, inplace=True), "relu"),
+        (lambda x: F.relu(x, True), "relu"),
+        (torch.relu, "relu"),
+        (lambda x: x.relu(), "relu"),
+        (lambda x: x.relu_(), "relu"),
+        (lambda x: F.hardswish(x, inplace=True), "hardswish"),
+    ],
+)
+def test_functional_activations_lose_their_in_place_form(rectify, name):
+    net = Net(lambda net, x: rectify(net.u(net.image(x))), image=nn.Conv2d(3, 4, 1), u=nn.Conv2d(4, 4, 1))
+    found = layout(net.eval(), 4)
+    (pair,), _ = find_layer_pairs(found)
+    assert pair.activation == name
+    node = found.node(pair.upper)
+    assert not node.kwargs.get("inplace")
+    assert not str(node.target).endswith("_")
+
+
+def test_in_place_additions_become_plain_ones():
+    def residual(net, x):
+        y = net.u(net.image(x))
+        y += x[:, :1]
+        return net.v(y)
+
+    net = Net(residual, image=nn.Conv2d(3, 4, 1), u=nn.Conv2d(4, 4, 1), v=nn.Conv2d(4, 4, 1))
+    found = layout(net.eval(), 4)
+    assert operator.iadd not in {node.target for node in found.graph.nodes}
+    first, second = find_layer_pairs(found)[0]
+    assert (first.id, first.upper, first.activation) == ("u", "u", None)
+    assert (second.id, second.lower) == ("v", "add")
+    assert second.label == "u → v"
+
+
+def test_a_sum_of_two_branches_is_named_by_its_block():
+    block = Net(lambda net, x: (net.a(x) + net.b(x)).relu(), a=nn.Conv2d(4, 4, 1), b=nn.Conv2d(4, 4, 1))
+    net = Net(lambda net, x: net.u(net.block(net.image(x))), image=nn.Conv2d(3, 4, 1), block=block, u=nn.Conv2d(4, 2, 1))
+    pairs, _ = found_in(net)
+    assert [pair.label for pair in pairs] == ["image → block.a", "image → block.b", "block → u"]
+
+
+@pytest.mark.parametrize(
+    ("convolution", "reason"),
+    [
+        (nn.Conv2d(4, 4, 3, padding=1, groups=4), "depthwise convolution: a channel reads only some"),
+        (nn.Conv2d(4, 4, 3, padding=1, groups=2), "grouped convolution"),
+        (nn.Conv2d(4, 2, 8), "its output has a single position"),
+        (nn.Conv2d(4, 2, 3, padding=1, padding_mode="circular"), "pads with 'circular', not with zeros"),
+        (nn.Conv2d(4, 2, 3, padding=1, padding_mode="reflect"), "pads with 'reflect'"),
+        (nn.Conv2d(4, 2, 2, padding="same"), "pads its two sides unequally"),
+        (nn.Conv2d(4, 2, (3, 4), padding="same"), "pads its two sides unequally"),
+    ],
+)
+def test_convolutions_that_are_not_offered_say_why(convolution, reason):
+    pairs, refused = found_in(chain(convolution))
+    assert pairs == ()
+    assert refused[0] == IMAGE_LAYER
+    assert refused[1].id == "2"
+    assert refused[1].reason.startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("convolution", "padding"),
+    [
+        (nn.Conv2d(4, 2, (3, 5), padding="same"), (1, 2)),
+        (nn.Conv2d(4, 2, 2, padding="same", dilation=2), (1, 1)),
+        (nn.Conv2d(4, 2, 3, padding="valid"), (0, 0)),
+    ],
+)
+def test_padding_by_word(convolution, padding):
+    (pair,), _ = found_in(chain(convolution))
+    assert pair.padding == padding
+
+
+def test_a_convolution_of_the_pooled_image_still_reads_the_image():
+    pairs, refused = found_in(nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(3, 4, 1)))
+    assert (pairs, refused[0].reason) == ((), IMAGE_LAYER.reason)
+
+
+def test_tracing_wants_a_model_in_eval_mode():
+    with pytest.raises(ValueError, match="eval mode"):
+        trace(chain().train())
+
+
+def test_an_input_that_is_too_small_is_said_plainly():
+    with pytest.raises(LayerPairError, match=r"4 x 4 pixels is too small for this network"):
+        layout(chain(nn.Conv2d(4, 4, 5)).eval(), 4)
+
+
+# --- known networks
+
+
+def test_alexnet():
+    found = architecture("alexnet")
+    listed = {
+        pair.id: (pair.label, pair.lower_channels, pair.upper_channels, pair.kernel_size, *found.map_sizes(pair, 224))
+        for pair in found.layer_pairs
+    }
+    assert listed == {
+        "features.3": ("conv1 → conv2", 64, 192, (5, 5), (27, 27), (27, 27)),
+        "features.6": ("conv2 → conv3", 192, 384, (3, 3), (13, 13), (13, 13)),
+        "features.8": ("conv3 → conv4", 384, 256, (3, 3), (13, 13), (13, 13)),
+        "features.10": ("conv4 → conv5", 256, 256, (3, 3), (13, 13), (13, 13)),
+    }
+    assert found.not_offered == (NotOffered("features.0", "reads the image itself, not a feature map"),)
+    assert {pair.activation for pair in found.layer_pairs} == {"ReLU"}
+    assert found.default_pair.id == "features.10"
+    assert found.map_sizes(found.default_pair, 448)[1] == (27, 27)
+
+
+def test_the_embedded_network_ends_in_320_under_1280():
+    found = architecture("efficientnet_lite0")
+    pair = found.default_pair
+    assert (pair.id, pair.lower_channels, pair.upper_channels, pair.kernel_size) == ("conv_head", 320, 1280, (1, 1))
+    assert (pair.feature_length, pair.activation) == (409_600, "ReLU6")
+    assert found.map_sizes(pair) == ((7, 7), (7, 7))
+    assert found.map_sizes(pair, 448) == ((14, 14), (14, 14))
+    assert len(found.layer_pairs) == 32
+    assert [refused.reason[:9] for refused in found.not_offered] == ["reads the", *["depthwise"] * 16]
+
+
+@pytest.mark.parametrize(
+    ("name", "pairs", "last"),
+    [
+        ("vgg16", 12, "conv12 → conv13"),
+        ("resnet18", 19, "layer4.1.conv1 → layer4.1.conv2"),
+        ("squeezenet1_1", 25, "classifier → conv26"),
+        ("densenet121", 119, "features.denseblock4.denselayer16.conv1 → features.denseblock4.denselayer16.conv2"),
+        ("googlenet", 56, "inception5b.branch4 → inception5b.branch4.1.conv"),
+        ("inception_v3", 93, "Mixed_7c → Mixed_7c.branch_pool.conv"),
+        ("convnext_tiny", 3, "features.6.0 → conv19"),
+    ],
+)
+def test_how_many_pairs(name, pairs, last):
+    found = architecture(name).layer_pairs
+    assert (len(found), found[-1].label) == (pairs, last)
+
+
+def test_squeeze_and_excite_has_a_single_position():
+    reasons = {refused.id: refused.reason for refused in architecture("mobilenet_v3_small").not_offered}
+    assert reasons["features.1.block.1.fc1"].startswith("its output has a single position")
+
+
+def test_asking_for_a_pair():
+    found = architecture("alexnet")
+    assert found.pair("features.3") is found.layer_pairs[0]
+    with pytest.raises(LayerPairError, match=r"has no layer pair 'conv5'; it has features\.3, features\.6"):
+        found.pair("conv5")
+    with pytest.raises(LayerPairError, match=r"features\.0 of alexnet defines no layer pair: it reads the image"):
+        found.pair("features.0")
+    with pytest.raises(LayerPairError, match=r"it has \.\.\., "):
+        architecture("densenet121").pair("nonsense")
+
+
+def test_sizes_are_worked_out_anew_however_many_were_asked_for():
+    found = architecture("alexnet")
+    for size in (*range(224, 264), 224):
+        rows = found.map_sizes(found.default_pair, size)[1][0]
+        conv1 = (size + 2 * 2 - 11) // 4 + 1
+        assert rows == ((conv1 - 3) // 2 + 1 - 3) // 2 + 1
+
+
+# --- every network
+
+ALL = list(backbone_specs())
+# These are looked at without numbers only: 0.8 and 2.6 GB of random weights would take longer than all others together,
+# and smaller networks of the same code are among the others.
+GIANTS = {"convnext_large", "regnet_y_128gf"}
+
+
+def test_every_classification_cnn_is_among_them():
+    assert len(ALL) == 69
+    assert ALL[:4] == ["efficientnet_lite0", "alexnet", "vgg16", "vgg16_bn"]
+    assert GIANTS < set(ALL)
+    assert not [name for name in ALL if name.startswith(("vit", "swin", "maxvit"))]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_listing_needs_no_weights(name):
+    found = architecture(name)
+    convolutions = {
+        id: module
+        for id, module in without_memory(found.spec, 1000).named_modules()
+        if isinstance(module, nn.Conv2d)
+    }
+    assert all(module.weight.is_meta for module in convolutions.values())
+    listed = [item.id for item in (*found.layer_pairs, *found.not_offered)]
+    assert sorted(listed) == sorted(convolutions)  # each once
+    assert all(refused.reason for refused in found.not_offered)
+    assert sum("reads the image" in refused.reason for refused in found.not_offered) == 1
+    for pair in found.layer_pairs:
+        module = convolutions[pair.id]
+        assert module.groups == 1
+        assert (pair.lower_channels, pair.upper_channels) == (module.in_channels, module.out_channels)
+        assert (pair.kernel_size, pair.stride) == (module.kernel_size, module.stride)
+        lower, upper = found.map_sizes(pair)
+        assert upper[0] * upper[1] > 1
+        for a, b, k, s, p, d in zip(
+            lower, upper, pair.kernel_size, pair.stride, pair.padding, pair.dilation, strict=True
+        ):
+            assert b == (a + 2 * p - d * (k - 1) - 1) // s + 1
+    # Most of a pair's maps are ones to weight with: the last one is what the app starts with.
+    assert found.default_pair == found.layer_pairs[-1]
+
+
+class Recording(_Run):
+    """Runs a graph and keeps what the named nodes yield."""
+
+    def __init__(self, model, graph, names):
+        super().__init__(model, graph=graph)
+        self.names, self.maps = names, {}
+
+    def run_node(self, n):
+        result = super().run_node(n)
+        if n.name in self.names:
+            self.maps[n.name] = result
+        return result
+
+
+def activate(x, name):
+    """The activation that a pair names, whether the network has it as a module or calls it as a function."""
+    if name is None:
+        return x
+    return getattr(nn, name)()(x) if hasattr(nn, name) else getattr(F, name)(x)
+
+
+def assert_close_in_scale(found, expected):
+    """Equal but for rounding. Untrained networks let signals die out or grow, so "small" depends on the map."""
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4 * max(expected.abs().max().item(), 1e-30))
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if name not in GIANTS])
+def test_every_pair_of_a_running_network(name):
+    """On random weights: each upper map is the activation of its convolution over its lower map, as large as listed."""
+    size = 128
+    backbone = load_backbone(name, "untrained", "cpu")
+    at_size = backbone.architecture.layout(size)
+    names = {name for pair in backbone.layer_pairs for name in (pair.lower, pair.upper)}
+    image = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0)) - 0.5
+    with torch.no_grad():
+        run = Recording(backbone.model, at_size.graph, names)
+        scores = run.run(image)
+        assert scores.shape == (1, len(backbone.classes))
+        assert_close_in_scale(scores, backbone.model(image))  # the traced graph is the network
+        modules = dict(backbone.model.named_modules())
+        for pair in backbone.layer_pairs:
+            lower, upper = run.maps[pair.lower], run.maps[pair.upper]
+            sizes = at_size.map_size(pair.lower), at_size.map_size(pair.upper)
+            assert lower.shape == (1, pair.lower_channels, *sizes[0])
+            assert upper.shape == (1, pair.upper_channels, *sizes[1])
+            u = modules[pair.id]
+            output = F.conv2d(lower, u.weight, u.bias, pair.stride, pair.padding, pair.dilation)
+            assert_close_in_scale(upper, activate(output, pair.activation))
+            assert pair.can_be_negative or upper.min() >= 0
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "efficientnet_lite0", "alexnet", "resnet18", "squeezenet1_1", "mobilenet_v2", "googlenet", "shufflenet_v2_x0_5",
+        "densenet121", "regnet_x_400mf", "efficientnet_b0", "convnext_tiny", "inception_v3", "mnasnet0_5",
+    ],
+)  # fmt: skip
+def test_filters_measure_their_own_block_in_real_networks(name, photo):
+    """Identity 2 of the pooling tests, <W_k, P_k> = sum_i a_ik (u(X)_ik - b_k), through the public way."""
+    backbone = load_backbone(name, "untrained", "cpu")
+    for pair in {backbone.layer_pairs[0], backbone.layer_pairs[len(backbone.layer_pairs) // 2], backbone.layer_pairs[-1]}:
+        maps = backbone.activations(photo, pair, 128)
+        assert (maps.lower.shape[2:], maps.upper.shape[2:]) == backbone.architecture.map_sizes(pair, 128)
+        assert maps.upper.min() >= 0
+        pooled = cross_layer_pool(
+            maps.lower,
+            maps.upper,
+            kernel_size=pair.kernel_size,
+            stride=pair.stride,
+            padding=pair.padding,
+            dilation=pair.dilation,
+        )
+        assert pooled.shape == (1, pair.upper_channels, pair.patch_length)
+        weight = backbone.model.get_submodule(pair.id).weight
+        output = F.conv2d(maps.lower, weight, None, pair.stride, pair.padding, pair.dilation)  # u(X) - b
+        measured = (weight.flatten(1) * pooled).sum(dim=2)
+        assert_close_in_scale(measured, (maps.upper * output).sum(dim=(2, 3)))
