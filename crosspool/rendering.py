@@ -44,7 +44,8 @@ def colour_table(colour_map: str) -> np.ndarray:
 def quantise(weights: np.ndarray, limits: Limits) -> np.ndarray:
     """Weights as 8-bit steps of the colour range, uint8 of the same shape."""
     low, high = limits
-    return np.rint((np.clip(weights, low, high) - low) * (255 / (high - low))).astype(np.uint8)
+    steps: np.ndarray = np.rint((np.clip(weights, low, high) - low) * (255 / (high - low))).astype(np.uint8)
+    return steps
 
 
 def overlay(
@@ -90,19 +91,6 @@ def cell_box(row: int, column: int, map_size: tuple[int, int], picture_size: int
         round((column + 1) * picture_size / columns),
         round((row + 1) * picture_size / rows),
     )
-
-
-def colour_bar(
-    limits: Limits, *, colour_map: str = "viridis", label: str = "weight", text_colour: str = "black"
-) -> Figure:
-    """A horizontal colour bar with numbers, on a transparent ground."""
-    figure = Figure(figsize=(5, 0.62), layout="constrained", facecolor="none")
-    axes = figure.add_subplot()
-    mappable = ScalarMappable(Normalize(*limits), colour_map)
-    bar = figure.colorbar(mappable, cax=axes, orientation="horizontal")
-    bar.set_label(label, color=text_colour)
-    bar.ax.tick_params(colors=text_colour)
-    return figure
 
 
 def contact_sheet(

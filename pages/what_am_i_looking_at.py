@@ -106,7 +106,8 @@ def all_blocks(maps: ImageMaps) -> None:
     st.markdown(
         f"{pair.upper_channels:,} blocks of {pair.patch_length:,} numbers: P has **{pair.feature_length:,}**. No codebook, "
         "and nothing to tune: the network's own next layer says where to look. Here "
-        f"{int(statistics.dead.sum()):,} maps are zero everywhere, and the {half} strongest carry half of the energy $\\lVert P\\rVert^2$."
+        f"{int(statistics.dead.sum()):,} maps are zero everywhere, and the {half} strongest carry half of the energy "
+        r"$\lVert P\rVert^2$."
     )
     st.plotly_chart(
         energy_by_channel(statistics.energy_share),

@@ -1,12 +1,22 @@
-"""Tiny networks, and backbones made of them, for tests that should be read at a glance."""
+"""Tiny networks, backbones made of them, and the shipped samples, for tests that should be read at a glance."""
+
+from functools import cache
+from pathlib import Path
 
 from torch import nn
 
 from crosspool.backbones.spec import BackboneSpec
 from crosspool.backbones.weights import WeightsFile
-from crosspool.images import Preprocessing
+from crosspool.images import Preprocessing, load_image
 
+SAMPLES = Path(__file__).resolve().parent.parent / "assets" / "samples"
 PLAIN = Preprocessing(128, 1.0, "bilinear", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+
+
+@cache
+def sample(name="cat"):
+    """A shipped sample picture."""
+    return load_image(SAMPLES / f"{name}.jpg")
 
 
 def spec_for(build, *, name="tiny", weights=None, classes=("first", "second")):

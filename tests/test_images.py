@@ -468,14 +468,15 @@ def bombs():
         yield kind, boxes[:at] + struct.pack(">II", *size) + boxes[at + 8 :]
 
 
-@pytest.mark.parametrize(("kind", "data"), list(bombs()), ids=[kind for kind, _ in bombs()])
-def test_bombs_are_refused_without_decoding(kind, data, monkeypatch):
-    decoded = []
+@pytest.mark.parametrize("data", [data for _, data in bombs()], ids=[kind for kind, _ in bombs()])
+def test_bombs_are_refused_without_decoding(data, monkeypatch):
+    decoded: list[Image.Image] = []
     for decoder in (ImageFile.ImageFile, AvifImagePlugin.AvifImageFile, HeifImageFile):
         monkeypatch.setattr(decoder, "load", decoded.append)
     text = message(data, name="bomb")
     assert not decoded
-    print(kind, text)
+    assert text.startswith("bomb has ")
+    assert text.endswith("scale it down and try again.")
 
 
 def test_the_limit_on_pixels():

@@ -13,7 +13,7 @@ from crosspool.backbones.architecture import without_memory
 from crosspool.errors import LayerPairError
 from crosspool.layer_pairs import LayerPair, NotOffered, find_layer_pairs, layout, trace
 from crosspool.pooling import cross_layer_pool
-from tests.networks import Net
+from tests.networks import Net, sample
 
 # --- tiny networks
 
@@ -126,6 +126,7 @@ def test_a_sum_of_two_branches_is_named_by_its_block():
     assert [pair.label for pair in pairs] == ["image → block.a", "image → block.b", "block → u"]
 
 
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
 @pytest.mark.parametrize(
     ("convolution", "reason"),
     [
@@ -286,7 +287,6 @@ def test_listing_needs_no_weights(name):
             lower, upper, pair.kernel_size, pair.stride, pair.padding, pair.dilation, strict=True
         ):
             assert b == (a + 2 * p - d * (k - 1) - 1) // s + 1
-    # Most of a pair's maps are ones to weight with: the last one is what the app starts with.
     assert found.default_pair == found.layer_pairs[-1]
 
 
@@ -348,11 +348,11 @@ def test_every_pair_of_a_running_network(name):
         "densenet121", "regnet_x_400mf", "efficientnet_b0", "convnext_tiny", "inception_v3", "mnasnet0_5",
     ],
 )  # fmt: skip
-def test_filters_measure_their_own_block_in_real_networks(name, photo):
+def test_filters_measure_their_own_block_in_real_networks(name):
     """Identity 2 of the pooling tests, <W_k, P_k> = sum_i a_ik (u(X)_ik - b_k), through the public way."""
     backbone = load_backbone(name, "untrained", "cpu")
     for pair in {backbone.layer_pairs[0], backbone.layer_pairs[len(backbone.layer_pairs) // 2], backbone.layer_pairs[-1]}:
-        maps = backbone.activations(photo, pair, 128)
+        maps = backbone.activations(sample(), pair, 128)
         assert (maps.lower.shape[2:], maps.upper.shape[2:]) == backbone.architecture.map_sizes(pair, 128)
         assert maps.upper.min() >= 0
         pooled = cross_layer_pool(
