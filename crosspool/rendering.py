@@ -44,7 +44,7 @@ def colour_table(colour_map: str) -> np.ndarray:
 def quantise(weights: np.ndarray, limits: Limits) -> np.ndarray:
     """Weights as 8-bit steps of the colour range, uint8 of the same shape."""
     low, high = limits
-    steps: np.ndarray = np.rint((np.clip(weights, low, high) - low) * (255 / (high - low))).astype(np.uint8)
+    steps: np.ndarray = np.rint((np.clip(weights, low, high) - low) / (high - low) * 255).astype(np.uint8)
     return steps
 
 

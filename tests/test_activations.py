@@ -240,16 +240,15 @@ def test_in_chunks_as_in_one_piece(lite0, monkeypatch, at_once):
 # --- threads
 
 THREADS, IMAGES = 8, 50
-PAIRS = ("conv_head", "blocks.10.project_conv")
 
 
-def run_threads(backbone, images):
+def run_threads(backbone, images, pairs):
     """Every thread computes every image, half of them for another pair; returns how many results were wrong."""
-    expected = {pair: [backbone.activations(image, pair, 128) for image in images] for pair in PAIRS}
+    expected = {pair: [backbone.activations(image, pair, 128) for image in images] for pair in pairs}
     start = threading.Barrier(THREADS)
 
     def work(thread):
-        pair = PAIRS[thread % len(PAIRS)]
+        pair = pairs[thread % len(pairs)]
         start.wait()
         wrong = 0
         for place in range(IMAGES):
@@ -264,27 +263,27 @@ def run_threads(backbone, images):
 
 
 def test_many_threads_share_one_backbone(lite0):
-    assert run_threads(lite0, crops(IMAGES)) == 0
+    assert run_threads(lite0, crops(IMAGES), ("conv_head", "blocks.10.project_conv")) == 0
 
 
-def test_many_threads_while_another_traces(lite0):
+def test_many_threads_while_another_traces(alexnet):
     """Tracing replaces nn.Module.__call__ for the whole process; other threads' maps must not notice."""
     done = threading.Event()
     traced = []
 
     def keep_tracing():
-        while not done.is_set():
-            traced.append(Architecture(spec_of("mobilenet_v2")).layout(128))
+        while not done.wait(0.02):  # leave the others some room on a small machine
+            traced.append(Architecture(spec_of("squeezenet1_1")).layout(128))
 
     tracer = threading.Thread(target=keep_tracing)
     tracer.start()
     try:
-        wrong = run_threads(lite0, crops(IMAGES))
+        wrong = run_threads(alexnet, crops(IMAGES), ("features.3", "features.10"))
     finally:
         done.set()
         tracer.join()
     assert wrong == 0
-    assert traced
+    assert len(traced) > 1
 
 
 def test_maps_computed_in_the_middle_of_a_trace(alexnet):
@@ -304,7 +303,7 @@ def test_maps_computed_in_the_middle_of_a_trace(alexnet):
         return net.image(y)
 
     traced = fx.Tracer().trace(Net(join, image=nn.Conv2d(3, 4, 1)))
-    assert [node.name for node in traced.nodes] == ["y", "image", "output"]  # and nothing of AlexNet
+    assert [node.name for node in traced.nodes] == ["x", "image", "output"]  # and nothing of AlexNet
     assert torch.equal(found["maps"].lower, expected.lower)
     assert torch.equal(found["maps"].upper, expected.upper)
     assert found["classes"] == alexnet.predict(sample())

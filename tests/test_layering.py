@@ -24,7 +24,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("activations",),
     ("backbones",),
     ("statistics",),
-    ("rendering",),
+    ("rendering", "doctor"),
     ("ui", "cli"),
     ("__main__",),
 )

@@ -59,15 +59,15 @@ def from_params(params: Mapping[str, str]) -> tuple[Settings, list[str]]:
             continue
         value, reason = _read(name, params[name], settings)
         if reason:
-            notes.append(f"The link's {name} “{_shorten(params[name])}” was ignored: {reason}.")
+            notes.append(f"The link's {name} `{_shorten(params[name])}` was ignored: {reason}.")
         else:
             settings = replace(settings, **{name: value})
     return settings, notes
 
 
 def _shorten(text: str) -> str:
-    """What a stranger's link says, made fit to be shown: short, and without the signs of Markdown."""
-    plain = "".join(sign if sign.isalnum() or sign in " .,-+/" else "_" for sign in text)
+    """What a stranger's link says, made fit for a code span of Markdown: short, and never empty."""
+    plain = "".join(sign if sign.isalnum() or sign in " .,-+/" else "_" for sign in text).strip() or "_"
     return plain if len(plain) <= 40 else plain[:39] + "…"
 
 

@@ -1,0 +1,13 @@
+"""The command line: `crosspool COMMAND`, or `python -m crosspool COMMAND`."""
+
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status: 0, 1 (doctor found a fault), 2 (bad input) or 130 (Ctrl-C)."""
+    try:
+        from crosspool.cli.app import run  # the command line's own imports can be interrupted, too
+
+        return run(arguments)
+    except KeyboardInterrupt:
+        return 130

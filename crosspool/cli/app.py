@@ -1,0 +1,117 @@
+"""The commands, and what happens when one fails: one sentence on standard error, never a traceback for bad input."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, TextIO
+
+import typer
+
+from crosspool import __version__
+from crosspool.cli.check import doctor
+from crosspool.cli.console import complain
+from crosspool.cli.maps import maps
+from crosspool.cli.networks import backbones, fetch, pairs
+from crosspool.cli.pool import pool
+from crosspool.cli.predict import predict
+from crosspool.errors import CrosspoolError
+
+PROGRAM = "crosspool"
+BAD_INPUT = 2
+# Typer's usage errors, whether it brings its own copy of Click or uses Click itself.
+UsageError: Any = typer.BadParameter.__mro__[1]
+OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")  # torch has no one error for it
+
+app = typer.Typer(
+    name=PROGRAM,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="\b\nStart with:\n  crosspool maps photo.jpg --out maps.png\n  crosspool COMMAND --help",
+)
+
+
+@app.callback(invoke_without_command=True)
+def start(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and leave.")] = False,
+) -> None:
+    """See the spatial weighting maps of a network on your own images, and pool features under them.
+
+    Cross-convolutional-layer pooling: each channel of one layer's map says where to look in the layer before.
+    """
+    if version:
+        typer.echo(f"{PROGRAM} {__version__}")
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def _add(command: Callable[..., None], short_help: str, *examples: str) -> None:
+    """One more command; its help ends with examples, a line each, as \\b keeps them."""
+    epilog = "\n".join(["\b", "Examples:" if len(examples) > 1 else "Example:", *(f"  {line}" for line in examples)])
+    app.command(short_help=short_help, epilog=epilog)(command)
+
+
+_add(backbones, "List the networks.", "crosspool backbones")
+_add(pairs, "List a network's layer pairs.", "crosspool pairs --backbone alexnet --size 448")
+_add(
+    predict,
+    "Name what is in images.",
+    "crosspool predict cat.jpg dog.jpg --top 3",
+    "crosspool predict cat.jpg --backbone alexnet --json",
+)
+_add(
+    maps,
+    "Write the weighting maps of an image: a picture, or the numbers.",
+    "crosspool maps cat.jpg --out cat.png --size 448",
+    "crosspool maps cat.jpg --out cat.pdf --channels 0,5,12-20 --scale layer",
+    "crosspool maps cat.jpg --out cat.npz --backbone alexnet --pair features.10",
+)
+_add(
+    pool,
+    "Pool the features of many images into one file.",
+    "crosspool pool photos/*.jpg --out features.npz",
+    """python -c 'import numpy; print(numpy.load("features.npz")["features"].shape)'""",
+)
+_add(fetch, "Download a network's weights.", "crosspool fetch alexnet")
+_add(doctor, "Check this machine, and say what to do.", "crosspool doctor")
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    _print_what_the_terminal_can(sys.stdout)
+    _print_what_the_terminal_can(sys.stderr)
+    try:
+        status = app(args=arguments, prog_name=PROGRAM, standalone_mode=False)
+        sys.stdout.flush()
+        return int(status or 0)
+    except UsageError as error:
+        path = error.ctx.command_path if error.ctx else PROGRAM
+        complain(f"{error.format_message().rstrip('.')} (help: {path} --help)")
+    except CrosspoolError as error:
+        complain(str(error))
+    except BrokenPipeError:
+        _leave_closed_pipe()
+        return 1
+    except typer.Abort:
+        return 130
+    except SystemExit as error:  # rich leaves like this when a pipe is closed
+        return error.code if isinstance(error.code, int) else 1
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not any(words in str(error).lower() for words in OUT_OF_MEMORY):
+            raise
+        complain("There is not enough memory for this; choose a smaller --size, a later pair, or --device cpu.")
+    return BAD_INPUT
+
+
+def _print_what_the_terminal_can(stream: TextIO) -> None:
+    """Write `?` for what the terminal's encoding lacks (arrows, other scripts) rather than fail."""
+    reconfigure = getattr(stream, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="backslashreplace" if "utf" in stream.encoding.lower() else "replace")
+
+
+def _leave_closed_pipe() -> None:
+    """Let Python's own flush at the end go nowhere: the reader (`| head`) has left."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

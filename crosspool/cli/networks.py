@@ -1,0 +1,141 @@
+"""`backbones`, `pairs` and `fetch`: which networks there are, what they offer, and their weights."""
+
+import re
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from crosspool.cli.console import Column, download_progress, print_json, print_table, print_wrapped
+from crosspool.cli.options import DEFAULT_BACKBONE, BackboneName, Json, Size, side
+from crosspool.cli.records import geometry, times
+
+
+def backbones(json: Json = False) -> None:
+    """List the networks: input size, parameters, licence of the weights, and whether they are here."""
+    from crosspool.backbones import backbone_specs
+
+    specs = list(backbone_specs().values())
+    if json:
+        print_json(
+            [
+                {
+                    "name": spec.name,
+                    "title": spec.title,
+                    "input_size": spec.preprocessing.size,
+                    "parameters": spec.parameters,
+                    "weights_licence": spec.weights_licence,
+                    "availability": spec.weights.availability,
+                    "megabytes": round(spec.weights.megabytes, 1),
+                }
+                for spec in specs
+            ]
+        )
+        return
+    licences = [spec.weights_licence.partition(" (") for spec in specs]  # some name the place of their text
+    states = [(spec.weights.availability, f"{spec.weights.megabytes:.0f} MB") for spec in specs]
+    print_table(
+        [
+            Column("name", [spec.name for spec in specs]),
+            Column("title", [spec.title for spec in specs], optional=1),
+            Column("input", [str(spec.preprocessing.size) for spec in specs], right=True),
+            Column("params", [f"{spec.parameters / 1e6:.1f}M" for spec in specs], right=True),
+            Column("licence", [short for short, _, _ in licences]),
+            Column("weights", [f"get {size}" if state == "to download" else state for state, size in states]),
+        ]
+    )
+    typer.echo()
+    for short, place in sorted({(short, rest.rstrip(")")) for short, _, rest in licences if rest}):
+        print_wrapped(f"{short}: not for commercial use, see {place}")
+    print_wrapped("get: download the pretrained weights once with  crosspool fetch NAME")
+
+
+def pairs(backbone: BackboneName = DEFAULT_BACKBONE, size: Size = None, json: Json = False) -> None:
+    """List a network's layer pairs, and the convolutions that are none. Needs no weights."""
+    from crosspool.backbones import architecture
+
+    found = architecture(backbone)
+    pixels = side(found.spec, size)
+    offered = [(pair, *found.map_sizes(pair, pixels)) for pair in found.layer_pairs]
+    if json:
+        print_json([geometry(pair, lower, upper) for pair, lower, upper in offered])
+        return
+    print_wrapped(f"{found.spec.title}, input {pixels}x{pixels}: {_count(len(offered), 'layer pair')}")
+    typer.echo()
+    dilated = any(pair.dilation != (1, 1) for pair, _, _ in offered)
+    columns = [
+        Column("pair", [pair.id for pair, _, _ in offered]),
+        Column("lower → upper layer", [pair.label for pair, _, _ in offered], optional=3),
+        Column("channels", [f"{pair.lower_channels} → {pair.upper_channels}" for pair, _, _ in offered], right=True),
+        Column("kernel", [times(pair.kernel_size) for pair, _, _ in offered], right=True),
+        Column("stride", [_short(pair.stride) for pair, _, _ in offered], right=True, optional=1),
+        Column("pad", [_short(pair.padding) for pair, _, _ in offered], right=True, optional=2),
+    ]
+    if dilated:
+        columns.append(Column("dilation", [_short(pair.dilation) for pair, _, _ in offered], right=True))
+    columns += [
+        Column("maps", [f"{times(lower)} → {times(upper)}" for _, lower, upper in offered], right=True),
+        Column("size of P", [f"{pair.feature_length:,}" for pair, _, _ in offered], right=True),
+    ]
+    print_table(columns)
+    typer.echo()
+    print_wrapped(f"The default is the last one, {found.default_pair.id}.")
+    by_reason: dict[str, list[str]] = {}
+    for refused in found.not_offered:
+        by_reason.setdefault(refused.reason, []).append(refused.id)
+    for reason, ids in by_reason.items():
+        typer.echo()
+        print_wrapped(f"{_count(len(ids), 'convolution')} not offered. Reason: {reason}.")
+        print_wrapped(", ".join(shortened(ids)), indent=2)
+
+
+def fetch(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The network; crosspool backbones lists them.")],
+) -> None:
+    """Download a network's pretrained weights once, and verify their checksum."""
+    from crosspool.backbones import spec_of
+    from crosspool.backbones.weights import fetch as fetch_file
+
+    weights = spec_of(name).weights
+    if weights.is_intact():
+        typer.echo(f"The weights of {name} are here and intact: {weights.path}")
+        return
+    with download_progress() as bar:
+        task = bar.add_task(name, total=weights.megabytes * 1e6)
+        path = fetch_file(weights, lambda done, total: bar.update(task, completed=done, total=total))
+    typer.echo(f"Downloaded the weights of {name} ({weights.megabytes:.0f} MB, checksum verified): {path}")
+
+
+def shortened(ids: Sequence[str]) -> list[str]:
+    """Names that differ in one counted number written as one: blocks.0.conv, blocks.1.conv as blocks.0–1.conv."""
+    names = [re.split(r"(\d+)", name) for name in ids]  # texts at even places, numbers at odd ones
+    for place in range(max(map(len, names), default=0) - 2 | 1, 0, -2):
+        names = _counted_together(names, place)
+    return ["".join(name) for name in names]
+
+
+def _counted_together(names: list[list[str]], place: int) -> list[list[str]]:
+    """Merge the names that are equal but for the number at `place`, where that counts on."""
+    merged: list[list[str]] = []
+    latest: dict[tuple[str, ...], tuple[list[str], int]] = {}  # the other parts: the name so far, its last number
+    for name in names:
+        if place >= len(name):
+            merged.append(name)
+            continue
+        rest, number = (*name[:place], "", *name[place + 1 :]), int(name[place])
+        run, last = latest.get(rest, (name, number))
+        if number == last + 1:
+            run[place] = f"{run[place].split('–')[0]}–{number}"
+        else:
+            run = name
+            merged.append(name)
+        latest[rest] = (run, number)
+    return merged
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" + ("" if number == 1 else "s")
+
+
+def _short(size: tuple[int, int]) -> str:
+    return str(size[0]) if size[0] == size[1] else times(size)

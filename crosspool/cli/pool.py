@@ -1,0 +1,142 @@
+"""`pool`: the pooled features of any number of images in one file."""
+
+import json
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from crosspool.cli.console import complain, images_progress
+from crosspool.cli.options import (
+    DEFAULT_BACKBONE,
+    BackboneName,
+    Border,
+    Device,
+    Framing,
+    Pair,
+    Signed,
+    Size,
+    Weights,
+)
+from crosspool.cli.outputs import checked_output, replacing
+from crosspool.cli.records import Recipe, file_checksum, pooled, recipe
+from crosspool.errors import ImageError, SettingError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+COPY_BLOCK = 1 << 24
+AT_ONCE = 8  # photos that are decoded at a time
+
+
+@dataclass(frozen=True)
+class _Read:
+    """An image that could be read, and where from."""
+
+    name: str
+    picture: "Image"
+
+
+def pool(
+    images: Annotated[list[str], typer.Argument(metavar="IMAGES", help="One or more image files.")],
+    out: Annotated[str, typer.Option("--out", "-o", metavar="FILE.npz", help="Where to write the features.")],
+    backbone: BackboneName = DEFAULT_BACKBONE,
+    pair: Pair = None,
+    size: Size = None,
+    framing: Framing = "crop",
+    signed: Signed = False,
+    border: Border = "zero",
+    weights: Weights = None,
+    device: Device = "auto",
+    skip_errors: Annotated[
+        bool, typer.Option("--skip-errors", help="Name images that cannot be read, and go on without them.")
+    ] = False,
+) -> None:
+    """Pool the features of images (Eq. 1) into one NPZ file.
+
+    It holds features (images, upper channels, length of a patch; float32), names, and the settings as JSON.
+    """
+    path = checked_output(out, (".npz",), inputs=images)
+    how = recipe(
+        backbone=backbone, weights=weights, device=device, pair=pair, size=size, framing=framing, signed=signed,
+        border=border,
+    )  # fmt: skip
+    skipped: list[str] = []
+    with _scratch(path) as scratch:
+        names = _pool_into(scratch, how, images, skipped, skip_errors=skip_errors)
+        if not names:
+            raise ImageError(f"None of the {len(images)} images could be read, so there is nothing to write.")
+        settings = {
+            **how.settings(),
+            "images": [{"name": name, "sha256": file_checksum(name)} for name in names],
+            "skipped": skipped,
+        }
+        shape = (len(names), how.pair.upper_channels, how.pair.patch_length)
+        with replacing(path) as temporary:
+            _write(temporary, scratch, shape, names, json.dumps(settings))
+    left_out = f", {len(skipped)} skipped" if skipped else ""
+    typer.echo(f"Wrote {out}: features {shape} of {len(names)} images{left_out}, {how.network}, {how.pair.label}")
+
+
+def _scratch(path: Path) -> IO[bytes]:
+    """A nameless file beside the output: features never have to fit into memory together."""
+    return tempfile.TemporaryFile(dir=path.resolve().parent)
+
+
+def _pool_into(
+    scratch: IO[bytes], how: Recipe, images: list[str], skipped: list[str], *, skip_errors: bool
+) -> list[str]:
+    """Write each image's P to `scratch`, and return the names of the images that were read."""
+    from crosspool.backbones.backbone import PIXELS_AT_ONCE
+
+    names: list[str] = []
+    count = min(AT_ONCE, max(1, PIXELS_AT_ONCE // how.size**2))
+    with images_progress() as bar:
+        task = bar.add_task("Pooling", total=len(images))
+        for start in range(0, len(images), count):
+            part = images[start : start + count]
+            batch = list(_read(part, skipped, skip_errors=skip_errors))
+            if batch:
+                pictures = [read.picture for read in batch]
+                found = how.backbone.activations(pictures, how.pair, how.size, framing=how.framing, signed=how.signed)
+                features = pooled(found, how.border).cpu().numpy().astype("<f4", copy=False)
+                try:
+                    scratch.write(features.tobytes())
+                except OSError as error:
+                    raise SettingError(f"There is no room for the features beside --out ({error.strerror}).") from error
+            names += [read.name for read in batch]
+            bar.advance(task, len(part))
+    return names
+
+
+def _read(paths: list[str], skipped: list[str], *, skip_errors: bool) -> Iterator[_Read]:
+    from crosspool.images import load_image
+
+    for path in paths:
+        try:
+            yield _Read(path, load_image(path))
+        except ImageError as error:
+            if not skip_errors:
+                raise
+            skipped.append(path)
+            complain(f"skipped: {error}")
+
+
+def _write(path: Path, scratch: IO[bytes], shape: tuple[int, ...], names: list[str], settings: str) -> None:
+    """An NPZ as numpy writes it, the features copied from `scratch` in blocks."""
+    import numpy as np
+
+    header: dict[str, Any] = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    scratch.seek(0)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        with archive.open("features.npy", "w", force_zip64=True) as entry:
+            np.lib.format.write_array_header_1_0(entry, header)
+            shutil.copyfileobj(scratch, entry, COPY_BLOCK)
+        for name, value in (("names", np.array(names)), ("settings", np.array(settings))):
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, value, allow_pickle=False)

@@ -1,0 +1,49 @@
+"""`predict`: the network's own classes."""
+
+from typing import Annotated
+
+import typer
+
+from crosspool.cli.console import print_json
+from crosspool.cli.options import DEFAULT_BACKBONE, BackboneName, Device, Framing, Json, Size, Weights, side
+from crosspool.cli.records import network_name
+
+
+def predict(
+    images: Annotated[list[str], typer.Argument(metavar="IMAGES", help="One or more image files.")],
+    backbone: BackboneName = DEFAULT_BACKBONE,
+    weights: Weights = None,
+    device: Device = "auto",
+    top: Annotated[int, typer.Option(min=1, metavar="N", help="How many classes to show for each image.")] = 5,
+    size: Size = None,
+    framing: Framing = "crop",
+    json: Json = False,
+) -> None:
+    """Name what is in the images, with the network's own classes."""
+    from crosspool.backbones import architecture, load_backbone
+    from crosspool.images import load_image
+
+    structure = architecture(backbone)
+    pixels = side(structure.spec, size)
+    structure.layout(pixels)
+    network = load_backbone(backbone, weights, device)
+    records = []
+    for path in images:  # one at a time: a batch is no faster on a CPU, and large photos need their memory
+        (best,) = network.predict(load_image(path), top, size=pixels, framing=framing)
+        records.append(
+            {
+                "image": path,
+                "backbone": backbone,
+                "weights": network.weights,
+                "predictions": [{"label": label, "probability": probability} for label, probability in best],
+            }
+        )
+        if not json:
+            typer.echo(path)
+            for label, probability in best:
+                typer.echo(f"{100 * probability:7.1f} %  {label}")
+    if json:
+        print_json(records)
+        return
+    meaning = "; these labels mean nothing" if network.weights == "untrained" else ""
+    typer.echo(f"\n{network_name(network)}, input {pixels}x{pixels}{meaning}")
