@@ -9,6 +9,7 @@ from crosspool.ui.charts import strongest_entries
 from crosspool.ui.compute import ImageMaps, Request
 from crosspool.ui.controls import choose_maps, start_from_link, write_link
 from crosspool.ui.gallery import Look, gallery
+from crosspool.ui.link import PRETRAINED
 from crosspool.ui.selection import Cell, choose_channel, shown_channel, shown_look, shown_position
 from crosspool.ui.snippet import python_code
 from crosspool.ui.sources import Picture
@@ -185,13 +186,17 @@ def table(maps: ImageMaps, order: np.ndarray, chosen: Picture, request: Request)
         st.download_button(
             "Table as CSV",
             maps.statistics.table().to_csv(index=False),
-            f"{_file_stem(chosen.title)}-{request.backbone}-{request.pair}.csv",
+            f"{_file_stem(chosen.title)}-{request.backbone}{_untrained(request)}-{request.pair}.csv",
             "text/csv",
             icon=":material/download:",
             on_click="ignore",
         )
     st.markdown("The same in Python:")
     st.code(python_code(request, chosen.title), language="python")
+
+
+def _untrained(request: Request) -> str:
+    return "" if request.weights == PRETRAINED else f"-{request.weights}"
 
 
 def _file_stem(title: str) -> str:

@@ -104,8 +104,8 @@ def all_blocks(maps: ImageMaps) -> None:
     top = np.sort(statistics.energy_share)[::-1]
     half = int(np.searchsorted(top.cumsum(), 0.5)) + 1
     st.markdown(
-        f"{pair.upper_channels:,} blocks of {pair.patch_length:,} numbers: P has **{pair.feature_length:,}**. No codebook, "
-        "and nothing to tune: the network's own next layer says where to look. Here "
+        f"{pair.upper_channels:,} blocks of {pair.patch_length:,} numbers: P has **{pair.feature_length:,}**. No "
+        "codebook, and nothing to tune: the network's own next layer says where to look. Here "
         f"{int(statistics.dead.sum()):,} maps are zero everywhere, and the {half} strongest carry half of the energy "
         r"$\lVert P\rVert^2$."
     )

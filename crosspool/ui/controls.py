@@ -48,29 +48,27 @@ def write_link() -> None:
 def choose_maps() -> tuple[Picture, Request, ImageMaps] | None:
     """Draw the choice of image and the side bar, and compute the maps; None, with the reason shown, without them."""
     picture = choose_picture()
-    request = _choose_request(picture)
-    if picture is None:
-        st.info("Add an image to see its maps, or go back to the samples.", icon=":material/add_photo_alternate:")
-    if picture is None or request is None:
-        return None
-    try:
-        with st.spinner("Computing the maps …", show_time=True):
-            return picture, request, image_maps(request, picture.image)
-    except CrosspoolError as error:
-        st.error(str(error), icon=":material/error:")
-        return None
-
-
-def _choose_request(picture: Picture | None) -> Request | None:
-    """The side bar, and what to compute; None while there is no image or no weights."""
     with st.sidebar:
         spec = _choose_backbone()
-        ready = _choose_weights(spec)
+        _choose_weights()
         pair = _choose_pair(spec)
         _choose_size(spec, pair)
         _choose_pooling(pair)
-    if picture is None or not ready:
-        return None
+    if st.session_state.weights == PRETRAINED and spec.weights.availability == "to download":
+        _offer_download(spec)
+    elif picture is None:
+        st.info("Add an image to see its maps, or go back to the samples.", icon=":material/add_photo_alternate:")
+    else:
+        request = _request(picture, spec, pair)
+        try:
+            with st.spinner("Computing the maps …", show_time=True):
+                return picture, request, image_maps(request, picture.image)
+        except CrosspoolError as error:
+            st.error(str(error), icon=":material/error:")
+    return None
+
+
+def _request(picture: Picture, spec: BackboneSpec, pair: LayerPair) -> Request:
     state = st.session_state
     return Request(
         picture=picture.key,
@@ -111,8 +109,7 @@ def _choose_backbone() -> BackboneSpec:
     return spec
 
 
-def _choose_weights(spec: BackboneSpec) -> bool:
-    """Pretrained or untrained; whether the chosen ones are here. Nothing is downloaded without a press."""
+def _choose_weights() -> None:
     weights = st.segmented_control(
         "Weights",
         [PRETRAINED, UNTRAINED],
@@ -123,24 +120,37 @@ def _choose_weights(spec: BackboneSpec) -> bool:
     )
     if weights == UNTRAINED:
         st.warning("Untrained network: random weights.", icon=":material/casino:")
-    if weights == UNTRAINED or spec.weights.availability != "to download":
-        return True
-    st.info(f"The weights of {spec.title} are not on this machine yet.", icon=":material/cloud_download:")
-    if st.button(f"Download {spec.weights.megabytes:.0f} MB", type="primary", width="stretch"):
-        bar = st.progress(0.0, text="Connecting …")
 
-        def report(done: int, total: int) -> None:
-            bar.progress(done / total, f"{done / 1e6:.0f} of {total / 1e6:.0f} MB")
 
-        try:
-            fetch(spec.weights, report)
-        except BackboneError as error:
-            bar.empty()
-            st.error(str(error), icon=":material/cloud_off:")
-            return False
+def _offer_download(spec: BackboneSpec) -> None:
+    """Say that the weights are not here, and download them when, and only when, the button is pressed."""
+    st.info(
+        f"The pretrained weights of {spec.title} are not on this machine yet. Download them, or look at the untrained "
+        "network meanwhile.",
+        icon=":material/cloud_download:",
+    )
+    with st.container(horizontal=True):
+        wanted = st.button(f"Download {spec.weights.megabytes:.0f} MB", type="primary")
+        st.button("Show the untrained network", on_click=_show_untrained)
+    if not wanted:
+        return
+    bar = st.progress(0.0, text="Connecting …")
+
+    def report(done: int, total: int) -> None:
+        bar.progress(done / total, f"{done / 1e6:.0f} of {total / 1e6:.0f} MB")
+
+    try:
+        fetch(spec.weights, report)
+    except BackboneError as error:
+        bar.empty()
+        st.error(str(error), icon=":material/cloud_off:")
+    else:
         st.rerun()
-    st.caption("Or look at the untrained network: choose it above.")
-    return False
+
+
+def _show_untrained() -> None:
+    st.session_state.weights = UNTRAINED
+    _forget_channel()
 
 
 def _choose_pair(spec: BackboneSpec) -> LayerPair:
@@ -159,7 +169,8 @@ def _choose_pair(spec: BackboneSpec) -> LayerPair:
         )
     ]
     if found.not_offered:
-        with st.popover(f"{len(found.not_offered)} convolutions not offered", width="stretch"):
+        count = len(found.not_offered)
+        with st.popover(f"{count} convolution{'s' if count > 1 else ''} not offered", width="stretch"):
             reasons: dict[str, list[str]] = {}
             for refused in found.not_offered:
                 reasons.setdefault(refused.reason, []).append(f"`{refused.id}`")
