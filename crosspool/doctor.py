@@ -211,7 +211,9 @@ def _image_formats() -> Iterator[Check]:
     states["HEIC"] = bool(pillow_heif.libheif_info()["decoders"])
     missing = " and ".join(name for name, there in states.items() if not there)
     if missing:
-        advice = f"Save such images as {'PNG' if states['PNG'] else 'BMP'}, or install Pillow and pillow-heif from PyPI."
+        advice = (
+            f"Save such images as {'PNG' if states['PNG'] else 'BMP'}, or install Pillow and pillow-heif from PyPI."
+        )
         yield Check("image formats", "warn", f"no decoder for {missing}", advice)
     else:
         yield Check("image formats", "ok", f"{', '.join(states)} can be read")

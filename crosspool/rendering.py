@@ -117,7 +117,7 @@ def contact_sheet(
     columns = min(8, max(4, round(np.sqrt(1.5 * (len(channels) + 1)))), len(channels) + 1)
     rows = -(-(len(channels) + 1) // columns)
     figure = Figure(figsize=(1.5 * columns, 1.75 * rows + 1.2), layout="constrained", dpi=110)
-    figure.suptitle(caption, fontsize=9, wrap=True)
+    figure.suptitle(caption, fontsize=9, wrap=True, parse_math=False)
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()

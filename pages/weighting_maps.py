@@ -89,7 +89,6 @@ def _entries(maps: ImageMaps, channel: int, position: Cell) -> None:
         "Strongest entries of",
         list(views),
         format_func=views.__getitem__,
-        default="block",
         required=True,
         key="entries",
         help="P_k is the sum over all positions of weight times patch; zoom by dragging, double click to reset.",
@@ -111,12 +110,11 @@ def all_maps(maps: ImageMaps, channel: int, look: Look) -> np.ndarray:
         st.subheader(f"{len(maps.upper):,} maps", anchor=False, width="content")
         with st.container(width=190):
             sort = st.selectbox("Sort by", list(SORTS), format_func=SORTS.__getitem__, key="sort")
-        hide = st.toggle(f"Hide {dead:,} dead maps", value=True, key="hide_dead", disabled=not dead)
+        hide = st.toggle(f"Hide {dead:,} dead maps", key="hide_dead", disabled=not dead)
         st.segmented_control(
             "Maps a page",
             list(PAGE_SIZES),
             format_func=PAGE_SIZES.__getitem__,
-            default=48,
             required=True,
             key="page_size",
         )
@@ -192,7 +190,7 @@ def table(maps: ImageMaps, order: np.ndarray, chosen: Picture, request: Request)
             on_click="ignore",
         )
     st.markdown("The same in Python:")
-    st.code(python_code(request, chosen.title), language="python")
+    st.code(python_code(request, chosen.file), language="python")
 
 
 def _untrained(request: Request) -> str:

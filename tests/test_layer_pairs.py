@@ -121,7 +121,9 @@ def test_in_place_additions_become_plain_ones():
 
 def test_a_sum_of_two_branches_is_named_by_its_block():
     block = Net(lambda net, x: (net.a(x) + net.b(x)).relu(), a=nn.Conv2d(4, 4, 1), b=nn.Conv2d(4, 4, 1))
-    net = Net(lambda net, x: net.u(net.block(net.image(x))), image=nn.Conv2d(3, 4, 1), block=block, u=nn.Conv2d(4, 2, 1))
+    net = Net(
+        lambda net, x: net.u(net.block(net.image(x))), image=nn.Conv2d(3, 4, 1), block=block, u=nn.Conv2d(4, 2, 1)
+    )
     pairs, _ = found_in(net)
     assert [pair.label for pair in pairs] == ["image → block.a", "image → block.b", "block → u"]
 
@@ -267,9 +269,7 @@ def test_every_classification_cnn_is_among_them():
 def test_listing_needs_no_weights(name):
     found = architecture(name)
     convolutions = {
-        id: module
-        for id, module in without_memory(found.spec, 1000).named_modules()
-        if isinstance(module, nn.Conv2d)
+        id: module for id, module in without_memory(found.spec, 1000).named_modules() if isinstance(module, nn.Conv2d)
     }
     assert all(module.weight.is_meta for module in convolutions.values())
     listed = [item.id for item in (*found.layer_pairs, *found.not_offered)]
@@ -351,7 +351,11 @@ def test_every_pair_of_a_running_network(name):
 def test_filters_measure_their_own_block_in_real_networks(name):
     """Identity 2 of the pooling tests, <W_k, P_k> = sum_i a_ik (u(X)_ik - b_k), through the public way."""
     backbone = load_backbone(name, "untrained", "cpu")
-    for pair in {backbone.layer_pairs[0], backbone.layer_pairs[len(backbone.layer_pairs) // 2], backbone.layer_pairs[-1]}:
+    for pair in {
+        backbone.layer_pairs[0],
+        backbone.layer_pairs[len(backbone.layer_pairs) // 2],
+        backbone.layer_pairs[-1],
+    }:
         maps = backbone.activations(sample(), pair, 128)
         assert (maps.lower.shape[2:], maps.upper.shape[2:]) == backbone.architecture.map_sizes(pair, 128)
         assert maps.upper.min() >= 0

@@ -39,7 +39,7 @@ NARROWER: dict[str, set[str]] = {
 # The package itself holds only names: they point anywhere, lazily, and nothing points back.
 NAMES_ONLY = "__init__"
 
-STREAMLIT_AT = ("app.py", "pages/", "crosspool/ui/")
+STREAMLIT_AT = ("app.py", "pages/", "crosspool/ui/", "benchmarks/page.py")
 
 # What the bare import of crosspool must leave alone.
 HEAVY = ("torch", "torchvision", "streamlit", "matplotlib", "pandas", "plotly")

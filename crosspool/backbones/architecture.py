@@ -39,15 +39,19 @@ def without_memory(spec: BackboneSpec, num_classes: int) -> nn.Module:
 
 
 class Architecture:
-    """What a backbone is like at any input size: graph, layer pairs, map sizes. Needs no weights."""
+    """What a backbone is like at any input size: graph, layer pairs, map sizes. Needs no weights.
 
-    def __init__(self, spec: BackboneSpec) -> None:
+    `num_classes` matters where the classifier itself is a convolution (SqueezeNet), and so an upper map.
+    """
+
+    def __init__(self, spec: BackboneSpec, num_classes: int = 1000) -> None:
         self.spec = spec
+        self._num_classes = num_classes
         self._layouts: dict[int, Layout] = {}
 
     @cached_property
     def _model(self) -> nn.Module:
-        return without_memory(self.spec, num_classes=1000)
+        return without_memory(self.spec, self._num_classes)
 
     def layout(self, size: int | None = None) -> Layout:
         """The traced network at an input of `size` pixels (None: the network's own)."""
@@ -95,7 +99,11 @@ class Architecture:
         return at_size.map_size(pair.lower), at_size.map_size(pair.upper)
 
 
+def architecture_of(spec: BackboneSpec, num_classes: int = 1000) -> Architecture:
+    """One Architecture for each spec and number of classes."""
+    return _kept(spec, num_classes)
+
+
 @lru_cache(maxsize=128)
-def architecture_of(spec: BackboneSpec) -> Architecture:
-    """One Architecture for each spec."""
-    return Architecture(spec)
+def _kept(spec: BackboneSpec, num_classes: int) -> Architecture:
+    return Architecture(spec, num_classes)

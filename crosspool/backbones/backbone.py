@@ -31,7 +31,7 @@ PIXELS_AT_ONCE = 8 * 224 * 224  # larger batches are slower an image on a CPU: s
 class Backbone:
     """A network with weights, ready to run; shared by any number of threads.
 
-    `weights` says where the numbers come from: "pretrained", "untrained", or a file's name.
+    `weights` says where the numbers come from: "pretrained", "untrained", or a file's path.
     """
 
     spec: BackboneSpec
@@ -102,7 +102,9 @@ class Backbone:
         if isinstance(pair, str):
             return self.architecture.pair(pair)
         if pair != self.architecture.pair(pair.id):
-            raise LayerPairError(f"This pair {pair.id} ({pair.label}) belongs to another network than {self.spec.name}.")
+            raise LayerPairError(
+                f"This pair {pair.id} ({pair.label}) belongs to another network than {self.spec.name}."
+            )
         return pair
 
     def _framed(
@@ -124,14 +126,14 @@ class Backbone:
 def load(spec: BackboneSpec, weights: str | os.PathLike[str] | None, device: str) -> Backbone:
     """Build the network, give it weights, and make it ready; see `crosspool.load_backbone`."""
     target = choose_device(device)
-    architecture = architecture_of(spec)
     if weights == UNTRAINED:
         model, classes, source = _untrained(spec), spec.classes(), UNTRAINED
     elif weights is None:
         model, classes, source = _pretrained(spec), spec.classes(), "pretrained"
     else:
         model, classes = _own(spec, Path(weights))
-        source = Path(weights).name
+        source = str(weights)
+    architecture = architecture_of(spec, len(classes))
     model.eval().requires_grad_(False)
     forbid_in_place(model)
     fold_batch_norm(model, architecture.layout().graph)

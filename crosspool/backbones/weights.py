@@ -91,8 +91,8 @@ def fetch(weights: WeightsFile, progress: Progress = lambda done, total: None) -
         temporary.replace(weights.path)
     except (OSError, http.client.HTTPException) as error:
         raise BackboneError(
-            f"Could not download {weights.path.name} ({weights.megabytes:.0f} MB): {_cause(error)}. "
-            "Check the network connection, or copy the file into " + str(weights.path.parent) + "."
+            f"Could not download {weights.path.name} ({weights.megabytes:.0f} MB): {_cause(error)}; "
+            f"check the network connection, or copy the file into {weights.path.parent}."
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
@@ -116,8 +116,8 @@ def _download(url: str, write: Callable[[bytes], int], progress: Progress, expec
 
 
 def _cause(error: Exception) -> str:
-    reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
-    return str(reason) or type(error).__name__
+    reason = getattr(error, "reason", error)  # urllib wraps the operating system's error
+    return str(getattr(reason, "strerror", None) or reason) or type(error).__name__
 
 
 def read_state_dict(path: str | os.PathLike[str]) -> dict[str, Tensor]:

@@ -72,7 +72,7 @@ _add(
     pool,
     "Pool the features of many images into one file.",
     "crosspool pool photos/*.jpg --out features.npz",
-    """python -c 'import numpy; print(numpy.load("features.npz")["features"].shape)'""",
+    "crosspool pool a.jpg b.jpg --out features.npz --size 448 --skip-errors",
 )
 _add(fetch, "Download a network's weights.", "crosspool fetch alexnet")
 _add(doctor, "Check this machine, and say what to do.", "crosspool doctor")
@@ -88,7 +88,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return int(status or 0)
     except UsageError as error:
         path = error.ctx.command_path if error.ctx else PROGRAM
-        complain(f"{error.format_message().rstrip('.')} (help: {path} --help)")
+        reason = error.format_message().replace("Value error, ", "").rstrip(".")
+        complain(f"{reason} (help: {path} --help)")
     except CrosspoolError as error:
         complain(str(error))
     except BrokenPipeError:

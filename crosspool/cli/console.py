@@ -82,7 +82,7 @@ def complain(sentence: str) -> None:
     """One line on standard error, without control characters that a file's name may hold."""
     line = " ".join(sentence.split())
     shown = "".join(character if character.isprintable() else "?" for character in line)
-    typer.echo(f"crosspool: {shown}" + ("" if shown.endswith((".", "?", "!", ")")) else "."), err=True)
+    typer.echo(f"crosspool: {shown}", err=True)
 
 
 def images_progress() -> Progress:

@@ -111,7 +111,7 @@ def maps(
     if chosen is None:
         chosen = strongest(statistics, sort, top or DEFAULT_TOP)
     sheet = contact_sheet(
-        found.framed[0], upper, chosen, statistics=statistics, caption=title.replace("$", r"\$"),
+        found.framed[0], upper, chosen, statistics=statistics, caption=title,
         colour_map=colour_map, opacity=opacity, smooth=smooth, scale=scale, signed=signed,
     )  # fmt: skip
     _write_sheet(path, sheet, title, text)

@@ -35,6 +35,7 @@ def predict(
                 "image": path,
                 "backbone": backbone,
                 "weights": network.weights,
+                "size": pixels,
                 "predictions": [{"label": label, "probability": probability} for label, probability in best],
             }
         )

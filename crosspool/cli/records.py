@@ -108,7 +108,7 @@ def recipe(
 def network_name(backbone: "Backbone") -> str:
     """EfficientNet-Lite0; with UNTRAINED (random) weights, or the name of your own file, where that is so."""
     mark = {"pretrained": "", "untrained": " with UNTRAINED (random) weights"}
-    return backbone.spec.title + mark.get(backbone.weights, f" with weights from {backbone.weights}")
+    return backbone.spec.title + mark.get(backbone.weights, f" with weights from {Path(backbone.weights).name}")
 
 
 def pooled(maps: "PairActivations", border: BorderChoice) -> Any:

@@ -14,6 +14,8 @@ from crosspool.ui.link import PRETRAINED, Settings, from_params, to_params
 from crosspool.ui.sources import Picture, choose_picture
 
 FINE_SIZE = 448
+# What only a session remembers, not a link: the order and the page of the gallery, and which chart is shown.
+VIEW = {"source": "sample", "sort": "energy_share", "hide_dead": True, "page_size": 48, "page": 1, "entries": "block"}
 BORDERS = {"zero": "zero-padded, as the convolution", "valid": "only whole patches"}
 FRAMINGS = {"crop": "centre crop", "squash": "whole, squashed"}
 
@@ -23,10 +25,9 @@ def start_from_link() -> None:
     if "link_notes" not in st.session_state:
         settings, notes = from_params(st.query_params)
         st.session_state.link_notes = notes
-        for name, value in asdict(settings).items():
+        for name, value in {**VIEW, **asdict(settings)}.items():
             st.session_state[name] = value
-        st.session_state.source = "sample"
-    for name in ("source", *(field.name for field in fields(Settings))):
+    for name in (*VIEW, *(field.name for field in fields(Settings))):
         st.session_state[name] = st.session_state[name]  # else a widget that another page does not draw loses its value
     for note in st.session_state.link_notes:
         st.info(note, icon=":material/link_off:")
@@ -88,7 +89,12 @@ def _forget_pair() -> None:
 
 
 def _forget_channel() -> None:
-    st.session_state.channel = -1
+    st.session_state.channel, st.session_state.page = -1, 1
+    _forget_position()
+
+
+def _forget_position() -> None:
+    st.session_state.position = None
 
 
 def _choose_backbone() -> BackboneSpec:
@@ -189,6 +195,7 @@ def _choose_size(spec: BackboneSpec, pair: LayerPair) -> None:
         sizes,
         format_func=lambda size: f"{size} px",
         key="size",
+        on_change=_forget_position,
         help=f"The network's own is {own} px; {FINE_SIZE} px gives finer maps and takes longer.",
     )
     lower, upper = architecture(spec.name).map_sizes(pair, size)

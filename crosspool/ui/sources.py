@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import streamlit as st
@@ -12,6 +12,7 @@ from crosspool.errors import ImageError
 from crosspool.images import load_image
 from crosspool.samples import samples
 from crosspool.ui.gallery import asset, data_url
+from crosspool.ui.text import as_it_is
 
 SOURCES = {
     "sample": ":material/photo_library: Samples",
@@ -32,11 +33,14 @@ _component = st.components.v2.component(
 class Picture:
     """An image to look into.
 
-    `key` is the SHA-256 of its bytes, `thumbnail` a data URL, `sample` the sample's id or "".
+    `key` is the SHA-256 of its bytes, `file` what the library would load, `alt` a description for those who cannot see
+    it, `thumbnail` a data URL, `sample` the sample's id or "".
     """
 
     key: str
     title: str
+    file: str
+    alt: str
     image: Image.Image
     thumbnail: str
     sample: str = ""
@@ -62,14 +66,22 @@ def choose_picture() -> Picture | None:
 
 @cache
 def _sample_pictures() -> tuple[Picture, ...]:
-    return tuple(_picture(sample.path.read_bytes(), sample.title, sample.id) for sample in samples())
+    return tuple(
+        replace(
+            _picture(sample.path.read_bytes(), sample.title),
+            file=f"assets/samples/{sample.path.name}",
+            alt=sample.alt,
+            sample=sample.id,
+        )
+        for sample in samples()
+    )
 
 
-def _picture(data: bytes, title: str, sample: str = "") -> Picture:
+def _picture(data: bytes, title: str) -> Picture:
     image = load_image(data, name=title)
     image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     thumbnail = data_url(ImageOps.fit(image, (THUMBNAIL, THUMBNAIL)))
-    return Picture(_sha256(data), title, image, thumbnail, sample)
+    return Picture(_sha256(data), title, title, title, image, thumbnail)
 
 
 def _sha256(data: bytes) -> str:
@@ -91,7 +103,7 @@ def _uploads() -> tuple[Picture, ...]:
         args=(key,),
     )
     for sentence in state.get("upload_errors", []):
-        st.error(sentence, icon=":material/broken_image:")
+        st.error(as_it_is(sentence), icon=":material/broken_image:")
     return _received()
 
 
@@ -151,7 +163,7 @@ def _strip(pictures: Sequence[Picture], state: str) -> Picture | None:
 
     data = {
         "items": [
-            {"id": name, "title": picture.title, "alt": picture.title, "picture": picture.thumbnail}
+            {"id": name, "title": picture.title, "alt": picture.alt, "picture": picture.thumbnail}
             for name, picture in by_id.items()
         ],
         "selected": st.session_state[state],

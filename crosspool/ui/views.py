@@ -11,9 +11,9 @@ from crosspool.ui.gallery import Look
 from crosspool.ui.picture import colour_bar, picture
 from crosspool.ui.selection import Cell, choose_position
 from crosspool.ui.sources import Picture
+from crosspool.ui.text import as_it_is
 
 LARGE = 448  # pixels of the large pictures
-MARKDOWN_SIGNS = "\\`*_{}[]()<>#+-.!|$:~"
 
 
 def headline(chosen: Picture, request: Request, maps: ImageMaps) -> None:
@@ -25,11 +25,6 @@ def headline(chosen: Picture, request: Request, maps: ImageMaps) -> None:
         f"{pair.upper_channels}, {pair.kernel_size[0]}×{pair.kernel_size[1]}) · {rows}×{columns} maps · "
         f"P has {pair.feature_length:,} numbers"
     )
-
-
-def as_it_is(text: str) -> str:
-    """Markdown that shows `text`, such as a file's name, letter for letter."""
-    return "".join(f"\\{sign}" if sign in MARKDOWN_SIGNS else sign for sign in text)
 
 
 def field_of(maps: ImageMaps, request: Request, position: Cell) -> Box:

@@ -1,0 +1,8 @@
+"""Text that was not written here, such as a file's name, made fit for Markdown."""
+
+MARKDOWN_SIGNS = "\\`*_{}[]()<>#+-.!|$:~"
+
+
+def as_it_is(text: str) -> str:
+    """Markdown that shows `text` letter for letter."""
+    return "".join(f"\\{sign}" if sign in MARKDOWN_SIGNS else sign for sign in text)

@@ -1,0 +1,364 @@
+"""The real app in a real browser: what a person does, and what only a browser can tell."""
+
+import io
+import re
+from urllib.parse import urlencode, urlparse
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image, ImageDraw
+from playwright.sync_api import Page, expect
+
+from crosspool.backbones import load_backbone
+from crosspool.pooling import cross_layer_pool
+from crosspool.statistics import channel_statistics
+from tests.networks import sample
+
+pytestmark = pytest.mark.browser
+
+SECONDS = 60_000  # milliseconds: the machine may be small and busy
+expect.set_options(timeout=SECONDS)
+WIDTHS = (1440, 1024, 390)
+SMALL = {"backbone": "squeezenet1_1", "weights": "untrained", "pair": "features.12.squeeze", "size": "128"}
+EXPLANATION = "What am I looking at?"
+
+
+class Visit:
+    """A new session in a browser window, and everything that the browser complained about or asked for."""
+
+    def __init__(self, page: Page, url: str):
+        self.page, self.url = page, url
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        page.set_default_timeout(SECONDS)
+        page.on("console", self._on_console)
+        page.on("pageerror", lambda error: self.complaints.append(f"uncaught: {error}"))
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.on("websocket", lambda socket: self.requests.append(socket.url))
+
+    def _on_console(self, message):
+        if message.type == "error":
+            self.complaints.append(f"{message.text} ({message.location.get('url')})")
+
+    def go(self, path="/", **params):
+        """Open an address and wait for the maps."""
+        self.page.goto(f"{self.url}{path}{'?' + urlencode(params) if params else ''}")
+        expect(self.page.locator(".frame img").first).to_be_visible()
+        self.settle()
+        return self
+
+    def settle(self):
+        """Wait until the server has answered and everything is drawn."""
+        expect(self.page.get_by_test_id("stStatusWidget")).to_have_count(0)
+        expect(self.page.locator('[data-stale="true"]')).to_have_count(0)
+
+    @property
+    def tiles(self):
+        return self.page.locator(".grid .tile")
+
+    def tile(self, channel):
+        return self.page.locator(f'.grid .tile[data-channel="{channel}"]')
+
+    def heading(self, channel):
+        return self.page.get_by_text(f"Map {channel}", exact=True)
+
+    def choose(self, label, option):
+        """An option of a select box."""
+        self.page.get_by_role("combobox", name=label).click()
+        self.page.get_by_role("option", name=option).click()
+        self.settle()
+
+    def pick(self, group, option):
+        """A button of a segmented control."""
+        self.page.get_by_role("radiogroup", name=group).get_by_role("radio", name=option).click()
+        self.settle()
+
+    def upload(self, *files):
+        """Files, each a (name, bytes), at once."""
+        self.page.locator('input[type="file"]').set_input_files(
+            [{"name": name, "mimeType": "image/jpeg", "buffer": data} for name, data in files]
+        )
+
+    def expect_no_complaints(self):
+        assert self.complaints == []
+        foreign = [url for url in self.requests if urlparse(url).hostname not in ("localhost", None)]
+        assert foreign == []  # data: and blob: have no host
+
+
+@pytest.fixture
+def visit(browser, app_url):
+    """Opens windows; every one must have been quiet and have stayed at home."""
+    contexts, visits = [], []
+
+    def new(width=1440, height=900):
+        context = browser.new_context(viewport={"width": width, "height": height}, accept_downloads=True)
+        contexts.append(context)
+        visits.append(Visit(context.new_page(), app_url))
+        return visits[-1]
+
+    yield new
+    for context in contexts:
+        context.close()
+    for one in visits:
+        one.expect_no_complaints()
+
+
+def statistics_of(image, **params):
+    """Straight from the library."""
+    params = {**SMALL, **params}
+    backbone = load_backbone(params["backbone"], "untrained")
+    pair = backbone.architecture.pair(params["pair"])
+    maps = backbone.activations(image, pair, int(params["size"]))
+    pooled = cross_layer_pool(
+        maps.lower, maps.upper, kernel_size=pair.kernel_size, stride=pair.stride, padding=pair.padding
+    )
+    return channel_statistics(maps.upper[0], pooled[0])
+
+
+def drawn_photo(colour):
+    """A photo of a disc, as JPEG bytes."""
+    picture = Image.new("RGB", (300, 200), (40, 60, 90))
+    ImageDraw.Draw(picture).ellipse((90, 40, 210, 160), fill=colour)
+    data = io.BytesIO()
+    picture.save(data, "JPEG", quality=95)
+    return data.getvalue()
+
+
+def colours_in(canvas):
+    """How many different colours a canvas shows."""
+    return canvas.evaluate(
+        """canvas => {
+            const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+            return new Set(new Uint32Array(data.buffer)).size;
+        }"""
+    )
+
+
+# --- the first visit
+
+
+def test_a_cold_visit_shows_a_large_picture_and_tiles(visit):
+    window = visit().go()
+    page = window.page
+    expect(page.get_by_role("heading", name="Weighting maps")).to_be_visible()
+    expect(page.locator(".frame img")).to_have_count(2)
+    for picture in page.locator(".frame img").all():
+        box = picture.bounding_box()
+        assert box["width"] > 250
+        assert box["width"] == pytest.approx(box["height"], abs=1)
+        assert picture.get_attribute("alt")
+    expect(window.tiles).to_have_count(48)
+    expect(window.tiles.first).to_have_attribute("aria-pressed", "true")
+    strongest = window.tiles.first.get_attribute("data-channel")
+    expect(window.heading(strongest)).to_be_visible()
+    canvas = window.tiles.nth(3).locator("canvas")
+    canvas.scroll_into_view_if_needed()
+    page.wait_for_function("canvas => canvas.width === canvas.height", arg=canvas.element_handle())
+    assert colours_in(canvas) > 100  # photo and map are drawn, not a flat field
+    assert page.url == f"{window.url}/"
+
+
+def test_every_page_is_quiet_when_one_walks_through(visit):
+    """The `visit` fixture checks the console and the hosts."""
+    window = visit().go(**SMALL)
+    window.page.get_by_role("link", name=EXPLANATION).click()
+    expect(window.page.get_by_role("heading", name=EXPLANATION)).to_be_visible()
+    expect(window.page.locator(".frame img")).to_have_count(2)
+    expect(window.page.get_by_role("heading", name="3 · All blocks side by side: P")).to_be_visible()
+    expect(window.page.locator(".js-plotly-plot")).to_have_count(2)
+    window.settle()
+    window.page.get_by_role("link", name="Weighting maps").click()
+    expect(window.tiles).to_have_count(48)
+    window.settle()
+
+
+def test_the_explanation_can_be_opened_directly(visit):
+    window = visit().go("/what_am_i_looking_at", **SMALL, channel="5")
+    expect(window.page.get_by_role("spinbutton", name="Map k")).to_have_value("5")
+    expect(window.page.get_by_text("map 5 has the weight")).to_be_visible()
+    # Streamlit looks for its server below the page's address first.
+    probed = [f"{window.url}/what_am_i_looking_at/_stcore/{name}" for name in ("health", "host-config")]
+    window.complaints = [line for line in window.complaints if not any(f"({url})" in line for url in probed)]
+
+
+# --- choosing
+
+
+def test_upload_a_photo_and_see_as_many_maps_as_the_pair_has_channels(visit):
+    window = visit().go(**SMALL)
+    window.page.get_by_role("radio", name="Upload").click()
+    expect(window.page.get_by_text("Add an image to see its maps")).to_be_visible()
+    window.upload(("red disc.jpg", drawn_photo("red")), ("green disc.jpg", drawn_photo("green")))
+    expect(window.page.locator(".strip .tile")).to_have_count(2)
+    expect(window.page.locator("strong", has_text="green disc.jpg")).to_be_visible()
+    window.page.locator(".strip .tile", has_text="red disc").click()
+    expect(window.page.locator("strong", has_text="red disc.jpg")).to_be_visible()
+
+    window.choose("Layer pair", re.compile(r"features\.9\.expand3x3 · 192 maps"))
+    expect(window.page.get_by_role("heading", name="192 maps")).to_be_visible()
+    window.pick("Maps a page", "all")
+    dead = window.page.get_by_role("switch", name=re.compile("Hide [0-9]+ dead maps"))
+    if dead.is_enabled():
+        dead.locator("xpath=ancestor::label").click()
+        window.settle()
+    expect(window.tiles).to_have_count(192)
+    channels = window.tiles.evaluate_all("tiles => tiles.map(tile => Number(tile.dataset.channel))")
+    assert sorted(channels) == list(range(192))
+
+    with Image.open(io.BytesIO(drawn_photo("red"))) as photo:
+        strongest = statistics_of(photo.convert("RGB"), pair="features.9.expand3x3").energy_share.argmax()
+    assert channels[0] == strongest
+    expect(window.heading(strongest)).to_be_visible()
+
+
+def test_a_click_on_a_tile_opens_its_map(visit):
+    window = visit().go(**SMALL)
+    channel = window.tiles.nth(7).get_attribute("data-channel")
+    photo = window.page.locator(".frame img").last.get_attribute("src")
+    window.tiles.nth(7).click()
+    expect(window.heading(channel)).to_be_visible()
+    expect(window.tile(channel)).to_have_attribute("aria-pressed", "true")
+    expect(window.page.locator('.grid .tile[aria-pressed="true"]')).to_have_count(1)
+    window.page.wait_for_url(re.compile(rf"[?&]channel={channel}\b"))
+    assert window.page.locator(".frame img").last.get_attribute("src") != photo
+
+
+def test_tiles_can_be_chosen_with_the_keyboard(visit):
+    window = visit().go(**SMALL)
+    window.tiles.first.focus()
+    for key, place in (("ArrowRight", 1), ("ArrowRight", 2), ("ArrowLeft", 1), ("End", 47), ("Home", 0)):
+        window.page.keyboard.press(key)
+        expect(window.tiles.nth(place)).to_be_focused()
+    window.page.keyboard.press("ArrowDown")
+    boxes = [window.tiles.first.bounding_box(), window.page.locator(".grid .tile:focus").bounding_box()]
+    assert boxes[0]["x"] == boxes[1]["x"]  # the one below
+    assert boxes[0]["y"] < boxes[1]["y"]
+    channel = window.page.locator(".grid .tile:focus").get_attribute("data-channel")
+    window.page.keyboard.press("Enter")
+    expect(window.heading(channel)).to_be_visible()
+    expect(window.tile(channel)).to_be_focused()  # to go on from there
+
+
+def test_a_click_on_the_picture_moves_the_position(visit):
+    window = visit().go(**SMALL)  # maps of 7 x 7
+    facts = window.page.get_by_role("row", name="Under study")
+    picture = window.page.locator(".frame").first
+    side = picture.bounding_box()["width"]
+    picture.click(position={"x": side * 2.5 / 7, "y": side * 4.5 / 7})
+    expect(facts).to_contain_text("row 4, column 2:")
+    over = window.page.locator(".frame").last
+    over.click(position={"x": side * 6.5 / 7, "y": side * 0.5 / 7})
+    expect(facts).to_contain_text("row 0, column 6:")
+    over.focus()
+    for key, place in (
+        ("ArrowDown", "row 1, column 6:"),
+        ("ArrowLeft", "row 1, column 5:"),
+        ("ArrowRight", "row 1, column 6:"),
+        ("ArrowRight", "row 1, column 6:"),  # the border
+        ("ArrowUp", "row 0, column 6:"),
+    ):
+        window.page.keyboard.press(key)
+        expect(facts).to_contain_text(place)
+
+
+def test_the_table_opens_a_map(visit):
+    window = visit().go(**SMALL)
+    window.choose("Sort by", "channel number")
+    window.page.get_by_text("All channels as a table").click()
+    table = window.page.get_by_test_id("stDataFrame")
+    expect(table).to_be_visible()
+    table.scroll_into_view_if_needed()
+    expect(table.locator("canvas").first).to_be_visible()
+    table.locator("canvas").first.click(position={"x": 12, "y": 35 + 35 * 3 + 17})  # the fourth row's box
+    alive = np.flatnonzero(~statistics_of(sample()).dead)
+    expect(window.heading(alive[3])).to_be_visible()
+
+
+def test_the_table_can_be_taken_away(visit, tmp_path):
+    window = visit().go(**SMALL, sample="rocket")
+    window.page.get_by_text("All channels as a table").click()
+    with window.page.expect_download() as download:
+        window.page.get_by_role("button", name="Table as CSV").click()
+    assert download.value.suggested_filename == "Rocket-squeezenet1_1-untrained-features.12.squeeze.csv"
+    download.value.save_as(tmp_path / "table.csv")
+    found, expected = pd.read_csv(tmp_path / "table.csv"), statistics_of(sample("rocket")).table()
+    assert list(found.columns) == list(expected.columns)
+    assert found["channel"].tolist() == list(range(64))  # dead ones too
+    for column in ("peak", "mean", "active", "sparsity", "energy_share"):
+        assert found[column].to_numpy() == pytest.approx(expected[column].to_numpy(), rel=1e-4, abs=1e-9)
+
+
+# --- links and broken files
+
+
+def test_a_deep_link_is_followed(visit):
+    window = visit().go(**SMALL, channel="5", colours="magma")
+    expect(window.page.get_by_role("combobox", name="Network")).to_have_value(re.compile("^SqueezeNet1 1"))
+    expect(window.page.get_by_role("combobox", name="Colours")).to_have_value("magma")
+    expect(window.heading(5)).to_be_visible()
+    expect(window.page.get_by_alt_text("Weighting map 5 over the image, drawn in magma.")).to_be_visible()
+    expect(window.page.get_by_text("Untrained network")).to_be_visible()
+    assert window.page.url == f"{window.url}/?{urlencode({**SMALL, 'channel': '5', 'colours': 'magma'})}"
+
+
+def test_nonsense_in_a_link_is_ignored_with_a_note(visit):
+    window = visit().go(**{**SMALL, "pair": "www.example.com"}, colours="[x](http://www.example.com)")
+    notes = window.page.get_by_role("alert").filter(has_text="was ignored")
+    expect(notes).to_have_count(2)
+    expect(notes.first).to_contain_text("The link's pair www.example.com was ignored")
+    expect(notes.locator("a")).to_have_count(0)
+    expect(window.page.get_by_role("heading", name="1,000 maps")).to_be_visible()
+
+
+def test_a_broken_file_is_named_and_the_earlier_picture_stays(visit):
+    window = visit().go(**SMALL)
+    window.page.get_by_role("radio", name="Upload").click()
+    window.upload(("good.jpg", drawn_photo("red")))
+    expect(window.page.locator("strong", has_text="good.jpg")).to_be_visible()
+    window.settle()
+    window.upload(("cut_*short*.jpg", drawn_photo("green")[:2000]), ("notes.png", b"These are only words."))
+    alerts = window.page.get_by_role("alert")
+    expect(alerts.filter(has_text="cut_*short*.jpg is damaged or cut short")).to_be_visible()
+    expect(alerts.filter(has_text="notes.png is not an image that can be read here")).to_be_visible()
+    expect(window.page.locator("strong", has_text="good.jpg")).to_be_visible()
+    expect(window.tiles.first).to_be_visible()
+    expect(window.page.get_by_text("Traceback")).to_have_count(0)
+
+
+def test_without_weights_there_is_a_button_and_no_download(visit):
+    window = visit()
+    window.page.goto(f"{window.url}/?backbone=alexnet")
+    expect(window.page.get_by_role("button", name="Download 244 MB")).to_be_visible()
+    window.page.get_by_role("button", name="Show the untrained network").click()
+    expect(window.page.locator(".frame img").first).to_be_visible()
+    window.settle()
+
+
+# --- widths
+
+
+@pytest.mark.parametrize("path", ["/", "/what_am_i_looking_at"])
+def test_nothing_is_wider_than_the_window(visit, path):
+    window = visit().go(path, **SMALL)
+    window.complaints.clear()  # the test of the direct way to a page looks at these
+    for width in WIDTHS:
+        window.page.set_viewport_size({"width": width, "height": 900})
+        window.page.wait_for_function("width => innerWidth === width", arg=width)
+        window.settle()
+        window.page.wait_for_function("document.documentElement.scrollWidth <= innerWidth", timeout=5000)
+        main = window.page.get_by_test_id("stMain").evaluate("main => [main.scrollWidth, main.clientWidth]")
+        assert main[0] <= main[1], f"at {width} px"
+
+
+def test_a_phone_sees_the_pictures_one_below_the_other(visit):
+    window = visit(width=390, height=844).go(**SMALL)
+    boxes = [picture.bounding_box() for picture in window.page.locator(".frame img").all()]
+    assert len(boxes) == 2
+    for box in boxes:
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 390
+        assert box["width"] > 250
+    assert boxes[1]["y"] >= boxes[0]["y"] + boxes[0]["height"]
+    window.tiles.nth(2).click()
+    expect(window.heading(window.tiles.nth(2).get_attribute("data-channel"))).to_be_visible()

@@ -1,0 +1,159 @@
+"""The checks of a machine: each fault is found, named and comes with something to do."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from crosspool import doctor
+from crosspool.backbones import torchvision_guard
+from crosspool.backbones.weights import WeightsFile
+from crosspool.doctor import Check, belongs_to
+from crosspool.errors import CrosspoolError
+
+
+@pytest.fixture(autouse=True)
+def empty_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    return tmp_path / "torch" / "hub" / "checkpoints"
+
+
+def only(look) -> Check:
+    (check,) = doctor._guarded("the check", look)
+    return check
+
+
+def test_this_machine_works() -> None:
+    checks = doctor.examine()
+    names = [check.name for check in checks]
+    assert len(set(names)) == len(names)
+    assert names == [name for name, _ in doctor.CHECKS]
+    assert [check for check in checks if check.state == "fail"] == []
+    assert all(check.found for check in checks)
+    assert all(check.advice for check in checks if check.state != "ok")
+
+
+@pytest.mark.parametrize(
+    ("torch_version", "torchvision_version", "fits"),
+    [
+        ("2.13.0", "0.28.0", True),
+        ("2.13.0+cpu", "0.28.0+cu130", True),
+        ("2.0.1", "0.15.2", True),
+        ("2.13.0", "0.27.0", False),
+        ("2.12.1", "0.28.0", False),
+    ],
+)
+def test_torch_and_torchvision_come_in_pairs(torch_version, torchvision_version, fits) -> None:
+    assert belongs_to(torch_version, torchvision_version) is fits
+
+
+def test_a_wrong_pair_is_a_warning(monkeypatch) -> None:
+    monkeypatch.setattr(doctor, "version", {"torch": "2.12.0", "torchvision": "0.28.0"}.__getitem__)
+    check = only(doctor._torch)
+    assert (check.state, check.found) == ("warn", "torch 2.12.0 with torchvision 0.28.0")
+    assert "pip install -r requirements.txt" in check.advice
+
+
+def test_missing_packages_are_named(monkeypatch) -> None:
+    monkeypatch.setattr(doctor, "PACKAGES", ("numpy", "no-such-package"))
+    monkeypatch.setattr(doctor, "APP_PACKAGES", ("no-such-app",))
+    assert (only(doctor._packages).state, only(doctor._packages).found) == ("fail", "missing: no-such-package")
+    assert (only(doctor._app).state, only(doctor._app).found) == ("warn", "missing: no-such-app")
+
+
+@pytest.mark.parametrize("declared", [None, object()])
+def test_the_guard_of_torchvisions_operators_is_told(monkeypatch, declared) -> None:
+    monkeypatch.setattr(torchvision_guard, "declared_operators", declared)
+    check = only(doctor._operators)
+    assert (check.state, bool(check.advice)) == (("ok", False) if declared is None else ("warn", True))
+
+
+def test_a_driver_without_a_gpu_build_is_a_warning(monkeypatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    assert only(doctor._device).state == "ok"
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    check = only(doctor._device)
+    assert check.state == "warn"
+    assert "CUDA build" in check.advice
+
+
+@pytest.mark.parametrize(("content", "state"), [(None, "missing"), (b"cut short", "damaged")])
+def test_broken_embedded_weights_fail(tmp_path, monkeypatch, content, state) -> None:
+    path = tmp_path / "embedded.pth"
+    if content is not None:
+        path.write_bytes(content)
+    spec = SimpleNamespace(weights=WeightsFile(None, str(path), 18.8, "57934424"))
+    monkeypatch.setattr("crosspool.backbones.spec_of", lambda name: spec)
+    check = only(doctor._embedded_weights)
+    assert (check.state, check.found) == ("fail", f"embedded.pth, 19 MB: {state}")
+    assert "--force-reinstall" in check.advice
+
+
+def test_an_empty_cache_is_fine_and_stays_unmade(empty_cache) -> None:
+    assert only(doctor._cache).state == "ok"
+    assert str(empty_cache) in only(doctor._cache).found
+    assert only(doctor._cached_weights).found.startswith("none yet")
+    assert not empty_cache.exists()
+
+
+def test_a_cache_that_cannot_be_written_is_a_warning(tmp_path, monkeypatch) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "file"))
+    check = only(doctor._cache)
+    assert check.state == "warn"
+    assert "TORCH_HOME" in check.advice
+
+
+def test_damaged_and_unfinished_downloads_are_found(empty_cache) -> None:
+    empty_cache.mkdir(parents=True)
+    (empty_cache / "alexnet-owt-7be5be79.pth").write_bytes(b"not the weights")
+    (empty_cache / "vgg16-1234.pthx.partial").write_bytes(b"")
+    damaged = only(doctor._cached_weights)
+    assert (damaged.state, damaged.found) == ("fail", "damaged: alexnet")
+    assert "crosspool fetch alexnet" in damaged.advice
+    unfinished = only(doctor._cache)
+    assert unfinished.state == "warn"
+    assert "vgg16-1234.pthx.partial" in unfinished.advice
+
+
+def test_intact_downloads_are_listed(empty_cache, monkeypatch) -> None:
+    empty_cache.mkdir(parents=True)
+    (empty_cache / "alexnet-owt-7be5be79.pth").write_bytes(b"as good as the weights")
+    monkeypatch.setattr(WeightsFile, "is_intact", lambda self: True)
+    assert only(doctor._cached_weights).found == "checksums right: alexnet"
+
+
+def test_missing_decoders_are_a_warning(monkeypatch) -> None:
+    monkeypatch.setattr("PIL.features.check", lambda feature: feature != "avif")
+    monkeypatch.setattr("pillow_heif.libheif_info", lambda: {"decoders": {}})
+    check = only(doctor._image_formats)
+    assert (check.state, check.found) == ("warn", "no decoder for AVIF and HEIC")
+    assert "PNG" in check.advice
+
+
+def test_missing_samples_are_a_warning(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("crosspool.samples.FOLDER", tmp_path)
+    assert (only(doctor._samples).state, only(doctor._samples).found) == ("warn", "not here")
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (ImportError("libtorch.so: no such file\n(again)"), "pip install -r requirements.txt"),
+        (CrosspoolError("Do this instead."), "Do this instead."),
+    ],
+)
+def test_a_check_that_breaks_fails_and_the_others_go_on(monkeypatch, error, advice) -> None:
+    def breaks():
+        raise error
+
+    monkeypatch.setattr(doctor, "CHECKS", (("broken", breaks), ("Python", doctor._python)))
+    broken, python = doctor.examine()
+    assert (broken.name, broken.state) == ("broken", "fail")
+    assert "\n" not in broken.found
+    assert advice in broken.advice
+    assert python.state == "ok"

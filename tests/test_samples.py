@@ -1,0 +1,43 @@
+"""The sample photos, and what is said where they are missing."""
+
+import json
+
+import pytest
+
+from crosspool import samples as module
+from crosspool.errors import CrosspoolError
+from crosspool.images import load_image
+from crosspool.samples import Sample, samples
+
+
+def test_every_sample_is_a_described_photo() -> None:
+    found = samples()
+    assert 6 <= len(found) <= 8
+    assert len({sample.id for sample in found}) == len(found)
+    for sample in found:
+        assert sample.title
+        assert len(sample.alt) > 15
+        assert load_image(sample.path).mode == "RGB"
+
+
+def test_the_list_names_every_file_of_the_folder() -> None:
+    photos = {path.name for path in module.FOLDER.iterdir() if path.suffix != ".json"}
+    assert {sample.path.name for sample in samples()} == photos
+
+
+def test_keeps_the_order_of_the_list(tmp_path, monkeypatch) -> None:
+    entries = [
+        {"id": name, "file": f"{name}.jpg", "title": name.title(), "alt": f"A {name}"} for name in ("owl", "ant")
+    ]
+    (tmp_path / "samples.json").write_text(json.dumps(entries), encoding="utf-8")
+    monkeypatch.setattr(module, "FOLDER", tmp_path)
+    assert samples() == (
+        Sample("owl", "Owl", "A owl", tmp_path / "owl.jpg"),
+        Sample("ant", "Ant", "A ant", tmp_path / "ant.jpg"),
+    )
+
+
+def test_says_what_to_do_without_the_folder(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(module, "FOLDER", tmp_path / "nowhere")
+    with pytest.raises(CrosspoolError, match="clone of the repository"):
+        samples()
