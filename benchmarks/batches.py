@@ -17,8 +17,14 @@ from crosspool.backbones import architecture, spec_of
 from crosspool.backbones.folding import fold_batch_norm
 from crosspool.layer_pairs import forbid_in_place
 
-NETWORKS = ("efficientnet_lite0", "alexnet", "vgg16", "resnet50")
 BATCHES = ((1, 224), (8, 224), (32, 224), (1, 448), (8, 448))  # images, input size
+# A network with its batches: the large ones of VGG-16 would take minutes.
+NETWORKS = {
+    "efficientnet_lite0": BATCHES,
+    "alexnet": BATCHES,
+    "resnet50": BATCHES,
+    "vgg16": ((1, 224), (8, 224), (1, 448)),
+}
 VARIANTS = {
     "plain": (False, False),
     "folded": (True, False),
@@ -39,7 +45,7 @@ def network(name: str, *, folded: bool, channels_last: bool) -> nn.Module:
     return model
 
 
-def rows_of(name: str, seconds: float) -> list[list[str]]:
+def network_table(name: str, seconds: float) -> None:
     """A row for each batch: ms/image of each variant, and the quickest."""
     has_norm = any(isinstance(module, nn.BatchNorm2d) for module in architecture(name).layout().model.modules())
     variants = {
@@ -48,7 +54,7 @@ def rows_of(name: str, seconds: float) -> list[list[str]]:
         if has_norm or not folded
     }
     rows = []
-    for images, size in BATCHES:
+    for images, size in NETWORKS.get(name, BATCHES):
         graph = architecture(name).layout(size).graph
         pixels = torch.randn(images, 3, size, size)
         competitors: dict[str, Callable[[], object]] = {
@@ -57,27 +63,29 @@ def rows_of(name: str, seconds: float) -> list[list[str]]:
             )
             for variant, (model, last) in variants.items()
         }
-        repetitions = repetitions_within(seconds, competitors, most=15)
+        repetitions = repetitions_within(seconds, competitors, most=15, least=2)
         times = interleaved(competitors, repetitions=repetitions, warm_up=0)
         cells = [
             f"{times[variant].median / images:.1f} ({times[variant].best / images:.1f})" if variant in times else "-"
             for variant in VARIANTS
         ]
         quickest = min(times, key=lambda variant: times[variant].median)
-        rows.append([name, str(images), str(size), *cells, quickest, str(repetitions)])
-    return rows
+        rows.append([f"{images} at {size}", *cells, quickest, str(repetitions)])
+    header = ["batch", *VARIANTS, "quickest", "repetitions"]
+    print_table(f"{spec_of(name).title}, forward pass, ms/image: median (best)", header, rows)
 
 
 def main() -> None:
-    """Print the table."""
+    """Print a table for each network."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("networks", nargs="*", default=NETWORKS, help=f"backbones by name ({', '.join(NETWORKS)})")
-    parser.add_argument("--seconds", type=float, default=8, help="time for each row, beyond three repetitions (8)")
+    parser.add_argument(
+        "networks", nargs="*", default=list(NETWORKS), help=f"backbones by name ({', '.join(NETWORKS)})"
+    )
+    parser.add_argument("--seconds", type=float, default=8, help="time for each row; at least two repetitions (8)")
     options = parser.parse_args()
     print(machine())
-    rows = [row for name in options.networks for row in rows_of(name, options.seconds)]
-    header = ["network", "batch", "size", *VARIANTS, "quickest", "repetitions"]
-    print_table("Forward pass, ms/image: median (best)", header, rows)
+    for name in options.networks:
+        network_table(name, options.seconds)
     print(f"\n{machine()}")
 
 

@@ -82,7 +82,8 @@ class Layout:
     """A traced network at one input size: its graph, and what every node yields.
 
     `shapes` maps a node's name to the shape of its tensor for a batch of one, (1, D, H, W) for a map, and to that of
-    the first tensor where a node yields several (a channel split); `numbers` to its value where the node computes a plain number (padding that depends on the size).
+    the first tensor where a node yields several (a channel split); `numbers` to its value where the node computes
+    a plain number (padding that depends on the size).
     """
 
     model: nn.Module

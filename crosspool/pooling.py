@@ -116,8 +116,8 @@ def _check_maps(lower: Tensor, upper: Tensor, geometry: _Geometry) -> None:
     expected = _positions(lower, geometry)
     if tuple(upper.shape[2:]) != expected:
         raise SettingError(
-            f"Patches of a {lower.shape[2]} x {lower.shape[3]} map with this kernel, stride, padding and dilation "
-            f"lie at {expected[0]} x {expected[1]} positions, but the upper map has {upper.shape[2]} x {upper.shape[3]}."
+            f"Patches of a {lower.shape[2]} x {lower.shape[3]} map with this kernel, stride, padding and dilation lie "
+            f"at {expected[0]} x {expected[1]} positions, but the upper map has {upper.shape[2]} x {upper.shape[3]}."
         )
 
 

@@ -1,8 +1,9 @@
 """The part of the input image that one position of a map can depend on.
 
 The field of a position is found by walking the traced graph back to the image: a window operation (convolution,
-pooling) widens the interval of rows and columns and cuts off what lies in its padding, a position-wise one hands it
-on, a join takes the union of its branches, and anything that looks at a whole map (squeeze-and-excite, global pooling) yields the whole image.
+pooling) widens the interval of rows and columns and cuts off what lies in its padding, a position-wise one hands
+it on, a join takes the union of its branches, and anything that looks at a whole map (squeeze-and-excite, global
+pooling) yields the whole image.
 This is the theoretical field: an upper bound, of which the centre usually counts most.
 """
 
@@ -19,8 +20,9 @@ POSITIONWISE_MODULES = (
 # Functions and methods by name. Reshapes appear here as channel shuffles, which keep rows and columns.
 POSITIONWISE_NAMES = frozenset((
     "add", "sub", "mul", "truediv", "cat", "stack", "relu", "relu6", "leaky_relu", "elu", "silu", "gelu", "hardswish",
-    "hardsigmoid", "hardtanh", "mish", "softplus", "sigmoid", "tanh", "dropout", "stochastic_depth", "batch_norm", "layer_norm", "linear", "permute", "transpose", "view", "reshape", "contiguous",
-    "chunk", "split", "getitem", "unsqueeze",
+    "hardsigmoid", "hardtanh", "mish", "softplus", "sigmoid", "tanh", "dropout", "stochastic_depth", "batch_norm",
+    "layer_norm", "linear", "permute", "transpose", "view", "reshape", "contiguous", "chunk", "split", "getitem",
+    "unsqueeze",
 ))  # fmt: skip
 POOLING_NAMES = frozenset(("max_pool2d", "avg_pool2d", "boolean_dispatch"))
 

@@ -85,7 +85,7 @@ def _span(start: int, stop: int) -> str:
 
 def _entries(maps: ImageMaps, channel: int, position: Cell) -> None:
     views = {"block": f"block P_{channel}", "patch": "patch x_i here"}
-    view = st.segmented_control(
+    st.segmented_control(
         "Strongest entries of",
         list(views),
         format_func=views.__getitem__,
@@ -93,6 +93,7 @@ def _entries(maps: ImageMaps, channel: int, position: Cell) -> None:
         key="entries",
         help="P_k is the sum over all positions of weight times patch; zoom by dragging, double click to reset.",
     )
+    view: str = st.session_state.entries
     vector = maps.pooled[channel] if view == "block" else maps.patch(*position)
     st.plotly_chart(
         strongest_entries(vector, maps.pair, views[view]),

@@ -48,7 +48,7 @@ def as_input(backbone, image, size=None):
 def hooked(backbone, pair_id, activation_id, image):
     """What forward hooks on a private copy of the network see of a pair, running all of it."""
     model = copy.deepcopy(backbone.model)
-    seen = {}
+    seen: dict[str, torch.Tensor] = {}
     model.get_submodule(pair_id).register_forward_hook(lambda _, args, output: seen.update(lower=args[0].clone()))
     model.get_submodule(activation_id).register_forward_hook(lambda _, args, output: seen.update(upper=output.clone()))
     with torch.no_grad():
@@ -204,8 +204,8 @@ def test_in_place_activations_overwrite_no_map(join):
     backbone = load(spec_for(build), "untrained", "cpu")
     model, x = backbone.model, as_input(backbone, sample())
     with torch.no_grad():
-        lower = model.image(x)
-        behind = lower.relu() + model.u(lower)
+        lower = model.get_submodule("image")(x)
+        behind = lower.relu() + model.get_submodule("u")(lower)
     assert lower.min() < 0
     maps = backbone.activations(sample(), "u")
     assert torch.equal(maps.lower, lower)

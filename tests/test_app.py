@@ -355,7 +355,7 @@ def test_a_download_without_a_network_fails_with_one_sentence(monkeypatch, empty
     (message,) = texts(app.error)
     assert message.startswith("Could not download alexnet-owt-7be5be79.pth (244 MB): ")
     assert "Connection refused" in message
-    assert "Check the network connection" in message
+    assert "check the network connection" in message
     assert list(empty_cache.iterdir()) == []
     assert download_button(app)  # to try again
 

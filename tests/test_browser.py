@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image, ImageDraw
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FilePayload, Page, expect
 
 from crosspool.backbones import load_backbone
 from crosspool.pooling import cross_layer_pool
@@ -17,7 +17,7 @@ from tests.networks import sample
 
 pytestmark = pytest.mark.browser
 
-SECONDS = 60_000  # milliseconds: the machine may be small and busy
+SECONDS = 45_000  # milliseconds: the machine may be small and busy
 expect.set_options(timeout=SECONDS)
 WIDTHS = (1440, 1024, 390)
 SMALL = {"backbone": "squeezenet1_1", "weights": "untrained", "pair": "features.12.squeeze", "size": "128"}
@@ -65,7 +65,10 @@ class Visit:
 
     def choose(self, label, option):
         """An option of a select box."""
-        self.page.get_by_role("combobox", name=label).click()
+        box = self.page.get_by_role("combobox", name=label)
+        box.scroll_into_view_if_needed()  # scrolling closes the list
+        self.page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        box.click()
         self.page.get_by_role("option", name=option).click()
         self.settle()
 
@@ -77,7 +80,7 @@ class Visit:
     def upload(self, *files):
         """Files, each a (name, bytes), at once."""
         self.page.locator('input[type="file"]').set_input_files(
-            [{"name": name, "mimeType": "image/jpeg", "buffer": data} for name, data in files]
+            [FilePayload(name=name, mimeType="image/jpeg", buffer=data) for name, data in files]
         )
 
     def expect_no_complaints(self):
@@ -86,21 +89,28 @@ class Visit:
         assert foreign == []  # data: and blob: have no host
 
 
+@pytest.fixture(scope="module")
+def context(browser):
+    """What the windows share: the browser's cache, so that Streamlit's scripts are read once."""
+    context = browser.new_context()
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def visit(browser, app_url):
+def visit(context, app_url):
     """Opens windows; every one must have been quiet and have stayed at home."""
-    contexts, visits = [], []
+    visits = []
 
     def new(width=1440, height=900):
-        context = browser.new_context(viewport={"width": width, "height": height}, accept_downloads=True)
-        contexts.append(context)
-        visits.append(Visit(context.new_page(), app_url))
+        page = context.new_page()
+        page.set_viewport_size({"width": width, "height": height})
+        visits.append(Visit(page, app_url))
         return visits[-1]
 
     yield new
-    for context in contexts:
-        context.close()
     for one in visits:
+        one.page.close()
         one.expect_no_complaints()
 
 
@@ -268,9 +278,9 @@ def test_the_table_opens_a_map(visit):
     window.page.get_by_text("All channels as a table").click()
     table = window.page.get_by_test_id("stDataFrame")
     expect(table).to_be_visible()
-    table.scroll_into_view_if_needed()
-    expect(table.locator("canvas").first).to_be_visible()
-    table.locator("canvas").first.click(position={"x": 12, "y": 35 + 35 * 3 + 17})  # the fourth row's box
+    grid = table.locator(".dvn-scroller")
+    grid.scroll_into_view_if_needed()
+    grid.click(position={"x": 12, "y": 35 + 35 * 3 + 17})  # the fourth row's box
     alive = np.flatnonzero(~statistics_of(sample()).dead)
     expect(window.heading(alive[3])).to_be_visible()
 
@@ -304,7 +314,7 @@ def test_a_deep_link_is_followed(visit):
 
 def test_nonsense_in_a_link_is_ignored_with_a_note(visit):
     window = visit().go(**{**SMALL, "pair": "www.example.com"}, colours="[x](http://www.example.com)")
-    notes = window.page.get_by_role("alert").filter(has_text="was ignored")
+    notes = window.page.get_by_test_id("stAlert").filter(has_text="was ignored")
     expect(notes).to_have_count(2)
     expect(notes.first).to_contain_text("The link's pair www.example.com was ignored")
     expect(notes.locator("a")).to_have_count(0)

@@ -261,7 +261,7 @@ GIANTS = {"convnext_large", "regnet_y_128gf"}
 def test_every_classification_cnn_is_among_them():
     assert len(ALL) == 69
     assert ALL[:4] == ["efficientnet_lite0", "alexnet", "vgg16", "vgg16_bn"]
-    assert GIANTS < set(ALL)
+    assert GIANTS.issubset(ALL)
     assert not [name for name in ALL if name.startswith(("vit", "swin", "maxvit"))]
 
 
@@ -272,7 +272,7 @@ def test_listing_needs_no_weights(name):
         id: module for id, module in without_memory(found.spec, 1000).named_modules() if isinstance(module, nn.Conv2d)
     }
     assert all(module.weight.is_meta for module in convolutions.values())
-    listed = [item.id for item in (*found.layer_pairs, *found.not_offered)]
+    listed = [pair.id for pair in found.layer_pairs] + [refused.id for refused in found.not_offered]
     assert sorted(listed) == sorted(convolutions)  # each once
     assert all(refused.reason for refused in found.not_offered)
     assert sum("reads the image" in refused.reason for refused in found.not_offered) == 1
@@ -336,7 +336,9 @@ def test_every_pair_of_a_running_network(name):
             assert lower.shape == (1, pair.lower_channels, *sizes[0])
             assert upper.shape == (1, pair.upper_channels, *sizes[1])
             u = modules[pair.id]
-            output = F.conv2d(lower, u.weight, u.bias, pair.stride, pair.padding, pair.dilation)
+            output = F.conv2d(
+                lower, u.get_parameter("weight"), getattr(u, "bias", None), pair.stride, pair.padding, pair.dilation
+            )
             assert_close_in_scale(upper, activate(output, pair.activation))
             assert pair.can_be_negative or upper.min() >= 0
 
@@ -368,7 +370,7 @@ def test_filters_measure_their_own_block_in_real_networks(name):
             dilation=pair.dilation,
         )
         assert pooled.shape == (1, pair.upper_channels, pair.patch_length)
-        weight = backbone.model.get_submodule(pair.id).weight
+        weight = backbone.model.get_parameter(f"{pair.id}.weight")
         output = F.conv2d(maps.lower, weight, None, pair.stride, pair.padding, pair.dilation)  # u(X) - b
         measured = (weight.flatten(1) * pooled).sum(dim=2)
         assert_close_in_scale(measured, (maps.upper * output).sum(dim=(2, 3)))

@@ -117,7 +117,7 @@ def averaging(model):
     for parameter in model.eval().requires_grad_(False).parameters():
         parameter.uniform_(0.5, 1.5, generator=generator)
         if parameter.ndim > 1:
-            parameter /= parameter[0].numel()
+            parameter.div_(parameter[0].numel())
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.reset_running_stats()

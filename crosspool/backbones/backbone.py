@@ -197,7 +197,8 @@ def _with_weights(spec: BackboneSpec, state: dict[str, Tensor], num_classes: int
     }
     model = without_memory(spec, num_classes)
     with_version = OrderedDict(renamed)
-    # MNASNet asks for the version of its names. Others stay unversioned: files from before BatchNorm counted its batches fit.
+    # MNASNet asks for the version of its layout. Its parts stay without one, so that files from before BatchNorm
+    # counted its batches still fit.
     with_version._metadata = {"": model.state_dict()._metadata[""]}  # type: ignore[attr-defined]
     try:
         model.load_state_dict(with_version, strict=True, assign=True)
