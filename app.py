@@ -1,8 +1,12 @@
 """The app's frame: page settings and the list of pages. Start it with `make app`."""
 
+import os
 from pathlib import Path
 
 import streamlit as st
+
+# Before torch is imported: threads that wait by spinning take the cores from everybody else, the server included.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 ASSETS = Path(__file__).parent / "assets"
 

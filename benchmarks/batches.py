@@ -81,7 +81,7 @@ def main() -> None:
     parser.add_argument(
         "networks", nargs="*", default=list(NETWORKS), help=f"backbones by name ({', '.join(NETWORKS)})"
     )
-    parser.add_argument("--seconds", type=float, default=8, help="time for each row; at least two repetitions (8)")
+    parser.add_argument("--seconds", type=float, default=5, help="time for each row; at least two repetitions (5)")
     options = parser.parse_args()
     print(machine())
     for name in options.networks:

@@ -7,7 +7,6 @@ other ways to compute the same. Second table: a pair's maps against the network'
 import argparse
 from collections.abc import Callable
 from functools import partial
-from typing import TypedDict
 
 import torch
 from torch import Tensor
@@ -76,29 +75,18 @@ def _patch(padded: Tensor, row: int, column: int, pair: LayerPair) -> Tensor:
 
 def by_unfolding(lower: Tensor, upper: Tensor, pair: LayerPair) -> Tensor:
     """The textbook's way: all patches of the batch at once, then one batched multiplication."""
-    return upper.flatten(2) @ local_features(lower, **_geometry(pair)).transpose(1, 2)
+    return upper.flatten(2) @ local_features(lower, **pair.geometry).transpose(1, 2)
 
 
 def by_crosspool(lower: Tensor, upper: Tensor, pair: LayerPair) -> Tensor:
     """What is measured."""
-    return cross_layer_pool(lower, upper, **_geometry(pair))
-
-
-class _Geometry(TypedDict):
-    kernel_size: tuple[int, int]
-    stride: tuple[int, int]
-    padding: tuple[int, int]
-    dilation: tuple[int, int]
-
-
-def _geometry(pair: LayerPair) -> _Geometry:
-    return _Geometry(kernel_size=pair.kernel_size, stride=pair.stride, padding=pair.padding, dilation=pair.dilation)
+    return cross_layer_pool(lower, upper, **pair.geometry)
 
 
 def multiply_limit(lower: Tensor, upper: Tensor, pair: LayerPair) -> Callable[[], None]:
     """Only the multiplication, (K x N) by (N x D*m*n) for each image: dense data, unfolded already, output in use."""
     weights = [a.flatten(1).contiguous() for a in upper]  # (K, N)
-    patches = [x.T.contiguous() for x in local_features(lower, **_geometry(pair))]  # (N, D*m*n)
+    patches = [x.T.contiguous() for x in local_features(lower, **pair.geometry)]  # (N, D*m*n)
     pooled = [a @ x for a, x in zip(weights, patches, strict=True)]
 
     def run() -> None:

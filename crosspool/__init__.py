@@ -5,7 +5,7 @@
 >>> backbone = crosspool.load_backbone("efficientnet_lite0")
 >>> pair = backbone.layer_pairs[-1]
 >>> maps = backbone.activations(image, pair)
->>> crosspool.cross_layer_pool(maps.lower, maps.upper, kernel_size=pair.kernel_size).shape
+>>> crosspool.cross_layer_pool(maps.lower, maps.upper, **pair.geometry).shape
 torch.Size([1, 1280, 320])
 """
 

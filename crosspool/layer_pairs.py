@@ -9,7 +9,7 @@ Nothing here needs weights: a model on torch's `meta` device, which has shapes b
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 from torch import fx, nn
@@ -28,9 +28,29 @@ ACTIVATION_FUNCTIONS = (
     F.softplus, torch.relu, torch.sigmoid, torch.tanh,
 )  # fmt: skip
 ACTIVATION_METHODS = ("relu", "sigmoid", "tanh")
-RECTIFIERS = ("ReLU", "ReLU6", "relu", "relu6", "Sigmoid", "sigmoid", "Hardsigmoid", "hardsigmoid")
+RECTIFIERS = (
+    "ReLU",
+    "ReLU6",
+    "relu",
+    "relu6",
+    "Sigmoid",
+    "sigmoid",
+    "Hardsigmoid",
+    "hardsigmoid",
+    "Softplus",
+    "softplus",
+)
 # Modules that leave every value where it stands; behind a folded convolution BatchNorm is an Identity.
 TRANSPARENT_MODULES = (nn.BatchNorm2d, nn.Identity, nn.Dropout, nn.Dropout2d)
+
+
+class Geometry(TypedDict):
+    """Where a convolution's patches lie."""
+
+    kernel_size: Size
+    stride: Size
+    padding: Size
+    dilation: Size
 
 
 @dataclass(frozen=True)
@@ -62,6 +82,16 @@ class LayerPair:
     def feature_length(self) -> int:
         """D_{t+1} * D_t * m * n, the length of P."""
         return self.upper_channels * self.patch_length
+
+    @property
+    def geometry(self) -> Geometry:
+        """The keyword arguments that `cross_layer_pool` and `local_features` take."""
+        return {
+            "kernel_size": self.kernel_size,
+            "stride": self.stride,
+            "padding": self.padding,
+            "dilation": self.dilation,
+        }
 
     @property
     def can_be_negative(self) -> bool:

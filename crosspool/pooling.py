@@ -76,13 +76,18 @@ def cross_layer_pool(
 
 
 def _geometry(kernel_size: IntOrPair, stride: IntOrPair, padding: IntOrPair, dilation: IntOrPair) -> _Geometry:
-    kernel, strides, pads, gaps = (
-        (value, value) if isinstance(value, int) else (int(value[0]), int(value[1]))
-        for value in (kernel_size, stride, padding, dilation)
-    )
+    kernel, strides, pads, gaps = (_pair_of_ints(value) for value in (kernel_size, stride, padding, dilation))
     if min(*kernel, *strides, *gaps) < 1 or min(pads) < 0:
         raise SettingError("Kernel size, stride and dilation are at least 1, and padding at least 0.")
     return kernel, strides, pads, gaps
+
+
+def _pair_of_ints(value: IntOrPair) -> tuple[int, int]:
+    try:
+        rows, columns = value if isinstance(value, tuple | list) else (value, value)
+        return int(rows), int(columns)
+    except (TypeError, ValueError) as error:
+        raise SettingError(f"{value!r} is neither a whole number nor a pair of them (rows, columns).") from error
 
 
 def _positions(lower: Tensor, geometry: _Geometry) -> tuple[int, int]:

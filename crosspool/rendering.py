@@ -5,6 +5,7 @@ from typing import Literal
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
@@ -22,6 +23,7 @@ COLOUR_MAPS = ("viridis", "cividis", "magma", "gray")
 SIGNED_COLOUR_MAP = "RdBu_r"
 PATCH_COLOUR = (255, 255, 255)
 FIELD_COLOUR = (255, 176, 0)
+TILE, GAP = 160, 16  # pixels of a contact sheet's tiles, and between them
 
 
 def colour_limits(weights: np.ndarray, *, signed: bool = False) -> Limits:
@@ -114,32 +116,40 @@ def contact_sheet(
     if not channels:
         raise SettingError("There is no map to show; choose at least one channel.")
     colour_map = SIGNED_COLOUR_MAP if signed else colour_map
-    columns = min(8, max(4, round(np.sqrt(1.5 * (len(channels) + 1)))), len(channels) + 1)
-    rows = -(-(len(channels) + 1) // columns)
-    figure = Figure(figsize=(1.5 * columns, 1.75 * rows + 1.2), layout="constrained", dpi=110)
-    figure.suptitle(caption, fontsize=9, wrap=True, parse_math=False)
-    grid = figure.subplots(rows, columns, squeeze=False)
-    for axes in grid.flat:
-        axes.set_axis_off()
-    grid.flat[0].imshow(framed)
-    grid.flat[0].set_title("the image", fontsize=7)
+    count = len(channels) + 1
+    columns = min(count, max(4, round((1.5 * count) ** 0.5)))
+    rows = -(-count // columns)
     layer_limits = colour_limits(upper, signed=signed)
-    thumbnail = framed.resize((160, 160), Image.Resampling.LANCZOS) if framed.width > 160 else framed
-    for axes, channel in zip(grid.flat[1:], channels, strict=False):
+    small = framed.resize((TILE, TILE), Image.Resampling.LANCZOS)
+    tiles, labels = [np.asarray(small.convert("RGB"))], ["the image"]
+    for channel in channels:
         limits = layer_limits if scale == "layer" else colour_limits(upper[channel], signed=signed)
-        axes.imshow(
-            overlay(thumbnail, upper[channel], limits=limits, colour_map=colour_map, opacity=opacity, smooth=smooth)
-        )
+        drawn = overlay(small, upper[channel], limits=limits, colour_map=colour_map, opacity=opacity, smooth=smooth)
+        tiles.append(np.asarray(drawn))
         share = 100 * statistics.energy_share[channel]
-        axes.set_title(f"{channel}\npeak {statistics.peak[channel]:.3g} · {share:.2g} %", fontsize=6)
+        labels.append(f"{channel}\npeak {statistics.peak[channel]:.3g} · {share:.2g} %")
+
+    row_height = 1.47 * (TILE + 3 * GAP) / (TILE + GAP)  # inches, so that tiles are square
+    width, height = 1.5 * columns, row_height * rows + 1.2
+    figure = Figure(figsize=(width, height), dpi=110)
+    figure.suptitle(caption, fontsize=9, y=1 - 0.12 / height, wrap=True, parse_math=False)
+    _draw_tiles(figure.add_axes((0.01, 0.75 / height, 0.98, row_height * rows / height)), tiles, labels, columns)
     bar_limits = layer_limits if scale == "layer" else (-1.0 if signed else 0.0, 1.0)
-    bar = figure.colorbar(
-        ScalarMappable(Normalize(*bar_limits), colour_map),
-        ax=grid,
-        location="bottom",
-        fraction=0.25 / (1.75 * rows + 1.2),
-        aspect=60,
-    )
+    bar_axes = figure.add_axes((0.05, 0.48 / height, 0.9, 0.14 / height))
+    bar = figure.colorbar(ScalarMappable(Normalize(*bar_limits), colour_map), cax=bar_axes, orientation="horizontal")
     bar.set_label("weight" if scale == "layer" else "weight, in parts of each map's own peak", fontsize=7)
     bar.ax.tick_params(labelsize=7)
     return figure
+
+
+def _draw_tiles(axes: Axes, tiles: Sequence[np.ndarray], labels: Sequence[str], columns: int) -> None:
+    """All tiles as one picture (an axes for each would take a hundred times longer), with their labels above."""
+    rows = -(-len(tiles) // columns)
+    pitch, label_height = TILE + GAP, 2 * GAP
+    sheet = np.full((rows * (pitch + label_height), columns * pitch, 3), 255, np.uint8)
+    for place, (tile, label) in enumerate(zip(tiles, labels, strict=True)):
+        top, left = place // columns * (pitch + label_height) + label_height, place % columns * pitch + GAP // 2
+        sheet[top : top + TILE, left : left + TILE] = tile
+        axes.text(left + TILE / 2, top - 3, label, fontsize=6, ha="center", va="bottom")
+    axes.imshow(sheet, aspect="auto", interpolation="antialiased")
+    axes.set_axis_off()

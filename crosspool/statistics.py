@@ -1,10 +1,14 @@
 """What each weighting map of one image is like, and what it contributes to P."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
+import torch
 from torch import Tensor
+
+Criterion = Literal["energy_share", "peak", "mean", "sparsity", "channel"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,13 @@ class ChannelStatistics:
         dead: np.ndarray = self.active == 0
         return dead
 
+    def order(self, by: Criterion) -> np.ndarray:
+        """Channel numbers, the largest first; peaks by magnitude, and channels by number from 0."""
+        if by == "channel":
+            return np.arange(len(self.peak))
+        values: np.ndarray = np.abs(self.peak) if by == "peak" else getattr(self, by)
+        return np.argsort(-values, kind="stable")
+
     def table(self) -> pd.DataFrame:
         """A row for each channel, by channel number."""
         columns = {"channel": np.arange(len(self.peak))} | vars(self)
@@ -42,7 +53,7 @@ def channel_statistics(upper: Tensor, pooled: Tensor) -> ChannelStatistics:
     largest = weights.abs().argmax(dim=1)
     peak = weights.gather(1, largest[:, None])[:, 0]
     active = (weights != 0).sum(dim=1)
-    energy = pooled.cpu().double().square().sum(dim=1)
+    energy = torch.linalg.vector_norm(pooled, dim=1, dtype=torch.float64).cpu().square()
     total = energy.sum()
     share = energy / total if total > 0 else energy
     columns = upper.shape[2]

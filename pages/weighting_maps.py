@@ -5,17 +5,19 @@ import streamlit as st
 
 from crosspool.receptive_field import patch_box
 from crosspool.rendering import COLOUR_MAPS
+from crosspool.statistics import Criterion
 from crosspool.ui.charts import strongest_entries
 from crosspool.ui.compute import ImageMaps, Request
 from crosspool.ui.controls import choose_maps, start_from_link, write_link
 from crosspool.ui.gallery import Look, gallery
 from crosspool.ui.link import PRETRAINED
-from crosspool.ui.selection import Cell, choose_channel, shown_channel, shown_look, shown_position
+from crosspool.ui.picture import Cell
+from crosspool.ui.selection import choose_channel, shown_channel, shown_look, shown_position
 from crosspool.ui.snippet import python_code
 from crosspool.ui.sources import Picture
 from crosspool.ui.views import field_of, headline, map_picture, seen_picture
 
-SORTS = {
+SORTS: dict[Criterion, str] = {
     "energy_share": "share of energy",
     "peak": "peak",
     "mean": "mean",
@@ -103,21 +105,24 @@ def _entries(maps: ImageMaps, channel: int, position: Cell) -> None:
     )
 
 
-def all_maps(maps: ImageMaps, channel: int, look: Look) -> np.ndarray:
-    """The gallery in pages with its order and filter; returns the channels in the order shown."""
+def all_maps(maps: ImageMaps, channel: int, look: Look) -> None:
+    """The gallery in pages with its order and filter."""
     statistics = maps.statistics
     dead = int(statistics.dead.sum())
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         st.subheader(f"{len(maps.upper):,} maps", anchor=False, width="content")
         with st.container(width=190):
-            sort = st.selectbox("Sort by", list(SORTS), format_func=SORTS.__getitem__, key="sort")
-        hide = st.toggle(f"Hide {dead:,} dead maps", key="hide_dead", disabled=not dead)
+            sort = st.selectbox(
+                "Sort by", list(SORTS), format_func=SORTS.__getitem__, key="sort", on_change=_first_page
+            )
+        hide = st.toggle(f"Hide {dead:,} dead maps", key="hide_dead", disabled=not dead, on_change=_first_page)
         st.segmented_control(
             "Maps a page",
             list(PAGE_SIZES),
             format_func=PAGE_SIZES.__getitem__,
             required=True,
             key="page_size",
+            on_change=_first_page,
         )
         with st.container(width=150):
             st.session_state.find = channel
@@ -132,7 +137,7 @@ def all_maps(maps: ImageMaps, channel: int, look: Look) -> np.ndarray:
     order = ordered_channels(maps, sort, hide=hide and dead > 0)
     if not len(order):
         st.info("Every map is zero on this image.", icon=":material/hide_source:")
-        return order
+        return
     per_page = st.session_state.page_size or len(order)
     pages = -(-len(order) // per_page)
     page = 1
@@ -144,20 +149,22 @@ def all_maps(maps: ImageMaps, channel: int, look: Look) -> np.ndarray:
     gallery(maps, shown.tolist(), selected=channel, look=look, choose=choose_channel, key="gallery")
     if pages > 1:
         st.caption(f"Maps {(page - 1) * per_page + 1} to {(page - 1) * per_page + len(shown)} of {len(order):,}.")
-    return order
 
 
-def ordered_channels(maps: ImageMaps, sort: str, *, hide: bool) -> np.ndarray:
+def _first_page() -> None:
+    st.session_state.page = 1
+
+
+def ordered_channels(maps: ImageMaps, sort: Criterion, *, hide: bool) -> np.ndarray:
     """Channel numbers, the largest first (by number: the smallest), dead ones left out if `hide`."""
-    channels = np.arange(len(maps.upper))
-    if sort != "channel":
-        channels = np.argsort(-getattr(maps.statistics, sort), kind="stable")
+    channels = maps.statistics.order(sort)
     return channels[~maps.statistics.dead[channels]] if hide else channels
 
 
-def table(maps: ImageMaps, order: np.ndarray, chosen: Picture, request: Request) -> None:
+def table(maps: ImageMaps, chosen: Picture, request: Request) -> None:
     """All channels as numbers; a selected row is shown at large."""
-    rows = maps.statistics.table().set_index("channel", drop=False).loc[order]
+    order = maps.statistics.order(st.session_state.sort)
+    rows = maps.statistics.table().iloc[order]
 
     def on_select() -> None:
         selected = st.session_state["table"].selection.rows
@@ -191,7 +198,7 @@ def table(maps: ImageMaps, order: np.ndarray, chosen: Picture, request: Request)
             on_click="ignore",
         )
     st.markdown("The same in Python:")
-    st.code(python_code(request, chosen.file), language="python")
+    st.code(python_code(request, chosen), language="python")
 
 
 def _untrained(request: Request) -> str:
@@ -209,9 +216,9 @@ def explore(chosen: Picture, request: Request, maps: ImageMaps) -> None:
     look = shown_look(request.signed)
     large_map(maps, request, channel, look)
     choose_look(request.signed)
-    order = all_maps(maps, channel, look)
+    all_maps(maps, channel, look)
     with st.expander("All channels as a table, and taking them away", icon=":material/table:"):
-        table(maps, order, chosen, request)
+        table(maps, chosen, request)
     write_link()
 
 

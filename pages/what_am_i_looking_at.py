@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from crosspool.receptive_field import patch_box
 from crosspool.ui.charts import energy_by_channel, entry_name, strongest_entries
 from crosspool.ui.compute import ImageMaps, Request
 from crosspool.ui.controls import choose_maps, start_from_link, write_link
@@ -41,21 +42,21 @@ At row {position[0]}, column {position[1]}, map {channel} has the weight **{maps
 Click into either picture to read another position.
 """
         )
+        st.session_state.explained = channel
         st.number_input(
             "Map k",
             0,
             len(maps.upper) - 1,
-            channel,
             key="explained",
             on_change=lambda: choose_channel(st.session_state.explained),
         )
 
 
-def one_block(maps: ImageMaps, channel: int) -> None:
+def one_block(maps: ImageMaps, request: Request, channel: int) -> None:
     """Step 2: the weighted sum for one map, written out, and checked against what the app computed."""
     st.subheader("2 · Weigh, add up: one block of P", anchor=False)
     st.latex(r"P_k \;=\; \sum_{i=1}^{N} a_{i,k}\, x_i \qquad \text{(Eq. 1)}")
-    weights = maps.upper[channel]
+    weights = counted_weights(maps, channel, request.border)
     order = np.argsort(-np.abs(weights), axis=None)[:TERMS]
     places = [(int(i) // weights.shape[1], int(i) % weights.shape[1]) for i in order]
     shown = np.argsort(-np.abs(maps.pooled[channel]), kind="stable")[:ENTRIES]
@@ -73,12 +74,12 @@ def one_block(maps: ImageMaps, channel: int) -> None:
             "position i"
         )
     )
-    difference = np.abs(summed_plainly(maps, channel) - maps.pooled[channel]).max()
+    difference = np.abs(summed_plainly(maps, weights) - maps.pooled[channel]).max()
     st.caption(
         f"The {TERMS} heaviest positions, and the {ENTRIES} strongest entries of the block, named by lower channel"
-        f"{'' if maps.pair.kernel_size == (1, 1) else ' (row, column in the patch)'}. Check: adding up position by "
-        f"position, on this page, differs from the pooled block by at most {difference:.1g}, where the block's largest "
-        f"entry is {np.abs(maps.pooled[channel]).max():.4g}."
+        f"{'' if maps.pair.kernel_size == (1, 1) else ' (row, column in the patch)'}. Check: the sum over all "
+        f"positions, added up here in double precision, differs from the pooled block by at most {difference:.1g}, "
+        f"where the block's largest entry is {np.abs(maps.pooled[channel]).max():.4g}."
     )
     st.plotly_chart(
         strongest_entries(maps.pooled[channel], maps.pair, f"block P_{channel}"),
@@ -87,13 +88,32 @@ def one_block(maps: ImageMaps, channel: int) -> None:
     )
 
 
-def summed_plainly(maps: ImageMaps, channel: int) -> np.ndarray:
-    """Eq. 1 as it is written, one position after the other, in double precision; positions of weight 0 add nothing."""
-    weights = maps.upper[channel]
-    total = np.zeros(maps.pair.patch_length)
-    for row, column in zip(*np.nonzero(weights), strict=True):
-        total += float(weights[row, column]) * maps.patch(int(row), int(column)).astype(float)
-    return total
+def counted_weights(maps: ImageMaps, channel: int, border: str) -> np.ndarray:
+    """The map with zeros at the positions that are not pooled: those at the border, where only whole patches count."""
+    weights: np.ndarray = maps.upper[channel].copy()
+    if border == "valid":
+        lower_rows, lower_columns = maps.lower.shape[1:]
+        for row in range(weights.shape[0]):
+            box = patch_box(maps.pair, row, 0)
+            weights[row] *= box.top >= 0 and box.bottom <= lower_rows
+        for column in range(weights.shape[1]):
+            box = patch_box(maps.pair, 0, column)
+            weights[:, column] *= box.left >= 0 and box.right <= lower_columns
+    return weights
+
+
+def summed_plainly(maps: ImageMaps, weights: np.ndarray) -> np.ndarray:
+    """Eq. 1 in double precision with numpy alone: for each place of the patch, weights times what lies under it."""
+    pair = maps.pair
+    (down, across), (rows, columns) = pair.stride, weights.shape
+    padded = np.pad(maps.lower, [(0, 0), *((pad, pad) for pad in pair.padding)])
+    total = np.empty((pair.lower_channels, *pair.kernel_size))
+    for m, n in np.ndindex(pair.kernel_size):
+        top, left = m * pair.dilation[0], n * pair.dilation[1]
+        under = padded[:, top : top + rows * down : down, left : left + columns * across : across]
+        total[:, m, n] = np.tensordot(under[:, :rows, :columns], weights.astype(float))
+    summed: np.ndarray = total.ravel()
+    return summed
 
 
 def all_blocks(maps: ImageMaps) -> None:
@@ -103,10 +123,11 @@ def all_blocks(maps: ImageMaps) -> None:
     st.latex(r"P \;=\; [\,P_1;\; P_2;\; \dots;\; P_{D_{t+1}}\,]")
     top = np.sort(statistics.energy_share)[::-1]
     half = int(np.searchsorted(top.cumsum(), 0.5)) + 1
+    carried = f"the {half} strongest carry half of the energy" if top.any() else "none has any energy"
     st.markdown(
         f"{pair.upper_channels:,} blocks of {pair.patch_length:,} numbers: P has **{pair.feature_length:,}**. No "
         "codebook, and nothing to tune: the network's own next layer says where to look. Here "
-        f"{int(statistics.dead.sum()):,} maps are zero everywhere, and the {half} strongest carry half of the energy "
+        f"{int(statistics.dead.sum()):,} maps are zero everywhere, and {carried} "
         r"$\lVert P\rVert^2$."
     )
     st.plotly_chart(
@@ -125,7 +146,7 @@ def explain(request: Request, maps: ImageMaps) -> None:
     """The three steps."""
     channel = shown_channel(maps)
     two_layers(maps, request, channel)
-    one_block(maps, channel)
+    one_block(maps, request, channel)
     all_blocks(maps)
     write_link()
 

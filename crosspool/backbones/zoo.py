@@ -22,6 +22,7 @@ BUILD_OPTIONS = {
     "googlenet": {"aux_logits": False, "transform_input": True, "init_weights": False},
     "inception_v3": {"aux_logits": False, "transform_input": True, "init_weights": False},
 }
+PARAMETERS = {"inception_v3": 23_834_568}  # torchvision counts its auxiliary head in
 AUXILIARY_HEADS = ("aux1.", "aux2.", "AuxLogits.")
 # Files of DenseNet were written when the layers of a block were called norm.1, conv.1, ...
 OLD_DENSENET_NAME = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)$")
@@ -46,7 +47,7 @@ def _spec(name: str) -> BackboneSpec:
         preprocessing=Preprocessing(
             crop, crop / resize, transform.interpolation.value, tuple(transform.mean), tuple(transform.std)
         ),
-        parameters=weights.meta["num_params"],
+        parameters=PARAMETERS.get(name, weights.meta["num_params"]),
         weights=WeightsFile(
             url=weights.url,
             filename=filename,

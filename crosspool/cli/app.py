@@ -88,7 +88,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return int(status or 0)
     except UsageError as error:
         path = error.ctx.command_path if error.ctx else PROGRAM
-        reason = error.format_message().replace("Value error, ", "").rstrip(".")
+        reason = error.format_message().rstrip(".")
         complain(f"{reason} (help: {path} --help)")
     except CrosspoolError as error:
         complain(str(error))

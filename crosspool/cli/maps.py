@@ -29,11 +29,17 @@ if TYPE_CHECKING:
     import numpy as np
     from matplotlib.figure import Figure
 
-    from crosspool.statistics import ChannelStatistics
+    from crosspool.statistics import ChannelStatistics, Criterion
 
 SUFFIXES = (".png", ".pdf", ".npz")
 DEFAULT_TOP = 23  # with the photo itself a full sheet of four rows
-SORTED_BY = {"share": "energy_share", "peak": "peak", "mean": "mean", "sparsity": "sparsity"}
+SORTED_BY: dict[str, "Criterion"] = {
+    "share": "energy_share",
+    "peak": "peak",
+    "mean": "mean",
+    "sparsity": "sparsity",
+    "channel": "channel",
+}
 
 
 def maps(
@@ -145,12 +151,7 @@ def channel_list(text: str, count: int) -> list[int]:
 
 def strongest(statistics: "ChannelStatistics", sort: SortChoice, top: int) -> list[int]:
     """The first `top` channels that are not dead, the largest first (by number: the smallest)."""
-    import numpy as np
-
-    order = np.arange(len(statistics.peak))
-    if sort != "channel":
-        values = getattr(statistics, SORTED_BY[sort])
-        order = np.argsort(-values, kind="stable")
+    order = statistics.order(SORTED_BY[sort])
     alive: list[int] = order[~statistics.dead[order]][:top].tolist()
     if not alive:
         raise SettingError("Every map of this layer is zero on this image; choose another pair, or --channels.")

@@ -119,10 +119,7 @@ def pooled(maps: "PairActivations", border: BorderChoice) -> Any:
     return cross_layer_pool(
         maps.lower,
         maps.upper,
-        kernel_size=pair.kernel_size,
-        stride=pair.stride,
-        padding=pair.padding,
-        dilation=pair.dilation,
+        **pair.geometry,
         border=border,
     )
 

@@ -85,7 +85,8 @@ def image_maps(request: Request, image: Image.Image) -> ImageMaps:
         return found
     backbone = backbone_of(request.backbone, request.weights)
     with _gate:
-        found = _cached(request)  # while this one waited, another session may have asked for the same
+        st.empty()  # a call of Streamlit's leaves from here if, while this one waited, the user has moved on
+        found = _cached(request)  # and another session may have asked for the same
         if found is None:
             found = _compute(request, image, backbone)
             with _cache_lock:
@@ -105,10 +106,7 @@ def _compute(request: Request, image: Image.Image, backbone: Backbone) -> ImageM
     pooled = cross_layer_pool(
         maps.lower,
         maps.upper,
-        kernel_size=pair.kernel_size,
-        stride=pair.stride,
-        padding=pair.padding,
-        dilation=pair.dilation,
+        **pair.geometry,
         border=request.border,
     )
     return ImageMaps(

@@ -12,6 +12,7 @@ from crosspool.layer_pairs import LayerPair
 from crosspool.ui.compute import ImageMaps, Request, image_maps
 from crosspool.ui.link import PRETRAINED, Settings, from_params, to_params
 from crosspool.ui.sources import Picture, choose_picture
+from crosspool.ui.text import as_it_is
 
 FINE_SIZE = 448
 # What only a session remembers, not a link: the order and the page of the gallery, and which chart is shown.
@@ -65,7 +66,7 @@ def choose_maps() -> tuple[Picture, Request, ImageMaps] | None:
             with st.spinner("Computing the maps …", show_time=True):
                 return picture, request, image_maps(request, picture.image)
         except CrosspoolError as error:
-            st.error(str(error), icon=":material/error:")
+            st.error(as_it_is(str(error)), icon=":material/error:")
     return None
 
 
@@ -149,7 +150,7 @@ def _offer_download(spec: BackboneSpec) -> None:
         fetch(spec.weights, report)
     except BackboneError as error:
         bar.empty()
-        st.error(str(error), icon=":material/cloud_off:")
+        st.error(as_it_is(str(error)), icon=":material/cloud_off:")
     else:
         st.rerun()
 

@@ -76,10 +76,11 @@ export default function ({ data, parentElement, setTriggerValue }) {
       paint(target.firstChild, photo, maps.subarray(place * cells, (place + 1) * cells), data, table);
     }
   }, { rootMargin: "400px" });
-  grid.replaceChildren(...data.tiles.map((tile) => tileOf(tile, (channel) => setTriggerValue("channel", channel))));
-  [...grid.children].forEach((tile, place) => (tile.dataset.place = place));
+  const tiles = data.tiles.map((tile) => tileOf(tile, (channel) => setTriggerValue("channel", channel)));
+  tiles.forEach((tile, place) => (tile.dataset.place = place));
+  grid.replaceChildren(...tiles);
   mark();
   grid.onkeydown = (event) => moveFocus(event, grid);
-  photo.onload = () => [...grid.children].forEach((tile) => observer.observe(tile));
+  photo.onload = () => tiles.forEach((tile) => observer.observe(tile));
   photo.src = data.photo;
 }

@@ -2,19 +2,19 @@
 
 import base64
 import hashlib
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 
 import numpy as np
 import streamlit as st
 from PIL import Image
 
-from crosspool.rendering import Scale, colour_limits, colour_table, quantise
+from crosspool.rendering import Limits, Scale, colour_limits, colour_table, quantise
+from crosspool.ui.browser import asset, data_url
 from crosspool.ui.compute import ImageMaps
 
 PHOTO_SIDE = 224
+TILE_CELLS = 112  # a tile is about that many pixels wide: more cells would travel for nothing
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,6 @@ class Look:
     smooth: bool
     scale: Scale
     signed: bool
-
-
-def asset(name: str) -> str:
-    """The text of a script or stylesheet that lies beside this module."""
-    return files("crosspool.ui").joinpath(name).read_text(encoding="utf-8")
 
 
 _component = st.components.v2.component(
@@ -53,22 +48,34 @@ def gallery(
 
 
 def _data(maps: ImageMaps, channels: Sequence[int], look: Look) -> dict[str, object]:
-    chosen = maps.upper[list(channels)]
-    layer = colour_limits(maps.upper, signed=look.signed)
     steps = np.stack(
-        [quantise(a, layer if look.scale == "layer" else colour_limits(a, signed=look.signed)) for a in chosen]
+        [quantise(_at_most(maps.upper[channel], TILE_CELLS), limits_of(maps, channel, look)) for channel in channels]
     )
     data: dict[str, object] = {
         "photo": data_url(maps.framed.resize((PHOTO_SIDE, PHOTO_SIDE), Image.Resampling.LANCZOS)),
         "maps": base64.b64encode(steps.tobytes()).decode(),
         "table": base64.b64encode(colour_table(look.colour_map).tobytes()).decode(),
-        "rows": chosen.shape[1],
-        "columns": chosen.shape[2],
+        "rows": steps.shape[1],
+        "columns": steps.shape[2],
         "opacity": look.opacity,
         "smooth": look.smooth,
         "tiles": [_tile(maps, channel) for channel in channels],
     }
     return data | {"signature": hashlib.sha256(repr(data).encode()).hexdigest()}
+
+
+def limits_of(maps: ImageMaps, channel: int, look: Look) -> Limits:
+    """The range of weights that the colours of one map span."""
+    peaks = maps.statistics.peak
+    return colour_limits(peaks if look.scale == "layer" else peaks[[channel]], signed=look.signed)
+
+
+def _at_most(weights: np.ndarray, cells: int) -> np.ndarray:
+    """A large map averaged down for a tile; others as they are."""
+    if max(weights.shape) <= cells:
+        return weights
+    size = (min(weights.shape[1], cells), min(weights.shape[0], cells))
+    return np.asarray(Image.fromarray(weights).resize(size, Image.Resampling.BOX))
 
 
 def _tile(maps: ImageMaps, channel: int) -> dict[str, object]:
@@ -79,10 +86,3 @@ def _tile(maps: ImageMaps, channel: int) -> dict[str, object]:
     peak, row, column = (values[channel] for values in (statistics.peak, statistics.peak_row, statistics.peak_column))
     label = f"map {channel}: peak {peak:.3g} at row {row}, column {column}; {share} of the energy of P"
     return {"channel": int(channel), "share": share, "label": label}
-
-
-def data_url(picture: Image.Image) -> str:
-    """The picture as a JPEG in a data URL."""
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=88)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

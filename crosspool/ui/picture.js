@@ -8,8 +8,11 @@ export default function ({ data, parentElement, setTriggerValue }) {
   image.alt = data.alt;
   frame.setAttribute("aria-label", data.alt);
   const clamp = (value, count) => Math.min(count - 1, Math.max(0, value));
-  const choose = (row, column) =>
-    setTriggerValue("cell", [clamp(row, data.rows), clamp(column, data.columns)]);
+  let cell = data.cell; // moves at once, so that quick key presses add up before the server has answered
+  const choose = (row, column) => {
+    cell = [clamp(row, data.rows), clamp(column, data.columns)];
+    setTriggerValue("cell", cell);
+  };
   frame.onclick = (event) => {
     const box = image.getBoundingClientRect();
     choose(
@@ -21,7 +24,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
     if (!step) return;
     event.preventDefault();
-    choose(data.cell[0] + step[0], data.cell[1] + step[1]);
+    choose(cell[0] + step[0], cell[1] + step[1]);
   };
   const bar = parentElement.querySelector(".bar");
   bar.hidden = !data.bar;

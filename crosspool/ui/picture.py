@@ -6,9 +6,9 @@ import streamlit as st
 from PIL import Image
 
 from crosspool.rendering import Limits, colour_table
-from crosspool.ui.gallery import asset, data_url
+from crosspool.ui.browser import asset, data_url
 
-Cell = tuple[int, int]
+Cell = tuple[int, int]  # row, column
 
 _HTML = (
     '<div class="frame" tabindex="0" role="application"><img></div>'

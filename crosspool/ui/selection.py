@@ -5,8 +5,7 @@ import streamlit as st
 from crosspool.rendering import SIGNED_COLOUR_MAP
 from crosspool.ui.compute import ImageMaps
 from crosspool.ui.gallery import Look
-
-Cell = tuple[int, int]
+from crosspool.ui.picture import Cell
 
 
 def shown_channel(maps: ImageMaps) -> int:

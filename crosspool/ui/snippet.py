@@ -2,9 +2,10 @@
 
 from crosspool.backbones import UNTRAINED
 from crosspool.ui.compute import Request
+from crosspool.ui.sources import LONGEST_SIDE, Picture
 
 
-def python_code(request: Request, filename: str) -> str:
+def python_code(request: Request, picture: Picture) -> str:
     """A script for the library that yields the same lower and upper maps and the same P."""
     weights = f", weights={UNTRAINED!r}" if request.weights == UNTRAINED else ""
     options = "".join(
@@ -14,13 +15,13 @@ def python_code(request: Request, filename: str) -> str:
         )
     )
     border = f", border={request.border!r}" if request.border != "zero" else ""
+    shrink = (
+        f"image.thumbnail({(LONGEST_SIDE, LONGEST_SIDE)})  # as the page does on receipt\n" if picture.shrunk else ""
+    )
     return f"""import crosspool
 
-image = crosspool.load_image({filename!r})
-backbone = crosspool.load_backbone({request.backbone!r}{weights})
+image = crosspool.load_image({picture.file!r})
+{shrink}backbone = crosspool.load_backbone({request.backbone!r}{weights})
 pair = backbone.architecture.pair({request.pair!r})
 maps = backbone.activations(image, pair, size={request.size}{options})
-P = crosspool.cross_layer_pool(
-    maps.lower, maps.upper, kernel_size=pair.kernel_size, stride=pair.stride,
-    padding=pair.padding, dilation=pair.dilation{border},
-)  # (1, D_{{t+1}}, D_t*m*n)"""
+P = crosspool.cross_layer_pool(maps.lower, maps.upper, **pair.geometry{border})  # (1, D_{{t+1}}, D_t*m*n)"""

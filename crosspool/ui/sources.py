@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 from crosspool.errors import ImageError
 from crosspool.images import load_image
 from crosspool.samples import samples
-from crosspool.ui.gallery import asset, data_url
+from crosspool.ui.browser import asset, data_url
 from crosspool.ui.text import as_it_is
 
 SOURCES = {
@@ -34,7 +34,7 @@ class Picture:
     """An image to look into.
 
     `key` is the SHA-256 of its bytes, `file` what the library would load, `alt` a description for those who cannot see
-    it, `thumbnail` a data URL, `sample` the sample's id or "".
+    it, `shrunk` whether it was too large to keep as it came, `thumbnail` a data URL, `sample` the sample's id or "".
     """
 
     key: str
@@ -42,6 +42,7 @@ class Picture:
     file: str
     alt: str
     image: Image.Image
+    shrunk: bool
     thumbnail: str
     sample: str = ""
 
@@ -60,7 +61,13 @@ def choose_picture() -> Picture | None:
         return _strip(_sample_pictures(), state="sample")
     chosen = _strip(_uploads() if source == "upload" else _photographs(), state="upload")
     if chosen is not None:
-        st.button("Remove this picture", icon=":material/delete:", on_click=_forget, args=(chosen.key,))
+        st.button(
+            "Remove this picture",
+            icon=":material/delete:",
+            on_click=_forget,
+            args=(chosen.key,),
+            key=f"remove-{chosen.key}",
+        )
     return chosen
 
 
@@ -79,9 +86,10 @@ def _sample_pictures() -> tuple[Picture, ...]:
 
 def _picture(data: bytes, title: str) -> Picture:
     image = load_image(data, name=title)
+    shrunk = max(image.size) > LONGEST_SIDE
     image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     thumbnail = data_url(ImageOps.fit(image, (THUMBNAIL, THUMBNAIL)))
-    return Picture(_sha256(data), title, title, title, image, thumbnail)
+    return Picture(_sha256(data), title, title, title, image, shrunk, thumbnail)
 
 
 def _sha256(data: bytes) -> str:
@@ -102,8 +110,6 @@ def _uploads() -> tuple[Picture, ...]:
         on_change=_receive_files,
         args=(key,),
     )
-    for sentence in state.get("upload_errors", []):
-        st.error(as_it_is(sentence), icon=":material/broken_image:")
     return _received()
 
 
@@ -122,7 +128,8 @@ def _photographs() -> tuple[Picture, ...]:
 def _receive_photograph() -> None:
     photograph = st.session_state.camera
     if photograph is not None:
-        _receive(photograph.getvalue(), "camera")
+        error = _receive(photograph.getvalue(), "camera.jpg")
+        st.session_state.upload_errors = [error] if error else []
 
 
 def _receive(data: bytes, name: str) -> str:
@@ -141,11 +148,15 @@ def _receive(data: bytes, name: str) -> str:
 
 
 def _received() -> tuple[Picture, ...]:
+    """What was wrong with the last files, and the pictures that are here."""
+    for sentence in st.session_state.get("upload_errors", []):
+        st.error(as_it_is(sentence), icon=":material/broken_image:")
     return tuple(st.session_state.get("received", {}).values())
 
 
 def _forget(key: str) -> None:
-    del st.session_state.received[key]
+    st.session_state.received.pop(key, None)
+    st.session_state.upload_errors = []
 
 
 def _strip(pictures: Sequence[Picture], state: str) -> Picture | None:

@@ -1,6 +1,6 @@
 """Text that was not written here, such as a file's name, made fit for Markdown."""
 
-MARKDOWN_SIGNS = "\\`*_{}[]()<>#+-.!|$:~"
+MARKDOWN_SIGNS = "\\`*_{}[]()<>#+-.!|$:~&"
 
 
 def as_it_is(text: str) -> str:

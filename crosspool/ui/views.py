@@ -5,11 +5,11 @@ from PIL import Image
 
 from crosspool.backbones import UNTRAINED, architecture, backbone_specs
 from crosspool.receptive_field import Box, patch_box, receptive_field
-from crosspool.rendering import FIELD_COLOUR, PATCH_COLOUR, cell_box, colour_limits, overlay, with_boxes
+from crosspool.rendering import FIELD_COLOUR, PATCH_COLOUR, cell_box, overlay, with_boxes
 from crosspool.ui.compute import ImageMaps, Request
-from crosspool.ui.gallery import Look
-from crosspool.ui.picture import colour_bar, picture
-from crosspool.ui.selection import Cell, choose_position
+from crosspool.ui.gallery import Look, limits_of
+from crosspool.ui.picture import Cell, colour_bar, picture
+from crosspool.ui.selection import choose_position
 from crosspool.ui.sources import Picture
 from crosspool.ui.text import as_it_is
 
@@ -59,7 +59,7 @@ def map_picture(maps: ImageMaps, channel: int, position: Cell, look: Look) -> No
     """One map over the network's input, with its colour bar; clicks move the position."""
     st.markdown(f"**Map {channel} over it**")
     weights = maps.upper[channel]
-    limits = colour_limits(maps.upper if look.scale == "layer" else weights, signed=look.signed)
+    limits = limits_of(maps, channel, look)
     shown = overlay(
         _large(maps.framed),
         weights,
