@@ -53,7 +53,7 @@ def channel_statistics(upper: Tensor, pooled: Tensor) -> ChannelStatistics:
     largest = weights.abs().argmax(dim=1)
     peak = weights.gather(1, largest[:, None])[:, 0]
     active = (weights != 0).sum(dim=1)
-    energy = torch.linalg.vector_norm(pooled, dim=1, dtype=torch.float64).cpu().square()
+    energy = torch.linalg.vector_norm(pooled.cpu(), dim=1, dtype=torch.float64).square()
     total = energy.sum()
     share = energy / total if total > 0 else energy
     columns = upper.shape[2]

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 import socket
 import urllib.request
 from pathlib import Path
@@ -49,6 +50,11 @@ def checked(app):
 
 def texts(elements):
     return [element.value for element in elements]
+
+
+def sentences(app):
+    """The errors as people read them: without the backslashes that keep Markdown from reading a file's name."""
+    return [re.sub(r"\\(.)", r"\1", text) for text in texts(app.error)]
 
 
 def shown_text(app):
@@ -110,7 +116,11 @@ def test_the_explanation_page():
     (table,) = texts(app.table)
     assert table.index[-1] == "all 49 positions"
     assert table["weight a"].iloc[-1] == f"{upper[channel].sum():.3g}"
-    assert any("adding up position by position" in text for text in texts(app.caption))
+    (check,) = [text for text in texts(app.caption) if "Check:" in text]
+    difference, largest = (
+        float(number) for number in re.findall(r"at most (\S+), where .* entry is (\S+)\.$", check)[0]
+    )
+    assert difference < 1e-5 * largest
     app = checked(app.number_input(key="explained").set_value(3).run())
     assert app.query_params["channel"] == "3"
     assert "map 3 has the weight" in shown_text(app)
@@ -300,11 +310,31 @@ def test_a_dead_map_can_be_opened():
     checked(app.switch_page(EXPLANATION).run())
 
 
+@pytest.mark.parametrize("border", ["zero", "valid"])
+def test_the_explanation_checks_patches_of_more_than_one_place(border):
+    """With border=valid the positions at the border are not pooled, so the page's own sum leaves them out, too."""
+    app = visit(backbone="alexnet", weights="untrained", pair="features.8", border=border, size="128")
+    app = checked(app.switch_page(EXPLANATION).run())
+    (check,) = [text for text in texts(app.caption) if "Check:" in text]
+    difference, largest = (
+        float(number) for number in re.findall(r"at most (\S+), where .* entry is (\S+)\.$", check)[0]
+    )
+    assert difference < 1e-5 * largest
+
+
+def test_the_explanation_follows_another_image():
+    app = checked(visit(**SMALL).switch_page(EXPLANATION).run())
+    app.session_state["sample"] = "rocket"
+    app = checked(app.run())
+    channel = int(computed(picture="rocket")[1].energy_share.argmax())
+    assert app.number_input(key="explained").value == channel
+
+
 def test_the_table_and_the_code_say_the_same_as_the_library(monkeypatch):
     app = visit(**SMALL, sample="rocket")
     _, statistics = computed(picture="rocket")
     table = app.dataframe[0].value.reset_index(drop=True).sort_values("channel")
-    assert table["channel"].tolist() == np.flatnonzero(~statistics.dead).tolist()
+    assert table["channel"].tolist() == list(range(len(statistics.peak)))  # the dead ones, too
     for name in ("peak", "mean", "energy_share"):
         expected = getattr(statistics, name)[table["channel"]]
         assert table[name].to_numpy() == pytest.approx(expected, rel=1e-4, abs=1e-9)
@@ -352,7 +382,7 @@ def test_a_download_without_a_network_fails_with_one_sentence(monkeypatch, empty
         monkeypatch.setattr(weights, "urlopen", lambda *_, **options: urllib.request.urlopen(address, **options))
         app = visit(backbone="alexnet")
         app = checked(download_button(app).click().run())
-    (message,) = texts(app.error)
+    (message,) = sentences(app)
     assert message.startswith("Could not download alexnet-owt-7be5be79.pth (244 MB): ")
     assert "Connection refused" in message
     assert "check the network connection" in message
@@ -368,7 +398,7 @@ def test_a_download_that_arrives_is_used_at_once(monkeypatch, empty_cache):
     monkeypatch.setattr(weights, "urlopen", lambda *_, **__: Response(data.getvalue()))
     app = visit(backbone="squeezenet1_1", size="128")
     app = checked(download_button(app).click().run())
-    assert "arrived damaged (wrong checksum)" in app.error[0].value
+    assert "arrived damaged (wrong checksum)" in sentences(app)[0]
     assert list(empty_cache.iterdir()) == []
     published = backbone_specs()["squeezenet1_1"].weights.checksum
     monkeypatch.setattr(weights, "hashlib", SimpleNamespace(sha256=lambda: Digest(published)))
@@ -426,7 +456,7 @@ def test_damaged_weights_in_the_cache_are_one_sentence(empty_cache):
     empty_cache.mkdir(parents=True)
     (empty_cache / backbone_specs()["squeezenet1_1"].weights.filename).write_bytes(b"not weights")
     app = visit(backbone="squeezenet1_1")
-    assert "is damaged; get it again with: crosspool fetch squeezenet1_1" in app.error[0].value
+    assert "is damaged; get it again with: crosspool fetch squeezenet1_1" in sentences(app)[0]
 
 
 # --- pages and pictures of one's own

@@ -290,6 +290,15 @@ def test_listing_needs_no_weights(name):
     assert found.default_pair == found.layer_pairs[-1]
 
 
+@pytest.fixture
+def one_core():
+    """Thousands of small steps: on a busy machine, torch's threads would mostly wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 class Recording(_Run):
     """Runs a graph and keeps what the named nodes yield."""
 
@@ -316,6 +325,7 @@ def assert_close_in_scale(found, expected):
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4 * max(expected.abs().max().item(), 1e-30))
 
 
+@pytest.mark.usefixtures("one_core")
 @pytest.mark.parametrize("name", [name for name in ALL if name not in GIANTS])
 def test_every_pair_of_a_running_network(name):
     """On random weights: each upper map is the activation of its convolution over its lower map, as large as listed."""

@@ -13,6 +13,7 @@ from crosspool.receptive_field import Box
 from crosspool.rendering import (
     COLOUR_MAPS,
     SIGNED_COLOUR_MAP,
+    TILE,
     cell_box,
     colour_limits,
     colour_table,
@@ -232,38 +233,53 @@ def sheet(maps, channels, **options):
     return contact_sheet(photo(40, 40), upper, channels, statistics=statistics, caption="cat · tiny net", **options)
 
 
-def pictures(figure):
-    return [axes for axes in figure.axes if axes.images]
+def labels(figure):
+    return [text.get_text() for text in figure.axes[0].texts]
+
+
+def tile_under(figure, place):
+    """The picture below the label of the tile at this place, cut out of the sheet."""
+    text = figure.axes[0].texts[place]
+    left, top = round(text.get_position()[0] - TILE / 2), round(text.get_position()[1]) + 3
+    return figure.axes[0].images[0].get_array()[top : top + TILE, left : left + TILE]
 
 
 @pytest.mark.parametrize("channels", [[3], [5, 0, 4], [0, 1, 2, 3, 4, 5], [0] * 40])
-def test_a_sheet_has_the_image_and_a_picture_for_each_channel(maps, channels):
-    shown = pictures(sheet(maps, channels))
-    assert len(shown) == len(channels) + 1
-    assert shown[0].get_title() == "the image"
-    assert [axes.get_title().split("\n")[0] for axes in shown[1:]] == [str(channel) for channel in channels]
+def test_a_sheet_has_the_image_and_a_tile_for_each_channel(maps, channels):
+    figure = sheet(maps, channels)
+    assert labels(figure)[0] == "the image"
+    assert [label.split("\n")[0] for label in labels(figure)[1:]] == [str(channel) for channel in channels]
+    tiles = [tile_under(figure, place) for place in range(len(channels) + 1)]
+    assert all(tile.shape == (TILE, TILE, 3) for tile in tiles)
+    assert same(tiles[0], photo(40, 40).resize((TILE, TILE), Image.Resampling.LANCZOS))
 
 
 @pytest.mark.parametrize("scale", ["map", "layer"])
 @pytest.mark.parametrize("signed", [False, True])
-def test_a_sheets_pictures_are_the_overlays(maps, scale, signed):
+def test_a_sheets_tiles_are_the_overlays(maps, scale, signed):
     upper, statistics = maps
     colours = "cividis"
     figure = sheet(maps, [5, 2], scale=scale, signed=signed, colour_map=colours, opacity=0.4, smooth=False)
-    for axes, channel in zip(pictures(figure)[1:], (5, 2), strict=True):
+    for place, channel in enumerate((5, 2), start=1):
         limits = colour_limits(upper if scale == "layer" else upper[channel], signed=signed)
         expected = overlay(
-            photo(40, 40),
+            photo(40, 40).resize((TILE, TILE), Image.Resampling.LANCZOS),
             upper[channel],
             limits=limits,
             colour_map=SIGNED_COLOUR_MAP if signed else colours,
             opacity=0.4,
             smooth=False,
         )
-        assert same(axes.images[0].get_array(), expected)
-        assert axes.get_title() == (
+        assert same(tile_under(figure, place), expected)
+        assert labels(figure)[place] == (
             f"{channel}\npeak {statistics.peak[channel]:.3g} · {100 * statistics.energy_share[channel]:.2g} %"
         )
+
+
+def test_a_sheet_of_thousands_can_be_saved(maps, tmp_path):
+    """matplotlib refuses pictures of 65,536 pixels and more a side."""
+    figure = sheet(maps, [0] * 7391)
+    assert max(figure.get_size_inches()) * figure.dpi < 2**16
 
 
 @pytest.mark.parametrize(

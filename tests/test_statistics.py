@@ -28,7 +28,7 @@ def test_by_hand():
     assert found.mean.tolist() == [1, 2, 0, 0]
     assert found.active.tolist() == [2, 6, 0, 3]
     assert found.sparsity == pytest.approx([4 / 6, 0, 1, 3 / 6], abs=1e-15)
-    assert found.energy_share.tolist() == [0.25, 0.5, 0, 0.25]
+    assert found.energy_share == pytest.approx([0.25, 0.5, 0, 0.25], abs=1e-15)
     assert found.dead.tolist() == [False, False, True, False]
 
 
