@@ -7,7 +7,7 @@ maps then is not in it.
 
 import argparse
 import json
-import logging
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -127,7 +127,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3, help="times that each sample is pressed (3)")
     options = parser.parse_args()
-    logging.getLogger("streamlit").setLevel(logging.ERROR)  # it misses a browser session
+    os.environ.setdefault("STREAMLIT_LOGGER_LEVEL", "error")  # else it says at every press that it misses a browser
     print(machine())
     for size in SIZES:
         press_table(size, options.rounds)

@@ -29,10 +29,10 @@ CASES: tuple[tuple[str, str | None, int | None, bool], ...] = (
 )
 MOST_OF_LIMIT = 1.7
 LEAST_OF_LOOP = 15
-LOOP_REPETITIONS = 3
 
 LIMIT, POOL, UNFOLDED = "matrix-multiply limit", "cross_layer_pool", "unfold, batched matmul"
 OUTER_LOOP, CHANNEL_LOOP = "loop, outer product", "loop, also over channels"
+LOOP_REPETITIONS = {OUTER_LOOP: 10, CHANNEL_LOOP: 3}
 
 
 def loop_of_outer_products(lower: Tensor, upper: Tensor, pair: LayerPair) -> Tensor:
@@ -110,7 +110,7 @@ def time_pooling(lower: Tensor, upper: Tensor, pair: LayerPair, repetitions: int
         **{name: partial(way, lower, upper, pair) for name, way in ways.items()},
         **{name: partial(loop, lower[:1], upper[:1], pair) for name, loop in loops.items()},
     }
-    times = interleaved(competitors, repetitions=repetitions, seldom=dict.fromkeys(loops, LOOP_REPETITIONS))
+    times = interleaved(competitors, repetitions=repetitions, seldom=LOOP_REPETITIONS)
     return {name: time if name in loops else time.shared_by(len(lower)) for name, time in times.items()}
 
 
@@ -123,7 +123,7 @@ def pooling_table(batch_size: int, repetitions: int) -> None:
         pair = backbone.layer_pairs[-1]
         maps = backbone.activations(pictures, pair, size)
         times = time_pooling(maps.lower, maps.upper, pair, repetitions)
-        limit, loop, pool = times[LIMIT], times[OUTER_LOOP], times[POOL]
+        limit, loops = times[LIMIT], [times[loop] for loop in LOOP_REPETITIONS]
         rows = [
             [
                 way,
@@ -132,7 +132,7 @@ def pooling_table(batch_size: int, repetitions: int) -> None:
                 f"{time.best:.2f}",
                 f"{time.median / limit.median:.2f}",
                 f"{time.best / limit.best:.2f}",
-                f"{loop.median / time.median:.1f}",
+                *(f"{loop.median / time.median:.1f}" for loop in loops),
             ]
             for way, time in times.items()
         ]
@@ -141,16 +141,21 @@ def pooling_table(batch_size: int, repetitions: int) -> None:
             f"{backbone.spec.title} at {at_size}, {pair.label}: lower {_shape(maps.lower)}, "
             f"upper {_shape(maps.upper)}, {pair.kernel_size[0]}x{pair.kernel_size[1]} patches, batch of {len(pictures)}"
         )
-        header = ["way", "ms/image", "quartiles", "best", "x limit", "x limit, best", "x quicker than loop"]
+        header = ["way", "ms/image", "quartiles", "best", "x limit", "x limit, best", "x outer loop", "x channel loop"]
         print_table(title, header, rows)
         if has_target:
-            verdicts.append(
-                (f"{backbone.spec.title} at {at_size}", pool.median / limit.median, loop.median / pool.median)
-            )
-    print(f"\nTargets: {MOST_OF_LIMIT} x the limit at most, {LEAST_OF_LOOP} x quicker than the loop of outer products")
-    for case, of_limit, of_loop in verdicts:
-        met = of_limit <= MOST_OF_LIMIT and of_loop >= LEAST_OF_LOOP
-        print(f"  {case}: {of_limit:.2f} x, {of_loop:.0f} x: {'met' if met else 'MISSED'}")
+            ratios = [times[POOL].median / limit.median, *(loop.median / times[POOL].median for loop in loops)]
+            met = [ratios[0] <= MOST_OF_LIMIT, *(ratio >= LEAST_OF_LOOP for ratio in ratios[1:])]
+            words = [f"{ratio:.2f} {'met' if ok else 'MISSED'}" for ratio, ok in zip(ratios, met, strict=True)]
+            verdicts.append([f"{backbone.spec.title} at {at_size}", *words])
+    header = [
+        "cross_layer_pool",
+        f"x limit, <= {MOST_OF_LIMIT}",
+        *(f"x {loop}, >= {LEAST_OF_LOOP}" for loop in LOOP_REPETITIONS),
+    ]
+    print_table(
+        "Targets: as long as the limit takes, and quicker than each plain loop, so many times", header, verdicts
+    )
 
 
 def _shape(maps: Tensor) -> str:
