@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 PORT ?= 8501
-# For instance PIP_FLAGS="--extra-index-url https://download.pytorch.org/whl/cpu" for torch without CUDA.
+# For instance PIP_FLAGS="--extra-index-url ADDRESS" with the address of PyTorch's CPU builds, for torch without CUDA.
 PIP_FLAGS ?=
 
 VENV := .venv

@@ -7,7 +7,6 @@ maps then is not in it.
 
 import argparse
 import json
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -17,6 +16,7 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
+from streamlit.logger import set_log_level
 from streamlit.testing.v1 import AppTest
 
 from benchmarks.timing import Timing, machine, milliseconds, print_table
@@ -100,6 +100,7 @@ def shown_maps(app: AppTest) -> int:
 def press_table(size: int, rounds: int) -> None:
     """Press every sample in turn, `rounds` times over, the forward pass alone after each."""
     app, backbone = visit(size), load_backbone(DEFAULT)
+    set_log_level("ERROR")  # else Streamlit, set up by the visit, says at every press that there is no browser
     for sample in samples()[:2]:  # warm up
         pressed(app, sample)
         forward_pass(backbone, sample, size)
@@ -127,7 +128,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3, help="times that each sample is pressed (3)")
     options = parser.parse_args()
-    os.environ.setdefault("STREAMLIT_LOGGER_LEVEL", "error")  # else it says at every press that it misses a browser
     print(machine())
     for size in SIZES:
         press_table(size, options.rounds)

@@ -20,6 +20,9 @@ from crosspool.images import frame, to_tensor
 from tests.networks import Net, sample, spec_for
 
 
+pytestmark = pytest.mark.usefixtures("one_core")
+
+
 @pytest.fixture(scope="module")
 def lite0():
     return load_backbone(device="cpu")
@@ -242,15 +245,6 @@ def test_in_chunks_as_in_one_piece(lite0, monkeypatch, at_once):
 THREADS, IMAGES = 8, 50
 
 
-@pytest.fixture
-def one_core_each():
-    """Eight threads of Python need no further ones of torch's."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def run_threads(backbone, images, pairs):
     """Every thread computes every image, half of them for another pair; returns how many results were wrong."""
     expected = {pair: [backbone.activations(image, pair, 128) for image in images] for pair in pairs}
@@ -271,12 +265,10 @@ def run_threads(backbone, images, pairs):
         return sum(pool.map(work, range(THREADS)))
 
 
-@pytest.mark.usefixtures("one_core_each")
 def test_many_threads_share_one_backbone(lite0):
     assert run_threads(lite0, crops(IMAGES), ("conv_head", "blocks.10.project_conv")) == 0
 
 
-@pytest.mark.usefixtures("one_core_each")
 def test_many_threads_while_another_traces(alexnet):
     """Tracing replaces nn.Module.__call__ for the whole process; other threads' maps must not notice."""
     done = threading.Event()

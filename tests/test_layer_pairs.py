@@ -292,15 +292,6 @@ def test_listing_needs_no_weights(name):
     assert found.default_pair == found.layer_pairs[-1]
 
 
-@pytest.fixture
-def one_core():
-    """Thousands of small steps: on a busy machine, torch's threads would mostly wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 class Recording(_Run):
     """Runs a graph and keeps what the named nodes yield."""
 

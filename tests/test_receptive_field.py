@@ -12,6 +12,8 @@ from crosspool.layer_pairs import ACTIVATION_FUNCTIONS, ACTIVATION_MODULES, Laye
 from crosspool.receptive_field import Box, patch_box, receptive_field
 from tests.networks import Net
 
+pytestmark = pytest.mark.usefixtures("one_core")
+
 # --- by hand
 
 
