@@ -1,4 +1,4 @@
-"""The real app and a real browser, each started once for all tests that ask for them."""
+"""The real app and a real browser, each started once for all tests that ask for them; and torch on one core."""
 
 import os
 import socket
@@ -76,3 +76,14 @@ def browser():
         chromium = playwright.chromium.launch(executable_path=path, args=list(CHROMIUM_OPTIONS))
         yield chromium
         chromium.close()
+
+
+@pytest.fixture
+def one_core():
+    """For many small steps, and where threads are the test's own: torch's threads would mostly wait for each other."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

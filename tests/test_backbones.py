@@ -330,7 +330,7 @@ def test_the_list_of_backbones():
         if spec.weights.url is None:
             assert spec.weights.path.stat().st_size == pytest.approx(spec.weights.megabytes * 1e6, rel=0.01)
         else:
-            assert spec.weights.url.startswith("https://download.pytorch.org/models/")
+            assert spec.weights.url.startswith("https://")
     assert specs["alexnet"].parameters == 61_100_840
     assert specs["alexnet"].weights.megabytes == pytest.approx(244.4, abs=0.1)
     assert specs["regnet_y_16gf"].weights_licence == "BSD-3-Clause"
