@@ -142,9 +142,8 @@ def all_maps(maps: ImageMaps, channel: int, look: Look) -> None:
     pages = -(-len(order) // per_page)
     page = 1
     if pages > 1:
-        if st.session_state.get("page", 1) > pages:
-            st.session_state.page = 1
-        page = st.pagination(pages, key="page")
+        # A new key is a new widget, at its first page: the number of another order or filter means nothing here.
+        page = st.pagination(pages, key=f"page-{st.session_state.page_round}-{pages}", persist_state="session")
     shown = order[(page - 1) * per_page : page * per_page]
     gallery(maps, shown.tolist(), selected=channel, look=look, choose=choose_channel, key="gallery")
     if pages > 1:
@@ -152,7 +151,7 @@ def all_maps(maps: ImageMaps, channel: int, look: Look) -> None:
 
 
 def _first_page() -> None:
-    st.session_state.page = 1
+    st.session_state.page_round += 1
 
 
 def ordered_channels(maps: ImageMaps, sort: Criterion, *, hide: bool) -> np.ndarray:

@@ -19,7 +19,6 @@ from crosspool.errors import LayerPairError, SettingError
 from crosspool.images import frame, to_tensor
 from tests.networks import Net, sample, spec_for
 
-
 pytestmark = pytest.mark.usefixtures("one_core")
 
 

@@ -281,9 +281,9 @@ def test_pages_and_dead_maps():
     dead = set(np.flatnonzero(statistics.dead).tolist())
     assert 0 < len(dead) < 900  # of 1,000
     assert app.toggle(key="hide_dead").label == f"Hide {len(dead)} dead maps"
-    assert app.pagination(key="page").num_pages == -(-(1000 - len(dead)) // 48)
+    assert app.pagination[0].num_pages == -(-(1000 - len(dead)) // 48)
     first = tiles(app)
-    app = checked(app.pagination(key="page").set_value(2).run())
+    app = checked(app.pagination[0].set_value(2).run())
     assert not set(first) & set(tiles(app))
     app = checked(app.button_group(key="page_size").set_value(0).run())
     assert set(tiles(app)) == set(range(len(upper))) - dead
@@ -296,9 +296,9 @@ def test_pages_and_dead_maps():
 
 def test_a_page_that_is_no_more_falls_back_to_the_first():
     app = visit(**{**SMALL, "pair": "classifier.1"})
-    app = checked(app.pagination(key="page").set_value(8).run())
+    app = checked(app.pagination[0].set_value(8).run())
     app = checked(app.button_group(key="page_size").set_value(192).run())
-    assert app.pagination(key="page").value == 1
+    assert app.pagination[0].value == 1
     assert len(tiles(app)) == 192
 
 

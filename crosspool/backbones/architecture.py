@@ -5,15 +5,18 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 import torch
-from torch import nn
+from cachetools import LRUCache
+from torch import fx, nn
 from torch.overrides import TorchFunctionMode
 
+from crosspool.activations import pair_graph
 from crosspool.backbones.spec import BackboneSpec
 from crosspool.errors import LayerPairError
 from crosspool.layer_pairs import LayerPair, Layout, NotOffered, find_layer_pairs, layout
 
 # torch.fx patches torch.nn.Module for the whole process while it traces.
 _TRACING = threading.Lock()
+KEPT_LAYOUTS, KEPT_PAIR_GRAPHS = 16, 64  # of each network
 SIZES_KEPT = 16  # up to 2 MB each, and there are hundreds of sizes
 
 
@@ -47,7 +50,8 @@ class Architecture:
     def __init__(self, spec: BackboneSpec, num_classes: int = 1000) -> None:
         self.spec = spec
         self._num_classes = num_classes
-        self._layouts: dict[int, Layout] = {}
+        self._layouts: LRUCache[int, Layout] = LRUCache(KEPT_LAYOUTS)
+        self._pair_graphs: LRUCache[tuple[int, str], fx.Graph] = LRUCache(KEPT_PAIR_GRAPHS)
 
     @cached_property
     def _model(self) -> nn.Module:
@@ -62,6 +66,15 @@ class Architecture:
                     del self._layouts[next(iter(self._layouts))]
                 self._layouts[size] = layout(self._model, size)
             return self._layouts[size]
+
+    def pair_graph(self, pair: LayerPair, size: int | None = None) -> fx.Graph:
+        """The part of the traced network that yields (lower, upper) of `pair`."""
+        at_size = self.layout(size)
+        key = (at_size.input_size, pair.id)
+        with _TRACING:
+            if key not in self._pair_graphs:
+                self._pair_graphs[key] = pair_graph(at_size.graph, pair)
+            return self._pair_graphs[key]
 
     @cached_property
     def _found(self) -> tuple[tuple[LayerPair, ...], tuple[NotOffered, ...]]:

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from crosspool.activations import PairActivations, pair_graph, run_graph
+from crosspool.activations import PairActivations, run_graph
 from crosspool.backbones.architecture import Architecture, architecture_of, without_memory
 from crosspool.backbones.folding import fold_batch_norm
 from crosspool.backbones.spec import BackboneSpec
@@ -67,10 +67,11 @@ class Backbone:
         """
         pair = self._pair(pair)
         framed = self._framed(images, size, framing)
-        graph = pair_graph(self.architecture.layout(size).graph, pair)
+        graph = self.architecture.pair_graph(pair, size)
         maps = [run_graph(self.model, graph, batch) for batch in self._batches(framed)]
         lower, upper = (torch.cat(parts) if len(parts) > 1 else parts[0] for parts in zip(*maps, strict=True))
-        return PairActivations(pair, lower, upper if signed else upper.clamp_min(0), framed)
+        weights = upper.clamp_min(0) if pair.can_be_negative and not signed else upper
+        return PairActivations(pair, lower, weights, framed)
 
     def predict(
         self,

@@ -1,10 +1,13 @@
 """The command line: `crosspool COMMAND`, or `python -m crosspool COMMAND`."""
 
+import os
 from collections.abc import Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0, 1 (doctor found a fault), 2 (bad input) or 130 (Ctrl-C)."""
+    # Before torch is imported: threads that wait by spinning take the cores from whatever else runs on the machine.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         from crosspool.cli.app import run  # the command line's own imports can be interrupted, too
 

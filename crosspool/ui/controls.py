@@ -16,7 +16,21 @@ from crosspool.ui.text import as_it_is
 
 FINE_SIZE = 448
 # What only a session remembers, not a link: the order and the page of the gallery, and which chart is shown.
-VIEW = {"source": "sample", "sort": "energy_share", "hide_dead": True, "page_size": 48, "page": 1, "entries": "block"}
+VIEW = {
+    "source": "sample",
+    "sort": "energy_share",
+    "hide_dead": True,
+    "page_size": 48,
+    "page_round": 0,
+    "entries": "block",
+}
+    "source": "sample",
+    "sort": "energy_share",
+    "hide_dead": True,
+    "page_size": 48,
+    "page_round": 0,
+    "entries": "block",
+}
 BORDERS = {"zero": "zero-padded, as the convolution", "valid": "only whole patches"}
 FRAMINGS = {"crop": "centre crop", "squash": "whole, squashed"}
 
@@ -90,7 +104,8 @@ def _forget_pair() -> None:
 
 
 def _forget_channel() -> None:
-    st.session_state.channel, st.session_state.page = -1, 1
+    st.session_state.channel = -1
+    st.session_state.page_round += 1
     _forget_position()
 
 
