@@ -20,7 +20,7 @@ from streamlit.logger import set_log_level
 from streamlit.testing.v1 import AppTest
 
 from benchmarks.timing import Timing, machine, milliseconds, print_table
-from crosspool.activations import pair_graph, run_graph
+from crosspool.activations import run_graph
 from crosspool.backbones import DEFAULT, Backbone, load_backbone
 from crosspool.images import frame, load_image, to_tensor
 from crosspool.samples import Sample, samples
@@ -72,7 +72,7 @@ def _watched(place: Any, function: str, spent: dict[str, float], part: str) -> I
 
 def forward_pass(backbone: Backbone, sample: Sample, size: int) -> float:
     """Milliseconds from the framed and normalised image to its maps; in a new thread, as a page's script has."""
-    graph = pair_graph(backbone.architecture.layout(size).graph, backbone.layer_pairs[-1])
+    graph = backbone.architecture.pair_graph(backbone.layer_pairs[-1], size)
     framed = frame(load_image(sample.path), backbone.spec.preprocessing, size)
     batch = to_tensor([framed], backbone.spec.preprocessing)
     batch = batch.to(backbone.device, memory_format=torch.channels_last)

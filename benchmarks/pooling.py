@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchmarks.timing import Timing, interleaved, machine, print_table
-from crosspool.activations import pair_graph, run_graph
+from crosspool.activations import run_graph
 from crosspool.backbones import UNTRAINED, Backbone, load_backbone
 from crosspool.images import frame, load_image, to_tensor
 from crosspool.layer_pairs import LayerPair
@@ -195,8 +195,8 @@ def forward_table(repetitions: int) -> None:
 
 def _maps(backbone: Backbone, pair: LayerPair, size: int | None, batch: Tensor) -> tuple[Tensor, Tensor]:
     """What `Backbone.activations` does once the image is framed and normalised."""
-    lower, upper = run_graph(backbone.model, pair_graph(backbone.architecture.layout(size).graph, pair), batch)
-    return lower, upper.clamp_min(0)
+    lower, upper = run_graph(backbone.model, backbone.architecture.pair_graph(pair, size), batch)
+    return lower, upper.clamp_min(0) if pair.can_be_negative else upper
 
 
 def main() -> None:

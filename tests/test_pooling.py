@@ -378,7 +378,18 @@ def test_never_holds_the_unfolded_patches(border):
     assert largest <= lower.numel() < unfolded / 20
 
 
-def test_calls_no_unfold():
+def test_few_positions_may_be_unfolded_an_image_at_a_time():
+    """Where there are no more positions than maps, an image's patches are no larger than its P."""
+    geometry = ((3, 3), (1, 1), (1, 1), (1, 1))
+    lower, upper = random_maps(geometry, positions=(4, 4), batch=8, channels=(8, 16), dtype=torch.float32)
+    pooled = 8 * 16 * 8 * 9
+    assert largest_tensor(cross_layer_pool, lower, upper, **named(geometry)) == pooled
+    torch.testing.assert_close(
+        cross_layer_pool(lower, upper, **named(geometry)), pool_by_loop(lower, upper, geometry), rtol=1e-4, atol=1e-4
+    )
+
+
+def test_many_positions_are_not_unfolded_at_all():
     """Not even an image at a time, and not in a place where the measure above would not look."""
     called = []
 

@@ -24,13 +24,6 @@ VIEW = {
     "page_round": 0,
     "entries": "block",
 }
-    "source": "sample",
-    "sort": "energy_share",
-    "hide_dead": True,
-    "page_size": 48,
-    "page_round": 0,
-    "entries": "block",
-}
 BORDERS = {"zero": "zero-padded, as the convolution", "valid": "only whole patches"}
 FRAMINGS = {"crop": "centre crop", "squash": "whole, squashed"}
 
