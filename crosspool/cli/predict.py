@@ -1,5 +1,6 @@
 """`predict`: the network's own classes."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -34,7 +35,7 @@ def predict(
             {
                 "image": path,
                 "backbone": backbone,
-                "weights": network.weights,
+                "weights": Path(network.weights).name,
                 "size": pixels,
                 "predictions": [{"label": label, "probability": probability} for label, probability in best],
             }

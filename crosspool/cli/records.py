@@ -63,7 +63,7 @@ class Recipe:
         """As JSON, for a file of results."""
         return {
             "backbone": self.backbone.spec.name,
-            "weights": self.backbone.weights,
+            "weights": Path(self.backbone.weights).name,
             "weights_checksum": self.weights_checksum,
             "pair": geometry(self.pair, *self.map_sizes),
             "size": self.size,
