@@ -76,13 +76,13 @@ def _facts(maps: ImageMaps, request: Request, channel: int, position: Cell) -> N
         f"| Active at | {statistics.active[channel]} of {places} places, mean weight {statistics.mean[channel]:.3g} |\n"
         f"| Under study | row {row}, column {column}: weight **{maps.upper[channel, row, column]:.3g}** |\n"
         f"| Its patch | {pair.kernel_size[0]}×{pair.kernel_size[1]} × {pair.lower_channels} channels of layer t: "
-        f"rows {_span(patch.top, patch.bottom)}, columns {_span(patch.left, patch.right)} |\n"
+        f"{_span('row', patch.top, patch.bottom)}, {_span('column', patch.left, patch.right)} |\n"
         f"| Its receptive field | {field.width}×{field.height} px of the image |"
     )
 
 
-def _span(start: int, stop: int) -> str:
-    return f"{start}" if stop - start == 1 else f"{start} to {stop - 1}"
+def _span(name: str, start: int, stop: int) -> str:
+    return f"{name} {start}" if stop - start == 1 else f"{name}s {start} to {stop - 1}"
 
 
 def _entries(maps: ImageMaps, channel: int, position: Cell) -> None:
@@ -212,9 +212,10 @@ def _file_stem(title: str) -> str:
 def explore(chosen: Picture, request: Request, maps: ImageMaps) -> None:
     """Everything that only looks at maps that are there already."""
     channel = shown_channel(maps)
-    look = shown_look(request.signed)
+    signed = request.signed and maps.pair.can_be_negative
+    look = shown_look(signed)
     large_map(maps, request, channel, look)
-    choose_look(request.signed)
+    choose_look(signed)
     all_maps(maps, channel, look)
     with st.expander("All channels as a table, and taking them away", icon=":material/table:"):
         table(maps, chosen, request)

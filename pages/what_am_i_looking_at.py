@@ -27,7 +27,7 @@ def two_layers(maps: ImageMaps, request: Request, channel: int) -> None:
     with seen:
         seen_picture(maps, request, position)
     with over:
-        map_picture(maps, channel, position, shown_look(request.signed))
+        map_picture(maps, channel, position, shown_look(request.signed and maps.pair.can_be_negative))
     with text:
         st.markdown(
             f"""

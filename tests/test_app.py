@@ -322,6 +322,16 @@ def test_the_explanation_checks_patches_of_more_than_one_place(border):
     assert difference < 1e-5 * largest
 
 
+def test_a_value_that_streamlit_dropped_comes_back():
+    """A run that is cut short draws no widgets, and Streamlit then forgets what they held."""
+    app = visit(**SMALL, sample="rocket", colours="magma")
+    for name in ("source", "sample", "colours", "backbone"):
+        del app.session_state[name]
+    app = checked(app.switch_page(EXPLANATION).run())
+    assert app.session_state["colours"] == "magma"
+    assert app.session_state["sample"] == "rocket"
+
+
 def test_the_explanation_follows_another_image():
     app = checked(visit(**SMALL).switch_page(EXPLANATION).run())
     app.session_state["sample"] = "rocket"

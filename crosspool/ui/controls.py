@@ -33,10 +33,10 @@ def start_from_link() -> None:
     if "link_notes" not in st.session_state:
         settings, notes = from_params(st.query_params)
         st.session_state.link_notes = notes
-        for name, value in {**VIEW, **asdict(settings)}.items():
-            st.session_state[name] = value
-    for name in (*VIEW, *(field.name for field in fields(Settings))):
-        st.session_state[name] = st.session_state[name]  # else a widget that another page does not draw loses its value
+        st.session_state.kept = {**VIEW, **asdict(settings)}
+    kept = st.session_state.kept
+    for name in kept:  # Streamlit drops the value of a widget that a page, or a run that was cut short, did not draw
+        kept[name] = st.session_state[name] = st.session_state.get(name, kept[name])
     for note in st.session_state.link_notes:
         st.info(note, icon=":material/link_off:")
 
@@ -209,6 +209,7 @@ def _choose_size(spec: BackboneSpec, pair: LayerPair) -> None:
     )
     lower, upper = architecture(spec.name).map_sizes(pair, size)
     st.caption(
+        f"`{pair.id}` · "
         f"$D_t$ = {pair.lower_channels}, {_by(lower)} · $D_{{t+1}}$ = {pair.upper_channels}, {_by(upper)} · "
         f"patches {_by(pair.kernel_size)} · P has {pair.feature_length:,} numbers"
     )
