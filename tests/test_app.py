@@ -324,11 +324,12 @@ def test_the_explanation_checks_patches_of_more_than_one_place(border):
 
 def test_a_value_that_streamlit_dropped_comes_back():
     """A run that is cut short draws no widgets, and Streamlit then forgets what they held."""
-    app = visit(**SMALL, sample="rocket", colours="magma")
-    for name in ("source", "sample", "colours", "backbone"):
-        del app.session_state[name]
-    app = checked(app.switch_page(EXPLANATION).run())
-    assert app.session_state["colours"] == "magma"
+    before = visit(**SMALL, sample="rocket", colours="magma")
+    app = AppTest.from_file(APP, default_timeout=120)  # the same session, without what its widgets held
+    app.session_state["link_notes"] = []
+    app.session_state["kept"] = before.session_state["kept"]
+    app = checked(app.run())
+    assert app.selectbox(key="colours").value == "magma"
     assert app.session_state["sample"] == "rocket"
 
 
