@@ -19,3 +19,11 @@ class LayerPairError(CrosspoolError):
 
 class SettingError(CrosspoolError):
     """A setting is outside the values that it can have."""
+
+
+class DatasetError(CrosspoolError):
+    """A data set cannot be read, or has too little in it for what was asked."""
+
+
+class ModelError(CrosspoolError):
+    """A file is no trained classifier of crosspool's, is damaged, or does not fit the network."""

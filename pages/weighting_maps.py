@@ -131,7 +131,8 @@ def all_maps(maps: ImageMaps, channel: int, look: Look) -> None:
                 0,
                 len(maps.upper) - 1,
                 key="find",
-                on_change=lambda: choose_channel(st.session_state.find),
+                on_change=_find,
+                args=(channel,),
                 help="Type a channel number to see it at large.",
             )
     order = ordered_channels(maps, sort, hide=hide and dead > 0)
@@ -148,6 +149,11 @@ def all_maps(maps: ImageMaps, channel: int, look: Look) -> None:
     gallery(maps, shown.tolist(), selected=channel, look=look, choose=choose_channel, key="gallery")
     if pages > 1:
         st.caption(f"Maps {(page - 1) * per_page + 1} to {(page - 1) * per_page + len(shown)} of {len(order):,}.")
+
+
+def _find(shown: int) -> None:
+    if st.session_state.find != shown:  # a browser may send back the number that it was given
+        choose_channel(st.session_state.find)
 
 
 def _first_page() -> None:

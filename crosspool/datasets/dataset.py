@@ -1,0 +1,86 @@
+"""What a labelled set of pictures is. Nothing here is read from disk before it is asked for."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from PIL import Image
+
+from crosspool.errors import ImageError
+from crosspool.images import load_image
+
+UNKNOWN = -1
+Box = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A picture of a data set, or the part of one inside `box`.
+
+    `name` is unique in its data set. `read()` gives the bytes of an image file. `box` is (left, top, right, bottom)
+    in pixels of the upright picture; what of it lies outside the picture is cut off.
+    """
+
+    name: str
+    read: Callable[[], bytes]
+    box: Box | None = None
+
+    def key(self, data: bytes) -> str:
+        """What these bytes and the box show, as a hexadecimal SHA-256: equal pictures have equal keys."""
+        digest = hashlib.sha256(data)
+        digest.update(repr(self.box).encode())
+        return digest.hexdigest()
+
+    def decode(self, data: bytes) -> Image.Image:
+        """The upright RGB picture in `data`, cut to the box. Raises ImageError naming the sample."""
+        picture = load_image(data, name=self.name)
+        if self.box is None:
+            return picture
+        left, top = max(self.box[0], 0), max(self.box[1], 0)
+        right, bottom = min(self.box[2], picture.width), min(self.box[3], picture.height)
+        if right <= left or bottom <= top:
+            raise ImageError(f"{self.name} has its box {self.box} outside the picture of {picture.size} pixels.")
+        return picture.crop((left, top, right, bottom))
+
+
+@dataclass(frozen=True)
+class Split:
+    """Indices of training and test samples, as sorted integer arrays."""
+
+    train: np.ndarray
+    test: np.ndarray
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Labelled pictures.
+
+    `targets` is (n,) class indices where each sample has one class; for several labels at once it is (n, L) with 1
+    where the label applies, 0 where it does not, and `UNKNOWN` (-1) where nobody knows or the case does not count.
+    `official` is the published split, if there is one. `problems` are sentences for the report: what was missing,
+    unreadable or left out.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    samples: tuple[Sample, ...]
+    targets: np.ndarray
+    official: Split | None = None
+    problems: tuple[str, ...] = field(default=())
+
+    @property
+    def multi_label(self) -> bool:
+        return self.targets.ndim == 2
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def subset(self, keep: np.ndarray, *, problems: tuple[str, ...] = ()) -> "Dataset":
+        """The samples at the sorted indices `keep`, with further problems; all classes keep their numbers."""
+        official = self.official
+        if official is not None:
+            train, test = np.isin(keep, official.train), np.isin(keep, official.test)
+            official = Split(np.flatnonzero(train), np.flatnonzero(test))
+        samples = tuple(self.samples[i] for i in keep)
+        return Dataset(self.name, self.classes, samples, self.targets[keep], official, (*self.problems, *problems))
