@@ -4,6 +4,7 @@ Each pair gets a graph of its own, cut out of the traced network: pure, so that 
 it at once (forward hooks on a shared model hand one thread another's maps).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,10 +41,10 @@ def run_graph(model: nn.Module, graph: fx.Graph, batch: Tensor) -> Any:
         return _Run(model, graph=graph).run(batch)
 
 
-def pair_graph(graph: fx.Graph, pair: LayerPair) -> fx.Graph:
-    """The part of a network's graph that yields (lower, upper) of `pair`, and nothing behind layer t+1."""
+def subgraph(graph: fx.Graph, names: Sequence[str]) -> fx.Graph:
+    """The part of a network's graph that yields the named nodes, as a tuple, and nothing behind them."""
     nodes = {node.name: node for node in graph.nodes}
-    needed = {nodes[pair.lower], nodes[pair.upper]}
+    needed = {nodes[name] for name in names}
     for node in reversed(graph.nodes):
         if node in needed:
             needed.update(node.all_input_nodes)
@@ -52,5 +53,5 @@ def pair_graph(graph: fx.Graph, pair: LayerPair) -> fx.Graph:
     for node in graph.nodes:
         if node in needed:
             copies[node] = part.node_copy(node, copies.__getitem__)
-    part.output((copies[nodes[pair.lower]], copies[nodes[pair.upper]]))
+    part.output(tuple(copies[nodes[name]] for name in names))
     return part

@@ -121,7 +121,7 @@ def frame(
         SettingError: `size` is neither the network's own nor from `MIN_SIZE` to `MAX_SIZE`, or `framing` is
             neither "crop" nor "squash".
     """
-    side = _checked_side(preprocessing, size)
+    side = input_side(preprocessing, size)
     if framing not in get_args(Framing):
         raise SettingError(f"The framing must be crop or squash, not {framing!r}.")
     picture = upright_rgb(image)
@@ -327,7 +327,8 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
 # --- framing
 
 
-def _checked_side(preprocessing: Preprocessing, size: int | None) -> int:
+def input_side(preprocessing: Preprocessing, size: int | None) -> int:
+    """The side of the network's input in pixels; raises SettingError for one that cannot be had."""
     if size is None or size == preprocessing.size:
         return preprocessing.size
     if type(size) is not int or not MIN_SIZE <= size <= MAX_SIZE:

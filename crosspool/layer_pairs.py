@@ -126,6 +126,12 @@ class Layout:
         found: fx.Node = next(node for node in self.graph.nodes if node.name == name)
         return found
 
+    @property
+    def output(self) -> str:
+        """The name of the node that the network returns: its class scores."""
+        (returned,) = next(node for node in self.graph.nodes if node.op == "output").all_input_nodes
+        return str(returned.name)
+
     def map_size(self, name: str) -> Size:
         """Rows and columns of the map that the named node yields."""
         rows, columns = self.shapes[name][-2:]
@@ -251,7 +257,7 @@ def _padding(convolution: nn.Conv2d) -> Size | None:
 def _pair(node: fx.Node, convolution: nn.Conv2d, names: dict[fx.Node, str], modules: dict[str, nn.Module]) -> LayerPair:
     lower = node.args[0]
     assert isinstance(lower, fx.Node)
-    upper, activation = _upper_map(node, modules)
+    upper, activation = behind_activation(node, modules)
     padding = _padding(convolution)
     assert padding is not None
     return LayerPair(
@@ -274,9 +280,9 @@ def _size(value: tuple[int, ...]) -> Size:
     return rows, columns
 
 
-def _upper_map(convolution: fx.Node, modules: dict[str, nn.Module]) -> tuple[fx.Node, str | None]:
-    """The node that yields A, and its activation's name: behind BatchNorm, and behind a non-linearity."""
-    node = convolution
+def behind_activation(layer: fx.Node, modules: dict[str, nn.Module]) -> tuple[fx.Node, str | None]:
+    """The node with a layer's output behind BatchNorm and non-linearity, and the latter's name."""
+    node = layer
     while True:
         for user in node.users:
             activation = _activation_name(user, modules)

@@ -1,5 +1,6 @@
 """Cross-convolutional-layer pooling: local features and Eq. 1 of Liu, Shen and van den Hengel (CVPR 2015)."""
 
+from math import prod
 from typing import Literal
 
 from torch import Tensor
@@ -79,6 +80,46 @@ def cross_layer_pool(
         else:
             pooled[image] = conv2d_weight(x, weight_shape, a, strides, pads, gaps).flatten(1)  # (K, D*m*n)
     return pooled
+
+
+def pool_projected(
+    lower: Tensor,
+    upper: Tensor,
+    components: Tensor,
+    mean: Tensor,
+    *,
+    kernel_size: IntOrPair = 1,
+    stride: IntOrPair = 1,
+    padding: IntOrPair = 0,
+    dilation: IntOrPair = 1,
+) -> Tensor:
+    """Pool projected local features: P_k = sum_i a_ik W (x_i - mu), of shape (B, D_{t+1}, d).
+
+    `components` is W, (d, D_t*m*n), and `mean` is mu, (D_t*m*n), both channel-major as F.unfold orders a patch. As
+    pooling is linear, sum_i a_ik W (x_i - mu) = W P_k - (sum_i a_ik) W mu, and as projecting the patches is itself a
+    convolution, the patches are either projected before pooling or the blocks after it: what takes fewer
+    multiplications. Otherwise as `cross_layer_pool`.
+    """
+    geometry = _geometry(kernel_size, stride, padding, dilation)
+    _check_maps(lower, upper, geometry)
+    kernel, strides, pads, gaps = geometry
+    if components.ndim != 2 or components.shape[1:] != mean.shape or len(mean) != lower.shape[1] * prod(kernel):
+        raise SettingError(
+            f"A projection of shape {tuple(components.shape)} with a mean of shape {tuple(mean.shape)} does not fit "
+            f"patches of {lower.shape[1] * prod(kernel)} numbers."
+        )
+    offset = components @ mean  # (d,)
+    if _project_first(upper.shape[1], upper.shape[2] * upper.shape[3], *components.shape):
+        weight = components.unflatten(1, (lower.shape[1], *kernel))
+        projected = F.conv2d(lower, weight, -offset, strides, pads, gaps)  # (B, d, H, W)
+        return cross_layer_pool(projected, upper)
+    pooled = cross_layer_pool(lower, upper, kernel_size=kernel, stride=strides, padding=pads, dilation=gaps)
+    return pooled @ components.T - upper.flatten(2).sum(2, keepdim=True) * offset
+
+
+def _project_first(maps: int, positions: int, dimension: int, patch_length: int) -> bool:
+    """Whether projecting N patches and pooling d numbers is less work than pooling whole patches and projecting."""
+    return positions * dimension * (patch_length + maps) <= maps * patch_length * (positions + dimension)
 
 
 def _geometry(kernel_size: IntOrPair, stride: IntOrPair, padding: IntOrPair, dilation: IntOrPair) -> _Geometry:

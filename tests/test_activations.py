@@ -10,7 +10,7 @@ from PIL import Image
 from torch import fx, nn
 from torch.nn import functional as F
 
-from crosspool.activations import pair_graph
+from crosspool.activations import subgraph
 from crosspool.backbones import backbone as backbone_module
 from crosspool.backbones import load_backbone, spec_of
 from crosspool.backbones.architecture import Architecture
@@ -165,7 +165,8 @@ def test_stop_at_the_upper_map(alexnet):
 
 def test_the_pairs_graph_holds_only_what_its_maps_need(alexnet):
     graph = alexnet.architecture.layout().graph
-    part = pair_graph(graph, alexnet.architecture.pair("features.3"))
+    pair = alexnet.architecture.pair("features.3")
+    part = subgraph(graph, (pair.lower, pair.upper))
     called = [str(node.target) for node in part.nodes if node.op == "call_module"]
     assert called == ["features.0", "features.1", "features.2", "features.3", "features.4"]
     assert len(graph.nodes) > len(part.nodes)  # the whole one is as it was

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from crosspool.activations import _Run, pair_graph
+from crosspool.activations import _Run, subgraph
 from crosspool.backbones import architecture, load_backbone
 from crosspool.backbones.architecture import without_memory
 from crosspool.layer_pairs import ACTIVATION_FUNCTIONS, ACTIVATION_MODULES, LayerPair, find_layer_pairs, layout
@@ -129,7 +129,7 @@ def averaging(model):
 def seen_by(model, graph, pair, size, positions):
     """For each position of the pair's upper map the bounding box of the pixels with a gradient, None where none has."""
     image = torch.rand(1, 3, size, size).add_(0.1).requires_grad_()
-    _, upper = Reachable(model, graph=pair_graph(graph, pair)).run(image)
+    _, upper = Reachable(model, graph=subgraph(graph, (pair.lower, pair.upper))).run(image)
     found = {}
     for row, column in positions:
         # Large, so that what is left of it after many layers is above the smallest float.
@@ -233,7 +233,7 @@ def test_squeeze_and_excite_sees_the_whole_image():
 def test_a_trained_network_with_its_maxima_sees_no_more():
     backbone = load_backbone(device="cpu")
     pair = backbone.architecture.pair("blocks.5.project_conv")
-    graph = pair_graph(backbone.architecture.layout(160).graph, pair)
+    graph = backbone.architecture.pair_graph(pair, 160)
     for row, column in corners_and_centre(backbone.architecture.map_sizes(pair, 160)[1]):
         image = torch.rand(1, 3, 160, 160).requires_grad_()
         _, upper = _Run(backbone.model, graph=graph).run(image)

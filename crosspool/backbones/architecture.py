@@ -9,15 +9,14 @@ from cachetools import LRUCache
 from torch import fx, nn
 from torch.overrides import TorchFunctionMode
 
-from crosspool.activations import pair_graph
+from crosspool.activations import subgraph
 from crosspool.backbones.spec import BackboneSpec
 from crosspool.errors import LayerPairError
 from crosspool.layer_pairs import LayerPair, Layout, NotOffered, find_layer_pairs, layout
 
 # torch.fx patches torch.nn.Module for the whole process while it traces.
 _TRACING = threading.Lock()
-KEPT_LAYOUTS, KEPT_PAIR_GRAPHS = 16, 64  # of each network
-SIZES_KEPT = 16  # up to 2 MB each, and there are hundreds of sizes
+KEPT_LAYOUTS, KEPT_SUBGRAPHS = 16, 64  # of each network; a layout has up to 2 MB, and there are hundreds of sizes
 
 
 class _ParametersOnMeta(TorchFunctionMode):
@@ -51,7 +50,7 @@ class Architecture:
         self.spec = spec
         self._num_classes = num_classes
         self._layouts: LRUCache[int, Layout] = LRUCache(KEPT_LAYOUTS)
-        self._pair_graphs: LRUCache[tuple[int, str], fx.Graph] = LRUCache(KEPT_PAIR_GRAPHS)
+        self._subgraphs: LRUCache[tuple[int, tuple[str, ...]], fx.Graph] = LRUCache(KEPT_SUBGRAPHS)
 
     @cached_property
     def _model(self) -> nn.Module:
@@ -62,19 +61,21 @@ class Architecture:
         size = size or self.spec.preprocessing.size
         with _TRACING:
             if size not in self._layouts:
-                if len(self._layouts) >= SIZES_KEPT:
-                    del self._layouts[next(iter(self._layouts))]
                 self._layouts[size] = layout(self._model, size)
             return self._layouts[size]
 
+    def subgraph(self, names: tuple[str, ...], size: int | None = None) -> fx.Graph:
+        """The part of the traced network that yields the named nodes, as a tuple."""
+        at_size = self.layout(size)
+        key = (at_size.input_size, names)
+        with _TRACING:
+            if key not in self._subgraphs:
+                self._subgraphs[key] = subgraph(at_size.graph, names)
+            return self._subgraphs[key]
+
     def pair_graph(self, pair: LayerPair, size: int | None = None) -> fx.Graph:
         """The part of the traced network that yields (lower, upper) of `pair`."""
-        at_size = self.layout(size)
-        key = (at_size.input_size, pair.id)
-        with _TRACING:
-            if key not in self._pair_graphs:
-                self._pair_graphs[key] = pair_graph(at_size.graph, pair)
-            return self._pair_graphs[key]
+        return self.subgraph((pair.lower, pair.upper), size)
 
     @cached_property
     def _found(self) -> tuple[tuple[LayerPair, ...], tuple[NotOffered, ...]]:

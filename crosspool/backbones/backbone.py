@@ -1,10 +1,12 @@
 """A loaded backbone: images in, maps of a layer pair or class probabilities out."""
 
+import hashlib
 import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -41,6 +43,15 @@ class Backbone:
     weights: str
     classes: tuple[str, ...]
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """The SHA-256 of every parameter and of the network's name: equal for networks that compute the same."""
+        digest = hashlib.sha256(self.spec.name.encode())
+        for name, value in self.model.state_dict().items():
+            digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+            digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
     @property
     def layer_pairs(self) -> tuple[LayerPair, ...]:
         """The pairs in the order of the layers; the last one is the default."""
@@ -67,9 +78,7 @@ class Backbone:
         """
         pair = self._pair(pair)
         framed = self._framed(images, size, framing)
-        graph = self.architecture.pair_graph(pair, size)
-        maps = [run_graph(self.model, graph, batch) for batch in self._batches(framed)]
-        lower, upper = (torch.cat(parts) if len(parts) > 1 else parts[0] for parts in zip(*maps, strict=True))
+        lower, upper = self.outputs(framed, (pair.lower, pair.upper))
         weights = upper.clamp_min(0) if pair.can_be_negative and not signed else upper
         return PairActivations(pair, lower, weights, framed)
 
@@ -85,13 +94,21 @@ class Backbone:
         if top < 1:
             raise SettingError(f"The number of top classes is at least 1, not {top}.")
         framed = self._framed(images, size, framing)
-        graph = self.architecture.layout(size).graph
-        scores = torch.cat([run_graph(self.model, graph, batch) for batch in self._batches(framed)])
+        (scores,) = self.outputs(framed, (self.architecture.layout(size).output,))
         best = scores.softmax(dim=1).topk(min(top, scores.shape[1]), dim=1)
         return [
             [(self.classes[index], value) for index, value in zip(indices, values, strict=True)]
             for indices, values in zip(best.indices.tolist(), best.values.tolist(), strict=True)
         ]
+
+    def outputs(self, framed: Sequence[Image.Image], names: tuple[str, ...]) -> list[Tensor]:
+        """What the named nodes of the traced network yield for pictures that `frame` gave, each (B, ...).
+
+        Runs in small batches, and only as far as the last of these nodes.
+        """
+        graph = self.architecture.subgraph(names, framed[0].width)
+        parts = [run_graph(self.model, graph, batch) for batch in self._batches(framed)]
+        return [torch.cat(part) if len(part) > 1 else part[0] for part in zip(*parts, strict=True)]
 
     def receptive_field(self, pair: LayerPair | str, row: int, column: int, size: int | None = None) -> Box:
         """The pixels of the framed image on which position (row, column) of the upper map can depend."""
@@ -116,7 +133,7 @@ class Backbone:
             raise SettingError("Give at least one image.")
         return tuple(frame(image, self.spec.preprocessing, size, framing) for image in images)
 
-    def _batches(self, framed: tuple[Image.Image, ...]) -> Iterator[Tensor]:
+    def _batches(self, framed: Sequence[Image.Image]) -> Iterator[Tensor]:
         side = framed[0].width
         count = max(1, PIXELS_AT_ONCE // side**2)
         for start in range(0, len(framed), count):

@@ -1,0 +1,184 @@
+"""From the maps of images to vectors for a linear classifier: scikit-learn transformers to compose in a Pipeline.
+
+The first step of a pipeline reads records, one for each image: mappings from a name to an array of maps for each of the
+V views of the image. Every other step goes from (n, d) float32 to (n, d).
+"""
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.decomposition import PCA
+from sklearn.pipeline import Pipeline
+
+from crosspool.errors import SettingError
+from crosspool.layer_pairs import Geometry
+from crosspool.pooling import cross_layer_pool, local_features, pool_projected
+
+Record = Mapping[Any, NDArray[np.float32]]
+Records = Sequence[Record]
+Vectors = NDArray[np.float32]
+Packed = NDArray[np.uint8]
+
+PCA_SAMPLE = 20_000  # local features; at most 20,000 x 4,608 numbers of 4 bytes, 370 MB, for the longest patches
+PER_BYTE = 4  # values of two bits
+# What the four values of each byte are: 0 stands for 0, 1 for +1, 2 for -1.
+_VALUES = np.array([0, 1, -1, 0], np.int8)
+_BYTES = _VALUES[np.arange(256)[:, None] >> np.arange(0, 8, 2) & 3]  # (256, 4)
+
+
+class Encoder(Pipeline):
+    """A Pipeline in which only the first step learns, so that fitting it encodes no image.
+
+    Pipeline itself would transform all training images to fit steps that have nothing to learn.
+    """
+
+    def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
+        self.steps[0][1].fit(X, y)
+        return self
+
+
+class _Stateless(TransformerMixin, BaseEstimator):
+    """A transformer that learns nothing."""
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+
+class CrossLayerPooling(TransformerMixin, BaseEstimator):
+    """Records to P (Eq. 1 of Liu et al., CVPR 2015), flattened: (n, D_{t+1} * d), block by block.
+
+    `lower` and `upper` name the two maps in a record, (V, D_t, H_t, W_t) and (V, D_{t+1}, H, W); the patches of all
+    views are pooled together. With `n_components`, the local features are first projected on so many principal
+    components, fitted on a seeded sample of about `sample` local features, equally many of each image that `fit` is
+    given; the images are read one at a time.
+
+    Raises SettingError where there are fewer local features, or shorter ones, than components.
+    """
+
+    mean_: NDArray[np.float32]
+    components_: NDArray[np.float32]
+
+    def __init__(
+        self,
+        lower: Hashable,
+        upper: Hashable,
+        geometry: Geometry,
+        n_components: int | None = None,
+        sample: int = PCA_SAMPLE,
+        random_state: int = 0,
+    ) -> None:
+        self.lower = lower
+        self.upper = upper
+        self.geometry = geometry
+        self.n_components = n_components
+        self.sample = sample
+        self.random_state = random_state
+
+    def fit(self, X: Records, y: Any = None) -> Self:
+        if self.n_components is None:
+            return self
+        each = -(-self.sample // len(X))
+        sample = np.concatenate([self._some_local_features(X[i], each, i) for i in range(len(X))])
+        if not 1 <= self.n_components <= min(sample.shape):
+            raise SettingError(
+                f"{self.n_components} principal components cannot be had of {len(sample)} local features of "
+                f"{sample.shape[1]} numbers; choose at most {min(sample.shape)}."
+            )
+        pca = PCA(self.n_components, svd_solver="covariance_eigh").fit(sample)
+        self.mean_ = pca.mean_.astype(np.float32)
+        self.components_ = pca.components_.astype(np.float32)
+        return self
+
+    def _some_local_features(self, record: Record, count: int, index: int) -> Vectors:
+        """At most `count` of an image's local features, drawn without replacement: (count, D_t*m*n)."""
+        patches = local_features(torch.from_numpy(record[self.lower]), **self.geometry)  # (V, D*m*n, N)
+        units = patches.movedim(1, 2).flatten(0, 1)  # (V * N, D*m*n)
+        drawn = np.random.default_rng([self.random_state, index]).permutation(len(units))[:count]
+        some: Vectors = units[drawn].numpy()
+        return some
+
+    def transform(self, X: Records) -> Vectors:
+        return np.stack([self._pool(record).sum(0).flatten().numpy() for record in X])
+
+    def _pool(self, record: Record) -> torch.Tensor:
+        lower, upper = (torch.from_numpy(record[name]) for name in (self.lower, self.upper))
+        upper = upper.clamp_min(0)
+        if self.n_components is None:
+            return cross_layer_pool(lower, upper, **self.geometry)
+        components, mean = torch.from_numpy(self.components_), torch.from_numpy(self.mean_)
+        return pool_projected(lower, upper, components, mean, **self.geometry)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return self.n_components is None or hasattr(self, "components_")
+
+
+class SignedPower(_Stateless):
+    """sign(v) * |v| ** exponent, by default the signed square root."""
+
+    def __init__(self, exponent: float = 0.5) -> None:
+        self.exponent = exponent
+
+    def transform(self, X: Vectors) -> Vectors:
+        magnitude = np.sqrt(np.abs(X)) if self.exponent == 0.5 else np.abs(X) ** np.float32(self.exponent)
+        return np.asarray(np.copysign(magnitude, X), np.float32)
+
+
+class BlockNormalizer(_Stateless):
+    """Each of `blocks` equally long parts of a vector to unit length; a part of zeros stays."""
+
+    def __init__(self, blocks: int) -> None:
+        self.blocks = blocks
+
+    def transform(self, X: Vectors) -> Vectors:
+        parts = X.reshape(len(X), self.blocks, -1)
+        norms = np.linalg.norm(parts, axis=2, keepdims=True)
+        return np.asarray((parts / np.where(norms > 0, norms, 1)).reshape(X.shape), np.float32)
+
+
+class TernaryQuantizer(_Stateless):
+    """The coarse quantiser of the paper: values to -1, 0, +1, packed in two bits each, (n, ceil(d / 4)) bytes.
+
+    A value becomes 0 where its magnitude is at most `threshold` times the mean magnitude of its vector; with the
+    threshold 0 that is the sign. The packed vectors are a sixteenth of float32's bytes; `unpack` gives the values back.
+    """
+
+    def __init__(self, threshold: float = 0.0) -> None:
+        self.threshold = threshold
+
+    def transform(self, X: Vectors) -> Packed:
+        magnitude = np.abs(X)
+        kept = magnitude > self.threshold * magnitude.mean(axis=1, keepdims=True)
+        return pack(np.sign(X).astype(np.int8) * kept)
+
+
+def pack(values: NDArray[np.int8]) -> Packed:
+    """Values -1, 0 and +1, (n, d), as (n, ceil(d / 4)) bytes. Raises SettingError for other values."""
+    if values.size and (values.min() < -1 or values.max() > 1):
+        raise SettingError("Only -1, 0 and +1 can be packed in two bits.")
+    codes = np.where(values < 0, 2, values).astype(np.uint8)
+    codes = np.pad(codes, ((0, 0), (0, -values.shape[1] % PER_BYTE)))
+    quarters = codes.reshape(len(codes), -1, PER_BYTE)
+    packed: Packed = np.bitwise_or.reduce(quarters << np.arange(0, 8, 2, dtype=np.uint8), axis=2)
+    return packed
+
+
+def unpack(packed: Packed, length: int) -> NDArray[np.int8]:
+    """The first `length` values of each packed vector, (n, length)."""
+    values: NDArray[np.int8] = _BYTES[packed].reshape(len(packed), -1)[:, :length]
+    return values
+
+
+def packed_kernel(a: Packed, b: Packed, *, chunk: int = 1 << 14) -> NDArray[np.float32]:
+    """Inner products of packed vectors, (len(a), len(b)), exact up to 2^24; unpacks `chunk` bytes of each at a time."""
+    kernel = np.zeros((len(a), len(b)), np.float32)
+    for start in range(0, a.shape[1], chunk):
+        left, right = (_BYTES[part[:, start : start + chunk]].reshape(len(part), -1) for part in (a, b))
+        kernel += left.astype(np.float32) @ right.astype(np.float32).T
+    return kernel

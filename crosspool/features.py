@@ -1,0 +1,194 @@
+"""What the network yields for the pictures of a data set, computed once and kept on disk by content."""
+
+import hashlib
+import json
+import os
+import tempfile
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from itertools import groupby
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+from cachetools import LRUCache
+from numpy.typing import NDArray
+from PIL import Image
+from platformdirs import user_cache_path
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from crosspool.backbones import Backbone
+from crosspool.datasets import Dataset
+from crosspool.encoding import Record
+from crosspool.errors import ImageError, SettingError
+from crosspool.views import Source, views_of
+
+FORMAT = 1  # raise it when the same settings come to mean other numbers
+FASTEST = 1  # zlib's level: rectified maps are mostly zeros, and shrink to an eighth in milliseconds
+IN_MEMORY = 384 * 2**20  # bytes of arrays that were read last
+
+Array = NDArray[np.float32]
+
+
+def compute_record(backbone: Backbone, image: Image.Image, sources: Iterable[Source]) -> dict[Source, Array]:
+    """What each of `sources` is for a picture, (V, ...); one pass of the network for each size and kind of view."""
+    record: dict[Source, Array] = {}
+    ordered = sorted(sources, key=lambda source: (source.size, source.views, source.framing))
+    for (size, views, framing), group in groupby(ordered, lambda s: (s.size, s.views, s.framing)):
+        together = list(group)
+        framed = views_of(image, backbone.spec.preprocessing, size, views, framing)
+        outputs = backbone.outputs(framed, tuple(source.node for source in together))
+        for source, output in zip(together, outputs, strict=True):
+            record[source] = output.contiguous().cpu().numpy()
+    return record
+
+
+class ArrayCache:
+    """Arrays in a folder, by key; damaged entries count as absent.
+
+    An entry is a compressed safetensors file. It is written beside its place and moved there whole, and zlib's checksum
+    tells whether it is intact. Any number of processes may share a folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._recent: LRUCache[str, Array] = LRUCache(IN_MEMORY, getsizeof=lambda array: array.nbytes)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._recent or self._path(key).is_file()
+
+    def get(self, key: str) -> Array | None:
+        """The array, or None where it is absent or damaged."""
+        if key in self._recent:
+            return self._recent[key]
+        try:
+            array: Array = load(zlib.decompress(self._path(key).read_bytes()))[""]
+        except (FileNotFoundError, zlib.error, SafetensorError, KeyError):
+            return None
+        self._remember(key, array)
+        return array
+
+    def put(self, key: str, array: Array) -> None:
+        """Keep an array. Raises SettingError where the folder cannot be written."""
+        path = self._path(key)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=path.parent, suffix=".partial")
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(zlib.compress(save({"": array}), FASTEST))
+                os.replace(name, path)
+            finally:
+                Path(name).unlink(missing_ok=True)
+        except OSError as error:
+            raise SettingError(
+                f"Cannot write to the cache folder {self.folder} ({error.strerror}); make room, or choose another one."
+            ) from error
+        self._remember(key, array)
+
+    def _remember(self, key: str, array: Array) -> None:
+        if array.nbytes <= self._recent.maxsize:
+            self._recent[key] = array
+
+    def _path(self, key: str) -> Path:
+        return self.folder / key[:2] / f"{key}.z"
+
+
+def default_cache() -> Path:
+    """`$CROSSPOOL_CACHE`, or the user's folder for caches."""
+    return Path(os.environ.get("CROSSPOOL_CACHE") or user_cache_path("crosspool"))
+
+
+class Features:
+    """Records of a data set's samples, taken from the cache or computed, one at a time.
+
+    A cache entry's key says everything that decides its numbers: the picture's bytes and box, every parameter of the
+    network, how pictures are prepared for it, and the source.
+    """
+
+    def __init__(self, dataset: Dataset, backbone: Backbone, sources: Sequence[Source], cache: ArrayCache) -> None:
+        self.dataset = dataset
+        self.backbone = backbone
+        self.sources = tuple(sources)
+        self._cache = cache
+        self._network = [FORMAT, backbone.fingerprint, asdict(backbone.spec.preprocessing)]
+        self._pictures: dict[int, str] = {}
+
+    def compute(self, progress: Callable[[int], None] = lambda done: None) -> dict[int, str]:
+        """Make sure of every sample's arrays. Returns why, for those that cannot be read, by index."""
+        failed: dict[int, str] = {}
+        for index in range(len(self.dataset)):
+            try:
+                self.ensure(index)
+            except ImageError as error:
+                failed[index] = str(error)
+            progress(index + 1)
+        return failed
+
+    def ensure(self, index: int) -> None:
+        """Compute and keep what the cache lacks of a sample. Raises ImageError."""
+        data = self._data(index)
+        picture = self.dataset.samples[index].key(data)
+        self._pictures[index] = picture
+        missing = [source for source in self.sources if self._key(picture, source) not in self._cache]
+        if missing:
+            self._compute(index, data, missing)
+
+    def picture(self, index: int) -> str:
+        """The content key of a sample: equal for equal pictures."""
+        if index not in self._pictures:
+            self._pictures[index] = self.dataset.samples[index].key(self._data(index))
+        return self._pictures[index]
+
+    def record(self, index: int, sources: Sequence[Source]) -> Record:
+        """The arrays of one sample."""
+        picture = self.picture(index)
+        found = {source: self._cache.get(self._key(picture, source)) for source in sources}
+        lacking = [source for source, array in found.items() if array is None]
+        computed = self._compute(index, self._data(index), lacking) if lacking else {}
+        return {source: computed[source] if array is None else array for source, array in found.items()}
+
+    def of(self, indices: NDArray[np.intp], sources: Sequence[Source]) -> "Records":
+        """The records of some samples, none of them read yet."""
+        return Records(self, indices, sources)
+
+    def _compute(self, index: int, data: bytes, sources: Sequence[Source]) -> dict[Source, Array]:
+        image = self.dataset.samples[index].decode(data)
+        record = compute_record(self.backbone, image, sources)
+        for source, array in record.items():
+            self._cache.put(self._key(self._pictures[index], source), array)
+        return record
+
+    def _data(self, index: int) -> bytes:
+        sample = self.dataset.samples[index]
+        try:
+            return sample.read()
+        except OSError as error:
+            raise ImageError(f"{sample.name} cannot be read ({error.strerror or error}); check the file.") from error
+
+    def _key(self, picture: str, source: Source) -> str:
+        described = json.dumps([*self._network, picture, asdict(source)])
+        return hashlib.sha256(described.encode()).hexdigest()
+
+
+class Records(Sequence[Record]):
+    """The records of some samples, each read when it is asked for."""
+
+    def __init__(self, features: Features, indices: NDArray[np.intp], sources: Sequence[Source]) -> None:
+        self._features = features
+        self._indices = indices
+        self._sources = sources
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    @overload
+    def __getitem__(self, place: int) -> Record: ...
+    @overload
+    def __getitem__(self, place: slice) -> "Records": ...
+    def __getitem__(self, place: int | slice) -> "Record | Records":
+        if isinstance(place, slice):
+            return Records(self._features, self._indices[place], self._sources)
+        return self._features.record(int(self._indices[place]), self._sources)

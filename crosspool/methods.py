@@ -1,0 +1,262 @@
+"""Image representations by name: cross-layer pooling's variants and what they are compared with.
+
+METHOD = PART[+PART...], and PART = NAME[:WHERE][@SIZE][/OPTION...].
+
+`cl:features.10@448/pca64` is cross-layer pooling of that layer pair, input 448, local features projected on 64
+principal components; `cl@448+global@448` puts two parts side by side, each of unit length. Every method is the same
+kind of object: it says which maps it needs of an image, and makes a scikit-learn encoder from those to a vector.
+"""
+
+import difflib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sklearn.base import clone
+from sklearn.pipeline import FeatureUnion
+from sklearn.preprocessing import Normalizer
+
+from crosspool.backbones import Architecture
+from crosspool.baselines import INPUT, PYRAMID, FullyConnected, MapPooling, MeanOverViews, fully_connected_layers
+from crosspool.encoding import BlockNormalizer, CrossLayerPooling, Encoder, SignedPower, TernaryQuantizer
+from crosspool.errors import SettingError
+from crosspool.images import Framing, input_side
+from crosspool.views import Source, Views
+
+ROOT = 0.5  # the signed square root
+TERNARY = "ternary"
+
+# AlexNet's pairs as the paper names them, with its setting of 500 principal components.
+PRESETS = {
+    "cl-45": "cl:features.10/pca500",
+    "cl-45f": "cl-f:features.10/pca500",
+    "cl-45c": "cl-c:features.10/pca500",
+    "cl-34": "cl:features.8/pca500",
+}
+PRESET_BACKBONE = "alexnet"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One representation: its sources, and the encoder's steps from them."""
+
+    sources: tuple[Source, ...]
+    steps: tuple[tuple[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A representation by name: what it needs of an image, and how that becomes a vector."""
+
+    name: str
+    parts: tuple[Part, ...]
+    quantizer: TernaryQuantizer | None
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """What must be computed of each image."""
+        return tuple(sorted({source for part in self.parts for source in part.sources}))
+
+    @property
+    def learns(self) -> bool:
+        """Whether the encoder depends on the training images (PCA)."""
+        return any(getattr(part.steps[0][1], "n_components", None) is not None for part in self.parts)
+
+    def encoder(self, seed: int = 0) -> Encoder:
+        """A new encoder, to be fitted on records of training images.
+
+        It gives vectors (n, d), float32, of unit length; or packed ones, (n, d / 4) bytes, if the method is ternary.
+        """
+        encoders = [(f"part{i}", Encoder(list(part.steps))) for i, part in enumerate(self.parts)]
+        if len(encoders) == 1:
+            encoder = encoders[0][1]
+        else:
+            encoder = Encoder([("parts", FeatureUnion(encoders)), ("unit", Normalizer())])
+        if self.quantizer is not None:
+            encoder = Encoder([("vector", encoder), (TERNARY, self.quantizer)])
+        seeds = {name: seed for name in encoder.get_params() if name.endswith("random_state")}
+        cloned: Encoder = clone(encoder).set_params(**seeds)
+        return cloned
+
+
+def parse_methods(text: str, architecture: Architecture, framing: Framing = "squash") -> list[Method]:
+    """Methods by name, with commas between them. Raises SettingError for what cannot be understood or had."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise SettingError(f"Name at least one method: {', '.join(_BUILDERS)}.")
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise SettingError(f"The method {min(twice)} is named twice; name each once.")
+    return [parse_method(name, architecture, framing) for name in names]
+
+
+def parse_method(name: str, architecture: Architecture, framing: Framing = "squash") -> Method:
+    """The method that `name` says, for a network. Raises SettingError, or LayerPairError for an unknown pair."""
+    builder = _Builder(name, architecture, framing)
+    texts = name.split("+")
+    words = [_understood(_preset(text.strip(), architecture), name) for text in texts]
+    ternary = words[-1].options.pop(TERNARY, None)
+    parts = tuple(part for word in words for part in builder.parts(word))
+    return Method(name, parts, None if ternary is None else TernaryQuantizer(float(ternary or 0)))
+
+
+@dataclass(frozen=True)
+class _Words:
+    """What a part's name says: `options` are names with the number behind them, or an empty text."""
+
+    name: str
+    where: str | None
+    size: int | None
+    options: dict[str, str]
+
+
+_PART = re.compile(
+    r"(?P<name>[^:@/]+)(:(?P<where>[^@/]+))?(@(?P<size>\d+))?(?P<options>(/[a-z]+[\d.]*)*)", re.IGNORECASE
+)
+_OPTION = re.compile(r"([a-z]+)([\d.]*)")
+
+
+def _preset(text: str, architecture: Architecture) -> str:
+    head = re.split(r"[@/]", text, maxsplit=1)[0]
+    if head.lower() not in PRESETS:
+        return text
+    if architecture.spec.name != PRESET_BACKBONE:
+        raise SettingError(f"{head} is a layer pair of {PRESET_BACKBONE}; say cl:PAIR, or choose that network.")
+    preset = PRESETS[head.lower()]
+    size, _, options = text[len(head) :].partition("/")
+    where, _, preset_options = preset.partition("/")
+    return f"{where}{size}/{options or preset_options}"
+
+
+def _understood(text: str, method: str) -> _Words:
+    found = _PART.fullmatch(text)
+    if found is None:
+        raise SettingError(f"{method!r} is no method; write NAME:PAIR@SIZE/OPTION, such as cl:features.10@448/pca64.")
+    options = dict(_OPTION.findall(found["options"].lower()))
+    return _Words(found["name"].lower(), found["where"], int(found["size"]) if found["size"] else None, options)
+
+
+class _Builder:
+    """Makes the parts of one method for one network."""
+
+    def __init__(self, method: str, architecture: Architecture, framing: Framing) -> None:
+        self.method = method
+        self.architecture = architecture
+        self.framing = framing
+
+    def parts(self, words: _Words) -> list[Part]:
+        if words.name not in _BUILDERS:
+            near = difflib.get_close_matches(words.name, _BUILDERS, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(_BUILDERS)}."
+            raise SettingError(f"There is no method {words.name!r}; {hint}")
+        options = dict(words.options)
+        parts = _BUILDERS[words.name](self, replace(words, options=options))
+        if options:
+            raise SettingError(f"{words.name} takes no option /{min(options)} (in {self.method}).")
+        return parts
+
+    # --- cross-layer pooling
+
+    def cross_layer(self, words: _Words, views: Views = "whole", size: int | None = None) -> Part:
+        pair = self.architecture.default_pair if words.where is None else self.architecture.pair(words.where)
+        at = size or words.size or self.own_size
+        lower, upper = (self.source(node, at, views) for node in (pair.lower, pair.upper))
+        n_components = self._number(words, "pca", int)
+        if n_components is not None and not 1 <= n_components <= pair.patch_length:
+            raise SettingError(
+                f"The local features of {pair.id} have {pair.patch_length} numbers; choose /pca from 1 to that, not "
+                f"{n_components} (in {self.method})."
+            )
+        pool = CrossLayerPooling(lower, upper, pair.geometry, n_components)
+        blocks = (("blocks", BlockNormalizer(pair.upper_channels)),) if words.options.pop("blocks", None) == "" else ()
+        return Part((lower, upper), (("pool", pool), *self._power(words, ROOT), *blocks, ("unit", Normalizer())))
+
+    def finer(self, words: _Words) -> Part:
+        size = words.size or 2 * self.own_size
+        if words.options.pop("whole", None) == "":
+            return self.cross_layer(words, "whole", size)
+        return self.cross_layer(words, "tiles", self._even(size))
+
+    def combined(self, words: _Words) -> list[Part]:
+        size = self._even(words.size or 2 * self.own_size)
+        options = {name: value for name, value in words.options.items() if name != "whole"}
+        coarse = self.cross_layer(replace(words, options=options), "whole", size // 2)
+        return [coarse, self.finer(words)]
+
+    # --- fully-connected activations
+
+    def vector(self, words: _Words, views: Views, exponent: float | None = None) -> Part:
+        source = self.source(self.layer(words).node, words.size or self.own_size, views)
+        mean = MeanOverViews(source, exponent)
+        return Part((source,), (("mean", mean), *self._power(words, 1.0), ("unit", Normalizer())))
+
+    def layer(self, words: _Words) -> FullyConnected:
+        layers = fully_connected_layers(self.architecture.layout(words.size))
+        if words.where is None:  # the first of several layers; the input of a single one
+            return layers[1] if len(layers) > 2 else layers[0]
+        for layer in layers:
+            if words.where in (layer.id, layer.label):
+                return layer
+        known = ", ".join(layer.id if layer.id == INPUT else f"{layer.id} ({layer.label})" for layer in layers)
+        raise SettingError(
+            f"{self.architecture.spec.name} has no fully-connected layer {words.where!r}; it has {known}."
+        )
+
+    # --- one map by itself
+
+    def one_map(self, words: _Words, how: Any, levels: tuple[int, ...] = (1,)) -> Part:
+        pair = self.architecture.default_pair if words.where is None else self.architecture.pair(words.where)
+        node = pair.lower if words.options.pop("lower", None) == "" else pair.upper
+        source = self.source(node, words.size or self.own_size, "whole")
+        return Part(
+            (source,), (("pool", MapPooling(source, how, levels)), *self._power(words, ROOT), ("unit", Normalizer()))
+        )
+
+    # --- what they share
+
+    @property
+    def own_size(self) -> int:
+        return self.architecture.spec.preprocessing.size
+
+    def source(self, node: str, size: int, views: Views) -> Source:
+        input_side(self.architecture.spec.preprocessing, size)
+        self.architecture.layout(size // 2 if views == "tiles" else size)  # raises where the network has no room
+        return Source(node, size, views, self.framing)
+
+    def _even(self, size: int) -> int:
+        if size % 2:
+            raise SettingError(f"{self.method} cuts the picture into 2 x 2 blocks; choose an even size, not {size}.")
+        return size
+
+    def _power(self, words: _Words, default: float) -> tuple[tuple[str, Any], ...]:
+        exponent = self._number(words, "power", float)
+        exponent = default if exponent is None else exponent
+        if not 0 < exponent <= 1:
+            raise SettingError(f"The exponent of /power is above 0 and at most 1, not {exponent} (in {self.method}).")
+        return () if exponent == 1 else (("power", SignedPower(exponent)),)
+
+    def _number(self, words: _Words, option: str, kind: Callable[[str], Any]) -> Any:
+        text = words.options.pop(option, None)
+        if text is None:
+            return None
+        try:
+            return kind(text)
+        except ValueError as error:
+            raise SettingError(
+                f"Write a number behind /{option}, such as /pca64 or /power0.5 (in {self.method})."
+            ) from error
+
+
+_BUILDERS: dict[str, Callable[[_Builder, _Words], list[Part]]] = {
+    "cl": lambda builder, words: [builder.cross_layer(words)],
+    "cl-f": lambda builder, words: [builder.finer(words)],
+    "cl-c": lambda builder, words: builder.combined(words),
+    "global": lambda builder, words: [builder.vector(words, "whole")],
+    "jitter": lambda builder, words: [builder.vector(words, "jitter")],
+    "cnn-svm": lambda builder, words: [builder.vector(words, "whole")],
+    "cnnaug-svm": lambda builder, words: [builder.vector(words, "augmented", ROOT)],
+    "sum": lambda builder, words: [builder.one_map(words, "sum")],
+    "max": lambda builder, words: [builder.one_map(words, "max")],
+    "pyramid": lambda builder, words: [builder.one_map(words, "max", PYRAMID)],
+}

@@ -1,0 +1,177 @@
+"""A trained classifier of pictures: training it, saving it without pickle, and what it says of a picture."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+from sklearn.preprocessing import normalize
+
+from crosspool import __version__
+from crosspool.backbones import Backbone, architecture
+from crosspool.classifier import DualLinearSVM
+from crosspool.datasets import Dataset
+from crosspool.encoding import PER_BYTE, CrossLayerPooling, Encoder, Record, unpack
+from crosspool.errors import CrosspoolError, ModelError
+from crosspool.features import Features, compute_record
+from crosspool.images import Framing
+from crosspool.kernels import VectorFile, unit_kernel
+from crosspool.methods import Method, parse_method
+
+FORMAT = "crosspool classifier 1"
+HEADER = "crosspool"
+AT_ONCE = 8  # images that are encoded together
+
+
+@dataclass(frozen=True)
+class TrainedClassifier:
+    """A linear classifier on the vectors of one method.
+
+    The classes' scores of a picture with the vector x are `weights @ x + intercept`; `weights` is (L, d), float32, and
+    `intercept` (L,). `settings` says how it was trained.
+    """
+
+    method: Method
+    encoder: Encoder
+    classes: tuple[str, ...]
+    weights: NDArray[np.float32]
+    intercept: NDArray[np.float64]
+    settings: dict[str, Any]
+
+    @property
+    def multi_label(self) -> bool:
+        return bool(self.settings["multi_label"])
+
+    def check(self, backbone: Backbone) -> None:
+        """Raise ModelError unless `backbone` is the very network that the classifier was trained on."""
+        if backbone.fingerprint != self.settings["fingerprint"]:
+            raise ModelError(
+                f"This classifier was trained on {self.settings['backbone']} with {self.settings['weights']} weights, "
+                f"not on the {backbone.spec.name} with {Path(backbone.weights).name} weights that is loaded."
+            )
+
+    def scores(self, images: Sequence[Image.Image], backbone: Backbone) -> NDArray[np.float64]:
+        """The classes' scores of pictures (upright RGB), (images, L)."""
+        self.check(backbone)
+        records = [compute_record(backbone, image, self.method.sources) for image in images]
+        scores: NDArray[np.float64] = self.vectors(records) @ self.weights.T + self.intercept
+        return scores
+
+    def vectors(self, records: Sequence[Record]) -> NDArray[np.float32]:
+        """What the weights are multiplied with, (images, d), of unit length."""
+        return unit_vectors(self.encoder.transform(records))
+
+    def save(self, path: Path) -> None:
+        """Write a safetensors file with the settings as JSON in its header."""
+        arrays: dict[str, NDArray[Any]] = {"weights": self.weights, "intercept": self.intercept}
+        arrays |= {
+            f"{name}/{kind}": value for name, step in _pools(self.encoder) for kind, value in _learned(step).items()
+        }
+        save_file(arrays, path, metadata={HEADER: json.dumps({"format": FORMAT, **self.settings})})
+
+
+def unit_vectors(encoded: NDArray[Any]) -> NDArray[np.float32]:
+    """Encoded vectors as float32 of unit length; packed ones are unpacked."""
+    if encoded.dtype != np.uint8:
+        return np.asarray(encoded, np.float32)
+    return np.asarray(normalize(unpack(encoded, encoded.shape[1] * PER_BYTE).astype(np.float32)))
+
+
+def encode_into(file: VectorFile, encoder: Encoder, records: Sequence[Record], progress: Callable[[int], None]) -> None:
+    """Append the vectors of all records, a few at a time."""
+    for start in range(0, len(records), AT_ONCE):
+        some = records[start : start + AT_ONCE]
+        file.append(encoder.transform(some))
+        progress(start + len(some))
+
+
+def train(
+    dataset: Dataset,
+    features: Features,
+    method: Method,
+    *,
+    framing: Framing,
+    C: float = 10.0,
+    seed: int = 0,
+    progress: Callable[[int], None] = lambda done: None,
+) -> TrainedClassifier:
+    """Train on all samples of a data set. Raises DatasetError where a class has no examples, or there is only one."""
+    backbone = features.backbone
+    records = features.of(np.arange(len(dataset)), method.sources)
+    encoder = method.encoder(seed).fit(records)
+    with VectorFile() as file:
+        encode_into(file, encoder, records, progress)
+        kernel = file.kernel()
+        norms = np.sqrt(np.diagonal(kernel)) if file.packed else np.ones(len(kernel))
+        machine = DualLinearSVM(C).fit(unit_kernel(kernel) if file.packed else kernel, dataset.targets)
+        weights = file.combine(machine.coef_ / np.where(norms > 0, norms, 1))
+    classes = [dataset.classes[k] for k in machine.classes_]
+    settings: dict[str, Any] = {
+        "method": method.name,
+        "backbone": backbone.spec.name,
+        "weights": Path(backbone.weights).name,
+        "fingerprint": backbone.fingerprint,
+        "framing": framing,
+        "classes": classes,
+        "multi_label": dataset.multi_label,
+        "dataset": dataset.name,
+        "images": len(dataset),
+        "C": C,
+        "seed": seed,
+        "versions": {"crosspool": __version__, "torch": version("torch"), "scikit-learn": version("scikit-learn")},
+    }
+    return TrainedClassifier(method, encoder, tuple(classes), weights, machine.intercept_, settings)
+
+
+def load_classifier(path: Path) -> TrainedClassifier:
+    """Read a classifier that `save` wrote. Raises ModelError for anything else, saying what is wrong."""
+    try:
+        with safe_open(path, "numpy") as file:
+            header = json.loads((file.metadata() or {}).get(HEADER, "null"))
+            if not isinstance(header, dict) or header.get("format") != FORMAT:
+                raise ModelError(
+                    f"{path} is no classifier that this version of crosspool can read; train one with: crosspool train"
+                )
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
+    except (SafetensorError, json.JSONDecodeError) as error:
+        raise ModelError(
+            f"{path} is no classifier of crosspool's, or is damaged; train one with: crosspool train"
+        ) from error
+    except OSError as error:
+        raise ModelError(
+            f"{path} cannot be read ({error.strerror or error}); check the name and the folder."
+        ) from error
+    try:
+        return _assembled(header, arrays)
+    except (CrosspoolError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelError(f"{path} does not hold together ({error}); train it again with: crosspool train") from error
+
+
+def _assembled(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> TrainedClassifier:
+    settings = {name: value for name, value in header.items() if name != "format"}
+    method = parse_method(settings["method"], architecture(settings["backbone"]), settings["framing"])
+    encoder = method.encoder(settings["seed"])
+    for name, step in _pools(encoder):
+        for kind in ("mean_", "components_") if step.n_components is not None else ():
+            setattr(step, kind, arrays[f"{name}/{kind}"])
+    classes, weights, intercept = tuple(map(str, settings["classes"])), arrays["weights"], arrays["intercept"]
+    if weights.ndim != 2 or intercept.shape != (len(classes),) or len(weights) != len(classes):
+        raise ValueError("its weights do not fit its classes")
+    return TrainedClassifier(method, encoder, classes, weights, intercept, settings)
+
+
+def _pools(encoder: Encoder) -> list[tuple[str, CrossLayerPooling]]:
+    return [(name, step) for name, step in encoder.get_params().items() if isinstance(step, CrossLayerPooling)]
+
+
+def _learned(step: CrossLayerPooling) -> dict[str, NDArray[np.float32]]:
+    if step.n_components is None:
+        return {}
+    return {"mean_": step.mean_, "components_": step.components_}

@@ -1,0 +1,81 @@
+"""The views of a picture from which a representation is computed: the whole, tiles of it enlarged, crops, rotations."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from PIL import Image
+
+from crosspool.images import Framing, Preprocessing, frame
+
+Views = Literal["whole", "tiles", "jitter", "augmented"]
+
+CROP_FRACTION = 0.875  # the side of a jittered crop over that of the picture it is cut from: 224 / 256
+ROTATION = 15  # degrees
+
+
+@dataclass(frozen=True, order=True)
+class Source:
+    """What a node of the traced network yields for certain views of a picture.
+
+    `size` is the side in pixels of the whole picture as the network sees it, in one piece or in tiles.
+    """
+
+    node: str
+    size: int
+    views: Views
+    framing: Framing
+
+
+def views_of(
+    image: Image.Image, preprocessing: Preprocessing, size: int, views: Views, framing: Framing
+) -> list[Image.Image]:
+    """The pictures that go through the network, all of one size.
+
+    - "whole": the picture at `size`.
+    - "tiles": the same, cut into 2 x 2 blocks in row-major order, each `size / 2` a side (the paper's CL-45F).
+    - "jitter": five crops of `size` (corners and centre) of the picture enlarged, and their mirror images.
+    - "augmented": the picture, those five crops, and the picture turned by 15 degrees either way, and all their mirror
+      images, 16 in all: the views of CNNaug-SVM (Razavian et al., CVPRW 2014), as recalled.
+    """
+    return _VIEWS[views](image, preprocessing, size, framing)
+
+
+def _whole(image: Image.Image, preprocessing: Preprocessing, size: int, framing: Framing) -> list[Image.Image]:
+    return [frame(image, preprocessing, size, framing)]
+
+
+def _tiles(image: Image.Image, preprocessing: Preprocessing, size: int, framing: Framing) -> list[Image.Image]:
+    whole, half = frame(image, preprocessing, size, framing), size // 2
+    return [whole.crop((x, y, x + half, y + half)) for y in (0, half) for x in (0, half)]
+
+
+def _crops(image: Image.Image, preprocessing: Preprocessing, size: int, framing: Framing) -> list[Image.Image]:
+    enlarged = frame(image, preprocessing, size, framing).resize(2 * (round(size / CROP_FRACTION),), _BICUBIC)
+    end = enlarged.width - size
+    corners = [(0, 0), (end, 0), (0, end), (end, end), (end // 2, end // 2)]
+    return [enlarged.crop((x, y, x + size, y + size)) for x, y in corners]
+
+
+def _jitter(image: Image.Image, preprocessing: Preprocessing, size: int, framing: Framing) -> list[Image.Image]:
+    return _with_mirrors(_crops(image, preprocessing, size, framing))
+
+
+def _augmented(image: Image.Image, preprocessing: Preprocessing, size: int, framing: Framing) -> list[Image.Image]:
+    whole = frame(image, preprocessing, size, framing)
+    mean = tuple(round(255 * value) for value in preprocessing.mean)
+    turned = [whole.rotate(angle, _BICUBIC, fillcolor=mean) for angle in (-ROTATION, ROTATION)]
+    return _with_mirrors([whole, *_crops(image, preprocessing, size, framing), *turned])
+
+
+def _with_mirrors(pictures: list[Image.Image]) -> list[Image.Image]:
+    return [*pictures, *(picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for picture in pictures)]
+
+
+_BICUBIC = Image.Resampling.BICUBIC
+_VIEWS: dict[Views, Callable[[Image.Image, Preprocessing, int, Framing], list[Image.Image]]] = {
+    "whole": _whole,
+    "tiles": _tiles,
+    "jitter": _jitter,
+    "augmented": _augmented,
+}
