@@ -1,0 +1,147 @@
+"""Run representations through the same splits of a data set, and compare them."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crosspool.classifier import DualLinearSVM
+from crosspool.datasets import Dataset, Split
+from crosspool.encoding import Encoder
+from crosspool.errors import SettingError
+from crosspool.evaluation.report import MethodResult, Outcome, Report, compared, summarised
+from crosspool.features import Features, compute_record
+from crosspool.kernels import VectorFile, unit_kernel
+from crosspool.methods import Method
+from crosspool.models import encode_into
+
+TIMED_IMAGES = 8
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how many images of it are done, and of how many."""
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """The splits, how far they vary, and the classifier's C: everything but the methods."""
+
+    splits: Sequence[Split]
+    official: bool
+    seed: int = 0
+    C: float = 10.0
+
+
+def evaluate(
+    dataset: Dataset,
+    methods: Sequence[Method],
+    features: Features,
+    protocol: Protocol,
+    baselines: Sequence[str] = (),
+    *,
+    scratch: Path | None = None,
+    progress: Progress = lambda stage, done, total: None,
+) -> Report:
+    """Train and test every method on every split, and compare each with each of `baselines`.
+
+    Encoders that learn (PCA) are fitted on each split's training images alone, and so are the classifiers. `features` must
+    offer what the methods need; vectors lie in files in `scratch` while their kernel is computed.
+
+    Raises SettingError for a baseline that is not among the methods.
+    """
+    names = [method.name for method in methods]
+    unknown = [name for name in baselines if name not in names]
+    if unknown:
+        raise SettingError(f"The baseline {unknown[0]!r} is not among the methods {', '.join(names)}; add it to them.")
+    results = [_result(dataset, method, features, protocol, scratch, progress) for method in methods]
+    return Report(
+        dataset=dataset.name,
+        classes=dataset.classes,
+        images=len(dataset),
+        official=protocol.official,
+        train_images=len(protocol.splits[0].train),
+        test_images=len(protocol.splits[0].test),
+        seed=protocol.seed,
+        methods=tuple(results),
+        paired=tuple(compared(dataset, results, baselines, protocol.splits, protocol.seed)),
+        problems=dataset.problems,
+    )
+
+
+def _result(
+    dataset: Dataset,
+    method: Method,
+    features: Features,
+    protocol: Protocol,
+    scratch: Path | None,
+    progress: Progress,
+) -> MethodResult:
+    outcomes = []
+    encoded: _Encoded | None = None
+    for split, encoded in zip(
+        protocol.splits, _encoded(dataset, method, features, protocol, scratch, progress), strict=True
+    ):
+        outcomes.append(_outcome(dataset, split, encoded.kernel, protocol.C))
+    assert encoded is not None
+    seconds = seconds_per_image(method, encoded.encoder, features)
+    return summarised(
+        dataset, method.name, outcomes, encoded.dimensions, encoded.bytes_per_image, seconds, protocol.seed
+    )
+
+
+@dataclass(frozen=True)
+class _Encoded:
+    """All images' vectors, by their kernel, and the encoder that they came from."""
+
+    encoder: Encoder
+    kernel: NDArray[np.float64]
+    dimensions: int
+    bytes_per_image: int
+
+
+def _encoded(
+    dataset: Dataset,
+    method: Method,
+    features: Features,
+    protocol: Protocol,
+    scratch: Path | None,
+    progress: Progress,
+) -> Iterator[_Encoded]:
+    """For each split the images as its encoder sees them; one encoder that learns nothing serves all."""
+    everything = features.of(np.arange(len(dataset)), method.sources)
+    count = len(protocol.splits) if method.learns else 1
+    total = count * len(dataset)
+    encoded: _Encoded | None = None
+    for number, split in enumerate(protocol.splits):
+        if encoded is None or method.learns:
+            encoder = method.encoder(protocol.seed)
+            if method.learns:
+                encoder.fit(features.of(split.train, method.sources))
+            done = number * len(dataset)
+            with VectorFile(scratch) as file:
+                encode_into(file, encoder, everything, lambda i, done=done: progress(method.name, done + i, total))
+                kernel = unit_kernel(file.kernel()) if file.packed else file.kernel()
+                encoded = _Encoded(encoder, kernel, file.length, file.row_bytes)
+        yield encoded
+
+
+def _outcome(dataset: Dataset, split: Split, kernel: NDArray[np.float64], C: float) -> Outcome:
+    """Train on a split's training images, and score its test images."""
+    train, test = split.train, split.test
+    machine = DualLinearSVM(C).fit(kernel[np.ix_(train, train)], dataset.targets[train])
+    scores = np.full((len(test), len(dataset.classes)), -np.inf)  # a class without training images never wins
+    scores[:, machine.classes_] = machine.decision_function(kernel[np.ix_(test, train)])
+    return Outcome(split, scores)
+
+
+def seconds_per_image(method: Method, encoder: Encoder, features: Features) -> float:
+    """The median time from a file's bytes to its vector, one image at a time and nothing taken from the cache."""
+    samples = features.dataset.samples[: TIMED_IMAGES + 1]
+    times = []
+    for sample in samples:
+        start = time.perf_counter()
+        image = sample.decode(sample.read())
+        encoder.transform([compute_record(features.backbone, image, method.sources)])
+        times.append(time.perf_counter() - start)
+    return float(np.median(times[1:] or times))  # the first one finds everything cold
