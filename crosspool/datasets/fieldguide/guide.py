@@ -1,0 +1,118 @@
+"""Pictures of the guide's species, one at a time, and the data set that they make."""
+
+import zlib
+from dataclasses import dataclass
+from functools import partial
+from io import BytesIO
+
+import numpy as np
+from PIL import Image
+
+from crosspool.datasets.dataset import Dataset, Sample
+from crosspool.datasets.fieldguide.bird import WHOLE, BirdPainter
+from crosspool.datasets.fieldguide.camera import lit, photographed
+from crosspool.datasets.fieldguide.canvas import Canvas
+from crosspool.datasets.fieldguide.scene import Scene, scene
+from crosspool.datasets.fieldguide.species import PARTS, SPECIES, Species
+from crosspool.datasets.fieldguide.surroundings import background, clutter, occluder, perch
+from crosspool.errors import DatasetError, SettingError
+
+MIN_SIDE, MAX_SIDE = 64, 1024
+MAX_PER_CLASS = 10_000
+MASKS = (WHOLE, *PARTS)
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A picture, and where in it the bird and its parts are.
+
+    `masks` has a (size, size) boolean array for each of MASKS: "body" is the whole bird, and each part is the pixels
+    that show any of it. A part that the species lacks has the pixels where it would be: a bird without an eye ring
+    is told by looking there. What a leaf or another part of the bird covers whole is not in a mask.
+    """
+
+    picture: Image.Image
+    masks: dict[str, np.ndarray]
+
+
+def draw(species: Species, scene: Scene, size: int = 448, *, photograph: bool = True) -> Drawing:
+    """A bird of the species in the scene, `size` pixels a side.
+
+    Two species in one scene differ only inside the masks of the parts that tell them apart, exactly so with
+    `photograph=False`, which leaves out blur, grain and JPEG.
+
+    Raises:
+        SettingError: the size is not from MIN_SIDE to MAX_SIDE.
+    """
+    _check_size(size)
+    canvas = Canvas(background(scene, size))
+    clutter(canvas, scene)
+    perch(canvas, scene)
+    BirdPainter(canvas, species, scene).paint()
+    occluder(canvas, scene)
+    picture = lit(canvas.picture, scene)
+    masks = {name: canvas.masks[name] for name in MASKS}
+    return Drawing(photographed(picture, scene) if photograph else picture, masks)
+
+
+def scene_of(index: int, per_class: int = 30, seed: int = 0) -> Scene:
+    """The scene of the data set's sample `index`. It depends on the class's number only as another seed does."""
+    kind, number = divmod(_checked(index, per_class, seed), per_class)
+    return scene(seed, kind, number)
+
+
+def picture_and_masks(index: int, per_class: int = 30, size: int = 448, seed: int = 0) -> Drawing:
+    """Sample `index` of `fieldguide(per_class, size, seed)`, with its masks.
+
+    Raises:
+        DatasetError: there is no such sample.
+        SettingError: as `fieldguide`.
+    """
+    _checked(index, per_class, seed)
+    return draw(SPECIES[index // per_class], scene_of(index, per_class, seed), size)
+
+
+def fieldguide(per_class: int = 30, size: int = 448, seed: int = 0) -> Dataset:
+    """A fine-grained data set without a download: `per_class` pictures of each species, drawn when they are read.
+
+    Pose, plumage, light, surroundings and what hides the bird are drawn independently of the species, anew for each
+    sample. The samples lie by class; a larger guide begins each class with the pictures of a smaller one.
+
+    Raises:
+        SettingError: `per_class` is not from 1 to MAX_PER_CLASS, the size not from MIN_SIDE to MAX_SIDE pixels, or
+            the seed no whole number of at least 0.
+    """
+    _check_size(size)
+    _checked(0, per_class, seed)
+    samples = tuple(
+        Sample(
+            f"{SPECIES[index // per_class].slug}/{index % per_class:04d}.png",
+            partial(_png, index, per_class, size, seed),
+        )
+        for index in range(per_class * len(SPECIES))
+    )
+    targets = np.repeat(np.arange(len(SPECIES)), per_class)
+    return Dataset("FieldGuide", tuple(species.name for species in SPECIES), samples, targets)
+
+
+def _png(index: int, per_class: int, size: int, seed: int) -> bytes:
+    buffer = BytesIO()
+    picture_and_masks(index, per_class, size, seed).picture.save(buffer, "PNG", compress_type=zlib.Z_HUFFMAN_ONLY)
+    return buffer.getvalue()
+
+
+def _checked(index: int, per_class: int, seed: int) -> int:
+    """The index, if there is such a sample."""
+    if not 1 <= per_class <= MAX_PER_CLASS:
+        raise SettingError(f"A species has from 1 to {MAX_PER_CLASS} pictures, not {per_class}.")
+    if seed < 0:
+        raise SettingError(f"The seed is a whole number of at least 0, not {seed}.")
+    count = per_class * len(SPECIES)
+    if not 0 <= index < count:
+        raise DatasetError(f"The guide has the pictures 0 to {count - 1}, but no {index}.")
+    return index
+
+
+def _check_size(size: int) -> None:
+    if not MIN_SIDE <= size <= MAX_SIDE:
+        raise SettingError(f"Pictures of the guide have from {MIN_SIDE} to {MAX_SIDE} pixels a side, not {size}.")
