@@ -67,6 +67,10 @@ class ArrayCache:
             array: Array = load(zlib.decompress(self._path(key).read_bytes()))[""]
         except (FileNotFoundError, zlib.error, SafetensorError, KeyError):
             return None
+        except OSError as error:
+            raise SettingError(
+                f"Cannot read the cache folder {self.folder} ({error.strerror}); choose another one."
+            ) from error
         self._remember(key, array)
         return array
 
@@ -112,7 +116,7 @@ class Features:
         self.dataset = dataset
         self.backbone = backbone
         self.sources = tuple(sources)
-        self._cache = cache
+        self.cache = cache
         self._network = [FORMAT, backbone.fingerprint, asdict(backbone.spec.preprocessing)]
         self._pictures: dict[int, str] = {}
 
@@ -132,7 +136,7 @@ class Features:
         data = self._data(index)
         picture = self.dataset.samples[index].key(data)
         self._pictures[index] = picture
-        missing = [source for source in self.sources if self._key(picture, source) not in self._cache]
+        missing = [source for source in self.sources if self._key(picture, source) not in self.cache]
         if missing:
             self._compute(index, data, missing)
 
@@ -145,7 +149,7 @@ class Features:
     def record(self, index: int, sources: Sequence[Source]) -> Record:
         """The arrays of one sample."""
         picture = self.picture(index)
-        found = {source: self._cache.get(self._key(picture, source)) for source in sources}
+        found = {source: self.cache.get(self._key(picture, source)) for source in sources}
         lacking = [source for source, array in found.items() if array is None]
         computed = self._compute(index, self._data(index), lacking) if lacking else {}
         return {source: computed[source] if array is None else array for source, array in found.items()}
@@ -158,7 +162,7 @@ class Features:
         image = self.dataset.samples[index].decode(data)
         record = compute_record(self.backbone, image, sources)
         for source, array in record.items():
-            self._cache.put(self._key(self._pictures[index], source), array)
+            self.cache.put(self._key(self._pictures[index], source), array)
         return record
 
     def _data(self, index: int) -> bytes:

@@ -26,7 +26,7 @@ SINGLE_LABEL: dict[str, Measure] = {
     "mean_class_accuracy": _chosen(mean_class_accuracy),
 }
 MULTI_LABEL: dict[str, Measure] = {
-    "mean_average_precision": lambda targets, scores: mean_average_precision(targets, scores),
+    "mean_average_precision": mean_average_precision,
     "mean_average_precision_11": lambda targets, scores: mean_average_precision(targets, scores, eleven_points=True),
     "accuracy": lambda targets, scores: float(((scores > 0) == targets)[targets != UNKNOWN].mean()),
 }

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -45,8 +46,8 @@ def evaluate(
 ) -> Report:
     """Train and test every method on every split, and compare each with each of `baselines`.
 
-    Encoders that learn (PCA) are fitted on each split's training images alone, and so are the classifiers. `features` must
-    offer what the methods need; vectors lie in files in `scratch` while their kernel is computed.
+    Encoders that learn (PCA) are fitted on each split's training images alone, and so are the classifiers. `features`
+    must offer what the methods need; vectors lie in files in `scratch` while their kernel is computed.
 
     Raises SettingError for a baseline that is not among the methods.
     """
@@ -120,10 +121,14 @@ def _encoded(
                 encoder.fit(features.of(split.train, method.sources))
             done = number * len(dataset)
             with VectorFile(scratch) as file:
-                encode_into(file, encoder, everything, lambda i, done=done: progress(method.name, done + i, total))
+                encode_into(file, encoder, everything, partial(_report, progress, method.name, done, total))
                 kernel = unit_kernel(file.kernel()) if file.packed else file.kernel()
                 encoded = _Encoded(encoder, kernel, file.length, file.row_bytes)
         yield encoded
+
+
+def _report(progress: Progress, stage: str, before: int, total: int, done: int) -> None:
+    progress(stage, before + done, total)
 
 
 def _outcome(dataset: Dataset, split: Split, kernel: NDArray[np.float64], C: float) -> Outcome:

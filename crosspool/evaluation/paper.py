@@ -1,0 +1,58 @@
+"""The figures that the paper states, to be shown beside one's own. None of them was measured here."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+CITATION = (
+    "Liu, Shen and van den Hengel, The Treasure beneath Convolutional Layers: Cross-convolutional-layer Pooling for "
+    "Image Classification, CVPR 2015, Table 1 (as stated in the authors' extended abstract)"
+)
+DATASET = "Birds-200"
+NOTE = (
+    f"The paper's figures are on {DATASET} with the authors' own network and settings: not comparable unless your data "
+    "set is CUB-200-2011, and even then the networks differ."
+)
+
+
+@dataclass(frozen=True)
+class Published:
+    """A row of Table 1: accuracy in percent, and the head of the names of this package's methods of the same kind."""
+
+    method: str
+    accuracy: float
+    remark: str = ""
+    kind: str | None = None
+
+
+TABLE_1 = (
+    Published("CNN-Global", 59.2, "no parts", "global"),
+    Published("CNN-Jitter", 60.5, "no parts", "jitter"),
+    Published("R-CNN SCFV", 66.4, "no parts"),
+    Published("CL-45", 72.4, "no parts, 13x13", "cl"),
+    Published("CL-45F", 68.4, "no parts, 26x26", "cl-f"),
+    Published("CL-45C", 73.5, "no parts, CL-45 + CL-45F", "cl-c"),
+    Published("GlobalCNN-FT", 66.4, "no parts, fine-tuned"),
+    Published("Parts-RCNN-FT", 76.37, "parts, fine-tuned"),
+    Published("Parts-RCNN", 68.7, "parts"),
+    Published("CNNaug-SVM", 61.8, "", "cnnaug-svm"),
+    Published("CNN-SVM", 53.3, "global", "cnn-svm"),
+    Published("DPD+CNN", 65.0, "parts"),
+    Published("DPD", 51.0, "parts"),
+)
+# Names that mean a layer pair of AlexNet's, by the kind that they are of.
+_PRESETS = {"cl-45": "cl", "cl-34": "cl", "cl-45f": "cl-f", "cl-45c": "cl-c"}
+
+
+def kind_of(method: str) -> str | None:
+    """The kind of a method by its name; None for one that puts several side by side."""
+    if "+" in method:
+        return None
+    head = method.partition("/")[0].partition("@")[0].partition(":")[0].strip().lower()
+    return _PRESETS.get(head, head)
+
+
+def counterparts(methods: Sequence[str]) -> list[tuple[Published, tuple[str, ...]]]:
+    """Each row of Table 1 with those of `methods` that are of its kind."""
+    return [
+        (row, tuple(name for name in methods if row.kind is not None and kind_of(name) == row.kind)) for row in TABLE_1
+    ]

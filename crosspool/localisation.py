@@ -1,0 +1,128 @@
+"""Do weighting maps find parts? Each map against the mask of a part: pointing game and average precision.
+
+For each part the best channel is chosen on training images, and measured on other ones.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from crosspool.errors import DatasetError, SettingError
+from crosspool.evaluation.intervals import Interval, bootstrap
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Found:
+    """How well maps find a region of one image, channel by channel: arrays of length D.
+
+    `precision` is the average precision of a map's values against the region's pixels, and `pointing` the share of the
+    region in the cell where the map is largest (1 or 0 but for cells that the region only touches). `chance` is the
+    region's share of the image, which is what a map that knows nothing gets of either.
+    """
+
+    precision: NDArray[np.float64]
+    pointing: NDArray[np.float64]
+    chance: float
+
+
+def compare(maps: Tensor, mask: Mask) -> Found:
+    """Compare the maps of one image, (D, H, W), with a region of the picture that the network saw.
+
+    A cell stands for its pixels: the average precision is that of the map blown up to the mask's size, pixels of equal
+    value entering together, so that a map of zeros gets exactly the chance level.
+
+    Raises SettingError for an empty mask.
+    """
+    share = cell_shares(mask, (maps.shape[1], maps.shape[2])).flatten()
+    if not share.any():
+        raise SettingError("The mask is empty, so there is nothing to find.")
+    values, order = maps.flatten(1).double().sort(dim=1, descending=True, stable=True)  # (D, N)
+    found = share[order].cumsum(1)
+    cells = torch.arange(1, values.shape[1] + 1, dtype=torch.float64)
+    end = torch.searchsorted(-values, -values, right=True) - 1  # the last cell with the same value
+    precision = (found / cells).gather(1, end)
+    gained = share[order] / share.sum()
+    return Found((precision * gained).sum(1).numpy(), share[order[:, 0]].numpy(), float(share.mean()))
+
+
+def cell_shares(mask: Mask, size: tuple[int, int]) -> Tensor:
+    """The share of the region in each of the cells of a grid over the picture, (H, W), double precision."""
+    return F.adaptive_avg_pool2d(torch.from_numpy(mask.astype(np.float64))[None], size)[0]
+
+
+@dataclass(frozen=True)
+class PartResult:
+    """The channel that finds a part best on training images, and how well it finds it on other images.
+
+    `precision` and `pointing` are means over the `images` test images that show the part, with bootstrap intervals over
+    these; `training_precision` is what the channel was chosen by.
+    """
+
+    part: str
+    channel: int
+    images: int
+    precision: float
+    precision_interval: Interval
+    pointing: float
+    pointing_interval: Interval
+    chance: float
+    training_precision: float
+
+
+Example = tuple[Tensor, dict[str, Mask]]
+"""An image's maps, (D, H, W), and the masks of its parts."""
+
+
+def find_parts(
+    training: Iterable[Example], test: Iterable[Example], progress: Callable[[], None] = lambda: None
+) -> list[PartResult]:
+    """For each part the best channel on the training images by mean average precision, measured on the test images.
+
+    Images are read one at a time, and those in which a part cannot be seen do not count for it. Raises DatasetError
+    where a part is seen in no training or no test image.
+    """
+    on_training, on_test = _compared(training, progress), _compared(test, progress)
+    missing = on_training.keys() ^ on_test.keys()
+    if missing:
+        raise DatasetError(f"The part {min(missing)} is seen on one side of the split only; draw more images.")
+    results = []
+    for part, found in on_training.items():
+        mean = np.mean([one.precision for one in found], axis=0)
+        channel = int(mean.argmax())
+        precision = np.array([one.precision[channel] for one in on_test[part]])
+        pointing = np.array([one.pointing[channel] for one in on_test[part]])
+        results.append(
+            PartResult(
+                part,
+                channel,
+                len(precision),
+                float(precision.mean()),
+                _interval(precision),
+                float(pointing.mean()),
+                _interval(pointing),
+                float(np.mean([one.chance for one in on_test[part]])),
+                float(mean[channel]),
+            )
+        )
+    return results
+
+
+def _compared(examples: Iterable[Example], progress: Callable[[], None]) -> dict[str, list[Found]]:
+    found: dict[str, list[Found]] = {}
+    for maps, masks in examples:
+        for part, mask in masks.items():
+            if mask.any():
+                found.setdefault(part, []).append(compare(maps, mask))
+        progress()
+    return found
+
+
+def _interval(values: NDArray[np.float64]) -> Interval:
+    return bootstrap(lambda chosen: float(values[chosen].mean()), len(values))
