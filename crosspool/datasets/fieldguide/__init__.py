@@ -11,7 +11,7 @@ from crosspool.datasets.fieldguide.guide import (
     picture_and_masks,
     scene_of,
 )
-from crosspool.datasets.fieldguide.scene import Scene, scene
+from crosspool.datasets.fieldguide.scene import Scene, random_scene
 from crosspool.datasets.fieldguide.species import (
     DEFINING_PARTS,
     PARTS,
@@ -37,6 +37,6 @@ __all__ = [
     "draw",
     "fieldguide",
     "picture_and_masks",
-    "scene",
+    "random_scene",
     "scene_of",
 ]

@@ -24,6 +24,7 @@ EYE_RADIUS = 0.034
 RING_RADIUS = 0.062
 HIPS = ((0.02, 0.24), (-0.1, 0.23))
 LEG_LENGTH = 0.17
+MARGIN = 0.02  # between the bird and the border, over the side
 
 BODY: Points = (
     (0.24, -0.4), (0.08, -0.29), (-0.16, -0.22), (-0.38, -0.12), (-0.54, -0.02), (-0.5, 0.08), (-0.34, 0.2),
@@ -90,10 +91,11 @@ class Frame:
     """(2, 2): the picture's x and y for one step along the bird's x (first row) and y."""
 
     def place(self, points: Points | np.ndarray) -> np.ndarray:
-        """(n, 2) bird coordinates to (n, 2) pixels."""
-        x, y = np.asarray(points, dtype=np.float64).T
-        (a, b), (c, d) = self.axes
-        return np.stack([self.origin[0] + x * a + y * c, self.origin[1] + x * b + y * d], axis=1)
+        """(..., 2) bird coordinates to pixels."""
+        at = np.asarray(points, dtype=np.float64)
+        x, y = at[..., :1], at[..., 1:]
+        placed: np.ndarray = self.origin + x * self.axes[0] + y * self.axes[1]
+        return placed
 
     def point(self, x: float, y: float) -> tuple[float, float]:
         px, py = self.place([(x, y)])[0].tolist()
@@ -146,8 +148,9 @@ def posed(pose: Pose, side: int) -> Bird:
         ]
     )
     low, high = reach.min(axis=0), reach.max(axis=0)
-    room = np.maximum(side - (high - low), 0.0)
-    origin = np.array([pose.x, pose.y]) * room - low
+    margin = MARGIN * side
+    room = np.maximum(side - 2 * margin - (high - low), 0.0)
+    origin = margin + np.array([pose.x, pose.y]) * room - low
     return _limbs(Frame(origin, axes), pose, unit)
 
 

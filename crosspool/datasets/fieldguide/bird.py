@@ -1,5 +1,7 @@
 """Paint a bird: its species decides the parts, its scene all the rest."""
 
+from functools import cache
+
 import numpy as np
 
 from crosspool.datasets.fieldguide.anatomy import (
@@ -68,8 +70,8 @@ class BirdPainter:
         if tail.tip is not None:
             tip = self.canvas.shape(frame.place([(TAIL_TIP, -0.3), (0.8, -0.3), (0.8, 0.3), (TAIL_TIP, 0.3)]))
             self._cover(tip.within(whole), self._tinted(tail.tip), part="tail")
-        feathers = [frame.place([(0.0, 0.12 * y), (0.62, y)]) for y in (-0.105, -0.07, -0.035, 0.0, 0.035, 0.07, 0.105)]
-        self._touch(self.canvas.strokes(feathers, 0.009 * self.unit).within(whole), (24, 20, 18), 0.45)
+        feathers = np.array([[(0.0, 0.004 * number), (0.62, 0.035 * number)] for number in range(-3, 4)])
+        self._touch(self.canvas.strokes(frame.place(feathers), 0.009 * self.unit).within(whole), (24, 20, 18), 0.45)
 
     def _breast(self, body: Patch) -> None:
         band = self.canvas.shape(smooth(self.bird.body, BREAST)).within(body)
@@ -83,7 +85,7 @@ class BirdPainter:
         self._cover(both, colour * np.float32(0.74), part="bill")
         self._cover(self.canvas.shape(halves[0]), colour, part="bill")
         ridge = self.bird.head.place(shifted(curve(BILLS[bill.shape][0][:3], closed=False), 0.0, 0.012))
-        shine = self.canvas.strokes([ridge], 0.014 * self.unit).within(both)
+        shine = self.canvas.strokes(ridge[None], 0.014 * self.unit).within(both)
         self._touch(shine, (255, 250, 240), 0.28)
 
     def _crown(self, head: Patch) -> None:
@@ -115,9 +117,9 @@ class BirdPainter:
     def _legs(self) -> None:
         for hip, (x, y) in zip(HIPS, self.bird.feet, strict=True):
             toes = [(x + self.scene.pose.facing * reach * self.unit, y + 0.02 * self.unit) for reach in (0.075, -0.05)]
-            leg = np.array([self.bird.body.point(*hip), (x, y)])
-            foot = np.array([toes[0], (x, y - 0.01 * self.unit), toes[1]])
-            self._cover(self.canvas.strokes([leg, foot], 0.026 * self.unit), np.array(self.scene.coat.legs))
+            top, ankle = self.bird.body.point(*hip), (x, y - 0.01 * self.unit)
+            lines = np.array([(top, ankle, ankle), (toes[0], ankle, toes[1])])
+            self._cover(self.canvas.strokes(lines, 0.026 * self.unit), np.array(self.scene.coat.legs))
 
     def _body(self) -> Patch:
         body = self.canvas.shape(smooth(self.bird.body, BODY))
@@ -142,14 +144,14 @@ class BirdPainter:
         shading = self._shading(wing, frame, BODY_RADII)
         self._cover(wing, self.wing * shading)
         long, short = _wing_feathers()
-        edges = self.canvas.strokes([frame.place(line) for line in long], 0.011 * self.unit)
+        edges = self.canvas.strokes(frame.place(long), 0.011 * self.unit)
         self._touch(edges.within(wing), self.under, 0.32)
-        shades = self.canvas.strokes([frame.place(shifted(line, 0.0, 0.014)) for line in long], 0.016 * self.unit)
+        shades = self.canvas.strokes(frame.place(shifted(long, 0.0, 0.014)), 0.016 * self.unit)
         self._touch(shades.within(wing), (20, 16, 14), 0.3)
-        scales = self.canvas.strokes([frame.place(line) for line in short], 0.009 * self.unit)
+        scales = self.canvas.strokes(frame.place(short), 0.009 * self.unit)
         self._touch(scales.within(wing), (20, 16, 14), 0.32)
         self._bars(wing)
-        rim = self.canvas.strokes([smooth(frame, WING[4:])], 0.014 * self.unit)
+        rim = self.canvas.strokes(smooth(frame, WING[4:])[None], 0.014 * self.unit)
         self._touch(rim.within(wing), (20, 16, 14), 0.3)
 
     def _plumes(self, patch: Patch, frame: Frame, radii: tuple[float, float], count: int) -> None:
@@ -157,8 +159,7 @@ class BirdPainter:
         starts = self.rng.uniform(-1, 1, (2, count, 1, 2)) * radii
         strokes = starts + np.array(PLUME)  # (2, count, 3, 2)
         for tone, lines in zip(((30, 24, 20), (255, 250, 238)), strokes, strict=True):
-            placed = frame.place(lines.reshape(-1, 2)).reshape(count, 3, 2)
-            self._touch(self.canvas.strokes(placed, 0.008 * self.unit).within(patch), tone, 0.2)
+            self._touch(self.canvas.strokes(frame.place(lines), 0.008 * self.unit).within(patch), tone, 0.2)
 
     # --- colour and light
 
@@ -205,15 +206,16 @@ class BirdPainter:
         self.canvas.paint(patch, colour, opacity)
 
 
-def _wing_feathers() -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """The edges of the wing's long feathers, and the scales of its small ones, in bird coordinates."""
+@cache
+def _wing_feathers() -> tuple[np.ndarray, np.ndarray]:
+    """The edges of the wing's long feathers, and its small ones, in bird coordinates: (lines, points, 2) each."""
     long = [curve([(0.02, y), (-0.25, y * 0.75 + 0.02), (-0.64, 0.05 + y * 0.1)], closed=False) for y in _spread(9)]
     short = []
     for column in range(5):
         x = 0.2 - 0.055 * column
         for y in _spread(6 if column % 2 else 5):
             short.append(curve([(x, y - 0.025), (x - 0.045, y), (x, y + 0.025)], closed=False, steps=3))
-    return long, short
+    return np.stack(long), np.stack(short)
 
 
 def _spread(count: int) -> list[float]:

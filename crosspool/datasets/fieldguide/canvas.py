@@ -52,17 +52,17 @@ class Canvas:
 
     def shape(self, *outlines: np.ndarray) -> Patch:
         """The union of closed outlines, each (n, 2) x and y in pixels, clipped to the picture."""
-        mask, draw, corner = self._blank(outlines, margin=0)
+        mask, draw, corner = self._blank(np.concatenate(outlines), margin=0)
         for outline in outlines:
-            draw.polygon(_on(outline, corner), fill=255)
+            draw.polygon(_on(outline, corner).ravel().tolist(), fill=255)
         return Patch(*corner, mask.reduce(SUPERSAMPLE))
 
-    def strokes(self, lines: Sequence[np.ndarray] | np.ndarray, width: float) -> Patch:
-        """Lines of a `width` in pixels through points, each (n, 2)."""
-        mask, draw, corner = self._blank(lines, margin=width)
+    def strokes(self, lines: np.ndarray, width: float) -> Patch:
+        """Lines of a `width` in pixels through points: (lines, points, 2)."""
+        mask, draw, corner = self._blank(lines.reshape(-1, 2), margin=width)
         thick = max(1, round(width * SUPERSAMPLE))
-        for line in lines:
-            draw.line(_on(line, corner), fill=255, width=thick)
+        for line in _on(lines, corner).reshape(len(lines), -1).tolist():
+            draw.line(line, fill=255, width=thick)
         return Patch(*corner, mask.reduce(SUPERSAMPLE))
 
     def paint(self, patch: Patch, colour: np.ndarray | Sequence[float], opacity: float = 1.0) -> None:
@@ -82,24 +82,20 @@ class Canvas:
         touched = np.asarray(patch.cover) > 0
         mask[patch.top : patch.top + len(touched), patch.left : patch.left + touched.shape[1]] |= touched
 
-    def _blank(
-        self, outlines: Sequence[np.ndarray] | np.ndarray, margin: float
-    ) -> tuple[Image.Image, ImageDraw.ImageDraw, tuple[int, int]]:
-        """An enlarged empty mask around the outlines, at least a pixel each way, and its corner in the picture."""
-        points = np.concatenate(list(outlines))
-        low = np.floor(points.min(axis=0) - margin).astype(int)
-        high = np.ceil(points.max(axis=0) + margin).astype(int) + 1
-        left, top = low.clip(0, self.side - 1).tolist()
-        right, bottom = high.clip(1, self.side).tolist()
-        width, height = max(right - left, 1), max(bottom - top, 1)
-        mask = Image.new("L", (width * SUPERSAMPLE, height * SUPERSAMPLE))
+    def _blank(self, points: np.ndarray, margin: float) -> tuple[Image.Image, ImageDraw.ImageDraw, tuple[int, int]]:
+        """An enlarged empty mask around points (n, 2), at least a pixel each way, and its corner in the picture."""
+        low = np.floor(points.min(axis=0) - margin).astype(int).tolist()
+        high = np.ceil(points.max(axis=0) + margin).astype(int).tolist()
+        left, top = (min(max(value, 0), self.side - 1) for value in low)
+        right, bottom = (min(max(value, 0), self.side - 1) + 1 for value in high)
+        mask = Image.new("L", ((right - left) * SUPERSAMPLE, (bottom - top) * SUPERSAMPLE))
         return mask, ImageDraw.Draw(mask), (left, top)
 
 
-def _on(points: np.ndarray, corner: tuple[int, int]) -> list[float]:
-    """Points on the enlarged mask as x, y, x, y..., rounded so that the last digit of a sine never moves an edge."""
-    flat: list[float] = ((points - corner) * SUPERSAMPLE - 0.5).round(2).ravel().tolist()
-    return flat
+def _on(points: np.ndarray, corner: tuple[int, int]) -> np.ndarray:
+    """Points (..., 2) on the enlarged mask, rounded so that the last digit of a sine never moves an edge."""
+    enlarged: np.ndarray = ((points - corner) * SUPERSAMPLE - 0.5).round(2)
+    return enlarged
 
 
 @cache
@@ -125,7 +121,7 @@ def curve(points: Sequence[tuple[float, float]] | np.ndarray, *, closed: bool = 
 
 
 def shifted(points: np.ndarray, x: float, y: float) -> np.ndarray:
-    """Points (n, 2) moved by x and y."""
+    """Points (..., 2) moved by x and y."""
     moved: np.ndarray = points + np.array([x, y])
     return moved
 

@@ -12,7 +12,7 @@ from crosspool.datasets.dataset import Dataset, Sample
 from crosspool.datasets.fieldguide.bird import WHOLE, BirdPainter
 from crosspool.datasets.fieldguide.camera import lit, photographed
 from crosspool.datasets.fieldguide.canvas import Canvas
-from crosspool.datasets.fieldguide.scene import Scene, scene
+from crosspool.datasets.fieldguide.scene import Scene, check_seeds, random_scene
 from crosspool.datasets.fieldguide.species import PARTS, SPECIES, Species
 from crosspool.datasets.fieldguide.surroundings import background, clutter, occluder, perch
 from crosspool.errors import DatasetError, SettingError
@@ -58,7 +58,7 @@ def draw(species: Species, scene: Scene, size: int = 448, *, photograph: bool = 
 def scene_of(index: int, per_class: int = 30, seed: int = 0) -> Scene:
     """The scene of the data set's sample `index`. It depends on the class's number only as another seed does."""
     kind, number = divmod(_checked(index, per_class, seed), per_class)
-    return scene(seed, kind, number)
+    return random_scene(seed, kind, number)
 
 
 def picture_and_masks(index: int, per_class: int = 30, size: int = 448, seed: int = 0) -> Drawing:
@@ -103,10 +103,9 @@ def _png(index: int, per_class: int, size: int, seed: int) -> bytes:
 
 def _checked(index: int, per_class: int, seed: int) -> int:
     """The index, if there is such a sample."""
-    if not 1 <= per_class <= MAX_PER_CLASS:
-        raise SettingError(f"A species has from 1 to {MAX_PER_CLASS} pictures, not {per_class}.")
-    if seed < 0:
-        raise SettingError(f"The seed is a whole number of at least 0, not {seed}.")
+    if type(per_class) is not int or not 1 <= per_class <= MAX_PER_CLASS:
+        raise SettingError(f"A species has from 1 to {MAX_PER_CLASS} pictures, not {per_class!r}.")
+    check_seeds(seed)
     count = per_class * len(SPECIES)
     if not 0 <= index < count:
         raise DatasetError(f"The guide has the pictures 0 to {count - 1}, but no {index}.")
@@ -114,5 +113,5 @@ def _checked(index: int, per_class: int, seed: int) -> int:
 
 
 def _check_size(size: int) -> None:
-    if not MIN_SIDE <= size <= MAX_SIDE:
-        raise SettingError(f"Pictures of the guide have from {MIN_SIDE} to {MAX_SIDE} pixels a side, not {size}.")
+    if type(size) is not int or not MIN_SIDE <= size <= MAX_SIDE:
+        raise SettingError(f"Pictures of the guide have from {MIN_SIDE} to {MAX_SIDE} pixels a side, not {size!r}.")

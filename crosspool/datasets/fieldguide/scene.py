@@ -6,6 +6,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from crosspool.datasets.fieldguide.species import Colour
+from crosspool.errors import SettingError
 
 Place = Literal["sky", "foliage", "water", "grass", "wood", "scree"]
 Perch = Literal["branch", "rock"]
@@ -93,8 +94,13 @@ class Scene:
         return np.random.default_rng([*self.seeds, 1 + get_args(Stream).index(purpose)])
 
 
-def scene(*seeds: int) -> Scene:
-    """The scene of these seeds, whole numbers of at least 0. No species is among the arguments."""
+def random_scene(*seeds: int) -> Scene:
+    """The scene of these seeds, one or more. No species is among the arguments.
+
+    Raises:
+        SettingError: a seed is not a whole number of at least 0.
+    """
+    check_seeds(*seeds)
     rng = np.random.default_rng([*seeds, 0])
     return Scene(
         seeds=seeds,
@@ -106,6 +112,12 @@ def scene(*seeds: int) -> Scene:
         perch="branch" if rng.random() < 0.7 else "rock",
         occluder=get_args(Occluder)[rng.integers(len(get_args(Occluder)))],
     )
+
+
+def check_seeds(*seeds: int) -> None:
+    wrong = [seed for seed in seeds if type(seed) is not int or seed < 0]
+    if wrong or not seeds:
+        raise SettingError(f"A seed is a whole number of at least 0, not {wrong[0] if wrong else None!r}.")
 
 
 def _pose(rng: np.random.Generator) -> Pose:

@@ -84,7 +84,10 @@ def perch(canvas: Canvas, scene: Scene) -> None:
 
 
 def occluder(canvas: Canvas, scene: Scene) -> None:
-    """A twig, leaf or blade of grass in front of the bird. It is too slim, or too low, to hide a part whole."""
+    """A twig, leaf or blade of grass in front of the bird, too slim or too low to hide a part whole.
+
+    Of the places of two bars, a leaf may hide one.
+    """
     if scene.occluder == "none":
         return
     rng, side = scene.stream("occluder"), canvas.side
@@ -125,7 +128,7 @@ def leaf(canvas: Canvas, rng: np.random.Generator, base: np.ndarray, length: flo
     canvas.paint(canvas.shape(_turned(edge, turn) + origin).within(whole), light * np.float32(0.78))
     veins = [[(0.0, 0.0), (0.98, 0.0)]]
     veins += [[(x, 0.0), (x + 0.16, sign * slim * 0.62)] for x in (0.2, 0.42, 0.62) for sign in (-1, 1)]
-    lines = [_turned(np.array(vein), turn) + origin for vein in veins]
+    lines = _turned(np.array(veins), turn) + origin
     canvas.paint(canvas.strokes(lines, 0.02 * length * canvas.side + 0.3).within(whole), light * 0.5 + 120, 0.55)
 
 
@@ -186,12 +189,12 @@ def _wood(canvas: Canvas, rng: np.random.Generator, line: np.ndarray, widths: np
     )
     at = rng.integers(0, len(line) - 4, 26)
     off = rng.uniform(-0.42, 0.42, 26) * thick
-    bark = [shifted(line[i : i + 4], 0.0, shift) for i, shift in zip(at.tolist(), off.tolist(), strict=True)]
+    bark = np.stack([shifted(line[i : i + 4], 0.0, shift) for i, shift in zip(at.tolist(), off.tolist(), strict=True)])
     canvas.paint(canvas.strokes(bark, 0.0022 * canvas.side).within(whole), tone * 0.45, 0.4)
 
 
 def _turned(points: np.ndarray, turn: np.ndarray) -> np.ndarray:
-    x, y = points[:, :1], points[:, 1:]
+    x, y = points[..., :1], points[..., 1:]
     turned: np.ndarray = x * turn[0] + y * turn[1]
     return turned
 
