@@ -68,8 +68,9 @@ def bootstrap(
     that difference, both being measured on the same resample. Resamples where it is NaN do not count. Equal
     arguments give equal intervals.
 
-    The interval is about other test pictures for the same classifier, not about other training pictures. It has no
-    width where all pictures have the same outcome. Efron and Tibshirani, "An Introduction to the Bootstrap" (1993),
+    The interval is about other test pictures, as many, for the same classifier; not about other training pictures.
+    (The number matters for average precision, whose expectation falls a little with more pictures.) It has no width
+    where all pictures have the same outcome. Efron and Tibshirani, "An Introduction to the Bootstrap" (1993),
     section 13.3.
 
     Raises DatasetError where the metric of all pictures is NaN; SettingError for numbers out of their range.

@@ -40,7 +40,7 @@ def average_precision(targets: np.ndarray, scores: np.ndarray) -> float:
 
     Both are (n,); pictures with the target `UNKNOWN` do not take part. Pictures of equal score enter together, so
     their order does not matter. NaN where no picture has the label. The definition is that of scikit-learn's
-    `average_precision_score`, and so is the result; this is ten times as fast.
+    `average_precision_score`, and so is the result; this is several times as fast.
     """
     has_label, ranked_scores = _ranked(targets, scores)
     if not has_label.any():
