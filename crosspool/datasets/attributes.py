@@ -1,0 +1,108 @@
+"""Attributes of People (Bourdev, Maji, Malik, "Describing people: a poselet-based approach to attribute
+classification", ICCV 2011), from H3D and PASCAL VOC: nine attributes of the person inside a box.
+
+    attributes_dataset/train/labels.txt    00001.jpg x y width height a1 a2 ... a9
+    attributes_dataset/train/00001.jpg
+    attributes_dataset/test/...
+
+Public code that reads the published archive agrees on the lines, the order of the attributes, and the labels 1, -1
+and 0 (unspecified: UNKNOWN). The paper's 2,003 training and 2,010 validation people are together in train, 4,013
+in all; 4,022 are in test. Some boxes of the archive are NaN: nobody knows where that person is, so the line is left
+out. What is not known for sure: whether boxes count pixels from 0 or 1 (taken as 0), and whether one image can come
+on several lines; if it does, its people are 00001.jpg, 00001.jpg#2 and so on. A folder val, if there is one, is
+training too. Boxes are rounded outward; what reaches out of the image is cut off.
+"""
+
+from collections import Counter
+from pathlib import Path
+
+from crosspool.datasets.dataset import UNKNOWN, Box, Dataset
+from crosspool.datasets.files import lines_of, parse, printable, sentence
+from crosspool.datasets.listed import Listed, Part, box_around, listed_dataset
+from crosspool.errors import DatasetError
+
+CLASSES = (
+    "is male",
+    "has long hair",
+    "has glasses",
+    "has hat",
+    "has t-shirt",
+    "has long sleeves",
+    "has shorts",
+    "has jeans",
+    "has long pants",
+)
+PARTS: dict[str, Part] = {"train": "train", "val": "train", "test": "test"}
+LABELS = {1: 1, -1: 0, 0: UNKNOWN}
+
+
+def find(folder: Path) -> Path | None:
+    """The folder with train/labels.txt in it, if its lines look as they should."""
+    for root in (folder, folder / "attributes_dataset"):
+        labels = root / "train" / "labels.txt"
+        if labels.is_file() and any(_is_row(line) for _, line in lines_of(labels)[:20]):
+            return root
+    return None
+
+
+def people_attributes(root: Path) -> Dataset:
+    """Each person in a box, with the published split.
+
+    Raises:
+        DatasetError: the lists or all images are missing.
+    """
+    images: list[Listed] = []
+    problems: list[str] = []
+    for folder, part in PARTS.items():
+        path = root / folder / "labels.txt"
+        if path.is_file():
+            rows, wrong = parse(path, _row)
+            images.extend(_people(folder, part, rows, problems))
+            problems.extend(f"In {folder}: {problem}" for problem in wrong)
+        elif folder != "val":
+            problems.append(f"{folder}/labels.txt is missing.")
+    if not images:
+        raise DatasetError(f"The lists in {root} have nobody in a box; unpack labels.txt there again.")
+    return listed_dataset("Attributes of People", root, "labels.txt", CLASSES, images, problems)
+
+
+Row = tuple[str, Box | None, tuple[int, ...]]
+
+
+def _row(line: str) -> Row:
+    name, *numbers = line.rsplit(maxsplit=4 + len(CLASSES))
+    values = [float(number) for number in numbers]
+    labels = values[4:]
+    if len(labels) != len(CLASSES) or not set(labels) <= set(LABELS):
+        raise ValueError("no labels")
+    left, top, width, height = values[:4]
+    try:
+        box = box_around(left, top, width, height)
+    except ValueError:
+        box = None
+    return name, box, tuple(LABELS[int(label)] for label in labels)
+
+
+def _is_row(line: str) -> bool:
+    try:
+        _row(line)
+    except ValueError:
+        return False
+    return True
+
+
+def _people(folder: str, part: Part, rows: list[Row], problems: list[str]) -> list[Listed]:
+    seen: Counter[str] = Counter()
+    people = []
+    unboxed = []
+    for name, box, labels in rows:
+        path = f"{folder}/{name}"
+        seen[path] += 1
+        shown = printable(path) if seen[path] == 1 else f"{printable(path)}#{seen[path]}"
+        if box is None:
+            unboxed.append(shown)
+        else:
+            people.append(Listed(path, labels, part, box, shown))
+    one, many = "person has no box and is left out", "people have no box and are left out"
+    problems.extend(sentence(unboxed, one, many))
+    return people

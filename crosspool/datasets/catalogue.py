@@ -1,0 +1,109 @@
+"""One entry to all data sets, by what people type: a folder, a ZIP, or a name."""
+
+import os
+import zipfile
+from pathlib import Path
+
+from crosspool.datasets import attributes, cub200, mit67, torchvision_sets, voc2007
+from crosspool.datasets.archives import zipped_class_folders
+from crosspool.datasets.dataset import Dataset
+from crosspool.datasets.folders import class_folders
+from crosspool.errors import DatasetError
+
+DEFAULT_ROOT = Path("data")
+FIELDGUIDE, TORCHVISION = "fieldguide", "torchvision"
+_PACKED = (".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
+
+
+def built_in_names() -> tuple[str, ...]:
+    """The names that `open_dataset` knows besides folders and ZIP files."""
+    return (FIELDGUIDE, *(f"{TORCHVISION}:{name}" for name in torchvision_sets.BUILT_IN))
+
+
+def open_dataset(
+    spec: str | os.PathLike[str],
+    *,
+    root: str | os.PathLike[str] = DEFAULT_ROOT,
+    download: bool = False,
+    bounding_box: bool = False,
+) -> Dataset:
+    """The data set that `spec` means. Images are read later, one by one.
+
+    - `fieldguide`, `fieldguide:20`, `fieldguide:20:7`: the generated set, with 20 images a class, from seed 7.
+    - `torchvision:flowers102` and so on (`built_in_names`): below `root`, where `download` may put it.
+    - A folder in the layout of MIT-67, CUB-200-2011, PASCAL VOC 2007 or Attributes of People, told by its lists.
+    - Any other folder, or a ZIP of one: a folder a class, perhaps below train and test.
+
+    `bounding_box` takes the birds of CUB-200-2011 by their boxes; people with attributes always come so. A path
+    whose name is one of the above is written `./fieldguide`.
+
+    Raises:
+        DatasetError: there is no such data set, or nothing in it can be used; the sentence says what to do.
+        SettingError: a number after `fieldguide` is outside what it can be.
+    """
+    if isinstance(spec, str):
+        kind, _, rest = spec.partition(":")
+        if kind in (FIELDGUIDE, TORCHVISION):
+            if bounding_box:
+                raise _no_boxes(spec)
+            return (
+                _fieldguide(spec, rest)
+                if kind == FIELDGUIDE
+                else _torchvision(rest, Path(os.path.expanduser(root)), download)
+            )
+    path = Path(os.path.expanduser(spec))
+    if not os.fspath(spec):
+        raise _unknown("")
+    if os.path.isdir(path):
+        return _folder(path, bounding_box)
+    if not os.path.isfile(path):
+        raise _unknown(os.fspath(spec))
+    if bounding_box:
+        raise _no_boxes(os.fspath(spec))
+    if path.suffix.lower() in _PACKED or not (path.suffix.lower() == ".zip" or zipfile.is_zipfile(path)):
+        raise DatasetError(f"{path} is neither a folder nor a ZIP; unpack it and name the folder.")
+    return zipped_class_folders(path)
+
+
+def _folder(folder: Path, bounding_box: bool) -> Dataset:
+    if (found := cub200.find(folder)) is not None:
+        return cub200.cub200(found, bounding_box=bounding_box)
+    if (found := attributes.find(folder)) is not None:
+        return attributes.people_attributes(found)
+    if bounding_box:
+        raise _no_boxes(str(folder))
+    if (found := mit67.find(folder)) is not None:
+        return mit67.mit67(found)
+    if (found := voc2007.find(folder)) is not None:
+        return voc2007.voc2007(found)
+    return class_folders(folder)
+
+
+def _fieldguide(spec: str, rest: str) -> Dataset:
+    from crosspool.datasets.fieldguide import fieldguide
+
+    numbers = rest.split(":") if rest or spec.endswith(":") else []
+    if len(numbers) > 2 or not all(number.isascii() and number.isdigit() for number in numbers):
+        raise DatasetError(f"{spec!r} is not understood; write fieldguide:IMAGES or fieldguide:IMAGES:SEED in numbers.")
+    names = ("per_class", "seed")
+    return fieldguide(**{name: int(number) for name, number in zip(names, numbers, strict=False)})
+
+
+def _torchvision(name: str, root: Path, download: bool) -> Dataset:
+    key = torchvision_sets.find(name)
+    if key is None:
+        known = ", ".join(torchvision_sets.BUILT_IN)
+        raise DatasetError(f"There is no torchvision:{name} here; choose one of {known}.")
+    return torchvision_sets.torchvision_set(key, root, download=download)
+
+
+def _no_boxes(spec: str) -> DatasetError:
+    return DatasetError(f"{spec} has no bounding boxes here; leave them off, as only CUB-200-2011 has the choice.")
+
+
+def _unknown(spec: str) -> DatasetError:
+    key = torchvision_sets.find(Path(spec).name)
+    if key is not None:
+        return DatasetError(f"There is no folder or ZIP {spec}; did you mean {TORCHVISION}:{key}?")
+    known = ", ".join(built_in_names())
+    return DatasetError(f"There is no folder or ZIP {spec!r}; name one, or one of {known}.")

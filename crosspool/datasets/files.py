@@ -1,0 +1,103 @@
+"""What the readers of data sets share: names, suffixes, reading one file, and sentences on what is left out."""
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from crosspool.errors import DatasetError, ImageError
+from crosspool.images import MAX_BYTES
+
+T = TypeVar("T")
+
+# The suffixes of the formats that `crosspool.images` reads. What is inside a file is found when it is read: many
+# published sets have PNG or GIF files named .jpg.
+_IMAGES = "jpg jpeg jpe jfif mpo png webp avif heic heif hif gif tif tiff bmp"
+IMAGE_SUFFIXES = frozenset(f".{name}" for name in _IMAGES.split(" "))
+# Lists, notes and leftovers of file managers lie beside images everywhere, and are passed over without a word.
+_NOTES = "txt md csv tsv json xml yaml yml html htm log mat npy pkl db ini url lnk"
+NOTE_SUFFIXES = frozenset(f".{name}" for name in _NOTES.split(" "))
+SYSTEM_FOLDERS = frozenset({"__MACOSX", "@eaDir", "lost+found", "$RECYCLE.BIN", "System Volume Information"})
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is the system's and not a person's."""
+    return name.startswith(".") or name in SYSTEM_FOLDERS
+
+
+def suffix_of(name: str) -> str:
+    return os.path.splitext(name)[1].lower()
+
+
+def printable(name: str) -> str:
+    """A file's name for people, in one line: what is no UTF-8, or no letter but a control, becomes an escape."""
+    text = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def without_number(name: str) -> str:
+    """The class in a numbered folder's name: 001.Black_footed_Albatross gives Black footed Albatross."""
+    return re.sub(r"^\d+\.(?=.)", "", name).replace("_", " ")
+
+
+def reason_of(error: OSError) -> str:
+    return error.strerror or type(error).__name__
+
+
+def reader(path: Path, name: str) -> Callable[[], bytes]:
+    """What reads a file when it is called; it can be sent to another process, and survives a change of folder."""
+    return partial(_read, path.absolute(), name)
+
+
+def _read(path: Path, name: str) -> bytes:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ImageError(f"{name} has more than {MAX_BYTES >> 20} MB; make it smaller.")
+        return path.read_bytes()
+    except OSError as error:
+        raise ImageError(
+            f"{name} cannot be read ({reason_of(error)}); check that it is still there, and its rights."
+        ) from error
+
+
+def lines_of(path: Path) -> list[tuple[int, str]]:
+    """The lines of a list with their numbers, without blank ones, whatever ends them.
+
+    They are decoded as the names of files are, so that a name in bytes that are no UTF-8 is found on disk.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read ({reason_of(error)}); unpack the data set again.") from error
+    lines = data.removeprefix(b"\xef\xbb\xbf").splitlines()
+    return [(number, _decoded(line.strip())) for number, line in enumerate(lines, 1) if line.strip()]
+
+
+def _decoded(line: bytes) -> str:
+    try:
+        return os.fsdecode(line)
+    except UnicodeDecodeError:  # on Windows
+        return line.decode("latin-1")
+
+
+def parse(path: Path, parse_line: Callable[[str], T]) -> tuple[list[T], tuple[str, ...]]:
+    """Each line of a list as `parse_line` understands it, and a problem for those where it raises ValueError."""
+    parsed, wrong = [], []
+    for number, line in lines_of(path):
+        try:
+            parsed.append(parse_line(line))
+        except ValueError:
+            wrong.append(f"line {number}")
+    one, many = f"line of {path.name} cannot be understood", f"lines of {path.name} cannot be understood"
+    return parsed, sentence(wrong, one, many)
+
+
+def sentence(names: Sequence[str], one: str, many: str) -> tuple[str, ...]:
+    """One sentence on how many there are and which is the first, or none where there are none."""
+    if not names:
+        return ()
+    if len(names) == 1:
+        return (f"1 {one}: {names[0]}.",)
+    return (f"{len(names):,} {many}, the first is {names[0]}.",)

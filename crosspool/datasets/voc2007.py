@@ -1,0 +1,85 @@
+"""PASCAL VOC 2007, classification (Everingham, Van Gool, Williams, Winn, Zisserman, IJCV 88, 2010): 20 labels.
+
+    VOCdevkit/VOC2007/JPEGImages/000012.jpg
+    VOCdevkit/VOC2007/ImageSets/Main/car_trainval.txt    000012  1
+    VOCdevkit/VOC2007/ImageSets/Main/car_test.txt
+
+A line of a class's list has the image's number and 1 (it is there), -1 (it is not) or 0 (there are only difficult
+ones, which count neither way: UNKNOWN). An image may show several of the classes. The lists of the test images come
+in an archive of their own. The XML files in Annotations are not needed.
+
+Other years have the same layout, and are read too; their test lists were not published.
+"""
+
+import re
+from pathlib import Path
+
+from crosspool.datasets.dataset import UNKNOWN, Dataset
+from crosspool.datasets.files import parse, sentence
+from crosspool.datasets.listed import Listed, Part, listed_dataset
+from crosspool.errors import DatasetError
+
+CLASSES = (
+    *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
+    *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
+)
+PARTS: dict[str, Part] = {"trainval": "train", "test": "test"}
+LABELS = {"1": 1, "-1": 0, "0": UNKNOWN}
+
+
+def find(folder: Path) -> Path | None:
+    """The folder of one year: `folder` itself, or 2007 in a VOCdevkit or in what holds that."""
+    for root in (folder, folder / "VOC2007", folder / "VOCdevkit" / "VOC2007"):
+        if (root / "ImageSets" / "Main").is_dir():
+            return root
+    return None
+
+
+def voc2007(root: Path) -> Dataset:
+    """The images that have labels, with the published split of training and validation against test images.
+
+    Raises:
+        DatasetError: the lists or all images are missing.
+    """
+    lists = root / "ImageSets" / "Main"
+    rows: dict[tuple[Part, str], dict[str, int]] = {}
+    problems: list[str] = []
+    for name, part in PARTS.items():
+        for image, label, value in _labels(lists, name, problems):
+            rows.setdefault((part, image), {})[label] = value
+    if not rows:
+        raise DatasetError(f"{lists} has no lists such as car_trainval.txt; unpack the archive with the labels.")
+    classes = [label for label in CLASSES if any(label in row for row in rows.values())]
+    images = [
+        Listed(f"{image}.jpg", tuple(row.get(label, UNKNOWN) for label in classes), part)
+        for (part, image), row in sorted(rows.items(), key=lambda item: item[0][1])
+    ]
+    year = re.search(r"VOC(\d{4})$", root.resolve().name)
+    title = f"PASCAL VOC {year[1] if year else 2007}"
+    return listed_dataset(title, root / "JPEGImages", title, classes, images, problems)
+
+
+def _labels(lists: Path, name: str, problems: list[str]) -> list[tuple[str, str, int]]:
+    """The image, class and label of all lines in the lists of one part; what is missing is added to the problems."""
+    found: list[tuple[str, str, int]] = []
+    missing = []
+    for label in CLASSES:
+        path = lists / f"{label}_{name}.txt"
+        if not path.is_file():
+            missing.append(path.name)
+            continue
+        rows, wrong = parse(path, _row)
+        problems.extend(wrong)
+        found.extend((image, label, value) for image, value in rows)
+    if len(missing) == len(CLASSES):
+        problems.append(f"The lists of the {name} images are missing ({missing[0]} and so on).")
+    else:
+        problems.extend(sentence(missing, "list of labels is missing", "lists of labels are missing"))
+    return found
+
+
+def _row(line: str) -> tuple[str, int]:
+    image, value = line.split()
+    if value not in LABELS or "/" in image:
+        raise ValueError("no label")
+    return image, LABELS[value]

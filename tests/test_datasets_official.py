@@ -1,0 +1,354 @@
+import numpy as np
+import pytest
+
+from crosspool.datasets import UNKNOWN, attributes, cub200, mit67, open_dataset, voc2007
+from crosspool.datasets.listed import Listed, box_around, listed_dataset
+from crosspool.errors import DatasetError, ImageError
+from tests.dataset_trees import PICTURE, encoded, labelled, lay, names, parts
+
+# --- MIT-67
+
+INDOOR = {
+    "Images/airport_inside/airport_inside_0001.jpg": encoded(kind="JPEG"),
+    "Images/airport_inside/a b (2).jpg": encoded((0, 0, 255), kind="PNG"),  # as in the published set
+    "Images/winecellar/wine_1.jpg": encoded((0, 255, 0), kind="GIF"),
+    "Images/winecellar/unlisted.jpg": PICTURE,
+    "TrainImages.txt": "airport_inside/airport_inside_0001.jpg\r\nwinecellar/wine_1.jpg\r\n",
+    "TestImages.txt": "airport_inside/a b (2).jpg",
+}
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+@pytest.mark.parametrize("last", ["", "\n", "\r\n\r\n"])
+def test_mit67(tmp_path, ends, last):
+    train = f"airport_inside/airport_inside_0001.jpg{ends}winecellar/wine_1.jpg{last}"
+    dataset = open_dataset(lay(tmp_path, {**INDOOR, "TrainImages.txt": train}))
+    assert dataset.name == "MIT-67"
+    assert dataset.classes == ("airport_inside", "winecellar")
+    assert labelled(dataset) == {
+        "airport_inside/airport_inside_0001.jpg": "airport_inside",
+        "winecellar/wine_1.jpg": "winecellar",
+        "airport_inside/a b (2).jpg": "airport_inside",
+    }
+    assert parts(dataset)[1] == ["airport_inside/a b (2).jpg"]
+    assert dataset.problems == ()
+    assert not dataset.multi_label
+    colours = [sample.decode(sample.read()).getpixel((0, 0)) for sample in dataset.samples]
+    assert colours[1:] == [(0, 255, 0), (0, 0, 255)]
+
+
+def test_mit67_missing_files_are_counted(tmp_path):
+    train = INDOOR["TrainImages.txt"] + "winecellar/gone.jpg\nwinecellar/gone too.jpg\n../secret.jpg\nno class.jpg\n"
+    lay(tmp_path, {**INDOOR, "TrainImages.txt": train, "secret.jpg": PICTURE})
+    dataset = open_dataset(tmp_path)
+    assert len(dataset) == 3
+    assert dataset.problems == (
+        "2 lines of TrainImages.txt cannot be understood, the first is line 5.",
+        "2 files that TrainImages.txt or TestImages.txt names are missing, the first is winecellar/gone.jpg.",
+    )
+
+
+def test_mit67_in_both_lists_means_testing(tmp_path):
+    test = INDOOR["TestImages.txt"] + "\nwinecellar/wine_1.jpg\n"
+    dataset = open_dataset(lay(tmp_path, {**INDOOR, "TestImages.txt": test}))
+    assert parts(dataset) == (
+        ["airport_inside/airport_inside_0001.jpg"],
+        ["winecellar/wine_1.jpg", "airport_inside/a b (2).jpg"],
+    )
+    (problem,) = dataset.problems
+    assert (
+        problem == "1 file is listed for both training and testing, and counts for testing only: winecellar/wine_1.jpg."
+    )
+
+
+def test_mit67_without_a_list_has_no_split(tmp_path):
+    lay(tmp_path, {path: content for path, content in INDOOR.items() if path != "TestImages.txt"})
+    dataset = open_dataset(tmp_path)
+    assert dataset.official is None
+    assert dataset.problems == (
+        "TestImages.txt is missing.",
+        "There are no test images, so there is no official split.",
+    )
+
+
+def test_mit67_without_images_or_lines(tmp_path):
+    lists = {path: content for path, content in INDOOR.items() if path.endswith(".txt")}
+    with pytest.raises(
+        DatasetError, match=r"None of the 3 images that TrainImages\.txt .* names is in .*Images; unpack"
+    ):
+        open_dataset(lay(tmp_path, lists))
+    with pytest.raises(DatasetError, match="name no images"):
+        mit67.mit67(lay(tmp_path / "empty", {"TrainImages.txt": "\n\n"}))
+
+
+# --- CUB-200-2011
+
+BIRDS = {
+    "classes.txt": "1 001.Black_footed_Albatross\n2 002.Laysan_Albatross\n",
+    "images.txt": (
+        "1 001.Black_footed_Albatross/B 1.jpg\n2 001.Black_footed_Albatross/B2.jpg\n3 002.Laysan_Albatross/L.jpg"
+    ),
+    "image_class_labels.txt": "1 1\n2 1\n3 2\n",
+    "train_test_split.txt": "1 1\n2 0\n3 1\n",
+    "bounding_boxes.txt": "1 2.0 3.0 10.0 8.0\n2 20.5 10.9 30.2 40.0\n3 0.0 0.0 32.0 24.0\n",
+    "images/001.Black_footed_Albatross/B 1.jpg": PICTURE,
+    "images/001.Black_footed_Albatross/B2.jpg": PICTURE,
+    "images/002.Laysan_Albatross/L.jpg": PICTURE,
+    "images/002.Laysan_Albatross/unlisted.jpg": PICTURE,
+}
+
+
+@pytest.mark.parametrize("inside", ["", "CUB_200_2011"])
+def test_cub200(tmp_path, inside):
+    lay(tmp_path / inside, BIRDS)
+    dataset = open_dataset(tmp_path)
+    assert dataset.name == "CUB-200-2011"
+    assert dataset.classes == ("Black footed Albatross", "Laysan Albatross")
+    assert dataset.targets.tolist() == [0, 0, 1]
+    assert parts(dataset)[1] == ["001.Black_footed_Albatross/B2.jpg"]
+    assert [sample.box for sample in dataset.samples] == [None] * 3
+    assert dataset.problems == ()
+
+
+def test_cub200_boxes_are_rounded_outward_and_cut_to_the_picture(tmp_path):
+    dataset = open_dataset(lay(tmp_path, BIRDS), bounding_box=True)
+    assert dataset.name != "CUB-200-2011"
+    assert [sample.box for sample in dataset.samples] == [(2, 3, 12, 11), (20, 10, 51, 51), (0, 0, 32, 24)]
+    assert [sample.decode(sample.read()).size for sample in dataset.samples] == [(10, 8), (12, 14), (32, 24)]
+    assert dataset.problems == ()
+
+
+def test_cub200_box_problems(tmp_path):
+    boxes = "1 2.0 3.0 10.0 8.0\n2 nan 1 1 1\n3 100 100 5 5\n"
+    dataset = open_dataset(lay(tmp_path, {**BIRDS, "bounding_boxes.txt": boxes}), bounding_box=True)
+    assert dataset.samples[1].box is None
+    assert dataset.problems == (
+        "1 line of bounding_boxes.txt cannot be understood: line 2.",
+        "1 image has no box and is kept whole: 001.Black_footed_Albatross/B2.jpg.",
+    )
+    with pytest.raises(ImageError, match="outside the picture"):
+        dataset.samples[2].decode(dataset.samples[2].read())
+    (tmp_path / "bounding_boxes.txt").unlink()
+    assert len(open_dataset(tmp_path)) == 3
+    with pytest.raises(DatasetError, match="has no bounding boxes; unpack bounding_boxes"):
+        open_dataset(tmp_path, bounding_box=True)
+
+
+def test_cub200_joins_by_number_and_not_by_line(tmp_path):
+    turned = {**BIRDS, "image_class_labels.txt": "3 2\n2 1\n1 1\n", "train_test_split.txt": "2 0\n3 1\n1 1"}
+    dataset = open_dataset(lay(tmp_path, turned))
+    assert dataset.targets.tolist() == [0, 0, 1]
+    assert parts(dataset)[1] == ["001.Black_footed_Albatross/B2.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "problems"),
+    [
+        (
+            {"train_test_split.txt": None},
+            (
+                "train_test_split.txt is missing.",
+                "train_test_split.txt does not say the part of every image, so there is no official split.",
+            ),
+        ),
+        (
+            {"train_test_split.txt": "1 1\n2 0\n3 7\n"},
+            (
+                "1 line of train_test_split.txt cannot be understood: line 3.",
+                "train_test_split.txt does not say the part of every image, so there is no official split.",
+            ),
+        ),
+        ({"classes.txt": None}, ("classes.txt is missing.",)),
+        (
+            {"image_class_labels.txt": "1 1\n3 2\n"},
+            ("1 image has no class and is left out: 001.Black_footed_Albatross/B2.jpg.",),
+        ),
+        (
+            {"images/002.Laysan_Albatross/L.jpg": None},
+            (
+                "1 file that images.txt names is missing: 002.Laysan_Albatross/L.jpg.",
+                "1 class has no images: Laysan Albatross.",
+            ),
+        ),
+    ],
+)
+def test_cub200_problems(tmp_path, changed, problems):
+    tree = {path: content for path, content in {**BIRDS, **changed}.items() if content is not None}
+    dataset = open_dataset(lay(tmp_path, tree))
+    assert set(problems) <= set(dataset.problems)
+    assert (dataset.official is None) == any("no official split" in problem for problem in dataset.problems)
+    if "classes.txt" in changed:
+        assert dataset.classes == ("class 1", "class 2")
+
+
+def test_cub200_without_what_it_needs(tmp_path):
+    with pytest.raises(DatasetError, match="have no image in common"):
+        cub200.cub200(lay(tmp_path / "a", {**BIRDS, "image_class_labels.txt": "9 1\n"}))
+    with pytest.raises(DatasetError, match=r"None of the 3 images that images\.txt names"):
+        cub200.cub200(lay(tmp_path / "b", {path: text for path, text in BIRDS.items() if "/" not in path}))
+
+
+# --- PASCAL VOC 2007
+
+MAIN = "ImageSets/Main/"
+OBJECTS = {
+    f"{MAIN}cat_trainval.txt": "000005 -1\n000007  1\n000009  0\n",
+    f"{MAIN}dog_trainval.txt": "000005  1\n000007  1\n000009 -1\n",
+    f"{MAIN}cat_test.txt": "000001 -1\n000002  0\n",
+    f"{MAIN}dog_test.txt": "000001  1\n000002 -1\n",
+    f"{MAIN}trainval.txt": "000005\n000007\n000009\n",
+    f"{MAIN}cat_train.txt": "000005 -1\n",
+    "Annotations/000005.xml": "<annotation/>",
+    **{f"JPEGImages/00000{i}.jpg": PICTURE for i in (1, 2, 5, 7, 9)},
+}
+REST = [label for label in voc2007.CLASSES if label not in ("cat", "dog")]
+
+
+@pytest.mark.parametrize("inside", ["", "VOC2007", "VOCdevkit/VOC2007"])
+def test_voc2007(tmp_path, inside):
+    lay(tmp_path / inside, OBJECTS)
+    dataset = open_dataset(tmp_path)
+    assert dataset.name == "PASCAL VOC 2007"
+    assert dataset.multi_label
+    assert dataset.classes == ("cat", "dog")
+    assert names(dataset) == [f"00000{i}.jpg" for i in (1, 2, 5, 7, 9)]
+    assert dataset.targets.tolist() == [[0, 1], [UNKNOWN, 0], [0, 1], [1, 1], [UNKNOWN, 0]]
+    assert parts(dataset) == (["000005.jpg", "000007.jpg", "000009.jpg"], ["000001.jpg", "000002.jpg"])
+    assert dataset.problems == (
+        "18 lists of labels are missing, the first is aeroplane_trainval.txt.",
+        "18 lists of labels are missing, the first is aeroplane_test.txt.",
+    )
+
+
+def test_voc2007_has_no_problems_where_all_lists_are_there(tmp_path):
+    others = {
+        f"{MAIN}{label}_{part}.txt": "000001 1\n" if part == "test" else "000005 1\n"
+        for label in REST
+        for part in ("trainval", "test")
+    }
+    dataset = open_dataset(lay(tmp_path, {**OBJECTS, **others}))
+    assert dataset.classes == voc2007.CLASSES
+    assert dataset.problems == ()
+
+
+def test_voc2007_without_the_test_lists_has_no_split(tmp_path):
+    lay(tmp_path, {path: content for path, content in OBJECTS.items() if not path.endswith("_test.txt")})
+    dataset = open_dataset(tmp_path)
+    assert names(dataset) == ["000005.jpg", "000007.jpg", "000009.jpg"]
+    assert dataset.official is None
+    assert dataset.problems[1:] == (
+        "The lists of the test images are missing (aeroplane_test.txt and so on).",
+        "There are no test images, so there is no official split.",
+    )
+
+
+def test_voc2007_labels_that_one_list_lacks_are_unknown(tmp_path):
+    changed = {f"{MAIN}dog_test.txt": "000001 1\nnonsense\n000002 2\n../x 1\n"}
+    dataset = open_dataset(lay(tmp_path, {**OBJECTS, **changed}))
+    assert dataset.targets[1].tolist() == [UNKNOWN, UNKNOWN]
+    assert "3 lines of dog_test.txt cannot be understood, the first is line 2." in dataset.problems
+
+
+def test_voc2007_without_what_it_needs(tmp_path):
+    (tmp_path / MAIN).mkdir(parents=True)
+    with pytest.raises(DatasetError, match="has no lists such as car_trainval"):
+        open_dataset(tmp_path)
+    with pytest.raises(DatasetError, match="None of the 5 images that PASCAL VOC 2007 names"):
+        open_dataset(lay(tmp_path, {path: text for path, text in OBJECTS.items() if "JPEG" not in path}))
+
+
+def test_other_years_of_voc(tmp_path):
+    assert open_dataset(lay(tmp_path / "VOC2012", OBJECTS)).name == "PASCAL VOC 2012"
+
+
+# --- Attributes of People
+
+PEOPLE = {
+    "train/labels.txt": (
+        "00001.jpg 1.5 2.0 10.2 12.0 1 -1 0 -1 1 -1 0 0 1\n"
+        "00002.jpg NaN NaN NaN NaN 0 0 0 0 0 0 0 0 0\n"
+        "00003.jpg 0 0 16 16 -1 1 1 1 1 1 1 1 1\n"
+        "00003.jpg 8 0 160 16 1 1 1 1 1 1 1 1 0\n"
+    ),
+    "test/labels.txt": "00001.jpg 0.0 0.0 32.0 24.0 -1 -1 -1 -1 -1 -1 -1 -1 -1",
+    **dict.fromkeys(["train/00001.jpg", "train/00002.jpg", "train/00003.jpg", "test/00001.jpg"], PICTURE),
+}
+
+
+@pytest.mark.parametrize("inside", ["", "attributes_dataset"])
+def test_people_attributes(tmp_path, inside):
+    lay(tmp_path / inside, PEOPLE)
+    dataset = open_dataset(tmp_path)
+    assert dataset.name == "Attributes of People"
+    assert dataset.classes[0] == "is male"
+    assert len(dataset.classes) == 9
+    assert names(dataset) == ["train/00001.jpg", "train/00003.jpg", "train/00003.jpg#2", "test/00001.jpg"]
+    assert dataset.targets[0].tolist() == [1, 0, UNKNOWN, 0, 1, 0, UNKNOWN, UNKNOWN, 1]
+    assert dataset.targets[3].tolist() == [0] * 9
+    assert [sample.box for sample in dataset.samples] == [
+        (1, 2, 12, 14),
+        (0, 0, 16, 16),
+        (8, 0, 168, 16),
+        (0, 0, 32, 24),
+    ]
+    sizes = [sample.decode(sample.read()).size for sample in dataset.samples]
+    assert sizes == [(11, 12), (16, 16), (24, 16), (32, 24)]
+    assert parts(dataset)[1] == ["test/00001.jpg"]
+    assert dataset.problems == ("1 person has no box and is left out: train/00002.jpg.",)
+
+
+def test_people_attributes_train_on_val_too(tmp_path):
+    dataset = open_dataset(
+        lay(tmp_path, {**PEOPLE, "val/labels.txt": PEOPLE["test/labels.txt"], "val/00001.jpg": PICTURE})
+    )
+    assert "val/00001.jpg" in parts(dataset)[0]
+    assert dataset.problems == ("1 person has no box and is left out: train/00002.jpg.",)
+
+
+def test_people_attributes_problems(tmp_path):
+    train = (
+        PEOPLE["train/labels.txt"]
+        + "x.jpg 1 2 3 4 5\n00001.jpg 1 1 9 9 1 1 1 1 1 1 1 1 7\n9.jpg 1 1 9 9 1 1 1 1 1 1 1 1 1\n"
+    )
+    lay(tmp_path, {"train/00001.jpg": PICTURE, "train/labels.txt": train})
+    dataset = open_dataset(tmp_path)
+    assert names(dataset) == ["train/00001.jpg"]
+    assert dataset.official is None
+    assert dataset.problems[:5] == (
+        "1 person has no box and is left out: train/00002.jpg.",
+        "In train: 2 lines of labels.txt cannot be understood, the first is line 5.",
+        "test/labels.txt is missing.",
+        "3 files that labels.txt names are missing, the first is train/00003.jpg.",
+        "There are no test images, so there is no official split.",
+    )
+
+
+def test_people_attributes_without_people(tmp_path):
+    with pytest.raises(DatasetError, match="have nobody in a box"):
+        attributes.people_attributes(lay(tmp_path, {"train/labels.txt": "1.jpg NaN NaN NaN NaN 0 0 0 0 0 0 0 0 0"}))
+
+
+def test_any_other_labels_txt_is_a_note(tmp_path):
+    lay(tmp_path, ["train/cat/1.jpg", "train/dog/1.jpg", "test/cat/1.jpg"])
+    lay(tmp_path, {"train/labels.txt": "cat/1.jpg 0\ndog/1.jpg 1\n"})
+    assert open_dataset(tmp_path).classes == ("cat", "dog")
+
+
+# --- what they share
+
+
+def test_a_box_without_area_is_none():
+    assert box_around(-3.5, 0.2, 5, 5) == (-4, 0, 2, 6)
+    for box in ((0, 0, 0, 5), (0, 0, 5, -1), (float("nan"), 0, 5, 5), (0, 0, float("inf"), 5)):
+        with pytest.raises(ValueError, match="no box"):
+            box_around(*box)
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../up.jpg", "a/../../up.jpg", "..\\up.jpg", "nul\0.jpg", "x" * 5000])
+def test_a_list_does_not_lead_out_of_the_folder(tmp_path, path):
+    lay(tmp_path, ["up.jpg", "inside/1.jpg"])
+    images = [Listed(path, 0), Listed("1.jpg", 1)]
+    dataset = listed_dataset("name", tmp_path / "inside", "the list", ["a", "b"], images)
+    assert names(dataset) == ["1.jpg"]
+    assert dataset.targets.dtype == np.int64
+    assert dataset.problems[0].startswith("1 file that the list names is missing: ")
