@@ -164,14 +164,14 @@ def pack(values: NDArray[np.int8]) -> Packed:
         raise SettingError("Only -1, 0 and +1 can be packed in two bits.")
     codes = np.where(values < 0, 2, values).astype(np.uint8)
     codes = np.pad(codes, ((0, 0), (0, -values.shape[1] % PER_BYTE)))
-    quarters = codes.reshape(len(codes), -1, PER_BYTE)
+    quarters = codes.reshape(len(codes), codes.shape[1] // PER_BYTE, PER_BYTE)
     packed: Packed = np.bitwise_or.reduce(quarters << np.arange(0, 8, 2, dtype=np.uint8), axis=2)
     return packed
 
 
 def unpack(packed: Packed, length: int) -> NDArray[np.int8]:
     """The first `length` values of each packed vector, (n, length)."""
-    values: NDArray[np.int8] = _BYTES[packed].reshape(len(packed), -1)[:, :length]
+    values: NDArray[np.int8] = _BYTES[packed].reshape(len(packed), packed.shape[1] * PER_BYTE)[:, :length]
     return values
 
 

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode
 
+from crosspool import pooling
 from crosspool.errors import SettingError
-from crosspool.pooling import cross_layer_pool, local_features
+from crosspool.pooling import cross_layer_pool, local_features, pool_projected
 
 # --- the slow reference
 
@@ -454,3 +456,118 @@ def test_maps_that_do_not_belong_together(lower, upper, settings_, sentence):
 def test_local_features_of_what_is_no_map(lower, settings_, sentence):
     with pytest.raises(SettingError, match=sentence):
         local_features(lower, **settings_)
+
+
+# --- pooling projected local features
+
+
+def random_projection(lower, geometry, dimension, seed=0):
+    """Components W (d, D*m*n) and a mean (D*m*n), in no way principal."""
+    generator = torch.Generator().manual_seed(seed)
+    length = lower.shape[1] * prod(geometry[0])
+    components = torch.randn(dimension, length, generator=generator, dtype=lower.dtype)
+    return components, torch.randn(length, generator=generator, dtype=lower.dtype)
+
+
+def both_orders(monkeypatch, *args, **kwargs):
+    """`pool_projected` made to project the patches first, and the blocks afterwards."""
+    for first in (True, False):
+        with monkeypatch.context() as patched:
+            patched.setattr(pooling, "_project_first", lambda *sizes, first=first: first)
+            yield pool_projected(*args, **kwargs)
+
+
+@settings(deadline=None, max_examples=25)
+@given(**MAPS, dimension=st.integers(1, 6))
+def test_projected_equals_the_loop_over_projected_patches(geometry, positions, extra, batch, channels, seed, dimension):
+    """sum_i a_ik W (x_i - mu), in either order: identity 5."""
+    lower, upper = random_maps(geometry, positions, extra, batch=batch, channels=channels, seed=seed)
+    components, mean = random_projection(lower, geometry, dimension, seed)
+    expected = torch.zeros(batch, channels[1], dimension, dtype=lower.dtype)
+    for image in range(batch):
+        for row in range(positions[0]):
+            for column in range(positions[1]):
+                projected = components @ (patch_at(lower[image], row, column, geometry)[0] - mean)
+                for k in range(channels[1]):
+                    expected[image, k] += upper[image, k, row, column] * projected
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for pooled in both_orders(monkeypatch, lower, upper, components, mean, **named(geometry)):
+            torch.testing.assert_close(pooled, expected)
+    torch.testing.assert_close(pool_projected(lower, upper, components, mean, **named(geometry)), expected)
+
+
+def test_projection_by_hand():
+    # Of the 2 x 2 patches 1 2 4 5, 2 3 5 6, 4 5 7 8 and 5 6 8 9 (less their mean 3 4 6 7) the first and the last cell.
+    upper = torch.tensor([[[1.0, 0], [0, 2]], [[0, 1], [0, 0]]])[None]
+    components = torch.tensor([[1.0, 0, 0, 0], [0, 0, 0, 1]])
+    mean = torch.tensor([3.0, 4, 6, 7])
+    pooled = pool_projected(LOWER[:, :1], upper, components, mean, kernel_size=2)
+    assert pooled.tolist() == [[[(1 - 3) + 2 * (5 - 3), (5 - 7) + 2 * (9 - 7)], [2 - 3, 6 - 7]]]
+
+
+@settings(deadline=None, max_examples=15)
+@given(geometry=GEOMETRIES, seed=st.integers(0, 2**16))
+def test_projecting_on_everything_is_no_projection(geometry, seed):
+    lower, upper = random_maps(geometry, seed=seed)
+    length = lower.shape[1] * prod(geometry[0])
+    components, mean = torch.eye(length, dtype=lower.dtype), torch.zeros(length, dtype=lower.dtype)
+    pooled = pool_projected(lower, upper, components, mean, **named(geometry))
+    torch.testing.assert_close(pooled, cross_layer_pool(lower, upper, **named(geometry)))
+
+
+@pytest.mark.parametrize(
+    ("maps", "side", "dimension", "kernel", "first"),
+    [
+        (4, 3, 8, 3, False),  # few maps: their blocks are quickly projected
+        (32, 3, 2, 3, True),  # many maps and a short projection
+        (32, 3, 20, 1, False),  # a projection hardly shorter than the patches
+        (16, 12, 2, 1, True),  # many positions
+        (2, 12, 2, 3, False),
+        (6, 2, 3, 5, True),
+    ],
+)
+def test_projects_where_it_takes_fewer_multiplications(monkeypatch, maps, side, dimension, kernel, first):
+    """Counted by torch for the real work, not by the formula that chooses."""
+    geometry = ((kernel, kernel), (1, 1), (kernel // 2, kernel // 2), (1, 1))
+    lower, upper = random_maps(geometry, (side, side), batch=1, channels=(5, maps), dtype=torch.float32)
+    components, mean = random_projection(lower, geometry, dimension)
+
+    def multiplications():
+        with FlopCounterMode(display=False) as counter:
+            pool_projected(lower, upper, components, mean, **named(geometry))
+        return counter.get_total_flops() // 2
+
+    chosen = multiplications()
+    monkeypatch.setattr(pooling, "_project_first", lambda *sizes: True)
+    before = multiplications()
+    monkeypatch.setattr(pooling, "_project_first", lambda *sizes: False)
+    after = multiplications()
+    assert (before < after) == first
+    assert chosen == min(before, after)
+
+
+def test_projection_leaves_its_arguments_alone(monkeypatch):
+    lower, upper = random_maps(THREE_BY_THREE)
+    given_ = (lower, upper, *random_projection(lower, THREE_BY_THREE, 2))
+    copies = [value.clone() for value in given_]
+    for _ in both_orders(monkeypatch, *given_, **named(THREE_BY_THREE)):
+        assert all(torch.equal(value, copy) for value, copy in zip(given_, copies, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("components", "mean", "sentence"),
+    [
+        (zeros(2, 26), zeros(26), r"shape \(2, 26\) with a mean of shape \(26,\) does not fit patches of 27 numbers"),
+        (zeros(2, 27), zeros(26), r"mean of shape \(26,\) does not fit"),
+        (zeros(27), zeros(27), r"shape \(27,\) with"),
+        (zeros(2, 27), zeros(), r"mean of shape \(\) does not fit"),
+    ],
+)
+def test_a_projection_that_does_not_fit(components, mean, sentence):
+    with pytest.raises(SettingError, match=sentence):
+        pool_projected(zeros(1, 3, 5, 5), zeros(1, 4, 5, 5), components, mean, kernel_size=3, padding=1)
+
+
+def test_projecting_maps_that_do_not_belong_together():
+    with pytest.raises(SettingError, match="lie at 5 x 5 positions"):
+        pool_projected(zeros(1, 3, 5, 5), zeros(1, 4, 4, 4), zeros(2, 27), zeros(27), kernel_size=3, padding=1)

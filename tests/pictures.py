@@ -1,0 +1,51 @@
+"""Small pictures and records made from a seed, and data sets of them."""
+
+from io import BytesIO
+
+import numpy as np
+from PIL import Image
+
+from crosspool.datasets import Dataset, Sample
+
+
+def noise(seed, width=24, height=20):
+    """A picture of blocks of random colours."""
+    colours = np.random.default_rng(seed).integers(0, 256, (5, 6, 3), dtype=np.uint8)
+    return Image.fromarray(colours).resize((width, height), Image.Resampling.NEAREST)
+
+
+def tinted(seed, channel):
+    """A picture of noise in which one colour is strong, so that a class can be learned."""
+    pixels = np.asarray(noise(seed)) // 3
+    pixels[..., channel] += 170
+    return Image.fromarray(pixels)
+
+
+def png(picture):
+    """The bytes of a picture's file."""
+    file = BytesIO()
+    picture.save(file, "PNG")
+    return file.getvalue()
+
+
+def dataset_of(files, targets, classes=("red", "green", "blue"), *, name="tints"):
+    """A data set of files' bytes, or of functions that read them."""
+    samples = tuple(
+        Sample(f"picture {i}", data if callable(data) else lambda data=data: data) for i, data in enumerate(files)
+    )
+    return Dataset(name, classes[: np.max(targets) + 1] if np.ndim(targets) == 1 else classes, samples, targets)
+
+
+def tints(each=3, channels=3):
+    """Pictures of each tint in turn, and their classes."""
+    targets = np.arange(each * channels) % channels
+    return dataset_of([png(tinted(i, channel)) for i, channel in enumerate(targets)], targets)
+
+
+def random_record(seed, names=("lower", "upper"), *, views=1, channels=(3, 4), side=5):
+    """Two maps of one size, the second with values of either sign."""
+    generator = np.random.default_rng(seed)
+    return {
+        name: generator.standard_normal((views, count, side, side)).astype(np.float32)
+        for name, count in zip(names, channels, strict=True)
+    }
