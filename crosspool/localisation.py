@@ -43,10 +43,10 @@ def compare(maps: Tensor, mask: Mask) -> Found:
     share = cell_shares(mask, (maps.shape[1], maps.shape[2])).flatten()
     if not share.any():
         raise SettingError("The mask is empty, so there is nothing to find.")
-    values, order = maps.flatten(1).double().sort(dim=1, descending=True, stable=True)  # (D, N)
+    negative, order = maps.flatten(1).double().neg().contiguous().sort(dim=1, stable=True)  # (D, N), largest first
     found = share[order].cumsum(1)
-    cells = torch.arange(1, values.shape[1] + 1, dtype=torch.float64)
-    end = torch.searchsorted(-values, -values, right=True) - 1  # the last cell with the same value
+    cells = torch.arange(1, negative.shape[1] + 1, dtype=torch.float64)
+    end = torch.searchsorted(negative, negative, right=True) - 1  # the last cell with the same value
     precision = (found / cells).gather(1, end)
     gained = share[order] / share.sum()
     return Found((precision * gained).sum(1).numpy(), share[order[:, 0]].numpy(), float(share.mean()))
@@ -59,13 +59,14 @@ def cell_shares(mask: Mask, size: tuple[int, int]) -> Tensor:
 
 @dataclass(frozen=True)
 class PartResult:
-    """The channel that finds a part best on training images, and how well it finds it on other images.
+    """The channel of a layer that finds a part best on training images, and how well it finds it on other images.
 
     `precision` and `pointing` are means over the `images` test images that show the part, with bootstrap intervals over
     these; `training_precision` is what the channel was chosen by.
     """
 
     part: str
+    layer: str
     channel: int
     images: int
     precision: float
@@ -76,14 +77,16 @@ class PartResult:
     training_precision: float
 
 
-Example = tuple[Tensor, dict[str, Mask]]
-"""An image's maps, (D, H, W), and the masks of its parts."""
+Example = tuple[dict[str, Tensor], dict[str, Mask]]
+"""An image's maps of several layers, (D, H, W) each, and the masks of its parts."""
+_Comparisons = dict[tuple[str, str], list[Found]]  # by part and layer
 
 
 def find_parts(
     training: Iterable[Example], test: Iterable[Example], progress: Callable[[], None] = lambda: None
 ) -> list[PartResult]:
-    """For each part the best channel on the training images by mean average precision, measured on the test images.
+    """For each part the best channel of each layer by mean average precision on the training images, measured on the
+    test images.
 
     Images are read one at a time, and those in which a part cannot be seen do not count for it. Raises DatasetError
     where a part is seen in no training or no test image.
@@ -91,35 +94,36 @@ def find_parts(
     on_training, on_test = _compared(training, progress), _compared(test, progress)
     missing = on_training.keys() ^ on_test.keys()
     if missing:
-        raise DatasetError(f"The part {min(missing)} is seen on one side of the split only; draw more images.")
+        raise DatasetError(f"The part {min(missing)[0]} is seen on one side of the split only; draw more images.")
     results = []
-    for part, found in on_training.items():
+    for (part, layer), found in on_training.items():
         mean = np.mean([one.precision for one in found], axis=0)
         channel = int(mean.argmax())
-        precision = np.array([one.precision[channel] for one in on_test[part]])
-        pointing = np.array([one.pointing[channel] for one in on_test[part]])
+        precision = np.array([one.precision[channel] for one in on_test[part, layer]])
+        pointing = np.array([one.pointing[channel] for one in on_test[part, layer]])
         results.append(
             PartResult(
                 part,
+                layer,
                 channel,
                 len(precision),
                 float(precision.mean()),
                 _interval(precision),
                 float(pointing.mean()),
                 _interval(pointing),
-                float(np.mean([one.chance for one in on_test[part]])),
+                float(np.mean([one.chance for one in on_test[part, layer]])),
                 float(mean[channel]),
             )
         )
     return results
 
 
-def _compared(examples: Iterable[Example], progress: Callable[[], None]) -> dict[str, list[Found]]:
-    found: dict[str, list[Found]] = {}
-    for maps, masks in examples:
-        for part, mask in masks.items():
-            if mask.any():
-                found.setdefault(part, []).append(compare(maps, mask))
+def _compared(examples: Iterable[Example], progress: Callable[[], None]) -> _Comparisons:
+    found: _Comparisons = {}
+    for layers, masks in examples:
+        for part in (name for name, mask in masks.items() if mask.any()):
+            for layer, maps in layers.items():
+                found.setdefault((part, layer), []).append(compare(maps, masks[part]))
         progress()
     return found
 

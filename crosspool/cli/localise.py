@@ -1,0 +1,106 @@
+"""`localise`: whether weighting maps find the parts that FieldGuide's species differ in."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from crosspool.cli.console import Column, images_progress, print_json, print_table, print_wrapped
+from crosspool.cli.labelled import Seed
+from crosspool.cli.options import DEFAULT_BACKBONE, BackboneName, Device, Json, Pair, Size, Weights
+from crosspool.cli.records import network_name
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from crosspool.backbones import Backbone
+    from crosspool.evaluation.intervals import Interval
+    from crosspool.layer_pairs import LayerPair
+    from crosspool.localisation import Example, PartResult
+
+
+def localise(
+    per_class: Annotated[int, typer.Option(min=2, metavar="N", help="Pictures of each species.")] = 30,
+    backbone: BackboneName = DEFAULT_BACKBONE,
+    pair: Pair = None,
+    size: Size = None,
+    weights: Weights = None,
+    device: Device = "auto",
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Measure how well single channels find parts of FieldGuide's birds.
+
+    For each part the channel with the best average precision on half of the pictures is measured on the other half:
+    of the pair's upper map, and beside it of the layer below.
+    """
+    from crosspool.backbones import load_backbone
+    from crosspool.datasets.fieldguide import fieldguide
+    from crosspool.evaluation.splits import stratified_splits
+    from crosspool.localisation import find_parts
+
+    network = load_backbone(backbone, weights, device)
+    chosen = network.architecture.default_pair if pair is None else network.architecture.pair(pair)
+    side = size or 2 * network.spec.preprocessing.size
+    guide = fieldguide(per_class, seed=seed)
+    (split,) = stratified_splits(guide.targets, 1, 0.5, seed)
+    with images_progress() as bar:
+        task = bar.add_task("Looking for parts", total=len(guide))
+        training, test = (
+            _examples(network, chosen, side, indices, per_class, seed) for indices in (split.train, split.test)
+        )
+        results = find_parts(training, test, lambda: bar.advance(task))
+    if json:
+        print_json(
+            {
+                "backbone": backbone,
+                "weights": Path(network.weights).name,
+                "pair": chosen.id,
+                "size": side,
+                "per_class": per_class,
+                "seed": seed,
+                "training_images": len(split.train),
+                "test_images": len(split.test),
+                "parts": [asdict(part) for part in results],
+            }
+        )
+        return
+    _print_table(results)
+    typer.echo()
+    print_wrapped(
+        f"{network_name(network)}, {chosen.label}, input {side}x{side}: the upper map, and the lower one that it "
+        f"weights. Channels chosen on {len(split.train)} pictures, measured on {len(split.test)} others (seed {seed}). "
+        "AP: average precision of the map against the mask. Pointing: how often the map's peak lies on the part. "
+        "Chance: the part's share of the picture. Intervals: 95 %, bootstrap over the pictures."
+    )
+
+
+def _examples(
+    network: "Backbone", pair: "LayerPair", size: int, indices: "np.ndarray", per_class: int, seed: int
+) -> "Iterator[Example]":
+    """The maps and masks of some of the guide's pictures, drawn one at a time."""
+    from crosspool.datasets.fieldguide import picture_and_masks
+
+    for index in indices:
+        drawing = picture_and_masks(int(index), per_class, seed=seed)
+        maps = network.activations(drawing.picture, pair, size, framing="squash")
+        yield {"upper": maps.upper[0].cpu(), "lower": maps.lower[0].cpu()}, drawing.masks
+
+
+def _print_table(results: "list[PartResult]") -> None:
+    def percent(value: float, interval: "Interval") -> str:
+        return f"{100 * value:.1f} [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
+
+    print_table(
+        [
+            Column("part", [found.part for found in results]),
+            Column("layer", [found.layer for found in results]),
+            Column("channel", [str(found.channel) for found in results], right=True),
+            Column("images", [str(found.images) for found in results], right=True, optional=1),
+            Column("AP %", [percent(found.precision, found.precision_interval) for found in results]),
+            Column("pointing %", [percent(found.pointing, found.pointing_interval) for found in results]),
+            Column("chance %", [f"{100 * found.chance:.1f}" for found in results], right=True),
+        ]
+    )
