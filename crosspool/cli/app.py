@@ -9,11 +9,14 @@ import typer
 
 from crosspool import __version__
 from crosspool.cli.check import doctor
+from crosspool.cli.classify import classify
 from crosspool.cli.console import complain
+from crosspool.cli.evaluate import evaluate
 from crosspool.cli.maps import maps
 from crosspool.cli.networks import backbones, fetch, pairs
 from crosspool.cli.pool import pool
 from crosspool.cli.predict import predict
+from crosspool.cli.train import train
 from crosspool.errors import CrosspoolError
 
 PROGRAM = "crosspool"
@@ -73,6 +76,21 @@ _add(
     "Pool the features of many images into one file.",
     "crosspool pool photos/*.jpg --out features.npz",
     "crosspool pool a.jpg b.jpg --out features.npz --size 448 --skip-errors",
+)
+_add(
+    evaluate,
+    "Compare methods on labelled images.",
+    "crosspool evaluate photos/",
+    "crosspool evaluate birds.zip --methods cl@448,cl@448/ternary,global@448 --out results",
+    "crosspool evaluate torchvision:flowers102 --download --json",
+    "crosspool evaluate CUB_200_2011 --methods cl@448,cl-c,jitter --paper",
+)
+_add(train, "Train a classifier of your own images.", "crosspool train photos/ --method cl@448 --out birds.safetensors")
+_add(
+    classify,
+    "Name what is in images, with your own classifier.",
+    "crosspool classify a.jpg b.jpg --model birds.safetensors",
+    "crosspool classify *.jpg --model birds.safetensors --skip-errors --json",
 )
 _add(fetch, "Download a network's weights.", "crosspool fetch alexnet")
 _add(doctor, "Check this machine, and say what to do.", "crosspool doctor")

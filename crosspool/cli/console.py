@@ -78,6 +78,13 @@ def print_wrapped(text: str, *, indent: int = 0) -> None:
     )
 
 
+def print_labels(image: str, ranked: Sequence[tuple[str, str]]) -> None:
+    """An image's name, and below it its labels, each behind a number."""
+    typer.echo(image)
+    for number, label in ranked:
+        typer.echo(f"{number}  {label}")
+
+
 def complain(sentence: str) -> None:
     """One line on standard error, without control characters that a file's name may hold."""
     line = " ".join(sentence.split())

@@ -1,9 +1,8 @@
 """`maps`: the weighting maps of one image as a contact sheet, or with all their numbers."""
 
 import json
-import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,7 +20,7 @@ from crosspool.cli.options import (
     SortChoice,
     Weights,
 )
-from crosspool.cli.outputs import checked_output, replacing
+from crosspool.cli.outputs import checked_output, replacing, write_figure
 from crosspool.cli.records import Recipe, file_checksum, pooled, recipe, times
 from crosspool.errors import SettingError
 
@@ -167,8 +166,5 @@ def _write_npz(path: Path, *, settings: str, **arrays: "np.ndarray") -> None:
 
 def _write_sheet(path: Path, sheet: "Figure", title: str, settings: str) -> None:
     """Save a figure with its title and settings inside the file."""
-    pdf = path.suffix.lower() == ".pdf"
-    about: dict[str, Any] = {"Title": title, "Subject" if pdf else "Description": settings}
-    with replacing(path) as temporary, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)  # a file's name in another script
-        sheet.savefig(temporary, format="pdf" if pdf else "png", metadata=about)
+    subject = "Subject" if path.suffix.lower() == ".pdf" else "Description"
+    write_figure(path, sheet, {"Title": title, subject: settings})

@@ -2,11 +2,16 @@
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from crosspool.errors import SettingError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def checked_output(out: str, suffixes: Sequence[str], inputs: Sequence[str]) -> Path:
@@ -20,12 +25,47 @@ def checked_output(out: str, suffixes: Sequence[str], inputs: Sequence[str]) -> 
         raise SettingError(f"--out {out} is there already and no file; choose another name.")
     if path.exists() and any(os.path.exists(name) and path.samefile(name) for name in inputs):
         raise SettingError(f"--out {out} would overwrite the image itself; choose another name.")
+    _try_writing(path, path.resolve().parent)
+    return path
+
+
+def checked_folder(out: str) -> Path:
+    """The path of a folder that files can be written to; it is made later, and may be there already."""
+    path = Path(out)
+    if path.exists() and not path.is_dir():
+        raise SettingError(f"--out {path} is there already and no folder; choose another name.")
+    if not path.exists() and not path.parent.is_dir():
+        raise SettingError(f"The folder {path.parent} of --out does not exist; make it first.")
+    _try_writing(path, path if path.exists() else path.resolve().parent)
+    return path
+
+
+def made_folder(path: Path) -> Path:
     try:
-        with tempfile.TemporaryFile(dir=path.resolve().parent):
-            pass
+        path.mkdir(exist_ok=True)
     except OSError as error:
         raise _unwritable(path, error) from error
     return path
+
+
+def _try_writing(path: Path, folder: Path) -> None:
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_figure(path: Path, figure: "Figure", about: Mapping[str, str | None]) -> None:
+    """Save a figure in the format of its suffix, with what it is `about` inside the file."""
+    with replacing(path) as temporary, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)  # a name in another script
+        figure.savefig(temporary, format=path.suffix[1:].lower(), metadata=dict(about))
 
 
 @contextmanager

@@ -4,14 +4,12 @@ import json
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any
+from typing import IO, Annotated, Any
 
 import typer
 
-from crosspool.cli.console import complain, images_progress
+from crosspool.cli.console import images_progress
 from crosspool.cli.options import (
     DEFAULT_BACKBONE,
     BackboneName,
@@ -24,22 +22,12 @@ from crosspool.cli.options import (
     Weights,
 )
 from crosspool.cli.outputs import checked_output, replacing
+from crosspool.cli.photos import SkipErrors, none_read, read_images
 from crosspool.cli.records import Recipe, file_checksum, pooled, recipe
-from crosspool.errors import ImageError, SettingError
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
+from crosspool.errors import SettingError
 
 COPY_BLOCK = 1 << 24
 AT_ONCE = 8  # photos that are decoded at a time
-
-
-@dataclass(frozen=True)
-class _Read:
-    """An image that could be read, and where from."""
-
-    name: str
-    picture: "Image"
 
 
 def pool(
@@ -53,9 +41,7 @@ def pool(
     border: Border = "zero",
     weights: Weights = None,
     device: Device = "auto",
-    skip_errors: Annotated[
-        bool, typer.Option("--skip-errors", help="Name images that cannot be read, and go on without them.")
-    ] = False,
+    skip_errors: SkipErrors = False,
 ) -> None:
     """Pool the features of images (Eq. 1) into one NPZ file.
 
@@ -70,7 +56,7 @@ def pool(
     with _scratch(path) as scratch:
         names = _pool_into(scratch, how, images, skipped, skip_errors=skip_errors)
         if not names:
-            raise ImageError(f"None of the {len(images)} images could be read, so there is nothing to write.")
+            raise none_read(images, "write")
         settings = {
             **how.settings(),
             "images": [{"name": name, "sha256": file_checksum(name)} for name in names],
@@ -100,7 +86,7 @@ def _pool_into(
         task = bar.add_task("Pooling", total=len(images))
         for start in range(0, len(images), count):
             part = images[start : start + count]
-            batch = list(_read(part, skipped, skip_errors=skip_errors))
+            batch = list(read_images(part, skipped, skip_errors=skip_errors))
             if batch:
                 pictures = [read.picture for read in batch]
                 found = how.backbone.activations(pictures, how.pair, how.size, framing=how.framing, signed=how.signed)
@@ -112,19 +98,6 @@ def _pool_into(
             names += [read.name for read in batch]
             bar.advance(task, len(part))
     return names
-
-
-def _read(paths: list[str], skipped: list[str], *, skip_errors: bool) -> Iterator[_Read]:
-    from crosspool.images import load_image
-
-    for path in paths:
-        try:
-            yield _Read(path, load_image(path))
-        except ImageError as error:
-            if not skip_errors:
-                raise
-            skipped.append(path)
-            complain(f"skipped: {error}")
 
 
 def _write(path: Path, scratch: IO[bytes], shape: tuple[int, ...], names: list[str], settings: str) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from crosspool.cli.console import print_json
+from crosspool.cli.console import print_json, print_labels
 from crosspool.cli.options import DEFAULT_BACKBONE, BackboneName, Device, Framing, Json, Size, Weights, side
 from crosspool.cli.records import network_name
 
@@ -41,9 +41,7 @@ def predict(
             }
         )
         if not json:
-            typer.echo(path)
-            for label, probability in best:
-                typer.echo(f"{100 * probability:7.1f} %  {label}")
+            print_labels(path, [(f"{100 * probability:7.1f} %", label) for label, probability in best])
     if json:
         print_json(records)
         return

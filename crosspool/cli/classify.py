@@ -1,0 +1,87 @@
+"""`classify`: what a classifier of `train`'s says of images."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from crosspool.cli.console import print_json, print_labels
+from crosspool.cli.options import Device, Json
+from crosspool.cli.photos import SkipErrors, none_read, read_images
+from crosspool.errors import ModelError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from crosspool.backbones import Backbone
+    from crosspool.models import TrainedClassifier
+
+
+def classify(
+    images: Annotated[list[str], typer.Argument(metavar="IMAGES", help="One or more image files.")],
+    model: Annotated[
+        str, typer.Option("--model", "-m", metavar="FILE.safetensors", help="A classifier that crosspool train wrote.")
+    ],
+    top: Annotated[
+        int, typer.Option(min=1, metavar="N", help="How many classes to show, where an image has only one.")
+    ] = 5,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="The network's weights, if the classifier was trained on your own.",
+            show_default="those that it was trained on",
+        ),
+    ] = None,
+    device: Device = "auto",
+    skip_errors: SkipErrors = False,
+    json: Json = False,
+) -> None:
+    """Name what is in the images, with the classes that a classifier was trained on.
+
+    Scores are distances from the classes' decision boundaries, not probabilities; above zero speaks for the class.
+    """
+    from crosspool.models import load_classifier
+
+    classifier = load_classifier(Path(model))
+    network = _network_of(classifier, weights, device)
+    classifier.check(network)
+    records = []
+    skipped: list[str] = []
+    for photo in read_images(images, skipped, skip_errors=skip_errors):  # one at a time, as `predict` does
+        best = _best(classifier, classifier.scores([photo.picture], network)[0], top)
+        scores = [{"label": label, "score": score} for label, score in best]
+        records.append({"image": photo.name, "model": model, "scores": scores})
+        if not json:
+            print_labels(
+                photo.name, [(f"{score:+9.3f}", label) for label, score in best] or [("", "none of its labels")]
+            )
+    if not records:
+        raise none_read(images, "classify")
+    if json:
+        print_json(records)
+        return
+    kind = "labels with a positive score" if classifier.multi_label else "classes with the highest scores"
+    typer.echo(f"\n{classifier.method.name} trained on {classifier.settings['dataset']}: {kind}")
+
+
+def _network_of(classifier: "TrainedClassifier", weights: str | None, device: str) -> "Backbone":
+    """The network that the classifier was trained on. Raises ModelError where its weights have to be named."""
+    from crosspool.backbones import UNTRAINED, load_backbone
+
+    settings = classifier.settings
+    if weights is None and settings["weights"] not in ("pretrained", UNTRAINED):
+        raise ModelError(
+            f"This classifier was trained on {settings['backbone']} with weights from {settings['weights']}; name that "
+            "file with --weights."
+        )
+    if weights is None and settings["weights"] == UNTRAINED:
+        weights = UNTRAINED
+    return load_backbone(settings["backbone"], weights, device)
+
+
+def _best(classifier: "TrainedClassifier", scores: "np.ndarray", top: int) -> list[tuple[str, float]]:
+    """The `top` classes; of several labels at once those with a positive score, however many."""
+    order = (-scores).argsort(kind="stable")
+    chosen = order[scores[order] > 0] if classifier.multi_label else order[:top]
+    return [(classifier.classes[index], float(scores[index])) for index in chosen]

@@ -1,0 +1,314 @@
+"""`evaluate`: methods compared on a labelled set of pictures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from crosspool.cli.console import images_progress, print_json, print_wrapped
+from crosspool.cli.findings import Findings, as_json, print_findings
+from crosspool.cli.labelled import (
+    DATA_ROOT,
+    BoundingBox,
+    Cache,
+    DatasetName,
+    Download,
+    OnProblem,
+    Prepared,
+    ProblemChoice,
+    Root,
+    Seed,
+    WholeFraming,
+    cache_at,
+    checked_classes,
+    goes_on_next_time,
+    prepared,
+    print_problems,
+)
+from crosspool.cli.options import DEFAULT_BACKBONE, BackboneName, Device, Json, Weights
+from crosspool.cli.outputs import checked_folder
+from crosspool.cli.records import network_name
+from crosspool.cli.result_files import write_results
+from crosspool.errors import DatasetError, SettingError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from crosspool.backbones import Architecture
+    from crosspool.datasets import Dataset, Split
+    from crosspool.evaluation.report import Report
+    from crosspool.evaluation.run import Protocol
+    from crosspool.methods import Method
+
+DEFAULT_SPLITS = 20
+USUAL_BASELINES = ("global", "jitter", "cnn-svm", "cnnaug-svm")
+
+
+def evaluate(
+    dataset: DatasetName,
+    methods: Annotated[
+        str | None,
+        typer.Option(
+            "--methods",
+            "-m",
+            metavar="M1,M2,...",
+            help="The methods, such as cl:PAIR@448/pca64, cl-f, cl-c, global, jitter, cnnaug-svm, sum, max, pyramid.",
+            show_default="cl at twice the network's own size; global at both",
+        ),
+    ] = None,
+    splits: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="How many random splits to repeat.",
+            show_default="the official split; else " + str(DEFAULT_SPLITS),
+        ),
+    ] = None,
+    train_size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N",
+            help="How many different images to train on, or a share such as 0.5.",
+            show_default="three quarters",
+        ),
+    ] = None,
+    seed: Seed = 0,
+    baseline: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Compare all methods with this one; may be given again.",
+            show_default="those that begin with global, jitter or cnn; else the first",
+        ),
+    ] = None,
+    official: Annotated[
+        bool | None,
+        typer.Option(
+            "--official/--random",
+            help="Use the published split, or random ones.",
+            show_default="official where there is one",
+        ),
+    ] = None,
+    backbone: BackboneName = DEFAULT_BACKBONE,
+    weights: Weights = None,
+    device: Device = "auto",
+    framing: WholeFraming = "squash",
+    on_problem: OnProblem = "skip",
+    download: Download = False,
+    root: Root = DATA_ROOT,
+    bounding_box: BoundingBox = False,
+    cache: Cache = None,
+    paper: Annotated[bool, typer.Option("--paper", help="Show the paper's Table 1 beside the accuracies.")] = False,
+    out: Annotated[
+        str | None,
+        typer.Option("--out", "-o", metavar="DIR", help="A folder for tables (CSV, JSON, Markdown) and figures."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Compare methods on labelled images: accuracy with intervals, paired differences, and costs.
+
+    Every method is trained (linear SVM) and tested on the same splits. Equal images never lie on both sides.
+    """
+    from crosspool.backbones import architecture, load_backbone
+    from crosspool.datasets import open_dataset
+    from crosspool.methods import parse_methods
+
+    structure = architecture(backbone)
+    chosen = parse_methods(methods or default_methods(structure), structure, framing)
+    names = [method.name for method in chosen]
+    baselines = chosen_baselines(baseline, names)
+    folder = None if out is None else checked_folder(out)
+    wishes = Wishes(splits, parsed_train_size(train_size), seed, official, on_problem)
+    opened = wishes.checked(open_dataset(dataset, root=root, download=download, bounding_box=bounding_box))
+    network = load_backbone(backbone, weights, device)
+    with goes_on_next_time():
+        sources = sorted({source for method in chosen for source in method.sources})
+        ready = wishes.settled(prepared(opened, network, sources, cache_at(cache), on_problem))
+        protocol = wishes.protocol(ready)
+        report = _report(ready, chosen, protocol, baselines)
+        command = _command(
+            dataset, names, wishes, protocol, baselines,
+            backbone=backbone, weights=weights, framing=framing, root=root, bounding_box=bounding_box,
+        )  # fmt: skip
+        findings = Findings(
+            report, backbone, network_name(network), Path(network.weights).name, framing, protocol.C, command, paper
+        )
+        written = [] if folder is None else write_results(folder, findings)
+    if json:
+        print_json(as_json(findings))
+        return
+    print_findings(findings)
+    print_problems(report.problems)
+    if folder is not None:
+        typer.echo()
+        print_wrapped(f"Wrote {len(written)} files to {folder}: {', '.join(written)}")
+
+
+def default_methods(structure: "Architecture") -> str:
+    """Cross-layer pooling of finer maps, against fully-connected activations as they are usual and at that size."""
+    from crosspool.images import MAX_SIZE
+
+    own = structure.spec.preprocessing.size
+    if 2 * own > MAX_SIZE:
+        return f"cl@{own},global@{own}"
+    return f"cl@{2 * own},global@{own},global@{2 * own}"
+
+
+def chosen_baselines(named: Sequence[str] | None, methods: Sequence[str]) -> list[str]:
+    """What is compared with: what was named, else the usual baselines among the methods, else the first method."""
+    if named:
+        unknown = [name for name in named if name not in methods]
+        if unknown:
+            raise SettingError(
+                f"--baseline {unknown[0]} is not among the methods {', '.join(methods)}; add it to them."
+            )
+        return list(dict.fromkeys(named))
+    return [name for name in methods if name.lower().startswith(USUAL_BASELINES)] or list(methods[:1])
+
+
+def parsed_train_size(text: str | None) -> int | float | None:
+    """A number of images, or a share of them."""
+    if text is None:
+        return None
+    try:
+        return int(text) if text.strip().isdigit() else float(text)
+    except ValueError as error:
+        raise SettingError(f"--train-size is a number of images or a share such as 0.5, not {text!r}.") from error
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What was asked of the splits, and what becomes of it on a data set."""
+
+    splits: int | None
+    train_size: int | float | None
+    seed: int
+    official: bool | None
+    on_problem: ProblemChoice
+
+    def checked(self, dataset: "Dataset") -> "Dataset":
+        """The data set, if what was asked can be had by the numbers of its images. Reads none of them."""
+        if self.official and dataset.official is None:
+            raise DatasetError(f"{dataset.name} has no official split; leave out --official.")
+        if self.official and (self.splits is not None or self.train_size is not None):
+            raise SettingError("An official split is one, of a size of its own; leave out --splits and --train-size.")
+        enough = self._with_enough_images(dataset)
+        if not self._is_official(dataset):
+            self._random(enough, 1, None)
+        return dataset if self.on_problem == "stop" else enough
+
+    def settled(self, ready: Prepared) -> Prepared:
+        """Without the classes that are too small now that it is known which images can be read, and which are equal."""
+        if not (self._is_official(ready.dataset) or ready.dataset.multi_label):
+            ready = self._without_repeated_alone(ready)
+        return ready.of(self._with_enough_images(ready.dataset))
+
+    def protocol(self, ready: Prepared) -> "Protocol":
+        """The splits of a settled data set; equal images lie on the same side of random ones."""
+        from crosspool.evaluation.run import Protocol
+
+        dataset = ready.dataset
+        if self._is_official(dataset):
+            assert dataset.official is not None
+            if not len(dataset.official.train) or not len(dataset.official.test):
+                raise DatasetError(f"No image is left on one side of the official split of {dataset.name}.")
+            return Protocol([dataset.official], True, self.seed)
+        keys = [ready.features.picture(index) for index in range(len(dataset))]
+        return Protocol(self._random(dataset, self.splits or DEFAULT_SPLITS, keys), False, self.seed)
+
+    def _is_official(self, dataset: "Dataset") -> bool:
+        if self.official is not None:
+            return self.official
+        return dataset.official is not None and self.splits is None and self.train_size is None
+
+    def _with_enough_images(self, dataset: "Dataset") -> "Dataset":
+        return checked_classes(dataset, 1 if self._is_official(dataset) else 2, self.on_problem)
+
+    def _without_repeated_alone(self, ready: Prepared) -> Prepared:
+        """Without classes of which there is only one picture, however often."""
+        import numpy as np
+
+        dataset = ready.dataset
+        keys = [ready.features.picture(index) for index in range(len(dataset))]
+        first = np.unique(keys, return_index=True)[1]
+        different = np.bincount(dataset.targets[first], minlength=len(dataset.classes))
+        images = np.bincount(dataset.targets, minlength=len(dataset.classes))
+        alone = np.flatnonzero((different < 2) & (images >= 2))
+        if not len(alone):
+            return ready
+        problems = tuple(
+            f"All {images[k]} images of {dataset.classes[k]} are equal, or are in a class before." for k in alone
+        )
+        if self.on_problem == "stop":
+            raise DatasetError(f"{problems[0].rstrip('.')}; there is nothing to test on.")
+        return ready.without(np.flatnonzero(np.isin(dataset.targets, alone)), problems)
+
+    def _random(self, dataset: "Dataset", count: int, keys: Sequence[str] | None) -> "list[Split]":
+        from crosspool.evaluation.splits import stratified_splits
+
+        return stratified_splits(
+            dataset.targets, count, self.train_size, self.seed, groups=keys, classes=dataset.classes
+        )
+
+
+def _report(ready: Prepared, methods: "list[Method]", protocol: "Protocol", baselines: Sequence[str]) -> "Report":
+    from crosspool.evaluation.run import evaluate as run_methods
+
+    scratch = ready.features.cache.folder
+    with images_progress() as bar:
+        try:
+            return run_methods(
+                ready.dataset, methods, ready.features, protocol, baselines,
+                scratch=ready.features.cache.folder, progress=_Tasks(bar),
+            )  # fmt: skip
+        except OSError as error:
+            raise SettingError(
+                f"Vectors cannot be kept in the cache folder {scratch} ({error.strerror or error}); make room, or "
+                "choose another one with --cache."
+            ) from error
+
+
+class _Tasks:
+    """A bar for each method, as it comes to it."""
+
+    def __init__(self, bar: "Progress") -> None:
+        self._bar = bar
+        self._tasks: dict[str, TaskID] = {}
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        if stage not in self._tasks:
+            self._tasks[stage] = self._bar.add_task(stage.replace("[", "\\["), total=total)
+        self._bar.update(self._tasks[stage], completed=done)
+
+
+def _command(
+    dataset: str,
+    methods: Sequence[str],
+    wishes: Wishes,
+    protocol: "Protocol",
+    baselines: Sequence[str],
+    *,
+    backbone: str,
+    weights: str | None,
+    framing: str,
+    root: str,
+    bounding_box: bool,
+) -> tuple[str, ...]:
+    """The command that gives the same numbers again, with everything said that has a default."""
+    command = ["crosspool", "evaluate", dataset, "--methods", ",".join(methods)]
+    if protocol.official:
+        command += ["--official"]
+    else:
+        command += ["--splits", str(len(protocol.splits))]
+        command += [] if wishes.train_size is None else ["--train-size", str(wishes.train_size)]
+    command += ["--seed", str(protocol.seed)]
+    for name in baselines:
+        command += ["--baseline", name]
+    command += ["--backbone", backbone, "--framing", framing, "--on-problem", wishes.on_problem]
+    command += [] if weights is None else ["--weights", weights]
+    command += [] if root == DATA_ROOT else ["--root", root]
+    command += ["--bounding-box"] if bounding_box else []
+    return tuple(command)

@@ -1,0 +1,337 @@
+"""What an evaluation found, for people (a terminal, Markdown) and for programs (JSON)."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from crosspool import __version__
+from crosspool.cli.console import Column, print_table, print_wrapped
+from crosspool.evaluation.units import human_bytes
+
+if TYPE_CHECKING:
+    from crosspool.evaluation.intervals import Interval
+    from crosspool.evaluation.report import MethodResult, Paired, Report
+
+TITLES = {
+    "accuracy": "accuracy",
+    "mean_class_accuracy": "per class",
+    "mean_average_precision": "mAP",
+    "mean_average_precision_11": "11-point mAP",
+}
+MEASURES = {"accuracy": "accuracy", "mean_average_precision": "mean average precision"}
+LABEL_ACCURACY = "labels right"  # what accuracy is where an image has several labels
+NONE_SHOWN = "none shown"
+RESAMPLED, BOOTSTRAP = "corrected resampled t", "percentile bootstrap"
+
+
+@dataclass(frozen=True)
+class Findings:
+    """A report, and what it does not say of how it came about."""
+
+    report: "Report"
+    backbone: str
+    network: str
+    """The backbone's name for people."""
+    weights: str
+    framing: str
+    C: float
+    command: tuple[str, ...]
+    """The command that gives these findings again."""
+    paper: bool
+
+    @property
+    def command_line(self) -> str:
+        return shlex.join(self.command)
+
+    @property
+    def measure(self) -> str:
+        return MEASURES[self.report.measure]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A table with a title, and notes below it."""
+
+    title: str
+    columns: tuple[Column, ...]
+    notes: tuple[str, ...] = ()
+
+
+# --- for people
+
+
+def print_findings(findings: Findings) -> None:
+    """On standard output, as wide as the terminal."""
+    for line in (what(findings), how(findings)):
+        print_wrapped(line)
+    for section in sections(findings):
+        typer.echo()
+        if section.title:
+            print_wrapped(section.title)
+        print_table(section.columns)
+        typer.echo()
+        print_wrapped(" ".join(section.notes))
+
+
+def markdown(findings: Findings) -> str:
+    """A page for a project's documents, with the command that made it."""
+    parts = [
+        f"# {findings.measure.capitalize()} on {findings.report.dataset}",
+        f"```console\n{findings.command_line}\n```",
+        f"{what(findings)}\n{how(findings)}",
+    ]
+    for section in sections(findings):
+        parts += [f"## {section.title.rstrip('.')}"] if section.title else []
+        parts += [_pipes(section.columns), " ".join(section.notes)]
+    if findings.report.problems:
+        parts += ["## Left out or amiss", "\n".join(f"- {problem}" for problem in findings.report.problems)]
+    parts.append("Made with " + ", ".join(f"{name} {number}" for name, number in versions().items()) + ".")
+    return "\n\n".join(parts) + "\n"
+
+
+def _pipes(columns: Sequence[Column]) -> str:
+    rows = [
+        [column.title for column in columns],
+        ["---:" if column.right else "---" for column in columns],
+        *zip(*(column.cells for column in columns), strict=True),
+    ]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
+
+
+def what(findings: Findings) -> str:
+    """The data and the network, in a line."""
+    report = findings.report
+    kind = "labels" if "mean_average_precision" in report.methods[0].measures else "classes"
+    return (
+        f"{report.dataset}: {report.images:,} images, {len(report.classes)} {kind}. {findings.network}, "
+        f"{findings.framing} framing."
+    )
+
+
+def how(findings: Findings) -> str:
+    """The protocol, in a line."""
+    report, count = findings.report, splits_of(findings.report)
+    random = "One random split" if count == 1 else f"{count} random splits"
+    kind = "The official split" if report.official else random
+    trained_on = {len(outcome.split.train) for outcome in report.methods[0].outcomes}
+    about = "about " if len(trained_on) > 1 else ""  # equal images stay together, and count as one
+    sizes = f"{about}{report.train_images:,} images to train on and {report.test_images:,} to test on"
+    return f"{kind}: {sizes}. Linear SVM, C={findings.C:g}. Seed {report.seed}."
+
+
+def splits_of(report: "Report") -> int:
+    return len(report.methods[0].outcomes)
+
+
+def sections(findings: Findings) -> list[Section]:
+    """All tables."""
+    report = findings.report
+    found = [Section("", _method_columns(report), _notes(report))]
+    if report.paired:
+        found.append(Section("Compared on the same splits, in points", _paired_columns(report), _caution(report)))
+    if findings.paper:
+        found.append(_beside_the_paper(report))
+    return found
+
+
+def _method_columns(report: "Report") -> tuple[Column, ...]:
+    main, *others = report.methods[0].measures
+    multi_label = main != "accuracy"
+    columns = [
+        Column("method", [result.name for result in report.methods]),
+        _measure_column(report.methods, main, TITLES[main]),
+        Column("95 % interval", [_range(result.measures[main].interval) for result in report.methods], right=True),
+    ]
+    for rank, measure in enumerate(others, 2):
+        title = LABEL_ACCURACY if multi_label and measure == "accuracy" else TITLES[measure]
+        columns.append(_measure_column(report.methods, measure, title, rank))
+    return (
+        *columns,
+        Column("dimensions", [f"{result.dimensions:,}" for result in report.methods], right=True, optional=1),
+        Column("storage", [human_bytes(result.bytes_per_image) for result in report.methods], right=True),
+        Column("time", [f"{1000 * result.seconds_per_image:.0f} ms" for result in report.methods], right=True),
+    )
+
+
+def _measure_column(results: "Sequence[MethodResult]", measure: str, title: str, optional: int = 0) -> Column:
+    cells = [f"{percent(result.measures[measure].value)} %" for result in results]
+    return Column(title, cells, right=True, optional=optional)
+
+
+def _paired_columns(report: "Report") -> tuple[Column, ...]:
+    pairs = report.paired
+    columns = [
+        Column("method", [pair.method for pair in pairs]),
+        Column("against", [pair.baseline for pair in pairs]),
+        Column("points", [_signed(pair.difference) for pair in pairs], right=True),
+        Column("95 % interval", [_signed_range(pair.interval) for pair in pairs], right=True),
+    ]
+    tests = [pair.mcnemar for pair in pairs]
+    if any(test is not None for test in tests):
+        counts = ["–" if test is None else f"{test.only_a} : {test.only_b}" for test in tests]
+        columns.append(Column("only right", counts, right=True, optional=1))
+        columns.append(Column("p", ["–" if test is None else _p_value(test.p_value) for test in tests], right=True))
+    return (*columns, Column("difference", [verdict(pair) for pair in pairs]))
+
+
+def verdict(pair: "Paired") -> str:
+    """What the interval shows of a difference, and no more."""
+    if pair.interval is None:
+        return "no interval"
+    if pair.interval.low > 0:
+        return "better"
+    return "worse" if pair.interval.high < 0 else NONE_SHOWN
+
+
+def _notes(report: "Report") -> tuple[str, ...]:
+    notes = ["Storage: of an image's vector. Time: from an image's file to its vector, on this machine."]
+    intervals = [result.measures[report.measure].interval for result in report.methods]
+    known = [interval for interval in intervals if interval is not None]
+    if not known:
+        return (*notes, "There are no intervals; use more splits.")
+    if known[0].method == RESAMPLED:
+        how_made = f"corrected resampled t over the {splits_of(report)} splits (Nadeau and Bengio, 2003)"
+    elif known[0].method == BOOTSTRAP:
+        kind = "official test images" if report.official else "test images of the one split"
+        how_made = f"bootstrap over the {report.test_images:,} {kind}, for these same training images"
+    else:
+        how_made = known[0].method
+    notes.append(f"Intervals: {100 * known[0].level:g} %, {how_made}.")
+    if any(interval.low < 0 or interval.high > 1 for interval in known):
+        notes.append("They are not cut off at 0 and 100 %.")
+    return tuple(notes)
+
+
+def _caution(report: "Report") -> tuple[str, ...]:
+    notes = []
+    if any(verdict(pair) == NONE_SHOWN for pair in report.paired):
+        notes.append(f"{NONE_SHOWN.capitalize()}: no difference is shown, as the interval includes zero.")
+    if any(pair.mcnemar is not None for pair in report.paired):
+        judged = "" if splits_of(report) == 1 else ", each image judged by most of the splits that tested it"
+        notes.append(f"p: McNemar's exact test of how many images only the one and only the other gets right{judged}.")
+    if len(report.paired) > 1:
+        notes.append(f"Each of the {len(report.paired)} comparisons is judged by itself.")
+    return tuple(notes)
+
+
+def _beside_the_paper(report: "Report") -> Section:
+    from crosspool.evaluation.paper import CITATION, DATASET, NOTE, counterparts
+
+    by_name = {result.name: result for result in report.methods}
+    rows = [(row, name) for row, names in counterparts(list(by_name)) for name in names or ("",)]
+    ours = [f"{percent(by_name[name].measures[report.measure].value)} %" if name else "" for _, name in rows]
+    columns = (
+        Column("in the paper", [row.method for row, _ in rows]),
+        Column("its remark", [row.remark for row, _ in rows], optional=1),
+        Column(DATASET, [f"{row.accuracy} %" for row, _ in rows], right=True),
+        Column("of its kind here", [name for _, name in rows]),
+        Column(TITLES[report.measure], ours, right=True),
+    )
+    return Section(f"The paper's Table 1 ({DATASET}) beside these", columns, (NOTE, f"{CITATION}."))
+
+
+def percent(fraction: float) -> str:
+    return f"{100 * fraction:.1f}"
+
+
+def _range(interval: "Interval | None") -> str:
+    return "–" if interval is None else f"{percent(interval.low)} to {percent(interval.high)}"
+
+
+def _signed(fraction: float) -> str:
+    return f"{100 * fraction:+.1f}".replace("-", "−")
+
+
+def _signed_range(interval: "Interval | None") -> str:
+    return "–" if interval is None else f"{_signed(interval.low)} to {_signed(interval.high)}"
+
+
+def _p_value(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+# --- for programs
+
+
+def as_json(findings: Findings) -> dict[str, Any]:
+    """Everything; accuracies, differences and intervals are fractions from 0 to 1."""
+    report = findings.report
+    intervals = [result.measures[report.measure].interval for result in report.methods]
+    interval = next((found for found in intervals if found is not None), None)
+    document: dict[str, Any] = {
+        "dataset": report.dataset,
+        "images": report.images,
+        "classes": list(report.classes),
+        "backbone": findings.backbone,
+        "weights": findings.weights,
+        "framing": findings.framing,
+        "protocol": {
+            "splits": splits_of(report),
+            "train_images": report.train_images,
+            "test_images": report.test_images,
+            "seed": report.seed,
+            "official": report.official,
+            "C": findings.C,
+            "interval": None if interval is None else interval.method,
+            "level": None if interval is None else interval.level,
+        },
+        "measure": report.measure,
+        "methods": [method_json(result, report.measure) for result in report.methods],
+        "paired": [_paired_json(pair) for pair in report.paired],
+        "problems": list(report.problems),
+        "command": findings.command_line,
+        "versions": versions(),
+    }
+    if findings.paper:
+        document["paper"] = _paper_json(report)
+    return document
+
+
+def method_json(result: "MethodResult", main: str) -> dict[str, Any]:
+    """A method's measures by their names; `interval` and `by_split` are of the `main` one."""
+    measured = result.measures[main]
+    return {
+        "name": result.name,
+        main: measured.value,
+        "interval": _ends(measured.interval),
+        **{name: other.value for name, other in result.measures.items() if name != main},
+        "dimensions": result.dimensions,
+        "bytes_per_image": result.bytes_per_image,
+        "seconds_per_image": result.seconds_per_image,
+        "by_split": list(measured.by_split),
+    }
+
+
+def _paired_json(pair: "Paired") -> dict[str, Any]:
+    test = pair.mcnemar
+    counts = test and {"only_method": test.only_a, "only_baseline": test.only_b, "p_value": test.p_value}
+    return {
+        "method": pair.method,
+        "baseline": pair.baseline,
+        "difference": pair.difference,
+        "interval": _ends(pair.interval),
+        "mcnemar": counts,
+    }
+
+
+def _paper_json(report: "Report") -> dict[str, Any]:
+    from crosspool.evaluation.paper import CITATION, DATASET, NOTE, counterparts
+
+    rows = [
+        {"method": row.method, "accuracy": row.accuracy / 100, "remark": row.remark, "of_its_kind": list(names)}
+        for row, names in counterparts([result.name for result in report.methods])
+    ]
+    return {"dataset": DATASET, "citation": CITATION, "note": NOTE, "rows": rows}
+
+
+def _ends(interval: "Interval | None") -> list[float] | None:
+    return None if interval is None else [interval.low, interval.high]
+
+
+def versions() -> dict[str, str]:
+    """What the numbers may depend on."""
+    return {"crosspool": __version__, **{name: version(name) for name in ("torch", "torchvision", "scikit-learn")}}

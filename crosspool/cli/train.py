@@ -1,0 +1,85 @@
+"""`train`: a classifier of one's own pictures, in one file."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from crosspool.cli.console import images_progress, print_wrapped
+from crosspool.cli.labelled import (
+    DATA_ROOT,
+    BoundingBox,
+    Cache,
+    DatasetName,
+    Download,
+    OnProblem,
+    Prepared,
+    Root,
+    Seed,
+    WholeFraming,
+    cache_at,
+    checked_classes,
+    goes_on_next_time,
+    prepared,
+    print_problems,
+)
+from crosspool.cli.options import DEFAULT_BACKBONE, BackboneName, Device, FramingChoice, Weights
+from crosspool.cli.outputs import checked_output, replacing
+from crosspool.cli.records import network_name
+
+if TYPE_CHECKING:
+    from crosspool.methods import Method
+    from crosspool.models import TrainedClassifier
+
+
+def train(
+    dataset: DatasetName,
+    method: Annotated[str, typer.Option("--method", "-m", metavar="METHOD", help="One method, such as cl@448.")],
+    out: Annotated[str, typer.Option("--out", "-o", metavar="FILE.safetensors", help="Where to write the classifier.")],
+    backbone: BackboneName = DEFAULT_BACKBONE,
+    weights: Weights = None,
+    device: Device = "auto",
+    framing: WholeFraming = "squash",
+    seed: Seed = 0,
+    on_problem: OnProblem = "skip",
+    download: Download = False,
+    root: Root = DATA_ROOT,
+    bounding_box: BoundingBox = False,
+    cache: Cache = None,
+) -> None:
+    """Train a linear classifier on all labelled images, for crosspool classify.
+
+    How well it does on images that it has not seen is what crosspool evaluate tells.
+    """
+    from crosspool.backbones import architecture, load_backbone
+    from crosspool.datasets import open_dataset
+    from crosspool.methods import parse_method
+
+    path = checked_output(out, (".safetensors",), inputs=[])
+    chosen = parse_method(method, architecture(backbone), framing)
+    opened = open_dataset(dataset, root=root, download=download, bounding_box=bounding_box)
+    opened = checked_classes(opened, 1, on_problem)
+    network = load_backbone(backbone, weights, device)
+    with goes_on_next_time():
+        ready = prepared(opened, network, chosen.sources, cache_at(cache), on_problem)
+        ready = ready.of(checked_classes(ready.dataset, 1, on_problem))
+        trained = _trained(ready, chosen, framing, seed)
+        with replacing(path) as temporary:
+            trained.save(temporary)
+    size = f"{len(ready.dataset):,} images in {len(trained.classes)} {'labels' if trained.multi_label else 'classes'}"
+    typer.echo(f"Wrote {out}: {chosen.name} on {network_name(network)}, trained on {size}.")
+    print_problems(ready.dataset.problems)
+    typer.echo()
+    print_wrapped(f"How well this does on other images:  crosspool evaluate {dataset} --methods {chosen.name}")
+    print_wrapped(f"What it says of an image:  crosspool classify IMAGE --model {Path(out)}")
+
+
+def _trained(ready: Prepared, method: "Method", framing: FramingChoice, seed: int) -> "TrainedClassifier":
+    from crosspool.models import train as train_on
+
+    with images_progress() as bar:
+        task = bar.add_task("Training", total=len(ready.dataset))
+        return train_on(
+            ready.dataset, ready.features, method,
+            framing=framing, seed=seed, progress=lambda done: bar.update(task, completed=done),
+        )  # fmt: skip
