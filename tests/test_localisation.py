@@ -1,0 +1,91 @@
+"""Localisation: average precision and pointing of maps against masks, by hand, by scikit-learn, and end to end."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score
+
+from crosspool.errors import DatasetError, SettingError
+from crosspool.localisation import cell_shares, compare, find_parts
+
+LEFT = np.array([[True, False], [True, False]])
+
+
+def maps(*values):
+    """2 x 2 maps from their values in row-major order."""
+    return torch.tensor(values, dtype=torch.float32).view(-1, 2, 2)
+
+
+def test_by_hand():
+    found = compare(maps([4, 1, 3, 2], [1, 4, 2, 3], [4, 3, 2, 1]), LEFT)
+    # The region is found at ranks 1 and 2; at ranks 3 and 4; at ranks 1 and 3.
+    assert found.precision == pytest.approx([1, (1 / 3 + 2 / 4) / 2, (1 + 2 / 3) / 2])
+    assert found.pointing.tolist() == [1, 0, 1]
+    assert found.chance == 0.5
+
+
+def test_a_map_that_knows_nothing_is_at_chance():
+    mask = np.zeros((12, 12), bool)
+    mask[2:5, 7:9] = True
+    found = compare(torch.stack([torch.zeros(4, 4), torch.full((4, 4), 6.0)]), mask)
+    assert found.precision == pytest.approx([6 / 144] * 2)
+    assert found.chance == pytest.approx(6 / 144)
+
+
+def test_a_cell_that_the_region_only_touches_counts_by_its_share():
+    mask = np.zeros((4, 4), bool)
+    mask[0, 0] = True  # a quarter of the first of 2 x 2 cells
+    assert cell_shares(mask, (2, 2)).tolist() == [[0.25, 0], [0, 0]]
+    found = compare(maps([9, 0, 0, 0]), mask)
+    assert found.pointing.tolist() == [0.25]
+    assert found.precision == pytest.approx([0.25])
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 4), st.integers(1, 4))
+def test_equals_scikit_learn_on_every_pixel(seed, rows, columns):
+    rng = np.random.default_rng(seed)
+    values = rng.integers(0, 4, (3, rows, columns)).astype(np.float32)  # many ties
+    mask = rng.random((3 * rows, 2 * columns)) < 0.3
+    mask[0, 0] = True
+    found = compare(torch.from_numpy(values), mask)
+    for channel, precision in zip(values, found.precision, strict=True):
+        pixels = np.kron(channel, np.ones((3, 2)))
+        assert precision == pytest.approx(average_precision_score(mask.ravel(), pixels.ravel()))
+
+
+def test_an_empty_mask_is_an_error():
+    with pytest.raises(SettingError, match="empty"):
+        compare(maps([1, 2, 3, 4]), np.zeros((2, 2), bool))
+
+
+def examples(count, seed):
+    """Images in which channel 2 of the layer "upper" lies on the part "bill", but for noise; "lower" is noise."""
+    rng = np.random.default_rng(seed)
+    for _ in range(count):
+        mask = np.zeros((8, 8), bool)
+        row, column = rng.integers(0, 4, 2)
+        mask[2 * row : 2 * row + 2, 2 * column : 2 * column + 2] = True
+        upper, lower = (torch.from_numpy(rng.random((4, 4, 4))) for _ in range(2))
+        upper[2, row, column] += 1
+        yield {"upper": upper, "lower": lower}, {"bill": mask, "hidden": np.zeros((8, 8), bool)}
+
+
+def test_the_channel_is_chosen_on_training_images_and_measured_on_others():
+    steps = []
+    upper, lower = find_parts(examples(20, 0), examples(30, 1), lambda: steps.append(1))
+    assert (upper.part, upper.layer, upper.channel, upper.images) == ("bill", "upper", 2, 30)
+    assert upper.precision == upper.pointing == upper.training_precision == 1
+    assert upper.chance == pytest.approx(1 / 16)
+    assert lower.layer == "lower"
+    # The best of four noisy channels looks better on the images that it was chosen on than it is.
+    assert lower.training_precision > lower.precision
+    assert lower.precision_interval.low < lower.precision < lower.precision_interval.high < 0.5
+    assert len(steps) == 50
+
+
+def test_a_part_that_is_never_tested_is_an_error():
+    with pytest.raises(DatasetError, match="bill"):
+        find_parts(examples(3, 0), [])
