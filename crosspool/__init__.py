@@ -15,10 +15,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from crosspool.activations import PairActivations
     from crosspool.backbones import Backbone, architecture, backbone_specs, load_backbone
-    from crosspool.errors import BackboneError, CrosspoolError, ImageError, LayerPairError, SettingError
+    from crosspool.datasets import open_dataset
+    from crosspool.errors import (
+        BackboneError,
+        CrosspoolError,
+        DatasetError,
+        ImageError,
+        LayerPairError,
+        ModelError,
+        SettingError,
+    )
+    from crosspool.features import compute_record
     from crosspool.images import load_image
     from crosspool.layer_pairs import LayerPair
-    from crosspool.pooling import cross_layer_pool, local_features
+    from crosspool.methods import parse_method
+    from crosspool.models import load_classifier
+    from crosspool.pooling import cross_layer_pool, local_features, pool_projected
     from crosspool.statistics import channel_statistics
 
 __version__ = "0.1.0"
@@ -27,36 +39,50 @@ _HOME = {
     "Backbone": "backbones",
     "BackboneError": "errors",
     "CrosspoolError": "errors",
+    "DatasetError": "errors",
     "ImageError": "errors",
     "LayerPair": "layer_pairs",
     "LayerPairError": "errors",
+    "ModelError": "errors",
     "PairActivations": "activations",
     "SettingError": "errors",
     "architecture": "backbones",
     "backbone_specs": "backbones",
     "channel_statistics": "statistics",
+    "compute_record": "features",
     "cross_layer_pool": "pooling",
     "load_backbone": "backbones",
+    "load_classifier": "models",
     "load_image": "images",
     "local_features": "pooling",
+    "open_dataset": "datasets",
+    "parse_method": "methods",
+    "pool_projected": "pooling",
 }
 
 __all__ = [
     "Backbone",
     "BackboneError",
     "CrosspoolError",
+    "DatasetError",
     "ImageError",
     "LayerPair",
     "LayerPairError",
+    "ModelError",
     "PairActivations",
     "SettingError",
     "architecture",
     "backbone_specs",
     "channel_statistics",
+    "compute_record",
     "cross_layer_pool",
     "load_backbone",
+    "load_classifier",
     "load_image",
     "local_features",
+    "open_dataset",
+    "parse_method",
+    "pool_projected",
 ]
 
 

@@ -10,7 +10,7 @@ from sklearn.preprocessing import normalize
 from torch import fx, nn
 from torch.nn import functional as F
 
-from crosspool.encoding import Records, SignedPower, Vectors, _Stateless
+from crosspool.encoding import Records, SignedPower, Vectors, Stateless
 from crosspool.layer_pairs import Layout, behind_activation
 
 INPUT = "input"
@@ -59,7 +59,7 @@ def _reads_a_vector(node: fx.Node, modules: dict[str, nn.Module], layout: Layout
     return len(layout.shapes[node.all_input_nodes[0].name]) == 2
 
 
-class MeanOverViews(_Stateless):
+class MeanOverViews(Stateless):
     """Records to the mean of a vector over an image's views: (n, d).
 
     With `exponent`, each view's vector gets the signed power and unit length first. The mean of the views' scores
@@ -81,7 +81,7 @@ class MeanOverViews(_Stateless):
         return unit
 
 
-class MapPooling(_Stateless):
+class MapPooling(Stateless):
     """Records to one map pooled over the cells of grids of `levels` cells a side: (n, D * sum of levels^2).
 
     The levels (1,) pool over the whole map: direct sum, or direct max. More levels are a spatial pyramid (Lazebnik et

@@ -46,7 +46,8 @@ class DualLinearSVM(ClassifierMixin, BaseEstimator):
                     f"Label {self.classes_[index]} has no examples or no counterexamples to train on; "
                     "leave it out or add images."
                 )
-            machine = SVC(C=self.C, kernel="precomputed").fit(K[np.ix_(known, known)], target[known])
+            among = K if len(known) == len(K) else K[np.ix_(known, known)]
+            machine = SVC(C=self.C, kernel="precomputed").fit(among, target[known])
             self.coef_[index, known[machine.support_]] = machine.dual_coef_[0]
             self.intercept_[index] = machine.intercept_[0]
         return self

@@ -41,7 +41,7 @@ class Encoder(Pipeline):
         return self
 
 
-class _Stateless(TransformerMixin, BaseEstimator):
+class Stateless(TransformerMixin, BaseEstimator):
     """A transformer that learns nothing."""
 
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -119,7 +119,7 @@ class CrossLayerPooling(TransformerMixin, BaseEstimator):
         return self.n_components is None or hasattr(self, "components_")
 
 
-class SignedPower(_Stateless):
+class SignedPower(Stateless):
     """sign(v) * |v| ** exponent, by default the signed square root."""
 
     def __init__(self, exponent: float = 0.5) -> None:
@@ -130,7 +130,7 @@ class SignedPower(_Stateless):
         return np.asarray(np.copysign(magnitude, X), np.float32)
 
 
-class BlockNormalizer(_Stateless):
+class BlockNormalizer(Stateless):
     """Each of `blocks` equally long parts of a vector to unit length; a part of zeros stays."""
 
     def __init__(self, blocks: int) -> None:
@@ -142,7 +142,7 @@ class BlockNormalizer(_Stateless):
         return np.asarray((parts / np.where(norms > 0, norms, 1)).reshape(X.shape), np.float32)
 
 
-class TernaryQuantizer(_Stateless):
+class TernaryQuantizer(Stateless):
     """The coarse quantiser of the paper: values to -1, 0, +1, packed in two bits each, (n, ceil(d / 4)) bytes.
 
     A value becomes 0 where its magnitude is at most `threshold` times the mean magnitude of its vector; with the
