@@ -96,9 +96,8 @@ def parse_method(name: str, architecture: Architecture, framing: Framing = "squa
     builder = _Builder(name, architecture, framing)
     texts = name.split("+")
     words = [_understood(_preset(text.strip(), architecture), name) for text in texts]
-    ternary = words[-1].options.pop(TERNARY, None)
-    parts = tuple(part for word in words for part in builder.parts(word))
-    return Method(name, parts, None if ternary is None else TernaryQuantizer(float(ternary or 0)))
+    quantizer = builder.quantizer(words[-1])
+    return Method(name, tuple(part for word in words for part in builder.parts(word)), quantizer)
 
 
 @dataclass(frozen=True)
@@ -112,7 +111,7 @@ class _Words:
 
 
 _PART = re.compile(
-    r"(?P<name>[^:@/]+)(:(?P<where>[^@/]+))?(@(?P<size>\d+))?(?P<options>(/[a-z]+[\d.]*)*)", re.IGNORECASE
+    r"(?P<name>[^:@/]+)(:(?P<where>[^@/]+))?(@(?P<size>\d{1,9}))?(?P<options>(/[a-z]+[\d.]*)*)", re.IGNORECASE
 )
 _OPTION = re.compile(r"([a-z]+)([\d.]*)")
 
@@ -124,17 +123,20 @@ def _preset(text: str, architecture: Architecture) -> str:
     if architecture.spec.name != PRESET_BACKBONE:
         raise SettingError(f"{head} is a layer pair of {PRESET_BACKBONE}; say cl:PAIR, or choose that network.")
     preset = PRESETS[head.lower()]
-    size, _, options = text[len(head) :].partition("/")
-    where, _, preset_options = preset.partition("/")
-    return f"{where}{size}/{options or preset_options}"
+    size, slash, options = text[len(head) :].partition("/")
+    where, _, dimension = preset.partition("/")
+    kept = [] if "pca" in options.lower() else [dimension]
+    return "/".join([where + size, *kept, *([options] if slash else [])])
 
 
 def _understood(text: str, method: str) -> _Words:
     found = _PART.fullmatch(text)
     if found is None:
         raise SettingError(f"{method!r} is no method; write NAME:PAIR@SIZE/OPTION, such as cl:features.10@448/pca64.")
-    options = dict(_OPTION.findall(found["options"].lower()))
-    return _Words(found["name"].lower(), found["where"], int(found["size"]) if found["size"] else None, options)
+    named = _OPTION.findall(found["options"].lower())
+    if len(dict(named)) < len(named):
+        raise SettingError(f"{text} gives an option twice; give each once.")
+    return _Words(found["name"].lower(), found["where"], int(found["size"]) if found["size"] else None, dict(named))
 
 
 class _Builder:
@@ -150,11 +152,20 @@ class _Builder:
             near = difflib.get_close_matches(words.name, _BUILDERS, n=1)
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(_BUILDERS)}."
             raise SettingError(f"There is no method {words.name!r}; {hint}")
+        if words.size is not None:
+            input_side(self.architecture.spec.preprocessing, words.size)
         options = dict(words.options)
         parts = _BUILDERS[words.name](self, replace(words, options=options))
         if options:
             raise SettingError(f"{words.name} takes no option /{min(options)} (in {self.method}).")
         return parts
+
+    def quantizer(self, words: _Words) -> TernaryQuantizer | None:
+        if words.options.get(TERNARY) == "":
+            del words.options[TERNARY]
+            return TernaryQuantizer()
+        threshold = self._number(words, TERNARY, float)
+        return None if threshold is None else TernaryQuantizer(threshold)
 
     # --- cross-layer pooling
 
@@ -169,12 +180,12 @@ class _Builder:
                 f"{n_components} (in {self.method})."
             )
         pool = CrossLayerPooling(lower, upper, pair.geometry, n_components)
-        blocks = (("blocks", BlockNormalizer(pair.upper_channels)),) if words.options.pop("blocks", None) == "" else ()
+        blocks = (("blocks", BlockNormalizer(pair.upper_channels)),) if self._flag(words, "blocks") else ()
         return Part((lower, upper), (("pool", pool), *self._power(words, ROOT), *blocks, ("unit", Normalizer())))
 
     def finer(self, words: _Words) -> Part:
         size = words.size or 2 * self.own_size
-        if words.options.pop("whole", None) == "":
+        if self._flag(words, "whole"):
             return self.cross_layer(words, "whole", size)
         return self.cross_layer(words, "tiles", self._even(size))
 
@@ -207,7 +218,7 @@ class _Builder:
 
     def one_map(self, words: _Words, how: Any, levels: tuple[int, ...] = (1,)) -> Part:
         pair = self.architecture.default_pair if words.where is None else self.architecture.pair(words.where)
-        node = pair.lower if words.options.pop("lower", None) == "" else pair.upper
+        node = pair.lower if self._flag(words, "lower") else pair.upper
         source = self.source(node, words.size or self.own_size, "whole")
         return Part(
             (source,), (("pool", MapPooling(source, how, levels)), *self._power(words, ROOT), ("unit", Normalizer()))
@@ -235,6 +246,12 @@ class _Builder:
         if not 0 < exponent <= 1:
             raise SettingError(f"The exponent of /power is above 0 and at most 1, not {exponent} (in {self.method}).")
         return () if exponent == 1 else (("power", SignedPower(exponent)),)
+
+    def _flag(self, words: _Words, option: str) -> bool:
+        text = words.options.pop(option, None)
+        if text:
+            raise SettingError(f"Write /{option} without a number (in {self.method}).")
+        return text is not None
 
     def _number(self, words: _Words, option: str, kind: Callable[[str], Any]) -> Any:
         text = words.options.pop(option, None)

@@ -1,5 +1,6 @@
 """Small pictures and records made from a seed, and data sets of them."""
 
+from functools import partial
 from io import BytesIO
 
 import numpy as np
@@ -30,9 +31,8 @@ def png(picture):
 
 def dataset_of(files, targets, classes=("red", "green", "blue"), *, name="tints"):
     """A data set of files' bytes, or of functions that read them."""
-    samples = tuple(
-        Sample(f"picture {i}", data if callable(data) else lambda data=data: data) for i, data in enumerate(files)
-    )
+    readers = [data if callable(data) else partial(bytes, data) for data in files]
+    samples = tuple(Sample(f"picture {i}", read) for i, read in enumerate(readers))
     return Dataset(name, classes[: np.max(targets) + 1] if np.ndim(targets) == 1 else classes, samples, targets)
 
 

@@ -176,7 +176,7 @@ class Watched(Sequence):
     def __init__(self, allowed):
         self.allowed = allowed
         self.read = []
-        self.alive = weakref.WeakSet()
+        self.alive: weakref.WeakSet = weakref.WeakSet()
         self.most_alive = 0
 
     def __len__(self):

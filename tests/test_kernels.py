@@ -113,10 +113,10 @@ class Reluctant:
         return getattr(self.file, name)
 
 
-def test_writes_until_all_is_written():
+def test_writes_until_all_is_written(monkeypatch):
     values = vectors(3, 7)
     with VectorFile() as file:
-        file._file = Reluctant(file._file)
+        monkeypatch.setattr(file, "_file", Reluctant(file._file))
         file.append(values)
         np.testing.assert_array_equal(file.kernel(), values @ values.T)
 
@@ -137,7 +137,8 @@ def test_leaves_no_file_behind(tmp_path):
 def test_unit_kernel_by_hand():
     # The vectors (3, 4), (0, 2) and (0, 0).
     kernel = np.array([[25.0, 8, 0], [8, 4, 0], [0, 0, 0]])
-    np.testing.assert_allclose(unit_kernel(kernel), [[1, 0.8, 0], [0.8, 1, 0], [0, 0, 0]], rtol=1e-12)
+    expected = np.array([[1, 0.8, 0], [0.8, 1, 0], [0, 0, 0]])
+    np.testing.assert_allclose(unit_kernel(kernel), expected, rtol=1e-12)
     assert kernel[0, 0] == 25
 
 

@@ -41,8 +41,7 @@ def test_the_whole_is_what_frame_gives(framing, size):
     assert image.width != image.height
     (whole,) = views("whole", image, preprocessing=GREY, size=size, framing=framing)
     assert same(whole, frame(image, GREY, size, framing))
-    other = {"crop": "squash", "squash": "crop"}[framing]
-    assert not same(whole, frame(image, GREY, size, other))
+    assert not same(whole, frame(image, GREY, size, "crop" if framing == "squash" else "squash"))
 
 
 @pytest.mark.parametrize("framing", ["crop", "squash"])
@@ -119,5 +118,3 @@ def test_sources_can_be_compared_sorted_and_kept_in_sets():
     others = [dataclasses.replace(source, **change) for change in ({"size": 256}, {"views": "tiles"}, {"node": "conv"})]
     assert len({source, *others}) == 4
     assert sorted([source, *others])[0].node == "conv"
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        source.size = 3

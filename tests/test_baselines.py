@@ -1,0 +1,207 @@
+"""Fully-connected activations and maps pooled by themselves, against slow loops and real networks."""
+
+from math import ceil, floor
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from torch import nn
+
+from crosspool.backbones import architecture, load_backbone
+from crosspool.baselines import PYRAMID, FullyConnected, MapPooling, MeanOverViews, fully_connected_layers
+from crosspool.features import compute_record
+from crosspool.images import frame, to_tensor
+from crosspool.views import Source
+from tests.networks import sample
+from tests.pictures import random_record
+
+
+@pytest.fixture(scope="module")
+def lite0():
+    return load_backbone(device="cpu")
+
+
+# --- fully-connected layers
+
+
+# Of each layer: its module, its name for people, and what yields its activation.
+LAYERS = {
+    "alexnet": [
+        ("input", "pooled input", "Dropout"),
+        ("classifier.1", "fc6", "ReLU"),
+        ("classifier.4", "fc7", "ReLU"),
+        ("classifier.6", "fc8", "Linear"),
+    ],
+    "vgg16": [
+        ("input", "pooled input", "flatten"),
+        ("classifier.0", "fc6", "ReLU"),
+        ("classifier.3", "fc7", "ReLU"),
+        ("classifier.6", "fc8", "Linear"),
+    ],
+    "resnet18": [("input", "pooled input", "flatten"), ("fc", "fc", "Linear")],
+    "mobilenet_v3_small": [
+        ("input", "pooled input", "flatten"),
+        ("classifier.0", "classifier.0", "Hardswish"),
+        ("classifier.3", "classifier.3", "Linear"),
+    ],
+    "convnext_tiny": [("input", "pooled input", "Flatten"), ("classifier.2", "classifier.2", "Linear")],
+    "efficientnet_lite0": [("input", "pooled input", "Dropout"), ("fc", "fc", "Linear")],
+    "squeezenet1_0": [("output", "class scores", "flatten")],
+}
+
+
+def what_yields(layout, name):
+    node = layout.node(name)
+    modules = dict(layout.model.named_modules())
+    return type(modules[str(node.target)]).__name__ if node.op == "call_module" else node.target.__name__
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_the_layers_of_networks(name):
+    layout = architecture(name).layout()
+    found = fully_connected_layers(layout)
+    assert [(layer.id, layer.label, what_yields(layout, layer.node)) for layer in found] == LAYERS[name]
+    for layer in found:  # one vector an image
+        assert len(layout.shapes[layer.node]) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "lengths"),
+    [
+        ("alexnet", [9216, 4096, 4096, 1000]),
+        ("vgg16", [25088, 4096, 4096, 1000]),
+        ("resnet18", [512, 1000]),
+        ("squeezenet1_0", [1000]),
+    ],
+)
+@pytest.mark.parametrize("size", [None, 192])
+def test_the_lengths_of_their_vectors_do_not_depend_on_the_input(name, lengths, size):
+    layout = architecture(name).layout(size)
+    assert [layout.shapes[layer.node][1] for layer in fully_connected_layers(layout)] == lengths
+
+
+def array_of(backbone, node, views="whole", size=128):
+    source = Source(node, size, views, "squash")
+    return compute_record(backbone, sample(), [source])[source]
+
+
+def test_the_input_of_lite0s_layer_is_the_mean_of_its_last_upper_map(lite0):
+    inside, outside = fully_connected_layers(lite0.architecture.layout())
+    upper = array_of(lite0, lite0.architecture.default_pair.upper)
+    np.testing.assert_allclose(array_of(lite0, inside.node), upper.mean((2, 3)), rtol=1e-4, atol=1e-5)
+    assert outside == FullyConnected("fc", "fc", "fc")
+
+
+def test_activations_are_those_of_the_network_itself(lite0):
+    """Seen by hooks on the network as it runs by itself."""
+    seen: dict[str, torch.Tensor] = {}
+    batch = to_tensor([frame(sample(), lite0.spec.preprocessing, 128, "squash")], lite0.spec.preprocessing)
+    hook = lite0.model.fc.register_forward_hook(lambda _, args, output: seen.update(input=args[0], fc=output))
+    with torch.no_grad():
+        lite0.model(batch)
+    hook.remove()
+    for layer in fully_connected_layers(lite0.architecture.layout()):
+        np.testing.assert_allclose(array_of(lite0, layer.node), seen[layer.id].numpy(), rtol=1e-3, atol=1e-4)
+
+
+# --- vectors over views
+
+
+def test_mean_over_views_by_hand():
+    records = [{"fc": np.array([[1, -4], [3, 0]], np.float32)}, {"fc": np.array([[5, 5]], np.float32)}]
+    assert MeanOverViews("fc").transform(records).tolist() == [[2, -2], [5, 5]]
+    # Signed roots (1, -2) and (sqrt 3, 0), each of unit length, and then their mean.
+    expected = [[(1 / np.sqrt(5) + 1) / 2, -2 / np.sqrt(5) / 2], [np.sqrt(0.5), np.sqrt(0.5)]]
+    np.testing.assert_allclose(MeanOverViews("fc", 0.5).transform(records), expected, rtol=1e-6)
+
+
+def test_a_jittered_vector_is_the_mean_of_its_views_vectors(lite0):
+    node = fully_connected_layers(lite0.architecture.layout())[0].node
+    jittered = array_of(lite0, node, "jitter")
+    assert jittered.shape == (10, 1280)
+    (vector,) = MeanOverViews("views").transform([{"views": jittered}])
+    np.testing.assert_allclose(vector, jittered.sum(0) / 10, rtol=1e-4, atol=1e-6)
+
+
+def test_a_single_view_is_its_own_mean():
+    record = {"fc": np.random.default_rng(0).standard_normal((1, 6)).astype(np.float32)}
+    np.testing.assert_array_equal(MeanOverViews("fc").transform([record]), record["fc"])
+
+
+# --- one map by itself
+
+
+def pool_by_loop(views, how, levels):
+    """Cells (D, sum of levels^2), channel by channel, from the floor of each one's start to the ceiling of its end."""
+    rows, columns = views.shape[2:]
+    pooled = []
+    for channel in range(views.shape[1]):
+        for level in levels:
+            for i in range(level):
+                for j in range(level):
+                    cell = views[
+                        :,
+                        channel,
+                        floor(i * rows / level) : ceil((i + 1) * rows / level),
+                        floor(j * columns / level) : ceil((j + 1) * columns / level),
+                    ]
+                    pooled.append(cell.max() if how == "max" else cell.sum())
+    return pooled
+
+
+def maps(side=8, views=1):
+    return random_record(0, ("map",), channels=(3,), side=side, views=views)
+
+
+@pytest.mark.parametrize("views", [1, 3])
+@pytest.mark.parametrize("how", ["sum", "max"])
+@pytest.mark.parametrize("levels", [(1,), (2,), PYRAMID, (4, 1)])
+def test_equals_the_loop(how, levels, views):
+    record = maps(views=views)
+    pooled = MapPooling("map", how, levels).transform([record])
+    np.testing.assert_allclose(pooled[0], pool_by_loop(record["map"], how, levels), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("side", [1, 3, 5, 7, 13])
+def test_maps_that_cannot_be_divided_evenly(side):
+    record = maps(side)
+    pooled = MapPooling("map", "max", PYRAMID).transform([record])
+    np.testing.assert_array_equal(pooled[0], np.array(pool_by_loop(record["map"], "max", PYRAMID), np.float32))
+    summed = MapPooling("map", "sum").transform([record])
+    np.testing.assert_allclose(summed[0], record["map"].sum((0, 2, 3)), rtol=1e-4, atol=1e-4)
+
+
+def test_pooling_by_hand():
+    record = {"map": np.array([[[[1, 2], [3, 4]], [[-1, -5], [0, -2]]]], np.float32)}
+    assert MapPooling("map", "sum").transform([record]).tolist() == [[10, -8]]
+    assert MapPooling("map", "max").transform([record]).tolist() == [[4, 0]]
+    assert MapPooling("map", "max", (1, 2)).transform([record]).tolist() == [[4, 1, 2, 3, 4, 0, -1, -5, 0, -2]]
+
+
+@pytest.mark.parametrize("side", [7, 8])
+def test_a_pyramids_levels_hold_each_other(side):
+    record = maps(side)
+    pyramid = MapPooling("map", "max", PYRAMID).transform([record]).reshape(3, 21)
+    direct = MapPooling("map", "max").transform([record])[0]
+    np.testing.assert_array_equal(pyramid[:, 0], direct)
+    np.testing.assert_array_equal(pyramid[:, 1:5].max(axis=1), direct)
+    np.testing.assert_array_equal(pyramid[:, 5:].max(axis=1), direct)
+
+
+@pytest.mark.parametrize("transformer", [MeanOverViews("map"), MeanOverViews("map", 0.5), MapPooling("map", "max")])
+def test_leaves_records_alone_and_can_be_cloned(transformer):
+    record = maps(views=2) if isinstance(transformer, MapPooling) else {"map": maps(views=2)["map"].reshape(2, -1)}
+    copy = record["map"].copy()
+    first = transformer.fit([record]).transform([record])
+    np.testing.assert_array_equal(record["map"], copy)
+    assert not np.shares_memory(first, record["map"])
+    np.testing.assert_array_equal(clone(transformer).transform([record]), first)
+
+
+def test_linear_layers_on_maps_are_none():
+    """ConvNeXt's blocks have them, on every position."""
+    layout = architecture("convnext_tiny").layout()
+    linear = [name for name, module in layout.model.named_modules() if isinstance(module, nn.Linear)]
+    assert len(linear) > 1
+    assert [layer.id for layer in fully_connected_layers(layout)] == ["input", linear[-1]]

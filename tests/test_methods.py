@@ -1,0 +1,503 @@
+"""Representations by name: what each name means, what it needs of an image, and that all of them run."""
+
+import numpy as np
+import pytest
+from sklearn.preprocessing import Normalizer
+
+from crosspool.backbones import architecture, load_backbone
+from crosspool.baselines import PYRAMID, MapPooling, MeanOverViews, fully_connected_layers
+from crosspool.encoding import BlockNormalizer, CrossLayerPooling, SignedPower, unpack
+from crosspool.errors import CrosspoolError, LayerPairError, SettingError
+from crosspool.features import compute_record
+from crosspool.methods import PRESETS, parse_method, parse_methods
+from crosspool.views import Source
+from tests.networks import sample
+from tests.pictures import random_record
+
+LITE0 = architecture("efficientnet_lite0")
+ALEXNET = architecture("alexnet")
+LAST = "conv_head"  # Lite0's last pair
+INPUT = "dropout"  # the node that yields the input of Lite0's only fully-connected layer
+
+
+def steps(name, network=LITE0, part=0):
+    return dict(parse_method(name, network).parts[part].steps)
+
+
+def maps_of(pair, size, views="whole"):
+    return {Source(node, size, views, "squash") for node in (pair.lower, pair.upper)}
+
+
+# --- what a name means
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds"),
+    [
+        ("cl", ["pool", "power", "unit"]),
+        ("cl/power1", ["pool", "unit"]),
+        ("cl/blocks", ["pool", "power", "blocks", "unit"]),
+        ("global", ["mean", "unit"]),
+        ("global/power0.5", ["mean", "power", "unit"]),
+        ("jitter", ["mean", "unit"]),
+        ("cnn-svm", ["mean", "unit"]),
+        ("cnnaug-svm", ["mean", "unit"]),
+        ("sum", ["pool", "power", "unit"]),
+        ("max", ["pool", "power", "unit"]),
+        ("pyramid", ["pool", "power", "unit"]),
+        ("pyramid/power1", ["pool", "unit"]),
+    ],
+)
+def test_the_steps_of_a_method(name, kinds):
+    found = steps(name)
+    assert list(found) == kinds
+    assert isinstance(found["unit"], Normalizer)
+
+
+def test_cross_layer_pooling_of_a_pair():
+    pool = steps("cl:blocks.4.project_conv@192/pca16/power0.3")["pool"]
+    pair = LITE0.pair("blocks.4.project_conv")
+    assert isinstance(pool, CrossLayerPooling)
+    assert (pool.lower, pool.upper) == tuple(Source(node, 192, "whole", "squash") for node in (pair.lower, pair.upper))
+    assert (pool.geometry, pool.n_components) == (pair.geometry, 16)
+    power = steps("cl:blocks.4.project_conv@192/pca16/power0.3")["power"]
+    assert isinstance(power, SignedPower)
+    assert power.exponent == 0.3
+
+
+def test_unsaid_means_the_last_pair_the_networks_own_input_and_the_signed_root():
+    said, unsaid = (parse_method(name, LITE0) for name in (f"cl:{LAST}@224/power0.5", "cl"))
+    assert said.sources == unsaid.sources
+    assert str(said.parts) == str(unsaid.parts)
+    assert steps("cl")["pool"].n_components is None
+
+
+def test_blocks_are_those_of_the_upper_maps():
+    blocks = steps("cl:blocks.4.project_conv/blocks")["blocks"]
+    assert isinstance(blocks, BlockNormalizer)
+    assert blocks.blocks == LITE0.pair("blocks.4.project_conv").upper_channels
+
+
+@pytest.mark.parametrize("name", ["CL:conv_head@192/PCA16", " cl:conv_head@192/pca16 ", "cl:conv_head@192/pca16"])
+def test_case_and_space_around_do_not_matter(name):
+    method = parse_method(name, LITE0)
+    assert str(method.parts) == str(parse_method("cl@192/pca16", LITE0).parts)
+
+
+def test_the_framing_is_part_of_the_sources():
+    assert {source.framing for source in parse_method("cl-c+jitter", LITE0, "crop").sources} == {"crop"}
+    assert {source.framing for source in parse_method("cl-c+jitter", LITE0).sources} == {"squash"}
+
+
+@pytest.mark.parametrize(
+    ("name", "how", "levels", "node"),
+    [
+        ("sum", "sum", (1,), "relu_1"),
+        ("max", "max", (1,), "relu_1"),
+        ("max/lower", "max", (1,), "blocks_15_bn2"),
+        ("pyramid", "max", PYRAMID, "relu_1"),
+        ("pyramid:blocks.4.project_conv/lower", "max", (1, 2, 4), LITE0.pair("blocks.4.project_conv").lower),
+    ],
+)
+def test_one_map_by_itself(name, how, levels, node):
+    pool = steps(name)["pool"]
+    assert isinstance(pool, MapPooling)
+    assert (pool.how, pool.levels) == (how, levels)
+    assert pool.source == Source(node, 224, "whole", "squash")
+
+
+@pytest.mark.parametrize(
+    ("name", "views", "exponent"),
+    [
+        ("global", "whole", None),
+        ("jitter", "jitter", None),
+        ("cnn-svm", "whole", None),
+        ("cnnaug-svm", "augmented", 0.5),
+    ],
+)
+def test_fully_connected_vectors(name, views, exponent):
+    mean = steps(f"{name}@160")["mean"]
+    assert isinstance(mean, MeanOverViews)
+    assert (mean.source, mean.exponent) == (Source(INPUT, 160, views, "squash"), exponent)
+
+
+@pytest.mark.parametrize(
+    ("where", "node"),
+    [
+        ("", "classifier_2"),  # fc6 behind its ReLU: the first of several layers
+        (":fc6", "classifier_2"),
+        (":classifier.1", "classifier_2"),
+        (":fc7", "classifier_5"),
+        (":fc8", "classifier_6"),
+        (":input", "classifier_0"),
+    ],
+)
+def test_fully_connected_layers_by_name(where, node):
+    (source,) = parse_method(f"global{where}", ALEXNET).sources
+    assert source.node == node
+
+
+def test_a_single_fully_connected_layer_gives_its_input():
+    assert parse_method("global:fc", LITE0).sources[0].node == "fc"
+    assert parse_method("global:pooled input", LITE0).sources == parse_method("global", LITE0).sources
+    squeezenet = architecture("squeezenet1_0")
+    (scores,) = fully_connected_layers(squeezenet.layout())
+    assert parse_method("global", squeezenet).sources[0].node == scores.node
+
+
+# --- what a method needs
+
+
+PAIR = LITE0.pair(LAST)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("cl@128", maps_of(PAIR, 128)),
+        ("cl-f", maps_of(PAIR, 448, "tiles")),
+        ("cl-f@256", maps_of(PAIR, 256, "tiles")),
+        ("cl-f@256/whole", maps_of(PAIR, 256)),
+        ("cl-c", maps_of(PAIR, 224) | maps_of(PAIR, 448, "tiles")),
+        ("cl-c@256", maps_of(PAIR, 128) | maps_of(PAIR, 256, "tiles")),
+        ("cl-c@256/whole/pca8", maps_of(PAIR, 128) | maps_of(PAIR, 256)),
+        ("cl@128+cl@128/pca4", maps_of(PAIR, 128)),  # the same maps serve both
+        ("cl@128+sum@128", maps_of(PAIR, 128)),
+        ("cl@128+jitter@160", {*maps_of(PAIR, 128), Source(INPUT, 160, "jitter", "squash")}),
+    ],
+)
+def test_sources(name, expected):
+    sources = parse_method(name, LITE0).sources
+    assert set(sources) == expected
+    assert list(sources) == sorted(expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "learns"),
+    [
+        ("cl", False),
+        ("cl/pca8", True),
+        ("cl-f/pca8", True),
+        ("cl-c/pca8/ternary", True),
+        ("global+cl/pca8", True),
+        ("cl/ternary+global", None),
+        ("global+cl/ternary", False),
+        ("pyramid", False),
+    ],
+)
+def test_learns_with_pca_only(name, learns):
+    if learns is None:
+        with pytest.raises(SettingError, match="cl takes no option /ternary"):
+            parse_method(name, LITE0)
+    else:
+        assert parse_method(name, LITE0).learns is learns
+
+
+@pytest.mark.parametrize("name", ["cl-c/pca8", "cl-c/pca8/power0.7/blocks"])
+def test_both_parts_of_a_combination_have_its_options(name):
+    coarse, fine = parse_method(name, LITE0).parts
+    assert [kind for kind, _ in coarse.steps] == [kind for kind, _ in fine.steps]
+    for (_, one), (_, other) in zip(coarse.steps[1:], fine.steps[1:], strict=True):
+        assert one.get_params() == other.get_params()
+    assert coarse.steps[0][1].n_components == fine.steps[0][1].n_components == 8
+
+
+@pytest.mark.parametrize(
+    ("name", "threshold"),
+    [("cl/ternary", 0), ("cl/ternary0.5/pca8", 0.5), ("global+cl/ternary2", 2), ("cl", None), ("max/ternary", 0)],
+)
+def test_ternary_comes_last_and_is_the_whole_methods(name, threshold):
+    quantizer = parse_method(name, LITE0).quantizer
+    assert (quantizer and quantizer.threshold) == threshold
+
+
+# --- the paper's names
+
+
+@pytest.mark.parametrize(
+    ("preset", "means"),
+    [
+        ("cl-45", "cl:features.10@224/pca500"),
+        ("CL-45", "cl:features.10@224/pca500"),
+        ("cl-45f", "cl-f:features.10@448/pca500"),
+        ("cl-45c", "cl-c:features.10@448/pca500"),
+        ("cl-34", "cl:features.8@224/pca500"),
+        ("cl-45@448", "cl:features.10@448/pca500"),
+        ("cl-45f@512/whole", "cl-f:features.10@512/pca500/whole"),
+        ("cl-34/pca64", "cl:features.8/pca64"),
+        ("cl-34@192/pca64/power1", "cl:features.8@192/pca64/power1"),
+        ("cl-45/blocks", "cl:features.10/pca500/blocks"),
+        ("cl-45/ternary", "cl:features.10/pca500/ternary"),
+        ("cl-45+global:fc6", "cl:features.10/pca500+global:fc6"),
+    ],
+)
+def test_presets_stand_for_alexnets_pairs(preset, means):
+    short, long = parse_method(preset, ALEXNET), parse_method(means, ALEXNET)
+    assert short.sources == long.sources
+    assert str(short.parts) == str(long.parts)
+    assert str(short.quantizer) == str(long.quantizer)
+    assert short.name == preset
+
+
+def test_preset_pairs_join_the_layers_that_they_are_named_for():
+    assert ALEXNET.pair("features.10").label == "conv4 → conv5"
+    assert ALEXNET.pair("features.8").label == "conv3 → conv4"
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_belong_to_alexnet(preset):
+    with pytest.raises(SettingError, match=f"{preset} is a layer pair of alexnet; say cl:PAIR"):
+        parse_method(f"{preset}@448", LITE0)
+
+
+# --- what cannot be understood or had
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("cll", r"There is no method 'cll'; did you mean cl\?"),
+        ("piramid", "did you mean pyramid\\?"),
+        ("jiter@128", "did you mean jitter\\?"),
+        ("xyzzy", "There is no method 'xyzzy'; there are cl, cl-f, cl-c, global, jitter, cnn-svm,"),
+        ("cl/pcs64", r"cl takes no option /pcs \(in cl/pcs64\)"),
+        ("cl/whole", "cl takes no option /whole"),
+        ("cl/lower", "cl takes no option /lower"),
+        ("global/pca8", "global takes no option /pca"),
+        ("sum/blocks", "sum takes no option /blocks"),
+        ("cl-c/lower", "cl-c takes no option /lower"),
+        ("cl/pca8/pca16", "cl/pca8/pca16 gives an option twice"),
+        ("cl/pca", "Write a number behind /pca, such as /pca64"),
+        ("cl/pca6.5", "Write a number behind /pca"),
+        ("cl/power", "Write a number behind /power"),
+        ("cl/power1.2.3", "Write a number behind /power"),
+        ("cl/ternary1.2.3", "Write a number behind /ternary"),
+        ("cl/blocks3", "Write /blocks without a number"),
+        ("cl-f/whole2", "Write /whole without a number"),
+        ("max/lower0", "Write /lower without a number"),
+        ("cl/pca0", "conv_head have 320 numbers; choose /pca from 1 to that, not 0"),
+        ("cl/pca321", "choose /pca from 1 to that, not 321"),
+        ("cl/power0", "The exponent of /power is above 0 and at most 1, not 0.0"),
+        ("cl/power1.1", "above 0 and at most 1, not 1.1"),
+        ("global/power2", "above 0 and at most 1, not 2.0"),
+        ("cl@0", "whole number from 128 to 896, not 0"),
+        ("cl@127", "whole number from 128 to 896, not 127"),
+        ("cl@897", "from 128 to 896, not 897"),
+        ("global@0", "from 128 to 896, not 0"),
+        ("global@5", "from 128 to 896, not 5"),
+        ("jitter@5000", "from 128 to 896, not 5000"),
+        ("cl-f@1000", "from 128 to 896, not 1000"),
+        ("cl-c@200", "from 128 to 896, not 100"),
+        ("cl-f@257", "cl-f@257 cuts the picture into 2 x 2 blocks; choose an even size, not 257"),
+        ("cl-c@301", "choose an even size, not 301"),
+        ("global:fc9", r"efficientnet_lite0 has no fully-connected layer 'fc9'; it has input, fc \(fc\)"),
+        ("cl@", "'cl@' is no method; write NAME:PAIR@SIZE/OPTION"),
+        ("cl:", "'cl:' is no method"),
+        ("cl/", "'cl/' is no method"),
+        ("cl@12a", "is no method"),
+        ("cl@-224", "is no method"),
+        ("cl@" + "1" * 5000, "is no method"),
+        ("cl/pca-3", "is no method"),
+        ("cl+", r"'cl\+' is no method"),
+        ("+", "is no method"),
+        ("", "'' is no method"),
+        ("cl@128@256", "is no method"),
+        ("cl/../../etc", "is no method"),
+    ],
+)
+def test_what_cannot_be_understood(name, sentence):
+    with pytest.raises(SettingError, match=sentence):
+        parse_method(name, LITE0)
+
+
+def test_trailing_bars_are_no_presets_either():
+    with pytest.raises(SettingError, match="'cl-45/' is no method"):
+        parse_method("cl-45/", ALEXNET)
+
+
+def test_odd_sizes_are_fine_where_nothing_is_cut():
+    assert {source.size for source in parse_method("cl-f@257/whole", LITE0).sources} == {257}
+    assert {source.size for source in parse_method("cl@225", LITE0).sources} == {225}
+
+
+@pytest.mark.parametrize("name", ["cl", "cl-f", "cl-c", "sum", "max", "pyramid"])
+def test_an_unknown_pair(name):
+    with pytest.raises(LayerPairError, match="efficientnet_lite0 has no layer pair 'conv5'; it has"):
+        parse_method(f"{name}:conv5", LITE0)
+
+
+def test_a_depthwise_convolution_is_no_pair():
+    with pytest.raises(LayerPairError, match=r"blocks\.4\.depthwise_conv of efficientnet_lite0 defines no layer pair"):
+        parse_method("cl:blocks.4.depthwise_conv", LITE0)
+
+
+def test_a_network_without_room_for_tiles():
+    inception = architecture("inception_v3")
+    with pytest.raises(CrosspoolError, match="64 x 64 pixels is too small"):
+        parse_method("cl-f@128", inception)
+
+
+# --- several methods
+
+
+def test_methods_are_named_with_commas_between():
+    methods = parse_methods(" cl@128, global@128 ,cl@128+global@128,", LITE0, "crop")
+    assert [method.name for method in methods] == ["cl@128", "global@128", "cl@128+global@128"]
+    assert all(source.framing == "crop" for method in methods for source in method.sources)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "Name at least one method: cl, cl-f, cl-c, global"),
+        (" , ", "Name at least one method"),
+        ("cl, max,cl", "The method cl is named twice; name each once"),
+        ("cl, nothing", "There is no method 'nothing'"),
+    ],
+)
+def test_lists_that_cannot_be_had(text, sentence):
+    with pytest.raises(SettingError, match=sentence):
+        parse_methods(text, LITE0)
+
+
+# --- encoders
+
+
+def test_encoders_have_nothing_in_common():
+    """So that what one split has learned is unknown to the next."""
+    pair = LITE0.pair("blocks.0.project_conv")
+    method = parse_method(f"cl:{pair.id}@128/pca2+cl:{pair.id}@128/pca3", LITE0)
+    lower, upper = (next(s for s in method.sources if s.node == node) for node in (pair.lower, pair.upper))
+    records = [random_record(seed, (lower, upper), channels=(32, 4), side=3) for seed in range(3)]
+    first = method.encoder(1).fit(records)
+    again, other = method.encoder(1), method.encoder(2)
+    pools = [name for name, step in first.get_params().items() if isinstance(step, CrossLayerPooling)]
+    assert len(pools) == 2
+    for name in pools:
+        assert hasattr(first.get_params()[name], "components_")
+        assert not hasattr(again.get_params()[name], "components_")
+        assert (again.get_params()[name].random_state, other.get_params()[name].random_state) == (1, 2)
+    np.testing.assert_array_equal(again.fit(records).transform(records), first.transform(records))
+
+
+# --- all of them run
+
+
+RUN = [
+    "cl@128",
+    "cl@128/pca4",
+    "cl@128/blocks/power1",
+    "cl:blocks.4.project_conv@128/pca3",
+    "cl-f@256",
+    "cl-f@256/whole/pca4",
+    "cl-c@256/pca4",
+    "global@128",
+    "global:fc@128/power0.5",
+    "jitter@128",
+    "cnn-svm@128",
+    "cnnaug-svm@128",
+    "sum@128",
+    "max@128/lower",
+    "pyramid@128",
+    "cl@128/pca4+global@128+pyramid@128",
+]
+
+
+@pytest.fixture(scope="module")
+def alexnet():
+    return load_backbone("alexnet", "untrained", "cpu")
+
+
+@pytest.fixture(scope="module")
+def encoded():
+    """The records of two pictures with all that the methods need, and the vectors of a method."""
+    lite0 = load_backbone(device="cpu")
+    methods = {method.name: method for method in parse_methods(",".join(RUN), LITE0)}
+    sources = {source for method in methods.values() for source in method.sources}
+    records = [compute_record(lite0, sample(name), sources) for name in ("cat", "rocket")]
+
+    def encode(name):
+        method = methods.get(name) or parse_method(name, LITE0)
+        needed = [{source: record[source] for source in method.sources} for record in records]
+        return method.encoder().fit(needed).transform(needed)
+
+    return encode
+
+
+LENGTHS = {
+    "cl@128": 1280 * 320,
+    "cl@128/pca4": 1280 * 4,
+    "cl-f@256": 1280 * 320,
+    "cl-c@256/pca4": 2 * 1280 * 4,
+    "global@128": 1280,
+    "global:fc@128/power0.5": 1000,
+    "sum@128": 1280,
+    "max@128/lower": 320,
+    "pyramid@128": 21 * 1280,
+    "cl@128/pca4+global@128+pyramid@128": 1280 * (4 + 1 + 21),
+}
+
+
+@pytest.mark.parametrize("name", RUN)
+def test_every_method_gives_vectors_of_unit_length(encoded, name):
+    vectors = encoded(name)
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-4)
+    assert not np.allclose(vectors[0], vectors[1], atol=1e-4)
+    assert vectors.shape[1] == LENGTHS.get(name, vectors.shape[1])
+
+
+@pytest.mark.parametrize("name", ["cl@128", "cl@128/pca4+global@128+pyramid@128", "global:fc@128/power0.5"])
+def test_ternary_methods_give_packed_signs(encoded, name):
+    vectors, packed = encoded(name), encoded(f"{name}/ternary")
+    assert packed.dtype == np.uint8
+    assert packed.nbytes * 16 == vectors.nbytes
+    np.testing.assert_array_equal(unpack(packed, vectors.shape[1]), np.sign(vectors))
+
+
+def test_parts_side_by_side_have_equal_weight(encoded):
+    cl, vector = encoded("cl@128/pca4"), encoded("global@128")
+    together = np.concatenate([cl, vector], axis=1) / np.sqrt(2)
+    np.testing.assert_allclose(encoded("cl@128/pca4+global@128"), together, rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(encoded("global@128+cl@128/pca4"), np.roll(together, 1280, axis=1), rtol=1e-4, atol=1e-7)
+
+
+def test_cnn_svm_is_the_global_vector(encoded):
+    np.testing.assert_array_equal(encoded("cnn-svm@128"), encoded("global@128"))
+
+
+def test_sum_and_max_and_mean_of_one_map_agree(encoded):
+    """The mean of a map is its sum but for a factor; a pyramid's first cell of each channel is the maximum."""
+    np.testing.assert_allclose(encoded("sum@128/power1"), encoded("global@128"), rtol=1e-3, atol=1e-5)
+    top = encoded("pyramid@128").reshape(2, 1280, 21)[:, :, 0]
+    np.testing.assert_allclose(Normalizer().transform(top), encoded("max@128"), rtol=1e-3, atol=1e-5)
+
+
+def test_blocks_have_equal_lengths(encoded):
+    norms = np.linalg.norm(encoded("cl@128/blocks/power1").reshape(2, 1280, 320), axis=2)
+    for lengths in norms:
+        alive = lengths[lengths > 0]
+        np.testing.assert_allclose(alive, 1 / np.sqrt(len(alive)), rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("preset", "pair", "length"),
+    [
+        ("cl-45@128", "features.10", 256 * 500),
+        ("cl-34@128", "features.8", 256 * 500),
+        ("cl-45c@256", "features.10", 2 * 256 * 500),
+    ],
+)
+def test_the_papers_methods_run(alexnet, preset, pair, length):
+    """With any projection: principal components of such long local features take a while."""
+    method = parse_method(preset, alexnet.architecture)
+    encoder = method.encoder()
+    for pool in encoder.get_params().values():
+        if isinstance(pool, CrossLayerPooling):
+            size = alexnet.architecture.pair(pair).patch_length
+            generator = np.random.default_rng(0)
+            pool.components_ = generator.standard_normal((500, size)).astype(np.float32)
+            pool.mean_ = generator.standard_normal(size).astype(np.float32)
+    (vector,) = encoder.transform([compute_record(alexnet, sample(), method.sources)])
+    assert vector.shape == (length,)
+    assert np.linalg.norm(vector) == pytest.approx(1, rel=1e-4)
