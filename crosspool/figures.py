@@ -10,8 +10,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from crosspool.evaluation.units import human_bytes
 
-# Okabe and Ito's colours that are dark enough for points on white; markers tell them apart without colour, too.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00")
+# As Okabe and Ito's, darkened so that names can be read on white; markers tell them apart without colour, too.
+COLOURS = ("#0072B2", "#D55E00", "#007F5F", "#AA3377", "#222222", "#8C6D00")
 MARKERS = ("o", "s", "D", "^", "v", "P", "X")
 INK, GRID = "#222222", "#DDDDDD"
 SHARES = "Blues"  # runs from white to dark, and keeps its order in grey

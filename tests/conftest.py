@@ -1,4 +1,4 @@
-"""The real app and a real browser, each started once for all tests that ask for them; and torch on one core."""
+"""The real app and a real browser, each started once for all tests that ask for them; torch on one core; commands."""
 
 import os
 import socket
@@ -87,3 +87,41 @@ def one_core():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def run(capsys):
+    """Run a command here: (exit status, standard output, standard error)."""
+    from crosspool.cli import main
+
+    def call(*arguments):
+        status = main([str(argument) for argument in arguments])
+        return status, *capsys.readouterr()
+
+    return call
+
+
+@pytest.fixture
+def works(run):
+    """Run a command that must succeed and say nothing on standard error: its standard output."""
+
+    def call(*arguments):
+        status, out, err = run(*arguments)
+        assert (status, err) == (0, "")
+        return out
+
+    return call
+
+
+@pytest.fixture
+def fails(run):
+    """Run a command that must fail: its one sentence."""
+
+    def call(*arguments):
+        status, out, err = run(*arguments)
+        assert (status, out) == (2, "")
+        assert err.startswith("crosspool: ")
+        assert err.count("\n") == 1
+        return err.strip()
+
+    return call

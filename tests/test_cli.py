@@ -25,7 +25,7 @@ import crosspool
 from crosspool import images, rendering
 from crosspool.backbones import DEFAULT, weights
 from crosspool.backbones.backbone import Backbone
-from crosspool.cli import main, options
+from crosspool.cli import options
 from crosspool.cli.maps import channel_list, strongest
 from crosspool.cli.networks import shortened
 from crosspool.cli.outputs import replacing
@@ -36,7 +36,10 @@ from crosspool.samples import FOLDER
 ROOT = Path(__file__).resolve().parent.parent
 CAT, ESPRESSO = str(FOLDER / "cat.jpg"), str(FOLDER / "espresso.jpg")
 UNTRAINED_ALEXNET = ("--backbone", "alexnet", "--weights", "untrained")
-COMMANDS = ("backbones", "pairs", "predict", "maps", "pool", "fetch", "doctor")
+COMMANDS = (
+    *("backbones", "pairs", "predict", "maps", "pool", "localise", "evaluate", "train", "classify"),
+    *("fetch", "doctor"),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -45,43 +48,6 @@ def empty_cache(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(home))
     monkeypatch.setenv("COLUMNS", "80")
     return home / "hub" / "checkpoints"
-
-
-@pytest.fixture
-def run(capsys):
-    """Run a command here: (exit status, standard output, standard error)."""
-
-    def call(*arguments):
-        status = main([str(argument) for argument in arguments])
-        return status, *capsys.readouterr()
-
-    return call
-
-
-@pytest.fixture
-def works(run):
-    """Run a command that must succeed and say nothing on standard error: its standard output."""
-
-    def call(*arguments):
-        status, out, err = run(*arguments)
-        assert (status, err) == (0, "")
-        return out
-
-    return call
-
-
-@pytest.fixture
-def fails(run):
-    """Run a command that must fail: its one sentence."""
-
-    def call(*arguments):
-        status, out, err = run(*arguments)
-        assert (status, out) == (2, "")
-        assert err.startswith("crosspool: ")
-        assert err.count("\n") == 1
-        return err.strip()
-
-    return call
 
 
 def command(*arguments, **more):

@@ -12,6 +12,7 @@ from crosspool.cli.check import doctor
 from crosspool.cli.classify import classify
 from crosspool.cli.console import complain
 from crosspool.cli.evaluate import evaluate
+from crosspool.cli.localise import localise
 from crosspool.cli.maps import maps
 from crosspool.cli.networks import backbones, fetch, pairs
 from crosspool.cli.pool import pool
@@ -77,15 +78,20 @@ _add(
     "crosspool pool photos/*.jpg --out features.npz",
     "crosspool pool a.jpg b.jpg --out features.npz --size 448 --skip-errors",
 )
+_add(localise, "Measure how well maps find parts of generated birds.", "crosspool localise --size 448")
 _add(
     evaluate,
     "Compare methods on labelled images.",
     "crosspool evaluate photos/",
-    "crosspool evaluate birds.zip --methods cl@448,cl@448/ternary,global@448 --out results",
+    "crosspool evaluate birds.zip --methods cl@448,global@448 --out results",
     "crosspool evaluate torchvision:flowers102 --download --json",
     "crosspool evaluate CUB_200_2011 --methods cl@448,cl-c,jitter --paper",
 )
-_add(train, "Train a classifier of your own images.", "crosspool train photos/ --method cl@448 --out birds.safetensors")
+_add(
+    train,
+    "Train a classifier of your own images.",
+    "crosspool train birds.zip --method cl@448 --out birds.safetensors",
+)
 _add(
     classify,
     "Name what is in images, with your own classifier.",

@@ -1,0 +1,602 @@
+"""`evaluate`, `train` and `classify`: what they print, the files they write, what they compute again, how they fail."""
+
+from __future__ import annotations
+
+import functools
+import io
+import json
+import shlex
+from contextlib import redirect_stdout
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from crosspool import figures, models
+from crosspool.backbones import DEFAULT, architecture, load_backbone
+from crosspool.backbones.backbone import Backbone
+from crosspool.cli import evaluate as command
+from crosspool.cli import findings, main
+from crosspool.cli.result_files import file_names
+from crosspool.datasets import Dataset, open_dataset
+from crosspool.errors import SettingError
+from crosspool.evaluation import paper
+from crosspool.evaluation.intervals import Interval
+from crosspool.evaluation.report import Paired
+from crosspool.evaluation.units import human_bytes
+from crosspool.features import ArrayCache, Features
+from crosspool.images import load_image
+from crosspool.kernels import VectorFile
+from crosspool.methods import parse_method
+from tests.pictures import png, tinted
+
+CLASSES = ("blue $x$", "green", "red")
+EACH = 4
+METHODS = "cl@128,global@128"
+QUICK = ("--methods", METHODS, "--splits", 3, "--train-size", 6)
+ONE_METHOD = ("--methods", "global@128", "--splits", 2, "--train-size", 6)
+
+
+def write_images(folder, each=EACH, first=0):
+    """A folder for each class, its pictures tinted in that colour."""
+    for channel, label in zip((2, 1, 0), CLASSES, strict=True):
+        (folder / label).mkdir(parents=True)
+        for number in range(each):
+            picture = tinted(first + 100 * channel + number, channel).resize((64, 48))
+            (folder / label / f"{number}.png").write_bytes(png(picture))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    return write_images(tmp_path_factory.mktemp("pictures") / "tints")
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def settled(cache):
+    """The terminal's width, one cache for all tests, torch on one core, and less of what is done again and again."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", "80")
+        patch.setenv("CROSSPOOL_CACHE", str(cache))
+        patch.setattr("crosspool.evaluation.run.TIMED_IMAGES", 1)
+        patch.setattr("crosspool.backbones.load_backbone", functools.cache(load_backbone))
+        yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def results(images, tmp_path_factory):
+    """The folder that an evaluation wrote, with its document."""
+    folder = tmp_path_factory.mktemp("results") / "out"
+    printed = io.StringIO()
+    with redirect_stdout(printed):
+        arguments = ("evaluate", images, *QUICK, "--seed", 3, "--paper", "--out", folder, "--json")
+        assert main([str(argument) for argument in arguments]) == 0
+    return folder, json.loads(printed.getvalue())
+
+
+def without_times(document):
+    return [{k: v for k, v in method.items() if k != "seconds_per_image"} for method in document["methods"]]
+
+
+def copied(images, folder):
+    for path in images.rglob("*.png"):
+        target = folder / path.relative_to(images)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+    return folder
+
+
+# --- what evaluate finds
+
+
+def test_json_says_everything(results) -> None:
+    _, document = results
+    assert set(document) == {
+        *("dataset", "images", "classes", "backbone", "weights", "framing", "protocol", "measure", "methods"),
+        *("paired", "problems", "command", "versions", "paper"),
+    }
+    assert (document["dataset"], document["images"], document["classes"]) == ("tints", 12, list(CLASSES))
+    assert (document["backbone"], document["weights"], document["framing"]) == (DEFAULT, "pretrained", "squash")
+    assert document["protocol"] == {
+        "splits": 3, "train_images": 6, "test_images": 6, "seed": 3, "official": False, "C": 10.0,
+        "interval": "corrected resampled t", "level": 0.95,
+    }  # fmt: skip
+    assert (document["measure"], document["problems"]) == ("accuracy", [])
+    assert set(document["versions"]) == {"crosspool", "torch", "torchvision", "scikit-learn"}
+    assert [method["name"] for method in document["methods"]] == METHODS.split(",")
+    for method in document["methods"]:
+        low, high = method["interval"]
+        assert low <= method["accuracy"] <= high
+        assert method["accuracy"] == pytest.approx(np.mean(method["by_split"]))
+        assert len(method["by_split"]) == 3
+        assert 0.5 < method["mean_class_accuracy"] <= 1
+        assert method["seconds_per_image"] > 0
+    pooled, whole = document["methods"]
+    assert (whole["dimensions"], whole["bytes_per_image"]) == (1280, 4 * 1280)
+    assert (pooled["dimensions"], pooled["bytes_per_image"]) == (1280 * 320, 4 * 1280 * 320)
+
+
+def test_json_compares_with_the_baseline(results) -> None:
+    _, document = results
+    (pair,) = document["paired"]
+    pooled, whole = document["methods"]
+    assert (pair["method"], pair["baseline"]) == ("cl@128", "global@128")
+    assert pair["difference"] == pytest.approx(pooled["accuracy"] - whole["accuracy"])
+    assert pair["interval"][0] <= pair["difference"] <= pair["interval"][1]
+    assert set(pair["mcnemar"]) == {"only_method", "only_baseline", "p_value"}
+
+
+def test_files_say_the_same(results) -> None:
+    folder, document = results
+    assert json.loads((folder / "results.json").read_text(encoding="utf-8")) == document
+    table = pd.read_csv(folder / "results.csv").set_index("name")
+    for method in document["methods"]:
+        row = table.loc[method["name"]]
+        assert [row["interval_low"], row["interval_high"]] == pytest.approx(method["interval"])
+        for name in ("accuracy", "mean_class_accuracy", "dimensions", "bytes_per_image", "seconds_per_image"):
+            assert row[name] == pytest.approx(method[name])
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "accuracy-against-bytes.png", "accuracy-against-bytes.svg",
+        "confusion-cl@128.csv", "confusion-cl@128.png", "confusion-global@128.csv", "confusion-global@128.png",
+        "results.csv", "results.json", "results.md",
+    ]  # fmt: skip
+
+
+def test_confusions_add_up(results) -> None:
+    folder, document = results
+    for method in document["methods"]:
+        table = pd.read_csv(folder / f"confusion-{method['name']}.csv", index_col=0)
+        assert (list(table.index), list(table.columns)) == (list(CLASSES), list(CLASSES))
+        assert table.sum(axis=1).tolist() == [6, 6, 6]  # two test images of each class in each of three splits
+        assert np.trace(table) / 18 == pytest.approx(method["accuracy"])
+
+
+@pytest.mark.parametrize("name", ["accuracy-against-bytes", "confusion-cl@128"])
+def test_figures_are_pictures(results, name) -> None:
+    folder, document = results
+    with Image.open(folder / f"{name}.png") as picture:
+        picture.load()
+        assert picture.format == "PNG"
+        assert min(picture.size) > 600
+        assert picture.info["Description"] == document["command"]
+        assert np.asarray(picture.convert("L")).std() > 5
+
+
+def test_svg_is_one(results) -> None:
+    text = (results[0] / "accuracy-against-bytes.svg").read_text(encoding="utf-8")
+    assert text.startswith("<?xml")
+    assert text.rstrip().endswith("</svg>")
+    assert "<dc:date>" not in text  # the same results give the same file
+
+
+def test_markdown_names_the_command_that_gives_it_again(results, works) -> None:
+    folder, document = results
+    text = (folder / "results.md").read_text(encoding="utf-8")
+    assert f"```console\n{document['command']}\n```" in text
+    assert "| method | accuracy | 95 % interval |" in text
+    percent = f"{100 * document['methods'][0]['accuracy']:.1f} %"
+    assert f"| cl@128 | {percent} |" in text
+    program, *arguments = shlex.split(document["command"])
+    assert program == "crosspool"
+    assert without_times(json.loads(works(*arguments, "--json"))) == without_times(document)
+
+
+def test_table_fits_the_terminal_and_does_not_overclaim(works, images) -> None:
+    text = works("evaluate", images, *QUICK, "--seed", 3)
+    assert all(len(line) <= 80 for line in text.splitlines())
+    assert text.startswith(
+        "tints: 12 images, 3 classes. EfficientNet-Lite0, squash framing.\n3 random splits: 6 images"
+    )
+    assert "Nadeau and Bengio" in " ".join(text.split())
+    (pair,) = [line for line in text.splitlines() if line.startswith("cl@128") and "global@128" in line]
+    assert pair.rstrip().endswith("none shown")
+    assert "no difference is shown, as the interval includes zero" in " ".join(text.split())
+
+
+def test_what_an_interval_shows() -> None:
+    def shown(low, high):
+        return findings.verdict(Paired("a", "b", (low + high) / 2, Interval(low, high, 0.95, ""), None))
+
+    assert [shown(0.01, 0.2), shown(-0.2, -0.01)] == ["better", "worse"]
+    assert shown(-0.01, 0.2) == shown(0.0, 0.1) == shown(-0.1, 0.0) == shown(0.0, 0.0) == findings.NONE_SHOWN
+    assert findings.verdict(Paired("a", "b", 0.3, None, None)) == "no interval"
+
+
+def test_a_second_run_computes_only_the_time(results, works, images, monkeypatch) -> None:
+    passes = []
+    outputs = Backbone.outputs
+
+    def counted(self, framed, names):
+        passes.append(len(framed))
+        return outputs(self, framed, names)
+
+    monkeypatch.setattr(Backbone, "outputs", counted)
+    again = json.loads(works("evaluate", images, *QUICK, "--seed", 3, "--json"))
+    assert without_times(again) == without_times(results[1])
+    assert passes == [1] * 2 * 2  # two images are timed with each method
+
+
+def test_equal_pictures_stay_on_one_side(works, images, tmp_path) -> None:
+    folder = copied(images, tmp_path / "twice")
+    for path in list(folder.rglob("*.png")):
+        path.with_name(f"again-{path.name}").write_bytes(path.read_bytes())
+    document = json.loads(works("evaluate", folder, *ONE_METHOD, "--json"))
+    sizes = document["protocol"]["train_images"], document["protocol"]["test_images"]
+    assert sizes == (12, 12)  # six different ones, each twice
+
+
+# --- protocols
+
+
+@pytest.fixture(scope="module")
+def divided(images, tmp_path_factory):
+    """Training and test images in folders."""
+    folder = tmp_path_factory.mktemp("divided")
+    write_images(folder / "train", first=1000)
+    write_images(folder / "test", each=3, first=2000)
+    return folder
+
+
+def test_the_official_split_is_taken_unless_splits_are_asked_for(works, divided) -> None:
+    document = json.loads(works("evaluate", divided, "--methods", "global@128", "--json"))
+    protocol = document["protocol"]
+    assert (protocol["official"], protocol["splits"]) == (True, 1)
+    assert (protocol["train_images"], protocol["test_images"]) == (12, 9)
+    assert protocol["interval"] == "percentile bootstrap"
+    assert len(document["methods"][0]["by_split"]) == 1
+    assert "--official" in document["command"]
+    text = " ".join(works("evaluate", divided, "--methods", "global@128").split())
+    assert "The official split: 12 images to train on and 9 to test on." in text
+    assert "bootstrap over the 9 official test images" in text
+    for more in (("--splits", 2), ("--random",), ("--train-size", "0.5")):
+        protocol = json.loads(works("evaluate", divided, "--methods", "global@128", *more, "--json"))["protocol"]
+        assert protocol["official"] is False
+    assert (protocol["train_images"], protocol["splits"]) == (10, 20)
+
+
+def test_several_labels(works, images, monkeypatch, tmp_path) -> None:
+    single = open_dataset(images)
+    labels = np.stack([single.targets == 0, single.targets > 0, single.targets == 2], axis=1).astype(np.int64)
+    several = Dataset("several", ("blue", "other", "red"), single.samples, labels)
+    monkeypatch.setattr("crosspool.datasets.open_dataset", lambda spec, **more: several)
+    document = json.loads(works("evaluate", "several", *ONE_METHOD, "--json", "--out", tmp_path / "out"))
+    (method,) = document["methods"]
+    assert document["measure"] == "mean_average_precision"
+    assert {"mean_average_precision", "mean_average_precision_11", "accuracy"} < set(method)
+    assert not list((tmp_path / "out").glob("confusion*"))
+    text = works("evaluate", "several", *ONE_METHOD)
+    assert "12 images, 3 labels" in text
+    assert "mAP" in text
+
+    model = tmp_path / "several.safetensors"
+    works("train", "several", "--method", "global@128", "--out", model)
+    (record,) = json.loads(works("classify", images / "red" / "0.png", "--model", model, "--json"))
+    assert {score["label"] for score in record["scores"]} == {"other", "red"}
+    assert all(score["score"] > 0 for score in record["scores"])
+
+
+def test_the_paper_beside(works, images, results) -> None:
+    rows = {row["method"]: row for row in results[1]["paper"]["rows"]}
+    assert rows["CL-45"]["accuracy"] == 0.724
+    assert rows["CL-45"]["of_its_kind"] == ["cl@128"]
+    assert rows["Parts-RCNN-FT"]["of_its_kind"] == []
+    text = works("evaluate", images, *ONE_METHOD, "--paper")
+    assert all(len(line) <= 80 for line in text.splitlines())
+    assert "not comparable unless your data set is CUB-200-2011" in " ".join(text.split())
+    assert "Birds-200" in text
+    (row,) = [line.split() for line in text.splitlines() if line.startswith("CNN-Global")]
+    assert "59.2" in row
+    assert row[-3] == "global@128"
+
+
+def test_kinds_of_methods() -> None:
+    names = ["cl:conv_head@448/pca64", "CL-45F@448", "global@224", "cl@448+global@448", "cnn-svm", "cl-c"]
+    assert [paper.kind_of(name) for name in names] == ["cl", "cl-f", "global", None, "cnn-svm", "cl-c"]
+    assert len(paper.TABLE_1) == len(paper.counterparts([])) == 13
+
+
+# --- what is wrong with the data
+
+
+@pytest.fixture
+def damaged(images, tmp_path):
+    """The pictures, with one that cannot be read, a class of one, and a class of the same picture twice."""
+    folder = copied(images, tmp_path / "damaged")
+    (folder / "red" / "broken.jpg").write_bytes(b"no picture")
+    for label, names in {"lonely": ["a"], "twins": ["a", "b"]}.items():
+        (folder / label).mkdir()
+        for name in names:
+            (folder / label / f"{name}.png").write_bytes(png(tinted(len(label), 0)))
+    return folder
+
+
+def test_skip_names_what_is_left_out(works, damaged, results) -> None:
+    document = json.loads(works("evaluate", damaged, *QUICK, "--seed", 3, "--json"))
+    assert (document["images"], document["classes"]) == (12, list(CLASSES))
+    told = " ".join(document["problems"])
+    assert "red/broken.jpg" in told
+    assert "lonely (1)" in told
+    assert "All 2 images of twins are equal" in told
+    assert without_times(document) == without_times(results[1])
+    text = works("evaluate", damaged, *ONE_METHOD)
+    assert "Left out or amiss:" in text
+    assert "red/broken.jpg" in text
+
+
+def test_stop_stops(fails, damaged) -> None:
+    stop = ("evaluate", damaged, *ONE_METHOD, "--on-problem", "stop")
+    assert "1 class has fewer than 2 images: lonely (1)" in fails(*stop)
+    (damaged / "lonely" / "a.png").unlink()
+    (damaged / "lonely").rmdir()
+    assert "red/broken.jpg" in fails(*stop)
+    (damaged / "red" / "broken.jpg").unlink()
+    assert "All 2 images of twins are equal" in fails(*stop)
+
+
+def test_no_image_can_be_read(fails, tmp_path) -> None:
+    for name in ("a/1.png", "a/2.png", "b/1.png", "b/2.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"no picture")
+    assert "None of the 4 images" in fails("evaluate", tmp_path, "--methods", "global@128")
+
+
+# --- bad input
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--methods", "cll@128"], "no method 'cll'; did you mean cl?"),
+        (["--methods", "cl:conv_stem@128"], "conv_stem"),
+        (["--methods", "cl@100"], "from 128 to 896, not 100"),
+        (["--methods", "cl@128,cl@128"], "named twice"),
+        (["--baseline", "jitter"], "--baseline jitter is not among the methods cl@448, global@224, global@448"),
+        (["--train-size", "half"], "--train-size is a number of images or a share such as 0.5, not 'half'"),
+        (["--train-size", "2"], "Train on 3 to 9"),
+        (["--train-size", "12"], "Train on 3 to 9"),
+        (["--train-size", "1.5"], "between 0 and 1"),
+        (["--splits", "0"], "--splits"),
+        (["--seed", "-1"], "--seed"),
+        (["--official"], "tints has no official split"),
+        (["--backbone", "alexnett"], "did you mean alexnet"),
+        (["--backbone", "alexnet"], "crosspool fetch alexnet"),
+        (["--device", "abacus"], "'abacus' cannot be used here"),
+        (["--bounding-box"], "no bounding boxes"),
+        (["--out", "no/such/folder"], "The folder no/such of --out does not exist"),
+    ],
+)
+def test_bad_settings_fail_before_an_image_is_read(fails, images, monkeypatch, more, said) -> None:
+    monkeypatch.setattr(Features, "ensure", None)  # would fail if it came to that
+    assert said in fails("evaluate", images, *more)
+
+
+def test_bad_data_sets(fails, tmp_path) -> None:
+    assert "There is no folder or ZIP" in fails("evaluate", tmp_path / "nowhere")
+    assert "has no images" in fails("evaluate", tmp_path)
+    assert "torchvision:flowers103" in fails("evaluate", "torchvision:flowers103")
+
+
+def test_an_official_split_has_a_size_of_its_own(fails, divided) -> None:
+    assert "leave out --splits" in fails("evaluate", divided, "--official", "--splits", 3)
+
+
+def test_bad_folders_for_results(fails, images, tmp_path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    assert "no folder" in fails("evaluate", images, "--out", tmp_path / "file")
+
+
+def test_a_full_disk_is_one_sentence(fails, images, monkeypatch, cache) -> None:
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(VectorFile, "append", full)
+    sentence = fails("evaluate", images, *ONE_METHOD)
+    assert str(cache) in sentence
+    assert "No space left on device" in sentence
+
+
+def test_ctrl_c_says_what_is_kept(run, images, monkeypatch) -> None:
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Features, "compute", interrupted)
+    status, out, err = run("evaluate", images, *ONE_METHOD)
+    assert (status, out) == (130, "")
+    assert err.splitlines() == [
+        "crosspool: Stopped. The features computed so far are kept, and the same command goes on from there."
+    ]
+
+
+# --- its parts
+
+
+def test_default_methods_and_baselines() -> None:
+    assert command.default_methods(architecture(DEFAULT)) == "cl@448,global@224,global@448"
+    assert command.default_methods(architecture("efficientnet_b7")) == "cl@600,global@600"
+    names = ["cl@448", "jitter", "global@224", "sum", "CNN-SVM"]
+    assert command.chosen_baselines(None, names) == ["jitter", "global@224", "CNN-SVM"]
+    assert command.chosen_baselines(None, ["cl", "sum"]) == ["cl"]
+    assert command.chosen_baselines(["sum", "sum"], names) == ["sum"]
+    with pytest.raises(SettingError, match="not among"):
+        command.chosen_baselines(["max"], names)
+
+
+def test_sizes_to_train_on() -> None:
+    sizes = [command.parsed_train_size(text) for text in (None, "150", "0.5")]
+    assert sizes == [None, 150, 0.5]
+    assert [type(size) for size in sizes[1:]] == [int, float]
+
+
+def test_file_names_are_safe_and_differ() -> None:
+    names = file_names(["cl:features.10@448/pca64", "cl@448+global@448", "CL@448", "cl@448", "x" * 300, "x" * 301])
+    assert names[:4] == ["cl-features.10@448-pca64", "cl@448+global@448", "CL@448", "cl@448-2"]
+    assert len(set(names)) == 6
+    assert max(map(len, names)) < 120
+
+
+def test_bytes_for_people() -> None:
+    assert [human_bytes(n) for n in (0, 999, 1000, 5120, 102400, 1638400, 999_600, 2.5e9)] == [
+        "0 B", "999 B", "1 kB", "5.12 kB", "102 kB", "1.64 MB", "1 MB", "2.5 GB"
+    ]  # fmt: skip
+
+
+# --- figures
+
+
+def drawn(figure):
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    with Image.open(buffer) as picture:
+        return np.asarray(picture.convert("RGB"))
+
+
+def names_in(figure, names):
+    """The boxes, in pixels, of the texts that are these names."""
+    figure.canvas.draw()
+    return {
+        text.get_text(): text.get_window_extent()
+        for text in figure.findobj(matplotlib.text.Text)
+        if text.get_text() in names
+    }
+
+
+def test_points_of_equal_cost_stand_side_by_side_with_names_apart() -> None:
+    points = [
+        figures.Point("global $x$", 5120, 0.80, (0.75, 0.85)),
+        figures.Point("global@448", 5120, 0.801, (0.75, 0.85)),
+        figures.Point("cl@448", 1638400, 0.9, None),
+        figures.Point("cl@448/pca64", 1638400, 0.899, (0.85, 1.04)),
+    ]
+    figure = figures.cost_figure(points, "accuracy", "title")
+    boxes = names_in(figure, [point.name for point in points])
+    assert set(boxes) == {point.name for point in points}
+    listed = list(boxes.values())
+    assert not any(a.overlaps(b) for i, a in enumerate(listed) for b in listed[:i])
+    frame = figure.axes[0].get_window_extent()
+    assert all(frame.x0 < box.x0 and box.x1 < frame.x1 for box in listed)
+    assert all("105" not in label.get_text() for label in figure.axes[0].get_yticklabels())
+
+
+def test_a_single_point_has_a_figure() -> None:
+    figure = figures.cost_figure([figures.Point("cl", 1000, 1.0, None)], "accuracy", "title")
+    assert drawn(figure).std() > 0
+
+
+@pytest.mark.parametrize("count", [2, 30, 300])
+def test_confusions_of_few_and_of_many_classes(count) -> None:
+    matrix = np.eye(count, dtype=np.int64) * 999
+    matrix[0, 1] = 1
+    names = [f"class {k}" for k in range(count)]
+    figure = figures.confusion_figure(matrix, names, "title")
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert texts == (["100", "<1", "100"] if count == 2 else [])
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()][:2] == (names[:2] if count < 300 else [])
+    assert max(drawn(figure).shape) < 4000
+
+
+# --- train and classify
+
+
+@pytest.fixture(scope="module")
+def model(images, tmp_path_factory):
+    path = tmp_path_factory.mktemp("models") / "tints.safetensors"
+    with redirect_stdout(io.StringIO()) as printed:
+        arguments = ("train", images, "--method", "cl@128", "--out", path)
+        assert main([str(argument) for argument in arguments]) == 0
+    return path, printed.getvalue()
+
+
+def test_train_says_what_it_wrote_and_how_to_go_on(model) -> None:
+    path, said = model
+    assert said.startswith(f"Wrote {path}: cl@128 on EfficientNet-Lite0, trained on 12 images in 3 classes.\n")
+    assert "crosspool evaluate" in said
+    assert "crosspool classify" in said
+    assert "accuracy" not in said
+
+
+def test_classify_gives_the_decisions_of_the_trained_classifier(works, model, images, cache) -> None:
+    backbone = load_backbone()
+    method = parse_method("cl@128", backbone.architecture)
+    dataset = open_dataset(images)
+    features = Features(dataset, backbone, method.sources, ArrayCache(cache))
+    trained = models.train(dataset, features, method, framing="squash")
+    paths = sorted(images.rglob("*.png"))
+    expected = trained.scores([load_image(path) for path in paths], backbone)
+    records = json.loads(works("classify", *paths, "--model", model[0], "--json"))
+    assert [record["image"] for record in records] == [str(path) for path in paths]
+    for record, path, scores in zip(records, paths, expected, strict=True):
+        assert record["model"] == str(model[0])
+        found = {score["label"]: score["score"] for score in record["scores"]}
+        assert [found[label] for label in trained.classes] == pytest.approx(scores.tolist(), abs=1e-4)
+        assert record["scores"][0]["label"] == path.parent.name
+        assert [score["score"] for score in record["scores"]] == sorted(found.values(), reverse=True)
+
+
+def test_classify_for_people(run, model, images) -> None:
+    first = images / "red" / "0.png"
+    status, out, err = run("classify", first, "missing.jpg", "--model", model[0], "--top", 2, "--skip-errors")
+    assert status == 0
+    assert err.startswith("crosspool: skipped: missing.jpg was not found")
+    lines = out.splitlines()
+    assert lines[0] == str(first)
+    assert lines[1].split()[1] == "red"
+    assert float(lines[1].split()[0]) > float(lines[2].split()[0])
+    assert lines[-1] == "cl@128 trained on tints: classes with the highest scores"
+    assert len(lines) == 5
+
+
+def test_classify_refuses_what_it_cannot_use(fails, works, model, images, tmp_path) -> None:
+    photo = images / "red" / "0.png"
+    assert "is no classifier" in fails("classify", photo, "--model", photo)
+    assert "cannot be read" in fails("classify", photo, "--model", tmp_path / "nowhere.safetensors")
+    assert "not on the efficientnet_lite0 with untrained weights" in fails(
+        "classify", photo, "--model", model[0], "--weights", "untrained"
+    )
+
+
+def test_classify_with_nothing_to_classify(run, model) -> None:
+    status, out, err = run("classify", "no.jpg", "--model", model[0], "--skip-errors")
+    assert (status, out) == (2, "")
+    assert err.splitlines()[-1] == ("crosspool: None of the 1 images could be read, so there is nothing to classify.")
+
+
+def test_own_weights_have_to_be_named_again(fails, works, images, tmp_path) -> None:
+    own, out = tmp_path / "mine.pth", tmp_path / "own.safetensors"
+    torch.save(load_backbone(DEFAULT, "untrained").spec.build(2).state_dict(), own)
+    works("train", images, "--method", "global@128", "--out", out, "--weights", own)
+    photo = images / "red" / "0.png"
+    assert "with weights from mine.pth; name that file with --weights" in fails("classify", photo, "--model", out)
+    assert photo.name in works("classify", photo, "--model", out, "--weights", own)
+
+
+def test_train_leaves_out_what_cannot_be_read_or_stops(works, fails, damaged, tmp_path) -> None:
+    out = tmp_path / "model.safetensors"
+    said = works("train", damaged, "--method", "global@128", "--out", out)
+    assert "15 images in 5 classes" in said
+    assert "red/broken.jpg" in said
+    out.unlink()
+    assert "red/broken.jpg" in fails("train", damaged, "--method", "global@128", "--out", out, "--on-problem", "stop")
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--method", "cll", "--out", "x.safetensors"], "did you mean cl?"),
+        (["--method", "cl@128", "--out", "x.pkl"], "must end in .safetensors"),
+        (["--method", "cl@128", "--out", "no/x.safetensors"], "does not exist"),
+    ],
+)
+def test_bad_settings_of_train(fails, images, more, said) -> None:
+    assert said in fails("train", images, *more)
