@@ -82,7 +82,7 @@ class ArrayCache:
             handle, name = tempfile.mkstemp(dir=path.parent, suffix=".partial")
             try:
                 with os.fdopen(handle, "wb") as file:
-                    file.write(zlib.compress(save({"": array}), FASTEST))
+                    file.write(zlib.compress(save({"": np.ascontiguousarray(array)}), FASTEST))
                 os.replace(name, path)
             finally:
                 Path(name).unlink(missing_ok=True)
@@ -159,10 +159,11 @@ class Features:
         return Records(self, indices, sources)
 
     def _compute(self, index: int, data: bytes, sources: Sequence[Source]) -> dict[Source, Array]:
-        image = self.dataset.samples[index].decode(data)
-        record = compute_record(self.backbone, image, sources)
+        sample = self.dataset.samples[index]
+        picture = self._pictures[index] = sample.key(data)  # the file may have changed since it was read last
+        record = compute_record(self.backbone, sample.decode(data), sources)
         for source, array in record.items():
-            self.cache.put(self._key(self._pictures[index], source), array)
+            self.cache.put(self._key(picture, source), array)
         return record
 
     def _data(self, index: int) -> bytes:
