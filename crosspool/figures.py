@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.text import Annotation
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from crosspool.evaluation.units import human_bytes
@@ -33,7 +35,8 @@ class Point:
 def cost_figure(points: Sequence[Point], measure: str, title: str) -> Figure:
     """How well methods do against the bytes that an image's vector takes, each point with its name beside it.
 
-    Points of about the same cost stand side by side, so that their intervals can be told apart.
+    Points of about the same cost stand side by side, so that their intervals can be told apart. Where names would cover
+    something, they are in a legend, the best one first.
     """
     figure = Figure(figsize=(9, 5.6), dpi=160, layout="constrained")
     axes = figure.add_subplot()
@@ -44,15 +47,38 @@ def cost_figure(points: Sequence[Point], measure: str, title: str) -> Figure:
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     places = _side_by_side([point.bytes for point in points], limits)
-    for number, (point, place) in enumerate(zip(points, places, strict=True)):
-        low, high = point.interval or (point.value, point.value)
-        axes.errorbar(
-            place, point.value, [[point.value - low], [high - point.value]],
-            fmt=MARKERS[number % len(MARKERS)], color=COLOURS[number % len(COLOURS)],
-            markersize=10, capsize=6, elinewidth=2, capthick=2,
-        )  # fmt: skip
-    _name(axes, points, places, limits)
+    markers = [
+        _draw(axes, number, point, place) for number, (point, place) in enumerate(zip(points, places, strict=True))
+    ]
+    names = _name(axes, points, places, limits)
+    if _cover_something(figure, names, markers):
+        for name in names:
+            name.remove()
+        figure.set_size_inches(11.5, 5.6)
+        _legend(axes, points, markers)
     return figure
+
+
+def _draw(axes: Axes, number: int, point: Point, place: float) -> Line2D:
+    """The point with its interval; returns its marker."""
+    low, high = point.interval or (point.value, point.value)
+    drawn = axes.errorbar(
+        place, point.value, [[point.value - low], [high - point.value]],
+        fmt=MARKERS[number % len(MARKERS)], color=COLOURS[number % len(COLOURS)],
+        markersize=10, capsize=6, elinewidth=2, capthick=2,
+    )  # fmt: skip
+    return drawn.lines[0]
+
+
+def _legend(axes: Axes, points: Sequence[Point], markers: Sequence[Line2D]) -> None:
+    """Names beside the axes, the best one first."""
+    order = sorted(range(len(points)), key=lambda number: -points[number].value)
+    legend = axes.legend(
+        [markers[number] for number in order], [points[number].name for number in order],
+        loc="upper left", bbox_to_anchor=(1.01, 1), fontsize=12, frameon=False, labelspacing=0.7,
+    )  # fmt: skip
+    for text in legend.get_texts():
+        text.set_parse_math(False)
 
 
 def _bytes_axis(axes: Axes, counts: Sequence[int]) -> tuple[float, float]:
@@ -97,23 +123,41 @@ def _clusters(values: np.ndarray, gap: float) -> list[np.ndarray]:
     return [part for part in parts if len(part) > 1]
 
 
-def _name(axes: Axes, points: Sequence[Point], places: Sequence[float], limits: tuple[float, float]) -> None:
+def _name(
+    axes: Axes, points: Sequence[Point], places: Sequence[float], limits: tuple[float, float]
+) -> list[Annotation]:
     """Names beside the points, toward the middle of the figure, moved up where they would cover each other."""
     bottom, top = axes.get_ylim()
     line = 0.06 * (top - bottom)
     parts = (np.log10(places) - limits[0]) / (limits[1] - limits[0])
     taken: dict[bool, list[float]] = {True: [], False: []}
+    names = []
     for number in np.argsort([point.value for point in points], kind="stable"):
         near = np.abs(parts - parts[number]) < 0.05  # of one cluster, whose names stand beside its outermost point
         is_left = bool(parts[near].mean() > 0.5)
         anchor = np.asarray(places)[near].min() if is_left else np.asarray(places)[near].max()
         height = max([points[number].value, *(other + line for other in taken[is_left])])
         taken[is_left].append(height)
-        axes.annotate(
+        name = axes.annotate(
             points[number].name, (anchor, height), (-14 if is_left else 14, 0), textcoords="offset points",
             fontsize=13, color=COLOURS[number % len(COLOURS)], ha="right" if is_left else "left", va="center",
             parse_math=False,
         )  # fmt: skip
+        names.append(name)
+    return names
+
+
+def _cover_something(figure: Figure, names: Sequence[Annotation], markers: Sequence[Line2D]) -> bool:
+    """Whether a name lies on another name or on a point, or reaches out of the axes."""
+    figure.draw_without_rendering()
+    boxes = [name.get_window_extent() for name in names]
+    points = [marker.get_window_extent() for marker in markers]
+    frame = figure.axes[0].get_window_extent()
+    return (
+        any(box.x0 < frame.x0 or box.x1 > frame.x1 for box in boxes)
+        or any(a.overlaps(b) for place, a in enumerate(boxes) for b in boxes[:place])
+        or any(box.overlaps(point) for box in boxes for point in points)
+    )
 
 
 def confusion_figure(matrix: np.ndarray, classes: Sequence[str], title: str) -> Figure:

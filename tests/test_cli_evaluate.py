@@ -236,6 +236,13 @@ def test_equal_pictures_stay_on_one_side(works, images, tmp_path) -> None:
     assert sizes == (12, 12)  # six different ones, each twice
 
 
+def test_names_in_another_script_are_no_trouble(works, images, tmp_path) -> None:
+    folder = copied(images, tmp_path / "鳥")
+    (folder / "red").rename(folder / "赤")
+    works("evaluate", folder, *ONE_METHOD, "--out", tmp_path / "結果")
+    assert "赤" in (tmp_path / "結果" / "confusion-global@128.csv").read_text(encoding="utf-8")
+
+
 # --- protocols
 
 
@@ -479,6 +486,7 @@ def test_points_of_equal_cost_stand_side_by_side_with_names_apart() -> None:
         figures.Point("cl@448/pca64", 1638400, 0.899, (0.85, 1.04)),
     ]
     figure = figures.cost_figure(points, "accuracy", "title")
+    assert figure.axes[0].get_legend() is None
     boxes = names_in(figure, [point.name for point in points])
     assert set(boxes) == {point.name for point in points}
     listed = list(boxes.values())
@@ -486,6 +494,17 @@ def test_points_of_equal_cost_stand_side_by_side_with_names_apart() -> None:
     frame = figure.axes[0].get_window_extent()
     assert all(frame.x0 < box.x0 and box.x1 < frame.x1 for box in listed)
     assert all("105" not in label.get_text() for label in figure.axes[0].get_yticklabels())
+
+
+def test_many_points_have_a_legend() -> None:
+    points = [figures.Point(f"a method $name$ {k}", 10_000 + k, 0.5 + k / 100, (0.4, 0.8)) for k in range(12)]
+    figure = figures.cost_figure(points, "accuracy", "title")
+    legend = figure.axes[0].get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == [point.name for point in points[::-1]]
+    boxes = names_in(figure, [point.name for point in points])
+    assert len(boxes) == 12
+    assert all(figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1 for box in boxes.values())
 
 
 def test_a_single_point_has_a_figure() -> None:

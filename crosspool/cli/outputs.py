@@ -61,10 +61,17 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+@contextmanager
+def any_script() -> Iterator[None]:
+    """Let names in a script that the font lacks be drawn as boxes, without a word."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)
+        yield
+
+
 def write_figure(path: Path, figure: "Figure", about: Mapping[str, str | None]) -> None:
     """Save a figure in the format of its suffix, with what it is `about` inside the file."""
-    with replacing(path) as temporary, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)  # a name in another script
+    with replacing(path) as temporary, any_script():
         figure.savefig(temporary, format=path.suffix[1:].lower(), metadata=dict(about))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crosspool.cli.findings import Findings, as_json, how, markdown, method_json, splits_of
-from crosspool.cli.outputs import made_folder, write_figure, write_text
+from crosspool.cli.outputs import any_script, made_folder, write_figure, write_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -74,7 +74,9 @@ def _cost_figures(folder: Path, findings: Findings) -> Iterator[str]:
         measured = result.measures[findings.report.measure]
         interval = None if measured.interval is None else (measured.interval.low, measured.interval.high)
         points.append(Point(result.name, result.bytes_per_image, measured.value, interval))
-    figure = cost_figure(points, findings.measure, f"{findings.report.dataset}, {findings.network}\n{how(findings)}")
+    title = f"{findings.report.dataset}, {findings.network}\n{how(findings)}"
+    with any_script():
+        figure = cost_figure(points, findings.measure, title)
     for suffix, about in (("png", {"Description": findings.command_line}), ("svg", {"Date": None})):
         name = f"{COST_FIGURE}.{suffix}"
         write_figure(folder / name, figure, {"Title": f"{findings.measure} against bytes", **about})

@@ -1,11 +1,11 @@
 """`train`: a classifier of one's own pictures, in one file."""
 
-from pathlib import Path
+import shlex
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crosspool.cli.console import images_progress, print_wrapped
+from crosspool.cli.console import images_progress
 from crosspool.cli.labelled import (
     DATA_ROOT,
     BoundingBox,
@@ -69,9 +69,9 @@ def train(
     size = f"{len(ready.dataset):,} images in {len(trained.classes)} {'labels' if trained.multi_label else 'classes'}"
     typer.echo(f"Wrote {out}: {chosen.name} on {network_name(network)}, trained on {size}.")
     print_problems(ready.dataset.problems)
-    typer.echo()
-    print_wrapped(f"How well this does on other images:  crosspool evaluate {dataset} --methods {chosen.name}")
-    print_wrapped(f"What it says of an image:  crosspool classify IMAGE --model {Path(out)}")
+    again = shlex.join(["crosspool", "evaluate", dataset, "--methods", chosen.name])
+    use = shlex.join(["crosspool", "classify", "IMAGE", "--model", out])
+    typer.echo(f"\nHow well this does on images that it has not seen:\n  {again}\nWhat it says of an image:\n  {use}")
 
 
 def _trained(ready: Prepared, method: "Method", framing: FramingChoice, seed: int) -> "TrainedClassifier":
