@@ -93,7 +93,7 @@ class CrossLayerPooling(TransformerMixin, BaseEstimator):
             )
         pca = PCA(self.n_components, svd_solver="covariance_eigh").fit(sample)
         self.mean_ = pca.mean_.astype(np.float32)
-        self.components_ = pca.components_.astype(np.float32)
+        self.components_ = np.ascontiguousarray(pca.components_, np.float32)
         return self
 
     def _some_local_features(self, record: Record, count: int, index: int) -> Vectors:

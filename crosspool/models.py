@@ -15,7 +15,8 @@ from safetensors.numpy import save_file
 from sklearn.preprocessing import normalize
 
 from crosspool import __version__
-from crosspool.backbones import Backbone, architecture
+from crosspool.backbones import Architecture, Backbone, spec_of
+from crosspool.backbones.architecture import architecture_of
 from crosspool.classifier import DualLinearSVM
 from crosspool.datasets import Dataset
 from crosspool.encoding import PER_BYTE, CrossLayerPooling, Encoder, Record, unpack
@@ -74,7 +75,9 @@ class TrainedClassifier:
         arrays |= {
             f"{name}/{kind}": value for name, step in _pools(self.encoder) for kind, value in _learned(step).items()
         }
-        save_file(arrays, path, metadata={HEADER: json.dumps({"format": FORMAT, **self.settings})})
+        # safetensors writes memory as it lies, whatever the order of an array's axes.
+        contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+        save_file(contiguous, path, metadata={HEADER: json.dumps({"format": FORMAT, **self.settings})})
 
 
 def unit_vectors(encoded: NDArray[Any]) -> NDArray[np.float32]:
@@ -116,6 +119,7 @@ def train(
     settings: dict[str, Any] = {
         "method": method.name,
         "backbone": backbone.spec.name,
+        "outputs": len(backbone.classes),
         "weights": Path(backbone.weights).name,
         "fingerprint": backbone.fingerprint,
         "framing": framing,
@@ -140,7 +144,7 @@ def load_classifier(path: Path) -> TrainedClassifier:
                     f"{path} is no classifier that this version of crosspool can read; train one with: crosspool train"
                 )
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
-    except (SafetensorError, json.JSONDecodeError) as error:
+    except (SafetensorError, TypeError, json.JSONDecodeError, RecursionError) as error:
         raise ModelError(
             f"{path} is no classifier of crosspool's, or is damaged; train one with: crosspool train"
         ) from error
@@ -150,21 +154,36 @@ def load_classifier(path: Path) -> TrainedClassifier:
         ) from error
     try:
         return _assembled(header, arrays)
-    except (CrosspoolError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (CrosspoolError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise ModelError(f"{path} does not hold together ({error}); train it again with: crosspool train") from error
 
 
 def _assembled(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> TrainedClassifier:
     settings = {name: value for name, value in header.items() if name != "format"}
-    method = parse_method(settings["method"], architecture(settings["backbone"]), settings["framing"])
+    network = architecture_of(spec_of(settings["backbone"]), settings["outputs"])
+    method = parse_method(settings["method"], network, settings["framing"])
     encoder = method.encoder(settings["seed"])
     for name, step in _pools(encoder):
         for kind in ("mean_", "components_") if step.n_components is not None else ():
-            setattr(step, kind, arrays[f"{name}/{kind}"])
+            setattr(step, kind, np.asarray(arrays[f"{name}/{kind}"], np.float32))
     classes, weights, intercept = tuple(map(str, settings["classes"])), arrays["weights"], arrays["intercept"]
     if weights.ndim != 2 or intercept.shape != (len(classes),) or len(weights) != len(classes):
         raise ValueError("its weights do not fit its classes")
+    if weights.shape[1] != _length(method, encoder, network):
+        raise ValueError("its weights do not fit its method")
+    if not {"fingerprint", "weights", "multi_label"} <= settings.keys():
+        raise ValueError("it does not say what it was trained on")
     return TrainedClassifier(method, encoder, classes, weights, intercept, settings)
+
+
+def _length(method: Method, encoder: Encoder, network: Architecture) -> int:
+    """How long the vectors are, found by encoding an image of zeros."""
+    zeros = {}
+    for source in method.sources:
+        side = source.size // 2 if source.views == "tiles" else source.size
+        zeros[source] = np.zeros(network.layout(side).shapes[source.node], np.float32)
+    length: int = unit_vectors(encoder.transform([zeros])).shape[1]
+    return length
 
 
 def _pools(encoder: Encoder) -> list[tuple[str, CrossLayerPooling]]:
