@@ -10,7 +10,7 @@ from sklearn.preprocessing import normalize
 from torch import fx, nn
 from torch.nn import functional as F
 
-from crosspool.encoding import Records, SignedPower, Vectors, Stateless
+from crosspool.encoding import Records, SignedPower, Stateless, Vectors
 from crosspool.layer_pairs import Layout, behind_activation
 
 INPUT = "input"

@@ -1,5 +1,6 @@
 """One-vs-rest linear support vector machines, trained in the dual on a precomputed kernel."""
 
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -19,20 +20,22 @@ class DualLinearSVM(ClassifierMixin, BaseEstimator):
     As linear kernels need only inner products, training costs n^2 numbers however long the vectors are. The classes'
     scores of a vector x are `coef_ @ K(training vectors, x) + intercept_`, so the primal weights are `coef_ @ X_train`.
 
-    `coef_` is (L, n), zero where a training vector supports nothing; `intercept_` is (L,).
+    `names` are the classes', for the sentences of errors. `coef_` is (L, n), zero where a training vector supports
+    nothing; `intercept_` is (L,).
     """
 
     classes_: NDArray[np.int64]
     coef_: NDArray[np.float64]
     intercept_: NDArray[np.float64]
 
-    def __init__(self, C: float = 10.0) -> None:
+    def __init__(self, C: float = 10.0, names: Sequence[str] | None = None) -> None:
         self.C = C
+        self.names = names
 
     def fit(self, K: Kernel, y: NDArray[np.integer[Any]]) -> Self:
         """Train on K, (n, n), with y (n,) class indices, or (n, L) labels 1, 0 and UNKNOWN (left out for that label).
 
-        Raises DatasetError for a label without both examples and counterexamples, naming its number.
+        Raises DatasetError for a label without both examples and counterexamples, by its name or number.
         """
         self.multi_label_ = y.ndim == 2
         self.classes_ = np.arange(y.shape[1]) if self.multi_label_ else np.unique(y)
@@ -42,9 +45,10 @@ class DualLinearSVM(ClassifierMixin, BaseEstimator):
         for index, target in enumerate(targets.T):
             known = np.flatnonzero(target != UNKNOWN)
             if len(np.unique(target[known])) < 2:
+                number = self.classes_[index]
+                label = f"Label {number}" if self.names is None else self.names[number]
                 raise DatasetError(
-                    f"Label {self.classes_[index]} has no examples or no counterexamples to train on; "
-                    "leave it out or add images."
+                    f"{label} has no examples or no counterexamples to train on; leave it out, or add images."
                 )
             among = K if len(known) == len(K) else K[np.ix_(known, known)]
             machine = SVC(C=self.C, kernel="precomputed").fit(among, target[known])

@@ -113,7 +113,7 @@ def train(
         encode_into(file, encoder, records, progress)
         kernel = file.kernel()
         norms = np.sqrt(np.diagonal(kernel)) if file.packed else np.ones(len(kernel))
-        machine = DualLinearSVM(C).fit(unit_kernel(kernel) if file.packed else kernel, dataset.targets)
+        machine = DualLinearSVM(C, dataset.classes).fit(unit_kernel(kernel) if file.packed else kernel, dataset.targets)
         weights = file.combine(machine.coef_ / np.where(norms > 0, norms, 1))
     classes = [dataset.classes[k] for k in machine.classes_]
     settings: dict[str, Any] = {

@@ -124,7 +124,7 @@ def test_leaves_its_arguments_alone():
 def test_is_an_estimator_of_scikit_learn():
     machine = DualLinearSVM(3.0).fit(K, Y)
     copy = clone(machine)
-    assert copy.get_params() == {"C": 3.0}
+    assert copy.get_params() == {"C": 3.0, "names": None}
     assert not hasattr(copy, "coef_")
     np.testing.assert_array_equal(copy.fit(K, Y).coef_, machine.coef_)
     assert copy.set_params(C=1.0).C == 1.0

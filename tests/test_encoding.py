@@ -404,7 +404,7 @@ def test_a_higher_threshold_only_takes_values_away(vectors, low, high):
     low, high = sorted((low, high))
     many, few = (unpack(TernaryQuantizer(t).transform(vectors), 12) for t in (low, high))
     np.testing.assert_array_equal(few[few != 0], many[few != 0])
-    np.testing.assert_array_equal(unpack(TernaryQuantizer().transform(vectors), 12), np.sign(vectors))
+    np.testing.assert_array_equal(unpack(TernaryQuantizer(0).transform(vectors), 12), np.sign(vectors))
 
 
 @settings(deadline=None)

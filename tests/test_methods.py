@@ -204,7 +204,7 @@ def test_both_parts_of_a_combination_have_its_options(name):
 
 @pytest.mark.parametrize(
     ("name", "threshold"),
-    [("cl/ternary", 0), ("cl/ternary0.5/pca8", 0.5), ("global+cl/ternary2", 2), ("cl", None), ("max/ternary", 0)],
+    [("cl/ternary", 1), ("cl/ternary0.5/pca8", 0.5), ("global+cl/ternary2", 2), ("cl", None), ("max/ternary0", 0)],
 )
 def test_ternary_comes_last_and_is_the_whole_methods(name, threshold):
     quantizer = parse_method(name, LITE0).quantizer
@@ -449,7 +449,7 @@ def test_every_method_gives_vectors_of_unit_length(encoded, name):
 
 @pytest.mark.parametrize("name", ["cl@128", "cl@128/pca4+global@128+pyramid@128", "global:fc@128/power0.5"])
 def test_ternary_methods_give_packed_signs(encoded, name):
-    vectors, packed = encoded(name), encoded(f"{name}/ternary")
+    vectors, packed = encoded(name), encoded(f"{name}/ternary0")
     assert packed.dtype == np.uint8
     assert packed.nbytes * 16 == vectors.nbytes
     np.testing.assert_array_equal(unpack(packed, vectors.shape[1]), np.sign(vectors))

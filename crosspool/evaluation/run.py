@@ -134,7 +134,7 @@ def _report(progress: Progress, stage: str, before: int, total: int, done: int) 
 def _outcome(dataset: Dataset, split: Split, kernel: NDArray[np.float64], C: float) -> Outcome:
     """Train on a split's training images, and score its test images."""
     train, test = split.train, split.test
-    machine = DualLinearSVM(C).fit(kernel[np.ix_(train, train)], dataset.targets[train])
+    machine = DualLinearSVM(C, dataset.classes).fit(kernel[np.ix_(train, train)], dataset.targets[train])
     scores = np.full((len(test), len(dataset.classes)), -np.inf)  # a class without training images never wins
     scores[:, machine.classes_] = machine.decision_function(kernel[np.ix_(test, train)])
     return Outcome(split, scores)
