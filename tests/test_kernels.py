@@ -87,8 +87,8 @@ def test_columns_are_arrays_of_their_own():
 
 def test_rows_may_be_appended_after_reading():
     values = vectors(6, 10)
-    with on_disk(values[:2]) as file:
-        file.kernel()
+    with on_disk(values[:2], buffer=32) as file:
+        next(file.columns())
         file.append(values[2:])
         np.testing.assert_array_equal(file.kernel(), values @ values.T)
 
