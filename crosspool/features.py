@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import overload
 
 import numpy as np
-from cachetools import LRUCache
 from numpy.typing import NDArray
 from PIL import Image
 from platformdirs import user_cache_path
@@ -27,7 +26,6 @@ from crosspool.views import Source, views_of
 
 FORMAT = 1  # raise it when the same settings come to mean other numbers
 FASTEST = 1  # zlib's level: rectified maps are mostly zeros, and shrink to an eighth in milliseconds
-IN_MEMORY = 384 * 2**20  # bytes of arrays that were read last
 
 Array = NDArray[np.float32]
 
@@ -54,15 +52,12 @@ class ArrayCache:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._recent: LRUCache[str, Array] = LRUCache(IN_MEMORY, getsizeof=lambda array: array.nbytes)
 
     def __contains__(self, key: str) -> bool:
-        return key in self._recent or self._path(key).is_file()
+        return self._path(key).is_file()
 
     def get(self, key: str) -> Array | None:
         """The array, or None where it is absent or damaged."""
-        if key in self._recent:
-            return self._recent[key]
         try:
             array: Array = load(zlib.decompress(self._path(key).read_bytes()))[""]
         except (FileNotFoundError, zlib.error, SafetensorError, KeyError):
@@ -71,7 +66,6 @@ class ArrayCache:
             raise SettingError(
                 f"Cannot read the cache folder {self.folder} ({error.strerror}); choose another one."
             ) from error
-        self._remember(key, array)
         return array
 
     def put(self, key: str, array: Array) -> None:
@@ -90,11 +84,6 @@ class ArrayCache:
             raise SettingError(
                 f"Cannot write to the cache folder {self.folder} ({error.strerror}); make room, or choose another one."
             ) from error
-        self._remember(key, array)
-
-    def _remember(self, key: str, array: Array) -> None:
-        if array.nbytes <= self._recent.maxsize:
-            self._recent[key] = array
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.z"

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from crosspool.encoding import PER_BYTE, unpack
 
 BUFFER = 128 * 2**20  # bytes
+ROWS_AT_ONCE = 512  # of a kernel, so that a product's own memory stays small beside it
 
 
 class VectorFile:
@@ -70,7 +71,9 @@ class VectorFile:
         """Inner products of all vectors, (n, n)."""
         kernel = np.zeros((self.count, self.count))
         for part in self.columns():
-            kernel += part @ part.T
+            for start in range(0, self.count, ROWS_AT_ONCE):
+                rows = slice(start, start + ROWS_AT_ONCE)
+                kernel[rows] += part[rows] @ part.T
         return kernel
 
     def combine(self, coefficients: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -92,5 +95,6 @@ def unit_kernel(kernel: NDArray[np.float64]) -> NDArray[np.float64]:
     """The kernel of the same vectors scaled to unit length; one of zeros stays."""
     norms = np.sqrt(np.diagonal(kernel))
     norms = np.where(norms > 0, norms, 1)
-    unit: NDArray[np.float64] = kernel / np.outer(norms, norms)
+    unit: NDArray[np.float64] = kernel / norms[:, None]
+    unit /= norms
     return unit
