@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import PCA
 from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
 
 from crosspool.errors import SettingError
 from crosspool.layer_pairs import Geometry
@@ -105,6 +106,7 @@ class CrossLayerPooling(TransformerMixin, BaseEstimator):
         return some
 
     def transform(self, X: Records) -> Vectors:
+        check_is_fitted(self)
         return np.stack([self._pool(record).sum(0).flatten().numpy() for record in X])
 
     def _pool(self, record: Record) -> torch.Tensor:

@@ -59,6 +59,11 @@ class Method:
         return tuple(sorted({source for part in self.parts for source in part.sources}))
 
     @property
+    def framing(self) -> Framing:
+        """How pictures become square; the same for all parts."""
+        return self.sources[0].framing
+
+    @property
     def learns(self) -> bool:
         """Whether the encoder depends on the training images (PCA)."""
         return any(getattr(part.steps[0][1], "n_components", None) is not None for part in self.parts)

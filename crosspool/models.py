@@ -22,7 +22,6 @@ from crosspool.datasets import Dataset
 from crosspool.encoding import PER_BYTE, CrossLayerPooling, Encoder, Record, unpack
 from crosspool.errors import CrosspoolError, ModelError
 from crosspool.features import Features, compute_record
-from crosspool.images import Framing
 from crosspool.kernels import VectorFile, unit_kernel
 from crosspool.methods import Method, parse_method
 
@@ -70,14 +69,17 @@ class TrainedClassifier:
         return unit_vectors(self.encoder.transform(records))
 
     def save(self, path: Path) -> None:
-        """Write a safetensors file with the settings as JSON in its header."""
+        """Write a safetensors file with the settings as JSON in its header. Raises ModelError where it cannot."""
         arrays: dict[str, NDArray[Any]] = {"weights": self.weights, "intercept": self.intercept}
         arrays |= {
             f"{name}/{kind}": value for name, step in _pools(self.encoder) for kind, value in _learned(step).items()
         }
         # safetensors writes memory as it lies, whatever the order of an array's axes.
         contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-        save_file(contiguous, path, metadata={HEADER: json.dumps({"format": FORMAT, **self.settings})})
+        try:
+            save_file(contiguous, path, metadata={HEADER: json.dumps({"format": FORMAT, **self.settings})})
+        except (SafetensorError, OSError) as error:
+            raise ModelError(f"{path} cannot be written ({error}); make room, or choose another place.") from error
 
 
 def unit_vectors(encoded: NDArray[Any]) -> NDArray[np.float32]:
@@ -100,7 +102,6 @@ def train(
     features: Features,
     method: Method,
     *,
-    framing: Framing,
     C: float = 10.0,
     seed: int = 0,
     progress: Callable[[int], None] = lambda done: None,
@@ -122,7 +123,7 @@ def train(
         "outputs": len(backbone.classes),
         "weights": Path(backbone.weights).name,
         "fingerprint": backbone.fingerprint,
-        "framing": framing,
+        "framing": method.framing,
         "classes": classes,
         "multi_label": dataset.multi_label,
         "dataset": dataset.name,

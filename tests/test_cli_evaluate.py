@@ -549,7 +549,7 @@ def test_classify_gives_the_decisions_of_the_trained_classifier(works, model, im
     method = parse_method("cl@128", backbone.architecture)
     dataset = open_dataset(images)
     features = Features(dataset, backbone, method.sources, ArrayCache(cache))
-    trained = models.train(dataset, features, method, framing="squash")
+    trained = models.train(dataset, features, method)
     paths = sorted(images.rglob("*.png"))
     expected = trained.scores([load_image(path) for path in paths], backbone)
     records = json.loads(works("classify", *paths, "--model", model[0], "--json"))

@@ -58,7 +58,7 @@ def trained(lite0, cache):
             dataset = labelled(multi_label)
             method = parse_method(name, lite0.architecture, framing)
             features = Features(dataset, lite0, method.sources, cache)
-            made[name, multi_label, framing] = train(dataset, features, method, framing=framing, C=5.0)
+            made[name, multi_label, framing] = train(dataset, features, method, C=5.0)
         return made[name, multi_label, framing]
 
     return make
@@ -97,7 +97,7 @@ def test_scores_in_the_primal_are_those_in_the_dual(lite0, cache, monkeypatch, n
     monkeypatch.setattr("crosspool.models.DualLinearSVM", Kept)
     dataset = labelled(multi_label)
     method = parse_method(name, lite0.architecture)
-    classifier = train(dataset, Features(dataset, lite0, method.sources, cache), method, framing="squash")
+    classifier = train(dataset, Features(dataset, lite0, method.sources, cache), method)
     records = [
         [compute_record(lite0, image, classifier.method.sources) for image in images]
         for images in ([load_image(sample.read()) for sample in tints().samples], NEW)
@@ -133,7 +133,7 @@ def test_says_how_it_was_trained(trained, lite0):
 def test_classes_without_pictures_are_left_out(lite0, cache):
     dataset = dataset_of([png(tinted(i, 2 * (i % 2))) for i in range(4)], np.array([0, 2, 0, 2]))
     method = parse_method("global@128", lite0.architecture)
-    classifier = train(dataset, Features(dataset, lite0, method.sources, cache), method, framing="squash")
+    classifier = train(dataset, Features(dataset, lite0, method.sources, cache), method)
     assert classifier.classes == ("red", "blue")
     assert classifier.weights.shape == (2, 1280)
 
@@ -142,14 +142,14 @@ def test_a_single_class_cannot_be_learned(lite0, cache):
     dataset = dataset_of([png(noise(i)) for i in range(3)], np.zeros(3, int))
     method = parse_method("global@128", lite0.architecture)
     with pytest.raises(DatasetError, match="no counterexamples"):
-        train(dataset, Features(dataset, lite0, method.sources, cache), method, framing="squash")
+        train(dataset, Features(dataset, lite0, method.sources, cache), method)
 
 
 def test_progress_counts_the_pictures(lite0, cache):
     done: list[int] = []
     method = parse_method("global@128", lite0.architecture)
     features = Features(tints(each=4), lite0, method.sources, cache)
-    train(tints(each=4), features, method, framing="squash", progress=done.append)
+    train(tints(each=4), features, method, progress=done.append)
     assert done == [8, 12]
 
 

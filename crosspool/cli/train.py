@@ -23,7 +23,7 @@ from crosspool.cli.labelled import (
     prepared,
     print_problems,
 )
-from crosspool.cli.options import DEFAULT_BACKBONE, BackboneName, Device, FramingChoice, Weights
+from crosspool.cli.options import DEFAULT_BACKBONE, BackboneName, Device, Weights
 from crosspool.cli.outputs import checked_output, replacing
 from crosspool.cli.records import network_name
 
@@ -63,7 +63,7 @@ def train(
     with goes_on_next_time():
         ready = prepared(opened, network, chosen.sources, cache_at(cache), on_problem)
         ready = ready.of(checked_classes(ready.dataset, 1, on_problem))
-        trained = _trained(ready, chosen, framing, seed)
+        trained = _trained(ready, chosen, seed)
         with replacing(path) as temporary:
             trained.save(temporary)
     size = f"{len(ready.dataset):,} images in {len(trained.classes)} {'labels' if trained.multi_label else 'classes'}"
@@ -74,12 +74,12 @@ def train(
     typer.echo(f"\nHow well this does on images that it has not seen:\n  {again}\nWhat it says of an image:\n  {use}")
 
 
-def _trained(ready: Prepared, method: "Method", framing: FramingChoice, seed: int) -> "TrainedClassifier":
+def _trained(ready: Prepared, method: "Method", seed: int) -> "TrainedClassifier":
     from crosspool.models import train as train_on
 
     with images_progress() as bar:
         task = bar.add_task("Training", total=len(ready.dataset))
         return train_on(
             ready.dataset, ready.features, method,
-            framing=framing, seed=seed, progress=lambda done: bar.update(task, completed=done),
+            seed=seed, progress=lambda done: bar.update(task, completed=done),
         )  # fmt: skip
