@@ -24,7 +24,7 @@ Records = Sequence[Record]
 Vectors = NDArray[np.float32]
 Packed = NDArray[np.uint8]
 
-PCA_SAMPLE = 20_000  # local features; at most 20,000 x 4,608 numbers of 4 bytes, 370 MB, for the longest patches
+PCA_SAMPLE = 20_000  # local features; of VGG's longest patches 20,000 x 4,608 numbers of 4 bytes are 370 MB
 PER_BYTE = 4  # values of two bits
 # What the four values of each byte are: 0 stands for 0, 1 for +1, 2 for -1.
 _VALUES = np.array([0, 1, -1, 0], np.int8)
@@ -57,8 +57,8 @@ class CrossLayerPooling(TransformerMixin, BaseEstimator):
 
     `lower` and `upper` name the two maps in a record, (V, D_t, H_t, W_t) and (V, D_{t+1}, H, W); the patches of all
     views are pooled together. With `n_components`, the local features are first projected on so many principal
-    components, fitted on a seeded sample of about `sample` local features, equally many of each image that `fit` is
-    given; the images are read one at a time.
+    components, fitted on a seeded sample of at most `sample` local features, equally many of each image that `fit` is
+    given (of so many images at most); the images are read one at a time.
 
     Raises SettingError where there are fewer local features, or shorter ones, than components.
     """
@@ -85,8 +85,11 @@ class CrossLayerPooling(TransformerMixin, BaseEstimator):
     def fit(self, X: Records, y: Any = None) -> Self:
         if self.n_components is None:
             return self
-        each = -(-self.sample // len(X))
-        sample = np.concatenate([self._some_local_features(X[i], each, i) for i in range(len(X))])
+        if not len(X):
+            raise SettingError("Principal components need at least one image to be fitted on.")
+        images = np.random.default_rng(self.random_state).permutation(len(X))[: self.sample]
+        each = -(-self.sample // len(images))
+        sample = np.concatenate([self._some_local_features(X[int(i)], each, int(i)) for i in images])[: self.sample]
         if not 1 <= self.n_components <= min(sample.shape):
             raise SettingError(
                 f"{self.n_components} principal components cannot be had of {len(sample)} local features of "

@@ -91,7 +91,7 @@ class ArrayCache:
 
 def default_cache() -> Path:
     """`$CROSSPOOL_CACHE`, or the user's folder for caches."""
-    return Path(os.environ.get("CROSSPOOL_CACHE") or user_cache_path("crosspool"))
+    return Path(os.environ.get("CROSSPOOL_CACHE") or user_cache_path("crosspool")).expanduser()
 
 
 class Features:
@@ -107,7 +107,7 @@ class Features:
         self.sources = tuple(sources)
         self.cache = cache
         self._network = [FORMAT, backbone.fingerprint, asdict(backbone.spec.preprocessing)]
-        self._pictures: dict[int, str] = {}
+        self._photographs: dict[int, str] = {}
 
     def compute(self, progress: Callable[[int], None] = lambda done: None) -> dict[int, str]:
         """Make sure of every sample's arrays. Returns why, for those that cannot be read, by index."""
@@ -122,25 +122,30 @@ class Features:
 
     def ensure(self, index: int) -> None:
         """Compute and keep what the cache lacks of a sample. Raises ImageError."""
-        data = self._data(index)
-        picture = self.dataset.samples[index].key(data)
-        self._pictures[index] = picture
-        missing = [source for source in self.sources if self._key(picture, source) not in self.cache]
-        if missing:
+        if any(self._key(index, source) not in self.cache for source in self.sources):
+            data = self._read(index)  # once more: what is computed is what these bytes show
+            missing = [source for source in self.sources if self._key(index, source) not in self.cache]
             self._compute(index, data, missing)
 
+    def photograph(self, index: int) -> str:
+        """A key of a sample's image file, whatever box is cut out of it: equal for equal files."""
+        if index not in self._photographs:
+            identity = self.dataset.samples[index].identity
+            if identity is None:
+                self._read(index)
+            else:
+                self._photographs[index] = hashlib.sha256(identity.encode()).hexdigest()
+        return self._photographs[index]
+
     def picture(self, index: int) -> str:
-        """The content key of a sample: equal for equal pictures."""
-        if index not in self._pictures:
-            self._pictures[index] = self.dataset.samples[index].key(self._data(index))
-        return self._pictures[index]
+        """A key of what a sample shows, its box included: equal for equal pictures."""
+        return f"{self.photograph(index)} {self.dataset.samples[index].box}"
 
     def record(self, index: int, sources: Sequence[Source]) -> Record:
         """The arrays of one sample."""
-        picture = self.picture(index)
-        found = {source: self.cache.get(self._key(picture, source)) for source in sources}
+        found = {source: self.cache.get(self._key(index, source)) for source in sources}
         lacking = [source for source, array in found.items() if array is None]
-        computed = self._compute(index, self._data(index), lacking) if lacking else {}
+        computed = self._compute(index, self._read(index), lacking) if lacking else {}
         return {source: computed[source] if array is None else array for source, array in found.items()}
 
     def of(self, indices: NDArray[np.intp], sources: Sequence[Source]) -> "Records":
@@ -148,22 +153,25 @@ class Features:
         return Records(self, indices, sources)
 
     def _compute(self, index: int, data: bytes, sources: Sequence[Source]) -> dict[Source, Array]:
-        sample = self.dataset.samples[index]
-        picture = self._pictures[index] = sample.key(data)  # the file may have changed since it was read last
-        record = compute_record(self.backbone, sample.decode(data), sources)
+        """The arrays of what the bytes `data`, read last, show; kept."""
+        record = compute_record(self.backbone, self.dataset.samples[index].decode(data), sources)
         for source, array in record.items():
-            self.cache.put(self._key(picture, source), array)
+            self.cache.put(self._key(index, source), array)
         return record
 
-    def _data(self, index: int) -> bytes:
+    def _read(self, index: int) -> bytes:
+        """A sample's bytes, by which it is known from now on: a file may have changed since it was read last."""
         sample = self.dataset.samples[index]
         try:
-            return sample.read()
+            data = sample.read()
         except OSError as error:
             raise ImageError(f"{sample.name} cannot be read ({error.strerror or error}); check the file.") from error
+        if sample.identity is None:
+            self._photographs[index] = hashlib.sha256(data).hexdigest()
+        return data
 
-    def _key(self, picture: str, source: Source) -> str:
-        described = json.dumps([*self._network, picture, asdict(source)])
+    def _key(self, index: int, source: Source) -> str:
+        described = json.dumps([*self._network, self.picture(index), asdict(source)])
         return hashlib.sha256(described.encode()).hexdigest()
 
 

@@ -121,9 +121,13 @@ def frame(
         SettingError: `size` is neither the network's own nor from `MIN_SIZE` to `MAX_SIZE`, or `framing` is
             neither "crop" nor "squash".
     """
-    side = input_side(preprocessing, size)
     if framing not in get_args(Framing):
         raise SettingError(f"The framing must be crop or squash, not {framing!r}.")
+    return frame_at(image, preprocessing, input_side(preprocessing, size), framing)
+
+
+def frame_at(image: Image.Image, preprocessing: Preprocessing, side: int, framing: Framing) -> Image.Image:
+    """As `frame`, for a side that no network needs to take: a picture to cut crops from."""
     picture = upright_rgb(image)
     resampling = _RESAMPLING[preprocessing.interpolation]
     if framing == "squash":

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from crosspool.errors import DatasetError, SettingError
 from crosspool.evaluation.intervals import Interval, bootstrap
@@ -53,8 +52,17 @@ def compare(maps: Tensor, mask: Mask) -> Found:
 
 
 def cell_shares(mask: Mask, size: tuple[int, int]) -> Tensor:
-    """The share of the region in each of the cells of a grid over the picture, (H, W), double precision."""
-    return F.adaptive_avg_pool2d(torch.from_numpy(mask.astype(np.float64))[None], size)[0]
+    """The share of the region in each of the equal cells of a grid over the picture, (H, W), double precision."""
+    rows, columns = (_overlaps(cells, pixels) for cells, pixels in zip(size, mask.shape, strict=True))
+    return rows @ torch.from_numpy(mask.astype(np.float64)) @ columns.T
+
+
+def _overlaps(cells: int, pixels: int) -> Tensor:
+    """How much of each cell each pixel is, along one side: (cells, pixels), each row of the sum 1."""
+    edges = torch.arange(cells + 1, dtype=torch.float64) * pixels / cells
+    pixel = torch.arange(pixels, dtype=torch.float64)
+    shared = torch.minimum(edges[1:, None], pixel + 1) - torch.maximum(edges[:-1, None], pixel)
+    return shared.clamp_min(0) * cells / pixels
 
 
 @dataclass(frozen=True)
@@ -62,7 +70,7 @@ class PartResult:
     """The channel of a layer that finds a part best on training images, and how well it finds it on other images.
 
     `precision` and `pointing` are means over the `images` test images that show the part, with bootstrap intervals over
-    these; `training_precision` is what the channel was chosen by.
+    these (None of a single one); `training_precision` is what the channel was chosen by.
     """
 
     part: str
@@ -70,9 +78,9 @@ class PartResult:
     channel: int
     images: int
     precision: float
-    precision_interval: Interval
+    precision_interval: Interval | None
     pointing: float
-    pointing_interval: Interval
+    pointing_interval: Interval | None
     chance: float
     training_precision: float
 
@@ -128,5 +136,5 @@ def _compared(examples: Iterable[Example], progress: Callable[[], None]) -> _Com
     return found
 
 
-def _interval(values: NDArray[np.float64]) -> Interval:
-    return bootstrap(lambda chosen: float(values[chosen].mean()), len(values))
+def _interval(values: NDArray[np.float64]) -> Interval | None:
+    return None if len(values) < 2 else bootstrap(lambda chosen: float(values[chosen].mean()), len(values))

@@ -26,6 +26,7 @@ from crosspool.views import Source, Views
 
 ROOT = 0.5  # the signed square root
 TERNARY = "ternary"
+MAX_PARTS = 16
 
 # AlexNet's pairs as the paper names them, with its setting of 500 principal components.
 PRESETS = {
@@ -100,6 +101,8 @@ def parse_method(name: str, architecture: Architecture, framing: Framing = "squa
     """The method that `name` says, for a network. Raises SettingError, or LayerPairError for an unknown pair."""
     builder = _Builder(name, architecture, framing)
     texts = name.split("+")
+    if len(texts) > MAX_PARTS:
+        raise SettingError(f"A method has at most {MAX_PARTS} parts, not {len(texts)}.")
     words = [_understood(_preset(text.strip(), architecture), name) for text in texts]
     quantizer = builder.quantizer(words[-1])
     return Method(name, tuple(part for word in words for part in builder.parts(word)), quantizer)

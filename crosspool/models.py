@@ -27,6 +27,7 @@ from crosspool.methods import Method, parse_method
 
 FORMAT = "crosspool classifier 1"
 HEADER = "crosspool"
+MAX_OUTPUTS = 100_000  # classes of a network; a file that says more would cost much memory to refuse
 AT_ONCE = 8  # images that are encoded together
 
 
@@ -104,13 +105,17 @@ def train(
     *,
     C: float = 10.0,
     seed: int = 0,
+    scratch: Path | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> TrainedClassifier:
-    """Train on all samples of a data set. Raises DatasetError where a class has no examples, or there is only one."""
+    """Train on all samples of a data set; vectors lie in a file in `scratch` meanwhile.
+
+    Raises DatasetError where a class has no examples, or there is only one; OSError where `scratch` has no room.
+    """
     backbone = features.backbone
     records = features.of(np.arange(len(dataset)), method.sources)
     encoder = method.encoder(seed).fit(records)
-    with VectorFile() as file:
+    with VectorFile(scratch) as file:
         encode_into(file, encoder, records, progress)
         kernel = file.kernel()
         norms = np.sqrt(np.diagonal(kernel)) if file.packed else np.ones(len(kernel))
@@ -161,20 +166,29 @@ def load_classifier(path: Path) -> TrainedClassifier:
 
 def _assembled(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> TrainedClassifier:
     settings = {name: value for name, value in header.items() if name != "format"}
+    if type(settings["outputs"]) is not int or not 1 <= settings["outputs"] <= MAX_OUTPUTS:
+        raise ValueError("its network cannot be built")
     network = architecture_of(spec_of(settings["backbone"]), settings["outputs"])
     method = parse_method(settings["method"], network, settings["framing"])
     encoder = method.encoder(settings["seed"])
     for name, step in _pools(encoder):
         for kind in ("mean_", "components_") if step.n_components is not None else ():
-            setattr(step, kind, np.asarray(arrays[f"{name}/{kind}"], np.float32))
-    classes, weights, intercept = tuple(map(str, settings["classes"])), arrays["weights"], arrays["intercept"]
+            setattr(step, kind, _finite(np.asarray(arrays[f"{name}/{kind}"], np.float32)))
+    classes = tuple(map(str, settings["classes"]))
+    weights, intercept = _finite(arrays["weights"]), _finite(arrays["intercept"])
+    if not {"fingerprint", "weights", "multi_label", "dataset"} <= settings.keys():
+        raise ValueError("it does not say what it was trained on")
     if weights.ndim != 2 or intercept.shape != (len(classes),) or len(weights) != len(classes):
         raise ValueError("its weights do not fit its classes")
     if weights.shape[1] != _length(method, encoder, network):
         raise ValueError("its weights do not fit its method")
-    if not {"fingerprint", "weights", "multi_label"} <= settings.keys():
-        raise ValueError("it does not say what it was trained on")
     return TrainedClassifier(method, encoder, classes, weights, intercept, settings)
+
+
+def _finite(array: NDArray[Any]) -> NDArray[Any]:
+    if not np.isfinite(array).all():
+        raise ValueError("some of its numbers are none")
+    return array
 
 
 def _length(method: Method, encoder: Encoder, network: Architecture) -> int:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from PIL import Image
 
-from crosspool.images import Framing, Preprocessing, frame
+from crosspool.images import Framing, Preprocessing, frame, frame_at
 
 Views = Literal["whole", "tiles", "jitter", "augmented"]
 
@@ -34,7 +34,7 @@ def views_of(
 
     - "whole": the picture at `size`.
     - "tiles": the same, cut into 2 x 2 blocks in row-major order, each `size / 2` a side (the paper's CL-45F).
-    - "jitter": five crops of `size` (corners and centre) of the picture enlarged, and their mirror images.
+    - "jitter": five crops of `size` (corners and centre) of the picture at `size / 0.875`, and their mirror images.
     - "augmented": the picture, those five crops, and the picture turned by 15 degrees either way, and all their mirror
       images, 16 in all: the views of CNNaug-SVM (Razavian et al., CVPRW 2014), as recalled.
     """
@@ -51,7 +51,7 @@ def _tiles(image: Image.Image, preprocessing: Preprocessing, size: int, framing:
 
 
 def _crops(image: Image.Image, preprocessing: Preprocessing, size: int, framing: Framing) -> list[Image.Image]:
-    enlarged = frame(image, preprocessing, size, framing).resize(2 * (round(size / CROP_FRACTION),), _BICUBIC)
+    enlarged = frame_at(image, preprocessing, round(size / CROP_FRACTION), framing)
     end = enlarged.width - size
     corners = [(0, 0), (end, 0), (0, end), (end, end), (end // 2, end // 2)]
     return [enlarged.crop((x, y, x + size, y + size)) for x, y in corners]

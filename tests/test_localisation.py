@@ -82,6 +82,7 @@ def test_the_channel_is_chosen_on_training_images_and_measured_on_others():
     assert lower.layer == "lower"
     # The best of four noisy channels looks better on the images that it was chosen on than it is.
     assert lower.training_precision > lower.precision
+    assert lower.precision_interval is not None
     assert lower.precision_interval.low < lower.precision < lower.precision_interval.high < 0.5
     assert len(steps) == 50
 

@@ -273,7 +273,7 @@ def test_absent_arrays(saved, absent):
 
 
 @pytest.mark.parametrize(
-    "absent", ["method", "backbone", "outputs", "framing", "classes", "seed", "fingerprint", "multi_label"]
+    "absent", ["method", "backbone", "outputs", "framing", "classes", "seed", "fingerprint", "multi_label", "dataset"]
 )
 def test_absent_settings(saved, absent):
     rewritten(saved, without=[absent])

@@ -1,6 +1,5 @@
 """What a labelled set of pictures is. Nothing here is read from disk before it is asked for."""
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -19,18 +18,14 @@ class Sample:
     """A picture of a data set, or the part of one inside `box`.
 
     `name` is unique in its data set. `read()` gives the bytes of an image file. `box` is (left, top, right, bottom)
-    in pixels of the upright picture; what of it lies outside the picture is cut off.
+    in pixels of the upright picture; what of it lies outside the picture is cut off. `identity` stands for the bytes of
+    a picture that is made anew for each reading: it is another one wherever the bytes are.
     """
 
     name: str
     read: Callable[[], bytes]
     box: Box | None = None
-
-    def key(self, data: bytes) -> str:
-        """What these bytes and the box show, as a hexadecimal SHA-256: equal pictures have equal keys."""
-        digest = hashlib.sha256(data)
-        digest.update(repr(self.box).encode())
-        return digest.hexdigest()
+    identity: str | None = None
 
     def decode(self, data: bytes) -> Image.Image:
         """The upright RGB picture in `data`, cut to the box. Raises ImageError naming the sample."""

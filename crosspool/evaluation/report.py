@@ -46,7 +46,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Measured:
-    """A measure's mean over the splits, with its interval where there is one."""
+    """A measure's mean over the splits; with an interval for the first measure, where there can be one."""
 
     value: float
     interval: Interval | None
@@ -113,7 +113,11 @@ def summarised(
     seed: int,
 ) -> MethodResult:
     """Measures, confusion matrix and costs of one method."""
-    measures = {kind: _measured(dataset, measure, outcomes, seed) for kind, measure in measures_of(dataset).items()}
+    main, *_ = measures_of(dataset)
+    measures = {
+        kind: _measured(dataset, measure, outcomes, seed, with_interval=kind == main)
+        for kind, measure in measures_of(dataset).items()
+    }
     confusion = correct = None
     if not dataset.multi_label:
         confusion = np.zeros((len(dataset.classes), len(dataset.classes)), np.int64)
@@ -125,9 +129,12 @@ def summarised(
     return MethodResult(name, measures, dimensions, bytes_per_image, seconds, confusion, correct, tuple(outcomes))
 
 
-def _measured(dataset: Dataset, measure: Measure, outcomes: Sequence[Outcome], seed: int) -> Measured:
+def _measured(
+    dataset: Dataset, measure: Measure, outcomes: Sequence[Outcome], seed: int, *, with_interval: bool
+) -> Measured:
     values = [measure(dataset.targets[outcome.split.test], outcome.scores) for outcome in outcomes]
-    return Measured(float(np.mean(values)), _interval(dataset, values, outcomes, measure, seed), tuple(values))
+    interval = _interval(dataset, values, outcomes, measure, seed) if with_interval else None
+    return Measured(float(np.mean(values)), interval, tuple(values))
 
 
 def _interval(
@@ -139,10 +146,12 @@ def _interval(
     *others: Outcome,
 ) -> Interval | None:
     """Over repeated splits a corrected t interval; of a single split, a bootstrap over its test images."""
-    split = outcomes[0].split
-    if len(outcomes) > 1:
-        return resampled_t(values, len(split.train), len(split.test))
-    targets = dataset.targets[split.test]
+    if len(outcomes) > 1:  # copies of an image stay together, so that sizes may vary a little
+        train, test = ([len(getattr(outcome.split, side)) for outcome in outcomes] for side in ("train", "test"))
+        return resampled_t(values, float(np.mean(train)), float(np.mean(test)))
+    targets = dataset.targets[outcomes[0].split.test]
+    if len(targets) < 2:
+        return None
 
     def statistic(drawn: NDArray[np.intp]) -> float:
         value = measure(targets[drawn], outcomes[0].scores[drawn])

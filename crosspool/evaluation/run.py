@@ -1,6 +1,7 @@
 """Run representations through the same splits of a data set, and compare them."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from crosspool.classifier import DualLinearSVM
 from crosspool.datasets import Dataset, Split
-from crosspool.encoding import Encoder
+from crosspool.encoding import Encoder, Record, TernaryQuantizer
 from crosspool.errors import SettingError
 from crosspool.evaluation.report import MethodResult, Outcome, Report, compared, summarised
 from crosspool.features import Features, compute_record
@@ -66,7 +67,7 @@ def evaluate(
         seed=protocol.seed,
         methods=tuple(results),
         paired=tuple(compared(dataset, results, baselines, protocol.splits, protocol.seed)),
-        problems=dataset.problems,
+        problems=(*dataset.problems, *_label_problems(dataset, protocol.splits)),
     )
 
 
@@ -123,8 +124,14 @@ def _encoded(
             with VectorFile(scratch) as file:
                 encode_into(file, encoder, everything, partial(_report, progress, method.name, done, total))
                 kernel = unit_kernel(file.kernel()) if file.packed else file.kernel()
-                encoded = _Encoded(encoder, kernel, file.length, file.row_bytes)
+                encoded = _Encoded(encoder, kernel, _dimensions(encoder, everything[0]), file.row_bytes)
         yield encoded
+
+
+def _dimensions(encoder: Encoder, record: Record) -> int:
+    """How many values a vector has, packed or not."""
+    values = encoder[:1] if isinstance(encoder[-1], TernaryQuantizer) else encoder
+    return int(values.transform([record]).shape[1])
 
 
 def _report(progress: Progress, stage: str, before: int, total: int, done: int) -> None:
@@ -132,12 +139,35 @@ def _report(progress: Progress, stage: str, before: int, total: int, done: int) 
 
 
 def _outcome(dataset: Dataset, split: Split, kernel: NDArray[np.float64], C: float) -> Outcome:
-    """Train on a split's training images, and score its test images."""
-    train, test = split.train, split.test
-    machine = DualLinearSVM(C, dataset.classes).fit(kernel[np.ix_(train, train)], dataset.targets[train])
-    scores = np.full((len(test), len(dataset.classes)), -np.inf)  # a class without training images never wins
-    scores[:, machine.classes_] = machine.decision_function(kernel[np.ix_(test, train)])
+    """Train on a split's training images, and score its test images.
+
+    A class without training images never wins; a label that the split cannot teach gets the same score everywhere.
+    """
+    train, test, targets = split.train, split.test, dataset.targets[split.train]
+    taught = np.setdiff1d(np.arange(len(dataset.classes)), _not_taught(dataset, split))
+    machine = DualLinearSVM(C, dataset.classes)
+    machine.fit(kernel[np.ix_(train, train)], targets[:, taught] if dataset.multi_label else targets)
+    scores = np.full((len(test), len(dataset.classes)), 0.0 if dataset.multi_label else -np.inf)
+    learned = taught if dataset.multi_label else machine.classes_
+    scores[:, learned] = machine.decision_function(kernel[np.ix_(test, train)])
     return Outcome(split, scores)
+
+
+def _not_taught(dataset: Dataset, split: Split) -> NDArray[np.intp]:
+    """The labels without examples, or without counterexamples, among a split's training images."""
+    if not dataset.multi_label:
+        return np.array([], np.intp)
+    targets = dataset.targets[split.train]
+    return np.flatnonzero(~(targets == 1).any(axis=0) | ~(targets == 0).any(axis=0))
+
+
+def _label_problems(dataset: Dataset, splits: Sequence[Split]) -> tuple[str, ...]:
+    missed = Counter(dataset.classes[label] for split in splits for label in _not_taught(dataset, split))
+    return tuple(
+        f"The label {name} has no examples or no counterexamples to train on in {count} of {len(splits)} splits; "
+        "there it ranks images as equal."
+        for name, count in missed.items()
+    )
 
 
 def seconds_per_image(method: Method, encoder: Encoder, features: Features) -> float:
@@ -145,8 +175,9 @@ def seconds_per_image(method: Method, encoder: Encoder, features: Features) -> f
     samples = features.dataset.samples[: TIMED_IMAGES + 1]
     times = []
     for sample in samples:
+        data = sample.read()
         start = time.perf_counter()
-        image = sample.decode(sample.read())
+        image = sample.decode(data)
         encoder.transform([compute_record(features.backbone, image, method.sources)])
         times.append(time.perf_counter() - start)
     return float(np.median(times[1:] or times))  # the first one finds everything cold

@@ -1,11 +1,14 @@
 """Pictures of the guide's species, one at a time, and the data set that they make."""
 
+import hashlib
 import zlib
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
+import PIL
 from PIL import Image
 
 from crosspool.datasets.dataset import Dataset, Sample
@@ -88,11 +91,21 @@ def fieldguide(per_class: int = 30, size: int = 448, seed: int = 0) -> Dataset:
         Sample(
             f"{SPECIES[index // per_class].slug}/{index % per_class:04d}.png",
             partial(_png, index, per_class, size, seed),
+            identity=f"FieldGuide {_generator()} {index // per_class} {index % per_class} {size} {seed}",
         )
         for index in range(per_class * len(SPECIES))
     )
     targets = np.repeat(np.arange(len(SPECIES)), per_class)
     return Dataset("FieldGuide", tuple(species.name for species in SPECIES), samples, targets)
+
+
+@cache
+def _generator() -> str:
+    """A key of everything that decides what is drawn: this folder's code, and Pillow's and NumPy's versions."""
+    digest = hashlib.sha256(f"{PIL.__version__} {np.__version__}".encode())
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def _png(index: int, per_class: int, size: int, seed: int) -> bytes:
