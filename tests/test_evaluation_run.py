@@ -166,6 +166,27 @@ def test_several_labels_and_unknown_ones(backbone, cache):
     assert result.measures["accuracy"].by_split[0] == pytest.approx(right.mean())
 
 
+def test_a_label_that_a_split_cannot_teach_ranks_all_images_as_equal(backbone, cache):
+    targets = np.stack([np.arange(COUNT) % 2, np.arange(COUNT) >= 20], axis=1)
+    dataset = dataset_of([png(noise(i)) for i in range(COUNT)], targets, ("even", "late"))
+    methods, features = ready(dataset, backbone, cache, "global")
+    splits = [Split(np.arange(12), np.arange(12, COUNT)), Split(np.arange(12, COUNT), np.arange(12))]
+    report = evaluate(dataset, methods, features, Protocol(splits, official=False))
+    assert set(report.methods[0].outcomes[0].scores[:, 1]) == {0}
+    assert len(set(report.methods[0].outcomes[0].scores[:, 0])) > 1
+    (problem,) = report.problems
+    assert problem.startswith("The label late has no examples or no counterexamples to train on in 1 of 2 splits")
+
+
+def test_a_single_test_image_has_no_interval(backbone, cache):
+    dataset = tints(each=8)
+    methods, features = ready(dataset, backbone, cache, "cl,global")
+    split = Split(np.arange(COUNT - 1), np.array([COUNT - 1]))
+    report = evaluate(dataset, methods, features, Protocol([split], official=True), ["global"])
+    assert report.methods[0].measures["accuracy"].interval is None
+    assert report.paired[0].interval is None
+
+
 def test_progress_counts_every_encoded_image(backbone, cache):
     dataset = tints(each=8)
     methods, features = ready(dataset, backbone, cache, "cl/pca2,global")

@@ -416,3 +416,29 @@ def test_records_of_some_samples_are_read_when_asked_for(features_of, runs):
     with pytest.raises(IndexError):
         later[2]
     assert [list(record) for record in some] == [[PAIR[0]]] * 3  # iteration ends
+
+
+def test_boxes_of_one_file_are_one_photograph_and_several_pictures(features_of):
+    data = png(noise(0))
+    whole = Sample("whole", lambda: data)
+    samples = (whole, replace(whole, box=(0, 0, 16, 16)), Sample("other", lambda: png(noise(1))))
+    features = features_of(Dataset("boxes", ("one",), samples, np.zeros(3, int)))
+    assert features.photograph(0) == features.photograph(1) != features.photograph(2)
+    assert len({features.picture(i) for i in range(3)}) == 3
+
+
+def test_a_picture_with_an_identity_is_made_only_to_be_computed(features_of, runs):
+    made = []
+
+    def draw():
+        made.append(1)
+        return png(noise(0))
+
+    dataset = Dataset("drawn", ("one",), (Sample("drawn", draw, identity="drawing 1"),), np.zeros(1, int))
+    assert features_of(dataset).compute() == {}
+    again = features_of(dataset)
+    again.compute()
+    again.record(0, PAIR)
+    assert len(made) == len(runs) == 1
+    other = Dataset("drawn", ("one",), (Sample("drawn", draw, identity="drawing 2"),), np.zeros(1, int))
+    assert features_of(other).photograph(0) != again.photograph(0)

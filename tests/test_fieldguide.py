@@ -262,3 +262,11 @@ def test_a_sample_that_is_not_there(index):
 def test_a_scene_without_a_seed():
     with pytest.raises(SettingError, match="at least 0, not None"):
         random_scene()
+
+
+def test_identities_differ_where_pictures_do():
+    small, large = fieldguide(2, 64), fieldguide(3, 64)
+    assert small.samples[2].identity == large.samples[3].identity  # the second species' first picture
+    assert small.samples[2].read() == large.samples[3].read()
+    others = [*small.samples, *fieldguide(2, 65).samples, *fieldguide(2, 64, seed=1).samples]
+    assert len({sample.identity for sample in others}) == len(others)

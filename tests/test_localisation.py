@@ -43,6 +43,13 @@ def test_a_cell_that_the_region_only_touches_counts_by_its_share():
     assert found.precision == pytest.approx([0.25])
 
 
+def test_cells_that_cut_through_pixels_share_them():
+    mask = np.array([[True, True, False, False, False]] * 3)
+    # Two cells of 2.5 pixels a row: the first has 2 of its 2.5; with three rows in two, each has the same share.
+    assert cell_shares(mask, (2, 2)).numpy() == pytest.approx(np.array([[0.8, 0], [0.8, 0]]))
+    assert compare(torch.zeros(1, 2, 2), mask).chance == pytest.approx(mask.mean())
+
+
 @settings(deadline=None, max_examples=50)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 4), st.integers(1, 4))
 def test_equals_scikit_learn_on_every_pixel(seed, rows, columns):
@@ -90,3 +97,8 @@ def test_the_channel_is_chosen_on_training_images_and_measured_on_others():
 def test_a_part_that_is_never_tested_is_an_error():
     with pytest.raises(DatasetError, match="bill"):
         find_parts(examples(3, 0), [])
+
+
+def test_a_part_of_a_single_test_image_has_no_interval():
+    upper, _ = find_parts(examples(3, 0), examples(1, 1))
+    assert upper.precision_interval is upper.pointing_interval is None
