@@ -423,7 +423,7 @@ def test_bad_outputs_are_found_before_any_work(fails, tmp_path, monkeypatch) -> 
     assert "does not exist; make it first" in fails("maps", CAT, "--out", tmp_path / "no" / "x.png")
     assert "does not exist; make it first" in fails("maps", CAT, "--out", photo / "x.png")
     assert "no file" in fails("maps", CAT, "--out", tmp_path / "folder.png")
-    assert "would overwrite the image itself" in fails("maps", photo, "--out", photo)
+    assert f"would overwrite {photo} itself" in fails("maps", photo, "--out", photo)
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="this user may write everywhere")

@@ -6,7 +6,10 @@ import functools
 import io
 import json
 import shlex
+import shutil
+from collections import Counter
 from contextlib import redirect_stdout
+from dataclasses import replace
 
 import matplotlib
 import numpy as np
@@ -16,16 +19,16 @@ import torch
 from PIL import Image
 
 from crosspool import figures, models
-from crosspool.backbones import DEFAULT, architecture, load_backbone
+from crosspool.backbones import DEFAULT, architecture, load_backbone, spec_of
 from crosspool.backbones.backbone import Backbone
 from crosspool.cli import evaluate as command
-from crosspool.cli import findings, main
+from crosspool.cli import findings, labelled, main
 from crosspool.cli.result_files import file_names
-from crosspool.datasets import Dataset, open_dataset
+from crosspool.datasets import Dataset, files, open_dataset
 from crosspool.errors import SettingError
 from crosspool.evaluation import paper
 from crosspool.evaluation.intervals import Interval
-from crosspool.evaluation.report import Paired
+from crosspool.evaluation.report import Measured, MethodResult, Paired, Report
 from crosspool.evaluation.units import human_bytes
 from crosspool.features import ArrayCache, Features
 from crosspool.images import load_image
@@ -201,7 +204,7 @@ def test_table_fits_the_terminal_and_does_not_overclaim(works, images) -> None:
     assert "Nadeau and Bengio" in " ".join(text.split())
     (pair,) = [line for line in text.splitlines() if line.startswith("cl@128") and "global@128" in line]
     assert pair.rstrip().endswith("none shown")
-    assert "no difference is shown, as the interval includes zero" in " ".join(text.split())
+    assert "An interval without width shows nothing: splits that all agree" in " ".join(text.split())
 
 
 def test_what_an_interval_shows() -> None:
@@ -210,7 +213,40 @@ def test_what_an_interval_shows() -> None:
 
     assert [shown(0.01, 0.2), shown(-0.2, -0.01)] == ["better", "worse"]
     assert shown(-0.01, 0.2) == shown(0.0, 0.1) == shown(-0.1, 0.0) == shown(0.0, 0.0) == findings.NONE_SHOWN
+    assert shown(0.1, 0.1) == shown(0.1, 0.1 + 1e-15) == findings.NONE_SHOWN
     assert findings.verdict(Paired("a", "b", 0.3, None, None)) == "no interval"
+
+
+def report_of(intervals, official=False):
+    """Of a method with the first of the intervals, and its differences from other methods with the others."""
+    measured = Measured(0.5, intervals[0], (0.5, 0.5))
+    method = MethodResult("a", {"accuracy": measured}, 1, 4, 0.1, None, None, ())
+    paired = tuple(Paired("a", "b", 0.1, interval, None) for interval in intervals[1:])
+    return Report("set", ("x", "y"), 9, official, 5, 4, 0, (method,), paired, ())
+
+
+def test_an_interval_without_width_is_explained() -> None:
+    wide, none = Interval(-0.1, 0.2, 0.95, findings.RESAMPLED), Interval(0.1, 0.1, 0.95, findings.RESAMPLED)
+
+    def notes(*intervals):
+        return [" ".join(section.notes) for section in findings.sections(findings_of(report_of(intervals)))]
+
+    splits = "splits that all agree tell nothing of how much others vary; use more splits"
+    assert splits not in "".join(notes(wide, wide))
+    methods, differences = notes(wide, wide, none)
+    assert splits not in methods
+    assert splits in differences
+    assert "as the interval includes zero" in differences
+    methods, differences = notes(none, none)
+    assert splits in methods
+    assert splits not in differences  # once is enough
+    assert "as the interval includes zero" not in differences
+    drawn = Interval(1.0, 1.0, 0.95, findings.BOOTSTRAP)
+    assert "images that all agree tell nothing of how much others vary; use more images" in notes(drawn, drawn)[0]
+
+
+def findings_of(report):
+    return findings.Findings(report, DEFAULT, "network", "pretrained", "squash", 10.0, (), False)
 
 
 def test_a_second_run_computes_only_the_time(results, works, images, monkeypatch) -> None:
@@ -234,6 +270,43 @@ def test_equal_pictures_stay_on_one_side(works, images, tmp_path) -> None:
     document = json.loads(works("evaluate", folder, *ONE_METHOD, "--json"))
     sizes = document["protocol"]["train_images"], document["protocol"]["test_images"]
     assert sizes == (12, 12)  # six different ones, each twice
+
+
+def boxed(dataset, boxes):
+    """Each image as many times as there are boxes."""
+    samples = [replace(s, name=f"{s.name}#{i}", box=box) for s in dataset.samples for i, box in enumerate(boxes)]
+    return Dataset("boxed", dataset.classes, tuple(samples), dataset.targets.repeat(len(boxes)))
+
+
+def test_boxes_of_one_photograph_stay_on_one_side(works, fails, images, tmp_path, monkeypatch) -> None:
+    folder = copied(images, tmp_path / "photographs")
+    for number in range(1, EACH):
+        (folder / "red" / f"{number}.png").unlink()
+    halves = boxed(open_dataset(folder), [(0, 0, 32, 48), (32, 0, 64, 48)])
+    monkeypatch.setattr("crosspool.datasets.open_dataset", lambda spec, **more: halves)
+    document = json.loads(
+        works("evaluate", "boxed", "--methods", "global@128", "--splits", 2, "--train-size", 4, "--json")
+    )
+    sizes = document["protocol"]["train_images"], document["protocol"]["test_images"]
+    assert sizes == (8, 8)  # four of eight photographs, each twice
+    assert document["classes"] == list(CLASSES[:2])
+    told = "1 class has fewer than 2 different pictures of its own: red (1); left out."
+    assert document["problems"] == [told]
+
+
+def test_files_are_read_once(works, damaged, monkeypatch) -> None:
+    works("evaluate", damaged, *ONE_METHOD)
+    reads: Counter[str] = Counter()
+    read = files._read
+
+    def counted(path, name):
+        reads[name] += 1
+        return read(path, name)
+
+    monkeypatch.setattr(files, "_read", counted)
+    works("evaluate", damaged, *ONE_METHOD)
+    del reads["red/broken.jpg"]
+    assert sorted(reads.values()) == [1] * 12 + [2] * 2  # the time is measured on two images; twins are left out
 
 
 def test_names_in_another_script_are_no_trouble(works, images, tmp_path) -> None:
@@ -270,6 +343,30 @@ def test_the_official_split_is_taken_unless_splits_are_asked_for(works, divided)
         protocol = json.loads(works("evaluate", divided, "--methods", "global@128", *more, "--json"))["protocol"]
         assert protocol["official"] is False
     assert (protocol["train_images"], protocol["splits"]) == (10, 20)
+
+
+def test_test_images_that_are_trained_on_are_told(works, divided, tmp_path) -> None:
+    folder = copied(divided, tmp_path / "leaky")
+    shutil.copy(folder / "train" / "red" / "0.png", folder / "test" / "red" / "again.png")
+    document = json.loads(works("evaluate", folder, "--methods", "global@128", "--json"))
+    assert document["images"] == 22
+    (told,) = document["problems"]
+    assert told.startswith("1 test image of the official split equals a training image")
+    assert told.endswith("so the figures flatter all methods: test/red/again.png.")
+    shutil.copy(folder / "train" / "green" / "1.png", folder / "test" / "blue $x$" / "again.png")
+    text = " ".join(works("evaluate", folder, "--methods", "global@128").split())
+    assert "2 test images of the official split equal training images" in text
+    assert "so the figures flatter all methods, the first is test/blue $x$/again.png." in text
+    document = json.loads(works("evaluate", folder, "--methods", "global@128", "--splits", 2, "--json"))
+    assert document["problems"] == []
+
+
+def test_the_network_says_how_many_classes_it_has(works, images, tmp_path) -> None:
+    own, out = tmp_path / "three.pth", tmp_path / "three.safetensors"
+    torch.save(spec_of("squeezenet1_1").build(3).state_dict(), own)
+    network = ("--backbone", "squeezenet1_1", "--weights", own)
+    works("evaluate", images, *network, "--methods", "cl@128/blocks", "--splits", 2, "--train-size", 6)
+    works("train", images, *network, "--method", "cl@128/blocks", "--out", out)
 
 
 def test_several_labels(works, images, monkeypatch, tmp_path) -> None:
@@ -334,7 +431,7 @@ def test_skip_names_what_is_left_out(works, damaged, results) -> None:
     told = " ".join(document["problems"])
     assert "red/broken.jpg" in told
     assert "lonely (1)" in told
-    assert "All 2 images of twins are equal" in told
+    assert "1 class has fewer than 2 different pictures of its own: twins (1); left out." in told
     assert without_times(document) == without_times(results[1])
     text = works("evaluate", damaged, *ONE_METHOD)
     assert "Left out or amiss:" in text
@@ -348,7 +445,7 @@ def test_stop_stops(fails, damaged) -> None:
     (damaged / "lonely").rmdir()
     assert "red/broken.jpg" in fails(*stop)
     (damaged / "red" / "broken.jpg").unlink()
-    assert "All 2 images of twins are equal" in fails(*stop)
+    assert "1 class has fewer than 2 different pictures of its own: twins (1)" in fails(*stop)
 
 
 def test_no_image_can_be_read(fails, tmp_path) -> None:
@@ -403,14 +500,38 @@ def test_bad_folders_for_results(fails, images, tmp_path) -> None:
     assert "no folder" in fails("evaluate", images, "--out", tmp_path / "file")
 
 
-def test_a_full_disk_is_one_sentence(fails, images, monkeypatch, cache) -> None:
+def test_a_full_disk_is_one_sentence(fails, images, monkeypatch, cache, tmp_path) -> None:
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(VectorFile, "append", full)
-    sentence = fails("evaluate", images, *ONE_METHOD)
-    assert str(cache) in sentence
-    assert "No space left on device" in sentence
+    out = tmp_path / "model.safetensors"
+    for command_line in (("evaluate", *ONE_METHOD), ("train", "--method", "global@128", "--out", out)):
+        sentence = fails(command_line[0], images, *command_line[1:])
+        assert str(cache) in sentence
+        assert "No space left on device" in sentence
+    assert not list(tmp_path.iterdir())
+
+
+def test_vectors_lie_in_the_cache_folder(works, images, monkeypatch, cache, tmp_path) -> None:
+    folders = []
+    start = VectorFile.__init__
+
+    def noted(self, folder=None):
+        folders.append(folder)
+        start(self, folder)
+
+    monkeypatch.setattr(VectorFile, "__init__", noted)
+    works("train", images, "--method", "global@128", "--out", tmp_path / "model.safetensors")
+    assert folders == [cache]
+
+
+def test_a_kernel_that_cannot_be_held_is_refused_before_any_work(fails, images, monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(Features, "ensure", None)
+    monkeypatch.setattr(labelled, "MAX_IMAGES", 11)
+    for command_line in (("evaluate", *ONE_METHOD), ("train", "--method", "cl", "--out", tmp_path / "x.safetensors")):
+        said = fails(command_line[0], images, *command_line[1:])
+        assert "12 images, and comparing each with each takes 1.15 kB of memory; take at most 11 of them" in said
 
 
 def test_ctrl_c_says_what_is_kept(run, images, monkeypatch) -> None:
@@ -542,6 +663,58 @@ def test_train_says_what_it_wrote_and_how_to_go_on(model) -> None:
     assert "crosspool evaluate" in said
     assert "crosspool classify" in said
     assert "accuracy" not in said
+
+
+def test_train_names_the_next_commands_in_full(works, images, tmp_path, cache) -> None:
+    own, out = tmp_path / "my own.pth", tmp_path / "model.safetensors"
+    torch.save(load_backbone(DEFAULT, "untrained").spec.build(2).state_dict(), own)
+    options = ("--weights", own, "--framing", "crop", "--seed", 7, "--on-problem", "stop", "--root", "sets")
+    said = works("train", images, "--method", "global@128", "--out", out, *options, "--device", "cpu", "--cache", cache)
+    again, use = [shlex.split(line) for line in said.splitlines() if line.startswith("  crosspool")]
+    assert again == [
+        *("crosspool", "evaluate", str(images), "--methods", "global@128"),
+        *("--seed", "7", "--backbone", DEFAULT, "--framing", "crop", "--on-problem", "stop", "--weights", str(own)),
+        *("--device", "cpu", "--root", "sets", "--cache", str(cache)),
+    ]
+    assert use == ["crosspool", "classify", "IMAGE", "--model", str(out), "--weights", str(own), "--device", "cpu"]
+    works(*use[1:2], images / "red" / "0.png", *use[3:])
+
+
+def test_train_does_not_overwrite_what_it_reads(fails, images, tmp_path) -> None:
+    own = tmp_path / "own.safetensors"
+    own.write_bytes(b"weights")
+    link = tmp_path / "link.safetensors"
+    link.symlink_to(own)
+    for out in (own, link):
+        said = fails("train", images, "--method", "global@128", "--weights", own, "--out", out)
+        assert f"--out {out} would overwrite {own} itself; choose another name" in said
+    said = fails("train", own, "--method", "global@128", "--out", own)
+    assert f"would overwrite {own}" in said
+    assert own.read_bytes() == b"weights"
+
+
+def changed(model, path, **changes):
+    """The classifier with some of its settings or arrays changed, as a file."""
+    classifier = models.load_classifier(model[0])
+    arrays = {name: changes.pop(name) for name in list(changes) if name in ("weights", "intercept")}
+    replace(classifier, settings={**classifier.settings, **changes}, **arrays).save(path)
+    return path
+
+
+def test_classify_shows_no_control_characters_of_a_file(works, model, images, tmp_path) -> None:
+    strange = changed(
+        model, tmp_path / "x.safetensors", dataset="a\x1b[2J", classes=["\x1b]0;b\x07", "c\nd", "\ud800é"]
+    )
+    photo = images / "red" / "0.png"
+    text = works("classify", photo, "--model", strange)
+    assert text.replace("\n", "").isprintable()
+    assert {line[11:] for line in text.splitlines()[1:4]} == {r"\x1b]0;b\x07", r"c\nd", r"\ud800é"}
+    assert r"trained on a\x1b[2J:" in text
+
+
+def test_classify_refuses_numbers_that_are_none(fails, model, images, tmp_path) -> None:
+    broken = changed(model, tmp_path / "x.safetensors", intercept=np.full(3, np.nan))
+    assert "crosspool train" in fails("classify", images / "red" / "0.png", "--model", broken)
 
 
 def test_classify_gives_the_decisions_of_the_trained_classifier(works, model, images, cache) -> None:

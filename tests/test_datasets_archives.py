@@ -182,9 +182,18 @@ def test_limits_from_the_directory(tmp_path, monkeypatch):
         opened(tmp_path, TWO)
 
 
+def test_no_more_folders_than_members(tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, "MAX_MEMBERS", 2)
+    assert len(opened(tmp_path, TWO)) == 2
+    with pytest.raises(DatasetError, match="has more than 2 folders; unpack it"):
+        opened(tmp_path, {"a/b/1.png": PICTURE, "a/c/1.png": PICTURE})
+
+
 def test_no_endless_nesting(tmp_path):
-    with pytest.raises(DatasetError, match="has folders more than 64 deep"):
-        opened(tmp_path, {**TWO, "a/" * 30_000 + "1.png": PICTURE})
+    for depth in (16, 30_000):
+        with pytest.raises(DatasetError, match="has folders more than 16 deep"):
+            opened(tmp_path, {**TWO, "a/" * depth + "1.png": PICTURE})
+    assert len(opened(tmp_path, {**TWO, "cat/" + "a/" * 14 + "1.png": PICTURE})) == 3
 
 
 # --- damage

@@ -163,16 +163,43 @@ def test_many_small_classes_are_summed_up():
         check_classes(dataset(range(12), map(str, range(12))), 2, "stop")
 
 
-def test_labels_without_enough_positives():
-    labels = dataset([[1, UNKNOWN, 0], [1, UNKNOWN, 1], [1, UNKNOWN, 0]], ["a", "b", "c"])
-    with pytest.raises(DatasetError, match=r"2 classes have fewer than 2 images: b \(0\), c \(1\)"):
-        check_classes(labels, 2, "stop")
-    smaller = check_classes(labels, 2, "drop")
-    assert smaller.classes == ("a",)
-    assert smaller.targets.tolist() == [[1], [1], [1]]
-    assert len(smaller) == 3
-    with pytest.raises(DatasetError, match="too few classes"):
-        check_classes(labels, 4, "drop")
+def test_labels_that_cannot_be_learned():
+    every, rare = [1, 1, 1, 1], [0, 0, 0, 1]
+    unknown, fine = [1, 1, UNKNOWN, UNKNOWN], [1, 0, 1, 0]
+    labels = dataset(np.stack([every, rare, unknown, fine], axis=1), ["a", "b", "c", "d"])
+    told = "2 labels have fewer than 1 image with or without them: a (4 with, 0 without), c (2 with, 0 without)"
+    with pytest.raises(DatasetError) as caught:
+        check_classes(labels, 1, "stop")
+    assert str(caught.value) == f"set: {told}; add images, or have such labels dropped."
+    smaller = check_classes(labels, 1, "drop")
+    assert smaller.classes == ("b", "d")
+    assert smaller.targets.tolist() == [[0, 1], [0, 0], [0, 1], [1, 0]]
+    assert len(smaller) == 4
+    assert smaller.problems == ("earlier", f"{told}; left out.")
+    assert check_classes(labels, 2, "drop").classes == ("d",)
+    with pytest.raises(DatasetError, match="too few labels would be left"):
+        check_classes(labels, 3, "drop")
+
+
+@pytest.mark.parametrize(
+    ("targets", "pictures", "dropped"),
+    [
+        ([0, 0, 1, 1, 2, 2], "pppqrs", "a (1)"),  # without a, b has two
+        ([0, 0, 1, 1, 2, 2], "pqpqrs", "b (0)"),
+        ([0, 1, 1, 2, 2], "ppqrs", "a (1)"),
+        ([1, 0, 2, 1, 0, 2], "pprqps", "a (0)"),  # the first image in the data set counts
+        ([0, 0, 1, 1, 2, 2, 3, 3], "ppppqrst", "a (1), b (1)"),
+    ],
+)
+def test_classes_without_two_pictures_of_their_own(targets, pictures, dropped):
+    before = dataset(targets, "abcd"[: max(targets) + 1])
+    after = check_classes(before, 2, "drop", list(pictures))
+    count = "1 class has" if "," not in dropped else "2 classes have"
+    own = "its" if "," not in dropped else "their"
+    told = f"{count} fewer than 2 different pictures of {own} own: {dropped}; left out."
+    assert after.problems == ("earlier", told)
+    assert set(after.classes) == set(before.classes) - set(dropped)
+    assert check_classes(before, 1, "drop", list(map(str, range(len(targets))))) is before
 
 
 def test_another_word_is_a_setting_error():

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crosspool.datasets import files, folders
-from crosspool.datasets.files import parse, printable, sentence, without_number
+from crosspool.datasets.files import parse, sentence, without_number
 from crosspool.datasets.folders import class_folders
 from crosspool.datasets.grouping import File, group_by_class
 from crosspool.errors import DatasetError, ImageError
@@ -236,8 +236,6 @@ def test_helpers_for_names():
     assert without_number("001.Black_footed_Albatross") == "Black footed Albatross"
     assert without_number("3.") == "3."
     assert without_number("no number") == "no number"
-    assert printable("plain é") == "plain é"
-    assert printable("two\nlines \x1b[2J") == r"two\nlines \x1b[2J"
     assert sentence([], "one", "many") == ()
     assert sentence(["x"], "file is gone", "files are gone") == ("1 file is gone: x.",)
     assert sentence(["x"] * 1234, "file is gone", "files are gone") == ("1,234 files are gone, the first is x.",)

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # From left to right. A folder counts as one module; neighbours in one tuple do not know each other.
 ORDER: tuple[tuple[str, ...], ...] = (
-    ("errors",),
+    ("errors", "text"),
     ("images", "pooling"),
     ("samples",),
     ("layer_pairs",),

@@ -9,6 +9,7 @@ from crosspool.cli.console import print_json, print_labels
 from crosspool.cli.options import Device, Json
 from crosspool.cli.photos import SkipErrors, none_read, read_images
 from crosspool.errors import ModelError
+from crosspool.text import printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,7 +63,7 @@ def classify(
         print_json(records)
         return
     kind = "labels with a positive score" if classifier.multi_label else "classes with the highest scores"
-    typer.echo(f"\n{classifier.method.name} trained on {classifier.settings['dataset']}: {kind}")
+    typer.echo(f"\n{classifier.method.name} trained on {printable(str(classifier.settings['dataset']))}: {kind}")
 
 
 def _network_of(classifier: "TrainedClassifier", weights: str | None, device: str) -> "Backbone":

@@ -23,6 +23,8 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from crosspool.text import printable
+
 
 @dataclass(frozen=True)
 class Column:
@@ -80,9 +82,9 @@ def print_wrapped(text: str, *, indent: int = 0) -> None:
 
 def print_labels(image: str, ranked: Sequence[tuple[str, str]]) -> None:
     """An image's name, and below it its labels, each behind a number."""
-    typer.echo(image)
+    typer.echo(printable(image))
     for number, label in ranked:
-        typer.echo(f"{number}  {label}")
+        typer.echo(f"{number}  {printable(label)}")
 
 
 def complain(sentence: str) -> None:

@@ -26,6 +26,8 @@ from crosspool.cli.labelled import (
     goes_on_next_time,
     prepared,
     print_problems,
+    room_for_vectors,
+    spelled_out,
 )
 from crosspool.cli.options import DEFAULT_BACKBONE, BackboneName, Device, Json, Weights
 from crosspool.cli.outputs import checked_folder
@@ -110,29 +112,32 @@ def evaluate(
 ) -> None:
     """Compare methods on labelled images: accuracy with intervals, paired differences, and costs.
 
-    Every method is trained (linear SVM) and tested on the same splits. Equal images never lie on both sides.
+    Every method is trained (linear SVM) and tested on the same splits. Equal images, and parts of one image, never lie
+    on both sides of a random split.
     """
     from crosspool.backbones import architecture, load_backbone
     from crosspool.datasets import open_dataset
     from crosspool.methods import parse_methods
 
     structure = architecture(backbone)
-    chosen = parse_methods(methods or default_methods(structure), structure, framing)
-    names = [method.name for method in chosen]
+    text = methods or default_methods(structure)
+    names = [method.name for method in parse_methods(text, structure, framing)]  # wrong ones, before anything is loaded
     baselines = chosen_baselines(baseline, names)
     folder = None if out is None else checked_folder(out)
     wishes = Wishes(splits, parsed_train_size(train_size), seed, official, on_problem)
     opened = wishes.checked(open_dataset(dataset, root=root, download=download, bounding_box=bounding_box))
     network = load_backbone(backbone, weights, device)
+    chosen = parse_methods(text, network.architecture, framing)  # of as many classes as its weights have
     with goes_on_next_time():
         sources = sorted({source for method in chosen for source in method.sources})
         ready = wishes.settled(prepared(opened, network, sources, cache_at(cache), on_problem))
         protocol = wishes.protocol(ready)
         report = _report(ready, chosen, protocol, baselines)
-        command = _command(
-            dataset, names, wishes, protocol, baselines,
-            backbone=backbone, weights=weights, framing=framing, root=root, bounding_box=bounding_box,
+        options = spelled_out(
+            seed=seed, backbone=backbone, framing=framing, on_problem=on_problem, weights=weights, device=device,
+            root=root, bounding_box=bounding_box,
         )  # fmt: skip
+        command = (*_command(dataset, names, wishes, protocol, baselines), *options)
         findings = Findings(
             report, backbone, network_name(network), Path(network.weights).name, framing, protocol.C, command, paper
         )
@@ -202,12 +207,16 @@ class Wishes:
 
     def settled(self, ready: Prepared) -> Prepared:
         """Without the classes that are too small now that it is known which images can be read, and which are equal."""
-        if not (self._is_official(ready.dataset) or ready.dataset.multi_label):
-            ready = self._without_repeated_alone(ready)
-        return ready.of(self._with_enough_images(ready.dataset))
+        dataset = ready.dataset
+        if self._is_official(dataset):
+            ready = ready.of(self._with_enough_images(dataset))
+            problem = _trained_on_too(ready)
+            return ready if problem is None else ready.with_problem(problem)
+        keys = None if dataset.multi_label else ready.photographs()
+        return ready.of(self._with_enough_images(dataset, keys))
 
     def protocol(self, ready: Prepared) -> "Protocol":
-        """The splits of a settled data set; equal images lie on the same side of random ones."""
+        """The splits of a settled data set; equal images, and boxes of one, lie on the same side of random ones."""
         from crosspool.evaluation.run import Protocol
 
         dataset = ready.dataset
@@ -216,35 +225,16 @@ class Wishes:
             if not len(dataset.official.train) or not len(dataset.official.test):
                 raise DatasetError(f"No image is left on one side of the official split of {dataset.name}.")
             return Protocol([dataset.official], True, self.seed)
-        keys = [ready.features.picture(index) for index in range(len(dataset))]
-        return Protocol(self._random(dataset, self.splits or DEFAULT_SPLITS, keys), False, self.seed)
+        splits = self._random(dataset, self.splits or DEFAULT_SPLITS, ready.photographs())
+        return Protocol(splits, False, self.seed)
 
     def _is_official(self, dataset: "Dataset") -> bool:
         if self.official is not None:
             return self.official
         return dataset.official is not None and self.splits is None and self.train_size is None
 
-    def _with_enough_images(self, dataset: "Dataset") -> "Dataset":
-        return checked_classes(dataset, 1 if self._is_official(dataset) else 2, self.on_problem)
-
-    def _without_repeated_alone(self, ready: Prepared) -> Prepared:
-        """Without classes of which there is only one picture, however often."""
-        import numpy as np
-
-        dataset = ready.dataset
-        keys = [ready.features.picture(index) for index in range(len(dataset))]
-        first = np.unique(keys, return_index=True)[1]
-        different = np.bincount(dataset.targets[first], minlength=len(dataset.classes))
-        images = np.bincount(dataset.targets, minlength=len(dataset.classes))
-        alone = np.flatnonzero((different < 2) & (images >= 2))
-        if not len(alone):
-            return ready
-        problems = tuple(
-            f"All {images[k]} images of {dataset.classes[k]} are equal, or are in a class before." for k in alone
-        )
-        if self.on_problem == "stop":
-            raise DatasetError(f"{problems[0].rstrip('.')}; there is nothing to test on.")
-        return ready.without(np.flatnonzero(np.isin(dataset.targets, alone)), problems)
+    def _with_enough_images(self, dataset: "Dataset", pictures: Sequence[str] | None = None) -> "Dataset":
+        return checked_classes(dataset, 1 if self._is_official(dataset) else 2, self.on_problem, pictures)
 
     def _random(self, dataset: "Dataset", count: int, keys: Sequence[str] | None) -> "list[Split]":
         from crosspool.evaluation.splits import stratified_splits
@@ -254,21 +244,29 @@ class Wishes:
         )
 
 
+def _trained_on_too(ready: Prepared) -> str | None:
+    """What is to be said of an official split that tests on images that it trains on, too."""
+    split, keys = ready.dataset.official, ready.photographs()
+    assert split is not None
+    trained = {keys[index] for index in split.train}
+    names = [ready.dataset.samples[index].name for index in split.test if keys[index] in trained]
+    if not names:
+        return None
+    if len(names) == 1:
+        count, first = "1 test image of the official split equals a training image, or is another part of it", ": "
+    else:
+        count = f"{len(names):,} test images of the official split equal training images, or are other parts of them"
+        first = ", the first is "
+    return f"{count}, so the figures flatter all methods{first}{names[0]}."
+
+
 def _report(ready: Prepared, methods: "list[Method]", protocol: "Protocol", baselines: Sequence[str]) -> "Report":
     from crosspool.evaluation.run import evaluate as run_methods
 
-    scratch = ready.features.cache.folder
-    with images_progress() as bar:
-        try:
-            return run_methods(
-                ready.dataset, methods, ready.features, protocol, baselines,
-                scratch=ready.features.cache.folder, progress=_Tasks(bar),
-            )  # fmt: skip
-        except OSError as error:
-            raise SettingError(
-                f"Vectors cannot be kept in the cache folder {scratch} ({error.strerror or error}); make room, or "
-                "choose another one with --cache."
-            ) from error
+    with images_progress() as bar, room_for_vectors(ready) as scratch:
+        return run_methods(
+            ready.dataset, methods, ready.features, protocol, baselines, scratch=scratch, progress=_Tasks(bar)
+        )
 
 
 class _Tasks:
@@ -285,30 +283,15 @@ class _Tasks:
 
 
 def _command(
-    dataset: str,
-    methods: Sequence[str],
-    wishes: Wishes,
-    protocol: "Protocol",
-    baselines: Sequence[str],
-    *,
-    backbone: str,
-    weights: str | None,
-    framing: str,
-    root: str,
-    bounding_box: bool,
-) -> tuple[str, ...]:
-    """The command that gives the same numbers again, with everything said that has a default."""
+    dataset: str, methods: Sequence[str], wishes: Wishes, protocol: "Protocol", baselines: Sequence[str]
+) -> list[str]:
+    """The command that gives the same numbers again, up to the options that `train` has, too."""
     command = ["crosspool", "evaluate", dataset, "--methods", ",".join(methods)]
     if protocol.official:
         command += ["--official"]
     else:
         command += ["--splits", str(len(protocol.splits))]
         command += [] if wishes.train_size is None else ["--train-size", str(wishes.train_size)]
-    command += ["--seed", str(protocol.seed)]
     for name in baselines:
         command += ["--baseline", name]
-    command += ["--backbone", backbone, "--framing", framing, "--on-problem", wishes.on_problem]
-    command += [] if weights is None else ["--weights", weights]
-    command += [] if root == DATA_ROOT else ["--root", root]
-    command += ["--bounding-box"] if bounding_box else []
-    return tuple(command)
+    return command

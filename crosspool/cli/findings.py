@@ -25,6 +25,7 @@ TITLES = {
 MEASURES = {"accuracy": "accuracy", "mean_average_precision": "mean average precision"}
 LABEL_ACCURACY = "labels right"  # what accuracy is where an image has several labels
 NONE_SHOWN = "none shown"
+NO_WIDTH = 1e-9  # of an interval: less is how floating-point numbers are rounded
 RESAMPLED, BOOTSTRAP = "corrected resampled t", "percentile bootstrap"
 
 
@@ -182,15 +183,39 @@ def verdict(pair: "Paired") -> str:
     """What the interval shows of a difference, and no more."""
     if pair.interval is None:
         return "no interval"
+    if _is_point(pair.interval):
+        return NONE_SHOWN
     if pair.interval.low > 0:
         return "better"
     return "worse" if pair.interval.high < 0 else NONE_SHOWN
 
 
+def _intervals(report: "Report") -> "list[Interval]":
+    """Those of the methods."""
+    found = (result.measures[report.measure].interval for result in report.methods)
+    return [interval for interval in found if interval is not None]
+
+
+def _is_point(interval: "Interval") -> bool:
+    """Whether it has no width."""
+    return interval.high - interval.low < NO_WIDTH
+
+
+def _on_points(intervals: "Sequence[Interval]") -> tuple[str, ...]:
+    """What to make of intervals without width, if there are any."""
+    points = [interval for interval in intervals if _is_point(interval)]
+    if not points:
+        return ()
+    what = "images" if points[0].method == BOOTSTRAP else "splits"
+    return (
+        f"An interval without width shows nothing: {what} that all agree tell nothing of how much others vary; use "
+        f"more {what}.",
+    )
+
+
 def _notes(report: "Report") -> tuple[str, ...]:
     notes = ["Storage: of an image's vector. Time: from an image's file to its vector, on this machine."]
-    intervals = [result.measures[report.measure].interval for result in report.methods]
-    known = [interval for interval in intervals if interval is not None]
+    known = _intervals(report)
     if not known:
         return (*notes, "There are no intervals; use more splits.")
     if known[0].method == RESAMPLED:
@@ -203,13 +228,16 @@ def _notes(report: "Report") -> tuple[str, ...]:
     notes.append(f"Intervals: {100 * known[0].level:g} %, {how_made}.")
     if any(interval.low < 0 or interval.high > 1 for interval in known):
         notes.append("They are not cut off at 0 and 100 %.")
-    return tuple(notes)
+    return (*notes, *_on_points(known))
 
 
 def _caution(report: "Report") -> tuple[str, ...]:
     notes = []
-    if any(verdict(pair) == NONE_SHOWN for pair in report.paired):
+    intervals = [pair.interval for pair in report.paired if pair.interval is not None]
+    if any(interval.low <= 0 <= interval.high for interval in intervals if not _is_point(interval)):
         notes.append(f"{NONE_SHOWN.capitalize()}: no difference is shown, as the interval includes zero.")
+    if not _on_points(_intervals(report)):  # it is told there
+        notes += _on_points(intervals)
     if any(pair.mcnemar is not None for pair in report.paired):
         judged = "" if splits_of(report) == 1 else ", each image judged by most of the splits that tested it"
         notes.append(f"p: McNemar's exact test of how many images only the one and only the other gets right{judged}.")

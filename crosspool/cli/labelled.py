@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,7 +10,8 @@ import typer
 
 from crosspool.cli.console import complain, images_progress, print_wrapped
 from crosspool.cli.options import FramingChoice
-from crosspool.errors import DatasetError
+from crosspool.errors import DatasetError, SettingError
+from crosspool.evaluation.units import human_bytes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 DATA_ROOT = "data"
 SHOWN_PROBLEMS = 10
+MAX_IMAGES = 30_000  # every image is compared with every other, in memory
 
 ProblemChoice = Literal["stop", "skip"]
 
@@ -75,13 +77,23 @@ class Prepared:
         return self.of(self.dataset.subset(np.setdiff1d(np.arange(len(self.dataset)), drop), problems=problems))
 
     def of(self, dataset: "Dataset") -> "Prepared":
-        """The same for a data set whose samples are among these."""
+        """The same for a data set whose samples are among these. No file is read again to know its photograph."""
         from crosspool.features import Features
 
-        if dataset is self.dataset:
-            return self
-        features = self.features
-        return Prepared(dataset, Features(dataset, features.backbone, features.sources, features.cache))
+        whole = self.features
+        if dataset.samples is self.dataset.samples:
+            return Prepared(dataset, whole)
+        features = Features(dataset, whole.backbone, whole.sources, whole.cache)
+        places = {sample.name: place for place, sample in enumerate(self.dataset.samples)}
+        features._photographs = {i: whole.photograph(places[s.name]) for i, s in enumerate(dataset.samples)}
+        return Prepared(dataset, features)
+
+    def photographs(self) -> list[str]:
+        """The key of each sample's image file, without its box."""
+        return [self.features.photograph(index) for index in range(len(self.dataset))]
+
+    def with_problem(self, problem: str) -> "Prepared":
+        return self.of(replace(self.dataset, problems=(*self.dataset.problems, problem)))
 
 
 def cache_at(folder: str | None) -> "ArrayCache":
@@ -99,10 +111,15 @@ def prepared(
 ) -> Prepared:
     """Compute what the cache lacks. Pictures that cannot be read are left out with a problem each, or stop it all.
 
-    Raises ImageError for the first of them with "stop", and DatasetError where none can be read.
+    Raises ImageError for the first of them with "stop", and DatasetError where none can be read or there are too many.
     """
     from crosspool.features import Features
 
+    if len(dataset) > MAX_IMAGES:
+        raise DatasetError(
+            f"{dataset.name} has {len(dataset):,} images, and comparing each with each takes "
+            f"{human_bytes(8 * len(dataset) ** 2)} of memory; take at most {MAX_IMAGES:,} of them."
+        )
     features = Features(dataset, backbone, sources, cache)
     with images_progress() as bar:
         task = bar.add_task("Computing features", total=len(dataset))
@@ -118,11 +135,39 @@ def prepared(
     return everything.without(list(failed), tuple(failed.values())) if failed else everything
 
 
-def checked_classes(dataset: "Dataset", at_least: int, on_problem: ProblemChoice) -> "Dataset":
-    """The data set without classes of fewer images; or an error."""
+def checked_classes(
+    dataset: "Dataset", at_least: int, on_problem: ProblemChoice, pictures: Sequence[str] | None = None
+) -> "Dataset":
+    """The data set without classes of fewer images (of different ones, by their keys `pictures`); or an error."""
     from crosspool.datasets import check_classes
 
-    return check_classes(dataset, at_least, "drop" if on_problem == "skip" else "stop")
+    return check_classes(dataset, at_least, "drop" if on_problem == "skip" else "stop", pictures)
+
+
+def spelled_out(
+    *,
+    seed: int,
+    backbone: str,
+    framing: str,
+    on_problem: str,
+    weights: str | None,
+    device: str,
+    root: str,
+    bounding_box: bool,
+    cache: str | None = None,
+) -> list[str]:
+    """The options of a command that does the same again, with everything said that has a default of its own."""
+    options = ["--seed", str(seed), "--backbone", backbone, "--framing", framing, "--on-problem", on_problem]
+    options += network_options(weights, device)
+    options += [] if root == DATA_ROOT else ["--root", root]
+    options += ["--bounding-box"] if bounding_box else []
+    return options if cache is None else [*options, "--cache", cache]
+
+
+def network_options(weights: str | None, device: str) -> list[str]:
+    """The options for one's own weights and device, where they were given."""
+    options = [] if weights is None else ["--weights", weights]
+    return options if device == "auto" else [*options, "--device", device]
 
 
 def print_problems(problems: Sequence[str]) -> None:
@@ -144,3 +189,16 @@ def goes_on_next_time() -> Iterator[None]:
     except KeyboardInterrupt:
         complain("Stopped. The features computed so far are kept, and the same command goes on from there.")
         raise typer.Abort from None
+
+
+@contextmanager
+def room_for_vectors(ready: Prepared) -> Iterator[Path]:
+    """The cache folder, for vectors too. Raises SettingError where they cannot be kept there."""
+    folder = ready.features.cache.folder
+    try:
+        yield folder
+    except OSError as error:
+        raise SettingError(
+            f"Vectors cannot be kept in the cache folder {folder} ({error.strerror or error}); make room, or choose "
+            "another one with --cache."
+        ) from error

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def checked_output(out: str, suffixes: Sequence[str], inputs: Sequence[str]) -> Path:
-    """The path of a file that can be written. Raises SettingError for one that cannot."""
+    """The path of a file that can be written, and is none of `inputs`. Raises SettingError for one that cannot."""
     path = Path(out)
     if path.suffix.lower() not in suffixes:
         raise SettingError(f"The name of --out {out} must end in {' or '.join(suffixes)}.")
@@ -23,8 +23,9 @@ def checked_output(out: str, suffixes: Sequence[str], inputs: Sequence[str]) -> 
         raise SettingError(f"The folder {path.parent} of --out does not exist; make it first.")
     if path.exists() and not path.is_file():
         raise SettingError(f"--out {out} is there already and no file; choose another name.")
-    if path.exists() and any(os.path.exists(name) and path.samefile(name) for name in inputs):
-        raise SettingError(f"--out {out} would overwrite the image itself; choose another name.")
+    for name in inputs if path.exists() else ():
+        if os.path.exists(name) and path.samefile(name):
+            raise SettingError(f"--out {out} would overwrite {name} itself; choose another name.")
     _try_writing(path, path.resolve().parent)
     return path
 

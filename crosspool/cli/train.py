@@ -1,5 +1,6 @@
 """`train`: a classifier of one's own pictures, in one file."""
 
+import os
 import shlex
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,8 +21,11 @@ from crosspool.cli.labelled import (
     cache_at,
     checked_classes,
     goes_on_next_time,
+    network_options,
     prepared,
     print_problems,
+    room_for_vectors,
+    spelled_out,
 )
 from crosspool.cli.options import DEFAULT_BACKBONE, BackboneName, Device, Weights
 from crosspool.cli.outputs import checked_output, replacing
@@ -55,11 +59,12 @@ def train(
     from crosspool.datasets import open_dataset
     from crosspool.methods import parse_method
 
-    path = checked_output(out, (".safetensors",), inputs=[])
-    chosen = parse_method(method, architecture(backbone), framing)
+    path = checked_output(out, (".safetensors",), inputs=[os.path.expanduser(dataset), *([weights] if weights else [])])
+    parse_method(method, architecture(backbone), framing)  # for what is wrong with it, before anything is loaded
     opened = open_dataset(dataset, root=root, download=download, bounding_box=bounding_box)
     opened = checked_classes(opened, 1, on_problem)
     network = load_backbone(backbone, weights, device)
+    chosen = parse_method(method, network.architecture, framing)  # of as many classes as its weights have
     with goes_on_next_time():
         ready = prepared(opened, network, chosen.sources, cache_at(cache), on_problem)
         ready = ready.of(checked_classes(ready.dataset, 1, on_problem))
@@ -69,17 +74,21 @@ def train(
     size = f"{len(ready.dataset):,} images in {len(trained.classes)} {'labels' if trained.multi_label else 'classes'}"
     typer.echo(f"Wrote {out}: {chosen.name} on {network_name(network)}, trained on {size}.")
     print_problems(ready.dataset.problems)
-    again = shlex.join(["crosspool", "evaluate", dataset, "--methods", chosen.name])
-    use = shlex.join(["crosspool", "classify", "IMAGE", "--model", out])
+    options = spelled_out(
+        seed=seed, backbone=backbone, framing=framing, on_problem=on_problem, weights=weights, device=device,
+        root=root, bounding_box=bounding_box, cache=cache,
+    )  # fmt: skip
+    again = shlex.join(["crosspool", "evaluate", dataset, "--methods", chosen.name, *options])
+    use = shlex.join(["crosspool", "classify", "IMAGE", "--model", out, *network_options(weights, device)])
     typer.echo(f"\nHow well this does on images that it has not seen:\n  {again}\nWhat it says of an image:\n  {use}")
 
 
 def _trained(ready: Prepared, method: "Method", seed: int) -> "TrainedClassifier":
     from crosspool.models import train as train_on
 
-    with images_progress() as bar:
+    with images_progress() as bar, room_for_vectors(ready) as scratch:
         task = bar.add_task("Training", total=len(ready.dataset))
         return train_on(
             ready.dataset, ready.features, method,
-            seed=seed, progress=lambda done: bar.update(task, completed=done),
+            seed=seed, scratch=scratch, progress=lambda done: bar.update(task, completed=done),
         )  # fmt: skip

@@ -17,17 +17,18 @@ from functools import partial
 from pathlib import Path
 
 from crosspool.datasets.dataset import Dataset
-from crosspool.datasets.files import IMAGE_SUFFIXES, is_hidden, printable, reason_of, sentence, suffix_of
+from crosspool.datasets.files import IMAGE_SUFFIXES, is_hidden, reason_of, sentence, suffix_of
 from crosspool.datasets.grouping import File, Parts, group_by_class
 from crosspool.errors import DatasetError, ImageError
+from crosspool.text import printable
 
-MAX_MEMBERS = 100_000
+MAX_MEMBERS = 100_000  # and as many folders, named by a member or around one
 MAX_DIRECTORY_BYTES = 32 * 2**20  # the list of members itself
 MAX_MEMBER_BYTES = 64 * 2**20
 MAX_RATIO = 200  # of a member's size to its compressed size,
 RATIO_FROM = 2**20  # where it has more bytes than this: small plain pictures do compress that well
 MAX_TOTAL_BYTES = 20 * 2**30
-MAX_DEPTH = 64  # folders inside folders
+MAX_DEPTH = 16  # folders inside folders
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")  # the signature, and the lengths of the name and of what follows it
 _ENCRYPTED, _UTF8 = 0x1, 0x800  # bits of a member's flags
@@ -101,6 +102,8 @@ def _members(path: Path, infos: Sequence[zipfile.ZipInfo]) -> tuple[list[File], 
             continue
         folder = parts if is_folder else parts[:-1]
         folders.update(folder[: end + 1] for end in range(len(folder)))
+        if len(folders) > MAX_MEMBERS:
+            raise DatasetError(f"{path} has more than {MAX_MEMBERS:,} folders; unpack it and name the folder.")
         if is_folder:
             continue
         name = "/".join(parts)

@@ -17,9 +17,10 @@ from collections import Counter
 from pathlib import Path
 
 from crosspool.datasets.dataset import UNKNOWN, Box, Dataset
-from crosspool.datasets.files import lines_of, parse, printable, sentence
+from crosspool.datasets.files import lines_of, parse, sentence
 from crosspool.datasets.listed import Listed, Part, box_around, listed_dataset
 from crosspool.errors import DatasetError
+from crosspool.text import printable
 
 CLASSES = (
     "is male",

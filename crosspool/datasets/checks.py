@@ -20,11 +20,17 @@ def images_per_class(targets: np.ndarray, classes: int) -> np.ndarray:
     return np.bincount(targets, minlength=classes)
 
 
-def check_classes(dataset: Dataset, at_least: int, on_problem: OnProblem) -> Dataset:
+def check_classes(
+    dataset: Dataset, at_least: int, on_problem: OnProblem, pictures: Sequence[str] | None = None
+) -> Dataset:
     """The data set without the classes of fewer than `at_least` images; the very same one where there are none.
 
-    With several labels at once, images to which the label applies count, and dropping a class drops no image.
-    "drop" numbers the other classes anew and adds a problem that names what was dropped; "stop" raises instead.
+    With several labels at once, a label needs as many images to which it applies as to which it does not, and dropping
+    it drops no image. "drop" numbers the other classes anew and adds a problem that names what was dropped; "stop"
+    raises instead.
+
+    `pictures`, (n,), are content keys: equal ones then count once, for the class of the first of them. A dropped class
+    leaves its pictures to the others, so classes are dropped one at a time, in their order.
 
     Raises:
         DatasetError: "stop", and there are such classes, or "drop", and fewer than two classes (one label, with
@@ -32,19 +38,53 @@ def check_classes(dataset: Dataset, at_least: int, on_problem: OnProblem) -> Dat
     """
     if on_problem not in get_args(OnProblem):
         raise SettingError(f"What to do with small classes must be stop or drop, not {on_problem!r}.")
-    counts = images_per_class(dataset.targets, len(dataset.classes))
-    small = np.flatnonzero(counts < at_least)
-    if not len(small):
+    small = _small_labels(dataset, at_least) if dataset.multi_label else _small_classes(dataset, at_least, pictures)
+    if not small:
         return dataset
-    told = _named([f"{dataset.classes[i]} ({counts[i]})" for i in small])
-    too_small = f"fewer than {at_least} images: {told}"
-    count = f"{len(small)} class has" if len(small) == 1 else f"{len(small)} classes have"
+    told = f"{_too_small(dataset, at_least, len(small), pictures is not None)}: {_named(list(small.values()))}"
+    kind = "labels" if dataset.multi_label else "classes"
     if on_problem == "stop":
-        raise DatasetError(f"{dataset.name}: {count} {too_small}; add images, or have such classes dropped.")
-    kept = np.flatnonzero(counts >= at_least)
+        raise DatasetError(f"{dataset.name}: {told}; add images, or have such {kind} dropped.")
+    kept = np.setdiff1d(np.arange(len(dataset.classes)), list(small))
     if len(kept) < (1 if dataset.multi_label else 2):
-        raise DatasetError(f"{dataset.name}: {count} {too_small}; too few classes would be left, so add images.")
-    return _keep(dataset, kept, f"{count} {too_small}; left out.")
+        raise DatasetError(f"{dataset.name}: {told}; too few {kind} would be left, so add images.")
+    return _keep(dataset, kept, f"{told}; left out.")
+
+
+def _small_labels(dataset: Dataset, at_least: int) -> dict[int, str]:
+    """The labels with too few images, and what is said of each."""
+    applies, lacks = (dataset.targets == 1).sum(axis=0), (dataset.targets == 0).sum(axis=0)
+    return {
+        int(i): f"{dataset.classes[i]} ({applies[i]} with, {lacks[i]} without)"
+        for i in np.flatnonzero(np.minimum(applies, lacks) < at_least)
+    }
+
+
+def _small_classes(dataset: Dataset, at_least: int, pictures: Sequence[str] | None) -> dict[int, str]:
+    """The classes with too few images, and what is said of each."""
+    keys = np.arange(len(dataset)) if pictures is None else np.unique(pictures, return_inverse=True)[1]
+    targets, small = dataset.targets, dict[int, str]()
+    while True:
+        first = np.unique(keys, return_index=True)[1]
+        counts = images_per_class(targets[first], len(dataset.classes))
+        left = [int(i) for i in np.flatnonzero(counts < at_least) if i not in small]
+        if not left:
+            return small
+        for i in left if pictures is None else left[:1]:
+            small[i] = f"{dataset.classes[i]} ({counts[i]})"
+        stays = ~np.isin(targets, list(small))
+        targets, keys = targets[stays], keys[stays]
+
+
+def _too_small(dataset: Dataset, at_least: int, count: int, by_picture: bool) -> str:
+    """That so many classes or labels have too few images."""
+    one = count == 1
+    images = "image" if at_least == 1 else "images"
+    if dataset.multi_label:
+        them = "it" if one else "them"
+        return f"{count} {'label has' if one else 'labels have'} fewer than {at_least} {images} with or without {them}"
+    whose = f"different pictures of {'its' if one else 'their'} own" if by_picture else images
+    return f"{count} {'class has' if one else 'classes have'} fewer than {at_least} {whose}"
 
 
 def _keep(dataset: Dataset, kept: np.ndarray, problem: str) -> Dataset:

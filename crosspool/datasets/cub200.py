@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from crosspool.datasets.dataset import Box, Dataset
-from crosspool.datasets.files import parse, printable, sentence, without_number
+from crosspool.datasets.files import parse, sentence, without_number
 from crosspool.datasets.listed import Listed, Part, box_around, listed_dataset
 from crosspool.errors import DatasetError
+from crosspool.text import printable
 
 T = TypeVar("T")
 

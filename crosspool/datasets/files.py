@@ -31,12 +31,6 @@ def suffix_of(name: str) -> str:
     return os.path.splitext(name)[1].lower()
 
 
-def printable(name: str) -> str:
-    """A file's name for people, in one line: what is no UTF-8, or no letter but a control, becomes an escape."""
-    text = os.fsencode(name).decode("utf-8", "backslashreplace")
-    return re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda found: found[0].encode("unicode_escape").decode(), text)
-
-
 def without_number(name: str) -> str:
     """The class in a numbered folder's name: 001.Black_footed_Albatross gives Black footed Albatross."""
     return re.sub(r"^\d+\.(?=.)", "", name).replace("_", " ")

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from crosspool.datasets.dataset import Dataset
-from crosspool.datasets.files import is_hidden, printable, reader, reason_of, sentence
+from crosspool.datasets.files import is_hidden, reader, reason_of, sentence
 from crosspool.datasets.grouping import File, Parts, group_by_class
 from crosspool.errors import DatasetError
+from crosspool.text import printable
 
 MAX_FILES = 2_000_000  # somebody named a whole disk
 

@@ -11,8 +11,9 @@ import numpy as np
 
 from crosspool.datasets.checks import images_per_class
 from crosspool.datasets.dataset import Box, Dataset, Sample, Split
-from crosspool.datasets.files import printable, reader, sentence
+from crosspool.datasets.files import reader, sentence
 from crosspool.errors import DatasetError
+from crosspool.text import printable
 
 Part = Literal["train", "test"]
 

@@ -13,9 +13,10 @@ in spite of their names, and some names have spaces in them.
 from pathlib import Path
 
 from crosspool.datasets.dataset import Dataset
-from crosspool.datasets.files import parse, printable
+from crosspool.datasets.files import parse
 from crosspool.datasets.listed import Listed, Part, listed_dataset
 from crosspool.errors import DatasetError
+from crosspool.text import printable
 
 LISTS: dict[str, Part] = {"TrainImages.txt": "train", "TestImages.txt": "test"}
 

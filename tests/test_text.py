@@ -1,0 +1,18 @@
+import pytest
+
+from crosspool.text import printable
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain é 鳥", "plain é 鳥"),
+        ("two\nlines \x1b[2J", r"two\nlines \x1b[2J"),
+        ("\x9b2J\x7f", r"\x9b2J\x7f"),
+        ("Vogel \udce9", r"Vogel \xe9"),  # a byte of a file's name that is no UTF-8
+        ("\ud800", r"\ud800"),
+    ],
+)
+def test_text_for_people_has_no_controls_and_can_be_written(text, shown):
+    assert printable(text) == shown
+    assert shown.encode().decode() == shown
