@@ -90,7 +90,9 @@ def _examples(
 
 
 def _print_table(results: "list[PartResult]") -> None:
-    def percent(value: float, interval: "Interval") -> str:
+    def percent(value: float, interval: "Interval | None") -> str:
+        if interval is None:
+            return f"{100 * value:.1f}"
         return f"{100 * value:.1f} [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
 
     print_table(
