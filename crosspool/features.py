@@ -107,7 +107,13 @@ class Features:
         self.sources = tuple(sources)
         self.cache = cache
         self._network = [FORMAT, backbone.fingerprint, asdict(backbone.spec.preprocessing)]
-        self._photographs: dict[int, str] = {}
+        self._photographs: dict[str, str] = {}  # by the sample's name
+
+    def restricted_to(self, dataset: Dataset) -> "Features":
+        """The features of a data set whose samples are among these; no file is read again to know its photograph."""
+        features = Features(dataset, self.backbone, self.sources, self.cache)
+        features._photographs = self._photographs
+        return features
 
     def compute(self, progress: Callable[[int], None] = lambda done: None) -> dict[int, str]:
         """Make sure of every sample's arrays. Returns why, for those that cannot be read, by index."""
@@ -129,13 +135,12 @@ class Features:
 
     def photograph(self, index: int) -> str:
         """A key of a sample's image file, whatever box is cut out of it: equal for equal files."""
-        if index not in self._photographs:
-            identity = self.dataset.samples[index].identity
-            if identity is None:
-                self._read(index)
-            else:
-                self._photographs[index] = hashlib.sha256(identity.encode()).hexdigest()
-        return self._photographs[index]
+        sample = self.dataset.samples[index]
+        if sample.identity is not None:
+            return hashlib.sha256(sample.identity.encode()).hexdigest()
+        if sample.name not in self._photographs:
+            self._read(index)
+        return self._photographs[sample.name]
 
     def picture(self, index: int) -> str:
         """A key of what a sample shows, its box included: equal for equal pictures."""
@@ -167,7 +172,7 @@ class Features:
         except OSError as error:
             raise ImageError(f"{sample.name} cannot be read ({error.strerror or error}); check the file.") from error
         if sample.identity is None:
-            self._photographs[index] = hashlib.sha256(data).hexdigest()
+            self._photographs[sample.name] = hashlib.sha256(data).hexdigest()
         return data
 
     def _key(self, index: int, source: Source) -> str:

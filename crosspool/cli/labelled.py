@@ -77,16 +77,8 @@ class Prepared:
         return self.of(self.dataset.subset(np.setdiff1d(np.arange(len(self.dataset)), drop), problems=problems))
 
     def of(self, dataset: "Dataset") -> "Prepared":
-        """The same for a data set whose samples are among these. No file is read again to know its photograph."""
-        from crosspool.features import Features
-
-        whole = self.features
-        if dataset.samples is self.dataset.samples:
-            return Prepared(dataset, whole)
-        features = Features(dataset, whole.backbone, whole.sources, whole.cache)
-        places = {sample.name: place for place, sample in enumerate(self.dataset.samples)}
-        features._photographs = {i: whole.photograph(places[s.name]) for i, s in enumerate(dataset.samples)}
-        return Prepared(dataset, features)
+        """The same for a data set whose samples are among these."""
+        return Prepared(dataset, self.features.restricted_to(dataset))
 
     def photographs(self) -> list[str]:
         """The key of each sample's image file, without its box."""
