@@ -1,14 +1,20 @@
 """What an evaluation found, as figures: numbers in, a figure out. Nothing here computes a measure or knows of files."""
 
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib import rc_context, rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 from matplotlib.lines import Line2D
+from matplotlib.markers import CARETDOWNBASE, CARETUPBASE
 from matplotlib.text import Annotation
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.transforms import Bbox
 
 from crosspool.evaluation.units import human_bytes
 
@@ -20,6 +26,18 @@ SHARES = "Blues"  # runs from white to dark, and keeps its order in grey
 NUMBERED_CLASSES = 25  # up to so many, cells have their number written in them
 NAMED_CLASSES = 250
 MAX_SIDE = 26.0  # inches
+STEP = 0.022  # between points that stand side by side, in parts of the axis
+SIGN = 0.016  # the width of a name's letter, in parts of the axis
+CUT = "arrows: the interval goes on beyond the axis"
+UNWRITTEN = "no font on this machine has some letters of these names: boxes stand for them"
+# How the names of fonts begin that systems have for letters which the usual font lacks, in the order of being asked.
+FURTHER_FONTS = (
+    "Noto Sans CJK", "Noto Sans", "Source Han Sans", "Hiragino Sans", "PingFang", "Heiti", "Apple SD Gothic",
+    "Yu Gothic", "Microsoft YaHei", "Microsoft JhengHei", "Malgun Gothic", "MS Gothic", "SimHei", "IPAGothic",
+    "IPAexGothic", "TakaoGothic", "VL Gothic", "NanumGothic", "WenQuanYi", "Droid Sans", "Geeza Pro", "Noto Naskh",
+    "Segoe UI", "Tahoma", "Kohinoor", "Lohit", "Nirmala UI", "Mangal", "Thonburi", "Leelawadee UI", "Arial", "FreeSans",
+    "Unifont",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -35,39 +53,61 @@ class Point:
 def cost_figure(points: Sequence[Point], measure: str, title: str) -> Figure:
     """How well methods do against the bytes that an image's vector takes, each point with its name beside it.
 
-    Points of about the same cost stand side by side, so that their intervals can be told apart. Where names would cover
-    something, they are in a legend, the best one first.
+    Points of about the same cost stand side by side, so that their intervals can be told apart. Where a name could be
+    taken for another's or would cover something, all names are in a legend, the best one first.
     """
-    figure = Figure(figsize=(9, 5.6), dpi=160, layout="constrained")
-    axes = figure.add_subplot()
-    limits = _bytes_axis(axes, [point.bytes for point in points])
-    _measure_axis(axes, points, measure)
-    axes.set_title(title, fontsize=11.5, loc="left", color=INK, wrap=True, parse_math=False)
-    axes.grid(color=GRID)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    places = _side_by_side([point.bytes for point in points], limits)
-    markers = [
-        _draw(axes, number, point, place) for number, (point, place) in enumerate(zip(points, places, strict=True))
-    ]
-    names = _name(axes, points, places, limits)
-    if _cover_something(figure, names, markers):
-        for name in names:
-            name.remove()
-        figure.set_size_inches(11.5, 5.6)
-        _legend(axes, points, markers)
+    with _fonts_for([title, *(point.name for point in points)]) as notes:
+        figure = Figure(figsize=(9, 5.6), dpi=160, layout="constrained")
+        axes = figure.add_subplot()
+        axes.grid(color=GRID)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+        groups, places = _bytes_axis(axes, points)
+        is_cut = _measure_axis(axes, points, measure)
+        axes.set_title(title, fontsize=11.5, loc="left", color=INK, wrap=True, parse_math=False, pad=14)
+        markers = [
+            _draw(axes, number, point, place) for number, (point, place) in enumerate(zip(points, places, strict=True))
+        ]
+        if not _name(figure, points, places, groups):
+            figure.set_size_inches(11.5, max(5.6, 1.2 + 0.31 * len(points)))
+            _legend(axes, points, markers)
+        _caption(figure, [*_moved(points, groups), *([CUT] if is_cut else []), *notes])
     return figure
 
 
+def _caption(figure: Figure, notes: Sequence[str]) -> None:
+    if notes:
+        text = figure.supxlabel("; ".join(notes), x=0.01, ha="left", fontsize=9.5, color=INK, wrap=True)
+        text.set_parse_math(False)
+
+
+def _moved(points: Sequence[Point], groups: Sequence[Sequence[int]]) -> list[str]:
+    """Which points are not drawn at their own bytes, if any."""
+    sizes = [[points[number].bytes for number in group] for group in groups if len(group) > 1]
+    if not sizes:
+        return []
+    about = "equal" if all(len(set(group)) == 1 for group in sizes) else "nearly equal"
+    means = dict.fromkeys(human_bytes(float(np.mean(group))) for group in sizes)
+    return [f"{about} sizes are drawn side by side ({', '.join(means)})"]
+
+
 def _draw(axes: Axes, number: int, point: Point, place: float) -> Line2D:
-    """The point with its interval; returns its marker."""
-    low, high = point.interval or (point.value, point.value)
-    drawn = axes.errorbar(
-        place, point.value, [[point.value - low], [high - point.value]],
-        fmt=MARKERS[number % len(MARKERS)], color=COLOURS[number % len(COLOURS)],
-        markersize=10, capsize=6, elinewidth=2, capthick=2,
+    """The point with its interval, which ends in a bar, or in an arrow where the axis cuts it; returns its marker."""
+    colour = COLOURS[number % len(COLOURS)]
+    if point.interval:
+        low, high = np.clip(point.interval, 0, 1)
+        axes.vlines(place, low, high, color=colour, linewidth=2)
+        for end, drawn, arrow in zip(point.interval, (low, high), (CARETDOWNBASE, CARETUPBASE), strict=True):
+            is_whole = end == drawn
+            axes.plot(
+                place, drawn, marker="_" if is_whole else arrow, markersize=11, markeredgewidth=2 if is_whole else 0,
+                color=colour, clip_on=False,
+            )  # fmt: skip
+    (marker,) = axes.plot(
+        place, point.value, linestyle="", marker=MARKERS[number % len(MARKERS)], color=colour, markersize=11,
+        markeredgecolor="white", clip_on=False, zorder=3,
     )  # fmt: skip
-    return drawn.lines[0]
+    return marker
 
 
 def _legend(axes: Axes, points: Sequence[Point], markers: Sequence[Line2D]) -> None:
@@ -81,95 +121,146 @@ def _legend(axes: Axes, points: Sequence[Point], markers: Sequence[Line2D]) -> N
         text.set_parse_math(False)
 
 
-def _bytes_axis(axes: Axes, counts: Sequence[int]) -> tuple[float, float]:
-    """A logarithmic axis of at least two decades, with room for names; returns the logarithms of its ends."""
+def _bytes_axis(axes: Axes, points: Sequence[Point]) -> tuple[list[list[int]], list[float]]:
+    """A logarithmic axis of at least two decades, with room for names beside pairs.
+
+    Returns the groups of points that stand side by side, and each point's place.
+    """
+    counts = [point.bytes for point in points]
     low, high = float(np.log10(min(counts))), float(np.log10(max(counts)))
-    margin = max(0.15 * (high - low), 1 - (high - low) / 2)
+    longest = max((len(point.name) for point in points if counts.count(point.bytes) == 2), default=0)
+    part = np.clip(2 * STEP + SIGN * longest, 0.115, 0.25)
+    margin = max(float(part / (1 - 2 * part)) * (high - low), 1 - (high - low) / 2)
+    step = STEP * (high - low + 2 * margin)
+    groups, places = _side_by_side(counts, step)  # of many points some may lie beyond the margins
     axes.set_xscale("log")
-    axes.set_xlim(10 ** (low - margin), 10 ** (high + margin))
+    axes.set_xlim(
+        min(10 ** (low - margin), min(places) / 10 ** (2 * step)),
+        max(10 ** (high + margin), max(places) * 10 ** (2 * step)),
+    )
     axes.xaxis.set_major_locator(LogLocator(10, numticks=12))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, place: human_bytes(value)))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("bytes an image (log scale)", fontsize=14)
     axes.tick_params(labelsize=13)
-    return low - margin, high + margin
+    return groups, places
 
 
-def _measure_axis(axes: Axes, points: Sequence[Point], measure: str) -> None:
-    ends = [end for point in points for end in (point.interval or (point.value, point.value))]
-    low, high = min(ends), max(ends)
+def _measure_axis(axes: Axes, points: Sequence[Point], measure: str) -> bool:
+    """An axis within 0 and 100 %; returns whether an interval goes on beyond it."""
+    ends = np.array([end for point in points for end in (point.value, *(point.interval or ()))])
+    low, high = np.clip([ends.min(), ends.max()], 0, 1)
     margin = max(0.12 * (high - low), 0.01)
-    axes.set_ylim(low - margin, high + margin)
-    axes.yaxis.set_major_formatter(  # an interval may reach beyond 100 %, a measure does not
-        FuncFormatter(lambda value, place: f"{round(100 * value, 3):g} %" if -1e-9 <= value <= 1 + 1e-9 else "")
-    )
-    axes.set_ylabel(f"{measure}, 95 % intervals" if points[0].interval else measure, fontsize=14)
+    axes.set_ylim(max(0, low - margin), min(1, high + margin))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{round(100 * value, 3):g} %"))
+    has_intervals = any(point.interval for point in points)
+    axes.set_ylabel(f"{measure}, 95 % intervals" if has_intervals else measure, fontsize=14)
+    if ends.min() < 0:
+        axes.tick_params(axis="x", which="both", pad=13)  # arrows are above the numbers
+    return bool(ends.min() < 0 or ends.max() > 1)
 
 
-def _side_by_side(counts: Sequence[int], limits: tuple[float, float]) -> list[float]:
-    """Where on the axis points of these bytes are drawn: as they are, unless they would cover each other."""
-    step = 0.022 * (limits[1] - limits[0])
-    placed = np.log10(np.asarray(counts, dtype=float))
-    for cluster in _clusters(placed, step):
-        middle = placed[cluster].mean()
-        placed[cluster] = middle + step * (np.arange(len(cluster)) - (len(cluster) - 1) / 2)
-    return [float(place) for place in 10**placed]
+def _side_by_side(counts: Sequence[int], step: float) -> tuple[list[list[int]], list[float]]:
+    """Groups of points of about these bytes, and where each point is: as it is, or spread about its group's middle."""
+    exact = np.log10(np.asarray(counts, dtype=float))
 
+    def spread(group: Sequence[int]) -> np.ndarray:
+        spaces = step * (np.arange(len(group)) - (len(group) - 1) / 2)
+        return np.asarray(exact[list(group)].mean() + spaces)
 
-def _clusters(values: np.ndarray, gap: float) -> list[np.ndarray]:
-    """Indices of the values that follow each other by less than `gap`, two or more together."""
-    order = np.argsort(values, kind="stable")
-    parts = np.split(order, np.flatnonzero(np.diff(values[order]) >= gap) + 1)
-    return [part for part in parts if len(part) > 1]
+    groups: list[list[int]] = []
+    for number in np.argsort(exact, kind="stable").tolist():
+        groups.append([number])
+        while len(groups) > 1 and spread(groups[-1])[0] - spread(groups[-2])[-1] < step - 1e-9:
+            groups[-2:] = [groups[-2] + groups[-1]]
+    for group in groups:
+        exact[group] = spread(group)
+    return groups, [float(place) for place in 10**exact]
 
 
 def _name(
-    axes: Axes, points: Sequence[Point], places: Sequence[float], limits: tuple[float, float]
+    figure: Figure, points: Sequence[Point], places: Sequence[float], groups: Sequence[Sequence[int]]
 ) -> list[Annotation]:
-    """Names beside the points, toward the middle of the figure, moved up where they would cover each other."""
-    bottom, top = axes.get_ylim()
-    line = 0.06 * (top - bottom)
-    parts = (np.log10(places) - limits[0]) / (limits[1] - limits[0])
-    taken: dict[bool, list[float]] = {True: [], False: []}
+    """Names beside their own points: of a pair on either side, else toward the middle; none where one would not fit."""
+    axes = figure.axes[0]
+    if max(map(len, groups)) > 2:
+        return []
     names = []
-    for number in np.argsort([point.value for point in points], kind="stable"):
-        near = np.abs(parts - parts[number]) < 0.05  # of one cluster, whose names stand beside its outermost point
-        is_left = bool(parts[near].mean() > 0.5)
-        anchor = np.asarray(places)[near].min() if is_left else np.asarray(places)[near].max()
-        height = max([points[number].value, *(other + line for other in taken[is_left])])
-        taken[is_left].append(height)
-        name = axes.annotate(
-            points[number].name, (anchor, height), (-14 if is_left else 14, 0), textcoords="offset points",
-            fontsize=13, color=COLOURS[number % len(COLOURS)], ha="right" if is_left else "left", va="center",
-            parse_math=False,
-        )  # fmt: skip
-        names.append(name)
-    return names
+    middle = float(np.prod(axes.get_xlim())) ** 0.5
+    for group in groups:
+        for number in group:
+            is_left = number == group[0] if len(group) == 2 else places[number] > middle
+            name = axes.annotate(
+                points[number].name, (places[number], points[number].value), (-14 if is_left else 14, 0),
+                textcoords="offset points", fontsize=13, color=COLOURS[number % len(COLOURS)],
+                ha="right" if is_left else "left", va="center_baseline", parse_math=False,
+            )  # fmt: skip
+            names.append(name)
+    if not _cover_something(figure, names, points, places):
+        return names
+    for name in names:
+        name.remove()
+    return []
 
 
-def _cover_something(figure: Figure, names: Sequence[Annotation], markers: Sequence[Line2D]) -> bool:
-    """Whether a name lies on another name or on a point, or reaches out of the axes."""
+def _cover_something(
+    figure: Figure, names: Sequence[Annotation], points: Sequence[Point], places: Sequence[float]
+) -> bool:
+    """Whether a name lies on another name, on a point or on its interval, or reaches out of the axes."""
     figure.draw_without_rendering()
+    axes = figure.axes[0]
     boxes = [name.get_window_extent() for name in names]
-    points = [marker.get_window_extent() for marker in markers]
-    frame = figure.axes[0].get_window_extent()
+    half = 5 * figure.dpi / 72  # a marker's
+    covered = []
+    for point, place in zip(points, places, strict=True):
+        low, high = point.interval or (point.value, point.value)
+        drawn = axes.transData.transform([(place, low), (place, high), (place, point.value)])
+        covered.append(Bbox([drawn.min(axis=0), drawn.max(axis=0)]).padded(half))
+    frame = axes.get_window_extent()
     return (
         any(box.x0 < frame.x0 or box.x1 > frame.x1 for box in boxes)
         or any(a.overlaps(b) for place, a in enumerate(boxes) for b in boxes[:place])
-        or any(box.overlaps(point) for box in boxes for point in points)
+        or any(box.overlaps(other) for box in boxes for other in covered)
     )
+
+
+@contextmanager
+def _fonts_for(texts: Iterable[str]) -> Iterator[list[str]]:
+    """Within it texts are made in fonts that have their letters, as far as there are any; gives what to say if not."""
+    wanted = {sign for sign in "".join(texts) if unicodedata.category(sign)[0] not in "CZM"}
+    missing = wanted - _letters(FontProperties())
+    installed = sorted(fontManager.get_font_names(), key=lambda family: (len(family), family)) if missing else []
+    found = []
+    for family in (family for start in FURTHER_FONTS for family in installed if family.startswith(start)):
+        if missing and (has := missing & _letters(FontProperties(family=family))):
+            found.append(family)
+            missing -= has
+    with rc_context({"font.family": [*rcParams["font.family"], *found]}):
+        yield [UNWRITTEN] if missing else []
+
+
+def _letters(font: FontProperties) -> set[str]:
+    return {chr(code) for code in get_font(findfont(font)).get_charmap()}
 
 
 def confusion_figure(matrix: np.ndarray, classes: Sequence[str], title: str) -> Figure:
     """A confusion matrix (L, L), rows being the true classes: colours and numbers are parts of each row in percent."""
-    count = len(classes)
+    names = classes if len(classes) <= NAMED_CLASSES else ()
+    with _fonts_for([title, *names]) as notes:
+        figure = _confusion(matrix, names, title)
+        _caption(figure, notes)
+    return figure
+
+
+def _confusion(matrix: np.ndarray, names: Sequence[str], title: str) -> Figure:
+    count = len(matrix)
     shares = 100 * matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     side = min(MAX_SIDE, 4 + 0.55 * count)
     figure = Figure(figsize=(side + 1.2, side), dpi=130, layout="constrained")
     axes = figure.add_subplot()
     drawn = axes.imshow(shares, cmap=SHARES, vmin=0, vmax=100)
     size = float(np.clip(72 * (side - 4) / count * 0.45, 4, 12))
-    _class_names(axes, classes if count <= NAMED_CLASSES else (), size)
+    _class_names(axes, names, size)
     axes.set_xlabel("predicted class", fontsize=12)
     axes.set_ylabel("true class", fontsize=12)
     axes.set_title(title, fontsize=12, loc="left", color=INK, wrap=True, parse_math=False)
