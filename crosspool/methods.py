@@ -91,7 +91,8 @@ def parse_methods(text: str, architecture: Architecture, framing: Framing = "squ
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not names:
         raise SettingError(f"Name at least one method: {', '.join(_BUILDERS)}.")
-    twice = {name for name in names if names.count(name) > 1}
+    plain = [name.lower() for name in names]
+    twice = [name for name in names if plain.count(name.lower()) > 1]
     if twice:
         raise SettingError(f"The method {min(twice)} is named twice; name each once.")
     return [parse_method(name, architecture, framing) for name in names]

@@ -26,6 +26,7 @@ from crosspool import images, rendering
 from crosspool.backbones import DEFAULT, weights
 from crosspool.backbones.backbone import Backbone
 from crosspool.cli import options
+from crosspool.cli.console import Column, print_table
 from crosspool.cli.maps import channel_list, strongest
 from crosspool.cli.networks import shortened
 from crosspool.cli.outputs import replacing
@@ -111,6 +112,18 @@ def test_ctrl_c_is_quiet_and_leaves_nothing_behind(tmp_path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+def test_a_full_disk_behind_the_output_is_one_sentence() -> None:
+    code = "import sys; from crosspool.cli import main; sys.exit(main(['--help']))"  # loads no torch
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60,
+            check=False,
+        )  # fmt: skip
+    told = "crosspool: The output cannot be written (No space left on device); make room, or send it elsewhere.\n"
+    assert (done.returncode, done.stderr) == (2, told)
+
+
 def test_output_survives_a_terminal_without_unicode() -> None:
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = command("pairs", "--backbone", "alexnet", env=environment)
@@ -141,6 +154,47 @@ def test_every_command_has_help_with_an_example(works, name) -> None:
     text = works(name, "--help")
     assert f"    crosspool {name}" in text
     assert lines_fit(text)
+
+
+def test_an_option_without_its_value_points_to_its_commands_help(fails) -> None:
+    assert fails("evaluate", "-m").endswith("(help: crosspool evaluate --help)")
+
+
+NAMES = ["cl:features.10@448/pca64/ternary", "cl@448+global@448"]
+WIDE = [
+    Column("method", NAMES, names=True),
+    Column("mean", ["1 %", "2 %"]),
+    Column("per class", ["3", "4"], optional=1),
+]
+
+
+def test_names_break_only_where_they_may(capsys, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "26")
+    print_table(WIDE)
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert lines[2:6] == [
+        "cl:features.10@448  1 %",
+        "/pca64/ternary",
+        "cl@448+global@448   2 %",
+        "(left out for width: per",
+    ]
+    assert lines[6] == "class; --json has all)"
+    monkeypatch.setenv("COLUMNS", "12")  # no place for the longest part
+    print_table(WIDE)
+    assert all(len(line) <= 12 for line in capsys.readouterr().out.split("(")[0].splitlines())
+
+
+def test_a_table_in_a_file_is_as_wide_as_it_likes(capsys, monkeypatch) -> None:
+    monkeypatch.delenv("COLUMNS")
+    print_table([Column("method", ["x" * 300], names=True), Column("rest", ["y"], optional=1)])
+    out = capsys.readouterr().out
+    assert "x" * 300 + " " in out
+    assert "rest" in out
+    assert "left out" not in out
+
+
+def test_localise_says_its_own_size(works) -> None:
+    assert "twice the network's own" in " ".join(works("localise", "--help").split())
 
 
 @pytest.mark.parametrize(

@@ -119,8 +119,11 @@ def test_json_says_everything(results) -> None:
     assert set(document["versions"]) == {"crosspool", "torch", "torchvision", "scikit-learn"}
     assert [method["name"] for method in document["methods"]] == METHODS.split(",")
     for method in document["methods"]:
-        low, high = method["interval"]
-        assert low <= method["accuracy"] <= high
+        if method["interval"] is None:  # the splits agree
+            assert len(set(method["by_split"])) == 1
+        else:
+            low, high = method["interval"]
+            assert low < method["accuracy"] < high
         assert method["accuracy"] == pytest.approx(np.mean(method["by_split"]))
         assert len(method["by_split"]) == 3
         assert 0.5 < method["mean_class_accuracy"] <= 1
@@ -136,24 +139,61 @@ def test_json_compares_with_the_baseline(results) -> None:
     pooled, whole = document["methods"]
     assert (pair["method"], pair["baseline"]) == ("cl@128", "global@128")
     assert pair["difference"] == pytest.approx(pooled["accuracy"] - whole["accuracy"])
-    assert pair["interval"][0] <= pair["difference"] <= pair["interval"][1]
+    assert pair["interval"] is None or pair["interval"][0] <= pair["difference"] <= pair["interval"][1]
     assert set(pair["mcnemar"]) == {"only_method", "only_baseline", "p_value"}
 
 
 def test_files_say_the_same(results) -> None:
     folder, document = results
-    assert json.loads((folder / "results.json").read_text(encoding="utf-8")) == document
+    files = sorted(path.name for path in folder.iterdir())
+    written = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    assert sorted(written.pop("files")) == files
+    assert written == document
     table = pd.read_csv(folder / "results.csv").set_index("name")
     for method in document["methods"]:
         row = table.loc[method["name"]]
-        assert [row["interval_low"], row["interval_high"]] == pytest.approx(method["interval"])
+        expected = method["interval"] or [np.nan, np.nan]
+        assert [row["interval_low"], row["interval_high"]] == pytest.approx(expected, nan_ok=True)
         for name in ("accuracy", "mean_class_accuracy", "dimensions", "bytes_per_image", "seconds_per_image"):
             assert row[name] == pytest.approx(method[name])
-    assert sorted(path.name for path in folder.iterdir()) == [
+    assert files == [
         "accuracy-against-bytes.png", "accuracy-against-bytes.svg",
         "confusion-cl@128.csv", "confusion-cl@128.png", "confusion-global@128.csv", "confusion-global@128.png",
-        "results.csv", "results.json", "results.md",
+        "paired.csv", "predictions.csv", "results.csv", "results.json", "results.md",
     ]  # fmt: skip
+
+
+def test_comparisons_and_predictions_are_tables(results) -> None:
+    folder, document = results
+    (pair,) = document["paired"]
+    (row,) = pd.read_csv(folder / "paired.csv").to_dict("records")
+    assert (row["method"], row["baseline"]) == ("cl@128", "global@128")
+    assert row["difference"] == pytest.approx(pair["difference"])
+    assert {name: row[name] for name in pair["mcnemar"]} == pytest.approx(pair["mcnemar"])
+    table = pd.read_csv(folder / "predictions.csv")
+    assert list(table.columns)[:4] == ["sample", "true class", "cl@128 tested", "cl@128 right"]
+    assert [sample.split("/")[0] for sample in table["sample"]] == list(table["true class"])
+    for method in document["methods"]:
+        tested, right = table[f"{method['name']} tested"], table[f"{method['name']} right"]
+        assert tested.sum() == 18
+        assert right.sum() / 18 == pytest.approx(method["accuracy"])
+
+
+def test_an_earlier_runs_files_go_and_no_others(works, images, tmp_path) -> None:
+    out = tmp_path / "out"
+    works("evaluate", images, *QUICK, "--out", out)
+    mine = [out / name for name in ("confusion-mine.csv", "notes.md")]
+    for path in (*mine, tmp_path / "confusion-outside.csv"):
+        path.write_text("mine")
+    record = json.loads((out / "results.json").read_text(encoding="utf-8"))
+    record["files"] += ["notes.md", "../confusion-outside.csv", 7]
+    (out / "results.json").write_text(json.dumps(record), encoding="utf-8")
+    works("evaluate", images, *ONE_METHOD, "--out", out)
+    assert all(path.read_text() == "mine" for path in (*mine, tmp_path / "confusion-outside.csv"))
+    assert sorted(path.name for path in out.glob("confusion*")) == [
+        "confusion-global@128.csv", "confusion-global@128.png", "confusion-mine.csv"
+    ]  # fmt: skip
+    assert not (out / "paired.csv").exists()
 
 
 def test_confusions_add_up(results) -> None:
@@ -243,6 +283,25 @@ def test_an_interval_without_width_is_explained() -> None:
     assert "as the interval includes zero" not in differences
     drawn = Interval(1.0, 1.0, 0.95, findings.BOOTSTRAP)
     assert "images that all agree tell nothing of how much others vary; use more images" in notes(drawn, drawn)[0]
+
+
+def test_an_interval_without_width_is_no_interval() -> None:
+    wide, none = Interval(0.4, 0.6, 0.95, findings.RESAMPLED), Interval(0.5, 0.5, 0.95, findings.RESAMPLED)
+    found = findings_of(report_of((none, wide, none)))
+    document = findings.as_json(found)
+    assert document["methods"][0]["interval"] is None
+    assert [pair["interval"] for pair in document["paired"]] == [[0.4, 0.6], None]
+    assert "| a | 50.0 % | – |" in findings.markdown(found)
+    assert "+10.0 | – |" in findings.markdown(found)
+
+
+def test_few_splits_are_called_few() -> None:
+    wide, told = Interval(0.4, 0.6, 0.95, findings.RESAMPLED), "very wide for so few splits; use more splits."
+    few = report_of((wide,))
+    enough = replace(few, methods=(replace(few.methods[0], outcomes=(None,) * 5),))
+    drawn = report_of((replace(wide, method=findings.BOOTSTRAP),))
+    notes = [findings.sections(findings_of(report))[0].notes[-1] for report in (few, enough, drawn)]
+    assert [told in note for note in notes] == [True, False, False]
 
 
 def findings_of(report):
@@ -358,7 +417,11 @@ def test_test_images_that_are_trained_on_are_told(works, divided, tmp_path) -> N
     assert "2 test images of the official split equal training images" in text
     assert "so the figures flatter all methods, the first is test/blue $x$/again.png." in text
     document = json.loads(works("evaluate", folder, "--methods", "global@128", "--splits", 2, "--json"))
-    assert document["problems"] == []
+    assert document["problems"] == [
+        "1 picture is in two classes: test/blue $x$/again.png and train/green/1.png; a method can be right about only "
+        "one of the two.",
+        "1 picture is there twice: test/red/again.png and train/red/0.png; copies stay on one side of each split.",
+    ]
 
 
 def test_the_network_says_how_many_classes_it_has(works, images, tmp_path) -> None:
@@ -443,7 +506,9 @@ def test_stop_stops(fails, damaged) -> None:
     assert "1 class has fewer than 2 images: lonely (1)" in fails(*stop)
     (damaged / "lonely" / "a.png").unlink()
     (damaged / "lonely").rmdir()
-    assert "red/broken.jpg" in fails(*stop)
+    said = fails(*stop)
+    assert "red/broken.jpg" in said
+    assert said.endswith("or leave it out with --on-problem skip.")
     (damaged / "red" / "broken.jpg").unlink()
     assert "1 class has fewer than 2 different pictures of its own: twins (1)" in fails(*stop)
 
@@ -465,6 +530,9 @@ def test_no_image_can_be_read(fails, tmp_path) -> None:
         (["--methods", "cl:conv_stem@128"], "conv_stem"),
         (["--methods", "cl@100"], "from 128 to 896, not 100"),
         (["--methods", "cl@128,cl@128"], "named twice"),
+        (["--methods", "CL@128,cl@128"], "The method CL@128 is named twice"),
+        (["--methods", "cl:nothing@128"], "(crosspool pairs lists them)"),
+        (["--methods", "global@128", "--baseline", "global"], "among the methods global@128; did you mean global@128?"),
         (["--baseline", "jitter"], "--baseline jitter is not among the methods cl@448, global@224, global@448"),
         (["--train-size", "half"], "--train-size is a number of images or a share such as 0.5, not 'half'"),
         (["--train-size", "2"], "Train on 3 to 9"),
@@ -488,6 +556,7 @@ def test_bad_settings_fail_before_an_image_is_read(fails, images, monkeypatch, m
 def test_bad_data_sets(fails, tmp_path) -> None:
     assert "There is no folder or ZIP" in fails("evaluate", tmp_path / "nowhere")
     assert "has no images" in fails("evaluate", tmp_path)
+    assert fails("evaluate", "feildguide").endswith("did you mean fieldguide?")
     assert "torchvision:flowers103" in fails("evaluate", "torchvision:flowers103")
 
 
@@ -556,6 +625,7 @@ def test_default_methods_and_baselines() -> None:
     assert command.chosen_baselines(None, names) == ["jitter", "global@224", "CNN-SVM"]
     assert command.chosen_baselines(None, ["cl", "sum"]) == ["cl"]
     assert command.chosen_baselines(["sum", "sum"], names) == ["sum"]
+    assert command.chosen_baselines(["SUM", "cnn-svm"], names) == ["sum", "CNN-SVM"]
     with pytest.raises(SettingError, match="not among"):
         command.chosen_baselines(["max"], names)
 
@@ -785,6 +855,7 @@ def test_train_leaves_out_what_cannot_be_read_or_stops(works, fails, damaged, tm
 @pytest.mark.parametrize(
     ("more", "said"),
     [
+        (["--method", "cl,global", "--out", "x.safetensors"], "train takes one method, not cl,global"),
         (["--method", "cll", "--out", "x.safetensors"], "did you mean cl?"),
         (["--method", "cl@128", "--out", "x.pkl"], "must end in .safetensors"),
         (["--method", "cl@128", "--out", "no/x.safetensors"], "does not exist"),

@@ -135,8 +135,8 @@ def test_nothing_happens_where_all_classes_are_large_enough():
 def test_stop_names_the_small_classes():
     with pytest.raises(DatasetError) as caught:
         check_classes(UNEVEN, 2, "stop")
-    told = "set: 2 classes have fewer than 2 images: a (1), c (1); add images, or have such classes dropped."
-    assert str(caught.value) == told
+    told = "set: 2 classes have fewer than 2 images: a (1), c (1); add images, or have such classes dropped "
+    assert str(caught.value) == f"{told}(--on-problem skip)."
 
 
 def test_drop_numbers_the_others_anew():
@@ -170,7 +170,7 @@ def test_labels_that_cannot_be_learned():
     told = "2 labels have fewer than 1 image with or without them: a (4 with, 0 without), c (2 with, 0 without)"
     with pytest.raises(DatasetError) as caught:
         check_classes(labels, 1, "stop")
-    assert str(caught.value) == f"set: {told}; add images, or have such labels dropped."
+    assert str(caught.value) == f"set: {told}; add images, or have such labels dropped (--on-problem skip)."
     smaller = check_classes(labels, 1, "drop")
     assert smaller.classes == ("b", "d")
     assert smaller.targets.tolist() == [[0, 1], [0, 0], [0, 1], [1, 0]]

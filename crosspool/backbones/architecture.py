@@ -105,7 +105,9 @@ class Architecture:
                 raise LayerPairError(f"{pair_id} of {self.spec.name} defines no layer pair: it {refused.reason}.")
         ids = [pair.id for pair in self.layer_pairs]
         shown = ", ".join(ids if len(ids) <= 8 else ["...", *ids[-6:]])
-        raise LayerPairError(f"{self.spec.name} has no layer pair {pair_id!r}; it has {shown}.")
+        raise LayerPairError(
+            f"{self.spec.name} has no layer pair {pair_id!r}; it has {shown} (crosspool pairs lists them)."
+        )
 
     def map_sizes(self, pair: LayerPair, size: int | None = None) -> tuple[tuple[int, int], tuple[int, int]]:
         """(rows, columns) of the lower and of the upper map at an input of `size` pixels."""

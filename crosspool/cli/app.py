@@ -83,6 +83,7 @@ _add(
     evaluate,
     "Compare methods on labelled images.",
     "crosspool evaluate photos/",
+    "crosspool evaluate fieldguide:20:7 --methods cl@224,global@224",
     "crosspool evaluate birds.zip --methods cl@448,global@448 --out results",
     "crosspool evaluate torchvision:flowers102 --download --json",
     "crosspool evaluate CUB_200_2011 --methods cl@448,cl-c,jitter --paper",
@@ -111,7 +112,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return int(status or 0)
     except UsageError as error:
-        path = error.ctx.command_path if error.ctx else PROGRAM
+        path = error.ctx.command_path if error.ctx else _command_of(arguments)
         reason = error.format_message().rstrip(".")
         complain(f"{reason} (help: {path} --help)")
     except CrosspoolError as error:
@@ -119,6 +120,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _leave_closed_pipe()
         return 1
+    except OSError as error:
+        if error.filename is None:
+            _leave_closed_pipe()
+        complain(_about(error))
     except typer.Abort:
         return 130
     except SystemExit as error:  # rich leaves like this when a pipe is closed
@@ -130,6 +135,21 @@ def run(arguments: Sequence[str] | None = None) -> int:
     return BAD_INPUT
 
 
+def _command_of(arguments: Sequence[str] | None) -> str:
+    """The command that was meant, for errors that do not know theirs."""
+    first = next(iter(sys.argv[1:] if arguments is None else arguments), "")
+    known = [command.callback.__name__ for command in app.registered_commands if command.callback is not None]
+    return f"{PROGRAM} {first}" if first in known else PROGRAM
+
+
+def _about(error: OSError) -> str:
+    """What could not be read or written, such as the standard output onto a full disk."""
+    reason = error.strerror or error
+    if error.filename is not None:
+        return f"{error.filename} cannot be read or written ({reason})."
+    return f"The output cannot be written ({reason}); make room, or send it elsewhere."
+
+
 def _print_what_the_terminal_can(stream: TextIO) -> None:
     """Write `?` for what the terminal's encoding lacks (arrows, other scripts) rather than fail."""
     reconfigure = getattr(stream, "reconfigure", None)
@@ -138,5 +158,5 @@ def _print_what_the_terminal_can(stream: TextIO) -> None:
 
 
 def _leave_closed_pipe() -> None:
-    """Let Python's own flush at the end go nowhere: the reader (`| head`) has left."""
+    """Let Python's own flush at the end go nowhere: the reader (`| head`) has left, or the disk is full."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,11 +1,13 @@
 """What the commands print: one JSON document, tables that fit the terminal, progress, complaints."""
 
 import json
+import os
+import re
 import sys
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import typer
 from rich import box
@@ -25,15 +27,22 @@ from rich.text import Text
 
 from crosspool.text import printable
 
+ANY_WIDTH = 10_000
+FILE_WIDTH = 80  # of paragraphs in a file or a pipe
+
 
 @dataclass(frozen=True)
 class Column:
-    """A table's column; one with an `optional` rank is left out, the highest first, where the terminal is narrow."""
+    """A table's column; one with an `optional` rank is left out, the highest first, where the terminal is narrow.
+
+    Where that is not enough, the cells of one with method `names` go on in another line, before a / or a + only.
+    """
 
     title: str
     cells: Sequence[str]
     right: bool = False
     optional: int = 0
+    names: bool = False
 
 
 def print_json(document: Any) -> None:
@@ -42,36 +51,81 @@ def print_json(document: Any) -> None:
     typer.echo(json.dumps(document, indent=2, ensure_ascii=not unicode))
 
 
-def print_table(columns: Sequence[Column]) -> None:
-    """A table as wide as its contents, without its optional columns if it would not fit otherwise."""
-    console = Console(highlight=False)
-    kept = list(columns)
-    while True:
-        table = _table(kept)
-        width = Measurement.get(console, console.options.update(max_width=10_000), table).maximum
-        optional = [column for column in kept if column.optional]
-        if width <= console.width or not optional:
-            break
-        kept.remove(max(optional, key=lambda column: column.optional))
-    console.print(table)
+def print_table(columns: Sequence[Column], elsewhere: str = "--json has all") -> None:
+    """A table as wide as its contents, without its optional columns if it would not fit otherwise.
+
+    `elsewhere` says where those are. Into a file or a pipe, a table is as wide as it likes.
+    """
+    console = Console(highlight=False, width=None if _has_width() else ANY_WIDTH)
+    kept, left_out = list(columns), list[str]()
+    while not _fits(kept, console) and any(column.optional for column in kept):
+        last = max(kept, key=lambda column: column.optional)
+        kept.remove(last)
+        left_out.insert(0, last.title)
+    kept = _names_broken(kept, console)
+    table = _table(kept, whole_names=True)
+    console.print(table if _width(table, console).minimum <= console.width else _table(kept))
+    if left_out:
+        print_wrapped(f"(left out for width: {', '.join(left_out)}; {elsewhere})")
 
 
-def _table(columns: Sequence[Column]) -> Table:
+def _has_width() -> bool:
+    """Whether what is printed has to fit something: a terminal, or what $COLUMNS says."""
+    return sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
+
+
+def _width(table: Table, console: Console) -> Measurement:
+    return Measurement.get(console, console.options.update(max_width=ANY_WIDTH), table)
+
+
+def _fits(columns: Sequence[Column], console: Console) -> bool:
+    return _width(_table(columns), console).maximum <= console.width
+
+
+def _names_broken(columns: list[Column], console: Console) -> list[Column]:
+    """The columns with their names in several lines, the widest first, as far as the table would not fit otherwise."""
+    broken = list(columns)
+    room = {index: max(map(len, column.cells)) for index, column in enumerate(columns) if column.names and column.cells}
+    while room and not _fits(broken, console):
+        index = max(room, key=lambda index: room[index])
+        room[index] -= 1
+        cells = [_broken(cell, room[index]) for cell in columns[index].cells]
+        if max(len(line) for cell in cells for line in cell.split("\n")) > room[index]:
+            del room[index]  # no name can be broken further
+        else:
+            broken[index] = replace(columns[index], cells=cells)
+    return broken
+
+
+def _broken(name: str, width: int) -> str:
+    """A name in lines of that width, each but the first beginning with / or +, where it has such places."""
+    first, *others = re.split(r"(?=[/+])", name)
+    lines = [first]
+    for part in others:
+        if len(lines[-1] + part) <= width:
+            lines[-1] += part
+        else:
+            lines.append(part)
+    return "\n".join(lines)
+
+
+def _table(columns: Sequence[Column], *, whole_names: bool = False) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for column in columns:
-        table.add_column(column.title, justify="right" if column.right else "left", overflow="fold")
+        justify: Literal["right", "left"] = "right" if column.right else "left"
+        table.add_column(column.title, justify=justify, overflow="fold", no_wrap=whole_names and column.names)
     for row in zip(*(column.cells for column in columns), strict=True):
         table.add_row(*(Text(cell) for cell in row))
     return table
 
 
 def print_wrapped(text: str, *, indent: int = 0) -> None:
-    """A paragraph, wrapped to the terminal between words only; `indent` spaces before each line."""
+    """A paragraph, wrapped to the terminal (a file: 80) between words only; `indent` spaces before each line."""
     margin = " " * indent
     typer.echo(
         textwrap.fill(
             text,
-            Console().width,
+            Console().width if _has_width() else FILE_WIDTH,
             initial_indent=margin,
             subsequent_indent=margin,
             break_long_words=False,

@@ -13,6 +13,7 @@ from crosspool.cli.console import Column, print_table, print_wrapped
 from crosspool.evaluation.units import human_bytes
 
 if TYPE_CHECKING:
+    from crosspool.datasets import Dataset
     from crosspool.evaluation.intervals import Interval
     from crosspool.evaluation.report import MethodResult, Paired, Report
 
@@ -26,6 +27,7 @@ MEASURES = {"accuracy": "accuracy", "mean_average_precision": "mean average prec
 LABEL_ACCURACY = "labels right"  # what accuracy is where an image has several labels
 NONE_SHOWN = "none shown"
 NO_WIDTH = 1e-9  # of an interval: less is how floating-point numbers are rounded
+FEW_SPLITS = 5  # with fewer, the t distribution has long tails
 RESAMPLED, BOOTSTRAP = "corrected resampled t", "percentile bootstrap"
 
 
@@ -43,6 +45,8 @@ class Findings:
     command: tuple[str, ...]
     """The command that gives these findings again."""
     paper: bool
+    dataset: "Dataset | None" = None
+    """What the methods were tested on."""
 
     @property
     def command_line(self) -> str:
@@ -73,7 +77,7 @@ def print_findings(findings: Findings) -> None:
         typer.echo()
         if section.title:
             print_wrapped(section.title)
-        print_table(section.columns)
+        print_table(section.columns, "--out and --json have all")
         typer.echo()
         print_wrapped(" ".join(section.notes))
 
@@ -143,7 +147,7 @@ def _method_columns(report: "Report") -> tuple[Column, ...]:
     main, *others = report.methods[0].measures
     multi_label = main != "accuracy"
     columns = [
-        Column("method", [result.name for result in report.methods]),
+        Column("method", [result.name for result in report.methods], names=True),
         _measure_column(report.methods, main, TITLES[main]),
         Column("95 % interval", [_range(result.measures[main].interval) for result in report.methods], right=True),
     ]
@@ -166,8 +170,8 @@ def _measure_column(results: "Sequence[MethodResult]", measure: str, title: str,
 def _paired_columns(report: "Report") -> tuple[Column, ...]:
     pairs = report.paired
     columns = [
-        Column("method", [pair.method for pair in pairs]),
-        Column("against", [pair.baseline for pair in pairs]),
+        Column("method", [pair.method for pair in pairs], names=True),
+        Column("against", [pair.baseline for pair in pairs], names=True),
         Column("points", [_signed(pair.difference) for pair in pairs], right=True),
         Column("95 % interval", [_signed_range(pair.interval) for pair in pairs], right=True),
     ]
@@ -183,7 +187,7 @@ def verdict(pair: "Paired") -> str:
     """What the interval shows of a difference, and no more."""
     if pair.interval is None:
         return "no interval"
-    if _is_point(pair.interval):
+    if is_point(pair.interval):
         return NONE_SHOWN
     if pair.interval.low > 0:
         return "better"
@@ -196,14 +200,14 @@ def _intervals(report: "Report") -> "list[Interval]":
     return [interval for interval in found if interval is not None]
 
 
-def _is_point(interval: "Interval") -> bool:
+def is_point(interval: "Interval") -> bool:
     """Whether it has no width."""
     return interval.high - interval.low < NO_WIDTH
 
 
 def _on_points(intervals: "Sequence[Interval]") -> tuple[str, ...]:
     """What to make of intervals without width, if there are any."""
-    points = [interval for interval in intervals if _is_point(interval)]
+    points = [interval for interval in intervals if is_point(interval)]
     if not points:
         return ()
     what = "images" if points[0].method == BOOTSTRAP else "splits"
@@ -228,13 +232,15 @@ def _notes(report: "Report") -> tuple[str, ...]:
     notes.append(f"Intervals: {100 * known[0].level:g} %, {how_made}.")
     if any(interval.low < 0 or interval.high > 1 for interval in known):
         notes.append("They are not cut off at 0 and 100 %.")
+    if known[0].method == RESAMPLED and splits_of(report) < FEW_SPLITS and not all(map(is_point, known)):
+        notes.append("They are very wide for so few splits; use more splits.")
     return (*notes, *_on_points(known))
 
 
 def _caution(report: "Report") -> tuple[str, ...]:
     notes = []
     intervals = [pair.interval for pair in report.paired if pair.interval is not None]
-    if any(interval.low <= 0 <= interval.high for interval in intervals if not _is_point(interval)):
+    if any(interval.low <= 0 <= interval.high for interval in intervals if not is_point(interval)):
         notes.append(f"{NONE_SHOWN.capitalize()}: no difference is shown, as the interval includes zero.")
     if not _on_points(_intervals(report)):  # it is told there
         notes += _on_points(intervals)
@@ -256,7 +262,7 @@ def _beside_the_paper(report: "Report") -> Section:
         Column("in the paper", [row.method for row, _ in rows]),
         Column("its remark", [row.remark for row, _ in rows], optional=1),
         Column(DATASET, [f"{row.accuracy} %" for row, _ in rows], right=True),
-        Column("of its kind here", [name for _, name in rows]),
+        Column("of its kind here", [name for _, name in rows], names=True),
         Column(TITLES[report.measure], ours, right=True),
     )
     return Section(f"The paper's Table 1 ({DATASET}) beside these", columns, (NOTE, f"{CITATION}."))
@@ -267,7 +273,7 @@ def percent(fraction: float) -> str:
 
 
 def _range(interval: "Interval | None") -> str:
-    return "–" if interval is None else f"{percent(interval.low)} to {percent(interval.high)}"
+    return "–" if interval is None or is_point(interval) else f"{percent(interval.low)} to {percent(interval.high)}"
 
 
 def _signed(fraction: float) -> str:
@@ -275,7 +281,7 @@ def _signed(fraction: float) -> str:
 
 
 def _signed_range(interval: "Interval | None") -> str:
-    return "–" if interval is None else f"{_signed(interval.low)} to {_signed(interval.high)}"
+    return "–" if interval is None or is_point(interval) else f"{_signed(interval.low)} to {_signed(interval.high)}"
 
 
 def _p_value(p: float) -> str:
@@ -309,7 +315,7 @@ def as_json(findings: Findings) -> dict[str, Any]:
         },
         "measure": report.measure,
         "methods": [method_json(result, report.measure) for result in report.methods],
-        "paired": [_paired_json(pair) for pair in report.paired],
+        "paired": [paired_json(pair) for pair in report.paired],
         "problems": list(report.problems),
         "command": findings.command_line,
         "versions": versions(),
@@ -334,7 +340,7 @@ def method_json(result: "MethodResult", main: str) -> dict[str, Any]:
     }
 
 
-def _paired_json(pair: "Paired") -> dict[str, Any]:
+def paired_json(pair: "Paired") -> dict[str, Any]:
     test = pair.mcnemar
     counts = test and {"only_method": test.only_a, "only_baseline": test.only_b, "p_value": test.p_value}
     return {
@@ -362,7 +368,7 @@ def _paper_json(report: "Report") -> dict[str, Any]:
 
 
 def _ends(interval: "Interval | None") -> list[float] | None:
-    return None if interval is None else [interval.low, interval.high]
+    return None if interval is None or is_point(interval) else [interval.low, interval.high]
 
 
 def versions() -> dict[str, str]:

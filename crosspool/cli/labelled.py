@@ -10,7 +10,7 @@ import typer
 
 from crosspool.cli.console import complain, images_progress, print_wrapped
 from crosspool.cli.options import FramingChoice
-from crosspool.errors import DatasetError, SettingError
+from crosspool.errors import DatasetError, ImageError, SettingError
 from crosspool.evaluation.units import human_bytes
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ DatasetName = Annotated[
     str,
     typer.Argument(
         metavar="DATASET",
-        help="A folder (or ZIP) with a folder of images for each class, a known data set's folder, fieldguide, or "
-        "torchvision:NAME.",
+        help="A folder (or ZIP) with a folder of images for each class, a known data set's folder, "
+        "fieldguide[:IMAGES[:SEED]] (generated, IMAGES of each class), or torchvision:NAME.",
     ),
 ]
 WholeFraming = Annotated[
@@ -84,8 +84,15 @@ class Prepared:
         """The key of each sample's image file, without its box."""
         return [self.features.photograph(index) for index in range(len(self.dataset))]
 
-    def with_problem(self, problem: str) -> "Prepared":
-        return self.of(replace(self.dataset, problems=(*self.dataset.problems, problem)))
+    def equal_pictures(self) -> list[list[int]]:
+        """The samples that show the same, box included, where there are several: groups of indices."""
+        groups: dict[str, list[int]] = {}
+        for index in range(len(self.dataset)):
+            groups.setdefault(self.features.picture(index), []).append(index)
+        return [group for group in groups.values() if len(group) > 1]
+
+    def with_problems(self, *problems: str) -> "Prepared":
+        return self.of(replace(self.dataset, problems=(*self.dataset.problems, *problems))) if problems else self
 
 
 def cache_at(folder: str | None) -> "ArrayCache":
@@ -117,7 +124,10 @@ def prepared(
         task = bar.add_task("Computing features", total=len(dataset))
         if on_problem == "stop":
             for index in range(len(dataset)):
-                features.ensure(index)
+                try:
+                    features.ensure(index)
+                except ImageError as error:
+                    raise ImageError(f"{str(error).rstrip('.')}; or leave it out with --on-problem skip.") from error
                 bar.update(task, completed=index + 1)
             return Prepared(dataset, features)
         failed = features.compute(lambda done: bar.update(task, completed=done))

@@ -9,7 +9,7 @@ import typer
 
 from crosspool.cli.console import Column, images_progress, print_json, print_table, print_wrapped
 from crosspool.cli.labelled import Seed
-from crosspool.cli.options import DEFAULT_BACKBONE, BackboneName, Device, Json, Pair, Size, Weights
+from crosspool.cli.options import DEFAULT_BACKBONE, BackboneName, Device, Json, Pair, Weights
 from crosspool.cli.records import network_name
 
 if TYPE_CHECKING:
@@ -21,11 +21,21 @@ if TYPE_CHECKING:
     from crosspool.localisation import Example, PartResult
 
 
+TwiceTheSize = Annotated[
+    int | None,
+    typer.Option(
+        metavar="PIXELS",
+        help="Side of the network's square input, 128 to 896; larger gives finer maps.",
+        show_default="twice the network's own",
+    ),
+]
+
+
 def localise(
     per_class: Annotated[int, typer.Option(min=2, metavar="N", help="Pictures of each species.")] = 30,
     backbone: BackboneName = DEFAULT_BACKBONE,
     pair: Pair = None,
-    size: Size = None,
+    size: TwiceTheSize = None,
     weights: Weights = None,
     device: Device = "auto",
     seed: Seed = 0,
@@ -72,8 +82,8 @@ def localise(
     print_wrapped(
         f"{network_name(network)}, {chosen.label}, input {side}x{side}: the upper map, and the lower one that it "
         f"weights. Channels chosen on {len(split.train)} pictures, measured on {len(split.test)} others (seed {seed}). "
-        "AP: average precision of the map against the mask. Pointing: how often the map's peak lies on the part. "
-        "Chance: the part's share of the picture. Intervals: 95 %, bootstrap over the pictures."
+        "AP: average precision of the map against the mask. Pointing: the share of the peak's cell that the part "
+        "covers, averaged. Chance: the part's share of the picture. Intervals: 95 %, bootstrap over the pictures."
     )
 
 

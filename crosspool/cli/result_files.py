@@ -4,31 +4,65 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crosspool.cli.findings import Findings, as_json, how, markdown, method_json, splits_of
+from crosspool.cli.findings import Findings, as_json, how, is_point, markdown, method_json, paired_json, splits_of
 from crosspool.cli.outputs import any_script, made_folder, write_figure, write_text
+from crosspool.text import printable
 
 if TYPE_CHECKING:
-    import numpy as np
+    from crosspool.datasets import Dataset
+    from crosspool.evaluation.report import MethodResult
 
 LONGEST_NAME = 100
 COST_FIGURE = "accuracy-against-bytes"
+RECORD = "results.json"
+OWN_FILES = re.compile(
+    rf"results\.(csv|md)|(paired|predictions)\.csv|{COST_FIGURE}\.(png|svg)|confusion-[\w.@+-]+\.(csv|png)", re.ASCII
+)
 
 
 def write_results(folder: Path, findings: Findings) -> list[str]:
-    """Write all files and return their names."""
+    """Write all files and return their names; what an earlier run wrote here and this one does not is removed."""
     made_folder(folder)
-    texts = {
-        "results.json": json.dumps(as_json(findings), indent=2, ensure_ascii=False) + "\n",
-        "results.csv": _method_rows(findings),
-        "results.md": markdown(findings),
-    }
+    texts = {"results.csv": _method_rows(findings), "results.md": markdown(findings)}
+    if findings.report.paired:
+        texts["paired.csv"] = _paired_rows(findings)
+    if findings.dataset is not None and not findings.dataset.multi_label:
+        texts["predictions.csv"] = _prediction_rows(findings, findings.dataset)
+    figures = [f"{COST_FIGURE}.{suffix}" for suffix in ("png", "svg")]
+    confusions = [f"{stem}.{suffix}" for _, stem in _confusion_stems(findings) for suffix in ("csv", "png")]
+    files = [RECORD, *texts, *figures, *confusions]
+    earlier = _files_of(folder / RECORD)
+    write_text(folder / RECORD, json.dumps({**as_json(findings), "files": files}, indent=2, ensure_ascii=False) + "\n")
+    for name in earlier - set(files):
+        _remove(folder / name)
     for name, text in texts.items():
         write_text(folder / name, text)
-    return [*texts, *_cost_figures(folder, findings), *_confusions(folder, findings)]
+    _cost_figures(folder, findings)
+    for result, stem in _confusion_stems(findings):
+        _confusion(folder, findings, stem, result)
+    return files
+
+
+def _files_of(record: Path) -> set[str]:
+    """What the run that wrote results.json says that it wrote, as far as those are names that this tool gives."""
+    try:
+        document = json.loads(record.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return set()
+    listed = document.get("files") if isinstance(document, dict) else None
+    names = listed if isinstance(listed, list) else []
+    return {name for name in names if isinstance(name, str) and OWN_FILES.fullmatch(name)}
+
+
+def _remove(path: Path) -> None:
+    if path.is_file() and not path.is_symlink():
+        with suppress(OSError):
+            path.unlink()
 
 
 def file_names(methods: Sequence[str]) -> list[str]:
@@ -48,16 +82,41 @@ def file_names(methods: Sequence[str]) -> list[str]:
 
 def _method_rows(findings: Findings) -> str:
     """One row for each method, with the columns of the JSON's `methods`."""
+    return _table(method_json(result, findings.report.measure) for result in findings.report.methods)
+
+
+def _paired_rows(findings: Findings) -> str:
+    """One row for each comparison, with the columns of the JSON's `paired`."""
+    return _table(paired_json(pair) for pair in findings.report.paired)
+
+
+def _table(documents: Iterable[dict[str, Any]]) -> str:
     rows = []
-    for result in findings.report.methods:
+    for document in documents:
         row: dict[str, Any] = {}
-        for name, value in method_json(result, findings.report.measure).items():
+        for name, value in document.items():
             if name == "interval":
                 row["interval_low"], row["interval_high"] = value or (None, None)
+            elif name == "mcnemar":
+                row.update(value or {})
             elif name != "by_split":
                 row[name] = value
         rows.append(row)
     return _csv([list(rows[0]), *(list(row.values()) for row in rows)])
+
+
+def _prediction_rows(findings: Findings, dataset: "Dataset") -> str:
+    """One row for each image: in how many splits each method was tested on it, and in how many it was right."""
+    header, columns = ["sample", "true class"], []
+    for result in findings.report.methods:
+        if result.correct is not None:
+            header += [f"{result.name} tested", f"{result.name} right"]
+            columns += [(result.correct >= 0).sum(axis=0), (result.correct == 1).sum(axis=0)]
+    rows = [
+        [printable(sample.name), dataset.classes[target], *(int(column[index]) for column in columns)]
+        for index, (sample, target) in enumerate(zip(dataset.samples, dataset.targets, strict=True))
+    ]
+    return _csv([header, *rows])
 
 
 def _csv(rows: Sequence[Sequence[Any]]) -> str:
@@ -66,40 +125,40 @@ def _csv(rows: Sequence[Sequence[Any]]) -> str:
     return text.getvalue()
 
 
-def _cost_figures(folder: Path, findings: Findings) -> Iterator[str]:
+def _cost_figures(folder: Path, findings: Findings) -> None:
     from crosspool.figures import Point, cost_figure
 
     points = []
     for result in findings.report.methods:
         measured = result.measures[findings.report.measure]
-        interval = None if measured.interval is None else (measured.interval.low, measured.interval.high)
+        found = measured.interval
+        interval = None if found is None or is_point(found) else (found.low, found.high)
         points.append(Point(result.name, result.bytes_per_image, measured.value, interval))
     title = f"{findings.report.dataset}, {findings.network}\n{how(findings)}"
     with any_script():
         figure = cost_figure(points, findings.measure, title)
     for suffix, about in (("png", {"Description": findings.command_line}), ("svg", {"Date": None})):
-        name = f"{COST_FIGURE}.{suffix}"
-        write_figure(folder / name, figure, {"Title": f"{findings.measure} against bytes", **about})
-        yield name
+        title = f"{findings.measure} against bytes"
+        write_figure(folder / f"{COST_FIGURE}.{suffix}", figure, {"Title": title, **about})
 
 
-def _confusions(folder: Path, findings: Findings) -> Iterator[str]:
-    """For each method the counts as CSV and as a figure, where images have one class each."""
+def _confusion_stems(findings: Findings) -> "list[tuple[MethodResult, str]]":
+    """Each method with its files' name up to the suffix, where images have one class each."""
     methods = findings.report.methods
-    for result, name in zip(methods, file_names([result.name for result in methods]), strict=True):
-        if result.confusion is not None:
-            yield from _confusion(folder, findings, f"confusion-{name}", result.name, result.confusion)
+    names = file_names([result.name for result in methods])
+    return [(r, f"confusion-{name}") for r, name in zip(methods, names, strict=True) if r.confusion is not None]
 
 
-def _confusion(folder: Path, findings: Findings, name: str, method: str, matrix: "np.ndarray") -> Iterator[str]:
+def _confusion(folder: Path, findings: Findings, name: str, result: "MethodResult") -> None:
+    """A method's counts as CSV and as a figure."""
     from crosspool.figures import confusion_figure
 
+    matrix = result.confusion
+    assert matrix is not None
     classes = list(findings.report.classes)
     rows = [[label, *counts] for label, counts in zip(classes, matrix.tolist(), strict=True)]
     write_text(folder / f"{name}.csv", _csv([["true class", *classes], *rows]))
-    yield f"{name}.csv"
     count = splits_of(findings.report)
-    title = f"{method}, {findings.report.dataset}" + ("" if count == 1 else f", {count} splits together")
+    title = f"{result.name}, {findings.report.dataset}" + ("" if count == 1 else f", {count} splits together")
     figure = confusion_figure(matrix, classes, title)
     write_figure(folder / f"{name}.png", figure, {"Title": title, "Description": findings.command_line})
-    yield f"{name}.png"

@@ -30,6 +30,7 @@ from crosspool.cli.labelled import (
 from crosspool.cli.options import DEFAULT_BACKBONE, BackboneName, Device, Weights
 from crosspool.cli.outputs import checked_output, replacing
 from crosspool.cli.records import network_name
+from crosspool.errors import SettingError
 
 if TYPE_CHECKING:
     from crosspool.methods import Method
@@ -59,6 +60,8 @@ def train(
     from crosspool.datasets import open_dataset
     from crosspool.methods import parse_method
 
+    if "," in method:
+        raise SettingError(f"train takes one method, not {method}; crosspool evaluate compares several.")
     path = checked_output(out, (".safetensors",), inputs=[os.path.expanduser(dataset), *([weights] if weights else [])])
     parse_method(method, architecture(backbone), framing)  # for what is wrong with it, before anything is loaded
     opened = open_dataset(dataset, root=root, download=download, bounding_box=bounding_box)

@@ -1,5 +1,6 @@
 """One entry to all data sets, by what people type: a folder, a ZIP, or a name."""
 
+import difflib
 import os
 import zipfile
 from pathlib import Path
@@ -105,5 +106,8 @@ def _unknown(spec: str) -> DatasetError:
     key = torchvision_sets.find(Path(spec).name)
     if key is not None:
         return DatasetError(f"There is no folder or ZIP {spec}; did you mean {TORCHVISION}:{key}?")
+    near = difflib.get_close_matches(spec.lower(), built_in_names(), n=1, cutoff=0.8)
+    if near:
+        return DatasetError(f"There is no folder or ZIP {spec!r}; did you mean {near[0]}?")
     known = ", ".join(built_in_names())
     return DatasetError(f"There is no folder or ZIP {spec!r}; name one, or one of {known}.")

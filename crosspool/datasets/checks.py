@@ -44,7 +44,7 @@ def check_classes(
     told = f"{_too_small(dataset, at_least, len(small), pictures is not None)}: {_named(list(small.values()))}"
     kind = "labels" if dataset.multi_label else "classes"
     if on_problem == "stop":
-        raise DatasetError(f"{dataset.name}: {told}; add images, or have such {kind} dropped.")
+        raise DatasetError(f"{dataset.name}: {told}; add images, or have such {kind} dropped (--on-problem skip).")
     kept = np.setdiff1d(np.arange(len(dataset.classes)), list(small))
     if len(kept) < (1 if dataset.multi_label else 2):
         raise DatasetError(f"{dataset.name}: {told}; too few {kind} would be left, so add images.")

@@ -127,7 +127,9 @@ def torchvision_set(key: str, root: Path, *, download: bool = False) -> Dataset:
 def _advice(built_in: BuiltIn, folder: Path) -> str:
     if built_in.megabytes is None:
         return f"it is no longer offered for download, so unpack your own copy into {folder}"
-    return f"allow its download (about {built_in.megabytes:,} MB), or unpack your own copy into {folder}"
+    return (
+        f"allow its download with --download (about {built_in.megabytes:,} MB), or unpack your own copy into {folder}"
+    )
 
 
 def _class(built_in: BuiltIn) -> Callable[..., Any]:
