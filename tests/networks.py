@@ -45,3 +45,13 @@ class Net(nn.Module):
 
     def forward(self, x):
         return self.join(self, x)
+
+
+def small_network():
+    """Two convolutions, the second a layer pair of 4 channels under 5, and a fully-connected layer."""
+    return Net(
+        lambda net, x: net.last(net.second(net.first(x).relu()).relu().mean((2, 3))),
+        first=nn.Conv2d(3, 4, 5, stride=16),
+        second=nn.Conv2d(4, 5, 3, padding=1),
+        last=nn.Linear(5, 2),
+    )

@@ -7,7 +7,6 @@ from functools import partial
 
 import numpy as np
 import pytest
-from torch import nn
 
 from crosspool.backbones import Backbone
 from crosspool.backbones.backbone import UNTRAINED, load
@@ -15,17 +14,8 @@ from crosspool.datasets import Dataset, Sample
 from crosspool.errors import ImageError, SettingError
 from crosspool.features import ArrayCache, Features, compute_record, default_cache
 from crosspool.views import Source, views_of
-from tests.networks import Net, sample, spec_for
+from tests.networks import sample, small_network, spec_for
 from tests.pictures import dataset_of, noise, png, tints
-
-
-def small_network():
-    return Net(
-        lambda net, x: net.last(net.second(net.first(x).relu()).relu().mean((2, 3))),
-        first=nn.Conv2d(3, 4, 5, stride=16),
-        second=nn.Conv2d(4, 5, 3, padding=1),
-        last=nn.Linear(5, 2),
-    )
 
 
 @pytest.fixture(scope="module")

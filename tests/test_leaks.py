@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from torch import nn
 
 from crosspool.backbones.backbone import UNTRAINED, load
 from crosspool.classifier import DualLinearSVM
@@ -14,22 +13,13 @@ from crosspool.evaluation.splits import stratified_splits
 from crosspool.features import ArrayCache, Features
 from crosspool.kernels import VectorFile
 from crosspool.methods import parse_methods
-from tests.networks import Net, spec_for
+from tests.networks import small_network, spec_for
 from tests.pictures import dataset_of, noise, png, tints
 
 METHODS = "cl/pca3,cl/pca3/ternary,cl+global,cl/pca2+sum"
 TINTS = tints(each=6)
 PROTOCOL = Protocol(stratified_splits(TINTS.targets, 1, 9, 0), official=False)
 (SPLIT,) = PROTOCOL.splits
-
-
-def small_network():
-    return Net(
-        lambda net, x: net.last(net.second(net.first(x).relu()).relu().mean((2, 3))),
-        first=nn.Conv2d(3, 4, 5, stride=16),
-        second=nn.Conv2d(4, 5, 3, padding=1),
-        last=nn.Linear(5, 2),
-    )
 
 
 @pytest.fixture(scope="module")
