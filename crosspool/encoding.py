@@ -180,12 +180,3 @@ def unpack(packed: Packed, length: int) -> NDArray[np.int8]:
     """The first `length` values of each packed vector, (n, length)."""
     values: NDArray[np.int8] = _BYTES[packed].reshape(len(packed), packed.shape[1] * PER_BYTE)[:, :length]
     return values
-
-
-def packed_kernel(a: Packed, b: Packed, *, chunk: int = 1 << 14) -> NDArray[np.float32]:
-    """Inner products of packed vectors, (len(a), len(b)), exact up to 2^24; unpacks `chunk` bytes of each at a time."""
-    kernel = np.zeros((len(a), len(b)), np.float32)
-    for start in range(0, a.shape[1], chunk):
-        left, right = (_BYTES[part[:, start : start + chunk]].reshape(len(part), -1) for part in (a, b))
-        kernel += left.astype(np.float32) @ right.astype(np.float32).T
-    return kernel

@@ -51,11 +51,6 @@ class VectorFile:
         """Bytes of one vector."""
         return self._row_bytes
 
-    @property
-    def length(self) -> int:
-        """d; of packed vectors a multiple of four."""
-        return self._row_bytes * PER_BYTE if self.packed else self._row_bytes // self.dtype.itemsize
-
     def columns(self) -> Iterator[NDArray[np.float32]]:
         """All vectors, some columns at a time: (n, some), float32, a new array each."""
         as_floats = 4 * PER_BYTE if self.packed else 1  # bytes in memory of a byte in the file
@@ -68,7 +63,7 @@ class VectorFile:
             yield unpack(raw, raw.shape[1] * PER_BYTE).astype(np.float32) if self.packed else raw.view(np.float32)
 
     def kernel(self) -> NDArray[np.float64]:
-        """Inner products of all vectors, (n, n)."""
+        """Inner products of all vectors, (n, n). Packed ones stay packed but for some columns, and it is exact."""
         kernel = np.zeros((self.count, self.count))
         for part in self.columns():
             for start in range(0, self.count, ROWS_AT_ONCE):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.base import clone
@@ -21,7 +21,6 @@ from crosspool.encoding import (
     SignedPower,
     TernaryQuantizer,
     pack,
-    packed_kernel,
     unpack,
 )
 from crosspool.errors import SettingError
@@ -417,12 +416,3 @@ def test_a_higher_threshold_only_takes_values_away(vectors, low, high):
     many, few = (unpack(TernaryQuantizer(t).transform(vectors), 12) for t in (low, high))
     np.testing.assert_array_equal(few[few != 0], many[few != 0])
     np.testing.assert_array_equal(unpack(TernaryQuantizer(0).transform(vectors), 12), np.sign(vectors))
-
-
-@settings(deadline=None)
-@given(data=st.data(), length=st.integers(1, 40), chunk=st.integers(1, 12))
-def test_inner_products_of_packed_vectors(data, length, chunk):
-    elements = st.integers(-1, 1)
-    a, b = (data.draw(hnp.arrays(np.int8, (rows, length), elements=elements)) for rows in (3, 2))
-    kernel = packed_kernel(pack(a), pack(b), chunk=chunk)
-    np.testing.assert_array_equal(kernel, a.astype(int) @ b.T.astype(int))

@@ -161,7 +161,7 @@ def _interval(
 
 
 def compared(
-    dataset: Dataset, results: Sequence[MethodResult], baselines: Sequence[str], splits: Sequence[Split], seed: int
+    dataset: Dataset, results: Sequence[MethodResult], baselines: Sequence[str], seed: int
 ) -> Iterator[Paired]:
     """Every method with every baseline; two baselines with each other once."""
     kind, measure = next(iter(measures_of(dataset).items()))

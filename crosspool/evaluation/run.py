@@ -27,7 +27,7 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Protocol:
-    """The splits, how far they vary, and the classifier's C: everything but the methods."""
+    """The splits, whether they are the published one, the seed, and the classifier's C: everything but the methods."""
 
     splits: Sequence[Split]
     official: bool
@@ -66,7 +66,7 @@ def evaluate(
         test_images=len(protocol.splits[0].test),
         seed=protocol.seed,
         methods=tuple(results),
-        paired=tuple(compared(dataset, results, baselines, protocol.splits, protocol.seed)),
+        paired=tuple(compared(dataset, results, baselines, protocol.seed)),
         problems=(*dataset.problems, *_label_problems(dataset, protocol.splits)),
     )
 
