@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from crosspool.activations import PairActivations
     from crosspool.backbones import Backbone, architecture, backbone_specs, load_backbone
+    from crosspool.contributions import explain
     from crosspool.datasets import open_dataset
     from crosspool.errors import (
         BackboneError,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from crosspool.images import load_image
     from crosspool.layer_pairs import LayerPair
     from crosspool.methods import parse_method
-    from crosspool.models import load_classifier
+    from crosspool.models import load_classifier, own_classifier
     from crosspool.pooling import cross_layer_pool, local_features, pool_projected
     from crosspool.statistics import channel_statistics
 
@@ -51,11 +52,13 @@ _HOME = {
     "channel_statistics": "statistics",
     "compute_record": "features",
     "cross_layer_pool": "pooling",
+    "explain": "contributions",
     "load_backbone": "backbones",
     "load_classifier": "models",
     "load_image": "images",
     "local_features": "pooling",
     "open_dataset": "datasets",
+    "own_classifier": "models",
     "parse_method": "methods",
     "pool_projected": "pooling",
 }
@@ -76,11 +79,13 @@ __all__ = [
     "channel_statistics",
     "compute_record",
     "cross_layer_pool",
+    "explain",
     "load_backbone",
     "load_classifier",
     "load_image",
     "local_features",
     "open_dataset",
+    "own_classifier",
     "parse_method",
     "pool_projected",
 ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -16,6 +16,8 @@ from crosspool.layer_pairs import Layout, behind_activation
 INPUT = "input"
 PAPER_NAMES = ("fc6", "fc7", "fc8")  # of AlexNet's and VGG's three layers
 PYRAMID = (1, 2, 4)  # cells a side: 21 cells in all
+AVERAGES = (nn.AdaptiveAvgPool2d, F.adaptive_avg_pool2d, "mean")
+RESHAPES = (nn.Flatten, nn.Identity, nn.Dropout, torch.flatten, F.dropout, "flatten")  # no value changes
 
 
 @dataclass(frozen=True)
@@ -23,12 +25,14 @@ class FullyConnected:
     """A fully-connected layer: its module's name, a name for people, and the node that yields its activation.
 
     The activation is taken behind the layer's non-linearity, where it has one. The first entry of a network is its
-    first layer's input (called "input"): where there is only one layer, that is the pooled last map.
+    first layer's input (called "input"): where there is only one layer, that is the pooled last map. `map` is the node
+    that yields that map, if the activation is nothing but its mean over the positions.
     """
 
     id: str
     label: str
     node: str
+    map: str | None = None
 
 
 def fully_connected_layers(layout: Layout) -> tuple[FullyConnected, ...]:
@@ -39,12 +43,13 @@ def fully_connected_layers(layout: Layout) -> tuple[FullyConnected, ...]:
     modules = dict(layout.model.named_modules())
     layers = [node for node in layout.graph.nodes if _reads_a_vector(node, modules, layout)]
     if not layers:
-        return (FullyConnected("output", "class scores", layout.output),)
+        scores = layout.node(layout.output)
+        return (FullyConnected("output", "class scores", layout.output, _averaged_map(scores, modules, layout)),)
     names = PAPER_NAMES if len(layers) == len(PAPER_NAMES) else [str(node.target) for node in layers]
     first = layers[0].args[0]
     assert isinstance(first, fx.Node)
     return (
-        FullyConnected(INPUT, "pooled input", first.name),
+        FullyConnected(INPUT, "pooled input", first.name, _averaged_map(first, modules, layout)),
         *(
             FullyConnected(str(node.target), label, behind_activation(node, modules)[0].name)
             for node, label in zip(layers, names, strict=True)
@@ -57,6 +62,24 @@ def _reads_a_vector(node: fx.Node, modules: dict[str, nn.Module], layout: Layout
     if node.op != "call_module" or not isinstance(modules[str(node.target)], nn.Linear):
         return False
     return len(layout.shapes[node.all_input_nodes[0].name]) == 2
+
+
+def _averaged_map(node: fx.Node, modules: dict[str, nn.Module], layout: Layout) -> str | None:
+    """The map whose mean over all positions the node's vector is; None where it is something else."""
+    while not _is(node, modules, AVERAGES):
+        if not _is(node, modules, RESHAPES):
+            return None
+        node = node.all_input_nodes[0]
+    averaged = node.all_input_nodes[0].name
+    is_global = layout.shapes[node.name][2:] in ((), (1, 1)) and len(layout.shapes[averaged]) == 4
+    return str(averaged) if is_global else None
+
+
+def _is(node: fx.Node, modules: dict[str, nn.Module], kinds: tuple[Any, ...]) -> bool:
+    """Whether a node is a module of one of these types, or calls one of these functions or methods."""
+    if node.op == "call_module":
+        return type(modules[str(node.target)]) in kinds
+    return node.target in kinds
 
 
 class MeanOverViews(Stateless):
@@ -94,9 +117,10 @@ class MapPooling(Stateless):
         self.levels = levels
 
     def transform(self, X: Records) -> Vectors:
-        return np.stack([self._pool(torch.from_numpy(record[self.source])).numpy() for record in X])
+        return np.stack([self.pool(torch.from_numpy(record[self.source])).numpy() for record in X])
 
-    def _pool(self, views: torch.Tensor) -> torch.Tensor:
+    def pool(self, views: torch.Tensor) -> torch.Tensor:
+        """The vector of one image from its map, (V, D, H, W)."""
         if self.how == "max":
             cells = [F.adaptive_max_pool2d(views, level).amax(0) for level in self.levels]
         else:

@@ -1,7 +1,8 @@
 """From the maps of images to vectors for a linear classifier: scikit-learn transformers to compose in a Pipeline.
 
 The first step of a pipeline reads records, one for each image: mappings from a name to an array of maps for each of the
-V views of the image. Every other step goes from (n, d) float32 to (n, d).
+V views of the image. Every other step goes from (n, d) to (n, d). Arithmetic is in the records' own precision: single,
+unless somebody gives double.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -110,15 +111,16 @@ class CrossLayerPooling(TransformerMixin, BaseEstimator):
 
     def transform(self, X: Records) -> Vectors:
         check_is_fitted(self)
-        return np.stack([self._pool(record).sum(0).flatten().numpy() for record in X])
+        maps = ([torch.from_numpy(record[name]) for name in (self.lower, self.upper)] for record in X)
+        return np.stack([self.pool(lower, upper).numpy() for lower, upper in maps])
 
-    def _pool(self, record: Record) -> torch.Tensor:
-        lower, upper = (torch.from_numpy(record[name]) for name in (self.lower, self.upper))
+    def pool(self, lower: torch.Tensor, upper: torch.Tensor) -> torch.Tensor:
+        """P of one image, flattened, from its two maps; linear in the upper one where that is not negative."""
         upper = upper.clamp_min(0)
         if self.n_components is None:
-            return cross_layer_pool(lower, upper, **self.geometry)
-        components, mean = torch.from_numpy(self.components_), torch.from_numpy(self.mean_)
-        return pool_projected(lower, upper, components, mean, **self.geometry)
+            return cross_layer_pool(lower, upper, **self.geometry).sum(0).flatten()
+        components, mean = (torch.from_numpy(value).to(lower.dtype) for value in (self.components_, self.mean_))
+        return pool_projected(lower, upper, components, mean, **self.geometry).sum(0).flatten()
 
     def __sklearn_is_fitted__(self) -> bool:
         return self.n_components is None or hasattr(self, "components_")
@@ -131,8 +133,8 @@ class SignedPower(Stateless):
         self.exponent = exponent
 
     def transform(self, X: Vectors) -> Vectors:
-        magnitude = np.sqrt(np.abs(X)) if self.exponent == 0.5 else np.abs(X) ** np.float32(self.exponent)
-        return np.asarray(np.copysign(magnitude, X), np.float32)
+        magnitude = np.sqrt(np.abs(X)) if self.exponent == 0.5 else np.abs(X) ** X.dtype.type(self.exponent)
+        return np.asarray(np.copysign(magnitude, X))
 
 
 class BlockNormalizer(Stateless):
@@ -144,7 +146,7 @@ class BlockNormalizer(Stateless):
     def transform(self, X: Vectors) -> Vectors:
         parts = X.reshape(len(X), self.blocks, -1)
         norms = np.linalg.norm(parts, axis=2, keepdims=True)
-        return np.asarray((parts / np.where(norms > 0, norms, 1)).reshape(X.shape), np.float32)
+        return np.asarray((parts / np.where(norms > 0, norms, X.dtype.type(1))).reshape(X.shape))
 
 
 class TernaryQuantizer(Stateless):

@@ -13,8 +13,7 @@ from torch import Tensor
 
 from crosspool.errors import DatasetError, SettingError
 from crosspool.evaluation.intervals import Interval, bootstrap
-
-Mask = NDArray[np.bool_]
+from crosspool.grids import Mask, cell_shares
 
 
 @dataclass(frozen=True)
@@ -49,20 +48,6 @@ def compare(maps: Tensor, mask: Mask) -> Found:
     precision = (found / cells).gather(1, end)
     gained = share[order] / share.sum()
     return Found((precision * gained).sum(1).numpy(), share[order[:, 0]].numpy(), float(share.mean()))
-
-
-def cell_shares(mask: Mask, size: tuple[int, int]) -> Tensor:
-    """The share of the region in each of the equal cells of a grid over the picture, (H, W), double precision."""
-    rows, columns = (_overlaps(cells, pixels) for cells, pixels in zip(size, mask.shape, strict=True))
-    return rows @ torch.from_numpy(mask.astype(np.float64)) @ columns.T
-
-
-def _overlaps(cells: int, pixels: int) -> Tensor:
-    """How much of each cell each pixel is, along one side: (cells, pixels), each row of the sum 1."""
-    edges = torch.arange(cells + 1, dtype=torch.float64) * pixels / cells
-    pixel = torch.arange(pixels, dtype=torch.float64)
-    shared = torch.minimum(edges[1:, None], pixel + 1) - torch.maximum(edges[:-1, None], pixel)
-    return shared.clamp_min(0) * cells / pixels
 
 
 @dataclass(frozen=True)

@@ -40,10 +40,15 @@ PRESET_BACKBONE = "alexnet"
 
 @dataclass(frozen=True)
 class Part:
-    """One representation: its sources, and the encoder's steps from them."""
+    """One representation: its name, its sources, and the encoder's steps from them.
 
+    `averaged` is the map whose mean over the positions its source is, where there is one.
+    """
+
+    name: str
     sources: tuple[Source, ...]
     steps: tuple[tuple[str, Any], ...]
+    averaged: Source | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,11 @@ class Method:
     def sources(self) -> tuple[Source, ...]:
         """What must be computed of each image."""
         return tuple(sorted({source for part in self.parts for source in part.sources}))
+
+    @property
+    def sources_to_explain(self) -> tuple[Source, ...]:
+        """The same, and the maps that tell where in the image an averaged activation comes from."""
+        return tuple(sorted({*self.sources, *(part.averaged for part in self.parts if part.averaged is not None)}))
 
     @property
     def framing(self) -> Framing:
@@ -84,6 +94,16 @@ class Method:
         seeds = {name: seed for name in encoder.get_params() if name.endswith("random_state")}
         cloned: Encoder = clone(encoder).set_params(**seeds)
         return cloned
+
+
+def parts_and_rest(encoder: Encoder) -> tuple[list[Encoder], list[Any]]:
+    """What `Method.encoder` put together: each part's encoder, and the steps from their vectors, side by side, on."""
+    rest: list[Any] = []
+    if isinstance(encoder[-1], TernaryQuantizer):
+        rest, encoder = [encoder[-1]], encoder[0]
+    if isinstance(encoder[0], FeatureUnion):
+        return [part for _, part in encoder[0].transformer_list], [encoder[1], *rest]
+    return [encoder], rest
 
 
 def parse_methods(text: str, architecture: Architecture, framing: Framing = "squash") -> list[Method]:
@@ -117,6 +137,10 @@ class _Words:
     where: str | None
     size: int | None
     options: dict[str, str]
+
+    def label(self, where: str, usual: str, size: int) -> str:
+        """What a part is called: the layer or pair is named where it is not the usual one."""
+        return f"{self.name}@{size}" if where == usual else f"{self.name}:{where}@{size}"
 
 
 _PART = re.compile(
@@ -190,7 +214,8 @@ class _Builder:
             )
         pool = CrossLayerPooling(lower, upper, pair.geometry, n_components)
         blocks = (("blocks", BlockNormalizer(pair.upper_channels)),) if self._flag(words, "blocks") else ()
-        return Part((lower, upper), (("pool", pool), *self._power(words, ROOT), *blocks, ("unit", Normalizer())))
+        steps = (("pool", pool), *self._power(words, ROOT), *blocks, ("unit", Normalizer()))
+        return Part(words.label(pair.id, self.architecture.default_pair.id, at), (lower, upper), steps)
 
     def finer(self, words: _Words) -> Part:
         size = words.size or 2 * self.own_size
@@ -207,9 +232,12 @@ class _Builder:
     # --- fully-connected activations
 
     def vector(self, words: _Words, views: Views, exponent: float | None = None) -> Part:
-        source = self.source(self.layer(words).node, words.size or self.own_size, views)
-        mean = MeanOverViews(source, exponent)
-        return Part((source,), (("mean", mean), *self._power(words, 1.0), ("unit", Normalizer())))
+        layer, size = self.layer(words), words.size or self.own_size
+        source = self.source(layer.node, size, views)
+        steps = (("mean", MeanOverViews(source, exponent)), *self._power(words, 1.0), ("unit", Normalizer()))
+        averaged = self.source(layer.map, size, views) if layer.map is not None and views == "whole" else None
+        usual = self.layer(replace(words, where=None)).id
+        return Part(words.label(layer.id, usual, size), (source,), steps, averaged)
 
     def layer(self, words: _Words) -> FullyConnected:
         layers = fully_connected_layers(self.architecture.layout(words.size))
@@ -228,10 +256,10 @@ class _Builder:
     def one_map(self, words: _Words, how: Any, levels: tuple[int, ...] = (1,)) -> Part:
         pair = self.architecture.default_pair if words.where is None else self.architecture.pair(words.where)
         node = pair.lower if self._flag(words, "lower") else pair.upper
-        source = self.source(node, words.size or self.own_size, "whole")
-        return Part(
-            (source,), (("pool", MapPooling(source, how, levels)), *self._power(words, ROOT), ("unit", Normalizer()))
-        )
+        size = words.size or self.own_size
+        source = self.source(node, size, "whole")
+        steps = (("pool", MapPooling(source, how, levels)), *self._power(words, ROOT), ("unit", Normalizer()))
+        return Part(words.label(pair.id, self.architecture.default_pair.id, size), (source,), steps)
 
     # --- what they share
 

@@ -13,17 +13,21 @@ from PIL import Image
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from sklearn.preprocessing import normalize
+from torch import nn
 
 from crosspool import __version__
 from crosspool.backbones import Architecture, Backbone, spec_of
 from crosspool.backbones.architecture import architecture_of
+from crosspool.baselines import INPUT, MeanOverViews, fully_connected_layers
 from crosspool.classifier import DualLinearSVM
 from crosspool.datasets import Dataset
 from crosspool.encoding import PER_BYTE, CrossLayerPooling, Encoder, Record, unpack
 from crosspool.errors import CrosspoolError, ModelError
 from crosspool.features import Features, compute_record
+from crosspool.images import Framing
 from crosspool.kernels import VectorFile, unit_kernel
-from crosspool.methods import Method, parse_method
+from crosspool.methods import Method, Part, parse_method
+from crosspool.views import Source
 
 FORMAT = "crosspool classifier 1"
 HEADER = "crosspool"
@@ -32,11 +36,11 @@ AT_ONCE = 8  # images that are encoded together
 
 
 @dataclass(frozen=True)
-class TrainedClassifier:
+class LinearClassifier:
     """A linear classifier on the vectors of one method.
 
     The classes' scores of a picture with the vector x are `weights @ x + intercept`; `weights` is (L, d), float32, and
-    `intercept` (L,). `settings` says how it was trained.
+    `intercept` (L,). `settings` says on which network, and how it was trained.
     """
 
     method: Method
@@ -66,8 +70,12 @@ class TrainedClassifier:
         return scores
 
     def vectors(self, records: Sequence[Record]) -> NDArray[np.float32]:
-        """What the weights are multiplied with, (images, d), of unit length."""
+        """What the weights are multiplied with, (images, d); of unit length where the method makes it so."""
         return unit_vectors(self.encoder.transform(records))
+
+
+class TrainedClassifier(LinearClassifier):
+    """One that `train` made, or `load_classifier` read."""
 
     def save(self, path: Path) -> None:
         """Write a safetensors file with the settings as JSON in its header. Raises ModelError where it cannot."""
@@ -83,10 +91,40 @@ class TrainedClassifier:
             raise ModelError(f"{path} cannot be written ({error}); make room, or choose another place.") from error
 
 
-def unit_vectors(encoded: NDArray[Any]) -> NDArray[np.float32]:
-    """Encoded vectors as float32 of unit length; packed ones are unpacked."""
+OWN_CLASSES = "the network's own classes"
+
+
+def own_classifier(backbone: Backbone, size: int | None = None, framing: Framing = "crop") -> LinearClassifier:
+    """The network's own last layer as a classifier, which needs no training.
+
+    Its vector is the mean of the last map over all positions, at an input of `size` pixels (None: the network's own).
+    Raises ModelError where the last layer reads anything else.
+    """
+    layout = backbone.architecture.layout(size)
+    layers = fully_connected_layers(layout)
+    first, last = layers[0], layers[-1]
+    if len(layers) > 2 or first.map is None or last.node != layout.output:
+        raise ModelError(
+            f"The classes of {backbone.spec.title} cannot be split by position, as its last layer does not read the "
+            "mean of a map; train a classifier, or choose another network."
+        )
+    source, averaged = (Source(node, layout.input_size, "whole", framing) for node in (first.node, first.map))
+    part = Part(INPUT, (source,), (("mean", MeanOverViews(source)),), averaged)
+    method = Method(OWN_CLASSES, (part,), None)
+    if first is last:
+        weights, intercept = np.eye(len(backbone.classes), dtype=np.float32), np.zeros(len(backbone.classes))
+    else:
+        layer = backbone.model.get_submodule(last.id)
+        assert isinstance(layer, nn.Linear)
+        weights, intercept = layer.weight.cpu().numpy(), layer.bias.cpu().numpy().astype(np.float64)
+    settings = {**_network_settings(backbone), "framing": framing, "multi_label": False}
+    return LinearClassifier(method, method.encoder(), backbone.classes, weights, intercept, settings)
+
+
+def unit_vectors(encoded: NDArray[Any]) -> NDArray[Any]:
+    """Encoded vectors as the classifier multiplies them: packed ones unpacked, and to unit length."""
     if encoded.dtype != np.uint8:
-        return np.asarray(encoded, np.float32)
+        return encoded
     return np.asarray(normalize(unpack(encoded, encoded.shape[1] * PER_BYTE).astype(np.float32)))
 
 
@@ -124,10 +162,7 @@ def train(
     classes = [dataset.classes[k] for k in machine.classes_]
     settings: dict[str, Any] = {
         "method": method.name,
-        "backbone": backbone.spec.name,
-        "outputs": len(backbone.classes),
-        "weights": Path(backbone.weights).name,
-        "fingerprint": backbone.fingerprint,
+        **_network_settings(backbone),
         "framing": method.framing,
         "classes": classes,
         "multi_label": dataset.multi_label,
@@ -138,6 +173,15 @@ def train(
         "versions": {"crosspool": __version__, "torch": version("torch"), "scikit-learn": version("scikit-learn")},
     }
     return TrainedClassifier(method, encoder, tuple(classes), weights, machine.intercept_, settings)
+
+
+def _network_settings(backbone: Backbone) -> dict[str, Any]:
+    return {
+        "backbone": backbone.spec.name,
+        "outputs": len(backbone.classes),
+        "weights": Path(backbone.weights).name,
+        "fingerprint": backbone.fingerprint,
+    }
 
 
 def load_classifier(path: Path) -> TrainedClassifier:

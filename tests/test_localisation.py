@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
 from crosspool.errors import DatasetError, SettingError
-from crosspool.localisation import cell_shares, compare, find_parts
+from crosspool.grids import cell_shares
+from crosspool.localisation import compare, find_parts
 
 LEFT = np.array([[True, False], [True, False]])
 

@@ -1,0 +1,311 @@
+"""Why a linear classifier gives a picture its score: the score split by channel, by position, and by both.
+
+A score is s = w . phi(P) + b, where P is what was pooled and phi the normalisers behind it (signed power, unit length,
+...). These are frozen at what they do to this picture: with V = w * phi(P) / P, and 0 where P is 0, s - b = V . P.
+
+Every pooling here is linear in the map that it pools or weights with, or, as the maximum, linear piece by piece: for a
+map a, P is homogeneous of the first degree in a. So by Euler's theorem e = a * d(V . P) / da adds up to V . P exactly.
+For cross-layer pooling that is e_ik = a_ik (V_k . x_i), and e_ik = a_ik (V_k . W(x_i - mu)) with principal components;
+for the mean of a map it is the class activation map (Zhou et al., CVPR 2016).
+
+As the normalisers are frozen, a contribution says what a channel or a position adds to this score as it stands. It does
+not say what the score would be without it, for then the vector would be scaled anew: `Explanation.without_channels` and
+`without_positions` compute that.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from crosspool.backbones import Backbone
+from crosspool.baselines import MapPooling
+from crosspool.encoding import CrossLayerPooling, Record
+from crosspool.errors import SettingError
+from crosspool.features import compute_record
+from crosspool.grids import averaged, spread
+from crosspool.methods import Part, parts_and_rest
+from crosspool.models import LinearClassifier, unit_vectors
+
+TOLERANCE = 1e-4  # of the score: what the parts may miss it by
+Vector = NDArray[np.float64]
+_Pool = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Completeness:
+    """Whether contributions add up: the score, and the sums of the parts with the intercept.
+
+    `by_position` is None where nothing is known of positions.
+    """
+
+    score: float
+    intercept: float
+    by_channel: float
+    by_position: float | None
+
+    @property
+    def error(self) -> float:
+        """The largest difference from the score, as a fraction of the score's size without the intercept."""
+        sums = [self.by_channel] if self.by_position is None else [self.by_channel, self.by_position]
+        difference = max(abs(value - self.score) for value in sums)
+        return difference / abs(self.score - self.intercept) if difference else 0.0
+
+    @property
+    def holds(self) -> bool:
+        return self.error <= TOLERANCE
+
+
+@dataclass(frozen=True)
+class PartContributions:
+    """What the channels of one part of a method add to a score.
+
+    `channels` is c_k, (K,), and `energy` the share of ||P||^2 that each P_k holds, (K,). `evidence` is e_ik, (K, H, W),
+    on cells that divide the whole picture evenly; None where positions are not known (a fully-connected layer behind
+    others, crops, turned views).
+    """
+
+    name: str
+    channels: Vector
+    energy: Vector
+    evidence: NDArray[np.float64] | None
+
+
+@dataclass(frozen=True)
+class Contributions:
+    """A score, and what adds up to it: the intercept, and the parts' contributions."""
+
+    score: float
+    intercept: float
+    parts: tuple[PartContributions, ...]
+
+    @property
+    def channels(self) -> Vector:
+        """The contributions of all parts' channels, one part after the other."""
+        return np.concatenate([part.channels for part in self.parts])
+
+    @property
+    def positions(self) -> NDArray[np.float64] | None:
+        """The evidence at each position, s_i = sum_k e_ik, (H, W), on the finest part's grid; None where unknown."""
+        totals = [part.evidence.sum(axis=0) for part in self.parts if part.evidence is not None]
+        if len(totals) < len(self.parts):
+            return None
+        finest: tuple[int, int] = max(total.shape for total in totals)
+        return np.asarray(np.sum([spread(total, finest) for total in totals], axis=0))
+
+    @property
+    def check(self) -> Completeness:
+        """Whether the channels, and the positions, add up to the score that the classifier gave."""
+        positions = self.positions
+        by_position = None if positions is None else self.intercept + float(positions.sum())
+        return Completeness(self.score, self.intercept, self.intercept + float(self.channels.sum()), by_position)
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A picture as a classifier sees it, ready to be split.
+
+    All is computed in double precision from the network's maps; `encoded`, (d,), is what the classifier itself got, in
+    single precision, so that the parts are checked against the score that it really gave.
+    """
+
+    classifier: LinearClassifier
+    encoded: NDArray[np.float32]
+    parts: tuple["_PooledPart", ...]
+
+    @cached_property
+    def vector(self) -> Vector:
+        """phi(P), (d,)."""
+        return self._encode([part.pooled for part in self.parts])
+
+    @property
+    def scores(self) -> Vector:
+        """The classes' scores, (L,), as the classifier gives them."""
+        return self._scores(self.encoded)
+
+    @property
+    def predicted(self) -> str:
+        """The class with the highest score."""
+        return self.classifier.classes[int(self.scores.argmax())]
+
+    def contributions(self, positive: str | None = None, against: str | None = None) -> Contributions:
+        """What adds up to the score of a class (None: the predicted one), or to its lead over the class `against`.
+
+        Raises SettingError for a class that the classifier does not know, and for one against itself.
+        """
+        first = self._index(self.predicted if positive is None else positive)
+        weights = self.classifier.weights[first].astype(np.float64)
+        intercept, score = float(self.classifier.intercept[first]), float(self.scores[first])
+        if against is not None:
+            second = self._index(against)
+            if first == second:
+                raise SettingError(f"{against} cannot be set against itself; choose two classes.")
+            weights = weights - self.classifier.weights[second]
+            intercept -= float(self.classifier.intercept[second])
+            score -= float(self.scores[second])
+        return self._split(weights, intercept, score)
+
+    def similarity(self, other: "Explanation") -> Contributions:
+        """What adds up to the inner product of two pictures' vectors, phi(P) . phi(P'), at the positions of this one.
+
+        Raises SettingError where the two were not encoded by the same classifier.
+        """
+        if other.classifier is not self.classifier:
+            raise SettingError("Only two pictures that the same classifier encoded can be compared.")
+        return self._split(other.vector, 0.0, float(self.encoded.astype(np.float64) @ other.encoded))
+
+    def without_channels(self, channels: Sequence[int] | NDArray[np.integer[Any]]) -> Vector:
+        """The classes' scores, (L,), when these maps are taken away and the rest is normalised anew.
+
+        Channels are numbered as in `Contributions.channels`.
+        """
+        kept = np.ones(sum(part.channels for part in self.parts), bool)
+        kept[np.asarray(channels, np.intp)] = False
+        each = np.split(kept, np.cumsum([part.channels for part in self.parts])[:-1])
+        return self._scores(
+            self._encode([part.blocks(keep).ravel() for part, keep in zip(self.parts, each, strict=True)])
+        )
+
+    def without_positions(self, gone: NDArray[np.bool_]) -> Vector:
+        """The classes' scores, (L,), when positions are left out of the pooling and the rest is normalised anew.
+
+        `gone`, (H, W), lies over the picture; a cell of a part's map loses as much of its weight as is covered.
+        Raises SettingError where positions are not known.
+        """
+        return self._scores(self._encode([part.pooled_without(gone) for part in self.parts]))
+
+    def _index(self, name: str) -> int:
+        classes = self.classifier.classes
+        if name not in classes:
+            shown = ", ".join(classes[:10]) + (" and others" if len(classes) > 10 else "")
+            raise SettingError(f"The classifier knows no class {name!r}; choose one of {shown}.")
+        return classes.index(name)
+
+    def _scores(self, vector: NDArray[Any]) -> Vector:
+        return np.asarray(self.classifier.weights @ vector.astype(np.float32) + self.classifier.intercept)
+
+    def _encode(self, pooled: Sequence[Vector]) -> Vector:
+        """phi of the parts' pooled vectors: every step of the encoder but its first ones."""
+        encoders, rest = parts_and_rest(self.classifier.encoder)
+        steps = [[step for _, step in encoder.steps[1:]] for encoder in encoders]
+        encoded = np.hstack([_through(some, vector[None]) for some, vector in zip(steps, pooled, strict=True)])
+        return np.asarray(unit_vectors(_through(rest, encoded))[0], np.float64)
+
+    def _split(self, weights: Vector, intercept: float, score: float) -> Contributions:
+        ends = np.cumsum([part.pooled.size for part in self.parts])
+        products = np.split(weights * self.vector, ends[:-1])
+        parts = tuple(part.split(product) for part, product in zip(self.parts, products, strict=True))
+        return Contributions(score, intercept, parts)
+
+
+def explain(classifier: LinearClassifier, backbone: Backbone, image: Image.Image) -> Explanation:
+    """A picture (upright RGB) as a classifier sees it. Raises ModelError where the network is another one."""
+    classifier.check(backbone)
+    return explanation_of(classifier, compute_record(backbone, image, classifier.method.sources_to_explain))
+
+
+def explanation_of(classifier: LinearClassifier, record: Record) -> Explanation:
+    """The same of maps that are there already: those that `classifier.method.sources_to_explain` asks for."""
+    encoders, _ = parts_and_rest(classifier.encoder)
+    parts = [
+        _pooled_part(part, encoder[0], record) for part, encoder in zip(classifier.method.parts, encoders, strict=True)
+    ]
+    return Explanation(classifier, classifier.vectors([record])[0], tuple(parts))
+
+
+@dataclass(frozen=True)
+class _PooledPart:
+    """What one part of a method pooled: P, (K * d,), block by block, of a map, (V, K, H, W), by `pool`.
+
+    The map is None where the vector is not linear in any.
+    """
+
+    name: str
+    pooled: Vector
+    channels: int
+    map: Tensor | None
+    pool: _Pool | None
+
+    def blocks(self, keep: NDArray[np.bool_] | slice = slice(None)) -> Vector:
+        """P as (K, d), with zeros for the channels that are not kept."""
+        blocks = np.zeros((self.channels, self.pooled.size // self.channels))
+        blocks[keep] = self.pooled.reshape(blocks.shape)[keep]
+        return blocks
+
+    def split(self, product: Vector) -> PartContributions:
+        """The contributions to a score from w * phi(P)."""
+        energy = np.square(self.blocks()).sum(axis=1)
+        return PartContributions(
+            self.name,
+            product.reshape(self.channels, -1).sum(axis=1),
+            energy / max(energy.sum(), np.finfo(np.float64).tiny),
+            self._evidence(product),
+        )
+
+    def _evidence(self, product: Vector) -> NDArray[np.float64] | None:
+        if self.map is None or self.pool is None:
+            return None
+        factors = np.divide(product, self.pooled, out=np.zeros_like(product), where=self.pooled != 0)  # V
+        weights = self.map.detach().requires_grad_()
+        with torch.enable_grad():
+            total = self.pool(weights) @ torch.from_numpy(factors)
+        (gradient,) = torch.autograd.grad(total, weights)
+        return _joined(self.map * gradient).numpy()
+
+    def pooled_without(self, gone: NDArray[np.bool_]) -> Vector:
+        if self.map is None or self.pool is None:
+            raise SettingError(f"Where in the picture {self.name} has its numbers from is not known.")
+        rows, columns = _joined(self.map[:, :1]).shape[1:]
+        kept = torch.from_numpy(1 - averaged(gone.astype(np.float64), (rows, columns)))
+        return self.pool(self.map * _parted(kept, len(self.map))).numpy()
+
+
+def _pooled_part(part: Part, step: Any, record: Record) -> _PooledPart:
+    needed = {*part.sources, part.averaged} - {None}
+    maps = {name: torch.from_numpy(record[name].astype(np.float64)) for name in needed}
+    found = _map_and_pool(part, step, maps)
+    if found is None:
+        vector = step.transform([{name: values.numpy() for name, values in maps.items()}])[0]
+        return _PooledPart(part.name, vector, len(vector), None, None)
+    weights, pool = found
+    return _PooledPart(part.name, pool(weights).numpy(), weights.shape[1], weights, pool)
+
+
+def _map_and_pool(part: Part, step: Any, maps: dict[Any, Tensor]) -> tuple[Tensor, _Pool] | None:
+    """The map, (V, K, H, W), that a part's pooled vector is linear in, and how it is pooled."""
+    if isinstance(step, CrossLayerPooling):
+        lower, upper = maps[step.lower], maps[step.upper]
+        return upper.clamp_min(0), lambda weights: step.pool(lower, weights)
+    if isinstance(step, MapPooling):
+        return maps[step.source], step.pool
+    if part.averaged is not None:
+        return maps[part.averaged], lambda values: values.mean(dim=(0, 2, 3))
+    return None
+
+
+def _joined(views: Tensor) -> Tensor:
+    """Maps of a picture's views, (V, K, H, W), on the picture: one view, or 2 x 2 tiles in row-major order."""
+    if len(views) == 1:
+        return views[0]
+    tiles = views.reshape(2, 2, *views.shape[1:])  # (2, 2, K, H, W)
+    return tiles.permute(2, 0, 3, 1, 4).flatten(3, 4).flatten(1, 2)  # (K, 2H, 2W)
+
+
+def _parted(values: Tensor, views: int) -> Tensor:
+    """The inverse for values on the picture, (H, W): (V, 1, H, W)."""
+    if views == 1:
+        return values[None, None]
+    rows, columns = values.shape
+    return values.reshape(2, rows // 2, 2, columns // 2).permute(0, 2, 1, 3).flatten(0, 1)[:, None]
+
+
+def _through(steps: Sequence[Any], vectors: NDArray[Any]) -> NDArray[Any]:
+    for step in steps:
+        vectors = step.transform(vectors)
+    return vectors

@@ -1,0 +1,38 @@
+"""Values on one grid of equal cells over a picture, brought to another grid."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Size = tuple[int, int]
+Mask = NDArray[np.bool_]
+
+
+def averaged(values: NDArray[np.float64], size: Size) -> NDArray[np.float64]:
+    """The mean of values, (H, W), over each cell of a grid of `size` (rows, columns) over the same picture.
+
+    Of a mask this is the share of each cell that it covers.
+    """
+    rows, columns = (_overlaps(*lengths) for lengths in zip(size, values.shape, strict=True))
+    return np.asarray(rows @ values @ columns.T)
+
+
+def spread(amounts: NDArray[np.float64], size: Size) -> NDArray[np.float64]:
+    """Amounts, (H, W), each spread evenly over its cell and summed in the cells of a grid of `size`: the sum stays."""
+    rows, columns = (_overlaps(*lengths) for lengths in zip(amounts.shape, size, strict=True))
+    return np.asarray(rows.T @ amounts @ columns)
+
+
+def cell_shares(mask: Mask, size: Size) -> Tensor:
+    """The share of the region in each of the equal cells of a grid over the picture, (H, W), double precision."""
+    return torch.from_numpy(averaged(mask.astype(np.float64), size))
+
+
+def _overlaps(cells: int, pixels: int) -> NDArray[np.float64]:
+    """How much of each cell each pixel is, along one side: (cells, pixels), each row of the sum 1."""
+    edges = np.arange(cells + 1) * pixels / cells
+    pixel = np.arange(pixels)
+    shared = np.minimum(edges[1:, None], pixel + 1) - np.maximum(edges[:-1, None], pixel)
+    overlaps: NDArray[np.float64] = shared.clip(0) * cells / pixels
+    return overlaps
