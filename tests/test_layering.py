@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # From left to right. A folder counts as one module; neighbours in one tuple do not know each other.
 ORDER: tuple[tuple[str, ...], ...] = (
     ("errors", "text"),
-    ("images", "pooling"),
+    ("images", "pooling", "grids"),
     ("samples",),
     ("layer_pairs",),
     ("receptive_field",),
@@ -29,6 +29,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("methods",),
     ("features",),
     ("models",),
+    ("contributions",),
     ("evaluation",),
     ("localisation",),
     ("rendering", "figures", "doctor"),
