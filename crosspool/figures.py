@@ -1,7 +1,9 @@
 """What an evaluation found, as figures: numbers in, a figure out. Nothing here computes a measure or knows of files."""
 
+import io
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -241,6 +243,22 @@ def _fonts_for(texts: Iterable[str]) -> Iterator[list[str]]:
 
 def _letters(font: FontProperties) -> set[str]:
     return {chr(code) for code in get_font(findfont(font)).get_charmap()}
+
+
+@contextmanager
+def any_script() -> Iterator[None]:
+    """Let names in a script that the font lacks be drawn as boxes, without a word."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)
+        yield
+
+
+def figure_bytes(figure: Figure, kind: str, about: Mapping[str, str | None]) -> bytes:
+    """A figure as a file of that kind (png, svg, pdf), with what it is `about` inside."""
+    file = io.BytesIO()
+    with any_script():
+        figure.savefig(file, format=kind, metadata=dict(about))
+    return file.getvalue()
 
 
 def confusion_figure(matrix: np.ndarray, classes: Sequence[str], title: str) -> Figure:

@@ -6,7 +6,7 @@ once, whatever the number of vectors, through a buffer of fixed size.
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
 
@@ -62,13 +62,17 @@ class VectorFile:
                 self._file.readinto(raw[row])
             yield unpack(raw, raw.shape[1] * PER_BYTE).astype(np.float32) if self.packed else raw.view(np.float32)
 
-    def kernel(self) -> NDArray[np.float64]:
-        """Inner products of all vectors, (n, n). Packed ones stay packed but for some columns, and it is exact."""
+    def kernel(self, step: Callable[[], None] = lambda: None) -> NDArray[np.float64]:
+        """Inner products of all vectors, (n, n). Packed ones stay packed but for some columns, and it is exact.
+
+        `step` is called now and then, and may raise to end it.
+        """
         kernel = np.zeros((self.count, self.count))
         for part in self.columns():
             for start in range(0, self.count, ROWS_AT_ONCE):
                 rows = slice(start, start + ROWS_AT_ONCE)
                 kernel[rows] += part[rows] @ part.T
+            step()
         return kernel
 
     def combine(self, coefficients: NDArray[np.float64]) -> NDArray[np.float32]:

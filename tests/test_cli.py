@@ -26,13 +26,14 @@ from crosspool import images, rendering
 from crosspool.backbones import DEFAULT, weights
 from crosspool.backbones.backbone import Backbone
 from crosspool.cli import options
-from crosspool.cli.console import Column, print_table
+from crosspool.cli.console import print_table
 from crosspool.cli.maps import channel_list, strongest
 from crosspool.cli.networks import shortened
 from crosspool.cli.outputs import replacing
 from crosspool.errors import SettingError
 from crosspool.pooling import Border, cross_layer_pool
 from crosspool.samples import FOLDER
+from crosspool.tables import Column
 
 ROOT = Path(__file__).resolve().parent.parent
 CAT, ESPRESSO = str(FOLDER / "cat.jpg"), str(FOLDER / "espresso.jpg")

@@ -22,11 +22,10 @@ from crosspool import figures, models
 from crosspool.backbones import DEFAULT, architecture, load_backbone, spec_of
 from crosspool.backbones.backbone import Backbone
 from crosspool.cli import evaluate as command
-from crosspool.cli import findings, labelled, main
-from crosspool.cli.result_files import file_names
+from crosspool.cli import main
 from crosspool.datasets import Dataset, files, open_dataset
 from crosspool.errors import SettingError
-from crosspool.evaluation import paper
+from crosspool.evaluation import findings, paper, preparation
 from crosspool.evaluation.intervals import Interval
 from crosspool.evaluation.report import Measured, MethodResult, Paired, Report
 from crosspool.evaluation.units import human_bytes
@@ -34,6 +33,7 @@ from crosspool.features import ArrayCache, Features
 from crosspool.images import load_image
 from crosspool.kernels import VectorFile
 from crosspool.methods import parse_method
+from crosspool.results import file_names
 from tests.pictures import png, tinted
 
 CLASSES = ("blue $x$", "green", "red")
@@ -597,7 +597,7 @@ def test_vectors_lie_in_the_cache_folder(works, images, monkeypatch, cache, tmp_
 
 def test_a_kernel_that_cannot_be_held_is_refused_before_any_work(fails, images, monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(Features, "ensure", None)
-    monkeypatch.setattr(labelled, "MAX_IMAGES", 11)
+    monkeypatch.setattr(preparation, "MAX_IMAGES", 11)
     for command_line in (("evaluate", *ONE_METHOD), ("train", "--method", "cl", "--out", tmp_path / "x.safetensors")):
         said = fails(command_line[0], images, *command_line[1:])
         assert "12 images, and comparing each with each takes 1.15 kB of memory; take at most 11 of them" in said

@@ -53,6 +53,12 @@ class Backbone:
         return digest.hexdigest()
 
     @property
+    def title(self) -> str:
+        """EfficientNet-Lite0; with UNTRAINED (random) weights, or the name of your own file, where that is so."""
+        mark = {"pretrained": "", "untrained": " with UNTRAINED (random) weights"}
+        return self.spec.title + mark.get(self.weights, f" with weights from {Path(self.weights).name}")
+
+    @property
     def layer_pairs(self) -> tuple[LayerPair, ...]:
         """The pairs in the order of the layers; the last one is the default."""
         return self.architecture.layer_pairs

@@ -4,8 +4,9 @@ from dataclasses import asdict
 
 import typer
 
-from crosspool.cli.console import Column, print_json, print_table, print_wrapped
+from crosspool.cli.console import print_json, print_table, print_wrapped
 from crosspool.cli.options import Json
+from crosspool.tables import Column
 
 
 def doctor(json: Json = False) -> None:

@@ -6,7 +6,7 @@ import re
 import sys
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 import typer
@@ -25,24 +25,11 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from crosspool.tables import Column
 from crosspool.text import printable
 
 ANY_WIDTH = 10_000
 FILE_WIDTH = 80  # of paragraphs in a file or a pipe
-
-
-@dataclass(frozen=True)
-class Column:
-    """A table's column; one with an `optional` rank is left out, the highest first, where the terminal is narrow.
-
-    Where that is not enough, the cells of one with method `names` go on in another line, before a / or a + only.
-    """
-
-    title: str
-    cells: Sequence[str]
-    right: bool = False
-    optional: int = 0
-    names: bool = False
 
 
 def print_json(document: Any) -> None:

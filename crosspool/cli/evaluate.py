@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crosspool.cli.console import images_progress, print_json, print_wrapped
-from crosspool.cli.findings import Findings, as_json, print_findings
+from crosspool.cli.console import images_progress, print_json, print_table, print_wrapped
 from crosspool.cli.labelled import (
-    DATA_ROOT,
     BoundingBox,
     Cache,
     DatasetName,
     Download,
     OnProblem,
-    Prepared,
     ProblemChoice,
     Root,
     Seed,
@@ -28,25 +25,25 @@ from crosspool.cli.labelled import (
     prepared,
     print_problems,
     room_for_vectors,
-    spelled_out,
 )
 from crosspool.cli.options import DEFAULT_BACKBONE, BackboneName, Device, Json, Weights
 from crosspool.cli.outputs import checked_folder
-from crosspool.cli.records import network_name
 from crosspool.cli.result_files import write_results
 from crosspool.errors import DatasetError, SettingError
+from crosspool.evaluation.command import DATA_ROOT, evaluate_command, spelled_out, usual_baselines
+from crosspool.evaluation.findings import Findings, as_json, how, sections, what
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from crosspool.backbones import Architecture
     from crosspool.datasets import Dataset, Split
+    from crosspool.evaluation.preparation import Prepared
     from crosspool.evaluation.report import Report
     from crosspool.evaluation.run import Protocol
     from crosspool.methods import Method
 
 DEFAULT_SPLITS = 20
-USUAL_BASELINES = ("global", "jitter", "cnn-svm", "cnnaug-svm")
 
 
 def evaluate(
@@ -138,9 +135,10 @@ def evaluate(
             seed=seed, backbone=backbone, framing=framing, on_problem=on_problem, weights=weights, device=device,
             root=root, bounding_box=bounding_box,
         )  # fmt: skip
-        command = (*_command(dataset, names, wishes, protocol, baselines), *options)
+        count = None if protocol.official else len(protocol.splits)
+        command = (*evaluate_command(dataset, names, count, wishes.train_size, baselines), *options)
         findings = Findings(
-            report, backbone, network_name(network), Path(network.weights).name, framing, protocol.C, command, paper,
+            report, backbone, network.title, Path(network.weights).name, framing, protocol.C, command, paper,
             ready.dataset,
         )  # fmt: skip
         written = [] if folder is None else write_results(folder, findings)
@@ -165,7 +163,7 @@ def default_methods(structure: "Architecture") -> str:
 
 
 def chosen_baselines(named: Sequence[str] | None, methods: Sequence[str]) -> list[str]:
-    """What is compared with: what was named, else the usual baselines among the methods, else the first method."""
+    """What is compared with: what was named, else the usual."""
     if named:
         known = {name.lower(): name for name in methods}
         unknown = [name for name in named if name.strip().lower() not in known]
@@ -174,7 +172,7 @@ def chosen_baselines(named: Sequence[str] | None, methods: Sequence[str]) -> lis
                 f"--baseline {unknown[0]} is not among the methods {', '.join(methods)}; {_meant(unknown[0], methods)}"
             )
         return list(dict.fromkeys(known[name.strip().lower()] for name in named))
-    return [name for name in methods if name.lower().startswith(USUAL_BASELINES)] or list(methods[:1])
+    return usual_baselines(methods)
 
 
 def _meant(name: str, methods: Sequence[str]) -> str:
@@ -214,17 +212,20 @@ class Wishes:
             self._random(enough, 1, None)
         return dataset if self.on_problem == "stop" else enough
 
-    def settled(self, ready: Prepared) -> Prepared:
+    def settled(self, ready: "Prepared") -> "Prepared":
         """Without the classes that are too small now that it is known which images can be read, and which are equal."""
-        dataset = ready.dataset
-        if self._is_official(dataset):
-            ready = ready.of(self._with_enough_images(dataset))
-            return ready.with_problems(*_trained_on_too(ready), *_in_two_classes(ready))
-        keys = None if dataset.multi_label else ready.photographs()
-        ready = ready.of(self._with_enough_images(dataset, keys))
-        return ready.with_problems(*_in_two_classes(ready), *_there_twice(ready))
+        from crosspool.evaluation.preparation import in_two_classes, there_twice, trained_on_too
 
-    def protocol(self, ready: Prepared) -> "Protocol":
+        if self._is_official(ready.dataset):
+            ready = ready.of(self._with_enough_images(ready.dataset))
+            told = trained_on_too(ready)
+            return ready.with_problems(*told, *in_two_classes(ready.dataset, ready.pictures()))
+        keys = None if ready.dataset.multi_label else ready.photographs()
+        ready = ready.of(self._with_enough_images(ready.dataset, keys))
+        pictures = ready.pictures()
+        return ready.with_problems(*in_two_classes(ready.dataset, pictures), *there_twice(ready.dataset, pictures))
+
+    def protocol(self, ready: "Prepared") -> "Protocol":
         """The splits of a settled data set; equal images, and boxes of one, lie on the same side of random ones."""
         from crosspool.evaluation.run import Protocol
 
@@ -253,58 +254,7 @@ class Wishes:
         )
 
 
-def _trained_on_too(ready: Prepared) -> tuple[str, ...]:
-    """What is to be said of an official split that tests on images that it trains on, too."""
-    split, keys = ready.dataset.official, ready.photographs()
-    assert split is not None
-    trained = {keys[index] for index in split.train}
-    names = [ready.dataset.samples[index].name for index in split.test if keys[index] in trained]
-    if not names:
-        return ()
-    if len(names) == 1:
-        count, first = "1 test image of the official split equals a training image, or is another part of it", ": "
-    else:
-        count = f"{len(names):,} test images of the official split equal training images, or are other parts of them"
-        first = ", the first is "
-    return (f"{count}, so the figures flatter all methods{first}{names[0]}.",)
-
-
-def _in_two_classes(ready: Prepared) -> tuple[str, ...]:
-    """What is to be said of pictures of which only one class can be right."""
-    dataset = ready.dataset
-    if dataset.multi_label:
-        return ()
-    found = []
-    for same in ready.equal_pictures():
-        other = next((index for index in same if dataset.targets[index] != dataset.targets[same[0]]), None)
-        if other is not None:
-            found.append((same[0], other))
-    told = _counted(ready, found, "in two classes")
-    return (f"{told}; a method can be right about only one of the two.",) if found else ()
-
-
-def _there_twice(ready: Prepared) -> tuple[str, ...]:
-    """What is to be said of pictures that a class (with several labels, the data set) has more than once."""
-    dataset, found = ready.dataset, []
-    for same in ready.equal_pictures():
-        classes: dict[int, int] = {}  # the first of them in each class
-        for index in same:
-            first = classes.setdefault(0 if dataset.multi_label else int(dataset.targets[index]), index)
-            if first != index:
-                found.append((first, index))
-                break
-    return (f"{_counted(ready, found, 'there twice')}; copies stay on one side of each split.",) if found else ()
-
-
-def _counted(ready: Prepared, found: Sequence[tuple[int, int]], where: str) -> str:
-    if not found:
-        return ""
-    one, other = (ready.dataset.samples[index].name for index in found[0])
-    count, first = ("1 picture is", ": ") if len(found) == 1 else (f"{len(found):,} pictures are", ", the first is ")
-    return f"{count} {where}{first}{one} and {other}"
-
-
-def _report(ready: Prepared, methods: "list[Method]", protocol: "Protocol", baselines: Sequence[str]) -> "Report":
+def _report(ready: "Prepared", methods: "list[Method]", protocol: "Protocol", baselines: Sequence[str]) -> "Report":
     from crosspool.evaluation.run import evaluate as run_methods
 
     with images_progress() as bar, room_for_vectors(ready) as scratch:
@@ -326,16 +276,14 @@ class _Tasks:
         self._bar.update(self._tasks[stage], completed=done)
 
 
-def _command(
-    dataset: str, methods: Sequence[str], wishes: Wishes, protocol: "Protocol", baselines: Sequence[str]
-) -> list[str]:
-    """The command that gives the same numbers again, up to the options that `train` has, too."""
-    command = ["crosspool", "evaluate", dataset, "--methods", ",".join(methods)]
-    if protocol.official:
-        command += ["--official"]
-    else:
-        command += ["--splits", str(len(protocol.splits))]
-        command += [] if wishes.train_size is None else ["--train-size", str(wishes.train_size)]
-    for name in baselines:
-        command += ["--baseline", name]
-    return command
+def print_findings(findings: Findings) -> None:
+    """On standard output, as wide as the terminal."""
+    for line in (what(findings), how(findings)):
+        print_wrapped(line)
+    for section in sections(findings):
+        typer.echo()
+        if section.title:
+            print_wrapped(section.title)
+        print_table(section.columns, "--out and --json have all")
+        typer.echo()
+        print_wrapped(" ".join(section.notes))

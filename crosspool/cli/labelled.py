@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,20 +9,16 @@ import typer
 
 from crosspool.cli.console import complain, images_progress, print_wrapped
 from crosspool.cli.options import FramingChoice
-from crosspool.errors import DatasetError, ImageError, SettingError
-from crosspool.evaluation.units import human_bytes
+from crosspool.errors import ImageError, SettingError
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from crosspool.backbones import Backbone
     from crosspool.datasets import Dataset
-    from crosspool.features import ArrayCache, Features
+    from crosspool.evaluation.preparation import Prepared
+    from crosspool.features import ArrayCache
     from crosspool.views import Source
 
-DATA_ROOT = "data"
 SHOWN_PROBLEMS = 10
-MAX_IMAGES = 30_000  # every image is compared with every other, in memory
 
 ProblemChoice = Literal["stop", "skip"]
 
@@ -63,38 +58,6 @@ BoundingBox = Annotated[
 ]
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """Samples that can be read, with all their features in the cache."""
-
-    dataset: "Dataset"
-    features: "Features"
-
-    def without(self, drop: "Sequence[int] | np.ndarray", problems: tuple[str, ...]) -> "Prepared":
-        """All samples but those."""
-        import numpy as np
-
-        return self.of(self.dataset.subset(np.setdiff1d(np.arange(len(self.dataset)), drop), problems=problems))
-
-    def of(self, dataset: "Dataset") -> "Prepared":
-        """The same for a data set whose samples are among these."""
-        return Prepared(dataset, self.features.restricted_to(dataset))
-
-    def photographs(self) -> list[str]:
-        """The key of each sample's image file, without its box."""
-        return [self.features.photograph(index) for index in range(len(self.dataset))]
-
-    def equal_pictures(self) -> list[list[int]]:
-        """The samples that show the same, box included, where there are several: groups of indices."""
-        groups: dict[str, list[int]] = {}
-        for index in range(len(self.dataset)):
-            groups.setdefault(self.features.picture(index), []).append(index)
-        return [group for group in groups.values() if len(group) > 1]
-
-    def with_problems(self, *problems: str) -> "Prepared":
-        return self.of(replace(self.dataset, problems=(*self.dataset.problems, *problems))) if problems else self
-
-
 def cache_at(folder: str | None) -> "ArrayCache":
     from crosspool.features import ArrayCache, default_cache
 
@@ -107,34 +70,27 @@ def prepared(
     sources: "Sequence[Source]",
     cache: "ArrayCache",
     on_problem: ProblemChoice,
-) -> Prepared:
+) -> "Prepared":
     """Compute what the cache lacks. Pictures that cannot be read are left out with a problem each, or stop it all.
 
     Raises ImageError for the first of them with "stop", and DatasetError where none can be read or there are too many.
     """
+    from crosspool.evaluation.preparation import Prepared, check_number, prepare
     from crosspool.features import Features
 
-    if len(dataset) > MAX_IMAGES:
-        raise DatasetError(
-            f"{dataset.name} has {len(dataset):,} images, and comparing each with each takes "
-            f"{human_bytes(8 * len(dataset) ** 2)} of memory; take at most {MAX_IMAGES:,} of them."
-        )
+    check_number(dataset)
     features = Features(dataset, backbone, sources, cache)
     with images_progress() as bar:
         task = bar.add_task("Computing features", total=len(dataset))
-        if on_problem == "stop":
-            for index in range(len(dataset)):
-                try:
-                    features.ensure(index)
-                except ImageError as error:
-                    raise ImageError(f"{str(error).rstrip('.')}; or leave it out with --on-problem skip.") from error
-                bar.update(task, completed=index + 1)
-            return Prepared(dataset, features)
-        failed = features.compute(lambda done: bar.update(task, completed=done))
-    if len(failed) == len(dataset):
-        raise DatasetError(f"None of the {len(failed)} images of {dataset.name} can be used: {failed[0]}")
-    everything = Prepared(dataset, features)
-    return everything.without(list(failed), tuple(failed.values())) if failed else everything
+        if on_problem == "skip":
+            return prepare(features, lambda done: bar.update(task, completed=done))
+        for index in range(len(dataset)):
+            try:
+                features.ensure(index)
+            except ImageError as error:
+                raise ImageError(f"{str(error).rstrip('.')}; or leave it out with --on-problem skip.") from error
+            bar.update(task, completed=index + 1)
+    return Prepared(dataset, features)
 
 
 def checked_classes(
@@ -144,32 +100,6 @@ def checked_classes(
     from crosspool.datasets import check_classes
 
     return check_classes(dataset, at_least, "drop" if on_problem == "skip" else "stop", pictures)
-
-
-def spelled_out(
-    *,
-    seed: int,
-    backbone: str,
-    framing: str,
-    on_problem: str,
-    weights: str | None,
-    device: str,
-    root: str,
-    bounding_box: bool,
-    cache: str | None = None,
-) -> list[str]:
-    """The options of a command that does the same again, with everything said that has a default of its own."""
-    options = ["--seed", str(seed), "--backbone", backbone, "--framing", framing, "--on-problem", on_problem]
-    options += network_options(weights, device)
-    options += [] if root == DATA_ROOT else ["--root", root]
-    options += ["--bounding-box"] if bounding_box else []
-    return options if cache is None else [*options, "--cache", cache]
-
-
-def network_options(weights: str | None, device: str) -> list[str]:
-    """The options for one's own weights and device, where they were given."""
-    options = [] if weights is None else ["--weights", weights]
-    return options if device == "auto" else [*options, "--device", device]
 
 
 def print_problems(problems: Sequence[str]) -> None:
@@ -194,7 +124,7 @@ def goes_on_next_time() -> Iterator[None]:
 
 
 @contextmanager
-def room_for_vectors(ready: Prepared) -> Iterator[Path]:
+def room_for_vectors(ready: "Prepared") -> Iterator[Path]:
     """The cache folder, for vectors too. Raises SettingError where they cannot be kept there."""
     folder = ready.features.cache.folder
     try:

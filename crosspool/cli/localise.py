@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crosspool.cli.console import Column, images_progress, print_json, print_table, print_wrapped
+from crosspool.cli.console import images_progress, print_json, print_table, print_wrapped
 from crosspool.cli.labelled import Seed
 from crosspool.cli.options import DEFAULT_BACKBONE, BackboneName, Device, Json, Pair, Weights
-from crosspool.cli.records import network_name
+from crosspool.tables import Column
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,7 +80,7 @@ def localise(
     _print_table(results)
     typer.echo()
     print_wrapped(
-        f"{network_name(network)}, {chosen.label}, input {side}x{side}: the upper map, and the lower one that it "
+        f"{network.title}, {chosen.label}, input {side}x{side}: the upper map, and the lower one that it "
         f"weights. Channels chosen on {len(split.train)} pictures, measured on {len(split.test)} others (seed {seed}). "
         "AP: average precision of the map against the mask. Pointing: the share of the peak's cell that the part "
         "covers, averaged. Chance: the part's share of the picture. Intervals: 95 %, bootstrap over the pictures."

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from crosspool.cli.console import Column, download_progress, print_json, print_table, print_wrapped
+from crosspool.cli.console import download_progress, print_json, print_table, print_wrapped
 from crosspool.cli.options import DEFAULT_BACKBONE, BackboneName, Json, Size, side
 from crosspool.cli.records import geometry, times
+from crosspool.tables import Column
 
 
 def backbones(json: Json = False) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import tempfile
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,23 +56,12 @@ def _try_writing(path: Path, folder: Path) -> None:
         raise _unwritable(path, error) from error
 
 
-def write_text(path: Path, text: str) -> None:
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-
-
-@contextmanager
-def any_script() -> Iterator[None]:
-    """Let names in a script that the font lacks be drawn as boxes, without a word."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)
-        yield
-
-
 def write_figure(path: Path, figure: "Figure", about: Mapping[str, str | None]) -> None:
     """Save a figure in the format of its suffix, with what it is `about` inside the file."""
-    with replacing(path) as temporary, any_script():
-        figure.savefig(temporary, format=path.suffix[1:].lower(), metadata=dict(about))
+    from crosspool.figures import figure_bytes
+
+    with replacing(path) as temporary:
+        temporary.write_bytes(figure_bytes(figure, path.suffix[1:].lower(), about))
 
 
 @contextmanager

@@ -7,7 +7,6 @@ import typer
 
 from crosspool.cli.console import print_json, print_labels
 from crosspool.cli.options import DEFAULT_BACKBONE, BackboneName, Device, Framing, Json, Size, Weights, side
-from crosspool.cli.records import network_name
 
 
 def predict(
@@ -46,4 +45,4 @@ def predict(
         print_json(records)
         return
     meaning = "; these labels mean nothing" if network.weights == "untrained" else ""
-    typer.echo(f"\n{network_name(network)}, input {pixels}x{pixels}{meaning}")
+    typer.echo(f"\n{network.title}, input {pixels}x{pixels}{meaning}")

@@ -53,7 +53,7 @@ class Recipe:
     @property
     def network(self) -> str:
         """The network for people, with a mark where its weights are not the pretrained ones."""
-        return network_name(self.backbone)
+        return self.backbone.title
 
     @property
     def map_sizes(self) -> tuple["Size", "Size"]:
@@ -103,12 +103,6 @@ def recipe(
     else:
         checksum = None if weights == UNTRAINED else file_checksum(weights)
     return Recipe(network, chosen, pixels, framing, signed, border, checksum)
-
-
-def network_name(backbone: "Backbone") -> str:
-    """EfficientNet-Lite0; with UNTRAINED (random) weights, or the name of your own file, where that is so."""
-    mark = {"pretrained": "", "untrained": " with UNTRAINED (random) weights"}
-    return backbone.spec.title + mark.get(backbone.weights, f" with weights from {Path(backbone.weights).name}")
 
 
 def pooled(maps: "PairActivations", border: BorderChoice) -> Any:

@@ -8,31 +8,28 @@ import typer
 
 from crosspool.cli.console import images_progress
 from crosspool.cli.labelled import (
-    DATA_ROOT,
     BoundingBox,
     Cache,
     DatasetName,
     Download,
     OnProblem,
-    Prepared,
     Root,
     Seed,
     WholeFraming,
     cache_at,
     checked_classes,
     goes_on_next_time,
-    network_options,
     prepared,
     print_problems,
     room_for_vectors,
-    spelled_out,
 )
 from crosspool.cli.options import DEFAULT_BACKBONE, BackboneName, Device, Weights
 from crosspool.cli.outputs import checked_output, replacing
-from crosspool.cli.records import network_name
 from crosspool.errors import SettingError
+from crosspool.evaluation.command import DATA_ROOT, network_options, spelled_out
 
 if TYPE_CHECKING:
+    from crosspool.evaluation.preparation import Prepared
     from crosspool.methods import Method
     from crosspool.models import TrainedClassifier
 
@@ -75,7 +72,7 @@ def train(
         with replacing(path) as temporary:
             trained.save(temporary)
     size = f"{len(ready.dataset):,} images in {len(trained.classes)} {'labels' if trained.multi_label else 'classes'}"
-    typer.echo(f"Wrote {out}: {chosen.name} on {network_name(network)}, trained on {size}.")
+    typer.echo(f"Wrote {out}: {chosen.name} on {network.title}, trained on {size}.")
     print_problems(ready.dataset.problems)
     options = spelled_out(
         seed=seed, backbone=backbone, framing=framing, on_problem=on_problem, weights=weights, device=device,
@@ -86,7 +83,7 @@ def train(
     typer.echo(f"\nHow well this does on images that it has not seen:\n  {again}\nWhat it says of an image:\n  {use}")
 
 
-def _trained(ready: Prepared, method: "Method", seed: int) -> "TrainedClassifier":
+def _trained(ready: "Prepared", method: "Method", seed: int) -> "TrainedClassifier":
     from crosspool.models import train as train_on
 
     with images_progress() as bar, room_for_vectors(ready) as scratch:

@@ -103,6 +103,16 @@ class Report:
         return next(iter(self.methods[0].measures))
 
 
+def most_predicted(result: MethodResult, images: int) -> NDArray[np.intp]:
+    """The class that most of the splits that tested an image gave it, (n,); UNKNOWN where none did, or none leads."""
+    votes = np.zeros((images, result.outcomes[0].scores.shape[1]), np.intp)
+    for outcome in result.outcomes:
+        votes[outcome.split.test, outcome.scores.argmax(axis=1)] += 1
+    most = votes.max(axis=1, keepdims=True)
+    is_clear = (most[:, 0] > 0) & ((votes == most).sum(axis=1) == 1)
+    return np.where(is_clear, votes.argmax(axis=1), UNKNOWN)
+
+
 def summarised(
     dataset: Dataset,
     name: str,

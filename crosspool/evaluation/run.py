@@ -52,11 +52,22 @@ def evaluate(
 
     Raises SettingError for a baseline that is not among the methods.
     """
-    names = [method.name for method in methods]
+    _check_baselines(baselines, [method.name for method in methods])
+    results = [result_of(dataset, method, features, protocol, scratch=scratch, progress=progress) for method in methods]
+    return report_of(dataset, results, protocol, baselines)
+
+
+def _check_baselines(baselines: Sequence[str], names: Sequence[str]) -> None:
     unknown = [name for name in baselines if name not in names]
     if unknown:
         raise SettingError(f"The baseline {unknown[0]!r} is not among the methods {', '.join(names)}; add it to them.")
-    results = [_result(dataset, method, features, protocol, scratch, progress) for method in methods]
+
+
+def report_of(
+    dataset: Dataset, results: Sequence[MethodResult], protocol: Protocol, baselines: Sequence[str] = ()
+) -> Report:
+    """What the methods' results, of the same protocol, say together."""
+    _check_baselines(baselines, [result.name for result in results])
     return Report(
         dataset=dataset.name,
         classes=dataset.classes,
@@ -71,22 +82,29 @@ def evaluate(
     )
 
 
-def _result(
+def result_of(
     dataset: Dataset,
     method: Method,
     features: Features,
     protocol: Protocol,
-    scratch: Path | None,
-    progress: Progress,
+    *,
+    scratch: Path | None = None,
+    progress: Progress = lambda stage, done, total: None,
+    step: Callable[[], None] = lambda: None,
 ) -> MethodResult:
+    """Train and test one method on every split; the other arguments are those of `evaluate`.
+
+    `step` is called between the steps that `progress` does not count, and may raise to end it all, as that may.
+    """
     outcomes = []
     encoded: _Encoded | None = None
     for split, encoded in zip(
-        protocol.splits, _encoded(dataset, method, features, protocol, scratch, progress), strict=True
+        protocol.splits, _encoded(dataset, method, features, protocol, scratch, progress, step), strict=True
     ):
         outcomes.append(_outcome(dataset, split, encoded.kernel, protocol.C))
+        step()
     assert encoded is not None
-    seconds = seconds_per_image(method, encoded.encoder, features)
+    seconds = seconds_per_image(method, encoded.encoder, features, step)
     return summarised(
         dataset, method.name, outcomes, encoded.dimensions, encoded.bytes_per_image, seconds, protocol.seed
     )
@@ -109,6 +127,7 @@ def _encoded(
     protocol: Protocol,
     scratch: Path | None,
     progress: Progress,
+    step: Callable[[], None],
 ) -> Iterator[_Encoded]:
     """For each split the images as its encoder sees them; one encoder that learns nothing serves all."""
     everything = features.of(np.arange(len(dataset)), method.sources)
@@ -123,7 +142,8 @@ def _encoded(
             done = number * len(dataset)
             with VectorFile(scratch) as file:
                 encode_into(file, encoder, everything, partial(_report, progress, method.name, done, total))
-                kernel = unit_kernel(file.kernel()) if file.packed else file.kernel()
+                kernel = file.kernel(step)
+                kernel = unit_kernel(kernel) if file.packed else kernel
                 encoded = _Encoded(encoder, kernel, _dimensions(encoder, everything[0]), file.row_bytes)
         yield encoded
 
@@ -170,7 +190,9 @@ def _label_problems(dataset: Dataset, splits: Sequence[Split]) -> tuple[str, ...
     )
 
 
-def seconds_per_image(method: Method, encoder: Encoder, features: Features) -> float:
+def seconds_per_image(
+    method: Method, encoder: Encoder, features: Features, step: Callable[[], None] = lambda: None
+) -> float:
     """The median time from a file's bytes to its vector, one image at a time and nothing taken from the cache."""
     samples = features.dataset.samples[: TIMED_IMAGES + 1]
     times = []
@@ -180,4 +202,5 @@ def seconds_per_image(method: Method, encoder: Encoder, features: Features) -> f
         image = sample.decode(data)
         encoder.transform([compute_record(features.backbone, image, method.sources)])
         times.append(time.perf_counter() - start)
+        step()
     return float(np.median(times[1:] or times))  # the first one finds everything cold

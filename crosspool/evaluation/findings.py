@@ -1,4 +1,4 @@
-"""What an evaluation found, for people (a terminal, Markdown) and for programs (JSON)."""
+"""What an evaluation found, for people (tables with their notes, Markdown) and for programs (JSON)."""
 
 import shlex
 from collections.abc import Sequence
@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from crosspool import __version__
-from crosspool.cli.console import Column, print_table, print_wrapped
 from crosspool.evaluation.units import human_bytes
+from crosspool.tables import Column, pipes
 
 if TYPE_CHECKING:
     from crosspool.datasets import Dataset
@@ -69,19 +67,6 @@ class Section:
 # --- for people
 
 
-def print_findings(findings: Findings) -> None:
-    """On standard output, as wide as the terminal."""
-    for line in (what(findings), how(findings)):
-        print_wrapped(line)
-    for section in sections(findings):
-        typer.echo()
-        if section.title:
-            print_wrapped(section.title)
-        print_table(section.columns, "--out and --json have all")
-        typer.echo()
-        print_wrapped(" ".join(section.notes))
-
-
 def markdown(findings: Findings) -> str:
     """A page for a project's documents, with the command that made it."""
     parts = [
@@ -91,20 +76,11 @@ def markdown(findings: Findings) -> str:
     ]
     for section in sections(findings):
         parts += [f"## {section.title.rstrip('.')}"] if section.title else []
-        parts += [_pipes(section.columns), " ".join(section.notes)]
+        parts += [pipes(section.columns), " ".join(section.notes)]
     if findings.report.problems:
         parts += ["## Left out or amiss", "\n".join(f"- {problem}" for problem in findings.report.problems)]
     parts.append("Made with " + ", ".join(f"{name} {number}" for name, number in versions().items()) + ".")
     return "\n\n".join(parts) + "\n"
-
-
-def _pipes(columns: Sequence[Column]) -> str:
-    rows = [
-        [column.title for column in columns],
-        ["---:" if column.right else "---" for column in columns],
-        *zip(*(column.cells for column in columns), strict=True),
-    ]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
 
 
 def what(findings: Findings) -> str:

@@ -1,0 +1,56 @@
+"""The command line that gives an evaluation's numbers again, and what it compares with when nobody says."""
+
+from collections.abc import Sequence
+
+DATA_ROOT = "data"
+USUAL_BASELINES = ("global", "jitter", "cnn-svm", "cnnaug-svm")
+
+
+def usual_baselines(methods: Sequence[str]) -> list[str]:
+    """The fully-connected activations among the methods, else the first method."""
+    return [name for name in methods if name.lower().startswith(USUAL_BASELINES)] or list(methods[:1])
+
+
+def evaluate_command(
+    dataset: str,
+    methods: Sequence[str],
+    splits: int | None,
+    train_size: int | float | None,
+    baselines: Sequence[str],
+) -> list[str]:
+    """`crosspool evaluate` up to the options that `train` has, too; `splits` is None for the official one."""
+    command = ["crosspool", "evaluate", dataset, "--methods", ",".join(methods)]
+    if splits is None:
+        command += ["--official"]
+    else:
+        command += ["--splits", str(splits)]
+        command += [] if train_size is None else ["--train-size", str(train_size)]
+    for name in baselines:
+        command += ["--baseline", name]
+    return command
+
+
+def spelled_out(
+    *,
+    seed: int,
+    backbone: str,
+    framing: str,
+    on_problem: str,
+    weights: str | None,
+    device: str,
+    root: str,
+    bounding_box: bool,
+    cache: str | None = None,
+) -> list[str]:
+    """The options of a command that does the same again, with everything said that has a default of its own."""
+    options = ["--seed", str(seed), "--backbone", backbone, "--framing", framing, "--on-problem", on_problem]
+    options += network_options(weights, device)
+    options += [] if root == DATA_ROOT else ["--root", root]
+    options += ["--bounding-box"] if bounding_box else []
+    return options if cache is None else [*options, "--cache", cache]
+
+
+def network_options(weights: str | None, device: str) -> list[str]:
+    """The options for one's own weights and device, where they were given."""
+    options = [] if weights is None else ["--weights", weights]
+    return options if device == "auto" else [*options, "--device", device]

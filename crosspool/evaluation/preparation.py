@@ -1,0 +1,120 @@
+"""A data set made ready to be evaluated: its features computed, and what is amiss with it told in sentences."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from crosspool.datasets import Dataset
+from crosspool.errors import DatasetError
+from crosspool.evaluation.units import human_bytes
+from crosspool.features import Features
+
+MAX_IMAGES = 30_000  # every image is compared with every other, in memory
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Samples that can be read, with all their features in the cache."""
+
+    dataset: Dataset
+    features: Features
+
+    def without(self, drop: Sequence[int] | np.ndarray, problems: tuple[str, ...]) -> "Prepared":
+        """All samples but those."""
+        return self.of(self.dataset.subset(np.setdiff1d(np.arange(len(self.dataset)), drop), problems=problems))
+
+    def of(self, dataset: Dataset) -> "Prepared":
+        """The same for a data set whose samples are among these."""
+        return Prepared(dataset, self.features.restricted_to(dataset))
+
+    def photographs(self) -> list[str]:
+        """The key of each sample's image file, without its box."""
+        return [self.features.photograph(index) for index in range(len(self.dataset))]
+
+    def pictures(self) -> list[str]:
+        """The key of what each sample shows, its box included."""
+        return [self.features.picture(index) for index in range(len(self.dataset))]
+
+    def with_problems(self, *problems: str) -> "Prepared":
+        return self.of(replace(self.dataset, problems=(*self.dataset.problems, *problems))) if problems else self
+
+
+def check_number(dataset: Dataset) -> None:
+    """Raise DatasetError where there are more images than can be compared with each other."""
+    if len(dataset) > MAX_IMAGES:
+        raise DatasetError(
+            f"{dataset.name} has {len(dataset):,} images, and comparing each with each takes "
+            f"{human_bytes(8 * len(dataset) ** 2)} of memory; take at most {MAX_IMAGES:,} of them."
+        )
+
+
+def prepare(features: Features, progress: Callable[[int], None] = lambda done: None) -> Prepared:
+    """Compute what the cache lacks. Images that cannot be read are left out, with a problem each.
+
+    Raises DatasetError where none can be read.
+    """
+    dataset = features.dataset
+    failed = features.compute(progress)
+    if len(failed) == len(dataset):
+        raise DatasetError(f"None of the {len(failed)} images of {dataset.name} can be used: {failed[0]}")
+    everything = Prepared(dataset, features)
+    return everything.without(list(failed), tuple(failed.values())) if failed else everything
+
+
+def trained_on_too(ready: Prepared) -> tuple[str, ...]:
+    """What is to be said of an official split that tests on images that it trains on, too."""
+    split, keys = ready.dataset.official, ready.photographs()
+    assert split is not None
+    trained = {keys[index] for index in split.train}
+    names = [ready.dataset.samples[index].name for index in split.test if keys[index] in trained]
+    if not names:
+        return ()
+    if len(names) == 1:
+        count, first = "1 test image of the official split equals a training image, or is another part of it", ": "
+    else:
+        count = f"{len(names):,} test images of the official split equal training images, or are other parts of them"
+        first = ", the first is "
+    return (f"{count}, so the figures flatter all methods{first}{names[0]}.",)
+
+
+def in_two_classes(dataset: Dataset, pictures: Sequence[str]) -> tuple[str, ...]:
+    """What is to be said of samples of equal `pictures`, by their keys, of which only one class can be right."""
+    if dataset.multi_label:
+        return ()
+    found = []
+    for same in _equal(pictures):
+        other = next((index for index in same if dataset.targets[index] != dataset.targets[same[0]]), None)
+        if other is not None:
+            found.append((same[0], other))
+    told = _counted(dataset, found, "in two classes")
+    return (f"{told}; a method can be right about only one of the two.",) if found else ()
+
+
+def there_twice(dataset: Dataset, pictures: Sequence[str]) -> tuple[str, ...]:
+    """What is to be said of pictures that a class (with several labels, the data set) has more than once."""
+    found = []
+    for same in _equal(pictures):
+        classes: dict[int, int] = {}  # the first of them in each class
+        for index in same:
+            first = classes.setdefault(0 if dataset.multi_label else int(dataset.targets[index]), index)
+            if first != index:
+                found.append((first, index))
+                break
+    return (f"{_counted(dataset, found, 'there twice')}; copies stay on one side of each split.",) if found else ()
+
+
+def _equal(keys: Sequence[str]) -> list[list[int]]:
+    """The places of equal keys, where there are several: groups of indices."""
+    groups: dict[str, list[int]] = {}
+    for index, key in enumerate(keys):
+        groups.setdefault(key, []).append(index)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _counted(dataset: Dataset, found: Sequence[tuple[int, int]], where: str) -> str:
+    if not found:
+        return ""
+    one, other = (dataset.samples[index].name for index in found[0])
+    count, first = ("1 picture is", ": ") if len(found) == 1 else (f"{len(found):,} pictures are", ", the first is ")
+    return f"{count} {where}{first}{one} and {other}"

@@ -1,0 +1,38 @@
+"""A table for people by its columns, and how tables are written in files."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Column:
+    """A table's column; one with an `optional` rank is left out, the highest first, where the terminal is narrow.
+
+    Where that is not enough, the cells of one with method `names` go on in another line, before a / or a + only.
+    """
+
+    title: str
+    cells: Sequence[str]
+    right: bool = False
+    optional: int = 0
+    names: bool = False
+
+
+def pipes(columns: Sequence[Column]) -> str:
+    """The table in Markdown."""
+    rows = [
+        [column.title for column in columns],
+        ["---:" if column.right else "---" for column in columns],
+        *zip(*(column.cells for column in columns), strict=True),
+    ]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
+
+
+def csv_text(rows: Sequence[Sequence[Any]]) -> str:
+    """Rows as comma-separated values."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
