@@ -13,6 +13,7 @@ not say what the score would be without it, for then the vector would be scaled 
 `without_positions` compute that.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -54,8 +55,8 @@ class Completeness:
     def error(self) -> float:
         """The largest difference from the score, as a fraction of the score's size without the intercept."""
         sums = [self.by_channel] if self.by_position is None else [self.by_channel, self.by_position]
-        difference = max(abs(value - self.score) for value in sums)
-        return difference / abs(self.score - self.intercept) if difference else 0.0
+        difference, size = max(abs(value - self.score) for value in sums), abs(self.score - self.intercept)
+        return difference / size if size else math.inf if difference else 0.0
 
     @property
     def holds(self) -> bool:
@@ -199,7 +200,7 @@ class Explanation:
 
     def _split(self, weights: Vector, intercept: float, score: float) -> Contributions:
         ends = np.cumsum([part.pooled.size for part in self.parts])
-        products = np.split(weights * self.vector, ends[:-1])
+        products = np.split((weights * self.vector)[: ends[-1]], ends[:-1])  # what was packed was padded with zeros
         parts = tuple(part.split(product) for part, product in zip(self.parts, products, strict=True))
         return Contributions(score, intercept, parts)
 
