@@ -67,14 +67,15 @@ class Completeness:
 class PartContributions:
     """What the channels of one part of a method add to a score.
 
-    `channels` is c_k, (K,), and `energy` the share of ||P||^2 that each P_k holds, (K,). `evidence` is e_ik, (K, H, W),
-    on cells that divide the whole picture evenly; None where positions are not known (a fully-connected layer behind
-    others, crops, turned views).
+    `channels` is c_k, (K,), and `energy` the share of ||P||^2 that each P_k holds, (K,). `maps` are the maps that were
+    pooled, or weighted with, and `evidence` is e_ik, both (K, H, W) on cells that divide the whole picture evenly; None
+    where positions are not known (a fully-connected layer behind others, crops, turned views).
     """
 
     name: str
     channels: Vector
     energy: Vector
+    maps: NDArray[np.float64] | None
     evidence: NDArray[np.float64] | None
 
 
@@ -246,6 +247,7 @@ class _PooledPart:
             self.name,
             product.reshape(self.channels, -1).sum(axis=1),
             energy / max(energy.sum(), np.finfo(np.float64).tiny),
+            None if self.map is None else _joined(self.map).numpy(),
             self._evidence(product),
         )
 

@@ -93,6 +93,19 @@ def test_the_input_of_lite0s_layer_is_the_mean_of_its_last_upper_map(lite0):
     assert outside == FullyConnected("fc", "fc", "fc")
 
 
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "resnet18", "mobilenet_v3_small", "squeezenet1_1"])
+def test_the_map_of_an_averaged_activation_has_it_as_its_mean(name):
+    backbone = load_backbone(name, "untrained", "cpu")
+    layer = fully_connected_layers(backbone.architecture.layout())[0]
+    averaged = array_of(backbone, layer.map).mean((2, 3))
+    np.testing.assert_allclose(array_of(backbone, layer.node), averaged, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["alexnet", "convnext_tiny"])  # their averages keep 6x6 cells, or are normalised
+def test_other_inputs_are_no_average(name):
+    assert {layer.map for layer in fully_connected_layers(architecture(name).layout())} == {None}
+
+
 def test_activations_are_those_of_the_network_itself(lite0):
     """Seen by hooks on the network as it runs by itself."""
     seen: dict[str, torch.Tensor] = {}

@@ -144,6 +144,7 @@ def test_by_hand():
     np.testing.assert_allclose(found.channels, [4 / norm, -np.sqrt(13) / norm])
     (part,) = found.parts
     np.testing.assert_allclose(part.energy, [16 / 185, 169 / 185])
+    assert part.maps.tolist() == [[[1, 0]], [[1, 1]]]
     share = np.sqrt(13) / norm / 13  # of the second channel, for each unit of x
     np.testing.assert_allclose(part.evidence, [[[4 / norm, 0]], [[-4 * share, -9 * share]]])
     np.testing.assert_allclose(found.positions, [[4 / norm - 4 * share, -9 * share]])
