@@ -30,7 +30,7 @@ from crosspool.baselines import MapPooling
 from crosspool.encoding import CrossLayerPooling, Record
 from crosspool.errors import SettingError
 from crosspool.features import compute_record
-from crosspool.grids import averaged, spread
+from crosspool.grids import Size, averaged, spread
 from crosspool.methods import Part, parts_and_rest
 from crosspool.models import LinearClassifier, unit_vectors
 
@@ -93,6 +93,20 @@ class Contributions:
         return np.concatenate([part.channels for part in self.parts])
 
     @property
+    def names(self) -> list[str]:
+        """What these channels are called: by number, behind the part's name where there are several parts."""
+        alone = len(self.parts) == 1
+        return [str(k) if alone else f"{part.name} {k}" for part in self.parts for k in range(len(part.channels))]
+
+    def channel(self, index: int) -> tuple[PartContributions, int]:
+        """The part that the entry `index` of `channels` belongs to, and its number there."""
+        for part in self.parts:
+            if index < len(part.channels):
+                return part, index
+            index -= len(part.channels)
+        raise IndexError(index)
+
+    @property
     def positions(self) -> NDArray[np.float64] | None:
         """The evidence at each position, s_i = sum_k e_ik, (H, W), on the finest part's grid; None where unknown."""
         totals = [part.evidence.sum(axis=0) for part in self.parts if part.evidence is not None]
@@ -100,6 +114,15 @@ class Contributions:
             return None
         finest: tuple[int, int] = max(total.shape for total in totals)
         return np.asarray(np.sum([spread(total, finest) for total in totals], axis=0))
+
+    def at(self, row: int, column: int) -> Vector:
+        """What each channel adds at one position of `positions`, numbered as `channels`; positions must be known."""
+        positions = self.positions
+        assert positions is not None
+        one = np.zeros(positions.shape)
+        one[row, column] = 1
+        known = [part.evidence for part in self.parts if part.evidence is not None]
+        return np.concatenate([np.tensordot(each, averaged(one, each.shape[1:]), 2) for each in known])
 
     @property
     def check(self) -> Completeness:
@@ -124,12 +147,17 @@ class Explanation:
     @cached_property
     def vector(self) -> Vector:
         """phi(P), (d,)."""
-        return self._encode([part.pooled for part in self.parts])
+        return np.asarray(self._encode([part.pooled[None] for part in self.parts])[0], np.float64)
+
+    @property
+    def maps(self) -> tuple[NDArray[np.float64] | None, ...]:
+        """Each part's map over the picture, (K, H, W): what it weights with, or pools; None where there is none."""
+        return tuple(None if part.map is None else _joined(part.map).numpy() for part in self.parts)
 
     @property
     def scores(self) -> Vector:
         """The classes' scores, (L,), as the classifier gives them."""
-        return self._scores(self.encoded)
+        return np.asarray(self._scores(self.encoded[None])[0])
 
     @property
     def predicted(self) -> str:
@@ -170,9 +198,8 @@ class Explanation:
         kept = np.ones(sum(part.channels for part in self.parts), bool)
         kept[np.asarray(channels, np.intp)] = False
         each = np.split(kept, np.cumsum([part.channels for part in self.parts])[:-1])
-        return self._scores(
-            self._encode([part.blocks(keep).ravel() for part, keep in zip(self.parts, each, strict=True)])
-        )
+        pooled = [part.blocks(keep).reshape(1, -1) for part, keep in zip(self.parts, each, strict=True)]
+        return np.asarray(self.rescored(pooled)[0])
 
     def without_positions(self, gone: NDArray[np.bool_]) -> Vector:
         """The classes' scores, (L,), when positions are left out of the pooling and the rest is normalised anew.
@@ -180,7 +207,11 @@ class Explanation:
         `gone`, (H, W), lies over the picture; a cell of a part's map loses as much of its weight as is covered.
         Raises SettingError where positions are not known.
         """
-        return self._scores(self._encode([part.pooled_without(gone) for part in self.parts]))
+        return np.asarray(self.rescored([part.pooled_without(gone)[None] for part in self.parts])[0])
+
+    def rescored(self, pooled: Sequence[NDArray[Any]]) -> Vector:
+        """The classes' scores, (n, L), had the parts pooled other vectors instead, (n, K * d) each."""
+        return self._scores(self._encode(pooled))
 
     def _index(self, name: str) -> int:
         classes = self.classifier.classes
@@ -189,15 +220,16 @@ class Explanation:
             raise SettingError(f"The classifier knows no class {name!r}; choose one of {shown}.")
         return classes.index(name)
 
-    def _scores(self, vector: NDArray[Any]) -> Vector:
-        return np.asarray(self.classifier.weights @ vector.astype(np.float32) + self.classifier.intercept)
+    def _scores(self, vectors: NDArray[Any]) -> Vector:
+        weights, intercept = self.classifier.weights, self.classifier.intercept
+        return np.asarray(vectors.astype(np.float32, copy=False) @ weights.T + intercept)
 
-    def _encode(self, pooled: Sequence[Vector]) -> Vector:
-        """phi of the parts' pooled vectors: every step of the encoder but its first ones."""
+    def _encode(self, pooled: Sequence[NDArray[Any]]) -> NDArray[Any]:
+        """phi of the parts' pooled vectors, (n, d): every step of the encoder but its first ones."""
         encoders, rest = parts_and_rest(self.classifier.encoder)
         steps = [[step for _, step in encoder.steps[1:]] for encoder in encoders]
-        encoded = np.hstack([_through(some, vector[None]) for some, vector in zip(steps, pooled, strict=True)])
-        return np.asarray(unit_vectors(_through(rest, encoded))[0], np.float64)
+        encoded = np.hstack([_through(some, vectors) for some, vectors in zip(steps, pooled, strict=True)])
+        return unit_vectors(_through(rest, encoded))
 
     def _split(self, weights: Vector, intercept: float, score: float) -> Contributions:
         ends = np.cumsum([part.pooled.size for part in self.parts])
@@ -262,11 +294,25 @@ class _PooledPart:
         return _joined(self.map * gradient).numpy()
 
     def pooled_without(self, gone: NDArray[np.bool_]) -> Vector:
+        weights, pool = self.map_and_pool()
+        return pool(weights * self.covered(~gone)).numpy()  # exactly nothing where all is gone
+
+    def map_and_pool(self) -> tuple[Tensor, _Pool]:
+        """Both. Raises SettingError where positions are not known."""
         if self.map is None or self.pool is None:
             raise SettingError(f"Where in the picture {self.name} has its numbers from is not known.")
-        rows, columns = _joined(self.map[:, :1]).shape[1:]
-        kept = torch.from_numpy(1 - averaged(gone.astype(np.float64), (rows, columns)))
-        return self.pool(self.map * _parted(kept, len(self.map))).numpy()
+        return self.map, self.pool
+
+    @property
+    def grid(self) -> Size:
+        """Rows and columns of the map on the whole picture. Raises SettingError where positions are not known."""
+        rows, columns = _joined(self.map_and_pool()[0][:, :1]).shape[1:]
+        return rows, columns
+
+    def covered(self, mask: NDArray[np.bool_]) -> Tensor:
+        """How much of each of the map's cells is covered by a mask, (H, W), over the picture: (V, 1, H, W)."""
+        shares = torch.from_numpy(averaged(mask.astype(np.float64), self.grid))
+        return _parted(shares, len(self.map_and_pool()[0]))
 
 
 def _pooled_part(part: Part, step: Any, record: Record) -> _PooledPart:

@@ -39,7 +39,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CAT, ESPRESSO = str(FOLDER / "cat.jpg"), str(FOLDER / "espresso.jpg")
 UNTRAINED_ALEXNET = ("--backbone", "alexnet", "--weights", "untrained")
 COMMANDS = (
-    *("backbones", "pairs", "predict", "maps", "pool", "localise", "evaluate", "train", "classify"),
+    *("backbones", "pairs", "predict", "maps", "pool", "localise", "evaluate", "train", "classify", "explain"),
     *("fetch", "doctor"),
 )
 

@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # From left to right. A folder counts as one module; neighbours in one tuple do not know each other.
 ORDER: tuple[tuple[str, ...], ...] = (
     ("errors", "text", "tables"),
+    ("cache",),
     ("images", "pooling", "grids"),
     ("samples",),
     ("layer_pairs",),
@@ -33,6 +34,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("evaluation",),
     ("localisation",),
     ("rendering", "figures", "doctor"),
+    ("evidence_sheet",),
     ("results",),
     ("ui", "cli"),
     ("__main__",),

@@ -12,6 +12,7 @@ from crosspool.cli.check import doctor
 from crosspool.cli.classify import classify
 from crosspool.cli.console import complain
 from crosspool.cli.evaluate import evaluate
+from crosspool.cli.explain import explain
 from crosspool.cli.localise import localise
 from crosspool.cli.maps import maps
 from crosspool.cli.networks import backbones, fetch, pairs
@@ -98,6 +99,14 @@ _add(
     "Name what is in images, with your own classifier.",
     "crosspool classify a.jpg b.jpg --model birds.safetensors",
     "crosspool classify *.jpg --model birds.safetensors --skip-errors --json",
+)
+_add(
+    explain,
+    "Say what in an image speaks for a class.",
+    "crosspool explain cat.jpg --out why.png",
+    "crosspool explain cat.jpg --class lynx --against 'tiger cat'",
+    "crosspool explain bird.jpg --model birds.safetensors --without 12,40-44 --json",
+    "crosspool explain a.jpg --similar-to b.jpg --model birds.safetensors --out why.npz",
 )
 _add(fetch, "Download a network's weights.", "crosspool fetch alexnet")
 _add(doctor, "Check this machine, and say what to do.", "crosspool doctor")

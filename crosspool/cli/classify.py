@@ -45,7 +45,7 @@ def classify(
     from crosspool.models import load_classifier
 
     classifier = load_classifier(Path(model))
-    network = _network_of(classifier, weights, device)
+    network = network_of(classifier, weights, device)
     classifier.check(network)
     records = []
     skipped: list[str] = []
@@ -66,7 +66,7 @@ def classify(
     typer.echo(f"\n{classifier.method.name} trained on {printable(str(classifier.settings['dataset']))}: {kind}")
 
 
-def _network_of(classifier: "TrainedClassifier", weights: str | None, device: str) -> "Backbone":
+def network_of(classifier: "TrainedClassifier", weights: str | None, device: str) -> "Backbone":
     """The network that the classifier was trained on. Raises ModelError where its weights have to be named."""
     from crosspool.backbones import UNTRAINED, load_backbone
 
