@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from crosspool.backbones import load_backbone
+from crosspool.cache import ArrayCache, default_cache
 from crosspool.datasets import Split, open_dataset
 from crosspool.evaluation.run import Protocol, evaluate
 from crosspool.evaluation.splits import stratified_splits
-from crosspool.features import ArrayCache, Features, default_cache
+from crosspool.features import Features
 from crosspool.methods import parse_methods
 
 TRAIN_SHARE = 2 / 3

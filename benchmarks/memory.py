@@ -13,10 +13,11 @@ import tempfile
 from pathlib import Path
 
 from crosspool.backbones import load_backbone
+from crosspool.cache import ArrayCache
 from crosspool.datasets.fieldguide import SPECIES, fieldguide
 from crosspool.evaluation.run import Protocol, evaluate
 from crosspool.evaluation.splits import stratified_splits
-from crosspool.features import ArrayCache, Features
+from crosspool.features import Features
 from crosspool.methods import parse_methods
 
 MEGABYTE = 2**20

@@ -2,32 +2,23 @@
 
 import hashlib
 import json
-import os
-import tempfile
-import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from itertools import groupby
-from pathlib import Path
 from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from platformdirs import user_cache_path
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
 
 from crosspool.backbones import Backbone
+from crosspool.cache import Array, ArrayCache
 from crosspool.datasets import Dataset
 from crosspool.encoding import Record
-from crosspool.errors import ImageError, SettingError
+from crosspool.errors import ImageError
 from crosspool.views import Source, views_of
 
 FORMAT = 1  # raise it when the same settings come to mean other numbers
-FASTEST = 1  # zlib's level: rectified maps are mostly zeros, and shrink to an eighth in milliseconds
-
-Array = NDArray[np.float32]
 
 
 def compute_record(backbone: Backbone, image: Image.Image, sources: Iterable[Source]) -> dict[Source, Array]:
@@ -41,57 +32,6 @@ def compute_record(backbone: Backbone, image: Image.Image, sources: Iterable[Sou
         for source, output in zip(together, outputs, strict=True):
             record[source] = output.contiguous().cpu().numpy()
     return record
-
-
-class ArrayCache:
-    """Arrays in a folder, by key; damaged entries count as absent.
-
-    An entry is a compressed safetensors file. It is written beside its place and moved there whole, and zlib's checksum
-    tells whether it is intact. Any number of processes may share a folder.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def __contains__(self, key: str) -> bool:
-        return self._path(key).is_file()
-
-    def get(self, key: str) -> Array | None:
-        """The array, or None where it is absent or damaged."""
-        try:
-            array: Array = load(zlib.decompress(self._path(key).read_bytes()))[""]
-        except (FileNotFoundError, zlib.error, SafetensorError, KeyError):
-            return None
-        except OSError as error:
-            raise SettingError(
-                f"Cannot read the cache folder {self.folder} ({error.strerror}); choose another one."
-            ) from error
-        return array
-
-    def put(self, key: str, array: Array) -> None:
-        """Keep an array. Raises SettingError where the folder cannot be written."""
-        path = self._path(key)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=path.parent, suffix=".partial")
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(zlib.compress(save({"": np.ascontiguousarray(array)}), FASTEST))
-                os.replace(name, path)
-            finally:
-                Path(name).unlink(missing_ok=True)
-        except OSError as error:
-            raise SettingError(
-                f"Cannot write to the cache folder {self.folder} ({error.strerror}); make room, or choose another one."
-            ) from error
-
-    def _path(self, key: str) -> Path:
-        return self.folder / key[:2] / f"{key}.z"
-
-
-def default_cache() -> Path:
-    """`$CROSSPOOL_CACHE`, or the user's folder for caches."""
-    return Path(os.environ.get("CROSSPOOL_CACHE") or user_cache_path("crosspool")).expanduser()
 
 
 class Features:

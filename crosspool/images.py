@@ -8,13 +8,15 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any, BinaryIO, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeAlias, get_args
 
 import numpy as np
-import torch
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from crosspool.errors import ImageError, SettingError
+
+if TYPE_CHECKING:
+    import torch
 
 Framing: TypeAlias = Literal["crop", "squash"]
 Interpolation: TypeAlias = Literal["bilinear", "bicubic"]
@@ -138,12 +140,14 @@ def frame_at(image: Image.Image, preprocessing: Preprocessing, side: int, framin
     return picture.resize((width, height), resampling).crop((left, top, left + side, top + side))
 
 
-def to_tensor(framed: Sequence[Image.Image], preprocessing: Preprocessing) -> torch.Tensor:
+def to_tensor(framed: Sequence[Image.Image], preprocessing: Preprocessing) -> "torch.Tensor":
     """Normalise pictures that `frame` gave: (B, 3, size, size), float32, on the CPU.
 
     Raises:
         SettingError: there are no pictures, they are not RGB, or their sizes differ.
     """
+    import torch  # only here: pictures can be read and drawn long before it is loaded
+
     kinds = {(picture.mode, picture.size) for picture in framed}
     if len(kinds) != 1 or next(iter(kinds))[0] != "RGB":
         raise SettingError("A batch needs at least one picture, and all of them RGB and of one size.")

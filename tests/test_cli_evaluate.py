@@ -21,6 +21,7 @@ from PIL import Image
 from crosspool import figures, models
 from crosspool.backbones import DEFAULT, architecture, load_backbone, spec_of
 from crosspool.backbones.backbone import Backbone
+from crosspool.cache import ArrayCache
 from crosspool.cli import evaluate as command
 from crosspool.cli import main
 from crosspool.datasets import Dataset, files, open_dataset
@@ -29,7 +30,7 @@ from crosspool.evaluation import findings, paper, preparation
 from crosspool.evaluation.intervals import Interval
 from crosspool.evaluation.report import Measured, MethodResult, Paired, Report
 from crosspool.evaluation.units import human_bytes
-from crosspool.features import ArrayCache, Features
+from crosspool.features import Features
 from crosspool.images import load_image
 from crosspool.kernels import VectorFile
 from crosspool.methods import parse_method

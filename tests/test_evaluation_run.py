@@ -5,13 +5,14 @@ import pytest
 from torch import nn
 
 from crosspool.backbones.backbone import load
+from crosspool.cache import ArrayCache
 from crosspool.classifier import DualLinearSVM
 from crosspool.datasets import UNKNOWN, Split
 from crosspool.errors import SettingError
 from crosspool.evaluation.metrics import mean_average_precision
 from crosspool.evaluation.run import Protocol, evaluate, seconds_per_image
 from crosspool.evaluation.splits import stratified_splits
-from crosspool.features import ArrayCache, Features
+from crosspool.features import Features
 from crosspool.methods import parse_methods
 from tests.networks import spec_for
 from tests.pictures import dataset_of, noise, png, tints

@@ -10,9 +10,10 @@ import pytest
 
 from crosspool.backbones import Backbone
 from crosspool.backbones.backbone import UNTRAINED, load
+from crosspool.cache import ArrayCache, default_cache
 from crosspool.datasets import Dataset, Sample
 from crosspool.errors import ImageError, SettingError
-from crosspool.features import ArrayCache, Features, compute_record, default_cache
+from crosspool.features import Features, compute_record
 from crosspool.views import Source, views_of
 from tests.networks import sample, small_network, spec_for
 from tests.pictures import dataset_of, noise, png, tints
@@ -165,7 +166,7 @@ def test_an_interrupted_write_leaves_nothing(tmp_path, monkeypatch, error):
     def interrupted(*args):
         raise error
 
-    monkeypatch.setattr("crosspool.features.os.replace", interrupted)
+    monkeypatch.setattr("crosspool.cache.os.replace", interrupted)
     cache = ArrayCache(tmp_path)
     expected = KeyboardInterrupt if error is KeyboardInterrupt else SettingError
     with pytest.raises(expected):

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 
 from crosspool.backbones.backbone import UNTRAINED, load
+from crosspool.cache import ArrayCache
 from crosspool.classifier import DualLinearSVM
 from crosspool.datasets import Dataset
 from crosspool.encoding import CrossLayerPooling, Encoder
 from crosspool.evaluation import run
 from crosspool.evaluation.run import Protocol, evaluate
 from crosspool.evaluation.splits import stratified_splits
-from crosspool.features import ArrayCache, Features
+from crosspool.features import Features
 from crosspool.kernels import VectorFile
 from crosspool.methods import parse_methods
 from tests.networks import small_network, spec_for

@@ -10,10 +10,11 @@ from safetensors.numpy import load_file, save_file
 from safetensors.torch import save_file as save_torch_file
 
 from crosspool.backbones import load_backbone
+from crosspool.cache import ArrayCache
 from crosspool.classifier import DualLinearSVM
 from crosspool.datasets import UNKNOWN
 from crosspool.errors import DatasetError, ModelError
-from crosspool.features import ArrayCache, Features, compute_record
+from crosspool.features import Features, compute_record
 from crosspool.images import load_image
 from crosspool.methods import parse_method
 from crosspool.models import FORMAT, HEADER, TrainedClassifier, load_classifier, train

@@ -214,7 +214,8 @@ class Wishes:
 
     def settled(self, ready: "Prepared") -> "Prepared":
         """Without the classes that are too small now that it is known which images can be read, and which are equal."""
-        from crosspool.evaluation.preparation import in_two_classes, there_twice, trained_on_too
+        from crosspool.datasets import in_two_classes, there_twice
+        from crosspool.evaluation.preparation import trained_on_too
 
         if self._is_official(ready.dataset):
             ready = ready.of(self._with_enough_images(ready.dataset))

@@ -13,9 +13,9 @@ from crosspool.errors import ImageError, SettingError
 
 if TYPE_CHECKING:
     from crosspool.backbones import Backbone
+    from crosspool.cache import ArrayCache
     from crosspool.datasets import Dataset
     from crosspool.evaluation.preparation import Prepared
-    from crosspool.features import ArrayCache
     from crosspool.views import Source
 
 SHOWN_PROBLEMS = 10
@@ -59,7 +59,7 @@ BoundingBox = Annotated[
 
 
 def cache_at(folder: str | None) -> "ArrayCache":
-    from crosspool.features import ArrayCache, default_cache
+    from crosspool.cache import ArrayCache, default_cache
 
     return ArrayCache(default_cache() if folder is None else Path(folder).expanduser())
 

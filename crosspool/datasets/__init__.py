@@ -1,7 +1,18 @@
 """Labelled pictures to evaluate on: folders, archives, the official layouts, and the generated FieldGuide."""
 
 from crosspool.datasets.catalogue import built_in_names, open_dataset
-from crosspool.datasets.checks import check_classes
+from crosspool.datasets.checks import check_classes, in_two_classes, there_twice
 from crosspool.datasets.dataset import UNKNOWN, Box, Dataset, Sample, Split
 
-__all__ = ["UNKNOWN", "Box", "Dataset", "Sample", "Split", "built_in_names", "check_classes", "open_dataset"]
+__all__ = [
+    "UNKNOWN",
+    "Box",
+    "Dataset",
+    "Sample",
+    "Split",
+    "built_in_names",
+    "check_classes",
+    "in_two_classes",
+    "open_dataset",
+    "there_twice",
+]

@@ -1,4 +1,4 @@
-"""Classes that are too small to learn or to test."""
+"""Classes that are too small to learn or to test, and pictures that are there more than once."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -99,3 +99,45 @@ def _keep(dataset: Dataset, kept: np.ndarray, problem: str) -> Dataset:
 def _named(names: Sequence[str]) -> str:
     more = len(names) - MAX_NAMED
     return ", ".join(names[:MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def in_two_classes(dataset: Dataset, pictures: Sequence[str]) -> tuple[str, ...]:
+    """What is to be said of samples of equal `pictures`, by their keys, of which only one class can be right."""
+    if dataset.multi_label:
+        return ()
+    found = []
+    for same in _equal(pictures):
+        other = next((index for index in same if dataset.targets[index] != dataset.targets[same[0]]), None)
+        if other is not None:
+            found.append((same[0], other))
+    told = _counted(dataset, found, "in two classes")
+    return (f"{told}; a method can be right about only one of the two.",) if found else ()
+
+
+def there_twice(dataset: Dataset, pictures: Sequence[str]) -> tuple[str, ...]:
+    """What is to be said of pictures that a class (with several labels, the data set) has more than once."""
+    found = []
+    for same in _equal(pictures):
+        classes: dict[int, int] = {}  # the first of them in each class
+        for index in same:
+            first = classes.setdefault(0 if dataset.multi_label else int(dataset.targets[index]), index)
+            if first != index:
+                found.append((first, index))
+                break
+    return (f"{_counted(dataset, found, 'there twice')}; copies stay on one side of each split.",) if found else ()
+
+
+def _equal(keys: Sequence[str]) -> list[list[int]]:
+    """The places of equal keys, where there are several: groups of indices."""
+    groups: dict[str, list[int]] = {}
+    for index, key in enumerate(keys):
+        groups.setdefault(key, []).append(index)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _counted(dataset: Dataset, found: Sequence[tuple[int, int]], where: str) -> str:
+    if not found:
+        return ""
+    one, other = (dataset.samples[index].name for index in found[0])
+    count, first = ("1 picture is", ": ") if len(found) == 1 else (f"{len(found):,} pictures are", ", the first is ")
+    return f"{count} {where}{first}{one} and {other}"
