@@ -1,6 +1,7 @@
 """Maps for the pages: computed once for each image and setting, by one request at a time, kept in bounded memory."""
 
 import threading
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,8 +69,35 @@ class ImageMaps:
 
 _cache: LRUCache[Request, ImageMaps] = LRUCache(CACHE_BYTES, getsizeof=lambda maps: maps.nbytes)
 _cache_lock = threading.Lock()
-# One forward pass uses all cores already; a second beside it would only slow both down.
-_gate = threading.Semaphore(1)
+
+
+class Gate:
+    """Lets one thread through at a time, in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._queue: deque[object] = deque()  # the one that is inside, and those who wait
+
+    def __enter__(self) -> None:
+        place = object()
+        with self._changed:
+            self._queue.append(place)
+            self._changed.wait_for(lambda: self._queue[0] is place)
+
+    def __exit__(self, *error: object) -> None:
+        with self._changed:
+            self._queue.popleft()
+            self._changed.notify_all()
+
+    def let_others_pass(self) -> None:
+        """From inside, between two steps of a long computation: all who wait by now go first."""
+        self.__exit__()
+        self.__enter__()
+
+
+# One forward pass uses all cores already; a second beside it would only slow both down. So whatever computes holds
+# this, for one image or one step at a time.
+gate = Gate()
 
 
 @st.cache_resource(max_entries=CACHED_BACKBONES, show_spinner="Loading the network …")
@@ -84,7 +112,7 @@ def image_maps(request: Request, image: Image.Image) -> ImageMaps:
     if found is not None:
         return found
     backbone = backbone_of(request.backbone, request.weights)
-    with _gate:
+    with gate:
         st.empty()  # a call of Streamlit's leaves from here if, while this one waited, the user has moved on
         found = _cached(request)  # and another session may have asked for the same
         if found is None:

@@ -21,6 +21,7 @@ SOURCES = {
 }
 FILE_TYPES = ["jpg", "jpeg", "png", "webp", "avif", "heic", "heif", "gif", "tif", "tiff", "bmp"]
 MAX_UPLOADS = 20
+MAX_ADOPTED = 8  # pictures kept that came from another page
 LONGEST_SIDE = 1600  # pixels kept of an upload, enough for the largest input
 THUMBNAIL = 112
 
@@ -137,7 +138,7 @@ def _receive(data: bytes, name: str) -> str:
     kept: dict[str, Picture] = st.session_state.setdefault("received", {})
     key = _sha256(data)
     if key not in kept:
-        if len(kept) >= MAX_UPLOADS:
+        if len(kept.keys() - set(st.session_state.get("adopted", []))) >= MAX_UPLOADS:
             return f"{name} was left out: {MAX_UPLOADS} pictures are kept at most; remove one first."
         try:
             kept[key] = _picture(data, name)
@@ -145,6 +146,23 @@ def _receive(data: bytes, name: str) -> str:
             return str(error)
     st.session_state.upload = key
     return ""
+
+
+def adopt(data: bytes, title: str) -> None:
+    """Take over a picture that another page shows, and choose it; of those, the last few are kept beside the uploads.
+
+    To be called where widgets may still be set, such as in a callback. Raises ImageError.
+    """
+    state = st.session_state
+    picture = _picture(data, title)
+    received: dict[str, Picture] = state.setdefault("received", {})
+    if picture.key not in received:
+        state.adopted = [*state.get("adopted", []), picture.key]
+        for key in state.adopted[:-MAX_ADOPTED]:
+            received.pop(key, None)
+        state.adopted = state.adopted[-MAX_ADOPTED:]
+        received[picture.key] = picture
+    state.source, state.upload, state.upload_errors = "upload", picture.key, []
 
 
 def _received() -> tuple[Picture, ...]:

@@ -1,0 +1,286 @@
+"""Labelled images to train on: FieldGuide's, a ZIP's, or pictures that come class by class."""
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from cachetools import LRUCache
+from PIL import Image, ImageOps
+
+from crosspool.cache import ArrayCache, default_cache
+from crosspool.datasets import Dataset, Sample, check_classes, in_two_classes, there_twice
+from crosspool.datasets.archives import zipped_class_folders
+from crosspool.datasets.fieldguide import SPECIES, draw, fieldguide, scene_of
+from crosspool.errors import CrosspoolError, DatasetError, ImageError
+from crosspool.images import load_image
+from crosspool.text import printable
+from crosspool.ui.browser import data_url
+
+MAX_PICTURES = 600
+MAX_BYTES = 200 * 2**20  # of all pictures of a collection
+MAX_CLASSES = 50
+MAX_ZIP = 200  # MB
+LONGEST_SIDE = 1024  # pixels kept of a picture, enough for the largest input
+LARGEST_FILE = 512 * 2**10  # a larger one is written anew
+QUALITY = 92  # of JPEG
+THUMBNAIL = 160
+LONGEST_NAME = 60
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A labelled picture in memory: its file's bytes, their SHA-256, and a thumbnail as a data URL."""
+
+    key: str
+    title: str
+    data: bytes
+    thumbnail: str
+
+
+class PrivateCache(ArrayCache):
+    """Arrays that belong to one session: their folder goes when nobody holds this object any more."""
+
+    def __init__(self) -> None:
+        self._room = tempfile.TemporaryDirectory(prefix="crosspool-", ignore_cleanup_errors=True)
+        super().__init__(Path(self._room.name))
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A data set to train on, with enough different images of each of at least two classes.
+
+    `pictures` are content keys of the samples, as `Features.picture` has them; equal ones are one picture. What the
+    network yields is kept in `cache`. `spec` is what `crosspool evaluate` calls the data set, None where it cannot
+    know it. `key_of` and `thumbnail_of` give a sample's SHA-256, of its file's bytes, and a small picture of it.
+    """
+
+    dataset: Dataset
+    pictures: tuple[str, ...]
+    cache: ArrayCache
+    spec: str | None
+    key_of: Callable[[Sample], str]
+    thumbnail_of: Callable[[Sample], str]
+
+    def examples(self, count: int) -> list[tuple[str, int, list[str]]]:
+        """Each class: its name, how many images it has, and thumbnails of the first few."""
+        found = []
+        for number, label in enumerate(self.dataset.classes):
+            members = np.flatnonzero(self.dataset.targets == number)
+            shown = [self.thumbnail_of(self.dataset.samples[index]) for index in members[:count]]
+            found.append((label, len(members), shown))
+        return found
+
+
+def _labelled(
+    dataset: Dataset,
+    pictures: Sequence[str],
+    cache: ArrayCache,
+    spec: str | None,
+    key_of: Callable[[Sample], str],
+    thumbnail_of: Callable[[Sample], str],
+) -> Labelled:
+    """What can be trained on, and what is amiss with it among its problems. Raises DatasetError for too little."""
+    kept = check_classes(dataset, 2, "drop", pictures)
+    names = {sample.name for sample in kept.samples}
+    keys = tuple(key for key, sample in zip(pictures, dataset.samples, strict=True) if sample.name in names)
+    problems = (*kept.problems, *in_two_classes(kept, keys), *there_twice(kept, keys))
+    return Labelled(replace(kept, problems=problems), keys, cache, spec, key_of, thumbnail_of)
+
+
+# --- FieldGuide
+
+_guide_keys: LRUCache[str, str] = LRUCache(50_000)  # by a sample's identity
+_guide_thumbnails: LRUCache[tuple[int, int], str] = LRUCache(4_000)
+
+
+def guide(per_class: int) -> Labelled:
+    """`per_class` birds of each species of FieldGuide, with what the network yields in the cache that all share."""
+    dataset = fieldguide(per_class)
+    place = {sample.name: index for index, sample in enumerate(dataset.samples)}
+
+    def thumbnail_of(sample: Sample) -> str:
+        return _guide_thumbnail(*divmod(place[sample.name], per_class))
+
+    noted = replace(dataset, samples=tuple(replace(s, read=partial(_read_guide, s)) for s in dataset.samples))
+    pictures = [str(sample.identity) for sample in noted.samples]
+    cache = ArrayCache(default_cache())
+    return _labelled(noted, pictures, cache, f"fieldguide:{per_class}", _guide_key, thumbnail_of)
+
+
+def new_bird(count: int) -> tuple[bytes, str]:
+    """A bird that is in no guide of the page's, as a file, and its species: another one for each `count`."""
+    species, number = 5 * count % len(SPECIES), count // len(SPECIES)
+    sample = fieldguide(number + 1, seed=1).samples[species * (number + 1) + number]
+    return sample.read(), SPECIES[species].name
+
+
+def _read_guide(sample: Sample) -> bytes:
+    """Draw a bird, and note its key on the way."""
+    data = sample.read()
+    _guide_keys[str(sample.identity)] = _sha256(data)
+    return data
+
+
+def _guide_key(sample: Sample) -> str:
+    if str(sample.identity) not in _guide_keys:
+        sample.read()
+    return _guide_keys[str(sample.identity)]
+
+
+def _guide_thumbnail(kind: int, number: int) -> str:
+    """The same scene, drawn small, which takes a fraction of the time."""
+    found = _guide_thumbnails.get((kind, number))
+    if found is None:
+        scene = scene_of(kind * (number + 1) + number, number + 1)
+        found = _guide_thumbnails[kind, number] = data_url(draw(SPECIES[kind], scene, THUMBNAIL).picture)
+    return found
+
+
+# --- pictures of one's own
+
+
+@dataclass
+class Collection:
+    """Pictures by class, of one session, in its memory alone; `problems` says what was left out of it."""
+
+    name: str
+    classes: dict[str, list[Shot]] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    cache: PrivateCache = field(default_factory=PrivateCache)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.classes.values()))
+
+    def add(self, label: str, data: bytes, title: str) -> str:
+        """Keep a picture of a class; what speaks against it in one sentence, or "".
+
+        A class whose name differs from that of one that is here only in letter case or spaces is that one.
+        """
+        known = self.called(label)
+        if len(self) >= MAX_PICTURES:
+            return f"{title} was left out: this page takes {MAX_PICTURES} images; crosspool evaluate takes more."
+        if known not in self.classes and len(self.classes) >= MAX_CLASSES:
+            return f"{title} was left out: this page takes {MAX_CLASSES} classes; crosspool evaluate takes more."
+        try:
+            shot = _shot(data, title)
+        except ImageError as error:
+            return str(error)
+        if sum(len(other.data) for shots in self.classes.values() for other in shots) + len(shot.data) > MAX_BYTES:
+            return f"{title} was left out: all images together may take {MAX_BYTES >> 20} MB; make them smaller."
+        self.classes.setdefault(known, []).append(shot)
+        return ""
+
+    def called(self, label: str) -> str:
+        """The class that a name means: one that is here, if it is the same but for letter case and spaces."""
+        clean = class_name(label)
+        return next((known for known in self.classes if known.casefold() == clean.casefold()), clean)
+
+    def labelled(self) -> Labelled:
+        """What can be trained on. Raises DatasetError for too little."""
+        if not self.classes:
+            raise DatasetError("There are no images yet; add some of at least two classes.")
+        if len(self.classes) == 1:
+            (label,) = self.classes
+            raise DatasetError(f"There is only one class, {label}; add images of at least one other class.")
+        shots = {}
+        samples, targets = [], []
+        for number, (label, members) in enumerate(self.classes.items()):
+            for place, shot in enumerate(members, 1):
+                name = f"{label}/{place} {shot.title}"
+                shots[name] = shot
+                samples.append(Sample(name, partial(bytes, shot.data)))
+                targets.append(number)
+        dataset = Dataset(
+            self.name, tuple(self.classes), tuple(samples), np.array(targets), problems=tuple(self.problems)
+        )
+        return _labelled(
+            dataset,
+            [shot.key for shot in shots.values()],
+            self.cache,
+            None,
+            lambda sample: shots[sample.name].key,
+            lambda sample: shots[sample.name].thumbnail,
+        )
+
+
+def class_name(text: str) -> str:
+    """A class's name as it is kept: in one line, without spaces around it or several in a row."""
+    return " ".join(printable(text).split())[:LONGEST_NAME]
+
+
+def from_zip(data: bytes, name: str, progress: Callable[[int, int], None] = lambda done, total: None) -> Collection:
+    """The pictures of a ZIP of class folders, taken into memory; the file itself is not kept.
+
+    Raises DatasetError where it cannot be read, or has no classes or too much in it.
+    """
+    with tempfile.TemporaryDirectory(prefix="crosspool-") as folder:
+        path = Path(folder) / (Path(printable(name)).name or "images.zip")
+        path.write_bytes(data)
+        try:
+            return _unpacked(zipped_class_folders(path), progress)
+        except DatasetError as error:
+            raise DatasetError(_for_the_page(str(error), folder)) from error
+
+
+def _for_the_page(sentence: str, folder: str) -> str:
+    """A sentence of the library's without our folder's name, and with what a page's reader can do."""
+    return sentence.replace(f"{folder}/", "").replace(
+        "unpack it and name the folder", "unpack it and use crosspool evaluate FOLDER on the command line"
+    )
+
+
+def _unpacked(dataset: Dataset, progress: Callable[[int, int], None]) -> Collection:
+    if len(dataset) > MAX_PICTURES or len(dataset.classes) > MAX_CLASSES:
+        raise DatasetError(
+            f"{dataset.name} has {len(dataset):,} images in {len(dataset.classes):,} classes; this page takes "
+            f"{MAX_PICTURES} in {MAX_CLASSES}, so take fewer, or use crosspool evaluate on the command line."
+        )
+    collection = Collection(dataset.name, problems=list(dataset.problems))
+    renamed = dict.fromkeys(
+        f"The class {label} differs from {known} only in letter case or spaces; they were put together."
+        for label in dataset.classes
+        if (known := _same_name(label, dataset.classes)) != label
+    )
+    collection.problems += renamed
+    if dataset.official is not None:
+        collection.problems.append("Its folders of training and test images were put together: splits are random here.")
+    for index, (sample, target) in enumerate(zip(dataset.samples, dataset.targets, strict=True)):
+        label = _same_name(dataset.classes[target], dataset.classes)
+        try:
+            told = collection.add(label, sample.read(), sample.name.rsplit("/", 1)[-1])
+        except CrosspoolError as error:  # a damaged member
+            told = str(error)
+        if told:
+            collection.problems.append(told)
+        progress(index + 1, len(dataset))
+    return collection
+
+
+def _same_name(label: str, classes: Sequence[str]) -> str:
+    """The first of the classes that has this name but for letter case and spaces."""
+    return next(other for other in classes if class_name(other).casefold() == class_name(label).casefold())
+
+
+def _shot(data: bytes, title: str) -> Shot:
+    """A picture as it is kept: the file itself, or where it is large, a smaller one of the same."""
+    image = load_image(data, name=title)
+    thumbnail = data_url(ImageOps.fit(image, (THUMBNAIL, THUMBNAIL)))
+    if max(image.size) > LONGEST_SIDE or len(data) > LARGEST_FILE:
+        data = _smaller(image)
+    return Shot(_sha256(data), printable(title), data, thumbnail)
+
+
+def _smaller(image: Image.Image) -> bytes:
+    image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+    file = BytesIO()
+    image.save(file, "JPEG", quality=QUALITY)
+    return file.getvalue()
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,302 @@
+"""What a comparison found: tables, figures, images on which the methods disagree, new images, and files."""
+
+import io
+import shlex
+import tempfile
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from crosspool.datasets import UNKNOWN
+from crosspool.evaluation.findings import Findings, Section, how, percent, sections, what
+from crosspool.evaluation.report import MethodResult, most_predicted
+from crosspool.evaluation.units import human_bytes
+from crosspool.models import TrainedClassifier
+from crosspool.results import COST_FIGURE, confusions, file_names, files_of
+from crosspool.ui.compute import gate
+from crosspool.ui.labelled import new_bird
+from crosspool.ui.sources import Picture, adopt, choose_picture
+from crosspool.ui.text import as_it_is
+from crosspool.ui.training import Comparison
+
+CONTRIBUTIONS = "pages/contributions.py"
+CARDS = 8  # images of a page of disagreements
+TOP = 5  # classes shown of a new image
+
+
+def outcome(comparison: Comparison) -> None:
+    """All of it, from the table to the files."""
+    findings = comparison.findings
+    st.header("Result", anchor=False, divider="gray")
+    st.caption(as_it_is(f"{what(findings)} {how(findings)}"))
+    first, *others = sections(findings)
+    _table(first)
+    left, right = st.columns([1.1, 1], gap="medium")
+    with left:
+        _figure(comparison)
+    with right:
+        for section in others:
+            st.subheader(section.title, anchor=False)
+            _table(section)
+    _confusion(comparison)
+    _disagreements(comparison)
+    _new_images(comparison)
+    _files(comparison)
+
+
+def tables(findings: Findings) -> None:
+    """The tables alone, while the rest is in the making."""
+    for section in sections(findings):
+        if section.title:
+            st.markdown(f"**{section.title}**")
+        _table(section)
+
+
+def preliminary(results: Mapping[str, MethodResult]) -> None:
+    """The methods that are tested so far."""
+    rows = [
+        (as_it_is(name), f"{percent(found.value)} %", human_bytes(result.bytes_per_image))
+        for name, result in results.items()
+        for found in [result.measures["accuracy"]]
+    ]
+    st.table(pd.DataFrame(rows, columns=["method", "accuracy", "storage"]).set_index("method"))
+
+
+def _table(section: Section) -> None:
+    cells = {column.title: [as_it_is(cell) for cell in column.cells] for column in section.columns}
+    st.table(pd.DataFrame(cells).set_index(section.columns[0].title))
+    st.caption(as_it_is(" ".join(section.notes)))
+
+
+def _made(comparison: Comparison, name: str) -> bytes:
+    """A file of the comparison's, made once for a session."""
+    kept = st.session_state.get("made_files")
+    if kept is None or kept[0] is not comparison:
+        kept = st.session_state.made_files = (comparison, {})
+    files: dict[str, bytes] = kept[1]
+    if name not in files:
+        files[name] = files_of(comparison.findings)[name]()
+    return files[name]
+
+
+def _figure(comparison: Comparison) -> None:
+    st.subheader("Accuracy against bytes", anchor=False)
+    report = comparison.report
+    said = "; ".join(
+        f"{result.name} {percent(result.measures[report.measure].value)} % with {human_bytes(result.bytes_per_image)}"
+        for result in report.methods
+    )
+    st.image(_made(comparison, f"{COST_FIGURE}.png"), alt=f"Accuracy against the bytes of an image: {said}.")
+
+
+@st.fragment
+def _confusion(comparison: Comparison) -> None:
+    st.subheader("Which class is taken for which", anchor=False)
+    found = {result.name: stem for stem, result in confusions(comparison.findings).items()}
+    name = st.segmented_control(
+        "Method", list(found), default=next(iter(found)), required=True, key=f"confused-{'-'.join(found)}"
+    )
+    result = next(result for result in comparison.report.methods if result.name == name)
+    assert result.confusion is not None
+    classes = list(comparison.report.classes)
+    picture, table = st.columns([1.3, 1], gap="medium")
+    with picture:
+        st.image(
+            _made(comparison, f"{found[name]}.png"),
+            alt=f"Confusion matrix of {name}; the same numbers are in the table beside it.",
+            width=min(900, 360 + 30 * len(classes)),
+        )
+    with table:
+        st.caption("Most frequent mistakes, over all splits")
+        st.dataframe(_mistakes(result.confusion, classes), hide_index=True, key=f"mistakes-{name}")
+    with st.expander("All counts as a table", icon=":material/table:"):
+        st.dataframe(pd.DataFrame(result.confusion, index=classes, columns=classes), key=f"counts-{name}")
+
+
+def _mistakes(confusion: NDArray[np.int64], classes: Sequence[str]) -> pd.DataFrame:
+    """Pairs of a true class and another that it was taken for, the most frequent first."""
+    tested = confusion.sum(axis=1)
+    pairs = [(int(true), int(said)) for true, said in np.argwhere(confusion) if true != said]
+    pairs.sort(key=lambda pair: -confusion[pair])
+    return pd.DataFrame(
+        {
+            "true class": [classes[true] for true, _ in pairs],
+            "taken for": [classes[said] for _, said in pairs],
+            "times": [int(confusion[pair]) for pair in pairs],
+            "of its tests": [f"{100 * confusion[pair] / tested[pair[0]]:.0f} %" for pair in pairs],
+        }
+    )
+
+
+# --- where they disagree
+
+
+def disagreements(comparison: Comparison) -> tuple[list[int], dict[str, NDArray[np.intp]]]:
+    """Images to which the methods give different classes, and what each says of every image (or UNKNOWN).
+
+    Those on which right and wrong are most evenly divided come first.
+    """
+    dataset = comparison.dataset
+    said = {result.name: most_predicted(result, len(dataset)) for result in comparison.report.methods}
+    answers = np.stack(list(said.values()))  # (methods, n)
+    known = (answers != UNKNOWN).all(axis=0)
+    differ = np.flatnonzero(known & (answers != answers[0]).any(axis=0))
+    right = (answers == dataset.targets).mean(axis=0)
+    return sorted(differ.tolist(), key=lambda index: (abs(right[index] - 0.5), index)), said
+
+
+@st.fragment
+def _disagreements(comparison: Comparison) -> None:
+    st.subheader("Where the methods disagree", anchor=False)
+    differ, said = disagreements(comparison)
+    if not differ:
+        st.info("On every image that was tested, all methods say the same.", icon=":material/handshake:")
+        return
+    st.caption(
+        f"{len(differ)} of {len(comparison.dataset)} images. What a method says is what it said in most of the splits "
+        "that tested the image, each time trained without it. Why? shows the parts of the image that speak for it, by "
+        "a classifier that was trained on all the other images."
+    )
+    pages = -(-len(differ) // CARDS)
+    page = st.pagination(pages, key=f"disagreements-{id(comparison)}") if pages > 1 else 1
+    with st.container(horizontal=True, gap="medium"):
+        for index in differ[(page - 1) * CARDS : page * CARDS]:
+            _card(comparison, index, {name: int(answers[index]) for name, answers in said.items()})
+
+
+def _card(comparison: Comparison, index: int, said: Mapping[str, int]) -> None:
+    dataset = comparison.dataset
+    sample, target = dataset.samples[index], int(dataset.targets[index])
+    label = dataset.classes[target]
+    with st.container(border=True, width=300, gap="small"):
+        st.image(comparison.labelled.thumbnail_of(sample), alt=f"{sample.name}, of the class {label}", width=160)
+        st.markdown(f"**{as_it_is(label)}**")
+        for name, answer in said.items():
+            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                is_right = answer == target
+                icon = ":green[:material/check:]" if is_right else ":red[:material/close:]"
+                verdict = "right" if is_right else as_it_is(dataset.classes[answer])
+                st.markdown(f"{icon} `{name}`: {verdict}", width="stretch")
+                if st.button(
+                    "Why?",
+                    key=f"why-{index}-{name}",
+                    type="tertiary",
+                    on_click=_ask_why,
+                    args=(comparison, index, name),
+                    help=f"What in this image speaks for the answer of {as_it_is(name)}?",
+                ):
+                    st.switch_page(CONTRIBUTIONS)
+
+
+def _ask_why(comparison: Comparison, index: int, method: str) -> None:
+    sample = comparison.dataset.samples[index]
+    adopt(sample.read(), sample.name)
+    st.session_state.classifier = method
+
+
+# --- new images
+
+
+@st.fragment
+def _new_images(comparison: Comparison) -> None:
+    st.subheader("Classify new images", anchor=False)
+    if comparison.labelled.spec is not None:
+        st.button("Draw a new bird", icon=":material/draw:", on_click=_draw_bird)
+    picture = choose_picture()
+    if picture is None:
+        st.info("Add an image to see what the methods say of it.", icon=":material/add_photo_alternate:")
+        return
+    left, right = st.columns([1, 3], gap="medium")
+    with left:
+        st.image(picture.image, alt=picture.alt, width=260, caption=as_it_is(picture.title))
+    with right, st.spinner("Looking at the image …"):
+        st.table(_answers(comparison, picture))
+        st.caption(
+            "The classes with the highest scores, which are distances from their decision boundaries and no "
+            "probabilities: above zero speaks for the class. Every image gets some class, also one that shows none."
+        )
+
+
+def _draw_bird() -> None:
+    state = st.session_state
+    state.drawn_birds = state.get("drawn_birds", -1) + 1
+    data, species = new_bird(state.drawn_birds)
+    adopt(data, f"New bird {state.drawn_birds + 1}: {species}")
+
+
+def _answers(comparison: Comparison, picture: Picture) -> pd.DataFrame:
+    """Each method's first classes with their scores, side by side."""
+    columns = {}
+    for name, scores in _scores(comparison, picture).items():
+        classifier = comparison.classifiers[name]
+        best = (-scores).argsort(kind="stable")[:TOP]
+        columns[as_it_is(name)] = [f"{as_it_is(classifier.classes[k])} ({scores[k]:+.2f})" for k in best]
+    return pd.DataFrame(columns, index=[f"{place}." for place in range(1, len(next(iter(columns.values()))) + 1)])
+
+
+def _scores(comparison: Comparison, picture: Picture) -> dict[str, NDArray[np.float64]]:
+    """What each method's classifier gives the picture; kept while it is looked at."""
+    kept = st.session_state.get("scored")
+    if kept is None or kept[0] is not comparison or kept[1] != picture.key:
+        found = {}
+        for name, classifier in comparison.classifiers.items():
+            with gate:
+                found[name] = classifier.scores([picture.image], comparison.backbone)[0]
+        kept = st.session_state.scored = (comparison, picture.key, found)
+    scores: dict[str, NDArray[np.float64]] = kept[2]
+    return scores
+
+
+# --- files
+
+
+def _files(comparison: Comparison) -> None:
+    st.subheader("Take it away", anchor=False)
+    findings = comparison.findings
+    files = files_of(findings)
+    with st.container(horizontal=True):
+        _download("Table (CSV)", files["results.csv"], "results.csv", "text/csv")
+        _download("All numbers (JSON)", files["results.json"], "results.json", "application/json")
+        _download("Figure (PNG)", files[f"{COST_FIGURE}.png"], f"{COST_FIGURE}.png", "image/png")
+        _download("Figure (SVG)", files[f"{COST_FIGURE}.svg"], f"{COST_FIGURE}.svg", "image/svg+xml")
+        _download("All files (ZIP)", partial(_zipped, files), "comparison.zip", "application/zip")
+    names = file_names(list(comparison.classifiers))
+    with st.container(horizontal=True):
+        for stem, (method, classifier) in zip(names, comparison.classifiers.items(), strict=True):
+            size = human_bytes(classifier.weights.nbytes)
+            made = partial(_model, classifier)
+            _download(f"Model {as_it_is(method)}, {size}", made, f"{stem}.safetensors", "application/octet-stream")
+    example = shlex.join(["crosspool", "classify", "IMAGE", "--model", f"{names[0]}.safetensors"])
+    if comparison.labelled.spec is None:
+        st.markdown(
+            "About the same on the command line, where FOLDER has a folder of images for each class (large ones were "
+            "shrunk here on receipt):"
+        )
+    else:
+        st.markdown("The same on the command line, and what a downloaded model says of an image:")
+    st.code(f"{findings.command_line}\n{example}", language="bash", wrap_lines=True)
+
+
+def _download(label: str, made: Callable[[], bytes], name: str, kind: str) -> None:
+    st.download_button(label, made, name, kind, icon=":material/download:", on_click="ignore", key=f"download-{name}")
+
+
+def _zipped(files: Mapping[str, Callable[[], bytes]]) -> bytes:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, made in files.items():
+            archive.writestr(name, made())
+    return data.getvalue()
+
+
+def _model(classifier: TrainedClassifier) -> bytes:
+    with tempfile.TemporaryDirectory(prefix="crosspool-") as folder:
+        path = Path(folder) / "model.safetensors"
+        classifier.save(path)
+        return path.read_bytes()

@@ -1,0 +1,26 @@
+"""Labelled images, a few methods, one press: which tells the classes apart best, how surely, and at what cost."""
+
+import streamlit as st
+
+from crosspool.ui.choose_labelled import choose_labelled
+
+
+def main() -> None:
+    """The page."""
+    st.title("Train & compare", anchor=False)
+    notes = st.container()
+    st.markdown(
+        "Does cross-layer pooling tell your classes apart better than the fully-connected layer? The same linear "
+        "classifier is trained on each, and tested on images that it has not seen."
+    )
+    labelled = choose_labelled()
+    # A server's first visitor waits some seconds for torchvision and scikit-learn, and has something to look at.
+    from crosspool.ui.comparing import compare
+    from crosspool.ui.controls import start_from_link
+
+    with notes:
+        start_from_link()
+    compare(labelled)
+
+
+main()
