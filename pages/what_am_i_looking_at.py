@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from crosspool.receptive_field import patch_box
+from crosspool.ui.building import counted_weights, summed_plainly
 from crosspool.ui.charts import energy_by_channel, entry_name, strongest_entries
 from crosspool.ui.compute import ImageMaps, Request
 from crosspool.ui.controls import choose_maps, start_from_link, write_link
-from crosspool.ui.selection import choose_channel, shown_channel, shown_look, shown_position
+from crosspool.ui.selection import channel_input, shown_channel, shown_look, shown_position
 from crosspool.ui.views import headline, map_picture, seen_picture
 
 TERMS = 6  # positions written out
@@ -42,14 +42,7 @@ At row {position[0]}, column {position[1]}, map {channel} has the weight **{maps
 Click into either picture to read another position.
 """
         )
-        st.session_state.explained = channel
-        st.number_input(
-            "Map k",
-            0,
-            len(maps.upper) - 1,
-            key="explained",
-            on_change=lambda: choose_channel(st.session_state.explained),
-        )
+        channel_input(maps, channel, "explained")
 
 
 def one_block(maps: ImageMaps, request: Request, channel: int) -> None:
@@ -74,7 +67,7 @@ def one_block(maps: ImageMaps, request: Request, channel: int) -> None:
             "position i"
         )
     )
-    difference = np.abs(summed_plainly(maps, weights) - maps.pooled[channel]).max()
+    difference = np.abs(summed_plainly(maps, weights[None])[0] - maps.pooled[channel]).max()
     st.caption(
         f"The {TERMS} heaviest positions, and the {ENTRIES} strongest entries of the block, named by lower channel"
         f"{'' if maps.pair.kernel_size == (1, 1) else ' (row, column in the patch)'}. Check: the sum over all "
@@ -86,34 +79,7 @@ def one_block(maps: ImageMaps, request: Request, channel: int) -> None:
         config={"displaylogo": False},
         alt=f"Bar chart of the strongest entries of block {channel}",
     )
-
-
-def counted_weights(maps: ImageMaps, channel: int, border: str) -> np.ndarray:
-    """The map with zeros at the positions that are not pooled: those at the border, where only whole patches count."""
-    weights: np.ndarray = maps.upper[channel].copy()
-    if border == "valid":
-        lower_rows, lower_columns = maps.lower.shape[1:]
-        for row in range(weights.shape[0]):
-            box = patch_box(maps.pair, row, 0)
-            weights[row] *= box.top >= 0 and box.bottom <= lower_rows
-        for column in range(weights.shape[1]):
-            box = patch_box(maps.pair, 0, column)
-            weights[:, column] *= box.left >= 0 and box.right <= lower_columns
-    return weights
-
-
-def summed_plainly(maps: ImageMaps, weights: np.ndarray) -> np.ndarray:
-    """Eq. 1 in double precision with numpy alone: for each place of the patch, weights times what lies under it."""
-    pair = maps.pair
-    (down, across), (rows, columns) = pair.stride, weights.shape
-    padded = np.pad(maps.lower, [(0, 0), *((pad, pad) for pad in pair.padding)])
-    total = np.empty((pair.lower_channels, *pair.kernel_size))
-    for m, n in np.ndindex(pair.kernel_size):
-        top, left = m * pair.dilation[0], n * pair.dilation[1]
-        under = padded[:, top : top + rows * down : down, left : left + columns * across : across]
-        total[:, m, n] = np.tensordot(under[:, :rows, :columns], weights.astype(float))
-    summed: np.ndarray = total.ravel()
-    return summed
+    st.page_link("pages/build_p.py", label="Build P: add up this block yourself", icon=":material/stacked_bar_chart:")
 
 
 def all_blocks(maps: ImageMaps) -> None:

@@ -1,30 +1,51 @@
-// A picture under a grid of rows x columns cells: a click, or the arrow keys, choose a cell. With a colour bar.
+// A picture under a grid of rows x columns cells: click, drag or the arrow keys choose a cell. With a colour bar.
 // Data: picture (URL), alt, rows, columns, cell [row, column], bar {colours [css], ticks [text], label} or null.
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const frame = parentElement.querySelector(".frame");
   const image = frame.querySelector("img");
+  const [cell, handle] = [".cell", ".handle"].map((name) => frame.querySelector(name));
   if (image.src !== data.picture) image.src = data.picture;
   image.alt = data.alt;
   frame.setAttribute("aria-label", data.alt);
-  const clamp = (value, count) => Math.min(count - 1, Math.max(0, value));
-  let cell = data.cell; // moves at once, so that quick key presses add up before the server has answered
-  const choose = (row, column) => {
-    cell = [clamp(row, data.rows), clamp(column, data.columns)];
-    setTriggerValue("cell", cell);
+  const pace = paced(frame, data.cell, (chosen) => setTriggerValue("cell", chosen));
+  const mark = () => {
+    const [row, column] = pace.latest; // at once, before the server has answered
+    for (const box of [cell, handle]) {
+      box.style.left = `${(100 * (column + 0.5)) / data.columns}%`;
+      box.style.top = `${(100 * (row + 0.5)) / data.rows}%`;
+      box.style.width = `${100 / data.columns}%`;
+      box.style.height = `${100 / data.rows}%`;
+    }
+    cell.classList.toggle("moving", pace.waiting);
   };
-  frame.onclick = (event) => {
+  const clamp = (value, count) => Math.min(count - 1, Math.max(0, value));
+  const choose = (row, column) => {
+    pace.ask([clamp(row, data.rows), clamp(column, data.columns)]);
+    mark();
+  };
+  const choosePlace = (event) => {
     const box = image.getBoundingClientRect();
     choose(
       Math.floor(((event.clientY - box.top) / box.height) * data.rows),
       Math.floor(((event.clientX - box.left) / box.width) * data.columns),
     );
   };
+  mark();
+  frame.onclick = choosePlace;
+  // A finger scrolls the page unless it starts on the handle or moves sideways: see `touch-action` in the stylesheet.
+  frame.onpointerdown = (event) => {
+    if (event.isPrimary && event.button === 0) frame.setPointerCapture(event.pointerId);
+  };
+  frame.onpointermove = (event) => {
+    if (frame.hasPointerCapture(event.pointerId)) choosePlace(event);
+  };
   frame.onkeydown = (event) => {
     const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
     if (!step) return;
     event.preventDefault();
-    choose(cell[0] + step[0], cell[1] + step[1]);
+    const [row, column] = pace.latest;
+    choose(row + step[0], column + step[1]);
   };
   const bar = parentElement.querySelector(".bar");
   bar.hidden = !data.bar;

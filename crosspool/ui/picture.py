@@ -1,4 +1,4 @@
-"""A picture of which a cell can be chosen by click or arrow key, with a numeric colour bar below."""
+"""A picture of which a cell can be chosen by click, drag or arrow key, with a numeric colour bar below."""
 
 from collections.abc import Callable
 
@@ -11,11 +11,12 @@ from crosspool.ui.browser import asset, data_url
 Cell = tuple[int, int]  # row, column
 
 _HTML = (
-    '<div class="frame" tabindex="0" role="application"><img></div>'
+    '<div class="frame" tabindex="0" role="application">'
+    '<img draggable="false"><div class="cell"></div><div class="handle"></div></div>'
     '<div class="bar"><div class="colours"></div><div class="numbers"></div><div class="label"></div></div>'
 )
 _component = st.components.v2.component(
-    "crosspool.picture", html=_HTML, css=asset("picture.css"), js=asset("picture.js")
+    "crosspool.picture", html=_HTML, css=asset("picture.css"), js=asset("pace.js") + asset("picture.js")
 )
 
 

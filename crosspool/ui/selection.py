@@ -20,6 +20,12 @@ def choose_channel(channel: int) -> None:
     st.session_state.position = None
 
 
+def channel_input(maps: ImageMaps, channel: int, key: str) -> None:
+    """A field with the number of the channel under study, to type another."""
+    st.session_state[key] = channel
+    st.number_input("Map k", 0, len(maps.upper) - 1, key=key, on_change=lambda: choose_channel(st.session_state[key]))
+
+
 def shown_position(maps: ImageMaps, channel: int) -> Cell:
     """The position (row, column) that was chosen, or the map's peak until one is."""
     position = st.session_state.get("position")

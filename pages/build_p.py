@@ -1,0 +1,246 @@
+"""Build P by hand: one block position by position, and what follows from Eq. 1, tried on the chosen image."""
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from crosspool.ui.building import Construction, Order, construct
+from crosspool.ui.charts import SHOWN, agreement, blocks_in_a_row, entry_name, growing_block
+from crosspool.ui.compute import ImageMaps, Request, backbone_of, gate
+from crosspool.ui.controls import choose_maps, start_from_link, write_link
+from crosspool.ui.experiments import DOUBLE, EXPERIMENTS, SINGLE, Finding, subject_of
+from crosspool.ui.picture import Cell
+from crosspool.ui.selection import channel_input, choose_position, shown_channel, shown_look, shown_position
+from crosspool.ui.views import headline, map_picture, seen_picture
+from crosspool.ui.walk import walk
+
+ORDERS: dict[Order, str] = {"rows": "row by row", "strongest": "strongest first"}
+NUMBERS = 12  # entries that the table writes out
+CHART = {"displaylogo": False, "scrollZoom": False}
+
+
+def one_block(maps: ImageMaps, request: Request, channel: int, position: Cell) -> None:
+    """Section 1: the position under study, what it adds to the block, and the block in P."""
+    st.subheader("1 · One block, position by position", anchor=False)
+    with st.container(key="large"):
+        seen, over, steps = st.columns([1, 1, 1.15], gap="medium")
+    with seen:
+        seen_picture(maps, request, position)
+    with over:
+        map_picture(maps, channel, position, shown_look(request.signed and maps.pair.can_be_negative))
+    with steps:
+        built, step = _walk(maps, request, channel, position)
+        _what_it_adds(maps, request, built, step, channel)
+    st.plotly_chart(
+        growing_block(built, step, channel, maps.pair),
+        key="growing",
+        config=CHART,
+        alt=f"Bar charts of the {len(built.entries)} strongest entries of block {channel}, one below the other: in the "
+        "patch, times the weight, summed so far, and in the finished block",
+    )
+    with st.expander("The same as numbers", icon=":material/table:"):
+        st.table(_numbers(maps, built, step))
+    _place_in_p(maps, channel)
+
+
+def _walk(maps: ImageMaps, request: Request, channel: int, position: Cell) -> tuple[Construction, int]:
+    """The choice of map, order and step; the step and the position under study are one and the same."""
+    st.markdown("**Add it up**")
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        with st.container(width=140):
+            channel_input(maps, channel, "built")
+        order: Order = st.segmented_control(
+            "Positions",
+            list(ORDERS),
+            format_func=ORDERS.__getitem__,
+            default="rows",
+            required=True,
+            key="walk_order",
+            persist_state="session",
+        )
+    built = construct(maps, channel, request.border, order, SHOWN)
+    step, steps = built.step_of(*position), len(built.order)
+    walk(
+        step,
+        steps=steps,
+        end=built.end,
+        label=f"Position {step:,} of {steps:,}: row {position[0]}, column {position[1]}",
+        choose=lambda chosen: choose_position(built.position_at(chosen)),
+        key="walk",
+    )
+    return built, step
+
+
+def _what_it_adds(maps: ImageMaps, request: Request, built: Construction, step: int, channel: int) -> None:
+    """The step in words, with the numbers of the block's strongest entry."""
+    row, column = built.position_at(step)
+    weight, position = built.weights[row, column], built.order[step - 1]
+    if maps.statistics.dead[channel]:
+        st.info("This map is zero everywhere on this image: its block stays zero.", icon=":material/hide_source:")
+    if weight != maps.upper[channel, row, column]:
+        st.info(
+            "The patch here reaches over the border, and only whole patches are pooled: it adds nothing.",
+            icon=":material/border_clear:",
+        )
+    name = entry_name(int(built.entries[0]), maps.pair)
+    st.markdown(
+        f"| | |\n|---|---|\n"
+        f"| Weight $a_{{i,k}}$ here | **{weight:.3g}** |\n"
+        f"| Patch $x_i$ | {maps.pair.patch_length:,} numbers; the block's strongest entry, lower channel {name}, is "
+        f"**{built.features[position, 0]:.3g}** |\n"
+        f"| Product | {weight:.3g} × {built.features[position, 0]:.3g} = **{built.products[position, 0]:.3g}** |\n"
+        f"| Sum so far | **{built.sums[step - 1, 0]:.4g}** of {built.sums[-1, 0]:.4g} |\n"
+        f"| Weight added so far | **{100 * built.weight_share(step):.3g} %** of the map's |"
+    )
+    st.caption("Drag the position in either picture, click, or use the arrow keys; or play all positions in turn.")
+
+
+def _numbers(maps: ImageMaps, built: Construction, step: int) -> pd.DataFrame:
+    position = built.order[step - 1]
+    columns = {
+        "patch": built.features[position],
+        "weight × patch": built.products[position],
+        "sum so far": built.sums[step - 1],
+        "finished block": built.sums[-1],
+    }
+    names = pd.Index([entry_name(int(entry), maps.pair) for entry in built.entries[:NUMBERS]], name="lower channel")
+    return pd.DataFrame({title: [f"{v:.4g}" for v in values[:NUMBERS]] for title, values in columns.items()}, names)
+
+
+def _place_in_p(maps: ImageMaps, channel: int) -> None:
+    length, sizes = maps.pair.patch_length, np.linalg.norm(maps.pooled, axis=1)
+    st.markdown(f"**Its place in P**: $P = [\\,P_0;\\; P_1;\\; \\dots;\\; P_{{{len(sizes) - 1}}}\\,]$")
+    st.plotly_chart(
+        blocks_in_a_row(sizes, channel, length),
+        key="blocks",
+        config=CHART,
+        alt=f"Bar chart of the size of all {len(sizes)} blocks in the order in which they stand in P",
+    )
+    st.caption(
+        f"Block {channel} is numbers {channel * length:,} to {(channel + 1) * length - 1:,} of the "
+        f"{maps.pair.feature_length:,} of P."
+    )
+
+
+def experiments(maps: ImageMaps, request: Request, position: Cell) -> None:
+    """Section 2: choose what to try, read what is expected, see what came out."""
+    st.subheader("2 · What follows from Eq. 1: try it on this image", anchor=False)
+    choice, result = st.columns([1, 2.4], gap="large")
+    with choice:
+        key = st.radio(
+            "Experiment",
+            list(EXPERIMENTS),
+            format_func=lambda name: EXPERIMENTS[name].title,
+            key="experiment",
+            persist_state="session",
+        )
+        chosen, seed = EXPERIMENTS[key], st.session_state.setdefault("shuffles", 0)
+        if chosen.shuffles:
+            st.button("Shuffle again", icon=":material/shuffle:", on_click=_shuffle_again)
+    with result:
+        st.markdown(f"**Expected.** {chosen.expects}")
+        st.latex(chosen.formula)
+        if key == "gradient":
+            st.markdown(_non_linearity(maps, request))
+        with st.spinner("Trying it …"):
+            # What an experiment does not look at must not make it run again while the position is dragged.
+            tried, findings = _findings(
+                request, key, position if key == "one_hot" else (0, 0), seed if chosen.shuffles else 0, maps
+            )
+        _verdict(findings, chosen.differs)
+        st.table(_comparisons(findings))
+        which = f"all {tried:,} maps"
+        if tried < len(maps.upper):
+            which = f"the strongest {tried:,} of {len(maps.upper):,} maps, as all would take too long"
+        st.caption(
+            f"In double precision, with {which}. Equal means: apart by no more than {DOUBLE:g} of the largest entry, "
+            f"or {SINGLE:g} where maps of the network's single precision are compared."
+        )
+        shown = next((finding for finding in findings if not finding.equal), findings[-1])
+        st.plotly_chart(
+            agreement(shown),
+            key="agreement",
+            config=CHART,
+            alt=f"The two compared with each other, entry by entry: {shown.claim}",
+        )
+        st.caption(
+            f"Each point is an entry of two: {shown.claim}. On the line they are equal. Shown are the entries that are "
+            "largest or differ most."
+        )
+
+
+def _shuffle_again() -> None:
+    st.session_state.shuffles += 1
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _findings(request: Request, key: str, position: Cell, seed: int, _maps: ImageMaps) -> tuple[int, list[Finding]]:
+    """On how many maps the experiment was made, and what came out."""
+    backbone = backbone_of(request.backbone, request.weights)
+    with gate:
+        subject = subject_of(_maps, backbone, request.size, request.border, signed=request.signed)
+        return len(subject.channels), EXPERIMENTS[key].run(subject, position, seed)
+
+
+def _non_linearity(maps: ImageMaps, request: Request) -> str:
+    """What f is for this pair: the network's own non-linearity, and what the page does to make weights of it."""
+    pair = maps.pair
+    if not pair.can_be_negative:
+        return f"Here f is the network's own **{pair.activation}**."
+    own = f"the network's own **{pair.activation}**" if pair.activation else "the **identity**, as nothing follows u"
+    return f"Here f is {own}" + (
+        "; the weights are signed." if request.signed else ", and then max(0, ·), which makes weights of it."
+    )
+
+
+def _verdict(findings: list[Finding], differs: str) -> None:
+    if not all(finding.as_expected for finding in findings):
+        st.error("Not as expected: see the comparison that says so below.", icon=":material/close:")
+    elif all(finding.equal for finding in findings):
+        worst = max(findings, key=lambda finding: finding.difference / (finding.largest or 1.0))
+        st.success(
+            f"It holds: apart by at most {worst.difference:.1g}, where the largest entry is {worst.largest:.4g}.",
+            icon=":material/check:",
+        )
+    else:
+        st.info(differs, icon=":material/not_equal:")
+
+
+def _comparisons(findings: list[Finding]) -> pd.DataFrame:
+    rows = [
+        [
+            finding.claim,
+            ("equal" if finding.agrees else "different") + ("" if finding.as_expected else ", not as expected"),
+            f"{finding.difference:.2g}",
+            f"{finding.largest:.4g}",
+        ]
+        for finding in findings
+    ]
+    return pd.DataFrame(rows, columns=["compared", "verdict", "largest difference", "largest entry"]).set_index(
+        "compared"
+    )
+
+
+@st.fragment
+def build(request: Request, maps: ImageMaps) -> None:
+    """Everything that only looks at maps that are there already."""
+    channel = shown_channel(maps)
+    position = shown_position(maps, channel)
+    one_block(maps, request, channel, position)
+    experiments(maps, request, position)
+    write_link()
+
+
+def main() -> None:
+    """The page."""
+    start_from_link()
+    st.title("Build P", anchor=False)
+    found = choose_maps()
+    if found is not None:
+        picture, request, maps = found
+        headline(picture, request, maps)
+        st.page_link("pages/what_am_i_looking_at.py", label="New here? What am I looking at?", icon=":material/school:")
+        build(request, maps)
+
+
+main()
