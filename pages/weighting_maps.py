@@ -15,6 +15,7 @@ from crosspool.ui.picture import Cell
 from crosspool.ui.selection import choose_channel, shown_channel, shown_look, shown_position
 from crosspool.ui.snippet import python_code
 from crosspool.ui.sources import Picture
+from crosspool.ui.text import file_stem
 from crosspool.ui.views import field_of, headline, map_picture, seen_picture
 
 SORTS: dict[Criterion, str] = {
@@ -197,7 +198,7 @@ def table(maps: ImageMaps, chosen: Picture, request: Request) -> None:
         st.download_button(
             "Table as CSV",
             maps.statistics.table().to_csv(index=False),
-            f"{_file_stem(chosen.title)}-{request.backbone}{_untrained(request)}-{request.pair}.csv",
+            f"{file_stem(chosen.title)}-{request.backbone}{_untrained(request)}-{request.pair}.csv",
             "text/csv",
             icon=":material/download:",
             on_click="ignore",
@@ -208,10 +209,6 @@ def table(maps: ImageMaps, chosen: Picture, request: Request) -> None:
 
 def _untrained(request: Request) -> str:
     return "" if request.weights == PRETRAINED else f"-{request.weights}"
-
-
-def _file_stem(title: str) -> str:
-    return "".join(sign if sign.isalnum() else "_" for sign in title.rsplit(".", 1)[0])[:60] or "image"
 
 
 @st.fragment

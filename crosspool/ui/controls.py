@@ -15,7 +15,8 @@ from crosspool.ui.sources import Picture, choose_picture
 from crosspool.ui.text import as_it_is
 
 FINE_SIZE = 448
-# What only a session remembers, not a link: the order and the page of the gallery, and which chart is shown.
+# What only a session remembers, not a link: the order and the page of the gallery, which chart is shown, and what the
+# page Contributions asks of which classifier.
 VIEW = {
     "source": "sample",
     "sort": "energy_share",
@@ -23,6 +24,13 @@ VIEW = {
     "page_size": 48,
     "page_round": 0,
     "entries": "block",
+    "classifier": "",
+    "positive": "",
+    "against": "",
+    "ranked": 8,
+    "drop_count": 0,
+    "drop_seed": 0,
+    "compared_with": "",
 }
 BORDERS = {"zero": "zero-padded, as the convolution", "valid": "only whole patches"}
 FRAMINGS = {"crop": "centre crop", "squash": "whole, squashed"}
@@ -58,15 +66,16 @@ def choose_maps() -> tuple[Picture, Request, ImageMaps] | None:
     """Draw the choice of image and the side bar, and compute the maps; None, with the reason shown, without them."""
     picture = choose_picture()
     with st.sidebar:
-        spec = _choose_backbone()
-        _choose_weights()
+        spec = choose_network()
         pair = _choose_pair(spec)
-        _choose_size(spec, pair)
+        choose_size(spec)
+        _describe(pair, spec)
+        choose_framing()
         _choose_pooling(pair)
-    if st.session_state.weights == PRETRAINED and spec.weights.availability == "to download":
-        _offer_download(spec)
+    if not network_is_here(spec):
+        offer_download(spec)
     elif picture is None:
-        st.info("Add an image to see its maps, or go back to the samples.", icon=":material/add_photo_alternate:")
+        ask_for_picture()
     else:
         request = _request(picture, spec, pair)
         try:
@@ -75,6 +84,10 @@ def choose_maps() -> tuple[Picture, Request, ImageMaps] | None:
         except CrosspoolError as error:
             st.error(as_it_is(str(error)), icon=":material/error:")
     return None
+
+
+def ask_for_picture() -> None:
+    st.info("Add an image to see its maps, or go back to the samples.", icon=":material/add_photo_alternate:")
 
 
 def _request(picture: Picture, spec: BackboneSpec, pair: LayerPair) -> Request:
@@ -104,6 +117,18 @@ def _forget_channel() -> None:
 
 def _forget_position() -> None:
     st.session_state.position = None
+
+
+def choose_network() -> BackboneSpec:
+    """The network, and whether it is a trained one."""
+    spec = _choose_backbone()
+    _choose_weights()
+    return spec
+
+
+def network_is_here(spec: BackboneSpec) -> bool:
+    """Whether the weights that were chosen need no download."""
+    return bool(st.session_state.weights != PRETRAINED or spec.weights.availability != "to download")
 
 
 def _choose_backbone() -> BackboneSpec:
@@ -137,7 +162,7 @@ def _choose_weights() -> None:
         st.warning("Untrained network: random weights.", icon=":material/casino:")
 
 
-def _offer_download(spec: BackboneSpec) -> None:
+def offer_download(spec: BackboneSpec) -> None:
     """Say that the weights are not here, and download them when, and only when, the button is pressed."""
     st.info(
         f"The pretrained weights of {spec.title} are not on this machine yet. Download them, or look at the untrained "
@@ -194,12 +219,13 @@ def _choose_pair(spec: BackboneSpec) -> LayerPair:
     return pair
 
 
-def _choose_size(spec: BackboneSpec, pair: LayerPair) -> None:
+def choose_size(spec: BackboneSpec) -> None:
+    """The side of the network's input."""
     own = spec.preprocessing.size
     if not st.session_state.size:
         st.session_state.size = own
     sizes = sorted({own, st.session_state.size, FINE_SIZE, *range(MIN_SIZE, MAX_SIZE + 1, 32)})
-    size = st.select_slider(
+    st.select_slider(
         "Input size",
         sizes,
         format_func=lambda size: f"{size} px",
@@ -207,12 +233,19 @@ def _choose_size(spec: BackboneSpec, pair: LayerPair) -> None:
         on_change=_forget_position,
         help=f"The network's own is {own} px; {FINE_SIZE} px gives finer maps and takes longer.",
     )
-    lower, upper = architecture(spec.name).map_sizes(pair, size)
+
+
+def _describe(pair: LayerPair, spec: BackboneSpec) -> None:
+    lower, upper = architecture(spec.name).map_sizes(pair, st.session_state.size)
     st.caption(
         f"`{pair.id}` · "
         f"$D_t$ = {pair.lower_channels}, {_by(lower)} · $D_{{t+1}}$ = {pair.upper_channels}, {_by(upper)} · "
         f"patches {_by(pair.kernel_size)} · P has {pair.feature_length:,} numbers"
     )
+
+
+def choose_framing() -> None:
+    """How a picture that is not square goes into the network."""
     st.segmented_control(
         "The network sees", list(FRAMINGS), format_func=FRAMINGS.__getitem__, required=True, key="framing"
     )

@@ -29,7 +29,10 @@ class Look:
 
 
 _component = st.components.v2.component(
-    "crosspool.gallery", html='<div class="grid"></div>', css=asset("gallery.css"), js=asset("gallery.js")
+    "crosspool.gallery",
+    html='<div class="grid"></div>',
+    css=asset("gallery.css"),
+    js=asset("paint.js") + asset("gallery.js"),
 )
 
 
@@ -49,7 +52,7 @@ def gallery(
 
 def _data(maps: ImageMaps, channels: Sequence[int], look: Look) -> dict[str, object]:
     steps = np.stack(
-        [quantise(_at_most(maps.upper[channel], TILE_CELLS), limits_of(maps, channel, look)) for channel in channels]
+        [quantise(at_most(maps.upper[channel], TILE_CELLS), limits_of(maps, channel, look)) for channel in channels]
     )
     data: dict[str, object] = {
         "photo": data_url(maps.framed.resize((PHOTO_SIDE, PHOTO_SIDE), Image.Resampling.LANCZOS)),
@@ -70,7 +73,7 @@ def limits_of(maps: ImageMaps, channel: int, look: Look) -> Limits:
     return colour_limits(peaks if look.scale == "layer" else peaks[[channel]], signed=look.signed)
 
 
-def _at_most(weights: np.ndarray, cells: int) -> np.ndarray:
+def at_most(weights: np.ndarray, cells: int) -> np.ndarray:
     """A large map averaged down for a tile; others as they are."""
     if max(weights.shape) <= cells:
         return weights

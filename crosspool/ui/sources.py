@@ -72,6 +72,11 @@ def choose_picture() -> Picture | None:
     return chosen
 
 
+def pictures_at_hand() -> tuple[Picture, ...]:
+    """The samples, and all pictures that were received in this session."""
+    return (*_sample_pictures(), *st.session_state.get("received", {}).values())
+
+
 @cache
 def _sample_pictures() -> tuple[Picture, ...]:
     return tuple(

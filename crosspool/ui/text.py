@@ -6,3 +6,8 @@ MARKDOWN_SIGNS = "\\`*_{}[]()<>#+-.!|$:~&"
 def as_it_is(text: str) -> str:
     """Markdown that shows `text` letter for letter."""
     return "".join(f"\\{sign}" if sign in MARKDOWN_SIGNS else sign for sign in text)
+
+
+def file_stem(title: str) -> str:
+    """The beginning of a file's name, from a title or from another file's name."""
+    return "".join(sign if sign.isalnum() else "_" for sign in title.rsplit(".", 1)[0])[:60] or "image"

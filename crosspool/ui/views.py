@@ -1,11 +1,15 @@
 """The two large pictures, what the network saw and a map over it, and the line that says what is shown."""
 
+import html
+from collections.abc import Callable
+
+import numpy as np
 import streamlit as st
 from PIL import Image
 
 from crosspool.backbones import UNTRAINED, architecture, backbone_specs
 from crosspool.receptive_field import Box, patch_box, receptive_field
-from crosspool.rendering import FIELD_COLOUR, PATCH_COLOUR, cell_box, overlay, with_boxes
+from crosspool.rendering import FIELD_COLOUR, PATCH_COLOUR, Limits, cell_box, colour_table, overlay, with_boxes
 from crosspool.ui.compute import ImageMaps, Request
 from crosspool.ui.gallery import Look, limits_of
 from crosspool.ui.picture import Cell, colour_bar, picture
@@ -42,7 +46,7 @@ def seen_picture(maps: ImageMaps, request: Request, position: Cell) -> None:
     field = field_of(maps, request, position).scaled(LARGE / request.size)
     boxes = [(field, FIELD_COLOUR), (first.joined(last).clipped(LARGE), PATCH_COLOUR)]
     picture(
-        with_boxes(_large(maps.framed), boxes),
+        with_boxes(large(maps.framed), boxes),
         alt=f"The image as the network saw it; position row {position[0]}, column {position[1]} is marked.",
         map_size=maps.upper.shape[1:],
         cell=position,
@@ -58,26 +62,56 @@ def seen_picture(maps: ImageMaps, request: Request, position: Cell) -> None:
 def map_picture(maps: ImageMaps, channel: int, position: Cell, look: Look) -> None:
     """One map over the network's input, with its colour bar; clicks move the position."""
     st.markdown(f"**Map {channel} over it**")
-    weights = maps.upper[channel]
-    limits = limits_of(maps, channel, look)
+    overlay_picture(
+        maps.framed,
+        maps.upper[channel],
+        limits_of(maps, channel, look),
+        look,
+        position=position,
+        choose=choose_position,
+        alt=f"Weighting map {channel} over the image, drawn in {look.colour_map}.",
+        label=f"weight, on the scale of this {look.scale}",
+        key="over",
+    )
+
+
+def overlay_picture(
+    framed: Image.Image,
+    values: np.ndarray,
+    limits: Limits,
+    look: Look,
+    *,
+    position: Cell,
+    choose: Callable[[Cell], None],
+    alt: str,
+    label: str,
+    key: str,
+) -> None:
+    """Values, (H, W), over the network's input, with the position marked and a colour bar; clicks call `choose`."""
     shown = overlay(
-        _large(maps.framed),
-        weights,
-        limits=limits,
-        colour_map=look.colour_map,
-        opacity=look.opacity,
-        smooth=look.smooth,
+        large(framed), values, limits=limits, colour_map=look.colour_map, opacity=look.opacity, smooth=look.smooth
     )
     picture(
-        with_boxes(shown, [(cell_box(*position, weights.shape, LARGE), PATCH_COLOUR)]),
-        alt=f"Weighting map {channel} over the image, drawn in {look.colour_map}.",
-        map_size=weights.shape,
+        with_boxes(shown, [(cell_box(*position, values.shape, LARGE), PATCH_COLOUR)]),
+        alt=alt,
+        map_size=values.shape,
         cell=position,
-        choose=choose_position,
-        key="over",
-        bar=colour_bar(limits, look.colour_map, f"weight, on the scale of this {look.scale}"),
+        choose=choose,
+        key=key,
+        bar=colour_bar(limits, look.colour_map, label),
     )
 
 
-def _large(framed: Image.Image) -> Image.Image:
+def colour_scale(limits: Limits, colour_map: str, label: str) -> None:
+    """A numeric colour bar by itself, for pictures that share one scale."""
+    colours = ",".join(f"rgb({r} {g} {b})" for r, g, b in colour_table(colour_map)[::15].tolist())
+    st.html(
+        f'<div class="colour-scale"><span>{limits[0]:.3g}</span>'
+        f'<i style="background: linear-gradient(to right, {colours})"></i>'
+        f"<span>{limits[1]:.3g}</span><small>{html.escape(label)}</small></div>"
+    )
+
+
+def large(framed: Image.Image) -> Image.Image:
+    """The network's input in the size of the large pictures."""
     return framed.resize((LARGE, LARGE), Image.Resampling.BICUBIC)

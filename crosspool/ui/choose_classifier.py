@@ -1,0 +1,163 @@
+"""The side bar of Contributions: whose classes are explained, the network's own, a trained classifier's or a file's."""
+
+import tempfile
+from pathlib import Path
+
+import streamlit as st
+
+from crosspool.backbones import UNTRAINED, backbone_specs
+from crosspool.errors import CrosspoolError, ModelError
+from crosspool.evaluation.units import human_bytes
+from crosspool.models import TrainedClassifier, load_classifier
+from crosspool.ui.compute import backbone_of
+from crosspool.ui.controls import choose_framing, choose_network, choose_size, network_is_here, offer_download
+from crosspool.ui.explaining import Subject, compared_subject, own_subject
+from crosspool.ui.link import PRETRAINED
+from crosspool.ui.sources import Picture
+from crosspool.ui.text import as_it_is
+from crosspool.ui.training import Comparison
+
+OWN, FILE = "", "/file"  # no method has such a name
+MAX_MEGABYTES = 256
+
+
+def comparison_of_session() -> Comparison | None:
+    """What was trained on the page Train & compare, where anything was."""
+    found: Comparison | None = st.session_state.get("comparison")
+    return found
+
+
+def choose_subject(picture: Picture | None) -> Subject | None:
+    """Draw the side bar, and find the classifier for this picture; None, with the reason shown, without one."""
+    with st.sidebar:
+        chosen = _choose_name()
+        spec = choose_network() if chosen == OWN else None
+        if spec is not None:
+            choose_size(spec)
+            choose_framing()
+        _receive_file()
+    try:
+        if spec is not None:
+            if not network_is_here(spec):
+                offer_download(spec)
+                return None
+            state = st.session_state
+            return own_subject(backbone_of(spec.name, state.weights), state.size, state.framing)
+        subject = _of_file() if chosen == FILE else _of_comparison(chosen, picture)
+    except ModelError as error:
+        st.info(as_it_is(str(error)), icon=":material/psychology_alt:")
+        if chosen == OWN:
+            st.button("Show EfficientNet-Lite0", on_click=_show_default)
+        return None
+    if subject is not None:
+        with st.sidebar:
+            _describe(subject)
+    return subject
+
+
+def _show_default() -> None:
+    st.session_state.backbone, st.session_state.weights = next(iter(backbone_specs())), PRETRAINED
+    st.session_state.pair, st.session_state.size = "", 0
+
+
+def _choose_name() -> str:
+    comparison, loaded = comparison_of_session(), st.session_state.get("loaded_classifier")
+    names = {OWN: "the network's own classes"}
+    if comparison is not None:
+        names |= {name: f"{name} · {comparison.dataset.name}" for name in comparison.classifiers}
+    if loaded is not None:
+        names[FILE] = f"file {loaded[0]}"
+    if st.session_state.classifier not in names:
+        st.session_state.classifier = OWN
+    chosen: str = st.selectbox(
+        "Classifier",
+        list(names),
+        format_func=names.__getitem__,
+        key="classifier",
+        on_change=_forget_question,
+        help="The network's own classes need no training. Classifiers of your own pictures come from the page "
+        "Train & compare, or from a file that `crosspool train` wrote.",
+    )
+    return chosen
+
+
+def _forget_question() -> None:
+    st.session_state.positive = st.session_state.against = ""
+
+
+def _of_comparison(method: str, picture: Picture | None) -> Subject | None:
+    comparison = comparison_of_session()
+    if comparison is None or picture is None:
+        return None
+    with st.spinner("Training again without this picture …", show_time=True):
+        return compared_subject(comparison, method, picture)
+
+
+def _of_file() -> Subject | None:
+    """The loaded classifier with its network. Raises ModelError where that is not here."""
+    name, classifier = st.session_state.loaded_classifier
+    spec = backbone_specs()[classifier.settings["backbone"]]
+    weights = UNTRAINED if classifier.settings["weights"] == UNTRAINED else PRETRAINED
+    if weights == PRETRAINED and spec.weights.availability == "to download":
+        raise ModelError(
+            f"{name} was trained on {spec.title}, whose pretrained weights are not on this machine; choose the "
+            f"network's own classes, and {spec.title}, to download them."
+        )
+    backbone = backbone_of(spec.name, weights)
+    classifier.check(backbone)
+    return Subject(name, classifier, backbone)
+
+
+def _describe(subject: Subject) -> None:
+    classifier = subject.classifier
+    st.caption(
+        as_it_is(
+            f"{classifier.method.name} on {subject.backbone.title}, trained on {classifier.settings['dataset']}: "
+            f"{len(classifier.classes):,} classes, {human_bytes(classifier.weights.nbytes)} of weights."
+        )
+    )
+
+
+# --- files
+
+
+def _receive_file() -> None:
+    """The uploader, and what was wrong with the last file."""
+    with st.expander("Load a classifier", icon=":material/upload_file:"):
+        key = f"classifier-file-{st.session_state.setdefault('classifier_round', 0)}"
+        st.file_uploader(
+            "A file that `crosspool train` wrote",
+            type=["safetensors"],
+            max_upload_size=MAX_MEGABYTES,
+            key=key,
+            on_change=_load,
+            args=(key,),
+            help="It is read as numbers and settings, never run. One file at a time is kept, in memory.",
+        )
+        error = st.session_state.get("classifier_error", "")
+        if error:
+            st.error(as_it_is(error), icon=":material/broken_image:")
+
+
+def _load(key: str) -> None:
+    """Read the file, keep its classifier in place of an earlier one, and choose it."""
+    file = st.session_state[key]
+    st.session_state.classifier_round += 1
+    try:
+        st.session_state.loaded_classifier = (file.name, read_classifier(file.getvalue(), file.name))
+    except CrosspoolError as error:
+        st.session_state.classifier_error = str(error)
+    else:
+        st.session_state.classifier_error, st.session_state.classifier = "", FILE
+        _forget_question()
+
+
+def read_classifier(data: bytes, name: str) -> TrainedClassifier:
+    """The classifier in a file's bytes. Raises ModelError, which calls the file by `name`."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "classifier.safetensors"
+        path.write_bytes(data)
+        try:
+            return load_classifier(path)
+        except ModelError as error:
+            raise ModelError(str(error).replace(str(path), name)) from error

@@ -1,0 +1,158 @@
+"""Which classifier is asked, and a picture as it sees it: computed in turn, kept in bounded memory."""
+
+import threading
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import streamlit as st
+from cachetools import LRUCache
+from PIL import Image
+
+from crosspool.backbones import Backbone
+from crosspool.contributions import Contributions, Explanation, Vector, explanation_of
+from crosspool.errors import ModelError
+from crosspool.features import compute_record
+from crosspool.images import Framing, frame
+from crosspool.methods import parts_and_rest
+from crosspool.models import LinearClassifier, own_classifier
+from crosspool.ui.compute import backbone_of, gate
+from crosspool.ui.sources import Picture
+from crosspool.ui.training import Comparison
+
+CACHE_BYTES = 256 * 2**20
+SPLITS = 4  # scores kept in parts for each picture and classifier
+
+Question = tuple[str, str]  # the class, and the one that it is set against or ""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is asked "why?": a classifier, and the network that it reads.
+
+    `left_out` says that it was trained anew without the picture, which is one of the labelled ones.
+    """
+
+    name: str
+    classifier: LinearClassifier
+    backbone: Backbone
+    left_out: bool = False
+
+    @property
+    def is_fully_connected(self) -> bool:
+        """Whether its evidence is a class activation map: all that it reads are means of maps."""
+        return all(part.averaged is not None for part in self.classifier.method.parts)
+
+    @property
+    def trained(self) -> bool:
+        """Whether somebody trained it; the network's own classes need no training here."""
+        return "dataset" in self.classifier.settings
+
+    @property
+    def normalises(self) -> bool:
+        """Whether anything follows the pooling, so that it has to be frozen."""
+        encoders, rest = parts_and_rest(self.classifier.encoder)
+        return bool(rest) or any(len(encoder.steps) > 1 for encoder in encoders)
+
+
+@dataclass(frozen=True, eq=False)
+class Explained:
+    """A picture as one classifier sees it; shared between sessions, so never to be changed."""
+
+    explanation: Explanation
+    framed: Image.Image
+    nbytes: int
+    _splits: "LRUCache[Question, Contributions]" = field(default_factory=lambda: LRUCache(SPLITS), repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @cached_property
+    def scores(self) -> Vector:
+        return self.explanation.scores
+
+    def contributions(self, question: Question) -> Contributions:
+        """What adds up to a class's score, or to its lead; the last few are kept."""
+        with self._lock:
+            if question not in self._splits:
+                positive, against = question
+                self._splits[question] = self.explanation.contributions(positive, against or None)
+            return self._splits[question]
+
+
+# By the picture's content and the classifier's identity, which lasts while an entry holds it.
+_cache: LRUCache[tuple[str, int], Explained] = LRUCache(CACHE_BYTES, getsizeof=lambda explained: explained.nbytes)
+_cache_lock = threading.Lock()
+
+
+def explained(picture: Picture, subject: Subject) -> Explained:
+    """The picture as the classifier sees it: from the cache, or computed in turn. Raises CrosspoolError."""
+    subject.classifier.check(subject.backbone)
+    key = (picture.key, id(subject.classifier))
+    found = _cached(key)
+    if found is not None:
+        return found
+    with gate:
+        st.empty()  # a call of Streamlit's leaves from here if, while this one waited, the user has moved on
+        found = _cached(key)
+        if found is None:
+            found = _compute(picture.image, subject)
+            with _cache_lock:
+                if found.nbytes <= CACHE_BYTES:
+                    _cache[key] = found
+    return found
+
+
+def _cached(key: tuple[str, int]) -> Explained | None:
+    with _cache_lock:
+        return _cache.get(key)
+
+
+def _compute(image: Image.Image, subject: Subject) -> Explained:
+    classifier, backbone = subject.classifier, subject.backbone
+    sources = classifier.method.sources_to_explain
+    record = compute_record(backbone, image, sources)
+    explanation = explanation_of(classifier, record)
+    framed = frame(image, backbone.spec.preprocessing, max(source.size for source in sources), sources[0].framing)
+    doubles = 8 * sum(array.size for array in record.values())  # the maps, and as much for each score in parts
+    vectors = 8 * 3 * explanation.encoded.size
+    nbytes = (1 + SPLITS) * doubles + vectors + classifier.weights.nbytes + 3 * framed.width**2
+    return Explained(explanation, framed, nbytes)
+
+
+# --- classifiers
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def own_classes(backbone: str, weights: str, size: int, framing: Framing) -> LinearClassifier:
+    """The network's own classes, one object for equal settings. Raises ModelError."""
+    return own_classifier(backbone_of(backbone, weights), size, framing)
+
+
+def own_subject(backbone: Backbone, size: int, framing: Framing) -> Subject:
+    """The network's own classes. Raises ModelError."""
+    classifier = own_classes(backbone.spec.name, backbone.weights, size, framing)
+    return Subject(classifier.method.name, classifier, backbone)
+
+
+def compared_subject(comparison: Comparison, method: str, picture: Picture) -> Subject:
+    """A comparison's classifier; trained anew without the picture, where that is one of the labelled ones."""
+    classifier = comparison.without(method, picture.key)
+    return Subject(method, classifier, comparison.backbone, classifier is not comparison.classifiers[method])
+
+
+def baseline_of(subject: Subject, comparison: Comparison | None, picture: Picture) -> Subject | None:
+    """What to set beside a classifier: the same comparison's fully-connected layer, else the network's own classes.
+
+    None where the classifier is such a one itself, or the network has no classes that can be split.
+    """
+    if subject.is_fully_connected:
+        return None
+    methods = comparison.classifiers if comparison is not None and subject.name in comparison.classifiers else {}
+    trained = next((name for name in methods if name.startswith("global") and "+" not in name), None)
+    if trained is not None and comparison is not None:
+        found = compared_subject(comparison, trained, picture)
+        if found.is_fully_connected:
+            return found
+    try:
+        size = subject.backbone.spec.preprocessing.size
+        return own_subject(subject.backbone, size, subject.classifier.method.framing)
+    except ModelError:
+        return None
