@@ -78,6 +78,33 @@ def browser():
         chromium.close()
 
 
+@pytest.fixture(scope="module")
+def context(browser):
+    """What the windows share: the browser's cache, so that Streamlit's scripts are read once."""
+    context = browser.new_context()
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def visit(context, app_url):
+    """Opens windows; every one must have been quiet and have stayed at home."""
+    from tests.visits import Visit
+
+    visits = []
+
+    def new(width=1440, height=900):
+        page = context.new_page()
+        page.set_viewport_size({"width": width, "height": height})
+        visits.append(Visit(page, app_url))
+        return visits[-1]
+
+    yield new
+    for one in visits:
+        one.page.close()
+        one.expect_no_complaints()
+
+
 @pytest.fixture
 def one_core():
     """For many small steps, and where threads are the test's own: torch's threads would mostly wait for each other."""

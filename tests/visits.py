@@ -1,0 +1,73 @@
+"""A visit to the app in a real browser."""
+
+from urllib.parse import urlencode, urlparse
+
+from playwright.sync_api import FilePayload, Page, expect
+
+SECONDS = 45_000  # milliseconds: the machine may be small and busy
+expect.set_options(timeout=SECONDS)
+
+
+class Visit:
+    """A new session in a browser window, and everything that the browser complained about or asked for."""
+
+    def __init__(self, page: Page, url: str):
+        self.page, self.url = page, url
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        page.set_default_timeout(SECONDS)
+        page.on("console", self._on_console)
+        page.on("pageerror", lambda error: self.complaints.append(f"uncaught: {error}"))
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.on("websocket", lambda socket: self.requests.append(socket.url))
+
+    def _on_console(self, message):
+        if message.type == "error":
+            self.complaints.append(f"{message.text} ({message.location.get('url')})")
+
+    def go(self, path="/", **params):
+        """Open an address and wait for the maps."""
+        self.page.goto(f"{self.url}{path}{'?' + urlencode(params) if params else ''}")
+        expect(self.page.locator(".frame img").first).to_be_visible()
+        self.settle()
+        return self
+
+    def settle(self):
+        """Wait until the server has answered and everything is drawn."""
+        expect(self.page.get_by_test_id("stStatusWidget")).to_have_count(0)
+        expect(self.page.locator('[data-stale="true"]')).to_have_count(0)
+
+    @property
+    def tiles(self):
+        return self.page.locator(".grid .tile")
+
+    def tile(self, channel):
+        return self.page.locator(f'.grid .tile[data-channel="{channel}"]')
+
+    def heading(self, channel):
+        return self.page.get_by_text(f"Map {channel}", exact=True)
+
+    def choose(self, label, option):
+        """An option of a select box."""
+        box = self.page.get_by_role("combobox", name=label)
+        box.scroll_into_view_if_needed()  # scrolling closes the list
+        self.page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        box.click()
+        self.page.get_by_role("option", name=option).click()
+        self.settle()
+
+    def pick(self, group, option):
+        """A button of a segmented control."""
+        self.page.get_by_role("radiogroup", name=group).get_by_role("radio", name=option).click()
+        self.settle()
+
+    def upload(self, *files):
+        """Files, each a (name, bytes), at once."""
+        self.page.locator('input[type="file"]').set_input_files(
+            [FilePayload(name=name, mimeType="image/jpeg", buffer=data) for name, data in files]
+        )
+
+    def expect_no_complaints(self):
+        assert self.complaints == []
+        foreign = [url for url in self.requests if urlparse(url).hostname not in ("localhost", None)]
+        assert foreign == []  # data: and blob: have no host
