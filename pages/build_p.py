@@ -203,7 +203,7 @@ def _verdict(findings: list[Finding], differs: str) -> None:
             icon=":material/check:",
         )
     else:
-        st.info(differs, icon=":material/not_equal:")
+        st.info(differs, icon=":material/info:")
 
 
 def _comparisons(findings: list[Finding]) -> pd.DataFrame:

@@ -95,7 +95,7 @@ def blocks_in_a_row(sizes: np.ndarray, channel: int, length: int) -> go.Figure:
     """Where block `channel`, of `length` numbers, stands in P: the size ||P_k|| of every block, in their order."""
     channels = np.arange(len(sizes))
     figure = go.Figure()
-    for shown, colour, width in ((channels, REST_COLOUR, 1.0), (channels[[channel]], PRODUCT_COLOUR, None)):
+    for shown, colour, width in ((channels, BAR_COLOUR, 1.0), (channels[[channel]], PRODUCT_COLOUR, None)):
         figure.add_bar(
             x=shown,
             y=sizes[shown],
