@@ -16,7 +16,7 @@ from crosspool.ui.training import Job, Plan
 FRAMING: Framing = "squash"  # the whole picture: nothing of the object is cut off
 DEFAULT_SPLITS, MOST_SPLITS = 20, 100
 DEFAULT_SHARE = 0.75  # of a class's images, to train on
-WATCH_SECONDS = 0.5
+WATCH_SECONDS = 1.0
 
 
 def _choose_network() -> Network:

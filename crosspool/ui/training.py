@@ -1,5 +1,6 @@
 """A comparison of methods in the background: a thread that computes, what it has found so far, and the whole of it."""
 
+import gc
 import logging
 import threading
 import time
@@ -30,6 +31,7 @@ from crosspool.views import Source
 
 AGAIN_BYTES = 256 * 2**20  # of classifiers that were trained without a picture
 ENCODING = 0.2  # what it takes to encode and compare an image, in passes of the network at its own size
+COLLECTED_EVERY = 15.0  # seconds
 VIEWS = {"whole": 1, "tiles": 1, "jitter": 10, "augmented": 16}
 
 logger = logging.getLogger(__name__)
@@ -206,6 +208,7 @@ class _Work:
         self._before = 0.0  # the cost of all earlier stages
         self._stage, self._cost, self._done, self._total = "Waiting for a turn", 0.0, 0, 1
         self._start = time.monotonic()
+        self._collected = 0.0
 
     def begin(self, stage: str, cost: float, total: int) -> None:
         """The next stage of so many images, and what it costs."""
@@ -223,6 +226,9 @@ class _Work:
             gate.let_others_pass()
         if self.stop.is_set():
             raise _StoppedError
+        if time.monotonic() - self._collected > COLLECTED_EVERY:
+            self._collected = time.monotonic()
+            _collect()
 
     def progress(self) -> Progress:
         stage, cost, done, total = self._stage, self._cost, self._done, self._total
@@ -244,6 +250,18 @@ class _Watched(ArrayCache):
         return super().get(key)
 
 
+def _collect() -> None:
+    """Collect garbage, and keep what is alive out of the next collections.
+
+    Streamlit collects after every run of a script, of a fragment that watches, too. With all that torch brings along
+    that takes a third of a second in which no thread of Python's can go on, a computing one neither. What ends up as
+    garbage meanwhile, such as a session that was closed, is found here.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+
+
 def _run(work: _Work) -> None:
     try:
         with gate:
@@ -262,6 +280,7 @@ def _run(work: _Work) -> None:
         logger.exception("A comparison failed")
         work.error = f"The comparison failed ({type(error).__name__}: {error}); this is a fault of crosspool's."
     finally:
+        gc.unfreeze()
         work.ended.set()
 
 
