@@ -1,0 +1,103 @@
+"""In which order channels and positions are taken away: by what they contribute, and by what knows nothing of it."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crosspool.contributions import Contributions, Explanation
+from crosspool.errors import SettingError
+from crosspool.grids import Size, spread
+
+Ranking = NDArray[np.intp]
+Orders = dict[str, list[Ranking]]
+"""Rankings by the order's name; several of one that is drawn at random."""
+
+ALIKE = 16  # channels of neighbouring energy, among which contributions are exchanged
+
+MOST, LEAST, ENERGY, RANDOM = "most", "least", "energy", "random"
+ALIVE, MATCHED = "random alive", "random matched"
+BASELINE, BASELINE_SAME, CENTRE = "baseline", "baseline, same class", "centre"
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A picture as a classifier sees it and as a baseline does; what several questions need is computed once."""
+
+    own: Explanation
+    baseline: Explanation
+
+    @cached_property
+    def contributions(self) -> Contributions:
+        """To the predicted class's score."""
+        return self.own.contributions()
+
+    @cached_property
+    def energy(self) -> Contributions:
+        """To the squared length of phi(P), which knows of no class."""
+        return self.own.similarity(self.own)
+
+
+def largest_first(values: NDArray[np.float64]) -> Ranking:
+    """Places by their values; equal ones in the order they come in."""
+    return np.argsort(-values.ravel(), kind="stable")
+
+
+def channel_orders(explained: Explained, draw: np.random.Generator, draws: int) -> Orders:
+    """All channels, those first that contribute most, or least, to the predicted class's score, and in other orders.
+
+    By energy: what the channel's block holds of the squared length of phi(P). At random: among all; those first that
+    are not zero on this picture ("alive"); and with energies as those that contribute most have ("matched"), the
+    contributions being exchanged at random among ALIKE channels that follow each other by energy.
+    """
+    contributed, energy = explained.contributions.channels, explained.energy.channels
+    count = len(energy)
+    by_energy = largest_first(energy)
+    return {
+        MOST: [largest_first(contributed)],
+        MATCHED: [largest_first(_exchanged(contributed, by_energy, draw)) for _ in range(draws)],
+        ENERGY: [by_energy],
+        ALIVE: [largest_first((energy > 0) + draw.random(count)) for _ in range(draws)],
+        RANDOM: [draw.permutation(count) for _ in range(draws)],
+        LEAST: [largest_first(-contributed)],
+    }
+
+
+def _exchanged(values: NDArray[np.float64], ranking: Ranking, draw: np.random.Generator) -> NDArray[np.float64]:
+    """The values, exchanged at random among neighbours in a ranking."""
+    exchanged = np.empty_like(values)
+    for start in range(0, len(ranking), ALIKE):
+        some = ranking[start : start + ALIKE]
+        exchanged[some] = draw.permutation(values[some])
+    return exchanged
+
+
+def position_orders(explained: Explained, draw: np.random.Generator, draws: int) -> Orders:
+    """All positions, those first where the most evidence for the predicted class is, and in other orders.
+
+    By the map of a baseline, for the class that it predicts itself, and for the same class (both left out where it
+    knows nothing of positions); by energy: where phi(P) . phi(P) comes from; from the centre outwards; at random.
+
+    Raises SettingError where the classifier itself knows nothing of positions.
+    """
+    evidence, energy = explained.contributions.positions, explained.energy.positions
+    if evidence is None or energy is None:
+        name = explained.own.classifier.method.name
+        raise SettingError(f"Where in the picture {name} has its numbers from is not known; choose cl, global or sum.")
+    grid: Size = evidence.shape
+    orders = {MOST: [largest_first(evidence)]}
+    for name, label in ((BASELINE, None), (BASELINE_SAME, explained.own.predicted)):
+        of_baseline = explained.baseline.contributions(label).positions
+        if of_baseline is not None:
+            orders[name] = [largest_first(spread(of_baseline, grid))]
+    orders[ENERGY] = [largest_first(energy)]
+    orders[CENTRE] = [largest_first(-_from_centre(grid))]
+    orders[RANDOM] = [draw.permutation(evidence.size) for _ in range(draws)]
+    return orders
+
+
+def _from_centre(grid: Size) -> NDArray[np.float64]:
+    """The squared distance of each cell from the centre of the picture, whose sides are 1."""
+    rows, columns = (((np.arange(cells) + 0.5) / cells - 0.5) ** 2 for cells in grid)
+    return np.asarray(rows[:, None] + columns)

@@ -1,0 +1,125 @@
+"""How much of the positive evidence lies in the parts that define a species of FieldGuide."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crosspool.datasets.fieldguide import SPECIES, Drawing, Species, defining_parts, differing_parts
+from crosspool.evaluation.report import Measured
+from crosspool.faithfulness.curves import Sizes, measured
+from crosspool.faithfulness.orders import Explained
+from crosspool.grids import Mask, Size, averaged, spread
+
+CLASS, LEAD = "class", "lead over a sister species"
+OWN, BASELINE, ENERGY, AREA, BEST = "evidence", "baseline", "energy", "area", "best cell"
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Of a map's positive part: the share inside the parts, inside the bird, and of the latter inside the parts."""
+
+    parts: float
+    bird: float
+    parts_of_bird: float
+
+
+@dataclass(frozen=True)
+class Regions:
+    """What each cell of a grid has of the parts asked for, and of the bird; shares of the cells, (H, W)."""
+
+    parts: NDArray[np.float64]
+    bird: NDArray[np.float64]
+
+    def shares(self, amounts: NDArray[np.float64]) -> Shares:
+        """Of positive amounts in the cells, each spread evenly over its cell; NaN where there are none."""
+        amounts = amounts.clip(0)
+        with np.errstate(invalid="ignore"):
+            in_parts, in_bird = ((amounts * region).sum() / amounts.sum() for region in (self.parts, self.bird))
+            return Shares(float(in_parts), float(in_bird), float(in_parts / np.float64(in_bird)))
+
+    @property
+    def best(self) -> NDArray[np.float64]:
+        """All in the cell that has most of the parts: no map of this grid has a larger share in them."""
+        best = self.parts == self.parts.max()
+        return np.asarray(best / best.sum())
+
+
+ImageShares = dict[str, dict[str, list[Shares]]]
+"""The shares on one image by question and map; several where there are several sisters."""
+
+
+def sisters_of(species: Species) -> list[Species]:
+    """Those that differ from it in the fewest parts."""
+    parts = {other: len(differing_parts(species, other)) for other in SPECIES if other != species}
+    return [other for other, count in parts.items() if count == min(parts.values())]
+
+
+def regions_of(drawing: Drawing, species: Species, grid: Size) -> dict[str, Regions]:
+    """For the species itself, by its name, the parts that define it; by each sister's name those that tell the two
+    apart. Without those whose parts cannot be seen in the picture."""
+    asked = {species.name: defining_parts(species)}
+    asked |= {sister.name: differing_parts(species, sister) for sister in sisters_of(species)}
+    bird = averaged(drawing.masks["body"].astype(np.float64), grid)
+    found = {}
+    for name, parts in asked.items():
+        union: Mask = np.logical_or.reduce([drawing.masks[part] for part in parts])
+        if union.any():
+            found[name] = Regions(averaged(union.astype(np.float64), grid), bird)
+    return found
+
+
+def shares_of(explained: Explained, regions: Mapping[str, Regions], species: Species) -> ImageShares:
+    """By question (the true class, its lead over each sister) and by map the shares on one image."""
+    energy = explained.energy.positions
+    assert energy is not None
+    found: ImageShares = {CLASS: {}, LEAD: {}}
+    for name, region in regions.items():
+        question, against = (CLASS, None) if name == species.name else (LEAD, name)
+        maps = {
+            OWN: explained.own.contributions(species.name, against).positions,
+            BASELINE: explained.baseline.contributions(species.name, against).positions,
+            ENERGY: energy,
+            AREA: np.ones(energy.shape),
+            BEST: region.best,
+        }
+        for kind, amounts in maps.items():
+            if amounts is not None:
+                found[question].setdefault(kind, []).append(region.shares(spread(amounts, energy.shape)))
+    return found
+
+
+@dataclass(frozen=True)
+class PartShares:
+    """By question, map and kind of share the mean over a split's test images, (J splits,)."""
+
+    values: Mapping[str, Mapping[str, Mapping[str, NDArray[np.float64]]]]
+    sizes: Sizes
+
+    def of(self, question: str, kind: str, share: str, against: str | None = None) -> Measured:
+        """One kind of share of one map, or what it is more than that of the map `against`."""
+        by_split = self.values[question][kind][share]
+        if against is not None:
+            by_split = by_split - self.values[question][against][share]
+        return measured(by_split, self.sizes)
+
+
+def joined(splits: Sequence[Sequence[ImageShares]], sizes: Sizes) -> PartShares:
+    """All splits' images together. An image counts once, whatever the number of sisters; NaN does not count."""
+    values: dict[str, dict[str, dict[str, NDArray[np.float64]]]] = {CLASS: {}, LEAD: {}}
+    for question, by_kind in values.items():
+        for kind in dict.fromkeys(kind for split in splits for image in split for kind in image[question]):
+            by_kind[kind] = {
+                share.name: np.array(
+                    [_mean([image[question].get(kind, []) for image in split], share.name) for split in splits]
+                )
+                for share in fields(Shares)
+            }
+    return PartShares(values, sizes)
+
+
+def _mean(images: Sequence[Sequence[Shares]], share: str) -> float:
+    values = [np.array([getattr(one, share) for one in several]) for several in images]
+    known = [several[~np.isnan(several)] for several in values]
+    return float(np.mean([several.mean() for several in known if len(several)]))

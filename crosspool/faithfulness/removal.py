@@ -1,0 +1,138 @@
+"""The scores of many remainders of one picture at once: some of its channels kept, or ever more of its positions.
+
+Both are what `Explanation.without_channels` and `without_positions` compute one by one, in single precision.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice, pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from crosspool.contributions import Explanation
+from crosspool.grids import Size
+
+Scores = NDArray[np.float64]
+Pooled = NDArray[np.float32]
+ROWS_AT_ONCE = 8  # vectors that are encoded together: more would not stay in the processor's cache
+
+
+def keeping_channels(explanation: Explanation, kept: NDArray[np.bool_]) -> Scores:
+    """The classes' scores, (n, L), when only those channels are kept, (n, K), and the rest is normalised anew.
+
+    All steps behind the pooling but the quantiser act on each channel's block by itself, or scale a whole part: so the
+    scores follow from what each channel adds to them, w_lk . phi_k, and from the lengths |phi_k|.
+    """
+    if explanation.classifier.method.quantizer is not None:
+        return np.stack([explanation.without_channels(np.flatnonzero(~some)) for some in kept])
+    added, energy = _by_channel(explanation)
+    total, length = np.zeros((len(kept), len(added))), np.zeros((len(kept), 1))
+    ends = np.cumsum([part.channels for part in explanation.parts])
+    for each in np.split(np.arange(ends[-1]), ends[:-1]):
+        left = kept[:, each] @ energy[each][:, None]  # (n, 1)
+        is_there = left > 0
+        scale = np.sqrt(energy[each].sum() / np.where(is_there, left, 1)) * is_there  # a part has the same length again
+        total += scale * (kept[:, each] @ added[:, each].T)
+        length += is_there * energy[each].sum()
+    scores: Scores = total / np.sqrt(np.where(length > 0, length, 1)) + explanation.classifier.intercept
+    return scores
+
+
+def _by_channel(explanation: Explanation) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What each channel adds to each class's score, (L, K), and the squared length of its block of phi(P), (K,)."""
+    vector, weights = explanation.vector.astype(np.float32), explanation.classifier.weights
+    added, energy, start = [], [], 0
+    for part in explanation.parts:
+        end = start + part.pooled.size
+        blocks = vector[start:end].reshape(part.channels, -1)
+        added.append(np.einsum("lkd,kd->lk", weights[:, start:end].reshape(len(weights), *blocks.shape), blocks))
+        energy.append(np.square(blocks).sum(axis=1))
+        start = end
+    return np.concatenate(added, axis=1, dtype=np.float64), np.concatenate(energy, dtype=np.float64)
+
+
+class Positions:
+    """A picture's positions, numbered row by row on the grid of `Contributions.positions`, to be put in step by step.
+
+    Raises SettingError where positions are not known.
+    """
+
+    def __init__(self, explanation: Explanation) -> None:
+        self.grid: Size = max(part.grid for part in explanation.parts)
+        self._explanation = explanation
+        self._parts = [_Sum.of(part) or _Anything(part) for part in explanation.parts]
+
+    def both_ways(self, ranking: NDArray[np.intp], counts: NDArray[np.intp]) -> tuple[Scores, Scores]:
+        """The classes' scores, (n, L) each: when only the first of the ranked positions are pooled, and when these are
+        left out; for rising numbers of them, from none to all."""
+        steps = [ranking[start:end] for start, end in pairwise(counts)]
+        return self._growing(steps), self._growing(steps[::-1])[::-1]
+
+    def _growing(self, steps: Sequence[NDArray[np.intp]]) -> Scores:
+        """The scores of nothing, and behind each step of all positions so far."""
+        masks = np.zeros((len(steps) + 1, self.grid[0] * self.grid[1]), bool)
+        for number, step in enumerate(steps, 1):
+            masks[number:, step] = True
+        pooled = zip(*(part.pooled(masks.reshape(-1, *self.grid)) for part in self._parts), strict=True)
+        scores = []
+        while some := list(islice(pooled, ROWS_AT_ONCE)):
+            scores.append(self._explanation.rescored([np.stack(rows) for rows in zip(*some, strict=True)]))
+        return np.concatenate(scores)
+
+
+class _Anything:
+    """A part of which nothing is known but how it pools."""
+
+    def __init__(self, part: Any) -> None:
+        self._part = part
+        self._map, self._pool = part.map_and_pool()
+
+    def pooled(self, masks: NDArray[np.bool_]) -> Iterator[Pooled]:
+        """P, (K * d,), of what lies under each of the masks, (n, H, W)."""
+        for mask in masks:
+            yield self._pool(self._map * self._part.covered(mask)).float().numpy()
+
+
+class _Sum:
+    """A part with P_k = sum_i a_ik x_i, of which only what is new is added.
+
+    Sums begin with nothing, as differences leave rounding errors, which a root and a normaliser make large.
+    """
+
+    def __init__(self, part: Any, patches: torch.Tensor) -> None:
+        self._part = part
+        self._weights = _by_position(part.map_and_pool()[0]).float().numpy()  # (V * N, K)
+        self._patches = patches.float().numpy()  # (V * N, d)
+
+    @classmethod
+    def of(cls, part: Any) -> "_Sum | None":
+        """None where P is no such sum (max); x_i is what a map of a single 1 pools."""
+        weights, pool = part.map_and_pool()
+        views, _, rows, columns = weights.shape
+        count = views * rows * columns
+        single = torch.eye(count, dtype=weights.dtype).view(count, views, rows, columns).movedim(0, 1)
+        patches = pool(single).view(count, -1)
+        if patches.shape[1] * part.channels != part.pooled.size:
+            return None
+        total = (_by_position(weights).T @ patches).flatten().numpy()
+        is_sum = np.allclose(total, part.pooled, rtol=1e-6, atol=1e-6 * np.abs(part.pooled).max())
+        return cls(part, patches) if is_sum else None
+
+    def pooled(self, masks: NDArray[np.bool_]) -> Iterator[Pooled]:
+        """P, (K * d,), of what lies under each of the masks, (n, H, W), each of which holds the one before."""
+        before: NDArray[np.float32] = np.zeros(len(self._weights), np.float32)
+        total = np.zeros((self._weights.shape[1], self._patches.shape[1]), np.float32)
+        for mask in masks:
+            covered = self._part.covered(mask).flatten().float().numpy()
+            new = np.flatnonzero(covered != before)
+            if len(new):
+                total = total + (self._weights[new] * (covered - before)[new, None]).T @ self._patches[new]
+            before = covered
+            yield total.ravel()
+
+
+def _by_position(maps: torch.Tensor) -> torch.Tensor:
+    """(V, K, H, W) as (V * N, K)."""
+    return maps.movedim(1, 3).flatten(0, 2)

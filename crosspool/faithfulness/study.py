@@ -1,0 +1,237 @@
+"""Train on each of several random splits, and take the test images apart."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crosspool.contributions import explanation_of
+from crosspool.datasets import Dataset, Split
+from crosspool.datasets.fieldguide import SPECIES, Drawing
+from crosspool.errors import DatasetError, SettingError
+from crosspool.evaluation.report import Measured
+from crosspool.faithfulness.curves import ENERGY_LEFT, Curves, Gathering, Sizes, Told, joined, measured, told
+from crosspool.faithfulness.orders import RANDOM, Explained, Orders, Ranking, channel_orders, position_orders
+from crosspool.faithfulness.parts import ImageShares, PartShares, Regions, regions_of, shares_of
+from crosspool.faithfulness.parts import joined as joined_shares
+from crosspool.faithfulness.pixels import Fill, Pixels
+from crosspool.faithfulness.removal import Positions, keeping_channels
+from crosspool.features import Features
+from crosspool.grids import Size
+from crosspool.methods import Method
+from crosspool.models import TrainedClassifier, train
+from crosspool.views import Source
+
+CHANNEL_FRACTIONS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2)
+POSITION_FRACTIONS = tuple(step / 10 for step in range(11))
+CHANNEL_DRAWS, POSITION_DRAWS = 5, 2
+BothWays = Callable[[Ranking], tuple[NDArray[np.float64], NDArray[np.float64]]]
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how many images of it are done, and of how many."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked: of which method, beside which baseline, and how much of it.
+
+    `fraction` of the channels is taken away besides the usual series; `pixels` is on how many test images of each split
+    pixels are hidden as well (0: none), behind `fill`.
+    """
+
+    method: Method
+    baseline: Method
+    fraction: float = 0.05
+    pixels: int = 0
+    fill: Fill = "blur"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.fraction < 1:
+            raise SettingError(f"The share of channels to take away lies between 0 and 1, not {self.fraction}.")
+
+    @property
+    def sources(self) -> list[Source]:
+        return sorted({*self.method.sources_to_explain, *self.baseline.sources_to_explain})
+
+    @property
+    def channel_fractions(self) -> tuple[float, ...]:
+        return tuple(sorted({*CHANNEL_FRACTIONS, self.fraction}))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was found. Curves of pixels, and the shares in parts, only where they were asked for, and are known."""
+
+    question: Question
+    dataset: str
+    images: int
+    classes: int
+    splits: int
+    sizes: Sizes
+    accuracy: Measured
+    baseline_accuracy: Measured
+    channels: Curves
+    deletion: Curves
+    insertion: Curves
+    pixel_deletion: Curves | None
+    pixel_insertion: Curves | None
+    parts: PartShares | None
+
+
+@dataclass
+class _Split:
+    """What is gathered of one split."""
+
+    channels: Gathering = field(default_factory=Gathering)
+    deletion: Gathering = field(default_factory=Gathering)
+    insertion: Gathering = field(default_factory=Gathering)
+    pixel_deletion: Gathering = field(default_factory=Gathering)
+    pixel_insertion: Gathering = field(default_factory=Gathering)
+    parts: list[ImageShares] = field(default_factory=list)
+    right: list[bool] = field(default_factory=list)
+    baseline_right: list[bool] = field(default_factory=list)
+
+
+def study(
+    dataset: Dataset,
+    question: Question,
+    features: Features,
+    splits: Sequence[Split],
+    drawing: Callable[[int], Drawing] | None = None,
+    *,
+    scratch: Path | None = None,
+    progress: Progress = lambda stage, done, total: None,
+) -> Answer:
+    """Train on each split's training images alone, explain its test images, and take away what is said to matter.
+
+    `drawing` gives the masks of a sample of FieldGuide. `features` must offer what the question needs.
+
+    Raises DatasetError where images have several labels or there are fewer than 2 splits, SettingError where the
+    method knows nothing of positions.
+    """
+    if dataset.multi_label:
+        raise DatasetError(f"{dataset.name} has several labels an image; take a data set of one class each.")
+    taker = _Taker(dataset, question, features, drawing)
+    found = []
+    for number, split in enumerate(splits):
+        subset = dataset.subset(split.train)
+        restricted = features.restricted_to(subset)
+        own, baseline = (
+            train(subset, restricted, method, seed=question.seed, scratch=scratch)
+            for method in (question.method, question.baseline)
+        )
+        found.append(_Split())
+        pixels = set(_generator(question, number).permutation(split.test)[: question.pixels].tolist())
+        for done, index in enumerate(split.test.tolist(), 1):
+            taker.take(found[-1], own, baseline, index, _generator(question, number, index), index in pixels)
+            progress(f"Split {number + 1} of {len(splits)}", done, len(split.test))
+    sizes = Sizes(*(float(np.mean([len(part) for part in parts])) for parts in zip(*map(_parts, splits), strict=True)))
+    return _answer(dataset, question, found, sizes)
+
+
+def _parts(split: Split) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    return split.train, split.test
+
+
+def _generator(question: Question, *numbers: int) -> np.random.Generator:
+    return np.random.default_rng([question.seed, *numbers])
+
+
+def _answer(dataset: Dataset, question: Question, found: Sequence[_Split], sizes: Sizes) -> Answer:
+    def curves(name: str, fractions: Sequence[float]) -> Curves:
+        return joined([getattr(split, name) for split in found], fractions, sizes.train)
+
+    return Answer(
+        question, dataset.name, len(dataset), len(dataset.classes), len(found), sizes,
+        measured(np.array([np.mean(split.right) for split in found]), sizes),
+        measured(np.array([np.mean(split.baseline_right) for split in found]), sizes),
+        curves("channels", question.channel_fractions),
+        curves("deletion", POSITION_FRACTIONS),
+        curves("insertion", POSITION_FRACTIONS),
+        curves("pixel_deletion", POSITION_FRACTIONS) if question.pixels else None,
+        curves("pixel_insertion", POSITION_FRACTIONS) if question.pixels else None,
+        joined_shares([split.parts for split in found], sizes) if found[0].parts else None,
+    )  # fmt: skip
+
+
+class _Taker:
+    """Takes test images apart, one by one."""
+
+    def __init__(
+        self, dataset: Dataset, question: Question, features: Features, drawing: Callable[[int], Drawing] | None
+    ) -> None:
+        self._dataset, self._question, self._features, self._drawing = dataset, question, features, drawing
+        self._regions: dict[int, Mapping[str, Regions]] = {}  # drawing a picture takes longer than all the rest
+
+    def take(
+        self, split: _Split, own: TrainedClassifier, baseline: TrainedClassifier, index: int,
+        draw: np.random.Generator, with_pixels: bool,
+    ) -> None:  # fmt: skip
+        record = self._features.record(index, self._question.sources)
+        explained = Explained(explanation_of(own, record), explanation_of(baseline, record))
+        target = own.classes.index(self._dataset.classes[self._dataset.targets[index]])
+        judge = _Judge(int(explained.own.scores.argmax()), target)
+        split.right.append(judge.predicted == target)
+        split.baseline_right.append(int(explained.baseline.scores.argmax()) == target)
+        split.channels.add(self._without_channels(explained, judge, draw))
+        orders = position_orders(explained, draw, POSITION_DRAWS)
+        positions = Positions(explained.own)
+        counts = _counts(POSITION_FRACTIONS, len(orders[RANDOM][0]))
+        _both_ways(split.deletion, split.insertion, orders, judge, lambda order: positions.both_ways(order, counts))
+        if with_pixels:
+            sample, backbone = self._dataset.samples[index], self._features.backbone
+            pixels = Pixels(own, backbone, sample.decode(sample.read()), positions.grid, self._question.fill)
+            orders[RANDOM] = orders[RANDOM][:1]  # each takes many passes of the network
+            _both_ways(split.pixel_deletion, split.pixel_insertion, orders, judge,
+                       lambda order: pixels.both_ways(order, counts))  # fmt: skip
+        if self._drawing is not None:
+            split.parts.append(self._shares(explained, index, positions.grid))
+
+    def _without_channels(
+        self, explained: Explained, judge: "_Judge", draw: np.random.Generator
+    ) -> dict[str, list[Told]]:
+        orders = channel_orders(explained, draw, CHANNEL_DRAWS)
+        energy = explained.energy.channels
+        counts = _counts(self._question.channel_fractions, len(energy))
+        names = [name for name, rankings in orders.items() for _ in rankings]
+        places = np.array([np.argsort(ranking) for rankings in orders.values() for ranking in rankings])  # (R, K)
+        kept = places[:, None] >= counts[:, None]  # (R, F, K)
+        scores = keeping_channels(explained.own, kept.reshape(-1, len(energy))).reshape(*kept.shape[:2], -1)
+        found: dict[str, list[Told]] = {name: [] for name in orders}
+        for name, some, left in zip(names, scores, kept @ energy / energy.sum(), strict=True):
+            found[name].append(judge(some) | {ENERGY_LEFT: left})
+        return found
+
+    def _shares(self, explained: Explained, index: int, grid: Size) -> ImageShares:
+        assert self._drawing is not None
+        species = SPECIES[self._dataset.targets[index]]
+        if index not in self._regions:
+            self._regions[index] = regions_of(self._drawing(index), species, grid)
+        return shares_of(explained, self._regions[index], species)
+
+
+@dataclass(frozen=True)
+class _Judge:
+    predicted: int
+    target: int
+
+    def __call__(self, scores: NDArray[np.float64]) -> Told:
+        return told(scores, self.predicted, self.target)
+
+
+def _counts(fractions: Sequence[float], total: int) -> NDArray[np.intp]:
+    """How many that is of `total`; at least 1 of any fraction but 0."""
+    return np.array([0 if fraction == 0 else max(1, round(fraction * total)) for fraction in fractions], np.intp)
+
+
+def _both_ways(deletion: Gathering, insertion: Gathering, orders: Orders, judge: _Judge, both_ways: BothWays) -> None:
+    """Put positions in and take them away, in every order; in equal ones once."""
+    found: dict[bytes, tuple[Told, Told]] = {}
+    for ranking in (ranking for rankings in orders.values() for ranking in rankings):
+        if ranking.tobytes() not in found:
+            put_in, taken = both_ways(ranking)
+            found[ranking.tobytes()] = judge(put_in), judge(taken)
+    for gathering, way in ((insertion, 0), (deletion, 1)):
+        gathering.add({name: [found[ranking.tobytes()][way] for ranking in some] for name, some in orders.items()})
