@@ -1,6 +1,7 @@
 """Weighting maps as pictures: arrays in, pictures out. Nothing here computes maps or knows about pages."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Literal
 
 import matplotlib
@@ -35,11 +36,13 @@ def colour_limits(weights: np.ndarray, *, signed: bool = False) -> Limits:
     return (-top if signed else 0.0, top)
 
 
+@cache
 def colour_table(colour_map: str) -> np.ndarray:
-    """256 RGB colours, uint8 (256, 3). Raises SettingError for a colour map that is not offered."""
+    """256 RGB colours, uint8 (256, 3), not to be changed. Raises SettingError for a colour map that is not offered."""
     if colour_map not in (*COLOUR_MAPS, SIGNED_COLOUR_MAP):
         raise SettingError(f"There is no colour map {colour_map!r}; choose {', '.join(COLOUR_MAPS)}.")
     table: np.ndarray = matplotlib.colormaps[colour_map](np.arange(256), bytes=True)[:, :3]
+    table.flags.writeable = False
     return table
 
 

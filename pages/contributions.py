@@ -34,7 +34,7 @@ from crosspool.ui.picture import picture
 from crosspool.ui.selection import shown_look
 from crosspool.ui.sources import Picture, choose_picture, pictures_at_hand
 from crosspool.ui.text import as_it_is, file_stem
-from crosspool.ui.views import LARGE, colour_scale, large, overlay_picture
+from crosspool.ui.views import LARGE, colour_scale, overlay_picture
 from crosspool.ui.why import (
     View,
     choose_contributor,
@@ -47,7 +47,7 @@ from crosspool.ui.why import (
 )
 
 SHOWN = (4, 8, 16, 32)  # channels listed for the class, and as many against it
-SPEAKERS = 12  # channels listed at a position
+SPEAKERS = 10  # channels listed at a position
 ALIKE = 8  # channels listed of two pictures
 ABLATIONS: dict[Ablation, str] = {"most": "Those most for it", "least": "Least", "random": "At random"}
 HELP: dict[Ablation, str] = {
@@ -107,7 +107,7 @@ def whole_picture(view: View, look: Look, baseline: Baseline | None) -> None:
 def seen_picture(view: View) -> None:
     """The network's input, with the place under study marked."""
     st.markdown("**What the network saw**")
-    photo = large(view.seen.framed)
+    photo = view.seen.photo
     if view.place is None:
         st.image(photo, caption="Where in the picture these numbers come from is not known.", width="stretch")
         return
@@ -124,7 +124,7 @@ def seen_picture(view: View) -> None:
 
 
 def evidence_picture(
-    view: View, evidence: np.ndarray, look: Look, *, key: str, whose: str, framed: Image.Image | None = None
+    view: View, evidence: np.ndarray, look: Look, *, key: str, whose: str, photo: Image.Image | None = None
 ) -> None:
     """Evidence over the picture in colours that are centred at zero; clicks move the place."""
     assert view.place is not None
@@ -132,7 +132,7 @@ def evidence_picture(
     row, column = (int(at) for at in np.unravel_index(np.abs(evidence).argmax(), shape))
     total = signed(evidence.sum())
     overlay_picture(
-        framed or view.seen.framed,
+        photo or view.seen.photo,
         evidence,
         colour_limits(evidence, signed=True),
         replace(look, colour_map=SIGNED_COLOUR_MAP),
@@ -158,7 +158,7 @@ def baseline_picture(view: View, baseline: Baseline, look: Look) -> None:
         note = "Class activation map of the network's own classes"
     found = seen.contributions(question)
     assert found.positions is not None
-    evidence_picture(view, found.positions, look, key="baseline", whose="the fully-connected layer", framed=seen.framed)
+    evidence_picture(view, found.positions, look, key="baseline", whose="the fully-connected layer", photo=seen.photo)
     st.caption(f"{note}, score {signed(found.score)}.")
 
 
@@ -169,7 +169,7 @@ def scores_chart(view: View, after: Vector | None, key: str) -> None:
     for k in classes_to_show(view.seen.scores, after, asked):
         before, then = float(view.seen.scores[k]), None if after is None else float(after[k])
         text = signed(before) if then is None else f"{signed(before)} → {signed(then)}"
-        rows.append(Bar(str(k), view.classes[k], before, text, f"{view.classes[k]}: score {text}", then))
+        rows.append(Bar(str(k), view.classes[k], before, text, f"{view.classes[k]}: score {text}", after=then))
 
     def ask_for(row: str) -> None:
         st.session_state.positive = view.classes[int(row)]
@@ -183,7 +183,7 @@ def scores_chart(view: View, after: Vector | None, key: str) -> None:
 def one_channel(view: View, look: Look) -> None:
     """Where the chosen channel speaks, and which channels speak at the place under study."""
     found, channel = view.found, view.channel
-    name, value = as_it_is(found.names[channel]), signed(found.channels[channel])
+    name, value = as_it_is(view.names[channel]), signed(found.channels[channel])
     part, k = found.channel(channel)
     st.subheader(f"Channel {name} adds {value}", anchor=False)
     if view.place is None:
@@ -195,7 +195,7 @@ def one_channel(view: View, look: Look) -> None:
         weights_picture(view, look)
     with over:
         st.markdown(f"**Its evidence for {view.wording}**")
-        evidence_picture(view, view.evidence(channel), look, key="evidence", whose=f"channel {found.names[channel]}")
+        evidence_picture(view, view.evidence(channel), look, key="evidence", whose=f"channel {view.names[channel]}")
     with speakers:
         speakers_here(view)
 
@@ -206,13 +206,13 @@ def weights_picture(view: View, look: Look) -> None:
     values, cell, size = view.weights(view.channel), view.place.cell, view.place.size
     mixed, shape = bool(values.min() < 0), (values.shape[0], values.shape[1])
     overlay_picture(
-        view.seen.framed,
+        view.seen.photo,
         values,
         colour_limits(values, signed=mixed),
         replace(look, colour_map=SIGNED_COLOUR_MAP) if mixed else look,
         position=moved(cell, size, shape),
         choose=lambda chosen: choose_spot(moved(chosen, shape, size)),
-        alt=f"Weighting map {view.found.names[view.channel]} over the image, peak {values.max():.3g}.",
+        alt=f"Weighting map {view.names[view.channel]} over the image, peak {values.max():.3g}.",
         label="weight, on the scale of this map",
         key="weights-map",
     )
@@ -227,8 +227,8 @@ def speakers_here(view: View) -> None:
     st.markdown(f"**Who speaks at row {row}, column {column}**")
     rows = [
         Bar(
-            str(k), found.names[k], float(said[k]), signed(said[k]),
-            f"channel {found.names[k]} adds {signed(said[k])} at this position",
+            str(k), view.names[k], float(said[k]), signed(said[k]),
+            f"channel {view.names[k]} adds {signed(said[k])} at this position",
         )
         for k in sorted(loudest, key=lambda k: -said[k])
     ]  # fmt: skip
@@ -283,17 +283,18 @@ def channel_bars(view: View, shown: list[int], look: Look, limits: Limits | None
                 small_map(weights, colour_limits(weights, signed=mixed), table=int(mixed)),
                 small_map(view.evidence(channel), limits, table=1),
             )
-        name, value = found.names[channel], float(found.channels[channel])
+        name, value = view.names[channel], float(found.channels[channel])
         label = f"channel {name}: contribution {signed(value)}, {part.energy[k]:.2%} of the energy"
-        text = f"{signed(value)} · {100 * part.energy[k]:.2g} % of energy"
-        rows.append(Bar(str(channel), name, value, text, label, ticked=channel not in left_out(), maps=maps))
+        note = f"{100 * part.energy[k]:.2g} % of the energy"
+        counted = channel not in left_out()
+        rows.append(Bar(str(channel), name, value, signed(value), label, note, ticked=counted, maps=maps))
     bars(
         rows,
         key=key,
         choose=lambda k: choose_contributor(int(k)),
         tick=lambda k, counted: tick(int(k), counted),
         selected=str(view.channel),
-        photos=[view.seen.framed] if limits is not None else [],
+        photos=[view.seen.photo] if limits is not None else [],
         colour_maps=(look.colour_map, SIGNED_COLOUR_MAP),
         opacity=look.opacity,
         smooth=look.smooth,
@@ -408,25 +409,25 @@ def show_likeness(view: View, look: Look, other: Picture, beside: Explained) -> 
             with next(columns):
                 st.markdown(f"**Where {title} is like the other**")
                 evidence_picture(
-                    view, evidence, look, key=f"alike-{one is beside}", whose="all channels together", framed=one.framed
+                    view, evidence, look, key=f"alike-{one is beside}", whose="all channels together", photo=one.photo
                 )
     with next(columns):
         st.markdown("**Channels that make them alike**")
         most = ranked(here.channels, ALIKE)[0]
-        rows = [alike_bar(here, there, k) for k in most]
+        rows = [alike_bar(here, there, k, view.names[k]) for k in most]
         bars(
             rows,
             key="alike-channels",
             choose=lambda k: choose_contributor(int(k)),
             selected=str(view.channel),
-            photos=[view.seen.framed, beside.framed] if view.place is not None else [],
+            photos=[view.seen.photo, beside.photo] if view.place is not None else [],
             colour_maps=(SIGNED_COLOUR_MAP,),
             opacity=look.opacity,
             smooth=look.smooth,
         )
 
 
-def alike_bar(here: Contributions, there: Contributions, channel: int) -> Bar:
+def alike_bar(here: Contributions, there: Contributions, channel: int, name: str) -> Bar:
     """What one channel adds to the inner product, with its evidence in either picture."""
     (part, k), (beside, _) = here.channel(channel), there.channel(channel)
     maps = tuple(
@@ -434,9 +435,10 @@ def alike_bar(here: Contributions, there: Contributions, channel: int) -> Bar:
         for photo, evidence in enumerate((part.evidence, beside.evidence))
         if evidence is not None
     )
-    name, value = here.names[channel], float(here.channels[channel])
-    text = f"{signed(value)} · {value / here.score:.1%}"
-    return Bar(str(channel), name, value, text, f"channel {name} adds {text} of the inner product", maps=maps)
+    value = float(here.channels[channel])
+    note = f"{value / here.score:.1%} of the inner product"
+    label = f"channel {name} adds {signed(value)}, {note}"
+    return Bar(str(channel), name, value, signed(value), label, note, maps=maps)
 
 
 # --- the page

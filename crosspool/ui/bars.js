@@ -1,6 +1,6 @@
 // Named values as bars to either side of zero. Each row is a button, with a box to tick and small maps where it has them.
-// Data: rows [{id, name, value, after | null, text, label, ticked | null, maps [{rows, columns, cells, table, photo}]}],
-// photos [URL], tables [base64], opacity, smooth, selected, signature (of all that needs new rows).
+// Data: rows [{id, name, value, after | null, text, note, label, ticked | null, maps [{rows, columns, cells, table,
+// photo}]}], photos [URL], tables [base64], opacity, smooth, selected, signature (of all that needs new rows).
 
 const part = (tag, className) => Object.assign(document.createElement(tag), { className });
 
@@ -17,7 +17,7 @@ function rowOf({ id, ticked, maps }, send) {
   button.append(...maps.map(() => document.createElement("canvas")));
   const track = part("span", "track");
   track.append(part("i", "before"), part("i", "after"), part("i", "zero"));
-  button.append(part("b", "name"), part("span", "text"), track);
+  button.append(part("b", "name"), part("span", "text"), track, part("span", "note"));
   button.onclick = () => send("chosen", id);
   row.append(button);
   return row;
@@ -31,10 +31,11 @@ function place(bar, value, low, high) {
   bar.classList.toggle("negative", value < 0);
 }
 
-function update(row, { name, value, after, text, label, ticked }, selected, low, high) {
+function update(row, { name, value, after, text, note, label, ticked }, selected, low, high) {
   const find = (selector) => row.querySelector(selector);
   find(".name").textContent = name;
   find(".text").textContent = text;
+  find(".note").textContent = note;
   place(find(".before"), value, low, high);
   place(find(".after"), after, low, high);
   find(".track").classList.toggle("changed", after !== null);

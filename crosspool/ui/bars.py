@@ -37,7 +37,7 @@ class SmallMap:
 
 @dataclass(frozen=True)
 class Bar:
-    """One row: `text` is printed beside the bar, `label` says it all to those who cannot see it.
+    """One row: `text` is printed above the bar, `note` below it; `label` says it all to those who cannot see it.
 
     `after` is what the value becomes; `ticked` is None for a row without a box.
     """
@@ -47,6 +47,7 @@ class Bar:
     value: float
     text: str
     label: str
+    note: str = ""
     after: float | None = None
     ticked: bool | None = None
     maps: tuple[SmallMap, ...] = ()

@@ -18,6 +18,7 @@ from crosspool.models import LinearClassifier, own_classifier
 from crosspool.ui.compute import backbone_of, gate
 from crosspool.ui.sources import Picture
 from crosspool.ui.training import Comparison
+from crosspool.ui.views import large
 
 CACHE_BYTES = 256 * 2**20
 SPLITS = 4  # scores kept in parts for each picture and classifier
@@ -56,10 +57,13 @@ class Subject:
 
 @dataclass(frozen=True, eq=False)
 class Explained:
-    """A picture as one classifier sees it; shared between sessions, so never to be changed."""
+    """A picture as one classifier sees it; shared between sessions, so never to be changed.
+
+    `photo` is what the network saw, in the size of the large pictures.
+    """
 
     explanation: Explanation
-    framed: Image.Image
+    photo: Image.Image
     nbytes: int
     _splits: "LRUCache[Question, Contributions]" = field(default_factory=lambda: LRUCache(SPLITS), repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -110,11 +114,12 @@ def _compute(image: Image.Image, subject: Subject) -> Explained:
     sources = classifier.method.sources_to_explain
     record = compute_record(backbone, image, sources)
     explanation = explanation_of(classifier, record)
-    framed = frame(image, backbone.spec.preprocessing, max(source.size for source in sources), sources[0].framing)
+    size = max(source.size for source in sources)
+    photo = large(frame(image, backbone.spec.preprocessing, size, sources[0].framing))
     doubles = 8 * sum(array.size for array in record.values())  # the maps, and as much for each score in parts
     vectors = 8 * 3 * explanation.encoded.size
-    nbytes = (1 + SPLITS) * doubles + vectors + classifier.weights.nbytes + 3 * framed.width**2
-    return Explained(explanation, framed, nbytes)
+    nbytes = (1 + SPLITS) * doubles + vectors + classifier.weights.nbytes + 3 * photo.width**2
+    return Explained(explanation, photo, nbytes)
 
 
 # --- classifiers

@@ -1,6 +1,7 @@
 """What the page Contributions looks at: the question, the channel and the place under study, and what is unticked."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import cast
 
 import numpy as np
@@ -41,6 +42,11 @@ class View:
     @property
     def classes(self) -> tuple[str, ...]:
         return self.subject.classifier.classes
+
+    @cached_property
+    def names(self) -> list[str]:
+        """What the channels are called."""
+        return self.found.names
 
     @property
     def wording(self) -> str:
