@@ -8,7 +8,7 @@ from crosspool.ui.building import Construction, Order, construct
 from crosspool.ui.charts import SHOWN, agreement, blocks_in_a_row, entry_name, growing_block
 from crosspool.ui.compute import ImageMaps, Request, backbone_of, gate
 from crosspool.ui.controls import choose_maps, start_from_link, write_link
-from crosspool.ui.experiments import DOUBLE, EXPERIMENTS, SINGLE, Finding, subject_of
+from crosspool.ui.experiments import DOUBLE, EXPERIMENTS, SINGLE, Experiment, Finding, subject_of
 from crosspool.ui.picture import Cell
 from crosspool.ui.selection import channel_input, choose_position, shown_channel, shown_look, shown_position
 from crosspool.ui.views import headline, map_picture, seen_picture
@@ -147,7 +147,7 @@ def experiments(maps: ImageMaps, request: Request, position: Cell) -> None:
             tried, findings = _findings(
                 request, key, position if key == "one_hot" else (0, 0), seed if chosen.shuffles else 0, maps
             )
-        _verdict(findings, chosen.differs)
+        _verdict(findings, chosen)
         st.table(_comparisons(findings))
         which = f"all {tried:,} maps"
         if tried < len(maps.upper):
@@ -193,17 +193,18 @@ def _non_linearity(maps: ImageMaps, request: Request) -> str:
     )
 
 
-def _verdict(findings: list[Finding], differs: str) -> None:
+def _verdict(findings: list[Finding], experiment: Experiment) -> None:
     if not all(finding.as_expected for finding in findings):
         st.error("Not as expected: see the comparison that says so below.", icon=":material/close:")
     elif all(finding.equal for finding in findings):
         worst = max(findings, key=lambda finding: finding.difference / (finding.largest or 1.0))
         st.success(
-            f"It holds: apart by at most {worst.difference:.1g}, where the largest entry is {worst.largest:.4g}.",
+            f"{experiment.agrees}: apart by at most {worst.difference:.1g}, where the largest entry is "
+            f"{worst.largest:.4g}.",
             icon=":material/check:",
         )
     else:
-        st.info(differs, icon=":material/info:")
+        st.info(experiment.differs, icon=":material/info:")
 
 
 def _comparisons(findings: list[Finding]) -> pd.DataFrame:

@@ -20,7 +20,7 @@ from crosspool.ui.building import pooled_positions, summed_plainly
 from crosspool.ui.compute import ImageMaps
 
 MULTIPLICATIONS = 10**9  # of one convolution: 0.1 s on two cores; where all maps need more, fewer are tried
-UNFOLDED = 4 * 10**6  # numbers of the patches that are shuffled; where all have more, fewer lower channels are
+UNFOLDED = 4 * 10**6  # numbers of the patches that are shuffled; where all have more, the strongest lower channels are
 DOUBLE, SINGLE = 1e-9, 1e-4  # rounding to be expected, in parts of the largest entry; the network runs in single
 POINTS = 300  # of each comparison that are kept for its chart
 
@@ -107,13 +107,15 @@ def compare(
 class Experiment:
     """`expects` says in words, and `formula` in signs, what `run(subject, position, seed)` tries.
 
-    `differs` is the verdict where something should differ, and does. `shuffles` says whether it depends on the seed.
+    `agrees` is the verdict where all is equal that should be, `differs` where something should differ, and does.
+    `shuffles` says whether it depends on the seed.
     """
 
     title: str
     formula: str
     expects: str
     run: Callable[[Subject, Size, int], list[Finding]]
+    agrees: str = "It holds"
     differs: str = ""
     shuffles: bool = False
 
@@ -180,7 +182,7 @@ def _weights_alone(subject: Subject, position: Size, seed: int) -> list[Finding]
     patches, upper, turn = _shuffled(subject, seed)
     moved = cross_layer_pool(patches, upper[..., turn])[0]
     before = cross_layer_pool(patches, upper)[0]
-    same = torch.equal(upper, upper[..., turn])  # constant maps
+    same = torch.equal(upper, upper[..., turn]) or torch.equal(patches, patches[..., turn])
     return [compare("P, and P after the weights alone moved", before, moved, equal=same)]
 
 
@@ -188,7 +190,8 @@ def _shuffled(subject: Subject, seed: int) -> tuple[Tensor, Tensor, Tensor]:
     """Patches as (1, L, 1, N), counted weights as (1, K, 1, N), and a random order of the N positions."""
     pair, positions = subject.pair, subject.counted.numel()
     per_channel = positions * pair.kernel_size[0] * pair.kernel_size[1]
-    lower = subject.lower[:, : max(1, UNFOLDED // per_channel)]
+    strongest = subject.lower.square().sum((0, 2, 3)).argsort(descending=True)[: max(1, UNFOLDED // per_channel)]
+    lower = subject.lower[:, strongest.sort().values]
     patches = local_features(lower, **pair.geometry).unsqueeze(2)
     upper = (subject.upper * subject.counted).flatten(2).unsqueeze(2)
     return patches, upper, torch.randperm(positions, generator=torch.Generator().manual_seed(seed))
@@ -250,8 +253,9 @@ EXPERIMENTS: dict[str, Experiment] = {
         "Move the weights alone",
         r"\textstyle\sum_i a_{\pi(i),k}\, x_i \;\neq\; P_k",
         "The counter-check: shuffle only the maps, and every weight lies on a foreign patch. P must change, unless "
-        "every map is constant.",
+        "all maps, or all patches, are the same everywhere.",
         _weights_alone,
+        agrees="Nothing changed, as all maps or all patches are the same everywhere",
         differs="P changed, as it must: a weight belongs to the patch at its own position.",
         shuffles=True,
     ),
