@@ -57,8 +57,7 @@ class View:
     def weights(self, channel: int) -> NDArray[np.float64]:
         """A channel's weighting map, (H, W), where positions are known."""
         part, k = self.found.channel(channel)
-        index = next(i for i, one in enumerate(self.found.parts) if one is part)
-        return np.asarray(cast("NDArray[np.float64]", self.seen.explanation.maps[index])[k])
+        return np.asarray(cast("NDArray[np.float64]", part.maps)[k])
 
     def evidence(self, channel: int) -> NDArray[np.float64]:
         """A channel's evidence, (H, W), where positions are known."""
