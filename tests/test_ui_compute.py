@@ -1,6 +1,7 @@
 """Maps for the pages: computed once, kept in bounded memory, with the right patch under every position."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -18,7 +19,7 @@ from crosspool.layer_pairs import LayerPair
 from crosspool.pooling import cross_layer_pool, local_features
 from crosspool.statistics import channel_statistics
 from crosspool.ui import compute
-from crosspool.ui.compute import CACHE_BYTES, ImageMaps, Request, image_maps
+from crosspool.ui.compute import CACHE_BYTES, Gate, ImageMaps, Request, image_maps
 from tests.networks import sample
 
 REQUEST = Request(
@@ -214,3 +215,56 @@ def test_patches_of_a_real_strided_pair_add_up_to_its_blocks():
     torch.testing.assert_close(
         torch.from_numpy(maps.upper.reshape(len(maps.upper), -1) @ patches), torch.from_numpy(maps.pooled)
     )
+
+
+# --- the gate
+
+
+def test_the_gate_lets_one_through_at_a_time_in_the_order_in_which_they_came():
+    gate, came, inside = Gate(), [], []
+
+    def visit(number):
+        with gate:
+            came.append(number)
+            inside.append(number)
+            assert inside == [number]
+            inside.remove(number)
+
+    threads = [threading.Thread(target=visit, args=(number,)) for number in range(6)]
+    with gate:
+        for waiting, thread in enumerate(threads, 1):
+            thread.start()
+            while len(gate._queue) <= waiting:
+                time.sleep(0.001)
+        assert came == []
+    for thread in threads:
+        thread.join(10)
+    assert came == list(range(6))
+
+
+def test_who_lets_others_pass_comes_after_those_who_wait():
+    gate, order = Gate(), []
+
+    def visit():
+        with gate:
+            order.append("other")
+
+    other = threading.Thread(target=visit)
+    with gate:
+        gate.let_others_pass()  # nobody waits
+        other.start()
+        while len(gate._queue) < 2:
+            time.sleep(0.001)
+        order.append("first step")
+        gate.let_others_pass()
+        order.append("second step")
+    other.join(10)
+    assert order == ["first step", "other", "second step"]
+
+
+def test_an_error_inside_opens_the_gate():
+    gate = Gate()
+    with pytest.raises(CrosspoolError), gate:
+        raise CrosspoolError("no")
+    with gate:
+        pass

@@ -30,6 +30,7 @@ def _choose_network() -> Network:
         persist_state="session",
         help="Networks whose weights are on this machine, and all of them untrained. On the command line, crosspool "
         "fetch NAME brings weights here.",
+        width=360,
     )
     return found
 
@@ -66,28 +67,27 @@ def _choose_protocol(labelled: Labelled) -> tuple[int, int]:
     """How many splits, and how many images to train on in all."""
     classes, images = len(labelled.dataset.classes), len(set(labelled.pictures))
     most = max(images // classes - 1, 1)
-    with st.container(horizontal=True, gap="medium"):
-        splits = st.number_input(
-            "Random splits",
-            1,
-            MOST_SPLITS,
-            DEFAULT_SPLITS,
-            key="splits",
-            persist_state="session",
-            help="Each divides the images anew into some to train on and some to test on. Intervals need at least 2, "
-            "and are narrower with more.",
-            width=180,
-        )
-        each = st.number_input(
-            "Training images a class",
-            1,
-            most,
-            min(max(int(DEFAULT_SHARE * images / classes), 1), most),
-            key=f"each-{images}-{classes}",
-            persist_state="session",
-            help="On average: a class with more images gives more. The others are tested on.",
-            width=220,
-        )
+    splits = st.number_input(
+        "Random splits",
+        1,
+        MOST_SPLITS,
+        DEFAULT_SPLITS,
+        key="splits",
+        persist_state="session",
+        help="Each divides the images anew into some to train on and some to test on. Intervals need at least 2, "
+        "and are narrower with more.",
+        width=180,
+    )
+    each = st.number_input(
+        "Training images a class",
+        1,
+        most,
+        min(max(int(DEFAULT_SHARE * images / classes), 1), most),
+        key=f"each-{images}-{classes}",
+        persist_state="session",
+        help="On average: a class with more images gives more. The others are tested on.",
+        width=220,
+    )
     return int(splits), int(each) * classes
 
 
@@ -131,7 +131,7 @@ def _ended() -> None:
     job: Job | None = st.session_state.get("job")
     if job is None or job.running:
         return
-    if job.comparison is not None and not job.cancelled:
+    if job.comparison is not None:
         st.session_state.comparison = job.comparison
         del st.session_state.job
     elif job.error:
@@ -153,9 +153,10 @@ def compare(labelled: Labelled | None) -> None:
     job: Job | None = st.session_state.get("job")
     is_running = job is not None and job.running
     with st.container(border=True):
-        network = _choose_network()
+        with st.container(horizontal=True, gap="medium"):
+            network = _choose_network()
+            splits, train_size = _choose_protocol(labelled) if labelled else (0, 0)
         methods = _choose_methods(network)
-        splits, train_size = _choose_protocol(labelled) if labelled else (0, 0)
         wanted = st.button(
             "Train and compare",
             type="primary",

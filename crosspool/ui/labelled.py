@@ -210,7 +210,7 @@ class Collection:
 
 def class_name(text: str) -> str:
     """A class's name as it is kept: in one line, without spaces around it or several in a row."""
-    return " ".join(printable(text).split())[:LONGEST_NAME]
+    return printable(" ".join(text.split()))[:LONGEST_NAME]
 
 
 def from_zip(data: bytes, name: str, progress: Callable[[int, int], None] = lambda done, total: None) -> Collection:

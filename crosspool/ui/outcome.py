@@ -69,9 +69,14 @@ def preliminary(results: Mapping[str, MethodResult]) -> None:
 
 
 def _table(section: Section) -> None:
-    cells = {column.title: [as_it_is(cell) for cell in column.cells] for column in section.columns}
+    cells = {column.title: [_in_one_line(cell) for cell in column.cells] for column in section.columns}
     st.table(pd.DataFrame(cells).set_index(section.columns[0].title))
     st.caption(as_it_is(" ".join(section.notes)))
+
+
+def _in_one_line(cell: str) -> str:
+    """A number and its unit are not parted: a table that is too wide can be scrolled."""
+    return as_it_is(cell).replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _made(comparison: Comparison, name: str) -> bytes:
@@ -178,7 +183,7 @@ def _card(comparison: Comparison, index: int, said: Mapping[str, int]) -> None:
         st.image(comparison.labelled.thumbnail_of(sample), alt=f"{sample.name}, of the class {label}", width=160)
         st.markdown(f"**{as_it_is(label)}**")
         for name, answer in said.items():
-            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="small"):
                 is_right = answer == target
                 icon = ":green[:material/check:]" if is_right else ":red[:material/close:]"
                 verdict = "right" if is_right else as_it_is(dataset.classes[answer])
