@@ -17,11 +17,10 @@ RIVALS = 6  # classes whose scores are shown beside the one in question
 
 
 def signed(value: float, digits: int = 3) -> str:
-    """+9.1 and −0.02: a number with its sign, as people write it; the smallest ones as they are."""
-    text = f"{abs(value):.{digits}g}" if value else "0"
-    if "e" not in text and abs(value) >= 0.001:
-        places = max(0, digits - 1 - int(np.floor(np.log10(abs(value)))))
-        text = f"{abs(value):,.{places}f}"
+    """+9.10 and −0.0200: a number with its sign, as people write it."""
+    size = abs(value)
+    places = max(0, digits - 1 - int(np.floor(np.log10(size)))) if size else 0
+    text = f"{size:,.{places}f}" if size >= 0.001 or not size else f"{size:.{digits}g}"
     return ("−" if value < 0 else "+" if value > 0 else "") + text
 
 
