@@ -33,9 +33,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
   };
   mark();
   frame.onclick = choosePlace;
-  // A finger scrolls the page unless it starts on the handle or moves sideways: see `touch-action` in the stylesheet.
+  // A mouse drags from anywhere; a finger from the handle alone, and elsewhere it scrolls the page or taps.
   frame.onpointerdown = (event) => {
-    if (event.isPrimary && event.button === 0) frame.setPointerCapture(event.pointerId);
+    const drags = event.pointerType === "mouse" || event.target === handle;
+    if (drags && event.isPrimary && event.button === 0) frame.setPointerCapture(event.pointerId);
   };
   frame.onpointermove = (event) => {
     if (frame.hasPointerCapture(event.pointerId)) choosePlace(event);
