@@ -25,7 +25,7 @@ CHROMIUM_OPTIONS = (
 
 @pytest.fixture(scope="session")
 def app_url(tmp_path_factory):
-    """The address of the app, served as `make app` serves it, with no weights but the embedded ones."""
+    """The address of the app, served as `make app` serves it; no weights but the embedded ones, an empty cache."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -35,7 +35,7 @@ def app_url(tmp_path_factory):
         process = subprocess.Popen(
             [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)],
             cwd=ROOT,
-            env={**os.environ, "TORCH_HOME": str(folder)},
+            env={**os.environ, "TORCH_HOME": str(folder), "CROSSPOOL_CACHE": str(folder / "cache")},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

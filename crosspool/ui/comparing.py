@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from crosspool.backbones import architecture
+from crosspool.backbones import UNTRAINED, architecture
 from crosspool.errors import CrosspoolError
 from crosspool.images import Framing
 from crosspool.methods import Method, parse_methods
@@ -156,6 +156,8 @@ def compare(labelled: Labelled | None) -> None:
         with st.container(horizontal=True, gap="medium"):
             network = _choose_network()
             splits, train_size = _choose_protocol(labelled) if labelled else (0, 0)
+        if network[1] == UNTRAINED:
+            st.warning("Untrained network: random weights.", icon=":material/casino:")
         methods = _choose_methods(network)
         wanted = st.button(
             "Train and compare",
