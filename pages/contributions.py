@@ -109,7 +109,8 @@ def seen_picture(view: View) -> None:
     st.markdown("**What the network saw**")
     photo = view.seen.photo
     if view.place is None:
-        st.image(photo, caption="Where in the picture these numbers come from is not known.", width="stretch")
+        st.image(photo, alt="The image as the network saw it.", width="stretch")
+        st.caption("Where in the picture these numbers come from is not known: views or layers lie between.")
         return
     (row, column), size = view.place.cell, view.place.size
     picture(

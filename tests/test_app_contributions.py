@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -20,6 +21,7 @@ from crosspool.ui.choose_classifier import read_classifier
 from crosspool.ui.compute import backbone_of
 from crosspool.ui.evidence import ranked, signed
 from crosspool.ui.picture import colour_bar
+from crosspool.ui.sources import Picture
 from tests.networks import sample
 from tests.pictures import dataset_of, png, tinted
 from tests.test_app import checked, component, sentences, shown_text, texts, visit
@@ -37,16 +39,22 @@ def lite0():
 
 
 @pytest.fixture(scope="module")
-def trained(lite0, tmp_path_factory):
-    """Classifiers of a few tints by method: with all of the pictures, and with all but the last three."""
+def make(lite0, tmp_path_factory):
+    """Trains a classifier of so many tints."""
     cache = ArrayCache(tmp_path_factory.mktemp("cache"))
 
-    def make(name, pictures):
+    def made(name, pictures):
         files = [png(tinted(i, i % 3)) for i in range(pictures)]
         dataset = dataset_of(files, np.arange(pictures) % 3, CLASSES)
         method = parse_method(name, lite0.architecture)
         return train(dataset, Features(dataset, lite0, method.sources, cache), method)
 
+    return made
+
+
+@pytest.fixture(scope="module")
+def trained(make):
+    """Classifiers by method: with all of the pictures, and with all but the last three."""
     return {(name, pictures): make(name, pictures) for name in (CROSS, GLOBAL) for pictures in (9, 6)}
 
 
@@ -232,6 +240,15 @@ def test_without_its_weights_a_network_is_offered():
     assert next(button.label for button in app.button).startswith("Download")
 
 
+def test_a_link_asks_a_question():
+    app = explain_page(positive="lynx", against="espresso")
+    assert "ahead of **espresso**" in verdict(app)
+    assert app.query_params == SMALL | {"positive": "lynx", "against": "espresso"}
+    app = explain_page(positive="no *such* class")
+    assert "The link's positive" in app.info[0].value
+    assert app.query_params == SMALL
+
+
 # --- two pictures
 
 
@@ -259,6 +276,7 @@ def test_why_on_another_page_chooses_the_classifier(comparison, trained, lite0):
     assert "The normalisers behind the pooling are frozen" in shown_text(app)
     assert "trained again without" not in shown_text(app)
     assert not app.info
+    assert app.query_params == SMALL  # classes of this session are none of a link's
     beside = explain(trained[GLOBAL, 9], lite0, sample()).contributions(expected.predicted)
     top = float(np.abs(beside.positions).max())
     assert component(app, "baseline")["bar"]["ticks"] == colour_bar((-top, top), SIGNED_COLOUR_MAP, "")["ticks"]
@@ -271,6 +289,20 @@ def test_a_labelled_picture_is_explained_without_having_been_learned(comparison,
     (said,) = texts(app.info)
     assert "trained again without it" in said
     expect_bars_of(app, explain(trained[CROSS, 6], lite0, sample("astronaut")).contributions())
+
+
+@pytest.mark.parametrize("name", ["jitter@128", f"{GLOBAL}+{CROSS}", "cl-c:blocks.4.project_conv@256/pca2", "max@128"])
+def test_every_kind_of_method_is_explained(name, make, comparison, lite0):
+    comparison.classifiers[name] = classifier = make(name, 6)
+    comparison.without = lambda name, key: comparison.classifiers[name]
+    app = asked(comparison, name)
+    found = explain(classifier, lite0, sample()).contributions()
+    assert f"the score {signed(found.score, 6)}" in shown_text(app)
+    assert next(iter(rows(app, "ranked-for"))) == found.names[int(found.channels.argmax())]
+    if name == "jitter@128":
+        assert "Where in the picture these numbers come from is not known" in shown_text(app)
+    else:
+        expect_bars_of(app, found)
 
 
 def test_leaving_channels_out_is_not_what_the_frozen_sum_says(comparison):
@@ -345,12 +377,12 @@ def test_a_picture_is_explained_once_and_the_cache_is_bounded(monkeypatch, lite0
     compute_record = explaining.compute_record
     monkeypatch.setattr(explaining, "compute_record", lambda *given: passes.append(0) or compute_record(*given))
     subject = explaining.own_subject(backbone_of("efficientnet_lite0", "pretrained"), 128, "crop")
-    one = SimpleNamespace(key="one", image=sample())
+    one = Picture("one", "One", "one.jpg", "one", sample(), False, "")
     first = explaining.explained(one, subject)
     assert explaining.explained(one, subject) is first
     assert len(passes) == 1
     assert first.contributions(("lynx", "")) is first.contributions(("lynx", ""))
     assert explaining._cache.currsize == first.nbytes
     monkeypatch.setattr(explaining, "CACHE_BYTES", first.nbytes - 1)
-    explaining.explained(SimpleNamespace(key="two", image=sample()), subject)
+    explaining.explained(replace(one, key="two"), subject)
     assert len(explaining._cache) == 1  # too large to be kept

@@ -62,8 +62,11 @@ def test_a_lead_may_be_a_lag():
 
 
 def test_the_balance_counts_the_fewest_channels_that_give_half():
-    said = "7.00 speaks for it, 1.00 against it; half of the former comes from 2 of 5 channels."
-    assert balance(CHANNELS) == said
+    half = "Half of what speaks for it comes from 2 of 5 channels."
+    assert balance(CHANNELS) == f"7.00 speaks for it, 1.00 against it. {half}"
+    assert balance(CHANNELS, 0.07) == f"7.00 speaks for it, 1.00 against it. {half}"
+    amounts = "7.00 speaks for it, 1.00 against it, and the intercept, the same for every picture, adds −0.500."
+    assert balance(CHANNELS, -0.5) == f"{amounts} {half}"
     assert balance(-np.abs(CHANNELS)) == "No channel speaks for it."
 
 

@@ -15,8 +15,8 @@ from crosspool.ui.sources import Picture, choose_picture
 from crosspool.ui.text import as_it_is
 
 FINE_SIZE = 448
-# What only a session remembers, not a link: the order and the page of the gallery, which chart is shown, and what the
-# page Contributions asks of which classifier.
+# What only a session remembers, not a link: the order and the page of the gallery, which chart is shown, and what else
+# the page Contributions looks at.
 VIEW = {
     "source": "sample",
     "sort": "energy_share",
@@ -25,8 +25,6 @@ VIEW = {
     "page_round": 0,
     "entries": "block",
     "classifier": "",
-    "positive": "",
-    "against": "",
     "ranked": 8,
     "drop_count": 0,
     "drop_seed": 0,
@@ -57,6 +55,8 @@ def write_link() -> None:
     default_pair = architecture(settings.backbone).default_pair.id
     values["size"] = 0 if settings.size == own_size else settings.size
     values["pair"] = "" if settings.pair == default_pair else settings.pair
+    if st.session_state.classifier:  # whose classes only this session knows
+        values["positive"] = values["against"] = ""
     params = to_params(Settings(**values))
     if st.query_params.to_dict() != params:
         st.query_params.from_dict(params)

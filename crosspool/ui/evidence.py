@@ -46,17 +46,22 @@ def verdict(scores: Vector, classes: Sequence[str], positive: str, against: str,
             f"**{name}** has the score **{value}**, number {rank:,} of {len(classes):,}; "
             f"the highest is that of {best}, {signed(scores[order[0]])}."
         )
-    return f"{first} {balance(found.channels)}"
+    return f"{first} {balance(found.channels, found.intercept)}"
 
 
-def balance(channels: Vector) -> str:
-    """How much speaks for it and against it, and how many channels give half of what speaks for it."""
+def balance(channels: Vector, intercept: float = 0.0) -> str:
+    """How much speaks for it and against it, and how many channels give half of what speaks for it.
+
+    The intercept is named where it is more than a hundredth of what is said either way.
+    """
     ahead, behind = channels[channels > 0], channels[channels < 0]
     if not len(ahead):
         return "No channel speaks for it."
     half = int(np.searchsorted(np.sort(ahead)[::-1].cumsum(), ahead.sum() / 2)) + 1
-    most = f"half of the former comes from {half:,} of {len(channels):,} channels"
-    return f"{signed(ahead.sum()).lstrip('+')} speaks for it, {signed(-behind.sum()).lstrip('+')} against it; {most}."
+    amounts = f"{signed(ahead.sum()).lstrip('+')} speaks for it, {signed(-behind.sum()).lstrip('+')} against it"
+    if abs(intercept) > np.abs(channels).sum() / 100:
+        amounts += f", and the intercept, the same for every picture, adds {signed(intercept)}"
+    return f"{amounts}. Half of what speaks for it comes from {half:,} of {len(channels):,} channels."
 
 
 def check_sentence(found: Contributions) -> str:

@@ -1,6 +1,6 @@
 """Deep links: the settings of a page as URL parameters, and back. Nonsense is ignored with a note, never an error."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -14,7 +14,10 @@ PRETRAINED = "pretrained"
 
 @dataclass(frozen=True)
 class Settings:
-    """What a link can carry. An empty `pair` is the backbone's last, `size` 0 its own, `channel` -1 the strongest."""
+    """What a link can carry. An empty `pair` is the backbone's last, `size` 0 its own, `channel` -1 the strongest.
+
+    `positive` and `against` are classes of the network's own, "" for the highest score and for none.
+    """
 
     sample: str = "cat"
     backbone: str = DEFAULT
@@ -29,6 +32,8 @@ class Settings:
     opacity: float = 0.65
     scale: str = "map"
     smooth: bool = True
+    positive: str = ""
+    against: str = ""
 
 
 _CHOICES: dict[str, tuple[str, ...]] = {
@@ -73,25 +78,33 @@ def _shorten(text: str) -> str:
 
 def _read(name: str, text: str, settings: Settings) -> tuple[Any, str]:
     """(value, "") or (None, why not)."""
-    if name in _CHOICES:
-        return (text, "") if text in _CHOICES[name] else (None, f"it is one of {', '.join(_CHOICES[name])}")
     if name in ("signed", "smooth"):
         return (text == "1", "") if text in ("0", "1") else (None, "it is 0 or 1")
-    if name == "sample":
-        ids = [sample.id for sample in samples()]
-        return (text, "") if text in ids else (None, f"there are the samples {', '.join(ids)}")
-    if name == "backbone":
-        return (text, "") if text in backbone_specs() else (None, "there is no such network")
-    if name == "pair":
-        ids = [pair.id for pair in architecture(settings.backbone).layer_pairs]
-        return (text, "") if text in ids else (None, f"{settings.backbone} has no such layer pair")
     if name == "opacity":
         return _number(text, float, 0.0, 1.0)
     if name == "size":
         return _number(text, int, MIN_SIZE, MAX_SIZE)
-    found = architecture(settings.backbone)
-    pair = found.pair(settings.pair) if settings.pair else found.default_pair
-    return _number(text, int, 0, pair.upper_channels - 1)
+    if name == "channel":
+        found = architecture(settings.backbone)
+        pair = found.pair(settings.pair) if settings.pair else found.default_pair
+        return _number(text, int, 0, pair.upper_channels - 1)
+    known, reason = _known(name, settings)
+    return (text, "") if text in known else (None, reason)
+
+
+def _known(name: str, settings: Settings) -> tuple[Sequence[str], str]:
+    """What can be chosen, and a sentence for everything else."""
+    if name in _CHOICES:
+        return _CHOICES[name], f"it is one of {', '.join(_CHOICES[name])}"
+    if name == "sample":
+        ids = [sample.id for sample in samples()]
+        return ids, f"there are the samples {', '.join(ids)}"
+    if name == "backbone":
+        return list(backbone_specs()), "there is no such network"
+    if name == "pair":
+        pairs = architecture(settings.backbone).layer_pairs
+        return [pair.id for pair in pairs], f"{settings.backbone} has no such layer pair"
+    return backbone_specs()[settings.backbone].classes(), f"{settings.backbone} has no such class"
 
 
 def _number(text: str, kind: type[int] | type[float], low: float, high: float) -> tuple[Any, str]:
