@@ -96,11 +96,11 @@ def test_the_page_opens_with_something_to_look_at_and_good_defaults():
     app = checked(app.switch_page(PAGE).run())
     (shown,) = (element.proto.body for element in app.get("html") if "figure" in element.proto.body)
     assert shown.count("<img ") == 3 * 12
-    assert "Spectacled Marshlet</b> <span>10 images" in shown
+    assert "Spectacled Marshlet</b> <span>8 images" in shown
     assert 'alt="Image 1 of the class Fork-tailed Dunewit"' in shown
     assert app.multiselect(key="methods-efficientnet_lite0").value == ["cl@448", "cl@224", "global@224", "global@448"]
     assert app.number_input(key="splits").value == 20
-    assert app.number_input(key="each-120-12").value == 7
+    assert app.number_input(key="each-96-12").value == 6
     assert not app.button(key="train").disabled
     assert not [*app.error, *app.warning]
 

@@ -116,7 +116,7 @@ def test_a_training_can_be_cancelled_at_once_and_taken_up_again(training):
     window = training()
     page = window.page
     button(window).click()
-    expect(page.get_by_text(re.compile(r"Looking at 120 images, 224 px: [1-9]"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"Looking at 96 images, 224 px: [1-9]"))).to_be_visible()
     expect(button(window)).to_be_disabled()
     page.get_by_role("link", name="What am I looking at?").click()
     expect(page.get_by_role("heading", name="What am I looking at?")).to_be_visible()

@@ -14,7 +14,7 @@ from crosspool.backbones.backbone import load
 from crosspool.datasets import Split
 from crosspool.errors import DatasetError, SettingError
 from crosspool.evaluation.report import MethodResult, Outcome, most_predicted
-from crosspool.evaluation.run import evaluate
+from crosspool.evaluation.run import evaluate, result_of
 from crosspool.features import Features
 from crosspool.methods import parse_methods
 from crosspool.models import train
@@ -186,7 +186,7 @@ def test_when_the_session_ends_so_does_its_job_and_its_memory_is_given_back(back
     ],
 )
 def test_a_failure_is_one_sentence_and_keeps_what_was_found(backbone, monkeypatch, error, said):
-    tested = training.result_of
+    tested = result_of
 
     def fails(dataset, method, *args, **kwargs):
         if method.name.startswith("cl"):
@@ -252,8 +252,13 @@ def test_without_a_picture_of_somebody_else_is_the_ordinary_classifier(done):
 def test_without_trains_once_and_keeps_no_more_than_it_may(done, monkeypatch):
     comparison = done.comparison
     keys = [comparison.labelled.key_of(sample) for sample in comparison.dataset.samples[1:4]]
-    trained = []
-    monkeypatch.setattr(training, "_trained", lambda *args: trained.append(args) or original(*args))
+    trained, original = [], training._trained
+
+    def noted(*args):
+        trained.append(args)
+        return original(*args)
+
+    monkeypatch.setattr(training, "_trained", noted)
     first = comparison.without("global@128", keys[0])
     assert comparison.without("global@128", keys[0]) is first
     assert len(trained) == 1
@@ -261,9 +266,6 @@ def test_without_trains_once_and_keeps_no_more_than_it_may(done, monkeypatch):
     monkeypatch.setattr(training, "AGAIN_BYTES", 0)
     assert comparison.without("global@128", keys[1]).settings["images"] == 15
     assert len(comparison._again) == 0
-
-
-original = training._trained
 
 
 # --- what most splits say
