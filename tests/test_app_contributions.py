@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from crosspool.backbones import load_backbone
+from crosspool.cache import ArrayCache
 from crosspool.contributions import explain
 from crosspool.errors import ModelError
-from crosspool.features import ArrayCache, Features
+from crosspool.features import Features, compute_record
 from crosspool.methods import parse_method
 from crosspool.models import own_classifier, train
 from crosspool.rendering import SIGNED_COLOUR_MAP
@@ -101,6 +102,12 @@ def own(lite0, name="cat", size=128):
     return explain(own_classifier(lite0, size), lite0, sample(name))
 
 
+def ticks_of(evidence):
+    """The numbers at a colour bar that is centred at zero."""
+    top = float(np.abs(evidence).max())
+    return colour_bar((-top, top), SIGNED_COLOUR_MAP, "")["ticks"]
+
+
 def expect_bars_of(app, found, count=8):
     """The ranked channels are those of the library, and so are the maps' colours and the check."""
     ahead, behind = ranked(found.channels, count)
@@ -109,8 +116,7 @@ def expect_bars_of(app, found, count=8):
         assert [row["name"] for row in shown] == [found.names[k] for k in expected]
         assert [row["value"] for row in shown] == pytest.approx(found.channels[expected].tolist())
         assert all(row["ticked"] for row in shown)
-    top = float(np.abs(found.positions).max())
-    assert component(app, "total")["bar"]["ticks"] == colour_bar((-top, top), SIGNED_COLOUR_MAP, "")["ticks"]
+    assert component(app, "total")["bar"]["ticks"] == ticks_of(found.positions)
     (check,) = (text for text in texts(app.caption) if "Adds up" in text)
     assert f"the score {signed(found.score, 6)}" in check
     assert ", within 0.0001" in check
@@ -278,8 +284,7 @@ def test_why_on_another_page_chooses_the_classifier(comparison, trained, lite0):
     assert not app.info
     assert app.query_params == SMALL  # classes of this session are none of a link's
     beside = explain(trained[GLOBAL, 9], lite0, sample()).contributions(expected.predicted)
-    top = float(np.abs(beside.positions).max())
-    assert component(app, "baseline")["bar"]["ticks"] == colour_bar((-top, top), SIGNED_COLOUR_MAP, "")["ticks"]
+    assert component(app, "baseline")["bar"]["ticks"] == ticks_of(beside.positions)
     app = checked(checked(app.switch_page(OTHER_PAGE).run()).switch_page(PAGE).run())
     assert app.session_state.classifier == CROSS
 
@@ -374,8 +379,12 @@ def test_a_file_for_another_network_says_so(trained, tmp_path):
 def test_a_picture_is_explained_once_and_the_cache_is_bounded(monkeypatch, lite0):
     explaining._cache.clear()
     passes = []
-    compute_record = explaining.compute_record
-    monkeypatch.setattr(explaining, "compute_record", lambda *given: passes.append(0) or compute_record(*given))
+
+    def counted(*given):
+        passes.append(given)
+        return compute_record(*given)
+
+    monkeypatch.setattr(explaining, "compute_record", counted)
     subject = explaining.own_subject(backbone_of("efficientnet_lite0", "pretrained"), 128, "crop")
     one = Picture("one", "One", "one.jpg", "one", sample(), False, "")
     first = explaining.explained(one, subject)

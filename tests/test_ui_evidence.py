@@ -53,7 +53,8 @@ def test_numbers_with_their_sign(value, text):
     ],
 )
 def test_the_verdict_says_score_rank_and_rival(question, said):
-    assert verdict(SCORES, CLASSES, *question, ONE).startswith(said)
+    positive, against = question
+    assert verdict(SCORES, CLASSES, positive, against, ONE).startswith(said)
 
 
 def test_a_lead_may_be_a_lag():
@@ -93,8 +94,7 @@ def test_the_channels_to_leave_out():
 def test_the_table_knows_where_each_channel_speaks_loudest():
     table = channel_table(ONE)
     assert table["contribution"].tolist() == CHANNELS.tolist()
-    assert table.loc[0, ["row", "column", "evidence_there"]].tolist() == [0, 1, 4.0]
-    assert table.loc[1, ["row", "column", "evidence_there"]].tolist() == [1, 0, -1.0]
+    assert table[["row", "column", "evidence_there"]].to_numpy()[:2].tolist() == [[0, 1, 4], [1, 0, -1]]
     unknown = Contributions(6.5, 0.5, (PartContributions("fc", CHANNELS, np.full(5, 0.2), None, None),))
     assert list(channel_table(unknown).columns) == ["part", "channel", "contribution", "energy_share"]
 
@@ -143,8 +143,9 @@ def test_cells_of_another_grid():
 def test_what_is_said_at_the_positions_adds_up_to_them():
     coarse = PartContributions("coarse", np.array([4.0]), np.ones(1), np.ones((1, 1, 1)), np.full((1, 1, 1), 4.0))
     both = Contributions(10.5, 0.5, (ONE.parts[0], coarse))
+    positions = np.asarray(both.positions)
     for row, column in np.ndindex(2, 2):
         said = both.at(row, column)
         assert said[:5] == pytest.approx(EVIDENCE[:, row, column])
         assert said[5] == 1.0  # a quarter of the coarse cell
-        assert said.sum() == pytest.approx(both.positions[row, column])
+        assert said.sum() == pytest.approx(positions[row, column])
