@@ -331,20 +331,27 @@ def leave_out(found: Contributions, how: Ablation) -> None:
     state.unticked = to_leave_out(found.channels, how, state.drop_count, state.drop_seed)
 
 
-@st.fragment
 def all_channels(view: View) -> None:
-    """All channels as numbers, to choose from and to take away."""
+    """All channels as numbers, to take away; a selected row is shown at large."""
     shown = st.expander("All channels as a table", icon=":material/table:", key="channel-table", on_change="rerun")
     if not shown.open:
         return
     table = channel_table(view.found)
     order = np.argsort(-table["contribution"].to_numpy(), kind="stable")
+
+    def on_select() -> None:
+        selected = st.session_state["contributions"].selection.rows
+        if selected:
+            choose_contributor(int(order[selected[0]]))
+
     with shown:
         st.dataframe(
             table.iloc[order],
             hide_index=True,
             height=320,
             key="contributions",
+            on_select=on_select,
+            selection_mode="single-row",
             column_config={
                 "contribution": st.column_config.NumberColumn(format="%.4g"),
                 "energy_share": st.column_config.NumberColumn("share of energy", format="percent"),

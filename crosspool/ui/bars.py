@@ -103,6 +103,6 @@ def bars(
 
 
 def _range(rows: Sequence[Bar]) -> Limits:
-    values = [value for row in rows for value in (row.value, row.after) if value is not None]
-    low, high = min(0.0, *values, 0.0), max(0.0, *values, 0.0)
+    values = [0.0, *(value for row in rows for value in (row.value, row.after) if value is not None)]
+    low, high = min(values), max(values)
     return (low, high) if high > low else (0.0, 1.0)
