@@ -35,7 +35,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("localisation",),
     ("rendering", "figures", "doctor"),
     ("evidence_sheet",),
-    ("results",),
+    ("results", "faithfulness"),
     ("ui", "cli"),
     ("__main__",),
 )

@@ -13,6 +13,7 @@ from crosspool.cli.classify import classify
 from crosspool.cli.console import complain
 from crosspool.cli.evaluate import evaluate
 from crosspool.cli.explain import explain
+from crosspool.cli.faithfulness import faithfulness
 from crosspool.cli.localise import localise
 from crosspool.cli.maps import maps
 from crosspool.cli.networks import backbones, fetch, pairs
@@ -107,6 +108,13 @@ _add(
     "crosspool explain cat.jpg --class lynx --against 'tiger cat'",
     "crosspool explain bird.jpg --model birds.safetensors --without 12,40-44 --json",
     "crosspool explain a.jpg --similar-to b.jpg --model birds.safetensors --out why.npz",
+)
+_add(
+    faithfulness,
+    "Measure whether explanations are true.",
+    "crosspool faithfulness birds.zip",
+    "crosspool faithfulness fieldguide --method cl@448 --splits 10 --train-size 0.5 --out results",
+    "crosspool faithfulness photos/ --pixels 6 --fill mean",
 )
 _add(fetch, "Download a network's weights.", "crosspool fetch alexnet")
 _add(doctor, "Check this machine, and say what to do.", "crosspool doctor")

@@ -260,11 +260,11 @@ def _report(ready: "Prepared", methods: "list[Method]", protocol: "Protocol", ba
 
     with images_progress() as bar, room_for_vectors(ready) as scratch:
         return run_methods(
-            ready.dataset, methods, ready.features, protocol, baselines, scratch=scratch, progress=_Tasks(bar)
+            ready.dataset, methods, ready.features, protocol, baselines, scratch=scratch, progress=Tasks(bar)
         )
 
 
-class _Tasks:
+class Tasks:
     """A bar for each method, as it comes to it."""
 
     def __init__(self, bar: "Progress") -> None:

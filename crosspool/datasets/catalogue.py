@@ -47,11 +47,11 @@ def open_dataset(
         if kind in (FIELDGUIDE, TORCHVISION):
             if bounding_box:
                 raise _no_boxes(spec)
-            return (
-                _fieldguide(spec, rest)
-                if kind == FIELDGUIDE
-                else _torchvision(rest, Path(os.path.expanduser(root)), download)
-            )
+            if kind == TORCHVISION:
+                return _torchvision(rest, Path(os.path.expanduser(root)), download)
+            from crosspool.datasets.fieldguide import fieldguide
+
+            return fieldguide(**fieldguide_numbers(spec))
     path = Path(os.path.expanduser(spec))
     if not os.fspath(spec):
         raise _unknown("")
@@ -80,14 +80,13 @@ def _folder(folder: Path, bounding_box: bool) -> Dataset:
     return class_folders(folder)
 
 
-def _fieldguide(spec: str, rest: str) -> Dataset:
-    from crosspool.datasets.fieldguide import fieldguide
-
+def fieldguide_numbers(spec: str) -> dict[str, int]:
+    """The `per_class` and `seed` that fieldguide:IMAGES:SEED says, as far as it does. Raises DatasetError."""
+    rest = spec.partition(":")[2]
     numbers = rest.split(":") if rest or spec.endswith(":") else []
     if len(numbers) > 2 or not all(number.isascii() and number.isdigit() for number in numbers):
         raise DatasetError(f"{spec!r} is not understood; write fieldguide:IMAGES or fieldguide:IMAGES:SEED in numbers.")
-    names = ("per_class", "seed")
-    return fieldguide(**{name: int(number) for name, number in zip(names, numbers, strict=False)})
+    return {name: int(number) for name, number in zip(("per_class", "seed"), numbers, strict=False)}
 
 
 def _torchvision(name: str, root: Path, download: bool) -> Dataset:

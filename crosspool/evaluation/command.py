@@ -34,7 +34,7 @@ def spelled_out(
     *,
     seed: int,
     backbone: str,
-    framing: str,
+    framing: str | None,
     on_problem: str,
     weights: str | None,
     device: str,
@@ -43,7 +43,9 @@ def spelled_out(
     cache: str | None = None,
 ) -> list[str]:
     """The options of a command that does the same again, with everything said that has a default of its own."""
-    options = ["--seed", str(seed), "--backbone", backbone, "--framing", framing, "--on-problem", on_problem]
+    options = ["--seed", str(seed), "--backbone", backbone]
+    options += [] if framing is None else ["--framing", framing]
+    options += ["--on-problem", on_problem]
     options += network_options(weights, device)
     options += [] if root == DATA_ROOT else ["--root", root]
     options += ["--bounding-box"] if bounding_box else []
