@@ -24,6 +24,7 @@ help:
 	@echo "make lint    ruff and mypy          make format   let ruff rewrite the code"
 	@echo "make bench   the speed of pooling   make clean    remove the environment and the caches"
 
+app: export OMP_WAIT_POLICY ?= passive# as app.py says; a first visitor's link may start a page before app.py
 app: $(RUN_STAMP)
 	$(BIN)/python -m streamlit run app.py --server.port $(PORT)
 

@@ -5,11 +5,14 @@ from pathlib import Path
 
 import streamlit as st
 
+from crosspool.ui.frame import frame_is_drawn
+
 # Before torch is imported: threads that wait by spinning take the cores from everybody else, the server included.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 ASSETS = Path(__file__).parent / "assets"
 
+frame_is_drawn()
 st.set_page_config(page_title="crosspool", page_icon=str(ASSETS / "icon.png"), layout="wide")
 st.html(ASSETS / "style.css")
 st.navigation(

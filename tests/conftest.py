@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -25,11 +26,17 @@ CHROMIUM_OPTIONS = (
 
 @pytest.fixture(scope="session")
 def app_url(tmp_path_factory):
-    """The address of the app, served as `make app` serves it; no weights but the embedded ones, an empty cache."""
+    """The address of the app."""
+    with served(tmp_path_factory.mktemp("app")) as url:
+        yield url
+
+
+@contextmanager
+def served(folder):
+    """The app, served as `make app` serves it; no weights but the embedded ones, an empty cache."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    folder = tmp_path_factory.mktemp("app")
     url, log = f"http://localhost:{port}", folder / "log.txt"
     with log.open("w") as output:
         process = subprocess.Popen(

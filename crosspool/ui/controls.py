@@ -10,6 +10,7 @@ from crosspool.errors import BackboneError, CrosspoolError
 from crosspool.images import MAX_SIZE, MIN_SIZE
 from crosspool.layer_pairs import LayerPair
 from crosspool.ui.compute import ImageMaps, Request, image_maps
+from crosspool.ui.frame import inside_frame
 from crosspool.ui.link import PRETRAINED, Settings, from_params, to_params
 from crosspool.ui.sources import Picture, choose_picture
 from crosspool.ui.text import as_it_is
@@ -35,7 +36,8 @@ FRAMINGS = {"crop": "centre crop", "squash": "whole, squashed"}
 
 
 def start_from_link() -> None:
-    """Once a session: take the settings from the URL, and note what made no sense there."""
+    """First of all in a page. Once a session: take the settings from the URL, and note what made no sense there."""
+    inside_frame()
     if "link_notes" not in st.session_state:
         settings, notes = from_params(st.query_params)
         st.session_state.link_notes = notes
