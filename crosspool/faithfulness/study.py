@@ -200,7 +200,7 @@ class _Taker:
         kept = places[:, None] >= counts[:, None]  # (R, F, K)
         scores = keeping_channels(explained.own, kept.reshape(-1, len(energy))).reshape(*kept.shape[:2], -1)
         found: dict[str, list[Told]] = {name: [] for name in orders}
-        for name, some, left in zip(names, scores, kept @ energy / energy.sum(), strict=True):
+        for name, some, left in zip(names, scores, kept @ energy / (energy.sum() or 1), strict=True):
             found[name].append(judge(some) | {ENERGY_LEFT: left})
         return found
 

@@ -1,0 +1,90 @@
+"""`faithfulness`: what it prints, the files it writes, how it fails."""
+
+import json
+import shlex
+
+import pytest
+
+from crosspool.backbones import architecture
+from crosspool.cli.faithfulness import chosen_methods, drawings
+from crosspool.datasets import open_dataset
+from crosspool.datasets.fieldguide import picture_and_masks
+from tests.pictures import png, tinted
+
+QUICK = ("--method", "sum@128", "--splits", 2, "--train-size", 4, "--pixels", 1)
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    """Two classes of four pictures, each tinted in its colour."""
+    folder = tmp_path_factory.mktemp("pictures") / "tints"
+    for channel, label in ((2, "blue"), (0, "red")):
+        (folder / label).mkdir(parents=True)
+        for number in range(4):
+            (folder / label / f"{number}.png").write_bytes(png(tinted(10 * channel + number, channel)))
+    return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def settled(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", "100")
+        patch.setenv("CROSSPOOL_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+def test_tables_files_and_the_same_again(images, works, tmp_path, one_core) -> None:
+    folder = tmp_path / "out"
+    printed = works("faithfulness", images, *QUICK, "--out", folder)
+    assert "8 images, 2 classes. EfficientNet-Lite0, squash framing. sum@128" in printed
+    for title in (
+        "5 % of the channels taken away",
+        "Accuracy in %, by the share of channels taken away",
+        "Positions left out: areas under the curves",
+        "Positions put in: accuracy in %, by their share",
+        "Pixels hidden: areas under the curves",
+    ):
+        assert f"\n{title}\n" in printed
+    assert "Where the positive evidence lies" not in printed  # that is FieldGuide's
+    names = ["faithfulness.json", "faithfulness.md", "curves.csv", "curves.png", "curves.svg"]
+    assert sorted(path.name for path in folder.iterdir()) == sorted(names)
+    assert f"Wrote 5 files to {folder}" in " ".join(printed.split())
+    document = json.loads((folder / "faithfulness.json").read_text())
+    assert (document["baseline"], document["pixels"], document["fill"]) == ("global@128", 1, "blur")
+    again = json.loads(works(*shlex.split(document["command"])[1:], "--json"))
+    assert again == document
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--channels", 0), "--channels is a share in percent, above 0 and below 100, not 0."),
+        (("--method", "cl,sum"), "--method is one method, not cl,sum."),
+        (("--baseline", "nothing"), "nothing"),
+        (("--splits", 1), "--splits"),
+        (("--train-size", "much"), "--train-size is a number of images or a share"),
+        (("--fill", "black"), "--fill"),
+        (("--out", "no/such/folder"), "does not exist; make it first"),
+    ],
+)
+def test_bad_input_is_one_sentence(images, fails, more, said) -> None:
+    assert said in fails("faithfulness", images, *more)
+
+
+def test_a_method_without_positions(images, fails) -> None:
+    assert "choose cl, global or sum" in fails("faithfulness", images, *QUICK[2:], "--method", "jitter@128")
+
+
+def test_what_is_explained_when_nobody_says() -> None:
+    network = architecture("efficientnet_lite0")
+    assert chosen_methods(None, None, network) == ("cl@448", "global@448")
+    assert chosen_methods("cl-f@256", None, network) == ("cl-f@256", "global@256")
+    assert chosen_methods("cl@224", "sum", network) == ("cl@224", "sum")
+
+
+def test_masks_are_those_of_the_sample_whatever_was_left_out() -> None:
+    guide = open_dataset("fieldguide:2:7")
+    masks = drawings("fieldguide:2:7", guide.subset([1, 3, 5]))(2).masks
+    expected = picture_and_masks(5, 2, seed=7).masks
+    assert all((masks[name] == expected[name]).all() for name in expected)
+    assert drawings("photos", guide) is None
