@@ -3,6 +3,7 @@
 import json
 import shlex
 
+import numpy as np
 import pytest
 
 from crosspool.backbones import architecture
@@ -84,7 +85,9 @@ def test_what_is_explained_when_nobody_says() -> None:
 
 def test_masks_are_those_of_the_sample_whatever_was_left_out() -> None:
     guide = open_dataset("fieldguide:2:7")
-    masks = drawings("fieldguide:2:7", guide.subset([1, 3, 5]))(2).masks
+    drawing = drawings("fieldguide:2:7", guide.subset(np.array([1, 3, 5])))
+    assert drawing is not None
+    masks = drawing(2).masks
     expected = picture_and_masks(5, 2, seed=7).masks
     assert all((masks[name] == expected[name]).all() for name in expected)
     assert drawings("photos", guide) is None

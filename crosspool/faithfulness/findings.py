@@ -187,7 +187,8 @@ def _with_interval(found: Measured, formatting: Formatting) -> str:
     return f"{formatting(found.value)} [{formatting(found.interval.low)}, {formatting(found.interval.high)}]"
 
 
-_percent: Formatting = percent
+def _percent(fraction: float) -> str:
+    return percent(fraction).replace("-", "−")
 
 
 def _points(fraction: float) -> str:
