@@ -326,7 +326,7 @@ class Panel:
 
 
 def curves_figure(panels: Sequence[Panel], title: str) -> Figure:
-    """Panels of curves beside each other, each curve in the band of its intervals."""
+    """Panels of curves beside each other; the first of each in the band of its intervals, as all would hide it."""
     with _fonts_for([title]) as notes:
         columns = min(len(panels), 3)
         rows = -(-len(panels) // columns)
@@ -347,21 +347,21 @@ def curves_figure(panels: Sequence[Panel], title: str) -> Figure:
 
 def _curves(axes: Axes, panel: Panel, styles: Mapping[str, int]) -> None:
     places = 100 * np.asarray(panel.fractions)
-    for line in panel.lines:
+    for place, line in enumerate(panel.lines):
         number = styles[line.name]
         colour = COLOURS[number % len(COLOURS)]
         axes.plot(
             places, 100 * np.asarray(line.values), color=colour, marker=MARKERS[number % len(MARKERS)], markersize=6,
             markeredgecolor="white", linestyle="-" if number < len(COLOURS) else "--", label=line.name,
         )  # fmt: skip
-        if line.intervals is not None:
+        if place == 0 and line.intervals is not None:
             low, high = 100 * np.clip(np.asarray(line.intervals), 0, 1).T
-            axes.fill_between(places, low, high, color=colour, alpha=0.08, linewidth=0)
+            axes.fill_between(places, low, high, color=colour, alpha=0.15, linewidth=0)
     axes.grid(color=GRID)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_title(panel.title, fontsize=11, loc="left", color=INK)
     axes.set_xlabel("% of them", fontsize=11)
-    axes.set_ylabel("accuracy, %; bands: 95 % intervals", fontsize=11)
+    axes.set_ylabel(f"accuracy, %; band: 95 % interval of {panel.lines[0].name}", fontsize=11)
     axes.set_ylim(-2, 102)
     axes.legend(fontsize=9, frameon=False)
