@@ -116,9 +116,13 @@ class Contributions:
         return np.asarray(np.sum([spread(total, finest) for total in totals], axis=0))
 
     def at(self, row: int, column: int) -> Vector:
-        """What each channel adds at one position of `positions`, numbered as `channels`; positions must be known."""
+        """What each channel adds at one position of `positions`, numbered as `channels`.
+
+        Raises SettingError where positions are not known.
+        """
         positions = self.positions
-        assert positions is not None
+        if positions is None:
+            raise SettingError("Where in the picture the channels have their numbers from is not known.")
         one = np.zeros(positions.shape)
         one[row, column] = 1
         known = [part.evidence for part in self.parts if part.evidence is not None]
@@ -137,7 +141,7 @@ class Explanation:
     """A picture as a classifier sees it, ready to be split.
 
     All is computed in double precision from the network's maps; `encoded`, (d,), is what the classifier itself got, in
-    single precision, so that the parts are checked against the score that it really gave.
+    single precision, so that the parts are checked against the score of that.
     """
 
     classifier: LinearClassifier
@@ -170,16 +174,15 @@ class Explanation:
         Raises SettingError for a class that the classifier does not know, and for one against itself.
         """
         first = self._index(self.predicted if positive is None else positive)
-        weights = self.classifier.weights[first].astype(np.float64)
-        intercept, score = float(self.classifier.intercept[first]), float(self.scores[first])
+        weights, intercept = self.classifier.weights[first].astype(np.float64), float(self.classifier.intercept[first])
         if against is not None:
             second = self._index(against)
             if first == second:
                 raise SettingError(f"{against} cannot be set against itself; choose two classes.")
             weights = weights - self.classifier.weights[second]
             intercept -= float(self.classifier.intercept[second])
-            score -= float(self.scores[second])
-        return self._split(weights, intercept, score)
+        # In double precision: a lead is small, and the difference of two rounded scores would be too coarse for it.
+        return self._split(weights, intercept, float(self.encoded.astype(np.float64) @ weights) + intercept)
 
     def similarity(self, other: "Explanation") -> Contributions:
         """What adds up to the inner product of two pictures' vectors, phi(P) . phi(P'), at the positions of this one.

@@ -101,6 +101,15 @@ def test_the_parts_add_up_to_the_score(name, seed, is_lead):
             np.testing.assert_allclose(part.evidence.sum(axis=(1, 2)), part.channels, atol=1e-9)
 
 
+@pytest.mark.parametrize("name", ["cl", "cl-c@256", "global"])
+def test_a_lead_that_is_a_ten_thousandth_of_the_scores_adds_up_too(name):
+    classifier, (record, _) = random_classifier(name, 5)
+    classifier.weights[1] = classifier.weights[0] + 1e-4 * classifier.weights[1]
+    lead = explained(classifier, record).contributions("class 1", "class 0")
+    assert abs(lead.score - lead.intercept) < 1e-3
+    assert lead.check.holds
+
+
 @pytest.mark.parametrize("name", SPLIT_BY_POSITION)
 def test_the_similarity_of_two_pictures_adds_up_and_is_symmetric(name):
     classifier, records = random_classifier(name, 3)
