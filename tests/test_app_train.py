@@ -159,9 +159,12 @@ def test_why_takes_the_picture_and_the_method_along(finished):
     comparison = finished.session_state.comparison
     app = AppTest.from_function(_ask)
     app.session_state.comparison = comparison
+    app.session_state.against = "green"  # of an earlier question
     state = checked(app.run()).session_state
     sample = comparison.dataset.samples[3]
-    assert (state.classifier, state.source, state.upload) == ("sum@128", "upload", comparison.labelled.key_of(sample))
+    assert (state.classifier, state.source) == ("sum@128", "upload")
+    assert (state.positive, state.against) == ("red", "")
+    assert {state.upload} == comparison.labelled.keys_of(sample)
     assert state.received[state.upload].title == sample.name
 
 
@@ -170,7 +173,7 @@ def _ask():
 
     from crosspool.ui.outcome import _ask_why
 
-    _ask_why(st.session_state.comparison, 3, "sum@128")
+    _ask_why(st.session_state.comparison, 3, "sum@128", "red")
 
 
 # --- what is amiss

@@ -48,7 +48,7 @@ def test_keys_of_the_guide_are_those_of_its_files():
     found = guide(2)
     for index in (0, 7):
         sample = found.dataset.samples[index]
-        assert found.key_of(sample) == hashlib.sha256(fieldguide(2).samples[index].read()).hexdigest()
+        assert found.keys_of(sample) == {hashlib.sha256(fieldguide(2).samples[index].read()).hexdigest()}
 
 
 def test_thumbnails_show_the_same_scene(monkeypatch):
@@ -89,7 +89,7 @@ def test_a_zip_of_class_folders():
     made = found.labelled()
     assert made.dataset.name == "pets"
     assert made.dataset.samples[0].read() == encoded(RED)  # small pictures stay as they are
-    assert made.key_of(made.dataset.samples[0]) == hashlib.sha256(encoded(RED)).hexdigest()
+    assert made.keys_of(made.dataset.samples[0]) == {hashlib.sha256(encoded(RED)).hexdigest()}
     assert made.spec is None
 
 
@@ -108,6 +108,14 @@ def test_a_zip_that_cannot_be_used_is_one_sentence_without_our_folder(files, sai
         from_zip(files if isinstance(files, bytes) else zipped(files), "pets.zip")
     assert "/tmp" not in str(caught.value)
     assert "crosspool-" not in str(caught.value)
+
+
+def test_long_names_stay_apart_and_a_long_file_name_is_no_obstacle():
+    long = "a" * 100
+    found = from_zip(zipped({**shades(f"{long}1", 2, RED), **shades(f"{long}2", 2, BLUE)}), "图" * 200 + ".zip")
+    assert {label: len(shots) for label, shots in found.classes.items()} == {f"{long}1": 2, f"{long}2": 2}
+    assert found.problems == []
+    assert found.name == "图" * 60
 
 
 def test_what_can_be_used_of_a_zip_is_used_and_the_rest_is_told():
@@ -202,6 +210,8 @@ def test_large_pictures_are_shrunk_and_small_ones_stay_as_they_are():
     shrunk, small = collection.classes["cat"]
     assert load_image(shrunk.data).size == (LONGEST_SIDE, LONGEST_SIDE // 2)
     assert shrunk.key == hashlib.sha256(shrunk.data).hexdigest()
+    assert shrunk.received == hashlib.sha256(large).hexdigest()
+    assert small.key == small.received
     assert small.data == png(noise(1))
 
 

@@ -245,13 +245,27 @@ def test_without_leaves_out_the_picture_and_its_copies(done, backbone):
     assert not np.array_equal(found.weights, comparison.classifiers["cl@160"].weights)
 
 
+def test_without_knows_a_picture_by_the_file_that_it_was_shrunk_from(backbone):
+    collection, large = collected(), png(tinted(50, 0).resize((1500, 1500)))
+    assert collection.add("red", large, "large.png") == ""
+    job = Job(planned(backbone, "global@128", collection))
+    assert job.wait(LONG)
+    comparison = job.comparison
+    assert comparison is not None
+    shrunk = collection.classes["red"][-1].data
+    assert shrunk != large
+    for data in (large, shrunk):
+        found = comparison.without("global@128", hashlib.sha256(data).hexdigest())
+        assert found.settings["images"] == len(comparison.dataset) - 1
+
+
 def test_without_a_picture_of_somebody_else_is_the_ordinary_classifier(done):
     assert done.comparison.without("cl@160", "f" * 64) is done.comparison.classifiers["cl@160"]
 
 
 def test_without_trains_once_and_keeps_no_more_than_it_may(done, monkeypatch):
     comparison = done.comparison
-    keys = [comparison.labelled.key_of(sample) for sample in comparison.dataset.samples[1:4]]
+    keys = [comparison.labelled.keys_of(sample).pop() for sample in comparison.dataset.samples[1:4]]
     trained, original = [], training._trained
 
     def noted(*args):

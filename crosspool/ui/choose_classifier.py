@@ -44,7 +44,7 @@ def choose_subject(picture: Picture | None) -> Subject | None:
             state = st.session_state
             return own_subject(backbone_of(spec.name, state.weights), state.size, state.framing)
         subject = _of_file() if chosen == FILE else _of_comparison(chosen, picture)
-    except ModelError as error:
+    except CrosspoolError as error:
         st.info(as_it_is(str(error)), icon=":material/psychology_alt:")
         if chosen == OWN:
             st.button("Show EfficientNet-Lite0", on_click=_show_default)

@@ -110,7 +110,9 @@ def _show_reading(bar: DeltaGenerator, done: int, total: int) -> None:
 
 def _own(source: str) -> Collection:
     state = st.session_state
-    collection: Collection = state.setdefault("own_collection", Collection("Your images"))
+    if "own_collection" not in state:
+        state.own_collection = Collection("Your images")
+    collection: Collection = state.own_collection
     turn = state.setdefault("own_round", 0)
     st.text_input(
         "Class", key=f"class-{turn}", placeholder="such as cat", max_chars=60, persist_state="session", width=360

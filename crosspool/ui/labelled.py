@@ -29,14 +29,18 @@ LONGEST_SIDE = 1024  # pixels kept of a picture, enough for the largest input
 LARGEST_FILE = 512 * 2**10  # a larger one is written anew
 QUALITY = 92  # of JPEG
 THUMBNAIL = 160
-LONGEST_NAME = 60
+LONGEST_NAME = 60  # signs of a ZIP's name: a file system takes 255 bytes, and a sign has up to four
 
 
 @dataclass(frozen=True)
 class Shot:
-    """A labelled picture in memory: its file's bytes, their SHA-256, and a thumbnail as a data URL."""
+    """A labelled picture in memory: its file's bytes, their SHA-256, and a thumbnail as a data URL.
+
+    `received` is the SHA-256 of the file as it came, which may have been shrunk since.
+    """
 
     key: str
+    received: str
     title: str
     data: bytes
     thumbnail: str
@@ -56,14 +60,15 @@ class Labelled:
 
     `pictures` are content keys of the samples, as `Features.picture` has them; equal ones are one picture. What the
     network yields is kept in `cache`. `spec` is what `crosspool evaluate` calls the data set, None where it cannot
-    know it. `key_of` and `thumbnail_of` give a sample's SHA-256, of its file's bytes, and a small picture of it.
+    know it. `keys_of` gives the SHA-256 of a sample's file, as it is kept and as it came, and `thumbnail_of` a small
+    picture of it.
     """
 
     dataset: Dataset
     pictures: tuple[str, ...]
     cache: ArrayCache
     spec: str | None
-    key_of: Callable[[Sample], str]
+    keys_of: Callable[[Sample], set[str]]
     thumbnail_of: Callable[[Sample], str]
 
     def examples(self, count: int) -> list[tuple[str, int, list[str]]]:
@@ -81,7 +86,7 @@ def _labelled(
     pictures: Sequence[str],
     cache: ArrayCache,
     spec: str | None,
-    key_of: Callable[[Sample], str],
+    keys_of: Callable[[Sample], set[str]],
     thumbnail_of: Callable[[Sample], str],
 ) -> Labelled:
     """What can be trained on, and what is amiss with it among its problems. Raises DatasetError for too little."""
@@ -89,7 +94,7 @@ def _labelled(
     names = {sample.name for sample in kept.samples}
     keys = tuple(key for key, sample in zip(pictures, dataset.samples, strict=True) if sample.name in names)
     problems = (*kept.problems, *in_two_classes(kept, keys), *there_twice(kept, keys))
-    return Labelled(replace(kept, problems=problems), keys, cache, spec, key_of, thumbnail_of)
+    return Labelled(replace(kept, problems=problems), keys, cache, spec, keys_of, thumbnail_of)
 
 
 # --- FieldGuide
@@ -109,7 +114,7 @@ def guide(per_class: int) -> Labelled:
     noted = replace(dataset, samples=tuple(replace(s, read=partial(_read_guide, s)) for s in dataset.samples))
     pictures = [str(sample.identity) for sample in noted.samples]
     cache = ArrayCache(default_cache())
-    return _labelled(noted, pictures, cache, f"fieldguide:{per_class}", _guide_key, thumbnail_of)
+    return _labelled(noted, pictures, cache, f"fieldguide:{per_class}", _guide_keys_of, thumbnail_of)
 
 
 def new_bird(count: int) -> tuple[bytes, str]:
@@ -126,10 +131,10 @@ def _read_guide(sample: Sample) -> bytes:
     return data
 
 
-def _guide_key(sample: Sample) -> str:
+def _guide_keys_of(sample: Sample) -> set[str]:
     if str(sample.identity) not in _guide_keys:
         sample.read()
-    return _guide_keys[str(sample.identity)]
+    return {_guide_keys[str(sample.identity)]}
 
 
 def _guide_thumbnail(kind: int, number: int) -> str:
@@ -203,14 +208,14 @@ class Collection:
             [shot.key for shot in shots.values()],
             self.cache,
             None,
-            lambda sample: shots[sample.name].key,
+            lambda sample: {shots[sample.name].key, shots[sample.name].received},
             lambda sample: shots[sample.name].thumbnail,
         )
 
 
 def class_name(text: str) -> str:
     """A class's name as it is kept: in one line, without spaces around it or several in a row."""
-    return printable(" ".join(text.split()))[:LONGEST_NAME]
+    return printable(" ".join(text.split()))
 
 
 def from_zip(data: bytes, name: str, progress: Callable[[int, int], None] = lambda done, total: None) -> Collection:
@@ -219,7 +224,7 @@ def from_zip(data: bytes, name: str, progress: Callable[[int, int], None] = lamb
     Raises DatasetError where it cannot be read, or has no classes or too much in it.
     """
     with tempfile.TemporaryDirectory(prefix="crosspool-") as folder:
-        path = Path(folder) / (Path(printable(name)).name or "images.zip")
+        path = Path(folder) / f"{Path(printable(name)).stem[:LONGEST_NAME] or 'images'}.zip"
         path.write_bytes(data)
         try:
             return _unpacked(zipped_class_folders(path), progress)
@@ -268,11 +273,11 @@ def _same_name(label: str, classes: Sequence[str]) -> str:
 
 def _shot(data: bytes, title: str) -> Shot:
     """A picture as it is kept: the file itself, or where it is large, a smaller one of the same."""
-    image = load_image(data, name=title)
+    image, received = load_image(data, name=title), _sha256(data)
     thumbnail = data_url(ImageOps.fit(image, (THUMBNAIL, THUMBNAIL)))
     if max(image.size) > LONGEST_SIDE or len(data) > LARGEST_FILE:
         data = _smaller(image)
-    return Shot(_sha256(data), printable(title), data, thumbnail)
+    return Shot(_sha256(data), received, printable(title), data, thumbnail)
 
 
 def _smaller(image: Image.Image) -> bytes:

@@ -193,16 +193,17 @@ def _card(comparison: Comparison, index: int, said: Mapping[str, int]) -> None:
                     key=f"why-{index}-{name}",
                     type="tertiary",
                     on_click=_ask_why,
-                    args=(comparison, index, name),
+                    args=(comparison, index, name, dataset.classes[answer]),
                     help=f"What in this image speaks for the answer of {as_it_is(name)}?",
                 ):
                     st.switch_page(CONTRIBUTIONS)
 
 
-def _ask_why(comparison: Comparison, index: int, method: str) -> None:
-    sample = comparison.dataset.samples[index]
+def _ask_why(comparison: Comparison, index: int, method: str, answer: str) -> None:
+    """Take picture, classifier and question along to the other page."""
+    sample, state = comparison.dataset.samples[index], st.session_state
     adopt(sample.read(), sample.name)
-    st.session_state.classifier = method
+    state.classifier, state.positive, state.against = method, answer, ""
 
 
 # --- new images

@@ -98,10 +98,12 @@ class Comparison:
     def without(self, method_name: str, picture_key: str) -> TrainedClassifier:
         """The method trained on all samples but those whose image file has this SHA-256, so that copies count, too.
 
+        Or had it, before it was shrunk.
+
         The ordinary classifier where there are none of them.
         """
         ordinary = self.classifiers[method_name]
-        others = [i for i, s in enumerate(self.dataset.samples) if self.labelled.key_of(s) != picture_key]
+        others = [i for i, s in enumerate(self.dataset.samples) if picture_key not in self.labelled.keys_of(s)]
         if len(others) == len(self.dataset):
             return ordinary
         with self._lock:
