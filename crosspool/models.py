@@ -117,7 +117,13 @@ def own_classifier(backbone: Backbone, size: int | None = None, framing: Framing
         layer = backbone.model.get_submodule(last.id)
         assert isinstance(layer, nn.Linear)
         weights, intercept = layer.weight.cpu().numpy(), layer.bias.cpu().numpy().astype(np.float64)
-    settings = {**_network_settings(backbone), "framing": framing, "multi_label": False}
+    settings = {
+        "method": method.name,
+        **_network_settings(backbone),
+        "size": layout.input_size,
+        "framing": framing,
+        "multi_label": False,
+    }
     return LinearClassifier(method, method.encoder(), backbone.classes, weights, intercept, settings)
 
 

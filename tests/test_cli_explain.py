@@ -69,6 +69,7 @@ def test_says_what_the_library_says(works, lite0) -> None:
     shown = sum(channel["contribution"] for channel in told["channels"])
     assert shown + told["others"]["contribution"] + told["intercept"] == pytest.approx(told["score"], rel=1e-4)
     assert told["scores"][0]["class"] == "tiger cat"
+    assert (told["method"], told["size"], told["framing"]) == ("the network's own classes", 224, "crop")
 
 
 def test_a_trained_classifier(works, model, red, tmp_path) -> None:
@@ -81,8 +82,19 @@ def test_a_trained_classifier(works, model, red, tmp_path) -> None:
     with out.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [row["part"] for row in rows] == ["cl@128"] * 1280 + ["global@128"] * 1280
+    assert [int(row["index"]) for row in rows] == list(range(2560))
     total = sum(float(row["contribution"]) for row in rows) + told["intercept"]
     assert total == pytest.approx(told["score"], abs=1e-4)
+
+
+def test_channels_are_left_out_by_the_index_that_is_shown(works, lite0, model, red) -> None:
+    """Of two parts, both of which have a channel 0."""
+    classifier, path = model
+    explanation = explain(classifier, lite0, Image.open(red).convert("RGB"))
+    strongest = int(np.abs(explanation.contributions().channels[1280:]).argmax()) + 1280
+    assert f" {strongest}  global@128  " in works("explain", red, "--model", path, "--top", 40)
+    told = json.loads(works("explain", red, "--model", path, "--without", strongest, "--json"))["without"]
+    assert told["scores"][0]["score"] == pytest.approx(explanation.without_channels([strongest]).max(), abs=1e-5)
 
 
 def test_all_numbers_as_an_npz(works, model, red, tmp_path) -> None:

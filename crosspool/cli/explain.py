@@ -55,7 +55,11 @@ def explain(
         str | None, typer.Option(metavar="IMAGE", help="Split the similarity to this image instead of a score.")
     ] = None,
     without: Annotated[
-        str | None, typer.Option(metavar="LIST", help="Say what the scores are without channels such as 0,5,12-20.")
+        str | None,
+        typer.Option(
+            metavar="LIST",
+            help="Say what the scores are without channels such as 0,5,12-20; of several parts, by their index.",
+        ),
     ] = None,
     top: Annotated[int, typer.Option(min=1, max=40, metavar="N", help="How many channels to show.")] = 8,
     backbone: Annotated[
@@ -177,7 +181,10 @@ def _document(contributions: "Contributions", what: str, top: int) -> dict[str, 
 
 
 def _channel(contributions: "Contributions", index: int) -> dict[str, Any]:
-    """One channel as JSON; `row` and `column` are where its evidence is largest in magnitude."""
+    """One channel as JSON: its `index` among those of all parts, as --without counts them, and its number in its part.
+
+    `row` and `column` are where its evidence is largest in magnitude.
+    """
     import numpy as np
 
     part, number = contributions.channel(index)
@@ -187,6 +194,7 @@ def _channel(contributions: "Contributions", index: int) -> dict[str, Any]:
         evidence = np.abs(part.evidence[number])
         row, column = (int(place) for place in np.unravel_index(evidence.argmax(), evidence.shape))
     return {
+        "index": index,
         "part": part.name,
         "channel": number,
         "contribution": float(part.channels[number]),
@@ -250,6 +258,7 @@ def _print(title: str, document: dict[str, Any]) -> None:
     ]
     if several:
         columns.insert(0, Column("part", [channel["part"] for channel in channels]))
+        columns.insert(0, Column("index", [str(channel["index"]) for channel in channels], right=True))
     if any(channel["row"] is not None for channel in channels):
         places = ["" if c["row"] is None else f"row {c['row']}, column {c['column']}" for c in channels]
         columns.append(Column("mostly at", places))
