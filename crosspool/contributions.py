@@ -154,11 +154,6 @@ class Explanation:
         return np.asarray(self._encode([part.pooled[None] for part in self.parts])[0], np.float64)
 
     @property
-    def maps(self) -> tuple[NDArray[np.float64] | None, ...]:
-        """Each part's map over the picture, (K, H, W): what it weights with, or pools; None where there is none."""
-        return tuple(None if part.map is None else _joined(part.map).numpy() for part in self.parts)
-
-    @property
     def scores(self) -> Vector:
         """The classes' scores, (L,), as the classifier gives them."""
         return np.asarray(self._scores(self.encoded[None])[0])
