@@ -17,7 +17,6 @@ from tests.networks import sample
 
 pytestmark = pytest.mark.browser
 
-WIDTHS = (1440, 1024, 390)
 SMALL = {"backbone": "squeezenet1_1", "weights": "untrained", "pair": "features.12.squeeze", "size": "128"}
 EXPLANATION = "What am I looking at?"
 
@@ -271,13 +270,7 @@ def test_without_weights_there_is_a_button_and_no_download(visit):
 def test_nothing_is_wider_than_the_window(visit, path):
     window = visit().go(path, **SMALL)
     window.complaints.clear()  # the test of the direct way to a page looks at these
-    for width in WIDTHS:
-        window.page.set_viewport_size({"width": width, "height": 900})
-        window.page.wait_for_function("width => innerWidth === width", arg=width)
-        window.settle()
-        window.page.wait_for_function("document.documentElement.scrollWidth <= innerWidth", timeout=5000)
-        main = window.page.get_by_test_id("stMain").evaluate("main => [main.scrollWidth, main.clientWidth]")
-        assert main[0] <= main[1], f"at {width} px"
+    window.expect_to_fit_every_width()
 
 
 def test_a_phone_sees_the_pictures_one_below_the_other(visit):

@@ -6,7 +6,7 @@ import time
 import pytest
 from playwright.sync_api import expect
 
-from tests.test_browser import SMALL, WIDTHS
+from tests.test_browser import SMALL
 
 pytestmark = pytest.mark.browser
 
@@ -120,10 +120,4 @@ def test_an_experiment_gives_its_verdict_at_any_width(build):
         window.page.get_by_text(title, exact=True).click()
         expect(window.page.get_by_text(verdict)).to_be_visible()
         window.settle()
-    for width in WIDTHS:
-        window.page.set_viewport_size({"width": width, "height": 900})
-        window.page.wait_for_function("width => innerWidth === width", arg=width)
-        window.settle()
-        window.page.wait_for_function("document.documentElement.scrollWidth <= innerWidth", timeout=5000)
-        main = window.page.get_by_test_id("stMain").evaluate("main => [main.scrollWidth, main.clientWidth]")
-        assert main[0] <= main[1], f"at {width} px"
+    window.expect_to_fit_every_width()

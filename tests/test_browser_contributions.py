@@ -10,7 +10,6 @@ from crosspool.contributions import explain
 from crosspool.models import own_classifier
 from crosspool.ui.evidence import ranked, signed
 from tests.networks import sample
-from tests.test_browser import WIDTHS
 
 pytestmark = pytest.mark.browser
 
@@ -94,12 +93,4 @@ def test_a_place_and_a_channel(ask, expected):
 
 def test_nothing_is_wider_than_the_window(ask):
     window = ask()
-    for width in WIDTHS:
-        window.page.set_viewport_size({"width": width, "height": 900})
-        window.page.wait_for_function("width => innerWidth === width", arg=width)
-        window.settle()
-        window.page.wait_for_function("document.documentElement.scrollWidth <= innerWidth", timeout=5000)
-        main = window.page.get_by_test_id("stMain").evaluate("main => [main.scrollWidth, main.clientWidth]")
-        assert main[0] <= main[1], f"at {width} px"
-        for bars in window.page.locator(".bars").all():
-            assert bars.evaluate("list => list.scrollWidth <= list.clientWidth"), f"at {width} px"
+    window.expect_to_fit_every_width()

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import FilePayload, expect
 
 from tests.pictures import png, tinted
-from tests.test_browser import SMALL, WIDTHS
+from tests.test_browser import SMALL
 
 pytestmark = pytest.mark.browser
 
@@ -87,11 +87,7 @@ def test_a_zip_is_trained_to_the_table(training, tmp_path):
         page.get_by_role("button", name="Model sum@128").click()
     assert download.value.suggested_filename == "sum@128.safetensors"
     window.settle()
-    for width in WIDTHS:
-        page.set_viewport_size({"width": width, "height": 900})
-        page.wait_for_function("width => innerWidth === width", arg=width)
-        main = page.get_by_test_id("stMain").evaluate("main => [main.scrollWidth, main.clientWidth]")
-        assert main[0] <= main[1], f"at {width} px"
+    window.expect_to_fit_every_width()
 
 
 def test_why_leads_to_the_contributions_of_that_picture(training):

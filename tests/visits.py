@@ -4,6 +4,7 @@ from urllib.parse import urlencode, urlparse
 
 from playwright.sync_api import FilePayload, Page, expect
 
+WIDTHS = (1440, 1024, 390)
 SECONDS = 45_000  # milliseconds: the machine may be small and busy
 expect.set_options(timeout=SECONDS)
 
@@ -66,6 +67,17 @@ class Visit:
         self.page.locator('input[type="file"]').set_input_files(
             [FilePayload(name=name, mimeType="image/jpeg", buffer=data) for name, data in files]
         )
+
+    def expect_to_fit_every_width(self):
+        """Nothing is wider than the window, on a phone, a tablet and a desktop."""
+        for width in WIDTHS:
+            self.page.set_viewport_size({"width": width, "height": 900})
+            self.page.wait_for_function("width => innerWidth === width", arg=width)
+            self.settle()
+            self.page.wait_for_function("document.documentElement.scrollWidth <= innerWidth", timeout=5000)
+            for inside in [self.page.get_by_test_id("stMain"), *self.page.locator(".bars").all()]:
+                needed, there = inside.evaluate("inside => [inside.scrollWidth, inside.clientWidth]")
+                assert needed <= there, f"at {width} px"
 
     def expect_no_complaints(self):
         assert self.complaints == []

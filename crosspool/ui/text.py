@@ -1,11 +1,13 @@
 """Text that was not written here, such as a file's name, made fit for Markdown."""
 
+from crosspool.text import printable
+
 MARKDOWN_SIGNS = "\\`*_{}[]()<>#+-.!|$:~&"
 
 
 def as_it_is(text: str) -> str:
-    """Markdown that shows `text` letter for letter."""
-    return "".join(f"\\{sign}" if sign in MARKDOWN_SIGNS else sign for sign in text)
+    """Markdown that shows `text` letter for letter, in one line."""
+    return "".join(f"\\{sign}" if sign in MARKDOWN_SIGNS else sign for sign in printable(text))
 
 
 def file_stem(title: str) -> str:

@@ -1,0 +1,24 @@
+"""Names of files and classes, made fit for Markdown and for a file's name."""
+
+import pytest
+
+from crosspool.ui.text import as_it_is, file_stem
+
+
+@pytest.mark.parametrize(
+    ("text", "markdown"),
+    [
+        ("a bird", "a bird"),
+        ("*b* <i> :red[c]", r"\*b\* \<i\> \:red\[c\]"),
+        ("# head\n\n- item", r"\# head\\n\\n\- item"),  # in one line: it would end what it stands in
+        ("鳥_1.jpg", r"鳥\_1\.jpg"),
+    ],
+)
+def test_markdown_shows_it_letter_for_letter(text, markdown):
+    assert as_it_is(text) == markdown
+
+
+def test_the_beginning_of_a_files_name():
+    assert file_stem("my cat.v2.jpg") == "my_cat_v2"
+    assert file_stem("../a/b.png") == "___a_b"
+    assert file_stem("") == "image"
