@@ -13,6 +13,7 @@ not say what the score would be without it, for then the vector would be scaled 
 `without_positions` compute that.
 """
 
+import difflib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -214,8 +215,11 @@ class Explanation:
     def _index(self, name: str) -> int:
         classes = self.classifier.classes
         if name not in classes:
+            plain = {known.lower(): known for known in classes}
+            near = difflib.get_close_matches(name.lower(), plain, n=1)
             shown = ", ".join(classes[:10]) + (" and others" if len(classes) > 10 else "")
-            raise SettingError(f"The classifier knows no class {name!r}; choose one of {shown}.")
+            hint = f"did you mean {plain[near[0]]}?" if near else f"choose one of {shown}."
+            raise SettingError(f"The classifier knows no class {name!r}; {hint}")
         return classes.index(name)
 
     def _scores(self, vectors: NDArray[Any]) -> Vector:

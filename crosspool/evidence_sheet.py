@@ -91,8 +91,7 @@ def _bar(figure: object, axes: object, limits: Limits, label: str) -> None:
 def _show_bars(axes: Axes, contributions: Contributions, chosen: list[int]) -> None:
     values = contributions.channels
     rest = float(values.sum() - values[chosen].sum())
-    names = [contributions.names[index] for index in chosen] + [f"{len(values) - len(chosen):,} others"]
-    lengths = [*values[chosen], rest]
+    names, lengths = [contributions.names[index] for index in chosen], values[chosen]
     colours = [FOR if length > 0 else AGAINST for length in lengths]
     axes.barh(range(len(lengths)), lengths, color=colours)
     axes.axvline(0, color="#222222", linewidth=0.8)
@@ -101,7 +100,8 @@ def _show_bars(axes: Axes, contributions: Contributions, chosen: list[int]) -> N
     axes.tick_params(axis="x", labelsize=8)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.set_title(f"score {contributions.score:.4g}, intercept {contributions.intercept:.3g}", fontsize=9)
-    axes.set_xlabel("contribution of a channel", fontsize=8)
+    others = len(values) - len(chosen)
+    axes.set_xlabel(f"contribution of a channel; {others:,} others together {rest:+.3g}", fontsize=8)
 
 
 def _show_channels(

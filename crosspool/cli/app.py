@@ -107,7 +107,7 @@ _add(
     "crosspool explain cat.jpg --out why.png",
     "crosspool explain cat.jpg --class lynx --against 'tiger cat'",
     "crosspool explain bird.jpg --model birds.safetensors --without 12,40-44 --json",
-    "crosspool explain a.jpg --similar-to b.jpg --model birds.safetensors --out why.npz",
+    "crosspool explain a.jpg --similar-to b.jpg --model birds.safetensors",
 )
 _add(
     faithfulness,

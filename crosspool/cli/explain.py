@@ -92,7 +92,7 @@ def explain(
     other = None if similar_to is None else load_image(similar_to)
     classifier, network = _classifier(model, backbone, size, framing, weights, device)
     explanation, contributions = _split(classifier, network, picture, other, name, against)
-    gone = None if without is None else channel_list(without, len(contributions.channels))
+    gone = None if without is None else channel_list(without, len(contributions.channels), "--without")
     what = _what(explanation, name, against, similar_to)
     title = f"{Path(image).name}: {what} · {classifier.method.name} · {network.title}"
     document = _document(contributions, what, top)

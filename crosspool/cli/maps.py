@@ -131,17 +131,17 @@ def caption(name: str, how: Recipe) -> str:
     return f"{name} · {how.network} · {pair.label} ({channels}) · {times(upper)} maps{signed}"
 
 
-def channel_list(text: str, count: int) -> list[int]:
-    """The numbers in "0,5,12-20", each once, in that order. Raises SettingError for anything else."""
+def channel_list(text: str, count: int, option: str = "--channels") -> list[int]:
+    """The numbers in "0,5,12-20", each once, in that order. Raises SettingError, naming the option, otherwise."""
     chosen: dict[int, None] = {}
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         ends = (first.strip(), (last if dash else first).strip())
         if not all(end.isascii() and end.isdigit() and len(end) < 10 for end in ends):
-            raise SettingError(f"--channels {text!r} is no list of channel numbers such as 0,5,12-20.")
+            raise SettingError(f"{option} {text!r} is no list of channel numbers such as 0,5,12-20.")
         low, high = (int(end) for end in ends)
         if low > high:
-            raise SettingError(f"--channels {part.strip()} counts down; write {high}-{low}.")
+            raise SettingError(f"{option} {part.strip()} counts down; write {high}-{low}.")
         if high >= count:
             raise SettingError(f"There is no channel {high}: this layer has the channels 0 to {count - 1}.")
         chosen.update(dict.fromkeys(range(low, high + 1)))
