@@ -106,7 +106,7 @@ _add(
     "Say what in an image speaks for a class.",
     "crosspool explain cat.jpg --out why.png",
     "crosspool explain cat.jpg --class lynx --against 'tiger cat'",
-    "crosspool explain bird.jpg --model birds.safetensors --without 12,40-44 --json",
+    "crosspool explain bird.jpg --model birds.safetensors --without 12,40-44",
     "crosspool explain a.jpg --similar-to b.jpg --model birds.safetensors",
 )
 _add(
