@@ -62,6 +62,10 @@ class LinearClassifier:
                 f"not on the {backbone.spec.name} with {Path(backbone.weights).name} weights that is loaded."
             )
 
+    def was_trained_on(self, checksum: str | None) -> bool:
+        """Whether an image file with this SHA-256 was among its training images; False for None, an unknown one."""
+        return checksum in self.settings.get("photographs", ())
+
     def scores(self, images: Sequence[Image.Image], backbone: Backbone) -> NDArray[np.float64]:
         """The classes' scores of pictures (upright RGB), (images, L)."""
         self.check(backbone)
@@ -174,6 +178,7 @@ def train(
         "multi_label": dataset.multi_label,
         "dataset": dataset.name,
         "images": len(dataset),
+        "photographs": sorted({features.photograph(index) for index in range(len(dataset))}),
         "C": C,
         "seed": seed,
         "versions": {"crosspool": __version__, "torch": version("torch"), "scikit-learn": version("scikit-learn")},

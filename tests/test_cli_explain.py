@@ -97,6 +97,17 @@ def test_channels_are_left_out_by_the_index_that_is_shown(works, lite0, model, r
     assert told["scores"][0]["score"] == pytest.approx(explanation.without_channels([strongest]).max(), abs=1e-5)
 
 
+def test_says_that_an_image_was_trained_on(works, model, red, tmp_path) -> None:
+    told = "no test of it"
+    path = tmp_path / "known.png"
+    path.write_bytes(tints().samples[0].read())
+    for command in ("explain", "classify"):
+        assert told in works(command, path, "--model", model[1]).replace("\n", " ")
+        assert told not in works(command, red, "--model", model[1]).replace("\n", " ")
+    assert json.loads(works("explain", path, "--model", model[1], "--json"))["image"]["trained_on"]
+    assert json.loads(works("classify", path, "--model", model[1], "--json"))[0]["trained_on"]
+
+
 def test_all_numbers_as_an_npz(works, model, red, tmp_path) -> None:
     out = tmp_path / "why.npz"
     works("explain", red, "--model", model[1], "--out", out)

@@ -1,5 +1,6 @@
 """Trained classifiers: what they say, that they are the same when read again, and files that are none."""
 
+import hashlib
 import json
 import re
 
@@ -111,7 +112,7 @@ def test_scores_in_the_primal_are_those_in_the_dual(lite0, cache, monkeypatch, n
 
 def test_says_how_it_was_trained(trained, lite0):
     classifier = trained(f"{SHORT}/pca3")
-    assert classifier.settings | {"versions": ...} == {
+    assert classifier.settings | {"versions": ..., "photographs": ...} == {
         "method": f"{SHORT}/pca3",
         "backbone": "efficientnet_lite0",
         "outputs": 1000,
@@ -122,10 +123,16 @@ def test_says_how_it_was_trained(trained, lite0):
         "multi_label": False,
         "dataset": "tints",
         "images": 9,
+        "photographs": ...,
         "C": 5.0,
         "seed": 0,
         "versions": ...,
     }
+    files = [hashlib.sha256(sample.read()).hexdigest() for sample in labelled(False).samples]
+    assert classifier.settings["photographs"] == sorted(files)
+    assert classifier.was_trained_on(files[0])
+    assert not classifier.was_trained_on(hashlib.sha256(png(NEW[0])).hexdigest())
+    assert not classifier.was_trained_on(None)
     assert set(classifier.settings["versions"]) == {"crosspool", "torch", "scikit-learn"}
     assert not classifier.multi_label
     assert trained("global@128", multi_label=True).multi_label

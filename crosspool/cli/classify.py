@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crosspool.cli.console import print_json, print_labels
+from crosspool.cli.console import print_json, print_labels, print_wrapped
 from crosspool.cli.options import Device, Json
 from crosspool.cli.photos import SkipErrors, none_read, read_images
+from crosspool.cli.records import file_checksum
 from crosspool.errors import ModelError
 from crosspool.text import printable
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     from crosspool.backbones import Backbone
     from crosspool.models import TrainedClassifier
+
+TRAINED_ON = "This image was among the training images: what the classifier says of it is no test of it."
 
 
 def classify(
@@ -52,11 +55,14 @@ def classify(
     for photo in read_images(images, skipped, skip_errors=skip_errors):  # one at a time, as `predict` does
         best = _best(classifier, classifier.scores([photo.picture], network)[0], top)
         scores = [{"label": label, "score": score} for label, score in best]
-        records.append({"image": photo.name, "model": model, "scores": scores})
+        seen = classifier.was_trained_on(file_checksum(photo.name))
+        records.append({"image": photo.name, "model": model, "trained_on": seen, "scores": scores})
         if not json:
             print_labels(
                 photo.name, [(f"{score:+9.3f}", label) for label, score in best] or [("", "none of its labels")]
             )
+            if seen:
+                print_wrapped(TRAINED_ON)
     if not records:
         raise none_read(images, "classify")
     if json:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from crosspool.cli.classify import network_of
+from crosspool.cli.classify import TRAINED_ON, network_of
 from crosspool.cli.console import print_json, print_table, print_wrapped
 from crosspool.cli.maps import channel_list
 from crosspool.cli.options import DEFAULT_BACKBONE, Device, Framing, Json, Size, side
@@ -100,7 +100,10 @@ def explain(
         document["scores"] = _scores(explanation, explanation.scores)
     if gone is not None:
         document["without"] = {"channels": gone, "scores": _scores(explanation, explanation.without_channels(gone))}
-    settings = {"image": {"name": Path(image).name, "sha256": file_checksum(image)}, **classifier.settings}
+    checksum = file_checksum(image)
+    seen = classifier.was_trained_on(checksum)
+    about = {name: value for name, value in classifier.settings.items() if name != "photographs"}
+    settings = {"image": {"name": Path(image).name, "sha256": checksum, "trained_on": seen}, **about}
     if path is not None:
         framed = _framed(picture, classifier, network)
         _write(path, framed, contributions, title=title, top=top, settings={**settings, "what": what})
@@ -108,6 +111,8 @@ def explain(
         print_json({**settings, **document})
         return
     _print(title, document)
+    if seen:
+        print_wrapped(f"\n{TRAINED_ON}")
     if out is not None:
         typer.echo(f"\nWrote {out}.")
 
