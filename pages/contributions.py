@@ -68,10 +68,11 @@ def headline(view: View) -> None:
         f"{as_it_is(view.picture.title)} · {as_it_is(subject.backbone.title)} · {as_it_is(subject.name)} · "
         f"{len(view.classes):,} classes · {len(view.found.channels):,} channels · {grid}"
     )
-    if subject.left_out:
+    if subject.labels:
+        labels, answer = " and ".join(map(as_it_is, subject.labels)), as_it_is(view.seen.explanation.predicted)
         st.info(
-            "This picture is one of the labelled ones: it is explained by a classifier that was trained again without "
-            "it and its copies.",
+            f"Labelled: **{labels}**; this classifier says: **{answer}**. It was trained again without this picture "
+            "and its copies.",
             icon=":material/person_off:",
         )
 

@@ -23,6 +23,7 @@ from crosspool.ui.compute import backbone_of
 from crosspool.ui.evidence import ranked, signed
 from crosspool.ui.picture import colour_bar
 from crosspool.ui.sources import Picture
+from crosspool.ui.text import as_it_is
 from tests.networks import sample
 from tests.pictures import dataset_of, png, tinted
 from tests.test_app import checked, component, sentences, shown_text, texts, visit
@@ -62,11 +63,17 @@ def trained(make):
 @pytest.fixture
 def comparison(trained, lite0):
     """What the page Train & compare leaves: the astronaut is one of its labelled pictures."""
-    labelled = explained_key("astronaut")
+    labelled, others = explained_key("astronaut"), [SimpleNamespace(key=str(number)) for number in range(2)]
     return SimpleNamespace(
         classifiers={name: trained[name, 9] for name in (CROSS, GLOBAL)},
         backbone=lite0,
-        dataset=SimpleNamespace(name="tints"),
+        dataset=SimpleNamespace(
+            name="tints",
+            classes=CLASSES,
+            samples=(*others, SimpleNamespace(key=labelled)),
+            targets=np.array([0, 1, 2]),
+        ),
+        labelled=SimpleNamespace(keys_of=lambda sample: {sample.key}),
         without=lambda name, key: trained[name, 6 if key == labelled else 9],
     )
 
@@ -291,9 +298,33 @@ def test_why_on_another_page_chooses_the_classifier(comparison, trained, lite0):
 
 def test_a_labelled_picture_is_explained_without_having_been_learned(comparison, trained, lite0):
     app = asked(comparison, CROSS, sample="astronaut")
+    expected = explain(trained[CROSS, 6], lite0, sample("astronaut"))
+    label, answer = (as_it_is(name) for name in (CLASSES[2], expected.predicted))
     (said,) = texts(app.info)
-    assert "trained again without it" in said
-    expect_bars_of(app, explain(trained[CROSS, 6], lite0, sample("astronaut")).contributions())
+    assert said.startswith(f"Labelled: **{label}**; this classifier says: **{answer}**. It was trained again without")
+    app = checked(app.selectbox(key="against").set_value("").run())
+    expect_bars_of(app, expected.contributions())
+
+
+def test_a_wrong_answer_is_set_against_the_label_until_a_rival_is_chosen(comparison, trained, lite0):
+    found = explain(trained[CROSS, 6], lite0, sample("astronaut"))
+    order = np.argsort(-found.scores)
+    answer, second, last = (CLASSES[k] for k in order)
+    comparison.dataset.targets[2] = order[0]
+    app = asked(comparison, CROSS, sample="astronaut")
+    assert app.session_state.against == ""  # it is right
+    comparison.dataset.targets[2] = order[2]
+    app = asked(comparison, CROSS, sample="astronaut")
+    assert app.session_state.against == last
+    expect_bars_of(app, found.contributions(answer, last))
+    app.session_state.sample = "cat"
+    assert checked(app.run()).session_state.against == ""  # the label was another picture's
+    app.session_state.sample = "astronaut"
+    app = checked(app.run())
+    assert app.session_state.against == last
+    for chosen in ("", second):
+        app = checked(checked(app.selectbox(key="against").set_value(chosen).run()).run())
+        assert app.session_state.against == chosen
 
 
 @pytest.mark.parametrize("name", ["jitter@128", f"{GLOBAL}+{CROSS}", "cl-c:blocks.4.project_conv@256/pca2", "max@128"])

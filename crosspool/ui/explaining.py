@@ -30,13 +30,14 @@ Question = tuple[str, str]  # the class, and the one that it is set against or "
 class Subject:
     """What is asked "why?": a classifier, and the network that it reads.
 
-    `left_out` says that it was trained anew without the picture, which is one of the labelled ones.
+    `labels` are the classes that the picture has where it is one of the labelled ones: the classifier was then trained
+    anew without it.
     """
 
     name: str
     classifier: LinearClassifier
     backbone: Backbone
-    left_out: bool = False
+    labels: tuple[str, ...] = ()
 
     @property
     def is_fully_connected(self) -> bool:
@@ -139,8 +140,13 @@ def own_subject(backbone: Backbone, size: int, framing: Framing) -> Subject:
 
 def compared_subject(comparison: Comparison, method: str, picture: Picture) -> Subject:
     """A comparison's classifier; trained anew without the picture, where that is one of the labelled ones."""
-    classifier = comparison.without(method, picture.key)
-    return Subject(method, classifier, comparison.backbone, classifier is not comparison.classifiers[method])
+    classifier, dataset = comparison.without(method, picture.key), comparison.dataset
+    labels = dict.fromkeys(
+        dataset.classes[target]
+        for sample, target in zip(dataset.samples, dataset.targets, strict=True)
+        if picture.key in comparison.labelled.keys_of(sample)
+    )
+    return Subject(method, classifier, comparison.backbone, tuple(labels))
 
 
 def baseline_of(subject: Subject, comparison: Comparison | None, picture: Picture) -> Subject | None:

@@ -67,15 +67,18 @@ class View:
 
 def view_of(picture: Picture, subject: Subject, seen: Explained) -> View:
     """What is to be seen of the picture now. Draws the choice of the question."""
-    question = choose_question(seen, subject.classifier.classes)
+    question = choose_question(seen, subject)
     found = seen.contributions(question)
     channel = _shown_contributor(found)
     return View(picture, subject, seen, question, found, channel, _shown_place(found, channel))
 
 
-def choose_question(seen: Explained, classes: tuple[str, ...]) -> Question:
-    """Any class against any other, or against none; the one with the highest score first."""
-    order = np.argsort(-seen.scores, kind="stable")
+def choose_question(seen: Explained, subject: Subject) -> Question:
+    """Any class against any other, or against none; the one with the highest score first.
+
+    A wrong answer is set against the picture's label, until another rival, or none, is chosen.
+    """
+    classes, order = subject.classifier.classes, np.argsort(-seen.scores, kind="stable")
     texts = {classes[k]: f"{classes[k]} · {signed(seen.scores[k])}" for k in order}
     state, best = st.session_state, classes[order[0]]
     if state.positive not in texts or state.positive == best:
@@ -93,15 +96,24 @@ def choose_question(seen: Explained, classes: tuple[str, ...]) -> Question:
     rivals = [name for name in texts if name != positive]
     if state.against not in rivals:
         state.against = ""
+    wrong = bool(subject.labels) and best not in subject.labels
+    if wrong and state.given_rival is not None and not state.against and subject.labels[0] in rivals:
+        state.against = state.given_rival = subject.labels[0]
     with right:
         st.selectbox(
             "rather than",
             ["", *rivals],
             format_func=lambda name: texts[name] if name else "nothing: the score itself",
             key="against",
+            on_change=_keep_rival,
             help="Another class: then it is the lead over it that is split, just as a score is.",
         )
     return positive, state.against
+
+
+def _keep_rival() -> None:
+    """What was chosen by hand stays, for this picture and the next."""
+    st.session_state.given_rival = None
 
 
 # --- the channel and the place
@@ -120,11 +132,18 @@ def choose_spot(spot: Cell) -> None:
 
 
 def start_anew_for(picture: Picture, subject: Subject, channels: int) -> None:
-    """Forget channel, place and what is unticked when another picture, or another classifier, is looked at."""
+    """When another picture, or another classifier, is looked at: forget channel, place and what is unticked.
+
+    And the rival, where it was given as the last picture's label.
+    """
     studied = (picture.key, id(subject.classifier))
     if st.session_state.get("studied") == studied:
         return
     st.session_state.studied = studied
+    given = st.session_state.get("given_rival")
+    if given and st.session_state.against == given:
+        st.session_state.against = ""
+    st.session_state.given_rival = ""
     tick_all()
     choose_contributor(-1)
     if not 0 < st.session_state.drop_count <= channels:
