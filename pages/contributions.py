@@ -64,6 +64,7 @@ def headline(view: View) -> None:
     subject, place = view.subject, view.place
     grid = "positions unknown" if place is None else f"{place.size[0]}×{place.size[1]} positions"
     st.markdown(f"#### {verdict(view.seen.scores, view.classes, *view.question, view.found)}")
+    st.markdown(balance(view.found.channels, view.found.intercept))
     st.markdown(
         f"{as_it_is(view.picture.title)} · {as_it_is(subject.backbone.title)} · {as_it_is(subject.name)} · "
         f"{len(view.classes):,} classes · {len(view.found.channels):,} channels · {grid}"
@@ -152,7 +153,7 @@ def baseline_picture(view: View, baseline: Baseline, look: Look) -> None:
     subject, seen = baseline
     if subject.trained:
         question: Question = view.question
-        st.markdown(f"**The fully-connected layer's: {as_it_is(subject.name)}**")
+        st.markdown(f"**The same question to {as_it_is(subject.name)}, a fully-connected layer**")
         note = f"Class activation map for {view.wording}"
     else:
         question = (seen.explanation.predicted, "")
@@ -177,6 +178,8 @@ def scores_chart(view: View, after: Vector | None, key: str) -> None:
         st.session_state.positive = view.classes[int(row)]
 
     bars(rows, key=key, choose=ask_for, selected=str(asked[0]))
+    if any(row.value < 0 or (row.after or 0) < 0 for row in rows):
+        st.caption("Bars start at zero, the thin line. Blue ones are below it: of these, the shorter, the higher.")
 
 
 # --- one channel, one place
@@ -189,7 +192,7 @@ def one_channel(view: View, look: Look) -> None:
     part, k = found.channel(channel)
     st.subheader(f"Channel {name} adds {value}", anchor=False)
     if view.place is None:
-        st.caption(f"It holds {part.energy[k]:.2%} of the energy.")
+        st.caption(f"It holds {100 * part.energy[k]:.2g} % of the energy.")
         return
     weights, over, speakers = columns_that_wrap("channel", 3)
     with weights:
@@ -286,8 +289,8 @@ def channel_bars(view: View, shown: list[int], look: Look, limits: Limits | None
                 small_map(view.evidence(channel), limits, table=1),
             )
         name, value = view.names[channel], float(found.channels[channel])
-        label = f"channel {name}: contribution {signed(value)}, {part.energy[k]:.2%} of the energy"
         note = f"{100 * part.energy[k]:.2g} % of the energy"
+        label = f"channel {name}: contribution {signed(value)}, {note}"
         counted = channel not in left_out()
         rows.append(Bar(str(channel), name, value, signed(value), label, note, ticked=counted, maps=maps))
     bars(
@@ -411,7 +414,7 @@ def show_likeness(view: View, look: Look, other: Picture, beside: Explained) -> 
         f"The vectors of **{names[0]}** and **{names[1]}** have the cosine **{cosine:.3f}**"
         f" and the inner product {signed(here.score)}. {balance(here.channels)}"
     )
-    st.caption(check_sentence(here))
+    st.caption(check_sentence(here, "inner product"))
     columns = iter(columns_that_wrap("alike", 3 if view.place is not None else 1))
     if here.positions is not None and there.positions is not None:
         for one, evidence, title in ((view.seen, here.positions, names[0]), (beside, there.positions, names[1])):
@@ -445,7 +448,7 @@ def alike_bar(here: Contributions, there: Contributions, channel: int, name: str
         if evidence is not None
     )
     value = float(here.channels[channel])
-    note = f"{value / here.score:.1%} of the inner product"
+    note = f"{100 * value / here.score:.2g} % of the inner product"
     label = f"channel {name} adds {signed(value)}, {note}"
     return Bar(str(channel), name, value, signed(value), label, note, maps=maps)
 

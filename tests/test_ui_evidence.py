@@ -54,12 +54,12 @@ def test_numbers_with_their_sign(value, text):
 )
 def test_the_verdict_says_score_rank_and_rival(question, said):
     positive, against = question
-    assert verdict(SCORES, CLASSES, positive, against, ONE).startswith(said)
+    assert verdict(SCORES, CLASSES, positive, against, ONE) == said
 
 
 def test_a_lead_may_be_a_lag():
     behind = Contributions(-6.5, 0.5, ONE.parts)
-    assert verdict(SCORES, CLASSES, "gull", "auk", behind).startswith("**gull** is **6.50** behind **auk**.")
+    assert verdict(SCORES, CLASSES, "gull", "auk", behind) == "**gull** is **6.50** behind **auk**."
 
 
 def test_the_balance_counts_the_fewest_channels_that_give_half():
@@ -72,7 +72,12 @@ def test_the_balance_counts_the_fewest_channels_that_give_half():
 
 
 def test_the_check_says_whether_it_adds_up():
-    assert "5 channels +6.00000, 2×2 positions +6.00000;" in check_sentence(ONE)
+    assert "5 channels +6.00000, 2×2 positions +6.00000; with the intercept +0.500 that is the score" in (
+        check_sentence(ONE)
+    )
+    assert "; that is the inner product +6.00000, off" in check_sentence(
+        Contributions(6.0, 0.0, ONE.parts), "inner product"
+    )
     assert "within 0.0001." in check_sentence(ONE)
     assert "**not** within 0.0001." in check_sentence(Contributions(6.6, 0.5, ONE.parts))
 

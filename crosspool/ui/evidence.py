@@ -31,22 +31,19 @@ def lead(scores: Vector, classes: Sequence[str], positive: str, against: str) ->
 
 
 def verdict(scores: Vector, classes: Sequence[str], positive: str, against: str, found: Contributions) -> str:
-    """The answer in two sentences of Markdown: what the score is, and how few channels it comes from."""
+    """The answer in a sentence of Markdown: what the score is."""
     order = np.argsort(-scores, kind="stable")
     rank = int(np.flatnonzero(order == classes.index(positive))[0]) + 1
     name, value = as_it_is(positive), signed(found.score)
     if against:
         ahead = "ahead of" if found.score >= 0 else "behind"
-        first = f"**{name}** is **{signed(abs(found.score)).lstrip('+')}** {ahead} **{as_it_is(against)}**."
-    elif rank == 1:
-        first = f"The highest score is that of **{name}**: **{value}**."
-    else:
-        best = as_it_is(classes[order[0]])
-        first = (
-            f"**{name}** has the score **{value}**, number {rank:,} of {len(classes):,}; "
-            f"the highest is that of {best}, {signed(scores[order[0]])}."
-        )
-    return f"{first} {balance(found.channels, found.intercept)}"
+        return f"**{name}** is **{signed(abs(found.score)).lstrip('+')}** {ahead} **{as_it_is(against)}**."
+    if rank == 1:
+        return f"The highest score is that of **{name}**: **{value}**."
+    return (
+        f"**{name}** has the score **{value}**, number {rank:,} of {len(classes):,}; "
+        f"the highest is that of {as_it_is(classes[order[0]])}, {signed(scores[order[0]])}."
+    )
 
 
 def balance(channels: Vector, intercept: float = 0.0) -> str:
@@ -64,8 +61,8 @@ def balance(channels: Vector, intercept: float = 0.0) -> str:
     return f"{amounts}. Half of what speaks for it comes from {half:,} of {len(channels):,} channels."
 
 
-def check_sentence(found: Contributions) -> str:
-    """The completeness check in one line of Markdown."""
+def check_sentence(found: Contributions, what: str = "score") -> str:
+    """The completeness check of a score, or of another sum that `what` names, in one line of Markdown."""
     check = found.check
     sums = [f"{len(found.channels):,} channels {signed(check.by_channel - check.intercept, 6)}"]
     positions = found.positions
@@ -74,8 +71,9 @@ def check_sentence(found: Contributions) -> str:
         sums.append(f"{rows}×{columns} positions {signed(check.by_position - check.intercept, 6)}")
     mark = ":green[:material/check_circle:]" if check.holds else ":red[:material/error:]"
     judged = "within" if check.holds else "**not** within"
+    intercept = f"with the intercept {signed(check.intercept)} " if check.intercept else ""
     return (
-        f"{mark} **Adds up:** {', '.join(sums)}; with the intercept {signed(check.intercept)} that is the score "
+        f"{mark} **Adds up:** {', '.join(sums)}; {intercept}that is the {what} "
         f"{signed(check.score, 6)}, off by {check.error:.1g} of its size, {judged} {TOLERANCE:g}."
     )
 

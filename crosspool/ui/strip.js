@@ -1,5 +1,10 @@
 // A row of thumbnails to choose from. Data: items [{id, title, alt, picture (URL)}], selected.
 
+function bringIntoView(strip, tile) { // the strip scrolls, the page does not
+  const [room, box] = [strip, tile].map((element) => element.getBoundingClientRect());
+  if (box.left < room.left || box.right > room.right) strip.scrollLeft += (box.left + box.right - room.left - room.right) / 2;
+}
+
 export default function ({ data, parentElement, setTriggerValue }) {
   const strip = parentElement.querySelector(".strip");
   const ids = JSON.stringify(data.items.map(({ id }) => id));
@@ -9,7 +14,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
       const tile = document.createElement("button");
       tile.className = "tile";
       tile.dataset.id = id;
-      tile.title = alt;
+      tile.title = title === alt ? title : `${title}: ${alt}`;
       const image = Object.assign(document.createElement("img"), { src: picture, alt });
       const caption = Object.assign(document.createElement("span"), { className: "caption", textContent: title });
       tile.append(image, caption);
@@ -18,4 +23,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
     }));
   }
   for (const tile of strip.children) tile.setAttribute("aria-pressed", String(tile.dataset.id === data.selected));
+  const shown = JSON.stringify([data.selected, ids]);
+  if (strip.dataset.shown === shown) return; // who scrolls on to look at others is left alone
+  strip.dataset.shown = shown;
+  bringIntoView(strip, strip.querySelector('[aria-pressed="true"]'));
 }
