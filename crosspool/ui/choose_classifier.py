@@ -76,7 +76,7 @@ def _choose_name() -> str:
         key="classifier",
         on_change=_forget_question,
         help="The network's own classes need no training. Classifiers of your own pictures come from the page "
-        "Train & compare, or from a file that `crosspool train` wrote.",
+        "Train & compare, or from a file that it or `crosspool train` wrote.",
     )
     return chosen
 
@@ -126,7 +126,7 @@ def _receive_file() -> None:
     with st.expander("Load a classifier", icon=":material/upload_file:"):
         key = f"classifier-file-{st.session_state.setdefault('classifier_round', 0)}"
         st.file_uploader(
-            "A file that `crosspool train` wrote",
+            "A file from Train & compare or `crosspool train`",
             type=["safetensors"],
             max_upload_size=MAX_MEGABYTES,
             key=key,
@@ -160,4 +160,7 @@ def read_classifier(data: bytes, name: str) -> TrainedClassifier:
         try:
             return load_classifier(path)
         except ModelError as error:
-            raise ModelError(str(error).replace(str(path), name)) from error
+            sentence = str(error).replace(
+                "with: crosspool train", "on the page Train & compare, or with: crosspool train"
+            )
+            raise ModelError(sentence.replace(str(path), name)) from error

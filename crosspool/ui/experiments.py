@@ -224,8 +224,8 @@ EXPERIMENTS: dict[str, Experiment] = {
     ),
     "gradient": Experiment(
         "P is a gradient",
-        r"P = \nabla_W \langle u(X; W), A\rangle, \quad \text{and if } A = \mathrm{ReLU}(u(X; W)):\; "
-        r"P = \nabla_W \tfrac12 \lVert A\rVert^2",
+        r"\begin{gathered} P = \nabla_W \langle u(X; W), A\rangle, \\ "
+        r"\text{and if } A = \mathrm{ReLU}(u(X; W)): \\ P = \nabla_W \tfrac12 \lVert A\rVert^2 \end{gathered}",
         "P has the shape of the convolution's own filters W for a reason: with A held fixed it is the gradient of "
         "⟨u(X; W), A⟩, for every pair and any weights. Where the non-linearity f behind u has slope 1 wherever a "
         "weight is not zero, as a ReLU has, it is also the gradient of ½‖A‖². Other f put their slope into the "
