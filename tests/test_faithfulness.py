@@ -297,6 +297,8 @@ def test_an_image_counts_once_whatever_the_number_of_sisters():
     found = parts.joined([[lead(0.2, 0.4), lead(0.9), lead(float("nan")), {parts.CLASS: {}, parts.LEAD: {}}]],
                          Sizes(4, 4))  # fmt: skip
     assert found.of(parts.LEAD, parts.OWN, "parts").value == pytest.approx(0.6)
+    with pytest.raises(DatasetError, match="show none of the defining parts"):
+        parts.joined([[lead(0.2)], [lead(float("nan"))]], Sizes(4, 4))
 
 
 # --- a study
@@ -384,4 +386,6 @@ def test_what_cannot_be_asked(tiny):
         study(labels, question, features, splits)
     jittered = replace(question, method=parse_method("jitter@128", backbone.architecture))
     with pytest.raises(SettingError, match=r"jitter@128 has its numbers from is not known; choose cl"):
-        study(dataset, jittered, features, [Split(splits[0].train, splits[0].test[:1])])
+        study(dataset, jittered, features, [Split(split.train, split.test[:1]) for split in splits])
+    with pytest.raises(SettingError, match="at least 2 splits, not 1"):
+        study(dataset, question, features, splits[:1])

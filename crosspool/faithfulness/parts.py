@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosspool.datasets.fieldguide import SPECIES, Drawing, Species, defining_parts, differing_parts
+from crosspool.errors import DatasetError
 from crosspool.evaluation.report import Measured
 from crosspool.faithfulness.curves import Sizes, measured
 from crosspool.faithfulness.orders import Explained
@@ -122,4 +123,7 @@ def joined(splits: Sequence[Sequence[ImageShares]], sizes: Sizes) -> PartShares:
 def _mean(images: Sequence[Sequence[Shares]], share: str) -> float:
     values = [np.array([getattr(one, share) for one in several]) for several in images]
     known = [several[~np.isnan(several)] for several in values]
-    return float(np.mean([several.mean() for several in known if len(several)]))
+    means = [several.mean() for several in known if len(several)]
+    if not means:
+        raise DatasetError("The test images of a split show none of the defining parts; draw more images.")
+    return float(np.mean(means))

@@ -108,9 +108,11 @@ def study(
 
     `drawing` gives the masks of a sample of FieldGuide. `features` must offer what the question needs.
 
-    Raises DatasetError where images have several labels or there are fewer than 2 splits, SettingError where the
-    method knows nothing of positions.
+    Raises DatasetError where images have several labels, or a split's test images show none of the defining parts;
+    SettingError where there are fewer than 2 splits, or the method knows nothing of positions.
     """
+    if len(splits) < 2:
+        raise SettingError(f"Intervals need at least 2 splits, not {len(splits)}.")
     if dataset.multi_label:
         raise DatasetError(f"{dataset.name} has several labels an image; take a data set of one class each.")
     taker = _Taker(dataset, question, features, drawing)
