@@ -114,7 +114,7 @@ def test_a_comparison_from_the_press_to_the_tables(finished):
         assert first.loc[result.name, "accuracy"] == f"{100 * measured.value:.1f} %"
         assert first.loc[result.name, "95 % interval"].startswith(f"{100 * measured.interval.low:.1f} to")
     assert paired["against"].tolist() == ["cl@128"]
-    assert answers.shape == (2, 2)
+    assert answers.shape == (2, 1)
     assert "10 images, 2 classes" in " ".join(plain(finished.caption))
     assert "UNTRAINED (random) weights" in " ".join(plain(finished.caption))
     assert "job" not in finished.session_state
@@ -143,15 +143,83 @@ def test_files_can_be_taken_away(finished, tmp_path):
     assert np.array_equal(loaded.scores([image], backbone), comparison.classifiers["sum@128"].scores([image], backbone))
 
 
-def test_every_disagreement_has_its_picture_its_class_and_what_each_method_said(finished):
+def test_images_in_groups_each_with_what_every_method_said(finished):
     comparison = finished.session_state.comparison
-    differ, said = outcome.disagreements(comparison)
-    answers = np.stack(list(said.values()))
+    found, said = outcome.groups(comparison)
+    answers, targets = np.stack(list(said.values())), comparison.dataset.targets
     for index in range(len(comparison.dataset)):
         known = (answers[:, index] >= 0).all()
-        assert (index in differ) == (known and len(set(answers[:, index])) > 1)
-    buttons = [button for button in finished.button if button.label == "Why?"]
-    assert len(buttons) == 2 * min(len(differ), outcome.CARDS)
+        assert (index in found["differ"]) == (known and len(set(answers[:, index])) > 1)
+        assert (index in found["wrong"]) == (known and (answers[:, index] != targets[index]).all())
+    cards = [button.key for button in finished.button if re.match(r"why-\d", button.key or "")]
+    assert len(cards) == 2 * min(len(found["differ"]), outcome.CARDS)
+
+
+def test_all_images_can_be_asked_about(finished):
+    group = f"group-{id(finished.session_state.comparison)}"
+    app = checked(finished.button_group(key=group).set_value("all").run())
+    cards = [button.key for button in app.button if re.match(r"why-\d", button.key or "")]
+    assert cards == [f"why-{index}-{name}" for index in range(outcome.CARDS) for name in ("cl@128", "sum@128")]
+    assert any(text.startswith("10 of 10 images.") for text in plain(app.caption))
+    checked(app.button_group(key=group).set_value("differ").run())
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (1, ":green[:material/check:] `m`: right"),
+        (0, r":red[:material/close:] `m`: \*a\*"),
+        (-1, ":gray[:material/question_mark:] `m`: tested in no split, or a tie"),
+    ],
+)
+def test_an_answer_in_words(answer, said):
+    assert outcome._judged("m", answer, 1, ["*a*", "b"]) == said
+
+
+def test_a_labelled_picture_is_classified_by_methods_that_have_not_seen_it(finished):
+    comparison = finished.session_state.comparison
+    sample = comparison.dataset.samples[2]
+    app = AppTest.from_function(_classify, default_timeout=60)
+    app.session_state.comparison = comparison
+    app.session_state.data = sample.read()
+    app = checked(app.run())
+    assert [
+        text for text in plain(app.info) if text.startswith("This picture is one of the labelled ones: each method")
+    ]
+    (key,) = comparison.labelled.keys_of(sample)
+    scores, left_out = app.session_state["scored"][2]
+    image = sample.decode(sample.read())
+    assert left_out
+    for name, found in scores.items():
+        without = comparison.without(name, key)
+        assert np.array_equal(found, without.scores([image], comparison.backbone)[0])
+        assert not np.array_equal(found, comparison.classifiers[name].scores([image], comparison.backbone)[0])
+
+
+def _classify():
+    import streamlit as st
+
+    from crosspool.ui.outcome import _new_images
+    from crosspool.ui.sources import adopt
+
+    adopt(st.session_state.data, "a.png")
+    _new_images(st.session_state.comparison)
+
+
+def test_why_of_a_new_image_keeps_the_picture_and_takes_the_first_class_along(finished):
+    app = checked(finished.run())
+    assert not [text for text in plain(app.info) if text.startswith("This picture is one of")]
+    scores, left_out = app.session_state["scored"][2]
+    assert not left_out
+    best = ("red", "green")[int(scores["sum@128"].argmax())]
+    chosen = app.session_state.sample
+    app = checked(app.button(key="why-new-sum@128").click().run())
+    state = app.session_state
+    assert (state.classifier, state.against) == ("sum@128", "")
+    assert any(f"**{best}**" in text for text in plain(app.markdown))
+    assert (state.source, state.sample) == ("sample", chosen)
+    assert app.title[0].value == "Contributions"
+    checked(app.switch_page(PAGE).run())
 
 
 def test_why_takes_the_picture_and_the_method_along(finished):
@@ -171,9 +239,9 @@ def test_why_takes_the_picture_and_the_method_along(finished):
 def _ask():
     import streamlit as st
 
-    from crosspool.ui.outcome import _ask_why
+    from crosspool.ui.outcome import _ask_of
 
-    _ask_why(st.session_state.comparison, 3, "sum@128", "red")
+    _ask_of(st.session_state.comparison, 3, "sum@128", "red")
 
 
 # --- what is amiss

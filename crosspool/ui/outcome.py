@@ -1,4 +1,4 @@
-"""What a comparison found: tables, figures, images on which the methods disagree, new images, and files."""
+"""What a comparison found: tables, figures, image by image what the methods say, new images, and files."""
 
 import io
 import shlex
@@ -26,7 +26,12 @@ from crosspool.ui.text import as_it_is
 from crosspool.ui.training import Comparison
 
 CONTRIBUTIONS = "pages/contributions.py"
-CARDS = 8  # images of a page of disagreements
+CARDS = 8  # images of a page
+GROUPS = {"differ": "Methods disagree", "wrong": "All wrong", "all": "All"}
+NOBODY = {
+    "differ": "On every image that was tested, all methods say the same.",
+    "wrong": "Every image that was tested is right by at least one method.",
+}
 TOP = 5  # classes shown of a new image
 
 
@@ -45,7 +50,7 @@ def outcome(comparison: Comparison) -> None:
             st.subheader(section.title, anchor=False)
             _table(section)
     _confusion(comparison)
-    _disagreements(comparison)
+    _images(comparison)
     _new_images(comparison)
     _files(comparison)
 
@@ -139,39 +144,56 @@ def _mistakes(confusion: NDArray[np.int64], classes: Sequence[str]) -> pd.DataFr
     )
 
 
-# --- where they disagree
+# --- image by image
 
 
-def disagreements(comparison: Comparison) -> tuple[list[int], dict[str, NDArray[np.intp]]]:
-    """Images to which the methods give different classes, and what each says of every image (or UNKNOWN).
+def groups(comparison: Comparison) -> tuple[dict[str, list[int]], dict[str, NDArray[np.intp]]]:
+    """Which images there are to look at, and what each method says of every image (or UNKNOWN).
 
-    Those on which right and wrong are most evenly divided come first.
+    `differ` are those to which the methods give different classes; where right and wrong are most evenly divided comes
+    first. `wrong` are those that no method gets right.
     """
     dataset = comparison.dataset
     said = {result.name: most_predicted(result, len(dataset)) for result in comparison.report.methods}
     answers = np.stack(list(said.values()))  # (methods, n)
     known = (answers != UNKNOWN).all(axis=0)
-    differ = np.flatnonzero(known & (answers != answers[0]).any(axis=0))
     right = (answers == dataset.targets).mean(axis=0)
-    return sorted(differ.tolist(), key=lambda index: (abs(right[index] - 0.5), index)), said
+    differ = np.flatnonzero(known & (answers != answers[0]).any(axis=0)).tolist()
+    found = {
+        "differ": sorted(differ, key=lambda index: (abs(right[index] - 0.5), index)),
+        "wrong": np.flatnonzero(known & (right == 0)).tolist(),
+        "all": list(range(len(dataset))),
+    }
+    return found, said
 
 
 @st.fragment
-def _disagreements(comparison: Comparison) -> None:
-    st.subheader("Where the methods disagree", anchor=False)
-    differ, said = disagreements(comparison)
-    if not differ:
-        st.info("On every image that was tested, all methods say the same.", icon=":material/handshake:")
+def _images(comparison: Comparison) -> None:
+    st.subheader("What the methods say of each image", anchor=False)
+    found, said = groups(comparison)
+    group = st.segmented_control(
+        "Images",
+        list(GROUPS),
+        default="differ",
+        format_func=lambda group: f"{GROUPS[group]} ({len(found[group]):,})",
+        required=True,
+        key=f"group-{id(comparison)}",
+        label_visibility="collapsed",
+        persist_state="session",
+    )
+    shown = found[group]
+    if not shown:
+        st.info(NOBODY[group], icon=":material/handshake:")
         return
     st.caption(
-        f"{len(differ)} of {len(comparison.dataset)} images. What a method says is what it said in most of the splits "
-        "that tested the image, each time trained without it. Why? shows the parts of the image that speak for it, by "
-        "a classifier that was trained on all the other images."
+        f"{len(shown):,} of {len(comparison.dataset):,} images. What a method says is what it said in most of the "
+        "splits that tested the image, each time trained without it. Why? shows the parts of the image that speak for "
+        "it, by a classifier that was trained on all the other images."
     )
-    pages = -(-len(differ) // CARDS)
-    page = st.pagination(pages, key=f"disagreements-{id(comparison)}") if pages > 1 else 1
+    pages = -(-len(shown) // CARDS)
+    page = st.pagination(pages, key=f"page-{group}-{id(comparison)}", persist_state="session") if pages > 1 else 1
     with st.container(horizontal=True, gap="medium"):
-        for index in differ[(page - 1) * CARDS : page * CARDS]:
+        for index in shown[(page - 1) * CARDS : page * CARDS]:
             _card(comparison, index, {name: int(answers[index]) for name, answers in said.items()})
 
 
@@ -184,25 +206,44 @@ def _card(comparison: Comparison, index: int, said: Mapping[str, int]) -> None:
         st.markdown(f"**{as_it_is(label)}**")
         for name, answer in said.items():
             with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="small"):
-                is_right = answer == target
-                icon = ":green[:material/check:]" if is_right else ":red[:material/close:]"
-                verdict = "right" if is_right else as_it_is(dataset.classes[answer])
-                st.markdown(f"{icon} `{name}`: {verdict}", width="stretch")
-                if st.button(
-                    "Why?",
-                    key=f"why-{index}-{name}",
-                    type="tertiary",
-                    on_click=_ask_why,
-                    args=(comparison, index, name, dataset.classes[answer]),
-                    help=f"What in this image speaks for the answer of {as_it_is(name)}?",
-                ):
-                    st.switch_page(CONTRIBUTIONS)
+                st.markdown(_judged(name, answer, target, dataset.classes), width="stretch")
+                asked = "" if answer == UNKNOWN else dataset.classes[answer]  # "" is the class of the highest score
+                _why(name, str(index), _ask_of, (comparison, index, name, asked))
 
 
-def _ask_why(comparison: Comparison, index: int, method: str, answer: str) -> None:
+def _judged(name: str, answer: int, target: int, classes: Sequence[str]) -> str:
+    """Whether a method's answer is right, or what it is instead, as Markdown."""
+    if answer == UNKNOWN:
+        return f":gray[:material/question_mark:] `{name}`: tested in no split, or a tie"
+    if answer == target:
+        return f":green[:material/check:] `{name}`: right"
+    return f":red[:material/close:] `{name}`: {as_it_is(classes[answer])}"
+
+
+def _why(name: str, place: str, ask: Callable[..., None], args: tuple[object, ...]) -> None:
+    """A button that leads to what speaks for a method's answer; `ask` says what is taken along."""
+    wanted = st.button(
+        "Why?",
+        key=f"why-{place}-{name}",
+        type="tertiary",
+        on_click=ask,
+        args=args,
+        help=f"What in this image speaks for the answer of {as_it_is(name)}?",
+    )
+    if wanted:
+        st.switch_page(CONTRIBUTIONS)
+
+
+def _ask_of(comparison: Comparison, index: int, method: str, answer: str) -> None:
     """Take picture, classifier and question along to the other page."""
-    sample, state = comparison.dataset.samples[index], st.session_state
+    sample = comparison.dataset.samples[index]
     adopt(sample.read(), sample.name)
+    _ask(method, answer)
+
+
+def _ask(method: str, answer: str) -> None:
+    """Take classifier and question along; the picture is the one that is chosen."""
+    state = st.session_state
     state.classifier, state.positive, state.against = method, answer, ""
 
 
@@ -221,8 +262,17 @@ def _new_images(comparison: Comparison) -> None:
     left, right = st.columns([1, 3], gap="medium")
     with left:
         st.image(picture.image, alt=picture.alt, width=260, caption=as_it_is(picture.title))
-    with right, st.spinner("Looking at the image …"):
-        st.table(_answers(comparison, picture))
+    with right:
+        with st.spinner("Looking at the image …", show_time=True):
+            scores, left_out = answers_to(comparison, picture)
+        if left_out:
+            st.info(
+                "This picture is one of the labelled ones: each method was trained again without it and its copies.",
+                icon=":material/person_off:",
+            )
+        with st.container(horizontal=True, gap="medium"):
+            for name, found in scores.items():
+                _answer(comparison, name, found)
         st.caption(
             "The classes with the highest scores, which are distances from their decision boundaries and no "
             "probabilities: above zero speaks for the class. Every image gets some class, also one that shows none."
@@ -236,27 +286,32 @@ def _draw_bird() -> None:
     adopt(data, f"New bird {state.drawn_birds + 1}: {species}")
 
 
-def _answers(comparison: Comparison, picture: Picture) -> pd.DataFrame:
-    """Each method's first classes with their scores, side by side."""
-    columns = {}
-    for name, scores in _scores(comparison, picture).items():
-        classifier = comparison.classifiers[name]
-        best = (-scores).argsort(kind="stable")[:TOP]
-        columns[as_it_is(name)] = [f"{as_it_is(classifier.classes[k])} ({scores[k]:+.2f})" for k in best]
-    return pd.DataFrame(columns, index=[f"{place}." for place in range(1, len(next(iter(columns.values()))) + 1)])
+def _answer(comparison: Comparison, name: str, scores: NDArray[np.float64]) -> None:
+    """A method's first classes with their scores, and the way to what speaks for the first."""
+    classes = comparison.classifiers[name].classes
+    best = (-scores).argsort(kind="stable")[:TOP]
+    cells = [f"{as_it_is(classes[k])} ({scores[k]:+.2f})" for k in best]
+    with st.container(width=240, gap="small"):
+        st.table(pd.DataFrame({as_it_is(name): cells}, index=[f"{place}." for place in range(1, len(cells) + 1)]))
+        _why(name, "new", _ask, (name, classes[best[0]]))
 
 
-def _scores(comparison: Comparison, picture: Picture) -> dict[str, NDArray[np.float64]]:
-    """What each method's classifier gives the picture; kept while it is looked at."""
+def answers_to(comparison: Comparison, picture: Picture) -> tuple[dict[str, NDArray[np.float64]], bool]:
+    """Each method's scores of the picture, (L,), and whether it is a labelled one, which they then have not seen.
+
+    Kept while it is looked at.
+    """
     kept = st.session_state.get("scored")
     if kept is None or kept[0] is not comparison or kept[1] != picture.key:
-        found = {}
-        for name, classifier in comparison.classifiers.items():
+        found, left_out = {}, False
+        for name, ordinary in comparison.classifiers.items():
+            classifier = comparison.without(name, picture.key)
+            left_out |= classifier is not ordinary
             with gate:
                 found[name] = classifier.scores([picture.image], comparison.backbone)[0]
-        kept = st.session_state.scored = (comparison, picture.key, found)
-    scores: dict[str, NDArray[np.float64]] = kept[2]
-    return scores
+        kept = st.session_state.scored = (comparison, picture.key, (found, left_out))
+    answers: tuple[dict[str, NDArray[np.float64]], bool] = kept[2]
+    return answers
 
 
 # --- files
