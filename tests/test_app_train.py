@@ -219,6 +219,7 @@ def test_why_of_a_new_image_keeps_the_picture_and_takes_the_first_class_along(fi
     assert any(f"**{best}**" in text for text in plain(app.markdown))
     assert (state.source, state.sample) == ("sample", chosen)
     assert app.title[0].value == "Contributions"
+    assert [link.proto.label for link in app.get("page_link")] == ["Back to Train & compare"]
     checked(app.switch_page(PAGE).run())
 
 

@@ -19,6 +19,7 @@ from crosspool.ui.training import Comparison
 
 OWN, FILE = "", "/file"  # no method has such a name
 MAX_MEGABYTES = 256
+TRAINING = "pages/train_and_compare.py"
 
 
 def comparison_of_session() -> Comparison | None:
@@ -43,6 +44,8 @@ def choose_subject(picture: Picture | None) -> Subject | None:
                 return None
             state = st.session_state
             return own_subject(backbone_of(spec.name, state.weights), state.size, state.framing)
+        if chosen != FILE:  # beside the picture: on narrow screens the side bar is closed
+            st.page_link(TRAINING, label="Back to Train & compare", icon=":material/arrow_back:")
         subject = _of_file() if chosen == FILE else _of_comparison(chosen, picture)
     except CrosspoolError as error:
         st.info(as_it_is(str(error)), icon=":material/psychology_alt:")
