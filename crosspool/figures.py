@@ -27,6 +27,7 @@ INK, GRID = "#222222", "#DDDDDD"
 SHARES = "Blues"  # runs from white to dark, and keeps its order in grey
 NUMBERED_CLASSES = 25  # up to so many, cells have their number written in them
 NAMED_CLASSES = 250
+LONGEST_LABEL = 24  # letters of a class's name beside a matrix
 MAX_SIDE = 26.0  # inches
 STEP = 0.022  # between points that stand side by side, in parts of the axis
 SIGN = 0.016  # the width of a name's letter, in parts of the axis
@@ -300,8 +301,24 @@ def _confusion(matrix: np.ndarray, names: Sequence[str], title: str) -> Figure:
     return figure
 
 
-def _class_names(axes: Axes, classes: Sequence[str], size: float) -> None:
-    places = np.arange(len(classes))
+def tick_labels(names: Sequence[str]) -> list[str]:
+    """Names of at most `LONGEST_LABEL` letters, as long ones would leave no room for the matrix.
+
+    Those that would look alike then have their number in front, counted from 1.
+    """
+    cut = [_cut(name) for name in names]
+    return [
+        _cut(f"{place} {name}") if cut.count(short) > 1 else short
+        for place, (name, short) in enumerate(zip(names, cut, strict=True), 1)
+    ]
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= LONGEST_LABEL else name[: LONGEST_LABEL - 1].rstrip() + "…"
+
+
+def _class_names(axes: Axes, names: Sequence[str], size: float) -> None:
+    places, classes = np.arange(len(names)), tick_labels(names)
     axes.set_xticks(places, classes, fontsize=size, rotation=45, ha="right", rotation_mode="anchor", parse_math=False)
     axes.set_yticks(places, classes, fontsize=size, parse_math=False)
     axes.tick_params(length=0)

@@ -182,6 +182,25 @@ def bird_font(tmp_path, monkeypatch):
     fontManager.ttflist = before
 
 
+def test_long_class_names_are_shortened_and_stay_distinct():
+    long = "a gull of the northern seas with "
+    names = [long + "a red beak", "tern", long + "a blue beak", "x" * 24, "x" * 25]
+    assert figures.tick_labels(names) == [
+        "1 a gull of the norther…",
+        "tern",
+        "3 a gull of the norther…",
+        "x" * 24,
+        "x" * 23 + "…",
+    ]
+    assert all(len(label) <= figures.LONGEST_LABEL for label in figures.tick_labels(names))
+
+
+def test_long_class_names_leave_room_for_the_matrix():
+    figure = confusion([f"{channel} " + "long " * 12 for channel in range(3)])
+    figure.draw_without_rendering()
+    assert figure.axes[0].get_window_extent().width > figure.bbox.width / 3
+
+
 def confusion(names, title="title"):
     return figures.confusion_figure(np.eye(len(names), dtype=np.int64), names, title)
 
