@@ -5,18 +5,18 @@ import pandas as pd
 import streamlit as st
 
 from crosspool.ui.building import Construction, Order, construct
-from crosspool.ui.charts import SHOWN, agreement, blocks_in_a_row, entry_name, growing_block
+from crosspool.ui.charts import CONFIG, SHOWN, agreement, blocks_in_a_row, entry_name, growing_block
 from crosspool.ui.compute import ImageMaps, Request, backbone_of, gate
 from crosspool.ui.controls import choose_maps, start_from_link, write_link
 from crosspool.ui.experiments import DOUBLE, EXPERIMENTS, SINGLE, Experiment, Finding, subject_of
 from crosspool.ui.picture import Cell
 from crosspool.ui.selection import channel_input, choose_position, shown_channel, shown_look, shown_position
+from crosspool.ui.text import number
 from crosspool.ui.views import headline, map_picture, seen_picture
 from crosspool.ui.walk import walk
 
 ORDERS: dict[Order, str] = {"rows": "row by row", "strongest": "strongest first"}
 NUMBERS = 12  # entries that the table writes out
-CHART = {"displaylogo": False, "scrollZoom": False}
 
 
 def one_block(maps: ImageMaps, request: Request, channel: int, position: Cell) -> None:
@@ -34,7 +34,7 @@ def one_block(maps: ImageMaps, request: Request, channel: int, position: Cell) -
     st.plotly_chart(
         growing_block(built, step, channel, maps.pair),
         key="growing",
-        config=CHART,
+        config=CONFIG,
         alt=f"Bar charts of the {len(built.entries)} strongest entries of block {channel}, one below the other: in the "
         "patch, times the weight, summed so far, and in the finished block",
     )
@@ -85,12 +85,13 @@ def _what_it_adds(maps: ImageMaps, request: Request, built: Construction, step: 
     name = entry_name(int(built.entries[0]), maps.pair)
     st.markdown(
         f"| | |\n|---|---|\n"
-        f"| Weight $a_{{i,k}}$ here | **{weight:.3g}** |\n"
+        f"| Weight $a_{{i,k}}$ here | **{number(weight)}** |\n"
         f"| Patch $x_i$ | {maps.pair.patch_length:,} numbers; the block's strongest entry, lower channel {name}, is "
-        f"**{built.features[position, 0]:.3g}** |\n"
-        f"| Product | {weight:.3g} × {built.features[position, 0]:.3g} = **{built.products[position, 0]:.3g}** |\n"
-        f"| Sum so far | **{built.sums[step - 1, 0]:.4g}** of {built.sums[-1, 0]:.4g} |\n"
-        f"| Weight added so far | **{100 * built.weight_share(step):.3g} %** of the map's |"
+        f"**{number(built.features[position, 0])}** |\n"
+        f"| Product | {number(weight)} × {number(built.features[position, 0])} = "
+        f"**{number(built.products[position, 0])}** |\n"
+        f"| Sum so far | **{number(built.sums[step - 1, 0], 4)}** of {number(built.sums[-1, 0], 4)} |\n"
+        f"| Weight added so far | **{number(100 * built.weight_share(step))} %** of the map's |"
     )
     st.caption("Drag the position in either picture, click, or use the arrow keys; or play all positions in turn.")
 
@@ -104,7 +105,7 @@ def _numbers(maps: ImageMaps, built: Construction, step: int) -> pd.DataFrame:
         "finished block": built.sums[-1],
     }
     names = pd.Index([entry_name(int(entry), maps.pair) for entry in built.entries[:NUMBERS]], name="lower channel")
-    return pd.DataFrame({title: [f"{v:.4g}" for v in values[:NUMBERS]] for title, values in columns.items()}, names)
+    return pd.DataFrame({title: [number(v, 4) for v in values[:NUMBERS]] for title, values in columns.items()}, names)
 
 
 def _place_in_p(maps: ImageMaps, channel: int) -> None:
@@ -113,7 +114,7 @@ def _place_in_p(maps: ImageMaps, channel: int) -> None:
     st.plotly_chart(
         blocks_in_a_row(sizes, channel, length),
         key="blocks",
-        config=CHART,
+        config=CONFIG,
         alt=f"Bar chart of the size of all {len(sizes)} blocks in the order in which they stand in P",
     )
     st.caption(
@@ -160,7 +161,7 @@ def experiments(maps: ImageMaps, request: Request, position: Cell) -> None:
         st.plotly_chart(
             agreement(shown),
             key="agreement",
-            config=CHART,
+            config=CONFIG,
             alt=f"The two compared with each other, entry by entry: {shown.claim}",
         )
         st.caption(

@@ -6,7 +6,7 @@ import streamlit as st
 from crosspool.receptive_field import patch_box
 from crosspool.rendering import COLOUR_MAPS
 from crosspool.statistics import Criterion
-from crosspool.ui.charts import strongest_entries
+from crosspool.ui.charts import CONFIG, strongest_entries
 from crosspool.ui.compute import ImageMaps, Request
 from crosspool.ui.controls import choose_maps, start_from_link, write_link
 from crosspool.ui.gallery import Look, gallery
@@ -15,7 +15,7 @@ from crosspool.ui.picture import Cell
 from crosspool.ui.selection import choose_channel, shown_channel, shown_look, shown_position
 from crosspool.ui.snippet import python_code
 from crosspool.ui.sources import Picture
-from crosspool.ui.text import file_stem
+from crosspool.ui.text import file_stem, number
 from crosspool.ui.views import field_of, headline, map_picture, seen_picture
 
 SORTS: dict[Criterion, str] = {
@@ -71,11 +71,12 @@ def _facts(maps: ImageMaps, request: Request, channel: int, position: Cell) -> N
     field = field_of(maps, request, position)
     st.markdown(
         f"| | |\n|---|---|\n"
-        f"| Peak | **{statistics.peak[channel]:.3g}** at row {statistics.peak_row[channel]}, "
+        f"| Peak | **{number(statistics.peak[channel])}** at row {statistics.peak_row[channel]}, "
         f"column {statistics.peak_column[channel]} |\n"
         f"| Share of P's energy | **{100 * statistics.energy_share[channel]:.2g} %** |\n"
-        f"| Active at | {statistics.active[channel]} of {places} places, mean weight {statistics.mean[channel]:.3g} |\n"
-        f"| Under study | row {row}, column {column}: weight **{maps.upper[channel, row, column]:.3g}** |\n"
+        f"| Active at | {statistics.active[channel]} of {places} places, "
+        f"mean weight {number(statistics.mean[channel])} |\n"
+        f"| Under study | row {row}, column {column}: weight **{number(maps.upper[channel, row, column])}** |\n"
         f"| Its patch | {pair.kernel_size[0]}×{pair.kernel_size[1]} × {pair.lower_channels} channels of layer t: "
         f"{_span('row', patch.top, patch.bottom)}, {_span('column', patch.left, patch.right)} |\n"
         f"| Its receptive field | {field.width}×{field.height} px of the image |"
@@ -101,7 +102,7 @@ def _entries(maps: ImageMaps, channel: int, position: Cell) -> None:
     st.plotly_chart(
         strongest_entries(vector, maps.pair, views[view]),
         key=f"chart-{view}",
-        config={"displaylogo": False, "scrollZoom": False},
+        config=CONFIG,
         alt=f"Bar chart of the strongest of {len(vector)} entries of {views[view]}",
     )
 

@@ -5,10 +5,11 @@ import pandas as pd
 import streamlit as st
 
 from crosspool.ui.building import counted_weights, summed_plainly
-from crosspool.ui.charts import energy_by_channel, entry_name, strongest_entries
+from crosspool.ui.charts import CONFIG, energy_by_channel, entry_name, strongest_entries
 from crosspool.ui.compute import ImageMaps, Request
 from crosspool.ui.controls import choose_maps, start_from_link, write_link
 from crosspool.ui.selection import channel_input, shown_channel, shown_look, shown_position
+from crosspool.ui.text import number
 from crosspool.ui.views import headline, map_picture, seen_picture
 
 TERMS = 6  # positions written out
@@ -38,7 +39,7 @@ A convolution reads layer *t* and writes layer *t*+1. Each of its {rows} × {col
 Channel *k* of layer *t*+1 has one number for the same position, $a_{{i,k}}$: how strongly the network found *its*
 pattern there. All of them together are the **weighting map** *k*. It says **where** to look.
 
-At row {position[0]}, column {position[1]}, map {channel} has the weight **{maps.upper[channel][position]:.3g}**.
+At row {position[0]}, column {position[1]}, map {channel} has the weight **{number(maps.upper[channel][position])}**.
 Click into either picture to read another position.
 """
         )
@@ -57,11 +58,9 @@ def one_block(maps: ImageMaps, request: Request, channel: int) -> None:
     rows = []
     for row, column in places:
         product = weights[row, column] * maps.patch(row, column)
-        rows.append(
-            [f"row {row}, column {column}", f"{weights[row, column]:.3g}", *(f"{v:.3g}" for v in product[shown])]
-        )
+        rows.append([f"row {row}, column {column}", number(weights[row, column]), *(number(v) for v in product[shown])])
     block = maps.pooled[channel][shown]
-    rows.append([f"all {weights.size} positions", f"{weights.sum():.3g}", *(f"{v:.4g}" for v in block)])
+    rows.append([f"all {weights.size} positions", number(weights.sum()), *(number(v, 4) for v in block)])
     st.table(
         pd.DataFrame(rows, columns=["position i", "weight a", *(f"a · x: {name}" for name in names)]).set_index(
             "position i"
@@ -76,7 +75,7 @@ def one_block(maps: ImageMaps, request: Request, channel: int) -> None:
     )
     st.plotly_chart(
         strongest_entries(maps.pooled[channel], maps.pair, f"block P_{channel}"),
-        config={"displaylogo": False},
+        config=CONFIG,
         alt=f"Bar chart of the strongest entries of block {channel}",
     )
     st.page_link("pages/build_p.py", label="Build P: add up this block yourself", icon=":material/stacked_bar_chart:")
@@ -98,7 +97,7 @@ def all_blocks(maps: ImageMaps) -> None:
     )
     st.plotly_chart(
         energy_by_channel(statistics.energy_share),
-        config={"displaylogo": False},
+        config=CONFIG,
         alt="Bar chart of the share of the energy of P that each block carries, the largest first",
     )
     st.caption(

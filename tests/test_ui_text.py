@@ -2,7 +2,7 @@
 
 import pytest
 
-from crosspool.ui.text import as_it_is, file_stem
+from crosspool.ui.text import as_it_is, file_stem, number
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,12 @@ def test_the_beginning_of_a_files_name():
     assert file_stem("my cat.v2.jpg") == "my_cat_v2"
     assert file_stem("../a/b.png") == "___a_b"
     assert file_stem("") == "image"
+
+
+def test_numbers_have_the_minus_sign_that_people_write():
+    assert [number(-0.12345), number(-1.5e-9), number(12.0), number(-3.14159, 4)] == [
+        "−0.123",
+        "−1.5e−09",
+        "12",
+        "−3.142",
+    ]

@@ -7,8 +7,10 @@ from plotly.subplots import make_subplots
 from crosspool.layer_pairs import LayerPair
 from crosspool.ui.building import Construction
 from crosspool.ui.experiments import Finding
+from crosspool.ui.text import number
 
 SHOWN = 48
+CONFIG = {"displayModeBar": False, "scrollZoom": False}  # on touch screens the buttons would cover the chart
 BAR_COLOUR = "#13837a"
 MARGIN = {"l": 8, "r": 8, "t": 8, "b": 8}
 PATCH_COLOUR, PRODUCT_COLOUR, REST_COLOUR = "#64748b", "#c2570c", "rgba(19, 131, 122, 0.25)"
@@ -65,7 +67,7 @@ def growing_block(built: Construction, step: int, channel: int, pair: LayerPair)
         vertical_spacing=0.075,
         subplot_titles=(
             f"patch x<sub>i</sub> at row {row}, column {column}",
-            f"× weight {built.weights[row, column]:.3g} = product a<sub>i</sub>x<sub>i</sub>",
+            f"× weight {number(built.weights[row, column])} = product a<sub>i</sub>x<sub>i</sub>",
             f"all products so far: {step:,} of {count:,}",
             f"the finished block P<sub>{channel}</sub>",
         ),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from crosspool.contributions import TOLERANCE, Contributions, Vector
 from crosspool.grids import Size
 from crosspool.ui.picture import Cell
-from crosspool.ui.text import as_it_is
+from crosspool.ui.text import as_it_is, number
 
 Ablation = Literal["most", "least", "random"]
 RIVALS = 6  # classes whose scores are shown beside the one in question
@@ -20,7 +20,7 @@ def signed(value: float, digits: int = 3) -> str:
     """+9.10 and −0.0200: a number with its sign, as people write it."""
     size = abs(value)
     places = max(0, digits - 1 - int(np.floor(np.log10(size)))) if size else 0
-    text = f"{size:,.{places}f}" if size >= 0.001 or not size else f"{size:.{digits}g}"
+    text = f"{size:,.{places}f}" if size >= 0.001 or not size else number(size, digits)
     return ("−" if value < 0 else "+" if value > 0 else "") + text
 
 

@@ -7,6 +7,7 @@ from PIL import Image
 
 from crosspool.rendering import Limits, colour_table
 from crosspool.ui.browser import asset, data_url
+from crosspool.ui.text import number
 
 Cell = tuple[int, int]  # row, column
 
@@ -26,7 +27,7 @@ def colour_bar(limits: Limits, colour_map: str, label: str) -> dict[str, object]
     table = colour_table(colour_map)[::15]
     return {
         "colours": [f"rgb({r} {g} {b})" for r, g, b in table.tolist()],
-        "ticks": [f"{low + (high - low) * step / 4:.3g}" for step in range(5)],
+        "ticks": [number(low + (high - low) * step / 4) for step in range(5)],
         "label": label,
     }
 

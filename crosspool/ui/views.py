@@ -15,7 +15,7 @@ from crosspool.ui.gallery import Look, limits_of
 from crosspool.ui.picture import Cell, colour_bar, picture
 from crosspool.ui.selection import choose_position
 from crosspool.ui.sources import Picture
-from crosspool.ui.text import as_it_is
+from crosspool.ui.text import as_it_is, number
 
 LARGE = 448  # pixels of the large pictures
 
@@ -106,9 +106,9 @@ def colour_scale(limits: Limits, colour_map: str, label: str) -> None:
     """A numeric colour bar by itself, for pictures that share one scale."""
     colours = ",".join(f"rgb({r} {g} {b})" for r, g, b in colour_table(colour_map)[::15].tolist())
     st.html(
-        f'<div class="colour-scale"><span>{limits[0]:.3g}</span>'
+        f'<div class="colour-scale"><span>{number(limits[0])}</span>'
         f'<i style="background: linear-gradient(to right, {colours})"></i>'
-        f"<span>{limits[1]:.3g}</span><small>{html.escape(label)}</small></div>"
+        f"<span>{number(limits[1])}</span><small>{html.escape(label)}</small></div>"
     )
 
 
