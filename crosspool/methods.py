@@ -40,7 +40,7 @@ PRESET_BACKBONE = "alexnet"
 
 @dataclass(frozen=True)
 class Part:
-    """One representation: its name, its sources, and the encoder's steps from them.
+    """One representation: its name, its sources, the encoder's steps from them, and its vector's length.
 
     `averaged` is the map whose mean over the positions its source is, where there is one.
     """
@@ -48,6 +48,7 @@ class Part:
     name: str
     sources: tuple[Source, ...]
     steps: tuple[tuple[str, Any], ...]
+    length: int
     averaged: Source | None = None
 
 
@@ -68,6 +69,11 @@ class Method:
     def sources_to_explain(self) -> tuple[Source, ...]:
         """The same, and the maps that tell where in the image an averaged activation comes from."""
         return tuple(sorted({*self.sources, *(part.averaged for part in self.parts if part.averaged is not None)}))
+
+    @property
+    def length(self) -> int:
+        """How many values a vector has, packed or not."""
+        return sum(part.length for part in self.parts)
 
     @property
     def framing(self) -> Framing:
@@ -215,7 +221,8 @@ class _Builder:
         pool = CrossLayerPooling(lower, upper, pair.geometry, n_components)
         blocks = (("blocks", BlockNormalizer(pair.upper_channels)),) if self._flag(words, "blocks") else ()
         steps = (("pool", pool), *self._power(words, ROOT), *blocks, ("unit", Normalizer()))
-        return Part(words.label(pair.id, self.architecture.default_pair.id, at), (lower, upper), steps)
+        length = pair.upper_channels * (n_components or pair.patch_length)
+        return Part(words.label(pair.id, self.architecture.default_pair.id, at), (lower, upper), steps, length)
 
     def finer(self, words: _Words) -> Part:
         size = words.size or 2 * self.own_size
@@ -237,7 +244,8 @@ class _Builder:
         steps = (("mean", MeanOverViews(source, exponent)), *self._power(words, 1.0), ("unit", Normalizer()))
         averaged = self.source(layer.map, size, views) if layer.map is not None and views == "whole" else None
         usual = self.layer(replace(words, where=None)).id
-        return Part(words.label(layer.id, usual, size), (source,), steps, averaged)
+        length = self.architecture.layout().shapes[layer.node][1]
+        return Part(words.label(layer.id, usual, size), (source,), steps, length, averaged)
 
     def layer(self, words: _Words) -> FullyConnected:
         layers = fully_connected_layers(self.architecture.layout(words.size))
@@ -255,11 +263,13 @@ class _Builder:
 
     def one_map(self, words: _Words, how: Any, levels: tuple[int, ...] = (1,)) -> Part:
         pair = self.architecture.default_pair if words.where is None else self.architecture.pair(words.where)
-        node = pair.lower if self._flag(words, "lower") else pair.upper
+        lower = self._flag(words, "lower")
+        node, channels = (pair.lower, pair.lower_channels) if lower else (pair.upper, pair.upper_channels)
         size = words.size or self.own_size
         source = self.source(node, size, "whole")
         steps = (("pool", MapPooling(source, how, levels)), *self._power(words, ROOT), ("unit", Normalizer()))
-        return Part(words.label(pair.id, self.architecture.default_pair.id, size), (source,), steps)
+        length = channels * sum(level**2 for level in levels)
+        return Part(words.label(pair.id, self.architecture.default_pair.id, size), (source,), steps, length)
 
     # --- what they share
 

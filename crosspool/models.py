@@ -113,7 +113,7 @@ def own_classifier(backbone: Backbone, size: int | None = None, framing: Framing
             "mean of a map; train a classifier, or choose another network."
         )
     source, averaged = (Source(node, layout.input_size, "whole", framing) for node in (first.node, first.map))
-    part = Part(INPUT, (source,), (("mean", MeanOverViews(source)),), averaged)
+    part = Part(INPUT, (source,), (("mean", MeanOverViews(source)),), layout.shapes[first.node][1], averaged)
     method = Method(OWN_CLASSES, (part,), None)
     if first is last:
         weights, intercept = np.eye(len(backbone.classes), dtype=np.float32), np.zeros(len(backbone.classes))

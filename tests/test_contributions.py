@@ -136,7 +136,7 @@ def two_channels():
     x, a = (Source(node, 128, "whole", "squash") for node in "xa")
     pool = CrossLayerPooling(x, a, TINY.default_pair.geometry | {"kernel_size": (1, 1), "padding": (0, 0)})
     steps = (("pool", pool), ("power", SignedPower(0.5)), ("unit", Normalizer()))
-    method = Method("by hand", (Part("cl", (x, a), steps),), None)
+    method = Method("by hand", (Part("cl", (x, a), steps, 2),), None)
     record = {x: np.array([[[[4, 9]]]], np.float32), a: np.array([[[[1, 0]], [[1, 1]]]], np.float32)}
     weights = np.array([[1, 0], [0, 1], [2, -1]], np.float32)
     return LinearClassifier(method, method.encoder(), ("p", "q", "r"), weights, np.array([0.5, 0, 0]), {}), record

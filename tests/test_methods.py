@@ -445,6 +445,7 @@ def test_every_method_gives_vectors_of_unit_length(encoded, name):
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-4)
     assert not np.allclose(vectors[0], vectors[1], atol=1e-4)
     assert vectors.shape[1] == LENGTHS.get(name, vectors.shape[1])
+    assert vectors.shape[1] == parse_method(name, LITE0).length
 
 
 @pytest.mark.parametrize("name", ["cl@128", "cl@128/pca4+global@128+pyramid@128", "global:fc@128/power0.5"])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from crosspool.classifier import DualLinearSVM
 from crosspool.datasets import Dataset, Split
-from crosspool.encoding import Encoder, Record, TernaryQuantizer
+from crosspool.encoding import Encoder
 from crosspool.errors import SettingError
 from crosspool.evaluation.report import MethodResult, Outcome, Report, compared, summarised
 from crosspool.features import Features, compute_record
@@ -144,14 +144,8 @@ def _encoded(
                 encode_into(file, encoder, everything, partial(_report, progress, method.name, done, total))
                 kernel = file.kernel(step)
                 kernel = unit_kernel(kernel) if file.packed else kernel
-                encoded = _Encoded(encoder, kernel, _dimensions(encoder, everything[0]), file.row_bytes)
+                encoded = _Encoded(encoder, kernel, method.length, file.row_bytes)
         yield encoded
-
-
-def _dimensions(encoder: Encoder, record: Record) -> int:
-    """How many values a vector has, packed or not."""
-    values = encoder[:1] if isinstance(encoder[-1], TernaryQuantizer) else encoder
-    return int(values.transform([record]).shape[1])
 
 
 def _report(progress: Progress, stage: str, before: int, total: int, done: int) -> None:
