@@ -120,6 +120,24 @@ def test_a_comparison_from_the_press_to_the_tables(finished):
     assert "job" not in finished.session_state
 
 
+def test_a_result_is_headed_by_its_images_and_told_from_those_that_are_chosen(finished):
+    assert finished.header[0].value.replace("\\", "") == "Result: Your images, 10 images"
+    assert not [text for text in plain(finished.warning) if text.startswith("This is the result")]
+    assert any(text.startswith("Kept for this visit only") for text in plain(finished.caption))
+    app = checked(finished.button_group(key="labelled_source").set_value("fieldguide").run())
+    (told,) = [text for text in plain(app.warning) if text.startswith("This is the result")]
+    assert told.startswith("This is the result of Your images, 10 images, not of the images that are chosen above")
+    checked(app.button_group(key="labelled_source").set_value("upload").run())
+
+
+def test_the_verdict_stands_beside_the_points_and_what_is_not_shown_has_its_reason(finished):
+    paired = tables(finished)[1]
+    assert [paired.index.name, *paired.columns[:3]] == ["method", "against", "points", "difference"]
+    reasons = [text for text in plain(finished.info) if text.startswith("A difference that is not shown may still")]
+    assert len(reasons) == int("none shown" in paired["difference"].tolist())
+    assert all("3 training images a class and" in text for text in reasons)
+
+
 def test_the_command_is_shown(finished):
     (code,) = (element.value for element in finished.code)
     assert code.startswith("crosspool evaluate FOLDER --methods cl@128,sum@128 --splits 20 --train-size 6")

@@ -43,7 +43,8 @@ def classify(
 ) -> None:
     """Name what is in the images, with the classes that a classifier was trained on.
 
-    Scores are distances from the classes' decision boundaries, not probabilities; above zero speaks for the class.
+    Scores are those of a linear support vector machine: no probabilities, and not comparable between classifiers;
+    above zero speaks for the class.
     """
     from crosspool.models import load_classifier
 

@@ -173,4 +173,4 @@ def compare(labelled: Labelled | None) -> None:
         return
     _ended()
     if "comparison" in st.session_state:
-        outcome(st.session_state.comparison)
+        outcome(st.session_state.comparison, labelled)

@@ -71,6 +71,21 @@ class Labelled:
     keys_of: Callable[[Sample], set[str]]
     thumbnail_of: Callable[[Sample], str]
 
+    @property
+    def title(self) -> str:
+        """What it is called where people read it, with its size."""
+        name, count = self.dataset.name, len(self.dataset)
+        if self.spec is not None:
+            return f"FieldGuide, {count // len(self.dataset.classes)} birds of each"
+        return f"{name}, {count:,} images"
+
+    def same_as(self, other: "Labelled") -> bool:
+        """Whether these are the same pictures of the same classes."""
+        ours, theirs = self.dataset, other.dataset
+        return (
+            (self.pictures, ours.name, ours.classes) == (other.pictures, theirs.name, theirs.classes)
+        ) and np.array_equal(ours.targets, theirs.targets)
+
     def examples(self, count: int) -> list[tuple[str, int, list[str]]]:
         """Each class: its name, how many images it has, and thumbnails of the first few."""
         found = []

@@ -14,18 +14,19 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from crosspool.datasets import UNKNOWN
-from crosspool.evaluation.findings import Findings, Section, how, percent, sections, what
+from crosspool.evaluation.findings import NONE_SHOWN, Findings, Section, how, percent, sections, verdict, what
 from crosspool.evaluation.report import MethodResult, most_predicted
 from crosspool.evaluation.units import human_bytes
 from crosspool.models import TrainedClassifier
 from crosspool.results import COST_FIGURE, confusions, file_names, files_of
 from crosspool.ui.compute import gate
-from crosspool.ui.labelled import new_bird
+from crosspool.ui.labelled import Labelled, new_bird
 from crosspool.ui.sources import Picture, adopt, choose_picture
 from crosspool.ui.text import as_it_is
 from crosspool.ui.training import Comparison
 
 CONTRIBUTIONS = "pages/contributions.py"
+COLUMNS = {title: place for place, title in enumerate(("method", "against", "points", "difference"))}  # first of all
 CARDS = 8  # images of a page
 GROUPS = {"differ": "Methods disagree", "wrong": "All wrong", "all": "All"}
 NOBODY = {
@@ -35,24 +36,48 @@ NOBODY = {
 TOP = 5  # classes shown of a new image
 
 
-def outcome(comparison: Comparison) -> None:
-    """All of it, from the table to the files."""
-    findings = comparison.findings
-    st.header("Result", anchor=False, divider="gray")
+def outcome(comparison: Comparison, chosen: Labelled | None) -> None:
+    """All of it, from the table to the files; `chosen` are the images that would be compared now."""
+    findings, labelled = comparison.findings, comparison.labelled
+    st.header(f"Result: {as_it_is(labelled.title)}", anchor=False, divider="gray")
+    if chosen is None or not chosen.same_as(labelled):
+        st.warning(
+            f"This is the result of {as_it_is(labelled.title)}, not of the images that are chosen above; press Train "
+            "and compare for theirs.",
+            icon=":material/history:",
+        )
     st.caption(as_it_is(f"{what(findings)} {how(findings)}"))
+    st.caption(
+        "Kept for this visit only: reloading the page forgets images, results and models; download what you want to "
+        "keep."
+    )
     first, *others = sections(findings)
     _table(first)
-    left, right = st.columns([1.1, 1], gap="medium")
+    with st.container(key="halves"):
+        left, right = st.columns([1.1, 1], gap="medium")
     with left:
         _figure(comparison)
     with right:
         for section in others:
             st.subheader(section.title, anchor=False)
             _table(section)
+        _why_none(findings)
     _confusion(comparison)
     _images(comparison)
     _new_images(comparison)
     _files(comparison)
+
+
+def _why_none(findings: Findings) -> None:
+    """Where a difference is not shown: what that may come from."""
+    report = findings.report
+    if any(verdict(pair) == NONE_SHOWN for pair in report.paired):
+        each, tested = report.train_images / len(report.classes), report.test_images
+        st.info(
+            f"A difference that is not shown may still be there: with {each:.3g} training images a class and {tested} "
+            "to test on in a split, intervals are wide. More images narrow them.",
+            icon=":material/expand:",
+        )
 
 
 def tables(findings: Findings) -> None:
@@ -74,8 +99,9 @@ def preliminary(results: Mapping[str, MethodResult]) -> None:
 
 
 def _table(section: Section) -> None:
-    cells = {column.title: [_in_one_line(cell) for cell in column.cells] for column in section.columns}
-    st.table(pd.DataFrame(cells).set_index(section.columns[0].title))
+    columns = sorted(section.columns, key=lambda column: COLUMNS.get(column.title, len(COLUMNS)))
+    cells = {column.title: [_in_one_line(cell) for cell in column.cells] for column in columns}
+    st.table(pd.DataFrame(cells).set_index(columns[0].title))
     st.caption(as_it_is(" ".join(section.notes)))
 
 
@@ -274,8 +300,9 @@ def _new_images(comparison: Comparison) -> None:
             for name, found in scores.items():
                 _answer(comparison, name, found)
         st.caption(
-            "The classes with the highest scores, which are distances from their decision boundaries and no "
-            "probabilities: above zero speaks for the class. Every image gets some class, also one that shows none."
+            "The classes with the highest scores: those of a linear support vector machine, no probabilities, and not "
+            "comparable between methods. Above zero speaks for the class. Every image gets some class, also one that "
+            "shows none."
         )
 
 
