@@ -141,7 +141,7 @@ def test_the_verdict_stands_beside_the_points_and_what_is_not_shown_has_its_reas
 def test_the_command_is_shown(finished):
     (code,) = (element.value for element in finished.code)
     assert code.startswith("crosspool evaluate FOLDER --methods cl@128,sum@128 --splits 20 --train-size 6")
-    assert "crosspool classify IMAGE --model cl@128.safetensors" in code
+    assert "crosspool classify IMAGE --model Your-images-cl@128.safetensors" in code
 
 
 def test_files_can_be_taken_away(finished, tmp_path):
@@ -315,6 +315,26 @@ def test_uploads_wait_for_the_name_of_their_class():
     assert "RED is taken as the class red, which is here already." in plain(app.info)
     assert "notes.png is not an image" in amiss(app)[0]
     assert len(app.session_state.own_collection.classes["red"]) == 5
+
+
+def test_what_was_left_out_is_still_told_after_the_next_class():
+    app = visit(collection(labels=("red",)))
+    app = checked(app.text_input(key="class-0").set_value("green").run())
+    app = checked(app.file_uploader[0].set_value([("notes.png", b"words", "image/png")]).run())
+    app = checked(app.text_input(key="class-1").set_value("blue").run())
+    files = [(f"{n}.png", png(tinted(n, 2).resize((64, 64))), "image/png") for n in range(2)]
+    app = checked(app.file_uploader[0].set_value(files).run())
+    assert list(app.session_state.own_collection.classes) == ["red", "blue"]
+    assert "notes.png is not an image" in amiss(app)[0]
+
+
+def test_a_class_name_that_is_too_long_is_told_and_nothing_is_taken():
+    app = visit(collection(labels=("red",)))
+    app = checked(app.text_input(key="class-0").set_value("x" * 61).run())
+    files = [("1.png", png(tinted(1, 1).resize((64, 64))), "image/png")]
+    app = checked(app.file_uploader[0].set_value(files).run())
+    assert plain(app.error) == ["A class's name may have 60 letters, and this one has 61; shorten it."]
+    assert list(app.session_state.own_collection.classes) == ["red"]
 
 
 def test_a_class_can_be_removed():

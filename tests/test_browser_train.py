@@ -85,7 +85,7 @@ def test_a_zip_is_trained_to_the_table(training, tmp_path):
     expect(page.get_by_alt_text(re.compile("^Confusion matrix of cl@128"))).to_be_visible()
     with page.expect_download() as download:
         page.get_by_role("button", name="Model sum@128").click()
-    assert download.value.suggested_filename == "sum@128.safetensors"
+    assert download.value.suggested_filename == "tints-sum@128.safetensors"
     window.settle()
     window.expect_to_fit_every_width()
 

@@ -128,7 +128,14 @@ def test_what_can_be_used_of_a_zip_is_used_and_the_rest_is_told():
     told = "\n".join(found.problems)
     assert "The class cat  differs from Cat only in letter case or spaces; they were put together." in told
     assert "training and test images were put together" in told
-    assert "cut.png" in told
+    assert any(problem.startswith("train/dog/cut.png ") for problem in found.problems)
+
+
+def test_a_damaged_member_is_told_by_its_folder_and_without_ours():
+    data = zipped({**shades("cat", 2, RED), **shades("dog", 2, BLUE), "dog/hurt.png": encoded((1, 2, 3))})
+    hurt = data.index(b"dog/hurt.png") + 40
+    found = from_zip(data[:hurt] + bytes([data[hurt] ^ 255]) + data[hurt + 1 :], "pets.zip")
+    assert [problem.split(",")[0] for problem in found.problems] == ["dog/hurt.png is damaged in pets.zip"]
 
 
 def test_a_zip_with_too_many_images(monkeypatch):

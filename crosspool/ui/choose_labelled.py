@@ -9,7 +9,17 @@ from streamlit.delta_generator import DeltaGenerator
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from crosspool.errors import DatasetError
-from crosspool.ui.labelled import MAX_CLASSES, MAX_PICTURES, MAX_ZIP, Collection, Labelled, class_name, from_zip, guide
+from crosspool.ui.labelled import (
+    LONGEST_NAME,
+    MAX_CLASSES,
+    MAX_PICTURES,
+    MAX_ZIP,
+    Collection,
+    Labelled,
+    class_name,
+    from_zip,
+    guide,
+)
 from crosspool.ui.sources import FILE_TYPES
 from crosspool.ui.text import as_it_is
 
@@ -114,9 +124,7 @@ def _own(source: str) -> Collection:
         state.own_collection = Collection("Your images")
     collection: Collection = state.own_collection
     turn = state.setdefault("own_round", 0)
-    st.text_input(
-        "Class", key=f"class-{turn}", placeholder="such as cat", max_chars=60, persist_state="session", width=360
-    )
+    st.text_input("Class", key=f"class-{turn}", placeholder="such as cat", persist_state="session", width=360)
     if source == "upload":
         files = st.file_uploader(
             "Images of this class",
@@ -130,7 +138,12 @@ def _own(source: str) -> Collection:
         is_new = photograph is not None and photograph.file_id != state.get("taken_photograph")
         files = [photograph] if photograph is not None and is_new else []
     label = class_name(state[f"class-{turn}"])
-    if files and not label:
+    if len(label) > LONGEST_NAME:
+        st.error(
+            f"A class's name may have {LONGEST_NAME} letters, and this one has {len(label)}; shorten it.",
+            icon=":material/label_off:",
+        )
+    elif files and not label:
         shown = "image shows" if len(files) == 1 else "images show"
         st.info(f"Type the name of the class that your {len(files)} {shown}.", icon=":material/label:")
     elif files:
@@ -146,11 +159,10 @@ def _receive(collection: Collection, label: str, files: Sequence[UploadedFile], 
     state = st.session_state
     known = collection.called(label)
     state.own_notes = [] if known == label else [f"{label} is taken as the class {known}, which is here already."]
-    collection.problems = []
     for number, file in enumerate(files, 1):
         name = file.name if source == "upload" else f"photo {len(collection) + number}.jpg"
         told = collection.add(label, file.getvalue(), name)
-        if told:
+        if told and told not in collection.problems:
             collection.problems.append(told)
     if source == "upload":
         state.own_round += 1

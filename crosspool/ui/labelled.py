@@ -29,7 +29,7 @@ LONGEST_SIDE = 1024  # pixels kept of a picture, enough for the largest input
 LARGEST_FILE = 512 * 2**10  # a larger one is written anew
 QUALITY = 92  # of JPEG
 THUMBNAIL = 160
-LONGEST_NAME = 60  # signs of a ZIP's name: a file system takes 255 bytes, and a sign has up to four
+LONGEST_NAME = 60  # signs of a ZIP's name or a class's: a file system takes 255 bytes, and a sign has up to four
 
 
 @dataclass(frozen=True)
@@ -176,22 +176,22 @@ class Collection:
     def __len__(self) -> int:
         return sum(map(len, self.classes.values()))
 
-    def add(self, label: str, data: bytes, title: str) -> str:
-        """Keep a picture of a class; what speaks against it in one sentence, or "".
+    def add(self, label: str, data: bytes, title: str, place: str = "") -> str:
+        """Keep a picture of a class; what speaks against it in one sentence, which names its `place`, or "".
 
         A class whose name differs from that of one that is here only in letter case or spaces is that one.
         """
-        known = self.called(label)
+        known, place = self.called(label), place or title
         if len(self) >= MAX_PICTURES:
-            return f"{title} was left out: this page takes {MAX_PICTURES} images; crosspool evaluate takes more."
+            return f"{place} was left out: this page takes {MAX_PICTURES} images; crosspool evaluate takes more."
         if known not in self.classes and len(self.classes) >= MAX_CLASSES:
-            return f"{title} was left out: this page takes {MAX_CLASSES} classes; crosspool evaluate takes more."
+            return f"{place} was left out: this page takes {MAX_CLASSES} classes; crosspool evaluate takes more."
         try:
-            shot = _shot(data, title)
+            shot = _shot(data, title, place)
         except ImageError as error:
             return str(error)
         if sum(len(other.data) for shots in self.classes.values() for other in shots) + len(shot.data) > MAX_BYTES:
-            return f"{title} was left out: all images together may take {MAX_BYTES >> 20} MB; make them smaller."
+            return f"{place} was left out: all images together may take {MAX_BYTES >> 20} MB; make them smaller."
         self.classes.setdefault(known, []).append(shot)
         return ""
 
@@ -242,9 +242,11 @@ def from_zip(data: bytes, name: str, progress: Callable[[int, int], None] = lamb
         path = Path(folder) / f"{Path(printable(name)).stem[:LONGEST_NAME] or 'images'}.zip"
         path.write_bytes(data)
         try:
-            return _unpacked(zipped_class_folders(path), progress)
+            found = _unpacked(zipped_class_folders(path), progress)
         except DatasetError as error:
             raise DatasetError(_for_the_page(str(error), folder)) from error
+    found.problems = [_for_the_page(problem, folder) for problem in found.problems]
+    return found
 
 
 def _for_the_page(sentence: str, folder: str) -> str:
@@ -272,7 +274,7 @@ def _unpacked(dataset: Dataset, progress: Callable[[int, int], None]) -> Collect
     for index, (sample, target) in enumerate(zip(dataset.samples, dataset.targets, strict=True)):
         label = _same_name(dataset.classes[target], dataset.classes)
         try:
-            told = collection.add(label, sample.read(), sample.name.rsplit("/", 1)[-1])
+            told = collection.add(label, sample.read(), sample.name.rsplit("/", 1)[-1], sample.name)
         except CrosspoolError as error:  # a damaged member
             told = str(error)
         if told:
@@ -286,9 +288,9 @@ def _same_name(label: str, classes: Sequence[str]) -> str:
     return next(other for other in classes if class_name(other).casefold() == class_name(label).casefold())
 
 
-def _shot(data: bytes, title: str) -> Shot:
+def _shot(data: bytes, title: str, place: str) -> Shot:
     """A picture as it is kept: the file itself, or where it is large, a smaller one of the same."""
-    image, received = load_image(data, name=title), _sha256(data)
+    image, received = load_image(data, name=place), _sha256(data)
     thumbnail = data_url(ImageOps.fit(image, (THUMBNAIL, THUMBNAIL)))
     if max(image.size) > LONGEST_SIDE or len(data) > LARGEST_FILE:
         data = _smaller(image)

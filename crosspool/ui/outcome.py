@@ -20,7 +20,7 @@ from crosspool.evaluation.units import human_bytes
 from crosspool.models import TrainedClassifier
 from crosspool.results import COST_FIGURE, confusions, file_names, files_of
 from crosspool.ui.compute import gate
-from crosspool.ui.labelled import Labelled, new_bird
+from crosspool.ui.labelled import LONGEST_NAME, Labelled, new_bird
 from crosspool.ui.sources import Picture, adopt, choose_picture
 from crosspool.ui.text import as_it_is
 from crosspool.ui.training import Comparison
@@ -348,19 +348,21 @@ def _files(comparison: Comparison) -> None:
     st.subheader("Take it away", anchor=False)
     findings = comparison.findings
     files = files_of(findings)
+    (dataset,) = file_names([comparison.dataset.name[:LONGEST_NAME]])
+    start = f"{dataset}-" if dataset else ""  # so that files of several data sets can lie together
     with st.container(horizontal=True):
-        _download("Table (CSV)", files["results.csv"], "results.csv", "text/csv")
-        _download("All numbers (JSON)", files["results.json"], "results.json", "application/json")
-        _download("Figure (PNG)", files[f"{COST_FIGURE}.png"], f"{COST_FIGURE}.png", "image/png")
-        _download("Figure (SVG)", files[f"{COST_FIGURE}.svg"], f"{COST_FIGURE}.svg", "image/svg+xml")
-        _download("All files (ZIP)", partial(_zipped, files), "comparison.zip", "application/zip")
-    names = file_names(list(comparison.classifiers))
+        _download("Table (CSV)", files["results.csv"], f"{start}results.csv", "text/csv")
+        _download("All numbers (JSON)", files["results.json"], f"{start}results.json", "application/json")
+        _download("Figure (PNG)", files[f"{COST_FIGURE}.png"], f"{start}{COST_FIGURE}.png", "image/png")
+        _download("Figure (SVG)", files[f"{COST_FIGURE}.svg"], f"{start}{COST_FIGURE}.svg", "image/svg+xml")
+        _download("All files (ZIP)", partial(_zipped, files), f"{start}comparison.zip", "application/zip")
+    names = [f"{start}{stem}.safetensors" for stem in file_names(list(comparison.classifiers))]
     with st.container(horizontal=True):
-        for stem, (method, classifier) in zip(names, comparison.classifiers.items(), strict=True):
+        for name, (method, classifier) in zip(names, comparison.classifiers.items(), strict=True):
             size = human_bytes(classifier.weights.nbytes)
             made = partial(_model, classifier)
-            _download(f"Model {as_it_is(method)}, {size}", made, f"{stem}.safetensors", "application/octet-stream")
-    example = shlex.join(["crosspool", "classify", "IMAGE", "--model", f"{names[0]}.safetensors"])
+            _download(f"Model {as_it_is(method)}, {size}", made, name, "application/octet-stream")
+    example = shlex.join(["crosspool", "classify", "IMAGE", "--model", names[0]])
     if comparison.labelled.spec is None:
         st.markdown(
             "About the same on the command line, where FOLDER has a folder of images for each class (large ones were "
