@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 
 from crosspool.backbones import load_backbone
 from crosspool.pooling import cross_layer_pool
+from crosspool.samples import samples
 from crosspool.statistics import channel_statistics
 from tests.conftest import served
 from tests.networks import sample
@@ -88,6 +89,14 @@ def test_every_page_is_quiet_when_one_walks_through(visit):
     window.page.get_by_role("link", name="Weighting maps").click()
     expect(window.tiles).to_have_count(48)
     window.settle()
+
+
+def test_the_strip_of_pictures_shows_the_chosen_one(visit):
+    window = visit(390, 844).go(**SMALL, sample=samples()[-1].id)
+    tiles = window.page.locator(".strip .tile")
+    expect(tiles.last).to_have_attribute("aria-pressed", "true")
+    expect(tiles.last).to_be_in_viewport(ratio=0.99)
+    expect(tiles.first).not_to_be_in_viewport()
 
 
 def test_the_explanation_can_be_opened_directly(visit):
