@@ -377,7 +377,10 @@ def test_a_file_is_loaded_and_chosen(file, trained, lite0):
 
 @pytest.mark.parametrize("data", [b"", b"nothing", png(tinted(0, 0))])
 def test_other_files_are_refused_by_name(data):
-    with pytest.raises(ModelError, match=r"^bad\.safetensors is no classifier"):
+    with pytest.raises(
+        ModelError,
+        match=r"^bad\.safetensors is no classifier .* on the page Train & compare, or with: crosspool train$",
+    ):
         read_classifier(data, "bad.safetensors")
 
 
