@@ -184,13 +184,13 @@ def bird_font(tmp_path, monkeypatch):
 
 def test_long_class_names_are_shortened_and_stay_distinct():
     long = "a gull of the northern seas with "
-    names = [long + "a red beak", "tern", long + "a blue beak", "x" * 24, "x" * 25]
+    names = [long + "a red beak", "tern", long + "a blue beak", "x" * 28, "x" * 29]
     assert figures.tick_labels(names) == [
-        "1 a gull of the norther…",
+        "1 a gull of the northern se…",
         "tern",
-        "3 a gull of the norther…",
-        "x" * 24,
-        "x" * 23 + "…",
+        "3 a gull of the northern se…",
+        "x" * 28,
+        "x" * 27 + "…",
     ]
     assert all(len(label) <= figures.LONGEST_LABEL for label in figures.tick_labels(names))
 

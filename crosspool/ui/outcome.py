@@ -20,6 +20,7 @@ from crosspool.evaluation.units import human_bytes
 from crosspool.models import TrainedClassifier
 from crosspool.results import COST_FIGURE, confusions, file_names, files_of
 from crosspool.ui.compute import gate
+from crosspool.ui.evidence import signed
 from crosspool.ui.labelled import LONGEST_NAME, Labelled, new_bird
 from crosspool.ui.sources import Picture, adopt, choose_picture
 from crosspool.ui.text import as_it_is
@@ -53,7 +54,7 @@ def outcome(comparison: Comparison, chosen: Labelled | None) -> None:
     )
     first, *others = sections(findings)
     _table(first)
-    with st.container(key="halves"):
+    with st.container(key="halves-result"):
         left, right = st.columns([1.1, 1], gap="medium")
     with left:
         _figure(comparison)
@@ -141,7 +142,8 @@ def _confusion(comparison: Comparison) -> None:
     result = next(result for result in comparison.report.methods if result.name == name)
     assert result.confusion is not None
     classes = list(comparison.report.classes)
-    picture, table = st.columns([1.3, 1], gap="medium")
+    with st.container(key="halves-confusion"):
+        picture, table = st.columns([1.3, 1], gap="medium")
     with picture:
         st.image(
             _made(comparison, f"{found[name]}.png"),
@@ -287,7 +289,7 @@ def _new_images(comparison: Comparison) -> None:
         return
     left, right = st.columns([1, 3], gap="medium")
     with left:
-        st.image(picture.image, alt=picture.alt, width=260, caption=as_it_is(picture.title))
+        st.image(picture.image, alt=picture.alt, width="stretch", caption=as_it_is(picture.title))
     with right:
         with st.spinner("Looking at the image …", show_time=True):
             scores, left_out = answers_to(comparison, picture)
@@ -317,7 +319,7 @@ def _answer(comparison: Comparison, name: str, scores: NDArray[np.float64]) -> N
     """A method's first classes with their scores, and the way to what speaks for the first."""
     classes = comparison.classifiers[name].classes
     best = (-scores).argsort(kind="stable")[:TOP]
-    cells = [f"{as_it_is(classes[k])} ({scores[k]:+.2f})" for k in best]
+    cells = [f"{as_it_is(classes[k])} ({signed(scores[k])})" for k in best]
     with st.container(width=240, gap="small"):
         st.table(pd.DataFrame({as_it_is(name): cells}, index=[f"{place}." for place in range(1, len(cells) + 1)]))
         _why(name, "new", _ask, (name, classes[best[0]]))
