@@ -103,7 +103,7 @@ def test_why_leads_to_the_contributions_of_that_picture(training):
     why.click()
     expect(page.get_by_role("heading", name="Contributions", exact=True)).to_be_visible()
     window.settle()
-    page.get_by_role("link", name=PAGE).click()
+    page.get_by_role("link", name="Back to Train & compare").click()
     expect(page.get_by_role("heading", name="Take it away")).to_be_visible()  # nothing has to be trained again
     expect(page.get_by_role("textbox", name="More methods")).to_have_value("cl@128,sum@128")
 
