@@ -95,6 +95,7 @@ class TrainedClassifier(LinearClassifier):
             raise ModelError(f"{path} cannot be written ({error}); make room, or choose another place.") from error
 
 
+TRAINED_ON = "This image was among the training images: what the classifier says of it is no test of it."
 OWN_CLASSES = "the network's own classes"
 
 

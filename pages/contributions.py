@@ -10,6 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from crosspool.contributions import Contributions, Vector
 from crosspool.errors import CrosspoolError
+from crosspool.models import TRAINED_ON
 from crosspool.rendering import PATCH_COLOUR, SIGNED_COLOUR_MAP, Limits, cell_box, colour_limits, with_boxes
 from crosspool.ui.bars import Bar, SmallMap, bars, small_map
 from crosspool.ui.choose_classifier import choose_subject, comparison_of_session
@@ -76,6 +77,8 @@ def headline(view: View) -> None:
             "and its copies.",
             icon=":material/person_off:",
         )
+    elif subject.classifier.was_trained_on(view.picture.key):
+        st.warning(TRAINED_ON, icon=":material/school:")
 
 
 def columns_that_wrap(key: str, count: int) -> Sequence[DeltaGenerator]:

@@ -14,7 +14,7 @@ from crosspool.contributions import explain
 from crosspool.errors import ModelError
 from crosspool.features import Features, compute_record
 from crosspool.methods import parse_method
-from crosspool.models import own_classifier, train
+from crosspool.models import TRAINED_ON, own_classifier, train
 from crosspool.rendering import SIGNED_COLOUR_MAP
 from crosspool.samples import samples
 from crosspool.ui import explaining
@@ -24,7 +24,7 @@ from crosspool.ui.evidence import ranked, signed
 from crosspool.ui.picture import colour_bar
 from crosspool.ui.sources import Picture
 from crosspool.ui.text import as_it_is
-from tests.networks import sample
+from tests.networks import SAMPLES, sample
 from tests.pictures import dataset_of, png, tinted
 from tests.test_app import checked, component, sentences, shown_text, texts, visit
 
@@ -373,6 +373,10 @@ def test_a_file_is_loaded_and_chosen(file, trained, lite0):
     expected = explain(trained[CROSS, 9], lite0, sample())
     expect_bars_of(app, expected.contributions())
     assert "The network's own answer" in shown_text(app)  # as a baseline
+    assert not app.warning
+    cat = hashlib.sha256((SAMPLES / "cat.jpg").read_bytes()).hexdigest()
+    app.session_state.loaded_classifier[1].settings["photographs"].append(cat)
+    assert [warning.value for warning in checked(app.run()).warning] == [TRAINED_ON]
 
 
 @pytest.mark.parametrize("data", [b"", b"nothing", png(tinted(0, 0))])

@@ -133,6 +133,22 @@ def test_the_command_is_spelled_out(backbone):
     )
 
 
+def test_vectors_that_have_no_room_are_refused_before_it_starts(backbone, monkeypatch):
+    """180 numbers of `cl` (5 maps over 4 x 3 x 3), 5 of `global`; 3 classes, and 16 images with the copy."""
+    plan = planned(backbone)
+    plan.check_room()
+    images = len(plan.labelled.dataset)
+    monkeypatch.setattr(training, "MAX_VECTORS_BYTES", 4 * 180 * images)
+    monkeypatch.setattr(training, "MAX_CLASSIFIERS_BYTES", 4 * (180 + 5) * 3)
+    plan.check_room()
+    monkeypatch.setattr(training, "MAX_CLASSIFIERS_BYTES", 4 * (180 + 5) * 3 - 1)
+    with pytest.raises(SettingError, match=r"for 3 classes take 2\.22 kB"):
+        plan.check_room()
+    monkeypatch.setattr(training, "MAX_VECTORS_BYTES", 4 * 180 * images - 1)
+    with pytest.raises(SettingError, match=rf"cl@160 for {images} images take 11\.5 kB; take fewer"):
+        plan.check_room()
+
+
 def test_a_training_size_that_cannot_be_is_told_before_it_starts(backbone):
     plan = Plan(collected().labelled(), backbone, planned(backbone).methods, 3, 1)
     with pytest.raises(SettingError, match="Train on 3 to 12 of the 15 different pictures"):

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from crosspool.backbones import Backbone
     from crosspool.models import TrainedClassifier
 
-TRAINED_ON = "This image was among the training images: what the classifier says of it is no test of it."
-
 
 def classify(
     images: Annotated[list[str], typer.Argument(metavar="IMAGES", help="One or more image files.")],
@@ -46,7 +44,7 @@ def classify(
     Scores are those of a linear support vector machine: no probabilities, and not comparable between classifiers;
     above zero speaks for the class.
     """
-    from crosspool.models import load_classifier
+    from crosspool.models import TRAINED_ON, load_classifier
 
     classifier = load_classifier(Path(model))
     network = network_of(classifier, weights, device)

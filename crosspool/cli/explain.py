@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from crosspool.cli.classify import TRAINED_ON, network_of
+from crosspool.cli.classify import network_of
 from crosspool.cli.console import print_json, print_table, print_wrapped
 from crosspool.cli.maps import channel_list
 from crosspool.cli.options import DEFAULT_BACKBONE, Device, Framing, Json, Size, side
@@ -82,6 +82,7 @@ def explain(
     The parts add up to the score, which is checked. Without --model the classes are the network's own.
     """
     from crosspool.images import load_image
+    from crosspool.models import TRAINED_ON
 
     path = None if out is None else checked_output(out, SUFFIXES, inputs=[image, *([model] if model else [])])
     if similar_to is not None and (name is not None or against is not None or without is not None):

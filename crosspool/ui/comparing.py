@@ -98,6 +98,7 @@ def _start(labelled: Labelled, network: Network, methods: list[Method], splits: 
         named = ",".join(method.name for method in methods)
         exact = tuple(parse_methods(named, backbone.architecture, FRAMING))  # of as many classes as its weights have
         plan = Plan(labelled, backbone, exact, splits, train_size)
+        plan.check_room()
         plan.protocol()
     except CrosspoolError as error:
         st.error(as_it_is(str(error)), icon=":material/error:")

@@ -2,9 +2,10 @@
 
 import hashlib
 import tempfile
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 from io import BytesIO
 from pathlib import Path
 
@@ -115,7 +116,7 @@ def _labelled(
 # --- FieldGuide
 
 _guide_keys: LRUCache[str, str] = LRUCache(50_000)  # by a sample's identity
-_guide_thumbnails: LRUCache[tuple[int, int], str] = LRUCache(4_000)
+_guide_lock = threading.Lock()
 
 
 def guide(per_class: int) -> Labelled:
@@ -142,23 +143,22 @@ def new_bird(count: int) -> tuple[bytes, str]:
 def _read_guide(sample: Sample) -> bytes:
     """Draw a bird, and note its key on the way."""
     data = sample.read()
-    _guide_keys[str(sample.identity)] = _sha256(data)
+    with _guide_lock:
+        _guide_keys[str(sample.identity)] = _sha256(data)
     return data
 
 
 def _guide_keys_of(sample: Sample) -> set[str]:
-    if str(sample.identity) not in _guide_keys:
-        sample.read()
-    return {_guide_keys[str(sample.identity)]}
+    with _guide_lock:
+        known = _guide_keys.get(str(sample.identity))
+    return {known or _sha256(sample.read())}
 
 
+@lru_cache(maxsize=4_000)
 def _guide_thumbnail(kind: int, number: int) -> str:
     """The same scene, drawn small, which takes a fraction of the time."""
-    found = _guide_thumbnails.get((kind, number))
-    if found is None:
-        scene = scene_of(kind * (number + 1) + number, number + 1)
-        found = _guide_thumbnails[kind, number] = data_url(draw(SPECIES[kind], scene, THUMBNAIL).picture)
-    return found
+    scene = scene_of(kind * (number + 1) + number, number + 1)
+    return data_url(draw(SPECIES[kind], scene, THUMBNAIL).picture)
 
 
 # --- pictures of one's own

@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from crosspool.backbones import UNTRAINED, Backbone
 from crosspool.cache import ArrayCache
 from crosspool.datasets import Dataset
-from crosspool.errors import CrosspoolError
+from crosspool.errors import CrosspoolError, ModelError, SettingError
 from crosspool.evaluation.command import evaluate_command, spelled_out, usual_baselines
 from crosspool.evaluation.findings import Findings
 from crosspool.evaluation.report import MethodResult, Report
 from crosspool.evaluation.run import TIMED_IMAGES, Protocol, report_of, result_of
 from crosspool.evaluation.splits import stratified_splits
+from crosspool.evaluation.units import human_bytes
 from crosspool.features import Features
 from crosspool.methods import Method
 from crosspool.models import TrainedClassifier, train
@@ -29,9 +30,12 @@ from crosspool.ui.compute import gate
 from crosspool.ui.labelled import Labelled
 from crosspool.views import Source
 
+MAX_CLASSIFIERS_BYTES = 2**30  # of all methods together; they stay in memory with the session
+MAX_VECTORS_BYTES = 4 * 2**30  # of one method; they lie on disk while their kernel is computed
 AGAIN_BYTES = 256 * 2**20  # of classifiers that were trained without a picture
 ENCODING = 0.2  # what it takes to encode and compare an image, in passes of the network at its own size
 COLLECTED_EVERY = 15.0  # seconds
+BYTES = 4  # of a number
 VIEWS = {"whole": 1, "tiles": 1, "jitter": 10, "augmented": 16}
 
 logger = logging.getLogger(__name__)
@@ -55,6 +59,23 @@ class Plan:
             dataset.targets, self.splits, self.train_size, self.seed, self.labelled.pictures, dataset.classes
         )
         return Protocol(splits, False, self.seed)
+
+    def check_room(self) -> None:
+        """Raise SettingError where the server has no room for such long vectors."""
+        dataset = self.labelled.dataset
+        for method in self.methods:
+            vectors = len(dataset) * method.length * BYTES
+            if vectors > MAX_VECTORS_BYTES:
+                raise SettingError(
+                    f"The vectors of {method.name} for {len(dataset):,} images take {human_bytes(vectors)}; take fewer "
+                    "images, or a shorter method (/pca64, or another pair)."
+                )
+        classifiers = sum(len(dataset.classes) * method.length * BYTES for method in self.methods)
+        if classifiers > MAX_CLASSIFIERS_BYTES:
+            raise SettingError(
+                f"The classifiers of these methods for {len(dataset.classes)} classes take {human_bytes(classifiers)}; "
+                "take fewer methods, or shorter ones (/pca64, or another pair)."
+            )
 
     @property
     def command(self) -> tuple[str, ...]:
@@ -98,9 +119,8 @@ class Comparison:
     def without(self, method_name: str, picture_key: str) -> TrainedClassifier:
         """The method trained on all samples but those whose image file has this SHA-256, so that copies count, too.
 
-        Or had it, before it was shrunk.
-
-        The ordinary classifier where there are none of them.
+        Or had it, before it was shrunk. The ordinary classifier where there are none of them. Raises ModelError where
+        the server has no room for it.
         """
         ordinary = self.classifiers[method_name]
         others = [i for i, s in enumerate(self.dataset.samples) if picture_key not in self.labelled.keys_of(s)]
@@ -111,8 +131,11 @@ class Comparison:
         if found is None:
             smaller = self.dataset.subset(np.array(others))
             features = Features(smaller, self.backbone, ordinary.method.sources, self.labelled.cache)
-            with gate:
-                found = _trained(features, ordinary.method, self.report.seed, lambda done: gate.let_others_pass())
+            try:
+                with gate:
+                    found = _trained(features, ordinary.method, self.report.seed, lambda done: gate.let_others_pass())
+            except OSError as error:
+                raise ModelError(_no_room(error)) from error
             with self._lock:
                 if found.weights.nbytes <= AGAIN_BYTES:
                     self._again[method_name, picture_key] = found
@@ -273,9 +296,7 @@ def _run(work: _Work) -> None:
     except CrosspoolError as error:
         work.error = str(error)
     except OSError as error:
-        work.error = (
-            f"The server could not keep what was computed ({error.strerror or error}); make room, or try again."
-        )
+        work.error = _no_room(error)
     except MemoryError:
         work.error = "There is not enough memory for this; take fewer images, or methods of fewer dimensions."
     except Exception as error:
@@ -284,6 +305,10 @@ def _run(work: _Work) -> None:
     finally:
         gc.unfreeze()
         work.ended.set()
+
+
+def _no_room(error: OSError) -> str:
+    return f"The server could not keep what was computed ({error.strerror or error}); make room, or try again."
 
 
 def _compared(work: _Work) -> Comparison:
