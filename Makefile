@@ -12,6 +12,9 @@ BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.installed-$(shell cat requirements.txt | cksum | tr ' ' '-')
 DEV_STAMP := $(VENV)/.installed-dev-$(shell cat requirements.txt requirements-dev.txt | cksum | tr ' ' '-')
 
+# A file of tests a process, as fixtures are shared within files.
+AT_ONCE := -n auto --maxprocesses 4 --dist loadfile
+
 CODE := app.py pages crosspool benchmarks tests
 
 .DEFAULT_GOAL := help
@@ -32,7 +35,7 @@ test: $(DEV_STAMP)
 	@$(BIN)/python tests/chromium.py >$(VENV)/.chromium
 	@echo "browser tests use $$(cat $(VENV)/.chromium)"
 	@$(MAKE) --no-print-directory lint
-	CROSSPOOL_CHROMIUM="$$(cat $(VENV)/.chromium)" $(BIN)/python -m pytest
+	CROSSPOOL_CHROMIUM="$$(cat $(VENV)/.chromium)" $(BIN)/python -m pytest $(AT_ONCE)
 
 lint: $(DEV_STAMP)
 	$(BIN)/ruff check $(CODE)
@@ -44,7 +47,7 @@ format: $(DEV_STAMP)
 	$(BIN)/ruff format $(CODE)
 
 unit: $(DEV_STAMP)
-	$(BIN)/python -m pytest -m "not browser"
+	$(BIN)/python -m pytest $(AT_ONCE) -m "not browser"
 
 bench: $(RUN_STAMP)
 	$(BIN)/python -m benchmarks.pooling
