@@ -109,7 +109,9 @@ def test_ctrl_c_is_quiet_and_leaves_nothing_behind(tmp_path) -> None:
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
-    assert (process.returncode, out, err) == (130, "", "")
+    # Interrupted in an exec(), as imports make them, Python ends itself by the signal, which a shell calls 130, too.
+    assert process.returncode in (130, -signal.SIGINT)
+    assert (out, err) == ("", "")
     assert list(tmp_path.iterdir()) == []
 
 
