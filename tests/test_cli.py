@@ -104,6 +104,7 @@ def test_ctrl_c_is_quiet_and_leaves_nothing_behind(tmp_path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "crosspool", "pool", *[CAT] * 2000, "--out", tmp_path / "f.npz", "--size", "448"],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  # background jobs ignore it
     )  # fmt: skip
     time.sleep(5)
     assert process.poll() is None
