@@ -132,7 +132,6 @@ def test_upload_a_photo_and_see_as_many_maps_as_the_pair_has_channels(visit):
     expect(window.page.locator("strong", has_text="green disc.jpg")).to_be_visible()
     window.page.locator(".strip .tile", has_text="red disc").click()
     expect(window.page.locator("strong", has_text="red disc.jpg")).to_be_visible()
-    window.settle()
 
     window.choose("Layer pair", re.compile(r"features\.9\.expand3x3 · 192 maps"))
     expect(window.page.get_by_role("heading", name="192 maps")).to_be_visible()
