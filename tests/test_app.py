@@ -520,6 +520,20 @@ def test_an_upload_is_shown_and_outlives_a_page_switch():
     assert app.button_group(key="source").value == "upload"
 
 
+def test_an_uploader_that_reports_its_files_again_does_not_change_the_choice():
+    """A browser that has not heard yet that the uploader is gone sends its files along with the next press."""
+    app = checked(visit(**SMALL).button_group(key="source").set_value("upload").run())
+    gone = app.file_uploader[0]
+    app = upload(app, ("one.jpg", jpeg(1)), ("two.jpg", jpeg(2)))
+    app.session_state["upload"] = component(app, "upload-strip")["items"][0]["id"]
+    app = checked(app.run())
+    assert r"**one\.jpg**" in shown_text(app)
+    reported = app._tree.get_widget_states()
+    reported.widgets.append(gone._widget_state)
+    app = checked(app._run(reported))
+    assert r"**one\.jpg**" in shown_text(app)
+
+
 def test_before_an_upload_there_is_a_hint_and_no_maps():
     app = checked(visit(**SMALL).button_group(key="source").set_value("upload").run())
     assert texts(app.info) == ["Add an image to see its maps, or go back to the samples."]

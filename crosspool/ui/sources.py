@@ -121,6 +121,8 @@ def _uploads() -> tuple[Picture, ...]:
 
 def _receive_files(key: str) -> None:
     """Take the files over and empty the uploader: the pictures outlive it, also on another page."""
+    if key != f"files-{st.session_state.upload_round}":
+        return  # a browser may report an uploader's files again when its successor is already there
     files = st.session_state[key]
     st.session_state.upload_errors = [error for file in files if (error := _receive(file.getvalue(), file.name))]
     st.session_state.upload_round += 1
