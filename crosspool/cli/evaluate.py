@@ -18,6 +18,7 @@ from crosspool.cli.labelled import (
     ProblemChoice,
     Root,
     Seed,
+    TrainSize,
     WholeFraming,
     cache_at,
     checked_classes,
@@ -67,14 +68,7 @@ def evaluate(
             show_default="the official split; else " + str(DEFAULT_SPLITS),
         ),
     ] = None,
-    train_size: Annotated[
-        str | None,
-        typer.Option(
-            metavar="N",
-            help="How many different images to train on, or a share such as 0.5.",
-            show_default="three quarters",
-        ),
-    ] = None,
+    train_size: TrainSize = None,
     seed: Seed = 0,
     baseline: Annotated[
         list[str] | None,

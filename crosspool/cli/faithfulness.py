@@ -16,6 +16,7 @@ from crosspool.cli.labelled import (
     OnProblem,
     Root,
     Seed,
+    TrainSize,
     cache_at,
     goes_on_next_time,
     prepared,
@@ -59,14 +60,7 @@ def faithfulness(
         ),
     ] = None,
     splits: Annotated[int, typer.Option(min=2, metavar="N", help="How many random splits to repeat.")] = DEFAULT_SPLITS,
-    train_size: Annotated[
-        str | None,
-        typer.Option(
-            metavar="N",
-            help="How many different images to train on, or a share such as 0.5.",
-            show_default="three quarters",
-        ),
-    ] = None,
+    train_size: TrainSize = None,
     channels: Annotated[
         float, typer.Option(metavar="PERCENT", help="How many of the channels to take away, besides a series.")
     ] = 5.0,

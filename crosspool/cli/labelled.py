@@ -46,6 +46,14 @@ Cache = Annotated[
         metavar="FOLDER", help="Where what the network yields is kept.", show_default="$CROSSPOOL_CACHE, or the user's"
     ),
 ]
+TrainSize = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N",
+        help="How many different images to train on, or a share such as 0.5.",
+        show_default="three quarters",
+    ),
+]
 Seed = Annotated[
     int, typer.Option(min=0, max=2**32 - 1, metavar="S", help="Decides everything that is drawn at random.")
 ]

@@ -144,6 +144,8 @@ def _receive_file() -> None:
 
 def _load(key: str) -> None:
     """Read the file, keep its classifier in place of an earlier one, and choose it."""
+    if key != f"classifier-file-{st.session_state.classifier_round}":
+        return  # a browser may report an uploader's file again when its successor is already there
     file = st.session_state[key]
     st.session_state.classifier_round += 1
     try:
