@@ -16,7 +16,7 @@ from crosspool.errors import SettingError
 from crosspool.receptive_field import Box
 from crosspool.statistics import ChannelStatistics
 
-Scale = Literal["map", "layer"]
+Scale = Literal["map", "layer", "fixed"]
 Limits = tuple[float, float]
 
 # Sequential ones that keep their order in grey and for colour-blind eyes, and a diverging one for signed maps.

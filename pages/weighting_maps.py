@@ -1,49 +1,21 @@
 """Every spatial weighting map of a layer pair over the image, and one of them at large."""
 
-import numpy as np
+from typing import Any
+
 import streamlit as st
 
 from crosspool.receptive_field import patch_box
-from crosspool.rendering import COLOUR_MAPS
-from crosspool.statistics import Criterion
 from crosspool.ui.charts import CONFIG, strongest_entries
 from crosspool.ui.compute import ImageMaps, Request
 from crosspool.ui.controls import choose_maps, start_from_link, write_link
 from crosspool.ui.gallery import Look, gallery
 from crosspool.ui.link import PRETRAINED
 from crosspool.ui.picture import Cell
-from crosspool.ui.selection import choose_channel, shown_channel, shown_look, shown_position
+from crosspool.ui.selection import choose_channel, shown_channel, shown_look, shown_pins, shown_position
 from crosspool.ui.snippet import python_code
 from crosspool.ui.sources import Picture
 from crosspool.ui.text import file_stem, number
 from crosspool.ui.views import field_of, headline, map_picture, seen_picture
-
-SORTS: dict[Criterion, str] = {
-    "energy_share": "share of energy",
-    "peak": "peak",
-    "mean": "mean",
-    "sparsity": "sparsity",
-    "channel": "channel number",
-}
-PAGE_SIZES = {48: "48", 96: "96", 192: "192", 0: "all"}
-
-
-def choose_look(signed: bool) -> None:
-    """The controls of colour, in one row that wraps; `shown_look` reads them."""
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        with st.container(width=150):
-            st.selectbox("Colours", COLOUR_MAPS, key="colours", disabled=signed)
-        with st.container(width=200):
-            st.slider("Opacity", 0.0, 1.0, step=0.05, key="opacity")
-        st.segmented_control(
-            "Scale",
-            ["map", "layer"],
-            format_func=lambda scale: f"per {scale}",
-            required=True,
-            key="scale",
-            help="Per map: each map spans all colours. Per layer: one scale for all, so that maps can be compared.",
-        )
-        st.toggle("Smooth", key="smooth", help="Off: each cell of the map is one flat block.")
 
 
 def large_map(maps: ImageMaps, request: Request, channel: int, look: Look) -> None:
@@ -107,70 +79,29 @@ def _entries(maps: ImageMaps, channel: int, position: Cell) -> None:
     )
 
 
-def all_maps(maps: ImageMaps, channel: int, look: Look) -> None:
-    """The gallery in pages with its order and filter."""
-    statistics = maps.statistics
-    dead = int(statistics.dead.sum())
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        st.subheader(f"{len(maps.upper):,} maps", anchor=False, width="content")
-        with st.container(width=190):
-            sort = st.selectbox(
-                "Sort by", list(SORTS), format_func=SORTS.__getitem__, key="sort", on_change=_first_page
-            )
-        hide = st.toggle(f"Hide {dead:,} dead maps", key="hide_dead", disabled=not dead, on_change=_first_page)
-        st.segmented_control(
-            "Maps a page",
-            list(PAGE_SIZES),
-            format_func=PAGE_SIZES.__getitem__,
-            required=True,
-            key="page_size",
-            on_change=_first_page,
-        )
-        with st.container(width=150):
-            st.session_state.find = channel
-            st.number_input(
-                "Show map",
-                0,
-                len(maps.upper) - 1,
-                key="find",
-                on_change=_find,
-                args=(channel,),
-                help="Type a channel number to see it at large.",
-            )
-    order = ordered_channels(maps, sort, hide=hide and dead > 0)
-    if not len(order):
-        st.info("Every map is zero on this image.", icon=":material/hide_source:")
-        return
-    per_page = st.session_state.page_size or len(order)
-    pages = -(-len(order) // per_page)
-    page = 1
-    if pages > 1:
-        # A new key is a new widget, at its first page: the number of another order or filter means nothing here.
-        page = st.pagination(pages, key=f"page-{st.session_state.page_round}-{pages}", persist_state="session")
-    shown = order[(page - 1) * per_page : page * per_page]
-    gallery(maps, shown.tolist(), selected=channel, look=look, choose=choose_channel, key="gallery")
-    if pages > 1:
-        st.caption(f"Maps {(page - 1) * per_page + 1} to {(page - 1) * per_page + len(shown)} of {len(order):,}.")
+VIEW = ("colours", "opacity", "smooth", "scale", "top", "sort", "kept_maps", "tile")
 
 
-def _find(shown: int) -> None:
-    if st.session_state.find != shown:  # a browser may send back the number that it was given
-        choose_channel(st.session_state.find)
+def all_maps(maps: ImageMaps, request: Request, channel: int) -> None:
+    """The gallery; what is done in it is kept in the session, and so in the link."""
+    state = st.session_state
+    st.subheader(f"{len(maps.upper):,} maps", anchor=False)
 
+    def tell(what: str, value: Any) -> None:
+        if what == "channel":
+            choose_channel(int(value))
+        elif what == "pins":
+            state.pins = ",".join(str(int(pin)) for pin in value)
+        else:
+            state.update({name: value[name] for name in (*VIEW, "first")})
 
-def _first_page() -> None:
-    st.session_state.page_round += 1
-
-
-def ordered_channels(maps: ImageMaps, sort: Criterion, *, hide: bool) -> np.ndarray:
-    """Channel numbers, the largest first (by number: the smallest), dead ones left out if `hide`."""
-    channels = maps.statistics.order(sort)
-    return channels[~maps.statistics.dead[channels]] if hide else channels
+    view = {name: state[name] for name in VIEW}
+    gallery(maps, request, selected=channel, pins=shown_pins(maps), view=view, tell=tell)
 
 
 def table(maps: ImageMaps, chosen: Picture, request: Request) -> None:
     """All channels as numbers; a selected row is shown at large."""
-    order = maps.statistics.order(st.session_state.sort)
+    order = maps.statistics.order("energy_share")
     rows = maps.statistics.table().iloc[order]
 
     def on_select() -> None:
@@ -219,8 +150,7 @@ def explore(chosen: Picture, request: Request, maps: ImageMaps) -> None:
     signed = request.signed and maps.pair.can_be_negative
     look = shown_look(signed)
     large_map(maps, request, channel, look)
-    choose_look(signed)
-    all_maps(maps, channel, look)
+    all_maps(maps, request, channel)
     with st.expander("All channels as a table, and taking them away", icon=":material/table:"):
         table(maps, chosen, request)
     write_link()

@@ -34,7 +34,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("evaluation",),
     ("localisation",),
     ("rendering", "figures", "doctor"),
-    ("evidence_sheet",),
+    ("evidence_sheet", "gallery"),
     ("results", "faithfulness"),
     ("ui", "cli"),
     ("__main__",),

@@ -9,9 +9,10 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
+from crosspool import gallery
+from crosspool.gallery.mapset import at_most
 from crosspool.rendering import Limits, colour_table, quantise
 from crosspool.ui.browser import asset, data_url
-from crosspool.ui.gallery import at_most
 
 PHOTO_SIDE = 128
 MAP_CELLS = 64  # a small map is that many pixels wide
@@ -20,7 +21,7 @@ _component = st.components.v2.component(
     "crosspool.bars",
     html='<div class="bars" role="list"></div>',
     css=asset("bars.css"),
-    js=asset("paint.js") + asset("bars.js"),
+    js=gallery.asset("paint.js") + asset("bars.js"),
 )
 
 

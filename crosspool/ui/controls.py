@@ -21,9 +21,9 @@ FINE_SIZE = 448
 VIEW = {
     "source": "sample",
     "sort": "energy_share",
-    "hide_dead": True,
-    "page_size": 48,
-    "page_round": 0,
+    "kept_maps": "alive",
+    "tile": 104,
+    "first": [],
     "entries": "block",
     "classifier": "",
     "ranked": 8,
@@ -112,8 +112,7 @@ def _forget_pair() -> None:
 
 
 def _forget_channel() -> None:
-    st.session_state.channel = -1
-    st.session_state.page_round += 1
+    st.session_state.channel, st.session_state.pins, st.session_state.first = -1, "", []
     _forget_position()
 
 

@@ -1,91 +1,133 @@
-"""The gallery: weighting maps over the photo as tiles to look through and to choose from."""
+"""The gallery: all weighting maps over the photo in the browser, to look through, sort, pin and choose from."""
 
 import base64
-import hashlib
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
-import numpy as np
 import streamlit as st
-from PIL import Image
+from cachetools import LRUCache
 
-from crosspool.rendering import Limits, Scale, colour_limits, colour_table, quantise
-from crosspool.ui.browser import asset, data_url
-from crosspool.ui.compute import ImageMaps
+from crosspool.backbones import architecture
+from crosspool.gallery import GALLERY, asset
+from crosspool.gallery.mapset import Span, name_of, pack
+from crosspool.receptive_field import receptive_field
+from crosspool.rendering import COLOUR_MAPS, SIGNED_COLOUR_MAP, Limits, Scale, colour_limits, colour_table
+from crosspool.ui.compute import ImageMaps, Request
+from crosspool.ui.link import LARGEST_TOP, MAX_PINS
 
-PHOTO_SIDE = 224
-TILE_CELLS = 112  # a tile is about that many pixels wide: more cells would travel for nothing
+PACKED_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
 class Look:
-    """How maps are drawn: see `crosspool.rendering`."""
+    """How maps are drawn: see `crosspool.rendering`. `top` is the end of a fixed scale, 0 for the layer's own."""
 
     colour_map: str
     opacity: float
     smooth: bool
     scale: Scale
     signed: bool
+    top: float = 0.0
 
 
-_component = st.components.v2.component(
-    "crosspool.gallery",
-    html='<div class="grid"></div>',
-    css=asset("gallery.css"),
-    js=asset("paint.js") + asset("gallery.js"),
+_maps_component = st.components.v2.component(
+    "crosspool.maps", html="", css=":host { display: none; }", js=asset("mapset.js") + asset("maps_component.js")
 )
+_gallery_component = st.components.v2.component(
+    "crosspool.gallery",
+    html='<div class="gallery"></div>',
+    css=asset("gallery.css"),
+    js="".join(asset(name) for name in (*GALLERY, "gallery_component.js")),
+)
+_packed: LRUCache[Request, bytes] = LRUCache(PACKED_BYTES, getsizeof=len)
+_packed_lock = threading.Lock()
 
 
 def gallery(
-    maps: ImageMaps, channels: Sequence[int], *, selected: int, look: Look, choose: Callable[[int], None], key: str
+    maps: ImageMaps,
+    request: Request,
+    *,
+    selected: int,
+    pins: Sequence[int],
+    view: dict[str, Any],
+    tell: Callable[[str, Any], None],
 ) -> None:
-    """Show the given channels' maps over the image; `choose(channel)` is called when one is pressed."""
+    """Show all maps of a request. `tell(what, value)` is called with what the hand has done in the browser.
 
-    def on_channel_change() -> None:
-        channel = st.session_state[key].channel
-        if channel is not None:
-            choose(int(channel))
+    What: "channel" with a number, "pins" with a list of numbers, and "view" with how the maps are drawn and sorted,
+    like `view`, and "first", the channels that come first.
+    """
+    packed = packed_maps(maps, request)
+    _maps_component(data=packed, key="maps")
 
-    data = _data(maps, channels, look)
-    _component(data={**data, "selected": selected}, key=key, on_channel_change=on_channel_change)
+    def on(what: str) -> Callable[[], None]:
+        def told() -> None:
+            value = getattr(st.session_state["gallery"], what)
+            if value is not None:
+                tell(what, value)
 
+        return told
 
-def _data(maps: ImageMaps, channels: Sequence[int], look: Look) -> dict[str, object]:
-    steps = np.stack(
-        [quantise(at_most(maps.upper[channel], TILE_CELLS), limits_of(maps, channel, look)) for channel in channels]
-    )
-    data: dict[str, object] = {
-        "photo": data_url(maps.framed.resize((PHOTO_SIDE, PHOTO_SIDE), Image.Resampling.LANCZOS)),
-        "maps": base64.b64encode(steps.tobytes()).decode(),
-        "table": base64.b64encode(colour_table(look.colour_map).tobytes()).decode(),
-        "rows": steps.shape[1],
-        "columns": steps.shape[2],
-        "opacity": look.opacity,
-        "smooth": look.smooth,
-        "tiles": [_tile(maps, channel) for channel in channels],
+    data = {
+        "maps": name_of(packed),
+        "selected": selected,
+        "pins": list(pins),
+        "view": view,
+        "colourMaps": [SIGNED_COLOUR_MAP] if request.signed and maps.pair.can_be_negative else list(COLOUR_MAPS),
+        "tables": tables(),
+        "mostPins": MAX_PINS,
+        "largestTop": LARGEST_TOP,
     }
-    return data | {"signature": hashlib.sha256(repr(data).encode()).hexdigest()}
+    _gallery_component(
+        data=data,
+        key="gallery",
+        on_channel_change=on("channel"),
+        on_pins_change=on("pins"),
+        on_view_change=on("view"),
+    )
+
+
+def packed_maps(maps: ImageMaps, request: Request) -> bytes:
+    """The maps of a request as the browser gets them; kept, as each run of the page sends them again."""
+    with _packed_lock:
+        found = _packed.get(request)
+    if found is None:
+        found = pack(
+            maps.upper,
+            maps.statistics,
+            maps.framed,
+            signed=request.signed and maps.pair.can_be_negative,
+            fields=receptive_fields(request.backbone, request.pair, request.size),
+        )
+        with _packed_lock:
+            if len(found) <= PACKED_BYTES:
+                _packed[request] = found
+    return found
+
+
+@lru_cache(maxsize=64)
+def receptive_fields(backbone: str, pair: str, size: int) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
+    """For each row of the upper maps the rows of the image that it can depend on, and so for the columns, in pixels."""
+    found = architecture(backbone)
+    layout, upper = found.layout(size), found.pair(pair).upper
+    rows, columns = layout.map_size(upper)
+    left = [receptive_field(layout, upper, row, 0) for row in range(rows)]
+    top = [receptive_field(layout, upper, 0, column) for column in range(columns)]
+    return tuple((box.top, box.bottom) for box in left), tuple((box.left, box.right) for box in top)
+
+
+@lru_cache(maxsize=1)
+def tables() -> dict[str, str]:
+    """All colour maps, 256 RGB colours each, as base64."""
+    return {name: base64.b64encode(colour_table(name).tobytes()).decode() for name in (*COLOUR_MAPS, SIGNED_COLOUR_MAP)}
 
 
 def limits_of(maps: ImageMaps, channel: int, look: Look) -> Limits:
     """The range of weights that the colours of one map span."""
+    if look.scale == "fixed" and look.top > 0:
+        return (-look.top if look.signed else 0.0, look.top)
     peaks = maps.statistics.peak
-    return colour_limits(peaks if look.scale == "layer" else peaks[[channel]], signed=look.signed)
-
-
-def at_most(weights: np.ndarray, cells: int) -> np.ndarray:
-    """A large map averaged down for a tile; others as they are."""
-    if max(weights.shape) <= cells:
-        return weights
-    size = (min(weights.shape[1], cells), min(weights.shape[0], cells))
-    return np.asarray(Image.fromarray(weights).resize(size, Image.Resampling.BOX))
-
-
-def _tile(maps: ImageMaps, channel: int) -> dict[str, object]:
-    statistics = maps.statistics
-    share = f"{100 * statistics.energy_share[channel]:.2g} %"
-    if statistics.dead[channel]:
-        return {"channel": int(channel), "share": "dead", "label": f"map {channel}: zero everywhere on this image"}
-    peak, row, column = (values[channel] for values in (statistics.peak, statistics.peak_row, statistics.peak_column))
-    label = f"map {channel}: peak {peak:.3g} at row {row}, column {column}; {share} of the energy of P"
-    return {"channel": int(channel), "share": share, "label": label}
+    return colour_limits(peaks[[channel]] if look.scale == "map" else peaks, signed=look.signed)

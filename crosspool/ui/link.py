@@ -10,12 +10,15 @@ from crosspool.rendering import COLOUR_MAPS
 from crosspool.samples import samples
 
 PRETRAINED = "pretrained"
+MAX_PINS = 8
+LARGEST_TOP = 1e6
 
 
 @dataclass(frozen=True)
 class Settings:
     """What a link can carry. An empty `pair` is the backbone's last, `size` 0 its own, `channel` -1 the strongest.
 
+    `top` is the end of a fixed scale, 0 for the layer's largest weight; `pins` lists the channels pinned, as "3,17".
     `positive` and `against` are classes of the network's own, "" for the highest score and for none.
     """
 
@@ -32,6 +35,8 @@ class Settings:
     opacity: float = 0.65
     scale: str = "map"
     smooth: bool = True
+    top: float = 0.0
+    pins: str = ""
     positive: str = ""
     against: str = ""
 
@@ -41,7 +46,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "framing": ("crop", "squash"),
     "border": ("zero", "valid"),
     "colours": COLOUR_MAPS,
-    "scale": ("map", "layer"),
+    "scale": ("map", "layer", "fixed"),
 }
 
 
@@ -84,12 +89,27 @@ def _read(name: str, text: str, settings: Settings) -> tuple[Any, str]:
         return _number(text, float, 0.0, 1.0)
     if name == "size":
         return _number(text, int, MIN_SIZE, MAX_SIZE)
+    if name == "top":
+        return _number(text, float, 0.0, LARGEST_TOP)
     if name == "channel":
-        found = architecture(settings.backbone)
-        pair = found.pair(settings.pair) if settings.pair else found.default_pair
-        return _number(text, int, 0, pair.upper_channels - 1)
+        return _number(text, int, 0, _channels(settings) - 1)
+    if name == "pins":
+        return _channel_list(text, _channels(settings))
     known, reason = _known(name, settings)
     return (text, "") if text in known else (None, reason)
+
+
+def _channels(settings: Settings) -> int:
+    found = architecture(settings.backbone)
+    return (found.pair(settings.pair) if settings.pair else found.default_pair).upper_channels
+
+
+def _channel_list(text: str, count: int) -> tuple[Any, str]:
+    numbers = text.split(",")
+    pins = {int(part) for part in numbers if part.isascii() and part.isdigit() and len(part) < 6}
+    if len(pins) < len(numbers) or len(pins) > MAX_PINS or max(pins) >= count:
+        return None, f"it lists up to {MAX_PINS} channels from 0 to {count - 1}, such as 3,17"
+    return text, ""
 
 
 def _known(name: str, settings: Settings) -> tuple[Sequence[str], str]:

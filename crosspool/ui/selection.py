@@ -7,6 +7,8 @@ from crosspool.ui.compute import ImageMaps
 from crosspool.ui.gallery import Look
 from crosspool.ui.picture import Cell
 
+MOST_FIRST = 48  # channels that the gallery tells of
+
 
 def shown_channel(maps: ImageMaps) -> int:
     """The channel that was chosen, or the one with the largest share of P's energy until one is."""
@@ -18,6 +20,21 @@ def choose_channel(channel: int) -> None:
     """Study this channel, at its peak."""
     st.session_state.channel = channel
     st.session_state.position = None
+
+
+def shown_pins(maps: ImageMaps) -> list[int]:
+    """The channels that are pinned, in the order in which they were."""
+    pins = [int(part) for part in st.session_state.pins.split(",") if part]
+    return [channel for channel in pins if channel < len(maps.upper)]
+
+
+def first_channels(maps: ImageMaps) -> list[int]:
+    """The channels that the gallery shows first, in its order; by energy, without dead ones, until it has told."""
+    first: list[int] = st.session_state.first
+    if not first:
+        order = maps.statistics.order("energy_share")
+        first = order[~maps.statistics.dead[order]][:MOST_FIRST].tolist()
+    return [channel for channel in first if channel < len(maps.upper)]
 
 
 def channel_input(maps: ImageMaps, channel: int, key: str) -> None:
@@ -43,4 +60,5 @@ def choose_position(position: Cell) -> None:
 def shown_look(signed: bool) -> Look:
     """How maps are drawn: the chosen colours, or diverging ones for signed maps."""
     state = st.session_state
-    return Look(SIGNED_COLOUR_MAP if signed else state.colours, state.opacity, state.smooth, state.scale, signed)
+    colours = SIGNED_COLOUR_MAP if signed else state.colours
+    return Look(colours, state.opacity, state.smooth, state.scale, signed, state.top)

@@ -26,7 +26,7 @@ LONGEST_SIDE = 1600  # pixels kept of an upload, enough for the largest input
 THUMBNAIL = 112
 
 _component = st.components.v2.component(
-    "crosspool.strip", html='<div class="strip"></div>', css=asset("gallery.css"), js=asset("strip.js")
+    "crosspool.strip", html='<div class="strip"></div>', css=asset("strip.css"), js=asset("strip.js")
 )
 
 

@@ -17,6 +17,7 @@ from crosspool.ui.selection import choose_position
 from crosspool.ui.sources import Picture
 from crosspool.ui.text import as_it_is, number
 
+SCALES = {"map": "the scale of this map", "layer": "the scale of this layer", "fixed": "a fixed scale"}
 LARGE = 448  # pixels of the large pictures
 
 
@@ -70,7 +71,7 @@ def map_picture(maps: ImageMaps, channel: int, position: Cell, look: Look) -> No
         position=position,
         choose=choose_position,
         alt=f"Weighting map {channel} over the image, drawn in {look.colour_map}.",
-        label=f"weight, on the scale of this {look.scale}",
+        label=f"weight, on {SCALES[look.scale]}",
         key="over",
     )
 

@@ -1,0 +1,142 @@
+// The lens: the photo and one map at large, with the cell under the hand, its weight and its receptive field. A box drawn
+// on the photo says what a map should find.
+
+const CLICK = 4; // pixels that a hand may move within a click
+
+class Lens {
+  // `point(box)` is called with [left, top, right, bottom] in parts of the photo's side, or null.
+  constructor({ point, pin }) {
+    Object.assign(this, { point, box: null });
+    this.photo = make("canvas", {
+      className: "photo", tabIndex: 0, role: "application",
+      "aria-label": "The image as the network saw it. Draw a box on it to sort the maps by how well each finds it; with the keyboard: arrows move the box, Shift and arrows resize it, Escape takes it away.",
+    });
+    this.map = make("canvas", { className: "map", role: "img" });
+    this.ends = [make("span"), make("span")];
+    this.colours = make("i");
+    this.title = make("b");
+    this.facts = make("span");
+    this.pin = make("button", { type: "button", className: "pin" });
+    this.pin.onclick = () => pin(this.channel);
+    this.hint = make("p", { className: "hint" });
+    this.root = make(
+      "div", { className: "lens" },
+      make("figure", {}, this.photo, this.hint),
+      make(
+        "figure", {}, this.map,
+        make("div", { className: "scale" }, this.ends[0], this.colours, this.ends[1]),
+        make("p", { className: "facts" }, this.title, this.facts), this.pin,
+      ),
+    );
+    this.photo.onpointerdown = (event) => this.begin(event);
+    this.photo.onpointermove = (event) => this.drag(event);
+    this.photo.onpointerup = this.photo.onpointercancel = () => (this.from = null);
+    this.photo.onkeydown = (event) => this.onKey(event);
+  }
+
+  // The map of a channel; `cell` is marked on it and its field on the photo.
+  show(set, channel, cell, look, table, pinned) {
+    Object.assign(this, { set, channel });
+    paint(this.map, set.photo, set.coloured(channel, look), { ...look, rows: set.rows, columns: set.columns }, table);
+    const [row, column] = [Math.floor(cell / set.columns), cell % set.columns];
+    frameOn(this.map, [column / set.columns, row / set.rows, (column + 1) / set.columns, (row + 1) / set.rows], "#fff");
+    this.field = set.field(cell);
+    this.drawPhoto();
+    const top = set.top(channel, look);
+    [this.ends[0].textContent, this.ends[1].textContent] = [numberText(set.signed ? -top : 0), numberText(top)];
+    const stops = [0, 32, 64, 96, 128, 160, 192, 224, 255].map((step) => `rgb(${table.subarray(3 * step, 3 * step + 3).join(" ")})`);
+    this.colours.style.background = `linear-gradient(to right, ${stops})`;
+    this.title.textContent = `Map ${channel}`;
+    this.facts.textContent = ` ${this.factsOf(set, channel, cell, row, column)}`;
+    this.map.setAttribute("aria-label", `Map ${channel} over the image, ${this.facts.textContent.trim()}`);
+    this.pin.textContent = pinned ? "Unpin" : "Pin";
+    this.pin.setAttribute("aria-label", `${this.pin.textContent} map ${channel}`);
+    this.pin.setAttribute("aria-pressed", String(pinned));
+  }
+
+  factsOf(set, channel, cell, row, column) {
+    const [rowText, columnText] = [
+      ["row", set.span(row, set.rows, set.mapRows)],
+      ["column", set.span(column, set.columns, set.mapColumns)],
+    ].map(([name, [first, last]]) => (last > first ? `${name}s ${first} to ${last}` : `${name} ${first}`));
+    const [left, top, right, bottom] = this.field.map((part) => Math.round(part * set.side));
+    const weight = `${numberText(set.weight(channel, cell))} of at most ${numberText(set.peak[channel])}`;
+    return `${rowText}, ${columnText}: weight ${weight}; receptive field ${right - left}×${bottom - top} px`;
+  }
+
+  drawPhoto() {
+    if (!this.set) return;
+    const side = Math.round(this.photo.clientWidth * devicePixelRatio) || 224;
+    if (this.photo.width !== side) this.photo.width = this.photo.height = side;
+    this.photo.getContext("2d").drawImage(this.set.photo, 0, 0, side, side);
+    frameOn(this.photo, this.field, "#ffb000");
+    if (this.box) frameOn(this.photo, this.box, "#fff", [6, 4]);
+    this.hint.textContent = this.box ? "White: what the maps are to find. Escape takes it away." : "Orange: the receptive field. Draw a box: which map finds it?";
+  }
+
+  setBox(box) {
+    this.box = box;
+    this.drawPhoto();
+    this.point(box);
+  }
+
+  at(event) {
+    const box = this.photo.getBoundingClientRect();
+    const inside = (value) => Math.min(1, Math.max(0, value));
+    return [inside((event.clientX - box.left) / box.width), inside((event.clientY - box.top) / box.height)];
+  }
+
+  begin(event) {
+    if (!event.isPrimary || event.button !== 0 || !this.set) return;
+    this.photo.setPointerCapture(event.pointerId);
+    this.from = { place: this.at(event), x: event.clientX, y: event.clientY };
+    this.setBox(this.cellBox(...this.from.place)); // a click means the cell
+  }
+
+  drag(event) {
+    if (!this.from || Math.hypot(event.clientX - this.from.x, event.clientY - this.from.y) < CLICK) return;
+    const [[x, y], [a, b]] = [this.from.place, this.at(event)];
+    const box = [Math.min(x, a), Math.min(y, b), Math.max(x, a), Math.max(y, b)];
+    if (box[2] > box[0] && box[3] > box[1]) this.setBox(box);
+  }
+
+  cellBox(x, y) {
+    const { rows, columns } = this.set;
+    const [row, column] = [Math.min(rows - 1, Math.floor(y * rows)), Math.min(columns - 1, Math.floor(x * columns))];
+    return [column / columns, row / rows, (column + 1) / columns, (row + 1) / rows];
+  }
+
+  onKey(event) {
+    const step = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] }[event.key];
+    if (event.key === "Escape" && this.box) this.setBox(null);
+    else if (step && this.set && !event.ctrlKey && !event.metaKey && !event.altKey) this.setBox(this.stepped(...step, event.shiftKey));
+    else return;
+    event.preventDefault();
+  }
+
+  // The box moved, or its lower right corner, by a cell; the first one lies around the middle.
+  stepped(across, down, resizes) {
+    if (!this.box) return [0.375, 0.375, 0.625, 0.625];
+    const [dx, dy] = [across / this.set.columns, down / this.set.rows];
+    const [left, top, right, bottom] = this.box;
+    const moved = resizes ? [left, top, right + dx, bottom + dy] : [left + dx, top + dy, right + dx, bottom + dy];
+    const small = 0.5 / Math.max(this.set.rows, this.set.columns);
+    const fits = moved[0] > -1e-9 && moved[1] > -1e-9 && moved[2] < 1 + 1e-9 && moved[3] < 1 + 1e-9;
+    return fits && moved[2] - moved[0] > small && moved[3] - moved[1] > small ? moved : this.box;
+  }
+}
+
+// A box [left, top, right, bottom], in parts of the canvas, with a dark rim so that it shows on any ground.
+function frameOn(canvas, [left, top, right, bottom], colour, dashes = []) {
+  const context = canvas.getContext("2d");
+  const side = canvas.width;
+  const box = [left * side + 2, top * side + 2, (right - left) * side - 4, (bottom - top) * side - 4];
+  context.globalAlpha = 1;
+  context.setLineDash([]);
+  for (const [width, style] of [[4, "#000"], [2, colour]]) {
+    context.lineWidth = width;
+    context.strokeStyle = style;
+    if (width === 2) context.setLineDash(dashes);
+    context.strokeRect(...box);
+  }
+}

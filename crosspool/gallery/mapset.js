@@ -1,0 +1,103 @@
+// All maps of one image as mapset.py packs them, and where a page keeps those that have arrived.
+
+const DEAD = 0; // the peak of a map that is zero everywhere
+
+class MapSet {
+  constructor(packed) {
+    const bytes = packed.slice(); // its own memory, so that numbers lie where numbers may lie
+    const head = new DataView(bytes.buffer).getUint32(0, true);
+    Object.assign(this, JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + head))));
+    let at = 4 + head;
+    const take = (Kind, count) => {
+      const part = new Kind(bytes.buffer, at, count);
+      at += part.byteLength;
+      return part;
+    };
+    this.cells = this.rows * this.columns;
+    this.peak = take(Float32Array, this.channels);
+    this.mean = take(Float32Array, this.channels);
+    this.energy = take(Float32Array, this.channels);
+    this.sparsity = Float32Array.from(take(Uint16Array, this.channels), (part) => part / 65535);
+    this.place = take(Uint16Array, this.channels);
+    this.steps = take(Uint8Array, this.channels * this.cells);
+    this.largest = this.peak.reduce((top, peak) => Math.max(top, Math.abs(peak)), 0) || 1;
+    this.photo = new Image();
+    this.photo.src = URL.createObjectURL(new Blob([bytes.subarray(at)], { type: "image/jpeg" }));
+    this.ready = this.photo.decode().then(() => this);
+  }
+
+  close() {
+    URL.revokeObjectURL(this.photo.src);
+  }
+
+  map(channel) {
+    return this.steps.subarray(channel * this.cells, (channel + 1) * this.cells);
+  }
+
+  // A step as a part of the map's peak, -1 to 1.
+  part(step) {
+    return this.signed ? (step - 128) / 127 : step / 255;
+  }
+
+  weight(channel, cell) {
+    return this.part(this.map(channel)[cell]) * Math.abs(this.peak[channel]);
+  }
+
+  // The largest weight that the colours span; the smallest is 0, or minus that.
+  top(channel, { scale, top }) {
+    if (scale === "fixed" && top > 0) return top;
+    return scale === "map" ? Math.abs(this.peak[channel]) || 1 : this.largest;
+  }
+
+  // The map in steps 0..255 of the colours.
+  coloured(channel, look) {
+    const factor = Math.abs(this.peak[channel]) / this.top(channel, look);
+    const colours = new Uint8Array(256);
+    for (let step = 0; step < 256; step++) {
+      const part = Math.min(1, Math.max(-1, this.part(step) * factor));
+      colours[step] = Math.round(this.signed ? 127.5 + 127.5 * part : 255 * part);
+    }
+    return this.map(channel).map((step) => colours[step]);
+  }
+
+  dead(channel) {
+    return this.peak[channel] === DEAD;
+  }
+
+  // What a cell covers, as numbers of the map that was packed: [first, last].
+  span(index, count, whole) {
+    return [Math.floor((index * whole) / count), Math.max(Math.ceil(((index + 1) * whole) / count) - 1, 0)];
+  }
+
+  // The receptive field of a cell as [left, top, right, bottom], in parts of the photo's side.
+  field(cell) {
+    const [row, lastRow] = this.span(Math.floor(cell / this.columns), this.rows, this.mapRows);
+    const [column, lastColumn] = this.span(cell % this.columns, this.columns, this.mapColumns);
+    const box = [this.fieldColumns[column][0], this.fieldRows[row][0], this.fieldColumns[lastColumn][1], this.fieldRows[lastRow][1]];
+    return box.map((pixel) => pixel / this.side);
+  }
+}
+
+// Maps that are on this page by name, and who waits for some. The scripts of all components share them.
+const arrived = (globalThis.crosspoolMaps ??= { sets: new Map(), waiting: new Map() });
+
+function arrive(packed) {
+  const set = new MapSet(packed);
+  if (arrived.sets.has(set.id)) {
+    set.close();
+    return set.id;
+  }
+  arrived.sets.set(set.id, set);
+  for (const tell of arrived.waiting.get(set.id) ?? []) tell(set.ready);
+  arrived.waiting.delete(set.id);
+  return set.id;
+}
+
+function leave(id) {
+  arrived.sets.get(id)?.close();
+  arrived.sets.delete(id);
+}
+
+const mapSet = (id) =>
+  arrived.sets.get(id)?.ready ??
+  new Promise((tell) => arrived.waiting.set(id, [...(arrived.waiting.get(id) ?? []), tell]));

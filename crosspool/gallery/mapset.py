@@ -1,0 +1,99 @@
+"""All weighting maps of one image as bytes for a browser: 8 bits a weight, with a scale for each map, and the photo.
+
+Layout: the header's length (uint32), the header (JSON, filled up with blanks to a multiple of 4), then one after the
+other, little endian, for D maps: peaks, means and shares of energy (float32 each), sparsity (uint16, 65535 is 1),
+the peak's cell (uint16), the maps (uint8, D x rows x columns), and the photo (JPEG). `mapset.js` reads it.
+"""
+
+import hashlib
+import io
+import json
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from crosspool.statistics import ChannelStatistics
+
+MAX_CELLS = 112  # a side: a tile is about that many pixels wide, more would travel for nothing
+PHOTO_SIDE = 320
+PHOTO_QUALITY = 80
+SIGNED_ZERO, SIGNED_TOP = 128, 127  # signed maps have their zero here, and reach so far to either side
+SPARSITY_TOP = 65535
+
+Span = tuple[int, int]  # first pixel, and the one behind the last
+
+
+def pack(
+    upper: np.ndarray,
+    statistics: ChannelStatistics,
+    framed: Image.Image,
+    *,
+    signed: bool,
+    fields: tuple[Sequence[Span], Sequence[Span]],
+) -> bytes:
+    """The maps of one image, (D, H, W), with their statistics and what the network saw.
+
+    `fields` are the receptive fields: for each row of the maps the rows of `framed` that it can depend on, and for each
+    column the columns, in pixels. Maps larger than 112 cells a side are averaged down.
+    """
+    shown = np.stack([at_most(weights, MAX_CELLS) for weights in upper])
+    rows, columns = shown.shape[1:]
+    header = {
+        "channels": len(shown),
+        "rows": rows,
+        "columns": columns,
+        "mapRows": upper.shape[1],
+        "mapColumns": upper.shape[2],
+        "signed": signed,
+        "side": framed.width,
+        "fieldRows": [list(span) for span in fields[0]],
+        "fieldColumns": [list(span) for span in fields[1]],
+    }
+    peak_row = statistics.peak_row * rows // upper.shape[1]
+    peak_column = statistics.peak_column * columns // upper.shape[2]
+    parts = [
+        statistics.peak.astype("<f4"),
+        statistics.mean.astype("<f4"),
+        statistics.energy_share.astype("<f4"),
+        np.rint(statistics.sparsity * SPARSITY_TOP).astype("<u2"),
+        (peak_row * columns + peak_column).astype("<u2"),
+        steps(shown, statistics.peak, signed=signed),
+    ]
+    blobs = b"".join(part.tobytes() for part in parts) + _photo(framed)
+    # Its name: what has the same one need not be read again.
+    header["id"] = hashlib.sha256(repr(header).encode() + blobs).hexdigest()[:32]
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 4)
+    return len(text).to_bytes(4, "little") + text + blobs
+
+
+def name_of(packed: bytes) -> str:
+    """What `pack` called it."""
+    length = int.from_bytes(packed[:4], "little")
+    name: str = json.loads(packed[4 : 4 + length])["id"]
+    return name
+
+
+def steps(upper: np.ndarray, peak: np.ndarray, *, signed: bool) -> np.ndarray:
+    """Maps (D, H, W) in 8 bits: 0 to 255 for zero to the map's peak, or 1 to 255 for minus to plus the peak."""
+    size = np.abs(peak)[:, None, None]
+    parts = np.clip(upper / np.where(size > 0, size, 1), -1 if signed else 0, 1)
+    scaled = parts * SIGNED_TOP + SIGNED_ZERO if signed else parts * 255
+    found: np.ndarray = np.rint(scaled).astype(np.uint8)
+    return found
+
+
+def at_most(weights: np.ndarray, cells: int) -> np.ndarray:
+    """A map averaged down to so many cells a side; smaller ones as they are."""
+    if max(weights.shape) <= cells:
+        return weights
+    size = (min(weights.shape[1], cells), min(weights.shape[0], cells))
+    return np.asarray(Image.fromarray(weights).resize(size, Image.Resampling.BOX))
+
+
+def _photo(framed: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    small = framed.convert("RGB").resize((PHOTO_SIDE, PHOTO_SIDE), Image.Resampling.LANCZOS)
+    small.save(buffer, "JPEG", quality=PHOTO_QUALITY)
+    return buffer.getvalue()
