@@ -6,53 +6,17 @@ pressed as soon as it can be. Nothing else is touched. Seconds from opening the 
 
 import argparse
 import os
-import signal
-import socket
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
+from benchmarks.app import PATIENCE, chromium, served
 from benchmarks.timing import print_table
-from tests.chromium import find_chromium
 
-ROOT = Path(__file__).resolve().parent.parent
 LOOK, TABLE = "examples of every class", "the table"
 TARGETS = {LOOK: 5.0, TABLE: 60.0}  # seconds
-PATIENCE = 300_000  # milliseconds
-
-
-@contextmanager
-def served(cache: str) -> Iterator[str]:
-    """A new server of the app, with this cache; gives its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)],
-        cwd=ROOT, env={**os.environ, "CROSSPOOL_CACHE": cache}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        url = f"http://localhost:{port}"
-        while True:
-            try:
-                with urllib.request.urlopen(f"{url}/_stcore/health", timeout=5):
-                    break
-            except OSError:
-                if process.poll() is not None:
-                    raise
-                time.sleep(0.1)
-        yield url
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(20)
 
 
 def visit(browser: Browser, url: str) -> dict[str, float]:
@@ -84,16 +48,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3, help="visits, each to a new server (3)")
     options = parser.parse_args()
-    chromium = find_chromium()
-    if chromium is None:
-        raise SystemExit("There is no Chromium that starts; see tests/chromium.py.")
     runs = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+    with chromium() as browser:
         for _ in range(options.rounds):
             with tempfile.TemporaryDirectory() as cache, served(cache) as url:
                 runs.append(visit(browser, url))
-        browser.close()
     rows = []
     for name in runs[0]:
         seconds = [run[name] for run in runs]
