@@ -21,6 +21,7 @@ st.navigation(
         st.Page("pages/contributions.py", title="Contributions", icon=":material/balance:"),
         st.Page("pages/build_p.py", title="Build P", icon=":material/stacked_bar_chart:"),
         st.Page("pages/what_am_i_looking_at.py", title="What am I looking at?", icon=":material/school:"),
+        st.Page("pages/lesson.py", title="Guided lesson", icon=":material/menu_book:"),
         st.Page("pages/train_and_compare.py", title="Train & compare", icon=":material/model_training:"),
     ],
     position="top",

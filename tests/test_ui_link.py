@@ -33,6 +33,7 @@ def any_settings(draw):
         opacity=draw(st.floats(0, 1)),
         scale=draw(st.sampled_from(("map", "layer"))),
         smooth=draw(st.booleans()),
+        present=draw(st.booleans()),
     )
 
 

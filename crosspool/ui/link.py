@@ -19,7 +19,8 @@ class Settings:
     """What a link can carry. An empty `pair` is the backbone's last, `size` 0 its own, `channel` -1 the strongest.
 
     `top` is the end of a fixed scale, 0 for the layer's largest weight; `pins` lists the channels pinned, as "3,17".
-    `positive` and `against` are classes of the network's own, "" for the highest score and for none.
+    `positive` and `against` are classes of the network's own, "" for the highest score and for none. `present` is
+    presenter mode.
     """
 
     sample: str = "cat"
@@ -39,6 +40,7 @@ class Settings:
     pins: str = ""
     positive: str = ""
     against: str = ""
+    present: bool = False
 
 
 _CHOICES: dict[str, tuple[str, ...]] = {
@@ -69,13 +71,13 @@ def from_params(params: Mapping[str, str]) -> tuple[Settings, list[str]]:
             continue
         value, reason = _read(name, params[name], settings)
         if reason:
-            notes.append(f"The link's {name} `{_shorten(params[name])}` was ignored: {reason}.")
+            notes.append(f"The link's {name} `{shorten(params[name])}` was ignored: {reason}.")
         else:
             settings = replace(settings, **{name: value})
     return settings, notes
 
 
-def _shorten(text: str) -> str:
+def shorten(text: str) -> str:
     """What a stranger's link says, made fit for a code span of Markdown: short, and never empty."""
     plain = "".join(sign if sign.isalnum() or sign in " .,-+/" else "_" for sign in text).strip() or "_"
     return plain if len(plain) <= 40 else plain[:39] + "…"
@@ -83,7 +85,7 @@ def _shorten(text: str) -> str:
 
 def _read(name: str, text: str, settings: Settings) -> tuple[Any, str]:
     """(value, "") or (None, why not)."""
-    if name in ("signed", "smooth"):
+    if name in ("signed", "smooth", "present"):
         return (text == "1", "") if text in ("0", "1") else (None, "it is 0 or 1")
     if name == "opacity":
         return _number(text, float, 0.0, 1.0)

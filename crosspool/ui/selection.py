@@ -1,5 +1,7 @@
 """Which map, and which position of it, is under study, and how maps are drawn; shared by the pages."""
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from crosspool.rendering import SIGNED_COLOUR_MAP
@@ -37,10 +39,10 @@ def first_channels(maps: ImageMaps) -> list[int]:
     return [channel for channel in first if channel < len(maps.upper)]
 
 
-def channel_input(maps: ImageMaps, channel: int, key: str) -> None:
-    """A field with the number of the channel under study, to type another."""
+def channel_input(maps: ImageMaps, channel: int, key: str, choose: Callable[[int], None] = choose_channel) -> None:
+    """A field with the number of the channel under study; `choose(channel)` is called when another is typed."""
     st.session_state[key] = channel
-    st.number_input("Map k", 0, len(maps.upper) - 1, key=key, on_change=lambda: choose_channel(st.session_state[key]))
+    st.number_input("Map k", 0, len(maps.upper) - 1, key=key, on_change=lambda: choose(st.session_state[key]))
 
 
 def shown_position(maps: ImageMaps, channel: int) -> Cell:

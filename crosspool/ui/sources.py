@@ -11,8 +11,9 @@ from PIL import Image, ImageOps
 from crosspool.errors import ImageError
 from crosspool.images import load_image
 from crosspool.samples import samples
-from crosspool.ui.browser import asset, data_url
+from crosspool.ui.browser import data_url
 from crosspool.ui.text import as_it_is
+from crosspool.ui.thumbnails import Thumbnail, thumbnails
 
 SOURCES = {
     "sample": ":material/photo_library: Samples",
@@ -24,10 +25,6 @@ MAX_UPLOADS = 20
 MAX_ADOPTED = 8  # pictures kept that came from another page
 LONGEST_SIDE = 1600  # pixels kept of an upload, enough for the largest input
 THUMBNAIL = 112
-
-_component = st.components.v2.component(
-    "crosspool.strip", html='<div class="strip"></div>', css=asset("strip.css"), js=asset("strip.js")
-)
 
 
 @dataclass(frozen=True)
@@ -192,17 +189,9 @@ def _strip(pictures: Sequence[Picture], state: str) -> Picture | None:
     if st.session_state.get(state) not in by_id:
         st.session_state[state] = next(iter(by_id))
 
-    def on_chosen_change() -> None:
-        chosen = st.session_state[f"{state}-strip"].chosen
-        if chosen in by_id:
-            st.session_state[state] = chosen
+    def choose(name: str) -> None:
+        st.session_state[state] = name
 
-    data = {
-        "items": [
-            {"id": name, "title": picture.title, "alt": picture.alt, "picture": picture.thumbnail}
-            for name, picture in by_id.items()
-        ],
-        "selected": st.session_state[state],
-    }
-    _component(data=data, key=f"{state}-strip", on_chosen_change=on_chosen_change)
+    items = [Thumbnail(name, picture.title, picture.alt, picture.thumbnail) for name, picture in by_id.items()]
+    thumbnails(items, selected=st.session_state[state], choose=choose, key=f"{state}-strip")
     return by_id[st.session_state[state]]

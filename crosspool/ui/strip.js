@@ -1,4 +1,5 @@
-// A row of thumbnails to choose from. Data: items [{id, title, alt, picture (URL)}], selected.
+// Thumbnails to choose from, in a row that scrolls or wrapped into several.
+// Data: items [{id, title, alt, picture (URL)}], selected, wrapped.
 
 function bringIntoView(strip, tile) { // the strip scrolls, the page does not
   const [room, box] = [strip, tile].map((element) => element.getBoundingClientRect());
@@ -7,7 +8,8 @@ function bringIntoView(strip, tile) { // the strip scrolls, the page does not
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const strip = parentElement.querySelector(".strip");
-  const ids = JSON.stringify(data.items.map(({ id }) => id));
+  const ids = JSON.stringify(data.items.map(({ id, alt }) => [id, alt]));
+  strip.classList.toggle("wrapped", data.wrapped);
   if (strip.dataset.ids !== ids) {
     strip.dataset.ids = ids;
     strip.replaceChildren(...data.items.map(({ id, title, alt, picture }) => {

@@ -37,8 +37,10 @@ def field_of(maps: ImageMaps, request: Request, position: Cell) -> Box:
     return receptive_field(architecture(request.backbone).layout(request.size), maps.pair.upper, *position)
 
 
-def seen_picture(maps: ImageMaps, request: Request, position: Cell) -> None:
-    """The network's input with the patch and the receptive field of the position as boxes; clicks move the position."""
+def seen_picture(
+    maps: ImageMaps, request: Request, position: Cell, choose: Callable[[Cell], None] = choose_position
+) -> None:
+    """The network's input with the patch and the receptive field of the position as boxes; clicks call `choose`."""
     st.markdown("**What the network saw**")
     patch = patch_box(maps.pair, *position)
     lower_size = maps.lower.shape[1:]
@@ -51,7 +53,7 @@ def seen_picture(maps: ImageMaps, request: Request, position: Cell) -> None:
         alt=f"The image as the network saw it; position row {position[0]}, column {position[1]} is marked.",
         map_size=maps.upper.shape[1:],
         cell=position,
-        choose=choose_position,
+        choose=choose,
         key="seen",
     )
     st.caption(
@@ -60,8 +62,10 @@ def seen_picture(maps: ImageMaps, request: Request, position: Cell) -> None:
     )
 
 
-def map_picture(maps: ImageMaps, channel: int, position: Cell, look: Look) -> None:
-    """One map over the network's input, with its colour bar; clicks move the position."""
+def map_picture(
+    maps: ImageMaps, channel: int, position: Cell, look: Look, choose: Callable[[Cell], None] = choose_position
+) -> None:
+    """One map over the network's input, with its colour bar; clicks call `choose`."""
     st.markdown(f"**Map {channel} over it**")
     overlay_picture(
         maps.framed,
@@ -69,7 +73,7 @@ def map_picture(maps: ImageMaps, channel: int, position: Cell, look: Look) -> No
         limits_of(maps, channel, look),
         look,
         position=position,
-        choose=choose_position,
+        choose=choose,
         alt=f"Weighting map {channel} over the image, drawn in {look.colour_map}.",
         label=f"weight, on {SCALES[look.scale]}",
         key="over",
