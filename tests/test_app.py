@@ -1,6 +1,5 @@
 """Every page as a session sees it, without a browser."""
 
-import base64
 import io
 import json
 import re
@@ -13,15 +12,16 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from streamlit.components.v2.bidi_component.main import _make_trigger_id
 from streamlit.testing.v1 import AppTest
 
 from crosspool.backbones import architecture, backbone_specs, load_backbone, weights
 from crosspool.pooling import cross_layer_pool
-from crosspool.rendering import colour_limits, quantise
 from crosspool.samples import samples
 from crosspool.statistics import channel_statistics
 from crosspool.ui.compute import backbone_of
 from crosspool.ui.sources import MAX_UPLOADS
+from tests.mapsets import unpack
 from tests.networks import sample
 
 APP = Path(__file__).resolve().parent.parent / "app.py"
@@ -68,8 +68,24 @@ def component(app, key):
     return json.loads(found.proto.json)
 
 
-def tiles(app):
-    return [tile["channel"] for tile in component(app, "gallery")["tiles"]]
+def component_state(app, key, event, value):
+    """What a browser sends when a component of ours tells that something was done in it."""
+    (found,) = (element for element in app.get("bidi_component") if element.key == key)
+    sent = app._tree.get_widget_states()
+    told = [{"event": event, "value": value}]
+    sent.widgets.add(id=_make_trigger_id(found.proto.id, "events"), json_trigger_value=json.dumps(told))
+    return checked(app._run(sent))
+
+
+def told(app, **changes):
+    """What the gallery tells of how it draws: as it was, but for the changes."""
+    return {**component(app, "gallery")["view"], "first": [], **changes}
+
+
+def sent_maps(app):
+    """The maps as the browser gets them."""
+    (found,) = (element for element in app.get("bidi_component") if element.key == "maps")
+    return unpack(found.proto.bytes)
 
 
 def computed(params=SMALL, picture="cat"):
@@ -89,8 +105,9 @@ def test_the_first_visit_shows_a_sample_and_its_maps():
     assert texts(app.title) == ["Weighting maps"]
     assert component(app, "sample-strip")["selected"] == "cat"
     assert component(app, "seen")["picture"].startswith("data:image/jpeg;base64,")
-    assert len(tiles(app)) == 48
-    assert component(app, "gallery")["selected"] == tiles(app)[0]  # the strongest is the large one
+    maps = sent_maps(app)
+    assert component(app, "gallery")["maps"] == maps.id
+    assert component(app, "gallery")["selected"] == maps.energy.argmax()  # the strongest is the large one
     assert texts(app.subheader) == ["1,280 maps"]
     assert "**Cat** · EfficientNet-Lite0" in shown_text(app)
     assert "P has 409,600 numbers" in shown_text(app)
@@ -146,18 +163,20 @@ def test_both_pages_show_pairs_of_any_kernel_and_size(pair):
 
 
 def test_a_deep_link_is_followed():
-    params = SMALL | {"channel": "5", "colours": "magma", "sample": "rocket", "scale": "layer", "opacity": "0.4"}
+    params = SMALL | {"channel": "5", "colours": "magma", "sample": "rocket", "scale": "fixed", "opacity": "0.4"}
+    params |= {"top": "2.5", "pins": "7,3"}
     app = visit(**params)
     assert app.selectbox(key="backbone").value == "squeezenet1_1"
     assert app.selectbox(key="pair").value == "features.12.squeeze"
     assert app.select_slider(key="size").value == 128
-    assert app.selectbox(key="colours").value == "magma"
-    assert app.button_group(key="scale").value == "layer"
-    assert app.slider(key="opacity").value == 0.4
     assert "**Map 5**" in shown_text(app)
     assert "**Rocket**" in shown_text(app)
     drawn = component(app, "gallery")
-    assert (drawn["selected"], drawn["opacity"]) == (5, 0.4)
+    assert (drawn["selected"], drawn["pins"]) == (5, [7, 3])
+    assert {name: drawn["view"][name] for name in ("colours", "scale", "top", "opacity")} == {
+        "colours": "magma", "scale": "fixed", "top": 2.5, "opacity": 0.4,
+    }  # fmt: skip
+    assert component(app, "over")["bar"]["ticks"][-1] == "2.5"
     assert app.query_params == params  # and stays in the address
     assert not app.info
 
@@ -170,8 +189,8 @@ def test_a_link_may_ask_for_any_size(size):
 
 
 def test_nonsense_in_a_link_is_ignored_with_a_note():
-    app = visit(**SMALL, channel="4000", colours="jet", opacity="nan", unknown="x")
-    assert len(app.info) == 3
+    app = visit(**SMALL, channel="4000", colours="jet", opacity="nan", pins="1,1", top="-1", unknown="x")
+    assert len(app.info) == 5
     assert "channel `4000` was ignored" in app.info[0].value
     assert "colours `jet` was ignored" in app.info[1].value
     assert "**Map " in shown_text(app)
@@ -180,9 +199,8 @@ def test_nonsense_in_a_link_is_ignored_with_a_note():
 
 def test_the_address_follows_the_view():
     app = visit(**SMALL)
-    app.number_input(key="find").set_value(7)
-    app.toggle(key="smooth").set_value(False)
-    app = checked(app.run())
+    app = component_state(app, "gallery", "channel", 7)
+    app = component_state(app, "gallery", "view", told(app, smooth=False))
     assert app.query_params == SMALL | {"channel": "7", "smooth": "0"}
     again = visit(**app.query_params)
     assert component(again, "gallery") == component(app, "gallery")
@@ -198,7 +216,7 @@ def test_another_pair_forgets_the_channel_and_the_position():
     assert app.session_state.channel == -1
     upper, statistics = computed({**SMALL, "pair": "features.3.squeeze"})
     strongest = int(statistics.energy_share.argmax())
-    assert app.number_input(key="find").value == strongest
+    assert component(app, "gallery")["selected"] == strongest
     assert component(app, "over")["cell"] == [statistics.peak_row[strongest], statistics.peak_column[strongest]]
     assert component(app, "over")["rows"] == upper.shape[1]
 
@@ -232,7 +250,7 @@ def test_networks_say_what_they_are_before_their_weights_are_here(network, size)
 def test_size_and_framing_change_what_the_network_sees():
     app = visit(**SMALL)
     app = checked(app.select_slider(key="size").set_value(448).run())
-    assert component(app, "gallery")["rows"] == 27
+    assert sent_maps(app).steps.shape == (64, 27, 27)
     assert app.query_params["size"] == "448"
     before = component(app, "seen")["picture"]
     app = checked(app.button_group(key="framing").set_value("squash").run())
@@ -246,60 +264,36 @@ def test_signed_weights_are_drawn_on_a_diverging_scale():
     bar = component(app, "over")["bar"]
     assert bar["ticks"][2] == "0"
     assert bar["ticks"][0] == f"−{bar['ticks'][4]}"
-    assert app.selectbox(key="colours").disabled
+    assert component(app, "gallery")["colourMaps"] == ["RdBu_r"]
+    assert sent_maps(app).signed
 
 
 # --- the gallery
 
 
 def test_the_gallery_draws_the_librarys_maps():
+    sent, (upper, statistics) = sent_maps(visit(**SMALL)), computed()
+    peaks = statistics.peak[:, None, None]
+    assert sent.weights == pytest.approx(upper, abs=peaks.max() / 255)
+    assert (np.abs(sent.weights - upper) <= peaks / 255 / 2 + 1e-6).all()
+    assert sent.energy == pytest.approx(statistics.energy_share, rel=1e-5)
+
+
+def test_what_is_done_in_the_gallery_changes_only_what_it_is_about():
     app = visit(**SMALL)
-    drawn, (upper, _) = component(app, "gallery"), computed()
-    steps = np.frombuffer(base64.b64decode(drawn["maps"]), np.uint8).reshape(-1, drawn["rows"], drawn["columns"])
-    expected = np.stack([quantise(upper[k], colour_limits(upper[k])) for k in tiles(app)]).astype(int)
-    assert np.abs(steps - expected).max() <= 1
+    before = sent_maps(app)
+    app = component_state(app, "gallery", "pins", [3, 17])
+    assert app.query_params == SMALL | {"pins": "3,17"}
+    app = component_state(app, "gallery", "view", told(app, scale="fixed", top=1.5))
+    assert component(app, "over")["bar"]["ticks"][-1] == "1.5"
+    assert component(app, "gallery")["pins"] == [3, 17]
+    assert sent_maps(app).id == before.id  # so that it is not sent again
 
 
-@pytest.mark.parametrize("order", ["energy_share", "peak", "mean", "sparsity", "channel"])
-def test_sorting(order):
-    app = visit(**SMALL)
-    app.toggle(key="hide_dead").set_value(False)
-    app.button_group(key="page_size").set_value(0)
-    app = checked(app.selectbox(key="sort").select(order).run())
-    (table,) = texts(app.dataframe)
-    assert sorted(tiles(app)) == list(range(64))
-    assert tiles(app) == table["channel"].tolist()  # the table stands in the same order
-    values = table[order].to_numpy()
-    steps = np.diff(values)
-    assert (steps == 1).all() if order == "channel" else (steps <= 0).all()
-
-
-def test_pages_and_dead_maps():
-    params = {"backbone": "squeezenet1_1", "weights": "untrained", "pair": "classifier.1", "size": "128"}
-    app = visit(**params)
-    upper, statistics = computed(params)
-    dead = set(np.flatnonzero(statistics.dead).tolist())
-    assert 0 < len(dead) < 900  # of 1,000
-    assert app.toggle(key="hide_dead").label == f"Hide {len(dead)} dead maps"
-    assert app.pagination[0].num_pages == -(-(1000 - len(dead)) // 48)
-    first = tiles(app)
-    app = checked(app.pagination[0].set_value(2).run())
-    assert not set(first) & set(tiles(app))
-    app = checked(app.button_group(key="page_size").set_value(0).run())
-    assert set(tiles(app)) == set(range(len(upper))) - dead
-    assert not app.pagination
-    app = checked(app.toggle(key="hide_dead").set_value(False).run())
-    assert set(tiles(app)) == set(range(len(upper)))
-    shares = {tile["channel"]: tile["share"] for tile in component(app, "gallery")["tiles"]}
-    assert {channel for channel, share in shares.items() if share == "dead"} == dead
-
-
-def test_a_page_that_is_no_more_falls_back_to_the_first():
-    app = visit(**{**SMALL, "pair": "classifier.1"})
-    app = checked(app.pagination[0].set_value(8).run())
-    app = checked(app.button_group(key="page_size").set_value(192).run())
-    assert app.pagination[0].value == 1
-    assert len(tiles(app)) == 192
+def test_another_pair_takes_the_pins_away():
+    app = component_state(visit(**SMALL), "gallery", "pins", [3, 17])
+    app = checked(app.selectbox(key="pair").select("features.3.squeeze").run())
+    assert component(app, "gallery")["pins"] == []
 
 
 def test_a_dead_map_can_be_opened():
@@ -329,7 +323,7 @@ def test_a_value_that_streamlit_dropped_comes_back():
     app.session_state["link_notes"] = []
     app.session_state["kept"] = before.session_state["kept"]
     app = checked(app.run())
-    assert app.selectbox(key="colours").value == "magma"
+    assert component(app, "gallery")["view"]["colours"] == "magma"
     assert app.session_state["sample"] == "rocket"
 
 
@@ -474,17 +468,15 @@ def test_damaged_weights_in_the_cache_are_one_sentence(empty_cache):
 
 
 def test_settings_survive_a_page_switch():
-    app = visit(**SMALL)
-    app.number_input(key="find").set_value(9)
-    app.selectbox(key="colours").select("cividis")
-    app.slider(key="opacity").set_value(0.3)
-    app.toggle(key="smooth").set_value(False)
-    app.button_group(key="scale").set_value("layer")
+    app = component_state(visit(**SMALL), "gallery", "channel", 9)
+    app = component_state(app, "gallery", "pins", [4, 2])
+    look = {"colours": "cividis", "opacity": 0.3, "smooth": False, "scale": "layer"}
+    app = component_state(
+        app, "gallery", "view", told(app, **look, sort="peak", kept_maps="all", tile=160, first=[3, 1])
+    )
     app.button_group(key="framing").set_value("squash")
-    app.selectbox(key="sort").select("peak")
-    app.button_group(key="page_size").set_value(96)
-    app.toggle(key="hide_dead").set_value(False)
     app = checked(app.run())
+    assert app.session_state.first == [3, 1]
     before, shown = dict(app.query_params), component(app, "gallery")
     app = checked(app.switch_page(EXPLANATION).run())
     assert app.query_params == before
@@ -493,6 +485,7 @@ def test_settings_survive_a_page_switch():
     app = checked(app.switch_page("pages/weighting_maps.py").run())
     assert app.query_params == before
     assert component(app, "gallery") == shown
+    assert shown["pins"] == [4, 2]
 
 
 def jpeg(seed, size=(96, 64)):

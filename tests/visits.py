@@ -40,13 +40,21 @@ class Visit:
 
     @property
     def tiles(self):
-        return self.page.locator(".grid .tile")
+        return self.page.locator(".wall .tile")
 
     def tile(self, channel):
-        return self.page.locator(f'.grid .tile[data-channel="{channel}"]')
+        return self.page.locator(f'.wall .tile[data-channel="{channel}"]')
+
+    def tile_at(self, place):
+        """The tile at that place of the gallery's order, from 0."""
+        return self.page.locator(f'.wall .tile[aria-posinset="{place + 1}"]')
 
     def heading(self, channel):
         return self.page.get_by_text(f"Map {channel}", exact=True)
+
+    def control(self, name):
+        """A control of the gallery."""
+        return self.page.locator(f'.toolbar [aria-label="{name}"]')
 
     def choose(self, label, option):
         """An option of a select box."""

@@ -16,7 +16,7 @@ from PIL import Image
 from crosspool.statistics import ChannelStatistics
 
 MAX_CELLS = 112  # a side: a tile is about that many pixels wide, more would travel for nothing
-PHOTO_SIDE = 320
+PHOTO_SIDE = 256
 PHOTO_QUALITY = 80
 SIGNED_ZERO, SIGNED_TOP = 128, 127  # signed maps have their zero here, and reach so far to either side
 SPARSITY_TOP = 65535

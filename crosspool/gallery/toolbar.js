@@ -7,7 +7,11 @@ const SORTS = {
 const SMALLEST_TILE = 64;
 const LARGEST_TILE = 240;
 
-const labelled = (label, control, className = "") => make("label", { className }, make("span", { textContent: label }), control);
+function labelled(label, control, className = "") {
+  control.ariaLabel = label; // the label's own text would count the options
+  return make("label", { className }, make("span", { textContent: label }), control);
+}
+
 const choices = (names) => Object.entries(names).map(([value, textContent]) => make("option", { value, textContent }));
 
 class Toolbar {
