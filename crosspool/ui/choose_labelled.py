@@ -56,11 +56,26 @@ def choose_labelled() -> Labelled | None:
     try:
         labelled = collection.labelled()
     except DatasetError as error:
-        _problems(collection.problems)
+        show_problems(collection.problems)
         st.warning(as_it_is(str(error)), icon=":material/info:")
         return None
-    _problems(labelled.dataset.problems)
+    show_problems(labelled.dataset.problems)
     return labelled
+
+
+def labelled_at_hand() -> Labelled | None:
+    """The labelled images that were chosen in this session; None before that, or while there are too few."""
+    state = st.session_state
+    source: str = state.get("labelled_source", "")
+    if source == "fieldguide":
+        return guide(state.get("guide_size", DEFAULT_GUIDE))
+    collection: Collection | None = state.get("zip_collection" if source == "zip" else "own_collection")
+    if not source or collection is None:
+        return None
+    try:
+        return collection.labelled()
+    except DatasetError:  # the page of the labelled images says why
+        return None
 
 
 def _guide() -> Labelled:
@@ -214,7 +229,8 @@ def _tile(label: str, count: int, thumbnails: Sequence[str]) -> str:
     )
 
 
-def _problems(problems: Sequence[str]) -> None:
+def show_problems(problems: Sequence[str]) -> None:
+    """What was left out, a sentence each; of many, the first few."""
     if not problems:
         return
     more = len(problems) - SHOWN_PROBLEMS

@@ -2,6 +2,7 @@
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -108,22 +109,33 @@ def backbone_of(name: str, weights: str) -> Backbone:
 
 def image_maps(request: Request, image: Image.Image) -> ImageMaps:
     """The maps of `image`, whose SHA-256 is `request.picture`: from the cache, or computed in turn."""
-    found = _cached(request)
+    found = cached_maps(request)
     if found is not None:
         return found
-    backbone = backbone_of(request.backbone, request.weights)
+    # A call of Streamlit's leaves from there if, while this one waited, the user has moved on.
+    return maps_in_turn(request, image, backbone_of(request.backbone, request.weights), on_turn=st.empty)
+
+
+def maps_in_turn(
+    request: Request, image: Image.Image, backbone: Backbone, *, on_turn: Callable[[], object], keep: bool = True
+) -> ImageMaps:
+    """The same for any thread: `on_turn` is called when its turn has come, and may leave by an exception.
+
+    Without `keep` the cache stays as it is, for those who look at many images once.
+    """
     with gate:
-        st.empty()  # a call of Streamlit's leaves from here if, while this one waited, the user has moved on
-        found = _cached(request)  # and another session may have asked for the same
+        on_turn()
+        found = cached_maps(request)  # another session may have asked for the same
         if found is None:
             found = _compute(request, image, backbone)
             with _cache_lock:
-                if found.nbytes <= CACHE_BYTES:
+                if keep and found.nbytes <= CACHE_BYTES:
                     _cache[request] = found
     return found
 
 
-def _cached(request: Request) -> ImageMaps | None:
+def cached_maps(request: Request) -> ImageMaps | None:
+    """Maps that are there already."""
     with _cache_lock:
         return _cache.get(request)
 

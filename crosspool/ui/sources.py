@@ -74,6 +74,15 @@ def pictures_at_hand() -> tuple[Picture, ...]:
     return (*_sample_pictures(), *st.session_state.get("received", {}).values())
 
 
+def show_picture(picture: Picture) -> None:
+    """Choose one of the pictures at hand. To be called where widgets may still be set, such as in a callback."""
+    state = st.session_state
+    if picture.sample:
+        state.source, state.sample = "sample", picture.sample
+    else:
+        state.source, state.upload = "upload", picture.key
+
+
 @cache
 def _sample_pictures() -> tuple[Picture, ...]:
     return tuple(
