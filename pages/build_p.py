@@ -21,7 +21,7 @@ NUMBERS = 12  # entries that the table writes out
 
 def one_block(maps: ImageMaps, request: Request, channel: int, position: Cell) -> None:
     """Section 1: the position under study, what it adds to the block, and the block in P."""
-    st.subheader("1 · One block, position by position", anchor=False)
+    st.header("1 · One block, position by position", anchor=False)
     with st.container(key="large"):
         seen, over, steps = st.columns([1, 1, 1.15], gap="medium")
     with seen:
@@ -125,7 +125,7 @@ def _place_in_p(maps: ImageMaps, channel: int) -> None:
 
 def experiments(maps: ImageMaps, request: Request, position: Cell) -> None:
     """Section 2: choose what to try, read what is expected, see what came out."""
-    st.subheader("2 · What follows from Eq. 1: try it on this image", anchor=False)
+    st.header("2 · What follows from Eq. 1: try it on this image", anchor=False)
     choice, result = st.columns([1, 2.4], gap="large")
     with choice:
         key = st.radio(

@@ -22,7 +22,7 @@ def two_layers(maps: ImageMaps, request: Request, channel: int) -> None:
     pair = maps.pair
     m, n = pair.kernel_size
     rows, columns = maps.upper.shape[1:]
-    st.subheader("1 · A patch of one layer, a weight from the next", anchor=False)
+    st.header("1 · A patch of one layer, a weight from the next", anchor=False)
     with st.container(key="large"):
         seen, over, text = st.columns(3, gap="medium")
     with seen:
@@ -48,7 +48,7 @@ Click into either picture to read another position.
 
 def one_block(maps: ImageMaps, request: Request, channel: int) -> None:
     """Step 2: the weighted sum for one map, written out, and checked against what the app computed."""
-    st.subheader("2 · Weigh, add up: one block of P", anchor=False)
+    st.header("2 · Weigh, add up: one block of P", anchor=False)
     st.latex(r"P_k \;=\; \sum_{i=1}^{N} a_{i,k}\, x_i \qquad \text{(Eq. 1)}")
     weights = counted_weights(maps, channel, request.border)
     order = np.argsort(-np.abs(weights), axis=None)[:TERMS]
@@ -84,7 +84,7 @@ def one_block(maps: ImageMaps, request: Request, channel: int) -> None:
 def all_blocks(maps: ImageMaps) -> None:
     """Step 3: the blocks side by side."""
     pair, statistics = maps.pair, maps.statistics
-    st.subheader("3 · All blocks side by side: P", anchor=False)
+    st.header("3 · All blocks side by side: P", anchor=False)
     st.latex(r"P \;=\; [\,P_1;\; P_2;\; \dots;\; P_{D_{t+1}}\,]")
     top = np.sort(statistics.energy_share)[::-1]
     half = int(np.searchsorted(top.cumsum(), 0.5)) + 1

@@ -13,7 +13,7 @@ Cell = tuple[int, int]  # row, column
 
 _HTML = (
     '<div class="frame" tabindex="0" role="application">'
-    '<img draggable="false"><div class="cell"></div><div class="handle"></div></div>'
+    '<img alt="" draggable="false"><div class="cell"></div><div class="handle"></div></div>'
     '<div class="bar"><div class="colours"></div><div class="numbers"></div><div class="label"></div></div>'
 )
 _component = st.components.v2.component(

@@ -9,7 +9,7 @@ from crosspool.ui.browser import asset
 STEPS_PLAYED = 120  # about as many are shown from the first to the last, however long the walk is
 
 _HTML = (
-    '<div class="walk"><button type="button"></button><label><span></span>'
+    '<div class="walk"><button type="button">▶ Play</button><label><span>Position</span>'
     '<input type="range" min="1" step="1"></label></div>'
 )
 _component = st.components.v2.component(
