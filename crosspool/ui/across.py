@@ -11,12 +11,12 @@ import streamlit as st
 
 from crosspool import gallery
 from crosspool.datasets import Sample
+from crosspool.gallery.mapset import tables
 from crosspool.images import load_image
 from crosspool.rendering import Limits, Look, quantise
 from crosspool.ui.browser import asset
 from crosspool.ui.choose_labelled import labelled_at_hand, show_problems
 from crosspool.ui.compute import ImageMaps, Request, backbone_of
-from crosspool.ui.gallery import tables
 from crosspool.ui.labelled import Labelled
 from crosspool.ui.selection import choose_channel
 from crosspool.ui.sources import Picture, adopt, pictures_at_hand, show_picture
@@ -67,6 +67,7 @@ class ImageSet:
 
 def across(chosen: Picture, request: Request, maps: ImageMaps, *, channels: Sequence[int], look: Look) -> None:
     """Show the channels, the selected one first, on other images; those are looked at when a button is pressed."""
+    channels = list(dict.fromkeys(channels))[:MOST_CHANNELS]
     st.subheader(f"Map {channels[0]} on other images", anchor=False)
     sets = _sets(request, maps)
     with st.container(horizontal=True, gap="medium"):
@@ -78,7 +79,7 @@ def across(chosen: Picture, request: Request, maps: ImageMaps, *, channels: Sequ
     survey = _survey_of(images)
     ticking = survey is not None and survey.running
     shown = st.fragment(_shown, run_every=WATCH_SECONDS if ticking else None)
-    shown(chosen, images, channels[:MOST_CHANNELS], look, order, ticking)
+    shown(chosen, images, channels, look, order, ticking)
 
 
 def _choose(label: str, options: Mapping[Option, str], default: Option, kept: str) -> Option:
