@@ -59,7 +59,7 @@ def cost_figure(points: Sequence[Point], measure: str, title: str) -> Figure:
     Points of about the same cost stand side by side, so that their intervals can be told apart. Where a name could be
     taken for another's or would cover something, all names are in a legend, the best one first.
     """
-    with _fonts_for([title, *(point.name for point in points)]) as notes:
+    with fonts_for([title, *(point.name for point in points)]) as notes:
         figure = Figure(figsize=(9, 5.6), dpi=160, layout="constrained")
         axes = figure.add_subplot()
         axes.grid(color=GRID)
@@ -228,7 +228,7 @@ def _cover_something(
 
 
 @contextmanager
-def _fonts_for(texts: Iterable[str]) -> Iterator[list[str]]:
+def fonts_for(texts: Iterable[str]) -> Iterator[list[str]]:
     """Within it texts are made in fonts that have their letters, as far as there are any; gives what to say if not."""
     wanted = {sign for sign in "".join(texts) if unicodedata.category(sign)[0] not in "CZM"}
     missing = wanted - _letters(FontProperties())
@@ -265,7 +265,7 @@ def figure_bytes(figure: Figure, kind: str, about: Mapping[str, str | None]) -> 
 def confusion_figure(matrix: np.ndarray, classes: Sequence[str], title: str) -> Figure:
     """A confusion matrix (L, L), rows being the true classes: colours and numbers are parts of each row in percent."""
     names = classes if len(classes) <= NAMED_CLASSES else ()
-    with _fonts_for([title, *names]) as notes:
+    with fonts_for([title, *names]) as notes:
         figure = _confusion(matrix, names, title)
         _caption(figure, notes)
     return figure
@@ -344,7 +344,7 @@ class Panel:
 
 def curves_figure(panels: Sequence[Panel], title: str) -> Figure:
     """Panels of curves beside each other; the first of each in the band of its intervals, as all would hide it."""
-    with _fonts_for([title]) as notes:
+    with fonts_for([title]) as notes:
         columns = min(len(panels), 3)
         rows = -(-len(panels) // columns)
         figure = Figure(figsize=(5.2 * columns, 4.6 * rows + 0.4), dpi=130, layout="constrained")

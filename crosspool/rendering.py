@@ -1,30 +1,52 @@
 """Weighting maps as pictures: arrays in, pictures out. Nothing here computes maps or knows about pages."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
 import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 
 from crosspool.errors import SettingError
 from crosspool.receptive_field import Box
-from crosspool.statistics import ChannelStatistics
 
 Scale = Literal["map", "layer", "fixed"]
 Limits = tuple[float, float]
+SCALES: dict[Scale, str] = {
+    "map": "the scale of this map", "layer": "the scale of this layer", "fixed": "a fixed scale",
+}  # fmt: skip
 
 # Sequential ones that keep their order in grey and for colour-blind eyes, and a diverging one for signed maps.
 COLOUR_MAPS = ("viridis", "cividis", "magma", "gray")
 SIGNED_COLOUR_MAP = "RdBu_r"
 PATCH_COLOUR = (255, 255, 255)
 FIELD_COLOUR = (255, 176, 0)
-TILE, GAP = 160, 16  # pixels of a contact sheet's tiles, and between them
+
+
+@dataclass(frozen=True)
+class Look:
+    """How maps are drawn: see `overlay`. `top` is the end of a fixed scale, 0 for the layer's own."""
+
+    colour_map: str = COLOUR_MAPS[0]
+    opacity: float = 0.65
+    smooth: bool = True
+    scale: Scale = "map"
+    signed: bool = False
+    top: float = 0.0
+
+    def limits(self, peaks: np.ndarray, channel: int) -> Limits:
+        """The range of weights that one map's colours span, by the peaks of all maps of the layer."""
+        if self.scale == "fixed" and self.top > 0:
+            return (-self.top if self.signed else 0.0, self.top)
+        return colour_limits(peaks[[channel]] if self.scale == "map" else peaks, signed=self.signed)
+
+    def over(self, picture: Image.Image, weights: np.ndarray, limits: Limits) -> Image.Image:
+        """One map (H, W) over a picture, in that picture's size."""
+        return overlay(
+            picture, weights, limits=limits, colour_map=self.colour_map, opacity=self.opacity, smooth=self.smooth
+        )
 
 
 def colour_limits(weights: np.ndarray, *, signed: bool = False) -> Limits:
@@ -96,63 +118,3 @@ def cell_box(row: int, column: int, map_size: tuple[int, int], picture_size: int
         round((column + 1) * picture_size / columns),
         round((row + 1) * picture_size / rows),
     )
-
-
-def contact_sheet(
-    framed: Image.Image,
-    upper: np.ndarray,
-    channels: Sequence[int],
-    *,
-    statistics: ChannelStatistics,
-    caption: str,
-    colour_map: str = "viridis",
-    opacity: float = 0.65,
-    smooth: bool = True,
-    scale: Scale = "map",
-    signed: bool = False,
-) -> Figure:
-    """The picture and the chosen channels' maps over it, numbered, each with its peak and its share of P's energy.
-
-    `upper` holds all maps of the image, (D_{t+1}, H, W). Each map spans its own colours ("map": the bar then counts
-    in parts of that map's peak), or all share those of the layer ("layer"). Raises SettingError without channels.
-    """
-    if not channels:
-        raise SettingError("There is no map to show; choose at least one channel.")
-    colour_map = SIGNED_COLOUR_MAP if signed else colour_map
-    count = len(channels) + 1
-    columns = min(count, max(4, round((1.5 * count) ** 0.5)))
-    rows = -(-count // columns)
-    layer_limits = colour_limits(upper, signed=signed)
-    small = framed.resize((TILE, TILE), Image.Resampling.LANCZOS)
-    tiles, labels = [np.asarray(small.convert("RGB"))], ["the image"]
-    for channel in channels:
-        limits = layer_limits if scale == "layer" else colour_limits(upper[channel], signed=signed)
-        drawn = overlay(small, upper[channel], limits=limits, colour_map=colour_map, opacity=opacity, smooth=smooth)
-        tiles.append(np.asarray(drawn))
-        share = 100 * statistics.energy_share[channel]
-        labels.append(f"{channel}\npeak {statistics.peak[channel]:.3g} · {share:.2g} %")
-
-    row_height = 1.47 * (TILE + 3 * GAP) / (TILE + GAP)  # inches, so that tiles are square
-    width, height = 1.5 * columns, row_height * rows + 1.2
-    figure = Figure(figsize=(width, height), dpi=110)
-    figure.suptitle(caption, fontsize=9, y=1 - 0.12 / height, wrap=True, parse_math=False)
-    _draw_tiles(figure.add_axes((0.01, 0.75 / height, 0.98, row_height * rows / height)), tiles, labels, columns)
-    bar_limits = layer_limits if scale == "layer" else (-1.0 if signed else 0.0, 1.0)
-    bar_axes = figure.add_axes((0.05, 0.48 / height, 0.9, 0.14 / height))
-    bar = figure.colorbar(ScalarMappable(Normalize(*bar_limits), colour_map), cax=bar_axes, orientation="horizontal")
-    bar.set_label("weight" if scale == "layer" else "weight, in parts of each map's own peak", fontsize=7)
-    bar.ax.tick_params(labelsize=7)
-    return figure
-
-
-def _draw_tiles(axes: Axes, tiles: Sequence[np.ndarray], labels: Sequence[str], columns: int) -> None:
-    """All tiles as one picture (an axes for each would take a hundred times longer), with their labels above."""
-    rows = -(-len(tiles) // columns)
-    pitch, label_height = TILE + GAP, 2 * GAP
-    sheet = np.full((rows * (pitch + label_height), columns * pitch, 3), 255, np.uint8)
-    for place, (tile, label) in enumerate(zip(tiles, labels, strict=True)):
-        top, left = place // columns * (pitch + label_height) + label_height, place % columns * pitch + GAP // 2
-        sheet[top : top + TILE, left : left + TILE] = tile
-        axes.text(left + TILE / 2, top - 3, label, fontsize=6, ha="center", va="bottom")
-    axes.imshow(sheet, aspect="auto", interpolation="antialiased")
-    axes.set_axis_off()

@@ -2,7 +2,7 @@
 
 import re
 
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 def printable(text: str) -> str:
@@ -15,3 +15,13 @@ def _escaped(found: re.Match[str]) -> str:
     if 0xDC80 <= code <= 0xDCFF:  # how Python writes a byte of a file's name that is no UTF-8
         return f"\\x{code - 0xDC00:02x}"
     return found[0].encode("unicode_escape").decode()
+
+
+def times(size: tuple[int, int]) -> str:
+    """(13, 13) as 13x13."""
+    return f"{size[0]}x{size[1]}"
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A number to so many significant digits, with the minus sign that people write."""
+    return f"{value:.{digits}g}".replace("-", "−")

@@ -11,7 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 from crosspool.contributions import Contributions, Vector
 from crosspool.errors import CrosspoolError
 from crosspool.models import TRAINED_ON
-from crosspool.rendering import PATCH_COLOUR, SIGNED_COLOUR_MAP, Limits, cell_box, colour_limits, with_boxes
+from crosspool.rendering import PATCH_COLOUR, SIGNED_COLOUR_MAP, Limits, Look, cell_box, colour_limits, with_boxes
 from crosspool.ui.bars import Bar, SmallMap, bars, small_map
 from crosspool.ui.choose_classifier import choose_subject, comparison_of_session
 from crosspool.ui.controls import ask_for_picture, start_from_link, write_link
@@ -30,7 +30,6 @@ from crosspool.ui.evidence import (
     verdict,
 )
 from crosspool.ui.explaining import Explained, Question, Subject, baseline_of, explained
-from crosspool.ui.gallery import Look
 from crosspool.ui.picture import picture
 from crosspool.ui.selection import shown_look
 from crosspool.ui.sources import Picture, choose_picture, pictures_at_hand

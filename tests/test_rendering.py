@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -13,16 +12,14 @@ from crosspool.receptive_field import Box
 from crosspool.rendering import (
     COLOUR_MAPS,
     SIGNED_COLOUR_MAP,
-    TILE,
+    Look,
     cell_box,
     colour_limits,
     colour_table,
-    contact_sheet,
     overlay,
     quantise,
     with_boxes,
 )
-from crosspool.statistics import channel_statistics
 
 MAP = np.array([[0.0, 1.0], [2.0, 4.0]], np.float32)
 STEPS = [[0, 64], [128, 255]]  # of 0 to 4: 63.75 and 127.5 are rounded
@@ -215,100 +212,26 @@ def test_cells_cover_the_picture_once(rows, columns, side):
     assert (cover == 1).all()
 
 
-# --- contact sheets
-
-
-@pytest.fixture
-def maps():
-    """Six weighting maps of 3 x 5; number 4 is zero everywhere."""
-    generator = torch.Generator().manual_seed(0)
-    upper = torch.rand(6, 3, 5, generator=generator)
-    upper[4] = 0
-    pooled = upper.flatten(1) @ torch.rand(15, 8, generator=generator)
-    return upper.numpy(), channel_statistics(upper, pooled)
-
-
-def sheet(maps, channels, **options):
-    upper, statistics = maps
-    return contact_sheet(photo(40, 40), upper, channels, statistics=statistics, caption="cat · tiny net", **options)
-
-
-def labels(figure):
-    return [text.get_text() for text in figure.axes[0].texts]
-
-
-def tile_under(figure, place):
-    """The picture below the label of the tile at this place, cut out of the sheet."""
-    text = figure.axes[0].texts[place]
-    left, top = round(text.get_position()[0] - TILE / 2), round(text.get_position()[1]) + 3
-    return figure.axes[0].images[0].get_array()[top : top + TILE, left : left + TILE]
-
-
-@pytest.mark.parametrize("channels", [[3], [5, 0, 4], [0, 1, 2, 3, 4, 5], [0] * 40])
-def test_a_sheet_has_the_image_and_a_tile_for_each_channel(maps, channels):
-    figure = sheet(maps, channels)
-    assert labels(figure)[0] == "the image"
-    assert [label.split("\n")[0] for label in labels(figure)[1:]] == [str(channel) for channel in channels]
-    tiles = [tile_under(figure, place) for place in range(len(channels) + 1)]
-    assert all(tile.shape == (TILE, TILE, 3) for tile in tiles)
-    assert same(tiles[0], photo(40, 40).resize((TILE, TILE), Image.Resampling.LANCZOS))
-
-
-@pytest.mark.parametrize("scale", ["map", "layer"])
-@pytest.mark.parametrize("signed", [False, True])
-def test_a_sheets_tiles_are_the_overlays(maps, scale, signed):
-    upper, statistics = maps
-    colours = "cividis"
-    figure = sheet(maps, [5, 2], scale=scale, signed=signed, colour_map=colours, opacity=0.4, smooth=False)
-    for place, channel in enumerate((5, 2), start=1):
-        limits = colour_limits(upper if scale == "layer" else upper[channel], signed=signed)
-        expected = overlay(
-            photo(40, 40).resize((TILE, TILE), Image.Resampling.LANCZOS),
-            upper[channel],
-            limits=limits,
-            colour_map=SIGNED_COLOUR_MAP if signed else colours,
-            opacity=0.4,
-            smooth=False,
-        )
-        assert same(tile_under(figure, place), expected)
-        assert labels(figure)[place] == (
-            f"{channel}\npeak {statistics.peak[channel]:.3g} · {100 * statistics.energy_share[channel]:.2g} %"
-        )
-
-
-def test_a_sheet_of_thousands_can_be_saved(maps, tmp_path):
-    """matplotlib refuses pictures of 65,536 pixels and more a side."""
-    figure = sheet(maps, [0] * 7391)
-    assert max(figure.get_size_inches()) * figure.dpi < 2**16
+# --- looks
 
 
 @pytest.mark.parametrize(
-    ("scale", "signed", "low", "high"), [("map", False, 0, 1), ("map", True, -1, 1), ("layer", False, 0, "peak")]
+    ("look", "limits"),
+    [
+        (Look(), (0, 2)),
+        (Look(scale="layer"), (0, 4)),
+        (Look(scale="fixed", top=3), (0, 3)),
+        (Look(scale="fixed"), (0, 4)),  # the layer's, as long as no number is given
+        (Look(signed=True), (-2, 2)),
+        (Look(signed=True, scale="layer"), (-4, 4)),
+        (Look(signed=True, scale="fixed", top=3), (-3, 3)),
+    ],
 )
-def test_the_bar_says_its_scale(maps, scale, signed, low, high):
-    figure = sheet(maps, [0, 1], scale=scale, signed=signed)
-    (bar,) = [axes for axes in figure.axes if axes.get_xlabel()]
-    assert bar.get_xlim() == pytest.approx((low, float(maps[0].max()) if high == "peak" else high))
-    assert bar.get_xlabel() == ("weight" if scale == "layer" else "weight, in parts of each map's own peak")
+def test_a_look_says_what_its_colours_span(look, limits):
+    assert look.limits(np.array([-4.0, 2.0]), 1) == limits
 
 
-@pytest.mark.parametrize(("kind", "signature"), [("png", b"\x89PNG"), ("pdf", b"%PDF")])
-def test_a_sheet_can_be_saved(maps, tmp_path, kind, signature):
-    path = tmp_path / f"sheet.{kind}"
-    sheet(maps, [0, 1, 4]).savefig(path)
-    assert path.read_bytes().startswith(signature)
-    assert path.stat().st_size > 5000
-    if kind == "png":
-        saved = np.asarray(Image.open(path).convert("RGB"))
-        assert len(np.unique(saved.reshape(-1, 3), axis=0)) > 100  # not blank
-
-
-def test_a_sheet_of_nothing_is_refused(maps):
-    with pytest.raises(SettingError, match="at least one channel"):
-        sheet(maps, [])
-
-
-def test_a_sheet_leaves_the_maps_alone(maps):
-    before = maps[0].copy()
-    sheet(maps, [0, 4], scale="layer")
-    assert np.array_equal(maps[0], before)
+def test_a_look_draws_as_overlay_does():
+    look = Look("magma", opacity=0.3, smooth=False)
+    expected = overlay(photo(8, 8), MAP, limits=(0, 5), colour_map="magma", opacity=0.3, smooth=False)
+    assert same(look.over(photo(8, 8), MAP, (0, 5)), expected)

@@ -55,8 +55,7 @@ class Backbone:
     @property
     def title(self) -> str:
         """EfficientNet-Lite0; with UNTRAINED (random) weights, or the name of your own file, where that is so."""
-        mark = {"pretrained": "", "untrained": " with UNTRAINED (random) weights"}
-        return self.spec.title + mark.get(self.weights, f" with weights from {Path(self.weights).name}")
+        return self.spec.titled(self.weights)
 
     @property
     def layer_pairs(self) -> tuple[LayerPair, ...]:

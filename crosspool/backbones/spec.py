@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from torch import nn
 
@@ -26,3 +27,8 @@ class BackboneSpec:
     build: Callable[[int], nn.Module]
     rename: Callable[[str], str | None]
     classes: Callable[[], tuple[str, ...]]
+
+    def titled(self, weights: str) -> str:
+        """EfficientNet-Lite0; with UNTRAINED (random) weights, or the name of your own file, where that is so."""
+        mark = {"pretrained": "", "untrained": " with UNTRAINED (random) weights"}
+        return self.title + mark.get(weights, f" with weights from {Path(weights).name}")

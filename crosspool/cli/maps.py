@@ -1,6 +1,5 @@
-"""`maps`: the weighting maps of one image as a contact sheet, or with all their numbers."""
+"""`maps`: the weighting maps of one image as a slide, as a page to look through, or with all their numbers."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,18 +19,16 @@ from crosspool.cli.options import (
     SortChoice,
     Weights,
 )
-from crosspool.cli.outputs import checked_output, replacing, write_figure
-from crosspool.cli.records import Recipe, file_checksum, pooled, recipe, times
+from crosspool.cli.outputs import checked_output, replacing
+from crosspool.cli.records import file_checksum, pooled, recipe
 from crosspool.errors import SettingError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from matplotlib.figure import Figure
-
     from crosspool.statistics import ChannelStatistics, Criterion
 
-SUFFIXES = (".png", ".pdf", ".npz")
-DEFAULT_TOP = 23  # with the photo itself a full sheet of four rows
+SUFFIXES = (".png", ".svg", ".pdf", ".csv", ".npz", ".html")
+WITH_ALL_MAPS = (".npz", ".html")
+DEFAULT_TOP = 23  # with the photo itself three full rows
 SORTED_BY: dict[str, "Criterion"] = {
     "share": "energy_share",
     "peak": "peak",
@@ -45,7 +42,13 @@ def maps(
     image: Annotated[str, typer.Argument(metavar="IMAGE", help="An image file.")],
     out: Annotated[
         str,
-        typer.Option("--out", "-o", metavar="FILE", help="A .png or .pdf contact sheet, or an .npz with all numbers."),
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FILE",
+            help="A .png, .svg or .pdf slide of some maps, a .csv of their weights, an .npz with all numbers, or an "
+            ".html page with all maps to look through.",
+        ),
     ],
     backbone: BackboneName = DEFAULT_BACKBONE,
     pair: Pair = None,
@@ -75,60 +78,71 @@ def maps(
     smooth: Annotated[
         bool, typer.Option("--smooth/--blocky", help="Interpolate between the map's cells, or not.")
     ] = True,
-    scale: Annotated[ScaleChoice, typer.Option(help="Colours span each map's own range, or the layer's.")] = "map",
+    scale: Annotated[
+        ScaleChoice, typer.Option(help="Colours span each map's range, the layer's, or 0 to --scale-top.")
+    ] = "map",
+    scale_top: Annotated[
+        float | None,
+        typer.Option(min=1e-6, metavar="WEIGHT", help="The weight at which the colours of --scale fixed end."),
+    ] = None,
     weights: Weights = None,
     device: Device = "auto",
 ) -> None:
-    """Write the weighting maps of one image: a contact sheet to look at, or an NPZ to compute with.
+    """Write the weighting maps of one image: a slide to show, a page to look through, or numbers to compute with.
 
-    An NPZ holds the lower maps, all upper maps (the weighting maps), P, and the settings as JSON.
+    A slide of one map is large, beside the image; several are a sheet. A CSV has a row for each weight: channel, row,
+    column, weight. An NPZ holds the lower maps, all upper maps (the weighting maps), P, and the settings as JSON. An
+    HTML page holds all maps and the image, and needs no network.
     """
     from crosspool.images import load_image
+    from crosspool.map_files import ChosenMaps
+    from crosspool.rendering import SIGNED_COLOUR_MAP, Look
     from crosspool.statistics import channel_statistics
 
     path = checked_output(out, SUFFIXES, inputs=[image])
-    numbers = path.suffix.lower() == ".npz"
-    if numbers and (channels is not None or top is not None):
-        raise SettingError("An NPZ holds every channel; leave out --channels and --top, or write a .png or .pdf.")
+    kind = path.suffix.lower()
+    if kind in WITH_ALL_MAPS and (channels is not None or top is not None):
+        raise SettingError(f"An {kind[1:].upper()} holds every channel; leave out --channels and --top.")
     if channels is not None and top is not None:
         raise SettingError("Choose the maps either by --channels or by --top, not by both.")
+    if (scale == "fixed") != (scale_top is not None):
+        raise SettingError("A fixed scale takes both, --scale fixed and --scale-top WEIGHT.")
     picture = load_image(image)
-    how = recipe(
+    network, how = recipe(
         backbone=backbone, weights=weights, device=device, pair=pair, size=size, framing=framing, signed=signed,
         border=border,
     )  # fmt: skip
     count = how.pair.upper_channels
     chosen = None if channels is None else channel_list(channels, count)
-    found = how.backbone.activations(picture, how.pair, how.size, framing=framing, signed=signed)
+    found = network.activations(picture, how.pair, how.size, framing=framing, signed=signed)
     features = pooled(found, border)[0]
-    upper = found.upper[0].cpu().numpy()
-    name = Path(image).name
-    settings = {**how.settings(), "image": {"name": name, "sha256": file_checksum(image)}}
-    text = json.dumps(settings)
-    title = caption(name, how)
-    if numbers:
-        _write_npz(path, lower=found.lower[0].cpu().numpy(), upper=upper, P=features.cpu().numpy(), settings=text)
-        typer.echo(f"Wrote {out}: lower, upper, P and settings of {title}")
-        return
-    from crosspool.rendering import contact_sheet
-
     statistics = channel_statistics(found.upper[0], features)
     if chosen is None:
-        chosen = strongest(statistics, sort, top or DEFAULT_TOP)
-    sheet = contact_sheet(
-        found.framed[0], upper, chosen, statistics=statistics, caption=title,
-        colour_map=colour_map, opacity=opacity, smooth=smooth, scale=scale, signed=signed,
-    )  # fmt: skip
-    _write_sheet(path, sheet, title, text)
-    typer.echo(f"Wrote {out}: {len(chosen):,} of {count:,} weighting maps of {title}")
-
-
-def caption(name: str, how: Recipe) -> str:
-    """What is shown, in one line."""
-    pair, (_, upper) = how.pair, how.map_sizes
-    channels = f"{pair.lower_channels} → {pair.upper_channels}, {times(pair.kernel_size)}"
-    signed = " · signed" if how.signed else ""
-    return f"{name} · {how.network} · {pair.label} ({channels}) · {times(upper)} maps{signed}"
+        chosen = list(range(count)) if kind == ".npz" else strongest(statistics, sort, top or DEFAULT_TOP)
+    selection = ChosenMaps(
+        image={"name": Path(image).name, "sha256": file_checksum(image)},
+        recipe=how,
+        framed=found.framed[0],
+        lower=found.lower[0].cpu().numpy(),
+        upper=found.upper[0].cpu().numpy(),
+        pooled=features.cpu().numpy(),
+        statistics=statistics,
+        channels=chosen,
+        look=Look(
+            colour_map=SIGNED_COLOUR_MAP if how.is_signed else colour_map,
+            opacity=opacity,
+            smooth=smooth,
+            scale=scale,
+            signed=how.is_signed,
+            top=scale_top or 0.0,
+        ),
+        sort=SORTED_BY[sort],
+    )
+    with replacing(path) as temporary:
+        temporary.write_bytes(selection.file(kind[1:]))
+    held = {".npz": "lower, upper, P and settings", ".html": f"all {count:,} weighting maps"}
+    some = f"{len(chosen):,} of {count:,} weighting maps"
+    typer.echo(f"Wrote {out}: {held.get(kind, some)} of {selection.caption}")
 
 
 def channel_list(text: str, count: int, option: str = "--channels") -> list[int]:
@@ -155,16 +169,3 @@ def strongest(statistics: "ChannelStatistics", sort: SortChoice, top: int) -> li
     if not alive:
         raise SettingError("Every map of this layer is zero on this image; choose another pair, or --channels.")
     return alive
-
-
-def _write_npz(path: Path, *, settings: str, **arrays: "np.ndarray") -> None:
-    import numpy as np
-
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays, settings=np.array(settings))
-
-
-def _write_sheet(path: Path, sheet: "Figure", title: str, settings: str) -> None:
-    """Save a figure with its title and settings inside the file."""
-    subject = "Subject" if path.suffix.lower() == ".pdf" else "Description"
-    write_figure(path, sheet, {"Title": title, subject: settings})

@@ -8,8 +8,8 @@ import typer
 
 from crosspool.cli.console import download_progress, print_json, print_table, print_wrapped
 from crosspool.cli.options import DEFAULT_BACKBONE, BackboneName, Json, Size, side
-from crosspool.cli.records import geometry, times
 from crosspool.tables import Column
+from crosspool.text import times
 
 
 def backbones(json: Json = False) -> None:
@@ -54,6 +54,7 @@ def backbones(json: Json = False) -> None:
 def pairs(backbone: BackboneName = DEFAULT_BACKBONE, size: Size = None, json: Json = False) -> None:
     """List a network's layer pairs, and the convolutions that are none. Needs no weights."""
     from crosspool.backbones import architecture
+    from crosspool.recipe import geometry
 
     found = architecture(backbone)
     pixels = side(found.spec, size)

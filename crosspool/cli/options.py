@@ -15,7 +15,7 @@ DOWNLOADS_NOTHING = "Nothing is downloaded unless you run: crosspool fetch NAME"
 FramingChoice = Literal["crop", "squash"]
 BorderChoice = Literal["zero", "valid"]
 ColourMapChoice = Literal["viridis", "cividis", "magma", "gray"]
-ScaleChoice = Literal["map", "layer"]
+ScaleChoice = Literal["map", "layer", "fixed"]
 SortChoice = Literal["share", "peak", "mean", "sparsity", "channel"]
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]

@@ -5,7 +5,7 @@ import shutil
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import IO, Annotated, Any
+from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,8 +23,12 @@ from crosspool.cli.options import (
 )
 from crosspool.cli.outputs import checked_output, replacing
 from crosspool.cli.photos import SkipErrors, none_read, read_images
-from crosspool.cli.records import Recipe, file_checksum, pooled, recipe
+from crosspool.cli.records import file_checksum, pooled, recipe
 from crosspool.errors import SettingError
+
+if TYPE_CHECKING:
+    from crosspool.backbones import Backbone
+    from crosspool.recipe import Recipe
 
 COPY_BLOCK = 1 << 24
 AT_ONCE = 8  # photos that are decoded at a time
@@ -48,13 +52,13 @@ def pool(
     It holds features (images, upper channels, length of a patch; float32), names, and the settings as JSON.
     """
     path = checked_output(out, (".npz",), inputs=images)
-    how = recipe(
+    network, how = recipe(
         backbone=backbone, weights=weights, device=device, pair=pair, size=size, framing=framing, signed=signed,
         border=border,
     )  # fmt: skip
     skipped: list[str] = []
     with _scratch(path) as scratch:
-        names = _pool_into(scratch, how, images, skipped, skip_errors=skip_errors)
+        names = _pool_into(scratch, network, how, images, skipped, skip_errors=skip_errors)
         if not names:
             raise none_read(images, "write")
         settings = {
@@ -75,7 +79,7 @@ def _scratch(path: Path) -> IO[bytes]:
 
 
 def _pool_into(
-    scratch: IO[bytes], how: Recipe, images: list[str], skipped: list[str], *, skip_errors: bool
+    scratch: IO[bytes], network: "Backbone", how: "Recipe", images: list[str], skipped: list[str], *, skip_errors: bool
 ) -> list[str]:
     """Write each image's P to `scratch`, and return the names of the images that were read."""
     from crosspool.backbones.backbone import PIXELS_AT_ONCE
@@ -89,7 +93,7 @@ def _pool_into(
             batch = list(read_images(part, skipped, skip_errors=skip_errors))
             if batch:
                 pictures = [read.picture for read in batch]
-                found = how.backbone.activations(pictures, how.pair, how.size, framing=how.framing, signed=how.signed)
+                found = network.activations(pictures, how.pair, how.size, framing=how.framing, signed=how.signed)
                 features = pooled(found, how.border).cpu().numpy().astype("<f4", copy=False)
                 try:
                     scratch.write(features.tobytes())

@@ -1,82 +1,15 @@
-"""What the commands write down about pairs and about how something was computed."""
+"""What the commands write down about how something was computed, and what they share in computing it."""
 
 import hashlib
-from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crosspool import __version__
 from crosspool.cli.options import BorderChoice, FramingChoice, side
 
 if TYPE_CHECKING:
     from crosspool.activations import PairActivations
     from crosspool.backbones import Backbone
-    from crosspool.layer_pairs import LayerPair, Size
-
-
-def times(size: "Size") -> str:
-    """(13, 13) as 13x13."""
-    return f"{size[0]}x{size[1]}"
-
-
-def geometry(pair: "LayerPair", lower_size: "Size", upper_size: "Size") -> dict[str, Any]:
-    """A pair as JSON: channels, how its convolution walks, and its maps' sizes."""
-    return {
-        "id": pair.id,
-        "label": pair.label,
-        "lower_channels": pair.lower_channels,
-        "upper_channels": pair.upper_channels,
-        "kernel_size": list(pair.kernel_size),
-        "stride": list(pair.stride),
-        "padding": list(pair.padding),
-        "dilation": list(pair.dilation),
-        "lower_size": list(lower_size),
-        "upper_size": list(upper_size),
-        "feature_length": pair.feature_length,
-    }
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """A loaded network and everything else that decides what comes out for an image."""
-
-    backbone: "Backbone"
-    pair: "LayerPair"
-    size: int
-    framing: FramingChoice
-    signed: bool
-    border: BorderChoice
-    weights_checksum: str | None
-    """SHA-256 of the weights' file, or its beginning for the pretrained ones; None for untrained weights."""
-
-    @property
-    def network(self) -> str:
-        """The network for people, with a mark where its weights are not the pretrained ones."""
-        return self.backbone.title
-
-    @property
-    def map_sizes(self) -> tuple["Size", "Size"]:
-        return self.backbone.architecture.map_sizes(self.pair, self.size)
-
-    def settings(self) -> dict[str, Any]:
-        """As JSON, for a file of results."""
-        return {
-            "backbone": self.backbone.spec.name,
-            "weights": Path(self.backbone.weights).name,
-            "weights_checksum": self.weights_checksum,
-            "pair": geometry(self.pair, *self.map_sizes),
-            "size": self.size,
-            "framing": self.framing,
-            "signed": self.signed,
-            "border": self.border,
-            "device": str(self.backbone.device),
-            "versions": {
-                "crosspool": __version__,
-                "torch": version("torch"),
-                "torchvision": version("torchvision"),
-            },
-        }
+    from crosspool.recipe import Recipe
 
 
 def recipe(
@@ -89,9 +22,10 @@ def recipe(
     framing: FramingChoice,
     signed: bool,
     border: BorderChoice,
-) -> Recipe:
+) -> "tuple[Backbone, Recipe]":
     """Check all settings, the cheap ones first, and load the network."""
     from crosspool.backbones import UNTRAINED, architecture, load_backbone
+    from crosspool.recipe import Recipe
 
     structure = architecture(backbone)
     pixels = side(structure.spec, size)
@@ -102,7 +36,10 @@ def recipe(
         checksum: str | None = structure.spec.weights.checksum
     else:
         checksum = None if weights == UNTRAINED else file_checksum(weights)
-    return Recipe(network, chosen, pixels, framing, signed, border, checksum)
+    how = Recipe(
+        backbone, network.weights, checksum, chosen, pixels, framing, signed, border, device=str(network.device)
+    )
+    return network, how
 
 
 def pooled(maps: "PairActivations", border: BorderChoice) -> Any:

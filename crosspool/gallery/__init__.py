@@ -2,6 +2,8 @@
 
 from importlib.resources import files
 
+MAX_PINS = 8  # maps pinned side by side
+LARGEST_TOP = 1e6  # of a fixed scale
 # The scripts of the class Gallery, in the order in which they need each other.
 GALLERY = (
     "elements.js", "mapset.js", "paint.js", "pointing.js", "toolbar.js", "lens.js", "wall.js", "gallery.js",

@@ -5,14 +5,19 @@ other, little endian, for D maps: peaks, means and shares of energy (float32 eac
 the peak's cell (uint16), the maps (uint8, D x rows x columns), and the photo (JPEG). `mapset.js` reads it.
 """
 
+import base64
 import hashlib
 import io
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from PIL import Image
 
+from crosspool.backbones import architecture
+from crosspool.receptive_field import receptive_field
+from crosspool.rendering import COLOUR_MAPS, SIGNED_COLOUR_MAP, colour_table
 from crosspool.statistics import ChannelStatistics
 
 MAX_CELLS = 112  # a side: a tile is about that many pixels wide, more would travel for nothing
@@ -97,3 +102,20 @@ def _photo(framed: Image.Image) -> bytes:
     small = framed.convert("RGB").resize((PHOTO_SIDE, PHOTO_SIDE), Image.Resampling.LANCZOS)
     small.save(buffer, "JPEG", quality=PHOTO_QUALITY)
     return buffer.getvalue()
+
+
+@lru_cache(maxsize=64)
+def receptive_fields(backbone: str, pair: str, size: int) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
+    """For each row of the upper maps the rows of the image that it can depend on, and so for the columns, in pixels."""
+    found = architecture(backbone)
+    layout, upper = found.layout(size), found.pair(pair).upper
+    rows, columns = layout.map_size(upper)
+    left = [receptive_field(layout, upper, row, 0) for row in range(rows)]
+    top = [receptive_field(layout, upper, 0, column) for column in range(columns)]
+    return tuple((box.top, box.bottom) for box in left), tuple((box.left, box.right) for box in top)
+
+
+@lru_cache(maxsize=1)
+def tables() -> dict[str, str]:
+    """All colour maps, 256 RGB colours each, as base64."""
+    return {name: base64.b64encode(colour_table(name).tobytes()).decode() for name in (*COLOUR_MAPS, SIGNED_COLOUR_MAP)}

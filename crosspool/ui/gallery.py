@@ -1,37 +1,18 @@
 """The gallery: all weighting maps over the photo in the browser, to look through, sort, pin and choose from."""
 
-import base64
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import streamlit as st
 from cachetools import LRUCache
 
-from crosspool.backbones import architecture
-from crosspool.gallery import GALLERY, asset
-from crosspool.gallery.mapset import Span, name_of, pack
-from crosspool.receptive_field import receptive_field
-from crosspool.rendering import COLOUR_MAPS, SIGNED_COLOUR_MAP, Limits, Scale, colour_limits, colour_table
+from crosspool.gallery import GALLERY, LARGEST_TOP, MAX_PINS, asset
+from crosspool.gallery.mapset import name_of, pack, receptive_fields, tables
+from crosspool.rendering import COLOUR_MAPS, SIGNED_COLOUR_MAP, Limits, Look
 from crosspool.ui.compute import ImageMaps, Request
-from crosspool.ui.link import LARGEST_TOP, MAX_PINS
 
 PACKED_BYTES = 64 * 2**20
-
-
-@dataclass(frozen=True)
-class Look:
-    """How maps are drawn: see `crosspool.rendering`. `top` is the end of a fixed scale, 0 for the layer's own."""
-
-    colour_map: str
-    opacity: float
-    smooth: bool
-    scale: Scale
-    signed: bool
-    top: float = 0.0
-
 
 _maps_component = st.components.v2.component(
     "crosspool.maps", html="", css=":host { display: none; }", js=asset("mapset.js") + asset("maps_component.js")
@@ -108,26 +89,6 @@ def packed_maps(maps: ImageMaps, request: Request) -> bytes:
     return found
 
 
-@lru_cache(maxsize=64)
-def receptive_fields(backbone: str, pair: str, size: int) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
-    """For each row of the upper maps the rows of the image that it can depend on, and so for the columns, in pixels."""
-    found = architecture(backbone)
-    layout, upper = found.layout(size), found.pair(pair).upper
-    rows, columns = layout.map_size(upper)
-    left = [receptive_field(layout, upper, row, 0) for row in range(rows)]
-    top = [receptive_field(layout, upper, 0, column) for column in range(columns)]
-    return tuple((box.top, box.bottom) for box in left), tuple((box.left, box.right) for box in top)
-
-
-@lru_cache(maxsize=1)
-def tables() -> dict[str, str]:
-    """All colour maps, 256 RGB colours each, as base64."""
-    return {name: base64.b64encode(colour_table(name).tobytes()).decode() for name in (*COLOUR_MAPS, SIGNED_COLOUR_MAP)}
-
-
 def limits_of(maps: ImageMaps, channel: int, look: Look) -> Limits:
     """The range of weights that the colours of one map span."""
-    if look.scale == "fixed" and look.top > 0:
-        return (-look.top if look.signed else 0.0, look.top)
-    peaks = maps.statistics.peak
-    return colour_limits(peaks[[channel]] if look.scale == "map" else peaks, signed=look.signed)
+    return look.limits(maps.statistics.peak, channel)

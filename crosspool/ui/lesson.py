@@ -12,11 +12,11 @@ import streamlit as st
 
 from crosspool.backbones import DEFAULT, architecture
 from crosspool.grids import averaged
-from crosspool.rendering import overlay
+from crosspool.rendering import Look, overlay
 from crosspool.ui.browser import data_url
 from crosspool.ui.building import summed_plainly
 from crosspool.ui.compute import ImageMaps, Request, image_maps
-from crosspool.ui.gallery import Look, limits_of
+from crosspool.ui.gallery import limits_of
 from crosspool.ui.link import PRETRAINED, Settings, shorten, to_params
 from crosspool.ui.picture import Cell
 from crosspool.ui.selection import shown_look

@@ -5,13 +5,12 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from crosspool.backbones import DEFAULT, UNTRAINED, architecture, backbone_specs
+from crosspool.gallery import LARGEST_TOP, MAX_PINS
 from crosspool.images import MAX_SIZE, MIN_SIZE
 from crosspool.rendering import COLOUR_MAPS
 from crosspool.samples import samples
 
 PRETRAINED = "pretrained"
-MAX_PINS = 8
-LARGEST_TOP = 1e6
 
 
 @dataclass(frozen=True)

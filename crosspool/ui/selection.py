@@ -4,9 +4,8 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from crosspool.rendering import SIGNED_COLOUR_MAP
+from crosspool.rendering import SIGNED_COLOUR_MAP, Look
 from crosspool.ui.compute import ImageMaps
-from crosspool.ui.gallery import Look
 from crosspool.ui.picture import Cell
 
 MOST_FIRST = 48  # channels that the gallery tells of

@@ -1,6 +1,8 @@
 """Text that was not written here, such as a file's name, made fit for Markdown; and numbers, fit for people."""
 
-from crosspool.text import printable
+from crosspool.text import number, printable
+
+__all__ = ["as_it_is", "file_stem", "number"]
 
 MARKDOWN_SIGNS = "\\`*_{}[]()<>#+-.!|$:~&"
 
@@ -8,11 +10,6 @@ MARKDOWN_SIGNS = "\\`*_{}[]()<>#+-.!|$:~&"
 def as_it_is(text: str) -> str:
     """Markdown that shows `text` letter for letter, in one line."""
     return "".join(f"\\{sign}" if sign in MARKDOWN_SIGNS else sign for sign in printable(text))
-
-
-def number(value: float, digits: int = 3) -> str:
-    """A number to so many significant digits, with the minus sign that people write."""
-    return f"{value:.{digits}g}".replace("-", "−")
 
 
 def file_stem(title: str) -> str:

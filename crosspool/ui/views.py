@@ -9,15 +9,23 @@ from PIL import Image
 
 from crosspool.backbones import UNTRAINED, architecture, backbone_specs
 from crosspool.receptive_field import Box, patch_box, receptive_field
-from crosspool.rendering import FIELD_COLOUR, PATCH_COLOUR, Limits, cell_box, colour_table, overlay, with_boxes
+from crosspool.rendering import (
+    FIELD_COLOUR,
+    PATCH_COLOUR,
+    SCALES,
+    Limits,
+    Look,
+    cell_box,
+    colour_table,
+    with_boxes,
+)
 from crosspool.ui.compute import ImageMaps, Request
-from crosspool.ui.gallery import Look, limits_of
+from crosspool.ui.gallery import limits_of
 from crosspool.ui.picture import Cell, colour_bar, picture
 from crosspool.ui.selection import choose_position
 from crosspool.ui.sources import Picture
 from crosspool.ui.text import as_it_is, number
 
-SCALES = {"map": "the scale of this map", "layer": "the scale of this layer", "fixed": "a fixed scale"}
 LARGE = 448  # pixels of the large pictures
 
 
@@ -93,9 +101,7 @@ def overlay_picture(
     key: str,
 ) -> None:
     """Values, (H, W), over the network's input, with the position marked and a colour bar; clicks call `choose`."""
-    shown = overlay(
-        large(framed), values, limits=limits, colour_map=look.colour_map, opacity=look.opacity, smooth=look.smooth
-    )
+    shown = look.over(large(framed), values, limits)
     picture(
         with_boxes(shown, [(cell_box(*position, values.shape, LARGE), PATCH_COLOUR)]),
         alt=alt,

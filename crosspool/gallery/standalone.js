@@ -1,0 +1,5 @@
+// The gallery by itself: its maps and its settings are in the page.
+
+const settings = JSON.parse(document.getElementById("settings").textContent);
+const packedMaps = bytes(document.getElementById("maps").textContent);
+new Gallery(document.querySelector(".gallery")).show({ ...settings, maps: arrive(packedMaps) });

@@ -1,0 +1,95 @@
+"""The gallery as one HTML file, with its photo and its maps: opened from a disk it needs no server and no network."""
+
+import base64
+import hashlib
+import html
+import json
+from collections.abc import Sequence
+from string import Template
+from typing import Any
+
+from crosspool import __version__
+from crosspool.gallery import GALLERY, LARGEST_TOP, MAX_PINS, asset
+from crosspool.gallery.mapset import tables
+from crosspool.rendering import COLOUR_MAPS, SIGNED_COLOUR_MAP, Look
+from crosspool.statistics import ChannelStatistics, Criterion
+from crosspool.text import number, printable
+
+TILE = 104  # pixels
+LISTED = 50  # channels in the table for browsers without scripts
+
+
+def page(
+    packed: bytes,
+    statistics: ChannelStatistics,
+    *,
+    title: str,
+    caption: str,
+    made: dict[str, Any],
+    look: Look,
+    selected: int,
+    pins: Sequence[int] = (),
+    sort: Criterion = "energy_share",
+) -> bytes:
+    """A page with the maps that `mapset.pack` packed; `made` tells how they were computed.
+
+    The texts may hold any signs. A Content-Security-Policy admits the page's own script and style, and no connection.
+    """
+    script = "".join(asset(name) for name in (*GALLERY, "standalone.js"))
+    style = asset("standalone.css") + asset("gallery.css")
+    view = {
+        "colours": look.colour_map, "opacity": look.opacity, "smooth": look.smooth, "scale": look.scale,
+        "top": look.top, "sort": sort, "kept_maps": "alive", "tile": TILE,
+    }  # fmt: skip
+    settings = {
+        "selected": selected,
+        "pins": list(pins)[:MAX_PINS],
+        "view": view,
+        "colourMaps": [SIGNED_COLOUR_MAP] if look.signed else list(COLOUR_MAPS),
+        "tables": tables(),
+        "mostPins": MAX_PINS,
+        "largestTop": LARGEST_TOP,
+    }
+    text = Template(asset("standalone.html")).substitute(
+        policy=_policy(script, style),
+        version=__version__,
+        title=_escaped(title),
+        caption=_escaped(caption),
+        table=_escaped_lines(_table(statistics)),
+        made=_escaped_lines(json.dumps(made, indent=2, ensure_ascii=False).split("\n")),
+        settings=json.dumps(settings).replace("<", "\\u003c"),
+        maps=base64.b64encode(packed).decode(),
+        script=script,
+        style=style,
+    )
+    return text.encode()
+
+
+def _policy(script: str, style: str) -> str:
+    """What the browser may do with the page: run this script, apply this style, show pictures that it holds."""
+    return (
+        f"default-src 'none'; script-src {_source(script)}; style-src {_source(style)}; img-src blob: data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _source(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _escaped(text: str) -> str:
+    return html.escape(printable(text))
+
+
+def _escaped_lines(lines: Sequence[str]) -> str:
+    return "\n".join(map(_escaped, lines))
+
+
+def _table(statistics: ChannelStatistics) -> list[str]:
+    """The first channels in words."""
+    order = statistics.order("energy_share")
+    return [
+        f"map {channel}: peak {number(statistics.peak[channel])} at row {statistics.peak_row[channel]}, "
+        f"column {statistics.peak_column[channel]}; {number(100 * statistics.energy_share[channel], 2)} % of P's energy"
+        for channel in order[~statistics.dead[order]][:LISTED].tolist()
+    ]
