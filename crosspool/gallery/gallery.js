@@ -16,7 +16,7 @@ class Gallery {
     });
     this.lens = new Lens({ point: (box) => this.pointAt(box), pin: (channel) => this.pin(channel) });
     this.wall = new Wall({
-      paintTile: (canvas, channel) => this.paintTile(canvas, channel),
+      paintTile: (...tile) => this.paintTile(...tile),
       words: (channel) => this.words(channel),
       act: {
         hover: (...place) => this.hover(...place), select: (channel) => this.select(channel), pin: (channel) => this.pin(channel),
@@ -230,10 +230,9 @@ class Gallery {
     return canvas;
   }
 
-  paintTile(canvas, channel) {
+  paintTile(canvas, channel, side) {
     const { set, view } = this;
-    const side = Math.round(canvas.clientWidth * devicePixelRatio) || 112;
-    paint(canvas, this.photoAt(side), set.coloured(channel, view), { ...view, rows: set.rows, columns: set.columns }, this.table);
+    paint(canvas, this.photoAt(side), set.coloured(channel, view), { ...view, rows: set.rows, columns: set.columns, side }, this.table);
   }
 
   words(channel) {
@@ -268,7 +267,7 @@ class Gallery {
     this.pins.forEach((channel, place) => {
       const canvas = this.pinned.children[place].querySelector("canvas");
       canvas.style.width = canvas.style.height = `${PINNED_SIDE}px`;
-      this.paintTile(canvas, channel);
+      this.paintTile(canvas, channel, pixels(PINNED_SIDE));
     });
   }
 }

@@ -7,9 +7,9 @@ const FRAME = 5; // a tile's border and padding on each side
 const BESIDE = 1; // rows kept above and below the screen
 
 class Wall {
-  // `paintTile(canvas, channel)` draws, `words(channel)` gives {label, caption}, `act` has hover, select, pin, escape.
+  // `paintTile(canvas, channel, side)` draws, `words(channel)` gives {label, caption}, `act` has hover, select, pin, escape.
   constructor({ paintTile, words, act }) {
-    Object.assign(this, { paintTile, words, act, order: [], places: new Map(), tiles: new Map(), spare: [], side: 104 });
+    Object.assign(this, { paintTile, words, act, order: [], places: new Map(), tiles: new Map(), spare: [], side: 104, state: { pins: [] } });
     this.space = make("div", { className: "space" });
     this.list = make(
       "div",
@@ -73,7 +73,7 @@ class Wall {
     }
     for (let place = first; place < last; place++) this.put(this.order[place], place);
     for (const tile of this.spare) tile.remove();
-    this.mark();
+    this.pointOut();
   }
 
   put(channel, place) {
@@ -88,7 +88,8 @@ class Wall {
       if (!tile.isConnected) this.space.append(tile);
     }
     const [row, column] = [Math.floor(place / this.perRow), place % this.perRow];
-    tile.style.transform = `translate(${column * (this.width + GAP)}px, ${row * this.rowHeight}px)`;
+    const transform = `translate(${column * (this.width + GAP)}px, ${row * this.rowHeight}px)`;
+    if (tile.transform !== transform) tile.style.transform = tile.transform = transform;
     if (tile.painted) return;
     tile.painted = true;
     tile.style.width = `${this.width}px`;
@@ -99,7 +100,8 @@ class Wall {
     tile.setAttribute("aria-setsize", this.order.length);
     tile.name.textContent = channel;
     tile.note.textContent = caption;
-    this.paintTile(tile.canvas, channel);
+    this.paintTile(tile.canvas, channel, pixels(this.width - 2 * FRAME));
+    this.markTile(channel, tile);
   }
 
   newTile() {
@@ -109,17 +111,24 @@ class Wall {
     return Object.assign(tile, { canvas, name, note });
   }
 
-  // Shows which tiles are active, selected and pinned; without arguments, as before.
-  mark(state = this.state) {
+  // Shows which tiles are active, selected and pinned.
+  mark(state) {
     this.state = state;
-    if (!state) return;
-    for (const [channel, tile] of this.tiles) {
-      tile.setAttribute("aria-selected", String(channel === state.selected || state.pins.includes(channel)));
-      tile.classList.toggle("chosen", channel === state.selected);
-      tile.classList.toggle("kept", state.pins.includes(channel));
-      tile.classList.toggle("active", channel === state.active);
-    }
-    if (this.tiles.has(state.active)) this.list.setAttribute("aria-activedescendant", `map-${state.active}`);
+    for (const [channel, tile] of this.tiles) this.markTile(channel, tile);
+    this.pointOut();
+  }
+
+  markTile(channel, tile) {
+    const { selected, active, pins } = this.state;
+    tile.setAttribute("aria-selected", String(channel === selected || pins.includes(channel)));
+    tile.classList.toggle("chosen", channel === selected);
+    tile.classList.toggle("kept", pins.includes(channel));
+    tile.classList.toggle("active", channel === active);
+  }
+
+  pointOut() {
+    const { active } = this.state;
+    if (this.tiles.has(active)) this.list.setAttribute("aria-activedescendant", `map-${active}`);
     else this.list.removeAttribute("aria-activedescendant");
   }
 
