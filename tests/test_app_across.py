@@ -13,6 +13,7 @@ from crosspool.backbones import load_backbone
 from crosspool.images import load_image
 from crosspool.samples import samples
 from crosspool.ui import compute, sources, survey
+from crosspool.ui.across import strongest_first
 from crosspool.ui.labelled import Collection, Shot
 from crosspool.ui.text import number
 from tests.networks import sample
@@ -199,6 +200,15 @@ def test_the_strongest_image_comes_first():
     means = sorted(maps, key=lambda title: -maps[title].mean())
     assert titles(pick(app, "order", "mean")) == means
     assert peaks != means != list(maps) != peaks
+
+
+def test_of_equal_peaks_the_larger_mean_comes_first():
+    def glance(peak, mean):
+        return survey.Glance("", False, *(np.array([value]) for value in (0, peak, 0, 0, mean)))
+
+    rows = [("a", glance(6, 1)), ("b", None), ("c", glance(6, 2)), ("d", glance(-7, -3)), ("e", glance(5, 5))]
+    assert [name for name, _ in strongest_first(rows, 0, "peak")] == ["d", "c", "a", "e", "b"]
+    assert [name for name, _ in strongest_first(rows, 0, "mean")] == ["e", "c", "a", "d", "b"]
 
 
 # --- sets

@@ -26,7 +26,7 @@ from crosspool.ui.views import colour_scale
 
 TOP = 12  # images shown of a labelled set
 MOST_CHANNELS = 9
-WATCH_SECONDS = 0.5
+WATCH_SECONDS = 1.0
 
 Option = TypeVar("Option", bound=str)
 Order = Literal["given", "peak", "mean"]
@@ -221,13 +221,17 @@ def _controls(survey: Survey | None, missing: Sequence[Subject], wanted: int) ->
 
 
 def strongest_first(rows: Sequence[Row], channel: int, order: Order) -> list[Row]:
-    """The rows by a channel's peak, whatever its sign, or by its mean; those not looked at come last."""
+    """The rows by a channel's peak, whatever its sign, or by its mean; those not looked at come last.
 
-    def weakness(row: Row) -> float:
+    Of equal peaks, which clipped maps often have, the one with the larger mean comes first.
+    """
+
+    def weakness(row: Row) -> tuple[float, float]:
         glance = row[1]
         if glance is None:
-            return np.inf
-        return -float(abs(glance.peak[channel]) if order == "peak" else glance.mean[channel])
+            return np.inf, np.inf
+        mean = float(glance.mean[channel])
+        return (-abs(float(glance.peak[channel])) if order == "peak" else -mean), -mean
 
     return sorted(rows, key=weakness)
 

@@ -1,5 +1,6 @@
 """Many pictures under the same channels: all maps of each, kept small, and looking at pictures one after the other."""
 
+import gc
 import logging
 import threading
 import weakref
@@ -156,6 +157,9 @@ class _Work:
 
 
 def _run(work: _Work) -> None:
+    # Streamlit collects garbage after every run of a script, of a fragment that watches, too, and no thread can go on
+    # meanwhile: what is here already is kept out of that.
+    gc.freeze()
     try:
         for subject in work.subjects:
             work.check()
@@ -164,6 +168,7 @@ def _run(work: _Work) -> None:
     except _StoppedError:
         pass
     finally:
+        gc.unfreeze()
         work.ended.set()
 
 
