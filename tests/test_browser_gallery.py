@@ -1,4 +1,7 @@
-"""The gallery in a real browser: looking, sorting, finding, pinning and choosing, by mouse, keyboard and touch."""
+"""The gallery in a real browser: looking, sorting, finding, pinning and choosing, by mouse, keyboard and touch.
+
+Most of it is looked at in the HTML file, opened from the disk with the network off; what a server hears of, in the app.
+"""
 
 import re
 
@@ -8,10 +11,15 @@ import torch
 from playwright.sync_api import expect
 
 from crosspool.backbones import architecture, load_backbone
+from crosspool.gallery.mapset import pack
+from crosspool.gallery.standalone import page as html_page
 from crosspool.localisation import compare
+from crosspool.pooling import cross_layer_pool
 from crosspool.receptive_field import receptive_field
+from crosspool.rendering import Look
 from crosspool.statistics import channel_statistics
 from tests.networks import sample
+from tests.visits import Visit
 
 pytestmark = pytest.mark.browser
 
@@ -20,22 +28,58 @@ COUNT, SIDE = 256, 7
 
 
 @pytest.fixture(scope="module")
-def maps():
-    """The upper maps of the cat, (256, 7, 7), and their statistics."""
+def found():
+    """The cat's maps of a pair, and the pair."""
     backbone = load_backbone(SMALL["backbone"], "untrained")
     pair = backbone.architecture.pair(SMALL["pair"])
-    found = backbone.activations(sample("cat"), pair, int(SMALL["size"]))
-    return found.upper[0].numpy(), channel_statistics(found.upper[0], crosslayer(found, pair)[0])
+    return backbone.activations(sample("cat"), pair, int(SMALL["size"])), pair
 
 
-def crosslayer(found, pair):
-    from crosspool.pooling import cross_layer_pool
+@pytest.fixture(scope="module")
+def maps(found):
+    """The upper maps, (256, 7, 7), and their statistics."""
+    activations, pair = found
+    pooled = cross_layer_pool(activations.lower, activations.upper, **pair.geometry)
+    return activations.upper[0].numpy(), channel_statistics(activations.upper[0], pooled[0])
 
-    return cross_layer_pool(found.lower, found.upper, **pair.geometry)
+
+@pytest.fixture(scope="module")
+def html_file(found, maps, tmp_path_factory):
+    """The gallery as a file of its own."""
+    (activations, pair), (upper, statistics) = found, maps
+    layout = architecture(SMALL["backbone"]).layout(128)
+    boxes = [receptive_field(layout, pair.upper, i, i) for i in range(SIDE)]
+    fields = [(box.top, box.bottom) for box in boxes], [(box.left, box.right) for box in boxes]
+    packed = pack(upper, statistics, activations.framed[0], signed=False, fields=fields)
+    look = Look("viridis", opacity=0.65, smooth=True, scale="map", signed=False)
+    made = {"name": "</script><img src=x onerror=alert(1)>"}
+    page = html_page(packed, statistics, title="Cat", caption="maps", made=made, look=look, selected=3)
+    path = tmp_path_factory.mktemp("file") / "gallery.html"
+    path.write_bytes(page)
+    return path
+
+
+@pytest.fixture(scope="module")
+def offline(browser):
+    context = browser.new_context(offline=True, viewport={"width": 1440, "height": 900})
+    yield context
+    context.close()
 
 
 @pytest.fixture
-def window(visit):
+def window(offline, html_file):
+    """The file, opened from the disk with the network off; it must be quiet and ask for nothing."""
+    window = Visit(offline.new_page(), html_file.as_uri())
+    window.page.goto(window.url)
+    expect(window.tile_at(0)).to_be_visible()
+    yield window
+    window.page.close()
+    window.expect_no_complaints()
+    assert {url.partition(":")[0] for url in window.requests} <= {"file", "blob"}
+
+
+@pytest.fixture
+def in_app(visit):
     window = visit().go(**SMALL)
     expect(window.tile_at(0)).to_be_visible()
     window.page.locator(".wall").scroll_into_view_if_needed()
@@ -88,7 +132,7 @@ def test_a_channel_is_found_by_its_number(window):
     expect(window.tiles).to_have_count(11)
     assert shown(window) == [17, *range(170, 180)]
     window.control("Channel").press("Enter")
-    expect(window.page.get_by_text("Map 17 over it")).to_be_visible()
+    expect(window.tile(17)).to_have_class(re.compile("chosen"))
     window.control("Channel").fill("256")
     expect(window.page.get_by_text("There is no channel 256: they run from 0 to 255.")).to_be_visible()
     window.control("Channel").press("Escape")
@@ -105,25 +149,35 @@ def colours_of(window, place=0):
     return np.array(canvas.evaluate(script)).reshape(-1, 4)[:, :3]
 
 
-def test_the_look_is_drawn_at_once_and_told_to_the_server(window):
+def slide_to(control, value):
+    control.evaluate("(slider, to) => { slider.value = to; slider.dispatchEvent(new Event('input')); }", value)
+
+
+def test_the_look_is_drawn_at_once(window):
     before = colours_of(window)
     window.control("Colours").select_option("gray")
-    window.control("Opacity").evaluate("slider => { slider.value = 1; slider.dispatchEvent(new Event('input')); }")
+    slide_to(window.control("Opacity"), 1)
     drawn = colours_of(window)  # without having waited for anything
     assert (drawn == drawn[:, :1]).all()
     assert not (before == before[:, :1]).all()
-    window.page.wait_for_url(re.compile("colours=gray&opacity=1"))
-    expect(window.page.get_by_alt_text(re.compile("drawn in gray"))).to_be_visible()
     window.control("Smooth").uncheck()
     blocks = colours_of(window)
     assert len(np.unique(blocks[:, 0])) <= SIDE * SIDE
+
+
+def test_the_server_hears_of_the_look(in_app):
+    in_app.control("Colours").select_option("gray")
+    slide_to(in_app.control("Opacity"), 1)
+    in_app.page.wait_for_url(re.compile("colours=gray&opacity=1"))
+    expect(in_app.page.get_by_alt_text(re.compile("drawn in gray"))).to_be_visible()
+    assert (colours_of(in_app) == colours_of(in_app)[:, :1]).all()
 
 
 def test_one_scale_for_the_layer_or_a_fixed_one(window, maps):
     upper, statistics = maps
     place, bright = 30, lambda: colours_of(window, 30).max()
     window.control("Colours").select_option("gray")
-    window.control("Opacity").evaluate("slider => { slider.value = 1; slider.dispatchEvent(new Event('input')); }")
+    slide_to(window.control("Opacity"), 1)
     window.control("Smooth").uncheck()
     channel = int(window.tile_at(place).get_attribute("data-channel"))
     assert bright() == 255
@@ -135,13 +189,12 @@ def test_one_scale_for_the_layer_or_a_fixed_one(window, maps):
     window.control("Up to").fill(str(top))
     window.control("Up to").press("Enter")
     assert bright() == pytest.approx(127.5, abs=2)
-    window.page.wait_for_url(re.compile(rf"scale=fixed&smooth=0&top={top}"))
 
 
 def test_tiles_grow_and_only_those_on_the_screen_are_there(window):
     few = window.tiles.count()
     assert few < COUNT / 2
-    window.control("Tiles").evaluate("slider => { slider.value = 240; slider.dispatchEvent(new Event('input')); }")
+    slide_to(window.control("Tiles"), 240)
     assert window.tile_at(0).bounding_box()["width"] >= 240
     assert window.tiles.count() < few
     window.page.locator(".wall").evaluate("wall => wall.scrollTop = wall.scrollHeight")
@@ -165,16 +218,25 @@ def test_hovering_says_the_weight_the_cell_and_its_field(window, maps):
     text = facts(window).inner_text()
     weight = float(re.search(r"row 2, column 4: weight ([\d.e+−]+)", text)[1])
     assert weight == pytest.approx(maps[0][channel, 2, 4], abs=maps[1].peak[channel] / 255)
-    expect(window.page.get_by_text(f"Map {channel} over it")).to_have_count(0)  # looking is not choosing
+    expect(window.tile(channel)).to_have_attribute("aria-selected", "false")  # looking is not choosing
 
 
-def test_a_click_chooses(window):
-    channel = window.tile_at(4).get_attribute("data-channel")
-    window.tile_at(4).click()
-    expect(window.tile(channel)).to_have_attribute("aria-selected", "true")
-    expect(window.page.get_by_text(f"Map {channel} over it")).to_be_visible()
-    window.page.wait_for_url(re.compile(rf"channel={channel}\b"))
-    expect(window.page.locator(".wall .tile.chosen")).to_have_count(1)
+def test_a_click_chooses(in_app):
+    channel = in_app.tile_at(4).get_attribute("data-channel")
+    in_app.tile_at(4).click()
+    expect(in_app.tile(channel)).to_have_attribute("aria-selected", "true")
+    expect(in_app.page.get_by_text(f"Map {channel} over it")).to_be_visible()
+    in_app.page.wait_for_url(re.compile(rf"channel={channel}\b"))
+    expect(in_app.page.locator(".wall .tile.chosen")).to_have_count(1)
+    in_app.settle()
+    in_app.page.locator(".wall").focus()
+    in_app.page.keyboard.press("Home")
+    in_app.page.keyboard.press("Enter")
+    strongest = in_app.tile_at(0).get_attribute("data-channel")
+    expect(in_app.page.get_by_text(f"Map {strongest} over it")).to_be_visible()
+    in_app.settle()
+    in_app.page.keyboard.press("ArrowRight")  # the focus has stayed
+    assert active(in_app) == 1
 
 
 def test_everything_by_keyboard(window):
@@ -193,9 +255,8 @@ def test_everything_by_keyboard(window):
     assert window.page.locator(".tile.active").evaluate("tile => getComputedStyle(tile).outlineStyle") == "solid"
     channel = window.page.locator(".tile.active").get_attribute("data-channel")
     window.page.keyboard.press("Enter")
-    expect(window.page.get_by_text(f"Map {channel} over it")).to_be_visible()
-    window.settle()
-    window.page.keyboard.press("Home")  # the focus has stayed
+    expect(window.tile(channel)).to_have_class(re.compile("chosen"))
+    window.page.keyboard.press("Home")
     assert active(window) == 0
     window.page.keyboard.press("Escape")  # back to the one that is chosen
     assert window.page.locator(".tile.active").get_attribute("data-channel") == channel
@@ -210,23 +271,28 @@ def test_screen_readers_hear_number_peak_and_place(window, maps):
     assert window.page.get_by_role("listbox", name="Weighting maps").count() == 1
 
 
-def test_pins_stand_side_by_side_and_are_in_the_link(window):
+def test_pins_stand_side_by_side(window):
     channels = [window.tile_at(place).get_attribute("data-channel") for place in (1, 3)]
     window.tile_at(1).click(modifiers=["Shift"])
     window.page.locator(".wall").focus()
     for key in ("Home", "ArrowRight", "ArrowRight", "ArrowRight", "p"):
         window.page.keyboard.press(key)
-    pinned = window.page.locator(".gallery .pinned figure")
-    expect(pinned).to_have_count(2)
-    assert pinned.locator("b").all_inner_texts() == channels
-    boxes = [figure.bounding_box() for figure in pinned.all()]
+    assert window.pinned.locator("b").all_inner_texts() == channels
+    boxes = [figure.bounding_box() for figure in window.pinned.all()]
     assert boxes[0]["y"] == boxes[1]["y"]
-    window.page.wait_for_url(re.compile(rf"pins={channels[0]}%2C{channels[1]}"))
-    window.page.reload()
-    expect(pinned).to_have_count(2)
     window.page.get_by_role("button", name=f"Unpin map {channels[0]}").first.click()
-    expect(pinned).to_have_count(1)
-    window.page.wait_for_url(re.compile(rf"pins={channels[1]}\b"))
+    assert window.pinned.locator("b").all_inner_texts() == channels[1:]
+
+
+def test_pins_are_in_the_link(in_app):
+    channels = [in_app.tile_at(place).get_attribute("data-channel") for place in (1, 3)]
+    for place in (1, 3):
+        in_app.tile_at(place).click(modifiers=["Shift"])
+    in_app.page.wait_for_url(re.compile(rf"pins={channels[0]}%2C{channels[1]}"))
+    in_app.page.reload()
+    expect(in_app.pinned).to_have_count(2)
+    in_app.page.get_by_role("button", name=f"Unpin map {channels[0]}").first.click()
+    in_app.page.wait_for_url(re.compile(rf"pins={channels[1]}\b"))
 
 
 # --- pointing
@@ -322,14 +388,14 @@ def test_by_touch(browser, app_url):
     context.close()
 
 
-def test_another_image_keeps_the_look_and_brings_its_own_maps(window):
-    window.control("Sort by").select_option("channel")
-    window.control("Colours").select_option("magma")
-    before = colours_of(window)
-    window.page.locator(".strip .tile", has_text="Rocket").click()
-    expect(window.page.locator("strong", has_text="Rocket")).to_be_visible()
-    window.settle()
-    expect(window.control("Sort by")).to_have_value("channel")
-    expect(window.control("Colours")).to_have_value("magma")
-    assert shown(window)[0] == int(window.tile_at(0).get_attribute("data-channel"))
-    assert not np.array_equal(colours_of(window), before)
+def test_another_image_keeps_the_look_and_brings_its_own_maps(in_app):
+    in_app.control("Sort by").select_option("channel")
+    in_app.control("Colours").select_option("magma")
+    before = colours_of(in_app)
+    in_app.page.locator(".strip .tile", has_text="Rocket").click()
+    expect(in_app.page.locator("strong", has_text="Rocket")).to_be_visible()
+    in_app.settle()
+    expect(in_app.control("Sort by")).to_have_value("channel")
+    expect(in_app.control("Colours")).to_have_value("magma")
+    assert shown(in_app)[0] == int(in_app.tile_at(0).get_attribute("data-channel"))
+    assert not np.array_equal(colours_of(in_app), before)

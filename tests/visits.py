@@ -56,6 +56,10 @@ class Visit:
         """A control of the gallery."""
         return self.page.locator(f'.toolbar [aria-label="{name}"]')
 
+    @property
+    def pinned(self):
+        return self.page.locator(".gallery .pinned figure")
+
     def choose(self, label, option):
         """An option of a select box."""
         box = self.page.get_by_role("combobox", name=label)
