@@ -5,6 +5,7 @@ from typing import Any
 import streamlit as st
 
 from crosspool.receptive_field import patch_box
+from crosspool.ui.across import across
 from crosspool.ui.charts import CONFIG, strongest_entries
 from crosspool.ui.compute import ImageMaps, Request
 from crosspool.ui.controls import choose_maps, start_from_link, write_link
@@ -151,6 +152,7 @@ def explore(chosen: Picture, request: Request, maps: ImageMaps) -> None:
     look = shown_look(signed)
     large_map(maps, request, channel, look)
     all_maps(maps, request, channel)
+    across(chosen, request, maps, channels=[channel, *shown_pins(maps)], look=look)
     with st.expander("All channels as a table, and taking them away", icon=":material/table:"):
         table(maps, chosen, request)
     write_link()
