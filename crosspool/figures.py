@@ -1,6 +1,7 @@
 """What an evaluation found, as figures: numbers in, a figure out. Nothing here computes a measure or knows of files."""
 
 import io
+import threading
 import unicodedata
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -33,6 +34,7 @@ STEP = 0.022  # between points that stand side by side, in parts of the axis
 SIGN = 0.016  # the width of a name's letter, in parts of the axis
 CUT = "arrows: the interval goes on beyond the axis"
 UNWRITTEN = "no font on this machine has some letters of these names: boxes stand for them"
+_drawing = threading.RLock()  # matplotlib's settings, and which warnings are shown, are the whole process's
 # How the names of fonts begin that systems have for letters which the usual font lacks, in the order of being asked.
 FURTHER_FONTS = (
     "Noto Sans CJK", "Noto Sans", "Source Han Sans", "Hiragino Sans", "PingFang", "Heiti", "Apple SD Gothic",
@@ -238,7 +240,7 @@ def fonts_for(texts: Iterable[str]) -> Iterator[list[str]]:
         if missing and (has := missing & _letters(FontProperties(family=family))):
             found.append(family)
             missing -= has
-    with rc_context({"font.family": [*rcParams["font.family"], *found]}):
+    with _drawing, rc_context({"font.family": [*rcParams["font.family"], *found]}):
         yield [UNWRITTEN] if missing else []
 
 
@@ -249,7 +251,7 @@ def _letters(font: FontProperties) -> set[str]:
 @contextmanager
 def any_script() -> Iterator[None]:
     """Let names in a script that the font lacks be drawn as boxes, without a word."""
-    with warnings.catch_warnings():
+    with _drawing, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)
         yield
 

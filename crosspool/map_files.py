@@ -11,7 +11,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from PIL import Image
 
-from crosspool.figures import figure_bytes
+from crosspool.figures import any_script, figure_bytes
 from crosspool.gallery.mapset import pack, receptive_fields
 from crosspool.gallery.standalone import page
 from crosspool.recipe import Recipe
@@ -76,7 +76,7 @@ class ChosenMaps:
             note.remove()
         drawn = {**self.settings(), "channels": list(self.channels), "look": asdict(self.look)}
         about = {"Title": self.title, "Subject" if kind == "pdf" else "Description": json.dumps(drawn)}
-        with rc_context({"svg.fonttype": "none"}):
+        with any_script(), rc_context({"svg.fonttype": "none"}):
             return figure_bytes(figure, kind, about)
 
     def _rows(self) -> list[Sequence[Any]]:

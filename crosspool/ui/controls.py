@@ -25,6 +25,7 @@ VIEW = {
     "tile": 104,
     "first": [],
     "entries": "block",
+    "taken": "this",
     "classifier": "",
     "ranked": 8,
     "drop_count": 0,
@@ -49,8 +50,8 @@ def start_from_link() -> None:
         st.info(note, icon=":material/link_off:")
 
 
-def write_link() -> None:
-    """Let the URL say what is shown, so that copying it shares the view. Uploads stay out of it."""
+def link_params() -> dict[str, str]:
+    """What is shown, as parameters of the URL. Uploads stay out of it."""
     values = {field.name: st.session_state[field.name] for field in fields(Settings)}
     settings = Settings(**values)
     own_size = backbone_specs()[settings.backbone].preprocessing.size
@@ -59,7 +60,12 @@ def write_link() -> None:
     values["pair"] = "" if settings.pair == default_pair else settings.pair
     if st.session_state.classifier:  # whose classes only this session knows
         values["positive"] = values["against"] = ""
-    params = to_params(Settings(**values))
+    return to_params(Settings(**values))
+
+
+def write_link() -> None:
+    """Let the URL say what is shown, so that copying it shares the view."""
+    params = link_params()
     if st.query_params.to_dict() != params:
         st.query_params.from_dict(params)
 
