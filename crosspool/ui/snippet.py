@@ -1,6 +1,7 @@
-"""The Python code that computes what a page shows."""
+"""The Python code that computes and draws what a page shows."""
 
 from crosspool.backbones import UNTRAINED
+from crosspool.map_files import ChosenMaps
 from crosspool.ui.compute import Request
 from crosspool.ui.sources import LONGEST_SIDE, Picture
 
@@ -25,3 +26,19 @@ image = crosspool.load_image({picture.file!r})
 pair = backbone.architecture.pair({request.pair!r})
 maps = backbone.activations(image, pair, size={request.size}{options})
 P = crosspool.cross_layer_pool(maps.lower, maps.upper, **pair.geometry{border})  # (1, D_{{t+1}}, D_t*m*n)"""
+
+
+def drawing_code(chosen: ChosenMaps, file: str) -> str:
+    """What follows `python_code` and writes the slide of the chosen maps."""
+    return f"""from crosspool.rendering import Look
+from crosspool.slides import slide
+
+figure = slide(
+    maps.framed[0],
+    maps.upper[0].cpu().numpy(),
+    {list(chosen.channels)},
+    crosspool.channel_statistics(maps.upper[0], P[0]),
+    caption={chosen.caption!r},
+    look={chosen.look!r},
+)
+figure.savefig({file!r})"""

@@ -13,7 +13,7 @@ from crosspool.recipe import Recipe
 from crosspool.rendering import Look
 from crosspool.ui.compute import ImageMaps, Request
 from crosspool.ui.controls import link_params
-from crosspool.ui.snippet import python_code
+from crosspool.ui.snippet import drawing_code, python_code
 from crosspool.ui.sources import LONGEST_SIDE, Picture
 from crosspool.ui.text import file_stem
 
@@ -59,15 +59,16 @@ def take_away(
         with st.container(horizontal=True):
             for kind, about in SOME.items():
                 _download(about, partial(chosen.file, kind), f"{some}.{kind}")
-        st.caption("Slides of 1920 × 1080 pixels, of which an SVG's text stays text; and these maps as a table of weights.")
+        st.caption("Slides of 1920 × 1080 pixels (an SVG's text stays text), and every weight in a table.")
         with st.container(horizontal=True):
             for kind, about in ALL.items():
                 _download(about, partial(chosen.file, kind), f"{stem}.{kind}")
             table = partial(maps.statistics.table().to_csv, index=False)
             _download(STATISTICS, table, f"{stem}-statistics.csv")
-        st.caption("Of all maps: the numbers with P and all settings, the gallery in one file, and a row for each channel.")
+        st.caption("Of all maps: the numbers with P and all settings, the gallery in one file, a row for each channel.")
     with code:
-        st.code(python_code(request, picture, chosen, f"{some}.png"), language="python", wrap_lines=True)
+        script = f"{python_code(request, picture)}\n\n{drawing_code(chosen, f'{some}.png')}"
+        st.code(script, language="python", wrap_lines=True)
         st.caption("It computes the same maps and the same P, and draws this slide.")
     with link:
         _link(picture)
@@ -136,7 +137,7 @@ def _link(picture: Picture) -> None:
     """The address of what is shown."""
     params = link_params()
     address = st.context.url or ""
-    st.code(f"{address}?{urlencode(params)}" if params else address, language=None, wrap_lines=True)
+    st.code(f"{address}?{urlencode(params, safe=',')}" if params else address, language=None, wrap_lines=True)
     if picture.sample:
         st.caption("It opens this image, these settings and these maps.")
     else:
