@@ -88,8 +88,8 @@ class Wall {
       if (!tile.isConnected) this.space.append(tile);
     }
     const [row, column] = [Math.floor(place / this.perRow), place % this.perRow];
-    const transform = `translate(${column * (this.width + GAP)}px, ${row * this.rowHeight}px)`;
-    if (tile.transform !== transform) tile.style.transform = tile.transform = transform;
+    tile.style.left = `${column * (this.width + GAP)}px`; // a transform would be a layer more for every tile
+    tile.style.top = `${row * this.rowHeight}px`;
     if (tile.painted) return;
     tile.painted = true;
     tile.style.width = `${this.width}px`;
