@@ -299,7 +299,7 @@ def test_results_come_one_by_one_until_it_is_cancelled(held):
     held.release()  # the one that was begun finds that nobody waits for it
     assert under_way.wait(LONG)
     assert under_way.done == 2
-    assert checked(app.run()).button(key="across-look").label == f"Look at these {len(NAMES) - 3} images"
+    assert checked(app.run()).button(key="across-look").label == f"Look at the other {len(NAMES) - 3} images"
 
 
 def test_other_settings_end_it(held):

@@ -209,8 +209,9 @@ def _controls(survey: Survey | None, missing: Sequence[Subject], wanted: int) ->
             st.progress(survey.done / total, text=f"{survey.done:,} of {total:,}", width="stretch")
             st.button("Cancel", icon=":material/stop_circle:", on_click=survey.cancel, key="across-cancel")
         elif missing:
+            which = "the other" if len(missing) < wanted else "these" if wanted > 1 else "this"
             st.button(
-                "Look at this image" if len(missing) == 1 else f"Look at these {len(missing):,} images",
+                f"Look at {which} {len(missing):,} images" if len(missing) > 1 else f"Look at {which} image",
                 icon=":material/play_arrow:",
                 on_click=_begin,
                 args=(missing,),
@@ -247,7 +248,8 @@ def _caption(images: ImageSet, seen: int, shown: int, channel: int, order: Order
     if order != "given" and seen and shown:
         which = f"The {shown} strongest of them" if shown < seen else "Strongest first"
         told += f" {which}: by the {MEASURES[order]} of map {channel} on the image."
-    st.caption(f"{told}{images.note} Press a picture to study it at large.")
+    hint = " Press a picture to study it at large." if shown else ""
+    st.caption(f"{told}{images.note}{hint}")
 
 
 def _matrix(
