@@ -5,17 +5,17 @@ from typing import Any
 import streamlit as st
 
 from crosspool.receptive_field import patch_box
+from crosspool.rendering import Look
 from crosspool.ui.across import across
 from crosspool.ui.charts import CONFIG, strongest_entries
 from crosspool.ui.compute import ImageMaps, Request
 from crosspool.ui.controls import choose_maps, start_from_link, write_link
-from crosspool.ui.gallery import Look, gallery
-from crosspool.ui.link import PRETRAINED
+from crosspool.ui.gallery import gallery
 from crosspool.ui.picture import Cell
-from crosspool.ui.selection import choose_channel, shown_channel, shown_look, shown_pins, shown_position
-from crosspool.ui.snippet import python_code
+from crosspool.ui.selection import choose_channel, first_channels, shown_channel, shown_look, shown_pins, shown_position
 from crosspool.ui.sources import Picture
-from crosspool.ui.text import file_stem, number
+from crosspool.ui.takeaway import take_away
+from crosspool.ui.text import number
 from crosspool.ui.views import field_of, headline, map_picture, seen_picture
 
 
@@ -100,7 +100,7 @@ def all_maps(maps: ImageMaps, request: Request, channel: int) -> None:
     gallery(maps, request, selected=channel, pins=shown_pins(maps), view=view, tell=tell)
 
 
-def table(maps: ImageMaps, chosen: Picture, request: Request) -> None:
+def table(maps: ImageMaps) -> None:
     """All channels as numbers; a selected row is shown at large."""
     order = maps.statistics.order("energy_share")
     rows = maps.statistics.table().iloc[order]
@@ -127,21 +127,6 @@ def table(maps: ImageMaps, chosen: Picture, request: Request) -> None:
             "energy_share": st.column_config.NumberColumn("share of energy", format="percent"),
         },
     )
-    with st.container(horizontal=True):
-        st.download_button(
-            "Table as CSV",
-            maps.statistics.table().to_csv(index=False),
-            f"{file_stem(chosen.title)}-{request.backbone}{_untrained(request)}-{request.pair}.csv",
-            "text/csv",
-            icon=":material/download:",
-            on_click="ignore",
-        )
-    st.markdown("The same in Python:")
-    st.code(python_code(request, chosen), language="python")
-
-
-def _untrained(request: Request) -> str:
-    return "" if request.weights == PRETRAINED else f"-{request.weights}"
 
 
 @st.fragment
@@ -153,8 +138,10 @@ def explore(chosen: Picture, request: Request, maps: ImageMaps) -> None:
     large_map(maps, request, channel, look)
     all_maps(maps, request, channel)
     across(chosen, request, maps, channels=[channel, *shown_pins(maps)], look=look)
-    with st.expander("All channels as a table, and taking them away", icon=":material/table:"):
-        table(maps, chosen, request)
+    with st.expander("All channels as a table", icon=":material/table:"):
+        table(maps)
+    pins, first = shown_pins(maps), first_channels(maps)
+    take_away(chosen, request, maps, channel=channel, pins=pins, first=first, look=look)
     write_link()
 
 

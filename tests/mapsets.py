@@ -42,6 +42,6 @@ def unpack(packed):
         at += part.nbytes
         return part
 
-    numbers = [take(kind, count) for kind in ("<f4", "<f4", "<f4", "<u2", "<u2")]
+    peak, mean, energy, sparsity, place = (take(kind, count) for kind in ("<f4", "<f4", "<f4", "<u2", "<u2"))
     steps = take("u1", count * header["rows"] * header["columns"]).reshape(count, header["rows"], header["columns"])
-    return Unpacked(header, *numbers, steps, packed[at:])
+    return Unpacked(header, peak, mean, energy, sparsity, place, steps, packed[at:])

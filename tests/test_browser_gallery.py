@@ -216,8 +216,8 @@ def test_hovering_says_the_weight_the_cell_and_its_field(window, maps):
     field = receptive_field(found.layout(128), found.pair(SMALL["pair"]).upper, 2, 4)
     expect(facts(window)).to_contain_text(f"receptive field {field.width}×{field.height} px")
     text = facts(window).inner_text()
-    weight = float(re.search(r"row 2, column 4: weight ([\d.e+−]+)", text)[1])
-    assert weight == pytest.approx(maps[0][channel, 2, 4], abs=maps[1].peak[channel] / 255)
+    (weight,) = re.findall(r"row 2, column 4: weight ([\d.e+−]+)", text)
+    assert float(weight) == pytest.approx(maps[0][channel, 2, 4], abs=maps[1].peak[channel] / 255)
     expect(window.tile(channel)).to_have_attribute("aria-selected", "false")  # looking is not choosing
 
 

@@ -17,9 +17,9 @@ from tests.mapsets import unpack
 def packed(upper, *, signed=False, side=64):
     upper = np.asarray(upper, np.float32)
     pooled = torch.ones(len(upper), 2)
-    spans = tuple([(i, i + 2) for i in range(count)] for count in upper.shape[1:])
+    rows, columns = ([(i, i + 2) for i in range(count)] for count in upper.shape[1:])
     photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8))
-    return pack(upper, channel_statistics(torch.tensor(upper), pooled), photo, signed=signed, fields=spans)
+    return pack(upper, channel_statistics(torch.tensor(upper), pooled), photo, signed=signed, fields=(rows, columns))
 
 
 def test_a_map_in_steps_of_its_peak():
