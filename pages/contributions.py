@@ -63,7 +63,7 @@ def headline(view: View) -> None:
     """The verdict, and how it was found."""
     subject, place = view.subject, view.place
     grid = "positions unknown" if place is None else f"{place.size[0]}×{place.size[1]} positions"
-    st.markdown(f"#### {verdict(view.seen.scores, view.classes, *view.question, view.found)}")
+    st.markdown(f"## {verdict(view.seen.scores, view.classes, *view.question, view.found)}")
     st.markdown(balance(view.found.channels, view.found.intercept))
     st.markdown(
         f"{as_it_is(view.picture.title)} · {as_it_is(subject.backbone.title)} · {as_it_is(subject.name)} · "
@@ -192,7 +192,7 @@ def one_channel(view: View, look: Look) -> None:
     found, channel = view.found, view.channel
     name, value = as_it_is(view.names[channel]), signed(found.channels[channel])
     part, k = found.channel(channel)
-    st.subheader(f"Channel {name} adds {value}", anchor=False)
+    st.header(f"Channel {name} adds {value}", anchor=False)
     if view.place is None:
         st.caption(f"It holds {100 * part.energy[k]:.2g} % of the energy.")
         return
@@ -250,7 +250,7 @@ def channels(view: View, look: Look) -> None:
     """The channels that say most for the class and against it, each to be unticked, and what that changes."""
     found = view.found
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        st.subheader("Channels, ranked", anchor=False, width="content")
+        st.header("Channels, ranked", anchor=False, width="content")
         st.segmented_control("Shown of each", SHOWN, required=True, key="ranked")
     ahead, behind = ranked(found.channels, st.session_state.ranked)
     limits = None
@@ -382,7 +382,7 @@ def all_channels(view: View) -> None:
 
 def two_pictures(view: View, look: Look) -> None:
     """What makes another picture's vector like this one's, by channel and by position."""
-    st.subheader("Alike to another picture, and why", anchor=False)
+    st.header("Alike to another picture, and why", anchor=False)
     others = {one.key: one for one in pictures_at_hand() if one.key != view.picture.key}
     if st.session_state.compared_with not in others:
         st.session_state.compared_with = ""
@@ -477,6 +477,7 @@ def main() -> None:
     """The page."""
     start_from_link()
     st.title("Contributions", anchor=False)
+    st.sidebar.container()  # takes the side bar's room, lest it push aside what is shown before it
     chosen = choose_picture()
     subject = choose_subject(chosen)
     if chosen is None:

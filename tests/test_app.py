@@ -59,7 +59,7 @@ def sentences(app):
 
 def shown_text(app):
     """All running text of the page."""
-    return "\n".join([*texts(app.markdown), *texts(app.caption), *texts(app.subheader)])
+    return "\n".join([*texts(app.markdown), *texts(app.caption), *texts(app.header), *texts(app.subheader)])
 
 
 def component(app, key):

@@ -101,7 +101,7 @@ def rows(app, key):
 
 
 def verdict(app):
-    (text,) = (text for text in texts(app.markdown) if text.startswith("#### "))
+    (text,) = (text for text in texts(app.markdown) if text.startswith("## "))
     return re.sub(r"\\(.)", r"\1", text)
 
 
@@ -137,7 +137,7 @@ def test_the_first_visit_explains_the_highest_score(lite0):
     assert texts(app.title) == ["Contributions"]
     found = expected.contributions()
     assert verdict(app).startswith(
-        f"#### The highest score is that of **{expected.predicted}**: **{signed(found.score)}**."
+        f"## The highest score is that of **{expected.predicted}**: **{signed(found.score)}**."
     )
     shown = rows(app, "scores")
     for name, row in shown.items():
@@ -156,7 +156,7 @@ def test_any_class_against_any_other(lite0):
     app = checked(app.run())
     found = own(lite0).contributions("lynx", "espresso")
     side = "ahead of" if found.score > 0 else "behind"
-    assert verdict(app).startswith(f"#### **lynx** is **{signed(abs(found.score))[1:]}** {side} **espresso**.")
+    assert verdict(app).startswith(f"## **lynx** is **{signed(abs(found.score))[1:]}** {side} **espresso**.")
     expect_bars_of(app, found)
     assert {"lynx", "espresso"} <= rows(app, "scores").keys()
 
@@ -204,7 +204,7 @@ def test_a_channel_is_shown_where_it_says_most(lite0):
     app.session_state.contributor, app.session_state.spot = 7, None
     app = checked(app.run())
     evidence = own(lite0).contributions().parts[0].evidence[7]
-    assert any(text.startswith("Channel 7 adds") for text in texts(app.subheader))
+    assert any(text.startswith("Channel 7 adds") for text in texts(app.header))
     assert component(app, "evidence")["cell"] == list(np.unravel_index(np.abs(evidence).argmax(), evidence.shape))
 
 
