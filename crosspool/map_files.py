@@ -20,8 +20,7 @@ from crosspool.slides import NOTE, slide
 from crosspool.statistics import ChannelStatistics, Criterion
 from crosspool.tables import csv_text
 
-FIGURES = ("png", "svg", "pdf")
-KINDS = (*FIGURES, "csv", "npz", "html")
+KINDS = ("png", "svg", "pdf", "csv", "npz", "html")
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ Most tests call `main` in this process; a few start the real command, which take
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import os
@@ -14,6 +15,7 @@ import sys
 from pathlib import Path
 from typing import get_args
 from urllib.error import URLError
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -412,10 +414,40 @@ def test_maps_as_a_picture(works, tmp_path) -> None:
     with Image.open(out) as sheet:
         sheet.load()
         assert sheet.format == "PNG"
-        assert sheet.width > 400
+        assert sheet.size == (1920, 1080)
         assert len(np.unique(np.asarray(sheet.convert("RGB")).reshape(-1, 3), axis=0)) > 1000
         assert "4x4 maps" in sheet.info["Title"]
-        assert json.loads(sheet.info["Description"])["size"] == 128
+        about = json.loads(sheet.info["Description"])
+    assert about["size"] == 128
+    assert len(about["channels"]) == 5
+
+
+def test_one_map_as_a_drawing_on_a_fixed_scale(works, tmp_path) -> None:
+    out = tmp_path / "map.svg"
+    scale = ("--scale", "fixed", "--scale-top", "7.5")
+    assert "1 of 1,280" in works("maps", CAT, "--out", out, "--size", 128, "--channels", 112, *scale)
+    texts = ["".join(text.itertext()) for text in ElementTree.parse(out).iter("{http://www.w3.org/2000/svg}text")]
+    assert "Map 112" in texts
+    assert {"0", "7.5", "weight, on a fixed scale"} <= set(texts)
+
+
+def test_maps_as_a_table(works, tmp_path) -> None:
+    out = tmp_path / "maps.csv"
+    works("maps", CAT, "--out", out, "--size", 128, "--channels", "112,0")
+    header, *rows = csv.reader(out.read_text(encoding="utf-8").splitlines())
+    assert header == ["channel", "row", "column", "weight"]
+    upper = crosspool.load_backbone().activations(crosspool.load_image(CAT), size=128).upper[0].numpy()
+    np.testing.assert_allclose(np.array([row[3] for row in rows], np.float32), upper[[112, 0]].ravel(), rtol=1e-5)
+
+
+def test_maps_as_a_page(works, tmp_path) -> None:
+    out = tmp_path / "gallery.html"
+    said = works("maps", CAT, "--out", out, "--size", 128, "--sort", "channel", "--colour-map", "magma")
+    assert "all 1,280 weighting maps of cat.jpg" in said
+    text = out.read_text(encoding="utf-8")
+    assert "<title>1,280 weighting maps of cat.jpg</title>" in text
+    assert '"colours": "magma"' in text
+    assert '"sort": "channel"' in text
 
 
 def test_maps_as_a_pdf(works, tmp_path) -> None:
@@ -475,7 +507,9 @@ def test_bad_outputs_are_found_before_any_work(fails, tmp_path, monkeypatch) -> 
     photo = tmp_path / "photo.png"
     Image.new("RGB", (64, 64)).save(photo)
     (tmp_path / "folder.png").mkdir()
-    assert "must end in .png or .pdf or .npz" in fails("maps", CAT, "--out", tmp_path / "x.gif")
+    assert "must end in .png or .svg or .pdf or .csv or .npz or .html" in fails(
+        "maps", CAT, "--out", tmp_path / "x.gif"
+    )
     assert "must end in .npz" in fails("pool", CAT, "--out", tmp_path / "x.png")
     assert "does not exist; make it first" in fails("maps", CAT, "--out", tmp_path / "no" / "x.png")
     assert "does not exist; make it first" in fails("maps", CAT, "--out", photo / "x.png")
@@ -497,6 +531,8 @@ def test_a_folder_without_rights(fails, tmp_path) -> None:
         (["--channels", "0,1280"], "the channels 0 to 1279"),
         (["--channels", "3-x"], "no list of channel numbers"),
         (["--channels", "1", "--top", "3"], "not by both"),
+        (["--scale", "fixed"], "--scale-top WEIGHT"),
+        (["--scale-top", "3"], "--scale fixed"),
     ],
 )
 def test_bad_choices_of_maps(fails, tmp_path, more, said) -> None:
@@ -504,8 +540,9 @@ def test_bad_choices_of_maps(fails, tmp_path, more, said) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_npz_takes_no_choice_of_channels(fails, tmp_path) -> None:
-    assert "holds every channel" in fails("maps", CAT, "--out", tmp_path / "x.npz", "--top", "3")
+@pytest.mark.parametrize("kind", ["npz", "html"])
+def test_what_holds_all_maps_takes_no_choice_of_channels(fails, tmp_path, kind) -> None:
+    assert f"An {kind.upper()} holds every channel" in fails("maps", CAT, "--out", tmp_path / f"x.{kind}", "--top", "3")
 
 
 @pytest.mark.parametrize(

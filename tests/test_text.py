@@ -11,6 +11,7 @@ from crosspool.text import printable
         ("\x9b2J\x7f", r"\x9b2J\x7f"),
         ("Vogel \udce9", r"Vogel \xe9"),  # a byte of a file's name that is no UTF-8
         ("\ud800", r"\ud800"),
+        ("\ufffe\uffff", r"\ufffe\uffff"),  # which XML cannot hold
     ],
 )
 def test_text_for_people_has_no_controls_and_can_be_written(text, shown):
