@@ -44,6 +44,7 @@ from crosspool.ui.lesson import (
     write_link,
 )
 from crosspool.ui.picture import Cell
+from crosspool.ui.presenter import present_button, presenting
 from crosspool.ui.selection import channel_input
 from crosspool.ui.steps import steps
 from crosspool.ui.text import as_it_is, number
@@ -60,7 +61,7 @@ TERMS = 4  # products written out
 
 def say(text: str) -> None:
     """The two or three sentences of a step, in lines that are not too long to read."""
-    st.markdown(text, width=1000)
+    st.markdown(text, width="stretch" if presenting() else 1000)
 
 
 def figure(key: str, count: int = 3) -> list[DeltaGenerator]:
@@ -405,7 +406,7 @@ def lesson() -> None:
         steps(TITLES, step, choose=go_to, key="steps")
     if note_of_link():
         st.info(note_of_link(), icon=":material/link_off:")
-    st.subheader(f"{step} · {TITLES[step - 1]}", anchor=False)
+    st.header(f"{step} · {TITLES[step - 1]}", anchor=False)
     try:
         with st.spinner("Computing the maps …"):
             view = view_at(chosen_sample(), COARSE)
@@ -421,7 +422,10 @@ def lesson() -> None:
 def main() -> None:
     """The page."""
     start_from_link()
-    st.title("Guided lesson", anchor=False)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if not presenting():  # whoever presents it knows what it is
+            st.title("Guided lesson", anchor=False)
+            present_button()
     lesson()
 
 

@@ -63,7 +63,7 @@ def cat():
 def test_it_starts_with_the_first_step():
     app = lesson()
     assert texts(app.title) == ["Guided lesson"]
-    assert texts(app.subheader) == ["1 · What is a map?"]
+    assert texts(app.header) == ["1 · What is a map?"]
     assert component(app, "steps") == {"titles": list(TITLES), "step": 1}
     assert app.query_params == {"step": "1"}
     assert component(app, "step-keys")["keys"] == [LEFT, RIGHT]
@@ -73,7 +73,7 @@ def test_it_starts_with_the_first_step():
 @pytest.mark.parametrize("step", range(1, len(TITLES) + 1))
 def test_every_step_has_its_link_and_says_what_it_shows(step):
     app = lesson(step)
-    assert texts(app.subheader) == [f"{step} · {TITLES[step - 1]}"]
+    assert texts(app.header) == [f"{step} · {TITLES[step - 1]}"]
     assert app.query_params["step"] == str(step)
     assert "**Cat** · EfficientNet-Lite0" in shown_text(app)
     assert ("Try it." in shown_text(app)) == (step < len(TITLES))
@@ -84,7 +84,7 @@ def test_every_step_has_its_link_and_says_what_it_shows(step):
 @pytest.mark.parametrize("step", ["0", "9", "-1", "two", "", "1e0", "<b>"])
 def test_nonsense_in_the_link_is_ignored_with_a_note(step):
     app = lesson(step)
-    assert texts(app.subheader) == ["1 · What is a map?"]
+    assert texts(app.header) == ["1 · What is a map?"]
     (note,) = [text for text in texts(app.info) if "link" in text]
     assert re.fullmatch(r"The link's step `[\w \-]+` was ignored: it is a number from 1 to 8\.", note)
     assert app.query_params["step"] == "1"
@@ -105,7 +105,7 @@ def test_the_step_and_the_map_outlast_a_look_at_another_page():
     app = look_at(lesson(5), 7)
     app = checked(app.switch_page("pages/what_am_i_looking_at.py").run())
     app = checked(app.switch_page(PAGE).run())
-    assert texts(app.subheader) == ["5 · All of P"]
+    assert texts(app.header) == ["5 · All of P"]
     assert app.number_input(key="lesson_map").value == 7
 
 

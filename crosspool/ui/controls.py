@@ -12,6 +12,7 @@ from crosspool.layer_pairs import LayerPair
 from crosspool.ui.compute import ImageMaps, Request, image_maps
 from crosspool.ui.frame import inside_frame
 from crosspool.ui.link import PRETRAINED, Settings, from_params, to_params
+from crosspool.ui.presenter import frame, present_button
 from crosspool.ui.sources import Picture, choose_picture
 from crosspool.ui.text import as_it_is
 
@@ -48,6 +49,7 @@ def start_from_link() -> None:
         kept[name] = st.session_state[name] = st.session_state.get(name, kept[name])
     for note in st.session_state.link_notes:
         st.info(note, icon=":material/link_off:")
+    frame()
 
 
 def link_params() -> dict[str, str]:
@@ -81,6 +83,7 @@ def choose_maps() -> tuple[Picture, Request, ImageMaps] | None:
         _describe(pair, spec)
         choose_framing()
         _choose_pooling(pair)
+        present_button()
     if not network_is_here(spec):
         offer_download(spec)
     elif picture is None:

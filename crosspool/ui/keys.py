@@ -6,6 +6,9 @@ import streamlit as st
 
 from crosspool.ui.browser import asset
 
+# The latter of each are what a presenter's remote control sends; without one, they scroll a page.
+BACK, ON = ("ArrowLeft", "PageUp"), ("ArrowRight", "PageDown")
+
 _component = st.components.v2.component("crosspool.keys", html="", css=":host { display: none; }", js=asset("keys.js"))
 
 

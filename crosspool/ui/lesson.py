@@ -3,9 +3,9 @@
 The lesson keeps its own map and place, so that what the other pages look at stays as it was.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import numpy as np
 import streamlit as st
@@ -17,8 +17,10 @@ from crosspool.ui.browser import data_url
 from crosspool.ui.building import summed_plainly
 from crosspool.ui.compute import ImageMaps, Request, image_maps
 from crosspool.ui.gallery import limits_of
+from crosspool.ui.keys import BACK, ON
 from crosspool.ui.link import PRETRAINED, Settings, shorten, to_params
 from crosspool.ui.picture import Cell
+from crosspool.ui.presenter import presenting
 from crosspool.ui.selection import shown_look
 from crosspool.ui.sources import Picture, pictures_at_hand
 from crosspool.ui.text import number
@@ -242,7 +244,8 @@ def mirrored(maps: ImageMaps, channel: int) -> tuple[np.ndarray, np.ndarray]:
     return weights, summed_plainly(maps, weights[None])[0]
 
 
-def keys_of_step(step: int) -> dict[str, Any]:
-    """What keys do: arrows always; in presenter mode also the page keys, which a presenter's remote control sends."""
-    names = ["ArrowLeft", "ArrowRight"] + (["PageUp", "PageDown"] if st.session_state.present else [])
-    return {name: lambda to=step + (1 if name in ("ArrowRight", "PageDown") else -1): go_to(to) for name in names}
+def keys_of_step(step: int) -> dict[str, Callable[[], None]]:
+    """What keys do: arrows always, the page keys in presenter mode."""
+    used = 2 if presenting() else 1
+    back, on = dict.fromkeys(BACK[:used], step - 1), dict.fromkeys(ON[:used], step + 1)
+    return {name: partial(go_to, to) for name, to in (back | on).items()}
