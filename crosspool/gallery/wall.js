@@ -88,7 +88,7 @@ class Wall {
       if (!tile.isConnected) this.space.append(tile);
     }
     const [row, column] = [Math.floor(place / this.perRow), place % this.perRow];
-    tile.style.left = `${column * (this.width + GAP)}px`; // a transform would be a layer more for every tile
+    tile.style.left = `${column * (this.width + GAP)}px`;
     tile.style.top = `${row * this.rowHeight}px`;
     if (tile.painted) return;
     tile.painted = true;
