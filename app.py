@@ -11,11 +11,12 @@ from crosspool.ui.frame import frame_is_drawn
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 ASSETS = Path(__file__).parent / "assets"
+WITHOUT_SIDE_BAR = ("lesson", "train_and_compare")
 
 frame_is_drawn()
 st.set_page_config(page_title="crosspool", page_icon=str(ASSETS / "icon.png"), layout="wide")
 st.html(ASSETS / "style.css")
-st.navigation(
+page = st.navigation(
     [
         st.Page("pages/weighting_maps.py", title="Weighting maps", icon=":material/grid_view:", default=True),
         st.Page("pages/contributions.py", title="Contributions", icon=":material/balance:"),
@@ -25,4 +26,7 @@ st.navigation(
         st.Page("pages/train_and_compare.py", title="Train & compare", icon=":material/model_training:"),
     ],
     position="top",
-).run()
+)
+if page.url_path not in WITHOUT_SIDE_BAR:
+    st.sidebar.container()  # takes the side bar's room at once, lest it push aside what is shown before it
+page.run()

@@ -477,7 +477,6 @@ def main() -> None:
     """The page."""
     start_from_link()
     st.title("Contributions", anchor=False)
-    st.sidebar.container()  # takes the side bar's room, lest it push aside what is shown before it
     chosen = choose_picture()
     subject = choose_subject(chosen)
     if chosen is None:

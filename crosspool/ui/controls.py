@@ -74,7 +74,6 @@ def write_link() -> None:
 
 def choose_maps() -> tuple[Picture, Request, ImageMaps] | None:
     """Draw the choice of image and the side bar, and compute the maps; None, with the reason shown, without them."""
-    st.sidebar.container()  # takes the side bar's room, lest it push aside what is shown before it
     picture = choose_picture()
     with st.sidebar:
         spec = choose_network()
