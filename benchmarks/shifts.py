@@ -38,7 +38,8 @@ const name = (node) => {
 };
 new PerformanceObserver((list) => {
   for (const { value, startTime, hadRecentInput, sources } of list.getEntries()) {
-    if (!hadRecentInput) shifts.push({ value, at: startTime, frame: startTime < begun, what: sources.map(({ node }) => name(node)) });
+    const what = sources.map(({ node }) => name(node));
+    if (!hadRecentInput) shifts.push({ value, at: startTime, frame: startTime < begun, what });
   }
 }).observe({ type: "layout-shift", buffered: true });
 """
