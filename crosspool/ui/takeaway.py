@@ -63,8 +63,7 @@ def take_away(
         with st.container(horizontal=True):
             for kind, about in ALL.items():
                 _download(about, partial(chosen.file, kind), f"{stem}.{kind}")
-            table = partial(maps.statistics.table().to_csv, index=False)
-            _download(STATISTICS, table, f"{stem}-statistics.csv")
+            _download(STATISTICS, partial(_statistics, maps), f"{stem}-statistics.csv")
         st.caption("Of all maps: the numbers with P and all settings, the gallery in one file, a row for each channel.")
     with code:
         script = f"{python_code(request, picture)}\n\n{drawing_code(chosen, f'{some}.png')}"
@@ -126,6 +125,11 @@ def _numbers(channels: Sequence[int]) -> str:
     if len(channels) > 8:
         return f"{len(channels)}-maps"
     return "-".join(["map" if len(channels) == 1 else "maps", *map(str, channels)])
+
+
+def _statistics(maps: ImageMaps) -> str:
+    table: str = maps.statistics.table().to_csv(index=False)
+    return table
 
 
 def _download(kind: Kind, data: Callable[[], str | bytes], name: str) -> None:

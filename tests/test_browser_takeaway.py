@@ -1,0 +1,74 @@
+"""Taking maps away in a real browser: the files that the buttons give, and the HTML page with the network off."""
+
+import csv
+import io
+import json
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.browser
+
+SMALL = {"backbone": "squeezenet1_1", "weights": "untrained", "pair": "features.12.squeeze", "size": "128"}
+ODD = "<img src=x onerror=document.title=1>'\"&amp;\u2028 ]]>-->.png"  # no file's name has a slash
+
+
+def taken(page, label):
+    """The name and the bytes of the file behind a button."""
+    with page.expect_download() as download:
+        page.get_by_role("button", name=label, exact=True).click()
+    return download.value.suggested_filename, download.value.path().read_bytes()
+
+
+def test_every_file_can_be_taken_and_opened(visit, browser, tmp_path):
+    page = visit().go(channel="5", pins="3,17", **SMALL).page
+    expect(page.get_by_role("heading", name="Take it away")).to_be_visible()
+    files = {label: taken(page, label) for label in ("PNG", "SVG", "CSV", "NPZ", "HTML page", "Statistics")}
+    names, contents = zip(*files.values(), strict=True)
+    stem = "Cat-squeezenet1_1-untrained-features.12.squeeze"
+    ends = ("-map-5.png", "-map-5.svg", "-map-5.csv", ".npz", ".html", "-statistics.csv")
+    assert names == tuple(stem + end for end in ends)
+    png, svg, table, numbers, html, statistics = contents
+    with Image.open(io.BytesIO(png)) as picture:
+        assert picture.size == (1920, 1080)
+    assert ElementTree.fromstring(svg).tag.endswith("svg")
+    with np.load(io.BytesIO(numbers), allow_pickle=False) as archive:
+        assert json.loads(archive["settings"].item())["backbone"] == "squeezenet1_1"
+        upper = archive["upper"]
+    weights = [row["weight"] for row in csv.DictReader(io.StringIO(table.decode()))]
+    assert np.array_equal(np.array(weights, np.float32), upper[5].ravel())
+    assert statistics.count(b"\n") == 1 + len(upper)
+    (tmp_path / "gallery.html").write_bytes(html)
+    context = browser.new_context(offline=True)
+    alone = context.new_page()
+    alone.goto((tmp_path / "gallery.html").as_uri())
+    expect(alone.locator(".wall .tile.chosen")).to_have_attribute("data-channel", "5")
+    expect(alone.locator(".pinned figure")).to_have_count(2)
+    context.close()
+
+
+def test_a_page_shows_an_odd_name_and_reaches_nothing(works, browser, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (200, 140), "orange").save(ODD, "PNG")
+    works("maps", ODD, "--out", "gallery.html", "--size", 128)
+    context = browser.new_context(offline=True, color_scheme="dark")
+    page = context.new_page()
+    complaints, requests = [], []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: requests.append(request.url.split(":")[0]))
+    page.goto((tmp_path / "gallery.html").as_uri())
+    expect(page.locator(".wall .tile").first).to_be_visible()
+    assert ODD in page.locator("h1").text_content()
+    assert (complaints, set(requests)) == ([], {"file", "blob"})
+    refused = page.evaluate(
+        """() => new Promise((tell) => {
+            document.addEventListener("securitypolicyviolation", (event) => tell(event.effectiveDirective));
+            document.body.append(Object.assign(document.createElement("img"), { src: "https://example.org/x.png" }));
+        })"""
+    )
+    assert refused == "img-src"
+    context.close()
