@@ -8,6 +8,7 @@ before anything of a page is there is told apart: Streamlit's empty frame, which
 
 import argparse
 import tempfile
+from typing import Any
 
 from playwright.sync_api import Browser, Page
 
@@ -45,7 +46,7 @@ new PerformanceObserver((list) => {
 """
 
 
-def cumulative(shifts: list[dict[str, float]]) -> float:
+def cumulative(shifts: list[dict[str, Any]]) -> float:
     """The largest sum over a window: shifts less than 1 s apart, and 5 s from the first to the last at most."""
     worst = total = 0.0
     first = last = -1e9
@@ -66,7 +67,7 @@ def settled(page: Page) -> tuple[float, float, str]:
         page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')")
     noted = page.evaluate("shifts.splice(0)")
     shifts, frame = ([shift for shift in noted if shift["frame"] is its] for its in (False, True))
-    most = max(shifts, key=lambda shift: shift["value"], default={"what": []})
+    most: dict[str, Any] = max(shifts, key=lambda shift: shift["value"], default={"what": []})
     return cumulative(shifts), cumulative(frame), ", ".join(dict.fromkeys(most["what"]))
 
 
