@@ -77,9 +77,11 @@ def across(chosen: Picture, request: Request, maps: ImageMaps, *, channels: Sequ
         orders = {key: text for key, text in ORDERS.items() if key != "given" or not images.ranked}
         order = _choose("Order", orders, next(iter(orders)), "across_order")
     survey = _survey_of(images)
-    ticking = survey is not None and survey.running
-    shown = st.fragment(_shown, run_every=WATCH_SECONDS if ticking else None)
-    shown(chosen, images, channels, look, order, ticking)
+    if survey is not None and survey.running:
+        st.fragment(_shown, run_every=WATCH_SECONDS)(chosen, images, channels, look, order, watched=True)
+    else:
+        with st.container():  # which a fragment has, too, so that everything keeps its place
+            _shown(chosen, images, channels, look, order, watched=False)
 
 
 def _choose(label: str, options: Mapping[Option, str], default: Option, kept: str) -> Option:
@@ -169,17 +171,12 @@ def _begin(subjects: Sequence[Subject]) -> None:
 
 
 def _shown(
-    chosen: Picture,
-    images: ImageSet,
-    channels: Sequence[int],
-    look: Look,
-    order: Order,
-    ticking: bool,
+    chosen: Picture, images: ImageSet, channels: Sequence[int], look: Look, order: Order, *, watched: bool
 ) -> None:
     """How far the survey is, and the images as far as they were looked at."""
     survey = _survey_of(images)
     running = survey is not None and survey.running
-    if running != ticking or st.session_state.pop("across_pressed", False):
+    if (watched and not running) or st.session_state.pop("across_pressed", False):
         st.rerun()
     glances = [glance_at(entry.subject.request) for entry in images.entries]
     failed = survey.failed if survey is not None else {}
