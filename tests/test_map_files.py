@@ -6,8 +6,10 @@ import html
 import io
 import json
 import re
+import tomllib
 from dataclasses import replace
 from hashlib import sha256
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -15,6 +17,7 @@ import pytest
 from PIL import Image
 
 import crosspool
+from crosspool.gallery import asset
 from crosspool.gallery.standalone import LISTED
 from crosspool.map_files import ChosenMaps
 from crosspool.recipe import Recipe
@@ -23,6 +26,7 @@ from tests.mapsets import unpack
 from tests.networks import sample
 
 EVIL = "</script><img src=x onerror=alert(1)>'\"&amp;\u2028$x_1$\ufffe\x07 ]]>-->.jpg"
+ROOT = Path(__file__).resolve().parent.parent
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -161,3 +165,13 @@ def test_a_page_without_scripts_lists_maps_in_words(chosen):
     lines = re.findall(r"map (\d+): peak ", fallback)
     assert int(lines[0]) == strongest
     assert len(lines) == min(LISTED, int((~chosen.statistics.dead).sum()))
+
+
+def test_a_page_has_the_colours_of_the_app():
+    theme = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))["theme"]
+    style = asset("standalone.css")
+    light, dark = style.split("prefers-color-scheme: dark")
+    for part, name in ((light, "light"), (dark, "dark")):
+        for role in ("primary", "text", "background", "secondaryBackground"):
+            variable = "--st-" + role.replace("yB", "y-b") + "-color"
+            assert f"{variable}: {theme[name][role + 'Color']};" in part
