@@ -24,7 +24,7 @@ def opened(visit, path, ready, **params):
 @pytest.mark.parametrize(
     ("path", "ready", "expander"),
     [
-        ("/", ".wall canvas", "All channels as a table, and taking them away"),
+        ("/", ".wall canvas", "All channels as a table"),
         ("/contributions", ".bars canvas", "All channels as a table"),
         ("/build_p", ".js-plotly-plot", "The same as numbers"),
         ("/what_am_i_looking_at", ".js-plotly-plot", None),
