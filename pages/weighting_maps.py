@@ -12,6 +12,7 @@ from crosspool.ui.compute import ImageMaps, Request
 from crosspool.ui.controls import choose_maps, start_from_link, write_link
 from crosspool.ui.gallery import gallery
 from crosspool.ui.picture import Cell
+from crosspool.ui.presenter import present_maps, presenting
 from crosspool.ui.selection import choose_channel, first_channels, shown_channel, shown_look, shown_pins, shown_position
 from crosspool.ui.sources import Picture
 from crosspool.ui.takeaway import take_away
@@ -150,7 +151,9 @@ def main() -> None:
     start_from_link()
     st.title("Weighting maps", anchor=False)
     found = choose_maps()
-    if found is not None:
+    if found is not None and presenting():
+        present_maps(*found, write_link)
+    elif found is not None:
         headline(*found)
         explore(*found)
 

@@ -143,10 +143,14 @@ def test_a_channel_is_found_by_its_number(window):
 # --- what it looks like
 
 
+COLOURS = """tile => {
+    const [left, side] = tile.area;
+    return Array.from(tile.parentElement.canvas.getContext("2d").getImageData(left, 0, side, side).data);
+}"""
+
+
 def colours_of(window, place=0):
-    script = "canvas => Array.from(canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data)"
-    canvas = window.tile_at(place).locator("canvas")
-    return np.array(canvas.evaluate(script)).reshape(-1, 4)[:, :3]
+    return np.array(window.tile_at(place).evaluate(COLOURS)).reshape(-1, 4)[:, :3]
 
 
 def slide_to(control, value):
@@ -208,9 +212,9 @@ def test_tiles_grow_and_only_those_on_the_screen_are_there(window):
 
 def test_hovering_says_the_weight_the_cell_and_its_field(window, maps):
     channel = int(window.tile_at(2).get_attribute("data-channel"))
-    canvas = window.tile_at(2).locator("canvas")
-    side = canvas.bounding_box()["width"]
-    canvas.hover(position={"x": side * 4.5 / SIDE, "y": side * 2.5 / SIDE})
+    picture = window.tile_at(2).locator(".picture")
+    side = picture.bounding_box()["width"]
+    picture.hover(position={"x": side * 4.5 / SIDE, "y": side * 2.5 / SIDE})
     expect(window.page.locator(".lens .facts b")).to_have_text(f"Map {channel}")
     found = architecture(SMALL["backbone"])
     field = receptive_field(found.layout(128), found.pair(SMALL["pair"]).upper, 2, 4)

@@ -103,14 +103,12 @@ class Gallery {
     const kept = this.keptBy(everything);
     const filtered = kept[this.view.kept_maps] ?? kept.alive;
     this.order = this.found === "" ? filtered : this.byNumber();
-    const counts = Object.fromEntries(Object.entries(kept).map(([name, channels]) => [name, channels.length]));
-    this.toolbar.show(this.view, { ...this.data, counts, hasBox: this.picks !== null });
+    this.counts = Object.fromEntries(Object.entries(kept).map(([name, channels]) => [name, channels.length]));
     this.status.textContent =
       `${count(this.order.length)} of ${count(this.set.channels)} maps` + (this.picks && this.view.sort === "box" ? ", those first that find the box" : "");
     this.empty.hidden = this.order.length > 0;
     this.empty.textContent = this.found ? `There is no channel ${this.found}: they run from 0 to ${this.set.channels - 1}.` : "No map is left: show all, or others.";
     this.wall.side = this.view.tile;
-    this.mark();
     this.wall.show(this.order);
     this.drawPinned();
   }
@@ -209,7 +207,8 @@ class Gallery {
     if (this.pins.includes(channel)) this.pins = this.pins.filter((other) => other !== channel);
     else this.pins = [...this.pins, channel].slice(-this.data.mostPins);
     this.toldPins = [...this.toldPins, JSON.stringify(this.pins)];
-    this.draw();
+    if (this.view.kept_maps === "pinned") this.draw();
+    else this.drawPinned();
     this.tell("pins", this.pins);
   }
 
@@ -230,9 +229,10 @@ class Gallery {
     return canvas;
   }
 
-  paintTile(canvas, channel, side) {
+  paintTile(canvas, left, side, channel) {
     const { set, view } = this;
-    paint(canvas, this.photoAt(side), set.coloured(channel, view), { ...view, rows: set.rows, columns: set.columns, side }, this.table);
+    const look = { ...view, rows: set.rows, columns: set.columns };
+    paintAt(canvas, left, side, this.photoAt(side), set.coloured(channel, view), look, this.table);
   }
 
   words(channel) {
@@ -249,6 +249,8 @@ class Gallery {
   }
 
   drawPinned() {
+    this.toolbar.show(this.view, { ...this.data, counts: { ...this.counts, pinned: this.pins.length }, hasBox: this.picks !== null });
+    this.mark();
     this.pinned.hidden = !this.pins.length;
     this.pinned.replaceChildren(...this.pins.map((channel) => {
       const canvas = make("canvas");
@@ -267,7 +269,8 @@ class Gallery {
     this.pins.forEach((channel, place) => {
       const canvas = this.pinned.children[place].querySelector("canvas");
       canvas.style.width = canvas.style.height = `${PINNED_SIDE}px`;
-      this.paintTile(canvas, channel, pixels(PINNED_SIDE));
+      canvas.width = canvas.height = pixels(PINNED_SIDE);
+      this.paintTile(canvas, 0, canvas.width, channel);
     });
   }
 }

@@ -27,7 +27,7 @@ class MapSet {
   }
 
   close() {
-    URL.revokeObjectURL(this.photo.src);
+    this.ready.finally(() => URL.revokeObjectURL(this.photo.src)); // not while it is being decoded
   }
 
   map(channel) {

@@ -6,8 +6,15 @@ const scratch = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently:
 // As many pixels as a square canvas shows when it is that wide. To measure it takes time: the page must be laid out first.
 const pixels = (width) => Math.round(width * (window.devicePixelRatio || 1)) || 112;
 
-// `cells` are steps 0..255 in the colours of `table` (256 x RGB); `photo` is an image or a canvas; `side` is in pixels.
-function paint(canvas, photo, cells, { rows, columns, opacity, smooth, side = pixels(canvas.clientWidth) }, table) {
+// `cells` are steps 0..255 in the colours of `table` (256 x RGB); `photo` is an image or a canvas; all of the canvas.
+function paint(canvas, photo, cells, look, table) {
+  const side = pixels(canvas.clientWidth);
+  if (canvas.width !== side || canvas.height !== side) canvas.width = canvas.height = side;
+  paintAt(canvas, 0, side, photo, cells, look, table);
+}
+
+// The same on a part of the canvas, `side` pixels wide and high, from the upper edge.
+function paintAt(canvas, left, side, photo, cells, { rows, columns, opacity, smooth }, table) {
   const image = new ImageData(columns, rows);
   for (let i = 0; i < cells.length; i++) {
     const colour = 3 * cells[i];
@@ -20,12 +27,11 @@ function paint(canvas, photo, cells, { rows, columns, opacity, smooth, side = pi
     Object.assign(scratch.canvas, { width: columns, height: rows });
   }
   scratch.putImageData(image, 0, 0);
-  if (canvas.width !== side || canvas.height !== side) canvas.width = canvas.height = side;
   const context = canvas.getContext("2d");
   context.globalAlpha = 1;
   context.imageSmoothingEnabled = true;
-  context.drawImage(photo, 0, 0, side, side);
+  context.drawImage(photo, left, 0, side, side);
   context.globalAlpha = opacity;
   context.imageSmoothingEnabled = smooth;
-  context.drawImage(scratch.canvas, 0, 0, side, side);
+  context.drawImage(scratch.canvas, left, 0, side, side);
 }

@@ -1,16 +1,19 @@
 // The wall: a tile for each channel in a given order, of which only those on the screen exist.
 // The list has the focus, and one of its tiles is the active one: so screen readers know it, and tiles may come and go.
+// A row's pictures are on one canvas: a browser takes as long for a small canvas as for a wide one.
 
 const GAP = 8;
-const CAPTION = 19; // pixels below a tile's picture
+const CAPTION = 20; // pixels below a tile's picture
 const FRAME = 5; // a tile's border and padding on each side
 const BESIDE = 1; // rows kept above and below the screen
 
 class Wall {
-  // `paintTile(canvas, channel, side)` draws, `words(channel)` gives {label, caption}, `act` has hover, select, pin, escape.
+  // `paintTile(canvas, left, side, channel)` draws, `words(channel)` gives {label, caption}, `act` has hover, select, pin,
+  // activate and escape.
   constructor({ paintTile, words, act }) {
-    Object.assign(this, { paintTile, words, act, order: [], places: new Map(), tiles: new Map(), spare: [], side: 104, state: { pins: [] } });
-    this.space = make("div", { className: "space" });
+    Object.assign(this, { paintTile, words, act, order: [], places: new Map(), tiles: new Map(), side: 104, state: { pins: [] } });
+    Object.assign(this, { rows: new Map(), spare: [] });
+    this.space = make("div", { className: "space", role: "presentation" });
     this.list = make(
       "div",
       { className: "wall", tabIndex: 0, role: "listbox", "aria-label": "Weighting maps", "aria-multiselectable": "true" },
@@ -36,9 +39,9 @@ class Wall {
     this.repaint();
   }
 
-  // All tiles that exist are drawn anew.
+  // All rows that exist are drawn anew.
   repaint() {
-    for (const tile of this.tiles.values()) tile.painted = false;
+    this.stale = true;
     this.arrange();
   }
 
@@ -47,7 +50,7 @@ class Wall {
     if (!room) return;
     this.perRow = Math.max(1, Math.floor((room + GAP) / (this.side + GAP)));
     const width = Math.floor((room + GAP) / this.perRow) - GAP;
-    if (width !== this.width) for (const tile of this.tiles.values()) tile.painted = false;
+    this.stale ||= width !== this.width;
     this.width = width;
     this.rowHeight = width + CAPTION + GAP;
     this.space.style.height = `${Math.ceil(this.order.length / this.perRow) * this.rowHeight}px`;
@@ -63,52 +66,65 @@ class Wall {
 
   draw() {
     const { scrollTop, clientHeight } = this.list;
-    const first = Math.max(0, Math.floor(scrollTop / this.rowHeight) - BESIDE) * this.perRow;
-    const last = Math.min(this.order.length, (Math.ceil((scrollTop + clientHeight) / this.rowHeight) + BESIDE) * this.perRow);
-    const wanted = new Set(this.order.slice(first, last));
-    for (const [channel, tile] of this.tiles) {
-      if (wanted.has(channel)) continue;
-      this.tiles.delete(channel);
-      this.spare.push(tile);
+    const first = Math.max(0, Math.floor(scrollTop / this.rowHeight) - BESIDE);
+    const behind = Math.min(Math.ceil(this.order.length / this.perRow), Math.ceil((scrollTop + clientHeight) / this.rowHeight) + BESIDE);
+    for (const [place, row] of this.rows) {
+      if (!this.stale && place >= first && place < behind) continue;
+      this.rows.delete(place);
+      for (const tile of row.tiles) this.tiles.delete(tile.channel);
+      this.spare.push(row);
     }
-    for (let place = first; place < last; place++) this.put(this.order[place], place);
-    for (const tile of this.spare) tile.remove();
+    this.stale = false;
+    for (let place = first; place < behind; place++) if (!this.rows.has(place)) this.fill(place);
+    for (const row of this.spare.splice(0)) row.remove();
     this.pointOut();
   }
 
-  put(channel, place) {
-    let tile = this.tiles.get(channel);
-    if (!tile) {
-      tile = this.spare.pop() ?? this.newTile();
-      tile.painted = false;
-      tile.channel = channel;
-      tile.dataset.channel = channel;
-      tile.id = `map-${channel}`;
-      this.tiles.set(channel, tile);
-      if (!tile.isConnected) this.space.append(tile);
-    }
-    const [row, column] = [Math.floor(place / this.perRow), place % this.perRow];
-    tile.style.left = `${column * (this.width + GAP)}px`;
-    tile.style.top = `${row * this.rowHeight}px`;
-    if (tile.painted) return;
-    tile.painted = true;
-    tile.style.width = `${this.width}px`;
-    tile.canvas.style.height = `${this.width - 2 * FRAME}px`;
+  fill(place) {
+    const row = this.spare.shift() ?? this.newRow(); // the upper ones first: screen readers read in this order
+    this.rows.set(place, row);
+    row.style.top = `${place * this.rowHeight}px`;
+    const channels = this.order.slice(place * this.perRow, (place + 1) * this.perRow);
+    while (row.tiles.length > channels.length) row.tiles.pop().remove();
+    while (row.tiles.length < channels.length) this.addTile(row);
+    const [width, side] = [channels.length * (this.width + GAP), this.width - 2 * FRAME];
+    Object.assign(row.canvas, { width: pixels(width), height: pixels(side) }); // and empty
+    Object.assign(row.canvas.style, { width: `${width}px`, height: `${side}px` });
+    channels.forEach((channel, column) => {
+      const left = column * (this.width + GAP);
+      row.tiles[column].area = [pixels(left + FRAME), pixels(side)];
+      this.paintTile(row.canvas, ...row.tiles[column].area, channel);
+      this.name(row.tiles[column], channel, place * this.perRow + column, left);
+    });
+  }
+
+  name(tile, channel, place, left) {
+    this.tiles.set(channel, tile);
     const { label, caption } = this.words(channel);
+    Object.assign(tile, { channel, id: `map-${channel}` });
+    tile.dataset.channel = channel;
+    Object.assign(tile.style, { left: `${left}px`, width: `${this.width}px` });
+    tile.picture.style.height = `${this.width - 2 * FRAME}px`;
     tile.setAttribute("aria-label", label);
     tile.setAttribute("aria-posinset", place + 1);
     tile.setAttribute("aria-setsize", this.order.length);
     tile.name.textContent = channel;
     tile.note.textContent = caption;
-    this.paintTile(tile.canvas, channel, pixels(this.width - 2 * FRAME));
     this.markTile(channel, tile);
   }
 
-  newTile() {
-    const canvas = make("canvas");
-    const [name, note] = [make("b"), make("span")];
-    const tile = make("div", { className: "tile", role: "option" }, canvas, make("span", { className: "caption" }, name, note));
-    return Object.assign(tile, { canvas, name, note });
+  newRow() {
+    const canvas = make("canvas", { role: "presentation" });
+    const row = Object.assign(make("div", { className: "row", role: "presentation" }, canvas), { canvas, tiles: [] });
+    this.space.append(row);
+    return row;
+  }
+
+  addTile(row) {
+    const [picture, name, note] = [make("span", { className: "picture" }), make("b"), make("span")];
+    const tile = make("div", { className: "tile", role: "option" }, picture, make("span", { className: "caption" }, name, note));
+    row.tiles.push(Object.assign(tile, { picture, name, note }));
+    row.append(tile);
   }
 
   // Shows which tiles are active, selected and pinned.
@@ -171,7 +187,7 @@ class Wall {
   onHover(event) {
     const tile = event.target.closest(".tile");
     if (!tile) return;
-    const box = tile.canvas.getBoundingClientRect();
+    const box = tile.picture.getBoundingClientRect();
     this.act.hover(tile.channel, (event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height);
   }
 }
