@@ -87,7 +87,7 @@ VIEW = ("colours", "opacity", "smooth", "scale", "top", "sort", "kept_maps", "ti
 def all_maps(maps: ImageMaps, request: Request, channel: int) -> None:
     """The gallery; what is done in it is kept in the session, and so in the link."""
     state = st.session_state
-    st.subheader(f"{len(maps.upper):,} maps", anchor=False)
+    st.header(f"{len(maps.upper):,} maps", anchor=False)
 
     def tell(what: str, value: Any) -> None:
         if what == "channel":

@@ -108,7 +108,7 @@ def test_the_first_visit_shows_a_sample_and_its_maps():
     maps = sent_maps(app)
     assert component(app, "gallery")["maps"] == maps.id
     assert component(app, "gallery")["selected"] == maps.energy.argmax()  # the strongest is the large one
-    assert texts(app.subheader)[0] == "1,280 maps"
+    assert texts(app.header)[0] == "1,280 maps"
     assert "**Cat** · EfficientNet-Lite0" in shown_text(app)
     assert "P has 409,600 numbers" in shown_text(app)
     assert not app.error
@@ -154,7 +154,7 @@ def test_the_explanation_page_first():
 def test_both_pages_show_pairs_of_any_kernel_and_size(pair):
     app = visit(**{**SMALL, "pair": pair, "size": "160"})
     found = architecture("squeezenet1_1").pair(pair)
-    assert f"{found.upper_channels:,} maps" in texts(app.subheader)
+    assert f"{found.upper_channels:,} maps" in texts(app.header)
     assert f"P has {found.feature_length:,} numbers" in shown_text(app)
     checked(app.switch_page(EXPLANATION).run())
 
@@ -411,7 +411,7 @@ def test_a_download_that_arrives_is_used_at_once(monkeypatch, empty_cache):
     try:
         app = checked(download_button(app).click().run())
         assert not app.error
-        assert texts(app.subheader)[0] == "1,000 maps"
+        assert texts(app.header)[0] == "1,000 maps"
     finally:
         backbone_of.clear()
 
@@ -438,7 +438,7 @@ def test_the_untrained_network_is_one_press_away():
     app = visit(backbone="squeezenet1_1", size="128")
     (button,) = (button for button in app.button if button.label == "Show the untrained network")
     app = checked(button.click().run())
-    assert texts(app.subheader)[0] == "1,000 maps"
+    assert texts(app.header)[0] == "1,000 maps"
     assert app.button_group(key="weights").value == "untrained"
     assert texts(app.warning) == ["Untrained network: random weights."]
 
@@ -450,8 +450,8 @@ def test_weights_in_the_cache_just_work(empty_cache):
     torch.save(spec.build(1000).state_dict(), empty_cache / spec.weights.filename)
     try:
         app = visit(backbone="squeezenet1_1", size="128")
-        assert texts(app.subheader)[0] == "1,000 maps"
-        assert not app.button
+        assert texts(app.header)[0] == "1,000 maps"
+        assert not [button for button in app.button if button.label.startswith("Download ")]
         assert not app.warning  # nothing says untrained
         assert "cached" in app.sidebar.caption[0].value
     finally:

@@ -1,5 +1,7 @@
 """Every page, and what it shows when something is missing, is fit for everybody, as far as a program can tell."""
 
+from urllib.parse import urlencode
+
 import pytest
 from playwright.sync_api import expect
 
@@ -14,7 +16,7 @@ def opened(visit, path, ready, **params):
     """A window on a page in which `ready` is seen."""
     window = visit()
     window.page.emulate_media(color_scheme="light")
-    window.page.goto(f"{window.url}{path}?{'&'.join(f'{name}={value}' for name, value in params.items())}")
+    window.page.goto(f"{window.url}{path}{'&' if '?' in path else '?'}{urlencode(params)}")
     expect(window.page.locator(ready).first).to_be_visible()
     window.settle()
     window.complaints.clear()  # a test in tests/test_browser.py looks at these
@@ -29,6 +31,8 @@ def opened(visit, path, ready, **params):
         ("/build_p", ".js-plotly-plot", "The same as numbers"),
         ("/what_am_i_looking_at", ".js-plotly-plot", None),
         ("/train_and_compare", ".classes img", None),
+        ("/lesson?step=4", ".js-plotly-plot", None),
+        ("/?present=1", ".frame img", None),
     ],
 )
 def test_a_page_has_no_serious_fault(visit, path, ready, expander):

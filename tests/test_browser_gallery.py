@@ -403,3 +403,29 @@ def test_another_image_keeps_the_look_and_brings_its_own_maps(in_app):
     expect(in_app.control("Colours")).to_have_value("magma")
     assert shown(in_app)[0] == int(in_app.tile_at(0).get_attribute("data-channel"))
     assert not np.array_equal(colours_of(in_app), before)
+
+
+# --- presenting
+
+
+def test_presenting_shows_one_map_after_the_other(visit):
+    window = visit().go(**SMALL, present="1")
+    page = window.page
+    expect(page.get_by_test_id("stSidebar")).not_to_be_visible()
+    expect(page.locator(".strip")).not_to_be_visible()
+    pictures = [picture.bounding_box() for picture in page.locator(".frame img").all()]
+    assert len(pictures) == 2
+    assert min(box["width"] for box in pictures) > 500  # of 1,440 pixels
+    first = page.get_by_text(re.compile(r"^Map \d+ over it$")).inner_text()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_text(first)).to_have_count(0)
+    second = page.get_by_text(re.compile(r"^Map \d+ over it$")).inner_text()
+    page.wait_for_url(re.compile(rf"channel={second.split()[1]}\b.*present=1"))
+    window.settle()
+    page.keyboard.press("ArrowLeft")
+    expect(page.get_by_text(first)).to_be_visible()
+    window.settle()
+    page.keyboard.press("Escape")
+    expect(page.get_by_test_id("stSidebar")).to_be_visible()
+    expect(window.tile_at(0)).to_be_visible()
+    assert "present" not in page.url

@@ -8,6 +8,7 @@ import zipfile
 import pytest
 from playwright.sync_api import FilePayload, expect
 
+from tests.accessibility import expect_accessible
 from tests.pictures import png, tinted
 from tests.test_browser import SMALL
 
@@ -87,6 +88,7 @@ def test_a_zip_is_trained_to_the_table(training, tmp_path):
         page.get_by_role("button", name="Model sum@128").click()
     assert download.value.suggested_filename == "tints-sum@128.safetensors"
     window.settle()
+    expect_accessible(window)
     window.expect_to_fit_every_width()
 
 

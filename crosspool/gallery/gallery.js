@@ -89,6 +89,11 @@ class Gallery {
     this.tellLater();
   }
 
+  // When the hand's doing is on the screen: what a page then does may take its time.
+  tellSoon(what, value) {
+    requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(() => this.tell(what, value))));
+  }
+
   tellLater() {
     clearTimeout(this.timer);
     this.timer = setTimeout(() => {
@@ -200,7 +205,7 @@ class Gallery {
   select(channel) {
     this.selected = this.active = channel;
     this.mark();
-    this.tell("channel", channel);
+    this.tellSoon("channel", channel);
   }
 
   pin(channel) {
@@ -209,7 +214,7 @@ class Gallery {
     this.toldPins = [...this.toldPins, JSON.stringify(this.pins)];
     if (this.view.kept_maps === "pinned") this.draw();
     else this.drawPinned();
-    this.tell("pins", this.pins);
+    this.tellSoon("pins", this.pins);
   }
 
   // Takes back the last thing that narrows or orders the wall, and then goes to the selected map.

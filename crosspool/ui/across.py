@@ -68,7 +68,7 @@ class ImageSet:
 def across(chosen: Picture, request: Request, maps: ImageMaps, *, channels: Sequence[int], look: Look) -> None:
     """Show the channels, the selected one first, on other images; those are looked at when a button is pressed."""
     channels = list(dict.fromkeys(channels))[:MOST_CHANNELS]
-    st.subheader(f"Map {channels[0]} on other images", anchor=False)
+    st.header(f"Map {channels[0]} on other images", anchor=False)
     sets = _sets(request, maps)
     with st.container(horizontal=True, gap="medium"):
         default = "yours" if "yours" in sets and len(sets["yours"].entries) > 1 else "samples"

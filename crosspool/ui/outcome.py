@@ -35,6 +35,7 @@ NOBODY = {
     "wrong": "Every image that was tested is right by at least one method.",
 }
 TOP = 5  # classes shown of a new image
+FULL_WIDTH = 2400  # pixels: a table with a width of its own fills less room than that, and keys can scroll it
 
 
 def outcome(comparison: Comparison, chosen: Labelled | None) -> None:
@@ -96,13 +97,13 @@ def preliminary(results: Mapping[str, MethodResult]) -> None:
         for name, result in results.items()
         for found in [result.measures["accuracy"]]
     ]
-    st.table(pd.DataFrame(rows, columns=["method", "accuracy", "storage"]).set_index("method"))
+    st.table(pd.DataFrame(rows, columns=["method", "accuracy", "storage"]).set_index("method"), width=FULL_WIDTH)
 
 
 def _table(section: Section) -> None:
     columns = sorted(section.columns, key=lambda column: COLUMNS.get(column.title, len(COLUMNS)))
     cells = {column.title: [_in_one_line(cell) for cell in column.cells] for column in columns}
-    st.table(pd.DataFrame(cells).set_index(columns[0].title))
+    st.table(pd.DataFrame(cells).set_index(columns[0].title), width=FULL_WIDTH)
     st.caption(as_it_is(" ".join(section.notes)))
 
 

@@ -43,7 +43,7 @@ def take_away(
     look: Look,
 ) -> None:
     """Offer the map under study, the pinned maps or the first of the gallery; a file is made when it is asked for."""
-    st.subheader("Take it away", anchor=False)
+    st.header("Take it away", anchor=False)
     chosen = _chosen_maps(picture, request, maps, _choose(channel, pins, first), pins, look)
     stem = "-".join(
         [
