@@ -14,7 +14,7 @@ from crosspool.backbones import load_backbone
 from crosspool.images import load_image
 from crosspool.samples import samples
 from crosspool.ui import compute, sources, survey
-from crosspool.ui.across import strongest_first
+from crosspool.ui.across import Order, strongest_first
 from crosspool.ui.labelled import Collection, Shot
 from crosspool.ui.text import number
 from tests.networks import sample
@@ -208,7 +208,8 @@ def test_of_equal_peaks_the_larger_mean_comes_first():
         return survey.Glance("", False, *(np.array([value]) for value in (0, peak, 0, 0, mean)))
 
     rows = [("a", glance(6, 1)), ("b", None), ("c", glance(6, 2)), ("d", glance(-7, -3)), ("e", glance(5, 5))]
-    for order, names in (("peak", "dcaeb"), ("mean", "ecadb")):
+    orders: dict[Order, str] = {"peak": "dcaeb", "mean": "ecadb"}
+    for order, names in orders.items():
         found: Any = strongest_first(cast(Any, rows), 0, order)
         assert "".join(name for name, _ in found) == names
 
