@@ -96,6 +96,7 @@ def all_maps(maps: ImageMaps, request: Request, channel: int) -> None:
             state.pins = ",".join(str(int(pin)) for pin in value)
         else:
             state.update({name: value[name] for name in (*VIEW, "first")})
+            state.first_of = request
 
     view = {name: state[name] for name in VIEW}
     gallery(maps, request, selected=channel, pins=shown_pins(maps), view=view, tell=tell)
@@ -141,7 +142,7 @@ def explore(chosen: Picture, request: Request, maps: ImageMaps) -> None:
     across(chosen, request, maps, channels=[channel, *shown_pins(maps)], look=look)
     with st.expander("All channels as a table", icon=":material/table:"):
         table(maps)
-    pins, first = shown_pins(maps), first_channels(maps)
+    pins, first = shown_pins(maps), first_channels(maps, request)
     take_away(chosen, request, maps, channel=channel, pins=pins, first=first, look=look)
     write_link()
 

@@ -30,7 +30,7 @@ def section():
             *found,
             channel=shown_channel(maps),
             pins=shown_pins(maps),
-            first=first_channels(maps),
+            first=first_channels(maps, found[1]),
             look=shown_look(False),
         )
 

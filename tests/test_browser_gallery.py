@@ -405,6 +405,62 @@ def test_another_image_keeps_the_look_and_brings_its_own_maps(in_app):
     assert not np.array_equal(colours_of(in_app), before)
 
 
+def test_a_look_chosen_just_before_another_image_stays(in_app):
+    in_app.control("Colours").select_option("magma")
+    in_app.control("Sort by").select_option("channel")
+    in_app.page.locator(".strip .tile", has_text="Rocket").click()  # before the server has heard of it
+    expect(in_app.page.locator("strong", has_text="Rocket")).to_be_visible()
+    in_app.page.wait_for_url(re.compile("colours=magma"))
+    expect(in_app.control("Colours")).to_have_value("magma")
+    in_app.settle()
+    first = in_app.page.get_by_role("radio", name=re.compile("First 23"))
+    first.click()
+    in_app.settle()
+    in_app.page.get_by_role("tab", name="Python").click()
+    alive = sorted(shown(in_app))
+    expect(in_app.page.locator("code", has_text="slide(")).to_contain_text(f"[{alive[0]}, {alive[1]}, {alive[2]},")
+
+
+# --- large and signed maps
+
+
+@pytest.fixture
+def large(offline, tmp_path):
+    """Six signed maps of 150 x 224: one has a negative peak, one is dead. Sent averaged down to 112 cells a side."""
+    upper = np.zeros((6, 150, 224), np.float32)
+    for channel in range(5):
+        upper[channel, 12 + channel : 14 + channel, 206:208] = (-1) ** channel * (channel + 1)
+    statistics = channel_statistics(torch.tensor(upper), torch.tensor(upper).flatten(1))
+    fields = [(i, i + 1) for i in range(150)], [(i, i + 1) for i in range(224)]
+    packed = pack(upper, statistics, sample("cat").resize((224, 224)), signed=True, fields=fields)
+    look = Look("RdBu_r", opacity=1, smooth=False, scale="layer", signed=True)
+    path = tmp_path / "large.html"
+    path.write_bytes(html_page(packed, statistics, title="x", caption="y", made={}, look=look, selected=3))
+    window = Visit(offline.new_page(), path.as_uri())
+    window.page.goto(window.url)
+    expect(window.tile_at(0)).to_be_visible()
+    yield window
+    window.page.close()
+    window.expect_no_complaints()
+
+
+def test_large_signed_maps_say_where_they_were_averaged(large):
+    label = large.tile(3).get_attribute("aria-label")
+    assert label.startswith("map 3: peak −4 at rows 14 to 16, columns 206 to 207; ")
+    text = facts(large).inner_text()
+    assert text.startswith("Map 3 rows 14 to 16, columns 206 to 207: mean weight −")
+    assert "; largest −4; " in text
+    assert large.page.locator(".lens .scale span").all_inner_texts() == ["−5", "5"]
+
+
+def test_signed_colours_are_the_librarys(large):
+    from crosspool.rendering import colour_table, quantise
+
+    zero = colours_of(large, 0)[0]  # a corner, where all maps are zero
+    table = colour_table("RdBu_r")
+    assert np.abs(zero.astype(int) - table[quantise(np.zeros(1), (-5, 5))[0]]).max() <= 4
+
+
 # --- presenting
 
 

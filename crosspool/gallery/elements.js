@@ -10,12 +10,12 @@ function make(tag, properties = {}, ...children) {
   return element;
 }
 
-// To three significant digits, as Python's .3g writes it, but with the minus sign that people write.
+// To three significant digits, with the minus sign that people write.
 function numberText(value) {
   if (value === 0) return "0";
   const size = Math.abs(value);
   const text = size >= 1e-4 && size < 999.5 ? String(Number(value.toPrecision(3))) : value.toExponential(2).replace(/\.?0+e/, "e");
-  return text.replace("-", "−");
+  return text.replaceAll("-", "−");
 }
 
 const percent = (share) => `${numberText(Number((100 * share).toPrecision(2)))} %`;

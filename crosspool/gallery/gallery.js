@@ -5,6 +5,7 @@ const REST = 400; // milliseconds after the last change until the server hears o
 const TOLD_FIRST = 48; // channels of the present order that the server hears of
 const MOST = 0.9; // of the energy
 const PINNED_SIDE = 150;
+const MOST_PHOTOS = 4; // sizes of the photo that are kept
 
 class Gallery {
   constructor(root) {
@@ -30,7 +31,8 @@ class Gallery {
       this.toolbar.root,
       make("div", { className: "body" }, this.lens.root, make("div", { className: "maps" }, this.status, this.pinned, this.empty, this.wall.list)),
     );
-    Object.assign(this, { root, set: null, pins: [], found: "", told: new Set(), over: null });
+    Object.assign(this, { root, set: null, pins: [], found: "", told: new Set(), toldPins: [], over: null, pending: null });
+    root.inert = true; // until there are maps
     this.resizes = new ResizeObserver(() => this.set && this.look());
     this.resizes.observe(this.lens.root);
   }
@@ -38,7 +40,7 @@ class Gallery {
   close() {
     this.wall.close();
     this.resizes.disconnect();
-    clearTimeout(this.timer);
+    if (this.pending) this.tellView();
   }
 
   // Data: maps (the name of a set), selected, pins, view {colours, opacity, smooth, scale, top, sort, kept_maps, tile},
@@ -50,23 +52,25 @@ class Gallery {
     this.data = data;
     const view = JSON.stringify(data.view);
     const isNew = this.set !== set;
-    const adopts = isNew || !(view === this.lastView || this.told.has(view)); // an echo of what was told changes nothing
+    const isEcho = this.pending || view === this.lastView || this.told.has(view); // of what the hand has done here
     this.lastView = view;
-    if (adopts) this.view = { ...data.view };
-    if (isNew || !this.toldPins?.includes(JSON.stringify(data.pins))) this.pins = [...data.pins];
+    if (!isEcho) this.view = { ...data.view };
+    if (isNew || !this.toldPins.includes(JSON.stringify(data.pins))) this.pins = [...data.pins];
     if (isNew) this.take(set);
     if (data.selected !== this.selected || isNew) {
       this.selected = this.active = data.selected;
       this.over = null;
     }
-    if (adopts) this.draw();
+    if (isNew || !isEcho) this.draw();
     else this.mark();
+    // By energy, and without dead ones, is what a server takes for granted.
+    if (isNew && (this.view.sort !== "energy_share" || this.view.kept_maps !== "alive")) this.tellLater();
   }
 
   take(set) {
     const kept = this.set && this.set.rows === set.rows && this.set.columns === set.columns;
     this.set = set;
-    this.told.clear();
+    this.root.inert = false;
     this.toldPins = [];
     this.photos = new Map();
     if (!kept) this.lens.box = null;
@@ -84,7 +88,7 @@ class Gallery {
   change(part) {
     if (part.top !== undefined) part.top = Math.min(this.data.largestTop, Math.max(0, part.top || 0));
     this.view = { ...this.view, ...part };
-    if (part.scale === "fixed" && !this.view.top) this.view.top = Number(this.set.largest.toPrecision(3));
+    if (this.view.scale === "fixed" && !this.view.top) this.view.top = Number(this.set.largest.toPrecision(3));
     this.draw();
     this.tellLater();
   }
@@ -95,22 +99,26 @@ class Gallery {
   }
 
   tellLater() {
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => {
-      this.told.add(JSON.stringify(this.view));
-      this.tell("view", { ...this.view, first: this.order.slice(0, TOLD_FIRST) });
-    }, REST);
+    clearTimeout(this.pending);
+    this.pending = setTimeout(() => this.tellView(), REST);
+  }
+
+  tellView() {
+    clearTimeout(this.pending);
+    this.pending = null;
+    this.told.add(JSON.stringify(this.view));
+    this.tell("view", { ...this.view, first: this.filtered.slice(0, TOLD_FIRST) });
   }
 
   // Everything anew: what is shown, in which order, and how.
   draw() {
     const everything = this.sorted();
     const kept = this.keptBy(everything);
-    const filtered = kept[this.view.kept_maps] ?? kept.alive;
-    this.order = this.found === "" ? filtered : this.byNumber();
+    this.filtered = kept[this.view.kept_maps] ?? kept.alive;
+    this.order = this.found === "" ? this.filtered : this.byNumber();
     this.counts = Object.fromEntries(Object.entries(kept).map(([name, channels]) => [name, channels.length]));
     this.status.textContent =
-      `${count(this.order.length)} of ${count(this.set.channels)} maps` + (this.picks && this.view.sort === "box" ? ", those first that find the box" : "");
+      `${count(this.order.length)} of ${count(this.set.channels)} maps` + (this.picks && this.view.sort === "box" ? ", by average precision (AP) of finding the box: 1 is perfect" : "");
     this.empty.hidden = this.order.length > 0;
     this.empty.textContent = this.found ? `There is no channel ${this.found}: they run from 0 to ${this.set.channels - 1}.` : "No map is left: show all, or others.";
     this.wall.side = this.view.tile;
@@ -154,7 +162,8 @@ class Gallery {
   search(text) {
     this.found = text.trim();
     this.draw();
-    if (this.found !== "" && this.order.length) this.activate(this.order[0]);
+    if (this.found === "") this.activate(this.selected);
+    else if (this.order.length) this.activate(this.order[0]);
   }
 
   goToFound() {
@@ -212,8 +221,10 @@ class Gallery {
     if (this.pins.includes(channel)) this.pins = this.pins.filter((other) => other !== channel);
     else this.pins = [...this.pins, channel].slice(-this.data.mostPins);
     this.toldPins = [...this.toldPins, JSON.stringify(this.pins)];
-    if (this.view.kept_maps === "pinned") this.draw();
-    else this.drawPinned();
+    if (this.view.kept_maps === "pinned") {
+      this.draw();
+      this.tellLater();
+    } else this.drawPinned();
     this.tellSoon("pins", this.pins);
   }
 
@@ -228,6 +239,7 @@ class Gallery {
   photoAt(side) {
     const found = this.photos.get(side);
     if (found) return found;
+    if (this.photos.size >= MOST_PHOTOS) this.photos.clear();
     const canvas = make("canvas", { width: side, height: side });
     Object.assign(canvas.getContext("2d"), { imageSmoothingQuality: "high" }).drawImage(this.set.photo, 0, 0, side, side);
     this.photos.set(side, canvas);
@@ -245,11 +257,11 @@ class Gallery {
     if (set.dead(channel)) return { caption: "dead", label: `map ${channel}: zero everywhere on this image` };
     const share = percent(set.energy[channel]);
     const captions = {
-      peak: () => numberText(set.peak[channel]), mean: () => numberText(set.mean[channel]), sparsity: () => percent(set.sparsity[channel]),
+      peak: () => numberText(set.peak[channel]), mean: () => numberText(set.mean[channel]),
+      sparsity: () => `${percent(set.sparsity[channel])} zeros`,
       box: () => picks && `AP ${picks.precision[channel].toFixed(2)}`,
     };
-    const [row, column] = [Math.floor(set.place[channel] / set.columns), set.place[channel] % set.columns];
-    const label = `map ${channel}: peak ${numberText(set.peak[channel])} at row ${row}, column ${column}; ${share} of the energy of P`;
+    const label = `map ${channel}: peak ${numberText(set.peak[channel])} at ${set.placeText(set.place[channel])}; ${share} of the energy of P`;
     return { caption: captions[view.sort]?.() || share, label };
   }
 

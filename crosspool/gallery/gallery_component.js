@@ -5,5 +5,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const gallery = (root.gallery ??= new Gallery(root));
   gallery.tell = setTriggerValue;
   gallery.show(data);
-  return () => gallery.close();
+  return () => {
+    gallery.close();
+    root.gallery = undefined; // what is shown here again begins anew
+  };
 }

@@ -47,21 +47,19 @@ class Lens {
     const stops = [0, 32, 64, 96, 128, 160, 192, 224, 255].map((step) => `rgb(${table.subarray(3 * step, 3 * step + 3).join(" ")})`);
     this.colours.style.background = `linear-gradient(to right, ${stops})`;
     this.title.textContent = `Map ${channel}`;
-    this.facts.textContent = ` ${this.factsOf(set, channel, cell, row, column)}`;
+    this.facts.textContent = ` ${this.factsOf(set, channel, cell)}`;
     this.map.setAttribute("aria-label", `Map ${channel} over the image, ${this.facts.textContent.trim()}`);
     this.pin.textContent = pinned ? "Unpin" : "Pin";
     this.pin.setAttribute("aria-label", `${this.pin.textContent} map ${channel}`);
     this.pin.setAttribute("aria-pressed", String(pinned));
   }
 
-  factsOf(set, channel, cell, row, column) {
-    const [rowText, columnText] = [
-      ["row", set.span(row, set.rows, set.mapRows)],
-      ["column", set.span(column, set.columns, set.mapColumns)],
-    ].map(([name, [first, last]]) => (last > first ? `${name}s ${first} to ${last}` : `${name} ${first}`));
+  factsOf(set, channel, cell) {
     const [left, top, right, bottom] = this.field.map((part) => Math.round(part * set.side));
-    const weight = `${numberText(set.weight(channel, cell))} of at most ${numberText(set.peak[channel])}`;
-    return `${rowText}, ${columnText}: weight ${weight}; receptive field ${right - left}×${bottom - top} px`;
+    const name = set.averaged ? "mean weight" : "weight";
+    const peak = set.signed ? `; largest ${numberText(set.peak[channel])}` : ` of at most ${numberText(set.peak[channel])}`;
+    const field = `receptive field ${right - left}×${bottom - top} px`;
+    return `${set.placeText(cell)}: ${name} ${numberText(set.weight(channel, cell))}${peak}; ${field}`;
   }
 
   drawPhoto() {

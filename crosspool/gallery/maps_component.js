@@ -9,7 +9,7 @@ export default function ({ data, parentElement }) {
     if (before !== null && before !== kept.id) leave(before);
   }
   return () => {
-    leave(kept.id);
+    if (kept.id !== null) leave(kept.id);
     Object.assign(kept, { packed: null, id: null });
   };
 }

@@ -2,12 +2,17 @@
 
 const DEAD = 0; // the peak of a map that is zero everywhere
 
+function headOf(packed) {
+  const length = new DataView(packed.buffer, packed.byteOffset).getUint32(0, true);
+  return { ...JSON.parse(new TextDecoder().decode(packed.subarray(4, 4 + length))), end: 4 + length };
+}
+
 class MapSet {
   constructor(packed) {
     const bytes = packed.slice(); // its own memory, so that numbers lie where numbers may lie
-    const head = new DataView(bytes.buffer).getUint32(0, true);
-    Object.assign(this, JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + head))));
-    let at = 4 + head;
+    const { end, ...head } = headOf(bytes);
+    Object.assign(this, head);
+    let at = end;
     const take = (Kind, count) => {
       const part = new Kind(bytes.buffer, at, count);
       at += part.byteLength;
@@ -69,6 +74,18 @@ class MapSet {
     return [Math.floor((index * whole) / count), Math.max(Math.ceil(((index + 1) * whole) / count) - 1, 0)];
   }
 
+  // Where a cell lies in the map that was packed, in words; several places where that was averaged down.
+  placeText(cell) {
+    const spans = { row: this.span(Math.floor(cell / this.columns), this.rows, this.mapRows), column: this.span(cell % this.columns, this.columns, this.mapColumns) };
+    return Object.entries(spans)
+      .map(([name, [first, last]]) => (last > first ? `${name}s ${first} to ${last}` : `${name} ${first}`))
+      .join(", ");
+  }
+
+  get averaged() {
+    return this.rows < this.mapRows || this.columns < this.mapColumns;
+  }
+
   // The receptive field of a cell as [left, top, right, bottom], in parts of the photo's side.
   field(cell) {
     const [row, lastRow] = this.span(Math.floor(cell / this.columns), this.rows, this.mapRows);
@@ -81,12 +98,15 @@ class MapSet {
 // Maps that are on this page by name, and who waits for some. The scripts of all components share them.
 const arrived = (globalThis.crosspoolMaps ??= { sets: new Map(), waiting: new Map() });
 
+// Each that lets a set arrive lets it leave again; those of one name are one.
 function arrive(packed) {
-  const set = new MapSet(packed);
-  if (arrived.sets.has(set.id)) {
-    set.close();
-    return set.id;
+  const known = arrived.sets.get(headOf(packed).id);
+  if (known) {
+    known.users += 1;
+    return known.id;
   }
+  const set = new MapSet(packed);
+  set.users = 1;
   arrived.sets.set(set.id, set);
   for (const tell of arrived.waiting.get(set.id) ?? []) tell(set.ready);
   arrived.waiting.delete(set.id);
@@ -94,7 +114,10 @@ function arrive(packed) {
 }
 
 function leave(id) {
-  arrived.sets.get(id)?.close();
+  const set = arrived.sets.get(id);
+  set.users -= 1;
+  if (set.users > 0) return;
+  set.close();
   arrived.sets.delete(id);
 }
 

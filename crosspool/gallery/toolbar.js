@@ -61,7 +61,7 @@ class Toolbar {
     this.smooth.checked = view.smooth;
     this.top.max = largestTop;
     for (const name of ["opacity", "tile", "top"]) {
-      if (document.activeElement !== this[name]) this[name].value = view[name];
+      if (this.root.getRootNode().activeElement !== this[name] || name === "top") this[name].value = view[name];
       this[name].title = String(view[name]);
     }
   }

@@ -17,14 +17,15 @@ from crosspool.ui.sources import Picture, choose_picture
 from crosspool.ui.text import as_it_is
 
 FINE_SIZE = 448
-# What only a session remembers, not a link: the order and the page of the gallery, which chart is shown, and what else
-# the page Contributions looks at.
+# What only a session remembers, not a link: the order of the gallery, which chart is shown, and what else the page
+# Contributions looks at.
 VIEW = {
     "source": "sample",
     "sort": "energy_share",
     "kept_maps": "alive",
     "tile": 104,
     "first": [],
+    "first_of": None,
     "entries": "block",
     "taken": "this",
     "classifier": "",

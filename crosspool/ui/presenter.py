@@ -53,7 +53,7 @@ def present_maps(picture: Picture, request: Request, maps: ImageMaps, write_link
 
     Maps follow each other as in the gallery. `write_link` lets the address say what is shown.
     """
-    channel, order = shown_channel(maps), first_channels(maps)
+    channel, order = shown_channel(maps), first_channels(maps, request)
     before, after = neighbours(order, channel)
     position = shown_position(maps, channel)
     with st.container(key="presented-head", horizontal=True, vertical_alignment="center"):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from crosspool.rendering import SIGNED_COLOUR_MAP, Look
-from crosspool.ui.compute import ImageMaps
+from crosspool.ui.compute import ImageMaps, Request
 from crosspool.ui.picture import Cell
 
 MOST_FIRST = 48  # channels that the gallery tells of
@@ -29,9 +29,10 @@ def shown_pins(maps: ImageMaps) -> list[int]:
     return [channel for channel in pins if channel < len(maps.upper)]
 
 
-def first_channels(maps: ImageMaps) -> list[int]:
+def first_channels(maps: ImageMaps, request: Request) -> list[int]:
     """The channels that the gallery shows first, in its order; by energy, without dead ones, until it has told."""
-    first: list[int] = st.session_state.first
+    state = st.session_state
+    first: list[int] = state.first if state.first_of in (None, request) else []
     if not first:
         order = maps.statistics.order("energy_share")
         first = order[~maps.statistics.dead[order]][:MOST_FIRST].tolist()
