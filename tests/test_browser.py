@@ -66,6 +66,9 @@ def test_a_cold_visit_shows_a_large_picture_and_tiles(visit):
         assert box["width"] > 250
         assert box["width"] == pytest.approx(box["height"], abs=1)
         assert picture.get_attribute("alt")
+    for name in ("seen", "over"):  # with room for all of it, the colour bar, too
+        needed, there = page.locator(f".st-key-{name}").evaluate("box => [box.scrollHeight, box.clientHeight]")
+        assert needed <= there
     expect(window.tile_at(0)).to_have_attribute("aria-selected", "true")
     strongest = window.tile_at(0).get_attribute("data-channel")
     expect(window.heading(strongest).first).to_be_visible()
