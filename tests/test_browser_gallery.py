@@ -135,6 +135,10 @@ def test_a_channel_is_found_by_its_number(window):
     expect(window.tile(17)).to_have_class(re.compile("chosen"))
     window.control("Channel").fill("256")
     expect(window.page.get_by_text("There is no channel 256: they run from 0 to 255.")).to_be_visible()
+    window.control("Channel").fill("0, 5,12-14,")
+    assert shown(window) == [0, 5, 12, 13, 14]
+    window.control("Channel").fill("eyes")
+    expect(window.page.get_by_text("Type a channel's number, or several, such as 0,5,12-20.")).to_be_visible()
     window.control("Channel").press("Escape")
     expect(window.control("Channel")).to_have_value("")
     assert len(shown(window)) > 20

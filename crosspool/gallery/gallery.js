@@ -120,7 +120,7 @@ class Gallery {
     this.status.textContent =
       `${count(this.order.length)} of ${count(this.set.channels)} maps` + (this.picks && this.view.sort === "box" ? ", by average precision (AP) of finding the box: 1 is perfect" : "");
     this.empty.hidden = this.order.length > 0;
-    this.empty.textContent = this.found ? `There is no channel ${this.found}: they run from 0 to ${this.set.channels - 1}.` : "No map is left: show all, or others.";
+    this.empty.textContent = this.emptyText();
     this.wall.side = this.view.tile;
     this.wall.show(this.order);
     this.drawPinned();
@@ -153,10 +153,20 @@ class Gallery {
     return { alive, all, most: all.filter((channel) => most.has(channel)), pinned: all.filter((channel) => this.pins.includes(channel)) };
   }
 
-  // The channel of that number first, then those whose numbers begin with it.
+  // Of one number the channel, then those whose numbers begin with it; of a list such as 0,5,12-20 those in it.
   byNumber() {
-    return Array.from({ length: this.set.channels }, (_, channel) => channel)
-      .filter((channel) => String(channel).startsWith(this.found));
+    const ranges = this.found.replace(/[\s,-]+$/, "").split(",").map((part) => part.match(/^\s*(\d+)\s*(?:-\s*(\d+)\s*)?$/));
+    this.misread = ranges.includes(null);
+    if (this.misread) return [];
+    const all = Array.from({ length: this.set.channels }, (_, channel) => channel);
+    if (/^\d+$/.test(this.found)) return all.filter((channel) => String(channel).startsWith(this.found));
+    return all.filter((channel) => ranges.some(([, first, last]) => channel >= Number(first) && channel <= Number(last ?? first)));
+  }
+
+  emptyText() {
+    if (this.found === "") return "No map is left: show all, or others.";
+    if (this.misread) return "Type a channel's number, or several, such as 0,5,12-20.";
+    return `There is no channel ${this.found}: they run from 0 to ${this.set.channels - 1}.`;
   }
 
   search(text) {
@@ -268,7 +278,7 @@ class Gallery {
   drawPinned() {
     this.toolbar.show(this.view, { ...this.data, counts: { ...this.counts, pinned: this.pins.length }, hasBox: this.picks !== null });
     this.mark();
-    this.pinned.hidden = !this.pins.length;
+    this.pinned.hidden = !this.pins.length || this.view.kept_maps === "pinned"; // the wall shows them then
     this.pinned.replaceChildren(...this.pins.map((channel) => {
       const canvas = make("canvas");
       const top = this.set.top(channel, this.view);

@@ -19,7 +19,7 @@ class Toolbar {
     const on = (name, of = (control) => control.value) => ({ target }) => change({ [name]: of(target) });
     this.sort = make("select", { onchange: on("sort") });
     this.kept = make("select", { onchange: on("kept_maps") });
-    this.find = make("input", { type: "search", inputMode: "numeric", placeholder: "all", oninput: () => find(this.find.value) });
+    this.find = make("input", { type: "search", placeholder: "all", title: "A number, or several: 0,5,12-20", oninput: () => find(this.find.value) });
     this.find.onkeydown = (event) => {
       if (event.key === "Enter") go();
       if (event.key === "Escape") this.clear(find);
