@@ -55,7 +55,7 @@ class ChosenMaps:
 
     def settings(self) -> dict[str, Any]:
         """Everything that decides what the files hold, as JSON."""
-        return {**self.recipe.settings(), "image": self.image}
+        return {**self.recipe.settings(), "image": self.image, "look": asdict(self.look)}
 
     def file(self, kind: str) -> bytes:
         """A file of one of the KINDS: an NPZ and an HTML page hold all maps, the others those that are chosen."""
@@ -73,7 +73,7 @@ class ChosenMaps:
         figure = self.slide()
         for note in figure.findobj(lambda artist: kind == "svg" and artist.get_gid() == NOTE):
             note.remove()
-        drawn = {**self.settings(), "channels": list(self.channels), "look": asdict(self.look)}
+        drawn = {**self.settings(), "channels": list(self.channels)}
         about = {"Title": self.title, "Subject" if kind == "pdf" else "Description": json.dumps(drawn)}
         with any_script(), rc_context({"svg.fonttype": "none"}):
             return figure_bytes(figure, kind, about)

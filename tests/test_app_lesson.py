@@ -122,9 +122,11 @@ def test_the_other_pages_keep_their_settings():
 
 def test_going_on_takes_the_map_along():
     app = look_at(lesson(5, **SMALL), 7)
+    app.session_state.pins, app.session_state.first = "9,4", [9, 4]  # of another network
     app = checked(app.button(key="to-pages/build_p.py").click().run())
     state = app.session_state
     assert (state.backbone, state.weights, state.size, state.channel) == ("efficientnet_lite0", "pretrained", 224, 7)
+    assert (state.pins, state.first) == ("", [])
 
 
 # --- numbers

@@ -91,3 +91,22 @@ def test_presenting_shows_the_lesson_alone(lesson):
     expect(page.get_by_test_id("stHeader")).to_be_visible()
     at_step(window, 2)
     assert "present" not in page.url
+
+
+def test_keys_of_the_lesson_end_with_it(lesson):
+    """Presenting and back: whoever listened in between must not listen for ever."""
+    window = lesson()
+    page = window.page
+    for _ in range(2):
+        page.get_by_role("button", name="Present").click()
+        expect(page.get_by_role("button", name="Leave presenter mode")).to_be_visible()
+        window.settle()
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("button", name="Present")).to_be_visible()
+        window.settle()
+    page.get_by_role("link", name="Build P").first.click()
+    expect(page.get_by_role("heading", name="Build P")).to_be_visible()
+    window.settle()
+    page.evaluate("addEventListener('keydown', (event) => (globalThis.held = event.defaultPrevented))")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("globalThis.held === false", timeout=5000)

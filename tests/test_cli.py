@@ -465,7 +465,7 @@ def test_odd_names_of_images_reach_the_sheet(works, tmp_path) -> None:
         out = tmp_path / "sheet.png"
         works("maps", tmp_path / name, "--out", out, "--size", 128, "--top", 1)
         with Image.open(out) as sheet:
-            assert sheet.info["Title"].startswith(name)
+            assert f" of {name} · " in sheet.info["Title"]
 
 
 def interrupted_writing(out):
@@ -532,6 +532,7 @@ def test_a_folder_without_rights(fails, tmp_path) -> None:
         (["--channels", "3-x"], "no list of channel numbers"),
         (["--channels", "1", "--top", "3"], "not by both"),
         (["--scale", "fixed"], "--scale-top WEIGHT"),
+        (["--scale", "fixed", "--scale-top", "nan"], "Invalid value for '--scale-top'"),
         (["--scale-top", "3"], "--scale fixed"),
     ],
 )

@@ -22,6 +22,7 @@ from crosspool.cli.options import (
 from crosspool.cli.outputs import checked_output, replacing
 from crosspool.cli.records import file_checksum, pooled, recipe
 from crosspool.errors import SettingError
+from crosspool.gallery import LARGEST_TOP
 
 if TYPE_CHECKING:
     from crosspool.statistics import ChannelStatistics, Criterion
@@ -83,7 +84,9 @@ def maps(
     ] = "map",
     scale_top: Annotated[
         float | None,
-        typer.Option(min=1e-6, metavar="WEIGHT", help="The weight at which the colours of --scale fixed end."),
+        typer.Option(
+            min=1e-6, max=LARGEST_TOP, metavar="WEIGHT", help="The weight at which the colours of --scale fixed end."
+        ),
     ] = None,
     weights: Weights = None,
     device: Device = "auto",
@@ -118,7 +121,8 @@ def maps(
     features = pooled(found, border)[0]
     statistics = channel_statistics(found.upper[0], features)
     if chosen is None:
-        chosen = list(range(count)) if kind == ".npz" else strongest(statistics, sort, top or DEFAULT_TOP)
+        every = kind == ".npz" or (kind == ".html" and bool(statistics.dead.all()))
+        chosen = list(range(count)) if every else strongest(statistics, sort, top or DEFAULT_TOP)
     selection = ChosenMaps(
         image={"name": Path(image).name, "sha256": file_checksum(image)},
         recipe=how,

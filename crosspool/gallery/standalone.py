@@ -57,7 +57,7 @@ def page(
         caption=_escaped(caption),
         table=_escaped_lines(_table(statistics)),
         made=_escaped_lines(json.dumps(made, indent=2, ensure_ascii=False).split("\n")),
-        settings=json.dumps(settings).replace("<", "\\u003c"),
+        settings=json.dumps(settings, allow_nan=False).replace("<", "\\u003c"),
         maps=base64.b64encode(packed).decode(),
         script=script,
         style=style,
@@ -68,7 +68,7 @@ def page(
 def _policy(script: str, style: str) -> str:
     """What the browser may do with the page: run this script, apply this style, show pictures that it holds."""
     return (
-        f"default-src 'none'; script-src {_source(script)}; style-src {_source(style)}; img-src blob: data:; "
+        f"default-src 'none'; script-src {_source(script)}; style-src {_source(style)}; img-src blob:; "
         "base-uri 'none'; form-action 'none'"
     )
 

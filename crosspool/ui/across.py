@@ -109,7 +109,8 @@ def _sets(request: Request, maps: ImageMaps) -> dict[str, ImageSet]:
     yours = tuple(entry for entry, is_sample in entries if not is_sample)
     found = {"samples": ImageSet(f"samples ({len(samples)})", samples)}
     if yours:
-        both = (*yours, *samples)
+        seen = {entry.subject.request for entry in yours}
+        both = (*yours, *(entry for entry in samples if entry.subject.request not in seen))  # some upload a sample
         found = {
             "yours": ImageSet(f"yours ({len(yours)})", yours),
             **found,
@@ -202,7 +203,7 @@ def _controls(survey: Survey | None, missing: Sequence[Subject], wanted: int) ->
     """One row: the button, or while images are looked at, how many were, and a button that ends it."""
     with st.container(horizontal=True, vertical_alignment="center"):
         if survey is not None:
-            total = len(survey.requests)
+            total = survey.total
             st.progress(survey.done / total, text=f"{survey.done:,} of {total:,}", width="stretch")
             st.button("Cancel", icon=":material/stop_circle:", on_click=survey.cancel, key="across-cancel")
         elif missing:

@@ -20,6 +20,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
     parentElement.pressed = performance.now();
     setTriggerValue("pressed", event.key);
   };
+  parentElement.stop?.(); // this runs with each new data, but only what it returned last is called in the end
   document.addEventListener("keydown", onKey);
-  return () => document.removeEventListener("keydown", onKey);
+  parentElement.stop = () => document.removeEventListener("keydown", onKey);
+  return parentElement.stop;
 }

@@ -141,7 +141,7 @@ def take_along(view: View, size: int) -> None:
     state = st.session_state
     state.source, state.sample, state.backbone, state.weights = "sample", view.picture.sample, DEFAULT, PRETRAINED
     state.pair, state.size, state.framing, state.signed = view.request.pair, size, "crop", False
-    state.border, state.channel, state.position = "zero", view.channel, None
+    state.border, state.channel, state.position, state.pins, state.first = "zero", view.channel, None, "", []
     if size == view.request.size:
         state.position = view.position
 

@@ -39,7 +39,7 @@ def present_button() -> None:
             key="present-button",
             on_click=_present,
             args=(True,),
-            help="Large type and nothing around the pictures; the arrow keys go on, Escape leaves.",
+            help="Large type and nothing around the pictures. Here the arrow keys go on; Escape leaves.",
         )
 
 

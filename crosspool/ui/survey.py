@@ -70,10 +70,14 @@ _kept: LRUCache[Request, Glance] = LRUCache(KEPT_BYTES, getsizeof=lambda glance:
 _kept_lock = threading.Lock()
 
 
+BYTES_A_CHANNEL, BYTES_A_PHOTO = 16, 16_000  # besides the maps: at most, and about
+
+
 def most_pictures(map_shape: tuple[int, ...]) -> int:
     """How many pictures with maps (D, H, W) can be kept with room left for another session's."""
     channels, rows, columns = map_shape
-    return KEPT_BYTES // 2 // (channels * min(rows, MAP_CELLS) * min(columns, MAP_CELLS))
+    cells = min(rows, MAP_CELLS) * min(columns, MAP_CELLS)
+    return KEPT_BYTES // 2 // (channels * (cells + BYTES_A_CHANNEL) + BYTES_A_PHOTO)
 
 
 def glance_at(request: Request) -> Glance | None:
@@ -119,6 +123,11 @@ class Survey:
     def requests(self) -> set[Request]:
         """What it was begun for."""
         return {subject.request for subject in self._work.subjects}
+
+    @property
+    def total(self) -> int:
+        """How many pictures it was begun for."""
+        return len(self._work.subjects)
 
     @property
     def done(self) -> int:
