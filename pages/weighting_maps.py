@@ -139,7 +139,7 @@ def explore(chosen: Picture, request: Request, maps: ImageMaps) -> None:
     look = shown_look(signed)
     large_map(maps, request, channel, look)
     all_maps(maps, request, channel)
-    across(chosen, request, maps, channels=[channel, *shown_pins(maps)], look=look)
+    across(chosen, request, maps, channel=channel, pins=shown_pins(maps), look=look)
     with st.expander("All channels as a table", icon=":material/table:"):
         table(maps)
     pins, first = shown_pins(maps), first_channels(maps, request)

@@ -41,7 +41,7 @@ def section():
     if found is not None:
         channel = shown_channel(found[2])
         look = shown_look(found[1].signed and found[2].pair.can_be_negative)
-        across(*found, channels=[channel, *shown_pins(found[2])], look=look)
+        across(*found, channel=channel, pins=shown_pins(found[2]), look=look)
     st.caption(f"map {st.session_state.channel} of {st.session_state.source}")
 
 
@@ -152,8 +152,8 @@ def test_a_column_has_the_librarys_values_on_one_scale():
     app = looked(visit(channel="5", pins="40,5", smooth="0"))
     maps = library()
     columns = component(app, "across")["columns"]
-    assert [column["channel"] for column in columns] == [5, 40]
-    for place, channel in enumerate((5, 40)):
+    assert [column["channel"] for column in columns] == [40, 5]  # as they were pinned
+    for place, channel in enumerate((40, 5)):
         top = max(float(one[channel].max()) for one in maps)
         assert columns[place]["scale"] == ["0", number(top)]
         for row, one in zip(rows(app), maps, strict=True):

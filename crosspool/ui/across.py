@@ -25,7 +25,6 @@ from crosspool.ui.text import as_it_is, number
 from crosspool.ui.views import colour_scale
 
 TOP = 12  # images shown of a labelled set
-MOST_CHANNELS = 9
 WATCH_SECONDS = 1.0
 
 Option = TypeVar("Option", bound=str)
@@ -65,10 +64,12 @@ class ImageSet:
     note: str = ""
 
 
-def across(chosen: Picture, request: Request, maps: ImageMaps, *, channels: Sequence[int], look: Look) -> None:
-    """Show the channels, the selected one first, on other images; those are looked at when a button is pressed."""
-    channels = list(dict.fromkeys(channels))[:MOST_CHANNELS]
-    st.header(f"Map {channels[0]} on other images", anchor=False)
+def across(
+    chosen: Picture, request: Request, maps: ImageMaps, *, channel: int, pins: Sequence[int], look: Look
+) -> None:
+    """Show the selected channel and the pinned ones on other images; those are looked at when a button is pressed."""
+    channels = list(pins) if channel in pins else [channel, *pins]  # columns stay while one of them is selected
+    st.header(f"Map{'s'[: len(channels) > 1]} {', '.join(map(str, channels))} on other images", anchor=False)
     sets = _sets(request, maps)
     with st.container(horizontal=True, gap="medium"):
         default = "yours" if "yours" in sets and len(sets["yours"].entries) > 1 else "samples"
@@ -78,10 +79,10 @@ def across(chosen: Picture, request: Request, maps: ImageMaps, *, channels: Sequ
         order = _choose("Order", orders, next(iter(orders)), "across_order")
     survey = _survey_of(images)
     if survey is not None and survey.running:
-        st.fragment(_shown, run_every=WATCH_SECONDS)(chosen, images, channels, look, order, watched=True)
+        st.fragment(_shown, run_every=WATCH_SECONDS)(chosen, images, channel, channels, look, order, watched=True)
     else:
         with st.container():  # which a fragment has, too, so that everything keeps its place
-            _shown(chosen, images, channels, look, order, watched=False)
+            _shown(chosen, images, channel, channels, look, order, watched=False)
 
 
 def _choose(label: str, options: Mapping[Option, str], default: Option, kept: str) -> Option:
@@ -172,7 +173,14 @@ def _begin(subjects: Sequence[Subject]) -> None:
 
 
 def _shown(
-    chosen: Picture, images: ImageSet, channels: Sequence[int], look: Look, order: Order, *, watched: bool
+    chosen: Picture,
+    images: ImageSet,
+    channel: int,
+    channels: Sequence[int],
+    look: Look,
+    order: Order,
+    *,
+    watched: bool,
 ) -> None:
     """How far the survey is, and the images as far as they were looked at."""
     survey = _survey_of(images)
@@ -191,10 +199,10 @@ def _shown(
     seen = [glance for glance in glances if glance is not None]
     rows: list[Row] = list(zip(images.entries, glances, strict=True))
     if not running and order != "given":
-        rows = strongest_first(rows, channels[0], order)
+        rows = strongest_first(rows, channel, order)
     if images.ranked:
         rows = [] if running else [row for row in rows if row[1] is not None][:TOP]
-    _caption(images, len(seen), len(rows), channels[0], order)
+    _caption(images, len(seen), len(rows), channel, order)
     if rows:
         _matrix(chosen, rows, channels, look, limits_of_columns(seen, channels, look) if seen else [])
 
