@@ -95,6 +95,7 @@ class Recipe:
             f"input {times((self.size, self.size))}",
             *(["squashed"] if self.framing == "squash" else []),
             *(["signed"] if self.signed else []),
+            *(["only whole patches"] if self.border == "valid" else []),
         ]
         return " · ".join(parts)
 

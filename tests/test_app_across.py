@@ -228,6 +228,18 @@ def test_ones_own_images_come_first_from_two_on():
     assert titles(app) == [entry.title for entry in samples()]
 
 
+def test_a_sample_that_was_uploaded_is_one_image():
+    app = visit()
+    cat = samples()[0]
+    own = [sources._picture(data, "mine") for data in (cat.path.read_bytes(), png(tinted(0, 0)))]
+    app.session_state.received = {picture.key: picture for picture in own}
+    app = pick(checked(app.run()), "set", "both")
+    assert titles(app) == ["mine", "mine", *(entry.title for entry in samples()[1:])]
+    app = looked(app)
+    assert app.session_state.survey.total == app.session_state.survey.done == len(NAMES)
+    assert app.button(key="across-look").label == f"All {len(NAMES) + 1} looked at"
+
+
 def test_of_a_labelled_set_the_strongest_are_shown(passes):
     app = labelled(visit(channel="5"), each=8)
     assert not [element for element in app.get("bidi_component") if element.key == "across"]

@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 from urllib.error import URLError
@@ -450,6 +451,19 @@ def test_maps_as_a_page(works, tmp_path) -> None:
     assert '"sort": "channel"' in text
 
 
+def test_a_page_of_maps_that_are_all_zero_begins_with_the_first(works, tmp_path, monkeypatch) -> None:
+    computed = Backbone.activations
+
+    def dead(*arguments, **options):
+        found = computed(*arguments, **options)
+        return replace(found, upper=torch.zeros_like(found.upper))
+
+    monkeypatch.setattr(Backbone, "activations", dead)
+    out = tmp_path / "gallery.html"
+    works("maps", CAT, "--out", out, "--size", 128)
+    assert '"selected": 0,' in out.read_text(encoding="utf-8")
+
+
 def test_maps_as_a_pdf(works, tmp_path) -> None:
     out = tmp_path / "sheet.pdf"
     more = ("--channels", "3, 0-2,2", "--scale", "layer", "--blocky", "--opacity", "1", "--signed", "--size", 128)
@@ -533,6 +547,8 @@ def test_a_folder_without_rights(fails, tmp_path) -> None:
         (["--channels", "1", "--top", "3"], "not by both"),
         (["--scale", "fixed"], "--scale-top WEIGHT"),
         (["--scale", "fixed", "--scale-top", "nan"], "Invalid value for '--scale-top'"),
+        (["--scale", "fixed", "--scale-top", "inf"], "Invalid value for '--scale-top'"),
+        (["--scale", "fixed", "--scale-top", "1e7"], "Invalid value for '--scale-top'"),
         (["--scale-top", "3"], "--scale fixed"),
     ],
 )

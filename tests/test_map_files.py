@@ -62,6 +62,8 @@ def test_the_caption_says_what_is_shown(chosen):
         "input 128x128"
     )
     assert replace(chosen, channels=[5]).title == f"Map 5 of {chosen.caption}"
+    whole = replace(chosen, recipe=replace(chosen.recipe, border="valid")).caption
+    assert whole == f"{chosen.caption} · only whole patches"
     long = named(chosen, "a" * 200 + "17.jpg").caption.split(" · ")[0]
     assert (len(long), long[-7:]) == (59, "a17.jpg")
 
@@ -111,7 +113,9 @@ def test_an_npz_has_all_numbers_and_settings(chosen):
             assert archive[name].dtype == np.float32
             assert np.array_equal(archive[name], array)
         assert archive["channels"].tolist() == [5, 0, 9]
-        assert json.loads(archive["settings"].item()) == chosen.settings()
+        settings = json.loads(archive["settings"].item())
+        assert settings == chosen.settings()
+        assert (settings["look"]["colour_map"], settings["look"]["opacity"]) == ("magma", 0.5)
 
 
 def parts(chosen):

@@ -13,6 +13,7 @@ from crosspool.ui.compute import ImageMaps, Request, image_maps
 from crosspool.ui.frame import inside_frame
 from crosspool.ui.link import PRETRAINED, Settings, from_params, to_params
 from crosspool.ui.presenter import frame, present_button
+from crosspool.ui.selection import forget_channels, forget_position
 from crosspool.ui.sources import Picture, choose_picture
 from crosspool.ui.text import as_it_is
 
@@ -118,16 +119,7 @@ def _request(picture: Picture, spec: BackboneSpec, pair: LayerPair) -> Request:
 
 def _forget_pair() -> None:
     st.session_state.pair, st.session_state.size = "", 0
-    _forget_channel()
-
-
-def _forget_channel() -> None:
-    st.session_state.channel, st.session_state.pins, st.session_state.first = -1, "", []
-    _forget_position()
-
-
-def _forget_position() -> None:
-    st.session_state.position = None
+    forget_channels()
 
 
 def choose_network() -> BackboneSpec:
@@ -166,7 +158,7 @@ def _choose_weights() -> None:
         [PRETRAINED, UNTRAINED],
         required=True,
         key="weights",
-        on_change=_forget_channel,
+        on_change=forget_channels,
         help="Untrained: random numbers (seeded), to see what training adds to the maps.",
     )
     if weights == UNTRAINED:
@@ -201,7 +193,7 @@ def offer_download(spec: BackboneSpec) -> None:
 
 def _show_untrained() -> None:
     st.session_state.weights = UNTRAINED
-    _forget_channel()
+    forget_channels()
 
 
 def _choose_pair(spec: BackboneSpec) -> LayerPair:
@@ -215,7 +207,7 @@ def _choose_pair(spec: BackboneSpec) -> LayerPair:
             list(reversed(pairs)),  # the deepest first
             format_func=lambda pair_id: f"{pairs[pair_id].label} · {pairs[pair_id].upper_channels} maps",
             key="pair",
-            on_change=_forget_channel,
+            on_change=forget_channels,
             help="Patches of the left layer are pooled under every map of the right one.",
         )
     ]
@@ -241,7 +233,7 @@ def choose_size(spec: BackboneSpec) -> None:
         sizes,
         format_func=lambda size: f"{size} px",
         key="size",
-        on_change=_forget_position,
+        on_change=forget_position,
         help=f"The network's own is {own} px; {FINE_SIZE} px gives finer maps and takes longer.",
     )
 

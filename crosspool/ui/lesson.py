@@ -21,7 +21,7 @@ from crosspool.ui.keys import BACK, ON
 from crosspool.ui.link import PRETRAINED, Settings, shorten, to_params
 from crosspool.ui.picture import Cell
 from crosspool.ui.presenter import presenting
-from crosspool.ui.selection import shown_look
+from crosspool.ui.selection import forget_channels, shown_look
 from crosspool.ui.sources import Picture, pictures_at_hand
 from crosspool.ui.text import number
 from crosspool.ui.thumbnails import Thumbnail
@@ -141,7 +141,9 @@ def take_along(view: View, size: int) -> None:
     state = st.session_state
     state.source, state.sample, state.backbone, state.weights = "sample", view.picture.sample, DEFAULT, PRETRAINED
     state.pair, state.size, state.framing, state.signed = view.request.pair, size, "crop", False
-    state.border, state.channel, state.position, state.pins, state.first = "zero", view.channel, None, "", []
+    state.border = "zero"
+    forget_channels()
+    state.channel = view.channel
     if size == view.request.size:
         state.position = view.position
 

@@ -1,6 +1,7 @@
-"""Presenter mode, for a class and a projector: large type, nothing around the pictures, and keys to go on.
+"""Presenter mode, for a class and a projector: large type and nothing around the pictures.
 
-A link with `present=1` starts it on any page. Its look is in assets/style.css, switched on by the class `presenting`.
+The lesson and Weighting maps also go on by keys. A link with `present=1` starts it on any page. Its look is in
+assets/style.css, switched on by the class `presenting`.
 """
 
 from collections.abc import Callable
@@ -10,7 +11,14 @@ import streamlit as st
 
 from crosspool.ui.compute import ImageMaps, Request
 from crosspool.ui.keys import BACK, ON, keys
-from crosspool.ui.selection import choose_channel, first_channels, shown_channel, shown_look, shown_position
+from crosspool.ui.selection import (
+    MOST_FIRST,
+    choose_channel,
+    first_channels,
+    shown_channel,
+    shown_look,
+    shown_position,
+)
 from crosspool.ui.sources import Picture
 from crosspool.ui.text import number
 from crosspool.ui.views import headline, map_picture, seen_picture
@@ -39,7 +47,8 @@ def present_button() -> None:
             key="present-button",
             on_click=_present,
             args=(True,),
-            help="Large type and nothing around the pictures. Here the arrow keys go on; Escape leaves.",
+            help="Large type and nothing around the pictures; Escape leaves. The arrow keys go on in the lesson, and "
+            f"in Weighting maps round the first {MOST_FIRST} maps of the gallery.",
         )
 
 

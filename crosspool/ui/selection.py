@@ -20,7 +20,13 @@ def shown_channel(maps: ImageMaps) -> int:
 def choose_channel(channel: int) -> None:
     """Study this channel, at its peak."""
     st.session_state.channel = channel
-    st.session_state.position = None
+    forget_position()
+
+
+def forget_channels() -> None:
+    """Forget what belongs to the maps of one pair, before another one's are shown."""
+    st.session_state.channel, st.session_state.pins, st.session_state.first = -1, "", []
+    forget_position()
 
 
 def shown_pins(maps: ImageMaps) -> list[int]:
@@ -57,6 +63,11 @@ def shown_position(maps: ImageMaps, channel: int) -> Cell:
 def choose_position(position: Cell) -> None:
     """Study this (row, column) of the maps."""
     st.session_state.position = position
+
+
+def forget_position() -> None:
+    """Study the map at its peak again."""
+    st.session_state.position = None
 
 
 def shown_look(signed: bool) -> Look:

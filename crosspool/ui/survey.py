@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 KEPT_BYTES = 256 * 2**20
 MAP_CELLS = 56  # a side: more would not be seen in a small picture
 PHOTO_SIDE = 160
+BYTES_A_CHANNEL, BYTES_A_PHOTO = 12, 10_000  # of a Glance, besides its maps: its statistics, and about its photo
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,6 @@ class Glance:
 
 _kept: LRUCache[Request, Glance] = LRUCache(KEPT_BYTES, getsizeof=lambda glance: glance.nbytes)
 _kept_lock = threading.Lock()
-
-
-BYTES_A_CHANNEL, BYTES_A_PHOTO = 16, 16_000  # besides the maps: at most, and about
 
 
 def most_pictures(map_shape: tuple[int, ...]) -> int:
