@@ -23,7 +23,7 @@ def expect_accessible(window, widths=(1440, 390)):
     for width in widths:
         page.set_viewport_size({"width": width, "height": 900})
         page.wait_for_function("width => innerWidth === width", arg=width)
-        for scheme in SCHEMES:
+        for scheme in SCHEMES if width == widths[0] else SCHEMES[:1]:  # colours are the same at any width
             page.emulate_media(color_scheme=scheme)
             page.wait_for_function(
                 "scheme => getComputedStyle(document.querySelector('.stApp')).colorScheme === scheme", arg=scheme

@@ -4,7 +4,6 @@ import io
 import re
 from urllib.parse import urlencode
 
-import pandas as pd
 import pytest
 from PIL import Image, ImageDraw
 from playwright.sync_api import expect
@@ -175,20 +174,6 @@ def test_the_table_opens_a_map(visit):
     grid.click(position={"x": 12, "y": 35 + 35 * 3 + 17})  # the fourth row's box
     fourth = statistics_of(sample("cat")).order("energy_share")[3]
     expect(window.heading(fourth).first).to_be_visible()
-
-
-def test_the_table_can_be_taken_away(visit, tmp_path):
-    window = visit().go(**SMALL, sample="rocket")
-    window.page.get_by_text("All channels as a table").click()
-    with window.page.expect_download() as download:
-        window.page.get_by_role("button", name="Table as CSV").click()
-    assert download.value.suggested_filename == "Rocket-squeezenet1_1-untrained-features.12.squeeze.csv"
-    download.value.save_as(tmp_path / "table.csv")
-    found, expected = pd.read_csv(tmp_path / "table.csv"), statistics_of(sample("rocket")).table()
-    assert list(found.columns) == list(expected.columns)
-    assert found["channel"].tolist() == list(range(64))  # dead ones too
-    for column in ("peak", "mean", "active", "sparsity", "energy_share"):
-        assert found[column].to_numpy() == pytest.approx(expected[column].to_numpy(), rel=1e-4, abs=1e-9)
 
 
 # --- links and broken files

@@ -80,7 +80,7 @@ def test_presenting_shows_the_lesson_alone(lesson):
     page = window.page
     size = "Number.parseFloat(getComputedStyle(document.documentElement).fontSize)"
     before = page.evaluate(size)
-    page.get_by_role("button", name="Present").click()
+    page.get_by_role("button", name="Present", exact=True).click()
     page.wait_for_url(re.compile("present=1"))
     expect(page.get_by_test_id("stHeader")).to_be_hidden()
     assert page.evaluate(size) > 1.2 * before
@@ -98,11 +98,11 @@ def test_keys_of_the_lesson_end_with_it(lesson):
     window = lesson()
     page = window.page
     for _ in range(2):
-        page.get_by_role("button", name="Present").click()
+        page.get_by_role("button", name="Present", exact=True).click()
         expect(page.get_by_role("button", name="Leave presenter mode")).to_be_visible()
         window.settle()
         page.keyboard.press("Escape")
-        expect(page.get_by_role("button", name="Present")).to_be_visible()
+        expect(page.get_by_role("button", name="Present", exact=True)).to_be_visible()
         window.settle()
     page.get_by_role("link", name="Build P").first.click()
     expect(page.get_by_role("heading", name="Build P")).to_be_visible()
