@@ -477,15 +477,15 @@ def test_presenting_shows_one_map_after_the_other(visit):
     assert len(pictures) == 2
     assert min(box["width"] for box in pictures) > 500  # of 1,440 pixels
     first = page.get_by_text(re.compile(r"^Map \d+ over it$")).inner_text()
-    page.keyboard.press("ArrowRight")
+    window.press("ArrowRight")
     expect(page.get_by_text(first)).to_have_count(0)
     second = page.get_by_text(re.compile(r"^Map \d+ over it$")).inner_text()
     page.wait_for_url(re.compile(rf"channel={second.split()[1]}\b.*present=1"))
     window.settle()
-    page.keyboard.press("ArrowLeft")
+    window.press("ArrowLeft")
     expect(page.get_by_text(first)).to_be_visible()
     window.settle()
-    page.keyboard.press("Escape")
+    window.press("Escape")
     expect(page.get_by_test_id("stSidebar")).to_be_visible()
     expect(window.tile_at(0)).to_be_visible()
     assert "present" not in page.url

@@ -38,11 +38,11 @@ def at_step(window, step):
 def test_keys_buttons_links_and_the_way_back_lead_through_the_steps(lesson):
     window = lesson()
     page = window.page
-    page.keyboard.press("ArrowRight")
+    window.press("ArrowRight")
     at_step(window, 2)
     page.get_by_role("button", name="Next").click()
     at_step(window, 3)
-    page.keyboard.press("ArrowLeft")
+    window.press("ArrowLeft")
     at_step(window, 2)
     page.get_by_role("link", name="Step 5: All of P").click()
     at_step(window, 5)
@@ -84,10 +84,10 @@ def test_presenting_shows_the_lesson_alone(lesson):
     page.wait_for_url(re.compile("present=1"))
     expect(page.get_by_test_id("stHeader")).to_be_hidden()
     assert page.evaluate(size) > 1.2 * before
-    page.keyboard.press("PageDown")  # a remote control
+    window.press("PageDown")  # a remote control
     at_step(window, 2)
     window.expect_to_fit_every_width()
-    page.keyboard.press("Escape")
+    window.press("Escape")
     expect(page.get_by_test_id("stHeader")).to_be_visible()
     at_step(window, 2)
     assert "present" not in page.url
@@ -101,7 +101,7 @@ def test_keys_of_the_lesson_end_with_it(lesson):
         page.get_by_role("button", name="Present", exact=True).click()
         expect(page.get_by_role("button", name="Leave presenter mode")).to_be_visible()
         window.settle()
-        page.keyboard.press("Escape")
+        window.press("Escape")
         expect(page.get_by_role("button", name="Present", exact=True)).to_be_visible()
         window.settle()
     page.get_by_role("link", name="Build P").first.click()

@@ -6,7 +6,7 @@ import time
 import zipfile
 
 import pytest
-from playwright.sync_api import FilePayload, expect
+from playwright.sync_api import expect
 
 from tests.accessibility import expect_accessible
 from tests.pictures import png, tinted
@@ -53,10 +53,6 @@ def be_quick(window):
     window.settle()
 
 
-def file(name, channel, seed=0, kind="image/png"):
-    return FilePayload(name=name, mimeType=kind, buffer=png(tinted(seed, channel).resize((64, 64))))
-
-
 def zipped():
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w") as archive:
@@ -64,14 +60,14 @@ def zipped():
             for number in range(4):
                 archive.writestr(f"tints/{label}/{number}.png", png(tinted(10 * number + channel, channel)))
         archive.writestr("tints/red/cut.png", png(tinted(1, 0))[:60])
-    return FilePayload(name="tints.zip", mimeType="application/zip", buffer=data.getvalue())
+    return data.getvalue()
 
 
 def test_a_zip_is_trained_to_the_table(training, tmp_path):
     window = training()
     page = window.page
     window.pick("Labelled images", "ZIP")
-    page.locator('input[type="file"]').set_input_files([zipped()])
+    window.upload(("tints.zip", zipped()))
     figures = page.locator(".classes figure")
     expect(figures).to_have_count(3)
     expect(figures.first).to_contain_text("blue & b 4 images")
@@ -140,7 +136,7 @@ def test_a_class_with_one_image_is_told_and_nothing_is_lost(training):
         field.fill(label)
         field.press("Enter")
         window.settle()
-        page.locator('input[type="file"]').set_input_files([file(f"{seed}.png", seed % 3, seed) for seed in seeds])
+        window.upload(*((f"{seed}.png", png(tinted(seed, seed % 3).resize((64, 64)))) for seed in seeds))
         expect(page.locator(".classes figcaption").filter(has_text=label)).to_be_visible()
         window.settle()
     expect(page.get_by_text("dog (1); too few classes would be left, so add images.")).to_be_visible()

@@ -1,11 +1,13 @@
 """A visit to the app in a real browser."""
 
+from mimetypes import guess_type
 from urllib.parse import urlencode, urlparse
 
 from playwright.sync_api import FilePayload, Page, expect
 
 WIDTHS = (1920, 1440, 1024, 390)
 SECONDS = 45_000  # milliseconds: the machine may be small and busy
+HEARD = 100  # milliseconds until the page has told the server of what was done to it
 expect.set_options(timeout=SECONDS)
 
 
@@ -35,6 +37,8 @@ class Visit:
 
     def settle(self):
         """Wait until the server has answered and everything is drawn."""
+        self.page.wait_for_timeout(HEARD)
+        expect(self.page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
         expect(self.page.get_by_test_id("stStatusWidget")).to_have_count(0)
         expect(self.page.locator('[data-stale="true"]')).to_have_count(0)
 
@@ -74,10 +78,17 @@ class Visit:
         self.page.get_by_role("radiogroup", name=group).get_by_role("radio", name=option).click()
         self.settle()
 
+    def press(self, key):
+        """A key that the whole page listens to, as soon as it listens."""
+        self.page.wait_for_function("[...document.querySelectorAll('*')].some(place => place.shadowRoot?.stop)")
+        self.page.keyboard.press(key)
+
     def upload(self, *files):
         """Files, each a (name, bytes), at once."""
-        self.page.locator('input[type="file"]').set_input_files(
-            [FilePayload(name=name, mimeType="image/jpeg", buffer=data) for name, data in files]
+        chooser = self.page.locator('input[type="file"]')
+        expect(chooser).to_be_enabled()
+        chooser.set_input_files(
+            [FilePayload(name=name, mimeType=guess_type(name)[0], buffer=data) for name, data in files]
         )
 
     def expect_to_fit_every_width(self):
