@@ -88,7 +88,7 @@ class Visit:
         chooser = self.page.locator('input[type="file"]')
         expect(chooser).to_be_enabled()
         chooser.set_input_files(
-            [FilePayload(name=name, mimeType=guess_type(name)[0], buffer=data) for name, data in files]
+            [FilePayload(name=name, mimeType=guess_type(name)[0] or "", buffer=data) for name, data in files]
         )
 
     def expect_to_fit_every_width(self):
