@@ -1,16 +1,33 @@
-"""What whoever runs the server may set: from the environment (CROSSPOOL_...), each with its bounds."""
+"""What whoever runs the server may set: from the environment (CROSSPOOL_...) or a TOML file, each with its bounds.
 
+`python -m crosspool.ui.settings` prints the table of docs/settings.md.
+"""
+
+import os
+import reprlib
+import tomllib
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from functools import cache
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from crosspool.errors import SettingError
+from crosspool.tables import Column, pipes
+
+PREFIX = "CROSSPOOL_"
+FILE_VARIABLE = "CROSSPOOL_SETTINGS"
+FILE = "crosspool.toml"
+# Other variables of crosspool: this file's path, the cache of the library, and the browser of the tests.
+OTHERS = {FILE_VARIABLE, "CROSSPOOL_CACHE", "CROSSPOOL_CHROMIUM"}
 
 
-class Settings(BaseSettings):
-    """The server's limits. Megabytes are of 2**20 bytes."""
+class Settings(BaseModel):
+    """The server's settings. Megabytes are of 2**20 bytes."""
 
-    model_config = SettingsConfigDict(env_prefix="CROSSPOOL_", frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     at_once: Annotated[int, Field(ge=0, le=64)] = 0
     """Computations at a time, which share the cores; 0 for what suits the machine."""
@@ -34,11 +51,102 @@ class Settings(BaseSettings):
     """Trainings under way; others wait for their turn."""
     training_minutes: Annotated[float, Field(ge=0.1, le=1440)] = 30
     """How long one training may take."""
-    operator_key: str = ""
-    """What opens the operator's page; without one there is no such page."""
+    log: Literal["text", "json"] = "text"
+    """How the log is written: for eyes, or one JSON object a line."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least that is logged."""
+    operator_key: Annotated[str, Field(min_length=12, max_length=200, repr=False)] = ""
+    """What opens the operator's page, /operator; without one there is no such page."""
 
 
 @cache
 def settings() -> Settings:
-    """The settings of this process."""
-    return Settings()
+    """The settings of this process. Raises SettingError, see `read_settings`."""
+    return read_settings(os.environ, Path.cwd())
+
+
+def read_settings(environment: Mapping[str, str], folder: Path) -> Settings:
+    """The environment's settings, then the file's, then the defaults; an empty variable counts as absent.
+
+    The file is $CROSSPOOL_SETTINGS, or crosspool.toml in `folder` where there is one. Raises SettingError for a name
+    that is no setting, a value outside its bounds and a file that cannot be read.
+    """
+    names = {name: PREFIX + name.upper() for name in Settings.model_fields}
+    given = {key: value for key, value in environment.items() if key.startswith(PREFIX) and value}
+    for key in given.keys() - OTHERS - set(names.values()):
+        raise _unknown(key, "in the environment", [*names.values(), *OTHERS])
+    values = {name: given[key] for name, key in names.items() if key in given}
+    try:
+        chosen = Settings.model_validate_strings(values)
+    except ValidationError as error:
+        raise _wrong(error, lambda name: f"{names[name]} in the environment") from error
+    below = _from_file(environment.get(FILE_VARIABLE, ""), folder)
+    return below.model_copy(update={name: getattr(chosen, name) for name in chosen.model_fields_set})
+
+
+def _from_file(named: str, folder: Path) -> Settings:
+    path = Path(named).expanduser() if named else folder / FILE
+    if not named and not path.exists():
+        return Settings()
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingError(f"The settings' file {path} cannot be read ({error.strerror}).") from error
+    except ValueError as error:  # no UTF-8, or no TOML
+        raise SettingError(f"The settings' file {path} is not valid TOML: {error}.") from error
+    for key in values.keys() - Settings.model_fields.keys():
+        raise _unknown(key, f"in {path}", list(Settings.model_fields))
+    try:
+        return Settings.model_validate(values, strict=True)
+    except ValidationError as error:
+        raise _wrong(error, lambda name: f"{name} in {path}") from error
+
+
+def _unknown(key: str, where: str, names: list[str]) -> SettingError:
+    near = get_close_matches(key, names, n=1, cutoff=0.8)
+    hint = f"did you mean {near[0]}?" if near else "docs/settings.md lists all."
+    return SettingError(f"There is no setting {key!r} ({where}); {hint}")
+
+
+def _wrong(error: ValidationError, place: Callable[[str], str]) -> SettingError:
+    """The sentence for the first wrong value; a secret one is not repeated."""
+    first = error.errors(include_url=False)[0]
+    name = str(first["loc"][0])
+    value = f"{reprlib.repr(first['input'])}, but" if Settings.model_fields[name].repr else "set, but"
+    return SettingError(f"{place(name)} is {value} must be {allowed(_schema()[name])}.")
+
+
+def _schema() -> dict[str, dict[str, Any]]:
+    """Each setting's type, bounds, default and meaning, as JSON Schema."""
+    properties: dict[str, dict[str, Any]] = Settings.model_json_schema()["properties"]
+    return properties
+
+
+def allowed(setting: dict[str, Any]) -> str:
+    """What a setting may be, in words."""
+    if options := setting.get("enum"):
+        return f"{', '.join(options[:-1])} or {options[-1]}"
+    if setting["type"] == "string":
+        return f"text of {setting['minLength']} to {setting['maxLength']} characters"
+    kind = "a whole number" if setting["type"] == "integer" else "a number"
+    return f"{kind} from {setting['minimum']:,} to {setting['maximum']:,}"
+
+
+def table() -> str:
+    """All settings in Markdown."""
+    schema = _schema()
+    return pipes(
+        [
+            Column("setting", [f"`{name}`" for name in schema]),
+            Column(
+                "default",
+                [f"`{setting['default']}`" if setting["default"] != "" else "none" for setting in schema.values()],
+            ),
+            Column("may be", [allowed(setting) for setting in schema.values()]),
+            Column("meaning", [setting["description"] for setting in schema.values()]),
+        ]
+    )
+
+
+if __name__ == "__main__":
+    print(table())
