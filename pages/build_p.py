@@ -4,15 +4,21 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from crosspool.errors import CrosspoolError
 from crosspool.ui.building import Construction, Order, construct
 from crosspool.ui.charts import CONFIG, SHOWN, agreement, blocks_in_a_row, entry_name, growing_block
 from crosspool.ui.compute import ImageMaps, Request, backbone_of, gate
 from crosspool.ui.controls import choose_maps, start_from_link, write_link
 from crosspool.ui.experiments import DOUBLE, EXPERIMENTS, SINGLE, Experiment, Finding, subject_of
+from crosspool.ui.gate import OnWait
+from crosspool.ui.kept import Kept
 from crosspool.ui.picture import Cell
 from crosspool.ui.selection import channel_input, choose_position, shown_channel, shown_look, shown_position
+from crosspool.ui.settings import settings
+from crosspool.ui.sources import Picture
 from crosspool.ui.text import number
-from crosspool.ui.views import headline, map_picture, seen_picture
+from crosspool.ui.views import headline, map_picture, seen_picture, shown_maps
+from crosspool.ui.waiting import refused, waiting
 from crosspool.ui.walk import walk
 
 ORDERS: dict[Order, str] = {"rows": "row by row", "strongest": "strongest first"}
@@ -143,11 +149,14 @@ def experiments(maps: ImageMaps, request: Request, position: Cell) -> None:
         st.latex(chosen.formula)
         if key == "gradient":
             st.markdown(_non_linearity(maps, request))
-        with st.spinner("Trying it …"):
-            # What an experiment does not look at must not make it run again while the position is dragged.
-            tried, findings = _findings(
-                request, key, position if key == "one_hot" else (0, 0), seed if chosen.shuffles else 0, maps
-            )
+        # What an experiment does not look at must not make it run again while the position is dragged.
+        question = (request, key, position if key == "one_hot" else (0, 0), seed if chosen.shuffles else 0)
+        try:
+            with waiting("Trying it …") as on_wait:
+                tried, findings = _tried(question, maps, on_wait)
+        except CrosspoolError as error:
+            refused(error)
+            return
         _verdict(findings, chosen)
         st.table(_comparisons(findings))
         which = f"all {tried:,} maps"
@@ -174,13 +183,25 @@ def _shuffle_again() -> None:
     st.session_state.shuffles += 1
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
-def _findings(request: Request, key: str, position: Cell, seed: int, _maps: ImageMaps) -> tuple[int, list[Finding]]:
-    """On how many maps the experiment was made, and what came out."""
-    backbone = backbone_of(request.backbone, request.weights)
-    with gate:
-        subject = subject_of(_maps, backbone, request.size, request.border, signed=request.signed)
+Question = tuple[Request, str, Cell, int]  # the maps, the experiment, the position, and the seed
+Tried = tuple[int, list[Finding]]  # on how many maps the experiment was made, and what came out
+
+_experiments: Kept[Question, Tried] = Kept(
+    "experiments",
+    lambda tried: sum(finding.expected.nbytes + finding.found.nbytes for finding in tried[1]),
+    lambda question: question[0].picture,
+)
+
+
+def _tried(question: Question, maps: ImageMaps, on_wait: OnWait) -> Tried:
+    request, key, position, seed = question
+
+    def run() -> Tried:
+        backbone = backbone_of(request.backbone, request.weights)
+        subject = subject_of(maps, backbone, request.size, request.border, signed=request.signed)
         return len(subject.channels), EXPERIMENTS[key].run(subject, position, seed)
+
+    return _experiments.computed(question, run, gate, on_wait, seconds=settings().wait_seconds)
 
 
 def _non_linearity(maps: ImageMaps, request: Request) -> str:
@@ -224,8 +245,11 @@ def _comparisons(findings: list[Finding]) -> pd.DataFrame:
 
 
 @st.fragment
-def build(request: Request, maps: ImageMaps) -> None:
+def build(picture: Picture, request: Request) -> None:
     """Everything that only looks at maps that are there already."""
+    maps = shown_maps(picture, request)
+    if maps is None:
+        return
     channel = shown_channel(maps)
     position = shown_position(maps, channel)
     one_block(maps, request, channel, position)
@@ -242,7 +266,7 @@ def main() -> None:
         picture, request, maps = found
         headline(picture, request, maps)
         st.page_link("pages/what_am_i_looking_at.py", label="New here? What am I looking at?", icon=":material/school:")
-        build(request, maps)
+        build(picture, request)
 
 
 main()

@@ -35,6 +35,7 @@ from crosspool.ui.selection import shown_look
 from crosspool.ui.sources import Picture, choose_picture, pictures_at_hand
 from crosspool.ui.text import as_it_is, file_stem
 from crosspool.ui.views import LARGE, colour_scale, overlay_picture
+from crosspool.ui.waiting import refused, waiting
 from crosspool.ui.why import (
     View,
     choose_contributor,
@@ -66,7 +67,7 @@ def headline(view: View) -> None:
     st.markdown(f"## {verdict(view.seen.scores, view.classes, *view.question, view.found)}")
     st.markdown(balance(view.found.channels, view.found.intercept))
     st.markdown(
-        f"{as_it_is(view.picture.title)} · {as_it_is(subject.backbone.title)} · {as_it_is(subject.name)} · "
+        f"{as_it_is(view.picture.title)} · {as_it_is(subject.network.title)} · {as_it_is(subject.name)} · "
         f"{len(view.classes):,} classes · {len(view.found.channels):,} channels · {grid}"
     )
     if subject.labels:
@@ -398,10 +399,10 @@ def two_pictures(view: View, look: Look) -> None:
         return
     other = others[st.session_state.compared_with]
     try:
-        with st.spinner("Looking at the other picture …", show_time=True):
-            beside = explained(other, view.subject)
+        with waiting("Looking at the other picture …") as on_wait:
+            beside = explained(other, view.subject, on_wait)
     except CrosspoolError as error:
-        st.error(as_it_is(str(error)), icon=":material/error:")
+        refused(error)
         return
     show_likeness(view, look, other, beside)
 
@@ -459,8 +460,12 @@ def alike_bar(here: Contributions, there: Contributions, channel: int, name: str
 
 
 @st.fragment
-def explore(chosen: Picture, subject: Subject, seen: Explained, baseline: Baseline | None) -> None:
+def explore(chosen: Picture, subject: Subject, beside: Subject | None) -> None:
     """Everything that only looks at what is computed already."""
+    found = _explained(chosen, subject, beside)
+    if found is None:
+        return
+    seen, baseline = found
     view, look = view_of(chosen, subject, seen), shown_look(signed=False)
     headline(view)
     whole_picture(view, look, baseline)
@@ -485,15 +490,30 @@ def main() -> None:
     if subject is None:
         return
     try:
-        with st.spinner("Explaining …", show_time=True):
-            seen = explained(chosen, subject)
-            beside = baseline_of(subject, comparison_of_session(), chosen)
-            baseline = None if beside is None else (beside, explained(chosen, beside))
+        with waiting("Looking for what to compare with …") as on_wait:
+            beside = baseline_of(subject, comparison_of_session(), chosen, on_wait)
     except CrosspoolError as error:
-        st.error(as_it_is(str(error)), icon=":material/error:")
+        refused(error)
         return
-    start_anew_for(chosen, subject, len(seen.contributions((seen.explanation.predicted, "")).channels))
-    explore(chosen, subject, seen, baseline)
+    found = _explained(chosen, subject, beside)
+    if found is not None:
+        seen = found[0]
+        start_anew_for(chosen, subject, len(seen.contributions((seen.explanation.predicted, "")).channels))
+        explore(chosen, subject, beside)
+
+
+def _explained(chosen: Picture, subject: Subject, beside: Subject | None) -> tuple[Explained, Baseline | None] | None:
+    """The picture as the classifier sees it, and as the one beside it does; None, with the reason shown, without them.
+
+    The fragment asks for it anew instead of holding it, so that no visitor's page keeps it in memory.
+    """
+    try:
+        with waiting("Explaining …") as on_wait:
+            seen = explained(chosen, subject, on_wait)
+            return seen, None if beside is None else (beside, explained(chosen, beside, on_wait))
+    except CrosspoolError as error:
+        refused(error)
+    return None
 
 
 main()

@@ -11,7 +11,7 @@ from crosspool.errors import CrosspoolError
 from crosspool.rendering import SIGNED_COLOUR_MAP, colour_limits
 from crosspool.ui.building import construct
 from crosspool.ui.charts import CONFIG, SHOWN, blocks_in_a_row, entry_name, growing_block, strongest_entries
-from crosspool.ui.compute import backbone_of
+from crosspool.ui.compute import Network
 from crosspool.ui.controls import start_from_link
 from crosspool.ui.evidence import signed
 from crosspool.ui.explaining import explained, own_subject
@@ -50,6 +50,7 @@ from crosspool.ui.steps import steps
 from crosspool.ui.text import as_it_is, number
 from crosspool.ui.thumbnails import thumbnails
 from crosspool.ui.views import headline, map_picture, overlay_picture, seen_picture
+from crosspool.ui.waiting import refused, waiting
 
 MAPS_PAGE, WHY_PAGE, BUILD_PAGE = "pages/weighting_maps.py", "pages/contributions.py", "pages/build_p.py"
 EXPLAINED_PAGE, TRAIN_PAGE = "pages/what_am_i_looking_at.py", "pages/train_and_compare.py"
@@ -271,8 +272,8 @@ def finer_maps(view: View) -> None:
         f"and it was trained at {COARSE}: so a finer map is not just the coarse one drawn sharper."
     )
     columns = figure("finer")
-    with columns[1], st.spinner("Computing the finer maps …"):
-        fine = view_at(view.picture, FINE)
+    with columns[1], waiting("Computing the finer maps …") as on_wait:
+        fine = view_at(view.picture, FINE, on_wait)
     cosine = likeness(view.maps.upper[k], fine.maps.upper[k])
     for column, each in zip(columns, (view, fine), strict=False):
         rows = each.maps.upper.shape[1]
@@ -342,9 +343,9 @@ def fully_connected(view: View) -> None:
 
 def class_evidence(view: View) -> None:
     """What the averages give: the network's answer, split by position afterwards."""
-    backbone = backbone_of(view.request.backbone, view.request.weights)
-    with st.spinner("Asking the network …"):
-        seen = explained(view.picture, own_subject(backbone, COARSE, view.request.framing))
+    network = Network(view.request.backbone, view.request.weights)
+    with waiting("Asking the network …") as on_wait:
+        seen = explained(view.picture, own_subject(network, COARSE, view.request.framing), on_wait)
     answer = seen.explanation.predicted
     evidence = seen.contributions((answer, "")).positions
     assert evidence is not None  # averages of maps always have them
@@ -408,11 +409,11 @@ def lesson() -> None:
         st.info(note_of_link(), icon=":material/link_off:")
     st.header(f"{step} · {TITLES[step - 1]}", anchor=False)
     try:
-        with st.spinner("Computing the maps …"):
-            view = view_at(chosen_sample(), COARSE)
+        with waiting("Computing the maps …") as on_wait:
+            view = view_at(chosen_sample(), COARSE, on_wait)
         STEPS[step - 1](view)
     except CrosspoolError as error:
-        st.error(as_it_is(str(error)), icon=":material/error:")
+        refused(error)
     else:
         headline(view.picture, view.request, view.maps)
     keys(keys_of_step(step), key="step-keys")

@@ -17,7 +17,7 @@ from crosspool.ui.selection import choose_channel, first_channels, shown_channel
 from crosspool.ui.sources import Picture
 from crosspool.ui.takeaway import take_away
 from crosspool.ui.text import number
-from crosspool.ui.views import field_of, headline, map_picture, seen_picture
+from crosspool.ui.views import field_of, headline, map_picture, seen_picture, shown_maps
 
 
 def large_map(maps: ImageMaps, request: Request, channel: int, look: Look) -> None:
@@ -132,8 +132,11 @@ def table(maps: ImageMaps) -> None:
 
 
 @st.fragment
-def explore(chosen: Picture, request: Request, maps: ImageMaps) -> None:
+def explore(chosen: Picture, request: Request) -> None:
     """Everything that only looks at maps that are there already."""
+    maps = shown_maps(chosen, request)
+    if maps is None:
+        return
     channel = shown_channel(maps)
     signed = request.signed and maps.pair.can_be_negative
     look = shown_look(signed)
@@ -153,10 +156,10 @@ def main() -> None:
     st.title("Weighting maps", anchor=False)
     found = choose_maps()
     if found is not None and presenting():
-        present_maps(*found, write_link)
+        present_maps(*found[:2], write_link)
     elif found is not None:
         headline(*found)
-        explore(*found)
+        explore(*found[:2])
 
 
 main()

@@ -9,8 +9,9 @@ from crosspool.ui.charts import CONFIG, energy_by_channel, entry_name, strongest
 from crosspool.ui.compute import ImageMaps, Request
 from crosspool.ui.controls import choose_maps, start_from_link, write_link
 from crosspool.ui.selection import channel_input, shown_channel, shown_look, shown_position
+from crosspool.ui.sources import Picture
 from crosspool.ui.text import number
-from crosspool.ui.views import headline, map_picture, seen_picture
+from crosspool.ui.views import headline, map_picture, seen_picture, shown_maps
 
 TERMS = 6  # positions written out
 ENTRIES = 4  # entries of each patch written out
@@ -107,8 +108,11 @@ def all_blocks(maps: ImageMaps) -> None:
 
 
 @st.fragment
-def explain(request: Request, maps: ImageMaps) -> None:
+def explain(picture: Picture, request: Request) -> None:
     """The three steps."""
+    maps = shown_maps(picture, request)
+    if maps is None:
+        return
     channel = shown_channel(maps)
     two_layers(maps, request, channel)
     one_block(maps, request, channel)
@@ -124,7 +128,7 @@ def main() -> None:
     if found is not None:
         picture, request, maps = found
         headline(picture, request, maps)
-        explain(request, maps)
+        explain(picture, request)
 
 
 main()

@@ -16,7 +16,7 @@ from crosspool.images import load_image
 from crosspool.rendering import Limits, Look, quantise
 from crosspool.ui.browser import asset
 from crosspool.ui.choose_labelled import labelled_at_hand, show_problems
-from crosspool.ui.compute import ImageMaps, Request, backbone_of
+from crosspool.ui.compute import ImageMaps, Request
 from crosspool.ui.labelled import Labelled
 from crosspool.ui.selection import choose_channel
 from crosspool.ui.sources import Picture, adopt, pictures_at_hand, show_picture
@@ -168,8 +168,7 @@ def _survey_of(images: ImageSet) -> Survey | None:
 
 
 def _begin(subjects: Sequence[Subject]) -> None:
-    first = subjects[0].request
-    st.session_state.survey = Survey(subjects, backbone_of(first.backbone, first.weights))
+    st.session_state.survey = Survey(subjects)
 
 
 def _shown(

@@ -9,13 +9,14 @@ from crosspool.backbones import UNTRAINED, backbone_specs
 from crosspool.errors import CrosspoolError, ModelError
 from crosspool.evaluation.units import human_bytes
 from crosspool.models import TrainedClassifier, load_classifier
-from crosspool.ui.compute import backbone_of
+from crosspool.ui.compute import Network
 from crosspool.ui.controls import choose_framing, choose_network, choose_size, network_is_here, offer_download
 from crosspool.ui.explaining import Subject, compared_subject, own_subject
 from crosspool.ui.link import PRETRAINED
 from crosspool.ui.sources import Picture
 from crosspool.ui.text import as_it_is
 from crosspool.ui.training import Comparison
+from crosspool.ui.waiting import waiting
 
 OWN, FILE = "", "/file"  # no method has such a name
 MAX_MEGABYTES = 256
@@ -43,7 +44,7 @@ def choose_subject(picture: Picture | None) -> Subject | None:
                 offer_download(spec)
                 return None
             state = st.session_state
-            return own_subject(backbone_of(spec.name, state.weights), state.size, state.framing)
+            return own_subject(Network(spec.name, state.weights), state.size, state.framing)
         if chosen != FILE:  # beside the picture: on narrow screens the side bar is closed
             st.page_link(TRAINING, label="Back to Train & compare", icon=":material/arrow_back:")
         subject = _of_file() if chosen == FILE else _of_comparison(chosen, picture)
@@ -92,8 +93,8 @@ def _of_comparison(method: str, picture: Picture | None) -> Subject | None:
     comparison = comparison_of_session()
     if comparison is None or picture is None:
         return None
-    with st.spinner("Training again without this picture …", show_time=True):
-        return compared_subject(comparison, method, picture)
+    with waiting("Training again without this picture …") as on_wait:
+        return compared_subject(comparison, method, picture, on_wait)
 
 
 def _of_file() -> Subject | None:
@@ -106,16 +107,14 @@ def _of_file() -> Subject | None:
             f"{name} was trained on {spec.title}, whose pretrained weights are not on this machine; choose the "
             f"network's own classes, and {spec.title}, to download them."
         )
-    backbone = backbone_of(spec.name, weights)
-    classifier.check(backbone)
-    return Subject(name, classifier, backbone)
+    return Subject(name, classifier, Network(spec.name, weights))
 
 
 def _describe(subject: Subject) -> None:
     classifier = subject.classifier
     st.caption(
         as_it_is(
-            f"{classifier.method.name} on {subject.backbone.title}, trained on {classifier.settings['dataset']}: "
+            f"{classifier.method.name} on {subject.network.title}, trained on {classifier.settings['dataset']}: "
             f"{len(classifier.classes):,} classes, {human_bytes(classifier.weights.nbytes)} of weights."
         )
     )

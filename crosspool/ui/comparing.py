@@ -6,12 +6,13 @@ from crosspool.backbones import UNTRAINED, architecture
 from crosspool.errors import CrosspoolError
 from crosspool.images import Framing
 from crosspool.methods import Method, parse_methods
-from crosspool.ui.compute import backbone_of
+from crosspool.ui.compute import Network
 from crosspool.ui.labelled import Labelled
-from crosspool.ui.menu import Network, default_methods, method_menu, network_menu
+from crosspool.ui.menu import default_methods, method_menu, network_menu
 from crosspool.ui.outcome import outcome, preliminary, tables
 from crosspool.ui.text import as_it_is
 from crosspool.ui.training import Job, Plan
+from crosspool.ui.waiting import refused
 
 FRAMING: Framing = "squash"  # the whole picture: nothing of the object is cut off
 DEFAULT_SPLITS, MOST_SPLITS = 20, 100
@@ -94,14 +95,15 @@ def _choose_protocol(labelled: Labelled) -> tuple[int, int]:
 def _start(labelled: Labelled, network: Network, methods: list[Method], splits: int, train_size: int) -> None:
     """Begin to compare, unless something speaks against it."""
     try:
-        backbone = backbone_of(*network)
         named = ",".join(method.name for method in methods)
-        exact = tuple(parse_methods(named, backbone.architecture, FRAMING))  # of as many classes as its weights have
-        plan = Plan(labelled, backbone, exact, splits, train_size)
+        exact = tuple(
+            parse_methods(named, network.backbone.architecture, FRAMING)
+        )  # of as many classes as its weights have
+        plan = Plan(labelled, network, exact, splits, train_size)
         plan.check_room()
         plan.protocol()
     except CrosspoolError as error:
-        st.error(as_it_is(str(error)), icon=":material/error:")
+        refused(error)
     else:
         st.session_state.job = Job(plan)
         st.rerun()

@@ -1,24 +1,25 @@
-"""Maps for the pages: computed once for each image and setting, by one request at a time, kept in bounded memory."""
+"""Maps for the pages: computed once for each image and setting, in turn, kept in bounded memory."""
 
 import threading
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-import streamlit as st
 from cachetools import LRUCache
 from PIL import Image
 
-from crosspool.backbones import UNTRAINED, Backbone, load_backbone
+from crosspool.backbones import UNTRAINED, Backbone, BackboneSpec, architecture, load_backbone, spec_of
+from crosspool.errors import SettingError
 from crosspool.images import Framing
 from crosspool.layer_pairs import LayerPair
 from crosspool.pooling import Border, cross_layer_pool
 from crosspool.receptive_field import patch_box
 from crosspool.statistics import ChannelStatistics, channel_statistics
-
-CACHE_BYTES = 512 * 2**20
-CACHED_BACKBONES = 2
+from crosspool.ui.cores import computations_at_once, use_cores
+from crosspool.ui.gate import Gate, OnWait
+from crosspool.ui.kept import Kept, largest
+from crosspool.ui.settings import settings
 
 
 @dataclass(frozen=True)
@@ -68,76 +69,80 @@ class ImageMaps:
         return self.lower.nbytes + self.upper.nbytes + self.pooled.nbytes + 3 * self.framed.width**2
 
 
-_cache: LRUCache[Request, ImageMaps] = LRUCache(CACHE_BYTES, getsizeof=lambda maps: maps.nbytes)
-_cache_lock = threading.Lock()
+_maps: Kept[Request, ImageMaps] = Kept("maps", lambda maps: maps.nbytes, lambda request: request.picture)
+
+# One forward pass uses a few cores well; more of them at a time would only slow each other down. So whatever computes
+# holds a turn at this gate, for one image or one step at a time.
+gate = Gate(computations_at_once())
+
+_networks: LRUCache[tuple[str, str], Backbone] = LRUCache(settings().networks)
+_loading = threading.Lock()
 
 
-class Gate:
-    """Lets one thread through at a time, in the order in which they came."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._queue: deque[object] = deque()  # the one that is inside, and those who wait
-
-    def __enter__(self) -> None:
-        place = object()
-        with self._changed:
-            self._queue.append(place)
-            self._changed.wait_for(lambda: self._queue[0] is place)
-
-    def __exit__(self, *error: object) -> None:
-        with self._changed:
-            self._queue.popleft()
-            self._changed.notify_all()
-
-    def let_others_pass(self) -> None:
-        """From inside, between two steps of a long computation: all who wait by now go first."""
-        self.__exit__()
-        self.__enter__()
-
-
-# One forward pass uses all cores already; a second beside it would only slow both down. So whatever computes holds
-# this, for one image or one step at a time.
-gate = Gate()
-
-
-@st.cache_resource(max_entries=CACHED_BACKBONES, show_spinner="Loading the network …")
 def backbone_of(name: str, weights: str) -> Backbone:
-    """A backbone shared by all sessions."""
-    return load_backbone(name, UNTRAINED if weights == UNTRAINED else None)
+    """A backbone shared by all sessions; the one that was used least recently makes room for another."""
+    with _loading:
+        if (name, weights) not in _networks:
+            use_cores()
+            if len(_networks) == _networks.maxsize:
+                _networks.popitem()  # before the other is loaded: there is room for so many
+            _networks[name, weights] = load_backbone(name, UNTRAINED if weights == UNTRAINED else None)
+        return _networks[name, weights]
 
 
-def image_maps(request: Request, image: Image.Image) -> ImageMaps:
-    """The maps of `image`, whose SHA-256 is `request.picture`: from the cache, or computed in turn."""
-    found = cached_maps(request)
-    if found is not None:
-        return found
-    # A call of Streamlit's leaves from there if, while this one waited, the user has moved on.
-    return maps_in_turn(request, image, backbone_of(request.backbone, request.weights), on_turn=st.empty)
+class Network(NamedTuple):
+    """A backbone by name, for those who must not keep it in memory for themselves. `weights` is a link's."""
+
+    name: str
+    weights: str
+
+    @property
+    def backbone(self) -> Backbone:
+        return backbone_of(self.name, self.weights)
+
+    @property
+    def spec(self) -> BackboneSpec:
+        return spec_of(self.name)
+
+    @property
+    def title(self) -> str:
+        """What people call it, and whether it is untrained."""
+        return self.spec.titled(self.weights)
 
 
-def maps_in_turn(
-    request: Request, image: Image.Image, backbone: Backbone, *, on_turn: Callable[[], object], keep: bool = True
-) -> ImageMaps:
-    """The same for any thread: `on_turn` is called when its turn has come, and may leave by an exception.
+def image_maps(
+    request: Request, read: Callable[[], Image.Image], on_wait: OnWait = lambda place: None, *,
+    seconds: float | None = None, keep: bool = True,
+) -> ImageMaps:  # fmt: skip
+    """The maps of an image whose SHA-256 is `request.picture`: kept, or computed in turn, and `read` only then.
 
-    Without `keep` the cache stays as it is, for those who look at many images once.
+    `on_wait(place)`, `seconds` and `keep` are those of `Kept.computed`. Raises CrosspoolError; SettingError for maps
+    that are too large to be kept.
     """
-    with gate:
-        on_turn()
-        found = cached_maps(request)  # another session may have asked for the same
-        if found is None:
-            found = _compute(request, image, backbone)
-            with _cache_lock:
-                if keep and found.nbytes <= CACHE_BYTES:
-                    _cache[request] = found
-    return found
+    _check_room(request)
+
+    def compute() -> ImageMaps:
+        return _compute(request, read(), backbone_of(request.backbone, request.weights))
+
+    return _maps.computed(request, compute, gate, on_wait, seconds=seconds, keep=keep)
 
 
 def cached_maps(request: Request) -> ImageMaps | None:
     """Maps that are there already."""
-    with _cache_lock:
-        return _cache.get(request)
+    return _maps.get(request)
+
+
+def _check_room(request: Request) -> None:
+    """Every press on the page looks at the maps again, so they have to be kept."""
+    found = architecture(request.backbone)
+    pair = found.pair(request.pair)
+    (high, wide), (rows, columns) = found.map_sizes(pair, request.size)
+    needed = 4 * (pair.lower_channels * high * wide + pair.upper_channels * rows * columns + pair.feature_length)
+    if needed > largest():
+        raise SettingError(
+            f"The maps of {pair.label} at {request.size} px take {needed / 2**20:.0f} MB of memory, and this server "
+            f"has {largest() / 2**20:.0f} MB for those of one picture; choose a smaller input, or a later layer pair."
+        )
 
 
 def _compute(request: Request, image: Image.Image, backbone: Backbone) -> ImageMaps:

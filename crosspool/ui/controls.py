@@ -6,16 +6,17 @@ import streamlit as st
 
 from crosspool.backbones import UNTRAINED, BackboneSpec, architecture, backbone_specs
 from crosspool.backbones.weights import fetch
-from crosspool.errors import BackboneError, CrosspoolError
+from crosspool.errors import BackboneError
 from crosspool.images import MAX_SIZE, MIN_SIZE
 from crosspool.layer_pairs import LayerPair
-from crosspool.ui.compute import ImageMaps, Request, image_maps
+from crosspool.ui.compute import ImageMaps, Request
 from crosspool.ui.frame import inside_frame
 from crosspool.ui.link import PRETRAINED, Settings, from_params, to_params
 from crosspool.ui.presenter import frame, present_button
 from crosspool.ui.selection import forget_channels, forget_position
 from crosspool.ui.sources import Picture, choose_picture
 from crosspool.ui.text import as_it_is
+from crosspool.ui.views import shown_maps
 
 FINE_SIZE = 448
 # What only a session remembers, not a link: the order of the gallery, which chart is shown, and what else the page
@@ -91,11 +92,8 @@ def choose_maps() -> tuple[Picture, Request, ImageMaps] | None:
         ask_for_picture()
     else:
         request = _request(picture, spec, pair)
-        try:
-            with st.spinner("Computing the maps …", show_time=True):
-                return picture, request, image_maps(request, picture.image)
-        except CrosspoolError as error:
-            st.error(as_it_is(str(error)), icon=":material/error:")
+        maps = shown_maps(picture, request)
+        return None if maps is None else (picture, request, maps)
     return None
 
 

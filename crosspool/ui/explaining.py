@@ -8,19 +8,21 @@ import streamlit as st
 from cachetools import LRUCache
 from PIL import Image
 
-from crosspool.backbones import Backbone
 from crosspool.contributions import Contributions, Explanation, Vector, explanation_of
 from crosspool.errors import ModelError
 from crosspool.features import compute_record
 from crosspool.images import Framing, frame
 from crosspool.methods import parts_and_rest
 from crosspool.models import LinearClassifier, own_classifier
-from crosspool.ui.compute import backbone_of, gate
+from crosspool.ui.compute import Network, backbone_of, gate
+from crosspool.ui.gate import OnWait
+from crosspool.ui.kept import Kept
+from crosspool.ui.settings import settings
 from crosspool.ui.sources import Picture
 from crosspool.ui.training import Comparison
 from crosspool.ui.views import large
 
-CACHE_BYTES = 256 * 2**20
+OWN_BYTES = 64 * 2**20  # of explanations by classifiers of one visitor's own
 SPLITS = 4  # scores kept in parts for each picture and classifier
 
 Question = tuple[str, str]  # the class, and the one that it is set against or ""
@@ -36,7 +38,7 @@ class Subject:
 
     name: str
     classifier: LinearClassifier
-    backbone: Backbone
+    network: Network
     labels: tuple[str, ...] = ()
 
     @property
@@ -82,36 +84,37 @@ class Explained:
             return self._splits[question]
 
 
-# By the picture's content and the classifier's identity, which lasts while an entry holds it.
-_cache: LRUCache[tuple[str, int], Explained] = LRUCache(CACHE_BYTES, getsizeof=lambda explained: explained.nbytes)
-_cache_lock = threading.Lock()
+Key = tuple[str, int]  # the picture's SHA-256, and the classifier's identity, which lasts while an entry holds it
+_shared: Kept[Key, Explained] = Kept("explanations", lambda seen: seen.nbytes, lambda key: key[0])
 
 
-def explained(picture: Picture, subject: Subject) -> Explained:
-    """The picture as the classifier sees it: from the cache, or computed in turn. Raises CrosspoolError."""
-    subject.classifier.check(subject.backbone)
-    key = (picture.key, id(subject.classifier))
-    found = _cached(key)
-    if found is not None:
-        return found
-    with gate:
-        st.empty()  # a call of Streamlit's leaves from here if, while this one waited, the user has moved on
-        found = _cached(key)
-        if found is None:
-            found = _compute(picture.image, subject)
-            with _cache_lock:
-                if found.nbytes <= CACHE_BYTES:
-                    _cache[key] = found
+def explained(picture: Picture, subject: Subject, on_wait: OnWait) -> Explained:
+    """The picture as the classifier sees it: kept, or computed in turn; `on_wait` is the gate's. Raises CrosspoolError.
+
+    What a classifier of the visitor's own says is kept with the session, and goes with it.
+    """
+    key, seconds = (picture.key, id(subject.classifier)), settings().wait_seconds
+
+    def compute() -> Explained:
+        return _compute(picture.image, subject)
+
+    if not subject.trained:
+        return _shared.computed(key, compute, gate, on_wait, seconds=seconds)
+    own: LRUCache[Key, Explained] = st.session_state.setdefault(
+        "explained", LRUCache(OWN_BYTES, getsizeof=lambda seen: seen.nbytes)
+    )
+    found = own.get(key)
+    if found is None:
+        with gate.turn(on_wait, seconds=seconds):
+            found = compute()
+        if found.nbytes <= OWN_BYTES:
+            own[key] = found
     return found
 
 
-def _cached(key: tuple[str, int]) -> Explained | None:
-    with _cache_lock:
-        return _cache.get(key)
-
-
 def _compute(image: Image.Image, subject: Subject) -> Explained:
-    classifier, backbone = subject.classifier, subject.backbone
+    classifier, backbone = subject.classifier, subject.network.backbone
+    classifier.check(backbone)
     sources = classifier.method.sources_to_explain
     record = compute_record(backbone, image, sources)
     explanation = explanation_of(classifier, record)
@@ -132,24 +135,24 @@ def own_classes(backbone: str, weights: str, size: int, framing: Framing) -> Lin
     return own_classifier(backbone_of(backbone, weights), size, framing)
 
 
-def own_subject(backbone: Backbone, size: int, framing: Framing) -> Subject:
+def own_subject(network: Network, size: int, framing: Framing) -> Subject:
     """The network's own classes. Raises ModelError."""
-    classifier = own_classes(backbone.spec.name, backbone.weights, size, framing)
-    return Subject(classifier.method.name, classifier, backbone)
+    classifier = own_classes(network.name, network.weights, size, framing)
+    return Subject(classifier.method.name, classifier, network)
 
 
-def compared_subject(comparison: Comparison, method: str, picture: Picture) -> Subject:
+def compared_subject(comparison: Comparison, method: str, picture: Picture, on_wait: OnWait) -> Subject:
     """A comparison's classifier; trained anew without the picture, where that is one of the labelled ones."""
-    classifier, dataset = comparison.without(method, picture.key), comparison.dataset
+    classifier, dataset = comparison.without(method, picture.key, on_wait), comparison.dataset
     labels = dict.fromkeys(
         dataset.classes[target]
         for sample, target in zip(dataset.samples, dataset.targets, strict=True)
         if picture.key in comparison.labelled.keys_of(sample)
     )
-    return Subject(method, classifier, comparison.backbone, tuple(labels))
+    return Subject(method, classifier, comparison.network, tuple(labels))
 
 
-def baseline_of(subject: Subject, comparison: Comparison | None, picture: Picture) -> Subject | None:
+def baseline_of(subject: Subject, comparison: Comparison | None, picture: Picture, on_wait: OnWait) -> Subject | None:
     """What to set beside a classifier: the same comparison's fully-connected layer, else the network's own classes.
 
     None where the classifier is such a one itself, or the network has no classes that can be split.
@@ -159,11 +162,10 @@ def baseline_of(subject: Subject, comparison: Comparison | None, picture: Pictur
     methods = comparison.classifiers if comparison is not None and subject.name in comparison.classifiers else {}
     trained = next((name for name in methods if name.startswith("global") and "+" not in name), None)
     if trained is not None and comparison is not None:
-        found = compared_subject(comparison, trained, picture)
+        found = compared_subject(comparison, trained, picture, on_wait)
         if found.is_fully_connected:
             return found
     try:
-        size = subject.backbone.spec.preprocessing.size
-        return own_subject(subject.backbone, size, subject.classifier.method.framing)
+        return own_subject(subject.network, subject.network.spec.preprocessing.size, subject.classifier.method.framing)
     except ModelError:
         return None

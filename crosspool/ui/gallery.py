@@ -1,18 +1,16 @@
 """The gallery: all weighting maps over the photo in the browser, to look through, sort, pin and choose from."""
 
-import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import streamlit as st
-from cachetools import LRUCache
 
 from crosspool.gallery import GALLERY, LARGEST_TOP, MAX_PINS, asset
 from crosspool.gallery.mapset import name_of, pack, receptive_fields, tables
 from crosspool.rendering import COLOUR_MAPS, SIGNED_COLOUR_MAP, Limits, Look
 from crosspool.ui.compute import ImageMaps, Request
-
-PACKED_BYTES = 64 * 2**20
+from crosspool.ui.kept import Kept
 
 _maps_component = st.components.v2.component(
     "crosspool.maps", html="", css=":host { display: none; }", js=asset("mapset.js") + asset("maps_component.js")
@@ -23,8 +21,7 @@ _gallery_component = st.components.v2.component(
     css=asset("gallery.css"),
     js="".join(asset(name) for name in (*GALLERY, "gallery_component.js")),
 )
-_packed: LRUCache[Request, bytes] = LRUCache(PACKED_BYTES, getsizeof=len)
-_packed_lock = threading.Lock()
+_packed: Kept[Request, bytes] = Kept("galleries", len, lambda request: request.picture)
 
 
 def gallery(
@@ -73,8 +70,7 @@ def gallery(
 
 def packed_maps(maps: ImageMaps, request: Request) -> bytes:
     """The maps of a request as the browser gets them; kept, as each run of the page sends them again."""
-    with _packed_lock:
-        found = _packed.get(request)
+    found, since = _packed.get(request), time.monotonic()
     if found is None:
         found = pack(
             maps.upper,
@@ -83,9 +79,7 @@ def packed_maps(maps: ImageMaps, request: Request) -> bytes:
             signed=request.signed and maps.pair.can_be_negative,
             fields=receptive_fields(request.backbone, request.pair, request.size),
         )
-        with _packed_lock:
-            if len(found) <= PACKED_BYTES:
-                _packed[request] = found
+        _packed.put(request, found, since)
     return found
 
 

@@ -17,11 +17,13 @@ from crosspool.ui.browser import data_url
 from crosspool.ui.building import summed_plainly
 from crosspool.ui.compute import ImageMaps, Request, image_maps
 from crosspool.ui.gallery import limits_of
+from crosspool.ui.gate import OnWait
 from crosspool.ui.keys import BACK, ON
 from crosspool.ui.link import PRETRAINED, Settings, shorten, to_params
 from crosspool.ui.picture import Cell
 from crosspool.ui.presenter import presenting
 from crosspool.ui.selection import forget_channels, shown_look
+from crosspool.ui.settings import settings
 from crosspool.ui.sources import Picture, pictures_at_hand
 from crosspool.ui.text import number
 from crosspool.ui.thumbnails import Thumbnail
@@ -110,11 +112,18 @@ def request_for(picture: Picture, size: int) -> Request:
     return Request(picture.key, DEFAULT, PRETRAINED, pair, size, "crop", signed=False, border="zero")
 
 
-def view_at(picture: Picture, size: int) -> View:
-    """The lesson's map and place at one size of the input; without a choice, the telling map at its coarse peak."""
-    request = request_for(picture, size)
-    maps = image_maps(request, picture.image)
-    coarse = maps if size == COARSE else image_maps(request_for(picture, COARSE), picture.image)
+def view_at(picture: Picture, size: int, on_wait: OnWait) -> View:
+    """The lesson's map and place at one size of the input; without a choice, the telling map at its coarse peak.
+
+    `on_wait` as for `image_maps`. Raises CrosspoolError.
+    """
+
+    def maps_at(size: int) -> ImageMaps:
+        request = request_for(picture, size)
+        return image_maps(request, lambda: picture.image, on_wait, seconds=settings().wait_seconds)
+
+    request, maps = request_for(picture, size), maps_at(size)
+    coarse = maps if size == COARSE else maps_at(COARSE)
     state = st.session_state
     channel = state.get("lesson_channel")
     if channel is None:

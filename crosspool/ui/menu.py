@@ -3,9 +3,8 @@
 from crosspool.backbones import UNTRAINED, Architecture, backbone_specs
 from crosspool.errors import LayerPairError, SettingError
 from crosspool.methods import parse_method
+from crosspool.ui.compute import Network
 from crosspool.ui.link import PRETRAINED
-
-Network = tuple[str, str]  # name, weights
 
 # Names with the network's own input size and the fine one, twice that, to be filled in. The first four are compared
 # when nobody says.
@@ -54,6 +53,10 @@ def network_menu() -> dict[Network, str]:
     """The networks whose pretrained weights are here, then all of them untrained; each with its title."""
     specs = backbone_specs()
     here = {
-        (name, PRETRAINED): spec.title for name, spec in specs.items() if spec.weights.availability != "to download"
+        Network(name, PRETRAINED): spec.title
+        for name, spec in specs.items()
+        if spec.weights.availability != "to download"
     }
-    return here | {(name, UNTRAINED): f"{spec.title}, untrained (random weights)" for name, spec in specs.items()}
+    return here | {
+        Network(name, UNTRAINED): f"{spec.title}, untrained (random weights)" for name, spec in specs.items()
+    }

@@ -14,6 +14,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from crosspool.datasets import UNKNOWN
+from crosspool.errors import CrosspoolError
 from crosspool.evaluation.findings import NONE_SHOWN, Findings, Section, how, percent, sections, verdict, what
 from crosspool.evaluation.report import MethodResult, most_predicted
 from crosspool.evaluation.units import human_bytes
@@ -21,10 +22,13 @@ from crosspool.models import TrainedClassifier
 from crosspool.results import COST_FIGURE, confusions, file_names, files_of
 from crosspool.ui.compute import gate
 from crosspool.ui.evidence import signed
+from crosspool.ui.gate import OnWait
 from crosspool.ui.labelled import LONGEST_NAME, Labelled, new_bird
+from crosspool.ui.settings import settings
 from crosspool.ui.sources import Picture, adopt, choose_picture
 from crosspool.ui.text import as_it_is
 from crosspool.ui.training import Comparison
+from crosspool.ui.waiting import refused, waiting
 
 CONTRIBUTIONS = "pages/contributions.py"
 COLUMNS = {title: place for place, title in enumerate(("method", "against", "points", "difference"))}  # first of all
@@ -292,8 +296,12 @@ def _new_images(comparison: Comparison) -> None:
     with left:
         st.image(picture.image, alt=picture.alt, width="stretch", caption=as_it_is(picture.title))
     with right:
-        with st.spinner("Looking at the image …", show_time=True):
-            scores, left_out = answers_to(comparison, picture)
+        try:
+            with waiting("Looking at the image …") as on_wait:
+                scores, left_out = answers_to(comparison, picture, on_wait)
+        except CrosspoolError as error:
+            refused(error)
+            return
         if left_out:
             st.info(
                 "This picture is one of the labelled ones: each method was trained again without it and its copies.",
@@ -326,7 +334,9 @@ def _answer(comparison: Comparison, name: str, scores: NDArray[np.float64]) -> N
         _why(name, "new", _ask, (name, classes[best[0]]))
 
 
-def answers_to(comparison: Comparison, picture: Picture) -> tuple[dict[str, NDArray[np.float64]], bool]:
+def answers_to(
+    comparison: Comparison, picture: Picture, on_wait: OnWait
+) -> tuple[dict[str, NDArray[np.float64]], bool]:
     """Each method's scores of the picture, (L,), and whether it is a labelled one, which they then have not seen.
 
     Kept while it is looked at.
@@ -335,10 +345,10 @@ def answers_to(comparison: Comparison, picture: Picture) -> tuple[dict[str, NDAr
     if kept is None or kept[0] is not comparison or kept[1] != picture.key:
         found, left_out = {}, False
         for name, ordinary in comparison.classifiers.items():
-            classifier = comparison.without(name, picture.key)
+            classifier = comparison.without(name, picture.key, on_wait)
             left_out |= classifier is not ordinary
-            with gate:
-                found[name] = classifier.scores([picture.image], comparison.backbone)[0]
+            with gate.turn(on_wait, seconds=settings().wait_seconds):
+                found[name] = classifier.scores([picture.image], comparison.network.backbone)[0]
         kept = st.session_state.scored = (comparison, picture.key, (found, left_out))
     answers: tuple[dict[str, NDArray[np.float64]], bool] = kept[2]
     return answers

@@ -9,7 +9,7 @@ from functools import partial
 
 import streamlit as st
 
-from crosspool.ui.compute import ImageMaps, Request
+from crosspool.ui.compute import Request
 from crosspool.ui.keys import BACK, ON, keys
 from crosspool.ui.selection import (
     MOST_FIRST,
@@ -21,7 +21,7 @@ from crosspool.ui.selection import (
 )
 from crosspool.ui.sources import Picture
 from crosspool.ui.text import number
-from crosspool.ui.views import headline, map_picture, seen_picture
+from crosspool.ui.views import headline, map_picture, seen_picture, shown_maps
 
 
 def presenting() -> bool:
@@ -57,11 +57,14 @@ def _present(wanted: bool) -> None:
 
 
 @st.fragment
-def present_maps(picture: Picture, request: Request, maps: ImageMaps, write_link: Callable[[], None]) -> None:
+def present_maps(picture: Picture, request: Request, write_link: Callable[[], None]) -> None:
     """The photo and one map over it, as large as the window allows; keys and buttons show the next map.
 
     Maps follow each other as in the gallery. `write_link` lets the address say what is shown.
     """
+    maps = shown_maps(picture, request)
+    if maps is None:
+        return
     channel, order = shown_channel(maps), first_channels(maps, request)
     before, after = neighbours(order, channel)
     position = shown_position(maps, channel)

@@ -1,25 +1,23 @@
 """Many pictures under the same channels: all maps of each, kept small, and looking at pictures one after the other."""
 
-import gc
 import logging
 import threading
+import time
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from cachetools import LRUCache
 from PIL import Image
 
-from crosspool.backbones import Backbone
 from crosspool.errors import CrosspoolError
 from crosspool.gallery.mapset import SIGNED_TOP, SIGNED_ZERO, at_most, steps
 from crosspool.ui.browser import data_url
-from crosspool.ui.compute import ImageMaps, Request, cached_maps, maps_in_turn
+from crosspool.ui.compute import ImageMaps, Request, cached_maps, image_maps
+from crosspool.ui.kept import Kept, largest
 
 logger = logging.getLogger(__name__)
 
-KEPT_BYTES = 256 * 2**20
 MAP_CELLS = 56  # a side: more would not be seen in a small picture
 PHOTO_SIDE = 160
 BYTES_A_CHANNEL, BYTES_A_PHOTO = 12, 10_000  # of a Glance, besides its maps: its statistics, and about its photo
@@ -67,27 +65,25 @@ class Glance:
         return sum(array.nbytes for array in arrays) + len(self.photo)
 
 
-_kept: LRUCache[Request, Glance] = LRUCache(KEPT_BYTES, getsizeof=lambda glance: glance.nbytes)
-_kept_lock = threading.Lock()
+_glances: Kept[Request, Glance] = Kept("glances", lambda glance: glance.nbytes, lambda request: request.picture)
 
 
 def most_pictures(map_shape: tuple[int, ...]) -> int:
     """How many pictures with maps (D, H, W) can be kept with room left for another session's."""
     channels, rows, columns = map_shape
     cells = min(rows, MAP_CELLS) * min(columns, MAP_CELLS)
-    return KEPT_BYTES // 2 // (channels * (cells + BYTES_A_CHANNEL) + BYTES_A_PHOTO)
+    return largest() // 2 // (channels * (cells + BYTES_A_CHANNEL) + BYTES_A_PHOTO)
 
 
 def glance_at(request: Request) -> Glance | None:
     """What there is of a picture already; nothing is computed for it."""
-    with _kept_lock:
-        found = _kept.get(request)
+    found = _glances.get(request)
     if found is None and (maps := cached_maps(request)) is not None:
-        found = _keep(request, maps)
+        found = _keep(request, maps, time.monotonic())
     return found
 
 
-def _keep(request: Request, maps: ImageMaps) -> Glance:
+def _keep(request: Request, maps: ImageMaps, since: float) -> Glance:
     statistics, signed = maps.statistics, request.signed and maps.pair.can_be_negative
     shown = np.stack([at_most(weights, MAP_CELLS) for weights in maps.upper])
     found = Glance(
@@ -99,9 +95,7 @@ def _keep(request: Request, maps: ImageMaps) -> Glance:
         column=statistics.peak_column.astype(np.uint16),
         mean=statistics.mean.astype(np.float32),
     )
-    with _kept_lock:
-        if found.nbytes <= KEPT_BYTES:
-            _kept[request] = found
+    _glances.put(request, found, since)
     return found
 
 
@@ -112,8 +106,8 @@ class _StoppedError(Exception):
 class Survey:
     """Looking at pictures, in a thread. When nobody holds this object any more, the thread ends at the next one."""
 
-    def __init__(self, subjects: Sequence[Subject], backbone: Backbone) -> None:
-        self._work = _Work(tuple(subjects), backbone)
+    def __init__(self, subjects: Sequence[Subject]) -> None:
+        self._work = _Work(tuple(subjects))
         weakref.finalize(self, self._work.stop.set)
         threading.Thread(target=_run, args=(self._work,), name="survey", daemon=True).start()
 
@@ -152,8 +146,8 @@ class Survey:
 class _Work:
     """What the thread knows. It holds no session, and no `Survey`."""
 
-    def __init__(self, subjects: tuple[Subject, ...], backbone: Backbone) -> None:
-        self.subjects, self.backbone = subjects, backbone
+    def __init__(self, subjects: tuple[Subject, ...]) -> None:
+        self.subjects = subjects
         self.stop, self.ended = threading.Event(), threading.Event()
         self.done = 0
         self.failed: dict[Request, str] = {}
@@ -164,9 +158,6 @@ class _Work:
 
 
 def _run(work: _Work) -> None:
-    # Streamlit collects garbage after every run of a script, of a fragment that watches, too, and no thread can go on
-    # meanwhile: what is here already is kept out of that.
-    gc.freeze()
     try:
         for subject in work.subjects:
             work.check()
@@ -175,16 +166,15 @@ def _run(work: _Work) -> None:
     except _StoppedError:
         pass
     finally:
-        gc.unfreeze()
         work.ended.set()
 
 
 def _look(work: _Work, subject: Subject) -> None:
     """Look at one picture; what is wrong with it is noted, and the others go on."""
+    since = time.monotonic()
     try:
-        image = subject.read()
-        maps = maps_in_turn(subject.request, image, work.backbone, on_turn=work.check, keep=subject.keep)
-        _keep(subject.request, maps)
+        maps = image_maps(subject.request, subject.read, lambda place: work.check(), keep=subject.keep)
+        _keep(subject.request, maps, since)
     except _StoppedError:
         raise
     except CrosspoolError as error:

@@ -1,19 +1,18 @@
 """A comparison of methods in the background: a thread that computes, what it has found so far, and the whole of it."""
 
-import gc
 import logging
 import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from cachetools import LRUCache
 from numpy.typing import NDArray
 
-from crosspool.backbones import UNTRAINED, Backbone
+from crosspool.backbones import UNTRAINED
 from crosspool.cache import ArrayCache
 from crosspool.datasets import Dataset
 from crosspool.errors import CrosspoolError, ModelError, SettingError
@@ -26,19 +25,22 @@ from crosspool.evaluation.units import human_bytes
 from crosspool.features import Features
 from crosspool.methods import Method
 from crosspool.models import TrainedClassifier, train
-from crosspool.ui.compute import gate
+from crosspool.ui.compute import Network, gate
+from crosspool.ui.gate import Gate, OnWait, Turn
 from crosspool.ui.labelled import Labelled
+from crosspool.ui.settings import settings
 from crosspool.views import Source
 
 MAX_CLASSIFIERS_BYTES = 2**30  # of all methods together; they stay in memory with the session
 MAX_VECTORS_BYTES = 4 * 2**30  # of one method; they lie on disk while their kernel is computed
 AGAIN_BYTES = 256 * 2**20  # of classifiers that were trained without a picture
 ENCODING = 0.2  # what it takes to encode and compare an image, in passes of the network at its own size
-COLLECTED_EVERY = 15.0  # seconds
 BYTES = 4  # of a number
 VIEWS = {"whole": 1, "tiles": 1, "jitter": 10, "augmented": 16}
 
 logger = logging.getLogger(__name__)
+
+trainings = Gate(settings().trainings)
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Plan:
     """What is to be compared, and how. `train_size` counts different images."""
 
     labelled: Labelled
-    backbone: Backbone
+    network: Network
     methods: tuple[Method, ...]
     splits: int
     train_size: int
@@ -83,10 +85,10 @@ class Plan:
         names = [method.name for method in self.methods]
         options = spelled_out(
             seed=self.seed,
-            backbone=self.backbone.spec.name,
+            backbone=self.network.name,
             framing=self.methods[0].framing,
             on_problem="skip",
-            weights=UNTRAINED if self.backbone.weights == UNTRAINED else None,
+            weights=UNTRAINED if self.network.weights == UNTRAINED else None,
             device="auto",
             root="data",
             bounding_box=False,
@@ -100,7 +102,7 @@ class Comparison:
     """What a finished comparison found, and a classifier of each method, trained on all labelled images."""
 
     labelled: Labelled
-    backbone: Backbone
+    network: Network
     findings: Findings
     classifiers: dict[str, TrainedClassifier]
     _again: "LRUCache[tuple[str, str], TrainedClassifier]" = field(
@@ -116,11 +118,11 @@ class Comparison:
     def report(self) -> Report:
         return self.findings.report
 
-    def without(self, method_name: str, picture_key: str) -> TrainedClassifier:
+    def without(self, method_name: str, picture_key: str, on_wait: OnWait) -> TrainedClassifier:
         """The method trained on all samples but those whose image file has this SHA-256, so that copies count, too.
 
-        Or had it, before it was shrunk. The ordinary classifier where there are none of them. Raises ModelError where
-        the server has no room for it.
+        Or had it, before it was shrunk. The ordinary classifier where there are none of them. `on_wait` is the gate's.
+        Raises ModelError where the server has no room for it.
         """
         ordinary = self.classifiers[method_name]
         others = [i for i, s in enumerate(self.dataset.samples) if picture_key not in self.labelled.keys_of(s)]
@@ -130,10 +132,10 @@ class Comparison:
             found = self._again.get((method_name, picture_key))
         if found is None:
             smaller = self.dataset.subset(np.array(others))
-            features = Features(smaller, self.backbone, ordinary.method.sources, self.labelled.cache)
             try:
-                with gate:
-                    found = _trained(features, ordinary.method, self.report.seed, lambda done: gate.let_others_pass())
+                with gate.turn(on_wait) as turn:
+                    features = Features(smaller, self.network.backbone, ordinary.method.sources, self.labelled.cache)
+                    found = _trained(features, ordinary.method, self.report.seed, lambda done: turn.let_others_pass())
             except OSError as error:
                 raise ModelError(_no_room(error)) from error
             with self._lock:
@@ -233,7 +235,7 @@ class _Work:
         self._before = 0.0  # the cost of all earlier stages
         self._stage, self._cost, self._done, self._total = "Waiting for a turn", 0.0, 0, 1
         self._start = time.monotonic()
-        self._collected = 0.0
+        self._turn: Turn | None = None
 
     def begin(self, stage: str, cost: float, total: int) -> None:
         """The next stage of so many images, and what it costs."""
@@ -245,15 +247,37 @@ class _Work:
         self._done = done
         self.step()
 
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait until few enough are training, and for a first turn at the gate."""
+        with trainings.turn(self._wait_for_training):
+            self._start = time.monotonic()
+            self._stage = "Waiting for a turn"
+            with gate.turn(self._check) as self._turn:
+                yield
+
     def step(self) -> None:
-        """Between any two steps: others may compute first. Raises _StoppedError where the job was cancelled."""
-        if not self.stop.is_set():
-            gate.let_others_pass()
+        """Between any two steps: others may compute first.
+
+        Raises _StoppedError where the job was cancelled, and SettingError where it takes too long.
+        """
+        self._check()
+        assert self._turn is not None
+        self._turn.let_others_pass()
+        minutes = settings().training_minutes
+        if time.monotonic() - self._start > 60 * minutes:
+            raise SettingError(
+                f"The training was ended after {minutes:g} minutes, which is the most that this server gives one; take "
+                "fewer images, splits or methods, or go on with crosspool evaluate on a machine of your own."
+            )
+
+    def _check(self, place: int = 0) -> None:
         if self.stop.is_set():
             raise _StoppedError
-        if time.monotonic() - self._collected > COLLECTED_EVERY:
-            self._collected = time.monotonic()
-            _collect()
+
+    def _wait_for_training(self, place: int) -> None:
+        self._stage = f"Place {place} in the queue of trainings"
+        self._check()
 
     def progress(self) -> Progress:
         stage, cost, done, total = self._stage, self._cost, self._done, self._total
@@ -275,21 +299,9 @@ class _Watched(ArrayCache):
         return super().get(key)
 
 
-def _collect() -> None:
-    """Collect garbage, and keep what is alive out of the next collections.
-
-    Streamlit collects after every run of a script, of a fragment that watches, too. With all that torch brings along
-    that takes a third of a second in which no thread of Python's can go on, a computing one neither. What ends up as
-    garbage meanwhile, such as a session that was closed, is found here.
-    """
-    gc.unfreeze()
-    gc.collect()
-    gc.freeze()
-
-
 def _run(work: _Work) -> None:
     try:
-        with gate:
+        with work.turn():
             work.comparison = _compared(work)
     except _StoppedError:
         pass
@@ -303,7 +315,6 @@ def _run(work: _Work) -> None:
         logger.exception("A comparison failed")
         work.error = f"The comparison failed ({type(error).__name__}: {error}); this is a fault of crosspool's."
     finally:
-        gc.unfreeze()
         work.ended.set()
 
 
@@ -314,11 +325,12 @@ def _no_room(error: OSError) -> str:
 def _compared(work: _Work) -> Comparison:
     plan = work.plan
     dataset, cache = plan.labelled.dataset, _Watched(plan.labelled.cache, work.step)
-    everything = Features(dataset, plan.backbone, _sources(plan.methods), cache)
+    backbone = plan.network.backbone
+    everything = Features(dataset, backbone, _sources(plan.methods), cache)
     protocol = plan.protocol()
     for method, passes in _in_order(plan.methods):
         for one, sources in passes.items():
-            _compute(work, Features(dataset, plan.backbone, sources, cache), one)
+            _compute(work, Features(dataset, backbone, sources, cache), one)
         work.begin(f"Testing {method.name} on {plan.splits} splits", _test_cost(plan, method), 1)
         work.results[method.name] = result_of(
             dataset, method, everything, protocol, scratch=cache.folder,
@@ -329,16 +341,16 @@ def _compared(work: _Work) -> Comparison:
     for method in plan.methods:
         work.begin(f"Training {method.name} on all images", ENCODING * len(dataset), len(dataset))
         classifiers[method.name] = _trained(everything, method, plan.seed, work.advance)
-    return Comparison(plan.labelled, plan.backbone, findings, classifiers)
+    return Comparison(plan.labelled, plan.network, findings, classifiers)
 
 
 def _findings(plan: Plan, results: Mapping[str, MethodResult], protocol: Protocol) -> Findings:
-    dataset, backbone = plan.labelled.dataset, plan.backbone
+    dataset, network = plan.labelled.dataset, plan.network
     names = [method.name for method in plan.methods]
     report = report_of(dataset, [results[name] for name in names], protocol, usual_baselines(names))
-    weights, framing = Path(backbone.weights).name, plan.methods[0].framing
+    framing = plan.methods[0].framing
     return Findings(
-        report, backbone.spec.name, backbone.title, weights, framing, protocol.C, plan.command, False, dataset
+        report, network.name, network.title, network.weights, framing, protocol.C, plan.command, False, dataset
     )
 
 
@@ -379,7 +391,7 @@ def _pixels(one: Pass) -> int:
 
 
 def _pass_cost(plan: Plan, one: Pass) -> float:
-    return _pixels(one) / plan.backbone.spec.preprocessing.size**2
+    return _pixels(one) / plan.network.spec.preprocessing.size**2
 
 
 def _test_cost(plan: Plan, method: Method) -> float:

@@ -8,6 +8,7 @@ import streamlit as st
 from PIL import Image
 
 from crosspool.backbones import UNTRAINED, architecture, backbone_specs
+from crosspool.errors import CrosspoolError
 from crosspool.receptive_field import Box, patch_box, receptive_field
 from crosspool.rendering import (
     FIELD_COLOUR,
@@ -19,14 +20,29 @@ from crosspool.rendering import (
     colour_table,
     with_boxes,
 )
-from crosspool.ui.compute import ImageMaps, Request
+from crosspool.ui.compute import ImageMaps, Request, image_maps
 from crosspool.ui.gallery import limits_of
 from crosspool.ui.picture import Cell, colour_bar, picture
 from crosspool.ui.selection import choose_position
+from crosspool.ui.settings import settings
 from crosspool.ui.sources import Picture
 from crosspool.ui.text import as_it_is, number
+from crosspool.ui.waiting import refused, waiting
 
 LARGE = 448  # pixels of the large pictures
+
+
+def shown_maps(picture: Picture, request: Request) -> ImageMaps | None:
+    """The maps; None, with the reason shown, without them.
+
+    A fragment asks for them anew instead of holding them, so that no visitor's page keeps them in memory.
+    """
+    try:
+        with waiting("Computing the maps …") as on_wait:
+            return image_maps(request, lambda: picture.image, on_wait, seconds=settings().wait_seconds)
+    except CrosspoolError as error:
+        refused(error)
+    return None
 
 
 def headline(chosen: Picture, request: Request, maps: ImageMaps) -> None:
