@@ -7,9 +7,10 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from playwright.sync_api import Browser, sync_playwright
 
@@ -27,14 +28,19 @@ OPTIONS = (
 
 
 @contextmanager
-def served(cache: str) -> Iterator[str]:
-    """A new server of the app, with this cache; gives its address."""
+def served(
+    cache: str, *, within: Sequence[str] = (), log: int | BinaryIO = subprocess.DEVNULL, **environment: str
+) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+    """A new server of the app, with this cache; gives its address and its process.
+
+    `within` is a command that runs the one behind it, `log` where to the server writes.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     process = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)],
-        cwd=ROOT, env={**os.environ, "CROSSPOOL_CACHE": cache}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        [*within, sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)],
+        cwd=ROOT, env={**os.environ, "CROSSPOOL_CACHE": cache, **environment}, stdout=log, stderr=log,
     )  # fmt: skip
     try:
         url = f"http://localhost:{port}"
@@ -46,7 +52,7 @@ def served(cache: str) -> Iterator[str]:
                 if process.poll() is not None:
                     raise
                 time.sleep(0.1)
-        yield url
+        yield url, process
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(20)

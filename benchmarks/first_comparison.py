@@ -51,7 +51,7 @@ def main() -> None:
     runs = []
     with chromium() as browser:
         for _ in range(options.rounds):
-            with tempfile.TemporaryDirectory() as cache, served(cache) as url:
+            with tempfile.TemporaryDirectory() as cache, served(cache) as (url, _):
                 runs.append(visit(browser, url))
     rows = []
     for name in runs[0]:

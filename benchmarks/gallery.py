@@ -211,7 +211,7 @@ def main() -> None:
     options = parser.parse_args()
     print(load())
     runs: dict[str, Samples] = {name: defaultdict(list) for name in PAIRS}
-    with chromium() as browser, tempfile.TemporaryDirectory() as cache, served(cache) as url:
+    with chromium() as browser, tempfile.TemporaryDirectory() as cache, served(cache) as (url, _):
         for _ in range(options.visits):
             for name, params in PAIRS.items():
                 for key, values in visit(browser, url, params, options.seconds).items():

@@ -105,7 +105,7 @@ def main() -> None:
     parser.add_argument("--pages", nargs="*", default=PAGES, help="paths of pages (all)")
     parser.add_argument("--widths", nargs="*", type=int, default=WIDTHS, help="of the window (1440 390)")
     options = parser.parse_args()
-    with chromium() as browser, tempfile.TemporaryDirectory() as cache, served(cache) as url:
+    with chromium() as browser, tempfile.TemporaryDirectory() as cache, served(cache) as (url, _):
         rows = [row for width in options.widths for path in options.pages for row in visited(browser, url, path, width)]
     print_table("cumulative layout shift", ["page", "px", "what", "shift", "", "frame", "what moved most"], rows)
 
