@@ -85,11 +85,23 @@ def load_image(source: ImageSource, *, name: str | None = None, max_pixels: int 
     try:
         image.load()
         upright = upright_rgb(image)
+    except MemoryError as error:
+        raise ImageError(
+            f"{label} takes more memory to be decoded than there is; scale it down and try again."
+        ) from error
     except Exception as error:  # decoders raise whatever they like, and the data are a stranger's
         raise ImageError(
             f"{label} is damaged or cut short and cannot be decoded ({_reason(error)}); export it again."
         ) from error
     return upright
+
+
+def shrunk_file(image: Image.Image, side: int, quality: int = 95) -> bytes:
+    """The picture (RGB) as a JPEG without subsampled colours; shrunk, where a side is longer than `side` pixels."""
+    smaller, file = image.copy(), BytesIO()
+    smaller.thumbnail((side, side))
+    smaller.save(file, "JPEG", quality=quality, subsampling=0)
+    return file.getvalue()
 
 
 def upright_rgb(image: Image.Image) -> Image.Image:
@@ -219,6 +231,10 @@ def _open(data: bytes, label: str, max_pixels: int) -> Image.Image:
         limit = min(max_pixels, 2 * (Image.MAX_IMAGE_PIXELS or max_pixels))  # Pillow refuses twice its own
         raise ImageError(
             f"{label} has more than {limit / 1e6:,.10g} million pixels; scale it down and try again."
+        ) from error
+    except MemoryError as error:
+        raise ImageError(
+            f"{label} takes more memory to be opened than there is; scale it down and try again."
         ) from error
     except Exception as error:
         if kind := _signature(data):

@@ -19,7 +19,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("errors", "text", "tables"),
     ("cache",),
     ("images", "pooling", "grids"),
-    ("samples",),
+    ("samples", "decode_worker"),
     ("layer_pairs",),
     ("receptive_field",),
     ("activations",),
