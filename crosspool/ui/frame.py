@@ -22,5 +22,5 @@ def inside_frame() -> None:
     page: no menu, no style.
     """
     if not _drawn.is_set():
-        runpy.run_path(str(APP))
+        runpy.run_path(str(APP), run_name="__main__")
         st.stop()

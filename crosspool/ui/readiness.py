@@ -1,0 +1,80 @@
+"""Whether this server can serve a visitor now: each thing that it takes, by name."""
+
+import tempfile
+import threading
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import cachetools
+
+from crosspool.cache import default_cache
+from crosspool.ui.log import event, timed
+from crosspool.ui.settings import settings
+
+ANSWER_SECONDS = 2  # for which an answer is given again: whoever asks often costs nothing
+
+
+@dataclass(frozen=True)
+class Check:
+    """Whether one thing works, and what is the matter or to be known."""
+
+    ok: bool
+    why: str
+
+
+_warm = threading.Event()
+
+
+def warm_up() -> None:
+    """Load the network that everybody sees first, and run it once: the first visitor need not wait for that."""
+    with timed("warmed_up"):
+        from crosspool.backbones import DEFAULT
+        from crosspool.images import load_image
+        from crosspool.samples import samples
+        from crosspool.ui.compute import backbone_of, gate
+
+        with gate.turn():
+            backbone_of(DEFAULT, "").activations(load_image(samples()[0].path))
+    _warm.set()
+
+
+def _network() -> Check:
+    return Check(True, "has computed maps") if _warm.is_set() else Check(False, "is not loaded, or has not run yet")
+
+
+def _queue() -> Check:
+    """Hopeless where those who wait by now would not all be served in the time that one waits at most."""
+    if not _warm.is_set():
+        return Check(True, "nobody can wait yet")
+    from crosspool.ui.compute import gate
+
+    longest, limit = max(gate.waits[-1:], default=0.0), settings().wait_seconds
+    if gate.waiting and longest > limit / 2:
+        return Check(False, f"{gate.waiting} wait, the last one for {longest:.0f} of {limit:.0f} seconds")
+    return Check(True, f"{gate.running} running, {gate.waiting} waiting")
+
+
+def _cache() -> Check:
+    """Where *Train & compare* keeps what its generated pictures yield."""
+    try:
+        folder = default_cache()
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"?" * 2**16)
+    except OSError as error:
+        return Check(False, f"its folder cannot be written ({error.strerror})")
+    return Check(True, "can be written")
+
+
+CHECKS: dict[str, Callable[[], Check]] = {"network": _network, "queue": _queue, "cache": _cache}
+
+
+@cachetools.cached(cachetools.TTLCache(1, ANSWER_SECONDS), lock=threading.Lock())
+def readiness() -> dict[str, Any]:
+    """Whether all is well, and each check."""
+    checks = {name: check() for name, check in CHECKS.items()}
+    ready = all(check.ok for check in checks.values())
+    if not ready:
+        event("not_ready", kind=" ".join(name for name, check in checks.items() if not check.ok))
+    return {"ready": ready, "checks": {name: asdict(check) for name, check in checks.items()}}
