@@ -19,7 +19,7 @@ from crosspool.backbones import architecture, backbone_specs, load_backbone, wei
 from crosspool.pooling import cross_layer_pool
 from crosspool.samples import samples
 from crosspool.statistics import channel_statistics
-from crosspool.ui.compute import backbone_of
+from crosspool.ui.compute import forget_networks
 from crosspool.ui.sources import MAX_UPLOADS
 from tests.mapsets import unpack
 from tests.networks import sample
@@ -413,7 +413,7 @@ def test_a_download_that_arrives_is_used_at_once(monkeypatch, empty_cache):
         assert not app.error
         assert texts(app.header)[0] == "1,000 maps"
     finally:
-        backbone_of.clear()
+        forget_networks()
 
 
 class Response(io.BytesIO):
@@ -455,7 +455,7 @@ def test_weights_in_the_cache_just_work(empty_cache):
         assert not app.warning  # nothing says untrained
         assert "cached" in app.sidebar.caption[0].value
     finally:
-        backbone_of.clear()
+        forget_networks()
 
 
 def test_damaged_weights_in_the_cache_are_one_sentence(empty_cache):

@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from crosspool.backbones import load_backbone
 from crosspool.images import load_image
 from crosspool.samples import samples
-from crosspool.ui import compute, sources, survey
+from crosspool.ui import compute, kept, sources, survey
 from crosspool.ui.across import Order, strongest_first
 from crosspool.ui.labelled import Collection, Shot
 from crosspool.ui.text import number
@@ -49,8 +49,7 @@ def section():
 def nothing_seen(tmp_path, monkeypatch):
     """No weights but the embedded ones, and nothing computed before."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    compute._cache.clear()
-    survey._kept.clear()
+    kept.forget_all()
 
 
 @pytest.fixture
@@ -252,7 +251,8 @@ def test_of_a_labelled_set_the_strongest_are_shown(passes):
         for place, shot in enumerate(members, 1)
     }
     assert titles(app) == sorted(shots, key=lambda name: -shots[name])[:12]
-    assert [request.picture for request in compute._cache] == [passes[0]]  # of the others no more than is shown is kept
+    (first,) = [usage for usage in kept.usages() if usage.name == "maps"]
+    assert first.entries == 1  # of the others no more than is shown is kept
     other = checked(app.run())
     other.session_state.channel = 40
     other = checked(other.run())
@@ -263,7 +263,7 @@ def test_of_a_labelled_set_the_strongest_are_shown(passes):
 def test_a_large_set_is_thinned_out_to_what_there_is_room_for(monkeypatch):
     maps = upper(sample())
     a_picture = maps.size + len(maps) * survey.BYTES_A_CHANNEL + survey.BYTES_A_PHOTO
-    monkeypatch.setattr(survey, "KEPT_BYTES", 2 * 5 * a_picture)
+    monkeypatch.setattr(survey, "largest", lambda: 2 * 5 * a_picture)
     app = labelled(visit(), each=8)
     assert app.button(key="across-look").label == "Look at these 4 images"
     assert "One of 4 is looked at, as there is no room for the maps of all 16." in shown_text(app)
@@ -287,9 +287,9 @@ def held(monkeypatch):
 
     def waiting(*args, **options):
         assert turn.acquire(timeout=LONG)
-        return compute.maps_in_turn(*args, **options)
+        return compute.image_maps(*args, **options)
 
-    monkeypatch.setattr(survey, "maps_in_turn", waiting)
+    monkeypatch.setattr(survey, "image_maps", waiting)
     return turn
 
 

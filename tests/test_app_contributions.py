@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,9 +16,9 @@ from crosspool.methods import parse_method
 from crosspool.models import TRAINED_ON, own_classifier, train
 from crosspool.rendering import SIGNED_COLOUR_MAP
 from crosspool.samples import samples
-from crosspool.ui import explaining
+from crosspool.ui import explaining, kept
 from crosspool.ui.choose_classifier import read_classifier
-from crosspool.ui.compute import backbone_of
+from crosspool.ui.compute import Network
 from crosspool.ui.evidence import ranked, signed
 from crosspool.ui.picture import colour_bar
 from crosspool.ui.sources import Picture
@@ -66,7 +65,7 @@ def comparison(trained, lite0):
     labelled, others = explained_key("astronaut"), [SimpleNamespace(key=str(number)) for number in range(2)]
     return SimpleNamespace(
         classifiers={name: trained[name, 9] for name in (CROSS, GLOBAL)},
-        backbone=lite0,
+        network=Network("efficientnet_lite0", "pretrained"),
         dataset=SimpleNamespace(
             name="tints",
             classes=CLASSES,
@@ -415,7 +414,7 @@ def test_a_file_for_another_network_says_so(trained, tmp_path):
 
 
 def test_a_picture_is_explained_once_and_the_cache_is_bounded(monkeypatch, lite0):
-    explaining._cache.clear()
+    kept.forget_all()
     passes = []
 
     def counted(*given):
@@ -423,13 +422,10 @@ def test_a_picture_is_explained_once_and_the_cache_is_bounded(monkeypatch, lite0
         return compute_record(*given)
 
     monkeypatch.setattr(explaining, "compute_record", counted)
-    subject = explaining.own_subject(backbone_of("efficientnet_lite0", "pretrained"), 128, "crop")
+    subject = explaining.own_subject(Network("efficientnet_lite0", "pretrained"), 128, "crop")
     one = Picture("one", "One", "one.jpg", "one", sample(), False, "")
     first = explaining.explained(one, subject)
     assert explaining.explained(one, subject) is first
     assert len(passes) == 1
     assert first.contributions(("lynx", "")) is first.contributions(("lynx", ""))
-    assert explaining._cache.currsize == first.nbytes
-    monkeypatch.setattr(explaining, "CACHE_BYTES", first.nbytes - 1)
-    explaining.explained(replace(one, key="two"), subject)
-    assert len(explaining._cache) == 1  # too large to be kept
+    assert explaining._shared.usage().nbytes == first.nbytes

@@ -21,7 +21,7 @@ def maps_presented():
     start_from_link()
     found = choose_maps()
     assert found is not None
-    present_maps(*found, write_link)
+    present_maps(*found[:2], write_link)
 
 
 def present(**params):

@@ -17,7 +17,7 @@ from crosspool.pooling import Border, cross_layer_pool
 from crosspool.receptive_field import patch_box
 from crosspool.statistics import ChannelStatistics, channel_statistics
 from crosspool.ui.cores import computations_at_once, use_cores
-from crosspool.ui.gate import Gate, OnWait
+from crosspool.ui.gate import Gate, OnWait, quietly
 from crosspool.ui.kept import Kept, largest
 from crosspool.ui.settings import settings
 
@@ -90,6 +90,12 @@ def backbone_of(name: str, weights: str) -> Backbone:
         return _networks[name, weights]
 
 
+def forget_networks() -> None:
+    """Drop all networks that nobody uses at this moment."""
+    with _loading:
+        _networks.clear()
+
+
 class Network(NamedTuple):
     """A backbone by name, for those who must not keep it in memory for themselves. `weights` is a link's."""
 
@@ -111,7 +117,7 @@ class Network(NamedTuple):
 
 
 def image_maps(
-    request: Request, read: Callable[[], Image.Image], on_wait: OnWait = lambda place: None, *,
+    request: Request, read: Callable[[], Image.Image], on_wait: OnWait = quietly, *,
     seconds: float | None = None, keep: bool = True,
 ) -> ImageMaps:  # fmt: skip
     """The maps of an image whose SHA-256 is `request.picture`: kept, or computed in turn, and `read` only then.

@@ -15,7 +15,7 @@ from crosspool.images import Framing, frame
 from crosspool.methods import parts_and_rest
 from crosspool.models import LinearClassifier, own_classifier
 from crosspool.ui.compute import Network, backbone_of, gate
-from crosspool.ui.gate import OnWait
+from crosspool.ui.gate import OnWait, quietly
 from crosspool.ui.kept import Kept
 from crosspool.ui.settings import settings
 from crosspool.ui.sources import Picture
@@ -88,7 +88,7 @@ Key = tuple[str, int]  # the picture's SHA-256, and the classifier's identity, w
 _shared: Kept[Key, Explained] = Kept("explanations", lambda seen: seen.nbytes, lambda key: key[0])
 
 
-def explained(picture: Picture, subject: Subject, on_wait: OnWait) -> Explained:
+def explained(picture: Picture, subject: Subject, on_wait: OnWait = quietly) -> Explained:
     """The picture as the classifier sees it: kept, or computed in turn; `on_wait` is the gate's. Raises CrosspoolError.
 
     What a classifier of the visitor's own says is kept with the session, and goes with it.
@@ -141,7 +141,7 @@ def own_subject(network: Network, size: int, framing: Framing) -> Subject:
     return Subject(classifier.method.name, classifier, network)
 
 
-def compared_subject(comparison: Comparison, method: str, picture: Picture, on_wait: OnWait) -> Subject:
+def compared_subject(comparison: Comparison, method: str, picture: Picture, on_wait: OnWait = quietly) -> Subject:
     """A comparison's classifier; trained anew without the picture, where that is one of the labelled ones."""
     classifier, dataset = comparison.without(method, picture.key, on_wait), comparison.dataset
     labels = dict.fromkeys(
@@ -152,7 +152,9 @@ def compared_subject(comparison: Comparison, method: str, picture: Picture, on_w
     return Subject(method, classifier, comparison.network, tuple(labels))
 
 
-def baseline_of(subject: Subject, comparison: Comparison | None, picture: Picture, on_wait: OnWait) -> Subject | None:
+def baseline_of(
+    subject: Subject, comparison: Comparison | None, picture: Picture, on_wait: OnWait = quietly
+) -> Subject | None:
     """What to set beside a classifier: the same comparison's fully-connected layer, else the network's own classes.
 
     None where the classifier is such a one itself, or the network has no classes that can be split.

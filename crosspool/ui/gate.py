@@ -14,6 +14,10 @@ REMEMBERED = 1000  # waits, of which the operator's page tells
 OnWait = Callable[[int], object]
 
 
+def quietly(place: int) -> None:
+    """Wait without a word."""
+
+
 class BusyError(CrosspoolError):
     """The turn did not come within the time that one should have to wait."""
 
@@ -57,7 +61,7 @@ class Gate:
     @contextmanager
     def turn(
         self,
-        on_wait: OnWait = lambda place: None,
+        on_wait: OnWait = quietly,
         *,
         unless: Callable[[], bool] = lambda: False,
         seconds: float | None = None,

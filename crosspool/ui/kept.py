@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from cachetools import LRUCache, TTLCache
 
-from crosspool.ui.gate import Gate, OnWait
+from crosspool.ui.gate import Gate, OnWait, quietly
 from crosspool.ui.settings import settings
 
 LONGEST_COMPUTATION = 3600.0  # seconds for which it is remembered that a picture was forgotten
@@ -70,7 +70,7 @@ class Kept(Generic[Key, Value]):
                 _store[self.name, key] = (value, nbytes)
 
     def computed(
-        self, key: Key, compute: Callable[[], Value], gate: Gate, on_wait: OnWait = lambda place: None, *,
+        self, key: Key, compute: Callable[[], Value], gate: Gate, on_wait: OnWait = quietly, *,
         seconds: float | None = None, keep: bool = True,
     ) -> Value:  # fmt: skip
         """The value: kept, or computed when its turn at the gate has come, once for all who ask for it meanwhile.

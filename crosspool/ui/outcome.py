@@ -22,7 +22,7 @@ from crosspool.models import TrainedClassifier
 from crosspool.results import COST_FIGURE, confusions, file_names, files_of
 from crosspool.ui.compute import gate
 from crosspool.ui.evidence import signed
-from crosspool.ui.gate import OnWait
+from crosspool.ui.gate import OnWait, quietly
 from crosspool.ui.labelled import LONGEST_NAME, Labelled, new_bird
 from crosspool.ui.settings import settings
 from crosspool.ui.sources import Picture, adopt, choose_picture
@@ -335,7 +335,7 @@ def _answer(comparison: Comparison, name: str, scores: NDArray[np.float64]) -> N
 
 
 def answers_to(
-    comparison: Comparison, picture: Picture, on_wait: OnWait
+    comparison: Comparison, picture: Picture, on_wait: OnWait = quietly
 ) -> tuple[dict[str, NDArray[np.float64]], bool]:
     """Each method's scores of the picture, (L,), and whether it is a labelled one, which they then have not seen.
 

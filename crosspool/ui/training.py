@@ -26,7 +26,7 @@ from crosspool.features import Features
 from crosspool.methods import Method
 from crosspool.models import TrainedClassifier, train
 from crosspool.ui.compute import Network, gate
-from crosspool.ui.gate import Gate, OnWait, Turn
+from crosspool.ui.gate import Gate, OnWait, Turn, quietly
 from crosspool.ui.labelled import Labelled
 from crosspool.ui.settings import settings
 from crosspool.views import Source
@@ -118,7 +118,7 @@ class Comparison:
     def report(self) -> Report:
         return self.findings.report
 
-    def without(self, method_name: str, picture_key: str, on_wait: OnWait) -> TrainedClassifier:
+    def without(self, method_name: str, picture_key: str, on_wait: OnWait = quietly) -> TrainedClassifier:
         """The method trained on all samples but those whose image file has this SHA-256, so that copies count, too.
 
         Or had it, before it was shrunk. The ordinary classifier where there are none of them. `on_wait` is the gate's.
