@@ -107,7 +107,9 @@ def _of_file() -> Subject | None:
             f"{name} was trained on {spec.title}, whose pretrained weights are not on this machine; choose the "
             f"network's own classes, and {spec.title}, to download them."
         )
-    return Subject(name, classifier, Network(spec.name, weights))
+    network = Network(spec.name, weights)
+    classifier.check(network.backbone)
+    return Subject(name, classifier, network)
 
 
 def _describe(subject: Subject) -> None:

@@ -96,9 +96,8 @@ def _start(labelled: Labelled, network: Network, methods: list[Method], splits: 
     """Begin to compare, unless something speaks against it."""
     try:
         named = ",".join(method.name for method in methods)
-        exact = tuple(
-            parse_methods(named, network.backbone.architecture, FRAMING)
-        )  # of as many classes as its weights have
+        structure = network.backbone.architecture  # of as many classes as its weights have
+        exact = tuple(parse_methods(named, structure, FRAMING))
         plan = Plan(labelled, network, exact, splits, train_size)
         plan.check_room()
         plan.protocol()
