@@ -4,15 +4,22 @@ import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from io import BytesIO
 from typing import Any
 
 import cachetools
+from PIL import Image
 
 from crosspool.cache import default_cache
+from crosspool.decode_worker import Form
+from crosspool.errors import ImageError
+from crosspool.ui import housekeeping
 from crosspool.ui.log import event, timed
 from crosspool.ui.settings import settings
 
 ANSWER_SECONDS = 2  # for which an answer is given again: whoever asks often costs nothing
+DECODER_SECONDS = 30
+MB = 2**20
 
 
 @dataclass(frozen=True)
@@ -33,9 +40,11 @@ def warm_up() -> None:
         from crosspool.images import load_image
         from crosspool.samples import samples
         from crosspool.ui.compute import backbone_of, gate
+        from crosspool.ui.link import PRETRAINED
 
         with gate.turn():
-            backbone_of(DEFAULT, "").activations(load_image(samples()[0].path))
+            backbone_of(DEFAULT, PRETRAINED).activations(load_image(samples()[0].path))
+    housekeeping.begin()
     _warm.set()
 
 
@@ -55,6 +64,20 @@ def _queue() -> Check:
     return Check(True, f"{gate.running} running, {gate.waiting} waiting")
 
 
+@cachetools.cached(cachetools.TTLCache(1, DECODER_SECONDS), lock=threading.Lock())
+def _decoder() -> Check:
+    """A process that decodes visitors' pictures can be started, and decodes one."""
+    from crosspool.ui.decoding import workers
+
+    file = BytesIO()
+    Image.new("RGB", (8, 8)).save(file, "PNG")
+    try:
+        workers.keep(file.getvalue(), "a picture", Form(side=8, largest=MB, quality=90, exact=True, thumbnail=8))
+    except ImageError as error:
+        return Check(False, str(error))
+    return Check(True, "decodes pictures")
+
+
 def _cache() -> Check:
     """Where *Train & compare* keeps what its generated pictures yield."""
     try:
@@ -67,7 +90,7 @@ def _cache() -> Check:
     return Check(True, "can be written")
 
 
-CHECKS: dict[str, Callable[[], Check]] = {"network": _network, "queue": _queue, "cache": _cache}
+CHECKS: dict[str, Callable[[], Check]] = {"network": _network, "decoder": _decoder, "queue": _queue, "cache": _cache}
 
 
 @cachetools.cached(cachetools.TTLCache(1, ANSWER_SECONDS), lock=threading.Lock())
