@@ -107,9 +107,9 @@ class Page:
                 yield node
 
     def widget(self, name: str, *kinds: str) -> Node:
-        """The widget of this label or key. Raises LookupError."""
+        """The widget of this key, or whose label begins so. Raises LookupError."""
         for node in self.elements(*kinds):
-            if name in (node.key, node.label):
+            if name == node.key or (node.label and node.label.startswith(name)):
                 return node
         shown = sorted({node.label or node.key for node in self.elements(*kinds)})
         raise LookupError(f"There is no {' or '.join(kinds)} {name!r}, but {shown}")
