@@ -9,30 +9,33 @@ import streamlit as st
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 ASSETS = Path(__file__).parent / "assets"
-WITHOUT_SIDE_BAR = ("lesson", "train_and_compare")
+WITHOUT_SIDE_BAR = ("lesson", "train_and_compare", "operator")
 
 
 def frame() -> None:
     """Page settings, the list of pages, and the one that the address asks for."""
     from crosspool.ui.frame import frame_is_drawn
+    from crosspool.ui.log import timed
+    from crosspool.ui.settings import settings
 
     frame_is_drawn()
     st.set_page_config(page_title="crosspool", page_icon=str(ASSETS / "icon.png"), layout="wide")
     st.html(ASSETS / "style.css")
-    page = st.navigation(
-        [
-            st.Page("pages/weighting_maps.py", title="Weighting maps", icon=":material/grid_view:", default=True),
-            st.Page("pages/contributions.py", title="Contributions", icon=":material/balance:"),
-            st.Page("pages/build_p.py", title="Build P", icon=":material/stacked_bar_chart:"),
-            st.Page("pages/what_am_i_looking_at.py", title="What am I looking at?", icon=":material/school:"),
-            st.Page("pages/lesson.py", title="Guided lesson", icon=":material/menu_book:"),
-            st.Page("pages/train_and_compare.py", title="Train & compare", icon=":material/model_training:"),
-        ],
-        position="top",
-    )
+    pages = [
+        st.Page("pages/weighting_maps.py", title="Weighting maps", icon=":material/grid_view:", default=True),
+        st.Page("pages/contributions.py", title="Contributions", icon=":material/balance:"),
+        st.Page("pages/build_p.py", title="Build P", icon=":material/stacked_bar_chart:"),
+        st.Page("pages/what_am_i_looking_at.py", title="What am I looking at?", icon=":material/school:"),
+        st.Page("pages/lesson.py", title="Guided lesson", icon=":material/menu_book:"),
+        st.Page("pages/train_and_compare.py", title="Train & compare", icon=":material/model_training:"),
+    ]
+    if settings().operator_key:
+        pages.append(st.Page("pages/operator.py", title="Operator", visibility="hidden"))
+    page = st.navigation(pages, position="top")
     if page.url_path not in WITHOUT_SIDE_BAR:
         st.sidebar.container()  # takes the side bar's room at once, lest it push aside what is shown before it
-    page.run()
+    with timed("page_ran", kind=page.url_path):
+        page.run()
 
 
 if __name__ == "__main__":

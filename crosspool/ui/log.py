@@ -28,6 +28,8 @@ from crosspool.ui.counters import count
 from crosspool.ui.settings import Settings
 
 FRAMES = 12  # of a stack, the innermost
+SERVER = "uvicorn.error"  # tells of each visit, as `visit_began` does
+REQUESTS = "uvicorn.access"  # stays as quiet as Streamlit makes it
 LINES_AROUND = 10  # a call, in which its words are looked for
 SAID_BY_US = "Uncaught app execution"  # of Streamlit's, which `page_failed` says with its number
 
@@ -79,8 +81,8 @@ def session_name(session_id: str) -> str:
     return blake2b(session_id.encode(), key=_secret, digest_size=4).hexdigest()
 
 
-class _Line(logging.Formatter):
-    """A record as a line."""
+class Line(logging.Formatter):
+    """A record as a line of a `kind`: text or json."""
 
     def __init__(self, kind: str) -> None:
         super().__init__()
@@ -122,15 +124,16 @@ def _failure(error: BaseException) -> dict[str, Any]:
 def write_log(settings: Settings) -> None:
     """From now on the whole process logs to standard error like this."""
     handler = logging.StreamHandler()
-    handler.setFormatter(_Line(settings.log))
+    handler.setFormatter(Line(settings.log))
     handler.setLevel(settings.log_level.upper())
     handler.addFilter(lambda record: record.msg != SAID_BY_US)
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.log_level.upper())
     for logger in list(root.manager.loggerDict.values()):
-        if isinstance(logger, logging.Logger) and logger.handlers:
+        if isinstance(logger, logging.Logger) and logger.name != REQUESTS:
             _pass_on(logger)
+    logging.getLogger(SERVER).setLevel(logging.WARNING)
     streamlit_logger.setup_formatter = (
         _pass_on  # it gives each of its loggers, present and future, a handler of its own
     )

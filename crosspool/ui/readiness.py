@@ -70,9 +70,9 @@ def _decoder() -> Check:
     from crosspool.ui.decoding import workers
 
     file = BytesIO()
-    Image.new("RGB", (8, 8)).save(file, "PNG")
+    Image.new("RGB", (32, 32)).save(file, "PNG")
     try:
-        workers.keep(file.getvalue(), "a picture", Form(side=8, largest=MB, quality=90, exact=True, thumbnail=8))
+        workers.keep(file.getvalue(), "a picture", Form(side=32, largest=MB, quality=90, exact=True, thumbnail=32))
     except ImageError as error:
         return Check(False, str(error))
     return Check(True, "decodes pictures")

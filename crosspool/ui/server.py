@@ -35,6 +35,7 @@ def server_parts() -> dict[str, Any]:
         raise SystemExit(2) from None
     write_log(chosen)
     st.set_option("client.showErrorDetails", "none")
+    st.set_option("logger.enableRich", False)  # it would print exceptions past the log
     # Else a link to a page would run the page without the frame, until the frame has run once.
     PagesManager.uses_pages_directory = False
     return {
@@ -52,6 +53,7 @@ async def _ready(request: Request) -> JSONResponse:
 
 @asynccontextmanager
 async def _lifespan(app: Any) -> AsyncIterator[None]:
+    event("started")
     threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
     yield
     event("stopped")
