@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crosspool.datasets import archives
-from crosspool.datasets.archives import zipped_class_folders
+from crosspool.datasets.archives import Limits, class_folders_in_memory, zipped_class_folders
 from crosspool.errors import DatasetError, ImageError
 from tests.dataset_trees import PICTURE, encoded, labelled, names, parts
 
 TWO = {"cat/1.png": PICTURE, "dog/1.png": PICTURE}
+ROOMY = Limits()
 CENTRAL, LOCAL = b"PK\1\2", b"PK\3\4"
 
 
@@ -28,10 +29,10 @@ def packed(members, method=zipfile.ZIP_DEFLATED):
     return data.getvalue()
 
 
-def opened(tmp_path, members=None, data=None):
+def opened(tmp_path, members=None, data=None, limits=ROOMY):
     path = tmp_path / "set.zip"
     path.write_bytes(packed(members) if data is None else data)
-    return zipped_class_folders(path)
+    return zipped_class_folders(path, limits)
 
 
 def patched(data, signature, offset, value, member=0):
@@ -147,8 +148,7 @@ def test_a_lying_header_does_not_inflate_a_bomb(tmp_path):
         bomb = patched(bomb, signature, offset, struct.pack("<I", 1000))
     dataset = opened(tmp_path, data=bomb)
     assert dataset.problems == ()
-    member = dataset.samples[0].read.args[1]
-    inflated = archives._inflated(tmp_path / "set.zip", member)
+    inflated = archives._inflated(*dataset.samples[0].read.args)
     assert inflated is not None
     assert len(inflated) == 1001  # not one byte more than it takes to see the lie
     with pytest.raises(ImageError, match=r"cat/1\.png is damaged in .*set.zip, or not what its directory says"):
@@ -167,26 +167,32 @@ def test_small_plain_pictures_may_compress_well(tmp_path):
     assert len(opened(tmp_path, {**TWO, "cat/plain.bmp": bytes(500_000)})) == 3
 
 
-def test_limits_from_the_directory(tmp_path, monkeypatch):
-    monkeypatch.setattr(archives, "MAX_MEMBER_BYTES", 1000)
+def test_limits_from_the_directory(tmp_path):
     large = encoded(size=(2000, 2000), kind="BMP")
-    assert names(opened(tmp_path, {**TWO, "cat/large.bmp": large})) == ["cat/1.png", "dog/1.png"]
-    monkeypatch.setattr(archives, "MAX_TOTAL_BYTES", 2 * len(PICTURE) - 1)
-    with pytest.raises(DatasetError, match="GB of images; unpack it and name the folder"):
-        opened(tmp_path, TWO)
-    monkeypatch.setattr(archives, "MAX_MEMBERS", 1)
+    found = opened(tmp_path, {**TWO, "cat/large.bmp": large}, limits=Limits(member=1000))
+    assert names(found) == ["cat/1.png", "dog/1.png"]
+    with pytest.raises(DatasetError, match="holds more than 0 MB of images; unpack it and name the folder"):
+        opened(tmp_path, TWO, limits=Limits(total=2 * len(PICTURE) - 1))
     with pytest.raises(DatasetError, match="has more than 1 members"):
-        opened(tmp_path, TWO)
-    monkeypatch.setattr(archives, "MAX_DIRECTORY_BYTES", 40)
+        opened(tmp_path, TWO, limits=Limits(members=1))
     with pytest.raises(DatasetError, match="its list of members is too long"):
-        opened(tmp_path, TWO)
+        opened(tmp_path, TWO, limits=Limits(directory=40))
 
 
-def test_no_more_folders_than_members(tmp_path, monkeypatch):
-    monkeypatch.setattr(archives, "MAX_MEMBERS", 2)
-    assert len(opened(tmp_path, TWO)) == 2
+def test_no_more_folders_than_members(tmp_path):
+    assert len(opened(tmp_path, TWO, limits=Limits(members=2))) == 2
     with pytest.raises(DatasetError, match="has more than 2 folders; unpack it"):
-        opened(tmp_path, {"a/b/1.png": PICTURE, "a/c/1.png": PICTURE})
+        opened(tmp_path, {"a/b/1.png": PICTURE, "a/c/1.png": PICTURE}, limits=Limits(members=2))
+
+
+def test_in_memory_it_is_the_same(tmp_path):
+    members = {**TWO, "cat/2.png": encoded((9, 9, 9)), "inner.zip": packed(TWO)}
+    inside, beside = class_folders_in_memory(packed(members), "a/set.zip"), opened(tmp_path, members)
+    assert (inside.name, labelled(inside), inside.problems) == (beside.name, labelled(beside), beside.problems)
+    assert [sample.read() for sample in inside.samples] == [sample.read() for sample in beside.samples]
+    assert inside.problems == ("1 file is left out, being no image: inner.zip.",)  # never looked into
+    with pytest.raises(DatasetError, match=r"^x.zip is no ZIP file, or is damaged"):
+        class_folders_in_memory(b"no zip", "x.zip")
 
 
 def test_no_endless_nesting(tmp_path):

@@ -11,7 +11,7 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,12 +22,8 @@ from crosspool.datasets.grouping import File, Parts, group_by_class
 from crosspool.errors import DatasetError, ImageError
 from crosspool.text import printable
 
-MAX_MEMBERS = 100_000  # and as many folders, named by a member or around one
-MAX_DIRECTORY_BYTES = 32 * 2**20  # the list of members itself
-MAX_MEMBER_BYTES = 64 * 2**20
 MAX_RATIO = 200  # of a member's size to its compressed size,
 RATIO_FROM = 2**20  # where it has more bytes than this: small plain pictures do compress that well
-MAX_TOTAL_BYTES = 20 * 2**30
 MAX_DEPTH = 16  # folders inside folders
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")  # the signature, and the lengths of the name and of what follows it
@@ -43,6 +39,28 @@ _OFFICIAL = {
 
 
 @dataclass(frozen=True)
+class Limits:
+    """How much a ZIP may hold. Bytes are those of images, unpacked; `directory` are those of the list of members."""
+
+    members: int = 100_000  # and as many folders, named by a member or around one
+    directory: int = 32 * 2**20
+    member: int = 64 * 2**20
+    total: int = 20 * 2**30
+
+
+@dataclass(frozen=True)
+class _Archive:
+    """A ZIP: what it is called in messages, how it is opened, and how much it may hold."""
+
+    name: str
+    open: Callable[[], io.FileIO | io.BytesIO]
+    limits: Limits
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
 class _Member:
     """Where an image lies in the ZIP, and what the directory says of it."""
 
@@ -55,15 +73,19 @@ class _Member:
 
 
 class _BoundedFile(io.BufferedReader):
-    """A file that hands out no more than the limit at once, so that no huge list of members is ever parsed."""
+    """A file that hands out no more than so many bytes at once, so that no huge list of members is ever parsed."""
+
+    def __init__(self, file: io.FileIO | io.BytesIO, limit: int) -> None:
+        super().__init__(file)
+        self._limit = limit
 
     def read(self, size: int | None = -1, /) -> bytes:
-        if size is not None and size > MAX_DIRECTORY_BYTES:
+        if size is not None and size > self._limit:
             raise zipfile.BadZipFile("its list of members is too long")
         return super().read(size)
 
 
-def zipped_class_folders(path: Path) -> Dataset:
+def zipped_class_folders(path: Path, limits: Limits = Limits()) -> Dataset:
     """The images in a ZIP, each of the class whose folder it is in; a folder around all classes does no harm.
 
     Samples can be read by several threads and processes at once. A damaged one raises ImageError when it is read.
@@ -72,52 +94,61 @@ def zipped_class_folders(path: Path) -> Dataset:
         DatasetError: the file is no ZIP, is damaged, encrypted or beyond the limits, names members outside itself
             or links, holds an official layout, or has no images, no class folders or only one class.
     """
-    infos = _directory(path)
-    files, folders, large = _members(path, infos)
-    name = printable(path.stem)
-    return group_by_class(name, printable(str(path)), files, folders, large)
+    return _class_folders(_Archive(str(path), partial(io.FileIO, path.absolute()), limits), path.stem)
 
 
-def _directory(path: Path) -> list[zipfile.ZipInfo]:
+def class_folders_in_memory(data: bytes, name: str, limits: Limits = Limits()) -> Dataset:
+    """As `zipped_class_folders`, of the bytes of a ZIP that is called `name`."""
+    return _class_folders(_Archive(name, partial(io.BytesIO, data), limits), Path(name).stem)
+
+
+def _class_folders(archive: _Archive, name: str) -> Dataset:
+    infos = _directory(archive)
+    files, folders, large = _members(archive, infos)
+    return group_by_class(printable(name), printable(archive.name), files, folders, large)
+
+
+def _directory(archive: _Archive) -> list[zipfile.ZipInfo]:
     try:
-        with _BoundedFile(io.FileIO(path)) as file, zipfile.ZipFile(file) as archive:
-            infos = archive.infolist()
+        with _BoundedFile(archive.open(), archive.limits.directory) as file, zipfile.ZipFile(file) as opened:
+            infos = opened.infolist()
     except OSError as error:
-        raise DatasetError(f"{path} cannot be opened ({reason_of(error)}); check its name and rights.") from error
+        raise DatasetError(f"{archive} cannot be opened ({reason_of(error)}); check its name and rights.") from error
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError, EOFError, struct.error) as error:
-        raise DatasetError(f"{path} is no ZIP file, or is damaged ({error}); {_AGAIN}.") from error
-    if len(infos) > MAX_MEMBERS:
-        raise DatasetError(f"{path} has more than {MAX_MEMBERS:,} members; unpack it and name the folder.")
+        raise DatasetError(f"{archive} is no ZIP file, or is damaged ({error}); {_AGAIN}.") from error
+    if len(infos) > archive.limits.members:
+        raise DatasetError(
+            f"{archive} has more than {archive.limits.members:,} members; unpack it and name the folder."
+        )
     return infos
 
 
-def _members(path: Path, infos: Sequence[zipfile.ZipInfo]) -> tuple[list[File], set[Parts], tuple[str, ...]]:
+def _members(archive: _Archive, infos: Sequence[zipfile.ZipInfo]) -> tuple[list[File], set[Parts], tuple[str, ...]]:
     files: dict[Parts, File] = {}  # where a name comes twice, the later one counts, as it does when unpacking
     folders: set[Parts] = set()
     large: list[str] = []
-    total = 0
+    total, limits = 0, archive.limits
     for info in infos:
-        parts, is_folder = _parts(path, info)
+        parts, is_folder = _parts(archive, info)
         if not parts or any(map(is_hidden, parts)):
             continue
         folder = parts if is_folder else parts[:-1]
         folders.update(folder[: end + 1] for end in range(len(folder)))
-        if len(folders) > MAX_MEMBERS:
-            raise DatasetError(f"{path} has more than {MAX_MEMBERS:,} folders; unpack it and name the folder.")
+        if len(folders) > limits.members:
+            raise DatasetError(f"{archive} has more than {limits.members:,} folders; unpack it and name the folder.")
         if is_folder:
             continue
         name = "/".join(parts)
         if suffix_of(name) in IMAGE_SUFFIXES:
-            _check_readable(path, info, name)
-            if _is_too_large(info):
+            _check_readable(archive, info, name)
+            if _is_too_large(info, limits.member):
                 large.append(name)
                 continue
             total += info.file_size
-        files[parts] = File(parts, partial(_read, path.absolute(), _member(info, name)))
-    _check_whole(path, total, folders, files)
-    one = f"image is left out, being larger than {MAX_MEMBER_BYTES >> 20} MB or compressed beyond {MAX_RATIO} times"
-    many = f"images are left out, being larger than {MAX_MEMBER_BYTES >> 20} MB or compressed beyond {MAX_RATIO} times"
-    return list(files.values()), folders, sentence(large, one, many)
+        files[parts] = File(parts, partial(_read, archive, _member(info, name)))
+    _check_whole(archive, total, folders, files)
+    reason = f"left out, being larger than {limits.member >> 20} MB or compressed beyond {MAX_RATIO} times"
+    return list(files.values()), folders, sentence(large, f"image is {reason}", f"images are {reason}")
 
 
 def _member(info: zipfile.ZipInfo, name: str) -> _Member:
@@ -125,16 +156,16 @@ def _member(info: zipfile.ZipInfo, name: str) -> _Member:
     return _Member(name, info.header_offset, info.compress_size, info.file_size, info.CRC, deflated)
 
 
-def _parts(path: Path, info: zipfile.ZipInfo) -> tuple[Parts, bool]:
+def _parts(archive: _Archive, info: zipfile.ZipInfo) -> tuple[Parts, bool]:
     """The names on the way to a member, and whether it is a folder. Raises DatasetError for what may do harm."""
     name = _decoded(info).replace("\\", "/")
     parts = tuple(part for part in name.split("/") if part not in ("", "."))
     if name.startswith("/") or ".." in parts or re.match(r"[A-Za-z]:(/|$)", name):
-        raise DatasetError(f"{path} names a file outside itself ({printable(name)}); {_AGAIN} from a plain folder.")
+        raise DatasetError(f"{archive} names a file outside itself ({printable(name)}); {_AGAIN} from a plain folder.")
     if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
-        raise DatasetError(f"{path} holds a link or a device ({printable(name)}); {_AGAIN} from plain files.")
+        raise DatasetError(f"{archive} holds a link or a device ({printable(name)}); {_AGAIN} from plain files.")
     if len(parts) > MAX_DEPTH:
-        raise DatasetError(f"{path} has folders more than {MAX_DEPTH} deep; {_AGAIN} from a folder a class.")
+        raise DatasetError(f"{archive} has folders more than {MAX_DEPTH} deep; {_AGAIN} from a folder a class.")
     return tuple(map(printable, parts)), name.endswith("/")
 
 
@@ -148,49 +179,49 @@ def _decoded(info: zipfile.ZipInfo) -> str:
         return info.filename
 
 
-def _check_readable(path: Path, info: zipfile.ZipInfo, name: str) -> None:
+def _check_readable(archive: _Archive, info: zipfile.ZipInfo, name: str) -> None:
     if info.flag_bits & _ENCRYPTED:
-        raise DatasetError(f"{path} is protected by a password ({name}); {_AGAIN} without one.")
+        raise DatasetError(f"{archive} is protected by a password ({name}); {_AGAIN} without one.")
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise DatasetError(
-            f"{path} has a member in an unusual compression ({name}, method {info.compress_type}); "
+            f"{archive} has a member in an unusual compression ({name}, method {info.compress_type}); "
             f"{_AGAIN} with the usual one, Deflate."
         )
 
 
-def _is_too_large(info: zipfile.ZipInfo) -> bool:
+def _is_too_large(info: zipfile.ZipInfo, limit: int) -> bool:
     if info.file_size > RATIO_FROM and info.file_size > MAX_RATIO * info.compress_size:
         return True
-    return max(info.file_size, info.compress_size) > MAX_MEMBER_BYTES
+    return max(info.file_size, info.compress_size) > limit
 
 
-def _check_whole(path: Path, total: int, folders: set[Parts], files: dict[Parts, File]) -> None:
-    if total > MAX_TOTAL_BYTES:
-        raise DatasetError(
-            f"{path} holds more than {MAX_TOTAL_BYTES >> 30} GB of images; unpack it and name the folder."
-        )
+def _check_whole(archive: _Archive, total: int, folders: set[Parts], files: dict[Parts, File]) -> None:
+    most = archive.limits.total
+    if total > most:
+        limit = f"{most >> 30} GB" if most >= 2**30 else f"{most >> 20} MB"
+        raise DatasetError(f"{archive} holds more than {limit} of images; unpack it and name the folder.")
     for parts in (*folders, *files):
         for marker, title in _OFFICIAL.items():
             if f"/{'/'.join(parts)}".endswith(f"/{marker}"):
-                raise DatasetError(f"{path} holds {title} with its official lists; unpack it and name the folder.")
+                raise DatasetError(f"{archive} holds {title} with its official lists; unpack it and name the folder.")
 
 
-def _read(path: Path, member: _Member) -> bytes:
+def _read(archive: _Archive, member: _Member) -> bytes:
     """The bytes of one member, from the file opened anew: no state is shared between readers."""
     try:
-        data = _inflated(path, member)
+        data = _inflated(archive, member)
     except OSError as error:
         reason = reason_of(error)
-        raise ImageError(f"{member.name} cannot be read from {path} ({reason}); check that it is there.") from error
+        raise ImageError(f"{member.name} cannot be read from {archive} ({reason}); check that it is there.") from error
     except (zlib.error, struct.error, ValueError, OverflowError):
         data = None
     if data is None or len(data) != member.size or zlib.crc32(data) != member.checksum:
-        raise ImageError(f"{member.name} is damaged in {path}, or not what its directory says; {_AGAIN}.")
+        raise ImageError(f"{member.name} is damaged in {archive}, or not what its directory says; {_AGAIN}.")
     return data
 
 
-def _inflated(path: Path, member: _Member) -> bytes | None:
-    with path.open("rb") as file:
+def _inflated(archive: _Archive, member: _Member) -> bytes | None:
+    with archive.open() as file:
         file.seek(member.start)
         signature, name_bytes, extra_bytes = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
         if signature != b"PK\3\4":
