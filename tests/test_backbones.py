@@ -116,7 +116,7 @@ def albatrosses_found(backbone, pictures):
     "folder", ["001.Black_footed_Albatross", "002.Laysan_Albatross", "003.Sooty_Albatross"], ids=lambda name: name[4:]
 )
 def test_albatrosses_are_recognised_with_the_right_mean_and_std_only(lite0, folder):
-    files = sorted((DATASETS / "birds10" / folder).glob("*.jpg"))
+    files = sorted((DATASETS / "birds10" / folder).glob("*.jpg"))[::2]
     if not files:
         pytest.skip("needs the photos of birds10, which lie beside the project where it is developed")
     pictures = [crosspool.load_image(file) for file in files]
