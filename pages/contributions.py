@@ -330,12 +330,12 @@ def leaving_out(view: View) -> None:
             st.number_input("Seed", 0, 9999, key="drop_seed", help="Of the channels at random.")
     with st.container(horizontal=True, gap="small"):
         for how, title in ABLATIONS.items():
-            st.button(title, key=f"drop-{how}", on_click=leave_out, args=(found, how), help=HELP[how])
+            st.button(title, key=f"drop-{how}", on_click=leave_out, args=(found.channels, how), help=HELP[how])
 
 
-def leave_out(found: Contributions, how: Ablation) -> None:
+def leave_out(contributions: Vector, how: Ablation) -> None:
     state = st.session_state
-    state.unticked = to_leave_out(found.channels, how, state.drop_count, state.drop_seed)
+    state.unticked = to_leave_out(contributions, how, state.drop_count, state.drop_seed)
 
 
 def all_channels(view: View) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -11,7 +12,8 @@ from crosspool.backbones import UNTRAINED, backbone_specs, choose_device
 from crosspool.map_files import ChosenMaps
 from crosspool.recipe import Recipe
 from crosspool.rendering import Look
-from crosspool.ui.compute import ImageMaps, Request
+from crosspool.statistics import Criterion
+from crosspool.ui.compute import ImageMaps, Request, image_maps
 from crosspool.ui.controls import link_params
 from crosspool.ui.snippet import drawing_code, python_code
 from crosspool.ui.sources import LONGEST_SIDE, Picture
@@ -44,7 +46,9 @@ def take_away(
 ) -> None:
     """Offer the map under study, the pinned maps or the first of the gallery; a file is made when it is asked for."""
     st.header("Take it away", anchor=False)
-    chosen = _chosen_maps(picture, request, maps, _choose(channel, pins, first), pins, look)
+    channels = _choose(channel, pins, first)
+    files_of = partial(_chosen_maps, picture, request, channels, pins, look, st.session_state.sort)
+    chosen = files_of(maps)
     stem = "-".join(
         [
             file_stem(picture.title),
@@ -58,12 +62,12 @@ def take_away(
     with files:
         with st.container(horizontal=True):
             for kind, about in SOME.items():
-                _download(about, partial(chosen.file, kind), f"{some}.{kind}")
+                _download(about, partial(_file, picture, request, files_of, kind), f"{some}.{kind}")
         st.caption("Slides of 1920 × 1080 pixels (an SVG's text stays text), and every weight in a table.")
         with st.container(horizontal=True):
             for kind, about in ALL.items():
-                _download(about, partial(chosen.file, kind), f"{stem}.{kind}")
-            _download(STATISTICS, partial(_statistics, maps), f"{stem}-statistics.csv")
+                _download(about, partial(_file, picture, request, files_of, kind), f"{stem}.{kind}")
+            _download(STATISTICS, partial(_statistics, picture, request), f"{stem}-statistics.csv")
         st.caption("Of all maps: the numbers with P and all settings, the gallery in one file, a row for each channel.")
     with code:
         script = f"{python_code(request, picture)}\n\n{drawing_code(chosen, f'{some}.png')}"
@@ -89,7 +93,13 @@ def _choose(channel: int, pins: Sequence[int], first: Sequence[int]) -> list[int
 
 
 def _chosen_maps(
-    picture: Picture, request: Request, maps: ImageMaps, channels: Sequence[int], pins: Sequence[int], look: Look
+    picture: Picture,
+    request: Request,
+    channels: Sequence[int],
+    pins: Sequence[int],
+    look: Look,
+    sort: Criterion | Literal["box"],
+    maps: ImageMaps,
 ) -> ChosenMaps:
     weights = backbone_specs()[request.backbone].weights
     recipe = Recipe(
@@ -104,7 +114,6 @@ def _chosen_maps(
         device=str(choose_device()),
     )
     image = {"name": Path(picture.file).name, "sha256": picture.key}
-    sort = st.session_state.sort
     return ChosenMaps(
         image=image | ({"shrunk_to": LONGEST_SIDE} if picture.shrunk else {}),
         recipe=recipe,
@@ -127,8 +136,19 @@ def _numbers(channels: Sequence[int]) -> str:
     return "-".join(["map" if len(channels) == 1 else "maps", *map(str, channels)])
 
 
-def _statistics(maps: ImageMaps) -> str:
-    table: str = maps.statistics.table().to_csv(index=False)
+# Streamlit holds what makes a file for as long as its button is there: so that is no maps, but what asks for them.
+
+
+def _maps(picture: Picture, request: Request) -> ImageMaps:
+    return image_maps(request, lambda: picture.image)
+
+
+def _file(picture: Picture, request: Request, files_of: Callable[[ImageMaps], ChosenMaps], kind: str) -> bytes:
+    return files_of(_maps(picture, request)).file(kind)
+
+
+def _statistics(picture: Picture, request: Request) -> str:
+    table: str = _maps(picture, request).statistics.table().to_csv(index=False)
     return table
 
 
