@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from io import BytesIO
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from PIL import Image, ImageOps
 
@@ -75,7 +75,7 @@ def _png(image: Image.Image) -> bytes:
 # --- messages
 
 
-def send(stream: BinaryIO, header: Mapping[str, Any], data: bytes = b"") -> None:
+def send(stream: IO[bytes], header: Mapping[str, Any], data: bytes = b"") -> None:
     """Write one message."""
     encoded = json.dumps(header).encode()
     stream.write(_LENGTHS.pack(len(encoded), len(data)) + encoded)
@@ -83,7 +83,7 @@ def send(stream: BinaryIO, header: Mapping[str, Any], data: bytes = b"") -> None
     stream.flush()
 
 
-def receive(stream: BinaryIO, most: int) -> tuple[dict[str, Any], bytes]:
+def receive(stream: IO[bytes], most: int) -> tuple[dict[str, Any], bytes]:
     """Read one message of at most so many bytes. Raises EOFError at the end, ValueError for anything else."""
     header_length, data_length = _LENGTHS.unpack(_exactly(stream, _LENGTHS.size))
     if header_length > LONGEST_HEADER or data_length > most:
@@ -94,7 +94,7 @@ def receive(stream: BinaryIO, most: int) -> tuple[dict[str, Any], bytes]:
     return header, _exactly(stream, data_length)
 
 
-def _exactly(stream: BinaryIO, count: int) -> bytes:
+def _exactly(stream: IO[bytes], count: int) -> bytes:
     data = stream.read(count)
     if len(data) != count:
         raise EOFError

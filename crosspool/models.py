@@ -1,8 +1,10 @@
 """A trained classifier of pictures: training it, saving it without pickle, and what it says of a picture."""
 
 import json
+import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import load, load_file, save, save_file
 from sklearn.preprocessing import normalize
 from torch import nn
 
@@ -83,16 +85,26 @@ class TrainedClassifier(LinearClassifier):
 
     def save(self, path: Path) -> None:
         """Write a safetensors file with the settings as JSON in its header. Raises ModelError where it cannot."""
+        arrays, metadata = self._saved()
+        try:
+            save_file(arrays, path, metadata=metadata)
+        except (SafetensorError, OSError) as error:
+            raise ModelError(f"{path} cannot be written ({error}); make room, or choose another place.") from error
+
+    def file(self) -> bytes:
+        """The bytes of the file that `save` writes."""
+        arrays, metadata = self._saved()
+        data: bytes = save(arrays, metadata=metadata)
+        return data
+
+    def _saved(self) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
         arrays: dict[str, NDArray[Any]] = {"weights": self.weights, "intercept": self.intercept}
         arrays |= {
             f"{name}/{kind}": value for name, step in _pools(self.encoder) for kind, value in _learned(step).items()
         }
         # safetensors writes memory as it lies, whatever the order of an array's axes.
         contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-        try:
-            save_file(contiguous, path, metadata={HEADER: json.dumps({"format": FORMAT, **self.settings})})
-        except (SafetensorError, OSError) as error:
-            raise ModelError(f"{path} cannot be written ({error}); make room, or choose another place.") from error
+        return contiguous, {HEADER: json.dumps({"format": FORMAT, **self.settings})}
 
 
 TRAINED_ON = "This image was among the training images: what the classifier says of it is no test of it."
@@ -198,26 +210,52 @@ def _network_settings(backbone: Backbone) -> dict[str, Any]:
 
 def load_classifier(path: Path) -> TrainedClassifier:
     """Read a classifier that `save` wrote. Raises ModelError for anything else, saying what is wrong."""
+    return _loaded(str(path), partial(_file_contents, path))
+
+
+def classifier_in_memory(data: bytes, name: str) -> TrainedClassifier:
+    """As `load_classifier`, of the bytes of a file that is called `name` in messages."""
+    return _loaded(name, partial(_contents, data))
+
+
+Contents = tuple[str | None, Callable[[], dict[str, NDArray[Any]]]]
+
+
+def _file_contents(path: Path) -> Contents:
+    """What a safetensors file says of itself, as JSON, and what reads its arrays."""
+    with safe_open(path, "numpy") as file:
+        said = (file.metadata() or {}).get(HEADER)
+    return said, partial(load_file, path)
+
+
+def _contents(data: bytes) -> Contents:
+    arrays = load(data)  # which checks the header
+    (length,) = struct.unpack("<Q", data[:8])
+    metadata: dict[str, str] = json.loads(data[8 : 8 + length]).get("__metadata__", {})
+    return metadata.get(HEADER), lambda: arrays
+
+
+def _loaded(name: str, read: Callable[[], Contents]) -> TrainedClassifier:
     try:
-        with safe_open(path, "numpy") as file:
-            header = json.loads((file.metadata() or {}).get(HEADER, "null"))
-            if not isinstance(header, dict) or header.get("format") != FORMAT:
-                raise ModelError(
-                    f"{path} is no classifier that this version of crosspool can read; train one with: crosspool train"
-                )
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
-    except (SafetensorError, TypeError, json.JSONDecodeError, RecursionError) as error:
+        said, arrays_of = read()
+        header = json.loads(said or "null")
+        if not isinstance(header, dict) or header.get("format") != FORMAT:
+            raise ModelError(
+                f"{name} is no classifier that this version of crosspool can read; train one with: crosspool train"
+            )
+        arrays = arrays_of()
+    except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise ModelError(
-            f"{path} is no classifier of crosspool's, or is damaged; train one with: crosspool train"
+            f"{name} is no classifier of crosspool's, or is damaged; train one with: crosspool train"
         ) from error
     except OSError as error:
         raise ModelError(
-            f"{path} cannot be read ({error.strerror or error}); check the name and the folder."
+            f"{name} cannot be read ({error.strerror or error}); check the name and the folder."
         ) from error
     try:
         return _assembled(header, arrays)
     except (CrosspoolError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        raise ModelError(f"{path} does not hold together ({error}); train it again with: crosspool train") from error
+        raise ModelError(f"{name} does not hold together ({error}); train it again with: crosspool train") from error
 
 
 def _assembled(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> TrainedClassifier:

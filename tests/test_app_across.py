@@ -84,7 +84,7 @@ def pick(app, control, option):
 
 def upload(app, count):
     """What the uploader leaves in the session: so many pictures of different tints."""
-    pictures = [sources._picture(png(tinted(seed, seed % 3)), f"mine {seed}.png") for seed in range(count)]
+    pictures = [sources._visitors_picture(png(tinted(seed, seed % 3)), f"mine {seed}.png") for seed in range(count)]
     app.session_state.received = {picture.key: picture for picture in pictures}
     return checked(app.run())
 
@@ -230,7 +230,7 @@ def test_ones_own_images_come_first_from_two_on():
 def test_a_sample_that_was_uploaded_is_one_image():
     app = visit()
     cat = samples()[0]
-    own = [sources._picture(data, "mine") for data in (cat.path.read_bytes(), png(tinted(0, 0)))]
+    own = [sources._visitors_picture(data, "mine") for data in (cat.path.read_bytes(), png(tinted(0, 0)))]
     app.session_state.received = {picture.key: picture for picture in own}
     app = pick(checked(app.run()), "set", "both")
     assert titles(app) == ["mine", "mine", *(entry.title for entry in samples()[1:])]

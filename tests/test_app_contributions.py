@@ -423,7 +423,7 @@ def test_a_picture_is_explained_once_and_the_cache_is_bounded(monkeypatch, lite0
 
     monkeypatch.setattr(explaining, "compute_record", counted)
     subject = explaining.own_subject(Network("efficientnet_lite0", "pretrained"), 128, "crop")
-    one = Picture("one", "One", "one.jpg", "one", sample(), False, "")
+    one = Picture("one", "One", "one.jpg", "one", png(sample()), False, "")
     first = explaining.explained(one, subject)
     assert explaining.explained(one, subject) is first
     assert len(passes) == 1

@@ -14,15 +14,16 @@ from crosspool.errors import DatasetError
 from crosspool.images import load_image
 from crosspool.ui import labelled
 from crosspool.ui.labelled import LONGEST_SIDE, Collection, PrivateCache, class_name, from_zip, guide, new_bird
+from crosspool.ui.settings import settings
 from tests.dataset_trees import encoded
 from tests.pictures import noise, png
 
 RED, BLUE = (200, 30, 30), (30, 30, 200)
 
 
-def zipped(files):
+def zipped(files, method=zipfile.ZIP_STORED):
     data = io.BytesIO()
-    with zipfile.ZipFile(data, "w") as archive:
+    with zipfile.ZipFile(data, "w", method) as archive:
         for name, content in files.items():
             archive.writestr(name, content)
     return data.getvalue()
@@ -138,6 +139,30 @@ def test_a_damaged_member_is_told_by_its_folder_and_without_ours():
     assert [problem.split(",")[0] for problem in found.problems] == ["dog/hurt.png is damaged in pets.zip"]
 
 
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({f"{'a' * 256}/1.png": encoded(), "b/1.png": encoded()}, "has a class whose name is longer than 255 letters"),
+        ({"a/1.png": encoded(), **{f"b/{n}.txt": "" for n in range(10_000)}}, "pets.zip has more than 10,000 members"),
+        ({"a/1.png": encoded(), **{f"b/{n}.bmp": bytes(2**20) for n in range(9)}}, "holds more than 8 MB of images"),
+        (np.random.default_rng(0).bytes(3 * 2**19), "pets.zip has 1.5 MB of at most 1; take fewer images"),
+    ],
+)
+def test_a_zip_that_is_too_much(monkeypatch, files, said):
+    small = settings().model_copy(update={"zip_megabytes": 1})
+    monkeypatch.setattr(labelled, "settings", lambda: small)
+    data = files if isinstance(files, bytes) else zipped(files, zipfile.ZIP_DEFLATED)
+    with pytest.raises(DatasetError, match=said):
+        from_zip(data, "pets.zip")
+
+
+def test_a_zip_that_takes_too_long_is_read_as_far_as_time_allows(monkeypatch):
+    monkeypatch.setattr(labelled, "ZIP_SECONDS", -1.0)
+    found = from_zip(zipped({**shades("cat", 2, RED), **shades("dog", 1, BLUE)}), "pets.zip")
+    assert found.problems[0].startswith("3 images were left out: after")
+    assert len(found) == 0
+
+
 def test_a_zip_with_too_many_images(monkeypatch):
     monkeypatch.setattr(labelled, "MAX_PICTURES", 3)
     with pytest.raises(DatasetError, match="pets has 4 images in 2 classes; this page takes 3"):
@@ -202,8 +227,8 @@ def test_limits(monkeypatch):
     collection = collected(cat=(1,))
     monkeypatch.setattr(labelled, "MAX_CLASSES", 1)
     assert "takes 1 classes" in collection.add("dog", png(noise(2)), "2.png")
-    monkeypatch.setattr(labelled, "MAX_BYTES", len(png(noise(1))) + 10)
-    assert collection.add("cat", png(noise(2)), "2.png").startswith("2.png was left out: all images together may take")
+    collection.visitor.nbytes += 64 * 2**20 - 10
+    assert collection.add("cat", png(noise(2)), "2.png").startswith("2.png was left out: your images may take 64 MB")
     monkeypatch.setattr(labelled, "MAX_PICTURES", 1)
     assert "takes 1 images" in collection.add("cat", png(noise(2)), "2.png")
     assert len(collection) == 1

@@ -1,25 +1,25 @@
 """The side bar of Contributions: whose classes are explained, the network's own, a trained classifier's or a file's."""
 
-import tempfile
-from pathlib import Path
-
 import streamlit as st
 
 from crosspool.backbones import UNTRAINED, backbone_specs
 from crosspool.errors import CrosspoolError, ModelError
 from crosspool.evaluation.units import human_bytes
-from crosspool.models import TrainedClassifier, load_classifier
+from crosspool.models import TrainedClassifier, classifier_in_memory
 from crosspool.ui.compute import Network
 from crosspool.ui.controls import choose_framing, choose_network, choose_size, network_is_here, offer_download
 from crosspool.ui.explaining import Subject, compared_subject, own_subject
 from crosspool.ui.link import PRETRAINED
+from crosspool.ui.private import NoRoomError, Share
+from crosspool.ui.settings import settings
 from crosspool.ui.sources import Picture
 from crosspool.ui.text import as_it_is
 from crosspool.ui.training import Comparison
+from crosspool.ui.uploads import taken
+from crosspool.ui.visit import visitor
 from crosspool.ui.waiting import waiting
 
 OWN, FILE = "", "/file"  # no method has such a name
-MAX_MEGABYTES = 256
 TRAINING = "pages/train_and_compare.py"
 
 
@@ -99,7 +99,7 @@ def _of_comparison(method: str, picture: Picture | None) -> Subject | None:
 
 def _of_file() -> Subject | None:
     """The loaded classifier with its network. Raises ModelError where that is not here."""
-    name, classifier = st.session_state.loaded_classifier
+    name, classifier, _ = st.session_state.loaded_classifier
     spec = backbone_specs()[classifier.settings["backbone"]]
     weights = UNTRAINED if classifier.settings["weights"] == UNTRAINED else PRETRAINED
     if weights == PRETRAINED and spec.weights.availability == "to download":
@@ -132,7 +132,7 @@ def _receive_file() -> None:
         st.file_uploader(
             "A file from Train & compare or `crosspool train`",
             type=["safetensors"],
-            max_upload_size=MAX_MEGABYTES,
+            max_upload_size=settings().visitor_megabytes,
             key=key,
             on_change=_load,
             args=(key,),
@@ -147,26 +147,29 @@ def _load(key: str) -> None:
     """Read the file, keep its classifier in place of an earlier one, and choose it."""
     if key != f"classifier-file-{st.session_state.classifier_round}":
         return  # a browser may report an uploader's file again when its successor is already there
-    file = st.session_state[key]
-    st.session_state.classifier_round += 1
-    try:
-        st.session_state.loaded_classifier = (file.name, read_classifier(file.getvalue(), file.name))
-    except CrosspoolError as error:
-        st.session_state.classifier_error = str(error)
-    else:
-        st.session_state.classifier_error, st.session_state.classifier = "", FILE
-        _forget_question()
+    state = st.session_state
+    for name, data in taken([state[key]]):
+        try:
+            state.loaded_classifier = (name, read_classifier(data, name), Share(visitor(), (), len(data)))
+        except NoRoomError as error:
+            state.classifier_error = f"{name} cannot be loaded: {error}."
+        except CrosspoolError as error:
+            state.classifier_error = str(error)
+        else:
+            state.classifier_error, state.classifier = "", FILE
+            _forget_question()
+    state.classifier_round += 1
 
 
 def read_classifier(data: bytes, name: str) -> TrainedClassifier:
     """The classifier in a file's bytes. Raises ModelError, which calls the file by `name`."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "classifier.safetensors"
-        path.write_bytes(data)
-        try:
-            return load_classifier(path)
-        except ModelError as error:
-            sentence = str(error).replace(
-                "with: crosspool train", "on the page Train & compare, or with: crosspool train"
-            )
-            raise ModelError(sentence.replace(str(path), name)) from error
+    most = settings().visitor_megabytes
+    if len(data) > most * 2**20:
+        raise ModelError(
+            f"{name} has {len(data) / 2**20:,.1f} MB of at most {most}; use crosspool explain on the command line."
+        )
+    try:
+        return classifier_in_memory(data, name)
+    except ModelError as error:
+        sentence = str(error).replace("with: crosspool train", "on the page Train & compare, or with: crosspool train")
+        raise ModelError(sentence) from error

@@ -13,15 +13,16 @@ from crosspool.ui.labelled import (
     LONGEST_NAME,
     MAX_CLASSES,
     MAX_PICTURES,
-    MAX_ZIP,
     Collection,
     Labelled,
     class_name,
     from_zip,
     guide,
 )
-from crosspool.ui.sources import FILE_TYPES
+from crosspool.ui.settings import settings
 from crosspool.ui.text import as_it_is
+from crosspool.ui.uploads import PICTURES, taken
+from crosspool.ui.visit import forget_control, visitor, where_images_live
 
 SOURCES = {
     "fieldguide": ":material/menu_book: FieldGuide",
@@ -48,8 +49,14 @@ def choose_labelled() -> Labelled | None:
         persist_state="session",
     )
     if source == "fieldguide":
+        forget_control()
         return _guide()
     collection = _zip() if source == "zip" else _own(source)
+    forget_control()
+    st.caption(
+        f"{where_images_live()} What is computed of labelled images lies in a temporary folder of the server's and is "
+        "gone with them."
+    )
     if collection is None:
         return None
     _classes(collection)
@@ -98,22 +105,23 @@ def _guide() -> Labelled:
 
 
 def _zip() -> Collection | None:
-    state = st.session_state
+    state, most = st.session_state, settings().zip_megabytes
     uploaded = st.file_uploader(
         "A ZIP with a folder of images for each class",
         type="zip",
-        max_upload_size=MAX_ZIP,
+        max_upload_size=most,
         key=f"zip-{state.setdefault('zip_round', 0)}",
-        help=f"Up to {MAX_PICTURES} images in {MAX_CLASSES} classes, {MAX_ZIP} MB in all. They stay in memory and are "
-        "gone when you close the page; large ones are shrunk on receipt.",
+        help=f"Up to {MAX_PICTURES} images in {MAX_CLASSES} classes, {most} MB in all; large ones are shrunk on "
+        "receipt.",
     )
     if uploaded is not None:
         bar = st.progress(0.0, text="Reading the ZIP …")
-        try:
-            state.zip_collection = from_zip(uploaded.getvalue(), uploaded.name, partial(_show_reading, bar))
-            state.zip_error = ""
-        except DatasetError as error:
-            state.zip_error = str(error)
+        for name, data in taken([uploaded]):
+            try:
+                state.zip_collection = from_zip(data, name, partial(_show_reading, bar), visitor())
+                state.zip_error = ""
+            except DatasetError as error:
+                state.zip_error = str(error)
         state.zip_round += 1  # empties the uploader
         st.rerun()
     if state.get("zip_error"):
@@ -136,22 +144,22 @@ def _show_reading(bar: DeltaGenerator, done: int, total: int) -> None:
 def _own(source: str) -> Collection:
     state = st.session_state
     if "own_collection" not in state:
-        state.own_collection = Collection("Your images")
+        state.own_collection = Collection("Your images", visitor=visitor())
     collection: Collection = state.own_collection
     turn = state.setdefault("own_round", 0)
     st.text_input("Class", key=f"class-{turn}", placeholder="such as cat", persist_state="session", width=360)
     if source == "upload":
         files = st.file_uploader(
             "Images of this class",
-            type=FILE_TYPES,
+            type=PICTURES,
             accept_multiple_files=True,
+            max_upload_size=settings().upload_megabytes,
             key=f"class-files-{turn}",
-            help="They stay in memory and are gone when you close the page; large ones are shrunk on receipt.",
+            help="Large ones are shrunk on receipt.",
         )
     else:
-        photograph = st.camera_input("A photo of this class", key="class-camera")
-        is_new = photograph is not None and photograph.file_id != state.get("taken_photograph")
-        files = [photograph] if photograph is not None and is_new else []
+        photograph = st.camera_input("A photo of this class", key=f"class-camera-{state.setdefault('photo_round', 0)}")
+        files = [photograph] if photograph is not None else []
     label = class_name(state[f"class-{turn}"])
     if len(label) > LONGEST_NAME:
         st.error(
@@ -174,15 +182,12 @@ def _receive(collection: Collection, label: str, files: Sequence[UploadedFile], 
     state = st.session_state
     known = collection.called(label)
     state.own_notes = [] if known == label else [f"{label} is taken as the class {known}, which is here already."]
-    for number, file in enumerate(files, 1):
-        name = file.name if source == "upload" else f"photo {len(collection) + number}.jpg"
-        told = collection.add(label, file.getvalue(), name)
+    for number, (file_name, data) in enumerate(taken(files), 1):
+        name = file_name if source == "upload" else f"photo {len(collection) + number}.jpg"
+        told = collection.add(label, data, name)
         if told and told not in collection.problems:
             collection.problems.append(told)
-    if source == "upload":
-        state.own_round += 1
-    else:
-        state.taken_photograph = files[0].file_id
+    state["own_round" if source == "upload" else "photo_round"] += 1
 
 
 def _forget(collection: Collection, label: str) -> None:

@@ -3,33 +3,36 @@
 import hashlib
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from cachetools import LRUCache
-from PIL import Image, ImageOps
 
 from crosspool.cache import ArrayCache, default_cache
 from crosspool.datasets import Dataset, Sample, check_classes, in_two_classes, there_twice
-from crosspool.datasets.archives import zipped_class_folders
+from crosspool.datasets.archives import Limits, class_folders_in_memory
 from crosspool.datasets.fieldguide import SPECIES, draw, fieldguide, scene_of
+from crosspool.decode_worker import Form
 from crosspool.errors import CrosspoolError, DatasetError, ImageError
-from crosspool.images import load_image
 from crosspool.text import printable
-from crosspool.ui.browser import data_url
+from crosspool.ui.browser import data_url, jpeg_url
+from crosspool.ui.decoding import workers
+from crosspool.ui.private import NoRoomError, Share, Visitor
+from crosspool.ui.settings import settings
 
 MAX_PICTURES = 600
-MAX_BYTES = 200 * 2**20  # of all pictures of a collection
 MAX_CLASSES = 50
-MAX_ZIP = 200  # MB
+MAX_MEMBERS = 10_000  # of a ZIP, with all that is no picture
+ZIP_TIMES = 8  # what the images in a ZIP may take unpacked, in sizes of the largest ZIP
+ZIP_SECONDS = 600.0  # after which what is left of a ZIP is left out
 LONGEST_SIDE = 1024  # pixels kept of a picture, enough for the largest input
-LARGEST_FILE = 512 * 2**10  # a larger one is written anew
-QUALITY = 92  # of JPEG
 THUMBNAIL = 160
+FORM = Form(LONGEST_SIDE, largest=2**19, quality=92, exact=False, thumbnail=THUMBNAIL)
+LONGEST_FOLDER = 255  # signs of the name of a class's folder in a ZIP; no file system takes more
 LONGEST_NAME = 60  # signs of a ZIP's name or a class's: a file system takes 255 bytes, and a sign has up to four
 
 
@@ -37,7 +40,7 @@ LONGEST_NAME = 60  # signs of a ZIP's name or a class's: a file system takes 255
 class Shot:
     """A labelled picture in memory: its file's bytes, their SHA-256, and a thumbnail as a data URL.
 
-    `received` is the SHA-256 of the file as it came, which may have been shrunk since.
+    `received` is the SHA-256 of the file as it came, which may have been shrunk since. `share` holds their memory.
     """
 
     key: str
@@ -45,6 +48,7 @@ class Shot:
     title: str
     data: bytes
     thumbnail: str
+    share: Share | None = field(default=None, repr=False, compare=False)
 
 
 class PrivateCache(ArrayCache):
@@ -171,6 +175,7 @@ class Collection:
     name: str
     classes: dict[str, list[Shot]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    visitor: Visitor = field(default_factory=Visitor)
     cache: PrivateCache = field(default_factory=PrivateCache)
 
     def __len__(self) -> int:
@@ -187,11 +192,11 @@ class Collection:
         if known not in self.classes and len(self.classes) >= MAX_CLASSES:
             return f"{place} was left out: this page takes {MAX_CLASSES} classes; crosspool evaluate takes more."
         try:
-            shot = _shot(data, title, place)
+            shot = _shot(data, title, place, self.visitor)
         except ImageError as error:
             return str(error)
-        if sum(len(other.data) for shots in self.classes.values() for other in shots) + len(shot.data) > MAX_BYTES:
-            return f"{place} was left out: all images together may take {MAX_BYTES >> 20} MB; make them smaller."
+        except NoRoomError as error:
+            return f"{place} was left out: {error}."
         self.classes.setdefault(known, []).append(shot)
         return ""
 
@@ -213,7 +218,7 @@ class Collection:
             for place, shot in enumerate(members, 1):
                 name = f"{label}/{place} {shot.title}"
                 shots[name] = shot
-                samples.append(Sample(name, partial(bytes, shot.data)))
+                samples.append(Sample(name, partial(_data_of, shot)))  # which holds the picture's share, too
                 targets.append(number)
         dataset = Dataset(
             self.name, tuple(self.classes), tuple(samples), np.array(targets), problems=tuple(self.problems)
@@ -233,36 +238,50 @@ def class_name(text: str) -> str:
     return printable(" ".join(text.split()))
 
 
-def from_zip(data: bytes, name: str, progress: Callable[[int, int], None] = lambda done, total: None) -> Collection:
-    """The pictures of a ZIP of class folders, taken into memory; the file itself is not kept.
+def from_zip(
+    data: bytes,
+    name: str,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    visitor: Visitor | None = None,
+) -> Collection:
+    """The pictures of a ZIP of class folders, taken into memory for a visitor; the file itself is not kept.
 
     Raises DatasetError where it cannot be read, or has no classes or too much in it.
     """
-    with tempfile.TemporaryDirectory(prefix="crosspool-") as folder:
-        path = Path(folder) / f"{Path(printable(name)).stem[:LONGEST_NAME] or 'images'}.zip"
-        path.write_bytes(data)
-        try:
-            found = _unpacked(zipped_class_folders(path), progress)
-        except DatasetError as error:
-            raise DatasetError(_for_the_page(str(error), folder)) from error
-    found.problems = [_for_the_page(problem, folder) for problem in found.problems]
-    return found
+    stem, most = Path(printable(name)).stem[:LONGEST_NAME] or "images", settings().zip_megabytes
+    if len(data) > most * 2**20:
+        raise DatasetError(
+            f"{stem}.zip has {len(data) / 2**20:,.1f} MB of at most {most}; take fewer images, or use crosspool "
+            "evaluate on the command line."
+        )
+    picture = settings().upload_megabytes * 2**20
+    limits = Limits(members=MAX_MEMBERS, directory=4 * 2**20, member=picture, total=ZIP_TIMES * most * 2**20)
+    try:
+        return _unpacked(class_folders_in_memory(data, f"{stem}.zip", limits), visitor or Visitor(), progress)
+    except DatasetError as error:
+        raise DatasetError(_for_the_page(str(error))) from error
 
 
-def _for_the_page(sentence: str, folder: str) -> str:
-    """A sentence of the library's without our folder's name, and with what a page's reader can do."""
-    return sentence.replace(f"{folder}/", "").replace(
+def _for_the_page(sentence: str) -> str:
+    """A sentence of the library's with what a page's reader can do."""
+    return sentence.replace(
         "unpack it and name the folder", "unpack it and use crosspool evaluate FOLDER on the command line"
     )
 
 
-def _unpacked(dataset: Dataset, progress: Callable[[int, int], None]) -> Collection:
+def _unpacked(dataset: Dataset, visitor: Visitor, progress: Callable[[int, int], None]) -> Collection:
     if len(dataset) > MAX_PICTURES or len(dataset.classes) > MAX_CLASSES:
         raise DatasetError(
             f"{dataset.name} has {len(dataset):,} images in {len(dataset.classes):,} classes; this page takes "
             f"{MAX_PICTURES} in {MAX_CLASSES}, so take fewer, or use crosspool evaluate on the command line."
         )
-    collection = Collection(dataset.name, problems=list(dataset.problems))
+    long = next((label for label in dataset.classes if len(label) > LONGEST_FOLDER), None)
+    if long is not None:
+        raise DatasetError(
+            f"{dataset.name} has a class whose name is longer than {LONGEST_FOLDER} letters ({long[:LONGEST_NAME]}…); "
+            "give its folder a shorter name."
+        )
+    collection, start = Collection(dataset.name, problems=list(dataset.problems), visitor=visitor), time.monotonic()
     renamed = dict.fromkeys(
         f"The class {label} differs from {known} only in letter case or spaces; they were put together."
         for label in dataset.classes
@@ -272,6 +291,12 @@ def _unpacked(dataset: Dataset, progress: Callable[[int, int], None]) -> Collect
     if dataset.official is not None:
         collection.problems.append("Its folders of training and test images were put together: splits are random here.")
     for index, (sample, target) in enumerate(zip(dataset.samples, dataset.targets, strict=True)):
+        if time.monotonic() - start > ZIP_SECONDS:
+            collection.problems.append(
+                f"{len(dataset) - index} images were left out: after {ZIP_SECONDS / 60:.0f} minutes the ZIP was still "
+                "being read; take fewer images."
+            )
+            break
         label = _same_name(dataset.classes[target], dataset.classes)
         try:
             told = collection.add(label, sample.read(), sample.name.rsplit("/", 1)[-1], sample.name)
@@ -288,20 +313,16 @@ def _same_name(label: str, classes: Sequence[str]) -> str:
     return next(other for other in classes if class_name(other).casefold() == class_name(label).casefold())
 
 
-def _shot(data: bytes, title: str, place: str) -> Shot:
-    """A picture as it is kept: the file itself, or where it is large, a smaller one of the same."""
-    image, received = load_image(data, name=place), _sha256(data)
-    thumbnail = data_url(ImageOps.fit(image, (THUMBNAIL, THUMBNAIL)))
-    if max(image.size) > LONGEST_SIDE or len(data) > LARGEST_FILE:
-        data = _smaller(image)
-    return Shot(_sha256(data), received, printable(title), data, thumbnail)
+def _shot(data: bytes, title: str, place: str, visitor: Visitor) -> Shot:
+    """A picture as it is kept, see FORM. Raises ImageError, and NoRoomError."""
+    kept, received = workers.keep(data, place, FORM), _sha256(data)
+    key = _sha256(kept.file)
+    share = Share(visitor, {key, received}, len(kept.file))
+    return Shot(key, received, printable(title), kept.file, jpeg_url(kept.thumbnail), share)
 
 
-def _smaller(image: Image.Image) -> bytes:
-    image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
-    file = BytesIO()
-    image.save(file, "JPEG", quality=QUALITY)
-    return file.getvalue()
+def _data_of(shot: Shot) -> bytes:
+    return shot.data
 
 
 def _sha256(data: bytes) -> str:

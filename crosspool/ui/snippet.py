@@ -17,10 +17,12 @@ def python_code(request: Request, picture: Picture) -> str:
     )
     border = f", border={request.border!r}" if request.border != "zero" else ""
     shrink = (
-        f"image.thumbnail({(LONGEST_SIDE, LONGEST_SIDE)})  # as the page does on receipt\n" if picture.shrunk else ""
+        f"image = crosspool.load_image(shrunk_file(image, {LONGEST_SIDE}))  # as the page does on receipt\n"
+        if picture.shrunk
+        else ""
     )
-    return f"""import crosspool
-
+    imports = "import crosspool\n" + "from crosspool.images import shrunk_file\n" * picture.shrunk
+    return f"""{imports}
 image = crosspool.load_image({picture.file!r})
 {shrink}backbone = crosspool.load_backbone({request.backbone!r}{weights})
 pair = backbone.architecture.pair({request.pair!r})

@@ -2,47 +2,59 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from functools import cache
 
 import streamlit as st
-from PIL import Image, ImageOps
+from PIL import Image
 
-from crosspool.errors import ImageError
+from crosspool.decode_worker import Form, keep
+from crosspool.errors import CrosspoolError, ImageError
 from crosspool.images import load_image
 from crosspool.samples import samples
-from crosspool.ui.browser import data_url
+from crosspool.ui.browser import jpeg_url
+from crosspool.ui.decoding import workers
+from crosspool.ui.private import NoRoomError, Share
+from crosspool.ui.settings import settings
 from crosspool.ui.text import as_it_is
 from crosspool.ui.thumbnails import Thumbnail, thumbnails
+from crosspool.ui.uploads import PICTURES, taken
+from crosspool.ui.visit import forget_control, visitor, where_images_live
 
 SOURCES = {
     "sample": ":material/photo_library: Samples",
     "upload": ":material/upload: Upload",
     "camera": ":material/photo_camera: Camera",
 }
-FILE_TYPES = ["jpg", "jpeg", "png", "webp", "avif", "heic", "heif", "gif", "tif", "tiff", "bmp"]
 MAX_UPLOADS = 20
 MAX_ADOPTED = 8  # pictures kept that came from another page
 LONGEST_SIDE = 1600  # pixels kept of an upload, enough for the largest input
-THUMBNAIL = 112
+FORM = Form(LONGEST_SIDE, largest=2**20, quality=95, exact=True, thumbnail=112)
 
 
 @dataclass(frozen=True)
 class Picture:
     """An image to look into.
 
-    `key` is the SHA-256 of its bytes, `file` what the library would load, `alt` a description for those who cannot see
-    it, `shrunk` whether it was too large to keep as it came, `thumbnail` a data URL, `sample` the sample's id or "".
+    `key` is the SHA-256 of its bytes as they came, `file` what the library would load, `alt` a description for those
+    who cannot see it, `data` the bytes that are kept: the same picture or, if it is `shrunk`, a smaller one, as
+    `crosspool.images.shrunk_file` makes it. `thumbnail` is a data URL, `sample` the sample's id or "".
     """
 
     key: str
     title: str
     file: str
     alt: str
-    image: Image.Image
+    data: bytes = field(repr=False)
     shrunk: bool
     thumbnail: str
     sample: str = ""
+    share: Share | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def image(self) -> Image.Image:
+        """The picture, decoded anew each time: sessions hold files, which are smaller."""
+        return load_image(self.data, name=self.title)
 
 
 def choose_picture() -> Picture | None:
@@ -58,14 +70,17 @@ def choose_picture() -> Picture | None:
     if source == "sample":
         return _strip(_sample_pictures(), state="sample")
     chosen = _strip(_uploads() if source == "upload" else _photographs(), state="upload")
-    if chosen is not None:
-        st.button(
-            "Remove this picture",
-            icon=":material/delete:",
-            on_click=_forget,
-            args=(chosen.key,),
-            key=f"remove-{chosen.key}",
-        )
+    with st.container(horizontal=True):
+        if chosen is not None:
+            st.button(
+                "Remove this picture",
+                icon=":material/delete:",
+                on_click=_forget,
+                args=(chosen.key,),
+                key=f"remove-{chosen.key}",
+            )
+        forget_control()
+    st.caption(where_images_live())
     return chosen
 
 
@@ -85,23 +100,23 @@ def show_picture(picture: Picture) -> None:
 
 @cache
 def _sample_pictures() -> tuple[Picture, ...]:
-    return tuple(
-        replace(
-            _picture(sample.path.read_bytes(), sample.title),
-            file=f"assets/samples/{sample.path.name}",
-            alt=sample.alt,
-            sample=sample.id,
+    found = []
+    for sample in samples():
+        data = sample.path.read_bytes()
+        kept = keep(data, sample.title, FORM)
+        file = f"assets/samples/{sample.path.name}"
+        url = jpeg_url(kept.thumbnail)
+        found.append(
+            Picture(_sha256(data), sample.title, file, sample.alt, kept.file, kept.shrunk, url, sample=sample.id)
         )
-        for sample in samples()
-    )
+    return tuple(found)
 
 
-def _picture(data: bytes, title: str) -> Picture:
-    image = load_image(data, name=title)
-    shrunk = max(image.size) > LONGEST_SIDE
-    image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
-    thumbnail = data_url(ImageOps.fit(image, (THUMBNAIL, THUMBNAIL)))
-    return Picture(_sha256(data), title, title, title, image, shrunk, thumbnail)
+def _visitors_picture(data: bytes, title: str) -> Picture:
+    """A stranger's picture. Raises ImageError, and NoRoomError."""
+    key, kept = _sha256(data), workers.keep(data, title, FORM)
+    share = Share(visitor(), [key], len(kept.file))
+    return Picture(key, title, title, title, kept.file, kept.shrunk, jpeg_url(kept.thumbnail), share=share)
 
 
 def _sha256(data: bytes) -> str:
@@ -110,14 +125,13 @@ def _sha256(data: bytes) -> str:
 
 def _uploads() -> tuple[Picture, ...]:
     """The uploader, what went wrong with the last files, and every picture received in this session."""
-    state = st.session_state
-    key = f"files-{state.setdefault('upload_round', 0)}"
+    key = f"files-{st.session_state.setdefault('upload_round', 0)}"
     st.file_uploader(
         "Your images",
-        type=FILE_TYPES,
+        type=PICTURES,
         accept_multiple_files=True,
-        help=f"Up to {MAX_UPLOADS} pictures. They stay in memory and are gone when you close the page; "
-        f"sides longer than {LONGEST_SIDE} pixels are shrunk on receipt.",
+        max_upload_size=settings().upload_megabytes,
+        help=f"Up to {MAX_UPLOADS} pictures; sides longer than {LONGEST_SIDE} pixels are shrunk on receipt.",
         key=key,
         on_change=_receive_files,
         args=(key,),
@@ -127,23 +141,25 @@ def _uploads() -> tuple[Picture, ...]:
 
 def _receive_files(key: str) -> None:
     """Take the files over and empty the uploader: the pictures outlive it, also on another page."""
-    if key != f"files-{st.session_state.upload_round}":
+    state = st.session_state
+    if key != f"files-{state.upload_round}":
         return  # a browser may report an uploader's files again when its successor is already there
-    files = st.session_state[key]
-    st.session_state.upload_errors = [error for file in files if (error := _receive(file.getvalue(), file.name))]
-    st.session_state.upload_round += 1
+    state.upload_errors = [error for name, data in taken(state[key]) if (error := _receive(data, name))]
+    state.upload_round += 1
 
 
 def _photographs() -> tuple[Picture, ...]:
-    st.camera_input("Take a photo", key="camera", on_change=_receive_photograph)
+    key = f"camera-{st.session_state.setdefault('upload_round', 0)}"
+    st.camera_input("Take a photo", key=key, on_change=_receive_photograph, args=(key,))
     return _received()
 
 
-def _receive_photograph() -> None:
-    photograph = st.session_state.camera
-    if photograph is not None:
-        error = _receive(photograph.getvalue(), "camera.jpg")
-        st.session_state.upload_errors = [error] if error else []
+def _receive_photograph(key: str) -> None:
+    """Take the photograph over, and show what the camera sees again."""
+    state = st.session_state
+    if key == f"camera-{state.upload_round}" and state[key] is not None:
+        state.upload_errors = [error for _, data in taken([state[key]]) if (error := _receive(data, "camera.jpg"))]
+        state.upload_round += 1
 
 
 def _receive(data: bytes, name: str) -> str:
@@ -154,9 +170,11 @@ def _receive(data: bytes, name: str) -> str:
         if len(kept.keys() - set(st.session_state.get("adopted", []))) >= MAX_UPLOADS:
             return f"{name} was left out: {MAX_UPLOADS} pictures are kept at most; remove one first."
         try:
-            kept[key] = _picture(data, name)
+            kept[key] = _visitors_picture(data, name)
         except ImageError as error:
             return str(error)
+        except NoRoomError as error:
+            return f"{name} was left out: {error}."
     st.session_state.upload = key
     return ""
 
@@ -164,18 +182,23 @@ def _receive(data: bytes, name: str) -> str:
 def adopt(data: bytes, title: str) -> None:
     """Take over a picture that another page shows, and choose it; of those, the last few are kept beside the uploads.
 
-    To be called where widgets may still be set, such as in a callback. Raises ImageError.
+    To be called where widgets may still be set, such as in a callback. What is wrong with it is said where uploads are.
     """
     state = st.session_state
-    picture = _picture(data, title)
+    state.source, state.upload_errors = "upload", []
     received: dict[str, Picture] = state.setdefault("received", {})
-    if picture.key not in received:
-        state.adopted = [*state.get("adopted", []), picture.key]
-        for key in state.adopted[:-MAX_ADOPTED]:
-            received.pop(key, None)
-        state.adopted = state.adopted[-MAX_ADOPTED:]
-        received[picture.key] = picture
-    state.source, state.upload, state.upload_errors = "upload", picture.key, []
+    key = _sha256(data)
+    if key not in received:
+        adopted = [*state.get("adopted", []), key]
+        for old in adopted[:-MAX_ADOPTED]:
+            received.pop(old, None)
+        try:
+            received[key] = _visitors_picture(data, title)
+        except CrosspoolError as error:
+            state.upload_errors = [f"{title} cannot be shown: {error}"]
+            return
+        state.adopted = adopted[-MAX_ADOPTED:]
+    state.upload = key
 
 
 def _received() -> tuple[Picture, ...]:
