@@ -97,10 +97,14 @@ def load_image(source: ImageSource, *, name: str | None = None, max_pixels: int 
 
 
 def shrunk_file(image: Image.Image, side: int, quality: int = 95) -> bytes:
-    """The picture (RGB) as a JPEG without subsampled colours; shrunk, where a side is longer than `side` pixels."""
-    smaller, file = image.copy(), BytesIO()
-    smaller.thumbnail((side, side))
-    smaller.save(file, "JPEG", quality=quality, subsampling=0)
+    """A JPEG file of the picture (RGB), shrunk where a side is longer than `side` pixels; colours are not subsampled.
+
+    A strip keeps `MIN_SIDE` pixels across, or it could not be read again.
+    """
+    scale = min(side / max(image.size), 1)
+    width, height = (max(round(scale * length), min(length, MIN_SIDE)) for length in image.size)
+    file = BytesIO()
+    image.resize((width, height), reducing_gap=2.0).save(file, "JPEG", quality=quality, subsampling=0)
     return file.getvalue()
 
 

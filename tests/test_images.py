@@ -112,6 +112,15 @@ def test_a_format_that_is_not_listed():
         load_image(encode(quarters(), "PPM"))
 
 
+@pytest.mark.parametrize("sides", [(16, 5000), (5000, 16), (40, 30), (2000, 100)])
+def test_what_was_shrunk_can_be_read_again(sides):
+    shrunk = load_image(images.shrunk_file(photo(sides), 1000))
+    assert max(shrunk.size) == min(1000, max(sides))
+    assert min(shrunk.size) >= 16
+    if min(sides) > 16:
+        assert shrunk.width / shrunk.height == sides[0] / sides[1]
+
+
 # --- modes
 
 
