@@ -27,12 +27,11 @@ help:
 	@echo "make lint    ruff and mypy          make format   let ruff rewrite the code"
 	@echo "make bench   the speed of pooling   make clean    remove the environment and the caches"
 
-app: export OMP_WAIT_POLICY ?= passive# as app.py says; a first visitor's link may start a page before app.py
 app: $(RUN_STAMP)
 	$(BIN)/python -m streamlit run app.py --server.port $(PORT)
 
 test: $(DEV_STAMP)
-	@$(BIN)/python tests/chromium.py >$(VENV)/.chromium
+	@$(BIN)/python -m tests.chromium >$(VENV)/.chromium
 	@echo "browser tests use $$(cat $(VENV)/.chromium)"
 	@$(MAKE) --no-print-directory lint
 	CROSSPOOL_CHROMIUM="$$(cat $(VENV)/.chromium)" $(BIN)/python -m pytest $(AT_ONCE)

@@ -1,6 +1,6 @@
 """Find a Chromium for the browser tests, and install one where there is none.
 
-`python tests/chromium.py` prints the path of a browser that starts, and exits with 1 and one sentence on
+`python -m tests.chromium` prints the path of a browser that starts, and exits with 1 and one sentence on
 standard error when none can be had. `--find` looks only and installs nothing.
 """
 
@@ -13,6 +13,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+from tests.debian import install_packages, run
 
 VARIABLE = "CROSSPOOL_CHROMIUM"
 
@@ -31,8 +33,6 @@ PLAYWRIGHT_PROGRAMS = (
     "chromium_headless_shell-*/*/headless_shell",
     "chromium_headless_shell-*/*/chrome-headless-shell",
 )
-
-INSTALL_SECONDS = 900
 
 
 def starts(path: str) -> bool:
@@ -66,40 +66,9 @@ def find_chromium() -> str | None:
     return next((path for path in candidates() if starts(path)), None)
 
 
-def run(*command: str, **environment: str) -> bool:
-    """Run an installer with its output on standard error, so that standard output holds the path alone."""
-    print("+", *command, file=sys.stderr, flush=True)
-    try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=sys.stderr,
-            env={**os.environ, **environment},
-            timeout=INSTALL_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        print(error, file=sys.stderr)
-        return False
-    return done.returncode == 0
-
-
 def install_with_apt() -> bool:
     """Debian's package, with one font so that pages have letters."""
-    if not hasattr(os, "geteuid") or os.geteuid() != 0 or shutil.which("apt-get") is None:
-        return False
-    # Old lists may still do, so a failing update is no reason to stop.
-    run("apt-get", "-q", "update")
-    packages = ("chromium", "fonts-dejavu-core")
-    return run(
-        "apt-get",
-        "install",
-        "-q",
-        "-y",
-        "--no-install-recommends",
-        *packages,
-        DEBIAN_FRONTEND="noninteractive",
-    )
+    return install_packages("chromium", "fonts-dejavu-core")
 
 
 def install_with_playwright() -> bool:
