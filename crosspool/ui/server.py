@@ -1,5 +1,6 @@
 """The server around the pages: how ready it is, what it does at the start, and what it says of itself."""
 
+import asyncio
 import logging
 import secrets
 import sys
@@ -16,12 +17,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit import config
 from streamlit.runtime.pages_manager import PagesManager
 
 from crosspool.errors import SettingError
 from crosspool.ui.log import event, session_name, write_log
 from crosspool.ui.readiness import readiness, warm_up
 from crosspool.ui.settings import settings
+from crosspool.ui.upload_limit import UploadLimit, largest_file, room
+from crosspool.ui.visit import end_closed_visits
 
 UPLOADS = "/_stcore/upload_file/"
 
@@ -34,13 +38,14 @@ def server_parts() -> dict[str, Any]:
         print(f"crosspool: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     write_log(chosen)
+    config.set_option("server.maxUploadSize", largest_file(chosen))
     st.set_option("client.showErrorDetails", "none")
     st.set_option("logger.enableRich", False)  # it would print exceptions past the log
     # Else a link to a page would run the page without the frame, until the frame has run once.
     PagesManager.uses_pages_directory = False
     return {
         "routes": [Route("/ready", _ready)],
-        "middleware": [Middleware(Watch)],
+        "middleware": [Middleware(Watch), Middleware(UploadLimit, **room(chosen))],
         "lifespan": _lifespan,
         "on_script_error": say_that_the_page_failed,
     }
@@ -55,7 +60,9 @@ async def _ready(request: Request) -> JSONResponse:
 async def _lifespan(app: Any) -> AsyncIterator[None]:
     event("started")
     threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
+    visits = asyncio.create_task(end_closed_visits())
     yield
+    visits.cancel()
     event("stopped")
 
 
