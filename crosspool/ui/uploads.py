@@ -4,17 +4,21 @@ from collections.abc import Iterator, Sequence
 
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
-from streamlit.runtime.uploaded_file_manager import UploadedFile
+from streamlit.runtime.uploaded_file_manager import DeletedFile, UploadedFile
 
 PICTURES = ["jpg", "jpeg", "png", "webp", "avif", "heic", "heif", "gif", "tif", "tiff", "bmp"]
 LONGEST_NAME = 255  # signs; no file system takes more
 
 
-def taken(files: Sequence[UploadedFile]) -> Iterator[tuple[str, bytes]]:
-    """Each file's name and bytes. Streamlit, which would keep them as long as the visit lasts, forgets them."""
+def taken(files: Sequence[UploadedFile | DeletedFile]) -> Iterator[tuple[str, bytes]]:
+    """Each file's name and bytes. Streamlit, which would keep them as long as the visit lasts, forgets them.
+
+    What a browser names that this visit has not, or no longer, is left out: Streamlit gives a DeletedFile for it.
+    """
     for file in files:
-        yield shortened(file.name), file.getvalue()
-        forget_files([file.file_id])
+        if isinstance(file, UploadedFile):
+            yield shortened(file.name), file.getvalue()
+            forget_files([file.file_id])
 
 
 def shortened(name: str, most: int = LONGEST_NAME) -> str:
