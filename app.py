@@ -41,6 +41,9 @@ def frame() -> None:
 if __name__ == "__main__":
     frame()
 elif __name__ == "app":
+    from crosspool.ui.settings import stop_if_wrong
+
+    stop_if_wrong()  # before what reads them as it is imported
     from crosspool.ui.server import server_parts
 
     app = st.App(__file__, **server_parts())

@@ -77,10 +77,17 @@ def nginx(port: int, replicas: dict[str, int], folder: Path) -> Iterator[None]:
     subprocess.run([*command, "-t", "-q"], check=True)
     process = subprocess.Popen([*command, "-g", "daemon off;"])
     try:
+        until(lambda: listens(port))
         yield
     finally:
         process.terminate()
         process.wait(20)
+
+
+def listens(port: int) -> bool:
+    """Whether somebody takes connections there."""
+    with socket.socket() as trying:
+        return trying.connect_ex(("127.0.0.1", port)) == 0
 
 
 def free_port() -> int:

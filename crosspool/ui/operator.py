@@ -16,7 +16,7 @@ import streamlit as st
 from crosspool import __version__
 from crosspool.ui import kept, private
 from crosspool.ui.compute import gate
-from crosspool.ui.counters import tallies
+from crosspool.ui.counters import Tally, tallies
 from crosspool.ui.decoding import workers
 from crosspool.ui.gate import Gate
 from crosspool.ui.log import event
@@ -79,10 +79,10 @@ def _figures() -> None:
     """All that changes by itself."""
     process = psutil.Process()
     counted = tallies()
-    visits = counted["visit_began"].times - (counted["visit_ended"].times if "visit_ended" in counted else 0)
+    began, ended = (counted.get(name, Tally()).times for name in ("visit_began", "visit_ended"))
     memory = memory_now()
     figures = {
-        "open pages": f"{visits:,}",
+        "open pages": f"{began - ended:,}",
         "visitors' pictures": f"{private.pictures_kept():,}",
         "they take": f"{private.bytes_kept() / MB:,.0f} of {settings().visitors_megabytes:,} MB",
         "memory of the server": f"{memory.server / GB:,.2f} GB",

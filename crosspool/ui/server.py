@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import secrets
-import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,7 +19,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config
 from streamlit.runtime.pages_manager import PagesManager
 
-from crosspool.errors import SettingError
 from crosspool.ui.log import event, session_name, write_log
 from crosspool.ui.readiness import readiness, warm_up
 from crosspool.ui.settings import settings
@@ -31,12 +29,8 @@ UPLOADS = "/_stcore/upload_file/"
 
 
 def server_parts() -> dict[str, Any]:
-    """What app.py's `App` is made of besides the pages. Ends the process where a setting is wrong."""
-    try:
-        chosen = settings()
-    except SettingError as error:
-        print(f"crosspool: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+    """What app.py's `App` is made of besides the pages."""
+    chosen = settings()
     write_log(chosen)
     config.set_option("server.maxUploadSize", largest_file(chosen))
     st.set_option("client.showErrorDetails", "none")

@@ -5,6 +5,7 @@
 
 import os
 import reprlib
+import sys
 import tomllib
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
@@ -63,6 +64,15 @@ class Settings(BaseModel):
 def settings() -> Settings:
     """The settings of this process. Raises SettingError, see `read_settings`."""
     return read_settings(os.environ, Path.cwd())
+
+
+def stop_if_wrong() -> None:
+    """End the process with a sentence and status 2 where a setting is wrong."""
+    try:
+        settings()
+    except SettingError as error:
+        print(f"crosspool: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
 
 
 def read_settings(environment: Mapping[str, str], folder: Path) -> Settings:
