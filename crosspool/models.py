@@ -34,6 +34,9 @@ from crosspool.views import Source
 FORMAT = "crosspool classifier 1"
 HEADER = "crosspool"
 MAX_OUTPUTS = 100_000  # classes of a network; a file that says more would cost much memory to refuse
+LONGEST_NAME = 255  # signs of a class's name, as long as a folder's may be
+# What training never comes near: beyond, products of a file's numbers may be none. Components are of unit length.
+LARGEST = {"weights": 1e12, "intercept": 1e12, "mean_": 1e4, "components_": 2.0}
 AT_ONCE = 8  # images that are encoded together
 
 
@@ -254,45 +257,63 @@ def _loaded(name: str, read: Callable[[], Contents]) -> TrainedClassifier:
         ) from error
     try:
         return _assembled(header, arrays)
-    except (CrosspoolError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        raise ModelError(f"{name} does not hold together ({error}); train it again with: crosspool train") from error
+    except (CrosspoolError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise ModelError(
+            f"{name} does not hold together ({_reason(error)}); train it again with: crosspool train"
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, CrosspoolError):
+        return str(error).rstrip(".")
+    return f"it lacks {error}" if isinstance(error, KeyError) else "a setting is of the wrong kind"
 
 
 def _assembled(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> TrainedClassifier:
+    """Raises ModelError with the reason alone, or what reading a stranger's settings leads to."""
     settings = {name: value for name, value in header.items() if name != "format"}
     if type(settings["outputs"]) is not int or not 1 <= settings["outputs"] <= MAX_OUTPUTS:
-        raise ValueError("its network cannot be built")
+        raise ModelError("its network cannot be built")
+    if not all(_is_name(settings[name]) for name in ("fingerprint", "weights", "dataset", "method", "framing")):
+        raise ModelError("a setting is no name")
+    photographs = settings.setdefault("photographs", [])
+    if type(settings["multi_label"]) is not bool or not isinstance(photographs, list):
+        raise ModelError("it does not say what it was trained on")
+    classes = settings["classes"]
+    if not isinstance(classes, list) or not all(map(_is_name, classes)) or not 1 <= len(set(classes)) == len(classes):
+        raise ModelError("its classes are no list of names")
     network = architecture_of(spec_of(settings["backbone"]), settings["outputs"])
     method = parse_method(settings["method"], network, settings["framing"])
     encoder = method.encoder(settings["seed"])
     for name, step in _pools(encoder):
-        for kind in ("mean_", "components_") if step.n_components is not None else ():
-            setattr(step, kind, _finite(np.asarray(arrays[f"{name}/{kind}"], np.float32)))
-    classes = tuple(map(str, settings["classes"]))
-    weights, intercept = _finite(arrays["weights"]), _finite(arrays["intercept"])
-    if not {"fingerprint", "weights", "multi_label", "dataset"} <= settings.keys():
-        raise ValueError("it does not say what it was trained on")
-    if weights.ndim != 2 or intercept.shape != (len(classes),) or len(weights) != len(classes):
-        raise ValueError("its weights do not fit its classes")
-    if weights.shape[1] != _length(method, encoder, network):
-        raise ValueError("its weights do not fit its method")
-    return TrainedClassifier(method, encoder, classes, weights, intercept, settings)
+        for kind, shape in _learned_shapes(step, network).items():
+            setattr(step, kind, _numbers(arrays[f"{name}/{kind}"], shape, LARGEST[kind]).astype(np.float32))
+    length = method.length if method.quantizer is None else -(-method.length // PER_BYTE) * PER_BYTE
+    weights = _numbers(arrays["weights"], (len(classes), length), LARGEST["weights"]).astype(np.float32)
+    intercept = _numbers(arrays["intercept"], (len(classes),), LARGEST["intercept"])
+    return TrainedClassifier(method, encoder, tuple(classes), weights, intercept, settings)
 
 
-def _finite(array: NDArray[Any]) -> NDArray[Any]:
-    if not np.isfinite(array).all():
-        raise ValueError("some of its numbers are none")
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= LONGEST_NAME
+
+
+def _numbers(array: NDArray[Any], shape: tuple[int, ...], largest: float) -> NDArray[Any]:
+    """The array, which has this shape, and numbers whose products are numbers."""
+    if array.shape != shape:
+        raise ModelError(f"an array has the shape {array.shape}, not {shape}")
+    if not np.issubdtype(array.dtype, np.floating) or not (np.abs(array) <= largest).all():
+        raise ModelError("some of its numbers are none, or far too large")
     return array
 
 
-def _length(method: Method, encoder: Encoder, network: Architecture) -> int:
-    """How long the vectors are, found by encoding an image of zeros."""
-    zeros = {}
-    for source in method.sources:
-        side = source.size // 2 if source.views == "tiles" else source.size
-        zeros[source] = np.zeros(network.layout(side).shapes[source.node], np.float32)
-    length: int = unit_vectors(encoder.transform([zeros])).shape[1]
-    return length
+def _learned_shapes(step: CrossLayerPooling, network: Architecture) -> dict[str, tuple[int, ...]]:
+    """What `_learned` gives, by its shape."""
+    if step.n_components is None:
+        return {}
+    assert isinstance(step.lower, Source)
+    channels, (rows, columns) = network.layout().shapes[step.lower.node][1], step.geometry["kernel_size"]
+    return {"mean_": (channels * rows * columns,), "components_": (step.n_components, channels * rows * columns)}
 
 
 def _pools(encoder: Encoder) -> list[tuple[str, CrossLayerPooling]]:

@@ -336,15 +336,44 @@ def test_arrays_of_wrong_shapes(saved, name, array):
         {"classes": 3},
         {"classes": ["one"]},
         {"outputs": "1000"},
+        {"classes": "abc"},
+        {"classes": ["one", "one", "two"]},
+        {"classes": ["one", "two", "three" * 60]},
+        {"photographs": 5},
+        {"multi_label": "yes"},
+        {"dataset": ["a"]},
+        {"fingerprint": None},
     ],
     ids=str,
 )
 def test_hostile_settings(saved, changed):
     rewritten(saved, **changed)
-    if changed == {"method": f"{SHORT}/pca4"}:  # the arrays tell: three components are three
-        load_classifier(saved)
-        return
     with pytest.raises(ModelError, match="does not hold together"):
+        load_classifier(saved)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 3e38, -3e38])
+@pytest.mark.parametrize("name", ["weights", "intercept", "pool/mean_", "pool/components_"])
+def test_numbers_whose_products_are_none(saved, name, value):
+    array = load_file(saved)[name]
+    array.flat[-1] = value
+    rewritten(saved, arrays={name: array})
+    with pytest.raises(ModelError, match=r"does not hold together \(some of its numbers are none, or far too large\)"):
+        load_classifier(saved)
+
+
+def test_whole_numbers_are_none_of_a_classifier(saved):
+    rewritten(saved, arrays={"weights": np.ones((3, 120), np.int32)})
+    with pytest.raises(ModelError, match="some of its numbers are none"):
+        load_classifier(saved)
+
+
+def test_a_costly_method_is_refused_without_its_cost(saved):
+    """Seconds and gigabytes, if an image were encoded to learn how long its vector is."""
+    rewritten(saved, method="+".join(f"jitter@{size}" for size in range(881, 897)))
+    with pytest.raises(
+        ModelError, match=r"does not hold together \(an array has the shape \(3, 120\), not \(3, 20480\)\)"
+    ):
         load_classifier(saved)
 
 
