@@ -122,6 +122,14 @@ def test_no_way_out_of_the_zip(tmp_path, name):
         opened(tmp_path, {**TWO, name: PICTURE})
 
 
+@pytest.mark.parametrize("name", ["a" * 256 + ".png", "/" + 15 * "a-long-folders-name/" + "1.png", "x" * 60_000 + "/"])
+def test_no_endless_names(tmp_path, name):
+    with pytest.raises(DatasetError, match="names longer than 255 signs") as caught:
+        opened(tmp_path, {**TWO, name: PICTURE})
+    assert name[:40] in str(caught.value)
+    assert name[:41] not in str(caught.value)
+
+
 @pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR])
 def test_no_links_or_devices(tmp_path, kind):
     info = zipfile.ZipInfo("cat/link.png")

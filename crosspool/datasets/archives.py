@@ -25,6 +25,8 @@ from crosspool.text import printable
 MAX_RATIO = 200  # of a member's size to its compressed size,
 RATIO_FROM = 2**20  # where it has more bytes than this: small plain pictures do compress that well
 MAX_DEPTH = 16  # folders inside folders
+MAX_NAME = 255  # signs of a member's name with its folders
+SHOWN_NAME = 40  # of a longer one
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")  # the signature, and the lengths of the name and of what follows it
 _ENCRYPTED, _UTF8 = 0x1, 0x800  # bits of a member's flags
@@ -160,12 +162,15 @@ def _parts(archive: _Archive, info: zipfile.ZipInfo) -> tuple[Parts, bool]:
     """The names on the way to a member, and whether it is a folder. Raises DatasetError for what may do harm."""
     name = _decoded(info).replace("\\", "/")
     parts = tuple(part for part in name.split("/") if part not in ("", "."))
+    if len(parts) > MAX_DEPTH:
+        raise DatasetError(f"{archive} has folders more than {MAX_DEPTH} deep; {_AGAIN} from a folder a class.")
+    if len(name) > MAX_NAME:
+        start = printable(name[:SHOWN_NAME])
+        raise DatasetError(f"{archive} has names longer than {MAX_NAME} signs ({start}…); {_AGAIN} with shorter ones.")
     if name.startswith("/") or ".." in parts or re.match(r"[A-Za-z]:(/|$)", name):
         raise DatasetError(f"{archive} names a file outside itself ({printable(name)}); {_AGAIN} from a plain folder.")
     if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
         raise DatasetError(f"{archive} holds a link or a device ({printable(name)}); {_AGAIN} from plain files.")
-    if len(parts) > MAX_DEPTH:
-        raise DatasetError(f"{archive} has folders more than {MAX_DEPTH} deep; {_AGAIN} from a folder a class.")
     return tuple(map(printable, parts)), name.endswith("/")
 
 
