@@ -32,7 +32,11 @@ def pipes(columns: Sequence[Column]) -> str:
 
 
 def csv_text(rows: Sequence[Sequence[Any]]) -> str:
-    """Rows as comma-separated values."""
+    """Rows as comma-separated values. Text that a spreadsheet would run as a formula gets an apostrophe before it."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    csv.writer(text, lineterminator="\n").writerows([_no_formula(cell) for cell in row] for row in rows)
     return text.getvalue()
+
+
+def _no_formula(cell: Any) -> Any:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell

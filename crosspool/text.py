@@ -1,8 +1,12 @@
-"""Text from files, made fit for people: in one line, and nothing in it that steers a terminal."""
+"""Text from files, made fit for people: in one line, and nothing in it that steers a terminal or hides itself."""
 
 import re
 
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+# Controls, what is no character, and what turns the text around it, breaks its line, or takes no room.
+_CONTROLS = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    r"\ud800-\udfff\ufffe\uffff]"
+)
 
 
 def printable(text: str) -> str:

@@ -11,6 +11,9 @@ from crosspool.text import printable
         ("\x9b2J\x7f", r"\x9b2J\x7f"),
         ("Vogel \udce9", r"Vogel \xe9"),  # a byte of a file's name that is no UTF-8
         ("\ud800", r"\ud800"),
+        ("exe.\u202egpj", r"exe.\u202egpj"),  # which would be read from the right
+        ("a\u200bb\u2028c\u2066d", r"a\u200bb\u2028c\u2066d"),
+        ("👩\u200d🔬 می\u200cخواهم", "👩\u200d🔬 می\u200cخواهم"),  # which need what joins them, or does not
         ("\ufffe\uffff", r"\ufffe\uffff"),  # which XML cannot hold
     ],
 )

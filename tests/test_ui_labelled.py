@@ -142,7 +142,7 @@ def test_a_damaged_member_is_told_by_its_folder_and_without_ours():
 @pytest.mark.parametrize(
     ("files", "said"),
     [
-        ({f"{'a' * 256}/1.png": encoded(), "b/1.png": encoded()}, "has a class whose name is longer than 255 letters"),
+        ({f"{'a' * 256}/1.png": encoded(), "b/1.png": encoded()}, "pets.zip has names longer than 255 signs"),
         ({"a/1.png": encoded(), **{f"b/{n}.txt": "" for n in range(10_000)}}, "pets.zip has more than 10,000 members"),
         ({"a/1.png": encoded(), **{f"b/{n}.bmp": bytes(2**20) for n in range(9)}}, "holds more than 8 MB of images"),
         (np.random.default_rng(0).bytes(3 * 2**19), "pets.zip has 1.5 MB of at most 1; take fewer images"),

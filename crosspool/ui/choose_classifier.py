@@ -6,6 +6,7 @@ from crosspool.backbones import UNTRAINED, backbone_specs
 from crosspool.errors import CrosspoolError, ModelError
 from crosspool.evaluation.units import human_bytes
 from crosspool.models import TrainedClassifier, classifier_in_memory
+from crosspool.text import printable
 from crosspool.ui.compute import Network
 from crosspool.ui.controls import choose_framing, choose_network, choose_size, network_is_here, offer_download
 from crosspool.ui.explaining import Subject, compared_subject, own_subject
@@ -150,7 +151,7 @@ def _load(key: str) -> None:
     state = st.session_state
     for name, data in taken([state[key]]):
         try:
-            state.loaded_classifier = (name, read_classifier(data, name), Share(visitor(), (), len(data)))
+            state.loaded_classifier = (printable(name), read_classifier(data, name), Share(visitor(), (), len(data)))
         except NoRoomError as error:
             state.classifier_error = f"{name} cannot be loaded: {error}."
         except CrosspoolError as error:

@@ -22,7 +22,7 @@ from crosspool.ui.labelled import (
 from crosspool.ui.settings import settings
 from crosspool.ui.text import as_it_is
 from crosspool.ui.uploads import PICTURES, taken
-from crosspool.ui.visit import forget_control, visitor, where_images_live
+from crosspool.ui.visit import forget_control, here, visitor, where_images_live
 
 SOURCES = {
     "fieldguide": ":material/menu_book: FieldGuide",
@@ -38,6 +38,7 @@ SHOWN_PROBLEMS = 8
 
 def choose_labelled() -> Labelled | None:
     """Draw the controls and the classes; None, with the reason shown, while there is too little to train on."""
+    here()
     source = st.segmented_control(
         "Labelled images",
         list(SOURCES),

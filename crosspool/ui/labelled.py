@@ -32,7 +32,6 @@ ZIP_SECONDS = 600.0  # after which what is left of a ZIP is left out
 LONGEST_SIDE = 1024  # pixels kept of a picture, enough for the largest input
 THUMBNAIL = 160
 FORM = Form(LONGEST_SIDE, largest=2**19, quality=92, exact=False, thumbnail=THUMBNAIL)
-LONGEST_FOLDER = 255  # signs of the name of a class's folder in a ZIP; no file system takes more
 LONGEST_NAME = 60  # signs of a ZIP's name or a class's: a file system takes 255 bytes, and a sign has up to four
 
 
@@ -274,12 +273,6 @@ def _unpacked(dataset: Dataset, visitor: Visitor, progress: Callable[[int, int],
         raise DatasetError(
             f"{dataset.name} has {len(dataset):,} images in {len(dataset.classes):,} classes; this page takes "
             f"{MAX_PICTURES} in {MAX_CLASSES}, so take fewer, or use crosspool evaluate on the command line."
-        )
-    long = next((label for label in dataset.classes if len(label) > LONGEST_FOLDER), None)
-    if long is not None:
-        raise DatasetError(
-            f"{dataset.name} has a class whose name is longer than {LONGEST_FOLDER} letters ({long[:LONGEST_NAME]}…); "
-            "give its folder a shorter name."
         )
     collection, start = Collection(dataset.name, problems=list(dataset.problems), visitor=visitor), time.monotonic()
     renamed = dict.fromkeys(

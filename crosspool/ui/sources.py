@@ -12,6 +12,7 @@ from crosspool.decode_worker import Form, keep
 from crosspool.errors import CrosspoolError, ImageError
 from crosspool.images import load_image
 from crosspool.samples import samples
+from crosspool.text import printable
 from crosspool.ui.browser import jpeg_url
 from crosspool.ui.decoding import workers
 from crosspool.ui.private import NoRoomError, Share
@@ -19,7 +20,7 @@ from crosspool.ui.settings import settings
 from crosspool.ui.text import as_it_is
 from crosspool.ui.thumbnails import Thumbnail, thumbnails
 from crosspool.ui.uploads import PICTURES, taken
-from crosspool.ui.visit import forget_control, visitor, where_images_live
+from crosspool.ui.visit import forget_control, here, visitor, where_images_live
 
 SOURCES = {
     "sample": ":material/photo_library: Samples",
@@ -59,6 +60,7 @@ class Picture:
 
 def choose_picture() -> Picture | None:
     """Show the choice of sources and return the chosen image; None while there is none yet."""
+    here()
     source = st.segmented_control(
         "Image",
         list(SOURCES),
@@ -116,7 +118,8 @@ def _visitors_picture(data: bytes, title: str) -> Picture:
     """A stranger's picture. Raises ImageError, and NoRoomError."""
     key, kept = _sha256(data), workers.keep(data, title, FORM)
     share = Share(visitor(), [key], len(kept.file))
-    return Picture(key, title, title, title, kept.file, kept.shrunk, jpeg_url(kept.thumbnail), share=share)
+    shown = printable(title)
+    return Picture(key, shown, title, shown, kept.file, kept.shrunk, jpeg_url(kept.thumbnail), share=share)
 
 
 def _sha256(data: bytes) -> str:

@@ -42,11 +42,16 @@ def where_images_live() -> str:
     )
 
 
+def here() -> None:
+    """Where images are chosen: note that the visit goes on, and say it if they were just forgotten."""
+    visitor()
+    if st.session_state.pop("forgotten", False):
+        st.toast("Your images are forgotten.", icon=":material/delete_forever:")
+
+
 def forget_control() -> None:
     """Where there are images: a button that forgets them, once that was confirmed."""
     state = st.session_state
-    if state.pop("forgotten", False):
-        st.toast("Your images are forgotten.", icon=":material/delete_forever:")
     if not any(state.get(name) for name in ("received", "zip_collection", "own_collection", "comparison", "job")):
         return
     with st.popover("Forget my images", icon=":material/delete_forever:"):
