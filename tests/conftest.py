@@ -57,6 +57,7 @@ def served(folder):
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+    assert " ERROR " not in log.read_text(), log.read_text()
     assert "Traceback" not in log.read_text(), log.read_text()
 
 

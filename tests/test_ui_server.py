@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import logging
+import re
 import subprocess
 import sys
 import time
@@ -80,6 +81,20 @@ def test_an_event_is_logged_with_its_numbers_and_counted(caplog):
     assert found.pop("time").endswith("Z")
     assert found == {"level": "info", "event": "tried", "network": "alexnet", "ms": 12.3, "images": 3}
     assert tallies()["tried"].times == before.times + 1
+
+
+def test_the_documents_name_every_event():
+    sources = [ROOT / "app.py", *(ROOT / "crosspool" / "ui").glob("*.py")]
+    logged = {
+        name
+        for path in sources
+        for name in re.findall(r'\b(?:event|timed)\(\s*"(\w+)"', path.read_text(encoding="utf-8"))
+    }
+    table = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8").partition("| event | meaning |")[2]
+    named = {
+        name for row in table.splitlines() for name in re.findall(r"`(\w+)`", row.partition("| ")[2].partition(" |")[0])
+    }
+    assert logged | {"upload_taken", "upload_refused", "message"} == named
 
 
 def test_tallies_add_up():
