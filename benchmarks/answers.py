@@ -12,13 +12,14 @@ from PIL import Image, ImageOps
 from crosspool.activations import PairActivations
 from crosspool.backbones import DEFAULT, Backbone, load_backbone
 from crosspool.contributions import explain
+from crosspool.decode_worker import keep
 from crosspool.gallery.mapset import SPARSITY_TOP, pack, receptive_fields
 from crosspool.images import load_image
 from crosspool.models import own_classifier
 from crosspool.pooling import cross_layer_pool
 from crosspool.samples import samples
 from crosspool.statistics import ChannelStatistics, channel_statistics
-from crosspool.ui.sources import LONGEST_SIDE
+from crosspool.ui.sources import FORM
 
 ROUNDING = 1e-3  # of the largest: what another number of threads may change
 LOSSY = 8.0  # of 255, that a JPEG of small size may differ by on average
@@ -79,9 +80,7 @@ class Library:
 
     def image(self, picture: str) -> Image.Image:
         """As the app keeps it."""
-        image = load_image(self._files[picture])
-        image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
-        return image
+        return load_image(keep(self._files[picture], picture, FORM).file)
 
     @lru_cache(maxsize=8)  # noqa: B019
     def _maps(self, asked: Asked) -> tuple[PairActivations, ChannelStatistics]:

@@ -12,7 +12,8 @@ from PIL import Image
 
 NAME = re.compile(rb"vq[0-9a-f]{16}")  # how every visitor is called, wherever it stands
 SHA256 = re.compile(rb"[0-9a-f]{64}")
-SIZES = ((4032, 3024), (640, 480), (900, 1200))  # a phone's photo, and two small ones
+SMALL = ((640, 480), (900, 1200))
+SIZES = ((4032, 3024), *SMALL)  # a phone's photo, and two small ones
 CLASSES, EACH = 2, 4  # of a visitor's labelled pictures
 
 
@@ -34,6 +35,7 @@ class Person:
 
     number: int
     seed: int
+    sizes: tuple[tuple[int, int], ...] = SIZES  # of the pictures
 
     @cached_property
     def name(self) -> str:
@@ -42,7 +44,7 @@ class Person:
     @cached_property
     def pictures(self) -> tuple[File, ...]:
         """One of each size."""
-        return tuple(File(f"{self.name}-{i}.jpg", self._picture(i, size)) for i, size in enumerate(SIZES))
+        return tuple(File(f"{self.name}-{i}.jpg", self._picture(i, size)) for i, size in enumerate(self.sizes))
 
     @cached_property
     def zipped(self) -> File:

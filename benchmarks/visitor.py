@@ -28,7 +28,7 @@ from websockets.typing import Origin, Subprotocol
 
 from benchmarks.deltas import Node, Page
 
-PATIENCE = 300.0  # seconds
+PATIENCE = 60.0  # seconds
 XSRF = "_streamlit_xsrf"
 DONE = {ForwardMsg.FINISHED_SUCCESSFULLY, ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY}
 CHOICES = ("selectbox", "button_group", "slider", "radio")
@@ -54,10 +54,10 @@ class Visitor:
     def __init__(self, url: str, watch: Callable[[bytes], None] = lambda raw: None) -> None:
         self.url, self.watch = url, watch
         self.page = Page()
-        self.session = self.query = self.page_hash = self._main = self._run = self._xsrf = ""
+        self.session = self.query = self.page_hash = self.xsrf = self._main = self._run = ""
         self.pages: dict[str, tuple[str, str]] = {}  # title -> hash, path
         self._fragments: set[str] = set()
-        self._cached: dict[str, ForwardMsg] = {}
+        self.cached: dict[str, ForwardMsg] = {}
         self._seen: dict[str, int] = {}  # hash of a cached message -> the run that used it last
         self._runs, self._age = 0, 2
         self._socket: ClientConnection | None = None
@@ -77,16 +77,16 @@ class Visitor:
         """Open an address in this tab, as a new session."""
         self.query = urlencode(params)
         await self._connect()
-        return await self._ask(self._state(page_name=path.strip("/")))
+        return await self.ask(self._state(page_name=path.strip("/")))
 
     async def _connect(self) -> None:
-        self._xsrf = await asyncio.to_thread(self._cookie)
+        self.xsrf = await asyncio.to_thread(self._cookie)
         origin = Origin(self.url)
         self._socket = await connect(
             self.url.replace("http", "ws", 1) + "/_stcore/stream",
             origin=origin,
-            subprotocols=[Subprotocol(part) for part in ("streamlit", self._xsrf, self.session) if part],
-            additional_headers={"Cookie": f"{XSRF}={self._xsrf}"},
+            subprotocols=[Subprotocol(part) for part in ("streamlit", self.xsrf, self.session) if part],
+            additional_headers={"Cookie": f"{XSRF}={self.xsrf}"},
             max_size=None,
             compression=None,
             ping_interval=None,
@@ -112,7 +112,7 @@ class Visitor:
     async def come_back(self) -> Answer:
         """Connect again and go on with the same session, if the server still has it."""
         await self._connect()
-        return await self._ask(self._state())
+        return await self.ask(self._state())
 
     async def close(self) -> None:
         """Close the tab."""
@@ -181,7 +181,7 @@ class Visitor:
         self.page.leave(self.page_hash, self._main)
         self._stop_clocks()
         self.query = ""
-        return await self._ask(self._state(page_hash=page_hash))
+        return await self.ask(self._state(page_hash=page_hash))
 
     async def upload(self, *files: tuple[str, bytes], name: str = "Your images") -> Answer:
         """Files into an uploader, each a name and its bytes."""
@@ -203,9 +203,14 @@ class Visitor:
         request = message.file_urls_request
         request.request_id, request.session_id = uuid.uuid4().hex, self.session
         request.file_names.extend(names)
-        self._urls[request.request_id] = asyncio.get_running_loop().create_future()
+        waiting = self.expect(request.request_id)
         await self.send(message)
-        return await asyncio.wait_for(self._urls[request.request_id], PATIENCE)
+        return await asyncio.wait_for(waiting, PATIENCE)
+
+    def expect(self, request: str) -> "asyncio.Future[list[FileURLs]]":
+        """What the server will answer to a request for addresses."""
+        self._urls[request] = asyncio.get_running_loop().create_future()
+        return self._urls[request]
 
     async def put(self, address: str, title: str, data: bytes) -> int:
         """Send a file to an address of the server's; the status of its answer."""
@@ -221,7 +226,7 @@ class Visitor:
         self, method: str, address: str, body: bytes | None = None, headers: dict[str, str] | None = None
     ) -> tuple[int, bytes]:
         """A request with this tab's cookie and token: the status and the body of the answer."""
-        own = {"Cookie": f"{XSRF}={self._xsrf}", "X-Xsrftoken": self._xsrf}
+        own = {"Cookie": f"{XSRF}={self.xsrf}", "X-Xsrftoken": self.xsrf}
         request = urllib.request.Request(self.url + address, body, {**own, **(headers or {})}, method=method)
         try:
             with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
@@ -253,7 +258,7 @@ class Visitor:
         self.page.states[state.id] = state
         client_state = self._state(fragment=node.fragment)
         self.page.forget_triggers()
-        return await self._ask(client_state)
+        return await self.ask(client_state)
 
     def _state(
         self, *, page_name: str = "", page_hash: str = "", fragment: str = "", by_clock: bool = False
@@ -264,7 +269,7 @@ class Visitor:
             page_name=page_name,
             fragment_id=fragment,
             is_auto_rerun=by_clock,
-            cached_message_hashes=list(self._cached),
+            cached_message_hashes=list(self.cached),
         )
         state.widget_states.widgets.extend(self.page.states.values())
         state.context_info.timezone, state.context_info.locale = "UTC", "en-US"
@@ -277,7 +282,13 @@ class Visitor:
             with suppress(asyncio.CancelledError):
                 await asyncio.wait([self._answer], timeout=PATIENCE)
 
-    async def _ask(self, state: ClientState) -> Answer:
+    async def run_with(self, *states: WidgetState, fragment: str = "") -> Answer:
+        """Run the page with these states besides its own, whatever they are."""
+        state = self._state(fragment=fragment)
+        state.widget_states.widgets.extend(states)
+        return await self.ask(state)
+
+    async def ask(self, state: ClientState) -> Answer:
         """Have the page run, and wait until it is complete."""
         if not self._leaving:
             await self.settle()
@@ -285,7 +296,13 @@ class Visitor:
         await self._begin(state)
         start, answer = monotonic(), self._answer
         assert answer is not None
-        await asyncio.wait_for(asyncio.shield(answer), PATIENCE)
+        assert self._listener is not None
+        await asyncio.wait([answer, self._listener], timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+        if self._listener.done():
+            self._listener.result()  # raises what was wrong with a message
+            raise Left
+        if not answer.done():
+            raise TimeoutError(f"No answer within {PATIENCE:.0f} s")
         return Answer(monotonic() - start, tuple(self._told))
 
     async def _begin(self, state: ClientState) -> None:
@@ -324,15 +341,15 @@ class Visitor:
 
     def _take(self, message: ForwardMsg) -> None:
         kind = message.WhichOneof("type")
-        if kind == "ref_hash":
-            about, message = message.metadata, self._cached[message.ref_hash]
+        if kind == "ref_hash" and message.ref_hash in self.cached:
+            about, message = message.metadata, self.cached[message.ref_hash]
             self._seen[message.hash] = self._runs
             again = ForwardMsg()
             again.CopyFrom(message)
             again.metadata.CopyFrom(about)
             message, kind = again, message.WhichOneof("type")
         elif message.metadata.cacheable:
-            self._cached[message.hash], self._seen[message.hash] = message, self._runs
+            self.cached[message.hash], self._seen[message.hash] = message, self._runs
         if kind == "delta":
             self.page.apply(message, self._run)
             if message.delta.WhichOneof("type") == "new_transient":
@@ -377,7 +394,7 @@ class Visitor:
         self._runs += 1
         old = [name for name, seen in self._seen.items() if seen < self._runs - self._age]
         for name in old:
-            del self._seen[name], self._cached[name]
+            del self._seen[name], self.cached[name]
         if run in self._left:
             return
         self._left.clear()

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # From left to right. A folder counts as one module; neighbours in one tuple do not know each other.
 ORDER: tuple[tuple[str, ...], ...] = (
-    ("errors", "text", "tables"),
+    ("errors", "text", "tables", "whole_files"),
     ("cache",),
     ("images", "pooling", "grids"),
     ("samples", "decode_worker"),
@@ -51,7 +51,7 @@ NARROWER: dict[str, set[str]] = {
 # The package itself holds only names: they point anywhere, lazily, and nothing points back.
 NAMES_ONLY = "__init__"
 
-STREAMLIT_AT = ("app.py", "pages/", "crosspool/ui/", "benchmarks/page.py", "benchmarks/visitor.py", "benchmarks/deltas.py")
+STREAMLIT_AT = ("app.py", "pages/", "crosspool/ui/", "benchmarks/page.py", "benchmarks/visitor.py", "benchmarks/deltas.py", "benchmarks/strangers.py")
 
 # What the bare import of crosspool must leave alone.
 HEAVY = ("torch", "torchvision", "streamlit", "matplotlib", "pandas", "plotly")
