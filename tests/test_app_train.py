@@ -211,7 +211,7 @@ def test_a_labelled_picture_is_classified_by_methods_that_have_not_seen_it(finis
     for name, found in scores.items():
         without = comparison.without(name, key)
         assert np.array_equal(found, without.scores([image], comparison.network.backbone)[0])
-        assert not np.array_equal(found, comparison.classifiers[name].scores([image], comparison.backbone)[0])
+        assert not np.array_equal(found, comparison.classifiers[name].scores([image], comparison.network.backbone)[0])
 
 
 def _classify():
