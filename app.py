@@ -14,11 +14,9 @@ WITHOUT_SIDE_BAR = ("lesson", "train_and_compare", "operator")
 
 def frame() -> None:
     """Page settings, the list of pages, and the one that the address asks for."""
-    from crosspool.ui.frame import frame_is_drawn
     from crosspool.ui.log import timed
     from crosspool.ui.settings import settings
 
-    frame_is_drawn()
     st.set_page_config(page_title="crosspool", page_icon=str(ASSETS / "icon.png"), layout="wide")
     st.html(ASSETS / "style.css")
     pages = [

@@ -3,12 +3,10 @@
 import streamlit as st
 
 from crosspool.ui.choose_labelled import choose_labelled
-from crosspool.ui.frame import inside_frame
 
 
 def main() -> None:
     """The page."""
-    inside_frame()
     st.title("Train & compare", anchor=False)
     notes = st.container()
     st.markdown(

@@ -32,10 +32,8 @@ def section():
 
     from crosspool.ui.across import across
     from crosspool.ui.controls import choose_maps, start_from_link
-    from crosspool.ui.frame import frame_is_drawn
     from crosspool.ui.selection import shown_channel, shown_look, shown_pins
 
-    frame_is_drawn()
     start_from_link()
     found = choose_maps()
     if found is not None:

@@ -14,10 +14,8 @@ PAGES = ("pages/contributions.py", "pages/build_p.py", "pages/what_am_i_looking_
 def maps_presented():
     """A page that presents maps and nothing else."""
     from crosspool.ui.controls import choose_maps, start_from_link, write_link
-    from crosspool.ui.frame import frame_is_drawn
     from crosspool.ui.presenter import present_maps
 
-    frame_is_drawn()
     start_from_link()
     found = choose_maps()
     assert found is not None

@@ -17,11 +17,9 @@ SMALL = {"backbone": "squeezenet1_1", "weights": "untrained", "pair": "features.
 
 def section():
     from crosspool.ui.controls import choose_maps, start_from_link
-    from crosspool.ui.frame import frame_is_drawn
     from crosspool.ui.selection import first_channels, shown_channel, shown_look, shown_pins
     from crosspool.ui.takeaway import take_away
 
-    frame_is_drawn()
     start_from_link()
     found = choose_maps()
     if found is not None:

@@ -10,7 +10,6 @@ from crosspool.errors import BackboneError
 from crosspool.images import MAX_SIZE, MIN_SIZE
 from crosspool.layer_pairs import LayerPair
 from crosspool.ui.compute import ImageMaps, Request
-from crosspool.ui.frame import inside_frame
 from crosspool.ui.link import PRETRAINED, Settings, from_params, to_params
 from crosspool.ui.presenter import frame, present_button
 from crosspool.ui.selection import forget_channels, forget_position
@@ -42,7 +41,6 @@ FRAMINGS = {"crop": "centre crop", "squash": "whole, squashed"}
 
 def start_from_link() -> None:
     """First of all in a page. Once a session: take the settings from the URL, and note what made no sense there."""
-    inside_frame()
     if "link_notes" not in st.session_state:
         settings, notes = from_params(st.query_params)
         st.session_state.link_notes = notes
