@@ -57,9 +57,10 @@ def keep(data: bytes, name: str, form: Form) -> Kept:
     start = time.process_time()
     image = load_image(data, name=name)
     quick = time.process_time() - start < QUICK
+    shrunk = max(image.size) > form.side
+    image.thumbnail((form.side, form.side))
     thumbnail = BytesIO()
     ImageOps.fit(image, (form.thumbnail, form.thumbnail)).save(thumbnail, "JPEG", quality=THUMBNAIL_QUALITY)
-    shrunk = max(image.size) > form.side
     if shrunk or len(data) > form.largest or not quick:
         exact = form.exact and not shrunk
         data = _png(image) if exact else shrunk_file(image, form.side, form.quality)

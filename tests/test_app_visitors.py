@@ -4,6 +4,7 @@ import gc
 import html
 import io
 import zipfile
+from typing import Any
 
 import pytest
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
@@ -133,7 +134,15 @@ def test_a_typed_class_is_only_a_name():
 
 
 def test_a_table_for_spreadsheets_holds_no_formulas():
-    rows = [["class", "n"], ["=1+1", -1], ["+a", 2.5], ["-b", None], ["@c", True], ["\td", 0], ["plain =", 1]]
+    rows: list[list[Any]] = [
+        ["class", "n"],
+        ["=1+1", -1],
+        ["+a", 2.5],
+        ["-b", None],
+        ["@c", True],
+        ["\td", 0],
+        ["plain =", 1],
+    ]
     assert csv_text(rows).splitlines() == [
         "class,n", "'=1+1,-1", "'+a,2.5", "'-b,", "'@c,True", "'\td,0", "plain =,1",
     ]  # fmt: skip

@@ -2,6 +2,8 @@
 
 import gc
 import threading
+import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from tests.pictures import noise, png
 from tests.test_ui_labelled import BLUE, RED, shades, zipped
 
 MB = 2**20
-results = Kept("of the test", lambda value: value.nbytes, lambda key: key[0])
+results: Kept[tuple[str, str], np.ndarray] = Kept("of the test", lambda value: value.nbytes, lambda key: key[0])
 
 
 @pytest.fixture(autouse=True)
@@ -135,16 +137,17 @@ class Runtime:
     """The part of Streamlit's that knows which visits are connected."""
 
     def __init__(self, *connected):
-        self.connected, self.closed = set(connected), []
+        self.connected = set(connected)
+        self.closed: list[str] = []
         self.is_active_session = self.connected.__contains__
         self.close_session = self.closed.append
 
 
 def test_visits_that_are_over_are_ended(monkeypatch):
     clock = iter([100.0, 219.0, 221.0])
-    monkeypatch.setattr(visit.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
     monkeypatch.setattr(visit, "_visits", {"here": 0.0, "closed": 0.0})
-    runtime = Runtime("here", "closed")
+    runtime: Any = Runtime("here", "closed")
     end_visits(runtime, 120)  # at 100 seconds both are connected
     runtime.connected.remove("closed")
     end_visits(runtime, 120)

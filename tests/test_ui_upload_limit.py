@@ -3,13 +3,13 @@
 import asyncio
 
 import pytest
+import streamlit.runtime
 from starlette.formparsers import MultiPartParser
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 
-from crosspool.ui import upload_limit
 from crosspool.ui.settings import settings
 from crosspool.ui.upload_limit import ROUTE, UploadLimit, largest_file, room
 
@@ -54,8 +54,8 @@ class Server:
 def server(monkeypatch):
     monkeypatch.setattr(MultiPartParser, "spool_max_size", MultiPartParser.spool_max_size)  # is put back
     found = Server()
-    monkeypatch.setattr(upload_limit.runtime, "exists", lambda: True)
-    monkeypatch.setattr(upload_limit.runtime, "get_instance", lambda: found)
+    monkeypatch.setattr(streamlit.runtime, "exists", lambda: True)
+    monkeypatch.setattr(streamlit.runtime, "get_instance", lambda: found)
     return found
 
 

@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+import streamlit.runtime
 from starlette.formparsers import MultiPartParser
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
-from streamlit import runtime
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 
 from crosspool.ui.settings import Settings
@@ -80,9 +80,9 @@ def _declared(scope: Scope) -> int | None:
 
 def _waiting() -> Mapping[str, int]:
     """How many bytes Streamlit keeps of each visit's files."""
-    if not runtime.exists():
+    if not streamlit.runtime.exists():
         return {}
-    manager: Any = runtime.get_instance().uploaded_file_mgr
+    manager: Any = streamlit.runtime.get_instance().uploaded_file_mgr
     assert isinstance(manager, MemoryUploadedFileManager)
     with manager._lock:
         return {visit: sum(len(file.data) for file in files.values()) for visit, files in manager.file_storage.items()}
