@@ -14,6 +14,7 @@ from crosspool.samples import samples
 from crosspool.statistics import channel_statistics
 from tests.conftest import served
 from tests.networks import sample
+from tests.visits import SECONDS
 
 pytestmark = pytest.mark.browser
 
@@ -110,11 +111,11 @@ def test_the_explanation_can_be_opened_directly(visit):
 
 
 def test_a_link_to_a_page_is_the_first_that_a_new_server_is_asked_for(context, tmp_path):
-    """Streamlit then runs the page alone; the frame around it comes all the same, and settings stay."""
+    """Streamlit would then run the page alone; the frame around it comes all the same, and settings stay."""
     with served(tmp_path) as url:
         page = context.new_page()
         page.goto(f"{url}/what_am_i_looking_at?channel=7")
-        expect(page.get_by_text("A patch of one layer, a weight from the next")).to_be_visible()
+        expect(page.get_by_text("A patch of one layer, a weight from the next")).to_be_visible(timeout=SECONDS)
         expect(page.get_by_role("link", name="Build P").first).to_be_visible()
         expect(page.get_by_text("Map 7 over it")).to_be_visible()
         assert page.url.endswith("/what_am_i_looking_at?channel=7")
