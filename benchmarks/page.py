@@ -24,7 +24,7 @@ from crosspool.activations import run_graph
 from crosspool.backbones import DEFAULT, Backbone, load_backbone
 from crosspool.images import frame, load_image, to_tensor
 from crosspool.samples import Sample, samples
-from crosspool.ui import compute, gallery
+from crosspool.ui import compute, gallery, kept
 
 APP = Path(__file__).resolve().parent.parent / "app.py"
 SIZES = (224, 448)
@@ -45,8 +45,7 @@ REST, BESIDE = "rest of the script", "press beyond forward"
 
 def pressed(app: AppTest, sample: Sample) -> dict[str, float]:
     """Press a sample whose maps are in no cache; milliseconds of the whole and of its parts."""
-    compute._cache.clear()
-    gallery._packed.clear()
+    kept.forget_all()
     app.session_state["sample"] = sample.id
     spent = dict.fromkeys(PARTS, 0.0)
     with ExitStack() as watches:
