@@ -19,6 +19,7 @@ from crosspool.ui.settings import settings
 
 ANSWER_SECONDS = 2  # for which an answer is given again: whoever asks often costs nothing
 DECODER_SECONDS = 30
+RECENT = 10  # waits
 MB = 2**20
 
 
@@ -53,14 +54,14 @@ def _network() -> Check:
 
 
 def _queue() -> Check:
-    """Hopeless where those who wait by now would not all be served in the time that one waits at most."""
+    """Too long where some wait, and one of the last had to wait for half as long as one waits at most."""
     if not _warm.is_set():
         return Check(True, "nobody can wait yet")
     from crosspool.ui.compute import gate
 
-    longest, limit = max(gate.waits[-1:], default=0.0), settings().wait_seconds
+    longest, limit = max(gate.waits[-RECENT:], default=0.0), settings().wait_seconds
     if gate.waiting and longest > limit / 2:
-        return Check(False, f"{gate.waiting} wait, the last one for {longest:.0f} of {limit:.0f} seconds")
+        return Check(False, f"{gate.waiting} wait, lately for up to {longest:.1f} of {limit:g} seconds")
     return Check(True, f"{gate.running} running, {gate.waiting} waiting")
 
 

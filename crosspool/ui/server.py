@@ -22,10 +22,8 @@ from streamlit.runtime.pages_manager import PagesManager
 from crosspool.ui.log import event, session_name, write_log
 from crosspool.ui.readiness import readiness, warm_up
 from crosspool.ui.settings import settings
-from crosspool.ui.upload_limit import UploadLimit, largest_file, room
+from crosspool.ui.upload_limit import ROUTE, UploadLimit, largest_file, room
 from crosspool.ui.visit import end_closed_visits
-
-UPLOADS = "/_stcore/upload_file/"
 
 
 def server_parts() -> dict[str, Any]:
@@ -121,7 +119,7 @@ class Watch:
             await self._app(scope, counted, noted)
         finally:
             ms = 1000 * (perf_counter() - start)
-            _, upload, rest = scope["path"].partition(UPLOADS)
+            _, upload, rest = scope["path"].partition(ROUTE)
             if upload and scope["method"] == "PUT":
                 name = "upload_taken" if status < 400 else "upload_refused"
                 event(name, session=session_name(rest.partition("/")[0]), status=status, bytes=received, ms=ms)
