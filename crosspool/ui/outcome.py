@@ -2,11 +2,9 @@
 
 import io
 import shlex
-import tempfile
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,7 +16,6 @@ from crosspool.errors import CrosspoolError
 from crosspool.evaluation.findings import NONE_SHOWN, Findings, Section, how, percent, sections, verdict, what
 from crosspool.evaluation.report import MethodResult, most_predicted
 from crosspool.evaluation.units import human_bytes
-from crosspool.models import TrainedClassifier
 from crosspool.results import COST_FIGURE, confusions, file_names, files_of
 from crosspool.ui.compute import gate
 from crosspool.ui.evidence import signed
@@ -373,8 +370,7 @@ def _files(comparison: Comparison) -> None:
     with st.container(horizontal=True):
         for name, (method, classifier) in zip(names, comparison.classifiers.items(), strict=True):
             size = human_bytes(classifier.weights.nbytes)
-            made = partial(_model, classifier)
-            _download(f"Model {as_it_is(method)}, {size}", made, name, "application/octet-stream")
+            _download(f"Model {as_it_is(method)}, {size}", classifier.file, name, "application/octet-stream")
     example = shlex.join(["crosspool", "classify", "IMAGE", "--model", names[0]])
     if comparison.labelled.spec is None:
         st.markdown(
@@ -396,10 +392,3 @@ def _zipped(files: Mapping[str, Callable[[], bytes]]) -> bytes:
         for name, made in files.items():
             archive.writestr(name, made())
     return data.getvalue()
-
-
-def _model(classifier: TrainedClassifier) -> bytes:
-    with tempfile.TemporaryDirectory(prefix="crosspool-") as folder:
-        path = Path(folder) / "model.safetensors"
-        classifier.save(path)
-        return path.read_bytes()
