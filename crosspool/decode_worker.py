@@ -19,7 +19,7 @@ from typing import IO, Any
 from PIL import Image, ImageOps
 
 from crosspool.errors import ImageError
-from crosspool.images import load_image, shrunk_file
+from crosspool.images import load_image, shrunk, shrunk_file
 
 MEMORY = 2**30  # bytes of address space: pictures of 50 million pixels fit, but for a few rare kinds
 QUICK = 0.5  # seconds of a core; a file that takes longer is written anew, so that it never does so again
@@ -57,14 +57,14 @@ def keep(data: bytes, name: str, form: Form) -> Kept:
     start = time.process_time()
     image = load_image(data, name=name)
     quick = time.process_time() - start < QUICK
-    shrunk = max(image.size) > form.side
-    image.thumbnail((form.side, form.side))
+    large = max(image.size) > form.side
+    image = shrunk(image, form.side)
     thumbnail = BytesIO()
     ImageOps.fit(image, (form.thumbnail, form.thumbnail)).save(thumbnail, "JPEG", quality=THUMBNAIL_QUALITY)
-    if shrunk or len(data) > form.largest or not quick:
-        exact = form.exact and not shrunk
+    if large or len(data) > form.largest or not quick:
+        exact = form.exact and not large
         data = _png(image) if exact else shrunk_file(image, form.side, form.quality)
-    return Kept(data, shrunk, thumbnail.getvalue())
+    return Kept(data, large, thumbnail.getvalue())
 
 
 def _png(image: Image.Image) -> bytes:

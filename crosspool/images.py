@@ -97,15 +97,19 @@ def load_image(source: ImageSource, *, name: str | None = None, max_pixels: int 
 
 
 def shrunk_file(image: Image.Image, side: int, quality: int = 95) -> bytes:
-    """A JPEG file of the picture (RGB), shrunk where a side is longer than `side` pixels; colours are not subsampled.
-
-    A strip keeps `MIN_SIDE` pixels across, or it could not be read again.
-    """
-    scale = min(side / max(image.size), 1)
-    width, height = (max(round(scale * length), min(length, MIN_SIDE)) for length in image.size)
+    """A JPEG file of the picture (RGB), as `shrunk` gives it; colours are not subsampled."""
     file = BytesIO()
-    image.resize((width, height), reducing_gap=2.0).save(file, "JPEG", quality=quality, subsampling=0)
+    shrunk(image, side).save(file, "JPEG", quality=quality, subsampling=0)
     return file.getvalue()
+
+
+def shrunk(image: Image.Image, side: int) -> Image.Image:
+    """The picture with sides of at most `side` pixels; a strip keeps `MIN_SIDE` across, so that it can be read."""
+    if max(image.size) <= side:
+        return image
+    scale = side / max(image.size)
+    width, height = (max(round(scale * length), min(length, MIN_SIDE)) for length in image.size)
+    return image.resize((width, height), reducing_gap=2.0)
 
 
 def upright_rgb(image: Image.Image) -> Image.Image:
