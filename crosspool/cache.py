@@ -1,7 +1,6 @@
 """Arrays in a folder, by key: what took long to compute, kept for the next time."""
 
 import os
-import tempfile
 import zlib
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from crosspool.errors import SettingError
+from crosspool.whole_files import whole_file
 
 FASTEST = 1  # zlib's level: rectified maps are mostly zeros, and shrink to an eighth in milliseconds
 
@@ -48,13 +48,8 @@ class ArrayCache:
         path = self._path(key)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=path.parent, suffix=".partial")
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(zlib.compress(save({"": np.ascontiguousarray(array)}), FASTEST))
-                os.replace(name, path)
-            finally:
-                Path(name).unlink(missing_ok=True)
+            with whole_file(path) as temporary:
+                temporary.write_bytes(zlib.compress(save({"": np.ascontiguousarray(array)}), FASTEST))
         except OSError as error:
             raise SettingError(
                 f"Cannot write to the cache folder {self.folder} ({error.strerror}); make room, or choose another one."

@@ -30,6 +30,7 @@ from crosspool.images import Framing
 from crosspool.kernels import VectorFile, unit_kernel
 from crosspool.methods import Method, Part, parse_method
 from crosspool.views import Source
+from crosspool.whole_files import whole_file
 
 FORMAT = "crosspool classifier 1"
 HEADER = "crosspool"
@@ -90,7 +91,8 @@ class TrainedClassifier(LinearClassifier):
         """Write a safetensors file with the settings as JSON in its header. Raises ModelError where it cannot."""
         arrays, metadata = self._saved()
         try:
-            save_file(arrays, path, metadata=metadata)
+            with whole_file(path) as temporary:
+                save_file(arrays, temporary, metadata=metadata)
         except (SafetensorError, OSError) as error:
             raise ModelError(f"{path} cannot be written ({error}); make room, or choose another place.") from error
 
@@ -265,7 +267,8 @@ def _loaded(name: str, read: Callable[[], Contents]) -> TrainedClassifier:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, CrosspoolError):
-        return str(error).rstrip(".")
+        text = str(error).rstrip(".")
+        return text if len(text) <= LONGEST_NAME else f"{text[:LONGEST_NAME]}…"  # it may repeat what the file says
     return f"it lacks {error}" if isinstance(error, KeyError) else "a setting is of the wrong kind"
 
 

@@ -166,7 +166,7 @@ def test_an_interrupted_write_leaves_nothing(tmp_path, monkeypatch, error):
     def interrupted(*args):
         raise error
 
-    monkeypatch.setattr("crosspool.cache.os.replace", interrupted)
+    monkeypatch.setattr("crosspool.whole_files.os.replace", interrupted)
     cache = ArrayCache(tmp_path)
     expected = KeyboardInterrupt if error is KeyboardInterrupt else SettingError
     with pytest.raises(expected):

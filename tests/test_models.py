@@ -289,6 +289,24 @@ def test_absent_settings(saved, absent):
         load_classifier(saved)
 
 
+def test_a_sentence_about_a_file_has_an_end(saved):
+    rewritten(saved, backbone="x" * 3000)
+    with pytest.raises(ModelError, match=r"does not hold together \(There is no backbone 'x") as caught:
+        load_classifier(saved)
+    assert len(str(caught.value)) < len(str(saved)) + 350
+
+
+def test_saving_replaces_a_file_whole(saved, trained):
+    """Where there is no room for another one, the file that was there stays."""
+    before, classifier = saved.read_bytes(), trained("global@128")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("crosspool.models.save_file", lambda arrays, path, metadata: path.write_bytes(b"x") and 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            classifier.save(saved)
+    assert saved.read_bytes() == before
+    assert [path.name for path in saved.parent.iterdir()] == [saved.name]
+
+
 def floats(*shape):
     return np.zeros(shape, np.float32)
 

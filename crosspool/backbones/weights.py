@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from crosspool.errors import BackboneError
+from crosspool.whole_files import remove_abandoned
 
 Availability = Literal["embedded", "cached", "to download"]
 Progress = Callable[[int, int], None]  # bytes so far, bytes in all
@@ -75,6 +76,7 @@ def fetch(weights: WeightsFile, progress: Progress = lambda done, total: None) -
         raise BackboneError(f"The package's file {weights.path.name} is missing or damaged; reinstall crosspool.")
     try:
         weights.path.parent.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(weights.path.parent, f"{weights.path.name}*.partial")
         handle, name = tempfile.mkstemp(prefix=weights.path.name, suffix=".partial", dir=weights.path.parent)
     except OSError as error:
         raise BackboneError(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crosspool.errors import SettingError
+from crosspool.whole_files import whole_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -67,30 +68,11 @@ def write_figure(path: Path, figure: "Figure", about: Mapping[str, str | None]) 
 @contextmanager
 def replacing(out: Path) -> Iterator[Path]:
     """A temporary file beside `out` that takes its place at the end, or vanishes if anything fails."""
-    target = out.resolve()
     try:
-        handle, name = tempfile.mkstemp(prefix=".crosspool-", suffix=target.suffix.lower(), dir=target.parent)
-        os.close(handle)
+        with whole_file(out.resolve()) as temporary:
+            yield temporary
     except OSError as error:
         raise _unwritable(out, error) from error
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(_mode(target))
-        temporary.replace(target)
-    except OSError as error:
-        raise _unwritable(out, error) from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _mode(target: Path) -> int:
-    """The rights of the file that is replaced, or those of any new file."""
-    if target.exists():
-        return target.stat().st_mode & 0o777
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
 
 
 def _unwritable(path: Path, error: OSError) -> SettingError:
