@@ -162,7 +162,7 @@ def splice(data: bytes, random: Random) -> bytes:
 def _own_damage(name: str) -> tuple[Mutation, ...]:
     """What suits the format, as often as everything else together."""
     kind = name.split()[0]
-    found = {
+    found: tuple[Mutation, ...] = {
         "png": (in_png, repeat_chunk, intact_pixels),
         "jpeg": (partial(_near, SEGMENTS),),
         "mpo": (partial(_near, SEGMENTS),),

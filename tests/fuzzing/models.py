@@ -24,7 +24,7 @@ OTHER_METHODS = (
     "cl/pca999999", "+", "global@128+" * 3 + "cl@128", "global@128+" * 40, "cl@896+" * 15 + "cl@896", "cl-f@896/pca8",
     "cl@128/power0.3", "cl/power1e9", "cnnaug-svm@896", "pyramid@896", "é", "x" * 20_000, "cl@128/ternary0", "cl-45",
 )  # fmt: skip
-VALUES = (
+VALUES: tuple[Any, ...] = (
     None, True, False, 0, 1, -1, 0.5, 1e308, 10**30, "", "x", "x" * 3000, [], {}, [None], ["a"], [["a"]], {"a": 1},
     "resnet18", "alexnet", "crop", "squash", "untrained", "pretrained", "<script>", "a\nb", "\ud800", *NUMBERS,
 )  # fmt: skip
