@@ -32,9 +32,14 @@ def test_a_file_is_replaced_whole_and_keeps_its_rights(tmp_path):
 def test_a_failed_file_leaves_the_old_one(tmp_path):
     target = tmp_path / "results.csv"
     target.write_text("old")
-    with pytest.raises(ZeroDivisionError), whole_file(target) as temporary:
-        temporary.write_text("new")
-        raise ZeroDivisionError
+
+    def break_off():
+        with whole_file(target) as temporary:
+            temporary.write_text("new")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        break_off()
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
 
