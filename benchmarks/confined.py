@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic, sleep
 from typing import BinaryIO
 
 import psutil
@@ -12,6 +13,7 @@ import psutil
 from benchmarks.app import served
 
 MEGABYTE = 2**20
+ENDED_SECONDS = 10.0  # that the workers of a server may take to end after it
 VERSIONS = {  # of control groups: the file of the limit, of what lives in memory, of the peak
     1: ("memory.limit_in_bytes", "total_rss", "memory.max_usage_in_bytes"),
     2: ("memory.max", "anon", "memory.peak"),
@@ -94,7 +96,17 @@ def confined(cache: str, *, memory: int, cores: int, log: BinaryIO, **environmen
     finally:
         os.sched_setaffinity(0, own)
         if group is not None:
-            group.rmdir()
+            _remove(group)
+
+
+def _remove(group: Path) -> None:
+    """As soon as the server's workers have ended, too. Raises RuntimeError where one outlives it."""
+    deadline = monotonic() + ENDED_SECONDS
+    while left := (group / "cgroup.procs").read_text().split():
+        if monotonic() > deadline:
+            raise RuntimeError(f"The server has ended, and left these processes behind: {', '.join(left)}")
+        sleep(0.1)
+    group.rmdir()
 
 
 def _new_group(memory: int) -> tuple[Path | None, int]:

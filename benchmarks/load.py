@@ -364,7 +364,7 @@ class Levels:
     def slope(self) -> float:
         """Megabytes a minute, after the first two minutes."""
         late = [(at / 60, held / MEGABYTE) for at, held, _, _ in self.rows if at >= LEVEL_FROM]
-        return statistics.linear_regression(*zip(*late, strict=True)).slope if len(late) > 1 else float("nan")
+        return statistics.linear_regression(*zip(*late, strict=True)).slope
 
     def shares(self) -> tuple[float, float]:
         """Cores that the server was using on average, and that this harness was."""
@@ -448,7 +448,8 @@ def report(records: Records, levels: Levels, agreement: Counter[str], wrong: Seq
     peak = room.peak()
     print(f"\nMemory is limited to {room.enforced}; processes ended for want of it: {room.killed()}.")
     print(f"At most {peak / MEGABYTE:,.0f} MB, files included." if peak is not None else "")
-    print(f"After the first {LEVEL_FROM:.0f} s it grows by {levels.slope():+.1f} MB a minute.")
+    if levels.rows[-1][0] > LEVEL_FROM + EVERY:
+        print(f"After the first {LEVEL_FROM:.0f} s it grows by {levels.slope():+.1f} MB a minute.")
     print(f"The server used {server:.2f} cores on average, this harness {own:.2f} on the same ones.")
 
 
@@ -481,8 +482,7 @@ def main() -> None:
             report(records, levels, agreement, wrong, room)
         log.seek(0)
         said = log.read().decode(errors="replace")
-    if "Traceback" in said:
-        wrong.append(f"The server's log has a traceback:\n{said[said.index('Traceback') - 200 :][:3000]}")
+    wrong += [f"the server's log: {line}" for line in said.splitlines() if " ERROR " in line or "Traceback" in line]
     for text in (*records.errors, *wrong):
         print(f"- {text}", file=sys.stderr)
     sys.exit(bool(records.errors or wrong))
