@@ -130,7 +130,8 @@ def download(folder: Path, number: int) -> None:
     from crosspool.backbones.weights import fetch
 
     file = _weights()
-    file.path.unlink(missing_ok=True)
+    if number:
+        file.path.unlink()
     fetch(file)
 
 

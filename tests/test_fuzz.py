@@ -2,6 +2,7 @@
 
 import pytest
 
+from crosspool.images import load_image
 from tests.fuzzing import images, links, models, settings, zips
 
 
@@ -24,4 +25,4 @@ def test_a_case_is_the_same_again():
 
 @pytest.mark.parametrize("name", sorted(images.valid_files()))
 def test_every_file_is_sound_before_it_is_damaged(name):
-    assert images.load_image(images.valid_files()[name]).mode == "RGB"
+    assert load_image(images.valid_files()[name]).mode == "RGB"

@@ -161,8 +161,7 @@ def splice(data: bytes, random: Random) -> bytes:
 
 def _own_damage(name: str) -> tuple[Mutation, ...]:
     """What suits the format, as often as everything else together."""
-    kind = name.split()[0]
-    found: tuple[Mutation, ...] = {
+    suited: dict[str, tuple[Mutation, ...]] = {
         "png": (in_png, repeat_chunk, intact_pixels),
         "jpeg": (partial(_near, SEGMENTS),),
         "mpo": (partial(_near, SEGMENTS),),
@@ -170,7 +169,8 @@ def _own_damage(name: str) -> tuple[Mutation, ...]:
         "webp": (partial(_near, re.compile(rb"VP8[ LX]|ANIM|ANMF|ALPH|EXIF|ICCP|RIFF")),),
         "gif": (partial(_near, re.compile(rb"GIF8|[\x2c\x21]")),),
         "bmp": (_in_bmp,),
-    }.get(kind, (partial(_near, BOXES),))
+    }
+    found = suited.get(name.split()[0], (partial(_near, BOXES),))
     return found * (8 // len(found))
 
 
