@@ -170,7 +170,7 @@ def _own_damage(name: str) -> tuple[Mutation, ...]:
         "gif": (partial(_near, re.compile(rb"GIF8|[\x2c\x21]")),),
         "bmp": (_in_bmp,),
     }
-    found = suited.get(name.split()[0], (partial(_near, BOXES),))
+    found = suited.get(name.split(maxsplit=1)[0], (partial(_near, BOXES),))
     return found * (8 // len(found))
 
 
@@ -351,7 +351,7 @@ def judge(data: bytes) -> str:
     assert type(picture) is Image.Image
     assert picture.mode == "RGB"
     assert picture.info == {}
-    assert MIN_SIDE <= min(picture.size)
+    assert min(picture.size) >= MIN_SIDE
     assert max(picture.size) <= FORM.side
     assert thumbnail.size == (FORM.thumbnail, FORM.thumbnail)
     return TAKEN

@@ -14,8 +14,8 @@ from crosspool.errors import DatasetError
 from crosspool.images import load_image
 from crosspool.ui.labelled import MAX_PICTURES, from_zip
 from crosspool.ui.private import Visitor
-from tests.fuzzing.images import image, valid_files
 from tests.fuzzing.base import ANYWHERE, TAKEN, Kind, clear, damaged, number_at
+from tests.fuzzing.images import image, valid_files
 
 LOCAL, CENTRAL, END, END64, LOCATOR = b"PK\3\4", b"PK\1\2", b"PK\5\6", b"PK\6\6", b"PK\6\7"
 # Where the fields of each header begin, and how wide they are.
