@@ -2,6 +2,7 @@
 
 import os
 import zlib
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from safetensors.numpy import load, save
 from crosspool.errors import SettingError
 from crosspool.whole_files import whole_file
 
+SLACK = 1 / 16  # of the limit: so much may be written between two looks at what there is
 FASTEST = 1  # zlib's level: rectified maps are mostly zeros, and shrink to an eighth in milliseconds
 
 Array = NDArray[np.float32]
@@ -22,11 +24,13 @@ class ArrayCache:
     """Arrays in a folder, by key; damaged entries count as absent.
 
     An entry is a compressed safetensors file. It is written beside its place and moved there whole, and zlib's checksum
-    tells whether it is intact. Any number of processes may share a folder.
+    tells whether it is intact. Any number of processes may share a folder. With a `limit` in bytes, the entries that
+    were written first make room for others.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, limit: int | None = None) -> None:
+        self.folder, self.limit = folder, limit
+        self._written = limit or 0  # since it was last looked at what there is
 
     def __contains__(self, key: str) -> bool:
         return self._path(key).is_file()
@@ -49,11 +53,28 @@ class ArrayCache:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with whole_file(path) as temporary:
-                temporary.write_bytes(zlib.compress(save({"": np.ascontiguousarray(array)}), FASTEST))
+                self._written += temporary.write_bytes(zlib.compress(save({"": np.ascontiguousarray(array)}), FASTEST))
+            if self.limit is not None and self._written > self.limit * SLACK:
+                self._make_room(self.limit)
         except OSError as error:
             raise SettingError(
                 f"Cannot write to the cache folder {self.folder} ({error.strerror}); make room, or choose another one."
             ) from error
+
+    def _make_room(self, limit: int) -> None:
+        """Remove the oldest entries until there is room for as much as is written before the next look."""
+        entries = []
+        for path in self.folder.glob("*/*.z"):
+            with suppress(FileNotFoundError):  # another process has removed it
+                found = path.stat()
+                entries.append((found.st_mtime_ns, found.st_size, path))
+        total = sum(size for _, size, _ in entries)
+        for _, size, path in sorted(entries):
+            if total <= limit * (1 - SLACK):
+                break
+            path.unlink(missing_ok=True)
+            total -= size
+        self._written = 0
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.z"

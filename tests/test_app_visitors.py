@@ -190,7 +190,7 @@ def test_the_page_says_where_images_live():
 
 def test_nothing_is_to_be_forgotten_before_there_are_images():
     app = checked(visit(**SMALL).button_group(key="source").set_value("upload").run())
-    assert not [button for button in app.button if button.key == "forget"]
+    assert not [button for button in app.button if button.key and button.key.startswith("forget-")]
 
 
 def test_forgetting_forgets_all_at_once():
@@ -207,12 +207,12 @@ def test_forgetting_forgets_all_at_once():
     settle()
     assert bytes_kept() > before
     key = app.session_state.upload
-    app = checked(app.button(key="forget").click().run())
+    app = checked(app.button(key="forget-images").click().run())
     assert app.session_state.source == "sample"
     for name in ("received", "upload", "own_collection", "class-0"):
         assert name not in app.session_state
     assert [toast.value for toast in app.toast] == ["Your images are forgotten."]
-    assert not [button for button in app.button if button.key == "forget"]
+    assert not [button for button in app.button if button.key and button.key.startswith("forget-")]
     gc.collect()
     settle()
     assert bytes_kept() == before
@@ -220,6 +220,23 @@ def test_forgetting_forgets_all_at_once():
     assert key not in {kind.picture(inner) for kind in kept._kinds for name, inner in kept._store if kind.name == name}
     app = upload(app, ("one.png", png(noise(31))))
     assert len(app.session_state.received) == 1
+
+
+def test_a_page_with_labelled_images_and_a_strip_of_others_offers_it_beside_both():
+    def page():
+        from crosspool.ui.choose_labelled import choose_labelled
+        from crosspool.ui.controls import start_from_link
+        from crosspool.ui.sources import choose_picture
+
+        start_from_link()
+        choose_labelled()
+        choose_picture()
+
+    app = AppTest.from_function(page, default_timeout=120)
+    app.session_state.source = "upload"
+    app.session_state.received = upload(visit(**SMALL), ("one.png", png(noise(1)))).session_state.received
+    app = checked(app.run())
+    assert {button.key for button in app.button} >= {"forget-labelled", "forget-images"}
 
 
 def test_forgetting_ends_what_is_under_way():
@@ -233,7 +250,7 @@ def test_forgetting_ends_what_is_under_way():
     app = upload(visit(**SMALL), ("one.png", png(noise(1))))
     work = [Work(), Work()]
     app.session_state.job, app.session_state.survey = work
-    app = checked(app.button(key="forget").click().run())
+    app = checked(app.button(key="forget-images").click().run())
     assert [one.ended for one in work] == [True, True]
     assert "job" not in app.session_state
     assert "survey" not in app.session_state

@@ -1,6 +1,7 @@
 """Arrays kept by what they were computed from: found again, found damaged, and never mixed up."""
 
 import multiprocessing
+import os
 import threading
 from dataclasses import replace
 from functools import partial
@@ -115,6 +116,20 @@ def test_arrays_come_back_as_they_were(tmp_path, array):
     assert found is not None
     assert found.shape == array.shape
     np.testing.assert_array_equal(found, array)
+
+
+def test_a_cache_with_a_limit_lets_the_oldest_entries_go(tmp_path):
+    """Random numbers hardly shrink: 16 entries of about 4,000 bytes where there is room for 10."""
+    cache, numbers = ArrayCache(tmp_path, limit=40_000), np.random.default_rng(0)
+    keys = [f"{number:02x}{'0' * 62}" for number in range(16)]
+    for age, key in enumerate(keys):
+        cache.put(key, numbers.normal(size=1000).astype(np.float32))
+        os.utime(next(tmp_path.glob(f"*/{key}.z")), ns=(age, age))
+        assert sum(path.stat().st_size for path in tmp_path.glob("*/*.z")) <= 40_000 * 17 / 16
+        assert cache.get(key) is not None
+    left = [key in cache for key in keys]
+    assert left == sorted(left)  # the newest stay
+    assert 7 <= sum(left) <= 10
 
 
 def test_an_absent_entry_is_none(tmp_path):

@@ -21,7 +21,8 @@ from crosspool.models import train
 from crosspool.ui import training
 from crosspool.ui.compute import Network, gate
 from crosspool.ui.labelled import Collection
-from crosspool.ui.training import Job, Plan
+from crosspool.ui.settings import settings
+from crosspool.ui.training import Job, Plan, Room
 from tests.networks import small_network, spec_for
 from tests.pictures import png, tinted
 
@@ -145,14 +146,31 @@ def test_vectors_that_have_no_room_are_refused_before_it_starts(backbone, monkey
     plan.check_room()
     images = len(plan.labelled.dataset)
     monkeypatch.setattr(training, "MAX_VECTORS_BYTES", 4 * 180 * images)
-    monkeypatch.setattr(training, "MAX_CLASSIFIERS_BYTES", 4 * (180 + 5) * 3)
     plan.check_room()
-    monkeypatch.setattr(training, "MAX_CLASSIFIERS_BYTES", 4 * (180 + 5) * 3 - 1)
-    with pytest.raises(SettingError, match=r"for 3 classes take 2\.22 kB"):
-        plan.check_room()
     monkeypatch.setattr(training, "MAX_VECTORS_BYTES", 4 * 180 * images - 1)
     with pytest.raises(SettingError, match=rf"cl@160 for {images} images take 11\.5 kB; take fewer"):
         plan.check_room()
+
+
+def test_classifiers_that_have_no_room_are_refused_before_it_starts(backbone, slow, monkeypatch):
+    """Two classifiers of 3 classes, of 180 and 5 numbers, and two more of the larger method."""
+    gc.collect()  # what other tests have left
+    plan, before = planned(backbone), Room.taken()
+    assert plan.classifiers_bytes == 4 * 3 * (180 + 5 + 2 * 180)
+    limit = before + plan.classifiers_bytes
+    room = {"trained_megabytes": limit / 2**20}
+    monkeypatch.setattr(training, "settings", lambda: settings().model_copy(update=room))
+    job = Job(plan)
+    assert Room.taken() == limit
+    with pytest.raises(SettingError, match=r"take 6\.54 kB, .* no room now; try again when others have left"):
+        Job(plan)
+    job.cancel()
+    assert job.wait(LONG)
+    del job
+    until(lambda: gc.collect() >= 0 and Room.taken() <= before)
+    room["trained_megabytes"] = (plan.classifiers_bytes - 1) / 2**20
+    with pytest.raises(SettingError, match=r"no room now; take fewer methods"):
+        Job(plan)
 
 
 def test_a_training_size_that_cannot_be_is_told_before_it_starts(backbone):
@@ -298,10 +316,9 @@ def test_without_trains_once_and_keeps_no_more_than_it_may(done, monkeypatch):
     first = comparison.without("global@128", keys[0])
     assert comparison.without("global@128", keys[0]) is first
     assert len(trained) == 1
-    comparison._again.clear()
-    monkeypatch.setattr(training, "AGAIN_BYTES", 0)
-    assert comparison.without("global@128", keys[1]).settings["images"] == 15
-    assert len(comparison._again) == 0
+    for key in keys[1:4]:
+        comparison.without("global@128", key)
+    assert len(comparison._again) == training.AGAIN
 
 
 # --- what most splits say

@@ -50,10 +50,10 @@ def choose_labelled() -> Labelled | None:
         persist_state="session",
     )
     if source == "fieldguide":
-        forget_control()
+        forget_control("labelled")
         return _guide()
     collection = _zip() if source == "zip" else _own(source)
-    forget_control()
+    forget_control("labelled")
     st.caption(
         f"{where_images_live()} What is computed of labelled images lies in a temporary folder of the server's and is "
         "gone with them."

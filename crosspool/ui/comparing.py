@@ -99,12 +99,11 @@ def _start(labelled: Labelled, network: Network, methods: list[Method], splits: 
         structure = network.backbone.architecture  # of as many classes as its weights have
         exact = tuple(parse_methods(named, structure, FRAMING))
         plan = Plan(labelled, network, exact, splits, train_size)
-        plan.check_room()
         plan.protocol()
+        st.session_state.job = Job(plan)
     except CrosspoolError as error:
         refused(error)
     else:
-        st.session_state.job = Job(plan)
         st.rerun()
 
 

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from time import perf_counter
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from crosspool.statistics import ChannelStatistics, channel_statistics
 from crosspool.ui.cores import computations_at_once, use_cores
 from crosspool.ui.gate import Gate, OnWait, quietly
 from crosspool.ui.kept import Kept, largest
+from crosspool.ui.log import event
 from crosspool.ui.settings import settings
 
 
@@ -128,7 +130,10 @@ def image_maps(
     _check_room(request)
 
     def compute() -> ImageMaps:
-        return _compute(request, read(), backbone_of(request.backbone, request.weights))
+        start = perf_counter()
+        found = _compute(request, read(), backbone_of(request.backbone, request.weights))
+        event("computed", network=request.backbone, pair=request.pair, ms=1000 * (perf_counter() - start))
+        return found
 
     return _maps.computed(request, compute, gate, on_wait, seconds=seconds, keep=keep)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from crosspool.errors import CrosspoolError
+from crosspool.ui.log import event
 
 LOOK_SECONDS = 0.5  # between two looks whether the one who waits still wants to
 REMEMBERED = 1000  # waits, of which the operator's page tells
@@ -78,8 +79,11 @@ class Gate:
             self._queue.append(turn)
         try:
             self._wait(turn)
+            waited = time.monotonic() - start
             with self._changed:
-                self._waits.append(time.monotonic() - start)
+                self._waits.append(waited)
+            if waited > LOOK_SECONDS:
+                event("waited", ms=1000 * waited)
             yield turn
         finally:
             with self._changed:

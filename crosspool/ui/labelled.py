@@ -29,6 +29,7 @@ MAX_CLASSES = 50
 MAX_MEMBERS = 10_000  # of a ZIP, with all that is no picture
 ZIP_TIMES = 8  # what the images in a ZIP may take unpacked, in sizes of the largest ZIP
 ZIP_SECONDS = 600.0  # after which what is left of a ZIP is left out
+VISITORS_SHARE = 16  # part of the room on disk that one visitor may take
 LONGEST_SIDE = 1024  # pixels kept of a picture, enough for the largest input
 THUMBNAIL = 160
 FORM = Form(LONGEST_SIDE, largest=2**19, quality=92, exact=False, thumbnail=THUMBNAIL)
@@ -55,7 +56,7 @@ class PrivateCache(ArrayCache):
 
     def __init__(self) -> None:
         self._room = tempfile.TemporaryDirectory(prefix="crosspool-", ignore_cleanup_errors=True)
-        super().__init__(Path(self._room.name))
+        super().__init__(Path(self._room.name), settings().disk_megabytes * 2**20 // VISITORS_SHARE)
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ def guide(per_class: int) -> Labelled:
 
     noted = replace(dataset, samples=tuple(replace(s, read=partial(_read_guide, s)) for s in dataset.samples))
     pictures = [str(sample.identity) for sample in noted.samples]
-    cache = ArrayCache(default_cache())
+    cache = ArrayCache(default_cache(), settings().disk_megabytes * 2**20)
     return _labelled(noted, pictures, cache, f"fieldguide:{per_class}", _guide_keys_of, thumbnail_of)
 
 

@@ -44,8 +44,12 @@ class Settings(BaseModel):
     """A ZIP of labelled pictures."""
     visitor_megabytes: Annotated[int, Field(ge=1, le=2**20)] = 64
     """Of the pictures of one visitor."""
-    visitors_megabytes: Annotated[int, Field(ge=1, le=2**20)] = 768
+    visitors_megabytes: Annotated[int, Field(ge=1, le=2**20)] = 512
     """Of the pictures of all visitors."""
+    trained_megabytes: Annotated[int, Field(ge=64, le=2**20)] = 768
+    """Of the classifiers that all visitors have trained."""
+    disk_megabytes: Annotated[int, Field(ge=256, le=2**24)] = 4096
+    """Of what the network yields for labelled pictures, on disk: for FieldGuide, and a sixteenth for one visitor's."""
     decode_seconds: Annotated[float, Field(ge=0.1, le=600)] = 5
     """How long one picture may take to be decoded."""
     trainings: Annotated[int, Field(ge=1, le=64)] = 2

@@ -81,7 +81,7 @@ def choose_picture() -> Picture | None:
                 args=(chosen.key,),
                 key=f"remove-{chosen.key}",
             )
-        forget_control()
+        forget_control("images")
     st.caption(where_images_live())
     return chosen
 

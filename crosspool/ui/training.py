@@ -28,12 +28,12 @@ from crosspool.models import TrainedClassifier, train
 from crosspool.ui.compute import Network, gate
 from crosspool.ui.gate import Gate, OnWait, Turn, quietly
 from crosspool.ui.labelled import Labelled
+from crosspool.ui.log import event
 from crosspool.ui.settings import settings
 from crosspool.views import Source
 
-MAX_CLASSIFIERS_BYTES = 2**30  # of all methods together; they stay in memory with the session
 MAX_VECTORS_BYTES = 4 * 2**30  # of one method; they lie on disk while their kernel is computed
-AGAIN_BYTES = 256 * 2**20  # of classifiers that were trained without a picture
+AGAIN = 2  # classifiers kept that were trained without a picture: one, and what it is compared with
 ENCODING = 0.2  # what it takes to encode and compare an image, in passes of the network at its own size
 BYTES = 4  # of a number
 VIEWS = {"whole": 1, "tiles": 1, "jitter": 10, "augmented": 16}
@@ -72,12 +72,12 @@ class Plan:
                     f"The vectors of {method.name} for {len(dataset):,} images take {human_bytes(vectors)}; take fewer "
                     "images, or a shorter method (/pca64, or another pair)."
                 )
-        classifiers = sum(len(dataset.classes) * method.length * BYTES for method in self.methods)
-        if classifiers > MAX_CLASSIFIERS_BYTES:
-            raise SettingError(
-                f"The classifiers of these methods for {len(dataset.classes)} classes take {human_bytes(classifiers)}; "
-                "take fewer methods, or shorter ones (/pca64, or another pair)."
-            )
+
+    @property
+    def classifiers_bytes(self) -> int:
+        """What the classifiers of all methods take, and those that are trained again without a picture."""
+        sizes = [len(self.labelled.dataset.classes) * method.length * BYTES for method in self.methods]
+        return sum(sizes) + AGAIN * max(sizes)
 
     @property
     def command(self) -> tuple[str, ...]:
@@ -97,6 +97,37 @@ class Plan:
         return (*evaluate_command(spec, names, self.splits, self.train_size, usual_baselines(names)), *options)
 
 
+class Room:
+    """Memory for the classifiers of a comparison: taken before it begins, and free again when nobody holds this."""
+
+    _lock = threading.RLock()  # what gives it back may run wherever garbage is collected, here too
+    _taken = 0
+
+    def __init__(self, nbytes: int) -> None:
+        """Take it. Raises SettingError where all visitors' classifiers leave too little."""
+        limit = settings().trained_megabytes * 2**20
+        with self._lock:
+            if Room._taken + nbytes > limit:
+                when = "" if nbytes > limit else "try again when others have left, or "
+                raise SettingError(
+                    f"The classifiers of these methods take {human_bytes(nbytes)}, for which this server has no room "
+                    f"now; {when}take fewer methods, or shorter ones (/pca64, or another pair)."
+                )
+            Room._taken += nbytes
+        self.nbytes = nbytes
+        weakref.finalize(self, self._give_back, nbytes)
+
+    @classmethod
+    def _give_back(cls, nbytes: int) -> None:
+        with cls._lock:
+            Room._taken -= nbytes
+
+    @classmethod
+    def taken(cls) -> int:
+        """What all visitors' classifiers take, those included that are being trained."""
+        return cls._taken
+
+
 @dataclass(frozen=True)
 class Comparison:
     """What a finished comparison found, and a classifier of each method, trained on all labelled images."""
@@ -105,9 +136,10 @@ class Comparison:
     network: Network
     findings: Findings
     classifiers: dict[str, TrainedClassifier]
+    room: Room
     _again: "LRUCache[tuple[str, str], TrainedClassifier]" = field(
-        default_factory=lambda: LRUCache(AGAIN_BYTES, getsizeof=lambda trained: trained.weights.nbytes), repr=False
-    )
+        default_factory=lambda: LRUCache(AGAIN), repr=False
+    )  # trained without a picture
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
@@ -139,8 +171,7 @@ class Comparison:
             except OSError as error:
                 raise ModelError(_no_room(error)) from error
             with self._lock:
-                if found.weights.nbytes <= AGAIN_BYTES:
-                    self._again[method_name, picture_key] = found
+                self._again[method_name, picture_key] = found
         return found
 
 
@@ -171,6 +202,8 @@ class Job:
     """A comparison under way. When nobody holds this object any more, its thread ends at the next step."""
 
     def __init__(self, plan: Plan) -> None:
+        """Begin. Raises SettingError where there is no room for it."""
+        plan.check_room()
         self._work = _Work(plan)
         weakref.finalize(self, self._work.stop.set)
         threading.Thread(target=_run, args=(self._work,), name="comparison", daemon=True).start()
@@ -225,6 +258,7 @@ class _Work:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
+        self.room = Room(plan.classifiers_bytes)
         self.stop = threading.Event()
         self.ended = threading.Event()
         self.results: dict[str, MethodResult] = {}
@@ -271,6 +305,11 @@ class _Work:
                 "fewer images, splits or methods, or go on with crosspool evaluate on a machine of your own."
             )
 
+    @property
+    def ms(self) -> float:
+        """How long it has taken, without the wait for its turn."""
+        return 1000 * (time.monotonic() - self._start)
+
     def _check(self, place: int = 0) -> None:
         if self.stop.is_set():
             raise _StoppedError
@@ -291,7 +330,7 @@ class _Watched(ArrayCache):
     """A cache whose every reading is a step, so that whatever reads records can be stopped."""
 
     def __init__(self, cache: ArrayCache, step: Callable[[], None]) -> None:
-        super().__init__(cache.folder)
+        super().__init__(cache.folder, cache.limit)
         self._step = step
 
     def get(self, key: str) -> NDArray[np.float32] | None:
@@ -315,6 +354,7 @@ def _run(work: _Work) -> None:
         logger.exception("A comparison failed")
         work.error = f"The comparison failed ({type(error).__name__}: {error}); this is a fault of crosspool's."
     finally:
+        event("training_ended", network=work.plan.network.name, images=len(work.plan.labelled.dataset), ms=work.ms)
         work.ended.set()
 
 
@@ -341,7 +381,7 @@ def _compared(work: _Work) -> Comparison:
     for method in plan.methods:
         work.begin(f"Training {method.name} on all images", ENCODING * len(dataset), len(dataset))
         classifiers[method.name] = _trained(everything, method, plan.seed, work.advance)
-    return Comparison(plan.labelled, plan.network, findings, classifiers)
+    return Comparison(plan.labelled, plan.network, findings, classifiers, work.room)
 
 
 def _findings(plan: Plan, results: Mapping[str, MethodResult], protocol: Protocol) -> Findings:

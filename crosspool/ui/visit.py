@@ -49,8 +49,8 @@ def here() -> None:
         st.toast("Your images are forgotten.", icon=":material/delete_forever:")
 
 
-def forget_control() -> None:
-    """Where there are images: a button that forgets them, once that was confirmed."""
+def forget_control(key: str) -> None:
+    """Where there are images: a button that forgets them, once that was confirmed. A page may have several."""
     state = st.session_state
     if not any(state.get(name) for name in ("received", "zip_collection", "own_collection", "comparison", "job")):
         return
@@ -59,7 +59,7 @@ def forget_control() -> None:
             "This forgets at once, and for good: uploads and photos, labelled images and their classes, what was "
             "computed and trained on them, and a classifier that you loaded. A training that is under way ends."
         )
-        if st.button("Forget them now", type="primary", on_click=forget_images, key="forget"):
+        if st.button("Forget them now", type="primary", on_click=forget_images, key=f"forget-{key}"):
             st.rerun()  # of the whole page, also from a fragment, which would go on with what is forgotten
 
 
