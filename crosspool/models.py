@@ -94,7 +94,9 @@ class TrainedClassifier(LinearClassifier):
             with whole_file(path) as temporary:
                 save_file(arrays, temporary, metadata=metadata)
         except (SafetensorError, OSError) as error:
-            raise ModelError(f"{path} cannot be written ({error}); make room, or choose another place.") from error
+            raise ModelError(
+                f"{path} cannot be written ({getattr(error, 'strerror', None) or error}); make room, or choose another place."
+            ) from error
 
     def file(self) -> bytes:
         """The bytes of the file that `save` writes."""

@@ -1,1 +1,1 @@
-"""Uploads, links and settings as no honest program writes them: valid ones damaged on purpose, each made from a seed."""
+"""Uploads, links and settings as no honest program writes them: damaged on purpose, each made from a seed."""

@@ -342,7 +342,7 @@ HARMFUL = (
 
 
 def judge(data: bytes) -> str:
-    """What the page keeps is an upright picture in RGB within the limits, and nothing else; or a sentence says why not."""
+    """What the page keeps is an upright picture in RGB within the limits; or a sentence says why not."""
     try:
         kept = workers.keep(data, "holiday.jpg", FORM)
     except ImageError as error:

@@ -12,12 +12,12 @@ from tests.fuzzing.base import TAKEN, Kind, clear, damaged
 NAMES = tuple(Settings.model_fields)
 TEXTS = (
     "", " ", "0", "1", "2", "64", "65", "-1", "1.5", "1e3", "1e400", "nan", "inf", "-inf", "9" * 5000, "true", "no",
-    "None", "json", "JSON", "text", "debug", "0x10", "1_000", "１２８", "[1]", "{}", "x" * 12, "x" * 201, "é" * 20, "\x1b[31m",
-    "a\nb", "\udcff", "`x`", "<b>", "512", "120", "0.1", "600",
+    "None", "json", "JSON", "text", "debug", "0x10", "1_000", "１２８", "[1]", "{}", "x" * 12, "x" * 201, "é" * 20,
+    "\x1b[31m",    "a\nb", "\udcff", "`x`", "<b>", "512", "120", "0.1", "600",
 )  # fmt: skip
 LITERALS = (
-    "1", "64", "1.5", "nan", "inf", '"json"', '"text"', "'x'", '"secret of sixteen"', "true", "[]", "{}", "1979-05-27", "",
-    '"120"', "1e400", "0x10", '"\\u0000"', '"""a\nb"""', "-1", "9" * 400,
+    "1", "64", "1.5", "nan", "inf", '"json"', '"text"', "'x'", '"secret of sixteen"', "true", "[]", "{}", "1979-05-27",
+    "",    '"120"', "1e400", "0x10", '"\\u0000"', '"""a\nb"""', "-1", "9" * 400,
 )  # fmt: skip
 
 
