@@ -1,6 +1,6 @@
 """What a case is and how it is judged, and damage that suits any file.
 
-A `Kind` makes a case out of a random generator, as bytes, so that any case can be kept in a file, and judges what crosspool
+A `Kind` makes a case out of a random generator, as bytes, so that it can be kept in a file, and judges what crosspool
 does with it: it is taken, and what came of it is as it should be, or it is refused with one clear sentence.
 Everything else is a fault.
 """
