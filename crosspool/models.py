@@ -94,9 +94,8 @@ class TrainedClassifier(LinearClassifier):
             with whole_file(path) as temporary:
                 save_file(arrays, temporary, metadata=metadata)
         except (SafetensorError, OSError) as error:
-            raise ModelError(
-                f"{path} cannot be written ({getattr(error, 'strerror', None) or error}); make room, or choose another place."
-            ) from error
+            reason = getattr(error, "strerror", None) or error
+            raise ModelError(f"{path} cannot be written ({reason}); make room, or choose another place.") from error
 
     def file(self) -> bytes:
         """The bytes of the file that `save` writes."""
