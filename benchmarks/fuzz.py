@@ -29,7 +29,6 @@ MODULES = {"urls": "links"}
 SECONDS = 8.0  # longer than that is a hang: after 5 the server ends a decoder, and starts another one
 WARM = 0.2  # of the cases come before memory is measured
 GROWTH = 100  # MB that a process may grow by after that: what its allocator keeps of the largest case
-SHOWN = 3  # sentences
 MEGABYTE = 2**20
 
 
@@ -168,7 +167,7 @@ def report(tallies: dict[str, Tally]) -> str:
         Column("hangs", [f"{tally.hangs}" for tally in found], right=True),
         Column("slowest", [f"{tally.slowest:.2f} s" for tally in found], right=True),
         Column("memory, then and at the end", [f"{t.before:.0f} and {t.after:.0f} MB" for t in found], right=True),
-        Column("said most often", ["; ".join(f"{n} × {said}" for said, n in t.refused.most_common(SHOWN)) for t in found]),
+        Column("said most often", ["; ".join(f"{n} × {said}" for said, n in t.refused.most_common(3)) for t in found]),
     ])  # fmt: skip
 
 
