@@ -23,7 +23,7 @@ from crosspool.ui.sources import FORM
 
 ROUNDING = 1e-3  # of the largest: what another number of threads may change
 LOSSY = 8.0  # of 255, that a JPEG of small size may differ by on average
-SHOWN = 6e-3  # of a number that is written with three digits
+DIGITS = {"share": 2}  # that a number is written with; three where nothing is said
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,8 @@ class Library:
         else:
             right = float({"peak": statistics.peak, "share": statistics.energy_share}[fact.what][fact.channel])
         largest = float(np.abs(statistics.peak).max()) if fact.what != "share" else 1.0
-        return abs(fact.value - right) <= SHOWN * abs(right) + ROUNDING * largest
+        last_digit = 10.0 ** (np.floor(np.log10(max(abs(right), 1e-9))) - DIGITS.get(fact.what, 3) + 1)
+        return bool(abs(fact.value - right) <= 0.5 * last_digit + ROUNDING * largest)
 
     def predicted(self, picture: str, size: int) -> str:
         """The network's own class of a picture."""

@@ -26,7 +26,7 @@ from tests.fuzzing.base import TAKEN, Kind
 
 KINDS = {"images": 10_000, "zips": 1000, "urls": 1000, "models": 1000, "settings": 1000}
 MODULES = {"urls": "links"}
-SECONDS = 8.0  # longer than that is a hang: after 5 the server ends a decoder, and starts another one
+SECONDS = 5.0  # longer than that is a hang: after 4 the server ends a decoder, and starts another one
 WARM = 0.2  # of the cases come before memory is measured
 GROWTH = 100  # MB that a process may grow by after that: what its allocator keeps of the largest case
 MEGABYTE = 2**20

@@ -50,7 +50,7 @@ class Settings(BaseModel):
     """Of the classifiers that all visitors have trained."""
     disk_megabytes: Annotated[int, Field(ge=256, le=2**24)] = 4096
     """Of what the network yields for labelled pictures, on disk: for FieldGuide, and a sixteenth for one visitor's."""
-    decode_seconds: Annotated[float, Field(ge=0.1, le=600)] = 5
+    decode_seconds: Annotated[float, Field(ge=0.1, le=600)] = 4
     """How long one picture may take to be decoded."""
     trainings: Annotated[int, Field(ge=1, le=64)] = 2
     """Trainings under way; others wait for their turn."""
