@@ -20,6 +20,10 @@ FASTEST = 1  # zlib's level: rectified maps are mostly zeros, and shrink to an e
 Array = NDArray[np.float32]
 
 
+class CacheError(SettingError):
+    """A cache's folder cannot be read or written."""
+
+
 class ArrayCache:
     """Arrays in a folder, by key; damaged entries count as absent.
 
@@ -42,13 +46,13 @@ class ArrayCache:
         except (FileNotFoundError, zlib.error, SafetensorError, KeyError):
             return None
         except OSError as error:
-            raise SettingError(
+            raise CacheError(
                 f"Cannot read the cache folder {self.folder} ({error.strerror}); choose another one."
             ) from error
         return array
 
     def put(self, key: str, array: Array) -> None:
-        """Keep an array. Raises SettingError where the folder cannot be written."""
+        """Keep an array. Raises CacheError where the folder cannot be written."""
         path = self._path(key)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -57,7 +61,7 @@ class ArrayCache:
             if self.limit is not None and self._written > self.limit * SLACK:
                 self._make_room(self.limit)
         except OSError as error:
-            raise SettingError(
+            raise CacheError(
                 f"Cannot write to the cache folder {self.folder} ({error.strerror}); make room, or choose another one."
             ) from error
 

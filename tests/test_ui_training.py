@@ -11,6 +11,7 @@ import pytest
 
 from crosspool.backbones import UNTRAINED
 from crosspool.backbones.backbone import load
+from crosspool.cache import CacheError
 from crosspool.datasets import Split
 from crosspool.errors import DatasetError, SettingError
 from crosspool.evaluation.report import MethodResult, Outcome, most_predicted
@@ -216,11 +217,18 @@ def test_when_the_session_ends_so_does_its_job_and_its_memory_is_given_back(back
     assert len(slow) < 16
 
 
+def cache_error(folder):
+    error = CacheError(f"Cannot write to the cache folder {folder}")
+    error.__cause__ = OSError(30, "Read-only file system")
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "said"),
     [
         (DatasetError("There is too little."), "There is too little."),
         (OSError(28, "No space left on device"), "could not keep what was computed (No space left on device)"),
+        (cache_error("/server/folder"), "could not keep what was computed (Read-only file system)"),
         (MemoryError(), "not enough memory"),
         (ValueError("odd"), "The comparison failed (ValueError: odd); this is a fault of crosspool's."),
     ],
@@ -237,6 +245,7 @@ def test_a_failure_is_one_sentence_and_keeps_what_was_found(backbone, monkeypatc
     job = Job(planned(backbone))
     assert job.wait(LONG)
     assert said in job.error
+    assert "/server" not in job.error
     assert list(job.results) == ["global@128"]
     assert job.comparison is None
     with gate.turn():  # is free

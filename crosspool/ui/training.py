@@ -13,7 +13,7 @@ from cachetools import LRUCache
 from numpy.typing import NDArray
 
 from crosspool.backbones import UNTRAINED
-from crosspool.cache import ArrayCache
+from crosspool.cache import ArrayCache, CacheError
 from crosspool.datasets import Dataset
 from crosspool.errors import CrosspoolError, ModelError, SettingError
 from crosspool.evaluation.command import evaluate_command, spelled_out, usual_baselines
@@ -170,6 +170,8 @@ class Comparison:
                     found = _trained(features, ordinary.method, self.report.seed, lambda done: turn.let_others_pass())
             except OSError as error:
                 raise ModelError(_no_room(error)) from error
+            except CacheError as error:
+                raise ModelError(_no_room(error.__cause__)) from error
             with self._lock:
                 self._again[method_name, picture_key] = found
         return found
@@ -344,6 +346,8 @@ def _run(work: _Work) -> None:
             work.comparison = _compared(work)
     except _StoppedError:
         pass
+    except CacheError as error:  # whose sentence names the server's folder
+        work.error = _no_room(error.__cause__)
     except CrosspoolError as error:
         work.error = str(error)
     except OSError as error:
@@ -358,8 +362,9 @@ def _run(work: _Work) -> None:
         work.ended.set()
 
 
-def _no_room(error: OSError) -> str:
-    return f"The server could not keep what was computed ({error.strerror or error}); make room, or try again."
+def _no_room(error: BaseException | None) -> str:
+    why = getattr(error, "strerror", None) or error
+    return f"The server could not keep what was computed ({why}); tell whoever runs it to make room, or try again."
 
 
 def _compared(work: _Work) -> Comparison:
