@@ -7,14 +7,11 @@ import streamlit as st
 from crosspool.errors import CrosspoolError
 from crosspool.ui.building import Construction, Order, construct
 from crosspool.ui.charts import CONFIG, SHOWN, agreement, blocks_in_a_row, entry_name, growing_block
-from crosspool.ui.compute import ImageMaps, Request, backbone_of, gate
+from crosspool.ui.compute import ImageMaps, Request
 from crosspool.ui.controls import choose_maps, start_from_link, write_link
-from crosspool.ui.experiments import DOUBLE, EXPERIMENTS, SINGLE, Experiment, Finding, subject_of
-from crosspool.ui.gate import OnWait
-from crosspool.ui.kept import Kept
+from crosspool.ui.experiments import DOUBLE, EXPERIMENTS, SINGLE, Experiment, Finding, tried_in_turn
 from crosspool.ui.picture import Cell
 from crosspool.ui.selection import channel_input, choose_position, shown_channel, shown_look, shown_position
-from crosspool.ui.settings import settings
 from crosspool.ui.sources import Picture
 from crosspool.ui.text import number
 from crosspool.ui.views import headline, map_picture, seen_picture, shown_maps
@@ -153,7 +150,7 @@ def experiments(maps: ImageMaps, request: Request, position: Cell) -> None:
         question = (request, key, position if key == "one_hot" else (0, 0), seed if chosen.shuffles else 0)
         try:
             with waiting("Trying it …") as on_wait:
-                tried, findings = _tried(question, maps, on_wait)
+                tried, findings = tried_in_turn(question, maps, on_wait)
         except CrosspoolError as error:
             refused(error)
             return
@@ -181,27 +178,6 @@ def experiments(maps: ImageMaps, request: Request, position: Cell) -> None:
 
 def _shuffle_again() -> None:
     st.session_state.shuffles += 1
-
-
-Question = tuple[Request, str, Cell, int]  # the maps, the experiment, the position, and the seed
-Tried = tuple[int, list[Finding]]  # on how many maps the experiment was made, and what came out
-
-_experiments: Kept[Question, Tried] = Kept(
-    "experiments",
-    lambda tried: sum(finding.expected.nbytes + finding.found.nbytes for finding in tried[1]),
-    lambda question: question[0].picture,
-)
-
-
-def _tried(question: Question, maps: ImageMaps, on_wait: OnWait) -> Tried:
-    request, key, position, seed = question
-
-    def run() -> Tried:
-        backbone = backbone_of(request.backbone, request.weights)
-        subject = subject_of(maps, backbone, request.size, request.border, signed=request.signed)
-        return len(subject.channels), EXPERIMENTS[key].run(subject, position, seed)
-
-    return _experiments.computed(question, run, gate, on_wait, seconds=settings().wait_seconds)
 
 
 def _non_linearity(maps: ImageMaps, request: Request) -> str:

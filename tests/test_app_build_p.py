@@ -7,6 +7,7 @@ import pytest
 
 from crosspool.backbones import load_backbone
 from crosspool.pooling import cross_layer_pool
+from crosspool.ui import kept
 from crosspool.ui.experiments import EXPERIMENTS
 from tests.networks import sample
 from tests.test_app import EXPLANATION, SMALL, checked, component, shown_text, texts, visit
@@ -135,6 +136,16 @@ def test_a_shuffle_again_is_another_one():
     app = checked(again.click().run())
     assert comparisons(app)["largest difference"].iloc[0] != before["largest difference"].iloc[0]
     assert any(text.startswith("P changed, as it must") for text in texts(app.info))
+
+
+def test_what_experiments_found_is_kept_for_the_next_run_and_visitor():
+    app = build(**SMALL)
+    known = len(kept.usages())
+    hits = next(usage.hits for usage in kept.usages() if usage.name == "experiments")
+    checked(app.run())
+    build(**SMALL)
+    assert len(kept.usages()) == known  # a page is run anew for every press, with all that it defines
+    assert next(usage.hits for usage in kept.usages() if usage.name == "experiments") >= hits + 2
 
 
 def test_a_dead_map_adds_nothing():

@@ -17,7 +17,10 @@ from crosspool.backbones import Backbone
 from crosspool.layer_pairs import LayerPair, Size
 from crosspool.pooling import Border, cross_layer_pool, local_features
 from crosspool.ui.building import pooled_positions, summed_plainly
-from crosspool.ui.compute import ImageMaps
+from crosspool.ui.compute import ImageMaps, Request, backbone_of, gate
+from crosspool.ui.gate import OnWait
+from crosspool.ui.kept import Kept
+from crosspool.ui.settings import settings
 
 MULTIPLICATIONS = 10**9  # of one convolution: 0.1 s on two cores; where all maps need more, fewer are tried
 UNFOLDED = 4 * 10**6  # numbers of the patches that are shuffled; where all have more, the strongest lower channels are
@@ -322,3 +325,27 @@ def _activation(backbone: Backbone, pair: LayerPair, size: int) -> Callable[[Ten
         return values
 
     return activate
+
+
+# --- in turn, and kept: here, as a page is run anew for every press, and what it defines with it
+
+Question = tuple[Request, str, tuple[int, int], int]  # the maps, the experiment, the position, and the seed
+Tried = tuple[int, list[Finding]]  # on how many maps the experiment was made, and what came out
+
+_kept: Kept[Question, Tried] = Kept(
+    "experiments",
+    lambda tried: sum(finding.expected.nbytes + finding.found.nbytes for finding in tried[1]),
+    lambda question: question[0].picture,
+)
+
+
+def tried_in_turn(question: Question, maps: ImageMaps, on_wait: OnWait) -> Tried:
+    """What an experiment shows on these maps; `on_wait` is the gate's. Raises CrosspoolError."""
+    request, key, position, seed = question
+
+    def run() -> Tried:
+        backbone = backbone_of(request.backbone, request.weights)
+        subject = subject_of(maps, backbone, request.size, request.border, signed=request.signed)
+        return len(subject.channels), EXPERIMENTS[key].run(subject, position, seed)
+
+    return _kept.computed(question, run, gate, on_wait, seconds=settings().wait_seconds)
