@@ -35,5 +35,5 @@ def remove_abandoned(folder: Path, pattern: str) -> None:
         try:
             if time.time() - path.stat().st_mtime > ABANDONED:
                 path.unlink()
-        except FileNotFoundError:  # its writer has just finished, or another one was faster here
+        except (FileNotFoundError, PermissionError):  # another was faster here; or it is somebody else's
             continue

@@ -2,6 +2,7 @@
 
 import os
 import time
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -56,3 +57,20 @@ def test_only_old_leftovers_are_removed(tmp_path):
     assert not old.exists()
     assert young.exists()
     assert foreign.exists()
+
+
+def test_leftovers_of_others_that_may_not_be_removed_are_in_nobodys_way(tmp_path, monkeypatch):
+    foreign = tmp_path / f"{PREFIX}1.z"
+    foreign.write_bytes(b"x")
+    os.utime(foreign, (time.time() - 2 * ABANDONED,) * 2)
+    unlink = Path.unlink
+
+    def unlink_of_a_shared_folder(path, missing_ok=False):
+        if path == foreign:
+            raise PermissionError
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", unlink_of_a_shared_folder)
+    with whole_file(tmp_path / "entry.z") as temporary:
+        temporary.write_bytes(b"y")
+    assert (tmp_path / "entry.z").read_bytes() == b"y"

@@ -209,6 +209,14 @@ def test_a_decoder_that_dies_midway_is_replaced(pool):
     assert pool.keep(png(noise(1)), "one.png", FORM).file == png(noise(1))
 
 
+def test_a_worker_that_was_killed_while_it_had_nothing_to_do_is_replaced_unnoticed(pool):
+    pool.keep(png(noise(1)), "one.png", FORM)
+    (worker,) = pool._free
+    worker.process.kill()
+    worker.process.wait()
+    assert pool.keep(png(noise(1)), "one.png", FORM).file == png(noise(1))
+
+
 def test_a_worker_is_replaced_after_some_pictures(monkeypatch, pool):
     monkeypatch.setattr(decoding, "WORN", 2)
     seen = []

@@ -43,6 +43,16 @@ def test_all_kinds_share_one_memory_and_the_least_recently_used_goes_first():
     assert other.usage() == Usage("other", 1, 300, hits=0, misses=1)
 
 
+def test_whoever_asks_how_full_it_is_uses_nothing():
+    kind = words()
+    for number in range(3):
+        value(kind, ("a", number), "x" * 300)
+    kind.get(("a", 0))
+    assert kind.usage().entries == 3
+    value(kind, ("a", 3), "x" * 300)
+    assert [kind.get(("a", number)) is not None for number in range(4)] == [True, False, True, True]
+
+
 def test_what_would_take_more_than_half_of_it_is_not_kept_but_shared_with_those_who_wait():
     kind, gate, computed = words(), Gate(), []
     begun, may_end = threading.Event(), threading.Event()

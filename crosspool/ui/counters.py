@@ -14,7 +14,7 @@ class Tally:
 
 
 _tallies: dict[str, Tally] = {}
-_lock = threading.Lock()
+_lock = threading.RLock()  # an error while garbage is collected is counted wherever that happens, here too
 
 
 def count(event: str, ms: float = 0.0) -> None:

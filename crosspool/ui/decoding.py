@@ -145,8 +145,11 @@ class Workers:
 
     def _take(self) -> Worker:
         with self._lock:
-            if self._free:
-                return self._free.pop()
+            while self._free:
+                worker = self._free.pop()
+                if worker.process.poll() is None:
+                    return worker
+                worker.close()  # where memory is short, workers are the first to be killed
         try:
             return Worker()
         except (_LostError, OSError) as error:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from cachetools import LRUCache, TTLCache
+from cachetools import Cache, LRUCache, TTLCache
 
 from crosspool.ui.gate import Gate, OnWait, quietly
 from crosspool.ui.settings import settings
@@ -108,7 +108,8 @@ class Kept(Generic[Key, Value]):
     def usage(self) -> Usage:
         """How it is used."""
         with _lock:
-            sizes = [nbytes for (name, _), (_, nbytes) in _store.items() if name == self.name]
+            # Not by the store's own [], which counts as use: what was used least recently would not go first any more.
+            sizes = [Cache.__getitem__(_store, key)[1] for key in _store if key[0] == self.name]
             return Usage(self.name, len(sizes), sum(sizes), self._hits, self._misses)
 
 

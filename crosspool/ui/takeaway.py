@@ -15,6 +15,7 @@ from crosspool.rendering import Look
 from crosspool.statistics import Criterion
 from crosspool.ui.compute import ImageMaps, Request, image_maps
 from crosspool.ui.controls import link_params
+from crosspool.ui.settings import settings
 from crosspool.ui.snippet import drawing_code, python_code
 from crosspool.ui.sources import LONGEST_SIDE, Picture
 from crosspool.ui.text import file_stem
@@ -140,7 +141,7 @@ def _numbers(channels: Sequence[int]) -> str:
 
 
 def _maps(picture: Picture, request: Request) -> ImageMaps:
-    return image_maps(request, lambda: picture.image)
+    return image_maps(request, lambda: picture.image, seconds=settings().wait_seconds)
 
 
 def _file(picture: Picture, request: Request, files_of: Callable[[ImageMaps], ChosenMaps], kind: str) -> bytes:
