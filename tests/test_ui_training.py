@@ -167,8 +167,8 @@ def test_classifiers_that_have_no_room_are_refused_before_it_starts(backbone, sl
         Job(plan)
     job.cancel()
     assert job.wait(LONG)
-    del job
-    until(lambda: gc.collect() >= 0 and Room.taken() <= before)
+    until(lambda: gc.collect() >= 0 and Room.taken() <= before)  # although the page still holds the job
+    assert job.cancelled
     room["trained_megabytes"] = (plan.classifiers_bytes - 1) / 2**20
     with pytest.raises(SettingError, match=r"no room now; take fewer methods"):
         Job(plan)

@@ -206,9 +206,10 @@ class Job:
     def __init__(self, plan: Plan) -> None:
         """Begin. Raises SettingError where there is no room for it."""
         plan.check_room()
+        room = Room(plan.classifiers_bytes)  # held by the thread, and by what it finds
         self._work = _Work(plan)
         weakref.finalize(self, self._work.stop.set)
-        threading.Thread(target=_run, args=(self._work,), name="comparison", daemon=True).start()
+        threading.Thread(target=_run, args=(self._work, room), name="comparison", daemon=True).start()
 
     @property
     def plan(self) -> Plan:
@@ -260,7 +261,6 @@ class _Work:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.room = Room(plan.classifiers_bytes)
         self.stop = threading.Event()
         self.ended = threading.Event()
         self.results: dict[str, MethodResult] = {}
@@ -340,10 +340,10 @@ class _Watched(ArrayCache):
         return super().get(key)
 
 
-def _run(work: _Work) -> None:
+def _run(work: _Work, room: Room) -> None:
     try:
         with work.turn():
-            work.comparison = _compared(work)
+            work.comparison = _compared(work, room)
     except _StoppedError:
         pass
     except CacheError as error:  # whose sentence names the server's folder
@@ -367,7 +367,7 @@ def _no_room(error: BaseException | None) -> str:
     return f"The server could not keep what was computed ({why}); tell whoever runs it to make room, or try again."
 
 
-def _compared(work: _Work) -> Comparison:
+def _compared(work: _Work, room: Room) -> Comparison:
     plan = work.plan
     dataset, cache = plan.labelled.dataset, _Watched(plan.labelled.cache, work.step)
     backbone = plan.network.backbone
@@ -386,7 +386,7 @@ def _compared(work: _Work) -> Comparison:
     for method in plan.methods:
         work.begin(f"Training {method.name} on all images", ENCODING * len(dataset), len(dataset))
         classifiers[method.name] = _trained(everything, method, plan.seed, work.advance)
-    return Comparison(plan.labelled, plan.network, findings, classifiers, work.room)
+    return Comparison(plan.labelled, plan.network, findings, classifiers, room)
 
 
 def _findings(plan: Plan, results: Mapping[str, MethodResult], protocol: Protocol) -> Findings:
