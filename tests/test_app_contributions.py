@@ -428,4 +428,4 @@ def test_a_picture_is_explained_once_and_the_cache_is_bounded(monkeypatch, lite0
     assert explaining.explained(one, subject) is first
     assert len(passes) == 1
     assert first.contributions(("lynx", "")) is first.contributions(("lynx", ""))
-    assert explaining._shared.usage().nbytes == first.nbytes
+    assert explaining._explained.usage().nbytes == first.nbytes

@@ -93,6 +93,22 @@ def test_whoever_asks_at_once_shares_one_computation_at_a_gate_of_any_width(widt
     assert sorted(computed) == [0, 1]
 
 
+def test_whoever_waits_for_the_same_takes_no_place_from_others_at_a_wide_gate():
+    kind, gate, begun, may_end = words(), Gate(2), threading.Event(), threading.Event()
+
+    def compute():
+        begun.set()
+        assert may_end.wait(LONG)
+        return "text"
+
+    with ThreadPoolExecutor(3) as pool:
+        asked = [pool.submit(kind.computed, ("a", 0), compute, gate) for _ in range(2)]
+        assert begun.wait(LONG)
+        assert pool.submit(value, kind, ("b", 0), "other", gate).result(LONG) == "other"
+        may_end.set()
+        assert [one.result(LONG) for one in asked] == ["text", "text"]
+
+
 def test_after_an_error_the_next_who_asks_computes():
     kind = words()
 

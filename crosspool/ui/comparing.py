@@ -135,6 +135,8 @@ def _ended() -> None:
     if job.comparison is not None:
         st.session_state.comparison = job.comparison
         del st.session_state.job
+        for name in ("scored", "made_files"):  # of the comparison before
+            st.session_state.pop(name, None)
     elif job.error:
         st.error(as_it_is(job.error), icon=":material/error:")
         st.caption("Your images and choices are as they were, and what was computed is kept.")

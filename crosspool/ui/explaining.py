@@ -1,5 +1,6 @@
 """Which classifier is asked, and a picture as it sees it: computed in turn, kept in bounded memory."""
 
+import secrets
 import threading
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,12 +18,13 @@ from crosspool.models import LinearClassifier, own_classifier
 from crosspool.ui.compute import Network, backbone_of, gate
 from crosspool.ui.gate import OnWait, quietly
 from crosspool.ui.kept import Kept
+from crosspool.ui.private import Share
 from crosspool.ui.settings import settings
 from crosspool.ui.sources import Picture
 from crosspool.ui.training import Comparison
 from crosspool.ui.views import large
+from crosspool.ui.visit import visitor
 
-OWN_BYTES = 64 * 2**20  # of explanations by classifiers of one visitor's own
 SPLITS = 4  # scores kept in parts for each picture and classifier
 
 Question = tuple[str, str]  # the class, and the one that it is set against or ""
@@ -84,32 +86,32 @@ class Explained:
             return self._splits[question]
 
 
-Key = tuple[str, int]  # the picture's SHA-256, and the classifier's identity, which lasts while an entry holds it
-_shared: Kept[Key, Explained] = Kept("explanations", lambda seen: seen.nbytes, lambda key: key[0])
+# The picture's SHA-256, the classifier's identity, which lasts while an entry holds it, and whose it is, or "".
+Key = tuple[str, int, str]
+_explained: Kept[Key, Explained] = Kept("explanations", lambda seen: seen.nbytes, lambda key: key[2] or key[0])
 
 
 def explained(picture: Picture, subject: Subject, on_wait: OnWait = quietly) -> Explained:
     """The picture as the classifier sees it: kept, or computed in turn; `on_wait` is the gate's. Raises CrosspoolError.
 
-    What a classifier of the visitor's own says is kept with the session, and goes with it.
+    What a classifier of the visitor's own says goes with the visit.
     """
-    key, seconds = (picture.key, id(subject.classifier)), settings().wait_seconds
+    key = (picture.key, id(subject.classifier), _owner() if subject.trained else "")
 
     def compute() -> Explained:
         return _compute(picture.image, subject)
 
-    if not subject.trained:
-        return _shared.computed(key, compute, gate, on_wait, seconds=seconds)
-    own: LRUCache[Key, Explained] = st.session_state.setdefault(
-        "explained", LRUCache(OWN_BYTES, getsizeof=lambda seen: seen.nbytes)
-    )
-    found = own.get(key)
-    if found is None:
-        with gate.turn(on_wait, seconds=seconds):
-            found = compute()
-        if found.nbytes <= OWN_BYTES:
-            own[key] = found
-    return found
+    return _explained.computed(key, compute, gate, on_wait, seconds=settings().wait_seconds)
+
+
+def _owner() -> str:
+    """The name under which this visitor's own explanations are kept, as a picture's would be: forgotten with it."""
+    state = st.session_state
+    if "explained" not in state:
+        name = secrets.token_hex(32)
+        state.explained = (name, Share(visitor(), {name}, 0))
+    owner: str = state.explained[0]
+    return owner
 
 
 def _compute(image: Image.Image, subject: Subject) -> Explained:

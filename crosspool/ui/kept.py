@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from cachetools import Cache, LRUCache, TTLCache
 
-from crosspool.ui.gate import Gate, OnWait, quietly
+from crosspool.ui.gate import LOOK_SECONDS, Gate, OnWait, quietly
 from crosspool.ui.settings import settings
 
 LONGEST_COMPUTATION = 3600.0  # seconds for which it is remembered that a picture was forgotten
@@ -40,6 +40,9 @@ class _Shared(Generic[Value]):
         self.lock = threading.Lock()
         self.value: Value | None = None
         self.wanted = 0
+
+    def is_there(self) -> bool:
+        return self.value is not None
 
 
 class Kept(Generic[Key, Value]):
@@ -81,15 +84,20 @@ class Kept(Generic[Key, Value]):
         if found is not None:
             return found
         since = time.monotonic()
-        with (
-            self._shared(key) as shared,
-            gate.turn(on_wait, unless=lambda: shared.value is not None, seconds=seconds),
-            shared.lock,
-        ):
-            if shared.value is None:
-                shared.value = compute()
-                if keep:
-                    self.put(key, shared.value, since)
+        with self._shared(key) as shared:
+            while shared.value is None:
+                with gate.turn(on_wait, unless=shared.is_there, seconds=seconds):
+                    if not shared.is_there() and shared.lock.acquire(blocking=False):
+                        try:
+                            shared.value = compute()
+                        finally:
+                            shared.lock.release()
+                # Where another one was computing it at a wider gate's, wait outside for that, and else go on.
+                while not shared.lock.acquire(timeout=LOOK_SECONDS):
+                    on_wait(1)
+                shared.lock.release()
+            if keep:
+                self.put(key, shared.value, since)
             return shared.value
 
     @contextmanager

@@ -36,6 +36,7 @@ _warm = threading.Event()
 
 def warm_up() -> None:
     """Load the network that everybody sees first, and run it once: the first visitor need not wait for that."""
+    housekeeping.begin()
     with timed("warmed_up"):
         from crosspool.backbones import DEFAULT
         from crosspool.images import load_image
@@ -45,7 +46,6 @@ def warm_up() -> None:
 
         with gate.turn():
             backbone_of(DEFAULT, PRETRAINED).activations(load_image(samples()[0].path))
-    housekeeping.begin()
     _warm.set()
 
 
@@ -70,6 +70,8 @@ def _decoder() -> Check:
     """A process that decodes visitors' pictures can be started, and decodes one."""
     from crosspool.ui.decoding import workers
 
+    if workers.gate.waiting:  # another one would only wait behind them
+        return Check(True, f"{workers.gate.waiting} pictures wait to be decoded")
     file = BytesIO()
     Image.new("RGB", (32, 32)).save(file, "PNG")
     try:

@@ -37,7 +37,7 @@ class Settings(BaseModel):
     cache_megabytes: Annotated[int, Field(ge=64, le=2**20)] = 512
     """Of all that is kept because others may ask for it again."""
     networks: Annotated[int, Field(ge=1, le=64)] = 2
-    """Networks in memory."""
+    """Networks in memory, besides those that trainings under way use."""
     upload_megabytes: Annotated[int, Field(ge=1, le=512)] = 25
     """A picture's file."""
     zip_megabytes: Annotated[int, Field(ge=1, le=2048)] = 64
