@@ -51,7 +51,15 @@ NARROWER: dict[str, set[str]] = {
 # The package itself holds only names: they point anywhere, lazily, and nothing points back.
 NAMES_ONLY = "__init__"
 
-STREAMLIT_AT = ("app.py", "pages/", "crosspool/ui/", "benchmarks/page.py", "benchmarks/visitor.py", "benchmarks/deltas.py", "benchmarks/strangers.py")
+STREAMLIT_AT = (
+    "app.py",
+    "pages/",
+    "crosspool/ui/",
+    "benchmarks/page.py",
+    "benchmarks/visitor.py",
+    "benchmarks/deltas.py",
+    "benchmarks/strangers.py",
+)
 
 # What the bare import of crosspool must leave alone.
 HEAVY = ("torch", "torchvision", "streamlit", "matplotlib", "pandas", "plotly")
