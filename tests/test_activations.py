@@ -242,7 +242,7 @@ def test_in_chunks_as_in_one_piece(lite0, monkeypatch, at_once):
 
 # --- threads
 
-THREADS, IMAGES = 8, 50
+THREADS, IMAGES = 8, 20
 
 
 def run_threads(backbone, images, pairs):
@@ -281,7 +281,7 @@ def test_many_threads_while_another_traces(alexnet):
     tracer = threading.Thread(target=keep_tracing)
     tracer.start()
     try:
-        wrong = run_threads(alexnet, crops(20), ("features.3", "features.10"))
+        wrong = run_threads(alexnet, crops(IMAGES), ("features.3", "features.10"))
     finally:
         done.set()
         tracer.join()

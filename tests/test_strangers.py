@@ -1,8 +1,7 @@
 """Nobody gets at another visitor's data, whatever is asked for; see benchmarks/strangers.py for what is tried."""
 
-import asyncio
-
 from benchmarks.strangers import ATTEMPTS, known_session, try_everything, visited
+from tests import loops
 
 
 def test_a_stranger_gets_nothing(app_url):
@@ -13,6 +12,6 @@ def test_a_stranger_gets_nothing(app_url):
             assert await known_session(case) == "the visitor's session"
         return found
 
-    found = asyncio.run(tried())
+    found = loops.run(tried())
     assert set(ATTEMPTS) < set(found)
     assert {what: got for what, got in found.items() if got} == {}

@@ -1,6 +1,5 @@
 """The server as its visitors, its operator and its log see it: one real server, hostile names and words included."""
 
-import asyncio
 import io
 import json
 import logging
@@ -20,6 +19,7 @@ from benchmarks.app import ROOT, served
 from benchmarks.visitor import Visitor
 from crosspool.ui.counters import Tally, count, tallies
 from crosspool.ui.log import Line, event
+from tests import loops
 
 SECRET = "Geheim"
 SECONDS = 60
@@ -180,7 +180,7 @@ def test_hostile_names_and_words_reach_the_page_but_never_the_log(server):
         await visitor.close()
         return texts
 
-    texts = asyncio.run(visit())
+    texts = loops.run(visit())
     assert any(SECRET in text for text in texts)  # the page says which file it means
     assert server.get(f"/{SECRET}")[0] == 200  # Streamlit's page, which then finds no such page
     assert SECRET not in "\n".join(server.lines)
@@ -195,7 +195,7 @@ def test_without_a_key_there_is_no_operators_page(server):
         await visitor.close()
         return visitor.texts
 
-    assert not any("Operator" in text for text in asyncio.run(visit()))
+    assert not any("Operator" in text for text in loops.run(visit()))
 
 
 def test_a_wrong_setting_ends_the_start_with_a_sentence():

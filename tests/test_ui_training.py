@@ -268,9 +268,11 @@ def test_others_pass_between_two_images(backbone, slow):
 
 def test_two_jobs_take_turns(backbone, slow):
     jobs = [Job(planned(backbone)) for _ in range(2)]
-    until(lambda: all(job.progress.done >= 3 for job in jobs))
-    done = [job.progress.done for job in jobs]
-    assert abs(done[0] - done[1]) <= 2
+    until(lambda: all(job.progress.done >= 1 for job in jobs))  # one of them began alone
+    before = [job.progress.done for job in jobs]
+    until(lambda: all(job.progress.done >= done + 3 for job, done in zip(jobs, before, strict=True)))
+    gained = [job.progress.done - done for job, done in zip(jobs, before, strict=True)]
+    assert abs(gained[0] - gained[1]) <= 2
     for job in jobs:
         job.cancel()
         assert job.wait(2)

@@ -1,7 +1,5 @@
 """Uploads that no page has taken yet: bounded, whatever a browser sends."""
 
-import asyncio
-
 import pytest
 import streamlit.runtime
 from starlette.formparsers import MultiPartParser
@@ -12,6 +10,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 
 from crosspool.ui.settings import settings
 from crosspool.ui.upload_limit import ROUTE, UploadLimit, largest_file, room
+from tests import loops
 
 MB = 2**20
 
@@ -46,7 +45,7 @@ class Server:
         async def send(message):
             sent.append(message)
 
-        asyncio.run(self.limit(scope, receive, send))
+        loops.run(self.limit(scope, receive, send))
         return sent[0]["status"]
 
 
@@ -100,4 +99,4 @@ def test_uploads_are_not_written_to_disk(server):
 def test_every_page_gets_the_largest_file_that_it_takes():
     chosen = settings().model_copy(update={"upload_megabytes": 30, "zip_megabytes": 10, "visitor_megabytes": 5})
     assert largest_file(chosen) == 30
-    assert room(chosen) == {"visit": 30 * MB, "everybody": 768 * MB}
+    assert room(chosen) == {"visit": 30 * MB, "everybody": chosen.visitors_megabytes * MB}

@@ -7,9 +7,9 @@ nothing that was computed from it stays.
 
 import threading
 import weakref
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 
 from crosspool.errors import CrosspoolError
 from crosspool.ui.kept import forget_pictures
@@ -35,7 +35,7 @@ class Share:
         held = frozenset(keys)
         _take(visitor, held, nbytes)
         # Wherever the garbage is collected, a lock may be held already: others do what is to be done.
-        weakref.finalize(self, _gone.put, (visitor, held, nbytes)).atexit = False
+        weakref.finalize(self, _leave, (visitor, held, nbytes)).atexit = False
 
 
 Held = tuple[Visitor, frozenset[str], int]
@@ -43,7 +43,9 @@ Held = tuple[Visitor, frozenset[str], int]
 _lock = threading.Lock()
 _owners: Counter[str] = Counter()
 _everybody = Visitor()
-_gone: SimpleQueue[Held] = SimpleQueue()
+_gone: deque[Held] = deque()
+_told: SimpleQueue[None] = SimpleQueue()  # of whatever is gone
+_settling = threading.Lock()
 _collector: threading.Thread | None = None
 
 
@@ -66,16 +68,20 @@ def _take(visitor: Visitor, keys: frozenset[str], nbytes: int) -> None:
 
 def settle() -> None:
     """Do at once what is to be done for pictures that are gone."""
-    while True:
-        try:
-            _release(*_gone.get_nowait())
-        except Empty:
-            return
+    with _settling:
+        while _gone:
+            _release(*_gone.popleft())
+
+
+def _leave(held: Held) -> None:
+    _gone.append(held)
+    _told.put(None)
 
 
 def _collect() -> None:
     while True:
-        _release(*_gone.get())
+        _told.get()
+        settle()
 
 
 def _release(visitor: Visitor, keys: frozenset[str], nbytes: int) -> None:
