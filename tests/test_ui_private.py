@@ -50,6 +50,21 @@ def test_bytes_are_free_again_when_the_picture_is_gone():
     assert (visitor.nbytes, bytes_kept()) == (0, before)
 
 
+def test_nothing_is_left_when_it_is_settled_although_another_thread_is_at_it(monkeypatch):
+    forget = private.forget_pictures
+
+    def slowly(keys):
+        time.sleep(0.2)
+        forget(keys)
+
+    monkeypatch.setattr(private, "forget_pictures", slowly)
+    share = Share(Visitor(), ["a"], 1)
+    computed("a")
+    del share
+    time.sleep(0.05)  # the thread that forgets has begun
+    assert there("a") == []
+
+
 def test_what_was_computed_goes_with_the_last_owner():
     mine, alsos = Share(Visitor(), ["a", "b"], 1), Share(Visitor(), ["b"], 1)
     computed("a", "b", "sample")
