@@ -103,13 +103,20 @@ class TrainedClassifier(LinearClassifier):
         data: bytes = save(arrays, metadata=metadata)
         return data
 
-    def _saved(self) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
-        arrays: dict[str, NDArray[Any]] = {"weights": self.weights, "intercept": self.intercept}
-        arrays |= {
+    @property
+    def nbytes(self) -> int:
+        """What its arrays take in memory, whatever the precision that they had in a file."""
+        return sum(array.nbytes for array in self._arrays().values())
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        learned = {
             f"{name}/{kind}": value for name, step in _pools(self.encoder) for kind, value in _learned(step).items()
         }
+        return {"weights": self.weights, "intercept": self.intercept, **learned}
+
+    def _saved(self) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
         # safetensors writes memory as it lies, whatever the order of an array's axes.
-        contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+        contiguous = {name: np.ascontiguousarray(array) for name, array in self._arrays().items()}
         return contiguous, {HEADER: json.dumps({"format": FORMAT, **self.settings})}
 
 
@@ -306,7 +313,7 @@ def _numbers(array: NDArray[Any], shape: tuple[int, ...], largest: float) -> NDA
     """The array, which has this shape, and numbers whose products are numbers."""
     if array.shape != shape:
         raise ModelError(f"an array has the shape {array.shape}, not {shape}")
-    if not np.issubdtype(array.dtype, np.floating) or not (np.abs(array) <= largest).all():
+    if not np.issubdtype(array.dtype, np.floating) or not (np.abs(array) <= np.float64(largest)).all():
         raise ModelError("some of its numbers are none, or far too large")
     return array
 

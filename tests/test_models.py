@@ -401,7 +401,14 @@ def test_numbers_of_another_kind(saved):
     arrays = {name: torch.from_numpy(array) for name, array in load_file(saved).items()}
     doubled = arrays | {"pool/components_": arrays["pool/components_"].double()}
     save_torch_file(doubled, saved, metadata={HEADER: json.dumps(settings)})
-    assert isinstance(load_classifier(saved), TrainedClassifier)
+    whole = load_classifier(saved)
+    assert isinstance(whole, TrainedClassifier)
+    save_torch_file(arrays | {"weights": arrays["weights"].half()}, saved, metadata={HEADER: json.dumps(settings)})
+    assert load_classifier(saved).nbytes == whole.nbytes  # in memory all are as exact
+    infinite = torch.full_like(arrays["weights"], torch.inf).half()
+    save_torch_file(arrays | {"weights": infinite}, saved, metadata={HEADER: json.dumps(settings)})
+    with pytest.raises(ModelError, match="some of its numbers are none, or far too large"):
+        load_classifier(saved)
     save_torch_file(arrays | {"weights": arrays["weights"].bfloat16()}, saved, metadata={HEADER: json.dumps(settings)})
     with pytest.raises(ModelError):
         load_classifier(saved)

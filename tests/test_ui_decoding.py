@@ -181,6 +181,14 @@ def test_a_large_file_is_not_even_sent(monkeypatch, pool):
     assert not pool._free
 
 
+def test_one_has_to_wait_so_long_at_most(monkeypatch, pool):
+    settled(monkeypatch, wait_seconds=0.1)
+    with pool.gate.turn(), pytest.raises(ImageError, match=r"^one.png was left out. The server is busy: .* try again"):
+        pool.keep(png(noise(1)), "one.png", FORM)
+    settled(monkeypatch)
+    assert pool.keep(png(noise(1)), "one.png", FORM).file == png(noise(1))
+
+
 # --- workers
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from crosspool.ui import private, visit
-from crosspool.ui.kept import Kept, forget_all
+from crosspool.ui.kept import Kept, forget_all, forget_pictures
 from crosspool.ui.labelled import Collection, from_zip
 from crosspool.ui.private import NoRoomError, Share, Visitor, bytes_kept, settle
 from crosspool.ui.settings import settings
@@ -51,11 +51,9 @@ def test_bytes_are_free_again_when_the_picture_is_gone():
 
 
 def test_nothing_is_left_when_it_is_settled_although_another_thread_is_at_it(monkeypatch):
-    forget = private.forget_pictures
-
     def slowly(keys):
         time.sleep(0.2)
-        forget(keys)
+        forget_pictures(keys)
 
     monkeypatch.setattr(private, "forget_pictures", slowly)
     share = Share(Visitor(), ["a"], 1)

@@ -151,7 +151,8 @@ def _load(key: str) -> None:
     state = st.session_state
     for name, data in taken([state[key]]):
         try:
-            state.loaded_classifier = (printable(name), read_classifier(data, name), Share(visitor(), (), len(data)))
+            classifier = read_classifier(data, name)
+            state.loaded_classifier = (printable(name), classifier, Share(visitor(), (), classifier.nbytes))
         except NoRoomError as error:
             state.classifier_error = f"{name} cannot be loaded: {error}."
         except CrosspoolError as error:

@@ -14,7 +14,7 @@ from typing import Any
 
 from crosspool.decode_worker import LONGEST_HEADER, Form, Kept, receive, request, send
 from crosspool.errors import ImageError
-from crosspool.ui.gate import Gate
+from crosspool.ui.gate import BusyError, Gate
 from crosspool.ui.settings import settings
 
 CORES_A_WORKER = 2
@@ -122,8 +122,11 @@ class Workers:
         limit = settings().upload_megabytes
         if len(data) > limit * 2**20:
             raise ImageError(f"{name} has {len(data) / 2**20:,.1f} MB of at most {limit}; scale it down and try again.")
-        with self.gate.turn():
-            return self._keep(data, name, form, settings().decode_seconds)
+        try:
+            with self.gate.turn(seconds=settings().wait_seconds):
+                return self._keep(data, name, form, settings().decode_seconds)
+        except BusyError as error:
+            raise ImageError(f"{name} was left out. {error}") from error
 
     def _keep(self, data: bytes, name: str, form: Form, seconds: float) -> Kept:
         worker = self._take()
