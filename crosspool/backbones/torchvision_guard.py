@@ -22,14 +22,20 @@ def _declare_missing_operators() -> torch.library.Library:
     return library
 
 
+def _forget(package: str) -> None:
+    """Drop what is imported of it by halves. Other threads may import other things meanwhile."""
+    for name in list(sys.modules):
+        if name.split(".")[0] == package:
+            del sys.modules[name]
+
+
 def _import_torchvision() -> tuple[ModuleType, torch.library.Library | None]:
     try:
         return importlib.import_module("torchvision"), None
     except RuntimeError as error:
         if "torchvision::" not in str(error):
             raise
-    for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
-        del sys.modules[name]  # the half-imported package
+    _forget("torchvision")
     library = _declare_missing_operators()
     return importlib.import_module("torchvision"), library
 
