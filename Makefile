@@ -12,8 +12,8 @@ BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.installed-$(shell cat requirements.txt | cksum | tr ' ' '-')
 DEV_STAMP := $(VENV)/.installed-dev-$(shell cat requirements.txt requirements-dev.txt | cksum | tr ' ' '-')
 
-# A file of tests a process, as fixtures are shared within files.
-AT_ONCE := -n auto --maxprocesses 4 --dist loadfile
+# A file of tests a process, as fixtures are shared within files; in their order, so that no long one comes last.
+AT_ONCE := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 CODE := app.py pages crosspool benchmarks tests
 

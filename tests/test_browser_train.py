@@ -39,7 +39,11 @@ def button(window):
 
 
 def be_quick(window):
-    """A small network and methods that take no time."""
+    """A small network, methods that take no time, and few splits."""
+    splits = window.page.get_by_role("spinbutton", name="Random splits")
+    splits.fill("4")
+    splits.press("Enter")
+    window.settle()
     network = window.page.get_by_role("combobox", name="Network")
     network.fill("SqueezeNet1 1, un")  # the list is too long to be drawn whole
     window.page.get_by_role("option", name=re.compile("SqueezeNet1 1, untrained")).click()
