@@ -74,8 +74,12 @@ class Visitor:
     # --- coming and going
 
     async def open(self, path: str = "/", **params: str | int) -> Answer:
-        """Open an address in this tab, as a new session."""
-        self.query = urlencode(params)
+        """Open a page with these parameters in this tab, as a new session."""
+        return await self.open_address(path, urlencode(params))
+
+    async def open_address(self, path: str, query: str) -> Answer:
+        """The same, with whatever stands behind the question mark."""
+        self.query = query
         await self._connect()
         return await self.ask(self._state(page_name=path.strip("/")))
 

@@ -6,11 +6,14 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from crosspool.ui import kept, operator
+from crosspool.ui.compute import backbone_of
 from crosspool.ui.gate import Gate
+from crosspool.ui.kept import Kept
 from crosspool.ui.operator import cache, in_force, is_key, memory_now, queue
 from crosspool.ui.settings import Settings
 
 KEY = "a key of some length"
+results: Kept[tuple[str, str], int] = Kept("of the operator's test", lambda value: 1, lambda key: key[0])
 
 
 @pytest.fixture(autouse=True)
@@ -43,8 +46,12 @@ def test_only_the_key_opens_the_page_and_is_shown_nowhere():
     tables = [table.value.to_csv() for table in app.dataframe]
     assert not any(KEY in table for table in tables)
     assert "operator_key,hidden" in tables[-2]
+    network, key = backbone_of("efficientnet_lite0", ""), ("a picture", "a setting")
+    results.put(key, 1, time.monotonic())
     app.button[0].click().run()
     assert shown(app)[0] == "Queues"
+    assert results.get(key) is None
+    assert backbone_of("efficientnet_lite0", "") is not network
 
 
 def test_a_wrong_key_takes_time(monkeypatch):

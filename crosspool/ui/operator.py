@@ -15,7 +15,7 @@ import streamlit as st
 
 from crosspool import __version__
 from crosspool.ui import kept, private
-from crosspool.ui.compute import gate
+from crosspool.ui.compute import forget_networks, gate
 from crosspool.ui.counters import Tally, tallies
 from crosspool.ui.decoding import workers
 from crosspool.ui.gate import Gate
@@ -42,7 +42,11 @@ def operator_page() -> None:
         _ask_for_key()
         return
     _figures()
-    st.button("Empty the caches", on_click=_empty_caches, help="What is asked for again is computed again.")
+    st.button(
+        "Empty the caches",
+        on_click=_empty_caches,
+        help="Networks included: what is asked for again is loaded and computed again.",
+    )
     st.subheader("Settings in force", anchor=False)
     _table(in_force(settings()))
     _table([{"package": name, "version": found} for name, found in versions().items()])
@@ -71,6 +75,7 @@ def is_key(text: str) -> bool:
 
 def _empty_caches() -> None:
     kept.forget_all()
+    forget_networks()
     event("caches_emptied")
 
 
