@@ -30,7 +30,7 @@ def _nothing_else():
 
 def computed(*pictures):
     for picture in pictures:
-        results.put((picture, "a setting"), np.ones(3), 0.0)
+        results.put((picture, "a setting"), np.ones(3), time.monotonic())
 
 
 def there(*pictures):
