@@ -53,7 +53,7 @@ def test_whoever_asks_how_full_it_is_uses_nothing():
     assert [kind.get(("a", number)) is not None for number in range(4)] == [True, False, True, True]
 
 
-def test_what_would_take_more_than_half_of_it_is_not_kept_but_shared_with_those_who_wait():
+def test_what_would_take_more_than_all_of_it_is_not_kept_but_shared_with_those_who_wait():
     kind, gate, computed = words(), Gate(), []
     begun, may_end = threading.Event(), threading.Event()
 
@@ -61,7 +61,7 @@ def test_what_would_take_more_than_half_of_it_is_not_kept_but_shared_with_those_
         computed.append(threading.get_ident())
         begun.set()
         assert may_end.wait(LONG)
-        return "x" * 600
+        return "x" * 1200
 
     with ThreadPoolExecutor(8) as pool:
         asked = [pool.submit(kind.computed, ("a", 0), compute, gate) for _ in range(8)]

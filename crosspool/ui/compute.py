@@ -19,7 +19,7 @@ from crosspool.receptive_field import patch_box
 from crosspool.statistics import ChannelStatistics, channel_statistics
 from crosspool.ui.cores import computations_at_once, use_cores
 from crosspool.ui.gate import Gate, OnWait, quietly
-from crosspool.ui.kept import Kept, largest
+from crosspool.ui.kept import Kept, limit
 from crosspool.ui.log import event
 from crosspool.ui.settings import settings
 
@@ -148,11 +148,12 @@ def _check_room(request: Request) -> None:
     found = architecture(request.backbone)
     pair = found.pair(request.pair)
     (high, wide), (rows, columns) = found.map_sizes(pair, request.size)
-    needed = 4 * (pair.lower_channels * high * wide + pair.upper_channels * rows * columns + pair.feature_length)
-    if needed > largest():
+    numbers = pair.lower_channels * high * wide + pair.upper_channels * rows * columns + pair.feature_length
+    needed = 4 * numbers + 3 * request.size**2
+    if needed > limit():
         raise SettingError(
             f"The maps of {pair.label} at {request.size} px take {needed / 2**20:.0f} MB of memory, and this server "
-            f"has {largest() / 2**20:.0f} MB for those of one picture; choose a smaller input, or a later layer pair."
+            f"has {limit() / 2**20:.0f} MB for those of one picture; choose a smaller input, or a later layer pair."
         )
 
 

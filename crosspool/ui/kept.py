@@ -69,7 +69,7 @@ class Kept(Generic[Key, Value]):
         """Keep a value that is computed `since` then (time.monotonic), unless its picture was forgotten meanwhile."""
         nbytes = self._nbytes(value)
         with _lock:
-            if nbytes <= largest() and _forgotten.get(self.picture(key), since) <= since:
+            if nbytes <= limit() and _forgotten.get(self.picture(key), since) <= since:
                 _store[self.name, key] = (value, nbytes)
 
     def computed(
@@ -147,11 +147,6 @@ def forget_all() -> None:
 def limit() -> int:
     """How many bytes all kinds may take together."""
     return int(_store.maxsize)
-
-
-def largest() -> int:
-    """How many bytes one value may take to be kept."""
-    return limit() // 2
 
 
 def usages() -> list[Usage]:

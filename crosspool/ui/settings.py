@@ -34,7 +34,7 @@ class Settings(BaseModel):
     """Computations at a time, which share the cores; 0 for what suits the machine."""
     wait_seconds: Annotated[float, Field(ge=1, le=3600)] = 120
     """How long a visitor waits for a turn before being told to try again."""
-    cache_megabytes: Annotated[int, Field(ge=64, le=2**20)] = 512
+    cache_megabytes: Annotated[int, Field(ge=64, le=2**20)] = 256
     """Of all that is kept because others may ask for it again."""
     networks: Annotated[int, Field(ge=1, le=64)] = 2
     """Networks in memory, besides those that trainings under way use."""

@@ -14,7 +14,7 @@ from crosspool.errors import CrosspoolError
 from crosspool.gallery.mapset import SIGNED_TOP, SIGNED_ZERO, at_most, steps
 from crosspool.ui.browser import data_url
 from crosspool.ui.compute import ImageMaps, Request, cached_maps, image_maps
-from crosspool.ui.kept import Kept, largest
+from crosspool.ui.kept import Kept, limit
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ def most_pictures(map_shape: tuple[int, ...]) -> int:
     """How many pictures with maps (D, H, W) can be kept with room left for another session's."""
     channels, rows, columns = map_shape
     cells = min(rows, MAP_CELLS) * min(columns, MAP_CELLS)
-    return largest() // 2 // (channels * (cells + BYTES_A_CHANNEL) + BYTES_A_PHOTO)
+    return limit() // 2 // (channels * (cells + BYTES_A_CHANNEL) + BYTES_A_PHOTO)
 
 
 def glance_at(request: Request) -> Glance | None:
