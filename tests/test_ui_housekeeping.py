@@ -29,7 +29,7 @@ def test_garbage_that_was_frozen_is_found():
 
 
 def test_what_came_since_is_soon_out_of_the_collections_that_streamlit_makes(monkeypatch):
-    class Enough(Exception):
+    class EnoughError(Exception):
         pass
 
     frozen, living = [], []
@@ -39,10 +39,10 @@ def test_what_came_since_is_soon_out_of_the_collections_that_streamlit_makes(mon
         frozen.append(gc.get_freeze_count())
         living.extend([] for _ in range(1000))
         if len(frozen) == 3:
-            raise Enough
+            raise EnoughError
 
     monkeypatch.setattr(housekeeping.time, "sleep", sleep)
-    with pytest.raises(Enough):
+    with pytest.raises(EnoughError):
         housekeeping._keep_house()
     assert frozen[1] - frozen[0] >= 1000
     assert frozen[2] - frozen[1] >= 1000
