@@ -93,10 +93,9 @@ async def _tell(url: str, server: psutil.Process, count: int, seed: int) -> bool
         for fault in found.faults:
             print(f"/{found.path}?{found.query[:300]}: {fault}", file=sys.stderr, flush=True)
     print(_table(results))
-    before, after = levels[min(SETTLED, count) - 1], levels[-1]
-    print(
-        f"\nThe server's memory after {min(SETTLED, count)} and after {count:,}: {before:.0f} and {after:.0f} MB; meanwhile"
-    )
+    first = min(SETTLED, count)
+    before, after = levels[first - 1], levels[-1]
+    print(f"\nThe server's memory after {first} and after {count:,}: {before:.0f} and {after:.0f} MB; meanwhile")
     print(", ".join(f"{level:.0f}" for level in levels[:: max(count // 10, 1)]))
     return not any(found.faults for found in results) and after - before <= GROWTH
 

@@ -1,6 +1,7 @@
 """What a server does now and then: garbage is found, and what lives costs no collection much."""
 
 import gc
+import time
 import weakref
 
 import pytest
@@ -32,7 +33,8 @@ def test_what_came_since_is_soon_out_of_the_collections_that_streamlit_makes(mon
     class EnoughError(Exception):
         pass
 
-    frozen, living = [], []
+    frozen: list[int] = []
+    living: list[object] = []
 
     def sleep(seconds):
         assert seconds <= 1
@@ -41,7 +43,7 @@ def test_what_came_since_is_soon_out_of_the_collections_that_streamlit_makes(mon
         if len(frozen) == 3:
             raise EnoughError
 
-    monkeypatch.setattr(housekeeping.time, "sleep", sleep)
+    monkeypatch.setattr(time, "sleep", sleep)
     with pytest.raises(EnoughError):
         housekeeping._keep_house()
     assert frozen[1] - frozen[0] >= 1000
