@@ -38,4 +38,4 @@ def _keep_house() -> None:
         tidy()
         for _ in range(round(EVERY / OFTEN)):
             time.sleep(OFTEN)
-            gc.freeze()  # takes no time, and spares the runs of the next second what came since
+            gc.freeze()  # takes no time, and what came since costs the next runs nothing
