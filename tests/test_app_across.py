@@ -261,7 +261,7 @@ def test_of_a_labelled_set_the_strongest_are_shown(passes):
 def test_a_large_set_is_thinned_out_to_what_there_is_room_for(monkeypatch):
     maps = upper(sample())
     a_picture = maps.size + len(maps) * survey.BYTES_A_CHANNEL + survey.BYTES_A_PHOTO
-    monkeypatch.setattr(survey, "largest", lambda: 2 * 5 * a_picture)
+    monkeypatch.setattr(survey, "limit", lambda: 2 * 5 * a_picture)
     app = labelled(visit(), each=8)
     assert app.button(key="across-look").label == "Look at these 4 images"
     assert "One of 4 is looked at, as there is no room for the maps of all 16." in shown_text(app)
