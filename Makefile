@@ -24,14 +24,14 @@ help:
 	@echo "make app     install what is needed and serve the app on http://localhost:$(PORT) (PORT=...)"
 	@echo "make test    lint, format, types and all tests, those in a browser included"
 	@echo "make unit    the tests that need no browser"
-	@echo "make lint    ruff and mypy          make format   let ruff rewrite the code"
+	@echo "make lint    ruff, mypy and the walls make format   let ruff rewrite the code"
 	@echo "make bench   the speed of pooling   make clean    remove the environment and the caches"
 
 app: $(RUN_STAMP)
 	$(BIN)/python -m streamlit run app.py --server.port $(PORT)
 
 test: $(DEV_STAMP)
-	@$(BIN)/python -m tests.chromium >$(VENV)/.chromium
+	@$(BIN)/python -m benchmarks.harness.chromium >$(VENV)/.chromium
 	@echo "browser tests use $$(cat $(VENV)/.chromium)"
 	@$(MAKE) --no-print-directory lint
 	CROSSPOOL_CHROMIUM="$$(cat $(VENV)/.chromium)" $(BIN)/python -m pytest $(AT_ONCE)
@@ -40,6 +40,7 @@ lint: $(DEV_STAMP)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 format: $(DEV_STAMP)
 	$(BIN)/ruff check --fix $(CODE)
@@ -49,7 +50,7 @@ unit: $(DEV_STAMP)
 	$(BIN)/python -m pytest $(AT_ONCE) -m "not browser"
 
 bench: $(RUN_STAMP)
-	$(BIN)/python -m benchmarks.pooling
+	$(BIN)/python -m benchmarks.speed.pooling
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -14,8 +14,8 @@ WITHOUT_SIDE_BAR = ("lesson", "train_and_compare", "operator")
 
 def frame() -> None:
     """Page settings, the list of pages, and the one that the address asks for."""
-    from crosspool.ui.log import timed
-    from crosspool.ui.settings import settings
+    from crosspool.ui.runtime.log import timed
+    from crosspool.ui.runtime.settings import settings
 
     st.set_page_config(page_title="crosspool", page_icon=str(ASSETS / "icon.png"), layout="wide")
     st.html(ASSETS / "style.css")
@@ -39,9 +39,9 @@ def frame() -> None:
 if __name__ == "__main__":
     frame()
 elif __name__ == "app":
-    from crosspool.ui.settings import stop_if_wrong
+    from crosspool.ui.runtime.settings import stop_if_wrong
 
     stop_if_wrong()  # before what reads them as it is imported
-    from crosspool.ui.server import server_parts
+    from crosspool.ui.serving.server import server_parts
 
     app = st.App(__file__, **server_parts())

@@ -1,4 +1,4 @@
-"""Speed, one command a question: `python -m benchmarks.pooling`, `.batches`, `.page`."""
+"""Speed, one command a question: `python -m benchmarks.speed.pooling`, `.batches`, `.page`."""
 
 import os
 

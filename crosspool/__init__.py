@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from crosspool.activations import PairActivations
     from crosspool.backbones import Backbone, architecture, backbone_specs, load_backbone
+    from crosspool.classifiers import load_classifier, own_classifier
     from crosspool.contributions import explain
     from crosspool.datasets import open_dataset
     from crosspool.errors import (
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from crosspool.images import load_image
     from crosspool.layer_pairs import LayerPair
     from crosspool.methods import parse_method
-    from crosspool.models import load_classifier, own_classifier
     from crosspool.pooling import cross_layer_pool, local_features, pool_projected
     from crosspool.statistics import channel_statistics
 
@@ -54,11 +54,11 @@ _HOME = {
     "cross_layer_pool": "pooling",
     "explain": "contributions",
     "load_backbone": "backbones",
-    "load_classifier": "models",
+    "load_classifier": "classifiers",
     "load_image": "images",
     "local_features": "pooling",
     "open_dataset": "datasets",
-    "own_classifier": "models",
+    "own_classifier": "classifiers",
     "parse_method": "methods",
     "pool_projected": "pooling",
 }

@@ -28,12 +28,12 @@ from torch import Tensor
 
 from crosspool.backbones import Backbone
 from crosspool.baselines import MapPooling
+from crosspool.classifiers import LinearClassifier, unit_vectors
 from crosspool.encoding import CrossLayerPooling, Record
 from crosspool.errors import SettingError
 from crosspool.features import compute_record
 from crosspool.grids import Size, averaged, spread
 from crosspool.methods import Part, parts_and_rest
-from crosspool.models import LinearClassifier, unit_vectors
 
 TOLERANCE = 1e-4  # of the score: what the parts may miss it by
 Vector = NDArray[np.float64]

@@ -13,10 +13,10 @@ from PIL import Image
 
 from crosspool.backbones import Backbone
 from crosspool.cache import Array, ArrayCache
+from crosspool.crops import Source, views_of
 from crosspool.datasets import Dataset
 from crosspool.encoding import Record
 from crosspool.errors import ImageError
-from crosspool.views import Source, views_of
 
 FORMAT = 1  # raise it when the same settings come to mean other numbers
 

@@ -19,10 +19,10 @@ from sklearn.preprocessing import Normalizer
 
 from crosspool.backbones import Architecture
 from crosspool.baselines import INPUT, PYRAMID, FullyConnected, MapPooling, MeanOverViews, fully_connected_layers
+from crosspool.crops import Source, Views
 from crosspool.encoding import BlockNormalizer, CrossLayerPooling, Encoder, SignedPower, TernaryQuantizer
 from crosspool.errors import SettingError
 from crosspool.images import Framing, input_side
-from crosspool.views import Source, Views
 
 ROOT = 0.5  # the signed square root
 TERNARY = "ternary"

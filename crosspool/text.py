@@ -29,3 +29,18 @@ def times(size: tuple[int, int]) -> str:
 def number(value: float, digits: int = 3) -> str:
     """A number to so many significant digits, with the minus sign that people write."""
     return f"{value:.{digits}g}".replace("-", "−")
+
+
+def human_bytes(count: float) -> str:
+    """1638400 as 1.64 MB; three digits are enough to compare."""
+    unit = "B"
+    for larger in ("kB", "MB", "GB"):
+        if count < 999.5:
+            break
+        count, unit = count / 1000, larger
+    return f"{count:.3g} {unit}"
+
+
+def plural(count: int, noun: str, plural: str = "") -> str:
+    """1,280 maps, 1 map, 2 classes (with "classes" given): a count with its noun."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"

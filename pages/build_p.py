@@ -5,18 +5,18 @@ import pandas as pd
 import streamlit as st
 
 from crosspool.errors import CrosspoolError
-from crosspool.ui.building import Construction, Order, construct
-from crosspool.ui.charts import CONFIG, SHOWN, agreement, blocks_in_a_row, entry_name, growing_block
-from crosspool.ui.compute import ImageMaps, Request
-from crosspool.ui.controls import choose_maps, start_from_link, write_link
-from crosspool.ui.experiments import DOUBLE, EXPERIMENTS, SINGLE, Experiment, Finding, tried_in_turn
-from crosspool.ui.picture import Cell
-from crosspool.ui.selection import channel_input, choose_position, shown_channel, shown_look, shown_position
-from crosspool.ui.sources import Picture
-from crosspool.ui.text import number
-from crosspool.ui.views import headline, map_picture, seen_picture, shown_maps
-from crosspool.ui.waiting import refused, waiting
-from crosspool.ui.walk import walk
+from crosspool.ui.equation.building import Construction, Order, construct
+from crosspool.ui.equation.charts import CONFIG, SHOWN, agreement, blocks_in_a_row, entry_name, growing_block
+from crosspool.ui.equation.experiments import DOUBLE, EXPERIMENTS, SINGLE, Experiment, Finding, tried_in_turn
+from crosspool.ui.maps.controls import choose_maps, start_from_link, write_link
+from crosspool.ui.maps.large_pictures import headline, map_picture, seen_picture, shown_maps
+from crosspool.ui.maps.selection import channel_input, choose_position, shown_channel, shown_look, shown_position
+from crosspool.ui.runtime.maps import ImageMaps, Request
+from crosspool.ui.visit.pictures import Picture
+from crosspool.ui.visit.waiting import refused, waiting
+from crosspool.ui.widgets.picture import Cell
+from crosspool.ui.widgets.text import number
+from crosspool.ui.widgets.walk import walk
 
 ORDERS: dict[Order, str] = {"rows": "row by row", "strongest": "strongest first"}
 NUMBERS = 12  # entries that the table writes out

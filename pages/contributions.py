@@ -8,35 +8,21 @@ import streamlit as st
 from PIL import Image
 from streamlit.delta_generator import DeltaGenerator
 
+from crosspool.classifiers import TRAINED_ON
 from crosspool.contributions import Contributions, Vector
-from crosspool.errors import CrosspoolError
-from crosspool.models import TRAINED_ON
-from crosspool.rendering import PATCH_COLOUR, SIGNED_COLOUR_MAP, Limits, Look, cell_box, colour_limits, with_boxes
-from crosspool.ui.bars import Bar, SmallMap, bars, small_map
-from crosspool.ui.choose_classifier import choose_subject, comparison_of_session
-from crosspool.ui.controls import ask_for_picture, start_from_link, write_link
-from crosspool.ui.evidence import (
-    Ablation,
-    balance,
-    caution,
-    change_sentence,
-    channel_table,
-    check_sentence,
-    classes_to_show,
-    moved,
-    ranked,
-    signed,
-    to_leave_out,
-    verdict,
+from crosspool.drawing.rendering import (
+    PATCH_COLOUR,
+    SIGNED_COLOUR_MAP,
+    Limits,
+    Look,
+    cell_box,
+    colour_limits,
+    with_boxes,
 )
-from crosspool.ui.explaining import Explained, Question, Subject, baseline_of, explained
-from crosspool.ui.picture import picture
-from crosspool.ui.selection import shown_look
-from crosspool.ui.sources import Picture, choose_picture, pictures_at_hand
-from crosspool.ui.text import as_it_is, file_stem
-from crosspool.ui.views import LARGE, colour_scale, overlay_picture
-from crosspool.ui.waiting import refused, waiting
-from crosspool.ui.why import (
+from crosspool.errors import CrosspoolError
+from crosspool.ui.contributions.choose_classifier import choose_subject, comparison_of_session
+from crosspool.ui.contributions.explaining import Explained, Question, Subject, baseline_of, explained
+from crosspool.ui.contributions.question import (
     View,
     choose_contributor,
     choose_spot,
@@ -46,6 +32,27 @@ from crosspool.ui.why import (
     tick_all,
     view_of,
 )
+from crosspool.ui.contributions.wording import (
+    Ablation,
+    balance,
+    caution,
+    change_sentence,
+    channel_table,
+    check_sentence,
+    classes_to_show,
+    moved,
+    ranked,
+    to_leave_out,
+    verdict,
+)
+from crosspool.ui.maps.controls import ask_for_picture, start_from_link, write_link
+from crosspool.ui.maps.large_pictures import LARGE, colour_scale, overlay_picture
+from crosspool.ui.maps.selection import shown_look
+from crosspool.ui.visit.pictures import Picture, choose_picture, pictures_at_hand
+from crosspool.ui.visit.waiting import refused, waiting
+from crosspool.ui.widgets.bars import Bar, SmallMap, bars, small_map
+from crosspool.ui.widgets.picture import picture
+from crosspool.ui.widgets.text import as_it_is, file_stem, signed
 
 SHOWN = (4, 8, 16, 32)  # channels listed for the class, and as many against it
 SPEAKERS = 10  # channels listed at a position

@@ -7,17 +7,12 @@ import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from crosspool.drawing.rendering import SIGNED_COLOUR_MAP, colour_limits
 from crosspool.errors import CrosspoolError
-from crosspool.rendering import SIGNED_COLOUR_MAP, colour_limits
-from crosspool.ui.building import construct
-from crosspool.ui.charts import CONFIG, SHOWN, blocks_in_a_row, entry_name, growing_block, strongest_entries
-from crosspool.ui.compute import Network
-from crosspool.ui.controls import start_from_link
-from crosspool.ui.evidence import signed
-from crosspool.ui.explaining import explained, own_subject
-from crosspool.ui.gallery import limits_of
-from crosspool.ui.keys import keys
-from crosspool.ui.lesson import (
+from crosspool.ui.contributions.explaining import explained, own_subject
+from crosspool.ui.equation.building import construct
+from crosspool.ui.equation.charts import CONFIG, SHOWN, blocks_in_a_row, entry_name, growing_block, strongest_entries
+from crosspool.ui.lesson.lesson import (
     COARSE,
     FINE,
     TITLES,
@@ -43,14 +38,18 @@ from crosspool.ui.lesson import (
     view_at,
     write_link,
 )
-from crosspool.ui.picture import Cell
-from crosspool.ui.presenter import present_button, presenting
-from crosspool.ui.selection import channel_input
-from crosspool.ui.steps import steps
-from crosspool.ui.text import as_it_is, number
-from crosspool.ui.thumbnails import thumbnails
-from crosspool.ui.views import headline, map_picture, overlay_picture, seen_picture
-from crosspool.ui.waiting import refused, waiting
+from crosspool.ui.maps.controls import start_from_link
+from crosspool.ui.maps.gallery import limits_of
+from crosspool.ui.maps.large_pictures import headline, map_picture, overlay_picture, seen_picture
+from crosspool.ui.maps.presenter import present_button, presenting
+from crosspool.ui.maps.selection import channel_input
+from crosspool.ui.runtime.maps import Network
+from crosspool.ui.visit.waiting import refused, waiting
+from crosspool.ui.widgets.keys import keys
+from crosspool.ui.widgets.picture import Cell
+from crosspool.ui.widgets.steps import steps
+from crosspool.ui.widgets.text import as_it_is, number, signed
+from crosspool.ui.widgets.thumbnails import thumbnails
 
 MAPS_PAGE, WHY_PAGE, BUILD_PAGE = "pages/weighting_maps.py", "pages/contributions.py", "pages/build_p.py"
 EXPLAINED_PAGE, TRAIN_PAGE = "pages/what_am_i_looking_at.py", "pages/train_and_compare.py"

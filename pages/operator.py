@@ -1,5 +1,5 @@
 """What the server does: for whoever runs it, and only where there is a key."""
 
-from crosspool.ui.operator import operator_page
+from crosspool.ui.serving.operator import operator_page
 
 operator_page()

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from crosspool.ui.choose_labelled import choose_labelled
+from crosspool.ui.visit.choose_labelled import choose_labelled
 
 
 def main() -> None:
@@ -15,8 +15,8 @@ def main() -> None:
     )
     labelled = choose_labelled()
     # A server's first visitor waits some seconds for torchvision and scikit-learn, and has something to look at.
-    from crosspool.ui.comparing import compare
-    from crosspool.ui.controls import start_from_link
+    from crosspool.ui.comparison.controls import compare
+    from crosspool.ui.maps.controls import start_from_link
 
     with notes:
         start_from_link()

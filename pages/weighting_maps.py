@@ -4,20 +4,27 @@ from typing import Any
 
 import streamlit as st
 
+from crosspool.drawing.rendering import Look
 from crosspool.receptive_field import patch_box
-from crosspool.rendering import Look
-from crosspool.ui.across import across
-from crosspool.ui.charts import CONFIG, strongest_entries
-from crosspool.ui.compute import ImageMaps, Request
-from crosspool.ui.controls import choose_maps, start_from_link, write_link
-from crosspool.ui.gallery import gallery
-from crosspool.ui.picture import Cell
-from crosspool.ui.presenter import present_maps, presenting
-from crosspool.ui.selection import choose_channel, first_channels, shown_channel, shown_look, shown_pins, shown_position
-from crosspool.ui.sources import Picture
-from crosspool.ui.takeaway import take_away
-from crosspool.ui.text import number
-from crosspool.ui.views import field_of, headline, map_picture, seen_picture, shown_maps
+from crosspool.ui.equation.charts import CONFIG, strongest_entries
+from crosspool.ui.maps.across import across
+from crosspool.ui.maps.controls import choose_maps, start_from_link, write_link
+from crosspool.ui.maps.gallery import gallery
+from crosspool.ui.maps.large_pictures import field_of, headline, map_picture, seen_picture, shown_maps
+from crosspool.ui.maps.presenter import present_maps, presenting
+from crosspool.ui.maps.selection import (
+    choose_channel,
+    first_channels,
+    shown_channel,
+    shown_look,
+    shown_pins,
+    shown_position,
+)
+from crosspool.ui.maps.takeaway import take_away
+from crosspool.ui.runtime.maps import ImageMaps, Request
+from crosspool.ui.visit.pictures import Picture
+from crosspool.ui.widgets.picture import Cell
+from crosspool.ui.widgets.text import number
 
 
 def large_map(maps: ImageMaps, request: Request, channel: int, look: Look) -> None:

@@ -4,14 +4,14 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from crosspool.ui.building import counted_weights, summed_plainly
-from crosspool.ui.charts import CONFIG, energy_by_channel, entry_name, strongest_entries
-from crosspool.ui.compute import ImageMaps, Request
-from crosspool.ui.controls import choose_maps, start_from_link, write_link
-from crosspool.ui.selection import channel_input, shown_channel, shown_look, shown_position
-from crosspool.ui.sources import Picture
-from crosspool.ui.text import number
-from crosspool.ui.views import headline, map_picture, seen_picture, shown_maps
+from crosspool.ui.equation.building import counted_weights, summed_plainly
+from crosspool.ui.equation.charts import CONFIG, energy_by_channel, entry_name, strongest_entries
+from crosspool.ui.maps.controls import choose_maps, start_from_link, write_link
+from crosspool.ui.maps.large_pictures import headline, map_picture, seen_picture, shown_maps
+from crosspool.ui.maps.selection import channel_input, shown_channel, shown_look, shown_position
+from crosspool.ui.runtime.maps import ImageMaps, Request
+from crosspool.ui.visit.pictures import Picture
+from crosspool.ui.widgets.text import number
 
 TERMS = 6  # positions written out
 ENTRIES = 4  # entries of each patch written out

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chromium import find_chromium
+from benchmarks.harness.chromium import find_chromium
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60
@@ -79,7 +79,9 @@ def browser():
 
     path = find_chromium()
     if path is None:
-        pytest.fail("There is no Chromium that starts; see tests/chromium.py, or leave these out with: make unit")
+        pytest.fail(
+            "There is no Chromium that starts; see benchmarks/harness/chromium.py, or leave these out with: make unit"
+        )
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=list(CHROMIUM_OPTIONS))
         yield chromium
@@ -97,7 +99,7 @@ def context(browser):
 @pytest.fixture
 def visit(context, app_url):
     """Opens windows; every one must have been quiet and have stayed at home."""
-    from tests.visits import Visit
+    from benchmarks.harness.visits import Visit
 
     visits = []
 

@@ -10,9 +10,9 @@ from torch import nn
 
 from crosspool.backbones import architecture, load_backbone
 from crosspool.baselines import PYRAMID, FullyConnected, MapPooling, MeanOverViews, fully_connected_layers
+from crosspool.crops import Source
 from crosspool.features import compute_record
 from crosspool.images import frame, to_tensor
-from crosspool.views import Source
 from tests.networks import sample
 from tests.pictures import random_record
 

@@ -12,13 +12,13 @@ from sklearn.preprocessing import Normalizer
 
 from crosspool.backbones import load_backbone
 from crosspool.backbones.architecture import architecture_of
+from crosspool.classifiers import LinearClassifier, own_classifier
 from crosspool.contributions import TOLERANCE, Completeness, explain, explanation_of
+from crosspool.crops import Source
 from crosspool.encoding import CrossLayerPooling, SignedPower
 from crosspool.errors import ModelError, SettingError
 from crosspool.methods import Method, Part, parse_method
-from crosspool.models import LinearClassifier, own_classifier
 from crosspool.pooling import local_features
-from crosspool.views import Source
 from tests.networks import sample, small_network, spec_for
 
 TINY = architecture_of(spec_for(small_network), 2)  # a 3x3 pair of 4 channels under 5, 8x8 positions at 128 pixels

@@ -1,4 +1,4 @@
-"""The files of deploy/: they fit the app, its settings and each other. `python -m benchmarks.replicas` runs them."""
+"""The files of deploy/: they fit the app, its settings and each other; `benchmarks.load.replicas` runs them."""
 
 import re
 import shutil
@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.replicas import at_ports
-from crosspool.ui.settings import Settings
-from crosspool.ui.upload_limit import largest_file
+from benchmarks.load.replicas import at_ports
+from crosspool.ui.runtime.settings import Settings
+from crosspool.ui.serving.upload_limit import largest_file
 
 ROOT = Path(__file__).resolve().parent.parent
 DEPLOY = ROOT / "deploy"
@@ -26,7 +26,7 @@ def test_nginx_takes_what_the_app_takes():
 def test_nginx_takes_its_configuration(tmp_path):
     program = shutil.which("nginx")
     if program is None:
-        pytest.skip("there is no nginx here; benchmarks.replicas installs one")
+        pytest.skip("there is no nginx here; benchmarks.load.replicas installs one")
     conf = tmp_path / "nginx.conf"
     conf.write_text(at_ports(NGINX, 8642, {"app1": 8643, "app2": 8644}, tmp_path), encoding="utf-8")
     done = subprocess.run(

@@ -12,10 +12,10 @@ import pytest
 from crosspool.backbones import Backbone
 from crosspool.backbones.backbone import UNTRAINED, load
 from crosspool.cache import ArrayCache, default_cache
+from crosspool.crops import Source, views_of
 from crosspool.datasets import Dataset, Sample
 from crosspool.errors import ImageError, SettingError
 from crosspool.features import Features, compute_record
-from crosspool.views import Source, views_of
 from tests.networks import sample, small_network, spec_for
 from tests.pictures import dataset_of, noise, png, tints
 

@@ -6,11 +6,11 @@ from sklearn.preprocessing import Normalizer
 
 from crosspool.backbones import architecture, load_backbone
 from crosspool.baselines import PYRAMID, MapPooling, MeanOverViews, fully_connected_layers
+from crosspool.crops import Source
 from crosspool.encoding import BlockNormalizer, CrossLayerPooling, SignedPower, unpack
 from crosspool.errors import CrosspoolError, LayerPairError, SettingError
 from crosspool.features import compute_record
 from crosspool.methods import PRESETS, parse_method, parse_methods
-from crosspool.views import Source
 from tests.networks import sample
 from tests.pictures import random_record
 

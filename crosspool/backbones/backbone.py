@@ -26,7 +26,7 @@ from crosspool.receptive_field import Box, receptive_field
 UNTRAINED = "untrained"
 UNTRAINED_SEED = 0
 _SEEDING = threading.Lock()  # torch's random numbers are the whole process's
-PIXELS_AT_ONCE = 8 * 224 * 224  # larger batches are slower an image on a CPU: see benchmarks/batches.py
+PIXELS_AT_ONCE = 8 * 224 * 224  # larger batches are slower an image on a CPU: see benchmarks/speed/batches.py
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from crosspool.backbones import Backbone
-    from crosspool.models import TrainedClassifier
+    from crosspool.classifiers import TrainedClassifier
 
 
 def classify(
@@ -44,7 +44,7 @@ def classify(
     Scores are those of a linear support vector machine: no probabilities, and not comparable between classifiers;
     above zero speaks for the class.
     """
-    from crosspool.models import TRAINED_ON, load_classifier
+    from crosspool.classifiers import TRAINED_ON, load_classifier
 
     classifier = load_classifier(Path(model))
     network = network_of(classifier, weights, device)

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from crosspool.backbones import Backbone
+    from crosspool.classifiers import LinearClassifier
     from crosspool.contributions import Contributions, Explanation
-    from crosspool.models import LinearClassifier
 
 SUFFIXES = (".png", ".pdf", ".svg", ".csv", ".npz")
 
@@ -81,8 +81,8 @@ def explain(
 
     The parts add up to the score, which is checked. Without --model the classes are the network's own.
     """
+    from crosspool.classifiers import TRAINED_ON
     from crosspool.images import load_image
-    from crosspool.models import TRAINED_ON
 
     path = None if out is None else checked_output(out, SUFFIXES, inputs=[image, *([model] if model else [])])
     if similar_to is not None and (name is not None or against is not None or without is not None):
@@ -122,7 +122,7 @@ def _classifier(
     model: str | None, backbone: str | None, size: int | None, framing: Any, weights: str | None, device: str
 ) -> "tuple[LinearClassifier, Backbone]":
     from crosspool.backbones import architecture, load_backbone
-    from crosspool.models import load_classifier, own_classifier
+    from crosspool.classifiers import load_classifier, own_classifier
 
     if model is None:
         structure = architecture(backbone or DEFAULT_BACKBONE)
@@ -165,7 +165,7 @@ def _scores(explanation: "Explanation", scores: "np.ndarray", top: int = 5) -> l
 
 
 def _document(contributions: "Contributions", what: str, top: int) -> dict[str, Any]:
-    from crosspool.evidence_sheet import strongest_channels
+    from crosspool.drawing.evidence_sheet import strongest_channels
 
     check, shown = contributions.check, strongest_channels(contributions, top)
     return {
@@ -244,14 +244,14 @@ def _write(
         with replacing(path) as temporary, temporary.open("wb") as file:
             np.savez(file, allow_pickle=False, **arrays, settings=np.array(text))
     else:
-        from crosspool.evidence_sheet import evidence_sheet
+        from crosspool.drawing.evidence_sheet import evidence_sheet
 
         about = {"Title": title, "Subject" if kind == ".pdf" else "Description": text}
         write_figure(path, evidence_sheet(framed, contributions, title=title, top=top), about)
 
 
 def _print(title: str, document: dict[str, Any]) -> None:
-    from crosspool.evidence_sheet import ABOUT_FROZEN
+    from crosspool.drawing.evidence_sheet import ABOUT_FROZEN
 
     channels, check = document["channels"], document["check"]
     several = len({channel["part"] for channel in channels}) > 1

@@ -14,9 +14,9 @@ from crosspool.errors import ImageError, SettingError
 if TYPE_CHECKING:
     from crosspool.backbones import Backbone
     from crosspool.cache import ArrayCache
+    from crosspool.crops import Source
     from crosspool.datasets import Dataset
     from crosspool.evaluation.preparation import Prepared
-    from crosspool.views import Source
 
 SHOWN_PROBLEMS = 10
 

@@ -97,9 +97,9 @@ def maps(
     column, weight. An NPZ holds the lower maps, all upper maps (the weighting maps), P, and the settings as JSON. An
     HTML page holds all maps and the image, and needs no network.
     """
+    from crosspool.drawing.rendering import SIGNED_COLOUR_MAP, Look
+    from crosspool.gallery.map_files import ChosenMaps
     from crosspool.images import load_image
-    from crosspool.map_files import ChosenMaps
-    from crosspool.rendering import SIGNED_COLOUR_MAP, Look
     from crosspool.statistics import channel_statistics
 
     path = checked_output(out, SUFFIXES, inputs=[image])

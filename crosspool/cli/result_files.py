@@ -17,7 +17,7 @@ OWN_FILES = re.compile(
 
 def write_results(folder: Path, findings: Findings) -> list[str]:
     """Write all files and return their names; what an earlier run wrote here and this one does not is removed."""
-    from crosspool.results import files_of
+    from crosspool.evaluation.files import files_of
 
     made_folder(folder)
     files = files_of(findings)

@@ -29,9 +29,9 @@ from crosspool.errors import SettingError
 from crosspool.evaluation.command import DATA_ROOT, network_options, spelled_out
 
 if TYPE_CHECKING:
+    from crosspool.classifiers import TrainedClassifier
     from crosspool.evaluation.preparation import Prepared
     from crosspool.methods import Method
-    from crosspool.models import TrainedClassifier
 
 
 def train(
@@ -84,7 +84,7 @@ def train(
 
 
 def _trained(ready: "Prepared", method: "Method", seed: int) -> "TrainedClassifier":
-    from crosspool.models import train as train_on
+    from crosspool.classifiers import train as train_on
 
     with images_progress() as bar, room_for_vectors(ready) as scratch:
         task = bar.add_task("Training", total=len(ready.dataset))

@@ -7,8 +7,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from crosspool import __version__
-from crosspool.evaluation.units import human_bytes
 from crosspool.tables import Column, pipes
+from crosspool.text import human_bytes
 
 if TYPE_CHECKING:
     from crosspool.datasets import Dataset

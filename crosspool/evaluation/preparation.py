@@ -7,8 +7,8 @@ import numpy as np
 
 from crosspool.datasets import Dataset
 from crosspool.errors import DatasetError
-from crosspool.evaluation.units import human_bytes
 from crosspool.features import Features
+from crosspool.text import human_bytes
 
 MAX_IMAGES = 30_000  # every image is compared with every other, in memory
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from crosspool.classifier import DualLinearSVM
+from crosspool.classifiers import encode_into
 from crosspool.datasets import Dataset, Split
 from crosspool.encoding import Encoder
 from crosspool.errors import SettingError
@@ -18,7 +18,7 @@ from crosspool.evaluation.report import MethodResult, Outcome, Report, compared,
 from crosspool.features import Features, compute_record
 from crosspool.kernels import VectorFile, unit_kernel
 from crosspool.methods import Method
-from crosspool.models import encode_into
+from crosspool.svm import DualLinearSVM
 
 TIMED_IMAGES = 8
 Progress = Callable[[str, int, int], None]

@@ -7,13 +7,13 @@ from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any
 
+from crosspool.drawing.figures import Line, Panel, curves_figure, figure_bytes
 from crosspool.evaluation.findings import Section, is_point, percent, versions
 from crosspool.evaluation.report import Measured
 from crosspool.faithfulness.curves import ACCURACY, ENERGY_LEFT, MARGIN, UNCHANGED, Curves
 from crosspool.faithfulness.orders import BASELINE, MOST
 from crosspool.faithfulness.parts import AREA, BEST, OWN, PartShares, Shares
 from crosspool.faithfulness.study import CHANNEL_DRAWS, POSITION_DRAWS, Answer
-from crosspool.figures import Line, Panel, curves_figure, figure_bytes
 from crosspool.tables import Column, csv_text, pipes
 
 CURVES_FIGURE = "curves"

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from crosspool.backbones import Backbone
+from crosspool.classifiers import LinearClassifier
 from crosspool.errors import SettingError
 from crosspool.grids import Size
 from crosspool.images import frame
-from crosspool.models import LinearClassifier
 
 Scores = NDArray[np.float64]
 Fill = Literal["blur", "mean"]

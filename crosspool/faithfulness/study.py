@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from crosspool.classifiers import TrainedClassifier, train
 from crosspool.contributions import explanation_of
+from crosspool.crops import Source
 from crosspool.datasets import Dataset, Split
 from crosspool.datasets.fieldguide import SPECIES, Drawing
 from crosspool.errors import DatasetError, SettingError
@@ -21,8 +23,6 @@ from crosspool.faithfulness.removal import Positions, keeping_channels
 from crosspool.features import Features
 from crosspool.grids import Size
 from crosspool.methods import Method
-from crosspool.models import TrainedClassifier, train
-from crosspool.views import Source
 
 CHANNEL_FRACTIONS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2)
 POSITION_FRACTIONS = tuple(step / 10 for step in range(11))

@@ -16,8 +16,8 @@ import numpy as np
 from PIL import Image
 
 from crosspool.backbones import architecture
+from crosspool.drawing.rendering import COLOUR_MAPS, SIGNED_COLOUR_MAP, colour_table
 from crosspool.receptive_field import receptive_field
-from crosspool.rendering import COLOUR_MAPS, SIGNED_COLOUR_MAP, colour_table
 from crosspool.statistics import ChannelStatistics
 
 MAX_CELLS = 112  # a side: a tile is about that many pixels wide, more would travel for nothing

@@ -9,9 +9,9 @@ from string import Template
 from typing import Any
 
 from crosspool import __version__
+from crosspool.drawing.rendering import COLOUR_MAPS, SIGNED_COLOUR_MAP, Look
 from crosspool.gallery import GALLERY, LARGEST_TOP, MAX_PINS, asset
 from crosspool.gallery.mapset import tables
-from crosspool.rendering import COLOUR_MAPS, SIGNED_COLOUR_MAP, Look
 from crosspool.statistics import ChannelStatistics, Criterion
 from crosspool.text import number, printable
 

@@ -1,0 +1,89 @@
+"""Does the embedded network's preprocessing fit? Its own labels on photos whose class ImageNet has too.
+
+    python -m benchmarks.accuracy.labels FOLDER      a folder per class; the classes named below are used
+
+Prints top-1 agreement with a 95 % Wilson interval for the network's own preprocessing and for two wrong ones. The
+figure is no ImageNet accuracy: other photos, fewer classes; it is the differences between the rows that speak.
+"""
+
+import argparse
+import math
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from PIL import Image
+
+import crosspool
+from crosspool.backbones import Backbone
+from crosspool.images import Framing
+
+# A folder's name (as Caltech-101 and Caltech-UCSD Birds spell it): the ImageNet labels that count as right.
+SAME_CLASS = {
+    "Black_footed_Albatross": {"albatross"},
+    "Laysan_Albatross": {"albatross"},
+    "Sooty_Albatross": {"albatross"},
+    "Leopards": {"leopard", "jaguar", "snow leopard"},
+    "ant": {"ant"},
+    "camera": {"reflex camera", "Polaroid camera"},
+    "chair": {"rocking chair", "folding chair", "barber chair"},
+    "crayfish": {"crayfish", "American lobster"},
+    "flamingo_head": {"flamingo"},
+    "hawksbill": {"loggerhead", "leatherback turtle", "terrapin", "box turtle", "mud turtle"},
+    "laptop": {"laptop", "notebook"},
+    "pizza": {"pizza"},
+    "rooster": {"cock"},
+    "stegosaurus": {"triceratops"},
+    "trilobite": {"trilobite"},
+}
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def labelled_images(folder: Path) -> list[tuple[Image.Image, set[str]]]:
+    """Every image of the folders whose class ImageNet has, with the labels that count as right."""
+    found = []
+    for path in sorted(folder.glob("*/*")):
+        labels = SAME_CLASS.get(path.parent.name.split(".")[-1])
+        if labels:
+            found.append((crosspool.load_image(path), labels))
+    return found
+
+
+def agreement(backbone: Backbone, images: list[tuple[Image.Image, set[str]]], framing: Framing = "crop") -> int:
+    """How many images get a label that counts as right."""
+    answers = backbone.predict([image for image, _ in images], top=1, framing=framing)
+    return sum(answer[0][0] in labels for answer, (_, labels) in zip(answers, images, strict=True))
+
+
+def wilson(hits: int, count: int) -> tuple[float, float]:
+    """The 95 % Wilson score interval of a proportion."""
+    z, p = 1.959964, hits / count
+    centre, spread = p + z * z / (2 * count), z * math.sqrt(p * (1 - p) / count + z * z / (4 * count**2))
+    return (centre - spread) / (1 + z * z / count), (centre + spread) / (1 + z * z / count)
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    images = labelled_images(parser.parse_args().folder)
+    if not images:
+        sys.exit("No folder there has the name of a class that ImageNet has too.")
+    backbone = crosspool.load_backbone()
+    own = backbone.spec.preprocessing
+    other = replace(
+        backbone, spec=replace(backbone.spec, preprocessing=replace(own, mean=IMAGENET_MEAN, std=IMAGENET_STD))
+    )
+    rows: tuple[tuple[str, Backbone, Framing], ...] = (
+        ("the network's own (mean = std = 0.5, centre crop)", backbone, "crop"),
+        ("the same, whole image squashed", backbone, "squash"),
+        ("ImageNet's usual mean and std", other, "crop"),
+    )
+    for name, network, framing in rows:
+        hits = agreement(network, images, framing)
+        low, high = wilson(hits, len(images))
+        print(f"{name:52} {hits}/{len(images)} = {hits / len(images):.1%}   [{low:.1%}, {high:.1%}]")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What benchmarks and tests share: an app to start, visitors, a browser, generated bad input."""

@@ -1,0 +1,360 @@
+"""Picture files of every accepted format, and damage that gets past their checksums. All are made here, none copied."""
+
+import re
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from functools import cache, partial
+from io import BytesIO
+from random import Random
+from typing import Any
+
+import numpy as np
+import pillow_heif
+from PIL import Image, ImageCms
+
+from benchmarks.harness.fuzzing.base import ANYWHERE, TAKEN, Kind, Mutation, clear, damaged, number_at
+from crosspool.errors import ImageError
+from crosspool.images import MIN_SIDE, load_image
+from crosspool.ui.runtime.decoder_pool import workers
+from crosspool.ui.visit.pictures import FORM
+
+SIDES = (44, 36)
+PNG = b"\x89PNG\r\n\x1a\n"
+TIFF_COMPRESSIONS = ("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg", "lzma", "zstd")
+SEGMENTS = re.compile(rb"\xff[\xc0-\xc4\xda-\xdd\xe0-\xee]")  # of a JPEG: what they begin with
+BOXES = re.compile(rb"ftyp|meta|iloc|iinf|infe|iprp|ipco|ipma|ispe|pixi|hvcC|av1C|irot|imir|colr|mdat|moov|stsz|grid")
+
+
+def image(random: Random) -> bytes:
+    """One file: mostly a damaged one, sometimes one that was made to do harm."""
+    if random.random() < 0.1:
+        return random.choice(HARMFUL)(random)
+    names = sorted(valid_files())
+    name = random.choice(names)
+    return damaged(valid_files()[name], random, (*ANYWHERE, *_own_damage(name), splice))
+
+
+# --- valid files
+
+
+@cache
+def valid_files() -> dict[str, bytes]:
+    """One small file of each format and kind."""
+    picture = _picture()
+    frames = [picture.rotate(20 * turn) for turn in range(1, 6)]
+    moving = {"save_all": True, "append_images": frames, "duration": 40, "loop": 0}
+    profile, exif = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(), Image.Exif()
+    exif[0x0112], exif[0x010F], exif[0x8298] = 6, "A camera", "Nobody"
+    labels = {"exif": exif.tobytes(), "icc_profile": profile}
+    files = {
+        "jpeg": _saved(picture, "JPEG", quality=90, subsampling=0),
+        "jpeg progressive": _saved(picture, "JPEG", progressive=True),
+        "jpeg grey": _saved(picture.convert("L"), "JPEG"),
+        "jpeg cmyk": _saved(picture.convert("CMYK"), "JPEG", restart_marker_blocks=4),
+        "jpeg labelled": _saved(picture, "JPEG", **labels, xmp=b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>", comment=b"!"),
+        "mpo": _saved(picture, "MPO", save_all=True, append_images=frames[:1]),
+        "png 16 bits": _png(16, 2, np.random.default_rng(1).integers(0, 256, (36, 44 * 6), np.uint8)),
+        "png interlaced": _interlaced_png(),
+        "png moving": _saved(picture, "PNG", **moving),
+        "png labelled": _saved(picture, "PNG", **labels),
+        "webp": _saved(picture, "WEBP", quality=80),
+        "webp lossless": _saved(picture.convert("RGBA"), "WEBP", lossless=True, **labels),
+        "webp moving": _saved(picture, "WEBP", **moving),
+        "avif": _saved(picture, "AVIF", quality=60, speed=10, **labels),
+        "avif moving": _saved(picture, "AVIF", speed=10, save_all=True, append_images=frames[:2]),
+        "heic": _heic(picture),
+        "heic several": _heic(picture, *frames[:2]),
+        "gif": _saved(picture.convert("P"), "GIF", transparency=3),
+        "gif moving": _saved(picture.convert("P"), "GIF", **{**moving, "append_images": 8 * frames}),
+        "bmp rle": _run_length_bmp(),
+        "tiff big": _saved(picture, "TIFF", big_tiff=True),
+        "tiff pages": _saved(picture, "TIFF", save_all=True, append_images=frames),
+        "tiff fax": _saved(picture.convert("1"), "TIFF", compression="group4"),
+        "tiff labelled": _saved(picture, "TIFF", **labels),
+    }
+    for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"):
+        files[f"png {mode}"] = _saved(_in_mode(picture, mode), "PNG")
+    for mode in ("1", "L", "P", "RGB", "RGBA"):
+        files[f"bmp {mode}"] = _saved(_in_mode(picture, mode), "BMP")
+    for mode in ("L", "I;16", "I", "F", "CMYK", "LAB", "YCbCr"):
+        files[f"tiff {mode}"] = _saved(_in_mode(picture, mode), "TIFF")
+    for compression in TIFF_COMPRESSIONS:
+        files[f"tiff {compression}"] = _saved(picture, "TIFF", compression=compression)
+    return files
+
+
+def _picture() -> Image.Image:
+    colours = np.random.default_rng(0).integers(0, 256, (5, 6, 3), np.uint8)
+    return Image.fromarray(colours).resize(SIDES, Image.Resampling.BICUBIC)
+
+
+def _in_mode(picture: Image.Image, mode: str) -> Image.Image:
+    if mode == "I;16":
+        return Image.fromarray(np.asarray(picture.convert("L")).astype(np.uint16) * 257)
+    if mode == "LAB":
+        transform = ImageCms.buildTransform(ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB")
+        return transform.apply(picture)
+    return picture.convert("L").convert(mode) if mode in ("I", "F") else picture.convert(mode)
+
+
+def _saved(picture: Image.Image, kind: str, **options: Any) -> bytes:
+    """A picture's file; of copies, as Pillow leaves an encoder's settings on what it has saved."""
+    file, others = BytesIO(), [other.copy() for other in options.pop("append_images", ())]
+    picture.copy().save(file, kind, **options, append_images=others)
+    return file.getvalue()
+
+
+def _heic(*pictures: Image.Image) -> bytes:
+    heif, file = pillow_heif.from_pillow(pictures[0]), BytesIO()
+    for picture in pictures[1:]:
+        heif.add_from_pillow(picture)
+    heif.save(file, quality=60)
+    return file.getvalue()
+
+
+def _chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def _png(
+    depth: int,
+    colours: int,
+    rows: np.ndarray,
+    extra: bytes = b"",
+    *,
+    sides: tuple[int, int] = SIDES,
+    interlaced: bool = False,
+) -> bytes:
+    """A PNG by hand, for what Pillow does not write; `rows` are bytes, (height, bytes of a row)."""
+    lines = np.pad(rows, ((0, 0), (1, 0))).tobytes()  # no filter
+    return _png_of(struct.pack(">IIBBBBB", *sides, depth, colours, 0, 0, interlaced), zlib.compress(lines, 1), extra)
+
+
+def _png_of(header: bytes, data: bytes, extra: bytes = b"") -> bytes:
+    return PNG + _chunk(b"IHDR", header) + extra + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
+
+
+def _interlaced_png() -> bytes:
+    """Adam7: seven small pictures one after the other."""
+    pixels, passes = np.asarray(_picture()), b""
+    for left, top, right, down in ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)):  # fmt: skip  # noqa: E501
+        part = pixels[top::down, left::right]
+        passes += np.pad(part.reshape(len(part), -1), ((0, 0), (1, 0))).tobytes()
+    return _png_of(struct.pack(">IIBBBBB", *SIDES, 8, 2, 0, 0, 1), zlib.compress(passes))
+
+
+def _run_length_bmp() -> bytes:
+    palette, lines = bytes(range(256)) * 4, b"".join(bytes((SIDES[0], row, 0, 0)) for row in range(SIDES[1])) + b"\0\1"
+    info = struct.pack("<IiiHHIIiiII", 40, *SIDES, 1, 8, 1, len(lines), 2835, 2835, 256, 0)
+    return struct.pack("<2sIHHI", b"BM", 54 + 1024 + len(lines), 0, 0, 54 + 1024) + info + palette + lines
+
+
+# --- damage to fields that decoders believe
+
+
+def splice(data: bytes, random: Random) -> bytes:
+    """The beginning of one file and the end of another, of whatever format."""
+    other = random.choice(list(valid_files().values()))
+    return data[: random.randrange(len(data))] + other[random.randrange(len(other)) :]
+
+
+def _own_damage(name: str) -> tuple[Mutation, ...]:
+    """What suits the format, as often as everything else together."""
+    suited: dict[str, tuple[Mutation, ...]] = {
+        "png": (in_png, repeat_chunk, intact_pixels),
+        "jpeg": (partial(_near, SEGMENTS),),
+        "mpo": (partial(_near, SEGMENTS),),
+        "tiff": (in_tiff,),
+        "webp": (partial(_near, re.compile(rb"VP8[ LX]|ANIM|ANMF|ALPH|EXIF|ICCP|RIFF")),),
+        "gif": (partial(_near, re.compile(rb"GIF8|[\x2c\x21]")),),
+        "bmp": (_in_bmp,),
+    }
+    found = suited.get(name.split(maxsplit=1)[0], (partial(_near, BOXES),))
+    return found * (8 // len(found))
+
+
+def _near(marks: re.Pattern[bytes], data: bytes, random: Random) -> bytes:
+    """A number within the first bytes behind one of the marks: lengths, sides, counts."""
+    places = [found.end() for found in marks.finditer(data)] or [0]
+    return number_at(data, random.choice(places) + random.randrange(24), random.choice((1, 2, 4)), random)
+
+
+def _in_bmp(data: bytes, random: Random) -> bytes:
+    return number_at(data, 2 * random.randrange(27), random.choice((2, 4)), random)
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    at = len(PNG)
+    while at + 12 <= len(data):
+        length = int.from_bytes(data[at : at + 4], "big")
+        yield data[at + 4 : at + 8], data[at + 8 : at + 8 + length]
+        at += 12 + length
+
+
+def _with_chunk(data: bytes, random: Random, change: Callable[[bytes, bytes], bytes]) -> bytes:
+    chunks = list(_chunks(data))
+    if not data.startswith(PNG) or not chunks:
+        return data
+    chosen = random.randrange(len(chunks))
+    made = [change(*chunk) if place == chosen else _chunk(*chunk) for place, chunk in enumerate(chunks)]
+    return PNG + b"".join(made)
+
+
+def in_png(data: bytes, random: Random) -> bytes:
+    """A field of a chunk changed, and its checksum made to agree."""
+
+    def change(kind: bytes, body: bytes) -> bytes:
+        start = random.randrange(min(len(body), 14) or 1)
+        return _chunk(kind, number_at(body, start, random.choice((1, 1, 4)), random))
+
+    return _with_chunk(data, random, change)
+
+
+def repeat_chunk(data: bytes, random: Random) -> bytes:
+    return _with_chunk(data, random, lambda kind, body: _chunk(kind, body) * random.choice((2, 30, 3000)))
+
+
+def intact_pixels(data: bytes, random: Random) -> bytes:
+    """Damage inside of the compressed pixels or a profile, compressed again."""
+
+    def change(kind: bytes, body: bytes) -> bytes:
+        try:
+            plain = zlib.decompress(body)
+        except zlib.error:
+            return _chunk(kind, damaged(body, random))
+        return _chunk(kind, zlib.compress(damaged(plain, random), 1))
+
+    return _with_chunk(data, random, change)
+
+
+def in_tiff(data: bytes, random: Random) -> bytes:
+    """A part of an entry of the first directory: its tag, type, count or value."""
+    order = "little" if data[:2] == b"II" else "big"
+    start = int.from_bytes(data[4:8], order)  # type: ignore[arg-type]
+    count = int.from_bytes(data[start : start + 2], order)  # type: ignore[arg-type]
+    entry = start + 2 + 12 * random.randrange(min(count, 40) or 1)
+    offset, width = random.choice(((0, 2), (2, 2), (4, 4), (8, 4), (8, 2)))
+    if random.random() < 0.1:  # where the next directory lies: here
+        offset, width = 12, 4
+        return data[: start + 2 + 12 * count] + struct.pack("<I", start) + data[start + 6 + 12 * count :]
+    return number_at(data, entry + offset, width, random)
+
+
+# --- made to do harm
+
+
+def huge_sides(random: Random) -> bytes:
+    """A few bytes that claim to be a picture of millions of pixels, or of none."""
+    sides = tuple(random.choice((0, 1, 7071, 30_000, 65_535, 2**31 - 1)) for _ in range(2))
+    short = tuple(min(side, 65_535) for side in sides)
+    files = valid_files()
+    jpeg = bytearray(files["jpeg"])
+    at = jpeg.index(b"\xff\xc0") + 5
+    jpeg[at : at + 4] = struct.pack(">HH", *short)
+    bmp = bytearray(files["bmp RGB"])
+    bmp[18:26] = struct.pack("<II", *sides)
+    gif = bytearray(files["gif"])
+    gif[6:10] = struct.pack("<HH", *short)
+    return random.choice((
+        _png_of(struct.pack(">IIBBBBB", *sides, random.choice((1, 8, 16)), random.choice((0, 2, 6)), 0, 0, 0), b""),
+        bytes(jpeg), bytes(bmp), bytes(gif),
+    ))  # fmt: skip
+
+
+def text_bomb(random: Random) -> bytes:
+    """A megabyte of compressed zeros or more in a label of a PNG, or in its profile."""
+    zeros = _deflated_zeros(random.choice((2**20, 2**26)))
+    kind, head = random.choice(((b"zTXt", b"Title\0\0"), (b"iTXt", b"Title\0\1\0\0\0"), (b"iCCP", b"sRGB\0\0")))
+    extra = _chunk(kind, head + zeros) * random.choice((1, 1, 40))
+    return _png(8, 2, np.zeros((36, 44 * 3), np.uint8), extra)
+
+
+@cache
+def _deflated_zeros(length: int) -> bytes:
+    return zlib.compress(bytes(length), 9)
+
+
+def pixel_bomb(random: Random) -> bytes:
+    """Kilobytes that are millions of pixels, within what is allowed or just beyond it."""
+    side = random.choice((1000, 3000, 7000, 8000) if random.random() < 0.1 else (1000, 1500))
+    return _blank(side, random.choice(("PNG", "GIF", "JPEG", "WEBP", "TIFF")))
+
+
+@cache
+def _blank(side: int, kind: str) -> bytes:
+    options = {"compression": "tiff_lzw"} if kind == "TIFF" else {}
+    return _saved(Image.new("L", (side, side)), kind, **options)
+
+
+def many_frames(random: Random) -> bytes:
+    """Hundreds of frames in a file of some kilobytes."""
+    return _many_frames(random.choice(("GIF", "WEBP", "PNG")), random.choice((100, 1000)))
+
+
+@cache
+def _many_frames(kind: str, count: int) -> bytes:
+    frames = [Image.new("P", (20, 20), number % 7) for number in range(count)]
+    return _saved(frames[0], kind, save_all=True, append_images=frames[1:], duration=20)
+
+
+def chained_directories(random: Random) -> bytes:
+    """A TIFF of thousands of directories behind each other, the first of them the picture's, or not even that."""
+    base = valid_files()["tiff raw"]
+    count, at = random.choice((10, 5000)), len(base) + len(base) % 2
+    chain = b"".join(struct.pack("<HHHIII", 1, 256, 3, 1, 44, at + 18 * (number + 1)) for number in range(count))
+    start = int.from_bytes(base[4:8], "little")
+    entries = int.from_bytes(base[start : start + 2], "little")
+    pointer = start + 2 + 12 * entries if random.random() < 0.7 else 4
+    base = base[:pointer] + struct.pack("<I", at) + base[pointer + 4 :]
+    return base.ljust(at, b"\0") + chain
+
+
+def damaged_labels(random: Random) -> bytes:
+    """A sound picture whose EXIF data, profile or XMP are damaged."""
+    exif, profile = Image.Exif(), ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    exif[0x0112], exif[0x010E] = random.randrange(12), "x" * random.choice((1, 5000))
+    labels = {"exif": b"Exif\0\0" + damaged(exif.tobytes(), random), "icc_profile": damaged(profile, random)}
+    kind = random.choice(("JPEG", "PNG", "WEBP"))
+    if kind == "JPEG":
+        labels["xmp"] = damaged(b"<x:xmpmeta xmlns:x='adobe:ns:meta/'><a/></x:xmpmeta>", random)
+    return _saved(_picture(), kind, **labels)
+
+
+def not_a_picture(random: Random) -> bytes:
+    """What people upload by mistake, or to see what happens."""
+    noise = random.randbytes(random.choice((0, 1, 3, 12, 500)))
+    heads = [data[: random.choice((2, 4, 12))] for data in valid_files().values()]
+    words = (b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"%!PS-Adobe-3.0 EPSF-3.0\n", b"%PDF-1.7\n", b"PK\3\4", b"")
+    return random.choice((*words, *random.sample(heads, 4))) + noise
+
+
+HARMFUL = (
+    huge_sides,
+    text_bomb,
+    pixel_bomb,
+    many_frames,
+    chained_directories,
+    damaged_labels,
+    damaged_labels,
+    not_a_picture,
+)
+
+
+def judge(data: bytes) -> str:
+    """What the page keeps is an upright picture in RGB within the limits; or a sentence says why not."""
+    try:
+        kept = workers.keep(data, "holiday.jpg", FORM)
+    except ImageError as error:
+        return clear(str(error))
+    picture, thumbnail = load_image(kept.file), load_image(kept.thumbnail)
+    assert type(picture) is Image.Image
+    assert picture.mode == "RGB"
+    assert picture.info == {}
+    assert min(picture.size) >= MIN_SIDE
+    assert max(picture.size) <= FORM.side
+    assert thumbnail.size == (FORM.thumbnail, FORM.thumbnail)
+    return TAKEN
+
+
+KIND = Kind("images", image, judge)

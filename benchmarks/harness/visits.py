@@ -1,0 +1,110 @@
+"""A visit to the app in a real browser."""
+
+from __future__ import annotations
+
+from mimetypes import guess_type
+from urllib.parse import urlencode, urlparse
+
+from playwright.sync_api import ConsoleMessage, FilePayload, Locator, Page, expect
+
+WIDTHS = (1920, 1440, 1024, 390)
+SECONDS = 45_000  # milliseconds: the machine may be small and busy
+HEARD = 100  # milliseconds until the page has told the server of what was done to it
+expect.set_options(timeout=SECONDS)
+
+
+class Visit:
+    """A new session in a browser window, and everything that the browser complained about or asked for."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page, self.url = page, url
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        page.set_default_timeout(SECONDS)
+        page.on("console", self._on_console)
+        page.on("pageerror", lambda error: self.complaints.append(f"uncaught: {error}"))
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.on("websocket", lambda socket: self.requests.append(socket.url))
+
+    def _on_console(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.complaints.append(f"{message.text} ({message.location.get('url')})")
+
+    def go(self, path: str = "/", **params: object) -> Visit:
+        """Open an address and wait for the maps."""
+        self.page.goto(f"{self.url}{path}{'?' + urlencode(params) if params else ''}")
+        expect(self.page.locator(".frame img").first).to_be_visible()
+        self.settle()
+        return self
+
+    def settle(self) -> None:
+        """Wait until the server has answered and everything is drawn."""
+        self.page.wait_for_timeout(HEARD)
+        expect(self.page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+        expect(self.page.get_by_test_id("stStatusWidget")).to_have_count(0)
+        expect(self.page.locator('[data-stale="true"]')).to_have_count(0)
+
+    @property
+    def tiles(self) -> Locator:
+        return self.page.locator(".wall .tile")
+
+    def tile(self, channel: int) -> Locator:
+        return self.page.locator(f'.wall .tile[data-channel="{channel}"]')
+
+    def tile_at(self, place: int) -> Locator:
+        """The tile at that place of the gallery's order, from 0."""
+        return self.page.locator(f'.wall .tile[aria-posinset="{place + 1}"]')
+
+    def heading(self, channel: int) -> Locator:
+        return self.page.get_by_text(f"Map {channel}", exact=True)
+
+    def control(self, name: str) -> Locator:
+        """A control of the gallery."""
+        return self.page.locator(f'.toolbar [aria-label="{name}"]')
+
+    @property
+    def pinned(self) -> Locator:
+        return self.page.locator(".gallery .pinned figure")
+
+    def choose(self, label: str, option: str) -> None:
+        """An option of a select box."""
+        box = self.page.get_by_role("combobox", name=label)
+        box.scroll_into_view_if_needed()  # scrolling closes the list
+        self.page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        box.click()
+        self.page.get_by_role("option", name=option).click()
+        self.settle()
+
+    def pick(self, group: str, option: str) -> None:
+        """A button of a segmented control."""
+        self.page.get_by_role("radiogroup", name=group).get_by_role("radio", name=option).click()
+        self.settle()
+
+    def press(self, key: str) -> None:
+        """A key that the whole page listens to, as soon as it listens."""
+        self.page.wait_for_function("[...document.querySelectorAll('*')].some(place => place.shadowRoot?.stop)")
+        self.page.keyboard.press(key)
+
+    def upload(self, *files: tuple[str, bytes]) -> None:
+        """Files, each a (name, bytes), at once."""
+        chooser = self.page.locator('input[type="file"]')
+        expect(chooser).to_be_enabled()
+        chooser.set_input_files(
+            [FilePayload(name=name, mimeType=guess_type(name)[0] or "", buffer=data) for name, data in files]
+        )
+
+    def expect_to_fit_every_width(self) -> None:
+        """Nothing is wider than the window, on a phone, a tablet, a desktop and a projector."""
+        for width in WIDTHS:
+            self.page.set_viewport_size({"width": width, "height": 900})
+            self.page.wait_for_function("width => innerWidth === width", arg=width)
+            self.settle()
+            self.page.wait_for_function("document.documentElement.scrollWidth <= innerWidth", timeout=5000)
+            for inside in [self.page.get_by_test_id("stMain"), *self.page.locator(".bars").all()]:
+                needed, there = inside.evaluate("inside => [inside.scrollWidth, inside.clientWidth]")
+                assert needed <= there, f"at {width} px"
+
+    def expect_no_complaints(self) -> None:
+        assert self.complaints == []
+        foreign = [url for url in self.requests if urlparse(url).hostname not in ("localhost", None)]
+        assert foreign == []  # data: and blob: have no host

@@ -1,0 +1,1 @@
+"""How it bears many visitors: each module is one command."""

@@ -1,0 +1,1 @@
+"""How it bears bad input, crashes and strangers: each module is one command."""

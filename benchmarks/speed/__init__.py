@@ -1,0 +1,1 @@
+"""How fast it is: each module is one command."""

@@ -1,0 +1,141 @@
+"""From pressing a sample to all its maps: `python -m benchmarks.speed.page`.
+
+Server time of the page's script when a sample is pressed whose maps are not cached, with all 1,280 maps of
+EfficientNet-Lite0's last pair packed for the browser, against the network's forward pass alone. What the browser does
+with them then is measured by `benchmarks.speed.gallery`.
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from streamlit.logger import set_log_level
+from streamlit.testing.v1 import AppTest
+
+from benchmarks.harness.timing import Timing, machine, milliseconds, print_table
+from crosspool.activations import run_graph
+from crosspool.backbones import DEFAULT, Backbone, load_backbone
+from crosspool.images import frame, load_image, to_tensor
+from crosspool.samples import Sample, samples
+from crosspool.ui.maps import gallery
+from crosspool.ui.runtime import maps as compute
+from crosspool.ui.runtime import shared_cache as kept
+
+APP = Path(__file__).resolve().parents[2] / "app.py"
+SIZES = (224, 448)
+MOST_BESIDE_FORWARD = 500.0  # ms
+
+PRESS, FORWARD, COMPUTE = "press to maps", "forward pass alone", "computing the maps"
+PACK = "packing them for the browser"
+# Where the time goes inside a press: name, object and attribute of the function that is watched.
+PARTS: dict[str, tuple[Any, str]] = {
+    COMPUTE: (compute, "_compute"),
+    "  activations": (Backbone, "activations"),
+    "  pooling": (compute, "cross_layer_pool"),
+    "  statistics": (compute, "channel_statistics"),
+    PACK: (gallery, "pack"),
+}
+REST, BESIDE = "rest of the script", "press beyond forward"
+
+
+def pressed(app: AppTest, sample: Sample) -> dict[str, float]:
+    """Press a sample whose maps are in no cache; milliseconds of the whole and of its parts."""
+    kept.forget_all()
+    app.session_state["sample"] = sample.id
+    spent = dict.fromkeys(PARTS, 0.0)
+    with ExitStack() as watches:
+        for part, (place, function) in PARTS.items():
+            watches.enter_context(_watched(place, function, spent, part))
+        whole = milliseconds(app.run)
+    if app.exception or app.error:
+        raise RuntimeError(f"The page failed: {[*app.exception, *app.error]}")
+    spent[REST] = whole - spent[COMPUTE] - spent[PACK]
+    return {PRESS: whole, **spent}
+
+
+@contextmanager
+def _watched(place: Any, function: str, spent: dict[str, float], part: str) -> Iterator[None]:
+    original: Callable[..., Any] = getattr(place, function)
+
+    def watched(*args: Any, **kwargs: Any) -> Any:
+        results: list[Any] = []
+        spent[part] += milliseconds(lambda: results.append(original(*args, **kwargs)))
+        return results[0]
+
+    with patch.object(place, function, watched):
+        yield
+
+
+def forward_pass(backbone: Backbone, sample: Sample, size: int) -> float:
+    """Milliseconds from the framed and normalised image to its maps; in a new thread, as a page's script has."""
+    graph = backbone.architecture.pair_graph(backbone.layer_pairs[-1], size)
+    framed = frame(load_image(sample.path), backbone.spec.preprocessing, size)
+    batch = to_tensor([framed], backbone.spec.preprocessing)
+    batch = batch.to(backbone.device, memory_format=torch.channels_last)
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(milliseconds, partial(run_graph, backbone.model, graph, batch)).result()
+
+
+def visit(size: int) -> AppTest:
+    """A session with the maps of a sample."""
+    app = AppTest.from_file(APP, default_timeout=300)
+    app.query_params["size"] = str(size)
+    app.run()
+    return app
+
+
+def sent_maps(app: AppTest) -> int:
+    """How many maps the browser was sent."""
+    (element,) = (element for element in app.get("bidi_component") if element.key == "maps")
+    packed: bytes = element.proto.bytes
+    length = int.from_bytes(packed[:4], "little")
+    count: int = json.loads(packed[4 : 4 + length])["channels"]
+    return count
+
+
+def press_table(size: int, rounds: int) -> None:
+    """Press every sample in turn, `rounds` times over, the forward pass alone after each."""
+    app, backbone = visit(size), load_backbone(DEFAULT)
+    set_log_level("ERROR")  # else Streamlit, set up by the visit, says at every press that there is no browser
+    for sample in samples()[:2]:  # warm up
+        pressed(app, sample)
+        forward_pass(backbone, sample, size)
+    runs: list[dict[str, float]] = []
+    for _ in range(rounds):
+        for sample in samples():
+            run = pressed(app, sample)
+            run[FORWARD] = forward_pass(backbone, sample, size)
+            run[BESIDE] = run[PRESS] - run[FORWARD]
+            runs.append(run)
+    count = sent_maps(app)
+    order = [PRESS, FORWARD, BESIDE, *PARTS, REST]
+    times = {part: Timing.of([run[part] for run in runs]) for part in order}
+    met = "met" if times[BESIDE].median <= MOST_BESIDE_FORWARD else "MISSED"
+    target = f"target {MOST_BESIDE_FORWARD:.0f} ms beyond forward: {met}"
+    print_table(
+        f"{count:,} maps at input {size}, {len(runs)} presses; {target}",
+        ["part", "ms", "quartiles", "best"],
+        [[part, f"{time.median:.1f}", time.spread, f"{time.best:.1f}"] for part, time in times.items()],
+    )
+
+
+def main() -> None:
+    """Print a table for each input size."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3, help="times that each sample is pressed (3)")
+    options = parser.parse_args()
+    print(machine())
+    for size in SIZES:
+        press_table(size, options.rounds)
+    print(f"\n{machine()}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""Weighting maps as pictures: arrays in, pictures out. Nothing here computes maps or knows about pages."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+import matplotlib
+import numpy as np
+from PIL import Image, ImageDraw
+
+from crosspool.errors import SettingError
+from crosspool.receptive_field import Box
+
+Scale = Literal["map", "layer", "fixed"]
+Limits = tuple[float, float]
+SCALES: dict[Scale, str] = {
+    "map": "the scale of this map", "layer": "the scale of this layer", "fixed": "a fixed scale",
+}  # fmt: skip
+
+# Sequential ones that keep their order in grey and for colour-blind eyes, and a diverging one for signed maps.
+COLOUR_MAPS = ("viridis", "cividis", "magma", "gray")
+SIGNED_COLOUR_MAP = "RdBu_r"
+PATCH_COLOUR = (255, 255, 255)
+FIELD_COLOUR = (255, 176, 0)
+
+
+@dataclass(frozen=True)
+class Look:
+    """How maps are drawn: see `overlay`. `top` is the end of a fixed scale, 0 for the layer's own."""
+
+    colour_map: str = COLOUR_MAPS[0]
+    opacity: float = 0.65
+    smooth: bool = True
+    scale: Scale = "map"
+    signed: bool = False
+    top: float = 0.0
+
+    def limits(self, peaks: np.ndarray, channel: int) -> Limits:
+        """The range of weights that one map's colours span, by the peaks of all maps of the layer."""
+        if self.scale == "fixed" and self.top > 0:
+            return (-self.top if self.signed else 0.0, self.top)
+        return colour_limits(peaks[[channel]] if self.scale == "map" else peaks, signed=self.signed)
+
+    def over(self, picture: Image.Image, weights: np.ndarray, limits: Limits) -> Image.Image:
+        """One map (H, W) over a picture, in that picture's size."""
+        return overlay(
+            picture, weights, limits=limits, colour_map=self.colour_map, opacity=self.opacity, smooth=self.smooth
+        )
+
+
+def colour_limits(weights: np.ndarray, *, signed: bool = False) -> Limits:
+    """The range of values that the colours span: from 0 to the largest weight, or symmetric about 0 if `signed`.
+
+    `weights` is one map for a scale of its own ("map"), or all of a layer's for a common one ("layer").
+    """
+    top = float(np.abs(weights).max(initial=0.0)) or 1.0  # an all-zero map is drawn as zeros
+    return (-top if signed else 0.0, top)
+
+
+@cache
+def colour_table(colour_map: str) -> np.ndarray:
+    """256 RGB colours, uint8 (256, 3), not to be changed. Raises SettingError for a colour map that is not offered."""
+    if colour_map not in (*COLOUR_MAPS, SIGNED_COLOUR_MAP):
+        raise SettingError(f"There is no colour map {colour_map!r}; choose {', '.join(COLOUR_MAPS)}.")
+    table: np.ndarray = matplotlib.colormaps[colour_map](np.arange(256), bytes=True)[:, :3]
+    table.flags.writeable = False
+    return table
+
+
+def quantise(weights: np.ndarray, limits: Limits) -> np.ndarray:
+    """Weights as 8-bit steps of the colour range, uint8 of the same shape."""
+    low, high = limits
+    steps: np.ndarray = np.rint((np.clip(weights, low, high) - low) / (high - low) * 255).astype(np.uint8)
+    return steps
+
+
+def overlay(
+    framed: Image.Image,
+    weights: np.ndarray,
+    *,
+    limits: Limits,
+    colour_map: str = "viridis",
+    opacity: float = 0.65,
+    smooth: bool = True,
+) -> Image.Image:
+    """One map (H, W) over the picture that the network saw, in that picture's size.
+
+    `opacity` runs from 0, the photo alone, to 1, the map alone. `smooth` interpolates between the map's cells for
+    the eye; without it each cell is one flat block.
+    """
+    method = Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST
+    steps = np.asarray(Image.fromarray(quantise(weights, limits)).resize(framed.size, method))
+    coloured = Image.fromarray(colour_table(colour_map)[steps])
+    return Image.blend(framed.convert("RGB"), coloured, opacity)
+
+
+def with_boxes(picture: Image.Image, boxes: Sequence[tuple[Box, tuple[int, int, int]]]) -> Image.Image:
+    """A copy of the picture with rectangles drawn on it, each with a dark rim so that it shows on any ground."""
+    marked = picture.convert("RGB")
+    draw = ImageDraw.Draw(marked)
+    thick = max(2, marked.width // 110)
+    for box, colour in boxes:
+        corners = (box.left, box.top, max(box.left, box.right - 1), max(box.top, box.bottom - 1))
+        draw.rectangle(corners, outline=(0, 0, 0), width=thick + 2)
+        inner = tuple(v + d for v, d in zip(corners, (1, 1, -1, -1), strict=True))
+        if inner[2] > inner[0] and inner[3] > inner[1]:
+            draw.rectangle(inner, outline=colour, width=thick)
+    return marked
+
+
+def cell_box(row: int, column: int, map_size: tuple[int, int], picture_size: int) -> Box:
+    """The part of the picture that one cell of a map covers when the map is stretched over it."""
+    rows, columns = map_size
+    return Box(
+        round(column * picture_size / columns),
+        round(row * picture_size / rows),
+        round((column + 1) * picture_size / columns),
+        round((row + 1) * picture_size / rows),
+    )

@@ -1,0 +1,152 @@
+"""The files of an evaluation: what each is called, and what makes its contents."""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from crosspool.datasets import Dataset
+from crosspool.drawing.figures import Point, any_script, confusion_figure, cost_figure, figure_bytes
+from crosspool.evaluation.findings import (
+    Findings,
+    as_json,
+    how,
+    is_point,
+    markdown,
+    method_json,
+    paired_json,
+    splits_of,
+)
+from crosspool.evaluation.report import MethodResult
+from crosspool.tables import csv_text
+from crosspool.text import printable
+
+LONGEST_NAME = 100
+COST_FIGURE = "accuracy-against-bytes"
+RECORD = "results.json"
+
+
+def files_of(findings: Findings) -> dict[str, Callable[[], bytes]]:
+    """The contents of every file by its name, each made when it is asked for."""
+    texts: dict[str, Callable[[], str]] = {
+        "results.csv": partial(_method_rows, findings),
+        "results.md": partial(markdown, findings),
+    }
+    if findings.report.paired:
+        texts["paired.csv"] = partial(_paired_rows, findings)
+    if findings.dataset is not None and not findings.dataset.multi_label:
+        texts["predictions.csv"] = partial(_prediction_rows, findings, findings.dataset)
+    figures = {f"{COST_FIGURE}.{suffix}": partial(_cost_file, findings, suffix) for suffix in ("png", "svg")}
+    for stem, result in confusions(findings).items():
+        texts[f"{stem}.csv"] = partial(_confusion_rows, findings, result)
+        figures[f"{stem}.png"] = partial(_confusion_file, findings, result)
+    names = [RECORD, *texts, *figures]
+    texts = {RECORD: partial(_record, findings, names), **texts}
+    return {**{name: partial(_encoded, text) for name, text in texts.items()}, **figures}
+
+
+def _encoded(text: Callable[[], str]) -> bytes:
+    return text().encode()
+
+
+def _record(findings: Findings, names: Sequence[str]) -> str:
+    return json.dumps({**as_json(findings), "files": list(names)}, indent=2, ensure_ascii=False) + "\n"
+
+
+def file_names(methods: Sequence[str]) -> list[str]:
+    """A file name's part for each method: signs that a file system may refuse become dashes, and no two are equal."""
+    taken: set[str] = set()
+    names = []
+    for method in methods:
+        stem = re.sub(r"[^\w.@+]+", "-", method, flags=re.ASCII)[:LONGEST_NAME].strip("-.")
+        name, number = stem, 1
+        while name.lower() in taken:
+            number += 1
+            name = f"{stem}-{number}"
+        taken.add(name.lower())
+        names.append(name)
+    return names
+
+
+def _method_rows(findings: Findings) -> str:
+    """One row for each method, with the columns of the JSON's `methods`."""
+    return _table(method_json(result, findings.report.measure) for result in findings.report.methods)
+
+
+def _paired_rows(findings: Findings) -> str:
+    """One row for each comparison, with the columns of the JSON's `paired`."""
+    return _table(paired_json(pair) for pair in findings.report.paired)
+
+
+def _table(documents: Iterable[dict[str, Any]]) -> str:
+    rows = []
+    for document in documents:
+        row: dict[str, Any] = {}
+        for name, value in document.items():
+            if name == "interval":
+                row["interval_low"], row["interval_high"] = value or (None, None)
+            elif name == "mcnemar":
+                row.update(value or {})
+            elif name != "by_split":
+                row[name] = value
+        rows.append(row)
+    return csv_text([list(rows[0]), *(list(row.values()) for row in rows)])
+
+
+def _prediction_rows(findings: Findings, dataset: Dataset) -> str:
+    """One row for each image: in how many splits each method was tested on it, and in how many it was right."""
+    header, columns = ["sample", "true class"], []
+    for result in findings.report.methods:
+        if result.correct is not None:
+            header += [f"{result.name} tested", f"{result.name} right"]
+            columns += [(result.correct >= 0).sum(axis=0), (result.correct == 1).sum(axis=0)]
+    rows = [
+        [printable(sample.name), dataset.classes[target], *(int(column[index]) for column in columns)]
+        for index, (sample, target) in enumerate(zip(dataset.samples, dataset.targets, strict=True))
+    ]
+    return csv_text([header, *rows])
+
+
+def cost(findings: Findings) -> Figure:
+    """How well the methods do against the bytes of an image's vector."""
+    points = []
+    for result in findings.report.methods:
+        measured = result.measures[findings.report.measure]
+        found = measured.interval
+        interval = None if found is None or is_point(found) else (found.low, found.high)
+        points.append(Point(result.name, result.bytes_per_image, measured.value, interval))
+    title = f"{findings.report.dataset}, {findings.network}\n{how(findings)}"
+    with any_script():
+        return cost_figure(points, findings.measure, title)
+
+
+def _cost_file(findings: Findings, suffix: str) -> bytes:
+    about: dict[str, str | None] = {"Title": f"{findings.measure} against bytes"}
+    about |= {"Description": findings.command_line} if suffix == "png" else {"Date": None}
+    return figure_bytes(cost(findings), suffix, about)
+
+
+def confusions(findings: Findings) -> dict[str, MethodResult]:
+    """Each method by its files' name up to the suffix, where images have one class each."""
+    methods = findings.report.methods
+    names = file_names([result.name for result in methods])
+    return {f"confusion-{name}": r for r, name in zip(methods, names, strict=True) if r.confusion is not None}
+
+
+def _confusion_rows(findings: Findings, result: MethodResult) -> str:
+    """A method's counts."""
+    assert result.confusion is not None
+    classes = list(findings.report.classes)
+    rows = [[label, *counts] for label, counts in zip(classes, result.confusion.tolist(), strict=True)]
+    return csv_text([["true class", *classes], *rows])
+
+
+def _confusion_file(findings: Findings, result: MethodResult) -> bytes:
+    assert result.confusion is not None
+    count = splits_of(findings.report)
+    title = f"{result.name}, {findings.report.dataset}" + ("" if count == 1 else f", {count} splits together")
+    figure = confusion_figure(result.confusion, findings.report.classes, title)
+    return figure_bytes(figure, "png", {"Title": title, "Description": findings.command_line})

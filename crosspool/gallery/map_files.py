@@ -1,0 +1,122 @@
+"""Chosen weighting maps of one image as files: slides, tables, numbers; the same from the app and the command line."""
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from PIL import Image
+
+from crosspool.drawing.figures import any_script, figure_bytes
+from crosspool.drawing.rendering import Look
+from crosspool.drawing.slides import NOTE, slide
+from crosspool.gallery.mapset import pack, receptive_fields
+from crosspool.gallery.standalone import page
+from crosspool.recipe import Recipe
+from crosspool.statistics import ChannelStatistics, Criterion
+from crosspool.tables import csv_text
+
+KINDS = ("png", "svg", "pdf", "csv", "npz", "html")
+
+
+@dataclass(frozen=True)
+class ChosenMaps:
+    """The maps of an image, which of them are chosen, and how they are drawn.
+
+    `image` is what is known of the file: its "name", its "sha256" and what was done to it. `lower` is (D_t, H_t, W_t),
+    `upper` (D_{t+1}, H, W), `pooled` (D_{t+1}, D_t*m*n). `pins` and `sort` are for a page that holds all maps: which
+    are pinned, and what puts a map first.
+    """
+
+    image: dict[str, Any]
+    recipe: Recipe
+    framed: Image.Image
+    lower: np.ndarray
+    upper: np.ndarray
+    pooled: np.ndarray
+    statistics: ChannelStatistics
+    channels: Sequence[int]
+    look: Look
+    pins: Sequence[int] = ()
+    sort: Criterion = "energy_share"
+
+    @property
+    def caption(self) -> str:
+        return self.recipe.caption(self.image["name"])
+
+    @property
+    def title(self) -> str:
+        """The caption, with the number of a map that is alone."""
+        return f"Map {self.channels[0]} of {self.caption}" if len(self.channels) == 1 else self.caption
+
+    def settings(self) -> dict[str, Any]:
+        """Everything that decides what the files hold, as JSON."""
+        return {**self.recipe.settings(), "image": self.image, "look": asdict(self.look)}
+
+    def file(self, kind: str) -> bytes:
+        """A file of one of the KINDS: an NPZ and an HTML page hold all maps, the others those that are chosen."""
+        if kind == "csv":
+            return csv_text(self._rows()).encode()
+        if kind == "npz":
+            return self._numbers()
+        return self._page() if kind == "html" else self._slide(kind)
+
+    def slide(self) -> Figure:
+        return slide(self.framed, self.upper, self.channels, self.statistics, caption=self.caption, look=self.look)
+
+    def _slide(self, kind: str) -> bytes:
+        """An SVG's text is text, so that it can be searched, read aloud and changed, in whatever script it is."""
+        figure = self.slide()
+        for note in figure.findobj(lambda artist: kind == "svg" and artist.get_gid() == NOTE):
+            note.remove()
+        drawn = {**self.settings(), "channels": list(self.channels)}
+        about = {"Title": self.title, "Subject" if kind == "pdf" else "Description": json.dumps(drawn)}
+        with any_script(), rc_context({"svg.fonttype": "none"}):
+            return figure_bytes(figure, kind, about)
+
+    def _rows(self) -> list[Sequence[Any]]:
+        """A row for each weight, with as many digits as tell a float32 from its neighbours."""
+        rows: list[Sequence[Any]] = [("channel", "row", "column", "weight")]
+        for channel in self.channels:
+            rows += [(channel, *place, weight) for place, weight in np.ndenumerate(self.upper[channel])]
+        return rows
+
+    def _numbers(self) -> bytes:
+        """All maps and P, and which were chosen; to be read with allow_pickle=False."""
+        file = io.BytesIO()
+        np.savez(
+            file,
+            allow_pickle=False,
+            lower=self.lower,
+            upper=self.upper,
+            P=self.pooled,
+            channels=np.array(self.channels, np.int64),
+            settings=np.array(json.dumps(self.settings())),
+        )
+        return file.getvalue()
+
+    def _page(self) -> bytes:
+        """The first of the chosen maps is selected in it."""
+        recipe = self.recipe
+        packed = pack(
+            self.upper,
+            self.statistics,
+            self.framed,
+            signed=recipe.is_signed,
+            fields=receptive_fields(recipe.backbone, recipe.pair.id, recipe.size),
+        )
+        return page(
+            packed,
+            self.statistics,
+            title=f"{len(self.upper):,} weighting maps of {self.image['name']}",
+            caption=self.caption,
+            made=self.settings(),
+            look=self.look,
+            selected=self.channels[0],
+            pins=self.pins,
+            sort=self.sort,
+        )

@@ -1,0 +1,1 @@
+"""Methods compared on labelled images: plan, background job, and what came out."""

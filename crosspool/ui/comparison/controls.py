@@ -1,0 +1,179 @@
+"""Choosing what is compared, starting it, and watching it."""
+
+import streamlit as st
+
+from crosspool.backbones import UNTRAINED, architecture
+from crosspool.errors import CrosspoolError
+from crosspool.images import Framing
+from crosspool.methods import Method, parse_methods
+from crosspool.ui.comparison.job import Job, Plan
+from crosspool.ui.comparison.menu import default_methods, method_menu, network_menu
+from crosspool.ui.comparison.outcome import outcome, preliminary, tables
+from crosspool.ui.runtime.maps import Network
+from crosspool.ui.visit.labelled import Labelled
+from crosspool.ui.visit.waiting import refused
+from crosspool.ui.widgets.text import as_it_is
+
+FRAMING: Framing = "squash"  # the whole picture: nothing of the object is cut off
+DEFAULT_SPLITS, MOST_SPLITS = 20, 100
+DEFAULT_SHARE = 0.75  # of a class's images, to train on
+WATCH_SECONDS = 1.0
+
+
+def _choose_network() -> Network:
+    """The network; those whose weights are not here are offered untrained."""
+    menu = network_menu()
+    found: Network = st.selectbox(
+        "Network",
+        list(menu),
+        format_func=menu.__getitem__,
+        key="training_network",
+        persist_state="session",
+        help="Networks whose weights are on this machine, and all of them untrained. On the command line, crosspool "
+        "fetch NAME brings weights here.",
+        width=360,
+    )
+    return found
+
+
+def _choose_methods(network: Network) -> list[Method] | None:
+    """What is compared; None, with the reason shown, where it cannot be understood."""
+    structure = architecture(network[0])
+    menu = method_menu(structure)
+    chosen = st.multiselect(
+        "Methods",
+        list(menu),
+        default=default_methods(structure),
+        format_func=lambda name: f"{name} · {menu[name]}",
+        key=f"methods-{network[0]}",
+        persist_state="session",
+    )
+    typed = st.text_input(
+        "More methods, with commas between them",
+        key="more_methods",
+        placeholder="NAME:PAIR@SIZE/OPTION, such as cl-c/pca64, sum@448/lower",
+        persist_state="session",
+        help="The same names as on the command line; the README lists them.",
+    )
+    known = {name.lower() for name in chosen}
+    more = [name.strip() for name in typed.split(",") if name.strip() and name.strip().lower() not in known]
+    try:
+        return parse_methods(",".join([*chosen, *more]), structure, FRAMING)
+    except CrosspoolError as error:
+        st.error(as_it_is(str(error)), icon=":material/error:")
+        return None
+
+
+def _choose_protocol(labelled: Labelled) -> tuple[int, int]:
+    """How many splits, and how many images to train on in all."""
+    classes, images = len(labelled.dataset.classes), len(set(labelled.pictures))
+    most = max(images // classes - 1, 1)
+    splits = st.number_input(
+        "Random splits",
+        1,
+        MOST_SPLITS,
+        DEFAULT_SPLITS,
+        key="splits",
+        persist_state="session",
+        help="Each divides the images anew into some to train on and some to test on. Intervals need at least 2, "
+        "and are narrower with more.",
+        width=180,
+    )
+    each = st.number_input(
+        "Training images a class",
+        1,
+        most,
+        min(max(int(DEFAULT_SHARE * images / classes), 1), most),
+        key=f"each-{images}-{classes}",
+        persist_state="session",
+        help="On average: a class with more images gives more. The others are tested on.",
+        width=220,
+    )
+    return int(splits), int(each) * classes
+
+
+def _start(labelled: Labelled, network: Network, methods: list[Method], splits: int, train_size: int) -> None:
+    """Begin to compare, unless something speaks against it."""
+    try:
+        named = ",".join(method.name for method in methods)
+        structure = network.backbone.architecture  # of as many classes as its weights have
+        exact = tuple(parse_methods(named, structure, FRAMING))
+        plan = Plan(labelled, network, exact, splits, train_size)
+        plan.protocol()
+        st.session_state.job = Job(plan)
+    except CrosspoolError as error:
+        refused(error)
+    else:
+        st.rerun()
+
+
+@st.fragment(run_every=WATCH_SECONDS)
+def _watch() -> None:
+    """How far the job is, what it has found so far, and a button that ends it."""
+    job: Job | None = st.session_state.get("job")
+    if job is None or not job.running:
+        st.rerun()
+    progress = job.progress
+    counted = f": {progress.done:,} of {progress.total:,}" if progress.total > 1 else ""
+    left = "" if progress.seconds_left is None else f" · about {progress.seconds_left:.0f} s left"
+    with st.container(key="training"):
+        st.progress(progress.share, text=as_it_is(f"{progress.stage}{counted}{left}"))
+        st.button("Cancel", icon=":material/stop_circle:", on_click=job.cancel, key="cancel")
+        if job.findings is not None:
+            st.caption("All methods are tested; the classifiers for new images are being trained.")
+            tables(job.findings)
+        elif job.results:
+            st.caption("Tested so far")
+            preliminary(job.results)
+
+
+def _ended() -> None:
+    """Take over what a job found; say why it found nothing."""
+    job: Job | None = st.session_state.get("job")
+    if job is None or job.running:
+        return
+    if job.comparison is not None:
+        st.session_state.comparison = job.comparison
+        del st.session_state.job
+        for name in ("scored", "made_files"):  # of the comparison before
+            st.session_state.pop(name, None)
+    elif job.error:
+        st.error(as_it_is(job.error), icon=":material/error:")
+        st.caption("Your images and choices are as they were, and what was computed is kept.")
+    else:
+        st.info(
+            "Cancelled. Your images and choices are as they were, and what was computed is kept: training again goes "
+            "on from there.",
+            icon=":material/stop_circle:",
+        )
+    if job.results and "job" in st.session_state:
+        st.caption("Tested before that")
+        preliminary(job.results)
+
+
+def compare(labelled: Labelled | None) -> None:
+    """The choices, the button, and what came of it."""
+    job: Job | None = st.session_state.get("job")
+    is_running = job is not None and job.running
+    with st.container(border=True):
+        with st.container(horizontal=True, gap="medium"):
+            network = _choose_network()
+            splits, train_size = _choose_protocol(labelled) if labelled else (0, 0)
+        if network[1] == UNTRAINED:
+            st.warning("Untrained network: random weights.", icon=":material/casino:")
+        methods = _choose_methods(network)
+        wanted = st.button(
+            "Train and compare",
+            type="primary",
+            icon=":material/play_arrow:",
+            disabled=labelled is None or not methods or is_running,
+            key="train",
+        )
+    if wanted and labelled is not None and methods:
+        _start(labelled, network, methods, splits, train_size)
+    if is_running:
+        _watch()
+        return
+    _ended()
+    if "comparison" in st.session_state:
+        outcome(st.session_state.comparison, labelled)

@@ -1,0 +1,1 @@
+"""Why this class: explanations of a classifier, in numbers, pictures and words."""

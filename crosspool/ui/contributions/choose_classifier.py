@@ -1,0 +1,176 @@
+"""The side bar of Contributions: whose classes are explained, the network's own, a trained classifier's or a file's."""
+
+import streamlit as st
+
+from crosspool.backbones import UNTRAINED, backbone_specs
+from crosspool.classifiers import TrainedClassifier, classifier_in_memory
+from crosspool.errors import CrosspoolError, ModelError
+from crosspool.text import human_bytes, printable
+from crosspool.ui.comparison.job import Comparison
+from crosspool.ui.contributions.explaining import Subject, compared_subject, own_subject
+from crosspool.ui.maps.controls import choose_framing, choose_network, choose_size, network_is_here, offer_download
+from crosspool.ui.runtime.maps import Network
+from crosspool.ui.runtime.quota import NoRoomError, Share
+from crosspool.ui.runtime.settings import settings
+from crosspool.ui.visit.link import PRETRAINED
+from crosspool.ui.visit.pictures import Picture
+from crosspool.ui.visit.uploads import taken
+from crosspool.ui.visit.visit import visitor
+from crosspool.ui.visit.waiting import waiting
+from crosspool.ui.widgets.text import as_it_is
+
+OWN, FILE = "", "/file"  # no method has such a name
+TRAINING = "pages/train_and_compare.py"
+
+
+def comparison_of_session() -> Comparison | None:
+    """What was trained on the page Train & compare, where anything was."""
+    found: Comparison | None = st.session_state.get("comparison")
+    return found
+
+
+def choose_subject(picture: Picture | None) -> Subject | None:
+    """Draw the side bar, and find the classifier for this picture; None, with the reason shown, without one."""
+    with st.sidebar:
+        chosen = _choose_name()
+        spec = choose_network() if chosen == OWN else None
+        if spec is not None:
+            choose_size(spec)
+            choose_framing()
+        _receive_file()
+    try:
+        if spec is not None:
+            if not network_is_here(spec):
+                offer_download(spec)
+                return None
+            state = st.session_state
+            return own_subject(Network(spec.name, state.weights), state.size, state.framing)
+        if chosen != FILE:  # beside the picture: on narrow screens the side bar is closed
+            st.page_link(TRAINING, label="Back to Train & compare", icon=":material/arrow_back:")
+        subject = _of_file() if chosen == FILE else _of_comparison(chosen, picture)
+    except CrosspoolError as error:
+        st.info(as_it_is(str(error)), icon=":material/psychology_alt:")
+        if chosen == OWN:
+            st.button("Show EfficientNet-Lite0", on_click=_show_default)
+        return None
+    if subject is not None:
+        with st.sidebar:
+            _describe(subject)
+    return subject
+
+
+def _show_default() -> None:
+    st.session_state.backbone, st.session_state.weights = next(iter(backbone_specs())), PRETRAINED
+    st.session_state.pair, st.session_state.size = "", 0
+
+
+def _choose_name() -> str:
+    comparison, loaded = comparison_of_session(), st.session_state.get("loaded_classifier")
+    names = {OWN: "the network's own classes"}
+    if comparison is not None:
+        names |= {name: f"{name} · {comparison.dataset.name}" for name in comparison.classifiers}
+    if loaded is not None:
+        names[FILE] = f"file {loaded[0]}"
+    if st.session_state.classifier not in names:
+        st.session_state.classifier = OWN
+    chosen: str = st.selectbox(
+        "Classifier",
+        list(names),
+        format_func=names.__getitem__,
+        key="classifier",
+        on_change=_forget_question,
+        help="The network's own classes need no training. Classifiers of your own pictures come from the page "
+        "Train & compare, or from a file that it or `crosspool train` wrote.",
+    )
+    return chosen
+
+
+def _forget_question() -> None:
+    st.session_state.positive = st.session_state.against = ""
+
+
+def _of_comparison(method: str, picture: Picture | None) -> Subject | None:
+    comparison = comparison_of_session()
+    if comparison is None or picture is None:
+        return None
+    with waiting("Training again without this picture …") as on_wait:
+        return compared_subject(comparison, method, picture, on_wait)
+
+
+def _of_file() -> Subject | None:
+    """The loaded classifier with its network. Raises ModelError where that is not here."""
+    name, classifier, _ = st.session_state.loaded_classifier
+    spec = backbone_specs()[classifier.settings["backbone"]]
+    weights = UNTRAINED if classifier.settings["weights"] == UNTRAINED else PRETRAINED
+    if weights == PRETRAINED and spec.weights.availability == "to download":
+        raise ModelError(
+            f"{name} was trained on {spec.title}, whose pretrained weights are not on this machine; choose the "
+            f"network's own classes, and {spec.title}, to download them."
+        )
+    network = Network(spec.name, weights)
+    classifier.check(network.backbone)
+    return Subject(name, classifier, network)
+
+
+def _describe(subject: Subject) -> None:
+    classifier = subject.classifier
+    st.caption(
+        as_it_is(
+            f"{classifier.method.name} on {subject.network.title}, trained on {classifier.settings['dataset']}: "
+            f"{len(classifier.classes):,} classes, {human_bytes(classifier.weights.nbytes)} of weights."
+        )
+    )
+
+
+# --- files
+
+
+def _receive_file() -> None:
+    """The uploader, and what was wrong with the last file."""
+    with st.expander("Load a classifier", icon=":material/upload_file:"):
+        key = f"classifier-file-{st.session_state.setdefault('classifier_round', 0)}"
+        st.file_uploader(
+            "A file from Train & compare or `crosspool train`",
+            type=["safetensors"],
+            max_upload_size=settings().visitor_megabytes,
+            key=key,
+            on_change=_load,
+            args=(key,),
+            help="It is read as numbers and settings, never run. One file at a time is kept, in memory.",
+        )
+        error = st.session_state.get("classifier_error", "")
+        if error:
+            st.error(as_it_is(error), icon=":material/broken_image:")
+
+
+def _load(key: str) -> None:
+    """Read the file, keep its classifier in place of an earlier one, and choose it."""
+    if key != f"classifier-file-{st.session_state.classifier_round}":
+        return  # a browser may report an uploader's file again when its successor is already there
+    state = st.session_state
+    for name, data in taken([state[key]]):
+        try:
+            classifier = read_classifier(data, name)
+            state.loaded_classifier = (printable(name), classifier, Share(visitor(), (), classifier.nbytes))
+        except NoRoomError as error:
+            state.classifier_error = f"{name} cannot be loaded: {error}."
+        except CrosspoolError as error:
+            state.classifier_error = str(error)
+        else:
+            state.classifier_error, state.classifier = "", FILE
+            _forget_question()
+    state.classifier_round += 1
+
+
+def read_classifier(data: bytes, name: str) -> TrainedClassifier:
+    """The classifier in a file's bytes. Raises ModelError, which calls the file by `name`."""
+    most = settings().visitor_megabytes
+    if len(data) > most * 2**20:
+        raise ModelError(
+            f"{name} has {len(data) / 2**20:,.1f} MB of at most {most}; use crosspool explain on the command line."
+        )
+    try:
+        return classifier_in_memory(data, name)
+    except ModelError as error:
+        sentence = str(error).replace("with: crosspool train", "on the page Train & compare, or with: crosspool train")
+        raise ModelError(sentence) from error

@@ -1,0 +1,175 @@
+"""Which classifier is asked, and a picture as it sees it: computed in turn, kept in bounded memory."""
+
+import secrets
+import threading
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import streamlit as st
+from cachetools import LRUCache
+from PIL import Image
+
+from crosspool.classifiers import LinearClassifier, own_classifier
+from crosspool.contributions import Contributions, Explanation, Vector, explanation_of
+from crosspool.errors import ModelError
+from crosspool.features import compute_record
+from crosspool.images import Framing, frame
+from crosspool.methods import parts_and_rest
+from crosspool.ui.comparison.job import Comparison
+from crosspool.ui.maps.large_pictures import large
+from crosspool.ui.runtime.gate import OnWait, quietly
+from crosspool.ui.runtime.maps import Network, backbone_of, gate
+from crosspool.ui.runtime.quota import Share
+from crosspool.ui.runtime.settings import settings
+from crosspool.ui.runtime.shared_cache import Kept
+from crosspool.ui.visit.pictures import Picture
+from crosspool.ui.visit.visit import visitor
+
+SPLITS = 4  # scores kept in parts for each picture and classifier
+
+Question = tuple[str, str]  # the class, and the one that it is set against or ""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is asked "why?": a classifier, and the network that it reads.
+
+    `labels` are the classes that the picture has where it is one of the labelled ones: the classifier was then trained
+    anew without it.
+    """
+
+    name: str
+    classifier: LinearClassifier
+    network: Network
+    labels: tuple[str, ...] = ()
+
+    @property
+    def is_fully_connected(self) -> bool:
+        """Whether its evidence is a class activation map: all that it reads are means of maps."""
+        return all(part.averaged is not None for part in self.classifier.method.parts)
+
+    @property
+    def trained(self) -> bool:
+        """Whether somebody trained it; the network's own classes need no training here."""
+        return "dataset" in self.classifier.settings
+
+    @property
+    def normalises(self) -> bool:
+        """Whether anything follows the pooling, so that it has to be frozen."""
+        encoders, rest = parts_and_rest(self.classifier.encoder)
+        return bool(rest) or any(len(encoder.steps) > 1 for encoder in encoders)
+
+
+@dataclass(frozen=True, eq=False)
+class Explained:
+    """A picture as one classifier sees it; shared between sessions, so never to be changed.
+
+    `photo` is what the network saw, in the size of the large pictures.
+    """
+
+    explanation: Explanation
+    photo: Image.Image
+    nbytes: int
+    _splits: "LRUCache[Question, Contributions]" = field(default_factory=lambda: LRUCache(SPLITS), repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @cached_property
+    def scores(self) -> Vector:
+        return self.explanation.scores
+
+    def contributions(self, question: Question) -> Contributions:
+        """What adds up to a class's score, or to its lead; the last few are kept."""
+        with self._lock:
+            if question not in self._splits:
+                positive, against = question
+                self._splits[question] = self.explanation.contributions(positive, against or None)
+            return self._splits[question]
+
+
+# The picture's SHA-256, the classifier's identity, which lasts while an entry holds it, and whose it is, or "".
+Key = tuple[str, int, str]
+_explained: Kept[Key, Explained] = Kept("explanations", lambda seen: seen.nbytes, lambda key: key[2] or key[0])
+
+
+def explained(picture: Picture, subject: Subject, on_wait: OnWait = quietly) -> Explained:
+    """The picture as the classifier sees it: kept, or computed in turn; `on_wait` is the gate's. Raises CrosspoolError.
+
+    What a classifier of the visitor's own says goes with the visit.
+    """
+    key = (picture.key, id(subject.classifier), _owner() if subject.trained else "")
+
+    def compute() -> Explained:
+        return _compute(picture.image, subject)
+
+    return _explained.computed(key, compute, gate, on_wait, seconds=settings().wait_seconds)
+
+
+def _owner() -> str:
+    """The name under which this visitor's own explanations are kept, as a picture's would be: forgotten with it."""
+    state = st.session_state
+    if "explained" not in state:
+        name = secrets.token_hex(32)
+        state.explained = (name, Share(visitor(), {name}, 0))
+    owner: str = state.explained[0]
+    return owner
+
+
+def _compute(image: Image.Image, subject: Subject) -> Explained:
+    classifier, backbone = subject.classifier, subject.network.backbone
+    classifier.check(backbone)
+    sources = classifier.method.sources_to_explain
+    record = compute_record(backbone, image, sources)
+    explanation = explanation_of(classifier, record)
+    size = max(source.size for source in sources)
+    photo = large(frame(image, backbone.spec.preprocessing, size, sources[0].framing))
+    doubles = 8 * sum(array.size for array in record.values())  # the maps, and as much for each score in parts
+    vectors = 8 * 3 * explanation.encoded.size
+    nbytes = (1 + SPLITS) * doubles + vectors + classifier.weights.nbytes + 3 * photo.width**2
+    return Explained(explanation, photo, nbytes)
+
+
+# --- classifiers
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def own_classes(backbone: str, weights: str, size: int, framing: Framing) -> LinearClassifier:
+    """The network's own classes, one object for equal settings. Raises ModelError."""
+    return own_classifier(backbone_of(backbone, weights), size, framing)
+
+
+def own_subject(network: Network, size: int, framing: Framing) -> Subject:
+    """The network's own classes. Raises ModelError."""
+    classifier = own_classes(network.name, network.weights, size, framing)
+    return Subject(classifier.method.name, classifier, network)
+
+
+def compared_subject(comparison: Comparison, method: str, picture: Picture, on_wait: OnWait = quietly) -> Subject:
+    """A comparison's classifier; trained anew without the picture, where that is one of the labelled ones."""
+    classifier, dataset = comparison.without(method, picture.key, on_wait), comparison.dataset
+    labels = dict.fromkeys(
+        dataset.classes[target]
+        for sample, target in zip(dataset.samples, dataset.targets, strict=True)
+        if picture.key in comparison.labelled.keys_of(sample)
+    )
+    return Subject(method, classifier, comparison.network, tuple(labels))
+
+
+def baseline_of(
+    subject: Subject, comparison: Comparison | None, picture: Picture, on_wait: OnWait = quietly
+) -> Subject | None:
+    """What to set beside a classifier: the same comparison's fully-connected layer, else the network's own classes.
+
+    None where the classifier is such a one itself, or the network has no classes that can be split.
+    """
+    if subject.is_fully_connected:
+        return None
+    methods = comparison.classifiers if comparison is not None and subject.name in comparison.classifiers else {}
+    trained = next((name for name in methods if name.startswith("global") and "+" not in name), None)
+    if trained is not None and comparison is not None:
+        found = compared_subject(comparison, trained, picture, on_wait)
+        if found.is_fully_connected:
+            return found
+    try:
+        return own_subject(subject.network, subject.network.spec.preprocessing.size, subject.classifier.method.framing)
+    except ModelError:
+        return None

@@ -1,0 +1,187 @@
+"""What the page Contributions looks at: the question, the channel and the place under study, and what is unticked."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import cast
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from crosspool.contributions import Contributions
+from crosspool.grids import Size
+from crosspool.ui.contributions.explaining import Explained, Question, Subject
+from crosspool.ui.contributions.wording import moved
+from crosspool.ui.visit.pictures import Picture
+from crosspool.ui.widgets.picture import Cell
+from crosspool.ui.widgets.text import as_it_is, signed
+
+LEFT_OUT_SHARE = 0.05  # of the channels, to begin with
+
+
+@dataclass(frozen=True)
+class Place:
+    """A cell of the grid of all positions, of `size` (rows, columns)."""
+
+    cell: Cell
+    size: Size
+
+
+@dataclass(frozen=True)
+class View:
+    """What one run of the page looks at; `place` is None where positions are not known."""
+
+    picture: Picture
+    subject: Subject
+    seen: Explained
+    question: Question
+    found: Contributions
+    channel: int
+    place: Place | None
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.subject.classifier.classes
+
+    @cached_property
+    def names(self) -> list[str]:
+        """What the channels are called."""
+        return self.found.names
+
+    @property
+    def wording(self) -> str:
+        """The question in a few words of Markdown."""
+        positive, against = (as_it_is(name) for name in self.question)
+        return f"{positive} against {against}" if against else positive
+
+    def weights(self, channel: int) -> NDArray[np.float64]:
+        """A channel's weighting map, (H, W), where positions are known."""
+        part, k = self.found.channel(channel)
+        return np.asarray(cast("NDArray[np.float64]", part.maps)[k])
+
+    def evidence(self, channel: int) -> NDArray[np.float64]:
+        """A channel's evidence, (H, W), where positions are known."""
+        part, k = self.found.channel(channel)
+        return np.asarray(cast("NDArray[np.float64]", part.evidence)[k])
+
+
+def view_of(picture: Picture, subject: Subject, seen: Explained) -> View:
+    """What is to be seen of the picture now. Draws the choice of the question."""
+    question = choose_question(seen, subject)
+    found = seen.contributions(question)
+    channel = _shown_contributor(found)
+    return View(picture, subject, seen, question, found, channel, _shown_place(found, channel))
+
+
+def choose_question(seen: Explained, subject: Subject) -> Question:
+    """Any class against any other, or against none; the one with the highest score first.
+
+    A wrong answer is set against the picture's label, until another rival, or none, is chosen.
+    """
+    classes, order = subject.classifier.classes, np.argsort(-seen.scores, kind="stable")
+    texts = {classes[k]: f"{classes[k]} · {signed(seen.scores[k])}" for k in order}
+    state, best = st.session_state, classes[order[0]]
+    if state.positive not in texts or state.positive == best:
+        state.positive = ""
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.selectbox(
+            "Why",
+            ["", *list(texts)[1:]],
+            format_func=lambda name: texts[name or best],
+            key="positive",
+            help="The classes by their scores, the highest first; type to search.",
+        )
+    positive = state.positive or best
+    rivals = [name for name in texts if name != positive]
+    if state.against not in rivals:
+        state.against = ""
+    wrong = bool(subject.labels) and best not in subject.labels
+    if wrong and state.given_rival is not None and not state.against and subject.labels[0] in rivals:
+        state.against = state.given_rival = subject.labels[0]
+    with right:
+        st.selectbox(
+            "rather than",
+            ["", *rivals],
+            format_func=lambda name: texts[name] if name else "nothing: the score itself",
+            key="against",
+            on_change=_keep_rival,
+            help="Another class: then it is the lead over it that is split, just as a score is.",
+        )
+    return positive, state.against
+
+
+def _keep_rival() -> None:
+    """What was chosen by hand stays, for this picture and the next."""
+    st.session_state.given_rival = None
+
+
+# --- the channel and the place
+
+
+def choose_contributor(channel: int, *, stay: bool = False) -> None:
+    """Study this channel, at the place where it says most, or where one is already if `stay`."""
+    st.session_state.contributor = channel
+    if not stay:
+        st.session_state.spot = None
+
+
+def choose_spot(spot: Cell) -> None:
+    """Study this cell of the grid of all positions."""
+    st.session_state.spot = spot
+
+
+def start_anew_for(picture: Picture, subject: Subject, channels: int) -> None:
+    """When another picture, or another classifier, is looked at: forget channel, place and what is unticked.
+
+    And the rival, where it was given as the last picture's label.
+    """
+    studied = (picture.key, id(subject.classifier))
+    if st.session_state.get("studied") == studied:
+        return
+    st.session_state.studied = studied
+    given = st.session_state.get("given_rival")
+    if given and st.session_state.against == given:
+        st.session_state.against = ""
+    st.session_state.given_rival = ""
+    tick_all()
+    choose_contributor(-1)
+    if not 0 < st.session_state.drop_count <= channels:
+        st.session_state.drop_count = max(1, round(LEFT_OUT_SHARE * channels))
+
+
+def _shown_contributor(found: Contributions) -> int:
+    """The channel that was chosen, or the one that says most for the class until one is."""
+    channel: int = st.session_state.contributor
+    return channel if 0 <= channel < len(found.channels) else int(found.channels.argmax())
+
+
+def _shown_place(found: Contributions, channel: int) -> Place | None:
+    """The place that was chosen, or the one where the channel says most."""
+    positions, (part, k) = found.positions, found.channel(channel)
+    if positions is None or part.evidence is None:
+        return None
+    rows, columns = size = positions.shape
+    spot = st.session_state.spot
+    if spot is not None and spot[0] < rows and spot[1] < columns:
+        return Place((int(spot[0]), int(spot[1])), (rows, columns))
+    evidence = part.evidence[k]
+    row, column = np.unravel_index(np.abs(evidence).argmax(), evidence.shape)
+    return Place(moved((int(row), int(column)), evidence.shape, size), (rows, columns))
+
+
+# --- what is unticked
+
+
+def left_out() -> frozenset[int]:
+    """The channels that are unticked."""
+    unticked: frozenset[int] = st.session_state.unticked
+    return unticked
+
+
+def tick(channel: int, counted: bool) -> None:
+    st.session_state.unticked = left_out() - {channel} if counted else left_out() | {channel}
+
+
+def tick_all() -> None:
+    st.session_state.unticked = frozenset()

@@ -1,0 +1,170 @@
+"""What contributions say, in words and tables; and which channels to name, or to leave out. Arrays in, text out."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from crosspool.contributions import TOLERANCE, Contributions, Vector
+from crosspool.grids import Size
+from crosspool.ui.widgets.picture import Cell
+from crosspool.ui.widgets.text import as_it_is, signed
+
+Ablation = Literal["most", "least", "random"]
+RIVALS = 6  # classes whose scores are shown beside the one in question
+
+
+def lead(scores: Vector, classes: Sequence[str], positive: str, against: str) -> float:
+    """A class's score; or, against another, what it is ahead by."""
+    score = scores[classes.index(positive)]
+    return float(score - scores[classes.index(against)] if against else score)
+
+
+def verdict(scores: Vector, classes: Sequence[str], positive: str, against: str, found: Contributions) -> str:
+    """The answer in a sentence of Markdown: what the score is."""
+    order = np.argsort(-scores, kind="stable")
+    rank = int(np.flatnonzero(order == classes.index(positive))[0]) + 1
+    name, value = as_it_is(positive), signed(found.score)
+    if against:
+        ahead = "ahead of" if found.score >= 0 else "behind"
+        return f"**{name}** is **{signed(abs(found.score)).lstrip('+')}** {ahead} **{as_it_is(against)}**."
+    if rank == 1:
+        return f"The highest score is that of **{name}**: **{value}**."
+    return (
+        f"**{name}** has the score **{value}**, number {rank:,} of {len(classes):,}; "
+        f"the highest is that of {as_it_is(classes[order[0]])}, {signed(scores[order[0]])}."
+    )
+
+
+def balance(channels: Vector, intercept: float = 0.0) -> str:
+    """How much speaks for it and against it, and how many channels give half of what speaks for it.
+
+    The intercept is named where it is more than a hundredth of what is said either way.
+    """
+    ahead, behind = channels[channels > 0], channels[channels < 0]
+    if not len(ahead):
+        return "No channel speaks for it."
+    half = int(np.searchsorted(np.sort(ahead)[::-1].cumsum(), ahead.sum() / 2)) + 1
+    amounts = f"{signed(ahead.sum()).lstrip('+')} speaks for it, {signed(-behind.sum()).lstrip('+')} against it"
+    if abs(intercept) > np.abs(channels).sum() / 100:
+        amounts += f", and the intercept, the same for every picture, adds {signed(intercept)}"
+    return f"{amounts}. Half of what speaks for it comes from {half:,} of {len(channels):,} channels."
+
+
+def check_sentence(found: Contributions, what: str = "score") -> str:
+    """The completeness check of a score, or of another sum that `what` names, in one line of Markdown."""
+    check = found.check
+    sums = [f"{len(found.channels):,} channels {signed(check.by_channel - check.intercept, 6)}"]
+    positions = found.positions
+    if positions is not None and check.by_position is not None:
+        rows, columns = positions.shape
+        sums.append(f"{rows}×{columns} positions {signed(check.by_position - check.intercept, 6)}")
+    mark = ":green[:material/check_circle:]" if check.holds else ":red[:material/error:]"
+    judged = "within" if check.holds else "**not** within"
+    intercept = f"with the intercept {signed(check.intercept)} " if check.intercept else ""
+    return (
+        f"{mark} **Adds up:** {', '.join(sums)}; {intercept}that is the {what} "
+        f"{signed(check.score, 6)}, off by {check.error:.1g} of its size, {judged} {TOLERANCE:g}."
+    )
+
+
+def caution(*, normalises: bool, positions: bool) -> str:
+    """What is frozen, and what therefore cannot be concluded."""
+    frozen = (
+        "The normalisers behind the pooling are frozen at what they do to this picture. So a contribution is what a "
+        "channel adds to this score as it stands, not what the score would lose without it: for that, untick it below."
+        if normalises
+        else "Nothing had to be frozen, as the classes read the plain mean of each map: without a channel, the score "
+        "loses exactly the channel's contribution."
+    )
+    if not positions:
+        return frozen
+    return (
+        f"{frozen} A position sums up all of its receptive field, often much of the picture: its evidence is not "
+        "proof that what lies under it decided, nor that painting over it would change the answer."
+    )
+
+
+# --- channels
+
+
+def ranked(channels: Vector, count: int) -> tuple[list[int], list[int]]:
+    """The channels that say most for the class, and those that say most against it, at most `count` each."""
+    order = np.argsort(-channels, kind="stable")
+    ahead = [int(k) for k in order[:count] if channels[k] > 0]
+    behind = [int(k) for k in order[::-1][:count] if channels[k] < 0]
+    return ahead, behind
+
+
+def to_leave_out(channels: Vector, how: Ablation, count: int, seed: int = 0) -> frozenset[int]:
+    """The `count` channels of the largest, or smallest, contribution; or as many at random."""
+    if how == "random":
+        chosen = np.random.default_rng(seed).choice(len(channels), count, replace=False)
+    else:
+        chosen = np.argsort(-channels if how == "most" else channels, kind="stable")[:count]
+    return frozenset(int(k) for k in chosen)
+
+
+def channel_table(found: Contributions) -> pd.DataFrame:
+    """All channels as numbers: contribution, share of energy, and where the largest evidence is."""
+    table = pd.DataFrame(
+        {
+            "part": [part.name for part in found.parts for _ in part.channels],
+            "channel": [k for part in found.parts for k in range(len(part.channels))],
+            "contribution": found.channels,
+            "energy_share": np.concatenate([part.energy for part in found.parts]),
+        }
+    )
+    if found.positions is not None:
+        places = [_strongest(part.evidence) for part in found.parts if part.evidence is not None]
+        for column, name in enumerate(("row", "column", "evidence_there")):
+            table[name] = np.concatenate([place[column] for place in places])
+    return table
+
+
+def _strongest(evidence: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.intp], Vector]:
+    flat = evidence.reshape(len(evidence), -1)
+    best = np.abs(flat).argmax(axis=1)
+    rows, columns = np.unravel_index(best, evidence.shape[1:])
+    return rows, columns, flat[np.arange(len(flat)), best]
+
+
+# --- classes
+
+
+def classes_to_show(before: Vector, after: Vector | None, always: Sequence[int]) -> list[int]:
+    """The classes of the highest scores, before and after; and those in question."""
+    best = [np.argsort(-scores, kind="stable")[:RIVALS] for scores in (before, after) if scores is not None]
+    wanted = {int(k) for k in np.concatenate([*best, np.asarray(always, np.intp)])}
+    return sorted(wanted, key=lambda k: -before[k])
+
+
+def change_sentence(
+    before: Vector, after: Vector, classes: Sequence[str], question: tuple[str, str], frozen: float, count: int
+) -> str:
+    """What leaving channels out does to the score in question and to the predicted class, in Markdown."""
+    positive, against = question
+    was, now = lead(before, classes, positive, against), lead(after, classes, positive, against)
+    name = as_it_is(positive) + (f" against {as_it_is(against)}" if against else "")
+    text = (
+        f"Without {count:,} channel{'s' if count > 1 else ''}, **{name}** goes from {signed(was)} to "
+        f"**{signed(now)}**, a change of **{signed(now - was)}**. Their frozen contributions add up to "
+        f"{signed(frozen)}"
+    )
+    same = abs(now - was + frozen) <= 1e-3 * max(abs(now - was), abs(frozen), 1e-9)
+    text += ", just what is lost." if same else ": not the same, as the rest is normalised anew."
+    first, last = classes[int(before.argmax())], classes[int(after.argmax())]
+    if first == last:
+        return f"{text} The highest score is still that of {as_it_is(first)}."
+    return f"{text} The highest score is now that of **{as_it_is(last)}**, no longer of {as_it_is(first)}."
+
+
+# --- positions
+
+
+def moved(cell: Cell, size: Size, other: Size) -> Cell:
+    """The cell of another grid over the same picture under the middle of this grid's `cell`."""
+    row, column = (int((at + 0.5) * new / old) for at, old, new in zip(cell, size, other, strict=True))
+    return row, column

@@ -1,0 +1,318 @@
+"""The same channels on several images, on one scale, and the images on which a channel is strongest."""
+
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Literal, TypeVar
+
+import numpy as np
+import streamlit as st
+
+from crosspool import gallery
+from crosspool.datasets import Sample
+from crosspool.drawing.rendering import Limits, Look, quantise
+from crosspool.gallery.mapset import tables
+from crosspool.images import load_image
+from crosspool.ui.maps.large_pictures import colour_scale
+from crosspool.ui.maps.selection import choose_channel
+from crosspool.ui.maps.survey import Glance, Subject, Survey, glance_at, most_pictures
+from crosspool.ui.runtime.maps import ImageMaps, Request
+from crosspool.ui.visit.choose_labelled import labelled_at_hand, show_problems
+from crosspool.ui.visit.labelled import Labelled
+from crosspool.ui.visit.pictures import Picture, adopt, pictures_at_hand, show_picture
+from crosspool.ui.widgets.browser import asset
+from crosspool.ui.widgets.text import as_it_is, number
+
+TOP = 12  # images shown of a labelled set
+WATCH_SECONDS = 1.0
+
+Option = TypeVar("Option", bound=str)
+Order = Literal["given", "peak", "mean"]
+ORDERS: dict[Order, str] = {"given": "as they came", "peak": "by peak", "mean": "by mean weight"}
+MEASURES: dict[Order, str] = {"peak": "peak", "mean": "mean weight"}
+
+_component = st.components.v2.component(
+    "crosspool.across",
+    html='<div class="across"></div>',
+    css=asset("across.css", __package__),
+    js=gallery.asset("paint.js") + asset("across.js", __package__),
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An image that can be a row: `show` makes it the page's picture, `file_keys` are the SHA-256s of its file."""
+
+    subject: Subject
+    alt: str
+    thumbnail: Callable[[], str]
+    file_keys: Callable[[], set[str]]
+    show: Callable[[], None]
+
+
+Row = tuple[Entry, Glance | None]  # None for an image that was not looked at
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images to choose from; of a `ranked` set only the strongest are shown. `note` says what was left out."""
+
+    title: str
+    entries: tuple[Entry, ...]
+    ranked: bool = False
+    note: str = ""
+
+
+def across(
+    chosen: Picture, request: Request, maps: ImageMaps, *, channel: int, pins: Sequence[int], look: Look
+) -> None:
+    """Show the selected channel and the pinned ones on other images; those are looked at when a button is pressed."""
+    channels = list(pins) if channel in pins else [channel, *pins]  # columns stay while one of them is selected
+    st.header(f"Map{'s'[: len(channels) > 1]} {', '.join(map(str, channels))} on other images", anchor=False)
+    sets = _sets(request, maps)
+    with st.container(horizontal=True, gap="medium"):
+        default = "yours" if "yours" in sets and len(sets["yours"].entries) > 1 else "samples"
+        name = _choose("Images", {name: one.title for name, one in sets.items()}, default, "across_set")
+        images = sets[name]
+        orders = {key: text for key, text in ORDERS.items() if key != "given" or not images.ranked}
+        order = _choose("Order", orders, next(iter(orders)), "across_order")
+    survey = _survey_of(images)
+    if survey is not None and survey.running:
+        st.fragment(_shown, run_every=WATCH_SECONDS)(chosen, images, channel, channels, look, order, watched=True)
+    else:
+        with st.container():  # which a fragment has, too, so that everything keeps its place
+            _shown(chosen, images, channel, channels, look, order, watched=False)
+
+
+def _choose(label: str, options: Mapping[Option, str], default: Option, kept: str) -> Option:
+    """One of the options; what was chosen is kept in the session, and holds again whenever it is offered."""
+    state = st.session_state
+    key = f"{kept}_control"
+
+    def on_change() -> None:
+        state[kept] = state[key]
+
+    state[key] = state[kept] if state.get(kept) in options else default
+    st.segmented_control(
+        label, list(options), format_func=options.__getitem__, required=True, key=key, on_change=on_change
+    )
+    found: Option = state[key]
+    return found
+
+
+# --- the sets
+
+
+def _sets(request: Request, maps: ImageMaps) -> dict[str, ImageSet]:
+    entries = [_entry(picture, request) for picture in pictures_at_hand()]
+    samples = tuple(entry for entry, is_sample in entries if is_sample)
+    yours = tuple(entry for entry, is_sample in entries if not is_sample)
+    found = {"samples": ImageSet(f"samples ({len(samples)})", samples)}
+    if yours:
+        seen = {entry.subject.request for entry in yours}
+        both = (*yours, *(entry for entry in samples if entry.subject.request not in seen))  # some upload a sample
+        found = {
+            "yours": ImageSet(f"yours ({len(yours)})", yours),
+            **found,
+            "both": ImageSet(f"both ({len(both)})", both),
+        }
+    labelled = labelled_at_hand()
+    if labelled is not None:
+        found["labelled"] = _labelled_set(labelled, request, most_pictures(maps.upper.shape))
+    return found
+
+
+def _entry(picture: Picture, request: Request) -> tuple[Entry, bool]:
+    """A picture at hand, and whether it is a sample."""
+    subject = Subject(replace(request, picture=picture.key), picture.title, lambda: picture.image)
+    return (
+        Entry(subject, picture.alt, lambda: picture.thumbnail, lambda: {picture.key}, partial(show_picture, picture)),
+        bool(picture.sample),
+    )
+
+
+def _labelled_set(labelled: Labelled, request: Request, most: int) -> ImageSet:
+    """Every different picture of a labelled set, or if those are too many, each so-and-so-manieth."""
+    samples = dict(zip(labelled.pictures, labelled.dataset.samples, strict=True))
+    step = -(-len(samples) // most)
+    entries = tuple(
+        _labelled_entry(labelled, sample, replace(request, picture=key))
+        for key, sample in list(samples.items())[::step]
+    )
+    note = f" One of {step} is looked at, as there is no room for the maps of all {len(samples):,}." * (step > 1)
+    return ImageSet(as_it_is(labelled.title), entries, ranked=True, note=note)
+
+
+def _labelled_entry(labelled: Labelled, sample: Sample, request: Request) -> Entry:
+    return Entry(
+        Subject(request, sample.name, lambda: load_image(sample.read(), name=sample.name), keep=False),
+        sample.name,
+        lambda: labelled.thumbnail_of(sample),
+        lambda: labelled.keys_of(sample),
+        lambda: adopt(sample.read(), sample.name),
+    )
+
+
+# --- looking at them
+
+
+def _survey_of(images: ImageSet) -> Survey | None:
+    """The survey of this session, if it was begun for these images; one that was begun for others is ended."""
+    survey: Survey | None = st.session_state.get("survey")
+    if survey is not None and not survey.requests <= {entry.subject.request for entry in images.entries}:
+        survey.cancel()
+        del st.session_state.survey
+        return None
+    return survey
+
+
+def _begin(subjects: Sequence[Subject]) -> None:
+    st.session_state.survey = Survey(subjects)
+
+
+def _shown(
+    chosen: Picture,
+    images: ImageSet,
+    channel: int,
+    channels: Sequence[int],
+    look: Look,
+    order: Order,
+    *,
+    watched: bool,
+) -> None:
+    """How far the survey is, and the images as far as they were looked at."""
+    survey = _survey_of(images)
+    running = survey is not None and survey.running
+    if (watched and not running) or st.session_state.pop("across_pressed", False):
+        st.rerun()
+    glances = [glance_at(entry.subject.request) for entry in images.entries]
+    failed = survey.failed if survey is not None else {}
+    missing = [
+        entry.subject
+        for entry, glance in zip(images.entries, glances, strict=True)
+        if glance is None and entry.subject.request not in failed
+    ]
+    _controls(survey if running else None, missing, len(images.entries) - len(failed))
+    show_problems(list(failed.values()))
+    seen = [glance for glance in glances if glance is not None]
+    rows: list[Row] = list(zip(images.entries, glances, strict=True))
+    if not running and order != "given":
+        rows = strongest_first(rows, channel, order)
+    if images.ranked:
+        rows = [] if running else [row for row in rows if row[1] is not None][:TOP]
+    _caption(images, len(seen), len(rows), channel, order)
+    if rows:
+        _matrix(chosen, rows, channels, look, limits_of_columns(seen, channels, look) if seen else [])
+
+
+def _controls(survey: Survey | None, missing: Sequence[Subject], wanted: int) -> None:
+    """One row: the button, or while images are looked at, how many were, and a button that ends it."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if survey is not None:
+            total = survey.total
+            st.progress(survey.done / total, text=f"{survey.done:,} of {total:,}", width="stretch")
+            st.button("Cancel", icon=":material/stop_circle:", on_click=survey.cancel, key="across-cancel")
+        elif missing:
+            which = "the other" if len(missing) < wanted else "these" if wanted > 1 else "this"
+            st.button(
+                f"Look at {which} {len(missing):,} images" if len(missing) > 1 else f"Look at {which} image",
+                icon=":material/play_arrow:",
+                on_click=_begin,
+                args=(missing,),
+                key="across-look",
+            )
+        else:
+            st.button(f"All {wanted:,} looked at", icon=":material/check:", disabled=True, key="across-look")
+
+
+def strongest_first(rows: Sequence[Row], channel: int, order: Order) -> list[Row]:
+    """The rows by a channel's peak, whatever its sign, or by its mean; those not looked at come last.
+
+    Of equal peaks, which clipped maps often have, the one with the larger mean comes first.
+    """
+
+    def weakness(row: Row) -> tuple[float, float]:
+        glance = row[1]
+        if glance is None:
+            return np.inf, np.inf
+        mean = float(glance.mean[channel])
+        return (-abs(float(glance.peak[channel])) if order == "peak" else -mean), -mean
+
+    return sorted(rows, key=weakness)
+
+
+def limits_of_columns(seen: Sequence[Glance], channels: Sequence[int], look: Look) -> list[Limits]:
+    """The range of weights that the colours of each channel span, the same for all images that were looked at."""
+    peaks = np.max([np.abs(glance.peak) for glance in seen], axis=0)
+    return [look.limits(peaks, channel) for channel in channels]
+
+
+def _caption(images: ImageSet, seen: int, shown: int, channel: int, order: Order) -> None:
+    told = f"{seen:,} of {len(images.entries):,} images looked at."
+    if order != "given" and seen and shown:
+        which = f"The {shown} strongest of them" if shown < seen else "Strongest first"
+        told += f" {which}: by the {MEASURES[order]} of map {channel} on the image."
+    hint = " Press a picture to study it at large." if shown else ""
+    st.caption(f"{told}{images.note}{hint}")
+
+
+def _matrix(
+    chosen: Picture, rows: Sequence[Row], channels: Sequence[int], look: Look, limits: Sequence[Limits]
+) -> None:
+    """A row for each image, a column for each channel; without `limits` nothing was looked at yet."""
+    entries = {entry.subject.request.picture: entry for entry, _ in rows}
+
+    def on_pressed_change() -> None:
+        pressed = st.session_state["across"].pressed
+        if pressed is not None and pressed[0] in entries:
+            entries[pressed[0]].show()
+            choose_channel(int(pressed[1]))
+            st.session_state.across_pressed = True
+
+    scales: list[list[str] | None] = [None] * len(channels)
+    if len(set(limits)) == 1:
+        what = f"map {channels[0]}" if len(channels) == 1 else "all these maps"
+        colour_scale(limits[0], look.colour_map, f"weight, one scale for {what} on all images looked at")
+    elif limits:
+        scales = [[number(low), number(high)] for low, high in limits]
+    data = {
+        "columns": [{"channel": channel, "scale": scale} for channel, scale in zip(channels, scales, strict=True)],
+        "rows": [_row(entry, glance, chosen, channels, limits) for entry, glance in rows],
+        "table": tables()[look.colour_map],
+        "opacity": look.opacity,
+        "smooth": look.smooth,
+    }
+    _component(data=data, key="across", on_pressed_change=on_pressed_change)
+
+
+def _row(
+    entry: Entry, glance: Glance | None, chosen: Picture, channels: Sequence[int], limits: Sequence[Limits]
+) -> dict[str, object]:
+    row = {
+        "id": entry.subject.request.picture,
+        "title": entry.subject.title,
+        "alt": entry.alt,
+        "thumbnail": entry.thumbnail(),
+        "chosen": chosen.key in entry.file_keys(),
+    }
+    if glance is None:
+        return row | {"photo": None, "cells": []}
+    cells = [_cell(glance, channel, span) for channel, span in zip(channels, limits, strict=True)]
+    return row | {
+        "photo": glance.photo,
+        "rows": glance.cells.shape[1],
+        "columns": glance.cells.shape[2],
+        "cells": cells,
+    }
+
+
+def _cell(glance: Glance, channel: int, limits: Limits) -> dict[str, str]:
+    peak = glance.peak[channel]
+    steps = quantise(glance.weights(channel), limits)
+    return {
+        "steps": base64.b64encode(steps.tobytes()).decode(),
+        "peak": f"peak {number(peak)}" if peak else "zero everywhere",
+        "place": f"row {glance.row[channel]}, column {glance.column[channel]}" if peak else "",
+        "mean": f"mean {number(glance.mean[channel])}",
+    }

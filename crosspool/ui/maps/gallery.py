@@ -1,0 +1,88 @@
+"""The gallery: all weighting maps over the photo in the browser, to look through, sort, pin and choose from."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import streamlit as st
+
+from crosspool.drawing.rendering import COLOUR_MAPS, SIGNED_COLOUR_MAP, Limits, Look
+from crosspool.gallery import GALLERY, LARGEST_TOP, MAX_PINS, asset
+from crosspool.gallery.mapset import name_of, pack, receptive_fields, tables
+from crosspool.ui.runtime.maps import ImageMaps, Request
+from crosspool.ui.runtime.shared_cache import Kept
+
+_maps_component = st.components.v2.component(
+    "crosspool.maps", html="", css=":host { display: none; }", js=asset("mapset.js") + asset("maps_component.js")
+)
+_gallery_component = st.components.v2.component(
+    "crosspool.gallery",
+    html='<div class="gallery"></div>',
+    css=asset("gallery.css"),
+    js="".join(asset(name) for name in (*GALLERY, "gallery_component.js")),
+)
+_packed: Kept[Request, bytes] = Kept("galleries", len, lambda request: request.picture)
+
+
+def gallery(
+    maps: ImageMaps,
+    request: Request,
+    *,
+    selected: int,
+    pins: Sequence[int],
+    view: dict[str, Any],
+    tell: Callable[[str, Any], None],
+) -> None:
+    """Show all maps of a request. `tell(what, value)` is called with what the hand has done in the browser.
+
+    What: "channel" with a number, "pins" with a list of numbers, and "view" with how the maps are drawn and sorted,
+    like `view`, and "first", the channels that come first.
+    """
+    packed = packed_maps(maps, request)
+    _maps_component(data=packed, key="maps")
+
+    def on(what: str) -> Callable[[], None]:
+        def told() -> None:
+            value = getattr(st.session_state["gallery"], what)
+            if value is not None:
+                tell(what, value)
+
+        return told
+
+    data = {
+        "maps": name_of(packed),
+        "selected": selected,
+        "pins": list(pins),
+        "view": view,
+        "colourMaps": [SIGNED_COLOUR_MAP] if request.signed and maps.pair.can_be_negative else list(COLOUR_MAPS),
+        "tables": tables(),
+        "mostPins": MAX_PINS,
+        "largestTop": LARGEST_TOP,
+    }
+    _gallery_component(
+        data=data,
+        key="gallery",
+        on_channel_change=on("channel"),
+        on_pins_change=on("pins"),
+        on_view_change=on("view"),
+    )
+
+
+def packed_maps(maps: ImageMaps, request: Request) -> bytes:
+    """The maps of a request as the browser gets them; kept, as each run of the page sends them again."""
+    found, since = _packed.get(request), time.monotonic()
+    if found is None:
+        found = pack(
+            maps.upper,
+            maps.statistics,
+            maps.framed,
+            signed=request.signed and maps.pair.can_be_negative,
+            fields=receptive_fields(request.backbone, request.pair, request.size),
+        )
+        _packed.put(request, found, since)
+    return found
+
+
+def limits_of(maps: ImageMaps, channel: int, look: Look) -> Limits:
+    """The range of weights that the colours of one map span."""
+    return look.limits(maps.statistics.peak, channel)

@@ -1,0 +1,144 @@
+"""The two large pictures, what the network saw and a map over it, and the line that says what is shown."""
+
+import html
+from collections.abc import Callable
+
+import numpy as np
+import streamlit as st
+from PIL import Image
+
+from crosspool.backbones import UNTRAINED, architecture, backbone_specs
+from crosspool.drawing.rendering import (
+    FIELD_COLOUR,
+    PATCH_COLOUR,
+    SCALES,
+    Limits,
+    Look,
+    cell_box,
+    colour_table,
+    with_boxes,
+)
+from crosspool.errors import CrosspoolError
+from crosspool.receptive_field import Box, patch_box, receptive_field
+from crosspool.ui.maps.gallery import limits_of
+from crosspool.ui.maps.selection import choose_position
+from crosspool.ui.runtime.maps import ImageMaps, Request, image_maps
+from crosspool.ui.runtime.settings import settings
+from crosspool.ui.visit.pictures import Picture
+from crosspool.ui.visit.waiting import refused, waiting
+from crosspool.ui.widgets.picture import Cell, colour_bar, picture
+from crosspool.ui.widgets.text import as_it_is, number
+
+LARGE = 448  # pixels of the large pictures
+
+
+def shown_maps(picture: Picture, request: Request) -> ImageMaps | None:
+    """The maps; None, with the reason shown, without them.
+
+    A fragment asks for them anew instead of holding them, so that no visitor's page keeps them in memory.
+    """
+    try:
+        with waiting("Computing the maps …") as on_wait:
+            return image_maps(request, lambda: picture.image, on_wait, seconds=settings().wait_seconds)
+    except CrosspoolError as error:
+        refused(error)
+    return None
+
+
+def headline(chosen: Picture, request: Request, maps: ImageMaps) -> None:
+    """One line that says exactly what is shown."""
+    pair, (rows, columns) = maps.pair, maps.upper.shape[1:]
+    title = backbone_specs()[request.backbone].title + (" (untrained)" if request.weights == UNTRAINED else "")
+    st.markdown(
+        f"**{as_it_is(chosen.title)}** · {title} · {as_it_is(pair.label)} ({pair.lower_channels} → "
+        f"{pair.upper_channels}, {pair.kernel_size[0]}×{pair.kernel_size[1]}) · {rows}×{columns} maps · "
+        f"P has {pair.feature_length:,} numbers"
+    )
+
+
+def field_of(maps: ImageMaps, request: Request, position: Cell) -> Box:
+    """The receptive field of a position of the upper map, in pixels of the network's input."""
+    return receptive_field(architecture(request.backbone).layout(request.size), maps.pair.upper, *position)
+
+
+def seen_picture(
+    maps: ImageMaps, request: Request, position: Cell, choose: Callable[[Cell], None] = choose_position
+) -> None:
+    """The network's input with the patch and the receptive field of the position as boxes; clicks call `choose`."""
+    st.markdown("**What the network saw**")
+    patch = patch_box(maps.pair, *position)
+    lower_size = maps.lower.shape[1:]
+    first = cell_box(patch.top, patch.left, lower_size, LARGE)
+    last = cell_box(patch.bottom - 1, patch.right - 1, lower_size, LARGE)
+    field = field_of(maps, request, position).scaled(LARGE / request.size)
+    boxes = [(field, FIELD_COLOUR), (first.joined(last).clipped(LARGE), PATCH_COLOUR)]
+    picture(
+        with_boxes(large(maps.framed), boxes),
+        alt=f"The image as the network saw it; position row {position[0]}, column {position[1]} is marked.",
+        map_size=maps.upper.shape[1:],
+        cell=position,
+        choose=choose,
+        key="seen",
+    )
+    st.caption(
+        f"Exactly the network's input, {request.size} × {request.size} px. White: the patch of layer t at the position "
+        "under study; orange: its receptive field. Click, or use the arrow keys, to study another position."
+    )
+
+
+def map_picture(
+    maps: ImageMaps, channel: int, position: Cell, look: Look, choose: Callable[[Cell], None] = choose_position
+) -> None:
+    """One map over the network's input, with its colour bar; clicks call `choose`."""
+    st.markdown(f"**Map {channel} over it**")
+    overlay_picture(
+        maps.framed,
+        maps.upper[channel],
+        limits_of(maps, channel, look),
+        look,
+        position=position,
+        choose=choose,
+        alt=f"Weighting map {channel} over the image, drawn in {look.colour_map}.",
+        label=f"weight, on {SCALES[look.scale]}",
+        key="over",
+    )
+
+
+def overlay_picture(
+    framed: Image.Image,
+    values: np.ndarray,
+    limits: Limits,
+    look: Look,
+    *,
+    position: Cell,
+    choose: Callable[[Cell], None],
+    alt: str,
+    label: str,
+    key: str,
+) -> None:
+    """Values, (H, W), over the network's input, with the position marked and a colour bar; clicks call `choose`."""
+    shown = look.over(large(framed), values, limits)
+    picture(
+        with_boxes(shown, [(cell_box(*position, values.shape, LARGE), PATCH_COLOUR)]),
+        alt=alt,
+        map_size=values.shape,
+        cell=position,
+        choose=choose,
+        key=key,
+        bar=colour_bar(limits, look.colour_map, label),
+    )
+
+
+def colour_scale(limits: Limits, colour_map: str, label: str) -> None:
+    """A numeric colour bar by itself, for pictures that share one scale."""
+    colours = ",".join(f"rgb({r} {g} {b})" for r, g, b in colour_table(colour_map)[::15].tolist())
+    st.html(
+        f'<div class="colour-scale"><span>{number(limits[0])}</span>'
+        f'<i style="background: linear-gradient(to right, {colours})"></i>'
+        f"<span>{number(limits[1])}</span><small>{html.escape(label)}</small></div>"
+    )
+
+
+def large(framed: Image.Image) -> Image.Image:
+    """The network's input in the size of the large pictures."""
+    return framed.resize((LARGE, LARGE), Image.Resampling.BICUBIC)

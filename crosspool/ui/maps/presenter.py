@@ -1,0 +1,97 @@
+"""Presenter mode, for a class and a projector: large type and nothing around the pictures.
+
+The lesson and Weighting maps also go on by keys. A link with `present=1` starts it on any page. Its look is in
+assets/style.css, switched on by the class `presenting`.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import streamlit as st
+
+from crosspool.ui.maps.large_pictures import headline, map_picture, seen_picture, shown_maps
+from crosspool.ui.maps.selection import (
+    MOST_FIRST,
+    choose_channel,
+    first_channels,
+    shown_channel,
+    shown_look,
+    shown_position,
+)
+from crosspool.ui.runtime.maps import Request
+from crosspool.ui.visit.pictures import Picture
+from crosspool.ui.widgets.keys import BACK, ON, keys
+from crosspool.ui.widgets.text import number
+
+
+def presenting() -> bool:
+    """Whether the session is in presenter mode."""
+    return bool(st.session_state.present)
+
+
+def frame() -> None:
+    """In presenter mode: its style, and the ways out, a small button and Escape. First of all in a page."""
+    with st.container(key="leave-presenting"):  # there in any case, so that nothing behind it moves up or down
+        if presenting():
+            st.html('<span class="presenting"></span>')
+            st.button("Leave presenter mode", icon=":material/close:", key="leave", on_click=_present, args=(False,))
+            keys({"Escape": partial(_present, False)}, key="leave-keys")
+
+
+def present_button() -> None:
+    """The way in, where one is not in it."""
+    if not presenting():
+        st.button(
+            "Present",
+            icon=":material/slideshow:",
+            key="present-button",
+            on_click=_present,
+            args=(True,),
+            help="Large type and nothing around the pictures; Escape leaves. The arrow keys go on in the lesson, and "
+            f"in Weighting maps round the first {MOST_FIRST} maps of the gallery.",
+        )
+
+
+def _present(wanted: bool) -> None:
+    st.session_state.present = wanted
+
+
+@st.fragment
+def present_maps(picture: Picture, request: Request, write_link: Callable[[], None]) -> None:
+    """The photo and one map over it, as large as the window allows; keys and buttons show the next map.
+
+    Maps follow each other as in the gallery. `write_link` lets the address say what is shown.
+    """
+    maps = shown_maps(picture, request)
+    if maps is None:
+        return
+    channel, order = shown_channel(maps), first_channels(maps, request)
+    before, after = neighbours(order, channel)
+    position = shown_position(maps, channel)
+    with st.container(key="presented-head", horizontal=True, vertical_alignment="center"):
+        with st.container():
+            headline(picture, request, maps)
+            weight = number(maps.upper[channel][position])
+            st.markdown(
+                f"**Map {channel}** · input {request.size} px · weight **{weight}** at row {position[0]}, "
+                f"column {position[1]}"
+            )
+        st.button("Previous", icon=":material/arrow_back:", key="map-before", on_click=choose_channel, args=(before,))
+        st.button("Next", icon=":material/arrow_forward:", key="map-after", on_click=choose_channel, args=(after,))
+    with st.container(key="large-presented"):
+        seen, over = st.columns(2, gap="medium")
+    with seen:
+        seen_picture(maps, request, position)
+    with over:
+        map_picture(maps, channel, position, shown_look(request.signed and maps.pair.can_be_negative))
+    ways = dict.fromkeys(BACK, before) | dict.fromkeys(ON, after)
+    keys({name: partial(choose_channel, to) for name, to in ways.items()}, key="map-keys")
+    write_link()
+
+
+def neighbours(order: list[int], channel: int) -> tuple[int, int]:
+    """The channels before and after one, round and round; the first and the last where it is not among them."""
+    if channel not in order:
+        return (order[-1], order[0]) if order else (channel, channel)
+    here = order.index(channel)
+    return order[here - 1], order[(here + 1) % len(order)]

@@ -1,0 +1,172 @@
+"""Taking maps away: as a slide, as tables and numbers, as a page of their own, as code, and as a link."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlencode
+
+import streamlit as st
+
+from crosspool.backbones import UNTRAINED, backbone_specs, choose_device
+from crosspool.drawing.rendering import Look
+from crosspool.gallery.map_files import ChosenMaps
+from crosspool.recipe import Recipe
+from crosspool.statistics import Criterion
+from crosspool.ui.maps.controls import link_params
+from crosspool.ui.maps.snippet import drawing_code, python_code
+from crosspool.ui.runtime.maps import ImageMaps, Request, image_maps
+from crosspool.ui.runtime.settings import settings
+from crosspool.ui.visit.pictures import LONGEST_SIDE, Picture
+from crosspool.ui.widgets.text import file_stem
+
+FIRST = 23  # maps of the gallery on a sheet: with the image three full rows
+# A kind of file: what its button says, its type for the browser, its icon, and what is in it.
+Kind = tuple[str, str, str, str]
+SOME: dict[str, Kind] = {
+    "png": ("PNG", "image/png", ":material/image:", "A slide, 1920 × 1080 pixels"),
+    "svg": ("SVG", "image/svg+xml", ":material/shape_line:", "The same slide, to be changed: its text is text"),
+    "csv": ("CSV", "text/csv", ":material/table:", "Channel, row, column and weight: a row for each weight"),
+}
+ALL: dict[str, Kind] = {
+    "npz": ("NPZ", "application/octet-stream", ":material/data_array:", "Lower and upper maps, P and all settings"),
+    "html": ("HTML page", "text/html", ":material/web:", "The gallery in one file, which needs no network"),
+}
+STATISTICS: Kind = ("Statistics", "text/csv", ":material/table_view:", "A row for each channel, as in the table: CSV")
+
+
+def take_away(
+    picture: Picture,
+    request: Request,
+    maps: ImageMaps,
+    *,
+    channel: int,
+    pins: Sequence[int],
+    first: Sequence[int],
+    look: Look,
+) -> None:
+    """Offer the map under study, the pinned maps or the first of the gallery; a file is made when it is asked for."""
+    st.header("Take it away", anchor=False)
+    channels = _choose(channel, pins, first)
+    files_of = partial(_chosen_maps, picture, request, channels, pins, look, st.session_state.sort)
+    chosen = files_of(maps)
+    stem = "-".join(
+        [
+            file_stem(picture.title),
+            request.backbone,
+            *([UNTRAINED] if request.weights == UNTRAINED else []),
+            request.pair,
+        ]
+    )
+    some = f"{stem}-{_numbers(chosen.channels)}"
+    files, code, link = st.tabs(["Files", "Python", "Link"])
+    with files:
+        with st.container(horizontal=True):
+            for kind, about in SOME.items():
+                _download(about, partial(_file, picture, request, files_of, kind), f"{some}.{kind}")
+        st.caption("Slides of 1920 × 1080 pixels (an SVG's text stays text), and every weight in a table.")
+        with st.container(horizontal=True):
+            for kind, about in ALL.items():
+                _download(about, partial(_file, picture, request, files_of, kind), f"{stem}.{kind}")
+            _download(STATISTICS, partial(_statistics, picture, request), f"{stem}-statistics.csv")
+        st.caption("Of all maps: the numbers with P and all settings, the gallery in one file, a row for each channel.")
+    with code:
+        script = f"{python_code(request, picture)}\n\n{drawing_code(chosen, f'{some}.png')}"
+        st.code(script, language="python", wrap_lines=True)
+        st.caption("It computes the same maps and the same P, and draws this slide.")
+    with link:
+        _link(picture)
+
+
+def _choose(channel: int, pins: Sequence[int], first: Sequence[int]) -> list[int]:
+    """Which maps: those of one of the groups that are there."""
+    groups = {"this": [channel], "pinned": list(pins), "first": list(first)[:FIRST]}
+    names = {
+        "this": f"Map {channel}",
+        "pinned": f"Pinned ({len(pins)})",
+        "first": f"First {len(groups['first'])} of the gallery",
+    }
+    offered = [group for group, channels in groups.items() if channels]
+    if st.session_state.get("taken") not in offered:
+        st.session_state.taken = "this"
+    st.segmented_control("Which maps", offered, format_func=names.__getitem__, required=True, key="taken")
+    return groups[st.session_state.taken]
+
+
+def _chosen_maps(
+    picture: Picture,
+    request: Request,
+    channels: Sequence[int],
+    pins: Sequence[int],
+    look: Look,
+    sort: Criterion | Literal["box"],
+    maps: ImageMaps,
+) -> ChosenMaps:
+    weights = backbone_specs()[request.backbone].weights
+    recipe = Recipe(
+        backbone=request.backbone,
+        weights=request.weights,
+        weights_checksum=None if request.weights == UNTRAINED else weights.checksum,
+        pair=maps.pair,
+        size=request.size,
+        framing=request.framing,
+        signed=request.signed,
+        border=request.border,
+        device=str(choose_device()),
+    )
+    image = {"name": Path(picture.file).name, "sha256": picture.key}
+    return ChosenMaps(
+        image=image | ({"shrunk_to": LONGEST_SIDE} if picture.shrunk else {}),
+        recipe=recipe,
+        framed=maps.framed,
+        lower=maps.lower,
+        upper=maps.upper,
+        pooled=maps.pooled,
+        statistics=maps.statistics,
+        channels=channels,
+        look=look,
+        pins=pins,
+        sort="energy_share" if sort == "box" else sort,
+    )
+
+
+def _numbers(channels: Sequence[int]) -> str:
+    """Which maps a file holds, for its name."""
+    if len(channels) > 8:
+        return f"{len(channels)}-maps"
+    return "-".join(["map" if len(channels) == 1 else "maps", *map(str, channels)])
+
+
+# Streamlit holds what makes a file for as long as its button is there: so that is no maps, but what asks for them.
+
+
+def _maps(picture: Picture, request: Request) -> ImageMaps:
+    return image_maps(request, lambda: picture.image, seconds=settings().wait_seconds)
+
+
+def _file(picture: Picture, request: Request, files_of: Callable[[ImageMaps], ChosenMaps], kind: str) -> bytes:
+    return files_of(_maps(picture, request)).file(kind)
+
+
+def _statistics(picture: Picture, request: Request) -> str:
+    table: str = _maps(picture, request).statistics.table().to_csv(index=False)
+    return table
+
+
+def _download(kind: Kind, data: Callable[[], str | bytes], name: str) -> None:
+    label, mime, icon, about = kind
+    st.download_button(label, data, name, mime, icon=icon, help=about, on_click="ignore", key=f"take {label}")
+
+
+def _link(picture: Picture) -> None:
+    """The address of what is shown."""
+    params = link_params()
+    address = st.context.url or ""
+    st.code(f"{address}?{urlencode(params, safe=',')}" if params else address, language=None, wrap_lines=True)
+    if picture.sample:
+        st.caption("It opens this image, these settings and these maps.")
+    else:
+        st.caption(
+            "Your picture is not in the link: it stays in this session. Whoever opens it sees a sample with these "
+            "settings; to send the picture and its maps, take the HTML page."
+        )

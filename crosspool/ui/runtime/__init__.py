@@ -1,0 +1,1 @@
+"""What one server process shares between visits: settings, queue, networks, caches and workers; it draws nothing."""

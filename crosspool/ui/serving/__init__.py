@@ -1,0 +1,1 @@
+"""The server around the pages: start, readiness, uploads, and the operator's page."""

@@ -1,0 +1,249 @@
+"""Where labelled images come from, as controls, and what is there of them."""
+
+import html
+from collections.abc import Sequence
+from functools import partial
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+from crosspool.errors import DatasetError
+from crosspool.ui.runtime.settings import settings
+from crosspool.ui.visit.labelled import (
+    LONGEST_NAME,
+    MAX_CLASSES,
+    MAX_PICTURES,
+    Collection,
+    Labelled,
+    class_name,
+    from_zip,
+    guide,
+)
+from crosspool.ui.visit.uploads import PICTURES, taken
+from crosspool.ui.visit.visit import forget_control, here, visitor, where_images_live
+from crosspool.ui.widgets.text import as_it_is
+
+SOURCES = {
+    "fieldguide": ":material/menu_book: FieldGuide",
+    "zip": ":material/folder_zip: ZIP",
+    "upload": ":material/upload: Uploads",
+    "camera": ":material/photo_camera: Camera",
+}
+GUIDE_SIZES = (4, 6, 8, 10, 15, 20, 30)
+DEFAULT_GUIDE = 8  # the first comparison takes well under a minute on 2 cores: benchmarks.speed.first_comparison
+EXAMPLES = 3  # images shown of each class
+SHOWN_PROBLEMS = 8
+
+
+def choose_labelled() -> Labelled | None:
+    """Draw the controls and the classes; None, with the reason shown, while there is too little to train on."""
+    here()
+    source = st.segmented_control(
+        "Labelled images",
+        list(SOURCES),
+        default="fieldguide",
+        format_func=SOURCES.__getitem__,
+        required=True,
+        key="labelled_source",
+        label_visibility="collapsed",
+        persist_state="session",
+    )
+    if source == "fieldguide":
+        forget_control("labelled")
+        return _guide()
+    collection = _zip() if source == "zip" else _own(source)
+    forget_control("labelled")
+    st.caption(
+        f"{where_images_live()} What is computed of labelled images lies in a temporary folder of the server's and is "
+        "gone with them."
+    )
+    if collection is None:
+        return None
+    _classes(collection)
+    try:
+        labelled = collection.labelled()
+    except DatasetError as error:
+        show_problems(collection.problems)
+        st.warning(as_it_is(str(error)), icon=":material/info:")
+        return None
+    show_problems(labelled.dataset.problems)
+    return labelled
+
+
+def labelled_at_hand() -> Labelled | None:
+    """The labelled images that were chosen in this session; None before that, or while there are too few."""
+    state = st.session_state
+    source: str = state.get("labelled_source", "")
+    if source == "fieldguide":
+        return guide(state.get("guide_size", DEFAULT_GUIDE))
+    collection: Collection | None = state.get("zip_collection" if source == "zip" else "own_collection")
+    if not source or collection is None:
+        return None
+    try:
+        return collection.labelled()
+    except DatasetError:  # the page of the labelled images says why
+        return None
+
+
+def _guide() -> Labelled:
+    per_class = st.select_slider(
+        "Birds of each species",
+        GUIDE_SIZES,
+        DEFAULT_GUIDE,
+        key="guide_size",
+        persist_state="session",
+        help="FieldGuide is drawn here: twelve species of birds that differ in a few small parts. More birds take "
+        "longer, and give narrower intervals.",
+        width=360,
+    )
+    labelled = guide(per_class)
+    class_grid(labelled.examples(EXAMPLES))
+    return labelled
+
+
+# --- ZIP
+
+
+def _zip() -> Collection | None:
+    state, most = st.session_state, settings().zip_megabytes
+    uploaded = st.file_uploader(
+        "A ZIP with a folder of images for each class",
+        type="zip",
+        max_upload_size=most,
+        key=f"zip-{state.setdefault('zip_round', 0)}",
+        help=f"Up to {MAX_PICTURES} images in {MAX_CLASSES} classes, {most} MB in all; large ones are shrunk on "
+        "receipt.",
+    )
+    if uploaded is not None:
+        bar = st.progress(0.0, text="Reading the ZIP …")
+        for name, data in taken([uploaded]):
+            try:
+                state.zip_collection = from_zip(data, name, partial(_show_reading, bar), visitor())
+                state.zip_error = ""
+            except DatasetError as error:
+                state.zip_error = str(error)
+        state.zip_round += 1  # empties the uploader
+        st.rerun()
+    if state.get("zip_error"):
+        st.error(as_it_is(state.zip_error), icon=":material/folder_off:")
+    collection: Collection | None = state.get("zip_collection")
+    if collection is None:
+        st.info("Add a ZIP, or go back to FieldGuide.", icon=":material/folder_zip:")
+    else:
+        st.markdown(f"**{as_it_is(collection.name)}**: {_number(len(collection), 'image')}")
+    return collection
+
+
+def _show_reading(bar: DeltaGenerator, done: int, total: int) -> None:
+    bar.progress(done / total, f"Reading image {done} of {total}")
+
+
+# --- class by class
+
+
+def _own(source: str) -> Collection:
+    state = st.session_state
+    if "own_collection" not in state:
+        state.own_collection = Collection("Your images", visitor=visitor())
+    collection: Collection = state.own_collection
+    turn = state.setdefault("own_round", 0)
+    st.text_input("Class", key=f"class-{turn}", placeholder="such as cat", persist_state="session", width=360)
+    if source == "upload":
+        files = st.file_uploader(
+            "Images of this class",
+            type=PICTURES,
+            accept_multiple_files=True,
+            max_upload_size=settings().upload_megabytes,
+            key=f"class-files-{turn}",
+            help="Large ones are shrunk on receipt.",
+        )
+    else:
+        photograph = st.camera_input("A photo of this class", key=f"class-camera-{state.setdefault('photo_round', 0)}")
+        files = [photograph] if photograph is not None else []
+    label = class_name(state[f"class-{turn}"])
+    if len(label) > LONGEST_NAME:
+        st.error(
+            f"A class's name may have {LONGEST_NAME} letters, and this one has {len(label)}; shorten it.",
+            icon=":material/label_off:",
+        )
+    elif files and not label:
+        shown = "image shows" if len(files) == 1 else "images show"
+        st.info(f"Type the name of the class that your {len(files)} {shown}.", icon=":material/label:")
+    elif files:
+        _receive(collection, label, files, source)
+        st.rerun()
+    for note in state.get("own_notes", []):
+        st.info(as_it_is(note), icon=":material/label:")
+    return collection
+
+
+def _receive(collection: Collection, label: str, files: Sequence[UploadedFile], source: str) -> None:
+    """Take over what has come for a class, and empty the controls for the next one."""
+    state = st.session_state
+    known = collection.called(label)
+    state.own_notes = [] if known == label else [f"{label} is taken as the class {known}, which is here already."]
+    for number, (file_name, data) in enumerate(taken(files), 1):
+        name = file_name if source == "upload" else f"photo {len(collection) + number}.jpg"
+        told = collection.add(label, data, name)
+        if told and told not in collection.problems:
+            collection.problems.append(told)
+    state["own_round" if source == "upload" else "photo_round"] += 1
+
+
+def _forget(collection: Collection, label: str) -> None:
+    collection.classes.pop(label, None)
+    collection.problems, st.session_state.own_notes = [], []
+
+
+# --- what is there
+
+
+def _classes(collection: Collection) -> None:
+    """The classes with their first images, each with a button that removes it."""
+    class_grid(
+        [
+            (label, len(shots), [shot.thumbnail for shot in shots[:EXAMPLES]])
+            for label, shots in collection.classes.items()
+        ]
+    )
+    if collection.classes:
+        with st.popover("Remove a class", icon=":material/delete:"):
+            for label in list(collection.classes):
+                st.button(
+                    f"Remove {as_it_is(label)}",
+                    key=f"remove-class-{label}",
+                    on_click=_forget,
+                    args=(collection, label),
+                )
+
+
+def class_grid(classes: Sequence[tuple[str, int, Sequence[str]]]) -> None:
+    """Each class with its name, its number of images, and the first of them as thumbnails (data URLs)."""
+    if classes:
+        st.html(f'<div class="classes">{"".join(_tile(*one) for one in classes)}</div>')
+
+
+def _tile(label: str, count: int, thumbnails: Sequence[str]) -> str:
+    name = html.escape(label)
+    pictures = "".join(
+        f'<img src="{url}" alt="Image {number} of the class {name}">' for number, url in enumerate(thumbnails, 1)
+    )
+    return (
+        f"<figure><div>{pictures}</div>"
+        f'<figcaption title="{name}"><b>{name}</b> <span>{_number(count, "image")}</span></figcaption></figure>'
+    )
+
+
+def show_problems(problems: Sequence[str]) -> None:
+    """What was left out, a sentence each; of many, the first few."""
+    if not problems:
+        return
+    more = len(problems) - SHOWN_PROBLEMS
+    lines = [f"- {as_it_is(problem)}" for problem in problems[:SHOWN_PROBLEMS]]
+    lines += [f"- … and {more} more"] if more > 0 else []
+    st.warning("Left out or amiss:\n" + "\n".join(lines), icon=":material/report:")
+
+
+def _number(count: int, thing: str) -> str:
+    return f"{count:,} {thing}" + ("" if count == 1 else "s")

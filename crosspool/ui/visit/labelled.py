@@ -1,0 +1,323 @@
+"""Labelled images to train on: FieldGuide's, a ZIP's, or pictures that come class by class."""
+
+import hashlib
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
+from pathlib import Path
+
+import numpy as np
+from cachetools import LRUCache
+
+from crosspool.cache import ArrayCache, default_cache
+from crosspool.datasets import Dataset, Sample, check_classes, in_two_classes, there_twice
+from crosspool.datasets.archives import Limits, class_folders_in_memory
+from crosspool.datasets.fieldguide import SPECIES, draw, fieldguide, scene_of
+from crosspool.errors import CrosspoolError, DatasetError, ImageError
+from crosspool.text import printable
+from crosspool.ui.runtime.decode_worker import Form
+from crosspool.ui.runtime.decoder_pool import workers
+from crosspool.ui.runtime.quota import NoRoomError, Share, Visitor
+from crosspool.ui.runtime.settings import settings
+from crosspool.ui.widgets.browser import data_url, jpeg_url
+
+MAX_PICTURES = 600
+MAX_CLASSES = 50
+MAX_MEMBERS = 10_000  # of a ZIP, with all that is no picture
+ZIP_TIMES = 8  # what the images in a ZIP may take unpacked, in sizes of the largest ZIP
+ZIP_SECONDS = 600.0  # after which what is left of a ZIP is left out
+VISITORS_SHARE = 16  # part of the room on disk that one visitor may take
+LONGEST_SIDE = 1024  # pixels kept of a picture, enough for the largest input
+THUMBNAIL = 160
+FORM = Form(LONGEST_SIDE, largest=2**19, quality=92, exact=False, thumbnail=THUMBNAIL)
+LONGEST_NAME = 60  # signs of a ZIP's name or a class's: a file system takes 255 bytes, and a sign has up to four
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A labelled picture in memory: its file's bytes, their SHA-256, and a thumbnail as a data URL.
+
+    `received` is the SHA-256 of the file as it came, which may have been shrunk since. `share` holds their memory.
+    """
+
+    key: str
+    received: str
+    title: str
+    data: bytes
+    thumbnail: str
+    share: Share | None = field(default=None, repr=False, compare=False)
+
+
+class PrivateCache(ArrayCache):
+    """Arrays that belong to one session: their folder goes when nobody holds this object any more."""
+
+    def __init__(self) -> None:
+        self._room = tempfile.TemporaryDirectory(prefix="crosspool-", ignore_cleanup_errors=True)
+        super().__init__(Path(self._room.name), settings().disk_megabytes * 2**20 // VISITORS_SHARE)
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A data set to train on, with enough different images of each of at least two classes.
+
+    `pictures` are content keys of the samples, as `Features.picture` has them; equal ones are one picture. What the
+    network yields is kept in `cache`. `spec` is what `crosspool evaluate` calls the data set, None where it cannot
+    know it. `keys_of` gives the SHA-256 of a sample's file, as it is kept and as it came, and `thumbnail_of` a small
+    picture of it.
+    """
+
+    dataset: Dataset
+    pictures: tuple[str, ...]
+    cache: ArrayCache
+    spec: str | None
+    keys_of: Callable[[Sample], set[str]]
+    thumbnail_of: Callable[[Sample], str]
+
+    @property
+    def title(self) -> str:
+        """What it is called where people read it, with its size."""
+        name, count = self.dataset.name, len(self.dataset)
+        if self.spec is not None:
+            return f"FieldGuide, {count // len(self.dataset.classes)} birds of each"
+        return f"{name}, {count:,} images"
+
+    def same_as(self, other: "Labelled") -> bool:
+        """Whether these are the same pictures of the same classes."""
+        ours, theirs = self.dataset, other.dataset
+        return (
+            (self.pictures, ours.name, ours.classes) == (other.pictures, theirs.name, theirs.classes)
+        ) and np.array_equal(ours.targets, theirs.targets)
+
+    def examples(self, count: int) -> list[tuple[str, int, list[str]]]:
+        """Each class: its name, how many images it has, and thumbnails of the first few."""
+        found = []
+        for number, label in enumerate(self.dataset.classes):
+            members = np.flatnonzero(self.dataset.targets == number)
+            shown = [self.thumbnail_of(self.dataset.samples[index]) for index in members[:count]]
+            found.append((label, len(members), shown))
+        return found
+
+
+def _labelled(
+    dataset: Dataset,
+    pictures: Sequence[str],
+    cache: ArrayCache,
+    spec: str | None,
+    keys_of: Callable[[Sample], set[str]],
+    thumbnail_of: Callable[[Sample], str],
+) -> Labelled:
+    """What can be trained on, and what is amiss with it among its problems. Raises DatasetError for too little."""
+    kept = check_classes(dataset, 2, "drop", pictures)
+    names = {sample.name for sample in kept.samples}
+    keys = tuple(key for key, sample in zip(pictures, dataset.samples, strict=True) if sample.name in names)
+    problems = (*kept.problems, *in_two_classes(kept, keys), *there_twice(kept, keys))
+    return Labelled(replace(kept, problems=problems), keys, cache, spec, keys_of, thumbnail_of)
+
+
+# --- FieldGuide
+
+_guide_keys: LRUCache[str, str] = LRUCache(50_000)  # by a sample's identity
+_guide_lock = threading.Lock()
+
+
+def guide(per_class: int) -> Labelled:
+    """`per_class` birds of each species of FieldGuide, with what the network yields in the cache that all share."""
+    dataset = fieldguide(per_class)
+    place = {sample.name: index for index, sample in enumerate(dataset.samples)}
+
+    def thumbnail_of(sample: Sample) -> str:
+        return _guide_thumbnail(*divmod(place[sample.name], per_class))
+
+    noted = replace(dataset, samples=tuple(replace(s, read=partial(_read_guide, s)) for s in dataset.samples))
+    pictures = [str(sample.identity) for sample in noted.samples]
+    cache = ArrayCache(default_cache(), settings().disk_megabytes * 2**20)
+    return _labelled(noted, pictures, cache, f"fieldguide:{per_class}", _guide_keys_of, thumbnail_of)
+
+
+def new_bird(count: int) -> tuple[bytes, str]:
+    """A bird that is in no guide of the page's, as a file, and its species: another one for each `count`."""
+    species, number = 5 * count % len(SPECIES), count // len(SPECIES)
+    sample = fieldguide(number + 1, seed=1).samples[species * (number + 1) + number]
+    return sample.read(), SPECIES[species].name
+
+
+def _read_guide(sample: Sample) -> bytes:
+    """Draw a bird, and note its key on the way."""
+    data = sample.read()
+    with _guide_lock:
+        _guide_keys[str(sample.identity)] = _sha256(data)
+    return data
+
+
+def _guide_keys_of(sample: Sample) -> set[str]:
+    with _guide_lock:
+        known = _guide_keys.get(str(sample.identity))
+    return {known or _sha256(sample.read())}
+
+
+@lru_cache(maxsize=4_000)
+def _guide_thumbnail(kind: int, number: int) -> str:
+    """The same scene, drawn small, which takes a fraction of the time."""
+    scene = scene_of(kind * (number + 1) + number, number + 1)
+    return data_url(draw(SPECIES[kind], scene, THUMBNAIL).picture)
+
+
+# --- pictures of one's own
+
+
+@dataclass
+class Collection:
+    """Pictures by class, of one session, in its memory alone; `problems` says what was left out of it."""
+
+    name: str
+    classes: dict[str, list[Shot]] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    visitor: Visitor = field(default_factory=Visitor)
+    cache: PrivateCache = field(default_factory=PrivateCache)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.classes.values()))
+
+    def add(self, label: str, data: bytes, title: str, place: str = "") -> str:
+        """Keep a picture of a class; what speaks against it in one sentence, which names its `place`, or "".
+
+        A class whose name differs from that of one that is here only in letter case or spaces is that one.
+        """
+        known, place = self.called(label), place or title
+        if len(self) >= MAX_PICTURES:
+            return f"{place} was left out: this page takes {MAX_PICTURES} images; crosspool evaluate takes more."
+        if known not in self.classes and len(self.classes) >= MAX_CLASSES:
+            return f"{place} was left out: this page takes {MAX_CLASSES} classes; crosspool evaluate takes more."
+        try:
+            shot = _shot(data, title, place, self.visitor)
+        except ImageError as error:
+            return str(error)
+        except NoRoomError as error:
+            return f"{place} was left out: {error}."
+        self.classes.setdefault(known, []).append(shot)
+        return ""
+
+    def called(self, label: str) -> str:
+        """The class that a name means: one that is here, if it is the same but for letter case and spaces."""
+        clean = class_name(label)
+        return next((known for known in self.classes if known.casefold() == clean.casefold()), clean)
+
+    def labelled(self) -> Labelled:
+        """What can be trained on. Raises DatasetError for too little."""
+        if not self.classes:
+            raise DatasetError("There are no images yet; add some of at least two classes.")
+        if len(self.classes) == 1:
+            (label,) = self.classes
+            raise DatasetError(f"There is only one class, {label}; add images of at least one other class.")
+        shots = {}
+        samples, targets = [], []
+        for number, (label, members) in enumerate(self.classes.items()):
+            for place, shot in enumerate(members, 1):
+                name = f"{label}/{place} {shot.title}"
+                shots[name] = shot
+                samples.append(Sample(name, partial(_data_of, shot)))  # which holds the picture's share, too
+                targets.append(number)
+        dataset = Dataset(
+            self.name, tuple(self.classes), tuple(samples), np.array(targets), problems=tuple(self.problems)
+        )
+        return _labelled(
+            dataset,
+            [shot.key for shot in shots.values()],
+            self.cache,
+            None,
+            lambda sample: {shots[sample.name].key, shots[sample.name].received},
+            lambda sample: shots[sample.name].thumbnail,
+        )
+
+
+def class_name(text: str) -> str:
+    """A class's name as it is kept: in one line, without spaces around it or several in a row."""
+    return printable(" ".join(text.split()))
+
+
+def from_zip(
+    data: bytes,
+    name: str,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    visitor: Visitor | None = None,
+) -> Collection:
+    """The pictures of a ZIP of class folders, taken into memory for a visitor; the file itself is not kept.
+
+    Raises DatasetError where it cannot be read, or has no classes or too much in it.
+    """
+    stem, most = Path(printable(name)).stem[:LONGEST_NAME] or "images", settings().zip_megabytes
+    if len(data) > most * 2**20:
+        raise DatasetError(
+            f"{stem}.zip has {len(data) / 2**20:,.1f} MB of at most {most}; take fewer images, or use crosspool "
+            "evaluate on the command line."
+        )
+    picture = settings().upload_megabytes * 2**20
+    limits = Limits(members=MAX_MEMBERS, directory=4 * 2**20, member=picture, total=ZIP_TIMES * most * 2**20)
+    try:
+        return _unpacked(class_folders_in_memory(data, f"{stem}.zip", limits), visitor or Visitor(), progress)
+    except DatasetError as error:
+        raise DatasetError(_for_the_page(str(error))) from error
+
+
+def _for_the_page(sentence: str) -> str:
+    """A sentence of the library's with what a page's reader can do."""
+    return sentence.replace(
+        "unpack it and name the folder", "unpack it and use crosspool evaluate FOLDER on the command line"
+    )
+
+
+def _unpacked(dataset: Dataset, visitor: Visitor, progress: Callable[[int, int], None]) -> Collection:
+    if len(dataset) > MAX_PICTURES or len(dataset.classes) > MAX_CLASSES:
+        raise DatasetError(
+            f"{dataset.name} has {len(dataset):,} images in {len(dataset.classes):,} classes; this page takes "
+            f"{MAX_PICTURES} in {MAX_CLASSES}, so take fewer, or use crosspool evaluate on the command line."
+        )
+    collection, start = Collection(dataset.name, problems=list(dataset.problems), visitor=visitor), time.monotonic()
+    renamed = dict.fromkeys(
+        f"The class {label} differs from {known} only in letter case or spaces; they were put together."
+        for label in dataset.classes
+        if (known := _same_name(label, dataset.classes)) != label
+    )
+    collection.problems += renamed
+    if dataset.official is not None:
+        collection.problems.append("Its folders of training and test images were put together: splits are random here.")
+    for index, (sample, target) in enumerate(zip(dataset.samples, dataset.targets, strict=True)):
+        if time.monotonic() - start > ZIP_SECONDS:
+            collection.problems.append(
+                f"{len(dataset) - index} images were left out: after {ZIP_SECONDS / 60:.0f} minutes the ZIP was still "
+                "being read; take fewer images."
+            )
+            break
+        label = _same_name(dataset.classes[target], dataset.classes)
+        try:
+            told = collection.add(label, sample.read(), sample.name.rsplit("/", 1)[-1], sample.name)
+        except CrosspoolError as error:  # a damaged member
+            told = str(error)
+        if told:
+            collection.problems.append(told)
+        progress(index + 1, len(dataset))
+    return collection
+
+
+def _same_name(label: str, classes: Sequence[str]) -> str:
+    """The first of the classes that has this name but for letter case and spaces."""
+    return next(other for other in classes if class_name(other).casefold() == class_name(label).casefold())
+
+
+def _shot(data: bytes, title: str, place: str, visitor: Visitor) -> Shot:
+    """A picture as it is kept, see FORM. Raises ImageError, and NoRoomError."""
+    kept, received = workers.keep(data, place, FORM), _sha256(data)
+    key = _sha256(kept.file)
+    share = Share(visitor, {key, received}, len(kept.file))
+    return Shot(key, received, printable(title), kept.file, jpeg_url(kept.thumbnail), share)
+
+
+def _data_of(shot: Shot) -> bytes:
+    return shot.data
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,37 @@
+"""While something is computed for a visitor: what is done, the place in the queue, and why nothing came of it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import streamlit as st
+
+from crosspool.errors import CrosspoolError
+from crosspool.ui.runtime.gate import BusyError, OnWait
+from crosspool.ui.widgets.text import as_it_is
+
+
+@contextmanager
+def waiting(text: str) -> Iterator[OnWait]:
+    """Show what is done in the block; what it yields shows the place in the queue.
+
+    A visitor who has moved on meanwhile leaves the queue with the next showing: Streamlit ends the run there.
+    """
+    line = st.empty()
+
+    def show(place: int) -> None:
+        if place > 1:
+            line.info(f"Place {place} in the queue: {place - 1} before you.", icon=":material/hourglass:")
+        elif place:
+            line.info("You are next.", icon=":material/hourglass:")
+        else:
+            line.empty()
+
+    with st.spinner(text, show_time=True):
+        yield show
+
+
+def refused(error: CrosspoolError) -> None:
+    """Say why nothing came of it."""
+    st.error(as_it_is(str(error)), icon=":material/error:")
+    if isinstance(error, BusyError):
+        st.button("Try again", icon=":material/refresh:", key="try-again")  # every press runs the page again

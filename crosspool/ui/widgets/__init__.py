@@ -1,0 +1,1 @@
+"""Widgets that know neither data nor server, with the scripts and styles that they need in the browser."""

@@ -1,0 +1,432 @@
+"""The page "Contributions" as a session sees it, without a browser."""
+
+import hashlib
+import re
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from crosspool.backbones import load_backbone
+from crosspool.cache import ArrayCache
+from crosspool.classifiers import TRAINED_ON, own_classifier, train
+from crosspool.contributions import explain
+from crosspool.drawing.rendering import SIGNED_COLOUR_MAP
+from crosspool.errors import ModelError
+from crosspool.features import Features, compute_record
+from crosspool.methods import parse_method
+from crosspool.samples import samples
+from crosspool.ui.contributions import explaining
+from crosspool.ui.contributions.choose_classifier import read_classifier
+from crosspool.ui.contributions.wording import ranked
+from crosspool.ui.runtime import shared_cache as kept
+from crosspool.ui.runtime.maps import Network
+from crosspool.ui.visit.pictures import Picture
+from crosspool.ui.widgets.picture import colour_bar
+from crosspool.ui.widgets.text import as_it_is, signed
+from tests.app.test_frame import checked, component, sentences, shown_text, texts, visit
+from tests.networks import SAMPLES, sample
+from tests.pictures import dataset_of, png, tinted
+
+PAGE = "pages/contributions.py"
+OTHER_PAGE = "pages/weighting_maps.py"
+SMALL = {"size": "128"}
+CROSS, GLOBAL = "cl:blocks.4.project_conv@128", "global@128"
+CLASSES = ("red*", "<b>green</b>", "blue_$x$")
+
+
+@pytest.fixture(scope="module")
+def lite0():
+    return load_backbone(device="cpu")
+
+
+@pytest.fixture(scope="module")
+def make(lite0, tmp_path_factory):
+    """Trains a classifier of so many tints."""
+    cache = ArrayCache(tmp_path_factory.mktemp("cache"))
+
+    def made(name, pictures):
+        files = [png(tinted(i, i % 3)) for i in range(pictures)]
+        dataset = dataset_of(files, np.arange(pictures) % 3, CLASSES)
+        method = parse_method(name, lite0.architecture)
+        return train(dataset, Features(dataset, lite0, method.sources, cache), method)
+
+    return made
+
+
+@pytest.fixture(scope="module")
+def trained(make):
+    """Classifiers by method: with all of the pictures, and with all but the last three."""
+    return {(name, pictures): make(name, pictures) for name in (CROSS, GLOBAL) for pictures in (9, 6)}
+
+
+@pytest.fixture
+def comparison(trained, lite0):
+    """What the page Train & compare leaves: the astronaut is one of its labelled pictures."""
+    labelled, others = explained_key("astronaut"), [SimpleNamespace(key=str(number)) for number in range(2)]
+    return SimpleNamespace(
+        classifiers={name: trained[name, 9] for name in (CROSS, GLOBAL)},
+        network=Network("efficientnet_lite0", "pretrained"),
+        dataset=SimpleNamespace(
+            name="tints",
+            classes=CLASSES,
+            samples=(*others, SimpleNamespace(key=labelled)),
+            targets=np.array([0, 1, 2]),
+        ),
+        labelled=SimpleNamespace(keys_of=lambda sample: {sample.key}),
+        without=lambda name, key, on_wait: trained[name, 6 if key == labelled else 9],
+    )
+
+
+def explained_key(name):
+    """The key of a sample picture."""
+    (found,) = (entry for entry in samples() if entry.id == name)
+    return hashlib.sha256(found.path.read_bytes()).hexdigest()
+
+
+def explain_page(**params):
+    """A new session on the page."""
+    return checked(visit(**{**SMALL, **params}).switch_page(PAGE).run())
+
+
+def asked(comparison, method, **params):
+    """The page after "Why?" was pressed beside a method's answer on another page."""
+    app = visit(**{**SMALL, **params})
+    app.session_state.comparison, app.session_state.classifier = comparison, method
+    return checked(app.switch_page(PAGE).run())
+
+
+def rows(app, key):
+    return {row["name"]: row for row in component(app, key)["rows"]}
+
+
+def verdict(app):
+    (text,) = (text for text in texts(app.markdown) if text.startswith("## "))
+    return re.sub(r"\\(.)", r"\1", text)
+
+
+def own(lite0, name="cat", size=128):
+    return explain(own_classifier(lite0, size), lite0, sample(name))
+
+
+def ticks_of(evidence):
+    """The numbers at a colour bar that is centred at zero."""
+    top = float(np.abs(evidence).max())
+    return colour_bar((-top, top), SIGNED_COLOUR_MAP, "")["ticks"]
+
+
+def expect_bars_of(app, found, count=8):
+    """The ranked channels are those of the library, and so are the maps' colours and the check."""
+    ahead, behind = ranked(found.channels, count)
+    for key, expected in (("for", ahead), ("against", behind)):
+        shown = component(app, f"ranked-{key}")["rows"]
+        assert [row["name"] for row in shown] == [found.names[k] for k in expected]
+        assert [row["value"] for row in shown] == pytest.approx(found.channels[expected].tolist())
+        assert all(row["ticked"] for row in shown)
+    assert component(app, "total")["bar"]["ticks"] == ticks_of(found.positions)
+    (check,) = (text for text in texts(app.caption) if "Adds up" in text)
+    assert f"the score {signed(found.score, 6)}" in check
+    assert ", within 0.0001" in check
+
+
+# --- the network's own classes
+
+
+def test_the_first_visit_explains_the_highest_score(lite0):
+    app, expected = explain_page(), own(lite0)
+    assert texts(app.title) == ["Contributions"]
+    found = expected.contributions()
+    assert verdict(app).startswith(
+        f"## The highest score is that of **{expected.predicted}**: **{signed(found.score)}**."
+    )
+    shown = rows(app, "scores")
+    for name, row in shown.items():
+        assert row["value"] == pytest.approx(expected.scores[lite0.classes.index(name)])
+    assert next(iter(shown)) == expected.predicted
+    expect_bars_of(app, found)
+    assert not [element for element in app.get("bidi_component") if element.key == "baseline"]  # it is one itself
+    assert "Nothing had to be frozen" in shown_text(app)
+
+
+def test_any_class_against_any_other(lite0):
+    app = explain_page()
+    options = app.selectbox(key="positive").options
+    assert len(options) == 1000
+    app.session_state.positive, app.session_state.against = "lynx", "espresso"
+    app = checked(app.run())
+    found = own(lite0).contributions("lynx", "espresso")
+    side = "ahead of" if found.score > 0 else "behind"
+    assert verdict(app).startswith(f"## **lynx** is **{signed(abs(found.score))[1:]}** {side} **espresso**.")
+    expect_bars_of(app, found)
+    assert {"lynx", "espresso"} <= rows(app, "scores").keys()
+
+
+def test_a_class_is_never_set_against_itself():
+    app = explain_page()
+    app.session_state.positive = app.session_state.against = "lynx"
+    app = checked(app.run())
+    assert app.session_state.against == ""
+    assert "lynx" not in app.selectbox(key="against").options
+
+
+def test_the_question_outlives_a_page_switch_and_another_picture():
+    app = explain_page()
+    app = checked(app.selectbox(key="against").set_value("espresso").run())
+    app.session_state.unticked = frozenset({3})
+    app = checked(app.switch_page(OTHER_PAGE).run())
+    app = checked(app.switch_page(PAGE).run())
+    assert app.session_state.against == "espresso"
+    assert "Without 1 channel" in shown_text(app)
+    app.session_state.sample = "rocket"
+    app = checked(app.run())
+    assert app.session_state.against == "espresso"
+    assert "ahead of **espresso**" in verdict(app)
+    assert "Without 1 channel" not in shown_text(app)  # it was a channel of another picture
+
+
+def test_a_position_tells_who_speaks_there(lite0):
+    app = explain_page()
+    app.session_state.spot = (1, 2)
+    app = checked(app.run())
+    found = own(lite0).contributions()
+    said = found.at(1, 2)
+    assert "**Who speaks at row 1, column 2**" in shown_text(app)
+    shown = rows(app, "speakers")
+    assert {name: row["value"] for name, row in shown.items()} == pytest.approx(
+        {found.names[k]: said[k] for k in np.argsort(-np.abs(said))[: len(shown)]}
+    )
+    assert f"together add {signed(found.positions[1, 2])} here" in shown_text(app)
+    assert {component(app, key)["cell"][0] for key in ("seen", "total", "weights-map", "evidence")} == {1}
+
+
+def test_a_channel_is_shown_where_it_says_most(lite0):
+    app = explain_page()
+    app.session_state.contributor, app.session_state.spot = 7, None
+    app = checked(app.run())
+    evidence = own(lite0).contributions().parts[0].evidence[7]
+    assert any(text.startswith("Channel 7 adds") for text in texts(app.header))
+    assert component(app, "evidence")["cell"] == list(np.unravel_index(np.abs(evidence).argmax(), evidence.shape))
+
+
+@pytest.mark.parametrize("how", ["most", "least", "random"])
+def test_unticked_channels_move_the_scores(lite0, how):
+    app = explain_page()
+    app.number_input(key="drop_count").set_value(20)
+    app = checked(app.button(key=f"drop-{how}").click().run())
+    expected = own(lite0)
+    gone = sorted(app.session_state.unticked)
+    assert len(gone) == 20
+    after = expected.without_channels(gone)
+    for name, row in rows(app, "scores-after").items():
+        assert row["after"] == pytest.approx(after[lite0.classes.index(name)])
+    frozen = expected.contributions().channels[gone].sum()
+    assert f"add up to {signed(frozen)}, just what is lost" in shown_text(app)  # as nothing is normalised
+    unticked = [row["name"] for row in component(app, "ranked-for")["rows"] if not row["ticked"]]
+    assert (len(unticked) == 8) == (how == "most")
+    (again,) = (button for button in app.button if button.label == "Tick all again")
+    app = checked(again.click().run())
+    assert "Without 20 channels" not in shown_text(app)
+
+
+def test_the_table_has_every_channel(lite0):
+    app = explain_page()
+    app.session_state["channel-table"] = True
+    app = checked(app.run())
+    (table,) = (element.value for element in app.dataframe)
+    assert len(table) == 1280
+    assert table["contribution"].is_monotonic_decreasing
+    assert table["contribution"].sum() == pytest.approx(own(lite0).contributions().channels.sum())
+
+
+def test_a_network_whose_classes_cannot_be_split():
+    app = explain_page(backbone="alexnet", weights="untrained", size="224")
+    (said,) = texts(app.info)
+    assert "cannot be split by position" in said
+    assert not app.error
+    (back,) = (button for button in app.button if button.label == "Show EfficientNet-Lite0")
+    app = checked(back.click().run())
+    assert verdict(app)
+
+
+def test_without_its_weights_a_network_is_offered():
+    app = explain_page(backbone="resnet18")
+    assert next(button.label for button in app.button).startswith("Download")
+
+
+def test_a_link_asks_a_question():
+    app = explain_page(positive="lynx", against="espresso")
+    assert "ahead of **espresso**" in verdict(app)
+    assert app.query_params == SMALL | {"positive": "lynx", "against": "espresso"}
+    app = explain_page(positive="no *such* class")
+    assert "The link's positive" in app.info[0].value
+    assert app.query_params == SMALL
+
+
+# --- two pictures
+
+
+def test_another_picture_is_compared_by_channel(lite0):
+    app = explain_page()
+    app = checked(app.selectbox(key="compared_with").set_value(explained_key("rocket")).run())
+    one = own_classifier(lite0, 128)
+    here, there = (explain(one, lite0, sample(name)) for name in ("cat", "rocket"))
+    found = here.similarity(there)
+    assert f"the inner product {signed(found.score)}" in shown_text(app)
+    shown = component(app, "alike-channels")["rows"]
+    assert [row["value"] for row in shown] == pytest.approx(found.channels[[int(row["id"]) for row in shown]].tolist())
+    assert all(len(row["maps"]) == 2 for row in shown)
+    assert len([text for text in texts(app.caption) if "Adds up" in text and "within 0.0001" in text]) == 2
+
+
+# --- trained classifiers
+
+
+def test_why_on_another_page_chooses_the_classifier(comparison, trained, lite0):
+    app = asked(comparison, CROSS)
+    expected = explain(trained[CROSS, 9], lite0, sample())
+    expect_bars_of(app, expected.contributions())
+    assert f"**{expected.predicted}**" in verdict(app)
+    assert "The normalisers behind the pooling are frozen" in shown_text(app)
+    assert "trained again without" not in shown_text(app)
+    assert not app.info
+    assert app.query_params == SMALL  # classes of this session are none of a link's
+    beside = explain(trained[GLOBAL, 9], lite0, sample()).contributions(expected.predicted)
+    assert component(app, "baseline")["bar"]["ticks"] == ticks_of(beside.positions)
+    app = checked(checked(app.switch_page(OTHER_PAGE).run()).switch_page(PAGE).run())
+    assert app.session_state.classifier == CROSS
+
+
+def test_a_labelled_picture_is_explained_without_having_been_learned(comparison, trained, lite0):
+    app = asked(comparison, CROSS, sample="astronaut")
+    expected = explain(trained[CROSS, 6], lite0, sample("astronaut"))
+    label, answer = (as_it_is(name) for name in (CLASSES[2], expected.predicted))
+    (said,) = texts(app.info)
+    assert said.startswith(f"Labelled: **{label}**; this classifier says: **{answer}**. It was trained again without")
+    app = checked(app.selectbox(key="against").set_value("").run())
+    expect_bars_of(app, expected.contributions())
+
+
+def test_a_wrong_answer_is_set_against_the_label_until_a_rival_is_chosen(comparison, trained, lite0):
+    found = explain(trained[CROSS, 6], lite0, sample("astronaut"))
+    order = np.argsort(-found.scores)
+    answer, second, last = (CLASSES[k] for k in order)
+    comparison.dataset.targets[2] = order[0]
+    app = asked(comparison, CROSS, sample="astronaut")
+    assert app.session_state.against == ""  # it is right
+    comparison.dataset.targets[2] = order[2]
+    app = asked(comparison, CROSS, sample="astronaut")
+    assert app.session_state.against == last
+    expect_bars_of(app, found.contributions(answer, last))
+    app.session_state.sample = "cat"
+    assert checked(app.run()).session_state.against == ""  # the label was another picture's
+    app.session_state.sample = "astronaut"
+    app = checked(app.run())
+    assert app.session_state.against == last
+    for chosen in ("", second):
+        app = checked(checked(app.selectbox(key="against").set_value(chosen).run()).run())
+        assert app.session_state.against == chosen
+
+
+@pytest.mark.parametrize("name", ["jitter@128", f"{GLOBAL}+{CROSS}", "cl-c:blocks.4.project_conv@256/pca2", "max@128"])
+def test_every_kind_of_method_is_explained(name, make, comparison, lite0):
+    comparison.classifiers[name] = classifier = make(name, 6)
+    comparison.without = lambda name, key, on_wait: comparison.classifiers[name]
+    app = asked(comparison, name)
+    found = explain(classifier, lite0, sample()).contributions()
+    assert f"the score {signed(found.score, 6)}" in shown_text(app)
+    assert next(iter(rows(app, "ranked-for"))) == found.names[int(found.channels.argmax())]
+    if name == "jitter@128":
+        assert "Where in the picture these numbers come from is not known" in shown_text(app)
+    else:
+        expect_bars_of(app, found)
+
+
+def test_leaving_channels_out_is_not_what_the_frozen_sum_says(comparison):
+    app = asked(comparison, CROSS)
+    app = checked(app.button(key="drop-most").click().run())
+    assert "not the same, as the rest is normalised anew" in shown_text(app)
+
+
+def test_a_classifier_that_is_gone_gives_way_to_the_networks_own(comparison):
+    app = asked(comparison, CROSS)
+    app.session_state.comparison = None
+    app = checked(app.run())
+    assert app.session_state.classifier == ""
+    assert "the network's own classes" in shown_text(app)
+
+
+# --- files
+
+
+@pytest.fixture(scope="module")
+def file(trained, tmp_path_factory):
+    path = tmp_path_factory.mktemp("file") / "tints.safetensors"
+    trained[CROSS, 9].save(path)
+    return path.read_bytes()
+
+
+def test_a_file_is_loaded_and_chosen(file, trained, lite0):
+    app = explain_page()
+    app = checked(app.file_uploader[0].set_value([("my_*tints*.safetensors", file, "application/octet-stream")]).run())
+    assert not app.error
+    assert app.session_state.classifier == "/file"
+    expected = explain(trained[CROSS, 9], lite0, sample())
+    expect_bars_of(app, expected.contributions())
+    assert "The network's own answer" in shown_text(app)  # as a baseline
+    assert not app.warning
+    cat = hashlib.sha256((SAMPLES / "cat.jpg").read_bytes()).hexdigest()
+    app.session_state.loaded_classifier[1].settings["photographs"].append(cat)
+    assert [warning.value for warning in checked(app.run()).warning] == [TRAINED_ON]
+
+
+@pytest.mark.parametrize("data", [b"", b"nothing", png(tinted(0, 0))])
+def test_other_files_are_refused_by_name(data):
+    with pytest.raises(
+        ModelError,
+        match=r"^bad\.safetensors is no classifier .* on the page Train & compare, or with: crosspool train$",
+    ):
+        read_classifier(data, "bad.safetensors")
+
+
+def test_a_refused_file_leaves_the_page_as_it_was():
+    app = explain_page()
+    app = checked(app.file_uploader[0].set_value([("bad.safetensors", b"x" * 99, "application/octet-stream")]).run())
+    (said,) = sentences(app)
+    assert said.startswith("bad.safetensors is no classifier")
+    assert app.session_state.classifier == ""
+    assert verdict(app)
+
+
+def test_a_file_for_another_network_says_so(trained, tmp_path):
+    classifier = trained[CROSS, 9]
+    classifier.settings["weights"] = "untrained"
+    try:
+        classifier.save(tmp_path / "file")
+    finally:
+        classifier.settings["weights"] = "pretrained"
+    app = explain_page()
+    data = (tmp_path / "file").read_bytes()
+    app = checked(app.file_uploader[0].set_value([("other.safetensors", data, "application/octet-stream")]).run())
+    (said,) = texts(app.info)
+    assert "This classifier was trained on" in said
+
+
+# --- caches
+
+
+def test_a_picture_is_explained_once_and_the_cache_is_bounded(monkeypatch, lite0):
+    kept.forget_all()
+    passes = []
+
+    def counted(*given):
+        passes.append(given)
+        return compute_record(*given)
+
+    monkeypatch.setattr(explaining, "compute_record", counted)
+    subject = explaining.own_subject(Network("efficientnet_lite0", "pretrained"), 128, "crop")
+    one = Picture("one", "One", "one.jpg", "one", png(sample()), False, "")
+    first = explaining.explained(one, subject)
+    assert explaining.explained(one, subject) is first
+    assert len(passes) == 1
+    assert first.contributions(("lynx", "")) is first.contributions(("lynx", ""))
+    assert explaining._explained.usage().nbytes == first.nbytes

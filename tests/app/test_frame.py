@@ -1,0 +1,578 @@
+"""Every page as a session sees it, without a browser."""
+
+import io
+import json
+import re
+import socket
+import urllib.request
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from streamlit.components.v2.bidi_component.main import _make_trigger_id
+from streamlit.testing.v1 import AppTest
+
+from crosspool.backbones import architecture, backbone_specs, load_backbone, weights
+from crosspool.pooling import cross_layer_pool
+from crosspool.samples import samples
+from crosspool.statistics import channel_statistics
+from crosspool.ui.runtime.maps import forget_networks
+from crosspool.ui.visit.pictures import MAX_UPLOADS
+from tests.mapsets import unpack
+from tests.networks import sample
+
+APP = Path(__file__).resolve().parents[2] / "app.py"
+EXPLANATION = "pages/what_am_i_looking_at.py"
+SMALL = {"backbone": "squeezenet1_1", "weights": "untrained", "pair": "features.12.squeeze", "size": "128"}
+
+
+@pytest.fixture(autouse=True)
+def empty_cache(tmp_path, monkeypatch):
+    """No weights but the embedded ones; returns the folder of torch's cache."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    return tmp_path / "hub" / "checkpoints"
+
+
+def visit(**params):
+    """A new session at the address with these parameters."""
+    app = AppTest.from_file(APP, default_timeout=120)
+    app.query_params.update(params)
+    return checked(app.run())
+
+
+def checked(app):
+    assert not app.exception, [error.value for error in app.exception]
+    return app
+
+
+def texts(elements):
+    return [element.value for element in elements]
+
+
+def sentences(app):
+    """The errors as people read them: without the backslashes that keep Markdown from reading a file's name."""
+    return [re.sub(r"\\(.)", r"\1", text) for text in texts(app.error)]
+
+
+def shown_text(app):
+    """All running text of the page."""
+    return "\n".join([*texts(app.markdown), *texts(app.caption), *texts(app.header), *texts(app.subheader)])
+
+
+def component(app, key):
+    """What a component of ours was given to draw."""
+    (found,) = (element for element in app.get("bidi_component") if element.key == key)
+    return json.loads(found.proto.json)
+
+
+def component_state(app, key, event, value):
+    """What a browser sends when a component of ours tells that something was done in it."""
+    (found,) = (element for element in app.get("bidi_component") if element.key == key)
+    sent = app._tree.get_widget_states()
+    told = [{"event": event, "value": value}]
+    sent.widgets.add(id=_make_trigger_id(found.proto.id, "events"), json_trigger_value=json.dumps(told))
+    return checked(app._run(sent))
+
+
+def told(app, **changes):
+    """What the gallery tells of how it draws: as it was, but for the changes."""
+    return {**component(app, "gallery")["view"], "first": [], **changes}
+
+
+def sent_maps(app):
+    """The maps as the browser gets them."""
+    (found,) = (element for element in app.get("bidi_component") if element.key == "maps")
+    return unpack(found.proto.bytes)
+
+
+def computed(params=SMALL, picture="cat"):
+    """Maps and their statistics straight from the library."""
+    backbone = load_backbone(params["backbone"], "untrained")
+    pair = backbone.architecture.pair(params["pair"])
+    maps = backbone.activations(sample(picture), pair, int(params["size"]))
+    pooled = cross_layer_pool(maps.lower, maps.upper, kernel_size=pair.kernel_size, padding=pair.padding)
+    return maps.upper[0].numpy(), channel_statistics(maps.upper[0], pooled[0])
+
+
+# --- first visit
+
+
+def test_the_first_visit_shows_a_sample_and_its_maps():
+    app = visit()
+    assert texts(app.title) == ["Weighting maps"]
+    assert component(app, "sample-strip")["selected"] == "cat"
+    assert component(app, "seen")["picture"].startswith("data:image/jpeg;base64,")
+    maps = sent_maps(app)
+    assert component(app, "gallery")["maps"] == maps.id
+    assert component(app, "gallery")["selected"] == maps.energy.argmax()  # the strongest is the large one
+    assert texts(app.header)[0] == "1,280 maps"
+    assert "**Cat** · EfficientNet-Lite0" in shown_text(app)
+    assert "P has 409,600 numbers" in shown_text(app)
+    assert not app.error
+    assert not app.warning
+    assert not app.info
+    assert app.query_params == {}  # the default view has the bare address
+
+
+def test_every_sample_can_be_chosen_and_has_a_text_for_those_who_cannot_see_it():
+    items = component(visit(**SMALL), "sample-strip")["items"]
+    assert [(item["id"], item["alt"]) for item in items] == [(entry.id, entry.alt) for entry in samples()]
+
+
+def test_the_explanation_page():
+    app = checked(visit(**SMALL).switch_page(EXPLANATION).run())
+    assert texts(app.title) == ["What am I looking at?"]
+    upper, statistics = computed()
+    channel = int(statistics.energy_share.argmax())
+    assert app.number_input(key="explained").value == channel
+    assert "7 × 7 = **49 positions**" in shown_text(app)
+    assert f"map {channel} has the weight **{upper[channel].max():.3g}**" in shown_text(app)
+    (table,) = texts(app.table)
+    assert table.index[-1] == "all 49 positions"
+    assert table["weight a"].iloc[-1] == f"{upper[channel].sum():.3g}"
+    (check,) = [text for text in texts(app.caption) if "Check:" in text]
+    difference, largest = (
+        float(number) for number in re.findall(r"at most (\S+), where .* entry is (\S+)\.$", check)[0]
+    )
+    assert difference < 1e-5 * largest
+    app = checked(app.number_input(key="explained").set_value(3).run())
+    assert app.query_params["channel"] == "3"
+    assert "map 3 has the weight" in shown_text(app)
+
+
+def test_the_explanation_page_first():
+    app = AppTest.from_file(APP, default_timeout=120)
+    app.query_params.update(SMALL | {"channel": "4"})
+    app = checked(checked(app.run()).switch_page(EXPLANATION).run())
+    assert app.number_input(key="explained").value == 4
+
+
+@pytest.mark.parametrize("pair", ["classifier.1", "features.9.expand3x3", "features.3.squeeze"])
+def test_both_pages_show_pairs_of_any_kernel_and_size(pair):
+    app = visit(**{**SMALL, "pair": pair, "size": "160"})
+    found = architecture("squeezenet1_1").pair(pair)
+    assert f"{found.upper_channels:,} maps" in texts(app.header)
+    assert f"P has {found.feature_length:,} numbers" in shown_text(app)
+    checked(app.switch_page(EXPLANATION).run())
+
+
+# --- links
+
+
+def test_a_deep_link_is_followed():
+    params = SMALL | {"channel": "5", "colours": "magma", "sample": "rocket", "scale": "fixed", "opacity": "0.4"}
+    params |= {"top": "2.5", "pins": "7,3"}
+    app = visit(**params)
+    assert app.selectbox(key="backbone").value == "squeezenet1_1"
+    assert app.selectbox(key="pair").value == "features.12.squeeze"
+    assert app.select_slider(key="size").value == 128
+    assert "**Map 5**" in shown_text(app)
+    assert "**Rocket**" in shown_text(app)
+    drawn = component(app, "gallery")
+    assert (drawn["selected"], drawn["pins"]) == (5, [7, 3])
+    assert {name: drawn["view"][name] for name in ("colours", "scale", "top", "opacity")} == {
+        "colours": "magma", "scale": "fixed", "top": 2.5, "opacity": 0.4,
+    }  # fmt: skip
+    assert component(app, "over")["bar"]["ticks"][-1] == "2.5"
+    assert app.query_params == params  # and stays in the address
+    assert not app.info
+
+
+@pytest.mark.parametrize("size", ["129", "895"])
+def test_a_link_may_ask_for_any_size(size):
+    app = visit(**{**SMALL, "size": size})
+    assert app.select_slider(key="size").value == int(size)
+    assert app.query_params["size"] == size
+
+
+def test_nonsense_in_a_link_is_ignored_with_a_note():
+    app = visit(**SMALL, channel="4000", colours="jet", opacity="nan", pins="1,1", top="-1", unknown="x")
+    assert len(app.info) == 5
+    assert "channel `4000` was ignored" in app.info[0].value
+    assert "colours `jet` was ignored" in app.info[1].value
+    assert "**Map " in shown_text(app)
+    assert app.query_params == SMALL  # the address says what is shown
+
+
+def test_the_address_follows_the_view():
+    app = visit(**SMALL)
+    app = component_state(app, "gallery", "channel", 7)
+    app = component_state(app, "gallery", "view", told(app, smooth=False))
+    assert app.query_params == SMALL | {"channel": "7", "smooth": "0"}
+    again = visit(**app.query_params)
+    assert component(again, "gallery") == component(app, "gallery")
+
+
+# --- network, pair, size
+
+
+def test_another_pair_forgets_the_channel_and_the_position():
+    app = visit(**SMALL, channel="50")
+    app.session_state.position = (6, 6)
+    app = checked(app.selectbox(key="pair").select("features.3.squeeze").run())  # 16 maps only
+    assert app.session_state.channel == -1
+    upper, statistics = computed({**SMALL, "pair": "features.3.squeeze"})
+    strongest = int(statistics.energy_share.argmax())
+    assert component(app, "gallery")["selected"] == strongest
+    assert component(app, "over")["cell"] == [statistics.peak_row[strongest], statistics.peak_column[strongest]]
+    assert component(app, "over")["rows"] == upper.shape[1]
+
+
+def test_another_size_forgets_the_position_but_not_the_channel():
+    app = visit(**SMALL, channel="50")
+    app.session_state.position = (6, 6)
+    app = checked(app.select_slider(key="size").set_value(448).run())
+    assert app.session_state.channel == 50
+    _, statistics = computed({**SMALL, "size": "448"})
+    assert component(app, "over")["cell"] == [statistics.peak_row[50], statistics.peak_column[50]]
+
+
+def test_another_network_takes_its_own_pair_and_size():
+    app = visit(**SMALL, channel="50")
+    app = checked(app.selectbox(key="backbone").select("efficientnet_lite0").run())
+    assert app.selectbox(key="pair").value == "conv_head"
+    assert app.select_slider(key="size").value == 224
+    assert app.session_state.channel == -1
+
+
+@pytest.mark.parametrize(("network", "size"), [("alexnet", 224), ("inception_v3", 299), ("regnet_y_400mf", 224)])
+def test_networks_say_what_they_are_before_their_weights_are_here(network, size):
+    app = visit(backbone=network)
+    assert app.select_slider(key="size").value == size
+    assert app.selectbox(key="pair").value == architecture(network).default_pair.id
+    assert component(app, "sample-strip")["selected"] == "cat"
+    assert not app.error
+
+
+def test_size_and_framing_change_what_the_network_sees():
+    app = visit(**SMALL)
+    app = checked(app.select_slider(key="size").set_value(448).run())
+    assert sent_maps(app).steps.shape == (64, 27, 27)
+    assert app.query_params["size"] == "448"
+    before = component(app, "seen")["picture"]
+    app = checked(app.button_group(key="framing").set_value("squash").run())
+    assert component(app, "seen")["picture"] != before
+
+
+def test_signed_weights_are_drawn_on_a_diverging_scale():
+    app = visit(**{**SMALL, "backbone": "resnet18", "pair": "layer4.1.conv2"})
+    assert component(app, "over")["bar"]["ticks"][0] == "0"
+    app = checked(app.toggle(key="signed").set_value(True).run())
+    bar = component(app, "over")["bar"]
+    assert bar["ticks"][2] == "0"
+    assert bar["ticks"][0] == f"−{bar['ticks'][4]}"
+    assert component(app, "gallery")["colourMaps"] == ["RdBu_r"]
+    assert sent_maps(app).signed
+
+
+# --- the gallery
+
+
+def test_the_gallery_draws_the_librarys_maps():
+    sent, (upper, statistics) = sent_maps(visit(**SMALL)), computed()
+    peaks = statistics.peak[:, None, None]
+    assert sent.weights == pytest.approx(upper, abs=peaks.max() / 255)
+    assert (np.abs(sent.weights - upper) <= peaks / 255 / 2 + 1e-6).all()
+    assert sent.energy == pytest.approx(statistics.energy_share, rel=1e-5)
+
+
+def test_what_is_done_in_the_gallery_changes_only_what_it_is_about():
+    app = visit(**SMALL)
+    before = sent_maps(app)
+    app = component_state(app, "gallery", "pins", [3, 17])
+    assert app.query_params == SMALL | {"pins": "3,17"}
+    app = component_state(app, "gallery", "view", told(app, scale="fixed", top=1.5))
+    assert component(app, "over")["bar"]["ticks"][-1] == "1.5"
+    assert component(app, "gallery")["pins"] == [3, 17]
+    assert sent_maps(app).id == before.id  # so that it is not sent again
+
+
+def test_another_pair_takes_the_pins_away():
+    app = component_state(visit(**SMALL), "gallery", "pins", [3, 17])
+    app = checked(app.selectbox(key="pair").select("features.3.squeeze").run())
+    assert component(app, "gallery")["pins"] == []
+
+
+def test_a_dead_map_can_be_opened():
+    params = {**SMALL, "pair": "classifier.1"}
+    dead = int(np.flatnonzero(computed(params)[1].dead)[0])
+    app = visit(**params, channel=str(dead))
+    assert any("zero everywhere" in text for text in texts(app.info))
+    checked(app.switch_page(EXPLANATION).run())
+
+
+@pytest.mark.parametrize("border", ["zero", "valid"])
+def test_the_explanation_checks_patches_of_more_than_one_place(border):
+    """With border=valid the positions at the border are not pooled, so the page's own sum leaves them out, too."""
+    app = visit(backbone="alexnet", weights="untrained", pair="features.8", border=border, size="128")
+    app = checked(app.switch_page(EXPLANATION).run())
+    (check,) = [text for text in texts(app.caption) if "Check:" in text]
+    difference, largest = (
+        float(number) for number in re.findall(r"at most (\S+), where .* entry is (\S+)\.$", check)[0]
+    )
+    assert difference < 1e-5 * largest
+
+
+def test_a_value_that_streamlit_dropped_comes_back():
+    """A run that is cut short draws no widgets, and Streamlit then forgets what they held."""
+    before = visit(**SMALL, sample="rocket", colours="magma")
+    app = AppTest.from_file(APP, default_timeout=120)  # the same session, without what its widgets held
+    app.session_state["link_notes"] = []
+    app.session_state["kept"] = before.session_state["kept"]
+    app = checked(app.run())
+    assert component(app, "gallery")["view"]["colours"] == "magma"
+    assert app.session_state["sample"] == "rocket"
+
+
+def test_the_explanation_follows_another_image():
+    app = checked(visit(**SMALL).switch_page(EXPLANATION).run())
+    app.session_state["sample"] = "rocket"
+    app = checked(app.run())
+    channel = int(computed(picture="rocket")[1].energy_share.argmax())
+    assert app.number_input(key="explained").value == channel
+
+
+def test_the_table_and_the_code_say_the_same_as_the_library(monkeypatch, tmp_path):
+    app = visit(**SMALL, sample="rocket")
+    _, statistics = computed(picture="rocket")
+    table = app.dataframe[0].value.reset_index(drop=True).sort_values("channel")
+    assert table["channel"].tolist() == list(range(len(statistics.peak)))  # the dead ones, too
+    for name in ("peak", "mean", "energy_share"):
+        expected = getattr(statistics, name)[table["channel"]]
+        assert table[name].to_numpy() == pytest.approx(expected, rel=1e-4, abs=1e-9)
+    monkeypatch.chdir(tmp_path)  # the code of a sample runs in the repository, and writes a slide
+    code = app.code[0].value.replace("assets/samples", f"{APP.parent.as_posix()}/assets/samples")
+    found: dict[str, object] = {}
+    exec(code, found)
+    P = found["P"]
+    assert isinstance(P, torch.Tensor)
+    energy = P[0].double().square().sum(dim=1)
+    assert (energy / energy.sum()).numpy() == pytest.approx(statistics.energy_share, rel=1e-4, abs=1e-9)
+
+
+# --- weights
+
+
+def test_untrained_is_marked_wherever_it_is_shown():
+    app = visit(**SMALL)
+    assert texts(app.warning) == ["Untrained network: random weights."]
+    assert "SqueezeNet1 1 (untrained)" in shown_text(app)
+    assert "weights='untrained'" in app.code[0].value
+    app = checked(app.switch_page(EXPLANATION).run())
+    assert texts(app.warning) == ["Untrained network: random weights."]
+    assert "SqueezeNet1 1 (untrained)" in shown_text(app)
+
+
+def download_button(app):
+    (button,) = (button for button in app.button if button.label.startswith("Download "))
+    return button
+
+
+def test_absent_weights_are_offered_with_their_size_and_never_fetched_unasked(monkeypatch):
+    monkeypatch.setattr(weights, "urlopen", lambda *_, **__: pytest.fail("fetched without being asked"))
+    app = visit(backbone="alexnet")
+    assert download_button(app).label == "Download 244 MB"
+    assert "The pretrained weights of AlexNet are not on this machine yet." in app.info[0].value
+    assert not app.error
+    app = checked(app.switch_page(EXPLANATION).run())
+    assert download_button(app).label == "Download 244 MB"
+
+
+def test_a_download_without_a_network_fails_with_one_sentence(monkeypatch, empty_cache):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound but not listening: connections are refused
+        address = f"http://127.0.0.1:{taken.getsockname()[1]}/"
+        monkeypatch.setattr(weights, "urlopen", lambda *_, **options: urllib.request.urlopen(address, **options))
+        app = visit(backbone="alexnet")
+        app = checked(download_button(app).click().run())
+    (message,) = sentences(app)
+    assert message.startswith("Could not download alexnet-owt-7be5be79.pth (244 MB): ")
+    assert "Connection refused" in message
+    assert "check the network connection" in message
+    assert list(empty_cache.iterdir()) == []
+    assert download_button(app)  # to try again
+
+
+def test_a_download_that_arrives_is_used_at_once(monkeypatch, empty_cache):
+    """The bytes come from memory here; with a wrong checksum first, then with the published one."""
+    data = io.BytesIO()
+    torch.save(backbone_specs()["squeezenet1_1"].build(1000).state_dict(), data)
+
+    monkeypatch.setattr(weights, "urlopen", lambda *_, **__: Response(data.getvalue()))
+    app = visit(backbone="squeezenet1_1", size="128")
+    app = checked(download_button(app).click().run())
+    assert "arrived damaged (wrong checksum)" in sentences(app)[0]
+    assert list(empty_cache.iterdir()) == []
+    published = backbone_specs()["squeezenet1_1"].weights.checksum
+    monkeypatch.setattr(weights, "hashlib", SimpleNamespace(sha256=lambda: Digest(published)))
+    try:
+        app = checked(download_button(app).click().run())
+        assert not app.error
+        assert texts(app.header)[0] == "1,000 maps"
+    finally:
+        forget_networks()
+
+
+class Response(io.BytesIO):
+    """What a server answers that says how long its file is."""
+
+    @property
+    def headers(self):
+        return {"Content-Length": str(len(self.getvalue()))}
+
+
+class Digest:
+    """Takes anything and says what it was told to say."""
+
+    def __init__(self, text):
+        self.hexdigest = lambda: text
+
+    def update(self, data):
+        pass
+
+
+def test_the_untrained_network_is_one_press_away():
+    app = visit(backbone="squeezenet1_1", size="128")
+    (button,) = (button for button in app.button if button.label == "Show the untrained network")
+    app = checked(button.click().run())
+    assert texts(app.header)[0] == "1,000 maps"
+    assert app.button_group(key="weights").value == "untrained"
+    assert texts(app.warning) == ["Untrained network: random weights."]
+
+
+def test_weights_in_the_cache_just_work(empty_cache):
+    empty_cache.mkdir(parents=True)
+    spec = backbone_specs()["squeezenet1_1"]
+    torch.manual_seed(1)
+    torch.save(spec.build(1000).state_dict(), empty_cache / spec.weights.filename)
+    try:
+        app = visit(backbone="squeezenet1_1", size="128")
+        assert texts(app.header)[0] == "1,000 maps"
+        assert not [button for button in app.button if button.label.startswith("Download ")]
+        assert not app.warning  # nothing says untrained
+        assert "cached" in app.sidebar.caption[0].value
+    finally:
+        forget_networks()
+
+
+def test_damaged_weights_in_the_cache_are_one_sentence(empty_cache):
+    empty_cache.mkdir(parents=True)
+    (empty_cache / backbone_specs()["squeezenet1_1"].weights.filename).write_bytes(b"not weights")
+    app = visit(backbone="squeezenet1_1")
+    assert "is damaged; get it again with: crosspool fetch squeezenet1_1" in sentences(app)[0]
+
+
+# --- pages and pictures of one's own
+
+
+def test_settings_survive_a_page_switch():
+    app = component_state(visit(**SMALL), "gallery", "channel", 9)
+    app = component_state(app, "gallery", "pins", [4, 2])
+    look = {"colours": "cividis", "opacity": 0.3, "smooth": False, "scale": "layer"}
+    app = component_state(
+        app, "gallery", "view", told(app, **look, sort="peak", kept_maps="all", tile=160, first=[3, 1])
+    )
+    app.button_group(key="framing").set_value("squash")
+    app = checked(app.run())
+    assert app.session_state.first == [3, 1]
+    before, shown = dict(app.query_params), component(app, "gallery")
+    app = checked(app.switch_page(EXPLANATION).run())
+    assert app.query_params == before
+    assert app.number_input(key="explained").value == 9
+    assert component(app, "over")["bar"]["label"] == "weight, on the scale of this layer"
+    app = checked(app.switch_page("pages/weighting_maps.py").run())
+    assert app.query_params == before
+    assert component(app, "gallery") == shown
+    assert shown["pins"] == [4, 2]
+
+
+def jpeg(seed, size=(96, 64)):
+    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), np.uint8)
+    data = io.BytesIO()
+    Image.fromarray(pixels).save(data, "JPEG")
+    return data.getvalue()
+
+
+def upload(app, *files):
+    """Files, each a (name, bytes), dropped on the uploader at once."""
+    if not app.file_uploader:
+        app = checked(app.button_group(key="source").set_value("upload").run())
+    return checked(app.file_uploader[0].set_value([(name, data, "image/jpeg") for name, data in files]).run())
+
+
+def test_an_upload_is_shown_and_outlives_a_page_switch():
+    app = upload(visit(**SMALL), ("one.jpg", jpeg(1)), ("two.jpg", jpeg(2)))
+    strip = component(app, "upload-strip")
+    assert [item["title"] for item in strip["items"]] == ["one.jpg", "two.jpg"]
+    assert strip["selected"] == strip["items"][1]["id"]  # the last one that came
+    assert r"**two\.jpg**" in shown_text(app)
+    app = checked(app.switch_page(EXPLANATION).run())
+    assert r"**two\.jpg**" in shown_text(app)
+    assert app.button_group(key="source").value == "upload"
+
+
+def test_an_uploader_that_reports_its_files_again_does_not_change_the_choice():
+    """A browser that has not heard yet that the uploader is gone sends its files along with the next press."""
+    app = checked(visit(**SMALL).button_group(key="source").set_value("upload").run())
+    gone = app.file_uploader[0]
+    app = upload(app, ("one.jpg", jpeg(1)), ("two.jpg", jpeg(2)))
+    app.session_state["upload"] = component(app, "upload-strip")["items"][0]["id"]
+    app = checked(app.run())
+    assert r"**one\.jpg**" in shown_text(app)
+    reported = app._tree.get_widget_states()
+    reported.widgets.append(gone._widget_state)
+    app = checked(app._run(reported))
+    assert r"**one\.jpg**" in shown_text(app)
+
+
+def test_before_an_upload_there_is_a_hint_and_no_maps():
+    app = checked(visit(**SMALL).button_group(key="source").set_value("upload").run())
+    assert texts(app.info) == ["Add an image to see its maps, or go back to the samples."]
+    assert not app.get("bidi_component")
+
+
+def test_broken_uploads_are_named_and_the_good_one_stays():
+    app = upload(visit(**SMALL), ("good.jpg", jpeg(1)))
+    app = upload(app, ("cut.jpg", jpeg(2)[:1500]), ("notes.png", b"just text"), ("empty.jpg", b""))
+    messages = texts(app.error)
+    assert len(messages) == 3
+    assert messages[0].startswith(r"cut\.jpg is damaged or cut short")
+    assert messages[1].startswith(r"notes\.png is not an image")
+    assert messages[2].startswith(r"empty\.jpg is empty")
+    assert r"**good\.jpg**" in shown_text(app)
+    app = upload(app, ("fine.jpg", jpeg(3)))
+    assert not app.error
+    assert r"**fine\.jpg**" in shown_text(app)
+
+
+def test_a_files_name_is_shown_letter_for_letter():
+    name = "![x](http://evil.example/a_b*c*).jpg"
+    escaped = r"\!\[x\]\(http\://evil\.example/a\_b\*c\*\)\.jpg"
+    app = upload(visit(**SMALL), (name, jpeg(1)))
+    assert f"**{escaped}**" in shown_text(app)
+    app = upload(app, (name, b"no image"))
+    assert app.error[0].value.startswith(f"{escaped} is not an image")
+
+
+def test_the_same_picture_twice_is_kept_once():
+    app = upload(visit(**SMALL), ("a.jpg", jpeg(1)), ("b.jpg", jpeg(1)))
+    assert len(component(app, "upload-strip")["items"]) == 1
+
+
+def test_pictures_are_limited_and_can_be_removed():
+    files = [(f"{number}.jpg", jpeg(number, (32, 32))) for number in range(MAX_UPLOADS + 1)]
+    app = upload(visit(**SMALL), *files)
+    assert len(component(app, "upload-strip")["items"]) == MAX_UPLOADS
+    assert f"{MAX_UPLOADS}\\.jpg was left out" in app.error[0].value
+    (remove,) = (button for button in app.button if button.label == "Remove this picture")
+    app = checked(remove.click().run())
+    assert len(component(app, "upload-strip")["items"]) == MAX_UPLOADS - 1
+
+
+def test_a_large_upload_is_shrunk_on_receipt():
+    app = upload(visit(**SMALL), ("large.jpg", jpeg(1, (3200, 800))))
+    (kept,) = app.session_state.received.values()
+    assert kept.image.size == (1600, 400)

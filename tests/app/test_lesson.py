@@ -1,0 +1,241 @@
+"""The guided lesson as a session sees it, without a browser: its steps, its numbers, and that it keeps to itself."""
+
+import re
+
+import numpy as np
+import pytest
+
+from crosspool.backbones import load_backbone
+from crosspool.classifiers import own_classifier
+from crosspool.contributions import explain
+from crosspool.pooling import cross_layer_pool
+from crosspool.ui.lesson.lesson import (
+    TITLES,
+    asked_step,
+    carriers_of_half,
+    cell_at,
+    change,
+    likeness,
+    middle,
+    rank,
+)
+from tests.app.test_frame import SMALL, checked, component, shown_text, texts, visit
+from tests.networks import sample
+
+PAGE = "pages/lesson.py"
+LEFT, RIGHT = "ArrowLeft", "ArrowRight"
+
+
+def lesson(step=None, **params):
+    """A new session on the lesson, at a step."""
+    app = visit(**params).switch_page(PAGE)
+    if step is not None:
+        app.query_params["step"] = str(step)
+    return checked(app.run())
+
+
+def text_of(app):
+    return "\n".join([shown_text(app), *texts(app.info)])
+
+
+def look_at(app, channel, spot=None):
+    """What pressing a tile does."""
+    app.session_state.lesson_channel, app.session_state.lesson_spot = channel, spot
+    return checked(app.run())
+
+
+@pytest.fixture(scope="module")
+def cat():
+    """The maps of the cat at both sizes, and P: straight from the library."""
+    backbone = load_backbone("efficientnet_lite0")
+    pair = backbone.architecture.default_pair
+    found = {}
+    for size in (224, 448):
+        maps = backbone.activations(sample(), pair, size)
+        pooled = cross_layer_pool(maps.lower, maps.upper, **pair.geometry)
+        found[size] = maps.lower[0].numpy(), maps.upper[0].numpy(), pooled[0].numpy()
+    return backbone, found
+
+
+# --- steps and links
+
+
+def test_it_starts_with_the_first_step():
+    app = lesson()
+    assert texts(app.title) == ["Guided lesson"]
+    assert texts(app.header) == ["1 · What is a map?"]
+    assert component(app, "steps") == {"titles": list(TITLES), "step": 1}
+    assert app.query_params == {"step": "1"}
+    assert component(app, "step-keys")["keys"] == [LEFT, RIGHT]
+    assert not app.error
+
+
+@pytest.mark.parametrize("step", range(1, len(TITLES) + 1))
+def test_every_step_has_its_link_and_says_what_it_shows(step):
+    app = lesson(step)
+    assert texts(app.header) == [f"{step} · {TITLES[step - 1]}"]
+    assert app.query_params["step"] == str(step)
+    assert "**Cat** · EfficientNet-Lite0" in shown_text(app)
+    assert ("Try it." in shown_text(app)) == (step < len(TITLES))
+    assert any(button.key.startswith("to-pages/") for button in app.button)
+    assert not app.error
+
+
+@pytest.mark.parametrize("step", ["0", "9", "-1", "two", "", "1e0", "<b>"])
+def test_nonsense_in_the_link_is_ignored_with_a_note(step):
+    app = lesson(step)
+    assert texts(app.header) == ["1 · What is a map?"]
+    (note,) = [text for text in texts(app.info) if "link" in text]
+    assert re.fullmatch(r"The link's step `[\w \-]+` was ignored: it is a number from 1 to 8\.", note)
+    assert app.query_params["step"] == "1"
+
+
+def test_a_link_without_a_step_asks_for_none():
+    assert asked_step({}) == (None, "")
+    assert asked_step({"step": "8"}) == (8, "")
+
+
+def test_another_sample_by_link():
+    app = lesson(2, sample="rocket")
+    assert "**Rocket" in shown_text(app)
+    assert app.query_params == {"step": "2", "sample": "rocket"}
+
+
+def test_the_step_and_the_map_outlast_a_look_at_another_page():
+    app = look_at(lesson(5), 7)
+    app = checked(app.switch_page("pages/what_am_i_looking_at.py").run())
+    app = checked(app.switch_page(PAGE).run())
+    assert texts(app.header) == ["5 · All of P"]
+    assert app.number_input(key="lesson_map").value == 7
+
+
+def test_the_other_pages_keep_their_settings():
+    app = lesson(2, **SMALL, channel="5")
+    app.session_state.position = (1, 2)
+    app = look_at(app, 7, (0.9, 0.9))
+    app = checked(app.switch_page("pages/what_am_i_looking_at.py").run())
+    assert app.number_input(key="explained").value == 5
+    assert "At row 1, column 2, map 5" in shown_text(app)
+    assert "SqueezeNet" in shown_text(app)
+    assert app.query_params["backbone"] == "squeezenet1_1"
+
+
+def test_going_on_takes_the_map_along():
+    app = look_at(lesson(5, **SMALL), 7)
+    app.session_state.pins, app.session_state.first = "9,4", [9, 4]  # of another network
+    app = checked(app.button(key="to-pages/build_p.py").click().run())
+    state = app.session_state
+    assert (state.backbone, state.weights, state.size, state.channel) == ("efficientnet_lite0", "pretrained", 224, 7)
+    assert (state.pins, state.first) == ("", [])
+
+
+# --- numbers
+
+
+def test_the_first_step_reads_the_weight(cat):
+    _, found = cat
+    upper = found[224][1]
+    app = look_at(lesson(1), 899, middle((6, 0), (7, 7)))
+    assert "224 → 112 → 56 → 28 → 14 → 7 cells a side" in text_of(app)
+    assert "7 × 7 = **49 numbers**" in text_of(app)
+    assert f"At row 6, column 0 the weight is **{upper[899, 6, 0]:.3g}**" in text_of(app)
+    assert component(app, "over")["cell"] == [6, 0]
+
+
+def test_the_second_step_shows_a_dozen_that_differ(cat):
+    app = lesson(2)
+    items = component(app, "lesson-tiles")["items"]
+    peaks = [item["alt"].split(" at ")[1] for item in items]
+    assert len(set(peaks)) == len(items) == 12
+    upper = cat[1][224][1]
+    chosen = int(items[3]["id"])
+    app = look_at(app, chosen)
+    assert component(app, "lesson-tiles")["selected"] == str(chosen)
+    assert f"at **{(upper[chosen] > 0).sum()} of 49** places. Its largest, {upper[chosen].max():.3g}" in text_of(app)
+
+
+def test_the_third_step_multiplies_weight_and_patch(cat):
+    lower, upper, _ = cat[1][224]
+    patch = lower[:, 2, 3]  # patches are 1 x 1
+    entry = int(np.abs(patch).argmax())
+    app = look_at(lesson(3), 899, middle((2, 3), (7, 7)))
+    shown = text_of(app).replace("−", "-")
+    assert f"lower channel {entry}, is {patch[entry]:.3g}" in shown
+    assert f"= **{upper[899, 2, 3] * patch[entry]:.3g}**" in shown
+
+
+def test_the_fourth_step_adds_up_to_the_block(cat):
+    _, upper, pooled = cat[1][224]
+    entry = int(np.abs(pooled[899]).argmax())
+    app = look_at(lesson(4), 899)
+    assert f"= **{pooled[899, entry]:.4g}**".replace("-", "−") in text_of(app)
+    weights = np.sort(upper[899].ravel())[::-1]
+    assert f"**1 of 49** positions make **{100 * weights[0] / weights.sum():.0f} %**" in text_of(app)
+    app = checked(app.button(key="add-next").click().run())
+    assert f"**2 of 49** positions make **{100 * weights[:2].sum() / weights.sum():.0f} %**" in text_of(app)
+
+
+def test_the_fifth_step_counts_all_of_p(cat):
+    pooled = cat[1][224][2].astype(float)
+    energy = (pooled**2).sum(axis=1)
+    falling = np.sort(energy)[::-1].cumsum() / energy.sum()
+    half = int((falling < 0.5).sum()) + 1
+    app = lesson(5)
+    assert {metric.label: metric.value for metric in app.metric} == {
+        "blocks": "1,280",
+        "zero everywhere": str((energy == 0).sum()),
+        "carry half of the energy": str(half),
+        "numbers in P": "409,600",
+    }
+    best = int(energy.argmax())
+    app = checked(app.number_input(key="lesson_map").set_value(best).run())
+    assert f"Map {best} holds **{100 * energy[best] / energy.sum():.3g} %**" in text_of(app)
+    assert f"number **1** of 1,280: one of these {half}." in text_of(app)
+
+
+def test_the_sixth_step_sets_both_sizes_side_by_side(cat):
+    coarse, fine = cat[1][224][1][899], cat[1][448][1][899]
+    app = look_at(lesson(6), 899, (0.3, 0.8))
+    assert component(app, "over-224")["cell"] == [2, 5]
+    assert component(app, "over-448")["cell"] == [4, 11]
+    assert f"**{coarse[2, 5]:.3g}** at row 2, column 5" in text_of(app)
+    assert f"**{fine[4, 11]:.3g}** at row 4, column 11" in text_of(app)
+    down = fine.reshape(7, 2, 7, 2).mean(axis=(1, 3))
+    cosine = (coarse * down).sum() / np.sqrt((coarse**2).sum() * (down**2).sum())
+    assert f"a cosine of **{cosine:.2g}**" in text_of(app)
+
+
+def test_the_seventh_step_mirrors_the_map_and_asks_the_network(cat):
+    backbone, found = cat
+    lower, upper, pooled = found[224]
+    block = np.einsum("ij,dij->d", upper[899][:, ::-1].astype(float), lower.astype(float))
+    moved = np.linalg.norm(block - pooled[899]) / np.linalg.norm(pooled[899])
+    app = look_at(lesson(7), 899)
+    assert f"Average: **{upper[899].mean():.4g}** before, **{upper[899].mean():.4g}** after" in text_of(app)
+    assert f"changes by **{100 * moved:.2g} %** of its size" in text_of(app)
+    seen = explain(own_classifier(backbone), backbone, sample())
+    assert f"**Evidence for {seen.predicted}**" in text_of(app)
+    assert component(app, "evidence")["bar"]["label"].endswith(f"+{seen.scores.max():.2f}")
+
+
+# --- the arithmetic
+
+
+def test_half_is_carried_by_the_fewest():
+    shares = np.array([0.1, 0.4, 0.0, 0.3, 0.2])
+    assert carriers_of_half(shares) == 2
+    assert carriers_of_half(np.zeros(3)) == 0
+    assert [rank(shares, k) for k in range(5)] == [4, 1, 5, 2, 3]
+
+
+def test_a_place_is_found_again_on_any_grid():
+    assert all(cell_at(middle((r, c), (7, 5)), (7, 5)) == (r, c) for r in range(7) for c in range(5))
+    assert cell_at(middle((6, 0), (7, 7)), (14, 14)) == (13, 1)
+
+
+def test_likeness_and_change():
+    coarse = np.array([[1.0, 2.0], [0.0, 4.0]])
+    assert likeness(coarse, 3 * np.kron(coarse, np.ones((2, 2)))) == pytest.approx(1)
+    assert likeness(coarse, np.zeros((4, 4))) == 0
+    assert change(np.array([3.0, 4.0]), np.array([3.0, 1.0])) == pytest.approx(0.6)
+    assert change(np.zeros(2), np.ones(2)) == 0

@@ -1,0 +1,130 @@
+"""Taking maps away, as a session sees it: which maps, what the files are called and hold, the code, and the link."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import streamlit as st
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from crosspool.samples import FOLDER
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = {"backbone": "squeezenet1_1", "weights": "untrained", "pair": "features.12.squeeze", "size": "128"}
+
+
+def section():
+    from crosspool.ui.maps.controls import choose_maps, start_from_link
+    from crosspool.ui.maps.selection import first_channels, shown_channel, shown_look, shown_pins
+    from crosspool.ui.maps.takeaway import take_away
+
+    start_from_link()
+    found = choose_maps()
+    if found is not None:
+        maps = found[2]
+        take_away(
+            *found,
+            channel=shown_channel(maps),
+            pins=shown_pins(maps),
+            first=first_channels(maps, found[1]),
+            look=shown_look(False),
+        )
+
+
+@pytest.fixture
+def offered(monkeypatch):
+    """What the download buttons of the last run give, by the names of their files."""
+    files = {}
+    real = st.download_button
+
+    def download_button(label, data, file_name, *more, **options):
+        files[file_name] = data
+        return real(label, data, file_name, *more, **options)
+
+    monkeypatch.setattr(st, "download_button", download_button)
+    return files
+
+
+def visit(**params):
+    app = AppTest.from_function(section, default_timeout=120)
+    app.query_params.update({**SMALL, **params})
+    return ran(app)
+
+
+def choose(app, maps):
+    app.segmented_control(key="taken").set_value(maps)
+    return ran(app)
+
+
+def ran(app):
+    app.run()
+    assert not app.exception, [error.value for error in app.exception]
+    return app
+
+
+def test_files_are_named_after_what_is_in_them_and_made_when_asked_for(offered):
+    app = visit(channel="5", pins="3,17")
+    stem = "Cat-squeezenet1_1-untrained-features.12.squeeze"
+    assert list(offered) == [
+        *(f"{stem}-map-5.{kind}" for kind in ("png", "svg", "csv")),
+        f"{stem}.npz", f"{stem}.html", f"{stem}-statistics.csv",
+    ]  # fmt: skip
+    assert all(callable(data) for data in offered.values())
+    assert offered[f"{stem}-map-5.csv"]().startswith(b"channel,row,column,weight\n5,0,0,")
+    assert offered[f"{stem}-statistics.csv"]().count("\n") == 65
+    with np.load(io.BytesIO(offered[f"{stem}.npz"]()), allow_pickle=False) as archive:
+        assert archive["channels"].tolist() == [5]
+    offered.clear()
+    choose(app, "pinned")
+    assert offered[f"{stem}-maps-3-17.csv"]().count(b"\n") == 1 + 2 * 49
+    offered.clear()
+    choose(app, "first")
+    assert f"{stem}-23-maps.png" in offered
+
+
+def test_pins_are_offered_as_long_as_there_are_some():
+    app = visit(pins="3")
+    assert "Pinned (1)" in app.segmented_control(key="taken").options
+    choose(app, "pinned")
+    app.session_state.pins = ""
+    app = ran(app)
+    choice = app.segmented_control(key="taken")
+    assert choice.value == "this"
+    assert len(choice.options) == 2
+
+
+@pytest.mark.parametrize("view", [{"channel": "5"}, {"pins": "3,17,0", "colours": "magma", "scale": "layer"}])
+def test_the_code_draws_what_the_png_shows(offered, monkeypatch, tmp_path, view):
+    app = visit(framing="squash", border="valid", smooth="0", opacity="0.4", **view)
+    offered.clear()
+    app = choose(app, "pinned" if "pins" in view else "this")
+    (name,) = (name for name in offered if name.endswith(".png"))
+    code = app.code[0].value.replace("assets/samples", FOLDER.as_posix())
+    monkeypatch.chdir(tmp_path)
+    exec(code, {})
+    with Image.open(name) as drawn, Image.open(io.BytesIO(offered[name]())) as taken:
+        difference = np.abs(np.asarray(drawn.convert("RGB"), int) - np.asarray(taken.convert("RGB"), int))
+    assert difference.max() <= 2  # the network's numbers may differ in the last bit
+
+
+def test_the_link_has_all_settings():
+    app = visit(channel="5", pins="3,17", colours="magma")
+    link = app.code[1].value
+    assert link.endswith(
+        "?backbone=squeezenet1_1&weights=untrained&pair=features.12.squeeze&size=128&channel=5&colours=magma&pins=3,17"
+    )
+    assert any("It opens this image" in caption.value for caption in app.caption)
+
+
+def test_a_link_does_not_hold_your_picture():
+    app = visit()
+    app.segmented_control(key="source").set_value("upload")
+    app = ran(app)
+    data = io.BytesIO()
+    Image.new("RGB", (64, 48), "teal").save(data, "PNG")
+    app.file_uploader[0].set_value(("$a$ <b>.png", data.getvalue(), "image/png"))
+    app = ran(app)
+    assert any("Your picture is not in the link" in caption.value for caption in app.caption)
+    assert "load_image('$a$ <b>.png')" in app.code[0].value

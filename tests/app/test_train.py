@@ -1,0 +1,425 @@
+"""The page "Train & compare" as a session sees it, without a browser."""
+
+import io
+import json
+import re
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from crosspool.backbones import load_backbone
+from crosspool.classifiers import load_classifier
+from crosspool.evaluation.files import files_of
+from crosspool.ui.comparison import outcome
+from crosspool.ui.visit.labelled import Collection
+from tests.pictures import noise, png, tinted
+
+APP = Path(__file__).resolve().parents[2] / "app.py"
+PAGE = "pages/train_and_compare.py"
+NETWORK = ("squeezenet1_1", "untrained")
+METHODS = "cl@128,sum@128"
+LONG = 60
+
+
+@pytest.fixture(autouse=True)
+def no_weights(tmp_path, monkeypatch):
+    """No weights but the embedded ones, and a cache of its own."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setenv("CROSSPOOL_CACHE", str(tmp_path / "cache"))
+
+
+def checked(app):
+    assert not app.exception, [error.value for error in app.exception]
+    return app
+
+
+def plain(elements):
+    """Text as people read it: without the backslashes that keep Markdown from reading it."""
+    return [re.sub(r"\\(.)", r"\1", element.value) for element in elements]
+
+
+def collection(each=4, labels=("red", "green")):
+    found = Collection("Your images")
+    for channel, label in enumerate(labels):
+        for number in range(each):
+            found.add(label, png(tinted(10 * number + channel, channel).resize((64, 64))), f"{number}.png")
+    return found
+
+
+def visit(own=None, network=NETWORK, methods=METHODS):
+    """The page with pictures of one's own, a small network and quick methods."""
+    app = AppTest.from_file(APP, default_timeout=120)
+    app.query_params.update({"backbone": "squeezenet1_1", "weights": "untrained", "size": "128"})
+    app = checked(checked(app.run()).switch_page(PAGE).run())
+    if own is not None:
+        app.session_state["own_collection"] = own
+        app = checked(app.button_group(key="labelled_source").set_value("upload").run())
+    app = checked(app.selectbox(key="training_network").select(network).run())
+    app = checked(app.multiselect(key=f"methods-{network[0]}").set_value([]).run())
+    return checked(app.text_input(key="more_methods").set_value(methods).run())
+
+
+def trained(app):
+    """Press the button, wait for the job, and see what came of it."""
+    app = checked(app.button(key="train").click().run())
+    assert app.session_state.job.wait(LONG)
+    return checked(app.run())
+
+
+def amiss(app):
+    """The warnings about the images."""
+    return [text for text in plain(app.warning) if not text.startswith("Untrained")]
+
+
+def tables(app):
+    return [table.value.map(lambda cell: re.sub(r"\\(.)", r"\1", cell).replace("\xa0", " ")) for table in app.table]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A session whose comparison is there; only to be looked at."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CROSSPOOL_CACHE", str(tmp_path_factory.mktemp("cache")))
+        own = collection()
+        own.add("red", png(noise(7).resize((64, 64))), "a.png")
+        own.add("green", png(noise(8).resize((64, 64))), "b.png")
+        yield trained(visit(own))
+
+
+def test_the_page_opens_with_something_to_look_at_and_good_defaults():
+    app = checked(AppTest.from_file(APP, default_timeout=120).run())
+    app = checked(app.switch_page(PAGE).run())
+    (shown,) = (element.proto.body for element in app.get("html") if "figure" in element.proto.body)
+    assert shown.count("<img ") == 3 * 12
+    assert "Spectacled Marshlet</b> <span>8 images" in shown
+    assert 'alt="Image 1 of the class Fork-tailed Dunewit"' in shown
+    assert app.multiselect(key="methods-efficientnet_lite0").value == ["cl@448", "cl@224", "global@224", "global@448"]
+    assert app.number_input(key="splits").value == 20
+    assert app.number_input(key="each-96-12").value == 6
+    assert not app.button(key="train").disabled
+    assert not [*app.error, *app.warning]
+
+
+def test_a_comparison_from_the_press_to_the_tables(finished):
+    first, paired, answers = tables(finished)[0], tables(finished)[1], tables(finished)[2]
+    assert first.index.tolist() == ["cl@128", "sum@128"]
+    report = finished.session_state.comparison.report
+    for result in report.methods:
+        measured = result.measures["accuracy"]
+        assert first.loc[result.name, "accuracy"] == f"{100 * measured.value:.1f} %"
+        assert first.loc[result.name, "95 % interval"].startswith(f"{100 * measured.interval.low:.1f} to")
+    assert paired["against"].tolist() == ["cl@128"]
+    assert answers.shape == (2, 1)
+    assert "10 images, 2 classes" in " ".join(plain(finished.caption))
+    assert "UNTRAINED (random) weights" in " ".join(plain(finished.caption))
+    assert "job" not in finished.session_state
+
+
+def test_a_result_is_headed_by_its_images_and_told_from_those_that_are_chosen(finished):
+    assert finished.header[0].value.replace("\\", "") == "Result: Your images, 10 images"
+    assert not [text for text in plain(finished.warning) if text.startswith("This is the result")]
+    assert any(text.startswith("Kept for this visit only") for text in plain(finished.caption))
+    app = checked(finished.button_group(key="labelled_source").set_value("fieldguide").run())
+    (told,) = [text for text in plain(app.warning) if text.startswith("This is the result")]
+    assert told.startswith("This is the result of Your images, 10 images, not of the images that are chosen above")
+    checked(app.button_group(key="labelled_source").set_value("upload").run())
+
+
+def test_the_verdict_stands_beside_the_points_and_what_is_not_shown_has_its_reason(finished):
+    paired = tables(finished)[1]
+    assert [paired.index.name, *paired.columns[:3]] == ["method", "against", "points", "difference"]
+    reasons = [text for text in plain(finished.info) if text.startswith("A difference that is not shown may still")]
+    assert len(reasons) == int("none shown" in paired["difference"].tolist())
+    assert all("3 training images a class and" in text for text in reasons)
+
+
+def test_the_command_is_shown(finished):
+    (code,) = (element.value for element in finished.code)
+    assert code.startswith("crosspool evaluate FOLDER --methods cl@128,sum@128 --splits 20 --train-size 6")
+    assert "crosspool classify IMAGE --model Your-images-cl@128.safetensors" in code
+
+
+def test_files_can_be_taken_away(finished, tmp_path):
+    comparison = finished.session_state.comparison
+    files = files_of(comparison.findings)
+    table = pd.read_csv(io.BytesIO(files["results.csv"]()))
+    assert table["name"].tolist() == ["cl@128", "sum@128"]
+    document = json.loads(files["results.json"]())
+    assert document["protocol"]["splits"] == 20
+    with zipfile.ZipFile(io.BytesIO(outcome._zipped(files))) as archive:
+        assert archive.namelist() == document["files"]
+        assert archive.read("accuracy-against-bytes.png").startswith(b"\x89PNG")
+    (tmp_path / "m.safetensors").write_bytes(comparison.classifiers["sum@128"].file())
+    loaded = load_classifier(tmp_path / "m.safetensors")
+    image = comparison.dataset.samples[0].decode(comparison.dataset.samples[0].read())
+    backbone = load_backbone(*NETWORK)
+    assert np.array_equal(loaded.scores([image], backbone), comparison.classifiers["sum@128"].scores([image], backbone))
+
+
+def test_images_in_groups_each_with_what_every_method_said(finished):
+    comparison = finished.session_state.comparison
+    found, said = outcome.groups(comparison)
+    answers, targets = np.stack(list(said.values())), comparison.dataset.targets
+    for index in range(len(comparison.dataset)):
+        known = (answers[:, index] >= 0).all()
+        assert (index in found["differ"]) == (known and len(set(answers[:, index])) > 1)
+        assert (index in found["wrong"]) == (known and (answers[:, index] != targets[index]).all())
+    cards = [button.key for button in finished.button if re.match(r"why-\d", button.key or "")]
+    assert len(cards) == 2 * min(len(found["differ"]), outcome.CARDS)
+
+
+def test_all_images_can_be_asked_about(finished):
+    group = f"group-{id(finished.session_state.comparison)}"
+    app = checked(finished.button_group(key=group).set_value("all").run())
+    cards = [button.key for button in app.button if re.match(r"why-\d", button.key or "")]
+    assert cards == [f"why-{index}-{name}" for index in range(outcome.CARDS) for name in ("cl@128", "sum@128")]
+    assert any(text.startswith("10 of 10 images.") for text in plain(app.caption))
+    checked(app.button_group(key=group).set_value("differ").run())
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (1, ":green[:material/check:] `m`: right"),
+        (0, r":red[:material/close:] `m`: \*a\*"),
+        (-1, ":gray[:material/question_mark:] `m`: tested in no split, or a tie"),
+    ],
+)
+def test_an_answer_in_words(answer, said):
+    assert outcome._judged("m", answer, 1, ["*a*", "b"]) == said
+
+
+def test_a_labelled_picture_is_classified_by_methods_that_have_not_seen_it(finished):
+    comparison = finished.session_state.comparison
+    sample = comparison.dataset.samples[2]
+    app = AppTest.from_function(_classify, default_timeout=60)
+    app.session_state.comparison = comparison
+    app.session_state.data = sample.read()
+    app = checked(app.run())
+    assert [
+        text for text in plain(app.info) if text.startswith("This picture is one of the labelled ones: each method")
+    ]
+    (key,) = comparison.labelled.keys_of(sample)
+    scores, left_out = app.session_state["scored"][2]
+    image = sample.decode(sample.read())
+    assert left_out
+    for name, found in scores.items():
+        without = comparison.without(name, key)
+        assert np.array_equal(found, without.scores([image], comparison.network.backbone)[0])
+        assert not np.array_equal(found, comparison.classifiers[name].scores([image], comparison.network.backbone)[0])
+
+
+def _classify():
+    import streamlit as st
+
+    from crosspool.ui.comparison.outcome import _new_images
+    from crosspool.ui.visit.pictures import adopt
+
+    adopt(st.session_state.data, "a.png")
+    _new_images(st.session_state.comparison)
+
+
+def test_why_of_a_new_image_keeps_the_picture_and_takes_the_first_class_along(finished):
+    app = checked(finished.run())
+    assert not [text for text in plain(app.info) if text.startswith("This picture is one of")]
+    scores, left_out = app.session_state["scored"][2]
+    assert not left_out
+    best = ("red", "green")[int(scores["sum@128"].argmax())]
+    chosen = app.session_state.sample
+    app = checked(app.button(key="why-new-sum@128").click().run())
+    state = app.session_state
+    assert (state.classifier, state.against) == ("sum@128", "")
+    assert any(f"**{best}**" in text for text in plain(app.markdown))
+    assert (state.source, state.sample) == ("sample", chosen)
+    assert app.title[0].value == "Contributions"
+    assert [link.proto.label for link in app.get("page_link")] == ["Back to Train & compare"]
+    checked(app.switch_page(PAGE).run())
+
+
+def test_why_takes_the_picture_and_the_method_along(finished):
+    """Whether methods disagree on so few pictures is chance, so what the button does is done here."""
+    comparison = finished.session_state.comparison
+    app = AppTest.from_function(_ask)
+    app.session_state.comparison = comparison
+    app.session_state.against = "green"  # of an earlier question
+    state = checked(app.run()).session_state
+    sample = comparison.dataset.samples[3]
+    assert (state.classifier, state.source) == ("sum@128", "upload")
+    assert (state.positive, state.against) == ("red", "")
+    assert {state.upload} == comparison.labelled.keys_of(sample)
+    assert state.received[state.upload].title == sample.name
+
+
+def _ask():
+    import streamlit as st
+
+    from crosspool.ui.comparison.outcome import _ask_of
+
+    _ask_of(st.session_state.comparison, 3, "sum@128", "red")
+
+
+# --- what is amiss
+
+
+def test_a_class_with_one_image_is_told_and_the_others_are_compared():
+    own = collection(labels=("red", "green", "blue"))
+    own.classes["blue"] = own.classes["blue"][:1]
+    app = visit(own)
+    assert "1 class has fewer than 2 different pictures of its own: blue (1); left out." in amiss(app)[0]
+    app = trained(app)
+    assert app.session_state.comparison.report.classes == ("red", "green")
+
+
+def test_two_classes_one_of_them_with_one_image():
+    own = collection()
+    own.classes["green"] = own.classes["green"][:1]
+    app = visit(own)
+    assert "green (1); too few classes would be left, so add images." in amiss(app)[0]
+    assert app.button(key="train").disabled
+    (shown,) = (element.proto.body for element in app.get("html") if "figure" in element.proto.body)
+    assert "green</b> <span>1 image<" in shown  # it is still there
+
+
+def test_one_class_only():
+    app = visit(collection(labels=("red",)))
+    assert "There is only one class, red; add images of at least one other class." in amiss(app)[0]
+    assert app.button(key="train").disabled
+
+
+def test_duplicates_across_classes_are_told_before_and_after():
+    own = collection()
+    own.add("green", own.classes["red"][0].data, "again.png")
+    app = visit(own)
+    told = "1 picture is in two classes: red/1 0.png and green/5 again.png"
+    assert told in amiss(app)[0]
+    app = trained(app)
+    assert told in app.session_state.comparison.report.problems[0]
+
+
+def test_uploads_wait_for_the_name_of_their_class():
+    app = visit(collection(labels=("red",)))
+    files = [(f"{n}.png", png(tinted(n, 1).resize((64, 64))), "image/png") for n in range(2)]
+    app = checked(app.file_uploader[0].set_value(files).run())
+    assert "Type the name of the class that your 2 images show." in plain(app.info)
+    app = checked(app.text_input(key="class-0").set_value("  Green ").run())
+    assert {label: len(shots) for label, shots in app.session_state.own_collection.classes.items()} == {
+        "red": 4, "Green": 2,
+    }  # fmt: skip
+    app = checked(app.text_input(key="class-1").set_value("RED").run())
+    app = checked(app.file_uploader[0].set_value([*files[:1], ("notes.png", b"words", "image/png")]).run())
+    assert "RED is taken as the class red, which is here already." in plain(app.info)
+    assert "notes.png is not an image" in amiss(app)[0]
+    assert len(app.session_state.own_collection.classes["red"]) == 5
+
+
+def test_what_was_left_out_is_still_told_after_the_next_class():
+    app = visit(collection(labels=("red",)))
+    app = checked(app.text_input(key="class-0").set_value("green").run())
+    app = checked(app.file_uploader[0].set_value([("notes.png", b"words", "image/png")]).run())
+    app = checked(app.text_input(key="class-1").set_value("blue").run())
+    files = [(f"{n}.png", png(tinted(n, 2).resize((64, 64))), "image/png") for n in range(2)]
+    app = checked(app.file_uploader[0].set_value(files).run())
+    assert list(app.session_state.own_collection.classes) == ["red", "blue"]
+    assert "notes.png is not an image" in amiss(app)[0]
+
+
+def test_a_class_name_that_is_too_long_is_told_and_nothing_is_taken():
+    app = visit(collection(labels=("red",)))
+    app = checked(app.text_input(key="class-0").set_value("x" * 61).run())
+    files = [("1.png", png(tinted(1, 1).resize((64, 64))), "image/png")]
+    app = checked(app.file_uploader[0].set_value(files).run())
+    assert plain(app.error) == ["A class's name may have 60 letters, and this one has 61; shorten it."]
+    assert list(app.session_state.own_collection.classes) == ["red"]
+
+
+def test_a_class_can_be_removed():
+    app = visit(collection(labels=("red", "green", "*bl*ue")))
+    app = checked(app.button(key="remove-class-*bl*ue").click().run())
+    assert list(app.session_state.own_collection.classes) == ["red", "green"]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [(b"PK nothing", "birds.zip is no ZIP file, or is damaged"), (None, "birds.zip has images but no class folders")],
+)
+def test_a_zip_that_cannot_be_used_is_one_sentence_and_the_earlier_one_stays(data, said):
+    app = visit(collection())
+    app.session_state["zip_collection"] = collection(labels=("earlier", "set"))
+    app = checked(app.button_group(key="labelled_source").set_value("zip").run())
+    if data is None:
+        file = io.BytesIO()
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr("1.png", png(noise(1)))
+        data = file.getvalue()
+    app = checked(app.file_uploader[0].set_value([("birds.zip", data, "application/zip")]).run())
+    assert said in plain(app.error)[0]
+    assert list(app.session_state.zip_collection.classes) == ["earlier", "set"]
+    assert not app.button(key="train").disabled
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("cll@128", "There is no method 'cll'; did you mean cl?"),
+        ("cl@1", "The input size must be a whole number from 128 to 896, not 1."),
+        ("", "Name at least one method"),
+    ],
+)
+def test_methods_that_cannot_be_understood_are_told(typed, said):
+    app = visit(collection(), methods=typed)
+    assert said in plain(app.error)[0]
+    assert app.button(key="train").disabled
+
+
+# --- cancelling, failing, leaving
+
+
+def test_a_cancelled_training_keeps_everything(monkeypatch):
+    app = visit(collection())
+    monkeypatch.setattr("crosspool.features.Features.ensure", lambda features, index: time.sleep(0.05))
+    app = checked(app.button(key="train").click().run())
+    assert app.button(key="train").disabled
+    job = app.session_state.job
+    app = checked(app.button(key="cancel").click().run())
+    assert job.cancelled
+    assert "Cancelled. Your images and choices are as they were" in plain(app.info)[0]
+    assert not app.button(key="train").disabled
+    assert len(app.session_state.own_collection) == 8
+    assert app.text_input(key="more_methods").value == METHODS
+    monkeypatch.undo()
+    assert trained(app).session_state.comparison
+
+
+def test_a_failed_training_is_told_and_keeps_everything(monkeypatch):
+    app = visit(collection())
+
+    def fails(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("crosspool.ui.comparison.job.result_of", fails)
+    app = trained(app)
+    assert "could not keep what was computed (No space left on device)" in plain(app.error)[0]
+    assert len(app.session_state.own_collection) == 8
+    monkeypatch.undo()
+    app = trained(app)
+    assert not app.error
+    assert app.session_state.comparison
+
+
+def test_choices_and_results_survive_a_page_switch(finished):
+    app = visit(collection())
+    app.number_input(key="splits").set_value(3)
+    app = trained(app)
+    before = tables(app)[0]
+    app = checked(app.switch_page("pages/what_am_i_looking_at.py").run())
+    app = checked(app.switch_page(PAGE).run())
+    assert app.number_input(key="splits").value == 3
+    assert app.text_input(key="more_methods").value == METHODS
+    assert app.selectbox(key="training_network").value == NETWORK
+    assert app.multiselect(key="methods-squeezenet1_1").value == []
+    pd.testing.assert_frame_equal(tables(app)[0], before)

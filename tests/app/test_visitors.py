@@ -1,0 +1,267 @@
+"""What visitors bring along: names that want to be more than names, limits, and forgetting all of it."""
+
+import gc
+import html
+import io
+import zipfile
+from typing import Any
+
+import pytest
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.testing.v1 import AppTest
+
+from crosspool.tables import csv_text
+from crosspool.text import printable
+from crosspool.ui.runtime import decoder_pool as decoding
+from crosspool.ui.runtime import shared_cache as kept
+from crosspool.ui.runtime.quota import bytes_kept, settle
+from crosspool.ui.runtime.settings import settings
+from crosspool.ui.visit import labelled
+from crosspool.ui.visit.uploads import shortened
+from crosspool.ui.widgets.text import as_it_is
+from tests.app.test_frame import APP, SMALL, checked, component, sentences, shown_text, visit
+from tests.pictures import noise, png, tinted
+
+TRAIN = "pages/train_and_compare.py"
+MARK = "zß"  # which no data URL holds
+HOSTILE = (
+    f"**{MARK}** _{MARK}_ `{MARK}` [{MARK}](javascript:alert) :red[{MARK}]",
+    f"<img src=x onerror={MARK}> <b>{MARK}</b>",
+    f"${MARK}$ $$\\frac{MARK}{{2}}$$ :material/{MARK}: :{MARK}:",
+    f"{MARK}\n\n# {MARK}\u2028- {MARK}",
+    f"\u202e{MARK}\u2066\u200b{MARK}",
+    f"../../{MARK}/..\\{MARK}",
+    f"=HYPERLINK({MARK})",
+    MARK * 150,
+)
+# Where Streamlit shows text as it is: everything else is taken for Markdown.
+LITERAL = {"bidi_component", "code", "imgs", "image", "selectbox", "multiselect", "text_input", "file_uploader"}
+
+
+def strings(message):
+    """All texts in what is sent to a browser."""
+    for field, value in message.ListFields():
+        if field.name == "id":  # which nobody sees
+            continue
+        values = value if field.is_repeated else [value]
+        for one in values:
+            if isinstance(one, str):
+                yield one
+            elif hasattr(one, "ListFields"):
+                yield from strings(one)
+
+
+def interpreted(app, names):
+    """Texts of the page in which a name, or a part of one, would be taken for more than its letters."""
+    shown = sorted({shown for name in names for shown in (name, printable(name))}, key=len, reverse=True)
+    wrong = []
+    for element in app:
+        proto = getattr(element, "proto", None)
+        if element.type in LITERAL or not hasattr(proto, "ListFields"):
+            continue
+        escape = html.escape if element.type == "html" else as_it_is
+        for text in strings(proto):
+            rest = text
+            for name in shown:
+                rest = rest.replace(escape(name), "")
+            if MARK in rest:
+                wrong.append((element.type, text))
+    return wrong
+
+
+def upload(app, *files):
+    if not app.file_uploader:
+        app = checked(app.button_group(key="source").set_value("upload").run())
+    return checked(app.file_uploader[0].set_value([(name, data, "image/png") for name, data in files]).run())
+
+
+def zipped(files):
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return data.getvalue()
+
+
+# --- names
+
+
+def test_names_of_uploads_are_only_names():
+    names = [shortened(f"{name}.png") for name in HOSTILE]
+    app = upload(visit(**SMALL), *[(f"{name}.png", png(noise(n))) for n, name in enumerate(HOSTILE)])
+    assert [item["title"] for item in component(app, "upload-strip")["items"]] == list(map(printable, names))
+    for page in ("weighting_maps", "contributions", "build_p", "what_am_i_looking_at"):
+        app = checked(app.switch_page(f"pages/{page}.py").run())
+        assert interpreted(app, names) == []
+    app = upload(app, *[(f"{name}.png", b"no image") for name in HOSTILE])
+    assert len(sentences(app)) == len(HOSTILE)
+    assert interpreted(app, names) == []
+
+
+def test_names_of_classes_and_of_a_zip_are_only_names():
+    app = checked(AppTest.from_file(APP, default_timeout=120).run())
+    app = checked(checked(app.switch_page(TRAIN).run()).button_group(key="labelled_source").set_value("zip").run())
+    names = [name.replace("/", "|").replace("\\", "|")[:100] for name in HOSTILE if name[0] != "."]
+    files = {f"{name}/{name}{n}.png": png(tinted(9 * c + n, c % 3)) for c, name in enumerate(names) for n in range(2)}
+    files |= {f"{names[0]}/{names[1]}.txt": b"", f"{names[1]}/{names[0]}.png": b"no image"}
+    app = checked(app.file_uploader[0].set_value(("pets.zip", zipped(files), "application/zip")).run())
+    assert not app.error, sentences(app)
+    classes = list(app.session_state.zip_collection.classes)
+    assert len(classes) == len(names)
+    assert all(label == labelled.class_name(label) for label in classes)
+    assert app.warning
+    flat = [part for name in files for part in name.split("/")]
+    assert interpreted(app, [*classes, *flat, *files, *(labelled.class_name(part) for part in flat)]) == []
+
+
+def test_a_zip_whose_names_lead_outside_is_refused():
+    app = checked(AppTest.from_file(APP, default_timeout=120).run())
+    app = checked(checked(app.switch_page(TRAIN).run()).button_group(key="labelled_source").set_value("zip").run())
+    data = zipped({f"{HOSTILE[5]}/1.png": png(noise(1))})
+    app = checked(app.file_uploader[0].set_value((f"{HOSTILE[1]}.zip", data, "application/zip")).run())
+    assert "names a file outside itself" in sentences(app)[0]
+    assert "zip_collection" not in app.session_state
+
+
+def test_a_typed_class_is_only_a_name():
+    app = checked(AppTest.from_file(APP, default_timeout=120).run())
+    app = checked(checked(app.switch_page(TRAIN).run()).button_group(key="labelled_source").set_value("upload").run())
+    for name in HOSTILE[:2]:
+        app = checked(app.text_input[0].set_value(name).run())
+        app = checked(app.file_uploader[0].set_value([("1.png", png(noise(len(name))), "image/png")]).run())
+    assert list(app.session_state.own_collection.classes) == list(HOSTILE[:2])
+    assert interpreted(app, HOSTILE) == []
+    app = checked(app.text_input[0].set_value(HOSTILE[-1]).run())
+    assert "A class's name may have 60 letters, and this one has 300; shorten it." in sentences(app)
+
+
+def test_a_table_for_spreadsheets_holds_no_formulas():
+    rows: list[list[Any]] = [
+        ["class", "n"],
+        ["=1+1", -1],
+        ["+a", 2.5],
+        ["-b", None],
+        ["@c", True],
+        ["\td", 0],
+        ["plain =", 1],
+    ]
+    assert csv_text(rows).splitlines() == [
+        "class,n", "'=1+1,-1", "'+a,2.5", "'-b,", "'@c,True", "'\td,0", "plain =,1",
+    ]  # fmt: skip
+
+
+# --- limits and forgetting
+
+
+def test_a_picture_without_room_is_left_out_and_the_others_stay():
+    app = upload(visit(**SMALL), ("one.png", png(noise(1))))
+    (one,) = app.session_state.received.values()
+    app.session_state.visitor.nbytes += settings().visitor_megabytes * 2**20 - len(one.data) - 10
+    app = upload(app, ("two.png", png(noise(2))))
+    assert sentences(app) == [
+        "two.png was left out: your images may take 64 MB in all; remove some, or choose smaller ones."
+    ]
+    assert [picture.title for picture in app.session_state.received.values()] == ["one.png"]
+
+
+def test_a_file_beyond_its_limit_is_refused_though_the_server_took_it(monkeypatch):
+    monkeypatch.setattr(decoding, "settings", lambda: settings().model_copy(update={"upload_megabytes": 1}))
+    app = upload(visit(**SMALL), ("large.png", bytes(2**21)))
+    assert sentences(app) == ["large.png has 2.0 MB of at most 1; scale it down and try again."]
+
+
+def test_streamlit_keeps_no_file_that_a_page_has_taken(monkeypatch):
+    removed = []
+    remove_file = MemoryUploadedFileManager.remove_file
+
+    def noted(manager, session_id, file_id):
+        removed.append([file.name for file in manager.get_files(session_id, [file_id])])
+        remove_file(manager, session_id, file_id)
+
+    monkeypatch.setattr(MemoryUploadedFileManager, "remove_file", noted)
+    upload(visit(**SMALL), ("one.png", png(noise(1))), ("two.png", b"no image"))
+    assert removed == [["one.png"], ["two.png"]]
+
+
+def test_the_page_says_where_images_live():
+    app = upload(visit(**SMALL), ("one.png", png(noise(1))))
+    assert "They are gone when you press Forget my images, and about 2 minutes after you close the page." in shown_text(
+        app
+    )
+
+
+def test_nothing_is_to_be_forgotten_before_there_are_images():
+    app = checked(visit(**SMALL).button_group(key="source").set_value("upload").run())
+    assert not [button for button in app.button if button.key and button.key.startswith("forget-")]
+
+
+def test_forgetting_forgets_all_at_once():
+    gc.collect()
+    settle()
+    before = bytes_kept()
+    app = upload(visit(**SMALL), ("one.png", png(noise(31))), ("two.png", png(noise(32))))
+    own = labelled.Collection("Your images", visitor=app.session_state.visitor)
+    own.add("red", png(noise(33)), "a.png")
+    folder = own.cache.folder
+    app.session_state.own_collection = own
+    app.session_state["class-0"] = "a typed name"
+    del own
+    settle()
+    assert bytes_kept() > before
+    key = app.session_state.upload
+    app = checked(app.button(key="forget-images").click().run())
+    assert app.session_state.source == "sample"
+    for name in ("received", "upload", "own_collection", "class-0"):
+        assert name not in app.session_state
+    assert [toast.value for toast in app.toast] == ["Your images are forgotten."]
+    assert not [button for button in app.button if button.key and button.key.startswith("forget-")]
+    gc.collect()
+    settle()
+    assert bytes_kept() == before
+    assert not folder.exists()
+    assert key not in {kind.picture(inner) for kind in kept._kinds for name, inner in kept._store if kind.name == name}
+    app = upload(app, ("one.png", png(noise(31))))
+    assert len(app.session_state.received) == 1
+
+
+def test_a_page_with_labelled_images_and_a_strip_of_others_offers_it_beside_both():
+    def page():
+        from crosspool.ui.maps.controls import start_from_link
+        from crosspool.ui.visit.choose_labelled import choose_labelled
+        from crosspool.ui.visit.pictures import choose_picture
+
+        start_from_link()
+        choose_labelled()
+        choose_picture()
+
+    app = AppTest.from_function(page, default_timeout=120)
+    app.session_state.source = "upload"
+    app.session_state.received = upload(visit(**SMALL), ("one.png", png(noise(1)))).session_state.received
+    app = checked(app.run())
+    assert {button.key for button in app.button} >= {"forget-labelled", "forget-images"}
+
+
+def test_forgetting_ends_what_is_under_way():
+    class Work:
+        ended = False
+        running = False
+
+        def cancel(self):
+            self.ended = True
+
+    app = upload(visit(**SMALL), ("one.png", png(noise(1))))
+    work = [Work(), Work()]
+    app.session_state.job, app.session_state.survey = work
+    app = checked(app.button(key="forget-images").click().run())
+    assert [one.ended for one in work] == [True, True]
+    assert "job" not in app.session_state
+    assert "survey" not in app.session_state
+
+
+@pytest.mark.parametrize("length", [254, 255, 256, 3000])
+def test_long_names_keep_their_ends(length):
+    name = "a" * (length - 4) + ".png"
+    found = shortened(name)
+    assert len(found) == min(length, 255)
+    assert found.endswith(".png")
+    assert (found == name) == (length <= 255)

@@ -1,0 +1,69 @@
+"""Every page, and what it shows when something is missing, is fit for everybody, as far as a program can tell."""
+
+from urllib.parse import urlencode
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.accessibility import expect_accessible, faults
+
+pytestmark = pytest.mark.browser
+
+SIZE = {"size": "128"}  # maps of 4 x 4
+
+
+def opened(visit, path, ready, **params):
+    """A window on a page in which `ready` is seen."""
+    window = visit()
+    window.page.emulate_media(color_scheme="light")
+    window.page.goto(f"{window.url}{path}{'&' if '?' in path else '?'}{urlencode(params)}")
+    expect(window.page.locator(ready).first).to_be_visible()
+    window.settle()
+    window.complaints.clear()  # a test in tests/browser/test_pages.py looks at these
+    return window
+
+
+@pytest.mark.parametrize(
+    ("path", "ready", "expander"),
+    [
+        ("/", ".wall canvas", "All channels as a table"),
+        ("/contributions", ".bars canvas", "All channels as a table"),
+        ("/build_p", ".js-plotly-plot", "The same as numbers"),
+        ("/what_am_i_looking_at", ".js-plotly-plot", None),
+        ("/train_and_compare", ".classes img", None),
+        ("/lesson?step=4", ".js-plotly-plot", None),
+        ("/?present=1", ".frame img", None),
+    ],
+)
+def test_a_page_has_no_serious_fault(visit, path, ready, expander):
+    window = opened(visit, path, ready, **SIZE)
+    if expander:
+        window.page.get_by_text(expander, exact=True).click()
+        window.settle()
+    expect_accessible(window)
+
+
+def test_without_weights_and_with_a_link_that_makes_no_sense(visit):
+    window = opened(visit, "/", "[data-testid=stAlert]", backbone="alexnet", pair="nonsense")
+    expect(window.page.get_by_role("button", name="Download 244 MB")).to_be_visible()
+    expect_accessible(window)
+
+
+def test_an_empty_upload_and_a_broken_file(visit):
+    window = opened(visit, "/", ".frame img", **SIZE)
+    window.page.get_by_role("radio", name="Upload").click()
+    expect(window.page.get_by_text("Add an image to see its maps")).to_be_visible()
+    window.settle()
+    expect_accessible(window, widths=(390,))
+    window.upload(("broken.jpg", b"only words"))
+    expect(window.page.get_by_role("alert").filter(has_text="broken.jpg")).to_be_visible()
+    window.settle()
+    expect_accessible(window, widths=(390,))
+
+
+def test_faults_are_found(visit):
+    """So that a page without any is not one that was not looked at: in the page, and in a component's shadow root."""
+    window = opened(visit, "/what_am_i_looking_at", ".frame img", **SIZE)
+    window.page.locator(".frame img").first.evaluate("image => image.removeAttribute('alt')")
+    window.page.get_by_role("heading", level=1).evaluate("title => (title.style.color = '#ddd')")
+    assert [fault.split(":")[0] for fault in faults(window.page)] == ["color-contrast", "image-alt"]

@@ -1,0 +1,50 @@
+"""The same channels on several images in a real browser: pictures that are drawn, pressed and walked among."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.test_pages import SMALL, colours_in
+
+pytestmark = pytest.mark.browser
+
+
+def looked_at(window, **params):
+    """The page with all samples looked at."""
+    window.go(**{**SMALL, **params})
+    window.page.get_by_role("button", name=re.compile("^Look at ")).click()  # at those that no other visit has seen
+    expect(window.page.get_by_role("button", name="All 8 looked at", exact=True)).to_be_visible()
+    window.settle()
+    return window
+
+
+def cell(window, channel, title):
+    return window.page.get_by_role("button", name=f"Map {channel} over {title}: peak")
+
+
+def test_every_image_is_drawn_and_a_cell_is_chosen_by_keyboard(visit):
+    window = looked_at(visit(), channel="5", pins="40")
+    for title in ("Cat", "Bricks", "Galaxies"):
+        assert colours_in(cell(window, 5, title).locator("canvas")) > 50
+    assert cell(window, 5, "Cat").get_attribute("aria-pressed") == "true"
+    cell(window, 5, "Cat").focus()
+    for key in ("ArrowLeft", "ArrowUp", "ArrowDown", "ArrowRight", "ArrowRight"):  # at the rim it stays
+        window.page.keyboard.press(key)
+    expect(cell(window, 40, "Espresso")).to_be_focused()
+    assert window.page.locator('.across button[tabindex="0"]').count() == 1
+    window.page.keyboard.press("Enter")
+    expect(window.page.get_by_role("heading", name="Map 40 on other images")).to_be_visible()
+    expect(window.page.locator('.strip .tile[aria-pressed="true"]')).to_contain_text("Espresso")
+    expect(cell(window, 40, "Espresso")).to_have_attribute("aria-pressed", "true")
+
+
+def test_on_a_phone_the_maps_scroll_beside_the_images_and_the_page_does_not(visit):
+    window = looked_at(visit(390, 844), size="160", channel="5", pins="40,41,42,43")
+    grid, image = window.page.locator(".across"), window.page.locator(".across img").first
+    grid.scroll_into_view_if_needed()
+    before = image.bounding_box()["x"]
+    assert grid.evaluate("grid => { grid.scrollLeft = 200; return grid.scrollLeft; }") == 200
+    assert image.bounding_box()["x"] == pytest.approx(before, abs=4)
+    assert window.page.get_by_test_id("stMain").evaluate("main => main.scrollWidth <= main.clientWidth")
+    assert window.page.evaluate("document.documentElement.scrollWidth <= innerWidth")

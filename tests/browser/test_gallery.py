@@ -1,0 +1,491 @@
+"""The gallery in a real browser: looking, sorting, finding, pinning and choosing, by mouse, keyboard and touch.
+
+Most of it is looked at in the HTML file, opened from the disk with the network off; what a server hears of, in the app.
+"""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+from playwright.sync_api import expect
+
+from benchmarks.harness.visits import Visit
+from crosspool.backbones import architecture, load_backbone
+from crosspool.drawing.rendering import Look
+from crosspool.gallery.mapset import pack
+from crosspool.gallery.standalone import page as html_page
+from crosspool.localisation import compare
+from crosspool.pooling import cross_layer_pool
+from crosspool.receptive_field import receptive_field
+from crosspool.statistics import channel_statistics
+from tests.networks import sample
+
+pytestmark = pytest.mark.browser
+
+SMALL = {"backbone": "squeezenet1_1", "weights": "untrained", "pair": "features.12.expand3x3", "size": "128"}
+COUNT, SIDE = 256, 7
+
+
+@pytest.fixture(scope="module")
+def found():
+    """The cat's maps of a pair, and the pair."""
+    backbone = load_backbone(SMALL["backbone"], "untrained")
+    pair = backbone.architecture.pair(SMALL["pair"])
+    return backbone.activations(sample("cat"), pair, int(SMALL["size"])), pair
+
+
+@pytest.fixture(scope="module")
+def maps(found):
+    """The upper maps, (256, 7, 7), and their statistics."""
+    activations, pair = found
+    pooled = cross_layer_pool(activations.lower, activations.upper, **pair.geometry)
+    return activations.upper[0].numpy(), channel_statistics(activations.upper[0], pooled[0])
+
+
+@pytest.fixture(scope="module")
+def html_file(found, maps, tmp_path_factory):
+    """The gallery as a file of its own."""
+    (activations, pair), (upper, statistics) = found, maps
+    layout = architecture(SMALL["backbone"]).layout(128)
+    boxes = [receptive_field(layout, pair.upper, i, i) for i in range(SIDE)]
+    fields = [(box.top, box.bottom) for box in boxes], [(box.left, box.right) for box in boxes]
+    packed = pack(upper, statistics, activations.framed[0], signed=False, fields=fields)
+    look = Look("viridis", opacity=0.65, smooth=True, scale="map", signed=False)
+    made = {"name": "</script><img src=x onerror=alert(1)>"}
+    page = html_page(packed, statistics, title="Cat", caption="maps", made=made, look=look, selected=3)
+    path = tmp_path_factory.mktemp("file") / "gallery.html"
+    path.write_bytes(page)
+    return path
+
+
+@pytest.fixture(scope="module")
+def offline(browser):
+    context = browser.new_context(offline=True, viewport={"width": 1440, "height": 900})
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def window(offline, html_file):
+    """The file, opened from the disk with the network off; it must be quiet and ask for nothing."""
+    window = Visit(offline.new_page(), html_file.as_uri())
+    window.page.goto(window.url)
+    expect(window.tile_at(0)).to_be_visible()
+    yield window
+    window.page.close()
+    window.expect_no_complaints()
+    assert {url.partition(":")[0] for url in window.requests} <= {"file", "blob"}
+
+
+@pytest.fixture
+def in_app(visit):
+    window = visit().go(**SMALL)
+    expect(window.tile_at(0)).to_be_visible()
+    window.page.locator(".wall").scroll_into_view_if_needed()
+    return window
+
+
+def shown(window):
+    """The channels on the screen in their order."""
+    pairs = window.tiles.evaluate_all("tiles => tiles.map(tile => [Number(tile.ariaPosInSet), tile.channel])")
+    return [channel for _, channel in sorted(pairs)]
+
+
+def active(window):
+    """The place of the active tile, in the order of the gallery."""
+    return int(window.page.locator(".wall .tile.active").get_attribute("aria-posinset")) - 1
+
+
+def facts(window):
+    return window.page.locator(".lens .facts")
+
+
+# --- order and filters
+
+
+@pytest.mark.parametrize("sort", ["energy_share", "peak", "mean", "sparsity", "channel"])
+def test_the_order_is_the_librarys(window, maps, sort):
+    window.control("Show").select_option("all")
+    window.control("Sort by").select_option(sort)
+    order = maps[1].order(sort)
+    values = np.arange(COUNT) if sort == "channel" else np.abs(getattr(maps[1], sort))
+    found = shown(window)
+    assert len(found) > 20
+    # 8 bits and single precision may swap what is as good as equal
+    assert values[found] == pytest.approx(values[order[: len(found)]], rel=1e-4, abs=2e-5)
+
+
+def test_filters_say_how_many_they_keep_and_keep_them(window, maps):
+    alive = int((~maps[1].dead).sum())
+    strongest = np.sort(maps[1].energy_share)[::-1].cumsum()
+    most = int(np.searchsorted(strongest, 0.9)) + 1
+    window.tile_at(5).click(modifiers=["Shift"])
+    for name, kept in (("alive", alive), ("all", COUNT), ("most", most), ("pinned", 1)):
+        window.control("Show").select_option(name)
+        expect(window.page.locator(".gallery .status")).to_have_text(f"{kept} of {COUNT} maps")
+        expect(window.tile_at(0)).to_have_attribute("aria-setsize", str(kept))
+
+
+def test_a_channel_is_found_by_its_number(window):
+    window.control("Channel").fill("17")
+    expect(window.tiles).to_have_count(11)
+    assert shown(window) == [17, *range(170, 180)]
+    window.control("Channel").press("Enter")
+    expect(window.tile(17)).to_have_class(re.compile("chosen"))
+    window.control("Channel").fill("256")
+    expect(window.page.get_by_text("There is no channel 256: they run from 0 to 255.")).to_be_visible()
+    window.control("Channel").fill("0, 5,12-14,")
+    assert shown(window) == [0, 5, 12, 13, 14]
+    window.control("Channel").fill("eyes")
+    expect(window.page.get_by_text("Type a channel's number, or several, such as 0,5,12-20.")).to_be_visible()
+    window.control("Channel").press("Escape")
+    expect(window.control("Channel")).to_have_value("")
+    assert len(shown(window)) > 20
+
+
+# --- what it looks like
+
+
+COLOURS = """tile => {
+    const [left, side] = tile.area;
+    return Array.from(tile.parentElement.canvas.getContext("2d").getImageData(left, 0, side, side).data);
+}"""
+
+
+def colours_of(window, place=0):
+    return np.array(window.tile_at(place).evaluate(COLOURS)).reshape(-1, 4)[:, :3]
+
+
+def slide_to(control, value):
+    control.evaluate("(slider, to) => { slider.value = to; slider.dispatchEvent(new Event('input')); }", value)
+
+
+def test_the_look_is_drawn_at_once(window):
+    before = colours_of(window)
+    window.control("Colours").select_option("gray")
+    slide_to(window.control("Opacity"), 1)
+    drawn = colours_of(window)  # without having waited for anything
+    assert (drawn == drawn[:, :1]).all()
+    assert not (before == before[:, :1]).all()
+    window.control("Smooth").uncheck()
+    blocks = colours_of(window)
+    assert len(np.unique(blocks[:, 0])) <= SIDE * SIDE
+
+
+def test_the_server_hears_of_the_look(in_app):
+    in_app.control("Colours").select_option("gray")
+    slide_to(in_app.control("Opacity"), 1)
+    in_app.page.wait_for_url(re.compile("colours=gray&opacity=1"))
+    expect(in_app.page.get_by_alt_text(re.compile("drawn in gray"))).to_be_visible()
+    assert (colours_of(in_app) == colours_of(in_app)[:, :1]).all()
+
+
+def test_one_scale_for_the_layer_or_a_fixed_one(window, maps):
+    upper, statistics = maps
+    place, bright = 30, lambda: colours_of(window, 30).max()
+    window.control("Colours").select_option("gray")
+    slide_to(window.control("Opacity"), 1)
+    window.control("Smooth").uncheck()
+    channel = int(window.tile_at(place).get_attribute("data-channel"))
+    assert bright() == 255
+    window.control("Scale").select_option("layer")
+    assert bright() == pytest.approx(255 * statistics.peak[channel] / upper.max(), abs=2)
+    window.control("Scale").select_option("fixed")
+    expect(window.control("Up to")).to_have_value(f"{upper.max():.3g}")
+    top = 2 * float(statistics.peak[channel])
+    window.control("Up to").fill(str(top))
+    window.control("Up to").press("Enter")
+    assert bright() == pytest.approx(127.5, abs=2)
+
+
+def test_tiles_grow_and_only_those_on_the_screen_are_there(window):
+    few = window.tiles.count()
+    assert few < COUNT / 2
+    slide_to(window.control("Tiles"), 240)
+    assert window.tile_at(0).bounding_box()["width"] >= 240
+    assert window.tiles.count() < few
+    window.page.locator(".wall").evaluate("wall => wall.scrollTop = wall.scrollHeight")
+    last = int(window.tile_at(0).or_(window.tiles).first.get_attribute("aria-setsize"))
+    expect(window.tile_at(last - 1)).to_be_visible()
+    assert window.tile_at(0).count() == 0
+
+
+# --- the hand
+
+
+def test_hovering_says_the_weight_the_cell_and_its_field(window, maps):
+    channel = int(window.tile_at(2).get_attribute("data-channel"))
+    picture = window.tile_at(2).locator(".picture")
+    side = picture.bounding_box()["width"]
+    picture.hover(position={"x": side * 4.5 / SIDE, "y": side * 2.5 / SIDE})
+    expect(window.page.locator(".lens .facts b")).to_have_text(f"Map {channel}")
+    found = architecture(SMALL["backbone"])
+    field = receptive_field(found.layout(128), found.pair(SMALL["pair"]).upper, 2, 4)
+    expect(facts(window)).to_contain_text(f"receptive field {field.width}×{field.height} px")
+    text = facts(window).inner_text()
+    (weight,) = re.findall(r"row 2, column 4: weight ([\d.e+−]+)", text)
+    assert float(weight) == pytest.approx(maps[0][channel, 2, 4], abs=maps[1].peak[channel] / 255)
+    expect(window.tile(channel)).to_have_attribute("aria-selected", "false")  # looking is not choosing
+
+
+def test_a_click_chooses(in_app):
+    channel = in_app.tile_at(4).get_attribute("data-channel")
+    in_app.tile_at(4).click()
+    expect(in_app.tile(channel)).to_have_attribute("aria-selected", "true")
+    expect(in_app.page.get_by_text(f"Map {channel} over it")).to_be_visible()
+    in_app.page.wait_for_url(re.compile(rf"channel={channel}\b"))
+    expect(in_app.page.locator(".wall .tile.chosen")).to_have_count(1)
+    in_app.settle()
+    in_app.page.locator(".wall").focus()
+    in_app.page.keyboard.press("Home")
+    in_app.page.keyboard.press("Enter")
+    strongest = in_app.tile_at(0).get_attribute("data-channel")
+    expect(in_app.page.get_by_text(f"Map {strongest} over it")).to_be_visible()
+    in_app.settle()
+    in_app.page.keyboard.press("ArrowRight")  # the focus has stayed
+    assert active(in_app) == 1
+
+
+def test_everything_by_keyboard(window):
+    wall = window.page.locator(".wall")
+    wall.focus()
+    for key, place in (("ArrowRight", 1), ("ArrowRight", 2), ("ArrowLeft", 1), ("Home", 0), ("ArrowUp", 0)):
+        window.page.keyboard.press(key)
+        assert active(window) == place
+    window.page.keyboard.press("ArrowDown")
+    above, below = window.tile_at(0).bounding_box(), window.page.locator(".wall .tile.active").bounding_box()
+    assert (above["x"], above["y"] < below["y"]) == (below["x"], True)
+    window.page.keyboard.press("End")
+    assert active(window) == int(window.tiles.first.get_attribute("aria-setsize")) - 1
+    expect(wall).to_have_attribute("aria-activedescendant", window.page.locator(".tile.active").get_attribute("id"))
+    expect(window.page.locator(".tile.active")).to_be_in_viewport()
+    assert window.page.locator(".tile.active").evaluate("tile => getComputedStyle(tile).outlineStyle") == "solid"
+    channel = window.page.locator(".tile.active").get_attribute("data-channel")
+    window.page.keyboard.press("Enter")
+    expect(window.tile(channel)).to_have_class(re.compile("chosen"))
+    window.page.keyboard.press("Home")
+    assert active(window) == 0
+    window.page.keyboard.press("Escape")  # back to the one that is chosen
+    assert window.page.locator(".tile.active").get_attribute("data-channel") == channel
+
+
+def test_screen_readers_hear_number_peak_and_place(window, maps):
+    channel = int(window.tile_at(0).get_attribute("data-channel"))
+    statistics = maps[1]
+    label = window.tile_at(0).get_attribute("aria-label")
+    place = f"at row {statistics.peak_row[channel]}, column {statistics.peak_column[channel]}"
+    assert label.startswith(f"map {channel}: peak {statistics.peak[channel]:.3g} {place}; ")
+    assert window.page.get_by_role("listbox", name="Weighting maps").count() == 1
+
+
+def test_pins_stand_side_by_side(window):
+    channels = [window.tile_at(place).get_attribute("data-channel") for place in (1, 3)]
+    window.tile_at(1).click(modifiers=["Shift"])
+    window.page.locator(".wall").focus()
+    for key in ("Home", "ArrowRight", "ArrowRight", "ArrowRight", "p"):
+        window.page.keyboard.press(key)
+    assert window.pinned.locator("b").all_inner_texts() == channels
+    boxes = [figure.bounding_box() for figure in window.pinned.all()]
+    assert boxes[0]["y"] == boxes[1]["y"]
+    window.page.get_by_role("button", name=f"Unpin map {channels[0]}").first.click()
+    assert window.pinned.locator("b").all_inner_texts() == channels[1:]
+
+
+def test_pins_are_in_the_link(in_app):
+    channels = [in_app.tile_at(place).get_attribute("data-channel") for place in (1, 3)]
+    for place in (1, 3):
+        in_app.tile_at(place).click(modifiers=["Shift"])
+    in_app.page.wait_for_url(re.compile(rf"pins={channels[0]}%2C{channels[1]}"))
+    in_app.page.reload()
+    expect(in_app.pinned).to_have_count(2)
+    in_app.page.get_by_role("button", name=f"Unpin map {channels[0]}").first.click()
+    in_app.page.wait_for_url(re.compile(rf"pins={channels[1]}\b"))
+
+
+# --- pointing
+
+
+def expected_order(maps, box):
+    """Average precision and contrast of each map, as it is sent, against the box in parts of the side."""
+    upper, statistics = maps
+    peak = statistics.peak[:, None, None]
+    seen = np.rint(upper / np.where(peak > 0, peak, 1) * 255) / 255 * peak
+    mask = np.zeros((SIDE * 100, SIDE * 100), bool)
+    left, top, right, bottom = (round(part * SIDE * 100) for part in box)
+    mask[top:bottom, left:right] = True
+    precision = compare(torch.tensor(seen), mask).precision
+    shares = mask.reshape(SIDE, 100, SIDE, 100).mean((1, 3))
+    inside = (seen * shares).sum((1, 2)) / shares.sum()
+    outside = (seen * (1 - shares)).sum((1, 2)) / (1 - shares).sum()
+    return precision, inside - outside
+
+
+def test_a_box_on_the_photo_sorts_the_maps_by_how_well_they_find_it(window, maps):
+    window.control("Show").select_option("all")
+    photo = window.page.locator(".lens .photo")
+    photo.scroll_into_view_if_needed()
+    frame = photo.bounding_box()
+    box = (0.25, 0.25, 0.75, 0.62)
+    place = [(frame["x"] + x * frame["width"], frame["y"] + y * frame["height"]) for x, y in (box[:2], box[2:])]
+    window.page.mouse.move(*place[0])
+    window.page.mouse.down()
+    window.page.mouse.move(*place[1], steps=4)
+    window.page.mouse.up()
+    expect(window.control("Sort by")).to_have_value("box")
+    precision, contrast = expected_order(maps, box)
+    found = shown(window)
+    best = np.lexsort((-contrast, -precision))
+    assert precision[found] == pytest.approx(precision[best[: len(found)]], abs=0.01)
+    assert window.tile_at(0).locator(".caption span").inner_text() == f"AP {precision[found[0]]:.2f}"
+    dead = np.flatnonzero(maps[1].dead)
+    assert not len(dead) or precision[dead] == pytest.approx(0.5 * 0.37)  # what a map that knows nothing gets
+
+    photo.focus()
+    window.page.keyboard.press("Escape")
+    expect(window.control("Sort by")).to_have_value("energy_share")
+    assert shown(window)[0] == maps[1].energy_share.argmax()
+
+
+def test_a_click_on_the_photo_means_its_cell(window, maps):
+    window.control("Show").select_option("all")
+    photo = window.page.locator(".lens .photo")
+    side = photo.bounding_box()["width"]
+    photo.click(position={"x": side * 3.5 / SIDE, "y": side * 2.5 / SIDE})
+    expect(window.control("Sort by")).to_have_value("box")
+    precision, contrast = expected_order(maps, (3 / SIDE, 2 / SIDE, 4 / SIDE, 3 / SIDE))
+    found = shown(window)
+    assert precision[found] == pytest.approx(np.sort(precision)[::-1][: len(found)], abs=1e-6)
+    ties = [k for k in found if precision[k] == precision[found[0]]]
+    assert contrast[ties] == pytest.approx(sorted(contrast[ties], reverse=True))
+
+
+def test_a_box_by_keyboard(window):
+    window.page.locator(".lens .photo").focus()
+    window.page.keyboard.press("ArrowRight")
+    expect(window.control("Sort by")).to_have_value("box")
+    first = shown(window)
+    for _ in range(2):
+        window.page.keyboard.press("ArrowUp")
+        window.page.keyboard.press("Shift+ArrowLeft")
+    assert shown(window) != first
+
+
+# --- touch, and another image
+
+
+def test_by_touch(browser, app_url):
+    from urllib.parse import urlencode
+
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.goto(f"{app_url}/?{urlencode(SMALL)}")
+    tile = page.locator('.wall .tile[aria-posinset="3"]')
+    expect(tile).to_be_visible()
+    channel = tile.get_attribute("data-channel")
+    tile.tap()
+    expect(page.locator(".lens .facts b")).to_have_text(f"Map {channel}")
+    expect(page.get_by_text(f"Map {channel} over it")).to_be_visible()
+    page.locator(".lens .pin").tap()
+    expect(page.locator(".gallery .pinned figure")).to_have_count(1)
+    page.locator(".lens .photo").tap(position={"x": 30, "y": 40})
+    expect(page.locator('.toolbar [aria-label="Sort by"]')).to_have_value("box")
+    boxes = [page.locator(f".lens .{name}").bounding_box() for name in ("photo", "map")]
+    assert boxes[0]["y"] == boxes[1]["y"]  # side by side, above the maps
+    assert boxes[1]["x"] + boxes[1]["width"] <= 390
+    context.close()
+
+
+def test_another_image_keeps_the_look_and_brings_its_own_maps(in_app):
+    in_app.control("Sort by").select_option("channel")
+    in_app.control("Colours").select_option("magma")
+    before = colours_of(in_app)
+    in_app.page.locator(".strip .tile", has_text="Rocket").click()
+    expect(in_app.page.locator("strong", has_text="Rocket")).to_be_visible()
+    in_app.settle()
+    expect(in_app.control("Sort by")).to_have_value("channel")
+    expect(in_app.control("Colours")).to_have_value("magma")
+    assert shown(in_app)[0] == int(in_app.tile_at(0).get_attribute("data-channel"))
+    assert not np.array_equal(colours_of(in_app), before)
+
+
+def test_a_look_chosen_just_before_another_image_stays(in_app):
+    in_app.control("Colours").select_option("magma")
+    in_app.control("Sort by").select_option("channel")
+    in_app.page.locator(".strip .tile", has_text="Rocket").click()  # before the server has heard of it
+    expect(in_app.page.locator("strong", has_text="Rocket")).to_be_visible()
+    in_app.page.wait_for_url(re.compile("colours=magma"))
+    expect(in_app.control("Colours")).to_have_value("magma")
+    in_app.settle()
+    first = in_app.page.get_by_role("radio", name=re.compile("First 23"))
+    first.click()
+    in_app.settle()
+    in_app.page.get_by_role("tab", name="Python").click()
+    alive = sorted(shown(in_app))
+    expect(in_app.page.locator("code", has_text="slide(")).to_contain_text(f"[{alive[0]}, {alive[1]}, {alive[2]},")
+
+
+# --- large and signed maps
+
+
+@pytest.fixture
+def large(offline, tmp_path):
+    """Six signed maps of 150 x 224: one has a negative peak, one is dead. Sent averaged down to 112 cells a side."""
+    upper = np.zeros((6, 150, 224), np.float32)
+    for channel in range(5):
+        upper[channel, 12 + channel : 14 + channel, 206:208] = (-1) ** channel * (channel + 1)
+    statistics = channel_statistics(torch.tensor(upper), torch.tensor(upper).flatten(1))
+    fields = [(i, i + 1) for i in range(150)], [(i, i + 1) for i in range(224)]
+    packed = pack(upper, statistics, sample("cat").resize((224, 224)), signed=True, fields=fields)
+    look = Look("RdBu_r", opacity=1, smooth=False, scale="layer", signed=True)
+    path = tmp_path / "large.html"
+    path.write_bytes(html_page(packed, statistics, title="x", caption="y", made={}, look=look, selected=3))
+    window = Visit(offline.new_page(), path.as_uri())
+    window.page.goto(window.url)
+    expect(window.tile_at(0)).to_be_visible()
+    yield window
+    window.page.close()
+    window.expect_no_complaints()
+
+
+def test_large_signed_maps_say_where_they_were_averaged(large):
+    label = large.tile(3).get_attribute("aria-label")
+    assert label.startswith("map 3: peak −4 at rows 14 to 16, columns 206 to 207; ")
+    text = facts(large).inner_text()
+    assert text.startswith("Map 3 rows 14 to 16, columns 206 to 207: mean weight −")
+    assert "; largest −4; " in text
+    assert large.page.locator(".lens .scale span").all_inner_texts() == ["−5", "5"]
+
+
+def test_signed_colours_are_the_librarys(large):
+    from crosspool.drawing.rendering import colour_table, quantise
+
+    zero = colours_of(large, 0)[0]  # a corner, where all maps are zero
+    table = colour_table("RdBu_r")
+    assert np.abs(zero.astype(int) - table[quantise(np.zeros(1), (-5, 5))[0]]).max() <= 4
+
+
+# --- presenting
+
+
+def test_presenting_shows_one_map_after_the_other(visit):
+    window = visit().go(**SMALL, present="1")
+    page = window.page
+    expect(page.get_by_test_id("stSidebar")).not_to_be_visible()
+    expect(page.locator(".strip")).not_to_be_visible()
+    pictures = [picture.bounding_box() for picture in page.locator(".frame img").all()]
+    assert len(pictures) == 2
+    assert min(box["width"] for box in pictures) > 500  # of 1,440 pixels
+    first = page.get_by_text(re.compile(r"^Map \d+ over it$")).inner_text()
+    window.press("ArrowRight")
+    expect(page.get_by_text(first)).to_have_count(0)
+    second = page.get_by_text(re.compile(r"^Map \d+ over it$")).inner_text()
+    page.wait_for_url(re.compile(rf"channel={second.split()[1]}\b.*present=1"))
+    window.settle()
+    window.press("ArrowLeft")
+    expect(page.get_by_text(first)).to_be_visible()
+    window.settle()
+    window.press("Escape")
+    expect(page.get_by_test_id("stSidebar")).to_be_visible()
+    expect(window.tile_at(0)).to_be_visible()
+    assert "present" not in page.url

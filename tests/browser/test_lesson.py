@@ -1,0 +1,112 @@
+"""The guided lesson and presenter mode in a real browser: keys, links, and what there is room for."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from crosspool.ui.lesson.lesson import TITLES
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def lesson(visit):
+    """Opens the lesson, by way of the first page, in a new window."""
+
+    def new():
+        window = visit()
+        window.go()
+        window.page.get_by_role("link", name="Guided lesson").click()
+        at_step(window, 1)
+        return window
+
+    return new
+
+
+def at_step(window, step):
+    """Wait for a step, in the heading, the row of steps and the address."""
+    heading = window.page.get_by_role("heading", name=f"{step} · {TITLES[step - 1]}")
+    expect(heading.first).to_be_visible()  # for a moment, what is about to go may stand there too
+    expect(window.page.locator(".steps [aria-current]").first).to_have_attribute(
+        "aria-label", f"Step {step}: {TITLES[step - 1]}"
+    )
+    window.page.wait_for_url(re.compile(rf"/lesson\?(.*&)?step={step}\b"))
+    window.settle()
+
+
+def test_keys_buttons_links_and_the_way_back_lead_through_the_steps(lesson):
+    window = lesson()
+    page = window.page
+    window.press("ArrowRight")
+    at_step(window, 2)
+    page.get_by_role("button", name="Next").click()
+    at_step(window, 3)
+    window.press("ArrowLeft")
+    at_step(window, 2)
+    page.get_by_role("link", name="Step 5: All of P").click()
+    at_step(window, 5)
+    page.go_back()
+    at_step(window, 2)
+    assert page.get_by_role("link", name="Step 7").get_attribute("href") == "?step=7"
+
+
+def test_keys_do_not_leave_the_step_where_something_else_needs_them(lesson):
+    window = lesson()
+    page = window.page
+    page.locator(".frame").last.click(position={"x": 5, "y": 5})
+    expect(page.get_by_text("At row 0, column 0 the weight is")).to_be_visible()
+    page.keyboard.press("ArrowRight")  # moves the position
+    expect(page.get_by_text("At row 0, column 1 the weight is")).to_be_visible()
+    page.get_by_role("link", name="Step 5").click()
+    at_step(window, 5)
+    page.get_by_role("spinbutton", name="Map k").click()
+    page.keyboard.press("ArrowLeft")  # moves the cursor
+    page.wait_for_timeout(300)
+    at_step(window, 5)
+
+
+def test_every_step_fits_every_width(lesson):
+    window = lesson()
+    for step in (2, 4, 7):
+        window.page.set_viewport_size({"width": 1440, "height": 900})
+        window.page.get_by_role("link", name=f"Step {step}").click()
+        at_step(window, step)
+        window.expect_to_fit_every_width()
+
+
+def test_presenting_shows_the_lesson_alone(lesson):
+    window = lesson()
+    page = window.page
+    size = "Number.parseFloat(getComputedStyle(document.documentElement).fontSize)"
+    before = page.evaluate(size)
+    page.get_by_role("button", name="Present", exact=True).click()
+    page.wait_for_url(re.compile("present=1"))
+    expect(page.get_by_test_id("stHeader")).to_be_hidden()
+    assert page.evaluate(size) > 1.2 * before
+    window.press("PageDown")  # a remote control
+    at_step(window, 2)
+    window.expect_to_fit_every_width()
+    window.press("Escape")
+    expect(page.get_by_test_id("stHeader")).to_be_visible()
+    at_step(window, 2)
+    assert "present" not in page.url
+
+
+def test_keys_of_the_lesson_end_with_it(lesson):
+    """Presenting and back: whoever listened in between must not listen for ever."""
+    window = lesson()
+    page = window.page
+    for _ in range(2):
+        page.get_by_role("button", name="Present", exact=True).click()
+        expect(page.get_by_role("button", name="Leave presenter mode")).to_be_visible()
+        window.settle()
+        window.press("Escape")
+        expect(page.get_by_role("button", name="Present", exact=True)).to_be_visible()
+        window.settle()
+    page.get_by_role("link", name="Build P").first.click()
+    expect(page.get_by_role("heading", name="Build P")).to_be_visible()
+    window.settle()
+    page.evaluate("addEventListener('keydown', (event) => (globalThis.held = event.defaultPrevented))")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("globalThis.held === false", timeout=5000)

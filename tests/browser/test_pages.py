@@ -1,0 +1,246 @@
+"""The real app in a real browser: what a person does, and what only a browser can tell."""
+
+import io
+import re
+from urllib.parse import urlencode
+
+import pytest
+from PIL import Image, ImageDraw
+from playwright.sync_api import expect
+
+from benchmarks.harness.visits import SECONDS
+from crosspool.backbones import load_backbone
+from crosspool.pooling import cross_layer_pool
+from crosspool.samples import samples
+from crosspool.statistics import channel_statistics
+from tests.conftest import served
+from tests.networks import sample
+
+pytestmark = pytest.mark.browser
+
+SMALL = {"backbone": "squeezenet1_1", "weights": "untrained", "pair": "features.12.squeeze", "size": "128"}
+EXPLANATION = "What am I looking at?"
+
+
+def statistics_of(image, **params):
+    """Straight from the library."""
+    params = {**SMALL, **params}
+    backbone = load_backbone(params["backbone"], "untrained")
+    pair = backbone.architecture.pair(params["pair"])
+    maps = backbone.activations(image, pair, int(params["size"]))
+    pooled = cross_layer_pool(
+        maps.lower, maps.upper, kernel_size=pair.kernel_size, stride=pair.stride, padding=pair.padding
+    )
+    return channel_statistics(maps.upper[0], pooled[0])
+
+
+def drawn_photo(colour):
+    """A photo of a disc, as JPEG bytes."""
+    picture = Image.new("RGB", (300, 200), (40, 60, 90))
+    ImageDraw.Draw(picture).ellipse((90, 40, 210, 160), fill=colour)
+    data = io.BytesIO()
+    picture.save(data, "JPEG", quality=95)
+    return data.getvalue()
+
+
+def colours_in(canvas):
+    """How many different colours a canvas shows."""
+    return canvas.evaluate(
+        """canvas => {
+            const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+            return new Set(new Uint32Array(data.buffer)).size;
+        }"""
+    )
+
+
+# --- the first visit
+
+
+def test_a_cold_visit_shows_a_large_picture_and_tiles(visit):
+    window = visit().go()
+    page = window.page
+    expect(page.get_by_role("heading", name="Weighting maps")).to_be_visible()
+    expect(page.locator(".frame img")).to_have_count(2)
+    for picture in page.locator(".frame img").all():
+        box = picture.bounding_box()
+        assert box["width"] > 250
+        assert box["width"] == pytest.approx(box["height"], abs=1)
+        assert picture.get_attribute("alt")
+    for name in ("seen", "over"):  # with room for all of it, the colour bar, too
+        needed, there = page.locator(f".st-key-{name}").evaluate("box => [box.scrollHeight, box.clientHeight]")
+        assert needed <= there
+    expect(window.tile_at(0)).to_have_attribute("aria-selected", "true")
+    strongest = window.tile_at(0).get_attribute("data-channel")
+    expect(window.heading(strongest).first).to_be_visible()
+    assert colours_in(page.locator(".wall .row canvas").first) > 100  # photo and map are drawn, not a flat field
+    assert page.url == f"{window.url}/"
+
+
+def test_every_page_is_quiet_when_one_walks_through(visit):
+    """The `visit` fixture checks the console and the hosts."""
+    window = visit().go(**SMALL)
+    window.page.get_by_role("link", name=EXPLANATION).click()
+    expect(window.page.get_by_role("heading", name=EXPLANATION)).to_be_visible()
+    expect(window.page.locator(".frame img")).to_have_count(2)
+    expect(window.page.get_by_role("heading", name="3 · All blocks side by side: P")).to_be_visible()
+    expect(window.page.locator(".js-plotly-plot")).to_have_count(2)
+    window.settle()
+    window.page.get_by_role("link", name="Weighting maps").click()
+    expect(window.tile_at(0)).to_be_visible()
+    window.settle()
+
+
+def test_the_strip_of_pictures_shows_the_chosen_one(visit):
+    window = visit(390, 844).go(**SMALL, sample=samples()[-1].id)
+    tiles = window.page.locator(".strip .tile")
+    expect(tiles.last).to_have_attribute("aria-pressed", "true")
+    expect(tiles.last).to_be_in_viewport(ratio=0.99)
+    expect(tiles.first).not_to_be_in_viewport()
+
+
+def test_the_explanation_can_be_opened_directly(visit):
+    window = visit().go("/what_am_i_looking_at", **SMALL, channel="5")
+    expect(window.page.get_by_role("spinbutton", name="Map k")).to_have_value("5")
+    expect(window.page.get_by_text("map 5 has the weight")).to_be_visible()
+    # Streamlit looks for its server below the page's address first.
+    probed = [f"{window.url}/what_am_i_looking_at/_stcore/{name}" for name in ("health", "host-config")]
+    window.complaints = [line for line in window.complaints if not any(f"({url})" in line for url in probed)]
+
+
+# --- choosing
+
+
+def test_a_link_to_a_page_is_the_first_that_a_new_server_is_asked_for(context, tmp_path):
+    """Streamlit would then run the page alone; the frame around it comes all the same, and settings stay."""
+    with served(tmp_path) as url:
+        page = context.new_page()
+        page.goto(f"{url}/what_am_i_looking_at?channel=7")
+        expect(page.get_by_text("A patch of one layer, a weight from the next")).to_be_visible(timeout=SECONDS)
+        expect(page.get_by_role("link", name="Build P").first).to_be_visible()
+        expect(page.get_by_text("Map 7 over it")).to_be_visible()
+        assert page.url.endswith("/what_am_i_looking_at?channel=7")
+        page.close()
+
+
+def test_upload_a_photo_and_see_as_many_maps_as_the_pair_has_channels(visit):
+    window = visit().go(**SMALL)
+    window.page.get_by_role("radio", name="Upload").click()
+    expect(window.page.get_by_text("Add an image to see its maps")).to_be_visible()
+    window.upload(("red disc.jpg", drawn_photo("red")), ("green disc.jpg", drawn_photo("green")))
+    expect(window.page.locator(".strip .tile")).to_have_count(2)
+    expect(window.page.locator("strong", has_text="green disc.jpg")).to_be_visible()
+    window.page.locator(".strip .tile", has_text="red disc").click()
+    expect(window.page.locator("strong", has_text="red disc.jpg")).to_be_visible()
+
+    window.choose("Layer pair", re.compile(r"features\.9\.expand3x3 · 192 maps"))
+    expect(window.page.get_by_role("heading", name="192 maps")).to_be_visible()
+    window.control("Show").select_option("all")
+    expect(window.tile_at(0)).to_have_attribute("aria-setsize", "192")
+
+    with Image.open(io.BytesIO(drawn_photo("red"))) as photo:
+        strongest = statistics_of(photo.convert("RGB"), pair="features.9.expand3x3").energy_share.argmax()
+    expect(window.tile_at(0)).to_have_attribute("data-channel", str(strongest))
+    expect(window.heading(strongest).first).to_be_visible()
+
+
+def test_a_click_on_the_picture_moves_the_position(visit):
+    window = visit().go(**SMALL)  # maps of 7 x 7
+    facts = window.page.get_by_role("row", name="Under study")
+    picture = window.page.locator(".frame").first
+    side = picture.bounding_box()["width"]
+    picture.click(position={"x": side * 2.5 / 7, "y": side * 4.5 / 7})
+    expect(facts).to_contain_text("row 4, column 2:")
+    over = window.page.locator(".frame").last
+    over.click(position={"x": side * 6.5 / 7, "y": side * 0.5 / 7})
+    expect(facts).to_contain_text("row 0, column 6:")
+    over.focus()
+    for key, place in (
+        ("ArrowDown", "row 1, column 6:"),
+        ("ArrowLeft", "row 1, column 5:"),
+        ("ArrowRight", "row 1, column 6:"),
+        ("ArrowRight", "row 1, column 6:"),  # the border
+        ("ArrowUp", "row 0, column 6:"),
+    ):
+        window.page.keyboard.press(key)
+        expect(facts).to_contain_text(place)
+
+
+def test_the_table_opens_a_map(visit):
+    window = visit().go(**SMALL)
+    window.page.get_by_text("All channels as a table").click()
+    table = window.page.get_by_test_id("stDataFrame")
+    expect(table).to_be_visible()
+    grid = table.locator(".dvn-scroller")
+    grid.scroll_into_view_if_needed()
+    grid.click(position={"x": 12, "y": 35 + 35 * 3 + 17})  # the fourth row's box
+    fourth = statistics_of(sample("cat")).order("energy_share")[3]
+    expect(window.heading(fourth).first).to_be_visible()
+
+
+# --- links and broken files
+
+
+def test_a_deep_link_is_followed(visit):
+    window = visit().go(**SMALL, channel="5", colours="magma")
+    expect(window.page.get_by_role("combobox", name="Network")).to_have_value(re.compile("^SqueezeNet1 1"))
+    expect(window.control("Colours")).to_have_value("magma")
+    expect(window.heading(5).first).to_be_visible()
+    expect(window.page.get_by_alt_text("Weighting map 5 over the image, drawn in magma.")).to_be_visible()
+    expect(window.page.get_by_text("Untrained network")).to_be_visible()
+    assert window.page.url == f"{window.url}/?{urlencode({**SMALL, 'channel': '5', 'colours': 'magma'})}"
+
+
+def test_nonsense_in_a_link_is_ignored_with_a_note(visit):
+    window = visit().go(**{**SMALL, "pair": "www.example.com"}, colours="[x](http://www.example.com)")
+    notes = window.page.get_by_test_id("stAlert").filter(has_text="was ignored")
+    expect(notes).to_have_count(2)
+    expect(notes.first).to_contain_text("The link's pair www.example.com was ignored")
+    expect(notes.locator("a")).to_have_count(0)
+    expect(window.page.get_by_role("heading", name="1,000 maps")).to_be_visible()
+
+
+def test_a_broken_file_is_named_and_the_earlier_picture_stays(visit):
+    window = visit().go(**SMALL)
+    window.page.get_by_role("radio", name="Upload").click()
+    window.upload(("good.jpg", drawn_photo("red")))
+    expect(window.page.locator("strong", has_text="good.jpg")).to_be_visible()
+    window.settle()
+    window.upload(("cut_*short*.jpg", drawn_photo("green")[:2000]), ("notes.png", b"These are only words."))
+    alerts = window.page.get_by_role("alert")
+    expect(alerts.filter(has_text="cut_*short*.jpg is damaged or cut short")).to_be_visible()
+    expect(alerts.filter(has_text="notes.png is not an image that can be read here")).to_be_visible()
+    expect(window.page.locator("strong", has_text="good.jpg")).to_be_visible()
+    expect(window.tiles.first).to_be_visible()
+    expect(window.page.get_by_text("Traceback")).to_have_count(0)
+
+
+def test_without_weights_there_is_a_button_and_no_download(visit):
+    window = visit()
+    window.page.goto(f"{window.url}/?backbone=alexnet")
+    expect(window.page.get_by_role("button", name="Download 244 MB")).to_be_visible()
+    window.page.get_by_role("button", name="Show the untrained network").click()
+    expect(window.page.locator(".frame img").first).to_be_visible()
+    window.settle()
+
+
+# --- widths
+
+
+@pytest.mark.parametrize("path", ["/", "/what_am_i_looking_at"])
+def test_nothing_is_wider_than_the_window(visit, path):
+    window = visit().go(path, **SMALL)
+    window.complaints.clear()  # the test of the direct way to a page looks at these
+    window.expect_to_fit_every_width()
+
+
+def test_a_phone_sees_the_pictures_one_below_the_other(visit):
+    window = visit(width=390, height=844).go(**SMALL)
+    boxes = [picture.bounding_box() for picture in window.page.locator(".frame img").all()]
+    assert len(boxes) == 2
+    for box in boxes:
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 390
+        assert box["width"] > 250
+    assert boxes[1]["y"] >= boxes[0]["y"] + boxes[0]["height"]
+    window.tile_at(2).click()
+    expect(window.heading(window.tile_at(2).get_attribute("data-channel")).first).to_be_visible()

@@ -1,0 +1,867 @@
+"""`evaluate`, `train` and `classify`: what they print, the files they write, what they compute again, how they fail."""
+
+from __future__ import annotations
+
+import functools
+import io
+import json
+import shlex
+import shutil
+from collections import Counter
+from contextlib import redirect_stdout
+from dataclasses import replace
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from crosspool import classifiers as models
+from crosspool.backbones import DEFAULT, architecture, load_backbone, spec_of
+from crosspool.backbones.backbone import Backbone
+from crosspool.cache import ArrayCache
+from crosspool.cli import evaluate as command
+from crosspool.cli import main
+from crosspool.datasets import Dataset, files, open_dataset
+from crosspool.drawing import figures
+from crosspool.errors import SettingError
+from crosspool.evaluation import findings, paper, preparation
+from crosspool.evaluation.files import file_names
+from crosspool.evaluation.intervals import Interval
+from crosspool.evaluation.report import Measured, MethodResult, Paired, Report
+from crosspool.features import Features
+from crosspool.images import load_image
+from crosspool.kernels import VectorFile
+from crosspool.methods import parse_method
+from crosspool.text import human_bytes
+from tests.pictures import png, tinted
+
+CLASSES = ("blue $x$", "green", "red")
+EACH = 4
+METHODS = "cl@128,global@128"
+QUICK = ("--methods", METHODS, "--splits", 3, "--train-size", 6)
+ONE_METHOD = ("--methods", "global@128", "--splits", 2, "--train-size", 6)
+
+
+def write_images(folder, each=EACH, first=0):
+    """A folder for each class, its pictures tinted in that colour."""
+    for channel, label in zip((2, 1, 0), CLASSES, strict=True):
+        (folder / label).mkdir(parents=True)
+        for number in range(each):
+            picture = tinted(first + 100 * channel + number, channel).resize((64, 48))
+            (folder / label / f"{number}.png").write_bytes(png(picture))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    return write_images(tmp_path_factory.mktemp("pictures") / "tints")
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def settled(cache):
+    """The terminal's width, one cache for all tests, torch on one core, and less of what is done again and again."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", "80")
+        patch.setenv("CROSSPOOL_CACHE", str(cache))
+        patch.setattr("crosspool.evaluation.run.TIMED_IMAGES", 1)
+        patch.setattr("crosspool.backbones.load_backbone", functools.cache(load_backbone))
+        yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def results(images, tmp_path_factory):
+    """The folder that an evaluation wrote, with its document."""
+    folder = tmp_path_factory.mktemp("results") / "out"
+    printed = io.StringIO()
+    with redirect_stdout(printed):
+        arguments = ("evaluate", images, *QUICK, "--seed", 3, "--paper", "--out", folder, "--json")
+        assert main([str(argument) for argument in arguments]) == 0
+    return folder, json.loads(printed.getvalue())
+
+
+def without_times(document):
+    return [{k: v for k, v in method.items() if k != "seconds_per_image"} for method in document["methods"]]
+
+
+def copied(images, folder):
+    for path in images.rglob("*.png"):
+        target = folder / path.relative_to(images)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+    return folder
+
+
+# --- what evaluate finds
+
+
+def test_json_says_everything(results) -> None:
+    _, document = results
+    assert set(document) == {
+        *("dataset", "images", "classes", "backbone", "weights", "framing", "protocol", "measure", "methods"),
+        *("paired", "problems", "command", "versions", "paper"),
+    }
+    assert (document["dataset"], document["images"], document["classes"]) == ("tints", 12, list(CLASSES))
+    assert (document["backbone"], document["weights"], document["framing"]) == (DEFAULT, "pretrained", "squash")
+    assert document["protocol"] == {
+        "splits": 3, "train_images": 6, "test_images": 6, "seed": 3, "official": False, "C": 10.0,
+        "interval": "corrected resampled t", "level": 0.95,
+    }  # fmt: skip
+    assert (document["measure"], document["problems"]) == ("accuracy", [])
+    assert set(document["versions"]) == {"crosspool", "torch", "torchvision", "scikit-learn"}
+    assert [method["name"] for method in document["methods"]] == METHODS.split(",")
+    for method in document["methods"]:
+        if method["interval"] is None:  # the splits agree
+            assert len(set(method["by_split"])) == 1
+        else:
+            low, high = method["interval"]
+            assert low < method["accuracy"] < high
+        assert method["accuracy"] == pytest.approx(np.mean(method["by_split"]))
+        assert len(method["by_split"]) == 3
+        assert 0.5 < method["mean_class_accuracy"] <= 1
+        assert method["seconds_per_image"] > 0
+    pooled, whole = document["methods"]
+    assert (whole["dimensions"], whole["bytes_per_image"]) == (1280, 4 * 1280)
+    assert (pooled["dimensions"], pooled["bytes_per_image"]) == (1280 * 320, 4 * 1280 * 320)
+
+
+def test_json_compares_with_the_baseline(results) -> None:
+    _, document = results
+    (pair,) = document["paired"]
+    pooled, whole = document["methods"]
+    assert (pair["method"], pair["baseline"]) == ("cl@128", "global@128")
+    assert pair["difference"] == pytest.approx(pooled["accuracy"] - whole["accuracy"])
+    assert pair["interval"] is None or pair["interval"][0] <= pair["difference"] <= pair["interval"][1]
+    assert set(pair["mcnemar"]) == {"only_method", "only_baseline", "p_value"}
+
+
+def test_files_say_the_same(results) -> None:
+    folder, document = results
+    files = sorted(path.name for path in folder.iterdir())
+    written = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    assert sorted(written.pop("files")) == files
+    assert written == document
+    table = pd.read_csv(folder / "results.csv").set_index("name")
+    for method in document["methods"]:
+        row = table.loc[method["name"]]
+        expected = method["interval"] or [np.nan, np.nan]
+        assert [row["interval_low"], row["interval_high"]] == pytest.approx(expected, nan_ok=True)
+        for name in ("accuracy", "mean_class_accuracy", "dimensions", "bytes_per_image", "seconds_per_image"):
+            assert row[name] == pytest.approx(method[name])
+    assert files == [
+        "accuracy-against-bytes.png", "accuracy-against-bytes.svg",
+        "confusion-cl@128.csv", "confusion-cl@128.png", "confusion-global@128.csv", "confusion-global@128.png",
+        "paired.csv", "predictions.csv", "results.csv", "results.json", "results.md",
+    ]  # fmt: skip
+
+
+def test_comparisons_and_predictions_are_tables(results) -> None:
+    folder, document = results
+    (pair,) = document["paired"]
+    (row,) = pd.read_csv(folder / "paired.csv").to_dict("records")
+    assert (row["method"], row["baseline"]) == ("cl@128", "global@128")
+    assert row["difference"] == pytest.approx(pair["difference"])
+    assert {name: row[name] for name in pair["mcnemar"]} == pytest.approx(pair["mcnemar"])
+    table = pd.read_csv(folder / "predictions.csv")
+    assert list(table.columns)[:4] == ["sample", "true class", "cl@128 tested", "cl@128 right"]
+    assert [sample.split("/")[0] for sample in table["sample"]] == list(table["true class"])
+    for method in document["methods"]:
+        tested, right = table[f"{method['name']} tested"], table[f"{method['name']} right"]
+        assert tested.sum() == 18
+        assert right.sum() / 18 == pytest.approx(method["accuracy"])
+
+
+def test_an_earlier_runs_files_go_and_no_others(works, images, tmp_path) -> None:
+    out = tmp_path / "out"
+    works("evaluate", images, *QUICK, "--out", out)
+    mine = [out / name for name in ("confusion-mine.csv", "notes.md")]
+    for path in (*mine, tmp_path / "confusion-outside.csv"):
+        path.write_text("mine")
+    record = json.loads((out / "results.json").read_text(encoding="utf-8"))
+    record["files"] += ["notes.md", "../confusion-outside.csv", 7]
+    (out / "results.json").write_text(json.dumps(record), encoding="utf-8")
+    works("evaluate", images, *ONE_METHOD, "--out", out)
+    assert all(path.read_text() == "mine" for path in (*mine, tmp_path / "confusion-outside.csv"))
+    assert sorted(path.name for path in out.glob("confusion*")) == [
+        "confusion-global@128.csv", "confusion-global@128.png", "confusion-mine.csv"
+    ]  # fmt: skip
+    assert not (out / "paired.csv").exists()
+
+
+def test_confusions_add_up(results) -> None:
+    folder, document = results
+    for method in document["methods"]:
+        table = pd.read_csv(folder / f"confusion-{method['name']}.csv", index_col=0)
+        assert (list(table.index), list(table.columns)) == (list(CLASSES), list(CLASSES))
+        assert table.sum(axis=1).tolist() == [6, 6, 6]  # two test images of each class in each of three splits
+        assert np.trace(table) / 18 == pytest.approx(method["accuracy"])
+
+
+@pytest.mark.parametrize("name", ["accuracy-against-bytes", "confusion-cl@128"])
+def test_figures_are_pictures(results, name) -> None:
+    folder, document = results
+    with Image.open(folder / f"{name}.png") as picture:
+        picture.load()
+        assert picture.format == "PNG"
+        assert min(picture.size) > 600
+        assert picture.info["Description"] == document["command"]
+        assert np.asarray(picture.convert("L")).std() > 5
+
+
+def test_svg_is_one(results) -> None:
+    text = (results[0] / "accuracy-against-bytes.svg").read_text(encoding="utf-8")
+    assert text.startswith("<?xml")
+    assert text.rstrip().endswith("</svg>")
+    assert "<dc:date>" not in text  # the same results give the same file
+
+
+def test_markdown_names_the_command_that_gives_it_again(results, works) -> None:
+    folder, document = results
+    text = (folder / "results.md").read_text(encoding="utf-8")
+    assert f"```console\n{document['command']}\n```" in text
+    assert "| method | accuracy | 95 % interval |" in text
+    percent = f"{100 * document['methods'][0]['accuracy']:.1f} %"
+    assert f"| cl@128 | {percent} |" in text
+    program, *arguments = shlex.split(document["command"])
+    assert program == "crosspool"
+    assert without_times(json.loads(works(*arguments, "--json"))) == without_times(document)
+
+
+def test_table_fits_the_terminal_and_does_not_overclaim(works, images) -> None:
+    text = works("evaluate", images, *QUICK, "--seed", 3)
+    assert all(len(line) <= 80 for line in text.splitlines())
+    assert text.startswith(
+        "tints: 12 images, 3 classes. EfficientNet-Lite0, squash framing.\n3 random splits: 6 images"
+    )
+    assert "Nadeau and Bengio" in " ".join(text.split())
+    (pair,) = [line for line in text.splitlines() if line.startswith("cl@128") and "global@128" in line]
+    assert pair.rstrip().endswith("none shown")
+    assert "An interval without width shows nothing: splits that all agree" in " ".join(text.split())
+
+
+def test_what_an_interval_shows() -> None:
+    def shown(low, high):
+        return findings.verdict(Paired("a", "b", (low + high) / 2, Interval(low, high, 0.95, ""), None))
+
+    assert [shown(0.01, 0.2), shown(-0.2, -0.01)] == ["better", "worse"]
+    assert shown(-0.01, 0.2) == shown(0.0, 0.1) == shown(-0.1, 0.0) == shown(0.0, 0.0) == findings.NONE_SHOWN
+    assert shown(0.1, 0.1) == shown(0.1, 0.1 + 1e-15) == findings.NONE_SHOWN
+    assert findings.verdict(Paired("a", "b", 0.3, None, None)) == "no interval"
+
+
+def report_of(intervals, official=False):
+    """Of a method with the first of the intervals, and its differences from other methods with the others."""
+    measured = Measured(0.5, intervals[0], (0.5, 0.5))
+    method = MethodResult("a", {"accuracy": measured}, 1, 4, 0.1, None, None, ())
+    paired = tuple(Paired("a", "b", 0.1, interval, None) for interval in intervals[1:])
+    return Report("set", ("x", "y"), 9, official, 5, 4, 0, (method,), paired, ())
+
+
+def test_an_interval_without_width_is_explained() -> None:
+    wide, none = Interval(-0.1, 0.2, 0.95, findings.RESAMPLED), Interval(0.1, 0.1, 0.95, findings.RESAMPLED)
+
+    def notes(*intervals):
+        return [" ".join(section.notes) for section in findings.sections(findings_of(report_of(intervals)))]
+
+    splits = "splits that all agree tell nothing of how much others vary; use more splits"
+    assert splits not in "".join(notes(wide, wide))
+    methods, differences = notes(wide, wide, none)
+    assert splits not in methods
+    assert splits in differences
+    assert "as the interval includes zero" in differences
+    methods, differences = notes(none, none)
+    assert splits in methods
+    assert splits not in differences  # once is enough
+    assert "as the interval includes zero" not in differences
+    drawn = Interval(1.0, 1.0, 0.95, findings.BOOTSTRAP)
+    assert "images that all agree tell nothing of how much others vary; use more images" in notes(drawn, drawn)[0]
+
+
+def test_an_interval_without_width_is_no_interval() -> None:
+    wide, none = Interval(0.4, 0.6, 0.95, findings.RESAMPLED), Interval(0.5, 0.5, 0.95, findings.RESAMPLED)
+    found = findings_of(report_of((none, wide, none)))
+    document = findings.as_json(found)
+    assert document["methods"][0]["interval"] is None
+    assert [pair["interval"] for pair in document["paired"]] == [[0.4, 0.6], None]
+    assert "| a | 50.0 % | – |" in findings.markdown(found)
+    assert "+10.0 | – |" in findings.markdown(found)
+
+
+def test_few_splits_are_called_few() -> None:
+    wide, told = Interval(0.4, 0.6, 0.95, findings.RESAMPLED), "very wide for so few splits; use more splits."
+    few = report_of((wide,))
+    enough = replace(few, methods=(replace(few.methods[0], outcomes=(None,) * 5),))
+    drawn = report_of((replace(wide, method=findings.BOOTSTRAP),))
+    notes = [findings.sections(findings_of(report))[0].notes[-1] for report in (few, enough, drawn)]
+    assert [told in note for note in notes] == [True, False, False]
+
+
+def findings_of(report):
+    return findings.Findings(report, DEFAULT, "network", "pretrained", "squash", 10.0, (), False)
+
+
+def test_a_second_run_computes_only_the_time(results, works, images, monkeypatch) -> None:
+    passes = []
+    outputs = Backbone.outputs
+
+    def counted(self, framed, names):
+        passes.append(len(framed))
+        return outputs(self, framed, names)
+
+    monkeypatch.setattr(Backbone, "outputs", counted)
+    again = json.loads(works("evaluate", images, *QUICK, "--seed", 3, "--json"))
+    assert without_times(again) == without_times(results[1])
+    assert passes == [1] * 2 * 2  # two images are timed with each method
+
+
+def test_equal_pictures_stay_on_one_side(works, images, tmp_path) -> None:
+    folder = copied(images, tmp_path / "twice")
+    for path in list(folder.rglob("*.png")):
+        path.with_name(f"again-{path.name}").write_bytes(path.read_bytes())
+    document = json.loads(works("evaluate", folder, *ONE_METHOD, "--json"))
+    sizes = document["protocol"]["train_images"], document["protocol"]["test_images"]
+    assert sizes == (12, 12)  # six different ones, each twice
+
+
+def boxed(dataset, boxes):
+    """Each image as many times as there are boxes."""
+    samples = [replace(s, name=f"{s.name}#{i}", box=box) for s in dataset.samples for i, box in enumerate(boxes)]
+    return Dataset("boxed", dataset.classes, tuple(samples), dataset.targets.repeat(len(boxes)))
+
+
+def test_boxes_of_one_photograph_stay_on_one_side(works, fails, images, tmp_path, monkeypatch) -> None:
+    folder = copied(images, tmp_path / "photographs")
+    for number in range(1, EACH):
+        (folder / "red" / f"{number}.png").unlink()
+    halves = boxed(open_dataset(folder), [(0, 0, 32, 48), (32, 0, 64, 48)])
+    monkeypatch.setattr("crosspool.datasets.open_dataset", lambda spec, **more: halves)
+    document = json.loads(
+        works("evaluate", "boxed", "--methods", "global@128", "--splits", 2, "--train-size", 4, "--json")
+    )
+    sizes = document["protocol"]["train_images"], document["protocol"]["test_images"]
+    assert sizes == (8, 8)  # four of eight photographs, each twice
+    assert document["classes"] == list(CLASSES[:2])
+    told = "1 class has fewer than 2 different pictures of its own: red (1); left out."
+    assert document["problems"] == [told]
+
+
+def test_files_are_read_once(works, damaged, monkeypatch) -> None:
+    works("evaluate", damaged, *ONE_METHOD)
+    reads: Counter[str] = Counter()
+    read = files._read
+
+    def counted(path, name):
+        reads[name] += 1
+        return read(path, name)
+
+    monkeypatch.setattr(files, "_read", counted)
+    works("evaluate", damaged, *ONE_METHOD)
+    del reads["red/broken.jpg"]
+    assert sorted(reads.values()) == [1] * 12 + [2] * 2  # the time is measured on two images; twins are left out
+
+
+def test_names_in_another_script_are_no_trouble(works, images, tmp_path) -> None:
+    folder = copied(images, tmp_path / "鳥")
+    (folder / "red").rename(folder / "赤")
+    works("evaluate", folder, *ONE_METHOD, "--out", tmp_path / "結果")
+    assert "赤" in (tmp_path / "結果" / "confusion-global@128.csv").read_text(encoding="utf-8")
+
+
+# --- protocols
+
+
+@pytest.fixture(scope="module")
+def divided(images, tmp_path_factory):
+    """Training and test images in folders."""
+    folder = tmp_path_factory.mktemp("divided")
+    write_images(folder / "train", first=1000)
+    write_images(folder / "test", each=3, first=2000)
+    return folder
+
+
+def test_the_official_split_is_taken_unless_splits_are_asked_for(works, divided) -> None:
+    document = json.loads(works("evaluate", divided, "--methods", "global@128", "--json"))
+    protocol = document["protocol"]
+    assert (protocol["official"], protocol["splits"]) == (True, 1)
+    assert (protocol["train_images"], protocol["test_images"]) == (12, 9)
+    assert protocol["interval"] == "percentile bootstrap"
+    assert len(document["methods"][0]["by_split"]) == 1
+    assert "--official" in document["command"]
+    text = " ".join(works("evaluate", divided, "--methods", "global@128").split())
+    assert "The official split: 12 images to train on and 9 to test on." in text
+    assert "bootstrap over the 9 official test images" in text
+    for more in (("--splits", 2), ("--random",), ("--train-size", "0.5")):
+        protocol = json.loads(works("evaluate", divided, "--methods", "global@128", *more, "--json"))["protocol"]
+        assert protocol["official"] is False
+    assert (protocol["train_images"], protocol["splits"]) == (10, 20)
+
+
+def test_test_images_that_are_trained_on_are_told(works, divided, tmp_path) -> None:
+    folder = copied(divided, tmp_path / "leaky")
+    shutil.copy(folder / "train" / "red" / "0.png", folder / "test" / "red" / "again.png")
+    document = json.loads(works("evaluate", folder, "--methods", "global@128", "--json"))
+    assert document["images"] == 22
+    (told,) = document["problems"]
+    assert told.startswith("1 test image of the official split equals a training image")
+    assert told.endswith("so the figures flatter all methods: test/red/again.png.")
+    shutil.copy(folder / "train" / "green" / "1.png", folder / "test" / "blue $x$" / "again.png")
+    text = " ".join(works("evaluate", folder, "--methods", "global@128").split())
+    assert "2 test images of the official split equal training images" in text
+    assert "so the figures flatter all methods, the first is test/blue $x$/again.png." in text
+    document = json.loads(works("evaluate", folder, "--methods", "global@128", "--splits", 2, "--json"))
+    assert document["problems"] == [
+        "1 picture is in two classes: test/blue $x$/again.png and train/green/1.png; a method can be right about only "
+        "one of the two.",
+        "1 picture is there twice: test/red/again.png and train/red/0.png; copies stay on one side of each split.",
+    ]
+
+
+def test_the_network_says_how_many_classes_it_has(works, images, tmp_path) -> None:
+    own, out = tmp_path / "three.pth", tmp_path / "three.safetensors"
+    torch.save(spec_of("squeezenet1_1").build(3).state_dict(), own)
+    network = ("--backbone", "squeezenet1_1", "--weights", own)
+    works("evaluate", images, *network, "--methods", "cl@128/blocks", "--splits", 2, "--train-size", 6)
+    works("train", images, *network, "--method", "cl@128/blocks", "--out", out)
+
+
+def test_several_labels(works, images, monkeypatch, tmp_path) -> None:
+    single = open_dataset(images)
+    labels = np.stack([single.targets == 0, single.targets > 0, single.targets == 2], axis=1).astype(np.int64)
+    several = Dataset("several", ("blue", "other", "red"), single.samples, labels)
+    monkeypatch.setattr("crosspool.datasets.open_dataset", lambda spec, **more: several)
+    document = json.loads(works("evaluate", "several", *ONE_METHOD, "--json", "--out", tmp_path / "out"))
+    (method,) = document["methods"]
+    assert document["measure"] == "mean_average_precision"
+    assert {"mean_average_precision", "mean_average_precision_11", "accuracy"} < set(method)
+    assert not list((tmp_path / "out").glob("confusion*"))
+    text = works("evaluate", "several", *ONE_METHOD)
+    assert "12 images, 3 labels" in text
+    assert "mAP" in text
+
+    model = tmp_path / "several.safetensors"
+    works("train", "several", "--method", "global@128", "--out", model)
+    (record,) = json.loads(works("classify", images / "red" / "0.png", "--model", model, "--json"))
+    assert {score["label"] for score in record["scores"]} == {"other", "red"}
+    assert all(score["score"] > 0 for score in record["scores"])
+
+
+def test_the_paper_beside(works, images, results) -> None:
+    rows = {row["method"]: row for row in results[1]["paper"]["rows"]}
+    assert rows["CL-45"]["accuracy"] == 0.724
+    assert rows["CL-45"]["of_its_kind"] == ["cl@128"]
+    assert rows["Parts-RCNN-FT"]["of_its_kind"] == []
+    text = works("evaluate", images, *ONE_METHOD, "--paper")
+    assert all(len(line) <= 80 for line in text.splitlines())
+    assert "not comparable unless your data set is CUB-200-2011" in " ".join(text.split())
+    assert "Birds-200" in text
+    (row,) = [line.split() for line in text.splitlines() if line.startswith("CNN-Global")]
+    assert "59.2" in row
+    assert row[-3] == "global@128"
+
+
+def test_kinds_of_methods() -> None:
+    names = ["cl:conv_head@448/pca64", "CL-45F@448", "global@224", "cl@448+global@448", "cnn-svm", "cl-c"]
+    assert [paper.kind_of(name) for name in names] == ["cl", "cl-f", "global", None, "cnn-svm", "cl-c"]
+    assert len(paper.TABLE_1) == len(paper.counterparts([])) == 13
+
+
+# --- what is wrong with the data
+
+
+@pytest.fixture
+def damaged(images, tmp_path):
+    """The pictures, with one that cannot be read, a class of one, and a class of the same picture twice."""
+    folder = copied(images, tmp_path / "damaged")
+    (folder / "red" / "broken.jpg").write_bytes(b"no picture")
+    for label, names in {"lonely": ["a"], "twins": ["a", "b"]}.items():
+        (folder / label).mkdir()
+        for name in names:
+            (folder / label / f"{name}.png").write_bytes(png(tinted(len(label), 0)))
+    return folder
+
+
+def test_skip_names_what_is_left_out(works, damaged, results) -> None:
+    document = json.loads(works("evaluate", damaged, *QUICK, "--seed", 3, "--json"))
+    assert (document["images"], document["classes"]) == (12, list(CLASSES))
+    told = " ".join(document["problems"])
+    assert "red/broken.jpg" in told
+    assert "lonely (1)" in told
+    assert "1 class has fewer than 2 different pictures of its own: twins (1); left out." in told
+    assert without_times(document) == without_times(results[1])
+    text = works("evaluate", damaged, *ONE_METHOD)
+    assert "Left out or amiss:" in text
+    assert "red/broken.jpg" in text
+
+
+def test_stop_stops(fails, damaged) -> None:
+    stop = ("evaluate", damaged, *ONE_METHOD, "--on-problem", "stop")
+    assert "1 class has fewer than 2 images: lonely (1)" in fails(*stop)
+    (damaged / "lonely" / "a.png").unlink()
+    (damaged / "lonely").rmdir()
+    said = fails(*stop)
+    assert "red/broken.jpg" in said
+    assert said.endswith("or leave it out with --on-problem skip.")
+    (damaged / "red" / "broken.jpg").unlink()
+    assert "1 class has fewer than 2 different pictures of its own: twins (1)" in fails(*stop)
+
+
+def test_no_image_can_be_read(fails, tmp_path) -> None:
+    for name in ("a/1.png", "a/2.png", "b/1.png", "b/2.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"no picture")
+    assert "None of the 4 images" in fails("evaluate", tmp_path, "--methods", "global@128")
+
+
+# --- bad input
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--methods", "cll@128"], "no method 'cll'; did you mean cl?"),
+        (["--methods", "cl:conv_stem@128"], "conv_stem"),
+        (["--methods", "cl@100"], "from 128 to 896, not 100"),
+        (["--methods", "cl@128,cl@128"], "named twice"),
+        (["--methods", "CL@128,cl@128"], "The method CL@128 is named twice"),
+        (["--methods", "cl:nothing@128"], "(crosspool pairs lists them)"),
+        (["--methods", "global@128", "--baseline", "global"], "among the methods global@128; did you mean global@128?"),
+        (["--baseline", "jitter"], "--baseline jitter is not among the methods cl@448, global@224, global@448"),
+        (["--train-size", "half"], "--train-size is a number of images or a share such as 0.5, not 'half'"),
+        (["--train-size", "2"], "Train on 3 to 9"),
+        (["--train-size", "12"], "Train on 3 to 9"),
+        (["--train-size", "1.5"], "between 0 and 1"),
+        (["--splits", "0"], "--splits"),
+        (["--seed", "-1"], "--seed"),
+        (["--official"], "tints has no official split"),
+        (["--backbone", "alexnett"], "did you mean alexnet"),
+        (["--backbone", "alexnet"], "crosspool fetch alexnet"),
+        (["--device", "abacus"], "'abacus' cannot be used here"),
+        (["--bounding-box"], "no bounding boxes"),
+        (["--out", "no/such/folder"], "The folder no/such of --out does not exist"),
+    ],
+)
+def test_bad_settings_fail_before_an_image_is_read(fails, images, monkeypatch, more, said) -> None:
+    monkeypatch.setattr(Features, "ensure", None)  # would fail if it came to that
+    assert said in fails("evaluate", images, *more)
+
+
+def test_bad_data_sets(fails, tmp_path) -> None:
+    assert "There is no folder or ZIP" in fails("evaluate", tmp_path / "nowhere")
+    assert "has no images" in fails("evaluate", tmp_path)
+    assert fails("evaluate", "feildguide").endswith("did you mean fieldguide?")
+    assert "torchvision:flowers103" in fails("evaluate", "torchvision:flowers103")
+
+
+def test_an_official_split_has_a_size_of_its_own(fails, divided) -> None:
+    assert "leave out --splits" in fails("evaluate", divided, "--official", "--splits", 3)
+
+
+def test_bad_folders_for_results(fails, images, tmp_path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    assert "no folder" in fails("evaluate", images, "--out", tmp_path / "file")
+
+
+def test_a_full_disk_is_one_sentence(fails, images, monkeypatch, cache, tmp_path) -> None:
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(VectorFile, "append", full)
+    out = tmp_path / "model.safetensors"
+    for command_line in (("evaluate", *ONE_METHOD), ("train", "--method", "global@128", "--out", out)):
+        sentence = fails(command_line[0], images, *command_line[1:])
+        assert str(cache) in sentence
+        assert "No space left on device" in sentence
+    assert not list(tmp_path.iterdir())
+
+
+def test_vectors_lie_in_the_cache_folder(works, images, monkeypatch, cache, tmp_path) -> None:
+    folders = []
+    start = VectorFile.__init__
+
+    def noted(self, folder=None):
+        folders.append(folder)
+        start(self, folder)
+
+    monkeypatch.setattr(VectorFile, "__init__", noted)
+    works("train", images, "--method", "global@128", "--out", tmp_path / "model.safetensors")
+    assert folders == [cache]
+
+
+def test_a_kernel_that_cannot_be_held_is_refused_before_any_work(fails, images, monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(Features, "ensure", None)
+    monkeypatch.setattr(preparation, "MAX_IMAGES", 11)
+    for command_line in (("evaluate", *ONE_METHOD), ("train", "--method", "cl", "--out", tmp_path / "x.safetensors")):
+        said = fails(command_line[0], images, *command_line[1:])
+        assert "12 images, and comparing each with each takes 1.15 kB of memory; take at most 11 of them" in said
+
+
+def test_ctrl_c_says_what_is_kept(run, images, monkeypatch) -> None:
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Features, "compute", interrupted)
+    status, out, err = run("evaluate", images, *ONE_METHOD)
+    assert (status, out) == (130, "")
+    assert err.splitlines() == [
+        "crosspool: Stopped. The features computed so far are kept, and the same command goes on from there."
+    ]
+
+
+# --- its parts
+
+
+def test_default_methods_and_baselines() -> None:
+    assert command.default_methods(architecture(DEFAULT)) == "cl@448,global@224,global@448"
+    assert command.default_methods(architecture("efficientnet_b7")) == "cl@600,global@600"
+    names = ["cl@448", "jitter", "global@224", "sum", "CNN-SVM"]
+    assert command.chosen_baselines(None, names) == ["jitter", "global@224", "CNN-SVM"]
+    assert command.chosen_baselines(None, ["cl", "sum"]) == ["cl"]
+    assert command.chosen_baselines(["sum", "sum"], names) == ["sum"]
+    assert command.chosen_baselines(["SUM", "cnn-svm"], names) == ["sum", "CNN-SVM"]
+    with pytest.raises(SettingError, match="not among"):
+        command.chosen_baselines(["max"], names)
+
+
+def test_sizes_to_train_on() -> None:
+    sizes = [command.parsed_train_size(text) for text in (None, "150", "0.5")]
+    assert sizes == [None, 150, 0.5]
+    assert [type(size) for size in sizes[1:]] == [int, float]
+
+
+def test_file_names_are_safe_and_differ() -> None:
+    names = file_names(["cl:features.10@448/pca64", "cl@448+global@448", "CL@448", "cl@448", "x" * 300, "x" * 301])
+    assert names[:4] == ["cl-features.10@448-pca64", "cl@448+global@448", "CL@448", "cl@448-2"]
+    assert len(set(names)) == 6
+    assert max(map(len, names)) < 120
+
+
+def test_bytes_for_people() -> None:
+    assert [human_bytes(n) for n in (0, 999, 1000, 5120, 102400, 1638400, 999_600, 2.5e9)] == [
+        "0 B", "999 B", "1 kB", "5.12 kB", "102 kB", "1.64 MB", "1 MB", "2.5 GB"
+    ]  # fmt: skip
+
+
+# --- figures
+
+
+def drawn(figure):
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    with Image.open(buffer) as picture:
+        return np.asarray(picture.convert("RGB"))
+
+
+def names_in(figure, names):
+    """The boxes, in pixels, of the texts that are these names."""
+    figure.canvas.draw()
+    return {
+        text.get_text(): text.get_window_extent()
+        for text in figure.findobj(matplotlib.text.Text)
+        if text.get_text() in names
+    }
+
+
+def test_points_of_equal_cost_stand_side_by_side_with_names_apart() -> None:
+    points = [
+        figures.Point("global $x$", 5120, 0.80, (0.75, 0.85)),
+        figures.Point("global@448", 5120, 0.801, (0.75, 0.85)),
+        figures.Point("cl@448", 1638400, 0.9, None),
+        figures.Point("cl@448/pca64", 1638400, 0.899, (0.85, 1.04)),
+    ]
+    figure = figures.cost_figure(points, "accuracy", "title")
+    assert figure.axes[0].get_legend() is None
+    boxes = names_in(figure, [point.name for point in points])
+    assert set(boxes) == {point.name for point in points}
+    listed = list(boxes.values())
+    assert not any(a.overlaps(b) for i, a in enumerate(listed) for b in listed[:i])
+    frame = figure.axes[0].get_window_extent()
+    assert all(frame.x0 < box.x0 and box.x1 < frame.x1 for box in listed)
+    assert all("105" not in label.get_text() for label in figure.axes[0].get_yticklabels())
+
+
+def test_many_points_have_a_legend() -> None:
+    points = [figures.Point(f"a method $name$ {k}", 10_000 + k, 0.5 + k / 100, (0.4, 0.8)) for k in range(12)]
+    figure = figures.cost_figure(points, "accuracy", "title")
+    legend = figure.axes[0].get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == [point.name for point in points[::-1]]
+    boxes = names_in(figure, [point.name for point in points])
+    assert len(boxes) == 12
+    assert all(figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1 for box in boxes.values())
+
+
+def test_a_single_point_has_a_figure() -> None:
+    figure = figures.cost_figure([figures.Point("cl", 1000, 1.0, None)], "accuracy", "title")
+    assert drawn(figure).std() > 0
+
+
+@pytest.mark.parametrize("count", [2, 30, 300])
+def test_confusions_of_few_and_of_many_classes(count) -> None:
+    matrix = np.eye(count, dtype=np.int64) * 999
+    matrix[0, 1] = 1
+    names = [f"class {k}" for k in range(count)]
+    figure = figures.confusion_figure(matrix, names, "title")
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert texts == (["100", "<1", "100"] if count == 2 else [])
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()][:2] == (names[:2] if count < 300 else [])
+    assert max(drawn(figure).shape) < 4000
+
+
+# --- train and classify
+
+
+@pytest.fixture(scope="module")
+def model(images, tmp_path_factory):
+    path = tmp_path_factory.mktemp("models") / "tints.safetensors"
+    with redirect_stdout(io.StringIO()) as printed:
+        arguments = ("train", images, "--method", "cl@128", "--out", path)
+        assert main([str(argument) for argument in arguments]) == 0
+    return path, printed.getvalue()
+
+
+def test_train_says_what_it_wrote_and_how_to_go_on(model) -> None:
+    path, said = model
+    assert said.startswith(f"Wrote {path}: cl@128 on EfficientNet-Lite0, trained on 12 images in 3 classes.\n")
+    assert "crosspool evaluate" in said
+    assert "crosspool classify" in said
+    assert "accuracy" not in said
+
+
+def test_train_names_the_next_commands_in_full(works, images, tmp_path, cache) -> None:
+    own, out = tmp_path / "my own.pth", tmp_path / "model.safetensors"
+    torch.save(load_backbone(DEFAULT, "untrained").spec.build(2).state_dict(), own)
+    options = ("--weights", own, "--framing", "crop", "--seed", 7, "--on-problem", "stop", "--root", "sets")
+    said = works("train", images, "--method", "global@128", "--out", out, *options, "--device", "cpu", "--cache", cache)
+    again, use = [shlex.split(line) for line in said.splitlines() if line.startswith("  crosspool")]
+    assert again == [
+        *("crosspool", "evaluate", str(images), "--methods", "global@128"),
+        *("--seed", "7", "--backbone", DEFAULT, "--framing", "crop", "--on-problem", "stop", "--weights", str(own)),
+        *("--device", "cpu", "--root", "sets", "--cache", str(cache)),
+    ]
+    assert use == ["crosspool", "classify", "IMAGE", "--model", str(out), "--weights", str(own), "--device", "cpu"]
+    works(*use[1:2], images / "red" / "0.png", *use[3:])
+
+
+def test_train_does_not_overwrite_what_it_reads(fails, images, tmp_path) -> None:
+    own = tmp_path / "own.safetensors"
+    own.write_bytes(b"weights")
+    link = tmp_path / "link.safetensors"
+    link.symlink_to(own)
+    for out in (own, link):
+        said = fails("train", images, "--method", "global@128", "--weights", own, "--out", out)
+        assert f"--out {out} would overwrite {own} itself; choose another name" in said
+    said = fails("train", own, "--method", "global@128", "--out", own)
+    assert f"would overwrite {own}" in said
+    assert own.read_bytes() == b"weights"
+
+
+def changed(model, path, **changes):
+    """The classifier with some of its settings or arrays changed, as a file."""
+    classifier = models.load_classifier(model[0])
+    arrays = {name: changes.pop(name) for name in list(changes) if name in ("weights", "intercept")}
+    replace(classifier, settings={**classifier.settings, **changes}, **arrays).save(path)
+    return path
+
+
+def test_classify_shows_no_control_characters_of_a_file(works, model, images, tmp_path) -> None:
+    strange = changed(
+        model, tmp_path / "x.safetensors", dataset="a\x1b[2J", classes=["\x1b]0;b\x07", "c\nd", "\ud800é"]
+    )
+    photo = images / "red" / "0.png"
+    text = works("classify", photo, "--model", strange)
+    assert text.replace("\n", "").isprintable()
+    assert {line[11:] for line in text.splitlines()[1:4]} == {r"\x1b]0;b\x07", r"c\nd", r"\ud800é"}
+    assert r"trained on a\x1b[2J:" in text
+
+
+def test_classify_refuses_numbers_that_are_none(fails, model, images, tmp_path) -> None:
+    broken = changed(model, tmp_path / "x.safetensors", intercept=np.full(3, np.nan))
+    assert "crosspool train" in fails("classify", images / "red" / "0.png", "--model", broken)
+
+
+def test_classify_gives_the_decisions_of_the_trained_classifier(works, model, images, cache) -> None:
+    backbone = load_backbone()
+    method = parse_method("cl@128", backbone.architecture)
+    dataset = open_dataset(images)
+    features = Features(dataset, backbone, method.sources, ArrayCache(cache))
+    trained = models.train(dataset, features, method)
+    paths = sorted(images.rglob("*.png"))
+    expected = trained.scores([load_image(path) for path in paths], backbone)
+    records = json.loads(works("classify", *paths, "--model", model[0], "--json"))
+    assert [record["image"] for record in records] == [str(path) for path in paths]
+    for record, path, scores in zip(records, paths, expected, strict=True):
+        assert record["model"] == str(model[0])
+        found = {score["label"]: score["score"] for score in record["scores"]}
+        assert [found[label] for label in trained.classes] == pytest.approx(scores.tolist(), abs=1e-4)
+        assert record["scores"][0]["label"] == path.parent.name
+        assert [score["score"] for score in record["scores"]] == sorted(found.values(), reverse=True)
+
+
+def test_classify_for_people(run, model, images) -> None:
+    first = images / "red" / "0.png"
+    status, out, err = run("classify", first, "missing.jpg", "--model", model[0], "--top", 2, "--skip-errors")
+    assert status == 0
+    assert err.startswith("crosspool: skipped: missing.jpg was not found")
+    lines = out.splitlines()
+    assert lines[0] == str(first)
+    assert lines[1].split()[1] == "red"
+    assert float(lines[1].split()[0]) > float(lines[2].split()[0])
+    assert " ".join(lines[3:-2]).endswith("what the classifier says of it is no test of it.")
+    assert lines[-1] == "cl@128 trained on tints: classes with the highest scores"
+
+
+def test_classify_refuses_what_it_cannot_use(fails, works, model, images, tmp_path) -> None:
+    photo = images / "red" / "0.png"
+    assert "is no classifier" in fails("classify", photo, "--model", photo)
+    assert "cannot be read" in fails("classify", photo, "--model", tmp_path / "nowhere.safetensors")
+    assert "not on the efficientnet_lite0 with untrained weights" in fails(
+        "classify", photo, "--model", model[0], "--weights", "untrained"
+    )
+
+
+def test_classify_with_nothing_to_classify(run, model) -> None:
+    status, out, err = run("classify", "no.jpg", "--model", model[0], "--skip-errors")
+    assert (status, out) == (2, "")
+    assert err.splitlines()[-1] == ("crosspool: None of the 1 images could be read, so there is nothing to classify.")
+
+
+def test_own_weights_have_to_be_named_again(fails, works, images, tmp_path) -> None:
+    own, out = tmp_path / "mine.pth", tmp_path / "own.safetensors"
+    torch.save(load_backbone(DEFAULT, "untrained").spec.build(2).state_dict(), own)
+    works("train", images, "--method", "global@128", "--out", out, "--weights", own)
+    photo = images / "red" / "0.png"
+    assert "with weights from mine.pth; name that file with --weights" in fails("classify", photo, "--model", out)
+    assert photo.name in works("classify", photo, "--model", out, "--weights", own)
+
+
+def test_train_leaves_out_what_cannot_be_read_or_stops(works, fails, damaged, tmp_path) -> None:
+    out = tmp_path / "model.safetensors"
+    said = works("train", damaged, "--method", "global@128", "--out", out)
+    assert "15 images in 5 classes" in said
+    assert "red/broken.jpg" in said
+    out.unlink()
+    assert "red/broken.jpg" in fails("train", damaged, "--method", "global@128", "--out", out, "--on-problem", "stop")
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--method", "cl,global", "--out", "x.safetensors"], "train takes one method, not cl,global"),
+        (["--method", "cll", "--out", "x.safetensors"], "did you mean cl?"),
+        (["--method", "cl@128", "--out", "x.pkl"], "must end in .safetensors"),
+        (["--method", "cl@128", "--out", "no/x.safetensors"], "does not exist"),
+    ],
+)
+def test_bad_settings_of_train(fails, images, more, said) -> None:
+    assert said in fails("train", images, *more)

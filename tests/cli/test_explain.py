@@ -1,0 +1,172 @@
+"""`crosspool explain`: what it prints, the files it writes, and that these agree with the library."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from crosspool.backbones import load_backbone
+from crosspool.cache import ArrayCache
+from crosspool.classifiers import own_classifier, train
+from crosspool.contributions import explain
+from crosspool.features import Features
+from crosspool.methods import parse_method
+from crosspool.samples import FOLDER
+from tests.networks import sample
+from tests.pictures import tinted, tints
+
+CAT, ESPRESSO = FOLDER / "cat.jpg", FOLDER / "espresso.jpg"
+
+
+@pytest.fixture(autouse=True)
+def settled(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+@pytest.fixture(scope="module")
+def lite0():
+    return load_backbone(device="cpu")
+
+
+@pytest.fixture(scope="module")
+def model(lite0, tmp_path_factory):
+    """A classifier of tints with two parts, and its file."""
+    folder = tmp_path_factory.mktemp("model")
+    dataset, method = tints(), parse_method("cl@128/pca3+global@128", lite0.architecture)
+    classifier = train(dataset, Features(dataset, lite0, method.sources, ArrayCache(folder)), method)
+    classifier.save(folder / "tints.safetensors")
+    return classifier, folder / "tints.safetensors"
+
+
+@pytest.fixture
+def red(tmp_path):
+    path = tmp_path / "red.png"
+    tinted(50, 0).save(path)
+    return path
+
+
+def test_the_networks_own_classes_for_people(works) -> None:
+    said = works("explain", CAT, "--top", 3, "--without", "112,977")
+    lines = said.splitlines()
+    assert lines[0] == "cat.jpg: score of tiger cat · the network's own classes · EfficientNet-Lite0"
+    assert "and 1,277 others, together +" in said
+    assert "adds up, within" in said.replace("\n", " ")
+    assert "Without these channels:" in lines
+    assert all(len(line) <= 80 for line in lines)
+
+
+def test_says_what_the_library_says(works, lite0) -> None:
+    told = json.loads(works("explain", CAT, "--class", "tabby", "--against", "lynx", "--top", 5, "--json"))
+    expected = explain(own_classifier(lite0), lite0, sample("cat")).contributions("tabby", "lynx")
+    assert told["what"] == "lead of tabby over lynx"
+    assert told["score"] == pytest.approx(expected.score, rel=1e-5)
+    assert told["check"]["holds"]
+    assert told["check"]["by_position"] == pytest.approx(told["check"]["by_channel"])
+    strongest = np.argsort(-np.abs(expected.channels))[:5]
+    assert [channel["channel"] for channel in told["channels"]] == strongest.tolist()
+    shown = sum(channel["contribution"] for channel in told["channels"])
+    assert shown + told["others"]["contribution"] + told["intercept"] == pytest.approx(told["score"], rel=1e-4)
+    assert told["scores"][0]["class"] == "tiger cat"
+    assert (told["method"], told["size"], told["framing"]) == ("the network's own classes", 224, "crop")
+
+
+def test_a_trained_classifier(works, model, red, tmp_path) -> None:
+    classifier, path = model
+    out = tmp_path / "why.csv"
+    told = json.loads(works("explain", red, "--model", path, "--without", "0-9", "--out", out, "--json"))
+    assert told["what"] == "score of red"
+    assert {channel["part"] for channel in told["channels"]} <= {"cl@128", "global@128"}
+    assert {score["class"] for score in told["without"]["scores"]} == set(classifier.classes)
+    with out.open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["part"] for row in rows] == ["cl@128"] * 1280 + ["global@128"] * 1280
+    assert [int(row["index"]) for row in rows] == list(range(2560))
+    total = sum(float(row["contribution"]) for row in rows) + told["intercept"]
+    assert total == pytest.approx(told["score"], abs=1e-4)
+
+
+def test_channels_are_left_out_by_the_index_that_is_shown(works, lite0, model, red) -> None:
+    """Of two parts, both of which have a channel 0."""
+    classifier, path = model
+    explanation = explain(classifier, lite0, Image.open(red).convert("RGB"))
+    strongest = int(np.abs(explanation.contributions().channels[1280:]).argmax()) + 1280
+    assert f" {strongest}  global@128  " in works("explain", red, "--model", path, "--top", 40)
+    told = json.loads(works("explain", red, "--model", path, "--without", strongest, "--json"))["without"]
+    assert told["scores"][0]["score"] == pytest.approx(explanation.without_channels([strongest]).max(), abs=1e-5)
+
+
+def test_says_that_an_image_was_trained_on(works, model, red, tmp_path) -> None:
+    told = "no test of it"
+    path = tmp_path / "known.png"
+    path.write_bytes(tints().samples[0].read())
+    for command in ("explain", "classify"):
+        assert told in works(command, path, "--model", model[1]).replace("\n", " ")
+        assert told not in works(command, red, "--model", model[1]).replace("\n", " ")
+    assert json.loads(works("explain", path, "--model", model[1], "--json"))["image"]["trained_on"]
+    assert json.loads(works("classify", path, "--model", model[1], "--json"))[0]["trained_on"]
+
+
+def test_all_numbers_as_an_npz(works, model, red, tmp_path) -> None:
+    out = tmp_path / "why.npz"
+    works("explain", red, "--model", model[1], "--out", out)
+    with np.load(out, allow_pickle=False) as archive:
+        assert archive["evidence_0"].shape == archive["maps_0"].shape == (1280, 4, 4)
+        np.testing.assert_allclose(archive["evidence_1"].sum(axis=(1, 2)), archive["channels_1"], atol=1e-6)
+        total = archive["channels_0"].sum() + archive["channels_1"].sum()
+        assert archive["positions"].sum() == pytest.approx(total, abs=1e-6)
+        settings = json.loads(str(archive["settings"]))
+    assert settings["method"] == "cl@128/pca3+global@128"
+    assert settings["image"]["name"] == "red.png"
+
+
+@pytest.mark.parametrize("kind", ["png", "pdf", "svg"])
+def test_a_figure(works, tmp_path, kind) -> None:
+    out = tmp_path / f"why.{kind}"
+    assert f"Wrote {out}." in works("explain", CAT, "--out", out, "--top", 5)
+    if kind == "png":
+        with Image.open(out) as figure:
+            assert min(figure.size) > 500
+            assert figure.info["Title"].startswith("cat.jpg: score of tiger cat")
+    else:
+        assert out.read_bytes()[:5] in (b"%PDF-", b"<?xml")
+
+
+def test_the_similarity_of_two_images(works, tmp_path) -> None:
+    told = json.loads(works("explain", CAT, "--similar-to", ESPRESSO, "--json"))
+    itself = json.loads(works("explain", CAT, "--similar-to", CAT, "--json"))
+    assert told["what"] == "similarity to espresso.jpg"
+    assert told["check"]["holds"]
+    assert told["score"] < itself["score"]
+    assert "scores" not in told
+
+
+def test_without_positions_the_figure_says_so(works, lite0, red, tmp_path) -> None:
+    dataset, method = tints(), parse_method("global:fc@128", lite0.architecture)
+    features = Features(dataset, lite0, method.sources, ArrayCache(tmp_path / "cache"))
+    train(dataset, features, method).save(tmp_path / "scores.safetensors")
+    arguments = ("explain", red, "--model", tmp_path / "scores.safetensors")
+    said = works(*arguments, "--out", tmp_path / "why.png")
+    assert "mostly at" not in said
+    assert json.loads(works(*arguments, "--json"))["check"]["by_position"] is None
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--class", "auklet"], "knows no class 'auklet'"),
+        (["--class", "lynx", "--against", "lynx"], "cannot be set against itself"),
+        (["--against", "tiger cat"], "cannot be set against itself"),
+        (["--similar-to", str(ESPRESSO), "--class", "lynx"], "either a score or a similarity"),
+        (["--class", "Tiger Cat"], "did you mean tiger cat?"),
+        (["--without", "5000"], "There is no channel 5000"),
+        (["--without", "few"], "--without 'few' is no list of channel numbers"),
+        (["--out", "why.gif"], "must end in .png or .pdf or .svg or .csv or .npz"),
+        (["--backbone", "alexnet", "--weights", "untrained"], "train a classifier, or choose another network"),
+        (["--model", "nowhere.safetensors"], "cannot be read"),
+        (["--model", "nowhere.safetensors", "--size", "448"], "leave out --backbone, --size and --framing"),
+    ],
+)
+def test_what_cannot_be_explained(fails, more, said) -> None:
+    assert said in fails("explain", CAT, *more)

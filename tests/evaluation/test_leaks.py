@@ -1,0 +1,166 @@
+"""What is learned from a split's training images does not depend on its test images: leaks are planted, and caught."""
+
+import numpy as np
+import pytest
+
+from crosspool.backbones.backbone import UNTRAINED, load
+from crosspool.cache import ArrayCache
+from crosspool.datasets import Dataset
+from crosspool.encoding import CrossLayerPooling, Encoder
+from crosspool.evaluation import run
+from crosspool.evaluation.run import Protocol, evaluate
+from crosspool.evaluation.splits import stratified_splits
+from crosspool.features import Features
+from crosspool.kernels import VectorFile
+from crosspool.methods import parse_methods
+from crosspool.svm import DualLinearSVM
+from tests.networks import small_network, spec_for
+from tests.pictures import dataset_of, noise, png, tints
+
+METHODS = "cl/pca3,cl/pca3/ternary,cl+global,cl/pca2+sum"
+TINTS = tints(each=6)
+PROTOCOL = Protocol(stratified_splits(TINTS.targets, 1, 9, 0), official=False)
+(SPLIT,) = PROTOCOL.splits
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    return load(spec_for(small_network), UNTRAINED, "cpu")
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return ArrayCache(tmp_path_factory.mktemp("cache"))
+
+
+def with_noise_for(indices):
+    """The data set with other pictures at some places."""
+    files = [sample.read() for sample in TINTS.samples]
+    for index in indices:
+        files[index] = png(noise(1000 + index))
+    return dataset_of(files, TINTS.targets)
+
+
+@pytest.fixture
+def learned_from(tiny, cache, monkeypatch, one_core):
+    """Everything that is fitted while the methods are evaluated on a data set: components and the machines' numbers."""
+    monkeypatch.setattr("crosspool.evaluation.report.RESAMPLES", 10)  # intervals do not matter here
+    learned = []
+
+    def keep(kind, *names):
+        fit = kind.fit
+
+        def kept(self, *args):
+            fitted = fit(self, *args)
+            learned.append({name: getattr(fitted, name).copy() for name in names if hasattr(fitted, name)})
+            return fitted
+
+        monkeypatch.setattr(kind, "fit", kept)
+
+    keep(CrossLayerPooling, "mean_", "components_")
+    keep(DualLinearSVM, "coef_", "intercept_")
+
+    def run_on(dataset: Dataset):
+        learned.clear()
+        methods = parse_methods(METHODS, tiny.architecture)
+        sources = sorted({source for method in methods for source in method.sources})
+        report = evaluate(dataset, methods, Features(dataset, tiny, sources, cache), PROTOCOL)
+        return list(learned), report
+
+    return run_on
+
+
+def same(one, other):
+    assert len(one) == len(other) > 0
+    return all(
+        first.keys() == second.keys() and all(np.array_equal(first[name], second[name]) for name in first)
+        for first, second in zip(one, other, strict=True)
+    )
+
+
+def test_the_split_leaves_nothing_out_and_nothing_is_on_both_sides():
+    assert sorted([*SPLIT.train, *SPLIT.test]) == list(range(len(TINTS)))
+    assert len(SPLIT.train) == 9
+
+
+def test_learning_never_sees_test_images(learned_from):
+    """With noise for every test image the same is learned, to the last bit; only the scores are others."""
+    learned, report = learned_from(TINTS)
+    again, other = learned_from(with_noise_for(SPLIT.test))
+    components = [found["components_"] for found in learned if "components_" in found]
+    assert len(components) == 3  # three of the methods have a PCA
+    assert sum("coef_" in found for found in learned) == 4
+    assert same(learned, again)
+    for method, changed in zip(report.methods, other.methods, strict=True):
+        assert not np.array_equal(method.outcomes[0].scores, changed.outcomes[0].scores)
+
+
+def test_learning_sees_every_training_image(learned_from):
+    """Or the test above would hold of something that learns nothing."""
+    learned, _ = learned_from(TINTS)
+    for index in SPLIT.train:
+        assert not same(learned, learned_from(with_noise_for([index]))[0])
+
+
+def test_a_planted_leak_of_the_encoder_is_caught(learned_from, monkeypatch):
+    """Here the encoder is fitted on all images of the data set."""
+    fit = Encoder.fit
+
+    def leaky(self, X, y=None, **params):
+        features = getattr(X, "_features", None)
+        if features is not None:
+            X = features.of(np.arange(len(TINTS)), X._sources)
+        return fit(self, X, y, **params)
+
+    monkeypatch.setattr(Encoder, "fit", leaky)
+    learned, _ = learned_from(TINTS)
+    again, _ = learned_from(with_noise_for(SPLIT.test))
+    assert not same(learned, again)
+
+
+def test_a_planted_leak_of_the_classifier_is_caught(learned_from, monkeypatch):
+    """Here the vectors are centred by the mean of all of them, as a careless normalisation would."""
+
+    class Centred(VectorFile):
+        def kernel(self, step=lambda: None):
+            kernel = super().kernel(step)
+            rows = kernel - kernel.mean(axis=0)
+            return rows - rows.mean(axis=1, keepdims=True)
+
+    monkeypatch.setattr(run, "VectorFile", Centred)
+    learned, _ = learned_from(TINTS)
+    again, _ = learned_from(with_noise_for(SPLIT.test))
+    assert not same(learned, again)
+    machines = [found["coef_"] for found in learned if "coef_" in found]
+    others = [found["coef_"] for found in again if "coef_" in found]
+    assert not any(np.array_equal(one, other) for one, other in zip(machines, others, strict=True))
+
+
+def test_fitting_reads_no_test_image(tiny, tmp_path, monkeypatch):
+    """Their records raise when anyone asks for them."""
+    features = Features(TINTS, tiny, [], ArrayCache(tmp_path))
+    record = features.record
+
+    def guarded(index, sources):
+        assert index in SPLIT.train, f"image {index} is a test image"
+        return record(index, sources)
+
+    monkeypatch.setattr(features, "record", guarded)
+    (method,) = parse_methods("cl-c@256/pca2+cl/pca3+global", tiny.architecture)
+    method.encoder().fit(features.of(SPLIT.train, method.sources))
+    with pytest.raises(AssertionError, match="is a test image"):
+        method.encoder().fit(features.of(np.arange(len(TINTS)), method.sources))
+
+
+def test_copies_of_a_picture_stay_on_one_side(tiny, tmp_path):
+    """By their content: what is tested on has not been seen under another name."""
+    files = [sample.read() for sample in TINTS.samples]
+    dataset = dataset_of([*files, *files], np.concatenate([TINTS.targets, TINTS.targets]))
+    features = Features(dataset, tiny, [], ArrayCache(tmp_path))
+    pictures = np.array([features.picture(index) for index in range(len(dataset))])
+
+    def seen_before(splits):
+        return [len(set(pictures[split.train]) & set(pictures[split.test])) for split in splits]
+
+    assert seen_before(stratified_splits(dataset.targets, 5, 0.5, 0, groups=pictures)) == [0] * 5
+    assert min(seen_before(stratified_splits(dataset.targets, 5, 0.5, 0))) > 0  # without looking at the content

@@ -1,0 +1,420 @@
+"""Trained classifiers: what they say, that they are the same when read again, and files that are none."""
+
+import hashlib
+import json
+import re
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import load_file, save_file
+from safetensors.torch import save_file as save_torch_file
+
+from crosspool.backbones import load_backbone
+from crosspool.cache import ArrayCache
+from crosspool.classifiers import FORMAT, HEADER, TrainedClassifier, load_classifier, train
+from crosspool.datasets import UNKNOWN
+from crosspool.errors import DatasetError, ModelError
+from crosspool.features import Features, compute_record
+from crosspool.images import load_image
+from crosspool.methods import parse_method
+from crosspool.svm import DualLinearSVM
+from tests.pictures import dataset_of, noise, png, tinted, tints
+
+SHORT = "cl:blocks.4.project_conv@128"  # 40 maps over local features of 240 numbers
+METHODS = [
+    "global@128",
+    f"{SHORT}/blocks",
+    f"{SHORT}/pca3",
+    f"{SHORT}/ternary",
+    f"{SHORT}/pca3/ternary0.5",
+    f"global@128+{SHORT}/pca3",
+    "cl-c:blocks.4.project_conv@256/pca2",
+    "global:fc@128",
+]
+LABELS = np.array([[1, 0], [0, 1], [0, 0], [1, UNKNOWN], [0, 1], [UNKNOWN, 0], [1, 1], [0, 1], [0, 0]])
+
+
+def labelled(multi_label):
+    dataset = tints()
+    return dataset_of([sample.read for sample in dataset.samples], LABELS, ("one", "two")) if multi_label else dataset
+
+
+@pytest.fixture(scope="module")
+def lite0():
+    return load_backbone(device="cpu")
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return ArrayCache(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="module")
+def trained(lite0, cache):
+    """Classifiers of three tints, or of two labels, each trained once."""
+    made = {}
+
+    def make(name, multi_label=False, framing="squash"):
+        if (name, multi_label, framing) not in made:
+            dataset = labelled(multi_label)
+            method = parse_method(name, lite0.architecture, framing)
+            features = Features(dataset, lite0, method.sources, cache)
+            made[name, multi_label, framing] = train(dataset, features, method, C=5.0)
+        return made[name, multi_label, framing]
+
+    return make
+
+
+@pytest.fixture
+def saved(trained, tmp_path):
+    path = tmp_path / "tints.safetensors"
+    trained(f"{SHORT}/pca3").save(path)
+    return path
+
+
+NEW = [tinted(50, 1), tinted(51, 0), noise(52)]
+
+
+# --- training
+
+
+def test_recognises_what_it_was_taught(trained, lite0):
+    classifier = trained("global@128")
+    scores = classifier.scores(NEW, lite0)
+    assert scores.shape == (3, 3)
+    assert [classifier.classes[best] for best in scores[:2].argmax(axis=1)] == ["green", "red"]
+
+
+@pytest.mark.parametrize("multi_label", [False, True], ids=["classes", "labels"])
+@pytest.mark.parametrize("name", METHODS[:6])
+def test_scores_in_the_primal_are_those_in_the_dual(lite0, cache, monkeypatch, name, multi_label):
+    machines = []
+
+    class Kept(DualLinearSVM):
+        def fit(self, K, y):
+            machines.append(self)
+            return super().fit(K, y)
+
+    monkeypatch.setattr("crosspool.classifiers.DualLinearSVM", Kept)
+    dataset = labelled(multi_label)
+    method = parse_method(name, lite0.architecture)
+    classifier = train(dataset, Features(dataset, lite0, method.sources, cache), method)
+    records = [
+        [compute_record(lite0, image, classifier.method.sources) for image in images]
+        for images in ([load_image(sample.read()) for sample in tints().samples], NEW)
+    ]
+    known, new = (classifier.vectors(some).astype(np.float64) for some in records)
+    np.testing.assert_allclose(np.linalg.norm(known, axis=1), 1, rtol=1e-4)
+    (machine,) = machines
+    np.testing.assert_allclose(classifier.scores(NEW, lite0), machine.decision_function(new @ known.T), atol=1e-4)
+
+
+def test_says_how_it_was_trained(trained, lite0):
+    classifier = trained(f"{SHORT}/pca3")
+    assert classifier.settings | {"versions": ..., "photographs": ...} == {
+        "method": f"{SHORT}/pca3",
+        "backbone": "efficientnet_lite0",
+        "outputs": 1000,
+        "weights": "pretrained",
+        "fingerprint": lite0.fingerprint,
+        "framing": "squash",
+        "classes": ["red", "green", "blue"],
+        "multi_label": False,
+        "dataset": "tints",
+        "images": 9,
+        "photographs": ...,
+        "C": 5.0,
+        "seed": 0,
+        "versions": ...,
+    }
+    files = [hashlib.sha256(sample.read()).hexdigest() for sample in labelled(False).samples]
+    assert classifier.settings["photographs"] == sorted(files)
+    assert classifier.was_trained_on(files[0])
+    assert not classifier.was_trained_on(hashlib.sha256(png(NEW[0])).hexdigest())
+    assert not classifier.was_trained_on(None)
+    assert set(classifier.settings["versions"]) == {"crosspool", "torch", "scikit-learn"}
+    assert not classifier.multi_label
+    assert trained("global@128", multi_label=True).multi_label
+
+
+def test_classes_without_pictures_are_left_out(lite0, cache):
+    dataset = dataset_of([png(tinted(i, 2 * (i % 2))) for i in range(4)], np.array([0, 2, 0, 2]))
+    method = parse_method("global@128", lite0.architecture)
+    classifier = train(dataset, Features(dataset, lite0, method.sources, cache), method)
+    assert classifier.classes == ("red", "blue")
+    assert classifier.weights.shape == (2, 1280)
+
+
+def test_a_single_class_cannot_be_learned(lite0, cache):
+    dataset = dataset_of([png(noise(i)) for i in range(3)], np.zeros(3, int))
+    method = parse_method("global@128", lite0.architecture)
+    with pytest.raises(DatasetError, match="no counterexamples"):
+        train(dataset, Features(dataset, lite0, method.sources, cache), method)
+
+
+def test_progress_counts_the_pictures(lite0, cache):
+    done: list[int] = []
+    method = parse_method("global@128", lite0.architecture)
+    features = Features(tints(each=4), lite0, method.sources, cache)
+    train(tints(each=4), features, method, progress=done.append)
+    assert done == [8, 12]
+
+
+# --- saved and read again
+
+
+@pytest.mark.parametrize("multi_label", [False, True], ids=["classes", "labels"])
+@pytest.mark.parametrize("name", METHODS)
+def test_says_the_same_when_read_again(trained, lite0, tmp_path, name, multi_label):
+    classifier = trained(name, multi_label)
+    classifier.save(tmp_path / "file")
+    again = load_classifier(tmp_path / "file")
+    assert again.settings == classifier.settings
+    assert again.classes == classifier.classes
+    assert again.method.sources == classifier.method.sources
+    np.testing.assert_array_equal(again.scores(NEW, lite0), classifier.scores(NEW, lite0))
+
+
+def test_the_framing_is_kept(trained, lite0, tmp_path):
+    cropped = trained("global@128", framing="crop")
+    cropped.save(tmp_path / "file")
+    again = load_classifier(tmp_path / "file")
+    assert {source.framing for source in again.method.sources} == {"crop"}
+    wide = tinted(3, 0).resize((64, 20))
+    np.testing.assert_array_equal(again.scores([wide], lite0), cropped.scores([wide], lite0))
+    assert not np.allclose(again.scores([wide], lite0), trained("global@128").scores([wide], lite0))
+
+
+def test_a_file_holds_numbers_and_settings_only(saved, trained):
+    arrays = load_file(saved)
+    pca = trained(f"{SHORT}/pca3").encoder.named_steps["pool"]
+    assert sorted(arrays) == ["intercept", "pool/components_", "pool/mean_", "weights"]
+    np.testing.assert_array_equal(arrays["pool/components_"], pca.components_)
+    assert arrays["weights"].dtype == np.float32
+    assert b"pickle" not in saved.read_bytes()
+
+
+# --- another network
+
+
+def test_refuses_another_network(trained):
+    other = load_backbone("efficientnet_lite0", "untrained", "cpu")
+    sentence = (
+        "This classifier was trained on efficientnet_lite0 with pretrained weights, "
+        "not on the efficientnet_lite0 with untrained weights that is loaded."
+    )
+    with pytest.raises(ModelError, match=re.escape(sentence)):
+        trained("global@128").scores(NEW, other)
+    with pytest.raises(ModelError, match="was trained on"):
+        trained("global@128").check(other)
+
+
+# --- files that are no classifiers
+
+
+def header_of(path):
+    data = path.read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    return json.loads(json.loads(data[8 : 8 + length])["__metadata__"][HEADER])
+
+
+def rewritten(path, *, arrays=(), without=(), **changed):
+    """The classifier at `path` with other arrays or settings."""
+    kept = {name: array for name, array in load_file(path).items() if name not in without}
+    settings = {name: value for name, value in (header_of(path) | changed).items() if name not in without}
+    save_file(kept | dict(arrays), path, metadata={HEADER: json.dumps(settings)})
+
+
+def test_rewriting_alone_is_no_damage(saved, lite0, trained):
+    rewritten(saved)
+    np.testing.assert_array_equal(
+        load_classifier(saved).scores(NEW, lite0), trained(f"{SHORT}/pca3").scores(NEW, lite0)
+    )
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"\x00", b"no classifier" * 99, b"\xff" * 64, (2).to_bytes(8, "little") + b"{}", png(noise(0))],
+    ids=["empty", "a byte", "text", "huge header", "bare safetensors", "picture"],
+)
+def test_other_bytes(tmp_path, data):
+    (tmp_path / "file").write_bytes(data)
+    with pytest.raises(ModelError, match=r"file is no classifier .* train one with: crosspool train"):
+        load_classifier(tmp_path / "file")
+
+
+@pytest.mark.parametrize("kept", [0.2, 0.9, 0.999])
+def test_cut_short(saved, kept):
+    data = saved.read_bytes()
+    saved.write_bytes(data[: int(len(data) * kept)])
+    with pytest.raises(ModelError, match="or is damaged"):
+        load_classifier(saved)
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        None,
+        {"other": "{}"},
+        *({HEADER: text} for text in ("null", "[]", "{", "", "[" * 100_000, '{"format": "crosspool classifier 99"}')),
+    ],
+    ids=["none", "another's", "null", "a list", "cut", "no text", "deep", "of another version"],
+)
+def test_other_safetensors(tmp_path, metadata):
+    save_file({"weights": np.zeros((2, 2), np.float32)}, tmp_path / "file", metadata=metadata)
+    with pytest.raises(ModelError, match="is no classifier"):
+        load_classifier(tmp_path / "file")
+
+
+def test_missing_files_and_folders(tmp_path):
+    for path in (tmp_path / "absent", tmp_path / "absent" / "file", tmp_path):
+        with pytest.raises(ModelError, match=r"cannot be read \(.*\); check the name and the folder"):
+            load_classifier(path)
+
+
+@pytest.mark.parametrize("absent", ["weights", "intercept", "pool/mean_", "pool/components_"])
+def test_absent_arrays(saved, absent):
+    rewritten(saved, without=[absent])
+    with pytest.raises(ModelError, match=f"does not hold together .*{absent}"):
+        load_classifier(saved)
+
+
+@pytest.mark.parametrize(
+    "absent", ["method", "backbone", "outputs", "framing", "classes", "seed", "fingerprint", "multi_label", "dataset"]
+)
+def test_absent_settings(saved, absent):
+    rewritten(saved, without=[absent])
+    with pytest.raises(ModelError, match="does not hold together"):
+        load_classifier(saved)
+
+
+def test_a_sentence_about_a_file_has_an_end(saved):
+    rewritten(saved, backbone="x" * 3000)
+    with pytest.raises(ModelError, match=r"does not hold together \(There is no backbone 'x") as caught:
+        load_classifier(saved)
+    assert len(str(caught.value)) < len(str(saved)) + 350
+
+
+def test_saving_replaces_a_file_whole(saved, trained):
+    """Where there is no room for another one, the file that was there stays."""
+    before, classifier = saved.read_bytes(), trained("global@128")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "crosspool.classifiers.save_file", lambda arrays, path, metadata: path.write_bytes(b"x") and 1 / 0
+        )
+        with pytest.raises(ZeroDivisionError):
+            classifier.save(saved)
+    assert saved.read_bytes() == before
+    assert [path.name for path in saved.parent.iterdir()] == [saved.name]
+
+
+def floats(*shape):
+    return np.zeros(shape, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("name", "array"),
+    [
+        ("weights", floats(3, 119)),
+        ("weights", floats(2, 120)),
+        ("weights", floats(360)),
+        ("weights", floats(3, 0)),
+        ("intercept", np.zeros(4)),
+        ("intercept", np.zeros((3, 1))),
+        ("pool/mean_", floats(239)),
+        ("pool/mean_", floats()),
+        ("pool/components_", floats(3, 239)),
+        ("pool/components_", floats(4, 240)),
+        ("pool/components_", floats(0, 240)),
+        ("pool/components_", floats(240)),
+    ],
+)
+def test_arrays_of_wrong_shapes(saved, name, array):
+    rewritten(saved, arrays={name: array})
+    with pytest.raises(ModelError, match=r"does not hold together .*train it again with: crosspool train"):
+        load_classifier(saved)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"method": "__import__('os').system('true')"},
+        {"method": "cl:../../etc/passwd@128"},
+        {"method": "cl@" + "9" * 5000},
+        {"method": "cl@128+" * 50 + "cl@"},
+        {"method": "global@128"},
+        {"method": f"{SHORT}/pca3/ternary"},
+        {"method": f"{SHORT}/pca4"},
+        {"method": 5},
+        {"method": None},
+        {"method": ["global"]},
+        {"backbone": "no_such_network"},
+        {"backbone": "alexnet"},
+        {"backbone": ["alexnet"]},
+        {"framing": ["crop"]},
+        {"classes": 3},
+        {"classes": ["one"]},
+        {"outputs": "1000"},
+        {"classes": "abc"},
+        {"classes": ["one", "one", "two"]},
+        {"classes": ["one", "two", "three" * 60]},
+        {"photographs": 5},
+        {"multi_label": "yes"},
+        {"dataset": ["a"]},
+        {"fingerprint": None},
+    ],
+    ids=str,
+)
+def test_hostile_settings(saved, changed):
+    rewritten(saved, **changed)
+    with pytest.raises(ModelError, match="does not hold together"):
+        load_classifier(saved)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 3e38, -3e38])
+@pytest.mark.parametrize("name", ["weights", "intercept", "pool/mean_", "pool/components_"])
+def test_numbers_whose_products_are_none(saved, name, value):
+    array = load_file(saved)[name]
+    array.flat[-1] = value
+    rewritten(saved, arrays={name: array})
+    with pytest.raises(ModelError, match=r"does not hold together \(some of its numbers are none, or far too large\)"):
+        load_classifier(saved)
+
+
+def test_whole_numbers_are_none_of_a_classifier(saved):
+    rewritten(saved, arrays={"weights": np.ones((3, 120), np.int32)})
+    with pytest.raises(ModelError, match="some of its numbers are none"):
+        load_classifier(saved)
+
+
+def test_a_costly_method_is_refused_without_its_cost(saved):
+    """Seconds and gigabytes, if an image were encoded to learn how long its vector is."""
+    rewritten(saved, method="+".join(f"jitter@{size}" for size in range(881, 897)))
+    with pytest.raises(
+        ModelError, match=r"does not hold together \(an array has the shape \(3, 120\), not \(3, 20480\)\)"
+    ):
+        load_classifier(saved)
+
+
+def test_numbers_of_another_kind(saved):
+    """Those that NumPy does not know are refused, and those that it knows are taken as they are."""
+    settings = header_of(saved)
+    arrays = {name: torch.from_numpy(array) for name, array in load_file(saved).items()}
+    doubled = arrays | {"pool/components_": arrays["pool/components_"].double()}
+    save_torch_file(doubled, saved, metadata={HEADER: json.dumps(settings)})
+    whole = load_classifier(saved)
+    assert isinstance(whole, TrainedClassifier)
+    save_torch_file(arrays | {"weights": arrays["weights"].half()}, saved, metadata={HEADER: json.dumps(settings)})
+    assert load_classifier(saved).nbytes == whole.nbytes  # in memory all are as exact
+    infinite = torch.full_like(arrays["weights"], torch.inf).half()
+    save_torch_file(arrays | {"weights": infinite}, saved, metadata={HEADER: json.dumps(settings)})
+    with pytest.raises(ModelError, match="some of its numbers are none, or far too large"):
+        load_classifier(saved)
+    save_torch_file(arrays | {"weights": arrays["weights"].bfloat16()}, saved, metadata={HEADER: json.dumps(settings)})
+    with pytest.raises(ModelError):
+        load_classifier(saved)
+
+
+def test_the_format_is_in_the_header(saved):
+    assert header_of(saved)["format"] == FORMAT

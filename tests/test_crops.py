@@ -1,0 +1,120 @@
+"""The pictures that go through the network: the whole, tiles of it, crops, rotations and mirror images."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from crosspool.crops import Source, views_of
+from crosspool.errors import SettingError
+from crosspool.images import Preprocessing, frame
+from tests.networks import PLAIN, sample
+from tests.pictures import noise
+
+GREY = Preprocessing(128, 1.0, "bicubic", (0.2, 0.4, 0.6), (1.0, 1.0, 1.0))
+SIZE = 128
+COUNTS = {"whole": 1, "tiles": 4, "jitter": 10, "augmented": 16}
+
+
+def same(first, second):
+    return np.array_equal(np.asarray(first), np.asarray(second))
+
+
+def views(kind, image=None, *, preprocessing=PLAIN, size=SIZE, framing="squash"):
+    return views_of(image or sample(), preprocessing, size, kind, framing)
+
+
+@pytest.mark.parametrize("kind", COUNTS)
+@pytest.mark.parametrize("framing", ["crop", "squash"])
+def test_how_many_and_how_large(kind, framing):
+    pictures = views(kind, sample("rocket"), size=160, framing=framing)
+    assert len(pictures) == COUNTS[kind]
+    side = 80 if kind == "tiles" else 160
+    assert {(picture.mode, picture.size) for picture in pictures} == {("RGB", (side, side))}
+
+
+@pytest.mark.parametrize("framing", ["crop", "squash"])
+@pytest.mark.parametrize("size", [128, 192])
+def test_the_whole_is_what_frame_gives(framing, size):
+    image = sample("rocket")
+    assert image.width != image.height
+    (whole,) = views("whole", image, preprocessing=GREY, size=size, framing=framing)
+    assert same(whole, frame(image, GREY, size, framing))
+    assert not same(whole, frame(image, GREY, size, "crop" if framing == "squash" else "squash"))
+
+
+@pytest.mark.parametrize("framing", ["crop", "squash"])
+def test_tiles_put_together_are_the_whole(framing):
+    tiles = [np.asarray(tile) for tile in views("tiles", framing=framing)]
+    together = np.vstack([np.hstack(tiles[:2]), np.hstack(tiles[2:])])
+    assert same(together, views("whole", framing=framing)[0])
+
+
+@pytest.mark.parametrize("kind", ["jitter", "augmented"])
+def test_the_second_half_are_the_mirror_images_of_the_first(kind):
+    pictures = views(kind)
+    half = len(pictures) // 2
+    for picture, mirrored in zip(pictures[:half], pictures[half:], strict=True):
+        assert same(ImageOps.mirror(picture), mirrored)
+        assert not same(picture, mirrored)
+
+
+def test_crops_are_cut_from_the_corners_and_the_centre():
+    """Of the picture at 146 pixels, 128 / 0.875, as sharp as at 128: its top left 128 begin at 0, its last at 18."""
+    crops = [np.asarray(crop) for crop in views("jitter")[:5]]
+    enlarged = np.asarray(frame(sample(), PLAIN, 146, "squash"))
+    for crop, (x, y) in zip(crops, [(0, 0), (18, 0), (0, 18), (18, 18), (9, 9)], strict=True):
+        assert np.array_equal(crop, enlarged[y : y + SIZE, x : x + SIZE])
+
+
+def test_augmented_are_the_whole_the_crops_and_two_turned():
+    pictures = views("augmented")
+    assert same(pictures[0], views("whole")[0])
+    for crop, jittered in zip(pictures[1:6], views("jitter")[:5], strict=True):
+        assert same(crop, jittered)
+    assert len({picture.tobytes() for picture in pictures}) == 16
+
+
+def test_turned_by_fifteen_degrees_either_way():
+    """A white mark above the centre of a black picture goes to the right and to the left by sin 15 of its distance."""
+    image = Image.new("RGB", (SIZE, SIZE))
+    image.paste((255, 255, 255), (62, 22, 66, 26))  # centred at (64, 24), 40 above the centre
+    black = Preprocessing(128, 1.0, "bilinear", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    right, left = views("augmented", image, preprocessing=black)[6:8]
+    for turned, sign in ((right, 1), (left, -1)):
+        weights = np.asarray(turned.convert("L"), float)
+        rows, columns = (np.arange(SIZE) + 0.5,) * 2
+        x, y = (weights @ columns).sum() / weights.sum(), (rows @ weights).sum() / weights.sum()
+        assert x == pytest.approx(64 + sign * 40 * np.sin(np.pi / 12), abs=0.3)
+        assert y == pytest.approx(64 - 40 * np.cos(np.pi / 12), abs=0.3)
+
+
+def test_corners_of_a_turned_picture_have_the_mean_colour():
+    """So that they are zero for the network."""
+    for turned in views("augmented", Image.new("RGB", (40, 40), "white"), preprocessing=GREY)[6:8]:
+        pixels = np.asarray(turned)
+        assert pixels[0, 0].tolist() == pixels[-1, -1].tolist() == [51, 102, 153]
+        assert pixels[64, 64].tolist() == [255, 255, 255]
+
+
+@pytest.mark.parametrize("kind", COUNTS)
+def test_leaves_the_picture_alone(kind):
+    image = noise(0)
+    before = image.tobytes()
+    for view in views(kind, image):
+        view.paste((0, 0, 0), (0, 0, *view.size))
+    assert image.tobytes() == before
+
+
+def test_sizes_that_cannot_be_had():
+    with pytest.raises(SettingError, match="from 128 to 896, not 64"):
+        views("whole", size=64)
+
+
+def test_sources_can_be_compared_sorted_and_kept_in_sets():
+    source = Source("relu", 128, "whole", "squash")
+    assert {source, Source("relu", 128, "whole", "squash")} == {source}
+    others = [dataclasses.replace(source, **change) for change in ({"size": 256}, {"views": "tiles"}, {"node": "conv"})]
+    assert len({source, *others}) == 4
+    assert sorted([source, *others])[0].node == "conv"

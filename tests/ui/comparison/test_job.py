@@ -1,0 +1,347 @@
+"""The comparison in the background: what it finds, how it ends early, what it leaves behind, whom it lets pass."""
+
+import gc
+import hashlib
+import threading
+import time
+import weakref
+
+import numpy as np
+import pytest
+
+from crosspool.backbones import UNTRAINED
+from crosspool.backbones.backbone import load
+from crosspool.cache import CacheError
+from crosspool.classifiers import train
+from crosspool.datasets import Split
+from crosspool.errors import DatasetError, SettingError
+from crosspool.evaluation.report import MethodResult, Outcome, most_predicted
+from crosspool.evaluation.run import evaluate, result_of
+from crosspool.features import Features
+from crosspool.methods import parse_methods
+from crosspool.ui.comparison import job as training
+from crosspool.ui.comparison.job import Job, Plan, Room
+from crosspool.ui.runtime.maps import Network, gate
+from crosspool.ui.runtime.settings import settings
+from crosspool.ui.visit.labelled import Collection
+from tests.networks import small_network, spec_for
+from tests.pictures import png, tinted
+
+METHODS = "cl@160,global@128"
+EACH = 5
+LONG = 30  # seconds: the machine may be busy
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    return load(spec_for(small_network), UNTRAINED, "cpu")
+
+
+def collected(each=EACH, channels=3):
+    """A picture of each tint, then a second, and so on; the first one of the first class twice."""
+    collection = Collection("tints")
+    for channel, label in zip(range(channels), ("red", "green", "blue"), strict=False):
+        for number in range(each):
+            assert collection.add(label, png(tinted(10 * number + channel, channel)), f"{number}.png") == ""
+    collection.add("red", png(tinted(0, 0)), "copy.png")
+    return collection
+
+
+def planned(backbone, names=METHODS, collection=None):
+    labelled = (collection or collected()).labelled()
+    return Plan(labelled, named(backbone), tuple(parse_methods(names, backbone.architecture)), 3, 9)
+
+
+def named(backbone):
+    """A backbone that no list has, where others are asked for by name."""
+    held = type("Held", (Network,), {"backbone": backbone, "spec": backbone.spec})
+    return held(backbone.spec.name, backbone.weights)
+
+
+@pytest.fixture(scope="module")
+def done(backbone):
+    """A comparison that ran to its end."""
+    job = Job(planned(backbone))
+    assert job.wait(LONG)
+    assert job.error == ""
+    return job
+
+
+@pytest.fixture
+def slow(monkeypatch):
+    """Every image takes a moment; a list of the images that were computed."""
+    seen = []
+    ensure = Features.ensure
+
+    def slowly(features, index):
+        time.sleep(0.05)
+        ensure(features, index)
+        seen.append((index, features.sources))
+
+    monkeypatch.setattr(Features, "ensure", slowly)
+    return seen
+
+
+def until(condition):
+    deadline = time.monotonic() + LONG
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+# --- what it finds
+
+
+def test_it_finds_what_the_library_finds(done, backbone):
+    plan, comparison = done.plan, done.comparison
+    sources = sorted({source for method in plan.methods for source in method.sources})
+    features = Features(plan.labelled.dataset, backbone, sources, plan.labelled.cache)
+    expected = evaluate(plan.labelled.dataset, plan.methods, features, plan.protocol(), ["global@128"])
+    assert [result.name for result in comparison.report.methods] == METHODS.split(",")
+    for found, result in zip(comparison.report.methods, expected.methods, strict=True):
+        assert found.measures == result.measures
+        assert (found.confusion == result.confusion).all()
+    assert comparison.report.paired == expected.paired
+    assert comparison.report.problems == expected.problems
+    assert "there twice: red/1 0.png and red/6 copy.png" in comparison.report.problems[0]
+
+
+def test_its_classifiers_are_trained_on_all_images(done, backbone):
+    comparison = done.comparison
+    for method in done.plan.methods:
+        features = Features(comparison.dataset, backbone, method.sources, comparison.labelled.cache)
+        expected = train(comparison.dataset, features, method)
+        assert np.array_equal(comparison.classifiers[method.name].weights, expected.weights)
+
+
+def test_progress_ends_at_the_whole(done):
+    assert done.progress.share == pytest.approx(1)
+    assert not done.running
+    assert list(done.results) == METHODS.split(",")  # in the order of the plan, though the quick one came first
+
+
+def test_progress_grows_and_results_come_one_by_one(backbone, slow):
+    job = Job(planned(backbone))
+    shares, stages, firsts = [], [], []
+    while not job.wait(0.01):
+        progress = job.progress
+        shares.append(progress.share)
+        stages.append(progress.stage)
+        firsts.append(list(job.results))
+    assert shares == sorted(shares)
+    assert "Looking at 16 images, 128 px" in stages
+    assert ["global@128"] in firsts  # before the finer one is done
+    assert job.comparison is not None
+
+
+def test_the_command_is_spelled_out(backbone):
+    assert " ".join(planned(backbone).command) == (
+        "crosspool evaluate FOLDER --methods cl@160,global@128 --splits 3 --train-size 9 --baseline global@128 "
+        "--seed 0 --backbone tiny --framing squash --on-problem skip --weights untrained"
+    )
+
+
+def test_vectors_that_have_no_room_are_refused_before_it_starts(backbone, monkeypatch):
+    """180 numbers of `cl` (5 maps over 4 x 3 x 3), 5 of `global`; 3 classes, and 16 images with the copy."""
+    plan = planned(backbone)
+    plan.check_room()
+    images = len(plan.labelled.dataset)
+    monkeypatch.setattr(training, "MAX_VECTORS_BYTES", 4 * 180 * images)
+    plan.check_room()
+    monkeypatch.setattr(training, "MAX_VECTORS_BYTES", 4 * 180 * images - 1)
+    with pytest.raises(SettingError, match=rf"cl@160 for {images} images take 11\.5 kB; take fewer"):
+        plan.check_room()
+
+
+def test_classifiers_that_have_no_room_are_refused_before_it_starts(backbone, slow, monkeypatch):
+    """Two classifiers of 3 classes, of 180 and 5 numbers, and two more of the larger method."""
+    gc.collect()  # what other tests have left
+    plan, before = planned(backbone), Room.taken()
+    assert plan.classifiers_bytes == 4 * 3 * (180 + 5 + 2 * 180)
+    limit = before + plan.classifiers_bytes
+    room = {"trained_megabytes": limit / 2**20}
+    monkeypatch.setattr(training, "settings", lambda: settings().model_copy(update=room))
+    job = Job(plan)
+    assert Room.taken() == limit
+    with pytest.raises(SettingError, match=r"take 6\.54 kB, .* no room now; try again when others have left"):
+        Job(plan)
+    job.cancel()
+    assert job.wait(LONG)
+    until(lambda: gc.collect() >= 0 and Room.taken() <= before)  # although the page still holds the job
+    assert job.cancelled
+    room["trained_megabytes"] = (plan.classifiers_bytes - 1) / 2**20
+    with pytest.raises(SettingError, match=r"no room now; take fewer methods"):
+        Job(plan)
+
+
+def test_a_training_size_that_cannot_be_is_told_before_it_starts(backbone):
+    plan = Plan(collected().labelled(), named(backbone), planned(backbone).methods, 3, 1)
+    with pytest.raises(SettingError, match="Train on 3 to 12 of the 15 different pictures"):
+        plan.protocol()
+
+
+# --- how it ends early
+
+
+def test_cancelling_ends_it_within_a_second_and_loses_nothing(backbone, slow):
+    plan = planned(backbone)
+    job = Job(plan)
+    until(lambda: len(slow) >= 5)
+    job.cancel()
+    assert not job.running  # the page is free at once
+    assert job.wait(1)
+    assert (job.comparison, job.error) == (None, "")
+    computed = len(slow)
+    started = time.monotonic()
+    cached = {index for index, _ in slow}
+    again = Job(plan)
+    assert again.wait(LONG)
+    assert again.comparison is not None
+    lacking = [index for index, sources in slow[computed:] if sources == slow[0][1] and index not in cached]
+    assert len(lacking) == 16 - len(cached)
+    assert time.monotonic() - started < LONG
+
+
+def test_when_the_session_ends_so_does_its_job_and_its_memory_is_given_back(backbone, slow):
+    plan = planned(backbone)
+    folder, labelled = plan.labelled.cache.folder, weakref.ref(plan.labelled)
+    state = {"job": Job(plan)}
+    del plan
+    until(lambda: len(slow) >= 2)
+    ended = state["job"]._work.ended
+    state.clear()
+    gc.collect()
+    assert ended.wait(1)
+    until(lambda: gc.collect() >= 0 and labelled() is None)
+    until(lambda: not folder.exists())
+    assert len(slow) < 16
+
+
+def cache_error(folder):
+    error = CacheError(f"Cannot write to the cache folder {folder}")
+    error.__cause__ = OSError(30, "Read-only file system")
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (DatasetError("There is too little."), "There is too little."),
+        (OSError(28, "No space left on device"), "could not keep what was computed (No space left on device)"),
+        (cache_error("/server/folder"), "could not keep what was computed (Read-only file system)"),
+        (MemoryError(), "not enough memory"),
+        (ValueError("odd"), "The comparison failed (ValueError: odd); this is a fault of crosspool's."),
+    ],
+)
+def test_a_failure_is_one_sentence_and_keeps_what_was_found(backbone, monkeypatch, error, said):
+    tested = result_of
+
+    def fails(dataset, method, *args, **kwargs):
+        if method.name.startswith("cl"):
+            raise error
+        return tested(dataset, method, *args, **kwargs)
+
+    monkeypatch.setattr(training, "result_of", fails)
+    job = Job(planned(backbone))
+    assert job.wait(LONG)
+    assert said in job.error
+    assert "/server" not in job.error
+    assert list(job.results) == ["global@128"]
+    assert job.comparison is None
+    with gate.turn():  # is free
+        pass
+
+
+def test_others_pass_between_two_images(backbone, slow):
+    job = Job(planned(backbone))
+    until(lambda: len(slow) >= 2)
+    for _ in range(3):
+        with gate.turn():
+            before = len(slow)
+            time.sleep(0.12)
+            assert len(slow) <= before + 1  # nothing is computed meanwhile
+        time.sleep(0.06)
+    assert job.running
+    job.cancel()
+    assert job.wait(1)
+
+
+def test_two_jobs_take_turns(backbone, slow):
+    jobs = [Job(planned(backbone)) for _ in range(2)]
+    until(lambda: all(job.progress.done >= 1 for job in jobs))  # one of them began alone
+    before = [job.progress.done for job in jobs]
+    until(lambda: all(job.progress.done >= done + 3 for job, done in zip(jobs, before, strict=True)))
+    gained = [job.progress.done - done for job, done in zip(jobs, before, strict=True)]
+    assert abs(gained[0] - gained[1]) <= 2
+    for job in jobs:
+        job.cancel()
+        assert job.wait(2)
+
+
+# --- a classifier that has not seen a picture
+
+
+def test_without_leaves_out_the_picture_and_its_copies(done, backbone):
+    comparison = done.comparison
+    samples = comparison.dataset.samples
+    key = hashlib.sha256(samples[0].read()).hexdigest()
+    found = comparison.without("cl@160", key)
+    others = [i for i, sample in enumerate(samples) if hashlib.sha256(sample.read()).hexdigest() != key]
+    assert len(others) == len(samples) - 2  # it is there twice
+    smaller = comparison.dataset.subset(np.array(others))
+    method = comparison.classifiers["cl@160"].method
+    expected = train(smaller, Features(smaller, backbone, method.sources, comparison.labelled.cache), method)
+    assert np.array_equal(found.weights, expected.weights)
+    assert found.settings["images"] == len(others)
+    assert not np.array_equal(found.weights, comparison.classifiers["cl@160"].weights)
+
+
+def test_without_knows_a_picture_by_the_file_that_it_was_shrunk_from(backbone):
+    collection, large = collected(), png(tinted(50, 0).resize((1500, 1500)))
+    assert collection.add("red", large, "large.png") == ""
+    job = Job(planned(backbone, "global@128", collection))
+    assert job.wait(LONG)
+    comparison = job.comparison
+    assert comparison is not None
+    shrunk = collection.classes["red"][-1].data
+    assert shrunk != large
+    for data in (large, shrunk):
+        found = comparison.without("global@128", hashlib.sha256(data).hexdigest())
+        assert found.settings["images"] == len(comparison.dataset) - 1
+
+
+def test_without_a_picture_of_somebody_else_is_the_ordinary_classifier(done):
+    assert done.comparison.without("cl@160", "f" * 64) is done.comparison.classifiers["cl@160"]
+
+
+def test_without_trains_once_and_keeps_no_more_than_it_may(done, monkeypatch):
+    comparison = done.comparison
+    keys = [comparison.labelled.keys_of(sample).pop() for sample in comparison.dataset.samples[1:4]]
+    trained, original = [], training._trained
+
+    def noted(*args):
+        trained.append(args)
+        return original(*args)
+
+    monkeypatch.setattr(training, "_trained", noted)
+    first = comparison.without("global@128", keys[0])
+    assert comparison.without("global@128", keys[0]) is first
+    assert len(trained) == 1
+    for key in keys[1:4]:
+        comparison.without("global@128", key)
+    assert len(comparison._again) == training.AGAIN
+
+
+# --- what most splits say
+
+
+def test_most_predicted():
+    """Image 0: twice class 1. Image 1: once each, so undecided. Image 2: never tested. Image 3: once class 0."""
+    splits = [([0, 1], [1, 0]), ([0, 1], [1, 1]), ([3], [0])]
+    outcomes = tuple(Outcome(Split(np.array([2]), np.array(test)), np.eye(2)[said]) for test, said in splits)
+    result = MethodResult("m", {}, 1, 1, 0.0, None, None, outcomes)
+    assert most_predicted(result, 4).tolist() == [1, -1, -1, 0]
+
+
+def test_no_thread_is_left(done):
+    until(lambda: not [thread for thread in threading.enumerate() if thread.name == "comparison"])

@@ -1,0 +1,156 @@
+"""What contributions say in words; which channels are named and left out."""
+
+import re
+
+import numpy as np
+import pytest
+
+from crosspool.contributions import Contributions, PartContributions
+from crosspool.ui.contributions.wording import (
+    balance,
+    change_sentence,
+    channel_table,
+    check_sentence,
+    classes_to_show,
+    moved,
+    ranked,
+    to_leave_out,
+    verdict,
+)
+from crosspool.ui.widgets.text import signed
+
+CLASSES = ("auk", "*tern*", "gull")
+SCORES = np.array([2.0, 5.0, -1.0])
+CHANNELS = np.array([3.0, -1.0, 2.5, 0.0, 1.5])
+EVIDENCE = np.zeros((5, 2, 2))
+EVIDENCE[:, 0, 1] = CHANNELS + 1
+EVIDENCE[:, 1, 0] = -1
+ONE = Contributions(6.5, 0.5, (PartContributions("cl", CHANNELS, np.full(5, 0.2), np.abs(EVIDENCE), EVIDENCE),))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (9.1, "+9.10"),
+        (-0.0123, "−0.0123"),
+        (0.0, "0"),
+        (1234.5, "+1,234"),
+        (0.00012345, "+0.000123"),
+        (-1.5e-9, "−1.5e−09"),
+        (99.96, "+100.0"),
+    ],
+)
+def test_numbers_with_their_sign(value, text):
+    assert signed(value) == text
+
+
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        (("*tern*", ""), r"The highest score is that of **\*tern\***: **+6.50**."),
+        (("auk", ""), r"**auk** has the score **+6.50**, number 2 of 3; the highest is that of \*tern\*, +5.00."),
+        (("*tern*", "auk"), r"**\*tern\*** is **6.50** ahead of **auk**."),
+    ],
+)
+def test_the_verdict_says_score_rank_and_rival(question, said):
+    positive, against = question
+    assert verdict(SCORES, CLASSES, positive, against, ONE) == said
+
+
+def test_a_lead_may_be_a_lag():
+    behind = Contributions(-6.5, 0.5, ONE.parts)
+    assert verdict(SCORES, CLASSES, "gull", "auk", behind) == "**gull** is **6.50** behind **auk**."
+
+
+def test_the_balance_counts_the_fewest_channels_that_give_half():
+    half = "Half of what speaks for it comes from 2 of 5 channels."
+    assert balance(CHANNELS) == f"7.00 speaks for it, 1.00 against it. {half}"
+    assert balance(CHANNELS, 0.07) == f"7.00 speaks for it, 1.00 against it. {half}"
+    amounts = "7.00 speaks for it, 1.00 against it, and the intercept, the same for every picture, adds −0.500."
+    assert balance(CHANNELS, -0.5) == f"{amounts} {half}"
+    assert balance(-np.abs(CHANNELS)) == "No channel speaks for it."
+
+
+def test_the_check_says_whether_it_adds_up():
+    assert "5 channels +6.00000, 2×2 positions +6.00000; with the intercept +0.500 that is the score" in (
+        check_sentence(ONE)
+    )
+    assert "; that is the inner product +6.00000, off" in check_sentence(
+        Contributions(6.0, 0.0, ONE.parts), "inner product"
+    )
+    assert "within 0.0001." in check_sentence(ONE)
+    assert "**not** within 0.0001." in check_sentence(Contributions(6.6, 0.5, ONE.parts))
+
+
+def test_ranks_say_who_is_for_and_who_against():
+    assert ranked(CHANNELS, 2) == ([0, 2], [1])
+    assert ranked(CHANNELS, 9) == ([0, 2, 4], [1])
+
+
+def test_the_channels_to_leave_out():
+    assert to_leave_out(CHANNELS, "most", 2) == {0, 2}
+    assert to_leave_out(CHANNELS, "least", 2) == {1, 3}
+    chance = [to_leave_out(CHANNELS, "random", 2, seed) for seed in (0, 0, *range(1, 9))]
+    assert chance[0] == chance[1]
+    assert len(set(chance)) > 1
+    assert {len(chosen) for chosen in chance} == {2}
+
+
+def test_the_table_knows_where_each_channel_speaks_loudest():
+    table = channel_table(ONE)
+    assert table["contribution"].tolist() == CHANNELS.tolist()
+    assert table[["row", "column", "evidence_there"]].to_numpy()[:2].tolist() == [[0, 1, 4], [1, 0, -1]]
+    unknown = Contributions(6.5, 0.5, (PartContributions("fc", CHANNELS, np.full(5, 0.2), None, None),))
+    assert list(channel_table(unknown).columns) == ["part", "channel", "contribution", "energy_share"]
+
+
+def test_classes_that_rise_are_shown_too():
+    before, after = np.arange(20.0), np.arange(20.0)[::-1]
+    assert classes_to_show(before, None, [3]) == [19, 18, 17, 16, 15, 14, 3]
+    assert set(classes_to_show(before, after, [])) == {*range(6), *range(14, 20)}
+
+
+@pytest.mark.parametrize(
+    ("after", "said"),
+    [
+        (
+            [2.0, 4.0, -1.0],
+            "goes from +5.00 to **+4.00**, a change of **−1.00**. Their frozen contributions add up to +1.00, just "
+            r"what is lost. The highest score is still that of \*tern\*.",
+        ),
+        (
+            [2.0, 1.0, -1.0],
+            "goes from +5.00 to **+1.00**, a change of **−4.00**. Their frozen contributions add up to +1.00: not the "
+            r"same, as the rest is normalised anew. The highest score is now that of **auk**, no longer of \*tern\*.",
+        ),
+    ],
+)
+def test_what_leaving_out_changes(after, said):
+    sentence = change_sentence(SCORES, np.array(after), CLASSES, ("*tern*", ""), 1.0, 1)
+    assert sentence == rf"Without 1 channel, **\*tern\*** {said}"
+
+
+def test_a_change_of_a_lead():
+    sentence = change_sentence(SCORES, np.array([3.0, 5.0, -1.0]), CLASSES, ("*tern*", "auk"), 0.5, 3)
+    assert re.match(
+        r"Without 3 channels, \*\*\\\*tern\\\* against auk\*\* goes from \+3\.00 to \*\*\+2\.00\*\*", sentence
+    )
+
+
+def test_cells_of_another_grid():
+    assert moved((0, 3), (7, 7), (14, 14)) == (1, 7)
+    assert moved((13, 13), (14, 14), (7, 7)) == (6, 6)
+    assert [moved(moved((r, 0), (14, 14), (14, 14)), (14, 14), (14, 14)) for r in range(14)] == [
+        (r, 0) for r in range(14)
+    ]
+
+
+def test_what_is_said_at_the_positions_adds_up_to_them():
+    coarse = PartContributions("coarse", np.array([4.0]), np.ones(1), np.ones((1, 1, 1)), np.full((1, 1, 1), 4.0))
+    both = Contributions(10.5, 0.5, (ONE.parts[0], coarse))
+    positions = np.asarray(both.positions)
+    for row, column in np.ndindex(2, 2):
+        said = both.at(row, column)
+        assert said[:5] == pytest.approx(EVIDENCE[:, row, column])
+        assert said[5] == 1.0  # a quarter of the coarse cell
+        assert said.sum() == pytest.approx(positions[row, column])

@@ -1,0 +1,199 @@
+"""The experiments: literal numbers on one convolution, and what holds for which non-linearity on small networks."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from crosspool.backbones.backbone import load
+from crosspool.pooling import cross_layer_pool
+from crosspool.statistics import channel_statistics
+from crosspool.ui.equation import experiments
+from crosspool.ui.equation.experiments import EXPERIMENTS, Subject, compare, subject_of
+from crosspool.ui.runtime.maps import ImageMaps
+from tests.networks import Net, sample, spec_for
+from tests.ui.equation.test_building import maps_of
+
+# u(x) = 2x - 4 on one channel of 2 x 2 positions yields -2, 0, 2, 4.
+LOWER = [[[1, 2], [3, 4]]]
+
+
+def subject(activate, border="zero"):
+    upper = activate(2 * torch.tensor([LOWER], dtype=torch.double) - 4)
+    return Subject(
+        maps=maps_of(LOWER, upper[0], border),
+        border=border,
+        channels=np.array([0]),
+        lower=torch.tensor([LOWER], dtype=torch.double),
+        upper=upper,
+        counted=torch.ones(2, 2, dtype=torch.double),
+        weight=torch.full((1, 1, 1, 1), 2.0, dtype=torch.double),
+        bias=torch.tensor([-4.0], dtype=torch.double),
+        activate=activate,
+    )
+
+
+def tried(key, subject, position=(0, 0), seed=0):
+    return EXPERIMENTS[key].run(subject, position, seed)
+
+
+def test_all_ones_and_one_hot():
+    (ones,) = tried("ones", subject(F.relu))
+    assert (ones.expected.tolist(), ones.found.tolist(), ones.difference) == ([10], [10], 0)
+    (hot,) = tried("one_hot", subject(F.relu), position=(1, 0))
+    assert (hot.expected.tolist(), hot.found.tolist()) == ([3], [3])
+    assert hot.claim.startswith("the patch at row 1, column 0")
+
+
+def test_a_relu_passes_the_gradient_on():
+    shown, fixed, through = tried("gradient", subject(F.relu))
+    assert shown.agrees
+    assert (fixed.expected.tolist(), fixed.found.tolist()) == ([22], [22])  # 2*3 + 4*4
+    assert (through.expected.tolist(), through.found.tolist()) == ([22], [22])
+    assert through.equal
+    assert through.as_expected
+
+
+def test_a_clipped_weight_drops_out_of_the_gradient_alone():
+    """min(relu(u), 3) clips the last position: P = 2*3 + 3*4, and the gradient of half the square is 2*3."""
+    _, fixed, through, slope = tried("gradient", subject(lambda u: u.clamp(0, 3)))
+    assert (fixed.expected.tolist(), fixed.found.tolist(), fixed.as_expected) == ([18], [18], True)
+    assert (through.expected.tolist(), through.found.tolist()) == ([18], [6])
+    assert (through.equal, through.agrees, through.as_expected) == (False, False, True)
+    assert "slope is not 1 at 1 of 2 weights" in through.claim
+    assert (slope.expected.tolist(), slope.found.tolist(), slope.as_expected) == ([6], [6], True)
+
+
+def test_a_block_against_its_filter():
+    (finding,) = tried("filters", subject(F.relu))
+    assert (finding.expected.tolist(), finding.found.tolist()) == ([44], [44])  # 2*6 + 4*8 and 2*22
+
+
+def test_a_shuffle_of_the_weights_alone_is_noticed():
+    alone = [tried("alone", subject(F.relu), seed=seed)[0] for seed in range(10)]
+    assert all(finding.as_expected for finding in alone)
+    assert any(finding.found.tolist() != [22] for finding in alone)
+    together = [tried("together", subject(F.relu), seed=seed)[0] for seed in range(10)]
+    assert all(finding.found.tolist() == [22] for finding in together)
+
+
+def test_a_constant_map_cannot_notice_it():
+    (finding,) = tried("alone", subject(torch.ones_like))
+    assert (finding.equal, finding.agrees) == (True, True)
+
+
+def test_a_wrong_claim_is_found_out():
+    """A weight and a bias that are not the convolution's: nothing that rests on them may hold."""
+    right = subject(F.relu)
+    wrong = Subject(**{**vars(right), "weight": right.weight + 0.5})
+    (finding,) = tried("filters", wrong)
+    assert finding.found.tolist() == [55]  # 2.5 * 22
+    shown, *_ = tried("gradient", wrong)
+    assert not shown.as_expected
+    broken = Subject(**{**vars(right), "lower": right.lower + 1})  # pools other patches than those of the maps
+    assert not tried("ones", broken)[0].as_expected
+    assert not tried("one_hot", broken)[0].as_expected
+
+
+def test_a_comparison_keeps_the_largest_and_the_most_different():
+    one = np.arange(10_000.0)
+    other = one.copy()
+    other[7] = -1.0
+    finding = compare("c", one, other)
+    assert (finding.difference, finding.largest, finding.agrees) == (8.0, 9999.0, False)
+    assert len(finding.expected) <= experiments.POINTS
+    assert {7.0, 9999.0} <= set(finding.expected.tolist())
+    assert compare("zeros", np.zeros(3), np.zeros(3)).agrees
+
+
+# --- real pairs: the activation that the network has
+
+ACTIVATIONS = {
+    "relu": (nn.ReLU(), True),
+    "clipped": (nn.Hardtanh(0, 0.004), False),
+    "leaky": (nn.LeakyReLU(), True),  # rectified, it is a ReLU
+    "silu": (nn.SiLU(), False),
+}
+
+
+def images_maps(backbone, pair, border="zero", signed=False):
+    found = backbone.activations(sample(), pair, 128, signed=signed)
+    pooled = cross_layer_pool(found.lower, found.upper, **pair.geometry, border=border)[0]
+    statistics = channel_statistics(found.upper[0], pooled)
+    return ImageMaps(pair, found.framed[0], found.lower[0].numpy(), found.upper[0].numpy(), pooled.numpy(), statistics)
+
+
+def network(join, activation=None):
+    return load(
+        spec_for(
+            lambda: Net(
+                join,
+                first=nn.Conv2d(3, 4, 5, stride=16),
+                second=nn.Conv2d(4, 5, 3, padding=1, bias=False),
+                norm=nn.BatchNorm2d(5),
+                activation=activation or nn.Identity(),
+                last=nn.Linear(5, 2),
+            )
+        ),
+        "untrained",
+        "cpu",
+    )
+
+
+def with_module(net, x):
+    return net.last(net.activation(net.norm(net.second(net.first(x).relu()))).mean((2, 3)))
+
+
+def with_method(net, x):
+    return net.last(net.norm(net.second(net.first(x).relu())).relu().mean((2, 3)))
+
+
+def with_function(net, x):
+    return net.last(F.relu6(net.norm(net.second(net.first(x).relu()))).mean((2, 3)))
+
+
+CASES = [(with_module, module, equal) for module, equal in ACTIVATIONS.values()] + [
+    (with_module, None, True),
+    (with_method, None, True),
+    (with_function, None, True),  # nothing reaches 6
+]
+
+
+@pytest.mark.parametrize("border", ["zero", "valid"])
+@pytest.mark.parametrize(("join", "activation", "equal"), CASES)
+def test_every_experiment_comes_out_as_expected(join, activation, equal, border):
+    backbone = network(join, activation)
+    (pair,) = backbone.layer_pairs
+    maps = images_maps(backbone, pair, border)
+    found = subject_of(maps, backbone, 128, border, signed=False)
+    assert found.channels.tolist() == list(range(5))
+    for key in EXPERIMENTS:
+        for position in ((0, 0), (2, 3)):
+            for finding in tried(key, found, position, seed=3):
+                assert finding.as_expected, (key, finding)
+                assert finding.largest > 0 or key == "one_hot"
+    assert [finding.equal for finding in tried("gradient", found)[:3]] == [True, True, equal]
+
+
+@pytest.mark.parametrize(("activation", "equal"), [(None, True), (nn.SiLU(), False), (nn.LeakyReLU(), False)])
+def test_signed_weights(activation, equal):
+    """Without a non-linearity signed A = u(X), of slope 1 everywhere; a LeakyReLU's other slope shows again."""
+    backbone = network(with_module, activation)
+    (pair,) = backbone.layer_pairs
+    found = subject_of(images_maps(backbone, pair, signed=True), backbone, 128, "zero", signed=True)
+    assert (found.upper < 0).any()
+    gradient = tried("gradient", found)
+    assert gradient[2].equal == equal
+    assert all(finding.as_expected for key in EXPERIMENTS for finding in tried(key, found, (1, 1)))
+
+
+def test_where_all_maps_would_take_too_long_the_strongest_are_tried(monkeypatch):
+    backbone = network(with_method)
+    (pair,) = backbone.layer_pairs
+    maps = images_maps(backbone, pair)
+    monkeypatch.setattr(experiments, "MULTIPLICATIONS", 2 * maps.upper[0].size * pair.patch_length)
+    monkeypatch.setattr(experiments, "UNFOLDED", 1)
+    found = subject_of(maps, backbone, 128, "zero", signed=False)
+    assert set(found.channels) == set(np.argsort(-maps.statistics.energy_share)[:2])
+    assert all(finding.as_expected for key in EXPERIMENTS for finding in tried(key, found, (1, 1)))

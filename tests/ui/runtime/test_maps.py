@@ -1,0 +1,198 @@
+"""Maps for the pages: computed once, kept in bounded memory, with the right patch under every position."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from crosspool.activations import run_graph
+from crosspool.backbones import load_backbone
+from crosspool.errors import CrosspoolError, SettingError
+from crosspool.layer_pairs import LayerPair
+from crosspool.pooling import cross_layer_pool, local_features
+from crosspool.statistics import channel_statistics
+from crosspool.ui.runtime import maps as compute
+from crosspool.ui.runtime import shared_cache as kept
+from crosspool.ui.runtime.maps import ImageMaps, Request, backbone_of, image_maps
+from tests.networks import sample
+
+REQUEST = Request(
+    picture="a",
+    backbone="squeezenet1_1",
+    weights="untrained",
+    pair="features.12.squeeze",
+    size=128,
+    framing="crop",
+    signed=False,
+    border="zero",
+)
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache():
+    kept.forget_all()
+    yield
+    kept.forget_all()
+
+
+@pytest.fixture
+def passes(monkeypatch):
+    """A list that grows with every forward pass."""
+    seen = []
+
+    def counted(*args):
+        seen.append(threading.get_ident())
+        return run_graph(*args)
+
+    monkeypatch.setattr("crosspool.backbones.backbone.run_graph", counted)
+    return seen
+
+
+def test_the_maps_are_the_librarys_own():
+    request = replace(REQUEST, pair="features.12.expand3x3", size=160, framing="squash", signed=True, border="valid")
+    found = image_maps(request, sample)
+    backbone = load_backbone("squeezenet1_1", "untrained")
+    maps = backbone.activations(sample(), request.pair, 160, framing="squash", signed=True)
+    pooled = cross_layer_pool(maps.lower, maps.upper, kernel_size=3, padding=1, border="valid")
+    assert found.pair == backbone.architecture.pair(request.pair)
+    torch.testing.assert_close(torch.from_numpy(found.lower), maps.lower[0])
+    torch.testing.assert_close(torch.from_numpy(found.upper), maps.upper[0])
+    torch.testing.assert_close(torch.from_numpy(found.pooled), pooled[0])
+    assert np.array_equal(np.asarray(found.framed), np.asarray(maps.framed[0]))
+    expected = channel_statistics(maps.upper[0], pooled[0]).table()
+    assert found.statistics.table().to_numpy() == pytest.approx(expected.to_numpy(), rel=1e-5)
+
+
+# --- once
+
+
+def test_equal_requests_are_computed_once(passes):
+    first = image_maps(REQUEST, sample)
+    assert image_maps(replace(REQUEST), sample) is first
+    assert len(passes) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"picture": "b"},
+        {"pair": "features.12.expand1x1"},
+        {"size": 160},
+        {"framing": "squash"},
+        {"signed": True},
+        {"border": "valid"},
+    ],
+)
+def test_any_other_request_is_computed_anew(passes, change):
+    image_maps(REQUEST, sample)
+    image_maps(replace(REQUEST, **change), sample)
+    assert len(passes) == 2
+
+
+def test_eight_sessions_that_ask_at_once_share_one_forward_pass(passes):
+    start = threading.Barrier(8)
+
+    def ask(_):
+        start.wait()
+        return image_maps(REQUEST, sample)
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(ask, range(8)))
+    assert len(passes) == 1
+    assert all(maps is found[0] for maps in found)
+
+
+def test_eight_sessions_with_pictures_of_their_own_get_their_own_maps(passes):
+    pictures = [sample().resize((128, 128)).rotate(40 * turn) for turn in range(8)]
+    requests = [replace(REQUEST, picture=str(turn)) for turn in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda request, picture: image_maps(request, lambda: picture), requests, pictures))
+    assert len(passes) == 8
+    kept.forget_all()
+    for request, picture, maps in zip(requests, pictures, found, strict=True):
+        assert np.array_equal(image_maps(request, partial(Image.Image.copy, picture)).upper, maps.upper)
+
+
+def test_an_error_lets_the_next_one_pass():
+    with pytest.raises(CrosspoolError):
+        image_maps(replace(REQUEST, pair="features.99"), sample)
+    assert image_maps(REQUEST, sample).upper.shape[0] == 64
+
+
+# --- bounded
+
+
+def test_bytes_are_all_arrays_and_the_picture():
+    maps = image_maps(REQUEST, sample)
+    assert maps.nbytes == 4 * (maps.lower.size + maps.upper.size + maps.pooled.size) + 3 * 128 * 128
+
+
+def test_maps_too_large_to_be_kept_are_refused_before_they_are_computed(passes):
+    vgg = replace(REQUEST, backbone="vgg16", pair="features.2", size=896)
+    expected = 4 * (2 * 64 * 896**2 + 64 * 64 * 9) + 3 * 896**2  # conv1_1 and conv1_2, P, and the picture
+    assert expected > kept.limit()
+    with pytest.raises(SettingError, match=rf"at 896 px take {expected / 2**20:.0f} MB .* choose a smaller input"):
+        image_maps(vgg, sample)
+    assert passes == []
+
+
+def test_no_more_networks_are_kept_than_the_setting_says():
+    names = ["squeezenet1_1", "squeezenet1_0", "mobilenet_v3_small"]
+    first, second = (backbone_of(name, "untrained") for name in names[:2])
+    assert backbone_of(names[0], "untrained") is first
+    backbone_of(names[2], "untrained")  # in place of the second, which was used less recently
+    assert list(compute._networks) == [(names[0], "untrained"), (names[2], "untrained")]
+    assert backbone_of(names[0], "untrained") is first
+    assert backbone_of(names[1], "untrained") is not second
+
+
+# --- patches
+
+
+GEOMETRY = st.tuples(
+    st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    st.tuples(st.integers(0, 3), st.integers(0, 3)),
+    st.tuples(st.integers(1, 3), st.integers(1, 3)),
+)
+
+
+@settings(deadline=None)
+@given(GEOMETRY, st.integers(10, 14), st.integers(10, 14))
+def test_patches_are_the_columns_of_local_features(geometry, rows, columns):
+    kernel, stride, padding, dilation = geometry
+    pair = LayerPair("c", "b → c", "x", "a", 3, 1, kernel, stride, padding, dilation, "ReLU")
+    lower = torch.randn(1, 3, rows, columns, generator=torch.Generator().manual_seed(rows * columns))
+    features = local_features(lower, kernel_size=kernel, stride=stride, padding=padding, dilation=dilation)[0]
+    high, wide = (
+        (length + 2 * pad - gap * (k - 1) - 1) // step + 1
+        for length, pad, gap, k, step in zip((rows, columns), padding, dilation, kernel, stride, strict=True)
+    )
+    upper = torch.ones(1, high, wide)
+    maps = ImageMaps(
+        pair,
+        Image.new("RGB", (1, 1)),
+        lower[0].numpy(),
+        upper.numpy(),
+        features.sum(dim=1)[None].numpy(),
+        channel_statistics(upper, features.sum(dim=1)[None]),
+    )
+    patches = np.stack([maps.patch(row, column) for row in range(high) for column in range(wide)], axis=1)
+    assert np.array_equal(patches, features.numpy())
+
+
+def test_patches_of_a_real_strided_pair_add_up_to_its_blocks():
+    maps = image_maps(replace(REQUEST, backbone="resnet18", pair="layer4.0.conv1"), sample)
+    assert (maps.pair.kernel_size, maps.pair.stride, maps.pair.padding) == ((3, 3), (2, 2), (1, 1))
+    rows, columns = maps.upper.shape[1:]
+    patches = np.stack([maps.patch(row, column) for row in range(rows) for column in range(columns)])
+    torch.testing.assert_close(
+        torch.from_numpy(maps.upper.reshape(len(maps.upper), -1) @ patches), torch.from_numpy(maps.pooled)
+    )

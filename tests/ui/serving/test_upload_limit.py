@@ -1,0 +1,102 @@
+"""Uploads that no page has taken yet: bounded, whatever a browser sends."""
+
+import pytest
+import streamlit.runtime
+from starlette.formparsers import MultiPartParser
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.uploaded_file_manager import UploadedFileRec
+
+from crosspool.ui.runtime.settings import settings
+from crosspool.ui.serving.upload_limit import ROUTE, UploadLimit, largest_file, room
+from tests import loops
+
+MB = 2**20
+
+
+class Server:
+    """An app that keeps uploads as Streamlit does, behind the middleware."""
+
+    def __init__(self):
+        self.uploaded_file_mgr = MemoryUploadedFileManager(ROUTE)
+        self.limit = UploadLimit(self.app, visit=2 * MB, everybody=3 * MB)
+        self.read = 0
+
+    async def app(self, scope, receive, send):
+        data = await Request(scope, receive).body()
+        self.read += len(data)
+        _, is_upload, rest = scope["path"].partition(ROUTE)
+        if is_upload:
+            visit, name = rest.split("/")
+            self.uploaded_file_mgr.add_file(visit, UploadedFileRec(name, name, "", data))
+        await PlainTextResponse("taken")(scope, receive, send)
+
+    def put(self, path, data=b"", lengths=None):
+        """The status of the answer."""
+        lengths = [str(len(data))] if lengths is None else lengths
+        headers = [(b"content-length", length.encode()) for length in lengths]
+        scope = {"type": "http", "method": "PUT", "path": path, "headers": headers, "query_string": b""}
+        sent = []
+
+        async def receive():
+            return {"type": "http.request", "body": data, "more_body": False}
+
+        async def send(message):
+            sent.append(message)
+
+        loops.run(self.limit(scope, receive, send))
+        return sent[0]["status"]
+
+
+@pytest.fixture
+def server(monkeypatch):
+    monkeypatch.setattr(MultiPartParser, "spool_max_size", MultiPartParser.spool_max_size)  # is put back
+    found = Server()
+    monkeypatch.setattr(streamlit.runtime, "exists", lambda: True)
+    monkeypatch.setattr(streamlit.runtime, "get_instance", lambda: found)
+    return found
+
+
+def test_one_visit_has_so_much_waiting_at_most(server):
+    statuses = [server.put(f"{ROUTE}a/{n}", bytes(MB)) for n in range(4)]
+    assert statuses == [200, 200, 200, 413]  # with the room for what is around a file
+    server.uploaded_file_mgr.remove_session_files("a")
+    assert server.put(f"/base{ROUTE}a/again", bytes(MB)) == 200
+
+
+def test_all_visits_together_have_so_much_waiting_at_most(server):
+    statuses = [server.put(f"{ROUTE}{visit}/x", bytes(MB)) for visit in range(5)]
+    assert statuses == [200, 200, 200, 200, 503]
+
+
+def test_nothing_is_read_of_what_is_refused(server):
+    assert server.put(f"{ROUTE}a/1", b"begun", [str(10**15)]) == 413
+    assert server.read == 0
+
+
+@pytest.mark.parametrize("lengths", [[], [""], ["-1"], ["1e3"], ["²"], ["1", "1"]])
+def test_a_length_has_to_be_said(server, lengths):
+    assert server.put(f"{ROUTE}a/1", b"x", lengths) == 411
+
+
+def test_what_arrives_counts_already(server):
+    server.limit._arriving["a"] = 2 * MB
+    assert server.put(f"{ROUTE}a/1", bytes(2 * MB)) == 413
+    assert server.put(f"{ROUTE}b/1", bytes(MB)) == 200
+    assert server.limit._arriving == {"a": 2 * MB}
+
+
+def test_anything_else_passes(server):
+    assert server.put("/x", bytes(5 * MB)) == 200
+    assert server.read == 5 * MB
+
+
+def test_uploads_are_not_written_to_disk(server):
+    assert MultiPartParser.spool_max_size == 3 * MB
+
+
+def test_every_page_gets_the_largest_file_that_it_takes():
+    chosen = settings().model_copy(update={"upload_megabytes": 30, "zip_megabytes": 10, "visitor_megabytes": 5})
+    assert largest_file(chosen) == 30
+    assert room(chosen) == {"visit": 30 * MB, "everybody": chosen.visitors_megabytes * MB}

@@ -1,0 +1,257 @@
+"""Labelled images: FieldGuide's, a stranger's ZIP, and pictures that come class by class."""
+
+import gc
+import hashlib
+import io
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from crosspool.datasets.fieldguide import fieldguide
+from crosspool.errors import DatasetError
+from crosspool.images import load_image
+from crosspool.ui.runtime.settings import settings
+from crosspool.ui.visit import labelled
+from crosspool.ui.visit.labelled import LONGEST_SIDE, Collection, PrivateCache, class_name, from_zip, guide, new_bird
+from tests.dataset_trees import encoded
+from tests.pictures import noise, png
+
+RED, BLUE = (200, 30, 30), (30, 30, 200)
+
+
+def zipped(files, method=zipfile.ZIP_STORED):
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", method) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return data.getvalue()
+
+
+def shades(label, count, colour):
+    return {f"{label}/{n}.png": encoded(tuple(value + n for value in colour)) for n in range(count)}
+
+
+# --- FieldGuide
+
+
+def test_the_guide_is_the_librarys():
+    found, expected = guide(2), fieldguide(2)
+    assert found.spec == "fieldguide:2"
+    assert found.dataset.classes == expected.classes
+    assert found.dataset.samples[5].read() == expected.samples[5].read()
+    assert found.dataset.samples[5].identity == expected.samples[5].identity  # and so are its features
+    assert len(set(found.pictures)) == 24
+
+
+def test_keys_of_the_guide_are_those_of_its_files():
+    found = guide(2)
+    for index in (0, 7):
+        sample = found.dataset.samples[index]
+        assert found.keys_of(sample) == {hashlib.sha256(fieldguide(2).samples[index].read()).hexdigest()}
+
+
+def test_thumbnails_show_the_same_scene(monkeypatch):
+    found = guide(2)
+    sample = found.dataset.samples[3]
+    url = found.thumbnail_of(sample)
+    import base64
+
+    small = load_image(base64.b64decode(url.partition(",")[2]))
+    large = load_image(sample.read()).resize(small.size)
+    other = load_image(found.dataset.samples[8].read()).resize(small.size)
+
+    def apart(one, two):
+        return np.abs(np.asarray(one, float) - np.asarray(two, float)).mean()
+
+    assert apart(small, large) < 0.3 * apart(small, other)
+
+
+def test_new_birds_are_in_no_guide_and_all_differ():
+    drawn = [new_bird(count) for count in range(3)]
+    assert len({data for data, _ in drawn}) == len({species for _, species in drawn}) == 3
+    keys = {hashlib.sha256(sample.read()).hexdigest() for sample in fieldguide(1).samples}
+    assert not keys & {hashlib.sha256(data).hexdigest() for data, _ in drawn}
+
+
+# --- a ZIP
+
+
+def test_a_zip_of_class_folders():
+    steps = []
+    found = from_zip(
+        zipped({**shades("birds/cat", 3, RED), **shades("birds/dog", 2, BLUE)}),
+        "pets.zip",
+        lambda *step: steps.append(step),
+    )
+    assert {label: len(shots) for label, shots in found.classes.items()} == {"cat": 3, "dog": 2}
+    assert steps[-1] == (5, 5)
+    made = found.labelled()
+    assert made.dataset.name == "pets"
+    assert made.dataset.samples[0].read() == encoded(RED)  # small pictures stay as they are
+    assert made.keys_of(made.dataset.samples[0]) == {hashlib.sha256(encoded(RED)).hexdigest()}
+    assert made.spec is None
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (b"no zip at all", "pets.zip is no ZIP file, or is damaged"),
+        ({"1.png": encoded(), "2.png": encoded()}, "pets.zip has images but no class folders"),
+        ({"cat/1.png": encoded(), "cat/2.png": encoded()}, "no class folders|one class only"),
+        ({"notes.txt": "nothing"}, "pets.zip has no images"),
+        ({"../cat/1.png": encoded(), "dog/1.png": encoded()}, "names a file outside itself"),
+    ],
+)
+def test_a_zip_that_cannot_be_used_is_one_sentence_without_our_folder(files, said):
+    with pytest.raises(DatasetError, match=said) as caught:
+        from_zip(files if isinstance(files, bytes) else zipped(files), "pets.zip")
+    assert "/tmp" not in str(caught.value)
+    assert "crosspool-" not in str(caught.value)
+
+
+def test_long_names_stay_apart_and_a_long_file_name_is_no_obstacle():
+    long = "a" * 100
+    found = from_zip(zipped({**shades(f"{long}1", 2, RED), **shades(f"{long}2", 2, BLUE)}), "图" * 200 + ".zip")
+    assert {label: len(shots) for label, shots in found.classes.items()} == {f"{long}1": 2, f"{long}2": 2}
+    assert found.problems == []
+    assert found.name == "图" * 60
+
+
+def test_what_can_be_used_of_a_zip_is_used_and_the_rest_is_told():
+    files = {
+        **shades("train/Cat", 2, RED), **shades("test/cat ", 2, BLUE), **shades("train/dog", 2, (0, 90, 0)),
+        "train/dog/cut.png": encoded()[:40], "train/dog/words.txt": "x",
+    }  # fmt: skip
+    found = from_zip(zipped(files), "pets.zip")
+    assert {label: len(shots) for label, shots in found.classes.items()} == {"Cat": 4, "dog": 2}
+    told = "\n".join(found.problems)
+    assert "The class cat  differs from Cat only in letter case or spaces; they were put together." in told
+    assert "training and test images were put together" in told
+    assert any(problem.startswith("train/dog/cut.png ") for problem in found.problems)
+
+
+def test_a_damaged_member_is_told_by_its_folder_and_without_ours():
+    data = zipped({**shades("cat", 2, RED), **shades("dog", 2, BLUE), "dog/hurt.png": encoded((1, 2, 3))})
+    hurt = data.index(b"dog/hurt.png") + 40
+    found = from_zip(data[:hurt] + bytes([data[hurt] ^ 255]) + data[hurt + 1 :], "pets.zip")
+    assert [problem.split(",")[0] for problem in found.problems] == ["dog/hurt.png is damaged in pets.zip"]
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({f"{'a' * 256}/1.png": encoded(), "b/1.png": encoded()}, "pets.zip has names longer than 255 signs"),
+        ({"a/1.png": encoded(), **{f"b/{n}.txt": "" for n in range(10_000)}}, "pets.zip has more than 10,000 members"),
+        ({"a/1.png": encoded(), **{f"b/{n}.bmp": bytes(2**20) for n in range(9)}}, "holds more than 8 MB of images"),
+        (np.random.default_rng(0).bytes(3 * 2**19), "pets.zip has 1.5 MB of at most 1; take fewer images"),
+    ],
+)
+def test_a_zip_that_is_too_much(monkeypatch, files, said):
+    small = settings().model_copy(update={"zip_megabytes": 1})
+    monkeypatch.setattr(labelled, "settings", lambda: small)
+    data = files if isinstance(files, bytes) else zipped(files, zipfile.ZIP_DEFLATED)
+    with pytest.raises(DatasetError, match=said):
+        from_zip(data, "pets.zip")
+
+
+def test_a_zip_that_takes_too_long_is_read_as_far_as_time_allows(monkeypatch):
+    monkeypatch.setattr(labelled, "ZIP_SECONDS", -1.0)
+    found = from_zip(zipped({**shades("cat", 2, RED), **shades("dog", 1, BLUE)}), "pets.zip")
+    assert found.problems[0].startswith("3 images were left out: after")
+    assert len(found) == 0
+
+
+def test_a_zip_with_too_many_images(monkeypatch):
+    monkeypatch.setattr(labelled, "MAX_PICTURES", 3)
+    with pytest.raises(DatasetError, match="pets has 4 images in 2 classes; this page takes 3"):
+        from_zip(zipped({**shades("cat", 2, RED), **shades("dog", 2, BLUE)}), "pets.zip")
+
+
+# --- class by class
+
+
+def collected(**classes):
+    collection = Collection("Your images")
+    for label, seeds in classes.items():
+        for seed in seeds:
+            assert collection.add(label, png(noise(seed)), f"{seed}.png") == ""
+    return collection
+
+
+def test_names_that_differ_in_case_and_spaces_are_one_class():
+    collection = collected(cat=(1, 2))
+    for label in ("Cat", "  CAT ", "cat\n"):
+        assert collection.called(label) == "cat"
+    collection.add(" Cat", png(noise(3)), "3.png")
+    assert [len(shots) for shots in collection.classes.values()] == [3]
+    assert collection.called("big  cat") == "big cat"
+    assert class_name(" \t ") == ""
+
+
+def test_too_little_is_told():
+    with pytest.raises(DatasetError, match="There are no images yet"):
+        collected().labelled()
+    with pytest.raises(DatasetError, match="There is only one class, cat; add images of at least one other class"):
+        collected(cat=(1, 2)).labelled()
+
+
+def test_a_class_of_one_image_is_left_out_or_stops_it():
+    kept = collected(cat=(1, 2), dog=(3, 4), owl=(5,)).labelled()
+    assert kept.dataset.classes == ("cat", "dog")
+    assert len(kept.dataset) == len(kept.pictures) == 4
+    assert kept.dataset.problems == ("1 class has fewer than 2 different pictures of its own: owl (1); left out.",)
+    with pytest.raises(DatasetError, match=r"dog \(1\); too few classes would be left, so add images"):
+        collected(cat=(1, 2), dog=(3,)).labelled()
+
+
+def test_equal_pictures_are_told():
+    found = collected(cat=(1, 2, 3, 1), dog=(4, 5, 6, 2)).labelled()
+    across, twice = found.dataset.problems
+    assert across == (
+        "1 picture is in two classes: cat/2 2.png and dog/4 2.png; a method can be right about only one of the two."
+    )
+    assert twice.startswith("1 picture is there twice: cat/1 1.png and cat/4 1.png")
+
+
+def test_unreadable_files_are_told_and_change_nothing():
+    collection = collected(cat=(1,))
+    assert collection.add("cat", b"words", "notes.png").startswith("notes.png is not an image")
+    assert len(collection) == 1
+    assert collection.add("owl", b"", "empty.png").startswith("empty.png is empty")
+    assert list(collection.classes) == ["cat"]
+
+
+def test_limits(monkeypatch):
+    collection = collected(cat=(1,))
+    monkeypatch.setattr(labelled, "MAX_CLASSES", 1)
+    assert "takes 1 classes" in collection.add("dog", png(noise(2)), "2.png")
+    collection.visitor.nbytes += 64 * 2**20 - 10
+    assert collection.add("cat", png(noise(2)), "2.png").startswith("2.png was left out: your images may take 64 MB")
+    monkeypatch.setattr(labelled, "MAX_PICTURES", 1)
+    assert "takes 1 images" in collection.add("cat", png(noise(2)), "2.png")
+    assert len(collection) == 1
+
+
+def test_large_pictures_are_shrunk_and_small_ones_stay_as_they_are():
+    collection = Collection("Your images")
+    large = png(Image.new("RGB", (3000, 1500), RED))
+    collection.add("cat", large, "large.png")
+    collection.add("cat", png(noise(1)), "small.png")
+    shrunk, small = collection.classes["cat"]
+    assert load_image(shrunk.data).size == (LONGEST_SIDE, LONGEST_SIDE // 2)
+    assert shrunk.key == hashlib.sha256(shrunk.data).hexdigest()
+    assert shrunk.received == hashlib.sha256(large).hexdigest()
+    assert small.key == small.received
+    assert small.data == png(noise(1))
+
+
+def test_a_sessions_cache_goes_with_it():
+    cache = PrivateCache()
+    cache.put("k" * 8, np.ones(3, np.float32))
+    folder = cache.folder
+    assert folder.exists()
+    del cache
+    gc.collect()
+    assert not folder.exists()

@@ -1,0 +1,155 @@
+"""Deep links: what goes in comes out, and what a stranger wrote never breaks or deceives."""
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crosspool.backbones import architecture
+from crosspool.drawing.rendering import COLOUR_MAPS
+from crosspool.samples import samples
+from crosspool.ui.visit.link import Settings, from_params, to_params
+
+BACKBONES = ("efficientnet_lite0", "alexnet", "squeezenet1_1", "resnet18")
+
+
+@st.composite
+def any_settings(draw):
+    """Settings that the app can be in."""
+    found = architecture(draw(st.sampled_from(BACKBONES)))
+    pair = draw(st.sampled_from((None, *found.layer_pairs)))
+    return Settings(
+        sample=draw(st.sampled_from([sample.id for sample in samples()])),
+        backbone=found.spec.name,
+        weights=draw(st.sampled_from(("pretrained", "untrained"))),
+        pair=pair.id if pair else "",
+        size=draw(st.just(0) | st.integers(128, 896)),
+        framing=draw(st.sampled_from(("crop", "squash"))),
+        signed=draw(st.booleans()),
+        border=draw(st.sampled_from(("zero", "valid"))),
+        channel=draw(st.integers(-1, (pair or found.default_pair).upper_channels - 1)),
+        colours=draw(st.sampled_from(COLOUR_MAPS)),
+        opacity=draw(st.floats(0, 1)),
+        scale=draw(st.sampled_from(("map", "layer"))),
+        smooth=draw(st.booleans()),
+        present=draw(st.booleans()),
+    )
+
+
+@settings(deadline=None)
+@given(any_settings())
+def test_every_setting_survives_the_link(given_settings):
+    params = to_params(given_settings)
+    assert all(isinstance(value, str) for value in params.values())
+    assert from_params(params) == (given_settings, [])
+
+
+def test_the_default_is_the_bare_address():
+    assert to_params(Settings()) == {}
+    assert from_params({}) == (Settings(), [])
+
+
+def test_a_link_by_hand():
+    params = {
+        "backbone": "alexnet",
+        "pair": "features.8",
+        "size": "448",
+        "sample": "rocket",
+        "channel": "255",
+        "colours": "magma",
+        "signed": "1",
+        "smooth": "0",
+        "opacity": "0.5",
+    }
+    found, notes = from_params(params)
+    assert notes == []
+    assert found == Settings(
+        backbone="alexnet",
+        pair="features.8",
+        size=448,
+        sample="rocket",
+        channel=255,
+        colours="magma",
+        signed=True,
+        smooth=False,
+        opacity=0.5,
+    )
+    assert to_params(found) == params
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("backbone", "alexnet2"),
+        ("pair", "features.10"),  # a pair of another network
+        ("pair", ""),
+        ("sample", "../../etc/passwd"),
+        ("weights", "/tmp/own.pth"),
+        ("size", "127"),
+        ("size", "897"),
+        ("size", "224.0"),
+        ("size", "1e3"),
+        ("size", "٢٢٤٠٠"),
+        ("channel", "1280"),  # the default pair's last is 1279
+        ("channel", "-1"),
+        ("channel", "9" * 5000),
+        ("colours", "jet"),
+        ("colours", "RdBu_r"),  # only for signed maps, chosen by the app
+        ("opacity", "nan"),
+        ("opacity", "inf"),
+        ("opacity", "1.01"),
+        ("scale", "world"),
+        ("signed", "yes"),
+        ("smooth", "True"),
+        ("border", "reflect"),
+        ("framing", "stretch"),
+    ],
+)
+def test_nonsense_is_ignored_with_a_note(name, text):
+    found, (note,) = from_params({name: text})
+    assert found == Settings()
+    assert note.startswith(f"The link's {name} ")
+    assert len(note) < 250
+
+
+def test_one_bad_setting_does_not_spoil_the_others():
+    found, notes = from_params({"backbone": "alexnet", "pair": "conv5", "colours": "gray", "channel": "17"})
+    assert found == Settings(backbone="alexnet", colours="gray", channel=17)
+    assert len(notes) == 1
+
+
+def test_a_pair_is_read_after_its_backbone_and_a_channel_after_its_pair():
+    wanted = {"channel": "383", "pair": "features.6", "backbone": "alexnet"}
+    assert from_params(wanted)[1] == []
+    assert len(from_params({**wanted, "channel": "384"})[1]) == 1
+
+
+def test_other_parameters_are_none_of_our_business():
+    assert from_params({"utm_source": "mail", "embed": "true"}) == (Settings(), [])
+
+
+TEXT = st.text() | st.integers().map(str) | st.floats().map(str) | st.sampled_from(["", "0", "1", "alexnet", "cat"])
+
+
+@settings(deadline=None)
+@given(st.dictionaries(st.sampled_from(sorted(vars(Settings()))) | st.text(max_size=9), TEXT))
+def test_any_text_leaves_settings_that_make_sense(params):
+    found, notes = from_params(params)
+    assert from_params(to_params(found)) == (found, [])
+    assert len(notes) <= len(params)
+
+
+@settings(deadline=None)
+@given(
+    st.sampled_from(("pair", "colours", "backbone", "sample")),
+    st.text("[]()!<>*_`#|~:$\\\n\r&@ ./wab", min_size=1, max_size=60)
+    | st.sampled_from(["![x](http://evil.example/x.png)", "<script>", ":red[hot]", "$x$", "www.evil.example", "`a`"]),
+)
+def test_markdown_in_a_link_is_only_text(name, text):
+    """What the link said stands in a code span, which it cannot leave."""
+    (note,) = from_params({name: text})[1]
+    quoted = re.fullmatch(rf"The link's {name} `([^`\n\r]+)` was ignored: [^`]+\.", note)
+    assert quoted is not None
+    assert len(quoted[1]) <= 40
+    assert not set(quoted[1]) & set("[]()!<>*#|~:$\\&@")
