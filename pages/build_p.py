@@ -149,8 +149,8 @@ def experiments(maps: ImageMaps, request: Request, position: Cell) -> None:
         # What an experiment does not look at must not make it run again while the position is dragged.
         question = (request, key, position if key == "one_hot" else (0, 0), seed if chosen.shuffles else 0)
         try:
-            with waiting("Trying it …") as on_wait:
-                tried, findings = tried_in_turn(question, maps, on_wait)
+            with waiting("Trying it …") as on_progress:
+                tried, findings = tried_in_turn(question, maps, on_progress)
         except CrosspoolError as error:
             refused(error)
             return

@@ -406,8 +406,8 @@ def two_pictures(view: View, look: Look) -> None:
         return
     other = others[st.session_state.compared_with]
     try:
-        with waiting("Looking at the other picture …") as on_wait:
-            beside = explained(other, view.subject, on_wait)
+        with waiting("Looking at the other picture …") as on_progress:
+            beside = explained(other, view.subject, on_progress)
     except CrosspoolError as error:
         refused(error)
         return
@@ -497,8 +497,8 @@ def main() -> None:
     if subject is None:
         return
     try:
-        with waiting("Looking for what to compare with …") as on_wait:
-            beside = baseline_of(subject, comparison_of_session(), chosen, on_wait)
+        with waiting("Looking for what to compare with …") as on_progress:
+            beside = baseline_of(subject, comparison_of_session(), chosen, on_progress)
     except CrosspoolError as error:
         refused(error)
         return
@@ -515,9 +515,9 @@ def _explained(chosen: Picture, subject: Subject, beside: Subject | None) -> tup
     The fragment asks for it anew instead of holding it, so that no visitor's page keeps it in memory.
     """
     try:
-        with waiting("Explaining …") as on_wait:
-            seen = explained(chosen, subject, on_wait)
-            return seen, None if beside is None else (beside, explained(chosen, beside, on_wait))
+        with waiting("Explaining …") as on_progress:
+            seen = explained(chosen, subject, on_progress)
+            return seen, None if beside is None else (beside, explained(chosen, beside, on_progress))
     except CrosspoolError as error:
         refused(error)
     return None

@@ -271,8 +271,8 @@ def finer_maps(view: View) -> None:
         f"and it was trained at {COARSE}: so a finer map is not just the coarse one drawn sharper."
     )
     columns = figure("finer")
-    with columns[1], waiting("Computing the finer maps …") as on_wait:
-        fine = view_at(view.picture, FINE, on_wait)
+    with columns[1], waiting("Computing the finer maps …") as on_progress:
+        fine = view_at(view.picture, FINE, on_progress)
     cosine = likeness(view.maps.upper[k], fine.maps.upper[k])
     for column, each in zip(columns, (view, fine), strict=False):
         rows = each.maps.upper.shape[1]
@@ -343,8 +343,8 @@ def fully_connected(view: View) -> None:
 def class_evidence(view: View) -> None:
     """What the averages give: the network's answer, split by position afterwards."""
     network = Network(view.request.backbone, view.request.weights)
-    with waiting("Asking the network …") as on_wait:
-        seen = explained(view.picture, own_subject(network, COARSE, view.request.framing), on_wait)
+    with waiting("Asking the network …") as on_progress:
+        seen = explained(view.picture, own_subject(network, COARSE, view.request.framing), on_progress)
     answer = seen.explanation.predicted
     evidence = seen.contributions((answer, "")).positions
     assert evidence is not None  # averages of maps always have them
@@ -408,8 +408,8 @@ def lesson() -> None:
         st.info(note_of_link(), icon=":material/link_off:")
     st.header(f"{step} · {TITLES[step - 1]}", anchor=False)
     try:
-        with waiting("Computing the maps …") as on_wait:
-            view = view_at(chosen_sample(), COARSE, on_wait)
+        with waiting("Computing the maps …") as on_progress:
+            view = view_at(chosen_sample(), COARSE, on_progress)
         STEPS[step - 1](view)
     except CrosspoolError as error:
         refused(error)

@@ -74,7 +74,7 @@ def comparison(trained, lite0):
             targets=np.array([0, 1, 2]),
         ),
         labelled=SimpleNamespace(keys_of=lambda sample: {sample.key}),
-        without=lambda name, key, on_wait: trained[name, 6 if key == labelled else 9],
+        without=lambda name, key, on_progress: trained[name, 6 if key == labelled else 9],
     )
 
 
@@ -330,7 +330,7 @@ def test_a_wrong_answer_is_set_against_the_label_until_a_rival_is_chosen(compari
 @pytest.mark.parametrize("name", ["jitter@128", f"{GLOBAL}+{CROSS}", "cl-c:blocks.4.project_conv@256/pca2", "max@128"])
 def test_every_kind_of_method_is_explained(name, make, comparison, lite0):
     comparison.classifiers[name] = classifier = make(name, 6)
-    comparison.without = lambda name, key, on_wait: comparison.classifiers[name]
+    comparison.without = lambda name, key, on_progress: comparison.classifiers[name]
     app = asked(comparison, name)
     found = explain(classifier, lite0, sample()).contributions()
     assert f"the score {signed(found.score, 6)}" in shown_text(app)

@@ -26,7 +26,7 @@ from crosspool.evaluation.splits import stratified_splits
 from crosspool.features import Features
 from crosspool.methods import Method
 from crosspool.text import human_bytes
-from crosspool.ui.runtime.gate import Gate, OnWait, Turn, quietly
+from crosspool.ui.runtime.gate import FairSemaphore, OnProgress, Ticket, ignore_progress
 from crosspool.ui.runtime.log import event
 from crosspool.ui.runtime.maps import Network, gate
 from crosspool.ui.runtime.settings import settings
@@ -40,7 +40,7 @@ VIEWS = {"whole": 1, "tiles": 1, "jitter": 10, "augmented": 16}
 
 logger = logging.getLogger(__name__)
 
-trainings = Gate(settings().trainings)
+trainings = FairSemaphore(settings().trainings)
 
 
 @dataclass(frozen=True)
@@ -150,11 +150,13 @@ class Comparison:
     def report(self) -> Report:
         return self.findings.report
 
-    def without(self, method_name: str, picture_key: str, on_wait: OnWait = quietly) -> TrainedClassifier:
+    def without(
+        self, method_name: str, picture_key: str, on_progress: OnProgress = ignore_progress
+    ) -> TrainedClassifier:
         """The method trained on all samples but those whose image file has this SHA-256, so that copies count, too.
 
-        Or had it, before it was shrunk. The ordinary classifier where there are none of them. `on_wait` is the gate's.
-        Raises ModelError where the server has no room for it.
+        Or had it, before it was shrunk. The ordinary classifier where there are none of them. `on_progress` is the
+        gate's. Raises ModelError where the server has no room for it.
         """
         ordinary = self.classifiers[method_name]
         others = [i for i, s in enumerate(self.dataset.samples) if picture_key not in self.labelled.keys_of(s)]
@@ -165,9 +167,9 @@ class Comparison:
         if found is None:
             smaller = self.dataset.subset(np.array(others))
             try:
-                with gate.turn(on_wait) as turn:
+                with gate.turn(on_progress) as turn:
                     features = Features(smaller, self.network.backbone, ordinary.method.sources, self.labelled.cache)
-                    found = _trained(features, ordinary.method, self.report.seed, lambda done: turn.let_others_pass())
+                    found = _trained(features, ordinary.method, self.report.seed, lambda done: turn.yield_turn())
             except OSError as error:
                 raise ModelError(_no_room(error)) from error
             except CacheError as error:
@@ -271,7 +273,7 @@ class _Work:
         self._before = 0.0  # the cost of all earlier stages
         self._stage, self._cost, self._done, self._total = "Waiting for a turn", 0.0, 0, 1
         self._start = time.monotonic()
-        self._turn: Turn | None = None
+        self._turn: Ticket | None = None
 
     def begin(self, stage: str, cost: float, total: int) -> None:
         """The next stage of so many images, and what it costs."""
@@ -299,7 +301,7 @@ class _Work:
         """
         self._check()
         assert self._turn is not None
-        self._turn.let_others_pass()
+        self._turn.yield_turn()
         minutes = settings().training_minutes
         if time.monotonic() - self._start > 60 * minutes:
             raise SettingError(

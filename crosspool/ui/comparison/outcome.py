@@ -18,7 +18,7 @@ from crosspool.evaluation.findings import NONE_SHOWN, Findings, Section, how, pe
 from crosspool.evaluation.report import MethodResult, most_predicted
 from crosspool.text import human_bytes
 from crosspool.ui.comparison.job import Comparison
-from crosspool.ui.runtime.gate import OnWait, quietly
+from crosspool.ui.runtime.gate import OnProgress, ignore_progress
 from crosspool.ui.runtime.maps import gate
 from crosspool.ui.runtime.settings import settings
 from crosspool.ui.visit.labelled import LONGEST_NAME, Labelled, new_bird
@@ -293,8 +293,8 @@ def _new_images(comparison: Comparison) -> None:
         st.image(picture.image, alt=picture.alt, width="stretch", caption=as_it_is(picture.title))
     with right:
         try:
-            with waiting("Looking at the image …") as on_wait:
-                scores, left_out = answers_to(comparison, picture, on_wait)
+            with waiting("Looking at the image …") as on_progress:
+                scores, left_out = answers_to(comparison, picture, on_progress)
         except CrosspoolError as error:
             refused(error)
             return
@@ -331,7 +331,7 @@ def _answer(comparison: Comparison, name: str, scores: NDArray[np.float64]) -> N
 
 
 def answers_to(
-    comparison: Comparison, picture: Picture, on_wait: OnWait = quietly
+    comparison: Comparison, picture: Picture, on_progress: OnProgress = ignore_progress
 ) -> tuple[dict[str, NDArray[np.float64]], bool]:
     """Each method's scores of the picture, (L,), and whether it is a labelled one, which they then have not seen.
 
@@ -341,9 +341,9 @@ def answers_to(
     if kept is None or kept[0] is not comparison or kept[1] != picture.key:
         found, left_out = {}, False
         for name, ordinary in comparison.classifiers.items():
-            classifier = comparison.without(name, picture.key, on_wait)
+            classifier = comparison.without(name, picture.key, on_progress)
             left_out |= classifier is not ordinary
-            with gate.turn(on_wait, seconds=settings().wait_seconds):
+            with gate.turn(on_progress, seconds=settings().wait_seconds):
                 found[name] = classifier.scores([picture.image], comparison.network.backbone)[0]
         kept = st.session_state.scored = (comparison, picture.key, (found, left_out))
     answers: tuple[dict[str, NDArray[np.float64]], bool] = kept[2]

@@ -93,8 +93,8 @@ def _of_comparison(method: str, picture: Picture | None) -> Subject | None:
     comparison = comparison_of_session()
     if comparison is None or picture is None:
         return None
-    with waiting("Training again without this picture …") as on_wait:
-        return compared_subject(comparison, method, picture, on_wait)
+    with waiting("Training again without this picture …") as on_progress:
+        return compared_subject(comparison, method, picture, on_progress)
 
 
 def _of_file() -> Subject | None:

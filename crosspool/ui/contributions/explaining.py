@@ -17,7 +17,7 @@ from crosspool.images import Framing, frame
 from crosspool.methods import parts_and_rest
 from crosspool.ui.comparison.job import Comparison
 from crosspool.ui.maps.large_pictures import large
-from crosspool.ui.runtime.gate import OnWait, quietly
+from crosspool.ui.runtime.gate import OnProgress, ignore_progress
 from crosspool.ui.runtime.maps import Network, backbone_of, gate
 from crosspool.ui.runtime.quota import Share
 from crosspool.ui.runtime.settings import settings
@@ -91,8 +91,8 @@ Key = tuple[str, int, str]
 _explained: Kept[Key, Explained] = Kept("explanations", lambda seen: seen.nbytes, lambda key: key[2] or key[0])
 
 
-def explained(picture: Picture, subject: Subject, on_wait: OnWait = quietly) -> Explained:
-    """The picture as the classifier sees it: kept, or computed in turn; `on_wait` is the gate's. Raises CrosspoolError.
+def explained(picture: Picture, subject: Subject, on_progress: OnProgress = ignore_progress) -> Explained:
+    """The picture as the classifier sees it: cached, or computed in turn. Raises CrosspoolError.
 
     What a classifier of the visitor's own says goes with the visit.
     """
@@ -101,7 +101,7 @@ def explained(picture: Picture, subject: Subject, on_wait: OnWait = quietly) -> 
     def compute() -> Explained:
         return _compute(picture.image, subject)
 
-    return _explained.computed(key, compute, gate, on_wait, seconds=settings().wait_seconds)
+    return _explained.computed(key, compute, gate, on_progress, seconds=settings().wait_seconds)
 
 
 def _owner() -> str:
@@ -143,9 +143,11 @@ def own_subject(network: Network, size: int, framing: Framing) -> Subject:
     return Subject(classifier.method.name, classifier, network)
 
 
-def compared_subject(comparison: Comparison, method: str, picture: Picture, on_wait: OnWait = quietly) -> Subject:
+def compared_subject(
+    comparison: Comparison, method: str, picture: Picture, on_progress: OnProgress = ignore_progress
+) -> Subject:
     """A comparison's classifier; trained anew without the picture, where that is one of the labelled ones."""
-    classifier, dataset = comparison.without(method, picture.key, on_wait), comparison.dataset
+    classifier, dataset = comparison.without(method, picture.key, on_progress), comparison.dataset
     labels = dict.fromkeys(
         dataset.classes[target]
         for sample, target in zip(dataset.samples, dataset.targets, strict=True)
@@ -155,7 +157,7 @@ def compared_subject(comparison: Comparison, method: str, picture: Picture, on_w
 
 
 def baseline_of(
-    subject: Subject, comparison: Comparison | None, picture: Picture, on_wait: OnWait = quietly
+    subject: Subject, comparison: Comparison | None, picture: Picture, on_progress: OnProgress = ignore_progress
 ) -> Subject | None:
     """What to set beside a classifier: the same comparison's fully-connected layer, else the network's own classes.
 
@@ -166,7 +168,7 @@ def baseline_of(
     methods = comparison.classifiers if comparison is not None and subject.name in comparison.classifiers else {}
     trained = next((name for name in methods if name.startswith("global") and "+" not in name), None)
     if trained is not None and comparison is not None:
-        found = compared_subject(comparison, trained, picture, on_wait)
+        found = compared_subject(comparison, trained, picture, on_progress)
         if found.is_fully_connected:
             return found
     try:

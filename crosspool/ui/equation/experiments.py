@@ -17,7 +17,7 @@ from crosspool.backbones import Backbone
 from crosspool.layer_pairs import LayerPair, Size
 from crosspool.pooling import Border, cross_layer_pool, local_features
 from crosspool.ui.equation.building import pooled_positions, summed_plainly
-from crosspool.ui.runtime.gate import OnWait
+from crosspool.ui.runtime.gate import OnProgress
 from crosspool.ui.runtime.maps import ImageMaps, Request, backbone_of, gate
 from crosspool.ui.runtime.settings import settings
 from crosspool.ui.runtime.shared_cache import Kept
@@ -339,8 +339,8 @@ _kept: Kept[Question, Tried] = Kept(
 )
 
 
-def tried_in_turn(question: Question, maps: ImageMaps, on_wait: OnWait) -> Tried:
-    """What an experiment shows on these maps; `on_wait` is the gate's. Raises CrosspoolError."""
+def tried_in_turn(question: Question, maps: ImageMaps, on_progress: OnProgress) -> Tried:
+    """What an experiment shows on these maps; `on_progress` is the gate's. Raises CrosspoolError."""
     request, key, position, seed = question
 
     def run() -> Tried:
@@ -348,4 +348,4 @@ def tried_in_turn(question: Question, maps: ImageMaps, on_wait: OnWait) -> Tried
         subject = subject_of(maps, backbone, request.size, request.border, signed=request.signed)
         return len(subject.channels), EXPERIMENTS[key].run(subject, position, seed)
 
-    return _kept.computed(question, run, gate, on_wait, seconds=settings().wait_seconds)
+    return _kept.computed(question, run, gate, on_progress, seconds=settings().wait_seconds)

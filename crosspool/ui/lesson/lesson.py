@@ -17,7 +17,7 @@ from crosspool.ui.equation.building import summed_plainly
 from crosspool.ui.maps.gallery import limits_of
 from crosspool.ui.maps.presenter import presenting
 from crosspool.ui.maps.selection import forget_channels, shown_look
-from crosspool.ui.runtime.gate import OnWait
+from crosspool.ui.runtime.gate import OnProgress
 from crosspool.ui.runtime.maps import ImageMaps, Request, image_maps
 from crosspool.ui.runtime.settings import settings
 from crosspool.ui.visit.link import PRETRAINED, Settings, shorten, to_params
@@ -112,15 +112,15 @@ def request_for(picture: Picture, size: int) -> Request:
     return Request(picture.key, DEFAULT, PRETRAINED, pair, size, "crop", signed=False, border="zero")
 
 
-def view_at(picture: Picture, size: int, on_wait: OnWait) -> View:
+def view_at(picture: Picture, size: int, on_progress: OnProgress) -> View:
     """The lesson's map and place at one size of the input; without a choice, the telling map at its coarse peak.
 
-    `on_wait` as for `image_maps`. Raises CrosspoolError.
+    `on_progress` as for `image_maps`. Raises CrosspoolError.
     """
 
     def maps_at(size: int) -> ImageMaps:
         request = request_for(picture, size)
-        return image_maps(request, lambda: picture.image, on_wait, seconds=settings().wait_seconds)
+        return image_maps(request, lambda: picture.image, on_progress, seconds=settings().wait_seconds)
 
     request, maps = request_for(picture, size), maps_at(size)
     coarse = maps if size == COARSE else maps_at(COARSE)

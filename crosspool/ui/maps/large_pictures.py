@@ -38,8 +38,8 @@ def shown_maps(picture: Picture, request: Request) -> ImageMaps | None:
     A fragment asks for them anew instead of holding them, so that no visitor's page keeps them in memory.
     """
     try:
-        with waiting("Computing the maps …") as on_wait:
-            return image_maps(request, lambda: picture.image, on_wait, seconds=settings().wait_seconds)
+        with waiting("Computing the maps …") as on_progress:
+            return image_maps(request, lambda: picture.image, on_progress, seconds=settings().wait_seconds)
     except CrosspoolError as error:
         refused(error)
     return None

@@ -14,7 +14,7 @@ from typing import Any
 
 from crosspool.errors import ImageError
 from crosspool.ui.runtime.decode_worker import LONGEST_HEADER, Form, Kept, receive, request, send
-from crosspool.ui.runtime.gate import BusyError, Gate
+from crosspool.ui.runtime.gate import BusyError, FairSemaphore
 from crosspool.ui.runtime.settings import settings
 
 CORES_A_WORKER = 2
@@ -112,7 +112,7 @@ class Workers:
     """A few workers, each started when it is first needed; whoever comes first is served first."""
 
     def __init__(self, width: int) -> None:
-        self.gate = Gate(width)
+        self.gate = FairSemaphore(width)
         self.count = Count()
         self._lock = threading.Lock()
         self._free: list[Worker] = []

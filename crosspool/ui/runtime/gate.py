@@ -12,10 +12,10 @@ from crosspool.ui.runtime.log import event
 LOOK_SECONDS = 0.5  # between two looks whether the one who waits still wants to
 REMEMBERED = 1000  # waits, of which the operator's page tells
 
-OnWait = Callable[[int], object]
+OnProgress = Callable[[int], object]
 
 
-def quietly(place: int) -> None:
+def ignore_progress(place: int) -> None:
     """Wait without a word."""
 
 
@@ -23,24 +23,26 @@ class BusyError(CrosspoolError):
     """The turn did not come within the time that one should have to wait."""
 
 
-class Turn:
+class Ticket:
     """A place in the queue of a gate, and then inside."""
 
-    def __init__(self, gate: "Gate", on_wait: OnWait, unless: Callable[[], bool], seconds: float | None) -> None:
-        self._gate, self.on_wait, self.unless, self.seconds = gate, on_wait, unless, seconds
+    def __init__(
+        self, gate: "FairSemaphore", on_progress: OnProgress, unless: Callable[[], bool], seconds: float | None
+    ) -> None:
+        self._gate, self.on_progress, self.unless, self.seconds = gate, on_progress, unless, seconds
 
-    def let_others_pass(self) -> None:
+    def yield_turn(self) -> None:
         """From inside, between two steps of a long computation: all who wait by now go first."""
         self._gate.requeue(self)
 
 
-class Gate:
+class FairSemaphore:
     """Lets so many through at a time as it is wide, in the order in which they came."""
 
     def __init__(self, width: int = 1) -> None:
         self.width = width
         self._changed = threading.Condition()
-        self._queue: list[Turn] = []  # those who are inside, and behind them those who wait
+        self._queue: list[Ticket] = []  # those who are inside, and behind them those who wait
         self._waits: deque[float] = deque(maxlen=REMEMBERED)
 
     @property
@@ -62,18 +64,18 @@ class Gate:
     @contextmanager
     def turn(
         self,
-        on_wait: OnWait = quietly,
+        on_progress: OnProgress = ignore_progress,
         *,
         unless: Callable[[], bool] = lambda: False,
         seconds: float | None = None,
-    ) -> Iterator[Turn]:
+    ) -> Iterator[Ticket]:
         """Wait for a turn, and be inside for the length of the block.
 
-        `on_wait(place)` is called now and then meanwhile, 1 being the next, and with 0 when the turn has come; it may
-        leave by an exception. As soon as `unless()` the block begins without a turn: nothing is to be computed then.
-        Raises BusyError after `seconds`.
+        `on_progress(place)` is called now and then meanwhile, 1 being the next, and with 0 when the turn has come; it
+        may leave by an exception. As soon as `unless()` the block begins without a turn: nothing is to be computed
+        then. Raises BusyError after `seconds`.
         """
-        turn = Turn(self, on_wait, unless, seconds)
+        turn = Ticket(self, on_progress, unless, seconds)
         start = time.monotonic()
         with self._changed:
             self._queue.append(turn)
@@ -90,7 +92,7 @@ class Gate:
                 self._queue.remove(turn)
                 self._changed.notify_all()
 
-    def requeue(self, turn: Turn) -> None:
+    def requeue(self, turn: Ticket) -> None:
         """Go to the end of the queue, and wait for another turn."""
         with self._changed:
             self._queue.remove(turn)
@@ -98,18 +100,18 @@ class Gate:
             self._changed.notify_all()
         self._wait(turn)
 
-    def _wait(self, turn: Turn) -> None:
+    def _wait(self, turn: Ticket) -> None:
         start = time.monotonic()
         while place := self._place_after_a_look(turn):
-            turn.on_wait(place)
+            turn.on_progress(place)
             if turn.seconds is not None and time.monotonic() - start > turn.seconds:
                 raise BusyError(
                     f"The server is busy: after {turn.seconds:.0f} seconds {place} are still to be served "
                     "before you; try again in a minute."
                 )
-        turn.on_wait(0)
+        turn.on_progress(0)
 
-    def _place_after_a_look(self, turn: Turn) -> int:
+    def _place_after_a_look(self, turn: Ticket) -> int:
         """The place in the queue; 0 as soon as there is nothing to wait for any more."""
         with self._changed:
             served = self._changed.wait_for(

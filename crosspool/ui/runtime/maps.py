@@ -18,7 +18,7 @@ from crosspool.pooling import Border, cross_layer_pool
 from crosspool.receptive_field import patch_box
 from crosspool.statistics import ChannelStatistics, channel_statistics
 from crosspool.ui.runtime.cores import computations_at_once, use_cores
-from crosspool.ui.runtime.gate import Gate, OnWait, quietly
+from crosspool.ui.runtime.gate import FairSemaphore, OnProgress, ignore_progress
 from crosspool.ui.runtime.log import event
 from crosspool.ui.runtime.settings import settings
 from crosspool.ui.runtime.shared_cache import Kept, limit
@@ -75,7 +75,7 @@ _maps: Kept[Request, ImageMaps] = Kept("maps", lambda maps: maps.nbytes, lambda 
 
 # One forward pass uses a few cores well; more of them at a time would only slow each other down. So whatever computes
 # holds a turn at this gate, for one image or one step at a time.
-gate = Gate(computations_at_once())
+gate = FairSemaphore(computations_at_once())
 
 _networks: LRUCache[tuple[str, str], Backbone] = LRUCache(settings().networks)
 _loading = threading.Lock()
@@ -119,13 +119,13 @@ class Network(NamedTuple):
 
 
 def image_maps(
-    request: Request, read: Callable[[], Image.Image], on_wait: OnWait = quietly, *,
+    request: Request, read: Callable[[], Image.Image], on_progress: OnProgress = ignore_progress, *,
     seconds: float | None = None, keep: bool = True,
 ) -> ImageMaps:  # fmt: skip
     """The maps of an image whose SHA-256 is `request.picture`: kept, or computed in turn, and `read` only then.
 
-    `on_wait(place)`, `seconds` and `keep` are those of `Kept.computed`. Raises CrosspoolError; SettingError for maps
-    that are too large to be kept.
+    `on_progress(place)`, `seconds` and `keep` are those of `Kept.computed`. Raises CrosspoolError; SettingError for
+    maps that are too large to be kept.
     """
     _check_room(request)
 
@@ -135,7 +135,7 @@ def image_maps(
         event("computed", network=request.backbone, pair=request.pair, ms=1000 * (perf_counter() - start))
         return found
 
-    return _maps.computed(request, compute, gate, on_wait, seconds=seconds, keep=keep)
+    return _maps.computed(request, compute, gate, on_progress, seconds=seconds, keep=keep)
 
 
 def cached_maps(request: Request) -> ImageMaps | None:

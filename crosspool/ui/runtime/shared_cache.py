@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from cachetools import Cache, LRUCache, TTLCache
 
-from crosspool.ui.runtime.gate import LOOK_SECONDS, Gate, OnWait, quietly
+from crosspool.ui.runtime.gate import LOOK_SECONDS, FairSemaphore, OnProgress, ignore_progress
 from crosspool.ui.runtime.settings import settings
 
 LONGEST_COMPUTATION = 3600.0  # seconds for which it is remembered that a picture was forgotten
@@ -73,12 +73,13 @@ class Kept(Generic[Key, Value]):
                 _store[self.name, key] = (value, nbytes)
 
     def computed(
-        self, key: Key, compute: Callable[[], Value], gate: Gate, on_wait: OnWait = quietly, *,
+        self, key: Key, compute: Callable[[], Value], gate: FairSemaphore, on_progress: OnProgress = ignore_progress, *,
         seconds: float | None = None, keep: bool = True,
     ) -> Value:  # fmt: skip
         """The value: kept, or computed when its turn at the gate has come, once for all who ask for it meanwhile.
 
-        `on_wait` and `seconds` are the gate's. Without `keep` it is not kept, for those who look at many things once.
+        `on_progress` and `seconds` are the gate's. Without `keep` it is not kept, for those who look at many things
+        once.
         """
         found = self.get(key)
         if found is not None:
@@ -86,7 +87,7 @@ class Kept(Generic[Key, Value]):
         since = time.monotonic()
         with self._shared(key) as shared:
             while shared.value is None:
-                with gate.turn(on_wait, unless=shared.is_there, seconds=seconds):
+                with gate.turn(on_progress, unless=shared.is_there, seconds=seconds):
                     if not shared.is_there() and shared.lock.acquire(blocking=False):
                         try:
                             shared.value = compute()
@@ -94,7 +95,7 @@ class Kept(Generic[Key, Value]):
                             shared.lock.release()
                 # Where another one was computing it at a wider gate's, wait outside for that, and else go on.
                 while not shared.lock.acquire(timeout=LOOK_SECONDS):
-                    on_wait(1)
+                    on_progress(1)
                 shared.lock.release()
             if keep:
                 self.put(key, shared.value, since)

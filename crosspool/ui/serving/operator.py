@@ -19,7 +19,7 @@ from crosspool.ui.runtime import quota as private
 from crosspool.ui.runtime import shared_cache as kept
 from crosspool.ui.runtime.counters import Tally, tallies
 from crosspool.ui.runtime.decoder_pool import workers
-from crosspool.ui.runtime.gate import Gate
+from crosspool.ui.runtime.gate import FairSemaphore
 from crosspool.ui.runtime.log import event
 from crosspool.ui.runtime.maps import forget_networks, gate
 from crosspool.ui.runtime.settings import Settings, settings
@@ -118,7 +118,7 @@ def _table(rows: Iterable[Row]) -> None:
     st.dataframe(list(rows), hide_index=True)
 
 
-def queue(name: str, of: Gate) -> Row:
+def queue(name: str, of: FairSemaphore) -> Row:
     """A queue as a row."""
     waits = of.waits
     return {

@@ -6,12 +6,12 @@ from contextlib import contextmanager
 import streamlit as st
 
 from crosspool.errors import CrosspoolError
-from crosspool.ui.runtime.gate import BusyError, OnWait
+from crosspool.ui.runtime.gate import BusyError, OnProgress
 from crosspool.ui.widgets.text import as_it_is
 
 
 @contextmanager
-def waiting(text: str) -> Iterator[OnWait]:
+def waiting(text: str) -> Iterator[OnProgress]:
     """Show what is done in the block; what it yields shows the place in the queue.
 
     A visitor who has moved on meanwhile leaves the queue with the next showing: Streamlit ends the run there.

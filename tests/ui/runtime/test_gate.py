@@ -7,7 +7,7 @@ import pytest
 
 from crosspool.errors import CrosspoolError
 from crosspool.ui.runtime import gate as gates
-from crosspool.ui.runtime.gate import BusyError, Gate
+from crosspool.ui.runtime.gate import BusyError, FairSemaphore
 
 LONG = 20  # seconds
 
@@ -61,7 +61,7 @@ def queue_of(gate, count, **options):
 
 @pytest.mark.parametrize("width", [1, 3])
 def test_as_many_as_it_is_wide_come_in_and_in_the_order_in_which_they_came(width):
-    gate = Gate(width)
+    gate = FairSemaphore(width)
     visitors = queue_of(gate, 6)
     for gone in range(6):
         until(lambda: all(visitor.inside.is_set() for visitor in visitors[: gone + width]))  # noqa: B023
@@ -72,7 +72,7 @@ def test_as_many_as_it_is_wide_come_in_and_in_the_order_in_which_they_came(width
 
 
 def test_everybody_is_told_the_place_and_when_the_turn_has_come():
-    gate = Gate()
+    gate = FairSemaphore()
     visitors = queue_of(gate, 4)
     for visitor in visitors:
         until(visitor.inside.is_set)
@@ -92,7 +92,7 @@ def test_whoever_has_moved_on_leaves_the_queue_and_those_behind_move_up():
     def told(place):
         raise MovedOnError
 
-    gate = Gate()
+    gate = FairSemaphore()
     first, behind = queue_of(gate, 2)
     with pytest.raises(MovedOnError), gate.turn(told):
         raise AssertionError("it never had a turn")
@@ -103,7 +103,7 @@ def test_whoever_has_moved_on_leaves_the_queue_and_those_behind_move_up():
 
 
 def test_nobody_waits_longer_than_is_to_be_expected_of_them():
-    gate = Gate()
+    gate = FairSemaphore()
     (first,) = queue_of(gate, 1)
     with (
         pytest.raises(BusyError, match=r"after 0 seconds 1 are still .* try again in a minute\.$"),
@@ -115,7 +115,7 @@ def test_nobody_waits_longer_than_is_to_be_expected_of_them():
 
 
 def test_one_who_needs_no_turn_any_more_does_not_wait():
-    gate, answer = Gate(), [""]
+    gate, answer = FairSemaphore(), [""]
     (first,) = queue_of(gate, 1)
     waiting = Visitor(gate, unless=lambda: bool(answer[0]))
     until(lambda: waiting.places)
@@ -128,7 +128,7 @@ def test_one_who_needs_no_turn_any_more_does_not_wait():
 
 
 def test_who_lets_others_pass_comes_after_those_who_wait():
-    gate, order = Gate(), []
+    gate, order = FairSemaphore(), []
 
     def visit():
         with gate.turn():
@@ -136,18 +136,18 @@ def test_who_lets_others_pass_comes_after_those_who_wait():
 
     other = threading.Thread(target=visit)
     with gate.turn() as turn:
-        turn.let_others_pass()  # nobody waits
+        turn.yield_turn()  # nobody waits
         other.start()
         until(lambda: gate.waiting)
         order.append("first step")
-        turn.let_others_pass()
+        turn.yield_turn()
         order.append("second step")
     other.join(LONG)
     assert order == ["first step", "other", "second step"]
 
 
 def test_an_error_inside_opens_the_gate():
-    gate = Gate()
+    gate = FairSemaphore()
     with pytest.raises(CrosspoolError), gate.turn():
         raise CrosspoolError("no")
     with gate.turn():

@@ -8,7 +8,7 @@ import pytest
 from cachetools import LRUCache
 
 from crosspool.ui.runtime import shared_cache as kept
-from crosspool.ui.runtime.gate import Gate
+from crosspool.ui.runtime.gate import FairSemaphore
 from crosspool.ui.runtime.shared_cache import Kept, Usage, forget_pictures
 
 LONG = 20  # seconds
@@ -29,7 +29,7 @@ def words(name="words"):
 
 
 def value(kind, key, text, gate=None, **options):
-    return kind.computed(key, lambda: text, gate or Gate(), **options)
+    return kind.computed(key, lambda: text, gate or FairSemaphore(), **options)
 
 
 def test_all_kinds_share_one_memory_and_the_least_recently_used_goes_first():
@@ -54,7 +54,7 @@ def test_whoever_asks_how_full_it_is_uses_nothing():
 
 
 def test_what_would_take_more_than_all_of_it_is_not_kept_but_shared_with_those_who_wait():
-    kind, gate, computed = words(), Gate(), []
+    kind, gate, computed = words(), FairSemaphore(), []
     begun, may_end = threading.Event(), threading.Event()
 
     def compute():
@@ -78,7 +78,7 @@ def test_what_would_take_more_than_all_of_it_is_not_kept_but_shared_with_those_w
 
 @pytest.mark.parametrize("width", [1, 2, 8])
 def test_whoever_asks_at_once_shares_one_computation_at_a_gate_of_any_width(width):
-    kind, gate, computed, start = words(), Gate(width), [], threading.Barrier(8)
+    kind, gate, computed, start = words(), FairSemaphore(width), [], threading.Barrier(8)
 
     def compute(number):
         computed.append(number)
@@ -94,7 +94,7 @@ def test_whoever_asks_at_once_shares_one_computation_at_a_gate_of_any_width(widt
 
 
 def test_whoever_waits_for_the_same_takes_no_place_from_others_at_a_wide_gate():
-    kind, gate, begun, may_end = words(), Gate(2), threading.Event(), threading.Event()
+    kind, gate, begun, may_end = words(), FairSemaphore(2), threading.Event(), threading.Event()
 
     def compute():
         begun.set()
@@ -116,7 +116,7 @@ def test_after_an_error_the_next_who_asks_computes():
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        kind.computed(("a", 0), fail, Gate())
+        kind.computed(("a", 0), fail, FairSemaphore())
     assert value(kind, ("a", 0), "text") == "text"
 
 
@@ -144,7 +144,7 @@ def test_what_is_under_way_when_its_picture_is_forgotten_is_not_kept():
         return "text"
 
     with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(kind.computed, ("a", 0), compute, Gate())
+        asked = pool.submit(kind.computed, ("a", 0), compute, FairSemaphore())
         assert begun.wait(LONG)
         forget_pictures({"a"})
         may_end.set()

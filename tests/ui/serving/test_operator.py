@@ -6,7 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from crosspool.ui.runtime import shared_cache as kept
-from crosspool.ui.runtime.gate import Gate
+from crosspool.ui.runtime.gate import FairSemaphore
 from crosspool.ui.runtime.maps import backbone_of
 from crosspool.ui.runtime.settings import Settings
 from crosspool.ui.runtime.shared_cache import Kept
@@ -65,7 +65,7 @@ def test_a_wrong_key_takes_time(monkeypatch):
 
 
 def test_a_queue_says_who_runs_and_who_waits():
-    gate = Gate(2)
+    gate = FairSemaphore(2)
     with gate.turn(), gate.turn():
         row = queue("maps", gate)
     assert (row["at a time"], row["running"], row["waiting"]) == (2, 2, 0)

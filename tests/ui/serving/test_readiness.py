@@ -8,7 +8,7 @@ import pytest
 from crosspool.errors import ImageError
 from crosspool.ui.runtime import decoder_pool as decoding
 from crosspool.ui.runtime import maps as compute
-from crosspool.ui.runtime.gate import Gate
+from crosspool.ui.runtime.gate import FairSemaphore
 from crosspool.ui.runtime.settings import Settings
 from crosspool.ui.serving import readiness
 from crosspool.ui.serving.readiness import Check, warm_up
@@ -18,7 +18,7 @@ from crosspool.ui.serving.readiness import Check, warm_up
 def new_server(monkeypatch, tmp_path):
     """Nothing loaded, nobody waits, an empty cache."""
     monkeypatch.setattr(readiness, "_warm", threading.Event())
-    monkeypatch.setattr(compute, "gate", Gate(1))
+    monkeypatch.setattr(compute, "gate", FairSemaphore(1))
     monkeypatch.setenv("CROSSPOOL_CACHE", str(tmp_path / "cache"))
     readiness.readiness.cache_clear()
     readiness._decoder.cache_clear()
