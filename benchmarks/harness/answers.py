@@ -19,7 +19,7 @@ from crosspool.pooling import cross_layer_pool
 from crosspool.samples import samples
 from crosspool.statistics import ChannelStatistics, channel_statistics
 from crosspool.ui.runtime.decode_worker import keep
-from crosspool.ui.visit.pictures import FORM
+from crosspool.ui.visit.pictures import STORAGE_FORMAT
 
 ROUNDING = 1e-3  # of the largest: what another number of threads may change
 LOSSY = 8.0  # of 255, that a JPEG of small size may differ by on average
@@ -80,7 +80,7 @@ class Library:
 
     def image(self, picture: str) -> Image.Image:
         """As the app keeps it."""
-        return load_image(keep(self._files[picture], picture, FORM).file)
+        return load_image(keep(self._files[picture], picture, STORAGE_FORMAT).file)
 
     @lru_cache(maxsize=8)  # noqa: B019
     def _maps(self, asked: Asked) -> tuple[PairActivations, ChannelStatistics]:

@@ -16,7 +16,7 @@ from crosspool.samples import samples
 from crosspool.tables import Column, pipes
 from crosspool.ui.runtime.decode_worker import keep
 from crosspool.ui.runtime.decoder_pool import Workers
-from crosspool.ui.visit.pictures import FORM
+from crosspool.ui.visit.pictures import STORAGE_FORMAT
 
 ROUNDS = 9
 SIZES = {"1 MP": (1155, 866), "12 MP": (4000, 3000), "50 MP": (8160, 6120)}
@@ -48,14 +48,14 @@ def main() -> None:
     cells: list[list[str]] = []
     for name, size in SIZES.items():
         data = photograph(size)
-        kept = keep(data, name, FORM)
+        kept = keep(data, name, STORAGE_FORMAT)
         decoded = load_image(kept.file)
         cells.append(
             [
                 f"{name}, {len(data) / 2**20:.1f} MB",
                 f"{milliseconds(lambda data=data: load_image(data)):.0f}",  # type: ignore[misc]
-                f"{milliseconds(lambda data=data: keep(data, '', FORM)):.0f}",  # type: ignore[misc]
-                f"{milliseconds(lambda data=data: workers.keep(data, '', FORM)):.0f}",  # type: ignore[misc]
+                f"{milliseconds(lambda data=data: keep(data, '', STORAGE_FORMAT)):.0f}",  # type: ignore[misc]
+                f"{milliseconds(lambda data=data: workers.keep(data, '', STORAGE_FORMAT)):.0f}",  # type: ignore[misc]
                 f"{milliseconds(lambda file=kept.file: load_image(file)):.0f}",  # type: ignore[misc]
                 f"{3 * decoded.width * decoded.height / 1000:,.0f}",
                 f"{len(kept.file) / 1000:,.0f}",

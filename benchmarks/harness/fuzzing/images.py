@@ -17,7 +17,7 @@ from benchmarks.harness.fuzzing.base import ANYWHERE, TAKEN, Kind, Mutation, cle
 from crosspool.errors import ImageError
 from crosspool.images import MIN_SIDE, load_image
 from crosspool.ui.runtime.decoder_pool import workers
-from crosspool.ui.visit.pictures import FORM
+from crosspool.ui.visit.pictures import STORAGE_FORMAT
 
 SIDES = (44, 36)
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -344,7 +344,7 @@ HARMFUL = (
 def judge(data: bytes) -> str:
     """What the page keeps is an upright picture in RGB within the limits; or a sentence says why not."""
     try:
-        kept = workers.keep(data, "holiday.jpg", FORM)
+        kept = workers.keep(data, "holiday.jpg", STORAGE_FORMAT)
     except ImageError as error:
         return clear(str(error))
     picture, thumbnail = load_image(kept.file), load_image(kept.thumbnail)
@@ -352,8 +352,8 @@ def judge(data: bytes) -> str:
     assert picture.mode == "RGB"
     assert picture.info == {}
     assert min(picture.size) >= MIN_SIDE
-    assert max(picture.size) <= FORM.side
-    assert thumbnail.size == (FORM.thumbnail, FORM.thumbnail)
+    assert max(picture.size) <= STORAGE_FORMAT.side
+    assert thumbnail.size == (STORAGE_FORMAT.thumbnail, STORAGE_FORMAT.thumbnail)
     return TAKEN
 
 

@@ -50,7 +50,7 @@ def outcome(comparison: Comparison, chosen: Labelled | None) -> None:
         )
     st.caption(as_it_is(f"{what(findings)} {how(findings)}"))
     st.caption(
-        "Kept for this visit only: reloading the page forgets images, results and models; download what you want to "
+        "StoredImage for this visit only: reloading the page forgets images, results and models; download what you want to "
         "keep."
     )
     first, *others = sections(findings)
@@ -335,7 +335,7 @@ def answers_to(
 ) -> tuple[dict[str, NDArray[np.float64]], bool]:
     """Each method's scores of the picture, (L,), and whether it is a labelled one, which they then have not seen.
 
-    Kept while it is looked at.
+    StoredImage while it is looked at.
     """
     kept = st.session_state.get("scored")
     if kept is None or kept[0] is not comparison or kept[1] != picture.key:

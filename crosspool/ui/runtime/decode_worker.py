@@ -31,7 +31,7 @@ _LENGTHS = struct.Struct(">II")  # of the JSON object and of the bytes after it
 
 
 @dataclass(frozen=True)
-class Form:
+class StorageFormat:
     """How pictures are kept: sides of at most `side` pixels, and files of at most `largest` bytes.
 
     What is larger in pixels is shrunk, and written as JPEG of this `quality`. What is larger in bytes alone is written
@@ -46,7 +46,7 @@ class Form:
 
 
 @dataclass(frozen=True)
-class Kept:
+class StoredImage:
     """What is kept of a picture: a file of it, whether its pixels are fewer than they were, and a small JPEG."""
 
     file: bytes
@@ -54,7 +54,7 @@ class Kept:
     thumbnail: bytes
 
 
-def keep(data: bytes, name: str, form: Form) -> Kept:
+def keep(data: bytes, name: str, form: StorageFormat) -> StoredImage:
     """What is kept of a picture's file, called `name` in messages. Raises ImageError."""
     start = time.process_time()
     image = load_image(data, name=name)
@@ -66,7 +66,7 @@ def keep(data: bytes, name: str, form: Form) -> Kept:
     if large or len(data) > form.largest or not quick:
         exact = form.exact and not large
         data = _png(image) if exact else shrunk_file(image, form.side, form.quality)
-    return Kept(data, large, thumbnail.getvalue())
+    return StoredImage(data, large, thumbnail.getvalue())
 
 
 def _png(image: Image.Image) -> bytes:
@@ -137,7 +137,7 @@ def main() -> None:
             return
         signal.setitimer(signal.ITIMER_REAL, header["seconds"])  # ends this process even if nobody is there to do so
         try:
-            kept = keep(data, header["name"], Form(**header["form"]))
+            kept = keep(data, header["name"], StorageFormat(**header["form"]))
         except ImageError as error:
             send(answers, {"error": str(error)})
         else:
@@ -146,7 +146,7 @@ def main() -> None:
         del data
 
 
-def request(name: str, form: Form, seconds: float) -> dict[str, Any]:
+def request(name: str, form: StorageFormat, seconds: float) -> dict[str, Any]:
     """The header of a request, whose data are the file's bytes; the worker ends itself after so many seconds."""
     return {"name": name, "form": asdict(form), "seconds": seconds}
 

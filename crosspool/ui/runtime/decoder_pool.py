@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from crosspool.errors import ImageError
-from crosspool.ui.runtime.decode_worker import LONGEST_HEADER, Form, Kept, receive, request, send
+from crosspool.ui.runtime.decode_worker import LONGEST_HEADER, StorageFormat, StoredImage, receive, request, send
 from crosspool.ui.runtime.gate import BusyError, FairSemaphore
 from crosspool.ui.runtime.settings import settings
 
@@ -53,7 +53,7 @@ class Worker:
         )
         self._watched(START_SECONDS, lambda: self._receive(LONGEST_HEADER))
 
-    def keep(self, data: bytes, name: str, form: Form, seconds: float) -> Kept:
+    def keep(self, data: bytes, name: str, form: StorageFormat, seconds: float) -> StoredImage:
         """As `decode_worker.keep`. Raises ImageError; _LostError when this worker is of no use any more."""
 
         def ask() -> tuple[dict[str, Any], bytes]:
@@ -67,7 +67,7 @@ class Worker:
             case {"error": str(sentence)}:
                 raise ImageError(sentence)
             case {"shrunk": bool(shrunk), "file": int(length)} if 0 < length < len(found):
-                return Kept(found[:length], shrunk, found[length:])
+                return StoredImage(found[:length], shrunk, found[length:])
         raise _LostError
 
     def close(self) -> None:
@@ -117,7 +117,7 @@ class Workers:
         self._lock = threading.Lock()
         self._free: list[Worker] = []
 
-    def keep(self, data: bytes, name: str, form: Form) -> Kept:
+    def keep(self, data: bytes, name: str, form: StorageFormat) -> StoredImage:
         """What is kept of a picture's file, called `name` in messages. Raises ImageError."""
         limit = settings().upload_megabytes
         if len(data) > limit * 2**20:
@@ -128,7 +128,7 @@ class Workers:
         except BusyError as error:
             raise ImageError(f"{name} was left out. {error}") from error
 
-    def _keep(self, data: bytes, name: str, form: Form, seconds: float) -> Kept:
+    def _keep(self, data: bytes, name: str, form: StorageFormat, seconds: float) -> StoredImage:
         worker = self._take()
         try:
             found = worker.keep(data, name, form, seconds)

@@ -13,7 +13,7 @@ from PIL import Image
 from crosspool.cache import default_cache
 from crosspool.errors import ImageError
 from crosspool.ui.runtime import housekeeping
-from crosspool.ui.runtime.decode_worker import Form
+from crosspool.ui.runtime.decode_worker import StorageFormat
 from crosspool.ui.runtime.log import event, timed
 from crosspool.ui.runtime.settings import settings
 
@@ -75,7 +75,9 @@ def _decoder() -> Check:
     file = BytesIO()
     Image.new("RGB", (32, 32)).save(file, "PNG")
     try:
-        workers.keep(file.getvalue(), "a picture", Form(side=32, largest=MB, quality=90, exact=True, thumbnail=32))
+        workers.keep(
+            file.getvalue(), "a picture", StorageFormat(side=32, largest=MB, quality=90, exact=True, thumbnail=32)
+        )
     except ImageError as error:
         return Check(False, str(error))
     return Check(True, "decodes pictures")

@@ -18,7 +18,7 @@ from crosspool.datasets.archives import Limits, class_folders_in_memory
 from crosspool.datasets.fieldguide import SPECIES, draw, fieldguide, scene_of
 from crosspool.errors import CrosspoolError, DatasetError, ImageError
 from crosspool.text import printable
-from crosspool.ui.runtime.decode_worker import Form
+from crosspool.ui.runtime.decode_worker import StorageFormat
 from crosspool.ui.runtime.decoder_pool import workers
 from crosspool.ui.runtime.quota import NoRoomError, Share, Visitor
 from crosspool.ui.runtime.settings import settings
@@ -32,7 +32,7 @@ ZIP_SECONDS = 600.0  # after which what is left of a ZIP is left out
 VISITORS_SHARE = 16  # part of the room on disk that one visitor may take
 LONGEST_SIDE = 1024  # pixels kept of a picture, enough for the largest input
 THUMBNAIL = 160
-FORM = Form(LONGEST_SIDE, largest=2**19, quality=92, exact=False, thumbnail=THUMBNAIL)
+STORAGE_FORMAT = StorageFormat(LONGEST_SIDE, largest=2**19, quality=92, exact=False, thumbnail=THUMBNAIL)
 LONGEST_NAME = 60  # signs of a ZIP's name or a class's: a file system takes 255 bytes, and a sign has up to four
 
 
@@ -308,8 +308,8 @@ def _same_name(label: str, classes: Sequence[str]) -> str:
 
 
 def _shot(data: bytes, title: str, place: str, visitor: Visitor) -> Shot:
-    """A picture as it is kept, see FORM. Raises ImageError, and NoRoomError."""
-    kept, received = workers.keep(data, place, FORM), _sha256(data)
+    """A picture as it is kept, see STORAGE_FORMAT. Raises ImageError, and NoRoomError."""
+    kept, received = workers.keep(data, place, STORAGE_FORMAT), _sha256(data)
     key = _sha256(kept.file)
     share = Share(visitor, {key, received}, len(kept.file))
     return Shot(key, received, printable(title), kept.file, jpeg_url(kept.thumbnail), share)

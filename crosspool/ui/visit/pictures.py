@@ -12,7 +12,7 @@ from crosspool.errors import CrosspoolError, ImageError
 from crosspool.images import load_image
 from crosspool.samples import samples
 from crosspool.text import printable
-from crosspool.ui.runtime.decode_worker import Form, keep
+from crosspool.ui.runtime.decode_worker import StorageFormat, keep
 from crosspool.ui.runtime.decoder_pool import workers
 from crosspool.ui.runtime.quota import NoRoomError, Share
 from crosspool.ui.runtime.settings import settings
@@ -30,7 +30,7 @@ SOURCES = {
 MAX_UPLOADS = 20
 MAX_ADOPTED = 8  # pictures kept that came from another page
 LONGEST_SIDE = 1600  # pixels kept of an upload, enough for the largest input
-FORM = Form(LONGEST_SIDE, largest=2**20, quality=95, exact=True, thumbnail=112)
+STORAGE_FORMAT = StorageFormat(LONGEST_SIDE, largest=2**20, quality=95, exact=True, thumbnail=112)
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def _sample_pictures() -> tuple[Picture, ...]:
     found = []
     for sample in samples():
         data = sample.path.read_bytes()
-        kept = keep(data, sample.title, FORM)
+        kept = keep(data, sample.title, STORAGE_FORMAT)
         file = f"assets/samples/{sample.path.name}"
         url = jpeg_url(kept.thumbnail)
         found.append(
@@ -116,7 +116,7 @@ def _sample_pictures() -> tuple[Picture, ...]:
 
 def _visitors_picture(data: bytes, title: str) -> Picture:
     """A stranger's picture. Raises ImageError, and NoRoomError."""
-    key, kept = _sha256(data), workers.keep(data, title, FORM)
+    key, kept = _sha256(data), workers.keep(data, title, STORAGE_FORMAT)
     share = Share(visitor(), [key], len(kept.file))
     shown = printable(title)
     return Picture(key, shown, title, shown, kept.file, kept.shrunk, jpeg_url(kept.thumbnail), share=share)

@@ -19,12 +19,12 @@ from crosspool.errors import ImageError
 from crosspool.images import load_image, shrunk_file
 from crosspool.ui.runtime import decode_worker
 from crosspool.ui.runtime import decoder_pool as decoding
-from crosspool.ui.runtime.decode_worker import Form, keep, receive, request, send
+from crosspool.ui.runtime.decode_worker import StorageFormat, keep, receive, request, send
 from crosspool.ui.runtime.decoder_pool import Worker, Workers
 from crosspool.ui.runtime.settings import settings
 from tests.pictures import noise, png
 
-FORM = Form(side=64, largest=20_000, quality=95, exact=True, thumbnail=16)
+STORAGE_FORMAT = StorageFormat(side=64, largest=20_000, quality=95, exact=True, thumbnail=16)
 
 
 @pytest.fixture(scope="module")
@@ -60,14 +60,14 @@ def encoded(picture, kind, **options):
 
 def test_a_small_picture_is_kept_as_its_own_file(workers):
     data = encoded(noise(1), "JPEG")
-    kept = workers.keep(data, "one.jpg", FORM)
+    kept = workers.keep(data, "one.jpg", STORAGE_FORMAT)
     assert (kept.file, kept.shrunk) == (data, False)
     assert load_image(kept.thumbnail).size == (16, 16)
 
 
 def test_a_large_file_that_is_small_in_pixels_is_written_anew_without_changing_any(workers):
     data = encoded(random_picture(64, 60), "BMP") + bytes(20_000)
-    kept = workers.keep(data, "one.bmp", FORM)
+    kept = workers.keep(data, "one.bmp", STORAGE_FORMAT)
     assert not kept.shrunk
     assert Image.open(io.BytesIO(kept.file)).format == "PNG"
     assert load_image(kept.file) == load_image(data)
@@ -75,12 +75,12 @@ def test_a_large_file_that_is_small_in_pixels_is_written_anew_without_changing_a
 
 def test_where_exactness_is_not_asked_for_it_becomes_a_jpeg(workers):
     data = encoded(random_picture(64, 60), "BMP") + bytes(20_000)
-    kept = workers.keep(data, "one.bmp", Form(64, 20_000, 92, False, 16))
+    kept = workers.keep(data, "one.bmp", StorageFormat(64, 20_000, 92, False, 16))
     assert kept.file == shrunk_file(load_image(data), 64, 92)
 
 
 def test_more_pixels_are_shrunk_as_the_library_does(workers):
-    kept = workers.keep(png(noise(1, 200, 100)), "one.png", FORM)
+    kept = workers.keep(png(noise(1, 200, 100)), "one.png", STORAGE_FORMAT)
     assert kept.shrunk
     assert kept.file == shrunk_file(load_image(png(noise(1, 200, 100))), 64)
     shrunk = Image.open(io.BytesIO(kept.file))
@@ -90,7 +90,7 @@ def test_more_pixels_are_shrunk_as_the_library_does(workers):
 
 def test_a_file_that_is_slow_to_decode_is_written_anew(monkeypatch):
     monkeypatch.setattr(decode_worker, "QUICK", 0.0)
-    kept = keep(encoded(noise(1), "JPEG"), "one.jpg", FORM)
+    kept = keep(encoded(noise(1), "JPEG"), "one.jpg", STORAGE_FORMAT)
     assert Image.open(io.BytesIO(kept.file)).format == "PNG"
     assert load_image(kept.file) == load_image(encoded(noise(1), "JPEG"))
 
@@ -98,7 +98,7 @@ def test_a_file_that_is_slow_to_decode_is_written_anew(monkeypatch):
 def test_names_come_back_as_they_are(workers):
     name = 'α\n"\ud800\u202e' + "x" * 300
     with pytest.raises(ImageError) as caught:
-        workers.keep(b"no image", name, FORM)
+        workers.keep(b"no image", name, STORAGE_FORMAT)
     assert str(caught.value).startswith(f"{name} is not an image")
 
 
@@ -149,18 +149,18 @@ BOMBS = {
 @pytest.mark.parametrize("kind", BOMBS)
 def test_huge_declared_sizes_are_refused_in_one_sentence(workers, kind):
     with pytest.raises(ImageError) as caught:
-        workers.keep(BOMBS[kind], f"bomb.{kind}", FORM)
+        workers.keep(BOMBS[kind], f"bomb.{kind}", STORAGE_FORMAT)
     said = str(caught.value)
     assert said.startswith(f"bomb.{kind} ")
     assert "million" in said or "damaged" in said
-    assert workers.keep(png(noise(1)), "one.png", FORM).file == png(noise(1))
+    assert workers.keep(png(noise(1)), "one.png", STORAGE_FORMAT).file == png(noise(1))
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "TIFF", "WEBP", "BMP"])
 def test_truncated_files_are_refused_in_one_sentence(workers, kind):
     data = encoded(random_picture(60, 50), kind)
     with pytest.raises(ImageError, match=r"one is damaged or cut short|one begins like"):
-        workers.keep(data[: len(data) // 3], "one", FORM)
+        workers.keep(data[: len(data) // 3], "one", STORAGE_FORMAT)
 
 
 def test_what_takes_too_much_memory_is_refused(monkeypatch, pool):
@@ -169,78 +169,78 @@ def test_what_takes_too_much_memory_is_refused(monkeypatch, pool):
     monkeypatch.setattr(decoding, "_COMMAND", (sys.executable, "-c", small))
     data = encoded(Image.new("F", (3000, 3000), 1e9), "TIFF", compression="tiff_deflate")
     with pytest.raises(ImageError, match=r"^huge.tif takes more memory to be decoded than there is; scale it down"):
-        pool.keep(data, "huge.tif", FORM)
-    assert pool.keep(png(noise(1)), "one.png", FORM).file == png(noise(1))
+        pool.keep(data, "huge.tif", STORAGE_FORMAT)
+    assert pool.keep(png(noise(1)), "one.png", STORAGE_FORMAT).file == png(noise(1))
     assert pool.count == decoding.Count(decoded=1, refused=1, lost=0)
 
 
 def test_a_large_file_is_not_even_sent(monkeypatch, pool):
     settled(monkeypatch, upload_megabytes=1)
     with pytest.raises(ImageError, match=r"^big.png has 1.5 MB of at most 1; scale it down and try again.$"):
-        pool.keep(bytes(3 * 2**19), "big.png", FORM)
+        pool.keep(bytes(3 * 2**19), "big.png", STORAGE_FORMAT)
     assert not pool._free
 
 
 def test_one_has_to_wait_so_long_at_most(monkeypatch, pool):
     settled(monkeypatch, wait_seconds=0.1)
     with pool.gate.turn(), pytest.raises(ImageError, match=r"^one.png was left out. The server is busy: .* try again"):
-        pool.keep(png(noise(1)), "one.png", FORM)
+        pool.keep(png(noise(1)), "one.png", STORAGE_FORMAT)
     settled(monkeypatch)
-    assert pool.keep(png(noise(1)), "one.png", FORM).file == png(noise(1))
+    assert pool.keep(png(noise(1)), "one.png", STORAGE_FORMAT).file == png(noise(1))
 
 
 # --- workers
 
 
 def test_a_decoder_that_hangs_is_killed(monkeypatch, pool):
-    pool.keep(png(noise(1)), "one.png", FORM)
+    pool.keep(png(noise(1)), "one.png", STORAGE_FORMAT)
     (worker,) = pool._free
     os.kill(worker.process.pid, signal.SIGSTOP)
     settled(monkeypatch, decode_seconds=0.3)
     with pytest.raises(ImageError, match=r"^slow.png takes longer than 0.3 seconds to be decoded; save it as JPEG"):
-        pool.keep(png(random_picture(900, 900)), "slow.png", FORM)  # more than a pipe holds
+        pool.keep(png(random_picture(900, 900)), "slow.png", STORAGE_FORMAT)  # more than a pipe holds
     assert worker.process.returncode == -signal.SIGKILL
     settled(monkeypatch)
-    assert pool.keep(png(noise(1)), "one.png", FORM).file == png(noise(1))
+    assert pool.keep(png(noise(1)), "one.png", STORAGE_FORMAT).file == png(noise(1))
     assert pool.count == decoding.Count(decoded=2, refused=0, lost=1)
 
 
 def test_a_decoder_that_dies_midway_is_replaced(pool):
-    pool.keep(png(noise(1)), "one.png", FORM)
+    pool.keep(png(noise(1)), "one.png", STORAGE_FORMAT)
     (worker,) = pool._free
     os.kill(worker.process.pid, signal.SIGSTOP)
     killer = threading.Timer(0.2, worker.process.kill)
     killer.start()
     with pytest.raises(ImageError, match=r"^one.png cannot be decoded, for its decoder broke off; save it as JPEG"):
-        pool.keep(png(noise(1)), "one.png", FORM)
+        pool.keep(png(noise(1)), "one.png", STORAGE_FORMAT)
     killer.join()
-    assert pool.keep(png(noise(1)), "one.png", FORM).file == png(noise(1))
+    assert pool.keep(png(noise(1)), "one.png", STORAGE_FORMAT).file == png(noise(1))
 
 
 def test_a_worker_that_was_killed_while_it_had_nothing_to_do_is_replaced_unnoticed(pool):
-    pool.keep(png(noise(1)), "one.png", FORM)
+    pool.keep(png(noise(1)), "one.png", STORAGE_FORMAT)
     (worker,) = pool._free
     worker.process.kill()
     worker.process.wait()
-    assert pool.keep(png(noise(1)), "one.png", FORM).file == png(noise(1))
+    assert pool.keep(png(noise(1)), "one.png", STORAGE_FORMAT).file == png(noise(1))
 
 
 def test_a_worker_is_replaced_after_some_pictures(monkeypatch, pool):
     monkeypatch.setattr(decoding, "WORN", 2)
     seen = []
     for _ in range(4):
-        pool.keep(png(noise(1)), "one.png", FORM)
+        pool.keep(png(noise(1)), "one.png", STORAGE_FORMAT)
         seen += [worker.process.pid for worker in pool._free]
     assert len(seen) == len(set(seen)) == 2  # free after the first and the third, gone after the second and fourth
 
 
 def test_a_worker_says_nothing_that_is_believed_unseen(pool, monkeypatch):
-    pool.keep(png(noise(1)), "one.png", FORM)
+    pool.keep(png(noise(1)), "one.png", STORAGE_FORMAT)
     (worker,) = pool._free
     for lie in ({}, {"shrunk": 1, "file": 3}, {"shrunk": True, "file": 10**9}, {"error": None}):
         monkeypatch.setattr(worker, "_watched", lambda seconds, talk, lie=lie: (lie, b"bytes"))
         with pytest.raises(decoding._LostError):
-            worker.keep(b"", "", FORM, 1)
+            worker.keep(b"", "", STORAGE_FORMAT, 1)
 
 
 def test_a_worker_ends_with_its_server():
@@ -264,7 +264,7 @@ def test_a_hanging_worker_ends_by_itself():
     """Also where whoever should kill it was killed."""
     worker = Worker()
     assert worker.process.stdin is not None
-    send(worker.process.stdin, request("one.png", FORM, 0.001), png(random_picture(2000, 2000)))
+    send(worker.process.stdin, request("one.png", STORAGE_FORMAT, 0.001), png(random_picture(2000, 2000)))
     assert worker.process.wait(timeout=20) == -signal.SIGALRM
     worker.close()
 
