@@ -10,7 +10,7 @@ from crosspool.ui.comparison.job import Comparison
 from crosspool.ui.contributions.explaining import Subject, compared_subject, own_subject
 from crosspool.ui.maps.controls import choose_framing, choose_network, choose_size, network_is_here, offer_download
 from crosspool.ui.runtime.maps import Network
-from crosspool.ui.runtime.quota import NoRoomError, Share
+from crosspool.ui.runtime.quota import NoRoomError, QuotaLease
 from crosspool.ui.runtime.settings import settings
 from crosspool.ui.visit.link import PRETRAINED
 from crosspool.ui.visit.pictures import Picture
@@ -151,7 +151,7 @@ def _load(key: str) -> None:
     for name, data in taken([state[key]]):
         try:
             classifier = read_classifier(data, name)
-            state.loaded_classifier = (printable(name), classifier, Share(visitor(), (), classifier.nbytes))
+            state.loaded_classifier = (printable(name), classifier, QuotaLease(visitor(), (), classifier.nbytes))
         except NoRoomError as error:
             state.classifier_error = f"{name} cannot be loaded: {error}."
         except CrosspoolError as error:

@@ -19,7 +19,7 @@ from crosspool.ui.comparison.job import Comparison
 from crosspool.ui.maps.large_pictures import large
 from crosspool.ui.runtime.gate import OnProgress, ignore_progress
 from crosspool.ui.runtime.maps import Network, backbone_of, gate
-from crosspool.ui.runtime.quota import Share
+from crosspool.ui.runtime.quota import QuotaLease
 from crosspool.ui.runtime.settings import settings
 from crosspool.ui.runtime.shared_cache import Kept
 from crosspool.ui.visit.pictures import Picture
@@ -109,7 +109,7 @@ def _owner() -> str:
     state = st.session_state
     if "explained" not in state:
         name = secrets.token_hex(32)
-        state.explained = (name, Share(visitor(), {name}, 0))
+        state.explained = (name, QuotaLease(visitor(), {name}, 0))
     owner: str = state.explained[0]
     return owner
 

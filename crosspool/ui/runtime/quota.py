@@ -1,8 +1,8 @@
 """What belongs to a visitor: how much memory pictures take, and that all that was computed from them goes with them.
 
-Every picture that is kept holds a `Share`. When the last object that holds the picture is gone, because the visitor
-removed it or the visit is over, so is the share: its bytes are free again, and where nobody else has the same picture,
-nothing that was computed from it stays.
+Every picture that is kept holds a `QuotaLease`. When the last object that holds the picture is gone, because the
+visitor removed it or the visit is over, so is the share: its bytes are free again, and where nobody else has the same
+picture, nothing that was computed from it stays.
 """
 
 import threading
@@ -27,7 +27,7 @@ class Visitor:
         self.nbytes = 0
 
 
-class Share:
+class QuotaLease:
     """What one picture takes: whoever keeps the picture keeps this, too."""
 
     def __init__(self, visitor: Visitor, keys: Iterable[str], nbytes: int) -> None:

@@ -20,7 +20,7 @@ from crosspool.errors import CrosspoolError, DatasetError, ImageError
 from crosspool.text import printable
 from crosspool.ui.runtime.decode_worker import StorageFormat
 from crosspool.ui.runtime.decoder_pool import workers
-from crosspool.ui.runtime.quota import NoRoomError, Share, Visitor
+from crosspool.ui.runtime.quota import NoRoomError, QuotaLease, Visitor
 from crosspool.ui.runtime.settings import settings
 from crosspool.ui.widgets.browser import data_url, jpeg_url
 
@@ -48,7 +48,7 @@ class Shot:
     title: str
     data: bytes
     thumbnail: str
-    share: Share | None = field(default=None, repr=False, compare=False)
+    share: QuotaLease | None = field(default=None, repr=False, compare=False)
 
 
 class PrivateCache(ArrayCache):
@@ -311,7 +311,7 @@ def _shot(data: bytes, title: str, place: str, visitor: Visitor) -> Shot:
     """A picture as it is kept, see STORAGE_FORMAT. Raises ImageError, and NoRoomError."""
     kept, received = workers.keep(data, place, STORAGE_FORMAT), _sha256(data)
     key = _sha256(kept.file)
-    share = Share(visitor, {key, received}, len(kept.file))
+    share = QuotaLease(visitor, {key, received}, len(kept.file))
     return Shot(key, received, printable(title), kept.file, jpeg_url(kept.thumbnail), share)
 
 

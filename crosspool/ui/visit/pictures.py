@@ -14,7 +14,7 @@ from crosspool.samples import samples
 from crosspool.text import printable
 from crosspool.ui.runtime.decode_worker import StorageFormat, keep
 from crosspool.ui.runtime.decoder_pool import workers
-from crosspool.ui.runtime.quota import NoRoomError, Share
+from crosspool.ui.runtime.quota import NoRoomError, QuotaLease
 from crosspool.ui.runtime.settings import settings
 from crosspool.ui.visit.uploads import PICTURES, taken
 from crosspool.ui.visit.visit import forget_control, here, visitor, where_images_live
@@ -50,7 +50,7 @@ class Picture:
     shrunk: bool
     thumbnail: str
     sample: str = ""
-    share: Share | None = field(default=None, repr=False, compare=False)
+    share: QuotaLease | None = field(default=None, repr=False, compare=False)
 
     @property
     def image(self) -> Image.Image:
@@ -117,7 +117,7 @@ def _sample_pictures() -> tuple[Picture, ...]:
 def _visitors_picture(data: bytes, title: str) -> Picture:
     """A stranger's picture. Raises ImageError, and NoRoomError."""
     key, kept = _sha256(data), workers.keep(data, title, STORAGE_FORMAT)
-    share = Share(visitor(), [key], len(kept.file))
+    share = QuotaLease(visitor(), [key], len(kept.file))
     shown = printable(title)
     return Picture(key, shown, title, shown, kept.file, kept.shrunk, jpeg_url(kept.thumbnail), share=share)
 

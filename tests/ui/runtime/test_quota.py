@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from crosspool.ui.runtime import quota as private
-from crosspool.ui.runtime.quota import NoRoomError, Share, Visitor, bytes_kept, settle
+from crosspool.ui.runtime.quota import NoRoomError, QuotaLease, Visitor, bytes_kept, settle
 from crosspool.ui.runtime.settings import settings
 from crosspool.ui.runtime.shared_cache import Kept, forget_all, forget_pictures
 from crosspool.ui.visit import visit
@@ -41,7 +41,7 @@ def there(*pictures):
 
 def test_bytes_are_free_again_when_the_picture_is_gone():
     visitor, before = Visitor(), bytes_kept()
-    shares = [Share(visitor, [f"{n}"], 1000) for n in range(3)]
+    shares = [QuotaLease(visitor, [f"{n}"], 1000) for n in range(3)]
     assert (visitor.nbytes, bytes_kept() - before) == (3000, 3000)
     shares.pop()
     settle()
@@ -57,7 +57,7 @@ def test_nothing_is_left_when_it_is_settled_although_another_thread_is_at_it(mon
         forget_pictures(keys)
 
     monkeypatch.setattr(private, "forget_pictures", slowly)
-    share = Share(Visitor(), ["a"], 1)
+    share = QuotaLease(Visitor(), ["a"], 1)
     computed("a")
     del share
     time.sleep(0.05)  # the thread that forgets has begun
@@ -65,7 +65,7 @@ def test_nothing_is_left_when_it_is_settled_although_another_thread_is_at_it(mon
 
 
 def test_what_was_computed_goes_with_the_last_owner():
-    mine, alsos = Share(Visitor(), ["a", "b"], 1), Share(Visitor(), ["b"], 1)
+    mine, alsos = QuotaLease(Visitor(), ["a", "b"], 1), QuotaLease(Visitor(), ["b"], 1)
     computed("a", "b", "sample")
     del mine
     assert there("a", "b", "sample") == ["b", "sample"]
@@ -77,18 +77,18 @@ def test_a_visitor_and_all_visitors_have_their_limits(monkeypatch):
     small = settings().model_copy(update={"visitor_megabytes": 2, "visitors_megabytes": 3 + bytes_kept() // MB})
     monkeypatch.setattr(private, "settings", lambda: small)
     one, other = Visitor(), Visitor()
-    shares = [Share(one, ["1"], 2 * MB)]
+    shares = [QuotaLease(one, ["1"], 2 * MB)]
     with pytest.raises(NoRoomError, match=r"^your images may take 2 MB in all; remove some, or choose smaller ones$"):
-        Share(one, ["2"], 1)
+        QuotaLease(one, ["2"], 1)
     with pytest.raises(NoRoomError, match=r"^the server has no room for more images at present; try again in a few"):
-        Share(other, ["2"], 2 * MB)
+        QuotaLease(other, ["2"], 2 * MB)
     assert (one.nbytes, other.nbytes) == (2 * MB, 0)
     shares.clear()
-    Share(other, ["2"], 2 * MB)  # at once, also when no thread has come round to it
+    QuotaLease(other, ["2"], 2 * MB)  # at once, also when no thread has come round to it
 
 
 def test_garbage_may_be_collected_while_a_lock_is_held():
-    share = Share(Visitor(), ["a"], 1)
+    share = QuotaLease(Visitor(), ["a"], 1)
     with private._lock:
         del share
     settle()
@@ -100,7 +100,7 @@ def test_many_threads_count_right():
 
     def work(visitor):
         for n in range(300):
-            Share(visitor, [f"{n % 7}", "shared"], n)
+            QuotaLease(visitor, [f"{n % 7}", "shared"], n)
 
     threads = [threading.Thread(target=work, args=(visitor,)) for visitor in visitors]
     for thread in threads:
