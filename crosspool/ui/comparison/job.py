@@ -97,7 +97,7 @@ class Plan:
         return (*evaluate_command(spec, names, self.splits, self.train_size, usual_baselines(names)), *options)
 
 
-class Room:
+class MemoryReservation:
     """Memory for the classifiers of a comparison: taken before it begins, and free again when nobody holds this."""
 
     _lock = threading.RLock()  # what gives it back may run wherever garbage is collected, here too
@@ -107,20 +107,20 @@ class Room:
         """Take it. Raises SettingError where all visitors' classifiers leave too little."""
         limit = settings().trained_megabytes * 2**20
         with self._lock:
-            if Room._taken + nbytes > limit:
+            if MemoryReservation._taken + nbytes > limit:
                 when = "" if nbytes > limit else "try again when others have left, or "
                 raise SettingError(
                     f"The classifiers of these methods take {human_bytes(nbytes)}, for which this server has no room "
                     f"now; {when}take fewer methods, or shorter ones (/pca64, or another pair)."
                 )
-            Room._taken += nbytes
+            MemoryReservation._taken += nbytes
         self.nbytes = nbytes
         weakref.finalize(self, self._give_back, nbytes)
 
     @classmethod
     def _give_back(cls, nbytes: int) -> None:
         with cls._lock:
-            Room._taken -= nbytes
+            MemoryReservation._taken -= nbytes
 
     @classmethod
     def taken(cls) -> int:
@@ -136,7 +136,7 @@ class Comparison:
     network: Network
     findings: Findings
     classifiers: dict[str, TrainedClassifier]
-    room: Room
+    room: MemoryReservation
     _again: "LRUCache[tuple[str, str], TrainedClassifier]" = field(
         default_factory=lambda: LRUCache(AGAIN), repr=False
     )  # trained without a picture
@@ -208,7 +208,7 @@ class Job:
     def __init__(self, plan: Plan) -> None:
         """Begin. Raises SettingError where there is no room for it."""
         plan.check_room()
-        room = Room(plan.classifiers_bytes)  # held by the thread, and by what it finds
+        room = MemoryReservation(plan.classifiers_bytes)  # held by the thread, and by what it finds
         self._work = _Work(plan)
         weakref.finalize(self, self._work.stop.set)
         threading.Thread(target=_run, args=(self._work, room), name="comparison", daemon=True).start()
@@ -342,7 +342,7 @@ class _Watched(ArrayCache):
         return super().get(key)
 
 
-def _run(work: _Work, room: Room) -> None:
+def _run(work: _Work, room: MemoryReservation) -> None:
     try:
         with work.turn():
             work.comparison = _compared(work, room)
@@ -369,7 +369,7 @@ def _no_room(error: BaseException | None) -> str:
     return f"The server could not keep what was computed ({why}); tell whoever runs it to make room, or try again."
 
 
-def _compared(work: _Work, room: Room) -> Comparison:
+def _compared(work: _Work, room: MemoryReservation) -> Comparison:
     plan = work.plan
     dataset, cache = plan.labelled.dataset, _Watched(plan.labelled.cache, work.step)
     backbone = plan.network.backbone

@@ -20,7 +20,7 @@ from crosspool.evaluation.run import evaluate, result_of
 from crosspool.features import Features
 from crosspool.methods import parse_methods
 from crosspool.ui.comparison import job as training
-from crosspool.ui.comparison.job import Job, Plan, Room
+from crosspool.ui.comparison.job import Job, MemoryReservation, Plan
 from crosspool.ui.runtime.maps import Network, gate
 from crosspool.ui.runtime.settings import settings
 from crosspool.ui.visit.labelled import Collection
@@ -156,18 +156,18 @@ def test_vectors_that_have_no_room_are_refused_before_it_starts(backbone, monkey
 def test_classifiers_that_have_no_room_are_refused_before_it_starts(backbone, slow, monkeypatch):
     """Two classifiers of 3 classes, of 180 and 5 numbers, and two more of the larger method."""
     gc.collect()  # what other tests have left
-    plan, before = planned(backbone), Room.taken()
+    plan, before = planned(backbone), MemoryReservation.taken()
     assert plan.classifiers_bytes == 4 * 3 * (180 + 5 + 2 * 180)
     limit = before + plan.classifiers_bytes
     room = {"trained_megabytes": limit / 2**20}
     monkeypatch.setattr(training, "settings", lambda: settings().model_copy(update=room))
     job = Job(plan)
-    assert Room.taken() == limit
+    assert MemoryReservation.taken() == limit
     with pytest.raises(SettingError, match=r"take 6\.54 kB, .* no room now; try again when others have left"):
         Job(plan)
     job.cancel()
     assert job.wait(LONG)
-    until(lambda: gc.collect() >= 0 and Room.taken() <= before)  # although the page still holds the job
+    until(lambda: gc.collect() >= 0 and MemoryReservation.taken() <= before)  # although the page still holds the job
     assert job.cancelled
     room["trained_megabytes"] = (plan.classifiers_bytes - 1) / 2**20
     with pytest.raises(SettingError, match=r"no room now; take fewer methods"):
