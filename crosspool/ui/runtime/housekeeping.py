@@ -17,7 +17,7 @@ def begin() -> None:
         threading.Thread(target=_keep_house, name="housekeeping", daemon=True).start()
 
 
-def tidy() -> None:
+def collect_garbage() -> None:
     """Collect garbage, keep what is alive out of the next collections, and give free memory back.
 
     Streamlit collects after every run of a script. With all that torch brings along that takes a third of a second, in
@@ -35,7 +35,7 @@ def tidy() -> None:
 
 def _keep_house() -> None:
     while True:
-        tidy()
+        collect_garbage()
         for _ in range(round(EVERY / OFTEN)):
             time.sleep(OFTEN)
             gc.freeze()  # takes no time, and what came since costs the next runs nothing

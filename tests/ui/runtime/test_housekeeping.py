@@ -25,7 +25,7 @@ def test_garbage_that_was_frozen_is_found():
     gc.freeze()
     gc.collect()
     assert garbage() is not None
-    housekeeping.tidy()
+    housekeeping.collect_garbage()
     assert garbage() is None
 
 
