@@ -20,7 +20,7 @@ from crosspool.ui.maps.selection import (
     shown_pins,
     shown_position,
 )
-from crosspool.ui.maps.takeaway import take_away
+from crosspool.ui.maps.takeaway import downloads
 from crosspool.ui.runtime.maps import ImageMaps, Request
 from crosspool.ui.visit.pictures import Picture
 from crosspool.ui.widgets.picture import Cell
@@ -153,7 +153,7 @@ def explore(chosen: Picture, request: Request) -> None:
     with st.expander("All channels as a table", icon=":material/table:"):
         table(maps)
     pins, first = shown_pins(maps), first_channels(maps, request)
-    take_away(chosen, request, maps, channel=channel, pins=pins, first=first, look=look)
+    downloads(chosen, request, maps, channel=channel, pins=pins, first=first, look=look)
     write_link()
 
 

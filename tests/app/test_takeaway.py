@@ -18,13 +18,13 @@ SMALL = {"backbone": "squeezenet1_1", "weights": "untrained", "pair": "features.
 def section():
     from crosspool.ui.maps.controls import choose_maps, start_from_link
     from crosspool.ui.maps.selection import first_channels, shown_channel, shown_look, shown_pins
-    from crosspool.ui.maps.takeaway import take_away
+    from crosspool.ui.maps.takeaway import downloads
 
     start_from_link()
     found = choose_maps()
     if found is not None:
         maps = found[2]
-        take_away(
+        downloads(
             *found,
             channel=shown_channel(maps),
             pins=shown_pins(maps),

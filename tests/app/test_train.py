@@ -218,9 +218,9 @@ def _classify():
     import streamlit as st
 
     from crosspool.ui.comparison.outcome import _new_images
-    from crosspool.ui.visit.pictures import adopt
+    from crosspool.ui.visit.pictures import add_image
 
-    adopt(st.session_state.data, "a.png")
+    add_image(st.session_state.data, "a.png")
     _new_images(st.session_state.comparison)
 
 

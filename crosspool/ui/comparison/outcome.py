@@ -22,7 +22,7 @@ from crosspool.ui.runtime.gate import OnProgress, ignore_progress
 from crosspool.ui.runtime.maps import gate
 from crosspool.ui.runtime.settings import settings
 from crosspool.ui.visit.labelled import LONGEST_NAME, Labelled, new_bird
-from crosspool.ui.visit.pictures import Picture, adopt, choose_picture
+from crosspool.ui.visit.pictures import Picture, add_image, choose_picture
 from crosspool.ui.visit.waiting import refused, waiting
 from crosspool.ui.widgets.text import as_it_is, signed
 
@@ -266,7 +266,7 @@ def _why(name: str, place: str, ask: Callable[..., None], args: tuple[object, ..
 def _ask_of(comparison: Comparison, index: int, method: str, answer: str) -> None:
     """Take picture, classifier and question along to the other page."""
     sample = comparison.dataset.samples[index]
-    adopt(sample.read(), sample.name)
+    add_image(sample.read(), sample.name)
     _ask(method, answer)
 
 
@@ -317,7 +317,7 @@ def _draw_bird() -> None:
     state = st.session_state
     state.drawn_birds = state.get("drawn_birds", -1) + 1
     data, species = new_bird(state.drawn_birds)
-    adopt(data, f"New bird {state.drawn_birds + 1}: {species}")
+    add_image(data, f"New bird {state.drawn_birds + 1}: {species}")
 
 
 def _answer(comparison: Comparison, name: str, scores: NDArray[np.float64]) -> None:

@@ -20,7 +20,7 @@ from crosspool.ui.maps.survey import Glance, Subject, Survey, glance_at, most_pi
 from crosspool.ui.runtime.maps import ImageMaps, Request
 from crosspool.ui.visit.choose_labelled import labelled_at_hand, show_problems
 from crosspool.ui.visit.labelled import Labelled
-from crosspool.ui.visit.pictures import Picture, adopt, pictures_at_hand, show_picture
+from crosspool.ui.visit.pictures import Picture, add_image, pictures_at_hand, show_picture
 from crosspool.ui.widgets.browser import asset
 from crosspool.ui.widgets.text import as_it_is, number
 
@@ -150,7 +150,7 @@ def _labelled_entry(labelled: Labelled, sample: Sample, request: Request) -> Ent
         sample.name,
         lambda: labelled.thumbnail_of(sample),
         lambda: labelled.keys_of(sample),
-        lambda: adopt(sample.read(), sample.name),
+        lambda: add_image(sample.read(), sample.name),
     )
 
 

@@ -35,7 +35,7 @@ ALL: dict[str, Kind] = {
 STATISTICS: Kind = ("Statistics", "text/csv", ":material/table_view:", "A row for each channel, as in the table: CSV")
 
 
-def take_away(
+def downloads(
     picture: Picture,
     request: Request,
     maps: ImageMaps,

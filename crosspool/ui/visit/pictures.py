@@ -182,7 +182,7 @@ def _receive(data: bytes, name: str) -> str:
     return ""
 
 
-def adopt(data: bytes, title: str) -> None:
+def add_image(data: bytes, title: str) -> None:
     """Take over a picture that another page shows, and choose it; of those, the last few are kept beside the uploads.
 
     To be called where widgets may still be set, such as in a callback. What is wrong with it is said where uploads are.
