@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.load.replicas import at_ports
-from crosspool.ui.runtime.settings import Settings
+from crosspool.ui.runtime.settings import ServerSettings
 from crosspool.ui.serving.upload_limit import largest_file
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -20,7 +20,7 @@ NGINX, IMAGE, COMPOSE = (
 
 def test_nginx_takes_what_the_app_takes():
     (megabytes,) = re.findall(r"client_max_body_size (\d+)m;", NGINX)
-    assert int(megabytes) == largest_file(Settings()) + 1  # what goes around a file takes less
+    assert int(megabytes) == largest_file(ServerSettings()) + 1  # what goes around a file takes less
 
 
 def test_nginx_takes_its_configuration(tmp_path):

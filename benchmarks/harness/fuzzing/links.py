@@ -8,9 +8,9 @@ from urllib.parse import parse_qsl, urlencode
 from benchmarks.harness.fuzzing.base import TAKEN, Kind, clear
 from crosspool.backbones import architecture, backbone_specs
 from crosspool.samples import samples
-from crosspool.ui.visit.link import _CHOICES, Settings, from_params, to_params
+from crosspool.ui.visit.link import _CHOICES, LinkState, from_params, to_params
 
-NAMES = tuple(field.name for field in fields(Settings))
+NAMES = tuple(field.name for field in fields(LinkState))
 STRANGE = (
     "", " ", "-1", "0", "1", "2", "-0", "-0.0", "+1", "1e3", "1e400", "nan", "inf", "-inf", "0x10", "1_000", "１２８",
     "٣", "9" * 5000,
@@ -63,7 +63,7 @@ def _sensible(name: str) -> tuple[str, ...]:
 
 
 def judge(query: bytes) -> str:
-    """Settings that their own link brings back, without a note; what was ignored, in the first of the notes."""
+    """LinkState that their own link brings back, without a note; what was ignored, in the first of the notes."""
     settings, notes = from_params(params_of(query))
     assert from_params(to_params(settings)) == (settings, []), f"its own link does not bring back {settings}"
     assert from_params(params_of(urlencode(to_params(settings)).encode())) == (settings, [])

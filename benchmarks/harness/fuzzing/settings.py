@@ -7,9 +7,9 @@ from random import Random
 
 from benchmarks.harness.fuzzing.base import TAKEN, Kind, clear, damaged
 from crosspool.errors import SettingError
-from crosspool.ui.runtime.settings import FILE, PREFIX, Settings, read_settings
+from crosspool.ui.runtime.settings import FILE, PREFIX, ServerSettings, read_settings
 
-NAMES = tuple(Settings.model_fields)
+NAMES = tuple(ServerSettings.model_fields)
 TEXTS = (
     "", " ", "0", "1", "2", "64", "65", "-1", "1.5", "1e3", "1e400", "nan", "inf", "-inf", "9" * 5000, "true", "no",
     "None", "json", "JSON", "text", "debug", "0x10", "1_000", "１２８", "[1]", "{}", "x" * 12, "x" * 201, "é" * 20,
@@ -43,7 +43,7 @@ def _name(name: str, random: Random) -> str:
 
 def _text(name: str, random: Random) -> str:
     """Every other time the default, which is right."""
-    return random.choice((str(Settings.model_fields[name].default), random.choice(TEXTS)))
+    return random.choice((str(ServerSettings.model_fields[name].default), random.choice(TEXTS)))
 
 
 def judge(case: bytes) -> str:
@@ -56,7 +56,7 @@ def judge(case: bytes) -> str:
             found = read_settings(given["environment"], folder)
         except SettingError as error:
             return clear(str(error).replace(f"{folder}/", ""))  # whoever runs the server may know its places
-    assert Settings.model_validate(found.model_dump(exclude_defaults=True)) == found
+    assert ServerSettings.model_validate(found.model_dump(exclude_defaults=True)) == found
     for setting, text in given["environment"].items():
         value = getattr(found, setting.removeprefix(PREFIX).lower(), None)
         if text and isinstance(value, int | float):

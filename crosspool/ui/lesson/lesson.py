@@ -20,7 +20,7 @@ from crosspool.ui.maps.selection import forget_channels, shown_look
 from crosspool.ui.runtime.gate import OnProgress
 from crosspool.ui.runtime.maps import ImageMaps, Request, image_maps
 from crosspool.ui.runtime.settings import settings
-from crosspool.ui.visit.link import PRETRAINED, Settings, shorten, to_params
+from crosspool.ui.visit.link import PRETRAINED, LinkState, shorten, to_params
 from crosspool.ui.visit.pictures import Picture, pictures_at_hand
 from crosspool.ui.widgets.browser import data_url
 from crosspool.ui.widgets.keys import BACK, ON
@@ -93,7 +93,7 @@ def go_to(step: int) -> None:
 def write_link() -> None:
     """Let the URL say the step, the sample and presenter mode, so that copying it shares them."""
     state = st.session_state
-    params = {"step": str(state.lesson_step), **to_params(Settings(sample=state.sample, present=state.present))}
+    params = {"step": str(state.lesson_step), **to_params(LinkState(sample=state.sample, present=state.present))}
     if st.query_params.to_dict() != params:
         st.query_params.from_dict(params)
 
@@ -130,7 +130,7 @@ def view_at(picture: Picture, size: int, on_progress: OnProgress) -> View:
         channel = telling_map(coarse)
     spot = state.get("lesson_spot") or middle(peak(coarse, channel), coarse.upper.shape[1:])
     # Flat cells in the full range of colours: what is seen is what is computed.
-    look = Look(shown_look(signed=False).colour_map, Settings().opacity, smooth=False, scale="map", signed=False)
+    look = Look(shown_look(signed=False).colour_map, LinkState().opacity, smooth=False, scale="map", signed=False)
     return View(picture, request, maps, channel, cell_at(spot, maps.upper.shape[1:]), look)
 
 

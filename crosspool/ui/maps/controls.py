@@ -13,7 +13,7 @@ from crosspool.ui.maps.large_pictures import shown_maps
 from crosspool.ui.maps.presenter import frame, present_button
 from crosspool.ui.maps.selection import forget_channels, forget_position
 from crosspool.ui.runtime.maps import ImageMaps, Request
-from crosspool.ui.visit.link import PRETRAINED, Settings, from_params, to_params
+from crosspool.ui.visit.link import PRETRAINED, LinkState, from_params, to_params
 from crosspool.ui.visit.pictures import Picture, choose_picture
 from crosspool.ui.widgets.text import as_it_is
 
@@ -55,15 +55,15 @@ def start_from_link() -> None:
 
 def link_params() -> dict[str, str]:
     """What is shown, as parameters of the URL. Uploads stay out of it."""
-    values = {field.name: st.session_state[field.name] for field in fields(Settings)}
-    settings = Settings(**values)
+    values = {field.name: st.session_state[field.name] for field in fields(LinkState)}
+    settings = LinkState(**values)
     own_size = backbone_specs()[settings.backbone].preprocessing.size
     default_pair = architecture(settings.backbone).default_pair.id
     values["size"] = 0 if settings.size == own_size else settings.size
     values["pair"] = "" if settings.pair == default_pair else settings.pair
     if st.session_state.classifier:  # whose classes only this session knows
         values["positive"] = values["against"] = ""
-    return to_params(Settings(**values))
+    return to_params(LinkState(**values))
 
 
 def write_link() -> None:

@@ -25,7 +25,7 @@ from streamlit import logger as streamlit_logger
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from crosspool.ui.runtime.counters import count
-from crosspool.ui.runtime.settings import Settings
+from crosspool.ui.runtime.settings import ServerSettings
 
 FRAMES = 12  # of a stack, the innermost
 SERVER = "uvicorn.error"  # tells of each visit, as `visit_began` does
@@ -121,7 +121,7 @@ def _failure(error: BaseException) -> dict[str, Any]:
     return {"error": type(error).__name__, "stack": places} | ({"because_of": causes} if causes else {})
 
 
-def write_log(settings: Settings) -> None:
+def write_log(settings: ServerSettings) -> None:
     """From now on the whole process logs to standard error like this."""
     handler = logging.StreamHandler()
     handler.setFormatter(Line(settings.log))

@@ -25,7 +25,7 @@ FILE = "crosspool.toml"
 OTHERS = {FILE_VARIABLE, "CROSSPOOL_CACHE", "CROSSPOOL_CHROMIUM"}
 
 
-class Settings(BaseModel):
+class ServerSettings(BaseModel):
     """The server's settings. Megabytes are of 2**20 bytes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
@@ -65,7 +65,7 @@ class Settings(BaseModel):
 
 
 @cache
-def settings() -> Settings:
+def settings() -> ServerSettings:
     """The settings of this process. Raises SettingError, see `read_settings`."""
     return read_settings(os.environ, Path.cwd())
 
@@ -79,39 +79,39 @@ def stop_if_wrong() -> None:
         raise SystemExit(2) from None
 
 
-def read_settings(environment: Mapping[str, str], folder: Path) -> Settings:
+def read_settings(environment: Mapping[str, str], folder: Path) -> ServerSettings:
     """The environment's settings, then the file's, then the defaults; an empty variable counts as absent.
 
     The file is $CROSSPOOL_SETTINGS, or crosspool.toml in `folder` where there is one. Raises SettingError for a name
     that is no setting, a value outside its bounds and a file that cannot be read.
     """
-    names = {name: PREFIX + name.upper() for name in Settings.model_fields}
+    names = {name: PREFIX + name.upper() for name in ServerSettings.model_fields}
     given = {key: value for key, value in environment.items() if key.startswith(PREFIX) and value}
     for key in given.keys() - OTHERS - set(names.values()):
         raise _unknown(key, "in the environment", [*names.values(), *OTHERS])
     values = {name: given[key] for name, key in names.items() if key in given}
     try:
-        chosen = Settings.model_validate_strings(values)
+        chosen = ServerSettings.model_validate_strings(values)
     except ValidationError as error:
         raise _wrong(error, lambda name: f"{names[name]} in the environment") from error
     below = _from_file(environment.get(FILE_VARIABLE, ""), folder)
     return below.model_copy(update={name: getattr(chosen, name) for name in chosen.model_fields_set})
 
 
-def _from_file(named: str, folder: Path) -> Settings:
+def _from_file(named: str, folder: Path) -> ServerSettings:
     path = Path(named).expanduser() if named else folder / FILE
     if not named and not path.exists():
-        return Settings()
+        return ServerSettings()
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingError(f"The settings' file {path} cannot be read ({error.strerror}).") from error
     except ValueError as error:  # no UTF-8, or no TOML
         raise SettingError(f"The settings' file {path} is not valid TOML: {error}.") from error
-    for key in values.keys() - Settings.model_fields.keys():
-        raise _unknown(key, f"in {path}", list(Settings.model_fields))
+    for key in values.keys() - ServerSettings.model_fields.keys():
+        raise _unknown(key, f"in {path}", list(ServerSettings.model_fields))
     try:
-        return Settings.model_validate(values, strict=True)
+        return ServerSettings.model_validate(values, strict=True)
     except ValidationError as error:
         raise _wrong(error, lambda name: f"{name} in {path}") from error
 
@@ -126,13 +126,13 @@ def _wrong(error: ValidationError, place: Callable[[str], str]) -> SettingError:
     """The sentence for the first wrong value; a secret one is not repeated."""
     first = error.errors(include_url=False)[0]
     name = str(first["loc"][0])
-    value = f"{reprlib.repr(first['input'])}, but" if Settings.model_fields[name].repr else "set, but"
+    value = f"{reprlib.repr(first['input'])}, but" if ServerSettings.model_fields[name].repr else "set, but"
     return SettingError(f"{place(name)} is {value} must be {allowed(_schema()[name])}.")
 
 
 def _schema() -> dict[str, dict[str, Any]]:
     """Each setting's type, bounds, default and meaning, as JSON Schema."""
-    properties: dict[str, dict[str, Any]] = Settings.model_json_schema()["properties"]
+    properties: dict[str, dict[str, Any]] = ServerSettings.model_json_schema()["properties"]
     return properties
 
 

@@ -22,7 +22,7 @@ from crosspool.ui.runtime.decoder_pool import workers
 from crosspool.ui.runtime.gate import FairSemaphore
 from crosspool.ui.runtime.log import event
 from crosspool.ui.runtime.maps import forget_networks, gate
-from crosspool.ui.runtime.settings import Settings, settings
+from crosspool.ui.runtime.settings import ServerSettings, settings
 
 REFRESH_SECONDS = 5.0
 WRONG_KEY_SECONDS = 1.0
@@ -48,7 +48,7 @@ def operator_page() -> None:
         on_click=_empty_caches,
         help="Networks included: what is asked for again is loaded and computed again.",
     )
-    st.subheader("Settings in force", anchor=False)
+    st.subheader("ServerSettings in force", anchor=False)
     _table(in_force(settings()))
     _table([{"package": name, "version": found} for name, found in versions().items()])
 
@@ -169,10 +169,10 @@ def _resident(process: psutil.Process) -> int:
         return 0
 
 
-def in_force(chosen: Settings) -> list[Row]:
+def in_force(chosen: ServerSettings) -> list[Row]:
     """The settings as rows, without the key."""
     return [
-        {"setting": name, "value": str(value) if Settings.model_fields[name].repr else "hidden"}
+        {"setting": name, "value": str(value) if ServerSettings.model_fields[name].repr else "hidden"}
         for name, value in chosen.model_dump().items()
     ]
 

@@ -10,19 +10,19 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 
-from crosspool.ui.runtime.settings import Settings
+from crosspool.ui.runtime.settings import ServerSettings
 
 ROUTE = "/_stcore/upload_file/"
 FRAME = 2**20  # bytes that a request may have around its file
 TIMES = 4  # what one visit may have waiting, in sizes of what it may keep: photographs are shrunk on receipt
 
 
-def largest_file(chosen: Settings) -> int:
+def largest_file(chosen: ServerSettings) -> int:
     """Megabytes of the largest file that any page takes, for Streamlit's `server.maxUploadSize`."""
     return max(chosen.upload_megabytes, chosen.zip_megabytes, chosen.visitor_megabytes)
 
 
-def room(chosen: Settings) -> dict[str, int]:
+def room(chosen: ServerSettings) -> dict[str, int]:
     """The middleware's arguments."""
     visit = max(TIMES * chosen.visitor_megabytes, largest_file(chosen))
     return {"visit": visit * 2**20, "everybody": max(chosen.visitors_megabytes, visit) * 2**20}

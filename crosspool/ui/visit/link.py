@@ -14,7 +14,7 @@ PRETRAINED = "pretrained"
 
 
 @dataclass(frozen=True)
-class Settings:
+class LinkState:
     """What a link can carry. An empty `pair` is the backbone's last, `size` 0 its own, `channel` -1 the strongest.
 
     `top` is the end of a fixed scale, 0 for the layer's largest weight; `pins` lists the channels pinned, as "3,17".
@@ -51,9 +51,9 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 }
 
 
-def to_params(settings: Settings) -> dict[str, str]:
+def to_params(settings: LinkState) -> dict[str, str]:
     """URL parameters for everything that differs from its default, so that links stay short."""
-    default = asdict(Settings())
+    default = asdict(LinkState())
     return {
         name: str(int(value)) if isinstance(value, bool) else str(value)
         for name, value in asdict(settings).items()
@@ -61,10 +61,10 @@ def to_params(settings: Settings) -> dict[str, str]:
     }
 
 
-def from_params(params: Mapping[str, str]) -> tuple[Settings, list[str]]:
-    """Settings from URL parameters, and a sentence for each that made no sense and was ignored."""
-    settings, notes = Settings(), []
-    known = [field.name for field in fields(Settings)]
+def from_params(params: Mapping[str, str]) -> tuple[LinkState, list[str]]:
+    """LinkState from URL parameters, and a sentence for each that made no sense and was ignored."""
+    settings, notes = LinkState(), []
+    known = [field.name for field in fields(LinkState)]
     for name in known:  # in this order: a pair is checked against its backbone, a channel against its pair
         if name not in params:
             continue
@@ -82,7 +82,7 @@ def shorten(text: str) -> str:
     return plain if len(plain) <= 40 else plain[:39] + "…"
 
 
-def _read(name: str, text: str, settings: Settings) -> tuple[Any, str]:
+def _read(name: str, text: str, settings: LinkState) -> tuple[Any, str]:
     """(value, "") or (None, why not)."""
     if name in ("signed", "smooth", "present"):
         return (text == "1", "") if text in ("0", "1") else (None, "it is 0 or 1")
@@ -100,7 +100,7 @@ def _read(name: str, text: str, settings: Settings) -> tuple[Any, str]:
     return (text, "") if text in known else (None, reason)
 
 
-def _channels(settings: Settings) -> int:
+def _channels(settings: LinkState) -> int:
     found = architecture(settings.backbone)
     return (found.pair(settings.pair) if settings.pair else found.default_pair).upper_channels
 
@@ -113,7 +113,7 @@ def _channel_list(text: str, count: int) -> tuple[Any, str]:
     return text, ""
 
 
-def _known(name: str, settings: Settings) -> tuple[Sequence[str], str]:
+def _known(name: str, settings: LinkState) -> tuple[Sequence[str], str]:
     """What can be chosen, and a sentence for everything else."""
     if name in _CHOICES:
         return _CHOICES[name], f"it is one of {', '.join(_CHOICES[name])}"

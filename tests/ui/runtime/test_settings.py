@@ -1,4 +1,4 @@
-"""Settings of the server: from the environment and a file, checked."""
+"""ServerSettings of the server: from the environment and a file, checked."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crosspool.errors import SettingError
-from crosspool.ui.runtime.settings import Settings, read_settings, table
+from crosspool.ui.runtime.settings import ServerSettings, read_settings, table
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "settings.md"
 
@@ -16,18 +16,18 @@ DOCS = Path(__file__).resolve().parents[3] / "docs" / "settings.md"
 def test_the_environment_wins_over_the_file_and_the_file_over_the_defaults(tmp_path):
     (tmp_path / "crosspool.toml").write_text("wait_seconds = 60\nnetworks = 3\n")
     chosen = read_settings({"CROSSPOOL_NETWORKS": "4", "CROSSPOOL_LOG": "", "HOME": "/"}, tmp_path)
-    assert chosen == Settings(wait_seconds=60, networks=4)
+    assert chosen == ServerSettings(wait_seconds=60, networks=4)
 
 
 def test_the_file_may_lie_elsewhere(tmp_path):
     (tmp_path / "crosspool.toml").write_text("networks = 3\n")
     (tmp_path / "other.toml").write_text("at_once = 2\n")
     chosen = read_settings({"CROSSPOOL_SETTINGS": str(tmp_path / "other.toml")}, tmp_path)
-    assert chosen == Settings(at_once=2)
+    assert chosen == ServerSettings(at_once=2)
 
 
 def test_other_variables_of_crosspool_are_no_settings(tmp_path):
-    assert read_settings({"CROSSPOOL_CACHE": "/x", "CROSSPOOL_CHROMIUM": "/y"}, tmp_path) == Settings()
+    assert read_settings({"CROSSPOOL_CACHE": "/x", "CROSSPOOL_CHROMIUM": "/y"}, tmp_path) == ServerSettings()
 
 
 @pytest.mark.parametrize(
@@ -79,18 +79,18 @@ def test_the_operators_key_is_in_no_sentence(tmp_path):
     ) as wrong:
         read_settings({"CROSSPOOL_OPERATOR_KEY": "geheim"}, tmp_path)
     assert "geheim" not in str(wrong.value)
-    assert "geheim" not in repr(Settings(operator_key="geheim" * 3))
+    assert "geheim" not in repr(ServerSettings(operator_key="geheim" * 3))
 
 
 @given(
-    st.sampled_from(sorted(Settings.model_fields)),
+    st.sampled_from(sorted(ServerSettings.model_fields)),
     st.text(st.characters(exclude_characters="\0"), max_size=30) | st.integers().map(str) | st.floats().map(str),
 )
 def test_any_value_is_taken_or_refused_in_one_sentence(name, value):
     variable = f"CROSSPOOL_{name.upper()}"
     sentence = ""
     try:
-        assert isinstance(read_settings({variable: value}, Path("/nowhere")), Settings)
+        assert isinstance(read_settings({variable: value}, Path("/nowhere")), ServerSettings)
     except SettingError as error:
         sentence = str(error)
     assert sentence == "" or (sentence.startswith(f"{variable} in the environment is ") and "\n" not in sentence)

@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 from crosspool.ui.runtime import shared_cache as kept
 from crosspool.ui.runtime.gate import FairSemaphore
 from crosspool.ui.runtime.maps import backbone_of
-from crosspool.ui.runtime.settings import Settings
+from crosspool.ui.runtime.settings import ServerSettings
 from crosspool.ui.runtime.shared_cache import Kept
 from crosspool.ui.serving import operator
 from crosspool.ui.serving.operator import cache, in_force, is_key, memory_now, queue
@@ -19,7 +19,7 @@ results: Kept[tuple[str, str], int] = Kept("of the operator's test", lambda valu
 
 @pytest.fixture(autouse=True)
 def with_key(monkeypatch):
-    monkeypatch.setattr(operator, "settings", lambda: Settings(operator_key=KEY))
+    monkeypatch.setattr(operator, "settings", lambda: ServerSettings(operator_key=KEY))
     monkeypatch.setattr(operator, "WRONG_KEY_SECONDS", 0.2)
 
 
@@ -43,7 +43,7 @@ def test_only_the_key_opens_the_page_and_is_shown_nowhere():
     assert [error.value for error in app.error] == ["This is not the key that CROSSPOOL_OPERATOR_KEY has; try again."]
     app.text_input[0].input(KEY)
     app.button[0].click().run()
-    assert shown(app) == ["Queues", "Caches", "What happened since the start", "Settings in force"]
+    assert shown(app) == ["Queues", "Caches", "What happened since the start", "ServerSettings in force"]
     tables = [table.value.to_csv() for table in app.dataframe]
     assert not any(KEY in table for table in tables)
     assert "operator_key,hidden" in tables[-2]
@@ -60,7 +60,7 @@ def test_a_wrong_key_takes_time(monkeypatch):
     assert not is_key("wrong")
     assert time.monotonic() - start >= 0.2
     assert is_key(KEY)
-    monkeypatch.setattr(operator, "settings", Settings)
+    monkeypatch.setattr(operator, "settings", ServerSettings)
     assert not is_key("")  # where there is no key, none opens
 
 
@@ -78,7 +78,7 @@ def test_a_cache_says_how_often_what_was_asked_for_was_there():
 
 
 def test_settings_are_told_without_the_key():
-    rows = {row["setting"]: row["value"] for row in in_force(Settings(operator_key=KEY, networks=3))}
+    rows = {row["setting"]: row["value"] for row in in_force(ServerSettings(operator_key=KEY, networks=3))}
     assert rows["networks"] == "3"
     assert rows["operator_key"] == "hidden"
 

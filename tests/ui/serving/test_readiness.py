@@ -9,7 +9,7 @@ from crosspool.errors import ImageError
 from crosspool.ui.runtime import decoder_pool as decoding
 from crosspool.ui.runtime import maps as compute
 from crosspool.ui.runtime.gate import FairSemaphore
-from crosspool.ui.runtime.settings import Settings
+from crosspool.ui.runtime.settings import ServerSettings
 from crosspool.ui.serving import readiness
 from crosspool.ui.serving.readiness import Check, warm_up
 
@@ -51,7 +51,7 @@ def test_a_decoder_that_fails_is_told(monkeypatch):
 
 
 def test_a_queue_is_too_long_when_somebody_waited_lately_for_half_of_what_one_may(monkeypatch):
-    monkeypatch.setattr(readiness, "settings", lambda: Settings(wait_seconds=1))
+    monkeypatch.setattr(readiness, "settings", lambda: ServerSettings(wait_seconds=1))
     readiness._warm.set()
     assert readiness._queue().ok
     gate = compute.gate

@@ -9,17 +9,17 @@ from hypothesis import strategies as st
 from crosspool.backbones import architecture
 from crosspool.drawing.rendering import COLOUR_MAPS
 from crosspool.samples import samples
-from crosspool.ui.visit.link import Settings, from_params, to_params
+from crosspool.ui.visit.link import LinkState, from_params, to_params
 
 BACKBONES = ("efficientnet_lite0", "alexnet", "squeezenet1_1", "resnet18")
 
 
 @st.composite
 def any_settings(draw):
-    """Settings that the app can be in."""
+    """LinkState that the app can be in."""
     found = architecture(draw(st.sampled_from(BACKBONES)))
     pair = draw(st.sampled_from((None, *found.layer_pairs)))
-    return Settings(
+    return LinkState(
         sample=draw(st.sampled_from([sample.id for sample in samples()])),
         backbone=found.spec.name,
         weights=draw(st.sampled_from(("pretrained", "untrained"))),
@@ -46,8 +46,8 @@ def test_every_setting_survives_the_link(given_settings):
 
 
 def test_the_default_is_the_bare_address():
-    assert to_params(Settings()) == {}
-    assert from_params({}) == (Settings(), [])
+    assert to_params(LinkState()) == {}
+    assert from_params({}) == (LinkState(), [])
 
 
 def test_a_link_by_hand():
@@ -64,7 +64,7 @@ def test_a_link_by_hand():
     }
     found, notes = from_params(params)
     assert notes == []
-    assert found == Settings(
+    assert found == LinkState(
         backbone="alexnet",
         pair="features.8",
         size=448,
@@ -108,14 +108,14 @@ def test_a_link_by_hand():
 )
 def test_nonsense_is_ignored_with_a_note(name, text):
     found, (note,) = from_params({name: text})
-    assert found == Settings()
+    assert found == LinkState()
     assert note.startswith(f"The link's {name} ")
     assert len(note) < 250
 
 
 def test_one_bad_setting_does_not_spoil_the_others():
     found, notes = from_params({"backbone": "alexnet", "pair": "conv5", "colours": "gray", "channel": "17"})
-    assert found == Settings(backbone="alexnet", colours="gray", channel=17)
+    assert found == LinkState(backbone="alexnet", colours="gray", channel=17)
     assert len(notes) == 1
 
 
@@ -126,14 +126,14 @@ def test_a_pair_is_read_after_its_backbone_and_a_channel_after_its_pair():
 
 
 def test_other_parameters_are_none_of_our_business():
-    assert from_params({"utm_source": "mail", "embed": "true"}) == (Settings(), [])
+    assert from_params({"utm_source": "mail", "embed": "true"}) == (LinkState(), [])
 
 
 TEXT = st.text() | st.integers().map(str) | st.floats().map(str) | st.sampled_from(["", "0", "1", "alexnet", "cat"])
 
 
 @settings(deadline=None)
-@given(st.dictionaries(st.sampled_from(sorted(vars(Settings()))) | st.text(max_size=9), TEXT))
+@given(st.dictionaries(st.sampled_from(sorted(vars(LinkState()))) | st.text(max_size=9), TEXT))
 def test_any_text_leaves_settings_that_make_sense(params):
     found, notes = from_params(params)
     assert from_params(to_params(found)) == (found, [])
