@@ -54,7 +54,7 @@ def _facts(maps: ImageMaps, request: Request, channel: int, position: Cell) -> N
         f"| | |\n|---|---|\n"
         f"| Peak | **{number(statistics.peak[channel])}** at row {statistics.peak_row[channel]}, "
         f"column {statistics.peak_column[channel]} |\n"
-        f"| QuotaLease of P's energy | **{100 * statistics.energy_share[channel]:.2g} %** |\n"
+        f"| Share of P's energy | **{100 * statistics.energy_share[channel]:.2g} %** |\n"
         f"| Active at | {statistics.active[channel]} of {places} places, "
         f"mean weight {number(statistics.mean[channel])} |\n"
         f"| Under study | row {row}, column {column}: weight **{number(maps.upper[channel, row, column])}** |\n"

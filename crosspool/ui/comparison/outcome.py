@@ -50,7 +50,7 @@ def outcome(comparison: Comparison, chosen: Labelled | None) -> None:
         )
     st.caption(as_it_is(f"{what(findings)} {how(findings)}"))
     st.caption(
-        "StoredImage for this visit only: reloading the page forgets images, results and models; download what you want to "
+        "Kept for this visit only: reloading the page forgets images, results and models; download what you want to "
         "keep."
     )
     first, *others = sections(findings)

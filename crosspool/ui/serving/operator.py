@@ -48,7 +48,7 @@ def operator_page() -> None:
         on_click=_empty_caches,
         help="Networks included: what is asked for again is loaded and computed again.",
     )
-    st.subheader("ServerSettings in force", anchor=False)
+    st.subheader("Settings in force", anchor=False)
     _table(in_force(settings()))
     _table([{"package": name, "version": found} for name, found in versions().items()])
 

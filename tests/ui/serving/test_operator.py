@@ -43,7 +43,7 @@ def test_only_the_key_opens_the_page_and_is_shown_nowhere():
     assert [error.value for error in app.error] == ["This is not the key that CROSSPOOL_OPERATOR_KEY has; try again."]
     app.text_input[0].input(KEY)
     app.button[0].click().run()
-    assert shown(app) == ["Queues", "Caches", "What happened since the start", "ServerSettings in force"]
+    assert shown(app) == ["Queues", "Caches", "What happened since the start", "Settings in force"]
     tables = [table.value.to_csv() for table in app.dataframe]
     assert not any(KEY in table for table in tables)
     assert "operator_key,hidden" in tables[-2]
