@@ -21,7 +21,7 @@ from crosspool.drawing.rendering import (
 )
 from crosspool.errors import CrosspoolError
 from crosspool.ui.contributions.choose_classifier import choose_subject, comparison_of_session
-from crosspool.ui.contributions.explaining import Explained, Question, Subject, baseline_of, explained
+from crosspool.ui.contributions.explaining import Explained, ExplainedClassifier, Question, baseline_of, explained
 from crosspool.ui.contributions.question import (
     View,
     choose_contributor,
@@ -64,7 +64,7 @@ HELP: dict[Ablation, str] = {
     "random": "As many channels by chance, to compare with.",
 }
 
-Baseline = tuple[Subject, Explained]
+Baseline = tuple[ExplainedClassifier, Explained]
 
 
 def headline(view: View) -> None:
@@ -467,7 +467,7 @@ def alike_bar(here: Contributions, there: Contributions, channel: int, name: str
 
 
 @st.fragment
-def explore(chosen: Picture, subject: Subject, beside: Subject | None) -> None:
+def explore(chosen: Picture, subject: ExplainedClassifier, beside: ExplainedClassifier | None) -> None:
     """Everything that only looks at what is computed already."""
     found = _explained(chosen, subject, beside)
     if found is None:
@@ -509,7 +509,9 @@ def main() -> None:
         explore(chosen, subject, beside)
 
 
-def _explained(chosen: Picture, subject: Subject, beside: Subject | None) -> tuple[Explained, Baseline | None] | None:
+def _explained(
+    chosen: Picture, subject: ExplainedClassifier, beside: ExplainedClassifier | None
+) -> tuple[Explained, Baseline | None] | None:
     """The picture as the classifier sees it, and as the one beside it does; None, with the reason shown, without them.
 
     The fragment asks for it anew instead of holding it, so that no visitor's page keeps it in memory.

@@ -7,7 +7,7 @@ from crosspool.classifiers import TrainedClassifier, classifier_in_memory
 from crosspool.errors import CrosspoolError, ModelError
 from crosspool.text import human_bytes, printable
 from crosspool.ui.comparison.job import Comparison
-from crosspool.ui.contributions.explaining import Subject, compared_subject, own_subject
+from crosspool.ui.contributions.explaining import ExplainedClassifier, compared_subject, own_subject
 from crosspool.ui.maps.controls import choose_framing, choose_network, choose_size, network_is_here, offer_download
 from crosspool.ui.runtime.maps import Network
 from crosspool.ui.runtime.quota import NoRoomError, QuotaLease
@@ -29,7 +29,7 @@ def comparison_of_session() -> Comparison | None:
     return found
 
 
-def choose_subject(picture: Picture | None) -> Subject | None:
+def choose_subject(picture: Picture | None) -> ExplainedClassifier | None:
     """Draw the side bar, and find the classifier for this picture; None, with the reason shown, without one."""
     with st.sidebar:
         chosen = _choose_name()
@@ -89,7 +89,7 @@ def _forget_question() -> None:
     st.session_state.positive = st.session_state.against = ""
 
 
-def _of_comparison(method: str, picture: Picture | None) -> Subject | None:
+def _of_comparison(method: str, picture: Picture | None) -> ExplainedClassifier | None:
     comparison = comparison_of_session()
     if comparison is None or picture is None:
         return None
@@ -97,7 +97,7 @@ def _of_comparison(method: str, picture: Picture | None) -> Subject | None:
         return compared_subject(comparison, method, picture, on_progress)
 
 
-def _of_file() -> Subject | None:
+def _of_file() -> ExplainedClassifier | None:
     """The loaded classifier with its network. Raises ModelError where that is not here."""
     name, classifier, _ = st.session_state.loaded_classifier
     spec = backbone_specs()[classifier.settings["backbone"]]
@@ -109,10 +109,10 @@ def _of_file() -> Subject | None:
         )
     network = Network(spec.name, weights)
     classifier.check(network.backbone)
-    return Subject(name, classifier, network)
+    return ExplainedClassifier(name, classifier, network)
 
 
-def _describe(subject: Subject) -> None:
+def _describe(subject: ExplainedClassifier) -> None:
     classifier = subject.classifier
     st.caption(
         as_it_is(

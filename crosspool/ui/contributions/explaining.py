@@ -31,7 +31,7 @@ Question = tuple[str, str]  # the class, and the one that it is set against or "
 
 
 @dataclass(frozen=True)
-class Subject:
+class ExplainedClassifier:
     """What is asked "why?": a classifier, and the network that it reads.
 
     `labels` are the classes that the picture has where it is one of the labelled ones: the classifier was then trained
@@ -91,7 +91,7 @@ Key = tuple[str, int, str]
 _explained: Kept[Key, Explained] = Kept("explanations", lambda seen: seen.nbytes, lambda key: key[2] or key[0])
 
 
-def explained(picture: Picture, subject: Subject, on_progress: OnProgress = ignore_progress) -> Explained:
+def explained(picture: Picture, subject: ExplainedClassifier, on_progress: OnProgress = ignore_progress) -> Explained:
     """The picture as the classifier sees it: cached, or computed in turn. Raises CrosspoolError.
 
     What a classifier of the visitor's own says goes with the visit.
@@ -114,7 +114,7 @@ def _owner() -> str:
     return owner
 
 
-def _compute(image: Image.Image, subject: Subject) -> Explained:
+def _compute(image: Image.Image, subject: ExplainedClassifier) -> Explained:
     classifier, backbone = subject.classifier, subject.network.backbone
     classifier.check(backbone)
     sources = classifier.method.sources_to_explain
@@ -137,15 +137,15 @@ def own_classes(backbone: str, weights: str, size: int, framing: Framing) -> Lin
     return own_classifier(backbone_of(backbone, weights), size, framing)
 
 
-def own_subject(network: Network, size: int, framing: Framing) -> Subject:
+def own_subject(network: Network, size: int, framing: Framing) -> ExplainedClassifier:
     """The network's own classes. Raises ModelError."""
     classifier = own_classes(network.name, network.weights, size, framing)
-    return Subject(classifier.method.name, classifier, network)
+    return ExplainedClassifier(classifier.method.name, classifier, network)
 
 
 def compared_subject(
     comparison: Comparison, method: str, picture: Picture, on_progress: OnProgress = ignore_progress
-) -> Subject:
+) -> ExplainedClassifier:
     """A comparison's classifier; trained anew without the picture, where that is one of the labelled ones."""
     classifier, dataset = comparison.without(method, picture.key, on_progress), comparison.dataset
     labels = dict.fromkeys(
@@ -153,12 +153,15 @@ def compared_subject(
         for sample, target in zip(dataset.samples, dataset.targets, strict=True)
         if picture.key in comparison.labelled.keys_of(sample)
     )
-    return Subject(method, classifier, comparison.network, tuple(labels))
+    return ExplainedClassifier(method, classifier, comparison.network, tuple(labels))
 
 
 def baseline_of(
-    subject: Subject, comparison: Comparison | None, picture: Picture, on_progress: OnProgress = ignore_progress
-) -> Subject | None:
+    subject: ExplainedClassifier,
+    comparison: Comparison | None,
+    picture: Picture,
+    on_progress: OnProgress = ignore_progress,
+) -> ExplainedClassifier | None:
     """What to set beside a classifier: the same comparison's fully-connected layer, else the network's own classes.
 
     None where the classifier is such a one itself, or the network has no classes that can be split.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from crosspool.contributions import Contributions
 from crosspool.grids import Size
-from crosspool.ui.contributions.explaining import Explained, Question, Subject
+from crosspool.ui.contributions.explaining import Explained, ExplainedClassifier, Question
 from crosspool.ui.contributions.wording import moved
 from crosspool.ui.visit.pictures import Picture
 from crosspool.ui.widgets.picture import Cell
@@ -32,7 +32,7 @@ class View:
     """What one run of the page looks at; `place` is None where positions are not known."""
 
     picture: Picture
-    subject: Subject
+    subject: ExplainedClassifier
     seen: Explained
     question: Question
     found: Contributions
@@ -65,7 +65,7 @@ class View:
         return np.asarray(cast("NDArray[np.float64]", part.evidence)[k])
 
 
-def view_of(picture: Picture, subject: Subject, seen: Explained) -> View:
+def view_of(picture: Picture, subject: ExplainedClassifier, seen: Explained) -> View:
     """What is to be seen of the picture now. Draws the choice of the question."""
     question = choose_question(seen, subject)
     found = seen.contributions(question)
@@ -73,7 +73,7 @@ def view_of(picture: Picture, subject: Subject, seen: Explained) -> View:
     return View(picture, subject, seen, question, found, channel, _shown_place(found, channel))
 
 
-def choose_question(seen: Explained, subject: Subject) -> Question:
+def choose_question(seen: Explained, subject: ExplainedClassifier) -> Question:
     """Any class against any other, or against none; the one with the highest score first.
 
     A wrong answer is set against the picture's label, until another rival, or none, is chosen.
@@ -131,7 +131,7 @@ def choose_spot(spot: Cell) -> None:
     st.session_state.spot = spot
 
 
-def start_anew_for(picture: Picture, subject: Subject, channels: int) -> None:
+def start_anew_for(picture: Picture, subject: ExplainedClassifier, channels: int) -> None:
     """When another picture, or another classifier, is looked at: forget channel, place and what is unticked.
 
     And the rival, where it was given as the last picture's label.

@@ -29,7 +29,7 @@ POINTS = 300  # of each comparison that are kept for its chart
 
 
 @dataclass(frozen=True)
-class Subject:
+class EquationCase:
     """One image's layer pair in double precision.
 
     `lower` is X, (1, D_t, H_t, W_t), `upper` A, (1, K, H, W), and `counted`, (H, W), 1.0 where a position is pooled
@@ -117,19 +117,19 @@ class Experiment:
     title: str
     formula: str
     expects: str
-    run: Callable[[Subject, Size, int], list[Finding]]
+    run: Callable[[EquationCase, Size, int], list[Finding]]
     agrees: str = "It holds"
     differs: str = ""
     shuffles: bool = False
 
 
-def _all_ones(subject: Subject, position: Size, seed: int) -> list[Finding]:
+def _all_ones(subject: EquationCase, position: Size, seed: int) -> list[Finding]:
     ones = torch.ones_like(subject.upper[:, :1])
     summed = subject.add_up(ones)
     return [compare("all patches added up, and P of the all-ones map", summed, subject.pool(ones))]
 
 
-def _one_hot(subject: Subject, position: Size, seed: int) -> list[Finding]:
+def _one_hot(subject: EquationCase, position: Size, seed: int) -> list[Finding]:
     hot = torch.zeros_like(subject.upper[:, :1])
     hot[0, 0, *position] = 1
     patch = subject.maps.patch(*position) * subject.counted[position].item()
@@ -140,7 +140,7 @@ def _one_hot(subject: Subject, position: Size, seed: int) -> list[Finding]:
     return [compare(f"{what}, and P of the map that is 1 there", patch, subject.pool(hot))]
 
 
-def _gradient(subject: Subject, position: Size, seed: int) -> list[Finding]:
+def _gradient(subject: EquationCase, position: Size, seed: int) -> list[Finding]:
     """P as a gradient with respect to u's filters, by automatic differentiation through the convolution itself."""
     weight = subject.weight.clone().requires_grad_()
     response = subject.respond(weight)
@@ -168,20 +168,20 @@ def _gradient(subject: Subject, position: Size, seed: int) -> list[Finding]:
     return findings
 
 
-def _inner_product(subject: Subject, position: Size, seed: int) -> list[Finding]:
+def _inner_product(subject: EquationCase, position: Size, seed: int) -> list[Finding]:
     products = (subject.weight.flatten(1) * _pooled(subject)).sum(1)
     centred = subject.respond(subject.weight)[0] - subject.bias[:, None, None]
     weighted = (subject.upper[0] * subject.counted * centred).sum((1, 2))
     return [compare("Σᵢ aᵢₖ (u(X)ᵢₖ − bₖ), and ⟨Wₖ, Pₖ⟩, for every map k", weighted, products)]
 
 
-def _together(subject: Subject, position: Size, seed: int) -> list[Finding]:
+def _together(subject: EquationCase, position: Size, seed: int) -> list[Finding]:
     patches, upper, turn = _shuffled(subject, seed)
     moved = cross_layer_pool(patches[..., turn], upper[..., turn])[0]
     return [compare("P, and P after all positions moved together", cross_layer_pool(patches, upper)[0], moved)]
 
 
-def _weights_alone(subject: Subject, position: Size, seed: int) -> list[Finding]:
+def _weights_alone(subject: EquationCase, position: Size, seed: int) -> list[Finding]:
     patches, upper, turn = _shuffled(subject, seed)
     moved = cross_layer_pool(patches, upper[..., turn])[0]
     before = cross_layer_pool(patches, upper)[0]
@@ -189,7 +189,7 @@ def _weights_alone(subject: Subject, position: Size, seed: int) -> list[Finding]
     return [compare("P, and P after the weights alone moved", before, moved, equal=same)]
 
 
-def _shuffled(subject: Subject, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+def _shuffled(subject: EquationCase, seed: int) -> tuple[Tensor, Tensor, Tensor]:
     """Patches as (1, L, 1, N), counted weights as (1, K, 1, N), and a random order of the N positions."""
     pair, positions = subject.pair, subject.counted.numel()
     per_channel = positions * pair.kernel_size[0] * pair.kernel_size[1]
@@ -200,13 +200,13 @@ def _shuffled(subject: Subject, seed: int) -> tuple[Tensor, Tensor, Tensor]:
     return patches, upper, torch.randperm(positions, generator=torch.Generator().manual_seed(seed))
 
 
-def _blocks(subject: Subject, position: Size, seed: int) -> list[Finding]:
+def _blocks(subject: EquationCase, position: Size, seed: int) -> list[Finding]:
     order = torch.randperm(len(subject.channels), generator=torch.Generator().manual_seed(seed))
     moved = subject.pool(subject.upper[:, order])
     return [compare("P's blocks in the new order, and P of the maps in the new order", _pooled(subject)[order], moved)]
 
 
-def _pooled(subject: Subject) -> Tensor:
+def _pooled(subject: EquationCase) -> Tensor:
     return subject.pool(subject.upper)
 
 
@@ -272,7 +272,7 @@ EXPERIMENTS: dict[str, Experiment] = {
 }
 
 
-def subject_of(maps: ImageMaps, backbone: Backbone, size: int, border: Border, *, signed: bool) -> Subject:
+def equation_case(maps: ImageMaps, backbone: Backbone, size: int, border: Border, *, signed: bool) -> EquationCase:
     """What the experiments are made on, for maps that `backbone` yields at this input size.
 
     Where one convolution would take more than MULTIPLICATIONS, only the maps with the most energy are taken.
@@ -286,7 +286,7 @@ def subject_of(maps: ImageMaps, backbone: Backbone, size: int, border: Border, *
     bias = torch.zeros(len(channels)) if convolution.bias is None else convolution.bias.detach().cpu()[channels]
     activation = _activation(backbone, pair, size)
     rectified = pair.can_be_negative and not signed
-    return Subject(
+    return EquationCase(
         maps=maps,
         border=border,
         channels=channels,
@@ -345,7 +345,7 @@ def tried_in_turn(question: Question, maps: ImageMaps, on_progress: OnProgress) 
 
     def run() -> Tried:
         backbone = backbone_of(request.backbone, request.weights)
-        subject = subject_of(maps, backbone, request.size, request.border, signed=request.signed)
+        subject = equation_case(maps, backbone, request.size, request.border, signed=request.signed)
         return len(subject.channels), EXPERIMENTS[key].run(subject, position, seed)
 
     return _kept.computed(question, run, gate, on_progress, seconds=settings().wait_seconds)

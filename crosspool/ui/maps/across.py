@@ -16,7 +16,7 @@ from crosspool.gallery.mapset import tables
 from crosspool.images import load_image
 from crosspool.ui.maps.large_pictures import colour_scale
 from crosspool.ui.maps.selection import choose_channel
-from crosspool.ui.maps.survey import Glance, Subject, Survey, glance_at, most_pictures
+from crosspool.ui.maps.survey import Glance, Survey, SurveyImage, glance_at, most_pictures
 from crosspool.ui.runtime.maps import ImageMaps, Request
 from crosspool.ui.visit.choose_labelled import labelled_at_hand, show_problems
 from crosspool.ui.visit.labelled import Labelled
@@ -44,7 +44,7 @@ _component = st.components.v2.component(
 class Entry:
     """An image that can be a row: `show` makes it the page's picture, `file_keys` are the SHA-256s of its file."""
 
-    subject: Subject
+    subject: SurveyImage
     alt: str
     thumbnail: Callable[[], str]
     file_keys: Callable[[], set[str]]
@@ -125,7 +125,7 @@ def _sets(request: Request, maps: ImageMaps) -> dict[str, ImageSet]:
 
 def _entry(picture: Picture, request: Request) -> tuple[Entry, bool]:
     """A picture at hand, and whether it is a sample."""
-    subject = Subject(replace(request, picture=picture.key), picture.title, lambda: picture.image)
+    subject = SurveyImage(replace(request, picture=picture.key), picture.title, lambda: picture.image)
     return (
         Entry(subject, picture.alt, lambda: picture.thumbnail, lambda: {picture.key}, partial(show_picture, picture)),
         bool(picture.sample),
@@ -146,7 +146,7 @@ def _labelled_set(labelled: Labelled, request: Request, most: int) -> ImageSet:
 
 def _labelled_entry(labelled: Labelled, sample: Sample, request: Request) -> Entry:
     return Entry(
-        Subject(request, sample.name, lambda: load_image(sample.read(), name=sample.name), keep=False),
+        SurveyImage(request, sample.name, lambda: load_image(sample.read(), name=sample.name), keep=False),
         sample.name,
         lambda: labelled.thumbnail_of(sample),
         lambda: labelled.keys_of(sample),
@@ -167,7 +167,7 @@ def _survey_of(images: ImageSet) -> Survey | None:
     return survey
 
 
-def _begin(subjects: Sequence[Subject]) -> None:
+def _begin(subjects: Sequence[SurveyImage]) -> None:
     st.session_state.survey = Survey(subjects)
 
 
@@ -206,7 +206,7 @@ def _shown(
         _matrix(chosen, rows, channels, look, limits_of_columns(seen, channels, look) if seen else [])
 
 
-def _controls(survey: Survey | None, missing: Sequence[Subject], wanted: int) -> None:
+def _controls(survey: Survey | None, missing: Sequence[SurveyImage], wanted: int) -> None:
     """One row: the button, or while images are looked at, how many were, and a button that ends it."""
     with st.container(horizontal=True, vertical_alignment="center"):
         if survey is not None:

@@ -24,7 +24,7 @@ BYTES_A_CHANNEL, BYTES_A_PHOTO = 12, 10_000  # of a Glance, besides its maps: it
 
 
 @dataclass(frozen=True)
-class Subject:
+class SurveyImage:
     """A picture to look at: `request` names its maps, `read` decodes it and may raise an ImageError.
 
     `keep` is whether all that is computed of it stays for the pages, too.
@@ -106,7 +106,7 @@ class _StoppedError(Exception):
 class Survey:
     """Looking at pictures, in a thread. When nobody holds this object any more, the thread ends at the next one."""
 
-    def __init__(self, subjects: Sequence[Subject]) -> None:
+    def __init__(self, subjects: Sequence[SurveyImage]) -> None:
         self._work = _Work(tuple(subjects))
         weakref.finalize(self, self._work.stop.set)
         threading.Thread(target=_run, args=(self._work,), name="survey", daemon=True).start()
@@ -146,7 +146,7 @@ class Survey:
 class _Work:
     """What the thread knows. It holds no session, and no `Survey`."""
 
-    def __init__(self, subjects: tuple[Subject, ...]) -> None:
+    def __init__(self, subjects: tuple[SurveyImage, ...]) -> None:
         self.subjects = subjects
         self.stop, self.ended = threading.Event(), threading.Event()
         self.done = 0
@@ -169,7 +169,7 @@ def _run(work: _Work) -> None:
         work.ended.set()
 
 
-def _look(work: _Work, subject: Subject) -> None:
+def _look(work: _Work, subject: SurveyImage) -> None:
     """Look at one picture; what is wrong with it is noted, and the others go on."""
     since = time.monotonic()
     try:

@@ -10,7 +10,7 @@ from crosspool.backbones.backbone import load
 from crosspool.pooling import cross_layer_pool
 from crosspool.statistics import channel_statistics
 from crosspool.ui.equation import experiments
-from crosspool.ui.equation.experiments import EXPERIMENTS, Subject, compare, subject_of
+from crosspool.ui.equation.experiments import EXPERIMENTS, EquationCase, compare, equation_case
 from crosspool.ui.runtime.maps import ImageMaps
 from tests.networks import Net, sample, spec_for
 from tests.ui.equation.test_building import maps_of
@@ -21,7 +21,7 @@ LOWER = [[[1, 2], [3, 4]]]
 
 def subject(activate, border="zero"):
     upper = activate(2 * torch.tensor([LOWER], dtype=torch.double) - 4)
-    return Subject(
+    return EquationCase(
         maps=maps_of(LOWER, upper[0], border),
         border=border,
         channels=np.array([0]),
@@ -86,12 +86,12 @@ def test_a_constant_map_cannot_notice_it():
 def test_a_wrong_claim_is_found_out():
     """A weight and a bias that are not the convolution's: nothing that rests on them may hold."""
     right = subject(F.relu)
-    wrong = Subject(**{**vars(right), "weight": right.weight + 0.5})
+    wrong = EquationCase(**{**vars(right), "weight": right.weight + 0.5})
     (finding,) = tried("filters", wrong)
     assert finding.found.tolist() == [55]  # 2.5 * 22
     shown, *_ = tried("gradient", wrong)
     assert not shown.as_expected
-    broken = Subject(**{**vars(right), "lower": right.lower + 1})  # pools other patches than those of the maps
+    broken = EquationCase(**{**vars(right), "lower": right.lower + 1})  # pools other patches than those of the maps
     assert not tried("ones", broken)[0].as_expected
     assert not tried("one_hot", broken)[0].as_expected
 
@@ -166,7 +166,7 @@ def test_every_experiment_comes_out_as_expected(join, activation, equal, border)
     backbone = network(join, activation)
     (pair,) = backbone.layer_pairs
     maps = images_maps(backbone, pair, border)
-    found = subject_of(maps, backbone, 128, border, signed=False)
+    found = equation_case(maps, backbone, 128, border, signed=False)
     assert found.channels.tolist() == list(range(5))
     for key in EXPERIMENTS:
         for position in ((0, 0), (2, 3)):
@@ -181,7 +181,7 @@ def test_signed_weights(activation, equal):
     """Without a non-linearity signed A = u(X), of slope 1 everywhere; a LeakyReLU's other slope shows again."""
     backbone = network(with_module, activation)
     (pair,) = backbone.layer_pairs
-    found = subject_of(images_maps(backbone, pair, signed=True), backbone, 128, "zero", signed=True)
+    found = equation_case(images_maps(backbone, pair, signed=True), backbone, 128, "zero", signed=True)
     assert (found.upper < 0).any()
     gradient = tried("gradient", found)
     assert gradient[2].equal == equal
@@ -194,6 +194,6 @@ def test_where_all_maps_would_take_too_long_the_strongest_are_tried(monkeypatch)
     maps = images_maps(backbone, pair)
     monkeypatch.setattr(experiments, "MULTIPLICATIONS", 2 * maps.upper[0].size * pair.patch_length)
     monkeypatch.setattr(experiments, "UNFOLDED", 1)
-    found = subject_of(maps, backbone, 128, "zero", signed=False)
+    found = equation_case(maps, backbone, 128, "zero", signed=False)
     assert set(found.channels) == set(np.argsort(-maps.statistics.energy_share)[:2])
     assert all(finding.as_expected for key in EXPERIMENTS for finding in tried(key, found, (1, 1)))
