@@ -23,7 +23,7 @@ from crosspool.errors import CrosspoolError
 from crosspool.ui.contributions.choose_classifier import choose_subject, comparison_of_session
 from crosspool.ui.contributions.explaining import Explained, ExplainedClassifier, Question, baseline_of, explained
 from crosspool.ui.contributions.question import (
-    View,
+    ContributionState,
     choose_contributor,
     choose_spot,
     left_out,
@@ -67,7 +67,7 @@ HELP: dict[Ablation, str] = {
 Baseline = tuple[ExplainedClassifier, Explained]
 
 
-def headline(view: View) -> None:
+def headline(view: ContributionState) -> None:
     """The verdict, and how it was found."""
     subject, place = view.subject, view.place
     grid = "positions unknown" if place is None else f"{place.size[0]}×{place.size[1]} positions"
@@ -96,7 +96,7 @@ def columns_that_wrap(key: str, count: int) -> Sequence[DeltaGenerator]:
 # --- the picture as a whole
 
 
-def whole_picture(view: View, look: Look, baseline: Baseline | None) -> None:
+def whole_picture(view: ContributionState, look: Look, baseline: Baseline | None) -> None:
     """What the network saw, all evidence over it, the fully-connected layer's, and the scores."""
     positions = view.found.positions
     baseline = baseline if positions is not None else None
@@ -116,7 +116,7 @@ def whole_picture(view: View, look: Look, baseline: Baseline | None) -> None:
         st.caption("Press a class to ask for it.")
 
 
-def seen_picture(view: View) -> None:
+def seen_picture(view: ContributionState) -> None:
     """The network's input, with the place under study marked."""
     st.markdown("**What the network saw**")
     photo = view.seen.photo
@@ -137,7 +137,7 @@ def seen_picture(view: View) -> None:
 
 
 def evidence_picture(
-    view: View, evidence: np.ndarray, look: Look, *, key: str, whose: str, photo: Image.Image | None = None
+    view: ContributionState, evidence: np.ndarray, look: Look, *, key: str, whose: str, photo: Image.Image | None = None
 ) -> None:
     """Evidence over the picture in colours that are centred at zero; clicks move the place."""
     assert view.place is not None
@@ -158,7 +158,7 @@ def evidence_picture(
     )
 
 
-def baseline_picture(view: View, baseline: Baseline, look: Look) -> None:
+def baseline_picture(view: ContributionState, baseline: Baseline, look: Look) -> None:
     """The evidence of the fully-connected layer: for the same classes, or for the network's own best class."""
     subject, seen = baseline
     if subject.trained:
@@ -175,7 +175,7 @@ def baseline_picture(view: View, baseline: Baseline, look: Look) -> None:
     st.caption(f"{note}, score {signed(found.score)}.")
 
 
-def scores_chart(view: View, after: Vector | None, key: str) -> None:
+def scores_chart(view: ContributionState, after: Vector | None, key: str) -> None:
     """The highest scores as bars, before and after; a press asks for that class."""
     asked = [view.classes.index(name) for name in view.question if name]
     rows = []
@@ -195,7 +195,7 @@ def scores_chart(view: View, after: Vector | None, key: str) -> None:
 # --- one channel, one place
 
 
-def one_channel(view: View, look: Look) -> None:
+def one_channel(view: ContributionState, look: Look) -> None:
     """Where the chosen channel speaks, and which channels speak at the place under study."""
     found, channel = view.found, view.channel
     name, value = as_it_is(view.names[channel]), signed(found.channels[channel])
@@ -215,7 +215,7 @@ def one_channel(view: View, look: Look) -> None:
         speakers_here(view)
 
 
-def weights_picture(view: View, look: Look) -> None:
+def weights_picture(view: ContributionState, look: Look) -> None:
     """The chosen channel's weighting map; clicks move the place."""
     assert view.place is not None
     values, cell, size = view.weights(view.channel), view.place.cell, view.place.size
@@ -233,7 +233,7 @@ def weights_picture(view: View, look: Look) -> None:
     )
 
 
-def speakers_here(view: View) -> None:
+def speakers_here(view: ContributionState) -> None:
     """The channels that say most at the place, either way; a press studies one."""
     assert view.place is not None
     (row, column), found = view.place.cell, view.found
@@ -254,7 +254,7 @@ def speakers_here(view: View) -> None:
 # --- all channels
 
 
-def channels(view: View, look: Look) -> None:
+def channels(view: ContributionState, look: Look) -> None:
     """The channels that say most for the class and against it, each to be unticked, and what that changes."""
     found = view.found
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
@@ -284,7 +284,9 @@ def channels(view: View, look: Look) -> None:
         leaving_out(view)
 
 
-def channel_bars(view: View, shown: list[int], look: Look, limits: Limits | None, *, key: str, ends: Limits) -> None:
+def channel_bars(
+    view: ContributionState, shown: list[int], look: Look, limits: Limits | None, *, key: str, ends: Limits
+) -> None:
     """Channels with their weighting maps, their evidence and their contribution."""
     found = view.found
     rows = []
@@ -317,7 +319,7 @@ def channel_bars(view: View, shown: list[int], look: Look, limits: Limits | None
     )
 
 
-def leaving_out(view: View) -> None:
+def leaving_out(view: ContributionState) -> None:
     """Untick many channels at once; the scores without those that are unticked."""
     found, gone = view.found, sorted(left_out())
     st.markdown("**Without the unticked channels**")
@@ -345,7 +347,7 @@ def leave_out(contributions: Vector, how: Ablation) -> None:
     state.unticked = to_leave_out(contributions, how, state.drop_count, state.drop_seed)
 
 
-def all_channels(view: View) -> None:
+def all_channels(view: ContributionState) -> None:
     """All channels as numbers, to take away; a selected row is shown at large."""
     shown = st.expander("All channels as a table", icon=":material/table:", key="channel-table", on_change="rerun")
     if not shown.open:
@@ -388,7 +390,7 @@ def all_channels(view: View) -> None:
 # --- two pictures
 
 
-def two_pictures(view: View, look: Look) -> None:
+def two_pictures(view: ContributionState, look: Look) -> None:
     """What makes another picture's vector like this one's, by channel and by position."""
     st.header("Alike to another picture, and why", anchor=False)
     others = {one.key: one for one in pictures_at_hand() if one.key != view.picture.key}
@@ -414,7 +416,7 @@ def two_pictures(view: View, look: Look) -> None:
     show_likeness(view, look, other, beside)
 
 
-def show_likeness(view: View, look: Look, other: Picture, beside: Explained) -> None:
+def show_likeness(view: ContributionState, look: Look, other: Picture, beside: Explained) -> None:
     here = view.seen.explanation.similarity(beside.explanation)
     there = beside.explanation.similarity(view.seen.explanation)
     lengths = [float(np.linalg.norm(one.explanation.encoded)) for one in (view.seen, beside)]

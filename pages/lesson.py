@@ -16,7 +16,7 @@ from crosspool.ui.lesson.lesson import (
     COARSE,
     FINE,
     TITLES,
-    View,
+    LessonState,
     a_dozen,
     carriers_of_half,
     change,
@@ -70,7 +70,7 @@ def figure(key: str, count: int = 3) -> list[DeltaGenerator]:
         return st.columns(count, gap="medium")
 
 
-def at(view: View) -> Callable[[Cell], None]:
+def at(view: LessonState) -> Callable[[Cell], None]:
     return lambda cell: choose_place(view, cell)
 
 
@@ -80,14 +80,14 @@ def try_it(question: str, answer: str) -> None:
     st.info(answer, icon=":material/touch_app:")
 
 
-def go_on(view: View, page: str, label: str, icon: str, size: int = COARSE) -> None:
+def go_on(view: LessonState, page: str, label: str, icon: str, size: int = COARSE) -> None:
     """To another page, which then looks at the same sample and map."""
     if st.button(label, icon=f":material/{icon}:", key=f"to-{page}"):
         take_along(view, size)
         st.switch_page(page)
 
 
-def weight_here(view: View) -> float:
+def weight_here(view: LessonState) -> float:
     return float(view.maps.upper[view.channel][view.position])
 
 
@@ -105,7 +105,7 @@ def sum_of(products: np.ndarray) -> str:
 # --- the steps
 
 
-def what_is_a_map(view: View) -> None:
+def what_is_a_map(view: LessonState) -> None:
     """Step 1."""
     sides, weights = sides_of_maps(), view.maps.upper[view.channel]
     rows, columns = weights.shape
@@ -131,7 +131,7 @@ def what_is_a_map(view: View) -> None:
         go_on(view, MAPS_PAGE, "See this map on its page", "grid_view")
 
 
-def a_thousand_maps(view: View) -> None:
+def a_thousand_maps(view: LessonState) -> None:
     """Step 2."""
     maps = view.maps
     say(
@@ -159,7 +159,7 @@ def a_thousand_maps(view: View) -> None:
         go_on(view, MAPS_PAGE, f"See all {len(maps.upper):,} maps", "grid_view")
 
 
-def why_a_weight(view: View) -> None:
+def why_a_weight(view: LessonState) -> None:
     """Step 3."""
     pair, patch, here = view.maps.pair, view.maps.patch(*view.position), weight_here(view)
     say(
@@ -189,7 +189,7 @@ def why_a_weight(view: View) -> None:
         go_on(view, EXPLAINED_PAGE, "Read it with all numbers", "school")
 
 
-def one_block(view: View) -> None:
+def one_block(view: LessonState) -> None:
     """Step 4."""
     maps, k = view.maps, view.channel
     built = construct(maps, k, view.request.border, "strongest", SHOWN)
@@ -224,7 +224,7 @@ def one_block(view: View) -> None:
         go_on(view, BUILD_PAGE, "Build this block yourself", "stacked_bar_chart")
 
 
-def all_of_p(view: View) -> None:
+def all_of_p(view: LessonState) -> None:
     """Step 5."""
     maps, k, shares = view.maps, view.channel, view.maps.statistics.energy_share
     half, dead = carriers_of_half(shares), int(maps.statistics.dead.sum())
@@ -262,7 +262,7 @@ def all_of_p(view: View) -> None:
         go_on(view, BUILD_PAGE, "Find the block in P", "stacked_bar_chart")
 
 
-def finer_maps(view: View) -> None:
+def finer_maps(view: LessonState) -> None:
     """Step 6."""
     k = view.channel
     say(
@@ -301,7 +301,7 @@ def finer_maps(view: View) -> None:
         go_on(view, MAPS_PAGE, "See all maps at 448 px", "grid_view", size=FINE)
 
 
-def fully_connected(view: View) -> None:
+def fully_connected(view: LessonState) -> None:
     """Step 7."""
     maps, k = view.maps, view.channel
     weights, block = mirrored(maps, k)
@@ -340,7 +340,7 @@ def fully_connected(view: View) -> None:
         go_on(view, WHY_PAGE, "Ask why this class", "balance")
 
 
-def class_evidence(view: View) -> None:
+def class_evidence(view: LessonState) -> None:
     """What the averages give: the network's answer, split by position afterwards."""
     network = Network(view.request.backbone, view.request.weights)
     with waiting("Asking the network …") as on_progress:
@@ -366,7 +366,7 @@ def class_evidence(view: View) -> None:
     )
 
 
-def now_you(view: View) -> None:
+def now_you(view: LessonState) -> None:
     """Step 8."""
     say(
         "A map says where to look, a patch what is there, and P puts the two together for every map. Take your own "

@@ -88,7 +88,7 @@ def _entries(maps: ImageMaps, channel: int, position: Cell) -> None:
     )
 
 
-VIEW = ("colours", "opacity", "smooth", "scale", "top", "sort", "kept_maps", "tile")
+GALLERY_VIEW = ("colours", "opacity", "smooth", "scale", "top", "sort", "kept_maps", "tile")
 
 
 def all_maps(maps: ImageMaps, request: Request, channel: int) -> None:
@@ -102,10 +102,10 @@ def all_maps(maps: ImageMaps, request: Request, channel: int) -> None:
         elif what == "pins":
             state.pins = ",".join(str(int(pin)) for pin in value)
         else:
-            state.update({name: value[name] for name in (*VIEW, "first")})
+            state.update({name: value[name] for name in (*GALLERY_VIEW, "first")})
             state.first_of = request
 
-    view = {name: state[name] for name in VIEW}
+    view = {name: state[name] for name in GALLERY_VIEW}
     gallery(maps, request, selected=channel, pins=shown_pins(maps), view=view, tell=tell)
 
 

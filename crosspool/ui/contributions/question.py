@@ -28,7 +28,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class View:
+class ContributionState:
     """What one run of the page looks at; `place` is None where positions are not known."""
 
     picture: Picture
@@ -65,12 +65,12 @@ class View:
         return np.asarray(cast("NDArray[np.float64]", part.evidence)[k])
 
 
-def view_of(picture: Picture, subject: ExplainedClassifier, seen: Explained) -> View:
+def view_of(picture: Picture, subject: ExplainedClassifier, seen: Explained) -> ContributionState:
     """What is to be seen of the picture now. Draws the choice of the question."""
     question = choose_question(seen, subject)
     found = seen.contributions(question)
     channel = _shown_contributor(found)
-    return View(picture, subject, seen, question, found, channel, _shown_place(found, channel))
+    return ContributionState(picture, subject, seen, question, found, channel, _shown_place(found, channel))
 
 
 def choose_question(seen: Explained, subject: ExplainedClassifier) -> Question:

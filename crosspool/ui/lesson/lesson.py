@@ -44,7 +44,7 @@ COARSE, FINE = 224, 448  # the network's own input size in pixels, and twice tha
 
 
 @dataclass(frozen=True)
-class View:
+class LessonState:
     """What a step looks at: the sample's maps, one of them, and a place in the picture."""
 
     picture: Picture
@@ -112,7 +112,7 @@ def request_for(picture: Picture, size: int) -> Request:
     return Request(picture.key, DEFAULT, PRETRAINED, pair, size, "crop", signed=False, border="zero")
 
 
-def view_at(picture: Picture, size: int, on_progress: OnProgress) -> View:
+def view_at(picture: Picture, size: int, on_progress: OnProgress) -> LessonState:
     """The lesson's map and place at one size of the input; without a choice, the telling map at its coarse peak.
 
     `on_progress` as for `image_maps`. Raises CrosspoolError.
@@ -131,7 +131,7 @@ def view_at(picture: Picture, size: int, on_progress: OnProgress) -> View:
     spot = state.get("lesson_spot") or middle(peak(coarse, channel), coarse.upper.shape[1:])
     # Flat cells in the full range of colours: what is seen is what is computed.
     look = Look(shown_look(signed=False).colour_map, LinkState().opacity, smooth=False, scale="map", signed=False)
-    return View(picture, request, maps, channel, cell_at(spot, maps.upper.shape[1:]), look)
+    return LessonState(picture, request, maps, channel, cell_at(spot, maps.upper.shape[1:]), look)
 
 
 def choose_map(channel: int) -> None:
@@ -139,13 +139,13 @@ def choose_map(channel: int) -> None:
     st.session_state.lesson_channel, st.session_state.lesson_spot = channel, None
 
 
-def choose_place(view: View, cell: Cell) -> None:
+def choose_place(view: LessonState, cell: Cell) -> None:
     """Another place in the picture, given by the cell of this view's maps."""
     st.session_state.lesson_channel = view.channel
     st.session_state.lesson_spot = middle(cell, view.maps.upper.shape[1:])
 
 
-def take_along(view: View, size: int) -> None:
+def take_along(view: LessonState, size: int) -> None:
     """Let the other pages look at what the lesson looks at, at this size of the input."""
     state = st.session_state
     state.source, state.sample, state.backbone, state.weights = "sample", view.picture.sample, DEFAULT, PRETRAINED
@@ -205,7 +205,7 @@ def telling_map(maps: ImageMaps) -> int:
     return min(chosen, key=lambda k: float(statistics.mean[k] / statistics.peak[k])) if chosen else 0
 
 
-def tiles(view: View, channels: list[int]) -> list[Thumbnail]:
+def tiles(view: LessonState, channels: list[int]) -> list[Thumbnail]:
     """Maps over the picture in small, each with its peak in words."""
     small = view.maps.framed.resize((TILE, TILE))
     found = []
