@@ -18,7 +18,7 @@ from crosspool.ui.maps.across import Order, strongest_first
 from crosspool.ui.runtime import maps as compute
 from crosspool.ui.runtime import shared_cache as kept
 from crosspool.ui.visit import pictures as sources
-from crosspool.ui.visit.labelled import Collection, Shot
+from crosspool.ui.visit.labelled import Collection, LabelledImage
 from crosspool.ui.widgets.text import number
 from tests.app.test_frame import SMALL, checked, component, shown_text, texts
 from tests.networks import sample
@@ -96,7 +96,9 @@ def labelled(app, each, damaged=0):
     for turn in range(each):
         for channel, label in enumerate(("red", "green")):
             own.add(label, png(tinted(10 * turn + channel, channel)), f"{turn}.png")
-    own.classes["red"] += [Shot(f"{turn}", f"{turn}", f"bad {turn}.png", b"no picture", "") for turn in range(damaged)]
+    own.classes["red"] += [
+        LabelledImage(f"{turn}", f"{turn}", f"bad {turn}.png", b"no picture", "") for turn in range(damaged)
+    ]
     app.session_state.own_collection, app.session_state.labelled_source = own, "upload"
     return pick(checked(app.run()), "set", "labelled")
 
@@ -205,7 +207,7 @@ def test_the_strongest_image_comes_first():
 
 def test_of_equal_peaks_the_larger_mean_comes_first():
     def glance(peak, mean):
-        return survey.Glance("", False, *(np.array([value]) for value in (0, peak, 0, 0, mean)))
+        return survey.ImageSummary("", False, *(np.array([value]) for value in (0, peak, 0, 0, mean)))
 
     rows = [("a", glance(6, 1)), ("b", None), ("c", glance(6, 2)), ("d", glance(-7, -3)), ("e", glance(5, 5))]
     orders: dict[Order, str] = {"peak": "dcaeb", "mean": "ecadb"}

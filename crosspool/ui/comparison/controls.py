@@ -10,7 +10,7 @@ from crosspool.ui.comparison.job import Job, Plan
 from crosspool.ui.comparison.menu import default_methods, method_menu, network_menu
 from crosspool.ui.comparison.outcome import outcome, preliminary, tables
 from crosspool.ui.runtime.maps import Network
-from crosspool.ui.visit.labelled import Labelled
+from crosspool.ui.visit.labelled import LabelledSet
 from crosspool.ui.visit.waiting import refused
 from crosspool.ui.widgets.text import as_it_is
 
@@ -64,7 +64,7 @@ def _choose_methods(network: Network) -> list[Method] | None:
         return None
 
 
-def _choose_protocol(labelled: Labelled) -> tuple[int, int]:
+def _choose_protocol(labelled: LabelledSet) -> tuple[int, int]:
     """How many splits, and how many images to train on in all."""
     classes, images = len(labelled.dataset.classes), len(set(labelled.pictures))
     most = max(images // classes - 1, 1)
@@ -92,7 +92,7 @@ def _choose_protocol(labelled: Labelled) -> tuple[int, int]:
     return int(splits), int(each) * classes
 
 
-def _start(labelled: Labelled, network: Network, methods: list[Method], splits: int, train_size: int) -> None:
+def _start(labelled: LabelledSet, network: Network, methods: list[Method], splits: int, train_size: int) -> None:
     """Begin to compare, unless something speaks against it."""
     try:
         named = ",".join(method.name for method in methods)
@@ -151,7 +151,7 @@ def _ended() -> None:
         preliminary(job.results)
 
 
-def compare(labelled: Labelled | None) -> None:
+def compare(labelled: LabelledSet | None) -> None:
     """The choices, the button, and what came of it."""
     job: Job | None = st.session_state.get("job")
     is_running = job is not None and job.running

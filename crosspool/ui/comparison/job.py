@@ -30,7 +30,7 @@ from crosspool.ui.runtime.gate import FairSemaphore, OnProgress, Ticket, ignore_
 from crosspool.ui.runtime.log import event
 from crosspool.ui.runtime.maps import Network, gate
 from crosspool.ui.runtime.settings import settings
-from crosspool.ui.visit.labelled import Labelled
+from crosspool.ui.visit.labelled import LabelledSet
 
 MAX_VECTORS_BYTES = 4 * 2**30  # of one method; they lie on disk while their kernel is computed
 AGAIN = 2  # classifiers kept that were trained without a picture: one, and what it is compared with
@@ -47,7 +47,7 @@ trainings = FairSemaphore(settings().trainings)
 class Plan:
     """What is to be compared, and how. `train_size` counts different images."""
 
-    labelled: Labelled
+    labelled: LabelledSet
     network: Network
     methods: tuple[Method, ...]
     splits: int
@@ -132,7 +132,7 @@ class MemoryReservation:
 class Comparison:
     """What a finished comparison found, and a classifier of each method, trained on all labelled images."""
 
-    labelled: Labelled
+    labelled: LabelledSet
     network: Network
     findings: Findings
     classifiers: dict[str, TrainedClassifier]

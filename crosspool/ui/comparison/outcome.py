@@ -21,7 +21,7 @@ from crosspool.ui.comparison.job import Comparison
 from crosspool.ui.runtime.gate import OnProgress, ignore_progress
 from crosspool.ui.runtime.maps import gate
 from crosspool.ui.runtime.settings import settings
-from crosspool.ui.visit.labelled import LONGEST_NAME, Labelled, new_bird
+from crosspool.ui.visit.labelled import LONGEST_NAME, LabelledSet, new_bird
 from crosspool.ui.visit.pictures import Picture, add_image, choose_picture
 from crosspool.ui.visit.waiting import refused, waiting
 from crosspool.ui.widgets.text import as_it_is, signed
@@ -38,7 +38,7 @@ TOP = 5  # classes shown of a new image
 FULL_WIDTH = 2400  # pixels: a table with a width of its own fills less room than that, and keys can scroll it
 
 
-def outcome(comparison: Comparison, chosen: Labelled | None) -> None:
+def outcome(comparison: Comparison, chosen: LabelledSet | None) -> None:
     """All of it, from the table to the files; `chosen` are the images that would be compared now."""
     findings, labelled = comparison.findings, comparison.labelled
     st.header(f"Result: {as_it_is(labelled.title)}", anchor=False, divider="gray")

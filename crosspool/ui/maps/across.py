@@ -16,10 +16,10 @@ from crosspool.gallery.mapset import tables
 from crosspool.images import load_image
 from crosspool.ui.maps.large_pictures import colour_scale
 from crosspool.ui.maps.selection import choose_channel
-from crosspool.ui.maps.survey import Glance, Survey, SurveyImage, glance_at, most_pictures
+from crosspool.ui.maps.survey import ImageSummary, Survey, SurveyImage, image_summary, most_pictures
 from crosspool.ui.runtime.maps import ImageMaps, Request
 from crosspool.ui.visit.choose_labelled import labelled_at_hand, show_problems
-from crosspool.ui.visit.labelled import Labelled
+from crosspool.ui.visit.labelled import LabelledSet
 from crosspool.ui.visit.pictures import Picture, add_image, pictures_at_hand, show_picture
 from crosspool.ui.widgets.browser import asset
 from crosspool.ui.widgets.text import as_it_is, number
@@ -51,7 +51,7 @@ class Entry:
     show: Callable[[], None]
 
 
-Row = tuple[Entry, Glance | None]  # None for an image that was not looked at
+Row = tuple[Entry, ImageSummary | None]  # None for an image that was not looked at
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def _entry(picture: Picture, request: Request) -> tuple[Entry, bool]:
     )
 
 
-def _labelled_set(labelled: Labelled, request: Request, most: int) -> ImageSet:
+def _labelled_set(labelled: LabelledSet, request: Request, most: int) -> ImageSet:
     """Every different picture of a labelled set, or if those are too many, each so-and-so-manieth."""
     samples = dict(zip(labelled.pictures, labelled.dataset.samples, strict=True))
     step = -(-len(samples) // most)
@@ -144,7 +144,7 @@ def _labelled_set(labelled: Labelled, request: Request, most: int) -> ImageSet:
     return ImageSet(as_it_is(labelled.title), entries, ranked=True, note=note)
 
 
-def _labelled_entry(labelled: Labelled, sample: Sample, request: Request) -> Entry:
+def _labelled_entry(labelled: LabelledSet, sample: Sample, request: Request) -> Entry:
     return Entry(
         SurveyImage(request, sample.name, lambda: load_image(sample.read(), name=sample.name), keep=False),
         sample.name,
@@ -186,7 +186,7 @@ def _shown(
     running = survey is not None and survey.running
     if (watched and not running) or st.session_state.pop("across_pressed", False):
         st.rerun()
-    glances = [glance_at(entry.subject.request) for entry in images.entries]
+    glances = [image_summary(entry.subject.request) for entry in images.entries]
     failed = survey.failed if survey is not None else {}
     missing = [
         entry.subject
@@ -242,7 +242,7 @@ def strongest_first(rows: Sequence[Row], channel: int, order: Order) -> list[Row
     return sorted(rows, key=weakness)
 
 
-def limits_of_columns(seen: Sequence[Glance], channels: Sequence[int], look: Look) -> list[Limits]:
+def limits_of_columns(seen: Sequence[ImageSummary], channels: Sequence[int], look: Look) -> list[Limits]:
     """The range of weights that the colours of each channel span, the same for all images that were looked at."""
     peaks = np.max([np.abs(glance.peak) for glance in seen], axis=0)
     return [look.limits(peaks, channel) for channel in channels]
@@ -287,7 +287,7 @@ def _matrix(
 
 
 def _row(
-    entry: Entry, glance: Glance | None, chosen: Picture, channels: Sequence[int], limits: Sequence[Limits]
+    entry: Entry, glance: ImageSummary | None, chosen: Picture, channels: Sequence[int], limits: Sequence[Limits]
 ) -> dict[str, object]:
     row = {
         "id": entry.subject.request.picture,
@@ -307,7 +307,7 @@ def _row(
     }
 
 
-def _cell(glance: Glance, channel: int, limits: Limits) -> dict[str, str]:
+def _cell(glance: ImageSummary, channel: int, limits: Limits) -> dict[str, str]:
     peak = glance.peak[channel]
     steps = quantise(glance.weights(channel), limits)
     return {

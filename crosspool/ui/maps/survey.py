@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 MAP_CELLS = 56  # a side: more would not be seen in a small picture
 PHOTO_SIDE = 160
-BYTES_A_CHANNEL, BYTES_A_PHOTO = 12, 10_000  # of a Glance, besides its maps: its statistics, and about its photo
+BYTES_A_CHANNEL, BYTES_A_PHOTO = 12, 10_000  # of a ImageSummary, besides its maps: its statistics, and about its photo
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class SurveyImage:
 
 
 @dataclass(frozen=True)
-class Glance:
+class ImageSummary:
     """All maps of one picture, in 8 bits a weight; shared between sessions, so never to be changed.
 
     `cells` is (D, H, W), as `crosspool.gallery.mapset.steps` makes them; `peak`, at (`row`, `column`), and `mean` have
@@ -65,7 +65,7 @@ class Glance:
         return sum(array.nbytes for array in arrays) + len(self.photo)
 
 
-_glances: Kept[Request, Glance] = Kept("glances", lambda glance: glance.nbytes, lambda request: request.picture)
+_summaries: Kept[Request, ImageSummary] = Kept("glances", lambda glance: glance.nbytes, lambda request: request.picture)
 
 
 def most_pictures(map_shape: tuple[int, ...]) -> int:
@@ -75,18 +75,18 @@ def most_pictures(map_shape: tuple[int, ...]) -> int:
     return limit() // 2 // (channels * (cells + BYTES_A_CHANNEL) + BYTES_A_PHOTO)
 
 
-def glance_at(request: Request) -> Glance | None:
+def image_summary(request: Request) -> ImageSummary | None:
     """What there is of a picture already; nothing is computed for it."""
-    found = _glances.get(request)
+    found = _summaries.get(request)
     if found is None and (maps := cached_maps(request)) is not None:
         found = _keep(request, maps, time.monotonic())
     return found
 
 
-def _keep(request: Request, maps: ImageMaps, since: float) -> Glance:
+def _keep(request: Request, maps: ImageMaps, since: float) -> ImageSummary:
     statistics, signed = maps.statistics, request.signed and maps.pair.can_be_negative
     shown = np.stack([at_most(weights, MAP_CELLS) for weights in maps.upper])
-    found = Glance(
+    found = ImageSummary(
         photo=data_url(maps.framed.resize((PHOTO_SIDE, PHOTO_SIDE), Image.Resampling.LANCZOS)),
         signed=signed,
         cells=steps(shown, statistics.peak, signed=signed),
@@ -95,7 +95,7 @@ def _keep(request: Request, maps: ImageMaps, since: float) -> Glance:
         column=statistics.peak_column.astype(np.uint16),
         mean=statistics.mean.astype(np.float32),
     )
-    _glances.put(request, found, since)
+    _summaries.put(request, found, since)
     return found
 
 

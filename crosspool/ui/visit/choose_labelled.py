@@ -15,7 +15,7 @@ from crosspool.ui.visit.labelled import (
     MAX_CLASSES,
     MAX_PICTURES,
     Collection,
-    Labelled,
+    LabelledSet,
     class_name,
     from_zip,
     guide,
@@ -36,11 +36,11 @@ EXAMPLES = 3  # images shown of each class
 SHOWN_PROBLEMS = 8
 
 
-def choose_labelled() -> Labelled | None:
+def choose_labelled() -> LabelledSet | None:
     """Draw the controls and the classes; None, with the reason shown, while there is too little to train on."""
     here()
     source = st.segmented_control(
-        "Labelled images",
+        "LabelledSet images",
         list(SOURCES),
         default="fieldguide",
         format_func=SOURCES.__getitem__,
@@ -71,7 +71,7 @@ def choose_labelled() -> Labelled | None:
     return labelled
 
 
-def labelled_at_hand() -> Labelled | None:
+def labelled_at_hand() -> LabelledSet | None:
     """The labelled images that were chosen in this session; None before that, or while there are too few."""
     state = st.session_state
     source: str = state.get("labelled_source", "")
@@ -86,7 +86,7 @@ def labelled_at_hand() -> Labelled | None:
         return None
 
 
-def _guide() -> Labelled:
+def _guide() -> LabelledSet:
     per_class = st.select_slider(
         "Birds of each species",
         GUIDE_SIZES,

@@ -1,4 +1,4 @@
-"""Labelled images to train on: FieldGuide's, a ZIP's, or pictures that come class by class."""
+"""LabelledSet images to train on: FieldGuide's, a ZIP's, or pictures that come class by class."""
 
 import hashlib
 import tempfile
@@ -37,7 +37,7 @@ LONGEST_NAME = 60  # signs of a ZIP's name or a class's: a file system takes 255
 
 
 @dataclass(frozen=True)
-class Shot:
+class LabelledImage:
     """A labelled picture in memory: its file's bytes, their SHA-256, and a thumbnail as a data URL.
 
     `received` is the SHA-256 of the file as it came, which may have been shrunk since. `share` holds their memory.
@@ -60,7 +60,7 @@ class PrivateCache(ArrayCache):
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelledSet:
     """A data set to train on, with enough different images of each of at least two classes.
 
     `pictures` are content keys of the samples, as `Features.picture` has them; equal ones are one picture. What the
@@ -84,7 +84,7 @@ class Labelled:
             return f"FieldGuide, {count // len(self.dataset.classes)} birds of each"
         return f"{name}, {count:,} images"
 
-    def same_as(self, other: "Labelled") -> bool:
+    def same_as(self, other: "LabelledSet") -> bool:
         """Whether these are the same pictures of the same classes."""
         ours, theirs = self.dataset, other.dataset
         return (
@@ -108,13 +108,13 @@ def _labelled(
     spec: str | None,
     keys_of: Callable[[Sample], set[str]],
     thumbnail_of: Callable[[Sample], str],
-) -> Labelled:
+) -> LabelledSet:
     """What can be trained on, and what is amiss with it among its problems. Raises DatasetError for too little."""
     kept = check_classes(dataset, 2, "drop", pictures)
     names = {sample.name for sample in kept.samples}
     keys = tuple(key for key, sample in zip(pictures, dataset.samples, strict=True) if sample.name in names)
     problems = (*kept.problems, *in_two_classes(kept, keys), *there_twice(kept, keys))
-    return Labelled(replace(kept, problems=problems), keys, cache, spec, keys_of, thumbnail_of)
+    return LabelledSet(replace(kept, problems=problems), keys, cache, spec, keys_of, thumbnail_of)
 
 
 # --- FieldGuide
@@ -123,7 +123,7 @@ _guide_keys: LRUCache[str, str] = LRUCache(50_000)  # by a sample's identity
 _guide_lock = threading.Lock()
 
 
-def guide(per_class: int) -> Labelled:
+def guide(per_class: int) -> LabelledSet:
     """`per_class` birds of each species of FieldGuide, with what the network yields in the cache that all share."""
     dataset = fieldguide(per_class)
     place = {sample.name: index for index, sample in enumerate(dataset.samples)}
@@ -173,7 +173,7 @@ class Collection:
     """Pictures by class, of one session, in its memory alone; `problems` says what was left out of it."""
 
     name: str
-    classes: dict[str, list[Shot]] = field(default_factory=dict)
+    classes: dict[str, list[LabelledImage]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     visitor: Visitor = field(default_factory=Visitor)
     cache: PrivateCache = field(default_factory=PrivateCache)
@@ -205,7 +205,7 @@ class Collection:
         clean = class_name(label)
         return next((known for known in self.classes if known.casefold() == clean.casefold()), clean)
 
-    def labelled(self) -> Labelled:
+    def labelled(self) -> LabelledSet:
         """What can be trained on. Raises DatasetError for too little."""
         if not self.classes:
             raise DatasetError("There are no images yet; add some of at least two classes.")
@@ -307,15 +307,15 @@ def _same_name(label: str, classes: Sequence[str]) -> str:
     return next(other for other in classes if class_name(other).casefold() == class_name(label).casefold())
 
 
-def _shot(data: bytes, title: str, place: str, visitor: Visitor) -> Shot:
+def _shot(data: bytes, title: str, place: str, visitor: Visitor) -> LabelledImage:
     """A picture as it is kept, see STORAGE_FORMAT. Raises ImageError, and NoRoomError."""
     kept, received = workers.keep(data, place, STORAGE_FORMAT), _sha256(data)
     key = _sha256(kept.file)
     share = QuotaLease(visitor, {key, received}, len(kept.file))
-    return Shot(key, received, printable(title), kept.file, jpeg_url(kept.thumbnail), share)
+    return LabelledImage(key, received, printable(title), kept.file, jpeg_url(kept.thumbnail), share)
 
 
-def _data_of(shot: Shot) -> bytes:
+def _data_of(shot: LabelledImage) -> bytes:
     return shot.data
 
 

@@ -1,4 +1,4 @@
-"""Labelled images: FieldGuide's, a stranger's ZIP, and pictures that come class by class."""
+"""LabelledSet images: FieldGuide's, a stranger's ZIP, and pictures that come class by class."""
 
 import gc
 import hashlib
