@@ -12,7 +12,7 @@ from crosspool.ui.maps.controls import choose_maps, start_from_link, write_link
 from crosspool.ui.maps.large_pictures import headline, map_picture, seen_picture, shown_maps
 from crosspool.ui.maps.selection import channel_input, choose_position, shown_channel, shown_look, shown_position
 from crosspool.ui.runtime.maps import ImageMaps, Request
-from crosspool.ui.visit.pictures import Picture
+from crosspool.ui.visit.pictures import SourceImage
 from crosspool.ui.visit.waiting import refused, waiting
 from crosspool.ui.widgets.picture import Cell
 from crosspool.ui.widgets.text import number
@@ -221,7 +221,7 @@ def _comparisons(findings: list[Finding]) -> pd.DataFrame:
 
 
 @st.fragment
-def build(picture: Picture, request: Request) -> None:
+def build(picture: SourceImage, request: Request) -> None:
     """Everything that only looks at maps that are there already."""
     maps = shown_maps(picture, request)
     if maps is None:

@@ -48,7 +48,7 @@ from crosspool.ui.contributions.wording import (
 from crosspool.ui.maps.controls import ask_for_picture, start_from_link, write_link
 from crosspool.ui.maps.large_pictures import LARGE, colour_scale, overlay_picture
 from crosspool.ui.maps.selection import shown_look
-from crosspool.ui.visit.pictures import Picture, choose_picture, pictures_at_hand
+from crosspool.ui.visit.pictures import SourceImage, choose_picture, pictures_at_hand
 from crosspool.ui.visit.waiting import refused, waiting
 from crosspool.ui.widgets.bars import Bar, SmallMap, bars, small_map
 from crosspool.ui.widgets.picture import picture
@@ -416,7 +416,7 @@ def two_pictures(view: ContributionState, look: Look) -> None:
     show_likeness(view, look, other, beside)
 
 
-def show_likeness(view: ContributionState, look: Look, other: Picture, beside: Explained) -> None:
+def show_likeness(view: ContributionState, look: Look, other: SourceImage, beside: Explained) -> None:
     here = view.seen.explanation.similarity(beside.explanation)
     there = beside.explanation.similarity(view.seen.explanation)
     lengths = [float(np.linalg.norm(one.explanation.encoded)) for one in (view.seen, beside)]
@@ -469,7 +469,7 @@ def alike_bar(here: Contributions, there: Contributions, channel: int, name: str
 
 
 @st.fragment
-def explore(chosen: Picture, subject: ExplainedClassifier, beside: ExplainedClassifier | None) -> None:
+def explore(chosen: SourceImage, subject: ExplainedClassifier, beside: ExplainedClassifier | None) -> None:
     """Everything that only looks at what is computed already."""
     found = _explained(chosen, subject, beside)
     if found is None:
@@ -512,7 +512,7 @@ def main() -> None:
 
 
 def _explained(
-    chosen: Picture, subject: ExplainedClassifier, beside: ExplainedClassifier | None
+    chosen: SourceImage, subject: ExplainedClassifier, beside: ExplainedClassifier | None
 ) -> tuple[Explained, Baseline | None] | None:
     """The picture as the classifier sees it, and as the one beside it does; None, with the reason shown, without them.
 

@@ -22,7 +22,7 @@ from crosspool.ui.maps.selection import (
 )
 from crosspool.ui.maps.takeaway import downloads
 from crosspool.ui.runtime.maps import ImageMaps, Request
-from crosspool.ui.visit.pictures import Picture
+from crosspool.ui.visit.pictures import SourceImage
 from crosspool.ui.widgets.picture import Cell
 from crosspool.ui.widgets.text import number
 
@@ -139,7 +139,7 @@ def table(maps: ImageMaps) -> None:
 
 
 @st.fragment
-def explore(chosen: Picture, request: Request) -> None:
+def explore(chosen: SourceImage, request: Request) -> None:
     """Everything that only looks at maps that are there already."""
     maps = shown_maps(chosen, request)
     if maps is None:

@@ -10,7 +10,7 @@ from crosspool.ui.maps.controls import choose_maps, start_from_link, write_link
 from crosspool.ui.maps.large_pictures import headline, map_picture, seen_picture, shown_maps
 from crosspool.ui.maps.selection import channel_input, shown_channel, shown_look, shown_position
 from crosspool.ui.runtime.maps import ImageMaps, Request
-from crosspool.ui.visit.pictures import Picture
+from crosspool.ui.visit.pictures import SourceImage
 from crosspool.ui.widgets.text import number
 
 TERMS = 6  # positions written out
@@ -108,7 +108,7 @@ def all_blocks(maps: ImageMaps) -> None:
 
 
 @st.fragment
-def explain(picture: Picture, request: Request) -> None:
+def explain(picture: SourceImage, request: Request) -> None:
     """The three steps."""
     maps = shown_maps(picture, request)
     if maps is None:

@@ -21,7 +21,7 @@ from crosspool.ui.contributions.choose_classifier import read_classifier
 from crosspool.ui.contributions.wording import ranked
 from crosspool.ui.runtime import shared_cache as kept
 from crosspool.ui.runtime.maps import Network
-from crosspool.ui.visit.pictures import Picture
+from crosspool.ui.visit.pictures import SourceImage
 from crosspool.ui.widgets.picture import colour_bar
 from crosspool.ui.widgets.text import as_it_is, signed
 from tests.app.test_frame import checked, component, sentences, shown_text, texts, visit
@@ -426,7 +426,7 @@ def test_a_picture_is_explained_once_and_the_cache_is_bounded(monkeypatch, lite0
 
     monkeypatch.setattr(explaining, "compute_record", counted)
     subject = explaining.own_subject(Network("efficientnet_lite0", "pretrained"), 128, "crop")
-    one = Picture("one", "One", "one.jpg", "one", png(sample()), False, "")
+    one = SourceImage("one", "One", "one.jpg", "one", png(sample()), False, "")
     first = explaining.explained(one, subject)
     assert explaining.explained(one, subject) is first
     assert len(passes) == 1

@@ -1,4 +1,4 @@
-"""Picture files of every accepted format, and damage that gets past their checksums. All are made here, none copied."""
+"""SourceImage files of every accepted format, and damage that gets past their checksums. All are made here, none copied."""
 
 import re
 import struct

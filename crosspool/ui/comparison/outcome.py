@@ -22,7 +22,7 @@ from crosspool.ui.runtime.gate import OnProgress, ignore_progress
 from crosspool.ui.runtime.maps import gate
 from crosspool.ui.runtime.settings import settings
 from crosspool.ui.visit.labelled import LONGEST_NAME, LabelledSet, new_bird
-from crosspool.ui.visit.pictures import Picture, add_image, choose_picture
+from crosspool.ui.visit.pictures import SourceImage, add_image, choose_picture
 from crosspool.ui.visit.waiting import refused, waiting
 from crosspool.ui.widgets.text import as_it_is, signed
 
@@ -331,7 +331,7 @@ def _answer(comparison: Comparison, name: str, scores: NDArray[np.float64]) -> N
 
 
 def answers_to(
-    comparison: Comparison, picture: Picture, on_progress: OnProgress = ignore_progress
+    comparison: Comparison, picture: SourceImage, on_progress: OnProgress = ignore_progress
 ) -> tuple[dict[str, NDArray[np.float64]], bool]:
     """Each method's scores of the picture, (L,), and whether it is a labelled one, which they then have not seen.
 

@@ -13,7 +13,7 @@ from crosspool.ui.runtime.maps import Network
 from crosspool.ui.runtime.quota import NoRoomError, QuotaLease
 from crosspool.ui.runtime.settings import settings
 from crosspool.ui.visit.link import PRETRAINED
-from crosspool.ui.visit.pictures import Picture
+from crosspool.ui.visit.pictures import SourceImage
 from crosspool.ui.visit.uploads import taken
 from crosspool.ui.visit.visit import visitor
 from crosspool.ui.visit.waiting import waiting
@@ -29,7 +29,7 @@ def comparison_of_session() -> Comparison | None:
     return found
 
 
-def choose_subject(picture: Picture | None) -> ExplainedClassifier | None:
+def choose_subject(picture: SourceImage | None) -> ExplainedClassifier | None:
     """Draw the side bar, and find the classifier for this picture; None, with the reason shown, without one."""
     with st.sidebar:
         chosen = _choose_name()
@@ -89,7 +89,7 @@ def _forget_question() -> None:
     st.session_state.positive = st.session_state.against = ""
 
 
-def _of_comparison(method: str, picture: Picture | None) -> ExplainedClassifier | None:
+def _of_comparison(method: str, picture: SourceImage | None) -> ExplainedClassifier | None:
     comparison = comparison_of_session()
     if comparison is None or picture is None:
         return None

@@ -22,7 +22,7 @@ from crosspool.ui.runtime.maps import Network, backbone_of, gate
 from crosspool.ui.runtime.quota import QuotaLease
 from crosspool.ui.runtime.settings import settings
 from crosspool.ui.runtime.shared_cache import Kept
-from crosspool.ui.visit.pictures import Picture
+from crosspool.ui.visit.pictures import SourceImage
 from crosspool.ui.visit.visit import visitor
 
 SPLITS = 4  # scores kept in parts for each picture and classifier
@@ -91,7 +91,9 @@ Key = tuple[str, int, str]
 _explained: Kept[Key, Explained] = Kept("explanations", lambda seen: seen.nbytes, lambda key: key[2] or key[0])
 
 
-def explained(picture: Picture, subject: ExplainedClassifier, on_progress: OnProgress = ignore_progress) -> Explained:
+def explained(
+    picture: SourceImage, subject: ExplainedClassifier, on_progress: OnProgress = ignore_progress
+) -> Explained:
     """The picture as the classifier sees it: cached, or computed in turn. Raises CrosspoolError.
 
     What a classifier of the visitor's own says goes with the visit.
@@ -144,7 +146,7 @@ def own_subject(network: Network, size: int, framing: Framing) -> ExplainedClass
 
 
 def compared_subject(
-    comparison: Comparison, method: str, picture: Picture, on_progress: OnProgress = ignore_progress
+    comparison: Comparison, method: str, picture: SourceImage, on_progress: OnProgress = ignore_progress
 ) -> ExplainedClassifier:
     """A comparison's classifier; trained anew without the picture, where that is one of the labelled ones."""
     classifier, dataset = comparison.without(method, picture.key, on_progress), comparison.dataset
@@ -159,7 +161,7 @@ def compared_subject(
 def baseline_of(
     subject: ExplainedClassifier,
     comparison: Comparison | None,
-    picture: Picture,
+    picture: SourceImage,
     on_progress: OnProgress = ignore_progress,
 ) -> ExplainedClassifier | None:
     """What to set beside a classifier: the same comparison's fully-connected layer, else the network's own classes.

@@ -12,7 +12,7 @@ from crosspool.contributions import Contributions
 from crosspool.grids import Size
 from crosspool.ui.contributions.explaining import Explained, ExplainedClassifier, Question
 from crosspool.ui.contributions.wording import moved
-from crosspool.ui.visit.pictures import Picture
+from crosspool.ui.visit.pictures import SourceImage
 from crosspool.ui.widgets.picture import Cell
 from crosspool.ui.widgets.text import as_it_is, signed
 
@@ -31,7 +31,7 @@ class Place:
 class ContributionState:
     """What one run of the page looks at; `place` is None where positions are not known."""
 
-    picture: Picture
+    picture: SourceImage
     subject: ExplainedClassifier
     seen: Explained
     question: Question
@@ -65,7 +65,7 @@ class ContributionState:
         return np.asarray(cast("NDArray[np.float64]", part.evidence)[k])
 
 
-def view_of(picture: Picture, subject: ExplainedClassifier, seen: Explained) -> ContributionState:
+def view_of(picture: SourceImage, subject: ExplainedClassifier, seen: Explained) -> ContributionState:
     """What is to be seen of the picture now. Draws the choice of the question."""
     question = choose_question(seen, subject)
     found = seen.contributions(question)
@@ -131,7 +131,7 @@ def choose_spot(spot: Cell) -> None:
     st.session_state.spot = spot
 
 
-def start_anew_for(picture: Picture, subject: ExplainedClassifier, channels: int) -> None:
+def start_anew_for(picture: SourceImage, subject: ExplainedClassifier, channels: int) -> None:
     """When another picture, or another classifier, is looked at: forget channel, place and what is unticked.
 
     And the rival, where it was given as the last picture's label.

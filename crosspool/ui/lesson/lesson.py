@@ -21,7 +21,7 @@ from crosspool.ui.runtime.gate import OnProgress
 from crosspool.ui.runtime.maps import ImageMaps, Request, image_maps
 from crosspool.ui.runtime.settings import settings
 from crosspool.ui.visit.link import PRETRAINED, LinkState, shorten, to_params
-from crosspool.ui.visit.pictures import Picture, pictures_at_hand
+from crosspool.ui.visit.pictures import SourceImage, pictures_at_hand
 from crosspool.ui.widgets.browser import data_url
 from crosspool.ui.widgets.keys import BACK, ON
 from crosspool.ui.widgets.picture import Cell
@@ -47,7 +47,7 @@ COARSE, FINE = 224, 448  # the network's own input size in pixels, and twice tha
 class LessonState:
     """What a step looks at: the sample's maps, one of them, and a place in the picture."""
 
-    picture: Picture
+    picture: SourceImage
     request: Request
     maps: ImageMaps
     channel: int
@@ -101,18 +101,18 @@ def write_link() -> None:
 # --- what it looks at
 
 
-def chosen_sample() -> Picture:
+def chosen_sample() -> SourceImage:
     """The sample that the link, or another page, has chosen."""
     return next(picture for picture in pictures_at_hand() if picture.sample == st.session_state.sample)
 
 
-def request_for(picture: Picture, size: int) -> Request:
+def request_for(picture: SourceImage, size: int) -> Request:
     """The embedded network's last pair, whatever the other pages look at."""
     pair = architecture(DEFAULT).default_pair.id
     return Request(picture.key, DEFAULT, PRETRAINED, pair, size, "crop", signed=False, border="zero")
 
 
-def view_at(picture: Picture, size: int, on_progress: OnProgress) -> LessonState:
+def view_at(picture: SourceImage, size: int, on_progress: OnProgress) -> LessonState:
     """The lesson's map and place at one size of the input; without a choice, the telling map at its coarse peak.
 
     `on_progress` as for `image_maps`. Raises CrosspoolError.

@@ -20,7 +20,7 @@ from crosspool.ui.maps.survey import ImageSummary, Survey, SurveyImage, image_su
 from crosspool.ui.runtime.maps import ImageMaps, Request
 from crosspool.ui.visit.choose_labelled import labelled_at_hand, show_problems
 from crosspool.ui.visit.labelled import LabelledSet
-from crosspool.ui.visit.pictures import Picture, add_image, pictures_at_hand, show_picture
+from crosspool.ui.visit.pictures import SourceImage, add_image, pictures_at_hand, show_picture
 from crosspool.ui.widgets.browser import asset
 from crosspool.ui.widgets.text import as_it_is, number
 
@@ -65,7 +65,7 @@ class ImageSet:
 
 
 def across(
-    chosen: Picture, request: Request, maps: ImageMaps, *, channel: int, pins: Sequence[int], look: Look
+    chosen: SourceImage, request: Request, maps: ImageMaps, *, channel: int, pins: Sequence[int], look: Look
 ) -> None:
     """Show the selected channel and the pinned ones on other images; those are looked at when a button is pressed."""
     channels = list(pins) if channel in pins else [channel, *pins]  # columns stay while one of them is selected
@@ -123,7 +123,7 @@ def _sets(request: Request, maps: ImageMaps) -> dict[str, ImageSet]:
     return found
 
 
-def _entry(picture: Picture, request: Request) -> tuple[Entry, bool]:
+def _entry(picture: SourceImage, request: Request) -> tuple[Entry, bool]:
     """A picture at hand, and whether it is a sample."""
     subject = SurveyImage(replace(request, picture=picture.key), picture.title, lambda: picture.image)
     return (
@@ -172,7 +172,7 @@ def _begin(subjects: Sequence[SurveyImage]) -> None:
 
 
 def _shown(
-    chosen: Picture,
+    chosen: SourceImage,
     images: ImageSet,
     channel: int,
     channels: Sequence[int],
@@ -258,7 +258,7 @@ def _caption(images: ImageSet, seen: int, shown: int, channel: int, order: Order
 
 
 def _matrix(
-    chosen: Picture, rows: Sequence[Row], channels: Sequence[int], look: Look, limits: Sequence[Limits]
+    chosen: SourceImage, rows: Sequence[Row], channels: Sequence[int], look: Look, limits: Sequence[Limits]
 ) -> None:
     """A row for each image, a column for each channel; without `limits` nothing was looked at yet."""
     entries = {entry.subject.request.picture: entry for entry, _ in rows}
@@ -287,7 +287,7 @@ def _matrix(
 
 
 def _row(
-    entry: Entry, glance: ImageSummary | None, chosen: Picture, channels: Sequence[int], limits: Sequence[Limits]
+    entry: Entry, glance: ImageSummary | None, chosen: SourceImage, channels: Sequence[int], limits: Sequence[Limits]
 ) -> dict[str, object]:
     row = {
         "id": entry.subject.request.picture,

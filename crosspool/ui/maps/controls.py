@@ -14,7 +14,7 @@ from crosspool.ui.maps.presenter import frame, present_button
 from crosspool.ui.maps.selection import forget_channels, forget_position
 from crosspool.ui.runtime.maps import ImageMaps, Request
 from crosspool.ui.visit.link import PRETRAINED, LinkState, from_params, to_params
-from crosspool.ui.visit.pictures import Picture, choose_picture
+from crosspool.ui.visit.pictures import SourceImage, choose_picture
 from crosspool.ui.widgets.text import as_it_is
 
 FINE_SIZE = 448
@@ -73,7 +73,7 @@ def write_link() -> None:
         st.query_params.from_dict(params)
 
 
-def choose_maps() -> tuple[Picture, Request, ImageMaps] | None:
+def choose_maps() -> tuple[SourceImage, Request, ImageMaps] | None:
     """Draw the choice of image and the side bar, and compute the maps; None, with the reason shown, without them."""
     picture = choose_picture()
     with st.sidebar:
@@ -99,7 +99,7 @@ def ask_for_picture() -> None:
     st.info("Add an image to see its maps, or go back to the samples.", icon=":material/add_photo_alternate:")
 
 
-def _request(picture: Picture, spec: BackboneSpec, pair: LayerPair) -> Request:
+def _request(picture: SourceImage, spec: BackboneSpec, pair: LayerPair) -> Request:
     state = st.session_state
     return Request(
         picture=picture.key,

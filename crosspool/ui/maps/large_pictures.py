@@ -24,7 +24,7 @@ from crosspool.ui.maps.gallery import limits_of
 from crosspool.ui.maps.selection import choose_position
 from crosspool.ui.runtime.maps import ImageMaps, Request, image_maps
 from crosspool.ui.runtime.settings import settings
-from crosspool.ui.visit.pictures import Picture
+from crosspool.ui.visit.pictures import SourceImage
 from crosspool.ui.visit.waiting import refused, waiting
 from crosspool.ui.widgets.picture import Cell, colour_bar, picture
 from crosspool.ui.widgets.text import as_it_is, number
@@ -32,7 +32,7 @@ from crosspool.ui.widgets.text import as_it_is, number
 LARGE = 448  # pixels of the large pictures
 
 
-def shown_maps(picture: Picture, request: Request) -> ImageMaps | None:
+def shown_maps(picture: SourceImage, request: Request) -> ImageMaps | None:
     """The maps; None, with the reason shown, without them.
 
     A fragment asks for them anew instead of holding them, so that no visitor's page keeps them in memory.
@@ -45,7 +45,7 @@ def shown_maps(picture: Picture, request: Request) -> ImageMaps | None:
     return None
 
 
-def headline(chosen: Picture, request: Request, maps: ImageMaps) -> None:
+def headline(chosen: SourceImage, request: Request, maps: ImageMaps) -> None:
     """One line that says exactly what is shown."""
     pair, (rows, columns) = maps.pair, maps.upper.shape[1:]
     title = backbone_specs()[request.backbone].title + (" (untrained)" if request.weights == UNTRAINED else "")

@@ -19,7 +19,7 @@ from crosspool.ui.maps.selection import (
     shown_position,
 )
 from crosspool.ui.runtime.maps import Request
-from crosspool.ui.visit.pictures import Picture
+from crosspool.ui.visit.pictures import SourceImage
 from crosspool.ui.widgets.keys import BACK, ON, keys
 from crosspool.ui.widgets.text import number
 
@@ -57,7 +57,7 @@ def _present(wanted: bool) -> None:
 
 
 @st.fragment
-def present_maps(picture: Picture, request: Request, write_link: Callable[[], None]) -> None:
+def present_maps(picture: SourceImage, request: Request, write_link: Callable[[], None]) -> None:
     """The photo and one map over it, as large as the window allows; keys and buttons show the next map.
 
     Maps follow each other as in the gallery. `write_link` lets the address say what is shown.

@@ -17,7 +17,7 @@ from crosspool.ui.maps.controls import link_params
 from crosspool.ui.maps.snippet import drawing_code, python_code
 from crosspool.ui.runtime.maps import ImageMaps, Request, image_maps
 from crosspool.ui.runtime.settings import settings
-from crosspool.ui.visit.pictures import LONGEST_SIDE, Picture
+from crosspool.ui.visit.pictures import LONGEST_SIDE, SourceImage
 from crosspool.ui.widgets.text import file_stem
 
 FIRST = 23  # maps of the gallery on a sheet: with the image three full rows
@@ -36,7 +36,7 @@ STATISTICS: Kind = ("Statistics", "text/csv", ":material/table_view:", "A row fo
 
 
 def downloads(
-    picture: Picture,
+    picture: SourceImage,
     request: Request,
     maps: ImageMaps,
     *,
@@ -94,7 +94,7 @@ def _choose(channel: int, pins: Sequence[int], first: Sequence[int]) -> list[int
 
 
 def _chosen_maps(
-    picture: Picture,
+    picture: SourceImage,
     request: Request,
     channels: Sequence[int],
     pins: Sequence[int],
@@ -140,15 +140,15 @@ def _numbers(channels: Sequence[int]) -> str:
 # Streamlit holds what makes a file for as long as its button is there: so that is no maps, but what asks for them.
 
 
-def _maps(picture: Picture, request: Request) -> ImageMaps:
+def _maps(picture: SourceImage, request: Request) -> ImageMaps:
     return image_maps(request, lambda: picture.image, seconds=settings().wait_seconds)
 
 
-def _file(picture: Picture, request: Request, files_of: Callable[[ImageMaps], ChosenMaps], kind: str) -> bytes:
+def _file(picture: SourceImage, request: Request, files_of: Callable[[ImageMaps], ChosenMaps], kind: str) -> bytes:
     return files_of(_maps(picture, request)).file(kind)
 
 
-def _statistics(picture: Picture, request: Request) -> str:
+def _statistics(picture: SourceImage, request: Request) -> str:
     table: str = _maps(picture, request).statistics.table().to_csv(index=False)
     return table
 
@@ -158,7 +158,7 @@ def _download(kind: Kind, data: Callable[[], str | bytes], name: str) -> None:
     st.download_button(label, data, name, mime, icon=icon, help=about, on_click="ignore", key=f"take {label}")
 
 
-def _link(picture: Picture) -> None:
+def _link(picture: SourceImage) -> None:
     """The address of what is shown."""
     params = link_params()
     address = st.context.url or ""

@@ -34,7 +34,7 @@ STORAGE_FORMAT = StorageFormat(LONGEST_SIDE, largest=2**20, quality=95, exact=Tr
 
 
 @dataclass(frozen=True)
-class Picture:
+class SourceImage:
     """An image to look into.
 
     `key` is the SHA-256 of its bytes as they came, `file` what the library would load, `alt` a description for those
@@ -58,7 +58,7 @@ class Picture:
         return load_image(self.data, name=self.title)
 
 
-def choose_picture() -> Picture | None:
+def choose_picture() -> SourceImage | None:
     """Show the choice of sources and return the chosen image; None while there is none yet."""
     here()
     source = st.segmented_control(
@@ -86,12 +86,12 @@ def choose_picture() -> Picture | None:
     return chosen
 
 
-def pictures_at_hand() -> tuple[Picture, ...]:
+def pictures_at_hand() -> tuple[SourceImage, ...]:
     """The samples, and all pictures that were received in this session."""
     return (*_sample_pictures(), *st.session_state.get("received", {}).values())
 
 
-def show_picture(picture: Picture) -> None:
+def show_picture(picture: SourceImage) -> None:
     """Choose one of the pictures at hand. To be called where widgets may still be set, such as in a callback."""
     state = st.session_state
     if picture.sample:
@@ -101,7 +101,7 @@ def show_picture(picture: Picture) -> None:
 
 
 @cache
-def _sample_pictures() -> tuple[Picture, ...]:
+def _sample_pictures() -> tuple[SourceImage, ...]:
     found = []
     for sample in samples():
         data = sample.path.read_bytes()
@@ -109,24 +109,24 @@ def _sample_pictures() -> tuple[Picture, ...]:
         file = f"assets/samples/{sample.path.name}"
         url = jpeg_url(kept.thumbnail)
         found.append(
-            Picture(_sha256(data), sample.title, file, sample.alt, kept.file, kept.shrunk, url, sample=sample.id)
+            SourceImage(_sha256(data), sample.title, file, sample.alt, kept.file, kept.shrunk, url, sample=sample.id)
         )
     return tuple(found)
 
 
-def _visitors_picture(data: bytes, title: str) -> Picture:
+def _visitors_picture(data: bytes, title: str) -> SourceImage:
     """A stranger's picture. Raises ImageError, and NoRoomError."""
     key, kept = _sha256(data), workers.keep(data, title, STORAGE_FORMAT)
     share = QuotaLease(visitor(), [key], len(kept.file))
     shown = printable(title)
-    return Picture(key, shown, title, shown, kept.file, kept.shrunk, jpeg_url(kept.thumbnail), share=share)
+    return SourceImage(key, shown, title, shown, kept.file, kept.shrunk, jpeg_url(kept.thumbnail), share=share)
 
 
 def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _uploads() -> tuple[Picture, ...]:
+def _uploads() -> tuple[SourceImage, ...]:
     """The uploader, what went wrong with the last files, and every picture received in this session."""
     key = f"files-{st.session_state.setdefault('upload_round', 0)}"
     st.file_uploader(
@@ -151,7 +151,7 @@ def _receive_files(key: str) -> None:
     state.upload_round += 1
 
 
-def _photographs() -> tuple[Picture, ...]:
+def _photographs() -> tuple[SourceImage, ...]:
     key = f"camera-{st.session_state.setdefault('upload_round', 0)}"
     st.camera_input("Take a photo", key=key, on_change=_receive_photograph, args=(key,))
     return _received()
@@ -167,7 +167,7 @@ def _receive_photograph(key: str) -> None:
 
 def _receive(data: bytes, name: str) -> str:
     """Decode a picture, keep it in the session and choose it; what is wrong with it in one sentence, or ""."""
-    kept: dict[str, Picture] = st.session_state.setdefault("received", {})
+    kept: dict[str, SourceImage] = st.session_state.setdefault("received", {})
     key = _sha256(data)
     if key not in kept:
         if len(kept.keys() - set(st.session_state.get("adopted", []))) >= MAX_UPLOADS:
@@ -189,7 +189,7 @@ def add_image(data: bytes, title: str) -> None:
     """
     state = st.session_state
     state.source, state.upload_errors = "upload", []
-    received: dict[str, Picture] = state.setdefault("received", {})
+    received: dict[str, SourceImage] = state.setdefault("received", {})
     key = _sha256(data)
     if key not in received:
         adopted = [*state.get("adopted", []), key]
@@ -204,7 +204,7 @@ def add_image(data: bytes, title: str) -> None:
     state.upload = key
 
 
-def _received() -> tuple[Picture, ...]:
+def _received() -> tuple[SourceImage, ...]:
     """What was wrong with the last files, and the pictures that are here."""
     for sentence in st.session_state.get("upload_errors", []):
         st.error(as_it_is(sentence), icon=":material/broken_image:")
@@ -216,7 +216,7 @@ def _forget(key: str) -> None:
     st.session_state.upload_errors = []
 
 
-def _strip(pictures: Sequence[Picture], state: str) -> Picture | None:
+def _strip(pictures: Sequence[SourceImage], state: str) -> SourceImage | None:
     """The thumbnails; which one is chosen is kept in the session under `state`, as a sample's id or a key."""
     if not pictures:
         return None
