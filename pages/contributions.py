@@ -80,7 +80,7 @@ def headline(view: ContributionState) -> None:
     if subject.labels:
         labels, answer = " and ".join(map(as_it_is, subject.labels)), as_it_is(view.seen.explanation.predicted)
         st.info(
-            f"LabelledSet: **{labels}**; this classifier says: **{answer}**. It was trained again without this picture "
+            f"Labelled: **{labels}**; this classifier says: **{answer}**. It was trained again without this picture "
             "and its copies.",
             icon=":material/person_off:",
         )

@@ -1,4 +1,4 @@
-"""LabelledSet images, a few methods, one press: which tells the classes apart best, how surely, and at what cost."""
+"""Labelled images, a few methods, one press: which tells the classes apart best, how surely, and at what cost."""
 
 import streamlit as st
 

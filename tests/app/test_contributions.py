@@ -302,7 +302,7 @@ def test_a_labelled_picture_is_explained_without_having_been_learned(comparison,
     label, answer = (as_it_is(name) for name in (CLASSES[2], expected.predicted))
     (said,) = texts(app.info)
     assert said.startswith(
-        f"LabelledSet: **{label}**; this classifier says: **{answer}**. It was trained again without"
+        f"Labelled: **{label}**; this classifier says: **{answer}**. It was trained again without"
     )
     app = checked(app.selectbox(key="against").set_value("").run())
     expect_bars_of(app, expected.contributions())

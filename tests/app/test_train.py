@@ -123,7 +123,7 @@ def test_a_comparison_from_the_press_to_the_tables(finished):
 def test_a_result_is_headed_by_its_images_and_told_from_those_that_are_chosen(finished):
     assert finished.header[0].value.replace("\\", "") == "Result: Your images, 10 images"
     assert not [text for text in plain(finished.warning) if text.startswith("This is the result")]
-    assert any(text.startswith("StoredImage for this visit only") for text in plain(finished.caption))
+    assert any(text.startswith("Kept for this visit only") for text in plain(finished.caption))
     app = checked(finished.button_group(key="labelled_source").set_value("fieldguide").run())
     (told,) = [text for text in plain(app.warning) if text.startswith("This is the result")]
     assert told.startswith("This is the result of Your images, 10 images, not of the images that are chosen above")

@@ -70,7 +70,7 @@ def zipped():
 def test_a_zip_is_trained_to_the_table(training, tmp_path):
     window = training()
     page = window.page
-    window.pick("LabelledSet images", "ZIP")
+    window.pick("Labelled images", "ZIP")
     window.upload(("tints.zip", zipped()))
     figures = page.locator(".classes figure")
     expect(figures).to_have_count(3)
@@ -133,7 +133,7 @@ def test_a_training_can_be_cancelled_at_once_and_taken_up_again(training):
 def test_a_class_with_one_image_is_told_and_nothing_is_lost(training):
     window = training()
     page = window.page
-    window.pick("LabelledSet images", "Uploads")
+    window.pick("Labelled images", "Uploads")
     for label, seeds in (("cat", (1, 2)), ("dog", (3,))):
         field = page.get_by_role("textbox", name="Class", exact=True)
         expect(field).to_have_value("")

@@ -1,4 +1,4 @@
-"""SourceImage files of every accepted format, and damage that gets past their checksums. All are made here, none copied."""
+"""Image files of every accepted format, and damage that gets past their checksums. All are made here, none copied."""
 
 import re
 import struct

@@ -63,7 +63,7 @@ def _sensible(name: str) -> tuple[str, ...]:
 
 
 def judge(query: bytes) -> str:
-    """LinkState that their own link brings back, without a note; what was ignored, in the first of the notes."""
+    """Link states that their own link brings back, without a note; what was ignored, in the first of the notes."""
     settings, notes = from_params(params_of(query))
     assert from_params(to_params(settings)) == (settings, []), f"its own link does not bring back {settings}"
     assert from_params(params_of(urlencode(to_params(settings)).encode())) == (settings, [])

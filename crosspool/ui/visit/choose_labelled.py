@@ -40,7 +40,7 @@ def choose_labelled() -> LabelledSet | None:
     """Draw the controls and the classes; None, with the reason shown, while there is too little to train on."""
     here()
     source = st.segmented_control(
-        "LabelledSet images",
+        "Labelled images",
         list(SOURCES),
         default="fieldguide",
         format_func=SOURCES.__getitem__,

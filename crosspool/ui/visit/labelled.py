@@ -1,4 +1,4 @@
-"""LabelledSet images to train on: FieldGuide's, a ZIP's, or pictures that come class by class."""
+"""Labelled images to train on: FieldGuide's, a ZIP's, or pictures that come class by class."""
 
 import hashlib
 import tempfile

@@ -62,7 +62,7 @@ def to_params(settings: LinkState) -> dict[str, str]:
 
 
 def from_params(params: Mapping[str, str]) -> tuple[LinkState, list[str]]:
-    """LinkState from URL parameters, and a sentence for each that made no sense and was ignored."""
+    """A link state from URL parameters, and a sentence for each that made no sense and was ignored."""
     settings, notes = LinkState(), []
     known = [field.name for field in fields(LinkState)]
     for name in known:  # in this order: a pair is checked against its backbone, a channel against its pair

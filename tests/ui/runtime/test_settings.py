@@ -1,4 +1,4 @@
-"""ServerSettings of the server: from the environment and a file, checked."""
+"""Settings of the server: from the environment and a file, checked."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""LabelledSet images: FieldGuide's, a stranger's ZIP, and pictures that come class by class."""
+"""Labelled images: FieldGuide's, a stranger's ZIP, and pictures that come class by class."""
 
 import gc
 import hashlib

@@ -16,7 +16,7 @@ BACKBONES = ("efficientnet_lite0", "alexnet", "squeezenet1_1", "resnet18")
 
 @st.composite
 def any_settings(draw):
-    """LinkState that the app can be in."""
+    """Link states that the app can be in."""
     found = architecture(draw(st.sampled_from(BACKBONES)))
     pair = draw(st.sampled_from((None, *found.layer_pairs)))
     return LinkState(
