@@ -301,9 +301,7 @@ def test_a_labelled_picture_is_explained_without_having_been_learned(comparison,
     expected = explain(trained[CROSS, 6], lite0, sample("astronaut"))
     label, answer = (as_it_is(name) for name in (CLASSES[2], expected.predicted))
     (said,) = texts(app.info)
-    assert said.startswith(
-        f"Labelled: **{label}**; this classifier says: **{answer}**. It was trained again without"
-    )
+    assert said.startswith(f"Labelled: **{label}**; this classifier says: **{answer}**. It was trained again without")
     app = checked(app.selectbox(key="against").set_value("").run())
     expect_bars_of(app, expected.contributions())
 

@@ -209,7 +209,7 @@ NAMES = 2 * 255  # signs of the two members that a sentence may name
 
 
 def judge(data: bytes) -> str:
-    """LabelledSet pictures within the page's limits, and a sentence for each left out; or one that refuses all."""
+    """Labelled images within the page's limits, and a sentence for each left out; or one that refuses all."""
     try:
         collection = from_zip(data, "pets.zip", visitor=Visitor())
         problems = [clear(problem, NAMES) for problem in collection.problems]
