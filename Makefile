@@ -8,9 +8,11 @@ PIP_FLAGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 
-# A stamp carries the checksum of the lists it was made from, so that only a changed list is installed again.
-RUN_STAMP := $(VENV)/.installed-$(shell cat requirements.txt | cksum | tr ' ' '-')
-DEV_STAMP := $(VENV)/.installed-dev-$(shell cat requirements.txt requirements-dev.txt | cksum | tr ' ' '-')
+# A stamp carries the checksum of the lists it was made from, so that only a changed list is installed again. What stands
+# in pyproject.toml from the linters' settings on is no such list.
+PROJECT := sed '/^\[tool\.ruff\]/,$$d' pyproject.toml
+RUN_STAMP := $(VENV)/.installed-$(shell $(PROJECT) | cat - requirements.txt | cksum | tr ' ' '-')
+DEV_STAMP := $(VENV)/.installed-dev-$(shell $(PROJECT) | cat - requirements.txt requirements-dev.txt | cksum | tr ' ' '-')
 
 # A file of tests a process, as fixtures are shared within files; in their order, so that no long one comes last.
 AT_ONCE := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder

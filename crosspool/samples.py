@@ -1,12 +1,13 @@
-"""The sample photos that lie in `assets/` beside the package; their licences are in `assets/SAMPLES.md`."""
+"""The sample photos in `assets/`; their licences are in `assets/SAMPLES.md`."""
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from crosspool.errors import CrosspoolError
+from crosspool.installation import app_folder
 
-FOLDER = Path(__file__).resolve().parent.parent / "assets" / "samples"
+FOLDER = app_folder() / "assets" / "samples"
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,6 @@ def samples() -> tuple[Sample, ...]:
         entries = json.loads((FOLDER / "samples.json").read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise CrosspoolError(
-            "The sample photos are not here: they come with a clone of the repository, not with `pip install`."
+            f"The sample photos are missing from {FOLDER}; install crosspool again, or: git checkout assets"
         ) from error
     return tuple(Sample(entry["id"], entry["title"], entry["alt"], FOLDER / entry["file"]) for entry in entries)

@@ -32,16 +32,16 @@ def app_url(tmp_path_factory):
 
 
 @contextmanager
-def served(folder):
-    """The app, served as `make app` serves it; no weights but the embedded ones, an empty cache."""
+def served(folder, command=(sys.executable, "-m", "streamlit", "run", "app.py", "--server.port"), cwd=ROOT):
+    """The app, served as `make app` serves it, or by another command; only the embedded weights, an empty cache."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     url, log = f"http://localhost:{port}", folder / "log.txt"
     with log.open("w") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)],
-            cwd=ROOT,
+            [*command, str(port)],
+            cwd=cwd,
             env={**os.environ, "TORCH_HOME": str(folder), "CROSSPOOL_CACHE": str(folder / "cache")},
             stdin=subprocess.DEVNULL,
             stdout=output,

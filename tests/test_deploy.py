@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,7 @@ def test_nginx_takes_its_configuration(tmp_path):
 def test_nginx_knows_the_replicas_of_compose_and_their_port():
     replicas = re.findall(r"^  (app\d):", COMPOSE, re.MULTILINE)
     assert re.findall(r"server (app\d):(\d+) ", NGINX) == [(name, "8501") for name in replicas]
-    assert "--server.port=8501" in IMAGE
+    assert "--port=8501" in IMAGE
     assert "http://127.0.0.1:8501/ready" in IMAGE
     (listens,) = re.findall(r"listen (\d+);", NGINX)
     assert f":{listens}" in COMPOSE
@@ -49,8 +50,11 @@ def test_the_image_has_what_the_app_needs_and_the_builder_is_given_it():
     given = re.findall(r"^!(.+)$", (DEPLOY / "Dockerfile.dockerignore").read_text(encoding="utf-8"), re.MULTILINE)
     assert {path.split("/")[0] for path in given} == set(copied)
     assert all((ROOT / path).exists() for path in given)
-    needed = {"app.py", "pages", "crosspool", "assets", ".streamlit", "requirements.txt"}
-    assert needed <= set(copied)
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]["targets"][
+        "wheel"
+    ]
+    needed = {path.split("/")[0] for path in [*wheel["packages"], *wheel["force-include"]]}
+    assert set(copied) == needed | {"LICENSE", "README.md", "pyproject.toml"}
 
 
 def test_nothing_runs_as_root_or_may_write():

@@ -11,6 +11,8 @@ from urllib.parse import unquote
 import pytest
 from packaging.requirements import Requirement
 
+from crosspool.installation import requirements
+
 ROOT = Path(__file__).resolve().parent.parent
 
 # Joined here, so that this file does not hold what it looks for.
@@ -39,7 +41,7 @@ def tracked() -> list[Path]:
     return [path for path in paths if path.is_file()]
 
 
-def requirements(name: str) -> list[str]:
+def lines_of(name: str) -> list[str]:
     lines = (line.split("#")[0].strip() for line in (ROOT / name).read_text(encoding="utf-8").splitlines())
     return [line for line in lines if line]
 
@@ -86,13 +88,9 @@ def test_links_and_pictures_exist() -> None:
 
 
 def test_one_list_of_dependencies() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    assert "dependencies" in project["project"]["dynamic"]
-    assert "dependencies" not in project["project"]
-    source = project["tool"]["setuptools"]["dynamic"]["dependencies"]
-    assert source == {"file": ["requirements.txt"]}
-
-    listed = [Requirement(line) for line in requirements("requirements.txt")]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert lines_of("requirements.txt") == ["-e .[app]"]
+    listed = [Requirement(line) for line in [*project["dependencies"], *project["optional-dependencies"]["app"]]]
     names = [requirement.name.lower() for requirement in listed]
     assert len(set(names)) == len(names)
     assert all(requirement.specifier for requirement in listed), "every dependency has a range"
@@ -100,8 +98,14 @@ def test_one_list_of_dependencies() -> None:
     assert (exact["torch"], exact["torchvision"]) == ("==2.13.0", "==0.28.0"), "built for each other"
 
 
+def test_the_library_and_the_command_line_do_not_need_the_apps_packages() -> None:
+    assert not {requirement.name for requirement in requirements()} & {
+        "streamlit", "plotly", "pydantic-settings", "prometheus-client", "psutil"
+    }  # fmt: skip
+
+
 def test_development_adds_to_the_run_time_list() -> None:
-    first, *more = requirements("requirements-dev.txt")
+    first, *more = lines_of("requirements-dev.txt")
     assert first == "-r requirements.txt"
-    run_time = {Requirement(line).name.lower() for line in requirements("requirements.txt")}
+    run_time = {each.name.lower() for extra in ("", "app") for each in requirements(extra)}
     assert not run_time & {Requirement(line).name.lower() for line in more}

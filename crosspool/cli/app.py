@@ -19,6 +19,7 @@ from crosspool.cli.maps import maps
 from crosspool.cli.networks import backbones, fetch, pairs
 from crosspool.cli.pool import pool
 from crosspool.cli.predict import predict
+from crosspool.cli.serve import serve
 from crosspool.cli.train import train
 from crosspool.errors import CrosspoolError
 
@@ -115,6 +116,12 @@ _add(
     "crosspool faithfulness birds.zip",
     "crosspool faithfulness fieldguide --method cl@448 --splits 10 --train-size 0.5 --out results",
     "crosspool faithfulness photos/ --pixels 6 --fill mean",
+)
+_add(
+    serve,
+    "Serve the app in the browser.",
+    "crosspool serve",
+    "crosspool serve --port 8080 --host 127.0.0.1 --settings class.toml",
 )
 _add(fetch, "Download a network's weights.", "crosspool fetch alexnet")
 _add(doctor, "Check this machine, and say what to do.", "crosspool doctor")

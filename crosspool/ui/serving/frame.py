@@ -1,0 +1,31 @@
+"""What is around every page: its settings, the menu and the styles."""
+
+import streamlit as st
+
+from crosspool.installation import app_folder
+from crosspool.ui.runtime.log import timed
+from crosspool.ui.runtime.settings import settings
+
+ASSETS = app_folder() / "assets"
+WITHOUT_SIDE_BAR = ("lesson", "train_and_compare", "operator")
+
+
+def show_page() -> None:
+    """Page settings, the list of pages, and the one that the address asks for."""
+    st.set_page_config(page_title="crosspool", page_icon=str(ASSETS / "icon.png"), layout="wide")
+    st.html(ASSETS / "style.css")
+    pages = [
+        st.Page("pages/weighting_maps.py", title="Weighting maps", icon=":material/grid_view:", default=True),
+        st.Page("pages/contributions.py", title="Contributions", icon=":material/balance:"),
+        st.Page("pages/build_p.py", title="Build P", icon=":material/stacked_bar_chart:"),
+        st.Page("pages/what_am_i_looking_at.py", title="What am I looking at?", icon=":material/school:"),
+        st.Page("pages/lesson.py", title="Guided lesson", icon=":material/menu_book:"),
+        st.Page("pages/train_and_compare.py", title="Train & compare", icon=":material/model_training:"),
+    ]
+    if settings().operator_key:
+        pages.append(st.Page("pages/operator.py", title="Operator", visibility="hidden"))
+    page = st.navigation(pages, position="top")
+    if page.url_path not in WITHOUT_SIDE_BAR:
+        st.sidebar.container()  # takes the sidebar's room at once, so that it does not push the page aside later
+    with timed("page_ran", kind=page.url_path):
+        page.run()

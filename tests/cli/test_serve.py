@@ -1,0 +1,74 @@
+"""`crosspool serve`: what it hands to Streamlit, and what it says where it cannot serve."""
+
+import os
+import runpy
+import socket
+import sys
+
+import pytest
+
+from crosspool.cli.serve import SETTINGS_VARIABLE
+from crosspool.installation import app_folder
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """The command lines with which Streamlit was started."""
+    lines = []
+    monkeypatch.setattr(sys, "argv", sys.argv)
+    monkeypatch.setattr(runpy, "run_module", lambda module, **options: lines.append((module, *sys.argv)))
+    monkeypatch.setitem(os.environ, SETTINGS_VARIABLE, "")
+    return lines
+
+
+@pytest.fixture
+def port_in_use():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+def test_it_runs_the_app_as_streamlit_runs_it(works, started):
+    port = free_port()
+    works("serve")
+    works("serve", "--port", port, "--host", "127.0.0.1")
+    run = ("streamlit", "streamlit", "run", str(app_folder() / "app.py"))
+    assert started == [run, (*run, "--server.address=127.0.0.1", f"--server.port={port}")]
+
+
+def test_the_settings_file_is_found_from_any_folder(works, started, tmp_path, monkeypatch):
+    (tmp_path / "class.toml").write_text("networks = 3\n")
+    monkeypatch.chdir(tmp_path)
+    works("serve", "--settings", "class.toml")
+    assert os.environ[SETTINGS_VARIABLE] == str(tmp_path / "class.toml")
+
+
+def test_a_settings_file_that_is_not_there(fails, started, tmp_path):
+    assert fails("serve", "--settings", tmp_path / "no.toml").endswith(f"There is no settings file {tmp_path}/no.toml.")
+    assert started == []
+
+
+def test_a_port_in_use(fails, started, port_in_use):
+    sentence = fails("serve", "--host", "127.0.0.1", "--port", port_in_use)
+    assert sentence.startswith(f"crosspool: Cannot listen on 127.0.0.1, port {port_in_use} (Address already in use); ")
+    assert started == []
+
+
+def test_an_address_of_another_machine(fails, started):
+    assert "Cannot listen on 192.0.2.1, port " in fails("serve", "--host", "192.0.2.1", "--port", free_port())
+
+
+def test_no_such_port(fails):
+    assert "--port" in fails("serve", "--port", "70000")
+
+
+def test_without_the_apps_packages(fails, monkeypatch):
+    monkeypatch.setattr("crosspool.cli.serve.missing", lambda extra: {"app": ["plotly", "streamlit"]}[extra])
+    assert fails("serve") == (
+        "crosspool: The app needs packages that are not installed (plotly, streamlit): "
+        "python -m pip install 'crosspool[app]'"
+    )
