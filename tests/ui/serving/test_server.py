@@ -69,7 +69,7 @@ def test_the_log_has_an_exceptions_type_and_place_but_not_its_message(kind):
 
     line = line_of(kind, log)
     assert SECRET not in line
-    assert all(part in line for part in ("It failed", "ValueError", "FileNotFoundError", "test_ui_server.py", "fails"))
+    assert all(part in line for part in ("It failed", "ValueError", "FileNotFoundError", "test_server.py", "fails"))
 
 
 def test_an_event_is_logged_with_its_numbers_and_counted(caplog):
@@ -84,7 +84,7 @@ def test_an_event_is_logged_with_its_numbers_and_counted(caplog):
 
 
 def test_the_documents_name_every_event():
-    sources = [ROOT / "app.py", *(ROOT / "crosspool" / "ui").glob("*.py")]
+    sources = [ROOT / "app.py", *(ROOT / "crosspool" / "ui").rglob("*.py")]
     logged = {
         name
         for path in sources
