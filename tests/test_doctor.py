@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from types import SimpleNamespace
 
 import pytest
 import torch
+from packaging.requirements import Requirement
 
 from crosspool import doctor
 from crosspool.backbones import torchvision_guard
 from crosspool.backbones.weights import WeightsFile
 from crosspool.doctor import Check, belongs_to
 from crosspool.errors import CrosspoolError
+from crosspool.installation import requirements
 
 
 @pytest.fixture(autouse=True)
@@ -50,17 +53,25 @@ def test_torch_and_torchvision_come_in_pairs(torch_version, torchvision_version,
 
 
 def test_a_wrong_pair_is_a_warning(monkeypatch) -> None:
-    monkeypatch.setattr(doctor, "version", {"torch": "2.12.0", "torchvision": "0.28.0"}.__getitem__)
+    monkeypatch.setattr(doctor, "installed_version", {"torch": "2.12.0", "torchvision": "0.28.0"}.__getitem__)
     check = only(doctor._torch)
     assert (check.state, check.found) == ("warn", "torch 2.12.0 with torchvision 0.28.0")
-    assert "pip install -r requirements.txt" in check.advice
+    assert "pip install 'crosspool[app]'" in check.advice
 
 
-def test_missing_packages_are_named(monkeypatch) -> None:
-    monkeypatch.setattr(doctor, "PACKAGES", ("numpy", "no-such-package"))
-    monkeypatch.setattr(doctor, "APP_PACKAGES", ("no-such-app",))
-    assert (only(doctor._packages).state, only(doctor._packages).found) == ("fail", "missing: no-such-package")
-    assert (only(doctor._app).state, only(doctor._app).found) == ("warn", "missing: no-such-app")
+def test_missing_and_unfit_packages_are_named(monkeypatch) -> None:
+    listed = {"": ["numpy", "no-such-package>=1", "pillow<2"], "app": ["no-such-app"]}
+    monkeypatch.setattr(doctor, "requirements", lambda extra: tuple(map(Requirement, listed[extra])))
+    packages, app = only(doctor._packages), only(doctor._app)
+    pillow = version("pillow")
+    assert (packages.state, packages.found) == ("fail", f"missing: no-such-package; unfit: pillow {pillow} (needs <2)")
+    assert (app.state, app.found) == ("warn", "missing: no-such-app")
+
+
+def test_every_package_that_is_required_is_looked_at() -> None:
+    looked_at = f"{only(doctor._packages).found}, {only(doctor._app).found}"
+    names = {part.split()[0] for part in looked_at.split(", ")} | set(doctor.TORCH)
+    assert names == {each.name for extra in ("", "app") for each in requirements(extra)}
 
 
 @pytest.mark.parametrize("declared", [None, object()])
@@ -143,7 +154,7 @@ def test_missing_samples_are_a_warning(tmp_path, monkeypatch) -> None:
 @pytest.mark.parametrize(
     ("error", "advice"),
     [
-        (ImportError("libtorch.so: no such file\n(again)"), "pip install -r requirements.txt"),
+        (ImportError("libtorch.so: no such file\n(again)"), "pip install 'crosspool[app]'"),
         (CrosspoolError("Do this instead."), "Do this instead."),
     ],
 )

@@ -21,6 +21,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import torch
+from packaging.requirements import Requirement
 from PIL import Image
 
 import crosspool
@@ -43,7 +44,7 @@ CAT, ESPRESSO = str(FOLDER / "cat.jpg"), str(FOLDER / "espresso.jpg")
 UNTRAINED_ALEXNET = ("--backbone", "alexnet", "--weights", "untrained")
 COMMANDS = (
     *("backbones", "pairs", "predict", "maps", "pool", "localise", "evaluate", "train", "classify", "explain"),
-    *("fetch", "doctor"),
+    *("serve", "fetch", "doctor"),
 )
 
 
@@ -712,11 +713,11 @@ def test_doctor_reports_and_tells_by_its_status(run, monkeypatch) -> None:
     report = json.loads(out)
     assert (status, err, report["ok"]) == (0, "", True)
     assert {tuple(check) for check in report["checks"]} == {("name", "state", "found", "advice")}
-    monkeypatch.setattr("crosspool.doctor.PACKAGES", ("no-such-package",))
+    monkeypatch.setattr("crosspool.doctor.requirements", lambda extra: (Requirement("no-such-package"),))
     status, out, err = run("doctor")
     assert (status, err) == (1, "")
     assert "FAIL" in out
-    assert "packages: install the requirements again" in out
+    assert "packages: install crosspool again" in out
     assert out.endswith("checks failed.\n")
     assert lines_fit(out)
     status, out, _ = run("doctor", "--json")
