@@ -12,7 +12,8 @@ import numpy as np
 from crosspool.backbones import load_backbone
 from crosspool.cache import ArrayCache, default_cache
 from crosspool.datasets import Split, open_dataset
-from crosspool.evaluation.run import Protocol, evaluate
+from crosspool.evaluation.protocol import Protocol
+from crosspool.evaluation.run import evaluate
 from crosspool.evaluation.splits import stratified_splits
 from crosspool.features import Features
 from crosspool.methods import parse_methods

@@ -15,7 +15,8 @@ from pathlib import Path
 from crosspool.backbones import load_backbone
 from crosspool.cache import ArrayCache
 from crosspool.datasets.fieldguide import SPECIES, fieldguide
-from crosspool.evaluation.run import Protocol, evaluate
+from crosspool.evaluation.protocol import Protocol
+from crosspool.evaluation.run import evaluate
 from crosspool.evaluation.splits import stratified_splits
 from crosspool.features import Features
 from crosspool.methods import parse_methods

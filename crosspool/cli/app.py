@@ -17,6 +17,7 @@ from crosspool.cli.faithfulness import faithfulness
 from crosspool.cli.localise import localise
 from crosspool.cli.maps import maps
 from crosspool.cli.networks import backbones, fetch, pairs
+from crosspool.cli.options import option_by_option
 from crosspool.cli.pool import pool
 from crosspool.cli.predict import predict
 from crosspool.cli.serve import serve
@@ -57,7 +58,7 @@ def start(
 def _add(command: Callable[..., None], short_help: str, *examples: str) -> None:
     """One more command; its help ends with examples, a line each, as \\b keeps them."""
     epilog = "\n".join(["\b", "Examples:" if len(examples) > 1 else "Example:", *(f"  {line}" for line in examples)])
-    app.command(short_help=short_help, epilog=epilog)(command)
+    app.command(short_help=short_help, epilog=epilog)(option_by_option(command))
 
 
 _add(backbones, "List the networks.", "crosspool backbones")

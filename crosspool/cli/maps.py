@@ -5,22 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crosspool.cli.options import (
-    DEFAULT_BACKBONE,
-    BackboneName,
-    Border,
-    ColourMapChoice,
-    Device,
-    Framing,
-    Pair,
-    ScaleChoice,
-    Signed,
-    Size,
-    SortChoice,
-    Weights,
-)
+from crosspool.cli.options import ColourMapChoice, ScaleChoice, SortChoice
 from crosspool.cli.outputs import checked_output, replacing
-from crosspool.cli.records import file_checksum, pooled, recipe
+from crosspool.cli.records import MapOptions, file_checksum, pooled
 from crosspool.errors import SettingError
 from crosspool.gallery import LARGEST_TOP
 
@@ -51,12 +38,7 @@ def maps(
             ".html page with all maps to look through.",
         ),
     ],
-    backbone: BackboneName = DEFAULT_BACKBONE,
-    pair: Pair = None,
-    size: Size = None,
-    framing: Framing = "crop",
-    signed: Signed = False,
-    border: Border = "zero",
+    options: MapOptions,
     channels: Annotated[
         str | None, typer.Option(metavar="LIST", help="The maps to show, such as 0,5,12-20; instead of --top.")
     ] = None,
@@ -88,8 +70,6 @@ def maps(
             min=1e-6, max=LARGEST_TOP, metavar="WEIGHT", help="The weight at which the colours of --scale fixed end."
         ),
     ] = None,
-    weights: Weights = None,
-    device: Device = "auto",
 ) -> None:
     """Write the weighting maps of one image: a slide to show, a page to look through, or numbers to compute with.
 
@@ -111,21 +91,18 @@ def maps(
     if (scale == "fixed") != (scale_top is not None):
         raise SettingError("A fixed scale takes both, --scale fixed and --scale-top WEIGHT.")
     picture = load_image(image)
-    network, how = recipe(
-        backbone=backbone, weights=weights, device=device, pair=pair, size=size, framing=framing, signed=signed,
-        border=border,
-    )  # fmt: skip
-    count = how.pair.upper_channels
+    network, recipe = options.load()
+    count = recipe.pair.upper_channels
     chosen = None if channels is None else channel_list(channels, count)
-    found = network.activations(picture, how.pair, how.size, framing=framing, signed=signed)
-    features = pooled(found, border)[0]
+    found = network.activations(picture, recipe.pair, recipe.size, framing=recipe.framing, signed=recipe.signed)
+    features = pooled(found, recipe.border)[0]
     statistics = channel_statistics(found.upper[0], features)
     if chosen is None:
         every = kind == ".npz" or (kind == ".html" and bool(statistics.dead.all()))
         chosen = list(range(count)) if every else strongest(statistics, sort, top or DEFAULT_TOP)
     selection = ChosenMaps(
         image={"name": Path(image).name, "sha256": file_checksum(image)},
-        recipe=how,
+        recipe=recipe,
         framed=found.framed[0],
         lower=found.lower[0].cpu().numpy(),
         upper=found.upper[0].cpu().numpy(),
@@ -133,11 +110,11 @@ def maps(
         statistics=statistics,
         channels=chosen,
         look=Look(
-            colour_map=SIGNED_COLOUR_MAP if how.is_signed else colour_map,
+            colour_map=SIGNED_COLOUR_MAP if recipe.is_signed else colour_map,
             opacity=opacity,
             smooth=smooth,
             scale=scale,
-            signed=how.is_signed,
+            signed=recipe.is_signed,
             top=scale_top or 0.0,
         ),
         sort=SORTED_BY[sort],

@@ -1,6 +1,10 @@
 """The options that several commands share. Their choices are written out: torch is imported only by a command."""
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from functools import wraps
+from inspect import Parameter, Signature, signature
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -62,3 +66,23 @@ def side(spec: "BackboneSpec", size: int | None) -> int:
     if size is None or size == own or MIN_SIZE <= size <= MAX_SIZE:
         return size or own
     raise SettingError(f"The input size must be a whole number from {MIN_SIZE} to {MAX_SIZE}, not {size}.")
+
+
+def option_by_option(command: Callable[..., None]) -> Callable[..., None]:
+    """The command as typer wants it: a parameter that is a dataclass becomes an option for each of its fields."""
+    parameters = signature(command, eval_str=True).parameters.values()
+    groups: dict[str, Any] = {p.name: p.annotation for p in parameters if is_dataclass(p.annotation)}
+
+    @wraps(command)
+    def flat_command(**options: Any) -> None:
+        for name, group in groups.items():
+            options[name] = group(**{field.name: options.pop(field.name) for field in fields(group)})
+        command(**options)
+
+    flat: list[Parameter] = []
+    for parameter in parameters:
+        group = groups.get(parameter.name)
+        flat += [parameter] if group is None else signature(group, eval_str=True).parameters.values()
+    keywords = [parameter.replace(kind=Parameter.KEYWORD_ONLY) for parameter in flat]
+    flat_command.__signature__ = Signature(keywords)  # type: ignore[attr-defined]
+    return flat_command

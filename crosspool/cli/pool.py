@@ -10,20 +10,9 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 import typer
 
 from crosspool.cli.console import images_progress
-from crosspool.cli.options import (
-    DEFAULT_BACKBONE,
-    BackboneName,
-    Border,
-    Device,
-    Framing,
-    Pair,
-    Signed,
-    Size,
-    Weights,
-)
 from crosspool.cli.outputs import checked_output, replacing
 from crosspool.cli.photos import SkipErrors, none_read, read_images
-from crosspool.cli.records import file_checksum, pooled, recipe
+from crosspool.cli.records import MapOptions, file_checksum, pooled
 from crosspool.errors import SettingError
 
 if TYPE_CHECKING:
@@ -31,20 +20,13 @@ if TYPE_CHECKING:
     from crosspool.recipe import Recipe
 
 COPY_BLOCK = 1 << 24
-AT_ONCE = 8  # photos that are decoded at a time
+DECODED_IMAGES = 8  # in memory at a time
 
 
 def pool(
     images: Annotated[list[str], typer.Argument(metavar="IMAGES", help="One or more image files.")],
     out: Annotated[str, typer.Option("--out", "-o", metavar="FILE.npz", help="Where to write the features.")],
-    backbone: BackboneName = DEFAULT_BACKBONE,
-    pair: Pair = None,
-    size: Size = None,
-    framing: Framing = "crop",
-    signed: Signed = False,
-    border: Border = "zero",
-    weights: Weights = None,
-    device: Device = "auto",
+    options: MapOptions,
     skip_errors: SkipErrors = False,
 ) -> None:
     """Pool the features of images (Eq. 1) into one NPZ file.
@@ -52,25 +34,22 @@ def pool(
     It holds features (images, upper channels, length of a patch; float32), names, and the settings as JSON.
     """
     path = checked_output(out, (".npz",), inputs=images)
-    network, how = recipe(
-        backbone=backbone, weights=weights, device=device, pair=pair, size=size, framing=framing, signed=signed,
-        border=border,
-    )  # fmt: skip
+    network, recipe = options.load()
     skipped: list[str] = []
     with _scratch(path) as scratch:
-        names = _pool_into(scratch, network, how, images, skipped, skip_errors=skip_errors)
+        names = _pool_into(scratch, network, recipe, images, skipped, skip_errors=skip_errors)
         if not names:
             raise none_read(images, "write")
         settings = {
-            **how.settings(),
+            **recipe.settings(),
             "images": [{"name": name, "sha256": file_checksum(name)} for name in names],
             "skipped": skipped,
         }
-        shape = (len(names), how.pair.upper_channels, how.pair.patch_length)
+        shape = (len(names), recipe.pair.upper_channels, recipe.pair.patch_length)
         with replacing(path) as temporary:
             _write(temporary, scratch, shape, names, json.dumps(settings))
     left_out = f", {len(skipped)} skipped" if skipped else ""
-    typer.echo(f"Wrote {out}: features {shape} of {len(names)} images{left_out}, {how.network}, {how.pair.label}")
+    typer.echo(f"Wrote {out}: features {shape} of {len(names)} images{left_out}, {recipe.network}, {recipe.pair.label}")
 
 
 def _scratch(path: Path) -> IO[bytes]:
@@ -79,13 +58,19 @@ def _scratch(path: Path) -> IO[bytes]:
 
 
 def _pool_into(
-    scratch: IO[bytes], network: "Backbone", how: "Recipe", images: list[str], skipped: list[str], *, skip_errors: bool
+    scratch: IO[bytes],
+    network: "Backbone",
+    recipe: "Recipe",
+    images: list[str],
+    skipped: list[str],
+    *,
+    skip_errors: bool,
 ) -> list[str]:
     """Write each image's P to `scratch`, and return the names of the images that were read."""
     from crosspool.backbones.backbone import PIXELS_AT_ONCE
 
     names: list[str] = []
-    count = min(AT_ONCE, max(1, PIXELS_AT_ONCE // how.size**2))
+    count = min(DECODED_IMAGES, max(1, PIXELS_AT_ONCE // recipe.size**2))
     with images_progress() as bar:
         task = bar.add_task("Pooling", total=len(images))
         for start in range(0, len(images), count):
@@ -93,8 +78,10 @@ def _pool_into(
             batch = list(read_images(part, skipped, skip_errors=skip_errors))
             if batch:
                 pictures = [read.picture for read in batch]
-                found = network.activations(pictures, how.pair, how.size, framing=how.framing, signed=how.signed)
-                features = pooled(found, how.border).cpu().numpy().astype("<f4", copy=False)
+                found = network.activations(
+                    pictures, recipe.pair, recipe.size, framing=recipe.framing, signed=recipe.signed
+                )
+                features = pooled(found, recipe.border).cpu().numpy().astype("<f4", copy=False)
                 try:
                     scratch.write(features.tobytes())
                 except OSError as error:

@@ -1,58 +1,69 @@
-"""What the commands write down about how something was computed, and what they share in computing it."""
+"""What the commands record about how something was computed, and what they share in computing it."""
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from crosspool.cli.options import BorderChoice, FramingChoice, side
+from crosspool.cli.options import (
+    DEFAULT_BACKBONE,
+    BackboneName,
+    Border,
+    BorderChoice,
+    Device,
+    Framing,
+    Pair,
+    Signed,
+    Size,
+    Weights,
+    side,
+)
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from crosspool.activations import PairActivations
     from crosspool.backbones import Backbone
     from crosspool.recipe import Recipe
 
 
-def recipe(
-    *,
-    backbone: str,
-    weights: str | None,
-    device: str,
-    pair: str | None,
-    size: int | None,
-    framing: FramingChoice,
-    signed: bool,
-    border: BorderChoice,
-) -> "tuple[Backbone, Recipe]":
-    """Check all settings, the cheap ones first, and load the network."""
-    from crosspool.backbones import UNTRAINED, architecture, load_backbone
-    from crosspool.recipe import Recipe
+@dataclass(frozen=True)
+class MapOptions:
+    """The network, and everything else that decides which maps and which P an image gets."""
 
-    structure = architecture(backbone)
-    pixels = side(structure.spec, size)
-    chosen = structure.default_pair if pair is None else structure.pair(pair)
-    structure.layout(pixels)
-    network = load_backbone(backbone, weights, device)
-    if weights is None:
+    backbone: BackboneName = DEFAULT_BACKBONE
+    pair: Pair = None
+    size: Size = None
+    framing: Framing = "crop"
+    signed: Signed = False
+    border: Border = "zero"
+    weights: Weights = None
+    device: Device = "auto"
+
+    def load(self) -> "tuple[Backbone, Recipe]":
+        """Check all settings, the cheap ones first, and load the network."""
+        from crosspool.backbones import UNTRAINED, architecture, load_backbone
+        from crosspool.recipe import Recipe
+
+        structure = architecture(self.backbone)
+        pixels = side(structure.spec, self.size)
+        pair = structure.default_pair if self.pair is None else structure.pair(self.pair)
+        structure.layout(pixels)
+        network = load_backbone(self.backbone, self.weights, self.device)
         checksum: str | None = structure.spec.weights.checksum
-    else:
-        checksum = None if weights == UNTRAINED else file_checksum(weights)
-    how = Recipe(
-        backbone, network.weights, checksum, chosen, pixels, framing, signed, border, device=str(network.device)
-    )
-    return network, how
+        if self.weights is not None:
+            checksum = None if self.weights == UNTRAINED else file_checksum(self.weights)
+        device = str(network.device)
+        return network, Recipe(
+            self.backbone, network.weights, checksum, pair, pixels, self.framing, self.signed, self.border, device
+        )
 
 
-def pooled(maps: "PairActivations", border: BorderChoice) -> Any:
+def pooled(maps: "PairActivations", border: BorderChoice) -> "Tensor":
     """P of a batch, (B, D_{t+1}, D_t*m*n)."""
     from crosspool.pooling import cross_layer_pool
 
-    pair = maps.pair
-    return cross_layer_pool(
-        maps.lower,
-        maps.upper,
-        **pair.geometry,
-        border=border,
-    )
+    return cross_layer_pool(maps.lower, maps.upper, **maps.pair.geometry, border=border)
 
 
 def file_checksum(path: str) -> str | None:

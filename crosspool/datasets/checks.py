@@ -9,7 +9,7 @@ import numpy as np
 from crosspool.datasets.dataset import Dataset
 from crosspool.errors import DatasetError, SettingError
 
-OnProblem = Literal["stop", "drop"]
+OnProblem = Literal["stop", "skip"]
 MAX_NAMED = 10
 
 
@@ -26,18 +26,18 @@ def check_classes(
     """The data set without the classes of fewer than `at_least` images; the very same one where there are none.
 
     With several labels at once, a label needs as many images to which it applies as to which it does not, and dropping
-    it drops no image. "drop" numbers the other classes anew and adds a problem that names what was dropped; "stop"
+    it drops no image. "skip" numbers the other classes anew and adds a problem that names what was dropped; "stop"
     raises instead.
 
     `pictures`, (n,), are content keys: equal ones then count once, for the class of the first of them. A dropped class
     leaves its pictures to the others, so classes are dropped one at a time, in their order.
 
     Raises:
-        DatasetError: "stop", and there are such classes, or "drop", and fewer than two classes (one label, with
+        DatasetError: "stop", and there are such classes, or "skip", and fewer than two classes (one label, with
             several labels at once) would be left.
     """
     if on_problem not in get_args(OnProblem):
-        raise SettingError(f"What to do with small classes must be stop or drop, not {on_problem!r}.")
+        raise SettingError(f"What to do with small classes must be stop or skip, not {on_problem!r}.")
     small = _small_labels(dataset, at_least) if dataset.multi_label else _small_classes(dataset, at_least, pictures)
     if not small:
         return dataset

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 DATA_ROOT = "data"
+DEFAULT_SPLITS = 20
 USUAL_BASELINES = ("global", "jitter", "cnn-svm", "cnnaug-svm")
 
 
@@ -35,11 +36,11 @@ def spelled_out(
     seed: int,
     backbone: str,
     framing: str | None,
-    on_problem: str,
     weights: str | None,
-    device: str,
-    root: str,
-    bounding_box: bool,
+    device: str = "auto",
+    on_problem: str = "skip",
+    root: str = DATA_ROOT,
+    bounding_box: bool = False,
     cache: str | None = None,
 ) -> list[str]:
     """The options of a command that does the same again, with everything said that has a default of its own."""

@@ -28,12 +28,12 @@ class Prepared:
         """The same for a data set whose samples are among these."""
         return Prepared(dataset, self.features.restricted_to(dataset))
 
-    def photographs(self) -> list[str]:
+    def file_keys(self) -> list[str]:
         """The key of each sample's image file, without its box."""
         return [self.features.photograph(index) for index in range(len(self.dataset))]
 
-    def pictures(self) -> list[str]:
-        """The key of what each sample shows, its box included."""
+    def image_keys(self) -> list[str]:
+        """The key of each sample's image, its box included."""
         return [self.features.picture(index) for index in range(len(self.dataset))]
 
     def with_problems(self, *problems: str) -> "Prepared":
@@ -64,7 +64,7 @@ def prepare(features: Features, progress: Callable[[int], None] = lambda done: N
 
 def trained_on_too(ready: Prepared) -> tuple[str, ...]:
     """What is to be said of an official split that tests on images that it trains on, too."""
-    split, keys = ready.dataset.official, ready.photographs()
+    split, keys = ready.dataset.official, ready.file_keys()
     assert split is not None
     trained = {keys[index] for index in split.train}
     names = [ready.dataset.samples[index].name for index in split.test if keys[index] in trained]

@@ -14,6 +14,7 @@ from crosspool.classifiers import encode_into
 from crosspool.datasets import Dataset, Split
 from crosspool.encoding import Encoder
 from crosspool.errors import SettingError
+from crosspool.evaluation.protocol import Protocol
 from crosspool.evaluation.report import MethodResult, Outcome, Report, compared, summarised
 from crosspool.features import Features, compute_record
 from crosspool.kernels import VectorFile, unit_kernel
@@ -23,16 +24,6 @@ from crosspool.svm import DualLinearSVM
 TIMED_IMAGES = 8
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many images of it are done, and of how many."""
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """The splits, whether they are the published one, the seed, and the classifier's C: everything but the methods."""
-
-    splits: Sequence[Split]
-    official: bool
-    seed: int = 0
-    C: float = 10.0
 
 
 def evaluate(

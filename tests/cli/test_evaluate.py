@@ -24,6 +24,7 @@ from crosspool.backbones.backbone import Backbone
 from crosspool.cache import ArrayCache
 from crosspool.cli import evaluate as command
 from crosspool.cli import main
+from crosspool.cli.labelled import parsed_train_size
 from crosspool.datasets import Dataset, files, open_dataset
 from crosspool.drawing import figures
 from crosspool.errors import SettingError
@@ -613,7 +614,7 @@ def test_ctrl_c_says_what_is_kept(run, images, monkeypatch) -> None:
     status, out, err = run("evaluate", images, *ONE_METHOD)
     assert (status, out) == (130, "")
     assert err.splitlines() == [
-        "crosspool: Stopped. The features computed so far are kept, and the same command goes on from there."
+        "crosspool: Stopped. The features computed so far are kept; the same command continues from there."
     ]
 
 
@@ -633,7 +634,7 @@ def test_default_methods_and_baselines() -> None:
 
 
 def test_sizes_to_train_on() -> None:
-    sizes = [command.parsed_train_size(text) for text in (None, "150", "0.5")]
+    sizes = [parsed_train_size(text) for text in (None, "150", "0.5")]
     assert sizes == [None, 150, 0.5]
     assert [type(size) for size in sizes[1:]] == [int, float]
 

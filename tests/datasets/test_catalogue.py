@@ -129,7 +129,7 @@ UNEVEN = dataset([0, 1, 1, 2, 3, 3, 3], ["a", "b", "c", "d"], Split(np.array([0,
 
 def test_nothing_happens_where_all_classes_are_large_enough():
     assert check_classes(UNEVEN, 1, "stop") is UNEVEN
-    assert check_classes(UNEVEN, 0, "drop") is UNEVEN
+    assert check_classes(UNEVEN, 0, "skip") is UNEVEN
 
 
 def test_stop_names_the_small_classes():
@@ -140,7 +140,7 @@ def test_stop_names_the_small_classes():
 
 
 def test_drop_numbers_the_others_anew():
-    smaller = check_classes(UNEVEN, 2, "drop")
+    smaller = check_classes(UNEVEN, 2, "skip")
     assert smaller.classes == ("b", "d")
     assert names(smaller) == ["1", "2", "4", "5", "6"]
     assert smaller.targets.tolist() == [0, 0, 1, 1, 1]
@@ -153,7 +153,7 @@ def test_drop_numbers_the_others_anew():
 
 def test_drop_stops_where_too_little_would_be_left():
     with pytest.raises(DatasetError, match=r"3 classes have fewer than 3 images: .*; too few classes would be left"):
-        check_classes(UNEVEN, 3, "drop")
+        check_classes(UNEVEN, 3, "skip")
 
 
 def test_many_small_classes_are_summed_up():
@@ -171,14 +171,14 @@ def test_labels_that_cannot_be_learned():
     with pytest.raises(DatasetError) as caught:
         check_classes(labels, 1, "stop")
     assert str(caught.value) == f"set: {told}; add images, or have such labels dropped (--on-problem skip)."
-    smaller = check_classes(labels, 1, "drop")
+    smaller = check_classes(labels, 1, "skip")
     assert smaller.classes == ("b", "d")
     assert smaller.targets.tolist() == [[0, 1], [0, 0], [0, 1], [1, 0]]
     assert len(smaller) == 4
     assert smaller.problems == ("earlier", f"{told}; left out.")
-    assert check_classes(labels, 2, "drop").classes == ("d",)
+    assert check_classes(labels, 2, "skip").classes == ("d",)
     with pytest.raises(DatasetError, match="too few labels would be left"):
-        check_classes(labels, 3, "drop")
+        check_classes(labels, 3, "skip")
 
 
 @pytest.mark.parametrize(
@@ -193,17 +193,17 @@ def test_labels_that_cannot_be_learned():
 )
 def test_classes_without_two_pictures_of_their_own(targets, pictures, dropped):
     before = dataset(targets, "abcd"[: max(targets) + 1])
-    after = check_classes(before, 2, "drop", list(pictures))
+    after = check_classes(before, 2, "skip", list(pictures))
     count = "1 class has" if "," not in dropped else "2 classes have"
     own = "its" if "," not in dropped else "their"
     told = f"{count} fewer than 2 different pictures of {own} own: {dropped}; left out."
     assert after.problems == ("earlier", told)
     assert set(after.classes) == set(before.classes) - set(dropped)
-    assert check_classes(before, 1, "drop", list(map(str, range(len(targets))))) is before
+    assert check_classes(before, 1, "skip", list(map(str, range(len(targets))))) is before
 
 
 def test_another_word_is_a_setting_error():
-    with pytest.raises(SettingError, match="must be stop or drop, not 'ask'"):
+    with pytest.raises(SettingError, match="must be stop or skip, not 'ask'"):
         check_classes(UNEVEN, 2, "ask")  # type: ignore[arg-type]
 
 
@@ -212,7 +212,7 @@ def test_dropping_keeps_exactly_the_large_classes(targets, at_least):
     before = dataset(targets, "abcde")
     large = {name for i, name in enumerate("abcde") if targets.count(i) >= at_least}
     try:
-        after = check_classes(before, at_least, "drop")
+        after = check_classes(before, at_least, "skip")
     except DatasetError:
         assert len(large) < 2
         return

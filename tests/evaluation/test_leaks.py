@@ -8,7 +8,8 @@ from crosspool.cache import ArrayCache
 from crosspool.datasets import Dataset
 from crosspool.encoding import CrossLayerPooling, Encoder
 from crosspool.evaluation import run
-from crosspool.evaluation.run import Protocol, evaluate
+from crosspool.evaluation.protocol import Protocol
+from crosspool.evaluation.run import evaluate
 from crosspool.evaluation.splits import stratified_splits
 from crosspool.features import Features
 from crosspool.kernels import VectorFile

@@ -9,7 +9,8 @@ from crosspool.cache import ArrayCache
 from crosspool.datasets import UNKNOWN, Split
 from crosspool.errors import SettingError
 from crosspool.evaluation.metrics import mean_average_precision
-from crosspool.evaluation.run import Protocol, evaluate, seconds_per_image
+from crosspool.evaluation.protocol import Protocol
+from crosspool.evaluation.run import evaluate, seconds_per_image
 from crosspool.evaluation.splits import stratified_splits
 from crosspool.features import Features
 from crosspool.methods import parse_methods

@@ -15,7 +15,8 @@ from crosspool.datasets import Dataset, Split
 from crosspool.datasets.fieldguide import SPECIES, differing_parts, picture_and_masks
 from crosspool.errors import DatasetError, SettingError
 from crosspool.evaluation.intervals import resampled_t
-from crosspool.evaluation.run import Protocol, evaluate
+from crosspool.evaluation.protocol import Protocol
+from crosspool.evaluation.run import evaluate
 from crosspool.evaluation.splits import stratified_splits
 from crosspool.faithfulness import orders, parts, pixels
 from crosspool.faithfulness.curves import ACCURACY, MARGIN, UNCHANGED, Curves, Gathering, Sizes, joined, told

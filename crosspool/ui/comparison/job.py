@@ -20,9 +20,9 @@ from crosspool.datasets import Dataset
 from crosspool.errors import CrosspoolError, ModelError, SettingError
 from crosspool.evaluation.command import evaluate_command, spelled_out, usual_baselines
 from crosspool.evaluation.findings import Findings
+from crosspool.evaluation.protocol import Protocol, SplitOptions
 from crosspool.evaluation.report import MethodResult, Report
-from crosspool.evaluation.run import TIMED_IMAGES, Protocol, report_of, result_of
-from crosspool.evaluation.splits import stratified_splits
+from crosspool.evaluation.run import TIMED_IMAGES, report_of, result_of
 from crosspool.features import Features
 from crosspool.methods import Method
 from crosspool.text import human_bytes
@@ -55,12 +55,9 @@ class Plan:
     seed: int = 0
 
     def protocol(self) -> Protocol:
-        """The splits; equal pictures lie on one side of each. Raises SettingError for a size that cannot be."""
-        dataset = self.labelled.dataset
-        splits = stratified_splits(
-            dataset.targets, self.splits, self.train_size, self.seed, self.labelled.pictures, dataset.classes
-        )
-        return Protocol(splits, False, self.seed)
+        """The splits; equal images lie on one side of each. Raises SettingError for a size that cannot be had."""
+        options = SplitOptions(self.splits, self.train_size, self.seed, official=False)
+        return options.protocol(self.labelled.dataset, self.labelled.pictures)
 
     def check_room(self) -> None:
         """Raise SettingError where the server has no room for such long vectors."""
@@ -87,11 +84,7 @@ class Plan:
             seed=self.seed,
             backbone=self.network.name,
             framing=self.methods[0].framing,
-            on_problem="skip",
             weights=UNTRAINED if self.network.weights == UNTRAINED else None,
-            device="auto",
-            root="data",
-            bounding_box=False,
         )
         spec = self.labelled.spec or "FOLDER"
         return (*evaluate_command(spec, names, self.splits, self.train_size, usual_baselines(names)), *options)

@@ -110,7 +110,7 @@ def _labelled(
     thumbnail_of: Callable[[Sample], str],
 ) -> LabelledSet:
     """What can be trained on, and what is amiss with it among its problems. Raises DatasetError for too little."""
-    kept = check_classes(dataset, 2, "drop", pictures)
+    kept = check_classes(dataset, 2, "skip", pictures)
     names = {sample.name for sample in kept.samples}
     keys = tuple(key for key, sample in zip(pictures, dataset.samples, strict=True) if sample.name in names)
     problems = (*kept.problems, *in_two_classes(kept, keys), *there_twice(kept, keys))
