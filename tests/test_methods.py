@@ -10,7 +10,9 @@ from crosspool.crops import Source
 from crosspool.encoding import BlockNormalizer, CrossLayerPooling, SignedPower, unpack
 from crosspool.errors import CrosspoolError, LayerPairError, SettingError
 from crosspool.features import compute_record
-from crosspool.methods import PRESETS, parse_method, parse_methods
+from crosspool.methods import PRESETS, MethodSpec, parse_method, parse_methods
+from crosspool.methods.building import _BUILDERS
+from crosspool.methods.grammar import METHOD_OPTIONS
 from tests.networks import sample
 from tests.pictures import random_record
 
@@ -288,21 +290,21 @@ def test_presets_belong_to_alexnet(preset):
         ("jitter@5000", "from 128 to 896, not 5000"),
         ("cl-f@1000", "from 128 to 896, not 1000"),
         ("cl-c@200", "from 128 to 896, not 100"),
-        ("cl-f@257", "cl-f@257 cuts the picture into 2 x 2 blocks; choose an even size, not 257"),
+        ("cl-f@257", "cl-f@257 cuts the image into 2 x 2 blocks; choose an even size, not 257"),
         ("cl-c@301", "choose an even size, not 301"),
         ("global:fc9", r"efficientnet_lite0 has no fully-connected layer 'fc9'; it has input, fc \(fc\)"),
-        ("cl@", "'cl@' is no method; write NAME:PAIR@SIZE/OPTION"),
-        ("cl:", "'cl:' is no method"),
-        ("cl/", "'cl/' is no method"),
-        ("cl@12a", "is no method"),
-        ("cl@-224", "is no method"),
-        ("cl@" + "1" * 5000, "is no method"),
-        ("cl/pca-3", "is no method"),
-        ("cl+", r"'cl\+' is no method"),
-        ("+", "is no method"),
-        ("", "'' is no method"),
-        ("cl@128@256", "is no method"),
-        ("cl/../../etc", "is no method"),
+        ("cl@", "'cl@' is not a method; write NAME:PAIR@SIZE/OPTION"),
+        ("cl:", "'cl:' is not a method"),
+        ("cl/", "'cl/' is not a method"),
+        ("cl@12a", "is not a method"),
+        ("cl@-224", "is not a method"),
+        ("cl@" + "1" * 5000, "is not a method"),
+        ("cl/pca-3", "is not a method"),
+        ("cl+", r"'cl\+' is not a method"),
+        ("+", "is not a method"),
+        ("", "'' is not a method"),
+        ("cl@128@256", "is not a method"),
+        ("cl/../../etc", "is not a method"),
     ],
 )
 def test_what_cannot_be_understood(name, sentence):
@@ -311,7 +313,7 @@ def test_what_cannot_be_understood(name, sentence):
 
 
 def test_trailing_bars_are_no_presets_either():
-    with pytest.raises(SettingError, match="'cl-45/' is no method"):
+    with pytest.raises(SettingError, match="'cl-45/' is not a method"):
         parse_method("cl-45/", ALEXNET)
 
 
@@ -335,6 +337,30 @@ def test_a_network_without_room_for_tiles():
     inception = architecture("inception_v3")
     with pytest.raises(CrosspoolError, match="64 x 64 pixels is too small"):
         parse_method("cl-f@128", inception)
+
+
+# --- reading a name knows no network
+
+
+def test_a_name_is_read_once_for_any_number_of_networks():
+    spec = MethodSpec.parse("cl@192/pca16+global/ternary0.5")
+    assert spec == MethodSpec.parse("cl@192/pca16+global/ternary0.5")
+    before = str(spec)
+    first, second = spec.on(LITE0), spec.on(ALEXNET)
+    assert str(spec) == before
+    assert first.name == second.name == spec.name
+    assert first.length == 1280 * 16 + 1280
+    assert str(spec.on(LITE0).parts) == str(first.parts)
+
+
+def test_reading_a_name_needs_no_layer_of_it():
+    spec = MethodSpec.parse("cl:no.such.layer")
+    with pytest.raises(LayerPairError):
+        spec.on(LITE0)
+
+
+def test_every_name_that_can_be_read_can_be_built():
+    assert METHOD_OPTIONS.keys() == _BUILDERS.keys()
 
 
 # --- several methods

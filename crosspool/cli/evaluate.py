@@ -75,17 +75,20 @@ def evaluate(
     from crosspool.backbones import architecture
     from crosspool.evaluation.protocol import SplitOptions
     from crosspool.evaluation.run import evaluate as run_methods
-    from crosspool.methods import parse_methods
+    from crosspool.methods import parse_method_specs
 
     structure = architecture(labelled.backbone)
     text = methods or default_methods(structure)
-    names = [method.name for method in parse_methods(text, structure, framing)]  # wrong ones, before anything is loaded
+    specs = parse_method_specs(text)
+    for spec in specs:
+        spec.on(structure, framing)  # raises for what is wrong, before anything is loaded
+    names = [spec.name for spec in specs]
     baselines = chosen_baselines(baseline, names)
     folder = None if out is None else checked_folder(out)
     options = SplitOptions(splits, parsed_train_size(train_size), labelled.seed, official, labelled.on_problem)
     opened = options.check(labelled.open_dataset())
     network = labelled.load_backbone()
-    chosen = parse_methods(text, network.architecture, framing)  # of as many classes as its weights have
+    chosen = [spec.on(network.architecture, framing) for spec in specs]  # of as many classes as its weights have
     with resumable():
         sources = sorted({source for method in chosen for source in method.sources})
         ready = options.settle(labelled.prepare(opened, network, sources))

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from crosspool.datasets import Dataset
     from crosspool.datasets.fieldguide import Drawing
     from crosspool.faithfulness.study import Question
+    from crosspool.methods import MethodSpec
 
 FRAMING: Literal["squash"] = "squash"
 
@@ -85,13 +86,13 @@ def faithfulness(
     from crosspool.faithfulness.study import study
 
     structure = architecture(labelled.backbone)
-    names = chosen_methods(method, baseline, structure)
-    _question(names, structure, channels, pixels, fill, labelled.seed)  # what is wrong, before anything is loaded
+    specs = chosen_methods(method, baseline, structure)
+    _question(specs, structure, channels, pixels, fill, labelled.seed)  # what is wrong, before anything is loaded
     folder = None if out is None else checked_folder(out)
     options = SplitOptions(splits, parsed_train_size(train_size), labelled.seed, False, labelled.on_problem)
     opened = options.check(labelled.open_dataset())
     network = labelled.load_backbone()
-    question = _question(names, network.architecture, channels, pixels, fill, labelled.seed)
+    question = _question(specs, network.architecture, channels, pixels, fill, labelled.seed)
     with resumable():
         ready = options.settle(labelled.prepare(opened, network, question.sources))
         random_splits = options.protocol(ready.dataset, ready.file_keys()).splits
@@ -100,7 +101,8 @@ def faithfulness(
                 ready.dataset, question, ready.features, random_splits, drawings(labelled.dataset, ready.dataset),
                 scratch=scratch, progress=StageBars(bars),
             )  # fmt: skip
-    command = ["crosspool", "faithfulness", labelled.dataset, "--method", names[0], "--baseline", names[1]]
+    names = ["--method", specs[0].name, "--baseline", specs[1].name]
+    command = ["crosspool", "faithfulness", labelled.dataset, *names]
     command += ["--splits", str(splits), *([] if train_size is None else ["--train-size", train_size])]
     command += ["--channels", f"{channels:g}", *(["--pixels", str(pixels), "--fill", fill] if pixels else [])]
     command += labelled.spelled_out(framing=None)
@@ -114,30 +116,32 @@ def faithfulness(
     print_written(folder, written)
 
 
-def chosen_methods(method: str | None, baseline: str | None, structure: "Architecture") -> tuple[str, str]:
-    """The names of both; the baseline at the size of the method."""
+def chosen_methods(
+    method: str | None, baseline: str | None, structure: "Architecture"
+) -> "tuple[MethodSpec, MethodSpec]":
+    """Both, by their names; the baseline at the size of the method."""
     from crosspool.images import MAX_SIZE
-    from crosspool.methods import parse_method
+    from crosspool.methods import MethodSpec
 
     own = structure.spec.preprocessing.size
     name = method or f"cl@{min(2 * own, MAX_SIZE)}"
     for given, option in ((name, "method"), (baseline or "", "baseline")):
         if "," in given:
             raise SettingError(f"--{option} is one method, not {given}.")
-    size = max(source.size for source in parse_method(name, structure, FRAMING).sources)
-    return name, baseline or f"global@{size}"
+    spec = MethodSpec.parse(name)
+    size = max(source.size for source in spec.on(structure, FRAMING).sources)
+    return spec, MethodSpec.parse(baseline or f"global@{size}")
 
 
 def _question(
-    names: tuple[str, str], structure: "Architecture", channels: float, pixels: int,
+    specs: "tuple[MethodSpec, MethodSpec]", structure: "Architecture", channels: float, pixels: int,
     fill: Literal["blur", "mean"], seed: int,
 ) -> "Question":  # fmt: skip
     from crosspool.faithfulness.study import Question
-    from crosspool.methods import parse_method
 
     if not 0 < channels < 100:
         raise SettingError(f"--channels is a share in percent, above 0 and below 100, not {channels:g}.")
-    own, baseline = (parse_method(name, structure, FRAMING) for name in names)
+    own, baseline = (spec.on(structure, FRAMING) for spec in specs)
     return Question(own, baseline, channels / 100, pixels, fill, seed)
 
 

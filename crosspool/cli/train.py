@@ -32,16 +32,17 @@ def train(
     """
     from crosspool.backbones import architecture
     from crosspool.datasets import check_classes
-    from crosspool.methods import parse_method
+    from crosspool.methods import MethodSpec
 
     if "," in method:
         raise SettingError(f"train takes one method, not {method}; crosspool evaluate compares several.")
     weights = [] if labelled.weights is None else [labelled.weights]
     path = checked_output(out, (".safetensors",), inputs=[os.path.expanduser(labelled.dataset), *weights])
-    parse_method(method, architecture(labelled.backbone), framing)  # for what is wrong, before anything is loaded
+    spec = MethodSpec.parse(method)
+    spec.on(architecture(labelled.backbone), framing)  # raises for what is wrong, before anything is loaded
     opened = check_classes(labelled.open_dataset(), 1, labelled.on_problem)
     network = labelled.load_backbone()
-    chosen = parse_method(method, network.architecture, framing)  # of as many classes as its weights have
+    chosen = spec.on(network.architecture, framing)  # of as many classes as its weights have
     with resumable():
         ready = labelled.prepare(opened, network, chosen.sources)
         ready = ready.of(check_classes(ready.dataset, 1, labelled.on_problem))

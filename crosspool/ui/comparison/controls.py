@@ -5,7 +5,7 @@ import streamlit as st
 from crosspool.backbones import UNTRAINED, architecture
 from crosspool.errors import CrosspoolError
 from crosspool.images import Framing
-from crosspool.methods import Method, parse_methods
+from crosspool.methods import MethodSpec, parse_method_specs
 from crosspool.ui.comparison.job import Job, Plan
 from crosspool.ui.comparison.menu import default_methods, method_menu, network_menu
 from crosspool.ui.comparison.outcome import outcome, preliminary, tables
@@ -36,7 +36,7 @@ def _choose_network() -> Network:
     return found
 
 
-def _choose_methods(network: Network) -> list[Method] | None:
+def _choose_methods(network: Network) -> list[MethodSpec] | None:
     """What is compared; None, with the reason shown, where it cannot be understood."""
     structure = architecture(network[0])
     menu = method_menu(structure)
@@ -58,10 +58,13 @@ def _choose_methods(network: Network) -> list[Method] | None:
     known = {name.lower() for name in chosen}
     more = [name.strip() for name in typed.split(",") if name.strip() and name.strip().lower() not in known]
     try:
-        return parse_methods(",".join([*chosen, *more]), structure, FRAMING)
+        specs = parse_method_specs(",".join([*chosen, *more]))
+        for spec in specs:
+            spec.on(structure, FRAMING)  # raises for what the network cannot give
     except CrosspoolError as error:
         st.error(as_it_is(str(error)), icon=":material/error:")
         return None
+    return specs
 
 
 def _choose_protocol(labelled: LabelledSet) -> tuple[int, int]:
@@ -92,12 +95,11 @@ def _choose_protocol(labelled: LabelledSet) -> tuple[int, int]:
     return int(splits), int(each) * classes
 
 
-def _start(labelled: LabelledSet, network: Network, methods: list[Method], splits: int, train_size: int) -> None:
+def _start(labelled: LabelledSet, network: Network, methods: list[MethodSpec], splits: int, train_size: int) -> None:
     """Begin to compare, unless something speaks against it."""
     try:
-        named = ",".join(method.name for method in methods)
         structure = network.backbone.architecture  # of as many classes as its weights have
-        exact = tuple(parse_methods(named, structure, FRAMING))
+        exact = tuple(method.on(structure, FRAMING) for method in methods)
         plan = Plan(labelled, network, exact, splits, train_size)
         plan.protocol()
         st.session_state.job = Job(plan)

@@ -1,0 +1,125 @@
+"""The grammar of methods' names, which knows no network.
+
+METHOD = PART[+PART...], and PART = NAME[:WHERE][@SIZE][/OPTION...].
+"""
+
+import difflib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from crosspool.errors import SettingError
+
+MAX_PARTS = 16
+TERNARY = "ternary"  # an option of the whole method, written behind its last part
+
+_CROSS_LAYER = ("pca", "power", "blocks")
+METHOD_OPTIONS = {
+    "cl": _CROSS_LAYER,
+    "cl-f": (*_CROSS_LAYER, "whole"),
+    "cl-c": (*_CROSS_LAYER, "whole"),
+    "global": ("power",),
+    "jitter": ("power",),
+    "cnn-svm": ("power",),
+    "cnnaug-svm": ("power",),
+    "sum": ("power", "lower"),
+    "max": ("power", "lower"),
+    "pyramid": ("power", "lower"),
+}
+_NUMBERS: dict[str, Callable[[str], Any]] = {"pca": int, "power": float, TERNARY: float}
+
+# AlexNet's pairs as the paper names them, with its setting of 500 principal components.
+PRESETS = {
+    "cl-45": ("cl", "features.10"),
+    "cl-45f": ("cl-f", "features.10"),
+    "cl-45c": ("cl-c", "features.10"),
+    "cl-34": ("cl", "features.8"),
+}
+PRESET_BACKBONE = "alexnet"
+PRESET_COMPONENTS = 500
+
+_PART = re.compile(
+    r"(?P<name>[^:@/]+)(:(?P<where>[^@/]+))?(@(?P<size>\d{1,9}))?(?P<options>(/[a-z]+[\d.]*)*)", re.IGNORECASE
+)
+_OPTION = re.compile(r"([a-z]+)([\d.]*)")
+
+
+@dataclass(frozen=True)
+class PartSpec:
+    """What the name of one part says; None and False where it says nothing.
+
+    `method` is the name of the whole method, for error sentences, and `preset` the paper's name where that was given.
+    """
+
+    method: str
+    name: str
+    where: str | None
+    size: int | None
+    preset: str | None = None
+    pca: int | None = None
+    power: float | None = None
+    blocks: bool = False
+    whole: bool = False
+    lower: bool = False
+
+
+def parse_parts(method: str) -> tuple[tuple[PartSpec, ...], float | None]:
+    """The parts that a method's name lists, and the threshold of its ternary quantiser, where it has one.
+
+    Raises SettingError for what is not understood.
+    """
+    texts = [text.strip() for text in method.split("+")]
+    if len(texts) > MAX_PARTS:
+        raise SettingError(f"A method has at most {MAX_PARTS} parts, not {len(texts)}.")
+    parts = [_parse_words(text, method) for text in texts]
+    threshold = None
+    words, options = parts[-1]
+    if TERNARY in options:
+        threshold = 1.0 if options[TERNARY] == "" else _option_value(TERNARY, options[TERNARY], method)
+        parts[-1] = words, {option: number for option, number in options.items() if option != TERNARY}
+    return tuple(_part_spec(words, options, method) for words, options in parts), threshold
+
+
+def _parse_words(text: str, method: str) -> tuple[re.Match[str], dict[str, str]]:
+    """A part's words, and its options with the number behind each, or an empty text."""
+    words = _PART.fullmatch(text)
+    if words is None:
+        raise SettingError(
+            f"{method!r} is not a method; write NAME:PAIR@SIZE/OPTION, such as cl:features.10@448/pca64."
+        )
+    options = _OPTION.findall(words["options"].lower())
+    if len(dict(options)) < len(options):
+        raise SettingError(f"{text} gives an option twice; give each once.")
+    return words, dict(options)
+
+
+def _part_spec(words: re.Match[str], options: dict[str, str], method: str) -> PartSpec:
+    name, where, preset = words["name"].lower(), words["where"], None
+    if where is None and name in PRESETS:
+        preset, (name, where) = words["name"], PRESETS[name]
+        options = {"pca": str(PRESET_COMPONENTS)} | options
+    if name not in METHOD_OPTIONS:
+        near = difflib.get_close_matches(name, METHOD_OPTIONS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(METHOD_OPTIONS)}."
+        raise SettingError(f"There is no method {name!r}; {hint}")
+    unknown = options.keys() - METHOD_OPTIONS[name]
+    if unknown:
+        raise SettingError(f"{name} takes no option /{min(unknown)} (in {method}).")
+    values = {option: _option_value(option, number, method) for option, number in options.items()}
+    return PartSpec(method, name, where, int(words["size"]) if words["size"] else None, preset, **values)
+
+
+def _option_value(option: str, number: str, method: str) -> Any:
+    """What an option is set to: True for a flag, which has no number."""
+    if option not in _NUMBERS:
+        if number:
+            raise SettingError(f"Write /{option} without a number (in {method}).")
+        return True
+    try:
+        value = _NUMBERS[option](number)
+    except ValueError as error:
+        raise SettingError(f"Write a number behind /{option}, such as /pca64 or /power0.5 (in {method}).") from error
+    if option == "power" and not 0 < value <= 1:
+        raise SettingError(f"The exponent of /power is above 0 and at most 1, not {value} (in {method}).")
+    return value

@@ -1,0 +1,86 @@
+"""What a method is: the maps that it needs of an image, and the encoder from those to a vector."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sklearn.base import clone
+from sklearn.pipeline import FeatureUnion
+from sklearn.preprocessing import Normalizer
+
+from crosspool.crops import Source
+from crosspool.encoding import Encoder, TernaryQuantizer
+from crosspool.images import Framing
+
+
+@dataclass(frozen=True)
+class Part:
+    """One representation: its name, its sources, the encoder's steps from them, and its vector's length.
+
+    `averaged` is the map whose mean over the positions its source is, where there is one.
+    """
+
+    name: str
+    sources: tuple[Source, ...]
+    steps: tuple[tuple[str, Any], ...]
+    length: int
+    averaged: Source | None = None
+
+
+@dataclass(frozen=True)
+class Method:
+    """A representation by name: what it needs of an image, and how that becomes a vector."""
+
+    name: str
+    parts: tuple[Part, ...]
+    quantizer: TernaryQuantizer | None
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """What must be computed of each image."""
+        return tuple(sorted({source for part in self.parts for source in part.sources}))
+
+    @property
+    def sources_to_explain(self) -> tuple[Source, ...]:
+        """The same, and the maps that tell where in the image an averaged activation comes from."""
+        return tuple(sorted({*self.sources, *(part.averaged for part in self.parts if part.averaged is not None)}))
+
+    @property
+    def length(self) -> int:
+        """How many values a vector has, packed or not."""
+        return sum(part.length for part in self.parts)
+
+    @property
+    def framing(self) -> Framing:
+        """How pictures become square; the same for all parts."""
+        return self.sources[0].framing
+
+    @property
+    def learns(self) -> bool:
+        """Whether the encoder depends on the training images (PCA)."""
+        return any(getattr(part.steps[0][1], "n_components", None) is not None for part in self.parts)
+
+    def encoder(self, seed: int = 0) -> Encoder:
+        """A new encoder, to be fitted on records of training images.
+
+        It gives vectors (n, d), float32, of unit length; or packed ones, (n, d / 4) bytes, if the method is ternary.
+        """
+        encoders = [(f"part{i}", Encoder(list(part.steps))) for i, part in enumerate(self.parts)]
+        if len(encoders) == 1:
+            encoder = encoders[0][1]
+        else:
+            encoder = Encoder([("parts", FeatureUnion(encoders)), ("unit", Normalizer())])
+        if self.quantizer is not None:
+            encoder = Encoder([("vector", encoder), ("ternary", self.quantizer)])
+        seeds = {name: seed for name in encoder.get_params() if name.endswith("random_state")}
+        cloned: Encoder = clone(encoder).set_params(**seeds)
+        return cloned
+
+
+def parts_and_rest(encoder: Encoder) -> tuple[list[Encoder], list[Any]]:
+    """What `Method.encoder` put together: each part's encoder, and the steps from their vectors, side by side, on."""
+    rest: list[Any] = []
+    if isinstance(encoder[-1], TernaryQuantizer):
+        rest, encoder = [encoder[-1]], encoder[0]
+    if isinstance(encoder[0], FeatureUnion):
+        return [part for _, part in encoder[0].transformer_list], [encoder[1], *rest]
+    return [encoder], rest
