@@ -1,13 +1,21 @@
 // The gallery: a toolbar, the lens, the pinned maps and the wall of all maps of one image. What is drawn, sorted, found
 // and pinned is decided here; `tell(what, value)` lets a server know of it, and nothing waits for an answer.
 
+import { count, make, numberText, percent } from "./elements.js";
+import { Lens } from "./lens.js";
+import { mapSet } from "./mapset.js";
+import { bytes, paintAt, pixels } from "./paint.js";
+import { picksOut } from "./pointing.js";
+import { Toolbar } from "./toolbar.js";
+import { Wall } from "./wall.js";
+
 const REST = 400; // milliseconds after the last change until the server hears of it
 const TOLD_FIRST = 48; // channels of the present order that the server hears of
 const MOST = 0.9; // of the energy
 const PINNED_SIDE = 150;
 const MOST_PHOTOS = 4; // sizes of the photo that are kept
 
-class Gallery {
+export class Gallery {
   constructor(root) {
     this.tell = () => {};
     this.toolbar = new Toolbar({

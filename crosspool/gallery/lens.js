@@ -1,9 +1,12 @@
 // The lens: the photo and one map at large, with the cell under the hand, its weight and its receptive field. A box drawn
 // on the photo says what a map should find.
 
+import { make, numberText } from "./elements.js";
+import { paint } from "./paint.js";
+
 const CLICK = 4; // pixels that a hand may move within a click
 
-class Lens {
+export class Lens {
   // `point(box)` is called with [left, top, right, bottom] in parts of the photo's side, or null.
   constructor({ point, pin }) {
     Object.assign(this, { point, box: null });

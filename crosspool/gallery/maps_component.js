@@ -1,5 +1,7 @@
 // Takes a packed set of maps and shows nothing: the gallery draws it.
 
+import { arrive, leave } from "./mapset.js";
+
 export default function ({ data, parentElement }) {
   const kept = (parentElement.kept ??= { packed: null, id: null });
   if (kept.packed !== data) {

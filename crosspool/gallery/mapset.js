@@ -7,7 +7,7 @@ function headOf(packed) {
   return { ...JSON.parse(new TextDecoder().decode(packed.subarray(4, 4 + length))), end: 4 + length };
 }
 
-class MapSet {
+export class MapSet {
   constructor(packed) {
     const bytes = packed.slice(); // its own memory, so that numbers lie where numbers may lie
     const { end, ...head } = headOf(bytes);
@@ -99,7 +99,7 @@ class MapSet {
 const arrived = (globalThis.crosspoolMaps ??= { sets: new Map(), waiting: new Map() });
 
 // Each that lets a set arrive lets it leave again; those of one name are one.
-function arrive(packed) {
+export function arrive(packed) {
   const known = arrived.sets.get(headOf(packed).id);
   if (known) {
     known.users += 1;
@@ -113,7 +113,7 @@ function arrive(packed) {
   return set.id;
 }
 
-function leave(id) {
+export function leave(id) {
   const set = arrived.sets.get(id);
   set.users -= 1;
   if (set.users > 0) return;
@@ -121,6 +121,6 @@ function leave(id) {
   arrived.sets.delete(id);
 }
 
-const mapSet = (id) =>
+export const mapSet = (id) =>
   arrived.sets.get(id)?.ready ??
   new Promise((tell) => arrived.waiting.set(id, [...(arrived.waiting.get(id) ?? []), tell]));

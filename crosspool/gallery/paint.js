@@ -1,20 +1,20 @@
-// A map over a photo on a canvas; put before the scripts that show such maps.
+// A map over a photo on a canvas.
 
-const bytes = (base64) => Uint8Array.from(atob(base64), (sign) => sign.charCodeAt(0));
+export const bytes = (base64) => Uint8Array.from(atob(base64), (sign) => sign.charCodeAt(0));
 const scratch = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
 
 // As many pixels as a square canvas shows when it is that wide. To measure it takes time: the page must be laid out first.
-const pixels = (width) => Math.round(width * (window.devicePixelRatio || 1)) || 112;
+export const pixels = (width) => Math.round(width * (window.devicePixelRatio || 1)) || 112;
 
 // `cells` are steps 0..255 in the colours of `table` (256 x RGB); `photo` is an image or a canvas; all of the canvas.
-function paint(canvas, photo, cells, look, table) {
+export function paint(canvas, photo, cells, look, table) {
   const side = pixels(canvas.clientWidth);
   if (canvas.width !== side || canvas.height !== side) canvas.width = canvas.height = side;
   paintAt(canvas, 0, side, photo, cells, look, table);
 }
 
 // The same on a part of the canvas, `side` pixels wide and high, from the upper edge.
-function paintAt(canvas, left, side, photo, cells, { rows, columns, opacity, smooth }, table) {
+export function paintAt(canvas, left, side, photo, cells, { rows, columns, opacity, smooth }, table) {
   const image = new ImageData(columns, rows);
   for (let i = 0; i < cells.length; i++) {
     const colour = 3 * cells[i];

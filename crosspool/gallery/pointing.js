@@ -10,7 +10,7 @@ function cellShares([left, top, right, bottom], rows, columns) {
 
 // For each map its average precision against the box (cells of one value enter together), and its contrast: the mean
 // weight inside less the mean weight outside.
-function picksOut(set, box) {
+export function picksOut(set, box) {
   const shares = cellShares(box, set.rows, set.columns);
   const inside = shares.reduce((sum, share) => sum + share, 0);
   const precision = new Float64Array(set.channels);

@@ -10,7 +10,8 @@ from typing import Any
 
 from crosspool import __version__
 from crosspool.drawing.rendering import COLOUR_MAPS, SIGNED_COLOUR_MAP, Look
-from crosspool.gallery import GALLERY, LARGEST_TOP, MAX_PINS, asset
+from crosspool.gallery import LARGEST_TOP, MAX_PINS
+from crosspool.gallery.assets import asset, script
 from crosspool.gallery.mapset import tables
 from crosspool.statistics import ChannelStatistics, Criterion
 from crosspool.text import number, printable
@@ -35,8 +36,8 @@ def page(
 
     The texts may hold any signs. A Content-Security-Policy admits the page's own script and style, and no connection.
     """
-    script = "".join(asset(name) for name in (*GALLERY, "standalone.js"))
-    style = asset("standalone.css") + asset("gallery.css")
+    code = script("gallery/standalone.js")
+    style = asset("gallery/standalone.css") + asset("gallery/gallery.css")
     view = {
         "colours": look.colour_map, "opacity": look.opacity, "smooth": look.smooth, "scale": look.scale,
         "top": look.top, "sort": sort, "kept_maps": "alive", "tile": TILE,
@@ -50,8 +51,8 @@ def page(
         "mostPins": MAX_PINS,
         "largestTop": LARGEST_TOP,
     }
-    text = Template(asset("standalone.html")).substitute(
-        policy=_policy(script, style),
+    text = Template(asset("gallery/standalone.html")).substitute(
+        policy=_policy(code, style),
         version=__version__,
         title=_escaped(title),
         caption=_escaped(caption),
@@ -59,7 +60,7 @@ def page(
         made=_escaped_lines(json.dumps(made, indent=2, ensure_ascii=False).split("\n")),
         settings=json.dumps(settings, allow_nan=False).replace("<", "\\u003c"),
         maps=base64.b64encode(packed).decode(),
-        script=script,
+        script=code,
         style=style,
     )
     return text.encode()

@@ -1,5 +1,7 @@
 // The controls above the wall. Each is labelled, and calls `change` with what it sets.
 
+import { count, make } from "./elements.js";
+
 const SORTS = {
   energy_share: "share of energy", peak: "peak", mean: "mean weight", sparsity: "sparsity", channel: "channel number",
   box: "how well it finds the box",
@@ -14,7 +16,7 @@ function labelled(label, control, className = "") {
 
 const choices = (names) => Object.entries(names).map(([value, textContent]) => make("option", { value, textContent }));
 
-class Toolbar {
+export class Toolbar {
   constructor({ change, find, go }) {
     const on = (name, of = (control) => control.value) => ({ target }) => change({ [name]: of(target) });
     this.sort = make("select", { onchange: on("sort") });

@@ -2,12 +2,15 @@
 // The list has the focus, and one of its tiles is the active one: so screen readers know it, and tiles may come and go.
 // A row's pictures are on one canvas: a browser takes as long for a small canvas as for a wide one.
 
+import { make } from "./elements.js";
+import { pixels } from "./paint.js";
+
 const GAP = 8;
 const CAPTION = 20; // pixels below a tile's picture
 const FRAME = 5; // a tile's border and padding on each side
 const BESIDE = 1; // rows kept above and below the screen
 
-class Wall {
+export class Wall {
   // `paintTile(canvas, left, side, channel)` draws, `words(channel)` gives {label, caption}, `act` has hover, select, pin,
   // activate and escape.
   constructor({ paintTile, words, act }) {

@@ -18,7 +18,7 @@ from PIL import Image
 
 import crosspool
 from crosspool.drawing.rendering import Look
-from crosspool.gallery import asset
+from crosspool.gallery.assets import asset
 from crosspool.gallery.map_files import ChosenMaps
 from crosspool.gallery.standalone import LISTED
 from crosspool.recipe import Recipe
@@ -171,7 +171,7 @@ def test_a_page_without_scripts_lists_maps_in_words(chosen):
 
 def test_a_page_has_the_colours_of_the_app():
     theme = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))["theme"]
-    style = asset("standalone.css")
+    style = asset("gallery/standalone.css")
     light, dark = style.split("prefers-color-scheme: dark")
     for part, name in ((light, "light"), (dark, "dark")):
         for role in ("primary", "text", "background", "secondaryBackground"):

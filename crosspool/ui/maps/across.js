@@ -2,6 +2,8 @@
 // Data: columns [{channel, scale [low, high] as text | null}], rows [{id, title, alt, thumbnail (URL), chosen, photo (URL)
 // | null, rows, columns, cells [{steps (base64), peak, place, mean}]}], table (base64), opacity, smooth.
 
+import { bytes, paint } from "../../gallery/paint.js";
+
 function part(tag, className, ...children) {
   const element = Object.assign(document.createElement(tag), { className });
   element.append(...children);

@@ -9,9 +9,9 @@ from typing import Literal, TypeVar
 import numpy as np
 import streamlit as st
 
-from crosspool import gallery
 from crosspool.datasets import Sample
 from crosspool.drawing.rendering import Limits, Look, quantise
+from crosspool.gallery.assets import asset, script
 from crosspool.gallery.mapset import tables
 from crosspool.images import load_image
 from crosspool.ui.maps.large_pictures import colour_scale
@@ -21,7 +21,6 @@ from crosspool.ui.runtime.maps import ImageMaps, Request
 from crosspool.ui.visit.choose_labelled import labelled_at_hand, show_problems
 from crosspool.ui.visit.labelled import LabelledSet
 from crosspool.ui.visit.pictures import SourceImage, add_image, pictures_at_hand, show_picture
-from crosspool.ui.widgets.browser import asset
 from crosspool.ui.widgets.text import as_it_is, number
 
 TOP = 12  # images shown of a labelled set
@@ -35,8 +34,8 @@ MEASURES: dict[Order, str] = {"peak": "peak", "mean": "mean weight"}
 _component = st.components.v2.component(
     "crosspool.across",
     html='<div class="across"></div>',
-    css=asset("across.css", __package__),
-    js=gallery.asset("paint.js") + asset("across.js", __package__),
+    css=asset("ui/maps/across.css"),
+    js=script("ui/maps/across.js"),
 )
 
 

@@ -7,19 +7,20 @@ from typing import Any
 import streamlit as st
 
 from crosspool.drawing.rendering import COLOUR_MAPS, SIGNED_COLOUR_MAP, Limits, Look
-from crosspool.gallery import GALLERY, LARGEST_TOP, MAX_PINS, asset
+from crosspool.gallery import LARGEST_TOP, MAX_PINS
+from crosspool.gallery.assets import asset, script
 from crosspool.gallery.mapset import name_of, pack, receptive_fields, tables
 from crosspool.ui.runtime.maps import ImageMaps, Request
 from crosspool.ui.runtime.shared_cache import Kept
 
 _maps_component = st.components.v2.component(
-    "crosspool.maps", html="", css=":host { display: none; }", js=asset("mapset.js") + asset("maps_component.js")
+    "crosspool.maps", html="", css=":host { display: none; }", js=script("gallery/maps_component.js")
 )
 _gallery_component = st.components.v2.component(
     "crosspool.gallery",
     html='<div class="gallery"></div>',
-    css=asset("gallery.css"),
-    js="".join(asset(name) for name in (*GALLERY, "gallery_component.js")),
+    css=asset("gallery/gallery.css"),
+    js=script("gallery/gallery_component.js"),
 )
 _packed: Kept[Request, bytes] = Kept("galleries", len, lambda request: request.picture)
 

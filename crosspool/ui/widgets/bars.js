@@ -2,6 +2,8 @@
 // Data: rows [{id, name, value, after | null, text, note, label, ticked | null, maps [{rows, columns, cells, table,
 // photo}]}], photos [URL], tables [base64], opacity, smooth, selected, signature (of all that needs new rows).
 
+import { bytes, paint } from "../../gallery/paint.js";
+
 const part = (tag, className) => Object.assign(document.createElement(tag), { className });
 
 function rowOf({ id, ticked, maps }, send) {

@@ -9,10 +9,10 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from crosspool import gallery
 from crosspool.drawing.rendering import Limits, colour_table, quantise
+from crosspool.gallery.assets import asset, script
 from crosspool.gallery.mapset import at_most
-from crosspool.ui.widgets.browser import asset, data_url
+from crosspool.ui.widgets.browser import data_url
 
 PHOTO_SIDE = 128
 MAP_CELLS = 64  # a small map is that many pixels wide
@@ -20,8 +20,8 @@ MAP_CELLS = 64  # a small map is that many pixels wide
 _component = st.components.v2.component(
     "crosspool.bars",
     html='<div class="bars" role="list"></div>',
-    css=asset("bars.css"),
-    js=gallery.asset("paint.js") + asset("bars.js"),
+    css=asset("ui/widgets/bars.css"),
+    js=script("ui/widgets/bars.js"),
 )
 
 

@@ -2,14 +2,8 @@
 
 import base64
 import io
-from importlib.resources import files
 
 from PIL import Image
-
-
-def asset(name: str, package: str = __package__) -> str:
-    """The text of a script or stylesheet of a package, by default of the widgets."""
-    return files(package).joinpath(name).read_text(encoding="utf-8")
 
 
 def data_url(picture: Image.Image) -> str:

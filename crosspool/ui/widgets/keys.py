@@ -4,12 +4,14 @@ from collections.abc import Callable, Mapping
 
 import streamlit as st
 
-from crosspool.ui.widgets.browser import asset
+from crosspool.gallery.assets import script
 
 # The latter of each are what a presenter's remote control sends; without one, they scroll a page.
 BACK, ON = ("ArrowLeft", "PageUp"), ("ArrowRight", "PageDown")
 
-_component = st.components.v2.component("crosspool.keys", html="", css=":host { display: none; }", js=asset("keys.js"))
+_component = st.components.v2.component(
+    "crosspool.keys", html="", css=":host { display: none; }", js=script("ui/widgets/keys.js")
+)
 
 
 def keys(actions: Mapping[str, Callable[[], None]], *, key: str) -> None:

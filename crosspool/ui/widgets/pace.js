@@ -1,11 +1,11 @@
-// Put before a component's script: what a quick hand wishes reaches the server at most ten times a second and never
-// while it still works on the wish before; only the last wish counts.
+// What a quick hand asks for reaches the server at most ten times a second, and never while it still works on the request
+// before; only the last request counts.
 
 const GAP = 100; // milliseconds between two questions
 const PATIENCE = 2000; // and how long to wait for an answer that does not come
 
 // `shown` is what the server shows by now, `send(wish)` asks it for something else. Both are renewed with each answer.
-function paced(element, shown, send) {
+export function paced(element, shown, send) {
   const pace = (element.pace ??= { wish: null, sent: null, asked: -Infinity, timer: 0 });
   const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
   const next = () => {

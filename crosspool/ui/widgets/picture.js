@@ -1,6 +1,8 @@
 // A picture under a grid of rows x columns cells: click, drag or the arrow keys choose a cell. With a colour bar.
 // Data: picture (URL), alt, rows, columns, cell [row, column], bar {colours [css], ticks [text], label} or null.
 
+import { paced } from "./pace.js";
+
 export default function ({ data, parentElement, setTriggerValue }) {
   const frame = parentElement.querySelector(".frame");
   const image = frame.querySelector("img");

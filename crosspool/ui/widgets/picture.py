@@ -6,7 +6,8 @@ import streamlit as st
 from PIL import Image
 
 from crosspool.drawing.rendering import Limits, colour_table
-from crosspool.ui.widgets.browser import asset, data_url
+from crosspool.gallery.assets import asset, script
+from crosspool.ui.widgets.browser import data_url
 from crosspool.ui.widgets.text import number
 
 Cell = tuple[int, int]  # row, column
@@ -17,7 +18,7 @@ _HTML = (
     '<div class="bar"><div class="colours"></div><div class="numbers"></div><div class="label"></div></div>'
 )
 _component = st.components.v2.component(
-    "crosspool.picture", html=_HTML, css=asset("picture.css"), js=asset("pace.js") + asset("picture.js")
+    "crosspool.picture", html=_HTML, css=asset("ui/widgets/picture.css"), js=script("ui/widgets/picture.js")
 )
 
 

@@ -4,13 +4,15 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
-from crosspool.ui.widgets.browser import asset
+from crosspool.gallery.assets import asset, script
 
 _HTML = (
     '<nav class="steps" aria-label="Steps"><button class="previous" type="button">← <span>Previous</span></button>'
     '<ol></ol><p aria-live="polite"></p><button class="next" type="button"><span>Next</span> →</button></nav>'
 )
-_component = st.components.v2.component("crosspool.steps", html=_HTML, css=asset("steps.css"), js=asset("steps.js"))
+_component = st.components.v2.component(
+    "crosspool.steps", html=_HTML, css=asset("ui/widgets/steps.css"), js=script("ui/widgets/steps.js")
+)
 
 
 def steps(titles: Sequence[str], step: int, *, choose: Callable[[int], None], key: str) -> None:

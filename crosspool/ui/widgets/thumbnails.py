@@ -5,10 +5,13 @@ from dataclasses import asdict, dataclass
 
 import streamlit as st
 
-from crosspool.ui.widgets.browser import asset
+from crosspool.gallery.assets import asset, script
 
 _component = st.components.v2.component(
-    "crosspool.strip", html='<div class="strip"></div>', css=asset("strip.css"), js=asset("strip.js")
+    "crosspool.strip",
+    html='<div class="strip"></div>',
+    css=asset("ui/widgets/strip.css"),
+    js=script("ui/widgets/strip.js"),
 )
 
 

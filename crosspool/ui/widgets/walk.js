@@ -1,6 +1,8 @@
 // A slider over the steps 1..steps of a walk, and a button that plays it: the next step follows when the one before is
 // shown. Data: step, steps, end (playing stops there), stride (steps played at once), label.
 
+import { paced } from "./pace.js";
+
 const REST = 150; // milliseconds that each step stays
 
 export default function ({ data, parentElement, setTriggerValue }) {

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from crosspool.ui.widgets.browser import asset
+from crosspool.gallery.assets import asset, script
 
 STEPS_PLAYED = 120  # about as many are shown from the first to the last, however long the walk is
 
@@ -13,7 +13,7 @@ _HTML = (
     '<input type="range" min="1" step="1"></label></div>'
 )
 _component = st.components.v2.component(
-    "crosspool.walk", html=_HTML, css=asset("walk.css"), js=asset("pace.js") + asset("walk.js")
+    "crosspool.walk", html=_HTML, css=asset("ui/widgets/walk.css"), js=script("ui/widgets/walk.js")
 )
 
 
