@@ -9,16 +9,8 @@ from crosspool.backbones import load_backbone
 from crosspool.classifiers import own_classifier
 from crosspool.contributions import explain
 from crosspool.pooling import cross_layer_pool
-from crosspool.ui.lesson.lesson import (
-    TITLES,
-    asked_step,
-    carriers_of_half,
-    cell_at,
-    change,
-    likeness,
-    middle,
-    rank,
-)
+from crosspool.ui.lesson.quantities import carriers_of_half, change, likeness, rank
+from crosspool.ui.lesson.state import TITLES, asked_step, cell_at, middle
 from tests.app.test_frame import SMALL, checked, component, shown_text, texts, visit
 from tests.networks import sample
 

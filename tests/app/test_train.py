@@ -15,7 +15,8 @@ from streamlit.testing.v1 import AppTest
 from crosspool.backbones import load_backbone
 from crosspool.classifiers import load_classifier
 from crosspool.evaluation.files import files_of
-from crosspool.ui.comparison import outcome
+from crosspool.ui.comparison.downloads import _zipped
+from crosspool.ui.comparison.image_by_image import CARDS_PER_PAGE, _judged, groups
 from crosspool.ui.visit.labelled import Collection
 from tests.pictures import noise, png, tinted
 
@@ -151,7 +152,7 @@ def test_files_can_be_taken_away(finished, tmp_path):
     assert table["name"].tolist() == ["cl@128", "sum@128"]
     document = json.loads(files["results.json"]())
     assert document["protocol"]["splits"] == 20
-    with zipfile.ZipFile(io.BytesIO(outcome._zipped(files))) as archive:
+    with zipfile.ZipFile(io.BytesIO(_zipped(files))) as archive:
         assert archive.namelist() == document["files"]
         assert archive.read("accuracy-against-bytes.png").startswith(b"\x89PNG")
     (tmp_path / "m.safetensors").write_bytes(comparison.classifiers["sum@128"].file())
@@ -163,21 +164,21 @@ def test_files_can_be_taken_away(finished, tmp_path):
 
 def test_images_in_groups_each_with_what_every_method_said(finished):
     comparison = finished.session_state.comparison
-    found, said = outcome.groups(comparison)
+    found, said = groups(comparison)
     answers, targets = np.stack(list(said.values())), comparison.dataset.targets
     for index in range(len(comparison.dataset)):
         known = (answers[:, index] >= 0).all()
         assert (index in found["differ"]) == (known and len(set(answers[:, index])) > 1)
         assert (index in found["wrong"]) == (known and (answers[:, index] != targets[index]).all())
     cards = [button.key for button in finished.button if re.match(r"why-\d", button.key or "")]
-    assert len(cards) == 2 * min(len(found["differ"]), outcome.CARDS)
+    assert len(cards) == 2 * min(len(found["differ"]), CARDS_PER_PAGE)
 
 
 def test_all_images_can_be_asked_about(finished):
     group = f"group-{id(finished.session_state.comparison)}"
     app = checked(finished.button_group(key=group).set_value("all").run())
     cards = [button.key for button in app.button if re.match(r"why-\d", button.key or "")]
-    assert cards == [f"why-{index}-{name}" for index in range(outcome.CARDS) for name in ("cl@128", "sum@128")]
+    assert cards == [f"why-{index}-{name}" for index in range(CARDS_PER_PAGE) for name in ("cl@128", "sum@128")]
     assert any(text.startswith("10 of 10 images.") for text in plain(app.caption))
     checked(app.button_group(key=group).set_value("differ").run())
 
@@ -191,7 +192,7 @@ def test_all_images_can_be_asked_about(finished):
     ],
 )
 def test_an_answer_in_words(answer, said):
-    assert outcome._judged("m", answer, 1, ["*a*", "b"]) == said
+    assert _judged("m", answer, 1, ["*a*", "b"]) == said
 
 
 def test_a_labelled_picture_is_classified_by_methods_that_have_not_seen_it(finished):
@@ -217,11 +218,11 @@ def test_a_labelled_picture_is_classified_by_methods_that_have_not_seen_it(finis
 def _classify():
     import streamlit as st
 
-    from crosspool.ui.comparison.outcome import _new_images
+    from crosspool.ui.comparison.new_images import new_images_section
     from crosspool.ui.visit.pictures import add_image
 
     add_image(st.session_state.data, "a.png")
-    _new_images(st.session_state.comparison)
+    new_images_section(st.session_state.comparison)
 
 
 def test_why_of_a_new_image_keeps_the_picture_and_takes_the_first_class_along(finished):
@@ -258,7 +259,7 @@ def test_why_takes_the_picture_and_the_method_along(finished):
 def _ask():
     import streamlit as st
 
-    from crosspool.ui.comparison.outcome import _ask_of
+    from crosspool.ui.comparison.image_by_image import _ask_of
 
     _ask_of(st.session_state.comparison, 3, "sum@128", "red")
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from crosspool.ui.lesson.lesson import TITLES
+from crosspool.ui.lesson.state import TITLES
 
 pytestmark = pytest.mark.browser
 

@@ -6,9 +6,10 @@ from crosspool.backbones import UNTRAINED, architecture
 from crosspool.errors import CrosspoolError
 from crosspool.images import Framing
 from crosspool.methods import MethodSpec, parse_method_specs
-from crosspool.ui.comparison.job import Job, Plan
+from crosspool.ui.comparison.job import Job
 from crosspool.ui.comparison.menu import default_methods, method_menu, network_menu
 from crosspool.ui.comparison.outcome import outcome, preliminary, tables
+from crosspool.ui.comparison.plan import Plan
 from crosspool.ui.runtime.maps import Network
 from crosspool.ui.visit.labelled import LabelledSet
 from crosspool.ui.visit.waiting import refused

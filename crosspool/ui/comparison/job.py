@@ -1,183 +1,37 @@
-"""A comparison of methods in the background: a thread that computes, what it has found so far, and the whole of it."""
+"""A comparison in the background: a thread that computes, how far it is, and what it has found so far."""
 
 import logging
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
-from cachetools import LRUCache
 from numpy.typing import NDArray
 
-from crosspool.backbones import UNTRAINED
 from crosspool.cache import ArrayCache, CacheError
-from crosspool.classifiers import TrainedClassifier, train
-from crosspool.crops import Source
-from crosspool.datasets import Dataset
-from crosspool.errors import CrosspoolError, ModelError, SettingError
-from crosspool.evaluation.command import evaluate_command, spelled_out, usual_baselines
+from crosspool.errors import CrosspoolError, SettingError
+from crosspool.evaluation.command import usual_baselines
 from crosspool.evaluation.findings import Findings
-from crosspool.evaluation.protocol import Protocol, SplitOptions
-from crosspool.evaluation.report import MethodResult, Report
-from crosspool.evaluation.run import TIMED_IMAGES, report_of, result_of
+from crosspool.evaluation.protocol import Protocol
+from crosspool.evaluation.report import MethodResult
+from crosspool.evaluation.run import report_of, result_of
 from crosspool.features import Features
-from crosspool.methods import Method
-from crosspool.text import human_bytes
-from crosspool.ui.runtime.gate import FairSemaphore, OnProgress, Ticket, ignore_progress
+from crosspool.ui.comparison.costs import ENCODING_PASSES, Pass, in_order, pass_cost, sources_of, test_cost, total_cost
+from crosspool.ui.comparison.memory import MemoryReservation
+from crosspool.ui.comparison.plan import Plan
+from crosspool.ui.comparison.result import Comparison, no_room_sentence, train_on
+from crosspool.ui.runtime.gate import FairSemaphore, Ticket
 from crosspool.ui.runtime.log import event
-from crosspool.ui.runtime.maps import Network, gate
+from crosspool.ui.runtime.maps import gate
 from crosspool.ui.runtime.settings import settings
-from crosspool.ui.visit.labelled import LabelledSet
-
-MAX_VECTORS_BYTES = 4 * 2**30  # of one method; they lie on disk while their kernel is computed
-AGAIN = 2  # classifiers kept that were trained without a picture: one, and what it is compared with
-ENCODING = 0.2  # what it takes to encode and compare an image, in passes of the network at its own size
-BYTES = 4  # of a number
-VIEWS = {"whole": 1, "tiles": 1, "jitter": 10, "augmented": 16}
 
 logger = logging.getLogger(__name__)
 
+
 trainings = FairSemaphore(settings().trainings)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is to be compared, and how. `train_size` counts different images."""
-
-    labelled: LabelledSet
-    network: Network
-    methods: tuple[Method, ...]
-    splits: int
-    train_size: int
-    seed: int = 0
-
-    def protocol(self) -> Protocol:
-        """The splits; equal images lie on one side of each. Raises SettingError for a size that cannot be had."""
-        options = SplitOptions(self.splits, self.train_size, self.seed, official=False)
-        return options.protocol(self.labelled.dataset, self.labelled.pictures)
-
-    def check_room(self) -> None:
-        """Raise SettingError where the server has no room for such long vectors."""
-        dataset = self.labelled.dataset
-        for method in self.methods:
-            vectors = len(dataset) * method.length * BYTES
-            if vectors > MAX_VECTORS_BYTES:
-                raise SettingError(
-                    f"The vectors of {method.name} for {len(dataset):,} images take {human_bytes(vectors)}; take fewer "
-                    "images, or a shorter method (/pca64, or another pair)."
-                )
-
-    @property
-    def classifiers_bytes(self) -> int:
-        """What the classifiers of all methods take, and those that are trained again without a picture."""
-        sizes = [len(self.labelled.dataset.classes) * method.length * BYTES for method in self.methods]
-        return sum(sizes) + AGAIN * max(sizes)
-
-    @property
-    def command(self) -> tuple[str, ...]:
-        """The command that gives the same again; of one's own pictures, with FOLDER for where they are."""
-        names = [method.name for method in self.methods]
-        options = spelled_out(
-            seed=self.seed,
-            backbone=self.network.name,
-            framing=self.methods[0].framing,
-            weights=UNTRAINED if self.network.weights == UNTRAINED else None,
-        )
-        spec = self.labelled.spec or "FOLDER"
-        return (*evaluate_command(spec, names, self.splits, self.train_size, usual_baselines(names)), *options)
-
-
-class MemoryReservation:
-    """Memory for the classifiers of a comparison: taken before it begins, and free again when nobody holds this."""
-
-    _lock = threading.RLock()  # what gives it back may run wherever garbage is collected, here too
-    _taken = 0
-
-    def __init__(self, nbytes: int) -> None:
-        """Take it. Raises SettingError where all visitors' classifiers leave too little."""
-        limit = settings().trained_megabytes * 2**20
-        with self._lock:
-            if MemoryReservation._taken + nbytes > limit:
-                when = "" if nbytes > limit else "try again when others have left, or "
-                raise SettingError(
-                    f"The classifiers of these methods take {human_bytes(nbytes)}, for which this server has no room "
-                    f"now; {when}take fewer methods, or shorter ones (/pca64, or another pair)."
-                )
-            MemoryReservation._taken += nbytes
-        self.nbytes = nbytes
-        weakref.finalize(self, self._give_back, nbytes)
-
-    @classmethod
-    def _give_back(cls, nbytes: int) -> None:
-        with cls._lock:
-            MemoryReservation._taken -= nbytes
-
-    @classmethod
-    def taken(cls) -> int:
-        """What all visitors' classifiers take, those included that are being trained."""
-        return cls._taken
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """What a finished comparison found, and a classifier of each method, trained on all labelled images."""
-
-    labelled: LabelledSet
-    network: Network
-    findings: Findings
-    classifiers: dict[str, TrainedClassifier]
-    room: MemoryReservation
-    _again: "LRUCache[tuple[str, str], TrainedClassifier]" = field(
-        default_factory=lambda: LRUCache(AGAIN), repr=False
-    )  # trained without a picture
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
-
-    @property
-    def dataset(self) -> Dataset:
-        return self.labelled.dataset
-
-    @property
-    def report(self) -> Report:
-        return self.findings.report
-
-    def without(
-        self, method_name: str, picture_key: str, on_progress: OnProgress = ignore_progress
-    ) -> TrainedClassifier:
-        """The method trained on all samples but those whose image file has this SHA-256, so that copies count, too.
-
-        Or had it, before it was shrunk. The ordinary classifier where there are none of them. `on_progress` is the
-        gate's. Raises ModelError where the server has no room for it.
-        """
-        ordinary = self.classifiers[method_name]
-        others = [i for i, s in enumerate(self.dataset.samples) if picture_key not in self.labelled.keys_of(s)]
-        if len(others) == len(self.dataset):
-            return ordinary
-        with self._lock:
-            found = self._again.get((method_name, picture_key))
-        if found is None:
-            smaller = self.dataset.subset(np.array(others))
-            try:
-                with gate.turn(on_progress) as turn:
-                    features = Features(smaller, self.network.backbone, ordinary.method.sources, self.labelled.cache)
-                    found = _trained(features, ordinary.method, self.report.seed, lambda done: turn.yield_turn())
-            except OSError as error:
-                raise ModelError(_no_room(error)) from error
-            except CacheError as error:
-                raise ModelError(_no_room(error.__cause__)) from error
-            with self._lock:
-                self._again[method_name, picture_key] = found
-        return found
-
-
-def _trained(features: Features, method: Method, seed: int, progress: Callable[[int], None]) -> TrainedClassifier:
-    folder = features.cache.folder
-    return train(features.dataset, features, method, seed=seed, scratch=folder, progress=progress)
-
-
-# --- the job
 
 
 @dataclass(frozen=True)
@@ -262,7 +116,7 @@ class _Work:
         self.findings: Findings | None = None
         self.comparison: Comparison | None = None
         self.error = ""
-        self._all = _cost(plan)
+        self._all = total_cost(plan)
         self._before = 0.0  # the cost of all earlier stages
         self._stage, self._cost, self._done, self._total = "Waiting for a turn", 0.0, 0, 1
         self._start = time.monotonic()
@@ -342,11 +196,11 @@ def _run(work: _Work, room: MemoryReservation) -> None:
     except _StoppedError:
         pass
     except CacheError as error:  # whose sentence names the server's folder
-        work.error = _no_room(error.__cause__)
+        work.error = no_room_sentence(error.__cause__)
     except CrosspoolError as error:
         work.error = str(error)
     except OSError as error:
-        work.error = _no_room(error)
+        work.error = no_room_sentence(error)
     except MemoryError:
         work.error = "There is not enough memory for this; take fewer images, or methods of fewer dimensions."
     except Exception as error:
@@ -357,21 +211,16 @@ def _run(work: _Work, room: MemoryReservation) -> None:
         work.ended.set()
 
 
-def _no_room(error: BaseException | None) -> str:
-    why = getattr(error, "strerror", None) or error
-    return f"The server could not keep what was computed ({why}); tell whoever runs it to make room, or try again."
-
-
 def _compared(work: _Work, room: MemoryReservation) -> Comparison:
     plan = work.plan
     dataset, cache = plan.labelled.dataset, _Watched(plan.labelled.cache, work.step)
     backbone = plan.network.backbone
-    everything = Features(dataset, backbone, _sources(plan.methods), cache)
+    everything = Features(dataset, backbone, sources_of(plan.methods), cache)
     protocol = plan.protocol()
-    for method, passes in _in_order(plan.methods):
+    for method, passes in in_order(plan.methods):
         for one, sources in passes.items():
             _compute(work, Features(dataset, backbone, sources, cache), one)
-        work.begin(f"Testing {method.name} on {plan.splits} splits", _test_cost(plan, method), 1)
+        work.begin(f"Testing {method.name} on {plan.splits} splits", test_cost(plan, method), 1)
         work.results[method.name] = result_of(
             dataset, method, everything, protocol, scratch=cache.folder,
             progress=lambda stage, done, total: work.step(), step=work.step,
@@ -379,8 +228,8 @@ def _compared(work: _Work, room: MemoryReservation) -> Comparison:
     work.findings = findings = _findings(plan, work.results, protocol)
     classifiers = {}
     for method in plan.methods:
-        work.begin(f"Training {method.name} on all images", ENCODING * len(dataset), len(dataset))
-        classifiers[method.name] = _trained(everything, method, plan.seed, work.advance)
+        work.begin(f"Training {method.name} on all images", ENCODING_PASSES * len(dataset), len(dataset))
+        classifiers[method.name] = train_on(everything, method, plan.seed, work.advance)
     return Comparison(plan.labelled, plan.network, findings, classifiers, room)
 
 
@@ -397,52 +246,7 @@ def _findings(plan: Plan, results: Mapping[str, MethodResult], protocol: Protoco
 def _compute(work: _Work, features: Features, one: "Pass") -> None:
     """What one pass of the network yields, for all images."""
     count = len(features.dataset)
-    work.begin(f"Looking at {count:,} images, {one[0]} px", _pass_cost(work.plan, one) * count, count)
+    work.begin(f"Looking at {count:,} images, {one[0]} px", pass_cost(work.plan, one) * count, count)
     for index in range(count):
         features.ensure(index)
         work.advance(index + 1)
-
-
-# --- what goes together, and what it costs in passes of the network at its own size
-
-Pass = tuple[int, str, str]  # size, views, framing: what goes through the network at once
-
-
-def _pass(source: Source) -> Pass:
-    return source.size, source.views, source.framing
-
-
-def _sources(methods: Sequence[Method]) -> tuple[Source, ...]:
-    return tuple(sorted({source for method in methods for source in method.sources}))
-
-
-def _in_order(methods: Sequence[Method]) -> Iterator[tuple[Method, dict[Pass, tuple[Source, ...]]]]:
-    """The quick methods first, each with the passes that it needs and no earlier one had, for all methods' sake."""
-    known: set[Pass] = set()
-    for method in sorted(methods, key=lambda method: sum(_pixels(one) for one in set(map(_pass, method.sources)))):
-        new = sorted(set(map(_pass, method.sources)) - known)
-        known.update(new)
-        yield method, {one: tuple(s for s in _sources(methods) if _pass(s) == one) for one in new}
-
-
-def _pixels(one: Pass) -> int:
-    size, views, _ = one
-    return size**2 * VIEWS[views]
-
-
-def _pass_cost(plan: Plan, one: Pass) -> float:
-    return _pixels(one) / plan.network.spec.preprocessing.size**2
-
-
-def _test_cost(plan: Plan, method: Method) -> float:
-    encodings = plan.splits if method.learns else 1
-    timed = sum(_pass_cost(plan, one) for one in set(map(_pass, method.sources))) * TIMED_IMAGES
-    return ENCODING * len(plan.labelled.dataset) * encodings + timed
-
-
-def _cost(plan: Plan) -> float:
-    count = len(plan.labelled.dataset)
-    total = 0.0
-    for method, passes in _in_order(plan.methods):
-        total += count * sum(_pass_cost(plan, one) for one in passes) + _test_cost(plan, method)
-    return total + ENCODING * count * len(plan.methods)

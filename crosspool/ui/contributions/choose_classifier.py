@@ -6,7 +6,7 @@ from crosspool.backbones import UNTRAINED, backbone_specs
 from crosspool.classifiers import TrainedClassifier, classifier_in_memory
 from crosspool.errors import CrosspoolError, ModelError
 from crosspool.text import human_bytes, printable
-from crosspool.ui.comparison.job import Comparison
+from crosspool.ui.comparison.result import Comparison
 from crosspool.ui.contributions.explaining import ExplainedClassifier, compared_subject, own_subject
 from crosspool.ui.maps.controls import choose_framing, choose_network, choose_size, network_is_here, offer_download
 from crosspool.ui.runtime.maps import Network

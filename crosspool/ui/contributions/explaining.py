@@ -15,7 +15,7 @@ from crosspool.errors import ModelError
 from crosspool.features import compute_record
 from crosspool.images import Framing, frame
 from crosspool.methods import parts_and_rest
-from crosspool.ui.comparison.job import Comparison
+from crosspool.ui.comparison.result import Comparison
 from crosspool.ui.maps.large_pictures import large
 from crosspool.ui.runtime.gate import OnProgress, ignore_progress
 from crosspool.ui.runtime.maps import Network, backbone_of, gate

@@ -5,51 +5,12 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from crosspool.layer_pairs import LayerPair
+from crosspool.ui.equation.agreement import Finding
 from crosspool.ui.equation.building import Construction
-from crosspool.ui.equation.experiments import Finding
+from crosspool.ui.maps.entry_chart import BAR_COLOUR, MARGIN, entry_axis, entry_name
 from crosspool.ui.widgets.text import number
 
-SHOWN = 48
-CONFIG = {"displayModeBar": False, "scrollZoom": False}  # on touch screens the buttons would cover the chart
-BAR_COLOUR = "#13837a"
-MARGIN = {"l": 8, "r": 8, "t": 8, "b": 8}
 PATCH_COLOUR, PRODUCT_COLOUR, REST_COLOUR = "#64748b", "#c2570c", "rgba(19, 131, 122, 0.25)"
-
-
-def entry_name(index: int, pair: LayerPair) -> str:
-    """Which lower channel, and which place of the patch, entry `index` of a block P_k belongs to."""
-    m, n = pair.kernel_size
-    channel, place = divmod(index, m * n)
-    return f"{channel}" if m * n == 1 else f"{channel} ({place // n}, {place % n})"
-
-
-def strongest_entries(block: np.ndarray, pair: LayerPair, title: str) -> go.Figure:
-    """The `SHOWN` entries of a vector of length D_t*m*n that are largest in magnitude, in falling order."""
-    order = np.argsort(-np.abs(block), kind="stable")[:SHOWN]
-    names = [entry_name(int(index), pair) for index in order]
-    figure = go.Figure(
-        go.Bar(
-            x=list(range(len(order))),
-            y=block[order],
-            customdata=names,
-            marker_color=BAR_COLOUR,
-            hovertemplate="lower channel %{customdata}<br>%{y:.4g}<extra></extra>",
-        )
-    )
-    figure.update_xaxes(**_entry_axis(names, pair))
-    figure.update_yaxes(title_text=title)
-    figure.update_layout(height=300, margin=MARGIN, bargap=0.15, showlegend=False)
-    return figure
-
-
-def _entry_axis(names: list[str], pair: LayerPair) -> dict[str, object]:
-    return {
-        "tickmode": "array",
-        "tickvals": list(range(0, len(names), 4)),
-        "ticktext": names[::4],
-        "title_text": "lower channel" if pair.kernel_size == (1, 1) else "lower channel (row, column of the patch)",
-        "tickangle": -45,
-    }
 
 
 def growing_block(built: Construction, step: int, channel: int, pair: LayerPair) -> go.Figure:
@@ -87,7 +48,7 @@ def growing_block(built: Construction, step: int, channel: int, pair: LayerPair)
         low, high = min(0.0, float(all_values.min())), max(0.0, float(all_values.max()))
         room = 0.04 * (high - low) or 1.0
         figure.update_yaxes(range=[low - room * (low < 0), high + room], nticks=4, row=place, col=1)
-    figure.update_xaxes(**_entry_axis(names, pair), row=4, col=1)
+    figure.update_xaxes(**entry_axis(names, pair), row=4, col=1)
     figure.update_annotations(x=0, xanchor="left", font_size=13)
     figure.update_layout(height=560, margin={**MARGIN, "t": 24}, bargap=0.15, barmode="overlay", showlegend=False)
     return figure
@@ -116,7 +77,7 @@ def blocks_in_a_row(sizes: np.ndarray, channel: int, length: int) -> go.Figure:
     return figure
 
 
-def agreement(finding: Finding) -> go.Figure:
+def agreement_chart(finding: Finding) -> go.Figure:
     """What came out against what was compared with it: equal pairs lie on the diagonal."""
     low = min(0.0, float(finding.expected.min()), float(finding.found.min()))
     high = max(0.0, float(finding.expected.max()), float(finding.found.max())) or 1.0

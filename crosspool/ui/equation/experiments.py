@@ -5,105 +5,19 @@ there. All is computed in double precision from the maps that the page shows. No
 """
 
 from collections.abc import Callable
-from copy import deepcopy
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from torch import Tensor, fx, nn
-from torch.nn import functional as F
+from torch import Tensor
 
-from crosspool.backbones import Backbone
-from crosspool.layer_pairs import LayerPair, Size
-from crosspool.pooling import Border, cross_layer_pool, local_features
-from crosspool.ui.equation.building import pooled_positions, summed_plainly
-from crosspool.ui.runtime.gate import OnProgress
-from crosspool.ui.runtime.maps import ImageMaps, Request, backbone_of, gate
-from crosspool.ui.runtime.settings import settings
-from crosspool.ui.runtime.shared_cache import Kept
+from crosspool.layer_pairs import Size
+from crosspool.pooling import cross_layer_pool, local_features
+from crosspool.ui.equation.agreement import SINGLE, Finding, compare_arrays
+from crosspool.ui.equation.case import EquationCase
 
-MULTIPLICATIONS = 10**9  # of one convolution: 0.1 s on two cores; where all maps need more, fewer are tried
-UNFOLDED = 4 * 10**6  # numbers of the patches that are shuffled; where all have more, the strongest lower channels are
-DOUBLE, SINGLE = 1e-9, 1e-4  # rounding to be expected, in parts of the largest entry; the network runs in single
-POINTS = 300  # of each comparison that are kept for its chart
-
-
-@dataclass(frozen=True)
-class EquationCase:
-    """One image's layer pair in double precision.
-
-    `lower` is X, (1, D_t, H_t, W_t), `upper` A, (1, K, H, W), and `counted`, (H, W), 1.0 where a position is pooled
-    and 0.0 elsewhere. `weight`, (K, D_t, m, n), and `bias`, (K,), are those of u, BatchNorm folded in. `channels`,
-    (K,), says which maps these are. `activate` makes a map of weights of what u yields, as the network and the page do.
-    """
-
-    maps: ImageMaps
-    border: Border
-    channels: np.ndarray
-    lower: Tensor
-    upper: Tensor
-    counted: Tensor
-    weight: Tensor
-    bias: Tensor
-    activate: Callable[[Tensor], Tensor]
-
-    @property
-    def pair(self) -> LayerPair:
-        return self.maps.pair
-
-    def pool(self, upper: Tensor) -> Tensor:
-        """What the library pools under the maps `upper`, with the pair's geometry and the border: (K, D_t*m*n)."""
-        return cross_layer_pool(self.lower, upper, **self.pair.geometry, border=self.border)[0]
-
-    def add_up(self, upper: Tensor) -> np.ndarray:
-        """The same by plain sums: the library pools by a gradient, and such a P would prove nothing about one."""
-        return summed_plainly(self.maps, (upper[0] * self.counted).numpy())
-
-    def respond(self, weight: Tensor) -> Tensor:
-        """u(X) with these filters, before the non-linearity: (1, K, H, W)."""
-        pair = self.pair
-        return F.conv2d(self.lower, weight, self.bias, pair.stride, pair.padding, pair.dilation)
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Two arrays that should agree, or that should not (`equal` False), and how far they are apart.
-
-    `expected` and `found` hold a sample of both for a chart, the entries that are largest or differ most.
-    """
-
-    claim: str
-    equal: bool
-    difference: float
-    largest: float
-    tolerance: float
-    expected: np.ndarray
-    found: np.ndarray
-
-    @property
-    def agrees(self) -> bool:
-        """Whether the largest difference is no more than rounding."""
-        return self.difference <= self.tolerance * self.largest
-
-    @property
-    def as_expected(self) -> bool:
-        return self.agrees == self.equal
-
-
-def compare(
-    claim: str,
-    expected: Tensor | np.ndarray,
-    found: Tensor | np.ndarray,
-    *,
-    equal: bool = True,
-    tolerance: float = DOUBLE,
-) -> Finding:
-    """Compare two arrays of one shape, entry by entry."""
-    one, other = (np.asarray(values).ravel() for values in (expected, found))
-    apart, sizes = np.abs(one - other), np.maximum(np.abs(one), np.abs(other))
-    half = min(POINTS // 2, len(one))
-    kept = np.union1d(*(np.argpartition(-values, half - 1)[:half] for values in (apart, sizes)))
-    return Finding(claim, equal, float(apart.max()), float(sizes.max()), tolerance, one[kept], other[kept])
+MAX_UNFOLDED_NUMBERS = (
+    4 * 10**6
+)  # numbers of the patches that are shuffled; where all have more, the strongest lower channels are
 
 
 @dataclass(frozen=True)
@@ -126,7 +40,7 @@ class Experiment:
 def _all_ones(subject: EquationCase, position: Size, seed: int) -> list[Finding]:
     ones = torch.ones_like(subject.upper[:, :1])
     summed = subject.add_up(ones)
-    return [compare("all patches added up, and P of the all-ones map", summed, subject.pool(ones))]
+    return [compare_arrays("all patches added up, and P of the all-ones map", summed, subject.pool(ones))]
 
 
 def _one_hot(subject: EquationCase, position: Size, seed: int) -> list[Finding]:
@@ -137,7 +51,7 @@ def _one_hot(subject: EquationCase, position: Size, seed: int) -> list[Finding]:
     what = f"the patch at {place}"
     if not subject.counted[position]:
         what = f"zeros, as the patch at {place} reaches over the border and is not pooled"
-    return [compare(f"{what}, and P of the map that is 1 there", patch, subject.pool(hot))]
+    return [compare_arrays(f"{what}, and P of the map that is 1 there", patch, subject.pool(hot))]
 
 
 def _gradient(subject: EquationCase, position: Size, seed: int) -> list[Finding]:
@@ -153,9 +67,9 @@ def _gradient(subject: EquationCase, position: Size, seed: int) -> list[Finding]
     changed = int((passed_on != own * subject.counted).sum())
     where = f", whose slope is not 1 at {changed:,} of {int((own * subject.counted != 0).sum()):,} weights other than 0"
     findings = [
-        compare("the maps shown above, and f(u(X)) computed again from X", subject.upper, own, tolerance=SINGLE),
-        compare("P, and the gradient of ⟨u(X; W), A⟩ with A held fixed", subject.add_up(fixed), product),
-        compare(
+        compare_arrays("the maps shown above, and f(u(X)) computed again from X", subject.upper, own, tolerance=SINGLE),
+        compare_arrays("P, and the gradient of ⟨u(X; W), A⟩ with A held fixed", subject.add_up(fixed), product),
+        compare_arrays(
             f"P, and the gradient of ½‖A‖² through f{where if changed else ''}",
             subject.add_up(own),
             gradient,
@@ -164,7 +78,9 @@ def _gradient(subject: EquationCase, position: Size, seed: int) -> list[Finding]
     ]
     if changed:
         pooled = subject.add_up(passed_on)
-        findings.append(compare("P with the weights a · f′(u), and the gradient of ½‖A‖² through f", pooled, gradient))
+        findings.append(
+            compare_arrays("P with the weights a · f′(u), and the gradient of ½‖A‖² through f", pooled, gradient)
+        )
     return findings
 
 
@@ -172,13 +88,13 @@ def _inner_product(subject: EquationCase, position: Size, seed: int) -> list[Fin
     products = (subject.weight.flatten(1) * _pooled(subject)).sum(1)
     centred = subject.respond(subject.weight)[0] - subject.bias[:, None, None]
     weighted = (subject.upper[0] * subject.counted * centred).sum((1, 2))
-    return [compare("Σᵢ aᵢₖ (u(X)ᵢₖ − bₖ), and ⟨Wₖ, Pₖ⟩, for every map k", weighted, products)]
+    return [compare_arrays("Σᵢ aᵢₖ (u(X)ᵢₖ − bₖ), and ⟨Wₖ, Pₖ⟩, for every map k", weighted, products)]
 
 
 def _together(subject: EquationCase, position: Size, seed: int) -> list[Finding]:
     patches, upper, turn = _shuffled(subject, seed)
     moved = cross_layer_pool(patches[..., turn], upper[..., turn])[0]
-    return [compare("P, and P after all positions moved together", cross_layer_pool(patches, upper)[0], moved)]
+    return [compare_arrays("P, and P after all positions moved together", cross_layer_pool(patches, upper)[0], moved)]
 
 
 def _weights_alone(subject: EquationCase, position: Size, seed: int) -> list[Finding]:
@@ -186,14 +102,16 @@ def _weights_alone(subject: EquationCase, position: Size, seed: int) -> list[Fin
     moved = cross_layer_pool(patches, upper[..., turn])[0]
     before = cross_layer_pool(patches, upper)[0]
     same = torch.equal(upper, upper[..., turn]) or torch.equal(patches, patches[..., turn])
-    return [compare("P, and P after the weights alone moved", before, moved, equal=same)]
+    return [compare_arrays("P, and P after the weights alone moved", before, moved, equal=same)]
 
 
 def _shuffled(subject: EquationCase, seed: int) -> tuple[Tensor, Tensor, Tensor]:
     """Patches as (1, L, 1, N), counted weights as (1, K, 1, N), and a random order of the N positions."""
     pair, positions = subject.pair, subject.counted.numel()
     per_channel = positions * pair.kernel_size[0] * pair.kernel_size[1]
-    strongest = subject.lower.square().sum((0, 2, 3)).argsort(descending=True)[: max(1, UNFOLDED // per_channel)]
+    strongest = (
+        subject.lower.square().sum((0, 2, 3)).argsort(descending=True)[: max(1, MAX_UNFOLDED_NUMBERS // per_channel)]
+    )
     lower = subject.lower[:, strongest.sort().values]
     patches = local_features(lower, **pair.geometry).unsqueeze(2)
     upper = (subject.upper * subject.counted).flatten(2).unsqueeze(2)
@@ -203,7 +121,11 @@ def _shuffled(subject: EquationCase, seed: int) -> tuple[Tensor, Tensor, Tensor]
 def _blocks(subject: EquationCase, position: Size, seed: int) -> list[Finding]:
     order = torch.randperm(len(subject.channels), generator=torch.Generator().manual_seed(seed))
     moved = subject.pool(subject.upper[:, order])
-    return [compare("P's blocks in the new order, and P of the maps in the new order", _pooled(subject)[order], moved)]
+    return [
+        compare_arrays(
+            "P's blocks in the new order, and P of the maps in the new order", _pooled(subject)[order], moved
+        )
+    ]
 
 
 def _pooled(subject: EquationCase) -> Tensor:
@@ -270,82 +192,3 @@ EXPERIMENTS: dict[str, Experiment] = {
         shuffles=True,
     ),
 }
-
-
-def equation_case(maps: ImageMaps, backbone: Backbone, size: int, border: Border, *, signed: bool) -> EquationCase:
-    """What the experiments are made on, for maps that `backbone` yields at this input size.
-
-    Where one convolution would take more than MULTIPLICATIONS, only the maps with the most energy are taken.
-    """
-    pair, convolution = maps.pair, backbone.model.get_submodule(maps.pair.id)
-    assert isinstance(convolution, nn.Conv2d)
-    each = maps.upper[0].size * pair.patch_length
-    strongest = np.argsort(-maps.statistics.energy_share, kind="stable")[: max(1, MULTIPLICATIONS // each)]
-    channels = np.sort(strongest)
-    weight = convolution.weight.detach().cpu()[channels].double()
-    bias = torch.zeros(len(channels)) if convolution.bias is None else convolution.bias.detach().cpu()[channels]
-    activation = _activation(backbone, pair, size)
-    rectified = pair.can_be_negative and not signed
-    return EquationCase(
-        maps=maps,
-        border=border,
-        channels=channels,
-        lower=torch.from_numpy(maps.lower)[None].double(),
-        upper=torch.from_numpy(maps.upper[channels])[None].double(),
-        counted=torch.from_numpy(pooled_positions(maps, border)).double(),
-        weight=weight,
-        bias=bias.double(),
-        activate=lambda response: activation(response).clamp_min(0) if rectified else activation(response),
-    )
-
-
-def _activation(backbone: Backbone, pair: LayerPair, size: int) -> Callable[[Tensor], Tensor]:
-    """All that stands between u and the upper map in the traced network, in double precision."""
-    layout = backbone.architecture.layout(size)
-    node = layout.node(pair.upper)
-    steps: list[fx.Node] = []
-    while node.target != pair.id:
-        steps.insert(0, node)
-        (node,) = node.all_input_nodes
-    modules = {
-        step.target: deepcopy(backbone.model.get_submodule(str(step.target))).cpu().double()
-        for step in steps
-        if step.op == "call_module"
-    }
-
-    def activate(values: Tensor) -> Tensor:
-        for step in steps:
-            if step.op == "call_module":  # not by a call: while any thread traces, torch.fx replaces that everywhere
-                values = modules[step.target].forward(values)
-            elif step.op == "call_method":
-                values = getattr(values, str(step.target))(*step.args[1:], **step.kwargs)
-            else:
-                assert callable(step.target)
-                values = step.target(values, *step.args[1:], **step.kwargs)
-        return values
-
-    return activate
-
-
-# --- in turn, and kept: here, as a page is run anew for every press, and what it defines with it
-
-Question = tuple[Request, str, tuple[int, int], int]  # the maps, the experiment, the position, and the seed
-Tried = tuple[int, list[Finding]]  # on how many maps the experiment was made, and what came out
-
-_kept: Kept[Question, Tried] = Kept(
-    "experiments",
-    lambda tried: sum(finding.expected.nbytes + finding.found.nbytes for finding in tried[1]),
-    lambda question: question[0].picture,
-)
-
-
-def tried_in_turn(question: Question, maps: ImageMaps, on_progress: OnProgress) -> Tried:
-    """What an experiment shows on these maps; `on_progress` is the gate's. Raises CrosspoolError."""
-    request, key, position, seed = question
-
-    def run() -> Tried:
-        backbone = backbone_of(request.backbone, request.weights)
-        subject = equation_case(maps, backbone, request.size, request.border, signed=request.signed)
-        return len(subject.channels), EXPERIMENTS[key].run(subject, position, seed)
-
-    return _kept.computed(question, run, gate, on_progress, seconds=settings().wait_seconds)

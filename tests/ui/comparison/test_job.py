@@ -19,8 +19,10 @@ from crosspool.evaluation.report import MethodResult, Outcome, most_predicted
 from crosspool.evaluation.run import evaluate, result_of
 from crosspool.features import Features
 from crosspool.methods import parse_methods
-from crosspool.ui.comparison import job as training
-from crosspool.ui.comparison.job import Job, MemoryReservation, Plan
+from crosspool.ui.comparison.job import Job
+from crosspool.ui.comparison.memory import MemoryReservation
+from crosspool.ui.comparison.plan import RETRAINED_KEPT, Plan
+from crosspool.ui.comparison.result import train_on
 from crosspool.ui.runtime.maps import Network, gate
 from crosspool.ui.runtime.settings import settings
 from crosspool.ui.visit.labelled import Collection
@@ -146,9 +148,9 @@ def test_vectors_that_have_no_room_are_refused_before_it_starts(backbone, monkey
     plan = planned(backbone)
     plan.check_room()
     images = len(plan.labelled.dataset)
-    monkeypatch.setattr(training, "MAX_VECTORS_BYTES", 4 * 180 * images)
+    monkeypatch.setattr("crosspool.ui.comparison.plan.MAX_VECTORS_BYTES", 4 * 180 * images)
     plan.check_room()
-    monkeypatch.setattr(training, "MAX_VECTORS_BYTES", 4 * 180 * images - 1)
+    monkeypatch.setattr("crosspool.ui.comparison.plan.MAX_VECTORS_BYTES", 4 * 180 * images - 1)
     with pytest.raises(SettingError, match=rf"cl@160 for {images} images take 11\.5 kB; take fewer"):
         plan.check_room()
 
@@ -160,7 +162,7 @@ def test_classifiers_that_have_no_room_are_refused_before_it_starts(backbone, sl
     assert plan.classifiers_bytes == 4 * 3 * (180 + 5 + 2 * 180)
     limit = before + plan.classifiers_bytes
     room = {"trained_megabytes": limit / 2**20}
-    monkeypatch.setattr(training, "settings", lambda: settings().model_copy(update=room))
+    monkeypatch.setattr("crosspool.ui.comparison.memory.settings", lambda: settings().model_copy(update=room))
     job = Job(plan)
     assert MemoryReservation.taken() == limit
     with pytest.raises(SettingError, match=r"take 6\.54 kB, .* no room now; try again when others have left"):
@@ -241,7 +243,7 @@ def test_a_failure_is_one_sentence_and_keeps_what_was_found(backbone, monkeypatc
             raise error
         return tested(dataset, method, *args, **kwargs)
 
-    monkeypatch.setattr(training, "result_of", fails)
+    monkeypatch.setattr("crosspool.ui.comparison.job.result_of", fails)
     job = Job(planned(backbone))
     assert job.wait(LONG)
     assert said in job.error
@@ -317,19 +319,19 @@ def test_without_a_picture_of_somebody_else_is_the_ordinary_classifier(done):
 def test_without_trains_once_and_keeps_no_more_than_it_may(done, monkeypatch):
     comparison = done.comparison
     keys = [comparison.labelled.keys_of(sample).pop() for sample in comparison.dataset.samples[1:4]]
-    trained, original = [], training._trained
+    trained, original = [], train_on
 
     def noted(*args):
         trained.append(args)
         return original(*args)
 
-    monkeypatch.setattr(training, "_trained", noted)
+    monkeypatch.setattr("crosspool.ui.comparison.result.train_on", noted)
     first = comparison.without("global@128", keys[0])
     assert comparison.without("global@128", keys[0]) is first
     assert len(trained) == 1
     for key in keys[1:4]:
         comparison.without("global@128", key)
-    assert len(comparison._again) == training.AGAIN
+    assert len(comparison._again) == RETRAINED_KEPT
 
 
 # --- what most splits say

@@ -9,8 +9,10 @@ from torch.nn import functional as F
 from crosspool.backbones.backbone import load
 from crosspool.pooling import cross_layer_pool
 from crosspool.statistics import channel_statistics
-from crosspool.ui.equation import experiments
-from crosspool.ui.equation.experiments import EXPERIMENTS, EquationCase, compare, equation_case
+from crosspool.ui.equation import agreement, case, experiments
+from crosspool.ui.equation.agreement import compare_arrays
+from crosspool.ui.equation.case import EquationCase, equation_case
+from crosspool.ui.equation.experiments import EXPERIMENTS
 from crosspool.ui.runtime.maps import ImageMaps
 from tests.networks import Net, sample, spec_for
 from tests.ui.equation.test_building import maps_of
@@ -100,11 +102,11 @@ def test_a_comparison_keeps_the_largest_and_the_most_different():
     one = np.arange(10_000.0)
     other = one.copy()
     other[7] = -1.0
-    finding = compare("c", one, other)
+    finding = compare_arrays("c", one, other)
     assert (finding.difference, finding.largest, finding.agrees) == (8.0, 9999.0, False)
-    assert len(finding.expected) <= experiments.POINTS
+    assert len(finding.expected) <= agreement.COMPARED_ENTRIES
     assert {7.0, 9999.0} <= set(finding.expected.tolist())
-    assert compare("zeros", np.zeros(3), np.zeros(3)).agrees
+    assert compare_arrays("zeros", np.zeros(3), np.zeros(3)).agrees
 
 
 # --- real pairs: the activation that the network has
@@ -192,8 +194,8 @@ def test_where_all_maps_would_take_too_long_the_strongest_are_tried(monkeypatch)
     backbone = network(with_method)
     (pair,) = backbone.layer_pairs
     maps = images_maps(backbone, pair)
-    monkeypatch.setattr(experiments, "MULTIPLICATIONS", 2 * maps.upper[0].size * pair.patch_length)
-    monkeypatch.setattr(experiments, "UNFOLDED", 1)
+    monkeypatch.setattr(case, "MULTIPLICATIONS", 2 * maps.upper[0].size * pair.patch_length)
+    monkeypatch.setattr(experiments, "MAX_UNFOLDED_NUMBERS", 1)
     found = equation_case(maps, backbone, 128, "zero", signed=False)
     assert set(found.channels) == set(np.argsort(-maps.statistics.energy_share)[:2])
     assert all(finding.as_expected for key in EXPERIMENTS for finding in tried(key, found, (1, 1)))

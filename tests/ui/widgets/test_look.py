@@ -5,6 +5,7 @@ import tomllib
 import pytest
 
 from crosspool.ui.equation import charts
+from crosspool.ui.maps.entry_chart import BAR_COLOUR
 from tests.conftest import ROOT
 
 THEME = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())["theme"]
@@ -50,7 +51,7 @@ def test_text_and_lines_stand_out(scheme):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_charts_stand_out(scheme):
     background = rgb(THEME[scheme]["backgroundColor"])
-    own = (charts.BAR_COLOUR, charts.PRODUCT_COLOUR, charts.PATCH_COLOUR)
+    own = (BAR_COLOUR, charts.PRODUCT_COLOUR, charts.PATCH_COLOUR)
     assert THEME["chartCategoricalColors"][: len(own)] == list(own)
     for colour in THEME["chartCategoricalColors"]:
         assert contrast(rgb(colour), background) >= GRAPHICS

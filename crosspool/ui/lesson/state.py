@@ -1,20 +1,17 @@
-"""The guided lesson apart from its text: which step is on, what it looks at, and the numbers that it quotes.
+"""Which step of the lesson is on, and what it looks at.
 
-The lesson keeps its own map and place, so that what the other pages look at stays as it was.
+The lesson keeps its own map and cell, so that what the other pages look at stays as it was.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
 import streamlit as st
 
 from crosspool.backbones import DEFAULT, architecture
-from crosspool.drawing.rendering import Look, overlay
-from crosspool.grids import averaged
-from crosspool.ui.equation.building import summed_plainly
-from crosspool.ui.maps.gallery import limits_of
+from crosspool.drawing.rendering import Look
+from crosspool.ui.lesson.quantities import COARSE, peak, telling_map
 from crosspool.ui.maps.presenter import presenting
 from crosspool.ui.maps.selection import forget_channels, shown_look
 from crosspool.ui.runtime.gate import OnProgress
@@ -22,11 +19,8 @@ from crosspool.ui.runtime.maps import ImageMaps, Request, image_maps
 from crosspool.ui.runtime.settings import settings
 from crosspool.ui.visit.link import PRETRAINED, LinkState, shorten, to_params
 from crosspool.ui.visit.pictures import SourceImage, pictures_at_hand
-from crosspool.ui.widgets.browser import data_url
 from crosspool.ui.widgets.keys import BACK, ON
 from crosspool.ui.widgets.picture import Cell
-from crosspool.ui.widgets.text import number
-from crosspool.ui.widgets.thumbnails import Thumbnail
 
 TITLES = (
     "What is a map?",
@@ -38,9 +32,6 @@ TITLES = (
     "Against averages",
     "Now you",
 )
-DOZEN = 12
-TILE = 168  # pixels
-COARSE, FINE = 224, 448  # the network's own input size in pixels, and twice that
 
 
 @dataclass(frozen=True)
@@ -53,9 +44,6 @@ class LessonState:
     channel: int
     position: Cell
     look: Look
-
-
-# --- where one is
 
 
 def current_step() -> int:
@@ -98,7 +86,11 @@ def write_link() -> None:
         st.query_params.from_dict(params)
 
 
-# --- what it looks at
+def keys_of_step(step: int) -> dict[str, Callable[[], None]]:
+    """What keys do: arrows always, the page keys in presenter mode."""
+    used = 2 if presenting() else 1
+    back, on = dict.fromkeys(BACK[:used], step - 1), dict.fromkeys(ON[:used], step + 1)
+    return {name: partial(go_to, to) for name, to in (back | on).items()}
 
 
 def chosen_sample() -> SourceImage:
@@ -157,11 +149,6 @@ def take_along(view: LessonState, size: int) -> None:
         state.position = view.position
 
 
-def peak(maps: ImageMaps, channel: int) -> Cell:
-    """Where a map is largest."""
-    return int(maps.statistics.peak_row[channel]), int(maps.statistics.peak_column[channel])
-
-
 def middle(cell: Cell, size: Cell) -> tuple[float, float]:
     """The middle of a cell, as parts of the picture's height and width."""
     return (cell[0] + 0.5) / size[0], (cell[1] + 0.5) / size[1]
@@ -170,93 +157,3 @@ def middle(cell: Cell, size: Cell) -> tuple[float, float]:
 def cell_at(spot: tuple[float, float], size: Cell) -> Cell:
     """The cell of a grid in which a spot lies."""
     return int(spot[0] * size[0]), int(spot[1] * size[1])
-
-
-# --- what it quotes
-
-
-def sides_of_maps() -> list[int]:
-    """The sides of all maps on the way through the network, from the photo to the last one, without repeats."""
-    found = architecture(DEFAULT)
-    sizes = (side for pair in found.layer_pairs for side, _ in found.map_sizes(pair, COARSE))
-    return list(dict.fromkeys([COARSE, *sizes]))
-
-
-def positions(size: int) -> int:
-    """How many numbers a map has at this size of the input."""
-    found = architecture(DEFAULT)
-    rows, columns = found.map_sizes(found.default_pair, size)[1]
-    return rows * columns
-
-
-def a_dozen(maps: ImageMaps) -> list[int]:
-    """Maps that differ: of those that peak at a place the strongest, strongest places first, filled up by energy."""
-    order = [int(channel) for channel in maps.statistics.order("energy_share") if not maps.statistics.dead[channel]]
-    best: dict[Cell, int] = {}
-    for channel in order:
-        best.setdefault(peak(maps, channel), channel)
-    chosen = list(best.values())
-    return (chosen + [channel for channel in order if channel not in chosen])[:DOZEN]
-
-
-def telling_map(maps: ImageMaps) -> int:
-    """Of these maps the most selective: the smallest mean beside its peak. Map 0 where all maps are zero."""
-    chosen, statistics = a_dozen(maps), maps.statistics
-    return min(chosen, key=lambda k: float(statistics.mean[k] / statistics.peak[k])) if chosen else 0
-
-
-def tiles(view: LessonState, channels: list[int]) -> list[Thumbnail]:
-    """Maps over the picture in small, each with its peak in words."""
-    small = view.maps.framed.resize((TILE, TILE))
-    found = []
-    for channel in channels:
-        limits = limits_of(view.maps, channel, view.look)
-        shown = overlay(
-            small,
-            view.maps.upper[channel],
-            limits=limits,
-            colour_map=view.look.colour_map,
-            opacity=view.look.opacity,
-            smooth=False,
-        )
-        row, column = peak(view.maps, channel)
-        alt = f"Map {channel}: largest, {number(view.maps.statistics.peak[channel])}, at row {row}, column {column}"
-        found.append(Thumbnail(str(channel), f"Map {channel}", alt, data_url(shown)))
-    return found
-
-
-def carriers_of_half(shares: np.ndarray) -> int:
-    """How many maps, the strongest first, carry half of the energy of P; 0 where there is none."""
-    return int(np.searchsorted(np.sort(shares)[::-1].cumsum(), 0.5)) + 1 if shares.any() else 0
-
-
-def rank(shares: np.ndarray, channel: int) -> int:
-    """Which place a map takes by its energy, from 1."""
-    return int((shares > shares[channel]).sum()) + 1
-
-
-def likeness(coarse: np.ndarray, fine: np.ndarray) -> float:
-    """The cosine between a map, (H, W), and a finer one averaged over its cells; 0 where one is zero everywhere."""
-    rows, columns = coarse.shape
-    a, b = coarse.astype(float), averaged(fine.astype(float), (rows, columns))
-    size = float(np.linalg.norm(a) * np.linalg.norm(b))
-    return float((a * b).sum()) / size if size else 0.0
-
-
-def change(before: np.ndarray, after: np.ndarray) -> float:
-    """How far a vector has moved, as a part of its length; 0 where it is zero."""
-    length = float(np.linalg.norm(before))
-    return float(np.linalg.norm(after - before)) / length if length else 0.0
-
-
-def mirrored(maps: ImageMaps, channel: int) -> tuple[np.ndarray, np.ndarray]:
-    """The map turned left to right while the patches stay, (H, W), and the block that it pools."""
-    weights: np.ndarray = np.ascontiguousarray(maps.upper[channel][:, ::-1])
-    return weights, summed_plainly(maps, weights[None])[0]
-
-
-def keys_of_step(step: int) -> dict[str, Callable[[], None]]:
-    """What keys do: arrows always, the page keys in presenter mode."""
-    used = 2 if presenting() else 1
-    back, on = dict.fromkeys(BACK[:used], step - 1), dict.fromkeys(ON[:used], step + 1)
-    return {name: partial(go_to, to) for name, to in (back | on).items()}

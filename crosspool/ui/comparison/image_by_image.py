@@ -1,0 +1,105 @@
+"""What each method says of every labelled image, and the way to what speaks for it."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from crosspool.datasets import UNKNOWN
+from crosspool.evaluation.report import most_predicted
+from crosspool.ui.comparison.ask_why import ask_why, why_button
+from crosspool.ui.comparison.result import Comparison
+from crosspool.ui.visit.pictures import add_image
+from crosspool.ui.widgets.text import as_it_is
+
+CARDS_PER_PAGE = 8  # images of a page
+
+
+GROUPS = {"differ": "Methods disagree", "wrong": "All wrong", "all": "All"}
+
+
+NO_SUCH_IMAGES = {
+    "differ": "On every image that was tested, all methods say the same.",
+    "wrong": "Every image that was tested is right by at least one method.",
+}
+
+
+def groups(comparison: Comparison) -> tuple[dict[str, list[int]], dict[str, NDArray[np.intp]]]:
+    """Which images there are to look at, and what each method says of every image (or UNKNOWN).
+
+    `differ` are those to which the methods give different classes; where right and wrong are most evenly divided comes
+    first. `wrong` are those that no method gets right.
+    """
+    dataset = comparison.dataset
+    said = {result.name: most_predicted(result, len(dataset)) for result in comparison.report.methods}
+    answers = np.stack(list(said.values()))  # (methods, n)
+    known = (answers != UNKNOWN).all(axis=0)
+    right = (answers == dataset.targets).mean(axis=0)
+    differ = np.flatnonzero(known & (answers != answers[0]).any(axis=0)).tolist()
+    found = {
+        "differ": sorted(differ, key=lambda index: (abs(right[index] - 0.5), index)),
+        "wrong": np.flatnonzero(known & (right == 0)).tolist(),
+        "all": list(range(len(dataset))),
+    }
+    return found, said
+
+
+@st.fragment
+def predictions_section(comparison: Comparison) -> None:
+    st.subheader("What the methods say of each image", anchor=False)
+    found, said = groups(comparison)
+    group = st.segmented_control(
+        "Images",
+        list(GROUPS),
+        default="differ",
+        format_func=lambda group: f"{GROUPS[group]} ({len(found[group]):,})",
+        required=True,
+        key=f"group-{id(comparison)}",
+        label_visibility="collapsed",
+        persist_state="session",
+    )
+    shown = found[group]
+    if not shown:
+        st.info(NO_SUCH_IMAGES[group], icon=":material/handshake:")
+        return
+    st.caption(
+        f"{len(shown):,} of {len(comparison.dataset):,} images. What a method says is what it said in most of the "
+        "splits that tested the image, each time trained without it. Why? shows the parts of the image that speak for "
+        "it, by a classifier that was trained on all the other images."
+    )
+    pages = -(-len(shown) // CARDS_PER_PAGE)
+    page = st.pagination(pages, key=f"page-{group}-{id(comparison)}", persist_state="session") if pages > 1 else 1
+    with st.container(horizontal=True, gap="medium"):
+        for index in shown[(page - 1) * CARDS_PER_PAGE : page * CARDS_PER_PAGE]:
+            _card(comparison, index, {name: int(answers[index]) for name, answers in said.items()})
+
+
+def _card(comparison: Comparison, index: int, said: Mapping[str, int]) -> None:
+    dataset = comparison.dataset
+    sample, target = dataset.samples[index], int(dataset.targets[index])
+    label = dataset.classes[target]
+    with st.container(border=True, width=300, gap="small"):
+        st.image(comparison.labelled.thumbnail_of(sample), alt=f"{sample.name}, of the class {label}", width=160)
+        st.markdown(f"**{as_it_is(label)}**")
+        for name, answer in said.items():
+            with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="small"):
+                st.markdown(_judged(name, answer, target, dataset.classes), width="stretch")
+                asked = "" if answer == UNKNOWN else dataset.classes[answer]  # "" is the class of the highest score
+                why_button(name, str(index), _ask_of, (comparison, index, name, asked))
+
+
+def _judged(name: str, answer: int, target: int, classes: Sequence[str]) -> str:
+    """Whether a method's answer is right, or what it is instead, as Markdown."""
+    if answer == UNKNOWN:
+        return f":gray[:material/question_mark:] `{name}`: tested in no split, or a tie"
+    if answer == target:
+        return f":green[:material/check:] `{name}`: right"
+    return f":red[:material/close:] `{name}`: {as_it_is(classes[answer])}"
+
+
+def _ask_of(comparison: Comparison, index: int, method: str, answer: str) -> None:
+    """Take picture, classifier and question along to the other page."""
+    sample = comparison.dataset.samples[index]
+    add_image(sample.read(), sample.name)
+    ask_why(method, answer)

@@ -1,0 +1,90 @@
+"""What the methods of a comparison say of an image that is not labelled."""
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from crosspool.errors import CrosspoolError
+from crosspool.ui.comparison.ask_why import ask_why, why_button
+from crosspool.ui.comparison.result import Comparison
+from crosspool.ui.runtime.gate import OnProgress, ignore_progress
+from crosspool.ui.runtime.maps import gate
+from crosspool.ui.runtime.settings import settings
+from crosspool.ui.visit.labelled import new_bird
+from crosspool.ui.visit.pictures import SourceImage, add_image, choose_picture
+from crosspool.ui.visit.waiting import refused, waiting
+from crosspool.ui.widgets.text import as_it_is, signed
+
+TOP_CLASSES = 5  # classes shown of a new image
+
+
+@st.fragment
+def new_images_section(comparison: Comparison) -> None:
+    st.subheader("Classify new images", anchor=False)
+    if comparison.labelled.spec is not None:
+        st.button("Draw a new bird", icon=":material/draw:", on_click=_draw_bird)
+    picture = choose_picture()
+    if picture is None:
+        st.info("Add an image to see what the methods say of it.", icon=":material/add_photo_alternate:")
+        return
+    left, right = st.columns([1, 3], gap="medium")
+    with left:
+        st.image(picture.image, alt=picture.alt, width="stretch", caption=as_it_is(picture.title))
+    with right:
+        try:
+            with waiting("Looking at the image …") as on_progress:
+                scores, left_out = answers_to(comparison, picture, on_progress)
+        except CrosspoolError as error:
+            refused(error)
+            return
+        if left_out:
+            st.info(
+                "This picture is one of the labelled ones: each method was trained again without it and its copies.",
+                icon=":material/person_off:",
+            )
+        with st.container(horizontal=True, gap="medium"):
+            for name, found in scores.items():
+                _answer(comparison, name, found)
+        st.caption(
+            "The classes with the highest scores: those of a linear support vector machine, no probabilities, and not "
+            "comparable between methods. Above zero speaks for the class. Every image gets some class, also one that "
+            "shows none."
+        )
+
+
+def _draw_bird() -> None:
+    state = st.session_state
+    state.drawn_birds = state.get("drawn_birds", -1) + 1
+    data, species = new_bird(state.drawn_birds)
+    add_image(data, f"New bird {state.drawn_birds + 1}: {species}")
+
+
+def _answer(comparison: Comparison, name: str, scores: NDArray[np.float64]) -> None:
+    """A method's first classes with their scores, and the way to what speaks for the first."""
+    classes = comparison.classifiers[name].classes
+    best = (-scores).argsort(kind="stable")[:TOP_CLASSES]
+    cells = [f"{as_it_is(classes[k])} ({signed(scores[k])})" for k in best]
+    with st.container(width=240, gap="small"):
+        st.table(pd.DataFrame({as_it_is(name): cells}, index=[f"{place}." for place in range(1, len(cells) + 1)]))
+        why_button(name, "new", ask_why, (name, classes[best[0]]))
+
+
+def answers_to(
+    comparison: Comparison, picture: SourceImage, on_progress: OnProgress = ignore_progress
+) -> tuple[dict[str, NDArray[np.float64]], bool]:
+    """Each method's scores of the picture, (L,), and whether it is a labelled one, which they then have not seen.
+
+    StoredImage while it is looked at.
+    """
+    kept = st.session_state.get("scored")
+    if kept is None or kept[0] is not comparison or kept[1] != picture.key:
+        found, left_out = {}, False
+        for name, ordinary in comparison.classifiers.items():
+            classifier = comparison.without(name, picture.key, on_progress)
+            left_out |= classifier is not ordinary
+            with gate.turn(on_progress, seconds=settings().wait_seconds):
+                found[name] = classifier.scores([picture.image], comparison.network.backbone)[0]
+        kept = st.session_state.scored = (comparison, picture.key, (found, left_out))
+    answers: tuple[dict[str, NDArray[np.float64]], bool] = kept[2]
+    return answers

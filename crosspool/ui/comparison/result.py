@@ -1,0 +1,83 @@
+"""What a finished comparison leaves: its findings, and a classifier of each method, with or without one image."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from cachetools import LRUCache
+
+from crosspool.cache import CacheError
+from crosspool.classifiers import TrainedClassifier, train
+from crosspool.datasets import Dataset
+from crosspool.errors import ModelError
+from crosspool.evaluation.findings import Findings
+from crosspool.evaluation.report import Report
+from crosspool.features import Features
+from crosspool.methods import Method
+from crosspool.ui.comparison.memory import MemoryReservation
+from crosspool.ui.comparison.plan import RETRAINED_KEPT
+from crosspool.ui.runtime.gate import OnProgress, ignore_progress
+from crosspool.ui.runtime.maps import Network, gate
+from crosspool.ui.visit.labelled import LabelledSet
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a finished comparison found, and a classifier of each method, trained on all labelled images."""
+
+    labelled: LabelledSet
+    network: Network
+    findings: Findings
+    classifiers: dict[str, TrainedClassifier]
+    room: MemoryReservation
+    _again: "LRUCache[tuple[str, str], TrainedClassifier]" = field(
+        default_factory=lambda: LRUCache(RETRAINED_KEPT), repr=False
+    )  # trained without a picture
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @property
+    def dataset(self) -> Dataset:
+        return self.labelled.dataset
+
+    @property
+    def report(self) -> Report:
+        return self.findings.report
+
+    def without(
+        self, method_name: str, picture_key: str, on_progress: OnProgress = ignore_progress
+    ) -> TrainedClassifier:
+        """The method trained on all samples but those whose image file has this SHA-256, so that copies count, too.
+
+        Or had it, before it was shrunk. The ordinary classifier where there are none of them. `on_progress` is the
+        gate's. Raises ModelError where the server has no room for it.
+        """
+        ordinary = self.classifiers[method_name]
+        others = [i for i, s in enumerate(self.dataset.samples) if picture_key not in self.labelled.keys_of(s)]
+        if len(others) == len(self.dataset):
+            return ordinary
+        with self._lock:
+            found = self._again.get((method_name, picture_key))
+        if found is None:
+            smaller = self.dataset.subset(np.array(others))
+            try:
+                with gate.turn(on_progress) as turn:
+                    features = Features(smaller, self.network.backbone, ordinary.method.sources, self.labelled.cache)
+                    found = train_on(features, ordinary.method, self.report.seed, lambda done: turn.yield_turn())
+            except OSError as error:
+                raise ModelError(no_room_sentence(error)) from error
+            except CacheError as error:
+                raise ModelError(no_room_sentence(error.__cause__)) from error
+            with self._lock:
+                self._again[method_name, picture_key] = found
+        return found
+
+
+def train_on(features: Features, method: Method, seed: int, progress: Callable[[int], None]) -> TrainedClassifier:
+    folder = features.cache.folder
+    return train(features.dataset, features, method, seed=seed, scratch=folder, progress=progress)
+
+
+def no_room_sentence(error: BaseException | None) -> str:
+    why = getattr(error, "strerror", None) or error
+    return f"The server could not keep what was computed ({why}); tell whoever runs it to make room, or try again."

@@ -1,0 +1,120 @@
+"""All channels: those that say most, ranked, with their maps; and every one in a table."""
+
+import numpy as np
+import streamlit as st
+
+from crosspool.drawing.rendering import SIGNED_COLOUR_MAP, Limits, Look, colour_limits
+from crosspool.ui.contributions.evidence_overlay import columns_that_wrap
+from crosspool.ui.contributions.leaving_out import leaving_out_section
+from crosspool.ui.contributions.question import ContributionState, choose_contributor, left_out, tick
+from crosspool.ui.contributions.wording import channel_table, ranked
+from crosspool.ui.maps.large_pictures import colour_scale
+from crosspool.ui.widgets.bars import Bar, SmallMap, bars, small_map
+from crosspool.ui.widgets.text import file_stem, signed
+
+LIST_LENGTHS = (4, 8, 16, 32)  # channels listed for the class, and as many against it
+
+
+def ranked_channels(view: ContributionState, look: Look) -> None:
+    """The channels that say most for the class and against it, each to be unticked, and what that changes."""
+    found = view.found
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        st.header("Channels, ranked", anchor=False, width="content")
+        st.segmented_control("Shown of each", LIST_LENGTHS, required=True, key="ranked")
+    ahead, behind = ranked(found.channels, st.session_state.ranked)
+    limits = None
+    if view.place is not None and (ahead or behind):
+        limits = colour_limits(np.stack([np.abs(view.evidence(k)).max() for k in ahead + behind]), signed=True)
+        colour_scale(
+            limits,
+            SIGNED_COLOUR_MAP,
+            "evidence at a position, one scale for all the small maps on the right; those on the left are the "
+            "weighting maps, each from 0 to its own peak",
+        )
+    left, middle, right = columns_that_wrap("ranked", 3)
+    widest = float(np.abs(found.channels).max(initial=0)) or 1.0
+    for column, title, shown in ((left, "for", ahead), (middle, "against", behind)):
+        with column:
+            st.markdown(f"**Most {title} {view.wording}**")
+            if not shown:
+                st.caption(f"No channel speaks {title} it.")
+                continue
+            ends = (0.0, widest) if title == "for" else (-widest, 0.0)
+            channel_bars(view, shown, look, limits, key=f"ranked-{title}", ends=ends)
+    with right:
+        leaving_out_section(view)
+
+
+def channel_bars(
+    view: ContributionState, shown: list[int], look: Look, limits: Limits | None, *, key: str, ends: Limits
+) -> None:
+    """Channels with their weighting maps, their evidence and their contribution."""
+    found = view.found
+    rows = []
+    for channel in shown:
+        part, k = found.channel(channel)
+        maps: tuple[SmallMap, ...] = ()
+        if limits is not None:
+            weights = view.weights(channel)
+            mixed = bool(weights.min() < 0)
+            maps = (
+                small_map(weights, colour_limits(weights, signed=mixed), table=int(mixed)),
+                small_map(view.evidence(channel), limits, table=1),
+            )
+        name, value = view.names[channel], float(found.channels[channel])
+        note = f"{100 * part.energy[k]:.2g} % of the energy"
+        label = f"channel {name}: contribution {signed(value)}, {note}"
+        counted = channel not in left_out()
+        rows.append(Bar(str(channel), name, value, signed(value), label, note, ticked=counted, maps=maps))
+    bars(
+        rows,
+        key=key,
+        choose=lambda k: choose_contributor(int(k)),
+        tick=lambda k, counted: tick(int(k), counted),
+        selected=str(view.channel),
+        photos=[view.seen.photo] if limits is not None else [],
+        colour_maps=(look.colour_map, SIGNED_COLOUR_MAP),
+        opacity=look.opacity,
+        smooth=look.smooth,
+        limits=ends,
+    )
+
+
+def channel_table_section(view: ContributionState) -> None:
+    """All channels as numbers, to take away; a selected row is shown at large."""
+    shown = st.expander("All channels as a table", icon=":material/table:", key="channel-table", on_change="rerun")
+    if not shown.open:
+        return
+    table = channel_table(view.found)
+    order = np.argsort(-table["contribution"].to_numpy(), kind="stable")
+
+    def on_select() -> None:
+        selected = st.session_state["contributions"].selection.rows
+        if selected:
+            choose_contributor(int(order[selected[0]]))
+
+    with shown:
+        st.dataframe(
+            table.iloc[order],
+            hide_index=True,
+            height=320,
+            key="contributions",
+            on_select=on_select,
+            selection_mode="single-row",
+            column_config={
+                "contribution": st.column_config.NumberColumn(format="%.4g"),
+                "energy_share": st.column_config.NumberColumn("share of energy", format="percent"),
+                "evidence_there": st.column_config.NumberColumn("strongest evidence", format="%.4g"),
+                "row": "its row",
+                "column": "its column",
+            },
+        )
+        name = "-".join(file_stem(text) for text in (view.picture.title, view.subject.name, *view.question) if text)
+        st.download_button(
+            "Table as CSV",
+            table.to_csv(index=False),
+            f"{name}.csv",
+            "text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+        )

@@ -1,0 +1,42 @@
+"""Evidence over the image, in colours that are centred at zero; and columns that hold such images."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import streamlit as st
+from PIL import Image
+from streamlit.delta_generator import DeltaGenerator
+
+from crosspool.drawing.rendering import SIGNED_COLOUR_MAP, Look, colour_limits
+from crosspool.ui.contributions.question import ContributionState, choose_spot
+from crosspool.ui.contributions.wording import moved
+from crosspool.ui.maps.large_pictures import overlay_picture
+from crosspool.ui.widgets.text import signed
+
+
+def columns_that_wrap(key: str, count: int) -> Sequence[DeltaGenerator]:
+    with st.container(key=f"large-{key}"):
+        return st.columns(count, gap="medium")
+
+
+def evidence_overlay(
+    view: ContributionState, evidence: np.ndarray, look: Look, *, key: str, whose: str, photo: Image.Image | None = None
+) -> None:
+    """Evidence over the picture in colours that are centred at zero; clicks move the place."""
+    assert view.place is not None
+    cell, size, shape = view.place.cell, view.place.size, (evidence.shape[0], evidence.shape[1])
+    row, column = (int(at) for at in np.unravel_index(np.abs(evidence).argmax(), shape))
+    total = signed(evidence.sum())
+    overlay_picture(
+        photo or view.seen.photo,
+        evidence,
+        colour_limits(evidence, signed=True),
+        replace(look, colour_map=SIGNED_COLOUR_MAP),
+        position=moved(cell, size, shape),
+        choose=lambda chosen: choose_spot(moved(chosen, shape, size)),
+        alt=f"Evidence of {whose} over the image, in all {total}; the strongest, {signed(evidence[row, column])}, "
+        f"is at row {row}, column {column}.",
+        label=f"evidence at each position; in all {total}",
+        key=key,
+    )

@@ -1,0 +1,45 @@
+"""Leaving channels out: which, and what the scores become without them."""
+
+import streamlit as st
+
+from crosspool.contributions import Vector
+from crosspool.ui.contributions.overview import scores_chart
+from crosspool.ui.contributions.question import ContributionState, left_out, tick_all
+from crosspool.ui.contributions.wording import Ablation, change_sentence, to_leave_out
+
+ABLATIONS: dict[Ablation, str] = {"most": "Those most for it", "least": "Least", "random": "At random"}
+
+
+ABLATION_HELP: dict[Ablation, str] = {
+    "most": "The channels of the largest contributions.",
+    "least": "The channels of the smallest contributions: those most against it.",
+    "random": "As many channels by chance, to compare with.",
+}
+
+
+def leaving_out_section(view: ContributionState) -> None:
+    """Untick many channels at once; the scores without those that are unticked."""
+    found, gone = view.found, sorted(left_out())
+    st.markdown("**Without the unticked channels**")
+    if gone:
+        before, after = view.seen.scores, view.seen.explanation.without_channels(gone)
+        frozen = float(found.channels[gone].sum())
+        st.markdown(change_sentence(before, after, view.classes, view.question, frozen, len(gone)))
+        scores_chart(view, after, "scores-after")
+        st.caption("Pale: with all channels. Solid: without the unticked ones.")
+        st.button("Tick all again", on_click=tick_all, icon=":material/check_box:")
+    else:
+        st.caption("Untick a channel in the lists, or many at once here, and see the scores move.")
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        with st.container(width=130):
+            st.number_input("Untick", 1, len(found.channels), key="drop_count")
+        with st.container(width=110):
+            st.number_input("Seed", 0, 9999, key="drop_seed", help="Of the channels at random.")
+    with st.container(horizontal=True, gap="small"):
+        for how, title in ABLATIONS.items():
+            st.button(title, key=f"drop-{how}", on_click=leave_out, args=(found.channels, how), help=ABLATION_HELP[how])
+
+
+def leave_out(contributions: Vector, how: Ablation) -> None:
+    state = st.session_state
+    state.unticked = to_leave_out(contributions, how, state.drop_count, state.drop_seed)

@@ -1,0 +1,112 @@
+"""The image as a whole: the answer in a sentence, all evidence over the image, and the highest scores."""
+
+import streamlit as st
+
+from crosspool.classifiers import TRAINED_ON
+from crosspool.contributions import Vector
+from crosspool.drawing.rendering import PATCH_COLOUR, Look, cell_box, with_boxes
+from crosspool.ui.contributions.evidence_overlay import columns_that_wrap, evidence_overlay
+from crosspool.ui.contributions.explaining import Explained, ExplainedClassifier, Question
+from crosspool.ui.contributions.question import ContributionState, choose_spot
+from crosspool.ui.contributions.wording import balance, classes_to_show, verdict
+from crosspool.ui.maps.large_pictures import LARGE
+from crosspool.ui.widgets.bars import Bar, bars
+from crosspool.ui.widgets.picture import picture
+from crosspool.ui.widgets.text import as_it_is, signed
+
+Baseline = tuple[ExplainedClassifier, Explained]
+
+
+def answer_headline(view: ContributionState) -> None:
+    """The verdict, and how it was found."""
+    subject, place = view.subject, view.place
+    grid = "positions unknown" if place is None else f"{place.size[0]}×{place.size[1]} positions"
+    st.markdown(f"## {verdict(view.seen.scores, view.classes, *view.question, view.found)}")
+    st.markdown(balance(view.found.channels, view.found.intercept))
+    st.markdown(
+        f"{as_it_is(view.picture.title)} · {as_it_is(subject.network.title)} · {as_it_is(subject.name)} · "
+        f"{len(view.classes):,} classes · {len(view.found.channels):,} channels · {grid}"
+    )
+    if subject.labels:
+        labels, answer = " and ".join(map(as_it_is, subject.labels)), as_it_is(view.seen.explanation.predicted)
+        st.info(
+            f"Labelled: **{labels}**; this classifier says: **{answer}**. It was trained again without this picture "
+            "and its copies.",
+            icon=":material/person_off:",
+        )
+    elif subject.classifier.was_trained_on(view.picture.key):
+        st.warning(TRAINED_ON, icon=":material/school:")
+
+
+def whole_image(view: ContributionState, look: Look, baseline: Baseline | None) -> None:
+    """What the network saw, all evidence over it, the fully-connected layer's, and the scores."""
+    positions = view.found.positions
+    baseline = baseline if positions is not None else None
+    columns = iter(columns_that_wrap("whole", 2 + (positions is not None) + (baseline is not None)))
+    with next(columns):
+        input_image(view)
+    if positions is not None:
+        with next(columns):
+            st.markdown(f"**All evidence for {view.wording}**")
+            evidence_overlay(view, positions, look, key="total", whose="all channels together")
+    if baseline is not None:
+        with next(columns):
+            baseline_overlay(view, baseline, look)
+    with next(columns):
+        st.markdown("**The highest scores**")
+        scores_chart(view, None, "scores")
+        st.caption("Press a class to ask for it.")
+
+
+def input_image(view: ContributionState) -> None:
+    """The network's input, with the place under study marked."""
+    st.markdown("**What the network saw**")
+    photo = view.seen.photo
+    if view.place is None:
+        st.image(photo, alt="The image as the network saw it.", width="stretch")
+        st.caption("Where in the picture these numbers come from is not known: views or layers lie between.")
+        return
+    (row, column), size = view.place.cell, view.place.size
+    picture(
+        with_boxes(photo, [(cell_box(row, column, size, LARGE), PATCH_COLOUR)]),
+        alt=f"The image as the network saw it; position row {row}, column {column} is marked.",
+        map_size=size,
+        cell=(row, column),
+        choose=choose_spot,
+        key="seen",
+    )
+    st.caption("Click into any picture, or use the arrow keys, to ask which channels speak at a place.")
+
+
+def baseline_overlay(view: ContributionState, baseline: Baseline, look: Look) -> None:
+    """The evidence of the fully-connected layer: for the same classes, or for the network's own best class."""
+    subject, seen = baseline
+    if subject.trained:
+        question: Question = view.question
+        st.markdown(f"**The same question to {as_it_is(subject.name)}, a fully-connected layer**")
+        note = f"Class activation map for {view.wording}"
+    else:
+        question = (seen.explanation.predicted, "")
+        st.markdown(f"**The network's own answer: {as_it_is(question[0])}**")
+        note = "Class activation map of the network's own classes"
+    found = seen.contributions(question)
+    assert found.positions is not None
+    evidence_overlay(view, found.positions, look, key="baseline", whose="the fully-connected layer", photo=seen.photo)
+    st.caption(f"{note}, score {signed(found.score)}.")
+
+
+def scores_chart(view: ContributionState, after: Vector | None, key: str) -> None:
+    """The highest scores as bars, before and after; a press asks for that class."""
+    asked = [view.classes.index(name) for name in view.question if name]
+    rows = []
+    for k in classes_to_show(view.seen.scores, after, asked):
+        before, then = float(view.seen.scores[k]), None if after is None else float(after[k])
+        text = signed(before) if then is None else f"{signed(before)} → {signed(then)}"
+        rows.append(Bar(str(k), view.classes[k], before, text, f"{view.classes[k]}: score {text}", after=then))
+
+    def ask_for(row: str) -> None:
+        st.session_state.positive = view.classes[int(row)]
+
+    bars(rows, key=key, choose=ask_for, selected=str(asked[0]))
+    if any(row.value < 0 or (row.after or 0) < 0 for row in rows):
+        st.caption("Bars start at zero, the thin line. Blue ones are below it: of these, the shorter, the higher.")

@@ -1,0 +1,76 @@
+"""The page Contributions: a score split by channel and position, and what leaving channels out does to it."""
+
+import streamlit as st
+
+from crosspool.errors import CrosspoolError
+from crosspool.ui.contributions.all_channels import channel_table_section, ranked_channels
+from crosspool.ui.contributions.choose_classifier import choose_subject, comparison_of_session
+from crosspool.ui.contributions.explaining import Explained, ExplainedClassifier, baseline_of, explained
+from crosspool.ui.contributions.one_channel import one_channel
+from crosspool.ui.contributions.overview import Baseline, answer_headline, whole_image
+from crosspool.ui.contributions.question import start_anew_for, view_of
+from crosspool.ui.contributions.two_images import two_images
+from crosspool.ui.contributions.wording import caution, check_sentence
+from crosspool.ui.maps.controls import ask_for_picture, start_from_link, write_link
+from crosspool.ui.maps.selection import shown_look
+from crosspool.ui.visit.pictures import SourceImage, choose_picture
+from crosspool.ui.visit.waiting import refused, waiting
+
+
+@st.fragment
+def explore(chosen: SourceImage, subject: ExplainedClassifier, beside: ExplainedClassifier | None) -> None:
+    """Everything that only looks at what is computed already."""
+    found = _explained(chosen, subject, beside)
+    if found is None:
+        return
+    seen, baseline = found
+    view, look = view_of(chosen, subject, seen), shown_look(signed=False)
+    answer_headline(view)
+    whole_image(view, look, baseline)
+    st.caption(check_sentence(view.found))
+    st.caption(caution(normalises=subject.normalises, positions=view.place is not None))
+    one_channel(view, look)
+    ranked_channels(view, look)
+    channel_table_section(view)
+    two_images(view, look)
+    write_link()
+
+
+def contributions_page() -> None:
+    """The page."""
+    start_from_link()
+    st.title("Contributions", anchor=False)
+    chosen = choose_picture()
+    subject = choose_subject(chosen)
+    if chosen is None:
+        ask_for_picture()
+        return
+    if subject is None:
+        return
+    try:
+        with waiting("Looking for what to compare with …") as on_progress:
+            beside = baseline_of(subject, comparison_of_session(), chosen, on_progress)
+    except CrosspoolError as error:
+        refused(error)
+        return
+    found = _explained(chosen, subject, beside)
+    if found is not None:
+        seen = found[0]
+        start_anew_for(chosen, subject, len(seen.contributions((seen.explanation.predicted, "")).channels))
+        explore(chosen, subject, beside)
+
+
+def _explained(
+    chosen: SourceImage, subject: ExplainedClassifier, beside: ExplainedClassifier | None
+) -> tuple[Explained, Baseline | None] | None:
+    """The picture as the classifier sees it, and as the one beside it does; None, with the reason shown, without them.
+
+    The fragment asks for it anew instead of holding it, so that no visitor's page keeps it in memory.
+    """
+    try:
+        with waiting("Explaining …") as on_progress:
+            seen = explained(chosen, subject, on_progress)
+            return seen, None if beside is None else (beside, explained(chosen, beside, on_progress))
+    except CrosspoolError as error:
+        refused(error)
+    return None

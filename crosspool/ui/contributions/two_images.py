@@ -1,0 +1,93 @@
+"""What makes the vectors of two images alike, by channel and by position."""
+
+import numpy as np
+import streamlit as st
+
+from crosspool.contributions import Contributions
+from crosspool.drawing.rendering import SIGNED_COLOUR_MAP, Look, colour_limits
+from crosspool.errors import CrosspoolError
+from crosspool.ui.contributions.evidence_overlay import columns_that_wrap, evidence_overlay
+from crosspool.ui.contributions.explaining import Explained, explained
+from crosspool.ui.contributions.question import ContributionState, choose_contributor
+from crosspool.ui.contributions.wording import balance, check_sentence, ranked
+from crosspool.ui.visit.pictures import SourceImage, pictures_at_hand
+from crosspool.ui.visit.waiting import refused, waiting
+from crosspool.ui.widgets.bars import Bar, bars, small_map
+from crosspool.ui.widgets.text import as_it_is, signed
+
+CHANNELS_OF_TWO_IMAGES = 8  # channels listed of two pictures
+
+
+def two_images(view: ContributionState, look: Look) -> None:
+    """What makes another picture's vector like this one's, by channel and by position."""
+    st.header("Alike to another picture, and why", anchor=False)
+    others = {one.key: one for one in pictures_at_hand() if one.key != view.picture.key}
+    if st.session_state.compared_with not in others:
+        st.session_state.compared_with = ""
+    with st.container(width=360):
+        st.selectbox(
+            "Compare with",
+            ["", *others],
+            format_func=lambda key: others[key].title if key else "no other picture",
+            key="compared_with",
+        )
+    if not st.session_state.compared_with:
+        st.caption("The inner product of two pictures' vectors is split just as a score is.")
+        return
+    other = others[st.session_state.compared_with]
+    try:
+        with waiting("Looking at the other picture …") as on_progress:
+            beside = explained(other, view.subject, on_progress)
+    except CrosspoolError as error:
+        refused(error)
+        return
+    show_likeness(view, look, other, beside)
+
+
+def show_likeness(view: ContributionState, look: Look, other: SourceImage, beside: Explained) -> None:
+    here = view.seen.explanation.similarity(beside.explanation)
+    there = beside.explanation.similarity(view.seen.explanation)
+    lengths = [float(np.linalg.norm(one.explanation.encoded)) for one in (view.seen, beside)]
+    cosine = here.score / max(lengths[0] * lengths[1], np.finfo(float).tiny)
+    names = [as_it_is(one.title) for one in (view.picture, other)]
+    st.markdown(
+        f"The vectors of **{names[0]}** and **{names[1]}** have the cosine **{cosine:.3f}**"
+        f" and the inner product {signed(here.score)}. {balance(here.channels)}"
+    )
+    st.caption(check_sentence(here, "inner product"))
+    columns = iter(columns_that_wrap("alike", 3 if view.place is not None else 1))
+    if here.positions is not None and there.positions is not None:
+        for one, evidence, title in ((view.seen, here.positions, names[0]), (beside, there.positions, names[1])):
+            with next(columns):
+                st.markdown(f"**Where {title} is like the other**")
+                evidence_overlay(
+                    view, evidence, look, key=f"alike-{one is beside}", whose="all channels together", photo=one.photo
+                )
+    with next(columns):
+        st.markdown("**Channels that make them alike**")
+        most = ranked(here.channels, CHANNELS_OF_TWO_IMAGES)[0]
+        rows = [alike_bar(here, there, k, view.names[k]) for k in most]
+        bars(
+            rows,
+            key="alike-channels",
+            choose=lambda k: choose_contributor(int(k)),
+            selected=str(view.channel),
+            photos=[view.seen.photo, beside.photo] if view.place is not None else [],
+            colour_maps=(SIGNED_COLOUR_MAP,),
+            opacity=look.opacity,
+            smooth=look.smooth,
+        )
+
+
+def alike_bar(here: Contributions, there: Contributions, channel: int, name: str) -> Bar:
+    """What one channel adds to the inner product, with its evidence in either picture."""
+    (part, k), (beside, _) = here.channel(channel), there.channel(channel)
+    maps = tuple(
+        small_map(evidence[k], colour_limits(evidence[k], signed=True), table=0, photo=photo)
+        for photo, evidence in enumerate((part.evidence, beside.evidence))
+        if evidence is not None
+    )
+    value = float(here.channels[channel])
+    note = f"{100 * value / here.score:.2g} % of the inner product"
+    label = f"channel {name} adds {signed(value)}, {note}"
+    return Bar(str(channel), name, value, signed(value), label, note, maps=maps)

@@ -1,0 +1,156 @@
+"""Build P by hand: one block position by position, and what follows from Eq. 1, tried on the chosen image."""
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from crosspool.ui.equation.building import Construction, Order, construct
+from crosspool.ui.equation.charts import blocks_in_a_row, growing_block
+from crosspool.ui.equation.trying import experiments_section
+from crosspool.ui.maps.controls import choose_maps, start_from_link, write_link
+from crosspool.ui.maps.entry_chart import CHART_CONFIG, CHART_ENTRIES, entry_name
+from crosspool.ui.maps.large_pictures import headline, map_picture, seen_picture, shown_maps
+from crosspool.ui.maps.selection import channel_input, choose_position, shown_channel, shown_look, shown_position
+from crosspool.ui.runtime.maps import ImageMaps, Request
+from crosspool.ui.visit.pictures import SourceImage
+from crosspool.ui.widgets.picture import Cell
+from crosspool.ui.widgets.text import number
+from crosspool.ui.widgets.walk import walk
+
+ORDERS: dict[Order, str] = {"rows": "row by row", "strongest": "strongest first"}
+
+
+ENTRIES_IN_TABLE = 12  # entries that the table writes out
+
+
+def one_block(maps: ImageMaps, request: Request, channel: int, position: Cell) -> None:
+    """Section 1: the position under study, what it adds to the block, and the block in P."""
+    st.header("1 · One block, position by position", anchor=False)
+    with st.container(key="large"):
+        seen, over, steps = st.columns([1, 1, 1.15], gap="medium")
+    with seen:
+        seen_picture(maps, request, position)
+    with over:
+        map_picture(maps, channel, position, shown_look(request.signed and maps.pair.can_be_negative))
+    with steps:
+        built, step = _walk(maps, request, channel, position)
+        _what_it_adds(maps, request, built, step, channel)
+    st.plotly_chart(
+        growing_block(built, step, channel, maps.pair),
+        key="growing",
+        config=CHART_CONFIG,
+        alt=f"Bar charts of the {len(built.entries)} strongest entries of block {channel}, one below the other: in the "
+        "patch, times the weight, summed so far, and in the finished block",
+    )
+    with st.expander("The same as numbers", icon=":material/table:"):
+        st.table(_numbers(maps, built, step))
+    _place_in_p(maps, channel)
+
+
+def _walk(maps: ImageMaps, request: Request, channel: int, position: Cell) -> tuple[Construction, int]:
+    """The choice of map, order and step; the step and the position under study are one and the same."""
+    st.markdown("**Add it up**")
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        with st.container(width=140):
+            channel_input(maps, channel, "built")
+        order: Order = st.segmented_control(
+            "Positions",
+            list(ORDERS),
+            format_func=ORDERS.__getitem__,
+            default="rows",
+            required=True,
+            key="walk_order",
+            persist_state="session",
+        )
+    built = construct(maps, channel, request.border, order, CHART_ENTRIES)
+    step, steps = built.step_of(*position), len(built.order)
+    walk(
+        step,
+        steps=steps,
+        end=built.end,
+        label=f"Position {step:,} of {steps:,}: row {position[0]}, column {position[1]}",
+        choose=lambda chosen: choose_position(built.position_at(chosen)),
+        key="walk",
+    )
+    return built, step
+
+
+def _what_it_adds(maps: ImageMaps, request: Request, built: Construction, step: int, channel: int) -> None:
+    """The step in words, with the numbers of the block's strongest entry."""
+    row, column = built.position_at(step)
+    weight, position = built.weights[row, column], built.order[step - 1]
+    if maps.statistics.dead[channel]:
+        st.info("This map is zero everywhere on this image: its block stays zero.", icon=":material/hide_source:")
+    if weight != maps.upper[channel, row, column]:
+        st.info(
+            "The patch here reaches over the border, and only whole patches are pooled: it adds nothing.",
+            icon=":material/border_clear:",
+        )
+    name = entry_name(int(built.entries[0]), maps.pair)
+    st.markdown(
+        f"| | |\n|---|---|\n"
+        f"| Weight $a_{{i,k}}$ here | **{number(weight)}** |\n"
+        f"| Patch $x_i$ | {maps.pair.patch_length:,} numbers; the block's strongest entry, lower channel {name}, is "
+        f"**{number(built.features[position, 0])}** |\n"
+        f"| Product | {number(weight)} × {number(built.features[position, 0])} = "
+        f"**{number(built.products[position, 0])}** |\n"
+        f"| Sum so far | **{number(built.sums[step - 1, 0], 4)}** of {number(built.sums[-1, 0], 4)} |\n"
+        f"| Weight added so far | **{number(100 * built.weight_share(step))} %** of the map's |"
+    )
+    st.caption("Drag the position in either picture, click, or use the arrow keys; or play all positions in turn.")
+
+
+def _numbers(maps: ImageMaps, built: Construction, step: int) -> pd.DataFrame:
+    position = built.order[step - 1]
+    columns = {
+        "patch": built.features[position],
+        "weight × patch": built.products[position],
+        "sum so far": built.sums[step - 1],
+        "finished block": built.sums[-1],
+    }
+    names = pd.Index(
+        [entry_name(int(entry), maps.pair) for entry in built.entries[:ENTRIES_IN_TABLE]], name="lower channel"
+    )
+    return pd.DataFrame(
+        {title: [number(v, 4) for v in values[:ENTRIES_IN_TABLE]] for title, values in columns.items()}, names
+    )
+
+
+def _place_in_p(maps: ImageMaps, channel: int) -> None:
+    length, sizes = maps.pair.patch_length, np.linalg.norm(maps.pooled, axis=1)
+    st.markdown(f"**Its place in P**: $P = [\\,P_0;\\; P_1;\\; \\dots;\\; P_{{{len(sizes) - 1}}}\\,]$")
+    st.plotly_chart(
+        blocks_in_a_row(sizes, channel, length),
+        key="blocks",
+        config=CHART_CONFIG,
+        alt=f"Bar chart of the size of all {len(sizes)} blocks in the order in which they stand in P",
+    )
+    st.caption(
+        f"Block {channel} is numbers {channel * length:,} to {(channel + 1) * length - 1:,} of the "
+        f"{maps.pair.feature_length:,} of P."
+    )
+
+
+@st.fragment
+def build(picture: SourceImage, request: Request) -> None:
+    """Everything that only looks at maps that are there already."""
+    maps = shown_maps(picture, request)
+    if maps is None:
+        return
+    channel = shown_channel(maps)
+    position = shown_position(maps, channel)
+    one_block(maps, request, channel, position)
+    experiments_section(maps, request, position)
+    write_link()
+
+
+def build_p_page() -> None:
+    """The page."""
+    start_from_link()
+    st.title("Build P", anchor=False)
+    found = choose_maps()
+    if found is not None:
+        picture, request, maps = found
+        headline(picture, request, maps)
+        st.page_link("pages/what_am_i_looking_at.py", label="New here? What am I looking at?", icon=":material/school:")
+        build(picture, request)

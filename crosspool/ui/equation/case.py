@@ -1,0 +1,110 @@
+"""One image's layer pair in double precision: what the experiments on Eq. 1 are made on."""
+
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, fx, nn
+from torch.nn import functional as F
+
+from crosspool.backbones import Backbone
+from crosspool.layer_pairs import LayerPair
+from crosspool.pooling import Border, cross_layer_pool
+from crosspool.ui.equation.building import pooled_positions, summed_plainly
+from crosspool.ui.runtime.maps import ImageMaps
+
+MULTIPLICATIONS = 10**9  # of one convolution: 0.1 s on two cores; where all maps need more, fewer are tried
+
+
+@dataclass(frozen=True)
+class EquationCase:
+    """One image's layer pair in double precision.
+
+    `lower` is X, (1, D_t, H_t, W_t), `upper` A, (1, K, H, W), and `counted`, (H, W), 1.0 where a position is pooled
+    and 0.0 elsewhere. `weight`, (K, D_t, m, n), and `bias`, (K,), are those of u, BatchNorm folded in. `channels`,
+    (K,), says which maps these are. `activate` makes a map of weights of what u yields, as the network and the page do.
+    """
+
+    maps: ImageMaps
+    border: Border
+    channels: np.ndarray
+    lower: Tensor
+    upper: Tensor
+    counted: Tensor
+    weight: Tensor
+    bias: Tensor
+    activate: Callable[[Tensor], Tensor]
+
+    @property
+    def pair(self) -> LayerPair:
+        return self.maps.pair
+
+    def pool(self, upper: Tensor) -> Tensor:
+        """What the library pools under the maps `upper`, with the pair's geometry and the border: (K, D_t*m*n)."""
+        return cross_layer_pool(self.lower, upper, **self.pair.geometry, border=self.border)[0]
+
+    def add_up(self, upper: Tensor) -> np.ndarray:
+        """The same by plain sums: the library pools by a gradient, and such a P would prove nothing about one."""
+        return summed_plainly(self.maps, (upper[0] * self.counted).numpy())
+
+    def respond(self, weight: Tensor) -> Tensor:
+        """u(X) with these filters, before the non-linearity: (1, K, H, W)."""
+        pair = self.pair
+        return F.conv2d(self.lower, weight, self.bias, pair.stride, pair.padding, pair.dilation)
+
+
+def equation_case(maps: ImageMaps, backbone: Backbone, size: int, border: Border, *, signed: bool) -> EquationCase:
+    """What the experiments are made on, for maps that `backbone` yields at this input size.
+
+    Where one convolution would take more than MULTIPLICATIONS, only the maps with the most energy are taken.
+    """
+    pair, convolution = maps.pair, backbone.model.get_submodule(maps.pair.id)
+    assert isinstance(convolution, nn.Conv2d)
+    each = maps.upper[0].size * pair.patch_length
+    strongest = np.argsort(-maps.statistics.energy_share, kind="stable")[: max(1, MULTIPLICATIONS // each)]
+    channels = np.sort(strongest)
+    weight = convolution.weight.detach().cpu()[channels].double()
+    bias = torch.zeros(len(channels)) if convolution.bias is None else convolution.bias.detach().cpu()[channels]
+    activation = _activation(backbone, pair, size)
+    rectified = pair.can_be_negative and not signed
+    return EquationCase(
+        maps=maps,
+        border=border,
+        channels=channels,
+        lower=torch.from_numpy(maps.lower)[None].double(),
+        upper=torch.from_numpy(maps.upper[channels])[None].double(),
+        counted=torch.from_numpy(pooled_positions(maps, border)).double(),
+        weight=weight,
+        bias=bias.double(),
+        activate=lambda response: activation(response).clamp_min(0) if rectified else activation(response),
+    )
+
+
+def _activation(backbone: Backbone, pair: LayerPair, size: int) -> Callable[[Tensor], Tensor]:
+    """All that stands between u and the upper map in the traced network, in double precision."""
+    layout = backbone.architecture.layout(size)
+    node = layout.node(pair.upper)
+    steps: list[fx.Node] = []
+    while node.target != pair.id:
+        steps.insert(0, node)
+        (node,) = node.all_input_nodes
+    modules = {
+        step.target: deepcopy(backbone.model.get_submodule(str(step.target))).cpu().double()
+        for step in steps
+        if step.op == "call_module"
+    }
+
+    def activate(values: Tensor) -> Tensor:
+        for step in steps:
+            if step.op == "call_module":  # not by a call: while any thread traces, torch.fx replaces that everywhere
+                values = modules[step.target].forward(values)
+            elif step.op == "call_method":
+                values = getattr(values, str(step.target))(*step.args[1:], **step.kwargs)
+            else:
+                assert callable(step.target)
+                values = step.target(values, *step.args[1:], **step.kwargs)
+        return values
+
+    return activate

@@ -1,0 +1,135 @@
+"""Experiments on Eq. 1 on the page Build P: what is expected, and what came out."""
+
+import pandas as pd
+import streamlit as st
+
+from crosspool.errors import CrosspoolError
+from crosspool.ui.equation.agreement import DOUBLE, SINGLE, Finding
+from crosspool.ui.equation.case import equation_case
+from crosspool.ui.equation.charts import agreement_chart
+from crosspool.ui.equation.experiments import EXPERIMENTS, Experiment
+from crosspool.ui.maps.entry_chart import CHART_CONFIG
+from crosspool.ui.runtime.gate import OnProgress
+from crosspool.ui.runtime.maps import ImageMaps, Request, backbone_of, gate
+from crosspool.ui.runtime.settings import settings
+from crosspool.ui.runtime.shared_cache import Kept
+from crosspool.ui.visit.waiting import refused, waiting
+from crosspool.ui.widgets.picture import Cell
+
+Question = tuple[Request, str, tuple[int, int], int]  # the maps, the experiment, the position, and the seed
+
+
+Tried = tuple[int, list[Finding]]  # on how many maps the experiment was made, and what came out
+
+
+_results: Kept[Question, Tried] = Kept(
+    "experiments",
+    lambda tried: sum(finding.expected.nbytes + finding.found.nbytes for finding in tried[1]),
+    lambda question: question[0].picture,
+)
+
+
+def tried_in_turn(question: Question, maps: ImageMaps, on_progress: OnProgress) -> Tried:
+    """What an experiment shows on these maps; `on_progress` is the gate's. Raises CrosspoolError."""
+    request, key, position, seed = question
+
+    def run() -> Tried:
+        backbone = backbone_of(request.backbone, request.weights)
+        subject = equation_case(maps, backbone, request.size, request.border, signed=request.signed)
+        return len(subject.channels), EXPERIMENTS[key].run(subject, position, seed)
+
+    return _results.computed(question, run, gate, on_progress, seconds=settings().wait_seconds)
+
+
+def experiments_section(maps: ImageMaps, request: Request, position: Cell) -> None:
+    """Section 2: choose what to try, read what is expected, see what came out."""
+    st.header("2 · What follows from Eq. 1: try it on this image", anchor=False)
+    choice, result = st.columns([1, 2.4], gap="large")
+    with choice:
+        key = st.radio(
+            "Experiment",
+            list(EXPERIMENTS),
+            format_func=lambda name: EXPERIMENTS[name].title,
+            key="experiment",
+            persist_state="session",
+        )
+        chosen, seed = EXPERIMENTS[key], st.session_state.setdefault("shuffles", 0)
+        if chosen.shuffles:
+            st.button("Shuffle again", icon=":material/shuffle:", on_click=_shuffle_again)
+    with result:
+        st.markdown(f"**Expected.** {chosen.expects}")
+        st.latex(chosen.formula)
+        if key == "gradient":
+            st.markdown(_non_linearity(maps, request))
+        # What an experiment does not look at must not make it run again while the position is dragged.
+        question = (request, key, position if key == "one_hot" else (0, 0), seed if chosen.shuffles else 0)
+        try:
+            with waiting("Trying it …") as on_progress:
+                tried, findings = tried_in_turn(question, maps, on_progress)
+        except CrosspoolError as error:
+            refused(error)
+            return
+        _verdict(findings, chosen)
+        st.table(_comparisons(findings))
+        which = f"all {tried:,} maps"
+        if tried < len(maps.upper):
+            which = f"the strongest {tried:,} of {len(maps.upper):,} maps, as all would take too long"
+        st.caption(
+            f"In double precision, with {which}. Equal means: apart by no more than {DOUBLE:g} of the largest entry, "
+            f"or {SINGLE:g} where maps of the network's single precision are compared."
+        )
+        shown = next((finding for finding in findings if not finding.equal), findings[-1])
+        st.plotly_chart(
+            agreement_chart(shown),
+            key="agreement",
+            config=CHART_CONFIG,
+            alt=f"The two compared with each other, entry by entry: {shown.claim}",
+        )
+        st.caption(
+            f"Each point is an entry of two: {shown.claim}. On the line they are equal. Shown are the entries that are "
+            "largest or differ most."
+        )
+
+
+def _shuffle_again() -> None:
+    st.session_state.shuffles += 1
+
+
+def _non_linearity(maps: ImageMaps, request: Request) -> str:
+    """What f is for this pair: the network's own non-linearity, and what the page does to make weights of it."""
+    pair = maps.pair
+    if not pair.can_be_negative:
+        return f"Here f is the network's own **{pair.activation}**."
+    own = f"the network's own **{pair.activation}**" if pair.activation else "the **identity**, as nothing follows u"
+    return f"Here f is {own}" + (
+        "; the weights are signed." if request.signed else ", and then max(0, ·), which makes weights of it."
+    )
+
+
+def _verdict(findings: list[Finding], experiment: Experiment) -> None:
+    if not all(finding.as_expected for finding in findings):
+        st.error("Not as expected: see the comparison that says so below.", icon=":material/close:")
+    elif all(finding.equal for finding in findings):
+        worst = max(findings, key=lambda finding: finding.difference / (finding.largest or 1.0))
+        st.success(
+            f"{experiment.agrees}: apart by at most {worst.difference:.1g}, where the largest entry is "
+            f"{worst.largest:.4g}.",
+            icon=":material/check:",
+        )
+    else:
+        st.info(experiment.differs, icon=":material/info:")
+
+
+def _comparisons(findings: list[Finding]) -> pd.DataFrame:
+    rows = [
+        [
+            finding.claim,
+            ("equal" if finding.agrees else "different") + ("" if finding.as_expected else ", not as expected"),
+            f"{finding.difference:.2g}",
+            f"{finding.largest:.4g}",
+        ]
+        for finding in findings
+    ]
+    return pd.DataFrame(rows, columns=["compared", "verdict", "largest difference", "largest entry"]).set_index(
+        "compared"
+    )
