@@ -18,6 +18,7 @@ DEV_STAMP := $(VENV)/.installed-dev-$(shell $(PROJECT) | cat - requirements.txt 
 AT_ONCE := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 CODE := app.py pages crosspool benchmarks tests
+TEXT := $(wildcard *.md) docs deploy assets/SAMPLES.md
 
 .DEFAULT_GOAL := help
 .PHONY: help app test lint format types unit bench clean
@@ -43,6 +44,7 @@ lint: $(DEV_STAMP)
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/codespell $(CODE) $(TEXT)
 
 format: $(DEV_STAMP)
 	$(BIN)/ruff check --fix $(CODE)
