@@ -77,7 +77,7 @@ def test_local_links_are_recognised() -> None:
 
 
 def test_links_and_pictures_exist() -> None:
-    pages = sorted({ROOT / "README.md", *ROOT.glob("*.md"), *(ROOT / "assets").rglob("*.md")})
+    pages = sorted({*ROOT.glob("*.md"), *(ROOT / "assets").rglob("*.md"), *(ROOT / "docs").rglob("*.md")})
     dead = [
         f"{page.relative_to(ROOT)}: {link}"
         for page in pages
@@ -85,6 +85,14 @@ def test_links_and_pictures_exist() -> None:
         if not (page.parent / link).exists()
     ]
     assert dead == []
+
+
+def test_the_architecture_names_what_is_there() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:crosspool|tests|docs|pages|assets)/[\w./]*)`", text))
+    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+    rooms = {path.parent.name for path in (ROOT / "crosspool").rglob("__init__.py")} - {"crosspool", "fieldguide"}
+    assert {room for room in rooms if f"  {room}/" not in text} == set()
 
 
 def test_one_list_of_dependencies() -> None:
