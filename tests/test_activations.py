@@ -14,7 +14,7 @@ from crosspool.activations import subgraph
 from crosspool.backbones import backbone as backbone_module
 from crosspool.backbones import load_backbone, spec_of
 from crosspool.backbones.architecture import Architecture
-from crosspool.backbones.backbone import load
+from crosspool.backbones.loading import load
 from crosspool.errors import LayerPairError, SettingError
 from crosspool.images import frame, to_tensor
 from tests.networks import Net, sample, spec_for

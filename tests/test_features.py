@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from crosspool.backbones import Backbone
-from crosspool.backbones.backbone import UNTRAINED, load
+from crosspool.backbones.loading import UNTRAINED, load
 from crosspool.cache import ArrayCache, default_cache
 from crosspool.crops import Source, views_of
 from crosspool.datasets import Dataset, Sample

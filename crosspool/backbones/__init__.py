@@ -6,12 +6,14 @@ from functools import cache
 
 from crosspool.backbones import lite0, zoo
 from crosspool.backbones.architecture import Architecture, architecture_of
-from crosspool.backbones.backbone import UNTRAINED, Backbone, choose_device, load
+from crosspool.backbones.backbone import Backbone
+from crosspool.backbones.loading import PRETRAINED, UNTRAINED, choose_device, load
 from crosspool.backbones.spec import BackboneSpec
 from crosspool.errors import BackboneError
 
 __all__ = [
     "DEFAULT",
+    "PRETRAINED",
     "UNTRAINED",
     "Architecture",
     "Backbone",

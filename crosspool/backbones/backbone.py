@@ -1,13 +1,12 @@
 """A loaded backbone: images in, maps of a layer pair or class probabilities out."""
 
 import hashlib
-import os
-import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 import torch
 from PIL import Image
@@ -17,15 +16,11 @@ from crosspool.activations import PairActivations, run_graph
 from crosspool.backbones.architecture import Architecture, architecture_of, without_memory
 from crosspool.backbones.folding import fold_batch_norm
 from crosspool.backbones.spec import BackboneSpec
-from crosspool.backbones.weights import read_state_dict
 from crosspool.errors import BackboneError, LayerPairError, SettingError
 from crosspool.images import Framing, frame, to_tensor
 from crosspool.layer_pairs import LayerPair, NotOffered, forbid_in_place
 from crosspool.receptive_field import Box, receptive_field
 
-UNTRAINED = "untrained"
-UNTRAINED_SEED = 0
-_SEEDING = threading.Lock()  # torch's random numbers are the whole process's
 PIXELS_AT_ONCE = 8 * 224 * 224  # larger batches are slower an image on a CPU: see benchmarks/speed/batches.py
 
 
@@ -42,6 +37,39 @@ class Backbone:
     device: torch.device
     weights: str
     classes: tuple[str, ...]
+
+    @classmethod
+    def from_state(
+        cls,
+        spec: BackboneSpec,
+        state: Mapping[str, Tensor],
+        classes: tuple[str, ...],
+        *,
+        weights: str,
+        device: torch.device,
+    ) -> Self:
+        """The network with the tensors of `state`, by its own parameters' names, made ready to run.
+
+        Every backbone is made here, whatever its weights come from. Raises BackboneError where they do not fit.
+        """
+        model = without_memory(spec, len(classes))  # nothing is initialised only to be overwritten
+        with_version = OrderedDict(state)
+        # MNASNet asks for the version of its layout. Its parts stay without one, so that files from before BatchNorm
+        # counted its batches still fit.
+        with_version._metadata = {"": model.state_dict()._metadata[""]}  # type: ignore[attr-defined]
+        try:
+            model.load_state_dict(with_version, strict=True, assign=True)
+        except RuntimeError as error:
+            raise BackboneError(
+                f"{Path(weights).name} does not fit {spec.name}: names or shapes differ; train or export it for this "
+                "architecture."
+            ) from error
+        architecture = architecture_of(spec, len(classes))
+        model.eval().requires_grad_(False)
+        forbid_in_place(model)
+        fold_batch_norm(model, architecture.layout().graph)
+        model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return cls(spec, architecture, model, device, weights, classes)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -144,89 +172,3 @@ class Backbone:
         for start in range(0, len(framed), count):
             batch = to_tensor(framed[start : start + count], self.spec.preprocessing)
             yield batch.to(self.device, memory_format=torch.channels_last)
-
-
-def load(spec: BackboneSpec, weights: str | os.PathLike[str] | None, device: str) -> Backbone:
-    """Build the network, give it weights, and make it ready; see `crosspool.load_backbone`."""
-    target = choose_device(device)
-    if weights == UNTRAINED:
-        model, classes, source = _untrained(spec), spec.classes(), UNTRAINED
-    elif weights is None:
-        model, classes, source = _pretrained(spec), spec.classes(), "pretrained"
-    else:
-        model, classes = _own(spec, Path(weights))
-        source = str(weights)
-    architecture = architecture_of(spec, len(classes))
-    model.eval().requires_grad_(False)
-    forbid_in_place(model)
-    fold_batch_norm(model, architecture.layout().graph)
-    model.to(target, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Backbone(spec, architecture, model, target, source, classes)
-
-
-def choose_device(device: str = "auto") -> torch.device:
-    """ "auto" is CUDA where there is one, else Apple's MPS, else the CPU."""
-    if device == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        chosen = torch.device(device)
-        torch.zeros(1, device=chosen).item()  # fails on "meta", which has no numbers
-    except (RuntimeError, AssertionError, NotImplementedError, ImportError) as error:
-        raise BackboneError(
-            f"The device {device!r} cannot be used here; choose auto, cpu, cuda or mps (see crosspool doctor)."
-        ) from error
-    return chosen
-
-
-def _untrained(spec: BackboneSpec) -> nn.Module:
-    with _SEEDING, torch.random.fork_rng(devices=[]):
-        torch.manual_seed(UNTRAINED_SEED)
-        return spec.build(len(spec.classes()))
-
-
-def _pretrained(spec: BackboneSpec) -> nn.Module:
-    if spec.weights.availability == "to download":
-        raise BackboneError(
-            f"The weights of {spec.name} ({spec.weights.megabytes:.0f} MB) are not here yet; "
-            f"download them with: crosspool fetch {spec.name}"
-        )
-    try:
-        return _with_weights(spec, read_state_dict(spec.weights.path), len(spec.classes()), spec.weights.path.name)
-    except BackboneError as error:
-        raise BackboneError(
-            f"The weights file {spec.weights.path} is damaged; get it again with: crosspool fetch {spec.name}"
-        ) from error
-
-
-def _own(spec: BackboneSpec, path: Path) -> tuple[nn.Module, tuple[str, ...]]:
-    """A user's own state dict, also for another number of classes than the pretrained one."""
-    state = read_state_dict(path)
-    last = list(without_memory(spec, 1000).state_dict())[-1]
-    name = next((name for name in state if spec.rename(name) == last), None)
-    num_classes = len(state[name]) if name is not None and state[name].ndim else 1000
-    model = _with_weights(spec, state, num_classes, path.name)
-    classes = spec.classes()
-    return model, classes if num_classes == len(classes) else tuple(f"class {k}" for k in range(num_classes))
-
-
-def _with_weights(spec: BackboneSpec, state: dict[str, Tensor], num_classes: int, file: str) -> nn.Module:
-    """The network with the tensors of `state` as its parameters: nothing is initialised only to be overwritten."""
-    renamed = {
-        new: value.float() if value.is_floating_point() else value
-        for old, value in state.items()
-        if (new := spec.rename(old)) is not None
-    }
-    model = without_memory(spec, num_classes)
-    with_version = OrderedDict(renamed)
-    # MNASNet asks for the version of its layout. Its parts stay without one, so that files from before BatchNorm
-    # counted its batches still fit.
-    with_version._metadata = {"": model.state_dict()._metadata[""]}  # type: ignore[attr-defined]
-    try:
-        model.load_state_dict(with_version, strict=True, assign=True)
-    except RuntimeError as error:
-        raise BackboneError(
-            f"{file} does not fit {spec.name}: names or shapes differ; train or export it for this architecture."
-        ) from error
-    return model

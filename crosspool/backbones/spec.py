@@ -1,10 +1,10 @@
 """What a backbone is: data about a network, and how to build it. Nothing here holds weights."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch import nn
+from torch import Tensor, nn
 
 from crosspool.backbones.weights import WeightsFile
 from crosspool.images import Preprocessing
@@ -27,6 +27,14 @@ class BackboneSpec:
     build: Callable[[int], nn.Module]
     rename: Callable[[str], str | None]
     classes: Callable[[], tuple[str, ...]]
+
+    def renamed(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """A file's tensors by the network's parameter names, in single precision."""
+        return {
+            new: value.float() if value.is_floating_point() else value
+            for old, value in state.items()
+            if (new := self.rename(old)) is not None
+        }
 
     def titled(self, weights: str) -> str:
         """EfficientNet-Lite0; with UNTRAINED (random) weights, or the name of your own file, where that is so."""

@@ -17,7 +17,7 @@ from torch import nn
 
 import crosspool
 from crosspool.backbones import architecture, backbone_specs, load_backbone, spec_of
-from crosspool.backbones.backbone import choose_device, load
+from crosspool.backbones.loading import choose_device, load
 from crosspool.backbones.weights import WeightsFile, fetch, read_state_dict
 from crosspool.errors import BackboneError
 from crosspool.images import frame, to_tensor

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from crosspool.backbones import UNTRAINED
-from crosspool.backbones.backbone import load
+from crosspool.backbones.loading import load
 from crosspool.cache import CacheError
 from crosspool.classifiers import train
 from crosspool.datasets import Split
