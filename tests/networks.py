@@ -7,10 +7,15 @@ from torch import nn
 
 from crosspool.backbones.spec import BackboneSpec
 from crosspool.backbones.weights import WeightsFile
+from crosspool.classifier_files import ClassifierSettings
 from crosspool.images import Preprocessing, load_image
 
 SAMPLES = Path(__file__).resolve().parent.parent / "assets" / "samples"
 PLAIN = Preprocessing(128, 1.0, "bilinear", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+BY_HAND = ClassifierSettings(
+    method="by hand", backbone="tiny", outputs=2, weights="untrained", fingerprint="", framing="squash",
+    multi_label=False,
+)  # fmt: skip
 
 
 @cache

@@ -19,7 +19,7 @@ from crosspool.encoding import CrossLayerPooling, SignedPower
 from crosspool.errors import ModelError, SettingError
 from crosspool.methods import Method, Part, parse_method
 from crosspool.pooling import local_features
-from tests.networks import sample, small_network, spec_for
+from tests.networks import BY_HAND, sample, small_network, spec_for
 
 TINY = architecture_of(spec_for(small_network), 2)  # a 3x3 pair of 4 channels under 5, 8x8 positions at 128 pixels
 SPLIT_BY_POSITION = [
@@ -67,7 +67,7 @@ def random_classifier(name, seed, classes=3):
     generator = np.random.default_rng(seed)
     method, encoder = encoded_by(name)
     records = [random_maps(method, generator) for _ in range(2)]
-    unnamed = LinearClassifier(method, encoder, (), np.zeros((0, 0), np.float32), np.zeros(0), {})
+    unnamed = LinearClassifier(method, encoder, (), np.zeros((0, 0), np.float32), np.zeros(0), BY_HAND)
     weights = generator.standard_normal((classes, unnamed.vectors(records).shape[1])).astype(np.float32)
     names = tuple(f"class {k}" for k in range(classes))
     return replace(unnamed, classes=names, weights=weights, intercept=generator.standard_normal(classes)), records
@@ -139,7 +139,7 @@ def two_channels():
     method = Method("by hand", (Part("cl", (x, a), steps, 2),), None)
     record = {x: np.array([[[[4, 9]]]], np.float32), a: np.array([[[[1, 0]], [[1, 1]]]], np.float32)}
     weights = np.array([[1, 0], [0, 1], [2, -1]], np.float32)
-    return LinearClassifier(method, method.encoder(), ("p", "q", "r"), weights, np.array([0.5, 0, 0]), {}), record
+    return LinearClassifier(method, method.encoder(), ("p", "q", "r"), weights, np.array([0.5, 0, 0]), BY_HAND), record
 
 
 def test_by_hand():

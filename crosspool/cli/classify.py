@@ -9,13 +9,11 @@ from crosspool.cli.console import print_json, print_labels, print_wrapped
 from crosspool.cli.options import Device, Json
 from crosspool.cli.photos import SkipErrors, none_read, read_images
 from crosspool.cli.records import file_checksum
-from crosspool.errors import ModelError
 from crosspool.text import printable
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from crosspool.backbones import Backbone
     from crosspool.classifiers import TrainedClassifier
 
 
@@ -47,7 +45,7 @@ def classify(
     from crosspool.classifiers import TRAINED_ON, load_classifier
 
     classifier = load_classifier(Path(model))
-    network = network_of(classifier, weights, device)
+    network = classifier.load_backbone(weights, device)
     classifier.check(network)
     records = []
     skipped: list[str] = []
@@ -68,22 +66,7 @@ def classify(
         print_json(records)
         return
     kind = "labels with a positive score" if classifier.multi_label else "classes with the highest scores"
-    typer.echo(f"\n{classifier.method.name} trained on {printable(str(classifier.settings['dataset']))}: {kind}")
-
-
-def network_of(classifier: "TrainedClassifier", weights: str | None, device: str) -> "Backbone":
-    """The network that the classifier was trained on. Raises ModelError where its weights have to be named."""
-    from crosspool.backbones import UNTRAINED, load_backbone
-
-    settings = classifier.settings
-    if weights is None and settings["weights"] not in ("pretrained", UNTRAINED):
-        raise ModelError(
-            f"This classifier was trained on {settings['backbone']} with weights from {settings['weights']}; name that "
-            "file with --weights."
-        )
-    if weights is None and settings["weights"] == UNTRAINED:
-        weights = UNTRAINED
-    return load_backbone(settings["backbone"], weights, device)
+    typer.echo(f"\n{classifier.method.name} trained on {printable(str(classifier.settings.dataset))}: {kind}")
 
 
 def _best(classifier: "TrainedClassifier", scores: "np.ndarray", top: int) -> list[tuple[str, float]]:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from crosspool.cli.classify import network_of
 from crosspool.cli.console import print_json, print_table, print_wrapped
 from crosspool.cli.maps import channel_list
 from crosspool.cli.options import DEFAULT_BACKBONE, Device, Framing, Json, Size, side
@@ -103,7 +102,7 @@ def explain(
         document["without"] = {"channels": gone, "scores": _scores(explanation, explanation.without_channels(gone))}
     checksum = file_checksum(image)
     seen = classifier.was_trained_on(checksum)
-    about = {name: value for name, value in classifier.settings.items() if name != "photographs"}
+    about = classifier.settings.model_dump(exclude={"photographs"})
     settings = {"image": {"name": Path(image).name, "sha256": checksum, "trained_on": seen}, **about}
     if path is not None:
         framed = _framed(picture, classifier, network)
@@ -132,7 +131,7 @@ def _classifier(
     if backbone is not None or size is not None or framing != "crop":
         raise SettingError("The model says network, size and framing; leave out --backbone, --size and --framing.")
     classifier = load_classifier(Path(model))
-    return classifier, network_of(classifier, weights, device)
+    return classifier, classifier.load_backbone(weights, device)
 
 
 def _split(

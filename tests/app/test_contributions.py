@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -375,7 +376,9 @@ def test_a_file_is_loaded_and_chosen(file, trained, lite0):
     assert "The network's own answer" in shown_text(app)  # as a baseline
     assert not app.warning
     cat = hashlib.sha256((SAMPLES / "cat.jpg").read_bytes()).hexdigest()
-    app.session_state.loaded_classifier[1].settings["photographs"].append(cat)
+    name, classifier, *others = app.session_state.loaded_classifier
+    knows_cat = replace(classifier, settings=classifier.settings.model_copy(update={"photographs": (cat,)}))
+    app.session_state.loaded_classifier = (name, knows_cat, *others)
     assert [warning.value for warning in checked(app.run()).warning] == [TRAINED_ON]
 
 
@@ -383,7 +386,7 @@ def test_a_file_is_loaded_and_chosen(file, trained, lite0):
 def test_other_files_are_refused_by_name(data):
     with pytest.raises(
         ModelError,
-        match=r"^bad\.safetensors is no classifier .* on the page Train & compare, or with: crosspool train$",
+        match=r"^bad\.safetensors is not a classifier .* on the page Train & compare, or with: crosspool train$",
     ):
         read_classifier(data, "bad.safetensors")
 
@@ -392,18 +395,16 @@ def test_a_refused_file_leaves_the_page_as_it_was():
     app = explain_page()
     app = checked(app.file_uploader[0].set_value([("bad.safetensors", b"x" * 99, "application/octet-stream")]).run())
     (said,) = sentences(app)
-    assert said.startswith("bad.safetensors is no classifier")
+    assert said.startswith("bad.safetensors is not a classifier")
     assert app.session_state.classifier == ""
     assert verdict(app)
 
 
 def test_a_file_for_another_network_says_so(trained, tmp_path):
     classifier = trained[CROSS, 9]
-    classifier.settings["weights"] = "untrained"
-    try:
-        classifier.save(tmp_path / "file")
-    finally:
-        classifier.settings["weights"] = "pretrained"
+    replace(classifier, settings=classifier.settings.model_copy(update={"weights": "untrained"})).save(
+        tmp_path / "file"
+    )
     app = explain_page()
     data = (tmp_path / "file").read_bytes()
     app = checked(app.file_uploader[0].set_value([("other.safetensors", data, "application/octet-stream")]).run())

@@ -770,7 +770,7 @@ def changed(model, path, **changes):
     """The classifier with some of its settings or arrays changed, as a file."""
     classifier = models.load_classifier(model[0])
     arrays = {name: changes.pop(name) for name in list(changes) if name in ("weights", "intercept")}
-    replace(classifier, settings={**classifier.settings, **changes}, **arrays).save(path)
+    replace(classifier, settings=classifier.settings.model_copy(update=changes), **arrays).save(path)
     return path
 
 
@@ -823,7 +823,7 @@ def test_classify_for_people(run, model, images) -> None:
 
 def test_classify_refuses_what_it_cannot_use(fails, works, model, images, tmp_path) -> None:
     photo = images / "red" / "0.png"
-    assert "is no classifier" in fails("classify", photo, "--model", photo)
+    assert "is not a classifier" in fails("classify", photo, "--model", photo)
     assert "cannot be read" in fails("classify", photo, "--model", tmp_path / "nowhere.safetensors")
     assert "not on the efficientnet_lite0 with untrained weights" in fails(
         "classify", photo, "--model", model[0], "--weights", "untrained"

@@ -27,7 +27,7 @@ from crosspool.faithfulness.removal import Positions, keeping_channels
 from crosspool.faithfulness.study import CHANNEL_DRAWS, POSITION_DRAWS, Question, study
 from crosspool.features import Features
 from crosspool.methods import parse_method
-from tests.networks import small_network, spec_for
+from tests.networks import BY_HAND, small_network, spec_for
 from tests.pictures import tints
 from tests.test_contributions import BY_CHANNEL_ALONE, SPLIT_BY_POSITION, random_classifier, two_channels
 
@@ -129,7 +129,7 @@ def many_channels(count=64, dead=16):
     record = {lower: np.ones((1, 1, 1, 1), np.float32), upper: weights.reshape(1, -1, 1, 1)}
     directions = np.random.default_rng(3).standard_normal((2, count)).astype(np.float32)
     explanation = explanation_of(LinearClassifier(classifier.method, classifier.encoder, ("p", "q"), directions,
-                                                  np.zeros(2), {}), record)  # fmt: skip
+                                                  np.zeros(2), BY_HAND), record)  # fmt: skip
     return Explained(explanation, explanation)
 
 
@@ -238,7 +238,7 @@ def test_a_picture_all_hidden_is_what_stands_for_it(tiny):
 def test_pixels_are_not_hidden_from_a_crop(tiny):
     _, backbone, question, _, _ = tiny
     method = parse_method(question.method.name, backbone.architecture, "crop")
-    classifier = LinearClassifier(method, method.encoder(), (), np.zeros((0, 0), np.float32), np.zeros(0), {})
+    classifier = LinearClassifier(method, method.encoder(), (), np.zeros((0, 0), np.float32), np.zeros(0), BY_HAND)
     with pytest.raises(SettingError, match="the whole picture"):
         pixels.Pixels(classifier, backbone, Image.new("RGB", (8, 8)), (2, 2), "blur")
 

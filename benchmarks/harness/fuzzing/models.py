@@ -11,7 +11,7 @@ from safetensors.numpy import save
 
 from benchmarks.harness.fuzzing.base import ANYWHERE, NUMBERS, TAKEN, Kind, clear, damaged
 from crosspool.backbones import architecture
-from crosspool.classifiers import FORMAT, HEADER
+from crosspool.classifier_files import FORMAT, HEADER
 from crosspool.encoding import Record
 from crosspool.errors import ModelError
 from crosspool.methods import Method, parse_method

@@ -100,8 +100,8 @@ def _of_comparison(method: str, picture: SourceImage | None) -> ExplainedClassif
 def _of_file() -> ExplainedClassifier | None:
     """The loaded classifier with its network. Raises ModelError where that is not here."""
     name, classifier, _ = st.session_state.loaded_classifier
-    spec = backbone_specs()[classifier.settings["backbone"]]
-    weights = UNTRAINED if classifier.settings["weights"] == UNTRAINED else PRETRAINED
+    spec = backbone_specs()[classifier.settings.backbone]
+    weights = UNTRAINED if classifier.settings.weights == UNTRAINED else PRETRAINED
     if weights == PRETRAINED and spec.weights.availability == "to download":
         raise ModelError(
             f"{name} was trained on {spec.title}, whose pretrained weights are not on this machine; choose the "
@@ -114,9 +114,10 @@ def _of_file() -> ExplainedClassifier | None:
 
 def _describe(subject: ExplainedClassifier) -> None:
     classifier = subject.classifier
+    assert isinstance(classifier, TrainedClassifier)
     st.caption(
         as_it_is(
-            f"{classifier.method.name} on {subject.network.title}, trained on {classifier.settings['dataset']}: "
+            f"{classifier.method.name} on {subject.network.title}, trained on {classifier.settings.dataset}: "
             f"{len(classifier.classes):,} classes, {human_bytes(classifier.weights.nbytes)} of weights."
         )
     )

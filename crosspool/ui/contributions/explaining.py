@@ -9,7 +9,7 @@ import streamlit as st
 from cachetools import LRUCache
 from PIL import Image
 
-from crosspool.classifiers import LinearClassifier, own_classifier
+from crosspool.classifiers import LinearClassifier, TrainedClassifier, own_classifier
 from crosspool.contributions import Contributions, Explanation, Vector, explanation_of
 from crosspool.errors import ModelError
 from crosspool.features import compute_record
@@ -51,7 +51,7 @@ class ExplainedClassifier:
     @property
     def trained(self) -> bool:
         """Whether somebody trained it; the network's own classes need no training here."""
-        return "dataset" in self.classifier.settings
+        return isinstance(self.classifier, TrainedClassifier)
 
     @property
     def normalises(self) -> bool:

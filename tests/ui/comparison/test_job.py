@@ -294,7 +294,7 @@ def test_without_leaves_out_the_picture_and_its_copies(done, backbone):
     method = comparison.classifiers["cl@160"].method
     expected = train(smaller, Features(smaller, backbone, method.sources, comparison.labelled.cache), method)
     assert np.array_equal(found.weights, expected.weights)
-    assert found.settings["images"] == len(others)
+    assert found.settings.images == len(others)
     assert not np.array_equal(found.weights, comparison.classifiers["cl@160"].weights)
 
 
@@ -309,7 +309,7 @@ def test_without_knows_a_picture_by_the_file_that_it_was_shrunk_from(backbone):
     assert shrunk != large
     for data in (large, shrunk):
         found = comparison.without("global@128", hashlib.sha256(data).hexdigest())
-        assert found.settings["images"] == len(comparison.dataset) - 1
+        assert found.settings.images == len(comparison.dataset) - 1
 
 
 def test_without_a_picture_of_somebody_else_is_the_ordinary_classifier(done):

@@ -1,0 +1,175 @@
+"""The file of a trained classifier: safetensors, with the settings as JSON in its header. No pickle is involved."""
+
+import json
+import struct
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import load, load_file, save, save_file
+
+from crosspool.errors import ModelError
+from crosspool.images import Framing
+from crosspool.whole_files import whole_file
+
+FORMAT = "crosspool classifier 1"
+HEADER = "crosspool"
+MAX_OUTPUTS = 100_000  # classes of a network; a file that says more would cost much memory to refuse
+LONGEST_NAME = 255  # characters of a class's name, as long as a folder's may be
+LONGEST_METHOD = 4096  # characters
+
+Arrays = dict[str, NDArray[Any]]
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= LONGEST_NAME
+
+
+def _name(value: Any) -> str:
+    if not _is_name(value):
+        raise ValueError("it is not a name")
+    return str(value)
+
+
+def _class_names(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not value or not all(map(_is_name, value)):
+        raise ValueError("it is not a list of names")
+    if len(set(value)) < len(value):
+        raise ValueError("a name is in it twice")
+    return tuple(value)
+
+
+def _checksums(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(map(_is_name, value)):
+        raise ValueError("it is not a list of checksums")
+    return tuple(value)
+
+
+# Checked by hand: a folder's name that is not UTF-8 is a class's name too, which pydantic's strings do not take.
+Name = Annotated[str, PlainValidator(_name)]
+ClassNames = Annotated[tuple[str, ...], PlainValidator(_class_names)]
+Checksums = Annotated[tuple[str, ...], PlainValidator(_checksums)]
+
+
+class ClassifierSettings(BaseModel):
+    """On which network a classifier works, and by which method.
+
+    `weights` is "pretrained", "untrained" or the name of a file, `outputs` the network's number of classes, and
+    `fingerprint` that of `Backbone.fingerprint`.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    method: Annotated[str, Field(max_length=LONGEST_METHOD)]
+    backbone: str
+    outputs: Annotated[int, Field(ge=1, le=MAX_OUTPUTS)]
+    weights: Name
+    fingerprint: Name
+    framing: Framing
+    multi_label: bool
+
+
+class OwnSettings(ClassifierSettings):
+    """Those of a network's own classes, at an input of `size` pixels."""
+
+    size: int
+
+
+class TrainingSettings(ClassifierSettings):
+    """Those of a trained classifier: its classes, and what it was trained on.
+
+    `photographs` are the SHA-256 of its training images' files; files from before these were written lack them.
+    """
+
+    classes: ClassNames
+    dataset: Name
+    images: int
+    photographs: Checksums = ()
+    C: float
+    seed: int
+    versions: dict[str, str]
+
+
+def write(path: Path, arrays: Arrays, settings: TrainingSettings) -> None:
+    """Write a file that appears whole or not at all. Raises ModelError where it cannot be written."""
+    try:
+        with whole_file(path) as temporary:
+            save_file(_contiguous(arrays), temporary, metadata=_metadata(settings))
+    except (SafetensorError, OSError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ModelError(f"{path} cannot be written ({reason}); make room, or choose another place.") from error
+
+
+def file_bytes(arrays: Arrays, settings: TrainingSettings) -> bytes:
+    """The bytes of the file that `write` writes."""
+    data: bytes = save(_contiguous(arrays), metadata=_metadata(settings))
+    return data
+
+
+def _contiguous(arrays: Arrays) -> Arrays:
+    """safetensors writes memory as it lies, whatever the order of an array's axes."""
+    return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+
+
+def _metadata(settings: TrainingSettings) -> dict[str, str]:
+    return {HEADER: json.dumps({"format": FORMAT, **settings.model_dump()})}
+
+
+def read(source: Path | bytes, name: str) -> tuple[TrainingSettings, Arrays]:
+    """The settings and arrays of a file, or of its bytes, which is called `name` in messages.
+
+    Raises ModelError for anything else than a classifier's file, saying what is wrong.
+    """
+    try:
+        header, read_arrays = _opened_bytes(source) if isinstance(source, bytes) else _opened_file(source)
+        stated = json.loads(header or "null")
+        if not isinstance(stated, dict) or stated.pop("format", None) != FORMAT:
+            raise ValueError("another kind of file, or another version of it")
+        arrays = read_arrays()
+    except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise ModelError(
+            f"{name} is not a classifier that this version of crosspool can read, or is damaged; train one with: "
+            "crosspool train"
+        ) from error
+    except OSError as error:
+        raise ModelError(
+            f"{name} cannot be read ({error.strerror or error}); check the name and the folder."
+        ) from error
+    try:
+        return TrainingSettings.model_validate(stated), arrays
+    except ValidationError as error:
+        raise inconsistent(name, _first_problem(error)) from error
+
+
+def inconsistent(name: str, reason: str) -> ModelError:
+    """The error of a file whose parts do not fit together; `reason` may repeat what the file says."""
+    reason = reason if len(reason) <= LONGEST_NAME else f"{reason[:LONGEST_NAME]}…"
+    return ModelError(f"{name} is not consistent ({reason}); train it again with: crosspool train")
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    setting = ".".join(map(str, problem["loc"]))
+    if problem["type"] == "missing":
+        return f"the setting {setting!r} is missing"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"the setting {setting!r} is wrong: {message[0].lower()}{message[1:]}"
+
+
+def _opened_file(path: Path) -> tuple[str | None, Callable[[], Arrays]]:
+    """What a file says of itself, as JSON, and what reads its arrays."""
+    with safe_open(path, "numpy") as file:
+        header = (file.metadata() or {}).get(HEADER)
+    return header, partial(load_file, path)
+
+
+def _opened_bytes(data: bytes) -> tuple[str | None, Callable[[], Arrays]]:
+    arrays = load(data)  # which checks the header
+    (length,) = struct.unpack("<Q", data[:8])
+    metadata: dict[str, str] = json.loads(data[8 : 8 + length]).get("__metadata__", {})
+    return metadata.get(HEADER), lambda: arrays
