@@ -1,27 +1,12 @@
 """The real app and a real browser, each started once for all tests that ask for them; torch on one core; commands."""
 
-import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
-from benchmarks.harness.chromium import find_chromium
+from benchmarks.harness import app as harness
 
-ROOT = Path(__file__).resolve().parent.parent
-START_SECONDS = 60
-CHROMIUM_OPTIONS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--no-first-run",
-)
+ROOT = harness.ROOT
 
 
 @pytest.fixture(scope="session")
@@ -32,60 +17,21 @@ def app_url(tmp_path_factory):
 
 
 @contextmanager
-def served(folder, command=(sys.executable, "-m", "streamlit", "run", "app.py", "--server.port"), cwd=ROOT):
-    """The app, served as `make app` serves it, or by another command; only the embedded weights, an empty cache."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    url, log = f"http://localhost:{port}", folder / "log.txt"
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [*command, str(port)],
-            cwd=cwd,
-            env={**os.environ, "TORCH_HOME": str(folder), "CROSSPOOL_CACHE": str(folder / "cache")},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            _wait_until_healthy(process, url, log)
-            yield url
-        finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-    assert " ERROR " not in log.read_text(), log.read_text()
-    assert "Traceback" not in log.read_text(), log.read_text()
-
-
-def _wait_until_healthy(process, url, log):
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            with urllib.request.urlopen(f"{url}/_stcore/health", timeout=5):
-                return
-        except OSError:
-            time.sleep(0.1)
-    pytest.fail(f"The app did not start:\n{log.read_text()}")
+def served(folder, command=harness.STREAMLIT, cwd=ROOT):
+    """The address of a new server; only the embedded weights, an empty cache, and nothing wrong in its log."""
+    with harness.served(folder, {"TORCH_HOME": str(folder)}, command=command, cwd=cwd) as server:
+        yield server.url
+    assert server.faults == [], server.log.read_text()
 
 
 @pytest.fixture(scope="session")
 def browser():
     """A Chromium; where there is none, `make unit` runs the tests that need none."""
-    from playwright.sync_api import sync_playwright
-
-    path = find_chromium()
-    if path is None:
-        pytest.fail(
-            "There is no Chromium that starts; see benchmarks/harness/chromium.py, or leave these out with: make unit"
-        )
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=list(CHROMIUM_OPTIONS))
-        yield chromium
-        chromium.close()
+    try:
+        with harness.chromium() as chromium:
+            yield chromium
+    except SystemExit as error:
+        pytest.fail(f"{error} Or leave these tests out with: make unit")
 
 
 @pytest.fixture(scope="module")
@@ -110,9 +56,9 @@ def visit(context, app_url):
         return visits[-1]
 
     yield new
-    for one in visits:
-        one.page.close()
-        one.expect_no_complaints()
+    for window in visits:
+        window.page.close()
+        window.expect_no_complaints()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.load.replicas import at_ports
+from benchmarks.harness.nginx import at_ports
 from crosspool.ui.runtime.settings import ServerSettings
 from crosspool.ui.serving.upload_limit import largest_file
 

@@ -4,11 +4,11 @@ For choosing among methods before any test image is looked at. Of each split tha
 the same seed, only the training images are used: two thirds of them to train on, the rest to try.
 """
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.harness.command import parser_of
 from crosspool.backbones import load_backbone
 from crosspool.cache import ArrayCache, default_cache
 from crosspool.datasets import Split, open_dataset
@@ -32,12 +32,10 @@ def within_training(targets: np.ndarray, splits: list[Split], groups: list[str])
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__, splits=20, seed=0)
     parser.add_argument("dataset")
     parser.add_argument("--methods", required=True)
-    parser.add_argument("--splits", type=int, default=20)
     parser.add_argument("--train-size", type=int, required=True)
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cache", type=Path, default=default_cache())
     options = parser.parse_args()
     dataset, backbone = open_dataset(options.dataset), load_backbone()

@@ -3,10 +3,9 @@
     python -m benchmarks.accuracy.labels FOLDER      a folder per class; the classes named below are used
 
 Prints top-1 agreement with a 95 % Wilson interval for the network's own preprocessing and for two wrong ones. The
-figure is no ImageNet accuracy: other photos, fewer classes; it is the differences between the rows that speak.
+figure is not an ImageNet accuracy, as photos and classes differ: only the differences between the rows count.
 """
 
-import argparse
 import math
 import sys
 from dataclasses import replace
@@ -15,6 +14,7 @@ from pathlib import Path
 from PIL import Image
 
 import crosspool
+from benchmarks.harness.command import parser_of
 from crosspool.backbones import Backbone
 from crosspool.images import Framing
 
@@ -41,12 +41,12 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 def labelled_images(folder: Path) -> list[tuple[Image.Image, set[str]]]:
     """Every image of the folders whose class ImageNet has, with the labels that count as right."""
-    found = []
+    images = []
     for path in sorted(folder.glob("*/*")):
         labels = SAME_CLASS.get(path.parent.name.split(".")[-1])
         if labels:
-            found.append((crosspool.load_image(path), labels))
-    return found
+            images.append((crosspool.load_image(path), labels))
+    return images
 
 
 def agreement(backbone: Backbone, images: list[tuple[Image.Image, set[str]]], framing: Framing = "crop") -> int:
@@ -64,7 +64,7 @@ def wilson(hits: int, count: int) -> tuple[float, float]:
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("folder", type=Path)
     images = labelled_images(parser.parse_args().folder)
     if not images:

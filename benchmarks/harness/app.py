@@ -1,24 +1,29 @@
-"""The app and a browser, for benchmarks that act as a person does."""
+"""The served app and a browser, for benchmarks and tests that act as a person does."""
 
+import json
 import os
-import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
-from typing import BinaryIO
+from tempfile import TemporaryDirectory
+from urllib.error import HTTPError
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from benchmarks.harness.chromium import find_chromium
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 300_000  # milliseconds
-OPTIONS = (
+STREAMLIT = (sys.executable, "-m", "streamlit", "run", "app.py", "--server.port")
+PATIENCE_MILLISECONDS = 300_000
+START_SECONDS, STOP_SECONDS, REQUEST_SECONDS = 120.0, 20.0, 60.0
+CHROMIUM_OPTIONS = (
     "--no-sandbox",
     "--disable-gpu",
     "--disable-background-networking",
@@ -27,35 +32,109 @@ OPTIONS = (
 )
 
 
+@dataclass(frozen=True)
+class AppServer:
+    """A running server of the app; `log` is the file that it writes to."""
+
+    url: str
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        """The status and the body of an answer."""
+        try:
+            with urllib.request.urlopen(self.url + path, timeout=REQUEST_SECONDS) as answer:
+                return answer.status, answer.read()
+        except HTTPError as error:
+            return error.code, error.read()
+
+    def is_healthy(self) -> bool:
+        """Whether it answers at all. Raises RuntimeError with its log if it has ended."""
+        if self.process.poll() is not None:
+            raise RuntimeError(f"The app did not start:\n{self.log.read_text()}")
+        try:
+            return self.get("/_stcore/health")[0] == HTTPStatus.OK
+        except OSError:
+            return False
+
+    def is_ready(self) -> bool:
+        """Whether it has computed something already."""
+        return self.get("/ready")[0] == HTTPStatus.OK
+
+    @property
+    def log_lines(self) -> list[str]:
+        return self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+
+    @property
+    def events(self) -> list[str]:
+        """The events in a log of JSON lines, in order."""
+        return [json.loads(line)["event"] for line in self.log_lines if line.startswith("{")]
+
+    @property
+    def faults(self) -> list[str]:
+        """The lines of the log that tell of an error."""
+        return [line for line in self.log_lines if " ERROR " in line or "Traceback" in line]
+
+
 @contextmanager
 def served(
-    cache: str, *, within: Sequence[str] = (), log: int | BinaryIO = subprocess.DEVNULL, **environment: str
-) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
-    """A new server of the app, with this cache; gives its address and its process.
+    folder: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    *,
+    command: Sequence[str] = STREAMLIT,
+    cwd: Path = ROOT,
+) -> Iterator[AppServer]:
+    """A new server of the app, healthy; its cache and its log are in the folder, or in a temporary one.
 
-    `within` is a command that runs the one behind it, `log` where to the server writes.
+    `command` starts it when a port is appended.
     """
+    with ExitStack() as stack:
+        folder = folder or Path(stack.enter_context(TemporaryDirectory()))
+        port, log = free_port(), folder / "log.txt"
+        process = subprocess.Popen(
+            [*command, str(port)],
+            cwd=cwd,
+            env={**os.environ, "CROSSPOOL_CACHE": str(folder / "cache"), **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=stack.enter_context(log.open("wb")),
+            stderr=subprocess.STDOUT,
+        )
+        stack.callback(_stop, process)
+        server = AppServer(f"http://localhost:{port}", process, log)
+        if not wait_until(server.is_healthy, START_SECONDS):
+            raise RuntimeError(f"The app did not answer within {START_SECONDS:.0f} s:\n{log.read_text()}")
+        yield server
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def free_port() -> int:
+    """A port that nothing uses."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [*within, sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)],
-        cwd=ROOT, env={**os.environ, "CROSSPOOL_CACHE": cache, **environment}, stdout=log, stderr=log,
-    )  # fmt: skip
-    try:
-        url = f"http://localhost:{port}"
-        while True:
-            try:
-                with urllib.request.urlopen(f"{url}/_stcore/health", timeout=5):
-                    break
-            except OSError:
-                if process.poll() is not None:
-                    raise
-                time.sleep(0.1)
-        yield url, process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(20)
+        port: int = free.getsockname()[1]
+    return port
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = REQUEST_SECONDS) -> bool:
+    """Whether it comes true in time."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 @contextmanager
@@ -65,6 +144,13 @@ def chromium() -> Iterator[Browser]:
     if path is None:
         raise SystemExit("There is no Chromium that starts; see benchmarks/harness/chromium.py.")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(OPTIONS))
+        browser = playwright.chromium.launch(executable_path=path, args=list(CHROMIUM_OPTIONS))
         yield browser
         browser.close()
+
+
+def new_page(browser: Browser, width: int = 1440, height: int = 1000) -> Page:
+    """A window of its own, for a benchmark that waits for as long as it takes."""
+    page = browser.new_page(viewport={"width": width, "height": height})
+    page.set_default_timeout(PATIENCE_MILLISECONDS)
+    return page

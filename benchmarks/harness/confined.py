@@ -1,19 +1,17 @@
-"""The app with so many cores and so much memory as a small machine has, and what it takes of both."""
+"""The app on as few cores and as little memory as a small machine has, and what it uses of both."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic, sleep
-from typing import BinaryIO
 
 import psutil
 
-from benchmarks.harness.app import served
+from benchmarks.harness.app import STREAMLIT, AppServer, served, wait_until
 
 MEGABYTE = 2**20
-ENDED_SECONDS = 10.0  # that the workers of a server may take to end after it
+END_SECONDS = 10.0  # that the workers of a server may take to end after it
 VERSIONS = {  # of control groups: the file of the limit, of what lives in memory, of the peak
     1: ("memory.limit_in_bytes", "total_rss", "memory.max_usage_in_bytes"),
     2: ("memory.max", "anon", "memory.peak"),
@@ -21,10 +19,10 @@ VERSIONS = {  # of control groups: the file of the limit, of what lives in memor
 
 
 @dataclass(frozen=True)
-class Room:
-    """Where the server and its workers run. Without a control group the limit is only watched, not enforced."""
+class ConfinedServer:
+    """A server and its workers. Without a control group the limit is only watched, not enforced."""
 
-    url: str
+    app: AppServer
     process: psutil.Process
     group: Path | None
     version: int
@@ -35,13 +33,7 @@ class Room:
         if self.group is not None:
             lines = (self.group / "memory.stat").read_text().splitlines()
             return int(dict(line.split() for line in lines)[VERSIONS[self.version][1]])
-        found = 0
-        for one in self._family():
-            try:
-                found += one.memory_full_info().uss
-            except psutil.NoSuchProcess:  # a worker that has just ended
-                continue
-        return found
+        return int(self._sum(lambda process: process.memory_full_info().uss))
 
     def peak(self) -> int | None:
         """The most that was held, with files; None where nobody keeps count."""
@@ -61,18 +53,15 @@ class Room:
         return int(self.process.num_threads())
 
     def cpu_seconds(self) -> float:
-        """Of the server, and of workers that live."""
-        found = 0.0
-        for one in self._family():
-            try:
-                times = one.cpu_times()
-            except psutil.NoSuchProcess:
-                continue
-            found += times.user + times.system + times.children_user + times.children_system
-        return found
+        """Of the server, of its living workers, and of what both started before."""
+        return self._sum(lambda process: sum(process.cpu_times()[:4]))
 
-    def _family(self) -> list[psutil.Process]:
-        return [self.process, *self.process.children(recursive=True)]
+    def _sum(self, measure: Callable[[psutil.Process], float]) -> float:
+        total = 0.0
+        for process in (self.process, *self.process.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):  # a worker that has just ended
+                total += measure(process)
+        return total
 
     @property
     def enforced(self) -> str:
@@ -83,16 +72,19 @@ class Room:
 
 
 @contextmanager
-def confined(cache: str, *, memory: int, cores: int, log: BinaryIO, **environment: str) -> Iterator[Room]:
-    """A new server of the app with so many bytes and cores, from its first instruction on."""
+def confined(
+    folder: Path | None = None, environment: Mapping[str, str] | None = None, *, megabytes: int, cores: int
+) -> Iterator[ConfinedServer]:
+    """A new server of the app with this much memory and this many cores from its first instruction on; see `served`."""
+    memory = megabytes * MEGABYTE
     group, version = _new_group(memory)
     own = os.sched_getaffinity(0)
     os.sched_setaffinity(0, sorted(own)[:cores])  # what is started inherits it
     try:
         within = () if group is None else ("sh", "-c", 'echo $$ > "$0" && exec "$@"', str(group / "cgroup.procs"))
-        with served(cache, within=within, log=log, **environment) as (url, process):
+        with served(folder, environment, command=(*within, *STREAMLIT)) as app:
             os.sched_setaffinity(0, own)
-            yield Room(url, psutil.Process(process.pid), group, version, memory)
+            yield ConfinedServer(app, psutil.Process(app.process.pid), group, version, memory)
     finally:
         os.sched_setaffinity(0, own)
         if group is not None:
@@ -101,11 +93,9 @@ def confined(cache: str, *, memory: int, cores: int, log: BinaryIO, **environmen
 
 def _remove(group: Path) -> None:
     """As soon as the server's workers have ended, too. Raises RuntimeError where one outlives it."""
-    deadline = monotonic() + ENDED_SECONDS
-    while left := (group / "cgroup.procs").read_text().split():
-        if monotonic() > deadline:
-            raise RuntimeError(f"The server has ended, and left these processes behind: {', '.join(left)}")
-        sleep(0.1)
+    members = group / "cgroup.procs"
+    if not wait_until(lambda: not members.read_text(), END_SECONDS):
+        raise RuntimeError(f"The server has ended, and left these processes behind: {members.read_text().split()}")
     group.rmdir()
 
 

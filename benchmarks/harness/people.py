@@ -1,4 +1,4 @@
-"""Visitors who can be told apart: names that occur once in the world, and pictures that nobody else has."""
+"""Visitors who can be told apart: names that occur once in the world, and images that nobody else has."""
 
 import hashlib
 import io
@@ -7,19 +7,20 @@ import zipfile
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-from PIL import Image
+from benchmarks.harness.images import blocks, encoded
+from benchmarks.harness.tab import Tab
 
 NAME = re.compile(rb"vq[0-9a-f]{16}")  # how every visitor is called, wherever it stands
 SHA256 = re.compile(rb"[0-9a-f]{64}")
 SMALL = ((640, 480), (900, 1200))
 SIZES = ((4032, 3024), *SMALL)  # a phone's photo, and two small ones
-CLASSES, EACH = 2, 4  # of a visitor's labelled pictures
+LABELLED_CLASSES, IMAGES_PER_CLASS = 2, 4
+TRAINED_NETWORK = "ShuffleNet V2 X0 5, untrained"
 
 
 @dataclass(frozen=True)
-class File:
-    """A picture's file; `key` is the SHA-256 of its bytes."""
+class UploadFile:
+    """A file to upload; `key` is the SHA-256 of its bytes."""
 
     title: str
     data: bytes
@@ -35,51 +36,58 @@ class Person:
 
     number: int
     seed: int
-    sizes: tuple[tuple[int, int], ...] = SIZES  # of the pictures
+    sizes: tuple[tuple[int, int], ...] = SIZES  # of the images
 
     @cached_property
     def name(self) -> str:
         return "vq" + hashlib.sha256(f"{self.seed} {self.number}".encode()).hexdigest()[:16]
 
     @cached_property
-    def pictures(self) -> tuple[File, ...]:
+    def images(self) -> tuple[UploadFile, ...]:
         """One of each size."""
-        return tuple(File(f"{self.name}-{i}.jpg", self._picture(i, size)) for i, size in enumerate(self.sizes))
+        return tuple(UploadFile(f"{self.name}-{i}.jpg", self._image(i, size)) for i, size in enumerate(self.sizes))
 
     @cached_property
-    def zipped(self) -> File:
-        """Two classes of small pictures, which carry the visitor's name, too."""
+    def zipped(self) -> UploadFile:
+        """Two classes of small images, which carry the visitor's name, too."""
         file = io.BytesIO()
         with zipfile.ZipFile(file, "w") as archive:
-            for label in range(CLASSES):
-                for i in range(EACH):
-                    data = self._picture(100 + label * EACH + i, (96, 96))
+            for label in range(LABELLED_CLASSES):
+                for i in range(IMAGES_PER_CLASS):
+                    data = self._image(100 + label * IMAGES_PER_CLASS + i, (96, 96))
                     archive.writestr(f"{self.name}-class-{label}/{self.name}-{i}.jpg", data)
-        return File(f"{self.name}.zip", file.getvalue())
+        return UploadFile(f"{self.name}.zip", file.getvalue())
 
     @property
     def keys(self) -> set[bytes]:
-        """The pictures' keys, as they would stand in a message."""
-        return {file.key.encode() for file in self.pictures}
+        """The images' keys, as they would stand in a message."""
+        return {file.key.encode() for file in self.images}
 
-    def _picture(self, number: int, size: tuple[int, int]) -> bytes:
-        """Blurred blocks of colour."""
-        colours = np.random.default_rng([self.seed, self.number, number]).integers(0, 256, (9, 12, 3), dtype=np.uint8)
-        file = io.BytesIO()
-        Image.fromarray(colours).resize(size, Image.Resampling.BICUBIC).save(file, "JPEG", quality=90)
-        return file.getvalue()
+    def _image(self, number: int, size: tuple[int, int]) -> bytes:
+        return encoded(blocks([self.seed, self.number, number], size, shape=(9, 12)), "JPEG", quality=90)
+
+    async def upload_labelled(self, tab: Tab) -> None:
+        """On "Train & compare", the ZIP of this visitor's labelled images."""
+        await tab.choose("labelled_source", "ZIP")
+        await tab.upload((self.zipped.title, self.zipped.data), name="A ZIP with a folder")
 
 
-class Watch:
+async def start_training(tab: Tab) -> None:
+    """On "Train & compare", with the quickest method there is."""
+    await tab.choose("Network", TRAINED_NETWORK)
+    await tab.type("Random splits", 2)
+    await tab.choose_all("Methods", [name for name in tab.options("Methods") if name.startswith("global@224")])
+    await tab.press("train")
+
+
+class LeakDetector:
     """Looks through all that is sent to one visitor for what belongs to others."""
 
-    def __init__(self, person: Person, keys: dict[bytes, int]) -> None:
-        self._name, self._number, self._keys = person.name.encode(), person.number, keys
-        self.foreign: set[str] = set()
-        self.bytes = 0
+    def __init__(self, person: Person, owners: dict[bytes, int]) -> None:
+        self._name, self._number, self._owners = person.name.encode(), person.number, owners
+        self.leaks: set[str] = set()
 
     def __call__(self, raw: bytes) -> None:
-        self.bytes += len(raw)
         names = {name for name in NAME.findall(raw) if name != self._name}
-        keys = {key for key in SHA256.findall(raw) if self._keys.get(key, self._number) != self._number}
-        self.foreign |= {found.decode() for found in names | keys}
+        keys = {key for key in SHA256.findall(raw) if self._owners.get(key, self._number) != self._number}
+        self.leaks |= {leak.decode() for leak in names | keys}

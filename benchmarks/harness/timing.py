@@ -8,6 +8,8 @@ from time import perf_counter
 
 import torch
 
+from benchmarks.harness.command import busyness
+
 
 @dataclass(frozen=True)
 class Timing:
@@ -79,18 +81,5 @@ def repetitions_within(
 
 def machine() -> str:
     """What the numbers were measured on, and how busy it was."""
-    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
-    threads = f"{torch.get_num_threads()} threads on {os.cpu_count()} cores, waiting {os.environ['OMP_WAIT_POLICY']}"
-    return f"torch {torch.__version__}, {threads}, load {load}"
-
-
-def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print columns as wide as they need to be; the first to the left, numbers to the right."""
-    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
-    print(f"\n{title}")
-    for row in (header, ["-" * width for width in widths], *rows):
-        cells = [
-            cell.rjust(width) if column else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        print("  ".join(cells).rstrip(), flush=True)
+    threads = f"{torch.get_num_threads()} threads, waiting {os.environ['OMP_WAIT_POLICY']}"
+    return f"torch {torch.__version__}, {threads}, {busyness()}"

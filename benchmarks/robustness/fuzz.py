@@ -1,12 +1,11 @@
 """Does anything that a stranger may send do harm? Thousands of damaged files are tried.
 
 `python -m benchmarks.robustness.fuzz` judges each kind in a process of its own by what benchmarks/harness/fuzzing says
-of it, pictures in the very workers that decode uploads: a case is taken, and what came of it is as it should be, or
+of it, images in the very workers that decode uploads: a case is taken, and what came of it is as it should be, or
 refused with one clear sentence. The exit status is 1 after any fault: another exception, a crash, more than the limit
 of seconds, or memory that grows. Faulty cases are written to a folder, and `--replay FILE` judges such a file again.
 """
 
-import argparse
 import multiprocessing
 import os
 import re
@@ -21,27 +20,29 @@ from importlib import import_module
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from benchmarks.harness.fuzzing.base import TAKEN, Kind
-from crosspool.tables import Column, pipes
+import psutil
 
-KINDS = {"images": 10_000, "zips": 1000, "urls": 1000, "models": 1000, "settings": 1000}
+from benchmarks.harness.command import parser_of, print_markdown
+from benchmarks.harness.confined import MEGABYTE
+from benchmarks.harness.fuzzing.base import TAKEN, Kind
+
+CASES = {"images": 10_000, "zips": 1000, "urls": 1000, "models": 1000, "settings": 1000}
 MODULES = {"urls": "links"}
-SECONDS = 5.0  # longer than that is a hang: after 4 the server ends a decoder, and starts another one
-WARM = 0.2  # of the cases come before memory is measured
-GROWTH = 100  # MB that a process may grow by after that: what its allocator keeps of the largest case
-MEGABYTE = 2**20
+LIMIT_SECONDS = 5.0  # longer than that is a hang: after 4 the server ends a decoder, and starts another one
+WARM_SHARE = 0.2  # of the cases come before memory is measured
+GROWTH_MEGABYTES = 100  # that a process may grow by after that: what its allocator keeps of the largest case
 
 
 def kind_of(name: str) -> Kind:
-    found: Kind = import_module(f"benchmarks.harness.fuzzing.{MODULES.get(name, name)}").KIND
-    return found
+    kind: Kind = import_module(f"benchmarks.harness.fuzzing.{MODULES.get(name, name)}").KIND
+    return kind
 
 
 # --- the process that judges
 
 
 def serve(name: str, connection: Connection) -> None:
-    """Judge cases until there are no more: (whether it is a fault, what is said of it, seconds, MB)."""
+    """Judge cases until there are no more: (whether it is a fault, its sentence, seconds, MB)."""
     sys.stderr.flush()
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libraries' warnings of damaged files
     kind = kind_of(name)
@@ -50,15 +51,15 @@ def serve(name: str, connection: Connection) -> None:
     while (data := connection.recv_bytes()) != b"end":
         start = time.monotonic()
         try:
-            fault, said = False, kind.judge(data[1:])
+            fault, sentence = False, kind.judge(data[1:])
         except BaseException:
-            fault, said = True, traceback.format_exc()
-        connection.send((fault, said, time.monotonic() - start, megabytes()))
+            fault, sentence = True, traceback.format_exc()
+        connection.send((fault, sentence, time.monotonic() - start, megabytes()))
 
 
 def megabytes() -> float:
     """Resident memory of this process."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / MEGABYTE
+    return psutil.Process().memory_info().rss / MEGABYTE
 
 
 @contextmanager
@@ -74,7 +75,7 @@ def judge_of(name: str) -> Iterator[tuple[multiprocessing.process.BaseProcess, C
         if process.is_alive():
             ours.send_bytes(b"end")
     finally:
-        process.join(SECONDS)
+        process.join(LIMIT_SECONDS)
         process.kill()
         process.join()
 
@@ -83,7 +84,7 @@ def judge_of(name: str) -> Iterator[tuple[multiprocessing.process.BaseProcess, C
 
 
 @dataclass
-class Tally:
+class KindTally:
     """What came of one kind's cases."""
 
     tried: int = 0
@@ -98,23 +99,23 @@ class Tally:
 
     @property
     def grown(self) -> bool:
-        return self.after - self.before > GROWTH
+        return self.after - self.before > GROWTH_MEGABYTES
 
     @property
     def sound(self) -> bool:
         return not (self.faults or self.grown)
 
 
-def tried(name: str, count: int, seed: int, folder: Path) -> Tally:
-    """Try so many cases of one kind; whatever kills the judging process, the next case has another one."""
-    kind, tally, start = kind_of(name), Tally(), 0
+def try_cases(name: str, count: int, seed: int, folder: Path) -> KindTally:
+    """Try this many cases of one kind; whatever kills the judging process, the next case has another one."""
+    kind, tally, start = kind_of(name), KindTally(), 0
     while start < count:
         with judge_of(name) as (process, connection):
             for number in range(start, count):
                 start = number + 1
                 data = kind.case(seed, number)
                 fault = _asked(process, connection, data, tally)
-                if number == int(WARM * count):
+                if number == int(WARM_SHARE * count):
                     tally.before = tally.after
                 if fault:
                     tally.faults.append((number, fault))
@@ -125,28 +126,28 @@ def tried(name: str, count: int, seed: int, folder: Path) -> Tally:
     return tally
 
 
-def _asked(process: multiprocessing.process.BaseProcess, connection: Connection, data: bytes, tally: Tally) -> str:
+def _asked(process: multiprocessing.process.BaseProcess, connection: Connection, data: bytes, tally: KindTally) -> str:
     """Have one case judged; what is wrong, or ""."""
     tally.tried += 1
     try:
         connection.send_bytes(b" " + data)
-        if not connection.poll(SECONDS):
+        if not connection.poll(LIMIT_SECONDS):
             process.kill()
             process.join()
             tally.hangs += 1
-            return f"It takes more than {SECONDS:g} s."
-        fault, said, seconds, tally.after = connection.recv()
+            return f"It takes more than {LIMIT_SECONDS:g} s."
+        fault, sentence, seconds, tally.after = connection.recv()
     except (EOFError, OSError):
         process.join()
         tally.crashes += 1
         return f"The process ended with {process.exitcode}."
     tally.slowest = max(tally.slowest, seconds)
     if fault:
-        return str(said)
-    if said == TAKEN:
+        return str(sentence)
+    if sentence == TAKEN:
         tally.taken += 1
     else:
-        tally.refused[pattern(said)] += 1
+        tally.refused[pattern(sentence)] += 1
     return ""
 
 
@@ -155,27 +156,28 @@ def pattern(sentence: str) -> str:
     return re.sub(r"\(.*\)|`[^`]*`|'[^']*'|\d[\d,.]*", "…", sentence)
 
 
-def report(tallies: dict[str, Tally]) -> str:
-    found = list(tallies.values())
-    return pipes([
-        Column("kind", list(tallies)),
-        Column("tried", [f"{tally.tried:,}" for tally in found], right=True),
-        Column("taken", [f"{tally.taken:,}" for tally in found], right=True),
-        Column("refused", [f"{tally.refused.total():,}" for tally in found], right=True),
-        Column("faults", [f"{len(tally.faults)}" for tally in found], right=True),
-        Column("crashes", [f"{tally.crashes}" for tally in found], right=True),
-        Column("hangs", [f"{tally.hangs}" for tally in found], right=True),
-        Column("slowest", [f"{tally.slowest:.2f} s" for tally in found], right=True),
-        Column("memory, then and at the end", [f"{t.before:.0f} and {t.after:.0f} MB" for t in found], right=True),
-        Column("said most often", ["; ".join(f"{n} × {said}" for said, n in t.refused.most_common(3)) for t in found]),
-    ])  # fmt: skip
+def print_report(tallies: dict[str, KindTally]) -> None:
+    rows = [
+        [
+            name,
+            *(f"{count:,}" for count in (tally.tried, tally.taken, tally.refused.total())),
+            *(f"{count}" for count in (len(tally.faults), tally.crashes, tally.hangs)),
+            f"{tally.slowest:.2f} s",
+            f"{tally.before:.0f} and {tally.after:.0f} MB",
+            "; ".join(f"{n} × {sentence}" for sentence, n in tally.refused.most_common(3)),
+        ]
+        for name, tally in tallies.items()
+    ]
+    header = [
+        "kind", "tried", "taken", "refused", "faults", "crashes", "hangs", "slowest", "memory, then and at the end",
+        "said most often",
+    ]  # fmt: skip
+    print_markdown(header, rows, words=header[-1:])
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, count in KINDS.items():
-        parser.add_argument(f"--{name}", type=int, default=count, metavar="N", help=f"how many (default: {count})")
-    parser.add_argument("--seed", type=int, default=0)
+    counts = {name: (count, f"how many (default: {count})") for name, count in CASES.items()}
+    parser = parser_of(__doc__, **counts, seed=0)
     parser.add_argument("--faults", type=Path, default=Path("fuzz-faults"), help="folder for cases that are faults")
     parser.add_argument("--replay", type=Path, metavar="FILE", help="judge a file from that folder again")
     options = parser.parse_args()
@@ -184,12 +186,12 @@ def main() -> None:
         print(kind_of(name).judge(data) or "It is taken.")
         return
     tallies = {}
-    for name in KINDS:
-        tallies[name] = tally = tried(name, getattr(options, name), options.seed, options.faults)
-        for number, said in tally.faults:
-            print(f"{name} {number}: {said}", file=sys.stderr, flush=True)
+    for name in CASES:
+        tallies[name] = tally = try_cases(name, getattr(options, name), options.seed, options.faults)
+        for number, fault in tally.faults:
+            print(f"{name} {number}: {fault}", file=sys.stderr, flush=True)
         print(f"{name}: {tally.tried:,} tried, {len(tally.faults)} faults", file=sys.stderr, flush=True)
-    print(report(tallies))
+    print_report(tallies)
     sys.exit(not all(tally.sound for tally in tallies.values()))
 
 

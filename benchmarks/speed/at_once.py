@@ -4,7 +4,6 @@ Justifies `crosspool.ui.runtime.cores`. A row is a width of the gate with the th
 second are a median over rounds in which all rows take turns, and the ratio is to the first row's.
 """
 
-import argparse
 import threading
 import time
 from collections.abc import Callable
@@ -12,7 +11,8 @@ from statistics import median
 
 import torch
 
-from benchmarks.harness.timing import machine, print_table
+from benchmarks.harness.command import options_of, print_table
+from benchmarks.harness.timing import machine
 from crosspool.backbones import load_backbone
 from crosspool.images import load_image
 from crosspool.pooling import cross_layer_pool
@@ -44,10 +44,7 @@ def together(compute: Callable[[], None], width: int, threads: int) -> tuple[flo
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", type=int, default=224, help="side of the input in pixels")
-    parser.add_argument("--rounds", type=int, default=9)
-    options = parser.parse_args()
+    options = options_of(__doc__, size=(224, "side of the input in pixels"), rounds=9)
     backbone, image = load_backbone(), load_image(samples()[0].path)
     pair = backbone.architecture.default_pair
 

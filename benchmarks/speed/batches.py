@@ -4,14 +4,14 @@ Justifies what `crosspool.backbones.backbone` does: BatchNorm folded, channels-l
 Weights are untrained, which changes no time.
 """
 
-import argparse
 from collections.abc import Callable
 from functools import partial
 
 import torch
 from torch import nn
 
-from benchmarks.harness.timing import interleaved, machine, print_table, repetitions_within
+from benchmarks.harness.command import parser_of, print_table
+from benchmarks.harness.timing import interleaved, machine, repetitions_within
 from crosspool.activations import run_graph
 from crosspool.backbones import architecture, spec_of
 from crosspool.backbones.folding import fold_batch_norm
@@ -77,11 +77,10 @@ def network_table(name: str, seconds: float) -> None:
 
 def main() -> None:
     """Print a table for each network."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__, seconds=(5.0, "time for each row; at least two repetitions (5)"))
     parser.add_argument(
         "networks", nargs="*", default=list(NETWORKS), help=f"backbones by name ({', '.join(NETWORKS)})"
     )
-    parser.add_argument("--seconds", type=float, default=5, help="time for each row; at least two repetitions (5)")
     options = parser.parse_args()
     print(machine())
     for name in options.networks:

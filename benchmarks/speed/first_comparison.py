@@ -4,16 +4,13 @@ A server is started with an empty cache, the page "Train & compare" is opened in
 pressed as soon as it can be. Nothing else is touched. Seconds from opening the page.
 """
 
-import argparse
-import os
 import statistics
-import tempfile
 import time
 
 from playwright.sync_api import Browser
 
-from benchmarks.harness.app import PATIENCE, chromium, served
-from benchmarks.harness.timing import print_table
+from benchmarks.harness.app import chromium, new_page, served
+from benchmarks.harness.command import busyness, options_of, print_table
 
 LOOK, TABLE = "examples of every class", "the table"
 TARGETS = {LOOK: 5.0, TABLE: 60.0}  # seconds
@@ -21,8 +18,7 @@ TARGETS = {LOOK: 5.0, TABLE: 60.0}  # seconds
 
 def visit(browser: Browser, url: str) -> dict[str, float]:
     """Open the page, press the button, wait for the table; seconds until each of them was there."""
-    page = browser.new_page(viewport={"width": 1440, "height": 1000})
-    page.set_default_timeout(PATIENCE)
+    page = new_page(browser)
     times = {}
     start = time.monotonic()
     page.goto(f"{url}/train_and_compare")
@@ -45,23 +41,20 @@ def visit(browser: Browser, url: str) -> dict[str, float]:
 
 def main() -> None:
     """Print a table of medians, and whether the targets were met."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3, help="visits, each to a new server (3)")
-    options = parser.parse_args()
+    options = options_of(__doc__, rounds=(3, "visits, each to a new server (3)"))
     runs = []
     with chromium() as browser:
         for _ in range(options.rounds):
-            with tempfile.TemporaryDirectory() as cache, served(cache) as (url, _):
-                runs.append(visit(browser, url))
+            with served() as server:
+                runs.append(visit(browser, server.url))
     rows = []
     for name in runs[0]:
         seconds = [run[name] for run in runs]
         middle, target = statistics.median(seconds), TARGETS.get(name)
         judged = "" if target is None else f"target {target:.0f}: {'met' if middle <= target else 'MISSED'}"
         rows.append([name, f"{middle:.1f}", f"{min(seconds):.1f} to {max(seconds):.1f}", judged])
-    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     print_table(
-        f"{options.rounds} first visits on {os.cpu_count()} cores, load {load}: seconds from opening the page",
+        f"{options.rounds} first visits on {busyness()}: seconds from opening the page",
         ["until", "median", "range", ""],
         rows,
     )

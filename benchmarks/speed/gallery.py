@@ -6,10 +6,7 @@ and how much is sent. A time runs until the frame that shows the answer has ende
 tells: up to 17 ms too late. "nothing" is what that takes when nothing is done.
 """
 
-import argparse
-import os
 import statistics
-import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,8 +15,8 @@ from urllib.parse import urlencode
 
 from playwright.sync_api import Browser, Page
 
-from benchmarks.harness.app import PATIENCE, chromium, served
-from benchmarks.harness.timing import print_table
+from benchmarks.harness.app import chromium, new_page, served
+from benchmarks.harness.command import busyness, options_of, print_table
 from crosspool.samples import samples
 
 PROBE = Path(__file__).with_suffix(".js").with_stem("gallery_probe")
@@ -27,14 +24,14 @@ PAIRS = {
     "2,048 maps of 14x14": {"backbone": "resnet50", "weights": "untrained", "size": "448"},
     "512 maps of 28x28": {"backbone": "vgg16", "weights": "untrained", "size": "448"},
 }
-RAW = 2048 * 14 * 14  # bytes of all maps, and 512 * 28 * 28
-FIRST_PAINT, FRAME_RATE, ANSWER, SENT = 300.0, 50.0, 50.0, 1.2  # ms, frames a second, ms, times the raw bytes
-SPEEDS = (1500, 6000)  # pixels a second
+RAW_BYTES = 2048 * 14 * 14  # bytes of all maps, and 512 * 28 * 28
+FIRST_PAINT_MS, ANSWER_MS, FRAMES_PER_SECOND, SENT_RATIO = 300.0, 50.0, 50.0, 1.2  # the last of the raw bytes
+SCROLL_SPEEDS = (1500, 6000)  # pixels a second
 TILES = {"104 px": 4, "64 px": 0}  # the usual and the smallest, and which act of the probe sets them
-IMAGES = 5  # looked at in a visit
+IMAGES_PER_VISIT = 5
 REPETITIONS = 12
-WEIGHED = 4  # of them, where the server's answers are
-QUIET = 900  # milliseconds without a word from the server after which it has no more to say
+WEIGHED_REPETITIONS = 4  # of them, where the server's answers are
+QUIET_MILLISECONDS = 900  # without a word from the server, after which it has no more to say
 
 # In this order: some need what those before have done. A name of the probe's, and what it is in words.
 CONTROLS = {
@@ -58,51 +55,50 @@ CONTROLS = {
     "end": "that box away",
 }
 # What they start from: an act of the probe's and its number.
-BEFORE = {"top": ("scale", 1), "smooth": ("scale", 2), "hover": ("tiles", 4), "drag": ("begin", 0)}
-SENDS = {"colours": "a change of colours", "click": "a click"}  # whose answers from the server are weighed
+STARTING_ACTS = {"top": ("scale", 1), "smooth": ("scale", 2), "hover": ("tiles", 4), "drag": ("begin", 0)}
+WEIGHED_CONTROLS = {"colours": "a change of colours", "click": "a click"}  # whose answers from the server are weighed
 
-Samples = dict[str, list[dict[str, float]]]
+Times = dict[str, list[dict[str, float]]]
 
 
-def visit(browser: Browser, url: str, params: dict[str, str], seconds: float) -> Samples:
+def visit(browser: Browser, url: str, params: dict[str, str], seconds: float) -> Times:
     """Open the page, look at a few samples, scroll, and use every control."""
-    found: Samples = defaultdict(list)
-    page = browser.new_page(viewport={"width": 1440, "height": 1000})
-    page.set_default_timeout(PATIENCE)
-    page.add_init_script(f"globalThis.rawBytes = {RAW};\n{PROBE.read_text(encoding='utf-8')}")
+    times: Times = defaultdict(list)
+    page = new_page(browser)
+    page.add_init_script(f"globalThis.rawBytes = {RAW_BYTES};\n{PROBE.read_text(encoding='utf-8')}")
     page.goto(f"{url}?{urlencode(params)}")
-    found["first"].append(arrival(page, 1))
-    for number, sample in enumerate(samples()[1:IMAGES], start=2):
+    times["first"].append(arrival(page, 1))
+    for number, sample in enumerate(samples()[1:IMAGES_PER_VISIT], start=2):
         page.locator(f'.strip .tile[data-id="{sample.id}"]').click()
-        found["next"].append(arrival(page, number))
+        times["next"].append(arrival(page, number))
     page.evaluate("probe.time('show', 1)")
     for tile, act in TILES.items():
         page.evaluate("act => probe.time('tiles', act)", act)
         settle(page)
-        for speed in SPEEDS:
+        for speed in SCROLL_SPEEDS:
             for _ in range(2):
                 for what in ("scrollWall", "scrollNothing"):
                     scrolled = page.evaluate(f"([speed, seconds]) => probe.{what}(speed, seconds)", [speed, seconds])
-                    found[f"{what} {tile} {speed}"].append(scrolled | {"tiles": page.evaluate("probe.tiles()")})
+                    times[f"{what} {tile} {speed}"].append(scrolled | {"tiles": page.evaluate("probe.tiles()")})
     page.evaluate("probe.time('tiles', 4)")
     settle(page)
     for control in CONTROLS:
-        use(page, control, found)
+        use(page, control, times)
     page.close()
-    return found
+    return times
 
 
-def use(page: Page, control: str, found: Samples) -> None:
+def use(page: Page, control: str, times: Times) -> None:
     """One control again and again; the server answers in the end, or after each time while its answers are weighed."""
-    if control in BEFORE:
-        page.evaluate("([name, number]) => probe.time(name, number)", [*BEFORE[control]])
+    if control in STARTING_ACTS:
+        page.evaluate("([name, number]) => probe.time(name, number)", [*STARTING_ACTS[control]])
         settle(page)
     for number in range(REPETITIONS):
         if control == "end":
             page.evaluate("number => probe.time('begin', number)", number)
-        found[control].append(page.evaluate("([name, number]) => probe.time(name, number)", [control, number]))
-        if control in SENDS and number < WEIGHED:
-            found[f"{control} sent"].append(settle(page))
+        times[control].append(page.evaluate("([name, number]) => probe.time(name, number)", [control, number]))
+        if control in WEIGHED_CONTROLS and number < WEIGHED_REPETITIONS:
+            times[f"{control} sent"].append(settle(page))
     settle(page)
 
 
@@ -118,7 +114,7 @@ def settle(page: Page) -> dict[str, float]:
     """Wait until the server has no more to say; bytes that it sent, and the longest task of the page meanwhile."""
     heard = page.evaluate("probe.heard.length")
     while True:
-        page.wait_for_timeout(QUIET)
+        page.wait_for_timeout(QUIET_MILLISECONDS)
         page.locator('[data-testid="stStatusWidget"]').wait_for(state="detached")
         before, heard = heard, page.evaluate("probe.heard.length")
         if before == heard:
@@ -145,31 +141,31 @@ def verdict(met: bool) -> str:
     return "met" if met else "MISSED"
 
 
-def print_arrivals(name: str, found: Samples) -> None:
+def print_arrivals(name: str, times: Times) -> None:
     """How soon maps are drawn, and what is sent."""
     rows = [
-        [f"{what}: ms from arrival to paint", *judged([noted["shown"] for noted in found[key]], FIRST_PAINT)]
+        [f"{what}: ms from arrival to paint", *judged([noted["shown"] for noted in times[key]], FIRST_PAINT_MS)]
         for key, what in (("first", "first visit"), ("next", "another image"))
     ]
-    arrived = [noted["bytes"] / RAW for noted in (*found["first"], *found["next"])]
-    rows.append([f"bytes sent over {RAW:,} raw bytes", *judged(arrived, SENT)])
-    for control, what in SENDS.items():
+    arrived = [noted["bytes"] / RAW_BYTES for noted in (*times["first"], *times["next"])]
+    rows.append([f"bytes sent over {RAW_BYTES:,} raw bytes", *judged(arrived, SENT_RATIO)])
+    for control, what in WEIGHED_CONTROLS.items():
         for key, unit in (("bytes", "bytes that the server sends"), ("longest", "longest task then, ms")):
-            values = [answer[key] for answer in found[f"{control} sent"]]
+            values = [answer[key] for answer in times[f"{control} sent"]]
             rows.append([f"{what}: {unit}", f"{statistics.median(values):,.0f}", f"{max(values):,.0f}", "", ""])
     print_table(f"{name}: arriving", ["what", "median", "worst", "limit", ""], rows)
 
 
-def print_scrolling(name: str, found: Samples) -> None:
+def print_scrolling(name: str, times: Times) -> None:
     """Frames a second, beside those of an empty box."""
     rows = []
     for tile in TILES:
-        for speed in SPEEDS:
-            runs = {what: found[f"{what} {tile} {speed}"] for what in ("scrollWall", "scrollNothing")}
+        for speed in SCROLL_SPEEDS:
+            runs = {what: times[f"{what} {tile} {speed}"] for what in ("scrollWall", "scrollNothing")}
             wall, nothing = ({key: statistics.median(run[key] for run in of) for key in of[0]} for of in runs.values())
             rows.append([
                 f"{tile}, {wall['tiles']:.0f} drawn, {speed:,} px/s",
-                *judged([run["rate"] for run in runs["scrollWall"]], FRAME_RATE, least=True),
+                *judged([run["rate"] for run in runs["scrollWall"]], FRAMES_PER_SECOND, least=True),
                 f"{nothing['rate']:.1f}",
                 f"{wall['rate'] / nothing['rate']:.2f}",
                 f"{wall['interval']:.1f}",
@@ -183,14 +179,14 @@ def print_scrolling(name: str, found: Samples) -> None:
     )
 
 
-def print_controls(name: str, found: Samples) -> None:
+def print_controls(name: str, times: Times) -> None:
     """How soon each control is answered."""
     rows = []
     for control, what in CONTROLS.items():
-        scripts, shown = ([answer[key] for answer in found[control]] for key in ("scripts", "shown"))
-        within = sum(time <= ANSWER for time in shown) / len(shown)
+        scripts, shown = ([answer[key] for answer in times[control]] for key in ("scripts", "shown"))
+        within = sum(time <= ANSWER_MS for time in shown) / len(shown)
         spent = [f"{statistics.median(scripts):.1f}", f"{max(scripts):.1f}"]
-        rows.append([what, *spent, *judged(shown, ANSWER), f"{100 * within:.0f} %"])
+        rows.append([what, *spent, *judged(shown, ANSWER_MS), f"{100 * within:.0f} %"])
     print_table(
         f"{name}: ms until a control is answered, of which in scripts",
         ["control", "scripts", "worst", "shown", "worst", "limit", "", "within it"],
@@ -198,29 +194,25 @@ def print_controls(name: str, found: Samples) -> None:
     )
 
 
-def load() -> str:
-    """How busy the machine is."""
-    return f"{os.cpu_count()} cores, load {', '.join(f'{value:.1f}' for value in os.getloadavg())}"
-
-
 def main() -> None:
     """Print tables for both pairs, and whether the targets were met."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--visits", type=int, default=3, help="visits of each pair, in turn (3)")
-    parser.add_argument("--seconds", type=float, default=3.0, help="seconds that the wall scrolls each time (3)")
-    options = parser.parse_args()
-    print(load())
-    runs: dict[str, Samples] = {name: defaultdict(list) for name in PAIRS}
-    with chromium() as browser, tempfile.TemporaryDirectory() as cache, served(cache) as (url, _):
+    options = options_of(
+        __doc__,
+        visits=(3, "visits of each pair, in turn (3)"),
+        seconds=(3.0, "seconds that the wall scrolls each time (3)"),
+    )
+    print(busyness())
+    runs: dict[str, Times] = {name: defaultdict(list) for name in PAIRS}
+    with chromium() as browser, served() as server:
         for _ in range(options.visits):
             for name, params in PAIRS.items():
-                for key, values in visit(browser, url, params, options.seconds).items():
+                for key, values in visit(browser, server.url, params, options.seconds).items():
                     runs[name][key].extend(values)
-    tables: list[Callable[[str, Samples], None]] = [print_arrivals, print_scrolling, print_controls]
+    tables: list[Callable[[str, Times], None]] = [print_arrivals, print_scrolling, print_controls]
     for show in tables:
-        for name, found in runs.items():
-            show(name, found)
-    print(f"\n{options.visits} visits of each; {load()}")
+        for name, times in runs.items():
+            show(name, times)
+    print(f"\n{options.visits} visits of each; {busyness()}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Peak memory of an evaluation, for few and for many images: `python -m benchmarks.speed.memory`.
 
-Each size runs in a process of its own, on generated FieldGuide pictures with the network's own features. What may grow
+Each size runs in a process of its own, on generated FieldGuide images with the network's own features. What may grow
 with the number of images is the kernel matrix; it is printed beside the peak.
 """
 
@@ -12,6 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.harness.command import parser_of
+from benchmarks.harness.confined import MEGABYTE
 from crosspool.backbones import load_backbone
 from crosspool.cache import ArrayCache
 from crosspool.datasets.fieldguide import SPECIES, fieldguide
@@ -21,11 +23,9 @@ from crosspool.evaluation.splits import stratified_splits
 from crosspool.features import Features
 from crosspool.methods import parse_methods
 
-MEGABYTE = 2**20
-
 
 def peak(images: int, method: str, folder: Path) -> dict[str, float]:
-    """Evaluate one method on so many pictures, and return this process's peak memory in MB."""
+    """Evaluate one method on this many images, and return this process's peak memory in MB."""
     guide = fieldguide(-(-images // len(SPECIES)), size=64)
     backbone = load_backbone(device="cpu")
     methods = parse_methods(method, backbone.architecture)
@@ -43,9 +43,7 @@ def peak(images: int, method: str, folder: Path) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, nargs="+", default=[500, 5000])
-    parser.add_argument("--method", default="cl@128")
+    parser = parser_of(__doc__, images=[500, 5000], method="cl@128")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -55,10 +53,10 @@ def main() -> None:
     print(f"method {options.method}; MB\n  images    peak  kernel matrix  peak - kernel  all vectors")
     for images in options.images:
         command = [sys.executable, "-m", "benchmarks.speed.memory", "--method", options.method, "--one", str(images)]
-        found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        row = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
         print(
-            f"{found['images']:8d}{found['peak']:8.0f}{found['kernel']:15.0f}{found['peak'] - found['kernel']:15.0f}"
-            f"{found['vectors']:13.0f}",
+            f"{row['images']:8d}{row['peak']:8.0f}{row['kernel']:15.0f}{row['peak'] - row['kernel']:15.0f}"
+            f"{row['vectors']:13.0f}",
             flush=True,
         )
 

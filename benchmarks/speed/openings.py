@@ -4,48 +4,46 @@ A new server is asked as soon as it is ready: first by visitors one after the ot
 one core, whoever asks for it; so the limit is as many times one page as there are visitors.
 """
 
-import argparse
 import asyncio
-import tempfile
-from http import HTTPStatus
 from statistics import median
 
-from benchmarks.harness.app import served
-from benchmarks.harness.visitor import Visitor
-from crosspool.tables import Column, pipes
+from benchmarks.harness.app import served, wait_until
+from benchmarks.harness.command import options_of, print_markdown
+from benchmarks.harness.tab import Tab
 
-ALONE = 8
+VISITS_ALONE = 8
 
 
 async def _opened(url: str) -> float:
-    visitor = Visitor(url)
-    seconds = (await visitor.open()).seconds
-    await visitor.close()
+    tab = Tab(url)
+    seconds = (await tab.open()).seconds
+    await tab.close()
     return seconds
 
 
 async def _measured(url: str, visitors: int) -> tuple[list[float], list[float]]:
-    while Visitor(url).http("GET", "/ready")[0] != HTTPStatus.OK:
-        await asyncio.sleep(0.2)
     await _opened(url)  # reads the page's libraries
-    alone = [await _opened(url) for _ in range(ALONE)]
+    alone = [await _opened(url) for _ in range(VISITS_ALONE)]
     return alone, await asyncio.gather(*(_opened(url) for _ in range(visitors)))
 
 
 def main() -> None:
     """Print a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--visitors", type=int, default=40)
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as cache, served(cache) as (url, _):
-        alone, together = asyncio.run(_measured(url, options.visitors))
+    options = options_of(__doc__, visitors=40)
+    with served() as server:
+        wait_until(server.is_ready)
+        alone, together = asyncio.run(_measured(server.url, options.visitors))
     limit = options.visitors * median(alone)
-    print(pipes([
-        Column("visitors", ["one after the other", f"{options.visitors} at once"]),
-        Column("median", [f"{median(alone):.2f} s", f"{median(together):.2f} s"], right=True),
-        Column("longest", [f"{max(alone):.2f} s", f"{max(together):.2f} s"], right=True),
-        Column("longest over the limit", ["", f"{max(together) / limit:.2f}"], right=True),
-    ]))  # fmt: skip
+    rows = [
+        ["one after the other", f"{median(alone):.2f} s", f"{max(alone):.2f} s", ""],
+        [
+            f"{options.visitors} at once",
+            f"{median(together):.2f} s",
+            f"{max(together):.2f} s",
+            f"{max(together) / limit:.2f}",
+        ],
+    ]
+    print_markdown(["visitors", "median", "longest", "longest over the limit"], rows)
 
 
 if __name__ == "__main__":

@@ -5,13 +5,10 @@ EfficientNet-Lite0's last pair packed for the browser, against the network's for
 with them then is measured by `benchmarks.speed.gallery`.
 """
 
-import argparse
-import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -19,7 +16,10 @@ import torch
 from streamlit.logger import set_log_level
 from streamlit.testing.v1 import AppTest
 
-from benchmarks.harness.timing import Timing, machine, milliseconds, print_table
+from benchmarks.harness.app import ROOT
+from benchmarks.harness.command import options_of, print_table
+from benchmarks.harness.mapsets import unpack
+from benchmarks.harness.timing import Timing, machine, milliseconds
 from crosspool.activations import run_graph
 from crosspool.backbones import DEFAULT, Backbone, load_backbone
 from crosspool.images import frame, load_image, to_tensor
@@ -28,9 +28,8 @@ from crosspool.ui.maps import gallery
 from crosspool.ui.runtime import maps as compute
 from crosspool.ui.runtime import shared_cache as kept
 
-APP = Path(__file__).resolve().parents[2] / "app.py"
-SIZES = (224, 448)
-MOST_BESIDE_FORWARD = 500.0  # ms
+INPUT_SIZES = (224, 448)
+MAX_MS_BESIDE_FORWARD = 500.0
 
 PRESS, FORWARD, COMPUTE = "press to maps", "forward pass alone", "computing the maps"
 PACK = "packing them for the browser"
@@ -85,7 +84,7 @@ def forward_pass(backbone: Backbone, sample: Sample, size: int) -> float:
 
 def visit(size: int) -> AppTest:
     """A session with the maps of a sample."""
-    app = AppTest.from_file(APP, default_timeout=300)
+    app = AppTest.from_file(ROOT / "app.py", default_timeout=300)
     app.query_params["size"] = str(size)
     app.run()
     return app
@@ -94,10 +93,7 @@ def visit(size: int) -> AppTest:
 def sent_maps(app: AppTest) -> int:
     """How many maps the browser was sent."""
     (element,) = (element for element in app.get("bidi_component") if element.key == "maps")
-    packed: bytes = element.proto.bytes
-    length = int.from_bytes(packed[:4], "little")
-    count: int = json.loads(packed[4 : 4 + length])["channels"]
-    return count
+    return len(unpack(element.proto.bytes).peak)
 
 
 def press_table(size: int, rounds: int) -> None:
@@ -117,8 +113,8 @@ def press_table(size: int, rounds: int) -> None:
     count = sent_maps(app)
     order = [PRESS, FORWARD, BESIDE, *PARTS, REST]
     times = {part: Timing.of([run[part] for run in runs]) for part in order}
-    met = "met" if times[BESIDE].median <= MOST_BESIDE_FORWARD else "MISSED"
-    target = f"target {MOST_BESIDE_FORWARD:.0f} ms beyond forward: {met}"
+    met = "met" if times[BESIDE].median <= MAX_MS_BESIDE_FORWARD else "MISSED"
+    target = f"target {MAX_MS_BESIDE_FORWARD:.0f} ms beyond forward: {met}"
     print_table(
         f"{count:,} maps at input {size}, {len(runs)} presses; {target}",
         ["part", "ms", "quartiles", "best"],
@@ -128,11 +124,9 @@ def press_table(size: int, rounds: int) -> None:
 
 def main() -> None:
     """Print a table for each input size."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3, help="times that each sample is pressed (3)")
-    options = parser.parse_args()
+    options = options_of(__doc__, rounds=(3, "times that each sample is pressed (3)"))
     print(machine())
-    for size in SIZES:
+    for size in INPUT_SIZES:
         press_table(size, options.rounds)
     print(f"\n{machine()}")
 

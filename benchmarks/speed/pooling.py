@@ -4,7 +4,6 @@ First table: `cross_layer_pool` of real activations against the matrix multiplic
 other ways to compute the same. Second table: a pair's maps against the network's own forward pass.
 """
 
-import argparse
 from collections.abc import Callable
 from functools import partial
 
@@ -12,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmarks.harness.timing import Timing, interleaved, machine, print_table
+from benchmarks.harness.command import options_of, print_table
+from benchmarks.harness.timing import Timing, interleaved, machine
 from crosspool.activations import run_graph
 from crosspool.backbones import UNTRAINED, Backbone, load_backbone
 from crosspool.images import frame, load_image, to_tensor
@@ -201,11 +201,12 @@ def _maps(backbone: Backbone, pair: LayerPair, size: int | None, batch: Tensor) 
 
 def main() -> None:
     """Print both tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=8, help="images in a batch, 1 to 8 (8)")
-    parser.add_argument("--repetitions", type=int, default=30, help="repetitions of which the median is taken (30)")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="torch's threads (all cores)")
-    options = parser.parse_args()
+    options = options_of(
+        __doc__,
+        images=(8, "images in a batch, 1 to 8 (8)"),
+        repetitions=(30, "repetitions of which the median is taken (30)"),
+        threads=(torch.get_num_threads(), "torch's threads (all cores)"),
+    )
     torch.set_num_threads(options.threads)
     print(machine())
     pooling_table(options.images, options.repetitions)

@@ -6,21 +6,20 @@ page, of another sample and of another layer pair, at each width. With what move
 before anything of a page is there is told apart: Streamlit's empty frame, which makes room for a side bar in any app.
 """
 
-import argparse
-import tempfile
+from itertools import chain
 from typing import Any
 
 from playwright.sync_api import Browser, Page
 
-from benchmarks.harness.app import PATIENCE, chromium, served
-from benchmarks.harness.timing import print_table
+from benchmarks.harness.app import chromium, new_page, served
+from benchmarks.harness.command import options_of, print_table
 
-GOOD = 0.1
+GOOD_SHIFT = 0.1
 WIDTHS = (1440, 390)
-IMAGE = ("/", "/contributions", "/build_p", "/what_am_i_looking_at")  # pages with a choice of image
-PAIR = ("/", "/build_p", "/what_am_i_looking_at")
-PAGES = (*IMAGE, "/train_and_compare")
-QUIET = 1200  # milliseconds without a run of the script and without a shift, after which all is there
+IMAGE_PAGES = ("/", "/contributions", "/build_p", "/what_am_i_looking_at")  # pages with a choice of image
+PAIR_PAGES = ("/", "/build_p", "/what_am_i_looking_at")
+PAGES = (*IMAGE_PAGES, "/train_and_compare")
+QUIET_MILLISECONDS = 1200  # without a run of the script and without a shift, after which all is there
 
 PROBE = """
 globalThis.shifts = [];
@@ -62,7 +61,7 @@ def settled(page: Page) -> tuple[float, float, str]:
     """Wait until nothing happens any more: the shift since the last time, that of the frame, and what moved most."""
     count = -1
     while count != (count := page.evaluate("shifts.length")):
-        page.wait_for_timeout(QUIET)
+        page.wait_for_timeout(QUIET_MILLISECONDS)
         page.locator('[data-testid="stStatusWidget"]').wait_for(state="detached")
         page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')")
     noted = page.evaluate("shifts.splice(0)")
@@ -73,41 +72,37 @@ def settled(page: Page) -> tuple[float, float, str]:
 
 def visited(browser: Browser, url: str, path: str, width: int) -> list[list[str]]:
     """Rows of what a visit to a page shifts."""
-    context = browser.new_context(viewport={"width": width, "height": 900})
-    page = context.new_page()
-    page.set_default_timeout(PATIENCE)
+    page = new_page(browser, width, 900)
     page.add_init_script(PROBE)
     page.goto(f"{url}{path}")
-    ready = ".strip .tile" if path in IMAGE else '[data-testid="stForm"]'
+    ready = ".strip .tile" if path in IMAGE_PAGES else '[data-testid="stForm"]'
     page.locator(ready).first.wait_for()
-    found = {"first visit": settled(page)}
-    if path in IMAGE:
+    shifts = {"first visit": settled(page)}
+    if path in IMAGE_PAGES:
         page.locator(".strip .tile").nth(1).click()
-        found["another sample"] = settled(page)
-    if path in PAIR:
+        shifts["another sample"] = settled(page)
+    if path in PAIR_PAGES:
         if width < 700:
             page.get_by_test_id("stExpandSidebarButton").click()
             settled(page)
         page.get_by_role("combobox", name="Layer pair").click()
         settled(page)  # the list opens over the page
         page.get_by_role("option").nth(2).click()
-        found["another pair"] = settled(page)
-    context.close()
+        shifts["another pair"] = settled(page)
+    page.close()
     return [
-        [path, f"{width}", what, f"{value:.3f}", "good" if value < GOOD else "JUMPS", f"{frame:.3f}", moved]
-        for what, (value, frame, moved) in found.items()
+        [path, f"{width}", action, f"{value:.3f}", "good" if value < GOOD_SHIFT else "JUMPS", f"{frame:.3f}", moved]
+        for action, (value, frame, moved) in shifts.items()
     ]
 
 
 def main() -> None:
     """Print a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pages", nargs="*", default=PAGES, help="paths of pages (all)")
-    parser.add_argument("--widths", nargs="*", type=int, default=WIDTHS, help="of the window (1440 390)")
-    options = parser.parse_args()
-    with chromium() as browser, tempfile.TemporaryDirectory() as cache, served(cache) as (url, _):
-        rows = [row for width in options.widths for path in options.pages for row in visited(browser, url, path, width)]
-    print_table("cumulative layout shift", ["page", "px", "what", "shift", "", "frame", "what moved most"], rows)
+    options = options_of(__doc__, pages=([*PAGES], "paths (all)"), widths=([*WIDTHS], "of the window (1440 390)"))
+    with chromium() as browser, served() as server:
+        visits = [visited(browser, server.url, path, width) for width in options.widths for path in options.pages]
+    header = ["page", "px", "what", "shift", "", "frame", "what moved most"]
+    print_table("cumulative layout shift", header, [*chain.from_iterable(visits)])
 
 
 if __name__ == "__main__":

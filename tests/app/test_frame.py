@@ -15,13 +15,13 @@ from PIL import Image
 from streamlit.components.v2.bidi_component.main import _make_trigger_id
 from streamlit.testing.v1 import AppTest
 
+from benchmarks.harness.mapsets import unpack
 from crosspool.backbones import architecture, backbone_specs, load_backbone, weights
 from crosspool.pooling import cross_layer_pool
 from crosspool.samples import samples
 from crosspool.statistics import channel_statistics
 from crosspool.ui.runtime.maps import forget_networks
 from crosspool.ui.visit.pictures import MAX_UPLOADS
-from tests.mapsets import unpack
 from tests.networks import sample
 
 APP = Path(__file__).resolve().parents[2] / "app.py"

@@ -1,14 +1,16 @@
 """A little of `python -m benchmarks.robustness.addresses`: no address harms a page."""
 
-from benchmarks.robustness.addresses import PATHS, all_opened
+from benchmarks.harness.addresses import PATHS, open_addresses
 from tests import loops
+
+LIMIT_SECONDS = 60  # the benchmark's own limit is for a machine that does nothing else
 
 
 def test_any_address_shows_a_page_that_says_what_it_ignored(app_url):
-    async def tried():
-        return [found async for found in all_opened(app_url, 12, seed=1)]
+    async def open_some():
+        return [opened async for opened in open_addresses(app_url, 12, 1, LIMIT_SECONDS)]
 
-    found = loops.run(tried())
-    assert [(one.query, one.faults) for one in found if one.faults] == []
-    assert {one.path for one in found} == set(PATHS)
-    assert any("was ignored" in box for one in found for box in one.boxes)
+    results = loops.run(open_some())
+    assert [(opened.query, opened.faults) for opened in results if opened.faults] == []
+    assert {opened.path for opened in results} == set(PATHS)
+    assert any("was ignored" in box for opened in results for box in opened.boxes)

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.harness.answers import MapSet, agree, same_picture
-from benchmarks.harness.people import SMALL, Person, Watch
+from benchmarks.harness.answers import agreement, is_thumbnail_of
+from benchmarks.harness.mapsets import unpack
+from benchmarks.harness.people import SMALL, LeakDetector, Person
 from crosspool.gallery.mapset import pack
 from crosspool.statistics import channel_statistics
 from crosspool.ui.widgets.browser import data_url
@@ -17,39 +18,39 @@ def packed():
     """Packs three maps; `change` is done to them before."""
     import torch
 
-    def of(change=lambda upper: None, picture=1):
+    def of(change=lambda upper: None, image=1):
         upper = torch.rand(3, 4, 4, generator=torch.Generator().manual_seed(0)) + 0.1
         change(upper)
         statistics = channel_statistics(upper, upper.reshape(3, -1).clone())
         fields = ([(0, 8)] * 4, [(0, 8)] * 4)
-        return pack(upper.numpy(), statistics, noise(picture, 32, 32), signed=False, fields=fields)
+        return pack(upper.numpy(), statistics, noise(image, 32, 32), signed=False, fields=fields)
 
     return of
 
 
 def test_reads_back_what_was_packed(packed):
-    shown = MapSet.of(packed())
-    assert shown.header["channels"] == 3
-    assert shown.cells.shape == (3, 4, 4)
-    assert shown.cells.max() == 255
-    assert shown.share.sum() == pytest.approx(1)
-    assert shown.photo.startswith(b"\xff\xd8")
+    maps = unpack(packed())
+    assert maps.header["channels"] == 3
+    assert maps.steps.shape == (3, 4, 4)
+    assert maps.steps.max() == 255
+    assert maps.energy.sum() == pytest.approx(1)
+    assert maps.photo.startswith(b"\xff\xd8")
 
 
 def test_tells_right_maps_from_wrong_ones(packed):
-    assert agree(packed(), packed()) == "exactly"
-    assert agree(packed(lambda upper: upper.mul_(1 + 1e-5)), packed()) == "within a step"
-    assert agree(packed(picture=2), packed()) == "of another picture"
-    assert agree(packed(lambda upper: upper[1].mul_(1.1)), packed()) == "another peak"
+    assert agreement(packed(), packed()) == "exactly"
+    assert agreement(packed(lambda upper: upper.mul_(1 + 1e-5)), packed()) == "within a step"
+    assert agreement(packed(image=2), packed()) == "of another image"
+    assert agreement(packed(lambda upper: upper[1].mul_(1.1)), packed()) == "another peak"
     swapped = packed(lambda upper: upper.copy_(upper.transpose(1, 2).clone()))
-    assert agree(swapped, packed()) == "other weights"
+    assert agreement(swapped, packed()) == "other weights"
 
 
-def test_tells_a_small_picture_from_another():
-    picture = noise(1, 60, 40)
-    small = data_url(picture.crop((10, 0, 50, 40)))
-    assert same_picture(small, png(picture))
-    assert not same_picture(small, png(noise(2, 60, 40)))
+def test_tells_a_thumbnail_from_another():
+    image = noise(1, 60, 40)
+    thumbnail = data_url(image.crop((10, 0, 50, 40)))
+    assert is_thumbnail_of(thumbnail, png(image))
+    assert not is_thumbnail_of(thumbnail, png(noise(2, 60, 40)))
 
 
 def test_finds_what_belongs_to_others():
@@ -57,15 +58,15 @@ def test_finds_what_belongs_to_others():
     assert one.name != other.name
     assert not one.keys & other.keys
     owners = dict.fromkeys(one.keys, 0) | dict.fromkeys(other.keys, 1)
-    watch = Watch(one, owners)
-    watch(b"\x00" + one.name.encode() + b"\x01" + next(iter(one.keys)))
-    assert watch.foreign == set()
-    watch(b"\x12\x05" + other.name.encode() + b".jpg")
-    watch(next(iter(other.keys)))
-    assert watch.foreign == {other.name, next(iter(other.keys)).decode()}
+    detector = LeakDetector(one, owners)
+    detector(b"\x00" + one.name.encode() + b"\x01" + next(iter(one.keys)))
+    assert detector.leaks == set()
+    detector(b"\x12\x05" + other.name.encode() + b".jpg")
+    detector(next(iter(other.keys)))
+    assert detector.leaks == {other.name, next(iter(other.keys)).decode()}
 
 
 def test_a_person_is_drawn_from_two_numbers():
-    assert Person(3, 1, SMALL).pictures[1] == Person(3, 1, SMALL).pictures[1]
-    assert Person(3, 1, SMALL).pictures[1].data != Person(3, 2, SMALL).pictures[1].data
+    assert Person(3, 1, SMALL).images[1] == Person(3, 1, SMALL).images[1]
+    assert Person(3, 1, SMALL).images[1].data != Person(3, 2, SMALL).images[1].data
     assert replace(Person(3, 1, SMALL), number=4).zipped.data != Person(3, 1, SMALL).zipped.data

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from benchmarks.robustness.crashes import goes_on, killed, leftovers
+from benchmarks.harness.writers import goes_on, killed, leftovers
 from crosspool.whole_files import ABANDONED, PREFIX, whole_file
 
 

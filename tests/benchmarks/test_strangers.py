@@ -1,17 +1,19 @@
-"""Nobody gets at another visitor's data, whatever is asked for; the benchmark tells what is tried."""
+"""Nobody gets at another visitor's data, whatever is asked for."""
 
-from benchmarks.robustness.strangers import ATTEMPTS, known_session, try_everything, visited
+from benchmarks.harness.strangers.attempts import ATTEMPTS, try_everything
+from benchmarks.harness.strangers.case import intrusion_case
+from benchmarks.harness.strangers.secrets import known_session
 from tests import loops
 
 
 def test_a_stranger_gets_nothing(app_url):
-    async def tried():
-        async with visited(app_url) as case:
-            found = await try_everything(case)
+    async def attempts():
+        async with intrusion_case(app_url) as case:
+            results = await try_everything(case)
             # That a session's id is a secret is what the rest stands on: who has it, has the session.
             assert await known_session(case) == "the visitor's session"
-        return found
+        return results
 
-    found = loops.run(tried())
-    assert set(ATTEMPTS) < set(found)
-    assert {what: got for what, got in found.items() if got} == {}
+    results = loops.run(attempts())
+    assert set(ATTEMPTS) < set(results)
+    assert {attempt: got for attempt, got in results.items() if got} == {}

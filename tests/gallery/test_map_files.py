@@ -17,12 +17,12 @@ import pytest
 from PIL import Image
 
 import crosspool
+from benchmarks.harness.mapsets import unpack
 from crosspool.drawing.rendering import Look
 from crosspool.gallery.assets import asset
 from crosspool.gallery.map_files import ChosenMaps
 from crosspool.gallery.standalone import LISTED
 from crosspool.recipe import Recipe
-from tests.mapsets import unpack
 from tests.networks import sample
 
 EVIL = "</script><img src=x onerror=alert(1)>'\"&amp;\u2028$x_1$\ufffe\x07 ]]>-->.jpg"

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from benchmarks.harness.mapsets import unpack
 from crosspool.gallery.mapset import name_of, pack, steps
 from crosspool.statistics import channel_statistics
-from tests.mapsets import unpack
 
 
 def packed(upper, *, signed=False, side=64):

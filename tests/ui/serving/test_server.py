@@ -6,17 +6,14 @@ import logging
 import re
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from benchmarks.harness.app import ROOT, served
-from benchmarks.harness.visitor import Visitor
+from benchmarks.harness.app import ROOT, served, wait_until
+from benchmarks.harness.tab import Tab
 from crosspool.ui.runtime.counters import Tally, count, tallies
 from crosspool.ui.runtime.log import Line, event
 from tests import loops
@@ -122,44 +119,23 @@ def test_who_meets_a_failure_gets_one_sentence_with_the_logs_number(caplog):
 # --- the server
 
 
-class Served:
-    """A server and what it has logged."""
-
-    def __init__(self, url, log):
-        self.url, self._log = url, log
-
-    @property
-    def lines(self):
-        return [line for line in self._log.read_text().splitlines() if line and not line.startswith("  ")]
-
-    @property
-    def events(self):
-        return [json.loads(line)["event"] for line in self.lines]
-
-    def get(self, path):
-        """The status and the body of an answer."""
-        try:
-            with urllib.request.urlopen(self.url + path, timeout=SECONDS) as answer:
-                return answer.status, answer.read()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read()
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("server")
-    log = folder / "log.txt"
-    with log.open("wb") as file, served(str(folder / "cache"), log=file, CROSSPOOL_LOG="json") as (url, _):
-        yield Served(url, log)
+    with served(tmp_path_factory.mktemp("server"), {"CROSSPOOL_LOG": "json"}) as server:
+        yield server
 
 
 def test_a_server_is_healthy_at_once_and_ready_when_it_has_computed(server):
     assert server.get("/_stcore/health") == (200, b"ok")
-    deadline = time.monotonic() + SECONDS
-    while (answer := server.get("/ready"))[0] == 503 and time.monotonic() < deadline:
-        assert not json.loads(answer[1])["ready"]
-        time.sleep(0.2)
-    status, body = answer
+    answers = []
+
+    def is_ready():
+        answers.append(server.get("/ready"))
+        return answers[-1][0] != 503
+
+    assert wait_until(is_ready)
+    *early, (status, body) = answers
+    assert not any(json.loads(answer)["ready"] for _, answer in early)
     assert status == 200
     checks = json.loads(body)["checks"]
     assert {name: check["ok"] for name, check in checks.items()} == dict.fromkeys(
@@ -172,28 +148,28 @@ def test_hostile_names_and_words_reach_the_page_but_never_the_log(server):
     Image.new("RGB", (64, 48), "red").save(good, "PNG")
 
     async def visit():
-        visitor = Visitor(server.url)
-        await visitor.open("/", channel=SECRET, sample=SECRET, network=f"<b>{SECRET}")
-        await visitor.choose("Image", "Upload")
-        await visitor.upload((f"{SECRET} <b>.png", good.getvalue()), (f"{SECRET}.jpg", b"no picture"))
-        texts = [*visitor.texts, *visitor.errors]
-        await visitor.close()
+        tab = Tab(server.url)
+        await tab.open("/", channel=SECRET, sample=SECRET, network=f"<b>{SECRET}")
+        await tab.choose("Image", "Upload")
+        await tab.upload((f"{SECRET} <b>.png", good.getvalue()), (f"{SECRET}.jpg", b"no picture"))
+        texts = [*tab.page.texts, *tab.page.errors]
+        await tab.close()
         return texts
 
     texts = loops.run(visit())
     assert any(SECRET in text for text in texts)  # the page says which file it means
     assert server.get(f"/{SECRET}")[0] == 200  # Streamlit's page, which then finds no such page
-    assert SECRET not in "\n".join(server.lines)
+    assert SECRET not in server.log.read_text()
     assert {"started", "warmed_up", "visit_began", "upload_taken", "page_ran"} <= set(server.events)
     assert "page_failed" not in server.events
 
 
 def test_without_a_key_there_is_no_operators_page(server):
     async def visit():
-        visitor = Visitor(server.url)
-        await visitor.open("/operator")
-        await visitor.close()
-        return visitor.texts
+        tab = Tab(server.url)
+        await tab.open("/operator")
+        await tab.close()
+        return tab.page.texts
 
     assert not any("Operator" in text for text in loops.run(visit()))
 

@@ -1,0 +1,59 @@
+"""Odd addresses opened in the served app, each on a page by chance and in a visit of its own."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from random import Random
+
+from benchmarks.harness.fuzzing.base import clear
+from benchmarks.harness.fuzzing.links import link
+from benchmarks.harness.tab import Tab
+
+PATHS = ("", "contributions", "build_p", "what_am_i_looking_at", "lesson", "train_and_compare")
+
+
+@dataclass
+class OpenedAddress:
+    """What came of an address: its page, what it said in boxes, and what is wrong with it."""
+
+    path: str
+    query: str
+    seconds: float = 0.0
+    boxes: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+
+def address(seed: int, number: int) -> tuple[str, str]:
+    """A page's path, and what stands behind the question mark."""
+    random = Random(f"{seed} address {number}")
+    return random.choice(PATHS), link(random).decode("utf-8", "replace")
+
+
+async def open_address(url: str, path: str, query: str, limit: float) -> OpenedAddress:
+    """Open it as a new visitor, and leave again; more seconds than the limit are a fault."""
+    opened, tab = OpenedAddress(path, query), Tab(url)
+    try:
+        opened.seconds = (await tab.open_address(path, query)).seconds
+    except TimeoutError as error:
+        opened.faults.append(str(error))
+    opened.boxes = [str(node.proto.body) for node in tab.page.elements("alert")]
+    if opened.seconds > limit:
+        opened.faults.append(f"It took {opened.seconds:.1f} s.")
+    if not any(tab.page.elements("heading")):
+        opened.faults.append("The page has no heading.")
+    opened.faults += [f"It failed: {node.proto.message}" for node in tab.page.elements("exception")]
+    for text in tab.page.errors:
+        if "Something went wrong" in text:
+            opened.faults.append(text)
+        else:
+            try:
+                clear(text)
+            except AssertionError as error:
+                opened.faults.append(str(error))
+    await tab.close()
+    return opened
+
+
+async def open_addresses(url: str, count: int, seed: int, limit: float) -> AsyncIterator[OpenedAddress]:
+    """One after the other."""
+    for number in range(count):
+        yield await open_address(url, *address(seed, number), limit)

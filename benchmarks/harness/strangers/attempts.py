@@ -1,0 +1,226 @@
+"""What a stranger tries who knows an image's SHA-256 and the ids of widgets, fragments and files."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ClientState_pb2 import ClientState
+from streamlit.proto.WidgetStates_pb2 import WidgetState
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+from websockets.typing import Origin
+
+from benchmarks.harness.strangers.case import IntrusionCase
+from benchmarks.harness.tab import component_event
+
+TRAVERSALS = (
+    "/media/../app.py", "/media/%2e%2e/%2e%2e/etc/passwd", "/media/..%2f..%2fetc%2fpasswd", "/media/%5c%5chost%5cshare",
+    "/static/../../../../../etc/passwd", "/app/static/../../app.py", "/app/static/%2e%2e/app.py",
+    "/component/../../app.py", "/component/crosspool.strip/../../../app.py", "/_stcore/bidi-components/../../app.py",
+    "/_stcore/bidi-components/crosspool.strip/%2e%2e/%2e%2e/app.py", "//etc/passwd", "/pages/weighting_maps.py",
+    "/crosspool/ui/visit/pictures.py", "/.streamlit/secrets.toml", "/.git/config",
+)  # fmt: skip
+PUBLIC_PATHS = (
+    "/_stcore/metrics",
+    "/_stcore/script-health-check",
+    "/_stcore/host-config",
+    "/_stcore/agent/openapi.json",
+    "/ready",
+)
+# What stands in files that nobody is to get, and on a page that did not expect what came.
+FORBIDDEN = {
+    b"import streamlit": "a file of the server's",
+    b"root:x:0": "a file of the server's",
+    b"[core]": "a file of the server's",
+    b"Something went wrong": "a page that failed",
+    b"Traceback": "a page that failed",
+}
+
+Attempt = Callable[[IntrusionCase], Awaitable[None]]
+ATTEMPTS: dict[str, Attempt] = {}
+
+
+def attempt(description: str) -> Callable[[Attempt], Attempt]:
+    """Adds a function to ATTEMPTS."""
+
+    def add(function: Attempt) -> Attempt:
+        ATTEMPTS[description] = function
+        return function
+
+    return add
+
+
+@attempt("links that name the image, on every page")
+async def _links(case: IntrusionCase) -> None:
+    names = ("sample", "source", "upload", "picture", "image", "received", "key", "chosen", "files", "compared_with")
+    tab = case.new_tab()
+    for path in ("/", "/contributions"):
+        await tab.open(path, **dict.fromkeys(names, case.key))
+        await tab.close()
+
+
+@attempt("a press on the visitor's image in the stranger's strip, and in one that is not there")
+async def _strip(case: IntrusionCase) -> None:
+    await case.stranger.tell("sample-strip", "chosen", case.key)
+    strip = case.visitor.page.widget("upload-strip", "bidi_component").id
+    await case.stranger.run_with(component_event(strip, "chosen", case.key))
+    await case.stranger.run_with(WidgetState(id=strip, json_value=json.dumps({"chosen": case.key})))
+
+
+@attempt("a press on the visitor's image among other images")
+async def _across(case: IntrusionCase) -> None:
+    await case.stranger.tell("across", "pressed", [case.key, 0])
+
+
+@attempt("maps and pins of the visitor's, told by the gallery")
+async def _gallery(case: IntrusionCase) -> None:
+    await case.stranger.tell("gallery", "channel", 2**31)
+    await case.stranger.tell("gallery", "pins", [0, 2**31])
+    await case.stranger.tell("gallery", "channel", 0)
+
+
+@attempt("all states of the visitor's widgets, those with files, too")
+async def _states(case: IntrusionCase) -> None:
+    await case.stranger.run_with(*case.visitor.page.states.values())
+
+
+UPLOADERS = (  # page, which of the sources, and the uploader's label
+    ("", "source", "Upload", "Your images"),
+    ("", "source", "Camera", "Take a photo"),
+    ("train_and_compare", "labelled_source", "ZIP", "A ZIP"),
+    ("train_and_compare", "labelled_source", "Uploads", "Images of this class"),
+    ("train_and_compare", "labelled_source", "Camera", "A photo of this class"),
+)
+
+
+@attempt("the visitor's files in the stranger's own uploaders")
+async def _uploaders(case: IntrusionCase) -> None:
+    for path, control, source, label in UPLOADERS:
+        tab = case.new_tab()
+        await tab.open(path)
+        await tab.choose(control, source)
+        node = tab.page.widget(label, "file_uploader", "camera_input")
+        state = WidgetState(id=node.id)
+        for name in case.files:
+            info = state.file_uploader_state_value.uploaded_file_info.add(file_id=name, name="mine.jpg", size=1)
+            info.file_urls.file_id = name
+            info.file_urls.upload_url = case.upload_path(name)
+        await tab.run_with(state, fragment=node.fragment)
+        await tab.close()
+
+
+@attempt("the fragments, the page and the cached messages of the visitor")
+async def _fragments(case: IntrusionCase) -> None:
+    fragments = {node.fragment for node in case.visitor.page.nodes.values() if node.fragment}
+    tab = case.new_tab()
+    await tab.open()
+    for fragment in fragments:  # one that this session does not have is not answered
+        await tab.send(BackMsg(rerun_script=ClientState(page_script_hash=case.visitor.page_hash, fragment_id=fragment)))
+    await asyncio.sleep(0.3)
+    # Instead of messages that this tab does not have, it is sent their hashes.
+    state = ClientState(page_script_hash=case.visitor.page_hash, cached_message_hashes=list(case.visitor.cached))
+    await tab.send(BackMsg(rerun_script=state))
+    await asyncio.sleep(0.5)
+    await tab.close()
+
+
+@attempt("another image to compare with, a classifier, a class to remove: values of widgets by the visitor's name")
+async def _named(case: IntrusionCase) -> None:
+    for label in ("Classifier", "Compare with"):
+        tab = case.new_tab()
+        await tab.open("/contributions")
+        await tab.run_with(WidgetState(id=tab.page.widget(label, "selectbox").id, string_value=case.key))
+        await tab.close()
+    tab = case.new_tab()
+    await tab.open("/train_and_compare")
+    theirs = [node.id for node in case.visitor.page.elements("button")]
+    await tab.run_with(*(WidgetState(id=name, trigger_value=True) for name in theirs))
+    await tab.close()
+
+
+@attempt("the visitor's downloads, asked for in the visitor's name")
+async def _downloads(case: IntrusionCase) -> None:
+    await case.download(case.visitor.session, case.download_ids[0])
+
+
+@attempt("addresses for uploads in the visitor's session")
+async def _addresses(case: IntrusionCase) -> None:
+    (urls,) = await case.stranger.file_urls(["a.jpg"], case.visitor.session)
+    if case.visitor.session in urls.upload_url:
+        case.note_success()
+
+
+@attempt("reading, replacing and deleting what the visitor uploads, without the token that belongs to the cookie")
+async def _requests(case: IntrusionCase) -> None:
+    for name in case.files:
+        path = case.upload_path(name)
+        for method in ("GET", "HEAD", "POST"):
+            case.request(method, path, case.token)
+        for method in ("PUT", "DELETE"):
+            if case.request(method, path) != 403:
+                case.note_success()
+
+
+@attempt("paths that lead out of what is served")
+async def _paths(case: IntrusionCase) -> None:
+    for path in TRAVERSALS:
+        case.request("GET", path)
+
+
+@attempt("what the server says of itself")
+async def _about(case: IntrusionCase) -> None:
+    for path in PUBLIC_PATHS:
+        case.request("GET", path)
+    body = json.dumps({"session_id": case.visitor.session}).encode()
+    for path in ("/_stcore/agent/interact", "/_stcore/agent/mcp"):
+        case.request("POST", path, {"Content-Type": "application/json"}, body)
+    for path in (f"/media/{case.key}", f"/media/{case.key}.jpg"):
+        case.request("GET", path)
+
+
+@attempt("a page of another origin that opens a session")
+async def _origin(case: IntrusionCase) -> None:
+    try:
+        async with connect(case.url.replace("http", "ws", 1) + "/_stcore/stream", origin=Origin("http://evil.example")):
+            case.note_success()
+    except InvalidStatus:
+        pass
+
+
+@attempt("session ids that are nearly the visitor's")
+async def _sessions(case: IntrusionCase) -> None:
+    own = case.visitor.session
+    for name in (own[:-1], own[:-1] + ("0" if own[-1] != "0" else "1"), own.upper()):
+        tab = case.new_tab()
+        tab.session = name
+        await tab.open()
+        await tab.close()
+
+
+@attempt("the same image, uploaded under a name of the stranger's own, and removed")
+async def _same(case: IntrusionCase) -> None:
+    tab = case.new_tab()
+    await tab.open()
+    await tab.choose("source", "Upload")
+    await tab.upload(("mine.jpg", case.person.images[0].data))
+    name = case.person.name.encode()
+    case.received[:] = [name for raw in case.received if name in raw]  # maps and small image are the stranger's, too
+    await tab.press("Remove this")
+    await tab.close()
+
+
+async def try_everything(case: IntrusionCase) -> dict[str, str]:
+    """What every attempt has got, "" for nothing."""
+    secrets, maps, results = case.secrets(), case.visitor.packed_maps(), {}
+    for description, function in ATTEMPTS.items():
+        case.received.clear()
+        await function(case)
+        everything = b"\n".join(case.received)
+        got = [name for name, secret in secrets.items() if secret in everything]
+        got += [got for text, got in FORBIDDEN.items() if text in everything]
+        results[description] = ", ".join(got)
+    await case.visitor.tell("gallery", "channel", 3)
+    intact = case.visitor.packed_maps() == maps and not case.visitor.page.errors and case.secrets() == secrets
+    results["harm: the visitor's image, maps and thumbnails are no longer there"] = "" if intact else "done"
+    return results
