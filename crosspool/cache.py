@@ -21,7 +21,7 @@ Array = NDArray[np.float32]
 
 
 class CacheError(SettingError):
-    """A cache's folder cannot be read or written."""
+    """A cache's folder cannot be read or written: choose another one. The cause is the `OSError`."""
 
 
 class ArrayCache:

@@ -1,29 +1,32 @@
-"""The errors that crosspool raises on purpose; all of them derive from `CrosspoolError`."""
+"""The errors that crosspool raises on purpose; all of them derive from `CrosspoolError`.
+
+Each also derives from what Python itself raises in such a case, so that `except ValueError` and the like catch it.
+"""
 
 
 class CrosspoolError(Exception):
     """One clear sentence for people; the command line prints it and exits with status 2."""
 
 
-class ImageError(CrosspoolError):
-    """An image cannot be used: the sentence names the file, the reason and what to do next."""
+class ImageError(CrosspoolError, ValueError):
+    """An image cannot be used: the sentence names the file, the reason and what to do next. A `ValueError`."""
 
 
-class BackboneError(CrosspoolError):
-    """A network or its weights cannot be had, or do not fit together."""
+class BackboneError(CrosspoolError, RuntimeError):
+    """A network or its weights cannot be had, or do not fit together. A `RuntimeError`, as torch's own is."""
 
 
-class LayerPairError(CrosspoolError):
-    """A network offers no such layer pair, or its layer pairs cannot be found."""
+class LayerPairError(CrosspoolError, LookupError):
+    """A network offers no such layer pair, or its layer pairs cannot be found. A `LookupError`."""
 
 
-class SettingError(CrosspoolError):
-    """A setting is outside the values that it can have."""
+class SettingError(CrosspoolError, ValueError):
+    """A setting is outside the values that it can have. A `ValueError`."""
 
 
-class DatasetError(CrosspoolError):
-    """A data set cannot be read, or has too little in it for what was asked."""
+class DatasetError(CrosspoolError, ValueError):
+    """A data set cannot be read, or has too little in it for what was asked. A `ValueError`."""
 
 
-class ModelError(CrosspoolError):
-    """A file is no trained classifier of crosspool's, is damaged, or does not fit the network."""
+class ModelError(CrosspoolError, ValueError):
+    """A file is not a trained classifier of crosspool's, is damaged, or does not fit the network. A `ValueError`."""

@@ -199,6 +199,8 @@ def _read(source: ImageSource, label: str) -> bytes:
             return _read_stream(file, label)
     except FileNotFoundError as error:
         raise ImageError(f"{label} was not found; check the name and the folder.") from error
+    except ImageError:
+        raise
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
         raise ImageError(f"{label} cannot be opened ({_reason(error)}); check its name and rights.") from error
 
@@ -213,6 +215,8 @@ def _read_stream(stream: BinaryIO, label: str) -> bytes:
             return _read_all(stream, label)
         finally:
             stream.seek(position)
+    except ImageError:
+        raise
     except (OSError, ValueError) as error:  # ValueError: the file object is closed
         raise ImageError(f"{label} cannot be read ({_reason(error)}); open it again.") from error
 
