@@ -21,18 +21,19 @@ AT_ONCE := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 # measured on traces of networks, 1.8 s against 2.2 s. So `make test` counts where it is cheap, `make coverage` everywhere.
 COUNTED := $$($(BIN)/python -c "import sys; print('--cov' * (sys.version_info >= (3, 12)))")
 
-CODE := app.py pages crosspool benchmarks tests
+CODE := app.py pages crosspool benchmarks tests docs/hooks.py
 TEXT := $(wildcard *.md) docs deploy assets/SAMPLES.md
 
 .DEFAULT_GOAL := help
-.PHONY: help app test lint format unit coverage bench clean
+.PHONY: help app test lint format unit coverage docs bench clean
 
 help:
 	@echo "make app     install what is needed and serve the app on http://localhost:$(PORT) (PORT=...)"
 	@echo "make test    lint, format, types and all tests, those in a browser included"
 	@echo "make unit    the tests that need no browser      make coverage  which lines they do not run"
 	@echo "make lint    ruff, mypy, the walls and spelling  make format    let ruff rewrite the code"
-	@echo "make bench   the speed of pooling                make clean     remove the environment and the caches"
+	@echo "make docs    the documentation as a website      make bench     the speed of pooling"
+	@echo "make clean   remove the environment and the caches"
 
 app: $(RUN_STAMP)
 	$(BIN)/python -m streamlit run app.py --server.port $(PORT)
@@ -60,11 +61,16 @@ unit: $(DEV_STAMP)
 coverage: $(DEV_STAMP)
 	$(BIN)/python -m pytest $(AT_ONCE) -m "not browser" --cov --cov-report=term-missing
 
+docs: $(RUN_STAMP)
+	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) -e ".[app,docs]"
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+	@echo "open site/index.html"
+
 bench: $(RUN_STAMP)
 	$(BIN)/python -m benchmarks.speed.pooling
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist site *.egg-info .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(RUN_STAMP): | $(BIN)/pip

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 import pytest
 from packaging.requirements import Requirement
 
+import crosspool
 from crosspool.installation import requirements
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -93,6 +94,16 @@ def test_the_architecture_names_what_is_there() -> None:
     assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
     rooms = {path.parent.name for path in (ROOT / "crosspool").rglob("__init__.py")} - {"crosspool", "fieldguide"}
     assert {room for room in rooms if f"  {room}/" not in text} == set()
+
+
+def test_the_website_has_every_guide_and_every_public_name() -> None:
+    menu = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("nav:")[2].partition("exclude_docs")[0]
+    guides = {path.name for path in (ROOT / "docs").glob("*.md")}
+    assert guides <= set(re.findall(r": ([\w.]+\.md)", menu))
+    reference = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+    # `architecture` is the name of a module, too, which the website's tool would document in its place.
+    names = [*re.findall(r"^::: crosspool\.(\w+)$", reference, re.MULTILINE), "architecture"]
+    assert sorted(names) == sorted(crosspool.__all__)
 
 
 def test_one_list_of_dependencies() -> None:
