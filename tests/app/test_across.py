@@ -34,15 +34,14 @@ def section():
     import streamlit as st
 
     from crosspool.ui.maps.across import across
-    from crosspool.ui.maps.controls import choose_maps, start_from_link
+    from crosspool.ui.maps.page import maps_page
     from crosspool.ui.maps.selection import shown_channel, shown_look, shown_pins
 
-    start_from_link()
-    found = choose_maps()
-    if found is not None:
-        channel = shown_channel(found[2])
-        look = shown_look(found[1].signed and found[2].pair.can_be_negative)
-        across(*found, channel=channel, pins=shown_pins(found[2]), look=look)
+    def body(picture, request, maps):
+        look = shown_look(request.signed and maps.pair.can_be_negative)
+        across(picture, request, maps, channel=shown_channel(maps), pins=shown_pins(maps), look=look)
+
+    maps_page("Across", body)
     st.caption(f"map {st.session_state.channel} of {st.session_state.source}")
 
 

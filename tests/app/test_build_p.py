@@ -8,6 +8,7 @@ import pytest
 from crosspool.backbones import load_backbone
 from crosspool.pooling import cross_layer_pool
 from crosspool.ui.equation.experiments import EXPERIMENTS
+from crosspool.ui.runtime import maps as runtime_maps
 from crosspool.ui.runtime import shared_cache as kept
 from tests.app.test_frame import EXPLANATION, SMALL, checked, component, shown_text, texts, visit
 from tests.networks import sample
@@ -25,6 +26,20 @@ def move(app, row, column):
     """What a click on a picture does."""
     app.session_state.position = (row, column)
     return checked(app.run())
+
+
+@pytest.mark.parametrize("page", ["pages/weighting_maps.py", PAGE, EXPLANATION])
+def test_a_run_of_a_page_asks_for_its_maps_once(page, monkeypatch):
+    requests, image_maps = [], runtime_maps.image_maps
+
+    def counted(request, *args, **options):
+        requests.append(request)
+        return image_maps(request, *args, **options)
+
+    app = visit(**SMALL)
+    monkeypatch.setattr("crosspool.ui.maps.large_pictures.image_maps", counted)
+    checked(app.switch_page(page).run())
+    assert len(requests) == 1
 
 
 def numbers(app):

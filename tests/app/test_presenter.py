@@ -13,13 +13,10 @@ PAGES = ("pages/contributions.py", "pages/build_p.py", "pages/what_am_i_looking_
 
 def maps_presented():
     """A page that presents maps and nothing else."""
-    from crosspool.ui.maps.controls import choose_maps, start_from_link, write_link
+    from crosspool.ui.maps.page import maps_page
     from crosspool.ui.maps.presenter import present_maps
 
-    start_from_link()
-    found = choose_maps()
-    assert found is not None
-    present_maps(*found[:2], write_link)
+    maps_page("Maps presented", present_maps)
 
 
 def present(**params):
@@ -63,7 +60,7 @@ def test_maps_follow_each_other_by_energy():
     assert f"**Map {order[2]}** ·" in shown_text(app)
     assert app.query_params["channel"] == str(order[2])
     assert f"**Map {order[1]}** ·" in shown_text(press(app, "map-before"))
-    assert not texts(app.title)
+    assert texts(app.title) == ["Maps presented"]
 
 
 def test_it_follows_the_order_of_the_gallery():

@@ -16,21 +16,22 @@ SMALL = {"backbone": "squeezenet1_1", "weights": "untrained", "pair": "features.
 
 
 def section():
-    from crosspool.ui.maps.controls import choose_maps, start_from_link
+    from crosspool.ui.maps.page import maps_page
     from crosspool.ui.maps.selection import first_channels, shown_channel, shown_look, shown_pins
     from crosspool.ui.maps.takeaway import downloads
 
-    start_from_link()
-    found = choose_maps()
-    if found is not None:
-        maps = found[2]
+    def body(picture, request, maps):
         downloads(
-            *found,
+            picture,
+            request,
+            maps,
             channel=shown_channel(maps),
             pins=shown_pins(maps),
-            first=first_channels(maps, found[1]),
+            first=first_channels(maps, request),
             look=shown_look(False),
         )
+
+    maps_page("Downloads", body)
 
 
 @pytest.fixture

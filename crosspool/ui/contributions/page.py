@@ -24,6 +24,7 @@ def explore(chosen: SourceImage, subject: ExplainedClassifier, beside: Explained
     if found is None:
         return
     seen, baseline = found
+    start_anew_for(chosen, subject, len(seen.contributions((seen.explanation.predicted, "")).channels))
     view, look = view_of(chosen, subject, seen), shown_look(signed=False)
     answer_headline(view)
     whole_image(view, look, baseline)
@@ -53,11 +54,7 @@ def contributions_page() -> None:
     except CrosspoolError as error:
         refused(error)
         return
-    found = _explained(chosen, subject, beside)
-    if found is not None:
-        seen = found[0]
-        start_anew_for(chosen, subject, len(seen.contributions((seen.explanation.predicted, "")).channels))
-        explore(chosen, subject, beside)
+    explore(chosen, subject, beside)
 
 
 def _explained(

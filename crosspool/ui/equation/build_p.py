@@ -7,9 +7,9 @@ import streamlit as st
 from crosspool.ui.equation.building import Construction, Order, construct
 from crosspool.ui.equation.charts import blocks_in_a_row, growing_block
 from crosspool.ui.equation.trying import experiments_section
-from crosspool.ui.maps.controls import choose_maps, start_from_link, write_link
 from crosspool.ui.maps.entry_chart import CHART_CONFIG, CHART_ENTRIES, entry_name
-from crosspool.ui.maps.large_pictures import headline, map_picture, seen_picture, shown_maps
+from crosspool.ui.maps.large_pictures import headline, map_picture, seen_picture
+from crosspool.ui.maps.page import maps_page
 from crosspool.ui.maps.selection import channel_input, choose_position, shown_channel, shown_look, shown_position
 from crosspool.ui.runtime.maps import ImageMaps, Request
 from crosspool.ui.visit.pictures import SourceImage
@@ -131,26 +131,16 @@ def _place_in_p(maps: ImageMaps, channel: int) -> None:
     )
 
 
-@st.fragment
-def build(picture: SourceImage, request: Request) -> None:
-    """Everything that only looks at maps that are there already."""
-    maps = shown_maps(picture, request)
-    if maps is None:
-        return
+def build(picture: SourceImage, request: Request, maps: ImageMaps) -> None:
+    """One block, position by position, and the experiments."""
+    headline(picture, request, maps)
+    st.page_link("pages/what_am_i_looking_at.py", label="New here? What am I looking at?", icon=":material/school:")
     channel = shown_channel(maps)
     position = shown_position(maps, channel)
     one_block(maps, request, channel, position)
     experiments_section(maps, request, position)
-    write_link()
 
 
 def build_p_page() -> None:
     """The page."""
-    start_from_link()
-    st.title("Build P", anchor=False)
-    found = choose_maps()
-    if found is not None:
-        picture, request, maps = found
-        headline(picture, request, maps)
-        st.page_link("pages/what_am_i_looking_at.py", label="New here? What am I looking at?", icon=":material/school:")
-        build(picture, request)
+    maps_page("Build P", build)

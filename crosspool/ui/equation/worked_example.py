@@ -6,9 +6,9 @@ import streamlit as st
 
 from crosspool.ui.equation.building import counted_weights, summed_plainly
 from crosspool.ui.equation.charts import energy_by_channel
-from crosspool.ui.maps.controls import choose_maps, start_from_link, write_link
 from crosspool.ui.maps.entry_chart import CHART_CONFIG, entry_name, strongest_entries
-from crosspool.ui.maps.large_pictures import headline, map_picture, seen_picture, shown_maps
+from crosspool.ui.maps.large_pictures import headline, map_picture, seen_picture
+from crosspool.ui.maps.page import maps_page
 from crosspool.ui.maps.selection import channel_input, shown_channel, shown_look, shown_position
 from crosspool.ui.runtime.maps import ImageMaps, Request
 from crosspool.ui.visit.pictures import SourceImage
@@ -110,25 +110,15 @@ def all_blocks(maps: ImageMaps) -> None:
     )
 
 
-@st.fragment
-def explain(picture: SourceImage, request: Request) -> None:
+def explain(picture: SourceImage, request: Request, maps: ImageMaps) -> None:
     """The three steps."""
-    maps = shown_maps(picture, request)
-    if maps is None:
-        return
+    headline(picture, request, maps)
     channel = shown_channel(maps)
     two_layers(maps, request, channel)
     one_block(maps, request, channel)
     all_blocks(maps)
-    write_link()
 
 
 def worked_example_page() -> None:
     """The page."""
-    start_from_link()
-    st.title("What am I looking at?", anchor=False)
-    found = choose_maps()
-    if found is not None:
-        picture, request, maps = found
-        headline(picture, request, maps)
-        explain(picture, request)
+    maps_page("What am I looking at?", explain)

@@ -9,10 +9,9 @@ from crosspool.backbones.weights import fetch
 from crosspool.errors import BackboneError
 from crosspool.images import MAX_SIZE, MIN_SIZE
 from crosspool.layer_pairs import LayerPair
-from crosspool.ui.maps.large_pictures import shown_maps
 from crosspool.ui.maps.presenter import frame, present_button
 from crosspool.ui.maps.selection import forget_channels, forget_position
-from crosspool.ui.runtime.maps import ImageMaps, Request
+from crosspool.ui.runtime.maps import Request
 from crosspool.ui.visit.link import PRETRAINED, LinkState, from_params, to_params
 from crosspool.ui.visit.pictures import SourceImage, choose_picture
 from crosspool.ui.widgets.text import as_it_is
@@ -73,8 +72,8 @@ def write_link() -> None:
         st.query_params.from_dict(params)
 
 
-def choose_maps() -> tuple[SourceImage, Request, ImageMaps] | None:
-    """Draw the choice of image and the side bar, and compute the maps; None, with the reason shown, without them."""
+def choose_image_and_layers() -> tuple[SourceImage, Request] | None:
+    """Draw the choice of image and the side bar; None, with the reason shown, where there is nothing to compute."""
     picture = choose_picture()
     with st.sidebar:
         spec = choose_network()
@@ -89,9 +88,7 @@ def choose_maps() -> tuple[SourceImage, Request, ImageMaps] | None:
     elif picture is None:
         ask_for_picture()
     else:
-        request = _request(picture, spec, pair)
-        maps = shown_maps(picture, request)
-        return None if maps is None else (picture, request, maps)
+        return picture, _request(picture, spec, pair)
     return None
 
 

@@ -4,12 +4,11 @@ The lesson and Weighting maps also go on by keys. A link with `present=1` starts
 assets/style.css, switched on by the class `presenting`.
 """
 
-from collections.abc import Callable
 from functools import partial
 
 import streamlit as st
 
-from crosspool.ui.maps.large_pictures import headline, map_picture, seen_picture, shown_maps
+from crosspool.ui.maps.large_pictures import headline, map_picture, seen_picture
 from crosspool.ui.maps.selection import (
     MOST_FIRST,
     choose_channel,
@@ -18,7 +17,7 @@ from crosspool.ui.maps.selection import (
     shown_look,
     shown_position,
 )
-from crosspool.ui.runtime.maps import Request
+from crosspool.ui.runtime.maps import ImageMaps, Request
 from crosspool.ui.visit.pictures import SourceImage
 from crosspool.ui.widgets.keys import BACK, ON, keys
 from crosspool.ui.widgets.text import number
@@ -56,15 +55,11 @@ def _present(wanted: bool) -> None:
     st.session_state.present = wanted
 
 
-@st.fragment
-def present_maps(picture: SourceImage, request: Request, write_link: Callable[[], None]) -> None:
+def present_maps(picture: SourceImage, request: Request, maps: ImageMaps) -> None:
     """The photo and one map over it, as large as the window allows; keys and buttons show the next map.
 
-    Maps follow each other as in the gallery. `write_link` lets the address say what is shown.
+    Maps follow each other as in the gallery.
     """
-    maps = shown_maps(picture, request)
-    if maps is None:
-        return
     channel, order = shown_channel(maps), first_channels(maps, request)
     before, after = neighbours(order, channel)
     position = shown_position(maps, channel)
@@ -86,7 +81,6 @@ def present_maps(picture: SourceImage, request: Request, write_link: Callable[[]
         map_picture(maps, channel, position, shown_look(request.signed and maps.pair.can_be_negative))
     ways = dict.fromkeys(BACK, before) | dict.fromkeys(ON, after)
     keys({name: partial(choose_channel, to) for name, to in ways.items()}, key="map-keys")
-    write_link()
 
 
 def neighbours(order: list[int], channel: int) -> tuple[int, int]:

@@ -6,10 +6,10 @@ import streamlit as st
 
 from crosspool.ui.maps.across import across
 from crosspool.ui.maps.channel_table import channel_table
-from crosspool.ui.maps.controls import choose_maps, start_from_link, write_link
 from crosspool.ui.maps.details import large_map
 from crosspool.ui.maps.gallery import gallery
-from crosspool.ui.maps.large_pictures import headline, shown_maps
+from crosspool.ui.maps.large_pictures import headline
+from crosspool.ui.maps.page import maps_page
 from crosspool.ui.maps.presenter import present_maps, presenting
 from crosspool.ui.maps.selection import choose_channel, first_channels, shown_channel, shown_look, shown_pins
 from crosspool.ui.maps.takeaway import downloads
@@ -37,32 +37,24 @@ def all_maps(maps: ImageMaps, request: Request, channel: int) -> None:
     gallery(maps, request, selected=channel, pins=shown_pins(maps), view=view, tell=tell)
 
 
-@st.fragment
-def explore(chosen: SourceImage, request: Request) -> None:
-    """Everything that only looks at maps that are there already."""
-    maps = shown_maps(chosen, request)
-    if maps is None:
-        return
+def explore(picture: SourceImage, request: Request, maps: ImageMaps) -> None:
+    """One map at large, the gallery, the same maps on other images, the table, and downloads."""
+    headline(picture, request, maps)
     channel = shown_channel(maps)
-    signed = request.signed and maps.pair.can_be_negative
-    look = shown_look(signed)
+    look = shown_look(request.signed and maps.pair.can_be_negative)
     large_map(maps, request, channel, look)
     all_maps(maps, request, channel)
-    across(chosen, request, maps, channel=channel, pins=shown_pins(maps), look=look)
+    across(picture, request, maps, channel=channel, pins=shown_pins(maps), look=look)
     with st.expander("All channels as a table", icon=":material/table:"):
         channel_table(maps)
     pins, first = shown_pins(maps), first_channels(maps, request)
-    downloads(chosen, request, maps, channel=channel, pins=pins, first=first, look=look)
-    write_link()
+    downloads(picture, request, maps, channel=channel, pins=pins, first=first, look=look)
 
 
 def weighting_maps_page() -> None:
     """The page."""
-    start_from_link()
-    st.title("Weighting maps", anchor=False)
-    found = choose_maps()
-    if found is not None and presenting():
-        present_maps(*found[:2], write_link)
-    elif found is not None:
-        headline(*found)
-        explore(*found[:2])
+    maps_page("Weighting maps", _present_or_explore)
+
+
+def _present_or_explore(picture: SourceImage, request: Request, maps: ImageMaps) -> None:
+    (present_maps if presenting() else explore)(picture, request, maps)

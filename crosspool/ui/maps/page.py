@@ -1,0 +1,30 @@
+"""A page that looks at the maps of one image: what all such pages have in common."""
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from crosspool.ui.maps.controls import choose_image_and_layers, start_from_link, write_link
+from crosspool.ui.maps.large_pictures import shown_maps
+from crosspool.ui.runtime.maps import ImageMaps, Request
+from crosspool.ui.visit.pictures import SourceImage
+
+PageBody = Callable[[SourceImage, Request, ImageMaps], None]
+
+
+def maps_page(title: str, body: PageBody) -> None:
+    """Take the settings from the link, draw the choice of image and layers, and call `body` with the maps."""
+    start_from_link()
+    st.title(title, anchor=False)
+    choice = choose_image_and_layers()
+    if choice is not None:
+        _body_with_maps(body, *choice)
+
+
+@st.fragment
+def _body_with_maps(body: PageBody, picture: SourceImage, request: Request) -> None:
+    """Ask for the maps at every run instead of holding them, so that no visitor's page keeps them in memory."""
+    maps = shown_maps(picture, request)
+    if maps is not None:
+        body(picture, request, maps)
+        write_link()
