@@ -404,7 +404,7 @@ def test_a_failed_training_is_told_and_keeps_everything(monkeypatch):
 
     monkeypatch.setattr("crosspool.ui.comparison.job.result_of", fails)
     app = trained(app)
-    assert "could not keep what was computed (No space left on device)" in plain(app.error)[0]
+    assert "could not store what was computed (No space left on device)" in plain(app.error)[0]
     assert len(app.session_state.own_collection) == 8
     monkeypatch.undo()
     app = trained(app)

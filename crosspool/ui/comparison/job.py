@@ -1,18 +1,16 @@
 """A comparison in the background: a thread that computes, how far it is, and what it has found so far."""
 
-import logging
-import threading
 import time
-import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from crosspool.cache import ArrayCache, CacheError
-from crosspool.errors import CrosspoolError, SettingError
+from crosspool.cache import ArrayCache
+from crosspool.errors import SettingError
 from crosspool.evaluation.command import usual_baselines
 from crosspool.evaluation.findings import Findings
 from crosspool.evaluation.protocol import Protocol
@@ -22,14 +20,12 @@ from crosspool.features import Features
 from crosspool.ui.comparison.costs import ENCODING_PASSES, Pass, in_order, pass_cost, sources_of, test_cost, total_cost
 from crosspool.ui.comparison.memory import MemoryReservation
 from crosspool.ui.comparison.plan import Plan
-from crosspool.ui.comparison.result import Comparison, no_room_sentence, train_on
+from crosspool.ui.comparison.result import Comparison, server_disk, train_on
+from crosspool.ui.runtime.background import BackgroundJob, Step
 from crosspool.ui.runtime.gate import FairSemaphore, Ticket
 from crosspool.ui.runtime.log import event
 from crosspool.ui.runtime.maps import gate
 from crosspool.ui.runtime.settings import settings
-
-logger = logging.getLogger(__name__)
-
 
 trainings = FairSemaphore(settings().trainings)
 
@@ -45,20 +41,19 @@ class Progress:
     seconds_left: float | None
 
 
-class _StoppedError(Exception):
-    """Ends a job that was cancelled."""
-
-
-class Job:
-    """A comparison under way. When nobody holds this object any more, its thread ends at the next step."""
+class Job(BackgroundJob):
+    """A comparison under way; what it has found so far can be read at any time."""
 
     def __init__(self, plan: Plan) -> None:
         """Begin. Raises SettingError where there is no room for it."""
         plan.check_room()
-        room = MemoryReservation(plan.classifiers_bytes)  # held by the thread, and by what it finds
+        reservation = MemoryReservation(plan.classifiers_bytes)  # held by the thread, and by what it finds
         self._work = _Work(plan)
-        weakref.finalize(self, self._work.stop.set)
-        threading.Thread(target=_run, args=(self._work, room), name="comparison", daemon=True).start()
+        super().__init__(
+            partial(_run, self._work, reservation),
+            task="the comparison",
+            advice="take fewer images, or methods of fewer dimensions",
+        )
 
     @property
     def plan(self) -> Plan:
@@ -84,42 +79,20 @@ class Job:
         """All of it, once it is there."""
         return self._work.comparison
 
-    @property
-    def error(self) -> str:
-        """Why it failed, in one sentence, or ""."""
-        return self._work.error
-
-    @property
-    def cancelled(self) -> bool:
-        return self._work.stop.is_set()
-
-    @property
-    def running(self) -> bool:
-        return not (self.cancelled or self._work.ended.is_set())
-
-    def cancel(self) -> None:
-        self._work.stop.set()
-
-    def wait(self, seconds: float | None = None) -> bool:
-        """Wait until the thread has ended; whether it has."""
-        return self._work.ended.wait(seconds)
-
 
 class _Work:
     """What the thread knows. It holds no session, and no `Job`."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.stop = threading.Event()
-        self.ended = threading.Event()
         self.results: dict[str, MethodResult] = {}
         self.findings: Findings | None = None
         self.comparison: Comparison | None = None
-        self.error = ""
         self._all = total_cost(plan)
         self._before = 0.0  # the cost of all earlier stages
         self._stage, self._cost, self._done, self._total = "Waiting for a turn", 0.0, 0, 1
         self._start = time.monotonic()
+        self._check: Step = lambda: None
         self._turn: Ticket | None = None
 
     def begin(self, stage: str, cost: float, total: int) -> None:
@@ -133,18 +106,19 @@ class _Work:
         self.step()
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Wait until few enough are training, and for a first turn at the gate."""
+    def turn(self, check: Step) -> Iterator[None]:
+        """Wait until few enough are training, and for a first turn at the gate; `check` is the background job's."""
+        self._check = check
         with trainings.turn(self._wait_for_training):
             self._start = time.monotonic()
             self._stage = "Waiting for a turn"
-            with gate.turn(self._check) as self._turn:
+            with gate.turn(lambda place: check()) as self._turn:
                 yield
 
     def step(self) -> None:
         """Between any two steps: others may compute first.
 
-        Raises _StoppedError where the job was cancelled, and SettingError where it takes too long.
+        Raises StoppedError where the job was cancelled, and SettingError where it takes too long.
         """
         self._check()
         assert self._turn is not None
@@ -160,10 +134,6 @@ class _Work:
     def ms(self) -> float:
         """How long it has taken, without the wait for its turn."""
         return 1000 * (time.monotonic() - self._start)
-
-    def _check(self, place: int = 0) -> None:
-        if self.stop.is_set():
-            raise _StoppedError
 
     def _wait_for_training(self, place: int) -> None:
         self._stage = f"Place {place} in the queue of trainings"
@@ -189,29 +159,15 @@ class _Watched(ArrayCache):
         return super().get(key)
 
 
-def _run(work: _Work, room: MemoryReservation) -> None:
+def _run(work: _Work, reservation: MemoryReservation, check: Step) -> None:
     try:
-        with work.turn():
-            work.comparison = _compared(work, room)
-    except _StoppedError:
-        pass
-    except CacheError as error:  # whose sentence names the server's folder
-        work.error = no_room_sentence(error.__cause__)
-    except CrosspoolError as error:
-        work.error = str(error)
-    except OSError as error:
-        work.error = no_room_sentence(error)
-    except MemoryError:
-        work.error = "There is not enough memory for this; take fewer images, or methods of fewer dimensions."
-    except Exception as error:
-        logger.exception("A comparison failed")
-        work.error = f"The comparison failed ({type(error).__name__}: {error}); this is a fault of crosspool's."
+        with work.turn(check), server_disk():
+            work.comparison = _compared(work, reservation)
     finally:
         event("training_ended", network=work.plan.network.name, images=len(work.plan.labelled.dataset), ms=work.ms)
-        work.ended.set()
 
 
-def _compared(work: _Work, room: MemoryReservation) -> Comparison:
+def _compared(work: _Work, reservation: MemoryReservation) -> Comparison:
     plan = work.plan
     dataset, cache = plan.labelled.dataset, _Watched(plan.labelled.cache, work.step)
     backbone = plan.network.backbone
@@ -230,7 +186,7 @@ def _compared(work: _Work, room: MemoryReservation) -> Comparison:
     for method in plan.methods:
         work.begin(f"Training {method.name} on all images", ENCODING_PASSES * len(dataset), len(dataset))
         classifiers[method.name] = train_on(everything, method, plan.seed, work.advance)
-    return Comparison(plan.labelled, plan.network, findings, classifiers, room)
+    return Comparison(plan.labelled, plan.network, findings, classifiers, reservation)
 
 
 def _findings(plan: Plan, results: Mapping[str, MethodResult], protocol: Protocol) -> Findings:

@@ -1,7 +1,8 @@
 """What a finished comparison leaves: its findings, and a classifier of each method, with or without one image."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -30,7 +31,7 @@ class Comparison:
     network: Network
     findings: Findings
     classifiers: dict[str, TrainedClassifier]
-    room: MemoryReservation
+    reservation: MemoryReservation
     _again: "LRUCache[tuple[str, str], TrainedClassifier]" = field(
         default_factory=lambda: LRUCache(RETRAINED_KEPT), repr=False
     )  # trained without a picture
@@ -60,14 +61,9 @@ class Comparison:
             found = self._again.get((method_name, picture_key))
         if found is None:
             smaller = self.dataset.subset(np.array(others))
-            try:
-                with gate.turn(on_progress) as turn:
-                    features = Features(smaller, self.network.backbone, ordinary.method.sources, self.labelled.cache)
-                    found = train_on(features, ordinary.method, self.report.seed, lambda done: turn.yield_turn())
-            except OSError as error:
-                raise ModelError(no_room_sentence(error)) from error
-            except CacheError as error:
-                raise ModelError(no_room_sentence(error.__cause__)) from error
+            with server_disk(), gate.turn(on_progress) as turn:
+                features = Features(smaller, self.network.backbone, ordinary.method.sources, self.labelled.cache)
+                found = train_on(features, ordinary.method, self.report.seed, lambda done: turn.yield_turn())
             with self._lock:
                 self._again[method_name, picture_key] = found
         return found
@@ -78,6 +74,14 @@ def train_on(features: Features, method: Method, seed: int, progress: Callable[[
     return train(features.dataset, features, method, seed=seed, scratch=folder, progress=progress)
 
 
-def no_room_sentence(error: BaseException | None) -> str:
-    why = getattr(error, "strerror", None) or error
-    return f"The server could not keep what was computed ({why}); tell whoever runs it to make room, or try again."
+@contextmanager
+def server_disk() -> Iterator[None]:
+    """Where the disk is full or cannot be written, raise ModelError, whose sentence names no folder of the server's."""
+    try:
+        yield
+    except (OSError, CacheError) as error:
+        cause = error.__cause__ if isinstance(error, CacheError) else error
+        why = getattr(cause, "strerror", None) or cause
+        raise ModelError(
+            f"The server could not store what was computed ({why}); ask its operator to make room, or try again."
+        ) from error

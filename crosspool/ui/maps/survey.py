@@ -1,23 +1,20 @@
 """Many pictures under the same channels: all maps of each, kept small, and looking at pictures one after the other."""
 
-import logging
-import threading
 import time
-import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from PIL import Image
 
-from crosspool.errors import CrosspoolError
 from crosspool.gallery.mapset import SIGNED_TOP, SIGNED_ZERO, at_most, steps
+from crosspool.ui.runtime.background import BackgroundJob, Step, failure_sentence
 from crosspool.ui.runtime.maps import ImageMaps, Request, cached_maps, image_maps
 from crosspool.ui.runtime.shared_cache import Kept, limit
 from crosspool.ui.widgets.browser import data_url
 
-logger = logging.getLogger(__name__)
-
+ADVICE = "choose a smaller input"  # where memory is short
 MAP_CELLS = 56  # a side: more would not be seen in a small picture
 PHOTO_SIDE = 160
 BYTES_A_CHANNEL, BYTES_A_PHOTO = 12, 10_000  # of a ImageSummary, besides its maps: its statistics, and about its photo
@@ -99,90 +96,45 @@ def _keep(request: Request, maps: ImageMaps, since: float) -> ImageSummary:
     return found
 
 
-class _StoppedError(Exception):
-    """Ends a survey that was cancelled."""
+class Survey(BackgroundJob):
+    """Computing the maps of images, one after the other."""
 
-
-class Survey:
-    """Looking at pictures, in a thread. When nobody holds this object any more, the thread ends at the next one."""
-
-    def __init__(self, subjects: Sequence[SurveyImage]) -> None:
-        self._work = _Work(tuple(subjects))
-        weakref.finalize(self, self._work.stop.set)
-        threading.Thread(target=_run, args=(self._work,), name="survey", daemon=True).start()
-
-    @property
-    def requests(self) -> set[Request]:
-        """What it was begun for."""
-        return {subject.request for subject in self._work.subjects}
-
-    @property
-    def total(self) -> int:
-        """How many pictures it was begun for."""
-        return len(self._work.subjects)
+    def __init__(self, images: Sequence[SurveyImage]) -> None:
+        self.requests = {image.request for image in images}
+        self.total = len(images)
+        self._tally = _Tally()
+        super().__init__(partial(_run, tuple(images), self._tally), task="the survey", advice=ADVICE)
 
     @property
     def done(self) -> int:
-        """How many pictures are behind it."""
-        return self._work.done
+        """How many images are behind it."""
+        return self._tally.done
 
     @property
     def failed(self) -> dict[Request, str]:
-        """Why a picture could not be looked at, in one sentence."""
-        return dict(self._work.failed)
-
-    @property
-    def running(self) -> bool:
-        return not (self._work.stop.is_set() or self._work.ended.is_set())
-
-    def cancel(self) -> None:
-        self._work.stop.set()
-
-    def wait(self, seconds: float | None = None) -> bool:
-        """Wait until the thread has ended; whether it has."""
-        return self._work.ended.wait(seconds)
+        """Why an image's maps could not be computed, in one sentence."""
+        return dict(self._tally.failed)
 
 
-class _Work:
-    """What the thread knows. It holds no session, and no `Survey`."""
+@dataclass
+class _Tally:
+    """How many images are behind a survey, and why some failed."""
 
-    def __init__(self, subjects: tuple[SurveyImage, ...]) -> None:
-        self.subjects = subjects
-        self.stop, self.ended = threading.Event(), threading.Event()
-        self.done = 0
-        self.failed: dict[Request, str] = {}
-
-    def check(self) -> None:
-        if self.stop.is_set():
-            raise _StoppedError
+    done: int = 0
+    failed: dict[Request, str] = field(default_factory=dict)
 
 
-def _run(work: _Work) -> None:
-    try:
-        for subject in work.subjects:
-            work.check()
-            _look(work, subject)
-            work.done += 1
-    except _StoppedError:
-        pass
-    finally:
-        work.ended.set()
+def _run(images: tuple[SurveyImage, ...], tally: _Tally, step: Step) -> None:
+    for image in images:
+        step()
+        try:
+            _compute_summary(image, step)
+        except Exception as error:  # the other images go on
+            tally.failed[image.request] = failure_sentence(error, f"computing the maps of {image.title}", ADVICE)
+        tally.done += 1
 
 
-def _look(work: _Work, subject: SurveyImage) -> None:
-    """Look at one picture; what is wrong with it is noted, and the others go on."""
+def _compute_summary(image: SurveyImage, step: Step) -> None:
     since = time.monotonic()
-    try:
-        maps = image_maps(subject.request, subject.read, lambda place: work.check(), keep=subject.keep)
-        _keep(subject.request, maps, since)
-    except _StoppedError:
-        raise
-    except CrosspoolError as error:
-        work.failed[subject.request] = str(error)
-    except MemoryError:
-        work.failed[subject.request] = f"There is not enough memory to look at {subject.title}; choose a smaller input."
-    except Exception as error:
-        logger.exception("A picture could not be looked at")
-        work.failed[subject.request] = (
-            f"{subject.title} could not be looked at ({type(error).__name__}: {error}); this is a fault of crosspool's."
-        )
+    maps = image_maps(image.request, image.read, lambda place: step(), keep=image.keep)
+    _keep(image.request, maps, since)

@@ -210,7 +210,7 @@ def test_when_the_session_ends_so_does_its_job_and_its_memory_is_given_back(back
     state = {"job": Job(plan)}
     del plan
     until(lambda: len(slow) >= 2)
-    ended = state["job"]._work.ended
+    ended = state["job"]._ending.ended
     state.clear()
     gc.collect()
     assert ended.wait(1)
@@ -229,10 +229,10 @@ def cache_error(folder):
     ("error", "said"),
     [
         (DatasetError("There is too little."), "There is too little."),
-        (OSError(28, "No space left on device"), "could not keep what was computed (No space left on device)"),
-        (cache_error("/server/folder"), "could not keep what was computed (Read-only file system)"),
+        (OSError(28, "No space left on device"), "could not store what was computed (No space left on device)"),
+        (cache_error("/server/folder"), "could not store what was computed (Read-only file system)"),
         (MemoryError(), "not enough memory"),
-        (ValueError("odd"), "The comparison failed (ValueError: odd); this is a fault of crosspool's."),
+        (ValueError("odd"), "The comparison failed (ValueError: odd); this is a bug in crosspool."),
     ],
 )
 def test_a_failure_is_one_sentence_and_keeps_what_was_found(backbone, monkeypatch, error, said):
@@ -346,4 +346,4 @@ def test_most_predicted():
 
 
 def test_no_thread_is_left(done):
-    until(lambda: not [thread for thread in threading.enumerate() if thread.name == "comparison"])
+    until(lambda: not [thread for thread in threading.enumerate() if thread.name == "the comparison"])
