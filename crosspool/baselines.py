@@ -11,7 +11,7 @@ from torch import fx, nn
 from torch.nn import functional as F
 
 from crosspool.encoding import Records, SignedPower, Stateless, Vectors
-from crosspool.layer_pairs import Layout, behind_activation
+from crosspool.tracing import Layout, behind_activation
 
 INPUT = "input"
 PAPER_NAMES = ("fc6", "fc7", "fc8")  # of AlexNet's and VGG's three layers
@@ -111,9 +111,9 @@ class MapPooling(Stateless):
     al., CVPR 2006), whose cells overlap by a row where the map cannot be divided evenly.
     """
 
-    def __init__(self, source: Hashable, how: Literal["sum", "max"], levels: Sequence[int] = (1,)) -> None:
+    def __init__(self, source: Hashable, reduction: Literal["sum", "max"], levels: Sequence[int] = (1,)) -> None:
         self.source = source
-        self.how = how
+        self.reduction = reduction
         self.levels = levels
 
     def transform(self, X: Records) -> Vectors:
@@ -121,7 +121,7 @@ class MapPooling(Stateless):
 
     def pool(self, views: torch.Tensor) -> torch.Tensor:
         """The vector of one image from its map, (V, D, H, W)."""
-        if self.how == "max":
+        if self.reduction == "max":
             cells = [F.adaptive_max_pool2d(views, level).amax(0) for level in self.levels]
         else:
             area = views.shape[2] * views.shape[3]

@@ -14,8 +14,8 @@ from safetensors.numpy import load, save
 from crosspool.errors import SettingError
 from crosspool.whole_files import whole_file
 
-SLACK = 1 / 16  # of the limit: so much may be written between two looks at what there is
-FASTEST = 1  # zlib's level: rectified maps are mostly zeros, and shrink to an eighth in milliseconds
+SLACK_SHARE = 1 / 16  # of the limit: so much may be written between two looks at what there is
+ZLIB_LEVEL = 1  # zlib's level: rectified maps are mostly zeros, and shrink to an eighth in milliseconds
 
 Array = NDArray[np.float32]
 
@@ -57,8 +57,10 @@ class ArrayCache:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with whole_file(path) as temporary:
-                self._written += temporary.write_bytes(zlib.compress(save({"": np.ascontiguousarray(array)}), FASTEST))
-            if self.limit is not None and self._written > self.limit * SLACK:
+                self._written += temporary.write_bytes(
+                    zlib.compress(save({"": np.ascontiguousarray(array)}), ZLIB_LEVEL)
+                )
+            if self.limit is not None and self._written > self.limit * SLACK_SHARE:
                 self._make_room(self.limit)
         except OSError as error:
             raise CacheError(
@@ -74,7 +76,7 @@ class ArrayCache:
                 entries.append((found.st_mtime_ns, found.st_size, path))
         total = sum(size for _, size, _ in entries)
         for _, size, path in sorted(entries):
-            if total <= limit * (1 - SLACK):
+            if total <= limit * (1 - SLACK_SHARE):
                 break
             path.unlink(missing_ok=True)
             total -= size

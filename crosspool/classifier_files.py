@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load, load_file, save, save_file
 
 from crosspool.errors import ModelError
-from crosspool.images import Framing
+from crosspool.framing import Framing
 from crosspool.whole_files import whole_file
 
 FORMAT = "crosspool classifier 1"

@@ -20,10 +20,10 @@ from crosspool.baselines import INPUT, MeanOverViews, fully_connected_layers
 from crosspool.classifier_files import LONGEST_NAME, Arrays, ClassifierSettings, OwnSettings, TrainingSettings
 from crosspool.crops import Source
 from crosspool.datasets import Dataset
-from crosspool.encoding import PER_BYTE, CrossLayerPooling, Encoder, Record, unpack
+from crosspool.encoding import VALUES_PER_BYTE, CrossLayerPooling, Encoder, Record, unpack_ternary
 from crosspool.errors import CrosspoolError, DatasetError, ModelError
 from crosspool.features import Features, compute_record
-from crosspool.images import Framing
+from crosspool.framing import Framing
 from crosspool.kernels import VectorFile, unit_kernel
 from crosspool.methods import Method, Part, parse_method
 from crosspool.svm import DualLinearSVM
@@ -160,7 +160,7 @@ def unit_vectors(encoded: NDArray[Any]) -> NDArray[Any]:
     """Encoded vectors as the classifier multiplies them: packed ones unpacked, and to unit length."""
     if encoded.dtype != np.uint8:
         return encoded
-    return np.asarray(normalize(unpack(encoded, encoded.shape[1] * PER_BYTE).astype(np.float32)))
+    return np.asarray(normalize(unpack_ternary(encoded, encoded.shape[1] * VALUES_PER_BYTE).astype(np.float32)))
 
 
 def encode_into(file: VectorFile, encoder: Encoder, records: Sequence[Record], progress: Callable[[int], None]) -> None:
@@ -206,7 +206,7 @@ def train(
         classes=tuple(dataset.classes[k] for k in machine.classes_),
         dataset=dataset.name[:LONGEST_NAME],
         images=len(dataset),
-        photographs=tuple(sorted({features.photograph(index) for index in range(len(dataset))})),
+        photographs=tuple(sorted({features.file_key(index) for index in range(len(dataset))})),
         C=C,
         seed=seed,
         versions={"crosspool": __version__, "torch": version("torch"), "scikit-learn": version("scikit-learn")},
@@ -242,7 +242,7 @@ def _assembled(name: str, settings: TrainingSettings, arrays: Arrays) -> Trained
         for place, step in _pools(encoder):
             for kind, shape in _learned_shapes(step, network).items():
                 setattr(step, kind, _checked(arrays, f"{place}/{kind}", shape, LARGEST[kind]).astype(np.float32))
-        length = method.length if method.quantizer is None else -(-method.length // PER_BYTE) * PER_BYTE
+        length = method.length if method.quantizer is None else -(-method.length // VALUES_PER_BYTE) * VALUES_PER_BYTE
         weights = _checked(arrays, "weights", (len(settings.classes), length), LARGEST["weights"]).astype(np.float32)
         intercept = _checked(arrays, "intercept", (len(settings.classes),), LARGEST["intercept"])
     except CrosspoolError as error:

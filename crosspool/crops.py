@@ -6,7 +6,7 @@ from typing import Literal
 
 from PIL import Image
 
-from crosspool.images import Framing, Preprocessing, frame, frame_at
+from crosspool.framing import Framing, Preprocessing, frame_for_crops, frame_image
 
 Views = Literal["whole", "tiles", "jitter", "augmented"]
 
@@ -42,16 +42,16 @@ def views_of(
 
 
 def _whole(image: Image.Image, preprocessing: Preprocessing, size: int, framing: Framing) -> list[Image.Image]:
-    return [frame(image, preprocessing, size, framing)]
+    return [frame_image(image, preprocessing, size, framing)]
 
 
 def _tiles(image: Image.Image, preprocessing: Preprocessing, size: int, framing: Framing) -> list[Image.Image]:
-    whole, half = frame(image, preprocessing, size, framing), size // 2
+    whole, half = frame_image(image, preprocessing, size, framing), size // 2
     return [whole.crop((x, y, x + half, y + half)) for y in (0, half) for x in (0, half)]
 
 
 def _crops(image: Image.Image, preprocessing: Preprocessing, size: int, framing: Framing) -> list[Image.Image]:
-    enlarged = frame_at(image, preprocessing, round(size / CROP_FRACTION), framing)
+    enlarged = frame_for_crops(image, preprocessing, round(size / CROP_FRACTION), framing)
     end = enlarged.width - size
     corners = [(0, 0), (end, 0), (0, end), (end, end), (end // 2, end // 2)]
     return [enlarged.crop((x, y, x + size, y + size)) for x, y in corners]
@@ -62,7 +62,7 @@ def _jitter(image: Image.Image, preprocessing: Preprocessing, size: int, framing
 
 
 def _augmented(image: Image.Image, preprocessing: Preprocessing, size: int, framing: Framing) -> list[Image.Image]:
-    whole = frame(image, preprocessing, size, framing)
+    whole = frame_image(image, preprocessing, size, framing)
     mean = tuple(round(255 * value) for value in preprocessing.mean)
     turned = [whole.rotate(angle, _BICUBIC, fillcolor=mean) for angle in (-ROTATION, ROTATION)]
     return _with_mirrors([whole, *_crops(image, preprocessing, size, framing), *turned])

@@ -25,8 +25,8 @@ Records = Sequence[Record]
 Vectors = NDArray[np.float32]
 Packed = NDArray[np.uint8]
 
-PCA_SAMPLE = 20_000  # local features; of VGG's longest patches 20,000 x 4,608 numbers of 4 bytes are 370 MB
-PER_BYTE = 4  # values of two bits
+PCA_SAMPLE_SIZE = 20_000  # local features; of VGG's longest patches 20,000 x 4,608 numbers of 4 bytes are 370 MB
+VALUES_PER_BYTE = 4  # values of two bits
 # What the four values of each byte are: 0 stands for 0, 1 for +1, 2 for -1.
 _VALUES = np.array([0, 1, -1, 0], np.int8)
 _BYTES = _VALUES[np.arange(256)[:, None] >> np.arange(0, 8, 2) & 3]  # (256, 4)
@@ -73,7 +73,7 @@ class CrossLayerPooling(TransformerMixin, BaseEstimator):
         upper: Hashable,
         geometry: Geometry,
         n_components: int | None = None,
-        sample: int = PCA_SAMPLE,
+        sample: int = PCA_SAMPLE_SIZE,
         random_state: int = 0,
     ) -> None:
         self.lower = lower
@@ -154,8 +154,8 @@ class TernaryQuantizer(Stateless):
 
     A value becomes 0 where its magnitude is at most `threshold` times the mean magnitude of its vector. With the
     threshold 0 that is the sign, as recalled from the paper; the default did better within the training images of both
-    sets that it was tried on (docs/results.md). The packed vectors are a sixteenth of float32's bytes; `unpack` gives
-    the values back.
+    sets that it was tried on (docs/results.md). The packed vectors are a sixteenth of float32's bytes; `unpack_ternary`
+    gives the values back.
     """
 
     def __init__(self, threshold: float = 1.0) -> None:
@@ -164,21 +164,21 @@ class TernaryQuantizer(Stateless):
     def transform(self, X: Vectors) -> Packed:
         magnitude = np.abs(X)
         kept = magnitude > self.threshold * magnitude.mean(axis=1, keepdims=True)
-        return pack(np.sign(X).astype(np.int8) * kept)
+        return pack_ternary(np.sign(X).astype(np.int8) * kept)
 
 
-def pack(values: NDArray[np.int8]) -> Packed:
+def pack_ternary(values: NDArray[np.int8]) -> Packed:
     """Values -1, 0 and +1, (n, d), as (n, ceil(d / 4)) bytes. Raises SettingError for other values."""
     if values.size and (values.min() < -1 or values.max() > 1):
         raise SettingError("Only -1, 0 and +1 can be packed in two bits.")
     codes = np.where(values < 0, 2, values).astype(np.uint8)
-    codes = np.pad(codes, ((0, 0), (0, -values.shape[1] % PER_BYTE)))
-    quarters = codes.reshape(len(codes), codes.shape[1] // PER_BYTE, PER_BYTE)
+    codes = np.pad(codes, ((0, 0), (0, -values.shape[1] % VALUES_PER_BYTE)))
+    quarters = codes.reshape(len(codes), codes.shape[1] // VALUES_PER_BYTE, VALUES_PER_BYTE)
     packed: Packed = np.bitwise_or.reduce(quarters << np.arange(0, 8, 2, dtype=np.uint8), axis=2)
     return packed
 
 
-def unpack(packed: Packed, length: int) -> NDArray[np.int8]:
+def unpack_ternary(packed: Packed, length: int) -> NDArray[np.int8]:
     """The first `length` values of each packed vector, (n, length)."""
-    values: NDArray[np.int8] = _BYTES[packed].reshape(len(packed), packed.shape[1] * PER_BYTE)[:, :length]
+    values: NDArray[np.int8] = _BYTES[packed].reshape(len(packed), packed.shape[1] * VALUES_PER_BYTE)[:, :length]
     return values

@@ -18,7 +18,7 @@ from crosspool.datasets import Dataset
 from crosspool.encoding import Record
 from crosspool.errors import ImageError
 
-FORMAT = 1  # raise it when the same settings come to mean other numbers
+RECORD_FORMAT = 1  # raise it when the same settings come to mean other numbers
 
 
 def compute_record(backbone: Backbone, image: Image.Image, sources: Iterable[Source]) -> dict[Source, Array]:
@@ -46,13 +46,13 @@ class Features:
         self.backbone = backbone
         self.sources = tuple(sources)
         self.cache = cache
-        self._network = [FORMAT, backbone.fingerprint, asdict(backbone.spec.preprocessing)]
-        self._photographs: dict[str, str] = {}  # by the sample's name
+        self._network = [RECORD_FORMAT, backbone.fingerprint, asdict(backbone.spec.preprocessing)]
+        self._file_keys: dict[str, str] = {}  # by the sample's name
 
     def restricted_to(self, dataset: Dataset) -> "Features":
         """The features of a data set whose samples are among these; no file is read again to know its photograph."""
         features = Features(dataset, self.backbone, self.sources, self.cache)
-        features._photographs = self._photographs
+        features._file_keys = self._file_keys
         return features
 
     def compute(self, progress: Callable[[int], None] = lambda done: None) -> dict[int, str]:
@@ -73,18 +73,18 @@ class Features:
             missing = [source for source in self.sources if self._key(index, source) not in self.cache]
             self._compute(index, data, missing)
 
-    def photograph(self, index: int) -> str:
+    def file_key(self, index: int) -> str:
         """A key of a sample's image file, whatever box is cut out of it: equal for equal files."""
         sample = self.dataset.samples[index]
         if sample.identity is not None:
             return hashlib.sha256(sample.identity.encode()).hexdigest()
-        if sample.name not in self._photographs:
+        if sample.name not in self._file_keys:
             self._read(index)
-        return self._photographs[sample.name]
+        return self._file_keys[sample.name]
 
-    def picture(self, index: int) -> str:
+    def image_key(self, index: int) -> str:
         """A key of what a sample shows, its box included: equal for equal pictures."""
-        return f"{self.photograph(index)} {self.dataset.samples[index].box}"
+        return f"{self.file_key(index)} {self.dataset.samples[index].box}"
 
     def record(self, index: int, sources: Sequence[Source]) -> Record:
         """The arrays of one sample."""
@@ -112,11 +112,11 @@ class Features:
         except OSError as error:
             raise ImageError(f"{sample.name} cannot be read ({error.strerror or error}); check the file.") from error
         if sample.identity is None:
-            self._photographs[sample.name] = hashlib.sha256(data).hexdigest()
+            self._file_keys[sample.name] = hashlib.sha256(data).hexdigest()
         return data
 
     def _key(self, index: int, source: Source) -> str:
-        described = json.dumps([*self._network, self.picture(index), asdict(source)])
+        described = json.dumps([*self._network, self.image_key(index), asdict(source)])
         return hashlib.sha256(described.encode()).hexdigest()
 
 

@@ -9,7 +9,7 @@ Size = tuple[int, int]
 Mask = NDArray[np.bool_]
 
 
-def averaged(values: NDArray[np.float64], size: Size) -> NDArray[np.float64]:
+def average_over_cells(values: NDArray[np.float64], size: Size) -> NDArray[np.float64]:
     """The mean of values, (H, W), over each cell of a grid of `size` (rows, columns) over the same picture.
 
     Of a mask this is the share of each cell that it covers.
@@ -18,7 +18,7 @@ def averaged(values: NDArray[np.float64], size: Size) -> NDArray[np.float64]:
     return np.asarray(rows @ values @ columns.T)
 
 
-def spread(amounts: NDArray[np.float64], size: Size) -> NDArray[np.float64]:
+def spread_over_cells(amounts: NDArray[np.float64], size: Size) -> NDArray[np.float64]:
     """Amounts, (H, W), each spread evenly over its cell and summed in the cells of a grid of `size`: the sum stays."""
     rows, columns = (_overlaps(*lengths) for lengths in zip(amounts.shape, size, strict=True))
     return np.asarray(rows.T @ amounts @ columns)
@@ -26,7 +26,7 @@ def spread(amounts: NDArray[np.float64], size: Size) -> NDArray[np.float64]:
 
 def cell_shares(mask: Mask, size: Size) -> Tensor:
     """The share of the region in each of the equal cells of a grid over the picture, (H, W), double precision."""
-    return torch.from_numpy(averaged(mask.astype(np.float64), size))
+    return torch.from_numpy(average_over_cells(mask.astype(np.float64), size))
 
 
 def _overlaps(cells: int, pixels: int) -> NDArray[np.float64]:

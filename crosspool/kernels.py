@@ -13,10 +13,10 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from crosspool.encoding import PER_BYTE, unpack
+from crosspool.encoding import VALUES_PER_BYTE, unpack_ternary
 
-BUFFER = 128 * 2**20  # bytes
-ROWS_AT_ONCE = 512  # of a kernel, so that a product's own memory stays small beside it
+BUFFER_BYTES = 128 * 2**20  # bytes
+KERNEL_ROWS = 512  # of a kernel, so that a product's own memory stays small beside it
 
 
 class VectorFile:
@@ -25,7 +25,7 @@ class VectorFile:
     They lie in `folder` (None: the system's for temporary files); `buffer` bytes come back at a time.
     """
 
-    def __init__(self, folder: str | os.PathLike[str] | None = None, buffer: int = BUFFER) -> None:
+    def __init__(self, folder: str | os.PathLike[str] | None = None, buffer: int = BUFFER_BYTES) -> None:
         self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115  # closed by __exit__
         self._buffer = buffer
         self._row_bytes = 0
@@ -53,14 +53,18 @@ class VectorFile:
 
     def columns(self) -> Iterator[NDArray[np.float32]]:
         """All vectors, some columns at a time: (n, some), float32, a new array each."""
-        as_floats = 4 * PER_BYTE if self.packed else 1  # bytes in memory of a byte in the file
+        as_floats = 4 * VALUES_PER_BYTE if self.packed else 1  # bytes in memory of a byte in the file
         width = max(4, self._buffer // max(1, self.count * as_floats) // 4 * 4)
         for start in range(0, self._row_bytes, width):
             raw = np.empty((self.count, min(width, self._row_bytes - start)), np.uint8)
             for row in range(self.count):
                 self._file.seek(row * self._row_bytes + start)
                 self._file.readinto(raw[row])
-            yield unpack(raw, raw.shape[1] * PER_BYTE).astype(np.float32) if self.packed else raw.view(np.float32)
+            yield (
+                unpack_ternary(raw, raw.shape[1] * VALUES_PER_BYTE).astype(np.float32)
+                if self.packed
+                else raw.view(np.float32)
+            )
 
     def kernel(self, step: Callable[[], None] = lambda: None) -> NDArray[np.float64]:
         """Inner products of all vectors, (n, n). Packed ones stay packed but for some columns, and it is exact.
@@ -69,8 +73,8 @@ class VectorFile:
         """
         kernel = np.zeros((self.count, self.count))
         for part in self.columns():
-            for start in range(0, self.count, ROWS_AT_ONCE):
-                rows = slice(start, start + ROWS_AT_ONCE)
+            for start in range(0, self.count, KERNEL_ROWS):
+                rows = slice(start, start + KERNEL_ROWS)
                 kernel[rows] += part[rows] @ part.T
             step()
         return kernel

@@ -12,7 +12,8 @@ from typing import Any
 
 from torch import fx, nn
 
-from crosspool.layer_pairs import ACTIVATION_MODULES, LayerPair, Layout
+from crosspool.layer_pairs import LayerPair
+from crosspool.tracing import ACTIVATION_MODULES, Layout
 
 POSITIONWISE_MODULES = (
     nn.BatchNorm2d, nn.Identity, nn.Dropout, nn.Dropout2d, nn.Linear, nn.LayerNorm, *ACTIVATION_MODULES,

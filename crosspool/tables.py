@@ -21,7 +21,7 @@ class Column:
     names: bool = False
 
 
-def pipes(columns: Sequence[Column]) -> str:
+def markdown_table(columns: Sequence[Column]) -> str:
     """The table in Markdown."""
     rows = [
         [column.title for column in columns],

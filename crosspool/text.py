@@ -21,7 +21,7 @@ def _escaped(found: re.Match[str]) -> str:
     return found[0].encode("unicode_escape").decode()
 
 
-def times(size: tuple[int, int]) -> str:
+def size_text(size: tuple[int, int]) -> str:
     """(13, 13) as 13x13."""
     return f"{size[0]}x{size[1]}"
 

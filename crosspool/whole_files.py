@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-PREFIX = ".crosspool-"
-ABANDONED = 3600.0  # seconds without a byte: whoever wrote it is gone
+TEMPORARY_PREFIX = ".crosspool-"
+ABANDONED_SECONDS = 3600.0  # seconds without a byte: whoever wrote it is gone
 
 
 @contextmanager
@@ -17,8 +17,8 @@ def whole_file(target: Path) -> Iterator[Path]:
 
     What writers that were killed left here is removed, once it is old. Raises OSError.
     """
-    remove_abandoned(target.parent, f"{PREFIX}*")
-    temporary = target.parent / f"{PREFIX}{secrets.token_hex(8)}{target.suffix}"
+    remove_abandoned(target.parent, f"{TEMPORARY_PREFIX}*")
+    temporary = target.parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{target.suffix}"
     temporary.open("xb").close()
     try:
         yield temporary
@@ -33,7 +33,7 @@ def remove_abandoned(folder: Path, pattern: str) -> None:
     """Remove files that nobody has written to for long: their time tells, whatever process or machine wrote them."""
     for path in folder.glob(pattern):
         try:
-            if time.time() - path.stat().st_mtime > ABANDONED:
+            if time.time() - path.stat().st_mtime > ABANDONED_SECONDS:
                 path.unlink()
         except (FileNotFoundError, PermissionError):  # another was faster here; or it is somebody else's
             continue

@@ -8,7 +8,8 @@ from torch import nn
 from crosspool.backbones.spec import BackboneSpec
 from crosspool.backbones.weights import WeightsFile
 from crosspool.classifier_files import ClassifierSettings
-from crosspool.images import Preprocessing, load_image
+from crosspool.framing import Preprocessing
+from crosspool.images import load_image
 
 SAMPLES = Path(__file__).resolve().parent.parent / "assets" / "samples"
 PLAIN = Preprocessing(128, 1.0, "bilinear", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))

@@ -16,7 +16,7 @@ from crosspool.backbones import load_backbone, spec_of
 from crosspool.backbones.architecture import Architecture
 from crosspool.backbones.loading import load
 from crosspool.errors import LayerPairError, SettingError
-from crosspool.images import frame, to_tensor
+from crosspool.framing import frame_image, to_tensor
 from tests.networks import Net, sample, spec_for
 
 pytestmark = pytest.mark.usefixtures("one_core")
@@ -41,7 +41,7 @@ def crops(count):
 
 def as_input(backbone, image, size=None):
     preprocessing = backbone.spec.preprocessing
-    return to_tensor([frame(image, preprocessing, size)], preprocessing).to(memory_format=torch.channels_last)
+    return to_tensor([frame_image(image, preprocessing, size)], preprocessing).to(memory_format=torch.channels_last)
 
 
 # --- what they are
@@ -111,7 +111,7 @@ def test_size_framing_and_default_pair(lite0):
     assert maps.pair == lite0.layer_pairs[-1]
     assert maps.lower.shape == (1, 320, 5, 5)
     assert maps.upper.shape == (1, 1280, 5, 5)
-    squashed = frame(sample(), lite0.spec.preprocessing, 160, "squash")
+    squashed = frame_image(sample(), lite0.spec.preprocessing, 160, "squash")
     assert [picture.tobytes() for picture in maps.framed] == [squashed.tobytes()]
     assert torch.equal(maps.upper, lite0.activations([squashed], maps.pair.id, 160, framing="squash").upper)
 
@@ -230,7 +230,7 @@ def test_in_chunks_as_in_one_piece(lite0, monkeypatch, at_once):
     images = crops(7)
     single = [lite0.activations(image, size=128) for image in images]
     classes = [lite0.predict(image, 3, size=128)[0] for image in images]
-    monkeypatch.setattr(backbone_module, "PIXELS_AT_ONCE", at_once * 128 * 128)
+    monkeypatch.setattr(backbone_module, "BATCH_PIXELS", at_once * 128 * 128)
     maps = lite0.activations(images, size=128)
     assert len(maps.framed) == 7
     torch.testing.assert_close(maps.lower, torch.cat([one.lower for one in single]), rtol=1e-4, atol=1e-4)

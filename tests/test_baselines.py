@@ -12,7 +12,7 @@ from crosspool.backbones import architecture, load_backbone
 from crosspool.baselines import PYRAMID, FullyConnected, MapPooling, MeanOverViews, fully_connected_layers
 from crosspool.crops import Source
 from crosspool.features import compute_record
-from crosspool.images import frame, to_tensor
+from crosspool.framing import frame_image, to_tensor
 from tests.networks import sample
 from tests.pictures import random_record
 
@@ -109,7 +109,7 @@ def test_other_inputs_are_no_average(name):
 def test_activations_are_those_of_the_network_itself(lite0):
     """Seen by hooks on the network as it runs by itself."""
     seen: dict[str, torch.Tensor] = {}
-    batch = to_tensor([frame(sample(), lite0.spec.preprocessing, 128, "squash")], lite0.spec.preprocessing)
+    batch = to_tensor([frame_image(sample(), lite0.spec.preprocessing, 128, "squash")], lite0.spec.preprocessing)
     hook = lite0.model.fc.register_forward_hook(lambda _, args, output: seen.update(input=args[0], fc=output))
     with torch.no_grad():
         lite0.model(batch)

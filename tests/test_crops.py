@@ -8,7 +8,7 @@ from PIL import Image, ImageOps
 
 from crosspool.crops import Source, views_of
 from crosspool.errors import SettingError
-from crosspool.images import Preprocessing, frame
+from crosspool.framing import Preprocessing, frame_image
 from tests.networks import PLAIN, sample
 from tests.pictures import noise
 
@@ -40,8 +40,8 @@ def test_the_whole_is_what_frame_gives(framing, size):
     image = sample("rocket")
     assert image.width != image.height
     (whole,) = views("whole", image, preprocessing=GREY, size=size, framing=framing)
-    assert same(whole, frame(image, GREY, size, framing))
-    assert not same(whole, frame(image, GREY, size, "crop" if framing == "squash" else "squash"))
+    assert same(whole, frame_image(image, GREY, size, framing))
+    assert not same(whole, frame_image(image, GREY, size, "crop" if framing == "squash" else "squash"))
 
 
 @pytest.mark.parametrize("framing", ["crop", "squash"])
@@ -63,7 +63,7 @@ def test_the_second_half_are_the_mirror_images_of_the_first(kind):
 def test_crops_are_cut_from_the_corners_and_the_centre():
     """Of the picture at 146 pixels, 128 / 0.875, as sharp as at 128: its top left 128 begin at 0, its last at 18."""
     crops = [np.asarray(crop) for crop in views("jitter")[:5]]
-    enlarged = np.asarray(frame(sample(), PLAIN, 146, "squash"))
+    enlarged = np.asarray(frame_image(sample(), PLAIN, 146, "squash"))
     for crop, (x, y) in zip(crops, [(0, 0), (18, 0), (0, 18), (18, 18), (9, 9)], strict=True):
         assert np.array_equal(crop, enlarged[y : y + SIZE, x : x + SIZE])
 

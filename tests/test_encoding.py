@@ -20,8 +20,8 @@ from crosspool.encoding import (
     Encoder,
     SignedPower,
     TernaryQuantizer,
-    pack,
-    unpack,
+    pack_ternary,
+    unpack_ternary,
 )
 from crosspool.errors import SettingError
 from crosspool.pooling import cross_layer_pool, local_features
@@ -310,7 +310,7 @@ def test_a_map_of_zeros_stays_finite_through_every_normalisation(n_components, e
     expected = np.array([1, 0, 1, 1]) / np.sqrt(3) if empty == "one map" else np.zeros(4)
     np.testing.assert_allclose(blocks, expected, atol=1e-6)
     quantizer = TernaryQuantizer(0.5)
-    assert set(np.unique(unpack(quantizer.transform(vector[None]), vector.size))) <= {-1, 0, 1}
+    assert set(np.unique(unpack_ternary(quantizer.transform(vector[None]), vector.size))) <= {-1, 0, 1}
 
 
 # --- manners
@@ -365,23 +365,23 @@ TERNARY = hnp.arrays(np.int8, st.tuples(st.integers(0, 4), st.integers(0, 33)), 
 
 def test_packing_by_hand():
     # From the lowest two bits upwards; 1 is 01, -1 is 10, and a last byte is filled up with zeros.
-    assert pack(np.array([[1, -1, 0, 1, -1]], np.int8)).tolist() == [[0b01_00_10_01, 0b10]]
+    assert pack_ternary(np.array([[1, -1, 0, 1, -1]], np.int8)).tolist() == [[0b01_00_10_01, 0b10]]
 
 
 @given(values=TERNARY)
 def test_unpacking_gives_the_values_back(values):
-    packed = pack(values)
+    packed = pack_ternary(values)
     assert packed.dtype == np.uint8
     assert packed.shape == (len(values), -(-values.shape[1] // 4))
-    np.testing.assert_array_equal(unpack(packed, values.shape[1]), values)
+    np.testing.assert_array_equal(unpack_ternary(packed, values.shape[1]), values)
     # What fills up the last byte is zero, so that it adds nothing to an inner product.
-    assert not unpack(packed, 4 * packed.shape[1])[:, values.shape[1] :].any()
+    assert not unpack_ternary(packed, 4 * packed.shape[1])[:, values.shape[1] :].any()
 
 
 @pytest.mark.parametrize("value", [2, -2, 3])
 def test_other_values_cannot_be_packed(value):
     with pytest.raises(SettingError, match="Only -1, 0 and \\+1"):
-        pack(np.array([[0, value, 1]], np.int8))
+        pack_ternary(np.array([[0, value, 1]], np.int8))
 
 
 @pytest.mark.parametrize("length", [4, 64, 4608])
@@ -394,7 +394,7 @@ def test_thresholds_by_hand():
     vectors = np.array([[4, -1, 0, -3], [2, -2, 2, -2], [0, 0, 0, 0]], np.float32)  # mean magnitudes 2, 2 and 0
 
     def quantised(threshold):
-        return unpack(TernaryQuantizer(threshold).transform(vectors), 4).tolist()
+        return unpack_ternary(TernaryQuantizer(threshold).transform(vectors), 4).tolist()
 
     assert quantised(0.0) == [[1, -1, 0, -1], [1, -1, 1, -1], [0, 0, 0, 0]]
     assert quantised(1.0) == [[1, 0, 0, -1], [0, 0, 0, 0], [0, 0, 0, 0]]  # at the threshold itself it is 0
@@ -413,6 +413,6 @@ def test_the_scale_of_a_vector_does_not_matter(vectors, threshold, exponent):
 @given(vectors=VECTORS, low=st.floats(0, 2), high=st.floats(0, 2))
 def test_a_higher_threshold_only_takes_values_away(vectors, low, high):
     low, high = sorted((low, high))
-    many, few = (unpack(TernaryQuantizer(t).transform(vectors), 12) for t in (low, high))
+    many, few = (unpack_ternary(TernaryQuantizer(t).transform(vectors), 12) for t in (low, high))
     np.testing.assert_array_equal(few[few != 0], many[few != 0])
-    np.testing.assert_array_equal(unpack(TernaryQuantizer(0).transform(vectors), 12), np.sign(vectors))
+    np.testing.assert_array_equal(unpack_ternary(TernaryQuantizer(0).transform(vectors), 12), np.sign(vectors))

@@ -283,7 +283,7 @@ def test_equal_pictures_are_one(features_of, runs):
     features = features_of(dataset)
     features.compute()
     assert len(runs) == 2
-    assert features.picture(0) == features.picture(2) != features.picture(1)
+    assert features.image_key(0) == features.image_key(2) != features.image_key(1)
     renamed = Dataset("other", ("a",), (Sample("another name", lambda: data),), np.array([0]))
     features_of(renamed).compute()
     assert len(runs) == 2
@@ -355,7 +355,7 @@ def test_a_picture_that_changed_meanwhile_does_not_take_the_old_ones_place(tmp_p
     files = [png(noise(0))]
     dataset = dataset_of([lambda: files[0]], np.array([0]))
     features = features_of(dataset)
-    features.picture(0)
+    features.image_key(0)
     files[0] = png(noise(1))
     new = dict(features.record(0, PAIR))
     files[0] = png(noise(0))
@@ -429,8 +429,8 @@ def test_boxes_of_one_file_are_one_photograph_and_several_pictures(features_of):
     whole = Sample("whole", lambda: data)
     samples = (whole, replace(whole, box=(0, 0, 16, 16)), Sample("other", lambda: png(noise(1))))
     features = features_of(Dataset("boxes", ("one",), samples, np.zeros(3, int)))
-    assert features.photograph(0) == features.photograph(1) != features.photograph(2)
-    assert len({features.picture(i) for i in range(3)}) == 3
+    assert features.file_key(0) == features.file_key(1) != features.file_key(2)
+    assert len({features.image_key(i) for i in range(3)}) == 3
 
 
 def test_a_picture_with_an_identity_is_made_only_to_be_computed(features_of, runs):
@@ -447,4 +447,4 @@ def test_a_picture_with_an_identity_is_made_only_to_be_computed(features_of, run
     again.record(0, PAIR)
     assert len(made) == len(runs) == 1
     other = Dataset("drawn", ("one",), (Sample("drawn", draw, identity="drawing 2"),), np.zeros(1, int))
-    assert features_of(other).photograph(0) != again.photograph(0)
+    assert features_of(other).file_key(0) != again.file_key(0)

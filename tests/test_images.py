@@ -19,8 +19,10 @@ from pillow_heif.as_plugin import HeifImageFile
 
 from crosspool import images
 from crosspool.backbones.torchvision_guard import torchvision
+from crosspool.colours import upright_rgb
 from crosspool.errors import ImageError, SettingError
-from crosspool.images import Preprocessing, frame, load_image, to_tensor, upright_rgb
+from crosspool.framing import MAX_ASPECT, Preprocessing, frame_image, to_tensor
+from crosspool.images import load_image
 
 RED, GREEN, BLUE, WHITE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)
 LETTERS = {"R": RED, "G": GREEN, "B": BLUE, "W": WHITE}
@@ -554,10 +556,10 @@ def torchvision_crop(picture, preprocessing, size):
     st.sampled_from(["bilinear", "bicubic"]),
 )
 def test_crop_is_torchvision_s_pixel_for_pixel(width, height, size, fraction, interpolation):
-    assume(max(width, height) <= images.MAX_ASPECT * min(width, height))
+    assume(max(width, height) <= MAX_ASPECT * min(width, height))
     preprocessing = Preprocessing(size, fraction, interpolation, (0.5,) * 3, (0.5,) * 3)
     picture = photo((width, height), seed=width)
-    assert frame(picture, preprocessing).tobytes() == torchvision_crop(picture, preprocessing, size).tobytes()
+    assert frame_image(picture, preprocessing).tobytes() == torchvision_crop(picture, preprocessing, size).tobytes()
 
 
 def test_the_tensor_is_torchvision_s_too():
@@ -567,7 +569,7 @@ def test_the_tensor_is_torchvision_s_too():
         [transforms.ToTensor(), transforms.Normalize(ALEXNET.mean, ALEXNET.std)],
     )
     expected = torch.stack([normalise(torchvision_crop(picture, ALEXNET, 224)) for picture in pictures])
-    actual = to_tensor([frame(picture, ALEXNET) for picture in pictures], ALEXNET)
+    actual = to_tensor([frame_image(picture, ALEXNET) for picture in pictures], ALEXNET)
     assert actual.dtype == torch.float32
     assert actual.shape == (2, 3, 224, 224)
     assert actual.is_contiguous()
@@ -578,36 +580,36 @@ def test_sizes_and_framings():
     picture = quarters(size=(400, 300))
     for size in (128, 448, 896):
         for framing in ("crop", "squash"):
-            framed = frame(picture, LITE0, size, framing)
+            framed = frame_image(picture, LITE0, size, framing)
             assert framed.size == (size, size)
             assert_quarters(framed)
-    assert frame(picture, LITE0).size == (224, 224)
+    assert frame_image(picture, LITE0).size == (224, 224)
 
 
 def test_squash_shows_the_whole_picture():
     thirds = Image.new("RGB", (900, 100), WHITE)
     thirds.paste(RED, (0, 0, 300, 100))
     thirds.paste(BLUE, (600, 0, 900, 100))
-    squashed, cropped = frame(thirds, LITE0, framing="squash"), frame(thirds, LITE0)
+    squashed, cropped = frame_image(thirds, LITE0, framing="squash"), frame_image(thirds, LITE0)
     assert [squashed.getpixel((x, 112)) for x in (5, 112, 219)] == [RED, WHITE, BLUE]
     assert [cropped.getpixel((x, 112)) for x in (0, 112, 223)] == [WHITE, WHITE, WHITE]
 
 
 def test_a_network_s_own_size_may_lie_outside_the_range():
     tiny = Preprocessing(32, 1.0, "bilinear", (0.0,) * 3, (1.0,) * 3)
-    assert frame(quarters(), tiny).size == (32, 32)
-    assert frame(quarters(), tiny, 32).size == (32, 32)
+    assert frame_image(quarters(), tiny).size == (32, 32)
+    assert frame_image(quarters(), tiny, 32).size == (32, 32)
 
 
 @pytest.mark.parametrize("size", [127, 897, 0, -224, True, 224.5, "224"])
 def test_wrong_sizes(size):
     with pytest.raises(SettingError, match=r"^The input size must be a whole number from 128 to 896, not "):
-        frame(quarters(), LITE0, size)
+        frame_image(quarters(), LITE0, size)
 
 
 def test_wrong_settings():
     with pytest.raises(SettingError, match="framing must be crop or squash, not 'stretch'"):
-        frame(quarters(), LITE0, framing="stretch")  # type: ignore[arg-type]
+        frame_image(quarters(), LITE0, framing="stretch")  # type: ignore[arg-type]
     with pytest.raises(SettingError, match="crop fraction"):
         Preprocessing(224, 0.0, "bilinear", (0.5,) * 3, (0.5,) * 3)
     with pytest.raises(SettingError, match="bilinear or bicubic"):
@@ -627,25 +629,25 @@ def test_an_extreme_strip_is_never_enlarged_whole(size, monkeypatch):
     strip = Image.new("RGB", size, RED)
     middle = tuple(side // 2 for side in size)
     strip.paste(BLUE, (middle[0] - 8, middle[1] - 8, middle[0] + 8, middle[1] + 8))
-    framed = frame(strip, LITE0, 896)
+    framed = frame_image(strip, LITE0, 896)
     assert framed.getpixel((448, 448)) == BLUE
     assert resized == [(1024, 16 * 1024) if size[0] == 16 else (16 * 1024, 1024)]
 
 
 def test_shortening_a_strip_hardly_changes_the_crop(monkeypatch):
     strip = photo((1001, 50))
-    shortened = np.asarray(frame(strip, LITE0), dtype=int)
+    shortened = np.asarray(frame_image(strip, LITE0), dtype=int)
     monkeypatch.setattr(images, "MAX_ASPECT", 100)
-    assert np.abs(shortened - np.asarray(frame(strip, LITE0), dtype=int)).max() <= 8
+    assert np.abs(shortened - np.asarray(frame_image(strip, LITE0), dtype=int)).max() <= 8
 
 
 def test_frame_takes_any_picture_and_leaves_it_as_it_was():
     clear = Image.new("RGBA", (300, 200), (0, 0, 0, 0))
-    assert frame(clear, LITE0).getpixel((100, 100)) == WHITE
+    assert frame_image(clear, LITE0).getpixel((100, 100)) == WHITE
     assert clear.getpixel((100, 100)) == (0, 0, 0, 0)
     original = photo((300, 200))
     before = original.tobytes()
-    frame(original, LITE0)
+    frame_image(original, LITE0)
     assert original.tobytes() == before
     assert upright_rgb(original) is original
 

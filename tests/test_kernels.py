@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.preprocessing import normalize
 
-from crosspool.encoding import pack
+from crosspool.encoding import pack_ternary
 from crosspool.kernels import VectorFile, unit_kernel
 
 
@@ -19,7 +19,7 @@ def vectors(count, length, *, seed=0, packed=False):
 def on_disk(values, *, packed=False, buffer=64, parts=1, folder=None):
     file = VectorFile(folder, buffer)
     for part in np.array_split(values, parts):
-        file.append(pack(part.astype(np.int8)) if packed else part)
+        file.append(pack_ternary(part.astype(np.int8)) if packed else part)
     return file
 
 

@@ -11,15 +11,16 @@ from crosspool.activations import _Run
 from crosspool.backbones import architecture, backbone_specs, load_backbone
 from crosspool.backbones.architecture import without_memory
 from crosspool.errors import LayerPairError
-from crosspool.layer_pairs import LayerPair, NotOffered, find_layer_pairs, layout, trace
+from crosspool.layer_pairs import LayerPair, NotOffered, find_layer_pairs
 from crosspool.pooling import cross_layer_pool
+from crosspool.tracing import trace, trace_layout
 from tests.networks import Net, sample
 
 # --- tiny networks
 
 
 def found_in(model, size=8):
-    return find_layer_pairs(layout(model.eval(), size))
+    return find_layer_pairs(trace_layout(model.eval(), size))
 
 
 def chain(*behind):
@@ -54,7 +55,7 @@ def test_a_convolution_and_its_rectified_output():
 
 
 def test_sizes_of_the_maps():
-    found = layout(chain(nn.MaxPool2d(2), nn.Conv2d(4, 6, 3, stride=2, padding=2, dilation=2)).eval(), 10)
+    found = trace_layout(chain(nn.MaxPool2d(2), nn.Conv2d(4, 6, 3, stride=2, padding=2, dilation=2)).eval(), 10)
     (pair,), _ = find_layer_pairs(found)
     assert (pair.id, pair.dilation) == ("3", (2, 2))
     assert found.map_size(pair.lower) == (5, 5)
@@ -96,7 +97,7 @@ def test_activations_that_let_negative_values_through(activation, negative):
 )
 def test_functional_activations_lose_their_in_place_form(rectify, name):
     net = Net(lambda net, x: rectify(net.u(net.image(x))), image=nn.Conv2d(3, 4, 1), u=nn.Conv2d(4, 4, 1))
-    found = layout(net.eval(), 4)
+    found = trace_layout(net.eval(), 4)
     (pair,), _ = find_layer_pairs(found)
     assert pair.activation == name
     node = found.node(pair.upper)
@@ -111,7 +112,7 @@ def test_in_place_additions_become_plain_ones():
         return net.v(y)
 
     net = Net(residual, image=nn.Conv2d(3, 4, 1), u=nn.Conv2d(4, 4, 1), v=nn.Conv2d(4, 4, 1))
-    found = layout(net.eval(), 4)
+    found = trace_layout(net.eval(), 4)
     assert operator.iadd not in {node.target for node in found.graph.nodes}
     first, second = find_layer_pairs(found)[0]
     assert (first.id, first.upper, first.activation) == ("u", "u", None)
@@ -174,7 +175,7 @@ def test_tracing_wants_a_model_in_eval_mode():
 
 def test_an_input_that_is_too_small_is_said_plainly():
     with pytest.raises(LayerPairError, match=r"4 x 4 pixels is too small for this network"):
-        layout(chain(nn.Conv2d(4, 4, 5)).eval(), 4)
+        trace_layout(chain(nn.Conv2d(4, 4, 5)).eval(), 4)
 
 
 # --- known networks

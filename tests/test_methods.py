@@ -7,7 +7,7 @@ from sklearn.preprocessing import Normalizer
 from crosspool.backbones import architecture, load_backbone
 from crosspool.baselines import PYRAMID, MapPooling, MeanOverViews, fully_connected_layers
 from crosspool.crops import Source
-from crosspool.encoding import BlockNormalizer, CrossLayerPooling, SignedPower, unpack
+from crosspool.encoding import BlockNormalizer, CrossLayerPooling, SignedPower, unpack_ternary
 from crosspool.errors import CrosspoolError, LayerPairError, SettingError
 from crosspool.features import compute_record
 from crosspool.methods import PRESETS, MethodSpec, parse_method, parse_methods
@@ -479,7 +479,7 @@ def test_ternary_methods_give_packed_signs(encoded, name):
     vectors, packed = encoded(name), encoded(f"{name}/ternary0")
     assert packed.dtype == np.uint8
     assert packed.nbytes * 16 == vectors.nbytes
-    np.testing.assert_array_equal(unpack(packed, vectors.shape[1]), np.sign(vectors))
+    np.testing.assert_array_equal(unpack_ternary(packed, vectors.shape[1]), np.sign(vectors))
 
 
 def test_parts_side_by_side_have_equal_weight(encoded):

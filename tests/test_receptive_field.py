@@ -8,8 +8,9 @@ from torch.nn import functional as F
 from crosspool.activations import _Run, subgraph
 from crosspool.backbones import architecture, load_backbone
 from crosspool.backbones.architecture import without_memory
-from crosspool.layer_pairs import ACTIVATION_FUNCTIONS, ACTIVATION_MODULES, LayerPair, find_layer_pairs, layout
+from crosspool.layer_pairs import LayerPair, find_layer_pairs
 from crosspool.receptive_field import Box, patch_box, receptive_field
+from crosspool.tracing import ACTIVATION_FUNCTIONS, ACTIVATION_MODULES, trace_layout
 from tests.networks import Net
 
 pytestmark = pytest.mark.usefixtures("one_core")
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("one_core")
 
 def two_convolutions():
     """3 x 3 with padding 1, then 3 x 3 with stride 2: a position of the second sees 5 x 5 pixels."""
-    return layout(nn.Sequential(nn.Conv2d(3, 2, 3, padding=1), nn.ReLU(), nn.Conv2d(2, 2, 3, stride=2)).eval(), 9)
+    return trace_layout(nn.Sequential(nn.Conv2d(3, 2, 3, padding=1), nn.ReLU(), nn.Conv2d(2, 2, 3, stride=2)).eval(), 9)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +55,7 @@ def test_a_position_outside_the_map(row, column):
 
 def test_pixels_that_no_window_reaches_are_not_in_it():
     """With stride 2 the first convolution never reads the tenth row, however far the second one reaches."""
-    found = layout(nn.Sequential(nn.Conv2d(3, 2, 3, stride=2), nn.Conv2d(2, 2, 3, padding=1)).eval(), 10)
+    found = trace_layout(nn.Sequential(nn.Conv2d(3, 2, 3, stride=2), nn.Conv2d(2, 2, 3, padding=1)).eval(), 10)
     assert receptive_field(found, "_1", 3, 3) == Box(4, 4, 9, 9)
 
 
@@ -63,14 +64,14 @@ def test_a_whole_map_in_one_number_sees_everything():
         x = net.image(x)
         return net.u(x * F.adaptive_avg_pool2d(x, 1).sigmoid())
 
-    found = layout(Net(gated, image=nn.Conv2d(3, 4, 1), u=nn.Conv2d(4, 4, 1)).eval(), 16)
+    found = trace_layout(Net(gated, image=nn.Conv2d(3, 4, 1), u=nn.Conv2d(4, 4, 1)).eval(), 16)
     (pair,), _ = find_layer_pairs(found)
     assert receptive_field(found, pair.lower, 3, 3) == Box(0, 0, 16, 16)
     assert receptive_field(found, "image", 3, 3) == Box(3, 3, 4, 4)
 
 
 def test_a_circular_padding_sees_the_other_side():
-    found = layout(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1, padding_mode="circular")).eval(), 16)
+    found = trace_layout(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1, padding_mode="circular")).eval(), 16)
     assert receptive_field(found, "_0", 0, 0) == Box(0, 0, 16, 16)
 
 
@@ -190,7 +191,7 @@ TINY = {
 @pytest.mark.parametrize("name", TINY)
 def test_tiny_networks_see_what_has_a_gradient(name):
     model = averaging(TINY[name]())
-    found = layout(model, 23)
+    found = trace_layout(model, 23)
     pairs, refused = find_layer_pairs(found)
     assert [item.reason for item in refused] == ["reads the image itself, not a feature map"]
     for pair in pairs:

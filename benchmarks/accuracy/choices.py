@@ -44,7 +44,7 @@ def main() -> None:
     features = Features(dataset, backbone, sources, ArrayCache(options.cache))
     if failed := features.compute():
         parser.error(f"{len(failed)} images cannot be read: {next(iter(failed.values()))}")
-    groups = [features.photograph(i) for i in range(len(dataset))]
+    groups = [features.file_key(i) for i in range(len(dataset))]
     splits = stratified_splits(dataset.targets, options.splits, options.train_size, options.seed, groups=groups)
     inner = within_training(dataset.targets, splits, groups)
     print(

@@ -16,7 +16,7 @@ from PIL import Image
 import crosspool
 from benchmarks.harness.command import parser_of
 from crosspool.backbones import Backbone
-from crosspool.images import Framing
+from crosspool.framing import Framing
 
 # A folder's name (as Caltech-101 and Caltech-UCSD Birds spell it): the ImageNet labels that count as right.
 SAME_CLASS = {

@@ -4,7 +4,7 @@ import argparse
 import os
 from collections.abc import Sequence
 
-from crosspool.tables import Column, pipes
+from crosspool.tables import Column, markdown_table
 
 Default = int | float | str | Sequence[str] | Sequence[int]
 
@@ -48,4 +48,8 @@ def print_markdown(header: Sequence[str], rows: Sequence[Sequence[str]], *, word
     """Print a Markdown table; numbers stand to the right, the first column and those named in `words` to the left."""
     left = {header[0], *words}
     columns = zip(*rows, strict=True) if rows else [()] * len(header)
-    print(pipes([Column(title, cells, right=title not in left) for title, cells in zip(header, columns, strict=True)]))
+    print(
+        markdown_table(
+            [Column(title, cells, right=title not in left) for title, cells in zip(header, columns, strict=True)]
+        )
+    )

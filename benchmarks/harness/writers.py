@@ -22,7 +22,7 @@ import numpy as np
 
 from crosspool.cache import Array, ArrayCache
 from crosspool.errors import CrosspoolError
-from crosspool.whole_files import ABANDONED
+from crosspool.whole_files import ABANDONED_SECONDS
 
 if TYPE_CHECKING:
     from crosspool.backbones.weights import WeightsFile
@@ -120,12 +120,12 @@ WEIGHTS = np.random.default_rng(0).bytes(3_000_000)
 
 
 def download(folder: Path, number: int) -> None:
-    from crosspool.backbones.weights import fetch
+    from crosspool.backbones.weights import fetch_weights
 
     file = _weights()
     if number:
         file.path.unlink()
-    fetch(file)
+    fetch_weights(file)
 
 
 def _weights() -> "WeightsFile":
@@ -183,7 +183,7 @@ def leftovers(folder: Path) -> list[Path]:
 def goes_on(name: str, folder: Path, url: str = "") -> None:
     """The next writer succeeds, and removes what killed ones left, once that is old."""
     for path in leftovers(folder):
-        os.utime(path, (time.time() - 2 * ABANDONED,) * 2)
+        os.utime(path, (time.time() - 2 * ABANDONED_SECONDS,) * 2)
     subprocess.run(
         command(name, folder, str(2 * ENTRIES)),
         check=True,

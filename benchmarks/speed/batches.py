@@ -1,6 +1,6 @@
 """Which batch, memory format and form of the network is quickest on a CPU: `python -m benchmarks.speed.batches`.
 
-Justifies what `crosspool.backbones.backbone` does: BatchNorm folded, channels-last, and `PIXELS_AT_ONCE`.
+Justifies what `crosspool.backbones.backbone` does: BatchNorm folded, channels-last, and `BATCH_PIXELS`.
 Weights are untrained, which changes no time.
 """
 
@@ -15,7 +15,7 @@ from benchmarks.harness.timing import interleaved, machine, repetitions_within
 from crosspool.activations import run_graph
 from crosspool.backbones import architecture, spec_of
 from crosspool.backbones.folding import fold_batch_norm
-from crosspool.layer_pairs import forbid_in_place
+from crosspool.tracing import forbid_in_place
 
 BATCHES = ((1, 224), (8, 224), (32, 224), (1, 448), (8, 448))  # images, input size
 # A network with its batches: the large ones of VGG-16 would take minutes.

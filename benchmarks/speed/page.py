@@ -22,7 +22,8 @@ from benchmarks.harness.mapsets import unpack
 from benchmarks.harness.timing import Timing, machine, milliseconds
 from crosspool.activations import run_graph
 from crosspool.backbones import DEFAULT, Backbone, load_backbone
-from crosspool.images import frame, load_image, to_tensor
+from crosspool.framing import frame_image, to_tensor
+from crosspool.images import load_image
 from crosspool.samples import Sample, samples
 from crosspool.ui.maps import gallery
 from crosspool.ui.runtime import maps as compute
@@ -75,7 +76,7 @@ def _watched(place: Any, function: str, spent: dict[str, float], part: str) -> I
 def forward_pass(backbone: Backbone, sample: Sample, size: int) -> float:
     """Milliseconds from the framed and normalised image to its maps; in a new thread, as a page's script has."""
     graph = backbone.architecture.pair_graph(backbone.layer_pairs[-1], size)
-    framed = frame(load_image(sample.path), backbone.spec.preprocessing, size)
+    framed = frame_image(load_image(sample.path), backbone.spec.preprocessing, size)
     batch = to_tensor([framed], backbone.spec.preprocessing)
     batch = batch.to(backbone.device, memory_format=torch.channels_last)
     with ThreadPoolExecutor(1) as thread:

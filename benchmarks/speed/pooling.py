@@ -15,7 +15,8 @@ from benchmarks.harness.command import options_of, print_table
 from benchmarks.harness.timing import Timing, interleaved, machine
 from crosspool.activations import run_graph
 from crosspool.backbones import UNTRAINED, Backbone, load_backbone
-from crosspool.images import frame, load_image, to_tensor
+from crosspool.framing import frame_image, to_tensor
+from crosspool.images import load_image
 from crosspool.layer_pairs import LayerPair
 from crosspool.pooling import cross_layer_pool, local_features
 from crosspool.samples import samples
@@ -170,7 +171,9 @@ def forward_table(repetitions: int) -> None:
         backbone = load_backbone(name, weights, "cpu")
         graph = backbone.architecture.layout(size).graph
         preprocessing = backbone.spec.preprocessing
-        batch = to_tensor([frame(picture, preprocessing, size)], preprocessing).to(memory_format=torch.channels_last)
+        batch = to_tensor([frame_image(picture, preprocessing, size)], preprocessing).to(
+            memory_format=torch.channels_last
+        )
         pairs = backbone.layer_pairs
         competitors: dict[str, Callable[[], object]] = {"forward": partial(run_graph, backbone.model, graph, batch)}
         for pair in (pairs[0], pairs[len(pairs) // 2], pairs[-1]):

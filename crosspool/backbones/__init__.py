@@ -31,7 +31,7 @@ DEFAULT = lite0.SPEC.name
 @cache
 def backbone_specs() -> dict[str, BackboneSpec]:
     """Every backbone by name, the embedded default first."""
-    return {spec.name: spec for spec in (lite0.SPEC, *zoo.specs())}
+    return {spec.name: spec for spec in (lite0.SPEC, *zoo.torchvision_specs())}
 
 
 def spec_of(name: str) -> BackboneSpec:

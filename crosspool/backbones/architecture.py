@@ -12,11 +12,12 @@ from torch.overrides import TorchFunctionMode
 from crosspool.activations import subgraph
 from crosspool.backbones.spec import BackboneSpec
 from crosspool.errors import LayerPairError
-from crosspool.layer_pairs import LayerPair, Layout, NotOffered, find_layer_pairs, layout
+from crosspool.layer_pairs import LayerPair, NotOffered, find_layer_pairs
+from crosspool.tracing import Layout, trace_layout
 
 # torch.fx patches torch.nn.Module for the whole process while it traces.
 _TRACING = threading.Lock()
-KEPT_LAYOUTS, KEPT_SUBGRAPHS = 16, 64  # of each network; a layout has up to 2 MB, and there are hundreds of sizes
+MAX_LAYOUTS, MAX_SUBGRAPHS = 16, 64  # of each network; a layout has up to 2 MB, and there are hundreds of sizes
 
 
 class _ParametersOnMeta(TorchFunctionMode):
@@ -49,8 +50,8 @@ class Architecture:
     def __init__(self, spec: BackboneSpec, num_classes: int = 1000) -> None:
         self.spec = spec
         self._num_classes = num_classes
-        self._layouts: LRUCache[int, Layout] = LRUCache(KEPT_LAYOUTS)
-        self._subgraphs: LRUCache[tuple[int, tuple[str, ...]], fx.Graph] = LRUCache(KEPT_SUBGRAPHS)
+        self._layouts: LRUCache[int, Layout] = LRUCache(MAX_LAYOUTS)
+        self._subgraphs: LRUCache[tuple[int, tuple[str, ...]], fx.Graph] = LRUCache(MAX_SUBGRAPHS)
 
     @cached_property
     def _model(self) -> nn.Module:
@@ -61,7 +62,7 @@ class Architecture:
         size = size or self.spec.preprocessing.size
         with _TRACING:
             if size not in self._layouts:
-                self._layouts[size] = layout(self._model, size)
+                self._layouts[size] = trace_layout(self._model, size)
             return self._layouts[size]
 
     def subgraph(self, names: tuple[str, ...], size: int | None = None) -> fx.Graph:
@@ -78,18 +79,18 @@ class Architecture:
         return self.subgraph((pair.lower, pair.upper), size)
 
     @cached_property
-    def _found(self) -> tuple[tuple[LayerPair, ...], tuple[NotOffered, ...]]:
+    def _pairs(self) -> tuple[tuple[LayerPair, ...], tuple[NotOffered, ...]]:
         return find_layer_pairs(self.layout())
 
     @property
     def layer_pairs(self) -> tuple[LayerPair, ...]:
         """The pairs in the order of the layers; the last one is the default."""
-        return self._found[0]
+        return self._pairs[0]
 
     @property
     def not_offered(self) -> tuple[NotOffered, ...]:
         """The convolutions that define no usable pair, with the reason."""
-        return self._found[1]
+        return self._pairs[1]
 
     @property
     def default_pair(self) -> LayerPair:
@@ -117,9 +118,9 @@ class Architecture:
 
 def architecture_of(spec: BackboneSpec, num_classes: int = 1000) -> Architecture:
     """One Architecture for each spec and number of classes."""
-    return _kept(spec, num_classes)
+    return _cached_architecture(spec, num_classes)
 
 
 @lru_cache(maxsize=128)
-def _kept(spec: BackboneSpec, num_classes: int) -> Architecture:
+def _cached_architecture(spec: BackboneSpec, num_classes: int) -> Architecture:
     return Architecture(spec, num_classes)

@@ -17,11 +17,12 @@ from crosspool.backbones.architecture import Architecture, architecture_of, with
 from crosspool.backbones.folding import fold_batch_norm
 from crosspool.backbones.spec import BackboneSpec
 from crosspool.errors import BackboneError, LayerPairError, SettingError
-from crosspool.images import Framing, frame, to_tensor
-from crosspool.layer_pairs import LayerPair, NotOffered, forbid_in_place
+from crosspool.framing import Framing, frame_image, to_tensor
+from crosspool.layer_pairs import LayerPair, NotOffered
 from crosspool.receptive_field import Box, receptive_field
+from crosspool.tracing import forbid_in_place
 
-PIXELS_AT_ONCE = 8 * 224 * 224  # larger batches are slower an image on a CPU: see benchmarks/speed/batches.py
+BATCH_PIXELS = 8 * 224 * 224  # larger batches are slower an image on a CPU: see benchmarks/speed/batches.py
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ class Backbone:
         ]
 
     def outputs(self, framed: Sequence[Image.Image], names: tuple[str, ...]) -> list[Tensor]:
-        """What the named nodes of the traced network yield for pictures that `frame` gave, each (B, ...).
+        """What the named nodes of the traced network yield for pictures that `frame_image` gave, each (B, ...).
 
         Runs in small batches, and only as far as the last of these nodes.
         """
@@ -164,11 +165,11 @@ class Backbone:
         images = [images] if isinstance(images, Image.Image) else images
         if not images:
             raise SettingError("Give at least one image.")
-        return tuple(frame(image, self.spec.preprocessing, size, framing) for image in images)
+        return tuple(frame_image(image, self.spec.preprocessing, size, framing) for image in images)
 
     def _batches(self, framed: Sequence[Image.Image]) -> Iterator[Tensor]:
         side = framed[0].width
-        count = max(1, PIXELS_AT_ONCE // side**2)
+        count = max(1, BATCH_PIXELS // side**2)
         for start in range(0, len(framed), count):
             batch = to_tensor(framed[start : start + count], self.spec.preprocessing)
             yield batch.to(self.device, memory_format=torch.channels_last)

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from crosspool.backbones.spec import BackboneSpec
 from crosspool.backbones.torchvision_guard import torchvision
 from crosspool.backbones.weights import WeightsFile
-from crosspool.images import Preprocessing
+from crosspool.framing import Preprocessing
 
 # Repeats, kernel, stride, expansion, output channels of each stage.
 STAGES = (

@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from crosspool.backbones.weights import WeightsFile
-from crosspool.images import Preprocessing
+from crosspool.framing import Preprocessing
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from crosspool.whole_files import remove_abandoned
 Availability = Literal["embedded", "cached", "to download"]
 Progress = Callable[[int, int], None]  # bytes so far, bytes in all
 
-CHUNK = 1 << 20
-TIMEOUT = 30  # seconds without a byte
+CHUNK_BYTES = 1 << 20
+TIMEOUT_SECONDS = 30  # seconds without a byte
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class WeightsFile:
             return False
         digest = hashlib.sha256()
         with self.path.open("rb") as file:
-            while block := file.read(CHUNK):
+            while block := file.read(CHUNK_BYTES):
                 digest.update(block)
         return digest.hexdigest().startswith(self.checksum)
 
@@ -64,7 +64,7 @@ def cache_folder() -> Path:
     return Path(torch.hub.get_dir()) / "checkpoints"
 
 
-def fetch(weights: WeightsFile, progress: Progress = lambda done, total: None) -> Path:
+def fetch_weights(weights: WeightsFile, progress: Progress = lambda done, total: None) -> Path:
     """Download a weights file into torch's cache, verify its checksum, and return its path.
 
     A file that is there and intact is left alone. Nothing partial ever lies at the final path, and the
@@ -104,10 +104,10 @@ def fetch(weights: WeightsFile, progress: Progress = lambda done, total: None) -
 def _download(url: str, write: Callable[[bytes], int], progress: Progress, expected: int) -> str:
     """Stream `url` into `write` and return the SHA-256 of what came."""
     digest = hashlib.sha256()
-    with urlopen(Request(url, headers={"User-Agent": "crosspool"}), timeout=TIMEOUT) as response:
+    with urlopen(Request(url, headers={"User-Agent": "crosspool"}), timeout=TIMEOUT_SECONDS) as response:
         length = int(response.headers.get("Content-Length") or 0)
         total, done = length or expected, 0
-        while block := response.read(CHUNK):
+        while block := response.read(CHUNK_BYTES):
             write(block)
             digest.update(block)
             done += len(block)

@@ -13,10 +13,10 @@ from torch import nn
 from crosspool.backbones.spec import BackboneSpec
 from crosspool.backbones.torchvision_guard import torchvision
 from crosspool.backbones.weights import WeightsFile
-from crosspool.images import Preprocessing
+from crosspool.framing import Preprocessing
 
 NOT_CONVOLUTIONAL = ("vit_", "swin_", "maxvit_")
-FIRST = ("alexnet", "vgg16", "vgg16_bn")  # the paper's network and its successors lead the list
+LISTED_FIRST = ("alexnet", "vgg16", "vgg16_bn")  # the paper's network and its successors lead the list
 # What these builders need to be as they were when trained: input rescaled, and no auxiliary heads.
 BUILD_OPTIONS = {
     "googlenet": {"aux_logits": False, "transform_input": True, "init_weights": False},
@@ -28,11 +28,11 @@ AUXILIARY_HEADS = ("aux1.", "aux2.", "AuxLogits.")
 OLD_DENSENET_NAME = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)$")
 
 
-def specs() -> tuple[BackboneSpec, ...]:
+def torchvision_specs() -> tuple[BackboneSpec, ...]:
     """Every classification CNN of the installed torchvision: the paper's first, then by name."""
     models = torchvision.models
     names = [name for name in models.list_models(module=models) if not name.startswith(NOT_CONVOLUTIONAL)]
-    names.sort(key=lambda name: (FIRST.index(name) if name in FIRST else len(FIRST), name))
+    names.sort(key=lambda name: (LISTED_FIRST.index(name) if name in LISTED_FIRST else len(LISTED_FIRST), name))
     return tuple(_spec(name) for name in names)
 
 

@@ -117,7 +117,7 @@ def evaluate(
 
 def default_methods(structure: "Architecture") -> str:
     """Cross-layer pooling of finer maps, against fully-connected activations as they are usual and at that size."""
-    from crosspool.images import MAX_SIZE
+    from crosspool.framing import MAX_SIZE
 
     own = structure.spec.preprocessing.size
     if 2 * own > MAX_SIZE:

@@ -210,10 +210,10 @@ def _channel(contributions: "Contributions", index: int) -> dict[str, Any]:
 
 
 def _framed(picture: "Image", classifier: "LinearClassifier", network: "Backbone") -> "Image":
-    from crosspool.images import frame
+    from crosspool.framing import frame_image
 
     size = max(source.size for source in classifier.method.sources)
-    return frame(picture, network.spec.preprocessing, size, classifier.method.framing)
+    return frame_image(picture, network.spec.preprocessing, size, classifier.method.framing)
 
 
 def _write(

@@ -120,7 +120,7 @@ def chosen_methods(
     method: str | None, baseline: str | None, structure: "Architecture"
 ) -> "tuple[MethodSpec, MethodSpec]":
     """Both, by their names; the baseline at the size of the method."""
-    from crosspool.images import MAX_SIZE
+    from crosspool.framing import MAX_SIZE
     from crosspool.methods import MethodSpec
 
     own = structure.spec.preprocessing.size

@@ -91,18 +91,20 @@ def maps(
     if (scale == "fixed") != (scale_top is not None):
         raise SettingError("A fixed scale takes both, --scale fixed and --scale-top WEIGHT.")
     picture = load_image(image)
-    network, recipe = options.load()
-    count = recipe.pair.upper_channels
+    network, provenance = options.load()
+    count = provenance.pair.upper_channels
     chosen = None if channels is None else channel_list(channels, count)
-    found = network.activations(picture, recipe.pair, recipe.size, framing=recipe.framing, signed=recipe.signed)
-    features = pooled(found, recipe.border)[0]
+    found = network.activations(
+        picture, provenance.pair, provenance.size, framing=provenance.framing, signed=provenance.signed
+    )
+    features = pooled(found, provenance.border)[0]
     statistics = channel_statistics(found.upper[0], features)
     if chosen is None:
         every = kind == ".npz" or (kind == ".html" and bool(statistics.dead.all()))
         chosen = list(range(count)) if every else strongest(statistics, sort, top or DEFAULT_TOP)
     selection = ChosenMaps(
         image={"name": Path(image).name, "sha256": file_checksum(image)},
-        recipe=recipe,
+        provenance=provenance,
         framed=found.framed[0],
         lower=found.lower[0].cpu().numpy(),
         upper=found.upper[0].cpu().numpy(),
@@ -110,11 +112,11 @@ def maps(
         statistics=statistics,
         channels=chosen,
         look=Look(
-            colour_map=SIGNED_COLOUR_MAP if recipe.is_signed else colour_map,
+            colour_map=SIGNED_COLOUR_MAP if provenance.is_signed else colour_map,
             opacity=opacity,
             smooth=smooth,
             scale=scale,
-            signed=recipe.is_signed,
+            signed=provenance.is_signed,
             top=scale_top or 0.0,
         ),
         sort=SORTED_BY[sort],

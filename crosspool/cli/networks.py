@@ -9,7 +9,7 @@ import typer
 from crosspool.cli.console import download_progress, print_json, print_table, print_wrapped
 from crosspool.cli.options import DEFAULT_BACKBONE, BackboneName, Json, Size, side
 from crosspool.tables import Column
-from crosspool.text import times
+from crosspool.text import size_text
 
 
 def backbones(json: Json = False) -> None:
@@ -54,13 +54,13 @@ def backbones(json: Json = False) -> None:
 def pairs(backbone: BackboneName = DEFAULT_BACKBONE, size: Size = None, json: Json = False) -> None:
     """List a network's layer pairs, and the convolutions that are none. Needs no weights."""
     from crosspool.backbones import architecture
-    from crosspool.recipe import geometry
+    from crosspool.provenance import pair_as_json
 
     found = architecture(backbone)
     pixels = side(found.spec, size)
     offered = [(pair, *found.map_sizes(pair, pixels)) for pair in found.layer_pairs]
     if json:
-        print_json([geometry(pair, lower, upper) for pair, lower, upper in offered])
+        print_json([pair_as_json(pair, lower, upper) for pair, lower, upper in offered])
         return
     print_wrapped(f"{found.spec.title}, input {pixels}x{pixels}: {_count(len(offered), 'layer pair')}")
     typer.echo()
@@ -69,14 +69,14 @@ def pairs(backbone: BackboneName = DEFAULT_BACKBONE, size: Size = None, json: Js
         Column("pair", [pair.id for pair, _, _ in offered]),
         Column("lower → upper layer", [pair.label for pair, _, _ in offered], optional=3),
         Column("channels", [f"{pair.lower_channels} → {pair.upper_channels}" for pair, _, _ in offered], right=True),
-        Column("kernel", [times(pair.kernel_size) for pair, _, _ in offered], right=True),
+        Column("kernel", [size_text(pair.kernel_size) for pair, _, _ in offered], right=True),
         Column("stride", [_short(pair.stride) for pair, _, _ in offered], right=True, optional=1),
         Column("pad", [_short(pair.padding) for pair, _, _ in offered], right=True, optional=2),
     ]
     if dilated:
         columns.append(Column("dilation", [_short(pair.dilation) for pair, _, _ in offered], right=True))
     columns += [
-        Column("maps", [f"{times(lower)} → {times(upper)}" for _, lower, upper in offered], right=True),
+        Column("maps", [f"{size_text(lower)} → {size_text(upper)}" for _, lower, upper in offered], right=True),
         Column("size of P", [f"{pair.feature_length:,}" for pair, _, _ in offered], right=True),
     ]
     print_table(columns)
@@ -96,7 +96,7 @@ def fetch(
 ) -> None:
     """Download a network's pretrained weights once, and verify their checksum."""
     from crosspool.backbones import spec_of
-    from crosspool.backbones.weights import fetch as fetch_file
+    from crosspool.backbones.weights import fetch_weights
 
     weights = spec_of(name).weights
     if weights.is_intact():
@@ -104,7 +104,7 @@ def fetch(
         return
     with download_progress() as bar:
         task = bar.add_task(name, total=weights.megabytes * 1e6)
-        path = fetch_file(weights, lambda done, total: bar.update(task, completed=done, total=total))
+        path = fetch_weights(weights, lambda done, total: bar.update(task, completed=done, total=total))
     typer.echo(f"Downloaded the weights of {name} ({weights.megabytes:.0f} MB, checksum verified): {path}")
 
 
@@ -140,4 +140,4 @@ def _count(number: int, thing: str) -> str:
 
 
 def _short(size: tuple[int, int]) -> str:
-    return str(size[0]) if size[0] == size[1] else times(size)
+    return str(size[0]) if size[0] == size[1] else size_text(size)

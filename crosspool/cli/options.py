@@ -60,7 +60,7 @@ Border = Annotated[
 
 def side(spec: "BackboneSpec", size: int | None) -> int:
     """The side of the input in pixels. Raises SettingError before any work is done for one that cannot be had."""
-    from crosspool.images import MAX_SIZE, MIN_SIZE
+    from crosspool.framing import MAX_SIZE, MIN_SIZE
 
     own = spec.preprocessing.size
     if size is None or size == own or MIN_SIZE <= size <= MAX_SIZE:

@@ -17,7 +17,7 @@ from crosspool.errors import SettingError
 
 if TYPE_CHECKING:
     from crosspool.backbones import Backbone
-    from crosspool.recipe import Recipe
+    from crosspool.provenance import Provenance
 
 COPY_BLOCK = 1 << 24
 DECODED_IMAGES = 8  # in memory at a time
@@ -34,22 +34,24 @@ def pool(
     It holds features (images, upper channels, length of a patch; float32), names, and the settings as JSON.
     """
     path = checked_output(out, (".npz",), inputs=images)
-    network, recipe = options.load()
+    network, provenance = options.load()
     skipped: list[str] = []
     with _scratch(path) as scratch:
-        names = _pool_into(scratch, network, recipe, images, skipped, skip_errors=skip_errors)
+        names = _pool_into(scratch, network, provenance, images, skipped, skip_errors=skip_errors)
         if not names:
             raise none_read(images, "write")
         settings = {
-            **recipe.settings(),
+            **provenance.settings(),
             "images": [{"name": name, "sha256": file_checksum(name)} for name in names],
             "skipped": skipped,
         }
-        shape = (len(names), recipe.pair.upper_channels, recipe.pair.patch_length)
+        shape = (len(names), provenance.pair.upper_channels, provenance.pair.patch_length)
         with replacing(path) as temporary:
             _write(temporary, scratch, shape, names, json.dumps(settings))
     left_out = f", {len(skipped)} skipped" if skipped else ""
-    typer.echo(f"Wrote {out}: features {shape} of {len(names)} images{left_out}, {recipe.network}, {recipe.pair.label}")
+    typer.echo(
+        f"Wrote {out}: features {shape} of {len(names)} images{left_out}, {provenance.network}, {provenance.pair.label}"
+    )
 
 
 def _scratch(path: Path) -> IO[bytes]:
@@ -60,17 +62,17 @@ def _scratch(path: Path) -> IO[bytes]:
 def _pool_into(
     scratch: IO[bytes],
     network: "Backbone",
-    recipe: "Recipe",
+    provenance: "Provenance",
     images: list[str],
     skipped: list[str],
     *,
     skip_errors: bool,
 ) -> list[str]:
     """Write each image's P to `scratch`, and return the names of the images that were read."""
-    from crosspool.backbones.backbone import PIXELS_AT_ONCE
+    from crosspool.backbones.backbone import BATCH_PIXELS
 
     names: list[str] = []
-    count = min(DECODED_IMAGES, max(1, PIXELS_AT_ONCE // recipe.size**2))
+    count = min(DECODED_IMAGES, max(1, BATCH_PIXELS // provenance.size**2))
     with images_progress() as bar:
         task = bar.add_task("Pooling", total=len(images))
         for start in range(0, len(images), count):
@@ -79,9 +81,9 @@ def _pool_into(
             if batch:
                 pictures = [read.picture for read in batch]
                 found = network.activations(
-                    pictures, recipe.pair, recipe.size, framing=recipe.framing, signed=recipe.signed
+                    pictures, provenance.pair, provenance.size, framing=provenance.framing, signed=provenance.signed
                 )
-                features = pooled(found, recipe.border).cpu().numpy().astype("<f4", copy=False)
+                features = pooled(found, provenance.border).cpu().numpy().astype("<f4", copy=False)
                 try:
                     scratch.write(features.tobytes())
                 except OSError as error:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from crosspool.activations import PairActivations
     from crosspool.backbones import Backbone
-    from crosspool.recipe import Recipe
+    from crosspool.provenance import Provenance
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,10 @@ class MapOptions:
     weights: Weights = None
     device: Device = "auto"
 
-    def load(self) -> "tuple[Backbone, Recipe]":
+    def load(self) -> "tuple[Backbone, Provenance]":
         """Check all settings, the cheap ones first, and load the network."""
         from crosspool.backbones import UNTRAINED, architecture, load_backbone
-        from crosspool.recipe import Recipe
+        from crosspool.provenance import Provenance
 
         structure = architecture(self.backbone)
         pixels = side(structure.spec, self.size)
@@ -54,7 +54,7 @@ class MapOptions:
         if self.weights is not None:
             checksum = None if self.weights == UNTRAINED else file_checksum(self.weights)
         device = str(network.device)
-        return network, Recipe(
+        return network, Provenance(
             self.backbone, network.weights, checksum, pair, pixels, self.framing, self.signed, self.border, device
         )
 

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from crosspool import __version__
-from crosspool.tables import Column, pipes
+from crosspool.tables import Column, markdown_table
 from crosspool.text import human_bytes
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def markdown(findings: Findings) -> str:
     ]
     for section in sections(findings):
         parts += [f"## {section.title.rstrip('.')}"] if section.title else []
-        parts += [pipes(section.columns), " ".join(section.notes)]
+        parts += [markdown_table(section.columns), " ".join(section.notes)]
     if findings.report.problems:
         parts += ["## Left out or amiss", "\n".join(f"- {problem}" for problem in findings.report.problems)]
     parts.append("Made with " + ", ".join(f"{name} {number}" for name, number in versions().items()) + ".")

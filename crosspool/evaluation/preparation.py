@@ -30,11 +30,11 @@ class Prepared:
 
     def file_keys(self) -> list[str]:
         """The key of each sample's image file, without its box."""
-        return [self.features.photograph(index) for index in range(len(self.dataset))]
+        return [self.features.file_key(index) for index in range(len(self.dataset))]
 
     def image_keys(self) -> list[str]:
         """The key of each sample's image, its box included."""
-        return [self.features.picture(index) for index in range(len(self.dataset))]
+        return [self.features.image_key(index) for index in range(len(self.dataset))]
 
     def with_problems(self, *problems: str) -> "Prepared":
         return self.of(replace(self.dataset, problems=(*self.dataset.problems, *problems))) if problems else self

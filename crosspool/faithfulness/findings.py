@@ -14,7 +14,7 @@ from crosspool.faithfulness.curves import ACCURACY, ENERGY_LEFT, MARGIN, UNCHANG
 from crosspool.faithfulness.orders import BASELINE, MOST
 from crosspool.faithfulness.parts import AREA, BEST, OWN, PartShares, Shares
 from crosspool.faithfulness.study import CHANNEL_DRAWS, POSITION_DRAWS, Answer
-from crosspool.tables import Column, csv_text, pipes
+from crosspool.tables import Column, csv_text, markdown_table
 
 CURVES_FIGURE = "curves"
 Formatting = Callable[[float], str]
@@ -203,7 +203,7 @@ def markdown(findings: Findings) -> str:
     """A page for a project's documents, with the command that made it."""
     parts = ["# Is the explanation true?", f"```console\n{findings.command_line}\n```", what(findings)]
     for section in sections(findings):
-        parts += [f"## {section.title}", pipes(section.columns), " ".join(section.notes)]
+        parts += [f"## {section.title}", markdown_table(section.columns), " ".join(section.notes)]
     parts.append("Made with " + ", ".join(f"{name} {number}" for name, number in versions().items()) + ".")
     return "\n\n".join(part for part in parts if part) + "\n"
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from crosspool.contributions import Contributions, Explanation
 from crosspool.errors import SettingError
-from crosspool.grids import Size, spread
+from crosspool.grids import Size, spread_over_cells
 
 Ranking = NDArray[np.intp]
 Orders = dict[str, list[Ranking]]
@@ -90,7 +90,7 @@ def position_orders(explained: Explained, draw: np.random.Generator, draws: int)
     for name, label in ((BASELINE, None), (BASELINE_SAME, explained.own.predicted)):
         of_baseline = explained.baseline.contributions(label).positions
         if of_baseline is not None:
-            orders[name] = [largest_first(spread(of_baseline, grid))]
+            orders[name] = [largest_first(spread_over_cells(of_baseline, grid))]
     orders[ENERGY] = [largest_first(energy)]
     orders[CENTRE] = [largest_first(-_from_centre(grid))]
     orders[RANDOM] = [draw.permutation(evidence.size) for _ in range(draws)]

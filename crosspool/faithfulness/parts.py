@@ -11,7 +11,7 @@ from crosspool.errors import DatasetError
 from crosspool.evaluation.report import Measured
 from crosspool.faithfulness.curves import Sizes, measured
 from crosspool.faithfulness.orders import Explained
-from crosspool.grids import Mask, Size, averaged, spread
+from crosspool.grids import Mask, Size, average_over_cells, spread_over_cells
 
 CLASS, LEAD = "class", "lead over a sister species"
 OWN, BASELINE, ENERGY, AREA, BEST = "evidence", "baseline", "energy", "area", "best cell"
@@ -62,12 +62,12 @@ def regions_of(drawing: Drawing, species: Species, grid: Size) -> dict[str, Regi
     apart. Without those whose parts cannot be seen in the picture."""
     asked = {species.name: defining_parts(species)}
     asked |= {sister.name: differing_parts(species, sister) for sister in sisters_of(species)}
-    bird = averaged(drawing.masks["body"].astype(np.float64), grid)
+    bird = average_over_cells(drawing.masks["body"].astype(np.float64), grid)
     found = {}
     for name, parts in asked.items():
         union: Mask = np.logical_or.reduce([drawing.masks[part] for part in parts])
         if union.any():
-            found[name] = Regions(averaged(union.astype(np.float64), grid), bird)
+            found[name] = Regions(average_over_cells(union.astype(np.float64), grid), bird)
     return found
 
 
@@ -87,7 +87,7 @@ def shares_of(explained: Explained, regions: Mapping[str, Regions], species: Spe
         }
         for kind, amounts in maps.items():
             if amounts is not None:
-                found[question].setdefault(kind, []).append(region.shares(spread(amounts, energy.shape)))
+                found[question].setdefault(kind, []).append(region.shares(spread_over_cells(amounts, energy.shape)))
     return found
 
 

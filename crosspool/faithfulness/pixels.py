@@ -10,8 +10,8 @@ from PIL import Image, ImageFilter
 from crosspool.backbones import Backbone
 from crosspool.classifiers import LinearClassifier
 from crosspool.errors import SettingError
+from crosspool.framing import frame_image
 from crosspool.grids import Size
-from crosspool.images import frame
 
 Scores = NDArray[np.float64]
 Fill = Literal["blur", "mean"]
@@ -52,7 +52,7 @@ class Pixels:
         if method.framing != "squash":
             raise SettingError("Pixels can be hidden from classifiers that see the whole picture: train with squash.")
         size = max(source.size for source in method.sources)
-        self.picture = frame(image, backbone.spec.preprocessing, size, "squash")
+        self.picture = frame_image(image, backbone.spec.preprocessing, size, "squash")
         self.hidden = filled(self.picture, fill)
         self._classifier, self._backbone, self._grid = classifier, backbone, grid
 

@@ -16,7 +16,7 @@ from crosspool.drawing.rendering import Look
 from crosspool.drawing.slides import NOTE, slide
 from crosspool.gallery.mapset import pack, receptive_fields
 from crosspool.gallery.standalone import page
-from crosspool.recipe import Recipe
+from crosspool.provenance import Provenance
 from crosspool.statistics import ChannelStatistics, Criterion
 from crosspool.tables import csv_text
 
@@ -33,7 +33,7 @@ class ChosenMaps:
     """
 
     image: dict[str, Any]
-    recipe: Recipe
+    provenance: Provenance
     framed: Image.Image
     lower: np.ndarray
     upper: np.ndarray
@@ -46,7 +46,7 @@ class ChosenMaps:
 
     @property
     def caption(self) -> str:
-        return self.recipe.caption(self.image["name"])
+        return self.provenance.caption(self.image["name"])
 
     @property
     def title(self) -> str:
@@ -55,7 +55,7 @@ class ChosenMaps:
 
     def settings(self) -> dict[str, Any]:
         """Everything that decides what the files hold, as JSON."""
-        return {**self.recipe.settings(), "image": self.image, "look": asdict(self.look)}
+        return {**self.provenance.settings(), "image": self.image, "look": asdict(self.look)}
 
     def file(self, kind: str) -> bytes:
         """A file of one of the KINDS: an NPZ and an HTML page hold all maps, the others those that are chosen."""
@@ -101,13 +101,13 @@ class ChosenMaps:
 
     def _page(self) -> bytes:
         """The first of the chosen maps is selected in it."""
-        recipe = self.recipe
+        provenance = self.provenance
         packed = pack(
             self.upper,
             self.statistics,
             self.framed,
-            signed=recipe.is_signed,
-            fields=receptive_fields(recipe.backbone, recipe.pair.id, recipe.size),
+            signed=provenance.is_signed,
+            fields=receptive_fields(provenance.backbone, provenance.pair.id, provenance.size),
         )
         return page(
             packed,

@@ -10,7 +10,7 @@ from crosspool.baselines import INPUT, PYRAMID, FullyConnected, MapPooling, Mean
 from crosspool.crops import Source, Views
 from crosspool.encoding import BlockNormalizer, CrossLayerPooling, SignedPower
 from crosspool.errors import SettingError
-from crosspool.images import Framing, input_side
+from crosspool.framing import Framing, input_side
 from crosspool.layer_pairs import LayerPair
 from crosspool.methods.grammar import PRESET_BACKBONE, PartSpec
 from crosspool.methods.representation import Part
@@ -88,11 +88,11 @@ class _Builder:
 
     # --- one map by itself
 
-    def single_map(self, how: Literal["sum", "max"], levels: tuple[int, ...] = (1,)) -> Part:
+    def single_map(self, reduction: Literal["sum", "max"], levels: tuple[int, ...] = (1,)) -> Part:
         pair, size = self._pair(), self.spec.size or self.network_size
         node, channels = (pair.lower, pair.lower_channels) if self.spec.lower else (pair.upper, pair.upper_channels)
         source = self._source(node, size, "whole")
-        steps = (("pool", MapPooling(source, how, levels)), *self._power(SQUARE_ROOT), ("unit", Normalizer()))
+        steps = (("pool", MapPooling(source, reduction, levels)), *self._power(SQUARE_ROOT), ("unit", Normalizer()))
         length = channels * sum(level**2 for level in levels)
         return Part(self._name(pair.id, self.architecture.default_pair.id, size), (source,), steps, length)
 

@@ -9,7 +9,7 @@ from sklearn.preprocessing import Normalizer
 
 from crosspool.crops import Source
 from crosspool.encoding import Encoder, TernaryQuantizer
-from crosspool.images import Framing
+from crosspool.framing import Framing
 
 
 @dataclass(frozen=True)

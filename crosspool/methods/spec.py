@@ -6,7 +6,7 @@ from typing import Self
 from crosspool.backbones import Architecture
 from crosspool.encoding import TernaryQuantizer
 from crosspool.errors import SettingError
-from crosspool.images import Framing
+from crosspool.framing import Framing
 from crosspool.methods.building import build_parts
 from crosspool.methods.grammar import METHOD_OPTIONS, PartSpec, parse_parts
 from crosspool.methods.representation import Method

@@ -190,7 +190,7 @@ def test_a_position_tells_who_speaks_there(lite0):
     app.session_state.spot = (1, 2)
     app = checked(app.run())
     found = own(lite0).contributions()
-    said = found.at(1, 2)
+    said = found.channels_at(1, 2)
     assert "**Who speaks at row 1, column 2**" in shown_text(app)
     shown = rows(app, "speakers")
     assert {name: row["value"] for name, row in shown.items()} == pytest.approx(

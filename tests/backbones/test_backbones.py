@@ -18,9 +18,9 @@ from torch import nn
 import crosspool
 from crosspool.backbones import architecture, backbone_specs, load_backbone, spec_of
 from crosspool.backbones.loading import choose_device, load
-from crosspool.backbones.weights import WeightsFile, fetch, read_state_dict
+from crosspool.backbones.weights import WeightsFile, fetch_weights, read_state_dict
 from crosspool.errors import BackboneError
-from crosspool.images import frame, to_tensor
+from crosspool.framing import frame_image, to_tensor
 from tests.networks import Net, sample, spec_for
 
 DATASETS = Path(__file__).resolve().parents[3] / "shared" / "datasets"
@@ -56,7 +56,7 @@ def test_folding_and_channels_last_change_nothing(lite0):
     plain = lite0.spec.build(1000).eval()
     state = read_state_dict(lite0.spec.weights.path)
     plain.load_state_dict({lite0.spec.rename(name): value for name, value in state.items()})
-    picture = frame(sample(), lite0.spec.preprocessing)
+    picture = frame_image(sample(), lite0.spec.preprocessing)
     seen: dict[str, torch.Tensor] = {}
     plain.conv_head.register_forward_hook(lambda _, args, output: seen.update(lower=args[0]))
     plain.relu.register_forward_hook(lambda _, args, output: seen.update(upper=output))
@@ -84,7 +84,7 @@ def test_folding_changes_nothing_in_other_networks(name, tmp_path):
             nn.init.uniform_(module.bias, -0.1, 0.1, generator)
     torch.save(plain.state_dict(), tmp_path / "own.pt")
     backbone = load_backbone(name, tmp_path / "own.pt", "cpu")
-    picture = frame(sample(), backbone.spec.preprocessing)
+    picture = frame_image(sample(), backbone.spec.preprocessing)
     with torch.no_grad():
         scores = plain.eval()(to_tensor([picture], backbone.spec.preprocessing))
     found = dict(backbone.predict(sample(), 1000)[0])
@@ -424,7 +424,7 @@ def test_fetch(server, tmp_path, kind):
     weights = weights_at(f"{server}/{kind}")
     assert weights.availability == "to download"
     steps = []
-    path = fetch(weights, lambda done, total: steps.append((done, total)))
+    path = fetch_weights(weights, lambda done, total: steps.append((done, total)))
     assert path == weights.path == tmp_path / "hub" / "checkpoints" / weights.filename
     assert path.read_bytes() == CONTENT
     assert path.stat().st_mode & 0o777 == 0o644
@@ -440,7 +440,7 @@ def test_what_is_there_and_intact_is_not_fetched_again(server, tmp_path):
     weights = weights_at(f"{server}/missing")
     weights.path.parent.mkdir(parents=True)
     weights.path.write_bytes(CONTENT)
-    assert fetch(weights, lambda done, total: pytest.fail("nothing was to be downloaded")) == weights.path
+    assert fetch_weights(weights, lambda done, total: pytest.fail("nothing was to be downloaded")) == weights.path
 
 
 def test_what_is_there_and_damaged_is_fetched_again(server, tmp_path):
@@ -449,7 +449,7 @@ def test_what_is_there_and_damaged_is_fetched_again(server, tmp_path):
     weights.path.write_bytes(b"half of it")
     assert weights.availability == "cached"
     assert not weights.is_intact()
-    assert fetch(weights).read_bytes() == CONTENT
+    assert fetch_weights(weights).read_bytes() == CONTENT
     assert cached(tmp_path) == [weights.filename]
 
 
@@ -471,7 +471,7 @@ def test_a_download_that_fails_leaves_no_partial_file(server, tmp_path, kind, se
         weights.path.parent.mkdir(parents=True)
         weights.path.write_bytes(before)
     with pytest.raises(BackboneError, match=sentence):
-        fetch(weights)
+        fetch_weights(weights)
     assert cached(tmp_path) == ([weights.filename] if before else [])
     assert before is None or weights.path.read_bytes() == before
 
@@ -481,9 +481,9 @@ def test_without_a_network(server, tmp_path):
     port = closed.server_port
     closed.server_close()
     with pytest.raises(BackboneError, match=r"Could not download .*: .*refused.*(?i:check) the network connection"):
-        fetch(weights_at(f"http://127.0.0.1:{port}/whole"))
+        fetch_weights(weights_at(f"http://127.0.0.1:{port}/whole"))
     with pytest.raises(BackboneError, match=r"Could not download .*(?i:check) the network connection"):
-        fetch(weights_at("http://no-such-host.invalid/whole"))
+        fetch_weights(weights_at("http://no-such-host.invalid/whole"))
     assert cached(tmp_path) == []
 
 
@@ -492,7 +492,7 @@ def test_an_interrupted_download_leaves_nothing(server, tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fetch(weights_at(f"{server}/whole"), interrupt)
+        fetch_weights(weights_at(f"{server}/whole"), interrupt)
     assert cached(tmp_path) == []
 
 
@@ -500,13 +500,13 @@ def test_a_cache_that_cannot_be_written(server, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("not a folder")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "file"))
     with pytest.raises(BackboneError, match=r"Cannot write to the cache folder .*; set TORCH_HOME to"):
-        fetch(weights_at(f"{server}/whole"))
+        fetch_weights(weights_at(f"{server}/whole"))
 
 
 def test_a_damaged_embedded_file_asks_for_a_reinstallation(tmp_path):
     weights = WeightsFile(url=None, filename=str(tmp_path / "gone.pth"), megabytes=1, checksum="00000000")
     with pytest.raises(BackboneError, match=r"gone\.pth is missing or damaged; reinstall"):
-        fetch(weights)
+        fetch_weights(weights)
 
 
 def test_weights_that_are_not_here_are_never_downloaded_by_loading(tmp_path, monkeypatch):

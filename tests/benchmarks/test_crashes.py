@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from benchmarks.harness.writers import goes_on, killed, leftovers
-from crosspool.whole_files import ABANDONED, PREFIX, whole_file
+from crosspool.whole_files import ABANDONED_SECONDS, TEMPORARY_PREFIX, whole_file
 
 
 def test_what_killed_writers_leave_is_exact_or_absent(tmp_path):
@@ -46,11 +46,11 @@ def test_a_failed_file_leaves_the_old_one(tmp_path):
 
 
 def test_only_old_leftovers_are_removed(tmp_path):
-    old, young, foreign = (tmp_path / name for name in (f"{PREFIX}1.z", f"{PREFIX}2.z", "mine.z"))
+    old, young, foreign = (tmp_path / name for name in (f"{TEMPORARY_PREFIX}1.z", f"{TEMPORARY_PREFIX}2.z", "mine.z"))
     for path in (old, young, foreign):
         path.write_bytes(b"x")
     for path in (old, foreign):
-        os.utime(path, (time.time() - 2 * ABANDONED,) * 2)
+        os.utime(path, (time.time() - 2 * ABANDONED_SECONDS,) * 2)
     assert set(leftovers(tmp_path)) == {old, young}
     with whole_file(tmp_path / "entry.z") as temporary:
         temporary.write_bytes(b"y")
@@ -60,9 +60,9 @@ def test_only_old_leftovers_are_removed(tmp_path):
 
 
 def test_leftovers_of_others_that_may_not_be_removed_are_in_nobodys_way(tmp_path, monkeypatch):
-    foreign = tmp_path / f"{PREFIX}1.z"
+    foreign = tmp_path / f"{TEMPORARY_PREFIX}1.z"
     foreign.write_bytes(b"x")
-    os.utime(foreign, (time.time() - 2 * ABANDONED,) * 2)
+    os.utime(foreign, (time.time() - 2 * ABANDONED_SECONDS,) * 2)
     unlink = Path.unlink
 
     def unlink_of_a_shared_folder(path, missing_ok=False):

@@ -76,7 +76,7 @@ def test_a_place_and_a_channel(ask, expected):
     picture.focus()
     window.page.keyboard.press("ArrowDown")
     expect(window.page.get_by_text("Who speaks at row 1, column 2")).to_be_visible()
-    said = expected.contributions().at(1, 2)
+    said = expected.contributions().channels_at(1, 2)
     expect(window.page.get_by_text(f"together add {signed(said.sum())} here")).to_be_visible()
     window.settle()
 

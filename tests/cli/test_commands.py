@@ -25,7 +25,7 @@ from packaging.requirements import Requirement
 from PIL import Image
 
 import crosspool
-from crosspool import images
+from crosspool import framing
 from crosspool.backbones import DEFAULT, weights
 from crosspool.backbones.backbone import Backbone
 from crosspool.cli import options
@@ -227,12 +227,12 @@ def test_usage_errors_point_to_the_help(fails, arguments, said) -> None:
 
 
 def test_written_out_choices_are_those_of_the_library() -> None:
-    assert get_args(options.FramingChoice) == get_args(images.Framing)
+    assert get_args(options.FramingChoice) == get_args(framing.Framing)
     assert get_args(options.BorderChoice) == get_args(Border)
     assert get_args(options.ColourMapChoice) == rendering.COLOUR_MAPS
     assert get_args(options.ScaleChoice) == get_args(rendering.Scale)
     assert options.DEFAULT_BACKBONE == DEFAULT
-    assert (images.MIN_SIZE, images.MAX_SIZE) == (128, 896)  # as the help of --size says
+    assert (framing.MIN_SIZE, framing.MAX_SIZE) == (128, 896)  # as the help of --size says
 
 
 # --- backbones and pairs

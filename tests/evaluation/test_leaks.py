@@ -158,7 +158,7 @@ def test_copies_of_a_picture_stay_on_one_side(tiny, tmp_path):
     files = [sample.read() for sample in TINTS.samples]
     dataset = dataset_of([*files, *files], np.concatenate([TINTS.targets, TINTS.targets]))
     features = Features(dataset, tiny, [], ArrayCache(tmp_path))
-    pictures = np.array([features.picture(index) for index in range(len(dataset))])
+    pictures = np.array([features.image_key(index) for index in range(len(dataset))])
 
     def seen_before(splits):
         return [len(set(pictures[split.train]) & set(pictures[split.test])) for split in splits]

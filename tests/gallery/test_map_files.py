@@ -22,7 +22,7 @@ from crosspool.drawing.rendering import Look
 from crosspool.gallery.assets import asset
 from crosspool.gallery.map_files import ChosenMaps
 from crosspool.gallery.standalone import LISTED
-from crosspool.recipe import Recipe
+from crosspool.provenance import Provenance
 from tests.networks import sample
 
 EVIL = "</script><img src=x onerror=alert(1)>'\"&amp;\u2028$x_1$\ufffe\x07 ]]>-->.jpg"
@@ -39,7 +39,7 @@ def chosen():
     pooled = crosspool.cross_layer_pool(maps.lower, maps.upper, **pair.geometry)
     return ChosenMaps(
         image={"name": "cat.jpg", "sha256": "0123"},
-        recipe=Recipe("squeezenet1_1", "untrained", None, pair, 128, "crop", False, "zero", "cpu"),
+        provenance=Provenance("squeezenet1_1", "untrained", None, pair, 128, "crop", False, "zero", "cpu"),
         framed=maps.framed[0],
         lower=maps.lower[0].numpy(),
         upper=maps.upper[0].numpy(),
@@ -56,13 +56,13 @@ def named(chosen, name):
 
 
 def test_the_caption_says_what_is_shown(chosen):
-    pair = chosen.recipe.pair
+    pair = chosen.provenance.pair
     assert chosen.caption == (
         f"cat.jpg · SqueezeNet1 1 with UNTRAINED (random) weights · {pair.label} (512 → 64, 1x1) · 7x7 maps · "
         "input 128x128"
     )
     assert replace(chosen, channels=[5]).title == f"Map 5 of {chosen.caption}"
-    whole = replace(chosen, recipe=replace(chosen.recipe, border="valid")).caption
+    whole = replace(chosen, provenance=replace(chosen.provenance, border="valid")).caption
     assert whole == f"{chosen.caption} · only whole patches"
     long = named(chosen, "a" * 200 + "17.jpg").caption.split(" · ")[0]
     assert (len(long), long[-7:]) == (59, "a17.jpg")

@@ -4,7 +4,7 @@ import streamlit as st
 
 from crosspool.backbones import UNTRAINED, architecture
 from crosspool.errors import CrosspoolError
-from crosspool.images import Framing
+from crosspool.framing import Framing
 from crosspool.methods import MethodSpec, parse_method_specs
 from crosspool.ui.comparison.job import Job
 from crosspool.ui.comparison.menu import default_methods, method_menu, network_menu

@@ -10,11 +10,12 @@ from cachetools import LRUCache
 from PIL import Image
 
 from crosspool.classifiers import LinearClassifier, TrainedClassifier, own_classifier
-from crosspool.contributions import Contributions, Explanation, Vector, explanation_of
+from crosspool.contributions import Contributions, Explanation, explanation_of
 from crosspool.errors import ModelError
 from crosspool.features import compute_record
-from crosspool.images import Framing, frame
+from crosspool.framing import Framing, frame_image
 from crosspool.methods import parts_and_rest
+from crosspool.pooled_parts import Vector
 from crosspool.ui.comparison.result import Comparison
 from crosspool.ui.maps.large_pictures import large
 from crosspool.ui.runtime.gate import OnProgress, ignore_progress
@@ -123,7 +124,7 @@ def _compute(image: Image.Image, subject: ExplainedClassifier) -> Explained:
     record = compute_record(backbone, image, sources)
     explanation = explanation_of(classifier, record)
     size = max(source.size for source in sources)
-    photo = large(frame(image, backbone.spec.preprocessing, size, sources[0].framing))
+    photo = large(frame_image(image, backbone.spec.preprocessing, size, sources[0].framing))
     doubles = 8 * sum(array.size for array in record.values())  # the maps, and as much for each score in parts
     vectors = 8 * 3 * explanation.encoded.size
     nbytes = (1 + SPLITS) * doubles + vectors + classifier.weights.nbytes + 3 * photo.width**2

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from crosspool.contributions import Vector
+from crosspool.pooled_parts import Vector
 from crosspool.ui.contributions.overview import scores_chart
 from crosspool.ui.contributions.question import ContributionState, left_out, tick_all
 from crosspool.ui.contributions.wording import Ablation, change_sentence, to_leave_out

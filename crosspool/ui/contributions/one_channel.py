@@ -58,7 +58,7 @@ def speakers_here(view: ContributionState) -> None:
     """The channels that say most at the place, either way; a press studies one."""
     assert view.place is not None
     (row, column), found = view.place.cell, view.found
-    said = found.at(row, column)
+    said = found.channels_at(row, column)
     loudest = [int(k) for k in np.argsort(-np.abs(said), kind="stable")[:CHANNELS_AT_A_POSITION] if said[k]]
     st.markdown(f"**Who speaks at row {row}, column {column}**")
     rows = [

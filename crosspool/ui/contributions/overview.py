@@ -3,8 +3,8 @@
 import streamlit as st
 
 from crosspool.classifiers import TRAINED_ON
-from crosspool.contributions import Vector
 from crosspool.drawing.rendering import PATCH_COLOUR, Look, cell_box, with_boxes
+from crosspool.pooled_parts import Vector
 from crosspool.ui.contributions.evidence_overlay import columns_that_wrap, evidence_overlay
 from crosspool.ui.contributions.explaining import Explained, ExplainedClassifier, Question
 from crosspool.ui.contributions.question import ContributionState, choose_spot

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from crosspool.contributions import TOLERANCE, Contributions, Vector
+from crosspool.contributions import TOLERANCE, Contributions
 from crosspool.grids import Size
+from crosspool.pooled_parts import Vector
 from crosspool.ui.widgets.picture import Cell
 from crosspool.ui.widgets.text import as_it_is, signed
 

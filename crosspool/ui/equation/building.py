@@ -7,7 +7,8 @@ from typing import Literal
 import numpy as np
 import torch
 
-from crosspool.layer_pairs import LayerPair, Size
+from crosspool.grids import Size
+from crosspool.layer_pairs import LayerPair
 from crosspool.pooling import Border
 from crosspool.receptive_field import patch_box
 from crosspool.ui.runtime.maps import ImageMaps

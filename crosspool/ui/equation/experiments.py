@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from crosspool.layer_pairs import Size
+from crosspool.grids import Size
 from crosspool.pooling import cross_layer_pool, local_features
 from crosspool.ui.equation.agreement import SINGLE, Finding, compare_arrays
 from crosspool.ui.equation.case import EquationCase

@@ -3,7 +3,7 @@
 import numpy as np
 
 from crosspool.backbones import DEFAULT, architecture
-from crosspool.grids import averaged
+from crosspool.grids import average_over_cells
 from crosspool.ui.equation.building import summed_plainly
 from crosspool.ui.runtime.maps import ImageMaps
 from crosspool.ui.widgets.picture import Cell
@@ -62,7 +62,7 @@ def rank(shares: np.ndarray, channel: int) -> int:
 def likeness(coarse: np.ndarray, fine: np.ndarray) -> float:
     """The cosine between a map, (H, W), and a finer one averaged over its cells; 0 where one is zero everywhere."""
     rows, columns = coarse.shape
-    a, b = coarse.astype(float), averaged(fine.astype(float), (rows, columns))
+    a, b = coarse.astype(float), average_over_cells(fine.astype(float), (rows, columns))
     size = float(np.linalg.norm(a) * np.linalg.norm(b))
     return float((a * b).sum()) / size if size else 0.0
 

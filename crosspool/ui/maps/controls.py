@@ -5,9 +5,9 @@ from dataclasses import asdict, fields
 import streamlit as st
 
 from crosspool.backbones import UNTRAINED, BackboneSpec, architecture, backbone_specs
-from crosspool.backbones.weights import fetch
+from crosspool.backbones.weights import fetch_weights
 from crosspool.errors import BackboneError
-from crosspool.images import MAX_SIZE, MIN_SIZE
+from crosspool.framing import MAX_SIZE, MIN_SIZE
 from crosspool.layer_pairs import LayerPair
 from crosspool.ui.maps.presenter import frame, present_button
 from crosspool.ui.maps.selection import forget_channels, forget_position
@@ -176,7 +176,7 @@ def offer_download(spec: BackboneSpec) -> None:
         bar.progress(done / total, f"{done / 1e6:.0f} of {total / 1e6:.0f} MB")
 
     try:
-        fetch(spec.weights, report)
+        fetch_weights(spec.weights, report)
     except BackboneError as error:
         bar.empty()
         st.error(as_it_is(str(error)), icon=":material/cloud_off:")

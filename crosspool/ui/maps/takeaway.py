@@ -11,7 +11,7 @@ import streamlit as st
 from crosspool.backbones import UNTRAINED, backbone_specs, choose_device
 from crosspool.drawing.rendering import Look
 from crosspool.gallery.map_files import ChosenMaps
-from crosspool.recipe import Recipe
+from crosspool.provenance import Provenance
 from crosspool.statistics import Criterion
 from crosspool.ui.maps.controls import link_params
 from crosspool.ui.maps.snippet import drawing_code, python_code
@@ -103,7 +103,7 @@ def _chosen_maps(
     maps: ImageMaps,
 ) -> ChosenMaps:
     weights = backbone_specs()[request.backbone].weights
-    recipe = Recipe(
+    provenance = Provenance(
         backbone=request.backbone,
         weights=request.weights,
         weights_checksum=None if request.weights == UNTRAINED else weights.checksum,
@@ -117,7 +117,7 @@ def _chosen_maps(
     image = {"name": Path(picture.file).name, "sha256": picture.key}
     return ChosenMaps(
         image=image | ({"shrunk_to": LONGEST_SIDE} if picture.shrunk else {}),
-        recipe=recipe,
+        provenance=provenance,
         framed=maps.framed,
         lower=maps.lower,
         upper=maps.upper,

@@ -21,7 +21,7 @@ from typing import IO, Any
 from PIL import Image, ImageOps
 
 from crosspool.errors import ImageError
-from crosspool.images import load_image, shrunk, shrunk_file
+from crosspool.images import load_image, shrink_image, shrunk_file
 
 MEMORY = 2**30  # bytes of address space: pictures of 50 million pixels fit, but for a few rare kinds
 QUICK = 0.5  # seconds of a core; a file that takes longer is written anew, so that it never does so again
@@ -60,7 +60,7 @@ def keep(data: bytes, name: str, form: StorageFormat) -> StoredImage:
     image = load_image(data, name=name)
     quick = time.process_time() - start < QUICK
     large = max(image.size) > form.side
-    image = shrunk(image, form.side)
+    image = shrink_image(image, form.side)
     thumbnail = BytesIO()
     ImageOps.fit(image, (form.thumbnail, form.thumbnail)).save(thumbnail, "JPEG", quality=THUMBNAIL_QUALITY)
     if large or len(data) > form.largest or not quick:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from crosspool.backbones import UNTRAINED, Backbone, BackboneSpec, architecture, load_backbone, spec_of
 from crosspool.errors import SettingError
-from crosspool.images import Framing
+from crosspool.framing import Framing
 from crosspool.layer_pairs import LayerPair
 from crosspool.pooling import Border, cross_layer_pool
 from crosspool.receptive_field import patch_box

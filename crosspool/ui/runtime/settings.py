@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from crosspool.errors import SettingError
-from crosspool.tables import Column, pipes
+from crosspool.tables import Column, markdown_table
 
 PREFIX = "CROSSPOOL_"
 FILE_VARIABLE = "CROSSPOOL_SETTINGS"
@@ -149,7 +149,7 @@ def allowed(setting: dict[str, Any]) -> str:
 def table() -> str:
     """All settings in Markdown."""
     schema = _schema()
-    return pipes(
+    return markdown_table(
         [
             Column("setting", [f"`{name}`" for name in schema]),
             Column(

@@ -6,8 +6,8 @@ from typing import Any
 
 from crosspool.backbones import DEFAULT, UNTRAINED, architecture, backbone_specs
 from crosspool.drawing.rendering import COLOUR_MAPS
+from crosspool.framing import MAX_SIZE, MIN_SIZE
 from crosspool.gallery import LARGEST_TOP, MAX_PINS
-from crosspool.images import MAX_SIZE, MIN_SIZE
 from crosspool.samples import samples
 
 PRETRAINED = "pretrained"

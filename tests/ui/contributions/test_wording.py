@@ -5,7 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from crosspool.contributions import Contributions, PartContributions
+from crosspool.contributions import Contributions
+from crosspool.pooled_parts import PartContributions
 from crosspool.ui.contributions.wording import (
     balance,
     change_sentence,
@@ -150,7 +151,7 @@ def test_what_is_said_at_the_positions_adds_up_to_them():
     both = Contributions(10.5, 0.5, (ONE.parts[0], coarse))
     positions = np.asarray(both.positions)
     for row, column in np.ndindex(2, 2):
-        said = both.at(row, column)
+        said = both.channels_at(row, column)
         assert said[:5] == pytest.approx(EVIDENCE[:, row, column])
         assert said[5] == 1.0  # a quarter of the coarse cell
         assert said.sum() == pytest.approx(positions[row, column])

@@ -7,15 +7,16 @@ from typing import Any
 
 from crosspool import __version__
 from crosspool.backbones import architecture, backbone_specs
-from crosspool.images import Framing
-from crosspool.layer_pairs import LayerPair, Size
+from crosspool.framing import Framing
+from crosspool.grids import Size
+from crosspool.layer_pairs import LayerPair
 from crosspool.pooling import Border
-from crosspool.text import printable, times
+from crosspool.text import printable, size_text
 
 LONGEST_NAME = 60  # letters of an image's name in a caption
 
 
-def geometry(pair: LayerPair, lower_size: Size, upper_size: Size) -> dict[str, Any]:
+def pair_as_json(pair: LayerPair, lower_size: Size, upper_size: Size) -> dict[str, Any]:
     """A pair as JSON: channels, how its convolution walks, and its maps' sizes."""
     return {
         "id": pair.id,
@@ -33,7 +34,7 @@ def geometry(pair: LayerPair, lower_size: Size, upper_size: Size) -> dict[str, A
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Provenance:
     """A network and everything else that decides what comes out for an image.
 
     `backbone` is its name; `weights` is "pretrained", "untrained" or a file's path, `weights_checksum` the SHA-256 of
@@ -70,7 +71,7 @@ class Recipe:
             "backbone": self.backbone,
             "weights": Path(self.weights).name,
             "weights_checksum": self.weights_checksum,
-            "pair": geometry(self.pair, *self.map_sizes),
+            "pair": pair_as_json(self.pair, *self.map_sizes),
             "size": self.size,
             "framing": self.framing,
             "signed": self.signed,
@@ -86,13 +87,13 @@ class Recipe:
     def caption(self, name: str) -> str:
         """What is shown of the image of that name, in one line."""
         pair, (_, upper) = self.pair, self.map_sizes
-        channels = f"{pair.lower_channels} → {pair.upper_channels}, {times(pair.kernel_size)}"
+        channels = f"{pair.lower_channels} → {pair.upper_channels}, {size_text(pair.kernel_size)}"
         parts = [
             _shortened(printable(name)),
             self.network,
             f"{pair.label} ({channels})",
-            f"{times(upper)} maps",
-            f"input {times((self.size, self.size))}",
+            f"{size_text(upper)} maps",
+            f"input {size_text((self.size, self.size))}",
             *(["squashed"] if self.framing == "squash" else []),
             *(["signed"] if self.signed else []),
             *(["only whole patches"] if self.border == "valid" else []),

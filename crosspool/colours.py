@@ -1,0 +1,88 @@
+"""Any image as upright 8-bit RGB in sRGB: orientation, precision, transparency and colour profiles undone."""
+
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from PIL import ExifTags, Image, ImageCms
+
+_UPRIGHT = {  # EXIF orientation -> what undoes it
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """The picture as upright 8-bit RGB in sRGB, over white; the argument itself where it is that already."""
+    orientation, profile = _orientation(image), image.info.get("icc_profile")
+    if image.mode == "RGB" and orientation not in _UPRIGHT and not image.info and type(image) is Image.Image:
+        return image
+    picture = _eight_bit(image)
+    if orientation in _UPRIGHT:
+        picture = picture.transpose(_UPRIGHT[orientation])
+    if picture.has_transparency_data:
+        picture = _over_white(picture)
+    elif picture.mode not in ("L", "RGB", "CMYK"):
+        picture = picture.convert("RGB")
+    picture = _to_srgb(picture, profile).convert("RGB")
+    picture.info = {}  # saved again, the picture must not be turned or colour-managed a second time
+    return picture
+
+
+def _orientation(image: Image.Image) -> Any:
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # broken metadata must not fail a picture whose pixels are fine
+        return None
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """Scale 16-bit, 32-bit and floating-point grey values to 8 bits; Pillow itself would clip to white."""
+    if not image.mode.startswith(("I", "F")):
+        return image
+    values: np.ndarray = np.asarray(image).astype(np.float32)
+    values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+    low, high = float(values.min()), float(values.max())
+    ceiling = _nominal_white(image.mode, low, high)
+    if ceiling is None:  # no convention fits: stretch what is there, in double precision as it may be huge
+        values, ceiling = values.astype(np.float64) - low, high - low or 1.0
+    return Image.fromarray(np.rint(values / ceiling * 255).clip(0, 255).astype(np.uint8))
+
+
+def _nominal_white(mode: str, low: float, high: float) -> float | None:
+    """The value that means white: by the mode where it says, else the smallest usual one above all values."""
+    if mode.startswith("I;16"):
+        return 65535.0
+    usual = (1.0, 255.0, 65535.0) if mode == "F" else (255.0, 65535.0)
+    return next((white for white in usual if low >= 0 and high <= white), None)
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+
+
+def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """Convert an embedded colour profile to sRGB, as browsers do, so that phone photos (Display P3), camera
+    pictures (Adobe RGB) and print files (CMYK) have the colours that people and networks know them by.
+
+    sRGB itself is left untouched, and so is a picture whose profile is broken or of another colour space.
+    """
+    if not profile:
+        return image
+    try:
+        embedded = ImageCms.ImageCmsProfile(BytesIO(profile))
+        if "sRGB" in ImageCms.getProfileDescription(embedded):
+            return image
+        if image.mode == "L" and embedded.profile.xcolor_space.strip() == "RGB":
+            image = image.convert("RGB")
+        srgb = ImageCms.createProfile("sRGB")
+        converted = ImageCms.profileToProfile(image, embedded, srgb, outputMode="RGB")
+    except Exception:  # Pillow's colour management has no common error; the pixels are fine without it
+        return image
+    return image if converted is None else converted

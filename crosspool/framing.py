@@ -1,0 +1,120 @@
+"""The square of an image that a network sees, and that square as a tensor.
+
+`frame_image` gives the very image that the network sees as 8-bit RGB, and `to_tensor` only normalises it: what is shown
+is the input.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+
+import numpy as np
+from PIL import Image
+
+from crosspool.colours import upright_rgb
+from crosspool.errors import SettingError
+
+if TYPE_CHECKING:
+    import torch
+
+Framing: TypeAlias = Literal["crop", "squash"]
+Interpolation: TypeAlias = Literal["bilinear", "bicubic"]
+
+MIN_SIZE, MAX_SIZE = 128, 896  # sides of the network's input, in pixels
+MAX_ASPECT = 16  # sides of a strip beyond that are cut before it is enlarged
+
+_RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a network wants its pictures: sides in pixels, mean and std of RGB values between 0 and 1."""
+
+    size: int
+    """The side of the network's own square input."""
+    crop_fraction: float
+    """The side of the crop over the shorter side of the resized picture, such as 224 / 256 = 0.875."""
+    interpolation: Interpolation
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    def __post_init__(self) -> None:
+        if not 0 < self.crop_fraction <= 1:
+            raise SettingError(f"The crop fraction must be above 0 and at most 1, not {self.crop_fraction}.")
+        if self.interpolation not in _RESAMPLING:
+            raise SettingError(f"The interpolation must be bilinear or bicubic, not {self.interpolation!r}.")
+
+
+def frame_image(
+    image: Image.Image, preprocessing: Preprocessing, size: int | None = None, framing: Framing = "crop"
+) -> Image.Image:
+    """What the network sees of a picture, as a `size` x `size` 8-bit RGB picture.
+
+    "crop" resizes the shorter side to `size / crop_fraction` and cuts out the centre, pixel for pixel as
+    torchvision's `Resize` and `CenterCrop` do (which round the longer side down, and halves to even), except
+    that a strip longer than `MAX_ASPECT` times its width is shortened first: its ends are never seen, and
+    enlarged they would fill the memory. "squash" resizes the whole picture without keeping its aspect.
+
+    Raises:
+        SettingError: `size` is neither the network's own nor from `MIN_SIZE` to `MAX_SIZE`, or `framing` is
+            neither "crop" nor "squash".
+    """
+    if framing not in get_args(Framing):
+        raise SettingError(f"The framing must be crop or squash, not {framing!r}.")
+    return frame_for_crops(image, preprocessing, input_side(preprocessing, size), framing)
+
+
+def frame_for_crops(image: Image.Image, preprocessing: Preprocessing, side: int, framing: Framing) -> Image.Image:
+    """As `frame_image`, for a side that no network needs to take: a picture to cut crops from."""
+    picture = upright_rgb(image)
+    resampling = _RESAMPLING[preprocessing.interpolation]
+    if framing == "squash":
+        return picture.resize((side, side), resampling)
+    picture = _shorten(picture)
+    width, height = _resized(picture.size, round(side / preprocessing.crop_fraction))
+    left, top = round((width - side) / 2), round((height - side) / 2)
+    return picture.resize((width, height), resampling).crop((left, top, left + side, top + side))
+
+
+def to_tensor(framed: Sequence[Image.Image], preprocessing: Preprocessing) -> "torch.Tensor":
+    """Normalise pictures that `frame_image` gave: (B, 3, size, size), float32, on the CPU.
+
+    Raises:
+        SettingError: there are no pictures, they are not RGB, or their sizes differ.
+    """
+    import torch  # only here: pictures can be read and drawn long before it is loaded
+
+    kinds = {(picture.mode, picture.size) for picture in framed}
+    if len(kinds) != 1 or next(iter(kinds))[0] != "RGB":
+        raise SettingError("A batch needs at least one picture, and all of them RGB and of one size.")
+    pixels = torch.from_numpy(np.stack([np.asarray(picture) for picture in framed]))  # (B, size, size, 3)
+    mean = torch.tensor(preprocessing.mean).view(1, 3, 1, 1)
+    std = torch.tensor(preprocessing.std).view(1, 3, 1, 1)
+    return pixels.permute(0, 3, 1, 2).contiguous().float().div_(255).sub_(mean).div_(std)
+
+
+def input_side(preprocessing: Preprocessing, size: int | None) -> int:
+    """The side of the network's input in pixels; raises SettingError for one that cannot be had."""
+    if size is None or size == preprocessing.size:
+        return preprocessing.size
+    if type(size) is not int or not MIN_SIZE <= size <= MAX_SIZE:
+        allowed = f"a whole number from {MIN_SIZE} to {MAX_SIZE}"
+        raise SettingError(f"The input size must be {allowed}, not {size!r}.")
+    return size
+
+
+def _shorten(image: Image.Image) -> Image.Image:
+    """Cut the ends off a strip that is longer than `MAX_ASPECT` times its width."""
+    width, height = image.size
+    limit = MAX_ASPECT * min(image.size)
+    if max(image.size) <= limit:
+        return image
+    left, top = max(width - limit, 0) // 2, max(height - limit, 0) // 2
+    return image.crop((left, top, left + min(width, limit), top + min(height, limit)))
+
+
+def _resized(size: tuple[int, int], shorter: int) -> tuple[int, int]:
+    width, height = size
+    if width <= height:
+        return shorter, int(shorter * height / width)
+    return int(shorter * width / height), shorter

@@ -1,0 +1,139 @@
+"""What one part of a method pooled of an image, and how much of a score comes from each of its channels and positions.
+
+Every pooling here is linear in the map that it pools or weights with, or, as the maximum, linear piece by piece.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from crosspool.baselines import MapPooling
+from crosspool.encoding import CrossLayerPooling, Record
+from crosspool.errors import SettingError
+from crosspool.grids import Size, average_over_cells
+from crosspool.methods import Part
+
+Vector = NDArray[np.float64]
+_Pool = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class PartContributions:
+    """What the channels of one part of a method add to a score.
+
+    `channels` is c_k, (K,), and `energy` the share of ||P||^2 that each P_k holds, (K,). `maps` are the maps that were
+    pooled, or weighted with, and `evidence` is e_ik, both (K, H, W) on cells that divide the whole picture evenly; None
+    where positions are not known (a fully-connected layer behind others, crops, turned views).
+    """
+
+    name: str
+    channels: Vector
+    energy: Vector
+    maps: NDArray[np.float64] | None
+    evidence: NDArray[np.float64] | None
+
+
+@dataclass(frozen=True)
+class PooledPart:
+    """What one part of a method pooled: P, (K * d,), block by block, of a map, (V, K, H, W), by `pool`.
+
+    The map is None where the vector is not linear in any.
+    """
+
+    name: str
+    pooled: Vector
+    channels: int
+    map: Tensor | None
+    pool: _Pool | None
+
+    def blocks(self, keep: NDArray[np.bool_] | slice = slice(None)) -> Vector:
+        """P as (K, d), with zeros for the channels that are not kept."""
+        blocks = np.zeros((self.channels, self.pooled.size // self.channels))
+        blocks[keep] = self.pooled.reshape(blocks.shape)[keep]
+        return blocks
+
+    def split(self, product: Vector) -> PartContributions:
+        """The contributions to a score from w * phi(P)."""
+        energy = np.square(self.blocks()).sum(axis=1)
+        return PartContributions(
+            self.name,
+            product.reshape(self.channels, -1).sum(axis=1),
+            energy / max(energy.sum(), np.finfo(np.float64).tiny),
+            None if self.map is None else _joined(self.map).numpy(),
+            self._evidence(product),
+        )
+
+    def _evidence(self, product: Vector) -> NDArray[np.float64] | None:
+        if self.map is None or self.pool is None:
+            return None
+        factors = np.divide(product, self.pooled, out=np.zeros_like(product), where=self.pooled != 0)  # V
+        weights = self.map.detach().requires_grad_()
+        with torch.enable_grad():
+            total = self.pool(weights) @ torch.from_numpy(factors)
+        (gradient,) = torch.autograd.grad(total, weights)
+        return _joined(self.map * gradient).numpy()
+
+    def pooled_without(self, gone: NDArray[np.bool_]) -> Vector:
+        weights, pool = self.map_and_pool()
+        return pool(weights * self.covered(~gone)).numpy()  # exactly nothing where all is gone
+
+    def map_and_pool(self) -> tuple[Tensor, _Pool]:
+        """Both. Raises SettingError where positions are not known."""
+        if self.map is None or self.pool is None:
+            raise SettingError(f"Where in the picture {self.name} has its numbers from is not known.")
+        return self.map, self.pool
+
+    @property
+    def grid(self) -> Size:
+        """Rows and columns of the map on the whole picture. Raises SettingError where positions are not known."""
+        rows, columns = _joined(self.map_and_pool()[0][:, :1]).shape[1:]
+        return rows, columns
+
+    def covered(self, mask: NDArray[np.bool_]) -> Tensor:
+        """How much of each of the map's cells is covered by a mask, (H, W), over the picture: (V, 1, H, W)."""
+        shares = torch.from_numpy(average_over_cells(mask.astype(np.float64), self.grid))
+        return _parted(shares, len(self.map_and_pool()[0]))
+
+
+def pooled_part(part: Part, step: Any, record: Record) -> PooledPart:
+    needed = {*part.sources, part.averaged} - {None}
+    maps = {name: torch.from_numpy(record[name].astype(np.float64)) for name in needed}
+    found = _map_and_pool(part, step, maps)
+    if found is None:
+        vector = step.transform([{name: values.numpy() for name, values in maps.items()}])[0]
+        return PooledPart(part.name, vector, len(vector), None, None)
+    weights, pool = found
+    return PooledPart(part.name, pool(weights).numpy(), weights.shape[1], weights, pool)
+
+
+def _map_and_pool(part: Part, step: Any, maps: dict[Any, Tensor]) -> tuple[Tensor, _Pool] | None:
+    """The map, (V, K, H, W), that a part's pooled vector is linear in, and how it is pooled."""
+    if isinstance(step, CrossLayerPooling):
+        lower, upper = maps[step.lower], maps[step.upper]
+        return upper.clamp_min(0), lambda weights: step.pool(lower, weights)
+    if isinstance(step, MapPooling):
+        return maps[step.source], step.pool
+    if part.averaged is not None:
+        return maps[part.averaged], lambda values: values.mean(dim=(0, 2, 3))
+    return None
+
+
+def _joined(views: Tensor) -> Tensor:
+    """Maps of a picture's views, (V, K, H, W), on the picture: one view, or 2 x 2 tiles in row-major order."""
+    if len(views) == 1:
+        return views[0]
+    tiles = views.reshape(2, 2, *views.shape[1:])  # (2, 2, K, H, W)
+    return tiles.permute(2, 0, 3, 1, 4).flatten(3, 4).flatten(1, 2)  # (K, 2H, 2W)
+
+
+def _parted(values: Tensor, views: int) -> Tensor:
+    """The inverse for values on the picture, (H, W): (V, 1, H, W)."""
+    if views == 1:
+        return values[None, None]
+    rows, columns = values.shape
+    return values.reshape(2, rows // 2, 2, columns // 2).permute(0, 2, 1, 3).flatten(0, 1)[:, None]
