@@ -1,4 +1,4 @@
-"""Speed, one command a question: `python -m benchmarks.speed.pooling`, `.batches`, `.page`."""
+"""What crosspool costs and survives, one command a question; README.md here lists them."""
 
 import os
 

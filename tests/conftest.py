@@ -1,5 +1,6 @@
 """The real app and a real browser, each started once for all tests that ask for them; torch on one core; commands."""
 
+import os
 from contextlib import contextmanager
 
 import pytest
@@ -7,6 +8,11 @@ import pytest
 from benchmarks.harness import app as harness
 
 ROOT = harness.ROOT
+
+
+def pytest_configure():
+    """Before any settings are read: no test depends on how long a busy machine takes to decode an image."""
+    os.environ.setdefault("CROSSPOOL_DECODE_SECONDS", "60")
 
 
 @pytest.fixture(scope="session")

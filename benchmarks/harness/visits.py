@@ -8,9 +8,9 @@ from urllib.parse import urlencode, urlparse
 from playwright.sync_api import ConsoleMessage, FilePayload, Locator, Page, expect
 
 WIDTHS = (1920, 1440, 1024, 390)
-SECONDS = 45_000  # milliseconds: the machine may be small and busy
-HEARD = 100  # milliseconds until the page has told the server of what was done to it
-expect.set_options(timeout=SECONDS)
+PATIENCE_MILLISECONDS = 90_000  # the machine may be small and busy
+NOTICE_MILLISECONDS = 100  # until the page has told the server of what was done to it
+expect.set_options(timeout=PATIENCE_MILLISECONDS)
 
 
 class Visit:
@@ -20,7 +20,7 @@ class Visit:
         self.page, self.url = page, url
         self.complaints: list[str] = []
         self.requests: list[str] = []
-        page.set_default_timeout(SECONDS)
+        page.set_default_timeout(PATIENCE_MILLISECONDS)
         page.on("console", self._on_console)
         page.on("pageerror", lambda error: self.complaints.append(f"uncaught: {error}"))
         page.on("request", lambda request: self.requests.append(request.url))
@@ -39,7 +39,7 @@ class Visit:
 
     def settle(self) -> None:
         """Wait until the server has answered and everything is drawn."""
-        self.page.wait_for_timeout(HEARD)
+        self.page.wait_for_timeout(NOTICE_MILLISECONDS)
         expect(self.page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
         expect(self.page.get_by_test_id("stStatusWidget")).to_have_count(0)
         expect(self.page.locator('[data-stale="true"]')).to_have_count(0)
@@ -81,8 +81,8 @@ class Visit:
         self.settle()
 
     def press(self, key: str) -> None:
-        """A key that the whole page listens to, as soon as it listens."""
-        self.page.wait_for_function("[...document.querySelectorAll('*')].some(place => place.shadowRoot?.stop)")
+        """A key that the whole page listens to, once it does."""
+        self.page.wait_for_function("[...document.querySelectorAll('*')].some(element => element.shadowRoot?.stop)")
         self.page.keyboard.press(key)
 
     def upload(self, *files: tuple[str, bytes]) -> None:
@@ -99,7 +99,7 @@ class Visit:
             self.page.set_viewport_size({"width": width, "height": 900})
             self.page.wait_for_function("width => innerWidth === width", arg=width)
             self.settle()
-            self.page.wait_for_function("document.documentElement.scrollWidth <= innerWidth", timeout=5000)
+            self.page.wait_for_function("document.documentElement.scrollWidth <= innerWidth")
             for inside in [self.page.get_by_test_id("stMain"), *self.page.locator(".bars").all()]:
                 needed, there = inside.evaluate("inside => [inside.scrollWidth, inside.clientWidth]")
                 assert needed <= there, f"at {width} px"

@@ -3,7 +3,7 @@
 import io
 import json
 import re
-import time
+import threading
 import zipfile
 from pathlib import Path
 
@@ -382,12 +382,14 @@ def test_methods_that_cannot_be_understood_are_told(typed, said):
 
 def test_a_cancelled_training_keeps_everything(monkeypatch):
     app = visit(collection())
-    monkeypatch.setattr("crosspool.features.Features.ensure", lambda features, index: time.sleep(0.05))
+    may_go_on = threading.Event()
+    monkeypatch.setattr("crosspool.features.Features.ensure", lambda features, index: may_go_on.wait(LONG))
     app = checked(app.button(key="train").click().run())
     assert app.button(key="train").disabled
     job = app.session_state.job
     app = checked(app.button(key="cancel").click().run())
     assert job.cancelled
+    may_go_on.set()
     assert "Cancelled. Your images and choices are as they were" in plain(app.info)[0]
     assert not app.button(key="train").disabled
     assert len(app.session_state.own_collection) == 8

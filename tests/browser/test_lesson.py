@@ -109,4 +109,4 @@ def test_keys_of_the_lesson_end_with_it(lesson):
     window.settle()
     page.evaluate("addEventListener('keydown', (event) => (globalThis.held = event.defaultPrevented))")
     page.keyboard.press("ArrowRight")
-    page.wait_for_function("globalThis.held === false", timeout=5000)
+    page.wait_for_function("globalThis.held === false")

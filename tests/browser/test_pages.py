@@ -8,7 +8,6 @@ import pytest
 from PIL import Image, ImageDraw
 from playwright.sync_api import expect
 
-from benchmarks.harness.visits import SECONDS
 from crosspool.backbones import load_backbone
 from crosspool.pooling import cross_layer_pool
 from crosspool.samples import samples
@@ -115,7 +114,7 @@ def test_a_link_to_a_page_is_the_first_that_a_new_server_is_asked_for(context, t
     with served(tmp_path) as url:
         page = context.new_page()
         page.goto(f"{url}/what_am_i_looking_at?channel=7")
-        expect(page.get_by_text("A patch of one layer, a weight from the next")).to_be_visible(timeout=SECONDS)
+        expect(page.get_by_text("A patch of one layer, a weight from the next")).to_be_visible()
         expect(page.get_by_role("link", name="Build P").first).to_be_visible()
         expect(page.get_by_text("Map 7 over it")).to_be_visible()
         assert page.url.endswith("/what_am_i_looking_at?channel=7")
