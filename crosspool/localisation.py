@@ -17,7 +17,7 @@ from crosspool.grids import Mask, cell_shares
 
 
 @dataclass(frozen=True)
-class Found:
+class RegionScores:
     """How well maps find a region of one image, channel by channel: arrays of length D.
 
     `precision` is the average precision of a map's values against the region's pixels, and `pointing` the share of the
@@ -30,8 +30,8 @@ class Found:
     chance: float
 
 
-def compare(maps: Tensor, mask: Mask) -> Found:
-    """Compare the maps of one image, (D, H, W), with a region of the picture that the network saw.
+def score_region(maps: Tensor, mask: Mask) -> RegionScores:
+    """Compare the maps of one image, (D, H, W), with a region of the image that the network saw.
 
     A cell stands for its pixels: the average precision is that of the map blown up to the mask's size, pixels of equal
     value entering together, so that a map of zeros gets exactly the chance level.
@@ -42,12 +42,12 @@ def compare(maps: Tensor, mask: Mask) -> Found:
     if not share.any():
         raise SettingError("The mask is empty, so there is nothing to find.")
     negative, order = maps.flatten(1).double().neg().contiguous().sort(dim=1, stable=True)  # (D, N), largest first
-    found = share[order].cumsum(1)
+    hits = share[order].cumsum(1)
     cells = torch.arange(1, negative.shape[1] + 1, dtype=torch.float64)
     end = torch.searchsorted(negative, negative, right=True) - 1  # the last cell with the same value
-    precision = (found / cells).gather(1, end)
+    precision = (hits / cells).gather(1, end)
     gained = share[order] / share.sum()
-    return Found((precision * gained).sum(1).numpy(), share[order[:, 0]].numpy(), float(share.mean()))
+    return RegionScores((precision * gained).sum(1).numpy(), share[order[:, 0]].numpy(), float(share.mean()))
 
 
 @dataclass(frozen=True)
@@ -72,10 +72,10 @@ class PartResult:
 
 Example = tuple[dict[str, Tensor], dict[str, Mask]]
 """An image's maps of several layers, (D, H, W) each, and the masks of its parts."""
-_Comparisons = dict[tuple[str, str], list[Found]]  # by part and layer
+_Comparisons = dict[tuple[str, str], list[RegionScores]]  # by part and layer
 
 
-def find_parts(
+def find_best_channels(
     training: Iterable[Example], test: Iterable[Example], progress: Callable[[], None] = lambda: None
 ) -> list[PartResult]:
     """For each part the best channel of each layer by mean average precision on the training images, measured on the
@@ -89,11 +89,11 @@ def find_parts(
     if missing:
         raise DatasetError(f"The part {min(missing)[0]} is seen on one side of the split only; draw more images.")
     results = []
-    for (part, layer), found in on_training.items():
-        mean = np.mean([one.precision for one in found], axis=0)
+    for (part, layer), scores in on_training.items():
+        mean = np.mean([score.precision for score in scores], axis=0)
         channel = int(mean.argmax())
-        precision = np.array([one.precision[channel] for one in on_test[part, layer]])
-        pointing = np.array([one.pointing[channel] for one in on_test[part, layer]])
+        precision = np.array([score.precision[channel] for score in on_test[part, layer]])
+        pointing = np.array([score.pointing[channel] for score in on_test[part, layer]])
         results.append(
             PartResult(
                 part,
@@ -104,7 +104,7 @@ def find_parts(
                 _interval(precision),
                 float(pointing.mean()),
                 _interval(pointing),
-                float(np.mean([one.chance for one in on_test[part, layer]])),
+                float(np.mean([score.chance for score in on_test[part, layer]])),
                 float(mean[channel]),
             )
         )
@@ -112,13 +112,13 @@ def find_parts(
 
 
 def _compared(examples: Iterable[Example], progress: Callable[[], None]) -> _Comparisons:
-    found: _Comparisons = {}
+    comparisons: _Comparisons = {}
     for layers, masks in examples:
         for part in (name for name, mask in masks.items() if mask.any()):
             for layer, maps in layers.items():
-                found.setdefault((part, layer), []).append(compare(maps, masks[part]))
+                comparisons.setdefault((part, layer), []).append(score_region(maps, masks[part]))
         progress()
-    return found
+    return comparisons
 
 
 def _interval(values: NDArray[np.float64]) -> Interval | None:

@@ -21,6 +21,15 @@ class Column:
     names: bool = False
 
 
+@dataclass(frozen=True)
+class Section:
+    """A table with a title, and notes below it."""
+
+    title: str
+    columns: tuple[Column, ...]
+    notes: tuple[str, ...] = ()
+
+
 def markdown_table(columns: Sequence[Column]) -> str:
     """The table in Markdown."""
     rows = [
@@ -29,6 +38,19 @@ def markdown_table(columns: Sequence[Column]) -> str:
         *zip(*(column.cells for column in columns), strict=True),
     ]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
+
+
+def markdown_page(
+    title: str, command: str, introduction: str, sections: Sequence[Section], problems: Sequence[str], made_with: str
+) -> str:
+    """A page for a project's documents, with the command that made it."""
+    parts = [f"# {title}", f"```console\n{command}\n```", introduction]
+    for section in sections:
+        heading = f"## {section.title.rstrip('.')}" if section.title else ""
+        parts += [heading, markdown_table(section.columns), " ".join(section.notes)]
+    if problems:
+        parts += ["## Left out or amiss", "\n".join(f"- {problem}" for problem in problems)]
+    return "\n\n".join(part for part in [*parts, f"Made with {made_with}."] if part) + "\n"
 
 
 def csv_text(rows: Sequence[Sequence[Any]]) -> str:

@@ -31,6 +31,16 @@ def number(value: float, digits: int = 3) -> str:
     return f"{value:.{digits}g}".replace("-", "−")
 
 
+def percent(fraction: float) -> str:
+    """0.625 as 62.5."""
+    return f"{100 * fraction:.1f}".replace("-", "−")
+
+
+def signed_percent(fraction: float) -> str:
+    """A difference of 0.025 as +2.5."""
+    return f"{100 * fraction:+.1f}".replace("-", "−")
+
+
 def human_bytes(count: float) -> str:
     """1638400 as 1.64 MB; three digits are enough to compare."""
     unit = "B"

@@ -9,7 +9,7 @@ from sklearn.metrics import average_precision_score
 
 from crosspool.errors import DatasetError, SettingError
 from crosspool.grids import cell_shares
-from crosspool.localisation import compare, find_parts
+from crosspool.localisation import find_best_channels, score_region
 
 LEFT = np.array([[True, False], [True, False]])
 
@@ -20,7 +20,7 @@ def maps(*values):
 
 
 def test_by_hand():
-    found = compare(maps([4, 1, 3, 2], [1, 4, 2, 3], [4, 3, 2, 1]), LEFT)
+    found = score_region(maps([4, 1, 3, 2], [1, 4, 2, 3], [4, 3, 2, 1]), LEFT)
     # The region is found at ranks 1 and 2; at ranks 3 and 4; at ranks 1 and 3.
     assert found.precision == pytest.approx([1, (1 / 3 + 2 / 4) / 2, (1 + 2 / 3) / 2])
     assert found.pointing.tolist() == [1, 0, 1]
@@ -30,7 +30,7 @@ def test_by_hand():
 def test_a_map_that_knows_nothing_is_at_chance():
     mask = np.zeros((12, 12), bool)
     mask[2:5, 7:9] = True
-    found = compare(torch.stack([torch.zeros(4, 4), torch.full((4, 4), 6.0)]), mask)
+    found = score_region(torch.stack([torch.zeros(4, 4), torch.full((4, 4), 6.0)]), mask)
     assert found.precision == pytest.approx([6 / 144] * 2)
     assert found.chance == pytest.approx(6 / 144)
 
@@ -39,7 +39,7 @@ def test_a_cell_that_the_region_only_touches_counts_by_its_share():
     mask = np.zeros((4, 4), bool)
     mask[0, 0] = True  # a quarter of the first of 2 x 2 cells
     assert cell_shares(mask, (2, 2)).tolist() == [[0.25, 0], [0, 0]]
-    found = compare(maps([9, 0, 0, 0]), mask)
+    found = score_region(maps([9, 0, 0, 0]), mask)
     assert found.pointing.tolist() == [0.25]
     assert found.precision == pytest.approx([0.25])
 
@@ -48,7 +48,7 @@ def test_cells_that_cut_through_pixels_share_them():
     mask = np.array([[True, True, False, False, False]] * 3)
     # Two cells of 2.5 pixels a row: the first has 2 of its 2.5; with three rows in two, each has the same share.
     assert cell_shares(mask, (2, 2)).numpy() == pytest.approx(np.array([[0.8, 0], [0.8, 0]]))
-    assert compare(torch.zeros(1, 2, 2), mask).chance == pytest.approx(mask.mean())
+    assert score_region(torch.zeros(1, 2, 2), mask).chance == pytest.approx(mask.mean())
 
 
 @settings(deadline=None, max_examples=50)
@@ -58,7 +58,7 @@ def test_equals_scikit_learn_on_every_pixel(seed, rows, columns):
     values = rng.integers(0, 4, (3, rows, columns)).astype(np.float32)  # many ties
     mask = rng.random((3 * rows, 2 * columns)) < 0.3
     mask[0, 0] = True
-    found = compare(torch.from_numpy(values), mask)
+    found = score_region(torch.from_numpy(values), mask)
     for channel, precision in zip(values, found.precision, strict=True):
         pixels = np.kron(channel, np.ones((3, 2)))
         assert precision == pytest.approx(average_precision_score(mask.ravel(), pixels.ravel()))
@@ -66,7 +66,7 @@ def test_equals_scikit_learn_on_every_pixel(seed, rows, columns):
 
 def test_an_empty_mask_is_an_error():
     with pytest.raises(SettingError, match="empty"):
-        compare(maps([1, 2, 3, 4]), np.zeros((2, 2), bool))
+        score_region(maps([1, 2, 3, 4]), np.zeros((2, 2), bool))
 
 
 def examples(count, seed):
@@ -83,7 +83,7 @@ def examples(count, seed):
 
 def test_the_channel_is_chosen_on_training_images_and_measured_on_others():
     steps = []
-    upper, lower = find_parts(examples(20, 0), examples(30, 1), lambda: steps.append(1))
+    upper, lower = find_best_channels(examples(20, 0), examples(30, 1), lambda: steps.append(1))
     assert (upper.part, upper.layer, upper.channel, upper.images) == ("bill", "upper", 2, 30)
     assert upper.precision == upper.pointing == upper.training_precision == 1
     assert upper.chance == pytest.approx(1 / 16)
@@ -97,9 +97,9 @@ def test_the_channel_is_chosen_on_training_images_and_measured_on_others():
 
 def test_a_part_that_is_never_tested_is_an_error():
     with pytest.raises(DatasetError, match="bill"):
-        find_parts(examples(3, 0), [])
+        find_best_channels(examples(3, 0), [])
 
 
 def test_a_part_of_a_single_test_image_has_no_interval():
-    upper, _ = find_parts(examples(3, 0), examples(1, 1))
+    upper, _ = find_best_channels(examples(3, 0), examples(1, 1))
     assert upper.precision_interval is upper.pointing_interval is None

@@ -13,7 +13,7 @@ from crosspool.backbones import load_backbone
 from crosspool.cache import ArrayCache, default_cache
 from crosspool.datasets import Split, open_dataset
 from crosspool.evaluation.protocol import Protocol
-from crosspool.evaluation.run import evaluate
+from crosspool.evaluation.run import evaluate_methods
 from crosspool.evaluation.splits import stratified_splits
 from crosspool.features import Features
 from crosspool.methods import parse_methods
@@ -52,7 +52,9 @@ def main() -> None:
         f"{len(inner[0].test)} to try; seed {options.seed}\naccuracy in percent ± standard error of the splits"
     )
     for method in methods:
-        (result,) = evaluate(dataset, [method], features, Protocol(inner, official=False, seed=options.seed)).methods
+        (result,) = evaluate_methods(
+            dataset, [method], features, Protocol(inner, official=False, seed=options.seed)
+        ).methods
         values = 100 * np.array(result.measures["accuracy"].by_split)
         error = values.std(ddof=1) / np.sqrt(len(values))
         print(f"{values.mean():6.1f} ± {error:.1f}  {method.name}", flush=True)

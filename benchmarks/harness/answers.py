@@ -13,7 +13,7 @@ from crosspool.activations import PairActivations
 from crosspool.backbones import DEFAULT, Backbone, load_backbone
 from crosspool.classifiers import own_classifier
 from crosspool.contributions import explain
-from crosspool.gallery.mapset import SPARSITY_TOP, pack, receptive_fields
+from crosspool.gallery.mapset import SPARSITY_TOP, pack_maps, receptive_fields
 from crosspool.images import load_image
 from crosspool.pooling import cross_layer_pool
 from crosspool.samples import samples
@@ -68,7 +68,7 @@ class Library:
         """All maps as a browser gets them."""
         maps, statistics = self._maps(key)
         fields = receptive_fields(DEFAULT, key.pair, key.size)
-        return pack(maps.upper[0].cpu().numpy(), statistics, maps.framed[0], signed=False, fields=fields)
+        return pack_maps(maps.upper[0].cpu().numpy(), statistics, maps.framed[0], signed=False, fields=fields)
 
     def holds(self, fact: Fact) -> bool:
         """Whether a number on a page is right, as far as it is written out."""

@@ -18,7 +18,7 @@ from crosspool.backbones import load_backbone
 from crosspool.cache import ArrayCache
 from crosspool.datasets.fieldguide import SPECIES, fieldguide
 from crosspool.evaluation.protocol import Protocol
-from crosspool.evaluation.run import evaluate
+from crosspool.evaluation.run import evaluate_methods
 from crosspool.evaluation.splits import stratified_splits
 from crosspool.features import Features
 from crosspool.methods import parse_methods
@@ -32,7 +32,7 @@ def peak(images: int, method: str, folder: Path) -> dict[str, float]:
     features = Features(guide, backbone, methods[0].sources, ArrayCache(folder))
     features.compute()
     protocol = Protocol(stratified_splits(guide.targets, 2, 0.5, 0), official=False)
-    report = evaluate(guide, methods, features, protocol, scratch=folder)
+    report = evaluate_methods(guide, methods, features, protocol, scratch=folder)
     (result,) = report.methods
     return {
         "images": len(guide),

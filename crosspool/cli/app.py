@@ -8,20 +8,20 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from crosspool import __version__
-from crosspool.cli.check import doctor
-from crosspool.cli.classify import classify
+from crosspool.cli.check import doctor_command
+from crosspool.cli.classify import classify_command
 from crosspool.cli.console import complain
-from crosspool.cli.evaluate import evaluate
-from crosspool.cli.explain import explain
-from crosspool.cli.faithfulness import faithfulness
-from crosspool.cli.localise import localise
-from crosspool.cli.maps import maps
-from crosspool.cli.networks import backbones, fetch, pairs
+from crosspool.cli.evaluate import evaluate_command
+from crosspool.cli.explain import explain_command
+from crosspool.cli.faithfulness import faithfulness_command
+from crosspool.cli.localise import localise_command
+from crosspool.cli.maps import maps_command
+from crosspool.cli.networks import backbones_command, fetch_command, pairs_command
 from crosspool.cli.options import option_by_option
-from crosspool.cli.pool import pool
-from crosspool.cli.predict import predict
-from crosspool.cli.serve import serve
-from crosspool.cli.train import train
+from crosspool.cli.pool import pool_command
+from crosspool.cli.predict import predict_command
+from crosspool.cli.serve import serve_command
+from crosspool.cli.train import train_command
 from crosspool.errors import CrosspoolError
 
 PROGRAM = "crosspool"
@@ -56,35 +56,36 @@ def start(
 
 
 def _add(command: Callable[..., None], short_help: str, *examples: str) -> None:
-    """One more command; its help ends with examples, a line each, as \\b keeps them."""
+    """Add a command; its help ends with examples, one a line, which \\b keeps apart."""
     epilog = "\n".join(["\b", "Examples:" if len(examples) > 1 else "Example:", *(f"  {line}" for line in examples)])
-    app.command(short_help=short_help, epilog=epilog)(option_by_option(command))
+    name = command.__name__.removesuffix("_command")
+    app.command(name, short_help=short_help, epilog=epilog)(option_by_option(command))
 
 
-_add(backbones, "List the networks.", "crosspool backbones")
-_add(pairs, "List a network's layer pairs.", "crosspool pairs --backbone alexnet --size 448")
+_add(backbones_command, "List the networks.", "crosspool backbones")
+_add(pairs_command, "List a network's layer pairs.", "crosspool pairs --backbone alexnet --size 448")
 _add(
-    predict,
+    predict_command,
     "Name what is in images.",
     "crosspool predict cat.jpg dog.jpg --top 3",
     "crosspool predict cat.jpg --backbone alexnet --json",
 )
 _add(
-    maps,
-    "Write the weighting maps of an image: a picture, or the numbers.",
+    maps_command,
+    "Write the weighting maps of an image: a slide, a page, or the numbers.",
     "crosspool maps cat.jpg --out cat.png --size 448",
     "crosspool maps cat.jpg --out cat.pdf --channels 0,5,12-20 --scale layer",
     "crosspool maps cat.jpg --out cat.npz --backbone alexnet --pair features.10",
 )
 _add(
-    pool,
+    pool_command,
     "Pool the features of many images into one file.",
     "crosspool pool photos/*.jpg --out features.npz",
     "crosspool pool a.jpg b.jpg --out features.npz --size 448 --skip-errors",
 )
-_add(localise, "Measure how well maps find parts of generated birds.", "crosspool localise --size 448")
+_add(localise_command, "Measure how well maps find parts of generated birds.", "crosspool localise --size 448")
 _add(
-    evaluate,
+    evaluate_command,
     "Compare methods on labelled images.",
     "crosspool evaluate photos/",
     "crosspool evaluate fieldguide:20:7 --methods cl@224,global@224",
@@ -93,18 +94,18 @@ _add(
     "crosspool evaluate CUB_200_2011 --methods cl@448,cl-c,jitter --paper",
 )
 _add(
-    train,
+    train_command,
     "Train a classifier of your own images.",
     "crosspool train birds.zip --method cl@448 --out birds.safetensors",
 )
 _add(
-    classify,
+    classify_command,
     "Name what is in images, with your own classifier.",
     "crosspool classify a.jpg b.jpg --model birds.safetensors",
     "crosspool classify *.jpg --model birds.safetensors --skip-errors --json",
 )
 _add(
-    explain,
+    explain_command,
     "Say what in an image speaks for a class.",
     "crosspool explain cat.jpg --out why.png",
     "crosspool explain cat.jpg --class lynx --against 'tiger cat'",
@@ -112,20 +113,20 @@ _add(
     "crosspool explain a.jpg --similar-to b.jpg --model birds.safetensors",
 )
 _add(
-    faithfulness,
+    faithfulness_command,
     "Measure whether explanations are true.",
     "crosspool faithfulness birds.zip",
     "crosspool faithfulness fieldguide --method cl@448 --splits 10 --train-size 0.5 --out results",
     "crosspool faithfulness photos/ --pixels 6 --fill mean",
 )
 _add(
-    serve,
+    serve_command,
     "Serve the app in the browser.",
     "crosspool serve",
     "crosspool serve --port 8080 --host 127.0.0.1 --settings class.toml",
 )
-_add(fetch, "Download a network's weights.", "crosspool fetch alexnet")
-_add(doctor, "Check this machine, and say what to do.", "crosspool doctor")
+_add(fetch_command, "Download a network's weights.", "crosspool fetch alexnet")
+_add(doctor_command, "Check this machine, and say what to do.", "crosspool doctor")
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -163,8 +164,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 def _command_of(arguments: Sequence[str] | None) -> str:
     """The command that was meant, for errors that do not know theirs."""
     first = next(iter(sys.argv[1:] if arguments is None else arguments), "")
-    known = [command.callback.__name__ for command in app.registered_commands if command.callback is not None]
-    return f"{PROGRAM} {first}" if first in known else PROGRAM
+    return f"{PROGRAM} {first}" if first in {command.name for command in app.registered_commands} else PROGRAM
 
 
 def _about(error: OSError) -> str:

@@ -9,7 +9,7 @@ from crosspool.cli.options import Json
 from crosspool.tables import Column
 
 
-def doctor(json: Json = False) -> None:
+def doctor_command(json: Json = False) -> None:
     """Check this machine: versions, device, weights, cache, fonts, image formats; and say what to do.
 
     Leaves with status 1 if something does not work.

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crosspool.cli.console import print_json, print_labels, print_wrapped
+from crosspool.cli.named_images import SkipErrors, none_read, read_images
 from crosspool.cli.options import Device, Json
-from crosspool.cli.photos import SkipErrors, none_read, read_images
 from crosspool.cli.records import file_checksum
 from crosspool.text import printable
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from crosspool.classifiers import TrainedClassifier
 
 
-def classify(
+def classify_command(
     images: Annotated[list[str], typer.Argument(metavar="IMAGES", help="One or more image files.")],
     model: Annotated[
         str, typer.Option("--model", "-m", metavar="FILE.safetensors", help="A classifier that crosspool train wrote.")
@@ -49,16 +49,16 @@ def classify(
     classifier.check(network)
     records = []
     skipped: list[str] = []
-    for photo in read_images(images, skipped, skip_errors=skip_errors):  # one at a time, as `predict` does
-        best = _best(classifier, classifier.scores([photo.picture], network)[0], top)
+    for named in read_images(images, skipped, skip_errors=skip_errors):  # one at a time, as `predict` does
+        best = _best(classifier, classifier.scores([named.image], network)[0], top)
         scores = [{"label": label, "score": score} for label, score in best]
-        seen = classifier.was_trained_on(file_checksum(photo.name))
-        records.append({"image": photo.name, "model": model, "trained_on": seen, "scores": scores})
+        trained_on = classifier.was_trained_on(file_checksum(named.name))
+        records.append({"image": named.name, "model": model, "trained_on": trained_on, "scores": scores})
         if not json:
             print_labels(
-                photo.name, [(f"{score:+9.3f}", label) for label, score in best] or [("", "none of its labels")]
+                named.name, [(f"{score:+9.3f}", label) for label, score in best] or [("", "none of its labels")]
             )
-            if seen:
+            if trained_on:
                 print_wrapped(TRAINED_ON)
     if not records:
         raise none_read(images, "classify")

@@ -44,14 +44,14 @@ def print_table(columns: Sequence[Column], elsewhere: str = "--json has all") ->
     `elsewhere` says where those are. Into a file or a pipe, a table is as wide as it likes.
     """
     console = Console(highlight=False, width=None if _has_width() else ANY_WIDTH)
-    kept, left_out = list(columns), list[str]()
-    while not _fits(kept, console) and any(column.optional for column in kept):
-        last = max(kept, key=lambda column: column.optional)
-        kept.remove(last)
+    visible, left_out = list(columns), list[str]()
+    while not _fits(visible, console) and any(column.optional for column in visible):
+        last = max(visible, key=lambda column: column.optional)
+        visible.remove(last)
         left_out.insert(0, last.title)
-    kept = _names_broken(kept, console)
-    table = _table(kept, whole_names=True)
-    console.print(table if _width(table, console).minimum <= console.width else _table(kept))
+    visible = _names_broken(visible, console)
+    table = _table(visible, whole_names=True)
+    console.print(table if _width(table, console).minimum <= console.width else _table(visible))
     if left_out:
         print_wrapped(f"(left out for width: {', '.join(left_out)}; {elsewhere})")
 
@@ -131,8 +131,8 @@ def print_labels(image: str, ranked: Sequence[tuple[str, str]]) -> None:
 def complain(sentence: str) -> None:
     """One line on standard error, without control characters that a file's name may hold."""
     line = " ".join(sentence.split())
-    shown = "".join(character if character.isprintable() else "?" for character in line)
-    typer.echo(f"crosspool: {shown}", err=True)
+    visible = "".join(character if character.isprintable() else "?" for character in line)
+    typer.echo(f"crosspool: {visible}", err=True)
 
 
 def images_progress() -> Progress:

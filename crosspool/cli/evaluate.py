@@ -24,14 +24,16 @@ from crosspool.cli.options import Json
 from crosspool.cli.outputs import checked_folder
 from crosspool.cli.result_files import print_sections, print_written, write_results
 from crosspool.errors import SettingError
-from crosspool.evaluation.command import DEFAULT_SPLITS, evaluate_command, usual_baselines
-from crosspool.evaluation.findings import Findings, as_json, how, sections, what
+from crosspool.evaluation.command import DEFAULT_SPLITS, evaluate_command_line, usual_baselines
+from crosspool.evaluation.documents import accuracy_json
+from crosspool.evaluation.findings import AccuracyFindings, data_sentence, protocol_sentence
+from crosspool.evaluation.tables import accuracy_sections
 
 if TYPE_CHECKING:
     from crosspool.backbones import Architecture
 
 
-def evaluate(
+def evaluate_command(
     *,
     methods: Annotated[
         str | None,
@@ -74,7 +76,7 @@ def evaluate(
     """
     from crosspool.backbones import architecture
     from crosspool.evaluation.protocol import SplitOptions
-    from crosspool.evaluation.run import evaluate as run_methods
+    from crosspool.evaluation.run import evaluate_methods
     from crosspool.methods import parse_method_specs
 
     structure = architecture(labelled.backbone)
@@ -94,23 +96,23 @@ def evaluate(
         ready = options.settle(labelled.prepare(opened, network, sources))
         protocol = options.protocol(ready.dataset, ready.file_keys())
         with images_progress() as bars, room_for_vectors(ready) as scratch:
-            report = run_methods(
+            report = evaluate_methods(
                 ready.dataset, chosen, ready.features, protocol, baselines, scratch=scratch, progress=StageBars(bars)
             )
         count = None if protocol.official else len(protocol.splits)
         command = (
-            *evaluate_command(labelled.dataset, names, count, options.train_size, baselines),
+            *evaluate_command_line(labelled.dataset, names, count, options.train_size, baselines),
             *labelled.spelled_out(framing),
         )
         weights = Path(network.weights).name
-        findings = Findings(
+        findings = AccuracyFindings(
             report, labelled.backbone, network.title, weights, framing, protocol.C, command, paper, ready.dataset
         )
         written = [] if folder is None else write_results(folder, findings)
     if json:
-        print_json(as_json(findings))
+        print_json(accuracy_json(findings))
         return
-    print_sections([what(findings), how(findings)], sections(findings))
+    print_sections([data_sentence(findings), protocol_sentence(findings)], accuracy_sections(findings))
     print_problems(report.problems)
     print_written(folder, written)
 
@@ -128,13 +130,13 @@ def default_methods(structure: "Architecture") -> str:
 def chosen_baselines(named: Sequence[str] | None, methods: Sequence[str]) -> list[str]:
     """What is compared with: what was named, else the usual."""
     if named:
-        known = {name.lower(): name for name in methods}
-        unknown = [name for name in named if name.strip().lower() not in known]
+        by_lower_case = {name.lower(): name for name in methods}
+        unknown = [name for name in named if name.strip().lower() not in by_lower_case]
         if unknown:
             raise SettingError(
                 f"--baseline {unknown[0]} is not among the methods {', '.join(methods)}; {_meant(unknown[0], methods)}"
             )
-        return list(dict.fromkeys(known[name.strip().lower()] for name in named))
+        return list(dict.fromkeys(by_lower_case[name.strip().lower()] for name in named))
     return usual_baselines(methods)
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SUFFIXES = (".png", ".pdf", ".svg", ".csv", ".npz")
 
 
-def explain(
+def explain_command(
     image: Annotated[str, typer.Argument(metavar="IMAGE", help="An image file.")],
     model: Annotated[
         str | None,
@@ -88,10 +88,10 @@ def explain(
         raise SettingError(
             "Split either a score or a similarity: leave out --similar-to, or the options of classes and --without."
         )
-    picture = load_image(image)
+    loaded = load_image(image)
     other = None if similar_to is None else load_image(similar_to)
     classifier, network = _classifier(model, backbone, size, framing, weights, device)
-    explanation, contributions = _split(classifier, network, picture, other, name, against)
+    explanation, contributions = _split(classifier, network, loaded, other, name, against)
     gone = None if without is None else channel_list(without, len(contributions.channels), "--without")
     what = _what(explanation, name, against, similar_to)
     title = f"{Path(image).name}: {what} · {classifier.method.name} · {network.title}"
@@ -101,17 +101,17 @@ def explain(
     if gone is not None:
         document["without"] = {"channels": gone, "scores": _scores(explanation, explanation.without_channels(gone))}
     checksum = file_checksum(image)
-    seen = classifier.was_trained_on(checksum)
+    trained_on = classifier.was_trained_on(checksum)
     about = classifier.settings.model_dump(exclude={"photographs"})
-    settings = {"image": {"name": Path(image).name, "sha256": checksum, "trained_on": seen}, **about}
+    settings = {"image": {"name": Path(image).name, "sha256": checksum, "trained_on": trained_on}, **about}
     if path is not None:
-        framed = _framed(picture, classifier, network)
+        framed = _framed(loaded, classifier, network)
         _write(path, framed, contributions, title=title, top=top, settings={**settings, "what": what})
     if json:
         print_json({**settings, **document})
         return
     _print(title, document)
-    if seen:
+    if trained_on:
         print_wrapped(f"\n{TRAINED_ON}")
     if out is not None:
         typer.echo(f"\nWrote {out}.")
@@ -137,14 +137,14 @@ def _classifier(
 def _split(
     classifier: "LinearClassifier",
     network: "Backbone",
-    picture: "Image",
+    image: "Image",
     other: "Image | None",
     name: str | None,
     against: str | None,
 ) -> "tuple[Explanation, Contributions]":
     from crosspool import contributions
 
-    explanation = contributions.explain(classifier, network, picture)
+    explanation = contributions.explain(classifier, network, image)
     if other is not None:
         return explanation, explanation.similarity(contributions.explain(classifier, network, other))
     return explanation, explanation.contributions(name, against)
@@ -166,7 +166,7 @@ def _scores(explanation: "Explanation", scores: "np.ndarray", top: int = 5) -> l
 def _document(contributions: "Contributions", what: str, top: int) -> dict[str, Any]:
     from crosspool.drawing.evidence_sheet import strongest_channels
 
-    check, shown = contributions.check, strongest_channels(contributions, top)
+    check, strongest = contributions.check, strongest_channels(contributions, top)
     return {
         "what": what,
         "score": contributions.score,
@@ -177,10 +177,10 @@ def _document(contributions: "Contributions", what: str, top: int) -> dict[str, 
             "error": check.error,
             "holds": check.holds,
         },
-        "channels": [_channel(contributions, index) for index in shown],
+        "channels": [_channel(contributions, index) for index in strongest],
         "others": {
-            "channels": len(contributions.channels) - len(shown),
-            "contribution": float(contributions.channels.sum() - contributions.channels[shown].sum()),
+            "channels": len(contributions.channels) - len(strongest),
+            "contribution": float(contributions.channels.sum() - contributions.channels[strongest].sum()),
         },
     }
 
@@ -209,21 +209,15 @@ def _channel(contributions: "Contributions", index: int) -> dict[str, Any]:
     }
 
 
-def _framed(picture: "Image", classifier: "LinearClassifier", network: "Backbone") -> "Image":
+def _framed(image: "Image", classifier: "LinearClassifier", network: "Backbone") -> "Image":
     from crosspool.framing import frame_image
 
     size = max(source.size for source in classifier.method.sources)
-    return frame_image(picture, network.spec.preprocessing, size, classifier.method.framing)
+    return frame_image(image, network.spec.preprocessing, size, classifier.method.framing)
 
 
 def _write(
-    path: Path,
-    framed: "Image",
-    contributions: "Contributions",
-    *,
-    title: str,
-    top: int,
-    settings: dict[str, Any],
+    path: Path, framed: "Image", contributions: "Contributions", *, title: str, top: int, settings: dict[str, Any]
 ) -> None:
     import numpy as np
 
@@ -236,8 +230,13 @@ def _write(
     elif kind == ".npz":
         arrays: dict[str, np.ndarray] = {}
         for number, part in enumerate(contributions.parts):
-            found = {"channels": part.channels, "energy": part.energy, "maps": part.maps, "evidence": part.evidence}
-            arrays |= {f"{name}_{number}": array for name, array in found.items() if array is not None}
+            part_arrays = {
+                "channels": part.channels,
+                "energy": part.energy,
+                "maps": part.maps,
+                "evidence": part.evidence,
+            }
+            arrays |= {f"{name}_{number}": array for name, array in part_arrays.items() if array is not None}
         if contributions.positions is not None:
             arrays["positions"] = contributions.positions
         with replacing(path) as temporary, temporary.open("wb") as file:

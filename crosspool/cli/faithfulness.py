@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 FRAMING: Literal["squash"] = "squash"
 
 
-def faithfulness(
+def faithfulness_command(
     *,
     method: Annotated[
         str | None,
@@ -82,8 +82,10 @@ def faithfulness(
     """
     from crosspool.backbones import architecture
     from crosspool.evaluation.protocol import SplitOptions
-    from crosspool.faithfulness.findings import Findings, as_json, files_of, sections, what
+    from crosspool.faithfulness.files import faithfulness_files, faithfulness_json
+    from crosspool.faithfulness.findings import FaithfulnessFindings
     from crosspool.faithfulness.study import study
+    from crosspool.faithfulness.tables import faithfulness_sections, study_sentence
 
     structure = architecture(labelled.backbone)
     specs = chosen_methods(method, baseline, structure)
@@ -106,12 +108,14 @@ def faithfulness(
     command += ["--splits", str(splits), *([] if train_size is None else ["--train-size", train_size])]
     command += ["--channels", f"{channels:g}", *(["--pixels", str(pixels), "--fill", fill] if pixels else [])]
     command += labelled.spelled_out(framing=None)
-    findings = Findings(answer, labelled.backbone, network.title, Path(network.weights).name, tuple(command))
-    written = [] if folder is None else write_files(folder, files_of(findings))
+    findings = FaithfulnessFindings(
+        answer, labelled.backbone, network.title, Path(network.weights).name, tuple(command)
+    )
+    written = [] if folder is None else write_files(folder, faithfulness_files(findings))
     if json:
-        print_json(as_json(findings))
+        print_json(faithfulness_json(findings))
         return
-    print_sections([what(findings)], sections(findings))
+    print_sections([study_sentence(findings)], faithfulness_sections(findings))
     print_problems(ready.dataset.problems)
     print_written(folder, written)
 
@@ -148,11 +152,11 @@ def _question(
 def drawings(spec: str, dataset: "Dataset") -> "Callable[[int], Drawing] | None":
     """The masks of FieldGuide's samples, by their number among those that can be used; None for other data sets."""
     from crosspool.datasets.catalogue import FIELDGUIDE, fieldguide_numbers
-    from crosspool.datasets.fieldguide import fieldguide, picture_and_masks
+    from crosspool.datasets.fieldguide import fieldguide, image_and_masks
 
     if spec.partition(":")[0] != FIELDGUIDE:
         return None
     numbers = fieldguide_numbers(spec)
     per_class, seed = numbers.get("per_class", 30), numbers.get("seed", 0)
     places = {sample.name: place for place, sample in enumerate(fieldguide(per_class, seed=seed).samples)}
-    return lambda index: picture_and_masks(places[dataset.samples[index].name], per_class, seed=seed)
+    return lambda index: image_and_masks(places[dataset.samples[index].name], per_class, seed=seed)

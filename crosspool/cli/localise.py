@@ -31,8 +31,8 @@ TwiceTheSize = Annotated[
 ]
 
 
-def localise(
-    per_class: Annotated[int, typer.Option(min=2, metavar="N", help="Pictures of each species.")] = 30,
+def localise_command(
+    per_class: Annotated[int, typer.Option(min=2, metavar="N", help="Images of each species.")] = 30,
     backbone: BackboneName = DEFAULT_BACKBONE,
     pair: Pair = None,
     size: TwiceTheSize = None,
@@ -43,13 +43,13 @@ def localise(
 ) -> None:
     """Measure how well single channels find parts of FieldGuide's birds.
 
-    For each part the channel with the best average precision on half of the pictures is measured on the other half:
+    For each part the channel with the best average precision on half of the images is measured on the other half:
     of the pair's upper map, and beside it of the layer below.
     """
     from crosspool.backbones import load_backbone
     from crosspool.datasets.fieldguide import fieldguide
     from crosspool.evaluation.splits import stratified_splits
-    from crosspool.localisation import find_parts
+    from crosspool.localisation import find_best_channels
 
     network = load_backbone(backbone, weights, device)
     chosen = network.architecture.default_pair if pair is None else network.architecture.pair(pair)
@@ -61,7 +61,7 @@ def localise(
         training, test = (
             _examples(network, chosen, side, indices, per_class, seed) for indices in (split.train, split.test)
         )
-        results = find_parts(training, test, lambda: bar.advance(task))
+        results = find_best_channels(training, test, lambda: bar.advance(task))
     if json:
         print_json(
             {
@@ -81,21 +81,21 @@ def localise(
     typer.echo()
     print_wrapped(
         f"{network.title}, {chosen.label}, input {side}x{side}: the upper map, and the lower one that it "
-        f"weights. Channels chosen on {len(split.train)} pictures, measured on {len(split.test)} others (seed {seed}). "
+        f"weights. Channels chosen on {len(split.train)} images, measured on {len(split.test)} others (seed {seed}). "
         "AP: average precision of the map against the mask. Pointing: the share of the peak's cell that the part "
-        "covers, averaged. Chance: the part's share of the picture. Intervals: 95 %, bootstrap over the pictures."
+        "covers, averaged. Chance: the part's share of the image. Intervals: 95 %, bootstrap over the images."
     )
 
 
 def _examples(
     network: "Backbone", pair: "LayerPair", size: int, indices: "np.ndarray", per_class: int, seed: int
 ) -> "Iterator[Example]":
-    """The maps and masks of some of the guide's pictures, drawn one at a time."""
-    from crosspool.datasets.fieldguide import picture_and_masks
+    """The maps and masks of some of the guide's images, drawn one at a time."""
+    from crosspool.datasets.fieldguide import image_and_masks
 
     for index in indices:
-        drawing = picture_and_masks(int(index), per_class, seed=seed)
-        maps = network.activations(drawing.picture, pair, size, framing="squash")
+        drawing = image_and_masks(int(index), per_class, seed=seed)
+        maps = network.activations(drawing.image, pair, size, framing="squash")
         yield {"upper": maps.upper[0].cpu(), "lower": maps.lower[0].cpu()}, drawing.masks
 
 
@@ -107,12 +107,12 @@ def _print_table(results: "list[PartResult]") -> None:
 
     print_table(
         [
-            Column("part", [found.part for found in results]),
-            Column("layer", [found.layer for found in results]),
-            Column("channel", [str(found.channel) for found in results], right=True),
-            Column("images", [str(found.images) for found in results], right=True, optional=1),
-            Column("AP %", [percent(found.precision, found.precision_interval) for found in results]),
-            Column("pointing %", [percent(found.pointing, found.pointing_interval) for found in results]),
-            Column("chance %", [f"{100 * found.chance:.1f}" for found in results], right=True),
+            Column("part", [result.part for result in results]),
+            Column("layer", [result.layer for result in results]),
+            Column("channel", [str(result.channel) for result in results], right=True),
+            Column("images", [str(result.images) for result in results], right=True, optional=1),
+            Column("AP %", [percent(result.precision, result.precision_interval) for result in results]),
+            Column("pointing %", [percent(result.pointing, result.pointing_interval) for result in results]),
+            Column("chance %", [f"{100 * result.chance:.1f}" for result in results], right=True),
         ]
     )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".png", ".svg", ".pdf", ".csv", ".npz", ".html")
 WITH_ALL_MAPS = (".npz", ".html")
-DEFAULT_TOP = 23  # with the photo itself three full rows
+DEFAULT_TOP = 23  # with the image itself three full rows
 SORTED_BY: dict[str, "Criterion"] = {
     "share": "energy_share",
     "peak": "peak",
@@ -26,7 +26,7 @@ SORTED_BY: dict[str, "Criterion"] = {
 }
 
 
-def maps(
+def maps_command(
     image: Annotated[str, typer.Argument(metavar="IMAGE", help="An image file.")],
     out: Annotated[
         str,
@@ -56,7 +56,7 @@ def maps(
     ] = "share",
     colour_map: Annotated[ColourMapChoice, typer.Option(help="Signed maps always use a diverging one.")] = "viridis",
     opacity: Annotated[
-        float, typer.Option(min=0, max=1, metavar="0-1", help="0 is the photo alone, 1 the map alone.")
+        float, typer.Option(min=0, max=1, metavar="0-1", help="0 is the image alone, 1 the map alone.")
     ] = 0.65,
     smooth: Annotated[
         bool, typer.Option("--smooth/--blocky", help="Interpolate between the map's cells, or not.")
@@ -90,24 +90,24 @@ def maps(
         raise SettingError("Choose the maps either by --channels or by --top, not by both.")
     if (scale == "fixed") != (scale_top is not None):
         raise SettingError("A fixed scale takes both, --scale fixed and --scale-top WEIGHT.")
-    picture = load_image(image)
+    loaded = load_image(image)
     network, provenance = options.load()
     count = provenance.pair.upper_channels
     chosen = None if channels is None else channel_list(channels, count)
-    found = network.activations(
-        picture, provenance.pair, provenance.size, framing=provenance.framing, signed=provenance.signed
+    activations = network.activations(
+        loaded, provenance.pair, provenance.size, framing=provenance.framing, signed=provenance.signed
     )
-    features = pooled(found, provenance.border)[0]
-    statistics = channel_statistics(found.upper[0], features)
+    features = pooled(activations, provenance.border)[0]
+    statistics = channel_statistics(activations.upper[0], features)
     if chosen is None:
         every = kind == ".npz" or (kind == ".html" and bool(statistics.dead.all()))
         chosen = list(range(count)) if every else strongest(statistics, sort, top or DEFAULT_TOP)
     selection = ChosenMaps(
         image={"name": Path(image).name, "sha256": file_checksum(image)},
         provenance=provenance,
-        framed=found.framed[0],
-        lower=found.lower[0].cpu().numpy(),
-        upper=found.upper[0].cpu().numpy(),
+        framed=activations.framed[0],
+        lower=activations.lower[0].cpu().numpy(),
+        upper=activations.upper[0].cpu().numpy(),
         pooled=features.cpu().numpy(),
         statistics=statistics,
         channels=chosen,
@@ -123,9 +123,9 @@ def maps(
     )
     with replacing(path) as temporary:
         temporary.write_bytes(selection.file(kind[1:]))
-    held = {".npz": "lower, upper, P and settings", ".html": f"all {count:,} weighting maps"}
+    contents = {".npz": "lower, upper, P and settings", ".html": f"all {count:,} weighting maps"}
     some = f"{len(chosen):,} of {count:,} weighting maps"
-    typer.echo(f"Wrote {out}: {held.get(kind, some)} of {selection.caption}")
+    typer.echo(f"Wrote {out}: {contents.get(kind, some)} of {selection.caption}")
 
 
 def channel_list(text: str, count: int, option: str = "--channels") -> list[int]:

@@ -9,10 +9,10 @@ import typer
 from crosspool.cli.console import download_progress, print_json, print_table, print_wrapped
 from crosspool.cli.options import DEFAULT_BACKBONE, BackboneName, Json, Size, side
 from crosspool.tables import Column
-from crosspool.text import size_text
+from crosspool.text import plural, size_text
 
 
-def backbones(json: Json = False) -> None:
+def backbones_command(json: Json = False) -> None:
     """List the networks: input size, parameters, licence of the weights, and whether they are here."""
     from crosspool.backbones import backbone_specs
 
@@ -51,18 +51,18 @@ def backbones(json: Json = False) -> None:
     print_wrapped("get: download the pretrained weights once with  crosspool fetch NAME")
 
 
-def pairs(backbone: BackboneName = DEFAULT_BACKBONE, size: Size = None, json: Json = False) -> None:
+def pairs_command(backbone: BackboneName = DEFAULT_BACKBONE, size: Size = None, json: Json = False) -> None:
     """List a network's layer pairs, and the convolutions that are none. Needs no weights."""
     from crosspool.backbones import architecture
     from crosspool.provenance import pair_as_json
 
-    found = architecture(backbone)
-    pixels = side(found.spec, size)
-    offered = [(pair, *found.map_sizes(pair, pixels)) for pair in found.layer_pairs]
+    structure = architecture(backbone)
+    pixels = side(structure.spec, size)
+    offered = [(pair, *structure.map_sizes(pair, pixels)) for pair in structure.layer_pairs]
     if json:
         print_json([pair_as_json(pair, lower, upper) for pair, lower, upper in offered])
         return
-    print_wrapped(f"{found.spec.title}, input {pixels}x{pixels}: {_count(len(offered), 'layer pair')}")
+    print_wrapped(f"{structure.spec.title}, input {pixels}x{pixels}: {plural(len(offered), 'layer pair')}")
     typer.echo()
     dilated = any(pair.dilation != (1, 1) for pair, _, _ in offered)
     columns = [
@@ -81,17 +81,17 @@ def pairs(backbone: BackboneName = DEFAULT_BACKBONE, size: Size = None, json: Js
     ]
     print_table(columns)
     typer.echo()
-    print_wrapped(f"The default is the last one, {found.default_pair.id}.")
+    print_wrapped(f"The default is the last one, {structure.default_pair.id}.")
     by_reason: dict[str, list[str]] = {}
-    for refused in found.not_offered:
+    for refused in structure.not_offered:
         by_reason.setdefault(refused.reason, []).append(refused.id)
     for reason, ids in by_reason.items():
         typer.echo()
-        print_wrapped(f"{_count(len(ids), 'convolution')} not offered. Reason: {reason}.")
+        print_wrapped(f"{plural(len(ids), 'convolution')} not offered. Reason: {reason}.")
         print_wrapped(", ".join(shortened(ids)), indent=2)
 
 
-def fetch(
+def fetch_command(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The network; crosspool backbones lists them.")],
 ) -> None:
     """Download a network's pretrained weights once, and verify their checksum."""
@@ -133,10 +133,6 @@ def _counted_together(names: list[list[str]], place: int) -> list[list[str]]:
             merged.append(name)
         latest[rest] = (run, number)
     return merged
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}" + ("" if number == 1 else "s")
 
 
 def _short(size: tuple[int, int]) -> str:

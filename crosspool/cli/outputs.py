@@ -59,7 +59,7 @@ def _try_writing(path: Path, folder: Path) -> None:
 
 def write_figure(path: Path, figure: "Figure", about: Mapping[str, str | None]) -> None:
     """Save a figure in the format of its suffix, with what it is `about` inside the file."""
-    from crosspool.drawing.figures import figure_bytes
+    from crosspool.drawing.style import figure_bytes
 
     with replacing(path) as temporary:
         temporary.write_bytes(figure_bytes(figure, path.suffix[1:].lower(), about))

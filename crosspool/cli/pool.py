@@ -10,8 +10,8 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 import typer
 
 from crosspool.cli.console import images_progress
+from crosspool.cli.named_images import SkipErrors, none_read, read_images
 from crosspool.cli.outputs import checked_output, replacing
-from crosspool.cli.photos import SkipErrors, none_read, read_images
 from crosspool.cli.records import MapOptions, file_checksum, pooled
 from crosspool.errors import SettingError
 
@@ -23,7 +23,7 @@ COPY_BLOCK = 1 << 24
 DECODED_IMAGES = 8  # in memory at a time
 
 
-def pool(
+def pool_command(
     images: Annotated[list[str], typer.Argument(metavar="IMAGES", help="One or more image files.")],
     out: Annotated[str, typer.Option("--out", "-o", metavar="FILE.npz", help="Where to write the features.")],
     options: MapOptions,
@@ -79,16 +79,19 @@ def _pool_into(
             part = images[start : start + count]
             batch = list(read_images(part, skipped, skip_errors=skip_errors))
             if batch:
-                pictures = [read.picture for read in batch]
-                found = network.activations(
-                    pictures, provenance.pair, provenance.size, framing=provenance.framing, signed=provenance.signed
+                maps = network.activations(
+                    [named.image for named in batch],
+                    provenance.pair,
+                    provenance.size,
+                    framing=provenance.framing,
+                    signed=provenance.signed,
                 )
-                features = pooled(found, provenance.border).cpu().numpy().astype("<f4", copy=False)
+                features = pooled(maps, provenance.border).cpu().numpy().astype("<f4", copy=False)
                 try:
                     scratch.write(features.tobytes())
                 except OSError as error:
                     raise SettingError(f"There is no room for the features beside --out ({error.strerror}).") from error
-            names += [read.name for read in batch]
+            names += [named.name for named in batch]
             bar.advance(task, len(part))
     return names
 

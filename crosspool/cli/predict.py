@@ -9,7 +9,7 @@ from crosspool.cli.console import print_json, print_labels
 from crosspool.cli.options import DEFAULT_BACKBONE, BackboneName, Device, Framing, Json, Size, Weights, side
 
 
-def predict(
+def predict_command(
     images: Annotated[list[str], typer.Argument(metavar="IMAGES", help="One or more image files.")],
     backbone: BackboneName = DEFAULT_BACKBONE,
     weights: Weights = None,

@@ -10,7 +10,8 @@ import typer
 
 from crosspool.cli.console import print_table, print_wrapped
 from crosspool.cli.outputs import made_folder, replacing
-from crosspool.evaluation.findings import Findings, Section
+from crosspool.evaluation.findings import AccuracyFindings
+from crosspool.tables import Section
 
 RECORD = "results.json"
 OWN_FILES = re.compile(
@@ -19,11 +20,11 @@ OWN_FILES = re.compile(
 )
 
 
-def write_results(folder: Path, findings: Findings) -> list[str]:
+def write_results(folder: Path, findings: AccuracyFindings) -> list[str]:
     """Write the files of an evaluation, and remove those that an earlier run wrote here and this one does not."""
-    from crosspool.evaluation.files import files_of
+    from crosspool.evaluation.files import accuracy_files
 
-    return write_files(folder, files_of(findings), stale=_files_of(folder / RECORD))
+    return write_files(folder, accuracy_files(findings), stale=_files_of(folder / RECORD))
 
 
 def write_files(folder: Path, files: Mapping[str, Callable[[], bytes]], stale: Collection[str] = ()) -> list[str]:

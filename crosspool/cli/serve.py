@@ -32,7 +32,7 @@ SettingsFile = Annotated[
 ]
 
 
-def serve(port: Port = None, host: Host = "", settings: SettingsFile = None) -> None:
+def serve_command(port: Port = None, host: Host = "", settings: SettingsFile = None) -> None:
     """Serve the app in the browser until Ctrl-C."""
     if packages := missing("app"):
         raise CrosspoolError(

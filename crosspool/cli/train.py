@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from crosspool.methods import Method
 
 
-def train(
+def train_command(
     *,
     method: Annotated[str, typer.Option("--method", "-m", metavar="METHOD", help="One method, such as cl@448.")],
     out: Annotated[str, typer.Option("--out", "-o", metavar="FILE.safetensors", help="Where to write the classifier.")],

@@ -17,31 +17,27 @@ from functools import partial
 from pathlib import Path
 
 from crosspool.datasets.dataset import Dataset
-from crosspool.datasets.files import IMAGE_SUFFIXES, is_hidden, reason_of, sentence, suffix_of
-from crosspool.datasets.grouping import File, Parts, group_by_class
+from crosspool.datasets.files import IMAGE_SUFFIXES, counted_sentence, is_hidden, reason_of, suffix_of
+from crosspool.datasets.grouping import FileInFolder, PathParts, group_by_class
 from crosspool.errors import DatasetError, ImageError
 from crosspool.text import printable
 
 MAX_RATIO = 200  # of a member's size to its compressed size,
-RATIO_FROM = 2**20  # where it has more bytes than this: small plain pictures do compress that well
+RATIO_BYTES = 2**20  # where it has more bytes than this: small plain images do compress that well
 MAX_DEPTH = 16  # folders inside folders
-MAX_NAME = 255  # signs of a member's name with its folders
-SHOWN_NAME = 40  # of a longer one
+MAX_CHARACTERS = 255  # signs of a member's name with its folders
+SHOWN_CHARACTERS = 40  # of a longer one
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")  # the signature, and the lengths of the name and of what follows it
 _ENCRYPTED, _UTF8 = 0x1, 0x800  # bits of a member's flags
-_AGAIN = "make the ZIP again"
+_REMAKE = "make the ZIP again"
 
 # Files and folders of the official layouts, whose labels or split a plain reading of the folders would miss.
-_OFFICIAL = {
-    "TrainImages.txt": "MIT-67",
-    "image_class_labels.txt": "CUB-200-2011",
-    "ImageSets/Main": "PASCAL VOC",
-}
+_OFFICIAL = {"TrainImages.txt": "MIT-67", "image_class_labels.txt": "CUB-200-2011", "ImageSets/Main": "PASCAL VOC"}
 
 
 @dataclass(frozen=True)
-class Limits:
+class ZipLimits:
     """How much a ZIP may hold. Bytes are those of images, unpacked; `directory` are those of the list of members."""
 
     members: int = 100_000  # and as many folders, named by a member or around one
@@ -56,7 +52,7 @@ class _Archive:
 
     name: str
     open: Callable[[], io.FileIO | io.BytesIO]
-    limits: Limits
+    limits: ZipLimits
 
     def __str__(self) -> str:
         return self.name
@@ -87,7 +83,7 @@ class _BoundedFile(io.BufferedReader):
         return super().read(size)
 
 
-def zipped_class_folders(path: Path, limits: Limits = Limits()) -> Dataset:
+def zipped_class_folders(path: Path, limits: ZipLimits = ZipLimits()) -> Dataset:
     """The images in a ZIP, each of the class whose folder it is in; a folder around all classes does no harm.
 
     Samples can be read by several threads and processes at once. A damaged one raises ImageError when it is read.
@@ -99,7 +95,7 @@ def zipped_class_folders(path: Path, limits: Limits = Limits()) -> Dataset:
     return _class_folders(_Archive(str(path), partial(io.FileIO, path.absolute()), limits), path.stem)
 
 
-def class_folders_in_memory(data: bytes, name: str, limits: Limits = Limits()) -> Dataset:
+def class_folders_in_memory(data: bytes, name: str, limits: ZipLimits = ZipLimits()) -> Dataset:
     """As `zipped_class_folders`, of the bytes of a ZIP that is called `name`."""
     return _class_folders(_Archive(name, partial(io.BytesIO, data), limits), Path(name).stem)
 
@@ -117,7 +113,7 @@ def _directory(archive: _Archive) -> list[zipfile.ZipInfo]:
     except OSError as error:
         raise DatasetError(f"{archive} cannot be opened ({reason_of(error)}); check its name and rights.") from error
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError, EOFError, struct.error) as error:
-        raise DatasetError(f"{archive} is no ZIP file, or is damaged ({error}); {_AGAIN}.") from error
+        raise DatasetError(f"{archive} is no ZIP file, or is damaged ({error}); {_REMAKE}.") from error
     if len(infos) > archive.limits.members:
         raise DatasetError(
             f"{archive} has more than {archive.limits.members:,} members; unpack it and name the folder."
@@ -125,9 +121,13 @@ def _directory(archive: _Archive) -> list[zipfile.ZipInfo]:
     return infos
 
 
-def _members(archive: _Archive, infos: Sequence[zipfile.ZipInfo]) -> tuple[list[File], set[Parts], tuple[str, ...]]:
-    files: dict[Parts, File] = {}  # where a name comes twice, the later one counts, as it does when unpacking
-    folders: set[Parts] = set()
+def _members(
+    archive: _Archive, infos: Sequence[zipfile.ZipInfo]
+) -> tuple[list[FileInFolder], set[PathParts], tuple[str, ...]]:
+    files: dict[
+        PathParts, FileInFolder
+    ] = {}  # where a name comes twice, the later one counts, as it does when unpacking
+    folders: set[PathParts] = set()
     large: list[str] = []
     total, limits = 0, archive.limits
     for info in infos:
@@ -147,10 +147,10 @@ def _members(archive: _Archive, infos: Sequence[zipfile.ZipInfo]) -> tuple[list[
                 large.append(name)
                 continue
             total += info.file_size
-        files[parts] = File(parts, partial(_read, archive, _member(info, name)))
+        files[parts] = FileInFolder(parts, partial(_read, archive, _member(info, name)))
     _check_whole(archive, total, folders, files)
     reason = f"left out, being larger than {limits.member >> 20} MB or compressed beyond {MAX_RATIO} times"
-    return list(files.values()), folders, sentence(large, f"image is {reason}", f"images are {reason}")
+    return list(files.values()), folders, counted_sentence(large, f"image is {reason}", f"images are {reason}")
 
 
 def _member(info: zipfile.ZipInfo, name: str) -> _Member:
@@ -158,19 +158,21 @@ def _member(info: zipfile.ZipInfo, name: str) -> _Member:
     return _Member(name, info.header_offset, info.compress_size, info.file_size, info.CRC, deflated)
 
 
-def _parts(archive: _Archive, info: zipfile.ZipInfo) -> tuple[Parts, bool]:
+def _parts(archive: _Archive, info: zipfile.ZipInfo) -> tuple[PathParts, bool]:
     """The names on the way to a member, and whether it is a folder. Raises DatasetError for what may do harm."""
     name = _decoded(info).replace("\\", "/")
     parts = tuple(part for part in name.split("/") if part not in ("", "."))
     if len(parts) > MAX_DEPTH:
-        raise DatasetError(f"{archive} has folders more than {MAX_DEPTH} deep; {_AGAIN} from a folder a class.")
-    if len(name) > MAX_NAME:
-        start = printable(name[:SHOWN_NAME])
-        raise DatasetError(f"{archive} has names longer than {MAX_NAME} signs ({start}…); {_AGAIN} with shorter ones.")
+        raise DatasetError(f"{archive} has folders more than {MAX_DEPTH} deep; {_REMAKE} from a folder a class.")
+    if len(name) > MAX_CHARACTERS:
+        start = printable(name[:SHOWN_CHARACTERS])
+        raise DatasetError(
+            f"{archive} has names longer than {MAX_CHARACTERS} signs ({start}…); {_REMAKE} with shorter ones."
+        )
     if name.startswith("/") or ".." in parts or re.match(r"[A-Za-z]:(/|$)", name):
-        raise DatasetError(f"{archive} names a file outside itself ({printable(name)}); {_AGAIN} from a plain folder.")
+        raise DatasetError(f"{archive} names a file outside itself ({printable(name)}); {_REMAKE} from a plain folder.")
     if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
-        raise DatasetError(f"{archive} holds a link or a device ({printable(name)}); {_AGAIN} from plain files.")
+        raise DatasetError(f"{archive} holds a link or a device ({printable(name)}); {_REMAKE} from plain files.")
     return tuple(map(printable, parts)), name.endswith("/")
 
 
@@ -186,21 +188,21 @@ def _decoded(info: zipfile.ZipInfo) -> str:
 
 def _check_readable(archive: _Archive, info: zipfile.ZipInfo, name: str) -> None:
     if info.flag_bits & _ENCRYPTED:
-        raise DatasetError(f"{archive} is protected by a password ({name}); {_AGAIN} without one.")
+        raise DatasetError(f"{archive} is protected by a password ({name}); {_REMAKE} without one.")
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise DatasetError(
             f"{archive} has a member in an unusual compression ({name}, method {info.compress_type}); "
-            f"{_AGAIN} with the usual one, Deflate."
+            f"{_REMAKE} with the usual one, Deflate."
         )
 
 
 def _is_too_large(info: zipfile.ZipInfo, limit: int) -> bool:
-    if info.file_size > RATIO_FROM and info.file_size > MAX_RATIO * info.compress_size:
+    if info.file_size > RATIO_BYTES and info.file_size > MAX_RATIO * info.compress_size:
         return True
     return max(info.file_size, info.compress_size) > limit
 
 
-def _check_whole(archive: _Archive, total: int, folders: set[Parts], files: dict[Parts, File]) -> None:
+def _check_whole(archive: _Archive, total: int, folders: set[PathParts], files: dict[PathParts, FileInFolder]) -> None:
     most = archive.limits.total
     if total > most:
         limit = f"{most >> 30} GB" if most >= 2**30 else f"{most >> 20} MB"
@@ -221,7 +223,7 @@ def _read(archive: _Archive, member: _Member) -> bytes:
     except (zlib.error, struct.error, ValueError, OverflowError):
         data = None
     if data is None or len(data) != member.size or zlib.crc32(data) != member.checksum:
-        raise ImageError(f"{member.name} is damaged in {archive}, or not what its directory says; {_AGAIN}.")
+        raise ImageError(f"{member.name} is damaged in {archive}, or not what its directory says; {_REMAKE}.")
     return data
 
 

@@ -17,8 +17,8 @@ from collections import Counter
 from pathlib import Path
 
 from crosspool.datasets.dataset import UNKNOWN, Box, Dataset
-from crosspool.datasets.files import lines_of, parse, sentence
-from crosspool.datasets.listed import Listed, Part, box_around, listed_dataset
+from crosspool.datasets.files import counted_sentence, lines_of, parse
+from crosspool.datasets.listed import Listed, SplitPart, box_around, listed_dataset
 from crosspool.errors import DatasetError
 from crosspool.text import printable
 
@@ -33,11 +33,11 @@ CLASSES = (
     "has jeans",
     "has long pants",
 )
-PARTS: dict[str, Part] = {"train": "train", "val": "train", "test": "test"}
+PARTS: dict[str, SplitPart] = {"train": "train", "val": "train", "test": "test"}
 LABELS = {1: 1, -1: 0, 0: UNKNOWN}
 
 
-def find(folder: Path) -> Path | None:
+def find_people_attributes(folder: Path) -> Path | None:
     """The folder with train/labels.txt in it, if its lines look as they should."""
     for root in (folder, folder / "attributes_dataset"):
         labels = root / "train" / "labels.txt"
@@ -92,18 +92,18 @@ def _is_row(line: str) -> bool:
     return True
 
 
-def _people(folder: str, part: Part, rows: list[Row], problems: list[str]) -> list[Listed]:
-    seen: Counter[str] = Counter()
+def _people(folder: str, part: SplitPart, rows: list[Row], problems: list[str]) -> list[Listed]:
+    rows_of_image: Counter[str] = Counter()
     people = []
     unboxed = []
     for name, box, labels in rows:
         path = f"{folder}/{name}"
-        seen[path] += 1
-        shown = printable(path) if seen[path] == 1 else f"{printable(path)}#{seen[path]}"
+        rows_of_image[path] += 1
+        person = printable(path) if rows_of_image[path] == 1 else f"{printable(path)}#{rows_of_image[path]}"
         if box is None:
-            unboxed.append(shown)
+            unboxed.append(person)
         else:
-            people.append(Listed(path, labels, part, box, shown))
+            people.append(Listed(path, labels, part, box, person))
     one, many = "person has no box and is left out", "people have no box and are left out"
-    problems.extend(sentence(unboxed, one, many))
+    problems.extend(counted_sentence(unboxed, one, many))
     return people

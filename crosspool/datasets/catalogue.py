@@ -67,16 +67,16 @@ def open_dataset(
 
 
 def _folder(folder: Path, bounding_box: bool) -> Dataset:
-    if (found := cub200.find(folder)) is not None:
-        return cub200.cub200(found, bounding_box=bounding_box)
-    if (found := attributes.find(folder)) is not None:
-        return attributes.people_attributes(found)
+    if (root := cub200.find_cub200(folder)) is not None:
+        return cub200.cub200(root, bounding_box=bounding_box)
+    if (root := attributes.find_people_attributes(folder)) is not None:
+        return attributes.people_attributes(root)
     if bounding_box:
         raise _no_boxes(str(folder))
-    if (found := mit67.find(folder)) is not None:
-        return mit67.mit67(found)
-    if (found := voc2007.find(folder)) is not None:
-        return voc2007.voc2007(found)
+    if (root := mit67.find_mit67(folder)) is not None:
+        return mit67.mit67(root)
+    if (root := voc2007.find_voc2007(folder)) is not None:
+        return voc2007.voc2007(root)
     return class_folders(folder)
 
 
@@ -90,10 +90,10 @@ def fieldguide_numbers(spec: str) -> dict[str, int]:
 
 
 def _torchvision(name: str, root: Path, download: bool) -> Dataset:
-    key = torchvision_sets.find(name)
+    key = torchvision_sets.torchvision_key(name)
     if key is None:
-        known = ", ".join(torchvision_sets.BUILT_IN)
-        raise DatasetError(f"There is no torchvision:{name} here; choose one of {known}.")
+        names = ", ".join(torchvision_sets.BUILT_IN)
+        raise DatasetError(f"There is no torchvision:{name} here; choose one of {names}.")
     return torchvision_sets.torchvision_set(key, root, download=download)
 
 
@@ -102,11 +102,11 @@ def _no_boxes(spec: str) -> DatasetError:
 
 
 def _unknown(spec: str) -> DatasetError:
-    key = torchvision_sets.find(Path(spec).name)
+    key = torchvision_sets.torchvision_key(Path(spec).name)
     if key is not None:
         return DatasetError(f"There is no folder or ZIP {spec}; did you mean {TORCHVISION}:{key}?")
     near = difflib.get_close_matches(spec.lower(), built_in_names(), n=1, cutoff=0.8)
     if near:
         return DatasetError(f"There is no folder or ZIP {spec!r}; did you mean {near[0]}?")
-    known = ", ".join(built_in_names())
-    return DatasetError(f"There is no folder or ZIP {spec!r}; name one, or one of {known}.")
+    names = ", ".join(built_in_names())
+    return DatasetError(f"There is no folder or ZIP {spec!r}; name one, or one of {names}.")

@@ -1,4 +1,4 @@
-"""Classes that are too small to learn or to test, and pictures that are there more than once."""
+"""Classes that are too small to learn or to test, and images that are there more than once."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,9 +8,10 @@ import numpy as np
 
 from crosspool.datasets.dataset import Dataset
 from crosspool.errors import DatasetError, SettingError
+from crosspool.text import plural
 
 OnProblem = Literal["stop", "skip"]
-MAX_NAMED = 10
+NAMED_CLASSES = 10
 
 
 def images_per_class(targets: np.ndarray, classes: int) -> np.ndarray:
@@ -21,7 +22,7 @@ def images_per_class(targets: np.ndarray, classes: int) -> np.ndarray:
 
 
 def check_classes(
-    dataset: Dataset, at_least: int, on_problem: OnProblem, pictures: Sequence[str] | None = None
+    dataset: Dataset, at_least: int, on_problem: OnProblem, image_keys: Sequence[str] | None = None
 ) -> Dataset:
     """The data set without the classes of fewer than `at_least` images; the very same one where there are none.
 
@@ -29,8 +30,8 @@ def check_classes(
     it drops no image. "skip" numbers the other classes anew and adds a problem that names what was dropped; "stop"
     raises instead.
 
-    `pictures`, (n,), are content keys: equal ones then count once, for the class of the first of them. A dropped class
-    leaves its pictures to the others, so classes are dropped one at a time, in their order.
+    `image_keys`, (n,), are content keys: images with equal keys then count once, for the class of the first of them. A
+    dropped class leaves its images to the others, so classes are dropped one at a time, in their order.
 
     Raises:
         DatasetError: "stop", and there are such classes, or "skip", and fewer than two classes (one label, with
@@ -38,17 +39,17 @@ def check_classes(
     """
     if on_problem not in get_args(OnProblem):
         raise SettingError(f"What to do with small classes must be stop or skip, not {on_problem!r}.")
-    small = _small_labels(dataset, at_least) if dataset.multi_label else _small_classes(dataset, at_least, pictures)
+    small = _small_labels(dataset, at_least) if dataset.multi_label else _small_classes(dataset, at_least, image_keys)
     if not small:
         return dataset
-    told = f"{_too_small(dataset, at_least, len(small), pictures is not None)}: {_named(list(small.values()))}"
+    reason = f"{_too_small(dataset, at_least, len(small), image_keys is not None)}: {_named(list(small.values()))}"
     kind = "labels" if dataset.multi_label else "classes"
     if on_problem == "stop":
-        raise DatasetError(f"{dataset.name}: {told}; add images, or have such {kind} dropped (--on-problem skip).")
-    kept = np.setdiff1d(np.arange(len(dataset.classes)), list(small))
-    if len(kept) < (1 if dataset.multi_label else 2):
-        raise DatasetError(f"{dataset.name}: {told}; too few {kind} would be left, so add images.")
-    return _keep(dataset, kept, f"{told}; left out.")
+        raise DatasetError(f"{dataset.name}: {reason}; add images, or have such {kind} dropped (--on-problem skip).")
+    remaining = np.setdiff1d(np.arange(len(dataset.classes)), list(small))
+    if len(remaining) < (1 if dataset.multi_label else 2):
+        raise DatasetError(f"{dataset.name}: {reason}; too few {kind} would be left, so add images.")
+    return _keep(dataset, remaining, f"{reason}; left out.")
 
 
 def _small_labels(dataset: Dataset, at_least: int) -> dict[int, str]:
@@ -60,9 +61,9 @@ def _small_labels(dataset: Dataset, at_least: int) -> dict[int, str]:
     }
 
 
-def _small_classes(dataset: Dataset, at_least: int, pictures: Sequence[str] | None) -> dict[int, str]:
+def _small_classes(dataset: Dataset, at_least: int, image_keys: Sequence[str] | None) -> dict[int, str]:
     """The classes with too few images, and what is said of each."""
-    keys = np.arange(len(dataset)) if pictures is None else np.unique(pictures, return_inverse=True)[1]
+    keys = np.arange(len(dataset)) if image_keys is None else np.unique(image_keys, return_inverse=True)[1]
     targets, small = dataset.targets, dict[int, str]()
     while True:
         first = np.unique(keys, return_index=True)[1]
@@ -70,61 +71,63 @@ def _small_classes(dataset: Dataset, at_least: int, pictures: Sequence[str] | No
         left = [int(i) for i in np.flatnonzero(counts < at_least) if i not in small]
         if not left:
             return small
-        for i in left if pictures is None else left[:1]:
+        for i in left if image_keys is None else left[:1]:
             small[i] = f"{dataset.classes[i]} ({counts[i]})"
         stays = ~np.isin(targets, list(small))
         targets, keys = targets[stays], keys[stays]
 
 
-def _too_small(dataset: Dataset, at_least: int, count: int, by_picture: bool) -> str:
+def _too_small(dataset: Dataset, at_least: int, count: int, by_key: bool) -> str:
     """That so many classes or labels have too few images."""
-    one = count == 1
-    images = "image" if at_least == 1 else "images"
+    single = count == 1
+    images = plural(at_least, "image")
     if dataset.multi_label:
-        them = "it" if one else "them"
-        return f"{count} {'label has' if one else 'labels have'} fewer than {at_least} {images} with or without {them}"
-    whose = f"different pictures of {'its' if one else 'their'} own" if by_picture else images
-    return f"{count} {'class has' if one else 'classes have'} fewer than {at_least} {whose}"
+        them = "it" if single else "them"
+        return f"{plural(count, 'label has', 'labels have')} fewer than {images} with or without {them}"
+    if by_key:
+        images = f"{at_least} different images of {'its' if single else 'their'} own"
+    return f"{plural(count, 'class has', 'classes have')} fewer than {images}"
 
 
-def _keep(dataset: Dataset, kept: np.ndarray, problem: str) -> Dataset:
-    classes = tuple(dataset.classes[i] for i in kept)
+def _keep(dataset: Dataset, remaining: np.ndarray, problem: str) -> Dataset:
+    classes = tuple(dataset.classes[i] for i in remaining)
     if dataset.multi_label:
         problems = (*dataset.problems, problem)
-        return replace(dataset, classes=classes, targets=dataset.targets[:, kept], problems=problems)
-    smaller = dataset.subset(np.flatnonzero(np.isin(dataset.targets, kept)), problems=(problem,))
-    return replace(smaller, classes=classes, targets=np.searchsorted(kept, smaller.targets))
+        return replace(dataset, classes=classes, targets=dataset.targets[:, remaining], problems=problems)
+    smaller = dataset.subset(np.flatnonzero(np.isin(dataset.targets, remaining)), problems=(problem,))
+    return replace(smaller, classes=classes, targets=np.searchsorted(remaining, smaller.targets))
 
 
 def _named(names: Sequence[str]) -> str:
-    more = len(names) - MAX_NAMED
-    return ", ".join(names[:MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
+    more = len(names) - NAMED_CLASSES
+    return ", ".join(names[:NAMED_CLASSES]) + (f" and {more} more" if more > 0 else "")
 
 
-def in_two_classes(dataset: Dataset, pictures: Sequence[str]) -> tuple[str, ...]:
-    """What is to be said of samples of equal `pictures`, by their keys, of which only one class can be right."""
+def in_two_classes(dataset: Dataset, image_keys: Sequence[str]) -> tuple[str, ...]:
+    """What is to be said of samples with equal `image_keys`, of which only one class can be right."""
     if dataset.multi_label:
         return ()
-    found = []
-    for same in _equal(pictures):
+    equal_pairs = []
+    for same in _equal(image_keys):
         other = next((index for index in same if dataset.targets[index] != dataset.targets[same[0]]), None)
         if other is not None:
-            found.append((same[0], other))
-    told = _counted(dataset, found, "in two classes")
-    return (f"{told}; a method can be right about only one of the two.",) if found else ()
+            equal_pairs.append((same[0], other))
+    count = _counted(dataset, equal_pairs, "in two classes")
+    return (f"{count}; a method can be right about only one of the two.",) if equal_pairs else ()
 
 
-def there_twice(dataset: Dataset, pictures: Sequence[str]) -> tuple[str, ...]:
-    """What is to be said of pictures that a class (with several labels, the data set) has more than once."""
-    found = []
-    for same in _equal(pictures):
+def there_twice(dataset: Dataset, image_keys: Sequence[str]) -> tuple[str, ...]:
+    """What is to be said of images that a class (with several labels, the data set) has more than once."""
+    equal_pairs = []
+    for same in _equal(image_keys):
         classes: dict[int, int] = {}  # the first of them in each class
         for index in same:
             first = classes.setdefault(0 if dataset.multi_label else int(dataset.targets[index]), index)
             if first != index:
-                found.append((first, index))
+                equal_pairs.append((first, index))
                 break
-    return (f"{_counted(dataset, found, 'there twice')}; copies stay on one side of each split.",) if found else ()
+    count = _counted(dataset, equal_pairs, "there twice")
+    return (f"{count}; copies stay on one side of each split.",) if equal_pairs else ()
 
 
 def _equal(keys: Sequence[str]) -> list[list[int]]:
@@ -135,9 +138,9 @@ def _equal(keys: Sequence[str]) -> list[list[int]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _counted(dataset: Dataset, found: Sequence[tuple[int, int]], where: str) -> str:
-    if not found:
+def _counted(dataset: Dataset, equal_pairs: Sequence[tuple[int, int]], where: str) -> str:
+    if not equal_pairs:
         return ""
-    one, other = (dataset.samples[index].name for index in found[0])
-    count, first = ("1 picture is", ": ") if len(found) == 1 else (f"{len(found):,} pictures are", ", the first is ")
-    return f"{count} {where}{first}{one} and {other}"
+    name, other_name = (dataset.samples[index].name for index in equal_pairs[0])
+    first = ": " if len(equal_pairs) == 1 else ", the first is "
+    return f"{plural(len(equal_pairs), 'image is', 'images are')} {where}{first}{name} and {other_name}"

@@ -16,15 +16,15 @@ from pathlib import Path
 from typing import TypeVar
 
 from crosspool.datasets.dataset import Box, Dataset
-from crosspool.datasets.files import parse, sentence, without_number
-from crosspool.datasets.listed import Listed, Part, box_around, listed_dataset
+from crosspool.datasets.files import counted_sentence, parse, without_number
+from crosspool.datasets.listed import Listed, SplitPart, box_around, listed_dataset
 from crosspool.errors import DatasetError
 from crosspool.text import printable
 
 T = TypeVar("T")
 
 
-def find(folder: Path) -> Path | None:
+def find_cub200(folder: Path) -> Path | None:
     for root in (folder, folder / "CUB_200_2011"):
         if (root / "images.txt").is_file() and (root / "image_class_labels.txt").is_file():
             return root
@@ -32,7 +32,7 @@ def find(folder: Path) -> Path | None:
 
 
 def cub200(root: Path, *, bounding_box: bool = False) -> Dataset:
-    """All birds with the published split: the whole pictures, or what is in their boxes.
+    """All birds with the published split: the whole images, or what is in their boxes.
 
     Raises:
         DatasetError: a list that is needed or all images are missing.
@@ -77,7 +77,7 @@ def _table(root: Path, name: str, read: Callable[[str], T], problems: list[str])
     return dict(rows)
 
 
-def _part(value: str) -> Part:
+def _part(value: str) -> SplitPart:
     if value not in ("0", "1"):
         raise ValueError("neither training nor testing")
     return "train" if value == "1" else "test"
@@ -90,9 +90,9 @@ def _box(value: str) -> Box:
 
 def _unlabelled(paths: dict[int, str], labels: dict[int, int]) -> tuple[str, ...]:
     names = [printable(path) for i, path in paths.items() if i not in labels]
-    return sentence(names, "image has no class and is left out", "images have no class and are left out")
+    return counted_sentence(names, "image has no class and is left out", "images have no class and are left out")
 
 
 def _unboxed(paths: dict[int, str], boxes: dict[int, Box]) -> tuple[str, ...]:
     names = [printable(path) for i, path in paths.items() if i not in boxes]
-    return sentence(names, "image has no box and is kept whole", "images have no box and are kept whole")
+    return counted_sentence(names, "image has no box and is kept whole", "images have no box and are kept whole")

@@ -1,4 +1,4 @@
-"""What a labelled set of pictures is. Nothing here is read from disk before it is asked for."""
+"""What a labelled set of images is. Nothing here is read from disk before it is asked for."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,11 +15,11 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Sample:
-    """A picture of a data set, or the part of one inside `box`.
+    """An image of a data set, or the part of one inside `box`.
 
     `name` is unique in its data set. `read()` gives the bytes of an image file. `box` is (left, top, right, bottom)
-    in pixels of the upright picture; what of it lies outside the picture is cut off. `identity` stands for the bytes of
-    a picture that is made anew for each reading: it is another one wherever the bytes are.
+    in pixels of the upright image; what of it lies outside the image is cut off. `identity` stands for the bytes of
+    an image that is made anew for each reading: it is another one wherever the bytes are.
     """
 
     name: str
@@ -28,15 +28,15 @@ class Sample:
     identity: str | None = None
 
     def decode(self, data: bytes) -> Image.Image:
-        """The upright RGB picture in `data`, cut to the box. Raises ImageError naming the sample."""
-        picture = load_image(data, name=self.name)
+        """The upright RGB image in `data`, cut to the box. Raises ImageError naming the sample."""
+        image = load_image(data, name=self.name)
         if self.box is None:
-            return picture
+            return image
         left, top = max(self.box[0], 0), max(self.box[1], 0)
-        right, bottom = min(self.box[2], picture.width), min(self.box[3], picture.height)
+        right, bottom = min(self.box[2], image.width), min(self.box[3], image.height)
         if right <= left or bottom <= top:
-            raise ImageError(f"{self.name} has its box {self.box} outside the picture of {picture.size} pixels.")
-        return picture.crop((left, top, right, bottom))
+            raise ImageError(f"{self.name} has its box {self.box} outside the image of {image.size} pixels.")
+        return image.crop((left, top, right, bottom))
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Labelled pictures.
+    """Labelled images.
 
     `targets` is (n,) class indices where each sample has one class; for several labels at once it is (n, L) with 1
     where the label applies, 0 where it does not, and `UNKNOWN` (-1) where nobody knows or the case does not count.

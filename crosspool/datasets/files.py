@@ -85,10 +85,10 @@ def parse(path: Path, parse_line: Callable[[str], T]) -> tuple[list[T], tuple[st
         except ValueError:
             wrong.append(f"line {number}")
     one, many = f"line of {path.name} cannot be understood", f"lines of {path.name} cannot be understood"
-    return parsed, sentence(wrong, one, many)
+    return parsed, counted_sentence(wrong, one, many)
 
 
-def sentence(names: Sequence[str], one: str, many: str) -> tuple[str, ...]:
+def counted_sentence(names: Sequence[str], one: str, many: str) -> tuple[str, ...]:
     """One sentence on how many there are and which is the first, or none where there are none."""
     if not names:
         return ()

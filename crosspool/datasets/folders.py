@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from crosspool.datasets.dataset import Dataset
-from crosspool.datasets.files import is_hidden, reader, reason_of, sentence
-from crosspool.datasets.grouping import File, Parts, group_by_class
+from crosspool.datasets.files import counted_sentence, is_hidden, reader, reason_of
+from crosspool.datasets.grouping import FileInFolder, PathParts, group_by_class
 from crosspool.errors import DatasetError
 from crosspool.text import printable
 
@@ -27,9 +27,9 @@ def class_folders(root: Path) -> Dataset:
     Raises:
         DatasetError: `root` cannot be opened, or has no images, no class folders or only one class.
     """
-    found = _Walk(root)
+    walk = _Walk(root)
     name = root.resolve().name or str(root)
-    return group_by_class(printable(name), printable(str(root)), found.files, found.folders, found.problems)
+    return group_by_class(printable(name), printable(str(root)), walk.files, walk.folders, walk.problems)
 
 
 class _Walk:
@@ -38,29 +38,29 @@ class _Walk:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.inside = os.path.realpath(root) + os.sep
-        self.files: list[File] = []
-        self.folders: set[Parts] = set()
+        self.files: list[FileInFolder] = []
+        self.folders: set[PathParts] = set()
         self._closed: list[str] = []
         self._links: list[str] = []
         try:
             os.scandir(root).close()
         except OSError as error:
             raise DatasetError(f"{root} cannot be opened ({reason_of(error)}); check its name and rights.") from error
-        pending: list[Parts] = [()]
+        pending: list[PathParts] = [()]
         while pending:
             pending.extend(self._enter(pending.pop()))
 
     @property
     def problems(self) -> tuple[str, ...]:
-        closed = sentence(sorted(self._closed), "folder cannot be opened", "folders cannot be opened")
-        links = sentence(
+        closed = counted_sentence(sorted(self._closed), "folder cannot be opened", "folders cannot be opened")
+        links = counted_sentence(
             sorted(self._links),
             "link is left out, as it leads to no file inside the folder",
             "links are left out, as they lead to no file inside the folder",
         )
         return closed + links
 
-    def _enter(self, folder: Parts) -> Iterator[Parts]:
+    def _enter(self, folder: PathParts) -> Iterator[PathParts]:
         """Take in what lies in one folder, and give the folders in it."""
         try:
             with os.scandir(self.root.joinpath(*folder)) as entries:
@@ -78,11 +78,11 @@ class _Walk:
             elif entry.is_file():  # no socket or pipe, which would wait for ever
                 self._add(parts, entry.path)
 
-    def _add(self, parts: Parts, path: str) -> None:
+    def _add(self, parts: PathParts, path: str) -> None:
         if len(self.files) == MAX_FILES:
             raise DatasetError(f"{self.root} has more than {MAX_FILES:,} files; name the folder of one data set.")
-        shown = tuple(map(printable, parts))
-        self.files.append(File(shown, reader(Path(path), "/".join(shown))))
+        printable_parts = tuple(map(printable, parts))
+        self.files.append(FileInFolder(printable_parts, reader(Path(path), "/".join(printable_parts))))
 
     def _is_file_inside(self, path: str) -> bool:
         real = os.path.realpath(path)

@@ -6,21 +6,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from crosspool.datasets.dataset import Dataset, Sample, Split
-from crosspool.datasets.files import IMAGE_SUFFIXES, NOTE_SUFFIXES, is_hidden, sentence, suffix_of
+from crosspool.datasets.files import IMAGE_SUFFIXES, NOTE_SUFFIXES, counted_sentence, is_hidden, suffix_of
 from crosspool.errors import DatasetError
 
 TRAINING = frozenset({"train", "training", "trainval"})
 VALIDATION = frozenset({"val", "valid", "validation"})
 TESTING = frozenset({"test", "testing"})
 
-Parts = tuple[str, ...]
+PathParts = tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class File:
+class FileInFolder:
     """A file below the root: the names on its way there, its own last, and what reads it."""
 
-    parts: Parts
+    parts: PathParts
     read: Callable[[], bytes]
 
     @property
@@ -29,7 +29,7 @@ class File:
 
 
 def group_by_class(
-    name: str, where: str, files: Sequence[File], folders: Collection[Parts], problems: Sequence[str] = ()
+    name: str, where: str, files: Sequence[FileInFolder], folders: Collection[PathParts], problems: Sequence[str] = ()
 ) -> Dataset:
     """A data set with a class for each folder that has images in it or below it.
 
@@ -54,7 +54,7 @@ def group_by_class(
     number = {label: i for i, label in enumerate(classes)}
     around = inside[0].parts[:wrap]
     beside = {folder[level] for folder in folders if len(folder) > level and folder[:wrap] == around}
-    found = (
+    all_problems = (
         *problems,
         *_foreign(visible),
         *_without_class([file for file in images if len(file.parts) <= level + 1]),
@@ -66,11 +66,11 @@ def group_by_class(
         samples=tuple(Sample(file.name, file.read) for file in inside),
         targets=np.array([number[file.parts[level]] for file in inside], dtype=np.int64),
         official=_split([file.parts[wrap] for file in inside]) if is_split else None,
-        problems=found,
+        problems=all_problems,
     )
 
 
-def _wrapping(images: Sequence[File]) -> int:
+def _wrapping(images: Sequence[FileInFolder]) -> int:
     """How many folders lie around all class folders."""
     wrap = 0
     while True:
@@ -107,18 +107,18 @@ def _check(where: str, classes: Sequence[str]) -> None:
         )
 
 
-def _foreign(files: Sequence[File]) -> tuple[str, ...]:
+def _foreign(files: Sequence[FileInFolder]) -> tuple[str, ...]:
     names = [file.name for file in files if suffix_of(file.name) not in IMAGE_SUFFIXES | NOTE_SUFFIXES]
-    return sentence(sorted(names), "file is left out, being no image", "files are left out, being no images")
+    return counted_sentence(sorted(names), "file is left out, being no image", "files are left out, being no images")
 
 
-def _without_class(files: Sequence[File]) -> tuple[str, ...]:
+def _without_class(files: Sequence[FileInFolder]) -> tuple[str, ...]:
     names = [file.name for file in files]
-    return sentence(
+    return counted_sentence(
         names, "image outside the class folders is left out", "images outside the class folders are left out"
     )
 
 
 def _empty(names: Collection[str]) -> tuple[str, ...]:
-    shown = sorted(name for name in names if not is_hidden(name))
-    return sentence(shown, "class folder has no images", "class folders have no images")
+    visible = sorted(name for name in names if not is_hidden(name))
+    return counted_sentence(visible, "class folder has no images", "class folders have no images")

@@ -11,11 +11,11 @@ import numpy as np
 
 from crosspool.datasets.checks import images_per_class
 from crosspool.datasets.dataset import Box, Dataset, Sample, Split
-from crosspool.datasets.files import reader, sentence
+from crosspool.datasets.files import counted_sentence, reader
 from crosspool.errors import DatasetError
 from crosspool.text import printable
 
-Part = Literal["train", "test"]
+SplitPart = Literal["train", "test"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Listed:
 
     path: str
     target: int | tuple[int, ...]
-    part: Part | None = None
+    part: SplitPart | None = None
     box: Box | None = None
     name: str | None = None
 
@@ -37,12 +37,7 @@ class Listed:
 
 
 def listed_dataset(
-    name: str,
-    folder: Path,
-    lists: str,
-    classes: Sequence[str],
-    images: Iterable[Listed],
-    problems: Sequence[str] = (),
+    name: str, folder: Path, lists: str, classes: Sequence[str], images: Iterable[Listed], problems: Sequence[str] = ()
 ) -> Dataset:
     """A data set of those listed images that are in `folder`; `lists` stands for the lists in messages.
 
@@ -70,12 +65,12 @@ def listed_dataset(
         official=official,
         problems=(
             *problems,
-            *sentence(
+            *counted_sentence(
                 [image.sample_name for image in missing],
                 f"file that {lists} names is missing",
                 f"files that {lists} names are missing",
             ),
-            *sentence(
+            *counted_sentence(
                 both,
                 "file is listed for both training and testing, and counts for testing only",
                 "files are listed for both training and testing, and count for testing only",
@@ -131,4 +126,4 @@ def _official(images: Sequence[Listed]) -> tuple[Split | None, tuple[str, ...]]:
 def _without_images(classes: Sequence[str], targets: np.ndarray) -> tuple[str, ...]:
     counts = images_per_class(targets, len(classes))
     names = [name for name, count in zip(classes, counts, strict=True) if not count]
-    return sentence(names, "class has no images", "classes have no images")
+    return counted_sentence(names, "class has no images", "classes have no images")

@@ -14,20 +14,20 @@ from pathlib import Path
 
 from crosspool.datasets.dataset import Dataset
 from crosspool.datasets.files import parse
-from crosspool.datasets.listed import Listed, Part, listed_dataset
+from crosspool.datasets.listed import Listed, SplitPart, listed_dataset
 from crosspool.errors import DatasetError
 from crosspool.text import printable
 
-LISTS: dict[str, Part] = {"TrainImages.txt": "train", "TestImages.txt": "test"}
+LISTS: dict[str, SplitPart] = {"TrainImages.txt": "train", "TestImages.txt": "test"}
 
 
-def find(folder: Path) -> Path | None:
+def find_mit67(folder: Path) -> Path | None:
     return folder if any((folder / name).is_file() for name in LISTS) else None
 
 
 def mit67(root: Path) -> Dataset:
     """The listed images, with the published split. Raises DatasetError where none of them is there."""
-    listed: list[tuple[str, Part]] = []
+    listed: list[tuple[str, SplitPart]] = []
     problems: list[str] = []
     for name, part in LISTS.items():
         if not (root / name).is_file():

@@ -17,7 +17,7 @@ from typing import Any
 
 from crosspool.datasets.dataset import Dataset
 from crosspool.datasets.files import without_number
-from crosspool.datasets.listed import Listed, Part, listed_dataset
+from crosspool.datasets.listed import Listed, SplitPart, listed_dataset
 from crosspool.errors import DatasetError
 
 Options = Mapping[str, object]
@@ -60,7 +60,7 @@ class BuiltIn:
     test: tuple[Options, ...] = ({"split": "test"},)
     common: Options = field(default_factory=dict)
 
-    def parts(self) -> Iterator[tuple[Part | None, Options]]:
+    def parts(self) -> Iterator[tuple[SplitPart | None, Options]]:
         if not self.test:
             yield None, self.common
             return
@@ -93,7 +93,7 @@ BUILT_IN = {
 }
 
 
-def find(name: str) -> str | None:
+def torchvision_key(name: str) -> str | None:
     """The key in BUILT_IN that a name means: neither case nor signs count, as in OxfordIIITPet."""
     return {_plain(key): key for key in BUILT_IN}.get(_plain(name))
 
@@ -141,7 +141,7 @@ def _class(built_in: BuiltIn) -> Callable[..., Any]:
 def _listed(built_in: BuiltIn, root: Path) -> tuple[tuple[str, ...], list[Listed]]:
     """All classes and all images, in the order of their names. Each part may number its classes by itself."""
     folder = root / built_in.folder
-    found: dict[str, tuple[str, Part | None]] = {}
+    image_classes: dict[str, tuple[str, SplitPart | None]] = {}
     classes: dict[str, int] = {}
     for part, options in built_in.parts():
         listing = _class(built_in)(root=str(root), **options)
@@ -149,8 +149,8 @@ def _listed(built_in: BuiltIn, root: Path) -> tuple[tuple[str, ...], list[Listed
         for name in names:
             classes.setdefault(name, len(classes))
         for path, label in built_in.images(listing):
-            found[Path(path).relative_to(folder).as_posix()] = names[label], part
-    return tuple(classes), [Listed(path, classes[name], part) for path, (name, part) in sorted(found.items())]
+            image_classes[Path(path).relative_to(folder).as_posix()] = names[label], part
+    return tuple(classes), [Listed(path, classes[name], part) for path, (name, part) in sorted(image_classes.items())]
 
 
 def _class_names(listing: Any) -> list[str]:

@@ -15,19 +15,19 @@ import re
 from pathlib import Path
 
 from crosspool.datasets.dataset import UNKNOWN, Dataset
-from crosspool.datasets.files import parse, sentence
-from crosspool.datasets.listed import Listed, Part, listed_dataset
+from crosspool.datasets.files import counted_sentence, parse
+from crosspool.datasets.listed import Listed, SplitPart, listed_dataset
 from crosspool.errors import DatasetError
 
 CLASSES = (
     *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
     *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
 )
-PARTS: dict[str, Part] = {"trainval": "train", "test": "test"}
+PARTS: dict[str, SplitPart] = {"trainval": "train", "test": "test"}
 LABELS = {"1": 1, "-1": 0, "0": UNKNOWN}
 
 
-def find(folder: Path) -> Path | None:
+def find_voc2007(folder: Path) -> Path | None:
     """The folder of one year: `folder` itself, or 2007 in a VOCdevkit or in what holds that."""
     for root in (folder, folder / "VOC2007", folder / "VOCdevkit" / "VOC2007"):
         if (root / "ImageSets" / "Main").is_dir():
@@ -42,7 +42,7 @@ def voc2007(root: Path) -> Dataset:
         DatasetError: the lists or all images are missing.
     """
     lists = root / "ImageSets" / "Main"
-    rows: dict[tuple[Part, str], dict[str, int]] = {}
+    rows: dict[tuple[SplitPart, str], dict[str, int]] = {}
     problems: list[str] = []
     for name, part in PARTS.items():
         for image, label, value in _labels(lists, name, problems):
@@ -61,7 +61,7 @@ def voc2007(root: Path) -> Dataset:
 
 def _labels(lists: Path, name: str, problems: list[str]) -> list[tuple[str, str, int]]:
     """The image, class and label of all lines in the lists of one part; what is missing is added to the problems."""
-    found: list[tuple[str, str, int]] = []
+    labels: list[tuple[str, str, int]] = []
     missing = []
     for label in CLASSES:
         path = lists / f"{label}_{name}.txt"
@@ -70,12 +70,12 @@ def _labels(lists: Path, name: str, problems: list[str]) -> list[tuple[str, str,
             continue
         rows, wrong = parse(path, _row)
         problems.extend(wrong)
-        found.extend((image, label, value) for image, value in rows)
+        labels.extend((image, label, value) for image, value in rows)
     if len(missing) == len(CLASSES):
         problems.append(f"The lists of the {name} images are missing ({missing[0]} and so on).")
     else:
-        problems.extend(sentence(missing, "list of labels is missing", "lists of labels are missing"))
-    return found
+        problems.extend(counted_sentence(missing, "list of labels is missing", "lists of labels are missing"))
+    return labels
 
 
 def _row(line: str) -> tuple[str, int]:

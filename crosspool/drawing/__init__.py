@@ -1,1 +1,1 @@
-"""Arrays in, pictures out: overlays, contact sheets, figures, slides and the sheet of one explanation."""
+"""Arrays in, images out: overlays, contact sheets, figures, slides and the sheet of one explanation."""

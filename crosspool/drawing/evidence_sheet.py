@@ -1,4 +1,4 @@
-"""Contributions as one figure: the picture, where the evidence lies, and the channels that say most."""
+"""Contributions as one figure: the image, where the evidence lies, and the channels that say most."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -8,14 +8,14 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from crosspool.contributions import Contributions
-from crosspool.drawing.figures import any_script
-from crosspool.drawing.rendering import SIGNED_COLOUR_MAP, Limits, colour_limits, overlay
+from crosspool.drawing.fonts import any_script
+from crosspool.drawing.rendering import SIGNED_COLOUR_MAP, ColourRange, colour_range_of, overlay
 
-SIDE = 224  # pixels of each picture
+SIDE = 224  # pixels of each image
 COLUMNS = 4  # of channels, in pairs of a weighting map and its evidence
 FOR, AGAINST = "#B2182B", "#2166AC"  # the ends of the diverging colours
 ABOUT_FROZEN = (
-    "Contributions add up to the score with the normalisation frozen at this picture. They do not say what the score "
+    "Contributions add up to the score with the normalisation frozen at this image. They do not say what the score "
     "would be without a channel or a position."
 )
 
@@ -28,9 +28,9 @@ def strongest_channels(contributions: Contributions, top: int) -> list[int]:
 
 
 def evidence_sheet(framed: Image.Image, contributions: Contributions, *, title: str, top: int = 8) -> Figure:
-    """What adds up to a score, over the picture that the network saw.
+    """What adds up to a score, over the image that the network saw.
 
-    Above the picture, the evidence of all channels over it, and the `top` channels' contributions; below, for each of
+    Above the image, the evidence of all channels over it, and the `top` channels' contributions; below, for each of
     these its weighting map and its evidence. Evidence has one scale for all channels, and another for their sum.
     """
     chosen = strongest_channels(contributions, top)
@@ -41,10 +41,10 @@ def evidence_sheet(framed: Image.Image, contributions: Contributions, *, title: 
         figure.suptitle(title, fontsize=11, wrap=True, parse_math=False)
         upper, *lower = figure.subfigures(2 if rows else 1, 1, squeeze=False, height_ratios=_heights(rows)).ravel()
         small = framed.resize((SIDE, SIDE), Image.Resampling.LANCZOS)
-        seen, over, bars = upper.subplots(1, 3, width_ratios=(1, 1.2, 1.3))
-        _show(seen, small, "what the network saw")
-        _show_total(upper, over, small, contributions)
-        _show_bars(bars, contributions, chosen)
+        image_axes, evidence_axes, bar_axes = upper.subplots(1, 3, width_ratios=(1, 1.2, 1.3))
+        _show(image_axes, small, "what the network saw")
+        _show_total(upper, evidence_axes, small, contributions)
+        _show_bars(bar_axes, contributions, chosen)
         if lower:
             _show_channels(lower[0], small, contributions, chosen, rows)
         figure.supxlabel(f"{_check(contributions)} {ABOUT_FROZEN}", fontsize=8, wrap=True, x=0.01, ha="left")
@@ -61,8 +61,8 @@ def _check(contributions: Contributions) -> str:
     return f"{verdict}: they miss the score {check.score:.4g} by {check.error:.1g} of it."
 
 
-def _show(axes: Axes, picture: Image.Image, title: str) -> None:
-    axes.imshow(np.asarray(picture))
+def _show(axes: Axes, image: Image.Image, title: str) -> None:
+    axes.imshow(np.asarray(image))
     axes.set_title(title, fontsize=9, parse_math=False)
     axes.set_axis_off()
 
@@ -70,20 +70,22 @@ def _show(axes: Axes, picture: Image.Image, title: str) -> None:
 def _show_total(figure: object, axes: Axes, small: Image.Image, contributions: Contributions) -> None:
     positions = contributions.positions
     if positions is None:
-        axes.text(0.5, 0.5, "where in the picture\nis not known", ha="center", va="center", transform=axes.transAxes)
+        axes.text(0.5, 0.5, "where in the image\nis not known", ha="center", va="center", transform=axes.transAxes)
         axes.set_axis_off()
         return
-    limits = colour_limits(positions, signed=True)
-    _show(axes, _over(small, positions, limits), "evidence of all channels")
-    _bar(figure, axes, limits, "adds to the score")
+    colour_range = colour_range_of(positions, signed=True)
+    _show(axes, _over(small, positions, colour_range), "evidence of all channels")
+    _bar(figure, axes, colour_range, "adds to the score")
 
 
-def _over(small: Image.Image, values: np.ndarray, limits: Limits) -> Image.Image:
-    return overlay(small, values.astype(np.float32), limits=limits, colour_map=SIGNED_COLOUR_MAP, opacity=0.7)
+def _over(small: Image.Image, values: np.ndarray, colour_range: ColourRange) -> Image.Image:
+    return overlay(
+        small, values.astype(np.float32), colour_range=colour_range, colour_map=SIGNED_COLOUR_MAP, opacity=0.7
+    )
 
 
-def _bar(figure: object, axes: object, limits: Limits, label: str) -> None:
-    bar = figure.colorbar(ScalarMappable(Normalize(*limits), SIGNED_COLOUR_MAP), ax=axes, shrink=0.8)  # type: ignore[attr-defined]
+def _bar(figure: object, axes: object, colour_range: ColourRange, label: str) -> None:
+    bar = figure.colorbar(ScalarMappable(Normalize(*colour_range), SIGNED_COLOUR_MAP), ax=axes, shrink=0.8)  # type: ignore[attr-defined]
     bar.set_label(label, fontsize=8)
     bar.ax.tick_params(labelsize=7)
 
@@ -111,16 +113,18 @@ def _show_channels(
     grid = figure.subplots(rows, 2 * COLUMNS, squeeze=False)  # type: ignore[attr-defined]
     for axes in grid.ravel():
         axes.set_axis_off()
-    found = [contributions.channel(index) for index in chosen]
-    limits = colour_limits(np.concatenate([part.evidence[k].ravel() for part, k in found if part.evidence is not None]))
-    limits = (-limits[1], limits[1])
-    for place, (index, (part, k)) in enumerate(zip(chosen, found, strict=True)):
+    parts = [contributions.channel(index) for index in chosen]
+    colour_range = colour_range_of(
+        np.concatenate([part.evidence[k].ravel() for part, k in parts if part.evidence is not None])
+    )
+    colour_range = (-colour_range[1], colour_range[1])
+    for place, (index, (part, k)) in enumerate(zip(chosen, parts, strict=True)):
         if part.maps is None or part.evidence is None:
             continue
         row, column = divmod(place, COLUMNS)
         weights = part.maps[k].astype(np.float32)
-        shown = overlay(small, weights, limits=colour_limits(weights, signed=bool((weights < 0).any())))
-        _show(grid[row, 2 * column], shown, f"map {contributions.names[index]}")
-        evidence = _over(small, part.evidence[k], limits)
+        weights_image = overlay(small, weights, colour_range=colour_range_of(weights, signed=bool((weights < 0).any())))
+        _show(grid[row, 2 * column], weights_image, f"map {contributions.names[index]}")
+        evidence = _over(small, part.evidence[k], colour_range)
         _show(grid[row, 2 * column + 1], evidence, f"evidence {contributions.channels[index]:+.3g}")
-    _bar(figure, grid, limits, "adds to the score")
+    _bar(figure, grid, colour_range, "adds to the score")

@@ -1,4 +1,4 @@
-"""Weighting maps as pictures: arrays in, pictures out. Nothing here computes maps or knows about pages."""
+"""Weighting maps as images: arrays in, images out. Nothing here computes maps or knows about pages."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from crosspool.errors import SettingError
 from crosspool.receptive_field import Box
 
 Scale = Literal["map", "layer", "fixed"]
-Limits = tuple[float, float]
+ColourRange = tuple[float, float]
 SCALES: dict[Scale, str] = {
     "map": "the scale of this map", "layer": "the scale of this layer", "fixed": "a fixed scale",
 }  # fmt: skip
@@ -36,20 +36,25 @@ class Look:
     signed: bool = False
     top: float = 0.0
 
-    def limits(self, peaks: np.ndarray, channel: int) -> Limits:
+    def colour_range(self, peaks: np.ndarray, channel: int) -> ColourRange:
         """The range of weights that one map's colours span, by the peaks of all maps of the layer."""
         if self.scale == "fixed" and self.top > 0:
             return (-self.top if self.signed else 0.0, self.top)
-        return colour_limits(peaks[[channel]] if self.scale == "map" else peaks, signed=self.signed)
+        return colour_range_of(peaks[[channel]] if self.scale == "map" else peaks, signed=self.signed)
 
-    def over(self, picture: Image.Image, weights: np.ndarray, limits: Limits) -> Image.Image:
-        """One map (H, W) over a picture, in that picture's size."""
+    def over(self, image: Image.Image, weights: np.ndarray, colour_range: ColourRange) -> Image.Image:
+        """One map (H, W) over an image, in that image's size."""
         return overlay(
-            picture, weights, limits=limits, colour_map=self.colour_map, opacity=self.opacity, smooth=self.smooth
+            image,
+            weights,
+            colour_range=colour_range,
+            colour_map=self.colour_map,
+            opacity=self.opacity,
+            smooth=self.smooth,
         )
 
 
-def colour_limits(weights: np.ndarray, *, signed: bool = False) -> Limits:
+def colour_range_of(weights: np.ndarray, *, signed: bool = False) -> ColourRange:
     """The range of values that the colours span: from 0 to the largest weight, or symmetric about 0 if `signed`.
 
     `weights` is one map for a scale of its own ("map"), or all of a layer's for a common one ("layer").
@@ -68,9 +73,9 @@ def colour_table(colour_map: str) -> np.ndarray:
     return table
 
 
-def quantise(weights: np.ndarray, limits: Limits) -> np.ndarray:
+def quantise(weights: np.ndarray, colour_range: ColourRange) -> np.ndarray:
     """Weights as 8-bit steps of the colour range, uint8 of the same shape."""
-    low, high = limits
+    low, high = colour_range
     steps: np.ndarray = np.rint((np.clip(weights, low, high) - low) / (high - low) * 255).astype(np.uint8)
     return steps
 
@@ -79,25 +84,25 @@ def overlay(
     framed: Image.Image,
     weights: np.ndarray,
     *,
-    limits: Limits,
+    colour_range: ColourRange,
     colour_map: str = "viridis",
     opacity: float = 0.65,
     smooth: bool = True,
 ) -> Image.Image:
-    """One map (H, W) over the picture that the network saw, in that picture's size.
+    """One map (H, W) over the image that the network saw, in that image's size.
 
-    `opacity` runs from 0, the photo alone, to 1, the map alone. `smooth` interpolates between the map's cells for
+    `opacity` runs from 0, the image alone, to 1, the map alone. `smooth` interpolates between the map's cells for
     the eye; without it each cell is one flat block.
     """
     method = Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST
-    steps = np.asarray(Image.fromarray(quantise(weights, limits)).resize(framed.size, method))
+    steps = np.asarray(Image.fromarray(quantise(weights, colour_range)).resize(framed.size, method))
     coloured = Image.fromarray(colour_table(colour_map)[steps])
     return Image.blend(framed.convert("RGB"), coloured, opacity)
 
 
-def with_boxes(picture: Image.Image, boxes: Sequence[tuple[Box, tuple[int, int, int]]]) -> Image.Image:
-    """A copy of the picture with rectangles drawn on it, each with a dark rim so that it shows on any ground."""
-    marked = picture.convert("RGB")
+def with_boxes(image: Image.Image, boxes: Sequence[tuple[Box, tuple[int, int, int]]]) -> Image.Image:
+    """A copy of the image with rectangles drawn on it, each with a dark rim so that it shows on any ground."""
+    marked = image.convert("RGB")
     draw = ImageDraw.Draw(marked)
     thick = max(2, marked.width // 110)
     for box, colour in boxes:
@@ -109,12 +114,12 @@ def with_boxes(picture: Image.Image, boxes: Sequence[tuple[Box, tuple[int, int, 
     return marked
 
 
-def cell_box(row: int, column: int, map_size: tuple[int, int], picture_size: int) -> Box:
-    """The part of the picture that one cell of a map covers when the map is stretched over it."""
+def cell_box(row: int, column: int, map_size: tuple[int, int], image_size: int) -> Box:
+    """The part of the image that one cell of a map covers when the map is stretched over it."""
     rows, columns = map_size
     return Box(
-        round(column * picture_size / columns),
-        round(row * picture_size / rows),
-        round((column + 1) * picture_size / columns),
-        round((row + 1) * picture_size / rows),
+        round(column * image_size / columns),
+        round(row * image_size / rows),
+        round((column + 1) * image_size / columns),
+        round((row + 1) * image_size / rows),
     )

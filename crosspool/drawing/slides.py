@@ -14,8 +14,9 @@ from matplotlib.text import Text
 from PIL import Image
 
 from crosspool import __version__
-from crosspool.drawing.figures import INK, any_script, fonts_for
-from crosspool.drawing.rendering import SCALES, Limits, Look, colour_table
+from crosspool.drawing.fonts import any_script, fonts_for
+from crosspool.drawing.rendering import SCALES, ColourRange, Look, colour_table
+from crosspool.drawing.style import INK
 from crosspool.errors import SettingError
 from crosspool.statistics import ChannelStatistics
 from crosspool.text import number
@@ -25,8 +26,8 @@ MARGIN = 64
 PALE = "#5A5A5A"
 TITLE, TEXT, CAPTION = 46, 25, 23  # sizes of letters
 LINE = 1.38  # from line to line, in letters
-TITLE_TOP, TOP = 40, 152  # where the title and the pictures begin
-SPACE = 36  # between two pictures
+TITLE_TOP, TOP = 40, 152  # where the title and the images begin
+SPACE = 36  # between two images
 BAR, BAR_ROOM = 30, 190  # a colour bar's width, and what it takes with its numbers and its name
 GAP, ROW_GAP = 14, 22  # between a sheet's tiles
 SMALLEST_TILE = 112  # pixels
@@ -43,7 +44,7 @@ def slide(
     caption: str,
     look: Look | None = None,
 ) -> Figure:
-    """The chosen channels' maps over the picture that the network saw.
+    """The chosen channels' maps over the image that the network saw.
 
     `upper` holds all maps of the image, (D_{t+1}, H, W). One channel is shown at large, several as a sheet with the
     peak of each and its share of P's energy. `caption` is shown letter for letter; it breaks at " · ".
@@ -67,12 +68,12 @@ def _large(
     page.text(_facts(upper[channel], statistics, channel), MARGIN, TITLE_TOP + 1.25 * TITLE, TEXT, colour=PALE)
     bottom = page.caption(caption, notes)
     side = int(min(bottom - 32 - TOP, (WIDTH - 2 * MARGIN - BAR_ROOM - SPACE) / 2))
-    over = MARGIN + side + SPACE
-    seen = framed.convert("RGB").resize((side, side), Image.Resampling.BICUBIC)
-    limits = look.limits(statistics.peak, channel)
-    page.picture(seen, MARGIN, TOP, side, side)
-    page.picture(look.over(seen, upper[channel], limits), over, TOP, side, side)
-    page.bar(over + side + 28, TOP, side, limits, look.colour_map, f"weight, on {SCALES[look.scale]}")
+    map_left = MARGIN + side + SPACE
+    image = framed.convert("RGB").resize((side, side), Image.Resampling.BICUBIC)
+    colour_range = look.colour_range(statistics.peak, channel)
+    page.image(image, MARGIN, TOP, side, side)
+    page.image(look.over(image, upper[channel], colour_range), map_left, TOP, side, side)
+    page.bar(map_left + side + 28, TOP, side, colour_range, look.colour_map, f"weight, on {SCALES[look.scale]}")
     return page.figure
 
 
@@ -105,17 +106,17 @@ def _sheet(
     grid.label(page, 0, "the image", "as the network saw it")
     tiles = [small]
     for place, channel in enumerate(channels, 1):
-        tiles.append(look.over(small, upper[channel], look.limits(statistics.peak, channel)))
+        tiles.append(look.over(small, upper[channel], look.colour_range(statistics.peak, channel)))
         note = f"{number(statistics.peak[channel])} · {_share(statistics, channel)}"
         grid.label(page, place, str(channel), "dead: zero everywhere" if statistics.dead[channel] else note)
-    page.picture(grid.together(page, tiles), grid.left, grid.top, grid.width, grid.height)
+    page.image(grid.together(page, tiles), grid.left, grid.top, grid.width, grid.height)
 
     if look.scale == "map":
-        limits, label = (-1.0 if look.signed else 0.0, 1.0), "weight, in parts of each map's own peak"
+        colour_range, label = (-1.0 if look.signed else 0.0, 1.0), "weight, in parts of each map's own peak"
     else:
-        limits, label = look.limits(statistics.peak, channels[0]), f"weight, on {SCALES[look.scale]}"
+        colour_range, label = look.colour_range(statistics.peak, channels[0]), f"weight, on {SCALES[look.scale]}"
     top = grid.top + grid.label_height
-    page.bar(grid.left + grid.width + 28, top, grid.height - grid.label_height, limits, look.colour_map, label)
+    page.bar(grid.left + grid.width + 28, top, grid.height - grid.label_height, colour_range, look.colour_map, label)
     return page.figure
 
 
@@ -174,7 +175,7 @@ class _Grid:
         page.text(note, left, top + 0.95 * LINE * letters, 0.92 * letters, colour=PALE, width=self.side)
 
     def together(self, page: "_Page", tiles: Sequence[Image.Image]) -> Image.Image:
-        """All tiles as one picture: a picture for each would take a hundred times longer."""
+        """All tiles as one image: an image for each would take a hundred times longer."""
         together = Image.new("RGB", (page.pixels(self.width), page.pixels(self.height)), "white")
         for place, tile in enumerate(tiles):
             x, y = self.corner(place)
@@ -242,16 +243,18 @@ class _Page:
         drawn.remove()
         return width <= WIDTH - 2 * MARGIN
 
-    def picture(self, picture: Image.Image, left: float, top: float, width: float, height: float) -> None:
+    def image(self, image: Image.Image, left: float, top: float, width: float, height: float) -> None:
         extent = (left, left + width, top + height, top)
-        self._ground.imshow(np.asarray(picture), extent=extent, aspect="auto", interpolation="none")
+        self._ground.imshow(np.asarray(image), extent=extent, aspect="auto", interpolation="none")
 
-    def bar(self, left: float, top: float, height: float, limits: Limits, colour_map: str, label: str) -> None:
+    def bar(
+        self, left: float, top: float, height: float, colour_range: ColourRange, colour_map: str, label: str
+    ) -> None:
         """A colour bar with the numbers that its colours stand for, and what they are."""
         axes = self.figure.add_axes((left / WIDTH, 1 - (top + height) / HEIGHT, BAR / WIDTH, height / HEIGHT))
-        axes.imshow(colour_table(colour_map)[:, None], extent=(0, 1, *limits), aspect="auto", origin="lower")
-        axes.set(xticks=[], ylim=limits)
-        values = np.linspace(*limits, 5)
+        axes.imshow(colour_table(colour_map)[:, None], extent=(0, 1, *colour_range), aspect="auto", origin="lower")
+        axes.set(xticks=[], ylim=colour_range)
+        values = np.linspace(*colour_range, 5)
         axes.set_yticks(values, [number(value) for value in values], fontsize=72 * 21 / DPI, color=INK)
         axes.tick_params(length=5, color=PALE)
         axes.yaxis.tick_right()

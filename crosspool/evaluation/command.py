@@ -12,12 +12,8 @@ def usual_baselines(methods: Sequence[str]) -> list[str]:
     return [name for name in methods if name.lower().startswith(USUAL_BASELINES)] or list(methods[:1])
 
 
-def evaluate_command(
-    dataset: str,
-    methods: Sequence[str],
-    splits: int | None,
-    train_size: int | float | None,
-    baselines: Sequence[str],
+def evaluate_command_line(
+    dataset: str, methods: Sequence[str], splits: int | None, train_size: int | float | None, baselines: Sequence[str]
 ) -> list[str]:
     """`crosspool evaluate` up to the options that `train` has, too; `splits` is None for the official one."""
     command = ["crosspool", "evaluate", dataset, "--methods", ",".join(methods)]

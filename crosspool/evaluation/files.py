@@ -2,25 +2,21 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from matplotlib.figure import Figure
 
 from crosspool.datasets import Dataset
-from crosspool.drawing.figures import Point, any_script, confusion_figure, cost_figure, figure_bytes
-from crosspool.evaluation.findings import (
-    Findings,
-    as_json,
-    how,
-    is_point,
-    markdown,
-    method_json,
-    paired_json,
-    splits_of,
-)
+from crosspool.drawing.confusion import confusion_figure
+from crosspool.drawing.cost import Point, cost_figure
+from crosspool.drawing.fonts import any_script
+from crosspool.drawing.style import figure_bytes
+from crosspool.evaluation.documents import accuracy_json, method_json, paired_json
+from crosspool.evaluation.findings import AccuracyFindings, is_point, protocol_sentence, split_count
 from crosspool.evaluation.report import MethodResult
+from crosspool.evaluation.tables import accuracy_markdown
 from crosspool.tables import csv_text
 from crosspool.text import printable
 
@@ -29,34 +25,39 @@ COST_FIGURE = "accuracy-against-bytes"
 RECORD = "results.json"
 
 
-def files_of(findings: Findings) -> dict[str, Callable[[], bytes]]:
+def accuracy_files(findings: AccuracyFindings) -> dict[str, Callable[[], bytes]]:
     """The contents of every file by its name, each made when it is asked for."""
     texts: dict[str, Callable[[], str]] = {
         "results.csv": partial(_method_rows, findings),
-        "results.md": partial(markdown, findings),
+        "results.md": partial(accuracy_markdown, findings),
     }
     if findings.report.paired:
         texts["paired.csv"] = partial(_paired_rows, findings)
     if findings.dataset is not None and not findings.dataset.multi_label:
         texts["predictions.csv"] = partial(_prediction_rows, findings, findings.dataset)
     figures = {f"{COST_FIGURE}.{suffix}": partial(_cost_file, findings, suffix) for suffix in ("png", "svg")}
-    for stem, result in confusions(findings).items():
+    for stem, result in confusion_results(findings).items():
         texts[f"{stem}.csv"] = partial(_confusion_rows, findings, result)
         figures[f"{stem}.png"] = partial(_confusion_file, findings, result)
     names = [RECORD, *texts, *figures]
     texts = {RECORD: partial(_record, findings, names), **texts}
-    return {**{name: partial(_encoded, text) for name, text in texts.items()}, **figures}
+    return {**encoded_files(texts), **figures}
 
 
-def _encoded(text: Callable[[], str]) -> bytes:
-    return text().encode()
+def encoded_files(texts: Mapping[str, Callable[[], str]]) -> dict[str, Callable[[], bytes]]:
+    """Files in UTF-8, each made when it is asked for."""
+
+    def encoded(text: Callable[[], str]) -> bytes:
+        return text().encode()
+
+    return {name: partial(encoded, text) for name, text in texts.items()}
 
 
-def _record(findings: Findings, names: Sequence[str]) -> str:
-    return json.dumps({**as_json(findings), "files": list(names)}, indent=2, ensure_ascii=False) + "\n"
+def _record(findings: AccuracyFindings, names: Sequence[str]) -> str:
+    return json.dumps({**accuracy_json(findings), "files": list(names)}, indent=2, ensure_ascii=False) + "\n"
 
 
-def file_names(methods: Sequence[str]) -> list[str]:
+def safe_file_names(methods: Sequence[str]) -> list[str]:
     """A file name's part for each method: signs that a file system may refuse become dashes, and no two are equal."""
     taken: set[str] = set()
     names = []
@@ -71,12 +72,12 @@ def file_names(methods: Sequence[str]) -> list[str]:
     return names
 
 
-def _method_rows(findings: Findings) -> str:
+def _method_rows(findings: AccuracyFindings) -> str:
     """One row for each method, with the columns of the JSON's `methods`."""
     return _table(method_json(result, findings.report.measure) for result in findings.report.methods)
 
 
-def _paired_rows(findings: Findings) -> str:
+def _paired_rows(findings: AccuracyFindings) -> str:
     """One row for each comparison, with the columns of the JSON's `paired`."""
     return _table(paired_json(pair) for pair in findings.report.paired)
 
@@ -96,7 +97,7 @@ def _table(documents: Iterable[dict[str, Any]]) -> str:
     return csv_text([list(rows[0]), *(list(row.values()) for row in rows)])
 
 
-def _prediction_rows(findings: Findings, dataset: Dataset) -> str:
+def _prediction_rows(findings: AccuracyFindings, dataset: Dataset) -> str:
     """One row for each image: in how many splits each method was tested on it, and in how many it was right."""
     header, columns = ["sample", "true class"], []
     for result in findings.report.methods:
@@ -110,7 +111,7 @@ def _prediction_rows(findings: Findings, dataset: Dataset) -> str:
     return csv_text([header, *rows])
 
 
-def cost(findings: Findings) -> Figure:
+def cost_plot(findings: AccuracyFindings) -> Figure:
     """How well the methods do against the bytes of an image's vector."""
     points = []
     for result in findings.report.methods:
@@ -118,25 +119,25 @@ def cost(findings: Findings) -> Figure:
         found = measured.interval
         interval = None if found is None or is_point(found) else (found.low, found.high)
         points.append(Point(result.name, result.bytes_per_image, measured.value, interval))
-    title = f"{findings.report.dataset}, {findings.network}\n{how(findings)}"
+    title = f"{findings.report.dataset}, {findings.network}\n{protocol_sentence(findings)}"
     with any_script():
         return cost_figure(points, findings.measure, title)
 
 
-def _cost_file(findings: Findings, suffix: str) -> bytes:
+def _cost_file(findings: AccuracyFindings, suffix: str) -> bytes:
     about: dict[str, str | None] = {"Title": f"{findings.measure} against bytes"}
     about |= {"Description": findings.command_line} if suffix == "png" else {"Date": None}
-    return figure_bytes(cost(findings), suffix, about)
+    return figure_bytes(cost_plot(findings), suffix, about)
 
 
-def confusions(findings: Findings) -> dict[str, MethodResult]:
+def confusion_results(findings: AccuracyFindings) -> dict[str, MethodResult]:
     """Each method by its files' name up to the suffix, where images have one class each."""
     methods = findings.report.methods
-    names = file_names([result.name for result in methods])
+    names = safe_file_names([result.name for result in methods])
     return {f"confusion-{name}": r for r, name in zip(methods, names, strict=True) if r.confusion is not None}
 
 
-def _confusion_rows(findings: Findings, result: MethodResult) -> str:
+def _confusion_rows(findings: AccuracyFindings, result: MethodResult) -> str:
     """A method's counts."""
     assert result.confusion is not None
     classes = list(findings.report.classes)
@@ -144,9 +145,9 @@ def _confusion_rows(findings: Findings, result: MethodResult) -> str:
     return csv_text([["true class", *classes], *rows])
 
 
-def _confusion_file(findings: Findings, result: MethodResult) -> bytes:
+def _confusion_file(findings: AccuracyFindings, result: MethodResult) -> bytes:
     assert result.confusion is not None
-    count = splits_of(findings.report)
+    count = split_count(findings.report)
     title = f"{result.name}, {findings.report.dataset}" + ("" if count == 1 else f", {count} splits together")
     figure = confusion_figure(result.confusion, findings.report.classes, title)
     return figure_bytes(figure, "png", {"Title": title, "Description": findings.command_line})

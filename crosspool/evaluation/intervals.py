@@ -1,7 +1,7 @@
 """How sure one can be of a metric, and of the difference of two methods.
 
-Repeated random splits: `resampled_t` of the values or their differences, and `mcnemar` of each picture's `majority`.
-One official split: `bootstrap` over the test pictures, and `mcnemar`.
+Repeated random splits: `resampled_t` of the values or their differences, and `mcnemar` of each image's `majority`.
+One official split: `bootstrap` over the test images, and `mcnemar`.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,16 +33,16 @@ def resampled_t(
     `values` is (J,): a metric, or the differences of two methods on the same splits. The test sets of random splits
     overlap, and the training sets more so; s^2 / J is therefore far too small for the variance of the mean. Nadeau and
     Bengio, "Inference for the Generalization Error", Machine Learning 52 (2003), take (1/J + n_test/n_train) s^2, with
-    J - 1 degrees of freedom. `n_train` and `n_test` are the numbers of pictures, or their means where splits differ.
+    J - 1 degrees of freedom. `n_train` and `n_test` are the numbers of images, or their means where splits differ.
     The interval is not cut to the range of the metric.
 
-    None for one split, which tells nothing of the variance between splits; `bootstrap` its test pictures instead.
+    None for one split, which tells nothing of the variance between splits; `bootstrap` its test images instead.
 
     Raises DatasetError for a value that is not finite, and SettingError for numbers out of their range.
     """
     values = np.asarray(values, dtype=float)
     if not values.size or n_train <= 0 or n_test <= 0:
-        raise SettingError("An interval over splits takes at least one split, with pictures to train and to test on.")
+        raise SettingError("An interval over splits takes at least one split, with images to train and to test on.")
     if not np.isfinite(values).all():
         split = np.flatnonzero(~np.isfinite(values))[0] + 1
         raise DatasetError(f"The metric has no value on split {split}, which tests none of what it is about.")
@@ -54,43 +54,38 @@ def resampled_t(
 
 
 def bootstrap(
-    statistic: Callable[[np.ndarray], float],
-    pictures: int,
-    *,
-    resamples: int = 2000,
-    seed: int = 0,
-    level: float = LEVEL,
+    statistic: Callable[[np.ndarray], float], images: int, *, resamples: int = 2000, seed: int = 0, level: float = LEVEL
 ) -> Interval:
-    """The percentile interval of a metric over resamples, with replacement, of the test pictures of one split.
+    """The percentile interval of a metric over resamples, with replacement, of the test images of one split.
 
-    `statistic` takes indices of pictures, (pictures,), rising and with repetitions, and returns a metric of these:
+    `statistic` takes indices of images, (images,), rising and with repetitions, and returns a metric of these:
     `lambda chosen: accuracy(targets[chosen], predicted[chosen])`. For the paired difference of two methods it returns
     that difference, both being measured on the same resample. Resamples where it is NaN do not count. Equal
     arguments give equal intervals.
 
-    The interval is about other test pictures, as many, for the same classifier; not about other training pictures.
-    (The number matters for average precision, whose expectation falls a little with more pictures.) It has no width
-    where all pictures have the same outcome. Efron and Tibshirani, "An Introduction to the Bootstrap" (1993),
+    The interval is about other test images, as many, for the same classifier; not about other training images.
+    (The number matters for average precision, whose expectation falls a little with more images.) It has no width
+    where all images have the same outcome. Efron and Tibshirani, "An Introduction to the Bootstrap" (1993),
     section 13.3.
 
-    Raises DatasetError where the metric of all pictures is NaN; SettingError for numbers out of their range.
+    Raises DatasetError where the metric of all images is NaN; SettingError for numbers out of their range.
     """
     tails = (1 - _checked(level)) / 2
-    if pictures < 2 or resamples < 1:
-        raise SettingError(f"A bootstrap takes at least 2 pictures and 1 resample, not {pictures} and {resamples}.")
-    if np.isnan(statistic(np.arange(pictures))):
-        raise DatasetError("The metric has no value on the test pictures, which show none of what it is about.")
+    if images < 2 or resamples < 1:
+        raise SettingError(f"A bootstrap takes at least 2 images and 1 resample, not {images} and {resamples}.")
+    if np.isnan(statistic(np.arange(images))):
+        raise DatasetError("The metric has no value on the test images, which show none of what it is about.")
     draw = np.random.default_rng(seed)
-    values = [statistic(np.sort(draw.integers(pictures, size=pictures))) for _ in range(resamples)]
+    values = [statistic(np.sort(draw.integers(images, size=images))) for _ in range(resamples)]
     low, high = np.nanquantile(values, [tails, 1 - tails])
     return Interval(float(low), float(high), level, "percentile bootstrap")
 
 
 def majority(correct: np.ndarray) -> np.ndarray:
-    """One outcome for each picture over repeated splits, (n,): what happened in most of the splits that tested it.
+    """One outcome for each image over repeated splits, (n,): what happened in most of the splits that tested it.
 
-    `correct` is (J, n): 1 where a split predicts the picture's class, 0 where it does not, NaN where it does not test
-    the picture. The result is 1, 0, or NaN for pictures never tested or right as often as wrong, which say nothing.
+    `correct` is (J, n): 1 where a split predicts the image's class, 0 where it does not, NaN where it does not test
+    the image. The result is 1, 0, or NaN for images never tested or right as often as wrong, which say nothing.
     """
     right, wrong = (correct == 1).sum(axis=0), (correct == 0).sum(axis=0)
     return np.select([right > wrong, right < wrong], [1.0, 0.0], np.nan)
@@ -98,7 +93,7 @@ def majority(correct: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class McNemar:
-    """How many pictures only the one or only the other method gets right, and the p-value that both are as good."""
+    """How many images only the one or only the other method gets right, and the p-value that both are as good."""
 
     only_a: int
     only_b: int
@@ -106,17 +101,17 @@ class McNemar:
 
 
 def mcnemar(correct_a: np.ndarray, correct_b: np.ndarray) -> McNemar:
-    """McNemar's test, exact and two-sided, of two methods on the same pictures.
+    """McNemar's test, exact and two-sided, of two methods on the same images.
 
-    Both are (n,), 1 where the class was predicted and 0 where not, one entry for each picture: of repeated splits,
-    the `majority`. Pictures with NaN in either do not count. The test is about other test pictures, as `bootstrap` is;
-    how much the methods vary with the training pictures is not in it. McNemar, "Note on the Sampling Error of the
+    Both are (n,), 1 where the class was predicted and 0 where not, one entry for each image: of repeated splits,
+    the `majority`. Images with NaN in either do not count. The test is about other test images, as `bootstrap` is;
+    how much the methods vary with the training images is not in it. McNemar, "Note on the Sampling Error of the
     Difference Between Correlated Proportions or Percentages", Psychometrika 12 (1947).
 
     Raises SettingError where the shapes differ.
     """
     if correct_a.shape != correct_b.shape:
-        raise SettingError(f"The outcomes are {correct_a.shape} and {correct_b.shape}; give the same pictures to both.")
+        raise SettingError(f"The outcomes are {correct_a.shape} and {correct_b.shape}; give the same images to both.")
     only_a = int(np.sum((correct_a == 1) & (correct_b == 0)))
     only_b = int(np.sum((correct_a == 0) & (correct_b == 1)))
     p_value = float(stats.binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0

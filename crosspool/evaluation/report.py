@@ -21,10 +21,7 @@ def _chosen(measure: Callable[..., float]) -> Measure:
 
 
 # The first one of each is what methods are compared by.
-SINGLE_LABEL: dict[str, Measure] = {
-    "accuracy": _chosen(accuracy),
-    "mean_class_accuracy": _chosen(mean_class_accuracy),
-}
+SINGLE_LABEL: dict[str, Measure] = {"accuracy": _chosen(accuracy), "mean_class_accuracy": _chosen(mean_class_accuracy)}
 MULTI_LABEL: dict[str, Measure] = {
     "mean_average_precision": mean_average_precision,
     "mean_average_precision_11": lambda targets, scores: mean_average_precision(targets, scores, eleven_points=True),

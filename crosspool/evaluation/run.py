@@ -26,7 +26,7 @@ Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many images of it are done, and of how many."""
 
 
-def evaluate(
+def evaluate_methods(
     dataset: Dataset,
     methods: Sequence[Method],
     features: Features,

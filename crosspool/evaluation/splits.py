@@ -1,4 +1,4 @@
-"""Random splits into training and test pictures, for data sets without an official one."""
+"""Random splits into training and test images, for data sets without an official one."""
 
 from collections.abc import Sequence
 
@@ -20,66 +20,66 @@ def stratified_splits(
     groups: Sequence[str] | np.ndarray | None = None,
     classes: Sequence[str] = (),
 ) -> list[Split]:
-    """`count` independent random splits of all pictures: `train_size` of them to train on, the rest to test on.
+    """`count` independent random splits of all images: `train_size` of them to train on, the rest to test on.
 
-    `targets` is (n,) classes or (n, L) labels. With classes, each has at least one picture on either side; as far as
+    `targets` is (n,) classes or (n, L) labels. With classes, each has at least one image on either side; as far as
     that allows, each is divided in the same proportion, rounded up or down, with ties decided anew in each split.
     (scikit-learn's `StratifiedShuffleSplit` rounds in the same way but can leave a small class out of a side.) With
-    labels, splits are plainly random, and a rare label may be missing on a side: nearly every picture can have a set
+    labels, splits are plainly random, and a rare label may be missing on a side: nearly every image can have a set
     of labels of its own, so that there are no strata to keep.
 
-    `groups` is (n,) content keys. Pictures with equal keys are one picture: the first of them is drawn, with its
-    class, and the others follow it to its side. `train_size` then counts different pictures. It is a number (int),
+    `groups` is (n,) content keys. Images with equal keys are one image: the first of them is drawn, with its
+    class, and the others follow it to its side. `train_size` then counts different images. It is a number (int),
     a share between 0 and 1 (float), or None for three quarters, moved where classes are too small for that.
 
     `classes` are names for the sentences of errors. The same arguments always give the same splits, with every
     version of NumPy, and a smaller `count` gives the first of them.
 
-    Raises DatasetError where a class has fewer than two different pictures; SettingError for a count below 1, a
-    negative seed, and a training size that leaves a class without a picture on a side.
+    Raises DatasetError where a class has fewer than two different images; SettingError for a count below 1, a
+    negative seed, and a training size that leaves a class without an image on a side.
     """
     if count < 1:
         raise SettingError(f"The number of splits is at least 1, not {count}.")
     if not 0 <= seed < 2**32:
         raise SettingError(f"The seed is a whole number from 0 to {2**32 - 1}, not {seed}.")
-    picture = np.arange(len(targets)) if groups is None else pd.factorize(np.asarray(groups))[0]  # (n,)
-    if len(picture) != len(targets):
-        raise SettingError(f"There are {len(targets)} targets but {len(picture)} content keys; give one for each.")
-    first = np.unique(picture, return_index=True)[1]  # (pictures,), in the order of the data set
+    image = np.arange(len(targets)) if groups is None else pd.factorize(np.asarray(groups))[0]  # (n,)
+    if len(image) != len(targets):
+        raise SettingError(f"There are {len(targets)} targets but {len(image)} content keys; give one for each.")
+    first = np.unique(image, return_index=True)[1]  # (images,), in the order of the data set
     # A plain random split is a stratified one of a single class.
     strata = np.zeros(len(targets), dtype=int) if targets.ndim == 2 else targets
-    found = np.unique(strata)
-    members = [np.flatnonzero(strata[first] == stratum) for stratum in found]
-    sizes = np.array([len(pictures) for pictures in members])
+    stratum_values = np.unique(strata)
+    members = [np.flatnonzero(strata[first] == stratum) for stratum in stratum_values]
+    sizes = np.array([len(images) for images in members])
     if targets.ndim == 2 or not len(targets):
         _require_two(sizes.sum(), "The data set")
     else:
-        for stratum, size in zip(found, sizes, strict=True):
+        for stratum, size in zip(stratum_values, sizes, strict=True):
             _require_two(size, f"The class {classes[stratum] if classes else stratum}")
-    total = _train_total(train_size, pictures=len(first), classes=len(found))
+    total = _train_total(train_size, images=len(first), classes=len(stratum_values))
     draw = np.random.RandomState(seed)  # its numbers never change, unlike those of NumPy's newer generators
-    return [_split(picture, members, _train_counts(sizes, total, draw), draw) for _ in range(count)]
+    return [_split(image, members, _train_counts(sizes, total, draw), draw) for _ in range(count)]
 
 
 def _require_two(size: int, whose: str) -> None:
     if size < 2:
-        raise DatasetError(f"{whose} has fewer than 2 different pictures ({size}); add some to it, or leave it out.")
+        raise DatasetError(f"{whose} has fewer than 2 different images ({size}); add some to it, or leave it out.")
 
 
-def _train_total(train_size: int | float | None, *, pictures: int, classes: int) -> int:
-    """How many of the different pictures to train on."""
-    most = pictures - classes
+def _train_total(train_size: int | float | None, *, images: int, classes: int) -> int:
+    """How many of the different images to train on."""
+    most = images - classes
     if train_size is None:
-        return min(max(round(DEFAULT_SHARE * pictures), classes), most)
+        return min(max(round(DEFAULT_SHARE * images), classes), most)
     if isinstance(train_size, float) and not 0 < train_size < 1:
         raise SettingError(
             f"The share to train on lies between 0 and 1, not {train_size}; write numbers without a point."
         )
-    total = round(train_size * pictures) if isinstance(train_size, float) else train_size
+    total = round(train_size * images) if isinstance(train_size, float) else train_size
     if not classes <= total <= most:
-        sides = "there is a picture" if classes == 1 else f"each of the {classes} classes has a picture"
+        sides = "there is an image" if classes == 1 else f"each of the {classes} classes has an image"
         raise SettingError(
-            f"Train on {classes} to {most} of the {pictures} different pictures, not on {total}, so that {sides} to "
+            f"Train on {classes} to {most} of the {images} different images, not on {total}, so that {sides} to "
             "train on and one to test on."
         )
     return total
@@ -100,8 +100,8 @@ def _train_counts(sizes: np.ndarray, total: int, draw: np.random.RandomState) ->
     return counts
 
 
-def _split(picture: np.ndarray, members: list[np.ndarray], counts: np.ndarray, draw: np.random.RandomState) -> Split:
-    """Draw `counts` of the `members` of each class; whatever shows such a `picture` is trained on."""
-    chosen = [draw.permutation(pictures)[:size] for pictures, size in zip(members, counts, strict=True)]
-    train: np.ndarray = np.isin(picture, np.concatenate(chosen))
+def _split(image: np.ndarray, members: list[np.ndarray], counts: np.ndarray, draw: np.random.RandomState) -> Split:
+    """Draw `counts` of the `members` of each class; every copy of such an `image` is trained on."""
+    chosen = [draw.permutation(images)[:size] for images, size in zip(members, counts, strict=True)]
+    train: np.ndarray = np.isin(image, np.concatenate(chosen))
     return Split(np.flatnonzero(train), np.flatnonzero(~train))

@@ -10,12 +10,12 @@ from crosspool.evaluation.intervals import resampled_t
 from crosspool.evaluation.report import Measured
 
 ACCURACY, UNCHANGED, MARGIN, ENERGY_LEFT = "accuracy", "unchanged", "margin", "energy left"
-Told = dict[str, NDArray[np.float64]]
-"""Measures by their names, each with one number for every remainder of a picture."""
+Measures = dict[str, NDArray[np.float64]]
+"""Measures by their names, each with one number for every remainder of an image."""
 
 
-def told(scores: NDArray[np.float64], predicted: int, target: int) -> Told:
-    """What the scores (n, L) of a picture's remainders say: whether the true class has the highest, whether the class
+def remainder_measures(scores: NDArray[np.float64], predicted: int, target: int) -> Measures:
+    """What the scores (n, L) of an image's remainders say: whether the true class has the highest, whether the class
     that was predicted of the whole still has, and by how much it leads the best other one (less than 0: trails)."""
     chosen = scores.argmax(axis=1)
     others = np.delete(scores, predicted, axis=1)
@@ -73,19 +73,19 @@ class Curves:
         return measured(by_split, self.sizes)
 
 
-class Gathering:
+class ImageMeans:
     """The means over a split's test images, as these come one by one."""
 
     def __init__(self) -> None:
         self._sums: dict[str, dict[str, NDArray[np.float64]]] = {}
         self._images = 0
 
-    def add(self, orders: Mapping[str, Sequence[Told]]) -> None:
-        """One image: what was told in each order, for every draw of it."""
+    def add(self, orders: Mapping[str, Sequence[Measures]]) -> None:
+        """One image: its measures in each order, for every draw of it."""
         for order, draws in orders.items():
             sums = self._sums.setdefault(order, {})
             for measure in draws[0]:
-                sums[measure] = sums.get(measure, 0) + np.mean([one[measure] for one in draws], axis=0)
+                sums[measure] = sums.get(measure, 0) + np.mean([measures[measure] for measures in draws], axis=0)
         self._images += 1
 
     @property
@@ -96,7 +96,7 @@ class Gathering:
         return {order: {m: total / self._images for m, total in sums.items()} for order, sums in self._sums.items()}
 
 
-def joined(splits: Sequence[Gathering], fractions: Sequence[float], train: float) -> Curves:
+def joined(splits: Sequence[ImageMeans], fractions: Sequence[float], train: float) -> Curves:
     """The curves of all splits together."""
     means = [split.means() for split in splits]
     orders = tuple(means[0])

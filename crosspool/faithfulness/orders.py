@@ -14,7 +14,7 @@ Ranking = NDArray[np.intp]
 Orders = dict[str, list[Ranking]]
 """Rankings by the order's name; several of one that is drawn at random."""
 
-ALIKE = 16  # channels of neighbouring energy, among which contributions are exchanged
+EXCHANGED_CHANNELS = 16  # channels of neighbouring energy, among which contributions are exchanged
 
 MOST, LEAST, ENERGY, RANDOM = "most", "least", "energy", "random"
 ALIVE, MATCHED = "random alive", "random matched"
@@ -22,8 +22,8 @@ BASELINE, BASELINE_SAME, CENTRE = "baseline", "baseline, same class", "centre"
 
 
 @dataclass(frozen=True)
-class Explained:
-    """A picture as a classifier sees it and as a baseline does; what several questions need is computed once."""
+class ExplainedImage:
+    """An image as a classifier sees it and as a baseline does; what several questions need is computed once."""
 
     own: Explanation
     baseline: Explanation
@@ -44,12 +44,12 @@ def largest_first(values: NDArray[np.float64]) -> Ranking:
     return np.argsort(-values.ravel(), kind="stable")
 
 
-def channel_orders(explained: Explained, draw: np.random.Generator, draws: int) -> Orders:
+def channel_orders(explained: ExplainedImage, draw: np.random.Generator, draws: int) -> Orders:
     """All channels, those first that contribute most, or least, to the predicted class's score, and in other orders.
 
     By energy: what the channel's block holds of the squared length of phi(P). At random: among all; those first that
-    are not zero on this picture ("alive"); and with energies as those that contribute most have ("matched"), the
-    contributions being exchanged at random among ALIKE channels that follow each other by energy.
+    are not zero on this image ("alive"); and with energies as those that contribute most have ("matched"), the
+    contributions being exchanged at random among EXCHANGED_CHANNELS channels that follow each other by energy.
     """
     contributed, energy = explained.contributions.channels, explained.energy.channels
     count = len(energy)
@@ -67,13 +67,13 @@ def channel_orders(explained: Explained, draw: np.random.Generator, draws: int) 
 def _exchanged(values: NDArray[np.float64], ranking: Ranking, draw: np.random.Generator) -> NDArray[np.float64]:
     """The values, exchanged at random among neighbours in a ranking."""
     exchanged = np.empty_like(values)
-    for start in range(0, len(ranking), ALIKE):
-        some = ranking[start : start + ALIKE]
+    for start in range(0, len(ranking), EXCHANGED_CHANNELS):
+        some = ranking[start : start + EXCHANGED_CHANNELS]
         exchanged[some] = draw.permutation(values[some])
     return exchanged
 
 
-def position_orders(explained: Explained, draw: np.random.Generator, draws: int) -> Orders:
+def position_orders(explained: ExplainedImage, draw: np.random.Generator, draws: int) -> Orders:
     """All positions, those first where the most evidence for the predicted class is, and in other orders.
 
     By the map of a baseline, for the class that it predicts itself, and for the same class (both left out where it
@@ -84,7 +84,7 @@ def position_orders(explained: Explained, draw: np.random.Generator, draws: int)
     evidence, energy = explained.contributions.positions, explained.energy.positions
     if evidence is None or energy is None:
         name = explained.own.classifier.method.name
-        raise SettingError(f"Where in the picture {name} has its numbers from is not known; choose cl, global or sum.")
+        raise SettingError(f"Where in the image {name} has its numbers from is not known; choose cl, global or sum.")
     grid: Size = evidence.shape
     orders = {MOST: [largest_first(evidence)]}
     for name, label in ((BASELINE, None), (BASELINE_SAME, explained.own.predicted)):
@@ -98,6 +98,6 @@ def position_orders(explained: Explained, draw: np.random.Generator, draws: int)
 
 
 def _from_centre(grid: Size) -> NDArray[np.float64]:
-    """The squared distance of each cell from the centre of the picture, whose sides are 1."""
+    """The squared distance of each cell from the centre of the image, whose sides are 1."""
     rows, columns = (((np.arange(cells) + 0.5) / cells - 0.5) ** 2 for cells in grid)
     return np.asarray(rows[:, None] + columns)

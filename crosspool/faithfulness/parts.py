@@ -10,7 +10,7 @@ from crosspool.datasets.fieldguide import SPECIES, Drawing, Species, defining_pa
 from crosspool.errors import DatasetError
 from crosspool.evaluation.report import Measured
 from crosspool.faithfulness.curves import Sizes, measured
-from crosspool.faithfulness.orders import Explained
+from crosspool.faithfulness.orders import ExplainedImage
 from crosspool.grids import Mask, Size, average_over_cells, spread_over_cells
 
 CLASS, LEAD = "class", "lead over a sister species"
@@ -59,23 +59,23 @@ def sisters_of(species: Species) -> list[Species]:
 
 def regions_of(drawing: Drawing, species: Species, grid: Size) -> dict[str, Regions]:
     """For the species itself, by its name, the parts that define it; by each sister's name those that tell the two
-    apart. Without those whose parts cannot be seen in the picture."""
+    apart. Without those whose parts cannot be seen in the image."""
     asked = {species.name: defining_parts(species)}
     asked |= {sister.name: differing_parts(species, sister) for sister in sisters_of(species)}
     bird = average_over_cells(drawing.masks["body"].astype(np.float64), grid)
-    found = {}
+    regions = {}
     for name, parts in asked.items():
         union: Mask = np.logical_or.reduce([drawing.masks[part] for part in parts])
         if union.any():
-            found[name] = Regions(average_over_cells(union.astype(np.float64), grid), bird)
-    return found
+            regions[name] = Regions(average_over_cells(union.astype(np.float64), grid), bird)
+    return regions
 
 
-def shares_of(explained: Explained, regions: Mapping[str, Regions], species: Species) -> ImageShares:
+def shares_of(explained: ExplainedImage, regions: Mapping[str, Regions], species: Species) -> ImageShares:
     """By question (the true class, its lead over each sister) and by map the shares on one image."""
     energy = explained.energy.positions
     assert energy is not None
-    found: ImageShares = {CLASS: {}, LEAD: {}}
+    shares: ImageShares = {CLASS: {}, LEAD: {}}
     for name, region in regions.items():
         question, against = (CLASS, None) if name == species.name else (LEAD, name)
         maps = {
@@ -87,8 +87,8 @@ def shares_of(explained: Explained, regions: Mapping[str, Regions], species: Spe
         }
         for kind, amounts in maps.items():
             if amounts is not None:
-                found[question].setdefault(kind, []).append(region.shares(spread_over_cells(amounts, energy.shape)))
-    return found
+                shares[question].setdefault(kind, []).append(region.shares(spread_over_cells(amounts, energy.shape)))
+    return shares
 
 
 @dataclass(frozen=True)
@@ -121,9 +121,9 @@ def joined(splits: Sequence[Sequence[ImageShares]], sizes: Sizes) -> PartShares:
 
 
 def _mean(images: Sequence[Sequence[Shares]], share: str) -> float:
-    values = [np.array([getattr(one, share) for one in several]) for several in images]
-    known = [several[~np.isnan(several)] for several in values]
-    means = [several.mean() for several in known if len(several)]
+    values = [np.array([getattr(shares, share) for shares in several]) for several in images]
+    defined = [several[~np.isnan(several)] for several in values]
+    means = [several.mean() for several in defined if len(several)]
     if not means:
         raise DatasetError("The test images of a split show none of the defining parts; draw more images.")
     return float(np.mean(means))

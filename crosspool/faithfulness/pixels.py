@@ -1,4 +1,4 @@
-"""The same question asked of the picture itself: cells of its pixels are hidden, and the network runs again."""
+"""The same question asked of the image itself: cells of its pixels are hidden, and the network runs again."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -18,17 +18,17 @@ Fill = Literal["blur", "mean"]
 BLUR = 1 / 16  # of the side: the standard deviation of the blur, at which a small bird becomes a stain
 
 
-def filled(picture: Image.Image, fill: Fill) -> Image.Image:
-    """What stands for hidden pixels: the picture blurred beyond recognition, or its mean colour everywhere."""
+def filled(image: Image.Image, fill: Fill) -> Image.Image:
+    """What stands for hidden pixels: the image blurred beyond recognition, or its mean colour everywhere."""
     if fill == "blur":
-        return picture.filter(ImageFilter.GaussianBlur(BLUR * picture.width))
-    colour = np.asarray(picture).reshape(-1, 3).mean(axis=0).round().astype(int).tolist()
-    return Image.new("RGB", picture.size, tuple(colour))
+        return image.filter(ImageFilter.GaussianBlur(BLUR * image.width))
+    colour = np.asarray(image).reshape(-1, 3).mean(axis=0).round().astype(int).tolist()
+    return Image.new("RGB", image.size, tuple(colour))
 
 
-def showing(picture: Image.Image, hidden: Image.Image, cells: NDArray[np.bool_]) -> Image.Image:
-    """The picture in those cells of a grid over it, (H, W), and what stands for hidden pixels in the others."""
-    return Image.composite(picture, hidden, mask_of(cells, (picture.height, picture.width)))
+def showing(image: Image.Image, hidden: Image.Image, cells: NDArray[np.bool_]) -> Image.Image:
+    """The image in those cells of a grid over it, (H, W), and what stands for hidden pixels in the others."""
+    return Image.composite(image, hidden, mask_of(cells, (image.height, image.width)))
 
 
 def mask_of(cells: NDArray[np.bool_], size: Size) -> Image.Image:
@@ -40,7 +40,7 @@ def mask_of(cells: NDArray[np.bool_], size: Size) -> Image.Image:
 
 
 class Pixels:
-    """A picture whose cells of pixels are shown or hidden, as a classifier sees it.
+    """An image whose cells of pixels are shown or hidden, as a classifier sees it.
 
     Raises SettingError where the classifier sees a crop, as what was framed would be cropped once more.
     """
@@ -50,10 +50,10 @@ class Pixels:
     ) -> None:
         method = classifier.method
         if method.framing != "squash":
-            raise SettingError("Pixels can be hidden from classifiers that see the whole picture: train with squash.")
+            raise SettingError("Pixels can be hidden from classifiers that see the whole image: train with squash.")
         size = max(source.size for source in method.sources)
-        self.picture = frame_image(image, backbone.spec.preprocessing, size, "squash")
-        self.hidden = filled(self.picture, fill)
+        self.image = frame_image(image, backbone.spec.preprocessing, size, "squash")
+        self.hidden = filled(self.image, fill)
         self._classifier, self._backbone, self._grid = classifier, backbone, grid
 
     def both_ways(self, ranking: NDArray[np.intp], counts: NDArray[np.intp]) -> tuple[Scores, Scores]:
@@ -62,6 +62,6 @@ class Pixels:
         first = [np.isin(np.arange(len(ranking)), ranking[:count]).reshape(self._grid) for count in counts]
         return self._scores(first), self._scores([~cells for cells in first])
 
-    def _scores(self, shown: Sequence[NDArray[np.bool_]]) -> Scores:
-        pictures = [showing(self.picture, self.hidden, cells) for cells in shown]
-        return np.concatenate([self._classifier.scores([picture], self._backbone) for picture in pictures])
+    def _scores(self, shown_cells: Sequence[NDArray[np.bool_]]) -> Scores:
+        images = [showing(self.image, self.hidden, cells) for cells in shown_cells]
+        return np.concatenate([self._classifier.scores([image], self._backbone) for image in images])

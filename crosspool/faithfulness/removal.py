@@ -1,4 +1,4 @@
-"""The scores of many remainders of one picture at once: some of its channels kept, or ever more of its positions.
+"""The scores of many remainders of one image at once: some of its channels kept, or ever more of its positions.
 
 Both are what `Explanation.without_channels` and `without_positions` compute one by one, in single precision.
 """
@@ -16,25 +16,25 @@ from crosspool.grids import Size
 
 Scores = NDArray[np.float64]
 Pooled = NDArray[np.float32]
-ROWS_AT_ONCE = 8  # vectors that are encoded together: more would not stay in the processor's cache
+ENCODE_BATCH = 8  # vectors that are encoded together: more would not stay in the processor's cache
 
 
-def keeping_channels(explanation: Explanation, kept: NDArray[np.bool_]) -> Scores:
+def keeping_channels(explanation: Explanation, remaining: NDArray[np.bool_]) -> Scores:
     """The classes' scores, (n, L), when only those channels are kept, (n, K), and the rest is normalised anew.
 
     All steps behind the pooling but the quantiser act on each channel's block by itself, or scale a whole part: so the
     scores follow from what each channel adds to them, w_lk . phi_k, and from the lengths |phi_k|.
     """
     if explanation.classifier.method.quantizer is not None:
-        return np.stack([explanation.without_channels(np.flatnonzero(~some)) for some in kept])
+        return np.stack([explanation.without_channels(np.flatnonzero(~channels)) for channels in remaining])
     added, energy = _by_channel(explanation)
-    total, length = np.zeros((len(kept), len(added))), np.zeros((len(kept), 1))
+    total, length = np.zeros((len(remaining), len(added))), np.zeros((len(remaining), 1))
     ends = np.cumsum([part.channels for part in explanation.parts])
     for each in np.split(np.arange(ends[-1]), ends[:-1]):
-        left = kept[:, each] @ energy[each][:, None]  # (n, 1)
+        left = remaining[:, each] @ energy[each][:, None]  # (n, 1)
         is_there = left > 0
         scale = np.sqrt(energy[each].sum() / np.where(is_there, left, 1)) * is_there  # a part has the same length again
-        total += scale * (kept[:, each] @ added[:, each].T)
+        total += scale * (remaining[:, each] @ added[:, each].T)
         length += is_there * energy[each].sum()
     scores: Scores = total / np.sqrt(np.where(length > 0, length, 1)) + explanation.classifier.intercept
     return scores
@@ -54,7 +54,7 @@ def _by_channel(explanation: Explanation) -> tuple[NDArray[np.float64], NDArray[
 
 
 class Positions:
-    """A picture's positions, numbered row by row on the grid of `Contributions.positions`, to be put in step by step.
+    """An image's positions, numbered row by row on the grid of `Contributions.positions`, to be put in step by step.
 
     Raises SettingError where positions are not known.
     """
@@ -62,7 +62,7 @@ class Positions:
     def __init__(self, explanation: Explanation) -> None:
         self.grid: Size = max(part.grid for part in explanation.parts)
         self._explanation = explanation
-        self._parts = [_Sum.of(part) or _Anything(part) for part in explanation.parts]
+        self._parts = [_SumPart.of(part) or _AnyPart(part) for part in explanation.parts]
 
     def both_ways(self, ranking: NDArray[np.intp], counts: NDArray[np.intp]) -> tuple[Scores, Scores]:
         """The classes' scores, (n, L) each: when only the first of the ranked positions are pooled, and when these are
@@ -77,12 +77,12 @@ class Positions:
             masks[number:, step] = True
         pooled = zip(*(part.pooled(masks.reshape(-1, *self.grid)) for part in self._parts), strict=True)
         scores = []
-        while some := list(islice(pooled, ROWS_AT_ONCE)):
+        while some := list(islice(pooled, ENCODE_BATCH)):
             scores.append(self._explanation.rescored([np.stack(rows) for rows in zip(*some, strict=True)]))
         return np.concatenate(scores)
 
 
-class _Anything:
+class _AnyPart:
     """A part of which nothing is known but how it pools."""
 
     def __init__(self, part: Any) -> None:
@@ -95,7 +95,7 @@ class _Anything:
             yield self._pool(self._map * self._part.covered(mask)).float().numpy()
 
 
-class _Sum:
+class _SumPart:
     """A part with P_k = sum_i a_ik x_i, of which only what is new is added.
 
     Sums begin with nothing, as differences leave rounding errors, which a root and a normaliser make large.
@@ -107,7 +107,7 @@ class _Sum:
         self._patches = patches.float().numpy()  # (V * N, d)
 
     @classmethod
-    def of(cls, part: Any) -> "_Sum | None":
+    def of(cls, part: Any) -> "_SumPart | None":
         """None where P is no such sum (max); x_i is what a map of a single 1 pools."""
         weights, pool = part.map_and_pool()
         views, _, rows, columns = weights.shape

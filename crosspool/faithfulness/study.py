@@ -14,8 +14,17 @@ from crosspool.datasets import Dataset, Split
 from crosspool.datasets.fieldguide import SPECIES, Drawing
 from crosspool.errors import DatasetError, SettingError
 from crosspool.evaluation.report import Measured
-from crosspool.faithfulness.curves import ENERGY_LEFT, Curves, Gathering, Sizes, Told, joined, measured, told
-from crosspool.faithfulness.orders import RANDOM, Explained, Orders, Ranking, channel_orders, position_orders
+from crosspool.faithfulness.curves import (
+    ENERGY_LEFT,
+    Curves,
+    ImageMeans,
+    Measures,
+    Sizes,
+    joined,
+    measured,
+    remainder_measures,
+)
+from crosspool.faithfulness.orders import RANDOM, ExplainedImage, Orders, Ranking, channel_orders, position_orders
 from crosspool.faithfulness.parts import ImageShares, PartShares, Regions, regions_of, shares_of
 from crosspool.faithfulness.parts import joined as joined_shares
 from crosspool.faithfulness.pixels import Fill, Pixels
@@ -61,7 +70,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Answer:
+class StudyResult:
     """What was found. Curves of pixels, and the shares in parts, only where they were asked for, and are known."""
 
     question: Question
@@ -84,11 +93,11 @@ class Answer:
 class _Split:
     """What is gathered of one split."""
 
-    channels: Gathering = field(default_factory=Gathering)
-    deletion: Gathering = field(default_factory=Gathering)
-    insertion: Gathering = field(default_factory=Gathering)
-    pixel_deletion: Gathering = field(default_factory=Gathering)
-    pixel_insertion: Gathering = field(default_factory=Gathering)
+    channels: ImageMeans = field(default_factory=ImageMeans)
+    deletion: ImageMeans = field(default_factory=ImageMeans)
+    insertion: ImageMeans = field(default_factory=ImageMeans)
+    pixel_deletion: ImageMeans = field(default_factory=ImageMeans)
+    pixel_insertion: ImageMeans = field(default_factory=ImageMeans)
     parts: list[ImageShares] = field(default_factory=list)
     right: list[bool] = field(default_factory=list)
     baseline_right: list[bool] = field(default_factory=list)
@@ -103,7 +112,7 @@ def study(
     *,
     scratch: Path | None = None,
     progress: Progress = lambda stage, done, total: None,
-) -> Answer:
+) -> StudyResult:
     """Train on each split's training images alone, explain its test images, and take away what is said to matter.
 
     `drawing` gives the masks of a sample of FieldGuide. `features` must offer what the question needs.
@@ -115,22 +124,24 @@ def study(
         raise SettingError(f"Intervals need at least 2 splits, not {len(splits)}.")
     if dataset.multi_label:
         raise DatasetError(f"{dataset.name} has several labels an image; take a data set of one class each.")
-    taker = _Taker(dataset, question, features, drawing)
-    found = []
+    image_study = _ImageStudy(dataset, question, features, drawing)
+    split_results = []
     for number, split in enumerate(splits):
         subset = dataset.subset(split.train)
         restricted = features.restricted_to(subset)
-        own, baseline = (
+        classifier, baseline = (
             train(subset, restricted, method, seed=question.seed, scratch=scratch)
             for method in (question.method, question.baseline)
         )
-        found.append(_Split())
+        split_results.append(_Split())
         pixels = set(_generator(question, number).permutation(split.test)[: question.pixels].tolist())
         for done, index in enumerate(split.test.tolist(), 1):
-            taker.take(found[-1], own, baseline, index, _generator(question, number, index), index in pixels)
+            image_study.take(
+                split_results[-1], classifier, baseline, index, _generator(question, number, index), index in pixels
+            )
             progress(f"Split {number + 1} of {len(splits)}", done, len(split.test))
     sizes = Sizes(*(float(np.mean([len(part) for part in parts])) for parts in zip(*map(_parts, splits), strict=True)))
-    return _answer(dataset, question, found, sizes)
+    return _answer(dataset, question, split_results, sizes)
 
 
 def _parts(split: Split) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -141,38 +152,38 @@ def _generator(question: Question, *numbers: int) -> np.random.Generator:
     return np.random.default_rng([question.seed, *numbers])
 
 
-def _answer(dataset: Dataset, question: Question, found: Sequence[_Split], sizes: Sizes) -> Answer:
+def _answer(dataset: Dataset, question: Question, split_results: Sequence[_Split], sizes: Sizes) -> StudyResult:
     def curves(name: str, fractions: Sequence[float]) -> Curves:
-        return joined([getattr(split, name) for split in found], fractions, sizes.train)
+        return joined([getattr(split, name) for split in split_results], fractions, sizes.train)
 
-    return Answer(
-        question, dataset.name, len(dataset), len(dataset.classes), len(found), sizes,
-        measured(np.array([np.mean(split.right) for split in found]), sizes),
-        measured(np.array([np.mean(split.baseline_right) for split in found]), sizes),
+    return StudyResult(
+        question, dataset.name, len(dataset), len(dataset.classes), len(split_results), sizes,
+        measured(np.array([np.mean(split.right) for split in split_results]), sizes),
+        measured(np.array([np.mean(split.baseline_right) for split in split_results]), sizes),
         curves("channels", question.channel_fractions),
         curves("deletion", POSITION_FRACTIONS),
         curves("insertion", POSITION_FRACTIONS),
         curves("pixel_deletion", POSITION_FRACTIONS) if question.pixels else None,
         curves("pixel_insertion", POSITION_FRACTIONS) if question.pixels else None,
-        joined_shares([split.parts for split in found], sizes) if found[0].parts else None,
+        joined_shares([split.parts for split in split_results], sizes) if split_results[0].parts else None,
     )  # fmt: skip
 
 
-class _Taker:
+class _ImageStudy:
     """Takes test images apart, one by one."""
 
     def __init__(
         self, dataset: Dataset, question: Question, features: Features, drawing: Callable[[int], Drawing] | None
     ) -> None:
         self._dataset, self._question, self._features, self._drawing = dataset, question, features, drawing
-        self._regions: dict[int, Mapping[str, Regions]] = {}  # drawing a picture takes longer than all the rest
+        self._regions: dict[int, Mapping[str, Regions]] = {}  # drawing an image takes longer than all the rest
 
     def take(
         self, split: _Split, own: TrainedClassifier, baseline: TrainedClassifier, index: int,
         draw: np.random.Generator, with_pixels: bool,
     ) -> None:  # fmt: skip
         record = self._features.record(index, self._question.sources)
-        explained = Explained(explanation_of(own, record), explanation_of(baseline, record))
+        explained = ExplainedImage(explanation_of(own, record), explanation_of(baseline, record))
         target = own.classes.index(self._dataset.classes[self._dataset.targets[index]])
         judge = _Judge(int(explained.own.scores.argmax()), target)
         split.right.append(judge.predicted == target)
@@ -192,21 +203,21 @@ class _Taker:
             split.parts.append(self._shares(explained, index, positions.grid))
 
     def _without_channels(
-        self, explained: Explained, judge: "_Judge", draw: np.random.Generator
-    ) -> dict[str, list[Told]]:
+        self, explained: ExplainedImage, judge: "_Judge", draw: np.random.Generator
+    ) -> dict[str, list[Measures]]:
         orders = channel_orders(explained, draw, CHANNEL_DRAWS)
         energy = explained.energy.channels
         counts = _counts(self._question.channel_fractions, len(energy))
         names = [name for name, rankings in orders.items() for _ in rankings]
-        places = np.array([np.argsort(ranking) for rankings in orders.values() for ranking in rankings])  # (R, K)
-        kept = places[:, None] >= counts[:, None]  # (R, F, K)
-        scores = keeping_channels(explained.own, kept.reshape(-1, len(energy))).reshape(*kept.shape[:2], -1)
-        found: dict[str, list[Told]] = {name: [] for name in orders}
-        for name, some, left in zip(names, scores, kept @ energy / (energy.sum() or 1), strict=True):
-            found[name].append(judge(some) | {ENERGY_LEFT: left})
-        return found
+        ranks = np.array([np.argsort(ranking) for rankings in orders.values() for ranking in rankings])  # (R, K)
+        remaining = ranks[:, None] >= counts[:, None]  # (R, F, K)
+        scores = keeping_channels(explained.own, remaining.reshape(-1, len(energy))).reshape(*remaining.shape[:2], -1)
+        measures: dict[str, list[Measures]] = {name: [] for name in orders}
+        for name, fraction_scores, left in zip(names, scores, remaining @ energy / (energy.sum() or 1), strict=True):
+            measures[name].append(judge(fraction_scores) | {ENERGY_LEFT: left})
+        return measures
 
-    def _shares(self, explained: Explained, index: int, grid: Size) -> ImageShares:
+    def _shares(self, explained: ExplainedImage, index: int, grid: Size) -> ImageShares:
         assert self._drawing is not None
         species = SPECIES[self._dataset.targets[index]]
         if index not in self._regions:
@@ -219,8 +230,8 @@ class _Judge:
     predicted: int
     target: int
 
-    def __call__(self, scores: NDArray[np.float64]) -> Told:
-        return told(scores, self.predicted, self.target)
+    def __call__(self, scores: NDArray[np.float64]) -> Measures:
+        return remainder_measures(scores, self.predicted, self.target)
 
 
 def _counts(fractions: Sequence[float], total: int) -> NDArray[np.intp]:
@@ -228,12 +239,14 @@ def _counts(fractions: Sequence[float], total: int) -> NDArray[np.intp]:
     return np.array([0 if fraction == 0 else max(1, round(fraction * total)) for fraction in fractions], np.intp)
 
 
-def _both_ways(deletion: Gathering, insertion: Gathering, orders: Orders, judge: _Judge, both_ways: BothWays) -> None:
+def _both_ways(deletion: ImageMeans, insertion: ImageMeans, orders: Orders, judge: _Judge, both_ways: BothWays) -> None:
     """Put positions in and take them away, in every order; in equal ones once."""
-    found: dict[bytes, tuple[Told, Told]] = {}
+    by_ranking: dict[bytes, tuple[Measures, Measures]] = {}
     for ranking in (ranking for rankings in orders.values() for ranking in rankings):
-        if ranking.tobytes() not in found:
+        if ranking.tobytes() not in by_ranking:
             put_in, taken = both_ways(ranking)
-            found[ranking.tobytes()] = judge(put_in), judge(taken)
+            by_ranking[ranking.tobytes()] = judge(put_in), judge(taken)
     for gathering, way in ((insertion, 0), (deletion, 1)):
-        gathering.add({name: [found[ranking.tobytes()][way] for ranking in some] for name, some in orders.items()})
+        gathering.add(
+            {name: [by_ranking[ranking.tobytes()][way] for ranking in rankings] for name, rankings in orders.items()}
+        )

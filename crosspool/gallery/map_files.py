@@ -11,11 +11,12 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from PIL import Image
 
-from crosspool.drawing.figures import any_script, figure_bytes
+from crosspool.drawing.fonts import any_script
 from crosspool.drawing.rendering import Look
 from crosspool.drawing.slides import NOTE, slide
-from crosspool.gallery.mapset import pack, receptive_fields
-from crosspool.gallery.standalone import page
+from crosspool.drawing.style import figure_bytes
+from crosspool.gallery.mapset import pack_maps, receptive_fields
+from crosspool.gallery.standalone import gallery_page
 from crosspool.provenance import Provenance
 from crosspool.statistics import ChannelStatistics, Criterion
 from crosspool.tables import csv_text
@@ -102,14 +103,14 @@ class ChosenMaps:
     def _page(self) -> bytes:
         """The first of the chosen maps is selected in it."""
         provenance = self.provenance
-        packed = pack(
+        packed = pack_maps(
             self.upper,
             self.statistics,
             self.framed,
             signed=provenance.is_signed,
             fields=receptive_fields(provenance.backbone, provenance.pair.id, provenance.size),
         )
-        return page(
+        return gallery_page(
             packed,
             self.statistics,
             title=f"{len(self.upper):,} weighting maps of {self.image['name']}",

@@ -1,8 +1,8 @@
-"""All weighting maps of one image as bytes for a browser: 8 bits a weight, with a scale for each map, and the photo.
+"""All weighting maps of one image as bytes for a browser: 8 bits a weight, with a scale for each map, and the image.
 
 Layout: the header's length (uint32), the header (JSON, filled up with blanks to a multiple of 4), then one after the
 other, little endian, for D maps: peaks, means and shares of energy (float32 each), sparsity (uint16, 65535 is 1),
-the peak's cell (uint16), the maps (uint8, D x rows x columns), and the photo (JPEG). `mapset.js` reads it.
+the peak's cell (uint16), the maps (uint8, D x rows x columns), and the image (JPEG). `mapset.js` reads it.
 """
 
 import base64
@@ -21,15 +21,15 @@ from crosspool.receptive_field import receptive_field
 from crosspool.statistics import ChannelStatistics
 
 MAX_CELLS = 112  # a side: a tile is about that many pixels wide, more would travel for nothing
-PHOTO_SIDE = 256
-PHOTO_QUALITY = 80
+IMAGE_SIDE = 256
+IMAGE_QUALITY = 80
 SIGNED_ZERO, SIGNED_TOP = 128, 127  # signed maps have their zero here, and reach so far to either side
 SPARSITY_TOP = 65535
 
 Span = tuple[int, int]  # first pixel, and the one behind the last
 
 
-def pack(
+def pack_maps(
     upper: np.ndarray,
     statistics: ChannelStatistics,
     framed: Image.Image,
@@ -42,10 +42,10 @@ def pack(
     `fields` are the receptive fields: for each row of the maps the rows of `framed` that it can depend on, and for each
     column the columns, in pixels. Maps larger than 112 cells a side are averaged down.
     """
-    shown = np.stack([at_most(weights, MAX_CELLS) for weights in upper])
-    rows, columns = shown.shape[1:]
+    packed = np.stack([averaged_down(weights, MAX_CELLS) for weights in upper])
+    rows, columns = packed.shape[1:]
     header = {
-        "channels": len(shown),
+        "channels": len(packed),
         "rows": rows,
         "columns": columns,
         "mapRows": upper.shape[1],
@@ -63,9 +63,9 @@ def pack(
         statistics.energy_share.astype("<f4"),
         np.rint(statistics.sparsity * SPARSITY_TOP).astype("<u2"),
         (peak_row * columns + peak_column).astype("<u2"),
-        steps(shown, statistics.peak, signed=signed),
+        quantised_maps(packed, statistics.peak, signed=signed),
     ]
-    blobs = b"".join(part.tobytes() for part in parts) + _photo(framed)
+    blobs = b"".join(part.tobytes() for part in parts) + _jpeg(framed)
     # Its name: what has the same one need not be read again.
     header["id"] = hashlib.sha256(repr(header).encode() + blobs).hexdigest()[:32]
     text = json.dumps(header, separators=(",", ":")).encode()
@@ -73,23 +73,23 @@ def pack(
     return len(text).to_bytes(4, "little") + text + blobs
 
 
-def name_of(packed: bytes) -> str:
+def packed_name(packed: bytes) -> str:
     """What `pack` called it."""
     length = int.from_bytes(packed[:4], "little")
     name: str = json.loads(packed[4 : 4 + length])["id"]
     return name
 
 
-def steps(upper: np.ndarray, peak: np.ndarray, *, signed: bool) -> np.ndarray:
+def quantised_maps(upper: np.ndarray, peak: np.ndarray, *, signed: bool) -> np.ndarray:
     """Maps (D, H, W) in 8 bits: 0 to 255 for zero to the map's peak, or 1 to 255 for minus to plus the peak."""
     size = np.abs(peak)[:, None, None]
     parts = np.clip(upper / np.where(size > 0, size, 1), -1 if signed else 0, 1)
     scaled = parts * SIGNED_TOP + SIGNED_ZERO if signed else parts * 255
-    found: np.ndarray = np.rint(scaled).astype(np.uint8)
-    return found
+    steps: np.ndarray = np.rint(scaled).astype(np.uint8)
+    return steps
 
 
-def at_most(weights: np.ndarray, cells: int) -> np.ndarray:
+def averaged_down(weights: np.ndarray, cells: int) -> np.ndarray:
     """A map averaged down to so many cells a side; smaller ones as they are."""
     if max(weights.shape) <= cells:
         return weights
@@ -97,18 +97,18 @@ def at_most(weights: np.ndarray, cells: int) -> np.ndarray:
     return np.asarray(Image.fromarray(weights).resize(size, Image.Resampling.BOX))
 
 
-def _photo(framed: Image.Image) -> bytes:
+def _jpeg(framed: Image.Image) -> bytes:
     buffer = io.BytesIO()
-    small = framed.convert("RGB").resize((PHOTO_SIDE, PHOTO_SIDE), Image.Resampling.LANCZOS)
-    small.save(buffer, "JPEG", quality=PHOTO_QUALITY)
+    small = framed.convert("RGB").resize((IMAGE_SIDE, IMAGE_SIDE), Image.Resampling.LANCZOS)
+    small.save(buffer, "JPEG", quality=IMAGE_QUALITY)
     return buffer.getvalue()
 
 
 @lru_cache(maxsize=64)
 def receptive_fields(backbone: str, pair: str, size: int) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
     """For each row of the upper maps the rows of the image that it can depend on, and so for the columns, in pixels."""
-    found = architecture(backbone)
-    layout, upper = found.layout(size), found.pair(pair).upper
+    structure = architecture(backbone)
+    layout, upper = structure.layout(size), structure.pair(pair).upper
     rows, columns = layout.map_size(upper)
     left = [receptive_field(layout, upper, row, 0) for row in range(rows)]
     top = [receptive_field(layout, upper, 0, column) for column in range(columns)]
@@ -116,6 +116,6 @@ def receptive_fields(backbone: str, pair: str, size: int) -> tuple[tuple[Span, .
 
 
 @lru_cache(maxsize=1)
-def tables() -> dict[str, str]:
+def colour_tables() -> dict[str, str]:
     """All colour maps, 256 RGB colours each, as base64."""
     return {name: base64.b64encode(colour_table(name).tobytes()).decode() for name in (*COLOUR_MAPS, SIGNED_COLOUR_MAP)}

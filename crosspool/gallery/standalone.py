@@ -1,4 +1,4 @@
-"""The gallery as one HTML file, with its photo and its maps: opened from a disk it needs no server and no network."""
+"""The gallery as one HTML file, with its image and its maps: opened from a disk it needs no server and no network."""
 
 import base64
 import hashlib
@@ -12,7 +12,7 @@ from crosspool import __version__
 from crosspool.drawing.rendering import COLOUR_MAPS, SIGNED_COLOUR_MAP, Look
 from crosspool.gallery import LARGEST_TOP, MAX_PINS
 from crosspool.gallery.assets import asset, script
-from crosspool.gallery.mapset import tables
+from crosspool.gallery.mapset import colour_tables
 from crosspool.statistics import ChannelStatistics, Criterion
 from crosspool.text import number, printable
 
@@ -20,7 +20,7 @@ TILE = 104  # pixels
 LISTED = 50  # channels in the table for browsers without scripts
 
 
-def page(
+def gallery_page(
     packed: bytes,
     statistics: ChannelStatistics,
     *,
@@ -47,7 +47,7 @@ def page(
         "pins": list(pins)[:MAX_PINS],
         "view": view,
         "colourMaps": [SIGNED_COLOUR_MAP] if look.signed else list(COLOUR_MAPS),
-        "tables": tables(),
+        "tables": colour_tables(),
         "mostPins": MAX_PINS,
         "largestTop": LARGEST_TOP,
     }
@@ -67,7 +67,7 @@ def page(
 
 
 def _policy(script: str, style: str) -> str:
-    """What the browser may do with the page: run this script, apply this style, show pictures that it holds."""
+    """What the browser may do with the page: run this script, apply this style, show images that it holds."""
     return (
         f"default-src 'none'; script-src {_source(script)}; style-src {_source(style)}; img-src blob:; "
         "base-uri 'none'; form-action 'none'"

@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from crosspool.backbones import load_backbone
 from crosspool.classifiers import load_classifier
-from crosspool.evaluation.files import files_of
+from crosspool.evaluation.files import accuracy_files
 from crosspool.ui.comparison.downloads import _zipped
 from crosspool.ui.comparison.image_by_image import CARDS_PER_PAGE, _judged, groups
 from crosspool.ui.visit.labelled import Collection
@@ -147,7 +147,7 @@ def test_the_command_is_shown(finished):
 
 def test_files_can_be_taken_away(finished, tmp_path):
     comparison = finished.session_state.comparison
-    files = files_of(comparison.findings)
+    files = accuracy_files(comparison.findings)
     table = pd.read_csv(io.BytesIO(files["results.csv"]()))
     assert table["name"].tolist() == ["cl@128", "sum@128"]
     document = json.loads(files["results.json"]())
@@ -271,7 +271,7 @@ def test_a_class_with_one_image_is_told_and_the_others_are_compared():
     own = collection(labels=("red", "green", "blue"))
     own.classes["blue"] = own.classes["blue"][:1]
     app = visit(own)
-    assert "1 class has fewer than 2 different pictures of its own: blue (1); left out." in amiss(app)[0]
+    assert "1 class has fewer than 2 different images of its own: blue (1); left out." in amiss(app)[0]
     app = trained(app)
     assert app.session_state.comparison.report.classes == ("red", "green")
 
@@ -296,7 +296,7 @@ def test_duplicates_across_classes_are_told_before_and_after():
     own = collection()
     own.add("green", own.classes["red"][0].data, "again.png")
     app = visit(own)
-    told = "1 picture is in two classes: red/1 0.png and green/5 again.png"
+    told = "1 image is in two classes: red/1 0.png and green/5 again.png"
     assert told in amiss(app)[0]
     app = trained(app)
     assert told in app.session_state.comparison.report.problems[0]

@@ -7,7 +7,7 @@ import pytest
 from benchmarks.harness.answers import agreement, is_thumbnail_of
 from benchmarks.harness.mapsets import unpack
 from benchmarks.harness.people import SMALL, LeakDetector, Person
-from crosspool.gallery.mapset import pack
+from crosspool.gallery.mapset import pack_maps
 from crosspool.statistics import channel_statistics
 from crosspool.ui.widgets.browser import data_url
 from tests.pictures import noise, png
@@ -23,7 +23,7 @@ def packed():
         change(upper)
         statistics = channel_statistics(upper, upper.reshape(3, -1).clone())
         fields = ([(0, 8)] * 4, [(0, 8)] * 4)
-        return pack(upper.numpy(), statistics, noise(image, 32, 32), signed=False, fields=fields)
+        return pack_maps(upper.numpy(), statistics, noise(image, 32, 32), signed=False, fields=fields)
 
     return of
 

@@ -13,9 +13,9 @@ from playwright.sync_api import expect
 from benchmarks.harness.visits import Visit
 from crosspool.backbones import architecture, load_backbone
 from crosspool.drawing.rendering import Look
-from crosspool.gallery.mapset import pack
-from crosspool.gallery.standalone import page as html_page
-from crosspool.localisation import compare
+from crosspool.gallery.mapset import pack_maps
+from crosspool.gallery.standalone import gallery_page as html_page
+from crosspool.localisation import score_region
 from crosspool.pooling import cross_layer_pool
 from crosspool.receptive_field import receptive_field
 from crosspool.statistics import channel_statistics
@@ -50,7 +50,7 @@ def html_file(found, maps, tmp_path_factory):
     layout = architecture(SMALL["backbone"]).layout(128)
     boxes = [receptive_field(layout, pair.upper, i, i) for i in range(SIDE)]
     fields = [(box.top, box.bottom) for box in boxes], [(box.left, box.right) for box in boxes]
-    packed = pack(upper, statistics, activations.framed[0], signed=False, fields=fields)
+    packed = pack_maps(upper, statistics, activations.framed[0], signed=False, fields=fields)
     look = Look("viridis", opacity=0.65, smooth=True, scale="map", signed=False)
     made = {"name": "</script><img src=x onerror=alert(1)>"}
     page = html_page(packed, statistics, title="Cat", caption="maps", made=made, look=look, selected=3)
@@ -314,7 +314,7 @@ def expected_order(maps, box):
     mask = np.zeros((SIDE * 100, SIDE * 100), bool)
     left, top, right, bottom = (round(part * SIDE * 100) for part in box)
     mask[top:bottom, left:right] = True
-    precision = compare(torch.tensor(seen), mask).precision
+    precision = score_region(torch.tensor(seen), mask).precision
     shares = mask.reshape(SIDE, 100, SIDE, 100).mean((1, 3))
     inside = (seen * shares).sum((1, 2)) / shares.sum()
     outside = (seen * (1 - shares)).sum((1, 2)) / (1 - shares).sum()
@@ -436,7 +436,7 @@ def large(offline, tmp_path):
         upper[channel, 12 + channel : 14 + channel, 206:208] = (-1) ** channel * (channel + 1)
     statistics = channel_statistics(torch.tensor(upper), torch.tensor(upper).flatten(1))
     fields = [(i, i + 1) for i in range(150)], [(i, i + 1) for i in range(224)]
-    packed = pack(upper, statistics, sample("cat").resize((224, 224)), signed=True, fields=fields)
+    packed = pack_maps(upper, statistics, sample("cat").resize((224, 224)), signed=True, fields=fields)
     look = Look("RdBu_r", opacity=1, smooth=False, scale="layer", signed=True)
     path = tmp_path / "large.html"
     path.write_bytes(html_page(packed, statistics, title="x", caption="y", made={}, look=look, selected=3))

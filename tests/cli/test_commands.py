@@ -106,7 +106,7 @@ def test_a_closed_pipe_is_no_traceback() -> None:
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT to send")
 def test_ctrl_c_is_quiet_and_leaves_nothing_behind(tmp_path) -> None:
     photo, folder = tmp_path / "photo.jpg", tmp_path / "out"
-    os.mkfifo(photo)  # so that it is known when the command is at work: it has read one picture and waits for this one
+    os.mkfifo(photo)  # so that it is known when the command is at work: it has read one image and waits for this one
     folder.mkdir()
     process = subprocess.Popen(
         [sys.executable, "-m", "crosspool", "pool", CAT, photo, "--out", folder / "f.npz"],

@@ -26,10 +26,13 @@ from crosspool.cli import evaluate as command
 from crosspool.cli import main
 from crosspool.cli.labelled import parsed_train_size
 from crosspool.datasets import Dataset, files, open_dataset
-from crosspool.drawing import figures
+from crosspool.drawing.confusion import confusion_figure
+from crosspool.drawing.cost import Point, cost_figure
 from crosspool.errors import SettingError
-from crosspool.evaluation import findings, paper, preparation
-from crosspool.evaluation.files import file_names
+from crosspool.evaluation import paper, preparation, tables
+from crosspool.evaluation.documents import accuracy_json
+from crosspool.evaluation.files import safe_file_names
+from crosspool.evaluation.findings import AccuracyFindings
 from crosspool.evaluation.intervals import Interval
 from crosspool.evaluation.report import Measured, MethodResult, Paired, Report
 from crosspool.features import Features
@@ -47,18 +50,18 @@ ONE_METHOD = ("--methods", "global@128", "--splits", 2, "--train-size", 6)
 
 
 def write_images(folder, each=EACH, first=0):
-    """A folder for each class, its pictures tinted in that colour."""
+    """A folder for each class, its images tinted in that colour."""
     for channel, label in zip((2, 1, 0), CLASSES, strict=True):
         (folder / label).mkdir(parents=True)
         for number in range(each):
-            picture = tinted(first + 100 * channel + number, channel).resize((64, 48))
-            (folder / label / f"{number}.png").write_bytes(png(picture))
+            image = tinted(first + 100 * channel + number, channel).resize((64, 48))
+            (folder / label / f"{number}.png").write_bytes(png(image))
     return folder
 
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
-    return write_images(tmp_path_factory.mktemp("pictures") / "tints")
+    return write_images(tmp_path_factory.mktemp("images") / "tints")
 
 
 @pytest.fixture(scope="module")
@@ -211,12 +214,12 @@ def test_confusions_add_up(results) -> None:
 @pytest.mark.parametrize("name", ["accuracy-against-bytes", "confusion-cl@128"])
 def test_figures_are_pictures(results, name) -> None:
     folder, document = results
-    with Image.open(folder / f"{name}.png") as picture:
-        picture.load()
-        assert picture.format == "PNG"
-        assert min(picture.size) > 600
-        assert picture.info["Description"] == document["command"]
-        assert np.asarray(picture.convert("L")).std() > 5
+    with Image.open(folder / f"{name}.png") as image:
+        image.load()
+        assert image.format == "PNG"
+        assert min(image.size) > 600
+        assert image.info["Description"] == document["command"]
+        assert np.asarray(image.convert("L")).std() > 5
 
 
 def test_svg_is_one(results) -> None:
@@ -252,12 +255,12 @@ def test_table_fits_the_terminal_and_does_not_overclaim(works, images) -> None:
 
 def test_what_an_interval_shows() -> None:
     def shown(low, high):
-        return findings.verdict(Paired("a", "b", (low + high) / 2, Interval(low, high, 0.95, ""), None))
+        return tables.difference_verdict(Paired("a", "b", (low + high) / 2, Interval(low, high, 0.95, ""), None))
 
     assert [shown(0.01, 0.2), shown(-0.2, -0.01)] == ["better", "worse"]
-    assert shown(-0.01, 0.2) == shown(0.0, 0.1) == shown(-0.1, 0.0) == shown(0.0, 0.0) == findings.NONE_SHOWN
-    assert shown(0.1, 0.1) == shown(0.1, 0.1 + 1e-15) == findings.NONE_SHOWN
-    assert findings.verdict(Paired("a", "b", 0.3, None, None)) == "no interval"
+    assert shown(-0.01, 0.2) == shown(0.0, 0.1) == shown(-0.1, 0.0) == shown(0.0, 0.0) == tables.NONE_SHOWN
+    assert shown(0.1, 0.1) == shown(0.1, 0.1 + 1e-15) == tables.NONE_SHOWN
+    assert tables.difference_verdict(Paired("a", "b", 0.3, None, None)) == "no interval"
 
 
 def report_of(intervals, official=False):
@@ -269,10 +272,10 @@ def report_of(intervals, official=False):
 
 
 def test_an_interval_without_width_is_explained() -> None:
-    wide, none = Interval(-0.1, 0.2, 0.95, findings.RESAMPLED), Interval(0.1, 0.1, 0.95, findings.RESAMPLED)
+    wide, none = Interval(-0.1, 0.2, 0.95, tables.RESAMPLED), Interval(0.1, 0.1, 0.95, tables.RESAMPLED)
 
     def notes(*intervals):
-        return [" ".join(section.notes) for section in findings.sections(findings_of(report_of(intervals)))]
+        return [" ".join(section.notes) for section in tables.accuracy_sections(findings_of(report_of(intervals)))]
 
     splits = "splits that all agree tell nothing of how much others vary; use more splits"
     assert splits not in "".join(notes(wide, wide))
@@ -284,31 +287,31 @@ def test_an_interval_without_width_is_explained() -> None:
     assert splits in methods
     assert splits not in differences  # once is enough
     assert "as the interval includes zero" not in differences
-    drawn = Interval(1.0, 1.0, 0.95, findings.BOOTSTRAP)
+    drawn = Interval(1.0, 1.0, 0.95, tables.BOOTSTRAP)
     assert "images that all agree tell nothing of how much others vary; use more images" in notes(drawn, drawn)[0]
 
 
 def test_an_interval_without_width_is_no_interval() -> None:
-    wide, none = Interval(0.4, 0.6, 0.95, findings.RESAMPLED), Interval(0.5, 0.5, 0.95, findings.RESAMPLED)
+    wide, none = Interval(0.4, 0.6, 0.95, tables.RESAMPLED), Interval(0.5, 0.5, 0.95, tables.RESAMPLED)
     found = findings_of(report_of((none, wide, none)))
-    document = findings.as_json(found)
+    document = accuracy_json(found)
     assert document["methods"][0]["interval"] is None
     assert [pair["interval"] for pair in document["paired"]] == [[0.4, 0.6], None]
-    assert "| a | 50.0 % | – |" in findings.markdown(found)
-    assert "+10.0 | – |" in findings.markdown(found)
+    assert "| a | 50.0 % | – |" in tables.accuracy_markdown(found)
+    assert "+10.0 | – |" in tables.accuracy_markdown(found)
 
 
 def test_few_splits_are_called_few() -> None:
-    wide, told = Interval(0.4, 0.6, 0.95, findings.RESAMPLED), "very wide for so few splits; use more splits."
+    wide, told = Interval(0.4, 0.6, 0.95, tables.RESAMPLED), "very wide for so few splits; use more splits."
     few = report_of((wide,))
     enough = replace(few, methods=(replace(few.methods[0], outcomes=(None,) * 5),))
-    drawn = report_of((replace(wide, method=findings.BOOTSTRAP),))
-    notes = [findings.sections(findings_of(report))[0].notes[-1] for report in (few, enough, drawn)]
+    drawn = report_of((replace(wide, method=tables.BOOTSTRAP),))
+    notes = [tables.accuracy_sections(findings_of(report))[0].notes[-1] for report in (few, enough, drawn)]
     assert [told in note for note in notes] == [True, False, False]
 
 
 def findings_of(report):
-    return findings.Findings(report, DEFAULT, "network", "pretrained", "squash", 10.0, (), False)
+    return AccuracyFindings(report, DEFAULT, "network", "pretrained", "squash", 10.0, (), False)
 
 
 def test_a_second_run_computes_only_the_time(results, works, images, monkeypatch) -> None:
@@ -352,7 +355,7 @@ def test_boxes_of_one_photograph_stay_on_one_side(works, fails, images, tmp_path
     sizes = document["protocol"]["train_images"], document["protocol"]["test_images"]
     assert sizes == (8, 8)  # four of eight photographs, each twice
     assert document["classes"] == list(CLASSES[:2])
-    told = "1 class has fewer than 2 different pictures of its own: red (1); left out."
+    told = "1 class has fewer than 2 different images of its own: red (1); left out."
     assert document["problems"] == [told]
 
 
@@ -421,9 +424,9 @@ def test_test_images_that_are_trained_on_are_told(works, divided, tmp_path) -> N
     assert "so the figures flatter all methods, the first is test/blue $x$/again.png." in text
     document = json.loads(works("evaluate", folder, "--methods", "global@128", "--splits", 2, "--json"))
     assert document["problems"] == [
-        "1 picture is in two classes: test/blue $x$/again.png and train/green/1.png; a method can be right about only "
+        "1 image is in two classes: test/blue $x$/again.png and train/green/1.png; a method can be right about only "
         "one of the two.",
-        "1 picture is there twice: test/red/again.png and train/red/0.png; copies stay on one side of each split.",
+        "1 image is there twice: test/red/again.png and train/red/0.png; copies stay on one side of each split.",
     ]
 
 
@@ -481,9 +484,9 @@ def test_kinds_of_methods() -> None:
 
 @pytest.fixture
 def damaged(images, tmp_path):
-    """The pictures, with one that cannot be read, a class of one, and a class of the same picture twice."""
+    """The images, with one that cannot be read, a class of one, and a class of the same image twice."""
     folder = copied(images, tmp_path / "damaged")
-    (folder / "red" / "broken.jpg").write_bytes(b"no picture")
+    (folder / "red" / "broken.jpg").write_bytes(b"no image")
     for label, names in {"lonely": ["a"], "twins": ["a", "b"]}.items():
         (folder / label).mkdir()
         for name in names:
@@ -497,7 +500,7 @@ def test_skip_names_what_is_left_out(works, damaged, results) -> None:
     told = " ".join(document["problems"])
     assert "red/broken.jpg" in told
     assert "lonely (1)" in told
-    assert "1 class has fewer than 2 different pictures of its own: twins (1); left out." in told
+    assert "1 class has fewer than 2 different images of its own: twins (1); left out." in told
     assert without_times(document) == without_times(results[1])
     text = works("evaluate", damaged, *ONE_METHOD)
     assert "Left out or amiss:" in text
@@ -513,13 +516,13 @@ def test_stop_stops(fails, damaged) -> None:
     assert "red/broken.jpg" in said
     assert said.endswith("or leave it out with --on-problem skip.")
     (damaged / "red" / "broken.jpg").unlink()
-    assert "1 class has fewer than 2 different pictures of its own: twins (1)" in fails(*stop)
+    assert "1 class has fewer than 2 different images of its own: twins (1)" in fails(*stop)
 
 
 def test_no_image_can_be_read(fails, tmp_path) -> None:
     for name in ("a/1.png", "a/2.png", "b/1.png", "b/2.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes(b"no picture")
+        (tmp_path / name).write_bytes(b"no image")
     assert "None of the 4 images" in fails("evaluate", tmp_path, "--methods", "global@128")
 
 
@@ -640,7 +643,7 @@ def test_sizes_to_train_on() -> None:
 
 
 def test_file_names_are_safe_and_differ() -> None:
-    names = file_names(["cl:features.10@448/pca64", "cl@448+global@448", "CL@448", "cl@448", "x" * 300, "x" * 301])
+    names = safe_file_names(["cl:features.10@448/pca64", "cl@448+global@448", "CL@448", "cl@448", "x" * 300, "x" * 301])
     assert names[:4] == ["cl-features.10@448-pca64", "cl@448+global@448", "CL@448", "cl@448-2"]
     assert len(set(names)) == 6
     assert max(map(len, names)) < 120
@@ -658,8 +661,8 @@ def test_bytes_for_people() -> None:
 def drawn(figure):
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
-    with Image.open(buffer) as picture:
-        return np.asarray(picture.convert("RGB"))
+    with Image.open(buffer) as image:
+        return np.asarray(image.convert("RGB"))
 
 
 def names_in(figure, names):
@@ -674,12 +677,12 @@ def names_in(figure, names):
 
 def test_points_of_equal_cost_stand_side_by_side_with_names_apart() -> None:
     points = [
-        figures.Point("global $x$", 5120, 0.80, (0.75, 0.85)),
-        figures.Point("global@448", 5120, 0.801, (0.75, 0.85)),
-        figures.Point("cl@448", 1638400, 0.9, None),
-        figures.Point("cl@448/pca64", 1638400, 0.899, (0.85, 1.04)),
+        Point("global $x$", 5120, 0.80, (0.75, 0.85)),
+        Point("global@448", 5120, 0.801, (0.75, 0.85)),
+        Point("cl@448", 1638400, 0.9, None),
+        Point("cl@448/pca64", 1638400, 0.899, (0.85, 1.04)),
     ]
-    figure = figures.cost_figure(points, "accuracy", "title")
+    figure = cost_figure(points, "accuracy", "title")
     assert figure.axes[0].get_legend() is None
     boxes = names_in(figure, [point.name for point in points])
     assert set(boxes) == {point.name for point in points}
@@ -691,8 +694,8 @@ def test_points_of_equal_cost_stand_side_by_side_with_names_apart() -> None:
 
 
 def test_many_points_have_a_legend() -> None:
-    points = [figures.Point(f"a method $name$ {k}", 10_000 + k, 0.5 + k / 100, (0.4, 0.8)) for k in range(12)]
-    figure = figures.cost_figure(points, "accuracy", "title")
+    points = [Point(f"a method $name$ {k}", 10_000 + k, 0.5 + k / 100, (0.4, 0.8)) for k in range(12)]
+    figure = cost_figure(points, "accuracy", "title")
     legend = figure.axes[0].get_legend()
     assert legend is not None
     assert [text.get_text() for text in legend.get_texts()] == [point.name for point in points[::-1]]
@@ -702,7 +705,7 @@ def test_many_points_have_a_legend() -> None:
 
 
 def test_a_single_point_has_a_figure() -> None:
-    figure = figures.cost_figure([figures.Point("cl", 1000, 1.0, None)], "accuracy", "title")
+    figure = cost_figure([Point("cl", 1000, 1.0, None)], "accuracy", "title")
     assert drawn(figure).std() > 0
 
 
@@ -711,7 +714,7 @@ def test_confusions_of_few_and_of_many_classes(count) -> None:
     matrix = np.eye(count, dtype=np.int64) * 999
     matrix[0, 1] = 1
     names = [f"class {k}" for k in range(count)]
-    figure = figures.confusion_figure(matrix, names, "title")
+    figure = confusion_figure(matrix, names, "title")
     texts = [text.get_text() for text in figure.axes[0].texts]
     assert texts == (["100", "<1", "100"] if count == 2 else [])
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()][:2] == (names[:2] if count < 300 else [])

@@ -9,7 +9,7 @@ import pytest
 from crosspool.backbones import architecture
 from crosspool.cli.faithfulness import chosen_methods, drawings
 from crosspool.datasets import open_dataset
-from crosspool.datasets.fieldguide import picture_and_masks
+from crosspool.datasets.fieldguide import image_and_masks
 from tests.pictures import png, tinted
 
 QUICK = ("--method", "sum@128", "--splits", 2, "--train-size", 4, "--pixels", 1)
@@ -17,8 +17,8 @@ QUICK = ("--method", "sum@128", "--splits", 2, "--train-size", 4, "--pixels", 1)
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
-    """Two classes of four pictures, each tinted in its colour."""
-    folder = tmp_path_factory.mktemp("pictures") / "tints"
+    """Two classes of four images, each tinted in its colour."""
+    folder = tmp_path_factory.mktemp("images") / "tints"
     for channel, label in ((2, "blue"), (0, "red")):
         (folder / label).mkdir(parents=True)
         for number in range(4):
@@ -92,6 +92,6 @@ def test_masks_are_those_of_the_sample_whatever_was_left_out() -> None:
     drawing = drawings("fieldguide:2:7", guide.subset(np.array([1, 3, 5])))
     assert drawing is not None
     masks = drawing(2).masks
-    expected = picture_and_masks(5, 2, seed=7).masks
+    expected = image_and_masks(5, 2, seed=7).masks
     assert all((masks[name] == expected[name]).all() for name in expected)
     assert drawings("photos", guide) is None

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crosspool.datasets import archives
-from crosspool.datasets.archives import Limits, class_folders_in_memory, zipped_class_folders
+from crosspool.datasets.archives import ZipLimits, class_folders_in_memory, zipped_class_folders
 from crosspool.errors import DatasetError, ImageError
 from tests.dataset_trees import PICTURE, encoded, labelled, names, parts
 
 TWO = {"cat/1.png": PICTURE, "dog/1.png": PICTURE}
-ROOMY = Limits()
+ROOMY = ZipLimits()
 CENTRAL, LOCAL = b"PK\1\2", b"PK\3\4"
 
 
@@ -177,20 +177,20 @@ def test_small_plain_pictures_may_compress_well(tmp_path):
 
 def test_limits_from_the_directory(tmp_path):
     large = encoded(size=(2000, 2000), kind="BMP")
-    found = opened(tmp_path, {**TWO, "cat/large.bmp": large}, limits=Limits(member=1000))
+    found = opened(tmp_path, {**TWO, "cat/large.bmp": large}, limits=ZipLimits(member=1000))
     assert names(found) == ["cat/1.png", "dog/1.png"]
     with pytest.raises(DatasetError, match="holds more than 0 MB of images; unpack it and name the folder"):
-        opened(tmp_path, TWO, limits=Limits(total=2 * len(PICTURE) - 1))
+        opened(tmp_path, TWO, limits=ZipLimits(total=2 * len(PICTURE) - 1))
     with pytest.raises(DatasetError, match="has more than 1 members"):
-        opened(tmp_path, TWO, limits=Limits(members=1))
+        opened(tmp_path, TWO, limits=ZipLimits(members=1))
     with pytest.raises(DatasetError, match="its list of members is too long"):
-        opened(tmp_path, TWO, limits=Limits(directory=40))
+        opened(tmp_path, TWO, limits=ZipLimits(directory=40))
 
 
 def test_no_more_folders_than_members(tmp_path):
-    assert len(opened(tmp_path, TWO, limits=Limits(members=2))) == 2
+    assert len(opened(tmp_path, TWO, limits=ZipLimits(members=2))) == 2
     with pytest.raises(DatasetError, match="has more than 2 folders; unpack it"):
-        opened(tmp_path, {"a/b/1.png": PICTURE, "a/c/1.png": PICTURE}, limits=Limits(members=2))
+        opened(tmp_path, {"a/b/1.png": PICTURE, "a/c/1.png": PICTURE}, limits=ZipLimits(members=2))
 
 
 def test_in_memory_it_is_the_same(tmp_path):

@@ -182,7 +182,7 @@ def test_labels_that_cannot_be_learned():
 
 
 @pytest.mark.parametrize(
-    ("targets", "pictures", "dropped"),
+    ("targets", "images", "dropped"),
     [
         ([0, 0, 1, 1, 2, 2], "pppqrs", "a (1)"),  # without a, b has two
         ([0, 0, 1, 1, 2, 2], "pqpqrs", "b (0)"),
@@ -191,12 +191,12 @@ def test_labels_that_cannot_be_learned():
         ([0, 0, 1, 1, 2, 2, 3, 3], "ppppqrst", "a (1), b (1)"),
     ],
 )
-def test_classes_without_two_pictures_of_their_own(targets, pictures, dropped):
+def test_classes_without_two_pictures_of_their_own(targets, images, dropped):
     before = dataset(targets, "abcd"[: max(targets) + 1])
-    after = check_classes(before, 2, "skip", list(pictures))
+    after = check_classes(before, 2, "skip", list(images))
     count = "1 class has" if "," not in dropped else "2 classes have"
     own = "its" if "," not in dropped else "their"
-    told = f"{count} fewer than 2 different pictures of {own} own: {dropped}; left out."
+    told = f"{count} fewer than 2 different images of {own} own: {dropped}; left out."
     assert after.problems == ("earlier", told)
     assert set(after.classes) == set(before.classes) - set(dropped)
     assert check_classes(before, 1, "skip", list(map(str, range(len(targets))))) is before

@@ -1,4 +1,4 @@
-"""FieldGuide: the same pictures for ever, in which only the parts tell the species."""
+"""FieldGuide: the same images for ever, in which only the parts tell the species."""
 
 import hashlib
 import inspect
@@ -18,7 +18,7 @@ from crosspool.datasets.fieldguide import (
     differing_parts,
     draw,
     fieldguide,
-    picture_and_masks,
+    image_and_masks,
     random_scene,
     scene_of,
 )
@@ -29,7 +29,7 @@ SCENES = [random_scene(7, number) for number in range(5)]
 
 
 def pixels(drawing):
-    return np.asarray(drawing.picture)
+    return np.asarray(drawing.image)
 
 
 def union(masks):
@@ -164,7 +164,7 @@ def test_the_camera_leaves_the_masks_alone():
     assert (pixels(sharp) != pixels(blurred)).any()
 
 
-# --- the same pictures for ever
+# --- the same images for ever
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_the_camera_leaves_the_masks_alone():
     ],
 )
 def test_the_masks_are_those_of_every_machine(index, digest):
-    masks = picture_and_masks(index, size=SIZE).masks
+    masks = image_and_masks(index, size=SIZE).masks
     assert hashlib.sha256(np.packbits([masks[name] for name in MASKS]).tobytes()).hexdigest()[:16] == digest
 
 
@@ -226,9 +226,9 @@ def test_a_sample_is_its_picture(size):
     sample = fieldguide(per_class=2, size=size, seed=5).samples[13]
     data = sample.read()
     assert data.startswith(b"\x89PNG")
-    picture = sample.decode(data)
-    assert (picture.mode, picture.size) == ("RGB", (size, size))
-    assert (np.asarray(picture) == pixels(picture_and_masks(13, per_class=2, size=size, seed=5))).all()
+    image = sample.decode(data)
+    assert (image.mode, image.size) == ("RGB", (size, size))
+    assert (np.asarray(image) == pixels(image_and_masks(13, per_class=2, size=size, seed=5))).all()
 
 
 # --- errors
@@ -237,8 +237,8 @@ def test_a_sample_is_its_picture(size):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"per_class": 0}, "from 1 to 10000 pictures, not 0"),
-        ({"per_class": 2.5}, "from 1 to 10000 pictures, not 2.5"),
+        ({"per_class": 0}, "from 1 to 10000 images, not 0"),
+        ({"per_class": 2.5}, "from 1 to 10000 images, not 2.5"),
         ({"size": 63}, "from 64 to 1024 pixels a side, not 63"),
         ({"size": 1025}, "from 64 to 1024 pixels a side, not 1025"),
         ({"size": "448"}, "pixels a side, not '448'"),
@@ -250,13 +250,13 @@ def test_settings_without_sense(settings, message):
     with pytest.raises(SettingError, match=message):
         fieldguide(**settings)
     with pytest.raises(SettingError, match=message):
-        picture_and_masks(0, **settings)
+        image_and_masks(0, **settings)
 
 
 @pytest.mark.parametrize("index", [-1, 24])
 def test_a_sample_that_is_not_there(index):
     with pytest.raises(DatasetError, match=f"0 to 23, but no {index}"):
-        picture_and_masks(index, per_class=2)
+        image_and_masks(index, per_class=2)
 
 
 def test_a_scene_without_a_seed():
@@ -266,7 +266,7 @@ def test_a_scene_without_a_seed():
 
 def test_identities_differ_where_pictures_do():
     small, large = fieldguide(2, 64), fieldguide(3, 64)
-    assert small.samples[2].identity == large.samples[3].identity  # the second species' first picture
+    assert small.samples[2].identity == large.samples[3].identity  # the second species' first image
     assert small.samples[2].read() == large.samples[3].read()
     others = [*small.samples, *fieldguide(2, 65).samples, *fieldguide(2, 64, seed=1).samples]
     assert len({sample.identity for sample in others}) == len(others)

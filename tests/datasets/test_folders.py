@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crosspool.datasets import files, folders
-from crosspool.datasets.files import parse, sentence, without_number
+from crosspool.datasets.files import counted_sentence, parse, without_number
 from crosspool.datasets.folders import class_folders
-from crosspool.datasets.grouping import File, group_by_class
+from crosspool.datasets.grouping import FileInFolder, group_by_class
 from crosspool.errors import DatasetError, ImageError
 from tests.dataset_trees import PICTURE, encoded, labelled, lay, names, parts
 
@@ -99,7 +99,7 @@ def test_links_are_followed_only_to_files_inside(tmp_path):
     assert dataset.problems == ("4 links are left out, as they lead to no file inside the folder, the first is bird.",)
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no markdown_table here")
 def test_a_pipe_is_no_file(tmp_path):
     lay(tmp_path, ["cat/1.jpg", "dog/1.jpg"])
     os.mkfifo(tmp_path / "cat" / "2.jpg")
@@ -218,7 +218,7 @@ SEGMENT = st.text(st.characters(exclude_characters="/\0", exclude_categories=["C
 @given(st.lists(st.tuples(st.lists(SEGMENT, max_size=4), st.sampled_from([".jpg", ".txt", ".mp4", ""])), max_size=12))
 def test_any_files_give_a_sound_data_set_or_one_sentence(listed):
     paths = {(*folder, f"file{suffix}") for folder, suffix in listed}
-    found = [File(path, bytes) for path in sorted(paths)]
+    found = [FileInFolder(path, bytes) for path in sorted(paths)]
     try:
         dataset = group_by_class("name", "the root", found, {path[:-1] for path in paths if len(path) > 1})
     except DatasetError:
@@ -236,9 +236,11 @@ def test_helpers_for_names():
     assert without_number("001.Black_footed_Albatross") == "Black footed Albatross"
     assert without_number("3.") == "3."
     assert without_number("no number") == "no number"
-    assert sentence([], "one", "many") == ()
-    assert sentence(["x"], "file is gone", "files are gone") == ("1 file is gone: x.",)
-    assert sentence(["x"] * 1234, "file is gone", "files are gone") == ("1,234 files are gone, the first is x.",)
+    assert counted_sentence([], "one", "many") == ()
+    assert counted_sentence(["x"], "file is gone", "files are gone") == ("1 file is gone: x.",)
+    assert counted_sentence(["x"] * 1234, "file is gone", "files are gone") == (
+        "1,234 files are gone, the first is x.",
+    )
 
 
 @pytest.mark.parametrize("data", [b"\xef\xbb\xbf1\r\n2\r\n\r\nx\r\n3", b"1\n2\n\nx\n3\n", b"1\n 2\t\n\nx\n3\n\n"])

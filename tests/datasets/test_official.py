@@ -126,7 +126,7 @@ def test_cub200_box_problems(tmp_path):
         "1 line of bounding_boxes.txt cannot be understood: line 2.",
         "1 image has no box and is kept whole: 001.Black_footed_Albatross/B2.jpg.",
     )
-    with pytest.raises(ImageError, match="outside the picture"):
+    with pytest.raises(ImageError, match="outside the image"):
         dataset.samples[2].decode(dataset.samples[2].read())
     (tmp_path / "bounding_boxes.txt").unlink()
     assert len(open_dataset(tmp_path)) == 3

@@ -14,8 +14,11 @@ from matplotlib.font_manager import fontManager
 from matplotlib.lines import Line2D
 from matplotlib.markers import CARETDOWNBASE, CARETUPBASE
 
-from crosspool.drawing import figures
-from crosspool.drawing.figures import Point
+from crosspool.drawing import fonts
+from crosspool.drawing.confusion import LONGEST_LABEL, NAMED_CLASSES, confusion_figure, tick_labels
+from crosspool.drawing.cost import CUT, Point, cost_figure
+from crosspool.drawing.fonts import UNWRITTEN
+from crosspool.drawing.style import MARKERS
 
 SAME = [
     Point("sum@224", 5120, 0.861, (0.83, 0.89)),
@@ -26,7 +29,7 @@ SAME = [
 
 
 def cost(points):
-    return figures.cost_figure(points, "accuracy", "title")
+    return cost_figure(points, "accuracy", "title")
 
 
 def caption(figure):
@@ -35,7 +38,7 @@ def caption(figure):
 
 def markers(figure, points):
     """Each point's marker by its name."""
-    drawn = [line for line in figure.axes[0].lines if line.get_marker() in figures.MARKERS]
+    drawn = [line for line in figure.axes[0].lines if line.get_marker() in MARKERS]
     return dict(zip([point.name for point in points], drawn, strict=True))
 
 
@@ -132,7 +135,7 @@ def test_intervals_beyond_the_whole_are_cut_there_and_marked() -> None:
     bars = [path.vertices[:, 1] for bar in axes.collections for path in bar.get_paths()]
     assert np.min(bars) == 0
     assert np.max(bars) == 1
-    assert figures.CUT in caption(figure)
+    assert CUT in caption(figure)
     figure.canvas.draw()
     bottom, top = axes.get_ylim()
     shown = [tick for tick in axes.get_yticks() if bottom <= tick <= top]
@@ -177,7 +180,7 @@ def bird_font(tmp_path, monkeypatch):
     builder.save(tmp_path / "birds.ttf")
     before = list(fontManager.ttflist)
     fontManager.addfont(tmp_path / "birds.ttf")
-    monkeypatch.setattr(figures, "FURTHER_FONTS", ("Not There", "Only"))
+    monkeypatch.setattr(fonts, "FURTHER_FONTS", ("Not There", "Only"))
     yield "Only Birds"
     fontManager.ttflist = before
 
@@ -185,14 +188,14 @@ def bird_font(tmp_path, monkeypatch):
 def test_long_class_names_are_shortened_and_stay_distinct():
     long = "a gull of the northern seas with "
     names = [long + "a red beak", "tern", long + "a blue beak", "x" * 28, "x" * 29]
-    assert figures.tick_labels(names) == [
+    assert tick_labels(names) == [
         "1 a gull of the northern se…",
         "tern",
         "3 a gull of the northern se…",
         "x" * 28,
         "x" * 27 + "…",
     ]
-    assert all(len(label) <= figures.LONGEST_LABEL for label in figures.tick_labels(names))
+    assert all(len(label) <= LONGEST_LABEL for label in tick_labels(names))
 
 
 def test_long_class_names_leave_room_for_the_matrix():
@@ -202,7 +205,7 @@ def test_long_class_names_leave_room_for_the_matrix():
 
 
 def confusion(names, title="title"):
-    return figures.confusion_figure(np.eye(len(names), dtype=np.int64), names, title)
+    return confusion_figure(np.eye(len(names), dtype=np.int64), names, title)
 
 
 def families(figure):
@@ -227,7 +230,7 @@ def test_a_font_that_has_the_letters_draws_them(bird_font, caplog) -> None:
 def test_letters_of_no_font_are_told_once(bird_font) -> None:
     figure = confusion(["日本", "鳥", "cat"])
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["日本", "鳥", "cat"]
-    assert caption(figure) == figures.UNWRITTEN
+    assert caption(figure) == UNWRITTEN
 
 
 def test_other_fonts_are_not_looked_for_without_need(bird_font, caplog) -> None:
@@ -241,7 +244,7 @@ def test_other_fonts_are_not_looked_for_without_need(bird_font, caplog) -> None:
 
 @pytest.mark.filterwarnings("ignore:Glyph")
 def test_a_machine_without_further_fonts_says_nothing_elsewhere(monkeypatch, caplog) -> None:
-    monkeypatch.setattr(figures, "FURTHER_FONTS", ("Not There", "Nor This"))
+    monkeypatch.setattr(fonts, "FURTHER_FONTS", ("Not There", "Nor This"))
     with caplog.at_level(logging.WARNING):
         saved(confusion(["𓅃", "cat"]))
     assert not caplog.records
@@ -249,10 +252,10 @@ def test_a_machine_without_further_fonts_says_nothing_elsewhere(monkeypatch, cap
 
 @pytest.mark.filterwarnings("ignore:Glyph")
 def test_letters_in_titles_and_methods_count_too(bird_font) -> None:
-    figure = figures.cost_figure([Point("cl", 1000, 0.5, None)], "accuracy", "日本")
-    assert figures.UNWRITTEN in caption(figure)
-    assert caption(figures.cost_figure([Point("cl", 1000, 0.5, None)], "accuracy", "鳥")) == ""
+    figure = cost_figure([Point("cl", 1000, 0.5, None)], "accuracy", "日本")
+    assert UNWRITTEN in caption(figure)
+    assert caption(cost_figure([Point("cl", 1000, 0.5, None)], "accuracy", "鳥")) == ""
 
 
 def test_names_that_are_not_drawn_need_no_letters(bird_font) -> None:
-    assert caption(confusion([f"日本 {k}" for k in range(figures.NAMED_CLASSES + 1)])) == ""
+    assert caption(confusion([f"日本 {k}" for k in range(NAMED_CLASSES + 1)])) == ""

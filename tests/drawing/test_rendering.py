@@ -1,4 +1,4 @@
-"""Maps as pictures: exact colours on maps small enough to work out by hand."""
+"""Maps as images: exact colours on maps small enough to work out by hand."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from crosspool.drawing.rendering import (
     SIGNED_COLOUR_MAP,
     Look,
     cell_box,
-    colour_limits,
+    colour_range_of,
     colour_table,
     overlay,
     quantise,
@@ -30,7 +30,7 @@ def photo(width, height, seed=0):
 
 
 def same(one, other):
-    """Whether two pictures have the same pixels."""
+    """Whether two images have the same pixels."""
     return np.array_equal(np.asarray(one), np.asarray(other))
 
 
@@ -38,18 +38,18 @@ def same(one, other):
 
 
 def test_limits_run_from_zero_to_the_largest_weight():
-    assert colour_limits(MAP) == (0.0, 4.0)
-    assert colour_limits(np.full((2, 2), 3.0)) == (0.0, 3.0)  # a flat map is not stretched
+    assert colour_range_of(MAP) == (0.0, 4.0)
+    assert colour_range_of(np.full((2, 2), 3.0)) == (0.0, 3.0)  # a flat map is not stretched
 
 
 def test_signed_limits_are_symmetric_about_zero():
-    assert colour_limits(np.array([[-5.0, 3.0]]), signed=True) == (-5.0, 5.0)
-    assert colour_limits(np.array([[-2.0, 3.0]]), signed=True) == (-3.0, 3.0)
+    assert colour_range_of(np.array([[-5.0, 3.0]]), signed=True) == (-5.0, 5.0)
+    assert colour_range_of(np.array([[-2.0, 3.0]]), signed=True) == (-3.0, 3.0)
 
 
 def test_an_all_zero_map_still_has_a_range():
-    assert colour_limits(np.zeros((3, 3))) == (0.0, 1.0)
-    assert colour_limits(np.zeros((3, 3)), signed=True) == (-1.0, 1.0)
+    assert colour_range_of(np.zeros((3, 3))) == (0.0, 1.0)
+    assert colour_range_of(np.zeros((3, 3)), signed=True) == (-1.0, 1.0)
 
 
 # --- 8-bit steps
@@ -68,7 +68,7 @@ def test_weights_beyond_the_range_are_clipped_and_never_wrap():
 
 @given(arrays(np.float32, 12, elements=st.floats(-(2.0**100), 2.0**100, width=32)), st.booleans())
 def test_steps_keep_the_order_of_the_weights(weights, signed):
-    steps = quantise(weights, colour_limits(weights, signed=signed)).astype(int)
+    steps = quantise(weights, colour_range_of(weights, signed=signed)).astype(int)
     in_order = np.argsort(weights, kind="stable")
     assert (np.diff(steps[in_order]) >= 0).all()
     largest = np.abs(weights).max()
@@ -115,20 +115,22 @@ def test_an_unknown_colour_map_is_refused():
 @pytest.mark.parametrize("smooth", [True, False])
 def test_opacity_0_is_the_photo(smooth):
     framed = photo(9, 9)
-    shown = overlay(framed, MAP, limits=(0.0, 4.0), opacity=0.0, smooth=smooth)
+    shown = overlay(framed, MAP, colour_range=(0.0, 4.0), opacity=0.0, smooth=smooth)
     assert same(shown, framed)
 
 
 def test_opacity_1_is_the_maps_colours_in_exact_blocks():
     table = colour_table("magma")
-    shown = np.asarray(overlay(photo(6, 6), MAP, limits=(0.0, 4.0), colour_map="magma", opacity=1.0, smooth=False))
+    shown = np.asarray(
+        overlay(photo(6, 6), MAP, colour_range=(0.0, 4.0), colour_map="magma", opacity=1.0, smooth=False)
+    )
     expected = np.repeat(np.repeat(table[np.array(STEPS)], 3, axis=0), 3, axis=1)
     assert np.array_equal(shown, expected)
 
 
 def test_opacity_between_mixes():
     grey = Image.new("RGB", (2, 2), (100, 100, 100))
-    shown = np.asarray(overlay(grey, MAP, limits=(0.0, 4.0), colour_map="gray", opacity=0.5, smooth=False))
+    shown = np.asarray(overlay(grey, MAP, colour_range=(0.0, 4.0), colour_map="gray", opacity=0.5, smooth=False))
     assert shown[..., 0].tolist() == [[50, 82], [114, 177]]
     assert np.array_equal(shown[..., 0], shown[..., 2])
 
@@ -136,7 +138,7 @@ def test_opacity_between_mixes():
 def test_smooth_interpolates_between_cells_and_stays_in_their_range():
     line = np.array([[0.0, 1.0]])
     shown = np.asarray(
-        overlay(Image.new("RGB", (8, 4)), line, limits=(0.0, 1.0), colour_map="gray", opacity=1.0, smooth=True)
+        overlay(Image.new("RGB", (8, 4)), line, colour_range=(0.0, 1.0), colour_map="gray", opacity=1.0, smooth=True)
     )
     row = shown[0, :, 0].astype(int)
     assert row[0] == 0
@@ -152,7 +154,7 @@ def test_extremes_never_wrap(opacity, smooth):
     for value, weight in ((255, 1e6), (0, -1e6)):
         ground = Image.new("RGB", (16, 16), (value, value, value))
         shown = overlay(
-            ground, np.full((3, 3), weight), limits=(0.0, 1.0), colour_map="gray", opacity=opacity, smooth=smooth
+            ground, np.full((3, 3), weight), colour_range=(0.0, 1.0), colour_map="gray", opacity=opacity, smooth=smooth
         )
         assert np.asarray(shown).min() == np.asarray(shown).max() == value
 
@@ -160,7 +162,7 @@ def test_extremes_never_wrap(opacity, smooth):
 def test_an_overlay_has_the_photos_size_and_changes_no_argument():
     framed, weights = photo(31, 17), MAP.copy()
     before = framed.copy()
-    shown = overlay(framed, weights, limits=(0.0, 4.0))
+    shown = overlay(framed, weights, colour_range=(0.0, 4.0))
     assert (shown.size, shown.mode) == ((31, 17), "RGB")
     assert same(framed, before)
     assert np.array_equal(weights, MAP)
@@ -190,10 +192,10 @@ def test_boxes_of_any_size_can_be_drawn(box):
 
 
 def test_no_box_no_change():
-    picture = photo(12, 12)
-    shown = with_boxes(picture, [])
-    assert shown is not picture
-    assert same(shown, picture)
+    image = photo(12, 12)
+    shown = with_boxes(image, [])
+    assert shown is not image
+    assert same(shown, image)
 
 
 def test_cells_by_hand():
@@ -216,7 +218,7 @@ def test_cells_cover_the_picture_once(rows, columns, side):
 
 
 @pytest.mark.parametrize(
-    ("look", "limits"),
+    ("look", "colour_range"),
     [
         (Look(), (0, 2)),
         (Look(scale="layer"), (0, 4)),
@@ -227,11 +229,11 @@ def test_cells_cover_the_picture_once(rows, columns, side):
         (Look(signed=True, scale="fixed", top=3), (-3, 3)),
     ],
 )
-def test_a_look_says_what_its_colours_span(look, limits):
-    assert look.limits(np.array([-4.0, 2.0]), 1) == limits
+def test_a_look_says_what_its_colours_span(look, colour_range):
+    assert look.colour_range(np.array([-4.0, 2.0]), 1) == colour_range
 
 
 def test_a_look_draws_as_overlay_does():
     look = Look("magma", opacity=0.3, smooth=False)
-    expected = overlay(photo(8, 8), MAP, limits=(0, 5), colour_map="magma", opacity=0.3, smooth=False)
+    expected = overlay(photo(8, 8), MAP, colour_range=(0, 5), colour_map="magma", opacity=0.3, smooth=False)
     assert same(look.over(photo(8, 8), MAP, (0, 5)), expected)

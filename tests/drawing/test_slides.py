@@ -7,9 +7,10 @@ import pytest
 import torch
 from PIL import Image
 
-from crosspool.drawing.figures import UNWRITTEN, figure_bytes
-from crosspool.drawing.rendering import Look, colour_limits, overlay
+from crosspool.drawing.fonts import UNWRITTEN
+from crosspool.drawing.rendering import Look, colour_range_of, overlay
 from crosspool.drawing.slides import HEIGHT, SMALLEST_TILE, WIDTH, slide
+from crosspool.drawing.style import figure_bytes
 from crosspool.errors import SettingError
 from crosspool.statistics import channel_statistics
 
@@ -34,7 +35,7 @@ def drawn(maps, channels, caption="cat.jpg · Tiny", **look):
 
 
 def same(one, other):
-    """Whether two pictures have the same pixels."""
+    """Whether two images have the same pixels."""
     return np.array_equal(np.asarray(one), np.asarray(other))
 
 
@@ -43,12 +44,12 @@ def texts(figure):
 
 
 def pixels(figure):
-    with Image.open(io.BytesIO(figure_bytes(figure, "png", {}))) as picture:
-        return np.asarray(picture.convert("RGB"))
+    with Image.open(io.BytesIO(figure_bytes(figure, "png", {}))) as image:
+        return np.asarray(image.convert("RGB"))
 
 
-def pictures(figure):
-    """The pictures on the ground of a slide, each with its left, right, bottom and top."""
+def images(figure):
+    """The images on the ground of a slide, each with its left, right, bottom and top."""
     return [
         (np.asarray(shown.get_array()), [round(end) for end in shown.get_extent()]) for shown in figure.axes[0].images
     ]
@@ -59,13 +60,13 @@ def test_a_slide_has_1920_by_1080_pixels_and_its_pictures_keep_theirs(maps, chan
     figure = drawn(maps, channels)
     found = pixels(figure)
     assert found.shape == (HEIGHT, WIDTH, 3) == (1080, 1920, 3)
-    for picture, (left, right, bottom, top) in pictures(figure):
-        filled = (picture < 255).any(axis=2)  # between a sheet's tiles are their labels
-        assert np.array_equal(found[top:bottom, left:right][filled], picture[filled])
+    for image, (left, right, bottom, top) in images(figure):
+        filled = (image < 255).any(axis=2)  # between a sheet's tiles are their labels
+        assert np.array_equal(found[top:bottom, left:right][filled], image[filled])
 
 
 @pytest.mark.parametrize(
-    ("look", "limits"),
+    ("look", "colour_range"),
     [
         ({}, (0, "own")),
         ({"scale": "layer"}, (0, "layer")),
@@ -73,18 +74,18 @@ def test_a_slide_has_1920_by_1080_pixels_and_its_pictures_keep_theirs(maps, chan
         ({"signed": True, "colour_map": "RdBu_r", "smooth": False}, ("-own", "own")),
     ],
 )
-def test_one_map_is_large_beside_what_the_network_saw(maps, look, limits):
+def test_one_map_is_large_beside_what_the_network_saw(maps, look, colour_range):
     upper, statistics = maps
     own, layer = float(upper[2].max()), float(np.abs(upper).max())
-    low, high = ({"own": own, "-own": -own, "layer": layer}.get(limit, limit) for limit in limits)
+    low, high = ({"own": own, "-own": -own, "layer": layer}.get(limit, limit) for limit in colour_range)
     figure = drawn(maps, [2], opacity=0.4, **look)
-    (seen, _), (over, _) = pictures(figure)
+    (seen, _), (over, _) = images(figure)
     side = len(seen)
     assert side > 700
     photo = FRAMED.resize((side, side), Image.Resampling.BICUBIC)
     assert same(seen, photo)
     expected = overlay(
-        photo, upper[2], limits=(low, high), colour_map=look.get("colour_map", "viridis"), opacity=0.4,
+        photo, upper[2], colour_range=(low, high), colour_map=look.get("colour_map", "viridis"), opacity=0.4,
         smooth=look.get("smooth", True),
     )  # fmt: skip
     assert same(over, expected)
@@ -102,14 +103,14 @@ def test_one_map_is_large_beside_what_the_network_saw(maps, look, limits):
 def test_several_maps_are_tiles_with_their_numbers(maps, scale):
     upper, statistics = maps
     figure = drawn(maps, [5, 2], scale=scale, top=0.7, signed=True, colour_map="RdBu_r", smooth=False)
-    ((tiles, _),) = pictures(figure)
+    ((tiles, _),) = images(figure)
     side = len(np.flatnonzero(~(tiles == 255).all(axis=(1, 2))))  # one row of tiles below their labels
     small = FRAMED.resize((side, side), Image.Resampling.LANCZOS)
     row = tiles[-side:]
     assert same(row[:, :side], small)
     for place, channel in enumerate((5, 2), 1):
         top = {"map": np.abs(upper[channel]).max(), "layer": np.abs(upper).max(), "fixed": 0.7}[scale]
-        expected = overlay(small, upper[channel], limits=(-top, top), colour_map="RdBu_r", smooth=False)
+        expected = overlay(small, upper[channel], colour_range=(-top, top), colour_map="RdBu_r", smooth=False)
         left = (tiles.shape[1] - side) // 2 * place
         assert same(row[:, left : left + side], expected)
         label = texts(figure).index(str(channel))
@@ -117,7 +118,7 @@ def test_several_maps_are_tiles_with_their_numbers(maps, scale):
         assert texts(figure)[label + 1] == f"{peak} · {100 * statistics.energy_share[channel]:.2g} %"
     assert texts(figure)[0] == "2 of 6 weighting maps"
     bar = figure.axes[1]
-    assert bar.get_ylim()[1] == pytest.approx({"map": 1, "layer": colour_limits(upper)[1], "fixed": 0.7}[scale])
+    assert bar.get_ylim()[1] == pytest.approx({"map": 1, "layer": colour_range_of(upper)[1], "fixed": 0.7}[scale])
     assert (
         bar.get_ylabel()
         == {
@@ -138,7 +139,7 @@ def test_more_maps_than_a_slide_has_room_for_make_a_larger_one(maps):
     width, height = figure.get_size_inches() * figure.dpi
     assert width / height == pytest.approx(16 / 9)
     assert width > WIDTH
-    ((tiles, _),) = pictures(figure)
+    ((tiles, _),) = images(figure)
     blank = (tiles == 255).all(axis=(0, 2))
     assert np.flatnonzero(blank)[0] == SMALLEST_TILE  # the first tile ends there
 
@@ -152,7 +153,7 @@ def test_captions_are_shown_letter_for_letter_and_stay_on_the_slide(maps, channe
     assert "WWW…" in shown
     boxes = [text.get_window_extent() for text in figure.axes[0].texts]
     assert all(box.x0 >= 0 and box.x1 <= WIDTH and box.y0 >= 0 and box.y1 <= HEIGHT for box in boxes)
-    bottom = HEIGHT - max(extent[2] for _, extent in pictures(figure))
+    bottom = HEIGHT - max(extent[2] for _, extent in images(figure))
     captions = [box for text, box in zip(figure.axes[0].texts, boxes, strict=True) if "caption" in text.get_text()]
     assert len(captions) > 1
     assert all(box.y1 < bottom for box in captions)

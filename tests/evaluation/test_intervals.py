@@ -76,7 +76,7 @@ def test_resampled_t_covers_the_error_of_a_learner_and_the_uncorrected_does_not(
 def test_refusals_over_splits():
     with pytest.raises(SettingError, match="at least one split"):
         resampled_t([], 80, 20)
-    with pytest.raises(SettingError, match="pictures to train and to test on"):
+    with pytest.raises(SettingError, match="images to train and to test on"):
         resampled_t(VALUES, 80, 0)
     with pytest.raises(SettingError, match="level lies between 0 and 1, not 95"):
         resampled_t(VALUES, 80, 20, level=95)
@@ -84,7 +84,7 @@ def test_refusals_over_splits():
         resampled_t([0.5, np.nan, 0.5], 80, 20)
 
 
-# --- over the pictures of one split
+# --- over the images of one split
 
 
 def test_bootstrap_of_a_mean_is_near_the_normal_interval():
@@ -127,7 +127,7 @@ def test_the_seed_decides():
 def test_paired_differences():
     draw = np.random.default_rng(0)
     targets, ours = np.zeros(200, int), (draw.random(200) < 0.3).astype(int)
-    theirs = np.where(draw.random(200) < 0.05, 1, ours)  # wrong on nearly the same pictures
+    theirs = np.where(draw.random(200) < 0.05, 1, ours)  # wrong on nearly the same images
 
     def difference(other):
         return lambda chosen: accuracy(targets[chosen], ours[chosen]) - accuracy(targets[chosen], other[chosen])
@@ -155,17 +155,17 @@ def test_bootstrap_covers_an_accuracy():
 
 
 def test_refusals_over_pictures():
-    with pytest.raises(SettingError, match="at least 2 pictures and 1 resample, not 1 and 2000"):
+    with pytest.raises(SettingError, match="at least 2 images and 1 resample, not 1 and 2000"):
         bootstrap(lambda chosen: 0.5, 1)
     with pytest.raises(SettingError, match="not 5 and 0"):
         bootstrap(lambda chosen: 0.5, 5, resamples=0)
     with pytest.raises(SettingError, match="level"):
         bootstrap(lambda chosen: 0.5, 5, level=0)
-    with pytest.raises(DatasetError, match="no value on the test pictures"):
+    with pytest.raises(DatasetError, match="no value on the test images"):
         bootstrap(lambda chosen: np.nan, 5)
 
 
-# --- picture by picture
+# --- image by image
 
 
 def test_majority_by_hand():
@@ -230,5 +230,5 @@ def test_mcnemar_rejects_equal_methods_no_more_often_than_it_says():
 
 
 def test_mcnemar_needs_the_same_pictures():
-    with pytest.raises(SettingError, match="same pictures"):
+    with pytest.raises(SettingError, match="same images"):
         mcnemar(np.ones(3), np.ones(4))

@@ -9,7 +9,7 @@ from crosspool.datasets import Dataset
 from crosspool.encoding import CrossLayerPooling, Encoder
 from crosspool.evaluation import run
 from crosspool.evaluation.protocol import Protocol
-from crosspool.evaluation.run import evaluate
+from crosspool.evaluation.run import evaluate_methods
 from crosspool.evaluation.splits import stratified_splits
 from crosspool.features import Features
 from crosspool.kernels import VectorFile
@@ -35,7 +35,7 @@ def cache(tmp_path_factory):
 
 
 def with_noise_for(indices):
-    """The data set with other pictures at some places."""
+    """The data set with other images at some places."""
     files = [sample.read() for sample in TINTS.samples]
     for index in indices:
         files[index] = png(noise(1000 + index))
@@ -65,7 +65,7 @@ def learned_from(tiny, cache, monkeypatch, one_core):
         learned.clear()
         methods = parse_methods(METHODS, tiny.architecture)
         sources = sorted({source for method in methods for source in method.sources})
-        report = evaluate(dataset, methods, Features(dataset, tiny, sources, cache), PROTOCOL)
+        report = evaluate_methods(dataset, methods, Features(dataset, tiny, sources, cache), PROTOCOL)
         return list(learned), report
 
     return run_on
@@ -158,10 +158,10 @@ def test_copies_of_a_picture_stay_on_one_side(tiny, tmp_path):
     files = [sample.read() for sample in TINTS.samples]
     dataset = dataset_of([*files, *files], np.concatenate([TINTS.targets, TINTS.targets]))
     features = Features(dataset, tiny, [], ArrayCache(tmp_path))
-    pictures = np.array([features.image_key(index) for index in range(len(dataset))])
+    images = np.array([features.image_key(index) for index in range(len(dataset))])
 
     def seen_before(splits):
-        return [len(set(pictures[split.train]) & set(pictures[split.test])) for split in splits]
+        return [len(set(images[split.train]) & set(images[split.test])) for split in splits]
 
-    assert seen_before(stratified_splits(dataset.targets, 5, 0.5, 0, groups=pictures)) == [0] * 5
+    assert seen_before(stratified_splits(dataset.targets, 5, 0.5, 0, groups=images)) == [0] * 5
     assert min(seen_before(stratified_splits(dataset.targets, 5, 0.5, 0))) > 0  # without looking at the content

@@ -24,7 +24,7 @@ from crosspool.evaluation.metrics import (
 
 MEASURES = pytest.mark.parametrize("measure", [average_precision, average_precision_voc2007])
 
-# --- one class for each picture
+# --- one class for each image
 
 TARGETS = np.array([0, 0, 0, 0, 1, 1, 3, 3])
 PREDICTED = np.array([0, 0, 0, 1, 1, 0, 2, 2])
@@ -106,7 +106,7 @@ def test_a_label_that_no_picture_has(measure, targets):
 
 @st.composite
 def ranking(draw, unknown=True):
-    """Targets with at least one picture of the label, and small whole scores, so that there are ties."""
+    """Targets with at least one image of the label, and small whole scores, so that there are ties."""
     count = draw(st.integers(1, 40))
     kinds = st.sampled_from([UNKNOWN, 0, 1] if unknown else [0, 1])
     targets = draw(arrays(int, count, elements=kinds))
@@ -189,7 +189,7 @@ def test_no_mean_without_any_label():
 def test_what_does_not_fit_together():
     with pytest.raises(SettingError, match=r"\(8,\) but the predictions \(3,\)"):
         accuracy(TARGETS, PREDICTED[:3])
-    with pytest.raises(SettingError, match="at least one picture"):
+    with pytest.raises(SettingError, match="at least one image"):
         mean_class_accuracy(TARGETS[:0], PREDICTED[:0])
     with pytest.raises(SettingError, match=r"\(3, 3\) but the predictions \(3, 2\)"):
         mean_average_precision(MANY, SCORES[:, :2])

@@ -16,7 +16,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 @st.composite
 def single_label(draw):
-    """Shuffled classes of two pictures or more, not all numbers in use, and a feasible training size."""
+    """Shuffled classes of two images or more, not all numbers in use, and a feasible training size."""
     sizes = draw(st.lists(st.integers(2, 12), min_size=1, max_size=6))
     numbers = draw(st.permutations(range(8)))[: len(sizes)]
     targets = draw(st.permutations(np.repeat(numbers, sizes).tolist()))
@@ -52,7 +52,7 @@ def test_classes_are_divided_in_proportion_but_for_rounding(data, seed):
     targets, size = data
     _, sizes = np.unique(targets, return_counts=True)
     shares = sizes * size / len(targets)
-    # Otherwise one picture on either side of each small class leaves the large ones more or less than their share.
+    # Otherwise one image on either side of each small class leaves the large ones more or less than their share.
     assume(np.clip(np.floor(shares), 1, None).sum() <= size <= np.clip(np.ceil(shares), None, sizes - 1).sum())
     for split in stratified_splits(targets, 3, size, seed):
         counts = np.unique(targets[split.train], return_counts=True)[1]
@@ -82,7 +82,7 @@ def test_the_same_seed_gives_the_same_splits_and_the_first_of_them(data, seed):
 
 
 def test_splits_stay_what_they_are():
-    """By number: whoever repeats an evaluation next year has to meet the same pictures."""
+    """By number: whoever repeats an evaluation next year has to meet the same images."""
     splits = stratified_splits(np.array([0, 1, 0, 1, 0, 1, 0, 1]), 3, 4, seed=7)
     assert [split.train.tolist() for split in splits] == [[2, 3, 4, 7], [1, 2, 3, 6], [2, 3, 5, 6]]
 
@@ -103,7 +103,7 @@ def test_every_picture_is_drawn_equally_often():
 
 
 def test_rounding_is_drawn_anew():
-    """Which of three equal classes gets the fourth picture."""
+    """Which of three equal classes gets the fourth image."""
     targets = np.repeat([0, 1, 2], 3)
     counts = {
         tuple(np.bincount(targets[split.train])) for split in stratified_splits(targets, 50, train_size=4, seed=0)
@@ -144,12 +144,12 @@ def test_three_quarters_are_moved_where_classes_are_too_small():
     assert len(split.train) == len(split.test) == 10
 
 
-# --- equal pictures
+# --- equal images
 
 
 @st.composite
 def with_duplicates(draw):
-    """Classes of two different pictures or more, and copies of some, under whatever class."""
+    """Classes of two different images or more, and copies of some, under whatever class."""
     sizes = draw(st.lists(st.integers(2, 5), min_size=1, max_size=4))
     targets = np.repeat(np.arange(len(sizes)), sizes)
     copies = draw(st.lists(st.tuples(st.integers(0, len(targets) - 1), st.integers(0, len(sizes) - 1)), max_size=10))
@@ -198,16 +198,16 @@ def test_several_labels_are_split_at_random(count, labels, data):
 
 
 def test_a_class_of_one_picture():
-    with pytest.raises(DatasetError, match=r"^The class 5 has fewer than 2 different pictures \(1\); add some to it"):
+    with pytest.raises(DatasetError, match=r"^The class 5 has fewer than 2 different images \(1\); add some to it"):
         stratified_splits(np.array([2, 2, 5]), 1, None, seed=0)
     with pytest.raises(DatasetError, match=r"^The class tulip has"):
         stratified_splits(np.array([0, 0, 1]), 1, None, seed=0, classes=("rose", "tulip"))
 
 
 def test_a_class_of_copies():
-    with pytest.raises(DatasetError, match=r"^The class 1 has fewer than 2 different pictures \(1\)"):
+    with pytest.raises(DatasetError, match=r"^The class 1 has fewer than 2 different images \(1\)"):
         stratified_splits(np.array([0, 0, 1, 1]), 1, None, seed=0, groups=["a", "b", "c", "c"])
-    with pytest.raises(DatasetError, match=r"^The class 1 has fewer than 2 different pictures \(0\)"):
+    with pytest.raises(DatasetError, match=r"^The class 1 has fewer than 2 different images \(0\)"):
         stratified_splits(np.array([0, 0, 1, 1]), 1, None, seed=0, groups=["a", "b", "a", "b"])
 
 
@@ -219,14 +219,12 @@ def test_a_data_set_of_too_few_pictures(targets):
 
 @pytest.mark.parametrize("train_size", [0, 1, 19, 20, -3, 0.02, 0.99])
 def test_a_training_size_that_leaves_a_class_out(train_size):
-    with pytest.raises(SettingError, match=r"^Train on 2 to 18 of the 20 different pictures, .* each of the 2 classes"):
+    with pytest.raises(SettingError, match=r"^Train on 2 to 18 of the 20 different images, .* each of the 2 classes"):
         stratified_splits(np.repeat([0, 1], 10), 1, train_size, seed=0)
 
 
 def test_a_training_size_that_leaves_no_labelled_picture_to_test():
-    with pytest.raises(
-        SettingError, match=r"^Train on 1 to 3 of the 4 different pictures, not on 4, so that there is a"
-    ):
+    with pytest.raises(SettingError, match=r"^Train on 1 to 3 of the 4 different images, not on 4, so that there is a"):
         stratified_splits(np.zeros((4, 2), int), 1, 4, seed=0)
 
 

@@ -12,19 +12,30 @@ from crosspool.cache import ArrayCache
 from crosspool.classifiers import LinearClassifier
 from crosspool.contributions import explanation_of
 from crosspool.datasets import Dataset, Split
-from crosspool.datasets.fieldguide import SPECIES, differing_parts, picture_and_masks
+from crosspool.datasets.fieldguide import SPECIES, differing_parts, image_and_masks
 from crosspool.errors import DatasetError, SettingError
 from crosspool.evaluation.intervals import resampled_t
 from crosspool.evaluation.protocol import Protocol
-from crosspool.evaluation.run import evaluate
+from crosspool.evaluation.run import evaluate_methods
 from crosspool.evaluation.splits import stratified_splits
 from crosspool.faithfulness import orders, parts, pixels
-from crosspool.faithfulness.curves import ACCURACY, MARGIN, UNCHANGED, Curves, Gathering, Sizes, joined, told
-from crosspool.faithfulness.findings import Findings, as_json, files_of, markdown
-from crosspool.faithfulness.orders import Explained, channel_orders, largest_first, position_orders
+from crosspool.faithfulness.curves import (
+    ACCURACY,
+    MARGIN,
+    UNCHANGED,
+    Curves,
+    ImageMeans,
+    Sizes,
+    joined,
+    remainder_measures,
+)
+from crosspool.faithfulness.files import faithfulness_files, faithfulness_json
+from crosspool.faithfulness.findings import FaithfulnessFindings
+from crosspool.faithfulness.orders import ExplainedImage, channel_orders, largest_first, position_orders
 from crosspool.faithfulness.parts import Regions, regions_of, shares_of, sisters_of
 from crosspool.faithfulness.removal import Positions, keeping_channels
 from crosspool.faithfulness.study import CHANNEL_DRAWS, POSITION_DRAWS, Question, study
+from crosspool.faithfulness.tables import faithfulness_markdown
 from crosspool.features import Features
 from crosspool.methods import parse_method
 from tests.networks import BY_HAND, small_network, spec_for
@@ -73,7 +84,7 @@ def test_of_no_position_nothing_is_left_but_the_intercepts(name):
 
 def test_without_a_map_positions_cannot_be_put_in():
     classifier, (record, _) = random_classifier("jitter", 7)
-    with pytest.raises(SettingError, match="Where in the picture jitter@128 has its numbers from is not known"):
+    with pytest.raises(SettingError, match="jitter@128 has its numbers from is not known"):
         Positions(explanation_of(classifier, record))
 
 
@@ -86,11 +97,11 @@ def explained_by_hand(weights):
     classifier, record = two_channels()
     classifier = replace(classifier, classes=("p", "q"), weights=np.array(weights, np.float32), intercept=np.zeros(2))
     explanation = explanation_of(classifier, record)
-    return Explained(explanation, explanation)
+    return ExplainedImage(explanation, explanation)
 
 
 def test_one_channel_that_carries_everything():
-    """Channel 0 alone speaks for p. Without it the picture is q's; without channel 1, which speaks for q, still p's."""
+    """Channel 0 alone speaks for p. Without it the image is q's; without channel 1, which speaks for q, still p's."""
     explained = explained_by_hand([[3, 0], [0, 1]])
     assert explained.own.predicted == "p"
     found = channel_orders(explained, np.random.default_rng(0), 2)
@@ -99,7 +110,7 @@ def test_one_channel_that_carries_everything():
     assert found[orders.ENERGY][0].tolist() == [1, 0]  # 13 of 17
     scores = keeping_channels(explained.own, np.array([[True, True], [False, True], [True, False]]))
     np.testing.assert_allclose(scores, [[6 / 17**0.5, (13 / 17) ** 0.5], [0, 1], [3, 0]], rtol=1e-6)
-    judged = told(scores, predicted=0, target=0)
+    judged = remainder_measures(scores, predicted=0, target=0)
     assert judged[ACCURACY].tolist() == judged[UNCHANGED].tolist() == [1, 0, 1]
     np.testing.assert_allclose(judged[MARGIN], [(6 - 13**0.5) / 17**0.5, -1, 3], rtol=1e-6)
 
@@ -122,7 +133,7 @@ def test_equal_values_come_in_their_own_order():
 
 
 def many_channels(count=64, dead=16):
-    """A picture with one position, where channel k has the weight k + 1, but for the last, which are dead."""
+    """An image with one position, where channel k has the weight k + 1, but for the last, which are dead."""
     classifier, _ = two_channels()
     weights = np.arange(1, count + 1, dtype=np.float32) * (np.arange(count) < count - dead)
     lower, upper = classifier.encoder[0].lower, classifier.encoder[0].upper
@@ -130,7 +141,7 @@ def many_channels(count=64, dead=16):
     directions = np.random.default_rng(3).standard_normal((2, count)).astype(np.float32)
     explanation = explanation_of(LinearClassifier(classifier.method, classifier.encoder, ("p", "q"), directions,
                                                   np.zeros(2), BY_HAND), record)  # fmt: skip
-    return Explained(explanation, explanation)
+    return ExplainedImage(explanation, explanation)
 
 
 def test_random_channels_are_alive_or_of_like_energy():
@@ -146,9 +157,11 @@ def test_random_channels_are_alive_or_of_like_energy():
         assert (ranking[:48] < 48).all()
     assert any((ranking[:48] >= 48).any() for ranking in found[orders.RANDOM])
     assert found[orders.ENERGY][0][:48].tolist() == list(range(47, -1, -1))
-    most = found[orders.MOST][0][:10] // orders.ALIKE  # channels 0 to 15 have neighbouring energies, and so on
+    most = (
+        found[orders.MOST][0][:10] // orders.EXCHANGED_CHANNELS
+    )  # channels 0 to 15 have neighbouring energies, and so on
     for ranking in found[orders.MATCHED]:
-        assert (np.sort(ranking[:10] // orders.ALIKE) == np.sort(most)).all()
+        assert (np.sort(ranking[:10] // orders.EXCHANGED_CHANNELS) == np.sort(most)).all()
         assert ranking[:10].tolist() != found[orders.MOST][0][:10].tolist()
 
 
@@ -164,7 +177,7 @@ def test_positions_by_a_baseline_and_from_the_centre():
     classifier, (record, _) = random_classifier("cl", 8)
     baseline, (other, _) = random_classifier("global", 8)
     own, set_beside = explanation_of(classifier, record), explanation_of(baseline, other)
-    found = position_orders(Explained(own, set_beside), np.random.default_rng(0), 2)
+    found = position_orders(ExplainedImage(own, set_beside), np.random.default_rng(0), 2)
     for name, label in ((orders.BASELINE, set_beside.predicted), (orders.BASELINE_SAME, own.predicted)):
         expected = set_beside.contributions(label).positions
         assert expected is not None
@@ -172,10 +185,10 @@ def test_positions_by_a_baseline_and_from_the_centre():
     assert sorted(found[orders.CENTRE][0][:4]) == [27, 28, 35, 36]  # of 8 x 8
     assert sorted(found[orders.CENTRE][0][-4:]) == [0, 7, 56, 63]
     nowhere, (crops, _) = random_classifier("jitter", 8)
-    without = position_orders(Explained(own, explanation_of(nowhere, crops)), np.random.default_rng(0), 2)
+    without = position_orders(ExplainedImage(own, explanation_of(nowhere, crops)), np.random.default_rng(0), 2)
     assert set(found) - set(without) == {orders.BASELINE, orders.BASELINE_SAME}
     with pytest.raises(SettingError, match="jitter has its numbers from is not known; choose cl, global or sum"):
-        position_orders(Explained(explanation_of(nowhere, crops), own), np.random.default_rng(0), 2)
+        position_orders(ExplainedImage(explanation_of(nowhere, crops), own), np.random.default_rng(0), 2)
 
 
 # --- curves
@@ -195,7 +208,7 @@ def test_curves_by_hand():
 
 
 def test_draws_count_as_one_and_images_equally():
-    gathering = Gathering()
+    gathering = ImageMeans()
     gathering.add({"a": [{ACCURACY: np.array([1.0, 1.0])}, {ACCURACY: np.array([1.0, 0.0])}]})
     gathering.add({"a": [{ACCURACY: np.array([1.0, 0.0])}]})
     assert gathering.images == 2
@@ -209,16 +222,16 @@ def test_draws_count_as_one_and_images_equally():
 
 
 def test_hidden_cells():
-    picture = Image.fromarray(np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3))
+    image = Image.fromarray(np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3))
     cells = np.array([[True, False], [False, True]])
     mask = np.asarray(pixels.mask_of(cells, (4, 6))) > 0
     assert mask.tolist() == np.kron(cells, np.ones((2, 3), bool)).tolist()
-    hidden = pixels.filled(picture, "mean")
+    hidden = pixels.filled(image, "mean")
     assert len(np.unique(np.asarray(hidden).reshape(-1, 3), axis=0)) == 1
-    shown = np.asarray(pixels.showing(picture, hidden, cells))
-    np.testing.assert_array_equal(shown[mask], np.asarray(picture)[mask])
+    shown = np.asarray(pixels.showing(image, hidden, cells))
+    np.testing.assert_array_equal(shown[mask], np.asarray(image)[mask])
     np.testing.assert_array_equal(shown[~mask], np.asarray(hidden)[~mask])
-    assert np.asarray(pixels.filled(picture, "blur")).shape == (4, 6, 3)
+    assert np.asarray(pixels.filled(image, "blur")).shape == (4, 6, 3)
 
 
 def test_a_picture_all_hidden_is_what_stands_for_it(tiny):
@@ -231,7 +244,7 @@ def test_a_picture_all_hidden_is_what_stands_for_it(tiny):
         first, last = hidden.values[measure][0, :, 0], hidden.values[measure][0, :, -1]
         np.testing.assert_allclose(shown.values[measure][0, :, -1], first)
         np.testing.assert_allclose(shown.values[measure][0, :, 0], last)
-        assert (first == first[0]).all()  # the whole picture, in any order
+        assert (first == first[0]).all()  # the whole image, in any order
     assert hidden.sizes == Sizes(len(splits[0].train), 1)
 
 
@@ -239,7 +252,7 @@ def test_pixels_are_not_hidden_from_a_crop(tiny):
     _, backbone, question, _, _ = tiny
     method = parse_method(question.method.name, backbone.architecture, "crop")
     classifier = LinearClassifier(method, method.encoder(), (), np.zeros((0, 0), np.float32), np.zeros(0), BY_HAND)
-    with pytest.raises(SettingError, match="the whole picture"):
+    with pytest.raises(SettingError, match="the whole image"):
         pixels.Pixels(classifier, backbone, Image.new("RGB", (8, 8)), (2, 2), "blur")
 
 
@@ -267,7 +280,7 @@ def test_sisters_differ_in_the_fewest_parts():
 
 
 def test_regions_of_a_drawing_are_the_masks_on_the_grid():
-    drawing = picture_and_masks(0, 1, 64)
+    drawing = image_and_masks(0, 1, 64)
     regions = regions_of(drawing, SPECIES[0], (64, 64))
     assert set(regions) <= {SPECIES[0].name, *(sister.name for sister in sisters_of(SPECIES[0]))}
     own = regions[SPECIES[0].name]
@@ -282,7 +295,7 @@ def test_regions_of_a_drawing_are_the_masks_on_the_grid():
 def test_evidence_in_the_parts_alone_has_the_share_1():
     classifier, (record, _) = random_classifier("cl", 9)
     named = replace(classifier, classes=tuple(species.name for species in SPECIES[:3]))
-    explained = Explained(explanation_of(named, record), explanation_of(named, record))
+    explained = ExplainedImage(explanation_of(named, record), explanation_of(named, record))
     everywhere = Regions(np.ones((8, 8)), np.ones((8, 8)))
     found = shares_of(explained, {SPECIES[0].name: everywhere, SPECIES[1].name: everywhere}, SPECIES[0])
     for question in (parts.CLASS, parts.LEAD):
@@ -307,7 +320,7 @@ def test_an_image_counts_once_whatever_the_number_of_sisters():
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
-    """Tinted pictures, an untrained network, and two splits."""
+    """Tinted images, an untrained network, and two splits."""
     backbone = load(spec_for(small_network), UNTRAINED, "cpu")
     dataset = tints(each=6)
     own, baseline = (parse_method(name, backbone.architecture) for name in ("cl@128", "global@128"))
@@ -324,7 +337,7 @@ def answer(tiny):
 
 def test_a_study_has_the_accuracy_that_evaluate_finds(tiny, answer):
     dataset, _, question, features, splits = tiny
-    report = evaluate(dataset, [question.method, question.baseline], features, Protocol(splits, False, 2))
+    report = evaluate_methods(dataset, [question.method, question.baseline], features, Protocol(splits, False, 2))
     for found, result in zip((answer.accuracy, answer.baseline_accuracy), report.methods, strict=True):
         assert found.by_split == pytest.approx(result.measures["accuracy"].by_split)
     for curves in (answer.channels, answer.deletion):
@@ -356,19 +369,19 @@ def test_a_study_can_be_repeated(tiny, answer):
 
 
 def test_findings_for_people_and_programs(answer):
-    findings = Findings(answer, "tiny", "Tiny", "untrained", ("crosspool", "faithfulness", "a b"))
-    page = markdown(findings)
+    findings = FaithfulnessFindings(answer, "tiny", "Tiny", "untrained", ("crosspool", "faithfulness", "a b"))
+    page = faithfulness_markdown(findings)
     assert "crosspool faithfulness 'a b'" in page
     assert "## 5 % of the channels taken away" in page
     assert f"({CHANNEL_DRAWS} draws each)" in page
     assert f"Random: {POSITION_DRAWS} draws" in page
-    document = as_json(findings)
+    document = faithfulness_json(findings)
     assert (document["splits"], document["train_images"], document["test_images"]) == (2, 9, 9)
     assert {curve["what"] for curve in document["curves"]} == {
         "channels taken away", "positions left out", "positions put in",
     }  # fmt: skip
     assert document["parts"] is None
-    files = files_of(findings)
+    files = faithfulness_files(findings)
     assert list(files) == ["faithfulness.json", "faithfulness.md", "curves.csv", "curves.png", "curves.svg"]
     assert json.loads(files["faithfulness.json"]()) == json.loads(json.dumps(document))
     rows = files["curves.csv"]().decode().splitlines()

@@ -69,11 +69,11 @@ def test_the_caption_says_what_is_shown(chosen):
 
 
 def test_a_png_says_what_it_is_and_how_it_was_made(chosen):
-    with Image.open(io.BytesIO(chosen.file("png"))) as picture:
-        picture.load()
-        assert picture.size == (1920, 1080)
-        assert picture.info["Title"] == chosen.caption
-        about = json.loads(picture.info["Description"])
+    with Image.open(io.BytesIO(chosen.file("png"))) as image:
+        image.load()
+        assert image.size == (1920, 1080)
+        assert image.info["Title"] == chosen.caption
+        about = json.loads(image.info["Description"])
     assert about == {
         **chosen.settings(),
         "channels": [5, 0, 9],

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from benchmarks.harness.mapsets import unpack
-from crosspool.gallery.mapset import name_of, pack, steps
+from crosspool.gallery.mapset import pack_maps, packed_name, quantised_maps
 from crosspool.statistics import channel_statistics
 
 
@@ -19,7 +19,9 @@ def packed(upper, *, signed=False, side=64):
     pooled = torch.ones(len(upper), 2)
     rows, columns = ([(i, i + 2) for i in range(count)] for count in upper.shape[1:])
     photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8))
-    return pack(upper, channel_statistics(torch.tensor(upper), pooled), photo, signed=signed, fields=(rows, columns))
+    return pack_maps(
+        upper, channel_statistics(torch.tensor(upper), pooled), photo, signed=signed, fields=(rows, columns)
+    )
 
 
 def test_a_map_in_steps_of_its_peak():
@@ -58,8 +60,8 @@ def test_the_photo_is_what_the_network_saw():
 
 def test_equal_maps_have_equal_names_and_others_have_others():
     one, same, other = packed(np.ones((1, 2, 2))), packed(np.ones((1, 2, 2))), packed(np.full((1, 2, 2), 2))
-    assert name_of(one) == name_of(same) == unpack(one).id
-    assert name_of(one) != name_of(other)
+    assert packed_name(one) == packed_name(same) == unpack(one).id
+    assert packed_name(one) != packed_name(other)
 
 
 @pytest.mark.parametrize("shape", [(2048, 14, 14), (512, 28, 28)])
@@ -80,4 +82,4 @@ def test_large_maps_are_averaged_down():
 
 def test_steps_of_weights_beyond_the_peak_are_its_own():
     """Averages may lie a rounding error above it."""
-    assert steps(np.array([[[1.0000001]]]), np.array([1.0]), signed=False).tolist() == [[[255]]]
+    assert quantised_maps(np.array([[[1.0000001]]]), np.array([1.0]), signed=False).tolist() == [[[255]]]

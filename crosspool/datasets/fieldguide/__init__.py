@@ -8,7 +8,7 @@ from crosspool.datasets.fieldguide.guide import (
     Drawing,
     draw,
     fieldguide,
-    picture_and_masks,
+    image_and_masks,
     scene_of,
 )
 from crosspool.datasets.fieldguide.scene import Scene, random_scene
@@ -36,7 +36,7 @@ __all__ = [
     "differing_parts",
     "draw",
     "fieldguide",
-    "picture_and_masks",
+    "image_and_masks",
     "random_scene",
     "scene_of",
 ]

@@ -1,4 +1,4 @@
-"""The outlines of a bird, and how its pose carries them into the picture.
+"""The outlines of a bird, and how its pose carries them into the image.
 
 Bird coordinates: the body is about 1 long, x grows towards the bill and y downwards. Those of the head have their
 origin at its centre, those of the tail at its base with x towards the tip.
@@ -77,18 +77,18 @@ TAILS: dict[TailShape, Points] = {
 }
 TAIL_TIP = 0.4  # where a coloured tip begins
 
-# Nothing of any species lies outside these, so that a bird's place in the picture doesn't tell its species.
+# Nothing of any species lies outside these, so that a bird's place in the image doesn't tell its species.
 _REACH_OF_HEAD: Points = ((0.5, 0.14), (0.2, 0.0), (0.0, -0.2), (-0.3, -0.33), (0.1, -0.25))
 _REACH_OF_TAIL: Points = ((0.72, 0.22), (0.72, -0.22), (0.56, 0.12), (0.56, -0.12))
 
 
 @dataclass(frozen=True)
 class Frame:
-    """Carries bird coordinates into the picture: pixels = origin + coordinates @ axes."""
+    """Carries bird coordinates into the image: pixels = origin + coordinates @ axes."""
 
     origin: np.ndarray
     axes: np.ndarray
-    """(2, 2): the picture's x and y for one step along the bird's x (first row) and y."""
+    """(2, 2): the image's x and y for one step along the bird's x (first row) and y."""
 
     def place(self, points: Points | np.ndarray) -> np.ndarray:
         """(..., 2) bird coordinates to pixels."""
@@ -124,7 +124,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class Bird:
-    """A bird's place in a picture of `side` pixels: its frames, the length of its body, and where it stands."""
+    """A bird's place in an image of `side` pixels: its frames, the length of its body, and where it stands."""
 
     body: Frame
     head: Frame

@@ -23,7 +23,7 @@ class Patch:
     cover: Image.Image
 
     def grid(self) -> tuple[np.ndarray, np.ndarray]:
-        """The centres of the pixels in the picture: x as (1, w), y as (h, 1)."""
+        """The centres of the pixels in the image: x as (1, w), y as (h, 1)."""
         x = np.arange(self.cover.width, dtype=np.float32) + np.float32(self.left + 0.5)
         y = np.arange(self.cover.height, dtype=np.float32) + np.float32(self.top + 0.5)
         return x[None, :], y[:, None]
@@ -36,22 +36,22 @@ class Patch:
 
 
 class Canvas:
-    """A square RGB picture in the making, with (side, side) boolean masks by name.
+    """A square RGB image in the making, with (side, side) boolean masks by name.
 
     A pixel belongs to what was marked there if any of the pixel may show it: what is painted over it later takes it
     away only where it covers the pixel whole.
     """
 
     def __init__(self, background: Image.Image) -> None:
-        self.picture = background
+        self.image = background
         self.masks: dict[str, np.ndarray] = {}
 
     @property
     def side(self) -> int:
-        return self.picture.width
+        return self.image.width
 
     def shape(self, *outlines: np.ndarray) -> Patch:
-        """The union of closed outlines, each (n, 2) x and y in pixels, clipped to the picture."""
+        """The union of closed outlines, each (n, 2) x and y in pixels, clipped to the image."""
         mask, draw, corner = self._blank(np.concatenate(outlines), margin=0)
         for outline in outlines:
             draw.polygon(_on(outline, corner).ravel().tolist(), fill=255)
@@ -70,11 +70,11 @@ class Canvas:
         values = (np.asarray(colour, dtype=np.float32) + np.float32(0.5)).clip(0, 255).astype(np.uint8)
         cover = patch.cover if opacity == 1 else patch.cover.point(_thinned(opacity))
         box = (patch.left, patch.top, patch.left + cover.width, patch.top + cover.height)
-        self.picture.paste(tuple(values.tolist()) if values.ndim == 1 else Image.fromarray(values), box, cover)
+        self.image.paste(tuple(values.tolist()) if values.ndim == 1 else Image.fromarray(values), box, cover)
         if opacity == 1 and self.masks:
-            seen = np.asarray(cover) < 255
+            still_visible = np.asarray(cover) < 255
             for mask in self.masks.values():
-                mask[box[1] : box[3], box[0] : box[2]] &= seen
+                mask[box[1] : box[3], box[0] : box[2]] &= still_visible
 
     def mark(self, name: str, patch: Patch) -> None:
         """Count the pixels that a patch touches to the mask of this name."""
@@ -83,7 +83,7 @@ class Canvas:
         mask[patch.top : patch.top + len(touched), patch.left : patch.left + touched.shape[1]] |= touched
 
     def _blank(self, points: np.ndarray, margin: float) -> tuple[Image.Image, ImageDraw.ImageDraw, tuple[int, int]]:
-        """An enlarged empty mask around points (n, 2), at least a pixel each way, and its corner in the picture."""
+        """An enlarged empty mask around points (n, 2), at least a pixel each way, and its corner in the image."""
         low = np.floor(points.min(axis=0) - margin).astype(int).tolist()
         high = np.ceil(points.max(axis=0) + margin).astype(int).tolist()
         left, top = (min(max(value, 0), self.side - 1) for value in low)

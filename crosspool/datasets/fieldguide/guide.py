@@ -1,4 +1,4 @@
-"""Pictures of the guide's species, one at a time, and the data set that they make."""
+"""Images of the guide's species, one at a time, and the data set that they make."""
 
 import hashlib
 import zlib
@@ -27,14 +27,14 @@ MASKS = (WHOLE, *PARTS)
 
 @dataclass(frozen=True)
 class Drawing:
-    """A picture, and where in it the bird and its parts are.
+    """An image, and where in it the bird and its parts are.
 
     `masks` has a (size, size) boolean array for each of MASKS: "body" is the whole bird, and each part is the pixels
     that show any of it. A part that the species lacks has the pixels where it would be: a bird without an eye ring
     is told by looking there. What a leaf or another part of the bird covers whole is not in a mask.
     """
 
-    picture: Image.Image
+    image: Image.Image
     masks: dict[str, np.ndarray]
 
 
@@ -53,9 +53,9 @@ def draw(species: Species, scene: Scene, size: int = 448, *, photograph: bool = 
     perch(canvas, scene)
     BirdPainter(canvas, species, scene).paint()
     occluder(canvas, scene)
-    picture = lit(canvas.picture, scene)
+    image = lit(canvas.image, scene)
     masks = {name: canvas.masks[name] for name in MASKS}
-    return Drawing(photographed(picture, scene) if photograph else picture, masks)
+    return Drawing(photographed(image, scene) if photograph else image, masks)
 
 
 def scene_of(index: int, per_class: int = 30, seed: int = 0) -> Scene:
@@ -64,7 +64,7 @@ def scene_of(index: int, per_class: int = 30, seed: int = 0) -> Scene:
     return random_scene(seed, kind, number)
 
 
-def picture_and_masks(index: int, per_class: int = 30, size: int = 448, seed: int = 0) -> Drawing:
+def image_and_masks(index: int, per_class: int = 30, size: int = 448, seed: int = 0) -> Drawing:
     """Sample `index` of `fieldguide(per_class, size, seed)`, with its masks.
 
     Raises:
@@ -76,10 +76,10 @@ def picture_and_masks(index: int, per_class: int = 30, size: int = 448, seed: in
 
 
 def fieldguide(per_class: int = 30, size: int = 448, seed: int = 0) -> Dataset:
-    """A fine-grained data set without a download: `per_class` pictures of each species, drawn when they are read.
+    """A fine-grained data set without a download: `per_class` images of each species, drawn when they are read.
 
     Pose, plumage, light, surroundings and what hides the bird are drawn independently of the species, anew for each
-    sample. The samples lie by class; a larger guide begins each class with the pictures of a smaller one.
+    sample. The samples lie by class; a larger guide begins each class with the images of a smaller one.
 
     Raises:
         SettingError: `per_class` is not from 1 to MAX_PER_CLASS, the size not from MIN_SIDE to MAX_SIDE pixels, or
@@ -110,21 +110,21 @@ def _generator() -> str:
 
 def _png(index: int, per_class: int, size: int, seed: int) -> bytes:
     buffer = BytesIO()
-    picture_and_masks(index, per_class, size, seed).picture.save(buffer, "PNG", compress_type=zlib.Z_HUFFMAN_ONLY)
+    image_and_masks(index, per_class, size, seed).image.save(buffer, "PNG", compress_type=zlib.Z_HUFFMAN_ONLY)
     return buffer.getvalue()
 
 
 def _checked(index: int, per_class: int, seed: int) -> int:
     """The index, if there is such a sample."""
     if type(per_class) is not int or not 1 <= per_class <= MAX_PER_CLASS:
-        raise SettingError(f"A species has from 1 to {MAX_PER_CLASS} pictures, not {per_class!r}.")
+        raise SettingError(f"A species has from 1 to {MAX_PER_CLASS} images, not {per_class!r}.")
     check_seeds(seed)
     count = per_class * len(SPECIES)
     if not 0 <= index < count:
-        raise DatasetError(f"The guide has the pictures 0 to {count - 1}, but no {index}.")
+        raise DatasetError(f"The guide has the images 0 to {count - 1}, but no {index}.")
     return index
 
 
 def _check_size(size: int) -> None:
     if type(size) is not int or not MIN_SIDE <= size <= MAX_SIDE:
-        raise SettingError(f"Pictures of the guide have from {MIN_SIDE} to {MAX_SIDE} pixels a side, not {size!r}.")
+        raise SettingError(f"Images of the guide have from {MIN_SIDE} to {MAX_SIDE} pixels a side, not {size!r}.")

@@ -1,4 +1,4 @@
-"""Everything about a picture that has nothing to do with the species: drawn at random, without knowing it."""
+"""Everything about an image that has nothing to do with the species: drawn at random, without knowing it."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -27,7 +27,7 @@ LEGS: tuple[Colour, ...] = ((92, 72, 64), (70, 66, 70), (168, 116, 92))
 
 @dataclass(frozen=True)
 class Pose:
-    """Where the bird is and how it holds itself; angles in radians, lengths over the side of the picture."""
+    """Where the bird is and how it holds itself; angles in radians, lengths over the side of the image."""
 
     facing: int
     """1: to the right, -1: to the left."""
@@ -59,7 +59,7 @@ class Coat:
 @dataclass(frozen=True)
 class Light:
     direction: tuple[float, float]
-    """Where the light comes from in the picture: to the right, and down; a unit vector."""
+    """Where the light comes from in the image: to the right, and down; a unit vector."""
     strength: float
     gains: tuple[float, float, float]
     dapples: float
@@ -73,12 +73,12 @@ class Camera:
     grain: float
     """Standard deviation, in 8-bit values."""
     quality: int
-    """Of the JPEG that the picture went through."""
+    """Of the JPEG that the image went through."""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """The chance in one picture, and the source of the rest of it: `stream` gives the same numbers each time."""
+    """The chance in one image, and the source of the rest of it: `stream` gives the same numbers each time."""
 
     seeds: tuple[int, ...]
     pose: Pose

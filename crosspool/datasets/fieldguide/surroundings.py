@@ -38,13 +38,13 @@ def background(scene: Scene, side: int) -> Image.Image:
     ends = np.array([jittered(rng, top, 16), jittered(rng, bottom, 16)], dtype=np.float32)
     share = (np.arange(small, dtype=np.float32) / np.float32(small))[:, None, None]
     gradient = ends[0] * (1 - share) + ends[1] * share  # (small, 1, 3)
-    picture = Image.fromarray(np.repeat(gradient.astype(np.uint8), small, axis=1))
-    draw = ImageDraw.Draw(picture)
+    image = Image.fromarray(np.repeat(gradient.astype(np.uint8), small, axis=1))
+    draw = ImageDraw.Draw(image)
     for _ in range(int(rng.integers(18, 60))):
         _SCATTER[scene.place](draw, rng, small, jittered(rng, scattered[rng.integers(len(scattered))], 14))
     for _ in range(int(rng.integers(0, 7))):
         _blob(draw, rng, small, jittered(rng, PART_COLOURS[rng.integers(len(PART_COLOURS))], 20), 0.012, 0.04)
-    blurred = picture.filter(ImageFilter.GaussianBlur(small * rng.uniform(0.012, 0.045)))
+    blurred = image.filter(ImageFilter.GaussianBlur(small * rng.uniform(0.012, 0.045)))
     return blurred.resize((side, side), Image.Resampling.BICUBIC)
 
 
@@ -103,7 +103,7 @@ def occluder(canvas: Canvas, scene: Scene) -> None:
         blade(canvas, rng, float(at[0]), rng.uniform(0.8, 1.0))
 
 
-# --- single things; places and lengths are over the side of the picture
+# --- single things; places and lengths are over the side of the image
 
 
 def twig(canvas: Canvas, rng: np.random.Generator, middle: np.ndarray, length: float, width: float) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 
 import streamlit as st
 
-from crosspool.evaluation.files import COST_FIGURE, file_names, files_of
+from crosspool.evaluation.files import COST_FIGURE, accuracy_files, safe_file_names
 from crosspool.text import human_bytes
 from crosspool.ui.comparison.result import Comparison
 from crosspool.ui.visit.labelled import LONGEST_NAME
@@ -18,8 +18,8 @@ from crosspool.ui.widgets.text import as_it_is
 def downloads_section(comparison: Comparison) -> None:
     st.subheader("Take it away", anchor=False)
     findings = comparison.findings
-    files = files_of(findings)
-    (dataset,) = file_names([comparison.dataset.name[:LONGEST_NAME]])
+    files = accuracy_files(findings)
+    (dataset,) = safe_file_names([comparison.dataset.name[:LONGEST_NAME]])
     start = f"{dataset}-" if dataset else ""  # so that files of several data sets can lie together
     with st.container(horizontal=True):
         _download("Table (CSV)", files["results.csv"], f"{start}results.csv", "text/csv")
@@ -27,7 +27,7 @@ def downloads_section(comparison: Comparison) -> None:
         _download("Figure (PNG)", files[f"{COST_FIGURE}.png"], f"{start}{COST_FIGURE}.png", "image/png")
         _download("Figure (SVG)", files[f"{COST_FIGURE}.svg"], f"{start}{COST_FIGURE}.svg", "image/svg+xml")
         _download("All files (ZIP)", partial(_zipped, files), f"{start}comparison.zip", "application/zip")
-    names = [f"{start}{stem}.safetensors" for stem in file_names(list(comparison.classifiers))]
+    names = [f"{start}{stem}.safetensors" for stem in safe_file_names(list(comparison.classifiers))]
     with st.container(horizontal=True):
         for name, (method, classifier) in zip(names, comparison.classifiers.items(), strict=True):
             size = human_bytes(classifier.weights.nbytes)

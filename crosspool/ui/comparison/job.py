@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from crosspool.cache import ArrayCache
 from crosspool.errors import SettingError
 from crosspool.evaluation.command import usual_baselines
-from crosspool.evaluation.findings import Findings
+from crosspool.evaluation.findings import AccuracyFindings
 from crosspool.evaluation.protocol import Protocol
 from crosspool.evaluation.report import MethodResult
 from crosspool.evaluation.run import report_of, result_of
@@ -70,7 +70,7 @@ class Job(BackgroundJob):
         return {method.name: found[method.name] for method in self.plan.methods if method.name in found}
 
     @property
-    def findings(self) -> Findings | None:
+    def findings(self) -> AccuracyFindings | None:
         """What the tests found together, once all methods are tested; their classifiers may still be missing."""
         return self._work.findings
 
@@ -86,7 +86,7 @@ class _Work:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.results: dict[str, MethodResult] = {}
-        self.findings: Findings | None = None
+        self.findings: AccuracyFindings | None = None
         self.comparison: Comparison | None = None
         self._all = total_cost(plan)
         self._before = 0.0  # the cost of all earlier stages
@@ -189,12 +189,12 @@ def _compared(work: _Work, reservation: MemoryReservation) -> Comparison:
     return Comparison(plan.labelled, plan.network, findings, classifiers, reservation)
 
 
-def _findings(plan: Plan, results: Mapping[str, MethodResult], protocol: Protocol) -> Findings:
+def _findings(plan: Plan, results: Mapping[str, MethodResult], protocol: Protocol) -> AccuracyFindings:
     dataset, network = plan.labelled.dataset, plan.network
     names = [method.name for method in plan.methods]
     report = report_of(dataset, [results[name] for name in names], protocol, usual_baselines(names))
     framing = plan.methods[0].framing
-    return Findings(
+    return AccuracyFindings(
         report, network.name, network.title, network.weights, framing, protocol.C, plan.command, False, dataset
     )
 

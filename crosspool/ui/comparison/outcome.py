@@ -7,10 +7,12 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from crosspool.evaluation.files import COST_FIGURE, confusions, files_of
-from crosspool.evaluation.findings import NONE_SHOWN, Findings, Section, how, percent, sections, verdict, what
+from crosspool.evaluation.files import COST_FIGURE, accuracy_files, confusion_results
+from crosspool.evaluation.findings import AccuracyFindings, data_sentence, protocol_sentence
 from crosspool.evaluation.report import MethodResult
-from crosspool.text import human_bytes
+from crosspool.evaluation.tables import NONE_SHOWN, accuracy_sections, difference_verdict
+from crosspool.tables import Section
+from crosspool.text import human_bytes, percent
 from crosspool.ui.comparison.downloads import downloads_section
 from crosspool.ui.comparison.image_by_image import predictions_section
 from crosspool.ui.comparison.new_images import new_images_section
@@ -34,12 +36,12 @@ def outcome(comparison: Comparison, chosen: LabelledSet | None) -> None:
             "and compare for theirs.",
             icon=":material/history:",
         )
-    st.caption(as_it_is(f"{what(findings)} {how(findings)}"))
+    st.caption(as_it_is(f"{data_sentence(findings)} {protocol_sentence(findings)}"))
     st.caption(
         "Kept for this visit only: reloading the page forgets images, results and models; download what you want to "
         "keep."
     )
-    first, *others = sections(findings)
+    first, *others = accuracy_sections(findings)
     _table(first)
     with st.container(key="halves-result"):
         left, right = st.columns([1.1, 1], gap="medium")
@@ -56,10 +58,10 @@ def outcome(comparison: Comparison, chosen: LabelledSet | None) -> None:
     downloads_section(comparison)
 
 
-def _why_none(findings: Findings) -> None:
+def _why_none(findings: AccuracyFindings) -> None:
     """Where a difference is not shown: what that may come from."""
     report = findings.report
-    if any(verdict(pair) == NONE_SHOWN for pair in report.paired):
+    if any(difference_verdict(pair) == NONE_SHOWN for pair in report.paired):
         each, tested = report.train_images / len(report.classes), report.test_images
         st.info(
             f"A difference that is not shown may still be there: with {each:.3g} training images a class and {tested} "
@@ -68,9 +70,9 @@ def _why_none(findings: Findings) -> None:
         )
 
 
-def tables(findings: Findings) -> None:
+def tables(findings: AccuracyFindings) -> None:
     """The tables alone, while the rest is in the making."""
-    for section in sections(findings):
+    for section in accuracy_sections(findings):
         if section.title:
             st.markdown(f"**{section.title}**")
         _table(section)
@@ -111,7 +113,7 @@ def _figure(comparison: Comparison) -> None:
 @st.fragment
 def _confusion(comparison: Comparison) -> None:
     st.subheader("Which class is taken for which", anchor=False)
-    found = {result.name: stem for stem, result in confusions(comparison.findings).items()}
+    found = {result.name: stem for stem, result in confusion_results(comparison.findings).items()}
     name = st.segmented_control(
         "Method", list(found), default=next(iter(found)), required=True, key=f"confused-{'-'.join(found)}"
     )
@@ -155,5 +157,5 @@ def _made(comparison: Comparison, name: str) -> bytes:
         kept = st.session_state.made_files = (comparison, {})
     files: dict[str, bytes] = kept[1]
     if name not in files:
-        files[name] = files_of(comparison.findings)[name]()
+        files[name] = accuracy_files(comparison.findings)[name]()
     return files[name]

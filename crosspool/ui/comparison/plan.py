@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from crosspool.backbones import UNTRAINED
 from crosspool.errors import SettingError
-from crosspool.evaluation.command import evaluate_command, spelled_out, usual_baselines
+from crosspool.evaluation.command import evaluate_command_line, spelled_out, usual_baselines
 from crosspool.evaluation.protocol import Protocol, SplitOptions
 from crosspool.methods import Method
 from crosspool.text import human_bytes
@@ -64,4 +64,4 @@ class Plan:
             weights=UNTRAINED if self.network.weights == UNTRAINED else None,
         )
         spec = self.labelled.spec or "FOLDER"
-        return (*evaluate_command(spec, names, self.splits, self.train_size, usual_baselines(names)), *options)
+        return (*evaluate_command_line(spec, names, self.splits, self.train_size, usual_baselines(names)), *options)

@@ -12,7 +12,7 @@ from crosspool.cache import CacheError
 from crosspool.classifiers import TrainedClassifier, train
 from crosspool.datasets import Dataset
 from crosspool.errors import ModelError
-from crosspool.evaluation.findings import Findings
+from crosspool.evaluation.findings import AccuracyFindings
 from crosspool.evaluation.report import Report
 from crosspool.features import Features
 from crosspool.methods import Method
@@ -29,7 +29,7 @@ class Comparison:
 
     labelled: LabelledSet
     network: Network
-    findings: Findings
+    findings: AccuracyFindings
     classifiers: dict[str, TrainedClassifier]
     reservation: MemoryReservation
     _again: "LRUCache[tuple[str, str], TrainedClassifier]" = field(

@@ -3,7 +3,7 @@
 import numpy as np
 import streamlit as st
 
-from crosspool.drawing.rendering import SIGNED_COLOUR_MAP, Limits, Look, colour_limits
+from crosspool.drawing.rendering import SIGNED_COLOUR_MAP, ColourRange, Look, colour_range_of
 from crosspool.ui.contributions.evidence_overlay import columns_that_wrap
 from crosspool.ui.contributions.leaving_out import leaving_out_section
 from crosspool.ui.contributions.question import ContributionState, choose_contributor, left_out, tick
@@ -22,11 +22,11 @@ def ranked_channels(view: ContributionState, look: Look) -> None:
         st.header("Channels, ranked", anchor=False, width="content")
         st.segmented_control("Shown of each", LIST_LENGTHS, required=True, key="ranked")
     ahead, behind = ranked(found.channels, st.session_state.ranked)
-    limits = None
+    colour_range = None
     if view.place is not None and (ahead or behind):
-        limits = colour_limits(np.stack([np.abs(view.evidence(k)).max() for k in ahead + behind]), signed=True)
+        colour_range = colour_range_of(np.stack([np.abs(view.evidence(k)).max() for k in ahead + behind]), signed=True)
         colour_scale(
-            limits,
+            colour_range,
             SIGNED_COLOUR_MAP,
             "evidence at a position, one scale for all the small maps on the right; those on the left are the "
             "weighting maps, each from 0 to its own peak",
@@ -40,13 +40,19 @@ def ranked_channels(view: ContributionState, look: Look) -> None:
                 st.caption(f"No channel speaks {title} it.")
                 continue
             ends = (0.0, widest) if title == "for" else (-widest, 0.0)
-            channel_bars(view, shown, look, limits, key=f"ranked-{title}", ends=ends)
+            channel_bars(view, shown, look, colour_range, key=f"ranked-{title}", ends=ends)
     with right:
         leaving_out_section(view)
 
 
 def channel_bars(
-    view: ContributionState, shown: list[int], look: Look, limits: Limits | None, *, key: str, ends: Limits
+    view: ContributionState,
+    shown: list[int],
+    look: Look,
+    colour_range: ColourRange | None,
+    *,
+    key: str,
+    ends: tuple[float, float],
 ) -> None:
     """Channels with their weighting maps, their evidence and their contribution."""
     found = view.found
@@ -54,12 +60,12 @@ def channel_bars(
     for channel in shown:
         part, k = found.channel(channel)
         maps: tuple[SmallMap, ...] = ()
-        if limits is not None:
+        if colour_range is not None:
             weights = view.weights(channel)
             mixed = bool(weights.min() < 0)
             maps = (
-                small_map(weights, colour_limits(weights, signed=mixed), table=int(mixed)),
-                small_map(view.evidence(channel), limits, table=1),
+                small_map(weights, colour_range_of(weights, signed=mixed), table=int(mixed)),
+                small_map(view.evidence(channel), colour_range, table=1),
             )
         name, value = view.names[channel], float(found.channels[channel])
         note = f"{100 * part.energy[k]:.2g} % of the energy"
@@ -72,11 +78,11 @@ def channel_bars(
         choose=lambda k: choose_contributor(int(k)),
         tick=lambda k, counted: tick(int(k), counted),
         selected=str(view.channel),
-        photos=[view.seen.photo] if limits is not None else [],
+        photos=[view.seen.photo] if colour_range is not None else [],
         colour_maps=(look.colour_map, SIGNED_COLOUR_MAP),
         opacity=look.opacity,
         smooth=look.smooth,
-        limits=ends,
+        bar_range=ends,
     )
 
 

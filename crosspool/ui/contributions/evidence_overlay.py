@@ -8,7 +8,7 @@ import streamlit as st
 from PIL import Image
 from streamlit.delta_generator import DeltaGenerator
 
-from crosspool.drawing.rendering import SIGNED_COLOUR_MAP, Look, colour_limits
+from crosspool.drawing.rendering import SIGNED_COLOUR_MAP, Look, colour_range_of
 from crosspool.ui.contributions.question import ContributionState, choose_spot
 from crosspool.ui.contributions.wording import moved
 from crosspool.ui.maps.large_pictures import overlay_picture
@@ -31,7 +31,7 @@ def evidence_overlay(
     overlay_picture(
         photo or view.seen.photo,
         evidence,
-        colour_limits(evidence, signed=True),
+        colour_range_of(evidence, signed=True),
         replace(look, colour_map=SIGNED_COLOUR_MAP),
         position=moved(cell, size, shape),
         choose=lambda chosen: choose_spot(moved(chosen, shape, size)),

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
-from crosspool.drawing.rendering import SIGNED_COLOUR_MAP, Look, colour_limits
+from crosspool.drawing.rendering import SIGNED_COLOUR_MAP, Look, colour_range_of
 from crosspool.ui.contributions.evidence_overlay import columns_that_wrap, evidence_overlay
 from crosspool.ui.contributions.question import ContributionState, choose_contributor, choose_spot
 from crosspool.ui.contributions.wording import moved
@@ -44,7 +44,7 @@ def weights_overlay(view: ContributionState, look: Look) -> None:
     overlay_picture(
         view.seen.photo,
         values,
-        colour_limits(values, signed=mixed),
+        colour_range_of(values, signed=mixed),
         replace(look, colour_map=SIGNED_COLOUR_MAP) if mixed else look,
         position=moved(cell, size, shape),
         choose=lambda chosen: choose_spot(moved(chosen, shape, size)),

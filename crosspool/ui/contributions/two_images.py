@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 
 from crosspool.contributions import Contributions
-from crosspool.drawing.rendering import SIGNED_COLOUR_MAP, Look, colour_limits
+from crosspool.drawing.rendering import SIGNED_COLOUR_MAP, Look, colour_range_of
 from crosspool.errors import CrosspoolError
 from crosspool.ui.contributions.evidence_overlay import columns_that_wrap, evidence_overlay
 from crosspool.ui.contributions.explaining import Explained, explained
@@ -83,7 +83,7 @@ def alike_bar(here: Contributions, there: Contributions, channel: int, name: str
     """What one channel adds to the inner product, with its evidence in either picture."""
     (part, k), (beside, _) = here.channel(channel), there.channel(channel)
     maps = tuple(
-        small_map(evidence[k], colour_limits(evidence[k], signed=True), table=0, photo=photo)
+        small_map(evidence[k], colour_range_of(evidence[k], signed=True), table=0, photo=photo)
         for photo, evidence in enumerate((part.evidence, beside.evidence))
         if evidence is not None
     )

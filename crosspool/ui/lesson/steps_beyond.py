@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from crosspool.drawing.rendering import SIGNED_COLOUR_MAP, colour_limits
+from crosspool.drawing.rendering import SIGNED_COLOUR_MAP, colour_range_of
 from crosspool.ui.contributions.explaining import explained, own_subject
 from crosspool.ui.lesson.quantities import COARSE, FINE, change, likeness, mirrored, positions
 from crosspool.ui.lesson.state import LessonState, choose_map, view_at
@@ -22,7 +22,7 @@ from crosspool.ui.lesson.step_parts import (
     try_it,
     weight_here,
 )
-from crosspool.ui.maps.gallery import limits_of
+from crosspool.ui.maps.gallery import map_colour_range
 from crosspool.ui.maps.large_pictures import map_picture, overlay_picture, seen_picture
 from crosspool.ui.maps.selection import channel_input
 from crosspool.ui.runtime.maps import Network
@@ -49,7 +49,7 @@ def finer_maps(view: LessonState) -> None:
             overlay_picture(
                 each.maps.framed,
                 each.maps.upper[k],
-                limits_of(each.maps, k, each.look),
+                map_colour_range(each.maps, k, each.look),
                 each.look,
                 position=each.position,
                 choose=choose_cell_of(each),
@@ -88,7 +88,7 @@ def fully_connected(view: LessonState) -> None:
             overlay_picture(
                 maps.framed,
                 values,
-                limits_of(maps, k, view.look),
+                map_colour_range(maps, k, view.look),
                 view.look,
                 position=view.position,
                 choose=choose_cell_of(view),
@@ -120,7 +120,7 @@ def class_evidence(view: LessonState) -> None:
     overlay_picture(
         view.maps.framed,
         evidence,
-        colour_limits(evidence, signed=True),
+        colour_range_of(evidence, signed=True),
         replace(view.look, colour_map=SIGNED_COLOUR_MAP, signed=True),
         position=view.position,
         choose=choose_cell_of(view),

@@ -18,7 +18,7 @@ from crosspool.ui.lesson.step_parts import (
     weight_here,
 )
 from crosspool.ui.maps.entry_chart import CHART_CONFIG, entry_name, strongest_entries
-from crosspool.ui.maps.gallery import limits_of
+from crosspool.ui.maps.gallery import map_colour_range
 from crosspool.ui.maps.large_pictures import map_picture, seen_picture
 from crosspool.ui.widgets.browser import data_url
 from crosspool.ui.widgets.text import number
@@ -118,11 +118,11 @@ def tiles(view: LessonState, channels: list[int]) -> list[Thumbnail]:
     small = view.maps.framed.resize((TILE, TILE))
     found = []
     for channel in channels:
-        limits = limits_of(view.maps, channel, view.look)
+        colour_range = map_colour_range(view.maps, channel, view.look)
         shown = overlay(
             small,
             view.maps.upper[channel],
-            limits=limits,
+            colour_range=colour_range,
             colour_map=view.look.colour_map,
             opacity=view.look.opacity,
             smooth=False,

@@ -10,9 +10,9 @@ import numpy as np
 import streamlit as st
 
 from crosspool.datasets import Sample
-from crosspool.drawing.rendering import Limits, Look, quantise
+from crosspool.drawing.rendering import ColourRange, Look, quantise
 from crosspool.gallery.assets import asset, script
-from crosspool.gallery.mapset import tables
+from crosspool.gallery.mapset import colour_tables
 from crosspool.images import load_image
 from crosspool.ui.maps.large_pictures import colour_scale
 from crosspool.ui.maps.selection import choose_channel
@@ -202,7 +202,7 @@ def _shown(
         rows = [] if running else [row for row in rows if row[1] is not None][:TOP]
     _caption(images, len(seen), len(rows), channel, order)
     if rows:
-        _matrix(chosen, rows, channels, look, limits_of_columns(seen, channels, look) if seen else [])
+        _matrix(chosen, rows, channels, look, column_colour_ranges(seen, channels, look) if seen else [])
 
 
 def _controls(survey: Survey | None, missing: Sequence[SurveyImage], wanted: int) -> None:
@@ -241,10 +241,10 @@ def strongest_first(rows: Sequence[Row], channel: int, order: Order) -> list[Row
     return sorted(rows, key=weakness)
 
 
-def limits_of_columns(seen: Sequence[ImageSummary], channels: Sequence[int], look: Look) -> list[Limits]:
+def column_colour_ranges(seen: Sequence[ImageSummary], channels: Sequence[int], look: Look) -> list[ColourRange]:
     """The range of weights that the colours of each channel span, the same for all images that were looked at."""
     peaks = np.max([np.abs(glance.peak) for glance in seen], axis=0)
-    return [look.limits(peaks, channel) for channel in channels]
+    return [look.colour_range(peaks, channel) for channel in channels]
 
 
 def _caption(images: ImageSet, seen: int, shown: int, channel: int, order: Order) -> None:
@@ -257,9 +257,9 @@ def _caption(images: ImageSet, seen: int, shown: int, channel: int, order: Order
 
 
 def _matrix(
-    chosen: SourceImage, rows: Sequence[Row], channels: Sequence[int], look: Look, limits: Sequence[Limits]
+    chosen: SourceImage, rows: Sequence[Row], channels: Sequence[int], look: Look, colour_ranges: Sequence[ColourRange]
 ) -> None:
-    """A row for each image, a column for each channel; without `limits` nothing was looked at yet."""
+    """A row for each image, a column for each channel; without `colour_ranges` nothing was looked at yet."""
     entries = {entry.subject.request.picture: entry for entry, _ in rows}
 
     def on_pressed_change() -> None:
@@ -270,15 +270,15 @@ def _matrix(
             st.session_state.across_pressed = True
 
     scales: list[list[str] | None] = [None] * len(channels)
-    if len(set(limits)) == 1:
+    if len(set(colour_ranges)) == 1:
         what = f"map {channels[0]}" if len(channels) == 1 else "all these maps"
-        colour_scale(limits[0], look.colour_map, f"weight, one scale for {what} on all images looked at")
-    elif limits:
-        scales = [[number(low), number(high)] for low, high in limits]
+        colour_scale(colour_ranges[0], look.colour_map, f"weight, one scale for {what} on all images looked at")
+    elif colour_ranges:
+        scales = [[number(low), number(high)] for low, high in colour_ranges]
     data = {
         "columns": [{"channel": channel, "scale": scale} for channel, scale in zip(channels, scales, strict=True)],
-        "rows": [_row(entry, glance, chosen, channels, limits) for entry, glance in rows],
-        "table": tables()[look.colour_map],
+        "rows": [_row(entry, glance, chosen, channels, colour_ranges) for entry, glance in rows],
+        "table": colour_tables()[look.colour_map],
         "opacity": look.opacity,
         "smooth": look.smooth,
     }
@@ -286,7 +286,11 @@ def _matrix(
 
 
 def _row(
-    entry: Entry, glance: ImageSummary | None, chosen: SourceImage, channels: Sequence[int], limits: Sequence[Limits]
+    entry: Entry,
+    glance: ImageSummary | None,
+    chosen: SourceImage,
+    channels: Sequence[int],
+    colour_ranges: Sequence[ColourRange],
 ) -> dict[str, object]:
     row = {
         "id": entry.subject.request.picture,
@@ -297,7 +301,7 @@ def _row(
     }
     if glance is None:
         return row | {"photo": None, "cells": []}
-    cells = [_cell(glance, channel, span) for channel, span in zip(channels, limits, strict=True)]
+    cells = [_cell(glance, channel, span) for channel, span in zip(channels, colour_ranges, strict=True)]
     return row | {
         "photo": glance.photo,
         "rows": glance.cells.shape[1],
@@ -306,9 +310,9 @@ def _row(
     }
 
 
-def _cell(glance: ImageSummary, channel: int, limits: Limits) -> dict[str, str]:
+def _cell(glance: ImageSummary, channel: int, colour_range: ColourRange) -> dict[str, str]:
     peak = glance.peak[channel]
-    steps = quantise(glance.weights(channel), limits)
+    steps = quantise(glance.weights(channel), colour_range)
     return {
         "steps": base64.b64encode(steps.tobytes()).decode(),
         "peak": f"peak {number(peak)}" if peak else "zero everywhere",

@@ -6,10 +6,10 @@ from typing import Any
 
 import streamlit as st
 
-from crosspool.drawing.rendering import COLOUR_MAPS, SIGNED_COLOUR_MAP, Limits, Look
+from crosspool.drawing.rendering import COLOUR_MAPS, SIGNED_COLOUR_MAP, ColourRange, Look
 from crosspool.gallery import LARGEST_TOP, MAX_PINS
 from crosspool.gallery.assets import asset, script
-from crosspool.gallery.mapset import name_of, pack, receptive_fields, tables
+from crosspool.gallery.mapset import colour_tables, pack_maps, packed_name, receptive_fields
 from crosspool.ui.runtime.maps import ImageMaps, Request
 from crosspool.ui.runtime.shared_cache import Kept
 
@@ -51,12 +51,12 @@ def gallery(
         return told
 
     data = {
-        "maps": name_of(packed),
+        "maps": packed_name(packed),
         "selected": selected,
         "pins": list(pins),
         "view": view,
         "colourMaps": [SIGNED_COLOUR_MAP] if request.signed and maps.pair.can_be_negative else list(COLOUR_MAPS),
-        "tables": tables(),
+        "tables": colour_tables(),
         "mostPins": MAX_PINS,
         "largestTop": LARGEST_TOP,
     }
@@ -73,7 +73,7 @@ def packed_maps(maps: ImageMaps, request: Request) -> bytes:
     """The maps of a request as the browser gets them; kept, as each run of the page sends them again."""
     found, since = _packed.get(request), time.monotonic()
     if found is None:
-        found = pack(
+        found = pack_maps(
             maps.upper,
             maps.statistics,
             maps.framed,
@@ -84,6 +84,6 @@ def packed_maps(maps: ImageMaps, request: Request) -> bytes:
     return found
 
 
-def limits_of(maps: ImageMaps, channel: int, look: Look) -> Limits:
+def map_colour_range(maps: ImageMaps, channel: int, look: Look) -> ColourRange:
     """The range of weights that the colours of one map span."""
-    return look.limits(maps.statistics.peak, channel)
+    return look.colour_range(maps.statistics.peak, channel)

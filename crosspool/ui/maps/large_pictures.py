@@ -12,7 +12,7 @@ from crosspool.drawing.rendering import (
     FIELD_COLOUR,
     PATCH_COLOUR,
     SCALES,
-    Limits,
+    ColourRange,
     Look,
     cell_box,
     colour_table,
@@ -20,7 +20,7 @@ from crosspool.drawing.rendering import (
 )
 from crosspool.errors import CrosspoolError
 from crosspool.receptive_field import Box, patch_box, receptive_field
-from crosspool.ui.maps.gallery import limits_of
+from crosspool.ui.maps.gallery import map_colour_range
 from crosspool.ui.maps.selection import choose_position
 from crosspool.ui.runtime.maps import ImageMaps, Request, image_maps
 from crosspool.ui.runtime.settings import settings
@@ -94,7 +94,7 @@ def map_picture(
     overlay_picture(
         maps.framed,
         maps.upper[channel],
-        limits_of(maps, channel, look),
+        map_colour_range(maps, channel, look),
         look,
         position=position,
         choose=choose,
@@ -107,7 +107,7 @@ def map_picture(
 def overlay_picture(
     framed: Image.Image,
     values: np.ndarray,
-    limits: Limits,
+    colour_range: ColourRange,
     look: Look,
     *,
     position: Cell,
@@ -117,7 +117,7 @@ def overlay_picture(
     key: str,
 ) -> None:
     """Values, (H, W), over the network's input, with the position marked and a colour bar; clicks call `choose`."""
-    shown = look.over(large(framed), values, limits)
+    shown = look.over(large(framed), values, colour_range)
     picture(
         with_boxes(shown, [(cell_box(*position, values.shape, LARGE), PATCH_COLOUR)]),
         alt=alt,
@@ -125,17 +125,17 @@ def overlay_picture(
         cell=position,
         choose=choose,
         key=key,
-        bar=colour_bar(limits, look.colour_map, label),
+        bar=colour_bar(colour_range, look.colour_map, label),
     )
 
 
-def colour_scale(limits: Limits, colour_map: str, label: str) -> None:
+def colour_scale(colour_range: ColourRange, colour_map: str, label: str) -> None:
     """A numeric colour bar by itself, for pictures that share one scale."""
     colours = ",".join(f"rgb({r} {g} {b})" for r, g, b in colour_table(colour_map)[::15].tolist())
     st.html(
-        f'<div class="colour-scale"><span>{number(limits[0])}</span>'
+        f'<div class="colour-scale"><span>{number(colour_range[0])}</span>'
         f'<i style="background: linear-gradient(to right, {colours})"></i>'
-        f"<span>{number(limits[1])}</span><small>{html.escape(label)}</small></div>"
+        f"<span>{number(colour_range[1])}</span><small>{html.escape(label)}</small></div>"
     )
 
 

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 from PIL import Image
 
-from crosspool.gallery.mapset import SIGNED_TOP, SIGNED_ZERO, at_most, steps
+from crosspool.gallery.mapset import SIGNED_TOP, SIGNED_ZERO, averaged_down, quantised_maps
 from crosspool.ui.runtime.background import BackgroundJob, Step, failure_sentence
 from crosspool.ui.runtime.maps import ImageMaps, Request, cached_maps, image_maps
 from crosspool.ui.runtime.shared_cache import Kept, limit
@@ -82,11 +82,11 @@ def image_summary(request: Request) -> ImageSummary | None:
 
 def _keep(request: Request, maps: ImageMaps, since: float) -> ImageSummary:
     statistics, signed = maps.statistics, request.signed and maps.pair.can_be_negative
-    shown = np.stack([at_most(weights, MAP_CELLS) for weights in maps.upper])
+    shown = np.stack([averaged_down(weights, MAP_CELLS) for weights in maps.upper])
     found = ImageSummary(
         photo=data_url(maps.framed.resize((PHOTO_SIDE, PHOTO_SIDE), Image.Resampling.LANCZOS)),
         signed=signed,
-        cells=steps(shown, statistics.peak, signed=signed),
+        cells=quantised_maps(shown, statistics.peak, signed=signed),
         peak=statistics.peak.astype(np.float32),
         row=statistics.peak_row.astype(np.uint16),
         column=statistics.peak_column.astype(np.uint16),

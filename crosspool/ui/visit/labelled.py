@@ -14,7 +14,7 @@ from cachetools import LRUCache
 
 from crosspool.cache import ArrayCache, default_cache
 from crosspool.datasets import Dataset, Sample, check_classes, in_two_classes, there_twice
-from crosspool.datasets.archives import Limits, class_folders_in_memory
+from crosspool.datasets.archives import ZipLimits, class_folders_in_memory
 from crosspool.datasets.fieldguide import SPECIES, draw, fieldguide, scene_of
 from crosspool.errors import CrosspoolError, DatasetError, ImageError
 from crosspool.text import printable
@@ -162,7 +162,7 @@ def _guide_keys_of(sample: Sample) -> set[str]:
 def _guide_thumbnail(kind: int, number: int) -> str:
     """The same scene, drawn small, which takes a fraction of the time."""
     scene = scene_of(kind * (number + 1) + number, number + 1)
-    return data_url(draw(SPECIES[kind], scene, THUMBNAIL).picture)
+    return data_url(draw(SPECIES[kind], scene, THUMBNAIL).image)
 
 
 # --- pictures of one's own
@@ -255,7 +255,7 @@ def from_zip(
             "evaluate on the command line."
         )
     picture = settings().upload_megabytes * 2**20
-    limits = Limits(members=MAX_MEMBERS, directory=4 * 2**20, member=picture, total=ZIP_TIMES * most * 2**20)
+    limits = ZipLimits(members=MAX_MEMBERS, directory=4 * 2**20, member=picture, total=ZIP_TIMES * most * 2**20)
     try:
         return _unpacked(class_folders_in_memory(data, f"{stem}.zip", limits), visitor or Visitor(), progress)
     except DatasetError as error:

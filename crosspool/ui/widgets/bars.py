@@ -9,9 +9,9 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from crosspool.drawing.rendering import Limits, colour_table, quantise
+from crosspool.drawing.rendering import ColourRange, colour_table, quantise
 from crosspool.gallery.assets import asset, script
-from crosspool.gallery.mapset import at_most
+from crosspool.gallery.mapset import averaged_down
 from crosspool.ui.widgets.browser import data_url
 
 PHOTO_SIDE = 128
@@ -54,9 +54,9 @@ class Bar:
     maps: tuple[SmallMap, ...] = ()
 
 
-def small_map(values: np.ndarray, limits: Limits, *, table: int, photo: int = 0) -> SmallMap:
+def small_map(values: np.ndarray, colour_range: ColourRange, *, table: int, photo: int = 0) -> SmallMap:
     """A map made ready to be drawn in a row, in the colours of that table."""
-    steps = quantise(at_most(values.astype(np.float32), MAP_CELLS), limits)
+    steps = quantise(averaged_down(values.astype(np.float32), MAP_CELLS), colour_range)
     return SmallMap(steps.shape[0], steps.shape[1], base64.b64encode(steps.tobytes()).decode(), table, photo)
 
 
@@ -71,11 +71,11 @@ def bars(
     colour_maps: Sequence[str] = (),
     opacity: float = 1.0,
     smooth: bool = True,
-    limits: Limits | None = None,
+    bar_range: tuple[float, float] | None = None,
 ) -> None:
     """Show the rows; `choose(id)` is called on one that is pressed, `tick(id, ticked)` on a box.
 
-    `limits` are the values at the ends of the bars; without them, all bars just fit.
+    `bar_range` are the values at the ends of the bars; without them, all bars just fit.
     """
 
     def on_chosen_change() -> None:
@@ -94,7 +94,7 @@ def bars(
         "tables": [base64.b64encode(colour_table(name).tobytes()).decode() for name in colour_maps],
         "opacity": opacity,
         "smooth": smooth,
-        "range": limits or _range(rows),
+        "range": bar_range or _range(rows),
         "selected": selected,
     }
     lasting = [data[name] for name in ("photos", "tables", "opacity", "smooth")]
@@ -103,7 +103,7 @@ def bars(
     _component(data=data, key=key, on_chosen_change=on_chosen_change, on_ticked_change=on_ticked_change)
 
 
-def _range(rows: Sequence[Bar]) -> Limits:
+def _range(rows: Sequence[Bar]) -> tuple[float, float]:
     values = [0.0, *(value for row in rows for value in (row.value, row.after) if value is not None)]
     low, high = min(values), max(values)
     return (low, high) if high > low else (0.0, 1.0)

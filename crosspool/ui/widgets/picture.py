@@ -5,7 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 from PIL import Image
 
-from crosspool.drawing.rendering import Limits, colour_table
+from crosspool.drawing.rendering import ColourRange, colour_table
 from crosspool.gallery.assets import asset, script
 from crosspool.ui.widgets.browser import data_url
 from crosspool.ui.widgets.text import number
@@ -22,9 +22,9 @@ _component = st.components.v2.component(
 )
 
 
-def colour_bar(limits: Limits, colour_map: str, label: str) -> dict[str, object]:
-    """A colour bar with five numbers over the range of `limits`."""
-    low, high = limits
+def colour_bar(colour_range: ColourRange, colour_map: str, label: str) -> dict[str, object]:
+    """A colour bar with five numbers over the range of `colour_range`."""
+    low, high = colour_range
     table = colour_table(colour_map)[::15]
     return {
         "colours": [f"rgb({r} {g} {b})" for r, g, b in table.tolist()],

@@ -16,7 +16,7 @@ from crosspool.classifiers import train
 from crosspool.datasets import Split
 from crosspool.errors import DatasetError, SettingError
 from crosspool.evaluation.report import MethodResult, Outcome, most_predicted
-from crosspool.evaluation.run import evaluate, result_of
+from crosspool.evaluation.run import evaluate_methods, result_of
 from crosspool.features import Features
 from crosspool.methods import parse_methods
 from crosspool.ui.comparison.job import Job
@@ -98,7 +98,7 @@ def test_it_finds_what_the_library_finds(done, backbone):
     plan, comparison = done.plan, done.comparison
     sources = sorted({source for method in plan.methods for source in method.sources})
     features = Features(plan.labelled.dataset, backbone, sources, plan.labelled.cache)
-    expected = evaluate(plan.labelled.dataset, plan.methods, features, plan.protocol(), ["global@128"])
+    expected = evaluate_methods(plan.labelled.dataset, plan.methods, features, plan.protocol(), ["global@128"])
     assert [result.name for result in comparison.report.methods] == METHODS.split(",")
     for found, result in zip(comparison.report.methods, expected.methods, strict=True):
         assert found.measures == result.measures
@@ -178,7 +178,7 @@ def test_classifiers_that_have_no_room_are_refused_before_it_starts(backbone, sl
 
 def test_a_training_size_that_cannot_be_is_told_before_it_starts(backbone):
     plan = Plan(collected().labelled(), named(backbone), planned(backbone).methods, 3, 1)
-    with pytest.raises(SettingError, match="Train on 3 to 12 of the 15 different pictures"):
+    with pytest.raises(SettingError, match="Train on 3 to 12 of the 15 different images"):
         plan.protocol()
 
 

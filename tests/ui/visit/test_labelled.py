@@ -201,7 +201,7 @@ def test_a_class_of_one_image_is_left_out_or_stops_it():
     kept = collected(cat=(1, 2), dog=(3, 4), owl=(5,)).labelled()
     assert kept.dataset.classes == ("cat", "dog")
     assert len(kept.dataset) == len(kept.pictures) == 4
-    assert kept.dataset.problems == ("1 class has fewer than 2 different pictures of its own: owl (1); left out.",)
+    assert kept.dataset.problems == ("1 class has fewer than 2 different images of its own: owl (1); left out.",)
     with pytest.raises(DatasetError, match=r"dog \(1\); too few classes would be left, so add images"):
         collected(cat=(1, 2), dog=(3,)).labelled()
 
@@ -210,9 +210,9 @@ def test_equal_pictures_are_told():
     found = collected(cat=(1, 2, 3, 1), dog=(4, 5, 6, 2)).labelled()
     across, twice = found.dataset.problems
     assert across == (
-        "1 picture is in two classes: cat/2 2.png and dog/4 2.png; a method can be right about only one of the two."
+        "1 image is in two classes: cat/2 2.png and dog/4 2.png; a method can be right about only one of the two."
     )
-    assert twice.startswith("1 picture is there twice: cat/1 1.png and cat/4 1.png")
+    assert twice.startswith("1 image is there twice: cat/1 1.png and cat/4 1.png")
 
 
 def test_unreadable_files_are_told_and_change_nothing():

@@ -18,20 +18,20 @@ SkipErrors = Annotated[
 
 
 @dataclass(frozen=True)
-class Photo:
+class NamedImage:
     """An image that could be read, and where from."""
 
     name: str
-    picture: "Image"
+    image: "Image"
 
 
-def read_images(paths: Sequence[str], skipped: list[str], *, skip_errors: bool) -> Iterator[Photo]:
+def read_images(paths: Sequence[str], skipped: list[str], *, skip_errors: bool) -> Iterator[NamedImage]:
     """The images at `paths`. One that cannot be read is named and added to `skipped`, or raises ImageError."""
     from crosspool.images import load_image
 
     for path in paths:
         try:
-            yield Photo(path, load_image(path))
+            yield NamedImage(path, load_image(path))
         except ImageError as error:
             if not skip_errors:
                 raise

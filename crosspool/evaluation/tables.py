@@ -1,0 +1,189 @@
+"""What an evaluation found, for people: tables with their notes, on a page of Markdown if need be."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from crosspool.evaluation.findings import (
+    AccuracyFindings,
+    data_sentence,
+    is_point,
+    protocol_sentence,
+    split_count,
+    versions_sentence,
+)
+from crosspool.tables import Column, Section, markdown_page
+from crosspool.text import human_bytes, percent, signed_percent
+
+if TYPE_CHECKING:
+    from crosspool.evaluation.intervals import Interval
+    from crosspool.evaluation.report import MethodResult, Paired, Report
+
+TITLES = {
+    "accuracy": "accuracy",
+    "mean_class_accuracy": "per class",
+    "mean_average_precision": "mAP",
+    "mean_average_precision_11": "11-point mAP",
+}
+LABEL_ACCURACY = "labels right"  # what accuracy is where an image has several labels
+NONE_SHOWN = "none shown"
+FEW_SPLITS = 5  # with fewer, the t distribution has long tails
+RESAMPLED, BOOTSTRAP = "corrected resampled t", "percentile bootstrap"
+
+
+def accuracy_sections(findings: AccuracyFindings) -> list[Section]:
+    """All tables."""
+    report = findings.report
+    tables = [Section("", _method_columns(report), _notes(report))]
+    if report.paired:
+        tables.append(Section("Compared on the same splits, in points", _paired_columns(report), _caution(report)))
+    if findings.paper:
+        tables.append(_beside_the_paper(report))
+    return tables
+
+
+def _method_columns(report: "Report") -> tuple[Column, ...]:
+    main, *others = report.methods[0].measures
+    multi_label = main != "accuracy"
+    columns = [
+        Column("method", [result.name for result in report.methods], names=True),
+        _measure_column(report.methods, main, TITLES[main]),
+        Column("95 % interval", [_range(result.measures[main].interval) for result in report.methods], right=True),
+    ]
+    for rank, measure in enumerate(others, 2):
+        title = LABEL_ACCURACY if multi_label and measure == "accuracy" else TITLES[measure]
+        columns.append(_measure_column(report.methods, measure, title, rank))
+    return (
+        *columns,
+        Column("dimensions", [f"{result.dimensions:,}" for result in report.methods], right=True, optional=1),
+        Column("storage", [human_bytes(result.bytes_per_image) for result in report.methods], right=True),
+        Column("time", [f"{1000 * result.seconds_per_image:.0f} ms" for result in report.methods], right=True),
+    )
+
+
+def _measure_column(results: "Sequence[MethodResult]", measure: str, title: str, optional: int = 0) -> Column:
+    cells = [f"{percent(result.measures[measure].value)} %" for result in results]
+    return Column(title, cells, right=True, optional=optional)
+
+
+def _paired_columns(report: "Report") -> tuple[Column, ...]:
+    pairs = report.paired
+    columns = [
+        Column("method", [pair.method for pair in pairs], names=True),
+        Column("against", [pair.baseline for pair in pairs], names=True),
+        Column("points", [signed_percent(pair.difference) for pair in pairs], right=True),
+        Column("95 % interval", [_signed_range(pair.interval) for pair in pairs], right=True),
+    ]
+    tests = [pair.mcnemar for pair in pairs]
+    if any(test is not None for test in tests):
+        counts = ["–" if test is None else f"{test.only_a} : {test.only_b}" for test in tests]
+        columns.append(Column("only right", counts, right=True, optional=1))
+        columns.append(Column("p", ["–" if test is None else _p_value(test.p_value) for test in tests], right=True))
+    return (*columns, Column("difference", [difference_verdict(pair) for pair in pairs]))
+
+
+def difference_verdict(pair: "Paired") -> str:
+    """What the interval shows of a difference, and no more."""
+    if pair.interval is None:
+        return "no interval"
+    if is_point(pair.interval):
+        return NONE_SHOWN
+    if pair.interval.low > 0:
+        return "better"
+    return "worse" if pair.interval.high < 0 else NONE_SHOWN
+
+
+def _intervals(report: "Report") -> "list[Interval]":
+    """Those of the methods."""
+    intervals = (result.measures[report.measure].interval for result in report.methods)
+    return [interval for interval in intervals if interval is not None]
+
+
+def _on_points(intervals: "Sequence[Interval]") -> tuple[str, ...]:
+    """What to make of intervals without width, if there are any."""
+    points = [interval for interval in intervals if is_point(interval)]
+    if not points:
+        return ()
+    what = "images" if points[0].method == BOOTSTRAP else "splits"
+    return (
+        f"An interval without width shows nothing: {what} that all agree tell nothing of how much others vary; use "
+        f"more {what}.",
+    )
+
+
+def _notes(report: "Report") -> tuple[str, ...]:
+    notes = ["Storage: of an image's vector. Time: from an image's file to its vector, on this machine."]
+    intervals = _intervals(report)
+    if not intervals:
+        return (*notes, "There are no intervals; use more splits.")
+    if intervals[0].method == RESAMPLED:
+        how_made = f"corrected resampled t over the {split_count(report)} splits (Nadeau and Bengio, 2003)"
+    elif intervals[0].method == BOOTSTRAP:
+        kind = "official test images" if report.official else "test images of the one split"
+        how_made = f"bootstrap over the {report.test_images:,} {kind}, for these same training images"
+    else:
+        how_made = intervals[0].method
+    notes.append(f"Intervals: {100 * intervals[0].level:g} %, {how_made}.")
+    if any(interval.low < 0 or interval.high > 1 for interval in intervals):
+        notes.append("They are not cut off at 0 and 100 %.")
+    if intervals[0].method == RESAMPLED and split_count(report) < FEW_SPLITS and not all(map(is_point, intervals)):
+        notes.append("They are very wide for so few splits; use more splits.")
+    return (*notes, *_on_points(intervals))
+
+
+def _caution(report: "Report") -> tuple[str, ...]:
+    notes = []
+    intervals = [pair.interval for pair in report.paired if pair.interval is not None]
+    if any(interval.low <= 0 <= interval.high for interval in intervals if not is_point(interval)):
+        notes.append(f"{NONE_SHOWN.capitalize()}: no difference is shown, as the interval includes zero.")
+    if not _on_points(_intervals(report)):  # it is told there
+        notes += _on_points(intervals)
+    if any(pair.mcnemar is not None for pair in report.paired):
+        judged = "" if split_count(report) == 1 else ", each image judged by most of the splits that tested it"
+        notes.append(f"p: McNemar's exact test of how many images only the one and only the other gets right{judged}.")
+    if len(report.paired) > 1:
+        notes.append(f"Each of the {len(report.paired)} comparisons is judged by itself.")
+    return tuple(notes)
+
+
+def _beside_the_paper(report: "Report") -> Section:
+    from crosspool.evaluation.paper import CITATION, DATASET, NOTE, counterparts
+
+    by_name = {result.name: result for result in report.methods}
+    rows = [(row, name) for row, names in counterparts(list(by_name)) for name in names or ("",)]
+    ours = [f"{percent(by_name[name].measures[report.measure].value)} %" if name else "" for _, name in rows]
+    columns = (
+        Column("in the paper", [row.method for row, _ in rows]),
+        Column("its remark", [row.remark for row, _ in rows], optional=1),
+        Column(DATASET, [f"{row.accuracy} %" for row, _ in rows], right=True),
+        Column("of its kind here", [name for _, name in rows], names=True),
+        Column(TITLES[report.measure], ours, right=True),
+    )
+    return Section(f"The paper's Table 1 ({DATASET}) beside these", columns, (NOTE, f"{CITATION}."))
+
+
+def _range(interval: "Interval | None") -> str:
+    return "–" if interval is None or is_point(interval) else f"{percent(interval.low)} to {percent(interval.high)}"
+
+
+def _signed_range(interval: "Interval | None") -> str:
+    return (
+        "–"
+        if interval is None or is_point(interval)
+        else f"{signed_percent(interval.low)} to {signed_percent(interval.high)}"
+    )
+
+
+def _p_value(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def accuracy_markdown(findings: AccuracyFindings) -> str:
+    """A page for a project's documents, with the command that made it."""
+    return markdown_page(
+        f"{findings.measure.capitalize()} on {findings.report.dataset}",
+        findings.command_line,
+        f"{data_sentence(findings)}\n{protocol_sentence(findings)}",
+        accuracy_sections(findings),
+        findings.report.problems,
+        versions_sentence(),
+    )

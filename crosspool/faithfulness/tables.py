@@ -1,0 +1,167 @@
+"""What a study of faithfulness found, for people: tables with their notes, on a page of Markdown if need be."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from crosspool.evaluation.findings import is_point, versions_sentence
+from crosspool.evaluation.report import Measured
+from crosspool.faithfulness.curves import ACCURACY, ENERGY_LEFT, MARGIN, UNCHANGED, Curves
+from crosspool.faithfulness.findings import FaithfulnessFindings, curves_of
+from crosspool.faithfulness.orders import BASELINE, MOST
+from crosspool.faithfulness.parts import AREA, BEST, OWN, PartShares
+from crosspool.faithfulness.study import CHANNEL_DRAWS, POSITION_DRAWS, StudyResult
+from crosspool.tables import Column, Section, markdown_page
+from crosspool.text import percent, signed_percent
+
+Formatting = Callable[[float], str]
+
+
+def study_sentence(findings: FaithfulnessFindings) -> str:
+    """What was asked of which data, in a few sentences."""
+    answer, question = findings.answer, findings.answer.question
+    return (
+        f"{answer.dataset}: {answer.images:,} images, {answer.classes} classes. {findings.network}, squash framing. "
+        f"{question.method.name} explained, beside {question.baseline.name}. {answer.splits} random splits: about "
+        f"{answer.sizes.train:,.0f} images to train on and {answer.sizes.test:,.0f} to test on; linear SVM, seed "
+        f"{question.seed}. Accuracy of the whole images: {_with_interval(answer.accuracy, percent)} %, "
+        f"{question.baseline.name} {_with_interval(answer.baseline_accuracy, percent)} %."
+    )
+
+
+def faithfulness_sections(findings: FaithfulnessFindings) -> list[Section]:
+    """All tables."""
+    answer = findings.answer
+    tables = [_channels(answer), _channel_series(answer)]
+    for name, curves in list(curves_of(answer).items())[1:]:
+        tables += _positions(answer, name, curves)
+    return tables if answer.parts is None else [*tables, *_parts(answer.parts)]
+
+
+def _channels(answer: StudyResult) -> Section:
+    curves, fraction = answer.channels, answer.question.fraction
+    at, change = partial(curves.at, fraction=fraction), partial(curves.change, fraction=fraction)
+    orders = curves.orders
+    columns = (
+        Column("first taken", orders),
+        _column("accuracy %", [at(ACCURACY, order) for order in orders], percent),
+        _column(f"“{MOST}” against it", _against(at, ACCURACY, orders), signed_percent),
+        _column("unchanged %", [at(UNCHANGED, order) for order in orders], percent, optional=2),
+        _column("margin", [change(MARGIN, order) for order in orders], _decimal, optional=1),
+        Column("energy gone %", [percent(1 - at(ENERGY_LEFT, order).value) for order in orders], right=True),
+    )
+    return Section(f"{100 * fraction:g} % of the channels taken away", columns, (
+        f"“{MOST}” and “least”: by what a channel contributes to the predicted class's score. Random ones: among all, "
+        "among those that are not zero on the image, and matched: with energies as the “most” have "
+        f"({CHANNEL_DRAWS} draws each). Energy: the channel's share of the squared length of the vector. Unchanged: "
+        "predictions that stay. Margin: how the predicted class's lead over the best other one changes.", _INTERVALS,
+    ))  # fmt: skip
+
+
+_INTERVALS = (
+    "In brackets: 95 %, corrected resampled t over the splits (Nadeau and Bengio, 2003); differences, in points, are "
+    "paired by split."
+)
+
+
+def _channel_series(answer: StudyResult) -> Section:
+    return Section("Accuracy in %, by the share of channels taken away", _series(answer.channels, ACCURACY))
+
+
+def _series(curves: Curves, measure: str) -> tuple[Column, ...]:
+    return (
+        Column("first", curves.orders),
+        *(
+            Column(
+                f"{100 * fraction:g} %",
+                [percent(curves.at(measure, order, fraction).value) for order in curves.orders],
+                right=True,
+            )
+            for fraction in curves.fractions
+        ),
+    )
+
+
+def _positions(answer: StudyResult, name: str, curves: Curves) -> list[Section]:
+    orders = curves.orders
+    columns = (
+        Column("first", orders),
+        _column("accuracy %", [curves.area(ACCURACY, order) for order in orders], percent),
+        _column(f"“{MOST}” against it", _against(curves.area, ACCURACY, orders), signed_percent),
+        _column("margin", [curves.area(MARGIN, order) for order in orders], _decimal),
+        _column(f"“{MOST}” against it", _against(curves.area, MARGIN, orders), _decimal),
+    )
+    is_taken = curves is answer.deletion or curves is answer.pixel_deletion
+    notes = [f"Areas are means over all shares from 0 to 100 %. {'Lower' if is_taken else 'Higher'} is better."]
+    if curves is answer.deletion:
+        notes.append(
+            f"“{MOST}”: where the most evidence for the predicted class lies. “{BASELINE}”: by the map of "
+            f"{answer.question.baseline.name} for the class that it predicts itself, and for the same class. Energy: "
+            f"where the vector's squared length comes from, whatever the class. Random: {POSITION_DRAWS} draws."
+        )
+    if curves is answer.pixel_deletion:
+        fill = {"blur": "the blurred image", "mean": "the image's mean colour"}[answer.question.fill]
+        notes.append(
+            f"Of {answer.question.pixels} test images of each split; {fill} in place of hidden cells, and the network "
+            "run again. Random: one draw."
+        )
+    notes.append(_INTERVALS)
+    title = name.capitalize()
+    return [
+        Section(f"{title}: areas under the curves", columns, tuple(notes)),
+        Section(f"{title}: accuracy in %, by their share", _series(curves, ACCURACY)),
+    ]
+
+
+def _parts(parts: PartShares) -> list[Section]:
+    tables = []
+    for question, by_kind in parts.values.items():
+        kinds = list(by_kind)
+        columns = (
+            Column("map", kinds),
+            _column("in the parts %", [parts.of(question, kind, "parts") for kind in kinds], percent),
+            _column(
+                f"“{OWN}” against it",
+                [None if kind == OWN else parts.of(question, OWN, "parts", kind) for kind in kinds],
+                signed_percent,
+            ),
+            _column("in the bird %", [parts.of(question, kind, "bird") for kind in kinds], percent, optional=1),
+            _column("of that, in the parts %", [parts.of(question, kind, "parts_of_bird") for kind in kinds], percent),
+        )
+        tables.append(Section(f"Where the positive evidence lies: the {question}", columns, (
+            "Parts: those that define the true class, or tell it from the sister species. "
+            f"“{AREA}”: evidence spread evenly, the chance level. “{BEST}”: all in the one cell that has most of the "
+            "parts, which no map of this grid can exceed.", _INTERVALS,
+        )))  # fmt: skip
+    return tables
+
+
+def _against(measure: Callable[..., Measured], name: str, orders: Sequence[str]) -> list[Measured | None]:
+    return [None if order == MOST else measure(name, MOST, against=order) for order in orders]
+
+
+def _column(title: str, cells: Sequence[Measured | None], formatting: Formatting, optional: int = 0) -> Column:
+    return Column(
+        title, ["" if cell is None else _with_interval(cell, formatting) for cell in cells], optional=optional
+    )
+
+
+def _with_interval(measured: Measured, formatting: Formatting) -> str:
+    if measured.interval is None or is_point(measured.interval):
+        return formatting(measured.value)
+    return f"{formatting(measured.value)} [{formatting(measured.interval.low)}, {formatting(measured.interval.high)}]"
+
+
+def _decimal(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "−")
+
+
+def faithfulness_markdown(findings: FaithfulnessFindings) -> str:
+    """A page for a project's documents, with the command that made it."""
+    return markdown_page(
+        "Is the explanation true?",
+        findings.command_line,
+        study_sentence(findings),
+        faithfulness_sections(findings),
+        (),
+        versions_sentence(),
+    )
