@@ -1,5 +1,6 @@
-"""The website has the documents at the top of the repository, too, read from there, with their links adapted."""
+"""The website has documents from outside docs/, too, read from there, with their links adapted."""
 
+import posixpath
 import re
 from pathlib import Path
 
@@ -7,8 +8,12 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = {"README.md": "index.md"} | {
-    name: name.lower() for name in ("ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")
+PAGES = {
+    "README.md": "index.md",
+    "ARCHITECTURE.md": "architecture.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changelog.md",
+    "benchmarks/README.md": "benchmarks.md",
 }
 FILES = ("LICENSE", "CITATION.cff", "assets/SAMPLES.md", "assets/screenshot.jpg", "examples/quickstart.ipynb")
 
@@ -16,13 +21,15 @@ FILES = ("LICENSE", "CITATION.cff", "assets/SAMPLES.md", "assets/screenshot.jpg"
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the documents, and the files that they link to."""
     for name, address in PAGES.items():
-        text = (ROOT / name).read_text(encoding="utf-8")
-        files.append(File.generated(config, address, content=re.sub(r"\]\(([^)#:]+)(#[^)]*)?\)", _adapted, text)))
+        files.append(File.generated(config, address, content=_adapted(name)))
     for name in FILES:
         files.append(File.generated(config, name, abs_src_path=str(ROOT / name)))
     return files
 
 
-def _adapted(link: re.Match[str]) -> str:
-    target, anchor = link[1], link[2] or ""
-    return f"]({PAGES.get(target, target.removeprefix('docs/'))}{anchor})"
+def _adapted(name: str) -> str:
+    def address(link: re.Match[str]) -> str:
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(name), link[1]))
+        return f"]({PAGES.get(target, target.removeprefix('docs/'))}{link[2] or ''})"
+
+    return re.sub(r"\]\(([^)#:]+)(#[^)]*)?\)", address, (ROOT / name).read_text(encoding="utf-8"))

@@ -78,7 +78,8 @@ def test_local_links_are_recognised() -> None:
 
 
 def test_links_and_pictures_exist() -> None:
-    pages = sorted({*ROOT.glob("*.md"), *(ROOT / "assets").rglob("*.md"), *(ROOT / "docs").rglob("*.md")})
+    folders = [ROOT / name for name in ("assets", "benchmarks", "docs")]
+    pages = sorted({*ROOT.glob("*.md"), *(page for folder in folders for page in folder.rglob("*.md"))})
     dead = [
         f"{page.relative_to(ROOT)}: {link}"
         for page in pages
@@ -94,12 +95,20 @@ def test_the_architecture_names_what_is_there() -> None:
     assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
     rooms = {path.parent.name for path in (ROOT / "crosspool").rglob("__init__.py")} - {"crosspool", "fieldguide"}
     assert {room for room in rooms if f"  {room}/" not in text} == set()
+    picture = set(re.findall(r"\w+", text.partition("```")[2].partition("```")[0]))
+    modules = {path.stem for path in (ROOT / "crosspool").glob("*.py")} - {"__init__", "__main__"}
+    assert modules - picture == set(), "modules that the picture lacks"
 
 
 def test_the_website_has_every_guide_and_every_public_name() -> None:
     menu = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("nav:")[2].partition("exclude_docs")[0]
     guides = {path.name for path in (ROOT / "docs").glob("*.md")}
     assert guides <= set(re.findall(r": ([\w.]+\.md)", menu))
+    hooks = (ROOT / "docs" / "hooks.py").read_text(encoding="utf-8")
+    links = {link for page in ROOT.glob("*.md") for link in local_links(page.read_text(encoding="utf-8"))}
+    assert [
+        link for link in sorted(links) if f'"{link}"' not in hooks and link.removeprefix("docs/") not in guides
+    ] == []
     reference = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
     # `architecture` is the name of a module, too, which the website's tool would document in its place.
     names = [*re.findall(r"^::: crosspool\.(\w+)$", reference, re.MULTILINE), "architecture"]
