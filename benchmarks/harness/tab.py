@@ -9,7 +9,7 @@ import json
 import re
 import uuid
 from collections.abc import Callable, Coroutine
-from time import monotonic
+from time import monotonic, time_ns
 from typing import Any
 from urllib.parse import urlencode
 
@@ -110,6 +110,12 @@ class Tab(Connection):
         """What the script of a component would tell of a hand."""
         node = self.page.widget(key, "bidi_component")
         return await self._do(node, component_event(node.id, event, value))
+
+    async def tell_gallery(self, **changes: Any) -> PageAnswer:
+        """What the gallery would tell of a hand: `selected`, `pins` or `view`."""
+        revision = time_ns() // 1000  # newer than any before
+        parts = {part: {"revision": revision, "value": value} for part, value in changes.items()}
+        return await self.tell("gallery", "changes", parts)
 
     async def go(self, title: str) -> PageAnswer:
         """To another page, by the menu."""

@@ -64,7 +64,7 @@ class Visit:
 
     @property
     def pinned(self) -> Locator:
-        return self.page.locator(".gallery .pinned figure")
+        return self.page.locator(".gallery .pins figure")
 
     def choose(self, label: str, option: str) -> None:
         """An option of a select box."""

@@ -178,7 +178,7 @@ class Pupil:
 
     async def choose_channel(self) -> PageAnswer:
         self.channel = self.random.randrange(300)
-        return await self.tab.tell("gallery", "channel", self.channel)
+        return await self.tab.tell_gallery(selected=self.channel)
 
     async def choose_position(self) -> PageAnswer:
         cell = [self.random.randrange(5), self.random.randrange(5)]

@@ -105,8 +105,8 @@
   const acts = {
     nothing: () => {},
     sort: ({ toolbar }, i) => give(toolbar.sort, turn(["peak", "mean", "sparsity", "channel", "energy_share"], i), "change"),
-    show: ({ toolbar }, i) => give(toolbar.kept, turn(["most", "all"], i), "change"),
-    search: ({ toolbar }, i) => give(toolbar.find, turn(["1", "12", "123", "12", ""], i), "input"),
+    show: ({ toolbar }, i) => give(toolbar.filter, turn(["most", "all"], i), "change"),
+    search: ({ toolbar }, i) => give(toolbar.search, turn(["1", "12", "123", "12", ""], i), "input"),
     colours: ({ toolbar }, i) => give(toolbar.colours, toolbar.colours.options[(i + 1) % toolbar.colours.options.length].value, "change"),
     opacity: ({ toolbar }, i) => give(toolbar.opacity, turn([0.3, 0.5, 0.9, 0.65], i), "input"),
     scale: ({ toolbar }, i) => give(toolbar.scale, turn(["layer", "fixed", "map"], i), "change"),

@@ -1,14 +1,35 @@
-// The gallery on a page of the app. Data: see Gallery.show; maps is the name of the set that `maps_component.js` takes.
+// The gallery on a page of the app. Data: see Gallery.show; besides, `maps`, the name of the set that `maps_component.js`
+// receives, and `revisions`, see Exchange.
 
+import { Exchange } from "./exchange.js";
 import { Gallery } from "./gallery.js";
+import { mapSet } from "./mapset.js";
+
+function build(root) {
+  const exchange = new Exchange();
+  const gallery = new Gallery(root, {
+    onSelect: (channel) => exchange.change("selected", channel),
+    onPin: (channels) => exchange.change("pins", channels),
+    onView: (view) => exchange.changeLater("view", view),
+  });
+  Object.assign(root, { exchange, gallery });
+}
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".gallery");
-  const gallery = (root.gallery ??= new Gallery(root));
-  gallery.tell = setTriggerValue;
-  gallery.show(data);
+  if (!root.gallery) build(root);
+  const { exchange, gallery } = root;
+  exchange.send = (changes) => setTriggerValue("changes", changes);
+  root.latest = data;
+  mapSet(data.maps).then((set) => {
+    if (root.latest !== data) return; // newer data came meanwhile
+    const { selected, pins, view } = gallery;
+    const mine = gallery.set === set ? { selected, pins, view } : { view }; // channels belong to their maps
+    gallery.show(set, exchange.merge(data, mine));
+  });
   return () => {
+    exchange.flush();
     gallery.close();
-    root.gallery = undefined; // what is shown here again begins anew
+    root.latest = root.gallery = undefined; // what is shown here again begins anew
   };
 }

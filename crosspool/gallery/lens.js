@@ -1,18 +1,20 @@
 // The lens: the photo and one map at large, with the cell under the hand, its weight and its receptive field. A box drawn
-// on the photo says what a map should find.
+// on the photo says what the maps should find.
 
 import { make, numberText } from "./elements.js";
 import { paint } from "./paint.js";
 
-const CLICK = 4; // pixels that a hand may move within a click
+const HINT = "Draw a box on the photo to find the maps that respond there. (Orange: what this cell can see.)";
+const BOX_HINT = "Sorted by how well the maps pick out the white box. Press Escape on the photo to clear it.";
+const CLICK_DISTANCE = 4; // pixels that a hand may move within a click
 
 export class Lens {
-  // `point(box)` is called with [left, top, right, bottom] in parts of the photo's side, or null.
-  constructor({ point, pin }) {
-    Object.assign(this, { point, box: null });
+  // `onBox(box)` is called with [left, top, right, bottom] in parts of the photo's side or null, `onPin(channel)` by the button.
+  constructor({ onBox, onPin }) {
+    Object.assign(this, { onBox, box: null });
     this.photo = make("canvas", {
       className: "photo", tabIndex: 0, role: "application",
-      "aria-label": "The image as the network saw it. Draw a box on it to sort the maps by how well each finds it; with the keyboard: arrows move the box, Shift and arrows resize it, Escape takes it away.",
+      "aria-label": "The image as the network saw it. Draw a box on it to sort the maps by how well they pick it out. With the keyboard: arrow keys move the box, Shift with arrow keys resizes it, Escape clears it.",
     });
     this.map = make("canvas", { className: "map", role: "img" });
     this.ends = [make("span"), make("span")];
@@ -20,7 +22,7 @@ export class Lens {
     this.title = make("b");
     this.facts = make("span");
     this.pin = make("button", { type: "button", className: "pin" });
-    this.pin.onclick = () => pin(this.channel);
+    this.pin.onclick = () => onPin(this.channel);
     this.hint = make("p", { className: "hint" });
     this.root = make(
       "div", { className: "lens" },
@@ -31,14 +33,14 @@ export class Lens {
         make("p", { className: "facts" }, this.title, this.facts), this.pin,
       ),
     );
-    this.photo.onpointerdown = (event) => this.begin(event);
-    this.photo.onpointermove = (event) => this.drag(event);
-    this.photo.onpointerup = this.photo.onpointercancel = () => (this.from = null);
+    this.photo.onpointerdown = (event) => this.startBox(event);
+    this.photo.onpointermove = (event) => this.dragBox(event);
+    this.photo.onpointerup = this.photo.onpointercancel = () => (this.start = null);
     this.photo.onkeydown = (event) => this.onKey(event);
   }
 
   // The map of a channel; `cell` is marked on it and its field on the photo.
-  show(set, channel, cell, look, table, pinned) {
+  show(set, channel, cell, look, table, isPinned) {
     Object.assign(this, { set, channel });
     paint(this.map, set.photo, set.coloured(channel, look), { ...look, rows: set.rows, columns: set.columns }, table);
     const [row, column] = [Math.floor(cell / set.columns), cell % set.columns];
@@ -50,17 +52,17 @@ export class Lens {
     const stops = [0, 32, 64, 96, 128, 160, 192, 224, 255].map((step) => `rgb(${table.subarray(3 * step, 3 * step + 3).join(" ")})`);
     this.colours.style.background = `linear-gradient(to right, ${stops})`;
     this.title.textContent = `Map ${channel}`;
-    this.facts.textContent = ` ${this.factsOf(set, channel, cell)}`;
+    this.facts.textContent = ` ${this.factsText(set, channel, cell)}`;
     this.map.setAttribute("aria-label", `Map ${channel} over the image, ${this.facts.textContent.trim()}`);
-    this.pin.textContent = pinned ? "Unpin" : "Pin";
+    this.pin.textContent = isPinned ? "Unpin" : "Pin";
     this.pin.setAttribute("aria-label", `${this.pin.textContent} map ${channel}`);
-    this.pin.setAttribute("aria-pressed", String(pinned));
+    this.pin.setAttribute("aria-pressed", String(isPinned));
   }
 
-  factsOf(set, channel, cell) {
+  factsText(set, channel, cell) {
     const [left, top, right, bottom] = this.field.map((part) => Math.round(part * set.side));
-    const name = set.averaged ? "mean weight" : "weight";
-    const peak = set.signed ? `; largest ${numberText(set.peak[channel])}` : ` of at most ${numberText(set.peak[channel])}`;
+    const name = set.isAveraged ? "mean weight" : "weight";
+    const peak = ` (${set.signed ? "largest" : "maximum"} ${numberText(set.peak[channel])})`;
     const field = `receptive field ${right - left}×${bottom - top} px`;
     return `${set.placeText(cell)}: ${name} ${numberText(set.weight(channel, cell))}${peak}; ${field}`;
   }
@@ -72,31 +74,32 @@ export class Lens {
     this.photo.getContext("2d").drawImage(this.set.photo, 0, 0, side, side);
     frameOn(this.photo, this.field, "#ffb000");
     if (this.box) frameOn(this.photo, this.box, "#fff", [6, 4]);
-    this.hint.textContent = this.box ? "White: what the maps are to find. Escape takes it away." : "Orange: the receptive field. Draw a box: which map finds it?";
+    this.hint.textContent = this.box ? BOX_HINT : HINT;
   }
 
   setBox(box) {
     this.box = box;
     this.drawPhoto();
-    this.point(box);
+    this.onBox(box);
   }
 
-  at(event) {
+  // Where on the photo a pointer is, in parts of its side.
+  pointOf(event) {
     const box = this.photo.getBoundingClientRect();
     const inside = (value) => Math.min(1, Math.max(0, value));
     return [inside((event.clientX - box.left) / box.width), inside((event.clientY - box.top) / box.height)];
   }
 
-  begin(event) {
+  startBox(event) {
     if (!event.isPrimary || event.button !== 0 || !this.set) return;
     this.photo.setPointerCapture(event.pointerId);
-    this.from = { place: this.at(event), x: event.clientX, y: event.clientY };
-    this.setBox(this.cellBox(...this.from.place)); // a click means the cell
+    this.start = { point: this.pointOf(event), x: event.clientX, y: event.clientY };
+    this.setBox(this.cellBox(...this.start.point)); // a click means the cell
   }
 
-  drag(event) {
-    if (!this.from || Math.hypot(event.clientX - this.from.x, event.clientY - this.from.y) < CLICK) return;
-    const [[x, y], [a, b]] = [this.from.place, this.at(event)];
+  dragBox(event) {
+    if (!this.start || Math.hypot(event.clientX - this.start.x, event.clientY - this.start.y) < CLICK_DISTANCE) return;
+    const [[x, y], [a, b]] = [this.start.point, this.pointOf(event)];
     const box = [Math.min(x, a), Math.min(y, b), Math.max(x, a), Math.max(y, b)];
     if (box[2] > box[0] && box[3] > box[1]) this.setBox(box);
   }

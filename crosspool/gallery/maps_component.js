@@ -1,17 +1,17 @@
-// Takes a packed set of maps and shows nothing: the gallery draws it.
+// Receives a packed set of maps and shows nothing: the gallery draws it.
 
-import { arrive, leave } from "./mapset.js";
+import { addSet, removeSet } from "./mapset.js";
 
 export default function ({ data, parentElement }) {
-  const kept = (parentElement.kept ??= { packed: null, id: null });
-  if (kept.packed !== data) {
-    const before = kept.id;
-    kept.packed = data;
-    kept.id = arrive(data);
-    if (before !== null && before !== kept.id) leave(before);
+  const received = (parentElement.received ??= { packed: null, id: null });
+  const remove = (id) => id !== null && removeSet(id);
+  if (received.packed !== data) {
+    const before = received.id;
+    Object.assign(received, { packed: data, id: addSet(data) });
+    remove(before); // after the other was added: they may be one
   }
   return () => {
-    if (kept.id !== null) leave(kept.id);
-    Object.assign(kept, { packed: null, id: null });
+    remove(received.id);
+    Object.assign(received, { packed: null, id: null });
   };
 }

@@ -1,33 +1,33 @@
-// All maps of one image as mapset.py packs them, and where a page keeps those that have arrived.
+// All maps of one image as mapset.py packs them, and the sets that a page has received.
 
 const DEAD = 0; // the peak of a map that is zero everywhere
 
-function headOf(packed) {
+function headerOf(packed) {
   const length = new DataView(packed.buffer, packed.byteOffset).getUint32(0, true);
   return { ...JSON.parse(new TextDecoder().decode(packed.subarray(4, 4 + length))), end: 4 + length };
 }
 
 export class MapSet {
   constructor(packed) {
-    const bytes = packed.slice(); // its own memory, so that numbers lie where numbers may lie
-    const { end, ...head } = headOf(bytes);
-    Object.assign(this, head);
-    let at = end;
-    const take = (Kind, count) => {
-      const part = new Kind(bytes.buffer, at, count);
-      at += part.byteLength;
+    const bytes = packed.slice(); // memory of its own, in which numbers are aligned
+    const { end, ...header } = headerOf(bytes);
+    Object.assign(this, header);
+    let offset = end;
+    const read = (Kind, length) => {
+      const part = new Kind(bytes.buffer, offset, length);
+      offset += part.byteLength;
       return part;
     };
     this.cells = this.rows * this.columns;
-    this.peak = take(Float32Array, this.channels);
-    this.mean = take(Float32Array, this.channels);
-    this.energy = take(Float32Array, this.channels);
-    this.sparsity = Float32Array.from(take(Uint16Array, this.channels), (part) => part / 65535);
-    this.place = take(Uint16Array, this.channels);
-    this.steps = take(Uint8Array, this.channels * this.cells);
+    this.peak = read(Float32Array, this.channels);
+    this.mean = read(Float32Array, this.channels);
+    this.energy = read(Float32Array, this.channels);
+    this.sparsity = Float32Array.from(read(Uint16Array, this.channels), (step) => step / 65535);
+    this.place = read(Uint16Array, this.channels);
+    this.steps = read(Uint8Array, this.channels * this.cells);
     this.largest = this.peak.reduce((top, peak) => Math.max(top, Math.abs(peak)), 0) || 1;
     this.photo = new Image();
-    this.photo.src = URL.createObjectURL(new Blob([bytes.subarray(at)], { type: "image/jpeg" }));
+    this.photo.src = URL.createObjectURL(new Blob([bytes.subarray(offset)], { type: "image/jpeg" }));
     this.ready = this.photo.decode().then(() => this);
   }
 
@@ -65,62 +65,71 @@ export class MapSet {
     return this.map(channel).map((step) => colours[step]);
   }
 
-  dead(channel) {
+  isDead(channel) {
     return this.peak[channel] === DEAD;
   }
 
-  // What a cell covers, as numbers of the map that was packed: [first, last].
-  span(index, count, whole) {
-    return [Math.floor((index * whole) / count), Math.max(Math.ceil(((index + 1) * whole) / count) - 1, 0)];
+  // The cell at a point, in parts of the map's side.
+  cellAt(x, y) {
+    const inside = (part, number) => Math.min(number - 1, Math.max(0, Math.floor(part * number)));
+    return inside(y, this.rows) * this.columns + inside(x, this.columns);
+  }
+
+  // What a cell covers, in rows and columns of the map that was packed: [first, last] each.
+  spans(cell) {
+    const span = (index, number, whole) => [
+      Math.floor((index * whole) / number), Math.max(Math.ceil(((index + 1) * whole) / number) - 1, 0),
+    ];
+    return {
+      row: span(Math.floor(cell / this.columns), this.rows, this.mapRows),
+      column: span(cell % this.columns, this.columns, this.mapColumns),
+    };
   }
 
   // Where a cell lies in the map that was packed, in words; several places where that was averaged down.
   placeText(cell) {
-    const spans = { row: this.span(Math.floor(cell / this.columns), this.rows, this.mapRows), column: this.span(cell % this.columns, this.columns, this.mapColumns) };
-    return Object.entries(spans)
+    return Object.entries(this.spans(cell))
       .map(([name, [first, last]]) => (last > first ? `${name}s ${first} to ${last}` : `${name} ${first}`))
       .join(", ");
   }
 
-  get averaged() {
+  get isAveraged() {
     return this.rows < this.mapRows || this.columns < this.mapColumns;
   }
 
   // The receptive field of a cell as [left, top, right, bottom], in parts of the photo's side.
   field(cell) {
-    const [row, lastRow] = this.span(Math.floor(cell / this.columns), this.rows, this.mapRows);
-    const [column, lastColumn] = this.span(cell % this.columns, this.columns, this.mapColumns);
+    const { row: [row, lastRow], column: [column, lastColumn] } = this.spans(cell);
     const box = [this.fieldColumns[column][0], this.fieldRows[row][0], this.fieldColumns[lastColumn][1], this.fieldRows[lastRow][1]];
     return box.map((pixel) => pixel / this.side);
   }
 }
 
-// Maps that are on this page by name, and who waits for some. The scripts of all components share them.
-const arrived = (globalThis.crosspoolMaps ??= { sets: new Map(), waiting: new Map() });
+// The sets on this page by name, and who waits for one. The scripts of all components share them.
+const sets = (globalThis.crosspoolMaps ??= { present: new Map(), waiting: new Map() });
 
-// Each that lets a set arrive lets it leave again; those of one name are one.
-export function arrive(packed) {
-  const known = arrived.sets.get(headOf(packed).id);
-  if (known) {
-    known.users += 1;
-    return known.id;
+// The name of a set, which is then present; whoever adds one removes it again. Those of one name are one set.
+export function addSet(packed) {
+  const { id } = headerOf(packed);
+  if (!sets.present.has(id)) {
+    const set = Object.assign(new MapSet(packed), { users: 0 });
+    sets.present.set(id, set);
+    for (const resolve of sets.waiting.get(id) ?? []) resolve(set.ready);
+    sets.waiting.delete(id);
   }
-  const set = new MapSet(packed);
-  set.users = 1;
-  arrived.sets.set(set.id, set);
-  for (const tell of arrived.waiting.get(set.id) ?? []) tell(set.ready);
-  arrived.waiting.delete(set.id);
-  return set.id;
+  sets.present.get(id).users += 1;
+  return id;
 }
 
-export function leave(id) {
-  const set = arrived.sets.get(id);
+export function removeSet(id) {
+  const set = sets.present.get(id);
   set.users -= 1;
   if (set.users > 0) return;
   set.close();
-  arrived.sets.delete(id);
+  sets.present.delete(id);
 }
 
+// The set of that name, once it is present.
 export const mapSet = (id) =>
-  arrived.sets.get(id)?.ready ??
-  new Promise((tell) => arrived.waiting.set(id, [...(arrived.waiting.get(id) ?? []), tell]));
+  sets.present.get(id)?.ready ??
+  new Promise((resolve) => sets.waiting.set(id, [...(sets.waiting.get(id) ?? []), resolve]));

@@ -1,9 +1,9 @@
 // A map over a photo on a canvas.
 
-export const bytes = (base64) => Uint8Array.from(atob(base64), (sign) => sign.charCodeAt(0));
+export const bytes = (base64) => Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
 const scratch = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
 
-// As many pixels as a square canvas shows when it is that wide. To measure it takes time: the page must be laid out first.
+// How many pixels wide a canvas must be that is `width` CSS pixels wide. (Not measured here: that costs a layout of the page.)
 export const pixels = (width) => Math.round(width * (window.devicePixelRatio || 1)) || 112;
 
 // `cells` are steps 0..255 in the colours of `table` (256 x RGB); `photo` is an image or a canvas; all of the canvas.

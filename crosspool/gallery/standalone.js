@@ -1,9 +1,9 @@
 // The gallery by itself: its maps and its settings are in the page.
 
 import { Gallery } from "./gallery.js";
-import { arrive } from "./mapset.js";
+import { MapSet } from "./mapset.js";
 import { bytes } from "./paint.js";
 
 const settings = JSON.parse(document.getElementById("settings").textContent);
-const packedMaps = bytes(document.getElementById("maps").textContent);
-new Gallery(document.querySelector(".gallery")).show({ ...settings, maps: arrive(packedMaps) });
+const gallery = new Gallery(document.querySelector(".gallery"));
+new MapSet(bytes(document.getElementById("maps").textContent)).ready.then((set) => gallery.show(set, settings));

@@ -1,10 +1,10 @@
-// The controls above the wall. Each is labelled, and calls `change` with what it sets.
+// The controls above the wall.
 
 import { count, make } from "./elements.js";
 
 const SORTS = {
   energy_share: "share of energy", peak: "peak", mean: "mean weight", sparsity: "sparsity", channel: "channel number",
-  box: "how well it finds the box",
+  box: "match with the box",
 };
 const SMALLEST_TILE = 64;
 const LARGEST_TILE = 240;
@@ -14,49 +14,55 @@ function labelled(label, control, className = "") {
   return make("label", { className }, make("span", { textContent: label }), control);
 }
 
-const choices = (names) => Object.entries(names).map(([value, textContent]) => make("option", { value, textContent }));
+const options = (names) => Object.entries(names).map(([value, textContent]) => make("option", { value, textContent }));
 
 export class Toolbar {
-  constructor({ change, find, go }) {
-    const on = (name, of = (control) => control.value) => ({ target }) => change({ [name]: of(target) });
-    this.sort = make("select", { onchange: on("sort") });
-    this.kept = make("select", { onchange: on("kept_maps") });
-    this.find = make("input", { type: "search", placeholder: "all", title: "A number, or several: 0,5,12-20", oninput: () => find(this.find.value) });
-    this.find.onkeydown = (event) => {
-      if (event.key === "Enter") go();
-      if (event.key === "Escape") this.clear(find);
+  // `onView(part)` is called with the part of the view that a control sets, `onSearch(text)` on each change of the search,
+  // `onEnter()` when it is confirmed.
+  constructor({ onView, onSearch, onEnter }) {
+    this.onSearch = onSearch;
+    const setter = (name, valueOf = (control) => control.value) => ({ target }) => onView({ [name]: valueOf(target) });
+    const numberSetter = (name) => setter(name, ({ valueAsNumber }) => valueAsNumber);
+    this.sort = make("select", { onchange: setter("sort") });
+    this.filter = make("select", { onchange: setter("kept_maps") });
+    this.search = make("input", {
+      type: "search", placeholder: "all", title: "A number, or several: 0,5,12-20", oninput: () => onSearch(this.search.value),
+    });
+    this.search.onkeydown = (event) => {
+      if (event.key === "Enter") onEnter();
+      if (event.key === "Escape") this.clearSearch();
     };
-    this.colours = make("select", { onchange: on("colours") });
-    this.opacity = make("input", { type: "range", min: 0, max: 1, step: 0.05, oninput: on("opacity", ({ valueAsNumber }) => valueAsNumber) });
-    this.scale = make("select", { onchange: on("scale") }, ...choices({ map: "per map", layer: "per layer", fixed: "fixed" }));
-    this.top = make("input", { type: "number", min: 0, step: "any", onchange: on("top", ({ valueAsNumber }) => valueAsNumber) });
-    this.smooth = make("input", { type: "checkbox", onchange: on("smooth", ({ checked }) => checked) });
+    this.colours = make("select", { onchange: setter("colours") });
+    this.opacity = make("input", { type: "range", min: 0, max: 1, step: 0.05, oninput: numberSetter("opacity") });
+    this.scale = make("select", { onchange: setter("scale") }, ...options({ map: "per map", layer: "per layer", fixed: "fixed" }));
+    this.top = make("input", { type: "number", min: 0, step: "any", onchange: numberSetter("top") });
+    this.smooth = make("input", { type: "checkbox", onchange: setter("smooth", ({ checked }) => checked) });
     this.tile = make("input", {
-      type: "range", min: SMALLEST_TILE, max: LARGEST_TILE, step: 8, oninput: on("tile", ({ valueAsNumber }) => valueAsNumber),
+      type: "range", min: SMALLEST_TILE, max: LARGEST_TILE, step: 8, oninput: numberSetter("tile"),
     });
     this.fixed = labelled("Up to", this.top, "number");
     this.root = make(
       "div", { className: "toolbar", role: "toolbar", "aria-label": "How the maps are sorted and drawn" },
-      labelled("Sort by", this.sort), labelled("Show", this.kept), labelled("Channel", this.find, "number"),
+      labelled("Sort by", this.sort), labelled("Show", this.filter), labelled("Channel", this.search, "number"),
       labelled("Colours", this.colours), labelled("Opacity", this.opacity, "range"), labelled("Scale", this.scale), this.fixed,
       labelled("Tiles", this.tile, "range"), labelled("Smooth", this.smooth, "tick"),
     );
   }
 
-  clear(find) {
-    this.find.value = "";
-    find("");
+  clearSearch() {
+    this.search.value = "";
+    this.onSearch("");
   }
 
-  // `counts` is how many maps each filter keeps.
+  // `counts` is how many maps pass each filter.
   show(view, { colourMaps, hasBox, counts, largestTop }) {
     const sorts = Object.fromEntries(Object.entries(SORTS).filter(([name]) => hasBox || name !== "box"));
-    this.options(this.sort, sorts, view.sort);
-    this.options(this.kept, {
-      alive: `not dead (${count(counts.alive)})`, all: `all (${count(counts.all)})`,
+    this.fill(this.sort, sorts, view.sort);
+    this.fill(this.filter, {
+      alive: `active (${count(counts.alive)})`, all: `all (${count(counts.all)})`,
       most: `90 % of energy (${count(counts.most)})`, pinned: `pinned (${count(counts.pinned)})`,
     }, view.kept_maps);
-    this.options(this.colours, Object.fromEntries(colourMaps.map((name) => [name, name])), view.colours);
+    this.fill(this.colours, Object.fromEntries(colourMaps.map((name) => [name, name])), view.colours);
     this.colours.disabled = colourMaps.length === 1;
     this.scale.value = view.scale;
     this.fixed.hidden = view.scale !== "fixed";
@@ -68,12 +74,12 @@ export class Toolbar {
     }
   }
 
-  options(select, names, chosen) {
+  fill(select, names, selected) {
     const signature = JSON.stringify(names);
     if (select.dataset.names !== signature) {
       select.dataset.names = signature;
-      select.replaceChildren(...choices(names));
+      select.replaceChildren(...options(names));
     }
-    select.value = chosen in names ? chosen : Object.keys(names)[0];
+    select.value = selected in names ? selected : Object.keys(names)[0];
   }
 }

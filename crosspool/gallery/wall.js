@@ -1,20 +1,22 @@
-// The wall: a tile for each channel in a given order, of which only those on the screen exist.
-// The list has the focus, and one of its tiles is the active one: so screen readers know it, and tiles may come and go.
-// A row's pictures are on one canvas: a browser takes as long for a small canvas as for a wide one.
+// The wall: a tile for each channel in a given order, of which only those on the screen exist. The list has the focus, and
+// one of its tiles is active: screen readers know that pattern, and tiles may come and go. The images of a row are on one
+// canvas: a browser takes as long for a small canvas as for a wide one.
 
 import { make } from "./elements.js";
 import { pixels } from "./paint.js";
 
+// In pixels.
 const GAP = 8;
-const CAPTION = 20; // pixels below a tile's picture
+const CAPTION_HEIGHT = 20;
 const FRAME = 5; // a tile's border and padding on each side
-const BESIDE = 1; // rows kept above and below the screen
+
+const ROWS_BEYOND = 1; // drawn above and below the screen
 
 export class Wall {
-  // `paintTile(canvas, left, side, channel)` draws, `words(channel)` gives {label, caption}, `act` has hover, select, pin,
-  // activate and escape.
-  constructor({ paintTile, words, act }) {
-    Object.assign(this, { paintTile, words, act, order: [], places: new Map(), tiles: new Map(), side: 104, state: { pins: [] } });
+  // `paintTile(canvas, left, side, channel)` draws, `describe(channel)` gives {label, caption}; `actions` has hover, select,
+  // pin, activate and escape.
+  constructor({ paintTile, describe, actions }) {
+    Object.assign(this, { paintTile, describe, actions, order: [], places: new Map(), tiles: new Map(), side: 104, state: { pins: [] } });
     Object.assign(this, { rows: new Map(), spare: [] });
     this.space = make("div", { className: "space", role: "presentation" });
     this.list = make(
@@ -22,11 +24,11 @@ export class Wall {
       { className: "wall", tabIndex: 0, role: "listbox", "aria-label": "Weighting maps", "aria-multiselectable": "true" },
       this.space,
     );
-    this.list.addEventListener("scroll", () => this.later(), { passive: true });
+    this.list.addEventListener("scroll", () => this.drawSoon(), { passive: true });
     this.list.onkeydown = (event) => this.onKey(event);
     this.list.onclick = (event) => this.onClick(event);
     this.list.onpointermove = (event) => this.onHover(event);
-    this.list.onpointerleave = () => act.hover(null);
+    this.list.onpointerleave = () => actions.hover(null);
     this.resizes = new ResizeObserver(() => this.arrange());
     this.resizes.observe(this.list);
   }
@@ -55,12 +57,12 @@ export class Wall {
     const width = Math.floor((room + GAP) / this.perRow) - GAP;
     this.stale ||= width !== this.width;
     this.width = width;
-    this.rowHeight = width + CAPTION + GAP;
+    this.rowHeight = width + CAPTION_HEIGHT + GAP;
     this.space.style.height = `${Math.ceil(this.order.length / this.perRow) * this.rowHeight}px`;
     this.draw();
   }
 
-  later() {
+  drawSoon() {
     this.frame ??= requestAnimationFrame(() => {
       this.frame = undefined;
       this.draw();
@@ -69,21 +71,21 @@ export class Wall {
 
   draw() {
     const { scrollTop, clientHeight } = this.list;
-    const first = Math.max(0, Math.floor(scrollTop / this.rowHeight) - BESIDE);
-    const behind = Math.min(Math.ceil(this.order.length / this.perRow), Math.ceil((scrollTop + clientHeight) / this.rowHeight) + BESIDE);
+    const first = Math.max(0, Math.floor(scrollTop / this.rowHeight) - ROWS_BEYOND);
+    const end = Math.min(Math.ceil(this.order.length / this.perRow), Math.ceil((scrollTop + clientHeight) / this.rowHeight) + ROWS_BEYOND);
     for (const [place, row] of this.rows) {
-      if (!this.stale && place >= first && place < behind) continue;
+      if (!this.stale && place >= first && place < end) continue;
       this.rows.delete(place);
       for (const tile of row.tiles) this.tiles.delete(tile.channel);
       this.spare.push(row);
     }
     this.stale = false;
-    for (let place = first; place < behind; place++) if (!this.rows.has(place)) this.fill(place);
+    for (let place = first; place < end; place++) if (!this.rows.has(place)) this.fillRow(place);
     for (const row of this.spare.splice(0)) row.remove();
-    this.pointOut();
+    this.markActive();
   }
 
-  fill(place) {
+  fillRow(place) {
     const row = this.spare.shift() ?? this.newRow(); // the upper ones first: screen readers read in this order
     this.rows.set(place, row);
     row.style.top = `${place * this.rowHeight}px`;
@@ -97,13 +99,13 @@ export class Wall {
       const left = column * (this.width + GAP);
       row.tiles[column].area = [pixels(left + FRAME), pixels(side)];
       this.paintTile(row.canvas, ...row.tiles[column].area, channel);
-      this.name(row.tiles[column], channel, place * this.perRow + column, left);
+      this.fillTile(row.tiles[column], channel, place * this.perRow + column, left);
     });
   }
 
-  name(tile, channel, place, left) {
+  fillTile(tile, channel, place, left) {
     this.tiles.set(channel, tile);
-    const { label, caption } = this.words(channel);
+    const { label, caption } = this.describe(channel);
     Object.assign(tile, { channel, id: `map-${channel}` });
     tile.dataset.channel = channel;
     Object.assign(tile.style, { left: `${left}px`, width: `${this.width}px` });
@@ -134,18 +136,18 @@ export class Wall {
   mark(state) {
     this.state = state;
     for (const [channel, tile] of this.tiles) this.markTile(channel, tile);
-    this.pointOut();
+    this.markActive();
   }
 
   markTile(channel, tile) {
     const { selected, active, pins } = this.state;
     tile.setAttribute("aria-selected", String(channel === selected || pins.includes(channel)));
-    tile.classList.toggle("chosen", channel === selected);
-    tile.classList.toggle("kept", pins.includes(channel));
+    tile.classList.toggle("selected", channel === selected);
+    tile.classList.toggle("pinned", pins.includes(channel));
     tile.classList.toggle("active", channel === active);
   }
 
-  pointOut() {
+  markActive() {
     const { active } = this.state;
     if (this.tiles.has(active)) this.list.setAttribute("aria-activedescendant", `map-${active}`);
     else this.list.removeAttribute("aria-activedescendant");
@@ -164,17 +166,18 @@ export class Wall {
   onKey(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const { active } = this.state;
-    const here = this.places.get(active) ?? -1;
+    const place = this.places.get(active) ?? -1;
     const last = this.order.length - 1;
     const page = this.perRow * Math.max(1, Math.floor(this.list.clientHeight / this.rowHeight));
     const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: this.perRow, ArrowUp: -this.perRow, PageDown: page, PageUp: -page };
-    const actions = { Enter: this.act.select, " ": this.act.select, p: this.act.pin };
-    if (event.key === "Escape") this.act.escape();
-    else if (actions[event.key] && here >= 0) actions[event.key](active);
+    const { select, pin } = this.actions;
+    const action = { Enter: select, " ": select, p: pin }[event.key];
+    if (event.key === "Escape") this.actions.escape();
+    else if (action && place >= 0) action(active);
     else if (event.key === "Home" || event.key === "End" || steps[event.key]) {
-      const wanted = { Home: 0, End: last }[event.key] ?? Math.max(0, here) + steps[event.key];
-      const stays = Math.abs(steps[event.key]) === this.perRow && (wanted < 0 || wanted > last); // no tile above or below
-      if (!stays && last >= 0) this.act.activate(this.order[Math.min(last, Math.max(0, wanted))]);
+      const target = { Home: 0, End: last }[event.key] ?? Math.max(0, place) + steps[event.key];
+      const stays = Math.abs(steps[event.key]) === this.perRow && (target < 0 || target > last); // no tile above or below
+      if (!stays && last >= 0) this.actions.activate(this.order[Math.min(last, Math.max(0, target))]);
     } else return;
     event.preventDefault();
   }
@@ -183,14 +186,14 @@ export class Wall {
     const tile = event.target.closest(".tile");
     if (!tile) return;
     this.onHover(event);
-    if (event.ctrlKey || event.metaKey || event.shiftKey) this.act.pin(tile.channel);
-    else this.act.select(tile.channel);
+    if (event.ctrlKey || event.metaKey || event.shiftKey) this.actions.pin(tile.channel);
+    else this.actions.select(tile.channel);
   }
 
   onHover(event) {
     const tile = event.target.closest(".tile");
     if (!tile) return;
     const box = tile.picture.getBoundingClientRect();
-    this.act.hover(tile.channel, (event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height);
+    this.actions.hover(tile.channel, (event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height);
   }
 }

@@ -45,8 +45,8 @@ def test_every_file_can_be_taken_and_opened(visit, browser, tmp_path):
     context = browser.new_context(offline=True)
     alone = context.new_page()
     alone.goto((tmp_path / "gallery.html").as_uri())
-    expect(alone.locator(".wall .tile.chosen")).to_have_attribute("data-channel", "5")
-    expect(alone.locator(".pinned figure")).to_have_count(2)
+    expect(alone.locator(".wall .tile.selected")).to_have_attribute("data-channel", "5")
+    expect(alone.locator(".pins figure")).to_have_count(2)
     context.close()
 
 

@@ -75,9 +75,9 @@ async def _across(case: IntrusionCase) -> None:
 
 @attempt("maps and pins of the visitor's, told by the gallery")
 async def _gallery(case: IntrusionCase) -> None:
-    await case.stranger.tell("gallery", "channel", 2**31)
-    await case.stranger.tell("gallery", "pins", [0, 2**31])
-    await case.stranger.tell("gallery", "channel", 0)
+    await case.stranger.tell_gallery(selected=2**31)
+    await case.stranger.tell_gallery(pins=[0, 2**31])
+    await case.stranger.tell_gallery(selected=0)
 
 
 @attempt("all states of the visitor's widgets, those with files, too")
@@ -220,7 +220,7 @@ async def try_everything(case: IntrusionCase) -> dict[str, str]:
         got = [name for name, secret in secrets.items() if secret in everything]
         got += [got for text, got in FORBIDDEN.items() if text in everything]
         results[description] = ", ".join(got)
-    await case.visitor.tell("gallery", "channel", 3)
+    await case.visitor.tell_gallery(selected=3)
     intact = case.visitor.packed_maps() == maps and not case.visitor.page.errors and case.secrets() == secrets
     results["harm: the visitor's image, maps and thumbnails are no longer there"] = "" if intact else "done"
     return results

@@ -54,7 +54,10 @@ function draw(button, row, cell, data, table) {
   const drawn = cell ? [row.photo, cell.steps, data.table, data.opacity, data.smooth].join() : "";
   if (button.drawn === drawn) return;
   button.drawn = drawn;
-  if (!cell) return void (canvas.width = canvas.width); // nothing on it
+  if (!cell) {
+    canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
+    return;
+  }
   const look = { rows: row.rows, columns: row.columns, opacity: data.opacity, smooth: data.smooth };
   const photo = Object.assign(new Image(), { src: row.photo });
   photo.decode().then(() => button.drawn === drawn && paint(canvas, photo, bytes(cell.steps), look, table));

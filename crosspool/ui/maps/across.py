@@ -15,7 +15,7 @@ from crosspool.gallery.assets import asset, script
 from crosspool.gallery.mapset import colour_tables
 from crosspool.images import load_image
 from crosspool.ui.maps.large_pictures import colour_scale
-from crosspool.ui.maps.selection import choose_channel
+from crosspool.ui.maps.selection import select_channel
 from crosspool.ui.maps.survey import ImageSummary, Survey, SurveyImage, image_summary, most_pictures
 from crosspool.ui.runtime.maps import ImageMaps, Request
 from crosspool.ui.visit.choose_labelled import labelled_at_hand, show_problems
@@ -266,7 +266,7 @@ def _matrix(
         pressed = st.session_state["across"].pressed
         if pressed is not None and pressed[0] in entries:
             entries[pressed[0]].show()
-            choose_channel(int(pressed[1]))
+            select_channel(int(pressed[1]))
             st.session_state.across_pressed = True
 
     scales: list[list[str] | None] = [None] * len(channels)

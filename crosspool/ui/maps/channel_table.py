@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from crosspool.ui.maps.selection import choose_channel
+from crosspool.ui.maps.selection import select_channel
 from crosspool.ui.runtime.maps import ImageMaps
 
 
@@ -14,7 +14,7 @@ def channel_table(maps: ImageMaps) -> None:
     def on_select() -> None:
         selected = st.session_state["table"].selection.rows
         if selected:
-            choose_channel(int(order[selected[0]]))
+            select_channel(int(order[selected[0]]))
 
     st.dataframe(
         rows,

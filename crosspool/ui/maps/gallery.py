@@ -32,41 +32,45 @@ def gallery(
     selected: int,
     pins: Sequence[int],
     view: dict[str, Any],
-    tell: Callable[[str, Any], None],
+    on_select: Callable[[int], None],
+    on_pin: Callable[[list[int]], None],
+    on_view: Callable[[dict[str, Any]], None],
 ) -> None:
-    """Show all maps of a request. `tell(what, value)` is called with what the hand has done in the browser.
+    """Show all maps of a request; the callbacks get what was changed in the browser.
 
-    What: "channel" with a number, "pins" with a list of numbers, and "view" with how the maps are drawn and sorted,
-    like `view`, and "first", the channels that come first.
+    `on_select(channel)`, `on_pin(channels)` with all that are pinned, and `on_view(view)` with how the maps are drawn
+    and sorted, like `view`, and "first", the channels that come first.
     """
     packed = packed_maps(maps, request)
     _maps_component(data=packed, key="maps")
 
-    def on(what: str) -> Callable[[], None]:
-        def told() -> None:
-            value = getattr(st.session_state["gallery"], what)
-            if value is not None:
-                tell(what, value)
+    # The newest change of each part that was heard of; exchange.js says what for.
+    revisions: dict[str, int] = st.session_state.setdefault("gallery_revisions", {"selected": 0, "pins": 0, "view": 0})
 
-        return told
+    def on_changes_change() -> None:
+        changes = st.session_state["gallery"].changes or {}
+        for part, callback in (
+            ("selected", lambda value: on_select(int(value))),
+            ("pins", lambda value: on_pin([int(channel) for channel in value])),
+            ("view", on_view),
+        ):
+            change = changes.get(part)
+            if change is not None and change["revision"] > revisions[part]:
+                revisions[part] = change["revision"]
+                callback(change["value"])
 
     data = {
         "maps": packed_name(packed),
         "selected": selected,
         "pins": list(pins),
         "view": view,
+        "revisions": revisions,
         "colourMaps": [SIGNED_COLOUR_MAP] if request.signed and maps.pair.can_be_negative else list(COLOUR_MAPS),
         "tables": colour_tables(),
         "mostPins": MAX_PINS,
         "largestTop": LARGEST_TOP,
     }
-    _gallery_component(
-        data=data,
-        key="gallery",
-        on_channel_change=on("channel"),
-        on_pins_change=on("pins"),
-        on_view_change=on("view"),
-    )
+    _gallery_component(data=data, key="gallery", on_changes_change=on_changes_change)
 
 
 def packed_maps(maps: ImageMaps, request: Request) -> bytes:

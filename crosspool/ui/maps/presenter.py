@@ -11,8 +11,8 @@ import streamlit as st
 from crosspool.ui.maps.large_pictures import headline, map_picture, seen_picture
 from crosspool.ui.maps.selection import (
     MOST_FIRST,
-    choose_channel,
     first_channels,
+    select_channel,
     shown_channel,
     shown_look,
     shown_position,
@@ -71,8 +71,8 @@ def present_maps(picture: SourceImage, request: Request, maps: ImageMaps) -> Non
                 f"**Map {channel}** · input {request.size} px · weight **{weight}** at row {position[0]}, "
                 f"column {position[1]}"
             )
-        st.button("Previous", icon=":material/arrow_back:", key="map-before", on_click=choose_channel, args=(before,))
-        st.button("Next", icon=":material/arrow_forward:", key="map-after", on_click=choose_channel, args=(after,))
+        st.button("Previous", icon=":material/arrow_back:", key="map-before", on_click=select_channel, args=(before,))
+        st.button("Next", icon=":material/arrow_forward:", key="map-after", on_click=select_channel, args=(after,))
     with st.container(key="large-presented"):
         seen, over = st.columns(2, gap="medium")
     with seen:
@@ -80,7 +80,7 @@ def present_maps(picture: SourceImage, request: Request, maps: ImageMaps) -> Non
     with over:
         map_picture(maps, channel, position, shown_look(request.signed and maps.pair.can_be_negative))
     ways = dict.fromkeys(BACK, before) | dict.fromkeys(ON, after)
-    keys({name: partial(choose_channel, to) for name, to in ways.items()}, key="map-keys")
+    keys({name: partial(select_channel, to) for name, to in ways.items()}, key="map-keys")
 
 
 def neighbours(order: list[int], channel: int) -> tuple[int, int]:

@@ -17,8 +17,8 @@ def shown_channel(maps: ImageMaps) -> int:
     return channel if 0 <= channel < len(maps.upper) else int(maps.statistics.energy_share.argmax())
 
 
-def choose_channel(channel: int) -> None:
-    """Study this channel, at its peak."""
+def select_channel(channel: int) -> None:
+    """Show this channel at large, at its peak."""
     st.session_state.channel = channel
     forget_position()
 
@@ -45,7 +45,7 @@ def first_channels(maps: ImageMaps, request: Request) -> list[int]:
     return [channel for channel in first if channel < len(maps.upper)]
 
 
-def channel_input(maps: ImageMaps, channel: int, key: str, choose: Callable[[int], None] = choose_channel) -> None:
+def channel_input(maps: ImageMaps, channel: int, key: str, choose: Callable[[int], None] = select_channel) -> None:
     """A field with the number of the channel under study; `choose(channel)` is called when another is typed."""
     st.session_state[key] = channel
     st.number_input("Map k", 0, len(maps.upper) - 1, key=key, on_change=lambda: choose(st.session_state[key]))

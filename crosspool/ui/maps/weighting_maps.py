@@ -11,7 +11,7 @@ from crosspool.ui.maps.gallery import gallery
 from crosspool.ui.maps.large_pictures import headline
 from crosspool.ui.maps.page import maps_page
 from crosspool.ui.maps.presenter import present_maps, presenting
-from crosspool.ui.maps.selection import choose_channel, first_channels, shown_channel, shown_look, shown_pins
+from crosspool.ui.maps.selection import first_channels, select_channel, shown_channel, shown_look, shown_pins
 from crosspool.ui.maps.takeaway import downloads
 from crosspool.ui.runtime.maps import ImageMaps, Request
 from crosspool.ui.visit.pictures import SourceImage
@@ -20,21 +20,27 @@ GALLERY_VIEW = ("colours", "opacity", "smooth", "scale", "top", "sort", "kept_ma
 
 
 def all_maps(maps: ImageMaps, request: Request, channel: int) -> None:
-    """The gallery; what is done in it is kept in the session, and so in the link."""
+    """The gallery; what is changed in it is kept in the session, and so in the link."""
     state = st.session_state
     st.header(f"{len(maps.upper):,} maps", anchor=False)
 
-    def tell(what: str, value: Any) -> None:
-        if what == "channel":
-            choose_channel(int(value))
-        elif what == "pins":
-            state.pins = ",".join(str(int(pin)) for pin in value)
-        else:
-            state.update({name: value[name] for name in (*GALLERY_VIEW, "first")})
-            state.first_of = request
+    def on_pin(channels: list[int]) -> None:
+        state.pins = ",".join(map(str, channels))
 
-    view = {name: state[name] for name in GALLERY_VIEW}
-    gallery(maps, request, selected=channel, pins=shown_pins(maps), view=view, tell=tell)
+    def on_view(view: dict[str, Any]) -> None:
+        state.update({name: view[name] for name in (*GALLERY_VIEW, "first")})
+        state.first_of = request
+
+    gallery(
+        maps,
+        request,
+        selected=channel,
+        pins=shown_pins(maps),
+        view={name: state[name] for name in GALLERY_VIEW},
+        on_select=select_channel,
+        on_pin=on_pin,
+        on_view=on_view,
+    )
 
 
 def explore(picture: SourceImage, request: Request, maps: ImageMaps) -> None:

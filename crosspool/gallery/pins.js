@@ -1,0 +1,39 @@
+// The pinned maps, side by side.
+
+import { make, numberText } from "./elements.js";
+import { pixels } from "./paint.js";
+
+const SIDE = 150;
+
+export class PinnedMaps {
+  // `paintTile(canvas, left, side, channel)` draws, `describe(channel)` gives {label}; `actions` has hover, select and pin.
+  constructor({ paintTile, describe, actions }) {
+    Object.assign(this, { paintTile, describe, actions });
+    this.root = make("div", { className: "pins", role: "group", "aria-label": "Pinned maps" });
+  }
+
+  show(channels, set, view) {
+    this.root.replaceChildren(...channels.map((channel) => this.figure(channel, set.top(channel, view), set.signed)));
+    channels.forEach((channel, index) => {
+      const canvas = this.root.children[index].querySelector("canvas");
+      canvas.style.width = canvas.style.height = `${SIDE}px`;
+      canvas.width = canvas.height = pixels(SIDE);
+      this.paintTile(canvas, 0, canvas.width, channel);
+    });
+  }
+
+  figure(channel, top, isSigned) {
+    const { hover, select, pin } = this.actions;
+    const canvas = make("canvas");
+    const open = make("button", { type: "button", className: "open", onclick: () => select(channel) }, canvas);
+    open.setAttribute("aria-label", `Pinned ${this.describe(channel).label}`);
+    open.onpointermove = ({ clientX, clientY }) => {
+      const box = canvas.getBoundingClientRect();
+      hover(channel, (clientX - box.left) / box.width, (clientY - box.top) / box.height);
+    };
+    const unpin = make("button", { type: "button", className: "unpin", textContent: "×", onclick: () => pin(channel) });
+    unpin.setAttribute("aria-label", `Unpin map ${channel}`);
+    const range = ` ${isSigned ? numberText(-top) : "0"} to ${numberText(top)}`;
+    return make("figure", {}, open, make("figcaption", {}, make("b", { textContent: channel }), range, unpin));
+  }
+}
