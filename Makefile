@@ -31,7 +31,7 @@ help:
 	@echo "make app     install what is needed and serve the app on http://localhost:$(PORT) (PORT=...)"
 	@echo "make test    lint, format, types and all tests, those in a browser included"
 	@echo "make unit    the tests that need no browser      make coverage  which lines they do not run"
-	@echo "make lint    ruff, mypy, the walls and spelling  make format    let ruff rewrite the code"
+	@echo "make lint    code, types, walls, scripts, words  make format    let ruff rewrite the code"
 	@echo "make docs    the documentation as a website      make bench     the speed of pooling"
 	@echo "make clean   remove the environment and the caches"
 
@@ -49,6 +49,7 @@ lint: $(DEV_STAMP)
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/oxlint --deny-warnings
 	$(BIN)/codespell $(CODE) $(TEXT)
 
 format: $(DEV_STAMP)
