@@ -17,10 +17,19 @@ from crosspool.layer_pairs import LayerPair
 
 @dataclass(frozen=True)
 class PairActivations:
-    """The maps of B images: `lower` (B, D_t, H_t, W_t), `upper` (B, D_{t+1}, H, W).
+    """The maps of B images for one layer pair.
 
-    `upper` holds weights: rectified, unless signed ones were asked for. `framed` holds the pictures that the
-    network saw, size x size pixels each.
+    Attributes:
+        pair: The layer pair.
+        lower: X, (B, D_t, H_t, W_t).
+        upper: A, (B, D_{t+1}, H, W): weights, rectified unless signed ones were asked for.
+        framed: The images that the network saw, size x size pixels each.
+
+    Example:
+        >>> import crosspool
+        >>> maps = crosspool.load_backbone().activations(crosspool.load_image("assets/samples/cat.jpg"), size=128)
+        >>> maps.pair.id, maps.upper.shape, maps.framed[0].size
+        ('conv_head', torch.Size([1, 1280, 4, 4]), (128, 128))
     """
 
     pair: LayerPair

@@ -126,8 +126,25 @@ OWN_CLASSES = "the network's own classes"
 def own_classifier(backbone: Backbone, size: int | None = None, framing: Framing = "crop") -> LinearClassifier:
     """The network's own last layer as a classifier, which needs no training.
 
-    Its vector is the mean of the last map over all positions, at an input of `size` pixels (None: the network's own).
-    Raises ModelError where the last layer reads anything else.
+    Its vector is the mean of the last map over all positions.
+
+    Args:
+        backbone: The network.
+        size: The side of its input in pixels; None stands for the network's own.
+        framing: "crop" cuts the middle of an image out, "squash" resizes the whole image to a square.
+
+    Returns:
+        LinearClassifier: One with the network's own classes.
+
+    Raises:
+        ModelError: The last layer reads something else than the mean of a map.
+
+    Example:
+        >>> import crosspool
+        >>> backbone = crosspool.load_backbone()
+        >>> classifier = crosspool.own_classifier(backbone, size=128)
+        >>> classifier.scores([crosspool.load_image("assets/samples/cat.jpg")], backbone).shape
+        (1, 1000)
     """
     layout = backbone.architecture.layout(size)
     layers = fully_connected_layers(layout)
@@ -224,7 +241,26 @@ def _network_settings(backbone: Backbone) -> dict[str, Any]:
 
 
 def load_classifier(path: str | os.PathLike[str]) -> TrainedClassifier:
-    """Read a classifier that `save` wrote. Raises ModelError for anything else, saying what is wrong."""
+    """Read a classifier that `crosspool train` or `TrainedClassifier.save` wrote.
+
+    Nothing in the file is run: it holds numbers and settings only.
+
+    Args:
+        path: The file.
+
+    Returns:
+        TrainedClassifier: `load_backbone()` loads its network, and `scores(images, backbone)` gives its classes'
+        scores.
+
+    Raises:
+        ModelError: The file cannot be read, is not such a classifier, or is damaged; the sentence says which.
+
+    Example:
+        >>> import crosspool
+        >>> crosspool.load_classifier("assets/samples/cat.jpg")
+        Traceback (most recent call last):
+        crosspool.errors.ModelError: assets/samples/cat.jpg is not a classifier that this version of crosspool can ...
+    """
     return _assembled(str(path), *classifier_files.read(Path(path), str(path)))
 
 

@@ -221,7 +221,33 @@ class Explanation:
 
 
 def explain(classifier: LinearClassifier, backbone: Backbone, image: Image.Image) -> Explanation:
-    """A picture (upright RGB) as a classifier sees it. Raises ModelError where the network is another one."""
+    """An image as a classifier sees it, ready to be split into contributions.
+
+    Args:
+        classifier: A trained one, or a network's own (`own_classifier`).
+        backbone: The very network that it was trained on.
+        image: Upright RGB, as `load_image` gives it.
+
+    Returns:
+        Explanation: `contributions()` splits the score of a class by channel and by position, `without_channels()`
+        gives the scores after removal.
+
+    Raises:
+        ModelError: The classifier was trained on another network.
+
+    Example:
+        >>> import crosspool
+        >>> backbone = crosspool.load_backbone()
+        >>> classifier = crosspool.own_classifier(backbone)
+        >>> explanation = crosspool.explain(classifier, backbone, crosspool.load_image("assets/samples/cat.jpg"))
+        >>> why = explanation.contributions()
+        >>> explanation.predicted, why.channels.shape, why.positions.shape, why.check.holds
+        ('tiger cat', (1280,), (7, 7), True)
+
+    References:
+        Euler's theorem on the pooled map (see this module); for the mean of a map these are the class activation maps
+        of Zhou et al., CVPR 2016.
+    """
     classifier.check(backbone)
     return explanation_of(classifier, compute_record(backbone, image, classifier.method.sources_to_explain))
 

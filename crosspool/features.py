@@ -22,7 +22,27 @@ RECORD_FORMAT = 1  # raise it when the same settings come to mean other numbers
 
 
 def compute_record(backbone: Backbone, image: Image.Image, sources: Iterable[Source]) -> dict[Source, Array]:
-    """What each of `sources` is for a picture, (V, ...); one pass of the network for each size and kind of view."""
+    """The maps and vectors that a method needs of an image; one pass of the network for each size and kind of view.
+
+    Args:
+        backbone: The network.
+        image: Upright RGB, as `load_image` gives it.
+        sources: Those of a method: `method.sources`.
+
+    Returns:
+        dict: By source an array, float32, whose first axis is the V views of the image: (V, D, H, W) for a map, and
+        (V, D) for a vector.
+
+    Example:
+        >>> import crosspool
+        >>> backbone = crosspool.load_backbone()
+        >>> method = crosspool.parse_method("global@128", backbone.architecture)
+        >>> record = crosspool.compute_record(
+        ...     backbone, crosspool.load_image("assets/samples/cat.jpg"), method.sources
+        ... )
+        >>> [array.shape for array in record.values()]
+        [(1, 1280)]
+    """
     record: dict[Source, Array] = {}
     ordered = sorted(sources, key=lambda source: (source.size, source.views, source.framing))
     for (size, views, framing), group in groupby(ordered, lambda s: (s.size, s.views, s.framing)):

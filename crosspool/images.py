@@ -22,15 +22,29 @@ _FORMATS_FOR_PEOPLE = "JPEG, PNG, WebP, AVIF, HEIC, GIF, TIFF or BMP"
 
 
 def load_image(source: ImageSource, *, name: str | None = None, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """Read a picture as upright RGB, 8 bits a channel, without metadata.
+    """Read an image as upright RGB, 8 bits a channel, without metadata.
 
-    `source` is a path, the bytes of a file, or a binary file object, which is read from its start and whose
-    position is left as it was if it can be. Transparency is laid over white, an embedded colour profile is
-    converted to sRGB, and of several frames the first is taken. `name` stands for the file in messages.
+    Transparency is laid over white, an embedded colour profile is converted to sRGB, and of several frames the first
+    is taken.
+
+    Args:
+        source: A path, the bytes of a file, or a binary file object, which is read from its start and whose position is
+            left as it was if it can be.
+        name: What the file is called in messages.
+        max_pixels: The most pixels that it may have.
+
+    Returns:
+        PIL.Image.Image: An image of mode "RGB".
 
     Raises:
-        ImageError: there is no such file, or it is empty, not an image, damaged, cut short, smaller than
-            `MIN_SIDE` a side or larger than `max_pixels` (known from its header, before it is decoded).
+        ImageError: There is no such file, or it is empty, not an image, damaged, cut short, smaller than `MIN_SIDE` a
+            side or larger than `max_pixels` (known from its header, before it is decoded).
+
+    Example:
+        >>> import crosspool
+        >>> image = crosspool.load_image("assets/samples/cat.jpg")
+        >>> image.mode, image.size
+        ('RGB', (451, 300))
     """
     label = name or _name_of(source)
     data = _read(source, label)

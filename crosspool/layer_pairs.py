@@ -39,10 +39,29 @@ class Geometry(TypedDict):
 
 @dataclass(frozen=True)
 class LayerPair:
-    """A convolution u, named by its place in the model, and the two maps that it joins.
+    """A convolution u, and the two maps that it joins: X, which it reads, and A, its output behind the non-linearity.
 
-    `lower` and `upper` are the names of the traced graph's nodes that yield X and A. `activation` is the
-    name of the non-linearity behind u, or None where none follows. Sizes are (rows, columns).
+    Attributes:
+        id: The qualified name of u in the model.
+        label: What the pair is called for people.
+        lower: The traced graph's node that yields X.
+        upper: The node that yields A.
+        lower_channels: D_t.
+        upper_channels: D_{t+1}, the number of weighting maps.
+        kernel_size: (rows, columns) of a patch, m x n.
+        stride: (rows, columns) between patches.
+        padding: (rows, columns) of zeros around X.
+        dilation: (rows, columns) between the cells of a patch.
+        activation: The name of the non-linearity behind u, or None where none follows.
+
+    Example:
+        >>> import crosspool
+        >>> pair = crosspool.architecture("alexnet").default_pair
+        >>> pair.label, pair.geometry["kernel_size"], pair.patch_length, pair.feature_length
+        ('conv4 → conv5', (3, 3), 2304, 589824)
+
+    References:
+        Liu, Shen and van den Hengel, CVPR 2015, section 3, where conv4 and conv5 of AlexNet are such a pair.
     """
 
     id: str

@@ -22,11 +22,31 @@ def local_features(
     padding: IntOrPair = 0,
     dilation: IntOrPair = 1,
 ) -> Tensor:
-    """The patches x_i of the lower map, as columns.
+    """The local features of a lower map: its patches x_i, as columns.
 
-    `lower` is (B, D_t, H_t, W_t); the result is (B, D_t*m*n, N), channel-major as F.unfold orders it, with the
-    N positions in row-major order. It is m*n times as large as the lower map: good for looking at one image;
-    `cross_layer_pool` never builds it.
+    They take m*n times the memory of the lower map: good for looking at one image. `cross_layer_pool` does without.
+
+    Args:
+        lower: The lower map X, (B, D_t, H_t, W_t).
+        kernel_size: Rows and columns of a patch, m x n, or one number for both.
+        stride: Steps between patches, likewise, in cells of the lower map.
+        padding: Rows and columns of zeros around the lower map.
+        dilation: Steps between the cells of a patch.
+
+    Returns:
+        Tensor: (B, D_t*m*n, N), channel-major as `torch.nn.functional.unfold` orders a patch, with the N positions in
+        row-major order.
+
+    Raises:
+        SettingError: The geometry is impossible, or no patch fits into the map.
+
+    Example:
+        >>> import crosspool, torch
+        >>> crosspool.local_features(torch.arange(9.0).view(1, 1, 3, 3), kernel_size=2)[0, :, 0]
+        tensor([0., 1., 3., 4.])
+
+    References:
+        Liu, Shen and van den Hengel, CVPR 2015, section 3: local features of a convolutional layer.
     """
     kernel, strides, pads, gaps = _geometry(kernel_size, stride, padding, dilation)
     _check_map(lower, "lower")
@@ -44,20 +64,39 @@ def cross_layer_pool(
     dilation: IntOrPair = 1,
     border: Border = "zero",
 ) -> Tensor:
-    """Pool the lower map's patches under every channel of the upper map: P_k = sum_i a_ik x_i (Eq. 1).
+    """Pool the lower map's patches under every channel of the upper map: P_k = sum_i a_ik x_i.
 
-    `lower` is X, (B, D_t, H_t, W_t), and `upper` is A, (B, D_{t+1}, H, W), used as it is: rectify it first for
-    the paper's weights. Kernel, stride, padding and dilation are those of the convolution that joins the two.
-    The result is P, (B, D_{t+1}, D_t*m*n), each block channel-major as F.unfold orders a patch.
-
-    `border="zero"` pads patches with zeros as the convolution does; "valid" leaves out the positions whose
-    patch reaches over the border (the paper does not say which it uses).
+    Kernel, stride, padding and dilation are those of the convolution that joins the two maps: `LayerPair.geometry`.
 
     P is the gradient of 1/2*||A||^2 with respect to the convolution's weight, and computed as exactly that, an image at
     a time, so that the unfolded patches never exist; only where an image has fewer positions than maps are its patches
     unfolded, which is quicker and takes no more memory than its P.
 
-    Raises SettingError where the two maps do not belong together, or no position is valid.
+    Args:
+        lower: The lower map X, (B, D_t, H_t, W_t).
+        upper: The upper map A, (B, D_{t+1}, H, W), used as it is: rectify it first for the paper's weights.
+        kernel_size: Rows and columns of a patch, m x n, or one number for both.
+        stride: Steps between patches, likewise, in cells of the lower map.
+        padding: Rows and columns of zeros around the lower map.
+        dilation: Steps between the cells of a patch.
+        border: "zero" pads patches with zeros as the convolution does; "valid" leaves out the positions whose patch
+            reaches over the border. The paper does not say which it uses.
+
+    Returns:
+        Tensor: P, (B, D_{t+1}, D_t*m*n), each block channel-major as `torch.nn.functional.unfold` orders a patch.
+
+    Raises:
+        SettingError: The two maps do not belong together, or no position is valid.
+
+    Example:
+        >>> import crosspool, torch
+        >>> lower, upper = torch.tensor([[[[2.0, 3.0]]]]), torch.tensor([[[[1.0, 0.0]], [[1.0, 1.0]]]])
+        >>> crosspool.cross_layer_pool(lower, upper)[0]  # the first map keeps 2, the second one sums both
+        tensor([[2.],
+                [5.]])
+
+    References:
+        Liu, Shen and van den Hengel, CVPR 2015, Eq. 1.
     """
     geometry = _geometry(kernel_size, stride, padding, dilation)
     _check_maps(lower, upper, geometry)
@@ -93,12 +132,37 @@ def pool_projected(
     padding: IntOrPair = 0,
     dilation: IntOrPair = 1,
 ) -> Tensor:
-    """Pool projected local features: P_k = sum_i a_ik W (x_i - mu), of shape (B, D_{t+1}, d).
+    """Pool projected local features: P_k = sum_i a_ik W (x_i - mu).
 
-    `components` is W, (d, D_t*m*n), and `mean` is mu, (D_t*m*n), both channel-major as F.unfold orders a patch. As
-    pooling is linear, sum_i a_ik W (x_i - mu) = W P_k - (sum_i a_ik) W mu, and as projecting the patches is itself a
-    convolution, the patches are either projected before pooling or the blocks after it: what takes fewer
-    multiplications. Otherwise as `cross_layer_pool`.
+    As pooling is linear, this is W P_k - (sum_i a_ik) W mu, and as projecting the patches is itself a convolution,
+    either the patches are projected before pooling or the blocks after it, whichever takes fewer multiplications.
+
+    Args:
+        lower: The lower map X, (B, D_t, H_t, W_t).
+        upper: The upper map A, (B, D_{t+1}, H, W), used as it is.
+        components: W, (d, D_t*m*n), channel-major as `torch.nn.functional.unfold` orders a patch.
+        mean: mu, (D_t*m*n), in the same order.
+        kernel_size: Rows and columns of a patch, m x n, or one number for both.
+        stride: Steps between patches, likewise, in cells of the lower map.
+        padding: Rows and columns of zeros around the lower map.
+        dilation: Steps between the cells of a patch.
+
+    Returns:
+        Tensor: The pooled blocks, (B, D_{t+1}, d).
+
+    Raises:
+        SettingError: The two maps, or the projection and the patches, do not belong together.
+
+    Example:
+        >>> import crosspool, torch
+        >>> lower, upper = torch.rand(1, 3, 4, 4), torch.rand(1, 5, 4, 4)
+        >>> components, mean = torch.eye(3)[:2], torch.zeros(3)  # keeps the first two of three channels
+        >>> projected = crosspool.pool_projected(lower, upper, components, mean)
+        >>> torch.allclose(projected, crosspool.cross_layer_pool(lower, upper)[..., :2])
+        True
+
+    References:
+        Liu, Shen and van den Hengel, CVPR 2015, section 3: principal components of local features, then Eq. 1.
     """
     geometry = _geometry(kernel_size, stride, padding, dilation)
     _check_maps(lower, upper, geometry)

@@ -48,7 +48,23 @@ class ChannelStatistics:
 
 
 def channel_statistics(upper: Tensor, pooled: Tensor) -> ChannelStatistics:
-    """Statistics of one image's weighting maps (D_{t+1}, H, W) and pooled blocks (D_{t+1}, D_t*m*n)."""
+    """What each weighting map of one image is like, and its share of P's energy, ||P_k||^2 / ||P||^2.
+
+    Args:
+        upper: The weighting maps of one image, (D_{t+1}, H, W).
+        pooled: Its pooled blocks, (D_{t+1}, D_t*m*n), of `cross_layer_pool`.
+
+    Returns:
+        ChannelStatistics: Arrays with one entry for each of the D_{t+1} channels.
+
+    Example:
+        >>> import crosspool, torch
+        >>> maps = torch.tensor([[[1.0, 0.0], [0.0, 2.0]], [[0.0, 0.0], [0.0, 0.0]]])  # the second map is dead
+        >>> pooled = crosspool.cross_layer_pool(torch.ones(1, 1, 2, 2), maps[None])[0]
+        >>> statistics = crosspool.channel_statistics(maps, pooled)
+        >>> statistics.peak.tolist(), statistics.active.tolist(), statistics.dead.tolist()
+        ([2.0, 0.0], [2, 0], [False, True])
+    """
     weights = upper.flatten(1).cpu().double()  # (K, N); on the CPU, as Apple's MPS has no double precision
     largest = weights.abs().argmax(dim=1)
     peak = weights.gather(1, largest[:, None])[:, 0]

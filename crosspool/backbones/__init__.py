@@ -30,7 +30,17 @@ DEFAULT = lite0.SPEC.name
 
 @cache
 def backbone_specs() -> dict[str, BackboneSpec]:
-    """Every backbone by name, the embedded default first."""
+    """Every network that crosspool can load.
+
+    Returns:
+        dict: Specs by name, the embedded default first; a spec says title, preprocessing, licence and where its weights
+        are.
+
+    Example:
+        >>> import crosspool
+        >>> list(crosspool.backbone_specs())[:3]
+        ['efficientnet_lite0', 'alexnet', 'vgg16']
+    """
     return {spec.name: spec for spec in (lite0.SPEC, *zoo.torchvision_specs())}
 
 
@@ -45,17 +55,49 @@ def spec_of(name: str) -> BackboneSpec:
 
 
 def architecture(name: str) -> Architecture:
-    """The structure of a backbone, its layer pairs among it; needs no weights."""
+    """The structure of a network, its layer pairs among it; needs no weights.
+
+    Args:
+        name: One of `backbone_specs()`.
+
+    Returns:
+        Architecture: Layer pairs, map sizes and the traced graph, at any input size.
+
+    Raises:
+        BackboneError: There is no such network; the sentence names the nearest ones.
+
+    Example:
+        >>> import crosspool
+        >>> alexnet = crosspool.architecture("alexnet")
+        >>> [pair.label for pair in alexnet.layer_pairs]
+        ['conv1 → conv2', 'conv2 → conv3', 'conv3 → conv4', 'conv4 → conv5']
+        >>> alexnet.map_sizes(alexnet.default_pair)  # of the lower and the upper map
+        ((13, 13), (13, 13))
+    """
     return architecture_of(spec_of(name))
 
 
 def load_backbone(name: str = DEFAULT, weights: str | os.PathLike[str] | None = None, device: str = "auto") -> Backbone:
-    """Load a backbone.
+    """Load a network with its weights.
 
-    `weights` is None for the pretrained ones (embedded, or from torch's cache: never downloaded from here),
-    "untrained" for seeded random ones, or the path of your own state dict (safetensors, or a checkpoint that holds
-    only tensors). `device` is "auto", "cpu", "cuda", "mps" or any torch device.
+    Args:
+        name: One of `backbone_specs()`.
+        weights: None for the pretrained ones (embedded, or from torch's cache; nothing is downloaded from here),
+            "untrained" for seeded random ones, or the path of your own state dict: safetensors, or a checkpoint that
+            holds only tensors.
+        device: "auto" (CUDA where there is one, else Apple's MPS, else the CPU), "cpu", "cuda", "mps" or any torch
+            device.
 
-    Raises BackboneError saying what to do when the name, the weights or the device cannot be had.
+    Returns:
+        Backbone: Ready to run, and shared by any number of threads.
+
+    Raises:
+        BackboneError: The name, the weights or the device cannot be had; the sentence says what to do.
+
+    Example:
+        >>> import crosspool
+        >>> backbone = crosspool.load_backbone("efficientnet_lite0")
+        >>> backbone.title, len(backbone.layer_pairs), len(backbone.classes)
+        ('EfficientNet-Lite0', 32, 1000)
     """
     return load(spec_of(name), weights, device)

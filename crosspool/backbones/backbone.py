@@ -29,7 +29,20 @@ BATCH_PIXELS = 8 * 224 * 224  # larger batches are slower an image on a CPU: see
 class Backbone:
     """A network with weights, ready to run; shared by any number of threads.
 
-    `weights` says where the numbers come from: "pretrained", "untrained", or a file's path.
+    Attributes:
+        spec: What the network is: name, title, preprocessing, licence.
+        architecture: Its structure at any input size.
+        model: The network itself, in eval mode, with BatchNorm folded into its convolutions.
+        device: Where it runs.
+        weights: Where its numbers come from: "pretrained", "untrained", or a file's path.
+        classes: What its own outputs are called.
+
+    Example:
+        >>> import crosspool
+        >>> backbone = crosspool.load_backbone("efficientnet_lite0")
+        >>> maps = backbone.activations(crosspool.load_image("assets/samples/cat.jpg"))
+        >>> crosspool.cross_layer_pool(maps.lower, maps.upper, **maps.pair.geometry).shape
+        torch.Size([1, 1280, 320])
     """
 
     spec: BackboneSpec
@@ -49,9 +62,32 @@ class Backbone:
         weights: str,
         device: torch.device,
     ) -> Self:
-        """The network with the tensors of `state`, by its own parameters' names, made ready to run.
+        """The network with these tensors as its parameters, made ready to run.
 
-        Every backbone is made here, whatever its weights come from. Raises BackboneError where they do not fit.
+        Every backbone is made here, whatever its weights come from.
+
+        Args:
+            spec: What the network is.
+            state: Its tensors by its own parameters' names (`spec.renamed` gives those of a file).
+            classes: What its outputs are called, one for each.
+            weights: Where the tensors come from: "pretrained", "untrained", or a file's path.
+            device: Where it is to run.
+
+        Returns:
+            Backbone: Ready to run.
+
+        Raises:
+            BackboneError: Names or shapes of the tensors do not fit.
+
+        Example:
+            >>> import torch
+            >>> from crosspool.backbones import Backbone, spec_of
+            >>> spec = spec_of("squeezenet1_1")
+            >>> state = spec.build(2).state_dict()
+            >>> Backbone.from_state(
+            ...     spec, state, ("cat", "dog"), weights="untrained", device=torch.device("cpu")
+            ... ).title
+            'SqueezeNet1 1 with UNTRAINED (random) weights'
         """
         model = without_memory(spec, len(classes))  # nothing is initialised only to be overwritten
         with_version = OrderedDict(state)
@@ -105,10 +141,33 @@ class Backbone:
         framing: Framing = "crop",
         signed: bool = False,
     ) -> PairActivations:
-        """The lower and upper maps of `images` (upright RGB) for a pair (None: the last one).
+        """The lower and upper maps of images for a layer pair.
 
-        `size` is the side of the network's input in pixels (None: the network's own). The upper map is
-        rectified, max(0, a), unless `signed`. Runs in small batches, only as far as layer t+1.
+        Runs in small batches, and only as far as layer t+1.
+
+        Args:
+            images: One image or several, upright RGB, as `load_image` gives them.
+            pair: A pair of this network, or its id; None stands for the last one.
+            size: The side of the network's input in pixels; None stands for the network's own.
+            framing: "crop" cuts the middle of an image out, "squash" resizes the whole image to a square.
+            signed: Keep negative weights in place of rectifying the upper map, max(0, a).
+
+        Returns:
+            PairActivations: `lower` (B, D_t, H_t, W_t) and `upper` (B, D_{t+1}, H, W), and what the network saw.
+
+        Raises:
+            LayerPairError: The network has no such pair, or no room for this size.
+            SettingError: There is no image, or the size or framing is impossible.
+
+        Example:
+            >>> import crosspool
+            >>> backbone = crosspool.load_backbone()
+            >>> maps = backbone.activations(crosspool.load_image("assets/samples/cat.jpg"), size=448)
+            >>> maps.lower.shape, maps.upper.shape
+            (torch.Size([1, 320, 14, 14]), torch.Size([1, 1280, 14, 14]))
+
+        References:
+            Liu, Shen and van den Hengel, CVPR 2015, section 3: layer t gives local features, layer t+1 the weights.
         """
         pair = self._pair(pair)
         framed = self._framed(images, size, framing)
@@ -124,7 +183,27 @@ class Backbone:
         size: int | None = None,
         framing: Framing = "crop",
     ) -> list[list[tuple[str, float]]]:
-        """For each image the network's `top` classes as (label, probability), the likeliest first."""
+        """The network's own classes of images.
+
+        Args:
+            images: One image or several, upright RGB.
+            top: How many classes to give of each.
+            size: The side of the network's input in pixels; None stands for the network's own.
+            framing: "crop" cuts the middle of an image out, "squash" resizes the whole image to a square.
+
+        Returns:
+            list: For each image its classes as (label, probability), the likeliest first.
+
+        Raises:
+            SettingError: There is no image, or `top`, the size or framing is impossible.
+
+        Example:
+            >>> import crosspool
+            >>> backbone = crosspool.load_backbone()
+            >>> (classes,) = backbone.predict(crosspool.load_image("assets/samples/cat.jpg"), top=2)
+            >>> [label for label, probability in classes]
+            ['tiger cat', 'Egyptian cat']
+        """
         if top < 1:
             raise SettingError(f"The number of top classes is at least 1, not {top}.")
         framed = self._framed(images, size, framing)
@@ -136,16 +215,54 @@ class Backbone:
         ]
 
     def outputs(self, framed: Sequence[Image.Image], names: tuple[str, ...]) -> list[Tensor]:
-        """What the named nodes of the traced network yield for pictures that `frame_image` gave, each (B, ...).
+        """What nodes of the traced network yield for framed images.
 
         Runs in small batches, and only as far as the last of these nodes.
+
+        Args:
+            framed: Images that `crosspool.framing.frame_image` gave, all of one size.
+            names: Names of nodes in `architecture.layout(size).graph`.
+
+        Returns:
+            list: For each node a tensor, (B, ...).
+
+        Example:
+            >>> import crosspool
+            >>> from crosspool.framing import frame_image
+            >>> backbone = crosspool.load_backbone()
+            >>> image = crosspool.load_image("assets/samples/cat.jpg")
+            >>> framed = frame_image(image, backbone.spec.preprocessing, 128)
+            >>> [output.shape for output in backbone.outputs([framed], (backbone.architecture.layout(128).output,))]
+            [torch.Size([1, 1000])]
         """
         graph = self.architecture.subgraph(names, framed[0].width)
         parts = [run_graph(self.model, graph, batch) for batch in self._batches(framed)]
         return [torch.cat(part) if len(part) > 1 else part[0] for part in zip(*parts, strict=True)]
 
     def receptive_field(self, pair: LayerPair | str, row: int, column: int, size: int | None = None) -> Box:
-        """The pixels of the framed image on which position (row, column) of the upper map can depend."""
+        """The pixels of the framed image on which one position of the upper map can depend.
+
+        It is the theoretical field: an upper bound, of which the centre usually counts most.
+
+        Args:
+            pair: A pair of this network, or its id.
+            row: The position's row in the upper map, from 0.
+            column: Its column, from 0.
+            size: The side of the network's input in pixels; None stands for the network's own.
+
+        Returns:
+            Box: Left, top, right and bottom in pixels, the last two not included.
+
+        Raises:
+            IndexError: The position lies outside the map.
+            LayerPairError: The network has no such pair.
+
+        Example:
+            >>> import crosspool
+            >>> backbone = crosspool.load_backbone()
+            >>> backbone.receptive_field("blocks.0.project_conv", 3, 4)
+            Box(left=6, top=4, right=13, bottom=11)
+        """
         return receptive_field(self.architecture.layout(size), self._pair(pair).upper, row, column)
 
     def _pair(self, pair: LayerPair | str | None) -> LayerPair:

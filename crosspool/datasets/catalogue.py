@@ -28,19 +28,33 @@ def open_dataset(
     download: bool = False,
     bounding_box: bool = False,
 ) -> Dataset:
-    """The data set that `spec` means. Images are read later, one by one.
+    """Open a data set of labelled images, which are read later, one by one.
 
     - `fieldguide`, `fieldguide:20`, `fieldguide:20:7`: the generated set, with 20 images a class, from seed 7.
     - `torchvision:flowers102` and so on (`built_in_names`): below `root`, where `download` may put it.
     - A folder in the layout of MIT-67, CUB-200-2011, PASCAL VOC 2007 or Attributes of People, told by its lists.
     - Any other folder, or a ZIP of one: a folder a class, perhaps below train and test.
 
-    `bounding_box` takes the birds of CUB-200-2011 by their boxes; people with attributes always come so. A path
-    whose name is one of the above is written `./fieldguide`.
+    A path whose name is one of the above is written `./fieldguide`.
+
+    Args:
+        spec: One of these.
+        root: The folder of torchvision's data sets.
+        download: Whether torchvision may download the data set.
+        bounding_box: Cut the birds of CUB-200-2011 out by their boxes; people with attributes always come so.
+
+    Returns:
+        Dataset: Samples, classes and targets, and the official split where there is one.
 
     Raises:
-        DatasetError: there is no such data set, or nothing in it can be used; the sentence says what to do.
-        SettingError: a number after `fieldguide` is outside what it can be.
+        DatasetError: There is no such data set, or nothing in it can be used; the sentence says what to do.
+        SettingError: A number after `fieldguide` is outside what it can be.
+
+    Example:
+        >>> import crosspool
+        >>> dataset = crosspool.open_dataset("fieldguide:2")  # two images of each of twelve species
+        >>> len(dataset), dataset.classes[0]
+        (24, 'Chestnut-crowned Marshlet')
     """
     if isinstance(spec, str):
         kind, _, rest = spec.partition(":")

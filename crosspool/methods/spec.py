@@ -38,7 +38,33 @@ class MethodSpec:
 
 
 def parse_method(name: str, architecture: Architecture, framing: Framing = "squash") -> Method:
-    """The method that `name` says, on a network. Raises SettingError, or LayerPairError for an unknown pair."""
+    """The image representation of this name, on a network.
+
+    To use one name on several networks, read it once with `crosspool.methods.MethodSpec`.
+
+    Args:
+        name: NAME[:PAIR][@SIZE][/OPTION...], such as "cl:features.10@448/pca64", and several such parts with + between
+            them; the README lists the names.
+        architecture: The network's structure: `backbone.architecture`.
+        framing: "squash" resizes the whole image to a square, "crop" cuts the middle out.
+
+    Returns:
+        Method: It says what it needs of an image (`sources`) and makes an encoder from that to a vector (`encoder()`)
+        of `length` values.
+
+    Raises:
+        SettingError: The name is not understood, or the network cannot give what it asks for.
+        LayerPairError: The network has no such layer pair.
+
+    Example:
+        >>> import crosspool
+        >>> method = crosspool.parse_method("cl@448/pca64", crosspool.architecture("efficientnet_lite0"))
+        >>> method.length  # 1,280 maps over 64 principal components
+        81920
+
+    References:
+        Liu, Shen and van den Hengel, CVPR 2015, section 4, for cl, cl-f, cl-c and the presets such as cl-45.
+    """
     return MethodSpec.parse(name).on(architecture, framing)
 
 
