@@ -6,6 +6,7 @@ import functools
 import inspect
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,9 @@ import crosspool
 
 ROOT = Path(__file__).resolve().parent.parent
 OWN = {name: value for name in crosspool.__all__ if (value := getattr(crosspool, name))}
-CLASSES = {name: value for name, value in OWN.items() if inspect.isclass(value) and not issubclass(value, Exception)}
+CLASSES: dict[str, Any] = {
+    name: value for name, value in OWN.items() if inspect.isclass(value) and not issubclass(value, Exception)
+}
 
 
 def public_functions():
