@@ -1,9 +1,8 @@
-"""A trained classifier of pictures: training it, saving it without pickle, and what it says of a picture."""
+"""Linear classifiers of images: what they say of an image, a network's own, and those that were trained."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +12,20 @@ from PIL import Image
 from sklearn.preprocessing import normalize
 from torch import nn
 
-from crosspool import __version__, classifier_files
+from crosspool import classifier_files
 from crosspool.backbones import PRETRAINED, UNTRAINED, Architecture, Backbone, load_backbone, spec_of
 from crosspool.backbones.architecture import architecture_of
 from crosspool.baselines import INPUT, MeanOverViews, fully_connected_layers
-from crosspool.classifier_files import LONGEST_NAME, Arrays, ClassifierSettings, OwnSettings, TrainingSettings
+from crosspool.classifier_files import Arrays, ClassifierSettings, OwnSettings, TrainingSettings
 from crosspool.crops import Source
-from crosspool.datasets import Dataset
 from crosspool.encoding import VALUES_PER_BYTE, CrossLayerPooling, Encoder, Record, unpack_ternary
-from crosspool.errors import CrosspoolError, DatasetError, ModelError
-from crosspool.features import Features, compute_record
+from crosspool.errors import CrosspoolError, ModelError
+from crosspool.features import compute_record
 from crosspool.framing import Framing
-from crosspool.kernels import VectorFile, unit_kernel
 from crosspool.methods import Method, Part, parse_method
-from crosspool.svm import DualLinearSVM
 
 # What training never comes near: beyond, products of a file's numbers may be NaN. Components are of unit length.
 LARGEST = {"weights": 1e12, "intercept": 1e12, "mean_": 1e4, "components_": 2.0}
-ENCODE_BATCH = 8  # images that are encoded together
 
 
 @dataclass(frozen=True)
@@ -78,7 +73,7 @@ class LinearClassifier:
 
 @dataclass(frozen=True)
 class TrainedClassifier(LinearClassifier):
-    """One that `train` made, or `load_classifier` read."""
+    """One that `train_classifier` made, or `load_classifier` read."""
 
     settings: TrainingSettings
 
@@ -165,7 +160,7 @@ def own_classifier(backbone: Backbone, size: int | None = None, framing: Framing
         weights, intercept = layer.weight.cpu().numpy(), layer.bias.cpu().numpy().astype(np.float64)
     settings = OwnSettings(
         method=method.name,
-        **_network_settings(backbone),
+        **network_settings(backbone),
         framing=framing,
         multi_label=False,
         size=layout.input_size,
@@ -180,58 +175,8 @@ def unit_vectors(encoded: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(normalize(unpack_ternary(encoded, encoded.shape[1] * VALUES_PER_BYTE).astype(np.float32)))
 
 
-def encode_into(file: VectorFile, encoder: Encoder, records: Sequence[Record], progress: Callable[[int], None]) -> None:
-    """Append the vectors of all records, a few at a time."""
-    for start in range(0, len(records), ENCODE_BATCH):
-        some = records[start : start + ENCODE_BATCH]
-        file.append(encoder.transform(some))
-        progress(start + len(some))
-
-
-def train(
-    dataset: Dataset,
-    features: Features,
-    method: Method,
-    *,
-    C: float = 10.0,
-    seed: int = 0,
-    scratch: Path | None = None,
-    progress: Callable[[int], None] = lambda done: None,
-) -> TrainedClassifier:
-    """Train on all samples of a data set; vectors lie in a file in `scratch` meanwhile.
-
-    Raises DatasetError where a class has no examples or too long a name, or there is only one; OSError where `scratch`
-    has no room.
-    """
-    too_long = next((name for name in dataset.classes if len(name) > LONGEST_NAME), None)
-    if too_long is not None:
-        raise DatasetError(f"A class's name has at most {LONGEST_NAME} characters; shorten {too_long[:40]}….")
-    backbone = features.backbone
-    records = features.of(np.arange(len(dataset)), method.sources)
-    encoder = method.encoder(seed).fit(records)
-    with VectorFile(scratch) as file:
-        encode_into(file, encoder, records, progress)
-        kernel = file.kernel()
-        norms = np.sqrt(np.diagonal(kernel)) if file.packed else np.ones(len(kernel))
-        machine = DualLinearSVM(C, dataset.classes).fit(unit_kernel(kernel) if file.packed else kernel, dataset.targets)
-        weights = file.combine(machine.coef_ / np.where(norms > 0, norms, 1))
-    settings = TrainingSettings(
-        method=method.name,
-        **_network_settings(backbone),
-        framing=method.framing,
-        multi_label=dataset.multi_label,
-        classes=tuple(dataset.classes[k] for k in machine.classes_),
-        dataset=dataset.name[:LONGEST_NAME],
-        images=len(dataset),
-        photographs=tuple(sorted({features.file_key(index) for index in range(len(dataset))})),
-        C=C,
-        seed=seed,
-        versions={"crosspool": __version__, "torch": version("torch"), "scikit-learn": version("scikit-learn")},
-    )
-    return TrainedClassifier(method, encoder, settings.classes, weights, machine.intercept_, settings)
-
-
-def _network_settings(backbone: Backbone) -> dict[str, Any]:
+def network_settings(backbone: Backbone) -> dict[str, Any]:
+    """What a classifier's settings say of its network."""
     return {
         "backbone": backbone.spec.name,
         "outputs": len(backbone.classes),

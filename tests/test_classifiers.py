@@ -15,13 +15,14 @@ from safetensors.torch import save_file as save_torch_file
 from crosspool.backbones import load_backbone
 from crosspool.cache import ArrayCache
 from crosspool.classifier_files import FORMAT, HEADER
-from crosspool.classifiers import TrainedClassifier, load_classifier, train
+from crosspool.classifiers import TrainedClassifier, load_classifier
 from crosspool.datasets import UNKNOWN
 from crosspool.errors import DatasetError, ModelError
 from crosspool.features import Features, compute_record
 from crosspool.images import load_image
 from crosspool.methods import parse_method
 from crosspool.svm import DualLinearSVM
+from crosspool.training import train_classifier
 from tests.pictures import dataset_of, noise, png, tinted, tints
 
 SHORT = "cl:blocks.4.project_conv@128"  # 40 maps over local features of 240 numbers
@@ -63,7 +64,7 @@ def trained(lite0, cache):
             dataset = labelled(multi_label)
             method = parse_method(name, lite0.architecture, framing)
             features = Features(dataset, lite0, method.sources, cache)
-            made[name, multi_label, framing] = train(dataset, features, method, C=5.0)
+            made[name, multi_label, framing] = train_classifier(dataset, features, method, C=5.0)
         return made[name, multi_label, framing]
 
     return make
@@ -99,10 +100,10 @@ def test_scores_in_the_primal_are_those_in_the_dual(lite0, cache, monkeypatch, n
             machines.append(self)
             return super().fit(K, y)
 
-    monkeypatch.setattr("crosspool.classifiers.DualLinearSVM", Kept)
+    monkeypatch.setattr("crosspool.training.DualLinearSVM", Kept)
     dataset = labelled(multi_label)
     method = parse_method(name, lite0.architecture)
-    classifier = train(dataset, Features(dataset, lite0, method.sources, cache), method)
+    classifier = train_classifier(dataset, Features(dataset, lite0, method.sources, cache), method)
     records = [
         [compute_record(lite0, image, classifier.method.sources) for image in images]
         for images in ([load_image(sample.read()) for sample in tints().samples], NEW)
@@ -145,7 +146,7 @@ def test_says_how_it_was_trained(trained, lite0):
 def test_classes_without_pictures_are_left_out(lite0, cache):
     dataset = dataset_of([png(tinted(i, 2 * (i % 2))) for i in range(4)], np.array([0, 2, 0, 2]))
     method = parse_method("global@128", lite0.architecture)
-    classifier = train(dataset, Features(dataset, lite0, method.sources, cache), method)
+    classifier = train_classifier(dataset, Features(dataset, lite0, method.sources, cache), method)
     assert classifier.classes == ("red", "blue")
     assert classifier.weights.shape == (2, 1280)
 
@@ -154,14 +155,14 @@ def test_a_single_class_cannot_be_learned(lite0, cache):
     dataset = dataset_of([png(noise(i)) for i in range(3)], np.zeros(3, int))
     method = parse_method("global@128", lite0.architecture)
     with pytest.raises(DatasetError, match="no counterexamples"):
-        train(dataset, Features(dataset, lite0, method.sources, cache), method)
+        train_classifier(dataset, Features(dataset, lite0, method.sources, cache), method)
 
 
 def test_progress_counts_the_pictures(lite0, cache):
     done: list[int] = []
     method = parse_method("global@128", lite0.architecture)
     features = Features(tints(each=4), lite0, method.sources, cache)
-    train(tints(each=4), features, method, progress=done.append)
+    train_classifier(tints(each=4), features, method, progress=done.append)
     assert done == [8, 12]
 
 
@@ -216,7 +217,7 @@ def test_too_long_a_class_name_is_refused_before_training(lite0, cache):
     dataset = replace(tints(), classes=("red", "x" * 256, "blue"))
     method = parse_method("global@128", lite0.architecture)
     with pytest.raises(DatasetError, match="at most 255 characters"):
-        train(dataset, Features(dataset, lite0, method.sources, cache), method)
+        train_classifier(dataset, Features(dataset, lite0, method.sources, cache), method)
 
 
 # --- another network

@@ -61,11 +61,11 @@ def train_command(
 
 
 def _trained(ready: "Prepared", method: "Method", seed: int) -> "TrainedClassifier":
-    from crosspool.classifiers import train as train_on
+    from crosspool.training import train_classifier
 
     with images_progress() as bar, room_for_vectors(ready) as scratch:
         task = bar.add_task("Training", total=len(ready.dataset))
-        return train_on(
+        return train_classifier(
             ready.dataset, ready.features, method,
             seed=seed, scratch=scratch, progress=lambda done: bar.update(task, completed=done),
         )  # fmt: skip

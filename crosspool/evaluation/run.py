@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from crosspool.classifiers import encode_into
 from crosspool.datasets import Dataset, Split
 from crosspool.encoding import Encoder
 from crosspool.errors import SettingError
@@ -20,6 +19,7 @@ from crosspool.features import Features, compute_record
 from crosspool.kernels import VectorFile, unit_kernel
 from crosspool.methods import Method
 from crosspool.svm import DualLinearSVM
+from crosspool.training import encode_into
 
 TIMED_IMAGES = 8
 Progress = Callable[[str, int, int], None]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from crosspool.classifiers import TrainedClassifier, train
+from crosspool.classifiers import TrainedClassifier
 from crosspool.contributions import explanation_of
 from crosspool.crops import Source
 from crosspool.datasets import Dataset, Split
@@ -32,6 +32,7 @@ from crosspool.faithfulness.removal import Positions, keeping_channels
 from crosspool.features import Features
 from crosspool.grids import Size
 from crosspool.methods import Method
+from crosspool.training import train_classifier
 
 CHANNEL_FRACTIONS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2)
 POSITION_FRACTIONS = tuple(step / 10 for step in range(11))
@@ -130,7 +131,7 @@ def study(
         subset = dataset.subset(split.train)
         restricted = features.restricted_to(subset)
         classifier, baseline = (
-            train(subset, restricted, method, seed=question.seed, scratch=scratch)
+            train_classifier(subset, restricted, method, seed=question.seed, scratch=scratch)
             for method in (question.method, question.baseline)
         )
         split_results.append(_Split())

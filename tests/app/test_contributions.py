@@ -10,13 +10,14 @@ import pytest
 
 from crosspool.backbones import load_backbone
 from crosspool.cache import ArrayCache
-from crosspool.classifiers import TRAINED_ON, own_classifier, train
+from crosspool.classifiers import TRAINED_ON, own_classifier
 from crosspool.contributions import explain
 from crosspool.drawing.rendering import SIGNED_COLOUR_MAP
 from crosspool.errors import ModelError
 from crosspool.features import Features, compute_record
 from crosspool.methods import parse_method
 from crosspool.samples import samples
+from crosspool.training import train_classifier
 from crosspool.ui.contributions import explaining
 from crosspool.ui.contributions.choose_classifier import read_classifier
 from crosspool.ui.contributions.wording import ranked
@@ -50,7 +51,7 @@ def make(lite0, tmp_path_factory):
         files = [png(tinted(i, i % 3)) for i in range(pictures)]
         dataset = dataset_of(files, np.arange(pictures) % 3, CLASSES)
         method = parse_method(name, lite0.architecture)
-        return train(dataset, Features(dataset, lite0, method.sources, cache), method)
+        return train_classifier(dataset, Features(dataset, lite0, method.sources, cache), method)
 
     return made
 

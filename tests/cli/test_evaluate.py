@@ -40,6 +40,7 @@ from crosspool.images import load_image
 from crosspool.kernels import VectorFile
 from crosspool.methods import parse_method
 from crosspool.text import human_bytes
+from crosspool.training import train_classifier
 from tests.pictures import png, tinted
 
 CLASSES = ("blue $x$", "green", "red")
@@ -798,7 +799,7 @@ def test_classify_gives_the_decisions_of_the_trained_classifier(works, model, im
     method = parse_method("cl@128", backbone.architecture)
     dataset = open_dataset(images)
     features = Features(dataset, backbone, method.sources, ArrayCache(cache))
-    trained = models.train(dataset, features, method)
+    trained = train_classifier(dataset, features, method)
     paths = sorted(images.rglob("*.png"))
     expected = trained.scores([load_image(path) for path in paths], backbone)
     records = json.loads(works("classify", *paths, "--model", model[0], "--json"))

@@ -9,11 +9,12 @@ from PIL import Image
 
 from crosspool.backbones import load_backbone
 from crosspool.cache import ArrayCache
-from crosspool.classifiers import own_classifier, train
+from crosspool.classifiers import own_classifier
 from crosspool.contributions import explain
 from crosspool.features import Features
 from crosspool.methods import parse_method
 from crosspool.samples import FOLDER
+from crosspool.training import train_classifier
 from tests.networks import sample
 from tests.pictures import tinted, tints
 
@@ -35,7 +36,7 @@ def model(lite0, tmp_path_factory):
     """A classifier of tints with two parts, and its file."""
     folder = tmp_path_factory.mktemp("model")
     dataset, method = tints(), parse_method("cl@128/pca3+global@128", lite0.architecture)
-    classifier = train(dataset, Features(dataset, lite0, method.sources, ArrayCache(folder)), method)
+    classifier = train_classifier(dataset, Features(dataset, lite0, method.sources, ArrayCache(folder)), method)
     classifier.save(folder / "tints.safetensors")
     return classifier, folder / "tints.safetensors"
 
@@ -145,7 +146,7 @@ def test_the_similarity_of_two_images(works, tmp_path) -> None:
 def test_without_positions_the_figure_says_so(works, lite0, red, tmp_path) -> None:
     dataset, method = tints(), parse_method("global:fc@128", lite0.architecture)
     features = Features(dataset, lite0, method.sources, ArrayCache(tmp_path / "cache"))
-    train(dataset, features, method).save(tmp_path / "scores.safetensors")
+    train_classifier(dataset, features, method).save(tmp_path / "scores.safetensors")
     arguments = ("explain", red, "--model", tmp_path / "scores.safetensors")
     said = works(*arguments, "--out", tmp_path / "why.png")
     assert "mostly at" not in said

@@ -9,13 +9,14 @@ import numpy as np
 from cachetools import LRUCache
 
 from crosspool.cache import CacheError
-from crosspool.classifiers import TrainedClassifier, train
+from crosspool.classifiers import TrainedClassifier
 from crosspool.datasets import Dataset
 from crosspool.errors import ModelError
 from crosspool.evaluation.findings import AccuracyFindings
 from crosspool.evaluation.report import Report
 from crosspool.features import Features
 from crosspool.methods import Method
+from crosspool.training import train_classifier
 from crosspool.ui.comparison.memory import MemoryReservation
 from crosspool.ui.comparison.plan import RETRAINED_KEPT
 from crosspool.ui.runtime.gate import OnProgress, ignore_progress
@@ -71,7 +72,7 @@ class Comparison:
 
 def train_on(features: Features, method: Method, seed: int, progress: Callable[[int], None]) -> TrainedClassifier:
     folder = features.cache.folder
-    return train(features.dataset, features, method, seed=seed, scratch=folder, progress=progress)
+    return train_classifier(features.dataset, features, method, seed=seed, scratch=folder, progress=progress)
 
 
 @contextmanager

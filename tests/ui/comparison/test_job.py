@@ -12,13 +12,13 @@ import pytest
 from crosspool.backbones import UNTRAINED
 from crosspool.backbones.loading import load
 from crosspool.cache import CacheError
-from crosspool.classifiers import train
 from crosspool.datasets import Split
 from crosspool.errors import DatasetError, SettingError
 from crosspool.evaluation.report import MethodResult, Outcome, most_predicted
 from crosspool.evaluation.run import evaluate_methods, result_of
 from crosspool.features import Features
 from crosspool.methods import parse_methods
+from crosspool.training import train_classifier
 from crosspool.ui.comparison.job import Job
 from crosspool.ui.comparison.memory import MemoryReservation
 from crosspool.ui.comparison.plan import RETRAINED_KEPT, Plan
@@ -112,7 +112,7 @@ def test_its_classifiers_are_trained_on_all_images(done, backbone):
     comparison = done.comparison
     for method in done.plan.methods:
         features = Features(comparison.dataset, backbone, method.sources, comparison.labelled.cache)
-        expected = train(comparison.dataset, features, method)
+        expected = train_classifier(comparison.dataset, features, method)
         assert np.array_equal(comparison.classifiers[method.name].weights, expected.weights)
 
 
@@ -292,7 +292,7 @@ def test_without_leaves_out_the_picture_and_its_copies(done, backbone):
     assert len(others) == len(samples) - 2  # it is there twice
     smaller = comparison.dataset.subset(np.array(others))
     method = comparison.classifiers["cl@160"].method
-    expected = train(smaller, Features(smaller, backbone, method.sources, comparison.labelled.cache), method)
+    expected = train_classifier(smaller, Features(smaller, backbone, method.sources, comparison.labelled.cache), method)
     assert np.array_equal(found.weights, expected.weights)
     assert found.settings.images == len(others)
     assert not np.array_equal(found.weights, comparison.classifiers["cl@160"].weights)

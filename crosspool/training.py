@@ -1,0 +1,71 @@
+"""Train a linear classifier on all images of a data set."""
+
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from crosspool import __version__
+from crosspool.classifier_files import LONGEST_NAME, TrainingSettings
+from crosspool.classifiers import TrainedClassifier, network_settings
+from crosspool.datasets import Dataset
+from crosspool.encoding import Encoder, Record
+from crosspool.errors import DatasetError
+from crosspool.features import Features
+from crosspool.kernels import VectorFile, unit_kernel
+from crosspool.methods import Method
+from crosspool.svm import DualLinearSVM
+
+ENCODE_BATCH = 8  # images that are encoded together
+
+
+def encode_into(file: VectorFile, encoder: Encoder, records: Sequence[Record], progress: Callable[[int], None]) -> None:
+    """Append the vectors of all records, a few at a time."""
+    for start in range(0, len(records), ENCODE_BATCH):
+        batch = records[start : start + ENCODE_BATCH]
+        file.append(encoder.transform(batch))
+        progress(start + len(batch))
+
+
+def train_classifier(
+    dataset: Dataset,
+    features: Features,
+    method: Method,
+    *,
+    C: float = 10.0,
+    seed: int = 0,
+    scratch: Path | None = None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> TrainedClassifier:
+    """Train on all samples of a data set; vectors lie in a file in `scratch` meanwhile.
+
+    Raises DatasetError where a class has no examples or too long a name, or there is only one; OSError where `scratch`
+    has no room.
+    """
+    too_long = next((name for name in dataset.classes if len(name) > LONGEST_NAME), None)
+    if too_long is not None:
+        raise DatasetError(f"A class's name has at most {LONGEST_NAME} characters; shorten {too_long[:40]}….")
+    backbone = features.backbone
+    records = features.of(np.arange(len(dataset)), method.sources)
+    encoder = method.encoder(seed).fit(records)
+    with VectorFile(scratch) as file:
+        encode_into(file, encoder, records, progress)
+        kernel = file.kernel()
+        norms = np.sqrt(np.diagonal(kernel)) if file.packed else np.ones(len(kernel))
+        machine = DualLinearSVM(C, dataset.classes).fit(unit_kernel(kernel) if file.packed else kernel, dataset.targets)
+        weights = file.combine(machine.coef_ / np.where(norms > 0, norms, 1))
+    settings = TrainingSettings(
+        method=method.name,
+        **network_settings(backbone),
+        framing=method.framing,
+        multi_label=dataset.multi_label,
+        classes=tuple(dataset.classes[k] for k in machine.classes_),
+        dataset=dataset.name[:LONGEST_NAME],
+        images=len(dataset),
+        photographs=tuple(sorted({features.file_key(index) for index in range(len(dataset))})),
+        C=C,
+        seed=seed,
+        versions={"crosspool": __version__, "torch": version("torch"), "scikit-learn": version("scikit-learn")},
+    )
+    return TrainedClassifier(method, encoder, settings.classes, weights, machine.intercept_, settings)
