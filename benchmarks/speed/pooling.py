@@ -117,12 +117,12 @@ def time_pooling(lower: Tensor, upper: Tensor, pair: LayerPair, repetitions: int
 
 def pooling_table(batch_size: int, repetitions: int) -> None:
     """Each case's ways to pool, as multiples of the limit, and how often each is quicker than the quicker loop."""
-    pictures = [load_image(sample.path) for sample in samples()][:batch_size]
+    images = [load_image(sample.path) for sample in samples()][:batch_size]
     verdicts = []
     for name, weights, size, has_target in CASES:
         backbone = load_backbone(name, weights, "cpu")
         pair = backbone.layer_pairs[-1]
-        maps = backbone.activations(pictures, pair, size)
+        maps = backbone.activations(images, pair, size)
         times = time_pooling(maps.lower, maps.upper, pair, repetitions)
         limit, loops = times[LIMIT], [times[loop] for loop in LOOP_REPETITIONS]
         rows = [
@@ -140,7 +140,7 @@ def pooling_table(batch_size: int, repetitions: int) -> None:
         at_size = size or backbone.spec.preprocessing.size
         title = (
             f"{backbone.spec.title} at {at_size}, {pair.label}: lower {_shape(maps.lower)}, "
-            f"upper {_shape(maps.upper)}, {pair.kernel_size[0]}x{pair.kernel_size[1]} patches, batch of {len(pictures)}"
+            f"upper {_shape(maps.upper)}, {pair.kernel_size[0]}x{pair.kernel_size[1]} patches, batch of {len(images)}"
         )
         header = ["way", "ms/image", "quartiles", "best", "x limit", "x limit, best", "x outer loop", "x channel loop"]
         print_table(title, header, rows)
@@ -165,13 +165,13 @@ def _shape(maps: Tensor) -> str:
 
 def forward_table(repetitions: int) -> None:
     """Maps of the first, the middle and the last pair against the full forward pass, one image at a time."""
-    picture = load_image(samples()[0].path)
+    image = load_image(samples()[0].path)
     rows = []
     for name, weights, size, _ in CASES:
         backbone = load_backbone(name, weights, "cpu")
         graph = backbone.architecture.layout(size).graph
         preprocessing = backbone.spec.preprocessing
-        batch = to_tensor([frame_image(picture, preprocessing, size)], preprocessing).to(
+        batch = to_tensor([frame_image(image, preprocessing, size)], preprocessing).to(
             memory_format=torch.channels_last
         )
         pairs = backbone.layer_pairs

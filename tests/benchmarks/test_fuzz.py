@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.harness.fuzzing import images, links, models, settings, zips
+from benchmarks.harness.fuzzing import image_files, images, links, models, settings, zips
 from crosspool.images import load_image
 
 
@@ -23,6 +23,6 @@ def test_a_case_is_the_same_again():
         assert kind.case(3, 5) != kind.case(3, 6)
 
 
-@pytest.mark.parametrize("name", sorted(images.valid_files()))
+@pytest.mark.parametrize("name", sorted(image_files.valid_files()))
 def test_every_file_is_sound_before_it_is_damaged(name):
-    assert load_image(images.valid_files()[name]).mode == "RGB"
+    assert load_image(image_files.valid_files()[name]).mode == "RGB"

@@ -38,11 +38,11 @@ class Kind:
 def clear(sentence: str, names: int = 0) -> str:
     """The sentence, if it is one: in one line, with its end, without a place on this machine, and not long.
 
-    It may repeat a stranger's names of so many signs.
+    It may repeat names from a file, of this many characters.
     """
     assert sentence, "nothing is said"
-    assert sentence.isprintable(), f"signs that steer a terminal: {sentence!r}"
-    assert len(sentence) <= LONGEST_SENTENCE + names, f"{len(sentence)} signs: {sentence}"
+    assert sentence.isprintable(), f"characters that steer a terminal: {sentence!r}"
+    assert len(sentence) <= LONGEST_SENTENCE + names, f"{len(sentence)} characters: {sentence}"
     assert re.search(r"[.?]$|with: crosspool \w+$", sentence), f"no full stop: {sentence}"
     for place in {tempfile.gettempdir(), os.getcwd(), str(Path.home()), sys.prefix}:
         assert f"{place}/" not in sentence, f"names a place of the server's: {sentence}"

@@ -1,27 +1,22 @@
-"""Image files of every accepted format, and damage that gets past their checksums. All are made here, none copied."""
+"""Damaged image files of every accepted format, also such that get past their checksums, and files made to do harm."""
 
 import re
 import struct
 import zlib
 from collections.abc import Callable, Iterator
 from functools import cache, partial
-from io import BytesIO
 from random import Random
-from typing import Any
 
 import numpy as np
-import pillow_heif
 from PIL import Image, ImageCms
 
 from benchmarks.harness.fuzzing.base import ANYWHERE, TAKEN, Kind, Mutation, clear, damaged, number_at
+from benchmarks.harness.fuzzing.image_files import PNG_SIGNATURE, chunk, png, png_of, saved, small_image, valid_files
 from crosspool.errors import ImageError
 from crosspool.images import MIN_SIDE, load_image
 from crosspool.ui.runtime.decoder_pool import workers
 from crosspool.ui.visit.pictures import STORAGE_FORMAT
 
-SIDES = (44, 36)
-PNG = b"\x89PNG\r\n\x1a\n"
-TIFF_COMPRESSIONS = ("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg", "lzma", "zstd")
 SEGMENTS = re.compile(rb"\xff[\xc0-\xc4\xda-\xdd\xe0-\xee]")  # of a JPEG: what they begin with
 BOXES = re.compile(rb"ftyp|meta|iloc|iinf|infe|iprp|ipco|ipma|ispe|pixi|hvcC|av1C|irot|imir|colr|mdat|moov|stsz|grid")
 
@@ -33,121 +28,6 @@ def image(random: Random) -> bytes:
     names = sorted(valid_files())
     name = random.choice(names)
     return damaged(valid_files()[name], random, (*ANYWHERE, *_own_damage(name), splice))
-
-
-# --- valid files
-
-
-@cache
-def valid_files() -> dict[str, bytes]:
-    """One small file of each format and kind."""
-    picture = _picture()
-    frames = [picture.rotate(20 * turn) for turn in range(1, 6)]
-    moving = {"save_all": True, "append_images": frames, "duration": 40, "loop": 0}
-    profile, exif = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(), Image.Exif()
-    exif[0x0112], exif[0x010F], exif[0x8298] = 6, "A camera", "Nobody"
-    labels = {"exif": exif.tobytes(), "icc_profile": profile}
-    files = {
-        "jpeg": _saved(picture, "JPEG", quality=90, subsampling=0),
-        "jpeg progressive": _saved(picture, "JPEG", progressive=True),
-        "jpeg grey": _saved(picture.convert("L"), "JPEG"),
-        "jpeg cmyk": _saved(picture.convert("CMYK"), "JPEG", restart_marker_blocks=4),
-        "jpeg labelled": _saved(picture, "JPEG", **labels, xmp=b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>", comment=b"!"),
-        "mpo": _saved(picture, "MPO", save_all=True, append_images=frames[:1]),
-        "png 16 bits": _png(16, 2, np.random.default_rng(1).integers(0, 256, (36, 44 * 6), np.uint8)),
-        "png interlaced": _interlaced_png(),
-        "png moving": _saved(picture, "PNG", **moving),
-        "png labelled": _saved(picture, "PNG", **labels),
-        "webp": _saved(picture, "WEBP", quality=80),
-        "webp lossless": _saved(picture.convert("RGBA"), "WEBP", lossless=True, **labels),
-        "webp moving": _saved(picture, "WEBP", **moving),
-        "avif": _saved(picture, "AVIF", quality=60, speed=10, **labels),
-        "avif moving": _saved(picture, "AVIF", speed=10, save_all=True, append_images=frames[:2]),
-        "heic": _heic(picture),
-        "heic several": _heic(picture, *frames[:2]),
-        "gif": _saved(picture.convert("P"), "GIF", transparency=3),
-        "gif moving": _saved(picture.convert("P"), "GIF", **{**moving, "append_images": 8 * frames}),
-        "bmp rle": _run_length_bmp(),
-        "tiff big": _saved(picture, "TIFF", big_tiff=True),
-        "tiff pages": _saved(picture, "TIFF", save_all=True, append_images=frames),
-        "tiff fax": _saved(picture.convert("1"), "TIFF", compression="group4"),
-        "tiff labelled": _saved(picture, "TIFF", **labels),
-    }
-    for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"):
-        files[f"png {mode}"] = _saved(_in_mode(picture, mode), "PNG")
-    for mode in ("1", "L", "P", "RGB", "RGBA"):
-        files[f"bmp {mode}"] = _saved(_in_mode(picture, mode), "BMP")
-    for mode in ("L", "I;16", "I", "F", "CMYK", "LAB", "YCbCr"):
-        files[f"tiff {mode}"] = _saved(_in_mode(picture, mode), "TIFF")
-    for compression in TIFF_COMPRESSIONS:
-        files[f"tiff {compression}"] = _saved(picture, "TIFF", compression=compression)
-    return files
-
-
-def _picture() -> Image.Image:
-    colours = np.random.default_rng(0).integers(0, 256, (5, 6, 3), np.uint8)
-    return Image.fromarray(colours).resize(SIDES, Image.Resampling.BICUBIC)
-
-
-def _in_mode(picture: Image.Image, mode: str) -> Image.Image:
-    if mode == "I;16":
-        return Image.fromarray(np.asarray(picture.convert("L")).astype(np.uint16) * 257)
-    if mode == "LAB":
-        transform = ImageCms.buildTransform(ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB")
-        return transform.apply(picture)
-    return picture.convert("L").convert(mode) if mode in ("I", "F") else picture.convert(mode)
-
-
-def _saved(picture: Image.Image, kind: str, **options: Any) -> bytes:
-    """A picture's file; of copies, as Pillow leaves an encoder's settings on what it has saved."""
-    file, others = BytesIO(), [other.copy() for other in options.pop("append_images", ())]
-    picture.copy().save(file, kind, **options, append_images=others)
-    return file.getvalue()
-
-
-def _heic(*pictures: Image.Image) -> bytes:
-    heif, file = pillow_heif.from_pillow(pictures[0]), BytesIO()
-    for picture in pictures[1:]:
-        heif.add_from_pillow(picture)
-    heif.save(file, quality=60)
-    return file.getvalue()
-
-
-def _chunk(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-
-def _png(
-    depth: int,
-    colours: int,
-    rows: np.ndarray,
-    extra: bytes = b"",
-    *,
-    sides: tuple[int, int] = SIDES,
-    interlaced: bool = False,
-) -> bytes:
-    """A PNG by hand, for what Pillow does not write; `rows` are bytes, (height, bytes of a row)."""
-    lines = np.pad(rows, ((0, 0), (1, 0))).tobytes()  # no filter
-    return _png_of(struct.pack(">IIBBBBB", *sides, depth, colours, 0, 0, interlaced), zlib.compress(lines, 1), extra)
-
-
-def _png_of(header: bytes, data: bytes, extra: bytes = b"") -> bytes:
-    return PNG + _chunk(b"IHDR", header) + extra + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
-
-
-def _interlaced_png() -> bytes:
-    """Adam7: seven small pictures one after the other."""
-    pixels, passes = np.asarray(_picture()), b""
-    for left, top, right, down in ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)):  # fmt: skip  # noqa: E501
-        part = pixels[top::down, left::right]
-        passes += np.pad(part.reshape(len(part), -1), ((0, 0), (1, 0))).tobytes()
-    return _png_of(struct.pack(">IIBBBBB", *SIDES, 8, 2, 0, 0, 1), zlib.compress(passes))
-
-
-def _run_length_bmp() -> bytes:
-    palette, lines = bytes(range(256)) * 4, b"".join(bytes((SIDES[0], row, 0, 0)) for row in range(SIDES[1])) + b"\0\1"
-    info = struct.pack("<IiiHHIIiiII", 40, *SIDES, 1, 8, 1, len(lines), 2835, 2835, 256, 0)
-    return struct.pack("<2sIHHI", b"BM", 54 + 1024 + len(lines), 0, 0, 54 + 1024) + info + palette + lines
 
 
 # --- damage to fields that decoders believe
@@ -185,7 +65,7 @@ def _in_bmp(data: bytes, random: Random) -> bytes:
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    at = len(PNG)
+    at = len(PNG_SIGNATURE)
     while at + 12 <= len(data):
         length = int.from_bytes(data[at : at + 4], "big")
         yield data[at + 4 : at + 8], data[at + 8 : at + 8 + length]
@@ -194,11 +74,11 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 def _with_chunk(data: bytes, random: Random, change: Callable[[bytes, bytes], bytes]) -> bytes:
     chunks = list(_chunks(data))
-    if not data.startswith(PNG) or not chunks:
+    if not data.startswith(PNG_SIGNATURE) or not chunks:
         return data
     chosen = random.randrange(len(chunks))
-    made = [change(*chunk) if place == chosen else _chunk(*chunk) for place, chunk in enumerate(chunks)]
-    return PNG + b"".join(made)
+    made = [change(*pair) if place == chosen else chunk(*pair) for place, pair in enumerate(chunks)]
+    return PNG_SIGNATURE + b"".join(made)
 
 
 def in_png(data: bytes, random: Random) -> bytes:
@@ -206,13 +86,13 @@ def in_png(data: bytes, random: Random) -> bytes:
 
     def change(kind: bytes, body: bytes) -> bytes:
         start = random.randrange(min(len(body), 14) or 1)
-        return _chunk(kind, number_at(body, start, random.choice((1, 1, 4)), random))
+        return chunk(kind, number_at(body, start, random.choice((1, 1, 4)), random))
 
     return _with_chunk(data, random, change)
 
 
 def repeat_chunk(data: bytes, random: Random) -> bytes:
-    return _with_chunk(data, random, lambda kind, body: _chunk(kind, body) * random.choice((2, 30, 3000)))
+    return _with_chunk(data, random, lambda kind, body: chunk(kind, body) * random.choice((2, 30, 3000)))
 
 
 def intact_pixels(data: bytes, random: Random) -> bytes:
@@ -222,8 +102,8 @@ def intact_pixels(data: bytes, random: Random) -> bytes:
         try:
             plain = zlib.decompress(body)
         except zlib.error:
-            return _chunk(kind, damaged(body, random))
-        return _chunk(kind, zlib.compress(damaged(plain, random), 1))
+            return chunk(kind, damaged(body, random))
+        return chunk(kind, zlib.compress(damaged(plain, random), 1))
 
     return _with_chunk(data, random, change)
 
@@ -245,7 +125,7 @@ def in_tiff(data: bytes, random: Random) -> bytes:
 
 
 def huge_sides(random: Random) -> bytes:
-    """A few bytes that claim to be a picture of millions of pixels, or of none."""
+    """A few bytes that claim to be an image of millions of pixels, or of none."""
     sides = tuple(random.choice((0, 1, 7071, 30_000, 65_535, 2**31 - 1)) for _ in range(2))
     short = tuple(min(side, 65_535) for side in sides)
     files = valid_files()
@@ -257,7 +137,7 @@ def huge_sides(random: Random) -> bytes:
     gif = bytearray(files["gif"])
     gif[6:10] = struct.pack("<HH", *short)
     return random.choice((
-        _png_of(struct.pack(">IIBBBBB", *sides, random.choice((1, 8, 16)), random.choice((0, 2, 6)), 0, 0, 0), b""),
+        png_of(struct.pack(">IIBBBBB", *sides, random.choice((1, 8, 16)), random.choice((0, 2, 6)), 0, 0, 0), b""),
         bytes(jpeg), bytes(bmp), bytes(gif),
     ))  # fmt: skip
 
@@ -266,8 +146,8 @@ def text_bomb(random: Random) -> bytes:
     """A megabyte of compressed zeros or more in a label of a PNG, or in its profile."""
     zeros = _deflated_zeros(random.choice((2**20, 2**26)))
     kind, head = random.choice(((b"zTXt", b"Title\0\0"), (b"iTXt", b"Title\0\1\0\0\0"), (b"iCCP", b"sRGB\0\0")))
-    extra = _chunk(kind, head + zeros) * random.choice((1, 1, 40))
-    return _png(8, 2, np.zeros((36, 44 * 3), np.uint8), extra)
+    extra = chunk(kind, head + zeros) * random.choice((1, 1, 40))
+    return png(8, 2, np.zeros((36, 44 * 3), np.uint8), extra)
 
 
 @cache
@@ -284,7 +164,7 @@ def pixel_bomb(random: Random) -> bytes:
 @cache
 def _blank(side: int, kind: str) -> bytes:
     options = {"compression": "tiff_lzw"} if kind == "TIFF" else {}
-    return _saved(Image.new("L", (side, side)), kind, **options)
+    return saved(Image.new("L", (side, side)), kind, **options)
 
 
 def many_frames(random: Random) -> bytes:
@@ -295,11 +175,11 @@ def many_frames(random: Random) -> bytes:
 @cache
 def _many_frames(kind: str, count: int) -> bytes:
     frames = [Image.new("P", (20, 20), number % 7) for number in range(count)]
-    return _saved(frames[0], kind, save_all=True, append_images=frames[1:], duration=20)
+    return saved(frames[0], kind, save_all=True, append_images=frames[1:], duration=20)
 
 
 def chained_directories(random: Random) -> bytes:
-    """A TIFF of thousands of directories behind each other, the first of them the picture's, or not even that."""
+    """A TIFF of thousands of directories behind each other, the first of them the image's, or not even that."""
     base = valid_files()["tiff raw"]
     count, at = random.choice((10, 5000)), len(base) + len(base) % 2
     chain = b"".join(struct.pack("<HHHIII", 1, 256, 3, 1, 44, at + 18 * (number + 1)) for number in range(count))
@@ -311,17 +191,17 @@ def chained_directories(random: Random) -> bytes:
 
 
 def damaged_labels(random: Random) -> bytes:
-    """A sound picture whose EXIF data, profile or XMP are damaged."""
+    """A sound image whose EXIF data, profile or XMP are damaged."""
     exif, profile = Image.Exif(), ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     exif[0x0112], exif[0x010E] = random.randrange(12), "x" * random.choice((1, 5000))
     labels = {"exif": b"Exif\0\0" + damaged(exif.tobytes(), random), "icc_profile": damaged(profile, random)}
     kind = random.choice(("JPEG", "PNG", "WEBP"))
     if kind == "JPEG":
         labels["xmp"] = damaged(b"<x:xmpmeta xmlns:x='adobe:ns:meta/'><a/></x:xmpmeta>", random)
-    return _saved(_picture(), kind, **labels)
+    return saved(small_image(), kind, **labels)
 
 
-def not_a_picture(random: Random) -> bytes:
+def not_an_image(random: Random) -> bytes:
     """What people upload by mistake, or to see what happens."""
     noise = random.randbytes(random.choice((0, 1, 3, 12, 500)))
     heads = [data[: random.choice((2, 4, 12))] for data in valid_files().values()]
@@ -337,12 +217,12 @@ HARMFUL = (
     chained_directories,
     damaged_labels,
     damaged_labels,
-    not_a_picture,
+    not_an_image,
 )
 
 
 def judge(data: bytes) -> str:
-    """What the page keeps is an upright picture in RGB within the limits; or a sentence says why not."""
+    """What the page keeps is an upright image in RGB within the limits; or a sentence says why not."""
     try:
         kept = workers.keep(data, "holiday.jpg", STORAGE_FORMAT)
     except ImageError as error:

@@ -130,7 +130,7 @@ def _other_numbers(numbers: bytes, random: Random) -> bytes:
 
 
 def judge(data: bytes) -> str:
-    """A classifier whose scores of any picture are numbers; or a sentence says why it is none."""
+    """A classifier whose scores of any image are numbers; or a sentence says why it is not."""
     try:
         classifier = read_classifier(data, "pets.safetensors")
     except ModelError as error:
@@ -139,12 +139,12 @@ def judge(data: bytes) -> str:
     assert type(classifier.was_trained_on("0" * 64)) is bool
     scores = classifier.vectors([_record(classifier.method)]) @ classifier.weights.T + classifier.intercept
     assert scores.shape == (1, len(classifier.classes))
-    assert np.isfinite(scores).all(), "scores that are no numbers"
+    assert np.isfinite(scores).all(), "scores that are not numbers"
     return TAKEN
 
 
 def _record(method: Method) -> Record:
-    """What a network may yield of a picture: positive numbers up to some tens."""
+    """What a network may yield for an image: positive numbers up to some tens."""
     network, random = architecture("efficientnet_lite0"), np.random.default_rng(0)
     record = {}
     for source in method.sources:

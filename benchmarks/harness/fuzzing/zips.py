@@ -11,7 +11,8 @@ from functools import cache
 from random import Random
 
 from benchmarks.harness.fuzzing.base import ANYWHERE, TAKEN, Kind, clear, damaged, number_at
-from benchmarks.harness.fuzzing.images import image, valid_files
+from benchmarks.harness.fuzzing.image_files import valid_files
+from benchmarks.harness.fuzzing.images import image
 from crosspool.errors import DatasetError
 from crosspool.images import load_image
 from crosspool.ui.runtime.quota import Visitor
@@ -45,10 +46,10 @@ def packed(members: Members, method: int = zipfile.ZIP_DEFLATED) -> bytes:
 
 
 def class_folders(count: int = 3, suffix: str = ".png") -> dict[str | zipfile.ZipInfo, bytes]:
-    """Three classes of a few different pictures."""
-    pictures = sorted(name for name in valid_files() if name.startswith(suffix[1:]))
+    """Three classes of a few different images."""
+    names = sorted(name for name in valid_files() if name.startswith(suffix[1:]))
     return {
-        f"{label}/{number}{suffix}": valid_files()[pictures[(place + 3 * number) % len(pictures)]]
+        f"{label}/{number}{suffix}": valid_files()[names[(place + 3 * number) % len(names)]]
         for place, label in enumerate(("cat", "dog", "owl"))
         for number in range(count)
     }
@@ -146,9 +147,9 @@ def _bomb(length: int) -> bytes:
 
 
 def overlapping(random: Random) -> bytes:
-    """A list of many members that all lie at one place: kilobytes that are megabytes of pictures."""
-    count, picture = random.choice((50, 700, 5000)), random.choice(list(valid_files().values()))
-    one = packed({"c0/000000.png": picture})
+    """A list of many members that all lie at one place: kilobytes that are megabytes of images."""
+    count, image_file = random.choice((50, 700, 5000)), random.choice(list(valid_files().values()))
+    one = packed({"c0/000000.png": image_file})
     at = one.index(CENTRAL)
     local, entry = one[:at], one[at : one.index(END)]
     names = (b"c%d/%06d.png" % (number % 3, number) for number in range(count))
@@ -183,8 +184,8 @@ def bad_checksum(random: Random) -> bytes:
     return bytes(data)
 
 
-def damaged_pictures(random: Random) -> bytes:
-    """A sound ZIP of pictures that are not."""
+def damaged_images(random: Random) -> bytes:
+    """A sound ZIP of damaged images."""
     return packed({name: image(random) if random.random() < 0.5 else data for name, data in class_folders().items()})
 
 
@@ -201,27 +202,27 @@ def not_a_zip(random: Random) -> bytes:
 
 HARMFUL: tuple[Callable[[Random], bytes], ...] = (
     bad_names, bad_names, no_utf8, links, encrypted, unusual_compression, ratio_bomb, overlapping, nested, thousands,
-    duplicates, bad_checksum, damaged_pictures, damaged_pictures, wrong_deflate, not_a_zip,
+    duplicates, bad_checksum, damaged_images, damaged_images, wrong_deflate, not_a_zip,
 )  # fmt: skip
 
 
-NAMES = 2 * 255  # signs of the two members that a sentence may name
+NAME_CHARACTERS = 2 * 255  # of the two members that a sentence may name
 
 
 def judge(data: bytes) -> str:
     """Labelled images within the page's limits, and a sentence for each left out; or one that refuses all."""
     try:
         collection = from_zip(data, "pets.zip", visitor=Visitor())
-        problems = [clear(problem, NAMES) for problem in collection.problems]
+        problems = [clear(problem, NAME_CHARACTERS) for problem in collection.problems]
         labelled = collection.labelled()
     except DatasetError as error:
-        return clear(str(error), NAMES)
+        return clear(str(error), NAME_CHARACTERS)
     assert len(labelled.dataset) <= len(collection) <= MAX_PICTURES
     assert len(set(problems)) == len(problems), "a problem is told twice"
     for shot in (shot for shots in collection.classes.values() for shot in shots):
         assert load_image(shot.data).mode == "RGB"
     for sentence in labelled.dataset.problems:
-        clear(sentence, NAMES)
+        clear(sentence, NAME_CHARACTERS)
     return TAKEN
 
 
