@@ -19,6 +19,7 @@ from streamlit.testing.v1 import AppTest
 from benchmarks.harness.app import ROOT
 from benchmarks.harness.command import options_of, print_table
 from benchmarks.harness.mapsets import unpack
+from benchmarks.harness.session import state_of
 from benchmarks.harness.timing import Timing, machine, milliseconds
 from crosspool.activations import run_graph
 from crosspool.backbones import DEFAULT, Backbone, load_backbone
@@ -28,6 +29,7 @@ from crosspool.samples import Sample, samples
 from crosspool.ui.maps import gallery
 from crosspool.ui.runtime import maps as compute
 from crosspool.ui.runtime import shared_cache as kept
+from crosspool.ui.visit.link import LinkState
 
 INPUT_SIZES = (224, 448)
 MAX_MS_BESIDE_FORWARD = 500.0
@@ -48,7 +50,7 @@ REST, BESIDE = "rest of the script", "press beyond forward"
 def pressed(app: AppTest, sample: Sample) -> dict[str, float]:
     """Press a sample whose maps are in no cache; milliseconds of the whole and of its parts."""
     kept.forget_all()
-    app.session_state["sample"] = sample.id
+    state_of(app, LinkState).sample = sample.id
     spent = dict.fromkeys(PARTS, 0.0)
     with ExitStack() as watches:
         for part, (place, function) in PARTS.items():

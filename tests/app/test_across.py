@@ -10,15 +10,19 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from benchmarks.harness.session import state_of
 from crosspool.backbones import load_backbone
 from crosspool.images import load_image
 from crosspool.samples import samples
 from crosspool.ui.maps import survey
-from crosspool.ui.maps.across import Order, strongest_first
+from crosspool.ui.maps.across import AcrossState, Order, strongest_first
 from crosspool.ui.runtime import maps as compute
 from crosspool.ui.runtime import shared_cache as kept
 from crosspool.ui.visit import pictures as sources
+from crosspool.ui.visit.choose_labelled import LabelledState
 from crosspool.ui.visit.labelled import Collection, LabelledImage
+from crosspool.ui.visit.link import LinkState
+from crosspool.ui.visit.pictures import ImageState
 from crosspool.ui.widgets.text import number
 from tests.app.test_frame import SMALL, checked, component, shown_text, texts
 from tests.networks import sample
@@ -35,14 +39,17 @@ def section():
 
     from crosspool.ui.maps.across import across
     from crosspool.ui.maps.page import maps_page
-    from crosspool.ui.maps.selection import shown_channel, shown_look, shown_pins
+    from crosspool.ui.maps.selection import current_look, pinned_channels, selected_channel
+    from crosspool.ui.visit.link import LinkState
+    from crosspool.ui.visit.pictures import ImageState
+    from crosspool.ui.visit.state import visit_state
 
     def body(picture, request, maps):
-        look = shown_look(request.signed and maps.pair.can_be_negative)
-        across(picture, request, maps, channel=shown_channel(maps), pins=shown_pins(maps), look=look)
+        look = current_look(request.signed and maps.pair.can_be_negative)
+        across(picture, request, maps, channel=selected_channel(maps), pins=pinned_channels(maps), look=look)
 
     maps_page("Across", body)
-    st.caption(f"map {st.session_state.channel} of {st.session_state.source}")
+    st.caption(f"map {visit_state(LinkState).channel} of {visit_state(ImageState).source}")
 
 
 @pytest.fixture(autouse=True)
@@ -74,18 +81,18 @@ def visit(**params):
 def looked(app):
     """Press the button, wait for the survey, and see what came of it."""
     app = checked(app.button(key="across-look").click().run())
-    assert app.session_state.survey.wait(LONG)
+    assert state_of(app, AcrossState).survey.wait(LONG)
     return checked(app.run())
 
 
 def pick(app, control, option):
-    return checked(app.button_group(key=f"across_{control}_control").set_value(option).run())
+    return checked(app.button_group(key=f"across_{control}").set_value(option).run())
 
 
 def upload(app, count):
     """What the uploader leaves in the session: so many pictures of different tints."""
     pictures = [sources._visitors_picture(png(tinted(seed, seed % 3)), f"mine {seed}.png") for seed in range(count)]
-    app.session_state.received = {picture.key: picture for picture in pictures}
+    state_of(app, ImageState).received = {picture.key: picture for picture in pictures}
     return checked(app.run())
 
 
@@ -98,7 +105,7 @@ def labelled(app, each, damaged=0):
     own.classes["red"] += [
         LabelledImage(f"{turn}", f"{turn}", f"bad {turn}.png", b"no picture", "") for turn in range(damaged)
     ]
-    app.session_state.own_collection, app.session_state.labelled_source = own, "upload"
+    state_of(app, LabelledState).own_collection, state_of(app, LabelledState).labelled_source = own, "upload"
     return pick(checked(app.run()), "set", "labelled")
 
 
@@ -224,7 +231,7 @@ def test_ones_own_images_come_first_from_two_on():
     app = upload(app, 3)
     assert titles(app) == ["mine 0.png", "mine 1.png", "mine 2.png"]
     assert titles(pick(app, "set", "both")) == [*(f"mine {turn}.png" for turn in range(3)), *titles(visit())]
-    app.session_state.received = {}
+    state_of(app, ImageState).received = {}
     app = checked(app.run())
     assert titles(app) == [entry.title for entry in samples()]
 
@@ -233,11 +240,11 @@ def test_a_sample_that_was_uploaded_is_one_image():
     app = visit()
     cat = samples()[0]
     own = [sources._visitors_picture(data, "mine") for data in (cat.path.read_bytes(), png(tinted(0, 0)))]
-    app.session_state.received = {picture.key: picture for picture in own}
+    state_of(app, ImageState).received = {picture.key: picture for picture in own}
     app = pick(checked(app.run()), "set", "both")
     assert titles(app) == ["mine", "mine", *(entry.title for entry in samples()[1:])]
     app = looked(app)
-    assert app.session_state.survey.total == app.session_state.survey.done == len(NAMES)
+    assert state_of(app, AcrossState).survey.total == state_of(app, AcrossState).survey.done == len(NAMES)
     assert app.button(key="across-look").label == f"All {len(NAMES) + 1} looked at"
 
 
@@ -249,14 +256,14 @@ def test_of_a_labelled_set_the_strongest_are_shown(passes):
     assert "16 of 16 images looked at. The 12 strongest of them: by the peak of map 5" in shown_text(app)
     shots = {
         f"{label}/{place} {shot.title}": upper(load_image(shot.data))[5].max()
-        for label, members in app.session_state.own_collection.classes.items()
+        for label, members in state_of(app, LabelledState).own_collection.classes.items()
         for place, shot in enumerate(members, 1)
     }
     assert titles(app) == sorted(shots, key=lambda name: -shots[name])[:12]
     (first,) = [usage for usage in kept.usages() if usage.name == "maps"]
     assert first.entries == 1  # of the others no more than is shown is kept
     other = checked(app.run())
-    other.session_state.channel = 40
+    state_of(other, LinkState).channel = 40
     other = checked(other.run())
     assert len(passes) == 17
     assert titles(other) != sorted(shots, key=lambda name: -shots[name])[:12]
@@ -305,7 +312,7 @@ def until(condition):
 def test_results_come_one_by_one_until_it_is_cancelled(held):
     app = checked(visit().button(key="across-look").click().run())
     held.release(2)
-    under_way = app.session_state.survey
+    under_way = state_of(app, AcrossState).survey
     until(lambda: under_way.done == 2)
     app = checked(app.run())
     (bar,) = app.get("progress")
@@ -323,11 +330,11 @@ def test_results_come_one_by_one_until_it_is_cancelled(held):
 
 def test_other_settings_end_it(held):
     app = checked(visit().button(key="across-look").click().run())
-    under_way = app.session_state.survey
-    app.session_state.framing = "squash"
+    under_way = state_of(app, AcrossState).survey
+    state_of(app, LinkState).framing = "squash"
     app = checked(app.run())
     assert not under_way.running
-    assert "survey" not in app.session_state
+    assert state_of(app, AcrossState).survey is None
     held.release()
     assert under_way.wait(LONG)
     assert under_way.done == 0

@@ -5,9 +5,11 @@ import re
 import numpy as np
 import pytest
 
+from benchmarks.harness.session import state_of
 from crosspool.backbones import load_backbone
 from crosspool.pooling import cross_layer_pool
 from crosspool.ui.equation.experiments import EXPERIMENTS
+from crosspool.ui.maps.selection import MapsState
 from crosspool.ui.runtime import maps as runtime_maps
 from crosspool.ui.runtime import shared_cache as kept
 from tests.app.test_frame import EXPLANATION, SMALL, checked, component, shown_text, texts, visit
@@ -24,7 +26,7 @@ def build(**params):
 
 def move(app, row, column):
     """What a click on a picture does."""
-    app.session_state.position = (row, column)
+    state_of(app, MapsState).cell = (row, column)
     return checked(app.run())
 
 

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from benchmarks.harness.session import state_of
 from crosspool.backbones import load_backbone
 from crosspool.cache import ArrayCache
 from crosspool.classifiers import TRAINED_ON, own_classifier
@@ -18,11 +19,14 @@ from crosspool.features import Features, compute_record
 from crosspool.methods import parse_method
 from crosspool.samples import samples
 from crosspool.training import train_classifier
+from crosspool.ui.comparison.state import ComparisonState
 from crosspool.ui.contributions import explaining
-from crosspool.ui.contributions.choose_classifier import read_classifier
+from crosspool.ui.contributions.choose_classifier import ClassifierFile, read_classifier
+from crosspool.ui.contributions.question import ContributionChoices
 from crosspool.ui.contributions.wording import ranked
 from crosspool.ui.runtime import shared_cache as kept
 from crosspool.ui.runtime.maps import Network
+from crosspool.ui.visit.link import ChosenClassifier, LinkState
 from crosspool.ui.visit.pictures import SourceImage
 from crosspool.ui.widgets.picture import colour_bar
 from crosspool.ui.widgets.text import as_it_is, signed
@@ -94,7 +98,7 @@ def explain_page(**params):
 def asked(comparison, method, **params):
     """The page after "Why?" was pressed beside a method's answer on another page."""
     app = visit(**{**SMALL, **params})
-    app.session_state.comparison, app.session_state.classifier = comparison, method
+    state_of(app, ComparisonState).comparison, state_of(app, ChosenClassifier).classifier = comparison, method
     return checked(app.switch_page(PAGE).run())
 
 
@@ -154,7 +158,7 @@ def test_any_class_against_any_other(lite0):
     app = explain_page()
     options = app.selectbox(key="positive").options
     assert len(options) == 1000
-    app.session_state.positive, app.session_state.against = "lynx", "espresso"
+    state_of(app, LinkState).positive, state_of(app, LinkState).against = "lynx", "espresso"
     app = checked(app.run())
     found = own(lite0).contributions("lynx", "espresso")
     side = "ahead of" if found.score > 0 else "behind"
@@ -165,30 +169,30 @@ def test_any_class_against_any_other(lite0):
 
 def test_a_class_is_never_set_against_itself():
     app = explain_page()
-    app.session_state.positive = app.session_state.against = "lynx"
+    state_of(app, LinkState).positive = state_of(app, LinkState).against = "lynx"
     app = checked(app.run())
-    assert app.session_state.against == ""
+    assert state_of(app, LinkState).against == ""
     assert "lynx" not in app.selectbox(key="against").options
 
 
 def test_the_question_outlives_a_page_switch_and_another_picture():
     app = explain_page()
     app = checked(app.selectbox(key="against").set_value("espresso").run())
-    app.session_state.unticked = frozenset({3})
+    state_of(app, ContributionChoices).unticked = frozenset({3})
     app = checked(app.switch_page(OTHER_PAGE).run())
     app = checked(app.switch_page(PAGE).run())
-    assert app.session_state.against == "espresso"
+    assert state_of(app, LinkState).against == "espresso"
     assert "Without 1 channel" in shown_text(app)
-    app.session_state.sample = "rocket"
+    state_of(app, LinkState).sample = "rocket"
     app = checked(app.run())
-    assert app.session_state.against == "espresso"
+    assert state_of(app, LinkState).against == "espresso"
     assert "ahead of **espresso**" in verdict(app)
     assert "Without 1 channel" not in shown_text(app)  # it was a channel of another picture
 
 
 def test_a_position_tells_who_speaks_there(lite0):
     app = explain_page()
-    app.session_state.spot = (1, 2)
+    state_of(app, ContributionChoices).cell = (1, 2)
     app = checked(app.run())
     found = own(lite0).contributions()
     said = found.channels_at(1, 2)
@@ -203,7 +207,7 @@ def test_a_position_tells_who_speaks_there(lite0):
 
 def test_a_channel_is_shown_where_it_says_most(lite0):
     app = explain_page()
-    app.session_state.contributor, app.session_state.spot = 7, None
+    state_of(app, ContributionChoices).contributor, state_of(app, ContributionChoices).cell = 7, None
     app = checked(app.run())
     evidence = own(lite0).contributions().parts[0].evidence[7]
     assert any(text.startswith("Channel 7 adds") for text in texts(app.header))
@@ -216,7 +220,7 @@ def test_unticked_channels_move_the_scores(lite0, how):
     app.number_input(key="drop_count").set_value(20)
     app = checked(app.button(key=f"drop-{how}").click().run())
     expected = own(lite0)
-    gone = sorted(app.session_state.unticked)
+    gone = sorted(state_of(app, ContributionChoices).unticked)
     assert len(gone) == 20
     after = expected.without_channels(gone)
     for name, row in rows(app, "scores-after").items():
@@ -260,7 +264,7 @@ def test_a_link_asks_a_question():
     assert "ahead of **espresso**" in verdict(app)
     assert app.query_params == SMALL | {"positive": "lynx", "against": "espresso"}
     app = explain_page(positive="no *such* class")
-    assert "The link's positive" in app.info[0].value
+    assert "Unknown positive" in app.info[0].value
     assert app.query_params == SMALL
 
 
@@ -295,7 +299,7 @@ def test_why_on_another_page_chooses_the_classifier(comparison, trained, lite0):
     beside = explain(trained[GLOBAL, 9], lite0, sample()).contributions(expected.predicted)
     assert component(app, "baseline")["bar"]["ticks"] == ticks_of(beside.positions)
     app = checked(checked(app.switch_page(OTHER_PAGE).run()).switch_page(PAGE).run())
-    assert app.session_state.classifier == CROSS
+    assert state_of(app, ChosenClassifier).classifier == CROSS
 
 
 def test_a_labelled_picture_is_explained_without_having_been_learned(comparison, trained, lite0):
@@ -314,19 +318,19 @@ def test_a_wrong_answer_is_set_against_the_label_until_a_rival_is_chosen(compari
     answer, second, last = (CLASSES[k] for k in order)
     comparison.dataset.targets[2] = order[0]
     app = asked(comparison, CROSS, sample="astronaut")
-    assert app.session_state.against == ""  # it is right
+    assert state_of(app, LinkState).against == ""  # it is right
     comparison.dataset.targets[2] = order[2]
     app = asked(comparison, CROSS, sample="astronaut")
-    assert app.session_state.against == last
+    assert state_of(app, LinkState).against == last
     expect_bars_of(app, found.contributions(answer, last))
-    app.session_state.sample = "cat"
-    assert checked(app.run()).session_state.against == ""  # the label was another picture's
-    app.session_state.sample = "astronaut"
+    state_of(app, LinkState).sample = "cat"
+    assert state_of(checked(app.run()), LinkState).against == ""  # the label was another picture's
+    state_of(app, LinkState).sample = "astronaut"
     app = checked(app.run())
-    assert app.session_state.against == last
+    assert state_of(app, LinkState).against == last
     for chosen in ("", second):
         app = checked(checked(app.selectbox(key="against").set_value(chosen).run()).run())
-        assert app.session_state.against == chosen
+        assert state_of(app, LinkState).against == chosen
 
 
 @pytest.mark.parametrize("name", ["jitter@128", f"{GLOBAL}+{CROSS}", "cl-c:blocks.4.project_conv@256/pca2", "max@128"])
@@ -351,9 +355,9 @@ def test_leaving_channels_out_is_not_what_the_frozen_sum_says(comparison):
 
 def test_a_classifier_that_is_gone_gives_way_to_the_networks_own(comparison):
     app = asked(comparison, CROSS)
-    app.session_state.comparison = None
+    state_of(app, ComparisonState).comparison = None
     app = checked(app.run())
-    assert app.session_state.classifier == ""
+    assert state_of(app, ChosenClassifier).classifier == ""
     assert "the network's own classes" in shown_text(app)
 
 
@@ -371,15 +375,16 @@ def test_a_file_is_loaded_and_chosen(file, trained, lite0):
     app = explain_page()
     app = checked(app.file_uploader[0].set_value([("my_*tints*.safetensors", file, "application/octet-stream")]).run())
     assert not app.error
-    assert app.session_state.classifier == "/file"
+    assert state_of(app, ChosenClassifier).classifier == "/file"
     expected = explain(trained[CROSS, 9], lite0, sample())
     expect_bars_of(app, expected.contributions())
     assert "The network's own answer" in shown_text(app)  # as a baseline
     assert not app.warning
     cat = hashlib.sha256((SAMPLES / "cat.jpg").read_bytes()).hexdigest()
-    name, classifier, *others = app.session_state.loaded_classifier
+    state = state_of(app, ClassifierFile)
+    classifier = state.loaded.classifier
     knows_cat = replace(classifier, settings=classifier.settings.model_copy(update={"photographs": (cat,)}))
-    app.session_state.loaded_classifier = (name, knows_cat, *others)
+    state.loaded = replace(state.loaded, classifier=knows_cat)
     assert [warning.value for warning in checked(app.run()).warning] == [TRAINED_ON]
 
 
@@ -397,7 +402,7 @@ def test_a_refused_file_leaves_the_page_as_it_was():
     app = checked(app.file_uploader[0].set_value([("bad.safetensors", b"x" * 99, "application/octet-stream")]).run())
     (said,) = sentences(app)
     assert said.startswith("bad.safetensors is not a classifier")
-    assert app.session_state.classifier == ""
+    assert state_of(app, ChosenClassifier).classifier == ""
     assert verdict(app)
 
 

@@ -16,12 +16,15 @@ from streamlit.components.v2.bidi_component.main import _make_trigger_id
 from streamlit.testing.v1 import AppTest
 
 from benchmarks.harness.mapsets import unpack
+from benchmarks.harness.session import state_of
 from crosspool.backbones import architecture, backbone_specs, load_backbone, weights
 from crosspool.pooling import cross_layer_pool
 from crosspool.samples import samples
 from crosspool.statistics import channel_statistics
+from crosspool.ui.maps.selection import MapsState
 from crosspool.ui.runtime.maps import forget_networks
-from crosspool.ui.visit.pictures import MAX_UPLOADS
+from crosspool.ui.visit.link import LinkState
+from crosspool.ui.visit.pictures import MAX_UPLOADS, ImageState
 from tests.networks import sample
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
@@ -202,9 +205,14 @@ def test_a_link_may_ask_for_any_size(size):
 
 def test_nonsense_in_a_link_is_ignored_with_a_note():
     app = visit(**SMALL, channel="4000", colours="jet", opacity="nan", pins="1,1", top="-1", unknown="x")
-    assert len(app.info) == 5
-    assert "channel `4000` was ignored" in app.info[0].value
-    assert "colours `jet` was ignored" in app.info[1].value
+    (note,) = app.info
+    assert note.value.split("  \n") == [
+        "Unknown channel `4000` in the link (0 to 63); showing the default.",
+        "Unknown colours `jet` in the link; showing viridis.",
+        "Unknown opacity `nan` in the link (0.0 to 1.0); showing the default.",
+        "Unknown top `-1` in the link (0.0 to 1000000.0); showing the default.",
+        "Unknown pins `1,1` in the link (up to 8 channels from 0 to 63, such as 3,17); showing the default.",
+    ]
     assert "**Map " in shown_text(app)
     assert app.query_params == SMALL  # the address says what is shown
 
@@ -223,9 +231,9 @@ def test_the_address_follows_the_view():
 
 def test_another_pair_forgets_the_channel_and_the_position():
     app = visit(**SMALL, channel="50")
-    app.session_state.position = (6, 6)
+    state_of(app, MapsState).cell = (6, 6)
     app = checked(app.selectbox(key="pair").select("features.3.squeeze").run())  # 16 maps only
-    assert app.session_state.channel == -1
+    assert state_of(app, LinkState).channel == -1
     upper, statistics = computed({**SMALL, "pair": "features.3.squeeze"})
     strongest = int(statistics.energy_share.argmax())
     assert component(app, "gallery")["selected"] == strongest
@@ -235,9 +243,9 @@ def test_another_pair_forgets_the_channel_and_the_position():
 
 def test_another_size_forgets_the_position_but_not_the_channel():
     app = visit(**SMALL, channel="50")
-    app.session_state.position = (6, 6)
+    state_of(app, MapsState).cell = (6, 6)
     app = checked(app.select_slider(key="size").set_value(448).run())
-    assert app.session_state.channel == 50
+    assert state_of(app, LinkState).channel == 50
     _, statistics = computed({**SMALL, "size": "448"})
     assert component(app, "over")["cell"] == [statistics.peak_row[50], statistics.peak_column[50]]
 
@@ -247,7 +255,7 @@ def test_another_network_takes_its_own_pair_and_size():
     app = checked(app.selectbox(key="backbone").select("efficientnet_lite0").run())
     assert app.selectbox(key="pair").value == "conv_head"
     assert app.select_slider(key="size").value == 224
-    assert app.session_state.channel == -1
+    assert state_of(app, LinkState).channel == -1
 
 
 @pytest.mark.parametrize(("network", "size"), [("alexnet", 224), ("inception_v3", 299), ("regnet_y_400mf", 224)])
@@ -332,16 +340,15 @@ def test_a_value_that_streamlit_dropped_comes_back():
     """A run that is cut short draws no widgets, and Streamlit then forgets what they held."""
     before = visit(**SMALL, sample="rocket", colours="magma")
     app = AppTest.from_file(APP, default_timeout=120)  # the same session, without what its widgets held
-    app.session_state["link_notes"] = []
-    app.session_state["kept"] = before.session_state["kept"]
+    app.session_state["visit"] = before.session_state["visit"]
     app = checked(app.run())
     assert component(app, "gallery")["view"]["colours"] == "magma"
-    assert app.session_state["sample"] == "rocket"
+    assert state_of(app, LinkState).sample == "rocket"
 
 
 def test_the_explanation_follows_another_image():
     app = checked(visit(**SMALL).switch_page(EXPLANATION).run())
-    app.session_state["sample"] = "rocket"
+    state_of(app, LinkState).sample = "rocket"
     app = checked(app.run())
     channel = int(computed(picture="rocket")[1].energy_share.argmax())
     assert app.number_input(key="explained").value == channel
@@ -487,7 +494,7 @@ def test_settings_survive_a_page_switch():
     app = change_gallery(app, view=view_of(app, **look, sort="peak", kept_maps="all", tile=160, first=[3, 1]))
     app.button_group(key="framing").set_value("squash")
     app = checked(app.run())
-    assert app.session_state.first == [3, 1]
+    assert state_of(app, MapsState).first == [3, 1]
     before, shown = dict(app.query_params), content(app)
     app = checked(app.switch_page(EXPLANATION).run())
     assert app.query_params == before
@@ -529,7 +536,7 @@ def test_an_uploader_that_reports_its_files_again_does_not_change_the_choice():
     app = checked(visit(**SMALL).button_group(key="source").set_value("upload").run())
     gone = app.file_uploader[0]
     app = upload(app, ("one.jpg", jpeg(1)), ("two.jpg", jpeg(2)))
-    app.session_state["upload"] = component(app, "upload-strip")["items"][0]["id"]
+    state_of(app, ImageState).upload = component(app, "upload-strip")["items"][0]["id"]
     app = checked(app.run())
     assert r"**one\.jpg**" in shown_text(app)
     reported = app._tree.get_widget_states()
@@ -577,12 +584,12 @@ def test_pictures_are_limited_and_can_be_removed():
     app = upload(visit(**SMALL), *files)
     assert len(component(app, "upload-strip")["items"]) == MAX_UPLOADS
     assert f"{MAX_UPLOADS}\\.jpg was left out" in app.error[0].value
-    (remove,) = (button for button in app.button if button.label == "Remove this picture")
+    (remove,) = (button for button in app.button if button.label == "Remove this image")
     app = checked(remove.click().run())
     assert len(component(app, "upload-strip")["items"]) == MAX_UPLOADS - 1
 
 
 def test_a_large_upload_is_shrunk_on_receipt():
     app = upload(visit(**SMALL), ("large.jpg", jpeg(1, (3200, 800))))
-    (kept,) = app.session_state.received.values()
+    (kept,) = state_of(app, ImageState).received.values()
     assert kept.image.size == (1600, 400)

@@ -5,12 +5,15 @@ import re
 import numpy as np
 import pytest
 
+from benchmarks.harness.session import state_of
 from crosspool.backbones import load_backbone
 from crosspool.classifiers import own_classifier
 from crosspool.contributions import explain
 from crosspool.pooling import cross_layer_pool
 from crosspool.ui.lesson.quantities import carriers_of_half, change, likeness, rank
-from crosspool.ui.lesson.state import TITLES, asked_step, cell_at, middle
+from crosspool.ui.lesson.state import TITLES, LessonProgress, asked_step, cell_at, middle
+from crosspool.ui.maps.selection import MapsState
+from crosspool.ui.visit.link import LinkState
 from tests.app.test_frame import SMALL, checked, component, shown_text, texts, visit
 from tests.networks import sample
 
@@ -32,7 +35,7 @@ def text_of(app):
 
 def look_at(app, channel, spot=None):
     """What pressing a tile does."""
-    app.session_state.lesson_channel, app.session_state.lesson_spot = channel, spot
+    state_of(app, LessonProgress).channel, state_of(app, LessonProgress).point = channel, spot
     return checked(app.run())
 
 
@@ -78,7 +81,7 @@ def test_nonsense_in_the_link_is_ignored_with_a_note(step):
     app = lesson(step)
     assert texts(app.header) == ["1 · What is a map?"]
     (note,) = [text for text in texts(app.info) if "link" in text]
-    assert re.fullmatch(r"The link's step `[\w \-]+` was ignored: it is a number from 1 to 8\.", note)
+    assert re.fullmatch(r"Unknown step `[\w \-]+` in the link \(1 to 8\)\.", note)
     assert app.query_params["step"] == "1"
 
 
@@ -103,7 +106,7 @@ def test_the_step_and_the_map_outlast_a_look_at_another_page():
 
 def test_the_other_pages_keep_their_settings():
     app = lesson(2, **SMALL, channel="5")
-    app.session_state.position = (1, 2)
+    state_of(app, MapsState).cell = (1, 2)
     app = look_at(app, 7, (0.9, 0.9))
     app = checked(app.switch_page("pages/what_am_i_looking_at.py").run())
     assert app.number_input(key="explained").value == 5
@@ -114,11 +117,11 @@ def test_the_other_pages_keep_their_settings():
 
 def test_going_on_takes_the_map_along():
     app = look_at(lesson(5, **SMALL), 7)
-    app.session_state.pins, app.session_state.first = "9,4", [9, 4]  # of another network
+    state_of(app, LinkState).pins, state_of(app, MapsState).first = "9,4", [9, 4]  # of another network
     app = checked(app.button(key="to-pages/build_p.py").click().run())
-    state = app.session_state
-    assert (state.backbone, state.weights, state.size, state.channel) == ("efficientnet_lite0", "pretrained", 224, 7)
-    assert (state.pins, state.first) == ("", [])
+    link = state_of(app, LinkState)
+    assert (link.backbone, link.weights, link.size, link.channel) == ("efficientnet_lite0", "pretrained", 224, 7)
+    assert (link.pins, state_of(app, MapsState).first) == ("", [])
 
 
 # --- numbers

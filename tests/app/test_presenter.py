@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from benchmarks.harness.session import state_of
 from crosspool.ui.maps.presenter import neighbours
+from crosspool.ui.maps.selection import MapsState
 from tests.app.test_frame import SMALL, checked, component, computed, shown_text, texts, visit
 
 LESSON = "pages/lesson.py"
@@ -65,7 +67,7 @@ def test_maps_follow_each_other_by_energy():
 
 def test_it_follows_the_order_of_the_gallery():
     app = present(channel="4")
-    app.session_state.first = [9, 4, 7]
+    state_of(app, MapsState).first = [9, 4, 7]
     app = press(checked(app.run()), "map-after")
     assert "**Map 7** ·" in shown_text(app)
     assert "**Map 9** ·" in shown_text(press(app, "map-after"))  # and round again

@@ -9,7 +9,9 @@ import streamlit as st
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from benchmarks.harness.session import state_of
 from crosspool.samples import FOLDER
+from crosspool.ui.visit.link import LinkState
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = {"backbone": "squeezenet1_1", "weights": "untrained", "pair": "features.12.squeeze", "size": "128"}
@@ -17,7 +19,7 @@ SMALL = {"backbone": "squeezenet1_1", "weights": "untrained", "pair": "features.
 
 def section():
     from crosspool.ui.maps.page import maps_page
-    from crosspool.ui.maps.selection import first_channels, shown_channel, shown_look, shown_pins
+    from crosspool.ui.maps.selection import current_look, first_channels, pinned_channels, selected_channel
     from crosspool.ui.maps.takeaway import downloads
 
     def body(picture, request, maps):
@@ -25,10 +27,10 @@ def section():
             picture,
             request,
             maps,
-            channel=shown_channel(maps),
-            pins=shown_pins(maps),
+            channel=selected_channel(maps),
+            pins=pinned_channels(maps),
             first=first_channels(maps, request),
-            look=shown_look(False),
+            look=current_look(False),
         )
 
     maps_page("Downloads", body)
@@ -55,7 +57,7 @@ def visit(**params):
 
 
 def choose(app, maps):
-    app.segmented_control(key="taken").set_value(maps)
+    app.segmented_control(key="download").set_value(maps)
     return ran(app)
 
 
@@ -87,11 +89,11 @@ def test_files_are_named_after_what_is_in_them_and_made_when_asked_for(offered):
 
 def test_pins_are_offered_as_long_as_there_are_some():
     app = visit(pins="3")
-    assert "Pinned (1)" in app.segmented_control(key="taken").options
+    assert "Pinned (1)" in app.segmented_control(key="download").options
     choose(app, "pinned")
-    app.session_state.pins = ""
+    state_of(app, LinkState).pins = ""
     app = ran(app)
-    choice = app.segmented_control(key="taken")
+    choice = app.segmented_control(key="download")
     assert choice.value == "this"
     assert len(choice.options) == 2
 

@@ -12,12 +12,17 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from benchmarks.harness.session import state_of
 from crosspool.backbones import load_backbone
 from crosspool.classifiers import load_classifier
 from crosspool.evaluation.files import accuracy_files
 from crosspool.ui.comparison.downloads import _zipped
 from crosspool.ui.comparison.image_by_image import CARDS_PER_PAGE, _judged, groups
+from crosspool.ui.comparison.state import ComparisonState
+from crosspool.ui.visit.choose_labelled import LabelledState
 from crosspool.ui.visit.labelled import Collection
+from crosspool.ui.visit.link import ChosenClassifier, LinkState
+from crosspool.ui.visit.pictures import ImageState
 from tests.pictures import noise, png, tinted
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
@@ -58,7 +63,7 @@ def visit(own=None, network=NETWORK, methods=METHODS):
     app.query_params.update({"backbone": "squeezenet1_1", "weights": "untrained", "size": "128"})
     app = checked(checked(app.run()).switch_page(PAGE).run())
     if own is not None:
-        app.session_state["own_collection"] = own
+        state_of(app, LabelledState).own_collection = own
         app = checked(app.button_group(key="labelled_source").set_value("upload").run())
     app = checked(app.selectbox(key="training_network").select(network).run())
     app = checked(app.multiselect(key=f"methods-{network[0]}").set_value([]).run())
@@ -68,7 +73,7 @@ def visit(own=None, network=NETWORK, methods=METHODS):
 def trained(app):
     """Press the button, wait for the job, and see what came of it."""
     app = checked(app.button(key="train").click().run())
-    assert app.session_state.job.wait(LONG)
+    assert state_of(app, ComparisonState).job.wait(LONG)
     return checked(app.run())
 
 
@@ -109,7 +114,7 @@ def test_the_page_opens_with_something_to_look_at_and_good_defaults():
 def test_a_comparison_from_the_press_to_the_tables(finished):
     first, paired, answers = tables(finished)[0], tables(finished)[1], tables(finished)[2]
     assert first.index.tolist() == ["cl@128", "sum@128"]
-    report = finished.session_state.comparison.report
+    report = state_of(finished, ComparisonState).comparison.report
     for result in report.methods:
         measured = result.measures["accuracy"]
         assert first.loc[result.name, "accuracy"] == f"{100 * measured.value:.1f} %"
@@ -118,7 +123,7 @@ def test_a_comparison_from_the_press_to_the_tables(finished):
     assert answers.shape == (2, 1)
     assert "10 images, 2 classes" in " ".join(plain(finished.caption))
     assert "UNTRAINED (random) weights" in " ".join(plain(finished.caption))
-    assert "job" not in finished.session_state
+    assert state_of(finished, ComparisonState).job is None
 
 
 def test_a_result_is_headed_by_its_images_and_told_from_those_that_are_chosen(finished):
@@ -146,7 +151,7 @@ def test_the_command_is_shown(finished):
 
 
 def test_files_can_be_taken_away(finished, tmp_path):
-    comparison = finished.session_state.comparison
+    comparison = state_of(finished, ComparisonState).comparison
     files = accuracy_files(comparison.findings)
     table = pd.read_csv(io.BytesIO(files["results.csv"]()))
     assert table["name"].tolist() == ["cl@128", "sum@128"]
@@ -163,7 +168,7 @@ def test_files_can_be_taken_away(finished, tmp_path):
 
 
 def test_images_in_groups_each_with_what_every_method_said(finished):
-    comparison = finished.session_state.comparison
+    comparison = state_of(finished, ComparisonState).comparison
     found, said = groups(comparison)
     answers, targets = np.stack(list(said.values())), comparison.dataset.targets
     for index in range(len(comparison.dataset)):
@@ -175,7 +180,7 @@ def test_images_in_groups_each_with_what_every_method_said(finished):
 
 
 def test_all_images_can_be_asked_about(finished):
-    group = f"group-{id(finished.session_state.comparison)}"
+    group = "image_group"
     app = checked(finished.button_group(key=group).set_value("all").run())
     cards = [button.key for button in app.button if re.match(r"why-\d", button.key or "")]
     assert cards == [f"why-{index}-{name}" for index in range(CARDS_PER_PAGE) for name in ("cl@128", "sum@128")]
@@ -196,20 +201,18 @@ def test_an_answer_in_words(answer, said):
 
 
 def test_a_labelled_picture_is_classified_by_methods_that_have_not_seen_it(finished):
-    comparison = finished.session_state.comparison
+    comparison = state_of(finished, ComparisonState).comparison
     sample = comparison.dataset.samples[2]
     app = AppTest.from_function(_classify, default_timeout=60)
-    app.session_state.comparison = comparison
+    state_of(app, ComparisonState).comparison = comparison
     app.session_state.data = sample.read()
     app = checked(app.run())
-    assert [
-        text for text in plain(app.info) if text.startswith("This picture is one of the labelled ones: each method")
-    ]
+    assert [text for text in plain(app.info) if text.startswith("This image is one of the labelled ones: each method")]
     (key,) = comparison.labelled.keys_of(sample)
-    scores, left_out = app.session_state["scored"][2]
+    answers = state_of(app, ComparisonState).answers
     image = sample.decode(sample.read())
-    assert left_out
-    for name, found in scores.items():
+    assert answers.left_out
+    for name, found in answers.scores.items():
         without = comparison.without(name, key)
         assert np.array_equal(found, without.scores([image], comparison.network.backbone)[0])
         assert not np.array_equal(found, comparison.classifiers[name].scores([image], comparison.network.backbone)[0])
@@ -219,24 +222,28 @@ def _classify():
     import streamlit as st
 
     from crosspool.ui.comparison.new_images import new_images_section
+    from crosspool.ui.comparison.state import ComparisonState
     from crosspool.ui.visit.pictures import add_image
+    from crosspool.ui.visit.state import visit_state
 
     add_image(st.session_state.data, "a.png")
-    new_images_section(st.session_state.comparison)
+    comparison = visit_state(ComparisonState).comparison
+    assert comparison is not None
+    new_images_section(comparison)
 
 
 def test_why_of_a_new_image_keeps_the_picture_and_takes_the_first_class_along(finished):
     app = checked(finished.run())
-    assert not [text for text in plain(app.info) if text.startswith("This picture is one of")]
-    scores, left_out = app.session_state["scored"][2]
-    assert not left_out
-    best = ("red", "green")[int(scores["sum@128"].argmax())]
-    chosen = app.session_state.sample
+    assert not [text for text in plain(app.info) if text.startswith("This image is one of")]
+    answers = state_of(app, ComparisonState).answers
+    assert not answers.left_out
+    best = ("red", "green")[int(answers.scores["sum@128"].argmax())]
+    chosen = state_of(app, LinkState).sample
     app = checked(app.button(key="why-new-sum@128").click().run())
-    state = app.session_state
-    assert (state.classifier, state.against) == ("sum@128", "")
+    link = state_of(app, LinkState)
+    assert (state_of(app, ChosenClassifier).classifier, link.against) == ("sum@128", "")
     assert any(f"**{best}**" in text for text in plain(app.markdown))
-    assert (state.source, state.sample) == ("sample", chosen)
+    assert (state_of(app, ImageState).source, link.sample) == ("sample", chosen)
     assert app.title[0].value == "Contributions"
     assert [link.proto.label for link in app.get("page_link")] == ["Back to Train & compare"]
     checked(app.switch_page(PAGE).run())
@@ -244,24 +251,28 @@ def test_why_of_a_new_image_keeps_the_picture_and_takes_the_first_class_along(fi
 
 def test_why_takes_the_picture_and_the_method_along(finished):
     """Whether methods disagree on so few pictures is chance, so what the button does is done here."""
-    comparison = finished.session_state.comparison
+    comparison = state_of(finished, ComparisonState).comparison
     app = AppTest.from_function(_ask)
-    app.session_state.comparison = comparison
-    app.session_state.against = "green"  # of an earlier question
-    state = checked(app.run()).session_state
+    state_of(app, ComparisonState).comparison = comparison
+    state_of(app, LinkState).against = "green"  # of an earlier question
+    app = checked(app.run())
+    link, images = state_of(app, LinkState), state_of(app, ImageState)
     sample = comparison.dataset.samples[3]
-    assert (state.classifier, state.source) == ("sum@128", "upload")
-    assert (state.positive, state.against) == ("red", "")
-    assert {state.upload} == comparison.labelled.keys_of(sample)
-    assert state.received[state.upload].title == sample.name
+    assert (state_of(app, ChosenClassifier).classifier, images.source) == ("sum@128", "upload")
+    assert (link.positive, link.against) == ("red", "")
+    assert {images.upload} == comparison.labelled.keys_of(sample)
+    assert images.received[images.upload].title == sample.name
 
 
 def _ask():
-    import streamlit as st
 
     from crosspool.ui.comparison.image_by_image import _ask_of
+    from crosspool.ui.comparison.state import ComparisonState
+    from crosspool.ui.visit.state import visit_state
 
-    _ask_of(st.session_state.comparison, 3, "sum@128", "red")
+    comparison = visit_state(ComparisonState).comparison
+    assert comparison is not None
+    _ask_of(comparison, 3, "sum@128", "red")
 
 
 # --- what is amiss
@@ -273,7 +284,7 @@ def test_a_class_with_one_image_is_told_and_the_others_are_compared():
     app = visit(own)
     assert "1 class has fewer than 2 different images of its own: blue (1); left out." in amiss(app)[0]
     app = trained(app)
-    assert app.session_state.comparison.report.classes == ("red", "green")
+    assert state_of(app, ComparisonState).comparison.report.classes == ("red", "green")
 
 
 def test_two_classes_one_of_them_with_one_image():
@@ -299,7 +310,7 @@ def test_duplicates_across_classes_are_told_before_and_after():
     told = "1 image is in two classes: red/1 0.png and green/5 again.png"
     assert told in amiss(app)[0]
     app = trained(app)
-    assert told in app.session_state.comparison.report.problems[0]
+    assert told in state_of(app, ComparisonState).comparison.report.problems[0]
 
 
 def test_uploads_wait_for_the_name_of_their_class():
@@ -307,41 +318,41 @@ def test_uploads_wait_for_the_name_of_their_class():
     files = [(f"{n}.png", png(tinted(n, 1).resize((64, 64))), "image/png") for n in range(2)]
     app = checked(app.file_uploader[0].set_value(files).run())
     assert "Type the name of the class that your 2 images show." in plain(app.info)
-    app = checked(app.text_input(key="class-0").set_value("  Green ").run())
-    assert {label: len(shots) for label, shots in app.session_state.own_collection.classes.items()} == {
+    app = checked(app.text_input(key="class_name").set_value("  Green ").run())
+    assert {label: len(shots) for label, shots in state_of(app, LabelledState).own_collection.classes.items()} == {
         "red": 4, "Green": 2,
     }  # fmt: skip
-    app = checked(app.text_input(key="class-1").set_value("RED").run())
+    app = checked(app.text_input(key="class_name").set_value("RED").run())
     app = checked(app.file_uploader[0].set_value([*files[:1], ("notes.png", b"words", "image/png")]).run())
     assert "RED is taken as the class red, which is here already." in plain(app.info)
     assert "notes.png is not an image" in amiss(app)[0]
-    assert len(app.session_state.own_collection.classes["red"]) == 5
+    assert len(state_of(app, LabelledState).own_collection.classes["red"]) == 5
 
 
 def test_what_was_left_out_is_still_told_after_the_next_class():
     app = visit(collection(labels=("red",)))
-    app = checked(app.text_input(key="class-0").set_value("green").run())
+    app = checked(app.text_input(key="class_name").set_value("green").run())
     app = checked(app.file_uploader[0].set_value([("notes.png", b"words", "image/png")]).run())
-    app = checked(app.text_input(key="class-1").set_value("blue").run())
+    app = checked(app.text_input(key="class_name").set_value("blue").run())
     files = [(f"{n}.png", png(tinted(n, 2).resize((64, 64))), "image/png") for n in range(2)]
     app = checked(app.file_uploader[0].set_value(files).run())
-    assert list(app.session_state.own_collection.classes) == ["red", "blue"]
+    assert list(state_of(app, LabelledState).own_collection.classes) == ["red", "blue"]
     assert "notes.png is not an image" in amiss(app)[0]
 
 
 def test_a_class_name_that_is_too_long_is_told_and_nothing_is_taken():
     app = visit(collection(labels=("red",)))
-    app = checked(app.text_input(key="class-0").set_value("x" * 61).run())
+    app = checked(app.text_input(key="class_name").set_value("x" * 61).run())
     files = [("1.png", png(tinted(1, 1).resize((64, 64))), "image/png")]
     app = checked(app.file_uploader[0].set_value(files).run())
-    assert plain(app.error) == ["A class's name may have 60 letters, and this one has 61; shorten it."]
-    assert list(app.session_state.own_collection.classes) == ["red"]
+    assert plain(app.error) == ["A class's name may have 60 characters, and this one has 61; shorten it."]
+    assert list(state_of(app, LabelledState).own_collection.classes) == ["red"]
 
 
 def test_a_class_can_be_removed():
     app = visit(collection(labels=("red", "green", "*bl*ue")))
     app = checked(app.button(key="remove-class-*bl*ue").click().run())
-    assert list(app.session_state.own_collection.classes) == ["red", "green"]
+    assert list(state_of(app, LabelledState).own_collection.classes) == ["red", "green"]
 
 
 @pytest.mark.parametrize(
@@ -350,7 +361,7 @@ def test_a_class_can_be_removed():
 )
 def test_a_zip_that_cannot_be_used_is_one_sentence_and_the_earlier_one_stays(data, said):
     app = visit(collection())
-    app.session_state["zip_collection"] = collection(labels=("earlier", "set"))
+    state_of(app, LabelledState).zip_collection = collection(labels=("earlier", "set"))
     app = checked(app.button_group(key="labelled_source").set_value("zip").run())
     if data is None:
         file = io.BytesIO()
@@ -359,7 +370,7 @@ def test_a_zip_that_cannot_be_used_is_one_sentence_and_the_earlier_one_stays(dat
         data = file.getvalue()
     app = checked(app.file_uploader[0].set_value([("birds.zip", data, "application/zip")]).run())
     assert said in plain(app.error)[0]
-    assert list(app.session_state.zip_collection.classes) == ["earlier", "set"]
+    assert list(state_of(app, LabelledState).zip_collection.classes) == ["earlier", "set"]
     assert not app.button(key="train").disabled
 
 
@@ -386,16 +397,16 @@ def test_a_cancelled_training_keeps_everything(monkeypatch):
     monkeypatch.setattr("crosspool.features.Features.ensure", lambda features, index: may_go_on.wait(LONG))
     app = checked(app.button(key="train").click().run())
     assert app.button(key="train").disabled
-    job = app.session_state.job
+    job = state_of(app, ComparisonState).job
     app = checked(app.button(key="cancel").click().run())
     assert job.cancelled
     may_go_on.set()
     assert "Cancelled. Your images and choices are as they were" in plain(app.info)[0]
     assert not app.button(key="train").disabled
-    assert len(app.session_state.own_collection) == 8
+    assert len(state_of(app, LabelledState).own_collection) == 8
     assert app.text_input(key="more_methods").value == METHODS
     monkeypatch.undo()
-    assert trained(app).session_state.comparison
+    assert state_of(trained(app), ComparisonState).comparison
 
 
 def test_a_failed_training_is_told_and_keeps_everything(monkeypatch):
@@ -407,11 +418,11 @@ def test_a_failed_training_is_told_and_keeps_everything(monkeypatch):
     monkeypatch.setattr("crosspool.ui.comparison.job.result_of", fails)
     app = trained(app)
     assert "could not store what was computed (No space left on device)" in plain(app.error)[0]
-    assert len(app.session_state.own_collection) == 8
+    assert len(state_of(app, LabelledState).own_collection) == 8
     monkeypatch.undo()
     app = trained(app)
     assert not app.error
-    assert app.session_state.comparison
+    assert state_of(app, ComparisonState).comparison
 
 
 def test_choices_and_results_survive_a_page_switch(finished):

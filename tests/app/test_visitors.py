@@ -10,13 +10,18 @@ import pytest
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.testing.v1 import AppTest
 
+from benchmarks.harness.session import state_of, visit_of
 from crosspool.tables import csv_text
 from crosspool.text import printable
+from crosspool.ui.comparison.state import ComparisonState
+from crosspool.ui.maps.across import AcrossState
 from crosspool.ui.runtime import decoder_pool as decoding
 from crosspool.ui.runtime import shared_cache as kept
 from crosspool.ui.runtime.quota import bytes_kept, settle
 from crosspool.ui.runtime.settings import settings
 from crosspool.ui.visit import labelled
+from crosspool.ui.visit.choose_labelled import LabelledState
+from crosspool.ui.visit.pictures import ImageState
 from crosspool.ui.visit.uploads import shortened
 from crosspool.ui.widgets.text import as_it_is
 from tests.app.test_frame import APP, SMALL, checked, component, sentences, shown_text, visit
@@ -106,7 +111,7 @@ def test_names_of_classes_and_of_a_zip_are_only_names():
     files |= {f"{names[0]}/{names[1]}.txt": b"", f"{names[1]}/{names[0]}.png": b"no image"}
     app = checked(app.file_uploader[0].set_value(("pets.zip", zipped(files), "application/zip")).run())
     assert not app.error, sentences(app)
-    classes = list(app.session_state.zip_collection.classes)
+    classes = list(state_of(app, LabelledState).zip_collection.classes)
     assert len(classes) == len(names)
     assert all(label == labelled.class_name(label) for label in classes)
     assert app.warning
@@ -120,7 +125,7 @@ def test_a_zip_whose_names_lead_outside_is_refused():
     data = zipped({f"{HOSTILE[5]}/1.png": png(noise(1))})
     app = checked(app.file_uploader[0].set_value((f"{HOSTILE[1]}.zip", data, "application/zip")).run())
     assert "names a file outside itself" in sentences(app)[0]
-    assert "zip_collection" not in app.session_state
+    assert state_of(app, LabelledState).zip_collection is None
 
 
 def test_a_typed_class_is_only_a_name():
@@ -129,10 +134,10 @@ def test_a_typed_class_is_only_a_name():
     for name in HOSTILE[:2]:
         app = checked(app.text_input[0].set_value(name).run())
         app = checked(app.file_uploader[0].set_value([("1.png", png(noise(len(name))), "image/png")]).run())
-    assert list(app.session_state.own_collection.classes) == list(HOSTILE[:2])
+    assert list(state_of(app, LabelledState).own_collection.classes) == list(HOSTILE[:2])
     assert interpreted(app, HOSTILE) == []
     app = checked(app.text_input[0].set_value(HOSTILE[-1]).run())
-    assert "A class's name may have 60 letters, and this one has 300; shorten it." in sentences(app)
+    assert "A class's name may have 60 characters, and this one has 300; shorten it." in sentences(app)
 
 
 def test_a_table_for_spreadsheets_holds_no_formulas():
@@ -155,13 +160,13 @@ def test_a_table_for_spreadsheets_holds_no_formulas():
 
 def test_a_picture_without_room_is_left_out_and_the_others_stay():
     app = upload(visit(**SMALL), ("one.png", png(noise(1))))
-    (one,) = app.session_state.received.values()
-    app.session_state.visitor.nbytes += settings().visitor_megabytes * 2**20 - len(one.data) - 10
+    (one,) = state_of(app, ImageState).received.values()
+    visit_of(app).visitor.nbytes += settings().visitor_megabytes * 2**20 - len(one.data) - 10
     app = upload(app, ("two.png", png(noise(2))))
     assert sentences(app) == [
         "two.png was left out: your images may take 64 MB in all; remove some, or choose smaller ones."
     ]
-    assert [picture.title for picture in app.session_state.received.values()] == ["one.png"]
+    assert [picture.title for picture in state_of(app, ImageState).received.values()] == ["one.png"]
 
 
 def test_a_file_beyond_its_limit_is_refused_though_the_server_took_it(monkeypatch):
@@ -200,19 +205,19 @@ def test_forgetting_forgets_all_at_once():
     settle()
     before = bytes_kept()
     app = upload(visit(**SMALL), ("one.png", png(noise(31))), ("two.png", png(noise(32))))
-    own = labelled.Collection("Your images", visitor=app.session_state.visitor)
+    own = labelled.Collection("Your images", visitor=visit_of(app).visitor)
     own.add("red", png(noise(33)), "a.png")
     folder = own.cache.folder
-    app.session_state.own_collection = own
-    app.session_state["class-0"] = "a typed name"
+    state_of(app, LabelledState).own_collection = own
+    state_of(app, LabelledState).class_name = "a typed name"
     del own
     settle()
     assert bytes_kept() > before
-    key = app.session_state.upload
+    key = state_of(app, ImageState).upload
     app = checked(app.button(key="forget-images").click().run())
-    assert app.session_state.source == "sample"
-    for name in ("received", "upload", "own_collection", "class-0"):
-        assert name not in app.session_state
+    assert state_of(app, ImageState).source == "sample"
+    assert state_of(app, ImageState) == ImageState()
+    assert state_of(app, LabelledState) == LabelledState()
     assert [toast.value for toast in app.toast] == ["Your images are forgotten."]
     assert not [button for button in app.button if button.key and button.key.startswith("forget-")]
     gc.collect()
@@ -221,7 +226,7 @@ def test_forgetting_forgets_all_at_once():
     assert not folder.exists()
     assert key not in {kind.picture(inner) for kind in kept._kinds for name, inner in kept._store if kind.name == name}
     app = upload(app, ("one.png", png(noise(31))))
-    assert len(app.session_state.received) == 1
+    assert len(state_of(app, ImageState).received) == 1
 
 
 def test_a_page_with_labelled_images_and_a_strip_of_others_offers_it_beside_both():
@@ -235,8 +240,10 @@ def test_a_page_with_labelled_images_and_a_strip_of_others_offers_it_beside_both
         choose_picture()
 
     app = AppTest.from_function(page, default_timeout=120)
-    app.session_state.source = "upload"
-    app.session_state.received = upload(visit(**SMALL), ("one.png", png(noise(1)))).session_state.received
+    state_of(app, ImageState).source = "upload"
+    state_of(app, ImageState).received = state_of(
+        upload(visit(**SMALL), ("one.png", png(noise(1)))), ImageState
+    ).received
     app = checked(app.run())
     assert {button.key for button in app.button} >= {"forget-labelled", "forget-images"}
 
@@ -251,11 +258,11 @@ def test_forgetting_ends_what_is_under_way():
 
     app = upload(visit(**SMALL), ("one.png", png(noise(1))))
     work = [Work(), Work()]
-    app.session_state.job, app.session_state.survey = work
+    state_of(app, ComparisonState).job, state_of(app, AcrossState).survey = work
     app = checked(app.button(key="forget-images").click().run())
     assert [one.ended for one in work] == [True, True]
-    assert "job" not in app.session_state
-    assert "survey" not in app.session_state
+    assert state_of(app, ComparisonState).job is None
+    assert state_of(app, AcrossState).survey is None
 
 
 @pytest.mark.parametrize("length", [254, 255, 256, 3000])

@@ -191,9 +191,10 @@ def test_a_deep_link_is_followed(visit):
 
 def test_nonsense_in_a_link_is_ignored_with_a_note(visit):
     window = visit().go(**{**SMALL, "pair": "www.example.com"}, colours="[x](http://www.example.com)")
-    notes = window.page.get_by_test_id("stAlert").filter(has_text="was ignored")
-    expect(notes).to_have_count(2)
-    expect(notes.first).to_contain_text("The link's pair www.example.com was ignored")
+    notes = window.page.get_by_test_id("stAlert").filter(has_text="in the link")
+    expect(notes).to_have_count(1)
+    expect(notes).to_contain_text("Unknown pair www.example.com in the link; showing ")
+    expect(notes).to_contain_text("Unknown colours _x__http_//www.example.com_ in the link; showing viridis.")
     expect(notes.locator("a")).to_have_count(0)
     expect(window.page.get_by_role("heading", name="1,000 maps")).to_be_visible()
 

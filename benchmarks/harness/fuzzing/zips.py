@@ -16,7 +16,7 @@ from benchmarks.harness.fuzzing.images import image
 from crosspool.errors import DatasetError
 from crosspool.images import load_image
 from crosspool.ui.runtime.quota import Visitor
-from crosspool.ui.visit.labelled import MAX_PICTURES, from_zip
+from crosspool.ui.visit.labelled import MAX_IMAGES, from_zip
 
 LOCAL, CENTRAL, END, END64, LOCATOR = b"PK\3\4", b"PK\1\2", b"PK\5\6", b"PK\6\6", b"PK\6\7"
 # Where the fields of each header begin, and how wide they are.
@@ -217,7 +217,7 @@ def judge(data: bytes) -> str:
         labelled = collection.labelled()
     except DatasetError as error:
         return clear(str(error), NAME_CHARACTERS)
-    assert len(labelled.dataset) <= len(collection) <= MAX_PICTURES
+    assert len(labelled.dataset) <= len(collection) <= MAX_IMAGES
     assert len(set(problems)) == len(problems), "a problem is told twice"
     for shot in (shot for shots in collection.classes.values() for shot in shots):
         assert load_image(shot.data).mode == "RGB"

@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from crosspool.ui.visit.link import ChosenClassifier, LinkState
+from crosspool.ui.visit.state import visit_state
 from crosspool.ui.widgets.text import as_it_is
 
 CONTRIBUTIONS = "pages/contributions.py"
@@ -25,5 +27,5 @@ def why_button(name: str, place: str, ask: Callable[..., None], args: tuple[obje
 
 def ask_why(method: str, answer: str) -> None:
     """Take classifier and question along; the picture is the one that is chosen."""
-    state = st.session_state
-    state.classifier, state.positive, state.against = method, answer, ""
+    link = visit_state(LinkState)
+    visit_state(ChosenClassifier).classifier, link.positive, link.against = method, answer, ""

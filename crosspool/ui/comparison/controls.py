@@ -1,5 +1,7 @@
 """Choosing what is compared, starting it, and watching it."""
 
+from functools import partial
+
 import streamlit as st
 
 from crosspool.backbones import UNTRAINED, architecture
@@ -10,51 +12,56 @@ from crosspool.ui.comparison.job import Job
 from crosspool.ui.comparison.menu import default_methods, method_menu, network_menu
 from crosspool.ui.comparison.outcome import outcome, preliminary, tables
 from crosspool.ui.comparison.plan import Plan
+from crosspool.ui.comparison.state import ComparisonState
 from crosspool.ui.runtime.maps import Network
+from crosspool.ui.visit.binding import bound, bound_value
 from crosspool.ui.visit.labelled import LabelledSet
+from crosspool.ui.visit.state import visit_state
 from crosspool.ui.visit.waiting import refused
 from crosspool.ui.widgets.text import as_it_is
 
 FRAMING: Framing = "squash"  # the whole picture: nothing of the object is cut off
-DEFAULT_SPLITS, MOST_SPLITS = 20, 100
+MOST_SPLITS = 100
 DEFAULT_SHARE = 0.75  # of a class's images, to train on
 WATCH_SECONDS = 1.0
 
 
 def _choose_network() -> Network:
     """The network; those whose weights are not here are offered untrained."""
-    menu = network_menu()
-    found: Network = st.selectbox(
+    menu, state = network_menu(), visit_state(ComparisonState)
+    if state.training_network not in menu:
+        state.training_network = next(iter(menu))
+    network: Network = st.selectbox(
         "Network",
         list(menu),
         format_func=menu.__getitem__,
-        key="training_network",
-        persist_state="session",
         help="Networks whose weights are on this machine, and all of them untrained. On the command line, crosspool "
         "fetch NAME brings weights here.",
         width=360,
+        **bound(state, "training_network"),
     )
-    return found
+    return network
 
 
 def _choose_methods(network: Network) -> list[MethodSpec] | None:
     """What is compared; None, with the reason shown, where it cannot be understood."""
     structure = architecture(network[0])
-    menu = method_menu(structure)
+    menu, state = method_menu(structure), visit_state(ComparisonState)
     chosen = st.multiselect(
         "Methods",
         list(menu),
-        default=default_methods(structure),
         format_func=lambda name: f"{name} · {menu[name]}",
-        key=f"methods-{network[0]}",
-        persist_state="session",
+        **bound_value(
+            f"methods-{network[0]}",
+            state.methods.get(network[0], default_methods(structure)),
+            partial(state.methods.__setitem__, network[0]),
+        ),
     )
     typed = st.text_input(
         "More methods, with commas between them",
-        key="more_methods",
         placeholder="NAME:PAIR@SIZE/OPTION, such as cl-c/pca64, sum@448/lower",
-        persist_state="session",
         help="The same names as on the command line; the README lists them.",
+        **bound(state, "more_methods"),
     )
     known = {name.lower() for name in chosen}
     more = [name.strip() for name in typed.split(",") if name.strip() and name.strip().lower() not in known]
@@ -71,27 +78,27 @@ def _choose_methods(network: Network) -> list[MethodSpec] | None:
 def _choose_protocol(labelled: LabelledSet) -> tuple[int, int]:
     """How many splits, and how many images to train on in all."""
     classes, images = len(labelled.dataset.classes), len(set(labelled.pictures))
-    most = max(images // classes - 1, 1)
+    most, state = max(images // classes - 1, 1), visit_state(ComparisonState)
     splits = st.number_input(
         "Random splits",
         1,
         MOST_SPLITS,
-        DEFAULT_SPLITS,
-        key="splits",
-        persist_state="session",
         help="Each divides the images anew into some to train on and some to test on. Intervals need at least 2, "
         "and are narrower with more.",
         width=180,
+        **bound(state, "splits"),
     )
     each = st.number_input(
         "Training images a class",
         1,
         most,
-        min(max(int(DEFAULT_SHARE * images / classes), 1), most),
-        key=f"each-{images}-{classes}",
-        persist_state="session",
         help="On average: a class with more images gives more. The others are tested on.",
         width=220,
+        **bound_value(
+            f"each-{images}-{classes}",
+            state.training_images.get((images, classes), min(max(int(DEFAULT_SHARE * images / classes), 1), most)),
+            partial(state.training_images.__setitem__, (images, classes)),
+        ),
     )
     return int(splits), int(each) * classes
 
@@ -103,7 +110,7 @@ def _start(labelled: LabelledSet, network: Network, methods: list[MethodSpec], s
         exact = tuple(method.on(structure, FRAMING) for method in methods)
         plan = Plan(labelled, network, exact, splits, train_size)
         plan.protocol()
-        st.session_state.job = Job(plan)
+        visit_state(ComparisonState).job = Job(plan)
     except CrosspoolError as error:
         refused(error)
     else:
@@ -113,7 +120,7 @@ def _start(labelled: LabelledSet, network: Network, methods: list[MethodSpec], s
 @st.fragment(run_every=WATCH_SECONDS)
 def _watch() -> None:
     """How far the job is, what it has found so far, and a button that ends it."""
-    job: Job | None = st.session_state.get("job")
+    job = visit_state(ComparisonState).job
     if job is None or not job.running:
         st.rerun()
     progress = job.progress
@@ -132,14 +139,11 @@ def _watch() -> None:
 
 def _ended() -> None:
     """Take over what a job found; say why it found nothing."""
-    job: Job | None = st.session_state.get("job")
+    job = visit_state(ComparisonState).job
     if job is None or job.running:
         return
     if job.comparison is not None:
-        st.session_state.comparison = job.comparison
-        del st.session_state.job
-        for name in ("scored", "made_files"):  # of the comparison before
-            st.session_state.pop(name, None)
+        visit_state(ComparisonState).take_over(job.comparison)
     elif job.error:
         st.error(as_it_is(job.error), icon=":material/error:")
         st.caption("Your images and choices are as they were, and what was computed is kept.")
@@ -149,14 +153,14 @@ def _ended() -> None:
             "on from there.",
             icon=":material/stop_circle:",
         )
-    if job.results and "job" in st.session_state:
+    if job.results and visit_state(ComparisonState).job is not None:
         st.caption("Tested before that")
         preliminary(job.results)
 
 
 def compare(labelled: LabelledSet | None) -> None:
     """The choices, the button, and what came of it."""
-    job: Job | None = st.session_state.get("job")
+    job = visit_state(ComparisonState).job
     is_running = job is not None and job.running
     with st.container(border=True):
         with st.container(horizontal=True, gap="medium"):
@@ -178,5 +182,6 @@ def compare(labelled: LabelledSet | None) -> None:
         _watch()
         return
     _ended()
-    if "comparison" in st.session_state:
-        outcome(st.session_state.comparison, labelled)
+    comparison = visit_state(ComparisonState).comparison
+    if comparison is not None:
+        outcome(comparison, labelled)

@@ -10,7 +10,10 @@ from crosspool.datasets import UNKNOWN
 from crosspool.evaluation.report import most_predicted
 from crosspool.ui.comparison.ask_why import ask_why, why_button
 from crosspool.ui.comparison.result import Comparison
+from crosspool.ui.comparison.state import ComparisonState
+from crosspool.ui.visit.binding import bound
 from crosspool.ui.visit.pictures import add_image
+from crosspool.ui.visit.state import visit_state
 from crosspool.ui.widgets.text import as_it_is
 
 CARDS_PER_PAGE = 8  # images of a page
@@ -49,16 +52,16 @@ def groups(comparison: Comparison) -> tuple[dict[str, list[int]], dict[str, NDAr
 def predictions_section(comparison: Comparison) -> None:
     st.subheader("What the methods say of each image", anchor=False)
     found, said = groups(comparison)
-    group = st.segmented_control(
+    state = visit_state(ComparisonState)
+    st.segmented_control(
         "Images",
         list(GROUPS),
-        default="differ",
         format_func=lambda group: f"{GROUPS[group]} ({len(found[group]):,})",
         required=True,
-        key=f"group-{id(comparison)}",
         label_visibility="collapsed",
-        persist_state="session",
+        **bound(state, "image_group", then=state.first_page),
     )
+    group = state.image_group
     shown = found[group]
     if not shown:
         st.info(NO_SUCH_IMAGES[group], icon=":material/handshake:")
@@ -69,7 +72,7 @@ def predictions_section(comparison: Comparison) -> None:
         "it, by a classifier that was trained on all the other images."
     )
     pages = -(-len(shown) // CARDS_PER_PAGE)
-    page = st.pagination(pages, key=f"page-{group}-{id(comparison)}", persist_state="session") if pages > 1 else 1
+    page = st.pagination(pages, **bound(state, "image_page")) if pages > 1 else 1
     with st.container(horizontal=True, gap="medium"):
         for index in shown[(page - 1) * CARDS_PER_PAGE : page * CARDS_PER_PAGE]:
             _card(comparison, index, {name: int(answers[index]) for name, answers in said.items()})

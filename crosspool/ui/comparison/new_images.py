@@ -8,11 +8,13 @@ from numpy.typing import NDArray
 from crosspool.errors import CrosspoolError
 from crosspool.ui.comparison.ask_why import ask_why, why_button
 from crosspool.ui.comparison.result import Comparison
+from crosspool.ui.comparison.state import Answers, ComparisonState
 from crosspool.ui.runtime.gate import OnProgress, ignore_progress
 from crosspool.ui.runtime.maps import gate
 from crosspool.ui.runtime.settings import settings
 from crosspool.ui.visit.labelled import new_bird
 from crosspool.ui.visit.pictures import SourceImage, add_image, choose_picture
+from crosspool.ui.visit.state import visit_state
 from crosspool.ui.visit.waiting import refused, waiting
 from crosspool.ui.widgets.text import as_it_is, signed
 
@@ -34,18 +36,18 @@ def new_images_section(comparison: Comparison) -> None:
     with right:
         try:
             with waiting("Looking at the image …") as on_progress:
-                scores, left_out = answers_to(comparison, picture, on_progress)
+                answers = answers_to(comparison, picture, on_progress)
         except CrosspoolError as error:
             refused(error)
             return
-        if left_out:
+        if answers.left_out:
             st.info(
-                "This picture is one of the labelled ones: each method was trained again without it and its copies.",
+                "This image is one of the labelled ones: each method was trained again without it and its copies.",
                 icon=":material/person_off:",
             )
         with st.container(horizontal=True, gap="medium"):
-            for name, found in scores.items():
-                _answer(comparison, name, found)
+            for name, scores in answers.scores.items():
+                _answer(comparison, name, scores)
         st.caption(
             "The classes with the highest scores: those of a linear support vector machine, no probabilities, and not "
             "comparable between methods. Above zero speaks for the class. Every image gets some class, also one that "
@@ -54,10 +56,10 @@ def new_images_section(comparison: Comparison) -> None:
 
 
 def _draw_bird() -> None:
-    state = st.session_state
-    state.drawn_birds = state.get("drawn_birds", -1) + 1
+    state = visit_state(ComparisonState)
     data, species = new_bird(state.drawn_birds)
-    add_image(data, f"New bird {state.drawn_birds + 1}: {species}")
+    state.drawn_birds += 1
+    add_image(data, f"New bird {state.drawn_birds}: {species}")
 
 
 def _answer(comparison: Comparison, name: str, scores: NDArray[np.float64]) -> None:
@@ -70,21 +72,15 @@ def _answer(comparison: Comparison, name: str, scores: NDArray[np.float64]) -> N
         why_button(name, "new", ask_why, (name, classes[best[0]]))
 
 
-def answers_to(
-    comparison: Comparison, picture: SourceImage, on_progress: OnProgress = ignore_progress
-) -> tuple[dict[str, NDArray[np.float64]], bool]:
-    """Each method's scores of the picture, (L,), and whether it is a labelled one, which they then have not seen.
-
-    StoredImage while it is looked at.
-    """
-    kept = st.session_state.get("scored")
-    if kept is None or kept[0] is not comparison or kept[1] != picture.key:
-        found, left_out = {}, False
+def answers_to(comparison: Comparison, picture: SourceImage, on_progress: OnProgress = ignore_progress) -> Answers:
+    """What each method says of the image, remembered until another one is chosen. Raises CrosspoolError."""
+    state = visit_state(ComparisonState)
+    if state.answers is None or state.answers.image != picture.key:
+        scores, left_out = {}, False
         for name, ordinary in comparison.classifiers.items():
             classifier = comparison.without(name, picture.key, on_progress)
             left_out |= classifier is not ordinary
             with gate.turn(on_progress, seconds=settings().wait_seconds):
-                found[name] = classifier.scores([picture.image], comparison.network.backbone)[0]
-        kept = st.session_state.scored = (comparison, picture.key, (found, left_out))
-    answers: tuple[dict[str, NDArray[np.float64]], bool] = kept[2]
-    return answers
+                scores[name] = classifier.scores([picture.image], comparison.network.backbone)[0]
+        state.answers = Answers(picture.key, scores, left_out)
+    return state.answers

@@ -17,7 +17,9 @@ from crosspool.ui.comparison.downloads import downloads_section
 from crosspool.ui.comparison.image_by_image import predictions_section
 from crosspool.ui.comparison.new_images import new_images_section
 from crosspool.ui.comparison.result import Comparison
+from crosspool.ui.comparison.state import ComparisonState
 from crosspool.ui.visit.labelled import LabelledSet
+from crosspool.ui.visit.state import visit_state
 from crosspool.ui.widgets.text import as_it_is
 
 COLUMNS = {title: place for place, title in enumerate(("method", "against", "points", "difference"))}  # first of all
@@ -152,10 +154,7 @@ def _mistakes(confusion: NDArray[np.int64], classes: Sequence[str]) -> pd.DataFr
 
 def _made(comparison: Comparison, name: str) -> bytes:
     """A file of the comparison's, made once for a session."""
-    kept = st.session_state.get("made_files")
-    if kept is None or kept[0] is not comparison:
-        kept = st.session_state.made_files = (comparison, {})
-    files: dict[str, bytes] = kept[1]
+    files = visit_state(ComparisonState).made_files
     if name not in files:
         files[name] = accuracy_files(comparison.findings)[name]()
     return files[name]

@@ -6,9 +6,17 @@ import streamlit as st
 from crosspool.drawing.rendering import SIGNED_COLOUR_MAP, ColourRange, Look, colour_range_of
 from crosspool.ui.contributions.evidence_overlay import columns_that_wrap
 from crosspool.ui.contributions.leaving_out import leaving_out_section
-from crosspool.ui.contributions.question import ContributionState, choose_contributor, left_out, tick
+from crosspool.ui.contributions.question import (
+    ContributionChoices,
+    ContributionState,
+    choose_contributor,
+    left_out,
+    tick,
+)
 from crosspool.ui.contributions.wording import channel_table, ranked
 from crosspool.ui.maps.large_pictures import colour_scale
+from crosspool.ui.visit.binding import bound
+from crosspool.ui.visit.state import visit_state
 from crosspool.ui.widgets.bars import Bar, SmallMap, bars, small_map
 from crosspool.ui.widgets.text import file_stem, signed
 
@@ -20,8 +28,9 @@ def ranked_channels(view: ContributionState, look: Look) -> None:
     found = view.found
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         st.header("Channels, ranked", anchor=False, width="content")
-        st.segmented_control("Shown of each", LIST_LENGTHS, required=True, key="ranked")
-    ahead, behind = ranked(found.channels, st.session_state.ranked)
+        state = visit_state(ContributionChoices)
+        st.segmented_control("Shown of each", LIST_LENGTHS, required=True, **bound(state, "ranked"))
+    ahead, behind = ranked(found.channels, state.ranked)
     colour_range = None
     if view.place is not None and (ahead or behind):
         colour_range = colour_range_of(np.stack([np.abs(view.evidence(k)).max() for k in ahead + behind]), signed=True)

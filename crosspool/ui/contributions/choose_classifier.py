@@ -1,5 +1,7 @@
 """The side bar of Contributions: whose classes are explained, the network's own, a trained classifier's or a file's."""
 
+from dataclasses import dataclass
+
 import streamlit as st
 
 from crosspool.backbones import UNTRAINED, backbone_specs
@@ -7,14 +9,17 @@ from crosspool.classifiers import TrainedClassifier, classifier_in_memory
 from crosspool.errors import CrosspoolError, ModelError
 from crosspool.text import human_bytes, printable
 from crosspool.ui.comparison.result import Comparison
+from crosspool.ui.comparison.state import ComparisonState
 from crosspool.ui.contributions.explaining import ExplainedClassifier, compared_subject, own_subject
 from crosspool.ui.maps.controls import choose_framing, choose_network, choose_size, network_is_here, offer_download
 from crosspool.ui.runtime.maps import Network
 from crosspool.ui.runtime.quota import NoRoomError, QuotaLease
 from crosspool.ui.runtime.settings import settings
-from crosspool.ui.visit.link import PRETRAINED
+from crosspool.ui.visit.binding import bound
+from crosspool.ui.visit.link import PRETRAINED, ChosenClassifier, LinkState
 from crosspool.ui.visit.pictures import SourceImage
-from crosspool.ui.visit.uploads import taken
+from crosspool.ui.visit.state import VisitPart, about_images, visit_state
+from crosspool.ui.visit.uploads import Received, receiving
 from crosspool.ui.visit.visit import visitor
 from crosspool.ui.visit.waiting import waiting
 from crosspool.ui.widgets.text import as_it_is
@@ -23,10 +28,26 @@ OWN, FILE = "", "/file"  # no method has such a name
 TRAINING = "pages/train_and_compare.py"
 
 
+@dataclass(frozen=True)
+class LoadedClassifier:
+    """A classifier from a file of the visitor's, with the room that it takes."""
+
+    name: str
+    classifier: TrainedClassifier
+    lease: QuotaLease
+
+
+@dataclass
+class ClassifierFile(VisitPart):
+    """The classifier that was loaded, and what was wrong with the last file."""
+
+    loaded: LoadedClassifier | None = about_images(None)
+    error: str = about_images("")
+
+
 def comparison_of_session() -> Comparison | None:
     """What was trained on the page Train & compare, where anything was."""
-    found: Comparison | None = st.session_state.get("comparison")
-    return found
+    return visit_state(ComparisonState).comparison
 
 
 def choose_subject(picture: SourceImage | None) -> ExplainedClassifier | None:
@@ -43,8 +64,8 @@ def choose_subject(picture: SourceImage | None) -> ExplainedClassifier | None:
             if not network_is_here(spec):
                 offer_download(spec)
                 return None
-            state = st.session_state
-            return own_subject(Network(spec.name, state.weights), state.size, state.framing)
+            link = visit_state(LinkState)
+            return own_subject(Network(spec.name, link.weights), link.size, link.framing)
         if chosen != FILE:  # beside the picture: on narrow screens the side bar is closed
             st.page_link(TRAINING, label="Back to Train & compare", icon=":material/arrow_back:")
         subject = _of_file() if chosen == FILE else _of_comparison(chosen, picture)
@@ -60,33 +81,34 @@ def choose_subject(picture: SourceImage | None) -> ExplainedClassifier | None:
 
 
 def _show_default() -> None:
-    st.session_state.backbone, st.session_state.weights = next(iter(backbone_specs())), PRETRAINED
-    st.session_state.pair, st.session_state.size = "", 0
+    link = visit_state(LinkState)
+    link.backbone, link.weights, link.pair, link.size = next(iter(backbone_specs())), PRETRAINED, "", 0
 
 
 def _choose_name() -> str:
-    comparison, loaded = comparison_of_session(), st.session_state.get("loaded_classifier")
+    comparison, loaded = comparison_of_session(), visit_state(ClassifierFile).loaded
     names = {OWN: "the network's own classes"}
     if comparison is not None:
         names |= {name: f"{name} · {comparison.dataset.name}" for name in comparison.classifiers}
     if loaded is not None:
-        names[FILE] = f"file {loaded[0]}"
-    if st.session_state.classifier not in names:
-        st.session_state.classifier = OWN
-    chosen: str = st.selectbox(
+        names[FILE] = f"file {loaded.name}"
+    state = visit_state(ChosenClassifier)
+    if state.classifier not in names:
+        state.classifier = OWN
+    st.selectbox(
         "Classifier",
         list(names),
         format_func=names.__getitem__,
-        key="classifier",
-        on_change=_forget_question,
+        **bound(state, "classifier", then=_forget_question),
         help="The network's own classes need no training. Classifiers of your own pictures come from the page "
         "Train & compare, or from a file that it or `crosspool train` wrote.",
     )
-    return chosen
+    return state.classifier
 
 
 def _forget_question() -> None:
-    st.session_state.positive = st.session_state.against = ""
+    link = visit_state(LinkState)
+    link.positive = link.against = ""
 
 
 def _of_comparison(method: str, picture: SourceImage | None) -> ExplainedClassifier | None:
@@ -99,7 +121,10 @@ def _of_comparison(method: str, picture: SourceImage | None) -> ExplainedClassif
 
 def _of_file() -> ExplainedClassifier | None:
     """The loaded classifier with its network. Raises ModelError where that is not here."""
-    name, classifier, _ = st.session_state.loaded_classifier
+    loaded = visit_state(ClassifierFile).loaded
+    if loaded is None:
+        raise ModelError("There is no classifier's file any more; load one.")
+    name, classifier = loaded.name, loaded.classifier
     spec = backbone_specs()[classifier.settings.backbone]
     weights = UNTRAINED if classifier.settings.weights == UNTRAINED else PRETRAINED
     if weights == PRETRAINED and spec.weights.availability == "to download":
@@ -129,38 +154,33 @@ def _describe(subject: ExplainedClassifier) -> None:
 def _receive_file() -> None:
     """The uploader, and what was wrong with the last file."""
     with st.expander("Load a classifier", icon=":material/upload_file:"):
-        key = f"classifier-file-{st.session_state.setdefault('classifier_round', 0)}"
         st.file_uploader(
             "A file from Train & compare or `crosspool train`",
             type=["safetensors"],
             max_upload_size=settings().visitor_megabytes,
-            key=key,
-            on_change=_load,
-            args=(key,),
             help="It is read as numbers and settings, never run. One file at a time is kept, in memory.",
+            **receiving("classifier-file", _load),
         )
-        error = st.session_state.get("classifier_error", "")
+        error = visit_state(ClassifierFile).error
         if error:
             st.error(as_it_is(error), icon=":material/broken_image:")
 
 
-def _load(key: str) -> None:
+def _load(files: Received) -> None:
     """Read the file, keep its classifier in place of an earlier one, and choose it."""
-    if key != f"classifier-file-{st.session_state.classifier_round}":
-        return  # a browser may report an uploader's file again when its successor is already there
-    state = st.session_state
-    for name, data in taken([state[key]]):
+    state = visit_state(ClassifierFile)
+    for name, data in files:
         try:
             classifier = read_classifier(data, name)
-            state.loaded_classifier = (printable(name), classifier, QuotaLease(visitor(), (), classifier.nbytes))
+            lease = QuotaLease(visitor(), (), classifier.nbytes)
         except NoRoomError as error:
-            state.classifier_error = f"{name} cannot be loaded: {error}."
+            state.error = f"{name} cannot be loaded: {error}."
         except CrosspoolError as error:
-            state.classifier_error = str(error)
+            state.error = str(error)
         else:
-            state.classifier_error, state.classifier = "", FILE
+            state.loaded, state.error = LoadedClassifier(printable(name), classifier, lease), ""
+            visit_state(ChosenClassifier).classifier = FILE
             _forget_question()
-    state.classifier_round += 1
 
 
 def read_classifier(data: bytes, name: str) -> TrainedClassifier:

@@ -9,7 +9,7 @@ from PIL import Image
 from streamlit.delta_generator import DeltaGenerator
 
 from crosspool.drawing.rendering import SIGNED_COLOUR_MAP, Look, colour_range_of
-from crosspool.ui.contributions.question import ContributionState, choose_spot
+from crosspool.ui.contributions.question import ContributionState, choose_contribution_cell
 from crosspool.ui.contributions.wording import moved
 from crosspool.ui.maps.large_pictures import overlay_picture
 from crosspool.ui.widgets.text import signed
@@ -34,7 +34,7 @@ def evidence_overlay(
         colour_range_of(evidence, signed=True),
         replace(look, colour_map=SIGNED_COLOUR_MAP),
         position=moved(cell, size, shape),
-        choose=lambda chosen: choose_spot(moved(chosen, shape, size)),
+        choose=lambda chosen: choose_contribution_cell(moved(chosen, shape, size)),
         alt=f"Evidence of {whose} over the image, in all {total}; the strongest, {signed(evidence[row, column])}, "
         f"is at row {row}, column {column}.",
         label=f"evidence at each position; in all {total}",

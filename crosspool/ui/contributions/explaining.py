@@ -24,6 +24,7 @@ from crosspool.ui.runtime.quota import QuotaLease
 from crosspool.ui.runtime.settings import settings
 from crosspool.ui.runtime.shared_cache import Kept
 from crosspool.ui.visit.pictures import SourceImage
+from crosspool.ui.visit.state import VisitPart, about_images, visit_state
 from crosspool.ui.visit.visit import visitor
 
 SPLITS = 4  # scores kept in parts for each picture and classifier
@@ -87,6 +88,14 @@ class Explained:
             return self._splits[question]
 
 
+@dataclass
+class ExplanationOwner(VisitPart):
+    """The name under which what this visitor's own classifiers say is kept, and the lease that forgets it."""
+
+    name: str = about_images("")
+    lease: QuotaLease | None = about_images(None)
+
+
 # The picture's SHA-256, the classifier's identity, which lasts while an entry holds it, and whose it is, or "".
 Key = tuple[str, int, str]
 _explained: Kept[Key, Explained] = Kept("explanations", lambda seen: seen.nbytes, lambda key: key[2] or key[0])
@@ -109,12 +118,11 @@ def explained(
 
 def _owner() -> str:
     """The name under which this visitor's own explanations are kept, as a picture's would be: forgotten with it."""
-    state = st.session_state
-    if "explained" not in state:
-        name = secrets.token_hex(32)
-        state.explained = (name, QuotaLease(visitor(), {name}, 0))
-    owner: str = state.explained[0]
-    return owner
+    state = visit_state(ExplanationOwner)
+    if state.lease is None:
+        state.name = secrets.token_hex(32)
+        state.lease = QuotaLease(visitor(), {state.name}, 0)
+    return state.name
 
 
 def _compute(image: Image.Image, subject: ExplainedClassifier) -> Explained:

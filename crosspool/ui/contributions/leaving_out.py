@@ -4,8 +4,10 @@ import streamlit as st
 
 from crosspool.pooled_parts import Vector
 from crosspool.ui.contributions.overview import scores_chart
-from crosspool.ui.contributions.question import ContributionState, left_out, tick_all
+from crosspool.ui.contributions.question import ContributionChoices, ContributionState, left_out, tick_all
 from crosspool.ui.contributions.wording import Ablation, change_sentence, to_leave_out
+from crosspool.ui.visit.binding import bound
+from crosspool.ui.visit.state import visit_state
 
 ABLATIONS: dict[Ablation, str] = {"most": "Those most for it", "least": "Least", "random": "At random"}
 
@@ -30,16 +32,17 @@ def leaving_out_section(view: ContributionState) -> None:
         st.button("Tick all again", on_click=tick_all, icon=":material/check_box:")
     else:
         st.caption("Untick a channel in the lists, or many at once here, and see the scores move.")
+    state = visit_state(ContributionChoices)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         with st.container(width=130):
-            st.number_input("Untick", 1, len(found.channels), key="drop_count")
+            st.number_input("Untick", 1, len(found.channels), **bound(state, "drop_count"))
         with st.container(width=110):
-            st.number_input("Seed", 0, 9999, key="drop_seed", help="Of the channels at random.")
+            st.number_input("Seed", 0, 9999, help="Of the channels at random.", **bound(state, "drop_seed"))
     with st.container(horizontal=True, gap="small"):
         for how, title in ABLATIONS.items():
             st.button(title, key=f"drop-{how}", on_click=leave_out, args=(found.channels, how), help=ABLATION_HELP[how])
 
 
 def leave_out(contributions: Vector, how: Ablation) -> None:
-    state = st.session_state
+    state = visit_state(ContributionChoices)
     state.unticked = to_leave_out(contributions, how, state.drop_count, state.drop_seed)

@@ -7,7 +7,7 @@ import streamlit as st
 
 from crosspool.drawing.rendering import SIGNED_COLOUR_MAP, Look, colour_range_of
 from crosspool.ui.contributions.evidence_overlay import columns_that_wrap, evidence_overlay
-from crosspool.ui.contributions.question import ContributionState, choose_contributor, choose_spot
+from crosspool.ui.contributions.question import ContributionState, choose_contribution_cell, choose_contributor
 from crosspool.ui.contributions.wording import moved
 from crosspool.ui.maps.large_pictures import overlay_picture
 from crosspool.ui.widgets.bars import Bar, bars
@@ -47,7 +47,7 @@ def weights_overlay(view: ContributionState, look: Look) -> None:
         colour_range_of(values, signed=mixed),
         replace(look, colour_map=SIGNED_COLOUR_MAP) if mixed else look,
         position=moved(cell, size, shape),
-        choose=lambda chosen: choose_spot(moved(chosen, shape, size)),
+        choose=lambda chosen: choose_contribution_cell(moved(chosen, shape, size)),
         alt=f"Weighting map {view.names[view.channel]} over the image, peak {values.max():.3g}.",
         label="weight, on the scale of this map",
         key="weights-map",

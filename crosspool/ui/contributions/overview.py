@@ -7,9 +7,11 @@ from crosspool.drawing.rendering import PATCH_COLOUR, Look, cell_box, with_boxes
 from crosspool.pooled_parts import Vector
 from crosspool.ui.contributions.evidence_overlay import columns_that_wrap, evidence_overlay
 from crosspool.ui.contributions.explaining import Explained, ExplainedClassifier, Question
-from crosspool.ui.contributions.question import ContributionState, choose_spot
+from crosspool.ui.contributions.question import ContributionState, choose_contribution_cell
 from crosspool.ui.contributions.wording import balance, classes_to_show, verdict
 from crosspool.ui.maps.large_pictures import LARGE
+from crosspool.ui.visit.link import LinkState
+from crosspool.ui.visit.state import visit_state
 from crosspool.ui.widgets.bars import Bar, bars
 from crosspool.ui.widgets.picture import picture
 from crosspool.ui.widgets.text import as_it_is, signed
@@ -72,7 +74,7 @@ def input_image(view: ContributionState) -> None:
         alt=f"The image as the network saw it; position row {row}, column {column} is marked.",
         map_size=size,
         cell=(row, column),
-        choose=choose_spot,
+        choose=choose_contribution_cell,
         key="seen",
     )
     st.caption("Click into any picture, or use the arrow keys, to ask which channels speak at a place.")
@@ -105,7 +107,7 @@ def scores_chart(view: ContributionState, after: Vector | None, key: str) -> Non
         rows.append(Bar(str(k), view.classes[k], before, text, f"{view.classes[k]}: score {text}", after=then))
 
     def ask_for(row: str) -> None:
-        st.session_state.positive = view.classes[int(row)]
+        visit_state(LinkState).positive = view.classes[int(row)]
 
     bars(rows, key=key, choose=ask_for, selected=str(asked[0]))
     if any(row.value < 0 or (row.after or 0) < 0 for row in rows):

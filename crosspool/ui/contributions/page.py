@@ -11,8 +11,8 @@ from crosspool.ui.contributions.overview import Baseline, answer_headline, whole
 from crosspool.ui.contributions.question import start_anew_for, view_of
 from crosspool.ui.contributions.two_images import two_images
 from crosspool.ui.contributions.wording import caution, check_sentence
-from crosspool.ui.maps.controls import ask_for_picture, start_from_link, write_link
-from crosspool.ui.maps.selection import shown_look
+from crosspool.ui.maps.controls import ask_for_image, start_from_link, write_link
+from crosspool.ui.maps.selection import current_look
 from crosspool.ui.visit.pictures import SourceImage, choose_picture
 from crosspool.ui.visit.waiting import refused, waiting
 
@@ -25,7 +25,7 @@ def explore(chosen: SourceImage, subject: ExplainedClassifier, beside: Explained
         return
     seen, baseline = found
     start_anew_for(chosen, subject, len(seen.contributions((seen.explanation.predicted, "")).channels))
-    view, look = view_of(chosen, subject, seen), shown_look(signed=False)
+    view, look = view_of(chosen, subject, seen), current_look(signed=False)
     answer_headline(view)
     whole_image(view, look, baseline)
     st.caption(check_sentence(view.found))
@@ -44,7 +44,7 @@ def contributions_page() -> None:
     chosen = choose_picture()
     subject = choose_subject(chosen)
     if chosen is None:
-        ask_for_picture()
+        ask_for_image()
         return
     if subject is None:
         return

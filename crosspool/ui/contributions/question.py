@@ -12,11 +12,34 @@ from crosspool.contributions import Contributions
 from crosspool.grids import Size
 from crosspool.ui.contributions.explaining import Explained, ExplainedClassifier, Question
 from crosspool.ui.contributions.wording import moved
+from crosspool.ui.visit.binding import bound
+from crosspool.ui.visit.link import LinkState
 from crosspool.ui.visit.pictures import SourceImage
+from crosspool.ui.visit.state import VisitPart, about_images, plain, visit_state
 from crosspool.ui.widgets.picture import Cell
 from crosspool.ui.widgets.text import as_it_is, signed
 
 LEFT_OUT_SHARE = 0.05  # of the channels, to begin with
+
+
+@dataclass
+class ContributionChoices(VisitPart):
+    """What a visit remembers of the page beside the question, which is in the link.
+
+    `contributor` is the selected channel (-1 for the one that says most), `cell` where it is looked at. `studied` is
+    the image and the classifier that these are for. `given_rival` is the class that was set against a wrong answer,
+    None once another was chosen by hand.
+    """
+
+    contributor: int = plain(-1)
+    cell: Cell | None = plain(None)
+    unticked: frozenset[int] = plain(frozenset())
+    studied: tuple[str, int] | None = about_images(None)
+    given_rival: str | None = about_images("")
+    compared_with: str = about_images("")
+    ranked: int = plain(8)
+    drop_count: int = plain(0)
+    drop_seed: int = plain(0)
 
 
 @dataclass(frozen=True)
@@ -80,40 +103,39 @@ def choose_question(seen: Explained, subject: ExplainedClassifier) -> Question:
     """
     classes, order = subject.classifier.classes, np.argsort(-seen.scores, kind="stable")
     texts = {classes[k]: f"{classes[k]} · {signed(seen.scores[k])}" for k in order}
-    state, best = st.session_state, classes[order[0]]
-    if state.positive not in texts or state.positive == best:
-        state.positive = ""
+    link, best = visit_state(LinkState), classes[order[0]]
+    if link.positive not in texts or link.positive == best:
+        link.positive = ""
     left, right = st.columns(2, gap="medium")
     with left:
         st.selectbox(
             "Why",
             ["", *list(texts)[1:]],
             format_func=lambda name: texts[name or best],
-            key="positive",
             help="The classes by their scores, the highest first; type to search.",
+            **bound(link, "positive"),
         )
-    positive = state.positive or best
+    positive, state = link.positive or best, visit_state(ContributionChoices)
     rivals = [name for name in texts if name != positive]
-    if state.against not in rivals:
-        state.against = ""
+    if link.against not in rivals:
+        link.against = ""
     wrong = bool(subject.labels) and best not in subject.labels
-    if wrong and state.given_rival is not None and not state.against and subject.labels[0] in rivals:
-        state.against = state.given_rival = subject.labels[0]
+    if wrong and state.given_rival is not None and not link.against and subject.labels[0] in rivals:
+        link.against = state.given_rival = subject.labels[0]
     with right:
         st.selectbox(
             "rather than",
             ["", *rivals],
             format_func=lambda name: texts[name] if name else "nothing: the score itself",
-            key="against",
-            on_change=_keep_rival,
+            **bound(link, "against", then=_keep_rival),
             help="Another class: then it is the lead over it that is split, just as a score is.",
         )
-    return positive, state.against
+    return positive, link.against
 
 
 def _keep_rival() -> None:
     """What was chosen by hand stays, for this picture and the next."""
-    st.session_state.given_rival = None
+    visit_state(ContributionChoices).given_rival = None
 
 
 # --- the channel and the place
@@ -121,14 +143,15 @@ def _keep_rival() -> None:
 
 def choose_contributor(channel: int, *, stay: bool = False) -> None:
     """Study this channel, at the place where it says most, or where one is already if `stay`."""
-    st.session_state.contributor = channel
+    state = visit_state(ContributionChoices)
+    state.contributor = channel
     if not stay:
-        st.session_state.spot = None
+        state.cell = None
 
 
-def choose_spot(spot: Cell) -> None:
-    """Study this cell of the grid of all positions."""
-    st.session_state.spot = spot
+def choose_contribution_cell(cell: Cell) -> None:
+    """Select this cell of the grid of all positions."""
+    visit_state(ContributionChoices).cell = cell
 
 
 def start_anew_for(picture: SourceImage, subject: ExplainedClassifier, channels: int) -> None:
@@ -137,22 +160,22 @@ def start_anew_for(picture: SourceImage, subject: ExplainedClassifier, channels:
     And the rival, where it was given as the last picture's label.
     """
     studied = (picture.key, id(subject.classifier))
-    if st.session_state.get("studied") == studied:
+    state, link = visit_state(ContributionChoices), visit_state(LinkState)
+    if state.studied == studied:
         return
-    st.session_state.studied = studied
-    given = st.session_state.get("given_rival")
-    if given and st.session_state.against == given:
-        st.session_state.against = ""
-    st.session_state.given_rival = ""
+    state.studied = studied
+    if state.given_rival and link.against == state.given_rival:
+        link.against = ""
+    state.given_rival = ""
     tick_all()
     choose_contributor(-1)
-    if not 0 < st.session_state.drop_count <= channels:
-        st.session_state.drop_count = max(1, round(LEFT_OUT_SHARE * channels))
+    if not 0 < state.drop_count <= channels:
+        state.drop_count = max(1, round(LEFT_OUT_SHARE * channels))
 
 
 def _shown_contributor(found: Contributions) -> int:
     """The channel that was chosen, or the one that says most for the class until one is."""
-    channel: int = st.session_state.contributor
+    channel = visit_state(ContributionChoices).contributor
     return channel if 0 <= channel < len(found.channels) else int(found.channels.argmax())
 
 
@@ -162,9 +185,9 @@ def _shown_place(found: Contributions, channel: int) -> Place | None:
     if positions is None or part.evidence is None:
         return None
     rows, columns = size = positions.shape
-    spot = st.session_state.spot
-    if spot is not None and spot[0] < rows and spot[1] < columns:
-        return Place((int(spot[0]), int(spot[1])), (rows, columns))
+    cell = visit_state(ContributionChoices).cell
+    if cell is not None and cell[0] < rows and cell[1] < columns:
+        return Place(cell, (rows, columns))
     evidence = part.evidence[k]
     row, column = np.unravel_index(np.abs(evidence).argmax(), evidence.shape)
     return Place(moved((int(row), int(column)), evidence.shape, size), (rows, columns))
@@ -175,13 +198,12 @@ def _shown_place(found: Contributions, channel: int) -> Place | None:
 
 def left_out() -> frozenset[int]:
     """The channels that are unticked."""
-    unticked: frozenset[int] = st.session_state.unticked
-    return unticked
+    return visit_state(ContributionChoices).unticked
 
 
 def tick(channel: int, counted: bool) -> None:
-    st.session_state.unticked = left_out() - {channel} if counted else left_out() | {channel}
+    visit_state(ContributionChoices).unticked = left_out() - {channel} if counted else left_out() | {channel}
 
 
 def tick_all() -> None:
-    st.session_state.unticked = frozenset()
+    visit_state(ContributionChoices).unticked = frozenset()

@@ -8,9 +8,11 @@ from crosspool.drawing.rendering import SIGNED_COLOUR_MAP, Look, colour_range_of
 from crosspool.errors import CrosspoolError
 from crosspool.ui.contributions.evidence_overlay import columns_that_wrap, evidence_overlay
 from crosspool.ui.contributions.explaining import Explained, explained
-from crosspool.ui.contributions.question import ContributionState, choose_contributor
+from crosspool.ui.contributions.question import ContributionChoices, ContributionState, choose_contributor
 from crosspool.ui.contributions.wording import balance, check_sentence, ranked
+from crosspool.ui.visit.binding import bound
 from crosspool.ui.visit.pictures import SourceImage, pictures_at_hand
+from crosspool.ui.visit.state import visit_state
 from crosspool.ui.visit.waiting import refused, waiting
 from crosspool.ui.widgets.bars import Bar, bars, small_map
 from crosspool.ui.widgets.text import as_it_is, signed
@@ -22,19 +24,20 @@ def two_images(view: ContributionState, look: Look) -> None:
     """What makes another picture's vector like this one's, by channel and by position."""
     st.header("Alike to another picture, and why", anchor=False)
     others = {one.key: one for one in pictures_at_hand() if one.key != view.picture.key}
-    if st.session_state.compared_with not in others:
-        st.session_state.compared_with = ""
+    state = visit_state(ContributionChoices)
+    if state.compared_with not in others:
+        state.compared_with = ""
     with st.container(width=360):
         st.selectbox(
             "Compare with",
             ["", *others],
             format_func=lambda key: others[key].title if key else "no other picture",
-            key="compared_with",
+            **bound(state, "compared_with"),
         )
-    if not st.session_state.compared_with:
+    if not state.compared_with:
         st.caption("The inner product of two pictures' vectors is split just as a score is.")
         return
-    other = others[st.session_state.compared_with]
+    other = others[state.compared_with]
     try:
         with waiting("Looking at the other picture …") as on_progress:
             beside = explained(other, view.subject, on_progress)

@@ -6,13 +6,16 @@ import streamlit as st
 
 from crosspool.ui.equation.building import Construction, Order, construct
 from crosspool.ui.equation.charts import blocks_in_a_row, growing_block
+from crosspool.ui.equation.state import EquationState
 from crosspool.ui.equation.trying import experiments_section
 from crosspool.ui.maps.entry_chart import CHART_CONFIG, CHART_ENTRIES, entry_name
-from crosspool.ui.maps.large_pictures import headline, map_picture, seen_picture
+from crosspool.ui.maps.large_pictures import headline, input_picture, map_picture
 from crosspool.ui.maps.page import maps_page
-from crosspool.ui.maps.selection import channel_input, choose_position, shown_channel, shown_look, shown_position
+from crosspool.ui.maps.selection import channel_input, current_look, select_cell, selected_cell, selected_channel
 from crosspool.ui.runtime.maps import ImageMaps, Request
+from crosspool.ui.visit.binding import bound
 from crosspool.ui.visit.pictures import SourceImage
+from crosspool.ui.visit.state import visit_state
 from crosspool.ui.widgets.picture import Cell
 from crosspool.ui.widgets.text import number
 from crosspool.ui.widgets.walk import walk
@@ -29,9 +32,9 @@ def one_block(maps: ImageMaps, request: Request, channel: int, position: Cell) -
     with st.container(key="large"):
         seen, over, steps = st.columns([1, 1, 1.15], gap="medium")
     with seen:
-        seen_picture(maps, request, position)
+        input_picture(maps, request, position)
     with over:
-        map_picture(maps, channel, position, shown_look(request.signed and maps.pair.can_be_negative))
+        map_picture(maps, channel, position, current_look(request.signed and maps.pair.can_be_negative))
     with steps:
         built, step = _walk(maps, request, channel, position)
         _what_it_adds(maps, request, built, step, channel)
@@ -53,23 +56,22 @@ def _walk(maps: ImageMaps, request: Request, channel: int, position: Cell) -> tu
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         with st.container(width=140):
             channel_input(maps, channel, "built")
-        order: Order = st.segmented_control(
+        state = visit_state(EquationState)
+        st.segmented_control(
             "Positions",
             list(ORDERS),
             format_func=ORDERS.__getitem__,
-            default="rows",
             required=True,
-            key="walk_order",
-            persist_state="session",
+            **bound(state, "walk_order"),
         )
-    built = construct(maps, channel, request.border, order, CHART_ENTRIES)
+    built = construct(maps, channel, request.border, state.walk_order, CHART_ENTRIES)
     step, steps = built.step_of(*position), len(built.order)
     walk(
         step,
         steps=steps,
         end=built.end,
         label=f"Position {step:,} of {steps:,}: row {position[0]}, column {position[1]}",
-        choose=lambda chosen: choose_position(built.position_at(chosen)),
+        choose=lambda chosen: select_cell(built.position_at(chosen)),
         key="walk",
     )
     return built, step
@@ -135,8 +137,8 @@ def build(picture: SourceImage, request: Request, maps: ImageMaps) -> None:
     """One block, position by position, and the experiments."""
     headline(picture, request, maps)
     st.page_link("pages/what_am_i_looking_at.py", label="New here? What am I looking at?", icon=":material/school:")
-    channel = shown_channel(maps)
-    position = shown_position(maps, channel)
+    channel = selected_channel(maps)
+    position = selected_cell(maps, channel)
     one_block(maps, request, channel, position)
     experiments_section(maps, request, position)
 

@@ -8,11 +8,14 @@ from crosspool.ui.equation.agreement import DOUBLE, SINGLE, Finding
 from crosspool.ui.equation.case import equation_case
 from crosspool.ui.equation.charts import agreement_chart
 from crosspool.ui.equation.experiments import EXPERIMENTS, Experiment
+from crosspool.ui.equation.state import EquationState
 from crosspool.ui.maps.entry_chart import CHART_CONFIG
 from crosspool.ui.runtime.gate import OnProgress
 from crosspool.ui.runtime.maps import ImageMaps, Request, backbone_of, gate
 from crosspool.ui.runtime.settings import settings
 from crosspool.ui.runtime.shared_cache import Kept
+from crosspool.ui.visit.binding import bound
+from crosspool.ui.visit.state import visit_state
 from crosspool.ui.visit.waiting import refused, waiting
 from crosspool.ui.widgets.picture import Cell
 
@@ -46,14 +49,15 @@ def experiments_section(maps: ImageMaps, request: Request, position: Cell) -> No
     st.header("2 · What follows from Eq. 1: try it on this image", anchor=False)
     choice, result = st.columns([1, 2.4], gap="large")
     with choice:
-        key = st.radio(
+        state = visit_state(EquationState)
+        st.radio(
             "Experiment",
             list(EXPERIMENTS),
             format_func=lambda name: EXPERIMENTS[name].title,
-            key="experiment",
-            persist_state="session",
+            **bound(state, "experiment"),
         )
-        chosen, seed = EXPERIMENTS[key], st.session_state.setdefault("shuffles", 0)
+        key, seed = state.experiment, state.shuffles
+        chosen = EXPERIMENTS[key]
         if chosen.shuffles:
             st.button("Shuffle again", icon=":material/shuffle:", on_click=_shuffle_again)
     with result:
@@ -92,7 +96,7 @@ def experiments_section(maps: ImageMaps, request: Request, position: Cell) -> No
 
 
 def _shuffle_again() -> None:
-    st.session_state.shuffles += 1
+    visit_state(EquationState).shuffles += 1
 
 
 def _non_linearity(maps: ImageMaps, request: Request) -> str:

@@ -7,9 +7,9 @@ import streamlit as st
 from crosspool.ui.equation.building import counted_weights, summed_plainly
 from crosspool.ui.equation.charts import energy_by_channel
 from crosspool.ui.maps.entry_chart import CHART_CONFIG, entry_name, strongest_entries
-from crosspool.ui.maps.large_pictures import headline, map_picture, seen_picture
+from crosspool.ui.maps.large_pictures import headline, input_picture, map_picture
 from crosspool.ui.maps.page import maps_page
-from crosspool.ui.maps.selection import channel_input, shown_channel, shown_look, shown_position
+from crosspool.ui.maps.selection import channel_input, current_look, selected_cell, selected_channel
 from crosspool.ui.runtime.maps import ImageMaps, Request
 from crosspool.ui.visit.pictures import SourceImage
 from crosspool.ui.widgets.text import number
@@ -22,7 +22,7 @@ ENTRIES_WRITTEN_OUT = 4  # entries of each patch written out
 
 def two_layers(maps: ImageMaps, request: Request, channel: int) -> None:
     """Step 1: the patch and its weight."""
-    position = shown_position(maps, channel)
+    position = selected_cell(maps, channel)
     pair = maps.pair
     m, n = pair.kernel_size
     rows, columns = maps.upper.shape[1:]
@@ -30,9 +30,9 @@ def two_layers(maps: ImageMaps, request: Request, channel: int) -> None:
     with st.container(key="large"):
         seen, over, text = st.columns(3, gap="medium")
     with seen:
-        seen_picture(maps, request, position)
+        input_picture(maps, request, position)
     with over:
-        map_picture(maps, channel, position, shown_look(request.signed and maps.pair.can_be_negative))
+        map_picture(maps, channel, position, current_look(request.signed and maps.pair.can_be_negative))
     with text:
         st.markdown(
             f"""
@@ -113,7 +113,7 @@ def all_blocks(maps: ImageMaps) -> None:
 def explain(picture: SourceImage, request: Request, maps: ImageMaps) -> None:
     """The three steps."""
     headline(picture, request, maps)
-    channel = shown_channel(maps)
+    channel = selected_channel(maps)
     two_layers(maps, request, channel)
     one_block(maps, request, channel)
     all_blocks(maps)

@@ -13,12 +13,13 @@ from crosspool.backbones import DEFAULT, architecture
 from crosspool.drawing.rendering import Look
 from crosspool.ui.lesson.quantities import COARSE, peak, telling_map
 from crosspool.ui.maps.presenter import presenting
-from crosspool.ui.maps.selection import forget_channels, shown_look
+from crosspool.ui.maps.selection import current_look, forget_channels, select_cell
 from crosspool.ui.runtime.gate import OnProgress
 from crosspool.ui.runtime.maps import ImageMaps, Request, image_maps
 from crosspool.ui.runtime.settings import settings
 from crosspool.ui.visit.link import PRETRAINED, LinkState, shorten, to_params
-from crosspool.ui.visit.pictures import SourceImage, pictures_at_hand
+from crosspool.ui.visit.pictures import SourceImage, pictures_at_hand, show_picture
+from crosspool.ui.visit.state import VisitPart, plain, visit_state
 from crosspool.ui.widgets.keys import BACK, ON
 from crosspool.ui.widgets.picture import Cell
 
@@ -46,14 +47,26 @@ class LessonState:
     look: Look
 
 
+@dataclass
+class LessonProgress(VisitPart):
+    """What a visit remembers of the lesson: the step, what was wrong with the link, and what is looked at.
+
+    `channel` is None for the map that tells most; `point`, in parts of the image's height and width, for its peak.
+    """
+
+    step: int = plain(1)
+    note: str = plain("")
+    channel: int | None = plain(None)
+    point: tuple[float, float] | None = plain(None)
+
+
 def current_step() -> int:
     """The step that the address asks for; where it asks for none, the last one. `note_of_link` says what was wrong."""
     step, note = asked_step(st.query_params)
-    if note:
-        st.session_state.lesson_note = note
-    if step is not None:
-        st.session_state.lesson_step = step
-    return int(st.session_state.setdefault("lesson_step", 1))
+    state = visit_state(LessonProgress)
+    state.note = note or state.note
+    state.step = step or state.step
+    return state.step
 
 
 def asked_step(params: Mapping[str, str]) -> tuple[int | None, str]:
@@ -64,24 +77,26 @@ def asked_step(params: Mapping[str, str]) -> tuple[int | None, str]:
     known = {str(step): step for step in range(1, len(TITLES) + 1)}
     if text in known:
         return known[text], ""
-    return None, f"The link's step `{shorten(text)}` was ignored: it is a number from 1 to {len(TITLES)}."
+    return None, f"Unknown step `{shorten(text)}` in the link (1 to {len(TITLES)})."
 
 
 def note_of_link() -> str:
     """What was wrong with the address, until another step is chosen."""
-    return str(st.session_state.get("lesson_note", ""))
+    return visit_state(LessonProgress).note
 
 
 def go_to(step: int) -> None:
     """Another step, also in the address."""
-    st.session_state.lesson_step, st.session_state.lesson_note = min(max(step, 1), len(TITLES)), ""
+    state = visit_state(LessonProgress)
+    state.step, state.note = min(max(step, 1), len(TITLES)), ""
     write_link()
 
 
 def write_link() -> None:
     """Let the URL say the step, the sample and presenter mode, so that copying it shares them."""
-    state = st.session_state
-    params = {"step": str(state.lesson_step), **to_params(LinkState(sample=state.sample, present=state.present))}
+    link = visit_state(LinkState)
+    shared = LinkState(sample=link.sample, present=link.present)
+    params = {"step": str(visit_state(LessonProgress).step), **to_params(shared)}
     if st.query_params.to_dict() != params:
         st.query_params.from_dict(params)
 
@@ -95,7 +110,7 @@ def keys_of_step(step: int) -> dict[str, Callable[[], None]]:
 
 def chosen_sample() -> SourceImage:
     """The sample that the link, or another page, has chosen."""
-    return next(picture for picture in pictures_at_hand() if picture.sample == st.session_state.sample)
+    return next(picture for picture in pictures_at_hand() if picture.sample == visit_state(LinkState).sample)
 
 
 def request_for(picture: SourceImage, size: int) -> Request:
@@ -116,37 +131,39 @@ def view_at(picture: SourceImage, size: int, on_progress: OnProgress) -> LessonS
 
     request, maps = request_for(picture, size), maps_at(size)
     coarse = maps if size == COARSE else maps_at(COARSE)
-    state = st.session_state
-    channel = state.get("lesson_channel")
+    state = visit_state(LessonProgress)
+    channel = state.channel
     if channel is None:
         channel = telling_map(coarse)
-    spot = state.get("lesson_spot") or middle(peak(coarse, channel), coarse.upper.shape[1:])
+    spot = state.point or middle(peak(coarse, channel), coarse.upper.shape[1:])
     # Flat cells in the full range of colours: what is seen is what is computed.
-    look = Look(shown_look(signed=False).colour_map, LinkState().opacity, smooth=False, scale="map", signed=False)
+    look = Look(current_look(signed=False).colour_map, LinkState().opacity, smooth=False, scale="map", signed=False)
     return LessonState(picture, request, maps, channel, cell_at(spot, maps.upper.shape[1:]), look)
 
 
 def choose_map(channel: int) -> None:
     """Another map, at its peak."""
-    st.session_state.lesson_channel, st.session_state.lesson_spot = channel, None
+    state = visit_state(LessonProgress)
+    state.channel, state.point = channel, None
 
 
 def choose_place(view: LessonState, cell: Cell) -> None:
     """Another place in the picture, given by the cell of this view's maps."""
-    st.session_state.lesson_channel = view.channel
-    st.session_state.lesson_spot = middle(cell, view.maps.upper.shape[1:])
+    state = visit_state(LessonProgress)
+    state.channel = view.channel
+    state.point = middle(cell, view.maps.upper.shape[1:])
 
 
 def take_along(view: LessonState, size: int) -> None:
     """Let the other pages look at what the lesson looks at, at this size of the input."""
-    state = st.session_state
-    state.source, state.sample, state.backbone, state.weights = "sample", view.picture.sample, DEFAULT, PRETRAINED
-    state.pair, state.size, state.framing, state.signed = view.request.pair, size, "crop", False
-    state.border = "zero"
+    link = visit_state(LinkState)
+    show_picture(view.picture)
+    link.backbone, link.weights, link.pair, link.size = DEFAULT, PRETRAINED, view.request.pair, size
+    link.framing, link.signed, link.border = "crop", False, "zero"
     forget_channels()
-    state.channel = view.channel
+    link.channel = view.channel
     if size == view.request.size:
-        state.position = view.position
+        select_cell(view.position)
 
 
 def middle(cell: Cell, size: Cell) -> tuple[float, float]:

@@ -23,7 +23,7 @@ from crosspool.ui.lesson.step_parts import (
     weight_here,
 )
 from crosspool.ui.maps.gallery import map_colour_range
-from crosspool.ui.maps.large_pictures import map_picture, overlay_picture, seen_picture
+from crosspool.ui.maps.large_pictures import input_picture, map_picture, overlay_picture
 from crosspool.ui.maps.selection import channel_input
 from crosspool.ui.runtime.maps import Network
 from crosspool.ui.visit.waiting import waiting
@@ -142,7 +142,7 @@ def now_you(view: LessonState) -> None:
     )
     seen, over, text = step_columns("you")
     with seen:
-        seen_picture(view.maps, view.request, view.position, choose_cell_of(view))
+        input_picture(view.maps, view.request, view.position, choose_cell_of(view))
     with over:
         map_picture(view.maps, view.channel, view.position, view.look, choose_cell_of(view))
     with text:

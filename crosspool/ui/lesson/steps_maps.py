@@ -19,7 +19,7 @@ from crosspool.ui.lesson.step_parts import (
 )
 from crosspool.ui.maps.entry_chart import CHART_CONFIG, entry_name, strongest_entries
 from crosspool.ui.maps.gallery import map_colour_range
-from crosspool.ui.maps.large_pictures import map_picture, seen_picture
+from crosspool.ui.maps.large_pictures import input_picture, map_picture
 from crosspool.ui.widgets.browser import data_url
 from crosspool.ui.widgets.text import number
 from crosspool.ui.widgets.thumbnails import Thumbnail, thumbnails
@@ -39,7 +39,7 @@ def what_is_a_map(view: LessonState) -> None:
     )
     seen, over, text = step_columns("map")
     with seen:
-        seen_picture(view.maps, view.request, view.position, choose_cell_of(view))
+        input_picture(view.maps, view.request, view.position, choose_cell_of(view))
     with over:
         map_picture(view.maps, view.channel, view.position, view.look, choose_cell_of(view))
     with text:

@@ -18,9 +18,11 @@ from crosspool.ui.maps.large_pictures import colour_scale
 from crosspool.ui.maps.selection import select_channel
 from crosspool.ui.maps.survey import ImageSummary, Survey, SurveyImage, image_summary, most_pictures
 from crosspool.ui.runtime.maps import ImageMaps, Request
+from crosspool.ui.visit.binding import bound_value
 from crosspool.ui.visit.choose_labelled import labelled_at_hand, show_problems
 from crosspool.ui.visit.labelled import LabelledSet
 from crosspool.ui.visit.pictures import SourceImage, add_image, pictures_at_hand, show_picture
+from crosspool.ui.visit.state import VisitPart, about_images, plain, visit_state
 from crosspool.ui.widgets.text import as_it_is, number
 
 TOP = 12  # images shown of a labelled set
@@ -37,6 +39,19 @@ _component = st.components.v2.component(
     css=asset("ui/maps/across.css"),
     js=script("ui/maps/across.js"),
 )
+
+
+@dataclass
+class AcrossState(VisitPart):
+    """Which images are shown and in which order ("" until one is chosen), and the survey that computes their maps.
+
+    `image_chosen` is whether a press has just made another image the page's, which only a full run shows.
+    """
+
+    across_set: str = plain("")
+    across_order: str = plain("")
+    survey: Survey | None = about_images(None)
+    image_chosen: bool = plain(False)
 
 
 @dataclass(frozen=True)
@@ -72,7 +87,7 @@ def across(
     sets = _sets(request, maps)
     with st.container(horizontal=True, gap="medium"):
         default = "yours" if "yours" in sets and len(sets["yours"].entries) > 1 else "samples"
-        name = _choose("Images", {name: one.title for name, one in sets.items()}, default, "across_set")
+        name = _choose("Images", {name: images.title for name, images in sets.items()}, default, "across_set")
         images = sets[name]
         orders = {key: text for key, text in ORDERS.items() if key != "given" or not images.ranked}
         order = _choose("Order", orders, next(iter(orders)), "across_order")
@@ -84,20 +99,19 @@ def across(
             _shown(chosen, images, channel, channels, look, order, watched=False)
 
 
-def _choose(label: str, options: Mapping[Option, str], default: Option, kept: str) -> Option:
-    """One of the options; what was chosen is kept in the session, and holds again whenever it is offered."""
-    state = st.session_state
-    key = f"{kept}_control"
-
-    def on_change() -> None:
-        state[kept] = state[key]
-
-    state[key] = state[kept] if state.get(kept) in options else default
+def _choose(label: str, options: Mapping[Option, str], default: Option, field: str) -> Option:
+    """One of the options; what was chosen is remembered, and holds again whenever it is offered."""
+    state = visit_state(AcrossState)
+    chosen = getattr(state, field)
+    current = chosen if chosen in options else default
     st.segmented_control(
-        label, list(options), format_func=options.__getitem__, required=True, key=key, on_change=on_change
+        label,
+        list(options),
+        format_func=options.__getitem__,
+        required=True,
+        **bound_value(field, current, partial(setattr, state, field)),
     )
-    found: Option = state[key]
-    return found
+    return current
 
 
 # --- the sets
@@ -158,16 +172,16 @@ def _labelled_entry(labelled: LabelledSet, sample: Sample, request: Request) -> 
 
 def _survey_of(images: ImageSet) -> Survey | None:
     """The survey of this session, if it was begun for these images; one that was begun for others is ended."""
-    survey: Survey | None = st.session_state.get("survey")
+    state = visit_state(AcrossState)
+    survey = state.survey
     if survey is not None and not survey.requests <= {entry.subject.request for entry in images.entries}:
         survey.cancel()
-        del st.session_state.survey
-        return None
-    return survey
+        state.survey = None
+    return state.survey
 
 
 def _begin(subjects: Sequence[SurveyImage]) -> None:
-    st.session_state.survey = Survey(subjects)
+    visit_state(AcrossState).survey = Survey(subjects)
 
 
 def _shown(
@@ -182,8 +196,9 @@ def _shown(
 ) -> None:
     """How far the survey is, and the images as far as they were looked at."""
     survey = _survey_of(images)
-    running = survey is not None and survey.running
-    if (watched and not running) or st.session_state.pop("across_pressed", False):
+    running, state = survey is not None and survey.running, visit_state(AcrossState)
+    if (watched and not running) or state.image_chosen:
+        state.image_chosen = False
         st.rerun()
     glances = [image_summary(entry.subject.request) for entry in images.entries]
     failed = survey.failed if survey is not None else {}
@@ -267,7 +282,7 @@ def _matrix(
         if pressed is not None and pressed[0] in entries:
             entries[pressed[0]].show()
             select_channel(int(pressed[1]))
-            st.session_state.across_pressed = True
+            visit_state(AcrossState).image_chosen = True
 
     scales: list[list[str] | None] = [None] * len(channels)
     if len(set(colour_ranges)) == 1:

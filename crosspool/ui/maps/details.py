@@ -5,20 +5,22 @@ import streamlit as st
 from crosspool.drawing.rendering import Look
 from crosspool.receptive_field import patch_box
 from crosspool.ui.maps.entry_chart import CHART_CONFIG, strongest_entries
-from crosspool.ui.maps.large_pictures import field_of, map_picture, seen_picture
-from crosspool.ui.maps.selection import shown_position
+from crosspool.ui.maps.large_pictures import field_of, input_picture, map_picture
+from crosspool.ui.maps.selection import MapsState, selected_cell
 from crosspool.ui.runtime.maps import ImageMaps, Request
+from crosspool.ui.visit.binding import bound
+from crosspool.ui.visit.state import visit_state
 from crosspool.ui.widgets.picture import Cell
 from crosspool.ui.widgets.text import number
 
 
 def large_map(maps: ImageMaps, request: Request, channel: int, look: Look) -> None:
     """What the network saw, the chosen map over it, and what the map is and does."""
-    position = shown_position(maps, channel)
+    position = selected_cell(maps, channel)
     with st.container(key="large"):
         seen, over, facts = st.columns([1, 1, 1.15], gap="medium")
     with seen:
-        seen_picture(maps, request, position)
+        input_picture(maps, request, position)
     with over:
         map_picture(maps, channel, position, look)
     with facts:
@@ -54,16 +56,17 @@ def _span(name: str, start: int, stop: int) -> str:
 
 
 def _entries(maps: ImageMaps, channel: int, position: Cell) -> None:
+    state = visit_state(MapsState)
     views = {"block": f"block P_{channel}", "patch": "patch x_i here"}
     st.segmented_control(
         "Strongest entries of",
         list(views),
         format_func=views.__getitem__,
         required=True,
-        key="entries",
         help="P_k is the sum over all positions of weight times patch; zoom by dragging, double click to reset.",
+        **bound(state, "entries"),
     )
-    view: str = st.session_state.entries
+    view = state.entries
     vector = maps.pooled[channel] if view == "block" else maps.patch(*position)
     st.plotly_chart(
         strongest_entries(vector, maps.pair, views[view]),

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
@@ -12,6 +13,7 @@ from crosspool.gallery.assets import asset, script
 from crosspool.gallery.mapset import colour_tables, pack_maps, packed_name, receptive_fields
 from crosspool.ui.runtime.maps import ImageMaps, Request
 from crosspool.ui.runtime.shared_cache import Kept
+from crosspool.ui.visit.state import VisitPart, plain, visit_state
 
 _maps_component = st.components.v2.component(
     "crosspool.maps", html="", css=":host { display: none; }", js=script("gallery/maps_component.js")
@@ -23,6 +25,13 @@ _gallery_component = st.components.v2.component(
     js=script("gallery/gallery_component.js"),
 )
 _packed: Kept[Request, bytes] = Kept("galleries", len, lambda request: request.picture)
+
+
+@dataclass
+class GalleryRevisions(VisitPart):
+    """The newest change of each part of the gallery that was heard of; exchange.js says what for."""
+
+    revisions: dict[str, int] = plain({"selected": 0, "pins": 0, "view": 0})
 
 
 def gallery(
@@ -44,8 +53,7 @@ def gallery(
     packed = packed_maps(maps, request)
     _maps_component(data=packed, key="maps")
 
-    # The newest change of each part that was heard of; exchange.js says what for.
-    revisions: dict[str, int] = st.session_state.setdefault("gallery_revisions", {"selected": 0, "pins": 0, "view": 0})
+    revisions = visit_state(GalleryRevisions).revisions
 
     def on_changes_change() -> None:
         changes = st.session_state["gallery"].changes or {}

@@ -21,7 +21,7 @@ from crosspool.drawing.rendering import (
 from crosspool.errors import CrosspoolError
 from crosspool.receptive_field import Box, patch_box, receptive_field
 from crosspool.ui.maps.gallery import map_colour_range
-from crosspool.ui.maps.selection import choose_position
+from crosspool.ui.maps.selection import select_cell
 from crosspool.ui.runtime.maps import ImageMaps, Request, image_maps
 from crosspool.ui.runtime.settings import settings
 from crosspool.ui.visit.pictures import SourceImage
@@ -32,7 +32,7 @@ from crosspool.ui.widgets.text import as_it_is, number
 LARGE = 448  # pixels of the large pictures
 
 
-def shown_maps(picture: SourceImage, request: Request) -> ImageMaps | None:
+def computed_maps(picture: SourceImage, request: Request) -> ImageMaps | None:
     """The maps; None, with the reason shown, without them.
 
     A fragment asks for them anew instead of holding them, so that no visitor's page keeps them in memory.
@@ -61,8 +61,8 @@ def field_of(maps: ImageMaps, request: Request, position: Cell) -> Box:
     return receptive_field(architecture(request.backbone).layout(request.size), maps.pair.upper, *position)
 
 
-def seen_picture(
-    maps: ImageMaps, request: Request, position: Cell, choose: Callable[[Cell], None] = choose_position
+def input_picture(
+    maps: ImageMaps, request: Request, position: Cell, choose: Callable[[Cell], None] = select_cell
 ) -> None:
     """The network's input with the patch and the receptive field of the position as boxes; clicks call `choose`."""
     st.markdown("**What the network saw**")
@@ -87,7 +87,7 @@ def seen_picture(
 
 
 def map_picture(
-    maps: ImageMaps, channel: int, position: Cell, look: Look, choose: Callable[[Cell], None] = choose_position
+    maps: ImageMaps, channel: int, position: Cell, look: Look, choose: Callable[[Cell], None] = select_cell
 ) -> None:
     """One map over the network's input, with its colour bar; clicks call `choose`."""
     st.markdown(f"**Map {channel} over it**")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from crosspool.ui.maps.controls import choose_image_and_layers, start_from_link, write_link
-from crosspool.ui.maps.large_pictures import shown_maps
+from crosspool.ui.maps.large_pictures import computed_maps
 from crosspool.ui.runtime.maps import ImageMaps, Request
 from crosspool.ui.visit.pictures import SourceImage
 
@@ -24,7 +24,7 @@ def maps_page(title: str, body: PageBody) -> None:
 @st.fragment
 def _body_with_maps(body: PageBody, picture: SourceImage, request: Request) -> None:
     """Ask for the maps at every run instead of holding them, so that no visitor's page keeps them in memory."""
-    maps = shown_maps(picture, request)
+    maps = computed_maps(picture, request)
     if maps is not None:
         body(picture, request, maps)
         write_link()

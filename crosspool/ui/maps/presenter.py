@@ -8,27 +8,29 @@ from functools import partial
 
 import streamlit as st
 
-from crosspool.ui.maps.large_pictures import headline, map_picture, seen_picture
+from crosspool.ui.maps.large_pictures import headline, input_picture, map_picture
 from crosspool.ui.maps.selection import (
-    MOST_FIRST,
+    MAX_FIRST_CHANNELS,
+    current_look,
     first_channels,
     select_channel,
-    shown_channel,
-    shown_look,
-    shown_position,
+    selected_cell,
+    selected_channel,
 )
 from crosspool.ui.runtime.maps import ImageMaps, Request
+from crosspool.ui.visit.link import LinkState
 from crosspool.ui.visit.pictures import SourceImage
+from crosspool.ui.visit.state import visit_state
 from crosspool.ui.widgets.keys import BACK, ON, keys
 from crosspool.ui.widgets.text import number
 
 
 def presenting() -> bool:
     """Whether the session is in presenter mode."""
-    return bool(st.session_state.present)
+    return visit_state(LinkState).present
 
 
-def frame() -> None:
+def presenter_frame() -> None:
     """In presenter mode: its style, and the ways out, a small button and Escape. First of all in a page."""
     with st.container(key="leave-presenting"):  # there in any case, so that nothing behind it moves up or down
         if presenting():
@@ -47,12 +49,12 @@ def present_button() -> None:
             on_click=_present,
             args=(True,),
             help="Large type and nothing around the pictures; Escape leaves. The arrow keys go on in the lesson, and "
-            f"in Weighting maps round the first {MOST_FIRST} maps of the gallery.",
+            f"in Weighting maps round the first {MAX_FIRST_CHANNELS} maps of the gallery.",
         )
 
 
 def _present(wanted: bool) -> None:
-    st.session_state.present = wanted
+    visit_state(LinkState).present = wanted
 
 
 def present_maps(picture: SourceImage, request: Request, maps: ImageMaps) -> None:
@@ -60,9 +62,9 @@ def present_maps(picture: SourceImage, request: Request, maps: ImageMaps) -> Non
 
     Maps follow each other as in the gallery.
     """
-    channel, order = shown_channel(maps), first_channels(maps, request)
+    channel, order = selected_channel(maps), first_channels(maps, request)
     before, after = neighbours(order, channel)
-    position = shown_position(maps, channel)
+    position = selected_cell(maps, channel)
     with st.container(key="presented-head", horizontal=True, vertical_alignment="center"):
         with st.container():
             headline(picture, request, maps)
@@ -76,9 +78,9 @@ def present_maps(picture: SourceImage, request: Request, maps: ImageMaps) -> Non
     with st.container(key="large-presented"):
         seen, over = st.columns(2, gap="medium")
     with seen:
-        seen_picture(maps, request, position)
+        input_picture(maps, request, position)
     with over:
-        map_picture(maps, channel, position, shown_look(request.signed and maps.pair.can_be_negative))
+        map_picture(maps, channel, position, current_look(request.signed and maps.pair.can_be_negative))
     ways = dict.fromkeys(BACK, before) | dict.fromkeys(ON, after)
     keys({name: partial(select_channel, to) for name, to in ways.items()}, key="map-keys")
 

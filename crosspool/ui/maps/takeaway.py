@@ -14,10 +14,13 @@ from crosspool.gallery.map_files import ChosenMaps
 from crosspool.provenance import Provenance
 from crosspool.statistics import Criterion
 from crosspool.ui.maps.controls import link_params
+from crosspool.ui.maps.selection import MapsState
 from crosspool.ui.maps.snippet import drawing_code, python_code
 from crosspool.ui.runtime.maps import ImageMaps, Request, image_maps
 from crosspool.ui.runtime.settings import settings
+from crosspool.ui.visit.binding import bound
 from crosspool.ui.visit.pictures import LONGEST_SIDE, SourceImage
+from crosspool.ui.visit.state import visit_state
 from crosspool.ui.widgets.text import file_stem
 
 FIRST = 23  # maps of the gallery on a sheet: with the image three full rows
@@ -48,7 +51,7 @@ def downloads(
     """Offer the map under study, the pinned maps or the first of the gallery; a file is made when it is asked for."""
     st.header("Take it away", anchor=False)
     channels = _choose(channel, pins, first)
-    files_of = partial(_chosen_maps, picture, request, channels, pins, look, st.session_state.sort)
+    files_of = partial(_chosen_maps, picture, request, channels, pins, look, visit_state(MapsState).sort)
     chosen = files_of(maps)
     stem = "-".join(
         [
@@ -87,10 +90,13 @@ def _choose(channel: int, pins: Sequence[int], first: Sequence[int]) -> list[int
         "first": f"First {len(groups['first'])} of the gallery",
     }
     offered = [group for group, channels in groups.items() if channels]
-    if st.session_state.get("taken") not in offered:
-        st.session_state.taken = "this"
-    st.segmented_control("Which maps", offered, format_func=names.__getitem__, required=True, key="taken")
-    return groups[st.session_state.taken]
+    state = visit_state(MapsState)
+    if state.download not in offered:
+        state.download = "this"
+    st.segmented_control(
+        "Which maps", offered, format_func=names.__getitem__, required=True, **bound(state, "download")
+    )
+    return groups[state.download]
 
 
 def _chosen_maps(

@@ -11,32 +11,45 @@ from crosspool.ui.maps.gallery import gallery
 from crosspool.ui.maps.large_pictures import headline
 from crosspool.ui.maps.page import maps_page
 from crosspool.ui.maps.presenter import present_maps, presenting
-from crosspool.ui.maps.selection import first_channels, select_channel, shown_channel, shown_look, shown_pins
+from crosspool.ui.maps.selection import (
+    MapsState,
+    current_look,
+    first_channels,
+    pinned_channels,
+    select_channel,
+    selected_channel,
+)
 from crosspool.ui.maps.takeaway import downloads
 from crosspool.ui.runtime.maps import ImageMaps, Request
+from crosspool.ui.visit.link import LinkState
 from crosspool.ui.visit.pictures import SourceImage
+from crosspool.ui.visit.state import visit_state
 
-GALLERY_VIEW = ("colours", "opacity", "smooth", "scale", "top", "sort", "kept_maps", "tile")
+LINK_VIEW = ("colours", "opacity", "smooth", "scale", "top")
+GALLERY_VIEW = ("sort", "kept_maps", "tile")
 
 
 def all_maps(maps: ImageMaps, request: Request, channel: int) -> None:
-    """The gallery; what is changed in it is kept in the session, and so in the link."""
-    state = st.session_state
+    """The gallery; what is changed in it is remembered, and so in the link."""
+    link, state = visit_state(LinkState), visit_state(MapsState)
     st.header(f"{len(maps.upper):,} maps", anchor=False)
 
     def on_pin(channels: list[int]) -> None:
-        state.pins = ",".join(map(str, channels))
+        link.pins = ",".join(map(str, channels))
 
     def on_view(view: dict[str, Any]) -> None:
-        state.update({name: view[name] for name in (*GALLERY_VIEW, "first")})
+        for name in LINK_VIEW:
+            setattr(link, name, view[name])
+        for name in (*GALLERY_VIEW, "first"):
+            setattr(state, name, view[name])
         state.first_of = request
 
     gallery(
         maps,
         request,
         selected=channel,
-        pins=shown_pins(maps),
-        view={name: state[name] for name in GALLERY_VIEW},
+        pins=pinned_channels(maps),
+        view={name: getattr(link, name) for name in LINK_VIEW} | {name: getattr(state, name) for name in GALLERY_VIEW},
         on_select=select_channel,
         on_pin=on_pin,
         on_view=on_view,
@@ -46,14 +59,14 @@ def all_maps(maps: ImageMaps, request: Request, channel: int) -> None:
 def explore(picture: SourceImage, request: Request, maps: ImageMaps) -> None:
     """One map at large, the gallery, the same maps on other images, the table, and downloads."""
     headline(picture, request, maps)
-    channel = shown_channel(maps)
-    look = shown_look(request.signed and maps.pair.can_be_negative)
+    channel = selected_channel(maps)
+    look = current_look(request.signed and maps.pair.can_be_negative)
     large_map(maps, request, channel, look)
     all_maps(maps, request, channel)
-    across(picture, request, maps, channel=channel, pins=shown_pins(maps), look=look)
+    across(picture, request, maps, channel=channel, pins=pinned_channels(maps), look=look)
     with st.expander("All channels as a table", icon=":material/table:"):
         channel_table(maps)
-    pins, first = shown_pins(maps), first_channels(maps, request)
+    pins, first = pinned_channels(maps), first_channels(maps, request)
     downloads(picture, request, maps, channel=channel, pins=pins, first=first, look=look)
 
 

@@ -23,6 +23,7 @@ from crosspool.ui.runtime.gate import FairSemaphore
 from crosspool.ui.runtime.log import event
 from crosspool.ui.runtime.maps import forget_networks, gate
 from crosspool.ui.runtime.settings import ServerSettings, settings
+from crosspool.ui.visit.state import VisitPart, plain, visit_state
 
 REFRESH_SECONDS = 5.0
 WRONG_KEY_SECONDS = 1.0
@@ -36,10 +37,17 @@ _trying = threading.Lock()
 Row = dict[str, Any]
 
 
+@dataclass
+class OperatorState(VisitPart):
+    """Whether the visitor has given the operator's key."""
+
+    is_operator: bool = plain(False)
+
+
 def operator_page() -> None:
     """The page."""
     st.title("Operator", anchor=False)
-    if not st.session_state.get("is_operator"):
+    if not visit_state(OperatorState).is_operator:
         _ask_for_key()
         return
     _figures()
@@ -58,7 +66,7 @@ def _ask_for_key() -> None:
         key = st.text_input("Key", type="password", max_chars=200)
         sent = st.form_submit_button("Open")
     if sent and is_key(key):
-        st.session_state.is_operator = True
+        visit_state(OperatorState).is_operator = True
         st.rerun()
     if sent:
         st.error("This is not the key that CROSSPOOL_OPERATOR_KEY has; try again.")

@@ -2,6 +2,7 @@
 
 import html
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import streamlit as st
@@ -9,19 +10,22 @@ from streamlit.delta_generator import DeltaGenerator
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from crosspool.errors import DatasetError
+from crosspool.text import plural
 from crosspool.ui.runtime.settings import settings
+from crosspool.ui.visit.binding import bound
 from crosspool.ui.visit.labelled import (
     LONGEST_NAME,
     MAX_CLASSES,
-    MAX_PICTURES,
+    MAX_IMAGES,
     Collection,
     LabelledSet,
     class_name,
     from_zip,
     guide,
 )
-from crosspool.ui.visit.uploads import PICTURES, taken
-from crosspool.ui.visit.visit import forget_control, here, visitor, where_images_live
+from crosspool.ui.visit.state import VisitPart, about_images, image_data, plain, visit_state
+from crosspool.ui.visit.uploads import IMAGE_TYPES, empty_uploader, take_files, uploader_key
+from crosspool.ui.visit.visit import forget_control, note_visit, visitor, where_images_live
 from crosspool.ui.widgets.text import as_it_is
 
 SOURCES = {
@@ -36,27 +40,44 @@ EXAMPLES = 3  # images shown of each class
 SHOWN_PROBLEMS = 8
 
 
+@dataclass
+class LabelledState(VisitPart):
+    """Where labelled images come from ("" until the page was opened), and those that came so far.
+
+    `class_name` is what is typed for the next images, `own_notes` what was noted of the last.
+    """
+
+    labelled_source: str = plain("")
+    guide_size: int = plain(DEFAULT_GUIDE)
+    zip_collection: Collection | None = image_data(None)
+    zip_error: str = about_images("")
+    own_collection: Collection | None = image_data(None)
+    own_notes: list[str] = about_images([])
+    class_name: str = about_images("")
+
+
 def choose_labelled() -> LabelledSet | None:
     """Draw the controls and the classes; None, with the reason shown, while there is too little to train on."""
-    here()
-    source = st.segmented_control(
+    note_visit()
+    state = visit_state(LabelledState)
+    state.labelled_source = state.labelled_source or "fieldguide"
+    st.segmented_control(
         "Labelled images",
         list(SOURCES),
-        default="fieldguide",
         format_func=SOURCES.__getitem__,
         required=True,
-        key="labelled_source",
         label_visibility="collapsed",
-        persist_state="session",
+        **bound(state, "labelled_source"),
     )
+    source = state.labelled_source
     if source == "fieldguide":
         forget_control("labelled")
         return _guide()
     collection = _zip() if source == "zip" else _own(source)
     forget_control("labelled")
     st.caption(
-        f"{where_images_live()} What is computed of labelled images lies in a temporary folder of the server's and is "
-        "gone with them."
+        f"{where_images_live()} What is computed from labelled images is in a temporary folder on the server and goes "
+        "with them."
     )
     if collection is None:
         return None
@@ -72,12 +93,12 @@ def choose_labelled() -> LabelledSet | None:
 
 
 def labelled_at_hand() -> LabelledSet | None:
-    """The labelled images that were chosen in this session; None before that, or while there are too few."""
-    state = st.session_state
-    source: str = state.get("labelled_source", "")
+    """The labelled images that were chosen in this visit; None before that, or while there are too few."""
+    state = visit_state(LabelledState)
+    source = state.labelled_source
     if source == "fieldguide":
-        return guide(state.get("guide_size", DEFAULT_GUIDE))
-    collection: Collection | None = state.get("zip_collection" if source == "zip" else "own_collection")
+        return guide(state.guide_size)
+    collection = state.zip_collection if source == "zip" else state.own_collection
     if not source or collection is None:
         return None
     try:
@@ -90,12 +111,10 @@ def _guide() -> LabelledSet:
     per_class = st.select_slider(
         "Birds of each species",
         GUIDE_SIZES,
-        DEFAULT_GUIDE,
-        key="guide_size",
-        persist_state="session",
         help="FieldGuide is drawn here: twelve species of birds that differ in a few small parts. More birds take "
         "longer, and give narrower intervals.",
         width=360,
+        **bound(visit_state(LabelledState), "guide_size"),
     )
     labelled = guide(per_class)
     class_grid(labelled.examples(EXAMPLES))
@@ -106,32 +125,31 @@ def _guide() -> LabelledSet:
 
 
 def _zip() -> Collection | None:
-    state, most = st.session_state, settings().zip_megabytes
+    state, most = visit_state(LabelledState), settings().zip_megabytes
     uploaded = st.file_uploader(
         "A ZIP with a folder of images for each class",
         type="zip",
         max_upload_size=most,
-        key=f"zip-{state.setdefault('zip_round', 0)}",
-        help=f"Up to {MAX_PICTURES} images in {MAX_CLASSES} classes, {most} MB in all; large ones are shrunk on "
-        "receipt.",
+        key=uploader_key("zip"),
+        help=f"Up to {MAX_IMAGES} images in {MAX_CLASSES} classes, {most} MB in all; large ones are shrunk on receipt.",
     )
     if uploaded is not None:
         bar = st.progress(0.0, text="Reading the ZIP …")
-        for name, data in taken([uploaded]):
+        for name, data in take_files([uploaded]):
             try:
                 state.zip_collection = from_zip(data, name, partial(_show_reading, bar), visitor())
                 state.zip_error = ""
             except DatasetError as error:
                 state.zip_error = str(error)
-        state.zip_round += 1  # empties the uploader
+        empty_uploader("zip")
         st.rerun()
-    if state.get("zip_error"):
+    if state.zip_error:
         st.error(as_it_is(state.zip_error), icon=":material/folder_off:")
-    collection: Collection | None = state.get("zip_collection")
+    collection = state.zip_collection
     if collection is None:
         st.info("Add a ZIP, or go back to FieldGuide.", icon=":material/folder_zip:")
     else:
-        st.markdown(f"**{as_it_is(collection.name)}**: {_number(len(collection), 'image')}")
+        st.markdown(f"**{as_it_is(collection.name)}**: {plural(len(collection), 'image')}")
     return collection
 
 
@@ -143,28 +161,27 @@ def _show_reading(bar: DeltaGenerator, done: int, total: int) -> None:
 
 
 def _own(source: str) -> Collection:
-    state = st.session_state
-    if "own_collection" not in state:
+    state = visit_state(LabelledState)
+    if state.own_collection is None:
         state.own_collection = Collection("Your images", visitor=visitor())
-    collection: Collection = state.own_collection
-    turn = state.setdefault("own_round", 0)
-    st.text_input("Class", key=f"class-{turn}", placeholder="such as cat", persist_state="session", width=360)
+    collection = state.own_collection
+    st.text_input("Class", placeholder="such as cat", width=360, **bound(state, "class_name"))
     if source == "upload":
         files = st.file_uploader(
             "Images of this class",
-            type=PICTURES,
+            type=IMAGE_TYPES,
             accept_multiple_files=True,
             max_upload_size=settings().upload_megabytes,
-            key=f"class-files-{turn}",
+            key=uploader_key("class-files"),
             help="Large ones are shrunk on receipt.",
         )
     else:
-        photograph = st.camera_input("A photo of this class", key=f"class-camera-{state.setdefault('photo_round', 0)}")
-        files = [photograph] if photograph is not None else []
-    label = class_name(state[f"class-{turn}"])
+        photo = st.camera_input("A photo of this class", key=uploader_key("class-camera"))
+        files = [photo] if photo is not None else []
+    label = class_name(state.class_name)
     if len(label) > LONGEST_NAME:
         st.error(
-            f"A class's name may have {LONGEST_NAME} letters, and this one has {len(label)}; shorten it.",
+            f"A class's name may have {LONGEST_NAME} characters, and this one has {len(label)}; shorten it.",
             icon=":material/label_off:",
         )
     elif files and not label:
@@ -173,27 +190,30 @@ def _own(source: str) -> Collection:
     elif files:
         _receive(collection, label, files, source)
         st.rerun()
-    for note in state.get("own_notes", []):
+    for note in state.own_notes:
         st.info(as_it_is(note), icon=":material/label:")
     return collection
 
 
 def _receive(collection: Collection, label: str, files: Sequence[UploadedFile], source: str) -> None:
-    """Take over what has come for a class, and empty the controls for the next one."""
-    state = st.session_state
-    known = collection.called(label)
-    state.own_notes = [] if known == label else [f"{label} is taken as the class {known}, which is here already."]
-    for number, (file_name, data) in enumerate(taken(files), 1):
+    """Take over what has come for a class, and empty the controls: after a photo, but for the class's name."""
+    state, existing = visit_state(LabelledState), collection.called(label)
+    state.own_notes = [] if existing == label else [f"{label} is taken as the class {existing}, which is here already."]
+    for number, (file_name, data) in enumerate(take_files(files), 1):
         name = file_name if source == "upload" else f"photo {len(collection) + number}.jpg"
-        told = collection.add(label, data, name)
-        if told and told not in collection.problems:
-            collection.problems.append(told)
-    state["own_round" if source == "upload" else "photo_round"] += 1
+        problem = collection.add(label, data, name)
+        if problem and problem not in collection.problems:
+            collection.problems.append(problem)
+    if source == "upload":
+        empty_uploader("class-files")
+        state.class_name = ""
+    else:
+        empty_uploader("class-camera")
 
 
-def _forget(collection: Collection, label: str) -> None:
+def _remove(collection: Collection, label: str) -> None:
     collection.classes.pop(label, None)
-    collection.problems, st.session_state.own_notes = [], []
+    collection.problems, visit_state(LabelledState).own_notes = [], []
 
 
 # --- what is there
@@ -213,7 +233,7 @@ def _classes(collection: Collection) -> None:
                 st.button(
                     f"Remove {as_it_is(label)}",
                     key=f"remove-class-{label}",
-                    on_click=_forget,
+                    on_click=_remove,
                     args=(collection, label),
                 )
 
@@ -221,7 +241,7 @@ def _classes(collection: Collection) -> None:
 def class_grid(classes: Sequence[tuple[str, int, Sequence[str]]]) -> None:
     """Each class with its name, its number of images, and the first of them as thumbnails (data URLs)."""
     if classes:
-        st.html(f'<div class="classes">{"".join(_tile(*one) for one in classes)}</div>')
+        st.html(f'<div class="classes">{"".join(_tile(*each) for each in classes)}</div>')
 
 
 def _tile(label: str, count: int, thumbnails: Sequence[str]) -> str:
@@ -231,7 +251,7 @@ def _tile(label: str, count: int, thumbnails: Sequence[str]) -> str:
     )
     return (
         f"<figure><div>{pictures}</div>"
-        f'<figcaption title="{name}"><b>{name}</b> <span>{_number(count, "image")}</span></figcaption></figure>'
+        f'<figcaption title="{name}"><b>{name}</b> <span>{plural(count, "image")}</span></figcaption></figure>'
     )
 
 
@@ -242,8 +262,4 @@ def show_problems(problems: Sequence[str]) -> None:
     more = len(problems) - SHOWN_PROBLEMS
     lines = [f"- {as_it_is(problem)}" for problem in problems[:SHOWN_PROBLEMS]]
     lines += [f"- … and {more} more"] if more > 0 else []
-    st.warning("Left out or amiss:\n" + "\n".join(lines), icon=":material/report:")
-
-
-def _number(count: int, thing: str) -> str:
-    return f"{count:,} {thing}" + ("" if count == 1 else "s")
+    st.warning("Left out or wrong:\n" + "\n".join(lines), icon=":material/report:")

@@ -24,7 +24,7 @@ from crosspool.ui.runtime.quota import NoRoomError, QuotaLease, Visitor
 from crosspool.ui.runtime.settings import settings
 from crosspool.ui.widgets.browser import data_url, jpeg_url
 
-MAX_PICTURES = 600
+MAX_IMAGES = 600
 MAX_CLASSES = 50
 MAX_MEMBERS = 10_000  # of a ZIP, with all that is no picture
 ZIP_TIMES = 8  # what the images in a ZIP may take unpacked, in sizes of the largest ZIP
@@ -187,8 +187,8 @@ class Collection:
         A class whose name differs from that of one that is here only in letter case or spaces is that one.
         """
         known, place = self.called(label), place or title
-        if len(self) >= MAX_PICTURES:
-            return f"{place} was left out: this page takes {MAX_PICTURES} images; crosspool evaluate takes more."
+        if len(self) >= MAX_IMAGES:
+            return f"{place} was left out: this page takes {MAX_IMAGES} images; crosspool evaluate takes more."
         if known not in self.classes and len(self.classes) >= MAX_CLASSES:
             return f"{place} was left out: this page takes {MAX_CLASSES} classes; crosspool evaluate takes more."
         try:
@@ -270,10 +270,10 @@ def _for_the_page(sentence: str) -> str:
 
 
 def _unpacked(dataset: Dataset, visitor: Visitor, progress: Callable[[int, int], None]) -> Collection:
-    if len(dataset) > MAX_PICTURES or len(dataset.classes) > MAX_CLASSES:
+    if len(dataset) > MAX_IMAGES or len(dataset.classes) > MAX_CLASSES:
         raise DatasetError(
             f"{dataset.name} has {len(dataset):,} images in {len(dataset.classes):,} classes; this page takes "
-            f"{MAX_PICTURES} in {MAX_CLASSES}, so take fewer, or use crosspool evaluate on the command line."
+            f"{MAX_IMAGES} in {MAX_CLASSES}, so take fewer, or use crosspool evaluate on the command line."
         )
     collection, start = Collection(dataset.name, problems=list(dataset.problems), visitor=visitor), time.monotonic()
     renamed = dict.fromkeys(

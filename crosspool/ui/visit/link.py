@@ -5,41 +5,56 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from crosspool.backbones import DEFAULT, UNTRAINED, architecture, backbone_specs
-from crosspool.drawing.rendering import COLOUR_MAPS
-from crosspool.framing import MAX_SIZE, MIN_SIZE
+from crosspool.drawing.rendering import COLOUR_MAPS, Scale
+from crosspool.framing import MAX_SIZE, MIN_SIZE, Framing
 from crosspool.gallery import LARGEST_TOP, MAX_PINS
+from crosspool.pooling import Border
 from crosspool.samples import samples
+from crosspool.ui.visit.state import VisitPart, about_images, plain
 
 PRETRAINED = "pretrained"
 
 
-@dataclass(frozen=True)
-class LinkState:
+@dataclass
+class LinkState(VisitPart):
     """What a link can carry. An empty `pair` is the backbone's last, `size` 0 its own, `channel` -1 the strongest.
 
     `top` is the end of a fixed scale, 0 for the layer's largest weight; `pins` lists the channels pinned, as "3,17".
-    `positive` and `against` are classes of the network's own, "" for the highest score and for none. `present` is
-    presenter mode.
+    `positive` and `against` are classes, "" for the highest score and for none. `present` is presenter mode.
     """
 
-    sample: str = "cat"
-    backbone: str = DEFAULT
-    weights: str = PRETRAINED
-    pair: str = ""
-    size: int = 0
-    framing: str = "crop"
-    signed: bool = False
-    border: str = "zero"
-    channel: int = -1
-    colours: str = COLOUR_MAPS[0]
-    opacity: float = 0.65
-    scale: str = "map"
-    smooth: bool = True
-    top: float = 0.0
-    pins: str = ""
-    positive: str = ""
-    against: str = ""
-    present: bool = False
+    sample: str = plain("cat")
+    backbone: str = plain(DEFAULT)
+    weights: str = plain(PRETRAINED)
+    pair: str = plain("")
+    size: int = plain(0)
+    framing: Framing = plain("crop")
+    signed: bool = plain(False)
+    border: Border = plain("zero")
+    channel: int = plain(-1)
+    colours: str = plain(COLOUR_MAPS[0])
+    opacity: float = plain(0.65)
+    scale: Scale = plain("map")
+    smooth: bool = plain(True)
+    top: float = plain(0.0)
+    pins: str = plain("")
+    positive: str = about_images("")
+    against: str = about_images("")
+    present: bool = plain(False)
+
+
+@dataclass
+class ChosenClassifier(VisitPart):
+    """Whose classes `positive` and `against` are: "" for the network's own, which are the only ones in links."""
+
+    classifier: str = about_images("")
+
+
+@dataclass
+class LinkNotes(VisitPart):
+    """What made no sense in the link with which the visit began; None until it was read."""
+
+    notes: list[str] | None = plain(None)
 
 
 _CHOICES: dict[str, tuple[str, ...]] = {
@@ -51,41 +66,52 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 }
 
 
-def to_params(settings: LinkState) -> dict[str, str]:
+def to_params(state: LinkState) -> dict[str, str]:
     """URL parameters for everything that differs from its default, so that links stay short."""
     default = asdict(LinkState())
     return {
         name: str(int(value)) if isinstance(value, bool) else str(value)
-        for name, value in asdict(settings).items()
+        for name, value in asdict(state).items()
         if value != default[name]
     }
 
 
 def from_params(params: Mapping[str, str]) -> tuple[LinkState, list[str]]:
     """A link state from URL parameters, and a sentence for each that made no sense and was ignored."""
-    settings, notes = LinkState(), []
-    known = [field.name for field in fields(LinkState)]
-    for name in known:  # in this order: a pair is checked against its backbone, a channel against its pair
+    state, notes = LinkState(), []
+    names = [field.name for field in fields(LinkState)]
+    for name in names:  # in this order: a pair is checked against its backbone, a channel against its pair
         if name not in params:
             continue
-        value, reason = _read(name, params[name], settings)
-        if reason:
-            notes.append(f"The link's {name} `{shorten(params[name])}` was ignored: {reason}.")
+        value, hint = _read(name, params[name], state)
+        if value is None:
+            notes.append(f"Unknown {name} `{shorten(params[name])}` in the link{hint}; showing {_title(name, state)}.")
         else:
-            settings = replace(settings, **{name: value})
-    return settings, notes
+            state = replace(state, **{name: value})
+    return state, notes
 
 
 def shorten(text: str) -> str:
     """What a stranger's link says, made fit for a code span of Markdown: short, and never empty."""
-    plain = "".join(sign if sign.isalnum() or sign in " .,-+/" else "_" for sign in text).strip() or "_"
+    plain = "".join(char if char.isalnum() or char in " .,-+/" else "_" for char in text).strip() or "_"
     return plain if len(plain) <= 40 else plain[:39] + "…"
 
 
-def _read(name: str, text: str, settings: LinkState) -> tuple[Any, str]:
-    """(value, "") or (None, why not)."""
+def _title(name: str, state: LinkState) -> str:
+    """What is shown for a value that makes no sense."""
+    if name == "sample":
+        return next(sample.title for sample in samples() if sample.id == state.sample)
+    if name == "backbone":
+        return backbone_specs()[state.backbone].title
+    if name == "pair":
+        return architecture(state.backbone).default_pair.label
+    return str(getattr(state, name)) if name in _CHOICES else "the default"
+
+
+def _read(name: str, text: str, state: LinkState) -> tuple[Any, str]:
+    """(value, ""), or None with what would make sense, in brackets, where that is short."""
     if name in ("signed", "smooth", "present"):
-        return (text == "1", "") if text in ("0", "1") else (None, "it is 0 or 1")
+        return (text == "1", "") if text in ("0", "1") else (None, " (0 or 1)")
     if name == "opacity":
         return _number(text, float, 0.0, 1.0)
     if name == "size":
@@ -93,39 +119,35 @@ def _read(name: str, text: str, settings: LinkState) -> tuple[Any, str]:
     if name == "top":
         return _number(text, float, 0.0, LARGEST_TOP)
     if name == "channel":
-        return _number(text, int, 0, _channels(settings) - 1)
+        return _number(text, int, 0, _channel_count(state) - 1)
     if name == "pins":
-        return _channel_list(text, _channels(settings))
-    known, reason = _known(name, settings)
-    return (text, "") if text in known else (None, reason)
+        return _channel_list(text, _channel_count(state))
+    return (text if text in _options(name, state) else None), ""
 
 
-def _channels(settings: LinkState) -> int:
-    found = architecture(settings.backbone)
-    return (found.pair(settings.pair) if settings.pair else found.default_pair).upper_channels
+def _channel_count(state: LinkState) -> int:
+    network = architecture(state.backbone)
+    return (network.pair(state.pair) if state.pair else network.default_pair).upper_channels
 
 
 def _channel_list(text: str, count: int) -> tuple[Any, str]:
     numbers = text.split(",")
     pins = {int(part) for part in numbers if part.isascii() and part.isdigit() and len(part) < 6}
     if len(pins) < len(numbers) or len(pins) > MAX_PINS or max(pins) >= count:
-        return None, f"it lists up to {MAX_PINS} channels from 0 to {count - 1}, such as 3,17"
+        return None, f" (up to {MAX_PINS} channels from 0 to {count - 1}, such as 3,17)"
     return text, ""
 
 
-def _known(name: str, settings: LinkState) -> tuple[Sequence[str], str]:
-    """What can be chosen, and a sentence for everything else."""
+def _options(name: str, state: LinkState) -> Sequence[str]:
     if name in _CHOICES:
-        return _CHOICES[name], f"it is one of {', '.join(_CHOICES[name])}"
+        return _CHOICES[name]
     if name == "sample":
-        ids = [sample.id for sample in samples()]
-        return ids, f"there are the samples {', '.join(ids)}"
+        return [sample.id for sample in samples()]
     if name == "backbone":
-        return list(backbone_specs()), "there is no such network"
+        return list(backbone_specs())
     if name == "pair":
-        pairs = architecture(settings.backbone).layer_pairs
-        return [pair.id for pair in pairs], f"{settings.backbone} has no such layer pair"
-    return backbone_specs()[settings.backbone].classes(), f"{settings.backbone} has no such class"
+        return [pair.id for pair in architecture(state.backbone).layer_pairs]
+    return backbone_specs()[state.backbone].classes()
 
 
 def _number(text: str, kind: type[int] | type[float], low: float, high: float) -> tuple[Any, str]:
@@ -134,5 +156,5 @@ def _number(text: str, kind: type[int] | type[float], low: float, high: float) -
     except ValueError:
         value = None
     if value is None or not low <= value <= high:
-        return None, f"it is a number from {low} to {high}"
+        return None, f" ({low} to {high})"
     return value, ""

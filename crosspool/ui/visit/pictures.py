@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 
 import streamlit as st
 from PIL import Image
@@ -16,8 +16,11 @@ from crosspool.ui.runtime.decode_worker import StorageFormat, keep
 from crosspool.ui.runtime.decoder_pool import workers
 from crosspool.ui.runtime.quota import NoRoomError, QuotaLease
 from crosspool.ui.runtime.settings import settings
-from crosspool.ui.visit.uploads import PICTURES, taken
-from crosspool.ui.visit.visit import forget_control, here, visitor, where_images_live
+from crosspool.ui.visit.binding import bound
+from crosspool.ui.visit.link import LinkState
+from crosspool.ui.visit.state import VisitPart, about_images, image_data, visit_state
+from crosspool.ui.visit.uploads import IMAGE_TYPES, Received, receiving
+from crosspool.ui.visit.visit import forget_control, note_visit, visitor, where_images_live
 from crosspool.ui.widgets.browser import jpeg_url
 from crosspool.ui.widgets.text import as_it_is
 from crosspool.ui.widgets.thumbnails import Thumbnail, thumbnails
@@ -28,7 +31,7 @@ SOURCES = {
     "camera": ":material/photo_camera: Camera",
 }
 MAX_UPLOADS = 20
-MAX_ADOPTED = 8  # pictures kept that came from another page
+MAX_ADDED = 8  # images kept that came from another page
 LONGEST_SIDE = 1600  # pixels kept of an upload, enough for the largest input
 STORAGE_FORMAT = StorageFormat(LONGEST_SIDE, largest=2**20, quality=95, exact=True, thumbnail=112)
 
@@ -38,8 +41,9 @@ class SourceImage:
     """An image to look into.
 
     `key` is the SHA-256 of its bytes as they came, `file` what the library would load, `alt` a description for those
-    who cannot see it, `data` the bytes that are kept: the same picture or, if it is `shrunk`, a smaller one, as
-    `crosspool.images.shrunk_file` makes it. `thumbnail` is a data URL, `sample` the sample's id or "".
+    who cannot see it, `data` the bytes that are kept: the same image or, if it is `shrunk`, a smaller one, as
+    `crosspool.images.shrunk_file` makes it. `thumbnail` is a data URL, `sample` the sample's id or "", `lease` the
+    room that it takes.
     """
 
     key: str
@@ -50,34 +54,52 @@ class SourceImage:
     shrunk: bool
     thumbnail: str
     sample: str = ""
-    share: QuotaLease | None = field(default=None, repr=False, compare=False)
+    lease: QuotaLease | None = field(default=None, repr=False, compare=False)
 
     @property
     def image(self) -> Image.Image:
-        """The picture, decoded anew each time: sessions hold files, which are smaller."""
+        """The image, decoded anew each time: visits hold files, which are smaller."""
         return load_image(self.data, name=self.title)
+
+
+@dataclass
+class ImageState(VisitPart):
+    """Which image is chosen, of samples (LinkState has its id) or uploads (by key), and the images received so far.
+
+    `added` are the keys of those that came from another page, `upload_errors` what was wrong with the last files.
+    """
+
+    source: str = about_images("sample")
+    upload: str = about_images("")
+    received: dict[str, SourceImage] = image_data({})
+    added: list[str] = about_images([])
+    upload_errors: list[str] = about_images([])
 
 
 def choose_picture() -> SourceImage | None:
     """Show the choice of sources and return the chosen image; None while there is none yet."""
-    here()
-    source = st.segmented_control(
+    note_visit()
+    state = visit_state(ImageState)
+    st.segmented_control(
         "Image",
         list(SOURCES),
         format_func=SOURCES.__getitem__,
         required=True,
-        key="source",
         label_visibility="collapsed",
+        **bound(state, "source"),
     )
-    if source == "sample":
-        return _strip(_sample_pictures(), state="sample")
-    chosen = _strip(_uploads() if source == "upload" else _photographs(), state="upload")
+    if state.source == "sample":
+        return _strip(_sample_pictures(), visit_state(LinkState), "sample")
+    _upload_control() if state.source == "upload" else _camera_control()
+    for sentence in state.upload_errors:
+        st.error(as_it_is(sentence), icon=":material/broken_image:")
+    chosen = _strip(tuple(state.received.values()), state, "upload")
     with st.container(horizontal=True):
         if chosen is not None:
             st.button(
-                "Remove this picture",
+                "Remove this image",
                 icon=":material/delete:",
-                on_click=_forget,
+                on_click=_remove,
                 args=(chosen.key,),
                 key=f"remove-{chosen.key}",
             )
@@ -87,146 +109,116 @@ def choose_picture() -> SourceImage | None:
 
 
 def pictures_at_hand() -> tuple[SourceImage, ...]:
-    """The samples, and all pictures that were received in this session."""
-    return (*_sample_pictures(), *st.session_state.get("received", {}).values())
+    """The samples, and all images that were received in this visit."""
+    return (*_sample_pictures(), *visit_state(ImageState).received.values())
 
 
 def show_picture(picture: SourceImage) -> None:
-    """Choose one of the pictures at hand. To be called where widgets may still be set, such as in a callback."""
-    state = st.session_state
+    """Choose one of the images at hand."""
+    state = visit_state(ImageState)
     if picture.sample:
-        state.source, state.sample = "sample", picture.sample
+        state.source, visit_state(LinkState).sample = "sample", picture.sample
     else:
         state.source, state.upload = "upload", picture.key
 
 
 @cache
 def _sample_pictures() -> tuple[SourceImage, ...]:
-    found = []
+    images = []
     for sample in samples():
         data = sample.path.read_bytes()
-        kept = keep(data, sample.title, STORAGE_FORMAT)
-        file = f"assets/samples/{sample.path.name}"
-        url = jpeg_url(kept.thumbnail)
-        found.append(
-            SourceImage(_sha256(data), sample.title, file, sample.alt, kept.file, kept.shrunk, url, sample=sample.id)
+        stored = keep(data, sample.title, STORAGE_FORMAT)
+        file, url = f"assets/samples/{sample.path.name}", jpeg_url(stored.thumbnail)
+        images.append(
+            SourceImage(
+                _sha256(data), sample.title, file, sample.alt, stored.file, stored.shrunk, url, sample=sample.id
+            )
         )
-    return tuple(found)
+    return tuple(images)
 
 
 def _visitors_picture(data: bytes, title: str) -> SourceImage:
-    """A stranger's picture. Raises ImageError, and NoRoomError."""
-    key, kept = _sha256(data), workers.keep(data, title, STORAGE_FORMAT)
-    share = QuotaLease(visitor(), [key], len(kept.file))
-    shown = printable(title)
-    return SourceImage(key, shown, title, shown, kept.file, kept.shrunk, jpeg_url(kept.thumbnail), share=share)
+    """A stranger's image. Raises ImageError, and NoRoomError."""
+    key, stored = _sha256(data), workers.keep(data, title, STORAGE_FORMAT)
+    lease, name = QuotaLease(visitor(), [key], len(stored.file)), printable(title)
+    return SourceImage(key, name, title, name, stored.file, stored.shrunk, jpeg_url(stored.thumbnail), lease=lease)
 
 
 def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _uploads() -> tuple[SourceImage, ...]:
-    """The uploader, what went wrong with the last files, and every picture received in this session."""
-    key = f"files-{st.session_state.setdefault('upload_round', 0)}"
+def _upload_control() -> None:
     st.file_uploader(
         "Your images",
-        type=PICTURES,
+        type=IMAGE_TYPES,
         accept_multiple_files=True,
         max_upload_size=settings().upload_megabytes,
-        help=f"Up to {MAX_UPLOADS} pictures; sides longer than {LONGEST_SIDE} pixels are shrunk on receipt.",
-        key=key,
-        on_change=_receive_files,
-        args=(key,),
+        help=f"Up to {MAX_UPLOADS} images; sides longer than {LONGEST_SIDE} pixels are shrunk on receipt.",
+        **receiving("files", _receive_files),
     )
-    return _received()
 
 
-def _receive_files(key: str) -> None:
-    """Take the files over and empty the uploader: the pictures outlive it, also on another page."""
-    state = st.session_state
-    if key != f"files-{state.upload_round}":
-        return  # a browser may report an uploader's files again when its successor is already there
-    state.upload_errors = [error for name, data in taken(state[key]) if (error := _receive(data, name))]
-    state.upload_round += 1
+def _camera_control() -> None:
+    st.camera_input("Take a photo", **receiving("camera", lambda files: _receive_files(files, "camera.jpg")))
 
 
-def _photographs() -> tuple[SourceImage, ...]:
-    key = f"camera-{st.session_state.setdefault('upload_round', 0)}"
-    st.camera_input("Take a photo", key=key, on_change=_receive_photograph, args=(key,))
-    return _received()
+def _receive_files(files: Received, title: str = "") -> None:
+    """Take files over, under this title or their own names."""
+    errors = [_receive(data, title or name) for name, data in files]
+    visit_state(ImageState).upload_errors = [error for error in errors if error]
 
 
-def _receive_photograph(key: str) -> None:
-    """Take the photograph over, and show what the camera sees again."""
-    state = st.session_state
-    if key == f"camera-{state.upload_round}" and state[key] is not None:
-        state.upload_errors = [error for _, data in taken([state[key]]) if (error := _receive(data, "camera.jpg"))]
-        state.upload_round += 1
-
-
-def _receive(data: bytes, name: str) -> str:
-    """Decode a picture, keep it in the session and choose it; what is wrong with it in one sentence, or ""."""
-    kept: dict[str, SourceImage] = st.session_state.setdefault("received", {})
-    key = _sha256(data)
-    if key not in kept:
-        if len(kept.keys() - set(st.session_state.get("adopted", []))) >= MAX_UPLOADS:
-            return f"{name} was left out: {MAX_UPLOADS} pictures are kept at most; remove one first."
+def _receive(data: bytes, title: str) -> str:
+    """Decode an image, keep it for the visit and choose it; what is wrong with it in one sentence, or ""."""
+    state, key = visit_state(ImageState), _sha256(data)
+    if key not in state.received:
+        if len(state.received.keys() - set(state.added)) >= MAX_UPLOADS:
+            return f"{title} was left out: at most {MAX_UPLOADS} images are kept; remove one first."
         try:
-            kept[key] = _visitors_picture(data, name)
+            state.received[key] = _visitors_picture(data, title)
         except ImageError as error:
             return str(error)
         except NoRoomError as error:
-            return f"{name} was left out: {error}."
-    st.session_state.upload = key
+            return f"{title} was left out: {error}."
+    state.upload = key
     return ""
 
 
 def add_image(data: bytes, title: str) -> None:
-    """Take over a picture that another page shows, and choose it; of those, the last few are kept beside the uploads.
+    """Take over an image that another page shows, and choose it; of those, the last few are kept beside the uploads.
 
-    To be called where widgets may still be set, such as in a callback. What is wrong with it is said where uploads are.
+    What is wrong with it is said where uploads are.
     """
-    state = st.session_state
+    state, key = visit_state(ImageState), _sha256(data)
     state.source, state.upload_errors = "upload", []
-    received: dict[str, SourceImage] = state.setdefault("received", {})
-    key = _sha256(data)
-    if key not in received:
-        adopted = [*state.get("adopted", []), key]
-        for old in adopted[:-MAX_ADOPTED]:
-            received.pop(old, None)
+    if key not in state.received:
+        added = [*state.added, key]
+        for old in added[:-MAX_ADDED]:
+            state.received.pop(old, None)
         try:
-            received[key] = _visitors_picture(data, title)
+            state.received[key] = _visitors_picture(data, title)
         except CrosspoolError as error:
             state.upload_errors = [f"{title} cannot be shown: {error}"]
             return
-        state.adopted = adopted[-MAX_ADOPTED:]
+        state.added = added[-MAX_ADDED:]
     state.upload = key
 
 
-def _received() -> tuple[SourceImage, ...]:
-    """What was wrong with the last files, and the pictures that are here."""
-    for sentence in st.session_state.get("upload_errors", []):
-        st.error(as_it_is(sentence), icon=":material/broken_image:")
-    return tuple(st.session_state.get("received", {}).values())
+def _remove(key: str) -> None:
+    state = visit_state(ImageState)
+    state.received.pop(key, None)
+    state.upload_errors = []
 
 
-def _forget(key: str) -> None:
-    st.session_state.received.pop(key, None)
-    st.session_state.upload_errors = []
-
-
-def _strip(pictures: Sequence[SourceImage], state: str) -> SourceImage | None:
-    """The thumbnails; which one is chosen is kept in the session under `state`, as a sample's id or a key."""
+def _strip(pictures: Sequence[SourceImage], part: VisitPart, name: str) -> SourceImage | None:
+    """The thumbnails; which one is chosen is a field of what the visit remembers, as a sample's id or a key."""
     if not pictures:
         return None
     by_id = {picture.sample or picture.key: picture for picture in pictures}
-    if st.session_state.get(state) not in by_id:
-        st.session_state[state] = next(iter(by_id))
-
-    def choose(name: str) -> None:
-        st.session_state[state] = name
-
-    items = [Thumbnail(name, picture.title, picture.alt, picture.thumbnail) for name, picture in by_id.items()]
-    thumbnails(items, selected=st.session_state[state], choose=choose, key=f"{state}-strip")
-    return by_id[st.session_state[state]]
+    if getattr(part, name) not in by_id:
+        setattr(part, name, next(iter(by_id)))
+    selected = getattr(part, name)
+    items = [Thumbnail(id_, picture.title, picture.alt, picture.thumbnail) for id_, picture in by_id.items()]
+    thumbnails(items, selected=selected, choose=partial(setattr, part, name), key=f"{name}-strip")
+    return by_id[selected]

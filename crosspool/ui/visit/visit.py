@@ -2,35 +2,35 @@
 
 import asyncio
 import time
+from dataclasses import dataclass
 
 import streamlit as st
 from streamlit.runtime import Runtime, get_instance
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from crosspool.text import plural
 from crosspool.ui.runtime.quota import Visitor, settle
+from crosspool.ui.visit.state import VisitPart, current_visit, plain, visit_state
 from crosspool.ui.visit.uploads import forget_files
 
-LOOK_SECONDS = 10.0  # between two looks for visits that are over
-
-# What the session keeps of images, of labels, and of what was made of them.
-OF_IMAGES = (
-    "received", "adopted", "upload", "upload_errors", "zip_collection", "zip_error", "own_collection", "own_notes",
-    "job", "comparison", "made_files", "scored", "explained", "survey", "loaded_classifier", "classifier_error",
-)  # fmt: skip
-ABOUT_IMAGES = ("classifier", "positive", "against", "compared_with")  # choices that name what is forgotten
-# Each is a part of the keys of controls that hold files or names: another number empties them.
-ROUNDS = ("upload_round", "zip_round", "own_round", "photo_round", "classifier_round")
+CHECK_SECONDS = 10.0  # between two checks for visits that are over
 
 _visits: dict[str, float] = {}  # when each visit that has images was last seen connected, by its session's id
 
 
+@dataclass
+class Forgetting(VisitPart):
+    """Whether images were just forgotten, which the next run says."""
+
+    done: bool = plain(False)
+
+
 def visitor() -> Visitor:
-    """Whose pictures these are: this session's."""
+    """Whose images these are: this session's."""
     context = get_script_run_ctx()
     if context is not None:
         _visits[context.session_id] = time.monotonic()
-    found: Visitor = st.session_state.setdefault("visitor", Visitor())
-    return found
+    return current_visit().visitor
 
 
 def where_images_live() -> str:
@@ -38,21 +38,22 @@ def where_images_live() -> str:
     minutes = max(round(st.get_option("server.disconnectedSessionTTL") / 60), 1)
     return (
         "Your images stay in this server's memory, for this visit only. They are gone when you press Forget my images, "
-        f"and about {minutes} minute{'s'[: minutes > 1]} after you close the page."
+        f"and about {plural(minutes, 'minute')} after you close the page."
     )
 
 
-def here() -> None:
-    """Where images are chosen: note that the visit goes on, and say it if they were just forgotten."""
+def note_visit() -> None:
+    """Where images are chosen: note that the visit goes on, and say so if they were just forgotten."""
     visitor()
-    if st.session_state.pop("forgotten", False):
+    forgetting = visit_state(Forgetting)
+    if forgetting.done:
+        forgetting.done = False
         st.toast("Your images are forgotten.", icon=":material/delete_forever:")
 
 
 def forget_control(key: str) -> None:
     """Where there are images: a button that forgets them, once that was confirmed. A page may have several."""
-    state = st.session_state
-    if not any(state.get(name) for name in ("received", "zip_collection", "own_collection", "comparison", "job")):
+    if not current_visit().has_images:
         return
     with st.popover("Forget my images", icon=":material/delete_forever:"):
         st.markdown(
@@ -65,16 +66,8 @@ def forget_control(key: str) -> None:
 
 def forget_images() -> None:
     """Forget all images of this visit, and all that came of them. To be called in a callback."""
-    state = st.session_state
-    for name in ("job", "survey"):
-        if state.get(name) is not None:
-            state[name].cancel()
-    for name in list(map(str, state)):
-        if name in OF_IMAGES or name.startswith("class-"):
-            del state[name]
-    for name in ROUNDS:
-        state[name] = state.get(name, 0) + 1
-    state.update(dict.fromkeys(ABOUT_IMAGES, ""), source="sample", forgotten=True)
+    current_visit().forget_images()
+    visit_state(Forgetting).done = True
     forget_files()
     settle()
 
@@ -85,16 +78,16 @@ async def end_closed_visits() -> None:
     Streamlit itself ends them when the next one is closed, which may take days.
     """
     while True:
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(CHECK_SECONDS)
         end_visits(get_instance(), st.get_option("server.disconnectedSessionTTL"))
 
 
 def end_visits(runtime: Runtime, seconds: float) -> None:
-    """End visits that have images and were not connected for so many seconds. On the server's event loop only."""
+    """End visits that have images and have been disconnected that long. On the server's event loop only."""
     now = time.monotonic()
-    for session, seen in list(_visits.items()):
+    for session, connected in list(_visits.items()):
         if runtime.is_active_session(session):
             _visits[session] = now
-        elif now - seen > seconds:
+        elif now - connected > seconds:
             runtime.close_session(session)
             del _visits[session]

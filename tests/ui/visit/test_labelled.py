@@ -164,7 +164,7 @@ def test_a_zip_that_takes_too_long_is_read_as_far_as_time_allows(monkeypatch):
 
 
 def test_a_zip_with_too_many_images(monkeypatch):
-    monkeypatch.setattr(labelled, "MAX_PICTURES", 3)
+    monkeypatch.setattr(labelled, "MAX_IMAGES", 3)
     with pytest.raises(DatasetError, match="pets has 4 images in 2 classes; this page takes 3"):
         from_zip(zipped({**shades("cat", 2, RED), **shades("dog", 2, BLUE)}), "pets.zip")
 
@@ -229,7 +229,7 @@ def test_limits(monkeypatch):
     assert "takes 1 classes" in collection.add("dog", png(noise(2)), "2.png")
     collection.visitor.nbytes += 64 * 2**20 - 10
     assert collection.add("cat", png(noise(2)), "2.png").startswith("2.png was left out: your images may take 64 MB")
-    monkeypatch.setattr(labelled, "MAX_PICTURES", 1)
+    monkeypatch.setattr(labelled, "MAX_IMAGES", 1)
     assert "takes 1 images" in collection.add("cat", png(noise(2)), "2.png")
     assert len(collection) == 1
 

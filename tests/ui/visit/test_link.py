@@ -109,7 +109,7 @@ def test_a_link_by_hand():
 def test_nonsense_is_ignored_with_a_note(name, text):
     found, (note,) = from_params({name: text})
     assert found == LinkState()
-    assert note.startswith(f"The link's {name} ")
+    assert note.startswith(f"Unknown {name} ")
     assert len(note) < 250
 
 
@@ -149,7 +149,7 @@ def test_any_text_leaves_settings_that_make_sense(params):
 def test_markdown_in_a_link_is_only_text(name, text):
     """What the link said stands in a code span, which it cannot leave."""
     (note,) = from_params({name: text})[1]
-    quoted = re.fullmatch(rf"The link's {name} `([^`\n\r]+)` was ignored: [^`]+\.", note)
+    quoted = re.fullmatch(rf"Unknown {name} `([^`\n\r]+)` in the link; showing [^`]+\.", note)
     assert quoted is not None
     assert len(quoted[1]) <= 40
     assert not set(quoted[1]) & set("[]()!<>*#|~:$\\&@")

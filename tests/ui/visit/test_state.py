@@ -1,0 +1,133 @@
+"""What a visit remembers: every field says whether it has to do with images, and forgetting goes by that."""
+
+import pkgutil
+from collections import Counter
+from dataclasses import dataclass, field, fields
+from importlib import import_module
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from benchmarks.harness.session import state_of, visit_of
+from crosspool import ui
+from crosspool.ui.visit.state import (
+    ABOUT,
+    DATA,
+    IMAGES,
+    NONE,
+    VisitPart,
+    VisitState,
+    about_images,
+    image_data,
+    plain,
+)
+
+
+@dataclass
+class Added(VisitPart):
+    """A part that no list elsewhere names."""
+
+    photo: Any = image_data(b"")
+    label: str = about_images("none")
+    names: list[str] = about_images([])
+    zoom: int = plain(1)
+
+
+def parts_of_the_app():
+    for module in pkgutil.walk_packages(ui.__path__, "crosspool.ui."):
+        import_module(module.name)
+    return [kind for kind in VisitPart.__subclasses__() if kind.__module__.startswith("crosspool.")]
+
+
+def without_statement(kind):
+    return [each.name for each in fields(kind) if each.metadata.get(IMAGES) not in (NONE, ABOUT, DATA)]
+
+
+def test_every_field_says_whether_it_has_to_do_with_images():
+    kinds = parts_of_the_app()
+    assert len(kinds) > 8
+    assert [(kind.__name__, without_statement(kind)) for kind in kinds if without_statement(kind)] == []
+
+
+def test_a_field_without_a_statement_is_noticed():
+    @dataclass
+    class Careless:
+        photo: bytes = b""
+        other: list[str] = field(default_factory=list)
+        stated: int = plain(0)
+
+    assert without_statement(Careless) == ["photo", "other"]
+
+
+def test_no_two_parts_share_a_field_name_that_a_widget_may_have_as_its_key():
+    names = Counter(each.name for kind in parts_of_the_app() for each in fields(kind))
+    shared = {name for name, count in names.items() if count > 1}
+    assert shared <= {"channel", "cell", "name", "note", "lease"}  # no widget is bound to these
+
+
+def page():
+    from crosspool.ui.visit.visit import forget_control
+
+    forget_control("images")
+
+
+def test_a_new_field_with_images_is_forgotten():
+    app = AppTest.from_function(page).run()
+    assert not app.button
+    added = state_of(app, Added)
+    added.photo, added.label, added.names, added.zoom = b"a photo", "cat", ["cat.jpg"], 3
+    app.run()
+    app.button(key="forget-images").click().run()
+    assert not app.exception
+    assert state_of(app, Added) == Added(zoom=3)
+
+
+def test_forgetting_cancels_work_under_way_and_empties_uploaders():
+    class Work:
+        cancelled = False
+
+        def cancel(self):
+            self.cancelled = True
+
+    state, work = VisitState(), Work()
+    state.part(Added).photo = work
+    state.emptied.update({"zip": 2, "files": 0})
+    state.forget_images()
+    assert work.cancelled
+    assert state.emptied == {"zip": 3, "files": 1}
+
+
+def test_parts_of_two_visits_share_nothing():
+    one, other = VisitState(), VisitState()
+    one.part(Added).names.append("cat.jpg")
+    assert other.part(Added).names == []
+    assert one.part(Added).names == ["cat.jpg"]
+
+
+def binding_page():
+    import streamlit as st
+
+    from crosspool.ui.maps.selection import MapsState
+    from crosspool.ui.visit.binding import bound
+    from crosspool.ui.visit.state import visit_state
+
+    if st.checkbox("Draw it", True):
+        st.number_input("Tile", 1, 500, **bound(visit_state(MapsState), "tile"))
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_widget_keeps_its_value_through_runs_that_do_not_draw_it(times):
+    from crosspool.ui.maps.selection import MapsState
+
+    app = AppTest.from_function(binding_page).run()
+    assert app.number_input(key="tile").value == MapsState().tile
+    app.number_input(key="tile").set_value(200).run()
+    assert state_of(app, MapsState).tile == 200
+    for _ in range(times):
+        app.checkbox[0].set_value(False).run()
+    app.checkbox[0].set_value(True).run()
+    assert app.number_input(key="tile").value == 200
+    state_of(app, MapsState).tile = 300  # by something else than the widget
+    assert app.run().number_input(key="tile").value == 300
+    assert list(visit_of(app).pages) == ["tile"]
