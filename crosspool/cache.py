@@ -1,4 +1,4 @@
-"""Arrays in a folder, by key: what took long to compute, kept for the next time."""
+"""Arrays in a folder, by key: what takes long to compute, kept for next time."""
 
 import os
 import zlib
@@ -14,7 +14,7 @@ from safetensors.numpy import load, save
 from crosspool.errors import SettingError
 from crosspool.whole_files import whole_file
 
-SLACK_SHARE = 1 / 16  # of the limit: so much may be written between two looks at what there is
+SLACK_SHARE = 1 / 16  # of the limit: how much may be written before the folder is measured again
 ZLIB_LEVEL = 1  # zlib's level: rectified maps are mostly zeros, and shrink to an eighth in milliseconds
 
 Array = NDArray[np.float32]
@@ -34,7 +34,7 @@ class ArrayCache:
 
     def __init__(self, folder: Path, limit: int | None = None) -> None:
         self.folder, self.limit = folder, limit
-        self._written = limit or 0  # since it was last looked at what there is
+        self._written = limit or 0  # bytes since the folder was last measured
 
     def __contains__(self, key: str) -> bool:
         return self._path(key).is_file()
@@ -68,12 +68,12 @@ class ArrayCache:
             ) from error
 
     def _make_room(self, limit: int) -> None:
-        """Remove the oldest entries until there is room for as much as is written before the next look."""
+        """Remove the oldest entries until there is room for what is written before the next measurement."""
         entries = []
         for path in self.folder.glob("*/*.z"):
             with suppress(FileNotFoundError):  # another process has removed it
-                found = path.stat()
-                entries.append((found.st_mtime_ns, found.st_size, path))
+                status = path.stat()
+                entries.append((status.st_mtime_ns, status.st_size, path))
         total = sum(size for _, size, _ in entries)
         for _, size, path in sorted(entries):
             if total <= limit * (1 - SLACK_SHARE):

@@ -32,7 +32,7 @@ LARGEST = {"weights": 1e12, "intercept": 1e12, "mean_": 1e4, "components_": 2.0}
 class LinearClassifier:
     """A linear classifier on the vectors of one method.
 
-    The classes' scores of a picture with the vector x are `weights @ x + intercept`; `weights` is (L, d), float32, and
+    The classes' scores of an image with the vector x are `weights @ x + intercept`; `weights` is (L, d), float32, and
     `intercept` (L,). `settings` says on which network, and how it was trained.
     """
 
@@ -60,7 +60,7 @@ class LinearClassifier:
         return False
 
     def scores(self, images: Sequence[Image.Image], backbone: Backbone) -> NDArray[np.float64]:
-        """The classes' scores of pictures (upright RGB), (images, L)."""
+        """The classes' scores of images (upright RGB), (images, L)."""
         self.check(backbone)
         records = [compute_record(backbone, image, self.method.sources) for image in images]
         scores: NDArray[np.float64] = self.vectors(records) @ self.weights.T + self.intercept
@@ -83,7 +83,7 @@ class TrainedClassifier(LinearClassifier):
     def load_backbone(self, weights: str | os.PathLike[str] | None = None, device: str = "auto") -> Backbone:
         """The network that it was trained on; `weights` names the file of your own weights, where it had those.
 
-        Raises ModelError where that file has to be named, BackboneError where the network cannot be had.
+        Raises ModelError where that file has to be named, BackboneError where the network cannot be loaded.
         """
         if weights is None and self.settings.weights == UNTRAINED:
             weights = UNTRAINED
@@ -114,7 +114,7 @@ class TrainedClassifier(LinearClassifier):
         return {"weights": self.weights, "intercept": self.intercept, **learned}
 
 
-TRAINED_ON = "This image was among the training images: what the classifier says of it is no test of it."
+TRAINED_ON = "This image was among the training images: what the classifier says of it is not a test of it."
 OWN_CLASSES = "the network's own classes"
 
 

@@ -18,26 +18,26 @@ _UPRIGHT = {  # EXIF orientation -> what undoes it
 
 
 def upright_rgb(image: Image.Image) -> Image.Image:
-    """The picture as upright 8-bit RGB in sRGB, over white; the argument itself where it is that already."""
+    """The image as upright 8-bit RGB in sRGB, over white; the argument itself where it is that already."""
     orientation, profile = _orientation(image), image.info.get("icc_profile")
     if image.mode == "RGB" and orientation not in _UPRIGHT and not image.info and type(image) is Image.Image:
         return image
-    picture = _eight_bit(image)
+    upright = _eight_bit(image)
     if orientation in _UPRIGHT:
-        picture = picture.transpose(_UPRIGHT[orientation])
-    if picture.has_transparency_data:
-        picture = _over_white(picture)
-    elif picture.mode not in ("L", "RGB", "CMYK"):
-        picture = picture.convert("RGB")
-    picture = _to_srgb(picture, profile).convert("RGB")
-    picture.info = {}  # saved again, the picture must not be turned or colour-managed a second time
-    return picture
+        upright = upright.transpose(_UPRIGHT[orientation])
+    if upright.has_transparency_data:
+        upright = _over_white(upright)
+    elif upright.mode not in ("L", "RGB", "CMYK"):
+        upright = upright.convert("RGB")
+    upright = _to_srgb(upright, profile).convert("RGB")
+    upright.info = {}  # saved again, the image must not be turned or colour-managed a second time
+    return upright
 
 
 def _orientation(image: Image.Image) -> Any:
     try:
         return image.getexif().get(ExifTags.Base.Orientation)
-    except Exception:  # broken metadata must not fail a picture whose pixels are fine
+    except Exception:  # broken metadata must not fail an image whose pixels are fine
         return None
 
 
@@ -69,9 +69,9 @@ def _over_white(image: Image.Image) -> Image.Image:
 
 def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     """Convert an embedded colour profile to sRGB, as browsers do, so that phone photos (Display P3), camera
-    pictures (Adobe RGB) and print files (CMYK) have the colours that people and networks know them by.
+    images (Adobe RGB) and print files (CMYK) have the colours that people and networks know them by.
 
-    sRGB itself is left untouched, and so is a picture whose profile is broken or of another colour space.
+    sRGB itself is left untouched, and so is an image whose profile is broken or of another colour space.
     """
     if not profile:
         return image

@@ -1,7 +1,7 @@
-"""Why a linear classifier gives a picture its score: the score split by channel, by position, and by both.
+"""Why a linear classifier gives an image its score: the score split by channel, by position, and by both.
 
 A score is s = w . phi(P) + b, where P is what was pooled and phi the normalisers behind it (signed power, unit length,
-...). These are frozen at what they do to this picture: with V = w * phi(P) / P, and 0 where P is 0, s - b = V . P.
+...). These are frozen at what they do to this image: with V = w * phi(P) / P, and 0 where P is 0, s - b = V . P.
 
 Every pooling here is linear in the map that it pools or weights with, or, as the maximum, linear piece by piece: for a
 map a, P is homogeneous of the first degree in a. So by Euler's theorem e = a * d(V . P) / da adds up to V . P exactly.
@@ -103,11 +103,13 @@ class Contributions:
         """
         positions = self.positions
         if positions is None:
-            raise SettingError("Where in the picture the channels have their numbers from is not known.")
-        one = np.zeros(positions.shape)
-        one[row, column] = 1
-        known = [part.evidence for part in self.parts if part.evidence is not None]
-        return np.concatenate([np.tensordot(each, average_over_cells(one, each.shape[1:]), 2) for each in known])
+            raise SettingError("The positions behind the channels' contributions are not known for this method.")
+        cell = np.zeros(positions.shape)
+        cell[row, column] = 1
+        evidence = [part.evidence for part in self.parts if part.evidence is not None]
+        return np.concatenate(
+            [np.tensordot(values, average_over_cells(cell, values.shape[1:]), 2) for values in evidence]
+        )
 
     @property
     def check(self) -> Completeness:
@@ -119,7 +121,7 @@ class Contributions:
 
 @dataclass(frozen=True)
 class Explanation:
-    """A picture as a classifier sees it, ready to be split.
+    """An image as a classifier sees it, ready to be split.
 
     All is computed in double precision from the network's maps; `encoded`, (d,), is what the classifier itself got, in
     single precision, so that the parts are checked against the score of that.
@@ -161,12 +163,12 @@ class Explanation:
         return self._split(weights, intercept, float(self.encoded.astype(np.float64) @ weights) + intercept)
 
     def similarity(self, other: "Explanation") -> Contributions:
-        """What adds up to the inner product of two pictures' vectors, phi(P) . phi(P'), at the positions of this one.
+        """What adds up to the inner product of two images' vectors, phi(P) . phi(P'), at the positions of this one.
 
         Raises SettingError where the two were not encoded by the same classifier.
         """
         if other.classifier is not self.classifier:
-            raise SettingError("Only two pictures that the same classifier encoded can be compared.")
+            raise SettingError("Only two images that the same classifier encoded can be compared.")
         return self._split(other.vector, 0.0, float(self.encoded.astype(np.float64) @ other.encoded))
 
     def without_channels(self, channels: Sequence[int] | NDArray[np.integer[Any]]) -> Vector:
@@ -174,16 +176,16 @@ class Explanation:
 
         Channels are numbered as in `Contributions.channels`.
         """
-        kept = np.ones(sum(part.channels for part in self.parts), bool)
-        kept[np.asarray(channels, np.intp)] = False
-        each = np.split(kept, np.cumsum([part.channels for part in self.parts])[:-1])
-        pooled = [part.blocks(keep).reshape(1, -1) for part, keep in zip(self.parts, each, strict=True)]
+        is_left = np.ones(sum(part.channels for part in self.parts), bool)
+        is_left[np.asarray(channels, np.intp)] = False
+        left = np.split(is_left, np.cumsum([part.channels for part in self.parts])[:-1])
+        pooled = [part.blocks(keep).reshape(1, -1) for part, keep in zip(self.parts, left, strict=True)]
         return np.asarray(self.rescored(pooled)[0])
 
     def without_positions(self, gone: NDArray[np.bool_]) -> Vector:
         """The classes' scores, (L,), when positions are left out of the pooling and the rest is normalised anew.
 
-        `gone`, (H, W), lies over the picture; a cell of a part's map loses as much of its weight as is covered.
+        `gone`, (H, W), lies over the image; a cell of a part's map loses as much of its weight as is covered.
         Raises SettingError where positions are not known.
         """
         return np.asarray(self.rescored([part.pooled_without(gone)[None] for part in self.parts])[0])
@@ -195,10 +197,10 @@ class Explanation:
     def _index(self, name: str) -> int:
         classes = self.classifier.classes
         if name not in classes:
-            plain = {known.lower(): known for known in classes}
-            near = difflib.get_close_matches(name.lower(), plain, n=1)
-            shown = ", ".join(classes[:10]) + (" and others" if len(classes) > 10 else "")
-            hint = f"did you mean {plain[near[0]]}?" if near else f"choose one of {shown}."
+            by_lower_case = {label.lower(): label for label in classes}
+            near = difflib.get_close_matches(name.lower(), by_lower_case, n=1)
+            examples = ", ".join(classes[:10]) + (" and others" if len(classes) > 10 else "")
+            hint = f"did you mean {by_lower_case[near[0]]}?" if near else f"choose one of {examples}."
             raise SettingError(f"The classifier knows no class {name!r}; {hint}")
         return classes.index(name)
 
@@ -210,7 +212,7 @@ class Explanation:
         """phi of the parts' pooled vectors, (n, d): every step of the encoder but its first ones."""
         encoders, rest = parts_and_rest(self.classifier.encoder)
         steps = [[step for _, step in encoder.steps[1:]] for encoder in encoders]
-        encoded = np.hstack([_through(some, vectors) for some, vectors in zip(steps, pooled, strict=True)])
+        encoded = np.hstack([_through(part_steps, vectors) for part_steps, vectors in zip(steps, pooled, strict=True)])
         return unit_vectors(_through(rest, encoded))
 
     def _split(self, weights: Vector, intercept: float, score: float) -> Contributions:
@@ -253,7 +255,7 @@ def explain(classifier: LinearClassifier, backbone: Backbone, image: Image.Image
 
 
 def explanation_of(classifier: LinearClassifier, record: Record) -> Explanation:
-    """The same of maps that are there already: those that `classifier.method.sources_to_explain` asks for."""
+    """As `explain`, from maps computed before: those that `classifier.method.sources_to_explain` asks for."""
     encoders, _ = parts_and_rest(classifier.encoder)
     parts = [
         pooled_part(part, encoder[0], record) for part, encoder in zip(classifier.method.parts, encoders, strict=True)

@@ -1,4 +1,4 @@
-"""The views of a picture from which a representation is computed: the whole, tiles of it enlarged, crops, rotations."""
+"""The views of an image from which a representation is computed: the whole, tiles of it enlarged, crops, rotations."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,15 +10,15 @@ from crosspool.framing import Framing, Preprocessing, frame_for_crops, frame_ima
 
 Views = Literal["whole", "tiles", "jitter", "augmented"]
 
-CROP_FRACTION = 0.875  # the side of a jittered crop over that of the picture it is cut from: 224 / 256
+CROP_FRACTION = 0.875  # the side of a jittered crop over that of the image it is cut from: 224 / 256
 ROTATION = 15  # degrees
 
 
 @dataclass(frozen=True, order=True)
 class Source:
-    """What a node of the traced network yields for certain views of a picture.
+    """What a node of the traced network yields for certain views of an image.
 
-    `size` is the side in pixels of the whole picture as the network sees it, in one piece or in tiles.
+    `size` is the side in pixels of the whole image as the network sees it, in one piece or in tiles.
     """
 
     node: str
@@ -30,12 +30,12 @@ class Source:
 def views_of(
     image: Image.Image, preprocessing: Preprocessing, size: int, views: Views, framing: Framing
 ) -> list[Image.Image]:
-    """The pictures that go through the network, all of one size.
+    """The images that go through the network, all of one size.
 
-    - "whole": the picture at `size`.
+    - "whole": the image at `size`.
     - "tiles": the same, cut into 2 x 2 blocks in row-major order, each `size / 2` a side (the paper's CL-45F).
-    - "jitter": five crops of `size` (corners and centre) of the picture at `size / 0.875`, and their mirror images.
-    - "augmented": the picture, those five crops, and the picture turned by 15 degrees either way, and all their mirror
+    - "jitter": five crops of `size` (corners and centre) of the image at `size / 0.875`, and their mirror images.
+    - "augmented": the image, those five crops, and the image turned by 15 degrees either way, and all their mirror
       images, 16 in all: the views of CNNaug-SVM (Razavian et al., CVPRW 2014), as recalled.
     """
     return _VIEWS[views](image, preprocessing, size, framing)
@@ -68,8 +68,8 @@ def _augmented(image: Image.Image, preprocessing: Preprocessing, size: int, fram
     return _with_mirrors([whole, *_crops(image, preprocessing, size, framing), *turned])
 
 
-def _with_mirrors(pictures: list[Image.Image]) -> list[Image.Image]:
-    return [*pictures, *(picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for picture in pictures)]
+def _with_mirrors(images: list[Image.Image]) -> list[Image.Image]:
+    return [*images, *(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for image in images)]
 
 
 _BICUBIC = Image.Resampling.BICUBIC

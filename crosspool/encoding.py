@@ -2,7 +2,7 @@
 
 The first step of a pipeline reads records, one for each image: mappings from a name to an array of maps for each of the
 V views of the image. Every other step goes from (n, d) to (n, d). Arithmetic is in the records' own precision: single,
-unless somebody gives double.
+unless they are double.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -57,9 +57,9 @@ class CrossLayerPooling(TransformerMixin, BaseEstimator):
     """Records to P (Eq. 1 of Liu et al., CVPR 2015), flattened: (n, D_{t+1} * d), block by block.
 
     `lower` and `upper` name the two maps in a record, (V, D_t, H_t, W_t) and (V, D_{t+1}, H, W); the patches of all
-    views are pooled together. With `n_components`, the local features are first projected on so many principal
+    views are pooled together. With `n_components`, the local features are first projected on that many principal
     components, fitted on a seeded sample of at most `sample` local features, equally many of each image that `fit` is
-    given (of so many images at most); the images are read one at a time.
+    given (of that many images at most); the images are read one at a time.
 
     Raises SettingError where there are fewer local features, or shorter ones, than components.
     """
@@ -93,7 +93,7 @@ class CrossLayerPooling(TransformerMixin, BaseEstimator):
         sample = np.concatenate([self._some_local_features(X[int(i)], each, int(i)) for i in images])[: self.sample]
         if not 1 <= self.n_components <= min(sample.shape):
             raise SettingError(
-                f"{self.n_components} principal components cannot be had of {len(sample)} local features of "
+                f"{self.n_components} principal components cannot be computed from {len(sample)} local features of "
                 f"{sample.shape[1]} numbers; choose at most {min(sample.shape)}."
             )
         pca = PCA(self.n_components, svd_solver="covariance_eigh").fit(sample)
@@ -106,8 +106,8 @@ class CrossLayerPooling(TransformerMixin, BaseEstimator):
         patches = local_features(torch.from_numpy(record[self.lower]), **self.geometry)  # (V, D*m*n, N)
         units = patches.movedim(1, 2).flatten(0, 1)  # (V * N, D*m*n)
         drawn = np.random.default_rng([self.random_state, index]).permutation(len(units))[:count]
-        some: Vectors = units[drawn].numpy()
-        return some
+        sample: Vectors = units[drawn].numpy()
+        return sample
 
     def transform(self, X: Records) -> Vectors:
         check_is_fitted(self)
@@ -163,8 +163,8 @@ class TernaryQuantizer(Stateless):
 
     def transform(self, X: Vectors) -> Packed:
         magnitude = np.abs(X)
-        kept = magnitude > self.threshold * magnitude.mean(axis=1, keepdims=True)
-        return pack_ternary(np.sign(X).astype(np.int8) * kept)
+        is_large = magnitude > self.threshold * magnitude.mean(axis=1, keepdims=True)
+        return pack_ternary(np.sign(X).astype(np.int8) * is_large)
 
 
 def pack_ternary(values: NDArray[np.int8]) -> Packed:

@@ -1,4 +1,4 @@
-"""What the network yields for the pictures of a data set, computed once and kept on disk by content."""
+"""What the network yields for the images of a data set, computed once and kept on disk by content."""
 
 import hashlib
 import json
@@ -46,10 +46,10 @@ def compute_record(backbone: Backbone, image: Image.Image, sources: Iterable[Sou
     record: dict[Source, Array] = {}
     ordered = sorted(sources, key=lambda source: (source.size, source.views, source.framing))
     for (size, views, framing), group in groupby(ordered, lambda s: (s.size, s.views, s.framing)):
-        together = list(group)
+        group_sources = list(group)
         framed = views_of(image, backbone.spec.preprocessing, size, views, framing)
-        outputs = backbone.outputs(framed, tuple(source.node for source in together))
-        for source, output in zip(together, outputs, strict=True):
+        outputs = backbone.outputs(framed, tuple(source.node for source in group_sources))
+        for source, output in zip(group_sources, outputs, strict=True):
             record[source] = output.contiguous().cpu().numpy()
     return record
 
@@ -57,8 +57,8 @@ def compute_record(backbone: Backbone, image: Image.Image, sources: Iterable[Sou
 class Features:
     """Records of a data set's samples, taken from the cache or computed, one at a time.
 
-    A cache entry's key says everything that decides its numbers: the picture's bytes and box, every parameter of the
-    network, how pictures are prepared for it, and the source.
+    A cache entry's key says everything that decides its numbers: the image's bytes and box, every parameter of the
+    network, how images are prepared for it, and the source.
     """
 
     def __init__(self, dataset: Dataset, backbone: Backbone, sources: Sequence[Source], cache: ArrayCache) -> None:
@@ -76,7 +76,7 @@ class Features:
         return features
 
     def compute(self, progress: Callable[[int], None] = lambda done: None) -> dict[int, str]:
-        """Make sure of every sample's arrays. Returns why, for those that cannot be read, by index."""
+        """Compute every sample's missing arrays. Returns the reason for each that cannot be read, by index."""
         failed: dict[int, str] = {}
         for index in range(len(self.dataset)):
             try:
@@ -87,9 +87,9 @@ class Features:
         return failed
 
     def ensure(self, index: int) -> None:
-        """Compute and keep what the cache lacks of a sample. Raises ImageError."""
+        """Compute and cache the arrays of a sample that are missing. Raises ImageError."""
         if any(self._key(index, source) not in self.cache for source in self.sources):
-            data = self._read(index)  # once more: what is computed is what these bytes show
+            data = self._read(index)  # read again, so that what is computed is what these bytes show
             missing = [source for source in self.sources if self._key(index, source) not in self.cache]
             self._compute(index, data, missing)
 
@@ -103,15 +103,15 @@ class Features:
         return self._file_keys[sample.name]
 
     def image_key(self, index: int) -> str:
-        """A key of what a sample shows, its box included: equal for equal pictures."""
+        """A key of what a sample shows, its box included: equal for equal images."""
         return f"{self.file_key(index)} {self.dataset.samples[index].box}"
 
     def record(self, index: int, sources: Sequence[Source]) -> Record:
         """The arrays of one sample."""
-        found = {source: self.cache.get(self._key(index, source)) for source in sources}
-        lacking = [source for source, array in found.items() if array is None]
-        computed = self._compute(index, self._read(index), lacking) if lacking else {}
-        return {source: computed[source] if array is None else array for source, array in found.items()}
+        cached = {source: self.cache.get(self._key(index, source)) for source in sources}
+        missing = [source for source, array in cached.items() if array is None]
+        computed = self._compute(index, self._read(index), missing) if missing else {}
+        return {source: computed[source] if array is None else array for source, array in cached.items()}
 
     def of(self, indices: NDArray[np.intp], sources: Sequence[Source]) -> "Records":
         """The records of some samples, none of them read yet."""

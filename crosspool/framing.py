@@ -28,12 +28,12 @@ _RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resamplin
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How a network wants its pictures: sides in pixels, mean and std of RGB values between 0 and 1."""
+    """How a network wants its images: sides in pixels, mean and std of RGB values between 0 and 1."""
 
     size: int
     """The side of the network's own square input."""
     crop_fraction: float
-    """The side of the crop over the shorter side of the resized picture, such as 224 / 256 = 0.875."""
+    """The side of the crop over the shorter side of the resized image, such as 224 / 256 = 0.875."""
     interpolation: Interpolation
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
@@ -48,12 +48,12 @@ class Preprocessing:
 def frame_image(
     image: Image.Image, preprocessing: Preprocessing, size: int | None = None, framing: Framing = "crop"
 ) -> Image.Image:
-    """What the network sees of a picture, as a `size` x `size` 8-bit RGB picture.
+    """What the network sees of an image, as a `size` x `size` 8-bit RGB image.
 
     "crop" resizes the shorter side to `size / crop_fraction` and cuts out the centre, pixel for pixel as
     torchvision's `Resize` and `CenterCrop` do (which round the longer side down, and halves to even), except
     that a strip longer than `MAX_ASPECT` times its width is shortened first: its ends are never seen, and
-    enlarged they would fill the memory. "squash" resizes the whole picture without keeping its aspect.
+    enlarged they would fill the memory. "squash" resizes the whole image without keeping its aspect.
 
     Raises:
         SettingError: `size` is neither the network's own nor from `MIN_SIZE` to `MAX_SIZE`, or `framing` is
@@ -65,36 +65,36 @@ def frame_image(
 
 
 def frame_for_crops(image: Image.Image, preprocessing: Preprocessing, side: int, framing: Framing) -> Image.Image:
-    """As `frame_image`, for a side that no network needs to take: a picture to cut crops from."""
-    picture = upright_rgb(image)
+    """As `frame_image`, but for any side: an image to cut crops from."""
+    upright = upright_rgb(image)
     resampling = _RESAMPLING[preprocessing.interpolation]
     if framing == "squash":
-        return picture.resize((side, side), resampling)
-    picture = _shorten(picture)
-    width, height = _resized(picture.size, round(side / preprocessing.crop_fraction))
+        return upright.resize((side, side), resampling)
+    upright = _shorten(upright)
+    width, height = _resized(upright.size, round(side / preprocessing.crop_fraction))
     left, top = round((width - side) / 2), round((height - side) / 2)
-    return picture.resize((width, height), resampling).crop((left, top, left + side, top + side))
+    return upright.resize((width, height), resampling).crop((left, top, left + side, top + side))
 
 
 def to_tensor(framed: Sequence[Image.Image], preprocessing: Preprocessing) -> "torch.Tensor":
-    """Normalise pictures that `frame_image` gave: (B, 3, size, size), float32, on the CPU.
+    """Normalise images that `frame_image` gave: (B, 3, size, size), float32, on the CPU.
 
     Raises:
-        SettingError: there are no pictures, they are not RGB, or their sizes differ.
+        SettingError: There are no images, they are not RGB, or their sizes differ.
     """
-    import torch  # only here: pictures can be read and drawn long before it is loaded
+    import torch  # only here: images can be read and drawn long before it is loaded
 
-    kinds = {(picture.mode, picture.size) for picture in framed}
+    kinds = {(image.mode, image.size) for image in framed}
     if len(kinds) != 1 or next(iter(kinds))[0] != "RGB":
-        raise SettingError("A batch needs at least one picture, and all of them RGB and of one size.")
-    pixels = torch.from_numpy(np.stack([np.asarray(picture) for picture in framed]))  # (B, size, size, 3)
+        raise SettingError("A batch needs at least one image, and all of them RGB and of one size.")
+    pixels = torch.from_numpy(np.stack([np.asarray(image) for image in framed]))  # (B, size, size, 3)
     mean = torch.tensor(preprocessing.mean).view(1, 3, 1, 1)
     std = torch.tensor(preprocessing.std).view(1, 3, 1, 1)
     return pixels.permute(0, 3, 1, 2).contiguous().float().div_(255).sub_(mean).div_(std)
 
 
 def input_side(preprocessing: Preprocessing, size: int | None) -> int:
-    """The side of the network's input in pixels; raises SettingError for one that cannot be had."""
+    """The side of the network's input in pixels; raises SettingError for one that is not possible."""
     if size is None or size == preprocessing.size:
         return preprocessing.size
     if type(size) is not int or not MIN_SIZE <= size <= MAX_SIZE:

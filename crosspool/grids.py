@@ -1,4 +1,4 @@
-"""Values on one grid of equal cells over a picture, brought to another grid."""
+"""Values on one grid of equal cells over an image, brought to another grid."""
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ Mask = NDArray[np.bool_]
 
 
 def average_over_cells(values: NDArray[np.float64], size: Size) -> NDArray[np.float64]:
-    """The mean of values, (H, W), over each cell of a grid of `size` (rows, columns) over the same picture.
+    """The mean of values, (H, W), over each cell of a grid of `size` (rows, columns) over the same image.
 
     Of a mask this is the share of each cell that it covers.
     """
@@ -25,7 +25,7 @@ def spread_over_cells(amounts: NDArray[np.float64], size: Size) -> NDArray[np.fl
 
 
 def cell_shares(mask: Mask, size: Size) -> Tensor:
-    """The share of the region in each of the equal cells of a grid over the picture, (H, W), double precision."""
+    """The share of the region in each of the equal cells of a grid over the image, (H, W), double precision."""
     return torch.from_numpy(average_over_cells(mask.astype(np.float64), size))
 
 

@@ -12,10 +12,10 @@ from crosspool.errors import ImageError
 ImageSource: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 
 MAX_PIXELS = 50_000_000
-MAX_BYTES = 512 * 2**20  # an uncompressed 16-bit RGBA picture of MAX_PIXELS is 400 MB
+MAX_BYTES = 512 * 2**20  # an uncompressed 16-bit RGBA image of MAX_PIXELS is 400 MB
 MIN_SIDE = 16  # pixels; below that there is nothing for a network to see
 
-# What Pillow itself may decode here. MPO, a phone's JPEG with several pictures, comes with JPEG; HEIC has its
+# What Pillow itself may decode here. MPO, a phone's JPEG with several images, comes with JPEG; HEIC has its
 # own opener below. No format that starts another program (EPS) or that browsers and cameras do not write.
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP")
 _FORMATS_FOR_PEOPLE = "JPEG, PNG, WebP, AVIF, HEIC, GIF, TIFF or BMP"
@@ -67,14 +67,14 @@ def load_image(source: ImageSource, *, name: str | None = None, max_pixels: int 
 
 
 def shrunk_file(image: Image.Image, side: int, quality: int = 95) -> bytes:
-    """A JPEG file of the picture (RGB), as `shrink_image` gives it; colours are not subsampled."""
+    """A JPEG file of the image (RGB), as `shrink_image` gives it; colours are not subsampled."""
     file = BytesIO()
     shrink_image(image, side).save(file, "JPEG", quality=quality, subsampling=0)
     return file.getvalue()
 
 
 def shrink_image(image: Image.Image, side: int) -> Image.Image:
-    """The picture with sides of at most `side` pixels; a strip keeps `MIN_SIDE` across, so that it can be read."""
+    """The image with sides of at most `side` pixels; a strip keeps `MIN_SIDE` across, so that it can be read."""
     if max(image.size) <= side:
         return image
     scale = side / max(image.size)
@@ -134,7 +134,7 @@ def _read_all(stream: BinaryIO, label: str) -> bytes:
         data += chunk
         if len(data) > MAX_BYTES:
             limit = f"{MAX_BYTES // 2**20} MB"
-            raise ImageError(f"{label} is larger than {limit}; scale the picture down and try again.")
+            raise ImageError(f"{label} is larger than {limit}; scale the image down and try again.")
     return bytes(data)
 
 

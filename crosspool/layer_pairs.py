@@ -194,22 +194,22 @@ def _convolution_names(convolutions: list[fx.Node]) -> dict[fx.Node, str]:
 
 def _convolutions_before(node: fx.Node, modules: dict[str, nn.Module]) -> set[fx.Node]:
     """The nearest convolutions on every way back from `node` towards the image."""
-    found: set[fx.Node] = set()
+    convolutions: set[fx.Node] = set()
     for earlier in _ancestors(node, modules):
         if _is_convolution(earlier, modules):
-            found.add(earlier)
-    return found
+            convolutions.add(earlier)
+    return convolutions
 
 
 def _ancestors(node: fx.Node, modules: dict[str, nn.Module]) -> Iterator[fx.Node]:
     """Nodes before `node`, not going on behind a convolution."""
-    seen: set[fx.Node] = set()
+    visited: set[fx.Node] = set()
     waiting = list(node.all_input_nodes)
     while waiting:
         earlier = waiting.pop()
-        if earlier in seen:
+        if earlier in visited:
             continue
-        seen.add(earlier)
+        visited.add(earlier)
         yield earlier
         if not _is_convolution(earlier, modules):
             waiting.extend(earlier.all_input_nodes)

@@ -27,7 +27,7 @@ class PartContributions:
     """What the channels of one part of a method add to a score.
 
     `channels` is c_k, (K,), and `energy` the share of ||P||^2 that each P_k holds, (K,). `maps` are the maps that were
-    pooled, or weighted with, and `evidence` is e_ik, both (K, H, W) on cells that divide the whole picture evenly; None
+    pooled, or weighted with, and `evidence` is e_ik, both (K, H, W) on cells that divide the whole image evenly; None
     where positions are not known (a fully-connected layer behind others, crops, turned views).
     """
 
@@ -85,17 +85,17 @@ class PooledPart:
     def map_and_pool(self) -> tuple[Tensor, _Pool]:
         """Both. Raises SettingError where positions are not known."""
         if self.map is None or self.pool is None:
-            raise SettingError(f"Where in the picture {self.name} has its numbers from is not known.")
+            raise SettingError(f"The positions behind the contributions of {self.name} are not known.")
         return self.map, self.pool
 
     @property
     def grid(self) -> Size:
-        """Rows and columns of the map on the whole picture. Raises SettingError where positions are not known."""
+        """Rows and columns of the map on the whole image. Raises SettingError where positions are not known."""
         rows, columns = _joined(self.map_and_pool()[0][:, :1]).shape[1:]
         return rows, columns
 
     def covered(self, mask: NDArray[np.bool_]) -> Tensor:
-        """How much of each of the map's cells is covered by a mask, (H, W), over the picture: (V, 1, H, W)."""
+        """How much of each of the map's cells is covered by a mask, (H, W), over the image: (V, 1, H, W)."""
         shares = torch.from_numpy(average_over_cells(mask.astype(np.float64), self.grid))
         return _parted(shares, len(self.map_and_pool()[0]))
 
@@ -103,11 +103,11 @@ class PooledPart:
 def pooled_part(part: Part, step: Any, record: Record) -> PooledPart:
     needed = {*part.sources, part.averaged} - {None}
     maps = {name: torch.from_numpy(record[name].astype(np.float64)) for name in needed}
-    found = _map_and_pool(part, step, maps)
-    if found is None:
+    map_and_pool = _map_and_pool(part, step, maps)
+    if map_and_pool is None:
         vector = step.transform([{name: values.numpy() for name, values in maps.items()}])[0]
         return PooledPart(part.name, vector, len(vector), None, None)
-    weights, pool = found
+    weights, pool = map_and_pool
     return PooledPart(part.name, pool(weights).numpy(), weights.shape[1], weights, pool)
 
 
@@ -124,7 +124,7 @@ def _map_and_pool(part: Part, step: Any, maps: dict[Any, Tensor]) -> tuple[Tenso
 
 
 def _joined(views: Tensor) -> Tensor:
-    """Maps of a picture's views, (V, K, H, W), on the picture: one view, or 2 x 2 tiles in row-major order."""
+    """Maps of an image's views, (V, K, H, W), on the image: one view, or 2 x 2 tiles in row-major order."""
     if len(views) == 1:
         return views[0]
     tiles = views.reshape(2, 2, *views.shape[1:])  # (2, 2, K, H, W)
@@ -132,7 +132,7 @@ def _joined(views: Tensor) -> Tensor:
 
 
 def _parted(values: Tensor, views: int) -> Tensor:
-    """The inverse for values on the picture, (H, W): (V, 1, H, W)."""
+    """The inverse for values on the image, (H, W): (V, 1, H, W)."""
     if views == 1:
         return values[None, None]
     rows, columns = values.shape

@@ -30,7 +30,7 @@ POOLING_NAMES = frozenset(("max_pool2d", "avg_pool2d", "boolean_dispatch"))
 
 @dataclass(frozen=True)
 class Box:
-    """Rows top..bottom-1 and columns left..right-1 of a picture, in pixels."""
+    """Rows top..bottom-1 and columns left..right-1 of an image, in pixels."""
 
     left: int
     top: int
@@ -46,7 +46,7 @@ class Box:
         return self.bottom - self.top
 
     def scaled(self, factor: float) -> "Box":
-        """The same box in a picture enlarged by `factor`."""
+        """The same box in an image enlarged by `factor`."""
         return Box(*(round(value * factor) for value in (self.left, self.top, self.right, self.bottom)))
 
     def joined(self, other: "Box") -> "Box":
@@ -59,7 +59,7 @@ class Box:
         )
 
     def clipped(self, size: int) -> "Box":
-        """The part inside a picture of `size` x `size` pixels."""
+        """The part inside an image of `size` x `size` pixels."""
         return Box(*(min(max(value, 0), size) for value in (self.left, self.top, self.right, self.bottom)))
 
 
@@ -98,10 +98,10 @@ def receptive_field(layout: Layout, node_name: str, row: int, column: int) -> Bo
         if node.op == "placeholder":
             image = region
             break
-        seen = _read_by(node, region, layout, modules)
+        read = _read_by(node, region, layout, modules)
         for source in node.all_input_nodes:
             if source.name in layout.shapes:
-                regions[source] = seen.union(regions[source]) if source in regions else seen
+                regions[source] = read.union(regions[source]) if source in regions else read
     size = layout.input_size
     left, right = (_clip(value, size) for value in (image.columns[0], image.columns[1] + 1))
     top, bottom = (_clip(value, size) for value in (image.rows[0], image.rows[1] + 1))
@@ -143,8 +143,8 @@ def _read_by(node: fx.Node, region: _Region, layout: Layout, modules: dict[str, 
         window = dict(zip(("kernel_size", "stride", "padding"), node.args[1:], strict=False)) | node.kwargs
         kernel = window["kernel_size"]
         stride = window.get("stride") or kernel
-        seen = _window(region, kernel, stride, window.get("padding", 0), window.get("dilation", 1))
-        return _inside(seen, node, layout)
+        window_region = _window(region, kernel, stride, window.get("padding", 0), window.get("dilation", 1))
+        return _inside(window_region, node, layout)
     return region if name in POSITIONWISE_NAMES else _EVERYWHERE
 
 
@@ -168,9 +168,9 @@ def _window(region: _Region, kernel: Any, stride: Any, padding: Any, dilation: A
 
 
 def _inside(region: _Region, node: fx.Node, layout: Layout) -> _Region:
-    """What of a region lies in the map that `node` reads; its nearest edge where none of it does.
+    """The part of a region that lies in the map that `node` reads; the nearest edge where none of it does.
 
-    Padding depends on nothing, and what an output stands in a padding has no field of its own.
+    Padding depends on nothing, so an output that reads only padding has no field of its own.
     """
     source = node.args[0]
     assert isinstance(source, fx.Node)

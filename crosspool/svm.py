@@ -20,7 +20,7 @@ class DualLinearSVM(ClassifierMixin, BaseEstimator):
     As linear kernels need only inner products, training costs n^2 numbers however long the vectors are. The classes'
     scores of a vector x are `coef_ @ K(training vectors, x) + intercept_`, so the primal weights are `coef_ @ X_train`.
 
-    `names` are the classes', for the sentences of errors. `coef_` is (L, n), zero where a training vector supports
+    `names` are the classes' names, for error sentences. `coef_` is (L, n), zero where a training vector supports
     nothing; `intercept_` is (L,).
     """
 
@@ -43,16 +43,16 @@ class DualLinearSVM(ClassifierMixin, BaseEstimator):
         self.coef_ = np.zeros((len(self.classes_), len(K)))
         self.intercept_ = np.zeros(len(self.classes_))
         for index, target in enumerate(targets.T):
-            known = np.flatnonzero(target != UNKNOWN)
-            if len(np.unique(target[known])) < 2:
+            labelled = np.flatnonzero(target != UNKNOWN)
+            if len(np.unique(target[labelled])) < 2:
                 number = self.classes_[index]
                 label = f"Label {number}" if self.names is None else self.names[number]
                 raise DatasetError(
                     f"{label} has no examples or no counterexamples to train on; leave it out, or add images."
                 )
-            among = K if len(known) == len(K) else K[np.ix_(known, known)]
-            machine = SVC(C=self.C, kernel="precomputed").fit(among, target[known])
-            self.coef_[index, known[machine.support_]] = machine.dual_coef_[0]
+            kernel = K if len(labelled) == len(K) else K[np.ix_(labelled, labelled)]
+            machine = SVC(C=self.C, kernel="precomputed").fit(kernel, target[labelled])
+            self.coef_[index, labelled[machine.support_]] = machine.dual_coef_[0]
             self.intercept_[index] = machine.intercept_[0]
         return self
 

@@ -1,8 +1,8 @@
-"""Text from files, made fit for people: in one line, and nothing in it that steers a terminal or hides itself."""
+"""Text from files made fit for people: in one line, with nothing in it that steers a terminal or hides."""
 
 import re
 
-# Controls, what is no character, and what turns the text around it, breaks its line, or takes no room.
+# Control codes, code points that are not characters, and those that turn the text, break the line or take no space.
 _CONTROLS = re.compile(
     r"[\x00-\x1f\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     r"\ud800-\udfff\ufffe\uffff]"
@@ -10,15 +10,15 @@ _CONTROLS = re.compile(
 
 
 def printable(text: str) -> str:
-    """A name from a file, or of one: what is no letter but a control, or no character at all, becomes an escape."""
+    """A file's name, or a name from a file: control codes and what is not a character become escapes."""
     return _CONTROLS.sub(_escaped, text)
 
 
-def _escaped(found: re.Match[str]) -> str:
-    code = ord(found[0])
-    if 0xDC80 <= code <= 0xDCFF:  # how Python writes a byte of a file's name that is no UTF-8
+def _escaped(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if 0xDC80 <= code <= 0xDCFF:  # how Python writes a byte of a file's name that is not UTF-8
         return f"\\x{code - 0xDC00:02x}"
-    return found[0].encode("unicode_escape").decode()
+    return match[0].encode("unicode_escape").decode()
 
 
 def size_text(size: tuple[int, int]) -> str:
@@ -27,7 +27,7 @@ def size_text(size: tuple[int, int]) -> str:
 
 
 def number(value: float, digits: int = 3) -> str:
-    """A number to so many significant digits, with the minus sign that people write."""
+    """A number to `digits` significant digits, with a typographic minus sign."""
     return f"{value:.{digits}g}".replace("-", "−")
 
 

@@ -42,8 +42,8 @@ class Layout:
     numbers: dict[str, int]
 
     def node(self, name: str) -> fx.Node:
-        found: fx.Node = next(node for node in self.graph.nodes if node.name == name)
-        return found
+        named: fx.Node = next(node for node in self.graph.nodes if node.name == name)
+        return named
 
     @property
     def output(self) -> str:

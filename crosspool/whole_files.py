@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 TEMPORARY_PREFIX = ".crosspool-"
-ABANDONED_SECONDS = 3600.0  # seconds without a byte: whoever wrote it is gone
+ABANDONED_SECONDS = 3600.0  # without a byte: its writer is gone
 
 
 @contextmanager
 def whole_file(target: Path) -> Iterator[Path]:
     """A new file beside `target` that takes its place and its rights at the end, or vanishes if anything fails.
 
-    What writers that were killed left here is removed, once it is old. Raises OSError.
+    Files left here by killed writers are removed once they are old. Raises OSError.
     """
     remove_abandoned(target.parent, f"{TEMPORARY_PREFIX}*")
     temporary = target.parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{target.suffix}"
@@ -30,10 +30,10 @@ def whole_file(target: Path) -> Iterator[Path]:
 
 
 def remove_abandoned(folder: Path, pattern: str) -> None:
-    """Remove files that nobody has written to for long: their time tells, whatever process or machine wrote them."""
+    """Remove files that have not been written to for long, whatever process or machine wrote them."""
     for path in folder.glob(pattern):
         try:
             if time.time() - path.stat().st_mtime > ABANDONED_SECONDS:
                 path.unlink()
-        except (FileNotFoundError, PermissionError):  # another was faster here; or it is somebody else's
+        except (FileNotFoundError, PermissionError):  # another process was faster; or the file is another user's
             continue

@@ -296,7 +296,7 @@ def test_taking_positions_away_is_encoding_the_picture_with_zeros_there(name):
 
 def test_positions_cannot_be_taken_from_what_has_none():
     classifier, (record, _) = random_classifier("jitter", 14)
-    with pytest.raises(SettingError, match=r"Where in the picture jitter@128 has its numbers from is not known"):
+    with pytest.raises(SettingError, match=r"The positions behind the contributions of jitter@128 are not known"):
         explained(classifier, record).without_positions(np.zeros((8, 8), bool))
 
 

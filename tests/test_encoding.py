@@ -153,8 +153,8 @@ def test_the_seed_decides_the_sample():
 @pytest.mark.parametrize(
     ("n_components", "sentence"),
     [
-        (28, "28 principal components cannot be had of 50 local features of 27 numbers; choose at most 27"),
-        (0, "0 principal components cannot be had"),
+        (28, "28 principal components cannot be computed from 50 local features of 27 numbers; choose at most 27"),
+        (0, "0 principal components cannot be computed"),
     ],
 )
 def test_more_components_than_there_are(n_components, sentence):

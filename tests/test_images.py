@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from PIL import AvifImagePlugin, Image, ImageCms, ImageFile
 from pillow_heif.as_plugin import HeifImageFile
 
+from crosspool import framing as framing_module
 from crosspool import images
 from crosspool.backbones.torchvision_guard import torchvision
 from crosspool.colours import upright_rgb
@@ -420,7 +421,7 @@ def test_files_that_are_wrongly_opened(tmp_path):
 def test_a_file_that_never_ends(monkeypatch):
     monkeypatch.setattr(images, "MAX_BYTES", 2 * 2**20)
     text = message("/dev/zero") if os.path.exists("/dev/zero") else message(b"")
-    assert text == "/dev/zero is larger than 2 MB; scale the picture down and try again."
+    assert text == "/dev/zero is larger than 2 MB; scale the image down and try again."
 
 
 def test_too_small():
@@ -637,7 +638,7 @@ def test_an_extreme_strip_is_never_enlarged_whole(size, monkeypatch):
 def test_shortening_a_strip_hardly_changes_the_crop(monkeypatch):
     strip = photo((1001, 50))
     shortened = np.asarray(frame_image(strip, LITE0), dtype=int)
-    monkeypatch.setattr(images, "MAX_ASPECT", 100)
+    monkeypatch.setattr(framing_module, "MAX_ASPECT", 100)
     assert np.abs(shortened - np.asarray(frame_image(strip, LITE0), dtype=int)).max() <= 8
 
 
@@ -664,7 +665,7 @@ def test_to_tensor_literally():
 def test_to_tensor_refuses_what_is_no_batch():
     same = Image.new("RGB", (4, 4))
     for wrong in ([], [same, Image.new("RGB", (5, 5))], [Image.new("L", (4, 4))]):
-        with pytest.raises(SettingError, match="at least one picture"):
+        with pytest.raises(SettingError, match="at least one image"):
             to_tensor(wrong, LITE0)
 
 

@@ -105,9 +105,9 @@ class Architecture:
             if refused.id == pair_id:
                 raise LayerPairError(f"{pair_id} of {self.spec.name} defines no layer pair: it {refused.reason}.")
         ids = [pair.id for pair in self.layer_pairs]
-        shown = ", ".join(ids if len(ids) <= 8 else ["...", *ids[-6:]])
+        examples = ", ".join(ids if len(ids) <= 8 else ["...", *ids[-6:]])
         raise LayerPairError(
-            f"{self.spec.name} has no layer pair {pair_id!r}; it has {shown} (crosspool pairs lists them)."
+            f"{self.spec.name} has no layer pair {pair_id!r}; it has {examples} (crosspool pairs lists them)."
         )
 
     def map_sizes(self, pair: LayerPair, size: int | None = None) -> tuple[tuple[int, int], tuple[int, int]]:

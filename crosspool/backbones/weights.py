@@ -68,7 +68,7 @@ def fetch_weights(weights: WeightsFile, progress: Progress = lambda done, total:
     """Download a weights file into torch's cache, verify its checksum, and return its path.
 
     A file that is there and intact is left alone. Nothing partial ever lies at the final path, and the
-    temporary file goes whatever happens. Raises BackboneError when the file cannot be had.
+    temporary file goes whatever happens. Raises BackboneError when the file cannot be downloaded.
     """
     if weights.is_intact():
         return weights.path
@@ -135,7 +135,7 @@ def read_state_dict(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         loaded = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise BackboneError(
-            f"{path.name} is no file of weights, or holds more than tensors; save model.state_dict() instead."
+            f"{path.name} is not a file of weights, or holds more than tensors; save model.state_dict() instead."
         ) from error
     except Exception as error:  # the readers raise whatever a damaged file leads them to
         raise BackboneError(
@@ -147,5 +147,5 @@ def read_state_dict(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     if not isinstance(loaded, dict) or not all(
         isinstance(name, str) and isinstance(value, Tensor) for name, value in loaded.items()
     ):
-        raise BackboneError(f"{path.name} holds no state dict (names and tensors).")
+        raise BackboneError(f"{path.name} does not hold a state dict (names and tensors).")
     return {name.removeprefix("module."): value for name, value in loaded.items()}

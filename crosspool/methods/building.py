@@ -83,8 +83,8 @@ class _Builder:
         for layer in layers:
             if name in (layer.id, layer.label):
                 return layer
-        known = ", ".join(layer.id if layer.id == INPUT else f"{layer.id} ({layer.label})" for layer in layers)
-        raise SettingError(f"{self.architecture.spec.name} has no fully-connected layer {name!r}; it has {known}.")
+        names = ", ".join(layer.id if layer.id == INPUT else f"{layer.id} ({layer.label})" for layer in layers)
+        raise SettingError(f"{self.architecture.spec.name} has no fully-connected layer {name!r}; it has {names}.")
 
     # --- one map by itself
 

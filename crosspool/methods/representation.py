@@ -51,7 +51,7 @@ class Method:
 
     @property
     def framing(self) -> Framing:
-        """How pictures become square; the same for all parts."""
+        """How images become square; the same for all parts."""
         return self.sources[0].framing
 
     @property

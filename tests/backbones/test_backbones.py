@@ -261,7 +261,7 @@ def test_code_in_a_file_is_refused_and_not_run(tmp_path):
     (tmp_path / "plain.pt").write_bytes(pickle.dumps({"weight": Malicious(ran)}))
     for file in ("zip.pt", "plain.pt"):
         with pytest.raises(
-            BackboneError, match=rf"{file} is no file of weights, or holds more than tensors; save model"
+            BackboneError, match=rf"{file} is not a file of weights, or holds more than tensors; save model"
         ):
             load_backbone("squeezenet1_1", tmp_path / file, "cpu")
     assert not ran.exists()
@@ -272,7 +272,7 @@ def test_code_in_a_file_is_refused_and_not_run(tmp_path):
 def test_a_truncated_file_is_damaged(tmp_path, suffix, left):
     path = save({"weight": torch.ones(100, 100)}, tmp_path / f"own{suffix}")
     path.write_bytes(path.read_bytes()[:left])
-    with pytest.raises(BackboneError, match=rf"own{suffix} (cannot be read as weights|is no file of weights)"):
+    with pytest.raises(BackboneError, match=rf"own{suffix} (cannot be read as weights|is not a file of weights)"):
         read_state_dict(path)
 
 
@@ -294,7 +294,7 @@ def test_damaged_bytes_raise_nothing_else(tmp_path, zipped):
 )
 def test_a_file_without_a_state_dict(tmp_path, content):
     torch.save(content, tmp_path / "own.pt")
-    with pytest.raises(BackboneError, match=r"own\.pt holds no state dict"):
+    with pytest.raises(BackboneError, match=r"own\.pt does not hold a state dict"):
         read_state_dict(tmp_path / "own.pt")
 
 

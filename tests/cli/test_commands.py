@@ -344,7 +344,7 @@ def test_predict_with_own_weights(works, tmp_path) -> None:
         (["--size", "9000"], "from 128 to 896, not 9000"),
         (["--device", "abacus"], "'abacus' cannot be used here"),
         (["--weights", "nothing.pth"], "no weights file at nothing.pth"),
-        (["--weights", CAT], "cat.jpg is no file of weights"),
+        (["--weights", CAT], "cat.jpg is not a file of weights"),
     ],
 )
 def test_bad_settings(fails, more, said) -> None:

@@ -821,7 +821,7 @@ def test_classify_for_people(run, model, images) -> None:
     assert lines[0] == str(first)
     assert lines[1].split()[1] == "red"
     assert float(lines[1].split()[0]) > float(lines[2].split()[0])
-    assert " ".join(lines[3:-2]).endswith("what the classifier says of it is no test of it.")
+    assert " ".join(lines[3:-2]).endswith("what the classifier says of it is not a test of it.")
     assert lines[-1] == "cl@128 trained on tints: classes with the highest scores"
 
 
