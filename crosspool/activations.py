@@ -1,7 +1,7 @@
 """The lower and upper maps of a batch, computed without hooks and only up to layer t+1.
 
-Each pair gets a graph of its own, cut out of the traced network: pure, so that any number of threads may run
-it at once (forward hooks on a shared model hand one thread another's maps).
+Each pair gets its own graph, cut out of the traced network. It is pure, so any number of threads may run it at once
+(forward hooks on a shared model hand one thread another's maps).
 """
 
 from collections.abc import Sequence

@@ -18,7 +18,7 @@ from crosspool.datasets import Dataset
 from crosspool.encoding import Record
 from crosspool.errors import ImageError
 
-RECORD_FORMAT = 1  # raise it when the same settings come to mean other numbers
+RECORD_FORMAT = 1  # to be raised when the same settings give other numbers
 
 
 def compute_record(backbone: Backbone, image: Image.Image, sources: Iterable[Source]) -> dict[Source, Array]:

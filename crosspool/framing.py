@@ -52,8 +52,8 @@ def frame_image(
 
     "crop" resizes the shorter side to `size / crop_fraction` and cuts out the centre, pixel for pixel as
     torchvision's `Resize` and `CenterCrop` do (which round the longer side down, and halves to even), except
-    that a strip longer than `MAX_ASPECT` times its width is shortened first: its ends are never seen, and
-    enlarged they would fill the memory. "squash" resizes the whole image without keeping its aspect.
+    that a strip longer than `MAX_ASPECT` times its width is shortened first: its ends are never seen,
+    and enlarged they would fill the memory. "squash" resizes the whole image without keeping its aspect.
 
     Raises:
         SettingError: `size` is neither the network's own nor from `MIN_SIZE` to `MAX_SIZE`, or `framing` is

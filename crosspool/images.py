@@ -56,9 +56,7 @@ def load_image(source: ImageSource, *, name: str | None = None, max_pixels: int 
         image.load()
         upright = upright_rgb(image)
     except MemoryError as error:
-        raise ImageError(
-            f"{label} takes more memory to be decoded than there is; scale it down and try again."
-        ) from error
+        raise ImageError(f"{label} needs more memory to decode than there is; scale it down and try again.") from error
     except Exception as error:  # decoders raise whatever they like, and the data are a stranger's
         raise ImageError(
             f"{label} is damaged or cut short and cannot be decoded ({_reason(error)}); export it again."
@@ -107,7 +105,7 @@ def _read(source: ImageSource, label: str) -> bytes:
     except ImageError:
         raise
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
-        raise ImageError(f"{label} cannot be opened ({_reason(error)}); check its name and rights.") from error
+        raise ImageError(f"{label} cannot be opened ({_reason(error)}); check its name and permissions.") from error
 
 
 def _read_stream(stream: BinaryIO, label: str) -> bytes:
@@ -150,9 +148,7 @@ def _open(data: bytes, label: str, max_pixels: int) -> Image.Image:
             f"{label} has more than {limit / 1e6:,.10g} million pixels; scale it down and try again."
         ) from error
     except MemoryError as error:
-        raise ImageError(
-            f"{label} takes more memory to be opened than there is; scale it down and try again."
-        ) from error
+        raise ImageError(f"{label} needs more memory to open than there is; scale it down and try again.") from error
     except Exception as error:
         if kind := _signature(data):
             raise ImageError(

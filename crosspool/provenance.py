@@ -1,4 +1,4 @@
-"""What decides which maps and which P come out for an image, as it is written down in files and told to people."""
+"""Everything that decides which maps and which P come out for an image, for files of results and for captions."""
 
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -13,11 +13,11 @@ from crosspool.layer_pairs import LayerPair
 from crosspool.pooling import Border
 from crosspool.text import printable, size_text
 
-LONGEST_NAME = 60  # letters of an image's name in a caption
+LONGEST_NAME = 60  # characters of an image's name in a caption
 
 
 def pair_as_json(pair: LayerPair, lower_size: Size, upper_size: Size) -> dict[str, Any]:
-    """A pair as JSON: channels, how its convolution walks, and its maps' sizes."""
+    """A pair as JSON: channels, the geometry of its convolution, and the sizes of its maps."""
     return {
         "id": pair.id,
         "label": pair.label,
@@ -53,7 +53,7 @@ class Provenance:
 
     @property
     def network(self) -> str:
-        """The network for people, with a mark where its weights are not the pretrained ones."""
+        """The network's title, with a mark where its weights are not the pretrained ones."""
         return backbone_specs()[self.backbone].titled(self.weights)
 
     @property

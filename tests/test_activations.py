@@ -126,7 +126,7 @@ def test_need_no_gradient_and_leave_the_weights_alone(lite0):
         assert torch.equal(value, before[name]), name
 
 
-def test_what_cannot_be_asked_for(lite0, alexnet):
+def test_impossible_requests(lite0, alexnet):
     with pytest.raises(SettingError, match="Give at least one image"):
         lite0.activations([])
     with pytest.raises(SettingError, match="number of top classes is at least 1, not 0"):

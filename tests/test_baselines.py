@@ -212,7 +212,7 @@ def test_leaves_records_alone_and_can_be_cloned(transformer):
     np.testing.assert_array_equal(clone(transformer).transform([record]), first)
 
 
-def test_linear_layers_on_maps_are_none():
+def test_linear_layers_on_maps_are_not_fully_connected_layers():
     """ConvNeXt's blocks have them, on every position."""
     layout = architecture("convnext_tiny").layout()
     linear = [name for name, module in layout.model.named_modules() if isinstance(module, nn.Linear)]

@@ -143,7 +143,7 @@ def test_says_how_it_was_trained(trained, lite0):
     assert trained("global@128", multi_label=True).multi_label
 
 
-def test_classes_without_pictures_are_left_out(lite0, cache):
+def test_classes_without_images_are_left_out(lite0, cache):
     dataset = dataset_of([png(tinted(i, 2 * (i % 2))) for i in range(4)], np.array([0, 2, 0, 2]))
     method = parse_method("global@128", lite0.architecture)
     classifier = train_classifier(dataset, Features(dataset, lite0, method.sources, cache), method)
@@ -158,7 +158,7 @@ def test_a_single_class_cannot_be_learned(lite0, cache):
         train_classifier(dataset, Features(dataset, lite0, method.sources, cache), method)
 
 
-def test_progress_counts_the_pictures(lite0, cache):
+def test_progress_counts_the_images(lite0, cache):
     done: list[int] = []
     method = parse_method("global@128", lite0.architecture)
     features = Features(tints(each=4), lite0, method.sources, cache)
@@ -251,7 +251,7 @@ def rewritten(path, *, arrays=(), without=(), **changed):
     save_file(kept | dict(arrays), path, metadata={HEADER: json.dumps(settings)})
 
 
-def test_rewriting_alone_is_no_damage(saved, lite0, trained):
+def test_rewriting_alone_does_no_damage(saved, lite0, trained):
     rewritten(saved)
     np.testing.assert_array_equal(
         load_classifier(saved).scores(NEW, lite0), trained(f"{SHORT}/pca3").scores(NEW, lite0)

@@ -111,7 +111,7 @@ def test_a_lead_that_is_a_ten_thousandth_of_the_scores_adds_up_too(name):
 
 
 @pytest.mark.parametrize("name", SPLIT_BY_POSITION)
-def test_the_similarity_of_two_pictures_adds_up_and_is_symmetric(name):
+def test_the_similarity_of_two_images_adds_up_and_is_symmetric(name):
     classifier, records = random_classifier(name, 3)
     first, second = (explained(classifier, record) for record in records)
     there, back = first.similarity(second), second.similarity(first)
@@ -183,7 +183,7 @@ def test_a_dead_channel_adds_nothing():
     assert not part.evidence[0].any()
 
 
-def test_a_picture_of_nothing_has_the_intercept_as_its_score():
+def test_a_image_of_nothing_has_the_intercept_as_its_score():
     classifier, record = two_channels()
     record[classifier.encoder[0].upper][:] = 0
     contributions = explained(classifier, record).contributions("p")
@@ -261,7 +261,7 @@ def test_parts_on_several_grids_are_brought_to_the_finest():
 
 
 @pytest.mark.parametrize("name", ["cl", "cl/pca5/blocks", "cl-f@256", "sum", "max", "cl+sum/ternary"])
-def test_taking_channels_away_is_encoding_the_picture_without_their_maps(name):
+def test_taking_channels_away_is_encoding_the_image_without_their_maps(name):
     """The channels of the pair's upper map, here those of every part."""
     classifier, (record, _) = random_classifier(name, 12)
     gone = np.array([0, 3])
@@ -275,7 +275,7 @@ def test_taking_channels_away_is_encoding_the_picture_without_their_maps(name):
 
 
 @pytest.mark.parametrize("name", ["cl", "cl/pca5", "global", "cl-f@256", "cl+sum"])
-def test_taking_positions_away_is_encoding_the_picture_with_zeros_there(name):
+def test_taking_positions_away_is_encoding_the_image_with_zeros_there(name):
     classifier, (record, _) = random_classifier(name, 13)
     gone = np.zeros((16, 16) if name == "cl-f@256" else (8, 8), bool)
     gone[:3, 2:] = True
@@ -332,7 +332,7 @@ def test_own_classes_behind_several_layers_cannot_be_split():
         own_classifier(backbone)
 
 
-def test_what_cannot_be_asked():
+def test_impossible_requests():
     classifier, (record, _) = random_classifier("cl", 15)
     explanation = explained(classifier, record)
     with pytest.raises(SettingError, match="knows no class 'auklet'; choose one of class 0, class 1, class 2"):

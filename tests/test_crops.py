@@ -90,7 +90,7 @@ def test_turned_by_fifteen_degrees_either_way():
         assert y == pytest.approx(64 - 40 * np.cos(np.pi / 12), abs=0.3)
 
 
-def test_corners_of_a_turned_picture_have_the_mean_colour():
+def test_corners_of_a_turned_image_have_the_mean_colour():
     """So that they are zero for the network."""
     for turned in views("augmented", Image.new("RGB", (40, 40), "white"), preprocessing=GREY)[6:8]:
         pixels = np.asarray(turned)
@@ -99,7 +99,7 @@ def test_corners_of_a_turned_picture_have_the_mean_colour():
 
 
 @pytest.mark.parametrize("kind", COUNTS)
-def test_leaves_the_picture_alone(kind):
+def test_leaves_the_image_alone(kind):
     image = noise(0)
     before = image.tobytes()
     for view in views(kind, image):
@@ -107,7 +107,7 @@ def test_leaves_the_picture_alone(kind):
     assert image.tobytes() == before
 
 
-def test_sizes_that_cannot_be_had():
+def test_impossible_sizes():
     with pytest.raises(SettingError, match="from 128 to 896, not 64"):
         views("whole", size=64)
 

@@ -93,7 +93,7 @@ def test_the_network_runs_once_for_each_size_and_kind_of_view(tiny, runs):
     assert sorted(map(len, runs)) == [1, 1, 1, 2]
 
 
-def test_no_sources_are_no_work(tiny, runs):
+def test_without_sources_nothing_runs(tiny, runs):
     assert compute_record(tiny, sample(), []) == {}
     assert runs == []
 
@@ -276,7 +276,7 @@ def test_records_are_computed_when_nobody_has_yet(features_of, runs):
     assert len(runs) == 1
 
 
-def test_equal_pictures_are_one(features_of, runs):
+def test_equal_images_share_their_entries(features_of, runs):
     """By their bytes, whatever they are called and wherever they lie."""
     data = png(noise(0))
     dataset = dataset_of([data, png(noise(1)), data], np.array([0, 1, 0]))
@@ -299,7 +299,7 @@ def with_box(box):
 
 
 @pytest.mark.parametrize("other", [changed_byte, lambda: with_box((2, 2, 20, 18)), lambda: with_box((0, 0, 24, 20))])
-def test_other_bytes_and_other_boxes_are_other_pictures(features_of, runs, other):
+def test_other_bytes_and_other_boxes_are_other_images(features_of, runs, other):
     features_of(dataset_of([png(noise(0))], np.array([0]))).compute()
     features_of(other()).compute()
     assert len(runs) == 2
@@ -351,7 +351,7 @@ def test_damaged_entries_are_computed_again(tmp_path, features_of, runs, damage)
     assert len(runs) == 2
 
 
-def test_a_picture_that_changed_meanwhile_does_not_take_the_old_ones_place(tmp_path, features_of):
+def test_a_image_that_changed_meanwhile_does_not_take_the_old_ones_place(tmp_path, features_of):
     files = [png(noise(0))]
     dataset = dataset_of([lambda: files[0]], np.array([0]))
     features = features_of(dataset)
@@ -424,7 +424,7 @@ def test_records_of_some_samples_are_read_when_asked_for(features_of, runs):
     assert [list(record) for record in some] == [[PAIR[0]]] * 3  # iteration ends
 
 
-def test_boxes_of_one_file_are_one_photograph_and_several_pictures(features_of):
+def test_boxes_of_one_file_are_one_photograph_and_several_images(features_of):
     data = png(noise(0))
     whole = Sample("whole", lambda: data)
     samples = (whole, replace(whole, box=(0, 0, 16, 16)), Sample("other", lambda: png(noise(1))))
@@ -433,7 +433,7 @@ def test_boxes_of_one_file_are_one_photograph_and_several_pictures(features_of):
     assert len({features.image_key(i) for i in range(3)}) == 3
 
 
-def test_a_picture_with_an_identity_is_made_only_to_be_computed(features_of, runs):
+def test_a_image_with_an_identity_is_made_only_to_be_computed(features_of, runs):
     made = []
 
     def draw():

@@ -189,7 +189,7 @@ def test_wide_grey_values(dtype, values, expected):
     assert np.asarray(picture)[0, :3, 0].tolist() == expected
 
 
-def test_a_constant_picture_outside_every_convention():
+def test_a_constant_image_outside_every_convention():
     assert pixel(encode(Image.fromarray(np.full((16, 16), -7, np.int32)), "TIFF")) == BLACK
 
 
@@ -240,7 +240,7 @@ def test_exif_orientation(kind, orientation):
 
 
 @pytest.mark.parametrize("exif", [b"Exif\0\0nonsense", b"Exif\0\0MM\0*\0\0\0\xff", b"Exif\0\0", b"x" * 50])
-def test_broken_exif_does_not_fail_the_picture(exif):
+def test_broken_exif_does_not_fail_the_image(exif):
     assert_quarters(load_image(encode(quarters(), "JPEG", exif=exif)))
 
 
@@ -283,7 +283,7 @@ def test_a_profile_under_alpha_and_in_a_palette():
     assert_quarters(load_image(encode(indexed, "PNG", icc_profile=swapped_profile())), "BGRW")
 
 
-def test_an_rgb_profile_on_a_grey_picture():
+def test_an_rgb_profile_on_a_grey_image():
     grey = encode(Image.new("L", (16, 16), 77), "PNG", icc_profile=swapped_profile())
     assert np.abs(np.subtract(pixel(grey), 77)).max() <= 1
 
@@ -295,7 +295,7 @@ def test_srgb_itself_changes_nothing():
 
 
 @pytest.mark.parametrize("profile", [b"nonsense", b"\0" * 128, swapped_profile()[:200]])
-def test_a_broken_profile_does_not_fail_the_picture(profile):
+def test_a_broken_profile_does_not_fail_the_image(profile):
     original = photo((40, 30))
     assert load_image(encode(original, "PNG", icc_profile=profile)).tobytes() == original.tobytes()
 
@@ -587,7 +587,7 @@ def test_sizes_and_framings():
     assert frame_image(picture, LITE0).size == (224, 224)
 
 
-def test_squash_shows_the_whole_picture():
+def test_squash_shows_the_whole_image():
     thirds = Image.new("RGB", (900, 100), WHITE)
     thirds.paste(RED, (0, 0, 300, 100))
     thirds.paste(BLUE, (600, 0, 900, 100))
@@ -642,7 +642,7 @@ def test_shortening_a_strip_hardly_changes_the_crop(monkeypatch):
     assert np.abs(shortened - np.asarray(frame_image(strip, LITE0), dtype=int)).max() <= 8
 
 
-def test_frame_takes_any_picture_and_leaves_it_as_it_was():
+def test_frame_takes_any_image_and_leaves_it_as_it_was():
     clear = Image.new("RGBA", (300, 200), (0, 0, 0, 0))
     assert frame_image(clear, LITE0).getpixel((100, 100)) == WHITE
     assert clear.getpixel((100, 100)) == (0, 0, 0, 0)
@@ -662,7 +662,7 @@ def test_to_tensor_literally():
     torch.testing.assert_close(tensor[1, :, 1, 1], torch.tensor([-1.0, -1.0, 0.0]))
 
 
-def test_to_tensor_refuses_what_is_no_batch():
+def test_to_tensor_refuses_what_is_not_a_batch():
     same = Image.new("RGB", (4, 4))
     for wrong in ([], [same, Image.new("RGB", (5, 5))], [Image.new("L", (4, 4))]):
         with pytest.raises(SettingError, match="at least one image"):

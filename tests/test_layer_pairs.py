@@ -168,12 +168,12 @@ def test_a_convolution_of_the_pooled_image_still_reads_the_image():
     assert (pairs, refused[0].reason) == ((), IMAGE_LAYER.reason)
 
 
-def test_tracing_wants_a_model_in_eval_mode():
+def test_tracing_needs_a_model_in_eval_mode():
     with pytest.raises(ValueError, match="eval mode"):
         trace(chain().train())
 
 
-def test_an_input_that_is_too_small_is_said_plainly():
+def test_too_small_an_input_is_refused_in_plain_words():
     with pytest.raises(LayerPairError, match=r"4 x 4 pixels is too small for this network"):
         trace_layout(chain(nn.Conv2d(4, 4, 5)).eval(), 4)
 

@@ -67,7 +67,7 @@ def test_cross_layer_pooling_of_a_pair():
     assert power.exponent == 0.3
 
 
-def test_unsaid_means_the_last_pair_the_networks_own_input_and_the_signed_root():
+def test_the_defaults_are_the_last_pair_the_networks_own_input_and_the_signed_root():
     said, unsaid = (parse_method(name, LITE0) for name in (f"cl:{LAST}@224/power0.5", "cl"))
     assert said.sources == unsaid.sources
     assert str(said.parts) == str(unsaid.parts)
@@ -312,7 +312,7 @@ def test_what_cannot_be_understood(name, sentence):
         parse_method(name, LITE0)
 
 
-def test_trailing_bars_are_no_presets_either():
+def test_a_preset_with_a_trailing_slash_is_not_a_method():
     with pytest.raises(SettingError, match="'cl-45/' is not a method"):
         parse_method("cl-45/", ALEXNET)
 
@@ -328,7 +328,7 @@ def test_an_unknown_pair(name):
         parse_method(f"{name}:conv5", LITE0)
 
 
-def test_a_depthwise_convolution_is_no_pair():
+def test_a_depthwise_convolution_is_not_a_pair():
     with pytest.raises(LayerPairError, match=r"blocks\.4\.depthwise_conv of efficientnet_lite0 defines no layer pair"):
         parse_method("cl:blocks.4.depthwise_conv", LITE0)
 
@@ -381,7 +381,7 @@ def test_methods_are_named_with_commas_between():
         ("cl, nothing", "There is no method 'nothing'"),
     ],
 )
-def test_lists_that_cannot_be_had(text, sentence):
+def test_impossible_lists(text, sentence):
     with pytest.raises(SettingError, match=sentence):
         parse_methods(text, LITE0)
 

@@ -453,7 +453,7 @@ def test_maps_that_do_not_belong_together(lower, upper, settings_, sentence):
         (zeros(1, 3, 5, 5), {"dilation": 0}, "at least 1"),
     ],
 )
-def test_local_features_of_what_is_no_map(lower, settings_, sentence):
+def test_local_features_of_something_other_than_a_map(lower, settings_, sentence):
     with pytest.raises(SettingError, match=sentence):
         local_features(lower, **settings_)
 
@@ -507,7 +507,7 @@ def test_projection_by_hand():
 
 @settings(deadline=None, max_examples=15)
 @given(geometry=GEOMETRIES, seed=st.integers(0, 2**16))
-def test_projecting_on_everything_is_no_projection(geometry, seed):
+def test_projecting_on_all_components_changes_nothing(geometry, seed):
     lower, upper = random_maps(geometry, seed=seed)
     length = lower.shape[1] * prod(geometry[0])
     components, mean = torch.eye(length, dtype=lower.dtype), torch.zeros(length, dtype=lower.dtype)

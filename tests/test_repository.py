@@ -77,7 +77,7 @@ def test_local_links_are_recognised() -> None:
     assert local_links(text) == {"docs/a b.md", "p.png", "b.svg", "LICENSE", "i.svg"}
 
 
-def test_links_and_pictures_exist() -> None:
+def test_links_and_images_exist() -> None:
     folders = [ROOT / name for name in ("assets", "benchmarks", "docs")]
     pages = sorted({*ROOT.glob("*.md"), *(page for folder in folders for page in folder.rglob("*.md"))})
     dead = [
