@@ -6,12 +6,12 @@ Prints top-1 agreement with a 95 % Wilson interval for the network's own preproc
 figure is not an ImageNet accuracy, as photos and classes differ: only the differences between the rows count.
 """
 
-import math
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
+from scipy.stats import binomtest
 
 import crosspool
 from benchmarks.harness.command import parser_of
@@ -55,13 +55,6 @@ def agreement(backbone: Backbone, images: list[tuple[Image.Image, set[str]]], fr
     return sum(answer[0][0] in labels for answer, (_, labels) in zip(answers, images, strict=True))
 
 
-def wilson(hits: int, count: int) -> tuple[float, float]:
-    """The 95 % Wilson score interval of a proportion."""
-    z, p = 1.959964, hits / count
-    centre, spread = p + z * z / (2 * count), z * math.sqrt(p * (1 - p) / count + z * z / (4 * count**2))
-    return (centre - spread) / (1 + z * z / count), (centre + spread) / (1 + z * z / count)
-
-
 def main() -> None:
     """Print the table."""
     parser = parser_of(__doc__)
@@ -81,7 +74,7 @@ def main() -> None:
     )
     for name, network, framing in rows:
         hits = agreement(network, images, framing)
-        low, high = wilson(hits, len(images))
+        low, high = binomtest(hits, len(images)).proportion_ci(method="wilson")
         print(f"{name:52} {hits}/{len(images)} = {hits / len(images):.1%}   [{low:.1%}, {high:.1%}]")
 
 
