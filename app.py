@@ -12,9 +12,9 @@ if __name__ == "__main__":
 
     show_page()
 elif __name__ == "app":
-    from crosspool.ui.runtime.settings import stop_if_wrong
+    from crosspool.ui.runtime.settings import settings_or_exit
 
-    stop_if_wrong()  # before what reads them as it is imported
-    from crosspool.ui.serving.server import server_parts
+    settings = settings_or_exit()  # before the slow imports, so that a mistake is reported at once
+    from crosspool.ui.serving.asgi import app_parts
 
-    app = st.App(__file__, **server_parts())
+    app = st.App(__file__, **app_parts(settings))

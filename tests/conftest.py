@@ -67,6 +67,22 @@ def visit(context, app_url):
         window.expect_no_complaints()
 
 
+@pytest.fixture(scope="module")
+def module_server():
+    """A server with the default settings, which serves the pages that run in this process."""
+    from crosspool.ui.runtime.server import Server, use_server
+    from crosspool.ui.runtime.settings import ServerSettings
+
+    with use_server(Server(ServerSettings())) as server:
+        yield server
+
+
+@pytest.fixture
+def server(module_server):
+    """The module's server; modules may replace this by one that each test has to itself."""
+    return module_server
+
+
 @pytest.fixture
 def one_core():
     """For many small steps, and where threads are the test's own: torch's threads would mostly wait for each other."""

@@ -45,6 +45,12 @@ def test_nginx_knows_the_replicas_of_compose_and_their_port():
     assert f":{listens}" in COMPOSE
 
 
+def test_nginx_hides_what_is_for_the_operator():
+    hidden = re.findall(r"location ~ (\S+) \{\n\s+return 404;", NGINX)
+    for path in ("/ready", "/metrics", "/_stcore/metrics"):
+        assert any(re.search(pattern, path) for pattern in hidden), path
+
+
 def test_the_image_has_what_the_app_needs_and_the_builder_is_given_it():
     copied = [path for line in re.findall(r"^COPY ([^-].*) \S+$", IMAGE, re.MULTILINE) for path in line.split()]
     given = re.findall(r"^!(.+)$", (DEPLOY / "Dockerfile.dockerignore").read_text(encoding="utf-8"), re.MULTILINE)

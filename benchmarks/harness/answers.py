@@ -18,7 +18,7 @@ from crosspool.images import load_image
 from crosspool.pooling import cross_layer_pool
 from crosspool.samples import samples
 from crosspool.statistics import ChannelStatistics, channel_statistics
-from crosspool.ui.runtime.decode_worker import keep
+from crosspool.ui.runtime.decode_worker import stored_image
 from crosspool.ui.visit.pictures import STORAGE_FORMAT
 
 ROUNDING = 1e-3  # of the largest: what another number of threads may change
@@ -55,7 +55,7 @@ class Library:
 
     def image(self, key: str) -> Image.Image:
         """As the app keeps it."""
-        return load_image(keep(self._files[key], key, STORAGE_FORMAT).file)
+        return load_image(stored_image(self._files[key], key, STORAGE_FORMAT).file)
 
     @lru_cache(maxsize=8)  # noqa: B019
     def _maps(self, key: MapsKey) -> tuple[PairActivations, ChannelStatistics]:

@@ -96,8 +96,13 @@ def check_answers(trial: Trial, port: int) -> None:
     forged = request(port, "GET", "/", Cookie=f"{COOKIE}x")
     trial.check("one of somebody else's making is replaced", bool(given_cookie(forged)))
     trial.check("types are not guessed", page.headers["X-Content-Type-Options"] == "nosniff")
-    statuses = {path: request(port, "GET", path).status for path in ("/_stcore/health", "/ready", "/_stcore/metrics")}
-    trial.check("health is answered, what is the operator's is not", [*statuses.values()] == [200, 404, 404], statuses)
+    statuses = {
+        path: request(port, "GET", path).status
+        for path in ("/_stcore/health", "/ready", "/metrics", "/_stcore/metrics")
+    }
+    trial.check(
+        "health is answered, what is the operator's is not", [*statuses.values()] == [200, 404, 404, 404], statuses
+    )
     large = request(port, "PUT", "/_stcore/upload_file/x/y", Content_Length=str(TOO_LARGE_BYTES)).status
     trial.check("a file that is too large", large == 413, large)
     encoding = request(port, "GET", "/", Accept_Encoding="gzip").headers["Content-Encoding"]

@@ -25,6 +25,8 @@ import psutil
 from benchmarks.harness.command import parser_of, print_markdown
 from benchmarks.harness.confined import MEGABYTE
 from benchmarks.harness.fuzzing.base import TAKEN, Kind
+from crosspool.ui.runtime.server import Server, serve_with
+from crosspool.ui.runtime.settings import ServerSettings
 
 CASES = {"images": 10_000, "zips": 1000, "urls": 1000, "models": 1000, "settings": 1000}
 MODULES = {"urls": "links"}
@@ -45,6 +47,7 @@ def serve(name: str, connection: Connection) -> None:
     """Judge cases until there are no more: (whether it is a fault, its sentence, seconds, MB)."""
     sys.stderr.flush()
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libraries' warnings of damaged files
+    serve_with(Server(ServerSettings()))
     kind = kind_of(name)
     kind.warm()
     connection.send((False, TAKEN, 0.0, megabytes()))

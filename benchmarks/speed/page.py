@@ -28,7 +28,8 @@ from crosspool.images import load_image
 from crosspool.samples import Sample, samples
 from crosspool.ui.maps import gallery
 from crosspool.ui.runtime import maps as compute
-from crosspool.ui.runtime import shared_cache as kept
+from crosspool.ui.runtime.server import Server, current_server, use_server
+from crosspool.ui.runtime.settings import ServerSettings
 from crosspool.ui.visit.link import LinkState
 
 INPUT_SIZES = (224, 448)
@@ -49,7 +50,7 @@ REST, BESIDE = "rest of the script", "press beyond forward"
 
 def pressed(app: AppTest, sample: Sample) -> dict[str, float]:
     """Press a sample whose maps are in no cache; milliseconds of the whole and of its parts."""
-    kept.forget_all()
+    current_server().cache.clear()
     state_of(app, LinkState).sample = sample.id
     spent = dict.fromkeys(PARTS, 0.0)
     with ExitStack() as watches:
@@ -129,8 +130,9 @@ def main() -> None:
     """Print a table for each input size."""
     options = options_of(__doc__, rounds=(3, "times that each sample is pressed (3)"))
     print(machine())
-    for size in INPUT_SIZES:
-        press_table(size, options.rounds)
+    with use_server(Server(ServerSettings())):
+        for size in INPUT_SIZES:
+            press_table(size, options.rounds)
     print(f"\n{machine()}")
 
 

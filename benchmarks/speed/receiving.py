@@ -15,8 +15,9 @@ from benchmarks.harness.images import encoded
 from benchmarks.harness.timing import milliseconds
 from crosspool.images import load_image
 from crosspool.samples import samples
-from crosspool.ui.runtime.decode_worker import keep
-from crosspool.ui.runtime.decoder_pool import Workers
+from crosspool.ui.runtime.decode_worker import stored_image
+from crosspool.ui.runtime.decoder_pool import DecoderPool
+from crosspool.ui.runtime.settings import ServerSettings
 from crosspool.ui.visit.pictures import STORAGE_FORMAT
 
 ROUNDS = 9
@@ -40,22 +41,22 @@ def median_ms(work: Callable[[], object]) -> str:
 def main() -> None:
     """Print a row for each size."""
     options_of(__doc__)
-    workers, rows = Workers(1), []
+    decoders, rows = DecoderPool(ServerSettings(), width=1), []
     for name, size in IMAGE_SIZES.items():
         data = photograph(size)
-        stored = keep(data, name, STORAGE_FORMAT)
+        stored = stored_image(data, name, STORAGE_FORMAT)
         decoded = load_image(stored.file)
         ways: tuple[Callable[[], object], ...] = (
             partial(load_image, data),
-            partial(keep, data, "", STORAGE_FORMAT),
-            partial(workers.keep, data, "", STORAGE_FORMAT),
+            partial(stored_image, data, "", STORAGE_FORMAT),
+            partial(decoders.store, data, "", STORAGE_FORMAT),
             partial(load_image, stored.file),
         )
         sizes = (3 * decoded.width * decoded.height, len(stored.file))
         rows.append([
             f"{name}, {len(data) / 2**20:.1f} MB", *map(median_ms, ways), *(f"{size / 1000:,.0f}" for size in sizes)
         ])  # fmt: skip
-    workers.close()
+    decoders.close()
     header = [
         "JPEG", "decoded, ms", "received in the server, ms", "received in a worker, ms", "decoded when looked at, ms",
         "its pixels, kB", "kept, kB",

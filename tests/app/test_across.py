@@ -17,7 +17,8 @@ from crosspool.samples import samples
 from crosspool.ui.maps import survey
 from crosspool.ui.maps.across import AcrossState, Order, strongest_first
 from crosspool.ui.runtime import maps as compute
-from crosspool.ui.runtime import shared_cache as kept
+from crosspool.ui.runtime.image_hash import ImageHash
+from crosspool.ui.runtime.shared_cache import SharedCache
 from crosspool.ui.visit import pictures as sources
 from crosspool.ui.visit.choose_labelled import LabelledState
 from crosspool.ui.visit.labelled import Collection, LabelledImage
@@ -53,10 +54,10 @@ def section():
 
 
 @pytest.fixture(autouse=True)
-def nothing_seen(tmp_path, monkeypatch):
+def nothing_seen(tmp_path, monkeypatch, server):
     """No weights but the embedded ones, and nothing computed before."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    kept.forget_all()
+    server.cache.clear()
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def passes(monkeypatch):
     seen, compute_maps = [], compute._compute
 
     def counted(request, image, backbone):
-        seen.append(request.picture)
+        seen.append(request.image)
         return compute_maps(request, image, backbone)
 
     monkeypatch.setattr(compute, "_compute", counted)
@@ -103,7 +104,8 @@ def labelled(app, each, damaged=0):
         for channel, label in enumerate(("red", "green")):
             own.add(label, png(tinted(10 * turn + channel, channel)), f"{turn}.png")
     own.classes["red"] += [
-        LabelledImage(f"{turn}", f"{turn}", f"bad {turn}.png", b"no picture", "") for turn in range(damaged)
+        LabelledImage(ImageHash(f"{turn}"), ImageHash(f"{turn}"), f"bad {turn}.png", b"no picture", "")
+        for turn in range(damaged)
     ]
     state_of(app, LabelledState).own_collection, state_of(app, LabelledState).labelled_source = own, "upload"
     return pick(checked(app.run()), "set", "labelled")
@@ -248,7 +250,7 @@ def test_a_sample_that_was_uploaded_is_one_image():
     assert app.button(key="across-look").label == f"All {len(NAMES) + 1} looked at"
 
 
-def test_of_a_labelled_set_the_strongest_are_shown(passes):
+def test_of_a_labelled_set_the_strongest_are_shown(passes, server):
     app = labelled(visit(channel="5"), each=8)
     assert not [element for element in app.get("bidi_component") if element.key == "across"]
     app = looked(app)
@@ -260,7 +262,7 @@ def test_of_a_labelled_set_the_strongest_are_shown(passes):
         for place, shot in enumerate(members, 1)
     }
     assert titles(app) == sorted(shots, key=lambda name: -shots[name])[:12]
-    (first,) = [usage for usage in kept.usages() if usage.name == "maps"]
+    (first,) = [usage for usage in server.cache.usages() if usage.name == "maps"]
     assert first.entries == 1  # of the others no more than is shown is kept
     other = checked(app.run())
     state_of(other, LinkState).channel = 40
@@ -272,7 +274,10 @@ def test_of_a_labelled_set_the_strongest_are_shown(passes):
 def test_a_large_set_is_thinned_out_to_what_there_is_room_for(monkeypatch):
     maps = upper(sample())
     a_picture = maps.size + len(maps) * survey.BYTES_A_CHANNEL + survey.BYTES_A_PHOTO
-    monkeypatch.setattr(survey, "limit", lambda: 2 * 5 * a_picture)
+    cache = SharedCache(2 * 5 * a_picture)
+    monkeypatch.setattr(
+        "crosspool.ui.maps.across.most_pictures", lambda _, map_shape: survey.most_pictures(cache, map_shape)
+    )
     app = labelled(visit(), each=8)
     assert app.button(key="across-look").label == "Look at these 4 images"
     assert "One of 4 is looked at, as there is no room for the maps of all 16." in shown_text(app)

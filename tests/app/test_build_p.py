@@ -11,7 +11,6 @@ from crosspool.pooling import cross_layer_pool
 from crosspool.ui.equation.experiments import EXPERIMENTS
 from crosspool.ui.maps.selection import MapsState
 from crosspool.ui.runtime import maps as runtime_maps
-from crosspool.ui.runtime import shared_cache as kept
 from tests.app.test_frame import EXPLANATION, SMALL, checked, component, shown_text, texts, visit
 from tests.networks import sample
 
@@ -155,14 +154,14 @@ def test_a_shuffle_again_is_another_one():
     assert any(text.startswith("P changed, as it must") for text in texts(app.info))
 
 
-def test_what_experiments_found_is_kept_for_the_next_run_and_visitor():
+def test_what_experiments_found_is_kept_for_the_next_run_and_visitor(server):
     app = build(**SMALL)
-    known = len(kept.usages())
-    hits = next(usage.hits for usage in kept.usages() if usage.name == "experiments")
+    kinds = len(server.cache.usages())
+    hits = next(usage.hits for usage in server.cache.usages() if usage.name == "experiments")
     checked(app.run())
     build(**SMALL)
-    assert len(kept.usages()) == known  # a page is run anew for every press, with all that it defines
-    assert next(usage.hits for usage in kept.usages() if usage.name == "experiments") >= hits + 2
+    assert len(server.cache.usages()) == kinds  # a page is run anew for every press, with all that it defines
+    assert next(usage.hits for usage in server.cache.usages() if usage.name == "experiments") >= hits + 2
 
 
 def test_a_dead_map_adds_nothing():

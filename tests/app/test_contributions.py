@@ -24,8 +24,7 @@ from crosspool.ui.contributions import explaining
 from crosspool.ui.contributions.choose_classifier import ClassifierFile, read_classifier
 from crosspool.ui.contributions.question import ContributionChoices
 from crosspool.ui.contributions.wording import ranked
-from crosspool.ui.runtime import shared_cache as kept
-from crosspool.ui.runtime.maps import Network
+from crosspool.ui.runtime.image_hash import ImageHash
 from crosspool.ui.visit.link import ChosenClassifier, LinkState
 from crosspool.ui.visit.pictures import SourceImage
 from crosspool.ui.widgets.picture import colour_bar
@@ -67,12 +66,12 @@ def trained(make):
 
 
 @pytest.fixture
-def comparison(trained, lite0):
+def comparison(trained, lite0, server):
     """What the page Train & compare leaves: the astronaut is one of its labelled pictures."""
     labelled, others = explained_key("astronaut"), [SimpleNamespace(key=str(number)) for number in range(2)]
     return SimpleNamespace(
         classifiers={name: trained[name, 9] for name in (CROSS, GLOBAL)},
-        network=Network("efficientnet_lite0", "pretrained"),
+        network=server.networks.named("efficientnet_lite0", "pretrained"),
         dataset=SimpleNamespace(
             name="tints",
             classes=CLASSES,
@@ -421,8 +420,8 @@ def test_a_file_for_another_network_says_so(trained, tmp_path):
 # --- caches
 
 
-def test_a_picture_is_explained_once_and_the_cache_is_bounded(monkeypatch, lite0):
-    kept.forget_all()
+def test_a_picture_is_explained_once_and_the_cache_is_bounded(monkeypatch, lite0, server):
+    server.cache.clear()
     passes = []
 
     def counted(*given):
@@ -430,10 +429,11 @@ def test_a_picture_is_explained_once_and_the_cache_is_bounded(monkeypatch, lite0
         return compute_record(*given)
 
     monkeypatch.setattr(explaining, "compute_record", counted)
-    subject = explaining.own_subject(Network("efficientnet_lite0", "pretrained"), 128, "crop")
-    one = SourceImage("one", "One", "one.jpg", "one", png(sample()), False, "")
+    subject = explaining.own_subject(server.networks.named("efficientnet_lite0", "pretrained"), 128, "crop")
+    one = SourceImage(ImageHash("one"), "One", "one.jpg", "one", png(sample()), False, "")
     first = explaining.explained(one, subject)
     assert explaining.explained(one, subject) is first
     assert len(passes) == 1
     assert first.contributions(("lynx", "")) is first.contributions(("lynx", ""))
-    assert explaining._explained.usage().nbytes == first.nbytes
+    usages = {usage.name: usage.nbytes for usage in server.cache.usages()}
+    assert usages["explanations"] == first.nbytes

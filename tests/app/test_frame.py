@@ -22,7 +22,6 @@ from crosspool.pooling import cross_layer_pool
 from crosspool.samples import samples
 from crosspool.statistics import channel_statistics
 from crosspool.ui.maps.selection import MapsState
-from crosspool.ui.runtime.maps import forget_networks
 from crosspool.ui.visit.link import LinkState
 from crosspool.ui.visit.pictures import MAX_UPLOADS, ImageState
 from tests.networks import sample
@@ -415,7 +414,7 @@ def test_a_download_without_a_network_fails_with_one_sentence(monkeypatch, empty
     assert download_button(app)  # to try again
 
 
-def test_a_download_that_arrives_is_used_at_once(monkeypatch, empty_cache):
+def test_a_download_that_arrives_is_used_at_once(monkeypatch, empty_cache, server):
     """The bytes come from memory here; with a wrong checksum first, then with the published one."""
     data = io.BytesIO()
     torch.save(backbone_specs()["squeezenet1_1"].build(1000).state_dict(), data)
@@ -432,7 +431,7 @@ def test_a_download_that_arrives_is_used_at_once(monkeypatch, empty_cache):
         assert not app.error
         assert texts(app.header)[0] == "1,000 maps"
     finally:
-        forget_networks()
+        server.networks.clear()
 
 
 class Response(io.BytesIO):
@@ -462,7 +461,7 @@ def test_the_untrained_network_is_one_press_away():
     assert texts(app.warning) == ["Untrained network: random weights."]
 
 
-def test_weights_in_the_cache_just_work(empty_cache):
+def test_weights_in_the_cache_just_work(empty_cache, server):
     empty_cache.mkdir(parents=True)
     spec = backbone_specs()["squeezenet1_1"]
     torch.manual_seed(1)
@@ -474,7 +473,7 @@ def test_weights_in_the_cache_just_work(empty_cache):
         assert not app.warning  # nothing says untrained
         assert "cached" in app.sidebar.caption[0].value
     finally:
-        forget_networks()
+        server.networks.clear()
 
 
 def test_damaged_weights_in_the_cache_are_one_sentence(empty_cache):

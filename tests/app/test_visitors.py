@@ -15,10 +15,8 @@ from crosspool.tables import csv_text
 from crosspool.text import printable
 from crosspool.ui.comparison.state import ComparisonState
 from crosspool.ui.maps.across import AcrossState
-from crosspool.ui.runtime import decoder_pool as decoding
-from crosspool.ui.runtime import shared_cache as kept
-from crosspool.ui.runtime.quota import bytes_kept, settle
-from crosspool.ui.runtime.settings import settings
+from crosspool.ui.runtime.server import Server, use_server
+from crosspool.ui.runtime.settings import ServerSettings
 from crosspool.ui.visit import labelled
 from crosspool.ui.visit.choose_labelled import LabelledState
 from crosspool.ui.visit.pictures import ImageState
@@ -158,10 +156,10 @@ def test_a_table_for_spreadsheets_holds_no_formulas():
 # --- limits and forgetting
 
 
-def test_a_picture_without_room_is_left_out_and_the_others_stay():
+def test_a_picture_without_room_is_left_out_and_the_others_stay(server):
     app = upload(visit(**SMALL), ("one.png", png(noise(1))))
     (one,) = state_of(app, ImageState).received.values()
-    visit_of(app).visitor.nbytes += settings().visitor_megabytes * 2**20 - len(one.data) - 10
+    visit_of(app).visitor.nbytes += server.settings.visitor_megabytes * 2**20 - len(one.data) - 10
     app = upload(app, ("two.png", png(noise(2))))
     assert sentences(app) == [
         "two.png was left out: your images may take 64 MB in all; remove some, or choose smaller ones."
@@ -169,10 +167,10 @@ def test_a_picture_without_room_is_left_out_and_the_others_stay():
     assert [picture.title for picture in state_of(app, ImageState).received.values()] == ["one.png"]
 
 
-def test_a_file_beyond_its_limit_is_refused_though_the_server_took_it(monkeypatch):
-    monkeypatch.setattr(decoding, "settings", lambda: settings().model_copy(update={"upload_megabytes": 1}))
-    app = upload(visit(**SMALL), ("large.png", bytes(2**21)))
-    assert sentences(app) == ["large.png has 2.0 MB of at most 1; scale it down and try again."]
+def test_a_file_beyond_its_limit_is_refused_though_the_server_took_it():
+    with use_server(Server(ServerSettings(upload_megabytes=1))):
+        app = upload(visit(**SMALL), ("large.png", bytes(2**21)))
+    assert sentences(app) == ["large.png has 2.0 MB, and this server takes at most 1; scale it down and try again."]
 
 
 def test_streamlit_keeps_no_file_that_a_page_has_taken(monkeypatch):
@@ -200,10 +198,10 @@ def test_nothing_is_to_be_forgotten_before_there_are_images():
     assert not [button for button in app.button if button.key and button.key.startswith("forget-")]
 
 
-def test_forgetting_forgets_all_at_once():
+def test_forgetting_forgets_all_at_once(server):
     gc.collect()
-    settle()
-    before = bytes_kept()
+    server.quota.release_dropped()
+    before = server.quota.nbytes
     app = upload(visit(**SMALL), ("one.png", png(noise(31))), ("two.png", png(noise(32))))
     own = labelled.Collection("Your images", visitor=visit_of(app).visitor)
     own.add("red", png(noise(33)), "a.png")
@@ -211,8 +209,8 @@ def test_forgetting_forgets_all_at_once():
     state_of(app, LabelledState).own_collection = own
     state_of(app, LabelledState).class_name = "a typed name"
     del own
-    settle()
-    assert bytes_kept() > before
+    server.quota.release_dropped()
+    assert server.quota.nbytes > before
     key = state_of(app, ImageState).upload
     app = checked(app.button(key="forget-images").click().run())
     assert state_of(app, ImageState).source == "sample"
@@ -221,10 +219,10 @@ def test_forgetting_forgets_all_at_once():
     assert [toast.value for toast in app.toast] == ["Your images are forgotten."]
     assert not [button for button in app.button if button.key and button.key.startswith("forget-")]
     gc.collect()
-    settle()
-    assert bytes_kept() == before
+    server.quota.release_dropped()
+    assert server.quota.nbytes == before
     assert not folder.exists()
-    assert key not in {kind.picture(inner) for kind in kept._kinds for name, inner in kept._store if kind.name == name}
+    assert key not in {kind.image(inner) for kind, inner in server.cache._store}
     app = upload(app, ("one.png", png(noise(31))))
     assert len(state_of(app, ImageState).received) == 1
 

@@ -11,7 +11,7 @@ from crosspool.images import load_image
     [(images.KIND, 120), (zips.KIND, 25), (links.KIND, 300), (models.KIND, 60), (settings.KIND, 150)],
     ids=lambda value: getattr(value, "name", ""),
 )
-def test_nothing_from_outside_does_harm(kind, count):
+def test_nothing_from_outside_does_harm(kind, count, server):
     said = [kind.judge(kind.case(7, number)) for number in range(count)]
     assert "" in said, "nothing is taken, so the damage is not worth its name"
     assert any(said), "nothing is refused"

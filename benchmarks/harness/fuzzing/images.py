@@ -14,7 +14,7 @@ from benchmarks.harness.fuzzing.base import ANYWHERE, TAKEN, Kind, Mutation, cle
 from benchmarks.harness.fuzzing.image_files import PNG_SIGNATURE, chunk, png, png_of, saved, small_image, valid_files
 from crosspool.errors import ImageError
 from crosspool.images import MIN_SIDE, load_image
-from crosspool.ui.runtime.decoder_pool import workers
+from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.pictures import STORAGE_FORMAT
 
 SEGMENTS = re.compile(rb"\xff[\xc0-\xc4\xda-\xdd\xe0-\xee]")  # of a JPEG: what they begin with
@@ -224,7 +224,7 @@ HARMFUL = (
 def judge(data: bytes) -> str:
     """What the page keeps is an upright image in RGB within the limits; or a sentence says why not."""
     try:
-        kept = workers.keep(data, "holiday.jpg", STORAGE_FORMAT)
+        kept = current_server().decoders.store(data, "holiday.jpg", STORAGE_FORMAT)
     except ImageError as error:
         return clear(str(error))
     picture, thumbnail = load_image(kept.file), load_image(kept.thumbnail)

@@ -15,7 +15,7 @@ from benchmarks.harness.fuzzing.image_files import valid_files
 from benchmarks.harness.fuzzing.images import image
 from crosspool.errors import DatasetError
 from crosspool.images import load_image
-from crosspool.ui.runtime.quota import Visitor
+from crosspool.ui.runtime.quota import ImageOwner
 from crosspool.ui.visit.labelled import MAX_IMAGES, from_zip
 
 LOCAL, CENTRAL, END, END64, LOCATOR = b"PK\3\4", b"PK\1\2", b"PK\5\6", b"PK\6\6", b"PK\6\7"
@@ -212,7 +212,7 @@ NAME_CHARACTERS = 2 * 255  # of the two members that a sentence may name
 def judge(data: bytes) -> str:
     """Labelled images within the page's limits, and a sentence for each left out; or one that refuses all."""
     try:
-        collection = from_zip(data, "pets.zip", visitor=Visitor())
+        collection = from_zip(data, "pets.zip", visitor=ImageOwner())
         problems = [clear(problem, NAME_CHARACTERS) for problem in collection.problems]
         labelled = collection.labelled()
     except DatasetError as error:

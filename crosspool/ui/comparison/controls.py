@@ -13,7 +13,8 @@ from crosspool.ui.comparison.menu import default_methods, method_menu, network_m
 from crosspool.ui.comparison.outcome import outcome, preliminary, tables
 from crosspool.ui.comparison.plan import Plan
 from crosspool.ui.comparison.state import ComparisonState
-from crosspool.ui.runtime.maps import Network
+from crosspool.ui.runtime.networks import Network
+from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.binding import bound, bound_value
 from crosspool.ui.visit.labelled import LabelledSet
 from crosspool.ui.visit.state import visit_state
@@ -31,7 +32,7 @@ def _choose_network() -> Network:
     menu, state = network_menu(), visit_state(ComparisonState)
     if state.training_network not in menu:
         state.training_network = next(iter(menu))
-    network: Network = st.selectbox(
+    name, weights = st.selectbox(
         "Network",
         list(menu),
         format_func=menu.__getitem__,
@@ -40,21 +41,21 @@ def _choose_network() -> Network:
         width=360,
         **bound(state, "training_network"),
     )
-    return network
+    return current_server().networks.named(name, weights)
 
 
 def _choose_methods(network: Network) -> list[MethodSpec] | None:
     """What is compared; None, with the reason shown, where it cannot be understood."""
-    structure = architecture(network[0])
+    structure = architecture(network.name)
     menu, state = method_menu(structure), visit_state(ComparisonState)
     chosen = st.multiselect(
         "Methods",
         list(menu),
         format_func=lambda name: f"{name} · {menu[name]}",
         **bound_value(
-            f"methods-{network[0]}",
-            state.methods.get(network[0], default_methods(structure)),
-            partial(state.methods.__setitem__, network[0]),
+            f"methods-{network.name}",
+            state.methods.get(network.name, default_methods(structure)),
+            partial(state.methods.__setitem__, network.name),
         ),
     )
     typed = st.text_input(
@@ -110,7 +111,7 @@ def _start(labelled: LabelledSet, network: Network, methods: list[MethodSpec], s
         exact = tuple(method.on(structure, FRAMING) for method in methods)
         plan = Plan(labelled, network, exact, splits, train_size)
         plan.protocol()
-        visit_state(ComparisonState).job = Job(plan)
+        visit_state(ComparisonState).job = Job(plan, current_server())
     except CrosspoolError as error:
         refused(error)
     else:
@@ -166,7 +167,7 @@ def compare(labelled: LabelledSet | None) -> None:
         with st.container(horizontal=True, gap="medium"):
             network = _choose_network()
             splits, train_size = _choose_protocol(labelled) if labelled else (0, 0)
-        if network[1] == UNTRAINED:
+        if network.weights == UNTRAINED:
             st.warning("Untrained network: random weights.", icon=":material/casino:")
         methods = _choose_methods(network)
         wanted = st.button(

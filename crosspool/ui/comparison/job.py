@@ -18,16 +18,13 @@ from crosspool.evaluation.report import MethodResult
 from crosspool.evaluation.run import report_of, result_of
 from crosspool.features import Features
 from crosspool.ui.comparison.costs import ENCODING_PASSES, Pass, in_order, pass_cost, sources_of, test_cost, total_cost
-from crosspool.ui.comparison.memory import MemoryReservation
+from crosspool.ui.comparison.memory import reserve_for_classifiers
 from crosspool.ui.comparison.plan import Plan
 from crosspool.ui.comparison.result import Comparison, server_disk, train_on
 from crosspool.ui.runtime.background import BackgroundJob, Step
-from crosspool.ui.runtime.gate import FairSemaphore, Ticket
-from crosspool.ui.runtime.log import event
-from crosspool.ui.runtime.maps import gate
-from crosspool.ui.runtime.settings import settings
-
-trainings = FairSemaphore(settings().trainings)
+from crosspool.ui.runtime.gate import Ticket
+from crosspool.ui.runtime.memory_budget import MemoryReservation
+from crosspool.ui.runtime.server import Server
 
 
 @dataclass(frozen=True)
@@ -44,11 +41,12 @@ class Progress:
 class Job(BackgroundJob):
     """A comparison under way; what it has found so far can be read at any time."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, server: Server) -> None:
         """Begin. Raises SettingError where there is no room for it."""
         plan.check_room()
-        reservation = MemoryReservation(plan.classifiers_bytes)  # held by the thread, and by what it finds
-        self._work = _Work(plan)
+        # Held by the thread, and by what it finds.
+        reservation = reserve_for_classifiers(server.classifier_memory, plan.classifiers_bytes)
+        self._work = _Work(plan, server)
         super().__init__(
             partial(_run, self._work, reservation),
             task="the comparison",
@@ -83,8 +81,8 @@ class Job(BackgroundJob):
 class _Work:
     """What the thread knows. It holds no session, and no `Job`."""
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
+    def __init__(self, plan: Plan, server: Server) -> None:
+        self.plan, self.server = plan, server
         self.results: dict[str, MethodResult] = {}
         self.findings: AccuracyFindings | None = None
         self.comparison: Comparison | None = None
@@ -109,10 +107,10 @@ class _Work:
     def turn(self, check: Step) -> Iterator[None]:
         """Wait until few enough are training, and for a first turn at the gate; `check` is the background job's."""
         self._check = check
-        with trainings.turn(self._wait_for_training):
+        with self.server.trainings.turn(self._wait_for_training):
             self._start = time.monotonic()
             self._stage = "Waiting for a turn"
-            with gate.turn(lambda place: check()) as self._turn:
+            with self.server.compute.turn(lambda place: check()) as self._turn:
                 yield
 
     def step(self) -> None:
@@ -123,7 +121,7 @@ class _Work:
         self._check()
         assert self._turn is not None
         self._turn.yield_turn()
-        minutes = settings().training_minutes
+        minutes = self.server.settings.training_minutes
         if time.monotonic() - self._start > 60 * minutes:
             raise SettingError(
                 f"The training was ended after {minutes:g} minutes, which is the most that this server gives one; take "
@@ -164,7 +162,9 @@ def _run(work: _Work, reservation: MemoryReservation, check: Step) -> None:
         with work.turn(check), server_disk():
             work.comparison = _compared(work, reservation)
     finally:
-        event("training_ended", network=work.plan.network.name, images=len(work.plan.labelled.dataset), ms=work.ms)
+        work.server.log.record(
+            "training_ended", network=work.plan.network.name, images=len(work.plan.labelled.dataset), ms=work.ms
+        )
 
 
 def _compared(work: _Work, reservation: MemoryReservation) -> Comparison:
@@ -186,7 +186,7 @@ def _compared(work: _Work, reservation: MemoryReservation) -> Comparison:
     for method in plan.methods:
         work.begin(f"Training {method.name} on all images", ENCODING_PASSES * len(dataset), len(dataset))
         classifiers[method.name] = train_on(everything, method, plan.seed, work.advance)
-    return Comparison(plan.labelled, plan.network, findings, classifiers, reservation)
+    return Comparison(plan.labelled, plan.network, findings, classifiers, reservation, work.server.compute)
 
 
 def _findings(plan: Plan, results: Mapping[str, MethodResult], protocol: Protocol) -> AccuracyFindings:

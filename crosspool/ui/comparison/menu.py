@@ -3,7 +3,6 @@
 from crosspool.backbones import UNTRAINED, Architecture, backbone_specs
 from crosspool.errors import LayerPairError, SettingError
 from crosspool.methods import parse_method
-from crosspool.ui.runtime.maps import Network
 from crosspool.ui.visit.link import PRETRAINED
 
 # Names with the network's own input size and the fine one, twice that, to be filled in. The first four are compared
@@ -49,14 +48,10 @@ def _is_offered(name: str, structure: Architecture) -> bool:
     return True
 
 
-def network_menu() -> dict[Network, str]:
-    """The networks whose pretrained weights are here, then all of them untrained; each with its title."""
+def network_menu() -> dict[tuple[str, str], str]:
+    """The networks whose pretrained weights are here, then all of them untrained: names, weights and titles."""
     specs = backbone_specs()
     here = {
-        Network(name, PRETRAINED): spec.title
-        for name, spec in specs.items()
-        if spec.weights.availability != "to download"
+        (name, PRETRAINED): spec.title for name, spec in specs.items() if spec.weights.availability != "to download"
     }
-    return here | {
-        Network(name, UNTRAINED): f"{spec.title}, untrained (random weights)" for name, spec in specs.items()
-    }
+    return here | {(name, UNTRAINED): f"{spec.title}, untrained (random weights)" for name, spec in specs.items()}

@@ -10,8 +10,7 @@ from crosspool.ui.comparison.ask_why import ask_why, why_button
 from crosspool.ui.comparison.result import Comparison
 from crosspool.ui.comparison.state import Answers, ComparisonState
 from crosspool.ui.runtime.gate import OnProgress, ignore_progress
-from crosspool.ui.runtime.maps import gate
-from crosspool.ui.runtime.settings import settings
+from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.labelled import new_bird
 from crosspool.ui.visit.pictures import SourceImage, add_image, choose_picture
 from crosspool.ui.visit.state import visit_state
@@ -80,7 +79,7 @@ def answers_to(comparison: Comparison, picture: SourceImage, on_progress: OnProg
         for name, ordinary in comparison.classifiers.items():
             classifier = comparison.without(name, picture.key, on_progress)
             left_out |= classifier is not ordinary
-            with gate.turn(on_progress, seconds=settings().wait_seconds):
+            with current_server().compute.turn(on_progress, seconds=current_server().settings.wait_seconds):
                 scores[name] = classifier.scores([picture.image], comparison.network.backbone)[0]
         state.answers = Answers(picture.key, scores, left_out)
     return state.answers

@@ -8,7 +8,7 @@ from crosspool.evaluation.command import evaluate_command_line, spelled_out, usu
 from crosspool.evaluation.protocol import Protocol, SplitOptions
 from crosspool.methods import Method
 from crosspool.text import human_bytes
-from crosspool.ui.runtime.maps import Network
+from crosspool.ui.runtime.networks import Network
 from crosspool.ui.visit.labelled import LabelledSet
 
 MAX_VECTORS_BYTES = 4 * 2**30  # of one method; they lie on disk while their kernel is computed

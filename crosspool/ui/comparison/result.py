@@ -17,10 +17,10 @@ from crosspool.evaluation.report import Report
 from crosspool.features import Features
 from crosspool.methods import Method
 from crosspool.training import train_classifier
-from crosspool.ui.comparison.memory import MemoryReservation
 from crosspool.ui.comparison.plan import RETRAINED_KEPT
-from crosspool.ui.runtime.gate import OnProgress, ignore_progress
-from crosspool.ui.runtime.maps import Network, gate
+from crosspool.ui.runtime.gate import FairSemaphore, OnProgress, ignore_progress
+from crosspool.ui.runtime.memory_budget import MemoryReservation
+from crosspool.ui.runtime.networks import Network
 from crosspool.ui.visit.labelled import LabelledSet
 
 
@@ -33,6 +33,7 @@ class Comparison:
     findings: AccuracyFindings
     classifiers: dict[str, TrainedClassifier]
     reservation: MemoryReservation
+    compute: FairSemaphore = field(repr=False)
     _again: "LRUCache[tuple[str, str], TrainedClassifier]" = field(
         default_factory=lambda: LRUCache(RETRAINED_KEPT), repr=False
     )  # trained without a picture
@@ -62,7 +63,7 @@ class Comparison:
             found = self._again.get((method_name, picture_key))
         if found is None:
             smaller = self.dataset.subset(np.array(others))
-            with server_disk(), gate.turn(on_progress) as turn:
+            with server_disk(), self.compute.turn(on_progress) as turn:
                 features = Features(smaller, self.network.backbone, ordinary.method.sources, self.labelled.cache)
                 found = train_on(features, ordinary.method, self.report.seed, lambda done: turn.yield_turn())
             with self._lock:

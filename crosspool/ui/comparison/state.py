@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from crosspool.evaluation.command import DEFAULT_SPLITS
 from crosspool.ui.comparison.job import Job
 from crosspool.ui.comparison.result import Comparison
-from crosspool.ui.runtime.maps import Network
 from crosspool.ui.visit.state import VisitPart, image_data, plain
 
 
@@ -29,7 +28,7 @@ class ComparisonState(VisitPart):
     so many classes. `image_group` and `image_page` are which labelled images are looked at one by one.
     """
 
-    training_network: Network | None = plain(None)
+    training_network: tuple[str, str] | None = plain(None)
     methods: dict[str, list[str]] = plain({})
     more_methods: str = plain("")
     splits: int = plain(DEFAULT_SPLITS)

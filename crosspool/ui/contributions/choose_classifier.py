@@ -12,9 +12,8 @@ from crosspool.ui.comparison.result import Comparison
 from crosspool.ui.comparison.state import ComparisonState
 from crosspool.ui.contributions.explaining import ExplainedClassifier, compared_subject, own_subject
 from crosspool.ui.maps.controls import choose_framing, choose_network, choose_size, network_is_here, offer_download
-from crosspool.ui.runtime.maps import Network
 from crosspool.ui.runtime.quota import NoRoomError, QuotaLease
-from crosspool.ui.runtime.settings import settings
+from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.binding import bound
 from crosspool.ui.visit.link import PRETRAINED, ChosenClassifier, LinkState
 from crosspool.ui.visit.pictures import SourceImage
@@ -65,7 +64,7 @@ def choose_subject(picture: SourceImage | None) -> ExplainedClassifier | None:
                 offer_download(spec)
                 return None
             link = visit_state(LinkState)
-            return own_subject(Network(spec.name, link.weights), link.size, link.framing)
+            return own_subject(current_server().networks.named(spec.name, link.weights), link.size, link.framing)
         if chosen != FILE:  # beside the picture: on narrow screens the side bar is closed
             st.page_link(TRAINING, label="Back to Train & compare", icon=":material/arrow_back:")
         subject = _of_file() if chosen == FILE else _of_comparison(chosen, picture)
@@ -132,7 +131,7 @@ def _of_file() -> ExplainedClassifier | None:
             f"{name} was trained on {spec.title}, whose pretrained weights are not on this machine; choose the "
             f"network's own classes, and {spec.title}, to download them."
         )
-    network = Network(spec.name, weights)
+    network = current_server().networks.named(spec.name, weights)
     classifier.check(network.backbone)
     return ExplainedClassifier(name, classifier, network)
 
@@ -157,7 +156,7 @@ def _receive_file() -> None:
         st.file_uploader(
             "A file from Train & compare or `crosspool train`",
             type=["safetensors"],
-            max_upload_size=settings().visitor_megabytes,
+            max_upload_size=current_server().settings.visitor_megabytes,
             help="It is read as numbers and settings, never run. One file at a time is kept, in memory.",
             **receiving("classifier-file", _load),
         )
@@ -172,7 +171,7 @@ def _load(files: Received) -> None:
     for name, data in files:
         try:
             classifier = read_classifier(data, name)
-            lease = QuotaLease(visitor(), (), classifier.nbytes)
+            lease = current_server().quota.lease(visitor(), (), classifier.nbytes)
         except NoRoomError as error:
             state.error = f"{name} cannot be loaded: {error}."
         except CrosspoolError as error:
@@ -185,7 +184,7 @@ def _load(files: Received) -> None:
 
 def read_classifier(data: bytes, name: str) -> TrainedClassifier:
     """The classifier in a file's bytes. Raises ModelError, which calls the file by `name`."""
-    most = settings().visitor_megabytes
+    most = current_server().settings.visitor_megabytes
     if len(data) > most * 2**20:
         raise ModelError(
             f"{name} has {len(data) / 2**20:,.1f} MB of at most {most}; use crosspool explain on the command line."

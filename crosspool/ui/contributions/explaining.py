@@ -2,10 +2,10 @@
 
 import secrets
 import threading
+import time
 from dataclasses import dataclass, field
 from functools import cached_property
 
-import streamlit as st
 from cachetools import LRUCache
 from PIL import Image
 
@@ -19,10 +19,11 @@ from crosspool.pooled_parts import Vector
 from crosspool.ui.comparison.result import Comparison
 from crosspool.ui.maps.large_pictures import large
 from crosspool.ui.runtime.gate import OnProgress, ignore_progress
-from crosspool.ui.runtime.maps import Network, backbone_of, gate
+from crosspool.ui.runtime.image_hash import ImageHash
+from crosspool.ui.runtime.networks import Network
 from crosspool.ui.runtime.quota import QuotaLease
-from crosspool.ui.runtime.settings import settings
-from crosspool.ui.runtime.shared_cache import Kept
+from crosspool.ui.runtime.server import current_server
+from crosspool.ui.runtime.shared_cache import CacheKind
 from crosspool.ui.visit.pictures import SourceImage
 from crosspool.ui.visit.state import VisitPart, about_images, visit_state
 from crosspool.ui.visit.visit import visitor
@@ -92,13 +93,18 @@ class Explained:
 class ExplanationOwner(VisitPart):
     """The name under which what this visitor's own classifiers say is kept, and the lease that forgets it."""
 
-    name: str = about_images("")
+    name: ImageHash = about_images(ImageHash(""))
     lease: QuotaLease | None = about_images(None)
 
 
-# The picture's SHA-256, the classifier's identity, which lasts while an entry holds it, and whose it is, or "".
-Key = tuple[str, int, str]
-_explained: Kept[Key, Explained] = Kept("explanations", lambda seen: seen.nbytes, lambda key: key[2] or key[0])
+# The image, the classifier's identity, which lasts while an entry holds it, and whose it is, or "".
+Key = tuple[ImageHash, int, ImageHash]
+EXPLANATIONS = CacheKind[Key, Explained]("explanations", lambda seen: seen.nbytes, lambda key: key[2] or key[0])
+# A network's own classes, by the network, its weights, the input's size and the framing.
+OwnClassesKey = tuple[str, str, int, Framing]
+OWN_CLASSES = CacheKind[OwnClassesKey, LinearClassifier](
+    "own classes", lambda classifier: classifier.weights.nbytes, lambda key: ImageHash("")
+)
 
 
 def explained(
@@ -108,20 +114,23 @@ def explained(
 
     What a classifier of the visitor's own says goes with the visit.
     """
-    key = (picture.key, id(subject.classifier), _owner() if subject.trained else "")
+    key = (picture.key, id(subject.classifier), _owner() if subject.trained else ImageHash(""))
 
     def compute() -> Explained:
         return _compute(picture.image, subject)
 
-    return _explained.computed(key, compute, gate, on_progress, seconds=settings().wait_seconds)
+    server = current_server()
+    return server.cache.get_or_compute(
+        EXPLANATIONS, key, compute, server.compute, on_progress, seconds=server.settings.wait_seconds
+    )
 
 
-def _owner() -> str:
+def _owner() -> ImageHash:
     """The name under which this visitor's own explanations are kept, as a picture's would be: forgotten with it."""
     state = visit_state(ExplanationOwner)
     if state.lease is None:
-        state.name = secrets.token_hex(32)
-        state.lease = QuotaLease(visitor(), {state.name}, 0)
+        state.name = ImageHash(secrets.token_hex(32))
+        state.lease = current_server().quota.lease(visitor(), {state.name}, 0)
     return state.name
 
 
@@ -142,15 +151,13 @@ def _compute(image: Image.Image, subject: ExplainedClassifier) -> Explained:
 # --- classifiers
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
-def own_classes(backbone: str, weights: str, size: int, framing: Framing) -> LinearClassifier:
-    """The network's own classes, one object for equal settings. Raises ModelError."""
-    return own_classifier(backbone_of(backbone, weights), size, framing)
-
-
 def own_subject(network: Network, size: int, framing: Framing) -> ExplainedClassifier:
     """The network's own classes. Raises ModelError."""
-    classifier = own_classes(network.name, network.weights, size, framing)
+    cache, since, key = current_server().cache, time.monotonic(), (network.name, network.weights, size, framing)
+    classifier = cache.get(OWN_CLASSES, key)
+    if classifier is None:
+        classifier = own_classifier(network.backbone, size, framing)
+        cache.put(OWN_CLASSES, key, classifier, since)
     return ExplainedClassifier(classifier.method.name, classifier, network)
 
 

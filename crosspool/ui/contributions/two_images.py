@@ -10,6 +10,7 @@ from crosspool.ui.contributions.evidence_overlay import columns_that_wrap, evide
 from crosspool.ui.contributions.explaining import Explained, explained
 from crosspool.ui.contributions.question import ContributionChoices, ContributionState, choose_contributor
 from crosspool.ui.contributions.wording import balance, check_sentence, ranked
+from crosspool.ui.runtime.image_hash import ImageHash
 from crosspool.ui.visit.binding import bound
 from crosspool.ui.visit.pictures import SourceImage, pictures_at_hand
 from crosspool.ui.visit.state import visit_state
@@ -37,7 +38,7 @@ def two_images(view: ContributionState, look: Look) -> None:
     if not state.compared_with:
         st.caption("The inner product of two pictures' vectors is split just as a score is.")
         return
-    other = others[state.compared_with]
+    other = others[ImageHash(state.compared_with)]
     try:
         with waiting("Looking at the other picture …") as on_progress:
             beside = explained(other, view.subject, on_progress)

@@ -12,7 +12,7 @@ from crosspool.ui.maps.entry_chart import CHART_CONFIG, CHART_ENTRIES, entry_nam
 from crosspool.ui.maps.large_pictures import headline, input_picture, map_picture
 from crosspool.ui.maps.page import maps_page
 from crosspool.ui.maps.selection import channel_input, current_look, select_cell, selected_cell, selected_channel
-from crosspool.ui.runtime.maps import ImageMaps, Request
+from crosspool.ui.runtime.maps import ImageMaps, MapRequest
 from crosspool.ui.visit.binding import bound
 from crosspool.ui.visit.pictures import SourceImage
 from crosspool.ui.visit.state import visit_state
@@ -26,7 +26,7 @@ ORDERS: dict[Order, str] = {"rows": "row by row", "strongest": "strongest first"
 ENTRIES_IN_TABLE = 12  # entries that the table writes out
 
 
-def one_block(maps: ImageMaps, request: Request, channel: int, position: Cell) -> None:
+def one_block(maps: ImageMaps, request: MapRequest, channel: int, position: Cell) -> None:
     """Section 1: the position under study, what it adds to the block, and the block in P."""
     st.header("1 · One block, position by position", anchor=False)
     with st.container(key="large"):
@@ -50,7 +50,7 @@ def one_block(maps: ImageMaps, request: Request, channel: int, position: Cell) -
     _place_in_p(maps, channel)
 
 
-def _walk(maps: ImageMaps, request: Request, channel: int, position: Cell) -> tuple[Construction, int]:
+def _walk(maps: ImageMaps, request: MapRequest, channel: int, position: Cell) -> tuple[Construction, int]:
     """The choice of map, order and step; the step and the position under study are one and the same."""
     st.markdown("**Add it up**")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
@@ -77,7 +77,7 @@ def _walk(maps: ImageMaps, request: Request, channel: int, position: Cell) -> tu
     return built, step
 
 
-def _what_it_adds(maps: ImageMaps, request: Request, built: Construction, step: int, channel: int) -> None:
+def _what_it_adds(maps: ImageMaps, request: MapRequest, built: Construction, step: int, channel: int) -> None:
     """The step in words, with the numbers of the block's strongest entry."""
     row, column = built.position_at(step)
     weight, position = built.weights[row, column], built.order[step - 1]
@@ -133,7 +133,7 @@ def _place_in_p(maps: ImageMaps, channel: int) -> None:
     )
 
 
-def build(picture: SourceImage, request: Request, maps: ImageMaps) -> None:
+def build(picture: SourceImage, request: MapRequest, maps: ImageMaps) -> None:
     """One block, position by position, and the experiments."""
     headline(picture, request, maps)
     st.page_link("pages/what_am_i_looking_at.py", label="New here? What am I looking at?", icon=":material/school:")

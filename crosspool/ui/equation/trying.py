@@ -11,40 +11,40 @@ from crosspool.ui.equation.experiments import EXPERIMENTS, Experiment
 from crosspool.ui.equation.state import EquationState
 from crosspool.ui.maps.entry_chart import CHART_CONFIG
 from crosspool.ui.runtime.gate import OnProgress
-from crosspool.ui.runtime.maps import ImageMaps, Request, backbone_of, gate
-from crosspool.ui.runtime.settings import settings
-from crosspool.ui.runtime.shared_cache import Kept
+from crosspool.ui.runtime.maps import ImageMaps, MapRequest
+from crosspool.ui.runtime.server import current_server
+from crosspool.ui.runtime.shared_cache import CacheKind
 from crosspool.ui.visit.binding import bound
 from crosspool.ui.visit.state import visit_state
 from crosspool.ui.visit.waiting import refused, waiting
 from crosspool.ui.widgets.picture import Cell
 
-Question = tuple[Request, str, tuple[int, int], int]  # the maps, the experiment, the position, and the seed
-
-
+Question = tuple[MapRequest, str, tuple[int, int], int]  # the maps, the experiment, the position, and the seed
 Tried = tuple[int, list[Finding]]  # on how many maps the experiment was made, and what came out
 
 
-_results: Kept[Question, Tried] = Kept(
+EXPERIMENT_RESULTS = CacheKind[Question, Tried](
     "experiments",
     lambda tried: sum(finding.expected.nbytes + finding.found.nbytes for finding in tried[1]),
-    lambda question: question[0].picture,
+    lambda question: question[0].image,
 )
 
 
 def tried_in_turn(question: Question, maps: ImageMaps, on_progress: OnProgress) -> Tried:
     """What an experiment shows on these maps; `on_progress` is the gate's. Raises CrosspoolError."""
-    request, key, position, seed = question
+    server, (request, key, position, seed) = current_server(), question
 
     def run() -> Tried:
-        backbone = backbone_of(request.backbone, request.weights)
+        backbone = server.networks.backbone(request.backbone, request.weights)
         subject = equation_case(maps, backbone, request.size, request.border, signed=request.signed)
         return len(subject.channels), EXPERIMENTS[key].run(subject, position, seed)
 
-    return _results.computed(question, run, gate, on_progress, seconds=settings().wait_seconds)
+    return server.cache.get_or_compute(
+        EXPERIMENT_RESULTS, question, run, server.compute, on_progress, seconds=server.settings.wait_seconds
+    )
 
 
-def experiments_section(maps: ImageMaps, request: Request, position: Cell) -> None:
+def experiments_section(maps: ImageMaps, request: MapRequest, position: Cell) -> None:
     """Section 2: choose what to try, read what is expected, see what came out."""
     st.header("2 · What follows from Eq. 1: try it on this image", anchor=False)
     choice, result = st.columns([1, 2.4], gap="large")
@@ -99,7 +99,7 @@ def _shuffle_again() -> None:
     visit_state(EquationState).shuffles += 1
 
 
-def _non_linearity(maps: ImageMaps, request: Request) -> str:
+def _non_linearity(maps: ImageMaps, request: MapRequest) -> str:
     """What f is for this pair: the network's own non-linearity, and what the page does to make weights of it."""
     pair = maps.pair
     if not pair.can_be_negative:

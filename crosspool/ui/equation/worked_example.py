@@ -10,7 +10,7 @@ from crosspool.ui.maps.entry_chart import CHART_CONFIG, entry_name, strongest_en
 from crosspool.ui.maps.large_pictures import headline, input_picture, map_picture
 from crosspool.ui.maps.page import maps_page
 from crosspool.ui.maps.selection import channel_input, current_look, selected_cell, selected_channel
-from crosspool.ui.runtime.maps import ImageMaps, Request
+from crosspool.ui.runtime.maps import ImageMaps, MapRequest
 from crosspool.ui.visit.pictures import SourceImage
 from crosspool.ui.widgets.text import number
 
@@ -20,7 +20,7 @@ POSITIONS_WRITTEN_OUT = 6  # positions written out
 ENTRIES_WRITTEN_OUT = 4  # entries of each patch written out
 
 
-def two_layers(maps: ImageMaps, request: Request, channel: int) -> None:
+def two_layers(maps: ImageMaps, request: MapRequest, channel: int) -> None:
     """Step 1: the patch and its weight."""
     position = selected_cell(maps, channel)
     pair = maps.pair
@@ -50,7 +50,7 @@ Click into either picture to read another position.
         channel_input(maps, channel, "explained")
 
 
-def one_block(maps: ImageMaps, request: Request, channel: int) -> None:
+def one_block(maps: ImageMaps, request: MapRequest, channel: int) -> None:
     """Step 2: the weighted sum for one map, written out, and checked against what the app computed."""
     st.header("2 · Weigh, add up: one block of P", anchor=False)
     st.latex(r"P_k \;=\; \sum_{i=1}^{N} a_{i,k}\, x_i \qquad \text{(Eq. 1)}")
@@ -110,7 +110,7 @@ def all_blocks(maps: ImageMaps) -> None:
     )
 
 
-def explain(picture: SourceImage, request: Request, maps: ImageMaps) -> None:
+def explain(picture: SourceImage, request: MapRequest, maps: ImageMaps) -> None:
     """The three steps."""
     headline(picture, request, maps)
     channel = selected_channel(maps)

@@ -15,8 +15,8 @@ from crosspool.ui.lesson.quantities import COARSE, peak, telling_map
 from crosspool.ui.maps.presenter import presenting
 from crosspool.ui.maps.selection import current_look, forget_channels, select_cell
 from crosspool.ui.runtime.gate import OnProgress
-from crosspool.ui.runtime.maps import ImageMaps, Request, image_maps
-from crosspool.ui.runtime.settings import settings
+from crosspool.ui.runtime.maps import ImageMaps, MapRequest, image_maps
+from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.link import PRETRAINED, LinkState, shorten, to_params
 from crosspool.ui.visit.pictures import SourceImage, pictures_at_hand, show_picture
 from crosspool.ui.visit.state import VisitPart, plain, visit_state
@@ -40,7 +40,7 @@ class LessonState:
     """What a step looks at: the sample's maps, one of them, and a place in the picture."""
 
     picture: SourceImage
-    request: Request
+    request: MapRequest
     maps: ImageMaps
     channel: int
     position: Cell
@@ -113,10 +113,10 @@ def chosen_sample() -> SourceImage:
     return next(picture for picture in pictures_at_hand() if picture.sample == visit_state(LinkState).sample)
 
 
-def request_for(picture: SourceImage, size: int) -> Request:
+def request_for(picture: SourceImage, size: int) -> MapRequest:
     """The embedded network's last pair, whatever the other pages look at."""
     pair = architecture(DEFAULT).default_pair.id
-    return Request(picture.key, DEFAULT, PRETRAINED, pair, size, "crop", signed=False, border="zero")
+    return MapRequest(picture.key, DEFAULT, PRETRAINED, pair, size, "crop", signed=False, border="zero")
 
 
 def view_at(picture: SourceImage, size: int, on_progress: OnProgress) -> LessonState:
@@ -125,9 +125,12 @@ def view_at(picture: SourceImage, size: int, on_progress: OnProgress) -> LessonS
     `on_progress` as for `image_maps`. Raises CrosspoolError.
     """
 
+    server = current_server()
+
     def maps_at(size: int) -> ImageMaps:
         request = request_for(picture, size)
-        return image_maps(request, lambda: picture.image, on_progress, seconds=settings().wait_seconds)
+        seconds = server.settings.wait_seconds
+        return image_maps(server, request, lambda: picture.image, on_progress, seconds=seconds)
 
     request, maps = request_for(picture, size), maps_at(size)
     coarse = maps if size == COARSE else maps_at(COARSE)

@@ -25,7 +25,7 @@ from crosspool.ui.lesson.step_parts import (
 from crosspool.ui.maps.gallery import map_colour_range
 from crosspool.ui.maps.large_pictures import input_picture, map_picture, overlay_picture
 from crosspool.ui.maps.selection import channel_input
-from crosspool.ui.runtime.maps import Network
+from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.waiting import waiting
 from crosspool.ui.widgets.text import as_it_is, number, signed
 
@@ -110,7 +110,7 @@ def fully_connected(view: LessonState) -> None:
 
 def class_evidence(view: LessonState) -> None:
     """What the averages give: the network's answer, split by position afterwards."""
-    network = Network(view.request.backbone, view.request.weights)
+    network = current_server().networks.named(view.request.backbone, view.request.weights)
     with waiting("Asking the network …") as on_progress:
         seen = explained(view.picture, own_subject(network, COARSE, view.request.framing), on_progress)
     answer = seen.explanation.predicted

@@ -17,7 +17,9 @@ from crosspool.images import load_image
 from crosspool.ui.maps.large_pictures import colour_scale
 from crosspool.ui.maps.selection import select_channel
 from crosspool.ui.maps.survey import ImageSummary, Survey, SurveyImage, image_summary, most_pictures
-from crosspool.ui.runtime.maps import ImageMaps, Request
+from crosspool.ui.runtime.image_hash import ImageHash
+from crosspool.ui.runtime.maps import ImageMaps, MapRequest
+from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.binding import bound_value
 from crosspool.ui.visit.choose_labelled import labelled_at_hand, show_problems
 from crosspool.ui.visit.labelled import LabelledSet
@@ -61,7 +63,7 @@ class Entry:
     subject: SurveyImage
     alt: str
     thumbnail: Callable[[], str]
-    file_keys: Callable[[], set[str]]
+    file_keys: Callable[[], set[ImageHash]]
     show: Callable[[], None]
 
 
@@ -79,7 +81,7 @@ class ImageSet:
 
 
 def across(
-    chosen: SourceImage, request: Request, maps: ImageMaps, *, channel: int, pins: Sequence[int], look: Look
+    chosen: SourceImage, request: MapRequest, maps: ImageMaps, *, channel: int, pins: Sequence[int], look: Look
 ) -> None:
     """Show the selected channel and the pinned ones on other images; those are looked at when a button is pressed."""
     channels = list(pins) if channel in pins else [channel, *pins]  # columns stay while one of them is selected
@@ -117,7 +119,7 @@ def _choose(label: str, options: Mapping[Option, str], default: Option, field: s
 # --- the sets
 
 
-def _sets(request: Request, maps: ImageMaps) -> dict[str, ImageSet]:
+def _sets(request: MapRequest, maps: ImageMaps) -> dict[str, ImageSet]:
     entries = [_entry(picture, request) for picture in pictures_at_hand()]
     samples = tuple(entry for entry, is_sample in entries if is_sample)
     yours = tuple(entry for entry, is_sample in entries if not is_sample)
@@ -132,32 +134,32 @@ def _sets(request: Request, maps: ImageMaps) -> dict[str, ImageSet]:
         }
     labelled = labelled_at_hand()
     if labelled is not None:
-        found["labelled"] = _labelled_set(labelled, request, most_pictures(maps.upper.shape))
+        found["labelled"] = _labelled_set(labelled, request, most_pictures(current_server().cache, maps.upper.shape))
     return found
 
 
-def _entry(picture: SourceImage, request: Request) -> tuple[Entry, bool]:
+def _entry(picture: SourceImage, request: MapRequest) -> tuple[Entry, bool]:
     """A picture at hand, and whether it is a sample."""
-    subject = SurveyImage(replace(request, picture=picture.key), picture.title, lambda: picture.image)
+    subject = SurveyImage(replace(request, image=picture.key), picture.title, lambda: picture.image)
     return (
         Entry(subject, picture.alt, lambda: picture.thumbnail, lambda: {picture.key}, partial(show_picture, picture)),
         bool(picture.sample),
     )
 
 
-def _labelled_set(labelled: LabelledSet, request: Request, most: int) -> ImageSet:
+def _labelled_set(labelled: LabelledSet, request: MapRequest, most: int) -> ImageSet:
     """Every different picture of a labelled set, or if those are too many, each so-and-so-manieth."""
     samples = dict(zip(labelled.pictures, labelled.dataset.samples, strict=True))
     step = -(-len(samples) // most)
     entries = tuple(
-        _labelled_entry(labelled, sample, replace(request, picture=key))
+        _labelled_entry(labelled, sample, replace(request, image=ImageHash(key)))
         for key, sample in list(samples.items())[::step]
     )
     note = f" One of {step} is looked at, as there is no room for the maps of all {len(samples):,}." * (step > 1)
     return ImageSet(as_it_is(labelled.title), entries, ranked=True, note=note)
 
 
-def _labelled_entry(labelled: LabelledSet, sample: Sample, request: Request) -> Entry:
+def _labelled_entry(labelled: LabelledSet, sample: Sample, request: MapRequest) -> Entry:
     return Entry(
         SurveyImage(request, sample.name, lambda: load_image(sample.read(), name=sample.name), keep=False),
         sample.name,
@@ -181,7 +183,7 @@ def _survey_of(images: ImageSet) -> Survey | None:
 
 
 def _begin(subjects: Sequence[SurveyImage]) -> None:
-    visit_state(AcrossState).survey = Survey(subjects)
+    visit_state(AcrossState).survey = Survey(current_server(), subjects)
 
 
 def _shown(
@@ -200,7 +202,8 @@ def _shown(
     if (watched and not running) or state.image_chosen:
         state.image_chosen = False
         st.rerun()
-    glances = [image_summary(entry.subject.request) for entry in images.entries]
+    cache = current_server().cache
+    glances = [image_summary(cache, entry.subject.request) for entry in images.entries]
     failed = survey.failed if survey is not None else {}
     missing = [
         entry.subject
@@ -275,7 +278,7 @@ def _matrix(
     chosen: SourceImage, rows: Sequence[Row], channels: Sequence[int], look: Look, colour_ranges: Sequence[ColourRange]
 ) -> None:
     """A row for each image, a column for each channel; without `colour_ranges` nothing was looked at yet."""
-    entries = {entry.subject.request.picture: entry for entry, _ in rows}
+    entries = {entry.subject.request.image: entry for entry, _ in rows}
 
     def on_pressed_change() -> None:
         pressed = st.session_state["across"].pressed
@@ -308,7 +311,7 @@ def _row(
     colour_ranges: Sequence[ColourRange],
 ) -> dict[str, object]:
     row = {
-        "id": entry.subject.request.picture,
+        "id": entry.subject.request.image,
         "title": entry.subject.title,
         "alt": entry.alt,
         "thumbnail": entry.thumbnail(),

@@ -11,7 +11,7 @@ from crosspool.framing import MAX_SIZE, MIN_SIZE
 from crosspool.layer_pairs import LayerPair
 from crosspool.ui.maps.presenter import present_button, presenter_frame
 from crosspool.ui.maps.selection import forget_cell, forget_channels
-from crosspool.ui.runtime.maps import Request
+from crosspool.ui.runtime.maps import MapRequest
 from crosspool.ui.visit.binding import bound
 from crosspool.ui.visit.link import PRETRAINED, ChosenClassifier, LinkNotes, LinkState, from_params, to_params
 from crosspool.ui.visit.pictures import SourceImage, choose_picture
@@ -53,7 +53,7 @@ def write_link() -> None:
         st.query_params.from_dict(params)
 
 
-def choose_image_and_layers() -> tuple[SourceImage, Request] | None:
+def choose_image_and_layers() -> tuple[SourceImage, MapRequest] | None:
     """Draw the choice of image and the side bar; None, with the reason shown, where there is nothing to compute."""
     picture = choose_picture()
     with st.sidebar:
@@ -78,10 +78,10 @@ def ask_for_image() -> None:
     st.info("Add an image to see its maps, or go back to the samples.", icon=":material/add_photo_alternate:")
 
 
-def _request(picture: SourceImage, spec: BackboneSpec, pair: LayerPair) -> Request:
+def _request(picture: SourceImage, spec: BackboneSpec, pair: LayerPair) -> MapRequest:
     link = visit_state(LinkState)
-    return Request(
-        picture=picture.key,
+    return MapRequest(
+        image=picture.key,
         backbone=spec.name,
         weights=link.weights,
         pair=pair.id,

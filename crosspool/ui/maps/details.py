@@ -7,14 +7,14 @@ from crosspool.receptive_field import patch_box
 from crosspool.ui.maps.entry_chart import CHART_CONFIG, strongest_entries
 from crosspool.ui.maps.large_pictures import field_of, input_picture, map_picture
 from crosspool.ui.maps.selection import MapsState, selected_cell
-from crosspool.ui.runtime.maps import ImageMaps, Request
+from crosspool.ui.runtime.maps import ImageMaps, MapRequest
 from crosspool.ui.visit.binding import bound
 from crosspool.ui.visit.state import visit_state
 from crosspool.ui.widgets.picture import Cell
 from crosspool.ui.widgets.text import number
 
 
-def large_map(maps: ImageMaps, request: Request, channel: int, look: Look) -> None:
+def large_map(maps: ImageMaps, request: MapRequest, channel: int, look: Look) -> None:
     """What the network saw, the chosen map over it, and what the map is and does."""
     position = selected_cell(maps, channel)
     with st.container(key="large"):
@@ -28,7 +28,7 @@ def large_map(maps: ImageMaps, request: Request, channel: int, look: Look) -> No
         _entries(maps, channel, position)
 
 
-def _facts(maps: ImageMaps, request: Request, channel: int, position: Cell) -> None:
+def _facts(maps: ImageMaps, request: MapRequest, channel: int, position: Cell) -> None:
     statistics, pair = maps.statistics, maps.pair
     places = maps.upper[channel].size
     st.markdown(f"**Map {channel}**")

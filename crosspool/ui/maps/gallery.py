@@ -11,8 +11,9 @@ from crosspool.drawing.rendering import COLOUR_MAPS, SIGNED_COLOUR_MAP, ColourRa
 from crosspool.gallery import LARGEST_TOP, MAX_PINS
 from crosspool.gallery.assets import asset, script
 from crosspool.gallery.mapset import colour_tables, pack_maps, packed_name, receptive_fields
-from crosspool.ui.runtime.maps import ImageMaps, Request
-from crosspool.ui.runtime.shared_cache import Kept
+from crosspool.ui.runtime.maps import ImageMaps, MapRequest
+from crosspool.ui.runtime.server import current_server
+from crosspool.ui.runtime.shared_cache import CacheKind
 from crosspool.ui.visit.state import VisitPart, plain, visit_state
 
 _maps_component = st.components.v2.component(
@@ -24,7 +25,7 @@ _gallery_component = st.components.v2.component(
     css=asset("gallery/gallery.css"),
     js=script("gallery/gallery_component.js"),
 )
-_packed: Kept[Request, bytes] = Kept("galleries", len, lambda request: request.picture)
+PACKED_MAPS = CacheKind[MapRequest, bytes]("galleries", len, lambda request: request.image)
 
 
 @dataclass
@@ -36,7 +37,7 @@ class GalleryRevisions(VisitPart):
 
 def gallery(
     maps: ImageMaps,
-    request: Request,
+    request: MapRequest,
     *,
     selected: int,
     pins: Sequence[int],
@@ -81,9 +82,10 @@ def gallery(
     _gallery_component(data=data, key="gallery", on_changes_change=on_changes_change)
 
 
-def packed_maps(maps: ImageMaps, request: Request) -> bytes:
+def packed_maps(maps: ImageMaps, request: MapRequest) -> bytes:
     """The maps of a request as the browser gets them; kept, as each run of the page sends them again."""
-    found, since = _packed.get(request), time.monotonic()
+    cache, since = current_server().cache, time.monotonic()
+    found = cache.get(PACKED_MAPS, request)
     if found is None:
         found = pack_maps(
             maps.upper,
@@ -92,7 +94,7 @@ def packed_maps(maps: ImageMaps, request: Request) -> bytes:
             signed=request.signed and maps.pair.can_be_negative,
             fields=receptive_fields(request.backbone, request.pair, request.size),
         )
-        _packed.put(request, found, since)
+        cache.put(PACKED_MAPS, request, found, since)
     return found
 
 

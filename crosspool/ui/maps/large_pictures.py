@@ -22,8 +22,8 @@ from crosspool.errors import CrosspoolError
 from crosspool.receptive_field import Box, patch_box, receptive_field
 from crosspool.ui.maps.gallery import map_colour_range
 from crosspool.ui.maps.selection import select_cell
-from crosspool.ui.runtime.maps import ImageMaps, Request, image_maps
-from crosspool.ui.runtime.settings import settings
+from crosspool.ui.runtime.maps import ImageMaps, MapRequest, image_maps
+from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.pictures import SourceImage
 from crosspool.ui.visit.waiting import refused, waiting
 from crosspool.ui.widgets.picture import Cell, colour_bar, picture
@@ -32,20 +32,22 @@ from crosspool.ui.widgets.text import as_it_is, number
 LARGE = 448  # pixels of the large pictures
 
 
-def computed_maps(picture: SourceImage, request: Request) -> ImageMaps | None:
+def computed_maps(picture: SourceImage, request: MapRequest) -> ImageMaps | None:
     """The maps; None, with the reason shown, without them.
 
     A fragment asks for them anew instead of holding them, so that no visitor's page keeps them in memory.
     """
+    server = current_server()
+    seconds = server.settings.wait_seconds
     try:
         with waiting("Computing the maps …") as on_progress:
-            return image_maps(request, lambda: picture.image, on_progress, seconds=settings().wait_seconds)
+            return image_maps(server, request, lambda: picture.image, on_progress, seconds=seconds)
     except CrosspoolError as error:
         refused(error)
     return None
 
 
-def headline(chosen: SourceImage, request: Request, maps: ImageMaps) -> None:
+def headline(chosen: SourceImage, request: MapRequest, maps: ImageMaps) -> None:
     """One line that says exactly what is shown."""
     pair, (rows, columns) = maps.pair, maps.upper.shape[1:]
     title = backbone_specs()[request.backbone].title + (" (untrained)" if request.weights == UNTRAINED else "")
@@ -56,13 +58,13 @@ def headline(chosen: SourceImage, request: Request, maps: ImageMaps) -> None:
     )
 
 
-def field_of(maps: ImageMaps, request: Request, position: Cell) -> Box:
+def field_of(maps: ImageMaps, request: MapRequest, position: Cell) -> Box:
     """The receptive field of a position of the upper map, in pixels of the network's input."""
     return receptive_field(architecture(request.backbone).layout(request.size), maps.pair.upper, *position)
 
 
 def input_picture(
-    maps: ImageMaps, request: Request, position: Cell, choose: Callable[[Cell], None] = select_cell
+    maps: ImageMaps, request: MapRequest, position: Cell, choose: Callable[[Cell], None] = select_cell
 ) -> None:
     """The network's input with the patch and the receptive field of the position as boxes; clicks call `choose`."""
     st.markdown("**What the network saw**")

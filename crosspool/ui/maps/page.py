@@ -6,10 +6,10 @@ import streamlit as st
 
 from crosspool.ui.maps.controls import choose_image_and_layers, start_from_link, write_link
 from crosspool.ui.maps.large_pictures import computed_maps
-from crosspool.ui.runtime.maps import ImageMaps, Request
+from crosspool.ui.runtime.maps import ImageMaps, MapRequest
 from crosspool.ui.visit.pictures import SourceImage
 
-PageBody = Callable[[SourceImage, Request, ImageMaps], None]
+PageBody = Callable[[SourceImage, MapRequest, ImageMaps], None]
 
 
 def maps_page(title: str, body: PageBody) -> None:
@@ -22,7 +22,7 @@ def maps_page(title: str, body: PageBody) -> None:
 
 
 @st.fragment
-def _body_with_maps(body: PageBody, picture: SourceImage, request: Request) -> None:
+def _body_with_maps(body: PageBody, picture: SourceImage, request: MapRequest) -> None:
     """Ask for the maps at every run instead of holding them, so that no visitor's page keeps them in memory."""
     maps = computed_maps(picture, request)
     if maps is not None:

@@ -17,7 +17,7 @@ from crosspool.ui.maps.selection import (
     selected_cell,
     selected_channel,
 )
-from crosspool.ui.runtime.maps import ImageMaps, Request
+from crosspool.ui.runtime.maps import ImageMaps, MapRequest
 from crosspool.ui.visit.link import LinkState
 from crosspool.ui.visit.pictures import SourceImage
 from crosspool.ui.visit.state import visit_state
@@ -57,7 +57,7 @@ def _present(wanted: bool) -> None:
     visit_state(LinkState).present = wanted
 
 
-def present_maps(picture: SourceImage, request: Request, maps: ImageMaps) -> None:
+def present_maps(picture: SourceImage, request: MapRequest, maps: ImageMaps) -> None:
     """The photo and one map over it, as large as the window allows; keys and buttons show the next map.
 
     Maps follow each other as in the gallery.

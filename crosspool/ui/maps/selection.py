@@ -8,7 +8,7 @@ import streamlit as st
 
 from crosspool.drawing.rendering import SIGNED_COLOUR_MAP, Look
 from crosspool.statistics import Criterion
-from crosspool.ui.runtime.maps import ImageMaps, Request
+from crosspool.ui.runtime.maps import ImageMaps, MapRequest
 from crosspool.ui.visit.binding import bound_value
 from crosspool.ui.visit.link import LinkState
 from crosspool.ui.visit.state import VisitPart, plain, visit_state
@@ -31,7 +31,7 @@ class MapsState(VisitPart):
     kept_maps: str = plain("alive")
     tile: int = plain(104)
     first: list[int] = plain([])
-    first_of: Request | None = plain(None)
+    first_of: MapRequest | None = plain(None)
     entries: str = plain("block")
     download: str = plain("this")
 
@@ -62,7 +62,7 @@ def pinned_channels(maps: ImageMaps) -> list[int]:
     return [channel for channel in pins if channel < len(maps.upper)]
 
 
-def first_channels(maps: ImageMaps, request: Request) -> list[int]:
+def first_channels(maps: ImageMaps, request: MapRequest) -> list[int]:
     """The channels that the gallery shows first, in its order; the active ones by energy, until it has told."""
     state = visit_state(MapsState)
     first = state.first if state.first_of in (None, request) else []

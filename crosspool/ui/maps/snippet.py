@@ -2,11 +2,11 @@
 
 from crosspool.backbones import UNTRAINED
 from crosspool.gallery.map_files import ChosenMaps
-from crosspool.ui.runtime.maps import Request
+from crosspool.ui.runtime.maps import MapRequest
 from crosspool.ui.visit.pictures import LONGEST_SIDE, SourceImage
 
 
-def python_code(request: Request, picture: SourceImage) -> str:
+def python_code(request: MapRequest, picture: SourceImage) -> str:
     """A script for the library that yields the same lower and upper maps and the same P."""
     weights = f", weights={UNTRAINED!r}" if request.weights == UNTRAINED else ""
     options = "".join(

@@ -10,8 +10,9 @@ from PIL import Image
 
 from crosspool.gallery.mapset import SIGNED_TOP, SIGNED_ZERO, averaged_down, quantised_maps
 from crosspool.ui.runtime.background import BackgroundJob, Step, failure_sentence
-from crosspool.ui.runtime.maps import ImageMaps, Request, cached_maps, image_maps
-from crosspool.ui.runtime.shared_cache import Kept, limit
+from crosspool.ui.runtime.maps import ImageMaps, MapRequest, cached_maps, image_maps
+from crosspool.ui.runtime.server import Server
+from crosspool.ui.runtime.shared_cache import CacheKind, SharedCache
 from crosspool.ui.widgets.browser import data_url
 
 ADVICE = "choose a smaller input"  # where memory is short
@@ -27,7 +28,7 @@ class SurveyImage:
     `keep` is whether all that is computed of it stays for the pages, too.
     """
 
-    request: Request
+    request: MapRequest
     title: str
     read: Callable[[], Image.Image]
     keep: bool = True
@@ -62,25 +63,27 @@ class ImageSummary:
         return sum(array.nbytes for array in arrays) + len(self.photo)
 
 
-_summaries: Kept[Request, ImageSummary] = Kept("glances", lambda glance: glance.nbytes, lambda request: request.picture)
+SUMMARIES = CacheKind[MapRequest, ImageSummary](
+    "summaries", lambda summary: summary.nbytes, lambda request: request.image
+)
 
 
-def most_pictures(map_shape: tuple[int, ...]) -> int:
+def most_pictures(cache: SharedCache, map_shape: tuple[int, ...]) -> int:
     """How many pictures with maps (D, H, W) can be kept with room left for another session's."""
     channels, rows, columns = map_shape
     cells = min(rows, MAP_CELLS) * min(columns, MAP_CELLS)
-    return limit() // 2 // (channels * (cells + BYTES_A_CHANNEL) + BYTES_A_PHOTO)
+    return cache.limit // 2 // (channels * (cells + BYTES_A_CHANNEL) + BYTES_A_PHOTO)
 
 
-def image_summary(request: Request) -> ImageSummary | None:
+def image_summary(cache: SharedCache, request: MapRequest) -> ImageSummary | None:
     """What there is of a picture already; nothing is computed for it."""
-    found = _summaries.get(request)
-    if found is None and (maps := cached_maps(request)) is not None:
-        found = _keep(request, maps, time.monotonic())
+    found = cache.get(SUMMARIES, request)
+    if found is None and (maps := cached_maps(cache, request)) is not None:
+        found = _keep(cache, request, maps, time.monotonic())
     return found
 
 
-def _keep(request: Request, maps: ImageMaps, since: float) -> ImageSummary:
+def _keep(cache: SharedCache, request: MapRequest, maps: ImageMaps, since: float) -> ImageSummary:
     statistics, signed = maps.statistics, request.signed and maps.pair.can_be_negative
     shown = np.stack([averaged_down(weights, MAP_CELLS) for weights in maps.upper])
     found = ImageSummary(
@@ -92,49 +95,49 @@ def _keep(request: Request, maps: ImageMaps, since: float) -> ImageSummary:
         column=statistics.peak_column.astype(np.uint16),
         mean=statistics.mean.astype(np.float32),
     )
-    _summaries.put(request, found, since)
+    cache.put(SUMMARIES, request, found, since)
     return found
 
 
 class Survey(BackgroundJob):
     """Computing the maps of images, one after the other."""
 
-    def __init__(self, images: Sequence[SurveyImage]) -> None:
+    def __init__(self, server: Server, images: Sequence[SurveyImage]) -> None:
         self.requests = {image.request for image in images}
         self.total = len(images)
-        self._tally = _Tally()
-        super().__init__(partial(_run, tuple(images), self._tally), task="the survey", advice=ADVICE)
+        self._counts = _SurveyCounts()
+        super().__init__(partial(_run, server, tuple(images), self._counts), task="the survey", advice=ADVICE)
 
     @property
     def done(self) -> int:
         """How many images are behind it."""
-        return self._tally.done
+        return self._counts.done
 
     @property
-    def failed(self) -> dict[Request, str]:
+    def failed(self) -> dict[MapRequest, str]:
         """Why an image's maps could not be computed, in one sentence."""
-        return dict(self._tally.failed)
+        return dict(self._counts.failed)
 
 
 @dataclass
-class _Tally:
+class _SurveyCounts:
     """How many images are behind a survey, and why some failed."""
 
     done: int = 0
-    failed: dict[Request, str] = field(default_factory=dict)
+    failed: dict[MapRequest, str] = field(default_factory=dict)
 
 
-def _run(images: tuple[SurveyImage, ...], tally: _Tally, step: Step) -> None:
+def _run(server: Server, images: tuple[SurveyImage, ...], counts: _SurveyCounts, step: Step) -> None:
     for image in images:
         step()
         try:
-            _compute_summary(image, step)
+            _compute_summary(server, image, step)
         except Exception as error:  # the other images go on
-            tally.failed[image.request] = failure_sentence(error, f"computing the maps of {image.title}", ADVICE)
-        tally.done += 1
+            counts.failed[image.request] = failure_sentence(error, f"computing the maps of {image.title}", ADVICE)
+        counts.done += 1
 
 
-def _compute_summary(image: SurveyImage, step: Step) -> None:
+def _compute_summary(server: Server, image: SurveyImage, step: Step) -> None:
     since = time.monotonic()
-    maps = image_maps(image.request, image.read, lambda place: step(), keep=image.keep)
-    _keep(image.request, maps, since)
+    maps = image_maps(server, image.request, image.read, lambda place: step(), keep=image.keep)
+    _keep(server.cache, image.request, maps, since)

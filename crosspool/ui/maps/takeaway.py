@@ -16,8 +16,8 @@ from crosspool.statistics import Criterion
 from crosspool.ui.maps.controls import link_params
 from crosspool.ui.maps.selection import MapsState
 from crosspool.ui.maps.snippet import drawing_code, python_code
-from crosspool.ui.runtime.maps import ImageMaps, Request, image_maps
-from crosspool.ui.runtime.settings import settings
+from crosspool.ui.runtime.maps import ImageMaps, MapRequest, image_maps
+from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.binding import bound
 from crosspool.ui.visit.pictures import LONGEST_SIDE, SourceImage
 from crosspool.ui.visit.state import visit_state
@@ -40,7 +40,7 @@ STATISTICS: Kind = ("Statistics", "text/csv", ":material/table_view:", "A row fo
 
 def downloads(
     picture: SourceImage,
-    request: Request,
+    request: MapRequest,
     maps: ImageMaps,
     *,
     channel: int,
@@ -101,7 +101,7 @@ def _choose(channel: int, pins: Sequence[int], first: Sequence[int]) -> list[int
 
 def _chosen_maps(
     picture: SourceImage,
-    request: Request,
+    request: MapRequest,
     channels: Sequence[int],
     pins: Sequence[int],
     look: Look,
@@ -146,15 +146,16 @@ def _numbers(channels: Sequence[int]) -> str:
 # Streamlit holds what makes a file for as long as its button is there: so that is no maps, but what asks for them.
 
 
-def _maps(picture: SourceImage, request: Request) -> ImageMaps:
-    return image_maps(request, lambda: picture.image, seconds=settings().wait_seconds)
+def _maps(picture: SourceImage, request: MapRequest) -> ImageMaps:
+    server = current_server()
+    return image_maps(server, request, lambda: picture.image, seconds=server.settings.wait_seconds)
 
 
-def _file(picture: SourceImage, request: Request, files_of: Callable[[ImageMaps], ChosenMaps], kind: str) -> bytes:
+def _file(picture: SourceImage, request: MapRequest, files_of: Callable[[ImageMaps], ChosenMaps], kind: str) -> bytes:
     return files_of(_maps(picture, request)).file(kind)
 
 
-def _statistics(picture: SourceImage, request: Request) -> str:
+def _statistics(picture: SourceImage, request: MapRequest) -> str:
     table: str = _maps(picture, request).statistics.table().to_csv(index=False)
     return table
 

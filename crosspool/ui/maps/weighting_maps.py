@@ -20,7 +20,7 @@ from crosspool.ui.maps.selection import (
     selected_channel,
 )
 from crosspool.ui.maps.takeaway import downloads
-from crosspool.ui.runtime.maps import ImageMaps, Request
+from crosspool.ui.runtime.maps import ImageMaps, MapRequest
 from crosspool.ui.visit.link import LinkState
 from crosspool.ui.visit.pictures import SourceImage
 from crosspool.ui.visit.state import visit_state
@@ -29,7 +29,7 @@ LINK_VIEW = ("colours", "opacity", "smooth", "scale", "top")
 GALLERY_VIEW = ("sort", "kept_maps", "tile")
 
 
-def all_maps(maps: ImageMaps, request: Request, channel: int) -> None:
+def all_maps(maps: ImageMaps, request: MapRequest, channel: int) -> None:
     """The gallery; what is changed in it is remembered, and so in the link."""
     link, state = visit_state(LinkState), visit_state(MapsState)
     st.header(f"{len(maps.upper):,} maps", anchor=False)
@@ -56,7 +56,7 @@ def all_maps(maps: ImageMaps, request: Request, channel: int) -> None:
     )
 
 
-def explore(picture: SourceImage, request: Request, maps: ImageMaps) -> None:
+def explore(picture: SourceImage, request: MapRequest, maps: ImageMaps) -> None:
     """One map at large, the gallery, the same maps on other images, the table, and downloads."""
     headline(picture, request, maps)
     channel = selected_channel(maps)
@@ -75,5 +75,5 @@ def weighting_maps_page() -> None:
     maps_page("Weighting maps", _present_or_explore)
 
 
-def _present_or_explore(picture: SourceImage, request: Request, maps: ImageMaps) -> None:
+def _present_or_explore(picture: SourceImage, request: MapRequest, maps: ImageMaps) -> None:
     (present_maps if presenting() else explore)(picture, request, maps)

@@ -1,1 +1,1 @@
-"""What one server process shares between visits: settings, queue, networks, caches and workers; it draws nothing."""
+"""What one server shares between its visits: settings, queues, networks, cache and decoders; it draws nothing."""

@@ -1,16 +1,8 @@
 """How the cores are shared between computations."""
 
 import joblib
-import torch
 
-from crosspool.ui.runtime.settings import settings
-
-CORES_EACH = 4  # of a computation: more threads than that hardly make one quicker
-
-
-def computations_at_once() -> int:
-    """How many computations the machine has use for at a time."""
-    return settings().at_once or max(cores() // CORES_EACH, 1)
+CORES_PER_COMPUTATION = 4  # more threads than that hardly make one faster
 
 
 def cores() -> int:
@@ -18,6 +10,6 @@ def cores() -> int:
     return int(joblib.cpu_count())
 
 
-def use_cores() -> None:
-    """Give each computation its share of the cores."""
-    torch.set_num_threads(max(cores() // computations_at_once(), 1))
+def default_width() -> int:
+    """How many computations at a time suit this machine."""
+    return max(cores() // CORES_PER_COMPUTATION, 1)

@@ -1,30 +1,32 @@
-"""How often each event happened since the server started, and how long it took in all."""
+"""How often each event has happened since the server started, and how long it took in all."""
 
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Tally:
-    """One kind of event: how often, the milliseconds of all together and of the longest."""
+class EventCount:
+    """One kind of event: how often it happened, and the milliseconds of all together and of the longest."""
 
     times: int = 0
     ms: float = 0.0
-    longest: float = 0.0
+    longest_ms: float = 0.0
 
 
-_tallies: dict[str, Tally] = {}
-_lock = threading.RLock()  # an error while garbage is collected is counted wherever that happens, here too
+class Counters:
+    """Counts of events by name."""
 
+    def __init__(self) -> None:
+        self._counts: dict[str, EventCount] = {}
+        self._lock = threading.RLock()  # an error in a finaliser is counted wherever garbage is collected, here too
 
-def count(event: str, ms: float = 0.0) -> None:
-    """One more of that name."""
-    with _lock:
-        before = _tallies.get(event, Tally())
-        _tallies[event] = replace(before, times=before.times + 1, ms=before.ms + ms, longest=max(before.longest, ms))
+    def add(self, event: str, ms: float = 0.0) -> None:
+        """Count one more event of that name."""
+        with self._lock:
+            before = self._counts.get(event, EventCount())
+            self._counts[event] = EventCount(before.times + 1, before.ms + ms, max(before.longest_ms, ms))
 
-
-def tallies() -> dict[str, Tally]:
-    """All that happened so far, by name."""
-    with _lock:
-        return dict(sorted(_tallies.items()))
+    def counts(self) -> dict[str, EventCount]:
+        """All events so far, by name."""
+        with self._lock:
+            return dict(sorted(self._counts.items()))

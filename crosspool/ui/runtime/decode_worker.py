@@ -1,10 +1,10 @@
-"""A stranger's picture, decoded in a process of its own, and what is kept of it.
+"""A stranger's image, decoded in a process of its own, and brought into the form in which it is stored.
 
 `python -m crosspool.ui.runtime.decode_worker` reads requests from its standard input and answers on its
 standard output until the input ends.
 
-A bomb that fills the memory, a decoder that crashes and one that never comes back then take nothing along
-but this process. Nothing is pickled: a message is a length, a JSON object, and the bytes that this announces.
+A bomb that fills the memory, a decoder that crashes and one that never returns then cost nothing but this process.
+Nothing is pickled: a message is two lengths, a JSON object, and bytes.
 """
 
 import json
@@ -23,8 +23,8 @@ from PIL import Image, ImageOps
 from crosspool.errors import ImageError
 from crosspool.images import load_image, shrink_image, shrunk_file
 
-MEMORY = 2**30  # bytes of address space: pictures of 50 million pixels fit, but for a few rare kinds
-QUICK = 0.5  # seconds of a core; a file that takes longer is written anew, so that it never does so again
+MEMORY = 2**30  # bytes of address space: images of 50 million pixels fit, except a few rare kinds
+QUICK_SECONDS = 0.5  # of a core; a file that takes longer is written anew, so that it never does so again
 LONGEST_HEADER = 2**16
 THUMBNAIL_QUALITY = 88  # of JPEG
 _LENGTHS = struct.Struct(">II")  # of the JSON object and of the bytes after it
@@ -32,10 +32,10 @@ _LENGTHS = struct.Struct(">II")  # of the JSON object and of the bytes after it
 
 @dataclass(frozen=True)
 class StorageFormat:
-    """How pictures are kept: sides of at most `side` pixels, and files of at most `largest` bytes.
+    """How images are stored: sides of at most `side` pixels, and files of at most `largest` bytes.
 
     What is larger in pixels is shrunk, and written as JPEG of this `quality`. What is larger in bytes alone is written
-    anew, too; if `exact` as PNG, so that no pixel changes. `thumbnail` is the side of the square small picture.
+    anew, too; if `exact` as PNG, so that no pixel changes. `thumbnail` is the side of the square thumbnail.
     """
 
     side: int
@@ -47,18 +47,18 @@ class StorageFormat:
 
 @dataclass(frozen=True)
 class StoredImage:
-    """What is kept of a picture: a file of it, whether its pixels are fewer than they were, and a small JPEG."""
+    """An image as it is stored: its file, whether it has fewer pixels than it came with, and a JPEG thumbnail."""
 
     file: bytes
     shrunk: bool
     thumbnail: bytes
 
 
-def keep(data: bytes, name: str, form: StorageFormat) -> StoredImage:
-    """What is kept of a picture's file, called `name` in messages. Raises ImageError."""
+def stored_image(data: bytes, name: str, form: StorageFormat) -> StoredImage:
+    """An image's file in the form in which it is stored; `name` is for messages. Raises ImageError."""
     start = time.process_time()
     image = load_image(data, name=name)
-    quick = time.process_time() - start < QUICK
+    quick = time.process_time() - start < QUICK_SECONDS
     large = max(image.size) > form.side
     image = shrink_image(image, form.side)
     thumbnail = BytesIO()
@@ -86,14 +86,14 @@ def send(stream: IO[bytes], header: Mapping[str, Any], data: bytes = b"") -> Non
     stream.flush()
 
 
-def receive(stream: IO[bytes], most: int) -> tuple[dict[str, Any], bytes]:
-    """Read one message of at most so many bytes. Raises EOFError at the end, ValueError for anything else."""
+def receive(stream: IO[bytes], limit: int) -> tuple[dict[str, Any], bytes]:
+    """Read a message with at most so many bytes. Raises EOFError at the end, and ValueError for anything else."""
     header_length, data_length = _LENGTHS.unpack(_exactly(stream, _LENGTHS.size))
-    if header_length > LONGEST_HEADER or data_length > most:
+    if header_length > LONGEST_HEADER or data_length > limit:
         raise ValueError("a message is too long")
     header = json.loads(_exactly(stream, header_length))
     if not isinstance(header, dict):
-        raise ValueError("a message is no object")
+        raise ValueError("a message is not an object")
     return header, _exactly(stream, data_length)
 
 
@@ -109,7 +109,7 @@ def _exactly(stream: IO[bytes], count: int) -> bytes:
 
 def confine() -> None:
     """From now on this process gets no more memory than it needs, writes no file, and is the first to be killed."""
-    import resource  # which Windows has not: there the parent's time limit alone protects
+    import resource  # Windows lacks it: there only the parent's time limit protects
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
@@ -126,8 +126,8 @@ def main() -> None:
     Image.init()
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     silence = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(silence, 1)  # what a decoder prints is no answer,
-    os.dup2(silence, 2)  # and says things about a stranger's picture that belong into no log
+    os.dup2(silence, 1)  # what a decoder prints is not an answer,
+    os.dup2(silence, 2)  # and tells things about a stranger's image that belong in no log
     confine()
     send(answers, {})
     while True:
@@ -135,19 +135,19 @@ def main() -> None:
             header, data = receive(requests, sys.maxsize)
         except EOFError:
             return
-        signal.setitimer(signal.ITIMER_REAL, header["seconds"])  # ends this process even if nobody is there to do so
+        signal.setitimer(signal.ITIMER_REAL, header["seconds"])  # ends this process even where nobody else can
         try:
-            kept = keep(data, header["name"], StorageFormat(**header["form"]))
+            stored = stored_image(data, header["name"], StorageFormat(**header["form"]))
         except ImageError as error:
             send(answers, {"error": str(error)})
         else:
-            send(answers, {"shrunk": kept.shrunk, "file": len(kept.file)}, kept.file + kept.thumbnail)
+            send(answers, {"shrunk": stored.shrunk, "file": len(stored.file)}, stored.file + stored.thumbnail)
         signal.setitimer(signal.ITIMER_REAL, 0)
         del data
 
 
 def request(name: str, form: StorageFormat, seconds: float) -> dict[str, Any]:
-    """The header of a request, whose data are the file's bytes; the worker ends itself after so many seconds."""
+    """The header of a request whose data are the file; the process ends itself after so many seconds."""
     return {"name": name, "form": asdict(form), "seconds": seconds}
 
 

@@ -1,6 +1,9 @@
-"""Strangers' pictures, decoded in other processes: what is wrong with one harms nobody else."""
+"""Strangers' images, decoded in other processes, so that one that is malformed harms nobody else.
 
-import atexit
+Made here rather than with a process pool of a library: those wait for a task that never ends, break as a whole when one
+process dies, and pickle.
+"""
+
 import os
 import subprocess
 import sys
@@ -15,31 +18,31 @@ from typing import Any
 from crosspool.errors import ImageError
 from crosspool.ui.runtime.decode_worker import LONGEST_HEADER, StorageFormat, StoredImage, receive, request, send
 from crosspool.ui.runtime.gate import BusyError, FairSemaphore
-from crosspool.ui.runtime.settings import settings
+from crosspool.ui.runtime.settings import ServerSettings
 
-CORES_A_WORKER = 2
-WORN = 200  # pictures after which a worker is replaced, lest its memory grow
+CORES_PER_DECODER = 2
+IMAGES_PER_PROCESS = 200  # after which it is replaced, as its memory grows
 START_SECONDS = 60.0
-GRACE = 2.0  # seconds after which a worker that nobody stopped ends itself
+GRACE_SECONDS = 2.0  # after which a process that nobody stopped ends itself
 LONGEST_ANSWER = 128 * 2**20
-AGAIN = "save it as JPEG or PNG, and try again"
+ADVICE = "save it as JPEG or PNG, and try again"
 
 _COMMAND = (sys.executable, "-B", "-m", "crosspool.ui.runtime.decode_worker")
-# One thread a library: the workers share the cores with the rest. And nothing of the server's environment.
+# One thread for each library: decoders share the cores with the rest. And nothing of the server's environment.
 _ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
-_PLACE = Path(__file__).parents[3]  # where the package is found
+_ROOT = Path(__file__).parents[3]  # where the package is found
 
 
 class _LostError(Exception):
-    """The worker has ended, or says nothing that makes sense."""
+    """The process has ended, or its answer makes no sense."""
 
 
 class _LateError(_LostError):
-    """The worker was ended because it took too long."""
+    """The process was ended because it took too long."""
 
 
-class Worker:
-    """A process that decodes pictures, one at a time; it ends with this one, or when it is closed."""
+class DecoderProcess:
+    """A process that decodes images, one at a time; it ends with this one, or when it is closed."""
 
     def __init__(self) -> None:
         self.done = 0
@@ -47,27 +50,27 @@ class Worker:
             _COMMAND,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            cwd=_PLACE,
+            cwd=_ROOT,
             env=_ENVIRONMENT,
-            start_new_session=True,  # whoever interrupts the server in a terminal does not mean this one
+            start_new_session=True,  # an interrupt of the server in a terminal is not meant for this process
         )
         self._watched(START_SECONDS, lambda: self._receive(LONGEST_HEADER))
 
-    def keep(self, data: bytes, name: str, form: StorageFormat, seconds: float) -> StoredImage:
-        """As `decode_worker.keep`. Raises ImageError; _LostError when this worker is of no use any more."""
+    def store(self, data: bytes, name: str, form: StorageFormat, seconds: float) -> StoredImage:
+        """As `decode_worker.stored_image`. Raises ImageError; _LostError when this process is of no use any more."""
 
         def ask() -> tuple[dict[str, Any], bytes]:
             assert self.process.stdin is not None
-            send(self.process.stdin, request(name, form, seconds + GRACE), data)
+            send(self.process.stdin, request(name, form, seconds + GRACE_SECONDS), data)
             return self._receive(LONGEST_ANSWER)
 
         self.done += 1
-        answer, found = self._watched(seconds, ask)
+        answer, data = self._watched(seconds, ask)
         match answer:
             case {"error": str(sentence)}:
                 raise ImageError(sentence)
-            case {"shrunk": bool(shrunk), "file": int(length)} if 0 < length < len(found):
-                return StoredImage(found[:length], shrunk, found[length:])
+            case {"shrunk": bool(shrunk), "file": int(length)} if 0 < length < len(data):
+                return StoredImage(data[:length], shrunk, data[length:])
         raise _LostError
 
     def close(self) -> None:
@@ -100,84 +103,96 @@ class Worker:
 
 
 @dataclass(frozen=True)
-class Count:
-    """Pictures since the server's start: that were decoded, that were refused, and workers that were lost over one."""
+class DecodeCounts:
+    """Images since the server's start that were decoded or refused, and processes that were lost over one."""
 
     decoded: int = 0
     refused: int = 0
     lost: int = 0
 
 
-class Workers:
-    """A few workers, each started when it is first needed; whoever comes first is served first."""
+class DecoderPool:
+    """A few processes, each started when it is first needed; images are decoded first come, first served."""
 
-    def __init__(self, width: int) -> None:
-        self.gate = FairSemaphore(width)
-        self.count = Count()
+    def __init__(
+        self,
+        settings: ServerSettings,
+        on_wait: Callable[[float], object] = lambda seconds: None,
+        *,
+        width: int | None = None,
+    ) -> None:
+        self._settings = settings
+        self.semaphore = FairSemaphore(width or max((os.cpu_count() or 1) // CORES_PER_DECODER, 1), on_wait)
+        self.counts = DecodeCounts()
         self._lock = threading.Lock()
-        self._free: list[Worker] = []
+        self._idle: list[DecoderProcess] = []
 
-    def keep(self, data: bytes, name: str, form: StorageFormat) -> StoredImage:
-        """What is kept of a picture's file, called `name` in messages. Raises ImageError."""
-        limit = settings().upload_megabytes
+    @property
+    def processes(self) -> int:
+        """How many processes there are."""
+        return len(self._idle) + self.semaphore.running
+
+    def store(self, data: bytes, name: str, form: StorageFormat) -> StoredImage:
+        """An image's file in the form in which it is stored; `name` is for messages. Raises ImageError."""
+        limit = self._settings.upload_megabytes
         if len(data) > limit * 2**20:
-            raise ImageError(f"{name} has {len(data) / 2**20:,.1f} MB of at most {limit}; scale it down and try again.")
+            raise ImageError(
+                f"{name} has {len(data) / 2**20:,.1f} MB, and this server takes at most {limit}; scale it down and try "
+                "again."
+            )
         try:
-            with self.gate.turn(seconds=settings().wait_seconds):
-                return self._keep(data, name, form, settings().decode_seconds)
+            with self.semaphore.turn(seconds=self._settings.wait_seconds):
+                return self._store(data, name, form, self._settings.decode_seconds)
         except BusyError as error:
             raise ImageError(f"{name} was left out. {error}") from error
 
-    def _keep(self, data: bytes, name: str, form: StorageFormat, seconds: float) -> StoredImage:
-        worker = self._take()
+    def _store(self, data: bytes, name: str, form: StorageFormat, seconds: float) -> StoredImage:
+        process = self._take()
         try:
-            found = worker.keep(data, name, form, seconds)
+            image = process.store(data, name, form, seconds)
         except ImageError:
-            self._put_back(worker, refused=1)
+            self._put_back(process, refused=1)
             raise
         except _LateError as error:
-            self._lose(worker)
-            raise ImageError(f"{name} takes longer than {seconds:g} seconds to be decoded; {AGAIN}.") from error
+            self._lose(process)
+            raise ImageError(f"{name} takes longer than {seconds:g} seconds to decode; {ADVICE}.") from error
         except BaseException as error:
-            self._lose(worker)
+            self._lose(process)
             if not isinstance(error, _LostError):
                 raise
-            raise ImageError(f"{name} cannot be decoded, for its decoder broke off; {AGAIN}.") from error
-        self._put_back(worker, decoded=1)
-        return found
+            raise ImageError(f"{name} cannot be decoded: its decoder broke off; {ADVICE}.") from error
+        self._put_back(process, decoded=1)
+        return image
 
-    def _take(self) -> Worker:
+    def _take(self) -> DecoderProcess:
         with self._lock:
-            while self._free:
-                worker = self._free.pop()
-                if worker.process.poll() is None:
-                    return worker
-                worker.close()  # where memory is short, workers are the first to be killed
+            while self._idle:
+                process = self._idle.pop()
+                if process.process.poll() is None:
+                    return process
+                process.close()  # where memory is short, decoders are the first to be killed
         try:
-            return Worker()
+            return DecoderProcess()
         except (_LostError, OSError) as error:
-            raise ImageError("The server cannot decode pictures at present; try again in a minute.") from error
+            raise ImageError("The server cannot decode images at the moment; try again in a minute.") from error
 
-    def _put_back(self, worker: Worker, *, decoded: int = 0, refused: int = 0) -> None:
+    def _put_back(self, process: DecoderProcess, *, decoded: int = 0, refused: int = 0) -> None:
         with self._lock:
-            self.count = Count(self.count.decoded + decoded, self.count.refused + refused, self.count.lost)
-            if worker.done < WORN:
-                self._free.append(worker)
+            counts = self.counts
+            self.counts = DecodeCounts(counts.decoded + decoded, counts.refused + refused, counts.lost)
+            if process.done < IMAGES_PER_PROCESS:
+                self._idle.append(process)
                 return
-        worker.close()
+        process.close()
 
-    def _lose(self, worker: Worker) -> None:
-        worker.close()
+    def _lose(self, process: DecoderProcess) -> None:
+        process.close()
         with self._lock:
-            self.count = Count(self.count.decoded, self.count.refused, self.count.lost + 1)
+            self.counts = DecodeCounts(self.counts.decoded, self.counts.refused, self.counts.lost + 1)
 
     def close(self) -> None:
-        """End the workers that are free."""
+        """End the processes that are idle."""
         with self._lock:
-            workers, self._free = self._free, []
-        for worker in workers:
-            worker.close()
-
-
-workers = Workers(max((os.cpu_count() or 1) // CORES_A_WORKER, 1))
-atexit.register(workers.close)
+            processes, self._idle = self._idle, []
+        for process in processes:
+            process.close()

@@ -1,4 +1,8 @@
-"""A queue in front of what the machine can do at a time: first come, first served."""
+"""A queue in front of what the machine can do at a time: first come, first served.
+
+Made here rather than taken from a library, as none tells those who wait their place, lets a long computation give way
+between two steps, or lets go of those who no longer need a turn.
+"""
 
 import threading
 import time
@@ -7,43 +11,46 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from crosspool.errors import CrosspoolError
-from crosspool.ui.runtime.log import event
 
-LOOK_SECONDS = 0.5  # between two looks whether the one who waits still wants to
-REMEMBERED = 1000  # waits, of which the operator's page tells
+POLL_SECONDS = 0.5  # between two looks whether the one who waits still wants to
+WAITS_KEPT = 1000  # for the operator's page
 
 OnProgress = Callable[[int], object]
 
 
 def ignore_progress(place: int) -> None:
-    """Wait without a word."""
+    """Wait in silence."""
 
 
 class BusyError(CrosspoolError):
-    """The turn did not come within the time that one should have to wait."""
+    """The turn did not come within the time that a visitor should have to wait."""
 
 
 class Ticket:
-    """A place in the queue of a gate, and then inside."""
+    """A place in the queue of a semaphore, and then inside."""
 
     def __init__(
-        self, gate: "FairSemaphore", on_progress: OnProgress, unless: Callable[[], bool], seconds: float | None
+        self, semaphore: "FairSemaphore", on_progress: OnProgress, unless: Callable[[], bool], seconds: float | None
     ) -> None:
-        self._gate, self.on_progress, self.unless, self.seconds = gate, on_progress, unless, seconds
+        self._semaphore, self.on_progress, self.unless, self.seconds = semaphore, on_progress, unless, seconds
 
     def yield_turn(self) -> None:
         """From inside, between two steps of a long computation: all who wait by now go first."""
-        self._gate.requeue(self)
+        self._semaphore.requeue(self)
 
 
 class FairSemaphore:
-    """Lets so many through at a time as it is wide, in the order in which they came."""
+    """Lets `width` through at a time, in the order in which they came.
 
-    def __init__(self, width: int = 1) -> None:
+    `on_wait` is told the seconds of each wait that a visitor notices.
+    """
+
+    def __init__(self, width: int = 1, on_wait: Callable[[float], object] = lambda seconds: None) -> None:
         self.width = width
+        self._on_wait = on_wait
         self._changed = threading.Condition()
         self._queue: list[Ticket] = []  # those who are inside, and behind them those who wait
-        self._waits: deque[float] = deque(maxlen=REMEMBERED)
+        self._waits: deque[float] = deque(maxlen=WAITS_KEPT)
 
     @property
     def running(self) -> int:
@@ -57,7 +64,7 @@ class FairSemaphore:
 
     @property
     def waits(self) -> tuple[float, ...]:
-        """How many seconds the last ones waited who came in."""
+        """How many seconds the last ones to come in had waited."""
         with self._changed:
             return tuple(self._waits)
 
@@ -71,50 +78,50 @@ class FairSemaphore:
     ) -> Iterator[Ticket]:
         """Wait for a turn, and be inside for the length of the block.
 
-        `on_progress(place)` is called now and then meanwhile, 1 being the next, and with 0 when the turn has come; it
-        may leave by an exception. As soon as `unless()` the block begins without a turn: nothing is to be computed
-        then. Raises BusyError after `seconds`.
+        Meanwhile `on_progress(place)` is called now and then, 1 being the next, and with 0 when the turn has come; it
+        may raise, to leave the queue. As soon as `unless()` is true the block begins without a turn, as there is
+        nothing left to compute. Raises BusyError after `seconds`.
         """
-        turn = Ticket(self, on_progress, unless, seconds)
+        ticket = Ticket(self, on_progress, unless, seconds)
         start = time.monotonic()
         with self._changed:
-            self._queue.append(turn)
+            self._queue.append(ticket)
         try:
-            self._wait(turn)
+            self._wait(ticket)
             waited = time.monotonic() - start
             with self._changed:
                 self._waits.append(waited)
-            if waited > LOOK_SECONDS:
-                event("waited", ms=1000 * waited)
-            yield turn
+            if waited > POLL_SECONDS:
+                self._on_wait(waited)
+            yield ticket
         finally:
             with self._changed:
-                self._queue.remove(turn)
+                self._queue.remove(ticket)
                 self._changed.notify_all()
 
-    def requeue(self, turn: Ticket) -> None:
+    def requeue(self, ticket: Ticket) -> None:
         """Go to the end of the queue, and wait for another turn."""
         with self._changed:
-            self._queue.remove(turn)
-            self._queue.append(turn)
+            self._queue.remove(ticket)
+            self._queue.append(ticket)
             self._changed.notify_all()
-        self._wait(turn)
+        self._wait(ticket)
 
-    def _wait(self, turn: Ticket) -> None:
+    def _wait(self, ticket: Ticket) -> None:
         start = time.monotonic()
-        while place := self._place_after_a_look(turn):
-            turn.on_progress(place)
-            if turn.seconds is not None and time.monotonic() - start > turn.seconds:
+        while place := self._poll_place(ticket):
+            ticket.on_progress(place)
+            if ticket.seconds is not None and time.monotonic() - start > ticket.seconds:
                 raise BusyError(
-                    f"The server is busy: after {turn.seconds:.0f} seconds {place} are still to be served "
-                    "before you; try again in a minute."
+                    f"The server is busy: after {ticket.seconds:.0f} seconds {place} "
+                    f"{'is' if place == 1 else 'are'} still ahead of you; try again in a minute."
                 )
-        turn.on_progress(0)
+        ticket.on_progress(0)
 
-    def _place_after_a_look(self, turn: Ticket) -> int:
-        """The place in the queue; 0 as soon as there is nothing to wait for any more."""
+    def _poll_place(self, ticket: Ticket) -> int:
+        """The place in the queue; 0 as soon as there is nothing left to wait for."""
         with self._changed:
-            served = self._changed.wait_for(
-                lambda: self._queue.index(turn) < self.width or turn.unless(), timeout=LOOK_SECONDS
+            done = self._changed.wait_for(
+                lambda: self._queue.index(ticket) < self.width or ticket.unless(), timeout=POLL_SECONDS
             )
-            return 0 if served else self._queue.index(turn) - self.width + 1
+            return 0 if done else self._queue.index(ticket) - self.width + 1

@@ -1,37 +1,33 @@
-"""Maps for the pages: computed once for each image and setting, in turn, kept in bounded memory."""
+"""Maps for the pages: computed once for each image and setting, in turn, and kept in bounded memory."""
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
-from typing import NamedTuple
 
 import numpy as np
-from cachetools import LRUCache
 from PIL import Image
 
-from crosspool.backbones import UNTRAINED, Backbone, BackboneSpec, architecture, load_backbone, spec_of
+from crosspool.backbones import Backbone, architecture
 from crosspool.errors import SettingError
 from crosspool.framing import Framing
 from crosspool.layer_pairs import LayerPair
 from crosspool.pooling import Border, cross_layer_pool
 from crosspool.receptive_field import patch_box
 from crosspool.statistics import ChannelStatistics, channel_statistics
-from crosspool.ui.runtime.cores import computations_at_once, use_cores
-from crosspool.ui.runtime.gate import FairSemaphore, OnProgress, ignore_progress
-from crosspool.ui.runtime.log import event
-from crosspool.ui.runtime.settings import settings
-from crosspool.ui.runtime.shared_cache import Kept, limit
+from crosspool.ui.runtime.gate import OnProgress, ignore_progress
+from crosspool.ui.runtime.image_hash import ImageHash
+from crosspool.ui.runtime.server import Server
+from crosspool.ui.runtime.shared_cache import CacheKind, SharedCache
 
 
 @dataclass(frozen=True)
-class Request:
+class MapRequest:
     """Everything that the maps of one image depend on; equal requests have equal maps.
 
-    `picture` is the SHA-256 of the image's bytes, `size` the network's input in pixels.
+    `size` is the side of the network's input in pixels.
     """
 
-    picture: str
+    image: ImageHash
     backbone: str
     weights: str
     pair: str
@@ -71,101 +67,52 @@ class ImageMaps:
         return self.lower.nbytes + self.upper.nbytes + self.pooled.nbytes + 3 * self.framed.width**2
 
 
-_maps: Kept[Request, ImageMaps] = Kept("maps", lambda maps: maps.nbytes, lambda request: request.picture)
-
-# One forward pass uses a few cores well; more of them at a time would only slow each other down. So whatever computes
-# holds a turn at this gate, for one image or one step at a time.
-gate = FairSemaphore(computations_at_once())
-
-_networks: LRUCache[tuple[str, str], Backbone] = LRUCache(settings().networks)
-_loading = threading.Lock()
-
-
-def backbone_of(name: str, weights: str) -> Backbone:
-    """A backbone shared by all sessions; the one that was used least recently makes room for another."""
-    with _loading:
-        if (name, weights) not in _networks:
-            use_cores()
-            if len(_networks) == _networks.maxsize:
-                _networks.popitem()  # before the other is loaded: there is room for so many
-            _networks[name, weights] = load_backbone(name, UNTRAINED if weights == UNTRAINED else None)
-        return _networks[name, weights]
-
-
-def forget_networks() -> None:
-    """Drop all networks that nobody uses at this moment."""
-    with _loading:
-        _networks.clear()
-
-
-class Network(NamedTuple):
-    """A backbone by name, for those who must not keep it in memory for themselves. `weights` is a link's."""
-
-    name: str
-    weights: str
-
-    @property
-    def backbone(self) -> Backbone:
-        return backbone_of(self.name, self.weights)
-
-    @property
-    def spec(self) -> BackboneSpec:
-        return spec_of(self.name)
-
-    @property
-    def title(self) -> str:
-        """What people call it, and whether it is untrained."""
-        return self.spec.titled(self.weights)
+MAPS = CacheKind[MapRequest, ImageMaps]("maps", lambda maps: maps.nbytes, lambda request: request.image)
 
 
 def image_maps(
-    request: Request, read: Callable[[], Image.Image], on_progress: OnProgress = ignore_progress, *,
+    server: Server, request: MapRequest, read: Callable[[], Image.Image], on_progress: OnProgress = ignore_progress, *,
     seconds: float | None = None, keep: bool = True,
 ) -> ImageMaps:  # fmt: skip
-    """The maps of an image whose SHA-256 is `request.picture`: kept, or computed in turn, and `read` only then.
+    """The maps of an image whose hash is `request.image`: from the cache, or computed in turn, and `read` only then.
 
-    `on_progress(place)`, `seconds` and `keep` are those of `Kept.computed`. Raises CrosspoolError; SettingError for
-    maps that are too large to be kept.
+    `on_progress(place)`, `seconds` and `keep` are those of `SharedCache.get_or_compute`. Raises CrosspoolError;
+    SettingError for maps that are too large to be kept.
     """
-    _check_room(request)
+    _check_size(request, server.cache.limit)
 
     def compute() -> ImageMaps:
         start = perf_counter()
-        found = _compute(request, read(), backbone_of(request.backbone, request.weights))
-        event("computed", network=request.backbone, pair=request.pair, ms=1000 * (perf_counter() - start))
-        return found
+        maps = _compute(request, read(), server.networks.backbone(request.backbone, request.weights))
+        server.log.record("computed", network=request.backbone, pair=request.pair, ms=1000 * (perf_counter() - start))
+        return maps
 
-    return _maps.computed(request, compute, gate, on_progress, seconds=seconds, keep=keep)
-
-
-def cached_maps(request: Request) -> ImageMaps | None:
-    """Maps that are there already."""
-    return _maps.get(request)
+    return server.cache.get_or_compute(MAPS, request, compute, server.compute, on_progress, seconds=seconds, keep=keep)
 
 
-def _check_room(request: Request) -> None:
-    """Every press on the page looks at the maps again, so they have to be kept."""
-    found = architecture(request.backbone)
-    pair = found.pair(request.pair)
-    (high, wide), (rows, columns) = found.map_sizes(pair, request.size)
+def cached_maps(cache: SharedCache, request: MapRequest) -> ImageMaps | None:
+    """Maps that are in the cache already."""
+    return cache.get(MAPS, request)
+
+
+def _check_size(request: MapRequest, limit: int) -> None:
+    """Every press on the page looks at the maps again, so they have to fit into the cache."""
+    graph = architecture(request.backbone)
+    pair = graph.pair(request.pair)
+    (high, wide), (rows, columns) = graph.map_sizes(pair, request.size)
     numbers = pair.lower_channels * high * wide + pair.upper_channels * rows * columns + pair.feature_length
     needed = 4 * numbers + 3 * request.size**2
-    if needed > limit():
+    if needed > limit:
         raise SettingError(
             f"The maps of {pair.label} at {request.size} px take {needed / 2**20:.0f} MB of memory, and this server "
-            f"has {limit() / 2**20:.0f} MB for those of one picture; choose a smaller input, or a later layer pair."
+            f"has {limit / 2**20:.0f} MB for those of one image; choose a smaller input, or a later layer pair."
         )
 
 
-def _compute(request: Request, image: Image.Image, backbone: Backbone) -> ImageMaps:
+def _compute(request: MapRequest, image: Image.Image, backbone: Backbone) -> ImageMaps:
     pair = backbone.architecture.pair(request.pair)
     maps = backbone.activations(image, pair, request.size, framing=request.framing, signed=request.signed)
-    pooled = cross_layer_pool(
-        maps.lower,
-        maps.upper,
-        **pair.geometry,
-        border=request.border,
-    )
+    pooled = cross_layer_pool(maps.lower, maps.upper, **pair.geometry, border=request.border)
     return ImageMaps(
         pair=pair,
         framed=maps.framed[0],

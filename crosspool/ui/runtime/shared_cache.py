@@ -1,30 +1,42 @@
-"""What was computed and may be asked for again: one memory for all kinds of it, bounded in bytes.
+"""Results that may be asked for again: one memory for all kinds of them, bounded in bytes.
 
-All that is kept is shared between sessions and never changed. The least recently used goes first, and what was computed
-from a picture goes as soon as its owner wants it, or is gone.
+Everything in it is shared between sessions and never changed. The least recently used goes first, and what was computed
+from an image goes as soon as its owner wants it to, or is gone. Made here rather than taken from a library, as none
+bounds bytes, computes once for all who ask at the same time, and forgets by origin.
 """
 
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterator
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from cachetools import Cache, LRUCache, TTLCache
 
-from crosspool.ui.runtime.gate import LOOK_SECONDS, FairSemaphore, OnProgress, ignore_progress
-from crosspool.ui.runtime.settings import settings
+from crosspool.ui.runtime.gate import POLL_SECONDS, FairSemaphore, OnProgress, ignore_progress
+from crosspool.ui.runtime.image_hash import ImageHash
 
-LONGEST_COMPUTATION = 3600.0  # seconds for which it is remembered that a picture was forgotten
+LONGEST_COMPUTATION = 3600.0  # seconds for which it is remembered that an image was forgotten
+FORGOTTEN_IMAGES = 100_000  # that are remembered as such
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
-class Usage:
-    """How one kind of what is kept is used: entries, their bytes, and how often one was asked for and there or not."""
+class CacheKind(Generic[Key, Value]):
+    """One kind of results: its name, how large a value is, and the image that the one with a key is computed from."""
+
+    name: str
+    nbytes: Callable[[Value], int] = field(compare=False)
+    image: Callable[[Key], ImageHash] = field(compare=False)
+
+
+@dataclass(frozen=True)
+class CacheUsage:
+    """How one kind of results is used: entries, their bytes, and how often one was asked for and there, or not."""
 
     name: str
     entries: int
@@ -33,123 +45,110 @@ class Usage:
     misses: int
 
 
-class _Shared(Generic[Value]):
-    """A value under way, and how many want it."""
+class _Computation(Generic[Value]):
+    """A value that is being computed, and how many want it."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.value: Value | None = None
         self.wanted = 0
 
-    def is_there(self) -> bool:
+    def is_done(self) -> bool:
         return self.value is not None
 
 
-class Kept(Generic[Key, Value]):
-    """One kind of what is kept.
+class SharedCache:
+    """Results of all kinds, which take at most `limit` bytes together."""
 
-    `nbytes` says how large a value is, and `picture` the SHA-256 of the picture that it was computed from.
-    """
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._lock = threading.RLock()
+        self._store: LRUCache[tuple[CacheKind[Any, Any], Any], tuple[Any, int]] = LRUCache(
+            limit, getsizeof=lambda entry: entry[1]
+        )
+        self._computations: dict[tuple[CacheKind[Any, Any], Any], _Computation[Any]] = {}
+        self._hits: Counter[str] = Counter()
+        self._misses: Counter[str] = Counter()
+        self._forgotten: TTLCache[ImageHash, float] = TTLCache(FORGOTTEN_IMAGES, LONGEST_COMPUTATION)
 
-    def __init__(self, name: str, nbytes: Callable[[Value], int], picture: Callable[[Key], str]) -> None:
-        self.name, self._nbytes, self.picture = name, nbytes, picture
-        self._under_way: dict[Key, _Shared[Value]] = {}
-        self._hits = self._misses = 0
-        _kinds.append(self)
-
-    def get(self, key: Key) -> Value | None:
-        """What is there already."""
-        with _lock:
-            value: Value | None = _store.get((self.name, key), (None, 0))[0]
-            self._hits += value is not None
-            self._misses += value is None
+    def get(self, kind: CacheKind[Key, Value], key: Key) -> Value | None:
+        """The value if it is here."""
+        with self._lock:
+            value: Value | None = self._store.get((kind, key), (None, 0))[0]
+            self._hits[kind.name] += value is not None
+            self._misses[kind.name] += value is None
         return value
 
-    def put(self, key: Key, value: Value, since: float) -> None:
-        """Keep a value that is computed `since` then (time.monotonic), unless its picture was forgotten meanwhile."""
-        nbytes = self._nbytes(value)
-        with _lock:
-            if nbytes <= limit() and _forgotten.get(self.picture(key), since) <= since:
-                _store[self.name, key] = (value, nbytes)
+    def put(self, kind: CacheKind[Key, Value], key: Key, value: Value, since: float) -> None:
+        """Keep a value whose computation began at `since` (time.monotonic), unless its image was forgotten since."""
+        nbytes = kind.nbytes(value)
+        with self._lock:
+            if nbytes <= self.limit and self._forgotten.get(kind.image(key), since) <= since:
+                self._store[kind, key] = (value, nbytes)
 
-    def computed(
-        self, key: Key, compute: Callable[[], Value], gate: FairSemaphore, on_progress: OnProgress = ignore_progress, *,
-        seconds: float | None = None, keep: bool = True,
+    def get_or_compute(
+        self, kind: CacheKind[Key, Value], key: Key, compute: Callable[[], Value], semaphore: FairSemaphore,
+        on_progress: OnProgress = ignore_progress, *, seconds: float | None = None, keep: bool = True,
     ) -> Value:  # fmt: skip
-        """The value: kept, or computed when its turn at the gate has come, once for all who ask for it meanwhile.
+        """The value: from here, or computed when its turn has come, once for all who ask for it meanwhile.
 
-        `on_progress` and `seconds` are the gate's. Without `keep` it is not kept, for those who look at many things
-        once.
+        `on_progress` and `seconds` are the semaphore's. Without `keep` a computed value is not put here, for those who
+        look at many images once.
         """
-        found = self.get(key)
-        if found is not None:
-            return found
+        value = self.get(kind, key)
+        if value is not None:
+            return value
         since = time.monotonic()
-        with self._shared(key) as shared:
-            while shared.value is None:
-                with gate.turn(on_progress, unless=shared.is_there, seconds=seconds):
-                    if not shared.is_there() and shared.lock.acquire(blocking=False):
+        with self._computation(kind, key) as computation:
+            while computation.value is None:
+                with semaphore.turn(on_progress, unless=computation.is_done, seconds=seconds):
+                    if not computation.is_done() and computation.lock.acquire(blocking=False):
                         try:
-                            shared.value = compute()
+                            computation.value = compute()
                         finally:
-                            shared.lock.release()
-                # Where another one was computing it at a wider gate's, wait outside for that, and else go on.
-                while not shared.lock.acquire(timeout=LOOK_SECONDS):
+                            computation.lock.release()
+                # Where somebody else computes it in a turn beside ours, wait for that outside, so that others get ours.
+                while not computation.lock.acquire(timeout=POLL_SECONDS):
                     on_progress(1)
-                shared.lock.release()
+                computation.lock.release()
             if keep:
-                self.put(key, shared.value, since)
-            return shared.value
+                self.put(kind, key, computation.value, since)
+            return computation.value
 
     @contextmanager
-    def _shared(self, key: Key) -> Iterator[_Shared[Value]]:
-        with _lock:
-            shared = self._under_way.setdefault(key, _Shared())
-            shared.wanted += 1
+    def _computation(self, kind: CacheKind[Key, Value], key: Key) -> Iterator[_Computation[Value]]:
+        with self._lock:
+            computation = self._computations.setdefault((kind, key), _Computation())
+            computation.wanted += 1
         try:
-            yield shared
+            yield computation
         finally:
-            with _lock:
-                shared.wanted -= 1
-                if not shared.wanted:
-                    del self._under_way[key]
+            with self._lock:
+                computation.wanted -= 1
+                if not computation.wanted:
+                    del self._computations[kind, key]
 
-    def usage(self) -> Usage:
-        """How it is used."""
-        with _lock:
-            # Not by the store's own [], which counts as use: what was used least recently would not go first any more.
-            sizes = [Cache.__getitem__(_store, key)[1] for key in _store if key[0] == self.name]
-            return Usage(self.name, len(sizes), sum(sizes), self._hits, self._misses)
+    def forget_images(self, images: Iterable[ImageHash]) -> None:
+        """Drop everything computed from these images, and what is still being computed as soon as it is there."""
+        forgotten = dict.fromkeys(images, time.monotonic())
+        with self._lock:
+            self._forgotten.update(forgotten)
+            for kind, key in [(kind, key) for kind, key in self._store if kind.image(key) in forgotten]:
+                del self._store[kind, key]
 
+    def clear(self) -> None:
+        """Drop everything."""
+        with self._lock:
+            self._store.clear()
 
-_lock = threading.RLock()
-_store: LRUCache[tuple[str, Any], tuple[Any, int]] = LRUCache(
-    settings().cache_megabytes * 2**20, getsizeof=lambda entry: entry[1]
-)
-_kinds: list[Kept[Any, Any]] = []
-_forgotten: TTLCache[str, float] = TTLCache(100_000, LONGEST_COMPUTATION)
-
-
-def forget_pictures(keys: set[str]) -> None:
-    """Drop all that was computed from these pictures, and what is still being computed from them as soon as it is."""
-    pictures = {kind.name: kind.picture for kind in _kinds}
-    with _lock:
-        _forgotten.update(dict.fromkeys(keys, time.monotonic()))
-        for name, key in [(name, key) for name, key in _store if pictures[name](key) in keys]:
-            del _store[name, key]
-
-
-def forget_all() -> None:
-    """Drop everything that is kept."""
-    with _lock:
-        _store.clear()
-
-
-def limit() -> int:
-    """How many bytes all kinds may take together."""
-    return int(_store.maxsize)
-
-
-def usages() -> list[Usage]:
-    """How each kind is used."""
-    return [kind.usage() for kind in _kinds]
+    def usages(self) -> list[CacheUsage]:
+        """How each kind that was ever asked for is used."""
+        with self._lock:
+            sizes: dict[str, list[int]] = {name: [] for name in sorted(self._hits)}
+            for entry in self._store:
+                # Not by the store's own [], which counts as use: it would change what goes first.
+                sizes.setdefault(entry[0].name, []).append(Cache.__getitem__(self._store, entry)[1])
+            return [
+                CacheUsage(name, len(nbytes), sum(nbytes), self._hits[name], self._misses[name])
+                for name, nbytes in sizes.items()
+            ]

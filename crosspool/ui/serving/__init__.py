@@ -1,1 +1,1 @@
-"""The server around the pages: start, readiness, uploads, and the operator's page."""
+"""The server around the pages: its start, readiness, uploads, metrics, and the operator's page."""

@@ -3,8 +3,7 @@
 import streamlit as st
 
 from crosspool.installation import app_folder
-from crosspool.ui.runtime.log import timed
-from crosspool.ui.runtime.settings import settings
+from crosspool.ui.runtime.server import current_server
 
 ASSETS = app_folder() / "assets"
 WITHOUT_SIDE_BAR = ("lesson", "train_and_compare", "operator")
@@ -12,6 +11,7 @@ WITHOUT_SIDE_BAR = ("lesson", "train_and_compare", "operator")
 
 def show_page() -> None:
     """Page settings, the list of pages, and the one that the address asks for."""
+    server = current_server()
     st.set_page_config(page_title="crosspool", page_icon=str(ASSETS / "icon.png"), layout="wide")
     st.html(ASSETS / "style.css")
     pages = [
@@ -22,10 +22,10 @@ def show_page() -> None:
         st.Page("pages/lesson.py", title="Guided lesson", icon=":material/menu_book:"),
         st.Page("pages/train_and_compare.py", title="Train & compare", icon=":material/model_training:"),
     ]
-    if settings().operator_key:
+    if server.operator_key:
         pages.append(st.Page("pages/operator.py", title="Operator", visibility="hidden"))
     page = st.navigation(pages, position="top")
     if page.url_path not in WITHOUT_SIDE_BAR:
         st.sidebar.container()  # takes the sidebar's room at once, so that it does not push the page aside later
-    with timed("page_ran", kind=page.url_path):
+    with server.log.timed("page_ran", kind=page.url_path):
         page.run()

@@ -1,38 +1,27 @@
-"""The operator's page: what the server does, how full it is and how it is set; nothing about whose images."""
+"""The operator's page: what the server does, how full it is and how it is set up; nothing about whose images."""
 
-import hmac
 import platform
-import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import psutil
 import streamlit as st
 
 from crosspool import __version__
-from crosspool.ui.comparison.job import trainings
-from crosspool.ui.runtime import quota as private
-from crosspool.ui.runtime import shared_cache as kept
-from crosspool.ui.runtime.counters import Tally, tallies
-from crosspool.ui.runtime.decoder_pool import workers
+from crosspool.ui.runtime.counters import EventCount
 from crosspool.ui.runtime.gate import FairSemaphore
-from crosspool.ui.runtime.log import event
-from crosspool.ui.runtime.maps import forget_networks, gate
-from crosspool.ui.runtime.settings import ServerSettings, settings
+from crosspool.ui.runtime.server import Server, current_server
+from crosspool.ui.runtime.settings import ServerSettings
+from crosspool.ui.runtime.shared_cache import CacheUsage
+from crosspool.ui.serving.memory import memory_use
 from crosspool.ui.visit.state import VisitPart, plain, visit_state
 
 REFRESH_SECONDS = 5.0
-WRONG_KEY_SECONDS = 1.0
-CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
-CONTAINER_USE = Path("/sys/fs/cgroup/memory.current")
 PACKAGES = ("streamlit", "torch", "torchvision")
 MB, GB = 2**20, 2**30
-
-_trying = threading.Lock()
 
 Row = dict[str, Any]
 
@@ -46,79 +35,64 @@ class OperatorState(VisitPart):
 
 def operator_page() -> None:
     """The page."""
+    server = current_server()
     st.title("Operator", anchor=False)
     if not visit_state(OperatorState).is_operator:
-        _ask_for_key()
+        _ask_for_key(server)
         return
-    _figures()
+    _show_state()
     st.button(
         "Empty the caches",
-        on_click=_empty_caches,
-        help="Networks included: what is asked for again is loaded and computed again.",
+        on_click=server.empty_caches,
+        help="Networks as well: whatever is asked for again is loaded and computed again.",
     )
     st.subheader("Settings in force", anchor=False)
-    _table(in_force(settings()))
-    _table([{"package": name, "version": found} for name, found in versions().items()])
+    _table(settings_rows(server.settings))
+    _table([{"package": package, "version": number} for package, number in versions().items()])
 
 
-def _ask_for_key() -> None:
+def _ask_for_key(server: Server) -> None:
     with st.form("operator"):
         key = st.text_input("Key", type="password", max_chars=200)
         sent = st.form_submit_button("Open")
-    if sent and is_key(key):
+    if sent and server.operator_key.matches(key):
         visit_state(OperatorState).is_operator = True
         st.rerun()
     if sent:
-        st.error("This is not the key that CROSSPOOL_OPERATOR_KEY has; try again.")
-
-
-def is_key(text: str) -> bool:
-    """Whether it is the operator's key. One is tried at a time, and a wrong one takes a second, whoever tries."""
-    with _trying:
-        right = hmac.compare_digest(text.encode(), settings().operator_key.encode())
-        if not right:
-            event("wrong_key")
-            time.sleep(WRONG_KEY_SECONDS)
-    return right and bool(text)
-
-
-def _empty_caches() -> None:
-    kept.forget_all()
-    forget_networks()
-    event("caches_emptied")
+        st.error("This is not the key in CROSSPOOL_OPERATOR_KEY; try again.")
 
 
 @st.fragment(run_every=REFRESH_SECONDS)
-def _figures() -> None:
+def _show_state() -> None:
     """All that changes by itself."""
-    process = psutil.Process()
-    counted = tallies()
-    began, ended = (counted.get(name, Tally()).times for name in ("visit_began", "visit_ended"))
-    memory = memory_now()
+    server = current_server()
+    events = server.log.counters.counts()
+    began, ended = (events.get(name, EventCount()).times for name in ("visit_began", "visit_ended"))
+    memory = memory_use()
     figures = {
         "open pages": f"{began - ended:,}",
-        "visitors' pictures": f"{private.pictures_kept():,}",
-        "they take": f"{private.bytes_kept() / MB:,.0f} of {settings().visitors_megabytes:,} MB",
+        "visitors' images": f"{server.quota.image_count:,}",
+        "they take": f"{server.quota.nbytes / MB:,.0f} of {server.settings.visitors_megabytes:,} MB",
         "memory of the server": f"{memory.server / GB:,.2f} GB",
         "of the machine": f"{memory.used / GB:,.1f} of {memory.limit / GB:,.1f} GB",
-        "up": f"{(time.time() - process.create_time()) / 3600:,.1f} h",
+        "up": f"{(time.time() - psutil.Process().create_time()) / 3600:,.1f} h",
     }
-    for place, (label, value) in zip(st.columns(len(figures)), figures.items(), strict=True):
-        place.metric(label, value)
+    for column, (label, value) in zip(st.columns(len(figures)), figures.items(), strict=True):
+        column.metric(label, value)
     st.subheader("Queues", anchor=False)
-    _table([queue("maps and features", gate), queue("trainings", trainings), queue("pictures to decode", workers.gate)])
+    _table(queue_row(name, semaphore) for name, semaphore in queues(server).items())
     st.subheader("Caches", anchor=False)
-    st.caption(f"All kinds together may take {kept.limit() / MB:,.0f} MB.")
-    _table(cache(usage) for usage in kept.usages())
+    st.caption(f"All kinds together may take {server.cache.limit / MB:,.0f} MB.")
+    _table(cache_row(usage) for usage in server.cache.usages())
     st.subheader("What happened since the start", anchor=False)
     _table(
         {
             "event": name,
-            "times": tally.times,
-            "mean ms": round(tally.ms / tally.times),
-            "longest ms": round(tally.longest),
+            "times": count.times,
+            "mean ms": round(count.ms / count.times),
+            "longest ms": round(count.longest_ms),
         }
-        for name, tally in counted.items()
+        for name, count in events.items()
     )
 
 
@@ -126,65 +100,48 @@ def _table(rows: Iterable[Row]) -> None:
     st.dataframe(list(rows), hide_index=True)
 
 
-def queue(name: str, of: FairSemaphore) -> Row:
+def queues(server: Server) -> dict[str, FairSemaphore]:
+    """A server's queues by name."""
+    return {
+        "maps and features": server.compute,
+        "trainings": server.trainings,
+        "images to decode": server.decoders.semaphore,
+    }
+
+
+def queue_row(name: str, semaphore: FairSemaphore) -> Row:
     """A queue as a row."""
-    waits = of.waits
+    waits = semaphore.waits
     return {
         "queue": name,
-        "at a time": of.width,
-        "running": of.running,
-        "waiting": of.waiting,
+        "at a time": semaphore.width,
+        "running": semaphore.running,
+        "waiting": semaphore.waiting,
         "mean wait, s": round(sum(waits) / len(waits), 2) if waits else 0.0,
         "longest wait, s": round(max(waits, default=0.0), 2),
     }
 
 
-def cache(usage: kept.Usage) -> Row:
-    """A cache as a row."""
-    asked = usage.hits + usage.misses
+def cache_row(usage: CacheUsage) -> Row:
+    """A kind of results in the cache as a row."""
+    requests = usage.hits + usage.misses
     return {
         "cache": usage.name,
         "entries": usage.entries,
         "MB": round(usage.nbytes / MB, 1),
-        "asked for": asked,
-        "there, %": round(100 * usage.hits / asked, 1) if asked else 0.0,
+        "asked for": requests,
+        "there, %": round(100 * usage.hits / requests, 1) if requests else 0.0,
     }
 
 
-@dataclass(frozen=True)
-class Memory:
-    """Bytes: of the server with its workers; used and there in the container, or else the machine."""
-
-    server: int
-    used: int
-    limit: int
-
-
-def memory_now() -> Memory:
-    """How much memory is used."""
-    process = psutil.Process()
-    server = sum(_resident(each) for each in [process, *process.children(recursive=True)])
-    if CONTAINER_LIMIT.exists() and (limit := CONTAINER_LIMIT.read_text().strip()) != "max":
-        return Memory(server, int(CONTAINER_USE.read_text()), int(limit))
-    machine = psutil.virtual_memory()
-    return Memory(server, machine.total - machine.available, machine.total)
-
-
-def _resident(process: psutil.Process) -> int:
-    try:
-        return int(process.memory_info().rss)
-    except psutil.NoSuchProcess:  # a worker that has ended meanwhile
-        return 0
-
-
-def in_force(chosen: ServerSettings) -> list[Row]:
+def settings_rows(settings: ServerSettings) -> list[Row]:
     """The settings as rows, without the key."""
     return [
         {"setting": name, "value": str(value) if ServerSettings.model_fields[name].repr else "hidden"}
-        for name, value in chosen.model_dump().items()
+        for name, value in settings.model_dump().items()
     ]
 
 
 def versions() -> dict[str, str]:
-    """What runs."""
+    """The versions that run."""
     return {"crosspool": __version__, "Python": platform.python_version()} | {name: version(name) for name in PACKAGES}

@@ -1,4 +1,4 @@
-"""Whether this server can serve a visitor now: each thing that it takes, by name."""
+"""Whether a server can serve a visitor now: each thing that this takes, by name."""
 
 import tempfile
 import threading
@@ -7,102 +7,108 @@ from dataclasses import asdict, dataclass
 from io import BytesIO
 from typing import Any
 
-import cachetools
+from cachetools import TTLCache
 from PIL import Image
 
+from crosspool.backbones import DEFAULT
 from crosspool.cache import default_cache
 from crosspool.errors import ImageError
-from crosspool.ui.runtime import housekeeping
+from crosspool.images import load_image
+from crosspool.samples import samples
 from crosspool.ui.runtime.decode_worker import StorageFormat
-from crosspool.ui.runtime.log import event, timed
-from crosspool.ui.runtime.settings import settings
+from crosspool.ui.runtime.server import Server
+from crosspool.ui.visit.link import PRETRAINED
 
-ANSWER_SECONDS = 2  # for which an answer is given again: whoever asks often costs nothing
+ANSWER_SECONDS = 2  # for which an answer is given again, so that frequent questions cost nothing
 DECODER_SECONDS = 30
-RECENT = 10  # waits
+RECENT_WAITS = 10
 MB = 2**20
+DECODED_FORMAT = StorageFormat(side=32, largest=MB, quality=90, exact=True, thumbnail=32)
 
 
 @dataclass(frozen=True)
-class Check:
-    """Whether one thing works, and what is the matter or to be known."""
+class ReadinessCheck:
+    """Whether one thing works, and what is wrong or worth knowing."""
 
     ok: bool
     why: str
 
 
-_warm = threading.Event()
+class Readiness:
+    """What a server says when it is asked whether it is ready."""
 
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._warm = threading.Event()
+        self._lock = threading.Lock()
+        self._recent: TTLCache[str, dict[str, Any]] = TTLCache(1, ANSWER_SECONDS)
+        self._recent_decoder: TTLCache[str, ReadinessCheck] = TTLCache(1, DECODER_SECONDS)
+        self.checks: dict[str, Callable[[], ReadinessCheck]] = {
+            "network": self.check_network,
+            "decoder": self.check_decoder,
+            "queue": self.check_queue,
+            "cache": self.check_cache,
+        }
 
-def warm_up() -> None:
-    """Load the network that everybody sees first, and run it once: the first visitor need not wait for that."""
-    housekeeping.begin()
-    with timed("warmed_up"):
-        from crosspool.backbones import DEFAULT
-        from crosspool.images import load_image
-        from crosspool.samples import samples
-        from crosspool.ui.runtime.maps import backbone_of, gate
-        from crosspool.ui.visit.link import PRETRAINED
+    def warm_up(self) -> None:
+        """Load the network that everybody sees first, and run it once, so that the first visitor need not wait."""
+        server = self._server
+        with server.log.timed("warmed_up"), server.compute.turn():
+            server.networks.backbone(DEFAULT, PRETRAINED).activations(load_image(samples()[0].path))
+        self._warm.set()
 
-        with gate.turn():
-            backbone_of(DEFAULT, PRETRAINED).activations(load_image(samples()[0].path))
-    _warm.set()
+    def answer(self) -> dict[str, Any]:
+        """Whether all is well, and each check."""
+        with self._lock:
+            if (recent := self._recent.get("answer")) is not None:
+                return recent
+            checks = {name: check() for name, check in self.checks.items()}
+            failed = [name for name, check in checks.items() if not check.ok]
+            if failed:
+                self._server.log.record("not_ready", kind=" ".join(failed))
+            answer = {"ready": not failed, "checks": {name: asdict(check) for name, check in checks.items()}}
+            self._recent["answer"] = answer
+            return answer
 
+    def check_network(self) -> ReadinessCheck:
+        """The first network has run."""
+        if self._warm.is_set():
+            return ReadinessCheck(True, "has computed maps")
+        return ReadinessCheck(False, "is not loaded, or has not run yet")
 
-def _network() -> Check:
-    return Check(True, "has computed maps") if _warm.is_set() else Check(False, "is not loaded, or has not run yet")
+    def check_queue(self) -> ReadinessCheck:
+        """Too long where some wait, and one of the last had to wait for half as long as anybody may."""
+        queue, limit = self._server.compute, self._server.settings.wait_seconds
+        longest = max(queue.waits[-RECENT_WAITS:], default=0.0)
+        if queue.waiting and longest > limit / 2:
+            return ReadinessCheck(False, f"{queue.waiting} wait, lately for up to {longest:.1f} of {limit:g} seconds")
+        return ReadinessCheck(True, f"{queue.running} running, {queue.waiting} waiting")
 
+    def check_decoder(self) -> ReadinessCheck:
+        """A process that decodes visitors' images can be started, and decodes one."""
+        if (recent := self._recent_decoder.get("decoder")) is None:
+            recent = self._recent_decoder["decoder"] = self._decode()
+        return recent
 
-def _queue() -> Check:
-    """Too long where some wait, and one of the last had to wait for half as long as one waits at most."""
-    if not _warm.is_set():
-        return Check(True, "nobody can wait yet")
-    from crosspool.ui.runtime.maps import gate
+    def _decode(self) -> ReadinessCheck:
+        decoders = self._server.decoders
+        if waiting := decoders.semaphore.waiting:  # another image would only wait behind them
+            return ReadinessCheck(True, f"{waiting} images wait to be decoded")
+        file = BytesIO()
+        Image.new("RGB", (32, 32)).save(file, "PNG")
+        try:
+            decoders.store(file.getvalue(), "an image", DECODED_FORMAT)
+        except ImageError as error:
+            return ReadinessCheck(False, str(error))
+        return ReadinessCheck(True, "decodes images")
 
-    longest, limit = max(gate.waits[-RECENT:], default=0.0), settings().wait_seconds
-    if gate.waiting and longest > limit / 2:
-        return Check(False, f"{gate.waiting} wait, lately for up to {longest:.1f} of {limit:g} seconds")
-    return Check(True, f"{gate.running} running, {gate.waiting} waiting")
-
-
-@cachetools.cached(cachetools.TTLCache(1, DECODER_SECONDS), lock=threading.Lock())
-def _decoder() -> Check:
-    """A process that decodes visitors' pictures can be started, and decodes one."""
-    from crosspool.ui.runtime.decoder_pool import workers
-
-    if workers.gate.waiting:  # another one would only wait behind them
-        return Check(True, f"{workers.gate.waiting} pictures wait to be decoded")
-    file = BytesIO()
-    Image.new("RGB", (32, 32)).save(file, "PNG")
-    try:
-        workers.keep(
-            file.getvalue(), "a picture", StorageFormat(side=32, largest=MB, quality=90, exact=True, thumbnail=32)
-        )
-    except ImageError as error:
-        return Check(False, str(error))
-    return Check(True, "decodes pictures")
-
-
-def _cache() -> Check:
-    """Where *Train & compare* keeps what its generated pictures yield."""
-    try:
-        folder = default_cache()
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(b"?" * 2**16)
-    except OSError as error:
-        return Check(False, f"its folder cannot be written ({error.strerror})")
-    return Check(True, "can be written")
-
-
-CHECKS: dict[str, Callable[[], Check]] = {"network": _network, "decoder": _decoder, "queue": _queue, "cache": _cache}
-
-
-@cachetools.cached(cachetools.TTLCache(1, ANSWER_SECONDS), lock=threading.Lock())
-def readiness() -> dict[str, Any]:
-    """Whether all is well, and each check."""
-    checks = {name: check() for name, check in CHECKS.items()}
-    ready = all(check.ok for check in checks.values())
-    if not ready:
-        event("not_ready", kind=" ".join(name for name, check in checks.items() if not check.ok))
-    return {"ready": ready, "checks": {name: asdict(check) for name, check in checks.items()}}
+    def check_cache(self) -> ReadinessCheck:
+        """The folder where *Train & compare* keeps what networks yield for generated images."""
+        try:
+            folder = default_cache()
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder) as file:
+                file.write(b"?" * 2**16)
+        except OSError as error:
+            return ReadinessCheck(False, f"its folder cannot be written ({error.strerror})")
+        return ReadinessCheck(True, "can be written")

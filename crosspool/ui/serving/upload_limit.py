@@ -1,4 +1,4 @@
-"""What browsers have sent and no page has taken yet: bounded for each visit and for all of them."""
+"""Uploads that no page has taken yet: bounded for each visit and for all visits together."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -14,32 +14,32 @@ from crosspool.ui.runtime.settings import ServerSettings
 
 ROUTE = "/_stcore/upload_file/"
 FRAME = 2**20  # bytes that a request may have around its file
-TIMES = 4  # what one visit may have waiting, in sizes of what it may keep: photographs are shrunk on receipt
+WAITING_TIMES = 4  # what one visit may have waiting, as a multiple of what it may keep: photos are shrunk on receipt
 
 
-def largest_file(chosen: ServerSettings) -> int:
+def largest_file(settings: ServerSettings) -> int:
     """Megabytes of the largest file that any page takes, for Streamlit's `server.maxUploadSize`."""
-    return max(chosen.upload_megabytes, chosen.zip_megabytes, chosen.visitor_megabytes)
+    return max(settings.upload_megabytes, settings.zip_megabytes, settings.visitor_megabytes)
 
 
-def room(chosen: ServerSettings) -> dict[str, int]:
+def upload_room(settings: ServerSettings) -> dict[str, int]:
     """The middleware's arguments."""
-    visit = max(TIMES * chosen.visitor_megabytes, largest_file(chosen))
-    return {"visit": visit * 2**20, "everybody": max(chosen.visitors_megabytes, visit) * 2**20}
+    visit = max(WAITING_TIMES * settings.visitor_megabytes, largest_file(settings))
+    return {"visit": visit * 2**20, "all_visits": max(settings.visitors_megabytes, visit) * 2**20}
 
 
 class UploadLimit:
-    """ASGI middleware that refuses an upload before its first byte is read, where there is no room for it.
+    """ASGI middleware that refuses an upload for which there is no room before its first byte is read.
 
     Streamlit itself bounds each file, but not how many a browser sends, and keeps them until the visit ends or a page
-    takes them. `visit` and `everybody` are bytes.
+    takes them. `visit` and `all_visits` are numbers of bytes.
     """
 
-    def __init__(self, app: ASGIApp, visit: int, everybody: int) -> None:
-        self._app, self._visit, self._everybody = app, visit, everybody
+    def __init__(self, app: ASGIApp, visit: int, all_visits: int) -> None:
+        self._app, self._visit, self._all_visits = app, visit, all_visits
         self._arriving: Counter[str] = Counter()  # bytes by visit
-        # Starlette would write what is larger than a megabyte to a temporary file. It is read into memory anyway.
-        MultiPartParser.spool_max_size = everybody
+        # Starlette would write files of more than a megabyte to disk, and Streamlit reads them into memory anyway.
+        MultiPartParser.spool_max_size = all_visits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         _, is_upload, rest = scope.get("path", "").partition(ROUTE)
@@ -54,8 +54,8 @@ class UploadLimit:
         own = waiting.get(visit, 0) + self._arriving[visit] + declared
         if own > self._visit + FRAME:
             await _refuse(413, "These are too many files at once; send fewer.")(scope, receive, send)
-        elif sum(waiting.values()) + self._arriving.total() + declared > self._everybody + FRAME:
-            await _refuse(503, "The server has no room for more files at present; try again in a minute.")(
+        elif sum(waiting.values()) + self._arriving.total() + declared > self._all_visits + FRAME:
+            await _refuse(503, "The server has no room for more files at the moment; try again in a minute.")(
                 scope, receive, send
             )
         else:

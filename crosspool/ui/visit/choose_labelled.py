@@ -11,7 +11,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from crosspool.errors import DatasetError
 from crosspool.text import plural
-from crosspool.ui.runtime.settings import settings
+from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.binding import bound
 from crosspool.ui.visit.labelled import (
     LONGEST_NAME,
@@ -125,7 +125,7 @@ def _guide() -> LabelledSet:
 
 
 def _zip() -> Collection | None:
-    state, most = visit_state(LabelledState), settings().zip_megabytes
+    state, most = visit_state(LabelledState), current_server().settings.zip_megabytes
     uploaded = st.file_uploader(
         "A ZIP with a folder of images for each class",
         type="zip",
@@ -171,7 +171,7 @@ def _own(source: str) -> Collection:
             "Images of this class",
             type=IMAGE_TYPES,
             accept_multiple_files=True,
-            max_upload_size=settings().upload_megabytes,
+            max_upload_size=current_server().settings.upload_megabytes,
             key=uploader_key("class-files"),
             help="Large ones are shrunk on receipt.",
         )

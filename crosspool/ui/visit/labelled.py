@@ -1,8 +1,6 @@
 """Labelled images to train on: FieldGuide's, a ZIP's, or pictures that come class by class."""
 
-import hashlib
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,7 +8,6 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
-from cachetools import LRUCache
 
 from crosspool.cache import ArrayCache, default_cache
 from crosspool.datasets import Dataset, Sample, check_classes, in_two_classes, there_twice
@@ -19,9 +16,10 @@ from crosspool.datasets.fieldguide import SPECIES, draw, fieldguide, scene_of
 from crosspool.errors import CrosspoolError, DatasetError, ImageError
 from crosspool.text import printable
 from crosspool.ui.runtime.decode_worker import StorageFormat
-from crosspool.ui.runtime.decoder_pool import workers
-from crosspool.ui.runtime.quota import NoRoomError, QuotaLease, Visitor
-from crosspool.ui.runtime.settings import settings
+from crosspool.ui.runtime.image_hash import ImageHash, image_hash
+from crosspool.ui.runtime.quota import ImageOwner, NoRoomError, QuotaLease
+from crosspool.ui.runtime.server import current_server
+from crosspool.ui.runtime.shared_cache import CacheKind, SharedCache
 from crosspool.ui.widgets.browser import data_url, jpeg_url
 
 MAX_IMAGES = 600
@@ -43,8 +41,8 @@ class LabelledImage:
     `received` is the SHA-256 of the file as it came, which may have been shrunk since. `share` holds their memory.
     """
 
-    key: str
-    received: str
+    key: ImageHash
+    received: ImageHash
     title: str
     data: bytes
     thumbnail: str
@@ -56,7 +54,7 @@ class PrivateCache(ArrayCache):
 
     def __init__(self) -> None:
         self._room = tempfile.TemporaryDirectory(prefix="crosspool-", ignore_cleanup_errors=True)
-        super().__init__(Path(self._room.name), settings().disk_megabytes * 2**20 // VISITORS_SHARE)
+        super().__init__(Path(self._room.name), current_server().settings.disk_megabytes * 2**20 // VISITORS_SHARE)
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ class LabelledSet:
     pictures: tuple[str, ...]
     cache: ArrayCache
     spec: str | None
-    keys_of: Callable[[Sample], set[str]]
+    keys_of: Callable[[Sample], set[ImageHash]]
     thumbnail_of: Callable[[Sample], str]
 
     @property
@@ -106,7 +104,7 @@ def _labelled(
     pictures: Sequence[str],
     cache: ArrayCache,
     spec: str | None,
-    keys_of: Callable[[Sample], set[str]],
+    keys_of: Callable[[Sample], set[ImageHash]],
     thumbnail_of: Callable[[Sample], str],
 ) -> LabelledSet:
     """What can be trained on, and what is amiss with it among its problems. Raises DatasetError for too little."""
@@ -119,22 +117,25 @@ def _labelled(
 
 # --- FieldGuide
 
-_guide_keys: LRUCache[str, str] = LRUCache(50_000)  # by a sample's identity
-_guide_lock = threading.Lock()
+GUIDE_HASHES = CacheKind[str, ImageHash](
+    "hashes of FieldGuide", lambda name: HASH_BYTES, lambda identity: ImageHash("")
+)  # by a sample's identity
+HASH_BYTES = 300  # of an entry, with its key
 
 
 def guide(per_class: int) -> LabelledSet:
     """`per_class` birds of each species of FieldGuide, with what the network yields in the cache that all share."""
-    dataset = fieldguide(per_class)
+    server = current_server()
+    results, dataset = server.cache, fieldguide(per_class)
     place = {sample.name: index for index, sample in enumerate(dataset.samples)}
 
     def thumbnail_of(sample: Sample) -> str:
         return _guide_thumbnail(*divmod(place[sample.name], per_class))
 
-    noted = replace(dataset, samples=tuple(replace(s, read=partial(_read_guide, s)) for s in dataset.samples))
+    noted = replace(dataset, samples=tuple(replace(s, read=partial(_read_guide, results, s)) for s in dataset.samples))
     pictures = [str(sample.identity) for sample in noted.samples]
-    cache = ArrayCache(default_cache(), settings().disk_megabytes * 2**20)
-    return _labelled(noted, pictures, cache, f"fieldguide:{per_class}", _guide_keys_of, thumbnail_of)
+    cache = ArrayCache(default_cache(), server.settings.disk_megabytes * 2**20)
+    return _labelled(noted, pictures, cache, f"fieldguide:{per_class}", partial(_guide_keys_of, results), thumbnail_of)
 
 
 def new_bird(count: int) -> tuple[bytes, str]:
@@ -144,18 +145,16 @@ def new_bird(count: int) -> tuple[bytes, str]:
     return sample.read(), SPECIES[species].name
 
 
-def _read_guide(sample: Sample) -> bytes:
+def _read_guide(results: SharedCache, sample: Sample) -> bytes:
     """Draw a bird, and note its key on the way."""
     data = sample.read()
-    with _guide_lock:
-        _guide_keys[str(sample.identity)] = _sha256(data)
+    results.put(GUIDE_HASHES, str(sample.identity), image_hash(data), time.monotonic())
     return data
 
 
-def _guide_keys_of(sample: Sample) -> set[str]:
-    with _guide_lock:
-        known = _guide_keys.get(str(sample.identity))
-    return {known or _sha256(sample.read())}
+def _guide_keys_of(results: SharedCache, sample: Sample) -> set[ImageHash]:
+    known = results.get(GUIDE_HASHES, str(sample.identity))
+    return {known or image_hash(_read_guide(results, sample))}
 
 
 @lru_cache(maxsize=4_000)
@@ -175,7 +174,7 @@ class Collection:
     name: str
     classes: dict[str, list[LabelledImage]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
-    visitor: Visitor = field(default_factory=Visitor)
+    visitor: ImageOwner = field(default_factory=ImageOwner)
     cache: PrivateCache = field(default_factory=PrivateCache)
 
     def __len__(self) -> int:
@@ -242,22 +241,22 @@ def from_zip(
     data: bytes,
     name: str,
     progress: Callable[[int, int], None] = lambda done, total: None,
-    visitor: Visitor | None = None,
+    visitor: ImageOwner | None = None,
 ) -> Collection:
     """The pictures of a ZIP of class folders, taken into memory for a visitor; the file itself is not kept.
 
     Raises DatasetError where it cannot be read, or has no classes or too much in it.
     """
-    stem, most = Path(printable(name)).stem[:LONGEST_NAME] or "images", settings().zip_megabytes
+    stem, most = Path(printable(name)).stem[:LONGEST_NAME] or "images", current_server().settings.zip_megabytes
     if len(data) > most * 2**20:
         raise DatasetError(
             f"{stem}.zip has {len(data) / 2**20:,.1f} MB of at most {most}; take fewer images, or use crosspool "
             "evaluate on the command line."
         )
-    picture = settings().upload_megabytes * 2**20
+    picture = current_server().settings.upload_megabytes * 2**20
     limits = ZipLimits(members=MAX_MEMBERS, directory=4 * 2**20, member=picture, total=ZIP_TIMES * most * 2**20)
     try:
-        return _unpacked(class_folders_in_memory(data, f"{stem}.zip", limits), visitor or Visitor(), progress)
+        return _unpacked(class_folders_in_memory(data, f"{stem}.zip", limits), visitor or ImageOwner(), progress)
     except DatasetError as error:
         raise DatasetError(_for_the_page(str(error))) from error
 
@@ -269,7 +268,7 @@ def _for_the_page(sentence: str) -> str:
     )
 
 
-def _unpacked(dataset: Dataset, visitor: Visitor, progress: Callable[[int, int], None]) -> Collection:
+def _unpacked(dataset: Dataset, visitor: ImageOwner, progress: Callable[[int, int], None]) -> Collection:
     if len(dataset) > MAX_IMAGES or len(dataset.classes) > MAX_CLASSES:
         raise DatasetError(
             f"{dataset.name} has {len(dataset):,} images in {len(dataset.classes):,} classes; this page takes "
@@ -307,17 +306,13 @@ def _same_name(label: str, classes: Sequence[str]) -> str:
     return next(other for other in classes if class_name(other).casefold() == class_name(label).casefold())
 
 
-def _shot(data: bytes, title: str, place: str, visitor: Visitor) -> LabelledImage:
+def _shot(data: bytes, title: str, place: str, visitor: ImageOwner) -> LabelledImage:
     """A picture as it is kept, see STORAGE_FORMAT. Raises ImageError, and NoRoomError."""
-    kept, received = workers.keep(data, place, STORAGE_FORMAT), _sha256(data)
-    key = _sha256(kept.file)
-    share = QuotaLease(visitor, {key, received}, len(kept.file))
+    kept, received = current_server().decoders.store(data, place, STORAGE_FORMAT), image_hash(data)
+    key = image_hash(kept.file)
+    share = current_server().quota.lease(visitor, {key, received}, len(kept.file))
     return LabelledImage(key, received, printable(title), kept.file, jpeg_url(kept.thumbnail), share)
 
 
 def _data_of(shot: LabelledImage) -> bytes:
     return shot.data
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()

@@ -1,6 +1,5 @@
 """Where the image comes from: a sample, uploaded files, or the camera."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -12,10 +11,10 @@ from crosspool.errors import CrosspoolError, ImageError
 from crosspool.images import load_image
 from crosspool.samples import samples
 from crosspool.text import printable
-from crosspool.ui.runtime.decode_worker import StorageFormat, keep
-from crosspool.ui.runtime.decoder_pool import workers
+from crosspool.ui.runtime.decode_worker import StorageFormat, stored_image
+from crosspool.ui.runtime.image_hash import ImageHash, image_hash
 from crosspool.ui.runtime.quota import NoRoomError, QuotaLease
-from crosspool.ui.runtime.settings import settings
+from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.binding import bound
 from crosspool.ui.visit.link import LinkState
 from crosspool.ui.visit.state import VisitPart, about_images, image_data, visit_state
@@ -46,7 +45,7 @@ class SourceImage:
     room that it takes.
     """
 
-    key: str
+    key: ImageHash
     title: str
     file: str
     alt: str
@@ -127,11 +126,11 @@ def _sample_pictures() -> tuple[SourceImage, ...]:
     images = []
     for sample in samples():
         data = sample.path.read_bytes()
-        stored = keep(data, sample.title, STORAGE_FORMAT)
+        stored = stored_image(data, sample.title, STORAGE_FORMAT)
         file, url = f"assets/samples/{sample.path.name}", jpeg_url(stored.thumbnail)
         images.append(
             SourceImage(
-                _sha256(data), sample.title, file, sample.alt, stored.file, stored.shrunk, url, sample=sample.id
+                image_hash(data), sample.title, file, sample.alt, stored.file, stored.shrunk, url, sample=sample.id
             )
         )
     return tuple(images)
@@ -139,13 +138,9 @@ def _sample_pictures() -> tuple[SourceImage, ...]:
 
 def _visitors_picture(data: bytes, title: str) -> SourceImage:
     """A stranger's image. Raises ImageError, and NoRoomError."""
-    key, stored = _sha256(data), workers.keep(data, title, STORAGE_FORMAT)
-    lease, name = QuotaLease(visitor(), [key], len(stored.file)), printable(title)
+    key, stored = image_hash(data), current_server().decoders.store(data, title, STORAGE_FORMAT)
+    lease, name = current_server().quota.lease(visitor(), [key], len(stored.file)), printable(title)
     return SourceImage(key, name, title, name, stored.file, stored.shrunk, jpeg_url(stored.thumbnail), lease=lease)
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 def _upload_control() -> None:
@@ -153,7 +148,7 @@ def _upload_control() -> None:
         "Your images",
         type=IMAGE_TYPES,
         accept_multiple_files=True,
-        max_upload_size=settings().upload_megabytes,
+        max_upload_size=current_server().settings.upload_megabytes,
         help=f"Up to {MAX_UPLOADS} images; sides longer than {LONGEST_SIDE} pixels are shrunk on receipt.",
         **receiving("files", _receive_files),
     )
@@ -171,7 +166,7 @@ def _receive_files(files: Received, title: str = "") -> None:
 
 def _receive(data: bytes, title: str) -> str:
     """Decode an image, keep it for the visit and choose it; what is wrong with it in one sentence, or ""."""
-    state, key = visit_state(ImageState), _sha256(data)
+    state, key = visit_state(ImageState), image_hash(data)
     if key not in state.received:
         if len(state.received.keys() - set(state.added)) >= MAX_UPLOADS:
             return f"{title} was left out: at most {MAX_UPLOADS} images are kept; remove one first."
@@ -190,7 +185,7 @@ def add_image(data: bytes, title: str) -> None:
 
     What is wrong with it is said where uploads are.
     """
-    state, key = visit_state(ImageState), _sha256(data)
+    state, key = visit_state(ImageState), image_hash(data)
     state.source, state.upload_errors = "upload", []
     if key not in state.received:
         added = [*state.added, key]

@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar, cast, runtime_checkable
 
 import streamlit as st
 
-from crosspool.ui.runtime.quota import Visitor
+from crosspool.ui.runtime.quota import ImageOwner
 
 NAME = "visit"  # on st.session_state, where besides it only widgets keep their values
 IMAGES = "images"  # what a field's metadata calls the statement: NONE, DATA or ABOUT
@@ -58,7 +58,7 @@ class VisitState:
     `emptied` is how often an uploader was emptied, `pages` the page on which a widget was drawn last.
     """
 
-    visitor: Visitor = field(default_factory=Visitor)
+    visitor: ImageOwner = field(default_factory=ImageOwner)
     parts: dict[type[VisitPart], VisitPart] = field(default_factory=dict)
     emptied: Counter[str] = field(default_factory=Counter)
     pages: dict[str, str] = field(default_factory=dict)

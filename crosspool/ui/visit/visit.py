@@ -1,21 +1,15 @@
 """A visit, and the end of what belongs to it: where images live, for how long, and forgetting them at once."""
 
-import asyncio
-import time
 from dataclasses import dataclass
 
 import streamlit as st
-from streamlit.runtime import Runtime, get_instance
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from crosspool.text import plural
-from crosspool.ui.runtime.quota import Visitor, settle
+from crosspool.ui.runtime.quota import ImageOwner
+from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.state import VisitPart, current_visit, plain, visit_state
 from crosspool.ui.visit.uploads import forget_files
-
-CHECK_SECONDS = 10.0  # between two checks for visits that are over
-
-_visits: dict[str, float] = {}  # when each visit that has images was last seen connected, by its session's id
 
 
 @dataclass
@@ -25,11 +19,11 @@ class Forgetting(VisitPart):
     done: bool = plain(False)
 
 
-def visitor() -> Visitor:
+def visitor() -> ImageOwner:
     """Whose images these are: this session's."""
     context = get_script_run_ctx()
     if context is not None:
-        _visits[context.session_id] = time.monotonic()
+        current_server().visits.note(context.session_id)
     return current_visit().visitor
 
 
@@ -69,25 +63,4 @@ def forget_images() -> None:
     current_visit().forget_images()
     visit_state(Forgetting).done = True
     forget_files()
-    settle()
-
-
-async def end_closed_visits() -> None:
-    """For as long as the server runs: end visits whose page was closed for long enough.
-
-    Streamlit itself ends them when the next one is closed, which may take days.
-    """
-    while True:
-        await asyncio.sleep(CHECK_SECONDS)
-        end_visits(get_instance(), st.get_option("server.disconnectedSessionTTL"))
-
-
-def end_visits(runtime: Runtime, seconds: float) -> None:
-    """End visits that have images and have been disconnected that long. On the server's event loop only."""
-    now = time.monotonic()
-    for session, connected in list(_visits.items()):
-        if runtime.is_active_session(session):
-            _visits[session] = now
-        elif now - connected > seconds:
-            runtime.close_session(session)
-            del _visits[session]
+    current_server().quota.release_dropped()

@@ -20,11 +20,10 @@ from crosspool.features import Features
 from crosspool.methods import parse_methods
 from crosspool.training import train_classifier
 from crosspool.ui.comparison.job import Job
-from crosspool.ui.comparison.memory import MemoryReservation
 from crosspool.ui.comparison.plan import RETRAINED_KEPT, Plan
 from crosspool.ui.comparison.result import train_on
-from crosspool.ui.runtime.maps import Network, gate
-from crosspool.ui.runtime.settings import settings
+from crosspool.ui.runtime.memory_budget import MemoryBudget
+from crosspool.ui.runtime.networks import Network, Networks
 from crosspool.ui.visit.labelled import Collection
 from tests.networks import small_network, spec_for
 from tests.pictures import png, tinted
@@ -57,13 +56,13 @@ def planned(backbone, names=METHODS, collection=None):
 def named(backbone):
     """A backbone that no list has, where others are asked for by name."""
     held = type("Held", (Network,), {"backbone": backbone, "spec": backbone.spec})
-    return held(backbone.spec.name, backbone.weights)
+    return held(backbone.spec.name, backbone.weights, Networks(1, 1))
 
 
 @pytest.fixture(scope="module")
-def done(backbone):
+def done(backbone, module_server):
     """A comparison that ran to its end."""
-    job = Job(planned(backbone))
+    job = Job(planned(backbone), module_server)
     assert job.wait(LONG)
     assert job.error == ""
     return job
@@ -122,8 +121,8 @@ def test_progress_ends_at_the_whole(done):
     assert list(done.results) == METHODS.split(",")  # in the order of the plan, though the quick one came first
 
 
-def test_progress_grows_and_results_come_one_by_one(backbone, slow):
-    job = Job(planned(backbone))
+def test_progress_grows_and_results_come_one_by_one(backbone, slow, server):
+    job = Job(planned(backbone), server)
     shares, stages, firsts = [], [], []
     while not job.wait(0.01):
         progress = job.progress
@@ -155,25 +154,23 @@ def test_vectors_that_have_no_room_are_refused_before_it_starts(backbone, monkey
         plan.check_room()
 
 
-def test_classifiers_that_have_no_room_are_refused_before_it_starts(backbone, slow, monkeypatch):
+def test_classifiers_that_have_no_room_are_refused_before_it_starts(backbone, slow, monkeypatch, server):
     """Two classifiers of 3 classes, of 180 and 5 numbers, and two more of the larger method."""
-    gc.collect()  # what other tests have left
-    plan, before = planned(backbone), MemoryReservation.taken()
+    plan = planned(backbone)
     assert plan.classifiers_bytes == 4 * 3 * (180 + 5 + 2 * 180)
-    limit = before + plan.classifiers_bytes
-    room = {"trained_megabytes": limit / 2**20}
-    monkeypatch.setattr("crosspool.ui.comparison.memory.settings", lambda: settings().model_copy(update=room))
-    job = Job(plan)
-    assert MemoryReservation.taken() == limit
+    budget = MemoryBudget(plan.classifiers_bytes)
+    monkeypatch.setattr(server, "classifier_memory", budget)
+    job = Job(plan, server)
+    assert budget.reserved == budget.limit
     with pytest.raises(SettingError, match=r"take 6\.54 kB, .* no room now; try again when others have left"):
-        Job(plan)
+        Job(plan, server)
     job.cancel()
     assert job.wait(LONG)
-    until(lambda: gc.collect() >= 0 and MemoryReservation.taken() <= before)  # although the page still holds the job
+    until(lambda: gc.collect() >= 0 and budget.reserved == 0)  # although the page still holds the job
     assert job.cancelled
-    room["trained_megabytes"] = (plan.classifiers_bytes - 1) / 2**20
+    budget.limit = plan.classifiers_bytes - 1
     with pytest.raises(SettingError, match=r"no room now; take fewer methods"):
-        Job(plan)
+        Job(plan, server)
 
 
 def test_a_training_size_that_cannot_be_is_told_before_it_starts(backbone):
@@ -185,9 +182,9 @@ def test_a_training_size_that_cannot_be_is_told_before_it_starts(backbone):
 # --- how it ends early
 
 
-def test_cancelling_ends_it_within_a_second_and_loses_nothing(backbone, slow):
+def test_cancelling_ends_it_within_a_second_and_loses_nothing(backbone, slow, server):
     plan = planned(backbone)
-    job = Job(plan)
+    job = Job(plan, server)
     until(lambda: len(slow) >= 5)
     job.cancel()
     assert not job.running  # the page is free at once
@@ -196,7 +193,7 @@ def test_cancelling_ends_it_within_a_second_and_loses_nothing(backbone, slow):
     computed = len(slow)
     started = time.monotonic()
     cached = {index for index, _ in slow}
-    again = Job(plan)
+    again = Job(plan, server)
     assert again.wait(LONG)
     assert again.comparison is not None
     lacking = [index for index, sources in slow[computed:] if sources == slow[0][1] and index not in cached]
@@ -204,10 +201,10 @@ def test_cancelling_ends_it_within_a_second_and_loses_nothing(backbone, slow):
     assert time.monotonic() - started < LONG
 
 
-def test_when_the_session_ends_so_does_its_job_and_its_memory_is_given_back(backbone, slow):
+def test_when_the_session_ends_so_does_its_job_and_its_memory_is_given_back(backbone, slow, server):
     plan = planned(backbone)
     folder, labelled = plan.labelled.cache.folder, weakref.ref(plan.labelled)
-    state = {"job": Job(plan)}
+    state = {"job": Job(plan, server)}
     del plan
     until(lambda: len(slow) >= 2)
     ended = state["job"]._ending.ended
@@ -235,7 +232,7 @@ def cache_error(folder):
         (ValueError("odd"), "The comparison failed (ValueError: odd); this is a bug in crosspool."),
     ],
 )
-def test_a_failure_is_one_sentence_and_keeps_what_was_found(backbone, monkeypatch, error, said):
+def test_a_failure_is_one_sentence_and_keeps_what_was_found(backbone, monkeypatch, error, said, server):
     tested = result_of
 
     def fails(dataset, method, *args, **kwargs):
@@ -244,21 +241,21 @@ def test_a_failure_is_one_sentence_and_keeps_what_was_found(backbone, monkeypatc
         return tested(dataset, method, *args, **kwargs)
 
     monkeypatch.setattr("crosspool.ui.comparison.job.result_of", fails)
-    job = Job(planned(backbone))
+    job = Job(planned(backbone), server)
     assert job.wait(LONG)
     assert said in job.error
     assert "/server" not in job.error
     assert list(job.results) == ["global@128"]
     assert job.comparison is None
-    with gate.turn():  # is free
+    with server.compute.turn():  # is free
         pass
 
 
-def test_others_pass_between_two_images(backbone, slow):
-    job = Job(planned(backbone))
+def test_others_pass_between_two_images(backbone, slow, server):
+    job = Job(planned(backbone), server)
     until(lambda: len(slow) >= 2)
     for _ in range(3):
-        with gate.turn():
+        with server.compute.turn():
             before = len(slow)
             time.sleep(0.12)
             assert len(slow) <= before + 1  # nothing is computed meanwhile
@@ -268,8 +265,8 @@ def test_others_pass_between_two_images(backbone, slow):
     assert job.wait(1)
 
 
-def test_two_jobs_take_turns(backbone, slow):
-    jobs = [Job(planned(backbone)) for _ in range(2)]
+def test_two_jobs_take_turns(backbone, slow, server):
+    jobs = [Job(planned(backbone), server) for _ in range(2)]
     until(lambda: all(job.progress.done >= 1 for job in jobs))  # one of them began alone
     before = [job.progress.done for job in jobs]
     until(lambda: all(job.progress.done >= done + 3 for job, done in zip(jobs, before, strict=True)))
@@ -298,10 +295,10 @@ def test_without_leaves_out_the_picture_and_its_copies(done, backbone):
     assert not np.array_equal(found.weights, comparison.classifiers["cl@160"].weights)
 
 
-def test_without_knows_a_picture_by_the_file_that_it_was_shrunk_from(backbone):
+def test_without_knows_a_picture_by_the_file_that_it_was_shrunk_from(backbone, server):
     collection, large = collected(), png(tinted(50, 0).resize((1500, 1500)))
     assert collection.add("red", large, "large.png") == ""
-    job = Job(planned(backbone, "global@128", collection))
+    job = Job(planned(backbone, "global@128", collection), server)
     assert job.wait(LONG)
     comparison = job.comparison
     assert comparison is not None

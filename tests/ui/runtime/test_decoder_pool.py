@@ -1,4 +1,4 @@
-"""Pictures decoded in other processes: what is kept of them, and bombs, crashes and decoders that never come back."""
+"""Images decoded in other processes: how they are stored, and bombs, crashes and decoders that never return."""
 
 import io
 import os
@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import zlib
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -17,35 +18,36 @@ from PIL.JpegImagePlugin import JpegImageFile, get_sampling
 
 from crosspool.errors import ImageError
 from crosspool.images import load_image, shrunk_file
-from crosspool.ui.runtime import decode_worker
-from crosspool.ui.runtime import decoder_pool as decoding
-from crosspool.ui.runtime.decode_worker import StorageFormat, keep, receive, request, send
-from crosspool.ui.runtime.decoder_pool import Worker, Workers
-from crosspool.ui.runtime.settings import settings
+from crosspool.ui.runtime import decode_worker, decoder_pool
+from crosspool.ui.runtime.decode_worker import StorageFormat, receive, request, send, stored_image
+from crosspool.ui.runtime.decoder_pool import DecodeCounts, DecoderPool, DecoderProcess
+from crosspool.ui.runtime.settings import ServerSettings
 from tests.pictures import noise, png
 
 STORAGE_FORMAT = StorageFormat(side=64, largest=20_000, quality=95, exact=True, thumbnail=16)
 
 
 @pytest.fixture(scope="module")
-def workers():
-    pool = Workers(1)
-    yield pool
-    pool.close()
+def shared_pool():
+    with pool_with() as pool:
+        yield pool
 
 
 @pytest.fixture
 def pool():
-    pool = Workers(1)
+    with pool_with() as pool:
+        yield pool
+
+
+@contextmanager
+def pool_with(**settings):
+    """A pool of one process."""
+    pool = DecoderPool(ServerSettings(**settings), width=1)
     yield pool
     pool.close()
 
 
-def settled(monkeypatch, **values):
-    monkeypatch.setattr(decoding, "settings", lambda: settings().model_copy(update=values))
-
-
-def random_picture(width, height):
+def random_image(width, height):
     return Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8))
 
 
@@ -55,50 +57,50 @@ def encoded(picture, kind, **options):
     return file.getvalue()
 
 
-# --- what is kept
+# --- how images are stored
 
 
-def test_a_small_picture_is_kept_as_its_own_file(workers):
+def test_a_small_image_is_stored_as_its_own_file(shared_pool):
     data = encoded(noise(1), "JPEG")
-    kept = workers.keep(data, "one.jpg", STORAGE_FORMAT)
-    assert (kept.file, kept.shrunk) == (data, False)
-    assert load_image(kept.thumbnail).size == (16, 16)
+    image = shared_pool.store(data, "one.jpg", STORAGE_FORMAT)
+    assert (image.file, image.shrunk) == (data, False)
+    assert load_image(image.thumbnail).size == (16, 16)
 
 
-def test_a_large_file_that_is_small_in_pixels_is_written_anew_without_changing_any(workers):
-    data = encoded(random_picture(64, 60), "BMP") + bytes(20_000)
-    kept = workers.keep(data, "one.bmp", STORAGE_FORMAT)
-    assert not kept.shrunk
-    assert Image.open(io.BytesIO(kept.file)).format == "PNG"
-    assert load_image(kept.file) == load_image(data)
+def test_a_large_file_that_is_small_in_pixels_is_written_anew_without_changing_any(shared_pool):
+    data = encoded(random_image(64, 60), "BMP") + bytes(20_000)
+    image = shared_pool.store(data, "one.bmp", STORAGE_FORMAT)
+    assert not image.shrunk
+    assert Image.open(io.BytesIO(image.file)).format == "PNG"
+    assert load_image(image.file) == load_image(data)
 
 
-def test_where_exactness_is_not_asked_for_it_becomes_a_jpeg(workers):
-    data = encoded(random_picture(64, 60), "BMP") + bytes(20_000)
-    kept = workers.keep(data, "one.bmp", StorageFormat(64, 20_000, 92, False, 16))
-    assert kept.file == shrunk_file(load_image(data), 64, 92)
+def test_where_exactness_is_not_asked_for_it_becomes_a_jpeg(shared_pool):
+    data = encoded(random_image(64, 60), "BMP") + bytes(20_000)
+    image = shared_pool.store(data, "one.bmp", StorageFormat(64, 20_000, 92, False, 16))
+    assert image.file == shrunk_file(load_image(data), 64, 92)
 
 
-def test_more_pixels_are_shrunk_as_the_library_does(workers):
-    kept = workers.keep(png(noise(1, 200, 100)), "one.png", STORAGE_FORMAT)
-    assert kept.shrunk
-    assert kept.file == shrunk_file(load_image(png(noise(1, 200, 100))), 64)
-    shrunk = Image.open(io.BytesIO(kept.file))
+def test_more_pixels_are_shrunk_as_the_library_does(shared_pool):
+    image = shared_pool.store(png(noise(1, 200, 100)), "one.png", STORAGE_FORMAT)
+    assert image.shrunk
+    assert image.file == shrunk_file(load_image(png(noise(1, 200, 100))), 64)
+    shrunk = Image.open(io.BytesIO(image.file))
     assert isinstance(shrunk, JpegImageFile)
     assert (shrunk.size, get_sampling(shrunk)) == ((64, 32), 0)  # no colour is subsampled
 
 
 def test_a_file_that_is_slow_to_decode_is_written_anew(monkeypatch):
-    monkeypatch.setattr(decode_worker, "QUICK", 0.0)
-    kept = keep(encoded(noise(1), "JPEG"), "one.jpg", STORAGE_FORMAT)
-    assert Image.open(io.BytesIO(kept.file)).format == "PNG"
-    assert load_image(kept.file) == load_image(encoded(noise(1), "JPEG"))
+    monkeypatch.setattr(decode_worker, "QUICK_SECONDS", 0.0)
+    image = stored_image(encoded(noise(1), "JPEG"), "one.jpg", STORAGE_FORMAT)
+    assert Image.open(io.BytesIO(image.file)).format == "PNG"
+    assert load_image(image.file) == load_image(encoded(noise(1), "JPEG"))
 
 
-def test_names_come_back_as_they_are(workers):
+def test_names_come_back_as_they_are(shared_pool):
     name = 'α\n"\ud800\u202e' + "x" * 300
     with pytest.raises(ImageError) as caught:
-        workers.keep(b"no image", name, STORAGE_FORMAT)
+        shared_pool.store(b"no image", name, STORAGE_FORMAT)
     assert str(caught.value).startswith(f"{name} is not an image")
 
 
@@ -147,106 +149,107 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("kind", BOMBS)
-def test_huge_declared_sizes_are_refused_in_one_sentence(workers, kind):
+def test_huge_declared_sizes_are_refused_in_one_sentence(shared_pool, kind):
     with pytest.raises(ImageError) as caught:
-        workers.keep(BOMBS[kind], f"bomb.{kind}", STORAGE_FORMAT)
+        shared_pool.store(BOMBS[kind], f"bomb.{kind}", STORAGE_FORMAT)
     said = str(caught.value)
     assert said.startswith(f"bomb.{kind} ")
     assert "million" in said or "damaged" in said
-    assert workers.keep(png(noise(1)), "one.png", STORAGE_FORMAT).file == png(noise(1))
+    assert shared_pool.store(png(noise(1)), "one.png", STORAGE_FORMAT).file == png(noise(1))
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "TIFF", "WEBP", "BMP"])
-def test_truncated_files_are_refused_in_one_sentence(workers, kind):
-    data = encoded(random_picture(60, 50), kind)
+def test_truncated_files_are_refused_in_one_sentence(shared_pool, kind):
+    data = encoded(random_image(60, 50), kind)
     with pytest.raises(ImageError, match=r"one is damaged or cut short|one begins like"):
-        workers.keep(data[: len(data) // 3], "one", STORAGE_FORMAT)
+        shared_pool.store(data[: len(data) // 3], "one", STORAGE_FORMAT)
 
 
 def test_what_takes_too_much_memory_is_refused(monkeypatch, pool):
     """Numbers beyond the usual ranges are stretched, which needs a multiple of their own memory."""
     small = "import crosspool.ui.runtime.decode_worker as worker; worker.MEMORY = 240 * 2**20; worker.main()"
-    monkeypatch.setattr(decoding, "_COMMAND", (sys.executable, "-c", small))
+    monkeypatch.setattr(decoder_pool, "_COMMAND", (sys.executable, "-c", small))
     data = encoded(Image.new("F", (3000, 3000), 1e9), "TIFF", compression="tiff_deflate")
-    with pytest.raises(ImageError, match=r"^huge.tif needs more memory to decode than there is; scale it down"):
-        pool.keep(data, "huge.tif", STORAGE_FORMAT)
-    assert pool.keep(png(noise(1)), "one.png", STORAGE_FORMAT).file == png(noise(1))
-    assert pool.count == decoding.Count(decoded=1, refused=1, lost=0)
+    with pytest.raises(ImageError, match=r"^huge.tif takes more memory to be decoded than there is; scale it down"):
+        pool.store(data, "huge.tif", STORAGE_FORMAT)
+    assert pool.store(png(noise(1)), "one.png", STORAGE_FORMAT).file == png(noise(1))
+    assert pool.counts == DecodeCounts(decoded=1, refused=1, lost=0)
 
 
-def test_a_large_file_is_not_even_sent(monkeypatch, pool):
-    settled(monkeypatch, upload_megabytes=1)
-    with pytest.raises(ImageError, match=r"^big.png has 1.5 MB of at most 1; scale it down and try again.$"):
-        pool.keep(bytes(3 * 2**19), "big.png", STORAGE_FORMAT)
-    assert not pool._free
+def test_a_large_file_is_not_even_sent():
+    sentence = r"^big.png has 1.5 MB, and this server takes at most 1; scale it down and try again.$"
+    with pool_with(upload_megabytes=1) as pool:
+        with pytest.raises(ImageError, match=sentence):
+            pool.store(bytes(3 * 2**19), "big.png", STORAGE_FORMAT)
+        assert pool.processes == 0
 
 
-def test_one_has_to_wait_so_long_at_most(monkeypatch, pool):
-    settled(monkeypatch, wait_seconds=0.1)
-    with pool.gate.turn(), pytest.raises(ImageError, match=r"^one.png was left out. The server is busy: .* try again"):
-        pool.keep(png(noise(1)), "one.png", STORAGE_FORMAT)
-    settled(monkeypatch)
-    assert pool.keep(png(noise(1)), "one.png", STORAGE_FORMAT).file == png(noise(1))
+def test_nobody_waits_longer_than_the_setting_says():
+    sentence = r"^one.png was left out. The server is busy: .* try again"
+    with pool_with(wait_seconds=1) as pool:
+        with pool.semaphore.turn(), pytest.raises(ImageError, match=sentence):
+            pool.store(png(noise(1)), "one.png", STORAGE_FORMAT)
+        assert pool.store(png(noise(1)), "one.png", STORAGE_FORMAT).file == png(noise(1))
 
 
-# --- workers
+# --- processes
 
 
 def test_a_decoder_that_hangs_is_killed(monkeypatch, pool):
-    pool.keep(png(noise(1)), "one.png", STORAGE_FORMAT)
-    (worker,) = pool._free
-    os.kill(worker.process.pid, signal.SIGSTOP)
-    settled(monkeypatch, decode_seconds=0.3)
-    with pytest.raises(ImageError, match=r"^slow.png takes longer than 0.3 seconds to be decoded; save it as JPEG"):
-        pool.keep(png(random_picture(900, 900)), "slow.png", STORAGE_FORMAT)  # more than a pipe holds
-    assert worker.process.returncode == -signal.SIGKILL
-    settled(monkeypatch)
-    assert pool.keep(png(noise(1)), "one.png", STORAGE_FORMAT).file == png(noise(1))
-    assert pool.count == decoding.Count(decoded=2, refused=0, lost=1)
+    pool.store(png(noise(1)), "one.png", STORAGE_FORMAT)
+    (decoder,) = pool._idle
+    os.kill(decoder.process.pid, signal.SIGSTOP)
+    monkeypatch.setattr(pool, "_settings", ServerSettings(decode_seconds=0.3))
+    with pytest.raises(ImageError, match=r"^slow.png takes longer than 0.3 seconds to decode; save it as JPEG"):
+        pool.store(png(random_image(900, 900)), "slow.png", STORAGE_FORMAT)  # more than a pipe holds
+    assert decoder.process.returncode == -signal.SIGKILL
+    monkeypatch.undo()
+    assert pool.store(png(noise(1)), "one.png", STORAGE_FORMAT).file == png(noise(1))
+    assert pool.counts == DecodeCounts(decoded=2, refused=0, lost=1)
 
 
 def test_a_decoder_that_dies_midway_is_replaced(pool):
-    pool.keep(png(noise(1)), "one.png", STORAGE_FORMAT)
-    (worker,) = pool._free
-    os.kill(worker.process.pid, signal.SIGSTOP)
-    killer = threading.Timer(0.2, worker.process.kill)
+    pool.store(png(noise(1)), "one.png", STORAGE_FORMAT)
+    (decoder,) = pool._idle
+    os.kill(decoder.process.pid, signal.SIGSTOP)
+    killer = threading.Timer(0.2, decoder.process.kill)
     killer.start()
-    with pytest.raises(ImageError, match=r"^one.png cannot be decoded, for its decoder broke off; save it as JPEG"):
-        pool.keep(png(noise(1)), "one.png", STORAGE_FORMAT)
+    with pytest.raises(ImageError, match=r"^one.png cannot be decoded: its decoder broke off; save it as JPEG"):
+        pool.store(png(noise(1)), "one.png", STORAGE_FORMAT)
     killer.join()
-    assert pool.keep(png(noise(1)), "one.png", STORAGE_FORMAT).file == png(noise(1))
+    assert pool.store(png(noise(1)), "one.png", STORAGE_FORMAT).file == png(noise(1))
 
 
-def test_a_worker_that_was_killed_while_it_had_nothing_to_do_is_replaced_unnoticed(pool):
-    pool.keep(png(noise(1)), "one.png", STORAGE_FORMAT)
-    (worker,) = pool._free
-    worker.process.kill()
-    worker.process.wait()
-    assert pool.keep(png(noise(1)), "one.png", STORAGE_FORMAT).file == png(noise(1))
+def test_a_decoder_that_was_killed_while_idle_is_replaced_unnoticed(pool):
+    pool.store(png(noise(1)), "one.png", STORAGE_FORMAT)
+    (decoder,) = pool._idle
+    decoder.process.kill()
+    decoder.process.wait()
+    assert pool.store(png(noise(1)), "one.png", STORAGE_FORMAT).file == png(noise(1))
 
 
-def test_a_worker_is_replaced_after_some_pictures(monkeypatch, pool):
-    monkeypatch.setattr(decoding, "WORN", 2)
-    seen = []
+def test_a_decoder_is_replaced_after_some_images(monkeypatch, pool):
+    monkeypatch.setattr(decoder_pool, "IMAGES_PER_PROCESS", 2)
+    processes = []
     for _ in range(4):
-        pool.keep(png(noise(1)), "one.png", STORAGE_FORMAT)
-        seen += [worker.process.pid for worker in pool._free]
-    assert len(seen) == len(set(seen)) == 2  # free after the first and the third, gone after the second and fourth
+        pool.store(png(noise(1)), "one.png", STORAGE_FORMAT)
+        processes += [decoder.process.pid for decoder in pool._idle]
+    assert len(processes) == len(set(processes)) == 2  # idle after images 1 and 3
 
 
-def test_a_worker_says_nothing_that_is_believed_unseen(pool, monkeypatch):
-    pool.keep(png(noise(1)), "one.png", STORAGE_FORMAT)
-    (worker,) = pool._free
-    for lie in ({}, {"shrunk": 1, "file": 3}, {"shrunk": True, "file": 10**9}, {"error": None}):
-        monkeypatch.setattr(worker, "_watched", lambda seconds, talk, lie=lie: (lie, b"bytes"))
-        with pytest.raises(decoding._LostError):
-            worker.keep(b"", "", STORAGE_FORMAT, 1)
+def test_no_answer_of_a_decoder_is_believed_unchecked(pool, monkeypatch):
+    pool.store(png(noise(1)), "one.png", STORAGE_FORMAT)
+    (decoder,) = pool._idle
+    for answer in ({}, {"shrunk": 1, "file": 3}, {"shrunk": True, "file": 10**9}, {"error": None}):
+        monkeypatch.setattr(decoder, "_watched", lambda seconds, talk, answer=answer: (answer, b"bytes"))
+        with pytest.raises(decoder_pool._LostError):
+            decoder.store(b"", "", STORAGE_FORMAT, 1)
 
 
-def test_a_worker_ends_with_its_server():
+def test_a_decoder_ends_with_its_server():
     code = (
-        "from crosspool.ui.runtime.decoder_pool import Worker; worker = Worker();"
-        "print(worker.process.pid, flush=True);input()"
+        "from crosspool.ui.runtime.decoder_pool import DecoderProcess; decoder = DecoderProcess();"
+        "print(decoder.process.pid, flush=True);input()"
     )
     server = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert server.stdout is not None
@@ -260,13 +263,13 @@ def test_a_worker_ends_with_its_server():
     assert not is_running(pid)
 
 
-def test_a_hanging_worker_ends_by_itself():
-    """Also where whoever should kill it was killed."""
-    worker = Worker()
-    assert worker.process.stdin is not None
-    send(worker.process.stdin, request("one.png", STORAGE_FORMAT, 0.001), png(random_picture(2000, 2000)))
-    assert worker.process.wait(timeout=20) == -signal.SIGALRM
-    worker.close()
+def test_a_hanging_decoder_ends_by_itself():
+    """Even where the process that should kill it was killed."""
+    decoder = DecoderProcess()
+    assert decoder.process.stdin is not None
+    send(decoder.process.stdin, request("one.png", STORAGE_FORMAT, 0.001), png(random_image(2000, 2000)))
+    assert decoder.process.wait(timeout=20) == -signal.SIGALRM
+    decoder.close()
 
 
 def is_running(pid):
@@ -277,19 +280,19 @@ def is_running(pid):
         return False
 
 
-def test_a_worker_is_confined():
-    worker = Worker()
-    with open(f"/proc/{worker.process.pid}/limits") as file:
+def test_a_decoder_is_confined():
+    decoder = DecoderProcess()
+    with open(f"/proc/{decoder.process.pid}/limits") as file:
         limits = {line[:26].strip(): line[26:47].strip() for line in file}
-    with open(f"/proc/{worker.process.pid}/environ") as file:
+    with open(f"/proc/{decoder.process.pid}/environ") as file:
         names = {entry.partition("=")[0] for entry in file.read().split("\0")}
-    worker.close()
+    decoder.close()
     assert limits["Max address space"] == str(2**30)
     assert (limits["Max file size"], limits["Max core file size"]) == ("0", "0")
-    assert names <= {"", "LC_CTYPE", *decoding._ENVIRONMENT}
+    assert names <= {"", "LC_CTYPE", *decoder_pool._ENVIRONMENT}
 
 
-def test_a_worker_is_light():
+def test_a_decoder_is_light():
     heavy = "{'torch', 'streamlit', 'matplotlib', 'pandas', 'sklearn', 'scipy'}"
     code = f"import crosspool.ui.runtime.decode_worker, sys; print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -304,7 +307,7 @@ def test_messages_are_bounded():
     stream.seek(0)
     with pytest.raises(ValueError, match="too long"):
         receive(stream, 4)
-    with pytest.raises(ValueError, match="no object"):
+    with pytest.raises(ValueError, match="not an object"):
         receive(io.BytesIO(struct.pack(">II", 2, 0) + b"[]"), 5)
     with pytest.raises(EOFError):
         receive(io.BytesIO(stream.getvalue()[:-1]), 5)

@@ -1,4 +1,4 @@
-"""The queue in front of what is computed: in order, with the place, and left by whoever has moved on."""
+"""The queue in front of computations: in order, with the place, and left by those who have moved on."""
 
 import threading
 import time
@@ -14,7 +14,7 @@ LONG = 20  # seconds
 
 @pytest.fixture(autouse=True)
 def short_looks(monkeypatch):
-    monkeypatch.setattr(gates, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(gates, "POLL_SECONDS", 0.01)
 
 
 def until(condition):
@@ -24,8 +24,8 @@ def until(condition):
         time.sleep(0.001)
 
 
-class Visitor(threading.Thread):
-    """Waits for a turn, and stays inside until it may go; `places` are those that it was told."""
+class WaitingThread(threading.Thread):
+    """Waits for a turn, and stays inside until it may go; `places` are those that it was given."""
 
     def __init__(self, gate, **options):
         super().__init__(daemon=True)
@@ -51,41 +51,41 @@ class Visitor(threading.Thread):
 
 
 def queue_of(gate, count, **options):
-    """So many visitors, in this order."""
-    visitors = []
+    """So many threads, in this order."""
+    threads = []
     for number in range(1, count + 1):
-        visitors.append(Visitor(gate, **options))
+        threads.append(WaitingThread(gate, **options))
         until(lambda: gate.running + gate.waiting == number)  # noqa: B023 - it is called at once
-    return visitors
+    return threads
 
 
 @pytest.mark.parametrize("width", [1, 3])
 def test_as_many_as_it_is_wide_come_in_and_in_the_order_in_which_they_came(width):
     gate = FairSemaphore(width)
-    visitors = queue_of(gate, 6)
+    threads = queue_of(gate, 6)
     for gone in range(6):
-        until(lambda: all(visitor.inside.is_set() for visitor in visitors[: gone + width]))  # noqa: B023
-        assert not any(visitor.inside.is_set() for visitor in visitors[gone + width :])
+        until(lambda: all(thread.inside.is_set() for thread in threads[: gone + width]))  # noqa: B023
+        assert not any(thread.inside.is_set() for thread in threads[gone + width :])
         assert (gate.running, gate.waiting) == (min(width, 6 - gone), max(6 - gone - width, 0))
-        visitors[gone].go()
+        threads[gone].go()
     assert (gate.running, gate.waiting, len(gate.waits)) == (0, 0, 6)
 
 
-def test_everybody_is_told_the_place_and_when_the_turn_has_come():
+def test_all_learn_their_place_and_when_their_turn_has_come():
     gate = FairSemaphore()
-    visitors = queue_of(gate, 4)
-    for visitor in visitors:
-        until(visitor.inside.is_set)
-        if visitor is not visitors[-1]:
-            until(lambda: visitors[-1].places)
-        visitor.go()
-    assert [sorted(set(visitor.places), reverse=True) for visitor in visitors[:2]] == [[0], [1, 0]]
-    assert visitors[3].places == sorted(visitors[3].places, reverse=True)  # it only gets better
-    assert set(visitors[3].places) <= {3, 2, 1, 0}
-    assert visitors[3].places[-1] == 0
+    threads = queue_of(gate, 4)
+    for thread in threads:
+        until(thread.inside.is_set)
+        if thread is not threads[-1]:
+            until(lambda: threads[-1].places)
+        thread.go()
+    assert [sorted(set(thread.places), reverse=True) for thread in threads[:2]] == [[0], [1, 0]]
+    assert threads[3].places == sorted(threads[3].places, reverse=True)  # it only gets better
+    assert set(threads[3].places) <= {3, 2, 1, 0}
+    assert threads[3].places[-1] == 0
 
 
-def test_whoever_has_moved_on_leaves_the_queue_and_those_behind_move_up():
+def test_one_who_has_moved_on_leaves_the_queue_and_those_behind_move_up():
     class MovedOnError(Exception):
         pass
 
@@ -102,11 +102,11 @@ def test_whoever_has_moved_on_leaves_the_queue_and_those_behind_move_up():
     behind.go()
 
 
-def test_nobody_waits_longer_than_is_to_be_expected_of_them():
+def test_nobody_waits_longer_than_the_limit():
     gate = FairSemaphore()
     (first,) = queue_of(gate, 1)
     with (
-        pytest.raises(BusyError, match=r"after 0 seconds 1 are still .* try again in a minute\.$"),
+        pytest.raises(BusyError, match=r"after 0 seconds 1 is still ahead of you; try again in a minute\.$"),
         gate.turn(seconds=0.03),
     ):
         raise AssertionError("it never had a turn")
@@ -114,10 +114,10 @@ def test_nobody_waits_longer_than_is_to_be_expected_of_them():
     first.go()
 
 
-def test_one_who_needs_no_turn_any_more_does_not_wait():
+def test_one_who_no_longer_needs_a_turn_does_not_wait():
     gate, answer = FairSemaphore(), [""]
     (first,) = queue_of(gate, 1)
-    waiting = Visitor(gate, unless=lambda: bool(answer[0]))
+    waiting = WaitingThread(gate, unless=lambda: bool(answer[0]))
     until(lambda: waiting.places)
     assert not waiting.inside.is_set()
     answer[0] = "found"
@@ -127,7 +127,7 @@ def test_one_who_needs_no_turn_any_more_does_not_wait():
     first.go()
 
 
-def test_who_lets_others_pass_comes_after_those_who_wait():
+def test_one_who_yields_comes_after_those_who_wait():
     gate, order = FairSemaphore(), []
 
     def visit():
@@ -146,7 +146,19 @@ def test_who_lets_others_pass_comes_after_those_who_wait():
     assert order == ["first step", "other", "second step"]
 
 
-def test_an_error_inside_opens_the_gate():
+def test_only_waits_that_are_noticed_are_reported():
+    waits: list[float] = []
+    semaphore = FairSemaphore(on_wait=waits.append)
+    first, second = queue_of(semaphore, 2)
+    assert waits == []
+    time.sleep(0.02)  # longer than a look takes here
+    first.go()
+    second.go()
+    assert waits == [wait for wait in semaphore.waits if wait > gates.POLL_SECONDS]
+    assert len(waits) == 1
+
+
+def test_an_error_inside_frees_the_turn():
     gate = FairSemaphore()
     with pytest.raises(CrosspoolError), gate.turn():
         raise CrosspoolError("no")

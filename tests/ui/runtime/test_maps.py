@@ -18,13 +18,15 @@ from crosspool.errors import CrosspoolError, SettingError
 from crosspool.layer_pairs import LayerPair
 from crosspool.pooling import cross_layer_pool, local_features
 from crosspool.statistics import channel_statistics
-from crosspool.ui.runtime import maps as compute
-from crosspool.ui.runtime import shared_cache as kept
-from crosspool.ui.runtime.maps import ImageMaps, Request, backbone_of, image_maps
+from crosspool.ui.runtime.image_hash import ImageHash
+from crosspool.ui.runtime.maps import ImageMaps, MapRequest, image_maps
+from crosspool.ui.runtime.networks import Networks
+from crosspool.ui.runtime.server import Server, use_server
+from crosspool.ui.runtime.settings import ServerSettings
 from tests.networks import sample
 
-REQUEST = Request(
-    picture="a",
+REQUEST = MapRequest(
+    image=ImageHash("a"),
     backbone="squeezenet1_1",
     weights="untrained",
     pair="features.12.squeeze",
@@ -35,11 +37,17 @@ REQUEST = Request(
 )
 
 
-@pytest.fixture(autouse=True)
-def _empty_cache():
-    kept.forget_all()
-    yield
-    kept.forget_all()
+@pytest.fixture(scope="module")
+def networks():
+    return Networks(2, threads=1)
+
+
+@pytest.fixture
+def server(networks):
+    """A server of the test's own, but for its networks."""
+    with use_server(Server(ServerSettings())) as server:
+        server.networks = networks
+        yield server
 
 
 @pytest.fixture
@@ -55,9 +63,9 @@ def passes(monkeypatch):
     return seen
 
 
-def test_the_maps_are_the_librarys_own():
+def test_the_maps_are_the_librarys_own(server):
     request = replace(REQUEST, pair="features.12.expand3x3", size=160, framing="squash", signed=True, border="valid")
-    found = image_maps(request, sample)
+    found = image_maps(server, request, sample)
     backbone = load_backbone("squeezenet1_1", "untrained")
     maps = backbone.activations(sample(), request.pair, 160, framing="squash", signed=True)
     pooled = cross_layer_pool(maps.lower, maps.upper, kernel_size=3, padding=1, border="valid")
@@ -73,16 +81,16 @@ def test_the_maps_are_the_librarys_own():
 # --- once
 
 
-def test_equal_requests_are_computed_once(passes):
-    first = image_maps(REQUEST, sample)
-    assert image_maps(replace(REQUEST), sample) is first
+def test_equal_requests_are_computed_once(passes, server):
+    first = image_maps(server, REQUEST, sample)
+    assert image_maps(server, replace(REQUEST), sample) is first
     assert len(passes) == 1
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        {"picture": "b"},
+        {"image": "b"},
         {"pair": "features.12.expand1x1"},
         {"size": 160},
         {"framing": "squash"},
@@ -90,18 +98,18 @@ def test_equal_requests_are_computed_once(passes):
         {"border": "valid"},
     ],
 )
-def test_any_other_request_is_computed_anew(passes, change):
-    image_maps(REQUEST, sample)
-    image_maps(replace(REQUEST, **change), sample)
+def test_any_other_request_is_computed_anew(passes, change, server):
+    image_maps(server, REQUEST, sample)
+    image_maps(server, replace(REQUEST, **change), sample)
     assert len(passes) == 2
 
 
-def test_eight_sessions_that_ask_at_once_share_one_forward_pass(passes):
+def test_eight_sessions_that_ask_at_once_share_one_forward_pass(passes, server):
     start = threading.Barrier(8)
 
     def ask(_):
         start.wait()
-        return image_maps(REQUEST, sample)
+        return image_maps(server, REQUEST, sample)
 
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(ask, range(8)))
@@ -109,48 +117,51 @@ def test_eight_sessions_that_ask_at_once_share_one_forward_pass(passes):
     assert all(maps is found[0] for maps in found)
 
 
-def test_eight_sessions_with_pictures_of_their_own_get_their_own_maps(passes):
+def test_eight_sessions_with_pictures_of_their_own_get_their_own_maps(passes, server):
     pictures = [sample().resize((128, 128)).rotate(40 * turn) for turn in range(8)]
-    requests = [replace(REQUEST, picture=str(turn)) for turn in range(8)]
+    requests = [replace(REQUEST, image=ImageHash(str(turn))) for turn in range(8)]
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda request, picture: image_maps(request, lambda: picture), requests, pictures))
+        found = list(
+            pool.map(lambda request, picture: image_maps(server, request, lambda: picture), requests, pictures)
+        )
     assert len(passes) == 8
-    kept.forget_all()
+    server.cache.clear()
     for request, picture, maps in zip(requests, pictures, found, strict=True):
-        assert np.array_equal(image_maps(request, partial(Image.Image.copy, picture)).upper, maps.upper)
+        assert np.array_equal(image_maps(server, request, partial(Image.Image.copy, picture)).upper, maps.upper)
 
 
-def test_an_error_lets_the_next_one_pass():
+def test_an_error_lets_the_next_one_pass(server):
     with pytest.raises(CrosspoolError):
-        image_maps(replace(REQUEST, pair="features.99"), sample)
-    assert image_maps(REQUEST, sample).upper.shape[0] == 64
+        image_maps(server, replace(REQUEST, pair="features.99"), sample)
+    assert image_maps(server, REQUEST, sample).upper.shape[0] == 64
 
 
 # --- bounded
 
 
-def test_bytes_are_all_arrays_and_the_picture():
-    maps = image_maps(REQUEST, sample)
+def test_bytes_are_all_arrays_and_the_picture(server):
+    maps = image_maps(server, REQUEST, sample)
     assert maps.nbytes == 4 * (maps.lower.size + maps.upper.size + maps.pooled.size) + 3 * 128 * 128
 
 
-def test_maps_too_large_to_be_kept_are_refused_before_they_are_computed(passes):
+def test_maps_too_large_to_be_kept_are_refused_before_they_are_computed(passes, server):
     vgg = replace(REQUEST, backbone="vgg16", pair="features.2", size=896)
     expected = 4 * (2 * 64 * 896**2 + 64 * 64 * 9) + 3 * 896**2  # conv1_1 and conv1_2, P, and the picture
-    assert expected > kept.limit()
+    assert expected > server.cache.limit
     with pytest.raises(SettingError, match=rf"at 896 px take {expected / 2**20:.0f} MB .* choose a smaller input"):
-        image_maps(vgg, sample)
+        image_maps(server, vgg, sample)
     assert passes == []
 
 
-def test_no_more_networks_are_kept_than_the_setting_says():
+def test_no_more_networks_are_kept_than_their_limit():
+    networks = Networks(2, threads=1)
     names = ["squeezenet1_1", "squeezenet1_0", "mobilenet_v3_small"]
-    first, second = (backbone_of(name, "untrained") for name in names[:2])
-    assert backbone_of(names[0], "untrained") is first
-    backbone_of(names[2], "untrained")  # in place of the second, which was used less recently
-    assert list(compute._networks) == [(names[0], "untrained"), (names[2], "untrained")]
-    assert backbone_of(names[0], "untrained") is first
-    assert backbone_of(names[1], "untrained") is not second
+    first, second = (networks.backbone(name, "untrained") for name in names[:2])
+    assert networks.backbone(names[0], "untrained") is first
+    networks.backbone(names[2], "untrained")  # in place of the second, which was used less recently
+    assert list(networks._backbones) == [(names[0], "untrained"), (names[2], "untrained")]
+    assert networks.backbone(names[0], "untrained") is first
+    assert networks.backbone(names[1], "untrained") is not second
 
 
 # --- patches
@@ -188,8 +199,8 @@ def test_patches_are_the_columns_of_local_features(geometry, rows, columns):
     assert np.array_equal(patches, features.numpy())
 
 
-def test_patches_of_a_real_strided_pair_add_up_to_its_blocks():
-    maps = image_maps(replace(REQUEST, backbone="resnet18", pair="layer4.0.conv1"), sample)
+def test_patches_of_a_real_strided_pair_add_up_to_its_blocks(server):
+    maps = image_maps(server, replace(REQUEST, backbone="resnet18", pair="layer4.0.conv1"), sample)
     assert (maps.pair.kernel_size, maps.pair.stride, maps.pair.padding) == ((3, 3), (2, 2), (1, 1))
     rows, columns = maps.upper.shape[1:]
     patches = np.stack([maps.patch(row, column) for row in range(rows) for column in range(columns)])

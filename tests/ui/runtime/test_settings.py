@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crosspool.errors import SettingError
-from crosspool.ui.runtime.settings import ServerSettings, read_settings, table
+from crosspool.ui.runtime.settings import ServerSettings, read_settings, settings_table
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "settings.md"
 
@@ -47,8 +47,8 @@ def test_other_variables_of_crosspool_are_no_settings(tmp_path):
             "5",
             "no setting 'CROSSPOOL_WAIT_SECNDS' (in the environment); did you mean CROSSPOOL_WAIT_SECONDS?",
         ),
-        ("ZZZ", "5", "There is no setting 'CROSSPOOL_ZZZ' (in the environment); docs/settings.md lists all."),
-        ("SETTINGS", "/no/such.toml", "The settings' file /no/such.toml cannot be read (No such file or directory)."),
+        ("ZZZ", "5", "There is no setting 'CROSSPOOL_ZZZ' (in the environment); docs/settings.md lists all settings."),
+        ("SETTINGS", "/no/such.toml", "The settings file /no/such.toml cannot be read (No such file or directory)."),
     ],
 )
 def test_what_is_wrong_in_the_environment_is_said_in_a_sentence(tmp_path, variable, value, sentence):
@@ -97,4 +97,4 @@ def test_any_value_is_taken_or_refused_in_one_sentence(name, value):
 
 
 def test_the_documents_list_all_settings():
-    assert table() in DOCS.read_text(encoding="utf-8"), "copy the table of: python -m crosspool.ui.runtime.settings"
+    assert settings_table() in DOCS.read_text(encoding="utf-8"), "copy: python -m crosspool.ui.runtime.settings"

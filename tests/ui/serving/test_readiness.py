@@ -1,4 +1,4 @@
-"""Readiness says what is the matter, by name."""
+"""Readiness says by name what is wrong."""
 
 import threading
 import time
@@ -6,67 +6,70 @@ import time
 import pytest
 
 from crosspool.errors import ImageError
-from crosspool.ui.runtime import decoder_pool as decoding
-from crosspool.ui.runtime import maps as compute
-from crosspool.ui.runtime.gate import FairSemaphore
+from crosspool.ui.runtime.server import Server, use_server
 from crosspool.ui.runtime.settings import ServerSettings
-from crosspool.ui.serving import readiness
-from crosspool.ui.serving.readiness import Check, warm_up
+from crosspool.ui.serving.readiness import Readiness, ReadinessCheck
+
+DECODER_FAILS = "The server cannot decode images at the moment; try again in a minute."
 
 
-@pytest.fixture(autouse=True)
-def new_server(monkeypatch, tmp_path):
+@pytest.fixture
+def server(monkeypatch, tmp_path):
     """Nothing loaded, nobody waits, an empty cache."""
-    monkeypatch.setattr(readiness, "_warm", threading.Event())
-    monkeypatch.setattr(compute, "gate", FairSemaphore(1))
     monkeypatch.setenv("CROSSPOOL_CACHE", str(tmp_path / "cache"))
-    readiness.readiness.cache_clear()
-    readiness._decoder.cache_clear()
+    with use_server(Server(ServerSettings(at_once=1, wait_seconds=1))) as server:
+        yield server
 
 
-def test_a_server_is_ready_when_the_first_network_has_run(monkeypatch):
-    monkeypatch.setitem(readiness.CHECKS, "decoder", lambda: Check(True, "decodes pictures"))
-    answer = readiness.readiness()
+@pytest.fixture
+def readiness(server):
+    return Readiness(server)
+
+
+def test_a_server_is_ready_when_the_first_network_has_run(readiness):
+    answer = readiness.answer()
     assert not answer["ready"]
     assert {name for name, check in answer["checks"].items() if not check["ok"]} == {"network"}
-    warm_up()
-    readiness.readiness.cache_clear()
-    assert readiness.readiness()["ready"]
+    readiness.warm_up()
+    readiness._recent.clear()
+    assert readiness.answer()["ready"]
 
 
-def test_a_cache_that_cannot_be_written_is_told_without_its_path(monkeypatch, tmp_path):
+def test_an_answer_is_given_again_for_a_while(readiness, server):
+    assert readiness.answer() is readiness.answer()
+    assert server.log.counters.counts()["not_ready"].times == 1
+
+
+def test_a_cache_that_cannot_be_written_is_reported_without_its_path(readiness, monkeypatch, tmp_path):
     (tmp_path / "file").touch()
     monkeypatch.setenv("CROSSPOOL_CACHE", str(tmp_path / "file"))
-    check = readiness._cache()
+    check = readiness.check_cache()
     assert not check.ok
     assert str(tmp_path) not in check.why
 
 
-def test_a_decoder_that_fails_is_told(monkeypatch):
-    def keep(*args):
-        raise ImageError("The server cannot decode pictures at present; try again in a minute.")
+def test_a_decoder_that_fails_is_reported(readiness, server, monkeypatch):
+    def fails(*args):
+        raise ImageError(DECODER_FAILS)
 
-    monkeypatch.setattr(decoding.workers, "keep", keep)
-    assert readiness._decoder() == Check(False, "The server cannot decode pictures at present; try again in a minute.")
+    monkeypatch.setattr(server.decoders, "store", fails)
+    assert readiness.check_decoder() == ReadinessCheck(False, DECODER_FAILS)
 
 
-def test_a_queue_is_too_long_when_somebody_waited_lately_for_half_of_what_one_may(monkeypatch):
-    monkeypatch.setattr(readiness, "settings", lambda: ServerSettings(wait_seconds=1))
-    readiness._warm.set()
-    assert readiness._queue().ok
-    gate = compute.gate
-    gate._waits.append(0.6)
-    assert readiness._queue().ok  # nobody waits any more
-    with gate.turn():
-        waiting = threading.Thread(target=wait_for_a_turn, args=(gate,))
+def test_a_queue_is_too_long_when_somebody_recently_waited_for_half_of_the_limit(readiness, server):
+    assert readiness.check_queue().ok
+    server.compute._waits.append(0.6)
+    assert readiness.check_queue().ok  # nobody waits any more
+    with server.compute.turn():
+        waiting = threading.Thread(target=wait_for_a_turn, args=(server.compute,))
         waiting.start()
-        while not gate.waiting:
+        while not server.compute.waiting:
             time.sleep(0.01)
-        check = readiness._queue()
+        check = readiness.check_queue()
     waiting.join()
-    assert check == Check(False, "1 wait, lately for up to 0.6 of 1 seconds")
+    assert check == ReadinessCheck(False, "1 wait, lately for up to 0.6 of 1 seconds")
 
 
-def wait_for_a_turn(gate):
-    with gate.turn():
+def wait_for_a_turn(semaphore):
+    with semaphore.turn():
         pass

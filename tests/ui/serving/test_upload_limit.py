@@ -8,19 +8,19 @@ from starlette.responses import PlainTextResponse
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 
-from crosspool.ui.runtime.settings import settings
-from crosspool.ui.serving.upload_limit import ROUTE, UploadLimit, largest_file, room
+from crosspool.ui.runtime.settings import ServerSettings
+from crosspool.ui.serving.upload_limit import ROUTE, UploadLimit, largest_file, upload_room
 from tests import loops
 
 MB = 2**20
 
 
-class Server:
+class UploadApp:
     """An app that keeps uploads as Streamlit does, behind the middleware."""
 
     def __init__(self):
         self.uploaded_file_mgr = MemoryUploadedFileManager(ROUTE)
-        self.limit = UploadLimit(self.app, visit=2 * MB, everybody=3 * MB)
+        self.limit = UploadLimit(self.app, visit=2 * MB, all_visits=3 * MB)
         self.read = 0
 
     async def app(self, scope, receive, send):
@@ -50,53 +50,53 @@ class Server:
 
 
 @pytest.fixture
-def server(monkeypatch):
+def upload_app(monkeypatch):
     monkeypatch.setattr(MultiPartParser, "spool_max_size", MultiPartParser.spool_max_size)  # is put back
-    found = Server()
+    found = UploadApp()
     monkeypatch.setattr(streamlit.runtime, "exists", lambda: True)
     monkeypatch.setattr(streamlit.runtime, "get_instance", lambda: found)
     return found
 
 
-def test_one_visit_has_so_much_waiting_at_most(server):
-    statuses = [server.put(f"{ROUTE}a/{n}", bytes(MB)) for n in range(4)]
+def test_one_visit_has_so_much_waiting_at_most(upload_app):
+    statuses = [upload_app.put(f"{ROUTE}a/{n}", bytes(MB)) for n in range(4)]
     assert statuses == [200, 200, 200, 413]  # with the room for what is around a file
-    server.uploaded_file_mgr.remove_session_files("a")
-    assert server.put(f"/base{ROUTE}a/again", bytes(MB)) == 200
+    upload_app.uploaded_file_mgr.remove_session_files("a")
+    assert upload_app.put(f"/base{ROUTE}a/again", bytes(MB)) == 200
 
 
-def test_all_visits_together_have_so_much_waiting_at_most(server):
-    statuses = [server.put(f"{ROUTE}{visit}/x", bytes(MB)) for visit in range(5)]
+def test_all_visits_together_have_so_much_waiting_at_most(upload_app):
+    statuses = [upload_app.put(f"{ROUTE}{visit}/x", bytes(MB)) for visit in range(5)]
     assert statuses == [200, 200, 200, 200, 503]
 
 
-def test_nothing_is_read_of_what_is_refused(server):
-    assert server.put(f"{ROUTE}a/1", b"begun", [str(10**15)]) == 413
-    assert server.read == 0
+def test_nothing_is_read_of_what_is_refused(upload_app):
+    assert upload_app.put(f"{ROUTE}a/1", b"begun", [str(10**15)]) == 413
+    assert upload_app.read == 0
 
 
 @pytest.mark.parametrize("lengths", [[], [""], ["-1"], ["1e3"], ["²"], ["1", "1"]])
-def test_a_length_has_to_be_said(server, lengths):
-    assert server.put(f"{ROUTE}a/1", b"x", lengths) == 411
+def test_a_length_is_required(upload_app, lengths):
+    assert upload_app.put(f"{ROUTE}a/1", b"x", lengths) == 411
 
 
-def test_what_arrives_counts_already(server):
-    server.limit._arriving["a"] = 2 * MB
-    assert server.put(f"{ROUTE}a/1", bytes(2 * MB)) == 413
-    assert server.put(f"{ROUTE}b/1", bytes(MB)) == 200
-    assert server.limit._arriving == {"a": 2 * MB}
+def test_what_arrives_counts_already(upload_app):
+    upload_app.limit._arriving["a"] = 2 * MB
+    assert upload_app.put(f"{ROUTE}a/1", bytes(2 * MB)) == 413
+    assert upload_app.put(f"{ROUTE}b/1", bytes(MB)) == 200
+    assert upload_app.limit._arriving == {"a": 2 * MB}
 
 
-def test_anything_else_passes(server):
-    assert server.put("/x", bytes(5 * MB)) == 200
-    assert server.read == 5 * MB
+def test_anything_else_passes(upload_app):
+    assert upload_app.put("/x", bytes(5 * MB)) == 200
+    assert upload_app.read == 5 * MB
 
 
-def test_uploads_are_not_written_to_disk(server):
+def test_uploads_are_not_written_to_disk(upload_app):
     assert MultiPartParser.spool_max_size == 3 * MB
 
 
 def test_every_page_gets_the_largest_file_that_it_takes():
-    chosen = settings().model_copy(update={"upload_megabytes": 30, "zip_megabytes": 10, "visitor_megabytes": 5})
-    assert largest_file(chosen) == 30
-    assert room(chosen) == {"visit": 30 * MB, "everybody": chosen.visitors_megabytes * MB}
+    settings = ServerSettings(upload_megabytes=30, zip_megabytes=10, visitor_megabytes=5)
+    assert largest_file(settings) == 30
+    assert upload_room(settings) == {"visit": 30 * MB, "all_visits": settings.visitors_megabytes * MB}

@@ -12,7 +12,8 @@ from PIL import Image
 from crosspool.datasets.fieldguide import fieldguide
 from crosspool.errors import DatasetError
 from crosspool.images import load_image
-from crosspool.ui.runtime.settings import settings
+from crosspool.ui.runtime.server import Server, use_server
+from crosspool.ui.runtime.settings import ServerSettings
 from crosspool.ui.visit import labelled
 from crosspool.ui.visit.labelled import LONGEST_SIDE, Collection, PrivateCache, class_name, from_zip, guide, new_bird
 from tests.dataset_trees import encoded
@@ -148,11 +149,9 @@ def test_a_damaged_member_is_told_by_its_folder_and_without_ours():
         (np.random.default_rng(0).bytes(3 * 2**19), "pets.zip has 1.5 MB of at most 1; take fewer images"),
     ],
 )
-def test_a_zip_that_is_too_much(monkeypatch, files, said):
-    small = settings().model_copy(update={"zip_megabytes": 1})
-    monkeypatch.setattr(labelled, "settings", lambda: small)
+def test_a_zip_that_is_too_much(files, said):
     data = files if isinstance(files, bytes) else zipped(files, zipfile.ZIP_DEFLATED)
-    with pytest.raises(DatasetError, match=said):
+    with use_server(Server(ServerSettings(zip_megabytes=1))), pytest.raises(DatasetError, match=said):
         from_zip(data, "pets.zip")
 
 

@@ -14,8 +14,8 @@ from streamlit.testing.v1 import AppTest
 
 from benchmarks.harness.app import ROOT, served, wait_until
 from benchmarks.harness.tab import Tab
-from crosspool.ui.runtime.counters import Tally, count, tallies
-from crosspool.ui.runtime.log import Line, event
+from crosspool.ui.runtime.counters import Counters, EventCount
+from crosspool.ui.runtime.log import EventLog, LogFormatter
 from tests import loops
 
 SECRET = "Geheim"
@@ -26,7 +26,7 @@ def line_of(kind, log):
     """What `log(logger)` becomes in the log, and the logger's record."""
     written = io.StringIO()
     handler = logging.StreamHandler(written)
-    handler.setFormatter(Line(kind))
+    handler.setFormatter(LogFormatter(kind))
     logger = logging.Logger("a library's")
     logger.addHandler(handler)
     log(logger)
@@ -66,18 +66,18 @@ def test_the_log_has_an_exceptions_type_and_place_but_not_its_message(kind):
 
     line = line_of(kind, log)
     assert SECRET not in line
-    assert all(part in line for part in ("It failed", "ValueError", "FileNotFoundError", "test_server.py", "fails"))
+    assert all(part in line for part in ("It failed", "ValueError", "FileNotFoundError", "test_asgi.py", "fails"))
 
 
 def test_an_event_is_logged_with_its_numbers_and_counted(caplog):
-    before = tallies().get("tried", Tally())
+    log = EventLog()
     with caplog.at_level(logging.INFO):
-        event("tried", network="alexnet", ms=12.3456, images=3)
+        log.record("tried", network="alexnet", ms=12.3456, images=3)
     (record,) = caplog.records
-    found = json.loads(Line("json").format(record))
+    found = json.loads(LogFormatter("json").format(record))
     assert found.pop("time").endswith("Z")
     assert found == {"level": "info", "event": "tried", "network": "alexnet", "ms": 12.3, "images": 3}
-    assert tallies()["tried"].times == before.times + 1
+    assert log.counters.counts()["tried"].times == 1
 
 
 def test_the_documents_name_every_event():
@@ -85,7 +85,7 @@ def test_the_documents_name_every_event():
     logged = {
         name
         for path in sources
-        for name in re.findall(r'\b(?:event|timed)\(\s*"(\w+)"', path.read_text(encoding="utf-8"))
+        for name in re.findall(r'\.(?:record|timed)\(\s*"(\w+)"', path.read_text(encoding="utf-8"))
     }
     table = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8").partition("| event | meaning |")[2]
     named = {
@@ -94,16 +94,17 @@ def test_the_documents_name_every_event():
     assert logged | {"upload_taken", "upload_refused", "message"} == named
 
 
-def test_tallies_add_up():
+def test_counts_add_up():
+    counters = Counters()
     for ms in (2.0, 5.0, 3.0):
-        count("added up", ms)
-    assert tallies()["added up"] == Tally(times=3, ms=10.0, longest=5.0)
+        counters.add("added up", ms)
+    assert counters.counts() == {"added up": EventCount(times=3, ms=10.0, longest_ms=5.0)}
 
 
 def failing_page():
-    from crosspool.ui.serving.server import say_that_the_page_failed
+    from crosspool.ui.serving.asgi import show_page_failure
 
-    assert say_that_the_page_failed(ValueError("Geheim"))
+    assert show_page_failure(ValueError("Geheim"))
 
 
 def test_who_meets_a_failure_gets_one_sentence_with_the_logs_number(caplog):
@@ -120,17 +121,17 @@ def test_who_meets_a_failure_gets_one_sentence_with_the_logs_number(caplog):
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
+def served_app(tmp_path_factory):
     with served(tmp_path_factory.mktemp("server"), {"CROSSPOOL_LOG": "json"}) as server:
         yield server
 
 
-def test_a_server_is_healthy_at_once_and_ready_when_it_has_computed(server):
-    assert server.get("/_stcore/health") == (200, b"ok")
+def test_a_server_is_healthy_at_once_and_ready_when_it_has_computed(served_app):
+    assert served_app.get("/_stcore/health") == (200, b"ok")
     answers = []
 
     def is_ready():
-        answers.append(server.get("/ready"))
+        answers.append(served_app.get("/ready"))
         return answers[-1][0] != 503
 
     assert wait_until(is_ready)
@@ -143,12 +144,12 @@ def test_a_server_is_healthy_at_once_and_ready_when_it_has_computed(server):
     )
 
 
-def test_hostile_names_and_words_reach_the_page_but_never_the_log(server):
+def test_hostile_names_and_words_reach_the_page_but_never_the_log(served_app):
     good = io.BytesIO()
     Image.new("RGB", (64, 48), "red").save(good, "PNG")
 
     async def visit():
-        tab = Tab(server.url)
+        tab = Tab(served_app.url)
         await tab.open("/", channel=SECRET, sample=SECRET, network=f"<b>{SECRET}")
         await tab.choose("Image", "Upload")
         await tab.upload((f"{SECRET} <b>.png", good.getvalue()), (f"{SECRET}.jpg", b"no picture"))
@@ -158,15 +159,15 @@ def test_hostile_names_and_words_reach_the_page_but_never_the_log(server):
 
     texts = loops.run(visit())
     assert any(SECRET in text for text in texts)  # the page says which file it means
-    assert server.get(f"/{SECRET}")[0] == 200  # Streamlit's page, which then finds no such page
-    assert SECRET not in server.log.read_text()
-    assert {"started", "warmed_up", "visit_began", "upload_taken", "page_ran"} <= set(server.events)
-    assert "page_failed" not in server.events
+    assert served_app.get(f"/{SECRET}")[0] == 200  # Streamlit's page, which then finds no such page
+    assert SECRET not in served_app.log.read_text()
+    assert {"started", "warmed_up", "visit_began", "upload_taken", "page_ran"} <= set(served_app.events)
+    assert "page_failed" not in served_app.events
 
 
-def test_without_a_key_there_is_no_operators_page(server):
+def test_without_a_key_there_is_no_operators_page(served_app):
     async def visit():
-        tab = Tab(server.url)
+        tab = Tab(served_app.url)
         await tab.open("/operator")
         await tab.close()
         return tab.page.texts

@@ -1,0 +1,138 @@
+"""The server around the pages: what it is built of at the start, and what it logs of each request."""
+
+import asyncio
+import logging
+import secrets
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+import streamlit as st
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit import config
+from streamlit.runtime.pages_manager import PagesManager
+
+from crosspool.ui.runtime.log import EventLog
+from crosspool.ui.runtime.server import Server, current_server, serve_with
+from crosspool.ui.runtime.settings import ServerSettings
+from crosspool.ui.serving.metrics import ServerMetrics
+from crosspool.ui.serving.readiness import Readiness
+from crosspool.ui.serving.upload_limit import ROUTE, UploadLimit, largest_file, upload_room
+
+
+def app_parts(settings: ServerSettings) -> dict[str, Any]:
+    """Build this process's server, and what app.py's `App` takes besides the pages."""
+    server = Server(settings)
+    serve_with(server)
+    server.log.take_over(settings)
+    config.set_option("server.maxUploadSize", largest_file(settings))
+    st.set_option("client.showErrorDetails", "none")
+    st.set_option("logger.enableRich", False)  # it would print exceptions past the log
+    # Otherwise a link to a page would run the page without the frame, until the frame has run once.
+    PagesManager.uses_pages_directory = False
+    readiness = Readiness(server)
+    return {
+        "routes": [
+            Route("/ready", partial(_answer_ready, readiness)),
+            Route("/metrics", ServerMetrics(server).respond),
+        ],
+        "middleware": [Middleware(RequestLog, log=server.log), Middleware(UploadLimit, **upload_room(settings))],
+        "lifespan": partial(_lifespan, server, readiness),
+        "on_script_error": show_page_failure,
+    }
+
+
+async def _answer_ready(readiness: Readiness, request: Request) -> JSONResponse:
+    answer = await run_in_threadpool(readiness.answer)
+    return JSONResponse(answer, 200 if answer["ready"] else 503, {"Cache-Control": "no-store"})
+
+
+@asynccontextmanager
+async def _lifespan(server: Server, readiness: Readiness, app: Any) -> AsyncIterator[None]:
+    server.log.record("started")
+    server.start()
+    threading.Thread(target=readiness.warm_up, name="warm-up", daemon=True).start()
+    visits = asyncio.create_task(server.visits.end_closed_visits())
+    yield
+    visits.cancel()
+    server.close()
+    server.log.record("stopped")
+
+
+def show_page_failure(error: Exception) -> bool:
+    """Show a visitor an exception that no page expects by a number, under which the log has it, too."""
+    reference = secrets.token_hex(3)
+    current_server().log.record("page_failed", level=logging.ERROR, reference=reference, error=error)
+    st.error(
+        "Something went wrong here, and it is not your fault. Your images and settings are still there: try again, or "
+        f"choose something else. If it happens again, give whoever runs this server the number {reference}.",
+        icon=":material/error:",
+    )
+    st.button("Try again", key=f"again-{reference}")
+    return True
+
+
+class RequestLog:
+    """ASGI middleware that logs and counts visits, uploads, and requests that failed."""
+
+    def __init__(self, app: ASGIApp, log: EventLog) -> None:
+        self._app, self._log = app, log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self._visit(scope, receive, send)
+        elif scope["type"] == "http":
+            await self._request(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _visit(self, scope: Scope, receive: Receive, send: Send) -> None:
+        messages, start = 0, perf_counter()
+
+        async def counted() -> Message:
+            nonlocal messages
+            message = await receive()
+            messages += message["type"] == "websocket.receive"
+            return message
+
+        self._log.record("visit_began")
+        try:
+            await self._app(scope, counted, send)
+        finally:
+            self._log.record("visit_ended", ms=1000 * (perf_counter() - start), messages=messages)
+
+    async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
+        status, received, start = 500, 0, perf_counter()
+
+        async def counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            return message
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, counted, watched)
+        finally:
+            ms = 1000 * (perf_counter() - start)
+            _, is_upload, rest = scope["path"].partition(ROUTE)
+            if is_upload and scope["method"] == "PUT":
+                name = "upload_taken" if status < 400 else "upload_refused"
+                self._log.record(
+                    name, session=self._log.session_name(rest.partition("/")[0]), status=status, bytes=received, ms=ms
+                )
+            elif status >= 500 and not scope["path"].endswith("/ready"):
+                self._log.record("request_failed", level=logging.ERROR, status=status, ms=ms)
