@@ -87,7 +87,7 @@ def find_best_channels(
     on_training, on_test = _compared(training, progress), _compared(test, progress)
     missing = on_training.keys() ^ on_test.keys()
     if missing:
-        raise DatasetError(f"The part {min(missing)[0]} is seen on one side of the split only; draw more images.")
+        raise DatasetError(f"The part {min(missing)[0]} is visible on one side of the split only; draw more images.")
     results = []
     for (part, layer), scores in on_training.items():
         mean = np.mean([score.precision for score in scores], axis=0)

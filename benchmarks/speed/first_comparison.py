@@ -31,7 +31,7 @@ def visit(browser: Browser, url: str) -> dict[str, float]:
     times["the button, pressed"] = time.monotonic() - start
     page.get_by_text("Tested so far").wait_for()
     times["a first method's accuracy"] = time.monotonic() - start
-    page.get_by_text("Compared on the same splits").first.wait_for()
+    page.get_by_text("Differences on the same splits").first.wait_for()
     times[TABLE] = time.monotonic() - start
     page.get_by_text("Take it away").wait_for()
     times["everything, models included"] = time.monotonic() - start

@@ -43,7 +43,7 @@ app = typer.Typer(
 @app.callback(invoke_without_command=True)
 def start(
     context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Show the version and leave.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
 ) -> None:
     """See the spatial weighting maps of a network on your own images, and pool features under them.
 
@@ -95,7 +95,7 @@ _add(
 )
 _add(
     train_command,
-    "Train a classifier of your own images.",
+    "Train a classifier on your own images.",
     "crosspool train birds.zip --method cl@448 --out birds.safetensors",
 )
 _add(
@@ -106,7 +106,7 @@ _add(
 )
 _add(
     explain_command,
-    "Say what in an image speaks for a class.",
+    "Explain what in an image speaks for a class.",
     "crosspool explain cat.jpg --out why.png",
     "crosspool explain cat.jpg --class lynx --against 'tiger cat'",
     "crosspool explain bird.jpg --model birds.safetensors --without 12,40-44",
@@ -172,7 +172,7 @@ def _about(error: OSError) -> str:
     reason = error.strerror or error
     if error.filename is not None:
         return f"{error.filename} cannot be read or written ({reason})."
-    return f"The output cannot be written ({reason}); make room, or send it elsewhere."
+    return f"The output cannot be written ({reason}); free some space, or send it elsewhere."
 
 
 def _print_what_the_terminal_can(stream: TextIO) -> None:

@@ -12,7 +12,7 @@ from crosspool.tables import Column
 def doctor_command(json: Json = False) -> None:
     """Check this machine: versions, device, weights, cache, fonts, image formats; and say what to do.
 
-    Leaves with status 1 if something does not work.
+    Exits with status 1 if something does not work.
     """
     from crosspool.doctor import examine
 

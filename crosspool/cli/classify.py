@@ -23,7 +23,7 @@ def classify_command(
         str, typer.Option("--model", "-m", metavar="FILE.safetensors", help="A classifier that crosspool train wrote.")
     ],
     top: Annotated[
-        int, typer.Option(min=1, metavar="N", help="How many classes to show, where an image has only one.")
+        int, typer.Option(min=1, metavar="N", help="How many classes to show, if an image has one class only.")
     ] = 5,
     weights: Annotated[
         str | None,
@@ -39,8 +39,8 @@ def classify_command(
 ) -> None:
     """Name what is in the images, with the classes that a classifier was trained on.
 
-    Scores are those of a linear support vector machine: no probabilities, and not comparable between classifiers;
-    above zero speaks for the class.
+    Scores are those of a linear support vector machine. They are not probabilities, and cannot be compared between
+    classifiers; a score above zero speaks for the class.
     """
     from crosspool.classifiers import TRAINED_ON, load_classifier
 

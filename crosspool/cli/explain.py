@@ -48,16 +48,16 @@ def explain_command(
         str | None, typer.Option("--class", metavar="NAME", help="The class.", show_default="the predicted one")
     ] = None,
     against: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Split the lead over this class instead of the score.")
+        str | None, typer.Option(metavar="NAME", help="Explain the lead over this class instead of the score.")
     ] = None,
     similar_to: Annotated[
-        str | None, typer.Option(metavar="IMAGE", help="Split the similarity to this image instead of a score.")
+        str | None, typer.Option(metavar="IMAGE", help="Explain the similarity to this image instead of a score.")
     ] = None,
     without: Annotated[
         str | None,
         typer.Option(
             metavar="LIST",
-            help="Say what the scores are without channels such as 0,5,12-20; of several parts, by their index.",
+            help="Show the scores without channels such as 0,5,12-20; if there are several parts, by index.",
         ),
     ] = None,
     top: Annotated[int, typer.Option(min=1, max=40, metavar="N", help="How many channels to show.")] = 8,
@@ -86,7 +86,7 @@ def explain_command(
     path = None if out is None else checked_output(out, SUFFIXES, inputs=[image, *([model] if model else [])])
     if similar_to is not None and (name is not None or against is not None or without is not None):
         raise SettingError(
-            "Split either a score or a similarity: leave out --similar-to, or the options of classes and --without."
+            "Explain either a score or a similarity: leave out --similar-to, or --class, --against and --without."
         )
     loaded = load_image(image)
     other = None if similar_to is None else load_image(similar_to)
@@ -129,7 +129,9 @@ def _classifier(
         network = load_backbone(structure.spec.name, weights, device)
         return own_classifier(network, pixels, framing), network
     if backbone is not None or size is not None or framing != "crop":
-        raise SettingError("The model says network, size and framing; leave out --backbone, --size and --framing.")
+        raise SettingError(
+            "The model determines network, size and framing; leave out --backbone, --size and --framing."
+        )
     classifier = load_classifier(Path(model))
     return classifier, classifier.load_backbone(weights, device)
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SHOWN_PROBLEMS = 10
 
-Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, metavar="S", help="The seed of everything that is random.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, metavar="S", help="The seed of everything random.")]
 WholeFraming = Annotated[
     FramingChoice,
     typer.Option(help="squash: the whole image, so that nothing of the object is cut off; crop: the centre."),
@@ -181,6 +181,6 @@ def room_for_vectors(ready: "Prepared") -> Iterator[Path]:
         yield folder
     except OSError as error:
         raise SettingError(
-            f"Vectors cannot be kept in the cache folder {folder} ({error.strerror or error}); make room, or choose "
-            "another one with --cache."
+            f"Vectors cannot be kept in the cache folder {folder} ({error.strerror or error}); free some space, "
+            "or choose another one with --cache."
         ) from error

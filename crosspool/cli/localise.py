@@ -32,7 +32,7 @@ TwiceTheSize = Annotated[
 
 
 def localise_command(
-    per_class: Annotated[int, typer.Option(min=2, metavar="N", help="Images of each species.")] = 30,
+    per_class: Annotated[int, typer.Option(min=2, metavar="N", help="How many images of each species.")] = 30,
     backbone: BackboneName = DEFAULT_BACKBONE,
     pair: Pair = None,
     size: TwiceTheSize = None,
@@ -57,7 +57,7 @@ def localise_command(
     guide = fieldguide(per_class, seed=seed)
     (split,) = stratified_splits(guide.targets, 1, 0.5, seed)
     with images_progress() as bar:
-        task = bar.add_task("Looking for parts", total=len(guide))
+        task = bar.add_task("Localising parts", total=len(guide))
         training, test = (
             _examples(network, chosen, side, indices, per_class, seed) for indices in (split.train, split.test)
         )

@@ -45,13 +45,15 @@ def maps_command(
     top: Annotated[
         int | None,
         typer.Option(
-            min=1, help="How many maps to show; dead ones (zero everywhere) never count.", show_default=str(DEFAULT_TOP)
+            min=1,
+            help="How many maps to show; dead ones (zero everywhere) are left out.",
+            show_default=str(DEFAULT_TOP),
         ),
     ] = None,
     sort: Annotated[
         SortChoice,
         typer.Option(
-            help="What puts a map first: its share of P's energy, its peak, ... (the largest), or its number."
+            help="How maps are sorted: by share of P's energy, peak, mean or sparsity (largest first), or by number."
         ),
     ] = "share",
     colour_map: Annotated[ColourMapChoice, typer.Option(help="Signed maps always use a diverging one.")] = "viridis",
@@ -62,7 +64,7 @@ def maps_command(
         bool, typer.Option("--smooth/--blocky", help="Interpolate between the map's cells, or not.")
     ] = True,
     scale: Annotated[
-        ScaleChoice, typer.Option(help="Colours span each map's range, the layer's, or 0 to --scale-top.")
+        ScaleChoice, typer.Option(help="Colours span the range of each map, that of the layer, or 0 to --scale-top.")
     ] = "map",
     scale_top: Annotated[
         float | None,
@@ -85,11 +87,11 @@ def maps_command(
     path = checked_output(out, SUFFIXES, inputs=[image])
     kind = path.suffix.lower()
     if kind in WITH_ALL_MAPS and (channels is not None or top is not None):
-        raise SettingError(f"An {kind[1:].upper()} holds every channel; leave out --channels and --top.")
+        raise SettingError(f"An {kind[1:].upper()} contains every channel; leave out --channels and --top.")
     if channels is not None and top is not None:
         raise SettingError("Choose the maps either by --channels or by --top, not by both.")
     if (scale == "fixed") != (scale_top is not None):
-        raise SettingError("A fixed scale takes both, --scale fixed and --scale-top WEIGHT.")
+        raise SettingError("A fixed scale needs both --scale fixed and --scale-top WEIGHT.")
     loaded = load_image(image)
     network, provenance = options.load()
     count = provenance.pair.upper_channels
@@ -135,12 +137,12 @@ def channel_list(text: str, count: int, option: str = "--channels") -> list[int]
         first, dash, last = part.strip().partition("-")
         ends = (first.strip(), (last if dash else first).strip())
         if not all(end.isascii() and end.isdigit() and len(end) < 10 for end in ends):
-            raise SettingError(f"{option} {text!r} is no list of channel numbers such as 0,5,12-20.")
+            raise SettingError(f"{option} {text!r} is not a list of channel numbers such as 0,5,12-20.")
         low, high = (int(end) for end in ends)
         if low > high:
             raise SettingError(f"{option} {part.strip()} counts down; write {high}-{low}.")
         if high >= count:
-            raise SettingError(f"There is no channel {high}: this layer has the channels 0 to {count - 1}.")
+            raise SettingError(f"There is no channel {high}: this layer has channels 0 to {count - 1}.")
         chosen.update(dict.fromkeys(range(low, high + 1)))
     return list(chosen)
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 SkipErrors = Annotated[
-    bool, typer.Option("--skip-errors", help="Name images that cannot be read, and go on without them.")
+    bool, typer.Option("--skip-errors", help="Name images that cannot be read, and continue without them.")
 ]
 
 

@@ -52,7 +52,7 @@ def backbones_command(json: Json = False) -> None:
 
 
 def pairs_command(backbone: BackboneName = DEFAULT_BACKBONE, size: Size = None, json: Json = False) -> None:
-    """List a network's layer pairs, and the convolutions that are none. Needs no weights."""
+    """List a network's layer pairs, and the convolutions that are left out. Needs no weights."""
     from crosspool.backbones import architecture
     from crosspool.provenance import pair_as_json
 

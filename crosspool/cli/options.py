@@ -44,7 +44,7 @@ Size = Annotated[
     ),
 ]
 Framing = Annotated[
-    FramingChoice, typer.Option(help="crop: the centre of the image; squash: all of it, without its aspect.")
+    FramingChoice, typer.Option(help="crop: the centre of the image; squash: all of it, with its aspect ratio changed.")
 ]
 Pair = Annotated[
     str | None,

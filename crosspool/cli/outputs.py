@@ -20,9 +20,9 @@ def checked_output(out: str, suffixes: Sequence[str], inputs: Sequence[str]) -> 
     if path.suffix.lower() not in suffixes:
         raise SettingError(f"The name of --out {out} must end in {' or '.join(suffixes)}.")
     if not path.parent.is_dir():
-        raise SettingError(f"The folder {path.parent} of --out does not exist; make it first.")
+        raise SettingError(f"The folder {path.parent} of --out does not exist; create it first.")
     if path.exists() and not path.is_file():
-        raise SettingError(f"--out {out} is there already and no file; choose another name.")
+        raise SettingError(f"--out {out} exists and is not a file; choose another name.")
     for name in inputs if path.exists() else ():
         if os.path.exists(name) and path.samefile(name):
             raise SettingError(f"--out {out} would overwrite {name} itself; choose another name.")
@@ -34,9 +34,9 @@ def checked_folder(out: str) -> Path:
     """The path of a folder that files can be written to; it is made later, and may be there already."""
     path = Path(out)
     if path.exists() and not path.is_dir():
-        raise SettingError(f"--out {path} is there already and no folder; choose another name.")
+        raise SettingError(f"--out {path} exists and is not a folder; choose another name.")
     if not path.exists() and not path.parent.is_dir():
-        raise SettingError(f"The folder {path.parent} of --out does not exist; make it first.")
+        raise SettingError(f"The folder {path.parent} of --out does not exist; create it first.")
     _try_writing(path, path if path.exists() else path.resolve().parent)
     return path
 

@@ -1,4 +1,4 @@
-"""`train`: a classifier of your own images, in one file."""
+"""`train`: a classifier for your own images, in one file."""
 
 import os
 import shlex

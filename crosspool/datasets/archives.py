@@ -25,12 +25,12 @@ from crosspool.text import printable
 MAX_RATIO = 200  # of a member's size to its compressed size,
 RATIO_BYTES = 2**20  # where it has more bytes than this: small plain images do compress that well
 MAX_DEPTH = 16  # folders inside folders
-MAX_CHARACTERS = 255  # signs of a member's name with its folders
+MAX_CHARACTERS = 255  # of a member's name with its folders
 SHOWN_CHARACTERS = 40  # of a longer one
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")  # the signature, and the lengths of the name and of what follows it
 _ENCRYPTED, _UTF8 = 0x1, 0x800  # bits of a member's flags
-_REMAKE = "make the ZIP again"
+_REMAKE = "create the ZIP again"
 
 # Files and folders of the official layouts, whose labels or split a plain reading of the folders would miss.
 _OFFICIAL = {"TrainImages.txt": "MIT-67", "image_class_labels.txt": "CUB-200-2011", "ImageSets/Main": "PASCAL VOC"}
@@ -84,12 +84,12 @@ class _BoundedFile(io.BufferedReader):
 
 
 def zipped_class_folders(path: Path, limits: ZipLimits = ZipLimits()) -> Dataset:
-    """The images in a ZIP, each of the class whose folder it is in; a folder around all classes does no harm.
+    """The images in a ZIP, each of the class whose folder it is in; a folder around all classes is passed through.
 
     Samples can be read by several threads and processes at once. A damaged one raises ImageError when it is read.
 
     Raises:
-        DatasetError: the file is no ZIP, is damaged, encrypted or beyond the limits, names members outside itself
+        DatasetError: the file is not a ZIP, is damaged, encrypted or beyond the limits, names members outside itself
             or links, holds an official layout, or has no images, no class folders or only one class.
     """
     return _class_folders(_Archive(str(path), partial(io.FileIO, path.absolute()), limits), path.stem)
@@ -111,9 +111,11 @@ def _directory(archive: _Archive) -> list[zipfile.ZipInfo]:
         with _BoundedFile(archive.open(), archive.limits.directory) as file, zipfile.ZipFile(file) as opened:
             infos = opened.infolist()
     except OSError as error:
-        raise DatasetError(f"{archive} cannot be opened ({reason_of(error)}); check its name and rights.") from error
+        raise DatasetError(
+            f"{archive} cannot be opened ({reason_of(error)}); check its name and permissions."
+        ) from error
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError, EOFError, struct.error) as error:
-        raise DatasetError(f"{archive} is no ZIP file, or is damaged ({error}); {_REMAKE}.") from error
+        raise DatasetError(f"{archive} is not a ZIP file, or is damaged ({error}); {_REMAKE}.") from error
     if len(infos) > archive.limits.members:
         raise DatasetError(
             f"{archive} has more than {archive.limits.members:,} members; unpack it and name the folder."
@@ -149,7 +151,7 @@ def _members(
             total += info.file_size
         files[parts] = FileInFolder(parts, partial(_read, archive, _member(info, name)))
     _check_whole(archive, total, folders, files)
-    reason = f"left out, being larger than {limits.member >> 20} MB or compressed beyond {MAX_RATIO} times"
+    reason = f"left out: larger than {limits.member >> 20} MB, or compressed more than {MAX_RATIO} times"
     return list(files.values()), folders, counted_sentence(large, f"image is {reason}", f"images are {reason}")
 
 
@@ -163,16 +165,18 @@ def _parts(archive: _Archive, info: zipfile.ZipInfo) -> tuple[PathParts, bool]:
     name = _decoded(info).replace("\\", "/")
     parts = tuple(part for part in name.split("/") if part not in ("", "."))
     if len(parts) > MAX_DEPTH:
-        raise DatasetError(f"{archive} has folders more than {MAX_DEPTH} deep; {_REMAKE} from a folder a class.")
+        raise DatasetError(
+            f"{archive} has folders more than {MAX_DEPTH} deep; {_REMAKE} with one folder for each class."
+        )
     if len(name) > MAX_CHARACTERS:
         start = printable(name[:SHOWN_CHARACTERS])
         raise DatasetError(
-            f"{archive} has names longer than {MAX_CHARACTERS} signs ({start}…); {_REMAKE} with shorter ones."
+            f"{archive} has names longer than {MAX_CHARACTERS} characters ({start}…); {_REMAKE} with shorter ones."
         )
     if name.startswith("/") or ".." in parts or re.match(r"[A-Za-z]:(/|$)", name):
         raise DatasetError(f"{archive} names a file outside itself ({printable(name)}); {_REMAKE} from a plain folder.")
     if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
-        raise DatasetError(f"{archive} holds a link or a device ({printable(name)}); {_REMAKE} from plain files.")
+        raise DatasetError(f"{archive} contains a link or a device ({printable(name)}); {_REMAKE} from plain files.")
     return tuple(map(printable, parts)), name.endswith("/")
 
 
@@ -191,8 +195,8 @@ def _check_readable(archive: _Archive, info: zipfile.ZipInfo, name: str) -> None
         raise DatasetError(f"{archive} is protected by a password ({name}); {_REMAKE} without one.")
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise DatasetError(
-            f"{archive} has a member in an unusual compression ({name}, method {info.compress_type}); "
-            f"{_REMAKE} with the usual one, Deflate."
+            f"{archive} has a member in an unsupported compression ({name}, method {info.compress_type}); "
+            f"{_REMAKE} with the standard one, Deflate."
         )
 
 
@@ -206,11 +210,13 @@ def _check_whole(archive: _Archive, total: int, folders: set[PathParts], files: 
     most = archive.limits.total
     if total > most:
         limit = f"{most >> 30} GB" if most >= 2**30 else f"{most >> 20} MB"
-        raise DatasetError(f"{archive} holds more than {limit} of images; unpack it and name the folder.")
+        raise DatasetError(f"{archive} contains more than {limit} of images; unpack it and name the folder.")
     for parts in (*folders, *files):
         for marker, title in _OFFICIAL.items():
             if f"/{'/'.join(parts)}".endswith(f"/{marker}"):
-                raise DatasetError(f"{archive} holds {title} with its official lists; unpack it and name the folder.")
+                raise DatasetError(
+                    f"{archive} contains {title} with its official lists; unpack it and name the folder."
+                )
 
 
 def _read(archive: _Archive, member: _Member) -> bytes:
@@ -223,7 +229,7 @@ def _read(archive: _Archive, member: _Member) -> bytes:
     except (zlib.error, struct.error, ValueError, OverflowError):
         data = None
     if data is None or len(data) != member.size or zlib.crc32(data) != member.checksum:
-        raise ImageError(f"{member.name} is damaged in {archive}, or not what its directory says; {_REMAKE}.")
+        raise ImageError(f"{member.name} is damaged in {archive}, or does not match its directory; {_REMAKE}.")
     return data
 
 
@@ -237,4 +243,4 @@ def _inflated(archive: _Archive, member: _Member) -> bytes | None:
         data = file.read(member.compressed)
     if not member.deflated:
         return data
-    return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, member.size + 1)  # one more byte tells a lie
+    return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, member.size + 1)  # one byte more shows a wrong size

@@ -7,9 +7,9 @@ classification", ICCV 2011), from H3D and PASCAL VOC: nine attributes of the per
 
 Public code that reads the published archive agrees on the lines, the order of the attributes, and the labels 1, -1
 and 0 (unspecified: UNKNOWN). The paper's 2,003 training and 2,010 validation people are together in train, 4,013
-in all; 4,022 are in test. Some boxes of the archive are NaN: nobody knows where that person is, so the line is left
-out. What is not known for sure: whether boxes count pixels from 0 or 1 (taken as 0), and whether one image can come
-on several lines; if it does, its people are 00001.jpg, 00001.jpg#2 and so on. A folder val, if there is one, is
+in all; 4,022 are in test. Some boxes of the archive are NaN: it is not known where that person is, so the line is left
+out. It is not certain whether boxes count pixels from 0 or 1 (taken as 0), and whether one image can be on
+several lines; if it does, its people are 00001.jpg, 00001.jpg#2 and so on. A folder val, if there is one, is
 training too. Boxes are rounded outward; what reaches out of the image is cut off.
 """
 
@@ -63,7 +63,7 @@ def people_attributes(root: Path) -> Dataset:
         elif folder != "val":
             problems.append(f"{folder}/labels.txt is missing.")
     if not images:
-        raise DatasetError(f"The lists in {root} have nobody in a box; unpack labels.txt there again.")
+        raise DatasetError(f"The lists in {root} name nobody with a box; unpack labels.txt there again.")
     return listed_dataset("Attributes of People", root, "labels.txt", CLASSES, images, problems)
 
 

@@ -30,12 +30,12 @@ def open_dataset(
 ) -> Dataset:
     """Open a data set of labelled images, which are read later, one by one.
 
-    - `fieldguide`, `fieldguide:20`, `fieldguide:20:7`: the generated set, with 20 images a class, from seed 7.
+    - `fieldguide`, `fieldguide:20`, `fieldguide:20:7`: the generated set, with 20 images of each class, from seed 7.
     - `torchvision:flowers102` and so on (`built_in_names`): below `root`, where `download` may put it.
-    - A folder in the layout of MIT-67, CUB-200-2011, PASCAL VOC 2007 or Attributes of People, told by its lists.
-    - Any other folder, or a ZIP of one: a folder a class, perhaps below train and test.
+    - A folder in the layout of MIT-67, CUB-200-2011, PASCAL VOC 2007 or Attributes of People, recognised by its lists.
+    - Any other folder, or a ZIP of one: one folder for each class, perhaps below train and test.
 
-    A path whose name is one of the above is written `./fieldguide`.
+    For a path whose name is one of the above, write `./fieldguide`.
 
     Args:
         spec: One of these.
@@ -99,7 +99,9 @@ def fieldguide_numbers(spec: str) -> dict[str, int]:
     rest = spec.partition(":")[2]
     numbers = rest.split(":") if rest or spec.endswith(":") else []
     if len(numbers) > 2 or not all(number.isascii() and number.isdigit() for number in numbers):
-        raise DatasetError(f"{spec!r} is not understood; write fieldguide:IMAGES or fieldguide:IMAGES:SEED in numbers.")
+        raise DatasetError(
+            f"{spec!r} cannot be understood; write fieldguide:IMAGES or fieldguide:IMAGES:SEED with numbers."
+        )
     return {name: int(number) for name, number in zip(("per_class", "seed"), numbers, strict=False)}
 
 
@@ -112,7 +114,7 @@ def _torchvision(name: str, root: Path, download: bool) -> Dataset:
 
 
 def _no_boxes(spec: str) -> DatasetError:
-    return DatasetError(f"{spec} has no bounding boxes here; leave them off, as only CUB-200-2011 has the choice.")
+    return DatasetError(f"{spec} has no bounding boxes; leave out --bounding-box, which is for CUB-200-2011 only.")
 
 
 def _unknown(spec: str) -> DatasetError:

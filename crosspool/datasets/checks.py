@@ -45,10 +45,10 @@ def check_classes(
     reason = f"{_too_small(dataset, at_least, len(small), image_keys is not None)}: {_named(list(small.values()))}"
     kind = "labels" if dataset.multi_label else "classes"
     if on_problem == "stop":
-        raise DatasetError(f"{dataset.name}: {reason}; add images, or have such {kind} dropped (--on-problem skip).")
+        raise DatasetError(f"{dataset.name}: {reason}; add images, or drop such {kind} (--on-problem skip).")
     remaining = np.setdiff1d(np.arange(len(dataset.classes)), list(small))
     if len(remaining) < (1 if dataset.multi_label else 2):
-        raise DatasetError(f"{dataset.name}: {reason}; too few {kind} would be left, so add images.")
+        raise DatasetError(f"{dataset.name}: {reason}; too few {kind} would be left; add images.")
     return _keep(dataset, remaining, f"{reason}; left out.")
 
 
@@ -104,7 +104,7 @@ def _named(names: Sequence[str]) -> str:
 
 
 def in_two_classes(dataset: Dataset, image_keys: Sequence[str]) -> tuple[str, ...]:
-    """What is to be said of samples with equal `image_keys`, of which only one class can be right."""
+    """What is to be said of samples with equal `image_keys`, whose classes differ, so that only one can be right."""
     if dataset.multi_label:
         return ()
     equal_pairs = []

@@ -44,7 +44,7 @@ def cub200(root: Path, *, bounding_box: bool = False) -> Dataset:
     parts = _table(root, "train_test_split.txt", _part, problems)
     boxes = _table(root, "bounding_boxes.txt", _box, problems) if bounding_box else {}
     if bounding_box and not boxes:
-        raise DatasetError(f"{root} has no bounding boxes; unpack bounding_boxes.txt there, or do without boxes.")
+        raise DatasetError(f"{root} has no bounding boxes; unpack bounding_boxes.txt there, or do without them.")
     labelled = [i for i in paths if i in labels]
     if not labelled:
         raise DatasetError(f"images.txt and image_class_labels.txt in {root} have no image in common; unpack them.")

@@ -52,14 +52,14 @@ def _read(path: Path, name: str) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ImageError(
-            f"{name} cannot be read ({reason_of(error)}); check that it is still there, and its rights."
+            f"{name} cannot be read ({reason_of(error)}); check that it is still there, and its permissions."
         ) from error
 
 
 def lines_of(path: Path) -> list[tuple[int, str]]:
     """The lines of a list with their numbers, without blank ones, whatever ends them.
 
-    They are decoded as the names of files are, so that a name in bytes that are no UTF-8 is found on disk.
+    They are decoded as the names of files are, so that a name in bytes that are not UTF-8 is found on disk.
     """
     try:
         data = path.read_bytes()

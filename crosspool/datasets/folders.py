@@ -1,4 +1,4 @@
-"""A folder on disk with one folder a class, as torchvision's ImageFolder and most people have it."""
+"""A folder on disk with one folder for each class, as torchvision's ImageFolder and most people have it."""
 
 import os
 import stat
@@ -11,7 +11,7 @@ from crosspool.datasets.grouping import FileInFolder, PathParts, group_by_class
 from crosspool.errors import DatasetError
 from crosspool.text import printable
 
-MAX_FILES = 2_000_000  # somebody named a whole disk
+MAX_FILES = 2_000_000  # more: somebody named a whole disk
 
 
 def class_folders(root: Path) -> Dataset:
@@ -21,8 +21,8 @@ def class_folders(root: Path) -> Dataset:
         root/cat/more/2.png
         root/dog/3.jpg
 
-    Classes and images are in the order of their names. Nothing is decoded here. Hidden files, and files that are
-    no images by their suffix, are passed over. Links to files inside `root` are followed, others are not.
+    Classes and images are in the order of their names. Nothing is decoded here. Hidden files, and files whose
+    suffix is not that of an image, are passed over. Links to files inside `root` are followed, others are not.
 
     Raises:
         DatasetError: `root` cannot be opened, or has no images, no class folders or only one class.
@@ -45,7 +45,9 @@ class _Walk:
         try:
             os.scandir(root).close()
         except OSError as error:
-            raise DatasetError(f"{root} cannot be opened ({reason_of(error)}); check its name and rights.") from error
+            raise DatasetError(
+                f"{root} cannot be opened ({reason_of(error)}); check its name and permissions."
+            ) from error
         pending: list[PathParts] = [()]
         while pending:
             pending.extend(self._enter(pending.pop()))
@@ -55,8 +57,8 @@ class _Walk:
         closed = counted_sentence(sorted(self._closed), "folder cannot be opened", "folders cannot be opened")
         links = counted_sentence(
             sorted(self._links),
-            "link is left out, as it leads to no file inside the folder",
-            "links are left out, as they lead to no file inside the folder",
+            "link is left out, as it does not lead to a file inside the folder",
+            "links are left out, as they do not lead to files inside the folder",
         )
         return closed + links
 

@@ -1,4 +1,4 @@
-"""Files in folders to a data set with one class a folder: shared by folders on disk and ZIP archives."""
+"""A data set from files in folders, one class for each folder: shared by folders on disk and ZIP archives."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -109,7 +109,9 @@ def _check(where: str, classes: Sequence[str]) -> None:
 
 def _foreign(files: Sequence[FileInFolder]) -> tuple[str, ...]:
     names = [file.name for file in files if suffix_of(file.name) not in IMAGE_SUFFIXES | NOTE_SUFFIXES]
-    return counted_sentence(sorted(names), "file is left out, being no image", "files are left out, being no images")
+    return counted_sentence(
+        sorted(names), "file is left out, as it is not an image", "files are left out, as they are not images"
+    )
 
 
 def _without_class(files: Sequence[FileInFolder]) -> tuple[str, ...]:

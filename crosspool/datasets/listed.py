@@ -54,7 +54,7 @@ def listed_dataset(
         there = _is_below(image.path) and os.path.isfile(folder / image.path)
         (present if there else missing).append(image)
     if not present:
-        raise DatasetError(f"None of the {len(unique):,} images that {lists} names is in {folder}; unpack them there.")
+        raise DatasetError(f"None of the {len(unique):,} images named in {lists} is in {folder}; unpack them there.")
     targets = np.array([image.target for image in present], dtype=np.int64)
     official, split_problem = _official(present)
     return Dataset(
@@ -67,8 +67,8 @@ def listed_dataset(
             *problems,
             *counted_sentence(
                 [image.sample_name for image in missing],
-                f"file that {lists} names is missing",
-                f"files that {lists} names are missing",
+                f"file named in {lists} is missing",
+                f"files named in {lists} are missing",
             ),
             *counted_sentence(
                 both,
@@ -82,7 +82,7 @@ def listed_dataset(
 
 
 def box_around(left: float, top: float, width: float, height: float) -> Box:
-    """The whole pixels that a box touches. Raises ValueError for a box of no area, or of no numbers at all."""
+    """The whole pixels that a box touches. Raises ValueError for a box without area, or of NaN."""
     if not all(map(math.isfinite, (left, top, width, height))) or width <= 0 or height <= 0:
         raise ValueError("no box")
     return math.floor(left), math.floor(top), math.ceil(left + width), math.ceil(top + height)

@@ -94,7 +94,7 @@ BUILT_IN = {
 
 
 def torchvision_key(name: str) -> str | None:
-    """The key in BUILT_IN that a name means: neither case nor signs count, as in OxfordIIITPet."""
+    """The key in BUILT_IN that a name means: neither case nor punctuation counts, as in OxfordIIITPet."""
     return {_plain(key): key for key in BUILT_IN}.get(_plain(name))
 
 
@@ -118,7 +118,7 @@ def torchvision_set(key: str, root: Path, *, download: bool = False) -> Dataset:
         classes, images = _listed(built_in, root)
     except Exception as error:  # torchvision's and SciPy's readers raise whatever they like
         raise DatasetError(
-            f"{built_in.title} in {folder} is damaged or not complete ({_cause(error)}); delete that folder, and "
+            f"{built_in.title} in {folder} is damaged or incomplete ({_cause(error)}); delete that folder, and "
             f"{_advice(built_in, folder)}."
         ) from error
     return listed_dataset(built_in.title, folder, "torchvision", classes, images)
@@ -177,7 +177,7 @@ def _download(built_in: BuiltIn, root: Path) -> None:
     except Exception as error:  # urllib, tarfile, zipfile, zlib and torchvision each have errors of their own
         raise DatasetError(
             f"Could not download {built_in.title} (about {built_in.megabytes:,} MB): {_cause(error)}; "
-            f"check the network connection and the space on disk, or unpack your own copy into {folder}."
+            f"check the network connection and the disk space, or unpack your own copy into {folder}."
         ) from error
 
 

@@ -114,7 +114,7 @@ def _bytes_axis(axes: Axes, points: Sequence[Point]) -> tuple[list[list[int]], l
     axes.xaxis.set_major_locator(LogLocator(10, numticks=12))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, place: human_bytes(value)))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlabel("bytes an image (log scale)", fontsize=14)
+    axes.set_xlabel("bytes per image (log scale)", fontsize=14)
     axes.tick_params(labelsize=13)
     return groups, places
 

@@ -58,7 +58,7 @@ def _heights(rows: int) -> list[float]:
 def _check(contributions: Contributions) -> str:
     check = contributions.check
     verdict = "The parts add up" if check.holds else "THE PARTS DO NOT ADD UP"
-    return f"{verdict}: they miss the score {check.score:.4g} by {check.error:.1g} of it."
+    return f"{verdict}: they differ from the score {check.score:.4g} by {check.error:.1g} of it."
 
 
 def _show(axes: Axes, image: Image.Image, title: str) -> None:
@@ -70,7 +70,9 @@ def _show(axes: Axes, image: Image.Image, title: str) -> None:
 def _show_total(figure: object, axes: Axes, small: Image.Image, contributions: Contributions) -> None:
     positions = contributions.positions
     if positions is None:
-        axes.text(0.5, 0.5, "where in the image\nis not known", ha="center", va="center", transform=axes.transAxes)
+        axes.text(
+            0.5, 0.5, "the position in the image\nis not known", ha="center", va="center", transform=axes.transAxes
+        )
         axes.set_axis_off()
         return
     colour_range = colour_range_of(positions, signed=True)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from matplotlib import rc_context, rcParams
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 
-UNWRITTEN = "no font on this machine has some letters of these names: boxes stand for them"
+UNWRITTEN = "no font on this machine has some characters of these names; they are drawn as boxes"
 _drawing = threading.RLock()  # matplotlib's settings, and which warnings are shown, are the whole process's
 # How the names of fonts begin that systems have for letters which the usual font lacks, in the order of being asked.
 FURTHER_FONTS = (

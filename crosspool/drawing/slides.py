@@ -83,7 +83,7 @@ def _facts(weights: np.ndarray, statistics: ChannelStatistics, channel: int) -> 
     return (
         f"peak {number(statistics.peak[channel])} at row {statistics.peak_row[channel]}, "
         f"column {statistics.peak_column[channel]}, counted from 0; active at {statistics.active[channel]:,} of "
-        f"{weights.size:,} places; {_share(statistics, channel)} of P's energy"
+        f"{weights.size:,} cells; {_share(statistics, channel)} of P's energy"
     )
 
 
@@ -112,7 +112,7 @@ def _sheet(
     page.image(grid.together(page, tiles), grid.left, grid.top, grid.width, grid.height)
 
     if look.scale == "map":
-        colour_range, label = (-1.0 if look.signed else 0.0, 1.0), "weight, in parts of each map's own peak"
+        colour_range, label = (-1.0 if look.signed else 0.0, 1.0), "weight, as a share of each map's own peak"
     else:
         colour_range, label = look.colour_range(statistics.peak, channels[0]), f"weight, on {SCALES[look.scale]}"
     top = grid.top + grid.label_height

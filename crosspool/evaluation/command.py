@@ -1,4 +1,4 @@
-"""The command line that gives an evaluation's numbers again, and what it compares with when nobody says."""
+"""The command line that gives an evaluation's numbers again, and the baselines when none is named."""
 
 from collections.abc import Sequence
 
@@ -39,7 +39,7 @@ def spelled_out(
     bounding_box: bool = False,
     cache: str | None = None,
 ) -> list[str]:
-    """The options of a command that does the same again, with everything said that has a default of its own."""
+    """The options of a command that does the same again, with every default spelled out."""
     options = ["--seed", str(seed), "--backbone", backbone]
     options += [] if framing is None else ["--framing", framing]
     options += ["--on-problem", on_problem]
@@ -50,6 +50,6 @@ def spelled_out(
 
 
 def network_options(weights: str | None, device: str) -> list[str]:
-    """The options for one's own weights and device, where they were given."""
+    """The options for weights and device, where they were given."""
     options = [] if weights is None else ["--weights", weights]
     return options if device == "auto" else [*options, "--device", device]

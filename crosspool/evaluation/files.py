@@ -58,7 +58,7 @@ def _record(findings: AccuracyFindings, names: Sequence[str]) -> str:
 
 
 def safe_file_names(methods: Sequence[str]) -> list[str]:
-    """A file name's part for each method: signs that a file system may refuse become dashes, and no two are equal."""
+    """A file name's part for each method, all different: characters that a file system may refuse become dashes."""
     taken: set[str] = set()
     names = []
     for method in methods:

@@ -1,4 +1,4 @@
-"""How sure one can be of a metric, and of the difference of two methods.
+"""How certain a metric is, and the difference of two methods.
 
 Repeated random splits: `resampled_t` of the values or their differences, and `mcnemar` of each image's `majority`.
 One official split: `bootstrap` over the test images, and `mcnemar`.
@@ -42,10 +42,10 @@ def resampled_t(
     """
     values = np.asarray(values, dtype=float)
     if not values.size or n_train <= 0 or n_test <= 0:
-        raise SettingError("An interval over splits takes at least one split, with images to train and to test on.")
+        raise SettingError("An interval over splits needs at least one split, with images to train and to test on.")
     if not np.isfinite(values).all():
         split = np.flatnonzero(~np.isfinite(values))[0] + 1
-        raise DatasetError(f"The metric has no value on split {split}, which tests none of what it is about.")
+        raise DatasetError(f"The metric is undefined on split {split}: its test images show nothing to measure.")
     if len(values) == 1:
         return None
     error = np.sqrt((1 / len(values) + n_test / n_train) * values.var(ddof=1))
@@ -72,9 +72,9 @@ def bootstrap(
     """
     tails = (1 - _checked(level)) / 2
     if images < 2 or resamples < 1:
-        raise SettingError(f"A bootstrap takes at least 2 images and 1 resample, not {images} and {resamples}.")
+        raise SettingError(f"A bootstrap needs at least 2 images and 1 resample, not {images} and {resamples}.")
     if np.isnan(statistic(np.arange(images))):
-        raise DatasetError("The metric has no value on the test images, which show none of what it is about.")
+        raise DatasetError("The metric is undefined on the test images, which show nothing to measure.")
     draw = np.random.default_rng(seed)
     values = [statistic(np.sort(draw.integers(images, size=images))) for _ in range(resamples)]
     low, high = np.nanquantile(values, [tails, 1 - tails])
@@ -120,5 +120,5 @@ def mcnemar(correct_a: np.ndarray, correct_b: np.ndarray) -> McNemar:
 
 def _checked(level: float) -> float:
     if not 0 < level < 1:
-        raise SettingError(f"The confidence level lies between 0 and 1, not {level}; 0.95 is usual.")
+        raise SettingError(f"The confidence level must be between 0 and 1, not {level}; 0.95 is usual.")
     return level

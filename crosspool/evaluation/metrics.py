@@ -100,7 +100,7 @@ def _ranked(targets: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.nda
     """Whether the known images have the label, and their scores, by decreasing score; ties keep their order."""
     _check(targets, scores)
     if np.isnan(scores).any():
-        raise SettingError("Images cannot be ranked by scores that are no numbers (NaN); train the classifier again.")
+        raise SettingError("Images cannot be ranked, as their scores contain NaN; train the classifier again.")
     labelled = np.flatnonzero(targets != UNKNOWN)
     order = labelled[np.argsort(-scores[labelled], kind="stable")]
     return targets[order] == 1, scores[order]

@@ -1,4 +1,4 @@
-"""The figures that the paper states, to be shown beside one's own. None of them was measured here."""
+"""The results that the paper states, to be shown beside your own. None of them was measured here."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ CITATION = (
 )
 DATASET = "Birds-200"
 NOTE = (
-    f"The paper's figures are on {DATASET} with the authors' own network and settings: not comparable unless your data "
+    f"The paper's results are on {DATASET} with the authors' own network and settings: not comparable unless your data "
     "set is CUB-200-2011, and even then the networks differ."
 )
 

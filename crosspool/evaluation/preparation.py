@@ -1,4 +1,4 @@
-"""A data set made ready to be evaluated: its features computed, and what is amiss with it told in sentences."""
+"""A data set made ready to be evaluated: its features computed, and what is wrong with it put into sentences."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -44,7 +44,7 @@ def check_number(dataset: Dataset) -> None:
     """Raise DatasetError where there are more images than can be compared with each other."""
     if len(dataset) > MAX_IMAGES:
         raise DatasetError(
-            f"{dataset.name} has {len(dataset):,} images, and comparing each with each takes "
+            f"{dataset.name} has {len(dataset):,} images, and comparing each with every other takes "
             f"{human_bytes(8 * len(dataset) ** 2)} of memory; take at most {MAX_IMAGES:,} of them."
         )
 
@@ -75,4 +75,4 @@ def trained_on_too(ready: Prepared) -> tuple[str, ...]:
     else:
         count = f"{len(names):,} test images of the official split equal training images, or are other parts of them"
         first = ", the first is "
-    return (f"{count}, so the figures flatter all methods{first}{names[0]}.",)
+    return (f"{count}, so the results flatter all methods{first}{names[0]}.",)

@@ -68,7 +68,7 @@ class SplitOptions:
             return Protocol(self._random(dataset, self.splits or DEFAULT_SPLITS, keys), False, self.seed)
         assert dataset.official is not None
         if not len(dataset.official.train) or not len(dataset.official.test):
-            raise DatasetError(f"No image is left on one side of the official split of {dataset.name}.")
+            raise DatasetError(f"One side of the official split of {dataset.name} has no images left.")
         return Protocol([dataset.official], True, self.seed)
 
     def _is_official(self, dataset: Dataset) -> bool:

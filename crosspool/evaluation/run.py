@@ -170,7 +170,7 @@ def _label_problems(dataset: Dataset, splits: Sequence[Split]) -> tuple[str, ...
     missed = Counter(dataset.classes[label] for split in splits for label in _not_taught(dataset, split))
     return tuple(
         f"The label {name} has no examples or no counterexamples to train on in {count} of {len(splits)} splits; "
-        "there it ranks images as equal."
+        "there all images rank equal."
         for name, count in missed.items()
     )
 

@@ -39,9 +39,9 @@ def stratified_splits(
     negative seed, and a training size that leaves a class without an image on a side.
     """
     if count < 1:
-        raise SettingError(f"The number of splits is at least 1, not {count}.")
+        raise SettingError(f"The number of splits must be at least 1, not {count}.")
     if not 0 <= seed < 2**32:
-        raise SettingError(f"The seed is a whole number from 0 to {2**32 - 1}, not {seed}.")
+        raise SettingError(f"The seed must be a whole number from 0 to {2**32 - 1}, not {seed}.")
     image = np.arange(len(targets)) if groups is None else pd.factorize(np.asarray(groups))[0]  # (n,)
     if len(image) != len(targets):
         raise SettingError(f"There are {len(targets)} targets but {len(image)} content keys; give one for each.")
@@ -73,7 +73,7 @@ def _train_total(train_size: int | float | None, *, images: int, classes: int) -
         return min(max(round(DEFAULT_SHARE * images), classes), most)
     if isinstance(train_size, float) and not 0 < train_size < 1:
         raise SettingError(
-            f"The share to train on lies between 0 and 1, not {train_size}; write numbers without a point."
+            f"The share to train on must be between 0 and 1, not {train_size}; write counts without a point."
         )
     total = round(train_size * images) if isinstance(train_size, float) else train_size
     if not classes <= total <= most:

@@ -25,7 +25,7 @@ TITLES = {
     "mean_average_precision_11": "11-point mAP",
 }
 LABEL_ACCURACY = "labels right"  # what accuracy is where an image has several labels
-NONE_SHOWN = "none shown"
+NONE_SHOWN = "no clear difference"
 FEW_SPLITS = 5  # with fewer, the t distribution has long tails
 RESAMPLED, BOOTSTRAP = "corrected resampled t", "percentile bootstrap"
 
@@ -35,7 +35,9 @@ def accuracy_sections(findings: AccuracyFindings) -> list[Section]:
     report = findings.report
     tables = [Section("", _method_columns(report), _notes(report))]
     if report.paired:
-        tables.append(Section("Compared on the same splits, in points", _paired_columns(report), _caution(report)))
+        tables.append(
+            Section("Differences on the same splits, in percentage points", _paired_columns(report), _caution(report))
+        )
     if findings.paper:
         tables.append(_beside_the_paper(report))
     return tables
@@ -105,8 +107,8 @@ def _on_points(intervals: "Sequence[Interval]") -> tuple[str, ...]:
         return ()
     what = "images" if points[0].method == BOOTSTRAP else "splits"
     return (
-        f"An interval without width shows nothing: {what} that all agree tell nothing of how much others vary; use "
-        f"more {what}.",
+        f"An interval without width shows nothing: {what} that all agree say nothing about how much others vary; "
+        f"use more {what}.",
     )
 
 
@@ -119,14 +121,14 @@ def _notes(report: "Report") -> tuple[str, ...]:
         how_made = f"corrected resampled t over the {split_count(report)} splits (Nadeau and Bengio, 2003)"
     elif intervals[0].method == BOOTSTRAP:
         kind = "official test images" if report.official else "test images of the one split"
-        how_made = f"bootstrap over the {report.test_images:,} {kind}, for these same training images"
+        how_made = f"bootstrap over the {report.test_images:,} {kind}, with these training images"
     else:
         how_made = intervals[0].method
     notes.append(f"Intervals: {100 * intervals[0].level:g} %, {how_made}.")
     if any(interval.low < 0 or interval.high > 1 for interval in intervals):
-        notes.append("They are not cut off at 0 and 100 %.")
+        notes.append("They are not clipped to 0 and 100 %.")
     if intervals[0].method == RESAMPLED and split_count(report) < FEW_SPLITS and not all(map(is_point, intervals)):
-        notes.append("They are very wide for so few splits; use more splits.")
+        notes.append("With so few splits they are very wide; use more splits.")
     return (*notes, *_on_points(intervals))
 
 
@@ -134,14 +136,14 @@ def _caution(report: "Report") -> tuple[str, ...]:
     notes = []
     intervals = [pair.interval for pair in report.paired if pair.interval is not None]
     if any(interval.low <= 0 <= interval.high for interval in intervals if not is_point(interval)):
-        notes.append(f"{NONE_SHOWN.capitalize()}: no difference is shown, as the interval includes zero.")
-    if not _on_points(_intervals(report)):  # it is told there
+        notes.append(f"{NONE_SHOWN.capitalize()}: the interval includes zero.")
+    if not _on_points(_intervals(report)):  # it is said there
         notes += _on_points(intervals)
     if any(pair.mcnemar is not None for pair in report.paired):
         judged = "" if split_count(report) == 1 else ", each image judged by most of the splits that tested it"
-        notes.append(f"p: McNemar's exact test of how many images only the one and only the other gets right{judged}.")
+        notes.append(f"p: McNemar's exact test of how many images only one of the two methods gets right{judged}.")
     if len(report.paired) > 1:
-        notes.append(f"Each of the {len(report.paired)} comparisons is judged by itself.")
+        notes.append(f"Each of the {len(report.paired)} comparisons is judged on its own.")
     return tuple(notes)
 
 
@@ -155,10 +157,10 @@ def _beside_the_paper(report: "Report") -> Section:
         Column("in the paper", [row.method for row, _ in rows]),
         Column("its remark", [row.remark for row, _ in rows], optional=1),
         Column(DATASET, [f"{row.accuracy} %" for row, _ in rows], right=True),
-        Column("of its kind here", [name for _, name in rows], names=True),
+        Column("same kind here", [name for _, name in rows], names=True),
         Column(TITLES[report.measure], ours, right=True),
     )
-    return Section(f"The paper's Table 1 ({DATASET}) beside these", columns, (NOTE, f"{CITATION}."))
+    return Section(f"Beside the paper's Table 1 ({DATASET})", columns, (NOTE, f"{CITATION}."))
 
 
 def _range(interval: "Interval | None") -> str:

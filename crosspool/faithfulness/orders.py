@@ -84,7 +84,7 @@ def position_orders(explained: ExplainedImage, draw: np.random.Generator, draws:
     evidence, energy = explained.contributions.positions, explained.energy.positions
     if evidence is None or energy is None:
         name = explained.own.classifier.method.name
-        raise SettingError(f"Where in the image {name} has its numbers from is not known; choose cl, global or sum.")
+        raise SettingError(f"{name} has no map of where in the image its numbers come from; choose cl, global or sum.")
     grid: Size = evidence.shape
     orders = {MOST: [largest_first(evidence)]}
     for name, label in ((BASELINE, None), (BASELINE_SAME, explained.own.predicted)):

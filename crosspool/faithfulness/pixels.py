@@ -50,7 +50,9 @@ class Pixels:
     ) -> None:
         method = classifier.method
         if method.framing != "squash":
-            raise SettingError("Pixels can be hidden from classifiers that see the whole image: train with squash.")
+            raise SettingError(
+                "Pixels can only be hidden from a classifier that sees the whole image; train with squash framing."
+            )
         size = max(source.size for source in method.sources)
         self.image = frame_image(image, backbone.spec.preprocessing, size, "squash")
         self.hidden = filled(self.image, fill)

@@ -59,7 +59,7 @@ class Question:
 
     def __post_init__(self) -> None:
         if not 0 < self.fraction < 1:
-            raise SettingError(f"The share of channels to take away lies between 0 and 1, not {self.fraction}.")
+            raise SettingError(f"The share of channels to remove must be between 0 and 1, not {self.fraction}.")
 
     @property
     def sources(self) -> list[Source]:
@@ -124,7 +124,7 @@ def study(
     if len(splits) < 2:
         raise SettingError(f"Intervals need at least 2 splits, not {len(splits)}.")
     if dataset.multi_label:
-        raise DatasetError(f"{dataset.name} has several labels an image; take a data set of one class each.")
+        raise DatasetError(f"{dataset.name} has several labels per image; take a data set with one class per image.")
     image_study = _ImageStudy(dataset, question, features, drawing)
     split_results = []
     for number, split in enumerate(splits):

@@ -51,9 +51,9 @@ def _channels(answer: StudyResult) -> Section:
     )
     return Section(f"{100 * fraction:g} % of the channels taken away", columns, (
         f"“{MOST}” and “least”: by what a channel contributes to the predicted class's score. Random ones: among all, "
-        "among those that are not zero on the image, and matched: with energies as the “most” have "
+        "among those that are not zero on the image, and matched, with energies like those of “most” "
         f"({CHANNEL_DRAWS} draws each). Energy: the channel's share of the squared length of the vector. Unchanged: "
-        "predictions that stay. Margin: how the predicted class's lead over the best other one changes.", _INTERVALS,
+        "predictions that stay. Margin: how the predicted class's lead over the best other changes.", _INTERVALS,
     ))  # fmt: skip
 
 
@@ -101,8 +101,8 @@ def _positions(answer: StudyResult, name: str, curves: Curves) -> list[Section]:
     if curves is answer.pixel_deletion:
         fill = {"blur": "the blurred image", "mean": "the image's mean colour"}[answer.question.fill]
         notes.append(
-            f"Of {answer.question.pixels} test images of each split; {fill} in place of hidden cells, and the network "
-            "run again. Random: one draw."
+            f"Of {answer.question.pixels} test images of each split; {fill} replaces hidden cells, and the network "
+            "runs again. Random: one draw."
         )
     notes.append(_INTERVALS)
     title = name.capitalize()

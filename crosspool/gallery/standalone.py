@@ -34,7 +34,7 @@ def gallery_page(
 ) -> bytes:
     """A page with the maps that `mapset.pack` packed; `made` tells how they were computed.
 
-    The texts may hold any signs. A Content-Security-Policy admits the page's own script and style, and no connection.
+    The texts may contain any characters. A Content-Security-Policy admits only the page's own script and style.
     """
     code = script("gallery/standalone.js")
     style = asset("gallery/standalone.css") + asset("gallery/gallery.css")

@@ -140,7 +140,7 @@ def test_the_verdict_stands_beside_the_points_and_what_is_not_shown_has_its_reas
     paired = tables(finished)[1]
     assert [paired.index.name, *paired.columns[:3]] == ["method", "against", "points", "difference"]
     reasons = [text for text in plain(finished.info) if text.startswith("A difference that is not shown may still")]
-    assert len(reasons) == int("none shown" in paired["difference"].tolist())
+    assert len(reasons) == int("no clear difference" in paired["difference"].tolist())
     assert all("3 training images a class and" in text for text in reasons)
 
 
@@ -291,7 +291,7 @@ def test_two_classes_one_of_them_with_one_image():
     own = collection()
     own.classes["green"] = own.classes["green"][:1]
     app = visit(own)
-    assert "green (1); too few classes would be left, so add images." in amiss(app)[0]
+    assert "green (1); too few classes would be left; add images." in amiss(app)[0]
     assert app.button(key="train").disabled
     (shown,) = (element.proto.body for element in app.get("html") if "figure" in element.proto.body)
     assert "green</b> <span>1 image<" in shown  # it is still there
@@ -357,7 +357,10 @@ def test_a_class_can_be_removed():
 
 @pytest.mark.parametrize(
     ("data", "said"),
-    [(b"PK nothing", "birds.zip is no ZIP file, or is damaged"), (None, "birds.zip has images but no class folders")],
+    [
+        (b"PK nothing", "birds.zip is not a ZIP file, or is damaged"),
+        (None, "birds.zip has images but no class folders"),
+    ],
 )
 def test_a_zip_that_cannot_be_used_is_one_sentence_and_the_earlier_one_stays(data, said):
     app = visit(collection())

@@ -140,6 +140,6 @@ def test_a_class_with_one_image_is_told_and_nothing_is_lost(training):
         window.upload(*((f"{seed}.png", png(tinted(seed, seed % 3).resize((64, 64)))) for seed in seeds))
         expect(page.locator(".classes figcaption").filter(has_text=label)).to_be_visible()
         window.settle()
-    expect(page.get_by_text("dog (1); too few classes would be left, so add images.")).to_be_visible()
+    expect(page.get_by_text("dog (1); too few classes would be left; add images.")).to_be_visible()
     expect(button(window)).to_be_disabled()
     expect(page.locator(".classes figure")).to_have_count(2)

@@ -128,7 +128,7 @@ def test_a_full_disk_behind_the_output_is_one_sentence() -> None:
             [sys.executable, "-c", code], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60,
             check=False,
         )  # fmt: skip
-    told = "crosspool: The output cannot be written (No space left on device); make room, or send it elsewhere.\n"
+    told = "crosspool: The output cannot be written (No space left on device); free some space, or send it elsewhere.\n"
     assert (done.returncode, done.stderr) == (2, told)
 
 
@@ -527,8 +527,8 @@ def test_bad_outputs_are_found_before_any_work(fails, tmp_path, monkeypatch) -> 
         "maps", CAT, "--out", tmp_path / "x.gif"
     )
     assert "must end in .npz" in fails("pool", CAT, "--out", tmp_path / "x.png")
-    assert "does not exist; make it first" in fails("maps", CAT, "--out", tmp_path / "no" / "x.png")
-    assert "does not exist; make it first" in fails("maps", CAT, "--out", photo / "x.png")
+    assert "does not exist; create it first" in fails("maps", CAT, "--out", tmp_path / "no" / "x.png")
+    assert "does not exist; create it first" in fails("maps", CAT, "--out", photo / "x.png")
     assert "no file" in fails("maps", CAT, "--out", tmp_path / "folder.png")
     assert f"would overwrite {photo} itself" in fails("maps", photo, "--out", photo)
 
@@ -561,7 +561,9 @@ def test_bad_choices_of_maps(fails, tmp_path, more, said) -> None:
 
 @pytest.mark.parametrize("kind", ["npz", "html"])
 def test_what_holds_all_maps_takes_no_choice_of_channels(fails, tmp_path, kind) -> None:
-    assert f"An {kind.upper()} holds every channel" in fails("maps", CAT, "--out", tmp_path / f"x.{kind}", "--top", "3")
+    assert f"An {kind.upper()} contains every channel" in fails(
+        "maps", CAT, "--out", tmp_path / f"x.{kind}", "--top", "3"
+    )
 
 
 @pytest.mark.parametrize(

@@ -250,7 +250,7 @@ def test_table_fits_the_terminal_and_does_not_overclaim(works, images) -> None:
     )
     assert "Nadeau and Bengio" in " ".join(text.split())
     (pair,) = [line for line in text.splitlines() if line.startswith("cl@128") and "global@128" in line]
-    assert pair.rstrip().endswith("none shown")
+    assert pair.rstrip().endswith("no clear difference")
     assert "An interval without width shows nothing: splits that all agree" in " ".join(text.split())
 
 
@@ -278,18 +278,18 @@ def test_an_interval_without_width_is_explained() -> None:
     def notes(*intervals):
         return [" ".join(section.notes) for section in tables.accuracy_sections(findings_of(report_of(intervals)))]
 
-    splits = "splits that all agree tell nothing of how much others vary; use more splits"
+    splits = "splits that all agree say nothing about how much others vary; use more splits"
     assert splits not in "".join(notes(wide, wide))
     methods, differences = notes(wide, wide, none)
     assert splits not in methods
     assert splits in differences
-    assert "as the interval includes zero" in differences
+    assert "the interval includes zero" in differences
     methods, differences = notes(none, none)
     assert splits in methods
     assert splits not in differences  # once is enough
-    assert "as the interval includes zero" not in differences
+    assert "the interval includes zero" not in differences
     drawn = Interval(1.0, 1.0, 0.95, tables.BOOTSTRAP)
-    assert "images that all agree tell nothing of how much others vary; use more images" in notes(drawn, drawn)[0]
+    assert "images that all agree say nothing about how much others vary; use more images" in notes(drawn, drawn)[0]
 
 
 def test_an_interval_without_width_is_no_interval() -> None:
@@ -303,7 +303,7 @@ def test_an_interval_without_width_is_no_interval() -> None:
 
 
 def test_few_splits_are_called_few() -> None:
-    wide, told = Interval(0.4, 0.6, 0.95, tables.RESAMPLED), "very wide for so few splits; use more splits."
+    wide, told = Interval(0.4, 0.6, 0.95, tables.RESAMPLED), "With so few splits they are very wide; use more splits."
     few = report_of((wide,))
     enough = replace(few, methods=(replace(few.methods[0], outcomes=(None,) * 5),))
     drawn = report_of((replace(wide, method=tables.BOOTSTRAP),))
@@ -418,11 +418,11 @@ def test_test_images_that_are_trained_on_are_told(works, divided, tmp_path) -> N
     assert document["images"] == 22
     (told,) = document["problems"]
     assert told.startswith("1 test image of the official split equals a training image")
-    assert told.endswith("so the figures flatter all methods: test/red/again.png.")
+    assert told.endswith("so the results flatter all methods: test/red/again.png.")
     shutil.copy(folder / "train" / "green" / "1.png", folder / "test" / "blue $x$" / "again.png")
     text = " ".join(works("evaluate", folder, "--methods", "global@128").split())
     assert "2 test images of the official split equal training images" in text
-    assert "so the figures flatter all methods, the first is test/blue $x$/again.png." in text
+    assert "so the results flatter all methods, the first is test/blue $x$/again.png." in text
     document = json.loads(works("evaluate", folder, "--methods", "global@128", "--splits", 2, "--json"))
     assert document["problems"] == [
         "1 image is in two classes: test/blue $x$/again.png and train/green/1.png; a method can be right about only "
@@ -607,7 +607,7 @@ def test_a_kernel_that_cannot_be_held_is_refused_before_any_work(fails, images, 
     monkeypatch.setattr(preparation, "MAX_IMAGES", 11)
     for command_line in (("evaluate", *ONE_METHOD), ("train", "--method", "cl", "--out", tmp_path / "x.safetensors")):
         said = fails(command_line[0], images, *command_line[1:])
-        assert "12 images, and comparing each with each takes 1.15 kB of memory; take at most 11 of them" in said
+        assert "12 images, and comparing each with every other takes 1.15 kB of memory; take at most 11 of them" in said
 
 
 def test_ctrl_c_says_what_is_kept(run, images, monkeypatch) -> None:

@@ -162,7 +162,7 @@ def test_without_positions_the_figure_says_so(works, lite0, red, tmp_path) -> No
         (["--similar-to", str(ESPRESSO), "--class", "lynx"], "either a score or a similarity"),
         (["--class", "Tiger Cat"], "did you mean tiger cat?"),
         (["--without", "5000"], "There is no channel 5000"),
-        (["--without", "few"], "--without 'few' is no list of channel numbers"),
+        (["--without", "few"], "--without 'few' is not a list of channel numbers"),
         (["--out", "why.gif"], "must end in .png or .pdf or .svg or .csv or .npz"),
         (["--backbone", "alexnet", "--weights", "untrained"], "train a classifier, or choose another network"),
         (["--model", "nowhere.safetensors"], "cannot be read"),

@@ -65,7 +65,7 @@ def test_tables_files_and_the_same_again(images, works, tmp_path, one_core) -> N
         (("--splits", 1), "--splits"),
         (("--train-size", "much"), "--train-size is a number of images or a share"),
         (("--fill", "black"), "--fill"),
-        (("--out", "no/such/folder"), "does not exist; make it first"),
+        (("--out", "no/such/folder"), "does not exist; create it first"),
     ],
 )
 def test_bad_input_is_one_sentence(images, fails, more, said) -> None:

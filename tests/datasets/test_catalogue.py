@@ -106,7 +106,7 @@ def test_boxes_only_where_there_are_some(tmp_path, guide):
     lay(tmp_path, ["set/cat/1.jpg", "set/dog/1.jpg"])
     lay(tmp_path, {"set.zip": b""})
     for spec in (tmp_path / "set", tmp_path / "set.zip", "fieldguide", "torchvision:dtd"):
-        with pytest.raises(DatasetError, match="has no bounding boxes here; leave them off"):
+        with pytest.raises(DatasetError, match="has no bounding boxes; leave out --bounding-box"):
             open_dataset(spec, bounding_box=True)
 
 
@@ -135,7 +135,7 @@ def test_nothing_happens_where_all_classes_are_large_enough():
 def test_stop_names_the_small_classes():
     with pytest.raises(DatasetError) as caught:
         check_classes(UNEVEN, 2, "stop")
-    told = "set: 2 classes have fewer than 2 images: a (1), c (1); add images, or have such classes dropped "
+    told = "set: 2 classes have fewer than 2 images: a (1), c (1); add images, or drop such classes "
     assert str(caught.value) == f"{told}(--on-problem skip)."
 
 
@@ -170,7 +170,7 @@ def test_labels_that_cannot_be_learned():
     told = "2 labels have fewer than 1 image with or without them: a (4 with, 0 without), c (2 with, 0 without)"
     with pytest.raises(DatasetError) as caught:
         check_classes(labels, 1, "stop")
-    assert str(caught.value) == f"set: {told}; add images, or have such labels dropped (--on-problem skip)."
+    assert str(caught.value) == f"set: {told}; add images, or drop such labels (--on-problem skip)."
     smaller = check_classes(labels, 1, "skip")
     assert smaller.classes == ("b", "d")
     assert smaller.targets.tolist() == [[0, 1], [0, 0], [0, 1], [1, 0]]

@@ -255,7 +255,7 @@ def test_settings_without_sense(settings, message):
 
 @pytest.mark.parametrize("index", [-1, 24])
 def test_a_sample_that_is_not_there(index):
-    with pytest.raises(DatasetError, match=f"0 to 23, but no {index}"):
+    with pytest.raises(DatasetError, match=f"0 to 23, but no image {index}"):
         image_and_masks(index, per_class=2)
 
 

@@ -71,7 +71,7 @@ def test_what_is_no_image_is_passed_over_or_counted(tmp_path):
     lay(tmp_path, {"dog/film.mp4": "film", "cat/drawing.svg": "<svg/>"})
     dataset = class_folders(tmp_path)
     assert names(dataset) == ["cat/1.jpg", "dog/1.jpg"]
-    assert dataset.problems == ("2 files are left out, being no images, the first is cat/drawing.svg.",)
+    assert dataset.problems == ("2 files are left out, as they are not images, the first is cat/drawing.svg.",)
 
 
 def test_problems_name_empty_classes_and_images_of_no_class(tmp_path):
@@ -96,7 +96,9 @@ def test_links_are_followed_only_to_files_inside(tmp_path):
     (root / "bird").symlink_to(outside)
     dataset = class_folders(root)
     assert names(dataset) == ["cat/1.jpg", "cat/inside.jpg", "dog/1.jpg"]
-    assert dataset.problems == ("4 links are left out, as they lead to no file inside the folder, the first is bird.",)
+    assert dataset.problems == (
+        "4 links are left out, as they do not lead to files inside the folder, the first is bird.",
+    )
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no markdown_table here")

@@ -44,7 +44,7 @@ def test_mit67_missing_files_are_counted(tmp_path):
     assert len(dataset) == 3
     assert dataset.problems == (
         "2 lines of TrainImages.txt cannot be understood, the first is line 5.",
-        "2 files that TrainImages.txt or TestImages.txt names are missing, the first is winecellar/gone.jpg.",
+        "2 files named in TrainImages.txt or TestImages.txt are missing, the first is winecellar/gone.jpg.",
     )
 
 
@@ -73,9 +73,7 @@ def test_mit67_without_a_list_has_no_split(tmp_path):
 
 def test_mit67_without_images_or_lines(tmp_path):
     lists = {path: content for path, content in INDOOR.items() if path.endswith(".txt")}
-    with pytest.raises(
-        DatasetError, match=r"None of the 3 images that TrainImages\.txt .* names is in .*Images; unpack"
-    ):
+    with pytest.raises(DatasetError, match=r"None of the 3 images named in TrainImages\.txt .* is in .*Images; unpack"):
         open_dataset(lay(tmp_path, lists))
     with pytest.raises(DatasetError, match="name no images"):
         mit67.mit67(lay(tmp_path / "empty", {"TrainImages.txt": "\n\n"}))
@@ -166,7 +164,7 @@ def test_cub200_joins_by_number_and_not_by_line(tmp_path):
         (
             {"images/002.Laysan_Albatross/L.jpg": None},
             (
-                "1 file that images.txt names is missing: 002.Laysan_Albatross/L.jpg.",
+                "1 file named in images.txt is missing: 002.Laysan_Albatross/L.jpg.",
                 "1 class has no images: Laysan Albatross.",
             ),
         ),
@@ -318,13 +316,13 @@ def test_people_attributes_problems(tmp_path):
         "1 person has no box and is left out: train/00002.jpg.",
         "In train: 2 lines of labels.txt cannot be understood, the first is line 5.",
         "test/labels.txt is missing.",
-        "3 files that labels.txt names are missing, the first is train/00003.jpg.",
+        "3 files named in labels.txt are missing, the first is train/00003.jpg.",
         "There are no test images, so there is no official split.",
     )
 
 
 def test_people_attributes_without_people(tmp_path):
-    with pytest.raises(DatasetError, match="have nobody in a box"):
+    with pytest.raises(DatasetError, match="name nobody with a box"):
         attributes.people_attributes(lay(tmp_path, {"train/labels.txt": "1.jpg NaN NaN NaN NaN 0 0 0 0 0 0 0 0 0"}))
 
 
@@ -351,4 +349,4 @@ def test_a_list_does_not_lead_out_of_the_folder(tmp_path, path):
     dataset = listed_dataset("name", tmp_path / "inside", "the list", ["a", "b"], images)
     assert names(dataset) == ["1.jpg"]
     assert dataset.targets.dtype == np.int64
-    assert dataset.problems[0].startswith("1 file that the list names is missing: ")
+    assert dataset.problems[0].startswith("1 file named in the list is missing: ")

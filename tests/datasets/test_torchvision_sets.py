@@ -209,7 +209,7 @@ def test_missing_files_are_counted(tmp_path):
     oxford_iiit_pet(tmp_path)
     (tmp_path / "oxford-iiit-pet/images/Abyssinian_2.jpg").unlink()
     dataset = open_dataset("torchvision:OxfordIIITPet", root=tmp_path)
-    assert dataset.problems == ("1 file that torchvision names is missing: images/Abyssinian_2.jpg.",)
+    assert dataset.problems == ("1 file named in torchvision is missing: images/Abyssinian_2.jpg.",)
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
@@ -236,7 +236,7 @@ def test_without_a_network_there_is_one_sentence_and_nothing_left(tmp_path, name
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_a_folder_that_is_not_complete_is_one_sentence(tmp_path, name):
     (tmp_path / BUILT_IN[name].folder).mkdir()
-    with pytest.raises(DatasetError, match=r"is damaged or not complete|None of the"):
+    with pytest.raises(DatasetError, match=r"is damaged or incomplete|None of the"):
         open_dataset(f"torchvision:{name}", root=tmp_path)
 
 

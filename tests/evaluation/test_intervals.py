@@ -80,7 +80,7 @@ def test_refusals_over_splits():
         resampled_t(VALUES, 80, 0)
     with pytest.raises(SettingError, match="level lies between 0 and 1, not 95"):
         resampled_t(VALUES, 80, 20, level=95)
-    with pytest.raises(DatasetError, match="no value on split 2"):
+    with pytest.raises(DatasetError, match="undefined on split 2"):
         resampled_t([0.5, np.nan, 0.5], 80, 20)
 
 
@@ -161,7 +161,7 @@ def test_refusals_over_pictures():
         bootstrap(lambda chosen: 0.5, 5, resamples=0)
     with pytest.raises(SettingError, match="level"):
         bootstrap(lambda chosen: 0.5, 5, level=0)
-    with pytest.raises(DatasetError, match="no value on the test images"):
+    with pytest.raises(DatasetError, match="undefined on the test images"):
         bootstrap(lambda chosen: np.nan, 5)
 
 

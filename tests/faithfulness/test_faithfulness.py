@@ -187,7 +187,9 @@ def test_positions_by_a_baseline_and_from_the_centre():
     nowhere, (crops, _) = random_classifier("jitter", 8)
     without = position_orders(ExplainedImage(own, explanation_of(nowhere, crops)), np.random.default_rng(0), 2)
     assert set(found) - set(without) == {orders.BASELINE, orders.BASELINE_SAME}
-    with pytest.raises(SettingError, match="jitter has its numbers from is not known; choose cl, global or sum"):
+    with pytest.raises(
+        SettingError, match="jitter has no map of where in the image its numbers come from; choose cl, global or sum"
+    ):
         position_orders(ExplainedImage(explanation_of(nowhere, crops), own), np.random.default_rng(0), 2)
 
 
@@ -396,10 +398,12 @@ def test_what_cannot_be_asked(tiny):
     with pytest.raises(SettingError, match="between 0 and 1, not 1"):
         replace(question, fraction=1.0)
     labels = Dataset("labels", dataset.classes, dataset.samples, np.eye(3, dtype=int)[dataset.targets])
-    with pytest.raises(DatasetError, match="labels has several labels an image"):
+    with pytest.raises(DatasetError, match="labels has several labels per image"):
         study(labels, question, features, splits)
     jittered = replace(question, method=parse_method("jitter@128", backbone.architecture))
-    with pytest.raises(SettingError, match=r"jitter@128 has its numbers from is not known; choose cl"):
+    with pytest.raises(
+        SettingError, match=r"jitter@128 has no map of where in the image its numbers come from; choose cl"
+    ):
         study(dataset, jittered, features, [Split(split.train, split.test[:1]) for split in splits])
     with pytest.raises(SettingError, match="at least 2 splits, not 1"):
         study(dataset, question, features, splits[:1])

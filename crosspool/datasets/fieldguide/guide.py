@@ -83,7 +83,7 @@ def fieldguide(per_class: int = 30, size: int = 448, seed: int = 0) -> Dataset:
 
     Raises:
         SettingError: `per_class` is not from 1 to MAX_PER_CLASS, the size not from MIN_SIDE to MAX_SIDE pixels, or
-            the seed no whole number of at least 0.
+            the seed not a whole number of at least 0.
     """
     _check_size(size)
     _checked(0, per_class, seed)
@@ -117,14 +117,14 @@ def _png(index: int, per_class: int, size: int, seed: int) -> bytes:
 def _checked(index: int, per_class: int, seed: int) -> int:
     """The index, if there is such a sample."""
     if type(per_class) is not int or not 1 <= per_class <= MAX_PER_CLASS:
-        raise SettingError(f"A species has from 1 to {MAX_PER_CLASS} images, not {per_class!r}.")
+        raise SettingError(f"A species has 1 to {MAX_PER_CLASS} images, not {per_class!r}.")
     check_seeds(seed)
     count = per_class * len(SPECIES)
     if not 0 <= index < count:
-        raise DatasetError(f"The guide has the images 0 to {count - 1}, but no {index}.")
+        raise DatasetError(f"The guide has images 0 to {count - 1}, but no image {index}.")
     return index
 
 
 def _check_size(size: int) -> None:
     if type(size) is not int or not MIN_SIDE <= size <= MAX_SIDE:
-        raise SettingError(f"Images of the guide have from {MIN_SIDE} to {MAX_SIDE} pixels a side, not {size!r}.")
+        raise SettingError(f"Images of the guide have {MIN_SIDE} to {MAX_SIDE} pixels a side, not {size!r}.")

@@ -98,7 +98,7 @@ def test_a_zip_of_class_folders():
 @pytest.mark.parametrize(
     ("files", "said"),
     [
-        (b"no zip at all", "pets.zip is no ZIP file, or is damaged"),
+        (b"no zip at all", "pets.zip is not a ZIP file, or is damaged"),
         ({"1.png": encoded(), "2.png": encoded()}, "pets.zip has images but no class folders"),
         ({"cat/1.png": encoded(), "cat/2.png": encoded()}, "no class folders|one class only"),
         ({"notes.txt": "nothing"}, "pets.zip has no images"),
@@ -143,9 +143,9 @@ def test_a_damaged_member_is_told_by_its_folder_and_without_ours():
 @pytest.mark.parametrize(
     ("files", "said"),
     [
-        ({f"{'a' * 256}/1.png": encoded(), "b/1.png": encoded()}, "pets.zip has names longer than 255 signs"),
+        ({f"{'a' * 256}/1.png": encoded(), "b/1.png": encoded()}, "pets.zip has names longer than 255 characters"),
         ({"a/1.png": encoded(), **{f"b/{n}.txt": "" for n in range(10_000)}}, "pets.zip has more than 10,000 members"),
-        ({"a/1.png": encoded(), **{f"b/{n}.bmp": bytes(2**20) for n in range(9)}}, "holds more than 8 MB of images"),
+        ({"a/1.png": encoded(), **{f"b/{n}.bmp": bytes(2**20) for n in range(9)}}, "contains more than 8 MB of images"),
         (np.random.default_rng(0).bytes(3 * 2**19), "pets.zip has 1.5 MB of at most 1; take fewer images"),
     ],
 )
@@ -201,7 +201,7 @@ def test_a_class_of_one_image_is_left_out_or_stops_it():
     assert kept.dataset.classes == ("cat", "dog")
     assert len(kept.dataset) == len(kept.pictures) == 4
     assert kept.dataset.problems == ("1 class has fewer than 2 different images of its own: owl (1); left out.",)
-    with pytest.raises(DatasetError, match=r"dog \(1\); too few classes would be left, so add images"):
+    with pytest.raises(DatasetError, match=r"dog \(1\); too few classes would be left; add images"):
         collected(cat=(1, 2), dog=(3,)).labelled()
 
 
