@@ -7,7 +7,7 @@ import typer
 
 from crosspool.cli.console import print_json, print_labels, print_wrapped
 from crosspool.cli.named_images import SkipErrors, none_read, read_images
-from crosspool.cli.options import Device, Json
+from crosspool.cli.options import Device, Images, Json
 from crosspool.cli.records import file_checksum
 from crosspool.text import printable
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def classify_command(
-    images: Annotated[list[str], typer.Argument(metavar="IMAGES", help="One or more image files.")],
+    images: Images,
     model: Annotated[
         str, typer.Option("--model", "-m", metavar="FILE.safetensors", help="A classifier that crosspool train wrote.")
     ],

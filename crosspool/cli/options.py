@@ -34,6 +34,8 @@ Weights = Annotated[
         show_default="the pretrained ones",
     ),
 ]
+Images = Annotated[list[str], typer.Argument(metavar="IMAGES", help="One or more image files.")]
+Top = Annotated[int, typer.Option(min=1, metavar="N", help="How many classes to show for each image.")]
 Device = Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps.")]
 Size = Annotated[
     int | None,

@@ -11,6 +11,7 @@ import typer
 
 from crosspool.cli.console import images_progress
 from crosspool.cli.named_images import SkipErrors, none_read, read_images
+from crosspool.cli.options import Images
 from crosspool.cli.outputs import checked_output, replacing
 from crosspool.cli.records import MapOptions, file_checksum, pooled
 from crosspool.errors import SettingError
@@ -24,7 +25,7 @@ DECODED_IMAGES = 8  # in memory at a time
 
 
 def pool_command(
-    images: Annotated[list[str], typer.Argument(metavar="IMAGES", help="One or more image files.")],
+    images: Images,
     out: Annotated[str, typer.Option("--out", "-o", metavar="FILE.npz", help="Where to write the features.")],
     options: MapOptions,
     skip_errors: SkipErrors = False,

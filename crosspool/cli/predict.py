@@ -1,20 +1,30 @@
 """`predict`: the network's own classes."""
 
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from crosspool.cli.console import print_json, print_labels
-from crosspool.cli.options import DEFAULT_BACKBONE, BackboneName, Device, Framing, Json, Size, Weights, side
+from crosspool.cli.options import (
+    DEFAULT_BACKBONE,
+    BackboneName,
+    Device,
+    Framing,
+    Images,
+    Json,
+    Size,
+    Top,
+    Weights,
+    side,
+)
 
 
 def predict_command(
-    images: Annotated[list[str], typer.Argument(metavar="IMAGES", help="One or more image files.")],
+    images: Images,
     backbone: BackboneName = DEFAULT_BACKBONE,
     weights: Weights = None,
     device: Device = "auto",
-    top: Annotated[int, typer.Option(min=1, metavar="N", help="How many classes to show for each image.")] = 5,
+    top: Top = 5,
     size: Size = None,
     framing: Framing = "crop",
     json: Json = False,

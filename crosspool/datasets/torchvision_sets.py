@@ -121,7 +121,7 @@ def torchvision_set(key: str, root: Path, *, download: bool = False) -> Dataset:
             f"{built_in.title} in {folder} is damaged or incomplete ({_cause(error)}); delete that folder, and "
             f"{_advice(built_in, folder)}."
         ) from error
-    return listed_dataset(built_in.title, folder, "torchvision", classes, images)
+    return listed_dataset(built_in.title, folder, "torchvision's list", classes, images)
 
 
 def _advice(built_in: BuiltIn, folder: Path) -> str:

@@ -56,7 +56,7 @@ def voc2007(root: Path) -> Dataset:
     ]
     year = re.search(r"VOC(\d{4})$", root.resolve().name)
     title = f"PASCAL VOC {year[1] if year else 2007}"
-    return listed_dataset(title, root / "JPEGImages", title, classes, images, problems)
+    return listed_dataset(title, root / "JPEGImages", f"the lists of {title}", classes, images, problems)
 
 
 def _labels(lists: Path, name: str, problems: list[str]) -> list[tuple[str, str, int]]:

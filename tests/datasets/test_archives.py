@@ -167,7 +167,7 @@ def test_an_honest_bomb_is_left_out(tmp_path):
     dataset = opened(tmp_path, {**TWO, "cat/bomb.png": bytes(2_000_000)})
     assert names(dataset) == ["cat/1.png", "dog/1.png"]
     assert dataset.problems == (
-        "1 image is left out, being larger than 64 MB or compressed beyond 200 times: cat/bomb.png.",
+        "1 image is left out: larger than 64 MB, or compressed more than 200 times: cat/bomb.png.",
     )
 
 

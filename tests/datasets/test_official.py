@@ -182,7 +182,7 @@ def test_cub200_problems(tmp_path, changed, problems):
 def test_cub200_without_what_it_needs(tmp_path):
     with pytest.raises(DatasetError, match="have no image in common"):
         cub200.cub200(lay(tmp_path / "a", {**BIRDS, "image_class_labels.txt": "9 1\n"}))
-    with pytest.raises(DatasetError, match=r"None of the 3 images that images\.txt names"):
+    with pytest.raises(DatasetError, match=r"None of the 3 images named in images\.txt"):
         cub200.cub200(lay(tmp_path / "b", {path: text for path, text in BIRDS.items() if "/" not in path}))
 
 
@@ -251,7 +251,7 @@ def test_voc2007_without_what_it_needs(tmp_path):
     (tmp_path / MAIN).mkdir(parents=True)
     with pytest.raises(DatasetError, match="has no lists such as car_trainval"):
         open_dataset(tmp_path)
-    with pytest.raises(DatasetError, match="None of the 5 images that PASCAL VOC 2007 names"):
+    with pytest.raises(DatasetError, match="None of the 5 images named in the lists of PASCAL VOC 2007"):
         open_dataset(lay(tmp_path, {path: text for path, text in OBJECTS.items() if "JPEG" not in path}))
 
 

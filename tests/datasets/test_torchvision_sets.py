@@ -209,7 +209,7 @@ def test_missing_files_are_counted(tmp_path):
     oxford_iiit_pet(tmp_path)
     (tmp_path / "oxford-iiit-pet/images/Abyssinian_2.jpg").unlink()
     dataset = open_dataset("torchvision:OxfordIIITPet", root=tmp_path)
-    assert dataset.problems == ("1 file named in torchvision is missing: images/Abyssinian_2.jpg.",)
+    assert dataset.problems == ("1 file named in torchvision's list is missing: images/Abyssinian_2.jpg.",)
 
 
 @pytest.mark.parametrize("name", BUILT_IN)

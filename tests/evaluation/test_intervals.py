@@ -78,7 +78,7 @@ def test_refusals_over_splits():
         resampled_t([], 80, 20)
     with pytest.raises(SettingError, match="images to train and to test on"):
         resampled_t(VALUES, 80, 0)
-    with pytest.raises(SettingError, match="level lies between 0 and 1, not 95"):
+    with pytest.raises(SettingError, match="level must be between 0 and 1, not 95"):
         resampled_t(VALUES, 80, 20, level=95)
     with pytest.raises(DatasetError, match="undefined on split 2"):
         resampled_t([0.5, np.nan, 0.5], 80, 20)
