@@ -39,7 +39,10 @@ def _confusion(matrix: np.ndarray, names: Sequence[str], title: str) -> Figure:
         im_kw={"vmin": 0, "vmax": 100}, text_kw={"fontsize": size},
     )  # fmt: skip
     for place, text in np.ndenumerate(() if display.text_ is None else display.text_):
-        text.set(text=_share(shares[place]), color="white" if shares[place] > WHITE_FROM else INK)
+        share = shares[place]
+        text.set(text=f"{share:.0f}" if share > 0.5 else "<1", color="white" if share > WHITE_FROM else INK)
+        if share == 0:
+            text.remove()
     _class_names(axes, names, size)
     axes.set_xlabel("predicted class", fontsize=12)
     axes.set_ylabel("true class", fontsize=12)
@@ -47,11 +50,6 @@ def _confusion(matrix: np.ndarray, names: Sequence[str], title: str) -> Figure:
     bar = figure.colorbar(display.im_, shrink=0.7, pad=0.02)
     bar.set_label("% of the class's test images", fontsize=11)
     return figure
-
-
-def _share(percent: float) -> str:
-    """A cell's number; none where there is no image."""
-    return "" if percent == 0 else f"{percent:.0f}" if percent > 0.5 else "<1"
 
 
 def tick_labels(names: Sequence[str]) -> list[str]:

@@ -529,7 +529,7 @@ def test_bad_outputs_are_found_before_any_work(fails, tmp_path, monkeypatch) -> 
     assert "must end in .npz" in fails("pool", CAT, "--out", tmp_path / "x.png")
     assert "does not exist; create it first" in fails("maps", CAT, "--out", tmp_path / "no" / "x.png")
     assert "does not exist; create it first" in fails("maps", CAT, "--out", photo / "x.png")
-    assert "no file" in fails("maps", CAT, "--out", tmp_path / "folder.png")
+    assert "not a file" in fails("maps", CAT, "--out", tmp_path / "folder.png")
     assert f"would overwrite {photo} itself" in fails("maps", photo, "--out", photo)
 
 

@@ -573,7 +573,7 @@ def test_an_official_split_has_a_size_of_its_own(fails, divided) -> None:
 
 def test_bad_folders_for_results(fails, images, tmp_path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    assert "no folder" in fails("evaluate", images, "--out", tmp_path / "file")
+    assert "not a folder" in fails("evaluate", images, "--out", tmp_path / "file")
 
 
 def test_a_full_disk_is_one_sentence(fails, images, monkeypatch, cache, tmp_path) -> None:
