@@ -2,9 +2,11 @@
 
 import gc
 import hashlib
+import math
 import threading
 import time
 import weakref
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -30,7 +32,7 @@ from tests.pictures import png, tinted
 
 METHODS = "cl@160,global@128"
 EACH = 5
-LONG = 30  # seconds: the machine may be busy
+LONG = 120  # seconds: the machine may be busy
 
 
 @pytest.fixture(scope="module")
@@ -68,19 +70,29 @@ def done(backbone, module_server):
     return job
 
 
+class Computed(list):
+    """The images that were computed, with their sources, and the thread of each; no more of them than `limit`."""
+
+    def __init__(self):
+        super().__init__()
+        self.threads, self.limit = [], math.inf
+
+
 @pytest.fixture
 def slow(monkeypatch):
-    """Every image takes a moment; a list of the images that were computed."""
-    seen = []
+    """Every image takes a moment, and may be made to wait; those that were computed."""
+    computed = Computed()
     ensure = Features.ensure
 
     def slowly(features, index):
         time.sleep(0.05)
+        until(lambda: len(computed) < computed.limit)
         ensure(features, index)
-        seen.append((index, features.sources))
+        computed.threads.append(threading.get_ident())
+        computed.append((index, features.sources))
 
     monkeypatch.setattr(Features, "ensure", slowly)
-    return seen
+    return computed
 
 
 def until(condition):
@@ -124,7 +136,9 @@ def test_progress_ends_at_the_whole(done):
 def test_progress_grows_and_results_come_one_by_one(backbone, slow, server):
     job = Job(planned(backbone), server)
     shares, stages, firsts = [], [], []
-    while not job.wait(0.01):
+    while not job.wait(0):
+        slow.limit = len(slow) + 1
+        until(lambda: len(slow) == slow.limit or job.wait(0))
         progress = job.progress
         shares.append(progress.share)
         stages.append(progress.stage)
@@ -182,38 +196,40 @@ def test_a_training_size_that_cannot_be_is_told_before_it_starts(backbone):
 # --- how it ends early
 
 
-def test_cancelling_ends_it_within_a_second_and_loses_nothing(backbone, slow, server):
-    plan = planned(backbone)
+def test_cancelling_ends_it_after_an_image_and_loses_nothing(backbone, slow, server):
+    plan, slow.limit = planned(backbone), 5
     job = Job(plan, server)
-    until(lambda: len(slow) >= 5)
+    until(lambda: len(slow) == 5)
     job.cancel()
     assert not job.running  # the page is free at once
-    assert job.wait(1)
+    slow.limit = math.inf
+    assert job.wait(LONG)
+    assert len(slow) <= 6
     assert (job.comparison, job.error) == (None, "")
     computed = len(slow)
-    started = time.monotonic()
     cached = {index for index, _ in slow}
     again = Job(plan, server)
     assert again.wait(LONG)
     assert again.comparison is not None
     lacking = [index for index, sources in slow[computed:] if sources == slow[0][1] and index not in cached]
     assert len(lacking) == 16 - len(cached)
-    assert time.monotonic() - started < LONG
 
 
 def test_when_the_session_ends_so_does_its_job_and_its_memory_is_given_back(backbone, slow, server):
     plan = planned(backbone)
     folder, labelled = plan.labelled.cache.folder, weakref.ref(plan.labelled)
+    slow.limit = 2
     state = {"job": Job(plan, server)}
     del plan
-    until(lambda: len(slow) >= 2)
+    until(lambda: len(slow) == 2)
     ended = state["job"]._ending.ended
     state.clear()
     gc.collect()
-    assert ended.wait(1)
+    slow.limit = math.inf
+    assert ended.wait(LONG)
     until(lambda: gc.collect() >= 0 and labelled() is None)
     until(lambda: not folder.exists())
-    assert len(slow) < 16
+    assert len(slow) <= 3
 
 
 def cache_error(folder):
@@ -252,7 +268,7 @@ def test_a_failure_is_one_sentence_and_keeps_what_was_found(backbone, monkeypatc
 
 
 def test_others_pass_between_two_images(backbone, slow, server):
-    job = Job(planned(backbone), server)
+    job = Job(planned(backbone, collection=collected(20)), server)  # more than are computed here
     until(lambda: len(slow) >= 2)
     for _ in range(3):
         with server.compute.turn():
@@ -262,19 +278,19 @@ def test_others_pass_between_two_images(backbone, slow, server):
         time.sleep(0.06)
     assert job.running
     job.cancel()
-    assert job.wait(1)
+    assert job.wait(LONG)
 
 
 def test_two_jobs_take_turns(backbone, slow, server):
     jobs = [Job(planned(backbone), server) for _ in range(2)]
-    until(lambda: all(job.progress.done >= 1 for job in jobs))  # one of them began alone
-    before = [job.progress.done for job in jobs]
-    until(lambda: all(job.progress.done >= done + 3 for job, done in zip(jobs, before, strict=True)))
-    gained = [job.progress.done - done for job, done in zip(jobs, before, strict=True)]
-    assert abs(gained[0] - gained[1]) <= 2
+    until(lambda: len(set(slow.threads)) == 2)  # one of them began alone
+    begun = len(slow)
+    until(lambda: len(slow) >= begun + 6)
+    turns = Counter(slow.threads[begun : begun + 6])
+    assert sorted(turns.values()) in ([2, 4], [3, 3])
     for job in jobs:
         job.cancel()
-        assert job.wait(2)
+        assert job.wait(LONG)
 
 
 # --- a classifier that has not seen a picture

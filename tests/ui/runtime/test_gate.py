@@ -9,7 +9,7 @@ from crosspool.errors import CrosspoolError
 from crosspool.ui.runtime import gate as gates
 from crosspool.ui.runtime.gate import BusyError, FairSemaphore
 
-LONG = 20  # seconds
+LONG = 120  # seconds: the machine may be busy
 
 
 @pytest.fixture(autouse=True)
@@ -77,7 +77,7 @@ def test_all_learn_their_place_and_when_their_turn_has_come():
     for thread in threads:
         until(thread.inside.is_set)
         if thread is not threads[-1]:
-            until(lambda: threads[-1].places)
+            until(lambda: all(thread.places for thread in threads))
         thread.go()
     assert [sorted(set(thread.places), reverse=True) for thread in threads[:2]] == [[0], [1, 0]]
     assert threads[3].places == sorted(threads[3].places, reverse=True)  # it only gets better
@@ -106,7 +106,7 @@ def test_nobody_waits_longer_than_the_limit():
     gate = FairSemaphore()
     (first,) = queue_of(gate, 1)
     with (
-        pytest.raises(BusyError, match=r"after 0 seconds 1 is still ahead of you; try again in a minute\.$"),
+        pytest.raises(BusyError, match=r"after \d+ seconds? 1 is still ahead of you; try again in a minute\.$"),
         gate.turn(seconds=0.03),
     ):
         raise AssertionError("it never had a turn")
@@ -146,12 +146,13 @@ def test_one_who_yields_comes_after_those_who_wait():
     assert order == ["first step", "other", "second step"]
 
 
-def test_only_waits_that_are_noticed_are_reported():
+def test_only_waits_that_are_noticed_are_reported(monkeypatch):
+    monkeypatch.setattr(gates, "POLL_SECONDS", 0.5)
     waits: list[float] = []
     semaphore = FairSemaphore(on_wait=waits.append)
     first, second = queue_of(semaphore, 2)
     assert waits == []
-    time.sleep(0.02)  # longer than a look takes here
+    time.sleep(0.6)  # longer than a poll
     first.go()
     second.go()
     assert waits == [wait for wait in semaphore.waits if wait > gates.POLL_SECONDS]

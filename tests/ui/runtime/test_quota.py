@@ -67,16 +67,17 @@ def test_bytes_are_free_again_when_the_image_is_gone(server):
 
 
 def test_nothing_is_left_after_a_release_although_another_thread_is_at_it():
-    forgotten = []
+    forgotten, begun = [], threading.Event()
 
     def forget_slowly(images):
+        begun.set()
         time.sleep(0.2)
         forgotten.extend(images)
 
     quota = ImageQuota(MB, MB, forget_slowly)
     lease = quota.lease(ImageOwner(), hashes("a"), 1)
     del lease
-    time.sleep(0.05)  # the thread that forgets has begun
+    assert begun.wait(60)
     quota.release_dropped()
     assert forgotten == ["a"]
     quota.close()

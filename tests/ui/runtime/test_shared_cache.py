@@ -10,7 +10,7 @@ from crosspool.ui.runtime.gate import FairSemaphore
 from crosspool.ui.runtime.image_hash import ImageHash
 from crosspool.ui.runtime.shared_cache import CacheKind, CacheUsage, SharedCache
 
-LONG = 20  # seconds
+LONG = 120  # seconds: the machine may be busy
 LIMIT = 1000  # bytes
 
 
