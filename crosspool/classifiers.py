@@ -47,7 +47,7 @@ class LinearClassifier:
     def multi_label(self) -> bool:
         return self.settings.multi_label
 
-    def check(self, backbone: Backbone) -> None:
+    def check_backbone(self, backbone: Backbone) -> None:
         """Raise ModelError unless `backbone` is the very network that the classifier was trained on."""
         if backbone.fingerprint != self.settings.fingerprint:
             raise ModelError(
@@ -61,7 +61,7 @@ class LinearClassifier:
 
     def scores(self, images: Sequence[Image.Image], backbone: Backbone) -> NDArray[np.float64]:
         """The classes' scores of images (upright RGB), (images, L)."""
-        self.check(backbone)
+        self.check_backbone(backbone)
         records = [compute_record(backbone, image, self.method.sources) for image in images]
         scores: NDArray[np.float64] = self.vectors(records) @ self.weights.T + self.intercept
         return scores
@@ -98,7 +98,7 @@ class TrainedClassifier(LinearClassifier):
         """Write a safetensors file with the settings as JSON in its header. Raises ModelError where it cannot."""
         classifier_files.write(Path(path), self._arrays(), self.settings)
 
-    def file(self) -> bytes:
+    def to_bytes(self) -> bytes:
         """The bytes of the file that `save` writes."""
         return classifier_files.file_bytes(self._arrays(), self.settings)
 

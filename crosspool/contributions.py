@@ -250,7 +250,7 @@ def explain(classifier: LinearClassifier, backbone: Backbone, image: Image.Image
         Euler's theorem on the pooled map (see this module); for the mean of a map these are the class activation maps
         of Zhou et al., CVPR 2016.
     """
-    classifier.check(backbone)
+    classifier.check_backbone(backbone)
     return explanation_of(classifier, compute_record(backbone, image, classifier.method.sources_to_explain))
 
 

@@ -27,7 +27,7 @@ class Source:
     framing: Framing
 
 
-def views_of(
+def image_views(
     image: Image.Image, preprocessing: Preprocessing, size: int, views: Views, framing: Framing
 ) -> list[Image.Image]:
     """The images that go through the network, all of one size.

@@ -13,7 +13,7 @@ from PIL import Image
 
 from crosspool.backbones import Backbone
 from crosspool.cache import Array, ArrayCache
-from crosspool.crops import Source, views_of
+from crosspool.crops import Source, image_views
 from crosspool.datasets import Dataset
 from crosspool.encoding import Record
 from crosspool.errors import ImageError
@@ -47,7 +47,7 @@ def compute_record(backbone: Backbone, image: Image.Image, sources: Iterable[Sou
     ordered = sorted(sources, key=lambda source: (source.size, source.views, source.framing))
     for (size, views, framing), group in groupby(ordered, lambda s: (s.size, s.views, s.framing)):
         group_sources = list(group)
-        framed = views_of(image, backbone.spec.preprocessing, size, views, framing)
+        framed = image_views(image, backbone.spec.preprocessing, size, views, framing)
         outputs = backbone.outputs(framed, tuple(source.node for source in group_sources))
         for source, output in zip(group_sources, outputs, strict=True):
             record[source] = output.contiguous().cpu().numpy()
@@ -113,7 +113,7 @@ class Features:
         computed = self._compute(index, self._read(index), missing) if missing else {}
         return {source: computed[source] if array is None else array for source, array in cached.items()}
 
-    def of(self, indices: NDArray[np.intp], sources: Sequence[Source]) -> "Records":
+    def records_of(self, indices: NDArray[np.intp], sources: Sequence[Source]) -> "Records":
         """The records of some samples, none of them read yet."""
         return Records(self, indices, sources)
 

@@ -47,7 +47,7 @@ def train_classifier(
     if too_long is not None:
         raise DatasetError(f"A class's name has at most {LONGEST_NAME} characters; shorten {too_long[:40]}….")
     backbone = features.backbone
-    records = features.of(np.arange(len(dataset)), method.sources)
+    records = features.records_of(np.arange(len(dataset)), method.sources)
     encoder = method.encoder(seed).fit(records)
     with VectorFile(scratch) as file:
         encode_into(file, encoder, records, progress)

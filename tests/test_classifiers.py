@@ -232,7 +232,7 @@ def test_refuses_another_network(trained):
     with pytest.raises(ModelError, match=re.escape(sentence)):
         trained("global@128").scores(NEW, other)
     with pytest.raises(ModelError, match="was trained on"):
-        trained("global@128").check(other)
+        trained("global@128").check_backbone(other)
 
 
 # --- files that are no classifiers

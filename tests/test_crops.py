@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from crosspool.crops import Source, views_of
+from crosspool.crops import Source, image_views
 from crosspool.errors import SettingError
 from crosspool.framing import Preprocessing, frame_image
 from tests.networks import PLAIN, sample
@@ -22,7 +22,7 @@ def same(first, second):
 
 
 def views(kind, image=None, *, preprocessing=PLAIN, size=SIZE, framing="squash"):
-    return views_of(image or sample(), preprocessing, size, kind, framing)
+    return image_views(image or sample(), preprocessing, size, kind, framing)
 
 
 @pytest.mark.parametrize("kind", COUNTS)

@@ -12,7 +12,7 @@ import pytest
 from crosspool.backbones import Backbone
 from crosspool.backbones.loading import UNTRAINED, load
 from crosspool.cache import ArrayCache, default_cache
-from crosspool.crops import Source, views_of
+from crosspool.crops import Source, image_views
 from crosspool.datasets import Dataset, Sample
 from crosspool.errors import ImageError, SettingError
 from crosspool.features import Features, compute_record
@@ -81,7 +81,7 @@ def test_a_record_is_what_the_network_yields(tiny):
         CROPPED: (1, 5, 8, 8),
     }
     for source, array in record.items():
-        framed = views_of(sample(), tiny.spec.preprocessing, source.size, source.views, source.framing)
+        framed = image_views(sample(), tiny.spec.preprocessing, source.size, source.views, source.framing)
         (alone,) = tiny.outputs(framed, (source.node,))
         np.testing.assert_allclose(array, alone.numpy(), rtol=1e-5, atol=1e-6)
         assert array.flags.c_contiguous
@@ -409,7 +409,7 @@ def test_records_of_some_samples_are_read_when_asked_for(features_of, runs):
 
     dataset = dataset_of([partial(read_file, i) for i in range(5)], np.arange(5) % 3)
     features = features_of(dataset)
-    some = features.of(np.array([4, 1, 3]), PAIR[:1])
+    some = features.records_of(np.array([4, 1, 3]), PAIR[:1])
     assert len(some) == 3
     assert (read, runs) == ([], [])
     assert list(some[1]) == [PAIR[0]]

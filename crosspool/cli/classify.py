@@ -46,7 +46,7 @@ def classify_command(
 
     classifier = load_classifier(Path(model))
     network = classifier.load_backbone(weights, device)
-    classifier.check(network)
+    classifier.check_backbone(network)
     records = []
     skipped: list[str] = []
     for named in read_images(images, skipped, skip_errors=skip_errors):  # one at a time, as `predict` does

@@ -121,7 +121,7 @@ def _encoded(
     step: Callable[[], None],
 ) -> Iterator[_Encoded]:
     """For each split the images as its encoder sees them; one encoder that learns nothing serves all."""
-    everything = features.of(np.arange(len(dataset)), method.sources)
+    everything = features.records_of(np.arange(len(dataset)), method.sources)
     count = len(protocol.splits) if method.learns else 1
     total = count * len(dataset)
     encoded: _Encoded | None = None
@@ -129,7 +129,7 @@ def _encoded(
         if encoded is None or method.learns:
             encoder = method.encoder(protocol.seed)
             if method.learns:
-                encoder.fit(features.of(split.train, method.sources))
+                encoder.fit(features.records_of(split.train, method.sources))
             done = number * len(dataset)
             with VectorFile(scratch) as file:
                 encode_into(file, encoder, everything, partial(_report, progress, method.name, done, total))

@@ -160,7 +160,7 @@ def test_files_can_be_taken_away(finished, tmp_path):
     with zipfile.ZipFile(io.BytesIO(_zipped(files))) as archive:
         assert archive.namelist() == document["files"]
         assert archive.read("accuracy-against-bytes.png").startswith(b"\x89PNG")
-    (tmp_path / "m.safetensors").write_bytes(comparison.classifiers["sum@128"].file())
+    (tmp_path / "m.safetensors").write_bytes(comparison.classifiers["sum@128"].to_bytes())
     loaded = load_classifier(tmp_path / "m.safetensors")
     image = comparison.dataset.samples[0].decode(comparison.dataset.samples[0].read())
     backbone = load_backbone(*NETWORK)

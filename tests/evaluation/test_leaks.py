@@ -110,7 +110,7 @@ def test_a_planted_leak_of_the_encoder_is_caught(learned_from, monkeypatch):
     def leaky(self, X, y=None, **params):
         features = getattr(X, "_features", None)
         if features is not None:
-            X = features.of(np.arange(len(TINTS)), X._sources)
+            X = features.records_of(np.arange(len(TINTS)), X._sources)
         return fit(self, X, y, **params)
 
     monkeypatch.setattr(Encoder, "fit", leaky)
@@ -148,9 +148,9 @@ def test_fitting_reads_no_test_image(tiny, tmp_path, monkeypatch):
 
     monkeypatch.setattr(features, "record", guarded)
     (method,) = parse_methods("cl-c@256/pca2+cl/pca3+global", tiny.architecture)
-    method.encoder().fit(features.of(SPLIT.train, method.sources))
+    method.encoder().fit(features.records_of(SPLIT.train, method.sources))
     with pytest.raises(AssertionError, match="is a test image"):
-        method.encoder().fit(features.of(np.arange(len(TINTS)), method.sources))
+        method.encoder().fit(features.records_of(np.arange(len(TINTS)), method.sources))
 
 
 def test_copies_of_a_picture_stay_on_one_side(tiny, tmp_path):

@@ -97,7 +97,7 @@ def test_a_linear_encoding_gives_the_scores_of_its_vectors(report, backbone, cac
     """The kernel's way gives what training on the vectors themselves gives."""
     dataset = tints(each=8)
     (method, *_), features = ready(dataset, backbone, cache, "cl")
-    vectors = method.encoder().transform(features.of(np.arange(COUNT), method.sources))
+    vectors = method.encoder().transform(features.records_of(np.arange(COUNT), method.sources))
     outcome = report.methods[0].outcomes[1]
     train, test = vectors[outcome.split.train], vectors[outcome.split.test]
     machine = DualLinearSVM().fit(train @ train.T, dataset.targets[outcome.split.train])

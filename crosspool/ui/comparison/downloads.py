@@ -31,7 +31,7 @@ def downloads_section(comparison: Comparison) -> None:
     with st.container(horizontal=True):
         for name, (method, classifier) in zip(names, comparison.classifiers.items(), strict=True):
             size = human_bytes(classifier.weights.nbytes)
-            _download(f"Model {as_it_is(method)}, {size}", classifier.file, name, "application/octet-stream")
+            _download(f"Model {as_it_is(method)}, {size}", classifier.to_bytes, name, "application/octet-stream")
     example = shlex.join(["crosspool", "classify", "IMAGE", "--model", names[0]])
     if comparison.labelled.spec is None:
         st.markdown(

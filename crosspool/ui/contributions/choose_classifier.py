@@ -132,7 +132,7 @@ def _of_file() -> ExplainedClassifier | None:
             f"network's own classes, and {spec.title}, to download them."
         )
     network = current_server().networks.named(spec.name, weights)
-    classifier.check(network.backbone)
+    classifier.check_backbone(network.backbone)
     return ExplainedClassifier(name, classifier, network)
 
 

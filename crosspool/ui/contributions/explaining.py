@@ -136,7 +136,7 @@ def _owner() -> ImageHash:
 
 def _compute(image: Image.Image, subject: ExplainedClassifier) -> Explained:
     classifier, backbone = subject.classifier, subject.network.backbone
-    classifier.check(backbone)
+    classifier.check_backbone(backbone)
     sources = classifier.method.sources_to_explain
     record = compute_record(backbone, image, sources)
     explanation = explanation_of(classifier, record)
