@@ -15,7 +15,7 @@ from crosspool.tracing import Layout, behind_activation
 
 INPUT = "input"
 PAPER_NAMES = ("fc6", "fc7", "fc8")  # of AlexNet's and VGG's three layers
-PYRAMID = (1, 2, 4)  # cells a side: 21 cells in all
+PYRAMID_LEVELS = (1, 2, 4)  # cells a side: 21 cells in all
 AVERAGES = (nn.AdaptiveAvgPool2d, F.adaptive_avg_pool2d, "mean")
 RESHAPES = (nn.Flatten, nn.Identity, nn.Dropout, torch.flatten, F.dropout, "flatten")  # no value changes
 

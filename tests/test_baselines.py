@@ -9,7 +9,7 @@ from sklearn.base import clone
 from torch import nn
 
 from crosspool.backbones import architecture, load_backbone
-from crosspool.baselines import PYRAMID, FullyConnected, MapPooling, MeanOverViews, fully_connected_layers
+from crosspool.baselines import PYRAMID_LEVELS, FullyConnected, MapPooling, MeanOverViews, fully_connected_layers
 from crosspool.crops import Source
 from crosspool.features import compute_record
 from crosspool.framing import frame_image, to_tensor
@@ -169,7 +169,7 @@ def maps(side=8, views=1):
 
 @pytest.mark.parametrize("views", [1, 3])
 @pytest.mark.parametrize("how", ["sum", "max"])
-@pytest.mark.parametrize("levels", [(1,), (2,), PYRAMID, (4, 1)])
+@pytest.mark.parametrize("levels", [(1,), (2,), PYRAMID_LEVELS, (4, 1)])
 def test_equals_the_loop(how, levels, views):
     record = maps(views=views)
     pooled = MapPooling("map", how, levels).transform([record])
@@ -179,8 +179,8 @@ def test_equals_the_loop(how, levels, views):
 @pytest.mark.parametrize("side", [1, 3, 5, 7, 13])
 def test_maps_that_cannot_be_divided_evenly(side):
     record = maps(side)
-    pooled = MapPooling("map", "max", PYRAMID).transform([record])
-    np.testing.assert_array_equal(pooled[0], np.array(pool_by_loop(record["map"], "max", PYRAMID), np.float32))
+    pooled = MapPooling("map", "max", PYRAMID_LEVELS).transform([record])
+    np.testing.assert_array_equal(pooled[0], np.array(pool_by_loop(record["map"], "max", PYRAMID_LEVELS), np.float32))
     summed = MapPooling("map", "sum").transform([record])
     np.testing.assert_allclose(summed[0], record["map"].sum((0, 2, 3)), rtol=1e-4, atol=1e-4)
 
@@ -195,7 +195,7 @@ def test_pooling_by_hand():
 @pytest.mark.parametrize("side", [7, 8])
 def test_a_pyramids_levels_hold_each_other(side):
     record = maps(side)
-    pyramid = MapPooling("map", "max", PYRAMID).transform([record]).reshape(3, 21)
+    pyramid = MapPooling("map", "max", PYRAMID_LEVELS).transform([record]).reshape(3, 21)
     direct = MapPooling("map", "max").transform([record])[0]
     np.testing.assert_array_equal(pyramid[:, 0], direct)
     np.testing.assert_array_equal(pyramid[:, 1:5].max(axis=1), direct)

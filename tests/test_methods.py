@@ -5,7 +5,7 @@ import pytest
 from sklearn.preprocessing import Normalizer
 
 from crosspool.backbones import architecture, load_backbone
-from crosspool.baselines import PYRAMID, MapPooling, MeanOverViews, fully_connected_layers
+from crosspool.baselines import PYRAMID_LEVELS, MapPooling, MeanOverViews, fully_connected_layers
 from crosspool.crops import Source
 from crosspool.encoding import BlockNormalizer, CrossLayerPooling, SignedPower, unpack_ternary
 from crosspool.errors import CrosspoolError, LayerPairError, SettingError
@@ -97,7 +97,7 @@ def test_the_framing_is_part_of_the_sources():
         ("sum", "sum", (1,), "relu_1"),
         ("max", "max", (1,), "relu_1"),
         ("max/lower", "max", (1,), "blocks_15_bn2"),
-        ("pyramid", "max", PYRAMID, "relu_1"),
+        ("pyramid", "max", PYRAMID_LEVELS, "relu_1"),
         ("pyramid:blocks.4.project_conv/lower", "max", (1, 2, 4), LITE0.pair("blocks.4.project_conv").lower),
     ],
 )

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from sklearn.preprocessing import Normalizer
 
 from crosspool.backbones import Architecture
-from crosspool.baselines import INPUT, PYRAMID, FullyConnected, MapPooling, MeanOverViews, fully_connected_layers
+from crosspool.baselines import INPUT, PYRAMID_LEVELS, FullyConnected, MapPooling, MeanOverViews, fully_connected_layers
 from crosspool.crops import Source, Views
 from crosspool.encoding import BlockNormalizer, CrossLayerPooling, SignedPower
 from crosspool.errors import SettingError
@@ -131,5 +131,5 @@ _BUILDERS: dict[str, Callable[[_Builder], list[Part]]] = {
     "cnnaug-svm": lambda builder: [builder.fully_connected("augmented", SQUARE_ROOT)],
     "sum": lambda builder: [builder.single_map("sum")],
     "max": lambda builder: [builder.single_map("max")],
-    "pyramid": lambda builder: [builder.single_map("max", PYRAMID)],
+    "pyramid": lambda builder: [builder.single_map("max", PYRAMID_LEVELS)],
 }

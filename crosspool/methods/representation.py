@@ -36,12 +36,12 @@ class Method:
 
     @property
     def sources(self) -> tuple[Source, ...]:
-        """What must be computed of each image."""
+        """What must be computed for each image."""
         return tuple(sorted({source for part in self.parts for source in part.sources}))
 
     @property
     def sources_to_explain(self) -> tuple[Source, ...]:
-        """The same, and the maps that tell where in the image an averaged activation comes from."""
+        """The same, and the maps that show where in the image an averaged activation comes from."""
         return tuple(sorted({*self.sources, *(part.averaged for part in self.parts if part.averaged is not None)}))
 
     @property
@@ -77,7 +77,7 @@ class Method:
 
 
 def parts_and_rest(encoder: Encoder) -> tuple[list[Encoder], list[Any]]:
-    """What `Method.encoder` put together: each part's encoder, and the steps from their vectors, side by side, on."""
+    """The encoder of each part, and the steps behind them, which take the parts' vectors side by side."""
     rest: list[Any] = []
     if isinstance(encoder[-1], TernaryQuantizer):
         rest, encoder = [encoder[-1]], encoder[0]
