@@ -99,7 +99,7 @@ def test_channels_are_left_out_by_the_index_that_is_shown(works, lite0, model, r
 
 
 def test_says_that_an_image_was_trained_on(works, model, red, tmp_path) -> None:
-    told = "no test of it"
+    told = "not a test of it"
     path = tmp_path / "known.png"
     path.write_bytes(tints().samples[0].read())
     for command in ("explain", "classify"):
