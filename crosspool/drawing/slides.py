@@ -26,8 +26,8 @@ MARGIN = 64
 PALE = "#5A5A5A"
 TITLE, TEXT, CAPTION = 46, 25, 23  # sizes of letters
 LINE = 1.38  # from line to line, in letters
-TITLE_TOP, TOP = 40, 152  # where the title and the images begin
-SPACE = 36  # between two images
+TITLE_TOP, CONTENT_TOP = 40, 152  # where the title and the images begin
+IMAGE_SPACE = 36  # between two images
 BAR, BAR_ROOM = 30, 190  # a colour bar's width, and what it takes with its numbers and its name
 GAP, ROW_GAP = 14, 22  # between a sheet's tiles
 SMALLEST_TILE = 112  # pixels
@@ -67,13 +67,13 @@ def _large(
     page.text(f"Map {channel}", MARGIN, TITLE_TOP, TITLE, weight="bold")
     page.text(_facts(upper[channel], statistics, channel), MARGIN, TITLE_TOP + 1.25 * TITLE, TEXT, colour=PALE)
     bottom = page.caption(caption, notes)
-    side = int(min(bottom - 32 - TOP, (WIDTH - 2 * MARGIN - BAR_ROOM - SPACE) / 2))
-    map_left = MARGIN + side + SPACE
+    side = int(min(bottom - 32 - CONTENT_TOP, (WIDTH - 2 * MARGIN - BAR_ROOM - IMAGE_SPACE) / 2))
+    map_left = MARGIN + side + IMAGE_SPACE
     image = framed.convert("RGB").resize((side, side), Image.Resampling.BICUBIC)
     colour_range = look.colour_range(statistics.peak, channel)
-    page.image(image, MARGIN, TOP, side, side)
-    page.image(look.over(image, upper[channel], colour_range), map_left, TOP, side, side)
-    page.bar(map_left + side + 28, TOP, side, colour_range, look.colour_map, f"weight, on {SCALES[look.scale]}")
+    page.image(image, MARGIN, CONTENT_TOP, side, side)
+    page.image(look.over(image, upper[channel], colour_range), map_left, CONTENT_TOP, side, side)
+    page.bar(map_left + side + 28, CONTENT_TOP, side, colour_range, look.colour_map, f"weight, on {SCALES[look.scale]}")
     return page.figure
 
 
@@ -136,7 +136,7 @@ class _Grid:
 
         def with_columns(columns: int) -> _Grid:
             across = (WIDTH - 2 * MARGIN - BAR_ROOM + GAP) / columns - GAP
-            down = (bottom - TOP + ROW_GAP) / -(-count // columns) - ROW_GAP
+            down = (bottom - CONTENT_TOP + ROW_GAP) / -(-count // columns) - ROW_GAP
             side = min(across, max(down - 2 * LINE * LARGEST_LETTERS, down / (1 + 2 * LINE / LETTERS_A_TILE)))
             return cls(count, columns, max(1, int(side)), round(2 * LINE * _letters(side)), int(bottom))
 
@@ -161,7 +161,7 @@ class _Grid:
 
     @property
     def top(self) -> int:
-        return TOP + (self.bottom - TOP - self.height) // 2
+        return CONTENT_TOP + (self.bottom - CONTENT_TOP - self.height) // 2
 
     def corner(self, place: int) -> tuple[int, int]:
         """The upper left corner of a tile, from that of all tiles."""

@@ -13,7 +13,7 @@ from crosspool.evaluation.findings import versions
 from crosspool.evaluation.report import Measured
 from crosspool.faithfulness.curves import ACCURACY
 from crosspool.faithfulness.findings import FaithfulnessFindings, curves_of
-from crosspool.faithfulness.orders import MOST
+from crosspool.faithfulness.orders import MOST_FIRST
 from crosspool.faithfulness.parts import PartShares, Shares
 from crosspool.faithfulness.study import StudyResult
 from crosspool.faithfulness.tables import faithfulness_markdown
@@ -98,7 +98,7 @@ def faithfulness_json(findings: FaithfulnessFindings) -> dict[str, Any]:
             {"what": name, "first": order, "measure": measure, "fractions": list(curves.fractions),
              "values": [_json(curves.at(measure, order, fraction)) for fraction in curves.fractions],
              "area": _json(curves.area(measure, order)),
-             "most_against_it": None if order == MOST else _json(curves.area(measure, MOST, against=order))}
+             "most_against_it": None if order == MOST_FIRST else _json(curves.area(measure, MOST_FIRST, against=order))}
             for name, curves in curves_of(answer).items() for order in curves.orders for measure in curves.values
         ],
         "parts": None if answer.parts is None else [

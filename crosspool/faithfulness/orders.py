@@ -16,7 +16,7 @@ Orders = dict[str, list[Ranking]]
 
 EXCHANGED_CHANNELS = 16  # channels of neighbouring energy, among which contributions are exchanged
 
-MOST, LEAST, ENERGY, RANDOM = "most", "least", "energy", "random"
+MOST_FIRST, LEAST_FIRST, ENERGY, RANDOM = "most", "least", "energy", "random"
 ALIVE, MATCHED = "random alive", "random matched"
 BASELINE, BASELINE_SAME, CENTRE = "baseline", "baseline, same class", "centre"
 
@@ -55,12 +55,12 @@ def channel_orders(explained: ExplainedImage, draw: np.random.Generator, draws: 
     count = len(energy)
     by_energy = largest_first(energy)
     return {
-        MOST: [largest_first(contributed)],
+        MOST_FIRST: [largest_first(contributed)],
         MATCHED: [largest_first(_exchanged(contributed, by_energy, draw)) for _ in range(draws)],
         ENERGY: [by_energy],
         ALIVE: [largest_first((energy > 0) + draw.random(count)) for _ in range(draws)],
         RANDOM: [draw.permutation(count) for _ in range(draws)],
-        LEAST: [largest_first(-contributed)],
+        LEAST_FIRST: [largest_first(-contributed)],
     }
 
 
@@ -86,7 +86,7 @@ def position_orders(explained: ExplainedImage, draw: np.random.Generator, draws:
         name = explained.own.classifier.method.name
         raise SettingError(f"{name} has no map of where in the image its numbers come from; choose cl, global or sum.")
     grid: Size = evidence.shape
-    orders = {MOST: [largest_first(evidence)]}
+    orders = {MOST_FIRST: [largest_first(evidence)]}
     for name, label in ((BASELINE, None), (BASELINE_SAME, explained.own.predicted)):
         of_baseline = explained.baseline.contributions(label).positions
         if of_baseline is not None:

@@ -7,7 +7,7 @@ from crosspool.evaluation.findings import is_point, versions_sentence
 from crosspool.evaluation.report import Measured
 from crosspool.faithfulness.curves import ACCURACY, ENERGY_LEFT, MARGIN, UNCHANGED, Curves
 from crosspool.faithfulness.findings import FaithfulnessFindings, curves_of
-from crosspool.faithfulness.orders import BASELINE, MOST
+from crosspool.faithfulness.orders import BASELINE, MOST_FIRST
 from crosspool.faithfulness.parts import AREA, BEST, OWN, PartShares
 from crosspool.faithfulness.study import CHANNEL_DRAWS, POSITION_DRAWS, StudyResult
 from crosspool.tables import Column, Section, markdown_page
@@ -44,13 +44,13 @@ def _channels(answer: StudyResult) -> Section:
     columns = (
         Column("first taken", orders),
         _column("accuracy %", [at(ACCURACY, order) for order in orders], percent),
-        _column(f"“{MOST}” against it", _against(at, ACCURACY, orders), signed_percent),
+        _column(f"“{MOST_FIRST}” against it", _against(at, ACCURACY, orders), signed_percent),
         _column("unchanged %", [at(UNCHANGED, order) for order in orders], percent, optional=2),
         _column("margin", [change(MARGIN, order) for order in orders], _decimal, optional=1),
         Column("energy gone %", [percent(1 - at(ENERGY_LEFT, order).value) for order in orders], right=True),
     )
     return Section(f"{100 * fraction:g} % of the channels taken away", columns, (
-        f"“{MOST}” and “least”: by what a channel contributes to the predicted class's score. Random ones: among all, "
+        f"“{MOST_FIRST}” and “least”: by what a channel contributes to the predicted class's score. Random ones: among all, "
         "among those that are not zero on the image, and matched, with energies like those of “most” "
         f"({CHANNEL_DRAWS} draws each). Energy: the channel's share of the squared length of the vector. Unchanged: "
         "predictions that stay. Margin: how the predicted class's lead over the best other changes.", _INTERVALS,
@@ -86,15 +86,15 @@ def _positions(answer: StudyResult, name: str, curves: Curves) -> list[Section]:
     columns = (
         Column("first", orders),
         _column("accuracy %", [curves.area(ACCURACY, order) for order in orders], percent),
-        _column(f"“{MOST}” against it", _against(curves.area, ACCURACY, orders), signed_percent),
+        _column(f"“{MOST_FIRST}” against it", _against(curves.area, ACCURACY, orders), signed_percent),
         _column("margin", [curves.area(MARGIN, order) for order in orders], _decimal),
-        _column(f"“{MOST}” against it", _against(curves.area, MARGIN, orders), _decimal),
+        _column(f"“{MOST_FIRST}” against it", _against(curves.area, MARGIN, orders), _decimal),
     )
     is_taken = curves is answer.deletion or curves is answer.pixel_deletion
     notes = [f"Areas are means over all shares from 0 to 100 %. {'Lower' if is_taken else 'Higher'} is better."]
     if curves is answer.deletion:
         notes.append(
-            f"“{MOST}”: where the most evidence for the predicted class lies. “{BASELINE}”: by the map of "
+            f"“{MOST_FIRST}”: where the most evidence for the predicted class lies. “{BASELINE}”: by the map of "
             f"{answer.question.baseline.name} for the class that it predicts itself, and for the same class. Energy: "
             f"where the vector's squared length comes from, whatever the class. Random: {POSITION_DRAWS} draws."
         )
@@ -136,7 +136,7 @@ def _parts(parts: PartShares) -> list[Section]:
 
 
 def _against(measure: Callable[..., Measured], name: str, orders: Sequence[str]) -> list[Measured | None]:
-    return [None if order == MOST else measure(name, MOST, against=order) for order in orders]
+    return [None if order == MOST_FIRST else measure(name, MOST_FIRST, against=order) for order in orders]
 
 
 def _column(title: str, cells: Sequence[Measured | None], formatting: Formatting, optional: int = 0) -> Column:

@@ -105,8 +105,8 @@ def test_one_channel_that_carries_everything():
     explained = explained_by_hand([[3, 0], [0, 1]])
     assert explained.own.predicted == "p"
     found = channel_orders(explained, np.random.default_rng(0), 2)
-    assert found[orders.MOST][0].tolist() == [0, 1]
-    assert found[orders.LEAST][0].tolist() == [1, 0]
+    assert found[orders.MOST_FIRST][0].tolist() == [0, 1]
+    assert found[orders.LEAST_FIRST][0].tolist() == [1, 0]
     assert found[orders.ENERGY][0].tolist() == [1, 0]  # 13 of 17
     scores = keeping_channels(explained.own, np.array([[True, True], [False, True], [True, False]]))
     np.testing.assert_allclose(scores, [[6 / 17**0.5, (13 / 17) ** 0.5], [0, 1], [3, 0]], rtol=1e-6)
@@ -120,9 +120,9 @@ def test_evidence_that_lies_in_one_cell():
     explained = explained_by_hand([[3, 0], [0, 1]])
     assert explained.contributions.positions.tolist() == [[pytest.approx(6 / 17**0.5), 0]]
     found = position_orders(explained, np.random.default_rng(0), 1)
-    assert found[orders.MOST][0].tolist() == [0, 1]
+    assert found[orders.MOST_FIRST][0].tolist() == [0, 1]
     assert found[orders.ENERGY][0].tolist() == [1, 0]  # 4 + 4 of 17 at position 0, and 9 at position 1
-    put_in, left = Positions(explained.own).both_ways(found[orders.MOST][0], np.array([0, 1, 2]))
+    put_in, left = Positions(explained.own).both_ways(found[orders.MOST_FIRST][0], np.array([0, 1, 2]))
     half = 0.5**0.5
     np.testing.assert_allclose(left, [explained.own.scores, [0, 1], [0, 0]], atol=1e-6)
     np.testing.assert_allclose(put_in, [[0, 0], [3 * half, half], explained.own.scores], atol=1e-6)
@@ -158,11 +158,11 @@ def test_random_channels_are_alive_or_of_like_energy():
     assert any((ranking[:48] >= 48).any() for ranking in found[orders.RANDOM])
     assert found[orders.ENERGY][0][:48].tolist() == list(range(47, -1, -1))
     most = (
-        found[orders.MOST][0][:10] // orders.EXCHANGED_CHANNELS
+        found[orders.MOST_FIRST][0][:10] // orders.EXCHANGED_CHANNELS
     )  # channels 0 to 15 have neighbouring energies, and so on
     for ranking in found[orders.MATCHED]:
         assert (np.sort(ranking[:10] // orders.EXCHANGED_CHANNELS) == np.sort(most)).all()
-        assert ranking[:10].tolist() != found[orders.MOST][0][:10].tolist()
+        assert ranking[:10].tolist() != found[orders.MOST_FIRST][0][:10].tolist()
 
 
 def test_the_same_seed_draws_the_same():
@@ -346,14 +346,14 @@ def test_a_study_has_the_accuracy_that_evaluate_finds(tiny, answer):
         for order in curves.orders:
             assert curves.at(ACCURACY, order, 0.0).by_split == pytest.approx(answer.accuracy.by_split)
             assert curves.at(UNCHANGED, order, 0.0).value == 1
-    assert answer.insertion.at(ACCURACY, orders.MOST, 1.0).by_split == pytest.approx(answer.accuracy.by_split)
+    assert answer.insertion.at(ACCURACY, orders.MOST_FIRST, 1.0).by_split == pytest.approx(answer.accuracy.by_split)
 
 
 def test_taking_what_contributes_most_costs_more_margin_than_anything_else(answer):
     for fraction in answer.channels.fractions[1:]:
         lost = {order: answer.channels.change(MARGIN, order, fraction).value for order in answer.channels.orders}
-        assert min(lost, key=lost.__getitem__) == orders.MOST
-        assert max(lost, key=lost.__getitem__) == orders.LEAST
+        assert min(lost, key=lost.__getitem__) == orders.MOST_FIRST
+        assert max(lost, key=lost.__getitem__) == orders.LEAST_FIRST
 
 
 def test_a_study_can_be_repeated(tiny, answer):
