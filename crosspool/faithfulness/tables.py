@@ -50,7 +50,7 @@ def _channels(answer: StudyResult) -> Section:
         Column("energy gone %", [percent(1 - at(ENERGY_LEFT, order).value) for order in orders], right=True),
     )
     return Section(f"{100 * fraction:g} % of the channels taken away", columns, (
-        f"“{MOST_FIRST}” and “least”: by what a channel contributes to the predicted class's score. Random ones: among all, "
+        f"“{MOST_FIRST}” and “least”: by what a channel contributes to the predicted class's score. Random: among all, "
         "among those that are not zero on the image, and matched, with energies like those of “most” "
         f"({CHANNEL_DRAWS} draws each). Energy: the channel's share of the squared length of the vector. Unchanged: "
         "predictions that stay. Margin: how the predicted class's lead over the best other changes.", _INTERVALS,

@@ -122,7 +122,7 @@ def test_several_maps_are_tiles_with_their_numbers(maps, scale):
     assert (
         bar.get_ylabel()
         == {
-            "map": "weight, in parts of each map's own peak",
+            "map": "weight, as a share of each map's own peak",
             "layer": "weight, on the scale of this layer",
             "fixed": "weight, on a fixed scale",
         }[scale]
