@@ -33,7 +33,7 @@ def visit(browser: Browser, url: str) -> dict[str, float]:
     times["a first method's accuracy"] = time.monotonic() - start
     page.get_by_text("Differences on the same splits").first.wait_for()
     times[TABLE] = time.monotonic() - start
-    page.get_by_text("Take it away").wait_for()
+    page.get_by_text("Download and share").wait_for()
     times["everything, models included"] = time.monotonic() - start
     page.close()
     return times

@@ -47,7 +47,7 @@ def choose_device(device: str = "auto") -> torch.device:
 
 
 def _pretrained(spec: BackboneSpec, device: torch.device) -> Backbone:
-    if spec.weights.availability == "to download":
+    if spec.weights.availability == "needs a download":
         raise BackboneError(
             f"The weights of {spec.name} ({spec.weights.megabytes:.0f} MB) are not here yet; "
             f"download them with: crosspool fetch {spec.name}"

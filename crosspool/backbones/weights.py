@@ -18,7 +18,7 @@ from torch import Tensor
 from crosspool.errors import BackboneError
 from crosspool.whole_files import remove_abandoned
 
-Availability = Literal["embedded", "cached", "to download"]
+Availability = Literal["included", "cached", "needs a download"]
 Progress = Callable[[int, int], None]  # bytes so far, bytes in all
 
 CHUNK_BYTES = 1 << 20
@@ -45,8 +45,8 @@ class WeightsFile:
     @property
     def availability(self) -> Availability:
         if self.url is None:
-            return "embedded"
-        return "cached" if self.path.is_file() else "to download"
+            return "included"
+        return "cached" if self.path.is_file() else "needs a download"
 
     def is_intact(self) -> bool:
         """Whether the file is there and has the published checksum; reads all of it."""

@@ -42,7 +42,7 @@ def backbones_command(json: Json = False) -> None:
             Column("input", [str(spec.preprocessing.size) for spec in specs], right=True),
             Column("params", [f"{spec.parameters / 1e6:.1f}M" for spec in specs], right=True),
             Column("licence", [short for short, _, _ in licences]),
-            Column("weights", [f"get {size}" if state == "to download" else state for state, size in states]),
+            Column("weights", [f"get {size}" if state == "needs a download" else state for state, size in states]),
         ]
     )
     typer.echo()

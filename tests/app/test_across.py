@@ -15,7 +15,8 @@ from crosspool.backbones import load_backbone
 from crosspool.images import load_image
 from crosspool.samples import samples
 from crosspool.ui.maps import survey
-from crosspool.ui.maps.across import AcrossState, Order, strongest_first
+from crosspool.ui.maps.across import AcrossState
+from crosspool.ui.maps.map_matrix import Order, strongest_first
 from crosspool.ui.runtime import maps as compute
 from crosspool.ui.runtime.image_hash import ImageHash
 from crosspool.ui.runtime.shared_cache import SharedCache
@@ -145,7 +146,7 @@ def test_nothing_is_computed_unasked(passes):
     assert len(passes) == 1  # the page's own picture
     assert [bool(row["cells"]) for row in rows(app)] == [True] + [False] * (len(NAMES) - 1)
     assert [row["chosen"] for row in rows(app)] == [True] + [False] * (len(NAMES) - 1)
-    assert f"1 of {len(NAMES)} images looked at" in shown_text(app)
+    assert f"1 of {len(NAMES)} images computed" in shown_text(app)
     for order in ("peak", "mean", "given"):
         app = pick(app, "order", order)
     assert len(passes) == 1
@@ -247,7 +248,7 @@ def test_a_sample_that_was_uploaded_is_one_image():
     assert titles(app) == ["mine", "mine", *(entry.title for entry in samples()[1:])]
     app = looked(app)
     assert state_of(app, AcrossState).survey.total == state_of(app, AcrossState).survey.done == len(NAMES)
-    assert app.button(key="across-look").label == f"All {len(NAMES) + 1} looked at"
+    assert app.button(key="across-look").label == f"All {len(NAMES) + 1} computed"
 
 
 def test_of_a_labelled_set_the_strongest_are_shown(passes, server):
@@ -255,7 +256,7 @@ def test_of_a_labelled_set_the_strongest_are_shown(passes, server):
     assert not [element for element in app.get("bidi_component") if element.key == "across"]
     app = looked(app)
     assert len(passes) == 17
-    assert "16 of 16 images looked at. The 12 strongest of them: by the peak of map 5" in shown_text(app)
+    assert "16 of 16 images computed. The 12 strongest of them: by the peak of map 5" in shown_text(app)
     shots = {
         f"{label}/{place} {shot.title}": upper(load_image(shot.data))[5].max()
         for label, members in state_of(app, LabelledState).own_collection.classes.items()
@@ -279,8 +280,8 @@ def test_a_large_set_is_thinned_out_to_what_there_is_room_for(monkeypatch):
         "crosspool.ui.maps.across.most_pictures", lambda _, map_shape: survey.most_pictures(cache, map_shape)
     )
     app = labelled(visit(), each=8)
-    assert app.button(key="across-look").label == "Look at these 4 images"
-    assert "One of 4 is looked at, as there is no room for the maps of all 16." in shown_text(app)
+    assert app.button(key="across-look").label == "Compute these 4 images"
+    assert "One in 4 images is computed: there is no room for the maps of all 16." in shown_text(app)
 
 
 def test_a_damaged_picture_is_one_sentence_and_the_others_go_on():
@@ -288,7 +289,7 @@ def test_a_damaged_picture_is_one_sentence_and_the_others_go_on():
     (told,) = [text for text in texts(app.warning) if "bad 0" in text]
     assert told.count("\n") == 1
     assert len(rows(app)) == 4
-    assert app.button(key="across-look").label == "All 4 looked at"
+    assert app.button(key="across-look").label == "All 4 computed"
 
 
 # --- a survey under way
@@ -330,7 +331,7 @@ def test_results_come_one_by_one_until_it_is_cancelled(held):
     held.release()  # the one that was begun finds that nobody waits for it
     assert under_way.wait(LONG)
     assert under_way.done == 2
-    assert checked(app.run()).button(key="across-look").label == f"Look at the other {len(NAMES) - 3} images"
+    assert checked(app.run()).button(key="across-look").label == f"Compute the other {len(NAMES) - 3} images"
 
 
 def test_other_settings_end_it(held):

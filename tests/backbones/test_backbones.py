@@ -37,7 +37,7 @@ def lite0():
 def test_lite0_is_the_published_network(lite0):
     assert lite0.spec.name == "efficientnet_lite0"
     assert lite0.weights == "pretrained"
-    assert lite0.spec.weights.availability == "embedded"
+    assert lite0.spec.weights.availability == "included"
     assert lite0.spec.weights.is_intact()
     model = lite0.spec.build(1000)
     assert sum(parameter.numel() for parameter in model.parameters()) == lite0.spec.parameters == 4_652_008
@@ -422,7 +422,7 @@ def cached(tmp_path):
 @pytest.mark.parametrize("kind", ["whole", "lengthless"])
 def test_fetch(server, tmp_path, kind):
     weights = weights_at(f"{server}/{kind}")
-    assert weights.availability == "to download"
+    assert weights.availability == "needs a download"
     steps = []
     path = fetch_weights(weights, lambda done, total: steps.append((done, total)))
     assert path == weights.path == tmp_path / "hub" / "checkpoints" / weights.filename

@@ -13,8 +13,8 @@ pytestmark = pytest.mark.browser
 def looked_at(window, **params):
     """The page with all samples looked at."""
     window.go(**{**SMALL, **params})
-    window.page.get_by_role("button", name=re.compile("^Look at ")).click()  # at those that no other visit has seen
-    expect(window.page.get_by_role("button", name="All 8 looked at", exact=True)).to_be_visible()
+    window.page.get_by_role("button", name=re.compile("^Compute ")).click()  # at those that no other visit has seen
+    expect(window.page.get_by_role("button", name="All 8 computed", exact=True)).to_be_visible()
     window.settle()
     return window
 

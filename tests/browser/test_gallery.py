@@ -242,7 +242,7 @@ def test_a_click_chooses(in_app):
     channel = in_app.tile_at(4).get_attribute("data-channel")
     in_app.tile_at(4).click()
     expect(in_app.tile(channel)).to_have_attribute("aria-selected", "true")
-    expect(in_app.page.get_by_text(f"Map {channel} over it")).to_be_visible()
+    expect(in_app.page.get_by_text(f"Map {channel} over the photo")).to_be_visible()
     in_app.page.wait_for_url(re.compile(rf"channel={channel}\b"))
     expect(in_app.page.locator(".wall .tile.selected")).to_have_count(1)
     in_app.settle()
@@ -250,7 +250,7 @@ def test_a_click_chooses(in_app):
     in_app.page.keyboard.press("Home")
     in_app.page.keyboard.press("Enter")
     strongest = in_app.tile_at(0).get_attribute("data-channel")
-    expect(in_app.page.get_by_text(f"Map {strongest} over it")).to_be_visible()
+    expect(in_app.page.get_by_text(f"Map {strongest} over the photo")).to_be_visible()
     in_app.settle()
     in_app.page.keyboard.press("ArrowRight")  # the focus has stayed
     assert active(in_app) == 1
@@ -266,7 +266,7 @@ def test_presses_in_quick_succession_are_not_undone(in_app):
     in_app.tile_at(4).click()
     in_app.page.wait_for_url(re.compile(rf"channel={channels[-1]}\b.*pins=\d+"))
     in_app.settle()
-    expect(in_app.page.get_by_text(f"Map {channels[-1]} over it")).to_be_visible()
+    expect(in_app.page.get_by_text(f"Map {channels[-1]} over the photo")).to_be_visible()
     assert in_app.page.locator(".wall").evaluate("wall => wall.selections") == channels
     expect(in_app.pinned).to_have_count(1)
 
@@ -425,7 +425,7 @@ def test_by_touch(browser, app_url):
     channel = tile.get_attribute("data-channel")
     tile.tap()
     expect(page.locator(".lens .facts b")).to_have_text(f"Map {channel}")
-    expect(page.get_by_text(f"Map {channel} over it")).to_be_visible()
+    expect(page.get_by_text(f"Map {channel} over the photo")).to_be_visible()
     page.locator(".lens .pin").tap()
     expect(page.locator(".gallery .pins figure")).to_have_count(1)
     page.locator(".lens .photo").tap(position={"x": 30, "y": 40})
@@ -516,10 +516,10 @@ def test_presenting_shows_one_map_after_the_other(visit):
     pictures = [picture.bounding_box() for picture in page.locator(".frame img").all()]
     assert len(pictures) == 2
     assert min(box["width"] for box in pictures) > 500  # of 1,440 pixels
-    first = page.get_by_text(re.compile(r"^Map \d+ over it$")).inner_text()
+    first = page.get_by_text(re.compile(r"^Map \d+ over the photo$")).inner_text()
     window.press("ArrowRight")
     expect(page.get_by_text(first)).to_have_count(0)
-    second = page.get_by_text(re.compile(r"^Map \d+ over it$")).inner_text()
+    second = page.get_by_text(re.compile(r"^Map \d+ over the photo$")).inner_text()
     page.wait_for_url(re.compile(rf"channel={second.split()[1]}\b.*present=1"))
     window.settle()
     window.press("ArrowLeft")

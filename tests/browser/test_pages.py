@@ -116,7 +116,7 @@ def test_a_link_to_a_page_is_the_first_that_a_new_server_is_asked_for(context, t
         page.goto(f"{url}/what_am_i_looking_at?channel=7")
         expect(page.get_by_text("A patch of one layer, a weight from the next")).to_be_visible()
         expect(page.get_by_role("link", name="Build P").first).to_be_visible()
-        expect(page.get_by_text("Map 7 over it")).to_be_visible()
+        expect(page.get_by_text("Map 7 over the photo")).to_be_visible()
         assert page.url.endswith("/what_am_i_looking_at?channel=7")
         page.close()
 
@@ -144,7 +144,7 @@ def test_upload_a_photo_and_see_as_many_maps_as_the_pair_has_channels(visit):
 
 def test_a_click_on_the_picture_moves_the_position(visit):
     window = visit().go(**SMALL)  # maps of 7 x 7
-    facts = window.page.get_by_role("row", name="Under study")
+    facts = window.page.get_by_role("row", name="Selected position")
     picture = window.page.locator(".frame").first
     side = picture.bounding_box()["width"]
     picture.click(position={"x": side * 2.5 / 7, "y": side * 4.5 / 7})

@@ -25,7 +25,7 @@ def taken(page, label):
 
 def test_every_file_can_be_taken_and_opened(visit, browser, tmp_path):
     page = visit().go(channel="5", pins="3,17", **SMALL).page
-    expect(page.get_by_role("heading", name="Take it away")).to_be_visible()
+    expect(page.get_by_role("heading", name="Download and share")).to_be_visible()
     files = {label: taken(page, label) for label in ("PNG", "SVG", "CSV", "NPZ", "HTML page", "Statistics")}
     names, contents = zip(*files.values(), strict=True)
     stem = "Cat-squeezenet1_1-untrained-features.12.squeeze"

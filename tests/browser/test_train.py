@@ -77,7 +77,7 @@ def test_a_zip_is_trained_to_the_table(training, tmp_path):
     expect(page.get_by_text(re.compile(r"cut\.png .*damaged"))).to_be_visible()
     be_quick(window)
     button(window).click()
-    expect(page.get_by_role("heading", name="Take it away")).to_be_visible()
+    expect(page.get_by_role("heading", name="Download and share")).to_be_visible()
     table = page.get_by_test_id("stTable").first
     expect(table.get_by_role("row")).to_have_count(3)
     expect(table.get_by_role("row").nth(1)).to_contain_text(re.compile(r"cl@128\s*\d+\.\d\s%"))
@@ -105,7 +105,7 @@ def test_why_leads_to_the_contributions_of_that_picture(training):
     expect(page.get_by_role("heading", name="Contributions", exact=True)).to_be_visible()
     window.settle()
     page.get_by_role("link", name="Back to Train & compare").click()
-    expect(page.get_by_role("heading", name="Take it away")).to_be_visible()  # nothing has to be trained again
+    expect(page.get_by_role("heading", name="Download and share")).to_be_visible()  # nothing has to be trained again
     expect(page.get_by_role("textbox", name="More methods")).to_have_value("cl@128,sum@128")
 
 

@@ -247,11 +247,15 @@ def test_backbones_as_json(works) -> None:
         "input_size": 224,
         "parameters": 4652008,
         "weights_licence": "Apache-2.0",
-        "availability": "embedded",
+        "availability": "included",
         "megabytes": 18.8,
     }
     alexnet = listed[1]
-    assert (alexnet["name"], alexnet["parameters"], alexnet["availability"]) == ("alexnet", 61100840, "to download")
+    assert (alexnet["name"], alexnet["parameters"], alexnet["availability"]) == (
+        "alexnet",
+        61100840,
+        "needs a download",
+    )
     assert round(alexnet["megabytes"]) == 244
 
 
@@ -261,7 +265,7 @@ def test_backbones_as_a_table(works, empty_cache, monkeypatch) -> None:
     table = works("backbones")
     assert lines_fit(table)
     rows = {line.split()[0]: line.split() for line in table.splitlines() if line}
-    assert rows["efficientnet_lite0"][-1] == "embedded"
+    assert rows["efficientnet_lite0"][-1] == "included"
     assert rows["alexnet"] == ["alexnet", "AlexNet", "224", "61.1M", "BSD-3-Clause", "cached"]
     assert rows["vgg16"][-3:] == ["get", "553", "MB"]
     monkeypatch.setenv("COLUMNS", "64")

@@ -16,7 +16,8 @@ from benchmarks.harness.fuzzing.images import image
 from crosspool.errors import DatasetError
 from crosspool.images import load_image
 from crosspool.ui.runtime.quota import ImageOwner
-from crosspool.ui.visit.labelled import MAX_IMAGES, from_zip
+from crosspool.ui.visit.labelled import MAX_IMAGES
+from crosspool.ui.visit.labelled_zip import from_zip
 
 LOCAL, CENTRAL, END, END64, LOCATOR = b"PK\3\4", b"PK\1\2", b"PK\5\6", b"PK\6\6", b"PK\6\7"
 # Where the fields of each header begin, and how wide they are.

@@ -16,7 +16,7 @@ from crosspool.ui.widgets.text import as_it_is
 
 
 def downloads_section(comparison: Comparison) -> None:
-    st.subheader("Take it away", anchor=False)
+    st.subheader("Download and share", anchor=False)
     findings = comparison.findings
     files = accuracy_files(findings)
     (dataset,) = safe_file_names([comparison.dataset.name[:LONGEST_NAME]])

@@ -52,6 +52,8 @@ def network_menu() -> dict[tuple[str, str], str]:
     """The networks whose pretrained weights are here, then all of them untrained: names, weights and titles."""
     specs = backbone_specs()
     here = {
-        (name, PRETRAINED): spec.title for name, spec in specs.items() if spec.weights.availability != "to download"
+        (name, PRETRAINED): spec.title
+        for name, spec in specs.items()
+        if spec.weights.availability != "needs a download"
     }
     return here | {(name, UNTRAINED): f"{spec.title}, untrained (random weights)" for name, spec in specs.items()}

@@ -126,7 +126,7 @@ def _of_file() -> ExplainedClassifier | None:
     name, classifier = loaded.name, loaded.classifier
     spec = backbone_specs()[classifier.settings.backbone]
     weights = UNTRAINED if classifier.settings.weights == UNTRAINED else PRETRAINED
-    if weights == PRETRAINED and spec.weights.availability == "to download":
+    if weights == PRETRAINED and spec.weights.availability == "needs a download":
         raise ModelError(
             f"{name} was trained on {spec.title}, whose pretrained weights are not on this machine; choose the "
             f"network's own classes, and {spec.title}, to download them."

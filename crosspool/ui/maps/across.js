@@ -64,7 +64,7 @@ function draw(button, row, cell, data, table) {
 }
 
 function update(button, row, cell, channel, selected) {
-  const said = cell ?? { peak: "not looked at", place: "", mean: "" };
+  const said = cell ?? { peak: "not computed yet", place: "", mean: "" };
   for (const name of ["peak", "place", "mean"]) button.querySelector(`.${name}`).textContent = said[name];
   const words = [said.peak, said.place && `at ${said.place}`].filter(Boolean).join(" ");
   button.setAttribute("aria-label", `Map ${channel} over ${row.title}: ${words}${said.mean && `; ${said.mean}`}`);

@@ -107,7 +107,7 @@ def choose_network() -> BackboneSpec:
 
 def network_is_here(spec: BackboneSpec) -> bool:
     """Whether the weights that were chosen need no download."""
-    return bool(visit_state(LinkState).weights != PRETRAINED or spec.weights.availability != "to download")
+    return bool(visit_state(LinkState).weights != PRETRAINED or spec.weights.availability != "needs a download")
 
 
 def _choose_backbone() -> BackboneSpec:

@@ -83,8 +83,8 @@ def input_picture(
         key="seen",
     )
     st.caption(
-        f"Exactly the network's input, {request.size} × {request.size} px. White: the patch of layer t at the position "
-        "under study; orange: its receptive field. Click, or use the arrow keys, to study another position."
+        f"Exactly the network's input, {request.size} × {request.size} px. White: the patch of layer t at the selected "
+        "position; orange: its receptive field. Click, or use the arrow keys, to select another position."
     )
 
 
@@ -92,7 +92,7 @@ def map_picture(
     maps: ImageMaps, channel: int, position: Cell, look: Look, choose: Callable[[Cell], None] = select_cell
 ) -> None:
     """One map over the network's input, with its colour bar; clicks call `choose`."""
-    st.markdown(f"**Map {channel} over it**")
+    st.markdown(f"**Map {channel} over the photo**")
     overlay_picture(
         maps.framed,
         maps.upper[channel],

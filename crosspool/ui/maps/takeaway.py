@@ -28,14 +28,14 @@ FIRST = 23  # maps of the gallery on a sheet: with the image three full rows
 Kind = tuple[str, str, str, str]
 SOME: dict[str, Kind] = {
     "png": ("PNG", "image/png", ":material/image:", "A slide, 1920 × 1080 pixels"),
-    "svg": ("SVG", "image/svg+xml", ":material/shape_line:", "The same slide, to be changed: its text is text"),
-    "csv": ("CSV", "text/csv", ":material/table:", "Channel, row, column and weight: a row for each weight"),
+    "svg": ("SVG", "image/svg+xml", ":material/shape_line:", "The same slide with editable text"),
+    "csv": ("CSV", "text/csv", ":material/table:", "One row per weight: channel, row, column, weight"),
 }
 ALL: dict[str, Kind] = {
     "npz": ("NPZ", "application/octet-stream", ":material/data_array:", "Lower and upper maps, P and all settings"),
-    "html": ("HTML page", "text/html", ":material/web:", "The gallery in one file, which needs no network"),
+    "html": ("HTML page", "text/html", ":material/web:", "The gallery in one file that works offline"),
 }
-STATISTICS: Kind = ("Statistics", "text/csv", ":material/table_view:", "A row for each channel, as in the table: CSV")
+STATISTICS: Kind = ("Statistics", "text/csv", ":material/table_view:", "One row per channel, as in the table (CSV)")
 
 
 def downloads(
@@ -48,8 +48,8 @@ def downloads(
     first: Sequence[int],
     look: Look,
 ) -> None:
-    """Offer the map under study, the pinned maps or the first of the gallery; a file is made when it is asked for."""
-    st.header("Take it away", anchor=False)
+    """Offer the selected map, the pinned maps or the first of the gallery; a file is made when it is asked for."""
+    st.header("Download and share", anchor=False)
     channels = _choose(channel, pins, first)
     files_of = partial(_chosen_maps, picture, request, channels, pins, look, visit_state(MapsState).sort)
     chosen = files_of(maps)
@@ -67,16 +67,18 @@ def downloads(
         with st.container(horizontal=True):
             for kind, about in SOME.items():
                 _download(about, partial(_file, picture, request, files_of, kind), f"{some}.{kind}")
-        st.caption("Slides of 1920 × 1080 pixels (an SVG's text stays text), and every weight in a table.")
+        st.caption("Slides of 1920 × 1080 pixels (the text in the SVG can be edited), and a table of all weights.")
         with st.container(horizontal=True):
             for kind, about in ALL.items():
                 _download(about, partial(_file, picture, request, files_of, kind), f"{stem}.{kind}")
             _download(STATISTICS, partial(_statistics, picture, request), f"{stem}-statistics.csv")
-        st.caption("Of all maps: the numbers with P and all settings, the gallery in one file, a row for each channel.")
+        st.caption(
+            "For all maps: the numbers with P and all settings, the gallery in one file, and statistics per channel."
+        )
     with code:
         script = f"{python_code(request, picture)}\n\n{drawing_code(chosen, f'{some}.png')}"
         st.code(script, language="python", wrap_lines=True)
-        st.caption("It computes the same maps and the same P, and draws this slide.")
+        st.caption("This code reproduces the maps, P and this slide.")
     with link:
         _link(picture)
 
@@ -171,9 +173,9 @@ def _link(picture: SourceImage) -> None:
     address = st.context.url or ""
     st.code(f"{address}?{urlencode(params, safe=',')}" if params else address, language=None, wrap_lines=True)
     if picture.sample:
-        st.caption("It opens this image, these settings and these maps.")
+        st.caption("This link opens the same image, settings and maps.")
     else:
         st.caption(
-            "Your picture is not in the link: it stays in this session. Whoever opens it sees a sample with these "
-            "settings; to send the picture and its maps, take the HTML page."
+            "Your image is not in the link: it stays in this visit. Anyone who opens the link sees a sample with these "
+            "settings; to send the image and its maps, download the HTML page."
         )

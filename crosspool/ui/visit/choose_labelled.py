@@ -20,9 +20,9 @@ from crosspool.ui.visit.labelled import (
     Collection,
     LabelledSet,
     class_name,
-    from_zip,
     guide,
 )
+from crosspool.ui.visit.labelled_zip import from_zip
 from crosspool.ui.visit.state import VisitPart, about_images, image_data, plain, visit_state
 from crosspool.ui.visit.uploads import IMAGE_TYPES, empty_uploader, take_files, uploader_key
 from crosspool.ui.visit.visit import forget_control, note_visit, visitor, where_images_live

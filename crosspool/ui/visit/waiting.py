@@ -20,7 +20,7 @@ def waiting(text: str) -> Iterator[OnProgress]:
 
     def show(place: int) -> None:
         if place > 1:
-            line.info(f"Place {place} in the queue: {place - 1} before you.", icon=":material/hourglass:")
+            line.info(f"Place {place} in the queue: {place - 1} ahead of you.", icon=":material/hourglass:")
         elif place:
             line.info("You are next.", icon=":material/hourglass:")
         else:

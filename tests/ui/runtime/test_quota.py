@@ -14,7 +14,8 @@ from crosspool.ui.runtime.server import Server, use_server
 from crosspool.ui.runtime.settings import ServerSettings
 from crosspool.ui.runtime.shared_cache import CacheKind
 from crosspool.ui.runtime.visit_register import VisitRegister
-from crosspool.ui.visit.labelled import Collection, from_zip
+from crosspool.ui.visit.labelled import Collection
+from crosspool.ui.visit.labelled_zip import from_zip
 from tests.pictures import noise, png
 from tests.ui.visit.test_labelled import BLUE, RED, shades, zipped
 

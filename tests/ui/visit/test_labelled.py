@@ -14,8 +14,9 @@ from crosspool.errors import DatasetError
 from crosspool.images import load_image
 from crosspool.ui.runtime.server import Server, use_server
 from crosspool.ui.runtime.settings import ServerSettings
-from crosspool.ui.visit import labelled
-from crosspool.ui.visit.labelled import LONGEST_SIDE, Collection, PrivateCache, class_name, from_zip, guide, new_bird
+from crosspool.ui.visit import labelled, labelled_zip
+from crosspool.ui.visit.labelled import LONGEST_SIDE, Collection, PrivateCache, class_name, guide, new_bird
+from crosspool.ui.visit.labelled_zip import from_zip
 from tests.dataset_trees import encoded
 from tests.pictures import noise, png
 
@@ -156,14 +157,14 @@ def test_a_zip_that_is_too_much(files, said):
 
 
 def test_a_zip_that_takes_too_long_is_read_as_far_as_time_allows(monkeypatch):
-    monkeypatch.setattr(labelled, "ZIP_SECONDS", -1.0)
+    monkeypatch.setattr(labelled_zip, "ZIP_SECONDS", -1.0)
     found = from_zip(zipped({**shades("cat", 2, RED), **shades("dog", 1, BLUE)}), "pets.zip")
     assert found.problems[0].startswith("3 images were left out: after")
     assert len(found) == 0
 
 
 def test_a_zip_with_too_many_images(monkeypatch):
-    monkeypatch.setattr(labelled, "MAX_IMAGES", 3)
+    monkeypatch.setattr(labelled_zip, "MAX_IMAGES", 3)
     with pytest.raises(DatasetError, match="pets has 4 images in 2 classes; this page takes 3"):
         from_zip(zipped({**shades("cat", 2, RED), **shades("dog", 2, BLUE)}), "pets.zip")
 

@@ -1,0 +1,123 @@
+"""The channels on several images as a matrix of small maps, on one scale, from which one can be chosen."""
+
+import base64
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import numpy as np
+import streamlit as st
+
+from crosspool.drawing.rendering import ColourRange, Look, quantise
+from crosspool.gallery.assets import asset, script
+from crosspool.gallery.mapset import colour_tables
+from crosspool.ui.maps.image_sets import Entry
+from crosspool.ui.maps.large_pictures import colour_scale
+from crosspool.ui.maps.selection import select_channel
+from crosspool.ui.maps.survey import ImageSummary
+from crosspool.ui.visit.pictures import SourceImage
+from crosspool.ui.widgets.text import number
+
+Order = Literal["given", "peak", "mean"]
+Row = tuple[Entry, ImageSummary | None]  # None for an image that was not computed yet
+
+_component = st.components.v2.component(
+    "crosspool.across",
+    html='<div class="across"></div>',
+    css=asset("ui/maps/across.css"),
+    js=script("ui/maps/across.js"),
+)
+
+
+def strongest_first(rows: Sequence[Row], channel: int, order: Order) -> list[Row]:
+    """The rows by a channel's peak, whatever its sign, or by its mean; those not computed yet come last.
+
+    Of equal peaks, which clipped maps often have, the one with the larger mean comes first.
+    """
+
+    def weakness(row: Row) -> tuple[float, float]:
+        summary = row[1]
+        if summary is None:
+            return np.inf, np.inf
+        mean = float(summary.mean[channel])
+        return (-abs(float(summary.peak[channel])) if order == "peak" else -mean), -mean
+
+    return sorted(rows, key=weakness)
+
+
+def column_colour_ranges(seen: Sequence[ImageSummary], channels: Sequence[int], look: Look) -> list[ColourRange]:
+    """The range of weights that the colours of each channel span, the same for all computed images."""
+    peaks = np.max([np.abs(summary.peak) for summary in seen], axis=0)
+    return [look.colour_range(peaks, channel) for channel in channels]
+
+
+def map_matrix(
+    chosen: SourceImage,
+    rows: Sequence[Row],
+    channels: Sequence[int],
+    look: Look,
+    colour_ranges: Sequence[ColourRange],
+    on_choose: Callable[[], None],
+) -> None:
+    """A row for each image, a column for each channel; without `colour_ranges` nothing was computed yet.
+
+    `on_choose()` is called once another image, and a channel of it, was chosen.
+    """
+    entries = {entry.subject.request.image: entry for entry, _ in rows}
+
+    def on_pressed_change() -> None:
+        pressed = st.session_state["across"].pressed
+        if pressed is not None and pressed[0] in entries:
+            entries[pressed[0]].show()
+            select_channel(int(pressed[1]))
+            on_choose()
+
+    scales: list[list[str] | None] = [None] * len(channels)
+    if len(set(colour_ranges)) == 1:
+        what = f"map {channels[0]}" if len(channels) == 1 else "all these maps"
+        colour_scale(colour_ranges[0], look.colour_map, f"weight, one scale for {what} on all computed images")
+    elif colour_ranges:
+        scales = [[number(low), number(high)] for low, high in colour_ranges]
+    data = {
+        "columns": [{"channel": channel, "scale": scale} for channel, scale in zip(channels, scales, strict=True)],
+        "rows": [_row(entry, summary, chosen, channels, colour_ranges) for entry, summary in rows],
+        "table": colour_tables()[look.colour_map],
+        "opacity": look.opacity,
+        "smooth": look.smooth,
+    }
+    _component(data=data, key="across", on_pressed_change=on_pressed_change)
+
+
+def _row(
+    entry: Entry,
+    summary: ImageSummary | None,
+    chosen: SourceImage,
+    channels: Sequence[int],
+    colour_ranges: Sequence[ColourRange],
+) -> dict[str, object]:
+    row = {
+        "id": entry.subject.request.image,
+        "title": entry.subject.title,
+        "alt": entry.alt,
+        "thumbnail": entry.thumbnail(),
+        "chosen": chosen.key in entry.file_keys(),
+    }
+    if summary is None:
+        return row | {"photo": None, "cells": []}
+    cells = [_cell(summary, channel, span) for channel, span in zip(channels, colour_ranges, strict=True)]
+    return row | {
+        "photo": summary.photo,
+        "rows": summary.cells.shape[1],
+        "columns": summary.cells.shape[2],
+        "cells": cells,
+    }
+
+
+def _cell(summary: ImageSummary, channel: int, colour_range: ColourRange) -> dict[str, str]:
+    peak = summary.peak[channel]
+    steps = quantise(summary.weights(channel), colour_range)
+    return {
+        "steps": base64.b64encode(steps.tobytes()).decode(),
+        "peak": f"peak {number(peak)}" if peak else "zero everywhere",
+        "place": f"row {summary.row[channel]}, column {summary.column[channel]}" if peak else "",
+        "mean": f"mean {number(summary.mean[channel])}",
+    }
