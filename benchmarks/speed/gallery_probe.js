@@ -81,10 +81,10 @@
     box.firstChild.style.height = space.style.height;
     document.body.append(box);
     list.style.display = "none"; // else its canvases cost the empty box their layers
-    const found = await scroll(box, speed, seconds);
+    const result = await scroll(box, speed, seconds);
     list.style.display = "";
     box.remove();
-    return found;
+    return result;
   }
 
   const turn = (values, i) => values[i % values.length];

@@ -1,40 +1,31 @@
-// The maps of a few channels over several images: a row for each image, a column for each channel. Press one to study it.
+// The maps of a few channels over several images: a row for each image, a column for each channel. Press one to show it at large.
 // Data: columns [{channel, scale [low, high] as text | null}], rows [{id, title, alt, thumbnail (URL), chosen, photo (URL)
 // | null, rows, columns, cells [{steps (base64), peak, place, mean}]}], table (base64), opacity, smooth.
 
+import { make } from "../../gallery/elements.js";
 import { bytes, paint } from "../../gallery/paint.js";
 
-function part(tag, className, ...children) {
-  const element = Object.assign(document.createElement(tag), { className });
-  element.append(...children);
-  return element;
-}
-
-function withRole(element, role) {
-  element.setAttribute("role", role);
-  return element;
-}
+const FACTS = ["peak", "place", "mean"];
 
 function cellOf(id, channel, send) {
-  const button = part("button", "cell", document.createElement("canvas"));
-  button.append(...["peak", "place", "mean"].map((name) => part("span", name)));
-  button.tabIndex = -1;
-  button.onclick = () => send("pressed", [id, channel]);
-  return withRole(part("div", "place-of-cell", button), "gridcell");
+  const onclick = () => send("pressed", [id, channel]);
+  const facts = FACTS.map((className) => make("span", { className }));
+  return make("div", { role: "gridcell" }, make("button", { className: "cell", tabIndex: -1, onclick }, make("canvas"), ...facts));
 }
 
 function rowOf({ id, title, alt, thumbnail }, columns, send) {
-  const image = Object.assign(document.createElement("img"), { src: thumbnail, alt });
-  const head = withRole(part("div", "image", image, part("span", "title", title)), "rowheader");
+  const parts = [make("img", { src: thumbnail, alt }), make("span", { className: "title", textContent: title })];
+  const head = make("div", { className: "image", role: "rowheader" }, ...parts);
   head.title = title === alt ? title : `${title}: ${alt}`;
-  return withRole(part("div", "row", head, ...columns.map(({ channel }) => cellOf(id, channel, send))), "row");
+  return make("div", { className: "row", role: "row" }, head, ...columns.map(({ channel }) => cellOf(id, channel, send)));
 }
 
 function build(grid, { columns, rows }, send) {
-  const heads = columns.map(() => withRole(part("div", "channel", part("b", ""), part("i", ""), part("span", "ends")), "columnheader"));
-  const corner = withRole(part("div", "image", "image"), "columnheader");
+  const head = { className: "channel", role: "columnheader" };
+  const heads = columns.map(() => make("div", head, make("b"), make("i"), make("span", { className: "ends" })));
+  const corner = make("div", { className: "image", role: "columnheader" }, "image");
   grid.replaceChildren(
-    withRole(part("div", "row heads", corner, ...heads), "row"),
+    make("div", { className: "row heads", role: "row" }, corner, ...heads),
     ...rows.map((row) => rowOf(row, columns, send)),
   );
   grid.style.setProperty("--columns", columns.length);
@@ -43,7 +34,7 @@ function build(grid, { columns, rows }, send) {
 
 function nameColumn(head, { channel, scale }, table) {
   head.querySelector("b").textContent = `Map ${channel}`;
-  head.querySelector("span").replaceChildren(...(scale ?? []).map((end) => part("span", "", end)));
+  head.querySelector("span").replaceChildren(...(scale ?? []).map((textContent) => make("span", { textContent })));
   const colours = Array.from({ length: 18 }, (_, step) => `rgb(${table.slice(45 * step, 45 * step + 3).join(" ")})`);
   head.querySelector("i").style.background = `linear-gradient(to right, ${colours.join(",")})`;
   head.classList.toggle("scaled", scale !== null);
@@ -64,15 +55,15 @@ function draw(button, row, cell, data, table) {
 }
 
 function update(button, row, cell, channel, selected) {
-  const said = cell ?? { peak: "not computed yet", place: "", mean: "" };
-  for (const name of ["peak", "place", "mean"]) button.querySelector(`.${name}`).textContent = said[name];
-  const words = [said.peak, said.place && `at ${said.place}`].filter(Boolean).join(" ");
-  button.setAttribute("aria-label", `Map ${channel} over ${row.title}: ${words}${said.mean && `; ${said.mean}`}`);
+  const { peak, place, mean } = cell ?? { peak: "not computed yet", place: "", mean: "" };
+  [peak, place, mean].forEach((text, index) => (button.querySelector(`.${FACTS[index]}`).textContent = text));
+  const facts = `${peak}${place && ` at ${place}`}${mean && `; ${mean}`}`;
+  button.setAttribute("aria-label", `Map ${channel} over ${row.title}: ${facts}`);
   button.setAttribute("aria-pressed", String(selected));
   button.classList.toggle("empty", !cell);
 }
 
-// Arrows go among the cells; Tab leaves them at the one that had the focus last.
+// The arrow keys move among the cells; Tab leaves them, and comes back to the one that had the focus last.
 function moveFocus(event, grid) {
   const rows = [...grid.querySelectorAll(".row:not(.heads)")].map((row) => [...row.querySelectorAll("button")]);
   const row = rows.findIndex((buttons) => buttons.includes(event.target));
@@ -88,38 +79,38 @@ function moveFocus(event, grid) {
     Home: single || event.ctrlKey ? [0, 0] : [row, 0],
     End: single || event.ctrlKey ? [rows.length - 1, last] : [row, last],
   }[event.key];
-  const next = target && rows[target[0]]?.[target[1]];
   if (!target) return;
   event.preventDefault();
-  next?.focus();
+  rows[target[0]]?.[target[1]]?.focus();
 }
 
-function reach(grid, button) {
+function makeReachable(grid, button) {
   for (const other of grid.querySelectorAll("button")) other.tabIndex = other === button ? 0 : -1;
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
-  const grid = withRole(parentElement.querySelector(".across"), "grid");
+  const grid = parentElement.querySelector(".across");
+  grid.setAttribute("role", "grid");
   grid.setAttribute("aria-label", "Maps by image and channel");
   const built = JSON.stringify([data.rows.map(({ id }) => id), data.columns.map(({ channel }) => channel)]);
   if (grid.dataset.built !== built) {
-    const held = grid.getRootNode().activeElement?.closest?.(".across") === grid;
+    const hadFocus = grid.getRootNode().activeElement?.closest?.(".across") === grid;
     grid.dataset.built = built;
     build(grid, data, setTriggerValue);
-    reach(grid, grid.querySelector("button"));
-    if (held) grid.querySelector("button")?.focus({ preventScroll: true });
+    makeReachable(grid, grid.querySelector("button"));
+    if (hadFocus) grid.querySelector("button")?.focus({ preventScroll: true });
   }
   grid.onkeydown = (event) => moveFocus(event, grid);
-  grid.onfocusin = (event) => event.target.matches("button") && reach(grid, event.target);
+  grid.onfocusin = (event) => event.target.matches("button") && makeReachable(grid, event.target);
   const table = bytes(data.table);
   const [heads, ...rows] = grid.children;
-  data.columns.forEach((column, at) => nameColumn(heads.children[at + 1], column, table));
-  data.rows.forEach((row, index) => {
-    rows[index].classList.toggle("chosen", row.chosen);
-    data.columns.forEach(({ channel }, at) => {
-      const button = rows[index].children[at + 1].firstChild;
-      update(button, row, row.cells[at], channel, row.chosen && at === 0);
-      draw(button, row, row.cells[at], data, table);
+  data.columns.forEach((column, index) => nameColumn(heads.children[index + 1], column, table));
+  data.rows.forEach((row, rowIndex) => {
+    rows[rowIndex].classList.toggle("chosen", row.chosen);
+    data.columns.forEach(({ channel }, index) => {
+      const button = rows[rowIndex].children[index + 1].firstChild;
+      update(button, row, row.cells[index], channel, row.chosen && index === 0);
+      draw(button, row, row.cells[index], data, table);
     });
   });
 }

@@ -2,34 +2,32 @@
 // Data: rows [{id, name, value, after | null, text, note, label, ticked | null, maps [{rows, columns, cells, table,
 // photo}]}], photos [URL], tables [base64], opacity, smooth, selected, signature (of all that needs new rows).
 
+import { make } from "../../gallery/elements.js";
 import { bytes, paint } from "../../gallery/paint.js";
 
-const part = (tag, className) => Object.assign(document.createElement(tag), { className });
-
 function rowOf({ id, ticked, maps }, send) {
-  const row = part("div", "row");
+  const row = make("div", { className: "row", role: "listitem" });
   row.dataset.id = id;
-  row.setAttribute("role", "listitem");
   if (ticked !== null) {
-    const box = Object.assign(part("input", "box"), { type: "checkbox" });
-    box.onchange = () => send("ticked", [id, box.checked]);
-    row.append(box);
+    row.append(make("input", { type: "checkbox", className: "box", onchange: ({ target }) => send("ticked", [id, target.checked]) }));
   }
-  const button = part("button", "tile");
-  button.append(...maps.map(() => document.createElement("canvas")));
-  const track = part("span", "track");
-  track.append(part("i", "before"), part("i", "after"), part("i", "zero"));
-  button.append(part("b", "name"), part("span", "text"), track, part("span", "note"));
-  button.onclick = () => send("chosen", id);
-  row.append(button);
+  const [before, after, zero] = ["before", "after", "zero"].map((className) => make("i", { className }));
+  row.append(
+    make(
+      "button", { className: "tile", onclick: () => send("chosen", id) },
+      ...maps.map(() => make("canvas")), make("b", { className: "name" }), make("span", { className: "text" }),
+      make("span", { className: "track" }, before, after, zero), make("span", { className: "note" }),
+    ),
+  );
   return row;
 }
 
-function place(bar, value, low, high) {
+function stretch(bar, value, low, high) {
   bar.hidden = value === null;
-  const at = (number) => (100 * (number - low)) / (high - low);
-  bar.style.left = `${at(Math.min(value, 0))}%`;
-  bar.style.width = `${at(Math.max(value, 0)) - at(Math.min(value, 0))}%`;
+  const percentOf = (number) => (100 * (number - low)) / (high - low);
+  const start = percentOf(Math.min(value, 0));
+  bar.style.left = `${start}%`;
+  bar.style.width = `${percentOf(Math.max(value, 0)) - start}%`;
   bar.classList.toggle("negative", value < 0);
 }
 
@@ -38,8 +36,8 @@ function update(row, { name, value, after, text, note, label, ticked }, selected
   find(".name").textContent = name;
   find(".text").textContent = text;
   find(".note").textContent = note;
-  place(find(".before"), value, low, high);
-  place(find(".after"), after, low, high);
+  stretch(find(".before"), value, low, high);
+  stretch(find(".after"), after, low, high);
   find(".track").classList.toggle("changed", after !== null);
   find(".zero").style.left = `${(100 * -low) / (high - low)}%`;
   const button = find("button");
@@ -65,9 +63,9 @@ function draw(row, { maps }, photos, data) {
 function moveFocus(event, list) {
   const kind = event.target.matches(".box") ? ".box" : "button";
   const all = [...list.querySelectorAll(kind)];
-  const here = all.indexOf(event.target);
-  const target = { Home: 0, End: all.length - 1, ArrowDown: here + 1, ArrowUp: here - 1 }[event.key];
-  if (here < 0 || !all[target]) return;
+  const index = all.indexOf(event.target);
+  const target = { Home: 0, End: all.length - 1, ArrowDown: index + 1, ArrowUp: index - 1 }[event.key];
+  if (index < 0 || !all[target]) return;
   event.preventDefault();
   all[target].focus();
 }
@@ -76,15 +74,15 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const list = parentElement.querySelector(".bars");
   if (list.dataset.signature !== data.signature) {
     const focused = parentElement.activeElement ?? parentElement.getRootNode().activeElement;
-    const held = list.contains(focused) && { id: focused.closest(".row").dataset.id, box: focused.matches(".box") };
+    const focus = list.contains(focused) && { id: focused.closest(".row").dataset.id, box: focused.matches(".box") };
     list.dataset.signature = data.signature;
     const photos = data.photos.map((url) => Object.assign(new Image(), { src: url }));
-    list.replaceChildren(...data.rows.map((row) => rowOf(row, setTriggerValue)));
-    [...list.children].forEach((row, index) => draw(row, data.rows[index], photos, data));
-    const again = held && [...list.children].find((row) => row.dataset.id === held.id);
-    if (again) again.querySelector(held.box ? ".box" : "button")?.focus();
+    list.replaceChildren(...data.rows.map((bar) => rowOf(bar, setTriggerValue)));
+    [...list.children].forEach((child, index) => draw(child, data.rows[index], photos, data));
+    const row = focus && [...list.children].find(({ dataset }) => dataset.id === focus.id);
+    if (row) row.querySelector(focus.box ? ".box" : "button")?.focus();
     list.onkeydown = (event) => moveFocus(event, list);
   }
   const [low, high] = data.range;
-  data.rows.forEach((row, index) => update(list.children[index], row, row.id === data.selected, low, high));
+  data.rows.forEach((bar, index) => update(list.children[index], bar, bar.id === data.selected, low, high));
 }

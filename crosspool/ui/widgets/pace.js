@@ -1,41 +1,41 @@
 // What a quick hand asks for reaches the server at most ten times a second, and never while it still works on the request
 // before; only the last request counts.
 
-const GAP = 100; // milliseconds between two questions
-const PATIENCE = 2000; // and how long to wait for an answer that does not come
+const INTERVAL = 100; // milliseconds between two requests
+const TIMEOUT = 2000; // milliseconds to wait for an answer
 
-// `shown` is what the server shows by now, `send(wish)` asks it for something else. Both are renewed with each answer.
-export function paced(element, shown, send) {
-  const pace = (element.pace ??= { wish: null, sent: null, asked: -Infinity, timer: 0 });
-  const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
-  const next = () => {
+// `answer` is what the server shows by now, `send(request)` asks it for something else. A component's script calls this with
+// each answer; `element` keeps what is under way.
+export function paced(element, answer, send) {
+  const pace = (element.pace ??= { request: null, sent: null, sentAt: -Infinity, timer: 0 });
+  const isSame = (one, other) => JSON.stringify(one) === JSON.stringify(other);
+  const sendWhenDue = () => {
     clearTimeout(pace.timer);
-    if (pace.wish === null || !element.isConnected) return;
-    const wait = pace.asked + (pace.sent === null ? GAP : PATIENCE) - performance.now();
+    if (pace.request === null || !element.isConnected) return;
+    const wait = pace.sentAt + (pace.sent === null ? INTERVAL : TIMEOUT) - performance.now();
     if (wait > 0) {
-      pace.timer = setTimeout(next, wait);
+      pace.timer = setTimeout(sendWhenDue, wait);
       return;
     }
-    [pace.sent, pace.wish, pace.asked] = [pace.wish, null, performance.now()];
+    [pace.sent, pace.request, pace.sentAt] = [pace.request, null, performance.now()];
     pace.send(pace.sent);
   };
   pace.send = send;
-  if (same(shown, pace.sent)) pace.sent = null; // answered
-  next();
+  if (isSame(answer, pace.sent)) pace.sent = null;
+  sendWhenDue();
   return {
     // What will be shown when the server has caught up.
     get latest() {
-      if (pace.wish !== null) return pace.wish;
-      return pace.sent !== null && performance.now() < pace.asked + PATIENCE ? pace.sent : shown;
+      if (pace.request !== null) return pace.request;
+      return pace.sent !== null && performance.now() < pace.sentAt + TIMEOUT ? pace.sent : answer;
     },
-    get waiting() {
-      return !same(this.latest, shown);
+    get isWaiting() {
+      return !isSame(this.latest, answer);
     },
-    ask(wish) {
-      if (same(wish, this.latest)) return;
-      pace.wish = wish;
-      next();
+    ask(request) {
+      if (isSame(request, this.latest)) return;
+      pace.request = request;
+      sendWhenDue();
     },
   };
 }
-

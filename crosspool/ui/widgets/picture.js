@@ -1,7 +1,42 @@
-// A picture under a grid of rows x columns cells: click, drag or the arrow keys choose a cell. With a colour bar.
+// An image under a grid of rows x columns cells: click, drag or the arrow keys choose a cell. With a colour bar.
 // Data: picture (URL), alt, rows, columns, cell [row, column], bar {colours [css], ticks [text], label} or null.
 
+import { make } from "../../gallery/elements.js";
 import { paced } from "./pace.js";
+
+const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+
+function showColourBar(element, bar) {
+  element.hidden = !bar;
+  if (!bar) return;
+  element.querySelector(".colours").style.background = `linear-gradient(to right, ${bar.colours.join(",")})`;
+  element.querySelector(".numbers").replaceChildren(...bar.ticks.map((textContent) => make("span", { textContent })));
+  element.querySelector(".label").textContent = bar.label;
+}
+
+function placeOn(box, [row, column], { rows, columns }) {
+  box.style.left = `${(100 * (column + 0.5)) / columns}%`;
+  box.style.top = `${(100 * (row + 0.5)) / rows}%`;
+  box.style.width = `${100 / columns}%`;
+  box.style.height = `${100 / rows}%`;
+}
+
+// A mouse drags from anywhere; a finger from the handle alone, and elsewhere it scrolls the page or taps.
+function listen(frame, handle, { chooseAt, move }) {
+  frame.onclick = chooseAt;
+  frame.onpointerdown = (event) => {
+    const drags = event.pointerType === "mouse" || event.target === handle;
+    if (drags && event.isPrimary && event.button === 0) frame.setPointerCapture(event.pointerId);
+  };
+  frame.onpointermove = (event) => {
+    if (frame.hasPointerCapture(event.pointerId)) chooseAt(event);
+  };
+  frame.onkeydown = (event) => {
+    if (!STEPS[event.key]) return;
+    event.preventDefault();
+    move(...STEPS[event.key]);
+  };
+}
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const frame = parentElement.querySelector(".frame");
@@ -12,50 +47,23 @@ export default function ({ data, parentElement, setTriggerValue }) {
   frame.setAttribute("aria-label", data.alt);
   const pace = paced(frame, data.cell, (chosen) => setTriggerValue("cell", chosen));
   const mark = () => {
-    const [row, column] = pace.latest; // at once, before the server has answered
-    for (const box of [cell, handle]) {
-      box.style.left = `${(100 * (column + 0.5)) / data.columns}%`;
-      box.style.top = `${(100 * (row + 0.5)) / data.rows}%`;
-      box.style.width = `${100 / data.columns}%`;
-      box.style.height = `${100 / data.rows}%`;
-    }
-    cell.classList.toggle("moving", pace.waiting);
+    for (const box of [cell, handle]) placeOn(box, pace.latest, data); // at once, before the server has answered
+    cell.classList.toggle("moving", pace.isWaiting);
   };
-  const clamp = (value, count) => Math.min(count - 1, Math.max(0, value));
+  const clamp = (value, number) => Math.min(number - 1, Math.max(0, value));
   const choose = (row, column) => {
     pace.ask([clamp(row, data.rows), clamp(column, data.columns)]);
     mark();
   };
-  const choosePlace = (event) => {
-    const box = image.getBoundingClientRect();
-    choose(
-      Math.floor(((event.clientY - box.top) / box.height) * data.rows),
-      Math.floor(((event.clientX - box.left) / box.width) * data.columns),
-    );
+  const chooseAt = ({ clientX, clientY }) => {
+    const { left, top, width, height } = image.getBoundingClientRect();
+    choose(Math.floor(((clientY - top) / height) * data.rows), Math.floor(((clientX - left) / width) * data.columns));
+  };
+  const move = (down, across) => {
+    const [row, column] = pace.latest;
+    choose(row + down, column + across);
   };
   mark();
-  frame.onclick = choosePlace;
-  // A mouse drags from anywhere; a finger from the handle alone, and elsewhere it scrolls the page or taps.
-  frame.onpointerdown = (event) => {
-    const drags = event.pointerType === "mouse" || event.target === handle;
-    if (drags && event.isPrimary && event.button === 0) frame.setPointerCapture(event.pointerId);
-  };
-  frame.onpointermove = (event) => {
-    if (frame.hasPointerCapture(event.pointerId)) choosePlace(event);
-  };
-  frame.onkeydown = (event) => {
-    const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
-    if (!step) return;
-    event.preventDefault();
-    const [row, column] = pace.latest;
-    choose(row + step[0], column + step[1]);
-  };
-  const bar = parentElement.querySelector(".bar");
-  bar.hidden = !data.bar;
-  if (!data.bar) return;
-  bar.querySelector(".colours").style.background = `linear-gradient(to right, ${data.bar.colours.join(",")})`;
-  bar.querySelector(".numbers").replaceChildren(
-    ...data.bar.ticks.map((text) => Object.assign(document.createElement("span"), { textContent: text })),
-  );
-  bar.querySelector(".label").textContent = data.bar.label;
+  listen(frame, handle, { chooseAt, move });
+  showColourBar(parentElement.querySelector(".bar"), data.bar);
 }

@@ -1,9 +1,8 @@
-// A slider over the steps 1..steps of a walk, and a button that plays it: the next step follows when the one before is
-// shown. Data: step, steps, end (playing stops there), stride (steps played at once), label.
+// A slider over the steps 1..steps of a walk, and a button that plays it: each step follows once the one before is shown. Data: step, steps, end (playing stops there), stride (steps played at once), label.
 
 import { paced } from "./pace.js";
 
-const REST = 150; // milliseconds that each step stays
+const PAUSE = 150; // milliseconds that each step stays
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".walk");
@@ -14,6 +13,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   slider.setAttribute("aria-label", data.label);
   slider.value = pace.latest;
 
+  const nextStep = Math.min(data.end, data.step + data.stride);
   const draw = () => (button.textContent = root.playing ? "❚❚ Pause" : "▶ Play");
   const stop = () => {
     root.playing = false;
@@ -30,12 +30,12 @@ export default function ({ data, parentElement, setTriggerValue }) {
   button.onclick = () => {
     root.playing = !root.playing;
     draw();
-    if (root.playing) play(data.step < data.end ? Math.min(data.end, data.step + data.stride) : 1);
+    if (root.playing) play(data.step < data.end ? nextStep : 1);
   };
-  clearTimeout(root.next);
-  if (root.playing && !pace.waiting) {
+  clearTimeout(root.timer);
+  if (root.playing && !pace.isWaiting) {
     if (data.step >= data.end) stop();
-    else root.next = setTimeout(() => root.playing && play(Math.min(data.end, data.step + data.stride)), REST);
+    else root.timer = setTimeout(() => root.playing && play(nextStep), PAUSE);
   }
   button.disabled = data.end === 1;
   draw();
