@@ -277,7 +277,7 @@ def test_a_large_set_is_thinned_out_to_what_there_is_room_for(monkeypatch):
     a_picture = maps.size + len(maps) * survey.BYTES_A_CHANNEL + survey.BYTES_A_PHOTO
     cache = SharedCache(2 * 5 * a_picture)
     monkeypatch.setattr(
-        "crosspool.ui.maps.across.most_pictures", lambda _, map_shape: survey.most_pictures(cache, map_shape)
+        "crosspool.ui.maps.image_sets.most_pictures", lambda _, map_shape: survey.most_pictures(cache, map_shape)
     )
     app = labelled(visit(), each=8)
     assert app.button(key="across-look").label == "Compute these 4 images"
