@@ -54,3 +54,9 @@ def human_bytes(count: float) -> str:
 def plural(count: int, noun: str, plural: str = "") -> str:
     """1,280 maps, 1 map, 2 classes (with "classes" given): a count with its noun."""
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
+def ordinal(count: int) -> str:
+    """1st, 22nd, 1,003rd, 11th: a place in a ranking."""
+    last = 0 if 10 < count % 100 < 20 else count % 10
+    return f"{count:,}{({1: 'st', 2: 'nd', 3: 'rd'}).get(last, 'th')}"

@@ -1,6 +1,6 @@
 import pytest
 
-from crosspool.text import printable
+from crosspool.text import ordinal, printable
 
 
 @pytest.mark.parametrize(
@@ -20,3 +20,12 @@ from crosspool.text import printable
 def test_text_for_people_has_no_controls_and_can_be_written(text, shown):
     assert printable(text) == shown
     assert shown.encode().decode() == shown
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (12, "12th"), (13, "13th"), (21, "21st"),
+     (102, "102nd"), (111, "111th"), (1003, "1,003rd")],
+)  # fmt: skip
+def test_a_place_in_a_ranking(count, text):
+    assert ordinal(count) == text

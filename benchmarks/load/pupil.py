@@ -27,7 +27,7 @@ PEAK = re.compile(rf"Peak \| {NUMBER} at")
 SHARE = re.compile(r"energy \| \*\*([\d.e+-]+) %\*\*")
 CHANNEL = re.compile(r"^\*\*Map (\d+)\*\*$")
 WEIGHT = re.compile(rf"At row (\d+), column (\d+), map (\d+) has the weight {NUMBER}")
-HIGHEST = re.compile(rf"^## The highest score is that of \*\*(.+?)\*\*: {NUMBER}")
+HIGHEST = re.compile(rf"^## Top class: \*\*(.+?)\*\* \(score {NUMBER}\)")
 PATIENCE_SECONDS = 300.0
 
 Action = Callable[[], Awaitable[PageAnswer | None]]

@@ -25,7 +25,7 @@ TITLES = {
     "mean_average_precision_11": "11-point mAP",
 }
 LABEL_ACCURACY = "labels right"  # what accuracy is where an image has several labels
-NONE_SHOWN = "no clear difference"
+NO_CLEAR_DIFFERENCE = "no clear difference"
 FEW_SPLITS = 5  # with fewer, the t distribution has long tails
 RESAMPLED, BOOTSTRAP = "corrected resampled t", "percentile bootstrap"
 
@@ -88,10 +88,10 @@ def difference_verdict(pair: "Paired") -> str:
     if pair.interval is None:
         return "no interval"
     if is_point(pair.interval):
-        return NONE_SHOWN
+        return NO_CLEAR_DIFFERENCE
     if pair.interval.low > 0:
         return "better"
-    return "worse" if pair.interval.high < 0 else NONE_SHOWN
+    return "worse" if pair.interval.high < 0 else NO_CLEAR_DIFFERENCE
 
 
 def _intervals(report: "Report") -> "list[Interval]":
@@ -136,7 +136,7 @@ def _caution(report: "Report") -> tuple[str, ...]:
     notes = []
     intervals = [pair.interval for pair in report.paired if pair.interval is not None]
     if any(interval.low <= 0 <= interval.high for interval in intervals if not is_point(interval)):
-        notes.append(f"{NONE_SHOWN.capitalize()}: the interval includes zero.")
+        notes.append(f"{NO_CLEAR_DIFFERENCE.capitalize()}: the interval includes zero.")
     if not _on_points(_intervals(report)):  # it is said there
         notes += _on_points(intervals)
     if any(pair.mcnemar is not None for pair in report.paired):

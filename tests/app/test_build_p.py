@@ -68,7 +68,7 @@ def test_the_first_visit():
     assert component(app, "walk")["label"].startswith("Position ")
     assert len(app.get("plotly_chart")) == 3
     (verdict,) = texts(app.success)
-    assert verdict.startswith("It holds: ")
+    assert verdict.startswith("Confirmed: both sides agree ")
     assert not app.error
     assert app.query_params == {}
 

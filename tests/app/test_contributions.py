@@ -141,16 +141,14 @@ def test_the_first_visit_explains_the_highest_score(lite0):
     app, expected = explain_page(), own(lite0)
     assert texts(app.title) == ["Contributions"]
     found = expected.contributions()
-    assert verdict(app).startswith(
-        f"## The highest score is that of **{expected.predicted}**: **{signed(found.score)}**."
-    )
+    assert verdict(app).startswith(f"## Top class: **{expected.predicted}** (score **{signed(found.score)}**)")
     shown = rows(app, "scores")
     for name, row in shown.items():
         assert row["value"] == pytest.approx(expected.scores[lite0.classes.index(name)])
     assert next(iter(shown)) == expected.predicted
     expect_bars_of(app, found)
     assert not [element for element in app.get("bidi_component") if element.key == "baseline"]  # it is one itself
-    assert "Nothing had to be frozen" in shown_text(app)
+    assert "These contributions are exact" in shown_text(app)
 
 
 def test_any_class_against_any_other(lite0):
@@ -195,7 +193,7 @@ def test_a_position_tells_who_speaks_there(lite0):
     app = checked(app.run())
     found = own(lite0).contributions()
     said = found.channels_at(1, 2)
-    assert "**Who speaks at row 1, column 2**" in shown_text(app)
+    assert "**Strongest channels at row 1, column 2**" in shown_text(app)
     shown = rows(app, "speakers")
     assert {name: row["value"] for name, row in shown.items()} == pytest.approx(
         {found.names[k]: said[k] for k in np.argsort(-np.abs(said))[: len(shown)]}
@@ -225,7 +223,7 @@ def test_unticked_channels_move_the_scores(lite0, how):
     for name, row in rows(app, "scores-after").items():
         assert row["after"] == pytest.approx(after[lite0.classes.index(name)])
     frozen = expected.contributions().channels[gone].sum()
-    assert f"add up to {signed(frozen)}, just what is lost" in shown_text(app)  # as nothing is normalised
+    assert f"contributed {signed(frozen)}, exactly what the score lost" in shown_text(app)  # as nothing is normalised
     unticked = [row["name"] for row in component(app, "ranked-for")["rows"] if not row["ticked"]]
     assert (len(unticked) == 8) == (how == "most")
     (again,) = (button for button in app.button if button.label == "Tick all again")
@@ -291,7 +289,7 @@ def test_why_on_another_page_chooses_the_classifier(comparison, trained, lite0):
     expected = explain(trained[CROSS, 9], lite0, sample())
     expect_bars_of(app, expected.contributions())
     assert f"**{expected.predicted}**" in verdict(app)
-    assert "The normalisers behind the pooling are frozen" in shown_text(app)
+    assert "The normalisation after pooling is frozen" in shown_text(app)
     assert "trained again without" not in shown_text(app)
     assert not app.info
     assert app.query_params == SMALL  # classes of this session are none of a link's
@@ -306,7 +304,7 @@ def test_a_labelled_picture_is_explained_without_having_been_learned(comparison,
     expected = explain(trained[CROSS, 6], lite0, sample("astronaut"))
     label, answer = (as_it_is(name) for name in (CLASSES[2], expected.predicted))
     (said,) = texts(app.info)
-    assert said.startswith(f"Labelled: **{label}**; this classifier says: **{answer}**. It was trained again without")
+    assert said.startswith(f"Labelled **{label}**; this classifier says **{answer}**. It was trained again without")
     app = checked(app.selectbox(key="against").set_value("").run())
     expect_bars_of(app, expected.contributions())
 
@@ -341,7 +339,7 @@ def test_every_kind_of_method_is_explained(name, make, comparison, lite0):
     assert f"the score {signed(found.score, 6)}" in shown_text(app)
     assert next(iter(rows(app, "ranked-for"))) == found.names[int(found.channels.argmax())]
     if name == "jitter@128":
-        assert "Where in the picture these numbers come from is not known" in shown_text(app)
+        assert "It is not known where in the image these numbers come from" in shown_text(app)
     else:
         expect_bars_of(app, found)
 
@@ -349,7 +347,7 @@ def test_every_kind_of_method_is_explained(name, make, comparison, lite0):
 def test_leaving_channels_out_is_not_what_the_frozen_sum_says(comparison):
     app = asked(comparison, CROSS)
     app = checked(app.button(key="drop-most").click().run())
-    assert "not the same, as the rest is normalised anew" in shown_text(app)
+    assert "not the same, as the rest is normalised again" in shown_text(app)
 
 
 def test_a_classifier_that_is_gone_gives_way_to_the_networks_own(comparison):

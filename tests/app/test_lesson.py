@@ -131,7 +131,7 @@ def test_the_first_step_reads_the_weight(cat):
     _, found = cat
     upper = found[224][1]
     app = look_at(lesson(1), 899, middle((6, 0), (7, 7)))
-    assert "224 → 112 → 56 → 28 → 14 → 7 cells a side" in text_of(app)
+    assert "224 → 112 → 56 → 28 → 14 → 7 cells per side" in text_of(app)
     assert "7 × 7 = **49 numbers**" in text_of(app)
     assert f"At row 6, column 0 the weight is **{upper[899, 6, 0]:.3g}**" in text_of(app)
     assert component(app, "over")["cell"] == [6, 0]
@@ -146,7 +146,7 @@ def test_the_second_step_shows_a_dozen_that_differ(cat):
     chosen = int(items[3]["id"])
     app = look_at(app, chosen)
     assert component(app, "lesson-tiles")["selected"] == str(chosen)
-    assert f"at **{(upper[chosen] > 0).sum()} of 49** places. Its largest, {upper[chosen].max():.3g}" in text_of(app)
+    assert f"at **{(upper[chosen] > 0).sum()} of 49** positions. Its largest, {upper[chosen].max():.3g}" in text_of(app)
 
 
 def test_the_third_step_multiplies_weight_and_patch(cat):
@@ -165,9 +165,9 @@ def test_the_fourth_step_adds_up_to_the_block(cat):
     app = look_at(lesson(4), 899)
     assert f"= **{pooled[899, entry]:.4g}**".replace("-", "−") in text_of(app)
     weights = np.sort(upper[899].ravel())[::-1]
-    assert f"**1 of 49** positions make **{100 * weights[0] / weights.sum():.0f} %**" in text_of(app)
+    assert f"**1 of 49** positions make up **{100 * weights[0] / weights.sum():.0f} %**" in text_of(app)
     app = checked(app.button(key="add-next").click().run())
-    assert f"**2 of 49** positions make **{100 * weights[:2].sum() / weights.sum():.0f} %**" in text_of(app)
+    assert f"**2 of 49** positions make up **{100 * weights[:2].sum() / weights.sum():.0f} %**" in text_of(app)
 
 
 def test_the_fifth_step_counts_all_of_p(cat):
@@ -185,7 +185,7 @@ def test_the_fifth_step_counts_all_of_p(cat):
     best = int(energy.argmax())
     app = checked(app.number_input(key="lesson_map").set_value(best).run())
     assert f"Map {best} holds **{100 * energy[best] / energy.sum():.3g} %**" in text_of(app)
-    assert f"number **1** of 1,280: one of these {half}." in text_of(app)
+    assert f"ranks **1st** of 1,280, so it is among these {half}." in text_of(app)
 
 
 def test_the_sixth_step_sets_both_sizes_side_by_side(cat):
@@ -197,7 +197,7 @@ def test_the_sixth_step_sets_both_sizes_side_by_side(cat):
     assert f"**{fine[4, 11]:.3g}** at row 4, column 11" in text_of(app)
     down = fine.reshape(7, 2, 7, 2).mean(axis=(1, 3))
     cosine = (coarse * down).sum() / np.sqrt((coarse**2).sum() * (down**2).sum())
-    assert f"a cosine of **{cosine:.2g}**" in text_of(app)
+    assert f"similarity to the coarse map: **{cosine:.2g}**" in text_of(app)
 
 
 def test_the_seventh_step_mirrors_the_map_and_asks_the_network(cat):

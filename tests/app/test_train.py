@@ -132,16 +132,16 @@ def test_a_result_is_headed_by_its_images_and_told_from_those_that_are_chosen(fi
     assert any(text.startswith("Kept for this visit only") for text in plain(finished.caption))
     app = checked(finished.button_group(key="labelled_source").set_value("fieldguide").run())
     (told,) = [text for text in plain(app.warning) if text.startswith("This is the result")]
-    assert told.startswith("This is the result of Your images, 10 images, not of the images that are chosen above")
+    assert told.startswith("This is the result for Your images, 10 images, not for the images chosen above")
     checked(app.button_group(key="labelled_source").set_value("upload").run())
 
 
 def test_the_verdict_stands_beside_the_points_and_what_is_not_shown_has_its_reason(finished):
     paired = tables(finished)[1]
     assert [paired.index.name, *paired.columns[:3]] == ["method", "against", "points", "difference"]
-    reasons = [text for text in plain(finished.info) if text.startswith("A difference that is not shown may still")]
+    reasons = [text for text in plain(finished.info) if text.startswith("No clear difference does not mean no")]
     assert len(reasons) == int("no clear difference" in paired["difference"].tolist())
-    assert all("3 training images a class and" in text for text in reasons)
+    assert all("3 training images per class and" in text for text in reasons)
 
 
 def test_the_command_is_shown(finished):
@@ -404,7 +404,7 @@ def test_a_cancelled_training_keeps_everything(monkeypatch):
     app = checked(app.button(key="cancel").click().run())
     assert job.cancelled
     may_go_on.set()
-    assert "Cancelled. Your images and choices are as they were" in plain(app.info)[0]
+    assert "Cancelled. Your images and choices are unchanged" in plain(app.info)[0]
     assert not app.button(key="train").disabled
     assert len(state_of(app, LabelledState).own_collection) == 8
     assert app.text_input(key="more_methods").value == METHODS

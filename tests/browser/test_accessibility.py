@@ -28,7 +28,7 @@ def opened(visit, path, ready, **params):
     [
         ("/", ".wall canvas", "All channels as a table"),
         ("/contributions", ".bars canvas", "All channels as a table"),
-        ("/build_p", ".js-plotly-plot", "The same as numbers"),
+        ("/build_p", ".js-plotly-plot", "The same in numbers"),
         ("/what_am_i_looking_at", ".js-plotly-plot", None),
         ("/train_and_compare", ".classes img", None),
         ("/lesson?step=4", ".js-plotly-plot", None),

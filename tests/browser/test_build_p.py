@@ -28,7 +28,7 @@ def build(visit):
         window.go(**SMALL)  # maps of 7 x 7
         window.page.get_by_role("link", name=PAGE).click()
         expect(window.page.get_by_role("heading", name=PAGE, exact=True)).to_be_visible()
-        expect(window.page.get_by_text("It holds")).to_be_visible()
+        expect(window.page.get_by_text("Confirmed: both sides agree")).to_be_visible()
         window.page.set_viewport_size({"width": width, "height": height})
         window.settle()
         return window
@@ -114,7 +114,7 @@ def test_the_walk_is_played_to_its_end(build):
 def test_an_experiment_gives_its_verdict_at_any_width(build):
     window = build()
     for title, verdict in (
-        ("P is a gradient", "It holds: apart by"),
+        ("P is a gradient", "Confirmed: both sides agree"),
         ("Move the weights alone", "P changed, as it must"),
     ):
         window.page.get_by_text(title, exact=True).click()

@@ -47,7 +47,7 @@ def test_another_class_and_unticked_channels(ask, expected):
     window = ask()
     verdict = window.page.get_by_role("heading", level=2).first
     best = expected.predicted
-    expect(verdict).to_contain_text(f"The highest score is that of {best}: {signed(expected.scores.max())}.")
+    expect(verdict).to_contain_text(f"Top class: {best} (score {signed(expected.scores.max())})")
     row(window, "lynx").get_by_role("button").click()
     score = expected.contributions("lynx").score
     expect(verdict).to_contain_text(f"lynx has the score {signed(score)}")
@@ -72,10 +72,10 @@ def test_a_place_and_a_channel(ask, expected):
     picture = window.page.locator(".frame").nth(1)  # all evidence
     side = picture.bounding_box()["width"]
     picture.click(position={"x": side * 2.5 / 4, "y": side * 0.5 / 4})
-    expect(window.page.get_by_text("Who speaks at row 0, column 2")).to_be_visible()
+    expect(window.page.get_by_text("Strongest channels at row 0, column 2")).to_be_visible()
     picture.focus()
     window.page.keyboard.press("ArrowDown")
-    expect(window.page.get_by_text("Who speaks at row 1, column 2")).to_be_visible()
+    expect(window.page.get_by_text("Strongest channels at row 1, column 2")).to_be_visible()
     said = expected.contributions().channels_at(1, 2)
     expect(window.page.get_by_text(f"together add {signed(said.sum())} here")).to_be_visible()
     window.settle()
@@ -85,7 +85,7 @@ def test_a_place_and_a_channel(ask, expected):
     expect(speaker).to_have_attribute("aria-pressed", "true")
     name = speaker.locator(".name").inner_text()
     expect(window.page.get_by_role("heading", name=f"Channel {name} adds")).to_be_visible()
-    expect(window.page.get_by_text("Who speaks at row 1, column 2")).to_be_visible()  # the place stays
+    expect(window.page.get_by_text("Strongest channels at row 1, column 2")).to_be_visible()  # the place stays
     window.settle()
     expect(speaker).to_be_focused()
     window.page.keyboard.press("ArrowDown")

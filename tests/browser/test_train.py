@@ -50,7 +50,7 @@ def be_quick(window):
     window.settle()
     window.page.get_by_role("button", name="Clear all").click()
     window.settle()
-    field = window.page.get_by_role("textbox", name="More methods")
+    field = window.page.get_by_role("textbox", name="Other methods")
     field.fill("cl@128,sum@128")
     field.press("Enter")
     window.settle()
@@ -106,14 +106,14 @@ def test_why_leads_to_the_contributions_of_that_picture(training):
     window.settle()
     page.get_by_role("link", name="Back to Train & compare").click()
     expect(page.get_by_role("heading", name="Download and share")).to_be_visible()  # nothing has to be trained again
-    expect(page.get_by_role("textbox", name="More methods")).to_have_value("cl@128,sum@128")
+    expect(page.get_by_role("textbox", name="Other methods")).to_have_value("cl@128,sum@128")
 
 
 def test_a_training_can_be_cancelled_and_taken_up_again(training):
     window = training()
     page = window.page
     button(window).click()
-    expect(page.get_by_text(re.compile(r"Looking at 96 images, 224 px: [1-9]"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"Computing 96 images, 224 px: [1-9]"))).to_be_visible()
     expect(button(window)).to_be_disabled()
     page.get_by_role("link", name="What am I looking at?").click()
     expect(page.get_by_role("heading", name="What am I looking at?")).to_be_visible()

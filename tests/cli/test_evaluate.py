@@ -259,8 +259,8 @@ def test_what_an_interval_shows() -> None:
         return tables.difference_verdict(Paired("a", "b", (low + high) / 2, Interval(low, high, 0.95, ""), None))
 
     assert [shown(0.01, 0.2), shown(-0.2, -0.01)] == ["better", "worse"]
-    assert shown(-0.01, 0.2) == shown(0.0, 0.1) == shown(-0.1, 0.0) == shown(0.0, 0.0) == tables.NONE_SHOWN
-    assert shown(0.1, 0.1) == shown(0.1, 0.1 + 1e-15) == tables.NONE_SHOWN
+    assert shown(-0.01, 0.2) == shown(0.0, 0.1) == shown(-0.1, 0.0) == shown(0.0, 0.0) == tables.NO_CLEAR_DIFFERENCE
+    assert shown(0.1, 0.1) == shown(0.1, 0.1 + 1e-15) == tables.NO_CLEAR_DIFFERENCE
     assert tables.difference_verdict(Paired("a", "b", 0.3, None, None)) == "no interval"
 
 

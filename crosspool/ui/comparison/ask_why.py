@@ -1,4 +1,4 @@
-"""From a method's answer to what speaks for it: the button that leads to Contributions."""
+"""From a method's answer to the evidence for it: the button that leads to Contributions."""
 
 from collections.abc import Callable
 
@@ -12,20 +12,20 @@ CONTRIBUTIONS = "pages/contributions.py"
 
 
 def why_button(name: str, place: str, ask: Callable[..., None], args: tuple[object, ...]) -> None:
-    """A button that leads to what speaks for a method's answer; `ask` says what is taken along."""
+    """A button that leads to the evidence for a method's answer; `ask` says what is taken along."""
     wanted = st.button(
         "Why?",
         key=f"why-{place}-{name}",
         type="tertiary",
         on_click=ask,
         args=args,
-        help=f"What in this image speaks for the answer of {as_it_is(name)}?",
+        help=f"What in this image is evidence for the answer of {as_it_is(name)}?",
     )
     if wanted:
         st.switch_page(CONTRIBUTIONS)
 
 
 def ask_why(method: str, answer: str) -> None:
-    """Take classifier and question along; the picture is the one that is chosen."""
+    """Take classifier and question along; the image is the one that is chosen."""
     link = visit_state(LinkState)
     visit_state(ChosenClassifier).classifier, link.positive, link.against = method, answer, ""

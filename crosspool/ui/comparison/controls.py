@@ -21,7 +21,7 @@ from crosspool.ui.visit.state import visit_state
 from crosspool.ui.visit.waiting import refused
 from crosspool.ui.widgets.text import as_it_is
 
-FRAMING: Framing = "squash"  # the whole picture: nothing of the object is cut off
+FRAMING: Framing = "squash"  # the whole image: nothing of the object is cut off
 MOST_SPLITS = 100
 DEFAULT_SHARE = 0.75  # of a class's images, to train on
 WATCH_SECONDS = 1.0
@@ -36,8 +36,8 @@ def _choose_network() -> Network:
         "Network",
         list(menu),
         format_func=menu.__getitem__,
-        help="Networks whose weights are on this machine, and all of them untrained. On the command line, crosspool "
-        "fetch NAME brings weights here.",
+        help="Networks whose weights are on this machine, and every network untrained. On the command line, crosspool "
+        "fetch NAME downloads weights.",
         width=360,
         **bound(state, "training_network"),
     )
@@ -59,7 +59,7 @@ def _choose_methods(network: Network) -> list[MethodSpec] | None:
         ),
     )
     typed = st.text_input(
-        "More methods, with commas between them",
+        "Other methods, comma-separated",
         placeholder="NAME:PAIR@SIZE/OPTION, such as cl-c/pca64, sum@448/lower",
         help="The same names as on the command line; the README lists them.",
         **bound(state, "more_methods"),
@@ -84,16 +84,16 @@ def _choose_protocol(labelled: LabelledSet) -> tuple[int, int]:
         "Random splits",
         1,
         MOST_SPLITS,
-        help="Each divides the images anew into some to train on and some to test on. Intervals need at least 2, "
+        help="Each divides the images again into some to train on and some to test on. Intervals need at least 2, "
         "and are narrower with more.",
         width=180,
         **bound(state, "splits"),
     )
     each = st.number_input(
-        "Training images a class",
+        "Training images per class",
         1,
         most,
-        help="On average: a class with more images gives more. The others are tested on.",
+        help="On average: a class with more images contributes more. The other images are for testing.",
         width=220,
         **bound_value(
             f"each-{images}-{classes}",
@@ -105,7 +105,7 @@ def _choose_protocol(labelled: LabelledSet) -> tuple[int, int]:
 
 
 def _start(labelled: LabelledSet, network: Network, methods: list[MethodSpec], splits: int, train_size: int) -> None:
-    """Begin to compare, unless something speaks against it."""
+    """Begin to compare, unless there is a reason not to."""
     try:
         structure = network.backbone.architecture  # of as many classes as its weights have
         exact = tuple(method.on(structure, FRAMING) for method in methods)
@@ -134,12 +134,12 @@ def _watch() -> None:
             st.caption("All methods are tested; the classifiers for new images are being trained.")
             tables(job.findings)
         elif job.results:
-            st.caption("Tested so far")
+            st.caption("Results so far")
             preliminary(job.results)
 
 
 def _ended() -> None:
-    """Take over what a job found; say why it found nothing."""
+    """Take over what a job found, or say why it found nothing."""
     job = visit_state(ComparisonState).job
     if job is None or job.running:
         return
@@ -147,15 +147,15 @@ def _ended() -> None:
         visit_state(ComparisonState).take_over(job.comparison)
     elif job.error:
         st.error(as_it_is(job.error), icon=":material/error:")
-        st.caption("Your images and choices are as they were, and what was computed is kept.")
+        st.caption("Your images and choices are unchanged, and what was computed is kept.")
     else:
         st.info(
-            "Cancelled. Your images and choices are as they were, and what was computed is kept: training again goes "
-            "on from there.",
+            "Cancelled. Your images and choices are unchanged, and what was computed is kept: training again continues "
+            "from there.",
             icon=":material/stop_circle:",
         )
     if job.results and visit_state(ComparisonState).job is not None:
-        st.caption("Tested before that")
+        st.caption("Results before that")
         preliminary(job.results)
 
 

@@ -35,11 +35,11 @@ def downloads_section(comparison: Comparison) -> None:
     example = shlex.join(["crosspool", "classify", "IMAGE", "--model", names[0]])
     if comparison.labelled.spec is None:
         st.markdown(
-            "About the same on the command line, where FOLDER has a folder of images for each class (large ones were "
-            "shrunk here on receipt):"
+            "About the same on the command line, where FOLDER has a folder of images for each class (large images were "
+            "shrunk on upload here):"
         )
     else:
-        st.markdown("The same on the command line, and what a downloaded model says of an image:")
+        st.markdown("The same on the command line, and a downloaded model applied to an image:")
     st.code(f"{findings.command_line}\n{example}", language="bash", wrap_lines=True)
 
 

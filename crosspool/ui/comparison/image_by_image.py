@@ -1,4 +1,4 @@
-"""What each method says of every labelled image, and the way to what speaks for it."""
+"""What each method predicts for every labelled image, and the way to the evidence for it."""
 
 from collections.abc import Mapping, Sequence
 
@@ -23,13 +23,13 @@ GROUPS = {"differ": "Methods disagree", "wrong": "All wrong", "all": "All"}
 
 
 NO_SUCH_IMAGES = {
-    "differ": "On every image that was tested, all methods say the same.",
-    "wrong": "Every image that was tested is right by at least one method.",
+    "differ": "All methods agree on every image that was tested.",
+    "wrong": "Every image that was tested is classified correctly by at least one method.",
 }
 
 
 def groups(comparison: Comparison) -> tuple[dict[str, list[int]], dict[str, NDArray[np.intp]]]:
-    """Which images there are to look at, and what each method says of every image (or UNKNOWN).
+    """The groups of images to choose from, and what each method says of every image (or UNKNOWN).
 
     `differ` are those to which the methods give different classes; where right and wrong are most evenly divided comes
     first. `wrong` are those that no method gets right.
@@ -50,7 +50,7 @@ def groups(comparison: Comparison) -> tuple[dict[str, list[int]], dict[str, NDAr
 
 @st.fragment
 def predictions_section(comparison: Comparison) -> None:
-    st.subheader("What the methods say of each image", anchor=False)
+    st.subheader("Predictions for each image", anchor=False)
     found, said = groups(comparison)
     state = visit_state(ComparisonState)
     st.segmented_control(
@@ -67,9 +67,9 @@ def predictions_section(comparison: Comparison) -> None:
         st.info(NO_SUCH_IMAGES[group], icon=":material/handshake:")
         return
     st.caption(
-        f"{len(shown):,} of {len(comparison.dataset):,} images. What a method says is what it said in most of the "
-        "splits that tested the image, each time trained without it. Why? shows the parts of the image that speak for "
-        "it, by a classifier that was trained on all the other images."
+        f"{len(shown):,} of {len(comparison.dataset):,} images. A prediction is what the method said in most of the "
+        "splits that tested the image, each time trained without it. Why? shows the parts of the image that are "
+        "evidence for it, by a classifier that was trained on all the other images."
     )
     pages = -(-len(shown) // CARDS_PER_PAGE)
     page = st.pagination(pages, **bound(state, "image_page")) if pages > 1 else 1
@@ -102,7 +102,7 @@ def _judged(name: str, answer: int, target: int, classes: Sequence[str]) -> str:
 
 
 def _ask_of(comparison: Comparison, index: int, method: str, answer: str) -> None:
-    """Take picture, classifier and question along to the other page."""
+    """Take image, classifier and question along to the other page."""
     sample = comparison.dataset.samples[index]
     add_image(sample.read(), sample.name)
     ask_why(method, answer)

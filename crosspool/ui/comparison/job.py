@@ -88,7 +88,7 @@ class _Work:
         self.comparison: Comparison | None = None
         self._all = total_cost(plan)
         self._before = 0.0  # the cost of all earlier stages
-        self._stage, self._cost, self._done, self._total = "Waiting for a turn", 0.0, 0, 1
+        self._stage, self._cost, self._done, self._total = "Waiting for its turn", 0.0, 0, 1
         self._start = time.monotonic()
         self._check: Step = lambda: None
         self._turn: Ticket | None = None
@@ -109,7 +109,7 @@ class _Work:
         self._check = check
         with self.server.trainings.turn(self._wait_for_training):
             self._start = time.monotonic()
-            self._stage = "Waiting for a turn"
+            self._stage = "Waiting for its turn"
             with self.server.compute.turn(lambda place: check()) as self._turn:
                 yield
 
@@ -202,7 +202,7 @@ def _findings(plan: Plan, results: Mapping[str, MethodResult], protocol: Protoco
 def _compute(work: _Work, features: Features, one: "Pass") -> None:
     """What one pass of the network yields, for all images."""
     count = len(features.dataset)
-    work.begin(f"Looking at {count:,} images, {one[0]} px", pass_cost(work.plan, one) * count, count)
+    work.begin(f"Computing {count:,} images, {one[0]} px", pass_cost(work.plan, one) * count, count)
     for index in range(count):
         features.ensure(index)
         work.advance(index + 1)

@@ -1,4 +1,4 @@
-"""What the methods of a comparison say of an image that is not labelled."""
+"""What the methods of a comparison predict for an image that is not labelled."""
 
 import numpy as np
 import pandas as pd
@@ -27,14 +27,14 @@ def new_images_section(comparison: Comparison) -> None:
         st.button("Draw a new bird", icon=":material/draw:", on_click=_draw_bird)
     picture = choose_picture()
     if picture is None:
-        st.info("Add an image to see what the methods say of it.", icon=":material/add_photo_alternate:")
+        st.info("Add an image to see what the methods predict for it.", icon=":material/add_photo_alternate:")
         return
     left, right = st.columns([1, 3], gap="medium")
     with left:
         st.image(picture.image, alt=picture.alt, width="stretch", caption=as_it_is(picture.title))
     with right:
         try:
-            with waiting("Looking at the image …") as on_progress:
+            with waiting("Classifying the image …") as on_progress:
                 answers = answers_to(comparison, picture, on_progress)
         except CrosspoolError as error:
             refused(error)
@@ -48,9 +48,9 @@ def new_images_section(comparison: Comparison) -> None:
             for name, scores in answers.scores.items():
                 _answer(comparison, name, scores)
         st.caption(
-            "The classes with the highest scores: those of a linear support vector machine, no probabilities, and not "
-            "comparable between methods. Above zero speaks for the class. Every image gets some class, also one that "
-            "shows none."
+            "The classes with the highest scores. Scores are those of a linear support vector machine: not "
+            "probabilities, and not comparable between methods. A score above zero is evidence for the class. Every "
+            "image gets some class, even one that shows none of them."
         )
 
 
@@ -62,7 +62,7 @@ def _draw_bird() -> None:
 
 
 def _answer(comparison: Comparison, name: str, scores: NDArray[np.float64]) -> None:
-    """A method's first classes with their scores, and the way to what speaks for the first."""
+    """A method's top classes with their scores, and the way to the evidence for the first."""
     classes = comparison.classifiers[name].classes
     best = (-scores).argsort(kind="stable")[:TOP_CLASSES]
     cells = [f"{as_it_is(classes[k])} ({signed(scores[k])})" for k in best]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from crosspool.evaluation.files import COST_FIGURE, accuracy_files, confusion_results
 from crosspool.evaluation.findings import AccuracyFindings, data_sentence, protocol_sentence
 from crosspool.evaluation.report import MethodResult
-from crosspool.evaluation.tables import NONE_SHOWN, accuracy_sections, difference_verdict
+from crosspool.evaluation.tables import NO_CLEAR_DIFFERENCE, accuracy_sections, difference_verdict
 from crosspool.tables import Section
 from crosspool.text import human_bytes, percent
 from crosspool.ui.comparison.downloads import downloads_section
@@ -29,18 +29,18 @@ FULL_WIDTH = 2400  # pixels: a table with a width of its own fills less room tha
 
 
 def outcome(comparison: Comparison, chosen: LabelledSet | None) -> None:
-    """All of it, from the table to the files; `chosen` are the images that would be compared now."""
+    """All of it, from the table to the files; `chosen` are the images that would be compared next."""
     findings, labelled = comparison.findings, comparison.labelled
     st.header(f"Result: {as_it_is(labelled.title)}", anchor=False, divider="gray")
     if chosen is None or not chosen.same_as(labelled):
         st.warning(
-            f"This is the result of {as_it_is(labelled.title)}, not of the images that are chosen above; press Train "
-            "and compare for theirs.",
+            f"This is the result for {as_it_is(labelled.title)}, not for the images chosen above; press Train and "
+            "compare for theirs.",
             icon=":material/history:",
         )
     st.caption(as_it_is(f"{data_sentence(findings)} {protocol_sentence(findings)}"))
     st.caption(
-        "Kept for this visit only: reloading the page forgets images, results and models; download what you want to "
+        "Kept for this visit only: reloading the page discards images, results and models. Download what you want to "
         "keep."
     )
     first, *others = accuracy_sections(findings)
@@ -61,19 +61,19 @@ def outcome(comparison: Comparison, chosen: LabelledSet | None) -> None:
 
 
 def _why_none(findings: AccuracyFindings) -> None:
-    """Where a difference is not shown: what that may come from."""
+    """Where there is no clear difference: why that may be."""
     report = findings.report
-    if any(difference_verdict(pair) == NONE_SHOWN for pair in report.paired):
+    if any(difference_verdict(pair) == NO_CLEAR_DIFFERENCE for pair in report.paired):
         each, tested = report.train_images / len(report.classes), report.test_images
         st.info(
-            f"A difference that is not shown may still be there: with {each:.3g} training images a class and {tested} "
-            "to test on in a split, intervals are wide. More images narrow them.",
+            f"No clear difference does not mean no difference: with {each:.3g} training images per class and {tested} "
+            "test images per split, intervals are wide. More images narrow them.",
             icon=":material/expand:",
         )
 
 
 def tables(findings: AccuracyFindings) -> None:
-    """The tables alone, while the rest is in the making."""
+    """The tables alone, while the rest is being computed."""
     for section in accuracy_sections(findings):
         if section.title:
             st.markdown(f"**{section.title}**")
@@ -109,12 +109,12 @@ def _figure(comparison: Comparison) -> None:
         f"{result.name} {percent(result.measures[report.measure].value)} % with {human_bytes(result.bytes_per_image)}"
         for result in report.methods
     )
-    st.image(_made(comparison, f"{COST_FIGURE}.png"), alt=f"Accuracy against the bytes of an image: {said}.")
+    st.image(_made(comparison, f"{COST_FIGURE}.png"), alt=f"Accuracy against bytes per image: {said}.")
 
 
 @st.fragment
 def _confusion(comparison: Comparison) -> None:
-    st.subheader("Which class is taken for which", anchor=False)
+    st.subheader("Confusion matrix: which classes are mixed up", anchor=False)
     found = {result.name: stem for stem, result in confusion_results(comparison.findings).items()}
     name = st.segmented_control(
         "Method", list(found), default=next(iter(found)), required=True, key=f"confused-{'-'.join(found)}"
@@ -138,14 +138,14 @@ def _confusion(comparison: Comparison) -> None:
 
 
 def _mistakes(confusion: NDArray[np.int64], classes: Sequence[str]) -> pd.DataFrame:
-    """Pairs of a true class and another that it was taken for, the most frequent first."""
+    """Pairs of a true class and the wrong prediction, the most frequent first."""
     tested = confusion.sum(axis=1)
     pairs = [(int(true), int(said)) for true, said in np.argwhere(confusion) if true != said]
     pairs.sort(key=lambda pair: -confusion[pair])
     return pd.DataFrame(
         {
             "true class": [classes[true] for true, _ in pairs],
-            "taken for": [classes[said] for _, said in pairs],
+            "predicted": [classes[said] for _, said in pairs],
             "times": [int(confusion[pair]) for pair in pairs],
             "of its tests": [f"{100 * confusion[pair] / tested[pair[0]]:.0f} %" for pair in pairs],
         }

@@ -55,7 +55,7 @@ class Plan:
 
     @property
     def command(self) -> tuple[str, ...]:
-        """The command that gives the same again; of one's own pictures, with FOLDER for where they are."""
+        """The command that gives the same again; of uploaded images, with FOLDER for where they are."""
         names = [method.name for method in self.methods]
         options = spelled_out(
             seed=self.seed,

@@ -1,1 +1,1 @@
-"""Why this class: explanations of a classifier, in numbers, pictures and words."""
+"""Why this class: explanations of a classifier, in numbers, images and words."""

@@ -1,4 +1,4 @@
-"""All channels: those that say most, ranked, with their maps; and every one in a table."""
+"""All channels: the strongest, ranked, with their maps; and every one in a table."""
 
 import numpy as np
 import streamlit as st
@@ -24,12 +24,12 @@ LIST_LENGTHS = (4, 8, 16, 32)  # channels listed for the class, and as many agai
 
 
 def ranked_channels(view: ContributionState, look: Look) -> None:
-    """The channels that say most for the class and against it, each to be unticked, and what that changes."""
+    """The strongest channels for the class and against it, each to be unticked, and what that changes."""
     found = view.found
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         st.header("Channels, ranked", anchor=False, width="content")
         state = visit_state(ContributionChoices)
-        st.segmented_control("Shown of each", LIST_LENGTHS, required=True, **bound(state, "ranked"))
+        st.segmented_control("Number of each", LIST_LENGTHS, required=True, **bound(state, "ranked"))
     ahead, behind = ranked(found.channels, state.ranked)
     colour_range = None
     if view.place is not None and (ahead or behind):
@@ -44,9 +44,9 @@ def ranked_channels(view: ContributionState, look: Look) -> None:
     widest = float(np.abs(found.channels).max(initial=0)) or 1.0
     for column, title, shown in ((left, "for", ahead), (middle, "against", behind)):
         with column:
-            st.markdown(f"**Most {title} {view.wording}**")
+            st.markdown(f"**Strongest {title} {view.wording}**")
             if not shown:
-                st.caption(f"No channel speaks {title} it.")
+                st.caption(f"No channel is evidence {title} it.")
                 continue
             ends = (0.0, widest) if title == "for" else (-widest, 0.0)
             channel_bars(view, shown, look, colour_range, key=f"ranked-{title}", ends=ends)
@@ -96,7 +96,7 @@ def channel_bars(
 
 
 def channel_table_section(view: ContributionState) -> None:
-    """All channels as numbers, to take away; a selected row is shown at large."""
+    """All channels as numbers, to download; a selected row is shown enlarged."""
     shown = st.expander("All channels as a table", icon=":material/table:", key="channel-table", on_change="rerun")
     if not shown.open:
         return

@@ -1,4 +1,4 @@
-"""The side bar of Contributions: whose classes are explained, the network's own, a trained classifier's or a file's."""
+"""The side bar of Contributions: which classifier is explained, the network's own, a trained one or a file's."""
 
 from dataclasses import dataclass
 
@@ -50,7 +50,7 @@ def comparison_of_session() -> Comparison | None:
 
 
 def choose_subject(picture: SourceImage | None) -> ExplainedClassifier | None:
-    """Draw the side bar, and find the classifier for this picture; None, with the reason shown, without one."""
+    """Draw the side bar, and find the classifier for this image; None, with the reason shown, without one."""
     with st.sidebar:
         chosen = _choose_name()
         spec = choose_network() if chosen == OWN else None
@@ -114,7 +114,7 @@ def _of_comparison(method: str, picture: SourceImage | None) -> ExplainedClassif
     comparison = comparison_of_session()
     if comparison is None or picture is None:
         return None
-    with waiting("Training again without this picture …") as on_progress:
+    with waiting("Training again without this image …") as on_progress:
         return compared_subject(comparison, method, picture, on_progress)
 
 
@@ -157,7 +157,7 @@ def _receive_file() -> None:
             "A file from Train & compare or `crosspool train`",
             type=["safetensors"],
             max_upload_size=current_server().settings.visitor_megabytes,
-            help="It is read as numbers and settings, never run. One file at a time is kept, in memory.",
+            help="The file is read as numbers and settings, never run. One file at a time is kept, in memory.",
             **receiving("classifier-file", _load),
         )
         error = visit_state(ClassifierFile).error
@@ -187,7 +187,8 @@ def read_classifier(data: bytes, name: str) -> TrainedClassifier:
     most = current_server().settings.visitor_megabytes
     if len(data) > most * 2**20:
         raise ModelError(
-            f"{name} has {len(data) / 2**20:,.1f} MB of at most {most}; use crosspool explain on the command line."
+            f"{name} has {len(data) / 2**20:,.1f} MB; at most {most} MB are allowed here. Use crosspool explain on the "
+            "command line."
         )
     try:
         return classifier_in_memory(data, name)

@@ -23,7 +23,7 @@ def columns_that_wrap(key: str, count: int) -> Sequence[DeltaGenerator]:
 def evidence_overlay(
     view: ContributionState, evidence: np.ndarray, look: Look, *, key: str, whose: str, photo: Image.Image | None = None
 ) -> None:
-    """Evidence over the picture in colours that are centred at zero; clicks move the place."""
+    """Evidence over the image, in colours centred at zero; clicks select a position."""
     assert view.place is not None
     cell, size, shape = view.place.cell, view.place.size, (evidence.shape[0], evidence.shape[1])
     row, column = (int(at) for at in np.unravel_index(np.abs(evidence).argmax(), shape))
@@ -35,8 +35,8 @@ def evidence_overlay(
         replace(look, colour_map=SIGNED_COLOUR_MAP),
         position=moved(cell, size, shape),
         choose=lambda chosen: choose_contribution_cell(moved(chosen, shape, size)),
-        alt=f"Evidence of {whose} over the image, in all {total}; the strongest, {signed(evidence[row, column])}, "
+        alt=f"Evidence of {whose} over the image, {total} in total; the strongest, {signed(evidence[row, column])}, "
         f"is at row {row}, column {column}.",
-        label=f"evidence at each position; in all {total}",
+        label=f"evidence at each position; {total} in total",
         key=key,
     )

@@ -9,18 +9,18 @@ from crosspool.ui.contributions.wording import Ablation, change_sentence, to_lea
 from crosspool.ui.visit.binding import bound
 from crosspool.ui.visit.state import visit_state
 
-ABLATIONS: dict[Ablation, str] = {"most": "Those most for it", "least": "Least", "random": "At random"}
+ABLATIONS: dict[Ablation, str] = {"most": "Strongest for", "least": "Weakest", "random": "Random"}
 
 
 ABLATION_HELP: dict[Ablation, str] = {
-    "most": "The channels of the largest contributions.",
-    "least": "The channels of the smallest contributions: those most against it.",
-    "random": "As many channels by chance, to compare with.",
+    "most": "The channels with the largest contributions.",
+    "least": "The channels with the smallest contributions: the strongest against it.",
+    "random": "As many channels chosen at random, to compare with.",
 }
 
 
 def leaving_out_section(view: ContributionState) -> None:
-    """Untick many channels at once; the scores without those that are unticked."""
+    """Untick many channels at once, and show the scores without them."""
     found, gone = view.found, sorted(left_out())
     st.markdown("**Without the unticked channels**")
     if gone:
@@ -31,13 +31,13 @@ def leaving_out_section(view: ContributionState) -> None:
         st.caption("Pale: with all channels. Solid: without the unticked ones.")
         st.button("Tick all again", on_click=tick_all, icon=":material/check_box:")
     else:
-        st.caption("Untick a channel in the lists, or many at once here, and see the scores move.")
+        st.caption("Untick a channel in the lists, or many at once here, and watch the scores change.")
     state = visit_state(ContributionChoices)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         with st.container(width=130):
             st.number_input("Untick", 1, len(found.channels), **bound(state, "drop_count"))
         with st.container(width=110):
-            st.number_input("Seed", 0, 9999, help="Of the channels at random.", **bound(state, "drop_seed"))
+            st.number_input("Seed", 0, 9999, help="For the random channels.", **bound(state, "drop_seed"))
     with st.container(horizontal=True, gap="small"):
         for how, title in ABLATIONS.items():
             st.button(title, key=f"drop-{how}", on_click=leave_out, args=(found.channels, how), help=ABLATION_HELP[how])

@@ -1,4 +1,4 @@
-"""One channel, one position: where a channel speaks for the class, and which channels speak at a position."""
+"""One channel, one position: where a channel is evidence for the class, and which channels are at a position."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ CHANNELS_AT_A_POSITION = 10  # channels listed at a position
 
 
 def one_channel(view: ContributionState, look: Look) -> None:
-    """Where the chosen channel speaks, and which channels speak at the place under study."""
+    """Where the selected channel contributes, and which channels contribute at the selected position."""
     found, channel = view.found, view.channel
     name, value = as_it_is(view.names[channel]), signed(found.channels[channel])
     part, k = found.channel(channel)
@@ -37,7 +37,7 @@ def one_channel(view: ContributionState, look: Look) -> None:
 
 
 def weights_overlay(view: ContributionState, look: Look) -> None:
-    """The chosen channel's weighting map; clicks move the place."""
+    """The selected channel's weighting map; clicks select a position."""
     assert view.place is not None
     values, cell, size = view.weights(view.channel), view.place.cell, view.place.size
     mixed, shape = bool(values.min() < 0), (values.shape[0], values.shape[1])
@@ -55,12 +55,12 @@ def weights_overlay(view: ContributionState, look: Look) -> None:
 
 
 def speakers_here(view: ContributionState) -> None:
-    """The channels that say most at the place, either way; a press studies one."""
+    """The channels that contribute most at the position, for or against; a click selects one."""
     assert view.place is not None
     (row, column), found = view.place.cell, view.found
     said = found.channels_at(row, column)
     loudest = [int(k) for k in np.argsort(-np.abs(said), kind="stable")[:CHANNELS_AT_A_POSITION] if said[k]]
-    st.markdown(f"**Who speaks at row {row}, column {column}**")
+    st.markdown(f"**Strongest channels at row {row}, column {column}**")
     rows = [
         Bar(
             str(k), view.names[k], float(said[k]), signed(said[k]),

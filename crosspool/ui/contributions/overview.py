@@ -20,7 +20,7 @@ Baseline = tuple[ExplainedClassifier, Explained]
 
 
 def answer_headline(view: ContributionState) -> None:
-    """The verdict, and how it was found."""
+    """The answer, and how it was found."""
     subject, place = view.subject, view.place
     grid = "positions unknown" if place is None else f"{place.size[0]}×{place.size[1]} positions"
     st.markdown(f"## {verdict(view.seen.scores, view.classes, *view.question, view.found)}")
@@ -32,7 +32,7 @@ def answer_headline(view: ContributionState) -> None:
     if subject.labels:
         labels, answer = " and ".join(map(as_it_is, subject.labels)), as_it_is(view.seen.explanation.predicted)
         st.info(
-            f"Labelled: **{labels}**; this classifier says: **{answer}**. It was trained again without this picture "
+            f"Labelled **{labels}**; this classifier says **{answer}**. It was trained again without this image "
             "and its copies.",
             icon=":material/person_off:",
         )
@@ -41,7 +41,7 @@ def answer_headline(view: ContributionState) -> None:
 
 
 def whole_image(view: ContributionState, look: Look, baseline: Baseline | None) -> None:
-    """What the network saw, all evidence over it, the fully-connected layer's, and the scores."""
+    """What the network saw, all evidence over it, the evidence of the fully-connected layer, and the scores."""
     positions = view.found.positions
     baseline = baseline if positions is not None else None
     columns = iter(columns_that_wrap("whole", 2 + (positions is not None) + (baseline is not None)))
@@ -55,18 +55,18 @@ def whole_image(view: ContributionState, look: Look, baseline: Baseline | None) 
         with next(columns):
             baseline_overlay(view, baseline, look)
     with next(columns):
-        st.markdown("**The highest scores**")
+        st.markdown("**Highest scores**")
         scores_chart(view, None, "scores")
-        st.caption("Press a class to ask for it.")
+        st.caption("Click a class to explain it.")
 
 
 def input_image(view: ContributionState) -> None:
-    """The network's input, with the place under study marked."""
+    """The network's input, with the selected position marked."""
     st.markdown("**What the network saw**")
     photo = view.seen.photo
     if view.place is None:
         st.image(photo, alt="The image as the network saw it.", width="stretch")
-        st.caption("Where in the picture these numbers come from is not known: views or layers lie between.")
+        st.caption("It is not known where in the image these numbers come from, as there are views or layers between.")
         return
     (row, column), size = view.place.cell, view.place.size
     picture(
@@ -77,7 +77,7 @@ def input_image(view: ContributionState) -> None:
         choose=choose_contribution_cell,
         key="seen",
     )
-    st.caption("Click into any picture, or use the arrow keys, to ask which channels speak at a place.")
+    st.caption("Click in any image, or use the arrow keys, to see which channels contribute at that position.")
 
 
 def baseline_overlay(view: ContributionState, baseline: Baseline, look: Look) -> None:
@@ -98,7 +98,7 @@ def baseline_overlay(view: ContributionState, baseline: Baseline, look: Look) ->
 
 
 def scores_chart(view: ContributionState, after: Vector | None, key: str) -> None:
-    """The highest scores as bars, before and after; a press asks for that class."""
+    """The highest scores as bars, before and after; a click explains that class."""
     asked = [view.classes.index(name) for name in view.question if name]
     rows = []
     for k in classes_to_show(view.seen.scores, after, asked):
@@ -111,4 +111,4 @@ def scores_chart(view: ContributionState, after: Vector | None, key: str) -> Non
 
     bars(rows, key=key, choose=ask_for, selected=str(asked[0]))
     if any(row.value < 0 or (row.after or 0) < 0 for row in rows):
-        st.caption("Bars start at zero, the thin line. Blue ones are below it: of these, the shorter, the higher.")
+        st.caption("Bars start at zero, the thin line. Blue bars are negative: the shorter, the higher the score.")

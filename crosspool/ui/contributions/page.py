@@ -19,7 +19,7 @@ from crosspool.ui.visit.waiting import refused, waiting
 
 @st.fragment
 def explore(chosen: SourceImage, subject: ExplainedClassifier, beside: ExplainedClassifier | None) -> None:
-    """Everything that only looks at what is computed already."""
+    """Everything below the choice of image and classifier."""
     found = _explained(chosen, subject, beside)
     if found is None:
         return
@@ -49,7 +49,7 @@ def contributions_page() -> None:
     if subject is None:
         return
     try:
-        with waiting("Looking for what to compare with …") as on_progress:
+        with waiting("Preparing the comparison …") as on_progress:
             beside = baseline_of(subject, comparison_of_session(), chosen, on_progress)
     except CrosspoolError as error:
         refused(error)
@@ -60,9 +60,9 @@ def contributions_page() -> None:
 def _explained(
     chosen: SourceImage, subject: ExplainedClassifier, beside: ExplainedClassifier | None
 ) -> tuple[Explained, Baseline | None] | None:
-    """The picture as the classifier sees it, and as the one beside it does; None, with the reason shown, without them.
+    """The image as the classifier sees it, and as its baseline does; None, with the reason shown, where that fails.
 
-    The fragment asks for it anew instead of holding it, so that no visitor's page keeps it in memory.
+    The fragment asks again at every run instead of holding them, so that no visitor's page keeps them in memory.
     """
     try:
         with waiting("Explaining …") as on_progress:

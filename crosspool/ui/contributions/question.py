@@ -109,10 +109,10 @@ def choose_question(seen: Explained, subject: ExplainedClassifier) -> Question:
     left, right = st.columns(2, gap="medium")
     with left:
         st.selectbox(
-            "Why",
+            "Why this class?",
             ["", *list(texts)[1:]],
             format_func=lambda name: texts[name or best],
-            help="The classes by their scores, the highest first; type to search.",
+            help="The classes, highest score first; type to search.",
             **bound(link, "positive"),
         )
     positive, state = link.positive or best, visit_state(ContributionChoices)
@@ -124,11 +124,11 @@ def choose_question(seen: Explained, subject: ExplainedClassifier) -> Question:
         link.against = state.given_rival = subject.labels[0]
     with right:
         st.selectbox(
-            "rather than",
+            "Compared with",
             ["", *rivals],
-            format_func=lambda name: texts[name] if name else "nothing: the score itself",
+            format_func=lambda name: texts[name] if name else "no other class",
             **bound(link, "against", then=_keep_rival),
-            help="Another class: then it is the lead over it that is split, just as a score is.",
+            help="With another class, the lead over that class is split, just as a score is.",
         )
     return positive, link.against
 

@@ -1,4 +1,4 @@
-"""What makes the vectors of two images alike, by channel and by position."""
+"""What makes the vectors of two images similar, by channel and by position."""
 
 import numpy as np
 import streamlit as st
@@ -22,8 +22,8 @@ CHANNELS_OF_TWO_IMAGES = 8  # channels listed of two pictures
 
 
 def two_images(view: ContributionState, look: Look) -> None:
-    """What makes another picture's vector like this one's, by channel and by position."""
-    st.header("Alike to another picture, and why", anchor=False)
+    """What makes the vector of another image similar to this one's, by channel and by position."""
+    st.header("Compare with another image", anchor=False)
     others = {one.key: one for one in pictures_at_hand() if one.key != view.picture.key}
     state = visit_state(ContributionChoices)
     if state.compared_with not in others:
@@ -32,15 +32,15 @@ def two_images(view: ContributionState, look: Look) -> None:
         st.selectbox(
             "Compare with",
             ["", *others],
-            format_func=lambda key: others[key].title if key else "no other picture",
+            format_func=lambda key: others[key].title if key else "no other image",
             **bound(state, "compared_with"),
         )
     if not state.compared_with:
-        st.caption("The inner product of two pictures' vectors is split just as a score is.")
+        st.caption("The inner product of the vectors of two images is split just as a score is.")
         return
     other = others[ImageHash(state.compared_with)]
     try:
-        with waiting("Looking at the other picture …") as on_progress:
+        with waiting("Computing the other image …") as on_progress:
             beside = explained(other, view.subject, on_progress)
     except CrosspoolError as error:
         refused(error)
@@ -55,20 +55,20 @@ def show_likeness(view: ContributionState, look: Look, other: SourceImage, besid
     cosine = here.score / max(lengths[0] * lengths[1], np.finfo(float).tiny)
     names = [as_it_is(one.title) for one in (view.picture, other)]
     st.markdown(
-        f"The vectors of **{names[0]}** and **{names[1]}** have the cosine **{cosine:.3f}**"
-        f" and the inner product {signed(here.score)}. {balance(here.channels)}"
+        f"The vectors of **{names[0]}** and **{names[1]}**: cosine similarity **{cosine:.3f}**, "
+        f"inner product {signed(here.score)}. {balance(here.channels)}"
     )
     st.caption(check_sentence(here, "inner product"))
     columns = iter(columns_that_wrap("alike", 3 if view.place is not None else 1))
     if here.positions is not None and there.positions is not None:
         for one, evidence, title in ((view.seen, here.positions, names[0]), (beside, there.positions, names[1])):
             with next(columns):
-                st.markdown(f"**Where {title} is like the other**")
+                st.markdown(f"**Where {title} is similar**")
                 evidence_overlay(
                     view, evidence, look, key=f"alike-{one is beside}", whose="all channels together", photo=one.photo
                 )
     with next(columns):
-        st.markdown("**Channels that make them alike**")
+        st.markdown("**Channels that make them similar**")
         most = ranked(here.channels, CHANNELS_OF_TWO_IMAGES)[0]
         rows = [alike_bar(here, there, k, view.names[k]) for k in most]
         bars(
@@ -84,7 +84,7 @@ def show_likeness(view: ContributionState, look: Look, other: SourceImage, besid
 
 
 def alike_bar(here: Contributions, there: Contributions, channel: int, name: str) -> Bar:
-    """What one channel adds to the inner product, with its evidence in either picture."""
+    """What one channel adds to the inner product, with its evidence in both images."""
     (part, k), (beside, _) = here.channel(channel), there.channel(channel)
     maps = tuple(
         small_map(evidence[k], colour_range_of(evidence[k], signed=True), table=0, photo=photo)

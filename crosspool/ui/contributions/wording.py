@@ -1,4 +1,4 @@
-"""What contributions say, in words and tables; and which channels to name, or to leave out. Arrays in, text out."""
+"""Contributions in words and tables, and which channels to name or to leave out. Arrays in, text out."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -10,15 +10,16 @@ from numpy.typing import NDArray
 from crosspool.contributions import TOLERANCE, Contributions
 from crosspool.grids import Size
 from crosspool.pooled_parts import Vector
+from crosspool.text import plural
 from crosspool.ui.widgets.picture import Cell
 from crosspool.ui.widgets.text import as_it_is, signed
 
 Ablation = Literal["most", "least", "random"]
-RIVALS = 6  # classes whose scores are shown beside the one in question
+SCORED_CLASSES = 6  # with the highest scores, shown beside those in question
 
 
 def lead(scores: Vector, classes: Sequence[str], positive: str, against: str) -> float:
-    """A class's score; or, against another, what it is ahead by."""
+    """A class's score; or, with a rival, its lead over that."""
     score = scores[classes.index(positive)]
     return float(score - scores[classes.index(against)] if against else score)
 
@@ -32,26 +33,26 @@ def verdict(scores: Vector, classes: Sequence[str], positive: str, against: str,
         ahead = "ahead of" if found.score >= 0 else "behind"
         return f"**{name}** is **{signed(abs(found.score)).lstrip('+')}** {ahead} **{as_it_is(against)}**."
     if rank == 1:
-        return f"The highest score is that of **{name}**: **{value}**."
+        return f"Top class: **{name}** (score **{value}**)"
     return (
-        f"**{name}** has the score **{value}**, number {rank:,} of {len(classes):,}; "
-        f"the highest is that of {as_it_is(classes[order[0]])}, {signed(scores[order[0]])}."
+        f"**{name}**: score **{value}**, rank {rank:,} of {len(classes):,}. "
+        f"Top class: {as_it_is(classes[order[0]])} (score {signed(scores[order[0]])})"
     )
 
 
 def balance(channels: Vector, intercept: float = 0.0) -> str:
-    """How much speaks for it and against it, and how many channels give half of what speaks for it.
+    """How much evidence there is for a class and against it, and how many channels give half of that for it.
 
-    The intercept is named where it is more than a hundredth of what is said either way.
+    The intercept is named where it is more than a hundredth of all evidence.
     """
     ahead, behind = channels[channels > 0], channels[channels < 0]
     if not len(ahead):
-        return "No channel speaks for it."
+        return "No channel is evidence for it."
     half = int(np.searchsorted(np.sort(ahead)[::-1].cumsum(), ahead.sum() / 2)) + 1
-    amounts = f"{signed(ahead.sum()).lstrip('+')} speaks for it, {signed(-behind.sum()).lstrip('+')} against it"
+    amounts = f"Evidence for: {signed(ahead.sum()).lstrip('+')}; against: {signed(-behind.sum()).lstrip('+')}"
     if abs(intercept) > np.abs(channels).sum() / 100:
-        amounts += f", and the intercept, the same for every picture, adds {signed(intercept)}"
-    return f"{amounts}. Half of what speaks for it comes from {half:,} of {len(channels):,} channels."
+        amounts += f"; the intercept, the same for every image, adds {signed(intercept)}"
+    return f"{amounts}. Half of the evidence for it comes from {half:,} of {len(channels):,} channels."
 
 
 def check_sentence(found: Contributions, what: str = "score") -> str:
@@ -72,19 +73,19 @@ def check_sentence(found: Contributions, what: str = "score") -> str:
 
 
 def caution(*, normalises: bool, positions: bool) -> str:
-    """What is frozen, and what therefore cannot be concluded."""
+    """What is frozen, and what cannot be concluded for that reason."""
     frozen = (
-        "The normalisers behind the pooling are frozen at what they do to this picture. So a contribution is what a "
-        "channel adds to this score as it stands, not what the score would lose without it: for that, untick it below."
+        "The normalisation after pooling is frozen at what it does to this image. So a contribution is what a channel "
+        "adds to this score as it stands, not what the score would lose without the channel: for that, untick it below."
         if normalises
-        else "Nothing had to be frozen, as the classes read the plain mean of each map: without a channel, the score "
-        "loses exactly the channel's contribution."
+        else "These contributions are exact: the classifier averages each map, so without a channel the score loses "
+        "exactly that channel's contribution."
     )
     if not positions:
         return frozen
     return (
-        f"{frozen} A position sums up all of its receptive field, often much of the picture: its evidence is not "
-        "proof that what lies under it decided, nor that painting over it would change the answer."
+        f"{frozen} A position summarises its whole receptive field, often much of the image: its evidence does not "
+        "prove that what lies under it decided, nor that painting over it would change the answer."
     )
 
 
@@ -92,7 +93,7 @@ def caution(*, normalises: bool, positions: bool) -> str:
 
 
 def ranked(channels: Vector, count: int) -> tuple[list[int], list[int]]:
-    """The channels that say most for the class, and those that say most against it, at most `count` each."""
+    """The channels with the most evidence for the class, and those with the most against it, at most `count` each."""
     order = np.argsort(-channels, kind="stable")
     ahead = [int(k) for k in order[:count] if channels[k] > 0]
     behind = [int(k) for k in order[::-1][:count] if channels[k] < 0]
@@ -100,7 +101,7 @@ def ranked(channels: Vector, count: int) -> tuple[list[int], list[int]]:
 
 
 def to_leave_out(channels: Vector, how: Ablation, count: int, seed: int = 0) -> frozenset[int]:
-    """The `count` channels of the largest, or smallest, contribution; or as many at random."""
+    """The `count` channels with the largest or the smallest contribution, or as many at random."""
     if how == "random":
         chosen = np.random.default_rng(seed).choice(len(channels), count, replace=False)
     else:
@@ -137,7 +138,7 @@ def _strongest(evidence: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray
 
 def classes_to_show(before: Vector, after: Vector | None, always: Sequence[int]) -> list[int]:
     """The classes of the highest scores, before and after; and those in question."""
-    best = [np.argsort(-scores, kind="stable")[:RIVALS] for scores in (before, after) if scores is not None]
+    best = [np.argsort(-scores, kind="stable")[:SCORED_CLASSES] for scores in (before, after) if scores is not None]
     wanted = {int(k) for k in np.concatenate([*best, np.asarray(always, np.intp)])}
     return sorted(wanted, key=lambda k: -before[k])
 
@@ -150,16 +151,16 @@ def change_sentence(
     was, now = lead(before, classes, positive, against), lead(after, classes, positive, against)
     name = as_it_is(positive) + (f" against {as_it_is(against)}" if against else "")
     text = (
-        f"Without {count:,} channel{'s' if count > 1 else ''}, **{name}** goes from {signed(was)} to "
-        f"**{signed(now)}**, a change of **{signed(now - was)}**. Their frozen contributions add up to "
-        f"{signed(frozen)}"
+        f"Without {plural(count, 'channel')}, **{name}** goes from {signed(was)} to "
+        f"**{signed(now)}**, a change of **{signed(now - was)}**. "
+        f"{'This channel' if count == 1 else 'These channels'} contributed {signed(frozen)}"
     )
     same = abs(now - was + frozen) <= 1e-3 * max(abs(now - was), abs(frozen), 1e-9)
-    text += ", just what is lost." if same else ": not the same, as the rest is normalised anew."
+    text += ", exactly what the score lost." if same else ": not the same, as the rest is normalised again."
     first, last = classes[int(before.argmax())], classes[int(after.argmax())]
     if first == last:
-        return f"{text} The highest score is still that of {as_it_is(first)}."
-    return f"{text} The highest score is now that of **{as_it_is(last)}**, no longer of {as_it_is(first)}."
+        return f"{text} The top class is still {as_it_is(first)}."
+    return f"{text} The top class is now **{as_it_is(last)}**, no longer {as_it_is(first)}."
 
 
 # --- positions

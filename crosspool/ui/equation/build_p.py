@@ -27,7 +27,7 @@ ENTRIES_IN_TABLE = 12  # entries that the table writes out
 
 
 def one_block(maps: ImageMaps, request: MapRequest, channel: int, position: Cell) -> None:
-    """Section 1: the position under study, what it adds to the block, and the block in P."""
+    """Section 1: the selected position, what it adds to the block, and the block in P."""
     st.header("1 · One block, position by position", anchor=False)
     with st.container(key="large"):
         seen, over, steps = st.columns([1, 1, 1.15], gap="medium")
@@ -45,13 +45,13 @@ def one_block(maps: ImageMaps, request: MapRequest, channel: int, position: Cell
         alt=f"Bar charts of the {len(built.entries)} strongest entries of block {channel}, one below the other: in the "
         "patch, times the weight, summed so far, and in the finished block",
     )
-    with st.expander("The same as numbers", icon=":material/table:"):
+    with st.expander("The same in numbers", icon=":material/table:"):
         st.table(_numbers(maps, built, step))
     _place_in_p(maps, channel)
 
 
 def _walk(maps: ImageMaps, request: MapRequest, channel: int, position: Cell) -> tuple[Construction, int]:
-    """The choice of map, order and step; the step and the position under study are one and the same."""
+    """The choice of map, order and step; the step and the selected position are one and the same."""
     st.markdown("**Add it up**")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         with st.container(width=140):
@@ -85,7 +85,7 @@ def _what_it_adds(maps: ImageMaps, request: MapRequest, built: Construction, ste
         st.info("This map is zero everywhere on this image: its block stays zero.", icon=":material/hide_source:")
     if weight != maps.upper[channel, row, column]:
         st.info(
-            "The patch here reaches over the border, and only whole patches are pooled: it adds nothing.",
+            "The patch here crosses the border, and only whole patches are pooled: it adds nothing.",
             icon=":material/border_clear:",
         )
     name = entry_name(int(built.entries[0]), maps.pair)
@@ -99,7 +99,7 @@ def _what_it_adds(maps: ImageMaps, request: MapRequest, built: Construction, ste
         f"| Sum so far | **{number(built.sums[step - 1, 0], 4)}** of {number(built.sums[-1, 0], 4)} |\n"
         f"| Weight added so far | **{number(100 * built.weight_share(step))} %** of the map's |"
     )
-    st.caption("Drag the position in either picture, click, or use the arrow keys; or play all positions in turn.")
+    st.caption("Drag the position in either image, click, or use the arrow keys; or play all positions in turn.")
 
 
 def _numbers(maps: ImageMaps, built: Construction, step: int) -> pd.DataFrame:
@@ -120,7 +120,7 @@ def _numbers(maps: ImageMaps, built: Construction, step: int) -> pd.DataFrame:
 
 def _place_in_p(maps: ImageMaps, channel: int) -> None:
     length, sizes = maps.pair.patch_length, np.linalg.norm(maps.pooled, axis=1)
-    st.markdown(f"**Its place in P**: $P = [\\,P_0;\\; P_1;\\; \\dots;\\; P_{{{len(sizes) - 1}}}\\,]$")
+    st.markdown(f"**Where it stands in P**: $P = [\\,P_0;\\; P_1;\\; \\dots;\\; P_{{{len(sizes) - 1}}}\\,]$")
     st.plotly_chart(
         blocks_in_a_row(sizes, channel, length),
         key="blocks",

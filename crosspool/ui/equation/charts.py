@@ -89,8 +89,8 @@ def agreement_chart(finding: Finding) -> go.Figure:
         marker={"color": BAR_COLOUR, "size": 6, "opacity": 0.6},
         hovertemplate="%{x:.6g} and %{y:.6g}<extra></extra>",
     )
-    figure.update_xaxes(title_text="the first of the two", nticks=5)
-    figure.update_yaxes(title_text="the second", nticks=5)
+    figure.update_xaxes(title_text="first side", nticks=5)
+    figure.update_yaxes(title_text="second side", nticks=5)
     figure.update_layout(height=320, margin=MARGIN, showlegend=False, hovermode="closest")
     return figure
 

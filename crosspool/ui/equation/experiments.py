@@ -22,9 +22,9 @@ MAX_UNFOLDED_NUMBERS = (
 
 @dataclass(frozen=True)
 class Experiment:
-    """`expects` says in words, and `formula` in signs, what `run(subject, position, seed)` tries.
+    """`expects` says in words, and `formula` in LaTeX, what `run(subject, position, seed)` tries.
 
-    `agrees` is the verdict where all is equal that should be, `differs` where something should differ, and does.
+    `agrees` is the result where everything is equal that should be, `differs` where something should differ, and does.
     `shuffles` says whether it depends on the seed.
     """
 
@@ -32,7 +32,7 @@ class Experiment:
     formula: str
     expects: str
     run: Callable[[EquationCase, Size, int], list[Finding]]
-    agrees: str = "It holds"
+    agrees: str = "Confirmed: both sides agree"
     differs: str = ""
     shuffles: bool = False
 
@@ -143,8 +143,8 @@ EXPERIMENTS: dict[str, Experiment] = {
     "one_hot": Experiment(
         "One-hot: a single patch",
         r"a_{i,k} = [\,i = i_0\,] \;\Rightarrow\; P_k = x_{i_0}",
-        "A map that is 1 at one position and 0 elsewhere picks out the patch there. It is the position under study: "
-        "move it above, and the result here follows.",
+        "A map that is 1 at one position and 0 elsewhere picks out the patch there. It is the selected "
+        "position: move it above, and the result here follows.",
         _one_hot,
     ),
     "gradient": Experiment(
@@ -156,31 +156,31 @@ EXPERIMENTS: dict[str, Experiment] = {
         "weight is not zero, as a ReLU has, it is also the gradient of ½‖A‖². Other f put their slope into the "
         "weights: a ReLU6 has slope 0 where it clips at 6, and a SiLU has slope 1 almost nowhere.",
         _gradient,
-        differs="P is the gradient with A held fixed. Through this f the gradient is another one: it has "
-        "the slope of f in its weights.",
+        differs="P is the gradient with A held fixed. Through this f the gradient is different: its weights contain "
+        "the slope of f.",
     ),
     "filters": Experiment(
         "A block against its own filter",
         r"\langle W_k, P_k\rangle = \textstyle\sum_i a_{i,k}\,(u(X)_{i,k} - b_k)",
-        "Filter k gives the answer u(X) − b at each position; the inner product of the filter with its block is the "
-        "weighted sum of these answers, with the map's own weights.",
+        "Filter k responds with u(X) − b at each position; the inner product of the filter with its block is the "
+        "weighted sum of these responses, with the map's own weights.",
         _inner_product,
     ),
     "together": Experiment(
         "Move all positions together",
         r"P_k = \textstyle\sum_i a_{\pi(i),k}\, x_{\pi(i)} \quad\text{for every order } \pi",
-        "A sum knows no order. When patches and weights are shuffled alike, P stays as it is: it does not say where "
-        "in the image something was, only under which map.",
+        "A sum does not depend on the order of its terms. When patches and weights are shuffled alike, P stays the "
+        "same: it does not say where in the image something was, only under which map.",
         _together,
         shuffles=True,
     ),
     "alone": Experiment(
         "Move the weights alone",
         r"\textstyle\sum_i a_{\pi(i),k}\, x_i \;\neq\; P_k",
-        "The counter-check: shuffle only the maps, and every weight lies on a foreign patch. P must change, unless "
-        "all maps, or all patches, are the same everywhere.",
+        "The counter-check: shuffle only the maps, and every weight meets the wrong patch. P must change, unless all "
+        "maps, or all patches, are the same everywhere.",
         _weights_alone,
-        agrees="Nothing changed, as all maps or all patches are the same everywhere",
+        agrees="Nothing changed, as all maps or all patches are the same everywhere; both sides agree",
         differs="P changed, as it must: a weight belongs to the patch at its own position.",
         shuffles=True,
     ),

@@ -65,10 +65,10 @@ def experiments_section(maps: ImageMaps, request: MapRequest, position: Cell) ->
         st.latex(chosen.formula)
         if key == "gradient":
             st.markdown(_non_linearity(maps, request))
-        # What an experiment does not look at must not make it run again while the position is dragged.
+        # What an experiment does not depend on must not make it run again while the position is dragged.
         question = (request, key, position if key == "one_hot" else (0, 0), seed if chosen.shuffles else 0)
         try:
-            with waiting("Trying it …") as on_progress:
+            with waiting("Running the experiment …") as on_progress:
                 tried, findings = tried_in_turn(question, maps, on_progress)
         except CrosspoolError as error:
             refused(error)
@@ -79,19 +79,19 @@ def experiments_section(maps: ImageMaps, request: MapRequest, position: Cell) ->
         if tried < len(maps.upper):
             which = f"the strongest {tried:,} of {len(maps.upper):,} maps, as all would take too long"
         st.caption(
-            f"In double precision, with {which}. Equal means: apart by no more than {DOUBLE:g} of the largest entry, "
-            f"or {SINGLE:g} where maps of the network's single precision are compared."
+            f"In double precision, with {which}. Equal means: the difference is at most {DOUBLE:g} of the largest "
+            f"entry, or {SINGLE:g} where maps in the network's single precision are compared."
         )
         shown = next((finding for finding in findings if not finding.equal), findings[-1])
         st.plotly_chart(
             agreement_chart(shown),
             key="agreement",
             config=CHART_CONFIG,
-            alt=f"The two compared with each other, entry by entry: {shown.claim}",
+            alt=f"Both sides compared entry by entry: {shown.claim}",
         )
         st.caption(
-            f"Each point is an entry of two: {shown.claim}. On the line they are equal. Shown are the entries that are "
-            "largest or differ most."
+            f"Each point is one entry on both sides: {shown.claim}. On the line they are equal. Only the entries that "
+            "are largest or differ most are drawn."
         )
 
 
@@ -106,22 +106,25 @@ def _non_linearity(maps: ImageMaps, request: MapRequest) -> str:
         return f"Here f is the network's own **{pair.activation}**."
     own = f"the network's own **{pair.activation}**" if pair.activation else "the **identity**, as nothing follows u"
     return f"Here f is {own}" + (
-        "; the weights are signed." if request.signed else ", and then max(0, ·), which makes weights of it."
+        "; the weights are signed." if request.signed else ", and then max(0, ·), which turns it into weights."
     )
 
 
 def _verdict(findings: list[Finding], experiment: Experiment) -> None:
     if not all(finding.as_expected for finding in findings):
-        st.error("Not as expected: see the comparison that says so below.", icon=":material/close:")
+        st.error("Not as expected: see the comparison below that says so.", icon=":material/close:")
     elif all(finding.equal for finding in findings):
         worst = max(findings, key=lambda finding: finding.difference / (finding.largest or 1.0))
         st.success(
-            f"{experiment.agrees}: apart by at most {worst.difference:.1g}, where the largest entry is "
-            f"{worst.largest:.4g}.",
+            f"{experiment.agrees} {_how_closely(worst)} (largest value {worst.largest:.4g}).",
             icon=":material/check:",
         )
     else:
         st.info(experiment.differs, icon=":material/info:")
+
+
+def _how_closely(finding: Finding) -> str:
+    return f"to within {finding.difference:.1g}" if finding.difference else "exactly"
 
 
 def _comparisons(findings: list[Finding]) -> pd.DataFrame:

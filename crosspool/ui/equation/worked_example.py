@@ -37,14 +37,14 @@ def two_layers(maps: ImageMaps, request: MapRequest, channel: int) -> None:
         st.markdown(
             f"""
 A convolution reads layer *t* and writes layer *t*+1. Each of its {rows} × {columns} = **{rows * columns} positions**
-*i* looks at one patch of layer *t*: {m} × {n} places × {pair.lower_channels} channels, in all
+*i* looks at one patch of layer *t*: {m} × {n} cells × {pair.lower_channels} channels, in total
 **{pair.patch_length:,} numbers**, the *local feature* $x_i$. It says **what** is there.
 
 Channel *k* of layer *t*+1 has one number for the same position, $a_{{i,k}}$: how strongly the network found *its*
 pattern there. All of them together are the **weighting map** *k*. It says **where** to look.
 
 At row {position[0]}, column {position[1]}, map {channel} has the weight **{number(maps.upper[channel][position])}**.
-Click into either picture to read another position.
+Click in either image to read another position.
 """
         )
         channel_input(maps, channel, "explained")

@@ -35,8 +35,8 @@ def finer_maps(view: LessonState) -> None:
     k = view.channel
     step_text(
         f"Enlarge the photo from {COARSE} to {FINE} pixels and the same network gives maps twice as fine: "
-        f"{positions(FINE)} positions instead of {positions(COARSE)}. Things now look twice as large to it, "
-        f"and it was trained at {COARSE}: so a finer map is not just the coarse one drawn sharper."
+        f"{positions(FINE)} positions instead of {positions(COARSE)}. Everything now looks twice as large to it, "
+        f"and it was trained at {COARSE}, so a finer map is not just a sharper drawing of the coarse one."
     )
     columns = step_columns("finer")
     with columns[1], waiting("Computing the finer maps …") as on_progress:
@@ -59,11 +59,10 @@ def finer_maps(view: LessonState) -> None:
             )
     with columns[-1]:
         try_it(
-            "Click small things in the right picture. Does the map change within one cell of the left one?",
+            "Click small things in the right image. Does the map change within one cell of the left one?",
             f"Here: **{number(weight_here(view))}** at {cell_name(view.position)} of the coarse map, "
             f"**{number(weight_here(fine))}** at {cell_name(fine.position)} of the fine one. Averaged down, the fine "
-            f"map is like the coarse one by a cosine of **{number(cosine, 2)}** (1: the same but for "
-            "its size).",
+            f"map's similarity to the coarse map: **{number(cosine, 2)}** (cosine; 1 = same shape).",
         )
         channel_input(view.maps, k, "lesson_map", choose_map)
         go_on(view, MAPS_PAGE, "See all maps at 448 px", "grid_view", size=FINE)
@@ -75,8 +74,8 @@ def fully_connected(view: LessonState) -> None:
     weights, block = mirrored(maps, k)
     step_text(
         f"The network's fully-connected layer reads one number of each map: its **average**. Mirror map {k}, and the "
-        "average stays as it was; its block of P changes, as other patches lie under the weights. P keeps **what lay "
-        "where the map looked**. Whether that tells classes apart better has to be measured, class by class."
+        "average stays as it was; its block of P changes, as other patches lie under the weights. P keeps **what was "
+        "there where the map responded**. Whether that tells classes apart better has to be measured, class by class."
     )
     over, turned, evidence, text = step_columns("connected", 4)
     for column, key, title, values in (
@@ -100,12 +99,12 @@ def fully_connected(view: LessonState) -> None:
         class_evidence(view)
     with text:
         try_it(
-            "Choose another map. Which blocks hardly care for mirroring?",
+            "Choose another map. Which blocks hardly change when the map is mirrored?",
             f"Average: **{number(maps.upper[k].mean(), 4)}** before, **{number(weights.mean(), 4)}** after. The block "
             f"of P changes by **{number(100 * change(maps.pooled[k], block), 2)} %** of its size.",
         )
         channel_input(maps, k, "lesson_map", choose_map)
-        go_on(view, WHY_PAGE, "Ask why this class", "balance")
+        go_on(view, WHY_PAGE, "Why this class?", "balance")
 
 
 def class_evidence(view: LessonState) -> None:
@@ -130,7 +129,7 @@ def class_evidence(view: LessonState) -> None:
     )
     st.caption(
         "An average is a sum over positions, so its score can be split by position afterwards (a class activation "
-        "map). The layer itself gets no places to work with."
+        "map). The layer itself gets no positions to work with."
     )
 
 
@@ -147,8 +146,8 @@ def now_you(view: LessonState) -> None:
         map_picture(view.maps, view.channel, view.position, view.look, choose_cell_of(view))
     with text:
         st.markdown("**Go on**")
-        go_on(view, MAPS_PAGE, "See every map, also of your own photo", "grid_view")
+        go_on(view, MAPS_PAGE, "See every map, of your own photo too", "grid_view")
         go_on(view, BUILD_PAGE, "Build P by hand, and try what follows", "stacked_bar_chart")
-        go_on(view, WHY_PAGE, "Ask why a class", "balance")
+        go_on(view, WHY_PAGE, "Why this class?", "balance")
         go_on(view, EXPLAINED_PAGE, "Read Eq. 1 with all numbers", "school")
         go_on(view, TRAIN_PAGE, "Train on your own classes, and compare", "model_training")

@@ -32,10 +32,10 @@ def what_is_a_map(view: LessonState) -> None:
     sides, weights = sides_of_maps(), view.maps.upper[view.channel]
     rows, columns = weights.shape
     step_text(
-        f"The photo goes through the network layer by layer, and becomes coarser on its way: "
-        f"{' → '.join(map(str, sides))} cells a side. What one channel of the last layer makes of it is a **weighting "
-        f"map**: {rows} × {columns} = **{weights.size} numbers**, each of which says how strongly the channel's own "
-        "pattern was found there."
+        f"The photo passes through the network layer by layer and becomes coarser on the way: "
+        f"{' → '.join(map(str, sides))} cells per side. What one channel of the last layer makes of it is a "
+        f"**weighting map**: {rows} × {columns} = **{weights.size} numbers**, each of which says how strongly the "
+        "channel's own pattern was found there."
     )
     seen, over, text = step_columns("map")
     with seen:
@@ -46,12 +46,12 @@ def what_is_a_map(view: LessonState) -> None:
         here, top, low = weight_here(view), float(weights.max()), float(weights.min())
         answer = f"At {cell_name(view.position)} the weight is **{number(here)}**"
         if here == low:
-            answer += f": the smallest. {int((weights == low).sum())} of {weights.size} places have it."
+            answer += f": the smallest. {int((weights == low).sum())} of {weights.size} positions have it."
         elif top:
             answer += (
                 f", {100 * here / top:.0f} % of the largest, which is at {cell_name(peak(view.maps, view.channel))}."
             )
-        try_it("Click a place where the map says nothing: where is its weight smallest?", answer)
+        try_it("Click a cell where the map is weak: where is its weight smallest?", answer)
         go_on(view, MAPS_PAGE, "See this map on its page", "grid_view")
 
 
@@ -60,7 +60,7 @@ def a_thousand_maps(view: LessonState) -> None:
     maps = view.maps
     step_text(
         f"The layer has **{len(maps.upper):,} channels**, so there are as many maps of this one photo. Each looks "
-        "for something else and lights up elsewhere. Nobody told a channel what to look for: training made it so."
+        "for something different and lights up elsewhere. Nobody told a channel what to look for: training did that."
     )
     channels = a_dozen(maps)
     pictures, text = step_columns("wide-tiles", 2)
@@ -72,12 +72,12 @@ def a_thousand_maps(view: LessonState) -> None:
             key="lesson-tiles",
             wrapped=True,
         )
-        st.caption(f"{len(channels)} strong maps that are largest at different places, each on its own scale.")
+        st.caption(f"{len(channels)} strong maps with their peaks at different positions, each on its own scale.")
     with text:
         statistics, k = maps.statistics, view.channel
         try_it(
-            "Press a map. Does it pick out one thing, or spread over the picture?",
-            f"Map {k} has weight at **{statistics.active[k]} of {maps.upper[k].size}** places. Its largest, "
+            "Click a map. Does it pick out one thing, or spread over the image?",
+            f"Map {k} has weight at **{statistics.active[k]} of {maps.upper[k].size}** positions. Its largest, "
             f"{number(statistics.peak[k])}, is at {cell_name(peak(maps, k))}.",
         )
         go_on(view, MAPS_PAGE, f"See all {len(maps.upper):,} maps", "grid_view")
@@ -106,7 +106,7 @@ def why_a_weight(view: LessonState) -> None:
         entry = int(np.abs(patch).argmax())
         try_it(
             "Move the position. When does a patch with large numbers still count for nothing?",
-            f"Here the weight is **{number(here)}** and the patch's largest number, lower channel "
+            f"Here the weight is **{number(here)}** and the patch's number that is largest in magnitude, lower channel "
             f"{entry_name(entry, pair)}, is {number(patch[entry])}. Together: {number(here)} × {number(patch[entry])} "
             f"= **{number(here * float(patch[entry]))}**.",
         )

@@ -3,6 +3,7 @@
 import numpy as np
 import streamlit as st
 
+from crosspool.text import ordinal
 from crosspool.ui.equation.building import construct
 from crosspool.ui.equation.charts import blocks_in_a_row, growing_block
 from crosspool.ui.lesson.quantities import carriers_of_half, rank
@@ -23,7 +24,7 @@ def one_block_of_p(view: LessonState) -> None:
     step = built.step_of(*view.position)
     step_text(
         "Multiply every patch by its weight and add them up: one block of P for one map. It has as many numbers as a "
-        f"patch, **{maps.pair.patch_length:,}**, and says what lay where map {k} looked."
+        f"patch, **{maps.pair.patch_length:,}**, and it summarises what was there where map {k} responded."
     )
     st.latex(r"P_k \;=\; \sum_{i=1}^{N} a_{i,k}\, x_i \qquad \text{(Eq. 1)}")
     over, bars, text = step_columns("block")
@@ -50,8 +51,8 @@ def one_block_of_p(view: LessonState) -> None:
             args=(following,),
         )
         try_it(
-            "Add positions, the heaviest first. How many make half of the map's weight?",
-            f"**{step} of {len(built.order)}** positions make **{100 * built.weight_share(step):.0f} %** of the "
+            "Add positions, the heaviest first. How many make up half of the map's weight?",
+            f"**{step} of {len(built.order)}** positions make up **{100 * built.weight_share(step):.0f} %** of the "
             "weight.",
         )
         go_on(view, BUILD_PAGE, "Build this block yourself", "stacked_bar_chart")
@@ -92,11 +93,11 @@ def all_of_p(view: LessonState) -> None:
         )
     with text:
         here = rank(shares, k)
-        among = "one of these" if here <= half else "none of these"
+        among = "among" if here <= half else "not among"
         try_it(
-            "Type the number of another map. Is it one of the few that carry half of the energy?",
-            f"Map {k} holds **{number(100 * shares[k])} %** of the energy of P and is number **{here:,}** of "
-            f"{len(shares):,}: {among} {half:,}.",
+            "Type the number of another map. Is it among the few that carry half of the energy?",
+            f"Map {k} holds **{number(100 * shares[k])} %** of the energy of P and ranks **{ordinal(here)}** of "
+            f"{len(shares):,}, so it is {among} these {half:,}.",
         )
         channel_input(maps, k, "lesson_map", choose_map)
         go_on(view, BUILD_PAGE, "Find the block in P", "stacked_bar_chart")

@@ -30,7 +30,7 @@ def large_map(maps: ImageMaps, request: MapRequest, channel: int, look: Look) ->
 
 def _facts(maps: ImageMaps, request: MapRequest, channel: int, position: Cell) -> None:
     statistics, pair = maps.statistics, maps.pair
-    places = maps.upper[channel].size
+    cells = maps.upper[channel].size
     st.markdown(f"**Map {channel}**")
     if statistics.dead[channel]:
         st.info("This map is zero everywhere on this image: it adds nothing to P.", icon=":material/hide_source:")
@@ -42,7 +42,7 @@ def _facts(maps: ImageMaps, request: MapRequest, channel: int, position: Cell) -
         f"| Peak | **{number(statistics.peak[channel])}** at row {statistics.peak_row[channel]}, "
         f"column {statistics.peak_column[channel]} |\n"
         f"| Share of P's energy | **{100 * statistics.energy_share[channel]:.2g} %** |\n"
-        f"| Active at | {statistics.active[channel]} of {places} positions, "
+        f"| Active at | {statistics.active[channel]} of {cells} positions, "
         f"mean weight {number(statistics.mean[channel])} |\n"
         f"| Selected position | row {row}, column {column}: weight **{number(maps.upper[channel, row, column])}** |\n"
         f"| Its patch | {pair.kernel_size[0]}×{pair.kernel_size[1]} × {pair.lower_channels} channels of layer t: "
@@ -63,7 +63,7 @@ def _entries(maps: ImageMaps, channel: int, position: Cell) -> None:
         list(views),
         format_func=views.__getitem__,
         required=True,
-        help="P_k is the sum over all positions of weight times patch; zoom by dragging, double click to reset.",
+        help="P_k is the sum over all positions of weight times patch; drag to zoom, double-click to reset.",
         **bound(state, "entries"),
     )
     view = state.entries

@@ -144,7 +144,7 @@ def test_progress_grows_and_results_come_one_by_one(backbone, slow, server):
         stages.append(progress.stage)
         firsts.append(list(job.results))
     assert shares == sorted(shares)
-    assert "Looking at 16 images, 128 px" in stages
+    assert "Computing 16 images, 128 px" in stages
     assert ["global@128"] in firsts  # before the finer one is done
     assert job.comparison is not None
 

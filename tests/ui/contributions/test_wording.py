@@ -48,8 +48,8 @@ def test_numbers_with_their_sign(value, text):
 @pytest.mark.parametrize(
     ("question", "said"),
     [
-        (("*tern*", ""), r"The highest score is that of **\*tern\***: **+6.50**."),
-        (("auk", ""), r"**auk** has the score **+6.50**, number 2 of 3; the highest is that of \*tern\*, +5.00."),
+        (("*tern*", ""), r"Top class: **\*tern\*** (score **+6.50**)"),
+        (("auk", ""), r"**auk**: score **+6.50**, rank 2 of 3. Top class: \*tern\* (score +5.00)"),
         (("*tern*", "auk"), r"**\*tern\*** is **6.50** ahead of **auk**."),
     ],
 )
@@ -64,12 +64,12 @@ def test_a_lead_may_be_a_lag():
 
 
 def test_the_balance_counts_the_fewest_channels_that_give_half():
-    half = "Half of what speaks for it comes from 2 of 5 channels."
-    assert balance(CHANNELS) == f"7.00 speaks for it, 1.00 against it. {half}"
-    assert balance(CHANNELS, 0.07) == f"7.00 speaks for it, 1.00 against it. {half}"
-    amounts = "7.00 speaks for it, 1.00 against it, and the intercept, the same for every picture, adds −0.500."
+    half = "Half of the evidence for it comes from 2 of 5 channels."
+    assert balance(CHANNELS) == f"Evidence for: 7.00; against: 1.00. {half}"
+    assert balance(CHANNELS, 0.07) == f"Evidence for: 7.00; against: 1.00. {half}"
+    amounts = "Evidence for: 7.00; against: 1.00; the intercept, the same for every image, adds −0.500."
     assert balance(CHANNELS, -0.5) == f"{amounts} {half}"
-    assert balance(-np.abs(CHANNELS)) == "No channel speaks for it."
+    assert balance(-np.abs(CHANNELS)) == "No channel is evidence for it."
 
 
 def test_the_check_says_whether_it_adds_up():
@@ -116,13 +116,13 @@ def test_classes_that_rise_are_shown_too():
     [
         (
             [2.0, 4.0, -1.0],
-            "goes from +5.00 to **+4.00**, a change of **−1.00**. Their frozen contributions add up to +1.00, just "
-            r"what is lost. The highest score is still that of \*tern\*.",
+            "goes from +5.00 to **+4.00**, a change of **−1.00**. This channel contributed +1.00, exactly "
+            r"what the score lost. The top class is still \*tern\*.",
         ),
         (
             [2.0, 1.0, -1.0],
-            "goes from +5.00 to **+1.00**, a change of **−4.00**. Their frozen contributions add up to +1.00: not the "
-            r"same, as the rest is normalised anew. The highest score is now that of **auk**, no longer of \*tern\*.",
+            "goes from +5.00 to **+1.00**, a change of **−4.00**. This channel contributed +1.00: not the "
+            r"same, as the rest is normalised again. The top class is now **auk**, no longer \*tern\*.",
         ),
     ],
 )

@@ -42,17 +42,17 @@ def tried(key, subject, position=(0, 0), seed=0):
 
 def test_all_ones_and_one_hot():
     (ones,) = tried("ones", subject(F.relu))
-    assert (ones.expected.tolist(), ones.found.tolist(), ones.difference) == ([10], [10], 0)
+    assert (ones.expected.tolist(), ones.outcome.tolist(), ones.difference) == ([10], [10], 0)
     (hot,) = tried("one_hot", subject(F.relu), position=(1, 0))
-    assert (hot.expected.tolist(), hot.found.tolist()) == ([3], [3])
+    assert (hot.expected.tolist(), hot.outcome.tolist()) == ([3], [3])
     assert hot.claim.startswith("the patch at row 1, column 0")
 
 
 def test_a_relu_passes_the_gradient_on():
     shown, fixed, through = tried("gradient", subject(F.relu))
     assert shown.agrees
-    assert (fixed.expected.tolist(), fixed.found.tolist()) == ([22], [22])  # 2*3 + 4*4
-    assert (through.expected.tolist(), through.found.tolist()) == ([22], [22])
+    assert (fixed.expected.tolist(), fixed.outcome.tolist()) == ([22], [22])  # 2*3 + 4*4
+    assert (through.expected.tolist(), through.outcome.tolist()) == ([22], [22])
     assert through.equal
     assert through.as_expected
 
@@ -60,11 +60,11 @@ def test_a_relu_passes_the_gradient_on():
 def test_a_clipped_weight_drops_out_of_the_gradient_alone():
     """min(relu(u), 3) clips the last position: P = 2*3 + 3*4, and the gradient of half the square is 2*3."""
     _, fixed, through, slope = tried("gradient", subject(lambda u: u.clamp(0, 3)))
-    assert (fixed.expected.tolist(), fixed.found.tolist(), fixed.as_expected) == ([18], [18], True)
-    assert (through.expected.tolist(), through.found.tolist()) == ([18], [6])
+    assert (fixed.expected.tolist(), fixed.outcome.tolist(), fixed.as_expected) == ([18], [18], True)
+    assert (through.expected.tolist(), through.outcome.tolist()) == ([18], [6])
     assert (through.equal, through.agrees, through.as_expected) == (False, False, True)
     assert "slope is not 1 at 1 of 2 weights" in through.claim
-    assert (slope.expected.tolist(), slope.found.tolist(), slope.as_expected) == ([6], [6], True)
+    assert (slope.expected.tolist(), slope.outcome.tolist(), slope.as_expected) == ([6], [6], True)
 
 
 def test_a_block_against_its_filter():
