@@ -15,12 +15,12 @@ def main() -> None:
     )
     labelled = choose_labelled()
     # A server's first visitor waits some seconds for torchvision and scikit-learn, and has something to look at.
-    from crosspool.ui.comparison.controls import compare
+    from crosspool.ui.comparison.controls import comparison_section
     from crosspool.ui.maps.controls import start_from_link
 
     with notes:
         start_from_link()
-    compare(labelled)
+    comparison_section(labelled)
 
 
 main()

@@ -23,7 +23,7 @@ from crosspool.ui.comparison.state import ComparisonState
 from crosspool.ui.contributions import explaining
 from crosspool.ui.contributions.choose_classifier import ClassifierFile, read_classifier
 from crosspool.ui.contributions.question import ContributionChoices
-from crosspool.ui.contributions.wording import ranked
+from crosspool.ui.contributions.wording import strongest_channels
 from crosspool.ui.runtime.image_hash import ImageHash
 from crosspool.ui.visit.link import ChosenClassifier, LinkState
 from crosspool.ui.visit.pictures import SourceImage
@@ -105,7 +105,7 @@ def rows(app, key):
     return {row["name"]: row for row in component(app, key)["rows"]}
 
 
-def verdict(app):
+def answer_sentence(app):
     (text,) = (text for text in texts(app.markdown) if text.startswith("## "))
     return re.sub(r"\\(.)", r"\1", text)
 
@@ -122,7 +122,7 @@ def ticks_of(evidence):
 
 def expect_bars_of(app, found, count=8):
     """The ranked channels are those of the library, and so are the maps' colours and the check."""
-    ahead, behind = ranked(found.channels, count)
+    ahead, behind = strongest_channels(found.channels, count)
     for key, expected in (("for", ahead), ("against", behind)):
         shown = component(app, f"ranked-{key}")["rows"]
         assert [row["name"] for row in shown] == [found.names[k] for k in expected]
@@ -141,7 +141,7 @@ def test_the_first_visit_explains_the_highest_score(lite0):
     app, expected = explain_page(), own(lite0)
     assert texts(app.title) == ["Contributions"]
     found = expected.contributions()
-    assert verdict(app).startswith(f"## Top class: **{expected.predicted}** (score **{signed(found.score)}**)")
+    assert answer_sentence(app).startswith(f"## Top class: **{expected.predicted}** (score **{signed(found.score)}**)")
     shown = rows(app, "scores")
     for name, row in shown.items():
         assert row["value"] == pytest.approx(expected.scores[lite0.classes.index(name)])
@@ -159,7 +159,7 @@ def test_any_class_against_any_other(lite0):
     app = checked(app.run())
     found = own(lite0).contributions("lynx", "espresso")
     side = "ahead of" if found.score > 0 else "behind"
-    assert verdict(app).startswith(f"## **lynx** is **{signed(abs(found.score))[1:]}** {side} **espresso**.")
+    assert answer_sentence(app).startswith(f"## **lynx** is **{signed(abs(found.score))[1:]}** {side} **espresso**.")
     expect_bars_of(app, found)
     assert {"lynx", "espresso"} <= rows(app, "scores").keys()
 
@@ -183,7 +183,7 @@ def test_the_question_outlives_a_page_switch_and_another_picture():
     state_of(app, LinkState).sample = "rocket"
     app = checked(app.run())
     assert state_of(app, LinkState).against == "espresso"
-    assert "ahead of **espresso**" in verdict(app)
+    assert "ahead of **espresso**" in answer_sentence(app)
     assert "Without 1 channel" not in shown_text(app)  # it was a channel of another picture
 
 
@@ -248,7 +248,7 @@ def test_a_network_whose_classes_cannot_be_split():
     assert not app.error
     (back,) = (button for button in app.button if button.label == "Show EfficientNet-Lite0")
     app = checked(back.click().run())
-    assert verdict(app)
+    assert answer_sentence(app)
 
 
 def test_without_its_weights_a_network_is_offered():
@@ -258,7 +258,7 @@ def test_without_its_weights_a_network_is_offered():
 
 def test_a_link_asks_a_question():
     app = explain_page(positive="lynx", against="espresso")
-    assert "ahead of **espresso**" in verdict(app)
+    assert "ahead of **espresso**" in answer_sentence(app)
     assert app.query_params == SMALL | {"positive": "lynx", "against": "espresso"}
     app = explain_page(positive="no *such* class")
     assert "Unknown positive" in app.info[0].value
@@ -288,7 +288,7 @@ def test_why_on_another_page_chooses_the_classifier(comparison, trained, lite0):
     app = asked(comparison, CROSS)
     expected = explain(trained[CROSS, 9], lite0, sample())
     expect_bars_of(app, expected.contributions())
-    assert f"**{expected.predicted}**" in verdict(app)
+    assert f"**{expected.predicted}**" in answer_sentence(app)
     assert "The normalisation after pooling is frozen" in shown_text(app)
     assert "trained again without" not in shown_text(app)
     assert not app.info
@@ -400,7 +400,7 @@ def test_a_refused_file_leaves_the_page_as_it_was():
     (said,) = sentences(app)
     assert said.startswith("bad.safetensors is not a classifier")
     assert state_of(app, ChosenClassifier).classifier == ""
-    assert verdict(app)
+    assert answer_sentence(app)
 
 
 def test_a_file_for_another_network_says_so(trained, tmp_path):
@@ -427,10 +427,10 @@ def test_a_picture_is_explained_once_and_the_cache_is_bounded(monkeypatch, lite0
         return compute_record(*given)
 
     monkeypatch.setattr(explaining, "compute_record", counted)
-    subject = explaining.own_subject(server.networks.named("efficientnet_lite0", "pretrained"), 128, "crop")
+    subject = explaining.network_classifier(server.networks.named("efficientnet_lite0", "pretrained"), 128, "crop")
     one = SourceImage(ImageHash("one"), "One", "one.jpg", "one", png(sample()), False, "")
-    first = explaining.explained(one, subject)
-    assert explaining.explained(one, subject) is first
+    first = explaining.explain_image(one, subject)
+    assert explaining.explain_image(one, subject) is first
     assert len(passes) == 1
     assert first.contributions(("lynx", "")) is first.contributions(("lynx", ""))
     usages = {usage.name: usage.nbytes for usage in server.cache.usages()}

@@ -10,8 +10,8 @@ from crosspool.backbones import load_backbone
 from crosspool.classifiers import own_classifier
 from crosspool.contributions import explain
 from crosspool.pooling import cross_layer_pool
-from crosspool.ui.lesson.quantities import carriers_of_half, change, likeness, rank
-from crosspool.ui.lesson.state import TITLES, LessonProgress, asked_step, cell_at, middle
+from crosspool.ui.lesson.quantities import carriers_of_half, energy_rank, relative_change, similarity_to_finer
+from crosspool.ui.lesson.state import TITLES, LessonProgress, asked_step, cell_centre, cell_under
 from crosspool.ui.maps.selection import MapsState
 from crosspool.ui.visit.link import LinkState
 from tests.app.test_frame import SMALL, checked, component, shown_text, texts, visit
@@ -130,7 +130,7 @@ def test_going_on_takes_the_map_along():
 def test_the_first_step_reads_the_weight(cat):
     _, found = cat
     upper = found[224][1]
-    app = look_at(lesson(1), 899, middle((6, 0), (7, 7)))
+    app = look_at(lesson(1), 899, cell_centre((6, 0), (7, 7)))
     assert "224 → 112 → 56 → 28 → 14 → 7 cells per side" in text_of(app)
     assert "7 × 7 = **49 numbers**" in text_of(app)
     assert f"At row 6, column 0 the weight is **{upper[899, 6, 0]:.3g}**" in text_of(app)
@@ -153,7 +153,7 @@ def test_the_third_step_multiplies_weight_and_patch(cat):
     lower, upper, _ = cat[1][224]
     patch = lower[:, 2, 3]  # patches are 1 x 1
     entry = int(np.abs(patch).argmax())
-    app = look_at(lesson(3), 899, middle((2, 3), (7, 7)))
+    app = look_at(lesson(3), 899, cell_centre((2, 3), (7, 7)))
     shown = text_of(app).replace("−", "-")
     assert f"lower channel {entry}, is {patch[entry]:.3g}" in shown
     assert f"= **{upper[899, 2, 3] * patch[entry]:.3g}**" in shown
@@ -220,17 +220,17 @@ def test_half_is_carried_by_the_fewest():
     shares = np.array([0.1, 0.4, 0.0, 0.3, 0.2])
     assert carriers_of_half(shares) == 2
     assert carriers_of_half(np.zeros(3)) == 0
-    assert [rank(shares, k) for k in range(5)] == [4, 1, 5, 2, 3]
+    assert [energy_rank(shares, k) for k in range(5)] == [4, 1, 5, 2, 3]
 
 
 def test_a_place_is_found_again_on_any_grid():
-    assert all(cell_at(middle((r, c), (7, 5)), (7, 5)) == (r, c) for r in range(7) for c in range(5))
-    assert cell_at(middle((6, 0), (7, 7)), (14, 14)) == (13, 1)
+    assert all(cell_under(cell_centre((r, c), (7, 5)), (7, 5)) == (r, c) for r in range(7) for c in range(5))
+    assert cell_under(cell_centre((6, 0), (7, 7)), (14, 14)) == (13, 1)
 
 
 def test_likeness_and_change():
     coarse = np.array([[1.0, 2.0], [0.0, 4.0]])
-    assert likeness(coarse, 3 * np.kron(coarse, np.ones((2, 2)))) == pytest.approx(1)
-    assert likeness(coarse, np.zeros((4, 4))) == 0
-    assert change(np.array([3.0, 4.0]), np.array([3.0, 1.0])) == pytest.approx(0.6)
-    assert change(np.zeros(2), np.ones(2)) == 0
+    assert similarity_to_finer(coarse, 3 * np.kron(coarse, np.ones((2, 2)))) == pytest.approx(1)
+    assert similarity_to_finer(coarse, np.zeros((4, 4))) == 0
+    assert relative_change(np.array([3.0, 4.0]), np.array([3.0, 1.0])) == pytest.approx(0.6)
+    assert relative_change(np.zeros(2), np.ones(2)) == 0

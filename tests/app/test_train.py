@@ -17,7 +17,7 @@ from crosspool.backbones import load_backbone
 from crosspool.classifiers import load_classifier
 from crosspool.evaluation.files import accuracy_files
 from crosspool.ui.comparison.downloads import _zipped
-from crosspool.ui.comparison.image_by_image import CARDS_PER_PAGE, _judged, groups
+from crosspool.ui.comparison.image_by_image import CARDS_PER_PAGE, _judged, image_groups
 from crosspool.ui.comparison.state import ComparisonState
 from crosspool.ui.visit.choose_labelled import LabelledState
 from crosspool.ui.visit.labelled import Collection
@@ -169,7 +169,7 @@ def test_files_can_be_taken_away(finished, tmp_path):
 
 def test_images_in_groups_each_with_what_every_method_said(finished):
     comparison = state_of(finished, ComparisonState).comparison
-    found, said = groups(comparison)
+    found, said = image_groups(comparison)
     answers, targets = np.stack(list(said.values())), comparison.dataset.targets
     for index in range(len(comparison.dataset)):
         known = (answers[:, index] >= 0).all()

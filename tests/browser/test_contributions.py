@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from crosspool.backbones import load_backbone
 from crosspool.classifiers import own_classifier
 from crosspool.contributions import explain
-from crosspool.ui.contributions.wording import ranked
+from crosspool.ui.contributions.wording import strongest_channels
 from crosspool.ui.widgets.text import signed
 from tests.networks import sample
 
@@ -45,17 +45,17 @@ def row(window, name, place=0):
 
 def test_another_class_and_unticked_channels(ask, expected):
     window = ask()
-    verdict = window.page.get_by_role("heading", level=2).first
+    answer_sentence = window.page.get_by_role("heading", level=2).first
     best = expected.predicted
-    expect(verdict).to_contain_text(f"Top class: {best} (score {signed(expected.scores.max())})")
+    expect(answer_sentence).to_contain_text(f"Top class: {best} (score {signed(expected.scores.max())})")
     row(window, "lynx").get_by_role("button").click()
     score = expected.contributions("lynx").score
-    expect(verdict).to_contain_text(f"lynx has the score {signed(score)}")
+    expect(answer_sentence).to_contain_text(f"lynx has the score {signed(score)}")
     expect(row(window, "lynx").get_by_role("button")).to_have_attribute("aria-pressed", "true")
     window.settle()
 
     found = expected.contributions("lynx")
-    channel = ranked(found.channels, 1)[0][0]
+    channel = strongest_channels(found.channels, 1)[0][0]
     box = window.page.get_by_role("checkbox", name=f"Count {channel}", exact=True)
     box.uncheck()
     after = expected.without_channels([channel])[expected.classifier.classes.index("lynx")]

@@ -10,7 +10,7 @@ from crosspool.framing import Framing
 from crosspool.methods import MethodSpec, parse_method_specs
 from crosspool.ui.comparison.job import Job
 from crosspool.ui.comparison.menu import default_methods, method_menu, network_menu
-from crosspool.ui.comparison.outcome import outcome, preliminary, tables
+from crosspool.ui.comparison.outcome import outcome_section, preliminary_results, result_tables
 from crosspool.ui.comparison.plan import Plan
 from crosspool.ui.comparison.state import ComparisonState
 from crosspool.ui.runtime.networks import Network
@@ -132,10 +132,10 @@ def _watch() -> None:
         st.button("Cancel", icon=":material/stop_circle:", on_click=job.cancel, key="cancel")
         if job.findings is not None:
             st.caption("All methods are tested; the classifiers for new images are being trained.")
-            tables(job.findings)
+            result_tables(job.findings)
         elif job.results:
             st.caption("Results so far")
-            preliminary(job.results)
+            preliminary_results(job.results)
 
 
 def _ended() -> None:
@@ -156,10 +156,10 @@ def _ended() -> None:
         )
     if job.results and visit_state(ComparisonState).job is not None:
         st.caption("Results before that")
-        preliminary(job.results)
+        preliminary_results(job.results)
 
 
-def compare(labelled: LabelledSet | None) -> None:
+def comparison_section(labelled: LabelledSet | None) -> None:
     """The choices, the button, and what came of it."""
     job = visit_state(ComparisonState).job
     is_running = job is not None and job.running
@@ -185,4 +185,4 @@ def compare(labelled: LabelledSet | None) -> None:
     _ended()
     comparison = visit_state(ComparisonState).comparison
     if comparison is not None:
-        outcome(comparison, labelled)
+        outcome_section(comparison, labelled)

@@ -13,10 +13,10 @@ ENCODING_PASSES = 0.2  # what it takes to encode and compare an image, in passes
 CROPS_PER_VIEW = {"whole": 1, "tiles": 1, "jitter": 10, "augmented": 16}
 
 
-Pass = tuple[int, str, str]  # size, views, framing: what goes through the network at once
+NetworkPass = tuple[int, str, str]  # size, views, framing: what goes through the network at once
 
 
-def pass_of(source: Source) -> Pass:
+def pass_of(source: Source) -> NetworkPass:
     return source.size, source.views, source.framing
 
 
@@ -24,27 +24,30 @@ def sources_of(methods: Sequence[Method]) -> tuple[Source, ...]:
     return tuple(sorted({source for method in methods for source in method.sources}))
 
 
-def in_order(methods: Sequence[Method]) -> Iterator[tuple[Method, dict[Pass, tuple[Source, ...]]]]:
-    """The quick methods first, each with the passes that it needs and no earlier one had, for all methods' sake."""
-    known: set[Pass] = set()
-    for method in sorted(methods, key=lambda method: sum(_pixels(one) for one in set(map(pass_of, method.sources)))):
-        new = sorted(set(map(pass_of, method.sources)) - known)
-        known.update(new)
-        yield method, {one: tuple(s for s in sources_of(methods) if pass_of(s) == one) for one in new}
+def in_order(methods: Sequence[Method]) -> Iterator[tuple[Method, dict[NetworkPass, tuple[Source, ...]]]]:
+    """The quick methods first, each with the passes that it needs and no earlier one had, for all methods together."""
+    earlier: set[NetworkPass] = set()
+    for method in sorted(methods, key=lambda method: sum(map(_pixels, set(map(pass_of, method.sources))))):
+        new = sorted(set(map(pass_of, method.sources)) - earlier)
+        earlier.update(new)
+        yield (
+            method,
+            {each: tuple(s for s in sources_of(methods) if pass_of(s) == each) for each in new},
+        )
 
 
-def _pixels(one: Pass) -> int:
-    size, views, _ = one
+def _pixels(network_pass: NetworkPass) -> int:
+    size, views, _ = network_pass
     return size**2 * CROPS_PER_VIEW[views]
 
 
-def pass_cost(plan: Plan, one: Pass) -> float:
-    return _pixels(one) / plan.network.spec.preprocessing.size**2
+def pass_cost(plan: Plan, network_pass: NetworkPass) -> float:
+    return _pixels(network_pass) / plan.network.spec.preprocessing.size**2
 
 
 def test_cost(plan: Plan, method: Method) -> float:
     encodings = plan.splits if method.learns else 1
-    timed = sum(pass_cost(plan, one) for one in set(map(pass_of, method.sources))) * TIMED_IMAGES
+    timed = sum(pass_cost(plan, network_pass) for network_pass in set(map(pass_of, method.sources))) * TIMED_IMAGES
     return ENCODING_PASSES * len(plan.labelled.dataset) * encodings + timed
 
 
@@ -52,5 +55,5 @@ def total_cost(plan: Plan) -> float:
     count = len(plan.labelled.dataset)
     total = 0.0
     for method, passes in in_order(plan.methods):
-        total += count * sum(pass_cost(plan, one) for one in passes) + test_cost(plan, method)
+        total += count * sum(pass_cost(plan, network_pass) for network_pass in passes) + test_cost(plan, method)
     return total + ENCODING_PASSES * count * len(plan.methods)

@@ -17,7 +17,15 @@ from crosspool.evaluation.protocol import Protocol
 from crosspool.evaluation.report import MethodResult
 from crosspool.evaluation.run import report_of, result_of
 from crosspool.features import Features
-from crosspool.ui.comparison.costs import ENCODING_PASSES, Pass, in_order, pass_cost, sources_of, test_cost, total_cost
+from crosspool.ui.comparison.costs import (
+    ENCODING_PASSES,
+    NetworkPass,
+    in_order,
+    pass_cost,
+    sources_of,
+    test_cost,
+    total_cost,
+)
 from crosspool.ui.comparison.memory import reserve_for_classifiers
 from crosspool.ui.comparison.plan import Plan
 from crosspool.ui.comparison.result import Comparison, server_disk, train_on
@@ -64,8 +72,8 @@ class Job(BackgroundJob):
     @property
     def results(self) -> dict[str, MethodResult]:
         """Those methods that are tested, by name, in the order in which they were named."""
-        found = dict(self._work.results)
-        return {method.name: found[method.name] for method in self.plan.methods if method.name in found}
+        results = dict(self._work.results)
+        return {method.name: results[method.name] for method in self.plan.methods if method.name in results}
 
     @property
     def findings(self) -> AccuracyFindings | None:
@@ -174,8 +182,8 @@ def _compared(work: _Work, reservation: MemoryReservation) -> Comparison:
     everything = Features(dataset, backbone, sources_of(plan.methods), cache)
     protocol = plan.protocol()
     for method, passes in in_order(plan.methods):
-        for one, sources in passes.items():
-            _compute(work, Features(dataset, backbone, sources, cache), one)
+        for network_pass, sources in passes.items():
+            _compute(work, Features(dataset, backbone, sources, cache), network_pass)
         work.begin(f"Testing {method.name} on {plan.splits} splits", test_cost(plan, method), 1)
         work.results[method.name] = result_of(
             dataset, method, everything, protocol, scratch=cache.folder,
@@ -199,10 +207,10 @@ def _findings(plan: Plan, results: Mapping[str, MethodResult], protocol: Protoco
     )
 
 
-def _compute(work: _Work, features: Features, one: "Pass") -> None:
+def _compute(work: _Work, features: Features, network_pass: NetworkPass) -> None:
     """What one pass of the network yields, for all images."""
     count = len(features.dataset)
-    work.begin(f"Computing {count:,} images, {one[0]} px", pass_cost(work.plan, one) * count, count)
+    work.begin(f"Computing {count:,} images, {network_pass[0]} px", pass_cost(work.plan, network_pass) * count, count)
     for index in range(count):
         features.ensure(index)
         work.advance(index + 1)

@@ -35,7 +35,7 @@ def new_images_section(comparison: Comparison) -> None:
     with right:
         try:
             with waiting("Classifying the image …") as on_progress:
-                answers = answers_to(comparison, picture, on_progress)
+                answers = scores_of_image(comparison, picture, on_progress)
         except CrosspoolError as error:
             refused(error)
             return
@@ -71,7 +71,7 @@ def _answer(comparison: Comparison, name: str, scores: NDArray[np.float64]) -> N
         why_button(name, "new", ask_why, (name, classes[best[0]]))
 
 
-def answers_to(comparison: Comparison, picture: SourceImage, on_progress: OnProgress = ignore_progress) -> Answers:
+def scores_of_image(comparison: Comparison, picture: SourceImage, on_progress: OnProgress = ignore_progress) -> Answers:
     """What each method says of the image, remembered until another one is chosen. Raises CrosspoolError."""
     state = visit_state(ComparisonState)
     if state.answers is None or state.answers.image != picture.key:

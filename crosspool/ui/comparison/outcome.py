@@ -28,7 +28,7 @@ COLUMNS = {title: place for place, title in enumerate(("method", "against", "poi
 FULL_WIDTH = 2400  # pixels: a table with a width of its own fills less room than that, and keys can scroll it
 
 
-def outcome(comparison: Comparison, chosen: LabelledSet | None) -> None:
+def outcome_section(comparison: Comparison, chosen: LabelledSet | None) -> None:
     """All of it, from the table to the files; `chosen` are the images that would be compared next."""
     findings, labelled = comparison.findings, comparison.labelled
     st.header(f"Result: {as_it_is(labelled.title)}", anchor=False, divider="gray")
@@ -72,7 +72,7 @@ def _why_none(findings: AccuracyFindings) -> None:
         )
 
 
-def tables(findings: AccuracyFindings) -> None:
+def result_tables(findings: AccuracyFindings) -> None:
     """The tables alone, while the rest is being computed."""
     for section in accuracy_sections(findings):
         if section.title:
@@ -80,12 +80,12 @@ def tables(findings: AccuracyFindings) -> None:
         _table(section)
 
 
-def preliminary(results: Mapping[str, MethodResult]) -> None:
+def preliminary_results(results: Mapping[str, MethodResult]) -> None:
     """The methods that are tested so far."""
     rows = [
-        (as_it_is(name), f"{percent(found.value)} %", human_bytes(result.bytes_per_image))
+        (as_it_is(name), f"{percent(accuracy.value)} %", human_bytes(result.bytes_per_image))
         for name, result in results.items()
-        for found in [result.measures["accuracy"]]
+        for accuracy in [result.measures["accuracy"]]
     ]
     st.table(pd.DataFrame(rows, columns=["method", "accuracy", "storage"]).set_index("method"), width=FULL_WIDTH)
 
@@ -105,19 +105,19 @@ def _in_one_line(cell: str) -> str:
 def _figure(comparison: Comparison) -> None:
     st.subheader("Accuracy against bytes", anchor=False)
     report = comparison.report
-    said = "; ".join(
+    description = "; ".join(
         f"{result.name} {percent(result.measures[report.measure].value)} % with {human_bytes(result.bytes_per_image)}"
         for result in report.methods
     )
-    st.image(_made(comparison, f"{COST_FIGURE}.png"), alt=f"Accuracy against bytes per image: {said}.")
+    st.image(_made(comparison, f"{COST_FIGURE}.png"), alt=f"Accuracy against bytes per image: {description}.")
 
 
 @st.fragment
 def _confusion(comparison: Comparison) -> None:
     st.subheader("Confusion matrix: which classes are mixed up", anchor=False)
-    found = {result.name: stem for stem, result in confusion_results(comparison.findings).items()}
+    stems = {result.name: stem for stem, result in confusion_results(comparison.findings).items()}
     name = st.segmented_control(
-        "Method", list(found), default=next(iter(found)), required=True, key=f"confused-{'-'.join(found)}"
+        "Method", list(stems), default=next(iter(stems)), required=True, key=f"confused-{'-'.join(stems)}"
     )
     result = next(result for result in comparison.report.methods if result.name == name)
     assert result.confusion is not None
@@ -126,7 +126,7 @@ def _confusion(comparison: Comparison) -> None:
         picture, table = st.columns([1.3, 1], gap="medium")
     with picture:
         st.image(
-            _made(comparison, f"{found[name]}.png"),
+            _made(comparison, f"{stems[name]}.png"),
             alt=f"Confusion matrix of {name}; the same numbers are in the table beside it.",
             width=min(900, 360 + 30 * len(classes)),
         )
@@ -140,12 +140,12 @@ def _confusion(comparison: Comparison) -> None:
 def _mistakes(confusion: NDArray[np.int64], classes: Sequence[str]) -> pd.DataFrame:
     """Pairs of a true class and the wrong prediction, the most frequent first."""
     tested = confusion.sum(axis=1)
-    pairs = [(int(true), int(said)) for true, said in np.argwhere(confusion) if true != said]
+    pairs = [(int(true), int(predicted)) for true, predicted in np.argwhere(confusion) if true != predicted]
     pairs.sort(key=lambda pair: -confusion[pair])
     return pd.DataFrame(
         {
             "true class": [classes[true] for true, _ in pairs],
-            "predicted": [classes[said] for _, said in pairs],
+            "predicted": [classes[predicted] for _, predicted in pairs],
             "times": [int(confusion[pair]) for pair in pairs],
             "of its tests": [f"{100 * confusion[pair] / tested[pair[0]]:.0f} %" for pair in pairs],
         }

@@ -60,15 +60,15 @@ class Comparison:
         if len(others) == len(self.dataset):
             return ordinary
         with self._lock:
-            found = self._again.get((method_name, picture_key))
-        if found is None:
+            retrained = self._again.get((method_name, picture_key))
+        if retrained is None:
             smaller = self.dataset.subset(np.array(others))
             with server_disk(), self.compute.turn(on_progress) as turn:
                 features = Features(smaller, self.network.backbone, ordinary.method.sources, self.labelled.cache)
-                found = train_on(features, ordinary.method, self.report.seed, lambda done: turn.yield_turn())
+                retrained = train_on(features, ordinary.method, self.report.seed, lambda done: turn.yield_turn())
             with self._lock:
-                self._again[method_name, picture_key] = found
-        return found
+                self._again[method_name, picture_key] = retrained
+        return retrained
 
 
 def train_on(features: Features, method: Method, seed: int, progress: Callable[[int], None]) -> TrainedClassifier:

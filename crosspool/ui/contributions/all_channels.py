@@ -13,7 +13,7 @@ from crosspool.ui.contributions.question import (
     left_out,
     tick,
 )
-from crosspool.ui.contributions.wording import channel_table, ranked
+from crosspool.ui.contributions.wording import contribution_table, strongest_channels
 from crosspool.ui.maps.large_pictures import colour_scale
 from crosspool.ui.visit.binding import bound
 from crosspool.ui.visit.state import visit_state
@@ -25,14 +25,14 @@ LIST_LENGTHS = (4, 8, 16, 32)  # channels listed for the class, and as many agai
 
 def ranked_channels(view: ContributionState, look: Look) -> None:
     """The strongest channels for the class and against it, each to be unticked, and what that changes."""
-    found = view.found
+    contributions = view.contributions
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         st.header("Channels, ranked", anchor=False, width="content")
         state = visit_state(ContributionChoices)
         st.segmented_control("Number of each", LIST_LENGTHS, required=True, **bound(state, "ranked"))
-    ahead, behind = ranked(found.channels, state.ranked)
+    ahead, behind = strongest_channels(contributions.channels, state.ranked)
     colour_range = None
-    if view.place is not None and (ahead or behind):
+    if view.selected is not None and (ahead or behind):
         colour_range = colour_range_of(np.stack([np.abs(view.evidence(k)).max() for k in ahead + behind]), signed=True)
         colour_scale(
             colour_range,
@@ -41,22 +41,22 @@ def ranked_channels(view: ContributionState, look: Look) -> None:
             "weighting maps, each from 0 to its own peak",
         )
     left, middle, right = columns_that_wrap("ranked", 3)
-    widest = float(np.abs(found.channels).max(initial=0)) or 1.0
-    for column, title, shown in ((left, "for", ahead), (middle, "against", behind)):
+    widest = float(np.abs(contributions.channels).max(initial=0)) or 1.0
+    for column, title, listed in ((left, "for", ahead), (middle, "against", behind)):
         with column:
             st.markdown(f"**Strongest {title} {view.wording}**")
-            if not shown:
+            if not listed:
                 st.caption(f"No channel is evidence {title} it.")
                 continue
             ends = (0.0, widest) if title == "for" else (-widest, 0.0)
-            channel_bars(view, shown, look, colour_range, key=f"ranked-{title}", ends=ends)
+            channel_bars(view, listed, look, colour_range, key=f"ranked-{title}", ends=ends)
     with right:
         leaving_out_section(view)
 
 
 def channel_bars(
     view: ContributionState,
-    shown: list[int],
+    listed: list[int],
     look: Look,
     colour_range: ColourRange | None,
     *,
@@ -64,10 +64,10 @@ def channel_bars(
     ends: tuple[float, float],
 ) -> None:
     """Channels with their weighting maps, their evidence and their contribution."""
-    found = view.found
+    contributions = view.contributions
     rows = []
-    for channel in shown:
-        part, k = found.channel(channel)
+    for channel in listed:
+        part, k = contributions.channel(channel)
         maps: tuple[SmallMap, ...] = ()
         if colour_range is not None:
             weights = view.weights(channel)
@@ -76,7 +76,7 @@ def channel_bars(
                 small_map(weights, colour_range_of(weights, signed=mixed), table=int(mixed)),
                 small_map(view.evidence(channel), colour_range, table=1),
             )
-        name, value = view.names[channel], float(found.channels[channel])
+        name, value = view.names[channel], float(contributions.channels[channel])
         note = f"{100 * part.energy[k]:.2g} % of the energy"
         label = f"channel {name}: contribution {signed(value)}, {note}"
         counted = channel not in left_out()
@@ -87,7 +87,7 @@ def channel_bars(
         choose=lambda k: choose_contributor(int(k)),
         tick=lambda k, counted: tick(int(k), counted),
         selected=str(view.channel),
-        photos=[view.seen.photo] if colour_range is not None else [],
+        photos=[view.explained.photo] if colour_range is not None else [],
         colour_maps=(look.colour_map, SIGNED_COLOUR_MAP),
         opacity=look.opacity,
         smooth=look.smooth,
@@ -97,10 +97,10 @@ def channel_bars(
 
 def channel_table_section(view: ContributionState) -> None:
     """All channels as numbers, to download; a selected row is shown enlarged."""
-    shown = st.expander("All channels as a table", icon=":material/table:", key="channel-table", on_change="rerun")
-    if not shown.open:
+    listed = st.expander("All channels as a table", icon=":material/table:", key="channel-table", on_change="rerun")
+    if not listed.open:
         return
-    table = channel_table(view.found)
+    table = contribution_table(view.contributions)
     order = np.argsort(-table["contribution"].to_numpy(), kind="stable")
 
     def on_select() -> None:
@@ -108,7 +108,7 @@ def channel_table_section(view: ContributionState) -> None:
         if selected:
             choose_contributor(int(order[selected[0]]))
 
-    with shown:
+    with listed:
         st.dataframe(
             table.iloc[order],
             hide_index=True,

@@ -10,7 +10,7 @@ from crosspool.errors import CrosspoolError, ModelError
 from crosspool.text import human_bytes, printable
 from crosspool.ui.comparison.result import Comparison
 from crosspool.ui.comparison.state import ComparisonState
-from crosspool.ui.contributions.explaining import ExplainedClassifier, compared_subject, own_subject
+from crosspool.ui.contributions.explaining import ExplainedClassifier, comparison_classifier, network_classifier
 from crosspool.ui.maps.controls import choose_framing, choose_network, choose_size, network_is_here, offer_download
 from crosspool.ui.runtime.quota import NoRoomError, QuotaLease
 from crosspool.ui.runtime.server import current_server
@@ -49,7 +49,7 @@ def comparison_of_session() -> Comparison | None:
     return visit_state(ComparisonState).comparison
 
 
-def choose_subject(picture: SourceImage | None) -> ExplainedClassifier | None:
+def choose_classifier(picture: SourceImage | None) -> ExplainedClassifier | None:
     """Draw the side bar, and find the classifier for this image; None, with the reason shown, without one."""
     with st.sidebar:
         chosen = _choose_name()
@@ -64,7 +64,7 @@ def choose_subject(picture: SourceImage | None) -> ExplainedClassifier | None:
                 offer_download(spec)
                 return None
             link = visit_state(LinkState)
-            return own_subject(current_server().networks.named(spec.name, link.weights), link.size, link.framing)
+            return network_classifier(current_server().networks.named(spec.name, link.weights), link.size, link.framing)
         if chosen != FILE:  # beside the picture: on narrow screens the side bar is closed
             st.page_link(TRAINING, label="Back to Train & compare", icon=":material/arrow_back:")
         subject = _of_file() if chosen == FILE else _of_comparison(chosen, picture)
@@ -115,7 +115,7 @@ def _of_comparison(method: str, picture: SourceImage | None) -> ExplainedClassif
     if comparison is None or picture is None:
         return None
     with waiting("Training again without this image …") as on_progress:
-        return compared_subject(comparison, method, picture, on_progress)
+        return comparison_classifier(comparison, method, picture, on_progress)
 
 
 def _of_file() -> ExplainedClassifier | None:

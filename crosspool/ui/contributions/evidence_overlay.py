@@ -10,7 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from crosspool.drawing.rendering import SIGNED_COLOUR_MAP, Look, colour_range_of
 from crosspool.ui.contributions.question import ContributionState, choose_contribution_cell
-from crosspool.ui.contributions.wording import moved
+from crosspool.ui.contributions.wording import cell_of_other_grid
 from crosspool.ui.maps.large_pictures import overlay_picture
 from crosspool.ui.widgets.text import signed
 
@@ -24,17 +24,17 @@ def evidence_overlay(
     view: ContributionState, evidence: np.ndarray, look: Look, *, key: str, whose: str, photo: Image.Image | None = None
 ) -> None:
     """Evidence over the image, in colours centred at zero; clicks select a position."""
-    assert view.place is not None
-    cell, size, shape = view.place.cell, view.place.size, (evidence.shape[0], evidence.shape[1])
+    assert view.selected is not None
+    cell, size, shape = view.selected.cell, view.selected.size, (evidence.shape[0], evidence.shape[1])
     row, column = (int(at) for at in np.unravel_index(np.abs(evidence).argmax(), shape))
     total = signed(evidence.sum())
     overlay_picture(
-        photo or view.seen.photo,
+        photo or view.explained.photo,
         evidence,
         colour_range_of(evidence, signed=True),
         replace(look, colour_map=SIGNED_COLOUR_MAP),
-        position=moved(cell, size, shape),
-        choose=lambda chosen: choose_contribution_cell(moved(chosen, shape, size)),
+        position=cell_of_other_grid(cell, size, shape),
+        choose=lambda chosen: choose_contribution_cell(cell_of_other_grid(chosen, shape, size)),
         alt=f"Evidence of {whose} over the image, {total} in total; the strongest, {signed(evidence[row, column])}, "
         f"is at row {row}, column {column}.",
         label=f"evidence at each position; {total} in total",

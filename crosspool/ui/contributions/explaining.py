@@ -28,7 +28,7 @@ from crosspool.ui.visit.pictures import SourceImage
 from crosspool.ui.visit.state import VisitPart, about_images, visit_state
 from crosspool.ui.visit.visit import visitor
 
-SPLITS = 4  # scores kept in parts for each picture and classifier
+SPLITS_KEPT = 4  # scores kept in parts for each picture and classifier
 
 Question = tuple[str, str]  # the class, and the one that it is set against or ""
 
@@ -73,7 +73,7 @@ class Explained:
     explanation: Explanation
     photo: Image.Image
     nbytes: int
-    _splits: "LRUCache[Question, Contributions]" = field(default_factory=lambda: LRUCache(SPLITS), repr=False)
+    _splits: "LRUCache[Question, Contributions]" = field(default_factory=lambda: LRUCache(SPLITS_KEPT), repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @cached_property
@@ -107,7 +107,7 @@ OWN_CLASSES = CacheKind[OwnClassesKey, LinearClassifier](
 )
 
 
-def explained(
+def explain_image(
     picture: SourceImage, subject: ExplainedClassifier, on_progress: OnProgress = ignore_progress
 ) -> Explained:
     """The picture as the classifier sees it: cached, or computed in turn. Raises CrosspoolError.
@@ -144,14 +144,14 @@ def _compute(image: Image.Image, subject: ExplainedClassifier) -> Explained:
     photo = large(frame_image(image, backbone.spec.preprocessing, size, sources[0].framing))
     doubles = 8 * sum(array.size for array in record.values())  # the maps, and as much for each score in parts
     vectors = 8 * 3 * explanation.encoded.size
-    nbytes = (1 + SPLITS) * doubles + vectors + classifier.weights.nbytes + 3 * photo.width**2
+    nbytes = (1 + SPLITS_KEPT) * doubles + vectors + classifier.weights.nbytes + 3 * photo.width**2
     return Explained(explanation, photo, nbytes)
 
 
 # --- classifiers
 
 
-def own_subject(network: Network, size: int, framing: Framing) -> ExplainedClassifier:
+def network_classifier(network: Network, size: int, framing: Framing) -> ExplainedClassifier:
     """The network's own classes. Raises ModelError."""
     cache, since, key = current_server().cache, time.monotonic(), (network.name, network.weights, size, framing)
     classifier = cache.get(OWN_CLASSES, key)
@@ -161,7 +161,7 @@ def own_subject(network: Network, size: int, framing: Framing) -> ExplainedClass
     return ExplainedClassifier(classifier.method.name, classifier, network)
 
 
-def compared_subject(
+def comparison_classifier(
     comparison: Comparison, method: str, picture: SourceImage, on_progress: OnProgress = ignore_progress
 ) -> ExplainedClassifier:
     """A comparison's classifier; trained anew without the picture, where that is one of the labelled ones."""
@@ -174,7 +174,7 @@ def compared_subject(
     return ExplainedClassifier(method, classifier, comparison.network, tuple(labels))
 
 
-def baseline_of(
+def baseline_classifier(
     subject: ExplainedClassifier,
     comparison: Comparison | None,
     picture: SourceImage,
@@ -189,10 +189,12 @@ def baseline_of(
     methods = comparison.classifiers if comparison is not None and subject.name in comparison.classifiers else {}
     trained = next((name for name in methods if name.startswith("global") and "+" not in name), None)
     if trained is not None and comparison is not None:
-        found = compared_subject(comparison, trained, picture, on_progress)
-        if found.is_fully_connected:
-            return found
+        candidate = comparison_classifier(comparison, trained, picture, on_progress)
+        if candidate.is_fully_connected:
+            return candidate
     try:
-        return own_subject(subject.network, subject.network.spec.preprocessing.size, subject.classifier.method.framing)
+        return network_classifier(
+            subject.network, subject.network.spec.preprocessing.size, subject.classifier.method.framing
+        )
     except ModelError:
         return None

@@ -5,7 +5,7 @@ import streamlit as st
 from crosspool.pooled_parts import Vector
 from crosspool.ui.contributions.overview import scores_chart
 from crosspool.ui.contributions.question import ContributionChoices, ContributionState, left_out, tick_all
-from crosspool.ui.contributions.wording import Ablation, change_sentence, to_leave_out
+from crosspool.ui.contributions.wording import Ablation, change_sentence, channels_to_leave_out
 from crosspool.ui.visit.binding import bound
 from crosspool.ui.visit.state import visit_state
 
@@ -21,12 +21,12 @@ ABLATION_HELP: dict[Ablation, str] = {
 
 def leaving_out_section(view: ContributionState) -> None:
     """Untick many channels at once, and show the scores without them."""
-    found, gone = view.found, sorted(left_out())
+    contributions, unticked = view.contributions, sorted(left_out())
     st.markdown("**Without the unticked channels**")
-    if gone:
-        before, after = view.seen.scores, view.seen.explanation.without_channels(gone)
-        frozen = float(found.channels[gone].sum())
-        st.markdown(change_sentence(before, after, view.classes, view.question, frozen, len(gone)))
+    if unticked:
+        before, after = view.explained.scores, view.explained.explanation.without_channels(unticked)
+        frozen = float(contributions.channels[unticked].sum())
+        st.markdown(change_sentence(before, after, view.classes, view.question, frozen, len(unticked)))
         scores_chart(view, after, "scores-after")
         st.caption("Pale: with all channels. Solid: without the unticked ones.")
         st.button("Tick all again", on_click=tick_all, icon=":material/check_box:")
@@ -35,14 +35,20 @@ def leaving_out_section(view: ContributionState) -> None:
     state = visit_state(ContributionChoices)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         with st.container(width=130):
-            st.number_input("Untick", 1, len(found.channels), **bound(state, "drop_count"))
+            st.number_input("Untick", 1, len(contributions.channels), **bound(state, "drop_count"))
         with st.container(width=110):
             st.number_input("Seed", 0, 9999, help="For the random channels.", **bound(state, "drop_seed"))
     with st.container(horizontal=True, gap="small"):
-        for how, title in ABLATIONS.items():
-            st.button(title, key=f"drop-{how}", on_click=leave_out, args=(found.channels, how), help=ABLATION_HELP[how])
+        for ablation, title in ABLATIONS.items():
+            st.button(
+                title,
+                key=f"drop-{ablation}",
+                on_click=leave_out,
+                args=(contributions.channels, ablation),
+                help=ABLATION_HELP[ablation],
+            )
 
 
-def leave_out(contributions: Vector, how: Ablation) -> None:
+def leave_out(contributions: Vector, ablation: Ablation) -> None:
     state = visit_state(ContributionChoices)
-    state.unticked = to_leave_out(contributions, how, state.drop_count, state.drop_seed)
+    state.unticked = channels_to_leave_out(contributions, ablation, state.drop_count, state.drop_seed)

@@ -8,7 +8,7 @@ from crosspool.pooled_parts import Vector
 from crosspool.ui.contributions.evidence_overlay import columns_that_wrap, evidence_overlay
 from crosspool.ui.contributions.explaining import Explained, ExplainedClassifier, Question
 from crosspool.ui.contributions.question import ContributionState, choose_contribution_cell
-from crosspool.ui.contributions.wording import balance, classes_to_show, verdict
+from crosspool.ui.contributions.wording import answer_sentence, balance_sentence, classes_to_show
 from crosspool.ui.maps.large_pictures import LARGE
 from crosspool.ui.visit.link import LinkState
 from crosspool.ui.visit.state import visit_state
@@ -21,16 +21,16 @@ Baseline = tuple[ExplainedClassifier, Explained]
 
 def answer_headline(view: ContributionState) -> None:
     """The answer, and how it was found."""
-    subject, place = view.subject, view.place
-    grid = "positions unknown" if place is None else f"{place.size[0]}×{place.size[1]} positions"
-    st.markdown(f"## {verdict(view.seen.scores, view.classes, *view.question, view.found)}")
-    st.markdown(balance(view.found.channels, view.found.intercept))
+    subject, selected = view.subject, view.selected
+    grid = "positions unknown" if selected is None else f"{selected.size[0]}×{selected.size[1]} positions"
+    st.markdown(f"## {answer_sentence(view.explained.scores, view.classes, *view.question, view.contributions)}")
+    st.markdown(balance_sentence(view.contributions.channels, view.contributions.intercept))
     st.markdown(
         f"{as_it_is(view.picture.title)} · {as_it_is(subject.network.title)} · {as_it_is(subject.name)} · "
-        f"{len(view.classes):,} classes · {len(view.found.channels):,} channels · {grid}"
+        f"{len(view.classes):,} classes · {len(view.contributions.channels):,} channels · {grid}"
     )
     if subject.labels:
-        labels, answer = " and ".join(map(as_it_is, subject.labels)), as_it_is(view.seen.explanation.predicted)
+        labels, answer = " and ".join(map(as_it_is, subject.labels)), as_it_is(view.explained.explanation.predicted)
         st.info(
             f"Labelled **{labels}**; this classifier says **{answer}**. It was trained again without this image "
             "and its copies.",
@@ -42,7 +42,7 @@ def answer_headline(view: ContributionState) -> None:
 
 def whole_image(view: ContributionState, look: Look, baseline: Baseline | None) -> None:
     """What the network saw, all evidence over it, the evidence of the fully-connected layer, and the scores."""
-    positions = view.found.positions
+    positions = view.contributions.positions
     baseline = baseline if positions is not None else None
     columns = iter(columns_that_wrap("whole", 2 + (positions is not None) + (baseline is not None)))
     with next(columns):
@@ -63,12 +63,12 @@ def whole_image(view: ContributionState, look: Look, baseline: Baseline | None) 
 def input_image(view: ContributionState) -> None:
     """The network's input, with the selected position marked."""
     st.markdown("**What the network saw**")
-    photo = view.seen.photo
-    if view.place is None:
+    photo = view.explained.photo
+    if view.selected is None:
         st.image(photo, alt="The image as the network saw it.", width="stretch")
         st.caption("It is not known where in the image these numbers come from, as there are views or layers between.")
         return
-    (row, column), size = view.place.cell, view.place.size
+    (row, column), size = view.selected.cell, view.selected.size
     picture(
         with_boxes(photo, [(cell_box(row, column, size, LARGE), PATCH_COLOUR)]),
         alt=f"The image as the network saw it; position row {row}, column {column} is marked.",
@@ -91,18 +91,20 @@ def baseline_overlay(view: ContributionState, baseline: Baseline, look: Look) ->
         question = (seen.explanation.predicted, "")
         st.markdown(f"**The network's own answer: {as_it_is(question[0])}**")
         note = "Class activation map of the network's own classes"
-    found = seen.contributions(question)
-    assert found.positions is not None
-    evidence_overlay(view, found.positions, look, key="baseline", whose="the fully-connected layer", photo=seen.photo)
-    st.caption(f"{note}, score {signed(found.score)}.")
+    contributions = seen.contributions(question)
+    assert contributions.positions is not None
+    evidence_overlay(
+        view, contributions.positions, look, key="baseline", whose="the fully-connected layer", photo=seen.photo
+    )
+    st.caption(f"{note}, score {signed(contributions.score)}.")
 
 
 def scores_chart(view: ContributionState, after: Vector | None, key: str) -> None:
     """The highest scores as bars, before and after; a click explains that class."""
     asked = [view.classes.index(name) for name in view.question if name]
     rows = []
-    for k in classes_to_show(view.seen.scores, after, asked):
-        before, then = float(view.seen.scores[k]), None if after is None else float(after[k])
+    for k in classes_to_show(view.explained.scores, after, asked):
+        before, then = float(view.explained.scores[k]), None if after is None else float(after[k])
         text = signed(before) if then is None else f"{signed(before)} → {signed(then)}"
         rows.append(Bar(str(k), view.classes[k], before, text, f"{view.classes[k]}: score {text}", after=then))
 

@@ -4,13 +4,13 @@ import streamlit as st
 
 from crosspool.errors import CrosspoolError
 from crosspool.ui.contributions.all_channels import channel_table_section, ranked_channels
-from crosspool.ui.contributions.choose_classifier import choose_subject, comparison_of_session
-from crosspool.ui.contributions.explaining import Explained, ExplainedClassifier, baseline_of, explained
+from crosspool.ui.contributions.choose_classifier import choose_classifier, comparison_of_session
+from crosspool.ui.contributions.explaining import Explained, ExplainedClassifier, baseline_classifier, explain_image
 from crosspool.ui.contributions.one_channel import one_channel
 from crosspool.ui.contributions.overview import Baseline, answer_headline, whole_image
-from crosspool.ui.contributions.question import start_anew_for, view_of
+from crosspool.ui.contributions.question import contribution_state, reset_for
 from crosspool.ui.contributions.two_images import two_images
-from crosspool.ui.contributions.wording import caution, check_sentence
+from crosspool.ui.contributions.wording import caution_sentence, check_sentence
 from crosspool.ui.maps.controls import ask_for_image, start_from_link, write_link
 from crosspool.ui.maps.selection import current_look
 from crosspool.ui.visit.pictures import SourceImage, choose_picture
@@ -20,16 +20,16 @@ from crosspool.ui.visit.waiting import refused, waiting
 @st.fragment
 def explore(chosen: SourceImage, subject: ExplainedClassifier, beside: ExplainedClassifier | None) -> None:
     """Everything below the choice of image and classifier."""
-    found = _explained(chosen, subject, beside)
-    if found is None:
+    both = _explained(chosen, subject, beside)
+    if both is None:
         return
-    seen, baseline = found
-    start_anew_for(chosen, subject, len(seen.contributions((seen.explanation.predicted, "")).channels))
-    view, look = view_of(chosen, subject, seen), current_look(signed=False)
+    seen, baseline = both
+    reset_for(chosen, subject, len(seen.contributions((seen.explanation.predicted, "")).channels))
+    view, look = contribution_state(chosen, subject, seen), current_look(signed=False)
     answer_headline(view)
     whole_image(view, look, baseline)
-    st.caption(check_sentence(view.found))
-    st.caption(caution(normalises=subject.normalises, positions=view.place is not None))
+    st.caption(check_sentence(view.contributions))
+    st.caption(caution_sentence(normalises=subject.normalises, positions=view.selected is not None))
     one_channel(view, look)
     ranked_channels(view, look)
     channel_table_section(view)
@@ -42,7 +42,7 @@ def contributions_page() -> None:
     start_from_link()
     st.title("Contributions", anchor=False)
     chosen = choose_picture()
-    subject = choose_subject(chosen)
+    subject = choose_classifier(chosen)
     if chosen is None:
         ask_for_image()
         return
@@ -50,7 +50,7 @@ def contributions_page() -> None:
         return
     try:
         with waiting("Preparing the comparison …") as on_progress:
-            beside = baseline_of(subject, comparison_of_session(), chosen, on_progress)
+            beside = baseline_classifier(subject, comparison_of_session(), chosen, on_progress)
     except CrosspoolError as error:
         refused(error)
         return
@@ -66,8 +66,8 @@ def _explained(
     """
     try:
         with waiting("Explaining …") as on_progress:
-            seen = explained(chosen, subject, on_progress)
-            return seen, None if beside is None else (beside, explained(chosen, beside, on_progress))
+            seen = explain_image(chosen, subject, on_progress)
+            return seen, None if beside is None else (beside, explain_image(chosen, beside, on_progress))
     except CrosspoolError as error:
         refused(error)
     return None

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from crosspool.contributions import Contributions
 from crosspool.grids import Size
 from crosspool.ui.contributions.explaining import Explained, ExplainedClassifier, Question
-from crosspool.ui.contributions.wording import moved
+from crosspool.ui.contributions.wording import cell_of_other_grid
 from crosspool.ui.visit.binding import bound
 from crosspool.ui.visit.link import LinkState
 from crosspool.ui.visit.pictures import SourceImage
@@ -43,7 +43,7 @@ class ContributionChoices(VisitPart):
 
 
 @dataclass(frozen=True)
-class Place:
+class GridCell:
     """A cell of the grid of all positions, of `size` (rows, columns)."""
 
     cell: Cell
@@ -52,15 +52,15 @@ class Place:
 
 @dataclass(frozen=True)
 class ContributionState:
-    """What one run of the page looks at; `place` is None where positions are not known."""
+    """What one run of the page looks at; `selected` is None where positions are not known."""
 
     picture: SourceImage
     subject: ExplainedClassifier
-    seen: Explained
+    explained: Explained
     question: Question
-    found: Contributions
+    contributions: Contributions
     channel: int
-    place: Place | None
+    selected: GridCell | None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -69,7 +69,7 @@ class ContributionState:
     @cached_property
     def names(self) -> list[str]:
         """What the channels are called."""
-        return self.found.names
+        return self.contributions.names
 
     @property
     def wording(self) -> str:
@@ -79,30 +79,32 @@ class ContributionState:
 
     def weights(self, channel: int) -> NDArray[np.float64]:
         """A channel's weighting map, (H, W), where positions are known."""
-        part, k = self.found.channel(channel)
+        part, k = self.contributions.channel(channel)
         return np.asarray(cast("NDArray[np.float64]", part.maps)[k])
 
     def evidence(self, channel: int) -> NDArray[np.float64]:
         """A channel's evidence, (H, W), where positions are known."""
-        part, k = self.found.channel(channel)
+        part, k = self.contributions.channel(channel)
         return np.asarray(cast("NDArray[np.float64]", part.evidence)[k])
 
 
-def view_of(picture: SourceImage, subject: ExplainedClassifier, seen: Explained) -> ContributionState:
+def contribution_state(picture: SourceImage, subject: ExplainedClassifier, explained: Explained) -> ContributionState:
     """What is to be seen of the picture now. Draws the choice of the question."""
-    question = choose_question(seen, subject)
-    found = seen.contributions(question)
-    channel = _shown_contributor(found)
-    return ContributionState(picture, subject, seen, question, found, channel, _shown_place(found, channel))
+    question = choose_question(explained, subject)
+    contributions = explained.contributions(question)
+    channel = _selected_channel(contributions)
+    return ContributionState(
+        picture, subject, explained, question, contributions, channel, _selected_cell(contributions, channel)
+    )
 
 
-def choose_question(seen: Explained, subject: ExplainedClassifier) -> Question:
+def choose_question(explained: Explained, subject: ExplainedClassifier) -> Question:
     """Any class against any other, or against none; the one with the highest score first.
 
     A wrong answer is set against the picture's label, until another rival, or none, is chosen.
     """
-    classes, order = subject.classifier.classes, np.argsort(-seen.scores, kind="stable")
-    texts = {classes[k]: f"{classes[k]} · {signed(seen.scores[k])}" for k in order}
+    classes, order = subject.classifier.classes, np.argsort(-explained.scores, kind="stable")
+    texts = {classes[k]: f"{classes[k]} · {signed(explained.scores[k])}" for k in order}
     link, best = visit_state(LinkState), classes[order[0]]
     if link.positive not in texts or link.positive == best:
         link.positive = ""
@@ -154,7 +156,7 @@ def choose_contribution_cell(cell: Cell) -> None:
     visit_state(ContributionChoices).cell = cell
 
 
-def start_anew_for(picture: SourceImage, subject: ExplainedClassifier, channels: int) -> None:
+def reset_for(picture: SourceImage, subject: ExplainedClassifier, channels: int) -> None:
     """When another picture, or another classifier, is looked at: forget channel, place and what is unticked.
 
     And the rival, where it was given as the last picture's label.
@@ -173,24 +175,24 @@ def start_anew_for(picture: SourceImage, subject: ExplainedClassifier, channels:
         state.drop_count = max(1, round(LEFT_OUT_SHARE * channels))
 
 
-def _shown_contributor(found: Contributions) -> int:
+def _selected_channel(contributions: Contributions) -> int:
     """The channel that was chosen, or the one that says most for the class until one is."""
     channel = visit_state(ContributionChoices).contributor
-    return channel if 0 <= channel < len(found.channels) else int(found.channels.argmax())
+    return channel if 0 <= channel < len(contributions.channels) else int(contributions.channels.argmax())
 
 
-def _shown_place(found: Contributions, channel: int) -> Place | None:
+def _selected_cell(contributions: Contributions, channel: int) -> GridCell | None:
     """The place that was chosen, or the one where the channel says most."""
-    positions, (part, k) = found.positions, found.channel(channel)
+    positions, (part, k) = contributions.positions, contributions.channel(channel)
     if positions is None or part.evidence is None:
         return None
     rows, columns = size = positions.shape
     cell = visit_state(ContributionChoices).cell
     if cell is not None and cell[0] < rows and cell[1] < columns:
-        return Place(cell, (rows, columns))
+        return GridCell(cell, (rows, columns))
     evidence = part.evidence[k]
     row, column = np.unravel_index(np.abs(evidence).argmax(), evidence.shape)
-    return Place(moved((int(row), int(column)), evidence.shape, size), (rows, columns))
+    return GridCell(cell_of_other_grid((int(row), int(column)), evidence.shape, size), (rows, columns))
 
 
 # --- what is unticked

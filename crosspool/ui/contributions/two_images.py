@@ -7,9 +7,9 @@ from crosspool.contributions import Contributions
 from crosspool.drawing.rendering import SIGNED_COLOUR_MAP, Look, colour_range_of
 from crosspool.errors import CrosspoolError
 from crosspool.ui.contributions.evidence_overlay import columns_that_wrap, evidence_overlay
-from crosspool.ui.contributions.explaining import Explained, explained
+from crosspool.ui.contributions.explaining import Explained, explain_image
 from crosspool.ui.contributions.question import ContributionChoices, ContributionState, choose_contributor
-from crosspool.ui.contributions.wording import balance, check_sentence, ranked
+from crosspool.ui.contributions.wording import balance_sentence, check_sentence, strongest_channels
 from crosspool.ui.runtime.image_hash import ImageHash
 from crosspool.ui.visit.binding import bound
 from crosspool.ui.visit.pictures import SourceImage, pictures_at_hand
@@ -24,7 +24,7 @@ CHANNELS_OF_TWO_IMAGES = 8  # channels listed of two pictures
 def two_images(view: ContributionState, look: Look) -> None:
     """What makes the vector of another image similar to this one's, by channel and by position."""
     st.header("Compare with another image", anchor=False)
-    others = {one.key: one for one in pictures_at_hand() if one.key != view.picture.key}
+    others = {image.key: image for image in pictures_at_hand() if image.key != view.picture.key}
     state = visit_state(ContributionChoices)
     if state.compared_with not in others:
         state.compared_with = ""
@@ -41,7 +41,7 @@ def two_images(view: ContributionState, look: Look) -> None:
     other = others[ImageHash(state.compared_with)]
     try:
         with waiting("Computing the other image …") as on_progress:
-            beside = explained(other, view.subject, on_progress)
+            beside = explain_image(other, view.subject, on_progress)
     except CrosspoolError as error:
         refused(error)
         return
@@ -49,34 +49,39 @@ def two_images(view: ContributionState, look: Look) -> None:
 
 
 def show_likeness(view: ContributionState, look: Look, other: SourceImage, beside: Explained) -> None:
-    here = view.seen.explanation.similarity(beside.explanation)
-    there = beside.explanation.similarity(view.seen.explanation)
-    lengths = [float(np.linalg.norm(one.explanation.encoded)) for one in (view.seen, beside)]
+    here = view.explained.explanation.similarity(beside.explanation)
+    there = beside.explanation.similarity(view.explained.explanation)
+    lengths = [float(np.linalg.norm(side.explanation.encoded)) for side in (view.explained, beside)]
     cosine = here.score / max(lengths[0] * lengths[1], np.finfo(float).tiny)
-    names = [as_it_is(one.title) for one in (view.picture, other)]
+    names = [as_it_is(image.title) for image in (view.picture, other)]
     st.markdown(
         f"The vectors of **{names[0]}** and **{names[1]}**: cosine similarity **{cosine:.3f}**, "
-        f"inner product {signed(here.score)}. {balance(here.channels)}"
+        f"inner product {signed(here.score)}. {balance_sentence(here.channels)}"
     )
     st.caption(check_sentence(here, "inner product"))
-    columns = iter(columns_that_wrap("alike", 3 if view.place is not None else 1))
+    columns = iter(columns_that_wrap("alike", 3 if view.selected is not None else 1))
     if here.positions is not None and there.positions is not None:
-        for one, evidence, title in ((view.seen, here.positions, names[0]), (beside, there.positions, names[1])):
+        for side, evidence, title in ((view.explained, here.positions, names[0]), (beside, there.positions, names[1])):
             with next(columns):
                 st.markdown(f"**Where {title} is similar**")
                 evidence_overlay(
-                    view, evidence, look, key=f"alike-{one is beside}", whose="all channels together", photo=one.photo
+                    view,
+                    evidence,
+                    look,
+                    key=f"alike-{side is beside}",
+                    whose="all channels together",
+                    photo=side.photo,
                 )
     with next(columns):
         st.markdown("**Channels that make them similar**")
-        most = ranked(here.channels, CHANNELS_OF_TWO_IMAGES)[0]
+        most = strongest_channels(here.channels, CHANNELS_OF_TWO_IMAGES)[0]
         rows = [alike_bar(here, there, k, view.names[k]) for k in most]
         bars(
             rows,
             key="alike-channels",
             choose=lambda k: choose_contributor(int(k)),
             selected=str(view.channel),
-            photos=[view.seen.photo, beside.photo] if view.place is not None else [],
+            photos=[view.explained.photo, beside.photo] if view.selected is not None else [],
             colour_maps=(SIGNED_COLOUR_MAP,),
             opacity=look.opacity,
             smooth=look.smooth,

@@ -18,20 +18,22 @@ Ablation = Literal["most", "least", "random"]
 SCORED_CLASSES = 6  # with the highest scores, shown beside those in question
 
 
-def lead(scores: Vector, classes: Sequence[str], positive: str, against: str) -> float:
+def score_or_lead(scores: Vector, classes: Sequence[str], positive: str, against: str) -> float:
     """A class's score; or, with a rival, its lead over that."""
     score = scores[classes.index(positive)]
     return float(score - scores[classes.index(against)] if against else score)
 
 
-def verdict(scores: Vector, classes: Sequence[str], positive: str, against: str, found: Contributions) -> str:
+def answer_sentence(
+    scores: Vector, classes: Sequence[str], positive: str, against: str, contributions: Contributions
+) -> str:
     """The answer in a sentence of Markdown: what the score is."""
     order = np.argsort(-scores, kind="stable")
     rank = int(np.flatnonzero(order == classes.index(positive))[0]) + 1
-    name, value = as_it_is(positive), signed(found.score)
+    name, value = as_it_is(positive), signed(contributions.score)
     if against:
-        ahead = "ahead of" if found.score >= 0 else "behind"
-        return f"**{name}** is **{signed(abs(found.score)).lstrip('+')}** {ahead} **{as_it_is(against)}**."
+        ahead = "ahead of" if contributions.score >= 0 else "behind"
+        return f"**{name}** is **{signed(abs(contributions.score)).lstrip('+')}** {ahead} **{as_it_is(against)}**."
     if rank == 1:
         return f"Top class: **{name}** (score **{value}**)"
     return (
@@ -40,7 +42,7 @@ def verdict(scores: Vector, classes: Sequence[str], positive: str, against: str,
     )
 
 
-def balance(channels: Vector, intercept: float = 0.0) -> str:
+def balance_sentence(channels: Vector, intercept: float = 0.0) -> str:
     """How much evidence there is for a class and against it, and how many channels give half of that for it.
 
     The intercept is named where it is more than a hundredth of all evidence.
@@ -55,11 +57,11 @@ def balance(channels: Vector, intercept: float = 0.0) -> str:
     return f"{amounts}. Half of the evidence for it comes from {half:,} of {len(channels):,} channels."
 
 
-def check_sentence(found: Contributions, what: str = "score") -> str:
-    """The completeness check of a score, or of another sum that `what` names, in one line of Markdown."""
-    check = found.check
-    sums = [f"{len(found.channels):,} channels {signed(check.by_channel - check.intercept, 6)}"]
-    positions = found.positions
+def check_sentence(contributions: Contributions, total: str = "score") -> str:
+    """The completeness check of a score, or of another sum that `total` names, in one line of Markdown."""
+    check = contributions.check
+    sums = [f"{len(contributions.channels):,} channels {signed(check.by_channel - check.intercept, 6)}"]
+    positions = contributions.positions
     if positions is not None and check.by_position is not None:
         rows, columns = positions.shape
         sums.append(f"{rows}×{columns} positions {signed(check.by_position - check.intercept, 6)}")
@@ -67,12 +69,12 @@ def check_sentence(found: Contributions, what: str = "score") -> str:
     judged = "within" if check.holds else "**not** within"
     intercept = f"with the intercept {signed(check.intercept)} " if check.intercept else ""
     return (
-        f"{mark} **Adds up:** {', '.join(sums)}; {intercept}that is the {what} "
+        f"{mark} **Adds up:** {', '.join(sums)}; {intercept}that is the {total} "
         f"{signed(check.score, 6)}, off by {check.error:.1g} of its size, {judged} {TOLERANCE:g}."
     )
 
 
-def caution(*, normalises: bool, positions: bool) -> str:
+def caution_sentence(*, normalises: bool, positions: bool) -> str:
     """What is frozen, and what cannot be concluded for that reason."""
     frozen = (
         "The normalisation after pooling is frozen at what it does to this image. So a contribution is what a channel "
@@ -92,7 +94,7 @@ def caution(*, normalises: bool, positions: bool) -> str:
 # --- channels
 
 
-def ranked(channels: Vector, count: int) -> tuple[list[int], list[int]]:
+def strongest_channels(channels: Vector, count: int) -> tuple[list[int], list[int]]:
     """The channels with the most evidence for the class, and those with the most against it, at most `count` each."""
     order = np.argsort(-channels, kind="stable")
     ahead = [int(k) for k in order[:count] if channels[k] > 0]
@@ -100,29 +102,29 @@ def ranked(channels: Vector, count: int) -> tuple[list[int], list[int]]:
     return ahead, behind
 
 
-def to_leave_out(channels: Vector, how: Ablation, count: int, seed: int = 0) -> frozenset[int]:
+def channels_to_leave_out(channels: Vector, ablation: Ablation, count: int, seed: int = 0) -> frozenset[int]:
     """The `count` channels with the largest or the smallest contribution, or as many at random."""
-    if how == "random":
+    if ablation == "random":
         chosen = np.random.default_rng(seed).choice(len(channels), count, replace=False)
     else:
-        chosen = np.argsort(-channels if how == "most" else channels, kind="stable")[:count]
+        chosen = np.argsort(-channels if ablation == "most" else channels, kind="stable")[:count]
     return frozenset(int(k) for k in chosen)
 
 
-def channel_table(found: Contributions) -> pd.DataFrame:
+def contribution_table(contributions: Contributions) -> pd.DataFrame:
     """All channels as numbers: contribution, share of energy, and where the largest evidence is."""
     table = pd.DataFrame(
         {
-            "part": [part.name for part in found.parts for _ in part.channels],
-            "channel": [k for part in found.parts for k in range(len(part.channels))],
-            "contribution": found.channels,
-            "energy_share": np.concatenate([part.energy for part in found.parts]),
+            "part": [part.name for part in contributions.parts for _ in part.channels],
+            "channel": [k for part in contributions.parts for k in range(len(part.channels))],
+            "contribution": contributions.channels,
+            "energy_share": np.concatenate([part.energy for part in contributions.parts]),
         }
     )
-    if found.positions is not None:
-        places = [_strongest(part.evidence) for part in found.parts if part.evidence is not None]
+    if contributions.positions is not None:
+        strongest_cells = [_strongest(part.evidence) for part in contributions.parts if part.evidence is not None]
         for column, name in enumerate(("row", "column", "evidence_there")):
-            table[name] = np.concatenate([place[column] for place in places])
+            table[name] = np.concatenate([cells[column] for cells in strongest_cells])
     return table
 
 
@@ -148,7 +150,7 @@ def change_sentence(
 ) -> str:
     """What leaving channels out does to the score in question and to the predicted class, in Markdown."""
     positive, against = question
-    was, now = lead(before, classes, positive, against), lead(after, classes, positive, against)
+    was, now = score_or_lead(before, classes, positive, against), score_or_lead(after, classes, positive, against)
     name = as_it_is(positive) + (f" against {as_it_is(against)}" if against else "")
     text = (
         f"Without {plural(count, 'channel')}, **{name}** goes from {signed(was)} to "
@@ -166,7 +168,7 @@ def change_sentence(
 # --- positions
 
 
-def moved(cell: Cell, size: Size, other: Size) -> Cell:
+def cell_of_other_grid(cell: Cell, size: Size, other: Size) -> Cell:
     """The cell of another grid over the same picture under the middle of this grid's `cell`."""
     row, column = (int((at + 0.5) * new / old) for at, old, new in zip(cell, size, other, strict=True))
     return row, column

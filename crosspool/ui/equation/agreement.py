@@ -15,7 +15,7 @@ COMPARED_ENTRIES = 300  # of each comparison that are kept for its chart
 class Finding:
     """Two arrays that should agree, or that should not (`equal` False), and how far they are apart.
 
-    `expected` and `found` hold a sample of both for a chart, the entries that are largest or differ most.
+    `expected` and `outcome` hold a sample of both for a chart, the entries that are largest or differ most.
     """
 
     claim: str
@@ -24,7 +24,7 @@ class Finding:
     largest: float
     tolerance: float
     expected: np.ndarray
-    found: np.ndarray
+    outcome: np.ndarray
 
     @property
     def agrees(self) -> bool:
@@ -39,14 +39,14 @@ class Finding:
 def compare_arrays(
     claim: str,
     expected: Tensor | np.ndarray,
-    found: Tensor | np.ndarray,
+    outcome: Tensor | np.ndarray,
     *,
     equal: bool = True,
     tolerance: float = DOUBLE,
 ) -> Finding:
     """Compare two arrays of one shape, entry by entry."""
-    one, other = (np.asarray(values).ravel() for values in (expected, found))
-    apart, sizes = np.abs(one - other), np.maximum(np.abs(one), np.abs(other))
-    half = min(COMPARED_ENTRIES // 2, len(one))
-    kept = np.union1d(*(np.argpartition(-values, half - 1)[:half] for values in (apart, sizes)))
-    return Finding(claim, equal, float(apart.max()), float(sizes.max()), tolerance, one[kept], other[kept])
+    first, second = (np.asarray(values).ravel() for values in (expected, outcome))
+    apart, sizes = np.abs(first - second), np.maximum(np.abs(first), np.abs(second))
+    half = min(COMPARED_ENTRIES // 2, len(first))
+    sampled = np.union1d(*(np.argpartition(-values, half - 1)[:half] for values in (apart, sizes)))
+    return Finding(claim, equal, float(apart.max()), float(sizes.max()), tolerance, first[sampled], second[sampled])

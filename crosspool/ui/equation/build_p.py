@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from crosspool.ui.equation.building import Construction, Order, construct
+from crosspool.ui.equation.building import Construction, Order, construct_block
 from crosspool.ui.equation.charts import blocks_in_a_row, growing_block
 from crosspool.ui.equation.state import EquationState
 from crosspool.ui.equation.trying import experiments_section
@@ -26,12 +26,12 @@ ORDERS: dict[Order, str] = {"rows": "row by row", "strongest": "strongest first"
 ENTRIES_IN_TABLE = 12  # entries that the table writes out
 
 
-def one_block(maps: ImageMaps, request: MapRequest, channel: int, position: Cell) -> None:
+def block_by_position(maps: ImageMaps, request: MapRequest, channel: int, position: Cell) -> None:
     """Section 1: the selected position, what it adds to the block, and the block in P."""
     st.header("1 · One block, position by position", anchor=False)
     with st.container(key="large"):
-        seen, over, steps = st.columns([1, 1, 1.15], gap="medium")
-    with seen:
+        input_column, over, steps = st.columns([1, 1, 1.15], gap="medium")
+    with input_column:
         input_picture(maps, request, position)
     with over:
         map_picture(maps, channel, position, current_look(request.signed and maps.pair.can_be_negative))
@@ -64,7 +64,7 @@ def _walk(maps: ImageMaps, request: MapRequest, channel: int, position: Cell) ->
             required=True,
             **bound(state, "walk_order"),
         )
-    built = construct(maps, channel, request.border, state.walk_order, CHART_ENTRIES)
+    built = construct_block(maps, channel, request.border, state.walk_order, CHART_ENTRIES)
     step, steps = built.step_of(*position), len(built.order)
     walk(
         step,
@@ -133,16 +133,16 @@ def _place_in_p(maps: ImageMaps, channel: int) -> None:
     )
 
 
-def build(picture: SourceImage, request: MapRequest, maps: ImageMaps) -> None:
+def block_and_experiments(picture: SourceImage, request: MapRequest, maps: ImageMaps) -> None:
     """One block, position by position, and the experiments."""
     headline(picture, request, maps)
     st.page_link("pages/what_am_i_looking_at.py", label="New here? What am I looking at?", icon=":material/school:")
     channel = selected_channel(maps)
     position = selected_cell(maps, channel)
-    one_block(maps, request, channel, position)
+    block_by_position(maps, request, channel, position)
     experiments_section(maps, request, position)
 
 
 def build_p_page() -> None:
     """The page."""
-    maps_page("Build P", build)
+    maps_page("Build P", block_and_experiments)

@@ -122,7 +122,7 @@ class Construction:
         return float(sizes[:step].sum() / total) if total else 0.0
 
 
-def construct(maps: ImageMaps, channel: int, border: Border, order: Order, count: int) -> Construction:
+def construct_block(maps: ImageMaps, channel: int, border: Border, order: Order, count: int) -> Construction:
     """How the `count` strongest entries of P_channel come about, row by row or the heaviest positions first."""
     entries = np.argsort(-np.abs(maps.pooled[channel]), kind="stable")[:count]
     weights = counted_weights(maps, channel, border)

@@ -58,13 +58,13 @@ def blocks_in_a_row(sizes: np.ndarray, channel: int, length: int) -> go.Figure:
     """Where block `channel`, of `length` numbers, stands in P: the size ||P_k|| of every block, in their order."""
     channels = np.arange(len(sizes))
     figure = go.Figure()
-    for shown, colour, width in ((channels, BAR_COLOUR, 1.0), (channels[[channel]], PRODUCT_COLOUR, None)):
+    for drawn, colour, width in ((channels, BAR_COLOUR, 1.0), (channels[[channel]], PRODUCT_COLOUR, None)):
         figure.add_bar(
-            x=shown,
-            y=sizes[shown],
+            x=drawn,
+            y=sizes[drawn],
             width=width or max(1.0, len(sizes) / 160),
             marker={"color": colour, "line_width": 0},
-            customdata=np.stack([shown * length, (shown + 1) * length - 1], axis=1),
+            customdata=np.stack([drawn * length, (drawn + 1) * length - 1], axis=1),
             hovertemplate="block %{x}: numbers %{customdata[0]:,} to %{customdata[1]:,} of P<br>"
             "size %{y:.4g}<extra></extra>",
         )
@@ -79,12 +79,12 @@ def blocks_in_a_row(sizes: np.ndarray, channel: int, length: int) -> go.Figure:
 
 def agreement_chart(finding: Finding) -> go.Figure:
     """What came out against what was compared with it: equal pairs lie on the diagonal."""
-    low = min(0.0, float(finding.expected.min()), float(finding.found.min()))
-    high = max(0.0, float(finding.expected.max()), float(finding.found.max())) or 1.0
+    low = min(0.0, float(finding.expected.min()), float(finding.outcome.min()))
+    high = max(0.0, float(finding.expected.max()), float(finding.outcome.max())) or 1.0
     figure = go.Figure(go.Scatter(x=[low, high], y=[low, high], mode="lines", line={"color": REST_COLOUR, "width": 2}))
     figure.add_scatter(
         x=finding.expected,
-        y=finding.found,
+        y=finding.outcome,
         mode="markers",
         marker={"color": BAR_COLOUR, "size": 6, "opacity": 0.6},
         hovertemplate="%{x:.6g} and %{y:.6g}<extra></extra>",

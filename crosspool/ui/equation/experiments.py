@@ -47,11 +47,11 @@ def _one_hot(subject: EquationCase, position: Size, seed: int) -> list[Finding]:
     hot = torch.zeros_like(subject.upper[:, :1])
     hot[0, 0, *position] = 1
     patch = subject.maps.patch(*position) * subject.counted[position].item()
-    place = f"row {position[0]}, column {position[1]}"
-    what = f"the patch at {place}"
+    cell = f"row {position[0]}, column {position[1]}"
+    expected = f"the patch at {cell}"
     if not subject.counted[position]:
-        what = f"zeros, as the patch at {place} reaches over the border and is not pooled"
-    return [compare_arrays(f"{what}, and P of the map that is 1 there", patch, subject.pool(hot))]
+        expected = f"zeros, as the patch at {cell} reaches over the border and is not pooled"
+    return [compare_arrays(f"{expected}, and P of the map that is 1 there", patch, subject.pool(hot))]
 
 
 def _gradient(subject: EquationCase, position: Size, seed: int) -> list[Finding]:

@@ -25,7 +25,7 @@ Tried = tuple[int, list[Finding]]  # on how many maps the experiment was made, a
 
 EXPERIMENT_RESULTS = CacheKind[Question, Tried](
     "experiments",
-    lambda tried: sum(finding.expected.nbytes + finding.found.nbytes for finding in tried[1]),
+    lambda result: sum(finding.expected.nbytes + finding.outcome.nbytes for finding in result[1]),
     lambda question: question[0].image,
 )
 
@@ -69,29 +69,29 @@ def experiments_section(maps: ImageMaps, request: MapRequest, position: Cell) ->
         question = (request, key, position if key == "one_hot" else (0, 0), seed if chosen.shuffles else 0)
         try:
             with waiting("Running the experiment …") as on_progress:
-                tried, findings = tried_in_turn(question, maps, on_progress)
+                maps_tried, findings = tried_in_turn(question, maps, on_progress)
         except CrosspoolError as error:
             refused(error)
             return
         _verdict(findings, chosen)
         st.table(_comparisons(findings))
-        which = f"all {tried:,} maps"
-        if tried < len(maps.upper):
-            which = f"the strongest {tried:,} of {len(maps.upper):,} maps, as all would take too long"
+        which = f"all {maps_tried:,} maps"
+        if maps_tried < len(maps.upper):
+            which = f"the strongest {maps_tried:,} of {len(maps.upper):,} maps, as all would take too long"
         st.caption(
             f"In double precision, with {which}. Equal means: the difference is at most {DOUBLE:g} of the largest "
             f"entry, or {SINGLE:g} where maps in the network's single precision are compared."
         )
-        shown = next((finding for finding in findings if not finding.equal), findings[-1])
+        drawn_finding = next((finding for finding in findings if not finding.equal), findings[-1])
         st.plotly_chart(
-            agreement_chart(shown),
+            agreement_chart(drawn_finding),
             key="agreement",
             config=CHART_CONFIG,
-            alt=f"Both sides compared entry by entry: {shown.claim}",
+            alt=f"Both sides compared entry by entry: {drawn_finding.claim}",
         )
         st.caption(
-            f"Each point is one entry on both sides: {shown.claim}. On the line they are equal. Only the entries that "
-            "are largest or differ most are drawn."
+            f"Each point is one entry on both sides: {drawn_finding.claim}. On the line they are equal. Only the "
+            "entries that are largest or differ most are drawn."
         )
 
 

@@ -28,8 +28,8 @@ def two_layers(maps: ImageMaps, request: MapRequest, channel: int) -> None:
     rows, columns = maps.upper.shape[1:]
     st.header("1 · A patch of one layer, a weight from the next", anchor=False)
     with st.container(key="large"):
-        seen, over, text = st.columns(3, gap="medium")
-    with seen:
+        input_column, over, text = st.columns(3, gap="medium")
+    with input_column:
         input_picture(maps, request, position)
     with over:
         map_picture(maps, channel, position, current_look(request.signed and maps.pair.can_be_negative))
@@ -50,20 +50,22 @@ Click in either image to read another position.
         channel_input(maps, channel, "explained")
 
 
-def one_block(maps: ImageMaps, request: MapRequest, channel: int) -> None:
+def one_block_in_numbers(maps: ImageMaps, request: MapRequest, channel: int) -> None:
     """Step 2: the weighted sum for one map, written out, and checked against what the app computed."""
     st.header("2 · Weigh, add up: one block of P", anchor=False)
     st.latex(r"P_k \;=\; \sum_{i=1}^{N} a_{i,k}\, x_i \qquad \text{(Eq. 1)}")
     weights = counted_weights(maps, channel, request.border)
     order = np.argsort(-np.abs(weights), axis=None)[:POSITIONS_WRITTEN_OUT]
-    places = [(int(i) // weights.shape[1], int(i) % weights.shape[1]) for i in order]
-    shown = np.argsort(-np.abs(maps.pooled[channel]), kind="stable")[:ENTRIES_WRITTEN_OUT]
-    names = [f"entry {entry_name(int(entry), maps.pair)}" for entry in shown]
+    cells = [(int(i) // weights.shape[1], int(i) % weights.shape[1]) for i in order]
+    strongest = np.argsort(-np.abs(maps.pooled[channel]), kind="stable")[:ENTRIES_WRITTEN_OUT]
+    names = [f"entry {entry_name(int(entry), maps.pair)}" for entry in strongest]
     rows = []
-    for row, column in places:
+    for row, column in cells:
         product = weights[row, column] * maps.patch(row, column)
-        rows.append([f"row {row}, column {column}", number(weights[row, column]), *(number(v) for v in product[shown])])
-    block = maps.pooled[channel][shown]
+        rows.append(
+            [f"row {row}, column {column}", number(weights[row, column]), *(number(v) for v in product[strongest])]
+        )
+    block = maps.pooled[channel][strongest]
     rows.append([f"all {weights.size} positions", number(weights.sum()), *(number(v, 4) for v in block)])
     st.table(
         pd.DataFrame(rows, columns=["position i", "weight a", *(f"a · x: {name}" for name in names)]).set_index(
@@ -110,15 +112,15 @@ def all_blocks(maps: ImageMaps) -> None:
     )
 
 
-def explain(picture: SourceImage, request: MapRequest, maps: ImageMaps) -> None:
+def worked_example(picture: SourceImage, request: MapRequest, maps: ImageMaps) -> None:
     """The three steps."""
     headline(picture, request, maps)
     channel = selected_channel(maps)
     two_layers(maps, request, channel)
-    one_block(maps, request, channel)
+    one_block_in_numbers(maps, request, channel)
     all_blocks(maps)
 
 
 def worked_example_page() -> None:
     """The page."""
-    maps_page("What am I looking at?", explain)
+    maps_page("What am I looking at?", worked_example)

@@ -8,11 +8,11 @@ from crosspool.ui.lesson.state import (
     TITLES,
     chosen_sample,
     current_step,
-    go_to,
+    go_to_step,
     keys_of_step,
+    lesson_state,
     note_of_link,
-    view_at,
-    write_link,
+    write_lesson_link,
 )
 from crosspool.ui.lesson.steps_beyond import finer_maps, fully_connected, now_you
 from crosspool.ui.lesson.steps_maps import a_thousand_maps, what_is_a_map, why_a_weight
@@ -41,20 +41,20 @@ def current_step_section() -> None:
     """The step that is on, below the row of all steps."""
     step = current_step()
     with st.container(key="lesson-steps"):
-        steps(TITLES, step, choose=go_to, key="steps")
+        steps(TITLES, step, choose=go_to_step, key="steps")
     if note_of_link():
         st.info(note_of_link(), icon=":material/link_off:")
     st.header(f"{step} · {TITLES[step - 1]}", anchor=False)
     try:
         with waiting("Computing the maps …") as on_progress:
-            view = view_at(chosen_sample(), COARSE, on_progress)
+            view = lesson_state(chosen_sample(), COARSE, on_progress)
         STEPS[step - 1](view)
     except CrosspoolError as error:
         refused(error)
     else:
         headline(view.picture, view.request, view.maps)
     keys(keys_of_step(step), key="step-keys")
-    write_link()
+    write_lesson_link()
 
 
 def lesson_page() -> None:

@@ -11,41 +11,41 @@ from crosspool.ui.widgets.picture import Cell
 COARSE, FINE = 224, 448  # the network's own input size in pixels, and twice that
 
 
-DOZEN = 12
+VARIED_MAPS = 12
 
 
-def peak(maps: ImageMaps, channel: int) -> Cell:
+def peak_cell(maps: ImageMaps, channel: int) -> Cell:
     """Where a map is largest."""
     return int(maps.statistics.peak_row[channel]), int(maps.statistics.peak_column[channel])
 
 
 def sides_of_maps() -> list[int]:
     """The sides of all maps on the way through the network, from the photo to the last one, without repeats."""
-    found = architecture(DEFAULT)
-    sizes = (side for pair in found.layer_pairs for side, _ in found.map_sizes(pair, COARSE))
+    network = architecture(DEFAULT)
+    sizes = (side for pair in network.layer_pairs for side, _ in network.map_sizes(pair, COARSE))
     return list(dict.fromkeys([COARSE, *sizes]))
 
 
-def positions(size: int) -> int:
+def positions_at(size: int) -> int:
     """How many numbers a map has at this size of the input."""
-    found = architecture(DEFAULT)
-    rows, columns = found.map_sizes(found.default_pair, size)[1]
+    network = architecture(DEFAULT)
+    rows, columns = network.map_sizes(network.default_pair, size)[1]
     return rows * columns
 
 
-def a_dozen(maps: ImageMaps) -> list[int]:
+def varied_maps(maps: ImageMaps) -> list[int]:
     """Maps that differ: of those that peak at a place the strongest, strongest places first, filled up by energy."""
     order = [int(channel) for channel in maps.statistics.order("energy_share") if not maps.statistics.dead[channel]]
     best: dict[Cell, int] = {}
     for channel in order:
-        best.setdefault(peak(maps, channel), channel)
+        best.setdefault(peak_cell(maps, channel), channel)
     chosen = list(best.values())
-    return (chosen + [channel for channel in order if channel not in chosen])[:DOZEN]
+    return (chosen + [channel for channel in order if channel not in chosen])[:VARIED_MAPS]
 
 
 def telling_map(maps: ImageMaps) -> int:
     """Of these maps the most selective: the smallest mean beside its peak. Map 0 where all maps are zero."""
-    chosen, statistics = a_dozen(maps), maps.statistics
+    chosen, statistics = varied_maps(maps), maps.statistics
     return min(chosen, key=lambda k: float(statistics.mean[k] / statistics.peak[k])) if chosen else 0
 
 
@@ -54,12 +54,12 @@ def carriers_of_half(shares: np.ndarray) -> int:
     return int(np.searchsorted(np.sort(shares)[::-1].cumsum(), 0.5)) + 1 if shares.any() else 0
 
 
-def rank(shares: np.ndarray, channel: int) -> int:
+def energy_rank(shares: np.ndarray, channel: int) -> int:
     """Which place a map takes by its energy, from 1."""
     return int((shares > shares[channel]).sum()) + 1
 
 
-def likeness(coarse: np.ndarray, fine: np.ndarray) -> float:
+def similarity_to_finer(coarse: np.ndarray, fine: np.ndarray) -> float:
     """The cosine between a map, (H, W), and a finer one averaged over its cells; 0 where one is zero everywhere."""
     rows, columns = coarse.shape
     a, b = coarse.astype(float), average_over_cells(fine.astype(float), (rows, columns))
@@ -67,13 +67,13 @@ def likeness(coarse: np.ndarray, fine: np.ndarray) -> float:
     return float((a * b).sum()) / size if size else 0.0
 
 
-def change(before: np.ndarray, after: np.ndarray) -> float:
+def relative_change(before: np.ndarray, after: np.ndarray) -> float:
     """How far a vector has moved, as a part of its length; 0 where it is zero."""
     length = float(np.linalg.norm(before))
     return float(np.linalg.norm(after - before)) / length if length else 0.0
 
 
-def mirrored(maps: ImageMaps, channel: int) -> tuple[np.ndarray, np.ndarray]:
+def mirrored_map(maps: ImageMaps, channel: int) -> tuple[np.ndarray, np.ndarray]:
     """The map turned left to right while the patches stay, (H, W), and the block that it pools."""
     weights: np.ndarray = np.ascontiguousarray(maps.upper[channel][:, ::-1])
     return weights, summed_plainly(maps, weights[None])[0]

@@ -11,7 +11,7 @@ import streamlit as st
 
 from crosspool.backbones import DEFAULT, architecture
 from crosspool.drawing.rendering import Look
-from crosspool.ui.lesson.quantities import COARSE, peak, telling_map
+from crosspool.ui.lesson.quantities import COARSE, peak_cell, telling_map
 from crosspool.ui.maps.presenter import presenting
 from crosspool.ui.maps.selection import current_look, forget_channels, select_cell
 from crosspool.ui.runtime.gate import OnProgress
@@ -74,9 +74,9 @@ def asked_step(params: Mapping[str, str]) -> tuple[int | None, str]:
     text = params.get("step")
     if text is None:
         return None, ""
-    known = {str(step): step for step in range(1, len(TITLES) + 1)}
-    if text in known:
-        return known[text], ""
+    steps = {str(step): step for step in range(1, len(TITLES) + 1)}
+    if text in steps:
+        return steps[text], ""
     return None, f"Unknown step `{shorten(text)}` in the link (1 to {len(TITLES)})."
 
 
@@ -85,14 +85,14 @@ def note_of_link() -> str:
     return visit_state(LessonProgress).note
 
 
-def go_to(step: int) -> None:
+def go_to_step(step: int) -> None:
     """Another step, also in the address."""
     state = visit_state(LessonProgress)
     state.step, state.note = min(max(step, 1), len(TITLES)), ""
-    write_link()
+    write_lesson_link()
 
 
-def write_link() -> None:
+def write_lesson_link() -> None:
     """Let the URL say the step, the sample and presenter mode, so that copying it shares them."""
     link = visit_state(LinkState)
     shared = LinkState(sample=link.sample, present=link.present)
@@ -105,7 +105,7 @@ def keys_of_step(step: int) -> dict[str, Callable[[], None]]:
     """What keys do: arrows always, the page keys in presenter mode."""
     used = 2 if presenting() else 1
     back, on = dict.fromkeys(BACK[:used], step - 1), dict.fromkeys(ON[:used], step + 1)
-    return {name: partial(go_to, to) for name, to in (back | on).items()}
+    return {name: partial(go_to_step, to) for name, to in (back | on).items()}
 
 
 def chosen_sample() -> SourceImage:
@@ -119,7 +119,7 @@ def request_for(picture: SourceImage, size: int) -> MapRequest:
     return MapRequest(picture.key, DEFAULT, PRETRAINED, pair, size, "crop", signed=False, border="zero")
 
 
-def view_at(picture: SourceImage, size: int, on_progress: OnProgress) -> LessonState:
+def lesson_state(picture: SourceImage, size: int, on_progress: OnProgress) -> LessonState:
     """The lesson's map and place at one size of the input; without a choice, the telling map at its coarse peak.
 
     `on_progress` as for `image_maps`. Raises CrosspoolError.
@@ -138,10 +138,10 @@ def view_at(picture: SourceImage, size: int, on_progress: OnProgress) -> LessonS
     channel = state.channel
     if channel is None:
         channel = telling_map(coarse)
-    spot = state.point or middle(peak(coarse, channel), coarse.upper.shape[1:])
+    spot = state.point or cell_centre(peak_cell(coarse, channel), coarse.upper.shape[1:])
     # Flat cells in the full range of colours: what is seen is what is computed.
     look = Look(current_look(signed=False).colour_map, LinkState().opacity, smooth=False, scale="map", signed=False)
-    return LessonState(picture, request, maps, channel, cell_at(spot, maps.upper.shape[1:]), look)
+    return LessonState(picture, request, maps, channel, cell_under(spot, maps.upper.shape[1:]), look)
 
 
 def choose_map(channel: int) -> None:
@@ -150,11 +150,11 @@ def choose_map(channel: int) -> None:
     state.channel, state.point = channel, None
 
 
-def choose_place(view: LessonState, cell: Cell) -> None:
+def choose_cell(view: LessonState, cell: Cell) -> None:
     """Another place in the picture, given by the cell of this view's maps."""
     state = visit_state(LessonProgress)
     state.channel = view.channel
-    state.point = middle(cell, view.maps.upper.shape[1:])
+    state.point = cell_centre(cell, view.maps.upper.shape[1:])
 
 
 def take_along(view: LessonState, size: int) -> None:
@@ -169,11 +169,11 @@ def take_along(view: LessonState, size: int) -> None:
         select_cell(view.position)
 
 
-def middle(cell: Cell, size: Cell) -> tuple[float, float]:
+def cell_centre(cell: Cell, size: Cell) -> tuple[float, float]:
     """The middle of a cell, as parts of the picture's height and width."""
     return (cell[0] + 0.5) / size[0], (cell[1] + 0.5) / size[1]
 
 
-def cell_at(spot: tuple[float, float], size: Cell) -> Cell:
+def cell_under(spot: tuple[float, float], size: Cell) -> Cell:
     """The cell of a grid in which a spot lies."""
     return int(spot[0] * size[0]), int(spot[1] * size[1])

@@ -6,7 +6,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from crosspool.ui.lesson.quantities import COARSE
-from crosspool.ui.lesson.state import LessonState, choose_place, take_along
+from crosspool.ui.lesson.state import LessonState, choose_cell, take_along
 from crosspool.ui.maps.presenter import presenting
 from crosspool.ui.widgets.picture import Cell
 
@@ -27,8 +27,8 @@ def step_columns(key: str, count: int = 3) -> list[DeltaGenerator]:
         return st.columns(count, gap="medium")
 
 
-def choose_cell_of(view: LessonState) -> Callable[[Cell], None]:
-    return lambda cell: choose_place(view, cell)
+def cell_chooser(view: LessonState) -> Callable[[Cell], None]:
+    return lambda cell: choose_cell(view, cell)
 
 
 def try_it(question: str, answer: str) -> None:

@@ -5,17 +5,24 @@ from dataclasses import replace
 import streamlit as st
 
 from crosspool.drawing.rendering import SIGNED_COLOUR_MAP, colour_range_of
-from crosspool.ui.contributions.explaining import explained, own_subject
-from crosspool.ui.lesson.quantities import COARSE, FINE, change, likeness, mirrored, positions
-from crosspool.ui.lesson.state import LessonState, choose_map, view_at
+from crosspool.ui.contributions.explaining import explain_image, network_classifier
+from crosspool.ui.lesson.quantities import (
+    COARSE,
+    FINE,
+    mirrored_map,
+    positions_at,
+    relative_change,
+    similarity_to_finer,
+)
+from crosspool.ui.lesson.state import LessonState, choose_map, lesson_state
 from crosspool.ui.lesson.step_parts import (
     BUILD_PAGE,
     EXPLAINED_PAGE,
     MAPS_PAGE,
     TRAIN_PAGE,
     WHY_PAGE,
+    cell_chooser,
     cell_name,
-    choose_cell_of,
     go_on,
     step_columns,
     step_text,
@@ -35,13 +42,13 @@ def finer_maps(view: LessonState) -> None:
     k = view.channel
     step_text(
         f"Enlarge the photo from {COARSE} to {FINE} pixels and the same network gives maps twice as fine: "
-        f"{positions(FINE)} positions instead of {positions(COARSE)}. Everything now looks twice as large to it, "
+        f"{positions_at(FINE)} positions instead of {positions_at(COARSE)}. Everything now looks twice as large to it, "
         f"and it was trained at {COARSE}, so a finer map is not just a sharper drawing of the coarse one."
     )
     columns = step_columns("finer")
     with columns[1], waiting("Computing the finer maps …") as on_progress:
-        fine = view_at(view.picture, FINE, on_progress)
-    cosine = likeness(view.maps.upper[k], fine.maps.upper[k])
+        fine = lesson_state(view.picture, FINE, on_progress)
+    cosine = similarity_to_finer(view.maps.upper[k], fine.maps.upper[k])
     for column, each in zip(columns, (view, fine), strict=False):
         rows = each.maps.upper.shape[1]
         with column:
@@ -52,7 +59,7 @@ def finer_maps(view: LessonState) -> None:
                 map_colour_range(each.maps, k, each.look),
                 each.look,
                 position=each.position,
-                choose=choose_cell_of(each),
+                choose=cell_chooser(each),
                 alt=f"Weighting map {k} at an input of {each.request.size} pixels: {rows} by {rows} cells.",
                 label="weight, on the scale of this map",
                 key=f"over-{each.request.size}",
@@ -71,7 +78,7 @@ def finer_maps(view: LessonState) -> None:
 def fully_connected(view: LessonState) -> None:
     """Step 7."""
     maps, k = view.maps, view.channel
-    weights, block = mirrored(maps, k)
+    weights, block = mirrored_map(maps, k)
     step_text(
         f"The network's fully-connected layer reads one number of each map: its **average**. Mirror map {k}, and the "
         "average stays as it was; its block of P changes, as other patches lie under the weights. P keeps **what was "
@@ -90,7 +97,7 @@ def fully_connected(view: LessonState) -> None:
                 map_colour_range(maps, k, view.look),
                 view.look,
                 position=view.position,
-                choose=choose_cell_of(view),
+                choose=cell_chooser(view),
                 alt=f"{title}, over the image.",
                 label=f"weight; average {number(values.mean(), 4)}",
                 key=key,
@@ -101,7 +108,7 @@ def fully_connected(view: LessonState) -> None:
         try_it(
             "Choose another map. Which blocks hardly change when the map is mirrored?",
             f"Average: **{number(maps.upper[k].mean(), 4)}** before, **{number(weights.mean(), 4)}** after. The block "
-            f"of P changes by **{number(100 * change(maps.pooled[k], block), 2)} %** of its size.",
+            f"of P changes by **{number(100 * relative_change(maps.pooled[k], block), 2)} %** of its size.",
         )
         channel_input(maps, k, "lesson_map", choose_map)
         go_on(view, WHY_PAGE, "Why this class?", "balance")
@@ -111,9 +118,11 @@ def class_evidence(view: LessonState) -> None:
     """What the averages give: the network's answer, split by position afterwards."""
     network = current_server().networks.named(view.request.backbone, view.request.weights)
     with waiting("Asking the network …") as on_progress:
-        seen = explained(view.picture, own_subject(network, COARSE, view.request.framing), on_progress)
-    answer = seen.explanation.predicted
-    evidence = seen.contributions((answer, "")).positions
+        seen_by_network = explain_image(
+            view.picture, network_classifier(network, COARSE, view.request.framing), on_progress
+        )
+    answer = seen_by_network.explanation.predicted
+    evidence = seen_by_network.contributions((answer, "")).positions
     assert evidence is not None  # averages of maps always have them
     st.markdown(f"**Evidence for {as_it_is(answer)}**")
     overlay_picture(
@@ -122,9 +131,9 @@ def class_evidence(view: LessonState) -> None:
         colour_range_of(evidence, signed=True),
         replace(view.look, colour_map=SIGNED_COLOUR_MAP, signed=True),
         position=view.position,
-        choose=choose_cell_of(view),
+        choose=cell_chooser(view),
         alt=f"Evidence for {answer} by position, over the image.",
-        label=f"what each position adds to the score {signed(float(seen.scores.max()))}",
+        label=f"what each position adds to the score {signed(float(seen_by_network.scores.max()))}",
         key="evidence",
     )
     st.caption(
@@ -139,11 +148,11 @@ def now_you(view: LessonState) -> None:
         "A map says where to look, a patch what is there, and P puts the two together for every map. Take your own "
         "photo, or go on with this one: each page starts with the map that you have just looked at."
     )
-    seen, over, text = step_columns("you")
-    with seen:
-        input_picture(view.maps, view.request, view.position, choose_cell_of(view))
+    input_column, over, text = step_columns("you")
+    with input_column:
+        input_picture(view.maps, view.request, view.position, cell_chooser(view))
     with over:
-        map_picture(view.maps, view.channel, view.position, view.look, choose_cell_of(view))
+        map_picture(view.maps, view.channel, view.position, view.look, cell_chooser(view))
     with text:
         st.markdown("**Go on**")
         go_on(view, MAPS_PAGE, "See every map, of your own photo too", "grid_view")

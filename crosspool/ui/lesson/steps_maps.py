@@ -4,13 +4,13 @@ import numpy as np
 import streamlit as st
 
 from crosspool.drawing.rendering import overlay
-from crosspool.ui.lesson.quantities import a_dozen, peak, sides_of_maps
+from crosspool.ui.lesson.quantities import peak_cell, sides_of_maps, varied_maps
 from crosspool.ui.lesson.state import LessonState, choose_map
 from crosspool.ui.lesson.step_parts import (
     EXPLAINED_PAGE,
     MAPS_PAGE,
+    cell_chooser,
     cell_name,
-    choose_cell_of,
     go_on,
     step_columns,
     step_text,
@@ -24,7 +24,7 @@ from crosspool.ui.widgets.browser import data_url
 from crosspool.ui.widgets.text import number
 from crosspool.ui.widgets.thumbnails import Thumbnail, thumbnails
 
-TILE = 168  # pixels
+TILE_PIXELS = 168  # pixels
 
 
 def what_is_a_map(view: LessonState) -> None:
@@ -37,20 +37,19 @@ def what_is_a_map(view: LessonState) -> None:
         f"**weighting map**: {rows} × {columns} = **{weights.size} numbers**, each of which says how strongly the "
         "channel's own pattern was found there."
     )
-    seen, over, text = step_columns("map")
-    with seen:
-        input_picture(view.maps, view.request, view.position, choose_cell_of(view))
+    input_column, over, text = step_columns("map")
+    with input_column:
+        input_picture(view.maps, view.request, view.position, cell_chooser(view))
     with over:
-        map_picture(view.maps, view.channel, view.position, view.look, choose_cell_of(view))
+        map_picture(view.maps, view.channel, view.position, view.look, cell_chooser(view))
     with text:
         here, top, low = weight_here(view), float(weights.max()), float(weights.min())
         answer = f"At {cell_name(view.position)} the weight is **{number(here)}**"
         if here == low:
             answer += f": the smallest. {int((weights == low).sum())} of {weights.size} positions have it."
         elif top:
-            answer += (
-                f", {100 * here / top:.0f} % of the largest, which is at {cell_name(peak(view.maps, view.channel))}."
-            )
+            at_peak = cell_name(peak_cell(view.maps, view.channel))
+            answer += f", {100 * here / top:.0f} % of the largest, which is at {at_peak}."
         try_it("Click a cell where the map is weak: where is its weight smallest?", answer)
         go_on(view, MAPS_PAGE, "See this map on its page", "grid_view")
 
@@ -62,11 +61,11 @@ def a_thousand_maps(view: LessonState) -> None:
         f"The layer has **{len(maps.upper):,} channels**, so there are as many maps of this one photo. Each looks "
         "for something different and lights up elsewhere. Nobody told a channel what to look for: training did that."
     )
-    channels = a_dozen(maps)
+    channels = varied_maps(maps)
     pictures, text = step_columns("wide-tiles", 2)
     with pictures:
         thumbnails(
-            tiles(view, channels),
+            map_thumbnails(view, channels),
             selected=str(view.channel),
             choose=lambda name: choose_map(int(name)),
             key="lesson-tiles",
@@ -78,7 +77,7 @@ def a_thousand_maps(view: LessonState) -> None:
         try_it(
             "Click a map. Does it pick out one thing, or spread over the image?",
             f"Map {k} has weight at **{statistics.active[k]} of {maps.upper[k].size}** positions. Its largest, "
-            f"{number(statistics.peak[k])}, is at {cell_name(peak(maps, k))}.",
+            f"{number(statistics.peak[k])}, is at {cell_name(peak_cell(maps, k))}.",
         )
         go_on(view, MAPS_PAGE, f"See all {len(maps.upper):,} maps", "grid_view")
 
@@ -93,7 +92,7 @@ def why_a_weight(view: LessonState) -> None:
     )
     over, bars, text = step_columns("weight")
     with over:
-        map_picture(view.maps, view.channel, view.position, view.look, choose_cell_of(view))
+        map_picture(view.maps, view.channel, view.position, view.look, cell_chooser(view))
     with bars:
         st.markdown(f"**The patch at {cell_name(view.position)}**")
         st.plotly_chart(
@@ -113,13 +112,13 @@ def why_a_weight(view: LessonState) -> None:
         go_on(view, EXPLAINED_PAGE, "Read it with all numbers", "school")
 
 
-def tiles(view: LessonState, channels: list[int]) -> list[Thumbnail]:
+def map_thumbnails(view: LessonState, channels: list[int]) -> list[Thumbnail]:
     """Maps over the picture in small, each with its peak in words."""
-    small = view.maps.framed.resize((TILE, TILE))
-    found = []
+    small = view.maps.framed.resize((TILE_PIXELS, TILE_PIXELS))
+    thumbnails_of_maps = []
     for channel in channels:
         colour_range = map_colour_range(view.maps, channel, view.look)
-        shown = overlay(
+        overlaid = overlay(
             small,
             view.maps.upper[channel],
             colour_range=colour_range,
@@ -127,7 +126,7 @@ def tiles(view: LessonState, channels: list[int]) -> list[Thumbnail]:
             opacity=view.look.opacity,
             smooth=False,
         )
-        row, column = peak(view.maps, channel)
+        row, column = peak_cell(view.maps, channel)
         alt = f"Map {channel}: largest, {number(view.maps.statistics.peak[channel])}, at row {row}, column {column}"
-        found.append(Thumbnail(str(channel), f"Map {channel}", alt, data_url(shown)))
-    return found
+        thumbnails_of_maps.append(Thumbnail(str(channel), f"Map {channel}", alt, data_url(overlaid)))
+    return thumbnails_of_maps

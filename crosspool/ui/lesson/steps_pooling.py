@@ -4,11 +4,11 @@ import numpy as np
 import streamlit as st
 
 from crosspool.text import ordinal
-from crosspool.ui.equation.building import construct
+from crosspool.ui.equation.building import construct_block
 from crosspool.ui.equation.charts import blocks_in_a_row, growing_block
-from crosspool.ui.lesson.quantities import carriers_of_half, rank
+from crosspool.ui.lesson.quantities import carriers_of_half, energy_rank
 from crosspool.ui.lesson.state import LessonState, choose_map
-from crosspool.ui.lesson.step_parts import BUILD_PAGE, choose_cell_of, go_on, step_columns, step_text, try_it
+from crosspool.ui.lesson.step_parts import BUILD_PAGE, cell_chooser, go_on, step_columns, step_text, try_it
 from crosspool.ui.maps.entry_chart import CHART_CONFIG, CHART_ENTRIES, entry_name
 from crosspool.ui.maps.large_pictures import map_picture
 from crosspool.ui.maps.selection import channel_input
@@ -20,7 +20,7 @@ PRODUCTS_WRITTEN_OUT = 4  # products written out
 def one_block_of_p(view: LessonState) -> None:
     """Step 4."""
     maps, k = view.maps, view.channel
-    built = construct(maps, k, view.request.border, "strongest", CHART_ENTRIES)
+    built = construct_block(maps, k, view.request.border, "strongest", CHART_ENTRIES)
     step = built.step_of(*view.position)
     step_text(
         "Multiply every patch by its weight and add them up: one block of P for one map. It has as many numbers as a "
@@ -29,7 +29,7 @@ def one_block_of_p(view: LessonState) -> None:
     st.latex(r"P_k \;=\; \sum_{i=1}^{N} a_{i,k}\, x_i \qquad \text{(Eq. 1)}")
     over, bars, text = step_columns("block")
     with over:
-        map_picture(maps, k, view.position, view.look, choose_cell_of(view))
+        map_picture(maps, k, view.position, view.look, cell_chooser(view))
     with bars:
         st.plotly_chart(
             growing_block(built, step, k, maps.pair),
@@ -47,7 +47,7 @@ def one_block_of_p(view: LessonState) -> None:
             "Add the next position",
             icon=":material/add:",
             key="add-next",
-            on_click=choose_cell_of(view),
+            on_click=cell_chooser(view),
             args=(following,),
         )
         try_it(
@@ -60,9 +60,9 @@ def one_block_of_p(view: LessonState) -> None:
 
 def sum_of(products: np.ndarray) -> str:
     """The first few products written out, and how many more there are."""
-    shown = " + ".join(number(value) for value in products[:PRODUCTS_WRITTEN_OUT])
+    written = " + ".join(number(value) for value in products[:PRODUCTS_WRITTEN_OUT])
     more = len(products) - PRODUCTS_WRITTEN_OUT
-    return f"{shown} + {more} more" if more > 0 else shown
+    return f"{written} + {more} more" if more > 0 else written
 
 
 def all_of_p(view: LessonState) -> None:
@@ -92,7 +92,7 @@ def all_of_p(view: LessonState) -> None:
             alt=f"Bar chart of the size of all {len(shares):,} blocks in the order in which they stand in P",
         )
     with text:
-        here = rank(shares, k)
+        here = energy_rank(shares, k)
         among = "among" if here <= half else "not among"
         try_it(
             "Type the number of another map. Is it among the few that carry half of the energy?",

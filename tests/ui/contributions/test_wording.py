@@ -8,15 +8,15 @@ import pytest
 from crosspool.contributions import Contributions
 from crosspool.pooled_parts import PartContributions
 from crosspool.ui.contributions.wording import (
-    balance,
+    answer_sentence,
+    balance_sentence,
+    cell_of_other_grid,
     change_sentence,
-    channel_table,
+    channels_to_leave_out,
     check_sentence,
     classes_to_show,
-    moved,
-    ranked,
-    to_leave_out,
-    verdict,
+    contribution_table,
+    strongest_channels,
 )
 from crosspool.ui.widgets.text import signed
 
@@ -55,21 +55,21 @@ def test_numbers_with_their_sign(value, text):
 )
 def test_the_verdict_says_score_rank_and_rival(question, said):
     positive, against = question
-    assert verdict(SCORES, CLASSES, positive, against, ONE) == said
+    assert answer_sentence(SCORES, CLASSES, positive, against, ONE) == said
 
 
 def test_a_lead_may_be_a_lag():
     behind = Contributions(-6.5, 0.5, ONE.parts)
-    assert verdict(SCORES, CLASSES, "gull", "auk", behind) == "**gull** is **6.50** behind **auk**."
+    assert answer_sentence(SCORES, CLASSES, "gull", "auk", behind) == "**gull** is **6.50** behind **auk**."
 
 
 def test_the_balance_counts_the_fewest_channels_that_give_half():
     half = "Half of the evidence for it comes from 2 of 5 channels."
-    assert balance(CHANNELS) == f"Evidence for: 7.00; against: 1.00. {half}"
-    assert balance(CHANNELS, 0.07) == f"Evidence for: 7.00; against: 1.00. {half}"
+    assert balance_sentence(CHANNELS) == f"Evidence for: 7.00; against: 1.00. {half}"
+    assert balance_sentence(CHANNELS, 0.07) == f"Evidence for: 7.00; against: 1.00. {half}"
     amounts = "Evidence for: 7.00; against: 1.00; the intercept, the same for every image, adds −0.500."
-    assert balance(CHANNELS, -0.5) == f"{amounts} {half}"
-    assert balance(-np.abs(CHANNELS)) == "No channel is evidence for it."
+    assert balance_sentence(CHANNELS, -0.5) == f"{amounts} {half}"
+    assert balance_sentence(-np.abs(CHANNELS)) == "No channel is evidence for it."
 
 
 def test_the_check_says_whether_it_adds_up():
@@ -84,25 +84,25 @@ def test_the_check_says_whether_it_adds_up():
 
 
 def test_ranks_say_who_is_for_and_who_against():
-    assert ranked(CHANNELS, 2) == ([0, 2], [1])
-    assert ranked(CHANNELS, 9) == ([0, 2, 4], [1])
+    assert strongest_channels(CHANNELS, 2) == ([0, 2], [1])
+    assert strongest_channels(CHANNELS, 9) == ([0, 2, 4], [1])
 
 
 def test_the_channels_to_leave_out():
-    assert to_leave_out(CHANNELS, "most", 2) == {0, 2}
-    assert to_leave_out(CHANNELS, "least", 2) == {1, 3}
-    chance = [to_leave_out(CHANNELS, "random", 2, seed) for seed in (0, 0, *range(1, 9))]
+    assert channels_to_leave_out(CHANNELS, "most", 2) == {0, 2}
+    assert channels_to_leave_out(CHANNELS, "least", 2) == {1, 3}
+    chance = [channels_to_leave_out(CHANNELS, "random", 2, seed) for seed in (0, 0, *range(1, 9))]
     assert chance[0] == chance[1]
     assert len(set(chance)) > 1
     assert {len(chosen) for chosen in chance} == {2}
 
 
 def test_the_table_knows_where_each_channel_speaks_loudest():
-    table = channel_table(ONE)
+    table = contribution_table(ONE)
     assert table["contribution"].tolist() == CHANNELS.tolist()
     assert table[["row", "column", "evidence_there"]].to_numpy()[:2].tolist() == [[0, 1, 4], [1, 0, -1]]
     unknown = Contributions(6.5, 0.5, (PartContributions("fc", CHANNELS, np.full(5, 0.2), None, None),))
-    assert list(channel_table(unknown).columns) == ["part", "channel", "contribution", "energy_share"]
+    assert list(contribution_table(unknown).columns) == ["part", "channel", "contribution", "energy_share"]
 
 
 def test_classes_that_rise_are_shown_too():
@@ -139,11 +139,11 @@ def test_a_change_of_a_lead():
 
 
 def test_cells_of_another_grid():
-    assert moved((0, 3), (7, 7), (14, 14)) == (1, 7)
-    assert moved((13, 13), (14, 14), (7, 7)) == (6, 6)
-    assert [moved(moved((r, 0), (14, 14), (14, 14)), (14, 14), (14, 14)) for r in range(14)] == [
-        (r, 0) for r in range(14)
-    ]
+    assert cell_of_other_grid((0, 3), (7, 7), (14, 14)) == (1, 7)
+    assert cell_of_other_grid((13, 13), (14, 14), (7, 7)) == (6, 6)
+    assert [
+        cell_of_other_grid(cell_of_other_grid((r, 0), (14, 14), (14, 14)), (14, 14), (14, 14)) for r in range(14)
+    ] == [(r, 0) for r in range(14)]
 
 
 def test_what_is_said_at_the_positions_adds_up_to_them():

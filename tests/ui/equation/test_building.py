@@ -9,7 +9,7 @@ from crosspool.layer_pairs import LayerPair
 from crosspool.pooling import cross_layer_pool, local_features
 from crosspool.statistics import channel_statistics
 from crosspool.ui.equation.building import (
-    construct,
+    construct_block,
     counted_weights,
     entries_of_patches,
     pooled_positions,
@@ -42,7 +42,7 @@ def strided(border):
 
 
 def test_a_block_row_by_row():
-    built = construct(SMALL, 0, "zero", "rows", 5)
+    built = construct_block(SMALL, 0, "zero", "rows", 5)
     assert built.entries.tolist() == [0, 1]
     assert built.features.tolist() == [[1, 10], [2, 0], [3, 0], [4, 5]]
     assert built.products.tolist() == [[0, 0], [2, 0], [9, 0], [8, 10]]
@@ -54,7 +54,7 @@ def test_a_block_row_by_row():
 
 
 def test_a_block_the_heaviest_positions_first():
-    built = construct(SMALL, 0, "zero", "strongest", 1)
+    built = construct_block(SMALL, 0, "zero", "strongest", 1)
     assert built.order.tolist() == [2, 3, 1, 0]
     assert built.sums.tolist() == [[9], [17], [19], [19]]
     assert built.end == 3  # the last position has no weight
@@ -63,13 +63,13 @@ def test_a_block_the_heaviest_positions_first():
 
 
 def test_signed_weights_are_heavy_by_their_size():
-    built = construct(maps_of(LOWER, [[[0, 1], [-3, 2]]]), 0, "zero", "strongest", 1)
+    built = construct_block(maps_of(LOWER, [[[0, 1], [-3, 2]]]), 0, "zero", "strongest", 1)
     assert built.order.tolist() == [2, 3, 1, 0]
     assert built.weight_share(1) == pytest.approx(0.5)
 
 
 def test_a_dead_map_stays_zero():
-    built = construct(SMALL, 1, "zero", "strongest", 2)
+    built = construct_block(SMALL, 1, "zero", "strongest", 2)
     assert not built.sums.any()
     assert (built.end, built.weight_share(4)) == (1, 0.0)
 
@@ -79,7 +79,7 @@ def test_positions_whose_patch_reaches_over_the_border_do_not_count():
     assert pooled_positions(maps, "valid").tolist() == [[False] * 3, [False, True, False], [False] * 3]
     assert pooled_positions(maps, "zero").all()
     assert counted_weights(maps, 0, "valid").sum() == 1
-    assert construct(maps, 0, "valid", "rows", 9).sums[-1].tolist() == [1] * 9
+    assert construct_block(maps, 0, "valid", "rows", 9).sums[-1].tolist() == [1] * 9
 
 
 @pytest.mark.parametrize("border", ["zero", "valid"])
@@ -90,6 +90,6 @@ def test_any_geometry_agrees_with_the_library(border):
     patches = local_features(torch.from_numpy(maps.lower)[None], **maps.pair.geometry)[0].T
     entries = np.array([0, 17, 5])
     assert (entries_of_patches(maps, entries) == patches[:, entries].numpy()).all()
-    built = construct(maps, 2, border, "strongest", 6)
+    built = construct_block(maps, 2, border, "strongest", 6)
     assert built.sums[-1] == pytest.approx(maps.pooled[2, built.entries], rel=1e-4, abs=1e-5)
     assert (np.abs(maps.pooled[2]) <= np.abs(maps.pooled[2, built.entries[0]])).all()

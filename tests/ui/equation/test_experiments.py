@@ -69,15 +69,15 @@ def test_a_clipped_weight_drops_out_of_the_gradient_alone():
 
 def test_a_block_against_its_filter():
     (finding,) = tried("filters", subject(F.relu))
-    assert (finding.expected.tolist(), finding.found.tolist()) == ([44], [44])  # 2*6 + 4*8 and 2*22
+    assert (finding.expected.tolist(), finding.outcome.tolist()) == ([44], [44])  # 2*6 + 4*8 and 2*22
 
 
 def test_a_shuffle_of_the_weights_alone_is_noticed():
     alone = [tried("alone", subject(F.relu), seed=seed)[0] for seed in range(10)]
     assert all(finding.as_expected for finding in alone)
-    assert any(finding.found.tolist() != [22] for finding in alone)
+    assert any(finding.outcome.tolist() != [22] for finding in alone)
     together = [tried("together", subject(F.relu), seed=seed)[0] for seed in range(10)]
-    assert all(finding.found.tolist() == [22] for finding in together)
+    assert all(finding.outcome.tolist() == [22] for finding in together)
 
 
 def test_a_constant_map_cannot_notice_it():
@@ -90,7 +90,7 @@ def test_a_wrong_claim_is_found_out():
     right = subject(F.relu)
     wrong = EquationCase(**{**vars(right), "weight": right.weight + 0.5})
     (finding,) = tried("filters", wrong)
-    assert finding.found.tolist() == [55]  # 2.5 * 22
+    assert finding.outcome.tolist() == [55]  # 2.5 * 22
     shown, *_ = tried("gradient", wrong)
     assert not shown.as_expected
     broken = EquationCase(**{**vars(right), "lower": right.lower + 1})  # pools other patches than those of the maps
