@@ -24,8 +24,11 @@ from benchmarks.harness.timing import Timing, machine, milliseconds
 from crosspool.activations import run_graph
 from crosspool.backbones import DEFAULT, Backbone, load_backbone
 from crosspool.framing import frame_image, to_tensor
+from crosspool.gallery.mapset import pack_maps
 from crosspool.images import load_image
+from crosspool.pooling import cross_layer_pool
 from crosspool.samples import Sample, samples
+from crosspool.statistics import channel_statistics
 from crosspool.ui.maps import gallery
 from crosspool.ui.runtime import maps as compute
 from crosspool.ui.runtime.server import Server, current_server, use_server
@@ -37,13 +40,13 @@ MAX_MS_BESIDE_FORWARD = 500.0
 
 PRESS, FORWARD, COMPUTE = "press to maps", "forward pass alone", "computing the maps"
 PACK = "packing them for the browser"
-# Where the time goes inside a press: name, object and attribute of the function that is watched.
+# Where the time goes inside a press: name, and what is watched: an object and the name of a function that it calls.
 PARTS: dict[str, tuple[Any, str]] = {
-    COMPUTE: (compute, "_compute"),
-    "  activations": (Backbone, "activations"),
-    "  pooling": (compute, "cross_layer_pool"),
-    "  statistics": (compute, "channel_statistics"),
-    PACK: (gallery, "pack"),
+    COMPUTE: (compute, compute._compute.__name__),
+    "  activations": (Backbone, Backbone.activations.__name__),
+    "  pooling": (compute, cross_layer_pool.__name__),
+    "  statistics": (compute, channel_statistics.__name__),
+    PACK: (gallery, pack_maps.__name__),
 }
 REST, BESIDE = "rest of the script", "press beyond forward"
 
