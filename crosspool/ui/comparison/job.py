@@ -113,7 +113,7 @@ class _Work:
 
     @contextmanager
     def turn(self, check: Step) -> Iterator[None]:
-        """Wait until few enough are training, and for a first turn at the gate; `check` is the background job's."""
+        """Wait until few enough are training, and for a first turn to compute; `check` is the background job's."""
         self._check = check
         with self.server.trainings.turn(self._wait_for_training):
             self._start = time.monotonic()

@@ -31,7 +31,7 @@ EXPERIMENT_RESULTS = CacheKind[Question, Tried](
 
 
 def tried_in_turn(question: Question, maps: ImageMaps, on_progress: OnProgress) -> Tried:
-    """What an experiment shows on these maps; `on_progress` is the gate's. Raises CrosspoolError."""
+    """What an experiment shows on these maps; `on_progress` is the semaphore's. Raises CrosspoolError."""
     server, (request, key, position, seed) = current_server(), question
 
     def run() -> Tried:

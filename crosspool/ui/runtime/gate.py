@@ -113,8 +113,8 @@ class FairSemaphore:
             ticket.on_progress(place)
             if ticket.seconds is not None and time.monotonic() - start > ticket.seconds:
                 raise BusyError(
-                    f"The server is busy: after {ticket.seconds:.0f} seconds {place} "
-                    f"{'is' if place == 1 else 'are'} still ahead of you; try again in a minute."
+                    f"The server is busy: after {ticket.seconds:.0f} seconds you are still at place {place} in the "
+                    "queue; try again in a minute."
                 )
         ticket.on_progress(0)
 

@@ -170,7 +170,7 @@ def test_what_takes_too_much_memory_is_refused(monkeypatch, pool):
     small = "import crosspool.ui.runtime.decode_worker as worker; worker.MEMORY = 240 * 2**20; worker.main()"
     monkeypatch.setattr(decoder_pool, "_COMMAND", (sys.executable, "-c", small))
     data = encoded(Image.new("F", (3000, 3000), 1e9), "TIFF", compression="tiff_deflate")
-    with pytest.raises(ImageError, match=r"^huge.tif takes more memory to be decoded than there is; scale it down"):
+    with pytest.raises(ImageError, match=r"^huge.tif needs more memory to decode than there is; scale it down"):
         pool.store(data, "huge.tif", STORAGE_FORMAT)
     assert pool.store(png(noise(1)), "one.png", STORAGE_FORMAT).file == png(noise(1))
     assert pool.counts == DecodeCounts(decoded=1, refused=1, lost=0)
