@@ -118,7 +118,7 @@ def test_the_link_has_all_settings():
     assert link.endswith(
         "?backbone=squeezenet1_1&weights=untrained&pair=features.12.squeeze&size=128&channel=5&colours=magma&pins=3,17"
     )
-    assert any("It opens this image" in caption.value for caption in app.caption)
+    assert any("This link opens the same image" in caption.value for caption in app.caption)
 
 
 def test_a_link_does_not_hold_your_picture():
@@ -129,5 +129,5 @@ def test_a_link_does_not_hold_your_picture():
     Image.new("RGB", (64, 48), "teal").save(data, "PNG")
     app.file_uploader[0].set_value(("$a$ <b>.png", data.getvalue(), "image/png"))
     app = ran(app)
-    assert any("Your picture is not in the link" in caption.value for caption in app.caption)
+    assert any("Your image is not in the link" in caption.value for caption in app.caption)
     assert "load_image('$a$ <b>.png')" in app.code[0].value
