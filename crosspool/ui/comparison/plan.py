@@ -14,7 +14,7 @@ from crosspool.ui.visit.labelled import LabelledSet
 MAX_VECTORS_BYTES = 4 * 2**30  # of one method; they lie on disk while their kernel is computed
 
 
-RETRAINED_KEPT = 2  # classifiers kept that were trained without a picture: one, and what it is compared with
+RETRAINED_KEPT = 2  # classifiers kept that were trained without an image: one, and what it is compared with
 
 
 BYTES_PER_NUMBER = 4  # of a number

@@ -36,7 +36,7 @@ class Comparison:
     compute: FairSemaphore = field(repr=False)
     _again: "LRUCache[tuple[str, str], TrainedClassifier]" = field(
         default_factory=lambda: LRUCache(RETRAINED_KEPT), repr=False
-    )  # trained without a picture
+    )  # trained without an image
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property

@@ -65,7 +65,7 @@ def choose_classifier(picture: SourceImage | None) -> ExplainedClassifier | None
                 return None
             link = visit_state(LinkState)
             return network_classifier(current_server().networks.named(spec.name, link.weights), link.size, link.framing)
-        if chosen != FILE:  # beside the picture: on narrow screens the side bar is closed
+        if chosen != FILE:  # beside the image: on narrow screens the side bar is closed
             st.page_link(TRAINING, label="Back to Train & compare", icon=":material/arrow_back:")
         subject = _of_file() if chosen == FILE else _of_comparison(chosen, picture)
     except CrosspoolError as error:

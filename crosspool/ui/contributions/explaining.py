@@ -1,4 +1,4 @@
-"""Which classifier is asked, and a picture as it sees it: computed in turn, kept in bounded memory."""
+"""Which classifier is asked, and an image as it sees it: computed in turn, kept in bounded memory."""
 
 import secrets
 import threading
@@ -28,7 +28,7 @@ from crosspool.ui.visit.pictures import SourceImage
 from crosspool.ui.visit.state import VisitPart, about_images, visit_state
 from crosspool.ui.visit.visit import visitor
 
-SPLITS_KEPT = 4  # scores kept in parts for each picture and classifier
+SPLITS_KEPT = 4  # scores kept in parts for each image and classifier
 
 Question = tuple[str, str]  # the class, and the one that it is set against or ""
 
@@ -37,7 +37,7 @@ Question = tuple[str, str]  # the class, and the one that it is set against or "
 class ExplainedClassifier:
     """What is asked "why?": a classifier, and the network that it reads.
 
-    `labels` are the classes that the picture has where it is one of the labelled ones: the classifier was then trained
+    `labels` are the classes that the image has where it is one of the labelled ones: the classifier was then trained
     anew without it.
     """
 
@@ -65,7 +65,7 @@ class ExplainedClassifier:
 
 @dataclass(frozen=True, eq=False)
 class Explained:
-    """A picture as one classifier sees it; shared between sessions, so never to be changed.
+    """An image as one classifier sees it; shared between sessions, so never to be changed.
 
     `photo` is what the network saw, in the size of the large pictures.
     """
@@ -110,7 +110,7 @@ OWN_CLASSES = CacheKind[OwnClassesKey, LinearClassifier](
 def explain_image(
     picture: SourceImage, subject: ExplainedClassifier, on_progress: OnProgress = ignore_progress
 ) -> Explained:
-    """The picture as the classifier sees it: cached, or computed in turn. Raises CrosspoolError.
+    """The image as the classifier sees it: cached, or computed in turn. Raises CrosspoolError.
 
     What a classifier of the visitor's own says goes with the visit.
     """
@@ -126,7 +126,7 @@ def explain_image(
 
 
 def _owner() -> ImageHash:
-    """The name under which this visitor's own explanations are kept, as a picture's would be: forgotten with it."""
+    """The name under which this visitor's own explanations are kept, as an image's would be: forgotten with it."""
     state = visit_state(ExplanationOwner)
     if state.lease is None:
         state.name = ImageHash(secrets.token_hex(32))
@@ -164,7 +164,7 @@ def network_classifier(network: Network, size: int, framing: Framing) -> Explain
 def comparison_classifier(
     comparison: Comparison, method: str, picture: SourceImage, on_progress: OnProgress = ignore_progress
 ) -> ExplainedClassifier:
-    """A comparison's classifier; trained anew without the picture, where that is one of the labelled ones."""
+    """A comparison's classifier; trained anew without the image, where that is one of the labelled ones."""
     classifier, dataset = comparison.without(method, picture.key, on_progress), comparison.dataset
     labels = dict.fromkeys(
         dataset.classes[target]

@@ -1,4 +1,4 @@
-"""What the page Contributions looks at: the question, the channel and the place under study, and what is unticked."""
+"""What the page Contributions looks at: the question, the selected channel and cell, and what is unticked."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,7 +26,7 @@ LEFT_OUT_SHARE = 0.05  # of the channels, to begin with
 class ContributionChoices(VisitPart):
     """What a visit remembers of the page beside the question, which is in the link.
 
-    `contributor` is the selected channel (-1 for the one that says most), `cell` where it is looked at. `studied` is
+    `contributor` is the selected channel (-1 for the strongest), `cell` where it is looked at. `studied` is
     the image and the classifier that these are for. `given_rival` is the class that was set against a wrong answer,
     None once another was chosen by hand.
     """
@@ -89,7 +89,7 @@ class ContributionState:
 
 
 def contribution_state(picture: SourceImage, subject: ExplainedClassifier, explained: Explained) -> ContributionState:
-    """What is to be seen of the picture now. Draws the choice of the question."""
+    """What is to be seen of the image now. Draws the choice of the question."""
     question = choose_question(explained, subject)
     contributions = explained.contributions(question)
     channel = _selected_channel(contributions)
@@ -101,7 +101,7 @@ def contribution_state(picture: SourceImage, subject: ExplainedClassifier, expla
 def choose_question(explained: Explained, subject: ExplainedClassifier) -> Question:
     """Any class against any other, or against none; the one with the highest score first.
 
-    A wrong answer is set against the picture's label, until another rival, or none, is chosen.
+    A wrong answer is set against the image's label, until another rival, or none, is chosen.
     """
     classes, order = subject.classifier.classes, np.argsort(-explained.scores, kind="stable")
     texts = {classes[k]: f"{classes[k]} · {signed(explained.scores[k])}" for k in order}
@@ -136,15 +136,15 @@ def choose_question(explained: Explained, subject: ExplainedClassifier) -> Quest
 
 
 def _keep_rival() -> None:
-    """What was chosen by hand stays, for this picture and the next."""
+    """What was chosen by hand stays, for this image and the next."""
     visit_state(ContributionChoices).given_rival = None
 
 
-# --- the channel and the place
+# --- the channel and the cell
 
 
 def choose_contributor(channel: int, *, stay: bool = False) -> None:
-    """Study this channel, at the place where it says most, or where one is already if `stay`."""
+    """Select this channel, at its strongest cell, or at the cell that is selected already if `stay`."""
     state = visit_state(ContributionChoices)
     state.contributor = channel
     if not stay:
@@ -157,9 +157,9 @@ def choose_contribution_cell(cell: Cell) -> None:
 
 
 def reset_for(picture: SourceImage, subject: ExplainedClassifier, channels: int) -> None:
-    """When another picture, or another classifier, is looked at: forget channel, place and what is unticked.
+    """When another image, or another classifier, is looked at: forget the channel, the cell and what is unticked.
 
-    And the rival, where it was given as the last picture's label.
+    And the rival, where it was given as the last image's label.
     """
     studied = (picture.key, id(subject.classifier))
     state, link = visit_state(ContributionChoices), visit_state(LinkState)
@@ -176,13 +176,13 @@ def reset_for(picture: SourceImage, subject: ExplainedClassifier, channels: int)
 
 
 def _selected_channel(contributions: Contributions) -> int:
-    """The channel that was chosen, or the one that says most for the class until one is."""
+    """The selected channel, or until one is selected the strongest for the class."""
     channel = visit_state(ContributionChoices).contributor
     return channel if 0 <= channel < len(contributions.channels) else int(contributions.channels.argmax())
 
 
 def _selected_cell(contributions: Contributions, channel: int) -> GridCell | None:
-    """The place that was chosen, or the one where the channel says most."""
+    """The selected cell, or the one where the channel is strongest."""
     positions, (part, k) = contributions.positions, contributions.channel(channel)
     if positions is None or part.evidence is None:
         return None

@@ -18,7 +18,7 @@ from crosspool.ui.visit.waiting import refused, waiting
 from crosspool.ui.widgets.bars import Bar, bars, small_map
 from crosspool.ui.widgets.text import as_it_is, signed
 
-CHANNELS_OF_TWO_IMAGES = 8  # channels listed of two pictures
+CHANNELS_OF_TWO_IMAGES = 8  # channels listed of two images
 
 
 def two_images(view: ContributionState, look: Look) -> None:

@@ -169,6 +169,6 @@ def change_sentence(
 
 
 def cell_of_other_grid(cell: Cell, size: Size, other: Size) -> Cell:
-    """The cell of another grid over the same picture under the middle of this grid's `cell`."""
+    """The cell of another grid over the same image under the middle of this grid's `cell`."""
     row, column = (int((at + 0.5) * new / old) for at, old, new in zip(cell, size, other, strict=True))
     return row, column

@@ -34,7 +34,7 @@ def positions_at(size: int) -> int:
 
 
 def varied_maps(maps: ImageMaps) -> list[int]:
-    """Maps that differ: of those that peak at a place the strongest, strongest places first, filled up by energy."""
+    """Maps that differ: for each cell the strongest map that peaks there, strongest first, filled up by energy."""
     order = [int(channel) for channel in maps.statistics.order("energy_share") if not maps.statistics.dead[channel]]
     best: dict[Cell, int] = {}
     for channel in order:
@@ -55,7 +55,7 @@ def carriers_of_half(shares: np.ndarray) -> int:
 
 
 def energy_rank(shares: np.ndarray, channel: int) -> int:
-    """Which place a map takes by its energy, from 1."""
+    """The rank of a map by its energy, from 1."""
     return int((shares > shares[channel]).sum()) + 1
 
 

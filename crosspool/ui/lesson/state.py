@@ -37,7 +37,7 @@ TITLES = (
 
 @dataclass(frozen=True)
 class LessonState:
-    """What a step looks at: the sample's maps, one of them, and a place in the picture."""
+    """What a step looks at: the sample's maps, one of them, and a cell."""
 
     picture: SourceImage
     request: MapRequest
@@ -120,7 +120,7 @@ def request_for(picture: SourceImage, size: int) -> MapRequest:
 
 
 def lesson_state(picture: SourceImage, size: int, on_progress: OnProgress) -> LessonState:
-    """The lesson's map and place at one size of the input; without a choice, the telling map at its coarse peak.
+    """The lesson's map and cell at one size of the input; without a choice, the telling map at its coarse peak.
 
     `on_progress` as for `image_maps`. Raises CrosspoolError.
     """
@@ -138,10 +138,10 @@ def lesson_state(picture: SourceImage, size: int, on_progress: OnProgress) -> Le
     channel = state.channel
     if channel is None:
         channel = telling_map(coarse)
-    spot = state.point or cell_centre(peak_cell(coarse, channel), coarse.upper.shape[1:])
+    point = state.point or cell_centre(peak_cell(coarse, channel), coarse.upper.shape[1:])
     # Flat cells in the full range of colours: what is seen is what is computed.
     look = Look(current_look(signed=False).colour_map, LinkState().opacity, smooth=False, scale="map", signed=False)
-    return LessonState(picture, request, maps, channel, cell_under(spot, maps.upper.shape[1:]), look)
+    return LessonState(picture, request, maps, channel, cell_under(point, maps.upper.shape[1:]), look)
 
 
 def choose_map(channel: int) -> None:
@@ -151,7 +151,7 @@ def choose_map(channel: int) -> None:
 
 
 def choose_cell(view: LessonState, cell: Cell) -> None:
-    """Another place in the picture, given by the cell of this view's maps."""
+    """Another cell, given on the grid of this view's maps."""
     state = visit_state(LessonProgress)
     state.channel = view.channel
     state.point = cell_centre(cell, view.maps.upper.shape[1:])
@@ -170,10 +170,10 @@ def take_along(view: LessonState, size: int) -> None:
 
 
 def cell_centre(cell: Cell, size: Cell) -> tuple[float, float]:
-    """The middle of a cell, as parts of the picture's height and width."""
+    """The middle of a cell, as parts of the image's height and width."""
     return (cell[0] + 0.5) / size[0], (cell[1] + 0.5) / size[1]
 
 
-def cell_under(spot: tuple[float, float], size: Cell) -> Cell:
-    """The cell of a grid in which a spot lies."""
-    return int(spot[0] * size[0]), int(spot[1] * size[1])
+def cell_under(point: tuple[float, float], size: Cell) -> Cell:
+    """The cell of a grid in which a point lies."""
+    return int(point[0] * size[0]), int(point[1] * size[1])

@@ -22,7 +22,7 @@ def step_text(text: str) -> None:
 
 
 def step_columns(key: str, count: int = 3) -> list[DeltaGenerator]:
-    """Columns that wrap: the pictures, and beside or below them what to try."""
+    """Columns that wrap: the images, and beside or below them what to try."""
     with st.container(key=f"large-{key}"):
         return st.columns(count, gap="medium")
 

@@ -113,7 +113,7 @@ def why_a_weight(view: LessonState) -> None:
 
 
 def map_thumbnails(view: LessonState, channels: list[int]) -> list[Thumbnail]:
-    """Maps over the picture in small, each with its peak in words."""
+    """Maps over the image in small, each with its peak in words."""
     small = view.maps.framed.resize((TILE_PIXELS, TILE_PIXELS))
     thumbnails_of_maps = []
     for channel in channels:

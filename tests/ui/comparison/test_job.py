@@ -41,7 +41,7 @@ def backbone():
 
 
 def collected(each=EACH, channels=3):
-    """A picture of each tint, then a second, and so on; the first one of the first class twice."""
+    """An image of each tint, then a second, and so on; the first one of the first class twice."""
     collection = Collection("tints")
     for channel, label in zip(range(channels), ("red", "green", "blue"), strict=False):
         for number in range(each):
@@ -293,7 +293,7 @@ def test_two_jobs_take_turns(backbone, slow, server):
         assert job.wait(LONG)
 
 
-# --- a classifier that has not seen a picture
+# --- a classifier that has not seen an image
 
 
 def test_without_leaves_out_the_picture_and_its_copies(done, backbone):
