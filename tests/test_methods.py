@@ -92,7 +92,7 @@ def test_the_framing_is_part_of_the_sources():
 
 
 @pytest.mark.parametrize(
-    ("name", "how", "levels", "node"),
+    ("name", "reduction", "levels", "node"),
     [
         ("sum", "sum", (1,), "relu_1"),
         ("max", "max", (1,), "relu_1"),
@@ -101,10 +101,10 @@ def test_the_framing_is_part_of_the_sources():
         ("pyramid:blocks.4.project_conv/lower", "max", (1, 2, 4), LITE0.pair("blocks.4.project_conv").lower),
     ],
 )
-def test_one_map_by_itself(name, how, levels, node):
+def test_one_map_by_itself(name, reduction, levels, node):
     pool = steps(name)["pool"]
     assert isinstance(pool, MapPooling)
-    assert (pool.how, pool.levels) == (how, levels)
+    assert (pool.reduction, pool.levels) == (reduction, levels)
     assert pool.source == Source(node, 224, "whole", "squash")
 
 

@@ -123,7 +123,7 @@ def test_a_link_to_a_page_is_the_first_that_a_new_server_is_asked_for(context, t
 
 def test_upload_a_photo_and_see_as_many_maps_as_the_pair_has_channels(visit):
     window = visit().go(**SMALL)
-    window.page.get_by_role("radio", name="Upload").click()
+    window.page.get_by_role("radio", name="Upload", exact=True).click()
     expect(window.page.get_by_text("Add an image to see its maps")).to_be_visible()
     window.upload(("red disc.jpg", drawn_photo("red")), ("green disc.jpg", drawn_photo("green")))
     expect(window.page.locator(".strip .tile")).to_have_count(2)
@@ -201,7 +201,7 @@ def test_nonsense_in_a_link_is_ignored_with_a_note(visit):
 
 def test_a_broken_file_is_named_and_the_earlier_picture_stays(visit):
     window = visit().go(**SMALL)
-    window.page.get_by_role("radio", name="Upload").click()
+    window.page.get_by_role("radio", name="Upload", exact=True).click()
     window.upload(("good.jpg", drawn_photo("red")))
     expect(window.page.locator("strong", has_text="good.jpg")).to_be_visible()
     window.settle()
