@@ -50,7 +50,7 @@ def test_another_class_and_unticked_channels(ask, expected):
     expect(answer_sentence).to_contain_text(f"Top class: {best} (score {signed(expected.scores.max())})")
     row(window, "lynx").get_by_role("button").click()
     score = expected.contributions("lynx").score
-    expect(answer_sentence).to_contain_text(f"lynx has the score {signed(score)}")
+    expect(answer_sentence).to_contain_text(f"lynx: score {signed(score)}")
     expect(row(window, "lynx").get_by_role("button")).to_have_attribute("aria-pressed", "true")
     window.settle()
 

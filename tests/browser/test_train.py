@@ -81,7 +81,7 @@ def test_a_zip_is_trained_to_the_table(training, tmp_path):
     table = page.get_by_test_id("stTable").first
     expect(table.get_by_role("row")).to_have_count(3)
     expect(table.get_by_role("row").nth(1)).to_contain_text(re.compile(r"cl@128\s*\d+\.\d\s%"))
-    expect(page.get_by_alt_text(re.compile("^Accuracy against the bytes of an image: cl@128"))).to_be_visible()
+    expect(page.get_by_alt_text(re.compile("^Accuracy against bytes per image: cl@128"))).to_be_visible()
     expect(page.get_by_alt_text(re.compile("^Confusion matrix of cl@128"))).to_be_visible()
     with page.expect_download() as download:
         page.get_by_role("button", name="Model sum@128").click()
@@ -121,7 +121,7 @@ def test_a_training_can_be_cancelled_and_taken_up_again(training):
     cancel = page.get_by_role("button", name="Cancel")
     expect(cancel).to_be_visible()  # it went on meanwhile
     cancel.click()
-    expect(page.get_by_text("Cancelled. Your images and choices are as they were")).to_be_visible()
+    expect(page.get_by_text("Cancelled. Your images and choices are unchanged")).to_be_visible()
     expect(button(window)).to_be_enabled()
     expect(page.locator(".classes figure")).to_have_count(12)
     window.settle()

@@ -548,8 +548,8 @@ def test_a_folder_without_rights(fails, tmp_path) -> None:
     [
         (["--pair", "conv_tail"], "no layer pair 'conv_tail'"),
         (["--pair", "conv_stem"], "reads the image itself"),
-        (["--channels", "0,1280"], "the channels 0 to 1279"),
-        (["--channels", "3-x"], "no list of channel numbers"),
+        (["--channels", "0,1280"], "channels 0 to 1279"),
+        (["--channels", "3-x"], "not a list of channel numbers"),
         (["--channels", "1", "--top", "3"], "not by both"),
         (["--scale", "fixed"], "--scale-top WEIGHT"),
         (["--scale", "fixed", "--scale-top", "nan"], "Invalid value for '--scale-top'"),

@@ -237,10 +237,10 @@ def test_a_sample_is_its_picture(size):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"per_class": 0}, "from 1 to 10000 images, not 0"),
-        ({"per_class": 2.5}, "from 1 to 10000 images, not 2.5"),
-        ({"size": 63}, "from 64 to 1024 pixels a side, not 63"),
-        ({"size": 1025}, "from 64 to 1024 pixels a side, not 1025"),
+        ({"per_class": 0}, "1 to 10000 images, not 0"),
+        ({"per_class": 2.5}, "1 to 10000 images, not 2.5"),
+        ({"size": 63}, "64 to 1024 pixels a side, not 63"),
+        ({"size": 1025}, "64 to 1024 pixels a side, not 1025"),
         ({"size": "448"}, "pixels a side, not '448'"),
         ({"seed": -1}, "at least 0, not -1"),
         ({"seed": 0.5}, "at least 0, not 0.5"),
