@@ -84,7 +84,7 @@ def test_of_no_position_nothing_is_left_but_the_intercepts(name):
 
 def test_without_a_map_positions_cannot_be_put_in():
     classifier, (record, _) = random_classifier("jitter", 7)
-    with pytest.raises(SettingError, match="jitter@128 has its numbers from is not known"):
+    with pytest.raises(SettingError, match="positions behind the contributions of jitter@128 are not known"):
         Positions(explanation_of(classifier, record))
 
 
