@@ -86,10 +86,10 @@ def test_a_finger_drags_the_position_and_elsewhere_scrolls_the_page(build):
     frame.scroll_into_view_if_needed()
     page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
     row, column = map(int, re.findall(r"row (\d), column (\d)", step.inner_text())[0])
-    before = scrolled()
+    before, cell = scrolled(), frame.bounding_box()["height"] / 7
     swipe(*(middle(frame, place, column) for place in (*range(row, 6), 6)))
     expect(step).to_contain_text(f"row 6, column {column}")
-    assert scrolled() == before
+    assert abs(scrolled() - before) < cell  # a line may wrap; a page that scrolls would follow the finger over rows
     swipe(*(middle(frame, place, (column + 3) % 7) for place in range(4, -1, -1)))  # a finger's way down the page
     page.wait_for_function("before => document.querySelector('[data-testid=stMain]').scrollTop > before", arg=before)
     window.settle()
