@@ -19,7 +19,7 @@ from crosspool.pooling import cross_layer_pool
 from crosspool.samples import samples
 from crosspool.statistics import ChannelStatistics, channel_statistics
 from crosspool.ui.runtime.decode_worker import stored_image
-from crosspool.ui.visit.pictures import STORAGE_FORMAT
+from crosspool.ui.visit.images import STORAGE_FORMAT
 
 ROUNDING = 1e-3  # of the largest: what another number of threads may change
 LOSSY_STEPS = 8.0  # of 255, that a JPEG of small size may differ by on average

@@ -18,7 +18,7 @@ from crosspool.samples import samples
 from crosspool.ui.runtime.decode_worker import stored_image
 from crosspool.ui.runtime.decoder_pool import DecoderPool
 from crosspool.ui.runtime.settings import ServerSettings
-from crosspool.ui.visit.pictures import STORAGE_FORMAT
+from crosspool.ui.visit.images import STORAGE_FORMAT
 
 ROUNDS = 9
 IMAGE_SIZES = {"1 MP": (1155, 866), "12 MP": (4000, 3000), "50 MP": (8160, 6120)}

@@ -20,11 +20,11 @@ from crosspool.ui.maps.map_matrix import Order, strongest_first
 from crosspool.ui.runtime import maps as compute
 from crosspool.ui.runtime.image_hash import ImageHash
 from crosspool.ui.runtime.shared_cache import SharedCache
-from crosspool.ui.visit import pictures as sources
+from crosspool.ui.visit import images as sources
 from crosspool.ui.visit.choose_labelled import LabelledState
+from crosspool.ui.visit.images import ImageState
 from crosspool.ui.visit.labelled import Collection, LabelledImage
 from crosspool.ui.visit.link import LinkState
-from crosspool.ui.visit.pictures import ImageState
 from crosspool.ui.widgets.text import number
 from tests.app.test_frame import SMALL, checked, component, shown_text, texts
 from tests.networks import sample
@@ -42,8 +42,8 @@ def section():
     from crosspool.ui.maps.across import across
     from crosspool.ui.maps.page import maps_page
     from crosspool.ui.maps.selection import current_look, pinned_channels, selected_channel
+    from crosspool.ui.visit.images import ImageState
     from crosspool.ui.visit.link import LinkState
-    from crosspool.ui.visit.pictures import ImageState
     from crosspool.ui.visit.state import visit_state
 
     def body(picture, request, maps):
@@ -93,7 +93,7 @@ def pick(app, control, option):
 
 def upload(app, count):
     """What the uploader leaves in the session: so many pictures of different tints."""
-    pictures = [sources._visitors_picture(png(tinted(seed, seed % 3)), f"mine {seed}.png") for seed in range(count)]
+    pictures = [sources._visitors_image(png(tinted(seed, seed % 3)), f"mine {seed}.png") for seed in range(count)]
     state_of(app, ImageState).received = {picture.key: picture for picture in pictures}
     return checked(app.run())
 
@@ -242,7 +242,7 @@ def test_ones_own_images_come_first_from_two_on():
 def test_a_sample_that_was_uploaded_is_one_image():
     app = visit()
     cat = samples()[0]
-    own = [sources._visitors_picture(data, "mine") for data in (cat.path.read_bytes(), png(tinted(0, 0)))]
+    own = [sources._visitors_image(data, "mine") for data in (cat.path.read_bytes(), png(tinted(0, 0)))]
     state_of(app, ImageState).received = {picture.key: picture for picture in own}
     app = pick(checked(app.run()), "set", "both")
     assert titles(app) == ["mine", "mine", *(entry.title for entry in samples()[1:])]
@@ -277,7 +277,7 @@ def test_a_large_set_is_thinned_out_to_what_there_is_room_for(monkeypatch):
     a_picture = maps.size + len(maps) * survey.BYTES_A_CHANNEL + survey.BYTES_A_PHOTO
     cache = SharedCache(2 * 5 * a_picture)
     monkeypatch.setattr(
-        "crosspool.ui.maps.image_sets.most_pictures", lambda _, map_shape: survey.most_pictures(cache, map_shape)
+        "crosspool.ui.maps.image_sets.max_images", lambda _, map_shape: survey.max_images(cache, map_shape)
     )
     app = labelled(visit(), each=8)
     assert app.button(key="across-look").label == "Compute these 4 images"

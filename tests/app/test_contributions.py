@@ -25,8 +25,8 @@ from crosspool.ui.contributions.choose_classifier import ClassifierFile, read_cl
 from crosspool.ui.contributions.question import ContributionChoices
 from crosspool.ui.contributions.wording import strongest_channels
 from crosspool.ui.runtime.image_hash import ImageHash
+from crosspool.ui.visit.images import SourceImage
 from crosspool.ui.visit.link import ChosenClassifier, LinkState
-from crosspool.ui.visit.pictures import SourceImage
 from crosspool.ui.widgets.picture import colour_bar
 from crosspool.ui.widgets.text import as_it_is, signed
 from tests.app.test_frame import checked, component, sentences, shown_text, texts, visit

@@ -22,8 +22,8 @@ from crosspool.pooling import cross_layer_pool
 from crosspool.samples import samples
 from crosspool.statistics import channel_statistics
 from crosspool.ui.maps.selection import MapsState
+from crosspool.ui.visit.images import MAX_UPLOADS, ImageState
 from crosspool.ui.visit.link import LinkState
-from crosspool.ui.visit.pictures import MAX_UPLOADS, ImageState
 from tests.networks import sample
 
 APP = Path(__file__).resolve().parents[2] / "app.py"

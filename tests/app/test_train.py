@@ -20,9 +20,9 @@ from crosspool.ui.comparison.downloads import _zipped
 from crosspool.ui.comparison.image_by_image import CARDS_PER_PAGE, _judged, image_groups
 from crosspool.ui.comparison.state import ComparisonState
 from crosspool.ui.visit.choose_labelled import LabelledState
+from crosspool.ui.visit.images import ImageState
 from crosspool.ui.visit.labelled import Collection
 from crosspool.ui.visit.link import ChosenClassifier, LinkState
-from crosspool.ui.visit.pictures import ImageState
 from tests.pictures import noise, png, tinted
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
@@ -223,7 +223,7 @@ def _classify():
 
     from crosspool.ui.comparison.new_images import new_images_section
     from crosspool.ui.comparison.state import ComparisonState
-    from crosspool.ui.visit.pictures import add_image
+    from crosspool.ui.visit.images import add_image
     from crosspool.ui.visit.state import visit_state
 
     add_image(st.session_state.data, "a.png")

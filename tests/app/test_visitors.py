@@ -15,11 +15,12 @@ from crosspool.tables import csv_text
 from crosspool.text import printable
 from crosspool.ui.comparison.state import ComparisonState
 from crosspool.ui.maps.across import AcrossState
+from crosspool.ui.runtime.background import BackgroundJob
 from crosspool.ui.runtime.server import Server, use_server
 from crosspool.ui.runtime.settings import ServerSettings
 from crosspool.ui.visit import labelled
 from crosspool.ui.visit.choose_labelled import LabelledState
-from crosspool.ui.visit.pictures import ImageState
+from crosspool.ui.visit.images import ImageState
 from crosspool.ui.visit.uploads import shortened
 from crosspool.ui.widgets.text import as_it_is
 from tests.app.test_frame import APP, SMALL, checked, component, sentences, shown_text, visit
@@ -231,11 +232,11 @@ def test_a_page_with_labelled_images_and_a_strip_of_others_offers_it_beside_both
     def page():
         from crosspool.ui.maps.controls import start_from_link
         from crosspool.ui.visit.choose_labelled import choose_labelled
-        from crosspool.ui.visit.pictures import choose_picture
+        from crosspool.ui.visit.images import choose_image
 
         start_from_link()
         choose_labelled()
-        choose_picture()
+        choose_image()
 
     app = AppTest.from_function(page, default_timeout=120)
     state_of(app, ImageState).source = "upload"
@@ -247,18 +248,11 @@ def test_a_page_with_labelled_images_and_a_strip_of_others_offers_it_beside_both
 
 
 def test_forgetting_ends_what_is_under_way():
-    class Work:
-        ended = False
-        running = False
-
-        def cancel(self):
-            self.ended = True
-
     app = upload(visit(**SMALL), ("one.png", png(noise(1))))
-    work = [Work(), Work()]
-    state_of(app, ComparisonState).job, state_of(app, AcrossState).survey = work
+    jobs = [BackgroundJob(lambda step: None, task="a test", advice="") for _ in range(2)]
+    state_of(app, ComparisonState).job, state_of(app, AcrossState).survey = jobs
     app = checked(app.button(key="forget-images").click().run())
-    assert [one.ended for one in work] == [True, True]
+    assert all(job.cancelled for job in jobs)
     assert state_of(app, ComparisonState).job is None
     assert state_of(app, AcrossState).survey is None
 

@@ -15,7 +15,7 @@ from benchmarks.harness.fuzzing.image_files import PNG_SIGNATURE, chunk, png, pn
 from crosspool.errors import ImageError
 from crosspool.images import MIN_SIDE, load_image
 from crosspool.ui.runtime.server import current_server
-from crosspool.ui.visit.pictures import STORAGE_FORMAT
+from crosspool.ui.visit.images import STORAGE_FORMAT
 
 SEGMENTS = re.compile(rb"\xff[\xc0-\xc4\xda-\xdd\xe0-\xee]")  # of a JPEG: what they begin with
 BOXES = re.compile(rb"ftyp|meta|iloc|iinf|infe|iprp|ipco|ipma|ispe|pixi|hvcC|av1C|irot|imir|colr|mdat|moov|stsz|grid")

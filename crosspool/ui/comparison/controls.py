@@ -15,10 +15,9 @@ from crosspool.ui.comparison.plan import Plan
 from crosspool.ui.comparison.state import ComparisonState
 from crosspool.ui.runtime.networks import Network
 from crosspool.ui.runtime.server import current_server
-from crosspool.ui.visit.binding import bound, bound_value
 from crosspool.ui.visit.labelled import LabelledSet
-from crosspool.ui.visit.state import visit_state
-from crosspool.ui.visit.waiting import refused
+from crosspool.ui.visit.state import bound, bound_value, visit_state
+from crosspool.ui.visit.waiting import show_error
 from crosspool.ui.widgets.text import as_it_is
 
 FRAMING: Framing = "squash"  # the whole image: nothing of the object is cut off
@@ -78,7 +77,7 @@ def _choose_methods(network: Network) -> list[MethodSpec] | None:
 
 def _choose_protocol(labelled: LabelledSet) -> tuple[int, int]:
     """How many splits, and how many images to train on in all."""
-    classes, images = len(labelled.dataset.classes), len(set(labelled.pictures))
+    classes, images = len(labelled.dataset.classes), len(set(labelled.image_keys))
     most, state = max(images // classes - 1, 1), visit_state(ComparisonState)
     splits = st.number_input(
         "Random splits",
@@ -113,7 +112,7 @@ def _start(labelled: LabelledSet, network: Network, methods: list[MethodSpec], s
         plan.protocol()
         visit_state(ComparisonState).job = Job(plan, current_server())
     except CrosspoolError as error:
-        refused(error)
+        show_error(error)
     else:
         st.rerun()
 

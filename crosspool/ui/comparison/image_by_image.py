@@ -11,9 +11,8 @@ from crosspool.evaluation.report import most_predicted
 from crosspool.ui.comparison.ask_why import ask_why, why_button
 from crosspool.ui.comparison.result import Comparison
 from crosspool.ui.comparison.state import ComparisonState
-from crosspool.ui.visit.binding import bound
-from crosspool.ui.visit.pictures import add_image
-from crosspool.ui.visit.state import visit_state
+from crosspool.ui.visit.images import add_image
+from crosspool.ui.visit.state import bound, visit_state
 from crosspool.ui.widgets.text import as_it_is
 
 CARDS_PER_PAGE = 8  # images of a page

@@ -11,10 +11,10 @@ from crosspool.ui.comparison.result import Comparison
 from crosspool.ui.comparison.state import Answers, ComparisonState
 from crosspool.ui.runtime.gate import OnProgress, ignore_progress
 from crosspool.ui.runtime.server import current_server
+from crosspool.ui.visit.images import SourceImage, add_image, choose_image
 from crosspool.ui.visit.labelled import new_bird
-from crosspool.ui.visit.pictures import SourceImage, add_image, choose_picture
 from crosspool.ui.visit.state import visit_state
-from crosspool.ui.visit.waiting import refused, waiting
+from crosspool.ui.visit.waiting import show_error, waiting
 from crosspool.ui.widgets.text import as_it_is, signed
 
 TOP_CLASSES = 5  # classes shown of a new image
@@ -25,7 +25,7 @@ def new_images_section(comparison: Comparison) -> None:
     st.subheader("Classify new images", anchor=False)
     if comparison.labelled.spec is not None:
         st.button("Draw a new bird", icon=":material/draw:", on_click=_draw_bird)
-    picture = choose_picture()
+    picture = choose_image()
     if picture is None:
         st.info("Add an image to see what the methods predict for it.", icon=":material/add_photo_alternate:")
         return
@@ -37,7 +37,7 @@ def new_images_section(comparison: Comparison) -> None:
             with waiting("Classifying the image …") as on_progress:
                 answers = scores_of_image(comparison, picture, on_progress)
         except CrosspoolError as error:
-            refused(error)
+            show_error(error)
             return
         if answers.left_out:
             st.info(

@@ -34,7 +34,7 @@ class Plan:
     def protocol(self) -> Protocol:
         """The splits; equal images lie on one side of each. Raises SettingError for a size that cannot be had."""
         options = SplitOptions(self.splits, self.train_size, self.seed, official=False)
-        return options.protocol(self.labelled.dataset, self.labelled.pictures)
+        return options.protocol(self.labelled.dataset, self.labelled.image_keys)
 
     def check_room(self) -> None:
         """Raise SettingError where the server has no room for such long vectors."""

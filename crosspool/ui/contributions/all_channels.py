@@ -9,14 +9,13 @@ from crosspool.ui.contributions.leaving_out import leaving_out_section
 from crosspool.ui.contributions.question import (
     ContributionChoices,
     ContributionState,
-    choose_contributor,
+    choose_channel,
     left_out,
-    tick,
+    tick_channel,
 )
 from crosspool.ui.contributions.wording import contribution_table, strongest_channels
-from crosspool.ui.maps.large_pictures import colour_scale
-from crosspool.ui.visit.binding import bound
-from crosspool.ui.visit.state import visit_state
+from crosspool.ui.maps.large_images import colour_scale
+from crosspool.ui.visit.state import bound, visit_state
 from crosspool.ui.widgets.bars import Bar, SmallMap, bars, small_map
 from crosspool.ui.widgets.text import file_stem, signed
 
@@ -84,8 +83,8 @@ def channel_bars(
     bars(
         rows,
         key=key,
-        choose=lambda k: choose_contributor(int(k)),
-        tick=lambda k, counted: tick(int(k), counted),
+        choose=lambda k: choose_channel(int(k)),
+        tick=lambda k, counted: tick_channel(int(k), counted),
         selected=str(view.channel),
         photos=[view.explained.photo] if colour_range is not None else [],
         colour_maps=(look.colour_map, SIGNED_COLOUR_MAP),
@@ -106,7 +105,7 @@ def channel_table_section(view: ContributionState) -> None:
     def on_select() -> None:
         selected = st.session_state["contributions"].selection.rows
         if selected:
-            choose_contributor(int(order[selected[0]]))
+            choose_channel(int(order[selected[0]]))
 
     with listed:
         st.dataframe(

@@ -14,12 +14,10 @@ from crosspool.ui.contributions.explaining import ExplainedClassifier, compariso
 from crosspool.ui.maps.controls import choose_framing, choose_network, choose_size, network_is_here, offer_download
 from crosspool.ui.runtime.quota import NoRoomError, QuotaLease
 from crosspool.ui.runtime.server import current_server
-from crosspool.ui.visit.binding import bound
+from crosspool.ui.visit.images import SourceImage
 from crosspool.ui.visit.link import PRETRAINED, ChosenClassifier, LinkState
-from crosspool.ui.visit.pictures import SourceImage
-from crosspool.ui.visit.state import VisitPart, about_images, visit_state
-from crosspool.ui.visit.uploads import Received, receiving
-from crosspool.ui.visit.visit import visitor
+from crosspool.ui.visit.state import VisitPart, about_images, bound, visit_state
+from crosspool.ui.visit.uploads import Received, receiving, visitor
 from crosspool.ui.visit.waiting import waiting
 from crosspool.ui.widgets.text import as_it_is
 

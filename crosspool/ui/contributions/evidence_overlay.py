@@ -11,7 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 from crosspool.drawing.rendering import SIGNED_COLOUR_MAP, Look, colour_range_of
 from crosspool.ui.contributions.question import ContributionState, choose_contribution_cell
 from crosspool.ui.contributions.wording import cell_of_other_grid
-from crosspool.ui.maps.large_pictures import overlay_picture
+from crosspool.ui.maps.large_images import overlay_image
 from crosspool.ui.widgets.text import signed
 
 
@@ -28,7 +28,7 @@ def evidence_overlay(
     cell, size, shape = view.selected.cell, view.selected.size, (evidence.shape[0], evidence.shape[1])
     row, column = (int(at) for at in np.unravel_index(np.abs(evidence).argmax(), shape))
     total = signed(evidence.sum())
-    overlay_picture(
+    overlay_image(
         photo or view.explained.photo,
         evidence,
         colour_range_of(evidence, signed=True),

@@ -17,16 +17,16 @@ from crosspool.framing import Framing, frame_image
 from crosspool.methods import parts_and_rest
 from crosspool.pooled_parts import Vector
 from crosspool.ui.comparison.result import Comparison
-from crosspool.ui.maps.large_pictures import large
+from crosspool.ui.maps.large_images import enlarged
 from crosspool.ui.runtime.gate import OnProgress, ignore_progress
 from crosspool.ui.runtime.image_hash import ImageHash
 from crosspool.ui.runtime.networks import Network
 from crosspool.ui.runtime.quota import QuotaLease
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.runtime.shared_cache import CacheKind
-from crosspool.ui.visit.pictures import SourceImage
+from crosspool.ui.visit.images import SourceImage
 from crosspool.ui.visit.state import VisitPart, about_images, visit_state
-from crosspool.ui.visit.visit import visitor
+from crosspool.ui.visit.uploads import visitor
 
 SPLITS_KEPT = 4  # scores kept in parts for each image and classifier
 
@@ -141,7 +141,7 @@ def _compute(image: Image.Image, subject: ExplainedClassifier) -> Explained:
     record = compute_record(backbone, image, sources)
     explanation = explanation_of(classifier, record)
     size = max(source.size for source in sources)
-    photo = large(frame_image(image, backbone.spec.preprocessing, size, sources[0].framing))
+    photo = enlarged(frame_image(image, backbone.spec.preprocessing, size, sources[0].framing))
     doubles = 8 * sum(array.size for array in record.values())  # the maps, and as much for each score in parts
     vectors = 8 * 3 * explanation.encoded.size
     nbytes = (1 + SPLITS_KEPT) * doubles + vectors + classifier.weights.nbytes + 3 * photo.width**2

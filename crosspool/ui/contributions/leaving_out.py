@@ -4,10 +4,9 @@ import streamlit as st
 
 from crosspool.pooled_parts import Vector
 from crosspool.ui.contributions.overview import scores_chart
-from crosspool.ui.contributions.question import ContributionChoices, ContributionState, left_out, tick_all
+from crosspool.ui.contributions.question import ContributionChoices, ContributionState, left_out, tick_all_channels
 from crosspool.ui.contributions.wording import Ablation, change_sentence, channels_to_leave_out
-from crosspool.ui.visit.binding import bound
-from crosspool.ui.visit.state import visit_state
+from crosspool.ui.visit.state import bound, visit_state
 
 ABLATIONS: dict[Ablation, str] = {"most": "Strongest for", "least": "Weakest", "random": "Random"}
 
@@ -29,7 +28,7 @@ def leaving_out_section(view: ContributionState) -> None:
         st.markdown(change_sentence(before, after, view.classes, view.question, frozen, len(unticked)))
         scores_chart(view, after, "scores-after")
         st.caption("Pale: with all channels. Solid: without the unticked ones.")
-        st.button("Tick all again", on_click=tick_all, icon=":material/check_box:")
+        st.button("Tick all again", on_click=tick_all_channels, icon=":material/check_box:")
     else:
         st.caption("Untick a channel in the lists, or many at once here, and watch the scores change.")
     state = visit_state(ContributionChoices)

@@ -7,9 +7,9 @@ import streamlit as st
 
 from crosspool.drawing.rendering import SIGNED_COLOUR_MAP, Look, colour_range_of
 from crosspool.ui.contributions.evidence_overlay import columns_that_wrap, evidence_overlay
-from crosspool.ui.contributions.question import ContributionState, choose_contribution_cell, choose_contributor
+from crosspool.ui.contributions.question import ContributionState, choose_channel, choose_contribution_cell
 from crosspool.ui.contributions.wording import cell_of_other_grid
-from crosspool.ui.maps.large_pictures import overlay_picture
+from crosspool.ui.maps.large_images import overlay_image
 from crosspool.ui.widgets.bars import Bar, bars
 from crosspool.ui.widgets.text import as_it_is, signed
 
@@ -41,7 +41,7 @@ def weights_overlay(view: ContributionState, look: Look) -> None:
     assert view.selected is not None
     values, cell, size = view.weights(view.channel), view.selected.cell, view.selected.size
     mixed, shape = bool(values.min() < 0), (values.shape[0], values.shape[1])
-    overlay_picture(
+    overlay_image(
         view.explained.photo,
         values,
         colour_range_of(values, signed=mixed),
@@ -68,5 +68,5 @@ def speakers_here(view: ContributionState) -> None:
         )
         for k in sorted(strongest, key=lambda k: -amounts[k])
     ]  # fmt: skip
-    bars(rows, key="speakers", choose=lambda k: choose_contributor(int(k), stay=True), selected=str(view.channel))
+    bars(rows, key="speakers", choose=lambda k: choose_channel(int(k), stay=True), selected=str(view.channel))
     st.caption(f"All {len(amounts):,} channels together add {signed(amounts.sum())} here.")

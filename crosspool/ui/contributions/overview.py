@@ -9,7 +9,7 @@ from crosspool.ui.contributions.evidence_overlay import columns_that_wrap, evide
 from crosspool.ui.contributions.explaining import Explained, ExplainedClassifier, Question
 from crosspool.ui.contributions.question import ContributionState, choose_contribution_cell
 from crosspool.ui.contributions.wording import answer_sentence, balance_sentence, classes_to_show
-from crosspool.ui.maps.large_pictures import LARGE
+from crosspool.ui.maps.large_images import LARGE
 from crosspool.ui.visit.link import LinkState
 from crosspool.ui.visit.state import visit_state
 from crosspool.ui.widgets.bars import Bar, bars

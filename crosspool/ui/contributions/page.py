@@ -13,8 +13,8 @@ from crosspool.ui.contributions.two_images import two_images
 from crosspool.ui.contributions.wording import caution_sentence, check_sentence
 from crosspool.ui.maps.controls import ask_for_image, start_from_link, write_link
 from crosspool.ui.maps.selection import current_look
-from crosspool.ui.visit.pictures import SourceImage, choose_picture
-from crosspool.ui.visit.waiting import refused, waiting
+from crosspool.ui.visit.images import SourceImage, choose_image
+from crosspool.ui.visit.waiting import show_error, waiting
 
 
 @st.fragment
@@ -41,7 +41,7 @@ def contributions_page() -> None:
     """The page."""
     start_from_link()
     st.title("Contributions", anchor=False)
-    chosen = choose_picture()
+    chosen = choose_image()
     subject = choose_classifier(chosen)
     if chosen is None:
         ask_for_image()
@@ -52,7 +52,7 @@ def contributions_page() -> None:
         with waiting("Preparing the comparison …") as on_progress:
             beside = baseline_classifier(subject, comparison_of_session(), chosen, on_progress)
     except CrosspoolError as error:
-        refused(error)
+        show_error(error)
         return
     explore(chosen, subject, beside)
 
@@ -69,5 +69,5 @@ def _explained(
             seen = explain_image(chosen, subject, on_progress)
             return seen, None if beside is None else (beside, explain_image(chosen, beside, on_progress))
     except CrosspoolError as error:
-        refused(error)
+        show_error(error)
     return None

@@ -12,10 +12,9 @@ from crosspool.contributions import Contributions
 from crosspool.grids import Size
 from crosspool.ui.contributions.explaining import Explained, ExplainedClassifier, Question
 from crosspool.ui.contributions.wording import cell_of_other_grid
-from crosspool.ui.visit.binding import bound
+from crosspool.ui.visit.images import SourceImage
 from crosspool.ui.visit.link import LinkState
-from crosspool.ui.visit.pictures import SourceImage
-from crosspool.ui.visit.state import VisitPart, about_images, plain, visit_state
+from crosspool.ui.visit.state import VisitPart, about_images, bound, plain, visit_state
 from crosspool.ui.widgets.picture import Cell
 from crosspool.ui.widgets.text import as_it_is, signed
 
@@ -143,7 +142,7 @@ def _keep_rival() -> None:
 # --- the channel and the cell
 
 
-def choose_contributor(channel: int, *, stay: bool = False) -> None:
+def choose_channel(channel: int, *, stay: bool = False) -> None:
     """Select this channel, at its strongest cell, or at the cell that is selected already if `stay`."""
     state = visit_state(ContributionChoices)
     state.contributor = channel
@@ -169,8 +168,8 @@ def reset_for(picture: SourceImage, subject: ExplainedClassifier, channels: int)
     if state.given_rival and link.against == state.given_rival:
         link.against = ""
     state.given_rival = ""
-    tick_all()
-    choose_contributor(-1)
+    tick_all_channels()
+    choose_channel(-1)
     if not 0 < state.drop_count <= channels:
         state.drop_count = max(1, round(LEFT_OUT_SHARE * channels))
 
@@ -203,9 +202,9 @@ def left_out() -> frozenset[int]:
     return visit_state(ContributionChoices).unticked
 
 
-def tick(channel: int, counted: bool) -> None:
+def tick_channel(channel: int, counted: bool) -> None:
     visit_state(ContributionChoices).unticked = left_out() - {channel} if counted else left_out() | {channel}
 
 
-def tick_all() -> None:
+def tick_all_channels() -> None:
     visit_state(ContributionChoices).unticked = frozenset()

@@ -8,13 +8,12 @@ from crosspool.drawing.rendering import SIGNED_COLOUR_MAP, Look, colour_range_of
 from crosspool.errors import CrosspoolError
 from crosspool.ui.contributions.evidence_overlay import columns_that_wrap, evidence_overlay
 from crosspool.ui.contributions.explaining import Explained, explain_image
-from crosspool.ui.contributions.question import ContributionChoices, ContributionState, choose_contributor
+from crosspool.ui.contributions.question import ContributionChoices, ContributionState, choose_channel
 from crosspool.ui.contributions.wording import balance_sentence, check_sentence, strongest_channels
 from crosspool.ui.runtime.image_hash import ImageHash
-from crosspool.ui.visit.binding import bound
-from crosspool.ui.visit.pictures import SourceImage, pictures_at_hand
-from crosspool.ui.visit.state import visit_state
-from crosspool.ui.visit.waiting import refused, waiting
+from crosspool.ui.visit.images import SourceImage, available_images
+from crosspool.ui.visit.state import bound, visit_state
+from crosspool.ui.visit.waiting import show_error, waiting
 from crosspool.ui.widgets.bars import Bar, bars, small_map
 from crosspool.ui.widgets.text import as_it_is, signed
 
@@ -24,7 +23,7 @@ CHANNELS_OF_TWO_IMAGES = 8  # channels listed of two images
 def two_images(view: ContributionState, look: Look) -> None:
     """What makes the vector of another image similar to this one's, by channel and by position."""
     st.header("Compare with another image", anchor=False)
-    others = {image.key: image for image in pictures_at_hand() if image.key != view.picture.key}
+    others = {image.key: image for image in available_images() if image.key != view.picture.key}
     state = visit_state(ContributionChoices)
     if state.compared_with not in others:
         state.compared_with = ""
@@ -43,7 +42,7 @@ def two_images(view: ContributionState, look: Look) -> None:
         with waiting("Computing the other image …") as on_progress:
             beside = explain_image(other, view.subject, on_progress)
     except CrosspoolError as error:
-        refused(error)
+        show_error(error)
         return
     show_likeness(view, look, other, beside)
 
@@ -79,7 +78,7 @@ def show_likeness(view: ContributionState, look: Look, other: SourceImage, besid
         bars(
             rows,
             key="alike-channels",
-            choose=lambda k: choose_contributor(int(k)),
+            choose=lambda k: choose_channel(int(k)),
             selected=str(view.channel),
             photos=[view.explained.photo, beside.photo] if view.selected is not None else [],
             colour_maps=(SIGNED_COLOUR_MAP,),

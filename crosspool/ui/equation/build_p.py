@@ -9,13 +9,12 @@ from crosspool.ui.equation.charts import blocks_in_a_row, growing_block
 from crosspool.ui.equation.state import EquationState
 from crosspool.ui.equation.trying import experiments_section
 from crosspool.ui.maps.entry_chart import CHART_CONFIG, CHART_ENTRIES, entry_name
-from crosspool.ui.maps.large_pictures import headline, input_picture, map_picture
+from crosspool.ui.maps.large_images import headline, input_image, map_image
 from crosspool.ui.maps.page import maps_page
 from crosspool.ui.maps.selection import channel_input, current_look, select_cell, selected_cell, selected_channel
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest
-from crosspool.ui.visit.binding import bound
-from crosspool.ui.visit.pictures import SourceImage
-from crosspool.ui.visit.state import visit_state
+from crosspool.ui.visit.images import SourceImage
+from crosspool.ui.visit.state import bound, visit_state
 from crosspool.ui.widgets.picture import Cell
 from crosspool.ui.widgets.text import number
 from crosspool.ui.widgets.walk import walk
@@ -32,9 +31,9 @@ def block_by_position(maps: ImageMaps, request: MapRequest, channel: int, positi
     with st.container(key="large"):
         input_column, over, steps = st.columns([1, 1, 1.15], gap="medium")
     with input_column:
-        input_picture(maps, request, position)
+        input_image(maps, request, position)
     with over:
-        map_picture(maps, channel, position, current_look(request.signed and maps.pair.can_be_negative))
+        map_image(maps, channel, position, current_look(request.signed and maps.pair.can_be_negative))
     with steps:
         built, step = _walk(maps, request, channel, position)
         _what_it_adds(maps, request, built, step, channel)

@@ -14,9 +14,8 @@ from crosspool.ui.runtime.gate import OnProgress
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.runtime.shared_cache import CacheKind
-from crosspool.ui.visit.binding import bound
-from crosspool.ui.visit.state import visit_state
-from crosspool.ui.visit.waiting import refused, waiting
+from crosspool.ui.visit.state import bound, visit_state
+from crosspool.ui.visit.waiting import show_error, waiting
 from crosspool.ui.widgets.picture import Cell
 
 Question = tuple[MapRequest, str, tuple[int, int], int]  # the maps, the experiment, the position, and the seed
@@ -71,7 +70,7 @@ def experiments_section(maps: ImageMaps, request: MapRequest, position: Cell) ->
             with waiting("Running the experiment …") as on_progress:
                 maps_tried, findings = tried_in_turn(question, maps, on_progress)
         except CrosspoolError as error:
-            refused(error)
+            show_error(error)
             return
         _verdict(findings, chosen)
         st.table(_comparisons(findings))

@@ -7,11 +7,11 @@ import streamlit as st
 from crosspool.ui.equation.building import counted_weights, summed_plainly
 from crosspool.ui.equation.charts import energy_by_channel
 from crosspool.ui.maps.entry_chart import CHART_CONFIG, entry_name, strongest_entries
-from crosspool.ui.maps.large_pictures import headline, input_picture, map_picture
+from crosspool.ui.maps.large_images import headline, input_image, map_image
 from crosspool.ui.maps.page import maps_page
 from crosspool.ui.maps.selection import channel_input, current_look, selected_cell, selected_channel
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest
-from crosspool.ui.visit.pictures import SourceImage
+from crosspool.ui.visit.images import SourceImage
 from crosspool.ui.widgets.text import number
 
 POSITIONS_WRITTEN_OUT = 6  # positions written out
@@ -30,9 +30,9 @@ def two_layers(maps: ImageMaps, request: MapRequest, channel: int) -> None:
     with st.container(key="large"):
         input_column, over, text = st.columns(3, gap="medium")
     with input_column:
-        input_picture(maps, request, position)
+        input_image(maps, request, position)
     with over:
-        map_picture(maps, channel, position, current_look(request.signed and maps.pair.can_be_negative))
+        map_image(maps, channel, position, current_look(request.signed and maps.pair.can_be_negative))
     with text:
         st.markdown(
             f"""

@@ -18,9 +18,9 @@ from crosspool.ui.lesson.steps_beyond import finer_maps, fully_connected, now_yo
 from crosspool.ui.lesson.steps_maps import a_thousand_maps, what_is_a_map, why_a_weight
 from crosspool.ui.lesson.steps_pooling import all_of_p, one_block_of_p
 from crosspool.ui.maps.controls import start_from_link
-from crosspool.ui.maps.large_pictures import headline
+from crosspool.ui.maps.large_images import headline
 from crosspool.ui.maps.presenter import present_button, presenting
-from crosspool.ui.visit.waiting import refused, waiting
+from crosspool.ui.visit.waiting import show_error, waiting
 from crosspool.ui.widgets.keys import keys
 from crosspool.ui.widgets.steps import steps
 
@@ -50,7 +50,7 @@ def current_step_section() -> None:
             view = lesson_state(chosen_sample(), COARSE, on_progress)
         STEPS[step - 1](view)
     except CrosspoolError as error:
-        refused(error)
+        show_error(error)
     else:
         headline(view.picture, view.request, view.maps)
     keys(keys_of_step(step), key="step-keys")

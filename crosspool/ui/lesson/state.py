@@ -17,8 +17,8 @@ from crosspool.ui.maps.selection import current_look, forget_channels, select_ce
 from crosspool.ui.runtime.gate import OnProgress
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest, image_maps
 from crosspool.ui.runtime.server import current_server
+from crosspool.ui.visit.images import SourceImage, available_images, show_image
 from crosspool.ui.visit.link import PRETRAINED, LinkState, shorten, to_params
-from crosspool.ui.visit.pictures import SourceImage, pictures_at_hand, show_picture
 from crosspool.ui.visit.state import VisitPart, plain, visit_state
 from crosspool.ui.widgets.keys import BACK, ON
 from crosspool.ui.widgets.picture import Cell
@@ -110,7 +110,7 @@ def keys_of_step(step: int) -> dict[str, Callable[[], None]]:
 
 def chosen_sample() -> SourceImage:
     """The sample that the link, or another page, has chosen."""
-    return next(picture for picture in pictures_at_hand() if picture.sample == visit_state(LinkState).sample)
+    return next(picture for picture in available_images() if picture.sample == visit_state(LinkState).sample)
 
 
 def request_for(picture: SourceImage, size: int) -> MapRequest:
@@ -160,7 +160,7 @@ def choose_cell(view: LessonState, cell: Cell) -> None:
 def take_along(view: LessonState, size: int) -> None:
     """Let the other pages look at what the lesson looks at, at this size of the input."""
     link = visit_state(LinkState)
-    show_picture(view.picture)
+    show_image(view.picture)
     link.backbone, link.weights, link.pair, link.size = DEFAULT, PRETRAINED, view.request.pair, size
     link.framing, link.signed, link.border = "crop", False, "zero"
     forget_channels()

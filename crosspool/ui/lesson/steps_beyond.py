@@ -30,7 +30,7 @@ from crosspool.ui.lesson.step_parts import (
     weight_here,
 )
 from crosspool.ui.maps.gallery import map_colour_range
-from crosspool.ui.maps.large_pictures import input_picture, map_picture, overlay_picture
+from crosspool.ui.maps.large_images import input_image, map_image, overlay_image
 from crosspool.ui.maps.selection import channel_input
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.waiting import waiting
@@ -53,7 +53,7 @@ def finer_maps(view: LessonState) -> None:
         rows = each.maps.upper.shape[1]
         with column:
             st.markdown(f"**Map {k} at {each.request.size} px: {rows} × {rows}**")
-            overlay_picture(
+            overlay_image(
                 each.maps.framed,
                 each.maps.upper[k],
                 map_colour_range(each.maps, k, each.look),
@@ -91,7 +91,7 @@ def fully_connected(view: LessonState) -> None:
     ):
         with column:
             st.markdown(f"**{title}**")
-            overlay_picture(
+            overlay_image(
                 maps.framed,
                 values,
                 map_colour_range(maps, k, view.look),
@@ -125,7 +125,7 @@ def class_evidence(view: LessonState) -> None:
     evidence = seen_by_network.contributions((answer, "")).positions
     assert evidence is not None  # averages of maps always have them
     st.markdown(f"**Evidence for {as_it_is(answer)}**")
-    overlay_picture(
+    overlay_image(
         view.maps.framed,
         evidence,
         colour_range_of(evidence, signed=True),
@@ -150,9 +150,9 @@ def now_you(view: LessonState) -> None:
     )
     input_column, over, text = step_columns("you")
     with input_column:
-        input_picture(view.maps, view.request, view.position, cell_chooser(view))
+        input_image(view.maps, view.request, view.position, cell_chooser(view))
     with over:
-        map_picture(view.maps, view.channel, view.position, view.look, cell_chooser(view))
+        map_image(view.maps, view.channel, view.position, view.look, cell_chooser(view))
     with text:
         st.markdown("**Go on**")
         go_on(view, MAPS_PAGE, "See every map, of your own photo too", "grid_view")

@@ -19,7 +19,7 @@ from crosspool.ui.lesson.step_parts import (
 )
 from crosspool.ui.maps.entry_chart import CHART_CONFIG, entry_name, strongest_entries
 from crosspool.ui.maps.gallery import map_colour_range
-from crosspool.ui.maps.large_pictures import input_picture, map_picture
+from crosspool.ui.maps.large_images import input_image, map_image
 from crosspool.ui.widgets.browser import data_url
 from crosspool.ui.widgets.text import number
 from crosspool.ui.widgets.thumbnails import Thumbnail, thumbnails
@@ -39,9 +39,9 @@ def what_is_a_map(view: LessonState) -> None:
     )
     input_column, over, text = step_columns("map")
     with input_column:
-        input_picture(view.maps, view.request, view.position, cell_chooser(view))
+        input_image(view.maps, view.request, view.position, cell_chooser(view))
     with over:
-        map_picture(view.maps, view.channel, view.position, view.look, cell_chooser(view))
+        map_image(view.maps, view.channel, view.position, view.look, cell_chooser(view))
     with text:
         here, top, low = weight_here(view), float(weights.max()), float(weights.min())
         answer = f"At {cell_name(view.position)} the weight is **{number(here)}**"
@@ -92,7 +92,7 @@ def why_a_weight(view: LessonState) -> None:
     )
     over, bars, text = step_columns("weight")
     with over:
-        map_picture(view.maps, view.channel, view.position, view.look, cell_chooser(view))
+        map_image(view.maps, view.channel, view.position, view.look, cell_chooser(view))
     with bars:
         st.markdown(f"**The patch at {cell_name(view.position)}**")
         st.plotly_chart(

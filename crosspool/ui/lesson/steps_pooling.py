@@ -10,7 +10,7 @@ from crosspool.ui.lesson.quantities import carriers_of_half, energy_rank
 from crosspool.ui.lesson.state import LessonState, choose_map
 from crosspool.ui.lesson.step_parts import BUILD_PAGE, cell_chooser, go_on, step_columns, step_text, try_it
 from crosspool.ui.maps.entry_chart import CHART_CONFIG, CHART_ENTRIES, entry_name
-from crosspool.ui.maps.large_pictures import map_picture
+from crosspool.ui.maps.large_images import map_image
 from crosspool.ui.maps.selection import channel_input
 from crosspool.ui.widgets.text import number
 
@@ -29,7 +29,7 @@ def one_block_of_p(view: LessonState) -> None:
     st.latex(r"P_k \;=\; \sum_{i=1}^{N} a_{i,k}\, x_i \qquad \text{(Eq. 1)}")
     over, bars, text = step_columns("block")
     with over:
-        map_picture(maps, k, view.position, view.look, cell_chooser(view))
+        map_image(maps, k, view.position, view.look, cell_chooser(view))
     with bars:
         st.plotly_chart(
             growing_block(built, step, k, maps.pair),

@@ -13,10 +13,9 @@ from crosspool.ui.maps.map_matrix import Order, Row, column_colour_ranges, map_m
 from crosspool.ui.maps.survey import Survey, SurveyImage, image_summary
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest
 from crosspool.ui.runtime.server import current_server
-from crosspool.ui.visit.binding import bound_value
 from crosspool.ui.visit.choose_labelled import show_problems
-from crosspool.ui.visit.pictures import SourceImage
-from crosspool.ui.visit.state import VisitPart, about_images, plain, visit_state
+from crosspool.ui.visit.images import SourceImage
+from crosspool.ui.visit.state import VisitPart, about_images, bound_value, plain, visit_state
 
 TOP_IMAGES = 12  # shown of a labelled set
 WATCH_SECONDS = 1.0

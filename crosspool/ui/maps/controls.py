@@ -12,10 +12,9 @@ from crosspool.layer_pairs import LayerPair
 from crosspool.ui.maps.presenter import present_button, presenter_frame
 from crosspool.ui.maps.selection import forget_cell, forget_channels
 from crosspool.ui.runtime.maps import MapRequest
-from crosspool.ui.visit.binding import bound
+from crosspool.ui.visit.images import SourceImage, choose_image
 from crosspool.ui.visit.link import PRETRAINED, ChosenClassifier, LinkNotes, LinkState, from_params, to_params
-from crosspool.ui.visit.pictures import SourceImage, choose_picture
-from crosspool.ui.visit.state import current_visit, visit_state
+from crosspool.ui.visit.state import bound, current_visit, visit_state
 from crosspool.ui.widgets.text import as_it_is
 
 FINE_SIZE = 448
@@ -55,7 +54,7 @@ def write_link() -> None:
 
 def choose_image_and_layers() -> tuple[SourceImage, MapRequest] | None:
     """Draw the choice of image and the side bar; None, with the reason shown, where there is nothing to compute."""
-    picture = choose_picture()
+    picture = choose_image()
     with st.sidebar:
         spec = choose_network()
         pair = _choose_pair(spec)

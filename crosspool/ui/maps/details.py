@@ -5,11 +5,10 @@ import streamlit as st
 from crosspool.drawing.rendering import Look
 from crosspool.receptive_field import patch_box
 from crosspool.ui.maps.entry_chart import CHART_CONFIG, strongest_entries
-from crosspool.ui.maps.large_pictures import field_of, input_picture, map_picture
+from crosspool.ui.maps.large_images import field_of, input_image, map_image
 from crosspool.ui.maps.selection import MapsState, selected_cell
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest
-from crosspool.ui.visit.binding import bound
-from crosspool.ui.visit.state import visit_state
+from crosspool.ui.visit.state import bound, visit_state
 from crosspool.ui.widgets.picture import Cell
 from crosspool.ui.widgets.text import number
 
@@ -20,9 +19,9 @@ def large_map(maps: ImageMaps, request: MapRequest, channel: int, look: Look) ->
     with st.container(key="large"):
         seen, over, facts = st.columns([1, 1, 1.15], gap="medium")
     with seen:
-        input_picture(maps, request, position)
+        input_image(maps, request, position)
     with over:
-        map_picture(maps, channel, position, look)
+        map_image(maps, channel, position, look)
     with facts:
         _facts(maps, request, channel, position)
         _entries(maps, channel, position)

@@ -6,13 +6,13 @@ from functools import partial
 
 from crosspool.datasets import Sample
 from crosspool.images import load_image
-from crosspool.ui.maps.survey import SurveyImage, most_pictures
+from crosspool.ui.maps.survey import SurveyImage, max_images
 from crosspool.ui.runtime.image_hash import ImageHash
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest
 from crosspool.ui.runtime.server import current_server
-from crosspool.ui.visit.choose_labelled import labelled_at_hand
+from crosspool.ui.visit.choose_labelled import current_labelled_set
+from crosspool.ui.visit.images import SourceImage, add_image, available_images, show_image
 from crosspool.ui.visit.labelled import LabelledSet
-from crosspool.ui.visit.pictures import SourceImage, add_image, pictures_at_hand, show_picture
 from crosspool.ui.widgets.text import as_it_is
 
 
@@ -38,7 +38,7 @@ class ImageSet:
 
 
 def image_sets(request: MapRequest, maps: ImageMaps) -> dict[str, ImageSet]:
-    entries = [_entry(picture, request) for picture in pictures_at_hand()]
+    entries = [_entry(picture, request) for picture in available_images()]
     samples = tuple(entry for entry, is_sample in entries if is_sample)
     yours = tuple(entry for entry, is_sample in entries if not is_sample)
     found = {"samples": ImageSet(f"samples ({len(samples)})", samples)}
@@ -50,9 +50,9 @@ def image_sets(request: MapRequest, maps: ImageMaps) -> dict[str, ImageSet]:
             **found,
             "both": ImageSet(f"both ({len(both)})", both),
         }
-    labelled = labelled_at_hand()
+    labelled = current_labelled_set()
     if labelled is not None:
-        found["labelled"] = _labelled_set(labelled, request, most_pictures(current_server().cache, maps.upper.shape))
+        found["labelled"] = _labelled_set(labelled, request, max_images(current_server().cache, maps.upper.shape))
     return found
 
 
@@ -60,14 +60,14 @@ def _entry(picture: SourceImage, request: MapRequest) -> tuple[Entry, bool]:
     """A picture at hand, and whether it is a sample."""
     subject = SurveyImage(replace(request, image=picture.key), picture.title, lambda: picture.image)
     return (
-        Entry(subject, picture.alt, lambda: picture.thumbnail, lambda: {picture.key}, partial(show_picture, picture)),
+        Entry(subject, picture.alt, lambda: picture.thumbnail, lambda: {picture.key}, partial(show_image, picture)),
         bool(picture.sample),
     )
 
 
 def _labelled_set(labelled: LabelledSet, request: MapRequest, most: int) -> ImageSet:
     """Every different image of a labelled set, or every n-th if there are too many."""
-    samples = dict(zip(labelled.pictures, labelled.dataset.samples, strict=True))
+    samples = dict(zip(labelled.image_keys, labelled.dataset.samples, strict=True))
     step = -(-len(samples) // most)
     entries = tuple(
         _labelled_entry(labelled, sample, replace(request, image=ImageHash(key)))

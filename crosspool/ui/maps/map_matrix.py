@@ -11,10 +11,10 @@ from crosspool.drawing.rendering import ColourRange, Look, quantise
 from crosspool.gallery.assets import asset, script
 from crosspool.gallery.mapset import colour_tables
 from crosspool.ui.maps.image_sets import Entry
-from crosspool.ui.maps.large_pictures import colour_scale
+from crosspool.ui.maps.large_images import colour_scale
 from crosspool.ui.maps.selection import select_channel
 from crosspool.ui.maps.survey import ImageSummary
-from crosspool.ui.visit.pictures import SourceImage
+from crosspool.ui.visit.images import SourceImage
 from crosspool.ui.widgets.text import number
 
 Order = Literal["given", "peak", "mean"]

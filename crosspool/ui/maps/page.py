@@ -5,9 +5,9 @@ from collections.abc import Callable
 import streamlit as st
 
 from crosspool.ui.maps.controls import choose_image_and_layers, start_from_link, write_link
-from crosspool.ui.maps.large_pictures import computed_maps
+from crosspool.ui.maps.large_images import computed_maps
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest
-from crosspool.ui.visit.pictures import SourceImage
+from crosspool.ui.visit.images import SourceImage
 
 PageBody = Callable[[SourceImage, MapRequest, ImageMaps], None]
 

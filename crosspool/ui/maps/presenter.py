@@ -8,7 +8,7 @@ from functools import partial
 
 import streamlit as st
 
-from crosspool.ui.maps.large_pictures import headline, input_picture, map_picture
+from crosspool.ui.maps.large_images import headline, input_image, map_image
 from crosspool.ui.maps.selection import (
     MAX_FIRST_CHANNELS,
     current_look,
@@ -18,8 +18,8 @@ from crosspool.ui.maps.selection import (
     selected_channel,
 )
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest
+from crosspool.ui.visit.images import SourceImage
 from crosspool.ui.visit.link import LinkState
-from crosspool.ui.visit.pictures import SourceImage
 from crosspool.ui.visit.state import visit_state
 from crosspool.ui.widgets.keys import BACK, ON, keys
 from crosspool.ui.widgets.text import number
@@ -78,9 +78,9 @@ def present_maps(picture: SourceImage, request: MapRequest, maps: ImageMaps) -> 
     with st.container(key="large-presented"):
         seen, over = st.columns(2, gap="medium")
     with seen:
-        input_picture(maps, request, position)
+        input_image(maps, request, position)
     with over:
-        map_picture(maps, channel, position, current_look(request.signed and maps.pair.can_be_negative))
+        map_image(maps, channel, position, current_look(request.signed and maps.pair.can_be_negative))
     ways = dict.fromkeys(BACK, before) | dict.fromkeys(ON, after)
     keys({name: partial(select_channel, to) for name, to in ways.items()}, key="map-keys")
 

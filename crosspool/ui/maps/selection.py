@@ -9,9 +9,8 @@ import streamlit as st
 from crosspool.drawing.rendering import SIGNED_COLOUR_MAP, Look
 from crosspool.statistics import Criterion
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest
-from crosspool.ui.visit.binding import bound_value
 from crosspool.ui.visit.link import LinkState
-from crosspool.ui.visit.state import VisitPart, plain, visit_state
+from crosspool.ui.visit.state import VisitPart, bound_value, plain, visit_state
 from crosspool.ui.widgets.picture import Cell
 
 MAX_FIRST_CHANNELS = 48  # that the gallery reports

@@ -3,7 +3,7 @@
 from crosspool.backbones import UNTRAINED
 from crosspool.gallery.map_files import ChosenMaps
 from crosspool.ui.runtime.maps import MapRequest
-from crosspool.ui.visit.pictures import LONGEST_SIDE, SourceImage
+from crosspool.ui.visit.images import LONGEST_SIDE, SourceImage
 
 
 def python_code(request: MapRequest, picture: SourceImage) -> str:

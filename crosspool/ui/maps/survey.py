@@ -68,7 +68,7 @@ SUMMARIES = CacheKind[MapRequest, ImageSummary](
 )
 
 
-def most_pictures(cache: SharedCache, map_shape: tuple[int, ...]) -> int:
+def max_images(cache: SharedCache, map_shape: tuple[int, ...]) -> int:
     """How many pictures with maps (D, H, W) can be kept with room left for another session's."""
     channels, rows, columns = map_shape
     cells = min(rows, MAP_CELLS) * min(columns, MAP_CELLS)

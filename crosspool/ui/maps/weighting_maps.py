@@ -8,7 +8,7 @@ from crosspool.ui.maps.across import across
 from crosspool.ui.maps.channel_table import channel_table
 from crosspool.ui.maps.details import large_map
 from crosspool.ui.maps.gallery import gallery
-from crosspool.ui.maps.large_pictures import headline
+from crosspool.ui.maps.large_images import headline
 from crosspool.ui.maps.page import maps_page
 from crosspool.ui.maps.presenter import present_maps, presenting
 from crosspool.ui.maps.selection import (
@@ -19,10 +19,10 @@ from crosspool.ui.maps.selection import (
     select_channel,
     selected_channel,
 )
-from crosspool.ui.maps.takeaway import downloads
+from crosspool.ui.maps.share import download_and_share
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest
+from crosspool.ui.visit.images import SourceImage
 from crosspool.ui.visit.link import LinkState
-from crosspool.ui.visit.pictures import SourceImage
 from crosspool.ui.visit.state import visit_state
 
 LINK_VIEW = ("colours", "opacity", "smooth", "scale", "top")
@@ -67,7 +67,7 @@ def explore(picture: SourceImage, request: MapRequest, maps: ImageMaps) -> None:
     with st.expander("All channels as a table", icon=":material/table:"):
         channel_table(maps)
     pins, first = pinned_channels(maps), first_channels(maps, request)
-    downloads(picture, request, maps, channel=channel, pins=pins, first=first, look=look)
+    download_and_share(picture, request, maps, channel=channel, pins=pins, first=first, look=look)
 
 
 def weighting_maps_page() -> None:

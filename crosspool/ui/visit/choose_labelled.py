@@ -1,18 +1,16 @@
-"""Where labelled images come from, as controls, and what is there of them."""
+"""Where labelled images come from, as controls, and the classes that they make."""
 
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from crosspool.errors import DatasetError
 from crosspool.text import plural
 from crosspool.ui.runtime.server import current_server
-from crosspool.ui.visit.binding import bound
+from crosspool.ui.visit import uploads
 from crosspool.ui.visit.labelled import (
     LONGEST_NAME,
     MAX_CLASSES,
@@ -23,9 +21,7 @@ from crosspool.ui.visit.labelled import (
     guide,
 )
 from crosspool.ui.visit.labelled_zip import from_zip
-from crosspool.ui.visit.state import VisitPart, about_images, image_data, plain, visit_state
-from crosspool.ui.visit.uploads import IMAGE_TYPES, empty_uploader, take_files, uploader_key
-from crosspool.ui.visit.visit import forget_control, note_visit, visitor, where_images_live
+from crosspool.ui.visit.state import VisitPart, about_images, bound, choose_option, image_data, plain, visit_state
 from crosspool.ui.widgets.text import as_it_is
 
 SOURCES = {
@@ -42,9 +38,9 @@ SHOWN_PROBLEMS = 8
 
 @dataclass
 class LabelledState(VisitPart):
-    """Where labelled images come from ("" until the page was opened), and those that came so far.
+    """Where labelled images come from ("" until the page was opened), and those received so far.
 
-    `class_name` is what is typed for the next images, `own_notes` what was noted of the last.
+    `class_name` is what is typed for the next images, `own_notes` are remarks on the last ones.
     """
 
     labelled_source: str = plain("")
@@ -58,26 +54,18 @@ class LabelledState(VisitPart):
 
 def choose_labelled() -> LabelledSet | None:
     """Draw the controls and the classes; None, with the reason shown, while there is too little to train on."""
-    note_visit()
+    uploads.note_visit()
     state = visit_state(LabelledState)
-    state.labelled_source = state.labelled_source or "fieldguide"
-    st.segmented_control(
-        "Labelled images",
-        list(SOURCES),
-        format_func=SOURCES.__getitem__,
-        required=True,
-        label_visibility="collapsed",
-        **bound(state, "labelled_source"),
-    )
-    source = state.labelled_source
+    source = choose_option("Labelled images", SOURCES, state, "labelled_source", label_visibility="collapsed")
+    state.labelled_source = source
     if source == "fieldguide":
-        forget_control("labelled")
+        uploads.forget_control("labelled")
         return _guide()
     collection = _zip() if source == "zip" else _own(source)
-    forget_control("labelled")
+    uploads.forget_control("labelled")
     st.caption(
-        f"{where_images_live()} What is computed from labelled images is in a temporary folder on the server and goes "
-        "with them."
+        f"{uploads.where_images_live()} What is computed from labelled images is in a temporary folder on the server "
+        "and goes with them."
     )
     if collection is None:
         return None
@@ -92,8 +80,8 @@ def choose_labelled() -> LabelledSet | None:
     return labelled
 
 
-def labelled_at_hand() -> LabelledSet | None:
-    """The labelled images that were chosen in this visit; None before that, or while there are too few."""
+def current_labelled_set() -> LabelledSet | None:
+    """The labelled images chosen in this visit; None before that, or while there are too few."""
     state = visit_state(LabelledState)
     source = state.labelled_source
     if source == "fieldguide":
@@ -130,18 +118,21 @@ def _zip() -> Collection | None:
         "A ZIP with a folder of images for each class",
         type="zip",
         max_upload_size=most,
-        key=uploader_key("zip"),
+        key=uploads.uploader_key("zip"),
         help=f"Up to {MAX_IMAGES} images in {MAX_CLASSES} classes, {most} MB in all; large ones are shrunk on receipt.",
     )
     if uploaded is not None:
         bar = st.progress(0.0, text="Reading the ZIP …")
-        for name, data in take_files([uploaded]):
+
+        def show_progress(done: int, total: int) -> None:
+            bar.progress(done / total, f"Reading image {done} of {total}")
+
+        for name, data in uploads.take_files([uploaded]):
             try:
-                state.zip_collection = from_zip(data, name, partial(_show_reading, bar), visitor())
-                state.zip_error = ""
+                state.zip_collection, state.zip_error = from_zip(data, name, show_progress, uploads.visitor()), ""
             except DatasetError as error:
                 state.zip_error = str(error)
-        empty_uploader("zip")
+        uploads.empty_uploader("zip")
         st.rerun()
     if state.zip_error:
         st.error(as_it_is(state.zip_error), icon=":material/folder_off:")
@@ -153,30 +144,20 @@ def _zip() -> Collection | None:
     return collection
 
 
-def _show_reading(bar: DeltaGenerator, done: int, total: int) -> None:
-    bar.progress(done / total, f"Reading image {done} of {total}")
-
-
 # --- class by class
 
 
 def _own(source: str) -> Collection:
     state = visit_state(LabelledState)
     if state.own_collection is None:
-        state.own_collection = Collection("Your images", visitor=visitor())
+        state.own_collection = Collection("Your images", visitor=uploads.visitor())
     collection = state.own_collection
     st.text_input("Class", placeholder="such as cat", width=360, **bound(state, "class_name"))
     if source == "upload":
-        files = st.file_uploader(
-            "Images of this class",
-            type=IMAGE_TYPES,
-            accept_multiple_files=True,
-            max_upload_size=current_server().settings.upload_megabytes,
-            key=uploader_key("class-files"),
-            help="Large ones are shrunk on receipt.",
-        )
+        key = uploads.uploader_key("class-files")
+        files = uploads.image_uploader("Images of this class", key=key, help="Large ones are shrunk on receipt.")
     else:
-        photo = st.camera_input("A photo of this class", key=uploader_key("class-camera"))
+        photo = st.camera_input("A photo of this class", key=uploads.uploader_key("class-camera"))
         files = [photo] if photo is not None else []
     label = class_name(state.class_name)
     if len(label) > LONGEST_NAME:
@@ -185,8 +166,8 @@ def _own(source: str) -> Collection:
             icon=":material/label_off:",
         )
     elif files and not label:
-        shown = "image shows" if len(files) == 1 else "images show"
-        st.info(f"Type the name of the class that your {len(files)} {shown}.", icon=":material/label:")
+        images = plural(len(files), "image shows", "images show")
+        st.info(f"Type the name of the class that your {images}.", icon=":material/label:")
     elif files:
         _receive(collection, label, files, source)
         st.rerun()
@@ -196,19 +177,19 @@ def _own(source: str) -> Collection:
 
 
 def _receive(collection: Collection, label: str, files: Sequence[UploadedFile], source: str) -> None:
-    """Take over what has come for a class, and empty the controls: after a photo, but for the class's name."""
-    state, existing = visit_state(LabelledState), collection.called(label)
+    """Take over the images of a class and empty the controls; after a photo the class's name stays for the next."""
+    state, existing = visit_state(LabelledState), collection.matching_class(label)
     state.own_notes = [] if existing == label else [f"{label} is taken as the class {existing}, which is here already."]
-    for number, (file_name, data) in enumerate(take_files(files), 1):
+    for number, (file_name, data) in enumerate(uploads.take_files(files), 1):
         name = file_name if source == "upload" else f"photo {len(collection) + number}.jpg"
         problem = collection.add(label, data, name)
         if problem and problem not in collection.problems:
             collection.problems.append(problem)
     if source == "upload":
-        empty_uploader("class-files")
+        uploads.empty_uploader("class-files")
         state.class_name = ""
     else:
-        empty_uploader("class-camera")
+        uploads.empty_uploader("class-camera")
 
 
 def _remove(collection: Collection, label: str) -> None:
@@ -216,47 +197,41 @@ def _remove(collection: Collection, label: str) -> None:
     collection.problems, visit_state(LabelledState).own_notes = [], []
 
 
-# --- what is there
+# --- the classes
 
 
 def _classes(collection: Collection) -> None:
-    """The classes with their first images, each with a button that removes it."""
+    """Show the classes with their first images, and a button for each that removes it."""
     class_grid(
         [
-            (label, len(shots), [shot.thumbnail for shot in shots[:EXAMPLES]])
-            for label, shots in collection.classes.items()
+            (label, len(images), [image.thumbnail for image in images[:EXAMPLES]])
+            for label, images in collection.classes.items()
         ]
     )
     if collection.classes:
         with st.popover("Remove a class", icon=":material/delete:"):
             for label in list(collection.classes):
-                st.button(
-                    f"Remove {as_it_is(label)}",
-                    key=f"remove-class-{label}",
-                    on_click=_remove,
-                    args=(collection, label),
-                )
+                key = f"remove-class-{label}"
+                st.button(f"Remove {as_it_is(label)}", key, on_click=_remove, args=(collection, label))
 
 
 def class_grid(classes: Sequence[tuple[str, int, Sequence[str]]]) -> None:
-    """Each class with its name, its number of images, and the first of them as thumbnails (data URLs)."""
+    """Show each class with its name, its number of images, and the first of them as thumbnails (data URLs)."""
     if classes:
         st.html(f'<div class="classes">{"".join(_tile(*each) for each in classes)}</div>')
 
 
 def _tile(label: str, count: int, thumbnails: Sequence[str]) -> str:
     name = html.escape(label)
-    pictures = "".join(
+    images = "".join(
         f'<img src="{url}" alt="Image {number} of the class {name}">' for number, url in enumerate(thumbnails, 1)
     )
-    return (
-        f"<figure><div>{pictures}</div>"
-        f'<figcaption title="{name}"><b>{name}</b> <span>{plural(count, "image")}</span></figcaption></figure>'
-    )
+    caption = f'<figcaption title="{name}"><b>{name}</b> <span>{plural(count, "image")}</span></figcaption>'
+    return f"<figure><div>{images}</div>{caption}</figure>"
 
 
 def show_problems(problems: Sequence[str]) -> None:
-    """What was left out, a sentence each; of many, the first few."""
+    """List what was left out, a sentence each; of many, the first few."""
     if not problems:
         return
     more = len(problems) - SHOWN_PROBLEMS

@@ -1,24 +1,30 @@
-"""What a visit remembers from one run of a page to the next: one object, under one name of Streamlit's session state.
+"""What a visit remembers from one run of a page to the next, and widgets that show and change it.
 
-Each room declares a part of its own, a dataclass in which every field says whether it holds images or tells of them.
-"Forget my images" goes through these fields, so a new one cannot be left out.
+It is one object, under one name of Streamlit's session state. Each room declares a part of its own, a dataclass in
+which every field says whether it holds images or describes them. "Forget my images" goes through these fields, so a
+new one cannot be left out. Widgets are tied to fields because Streamlit drops a widget's value when a page, or a run
+that was cut short, does not draw it.
 """
 
 from collections import Counter
+from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, field, fields
 from functools import partial
-from typing import Protocol, TypeVar, cast, runtime_checkable
+from typing import Any, TypedDict, TypeVar, cast
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from crosspool.ui.runtime.background import BackgroundJob
 from crosspool.ui.runtime.quota import ImageOwner
 
-NAME = "visit"  # on st.session_state, where besides it only widgets keep their values
-IMAGES = "images"  # what a field's metadata calls the statement: NONE, DATA or ABOUT
+NAME = "visit"  # in st.session_state, where the only other values are those of widgets
+IMAGES = "images"  # the key of a field's metadata, whose value is one of:
 NONE, DATA, ABOUT = "none", "data", "about"
 
 T = TypeVar("T")
+Option = TypeVar("Option", bound=str)
 
 
 def plain(default: T) -> T:
@@ -44,27 +50,22 @@ class VisitPart:
 P = TypeVar("P", bound=VisitPart)
 
 
-@runtime_checkable
-class Cancellable(Protocol):
-    """Work that may be under way."""
-
-    def cancel(self) -> None: ...
-
-
 @dataclass
 class VisitState:
-    """The parts of one visit, the visitor whose images they hold, and what is known of widgets by their keys.
+    """The parts of one visit, the visitor whose images they hold, and the state of widgets by their keys.
 
-    `emptied` is how often an uploader was emptied, `pages` the page on which a widget was drawn last.
+    `emptied` is how often an uploader was emptied, `pages` the page on which a widget was last drawn. `just_forgotten`
+    is whether images were forgotten and the visitor has not been told yet.
     """
 
     visitor: ImageOwner = field(default_factory=ImageOwner)
     parts: dict[type[VisitPart], VisitPart] = field(default_factory=dict)
     emptied: Counter[str] = field(default_factory=Counter)
     pages: dict[str, str] = field(default_factory=dict)
+    just_forgotten: bool = False
 
     def part(self, kind: type[P]) -> P:
-        """The part of this kind, made when it is first asked for."""
+        """The part of this kind, made on first use."""
         if kind not in self.parts:
             self.parts[kind] = kind()
         return cast("P", self.parts[kind])
@@ -74,15 +75,16 @@ class VisitState:
         return any(getattr(part, name) for part in self.parts.values() for name in fields_with(part, DATA))
 
     def forget_images(self) -> None:
-        """Reset every field with images or about them, end the work under way on them, and empty all uploaders."""
+        """Reset every field with images or about them, cancel the jobs that use them, and empty all uploaders."""
         for part in self.parts.values():
             new = type(part)()
             for name in fields_with(part, DATA, ABOUT):
                 value = getattr(part, name)
-                if isinstance(value, Cancellable):
+                if isinstance(value, BackgroundJob):
                     value.cancel()
                 setattr(part, name, getattr(new, name))
         self.emptied.update(list(self.emptied))
+        self.just_forgotten = True
 
 
 def fields_with(part: VisitPart, *statements: str) -> list[str]:
@@ -91,13 +93,66 @@ def fields_with(part: VisitPart, *statements: str) -> list[str]:
 
 
 def current_visit() -> VisitState:
-    """What the visit whose page is being run remembers."""
-    if NAME not in st.session_state:
-        st.session_state[NAME] = VisitState()
-    state: VisitState = st.session_state[NAME]
+    """The state of the visit whose page is being run."""
+    state: VisitState = st.session_state.setdefault(NAME, VisitState())
     return state
 
 
 def visit_state(kind: type[P]) -> P:
-    """A part of what this visit remembers."""
+    """One room's part of the state of this visit."""
     return current_visit().part(kind)
+
+
+# --- widgets
+
+
+class Binding(TypedDict):
+    """Arguments for any Streamlit widget."""
+
+    key: str
+    on_change: Callable[[], None]
+
+
+def bound(part: VisitPart, name: str, *, then: Callable[[], None] = lambda: None) -> Binding:
+    """Tie a widget to a field: it shows the field's value and changes it; `then()` is called after a change.
+
+    The widget's key is the field's name, so no two parts may share the name of a bound field.
+    """
+
+    def keep(value: object) -> None:
+        setattr(part, name, value)
+        then()
+
+    return bound_value(name, getattr(part, name), keep)
+
+
+def bound_value(key: str, value: T, keep: Callable[[T], None]) -> Binding:
+    """Tie a widget to any other value: it shows `value`, and `keep(new)` is called with what is chosen instead.
+
+    The browser is only sent a value that it does not show yet, so as not to overwrite what is being typed. To
+    Streamlit, widgets with the same key on two pages are two widgets.
+    """
+    context, pages = get_script_run_ctx(), current_visit().pages
+    page = context.page_script_hash if context is not None else ""
+    if pages.get(key) != page or key not in st.session_state or st.session_state[key] != value:
+        st.session_state[key] = value
+    pages[key] = page
+    return Binding(key=key, on_change=lambda: keep(st.session_state[key]))
+
+
+def choose_option(
+    label: str, options: Mapping[Option, str], part: VisitPart, name: str, default: Option | None = None, **more: Any
+) -> Option:
+    """Show options, {value: text}, as a row of buttons tied to a field, and return the chosen value.
+
+    While the field's value is not on offer, `default` or else the first option is chosen; the field keeps its value for
+    when it is offered again.
+    """
+    value: Option = getattr(part, name)
+    if value not in options:
+        value = default or next(iter(options))
+    keep = partial(setattr, part, name)
+    st.segmented_control(
+        label, list(options), format_func=options.__getitem__, required=True, **bound_value(name, value, keep), **more
+    )
+    return value

@@ -1,14 +1,17 @@
-"""Files as they come from a browser."""
+"""A visitor's files: taken over from the browser, kept for the visit, and forgotten at once on request."""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import streamlit as st
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import DeletedFile, UploadedFile
 
-from crosspool.ui.visit.binding import Binding
-from crosspool.ui.visit.state import current_visit
+from crosspool.text import plural
+from crosspool.ui.runtime.quota import ImageOwner
+from crosspool.ui.runtime.server import current_server
+from crosspool.ui.visit.state import Binding, current_visit
 
 IMAGE_TYPES = ["jpg", "jpeg", "png", "webp", "avif", "heic", "heif", "gif", "tif", "tiff", "bmp"]
 LONGEST_FILE_NAME = 255  # characters; no file system takes more
@@ -17,13 +20,22 @@ Received = Iterator[tuple[str, bytes]]  # the name and the bytes of each file
 
 
 def uploader_key(name: str) -> str:
-    """The key of an uploader or a camera: another one once it was emptied, as Streamlit offers no other way."""
+    """The key of an uploader or a camera, which changes when it is emptied: Streamlit offers no other way."""
     return f"{name}-{current_visit().emptied.setdefault(name, 0)}"
 
 
 def empty_uploader(name: str) -> None:
     """Let an uploader hold nothing from the next run on."""
     current_visit().emptied[name] += 1
+
+
+def image_uploader(label: str, **options: Any) -> list[UploadedFile]:
+    """Show an uploader for several images."""
+    most = current_server().settings.upload_megabytes
+    files: list[UploadedFile] = st.file_uploader(
+        label, IMAGE_TYPES, accept_multiple_files=True, max_upload_size=most, **options
+    )
+    return files
 
 
 def receiving(name: str, receive: Callable[[Received], None]) -> Binding:
@@ -36,7 +48,7 @@ def receiving(name: str, receive: Callable[[Received], None]) -> Binding:
     def on_change() -> None:
         value: list[UploadedFile | DeletedFile] | UploadedFile | DeletedFile | None = st.session_state[key]
         if key != uploader_key(name) or value is None:
-            return  # a browser may report an uploader's files again when its successor is already there
+            return  # a browser may report an uploader's files again after a new one has taken its place
         receive(take_files(value if isinstance(value, list) else [value]))
         empty_uploader(name)
 
@@ -46,12 +58,12 @@ def receiving(name: str, receive: Callable[[Received], None]) -> Binding:
 def take_files(files: Sequence[UploadedFile | DeletedFile]) -> Received:
     """Each file's name and bytes. Streamlit, which would keep them as long as the visit lasts, forgets them.
 
-    What a browser names that this visit has not, or no longer, is left out: Streamlit gives a DeletedFile for it.
+    Files that this visit does not have, or no longer has, are left out: Streamlit gives a DeletedFile for them.
     """
     for file in files:
         if isinstance(file, UploadedFile):
             yield shortened(file.name), file.getvalue()
-            forget_files([file.file_id])
+            _forget_files(file.file_id)
 
 
 def shortened(name: str, longest: int = LONGEST_FILE_NAME) -> str:
@@ -59,13 +71,61 @@ def shortened(name: str, longest: int = LONGEST_FILE_NAME) -> str:
     return name if len(name) <= longest else f"{name[: longest - 9]}…{name[-8:]}"
 
 
-def forget_files(ids: Sequence[str] | None = None) -> None:
-    """Let Streamlit forget files of this visit: these, or all that it has."""
+def _forget_files(file_id: str | None = None) -> None:
+    """Make Streamlit forget a file of this visit, or all of them."""
     context = get_script_run_ctx()
     manager = context.uploaded_file_mgr if context is not None else None
     if context is None or not isinstance(manager, MemoryUploadedFileManager):
         return
-    if ids is None:
+    if file_id is None:
         manager.remove_session_files(context.session_id)
-    for file_id in ids or ():
+    else:
         manager.remove_file(context.session_id, file_id)
+
+
+# --- how long images stay
+
+
+def visitor() -> ImageOwner:
+    """The owner of the images of this visit, which the server counts as still going on."""
+    context = get_script_run_ctx()
+    if context is not None:
+        current_server().visits.note(context.session_id)
+    return current_visit().visitor
+
+
+def where_images_live() -> str:
+    """Where the visitor's images are, and for how long, in two sentences."""
+    minutes = max(round(st.get_option("server.disconnectedSessionTTL") / 60), 1)
+    return (
+        "Your images stay in this server's memory, for this visit only. They are gone when you press Forget my images, "
+        f"and about {plural(minutes, 'minute')} after you close the page."
+    )
+
+
+def note_visit() -> None:
+    """Where images are chosen: note that the visit goes on, and confirm it if images were just forgotten."""
+    visitor()
+    visit = current_visit()
+    if visit.just_forgotten:
+        visit.just_forgotten = False
+        st.toast("Your images are forgotten.", icon=":material/delete_forever:")
+
+
+def forget_control(key: str) -> None:
+    """Where there are images: a button that forgets them after a confirmation. A page may have several."""
+    if not current_visit().has_images:
+        return
+    with st.popover("Forget my images", icon=":material/delete_forever:"):
+        st.markdown(
+            "This forgets at once, and for good: uploads and photos, labelled images and their classes, what was "
+            "computed and trained on them, and a classifier that you loaded. A training that is under way ends."
+        )
+        if st.button("Forget them now", type="primary", on_click=_forget_images, key=f"forget-{key}"):
+            st.rerun()  # of the whole page, also from a fragment, which would go on with what is forgotten
+
+
+def _forget_images() -> None:
+    current_visit().forget_images()
+    _forget_files()
+    current_server().quota.release_dropped()

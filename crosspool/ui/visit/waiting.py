@@ -30,7 +30,7 @@ def waiting(text: str) -> Iterator[OnProgress]:
         yield show
 
 
-def refused(error: CrosspoolError) -> None:
+def show_error(error: CrosspoolError) -> None:
     """Say why nothing came of it."""
     st.error(as_it_is(str(error)), icon=":material/error:")
     if isinstance(error, BusyError):

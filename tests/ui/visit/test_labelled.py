@@ -44,7 +44,7 @@ def test_the_guide_is_the_librarys():
     assert found.dataset.classes == expected.classes
     assert found.dataset.samples[5].read() == expected.samples[5].read()
     assert found.dataset.samples[5].identity == expected.samples[5].identity  # and so are its features
-    assert len(set(found.pictures)) == 24
+    assert len(set(found.image_keys)) == 24
 
 
 def test_keys_of_the_guide_are_those_of_its_files():
@@ -183,10 +183,10 @@ def collected(**classes):
 def test_names_that_differ_in_case_and_spaces_are_one_class():
     collection = collected(cat=(1, 2))
     for label in ("Cat", "  CAT ", "cat\n"):
-        assert collection.called(label) == "cat"
+        assert collection.matching_class(label) == "cat"
     collection.add(" Cat", png(noise(3)), "3.png")
     assert [len(shots) for shots in collection.classes.values()] == [3]
-    assert collection.called("big  cat") == "big cat"
+    assert collection.matching_class("big  cat") == "big cat"
     assert class_name(" \t ") == ""
 
 
@@ -200,7 +200,7 @@ def test_too_little_is_told():
 def test_a_class_of_one_image_is_left_out_or_stops_it():
     kept = collected(cat=(1, 2), dog=(3, 4), owl=(5,)).labelled()
     assert kept.dataset.classes == ("cat", "dog")
-    assert len(kept.dataset) == len(kept.pictures) == 4
+    assert len(kept.dataset) == len(kept.image_keys) == 4
     assert kept.dataset.problems == ("1 class has fewer than 2 different images of its own: owl (1); left out.",)
     with pytest.raises(DatasetError, match=r"dog \(1\); too few classes would be left; add images"):
         collected(cat=(1, 2), dog=(3,)).labelled()

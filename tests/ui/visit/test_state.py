@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from benchmarks.harness.session import state_of, visit_of
 from crosspool import ui
+from crosspool.ui.runtime.background import BackgroundJob
 from crosspool.ui.visit.state import (
     ABOUT,
     DATA,
@@ -67,7 +68,7 @@ def test_no_two_parts_share_a_field_name_that_a_widget_may_have_as_its_key():
 
 
 def page():
-    from crosspool.ui.visit.visit import forget_control
+    from crosspool.ui.visit.uploads import forget_control
 
     forget_control("images")
 
@@ -84,13 +85,7 @@ def test_a_new_field_with_images_is_forgotten():
 
 
 def test_forgetting_cancels_work_under_way_and_empties_uploaders():
-    class Work:
-        cancelled = False
-
-        def cancel(self):
-            self.cancelled = True
-
-    state, work = VisitState(), Work()
+    state, work = VisitState(), BackgroundJob(lambda step: None, task="a test", advice="")
     state.part(Added).photo = work
     state.emptied.update({"zip": 2, "files": 0})
     state.forget_images()
@@ -109,8 +104,7 @@ def binding_page():
     import streamlit as st
 
     from crosspool.ui.maps.selection import MapsState
-    from crosspool.ui.visit.binding import bound
-    from crosspool.ui.visit.state import visit_state
+    from crosspool.ui.visit.state import bound, visit_state
 
     if st.checkbox("Draw it", True):
         st.number_input("Tile", 1, 500, **bound(visit_state(MapsState), "tile"))

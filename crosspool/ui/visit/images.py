@@ -9,17 +9,15 @@ from PIL import Image
 
 from crosspool.errors import CrosspoolError, ImageError
 from crosspool.images import load_image
-from crosspool.samples import samples
+from crosspool.samples import Sample, samples
 from crosspool.text import printable
 from crosspool.ui.runtime.decode_worker import StorageFormat, stored_image
 from crosspool.ui.runtime.image_hash import ImageHash, image_hash
 from crosspool.ui.runtime.quota import NoRoomError, QuotaLease
 from crosspool.ui.runtime.server import current_server
-from crosspool.ui.visit.binding import bound
+from crosspool.ui.visit import uploads
 from crosspool.ui.visit.link import LinkState
-from crosspool.ui.visit.state import VisitPart, about_images, image_data, visit_state
-from crosspool.ui.visit.uploads import IMAGE_TYPES, Received, receiving
-from crosspool.ui.visit.visit import forget_control, note_visit, visitor, where_images_live
+from crosspool.ui.visit.state import VisitPart, about_images, choose_option, image_data, visit_state
 from crosspool.ui.widgets.browser import jpeg_url
 from crosspool.ui.widgets.text import as_it_is
 from crosspool.ui.widgets.thumbnails import Thumbnail, thumbnails
@@ -42,7 +40,7 @@ class SourceImage:
     `key` is the SHA-256 of its bytes as they came, `file` what the library would load, `alt` a description for those
     who cannot see it, `data` the bytes that are kept: the same image or, if it is `shrunk`, a smaller one, as
     `crosspool.images.shrunk_file` makes it. `thumbnail` is a data URL, `sample` the sample's id or "", `lease` the
-    room that it takes.
+    memory that it takes.
     """
 
     key: ImageHash
@@ -57,7 +55,7 @@ class SourceImage:
 
     @property
     def image(self) -> Image.Image:
-        """The image, decoded anew each time: visits hold files, which are smaller."""
+        """The image, decoded at each access: visits keep files, which are smaller."""
         return load_image(self.data, name=self.title)
 
 
@@ -75,103 +73,77 @@ class ImageState(VisitPart):
     upload_errors: list[str] = about_images([])
 
 
-def choose_picture() -> SourceImage | None:
+def choose_image() -> SourceImage | None:
     """Show the choice of sources and return the chosen image; None while there is none yet."""
-    note_visit()
+    uploads.note_visit()
     state = visit_state(ImageState)
-    st.segmented_control(
-        "Image",
-        list(SOURCES),
-        format_func=SOURCES.__getitem__,
-        required=True,
-        label_visibility="collapsed",
-        **bound(state, "source"),
-    )
-    if state.source == "sample":
-        return _strip(_sample_pictures(), visit_state(LinkState), "sample")
-    _upload_control() if state.source == "upload" else _camera_control()
+    source = choose_option("Image", SOURCES, state, "source", label_visibility="collapsed")
+    if source == "sample":
+        return _strip(_sample_images(), visit_state(LinkState), "sample")
+    if source == "upload":
+        limits = f"Up to {MAX_UPLOADS} images; sides longer than {LONGEST_SIDE} pixels are shrunk on receipt."
+        uploads.image_uploader("Your images", help=limits, **uploads.receiving("files", _receive_files))
+    else:
+        st.camera_input("Take a photo", **uploads.receiving("camera", partial(_receive_files, title="camera.jpg")))
     for sentence in state.upload_errors:
         st.error(as_it_is(sentence), icon=":material/broken_image:")
-    chosen = _strip(tuple(state.received.values()), state, "upload")
+    image = _strip(tuple(state.received.values()), state, "upload")
     with st.container(horizontal=True):
-        if chosen is not None:
-            st.button(
-                "Remove this image",
-                icon=":material/delete:",
-                on_click=_remove,
-                args=(chosen.key,),
-                key=f"remove-{chosen.key}",
-            )
-        forget_control("images")
-    st.caption(where_images_live())
-    return chosen
+        if image is not None:
+            key = image.key
+            st.button("Remove this image", f"remove-{key}", on_click=_remove, args=(key,), icon=":material/delete:")
+        uploads.forget_control("images")
+    st.caption(uploads.where_images_live())
+    return image
 
 
-def pictures_at_hand() -> tuple[SourceImage, ...]:
+def available_images() -> tuple[SourceImage, ...]:
     """The samples, and all images that were received in this visit."""
-    return (*_sample_pictures(), *visit_state(ImageState).received.values())
+    return (*_sample_images(), *visit_state(ImageState).received.values())
 
 
-def show_picture(picture: SourceImage) -> None:
-    """Choose one of the images at hand."""
+def show_image(image: SourceImage) -> None:
+    """Choose one of the available images."""
     state = visit_state(ImageState)
-    if picture.sample:
-        state.source, visit_state(LinkState).sample = "sample", picture.sample
+    if image.sample:
+        state.source, visit_state(LinkState).sample = "sample", image.sample
     else:
-        state.source, state.upload = "upload", picture.key
+        state.source, state.upload = "upload", image.key
 
 
 @cache
-def _sample_pictures() -> tuple[SourceImage, ...]:
-    images = []
-    for sample in samples():
-        data = sample.path.read_bytes()
-        stored = stored_image(data, sample.title, STORAGE_FORMAT)
-        file, url = f"assets/samples/{sample.path.name}", jpeg_url(stored.thumbnail)
-        images.append(
-            SourceImage(
-                image_hash(data), sample.title, file, sample.alt, stored.file, stored.shrunk, url, sample=sample.id
-            )
-        )
-    return tuple(images)
+def _sample_images() -> tuple[SourceImage, ...]:
+    return tuple(map(_sample_image, samples()))
 
 
-def _visitors_picture(data: bytes, title: str) -> SourceImage:
-    """A stranger's image. Raises ImageError, and NoRoomError."""
+def _sample_image(sample: Sample) -> SourceImage:
+    data = sample.path.read_bytes()
+    stored = stored_image(data, sample.title, STORAGE_FORMAT)
+    file, url = f"assets/samples/{sample.path.name}", jpeg_url(stored.thumbnail)
+    return SourceImage(image_hash(data), sample.title, file, sample.alt, stored.file, stored.shrunk, url, sample.id)
+
+
+def _visitors_image(data: bytes, title: str) -> SourceImage:
+    """An image from a visitor's file. Raises ImageError and NoRoomError."""
     key, stored = image_hash(data), current_server().decoders.store(data, title, STORAGE_FORMAT)
-    lease, name = current_server().quota.lease(visitor(), [key], len(stored.file)), printable(title)
+    lease, name = current_server().quota.lease(uploads.visitor(), [key], len(stored.file)), printable(title)
     return SourceImage(key, name, title, name, stored.file, stored.shrunk, jpeg_url(stored.thumbnail), lease=lease)
 
 
-def _upload_control() -> None:
-    st.file_uploader(
-        "Your images",
-        type=IMAGE_TYPES,
-        accept_multiple_files=True,
-        max_upload_size=current_server().settings.upload_megabytes,
-        help=f"Up to {MAX_UPLOADS} images; sides longer than {LONGEST_SIDE} pixels are shrunk on receipt.",
-        **receiving("files", _receive_files),
-    )
-
-
-def _camera_control() -> None:
-    st.camera_input("Take a photo", **receiving("camera", lambda files: _receive_files(files, "camera.jpg")))
-
-
-def _receive_files(files: Received, title: str = "") -> None:
+def _receive_files(files: uploads.Received, title: str = "") -> None:
     """Take files over, under this title or their own names."""
     errors = [_receive(data, title or name) for name, data in files]
     visit_state(ImageState).upload_errors = [error for error in errors if error]
 
 
 def _receive(data: bytes, title: str) -> str:
-    """Decode an image, keep it for the visit and choose it; what is wrong with it in one sentence, or ""."""
+    """Decode an image, keep it for the visit and choose it; return what is wrong with it in one sentence, or ""."""
     state, key = visit_state(ImageState), image_hash(data)
     if key not in state.received:
         if len(state.received.keys() - set(state.added)) >= MAX_UPLOADS:
             return f"{title} was left out: at most {MAX_UPLOADS} images are kept; remove one first."
         try:
-            state.received[key] = _visitors_picture(data, title)
+            state.received[key] = _visitors_image(data, title)
         except ImageError as error:
             return str(error)
         except NoRoomError as error:
@@ -181,9 +153,9 @@ def _receive(data: bytes, title: str) -> str:
 
 
 def add_image(data: bytes, title: str) -> None:
-    """Take over an image that another page shows, and choose it; of those, the last few are kept beside the uploads.
+    """Take over an image that another page shows, and choose it; the last few of these are kept beside the uploads.
 
-    What is wrong with it is said where uploads are.
+    What is wrong with it is shown where the uploads are.
     """
     state, key = visit_state(ImageState), image_hash(data)
     state.source, state.upload_errors = "upload", []
@@ -192,7 +164,7 @@ def add_image(data: bytes, title: str) -> None:
         for old in added[:-MAX_ADDED]:
             state.received.pop(old, None)
         try:
-            state.received[key] = _visitors_picture(data, title)
+            state.received[key] = _visitors_image(data, title)
         except CrosspoolError as error:
             state.upload_errors = [f"{title} cannot be shown: {error}"]
             return
@@ -206,14 +178,14 @@ def _remove(key: str) -> None:
     state.upload_errors = []
 
 
-def _strip(pictures: Sequence[SourceImage], part: VisitPart, name: str) -> SourceImage | None:
-    """The thumbnails; which one is chosen is a field of what the visit remembers, as a sample's id or a key."""
-    if not pictures:
+def _strip(images: Sequence[SourceImage], part: VisitPart, name: str) -> SourceImage | None:
+    """Show thumbnails and return the chosen image, whose key or sample id the field `name` of `part` holds."""
+    if not images:
         return None
-    by_id = {picture.sample or picture.key: picture for picture in pictures}
+    by_id = {image.sample or image.key: image for image in images}
     if getattr(part, name) not in by_id:
         setattr(part, name, next(iter(by_id)))
     selected = getattr(part, name)
-    items = [Thumbnail(id_, picture.title, picture.alt, picture.thumbnail) for id_, picture in by_id.items()]
+    items = [Thumbnail(id_, image.title, image.alt, image.thumbnail) for id_, image in by_id.items()]
     thumbnails(items, selected=selected, choose=partial(setattr, part, name), key=f"{name}-strip")
     return by_id[selected]

@@ -18,9 +18,8 @@ from crosspool.ui.maps.selection import MapsState
 from crosspool.ui.maps.snippet import drawing_code, python_code
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest, image_maps
 from crosspool.ui.runtime.server import current_server
-from crosspool.ui.visit.binding import bound
-from crosspool.ui.visit.pictures import LONGEST_SIDE, SourceImage
-from crosspool.ui.visit.state import visit_state
+from crosspool.ui.visit.images import LONGEST_SIDE, SourceImage
+from crosspool.ui.visit.state import bound, visit_state
 from crosspool.ui.widgets.text import file_stem
 
 FIRST = 23  # maps of the gallery on a sheet: with the image three full rows
@@ -38,7 +37,7 @@ ALL: dict[str, Kind] = {
 STATISTICS: Kind = ("Statistics", "text/csv", ":material/table_view:", "One row per channel, as in the table (CSV)")
 
 
-def downloads(
+def download_and_share(
     picture: SourceImage,
     request: MapRequest,
     maps: ImageMaps,

@@ -20,10 +20,10 @@ SMALL = {"backbone": "squeezenet1_1", "weights": "untrained", "pair": "features.
 def section():
     from crosspool.ui.maps.page import maps_page
     from crosspool.ui.maps.selection import current_look, first_channels, pinned_channels, selected_channel
-    from crosspool.ui.maps.takeaway import downloads
+    from crosspool.ui.maps.share import download_and_share
 
     def body(picture, request, maps):
-        downloads(
+        download_and_share(
             picture,
             request,
             maps,

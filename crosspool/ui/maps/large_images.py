@@ -24,8 +24,8 @@ from crosspool.ui.maps.gallery import map_colour_range
 from crosspool.ui.maps.selection import select_cell
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest, image_maps
 from crosspool.ui.runtime.server import current_server
-from crosspool.ui.visit.pictures import SourceImage
-from crosspool.ui.visit.waiting import refused, waiting
+from crosspool.ui.visit.images import SourceImage
+from crosspool.ui.visit.waiting import show_error, waiting
 from crosspool.ui.widgets.picture import Cell, colour_bar, picture
 from crosspool.ui.widgets.text import as_it_is, number
 
@@ -43,7 +43,7 @@ def computed_maps(picture: SourceImage, request: MapRequest) -> ImageMaps | None
         with waiting("Computing the maps …") as on_progress:
             return image_maps(server, request, lambda: picture.image, on_progress, seconds=seconds)
     except CrosspoolError as error:
-        refused(error)
+        show_error(error)
     return None
 
 
@@ -63,7 +63,7 @@ def field_of(maps: ImageMaps, request: MapRequest, position: Cell) -> Box:
     return receptive_field(architecture(request.backbone).layout(request.size), maps.pair.upper, *position)
 
 
-def input_picture(
+def input_image(
     maps: ImageMaps, request: MapRequest, position: Cell, choose: Callable[[Cell], None] = select_cell
 ) -> None:
     """The network's input with the patch and the receptive field of the position as boxes; clicks call `choose`."""
@@ -75,7 +75,7 @@ def input_picture(
     field = field_of(maps, request, position).scaled(LARGE / request.size)
     boxes = [(field, FIELD_COLOUR), (first.joined(last).clipped(LARGE), PATCH_COLOUR)]
     picture(
-        with_boxes(large(maps.framed), boxes),
+        with_boxes(enlarged(maps.framed), boxes),
         alt=f"The image as the network saw it; position row {position[0]}, column {position[1]} is marked.",
         map_size=maps.upper.shape[1:],
         cell=position,
@@ -88,12 +88,12 @@ def input_picture(
     )
 
 
-def map_picture(
+def map_image(
     maps: ImageMaps, channel: int, position: Cell, look: Look, choose: Callable[[Cell], None] = select_cell
 ) -> None:
     """One map over the network's input, with its colour bar; clicks call `choose`."""
     st.markdown(f"**Map {channel} over the photo**")
-    overlay_picture(
+    overlay_image(
         maps.framed,
         maps.upper[channel],
         map_colour_range(maps, channel, look),
@@ -106,7 +106,7 @@ def map_picture(
     )
 
 
-def overlay_picture(
+def overlay_image(
     framed: Image.Image,
     values: np.ndarray,
     colour_range: ColourRange,
@@ -119,7 +119,7 @@ def overlay_picture(
     key: str,
 ) -> None:
     """Values, (H, W), over the network's input, with the position marked and a colour bar; clicks call `choose`."""
-    shown = look.over(large(framed), values, colour_range)
+    shown = look.over(enlarged(framed), values, colour_range)
     picture(
         with_boxes(shown, [(cell_box(*position, values.shape, LARGE), PATCH_COLOUR)]),
         alt=alt,
@@ -141,6 +141,6 @@ def colour_scale(colour_range: ColourRange, colour_map: str, label: str) -> None
     )
 
 
-def large(framed: Image.Image) -> Image.Image:
+def enlarged(framed: Image.Image) -> Image.Image:
     """The network's input in the size of the large pictures."""
     return framed.resize((LARGE, LARGE), Image.Resampling.BICUBIC)
