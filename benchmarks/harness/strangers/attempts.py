@@ -19,7 +19,7 @@ TRAVERSALS = (
     "/static/../../../../../etc/passwd", "/app/static/../../app.py", "/app/static/%2e%2e/app.py",
     "/component/../../app.py", "/component/crosspool.strip/../../../app.py", "/_stcore/bidi-components/../../app.py",
     "/_stcore/bidi-components/crosspool.strip/%2e%2e/%2e%2e/app.py", "//etc/passwd", "/pages/weighting_maps.py",
-    "/crosspool/ui/visit/pictures.py", "/.streamlit/secrets.toml", "/.git/config",
+    "/crosspool/ui/visit/images.py", "/.streamlit/secrets.toml", "/.git/config",
 )  # fmt: skip
 PUBLIC_PATHS = (
     "/_stcore/metrics",
