@@ -1,7 +1,7 @@
 """How many forward passes at a time, each of how many threads, yield the most: `python -m benchmarks.speed.at_once`.
 
-Justifies `crosspool.ui.runtime.cores`. A row is a width of the gate with the threads of each pass; images a
-second are a median over rounds in which all rows take turns, and the ratio is to the first row's.
+Justifies `CORES_PER_COMPUTATION` in `crosspool.ui.runtime.server`. A row is a width of the queue with the threads of
+each pass; images a second are a median over rounds in which all rows take turns, and the ratio is to the first row's.
 """
 
 import threading
@@ -17,7 +17,7 @@ from crosspool.backbones import load_backbone
 from crosspool.images import load_image
 from crosspool.pooling import cross_layer_pool
 from crosspool.samples import samples
-from crosspool.ui.runtime.cores import cores
+from crosspool.ui.runtime.server import available_cores
 
 PASSES = 12  # in a round
 
@@ -52,7 +52,8 @@ def main() -> None:
         maps = backbone.activations(image, pair, options.size)
         cross_layer_pool(maps.lower, maps.upper, **pair.geometry)
 
-    widths = [(1, cores()), (1, 1), (2, max(cores() // 2, 1)), (cores(), 1)]
+    cores = available_cores()
+    widths = [(1, cores), (1, 1), (2, max(cores // 2, 1)), (cores, 1)]
     found: dict[tuple[int, int], list[tuple[float, float]]] = {width: [] for width in dict.fromkeys(widths)}
     for _ in range(options.rounds):
         for (width, threads), rounds in found.items():

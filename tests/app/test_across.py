@@ -18,7 +18,7 @@ from crosspool.ui.maps import survey
 from crosspool.ui.maps.across import AcrossState
 from crosspool.ui.maps.map_matrix import Order, strongest_first
 from crosspool.ui.runtime import maps as compute
-from crosspool.ui.runtime.image_hash import ImageHash
+from crosspool.ui.runtime.quota import ImageHash
 from crosspool.ui.runtime.shared_cache import SharedCache
 from crosspool.ui.visit import images as sources
 from crosspool.ui.visit.choose_labelled import LabelledState

@@ -24,7 +24,7 @@ from crosspool.ui.contributions import explaining
 from crosspool.ui.contributions.choose_classifier import ClassifierFile, read_classifier
 from crosspool.ui.contributions.question import ContributionChoices
 from crosspool.ui.contributions.wording import strongest_channels
-from crosspool.ui.runtime.image_hash import ImageHash
+from crosspool.ui.runtime.quota import ImageHash
 from crosspool.ui.visit.images import SourceImage
 from crosspool.ui.visit.link import ChosenClassifier, LinkState
 from crosspool.ui.widgets.picture import colour_bar

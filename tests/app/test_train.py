@@ -16,8 +16,8 @@ from benchmarks.harness.session import state_of
 from crosspool.backbones import load_backbone
 from crosspool.classifiers import load_classifier
 from crosspool.evaluation.files import accuracy_files
-from crosspool.ui.comparison.downloads import _zipped
-from crosspool.ui.comparison.image_by_image import CARDS_PER_PAGE, _judged, image_groups
+from crosspool.ui.comparison.outcome import zipped_files
+from crosspool.ui.comparison.predictions import CARDS_PER_PAGE, image_groups, verdict_on_answer
 from crosspool.ui.comparison.state import ComparisonState
 from crosspool.ui.visit.choose_labelled import LabelledState
 from crosspool.ui.visit.images import ImageState
@@ -157,7 +157,7 @@ def test_files_can_be_taken_away(finished, tmp_path):
     assert table["name"].tolist() == ["cl@128", "sum@128"]
     document = json.loads(files["results.json"]())
     assert document["protocol"]["splits"] == 20
-    with zipfile.ZipFile(io.BytesIO(_zipped(files))) as archive:
+    with zipfile.ZipFile(io.BytesIO(zipped_files(files))) as archive:
         assert archive.namelist() == document["files"]
         assert archive.read("accuracy-against-bytes.png").startswith(b"\x89PNG")
     (tmp_path / "m.safetensors").write_bytes(comparison.classifiers["sum@128"].to_bytes())
@@ -197,7 +197,7 @@ def test_all_images_can_be_asked_about(finished):
     ],
 )
 def test_an_answer_in_words(answer, said):
-    assert _judged("m", answer, 1, ["*a*", "b"]) == said
+    assert verdict_on_answer("m", answer, 1, ["*a*", "b"]) == said
 
 
 def test_a_labelled_picture_is_classified_by_methods_that_have_not_seen_it(finished):
@@ -221,7 +221,7 @@ def test_a_labelled_picture_is_classified_by_methods_that_have_not_seen_it(finis
 def _classify():
     import streamlit as st
 
-    from crosspool.ui.comparison.new_images import new_images_section
+    from crosspool.ui.comparison.predictions import new_images_section
     from crosspool.ui.comparison.state import ComparisonState
     from crosspool.ui.visit.images import add_image
     from crosspool.ui.visit.state import visit_state
@@ -265,14 +265,13 @@ def test_why_takes_the_picture_and_the_method_along(finished):
 
 
 def _ask():
-
-    from crosspool.ui.comparison.image_by_image import _ask_of
+    from crosspool.ui.comparison.predictions import ask_why_of_sample
     from crosspool.ui.comparison.state import ComparisonState
     from crosspool.ui.visit.state import visit_state
 
     comparison = visit_state(ComparisonState).comparison
     assert comparison is not None
-    _ask_of(comparison, 3, "sum@128", "red")
+    ask_why_of_sample(comparison, 3, "sum@128", "red")
 
 
 # --- what is amiss

@@ -1,21 +1,21 @@
-"""Choosing what is compared, starting it, and watching it."""
+"""Choosing what is compared, starting the comparison, and watching it."""
 
 from functools import partial
 
 import streamlit as st
 
-from crosspool.backbones import UNTRAINED, architecture
-from crosspool.errors import CrosspoolError
+from crosspool.backbones import UNTRAINED, Architecture, architecture, backbone_specs
+from crosspool.errors import CrosspoolError, LayerPairError, SettingError
 from crosspool.framing import Framing
-from crosspool.methods import MethodSpec, parse_method_specs
+from crosspool.methods import MethodSpec, parse_method, parse_method_specs
 from crosspool.ui.comparison.job import Job
-from crosspool.ui.comparison.menu import default_methods, method_menu, network_menu
 from crosspool.ui.comparison.outcome import outcome_section, preliminary_results, result_tables
 from crosspool.ui.comparison.plan import Plan
 from crosspool.ui.comparison.state import ComparisonState
 from crosspool.ui.runtime.networks import Network
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.labelled import LabelledSet
+from crosspool.ui.visit.link import PRETRAINED
 from crosspool.ui.visit.state import bound, bound_value, visit_state
 from crosspool.ui.visit.waiting import show_error
 from crosspool.ui.widgets.text import as_it_is
@@ -25,48 +25,92 @@ MOST_SPLITS = 100
 DEFAULT_SHARE = 0.75  # of a class's images, to train on
 WATCH_SECONDS = 1.0
 
+NETWORK_HELP = "The networks whose weights are on this machine; crosspool fetch NAME downloads those of others."
+METHODS_EXAMPLE = "NAME:PAIR@SIZE/OPTION, such as cl-c/pca64, sum@448/lower"
+METHODS_HELP = "The same names as on the command line; the README lists them."
+SPLITS_HELP = (
+    "Each divides the images again into some to train on and some to test on. Intervals need at least 2, and are "
+    "narrower with more."
+)
+IMAGES_HELP = "On average: a class with more images contributes more. The other images are for testing."
+CANCELLED = (
+    "Cancelled. Your images and choices are unchanged, and what was computed is kept: training again continues from "
+    "there."
+)
+
+# Names with the network's own input size and the fine one, twice that, to be filled in.
+_METHODS = {
+    "cl@{fine}": "cross-layer pooling",
+    "cl@{own}": "cross-layer pooling",
+    "global@{own}": "fully-connected layer",
+    "global@{fine}": "fully-connected layer",
+    "cl@{fine}/ternary": "cross-layer pooling in two bits a number",
+    "cl@{fine}/pca64": "cross-layer pooling of 64 principal components",
+    "cl-f@{fine}": "cross-layer pooling of four tiles",
+    "cl-c@{fine}": "whole and tiles side by side",
+    "cl@{fine}+global@{fine}": "both side by side",
+    "sum@{fine}": "sum of the upper map",
+    "max@{fine}": "maximum of the upper map",
+    "pyramid@{fine}": "maxima over a pyramid of regions",
+    "jitter@{own}": "fully-connected layer, mean over 10 crops",
+    "cnnaug-svm@{own}": "fully-connected layer, 16 views",
+}
+_DEFAULTS = 4  # of these are compared unless others are chosen
+
+
+def _network_menu() -> dict[tuple[str, str], str]:
+    """The networks whose pretrained weights are here, then all of them untrained: names, weights and titles."""
+    specs = backbone_specs()
+    here = [spec for spec in specs.values() if spec.weights.availability != "needs a download"]
+    untrained = {(name, UNTRAINED): f"{spec.title}, untrained (random weights)" for name, spec in specs.items()}
+    return {(spec.name, PRETRAINED): spec.title for spec in here} | untrained
+
 
 def _choose_network() -> Network:
     """The network; those whose weights are not here are offered untrained."""
-    menu, state = network_menu(), visit_state(ComparisonState)
+    menu, state = _network_menu(), visit_state(ComparisonState)
     if state.training_network not in menu:
         state.training_network = next(iter(menu))
-    name, weights = st.selectbox(
-        "Network",
-        list(menu),
-        format_func=menu.__getitem__,
-        help="Networks whose weights are on this machine, and every network untrained. On the command line, crosspool "
-        "fetch NAME downloads weights.",
-        width=360,
-        **bound(state, "training_network"),
-    )
+    binding = bound(state, "training_network")
+    titles = menu.__getitem__
+    name, weights = st.selectbox("Network", list(menu), format_func=titles, help=NETWORK_HELP, width=360, **binding)
     return current_server().networks.named(name, weights)
+
+
+def _method_menu(structure: Architecture) -> tuple[dict[str, str], list[str]]:
+    """The methods that a network offers, each with a description; and those that are chosen at first.
+
+    Those are cross-layer pooling and the fully-connected layer, at both sizes where the network takes both.
+    """
+    own = structure.spec.preprocessing.size
+    names = {name.format(own=own, fine=2 * own): title for name, title in _METHODS.items()}
+    menu = {name: title for name, title in names.items() if _is_offered(name, structure)}
+    return menu, [name for name in list(names)[:_DEFAULTS] if name in menu]
+
+
+def _is_offered(name: str, structure: Architecture) -> bool:
+    try:
+        parse_method(name, structure)
+    except (SettingError, LayerPairError):  # too large for it, or it has no such layer
+        return False
+    return True
 
 
 def _choose_methods(network: Network) -> list[MethodSpec] | None:
     """What is compared; None, with the reason shown, where it cannot be understood."""
-    structure = architecture(network.name)
-    menu, state = method_menu(structure), visit_state(ComparisonState)
-    chosen = st.multiselect(
-        "Methods",
-        list(menu),
-        format_func=lambda name: f"{name} · {menu[name]}",
-        **bound_value(
-            f"methods-{network.name}",
-            state.methods.get(network.name, default_methods(structure)),
-            partial(state.methods.__setitem__, network.name),
-        ),
-    )
+    structure, state = architecture(network.name), visit_state(ComparisonState)
+    menu, defaults = _method_menu(structure)
+    keep = partial(state.methods.__setitem__, network.name)
+    binding = bound_value(f"methods-{network.name}", state.methods.get(network.name, defaults), keep)
+    chosen = st.multiselect("Methods", list(menu), format_func=lambda name: f"{name} · {menu[name]}", **binding)
     typed = st.text_input(
         "Other methods, comma-separated",
-        placeholder="NAME:PAIR@SIZE/OPTION, such as cl-c/pca64, sum@448/lower",
-        help="The same names as on the command line; the README lists them.",
-        **bound(state, "more_methods"),
-    )
-    known = {name.lower() for name in chosen}
-    more = [name.strip() for name in typed.split(",") if name.strip() and name.strip().lower() not in known]
+        placeholder=METHODS_EXAMPLE, help=METHODS_HELP, **bound(state, "more_methods"),
+    )  # fmt: skip
+    lower_case = {name.lower() for name in chosen}
+    others = [name for name in typed.split(",") if name.strip().lower() not in lower_case]
     try:
-        specs = parse_method_specs(",".join([*chosen, *more]))
+        specs = parse_method_specs(",".join([*chosen, *others]))
         for spec in specs:
             spec.on(structure, FRAMING)  # raises for what the network cannot give
     except CrosspoolError as error:
@@ -76,39 +120,24 @@ def _choose_methods(network: Network) -> list[MethodSpec] | None:
 
 
 def _choose_protocol(labelled: LabelledSet) -> tuple[int, int]:
-    """How many splits, and how many images to train on in all."""
+    """The number of splits, and the number of training images of all classes together."""
     classes, images = len(labelled.dataset.classes), len(set(labelled.image_keys))
     most, state = max(images // classes - 1, 1), visit_state(ComparisonState)
-    splits = st.number_input(
-        "Random splits",
-        1,
-        MOST_SPLITS,
-        help="Each divides the images again into some to train on and some to test on. Intervals need at least 2, "
-        "and are narrower with more.",
-        width=180,
-        **bound(state, "splits"),
-    )
-    each = st.number_input(
-        "Training images per class",
-        1,
-        most,
-        help="On average: a class with more images contributes more. The other images are for testing.",
-        width=220,
-        **bound_value(
-            f"each-{images}-{classes}",
-            state.training_images.get((images, classes), min(max(int(DEFAULT_SHARE * images / classes), 1), most)),
-            partial(state.training_images.__setitem__, (images, classes)),
-        ),
-    )
+    binding = bound(state, "splits")
+    splits = st.number_input("Random splits", 1, MOST_SPLITS, help=SPLITS_HELP, width=180, **binding)
+    default = min(max(int(DEFAULT_SHARE * images / classes), 1), most)
+    keep = partial(state.training_images.__setitem__, (images, classes))
+    binding = bound_value(f"each-{images}-{classes}", state.training_images.get((images, classes), default), keep)
+    each = st.number_input("Training images per class", 1, most, help=IMAGES_HELP, width=220, **binding)
     return int(splits), int(each) * classes
 
 
-def _start(labelled: LabelledSet, network: Network, methods: list[MethodSpec], splits: int, train_size: int) -> None:
+def _start(labelled: LabelledSet, network: Network, specs: list[MethodSpec], splits: int, train_size: int) -> None:
     """Begin to compare, unless there is a reason not to."""
     try:
-        structure = network.backbone.architecture  # of as many classes as its weights have
-        exact = tuple(method.on(structure, FRAMING) for method in methods)
-        plan = Plan(labelled, network, exact, splits, train_size)
+        structure = network.backbone.architecture  # with as many classes as its weights have
+        methods = tuple(spec.on(structure, FRAMING) for spec in specs)
+        plan = Plan(labelled, network, methods, splits, train_size)
         plan.protocol()
         visit_state(ComparisonState).job = Job(plan, current_server())
     except CrosspoolError as error:
@@ -119,15 +148,15 @@ def _start(labelled: LabelledSet, network: Network, methods: list[MethodSpec], s
 
 @st.fragment(run_every=WATCH_SECONDS)
 def _watch() -> None:
-    """How far the job is, what it has found so far, and a button that ends it."""
+    """The job's progress and its results so far, and a button that cancels it."""
     job = visit_state(ComparisonState).job
     if job is None or not job.running:
         st.rerun()
     progress = job.progress
-    counted = f": {progress.done:,} of {progress.total:,}" if progress.total > 1 else ""
+    count = f": {progress.done:,} of {progress.total:,}" if progress.total > 1 else ""
     left = "" if progress.seconds_left is None else f" · about {progress.seconds_left:.0f} s left"
     with st.container(key="training"):
-        st.progress(progress.share, text=as_it_is(f"{progress.stage}{counted}{left}"))
+        st.progress(progress.share, text=as_it_is(f"{progress.stage}{count}{left}"))
         st.button("Cancel", icon=":material/stop_circle:", on_click=job.cancel, key="cancel")
         if job.findings is not None:
             st.caption("All methods are tested; the classifiers for new images are being trained.")
@@ -137,29 +166,27 @@ def _watch() -> None:
             preliminary_results(job.results)
 
 
-def _ended() -> None:
-    """Take over what a job found, or say why it found nothing."""
-    job = visit_state(ComparisonState).job
+def _take_over_result() -> None:
+    """Show a finished job's comparison, or say why there is none."""
+    state = visit_state(ComparisonState)
+    job = state.job
     if job is None or job.running:
         return
     if job.comparison is not None:
-        visit_state(ComparisonState).take_over(job.comparison)
-    elif job.error:
+        state.take_over(job.comparison)
+        return
+    if job.error:
         st.error(as_it_is(job.error), icon=":material/error:")
         st.caption("Your images and choices are unchanged, and what was computed is kept.")
     else:
-        st.info(
-            "Cancelled. Your images and choices are unchanged, and what was computed is kept: training again continues "
-            "from there.",
-            icon=":material/stop_circle:",
-        )
-    if job.results and visit_state(ComparisonState).job is not None:
+        st.info(CANCELLED, icon=":material/stop_circle:")
+    if job.results:
         st.caption("Results before that")
         preliminary_results(job.results)
 
 
 def comparison_section(labelled: LabelledSet | None) -> None:
-    """The choices, the button, and what came of it."""
+    """The choices, the button that starts a comparison, and its result."""
     job = visit_state(ComparisonState).job
     is_running = job is not None and job.running
     with st.container(border=True):
@@ -168,20 +195,15 @@ def comparison_section(labelled: LabelledSet | None) -> None:
             splits, train_size = _choose_protocol(labelled) if labelled else (0, 0)
         if network.weights == UNTRAINED:
             st.warning("Untrained network: random weights.", icon=":material/casino:")
-        methods = _choose_methods(network)
-        wanted = st.button(
-            "Train and compare",
-            type="primary",
-            icon=":material/play_arrow:",
-            disabled=labelled is None or not methods or is_running,
-            key="train",
-        )
-    if wanted and labelled is not None and methods:
-        _start(labelled, network, methods, splits, train_size)
+        specs = _choose_methods(network)
+        icon, is_disabled = ":material/play_arrow:", labelled is None or not specs or is_running
+        is_pressed = st.button("Train and compare", type="primary", icon=icon, disabled=is_disabled, key="train")
+    if is_pressed and labelled is not None and specs:
+        _start(labelled, network, specs, splits, train_size)
     if is_running:
         _watch()
         return
-    _ended()
+    _take_over_result()
     comparison = visit_state(ComparisonState).comparison
     if comparison is not None:
         outcome_section(comparison, labelled)

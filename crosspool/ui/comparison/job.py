@@ -1,4 +1,4 @@
-"""A comparison in the background: a thread that computes, how far it is, and what it has found so far."""
+"""A comparison in the background: the thread that computes it, its progress, and its results so far."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,22 +17,15 @@ from crosspool.evaluation.protocol import Protocol
 from crosspool.evaluation.report import MethodResult
 from crosspool.evaluation.run import report_of, result_of
 from crosspool.features import Features
-from crosspool.ui.comparison.costs import (
-    ENCODING_PASSES,
-    NetworkPass,
-    in_order,
-    pass_cost,
-    sources_of,
-    test_cost,
-    total_cost,
-)
-from crosspool.ui.comparison.memory import reserve_for_classifiers
-from crosspool.ui.comparison.plan import Plan
+from crosspool.ui.comparison.plan import ENCODING_PASSES, NetworkPass, Plan
 from crosspool.ui.comparison.result import Comparison, server_disk, train_on
 from crosspool.ui.runtime.background import BackgroundJob, Step
 from crosspool.ui.runtime.gate import Ticket
-from crosspool.ui.runtime.memory_budget import MemoryReservation
+from crosspool.ui.runtime.quota import MemoryReservation
 from crosspool.ui.runtime.server import Server
+
+WAITING = "Waiting for its turn"
+ADVICE = "take fewer images, or methods of fewer dimensions"
 
 
 @dataclass(frozen=True)
@@ -47,23 +40,14 @@ class Progress:
 
 
 class Job(BackgroundJob):
-    """A comparison under way; what it has found so far can be read at any time."""
+    """A comparison under way; its results so far can be read at any time."""
 
     def __init__(self, plan: Plan, server: Server) -> None:
-        """Begin. Raises SettingError where there is no room for it."""
+        """Begin. Raises SettingError where the server has no room for it."""
         plan.check_room()
-        # Held by the thread, and by what it finds.
-        reservation = reserve_for_classifiers(server.classifier_memory, plan.classifiers_bytes)
-        self._work = _Work(plan, server)
-        super().__init__(
-            partial(_run, self._work, reservation),
-            task="the comparison",
-            advice="take fewer images, or methods of fewer dimensions",
-        )
-
-    @property
-    def plan(self) -> Plan:
-        return self._work.plan
+        reservation = plan.reserve_memory(server.classifier_memory)  # held by the thread and by the comparison
+        self.plan, self._work = plan, _Work(plan, server)
+        super().__init__(partial(_run, self._work, reservation), task="the comparison", advice=ADVICE)
 
     @property
     def progress(self) -> Progress:
@@ -71,18 +55,18 @@ class Job(BackgroundJob):
 
     @property
     def results(self) -> dict[str, MethodResult]:
-        """Those methods that are tested, by name, in the order in which they were named."""
+        """The results of the methods that are tested, by name, in the order of the plan."""
         results = dict(self._work.results)
         return {method.name: results[method.name] for method in self.plan.methods if method.name in results}
 
     @property
     def findings(self) -> AccuracyFindings | None:
-        """What the tests found together, once all methods are tested; their classifiers may still be missing."""
+        """The findings of all tests, once all methods are tested; their classifiers may still be missing."""
         return self._work.findings
 
     @property
     def comparison(self) -> Comparison | None:
-        """All of it, once it is there."""
+        """The finished comparison, once it is there."""
         return self._work.comparison
 
 
@@ -94,16 +78,16 @@ class _Work:
         self.results: dict[str, MethodResult] = {}
         self.findings: AccuracyFindings | None = None
         self.comparison: Comparison | None = None
-        self._all = total_cost(plan)
-        self._before = 0.0  # the cost of all earlier stages
-        self._stage, self._cost, self._done, self._total = "Waiting for its turn", 0.0, 0, 1
+        self._total_cost = plan.total_cost()
+        self._earlier_cost = 0.0
+        self._stage, self._cost, self._done, self._total = WAITING, 0.0, 0, 1
         self._start = time.monotonic()
         self._check: Step = lambda: None
         self._turn: Ticket | None = None
 
     def begin(self, stage: str, cost: float, total: int) -> None:
-        """The next stage of so many images, and what it costs."""
-        self._before += self._cost
+        """Go on to the next stage, of `total` images, and of this cost."""
+        self._earlier_cost += self._cost
         self._stage, self._cost, self._done, self._total = stage, cost, 0, total
         self.step()
 
@@ -116,13 +100,12 @@ class _Work:
         """Wait until few enough are training, and for a first turn to compute; `check` is the background job's."""
         self._check = check
         with self.server.trainings.turn(self._wait_for_training):
-            self._start = time.monotonic()
-            self._stage = "Waiting for its turn"
+            self._start, self._stage = time.monotonic(), WAITING
             with self.server.compute.turn(lambda place: check()) as self._turn:
                 yield
 
     def step(self) -> None:
-        """Between any two steps: others may compute first.
+        """Let others compute first, between any two steps.
 
         Raises StoppedError where the job was cancelled, and SettingError where it takes too long.
         """
@@ -130,16 +113,16 @@ class _Work:
         assert self._turn is not None
         self._turn.yield_turn()
         minutes = self.server.settings.training_minutes
-        if time.monotonic() - self._start > 60 * minutes:
+        if self.seconds > 60 * minutes:
             raise SettingError(
-                f"The training was ended after {minutes:g} minutes, which is the most that this server gives one; take "
-                "fewer images, splits or methods, or go on with crosspool evaluate on a machine of your own."
+                f"The training was ended after {minutes:g} minutes, the most that this server allows; take fewer "
+                "images, splits or methods, or go on with crosspool evaluate on your own machine."
             )
 
     @property
-    def ms(self) -> float:
+    def seconds(self) -> float:
         """How long it has taken, without the wait for its turn."""
-        return 1000 * (time.monotonic() - self._start)
+        return time.monotonic() - self._start
 
     def _wait_for_training(self, place: int) -> None:
         self._stage = f"Place {place} in the queue of trainings"
@@ -147,14 +130,12 @@ class _Work:
 
     def progress(self) -> Progress:
         stage, cost, done, total = self._stage, self._cost, self._done, self._total
-        share = min((self._before + cost * done / total) / self._all, 1.0)
-        spent = time.monotonic() - self._start
-        left = spent * (1 - share) / share if share > 0.03 else None
-        return Progress(stage, done, total, share, left)
+        share = min((self._earlier_cost + cost * done / total) / self._total_cost, 1.0)
+        return Progress(stage, done, total, share, self.seconds * (1 - share) / share if share > 0.03 else None)
 
 
-class _Watched(ArrayCache):
-    """A cache whose every reading is a step, so that whatever reads records can be stopped."""
+class _WatchedCache(ArrayCache):
+    """A cache in which every reading is a step, so that anything that reads records can be stopped."""
 
     def __init__(self, cache: ArrayCache, step: Callable[[], None]) -> None:
         super().__init__(cache.folder, cache.limit)
@@ -166,25 +147,25 @@ class _Watched(ArrayCache):
 
 
 def _run(work: _Work, reservation: MemoryReservation, check: Step) -> None:
+    plan = work.plan
     try:
         with work.turn(check), server_disk():
-            work.comparison = _compared(work, reservation)
+            work.comparison = _compare(work, reservation)
     finally:
-        work.server.log.record(
-            "training_ended", network=work.plan.network.name, images=len(work.plan.labelled.dataset), ms=work.ms
-        )
+        images, ms = len(plan.labelled.dataset), 1000 * work.seconds
+        work.server.log.record("training_ended", network=plan.network.name, images=images, ms=ms)
 
 
-def _compared(work: _Work, reservation: MemoryReservation) -> Comparison:
+def _compare(work: _Work, reservation: MemoryReservation) -> Comparison:
     plan = work.plan
-    dataset, cache = plan.labelled.dataset, _Watched(plan.labelled.cache, work.step)
+    dataset, cache = plan.labelled.dataset, _WatchedCache(plan.labelled.cache, work.step)
     backbone = plan.network.backbone
-    everything = Features(dataset, backbone, sources_of(plan.methods), cache)
+    everything = Features(dataset, backbone, plan.sources, cache)
     protocol = plan.protocol()
-    for method, passes in in_order(plan.methods):
+    for method, passes in plan.stages():
         for network_pass, sources in passes.items():
             _compute(work, Features(dataset, backbone, sources, cache), network_pass)
-        work.begin(f"Testing {method.name} on {plan.splits} splits", test_cost(plan, method), 1)
+        work.begin(f"Testing {method.name} on {plan.splits} splits", plan.test_cost(method), 1)
         work.results[method.name] = result_of(
             dataset, method, everything, protocol, scratch=cache.folder,
             progress=lambda stage, done, total: work.step(), step=work.step,
@@ -198,19 +179,18 @@ def _compared(work: _Work, reservation: MemoryReservation) -> Comparison:
 
 
 def _findings(plan: Plan, results: Mapping[str, MethodResult], protocol: Protocol) -> AccuracyFindings:
-    dataset, network = plan.labelled.dataset, plan.network
+    dataset, network, framing = plan.labelled.dataset, plan.network, plan.methods[0].framing
     names = [method.name for method in plan.methods]
     report = report_of(dataset, [results[name] for name in names], protocol, usual_baselines(names))
-    framing = plan.methods[0].framing
     return AccuracyFindings(
         report, network.name, network.title, network.weights, framing, protocol.C, plan.command, False, dataset
     )
 
 
 def _compute(work: _Work, features: Features, network_pass: NetworkPass) -> None:
-    """What one pass of the network yields, for all images."""
+    """Compute the features that one pass of the network yields, for all images."""
     count = len(features.dataset)
-    work.begin(f"Computing {count:,} images, {network_pass[0]} px", pass_cost(work.plan, network_pass) * count, count)
+    work.begin(f"Computing {count:,} images, {network_pass[0]} px", work.plan.pass_cost(network_pass) * count, count)
     for index in range(count):
         features.ensure(index)
         work.advance(index + 1)

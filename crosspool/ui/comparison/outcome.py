@@ -1,41 +1,42 @@
-"""What a comparison found: its tables, the figure of accuracy against bytes, and the confusion matrices."""
+"""The result of a comparison: tables, the figure of accuracy against bytes, confusion matrices, and downloads."""
 
-from collections.abc import Mapping, Sequence
+import io
+import shlex
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from crosspool.evaluation.files import COST_FIGURE, accuracy_files, confusion_results
+from crosspool.evaluation.files import COST_FIGURE, accuracy_files, confusion_results, safe_file_names
 from crosspool.evaluation.findings import AccuracyFindings, data_sentence, protocol_sentence
 from crosspool.evaluation.report import MethodResult
 from crosspool.evaluation.tables import NO_CLEAR_DIFFERENCE, accuracy_sections, difference_verdict
 from crosspool.tables import Section
 from crosspool.text import human_bytes, percent
-from crosspool.ui.comparison.downloads import downloads_section
-from crosspool.ui.comparison.image_by_image import predictions_section
-from crosspool.ui.comparison.new_images import new_images_section
+from crosspool.ui.comparison.predictions import new_images_section, predictions_section
 from crosspool.ui.comparison.result import Comparison
 from crosspool.ui.comparison.state import ComparisonState
-from crosspool.ui.visit.labelled import LabelledSet
+from crosspool.ui.visit.labelled import LONGEST_NAME, LabelledSet
 from crosspool.ui.visit.state import visit_state
 from crosspool.ui.widgets.text import as_it_is
 
-COLUMNS = {title: place for place, title in enumerate(("method", "against", "points", "difference"))}  # first of all
-
-
-FULL_WIDTH = 2400  # pixels: a table with a width of its own fills less room than that, and keys can scroll it
+COLUMN_ORDER = {
+    title: place for place, title in enumerate(("method", "against", "points", "difference"))
+}  # then others
+FULL_WIDTH = 2400  # pixels: a table with a width of its own takes less room than that, and keys can scroll it
 
 
 def outcome_section(comparison: Comparison, chosen: LabelledSet | None) -> None:
-    """All of it, from the table to the files; `chosen` are the images that would be compared next."""
-    findings, labelled = comparison.findings, comparison.labelled
-    st.header(f"Result: {as_it_is(labelled.title)}", anchor=False, divider="gray")
-    if chosen is None or not chosen.same_as(labelled):
+    """The whole result, from the tables to the files; `chosen` are the images that would be compared next."""
+    findings, title = comparison.findings, as_it_is(comparison.labelled.title)
+    st.header(f"Result: {title}", anchor=False, divider="gray")
+    if chosen is None or not chosen.same_as(comparison.labelled):
         st.warning(
-            f"This is the result for {as_it_is(labelled.title)}, not for the images chosen above; press Train and "
-            "compare for theirs.",
+            f"This is the result for {title}, not for the images chosen above; press Train and compare for theirs.",
             icon=":material/history:",
         )
     st.caption(as_it_is(f"{data_sentence(findings)} {protocol_sentence(findings)}"))
@@ -53,15 +54,15 @@ def outcome_section(comparison: Comparison, chosen: LabelledSet | None) -> None:
         for section in others:
             st.subheader(section.title, anchor=False)
             _table(section)
-        _why_none(findings)
+        _explain_no_difference(findings)
     _confusion(comparison)
     predictions_section(comparison)
     new_images_section(comparison)
-    downloads_section(comparison)
+    _downloads_section(comparison)
 
 
-def _why_none(findings: AccuracyFindings) -> None:
-    """Where there is no clear difference: why that may be."""
+def _explain_no_difference(findings: AccuracyFindings) -> None:
+    """Say why there may be no clear difference, where there is none."""
     report = findings.report
     if any(difference_verdict(pair) == NO_CLEAR_DIFFERENCE for pair in report.paired):
         each, tested = report.train_images / len(report.classes), report.test_images
@@ -81,24 +82,23 @@ def result_tables(findings: AccuracyFindings) -> None:
 
 
 def preliminary_results(results: Mapping[str, MethodResult]) -> None:
-    """The methods that are tested so far."""
+    """A table of the methods that are tested so far."""
     rows = [
-        (as_it_is(name), f"{percent(accuracy.value)} %", human_bytes(result.bytes_per_image))
+        (as_it_is(name), f"{percent(result.measures['accuracy'].value)} %", human_bytes(result.bytes_per_image))
         for name, result in results.items()
-        for accuracy in [result.measures["accuracy"]]
     ]
     st.table(pd.DataFrame(rows, columns=["method", "accuracy", "storage"]).set_index("method"), width=FULL_WIDTH)
 
 
 def _table(section: Section) -> None:
-    columns = sorted(section.columns, key=lambda column: COLUMNS.get(column.title, len(COLUMNS)))
+    columns = sorted(section.columns, key=lambda column: COLUMN_ORDER.get(column.title, len(COLUMN_ORDER)))
     cells = {column.title: [_in_one_line(cell) for cell in column.cells] for column in columns}
     st.table(pd.DataFrame(cells).set_index(columns[0].title), width=FULL_WIDTH)
     st.caption(as_it_is(" ".join(section.notes)))
 
 
 def _in_one_line(cell: str) -> str:
-    """A number and its unit are not parted: a table that is too wide can be scrolled."""
+    """The cell with every number beside its unit: a table that is too wide can be scrolled."""
     return as_it_is(cell).replace(" ", "\N{NO-BREAK SPACE}")
 
 
@@ -109,52 +109,86 @@ def _figure(comparison: Comparison) -> None:
         f"{result.name} {percent(result.measures[report.measure].value)} % with {human_bytes(result.bytes_per_image)}"
         for result in report.methods
     )
-    st.image(_made(comparison, f"{COST_FIGURE}.png"), alt=f"Accuracy against bytes per image: {description}.")
+    st.image(_file(comparison, f"{COST_FIGURE}.png"), alt=f"Accuracy against bytes per image: {description}.")
 
 
 @st.fragment
 def _confusion(comparison: Comparison) -> None:
     st.subheader("Confusion matrix: which classes are mixed up", anchor=False)
-    stems = {result.name: stem for stem, result in confusion_results(comparison.findings).items()}
-    name = st.segmented_control(
-        "Method", list(stems), default=next(iter(stems)), required=True, key=f"confused-{'-'.join(stems)}"
-    )
-    result = next(result for result in comparison.report.methods if result.name == name)
-    assert result.confusion is not None
+    results = {result.name: (stem, result.confusion) for stem, result in confusion_results(comparison.findings).items()}
+    key = f"confused-{'-'.join(results)}"
+    name = st.segmented_control("Method", list(results), default=next(iter(results)), required=True, key=key)
+    stem, confusion = results[name]
+    assert confusion is not None
     classes = list(comparison.report.classes)
     with st.container(key="halves-confusion"):
-        picture, table = st.columns([1.3, 1], gap="medium")
-    with picture:
-        st.image(
-            _made(comparison, f"{stems[name]}.png"),
-            alt=f"Confusion matrix of {name}; the same numbers are in the table beside it.",
-            width=min(900, 360 + 30 * len(classes)),
-        )
-    with table:
+        left, right = st.columns([1.3, 1], gap="medium")
+    with left:
+        alt = f"Confusion matrix of {name}; the same numbers are in the table beside it."
+        st.image(_file(comparison, f"{stem}.png"), alt=alt, width=min(900, 360 + 30 * len(classes)))
+    with right:
         st.caption("Most frequent mistakes, over all splits")
-        st.dataframe(_mistakes(result.confusion, classes), hide_index=True, key=f"mistakes-{name}")
+        st.dataframe(_mistakes(confusion, classes), hide_index=True, key=f"mistakes-{name}")
     with st.expander("All counts as a table", icon=":material/table:"):
-        st.dataframe(pd.DataFrame(result.confusion, index=classes, columns=classes), key=f"counts-{name}")
+        st.dataframe(pd.DataFrame(confusion, index=classes, columns=classes), key=f"counts-{name}")
 
 
 def _mistakes(confusion: NDArray[np.int64], classes: Sequence[str]) -> pd.DataFrame:
     """Pairs of a true class and the wrong prediction, the most frequent first."""
-    tested = confusion.sum(axis=1)
     pairs = [(int(true), int(predicted)) for true, predicted in np.argwhere(confusion) if true != predicted]
     pairs.sort(key=lambda pair: -confusion[pair])
-    return pd.DataFrame(
-        {
-            "true class": [classes[true] for true, _ in pairs],
-            "predicted": [classes[predicted] for _, predicted in pairs],
-            "times": [int(confusion[pair]) for pair in pairs],
-            "of its tests": [f"{100 * confusion[pair] / tested[pair[0]]:.0f} %" for pair in pairs],
-        }
-    )
+    shares = 100 * confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    rows = [(classes[i], classes[k], int(confusion[i, k]), f"{shares[i, k]:.0f} %") for i, k in pairs]
+    return pd.DataFrame(rows, columns=["true class", "predicted", "times", "of its tests"])
 
 
-def _made(comparison: Comparison, name: str) -> bytes:
-    """A file of the comparison's, made once for a session."""
+def _file(comparison: Comparison, name: str) -> bytes:
+    """One of the comparison's files, made once in a visit."""
     files = visit_state(ComparisonState).made_files
     if name not in files:
         files[name] = accuracy_files(comparison.findings)[name]()
     return files[name]
+
+
+# --- downloads
+
+
+def _downloads_section(comparison: Comparison) -> None:
+    """The comparison's files, its classifiers, and the commands that give the same results."""
+    st.subheader("Download and share", anchor=False)
+    files = accuracy_files(comparison.findings)
+    (dataset,) = safe_file_names([comparison.dataset.name[:LONGEST_NAME]])
+    start = f"{dataset}-" if dataset else ""  # so that files of several data sets can lie together
+    with st.container(horizontal=True):
+        _download("Table (CSV)", files["results.csv"], f"{start}results.csv", "text/csv")
+        _download("All numbers (JSON)", files["results.json"], f"{start}results.json", "application/json")
+        _download("Figure (PNG)", files[f"{COST_FIGURE}.png"], f"{start}{COST_FIGURE}.png", "image/png")
+        _download("Figure (SVG)", files[f"{COST_FIGURE}.svg"], f"{start}{COST_FIGURE}.svg", "image/svg+xml")
+        _download("All files (ZIP)", partial(zipped_files, files), f"{start}comparison.zip", "application/zip")
+    names = [f"{start}{stem}.safetensors" for stem in safe_file_names(list(comparison.classifiers))]
+    with st.container(horizontal=True):
+        for name, (method, classifier) in zip(names, comparison.classifiers.items(), strict=True):
+            label = f"Model {as_it_is(method)}, {human_bytes(classifier.weights.nbytes)}"
+            _download(label, classifier.to_bytes, name, "application/octet-stream")
+    if comparison.labelled.spec is None:
+        st.markdown(
+            "About the same on the command line, where FOLDER has a folder of images for each class (large images were "
+            "shrunk on upload here):"
+        )
+    else:
+        st.markdown("The same on the command line, and a downloaded model applied to an image:")
+    example = shlex.join(["crosspool", "classify", "IMAGE", "--model", names[0]])
+    st.code(f"{comparison.findings.command_line}\n{example}", language="bash", wrap_lines=True)
+
+
+def _download(label: str, data: Callable[[], bytes], name: str, kind: str) -> None:
+    st.download_button(label, data, name, kind, icon=":material/download:", on_click="ignore", key=f"download-{name}")
+
+
+def zipped_files(files: Mapping[str, Callable[[], bytes]]) -> bytes:
+    """A ZIP of files, each made by its function."""
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, make in files.items():
+            archive.writestr(name, make())
+    return data.getvalue()

@@ -1,23 +1,27 @@
-"""What is to be compared, and how; and whether the server has room for it."""
+"""What is to be compared and how, what that costs, and whether the server has room for it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from crosspool.backbones import UNTRAINED
+from crosspool.crops import Source
 from crosspool.errors import SettingError
 from crosspool.evaluation.command import evaluate_command_line, spelled_out, usual_baselines
 from crosspool.evaluation.protocol import Protocol, SplitOptions
+from crosspool.evaluation.run import TIMED_IMAGES
 from crosspool.methods import Method
 from crosspool.text import human_bytes
 from crosspool.ui.runtime.networks import Network
+from crosspool.ui.runtime.quota import MemoryBudget, MemoryReservation
 from crosspool.ui.visit.labelled import LabelledSet
 
 MAX_VECTORS_BYTES = 4 * 2**30  # of one method; they lie on disk while their kernel is computed
+BYTES_PER_NUMBER = 4
+RETRAINED_LIMIT = 2  # classifiers kept that were trained without an image: the explained one and its baseline
+ENCODING_PASSES = 0.2  # the cost of encoding and comparing an image, in passes of the network at its own size
+CROPS_PER_VIEW = {"whole": 1, "tiles": 1, "jitter": 10, "augmented": 16}
 
-
-RETRAINED_KEPT = 2  # classifiers kept that were trained without an image: one, and what it is compared with
-
-
-BYTES_PER_NUMBER = 4  # of a number
+NetworkPass = tuple[int, str, str]  # size, views, framing: what goes through the network at once
 
 
 @dataclass(frozen=True)
@@ -32,12 +36,23 @@ class Plan:
     seed: int = 0
 
     def protocol(self) -> Protocol:
-        """The splits; equal images lie on one side of each. Raises SettingError for a size that cannot be had."""
+        """The splits; equal images lie on one side of each. Raises SettingError for an impossible training size."""
         options = SplitOptions(self.splits, self.train_size, self.seed, official=False)
         return options.protocol(self.labelled.dataset, self.labelled.image_keys)
 
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The command that gives the same results; for uploaded images, with FOLDER for where they are."""
+        names = [method.name for method in self.methods]
+        weights = UNTRAINED if self.network.weights == UNTRAINED else None
+        framing, spec = self.methods[0].framing, self.labelled.spec or "FOLDER"
+        options = spelled_out(seed=self.seed, backbone=self.network.name, framing=framing, weights=weights)
+        return (*evaluate_command_line(spec, names, self.splits, self.train_size, usual_baselines(names)), *options)
+
+    # --- room
+
     def check_room(self) -> None:
-        """Raise SettingError where the server has no room for such long vectors."""
+        """Raise SettingError where the vectors are too long for the server."""
         dataset = self.labelled.dataset
         for method in self.methods:
             vectors = len(dataset) * method.length * BYTES_PER_NUMBER
@@ -49,19 +64,61 @@ class Plan:
 
     @property
     def classifiers_bytes(self) -> int:
-        """What the classifiers of all methods take, and those that are trained again without a picture."""
+        """The memory of all methods' classifiers, and of those that are trained again without an image."""
         sizes = [len(self.labelled.dataset.classes) * method.length * BYTES_PER_NUMBER for method in self.methods]
-        return sum(sizes) + RETRAINED_KEPT * max(sizes)
+        return sum(sizes) + RETRAINED_LIMIT * max(sizes)
+
+    def reserve_memory(self, budget: MemoryBudget) -> MemoryReservation:
+        """Reserve memory for the classifiers. Raises SettingError where those of other visitors leave too little."""
+        reservation = budget.reserve(self.classifiers_bytes)
+        if reservation is None:
+            when = "" if self.classifiers_bytes > budget.limit else "try again when others have left, or "
+            raise SettingError(
+                f"The classifiers of these methods take {human_bytes(self.classifiers_bytes)}, for which this server "
+                f"has no room now; {when}take fewer methods, or shorter ones (/pca64, or another pair)."
+            )
+        return reservation
+
+    # --- costs, in passes of the network at its own input size
 
     @property
-    def command(self) -> tuple[str, ...]:
-        """The command that gives the same again; of uploaded images, with FOLDER for where they are."""
-        names = [method.name for method in self.methods]
-        options = spelled_out(
-            seed=self.seed,
-            backbone=self.network.name,
-            framing=self.methods[0].framing,
-            weights=UNTRAINED if self.network.weights == UNTRAINED else None,
-        )
-        spec = self.labelled.spec or "FOLDER"
-        return (*evaluate_command_line(spec, names, self.splits, self.train_size, usual_baselines(names)), *options)
+    def sources(self) -> tuple[Source, ...]:
+        """Everything that the methods read of an image."""
+        return tuple(sorted({source for method in self.methods for source in method.sources}))
+
+    def stages(self) -> Iterator[tuple[Method, dict[NetworkPass, tuple[Source, ...]]]]:
+        """Yield the methods, quickest first, each with the passes it needs that no earlier one had, for all methods."""
+        earlier: set[NetworkPass] = set()
+        for method in sorted(self.methods, key=lambda method: sum(map(_pixels, _passes(method)))):
+            new = sorted(_passes(method) - earlier)
+            earlier.update(new)
+            yield method, {each: tuple(s for s in self.sources if _pass_of(s) == each) for each in new}
+
+    def pass_cost(self, network_pass: NetworkPass) -> float:
+        """The cost of a pass for one image."""
+        return _pixels(network_pass) / self.network.spec.preprocessing.size**2
+
+    def test_cost(self, method: Method) -> float:
+        """The cost of testing a method on all splits, its features being computed."""
+        encodings = self.splits if method.learns else 1
+        timing = sum(map(self.pass_cost, _passes(method))) * TIMED_IMAGES
+        return ENCODING_PASSES * len(self.labelled.dataset) * encodings + timing
+
+    def total_cost(self) -> float:
+        """The cost of everything, the final training included."""
+        images = len(self.labelled.dataset)
+        costs = [images * sum(map(self.pass_cost, passes)) + self.test_cost(method) for method, passes in self.stages()]
+        return sum(costs) + ENCODING_PASSES * images * len(self.methods)
+
+
+def _pass_of(source: Source) -> NetworkPass:
+    return source.size, source.views, source.framing
+
+
+def _passes(method: Method) -> set[NetworkPass]:
+    return set(map(_pass_of, method.sources))
+
+
+def _pixels(network_pass: NetworkPass) -> int:
+    size, views, _ = network_pass
+    return size**2 * CROPS_PER_VIEW[views]

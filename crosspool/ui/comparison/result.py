@@ -1,4 +1,4 @@
-"""What a finished comparison leaves: its findings, and a classifier of each method, with or without one image."""
+"""A finished comparison: its findings, and a classifier of each method, trained with or without one image."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -17,16 +17,18 @@ from crosspool.evaluation.report import Report
 from crosspool.features import Features
 from crosspool.methods import Method
 from crosspool.training import train_classifier
-from crosspool.ui.comparison.plan import RETRAINED_KEPT
+from crosspool.ui.comparison.plan import RETRAINED_LIMIT
 from crosspool.ui.runtime.gate import FairSemaphore, OnProgress, ignore_progress
-from crosspool.ui.runtime.memory_budget import MemoryReservation
 from crosspool.ui.runtime.networks import Network
+from crosspool.ui.runtime.quota import MemoryReservation
 from crosspool.ui.visit.labelled import LabelledSet
+
+RetrainedClassifiers = LRUCache[tuple[str, str], TrainedClassifier]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a finished comparison found, and a classifier of each method, trained on all labelled images."""
+    """A finished comparison's findings, and a classifier of each method, trained on all labelled images."""
 
     labelled: LabelledSet
     network: Network
@@ -34,9 +36,8 @@ class Comparison:
     classifiers: dict[str, TrainedClassifier]
     reservation: MemoryReservation
     compute: FairSemaphore = field(repr=False)
-    _again: "LRUCache[tuple[str, str], TrainedClassifier]" = field(
-        default_factory=lambda: LRUCache(RETRAINED_KEPT), repr=False
-    )  # trained without an image
+    # Classifiers that were trained without an image, by method and image.
+    _retrained: RetrainedClassifiers = field(default_factory=lambda: LRUCache(RETRAINED_LIMIT), repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
@@ -47,27 +48,25 @@ class Comparison:
     def report(self) -> Report:
         return self.findings.report
 
-    def without(
-        self, method_name: str, picture_key: str, on_progress: OnProgress = ignore_progress
-    ) -> TrainedClassifier:
-        """The method trained on all samples but those whose image file has this SHA-256, so that copies count, too.
+    def without(self, method: str, image_key: str, on_progress: OnProgress = ignore_progress) -> TrainedClassifier:
+        """The method trained on all samples but those whose image file has this SHA-256, as it is or before shrinking.
 
-        Or had it, before it was shrunk. The ordinary classifier where there are none of them. `on_progress` is the
-        gate's. Raises ModelError where the server has no room for it.
+        The ordinary classifier where no sample has it. `on_progress` is the semaphore's. Raises ModelError where the
+        server cannot store the features.
         """
-        ordinary = self.classifiers[method_name]
-        others = [i for i, s in enumerate(self.dataset.samples) if picture_key not in self.labelled.keys_of(s)]
+        ordinary = self.classifiers[method]
+        others = [i for i, sample in enumerate(self.dataset.samples) if image_key not in self.labelled.keys_of(sample)]
         if len(others) == len(self.dataset):
             return ordinary
         with self._lock:
-            retrained = self._again.get((method_name, picture_key))
+            retrained = self._retrained.get((method, image_key))
         if retrained is None:
             smaller = self.dataset.subset(np.array(others))
             with server_disk(), self.compute.turn(on_progress) as turn:
                 features = Features(smaller, self.network.backbone, ordinary.method.sources, self.labelled.cache)
                 retrained = train_on(features, ordinary.method, self.report.seed, lambda done: turn.yield_turn())
             with self._lock:
-                self._again[method_name, picture_key] = retrained
+                self._retrained[method, image_key] = retrained
         return retrained
 
 
@@ -78,12 +77,12 @@ def train_on(features: Features, method: Method, seed: int, progress: Callable[[
 
 @contextmanager
 def server_disk() -> Iterator[None]:
-    """Where the disk is full or cannot be written, raise ModelError, whose sentence names no folder of the server's."""
+    """Turn an error of the disk, such as a full one, into a ModelError that names none of the server's folders."""
     try:
         yield
     except (OSError, CacheError) as error:
         cause = error.__cause__ if isinstance(error, CacheError) else error
-        why = getattr(cause, "strerror", None) or cause
+        reason = getattr(cause, "strerror", None) or cause
         raise ModelError(
-            f"The server could not store what was computed ({why}); ask its operator to make room, or try again."
+            f"The server could not store what was computed ({reason}); ask its operator to make room, or try again."
         ) from error

@@ -13,7 +13,7 @@ from crosspool.ui.visit.state import VisitPart, image_data, plain
 
 @dataclass(frozen=True)
 class Answers:
-    """Each method's scores of an image, (L,), and whether it is a labelled one, without which they were trained."""
+    """Each method's scores of an image, (L,), and whether it is labelled, so that it was left out of their training."""
 
     image: str
     scores: dict[str, NDArray[np.float64]]
@@ -22,10 +22,10 @@ class Answers:
 
 @dataclass
 class ComparisonState(VisitPart):
-    """What is compared and how, the job under way, and the last comparison with what was made of it.
+    """What is compared and how, the job under way, and the last comparison with the files made of it.
 
-    `methods` are the chosen ones of each network, `training_images` the chosen numbers per class for so many images of
-    so many classes. `image_group` and `image_page` are which labelled images are looked at one by one.
+    `methods` are the chosen ones of each network, `training_images` the chosen number per class for each (images,
+    classes). `image_group` and `image_page` say which labelled images are shown as cards.
     """
 
     training_network: tuple[str, str] | None = plain(None)
@@ -42,12 +42,12 @@ class ComparisonState(VisitPart):
     image_page: int = plain(1)
 
     def take_over(self, comparison: Comparison) -> None:
-        """Keep what a job found, in place of the comparison before and what was made of it."""
+        """Keep a job's comparison in place of the earlier one and the files made of that."""
         self.job, self.comparison = None, comparison
         self.made_files, self.answers = {}, None
         self.image_group = "differ"
         self.first_page()
 
     def first_page(self) -> None:
-        """Begin again with the first of the images that are looked at one by one."""
+        """Go back to the first page of cards."""
         self.image_page = 1

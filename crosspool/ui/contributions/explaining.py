@@ -19,9 +19,8 @@ from crosspool.pooled_parts import Vector
 from crosspool.ui.comparison.result import Comparison
 from crosspool.ui.maps.large_images import enlarged
 from crosspool.ui.runtime.gate import OnProgress, ignore_progress
-from crosspool.ui.runtime.image_hash import ImageHash
 from crosspool.ui.runtime.networks import Network
-from crosspool.ui.runtime.quota import QuotaLease
+from crosspool.ui.runtime.quota import ImageHash, QuotaLease
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.runtime.shared_cache import CacheKind
 from crosspool.ui.visit.images import SourceImage

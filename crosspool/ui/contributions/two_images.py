@@ -10,7 +10,7 @@ from crosspool.ui.contributions.evidence_overlay import columns_that_wrap, evide
 from crosspool.ui.contributions.explaining import Explained, explain_image
 from crosspool.ui.contributions.question import ContributionChoices, ContributionState, choose_channel
 from crosspool.ui.contributions.wording import balance_sentence, check_sentence, strongest_channels
-from crosspool.ui.runtime.image_hash import ImageHash
+from crosspool.ui.runtime.quota import ImageHash
 from crosspool.ui.visit.images import SourceImage, available_images
 from crosspool.ui.visit.state import bound, visit_state
 from crosspool.ui.visit.waiting import show_error, waiting

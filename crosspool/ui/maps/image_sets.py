@@ -7,8 +7,8 @@ from functools import partial
 from crosspool.datasets import Sample
 from crosspool.images import load_image
 from crosspool.ui.maps.survey import SurveyImage, max_images
-from crosspool.ui.runtime.image_hash import ImageHash
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest
+from crosspool.ui.runtime.quota import ImageHash
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.choose_labelled import current_labelled_set
 from crosspool.ui.visit.images import SourceImage, add_image, available_images, show_image

@@ -14,6 +14,7 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
@@ -24,7 +25,6 @@ from typing import Any
 from streamlit import logger as streamlit_logger
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from crosspool.ui.runtime.counters import Counters
 from crosspool.ui.runtime.settings import ServerSettings
 
 FRAMES = 12  # of a stack, the innermost
@@ -34,6 +34,34 @@ LINES_AROUND = 10  # a call, in which its words are looked for
 REPEATED = "Uncaught app execution"  # a message of Streamlit's, which `page_failed` gives with its number
 
 _logger = logging.getLogger("crosspool.server")
+
+
+@dataclass(frozen=True)
+class EventCount:
+    """One kind of event: how often it happened, and the milliseconds of all together and of the longest."""
+
+    times: int = 0
+    ms: float = 0.0
+    longest_ms: float = 0.0
+
+
+class Counters:
+    """Counts of events by name."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, EventCount] = {}
+        self._lock = threading.RLock()  # an error in a finaliser is counted wherever garbage is collected, here too
+
+    def add(self, event: str, ms: float = 0.0) -> None:
+        """Count one more event of that name."""
+        with self._lock:
+            before = self._counts.get(event, EventCount())
+            self._counts[event] = EventCount(before.times + 1, before.ms + ms, max(before.longest_ms, ms))
+
+    def counts(self) -> dict[str, EventCount]:
+        """All events so far, by name."""
+        with self._lock:
+            return dict(sorted(self._counts.items()))
 
 
 class EventLog:

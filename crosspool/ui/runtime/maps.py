@@ -15,7 +15,7 @@ from crosspool.pooling import Border, cross_layer_pool
 from crosspool.receptive_field import patch_box
 from crosspool.statistics import ChannelStatistics, channel_statistics
 from crosspool.ui.runtime.gate import OnProgress, ignore_progress
-from crosspool.ui.runtime.image_hash import ImageHash
+from crosspool.ui.runtime.quota import ImageHash
 from crosspool.ui.runtime.server import Server
 from crosspool.ui.runtime.shared_cache import CacheKind, SharedCache
 

@@ -1,33 +1,41 @@
-"""How much memory visitors' images take, and that everything computed from an image goes with it.
+"""Memory that is promised before it is used: each visitor's images, all visitors' images, and trained classifiers.
 
-Every visitor's image that is kept holds a `QuotaLease`. When the last object that holds the image is gone, because the
-visitor removed it or the visit is over, so is the lease: its bytes are free again, and if nobody else has the same
-image, nothing that was computed from it stays.
+Every image of a visitor holds a `QuotaLease`. When the last object that holds the image is gone, because the visitor
+removed it or the visit is over, so is the lease: its bytes are free again, and if nobody else has the same image,
+nothing that was computed from it stays.
 """
 
+import hashlib
 import threading
 import weakref
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from queue import SimpleQueue
+from typing import NewType
 
 from crosspool.errors import CrosspoolError
-from crosspool.ui.runtime.image_hash import ImageHash
+
+ImageHash = NewType("ImageHash", str)  # names an image: the SHA-256 of its file, in hexadecimal, or a generated name
+
+
+def image_hash(file: bytes) -> ImageHash:
+    """The hash of an image's file: equal files are one image."""
+    return ImageHash(hashlib.sha256(file).hexdigest())
 
 
 class NoRoomError(CrosspoolError):
-    """There is no room for another image: this visitor's, or all visitors' together."""
+    """There is no room for another image, for this visitor or on the server."""
 
 
 class ImageOwner:
-    """A visitor, as far as images are counted. `nbytes` is what their images take."""
+    """A visitor, as the owner of images. `nbytes` is the memory that these take."""
 
     def __init__(self) -> None:
         self.nbytes = 0
 
 
 class QuotaLease:
-    """What one image takes: the object that keeps the image keeps this, too."""
+    """The memory of one image: the object that holds the image holds this, too."""
 
 
 _Dropped = tuple[ImageOwner, frozenset[ImageHash], int]
@@ -36,7 +44,7 @@ _Dropped = tuple[ImageOwner, frozenset[ImageHash], int]
 class ImageQuota:
     """At most `owner_limit` bytes of images for each visitor, and `limit` for all of them.
 
-    `forget` is called with the hashes of images that nobody has any more.
+    `forget` is called with the hashes of images that nobody holds any more.
     """
 
     def __init__(self, owner_limit: int, limit: int, forget: Callable[[set[ImageHash]], None]) -> None:
@@ -44,31 +52,29 @@ class ImageQuota:
         self._lock = threading.Lock()
         self._nbytes = 0
         self._owners: Counter[ImageHash] = Counter()
-        self._dropped: deque[_Dropped] = deque()  # leases that are gone, whose bytes are not free yet
-        self._wake_up: SimpleQueue[bool] = SimpleQueue()  # a thread, which goes on as long as it gets True
+        self._dropped: deque[_Dropped] = deque()  # leases that are gone, but whose bytes are not free yet
+        self._wake_up: SimpleQueue[bool] = SimpleQueue()  # for the thread, which goes on as long as it gets True
         self._releasing = threading.Lock()
         self._thread: threading.Thread | None = None
 
     @property
     def nbytes(self) -> int:
-        """What the images of all visitors take."""
+        """The memory of all visitors' images."""
         return self._nbytes
 
     @property
     def image_count(self) -> int:
-        """How many different files those are, as they came and as they are kept."""
+        """The number of different image files, as they came and as they are stored."""
         return len(self._owners)
 
     def lease(self, owner: ImageOwner, hashes: Iterable[ImageHash], nbytes: int) -> QuotaLease:
-        """Take `nbytes` for an image with these hashes, as it came and as it is kept. Raises NoRoomError."""
+        """Take `nbytes` for an image with these hashes, of its file as it came and as stored. Raises NoRoomError."""
         self.release_dropped()
         images = frozenset(hashes)
         with self._lock:
             if owner.nbytes + nbytes > self._owner_limit:
-                raise NoRoomError(
-                    f"your images may take {self._owner_limit / 2**20:,.0f} MB in all; remove some, or choose smaller "
-                    "ones"
-                )
+                megabytes = f"{self._owner_limit / 2**20:,.0f} MB"
+                raise NoRoomError(f"your images may take {megabytes} in all; remove some, or choose smaller ones")
             if self._nbytes + nbytes > self._limit:
                 raise NoRoomError("the server has no room for more images at the moment; try again in a few minutes")
             owner.nbytes += nbytes
@@ -78,7 +84,7 @@ class ImageQuota:
                 self._thread = threading.Thread(target=self._release_when_woken, name="quota", daemon=True)
                 self._thread.start()
         lease = QuotaLease()
-        # A lock may be held wherever garbage is collected, so the thread does the rest.
+        # Garbage may be collected while a lock is held, so the thread does the rest.
         weakref.finalize(lease, self._drop, (owner, images, nbytes)).atexit = False
         return lease
 
@@ -109,3 +115,30 @@ class ImageQuota:
             for image in unowned:
                 del self._owners[image]
         self._forget(unowned)
+
+
+class MemoryReservation:
+    """Bytes of a budget, which are free again when nobody holds this object any more."""
+
+
+class MemoryBudget:
+    """At most `limit` bytes, given out as reservations."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.reserved = 0  # bytes
+        self._lock = threading.RLock()  # garbage that gives memory back may be collected anywhere, here too
+
+    def reserve(self, nbytes: int) -> MemoryReservation | None:
+        """Take `nbytes`; None where too few are left."""
+        with self._lock:
+            if self.reserved + nbytes > self.limit:
+                return None
+            self.reserved += nbytes
+        reservation = MemoryReservation()
+        weakref.finalize(reservation, self._give_back, nbytes)
+        return reservation
+
+    def _give_back(self, nbytes: int) -> None:
+        with self._lock:
+            self.reserved -= nbytes

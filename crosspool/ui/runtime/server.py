@@ -1,49 +1,76 @@
 """All that one server shares between its visits, built once from its settings."""
 
+import hmac
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from crosspool.ui.runtime.cores import cores, default_width
+import joblib
+
 from crosspool.ui.runtime.decoder_pool import DecoderPool
 from crosspool.ui.runtime.gate import FairSemaphore
-from crosspool.ui.runtime.housekeeping import keep_house
+from crosspool.ui.runtime.housekeeping import VisitRegister, keep_house
 from crosspool.ui.runtime.log import EventLog
-from crosspool.ui.runtime.memory_budget import MemoryBudget
 from crosspool.ui.runtime.networks import Networks
-from crosspool.ui.runtime.operator_key import OperatorKey
-from crosspool.ui.runtime.quota import ImageQuota
+from crosspool.ui.runtime.quota import ImageQuota, MemoryBudget
 from crosspool.ui.runtime.settings import ServerSettings
 from crosspool.ui.runtime.shared_cache import SharedCache
-from crosspool.ui.runtime.visit_register import VisitRegister
 
 MB = 2**20
+CORES_PER_COMPUTATION = 4  # more threads than that hardly speed one up
+WRONG_KEY_SECONDS = 1.0
+
+
+def available_cores() -> int:
+    """How many cores this process may use, a container's limit included."""
+    return int(joblib.cpu_count())
+
+
+class OperatorKey:
+    """The key to the operator's page and /metrics. Nobody can guess it: only one is tried at a time, for a second."""
+
+    def __init__(self, key: str, log: EventLog) -> None:
+        self._key, self._log = key.encode(), log
+        self._trying = threading.Lock()
+
+    def __bool__(self) -> bool:
+        """Whether there is a key."""
+        return bool(self._key)
+
+    def matches(self, text: str) -> bool:
+        """Whether this is the key. A wrong one takes a second."""
+        with self._trying:
+            is_right = hmac.compare_digest(text.encode(), self._key)
+            if not is_right:
+                self._log.record("wrong_key")
+                time.sleep(WRONG_KEY_SECONDS)
+        return is_right and bool(self)
 
 
 class Server:
     """The parts that visits share; two servers in one process share nothing."""
 
     def __init__(self, settings: ServerSettings) -> None:
-        width = settings.at_once or default_width()
+        width = settings.at_once or max(available_cores() // CORES_PER_COMPUTATION, 1)
         self.settings = settings
         self.log = EventLog()
-        # One forward pass uses a few cores well; more at a time would only slow each other down. So whatever computes
+        # One forward pass uses a few cores well; more at a time would only slow each other down. So every computation
         # holds a turn here, for one image or one step at a time.
         self.compute = FairSemaphore(width, self._record_wait)
         self.trainings = FairSemaphore(settings.trainings, self._record_wait)
         self.decoders = DecoderPool(settings, self._record_wait)
-        self.networks = Networks(settings.networks, threads=max(cores() // width, 1))
+        self.networks = Networks(settings.networks, threads=max(available_cores() // width, 1))
         self.cache = SharedCache(settings.cache_megabytes * MB)
-        self.quota = ImageQuota(
-            settings.visitor_megabytes * MB, settings.visitors_megabytes * MB, self.cache.forget_images
-        )
+        visitor_bytes, all_bytes = settings.visitor_megabytes * MB, settings.visitors_megabytes * MB
+        self.quota = ImageQuota(visitor_bytes, all_bytes, self.cache.forget_images)
         self.classifier_memory = MemoryBudget(settings.trained_megabytes * MB)
         self.visits = VisitRegister()
         self.operator_key = OperatorKey(settings.operator_key, self.log)
         self._closed = threading.Event()
 
     def start(self) -> None:
-        """Begin what goes on beside the visits."""
+        """Start what goes on beside the visits."""
         threading.Thread(target=keep_house, args=(self._closed,), name="housekeeping", daemon=True).start()
 
     def close(self) -> None:
@@ -53,7 +80,7 @@ class Server:
         self.quota.close()
 
     def empty_caches(self) -> None:
-        """Drop all results, and all networks that nobody uses at this moment."""
+        """Drop all results, and all networks that are not in use."""
         self.cache.clear()
         self.networks.clear()
         self.log.record("caches_emptied")
@@ -66,15 +93,15 @@ _current: Server | None = None
 
 
 def current_server() -> Server:
-    """The server that serves the page that is running."""
+    """The server of the page that is running."""
     if _current is None:
         raise RuntimeError("no server was started: begin with use_server(Server(ServerSettings()))")
     return _current
 
 
 def serve_with(server: Server) -> None:
-    """From now on this process's pages are served by this server."""
-    global _current  # noqa: PLW0603  # a page is a script that Streamlit runs, so nobody can hand it its server
+    """Let this server serve this process's pages from now on."""
+    global _current  # noqa: PLW0603  # a page is a script that Streamlit runs, so nothing can hand it its server
     _current = server
 
 

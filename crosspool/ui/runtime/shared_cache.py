@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 from cachetools import Cache, LRUCache, TTLCache
 
 from crosspool.ui.runtime.gate import POLL_SECONDS, FairSemaphore, OnProgress, ignore_progress
-from crosspool.ui.runtime.image_hash import ImageHash
+from crosspool.ui.runtime.quota import ImageHash
 
 LONGEST_COMPUTATION = 3600.0  # seconds for which it is remembered that an image was forgotten
 FORGOTTEN_IMAGES = 100_000  # that are remembered as such

@@ -10,8 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from crosspool.ui.runtime.server import Server
-from crosspool.ui.serving.memory import memory_use
-from crosspool.ui.serving.operator import queues
+from crosspool.ui.serving.operator import memory_use, queues
 
 
 class ServerMetrics(Collector):

@@ -5,23 +5,25 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import psutil
 import streamlit as st
 
 from crosspool import __version__
-from crosspool.ui.runtime.counters import EventCount
 from crosspool.ui.runtime.gate import FairSemaphore
+from crosspool.ui.runtime.log import EventCount
 from crosspool.ui.runtime.server import Server, current_server
 from crosspool.ui.runtime.settings import ServerSettings
 from crosspool.ui.runtime.shared_cache import CacheUsage
-from crosspool.ui.serving.memory import memory_use
 from crosspool.ui.visit.state import VisitPart, plain, visit_state
 
 REFRESH_SECONDS = 5.0
 PACKAGES = ("streamlit", "torch", "torchvision")
 MB, GB = 2**20, 2**30
+CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
+CONTAINER_USE = Path("/sys/fs/cgroup/memory.current")
 
 Row = dict[str, Any]
 
@@ -145,3 +147,29 @@ def settings_rows(settings: ServerSettings) -> list[Row]:
 def versions() -> dict[str, str]:
     """The versions that run."""
     return {"crosspool": __version__, "Python": platform.python_version()} | {name: version(name) for name in PACKAGES}
+
+
+@dataclass(frozen=True)
+class MemoryUse:
+    """Bytes: of the server with its decoders; used and available in all, in the container or else the machine."""
+
+    server: int
+    used: int
+    limit: int
+
+
+def memory_use() -> MemoryUse:
+    """How much memory is used now."""
+    process = psutil.Process()
+    server = sum(_resident(each) for each in [process, *process.children(recursive=True)])
+    if CONTAINER_LIMIT.exists() and (limit := CONTAINER_LIMIT.read_text().strip()) != "max":
+        return MemoryUse(server, int(CONTAINER_USE.read_text()), int(limit))
+    machine = psutil.virtual_memory()
+    return MemoryUse(server, machine.total - machine.available, machine.total)
+
+
+def _resident(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.NoSuchProcess:  # a decoder that has ended meanwhile
+        return 0

@@ -12,8 +12,7 @@ from crosspool.images import load_image
 from crosspool.samples import Sample, samples
 from crosspool.text import printable
 from crosspool.ui.runtime.decode_worker import StorageFormat, stored_image
-from crosspool.ui.runtime.image_hash import ImageHash, image_hash
-from crosspool.ui.runtime.quota import NoRoomError, QuotaLease
+from crosspool.ui.runtime.quota import ImageHash, NoRoomError, QuotaLease, image_hash
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit import uploads
 from crosspool.ui.visit.link import LinkState

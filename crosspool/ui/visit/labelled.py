@@ -15,8 +15,7 @@ from crosspool.datasets.fieldguide import SPECIES, draw, fieldguide, scene_of
 from crosspool.errors import DatasetError, ImageError
 from crosspool.text import printable
 from crosspool.ui.runtime.decode_worker import StorageFormat
-from crosspool.ui.runtime.image_hash import ImageHash, image_hash
-from crosspool.ui.runtime.quota import ImageOwner, NoRoomError, QuotaLease
+from crosspool.ui.runtime.quota import ImageHash, ImageOwner, NoRoomError, QuotaLease, image_hash
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.runtime.shared_cache import CacheKind, SharedCache
 from crosspool.ui.widgets.browser import data_url, jpeg_url

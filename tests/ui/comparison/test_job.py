@@ -22,10 +22,10 @@ from crosspool.features import Features
 from crosspool.methods import parse_methods
 from crosspool.training import train_classifier
 from crosspool.ui.comparison.job import Job
-from crosspool.ui.comparison.plan import RETRAINED_KEPT, Plan
+from crosspool.ui.comparison.plan import RETRAINED_LIMIT, Plan
 from crosspool.ui.comparison.result import train_on
-from crosspool.ui.runtime.memory_budget import MemoryBudget
 from crosspool.ui.runtime.networks import Network, Networks
+from crosspool.ui.runtime.quota import MemoryBudget
 from crosspool.ui.visit.labelled import Collection
 from tests.networks import small_network, spec_for
 from tests.pictures import png, tinted
@@ -344,7 +344,7 @@ def test_without_trains_once_and_keeps_no_more_than_it_may(done, monkeypatch):
     assert len(trained) == 1
     for key in keys[1:4]:
         comparison.without("global@128", key)
-    assert len(comparison._again) == RETRAINED_KEPT
+    assert len(comparison._retrained) == RETRAINED_LIMIT
 
 
 # --- what most splits say

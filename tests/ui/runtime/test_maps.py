@@ -18,9 +18,9 @@ from crosspool.errors import CrosspoolError, SettingError
 from crosspool.layer_pairs import LayerPair
 from crosspool.pooling import cross_layer_pool, local_features
 from crosspool.statistics import channel_statistics
-from crosspool.ui.runtime.image_hash import ImageHash
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest, image_maps
 from crosspool.ui.runtime.networks import Networks
+from crosspool.ui.runtime.quota import ImageHash
 from crosspool.ui.runtime.server import Server, use_server
 from crosspool.ui.runtime.settings import ServerSettings
 from tests.networks import sample

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crosspool.ui.runtime.image_hash import ImageHash
-from crosspool.ui.runtime.quota import ImageOwner, ImageQuota, NoRoomError
+from crosspool.ui.runtime.housekeeping import VisitRegister
+from crosspool.ui.runtime.quota import ImageHash, ImageOwner, ImageQuota, NoRoomError
 from crosspool.ui.runtime.server import Server, use_server
 from crosspool.ui.runtime.settings import ServerSettings
 from crosspool.ui.runtime.shared_cache import CacheKind
-from crosspool.ui.runtime.visit_register import VisitRegister
 from crosspool.ui.visit.labelled import Collection
 from crosspool.ui.visit.labelled_zip import from_zip
 from tests.pictures import noise, png

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from crosspool.ui.runtime import server as module
-from crosspool.ui.runtime.image_hash import ImageHash
-from crosspool.ui.runtime.quota import ImageOwner
+from crosspool.ui.runtime.quota import ImageHash, ImageOwner
 from crosspool.ui.runtime.server import Server, current_server, use_server
 from crosspool.ui.runtime.settings import ServerSettings
 from crosspool.ui.runtime.shared_cache import CacheKind

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from crosspool.ui.runtime.gate import FairSemaphore
-from crosspool.ui.runtime.image_hash import ImageHash
+from crosspool.ui.runtime.quota import ImageHash
 from crosspool.ui.runtime.shared_cache import CacheKind, CacheUsage, SharedCache
 
 LONG = 120  # seconds: the machine may be busy

@@ -14,8 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from benchmarks.harness.app import ROOT, served, wait_until
 from benchmarks.harness.tab import Tab
-from crosspool.ui.runtime.counters import Counters, EventCount
-from crosspool.ui.runtime.log import EventLog, LogFormatter
+from crosspool.ui.runtime.log import Counters, EventCount, EventLog, LogFormatter
 from tests import loops
 
 SECRET = "Geheim"

@@ -8,9 +8,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from crosspool.ui.runtime import operator_key
-from crosspool.ui.runtime.image_hash import ImageHash
-from crosspool.ui.runtime.quota import ImageOwner
+from crosspool.ui.runtime import server as server_module
+from crosspool.ui.runtime.quota import ImageHash, ImageOwner
 from crosspool.ui.runtime.server import Server, use_server
 from crosspool.ui.runtime.settings import ServerSettings
 from crosspool.ui.runtime.shared_cache import CacheKind
@@ -23,7 +22,7 @@ RESULTS = CacheKind[ImageHash, bytes]("of the test", len, lambda key: key)
 
 @pytest.fixture(autouse=True)
 def server(monkeypatch):
-    monkeypatch.setattr(operator_key, "WRONG_KEY_SECONDS", 0.0)
+    monkeypatch.setattr(server_module, "WRONG_KEY_SECONDS", 0.0)
     with use_server(Server(ServerSettings(operator_key=KEY))) as server:
         yield server
 

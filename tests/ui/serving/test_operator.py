@@ -5,15 +5,13 @@ import time
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from crosspool.ui.runtime import operator_key
+from crosspool.ui.runtime import server as server_module
 from crosspool.ui.runtime.gate import FairSemaphore
-from crosspool.ui.runtime.image_hash import ImageHash
-from crosspool.ui.runtime.operator_key import OperatorKey
-from crosspool.ui.runtime.server import Server, use_server
+from crosspool.ui.runtime.quota import ImageHash
+from crosspool.ui.runtime.server import OperatorKey, Server, use_server
 from crosspool.ui.runtime.settings import ServerSettings
 from crosspool.ui.runtime.shared_cache import CacheKind, CacheUsage
-from crosspool.ui.serving.memory import memory_use
-from crosspool.ui.serving.operator import cache_row, queue_row, settings_rows
+from crosspool.ui.serving.operator import cache_row, memory_use, queue_row, settings_rows
 
 KEY = "a key of some length"
 RESULTS = CacheKind[tuple[ImageHash, str], int]("of the operator's test", lambda value: 1, lambda key: key[0])
@@ -21,7 +19,7 @@ RESULTS = CacheKind[tuple[ImageHash, str], int]("of the operator's test", lambda
 
 @pytest.fixture(autouse=True)
 def server(monkeypatch):
-    monkeypatch.setattr(operator_key, "WRONG_KEY_SECONDS", 0.2)
+    monkeypatch.setattr(server_module, "WRONG_KEY_SECONDS", 0.2)
     with use_server(Server(ServerSettings(operator_key=KEY))) as server:
         yield server
 
