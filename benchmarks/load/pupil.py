@@ -268,7 +268,7 @@ class Pupil:
         if listed != right:
             raise WrongAnswerError(f"The thumbnails are {listed} instead of {right}")
         for item in strip["items"]:
-            self.records.thumbnails.add((self.keys.get(item["id"], item["id"]), item["picture"]))
+            self.records.thumbnails.add((self.keys.get(item["id"], item["id"]), item["image"]))
 
     def _check_maps(self, texts: list[str]) -> None:
         packed = self.tab.packed_maps()

@@ -113,8 +113,8 @@
     top: ({ toolbar }, i) => give(toolbar.top, turn([0.5, 2, 1], i), "change"),
     smooth: ({ toolbar }, i) => give(toolbar.smooth, i % 2 === 1, "change"),
     tiles: ({ toolbar }, i) => give(toolbar.tile, turn([64, 120, 176, 240, 104], i), "input"),
-    hover: ({ wall }, i) => mouse(tileAt(wall, i).picture, "pointermove", 0.1 + 0.08 * (i % 10), 0.5),
-    click: ({ wall }, i) => mouse(tileAt(wall, i + 1).picture, "click", 0.5, 0.5),
+    hover: ({ wall }, i) => mouse(tileAt(wall, i).image, "pointermove", 0.1 + 0.08 * (i % 10), 0.5),
+    click: ({ wall }, i) => mouse(tileAt(wall, i + 1).image, "click", 0.5, 0.5),
     pin: ({ wall }, i) => {
       if (i % 2 === 0) wall.list.focus();
       press(wall.list, "p");

@@ -1,25 +1,18 @@
-"""The package's scripts and stylesheets, as the app's components and a saved page take them.
+"""The package's scripts and stylesheets, as the app's components and saved pages include them.
 
-Scripts are ES modules, which editors and linters know. But a component takes one text, and a page opened from a disk
-cannot load another file: `script` puts a module together with those that it imports, each in a scope of its own. It
-knows one form of import and one of export, and refuses any other.
+Scripts are ES modules, which editors and linters understand. But a component takes a single text, and a page opened
+from disk cannot load another file: `script` joins a module with those that it imports, each in its own scope. It
+understands one form of import and one of export, and refuses any other.
 """
 
 import posixpath
 import re
-from dataclasses import dataclass
 from importlib.resources import files
 
 _IMPORT = re.compile(r'import \{ (\w+(?:, \w+)*) \} from "(\.\.?/[\w./]+\.js)";')
 _EXPORT = re.compile(r"export ((?:const|class|function|async function) (\w+).*)")
 
-
-@dataclass(frozen=True)
-class _Module:
-    """A module as a constant that holds what it exports."""
-
-    text: str
-    names: frozenset[str]
+_Module = tuple[str, list[str]]  # a text that defines a constant with the module's exports, and their names
 
 
 def asset(path: str) -> str:
@@ -28,14 +21,14 @@ def asset(path: str) -> str:
 
 
 def script(path: str) -> str:
-    """A module as a text that imports nothing; a default export stays. Raises ValueError where it cannot be read."""
+    """A module as a text without imports; a default export stays. Raises ValueError for unsupported syntax."""
     modules: dict[str, _Module] = {}
-    text = "\n".join(_lines(path, modules, ()))
-    return "".join(module.text for module in modules.values()) + text + "\n"
+    lines = _lines(path, modules, ())
+    return "".join(text for text, _ in modules.values()) + "\n".join(lines) + "\n"
 
 
 def _lines(path: str, modules: dict[str, _Module], importers: tuple[str, ...]) -> list[str]:
-    """The lines of a module with its imports taken from `modules`, to which those that are missing are added."""
+    """The lines of a module that takes its imports from `modules`, to which the missing ones are added."""
     lines = asset(path).splitlines()
     for index, line in enumerate(lines):
         if not line.startswith("import"):
@@ -46,7 +39,7 @@ def _lines(path: str, modules: dict[str, _Module], importers: tuple[str, ...]) -
             raise ValueError(f"{path} and {source} import each other")
         if source not in modules:
             modules[source] = _module(source, _lines(source, modules, (*importers, path)))
-        missing = set(names.split(", ")) - modules[source].names
+        missing = set(names.split(", ")).difference(modules[source][1])
         if missing:
             raise ValueError(f"{path} imports {', '.join(sorted(missing))}, which {source} does not export")
         lines[index] = f"const {{ {names} }} = {_constant(source)};"
@@ -60,8 +53,7 @@ def _module(path: str, lines: list[str]) -> _Module:
             lines[index], name = _groups(_EXPORT, line, path)
             names.append(name)
     body = "\n".join(lines)
-    text = f"const {_constant(path)} = (() => {{\n{body}\nreturn {{ {', '.join(names)} }};\n}})();\n"
-    return _Module(text, frozenset(names))
+    return f"const {_constant(path)} = (() => {{\n{body}\nreturn {{ {', '.join(names)} }};\n}})();\n", names
 
 
 def _groups(pattern: re.Pattern[str], line: str, path: str) -> tuple[str, str]:

@@ -1,16 +1,18 @@
-// Elements made in one line, and numbers for people.
+// Elements made in one line, and numbers as text.
 
 export function make(tag, properties = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(properties)) {
-    if (name.startsWith("aria-") || name === "role" || name === "for") element.setAttribute(name, value);
-    else element[name] = value;
-  }
+  const element = Object.assign(document.createElement(tag), properties);
   element.append(...children);
   return element;
 }
 
-// To three significant digits, with the minus sign that people write.
+// Where in an element a pointer is, [x, y] in parts of its width and height.
+export function pointIn(element, { clientX, clientY }) {
+  const { left, top, width, height } = element.getBoundingClientRect();
+  return [(clientX - left) / width, (clientY - top) / height];
+}
+
+// To three significant digits, with a typographic minus sign.
 export function numberText(value) {
   if (value === 0) return "0";
   const size = Math.abs(value);

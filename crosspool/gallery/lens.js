@@ -1,12 +1,12 @@
-// The lens: the photo and one map at large, with the cell under the hand, its weight and its receptive field. A box drawn
-// on the photo says what the maps should find.
+// The lens: the photo and one map enlarged, with the cell under the pointer, its weight and its receptive field. A box
+// drawn on the photo says what the maps should find.
 
-import { make, numberText } from "./elements.js";
+import { make, numberText, pointIn } from "./elements.js";
 import { paint } from "./paint.js";
 
 const HINT = "Draw a box on the photo to find the maps that respond there. (Orange: what this cell can see.)";
 const BOX_HINT = "Sorted by how well the maps pick out the white box. Press Escape on the photo to clear it.";
-const CLICK_DISTANCE = 4; // pixels that a hand may move within a click
+const CLICK_DISTANCE = 4; // pixels that a pointer may move within a click
 
 export class Lens {
   // `onBox(box)` is called with [left, top, right, bottom] in parts of the photo's side or null, `onPin(channel)` by the button.
@@ -14,15 +14,14 @@ export class Lens {
     Object.assign(this, { onBox, box: null });
     this.photo = make("canvas", {
       className: "photo", tabIndex: 0, role: "application",
-      "aria-label": "The image as the network saw it. Draw a box on it to sort the maps by how well they pick it out. With the keyboard: arrow keys move the box, Shift with arrow keys resizes it, Escape clears it.",
+      ariaLabel: "The image as the network saw it. Draw a box on it to sort the maps by how well they pick it out. With the keyboard: arrow keys move the box, Shift with arrow keys resizes it, Escape clears it.",
     });
     this.map = make("canvas", { className: "map", role: "img" });
     this.ends = [make("span"), make("span")];
     this.colours = make("i");
     this.title = make("b");
     this.facts = make("span");
-    this.pin = make("button", { type: "button", className: "pin" });
-    this.pin.onclick = () => onPin(this.channel);
+    this.pin = make("button", { type: "button", className: "pin", onclick: () => onPin(this.channel) });
     this.hint = make("p", { className: "hint" });
     this.root = make(
       "div", { className: "lens" },
@@ -39,12 +38,11 @@ export class Lens {
     this.photo.onkeydown = (event) => this.onKey(event);
   }
 
-  // The map of a channel; `cell` is marked on it and its field on the photo.
+  // Draws the map of a channel, with `cell` marked on it and the cell's receptive field on the photo.
   show(set, channel, cell, look, table, isPinned) {
     Object.assign(this, { set, channel });
     paint(this.map, set.photo, set.coloured(channel, look), { ...look, rows: set.rows, columns: set.columns }, table);
-    const [row, column] = [Math.floor(cell / set.columns), cell % set.columns];
-    frameOn(this.map, [column / set.columns, row / set.rows, (column + 1) / set.columns, (row + 1) / set.rows], "#fff");
+    frameOn(this.map, set.boxOf(cell), "#fff");
     this.field = set.field(cell);
     this.drawPhoto();
     const top = set.top(channel, look);
@@ -53,10 +51,9 @@ export class Lens {
     this.colours.style.background = `linear-gradient(to right, ${stops})`;
     this.title.textContent = `Map ${channel}`;
     this.facts.textContent = ` ${this.factsText(set, channel, cell)}`;
-    this.map.setAttribute("aria-label", `Map ${channel} over the image, ${this.facts.textContent.trim()}`);
-    this.pin.textContent = isPinned ? "Unpin" : "Pin";
-    this.pin.setAttribute("aria-label", `${this.pin.textContent} map ${channel}`);
-    this.pin.setAttribute("aria-pressed", String(isPinned));
+    this.map.ariaLabel = `Map ${channel} over the image, ${this.facts.textContent.trim()}`;
+    const action = isPinned ? "Unpin" : "Pin";
+    Object.assign(this.pin, { textContent: action, ariaLabel: `${action} map ${channel}`, ariaPressed: isPinned });
   }
 
   factsText(set, channel, cell) {
@@ -83,18 +80,16 @@ export class Lens {
     this.onBox(box);
   }
 
-  // Where on the photo a pointer is, in parts of its side.
+  // Where on the photo a pointer is, in parts of its side; outside, the nearest point.
   pointOf(event) {
-    const box = this.photo.getBoundingClientRect();
-    const inside = (value) => Math.min(1, Math.max(0, value));
-    return [inside((event.clientX - box.left) / box.width), inside((event.clientY - box.top) / box.height)];
+    return pointIn(this.photo, event).map((part) => Math.min(1, Math.max(0, part)));
   }
 
   startBox(event) {
     if (!event.isPrimary || event.button !== 0 || !this.set) return;
     this.photo.setPointerCapture(event.pointerId);
     this.start = { point: this.pointOf(event), x: event.clientX, y: event.clientY };
-    this.setBox(this.cellBox(...this.start.point)); // a click means the cell
+    this.setBox(this.set.boxOf(this.set.cellAt(...this.start.point))); // a click means the cell
   }
 
   dragBox(event) {
@@ -102,12 +97,6 @@ export class Lens {
     const [[x, y], [a, b]] = [this.start.point, this.pointOf(event)];
     const box = [Math.min(x, a), Math.min(y, b), Math.max(x, a), Math.max(y, b)];
     if (box[2] > box[0] && box[3] > box[1]) this.setBox(box);
-  }
-
-  cellBox(x, y) {
-    const { rows, columns } = this.set;
-    const [row, column] = [Math.min(rows - 1, Math.floor(y * rows)), Math.min(columns - 1, Math.floor(x * columns))];
-    return [column / columns, row / rows, (column + 1) / columns, (row + 1) / rows];
   }
 
   onKey(event) {
@@ -118,7 +107,7 @@ export class Lens {
     event.preventDefault();
   }
 
-  // The box moved, or its lower right corner, by a cell; the first one lies around the middle.
+  // The box, or only its lower right corner, moved by a cell; the first box lies around the middle.
   stepped(across, down, resizes) {
     if (!this.box) return [0.375, 0.375, 0.625, 0.625];
     const [dx, dy] = [across / this.set.columns, down / this.set.rows];
@@ -130,7 +119,7 @@ export class Lens {
   }
 }
 
-// A box [left, top, right, bottom], in parts of the canvas, with a dark rim so that it shows on any ground.
+// A box [left, top, right, bottom], in parts of the canvas, with a dark rim so that it shows on any background.
 function frameOn(canvas, [left, top, right, bottom], colour, dashes = []) {
   const context = canvas.getContext("2d");
   const side = canvas.width;

@@ -1,4 +1,4 @@
-"""Chosen weighting maps of one image as files: slides, tables, numbers; the same from the app and the command line."""
+"""Chosen weighting maps of one image as slides, tables, arrays and pages, for the app and the command line."""
 
 import io
 import json
@@ -8,10 +8,8 @@ from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
-from matplotlib.figure import Figure
 from PIL import Image
 
-from crosspool.drawing.fonts import any_script
 from crosspool.drawing.rendering import Look
 from crosspool.drawing.slides import NOTE, slide
 from crosspool.drawing.style import figure_bytes
@@ -21,16 +19,14 @@ from crosspool.provenance import Provenance
 from crosspool.statistics import ChannelStatistics, Criterion
 from crosspool.tables import csv_text
 
-KINDS = ("png", "svg", "pdf", "csv", "npz", "html")
-
 
 @dataclass(frozen=True)
 class ChosenMaps:
     """The maps of an image, which of them are chosen, and how they are drawn.
 
-    `image` is what is known of the file: its "name", its "sha256" and what was done to it. `lower` is (D_t, H_t, W_t),
-    `upper` (D_{t+1}, H, W), `pooled` (D_{t+1}, D_t*m*n). `pins` and `sort` are for a page that holds all maps: which
-    are pinned, and what puts a map first.
+    `image` describes the file: its "name", its "sha256" and what was done to it. `lower` is (D_t, H_t, W_t), `upper`
+    (D_{t+1}, H, W), `pooled` (D_{t+1}, D_t*m*n). `pins` and `sort` are for a page with all maps: which ones are pinned,
+    and by what they are sorted.
     """
 
     image: dict[str, Any]
@@ -51,7 +47,7 @@ class ChosenMaps:
 
     @property
     def title(self) -> str:
-        """The caption, with the number of a map that is alone."""
+        """The caption, with the number of the map if only one is chosen."""
         return f"Map {self.channels[0]} of {self.caption}" if len(self.channels) == 1 else self.caption
 
     def settings(self) -> dict[str, Any]:
@@ -59,35 +55,30 @@ class ChosenMaps:
         return {**self.provenance.settings(), "image": self.image, "look": asdict(self.look)}
 
     def file(self, kind: str) -> bytes:
-        """A file of one of the KINDS: an NPZ and an HTML page hold all maps, the others those that are chosen."""
+        """A png, svg, pdf or csv of the chosen maps, or an npz or html of all maps."""
         if kind == "csv":
             return csv_text(self._rows()).encode()
         if kind == "npz":
             return self._numbers()
         return self._page() if kind == "html" else self._slide(kind)
 
-    def slide(self) -> Figure:
-        return slide(self.framed, self.upper, self.channels, self.statistics, caption=self.caption, look=self.look)
-
     def _slide(self, kind: str) -> bytes:
-        """An SVG's text is text, so that it can be searched, read aloud and changed, in whatever script it is."""
-        figure = self.slide()
+        """A slide as a file. An SVG keeps its text as text, to be searched, read aloud and edited in any script."""
+        figure = slide(self.framed, self.upper, self.channels, self.statistics, caption=self.caption, look=self.look)
         for note in figure.findobj(lambda artist: kind == "svg" and artist.get_gid() == NOTE):
             note.remove()
         drawn = {**self.settings(), "channels": list(self.channels)}
         about = {"Title": self.title, "Subject" if kind == "pdf" else "Description": json.dumps(drawn)}
-        with any_script(), rc_context({"svg.fonttype": "none"}):
+        with rc_context({"svg.fonttype": "none"}):
             return figure_bytes(figure, kind, about)
 
     def _rows(self) -> list[Sequence[Any]]:
-        """A row for each weight, with as many digits as tell a float32 from its neighbours."""
-        rows: list[Sequence[Any]] = [("channel", "row", "column", "weight")]
-        for channel in self.channels:
-            rows += [(channel, *place, weight) for place, weight in np.ndenumerate(self.upper[channel])]
-        return rows
+        """A row for each weight, with enough digits to tell a float32 from its neighbours."""
+        cells = ((k, *cell, weight) for k in self.channels for cell, weight in np.ndenumerate(self.upper[k]))
+        return [("channel", "row", "column", "weight"), *cells]
 
     def _numbers(self) -> bytes:
-        """All maps and P, and which were chosen; to be read with allow_pickle=False."""
+        """All maps and P, and which maps were chosen; readable with allow_pickle=False."""
         file = io.BytesIO()
         np.savez(
             file,
@@ -101,15 +92,10 @@ class ChosenMaps:
         return file.getvalue()
 
     def _page(self) -> bytes:
-        """The first of the chosen maps is selected in it."""
+        """The gallery as a page, with the first of the chosen maps selected."""
         provenance = self.provenance
-        packed = pack_maps(
-            self.upper,
-            self.statistics,
-            self.framed,
-            signed=provenance.is_signed,
-            fields=receptive_fields(provenance.backbone, provenance.pair.id, provenance.size),
-        )
+        fields = receptive_fields(provenance.backbone, provenance.pair.id, provenance.size)
+        packed = pack_maps(self.upper, self.statistics, self.framed, signed=provenance.is_signed, fields=fields)
         return gallery_page(
             packed,
             self.statistics,

@@ -75,6 +75,12 @@ export class MapSet {
     return inside(y, this.rows) * this.columns + inside(x, this.columns);
   }
 
+  // A cell as a box [left, top, right, bottom], in parts of the map's side.
+  boxOf(cell) {
+    const [row, column] = [Math.floor(cell / this.columns), cell % this.columns];
+    return [column / this.columns, row / this.rows, (column + 1) / this.columns, (row + 1) / this.rows];
+  }
+
   // What a cell covers, in rows and columns of the map that was packed: [first, last] each.
   spans(cell) {
     const span = (index, number, whole) => [
@@ -86,7 +92,7 @@ export class MapSet {
     };
   }
 
-  // Where a cell lies in the map that was packed, in words; several places where that was averaged down.
+  // Where a cell lies in the map that was packed, in words; several cells where that was averaged down.
   placeText(cell) {
     return Object.entries(this.spans(cell))
       .map(([name, [first, last]]) => (last > first ? `${name}s ${first} to ${last}` : `${name} ${first}`))
@@ -105,10 +111,10 @@ export class MapSet {
   }
 }
 
-// The sets on this page by name, and who waits for one. The scripts of all components share them.
+// The sets on this page by name, and the promises of those awaited. The scripts of all components share them.
 const sets = (globalThis.crosspoolMaps ??= { present: new Map(), waiting: new Map() });
 
-// The name of a set, which is then present; whoever adds one removes it again. Those of one name are one set.
+// Adds a set and returns its name; each call needs a `removeSet`. Sets of one name are one set.
 export function addSet(packed) {
   const { id } = headerOf(packed);
   if (!sets.present.has(id)) {
@@ -129,7 +135,7 @@ export function removeSet(id) {
   sets.present.delete(id);
 }
 
-// The set of that name, once it is present.
+// A promise of the set of that name.
 export const mapSet = (id) =>
   sets.present.get(id)?.ready ??
   new Promise((resolve) => sets.waiting.set(id, [...(sets.waiting.get(id) ?? []), resolve]));

@@ -1,8 +1,8 @@
-"""All weighting maps of one image as bytes for a browser: 8 bits a weight, with a scale for each map, and the image.
+"""All weighting maps of one image as bytes for a browser: 8 bits per weight, a scale for each map, and the image.
 
-Layout: the header's length (uint32), the header (JSON, filled up with blanks to a multiple of 4), then one after the
-other, little endian, for D maps: peaks, means and shares of energy (float32 each), sparsity (uint16, 65535 is 1),
-the peak's cell (uint16), the maps (uint8, D x rows x columns), and the image (JPEG). `mapset.js` reads it.
+Layout: the header's length (uint32), the header (JSON, padded with spaces to a multiple of 4), then, little endian, for
+D maps: peaks, means and shares of energy (float32 each), sparsity (uint16, 65535 is 1), the peak's cell (uint16), the
+maps (uint8, D x rows x columns), and the image (JPEG). `mapset.js` reads it.
 """
 
 import base64
@@ -20,13 +20,13 @@ from crosspool.drawing.rendering import COLOUR_MAPS, SIGNED_COLOUR_MAP, colour_t
 from crosspool.receptive_field import receptive_field
 from crosspool.statistics import ChannelStatistics
 
-MAX_CELLS = 112  # a side: a tile is about that many pixels wide, more would travel for nothing
+MAX_CELLS = 112  # per side: a tile is about that many pixels wide
 IMAGE_SIDE = 256
 IMAGE_QUALITY = 80
-SIGNED_ZERO, SIGNED_TOP = 128, 127  # signed maps have their zero here, and reach so far to either side
+SIGNED_ZERO, SIGNED_TOP = 128, 127  # the zero of signed maps, and how far they reach to either side
 SPARSITY_TOP = 65535
 
-Span = tuple[int, int]  # first pixel, and the one behind the last
+Span = tuple[int, int]  # the first pixel, and the one after the last
 
 
 def pack_maps(
@@ -40,7 +40,7 @@ def pack_maps(
     """The maps of one image, (D, H, W), with their statistics and what the network saw.
 
     `fields` are the receptive fields: for each row of the maps the rows of `framed` that it can depend on, and for each
-    column the columns, in pixels. Maps larger than 112 cells a side are averaged down.
+    column the columns, in pixels. Maps with more than 112 cells per side are averaged down.
     """
     packed = np.stack([averaged_down(weights, MAX_CELLS) for weights in upper])
     rows, columns = packed.shape[1:]
@@ -57,16 +57,12 @@ def pack_maps(
     }
     peak_row = statistics.peak_row * rows // upper.shape[1]
     peak_column = statistics.peak_column * columns // upper.shape[2]
-    parts = [
-        statistics.peak.astype("<f4"),
-        statistics.mean.astype("<f4"),
-        statistics.energy_share.astype("<f4"),
-        np.rint(statistics.sparsity * SPARSITY_TOP).astype("<u2"),
-        (peak_row * columns + peak_column).astype("<u2"),
-        quantised_maps(packed, statistics.peak, signed=signed),
-    ]
-    blobs = b"".join(part.tobytes() for part in parts) + _jpeg(framed)
-    # Its name: what has the same one need not be read again.
+    numbers = np.stack([statistics.peak, statistics.mean, statistics.energy_share]).astype("<f4")
+    sparsity = np.rint(statistics.sparsity * SPARSITY_TOP).astype("<u2")
+    peak_cells = (peak_row * columns + peak_column).astype("<u2")
+    steps = quantised_maps(packed, statistics.peak, signed=signed)
+    blobs = b"".join(part.tobytes() for part in (numbers, sparsity, peak_cells, steps)) + _jpeg(framed)
+    # The set's name: a browser that has a set of this name need not read it again.
     header["id"] = hashlib.sha256(repr(header).encode() + blobs).hexdigest()[:32]
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 4)
@@ -74,10 +70,9 @@ def pack_maps(
 
 
 def packed_name(packed: bytes) -> str:
-    """What `pack` called it."""
+    """The name that `pack_maps` gave a set."""
     length = int.from_bytes(packed[:4], "little")
-    name: str = json.loads(packed[4 : 4 + length])["id"]
-    return name
+    return str(json.loads(packed[4 : 4 + length])["id"])
 
 
 def quantised_maps(upper: np.ndarray, peak: np.ndarray, *, signed: bool) -> np.ndarray:
@@ -85,12 +80,11 @@ def quantised_maps(upper: np.ndarray, peak: np.ndarray, *, signed: bool) -> np.n
     size = np.abs(peak)[:, None, None]
     parts = np.clip(upper / np.where(size > 0, size, 1), -1 if signed else 0, 1)
     scaled = parts * SIGNED_TOP + SIGNED_ZERO if signed else parts * 255
-    steps: np.ndarray = np.rint(scaled).astype(np.uint8)
-    return steps
+    return np.asarray(np.rint(scaled), np.uint8)
 
 
 def averaged_down(weights: np.ndarray, cells: int) -> np.ndarray:
-    """A map averaged down to so many cells a side; smaller ones as they are."""
+    """A map averaged down to `cells` cells per side; smaller maps as they are."""
     if max(weights.shape) <= cells:
         return weights
     size = (min(weights.shape[1], cells), min(weights.shape[0], cells))
@@ -106,7 +100,7 @@ def _jpeg(framed: Image.Image) -> bytes:
 
 @lru_cache(maxsize=64)
 def receptive_fields(backbone: str, pair: str, size: int) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
-    """For each row of the upper maps the rows of the image that it can depend on, and so for the columns, in pixels."""
+    """The rows of the image that each row of the upper maps can depend on, and likewise the columns, in pixels."""
     structure = architecture(backbone)
     layout, upper = structure.layout(size), structure.pair(pair).upper
     rows, columns = layout.map_size(upper)

@@ -1,6 +1,6 @@
 // The pinned maps, side by side.
 
-import { make, numberText } from "./elements.js";
+import { make, numberText, pointIn } from "./elements.js";
 import { pixels } from "./paint.js";
 
 const SIDE = 150;
@@ -9,7 +9,7 @@ export class PinnedMaps {
   // `paintTile(canvas, left, side, channel)` draws, `describe(channel)` gives {label}; `actions` has hover, select and pin.
   constructor({ paintTile, describe, actions }) {
     Object.assign(this, { paintTile, describe, actions });
-    this.root = make("div", { className: "pins", role: "group", "aria-label": "Pinned maps" });
+    this.root = make("div", { className: "pins", role: "group", ariaLabel: "Pinned maps" });
   }
 
   show(channels, set, view) {
@@ -26,13 +26,10 @@ export class PinnedMaps {
     const { hover, select, pin } = this.actions;
     const canvas = make("canvas");
     const open = make("button", { type: "button", className: "open", onclick: () => select(channel) }, canvas);
-    open.setAttribute("aria-label", `Pinned ${this.describe(channel).label}`);
-    open.onpointermove = ({ clientX, clientY }) => {
-      const box = canvas.getBoundingClientRect();
-      hover(channel, (clientX - box.left) / box.width, (clientY - box.top) / box.height);
-    };
+    open.ariaLabel = `Pinned ${this.describe(channel).label}`;
+    open.onpointermove = (event) => hover(channel, ...pointIn(canvas, event));
     const unpin = make("button", { type: "button", className: "unpin", textContent: "×", onclick: () => pin(channel) });
-    unpin.setAttribute("aria-label", `Unpin map ${channel}`);
+    unpin.ariaLabel = `Unpin map ${channel}`;
     const range = ` ${isSigned ? numberText(-top) : "0"} to ${numberText(top)}`;
     return make("figure", {}, open, make("figcaption", {}, make("b", { textContent: channel }), range, unpin));
   }

@@ -1,4 +1,4 @@
-"""The gallery as one HTML file, with its image and its maps: opened from a disk it needs no server and no network."""
+"""The gallery as one HTML file with its image and maps: opened from disk, it needs no server and no network."""
 
 import base64
 import hashlib
@@ -16,7 +16,7 @@ from crosspool.gallery.mapset import colour_tables
 from crosspool.statistics import ChannelStatistics, Criterion
 from crosspool.text import number, printable
 
-TILE = 104  # pixels
+TILE = 104  # pixels per side
 LISTED = 50  # channels in the table for browsers without scripts
 
 
@@ -32,20 +32,16 @@ def gallery_page(
     pins: Sequence[int] = (),
     sort: Criterion = "energy_share",
 ) -> bytes:
-    """A page with the maps that `mapset.pack` packed; `made` tells how they were computed.
+    """A page with the maps that `pack_maps` packed; `made` says how they were computed.
 
     The texts may contain any characters. A Content-Security-Policy admits only the page's own script and style.
     """
-    code = script("gallery/standalone.js")
-    style = asset("gallery/standalone.css") + asset("gallery/gallery.css")
-    view = {
-        "colours": look.colour_map, "opacity": look.opacity, "smooth": look.smooth, "scale": look.scale,
-        "top": look.top, "sort": sort, "kept_maps": "alive", "tile": TILE,
-    }  # fmt: skip
+    code, style = script("gallery/standalone.js"), asset("gallery/standalone.css") + asset("gallery/gallery.css")
+    view = {name: getattr(look, name) for name in ("opacity", "smooth", "scale", "top")}
     settings = {
         "selected": selected,
         "pins": list(pins)[:MAX_PINS],
-        "view": view,
+        "view": view | {"colours": look.colour_map, "sort": sort, "kept_maps": "alive", "tile": TILE},
         "colourMaps": [SIGNED_COLOUR_MAP] if look.signed else list(COLOUR_MAPS),
         "tables": colour_tables(),
         "mostPins": MAX_PINS,
@@ -68,10 +64,8 @@ def gallery_page(
 
 def _policy(script: str, style: str) -> str:
     """What the browser may do with the page: run this script, apply this style, show images that it holds."""
-    return (
-        f"default-src 'none'; script-src {_source(script)}; style-src {_source(style)}; img-src blob:; "
-        "base-uri 'none'; form-action 'none'"
-    )
+    sources = f"script-src {_source(script)}; style-src {_source(style)}; img-src blob:"
+    return f"default-src 'none'; {sources}; base-uri 'none'; form-action 'none'"
 
 
 def _source(text: str) -> str:
@@ -87,7 +81,7 @@ def _escaped_lines(lines: Sequence[str]) -> str:
 
 
 def _table(statistics: ChannelStatistics) -> list[str]:
-    """The first channels in words."""
+    """The channels with most energy in words, for browsers without scripts."""
     order = statistics.order("energy_share")
     return [
         f"map {channel}: peak {number(statistics.peak[channel])} at row {statistics.peak_row[channel]}, "

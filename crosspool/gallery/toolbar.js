@@ -17,8 +17,8 @@ function labelled(label, control, className = "") {
 const options = (names) => Object.entries(names).map(([value, textContent]) => make("option", { value, textContent }));
 
 export class Toolbar {
-  // `onView(part)` is called with the part of the view that a control sets, `onSearch(text)` on each change of the search,
-  // `onEnter()` when it is confirmed.
+  // `onView(part)` is called with the part of the view that a control sets, `onSearch(text)` on each change of the search
+  // text, `onEnter()` when Enter is pressed in it.
   constructor({ onView, onSearch, onEnter }) {
     this.onSearch = onSearch;
     const setter = (name, valueOf = (control) => control.value) => ({ target }) => onView({ [name]: valueOf(target) });
@@ -37,12 +37,10 @@ export class Toolbar {
     this.scale = make("select", { onchange: setter("scale") }, ...options({ map: "per map", layer: "per layer", fixed: "fixed" }));
     this.top = make("input", { type: "number", min: 0, step: "any", onchange: numberSetter("top") });
     this.smooth = make("input", { type: "checkbox", onchange: setter("smooth", ({ checked }) => checked) });
-    this.tile = make("input", {
-      type: "range", min: SMALLEST_TILE, max: LARGEST_TILE, step: 8, oninput: numberSetter("tile"),
-    });
+    this.tile = make("input", { type: "range", min: SMALLEST_TILE, max: LARGEST_TILE, step: 8, oninput: numberSetter("tile") });
     this.fixed = labelled("Up to", this.top, "number");
     this.root = make(
-      "div", { className: "toolbar", role: "toolbar", "aria-label": "How the maps are sorted and drawn" },
+      "div", { className: "toolbar", role: "toolbar", ariaLabel: "How the maps are sorted and drawn" },
       labelled("Sort by", this.sort), labelled("Show", this.filter), labelled("Channel", this.search, "number"),
       labelled("Colours", this.colours), labelled("Opacity", this.opacity, "range"), labelled("Scale", this.scale), this.fixed,
       labelled("Tiles", this.tile, "range"), labelled("Smooth", this.smooth, "tick"),

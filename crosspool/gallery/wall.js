@@ -1,8 +1,8 @@
 // The wall: a tile for each channel in a given order, of which only those on the screen exist. The list has the focus, and
-// one of its tiles is active: screen readers know that pattern, and tiles may come and go. The images of a row are on one
-// canvas: a browser takes as long for a small canvas as for a wide one.
+// one of its tiles is active: screen readers know this pattern, and tiles may come and go. The images of a row are on one
+// canvas, as a small canvas takes a browser as long as a wide one.
 
-import { make } from "./elements.js";
+import { make, pointIn } from "./elements.js";
 import { pixels } from "./paint.js";
 
 // In pixels.
@@ -16,12 +16,12 @@ export class Wall {
   // `paintTile(canvas, left, side, channel)` draws, `describe(channel)` gives {label, caption}; `actions` has hover, select,
   // pin, activate and escape.
   constructor({ paintTile, describe, actions }) {
-    Object.assign(this, { paintTile, describe, actions, order: [], places: new Map(), tiles: new Map(), side: 104, state: { pins: [] } });
-    Object.assign(this, { rows: new Map(), spare: [] });
+    Object.assign(this, { paintTile, describe, actions, side: 104, order: [], state: { pins: [] } });
+    Object.assign(this, { places: new Map(), tiles: new Map(), rows: new Map(), spare: [] });
     this.space = make("div", { className: "space", role: "presentation" });
     this.list = make(
       "div",
-      { className: "wall", tabIndex: 0, role: "listbox", "aria-label": "Weighting maps", "aria-multiselectable": "true" },
+      { className: "wall", tabIndex: 0, role: "listbox", ariaLabel: "Weighting maps", ariaMultiSelectable: true },
       this.space,
     );
     this.list.addEventListener("scroll", () => this.drawSoon(), { passive: true });
@@ -44,7 +44,7 @@ export class Wall {
     this.repaint();
   }
 
-  // All rows that exist are drawn anew.
+  // Draws all existing rows again.
   repaint() {
     this.stale = true;
     this.arrange();
@@ -109,10 +109,8 @@ export class Wall {
     Object.assign(tile, { channel, id: `map-${channel}` });
     tile.dataset.channel = channel;
     Object.assign(tile.style, { left: `${left}px`, width: `${this.width}px` });
-    tile.picture.style.height = `${this.width - 2 * FRAME}px`;
-    tile.setAttribute("aria-label", label);
-    tile.setAttribute("aria-posinset", place + 1);
-    tile.setAttribute("aria-setsize", this.order.length);
+    tile.image.style.height = `${this.width - 2 * FRAME}px`;
+    Object.assign(tile, { ariaLabel: label, ariaPosInSet: place + 1, ariaSetSize: this.order.length });
     tile.name.textContent = channel;
     tile.note.textContent = caption;
     this.markTile(channel, tile);
@@ -126,9 +124,9 @@ export class Wall {
   }
 
   addTile(row) {
-    const [picture, name, note] = [make("span", { className: "picture" }), make("b"), make("span")];
-    const tile = make("div", { className: "tile", role: "option" }, picture, make("span", { className: "caption" }, name, note));
-    row.tiles.push(Object.assign(tile, { picture, name, note }));
+    const [image, name, note] = [make("span", { className: "image" }), make("b"), make("span")];
+    const tile = make("div", { className: "tile", role: "option" }, image, make("span", { className: "caption" }, name, note));
+    row.tiles.push(Object.assign(tile, { image, name, note }));
     row.append(tile);
   }
 
@@ -141,7 +139,7 @@ export class Wall {
 
   markTile(channel, tile) {
     const { selected, active, pins } = this.state;
-    tile.setAttribute("aria-selected", String(channel === selected || pins.includes(channel)));
+    tile.ariaSelected = channel === selected || pins.includes(channel);
     tile.classList.toggle("selected", channel === selected);
     tile.classList.toggle("pinned", pins.includes(channel));
     tile.classList.toggle("active", channel === active);
@@ -193,7 +191,6 @@ export class Wall {
   onHover(event) {
     const tile = event.target.closest(".tile");
     if (!tile) return;
-    const box = tile.picture.getBoundingClientRect();
-    this.actions.hover(tile.channel, (event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height);
+    this.actions.hover(tile.channel, ...pointIn(tile.image, event));
   }
 }

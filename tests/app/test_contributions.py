@@ -27,7 +27,7 @@ from crosspool.ui.contributions.wording import strongest_channels
 from crosspool.ui.runtime.quota import ImageHash
 from crosspool.ui.visit.images import SourceImage
 from crosspool.ui.visit.link import ChosenClassifier, LinkState
-from crosspool.ui.widgets.picture import colour_bar
+from crosspool.ui.widgets.cell_image import colour_bar
 from crosspool.ui.widgets.text import as_it_is, signed
 from tests.app.test_frame import checked, component, sentences, shown_text, texts, visit
 from tests.networks import SAMPLES, sample

@@ -118,7 +118,7 @@ def test_the_first_visit_shows_a_sample_and_its_maps():
     app = visit()
     assert texts(app.title) == ["Weighting maps"]
     assert component(app, "sample-strip")["selected"] == "cat"
-    assert component(app, "seen")["picture"].startswith("data:image/jpeg;base64,")
+    assert component(app, "seen")["image"].startswith("data:image/jpeg;base64,")
     maps = sent_maps(app)
     assert component(app, "gallery")["maps"] == maps.id
     assert component(app, "gallery")["selected"] == maps.energy.argmax()  # the strongest is the large one
@@ -271,9 +271,9 @@ def test_size_and_framing_change_what_the_network_sees():
     app = checked(app.select_slider(key="size").set_value(448).run())
     assert sent_maps(app).steps.shape == (64, 27, 27)
     assert app.query_params["size"] == "448"
-    before = component(app, "seen")["picture"]
+    before = component(app, "seen")["image"]
     app = checked(app.button_group(key="framing").set_value("squash").run())
-    assert component(app, "seen")["picture"] != before
+    assert component(app, "seen")["image"] != before
 
 
 def test_signed_weights_are_drawn_on_a_diverging_scale():

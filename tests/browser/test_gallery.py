@@ -225,7 +225,7 @@ HISTORY = """wall => {
 
 def test_hovering_says_the_weight_the_cell_and_its_field(window, maps):
     channel = int(window.tile_at(2).get_attribute("data-channel"))
-    picture = window.tile_at(2).locator(".picture")
+    picture = window.tile_at(2).locator(".image")
     side = picture.bounding_box()["width"]
     picture.hover(position={"x": side * 4.5 / SIDE, "y": side * 2.5 / SIDE})
     expect(window.page.locator(".lens .facts b")).to_have_text(f"Map {channel}")

@@ -36,7 +36,7 @@ class IntrusionCase:
         (item,) = self.visitor.page.component("upload-strip")["items"]
         return {
             "name": self.person.name.encode(),
-            "thumbnail": item["picture"][-200:-80].encode(),  # behind what all JPEGs have
+            "thumbnail": item["image"][-200:-80].encode(),  # behind what all JPEGs have
             "maps": unpack(self.visitor.packed_maps()).id.encode(),
             "pixels": self.person.images[0].data[700:760],
         }

@@ -72,8 +72,8 @@ def channel_bars(
             weights = view.weights(channel)
             mixed = bool(weights.min() < 0)
             maps = (
-                small_map(weights, colour_range_of(weights, signed=mixed), table=int(mixed)),
-                small_map(view.evidence(channel), colour_range, table=1),
+                small_map(weights, colour_range_of(weights, signed=mixed), signed=mixed),
+                small_map(view.evidence(channel), colour_range, signed=True),
             )
         name, value = view.names[channel], float(contributions.channels[channel])
         note = f"{100 * part.energy[k]:.2g} % of the energy"
@@ -87,9 +87,7 @@ def channel_bars(
         tick=lambda k, counted: tick_channel(int(k), counted),
         selected=str(view.channel),
         photos=[view.explained.photo] if colour_range is not None else [],
-        colour_maps=(look.colour_map, SIGNED_COLOUR_MAP),
-        opacity=look.opacity,
-        smooth=look.smooth,
+        look=look,
         bar_range=ends,
     )
 

@@ -13,7 +13,7 @@ from crosspool.ui.maps.large_images import LARGE
 from crosspool.ui.visit.link import LinkState
 from crosspool.ui.visit.state import visit_state
 from crosspool.ui.widgets.bars import Bar, bars
-from crosspool.ui.widgets.picture import picture
+from crosspool.ui.widgets.cell_image import cell_image
 from crosspool.ui.widgets.text import as_it_is, signed
 
 Baseline = tuple[ExplainedClassifier, Explained]
@@ -69,7 +69,7 @@ def input_image(view: ContributionState) -> None:
         st.caption("It is not known where in the image these numbers come from, as there are views or layers between.")
         return
     (row, column), size = view.selected.cell, view.selected.size
-    picture(
+    cell_image(
         with_boxes(photo, [(cell_box(row, column, size, LARGE), PATCH_COLOUR)]),
         alt=f"The image as the network saw it; position row {row}, column {column} is marked.",
         map_size=size,

@@ -15,7 +15,7 @@ from crosspool.ui.contributions.wording import cell_of_other_grid
 from crosspool.ui.visit.images import SourceImage
 from crosspool.ui.visit.link import LinkState
 from crosspool.ui.visit.state import VisitPart, about_images, bound, plain, visit_state
-from crosspool.ui.widgets.picture import Cell
+from crosspool.ui.widgets.cell_image import Cell
 from crosspool.ui.widgets.text import as_it_is, signed
 
 LEFT_OUT_SHARE = 0.05  # of the channels, to begin with

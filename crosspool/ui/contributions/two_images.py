@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 
 from crosspool.contributions import Contributions
-from crosspool.drawing.rendering import SIGNED_COLOUR_MAP, Look, colour_range_of
+from crosspool.drawing.rendering import Look, colour_range_of
 from crosspool.errors import CrosspoolError
 from crosspool.ui.contributions.evidence_overlay import columns_that_wrap, evidence_overlay
 from crosspool.ui.contributions.explaining import Explained, explain_image
@@ -81,9 +81,7 @@ def show_likeness(view: ContributionState, look: Look, other: SourceImage, besid
             choose=lambda k: choose_channel(int(k)),
             selected=str(view.channel),
             photos=[view.explained.photo, beside.photo] if view.selected is not None else [],
-            colour_maps=(SIGNED_COLOUR_MAP,),
-            opacity=look.opacity,
-            smooth=look.smooth,
+            look=look,
         )
 
 
@@ -91,7 +89,7 @@ def alike_bar(here: Contributions, there: Contributions, channel: int, name: str
     """What one channel adds to the inner product, with its evidence in both images."""
     (part, k), (beside, _) = here.channel(channel), there.channel(channel)
     maps = tuple(
-        small_map(evidence[k], colour_range_of(evidence[k], signed=True), table=0, photo=photo)
+        small_map(evidence[k], colour_range_of(evidence[k], signed=True), signed=True, photo=photo)
         for photo, evidence in enumerate((part.evidence, beside.evidence))
         if evidence is not None
     )

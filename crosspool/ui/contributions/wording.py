@@ -11,7 +11,7 @@ from crosspool.contributions import TOLERANCE, Contributions
 from crosspool.grids import Size
 from crosspool.pooled_parts import Vector
 from crosspool.text import plural
-from crosspool.ui.widgets.picture import Cell
+from crosspool.ui.widgets.cell_image import Cell
 from crosspool.ui.widgets.text import as_it_is, signed
 
 Ablation = Literal["most", "least", "random"]

@@ -15,7 +15,7 @@ from crosspool.ui.maps.selection import channel_input, current_look, select_cell
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest
 from crosspool.ui.visit.images import SourceImage
 from crosspool.ui.visit.state import bound, visit_state
-from crosspool.ui.widgets.picture import Cell
+from crosspool.ui.widgets.cell_image import Cell
 from crosspool.ui.widgets.text import number
 from crosspool.ui.widgets.walk import walk
 

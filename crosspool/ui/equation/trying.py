@@ -16,7 +16,7 @@ from crosspool.ui.runtime.server import current_server
 from crosspool.ui.runtime.shared_cache import CacheKind
 from crosspool.ui.visit.state import bound, visit_state
 from crosspool.ui.visit.waiting import show_error, waiting
-from crosspool.ui.widgets.picture import Cell
+from crosspool.ui.widgets.cell_image import Cell
 
 Question = tuple[MapRequest, str, tuple[int, int], int]  # the maps, the experiment, the position, and the seed
 Tried = tuple[int, list[Finding]]  # on how many maps the experiment was made, and what came out

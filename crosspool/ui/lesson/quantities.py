@@ -6,7 +6,7 @@ from crosspool.backbones import DEFAULT, architecture
 from crosspool.grids import average_over_cells
 from crosspool.ui.equation.building import summed_plainly
 from crosspool.ui.runtime.maps import ImageMaps
-from crosspool.ui.widgets.picture import Cell
+from crosspool.ui.widgets.cell_image import Cell
 
 COARSE, FINE = 224, 448  # the network's own input size in pixels, and twice that
 

@@ -20,8 +20,8 @@ from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.images import SourceImage, available_images, show_image
 from crosspool.ui.visit.link import PRETRAINED, LinkState, shorten, to_params
 from crosspool.ui.visit.state import VisitPart, plain, visit_state
+from crosspool.ui.widgets.cell_image import Cell
 from crosspool.ui.widgets.keys import BACK, ON
-from crosspool.ui.widgets.picture import Cell
 
 TITLES = (
     "What is a map?",

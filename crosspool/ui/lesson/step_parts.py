@@ -8,7 +8,7 @@ from streamlit.delta_generator import DeltaGenerator
 from crosspool.ui.lesson.quantities import COARSE
 from crosspool.ui.lesson.state import LessonState, choose_cell, take_along
 from crosspool.ui.maps.presenter import presenting
-from crosspool.ui.widgets.picture import Cell
+from crosspool.ui.widgets.cell_image import Cell
 
 MAPS_PAGE, WHY_PAGE, BUILD_PAGE = "pages/weighting_maps.py", "pages/contributions.py", "pages/build_p.py"
 

@@ -9,7 +9,7 @@ from crosspool.ui.maps.large_images import field_of, input_image, map_image
 from crosspool.ui.maps.selection import MapsState, selected_cell
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest
 from crosspool.ui.visit.state import bound, visit_state
-from crosspool.ui.widgets.picture import Cell
+from crosspool.ui.widgets.cell_image import Cell
 from crosspool.ui.widgets.text import number
 
 

@@ -26,7 +26,7 @@ from crosspool.ui.runtime.maps import ImageMaps, MapRequest, image_maps
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.images import SourceImage
 from crosspool.ui.visit.waiting import show_error, waiting
-from crosspool.ui.widgets.picture import Cell, colour_bar, picture
+from crosspool.ui.widgets.cell_image import Cell, cell_image, colour_bar
 from crosspool.ui.widgets.text import as_it_is, number
 
 LARGE = 448  # pixels of the large pictures
@@ -74,7 +74,7 @@ def input_image(
     last = cell_box(patch.bottom - 1, patch.right - 1, lower_size, LARGE)
     field = field_of(maps, request, position).scaled(LARGE / request.size)
     boxes = [(field, FIELD_COLOUR), (first.joined(last).clipped(LARGE), PATCH_COLOUR)]
-    picture(
+    cell_image(
         with_boxes(enlarged(maps.framed), boxes),
         alt=f"The image as the network saw it; position row {position[0]}, column {position[1]} is marked.",
         map_size=maps.upper.shape[1:],
@@ -120,7 +120,7 @@ def overlay_image(
 ) -> None:
     """Values, (H, W), over the network's input, with the position marked and a colour bar; clicks call `choose`."""
     shown = look.over(enlarged(framed), values, colour_range)
-    picture(
+    cell_image(
         with_boxes(shown, [(cell_box(*position, values.shape, LARGE), PATCH_COLOUR)]),
         alt=alt,
         map_size=values.shape,

@@ -11,7 +11,7 @@ from crosspool.statistics import Criterion
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest
 from crosspool.ui.visit.link import LinkState
 from crosspool.ui.visit.state import VisitPart, bound_value, plain, visit_state
-from crosspool.ui.widgets.picture import Cell
+from crosspool.ui.widgets.cell_image import Cell
 
 MAX_FIRST_CHANNELS = 48  # that the gallery reports
 

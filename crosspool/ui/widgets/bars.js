@@ -1,6 +1,6 @@
-// Named values as bars to either side of zero. Each row is a button, with a box to tick and small maps where it has them.
+// Named values as bars to either side of zero. Each row is a button, some with a box to tick and small maps.
 // Data: rows [{id, name, value, after | null, text, note, label, ticked | null, maps [{rows, columns, cells, table,
-// photo}]}], photos [URL], tables [base64], opacity, smooth, selected, signature (of all that needs new rows).
+// photo}]}], range, photos [URL], tables [base64], opacity, smooth, selected, signature (changes when rows are drawn anew).
 
 import { make } from "../../gallery/elements.js";
 import { bytes, paint } from "../../gallery/paint.js";
@@ -33,21 +33,15 @@ function stretch(bar, value, low, high) {
 
 function update(row, { name, value, after, text, note, label, ticked }, selected, low, high) {
   const find = (selector) => row.querySelector(selector);
-  find(".name").textContent = name;
-  find(".text").textContent = text;
-  find(".note").textContent = note;
+  for (const [part, textContent] of Object.entries({ name, text, note })) find(`.${part}`).textContent = textContent;
   stretch(find(".before"), value, low, high);
   stretch(find(".after"), after, low, high);
   find(".track").classList.toggle("changed", after !== null);
   find(".zero").style.left = `${(100 * -low) / (high - low)}%`;
-  const button = find("button");
-  button.title = label;
-  button.setAttribute("aria-label", label);
-  button.setAttribute("aria-pressed", String(selected));
+  Object.assign(find("button"), { title: label, ariaLabel: label, ariaPressed: selected });
   const box = find(".box");
   if (!box) return;
-  box.checked = ticked;
-  box.setAttribute("aria-label", `Count ${name}`);
+  Object.assign(box, { checked: ticked, ariaLabel: `Count ${name}` });
   row.classList.toggle("off", !ticked);
 }
 

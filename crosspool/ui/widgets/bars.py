@@ -6,41 +6,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
-import streamlit as st
 from PIL import Image
 
-from crosspool.drawing.rendering import ColourRange, colour_table, quantise
-from crosspool.gallery.assets import asset, script
-from crosspool.gallery.mapset import averaged_down
-from crosspool.ui.widgets.browser import data_url
+from crosspool.drawing.rendering import SIGNED_COLOUR_MAP, ColourRange, Look, quantise
+from crosspool.gallery.mapset import averaged_down, colour_tables
+from crosspool.ui.widgets.browser import component, data_url
 
 PHOTO_SIDE = 128
 MAP_CELLS = 64  # a small map is that many pixels wide
 
-_component = st.components.v2.component(
-    "crosspool.bars",
-    html='<div class="bars" role="list"></div>',
-    css=asset("ui/widgets/bars.css"),
-    js=script("ui/widgets/bars.js"),
-)
+SmallMap = dict[str, int | str]  # as bars.js draws it
 
-
-@dataclass(frozen=True)
-class SmallMap:
-    """A map, (H, W), as 8-bit steps of its colours; `photo` counts the pictures that it may lie over."""
-
-    rows: int
-    columns: int
-    cells: str
-    table: int
-    photo: int
+_draw = component("ui/widgets/bars", '<div class="bars" role="list"></div>')
 
 
 @dataclass(frozen=True)
 class Bar:
-    """One row: `text` is printed above the bar, `note` below it; `label` says it all to those who cannot see it.
+    """One row: `text` is printed above the bar, `note` below it; `label` describes the row to a screen reader.
 
-    `after` is what the value becomes; `ticked` is None for a row without a box.
+    `after` is the value's new amount after a change; `ticked` is None for a row without a box.
     """
 
     id: str
@@ -54,10 +38,12 @@ class Bar:
     maps: tuple[SmallMap, ...] = ()
 
 
-def small_map(values: np.ndarray, colour_range: ColourRange, *, table: int, photo: int = 0) -> SmallMap:
-    """A map made ready to be drawn in a row, in the colours of that table."""
+def small_map(values: np.ndarray, colour_range: ColourRange, *, signed: bool, photo: int = 0) -> SmallMap:
+    """A map, (H, W), to draw in a row over photo number `photo`; `signed` ones have the diverging colours."""
     steps = quantise(averaged_down(values.astype(np.float32), MAP_CELLS), colour_range)
-    return SmallMap(steps.shape[0], steps.shape[1], base64.b64encode(steps.tobytes()).decode(), table, photo)
+    rows, columns = steps.shape
+    cells = base64.b64encode(steps.tobytes()).decode()
+    return {"rows": rows, "columns": columns, "cells": cells, "table": int(signed), "photo": photo}
 
 
 def bars(
@@ -65,42 +51,30 @@ def bars(
     *,
     key: str,
     choose: Callable[[str], None],
-    tick: Callable[[str, bool], None] | None = None,
+    tick: Callable[[str, bool], None] = lambda id_, ticked: None,
     selected: str | None = None,
     photos: Sequence[Image.Image] = (),
-    colour_maps: Sequence[str] = (),
-    opacity: float = 1.0,
-    smooth: bool = True,
+    look: Look | None = None,
     bar_range: tuple[float, float] | None = None,
 ) -> None:
-    """Show the rows; `choose(id)` is called on one that is pressed, `tick(id, ticked)` on a box.
+    """Show the rows; `choose(id)` is called when one is pressed, `tick(id, ticked)` when its box is.
 
-    `bar_range` are the values at the ends of the bars; without them, all bars just fit.
+    `look` is how small maps are drawn; rows without maps need none. `bar_range` is the range of values that the bars
+    span; without it, the longest bars just fit.
     """
-
-    def on_chosen_change() -> None:
-        chosen = st.session_state[key].chosen
-        if chosen is not None:
-            choose(str(chosen))
-
-    def on_ticked_change() -> None:
-        ticked = st.session_state[key].ticked
-        if ticked is not None and tick is not None:
-            tick(str(ticked[0]), bool(ticked[1]))
-
-    data = {
+    photos = [photo.resize((PHOTO_SIDE, PHOTO_SIDE), Image.Resampling.LANCZOS) for photo in photos]
+    appearance: dict[str, object] = {"photos": [data_url(photo) for photo in photos]}
+    if look is not None:
+        tables = [colour_tables()[name] for name in (look.colour_map, SIGNED_COLOUR_MAP)]
+        appearance |= {"tables": tables, "opacity": look.opacity, "smooth": look.smooth}
+    drawn_anew = [*appearance.values(), *((row.id, row.maps, row.ticked is None) for row in rows)]
+    data = appearance | {
         "rows": [asdict(row) for row in rows],
-        "photos": [data_url(photo.resize((PHOTO_SIDE, PHOTO_SIDE), Image.Resampling.LANCZOS)) for photo in photos],
-        "tables": [base64.b64encode(colour_table(name).tobytes()).decode() for name in colour_maps],
-        "opacity": opacity,
-        "smooth": smooth,
         "range": bar_range or _range(rows),
         "selected": selected,
+        "signature": hashlib.sha256(repr(drawn_anew).encode()).hexdigest(),
     }
-    lasting = [data[name] for name in ("photos", "tables", "opacity", "smooth")]
-    lasting += [(row.id, row.maps, row.ticked is None) for row in rows]
-    data["signature"] = hashlib.sha256(repr(lasting).encode()).hexdigest()
-    _component(data=data, key=key, on_chosen_change=on_chosen_change, on_ticked_change=on_ticked_change)
+    _draw(data, key, chosen=lambda id_: choose(str(id_)), ticked=lambda change: tick(str(change[0]), bool(change[1])))
 
 
 def _range(rows: Sequence[Bar]) -> tuple[float, float]:

@@ -1,11 +1,11 @@
 // Listens to keys on the whole page. Data: keys, as KeyboardEvent.key names them.
 
-const INTERVAL = 120; // milliseconds between two presses that count, so that a key held down does not run ahead of the page
+const INTERVAL = 120; // milliseconds between two presses that count: a key that is held down must not run ahead of the page
 const TYPED_INTO = "input, textarea, select, [contenteditable=''], [contenteditable='true']";
 const ARROW_ROLES = ["application", "combobox", "grid", "listbox", "option", "radio", "slider", "tab"];
 const MOVED_IN = [...ARROW_ROLES.map((role) => `[role=${role}]`), ".tile"].join();
 
-// Whether what has the focus needs the key itself: text, choices and images do, plain buttons and links do not.
+// Whether the focused element needs the key itself: text, choices and images do, plain buttons and links do not.
 function isTaken(event) {
   const elements = event.composedPath().filter((target) => target instanceof Element);
   if (elements.some((element) => element.matches(TYPED_INTO))) return true;
@@ -21,7 +21,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     parentElement.pressedAt = performance.now();
     setTriggerValue("pressed", event.key);
   };
-  parentElement.stop?.(); // this runs with each new data, but only what it returned last is called in the end
+  parentElement.stop?.(); // this runs with each new data, but only the last function that it returned is called at the end
   document.addEventListener("keydown", onKey);
   parentElement.stop = () => document.removeEventListener("keydown", onKey);
   return parentElement.stop;

@@ -1,11 +1,11 @@
-// What a quick hand asks for reaches the server at most ten times a second, and never while it still works on the request
-// before; only the last request counts.
+// Requests made in quick succession reach the server at most ten times a second, and never while it still works on the
+// previous one; only the last request counts.
 
 const INTERVAL = 100; // milliseconds between two requests
 const TIMEOUT = 2000; // milliseconds to wait for an answer
 
-// `answer` is what the server shows by now, `send(request)` asks it for something else. A component's script calls this with
-// each answer; `element` keeps what is under way.
+// `answer` is what the server shows now; `send(request)` asks it for something else. A component's script calls this with
+// each answer; the state is kept on `element`.
 export function paced(element, answer, send) {
   const pace = (element.pace ??= { request: null, sent: null, sentAt: -Infinity, timer: 0 });
   const isSame = (one, other) => JSON.stringify(one) === JSON.stringify(other);
@@ -24,7 +24,7 @@ export function paced(element, answer, send) {
   if (isSame(answer, pace.sent)) pace.sent = null;
   sendWhenDue();
   return {
-    // What will be shown when the server has caught up.
+    // What will be shown once the server has caught up.
     get latest() {
       if (pace.request !== null) return pace.request;
       return pace.sent !== null && performance.now() < pace.sentAt + TIMEOUT ? pace.sent : answer;

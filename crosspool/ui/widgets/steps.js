@@ -1,4 +1,4 @@
-// The steps of a lesson: links to all of them, and buttons to the one before and the one after. Data: titles, step (from 1).
+// The steps of a lesson: a link to each, and buttons to the previous and the next one. Data: titles, step (from 1).
 
 import { make } from "../../gallery/elements.js";
 
@@ -11,18 +11,17 @@ function scrollToTop(element) { // a new step is read from its beginning
 
 function itemOf(title, step) {
   const parts = [make("b", { textContent: step }), make("span", { textContent: title })];
-  return make("li", {}, make("a", { title, "aria-label": `Step ${step}: ${title}` }, ...parts));
+  return make("li", {}, make("a", { title, ariaLabel: `Step ${step}: ${title}` }, ...parts));
 }
 
 function updateLink(link, step, current, onChoose) {
   const address = new URL(location.href);
   address.searchParams.set("step", step);
   link.href = address.search;
-  if (step === current) link.setAttribute("aria-current", "step");
-  else link.removeAttribute("aria-current");
+  link.ariaCurrent = step === current ? "step" : null;
   link.classList.toggle("done", step < current);
   link.onclick = (event) => {
-    if (event.ctrlKey || event.metaKey || event.shiftKey) return; // the browser's own: a new tab, a new window
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return; // the browser opens a new tab or window
     event.preventDefault();
     onChoose(step);
   };

@@ -1,29 +1,20 @@
-"""The steps of a lesson in a row, each a link, between a button back and a button on."""
+"""The steps of a lesson in a row, each a link, between a Previous and a Next button."""
 
 from collections.abc import Callable, Sequence
 
-import streamlit as st
-
-from crosspool.gallery.assets import asset, script
+from crosspool.ui.widgets.browser import component
 
 _HTML = (
     '<nav class="steps" aria-label="Steps"><button class="previous" type="button">← <span>Previous</span></button>'
     '<ol></ol><p aria-live="polite"></p><button class="next" type="button"><span>Next</span> →</button></nav>'
 )
-_component = st.components.v2.component(
-    "crosspool.steps", html=_HTML, css=asset("ui/widgets/steps.css"), js=script("ui/widgets/steps.js")
-)
+_draw = component("ui/widgets/steps", _HTML)
 
 
 def steps(titles: Sequence[str], step: int, *, choose: Callable[[int], None], key: str) -> None:
-    """Show `step`, counted from 1, among the titles; `choose(step)` is called for another one.
+    """Show `step`, counted from 1, among the titles; `choose(step)` is called when another one is chosen.
 
-    The links' addresses say `?step=`, for who opens or copies them.
+    The links' addresses say `?step=`, so that they can be opened in a new tab or copied.
     """
-
-    def on_step_change() -> None:
-        chosen = st.session_state[key].step
-        if chosen is not None:
-            choose(min(max(int(chosen), 1), len(titles)))
-
-    _component(data={"titles": list(titles), "step": step}, key=key, on_step_change=on_step_change)
+    data = {"titles": list(titles), "step": step}
+    _draw(data, key, step=lambda chosen: choose(min(max(int(chosen), 1), len(titles))))

@@ -1,5 +1,5 @@
 // Thumbnails to choose from, in a row that scrolls or wrapped into several.
-// Data: items [{id, title, alt, picture (URL)}], selected, wrapped.
+// Data: items [{id, title, alt, image (URL)}], selected, wrapped.
 
 import { make } from "../../gallery/elements.js";
 
@@ -8,11 +8,11 @@ function bringIntoView(strip, tile) { // the strip scrolls, the page does not
   if (box.left < room.left || box.right > room.right) strip.scrollLeft += (box.left + box.right - room.left - room.right) / 2;
 }
 
-function tileOf({ id, title, alt, picture }, onChoose) {
-  const caption = make("span", { className: "caption", textContent: title });
-  const tile = make("button", { className: "tile", onclick: () => onChoose(id) }, make("img", { src: picture, alt }), caption);
+function tileOf({ id, title, alt, image }, onChoose) {
+  const parts = [make("img", { src: image, alt }), make("span", { className: "caption", textContent: title })];
+  const hint = title === alt ? title : `${title}: ${alt}`;
+  const tile = make("button", { className: "tile", title: hint, onclick: () => onChoose(id) }, ...parts);
   tile.dataset.id = id;
-  tile.title = title === alt ? title : `${title}: ${alt}`;
   return tile;
 }
 
@@ -24,9 +24,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
     strip.dataset.ids = ids;
     strip.replaceChildren(...data.items.map((item) => tileOf(item, (id) => setTriggerValue("chosen", id))));
   }
-  for (const tile of strip.children) tile.setAttribute("aria-pressed", String(tile.dataset.id === data.selected));
+  for (const tile of strip.children) tile.ariaPressed = tile.dataset.id === data.selected;
   const selection = JSON.stringify([data.selected, ids]);
-  if (strip.dataset.selection === selection) return; // whoever has scrolled on to look at others is left alone
+  if (strip.dataset.selection === selection) return; // no jump back after scrolling on to others
   strip.dataset.selection = selection;
   bringIntoView(strip, strip.querySelector('[aria-pressed="true"]'));
 }

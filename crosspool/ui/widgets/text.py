@@ -1,4 +1,4 @@
-"""Text that was not written here, such as a file's name, made fit for Markdown; and numbers, fit for people."""
+"""Names from outside, such as a file's, made safe for Markdown and file names; and numbers with their sign."""
 
 from math import floor, log10
 
@@ -6,22 +6,24 @@ from crosspool.text import number, printable
 
 __all__ = ["as_it_is", "file_stem", "number", "signed"]
 
-MARKDOWN_SIGNS = "\\`*_{}[]()<>#+-.!|$:~&"
+MARKDOWN_CHARACTERS = "\\`*_{}[]()<>#+-.!|$:~&"
 
 
 def as_it_is(text: str) -> str:
-    """Markdown that shows `text` letter for letter, in one line."""
-    return "".join(f"\\{sign}" if sign in MARKDOWN_SIGNS else sign for sign in printable(text))
+    """Markdown that shows `text` letter for letter, on one line."""
+    return "".join(f"\\{character}" if character in MARKDOWN_CHARACTERS else character for character in printable(text))
 
 
 def file_stem(title: str) -> str:
-    """The beginning of a file's name, from a title or from another file's name."""
-    return "".join(sign if sign.isalnum() else "_" for sign in title.rsplit(".", 1)[0])[:60] or "image"
+    """The first part of a file name, made from a title or another file name."""
+    stem = title.rsplit(".", 1)[0]
+    return "".join(character if character.isalnum() else "_" for character in stem)[:60] or "image"
 
 
 def signed(value: float, digits: int = 3) -> str:
-    """+9.10 and −0.0200: a number with its sign, as people write it."""
-    size = abs(value)
-    places = max(0, digits - 1 - floor(log10(size))) if size else 0
-    text = f"{size:,.{places}f}" if size >= 0.001 or not size else number(size, digits)
-    return ("−" if value < 0 else "+" if value > 0 else "") + text
+    """+9.10 and −0.0200: a number with its sign, the minus a typographic one."""
+    if not value:
+        return "0"
+    places = max(0, digits - 1 - floor(log10(abs(value))))
+    text = f"{value:+,.{places}f}" if abs(value) >= 0.001 else f"{value:+.{digits}g}"
+    return text.replace("-", "−")

@@ -1,40 +1,27 @@
-"""Pictures in small, to choose one from: in a row that scrolls, or wrapped into as many rows as they need."""
+"""Thumbnails to choose an image from: in a row that scrolls, or wrapped into several rows."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
-import streamlit as st
+from crosspool.ui.widgets.browser import component
 
-from crosspool.gallery.assets import asset, script
-
-_component = st.components.v2.component(
-    "crosspool.strip",
-    html='<div class="strip"></div>',
-    css=asset("ui/widgets/strip.css"),
-    js=script("ui/widgets/strip.js"),
-)
+_draw = component("ui/widgets/strip", '<div class="strip"></div>')
 
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """`picture` is a data URL, `alt` a description for those who cannot see it."""
+    """`image` is a data URL, `alt` a description for people who cannot see it."""
 
     id: str
     title: str
     alt: str
-    picture: str
+    image: str
 
 
 def thumbnails(
     items: Sequence[Thumbnail], *, selected: str, choose: Callable[[str], None], key: str, wrapped: bool = False
 ) -> None:
-    """Show the pictures; `choose(id)` is called when one is pressed."""
-    known = {item.id for item in items}
-
-    def on_chosen_change() -> None:
-        chosen = st.session_state[key].chosen
-        if chosen in known:
-            choose(chosen)
-
+    """Show the thumbnails; `choose(id)` is called when one is pressed."""
+    ids = {item.id for item in items}
     data = {"items": [asdict(item) for item in items], "selected": selected, "wrapped": wrapped}
-    _component(data=data, key=key, on_chosen_change=on_chosen_change)
+    _draw(data, key, chosen=lambda id_: choose(id_) if id_ in ids else None)

@@ -1,4 +1,5 @@
-// A slider over the steps 1..steps of a walk, and a button that plays it: each step follows once the one before is shown. Data: step, steps, end (playing stops there), stride (steps played at once), label.
+// A slider over the steps 1..steps of a walk, and a button that plays it: each step is asked for once the previous one is
+// shown. Data: step, steps, end (playing stops there), stride (steps played at once), label.
 
 import { paced } from "./pace.js";
 
@@ -9,9 +10,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const [button, slider, label] = ["button", "input", "span"].map((name) => root.querySelector(name));
   const pace = paced(root, data.step, (step) => setTriggerValue("step", step));
   label.textContent = data.label;
-  slider.max = data.steps;
-  slider.setAttribute("aria-label", data.label);
-  slider.value = pace.latest;
+  Object.assign(slider, { max: data.steps, value: pace.latest, ariaLabel: data.label });
 
   const nextStep = Math.min(data.end, data.step + data.stride);
   const draw = () => (button.textContent = root.playing ? "❚❚ Pause" : "▶ Play");

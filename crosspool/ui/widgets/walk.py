@@ -2,9 +2,7 @@
 
 from collections.abc import Callable
 
-import streamlit as st
-
-from crosspool.gallery.assets import asset, script
+from crosspool.ui.widgets.browser import component
 
 STEPS_PLAYED = 120  # about as many are shown from the first to the last, however long the walk is
 
@@ -12,18 +10,10 @@ _HTML = (
     '<div class="walk"><button type="button">▶ Play</button><label><span>Position</span>'
     '<input type="range" min="1" step="1"></label></div>'
 )
-_component = st.components.v2.component(
-    "crosspool.walk", html=_HTML, css=asset("ui/widgets/walk.css"), js=script("ui/widgets/walk.js")
-)
+_draw = component("ui/widgets/walk", _HTML)
 
 
 def walk(step: int, *, steps: int, end: int, label: str, choose: Callable[[int], None], key: str) -> None:
-    """Show `step` of 1..steps; `choose(step)` is called for another one. Playing stops at step `end`."""
-
-    def on_step_change() -> None:
-        chosen = st.session_state[key].step
-        if chosen is not None:
-            choose(min(max(int(chosen), 1), steps))
-
+    """Show `step` of 1..steps; `choose(step)` is called when another one is chosen. Playing stops at step `end`."""
     data = {"step": step, "steps": steps, "end": end, "stride": max(1, round(steps / STEPS_PLAYED)), "label": label}
-    _component(data=data, key=key, on_step_change=on_step_change)
+    _draw(data, key, step=lambda chosen: choose(min(max(int(chosen), 1), steps)))

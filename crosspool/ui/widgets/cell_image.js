@@ -1,5 +1,5 @@
-// An image under a grid of rows x columns cells: click, drag or the arrow keys choose a cell. With a colour bar.
-// Data: picture (URL), alt, rows, columns, cell [row, column], bar {colours [css], ticks [text], label} or null.
+// An image under a grid of rows x columns cells: click, drag or the arrow keys choose a cell. Below it, a colour bar.
+// Data: image (URL), alt, rows, columns, cell [row, column], bar {colours [css], ticks [text], label} or null.
 
 import { make } from "../../gallery/elements.js";
 import { paced } from "./pace.js";
@@ -15,10 +15,8 @@ function showColourBar(element, bar) {
 }
 
 function placeOn(box, [row, column], { rows, columns }) {
-  box.style.left = `${(100 * (column + 0.5)) / columns}%`;
-  box.style.top = `${(100 * (row + 0.5)) / rows}%`;
-  box.style.width = `${100 / columns}%`;
-  box.style.height = `${100 / rows}%`;
+  const [left, top] = [(column + 0.5) / columns, (row + 0.5) / rows].map((part) => `${100 * part}%`);
+  Object.assign(box.style, { left, top, width: `${100 / columns}%`, height: `${100 / rows}%` });
 }
 
 // A mouse drags from anywhere; a finger from the handle alone, and elsewhere it scrolls the page or taps.
@@ -42,9 +40,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const frame = parentElement.querySelector(".frame");
   const image = frame.querySelector("img");
   const [cell, handle] = [".cell", ".handle"].map((name) => frame.querySelector(name));
-  if (image.src !== data.picture) image.src = data.picture;
-  image.alt = data.alt;
-  frame.setAttribute("aria-label", data.alt);
+  if (image.src !== data.image) image.src = data.image;
+  image.alt = frame.ariaLabel = data.alt;
   const pace = paced(frame, data.cell, (chosen) => setTriggerValue("cell", chosen));
   const mark = () => {
     for (const box of [cell, handle]) placeOn(box, pace.latest, data); // at once, before the server has answered

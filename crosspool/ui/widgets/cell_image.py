@@ -1,0 +1,41 @@
+"""An image under a grid, of which a cell can be chosen by click, drag or arrow key, with a numeric colour bar below."""
+
+from collections.abc import Callable
+
+from PIL import Image
+
+from crosspool.drawing.rendering import ColourRange, colour_table
+from crosspool.ui.widgets.browser import component, data_url
+from crosspool.ui.widgets.text import number
+
+Cell = tuple[int, int]  # row, column
+
+_HTML = (
+    '<div class="frame" tabindex="0" role="application">'
+    '<img alt="" draggable="false"><div class="cell"></div><div class="handle"></div></div>'
+    '<div class="bar"><div class="colours"></div><div class="numbers"></div><div class="label"></div></div>'
+)
+_draw = component("ui/widgets/cell_image", _HTML)
+
+
+def colour_bar(colour_range: ColourRange, colour_map: str, label: str) -> dict[str, object]:
+    """A colour bar over `colour_range`, with five numbers."""
+    low, high = colour_range
+    colours = [f"rgb({r} {g} {b})" for r, g, b in colour_table(colour_map)[::15].tolist()]
+    return {"colours": colours, "ticks": [number(low + (high - low) * step / 4) for step in range(5)], "label": label}
+
+
+def cell_image(
+    image: Image.Image,
+    *,
+    alt: str,
+    map_size: Cell,
+    cell: Cell,
+    choose: Callable[[Cell], None],
+    key: str,
+    bar: dict[str, object] | None = None,
+) -> None:
+    """Show an image under a grid of `map_size` (rows, columns) cells; `choose(cell)` is called for another cell."""
+    rows, columns = map_size
+    data = {"image": data_url(image), "alt": alt, "rows": rows, "columns": columns, "cell": list(cell), "bar": bar}
+    _draw(data, key, cell=lambda chosen: choose((int(chosen[0]), int(chosen[1]))))
