@@ -427,10 +427,10 @@ def test_a_picture_is_explained_once_and_the_cache_is_bounded(monkeypatch, lite0
         return compute_record(*given)
 
     monkeypatch.setattr(explaining, "compute_record", counted)
-    subject = explaining.network_classifier(server.networks.named("efficientnet_lite0", "pretrained"), 128, "crop")
+    classifier = explaining.network_classifier(server.networks.named("efficientnet_lite0", "pretrained"), 128, "crop")
     one = SourceImage(ImageHash("one"), "One", "one.jpg", "one", png(sample()), False, "")
-    first = explaining.explain_image(one, subject)
-    assert explaining.explain_image(one, subject) is first
+    first = explaining.explain_image(one, classifier)
+    assert explaining.explain_image(one, classifier) is first
     assert len(passes) == 1
     assert first.contributions(("lynx", "")) is first.contributions(("lynx", ""))
     usages = {usage.name: usage.nbytes for usage in server.cache.usages()}

@@ -1,111 +1,133 @@
-"""All channels: the strongest, ranked, with their maps; and every one in a table."""
+"""All channels: the strongest, ranked, with their maps; what the scores are without some; and a table of every one."""
 
 import numpy as np
 import streamlit as st
 
-from crosspool.drawing.rendering import SIGNED_COLOUR_MAP, ColourRange, Look, colour_range_of
-from crosspool.ui.contributions.evidence_overlay import columns_that_wrap
-from crosspool.ui.contributions.leaving_out import leaving_out_section
+from crosspool.drawing.rendering import SIGNED_COLOUR_MAP, ColourRange, colour_range_of
+from crosspool.ui.contributions import wording
+from crosspool.ui.contributions.evidence import channel_bar, channel_bars, columns_that_wrap, scores_chart
 from crosspool.ui.contributions.question import (
     ContributionChoices,
     ContributionState,
     choose_channel,
     left_out,
+    tick_all_channels,
     tick_channel,
 )
-from crosspool.ui.contributions.wording import contribution_table, strongest_channels
 from crosspool.ui.maps.large_images import colour_scale
 from crosspool.ui.visit.state import bound, visit_state
-from crosspool.ui.widgets.bars import Bar, SmallMap, bars, small_map
-from crosspool.ui.widgets.text import file_stem, signed
+from crosspool.ui.widgets.bars import Bar, small_map
+from crosspool.ui.widgets.text import file_stem
 
 LIST_LENGTHS = (4, 8, 16, 32)  # channels listed for the class, and as many against it
+SCALE_NOTE = (
+    "evidence at a position, one scale for all the small maps on the right; those on the left are the weighting maps, "
+    "each from 0 to its own peak"
+)
+ABLATIONS: dict[wording.Ablation, tuple[str, str]] = {
+    "most": ("Strongest for", "The channels with the largest contributions."),
+    "least": ("Weakest", "The channels with the smallest contributions: the strongest against it."),
+    "random": ("Random", "As many channels chosen at random, to compare with."),
+}
 
 
-def ranked_channels(view: ContributionState, look: Look) -> None:
+def ranked_channels(view: ContributionState) -> None:
     """The strongest channels for the class and against it, each to be unticked, and what that changes."""
     contributions = view.contributions
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         st.header("Channels, ranked", anchor=False, width="content")
         state = visit_state(ContributionChoices)
         st.segmented_control("Number of each", LIST_LENGTHS, required=True, **bound(state, "ranked"))
-    ahead, behind = strongest_channels(contributions.channels, state.ranked)
+    ahead, behind = wording.strongest_channels(contributions.channels, state.ranked)
     colour_range = None
     if view.selected is not None and (ahead or behind):
         colour_range = colour_range_of(np.stack([np.abs(view.evidence(k)).max() for k in ahead + behind]), signed=True)
-        colour_scale(
-            colour_range,
-            SIGNED_COLOUR_MAP,
-            "evidence at a position, one scale for all the small maps on the right; those on the left are the "
-            "weighting maps, each from 0 to its own peak",
-        )
+        colour_scale(colour_range, SIGNED_COLOUR_MAP, SCALE_NOTE)
     left, middle, right = columns_that_wrap("ranked", 3)
     widest = float(np.abs(contributions.channels).max(initial=0)) or 1.0
-    for column, title, listed in ((left, "for", ahead), (middle, "against", behind)):
+    for column, title, channels, ends in (
+        (left, "for", ahead, (0.0, widest)),
+        (middle, "against", behind, (-widest, 0.0)),
+    ):
         with column:
             st.markdown(f"**Strongest {title} {view.wording}**")
-            if not listed:
+            if not channels:
                 st.caption(f"No channel is evidence {title} it.")
                 continue
-            ends = (0.0, widest) if title == "for" else (-widest, 0.0)
-            channel_bars(view, listed, look, colour_range, key=f"ranked-{title}", ends=ends)
-    with right:
-        leaving_out_section(view)
-
-
-def channel_bars(
-    view: ContributionState,
-    listed: list[int],
-    look: Look,
-    colour_range: ColourRange | None,
-    *,
-    key: str,
-    ends: tuple[float, float],
-) -> None:
-    """Channels with their weighting maps, their evidence and their contribution."""
-    contributions = view.contributions
-    rows = []
-    for channel in listed:
-        part, k = contributions.channel(channel)
-        maps: tuple[SmallMap, ...] = ()
-        if colour_range is not None:
-            weights = view.weights(channel)
-            mixed = bool(weights.min() < 0)
-            maps = (
-                small_map(weights, colour_range_of(weights, signed=mixed), signed=mixed),
-                small_map(view.evidence(channel), colour_range, signed=True),
+            channel_bars(
+                view,
+                [_ranked_bar(view, channel, colour_range) for channel in channels],
+                key=f"ranked-{title}",
+                tick=lambda k, counted: tick_channel(int(k), counted),
+                photos=[view.explained.photo] if colour_range is not None else [],
+                bar_range=ends,
             )
-        name, value = view.names[channel], float(contributions.channels[channel])
-        note = f"{100 * part.energy[k]:.2g} % of the energy"
-        label = f"channel {name}: contribution {signed(value)}, {note}"
-        counted = channel not in left_out()
-        rows.append(Bar(str(channel), name, value, signed(value), label, note, ticked=counted, maps=maps))
-    bars(
-        rows,
-        key=key,
-        choose=lambda k: choose_channel(int(k)),
-        tick=lambda k, counted: tick_channel(int(k), counted),
-        selected=str(view.channel),
-        photos=[view.explained.photo] if colour_range is not None else [],
-        look=look,
-        bar_range=ends,
-    )
+    with right:
+        _leaving_out_section(view)
+
+
+def _ranked_bar(view: ContributionState, channel: int, colour_range: ColourRange | None) -> Bar:
+    """A channel with its contribution, its weighting map and its evidence."""
+    part, k = view.contributions.channel(channel)
+    maps = []
+    if colour_range is not None:
+        weights = view.weights(channel)
+        mixed = bool(weights.min() < 0)
+        maps.append(small_map(weights, colour_range_of(weights, signed=mixed), signed=mixed))
+        maps.append(small_map(view.evidence(channel), colour_range, signed=True))
+    value, note = float(view.contributions.channels[channel]), f"{100 * part.energy[k]:.2g} % of the energy"
+    ticked = channel not in left_out()
+    return channel_bar(view, channel, value, f", {note}", note=note, ticked=ticked, maps=tuple(maps))
+
+
+# --- leaving channels out
+
+
+def _leaving_out_section(view: ContributionState) -> None:
+    """The scores without the unticked channels, and buttons to untick many at once."""
+    channels, unticked = view.contributions.channels, sorted(left_out())
+    st.markdown("**Without the unticked channels**")
+    if unticked:
+        before, after = view.explained.scores, view.explained.explanation.without_channels(unticked)
+        frozen = float(channels[unticked].sum())
+        st.markdown(wording.change_sentence(before, after, view.classes, view.question, frozen, len(unticked)))
+        scores_chart(view, after, "scores-after")
+        st.caption("Pale: with all channels. Solid: without the unticked ones.")
+        st.button("Tick all again", on_click=tick_all_channels, icon=":material/check_box:")
+    else:
+        st.caption("Untick a channel in the lists, or many at once here, and watch the scores change.")
+    state = visit_state(ContributionChoices)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        with st.container(width=130):
+            st.number_input("Untick", 1, len(channels), **bound(state, "drop_count"))
+        with st.container(width=110):
+            st.number_input("Seed", 0, 9999, help="For the random channels.", **bound(state, "drop_seed"))
+
+    def leave_out(ablation: wording.Ablation) -> None:
+        state.unticked = wording.channels_to_leave_out(channels, ablation, state.drop_count, state.drop_seed)
+
+    with st.container(horizontal=True, gap="small"):
+        for ablation, (title, hint) in ABLATIONS.items():
+            st.button(title, key=f"drop-{ablation}", on_click=leave_out, args=(ablation,), help=hint)
+
+
+# --- the table
 
 
 def channel_table_section(view: ContributionState) -> None:
-    """All channels as numbers, to download; a selected row is shown enlarged."""
-    listed = st.expander("All channels as a table", icon=":material/table:", key="channel-table", on_change="rerun")
-    if not listed.open:
+    """All channels as numbers, to download; a selected row selects its channel."""
+    expander = st.expander("All channels as a table", icon=":material/table:", key="channel-table", on_change="rerun")
+    if not expander.open:
         return
-    table = contribution_table(view.contributions)
+    table = wording.contribution_table(view.contributions)
     order = np.argsort(-table["contribution"].to_numpy(), kind="stable")
 
     def on_select() -> None:
-        selected = st.session_state["contributions"].selection.rows
-        if selected:
-            choose_channel(int(order[selected[0]]))
+        rows = st.session_state["contributions"].selection.rows
+        if rows:
+            choose_channel(int(order[rows[0]]))
 
-    with listed:
+    with expander:
         st.dataframe(
             table.iloc[order],
             hide_index=True,
@@ -121,12 +143,6 @@ def channel_table_section(view: ContributionState) -> None:
                 "column": "its column",
             },
         )
-        name = "-".join(file_stem(text) for text in (view.picture.title, view.subject.name, *view.question) if text)
-        st.download_button(
-            "Table as CSV",
-            table.to_csv(index=False),
-            f"{name}.csv",
-            "text/csv",
-            icon=":material/download:",
-            on_click="ignore",
-        )
+        title = "-".join(file_stem(text) for text in (view.image.title, view.classifier.name, *view.question) if text)
+        data, icon = table.to_csv(index=False), ":material/download:"
+        st.download_button("Table as CSV", data, f"{title}.csv", "text/csv", icon=icon, on_click="ignore")

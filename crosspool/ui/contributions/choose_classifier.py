@@ -1,4 +1,4 @@
-"""The side bar of Contributions: which classifier is explained, the network's own, a trained one or a file's."""
+"""The side bar of Contributions: the classifier that is explained, of the network, a comparison or a file."""
 
 from dataclasses import dataclass
 
@@ -22,12 +22,16 @@ from crosspool.ui.visit.waiting import waiting
 from crosspool.ui.widgets.text import as_it_is
 
 OWN, FILE = "", "/file"  # no method has such a name
-TRAINING = "pages/train_and_compare.py"
+CLASSIFIER_HELP = (
+    "The network's own classes need no training. Classifiers of your own images come from the page Train & compare, or "
+    "from a file that it or `crosspool train` wrote."
+)
+FILE_HELP = "The file is read as numbers and settings, never run. One file at a time is kept, in memory."
 
 
 @dataclass(frozen=True)
 class LoadedClassifier:
-    """A classifier from a file of the visitor's, with the room that it takes."""
+    """A classifier from a visitor's file, with its share of their memory."""
 
     name: str
     classifier: TrainedClassifier
@@ -42,16 +46,16 @@ class ClassifierFile(VisitPart):
     error: str = about_images("")
 
 
-def comparison_of_session() -> Comparison | None:
-    """What was trained on the page Train & compare, where anything was."""
+def comparison_of_visit() -> Comparison | None:
+    """The comparison made on the page Train & compare, if there is one."""
     return visit_state(ComparisonState).comparison
 
 
-def choose_classifier(picture: SourceImage | None) -> ExplainedClassifier | None:
-    """Draw the side bar, and find the classifier for this image; None, with the reason shown, without one."""
+def choose_classifier(image: SourceImage | None) -> ExplainedClassifier | None:
+    """Draw the side bar, and return the classifier for this image; None, with the reason shown, without one."""
     with st.sidebar:
-        chosen = _choose_name()
-        spec = choose_network() if chosen == OWN else None
+        name = _choose_name()
+        spec = choose_network() if name == OWN else None
         if spec is not None:
             choose_size(spec)
             choose_framing()
@@ -63,18 +67,20 @@ def choose_classifier(picture: SourceImage | None) -> ExplainedClassifier | None
                 return None
             link = visit_state(LinkState)
             return network_classifier(current_server().networks.named(spec.name, link.weights), link.size, link.framing)
-        if chosen != FILE:  # beside the image: on narrow screens the side bar is closed
-            st.page_link(TRAINING, label="Back to Train & compare", icon=":material/arrow_back:")
-        subject = _of_file() if chosen == FILE else _of_comparison(chosen, picture)
+        if name == FILE:
+            classifier: ExplainedClassifier | None = _classifier_of_file()
+        else:  # the link is beside the image: on narrow screens the side bar is closed
+            st.page_link("pages/train_and_compare.py", label="Back to Train & compare", icon=":material/arrow_back:")
+            classifier = _classifier_of_comparison(name, image)
     except CrosspoolError as error:
         st.info(as_it_is(str(error)), icon=":material/psychology_alt:")
-        if chosen == OWN:
+        if name == OWN:
             st.button("Show EfficientNet-Lite0", on_click=_show_default)
         return None
-    if subject is not None:
+    if classifier is not None:
         with st.sidebar:
-            _describe(subject)
-    return subject
+            _describe(classifier)
+    return classifier
 
 
 def _show_default() -> None:
@@ -83,23 +89,17 @@ def _show_default() -> None:
 
 
 def _choose_name() -> str:
-    comparison, loaded = comparison_of_session(), visit_state(ClassifierFile).loaded
-    names = {OWN: "the network's own classes"}
+    comparison, loaded = comparison_of_visit(), visit_state(ClassifierFile).loaded
+    titles = {OWN: "the network's own classes"}
     if comparison is not None:
-        names |= {name: f"{name} · {comparison.dataset.name}" for name in comparison.classifiers}
+        titles |= {name: f"{name} · {comparison.dataset.name}" for name in comparison.classifiers}
     if loaded is not None:
-        names[FILE] = f"file {loaded.name}"
+        titles[FILE] = f"file {loaded.name}"
     state = visit_state(ChosenClassifier)
-    if state.classifier not in names:
+    if state.classifier not in titles:
         state.classifier = OWN
-    st.selectbox(
-        "Classifier",
-        list(names),
-        format_func=names.__getitem__,
-        **bound(state, "classifier", then=_forget_question),
-        help="The network's own classes need no training. Classifiers of your own pictures come from the page "
-        "Train & compare, or from a file that it or `crosspool train` wrote.",
-    )
+    binding = bound(state, "classifier", then=_forget_question)
+    st.selectbox("Classifier", list(titles), format_func=titles.__getitem__, help=CLASSIFIER_HELP, **binding)
     return state.classifier
 
 
@@ -108,19 +108,19 @@ def _forget_question() -> None:
     link.positive = link.against = ""
 
 
-def _of_comparison(method: str, picture: SourceImage | None) -> ExplainedClassifier | None:
-    comparison = comparison_of_session()
-    if comparison is None or picture is None:
+def _classifier_of_comparison(method: str, image: SourceImage | None) -> ExplainedClassifier | None:
+    comparison = comparison_of_visit()
+    if comparison is None or image is None:
         return None
     with waiting("Training again without this image …") as on_progress:
-        return comparison_classifier(comparison, method, picture, on_progress)
+        return comparison_classifier(comparison, method, image, on_progress)
 
 
-def _of_file() -> ExplainedClassifier | None:
+def _classifier_of_file() -> ExplainedClassifier:
     """The loaded classifier with its network. Raises ModelError where that is not here."""
     loaded = visit_state(ClassifierFile).loaded
     if loaded is None:
-        raise ModelError("There is no classifier's file any more; load one.")
+        raise ModelError("The classifier's file is gone; load one.")
     name, classifier = loaded.name, loaded.classifier
     spec = backbone_specs()[classifier.settings.backbone]
     weights = UNTRAINED if classifier.settings.weights == UNTRAINED else PRETRAINED
@@ -134,15 +134,12 @@ def _of_file() -> ExplainedClassifier | None:
     return ExplainedClassifier(name, classifier, network)
 
 
-def _describe(subject: ExplainedClassifier) -> None:
-    classifier = subject.classifier
-    assert isinstance(classifier, TrainedClassifier)
-    st.caption(
-        as_it_is(
-            f"{classifier.method.name} on {subject.network.title}, trained on {classifier.settings.dataset}: "
-            f"{len(classifier.classes):,} classes, {human_bytes(classifier.weights.nbytes)} of weights."
-        )
-    )
+def _describe(classifier: ExplainedClassifier) -> None:
+    model = classifier.model
+    assert isinstance(model, TrainedClassifier)
+    size = f"{len(model.classes):,} classes, {human_bytes(model.weights.nbytes)} of weights."
+    origin = f"{model.method.name} on {classifier.network.title}, trained on {model.settings.dataset}"
+    st.caption(as_it_is(f"{origin}: {size}"))
 
 
 # --- files
@@ -151,13 +148,9 @@ def _describe(subject: ExplainedClassifier) -> None:
 def _receive_file() -> None:
     """The uploader, and what was wrong with the last file."""
     with st.expander("Load a classifier", icon=":material/upload_file:"):
-        st.file_uploader(
-            "A file from Train & compare or `crosspool train`",
-            type=["safetensors"],
-            max_upload_size=current_server().settings.visitor_megabytes,
-            help="The file is read as numbers and settings, never run. One file at a time is kept, in memory.",
-            **receiving("classifier-file", _load),
-        )
+        megabytes, receiver = current_server().settings.visitor_megabytes, receiving("classifier-file", _load)
+        label = "A file from Train & compare or `crosspool train`"
+        st.file_uploader(label, type=["safetensors"], max_upload_size=megabytes, help=FILE_HELP, **receiver)
         error = visit_state(ClassifierFile).error
         if error:
             st.error(as_it_is(error), icon=":material/broken_image:")
@@ -182,10 +175,10 @@ def _load(files: Received) -> None:
 
 def read_classifier(data: bytes, name: str) -> TrainedClassifier:
     """The classifier in a file's bytes. Raises ModelError, which calls the file by `name`."""
-    most = current_server().settings.visitor_megabytes
-    if len(data) > most * 2**20:
+    limit, megabytes = current_server().settings.visitor_megabytes, len(data) / 2**20
+    if megabytes > limit:
         raise ModelError(
-            f"{name} has {len(data) / 2**20:,.1f} MB; at most {most} MB are allowed here. Use crosspool explain on the "
+            f"{name} has {megabytes:,.1f} MB; at most {limit} MB are allowed here. Use crosspool explain on the "
             "command line."
         )
     try:

@@ -1,4 +1,4 @@
-"""What the page Contributions looks at: the question, the selected channel and cell, and what is unticked."""
+"""What the page Contributions shows: the question, the selected channel and cell, and the unticked channels."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,9 +9,11 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from crosspool.contributions import Contributions
+from crosspool.drawing.rendering import Look
 from crosspool.grids import Size
 from crosspool.ui.contributions.explaining import Explained, ExplainedClassifier, Question
 from crosspool.ui.contributions.wording import cell_of_other_grid
+from crosspool.ui.maps.selection import current_look
 from crosspool.ui.visit.images import SourceImage
 from crosspool.ui.visit.link import LinkState
 from crosspool.ui.visit.state import VisitPart, about_images, bound, plain, visit_state
@@ -23,11 +25,11 @@ LEFT_OUT_SHARE = 0.05  # of the channels, to begin with
 
 @dataclass
 class ContributionChoices(VisitPart):
-    """What a visit remembers of the page beside the question, which is in the link.
+    """The choices that a visit remembers besides the question, which is in the link.
 
-    `contributor` is the selected channel (-1 for the strongest), `cell` where it is looked at. `studied` is
-    the image and the classifier that these are for. `given_rival` is the class that was set against a wrong answer,
-    None once another was chosen by hand.
+    `contributor` is the selected channel (-1 for the strongest), `cell` the selected position. `studied` is the image
+    and the classifier that these belong to. `given_rival` is the class that was set against a wrong answer, None once
+    another was chosen by hand.
     """
 
     contributor: int = plain(-1)
@@ -51,23 +53,24 @@ class GridCell:
 
 @dataclass(frozen=True)
 class ContributionState:
-    """What one run of the page looks at; `selected` is None where positions are not known."""
+    """What one run of the page shows, and its look; `selected` is None where positions are not known."""
 
-    picture: SourceImage
-    subject: ExplainedClassifier
+    image: SourceImage
+    classifier: ExplainedClassifier
     explained: Explained
     question: Question
     contributions: Contributions
     channel: int
     selected: GridCell | None
+    look: Look
 
     @property
     def classes(self) -> tuple[str, ...]:
-        return self.subject.classifier.classes
+        return self.classifier.model.classes
 
     @cached_property
     def names(self) -> list[str]:
-        """What the channels are called."""
+        """The names of the channels."""
         return self.contributions.names
 
     @property
@@ -87,55 +90,47 @@ class ContributionState:
         return np.asarray(cast("NDArray[np.float64]", part.evidence)[k])
 
 
-def contribution_state(picture: SourceImage, subject: ExplainedClassifier, explained: Explained) -> ContributionState:
-    """What is to be seen of the image now. Draws the choice of the question."""
-    question = choose_question(explained, subject)
+def contribution_state(image: SourceImage, classifier: ExplainedClassifier, explained: Explained) -> ContributionState:
+    """What the page shows of the image now. Draws the choice of the question."""
+    question = _choose_question(explained, classifier)
     contributions = explained.contributions(question)
     channel = _selected_channel(contributions)
-    return ContributionState(
-        picture, subject, explained, question, contributions, channel, _selected_cell(contributions, channel)
-    )
+    cell, look = _selected_cell(contributions, channel), current_look(signed=False)
+    return ContributionState(image, classifier, explained, question, contributions, channel, cell, look)
 
 
-def choose_question(explained: Explained, subject: ExplainedClassifier) -> Question:
+def _choose_question(explained: Explained, classifier: ExplainedClassifier) -> Question:
     """Any class against any other, or against none; the one with the highest score first.
 
     A wrong answer is set against the image's label, until another rival, or none, is chosen.
     """
-    classes, order = subject.classifier.classes, np.argsort(-explained.scores, kind="stable")
+    classes, order = classifier.model.classes, np.argsort(-explained.scores, kind="stable")
     texts = {classes[k]: f"{classes[k]} · {signed(explained.scores[k])}" for k in order}
     link, best = visit_state(LinkState), classes[order[0]]
     if link.positive not in texts or link.positive == best:
         link.positive = ""
     left, right = st.columns(2, gap="medium")
     with left:
-        st.selectbox(
-            "Why this class?",
-            ["", *list(texts)[1:]],
-            format_func=lambda name: texts[name or best],
-            help="The classes, highest score first; type to search.",
-            **bound(link, "positive"),
-        )
+        titles = {"" if name == best else name: text for name, text in texts.items()}
+        hint, binding = "The classes, highest score first; type to search.", bound(link, "positive")
+        st.selectbox("Why this class?", list(titles), format_func=titles.__getitem__, help=hint, **binding)
     positive, state = link.positive or best, visit_state(ContributionChoices)
-    rivals = [name for name in texts if name != positive]
+    rivals = {name: text for name, text in texts.items() if name != positive}
     if link.against not in rivals:
         link.against = ""
-    wrong = bool(subject.labels) and best not in subject.labels
-    if wrong and state.given_rival is not None and not link.against and subject.labels[0] in rivals:
-        link.against = state.given_rival = subject.labels[0]
+    is_wrong = bool(classifier.labels) and best not in classifier.labels
+    if is_wrong and state.given_rival is not None and not link.against and classifier.labels[0] in rivals:
+        link.against = state.given_rival = classifier.labels[0]
     with right:
-        st.selectbox(
-            "Compared with",
-            ["", *rivals],
-            format_func=lambda name: texts[name] if name else "no other class",
-            **bound(link, "against", then=_keep_rival),
-            help="With another class, the lead over that class is split, just as a score is.",
-        )
+        titles = {"": "no other class"} | rivals
+        hint = "With another class, the lead over that class is split, just as a score is."
+        binding = bound(link, "against", then=_keep_rival)
+        st.selectbox("Compared with", list(titles), format_func=titles.__getitem__, help=hint, **binding)
     return positive, link.against
 
 
 def _keep_rival() -> None:
-    """What was chosen by hand stays, for this image and the next."""
+    """Let a rival that was chosen by hand stay, for this image and the next."""
     visit_state(ContributionChoices).given_rival = None
 
 
@@ -155,12 +150,12 @@ def choose_contribution_cell(cell: Cell) -> None:
     visit_state(ContributionChoices).cell = cell
 
 
-def reset_for(picture: SourceImage, subject: ExplainedClassifier, channels: int) -> None:
-    """When another image, or another classifier, is looked at: forget the channel, the cell and what is unticked.
+def reset_for(image: SourceImage, classifier: ExplainedClassifier, channels: int) -> None:
+    """For another image or classifier, forget the channel, the cell and which channels are unticked.
 
     And the rival, where it was given as the last image's label.
     """
-    studied = (picture.key, id(subject.classifier))
+    studied = (image.key, id(classifier.model))
     state, link = visit_state(ContributionChoices), visit_state(LinkState)
     if state.studied == studied:
         return
@@ -175,7 +170,7 @@ def reset_for(picture: SourceImage, subject: ExplainedClassifier, channels: int)
 
 
 def _selected_channel(contributions: Contributions) -> int:
-    """The selected channel, or until one is selected the strongest for the class."""
+    """The selected channel, or the strongest for the class until one is selected."""
     channel = visit_state(ContributionChoices).contributor
     return channel if 0 <= channel < len(contributions.channels) else int(contributions.channels.argmax())
 
@@ -194,7 +189,7 @@ def _selected_cell(contributions: Contributions, channel: int) -> GridCell | Non
     return GridCell(cell_of_other_grid((int(row), int(column)), evidence.shape, size), (rows, columns))
 
 
-# --- what is unticked
+# --- unticked channels
 
 
 def left_out() -> frozenset[int]:
