@@ -16,7 +16,7 @@ def main() -> None:
     labelled = choose_labelled()
     # A server's first visitor waits some seconds for torchvision and scikit-learn, and has something to look at.
     from crosspool.ui.comparison.controls import comparison_section
-    from crosspool.ui.maps.controls import start_from_link
+    from crosspool.ui.maps.page import start_from_link
 
     with notes:
         start_from_link()

@@ -41,14 +41,13 @@ def section():
 
     from crosspool.ui.maps.across import across
     from crosspool.ui.maps.page import maps_page
-    from crosspool.ui.maps.selection import current_look, pinned_channels, selected_channel
+    from crosspool.ui.maps.selection import current_look, selected_channel
     from crosspool.ui.visit.images import ImageState
     from crosspool.ui.visit.link import LinkState
     from crosspool.ui.visit.state import visit_state
 
     def body(picture, request, maps):
-        look = current_look(request.signed and maps.pair.can_be_negative)
-        across(picture, request, maps, channel=selected_channel(maps), pins=pinned_channels(maps), look=look)
+        across(picture, request, maps, selected_channel(maps), current_look(maps.signed))
 
     maps_page("Across", body)
     st.caption(f"map {visit_state(LinkState).channel} of {visit_state(ImageState).source}")
@@ -275,10 +274,8 @@ def test_of_a_labelled_set_the_strongest_are_shown(passes, server):
 def test_a_large_set_is_thinned_out_to_what_there_is_room_for(monkeypatch):
     maps = upper(sample())
     a_picture = maps.size + len(maps) * survey.BYTES_A_CHANNEL + survey.BYTES_A_PHOTO
-    cache = SharedCache(2 * 5 * a_picture)
-    monkeypatch.setattr(
-        "crosspool.ui.maps.image_sets.max_images", lambda _, map_shape: survey.max_images(cache, map_shape)
-    )
+    cache, max_images = SharedCache(2 * 5 * a_picture), survey.max_images
+    monkeypatch.setattr("crosspool.ui.maps.survey.max_images", lambda _, map_shape: max_images(cache, map_shape))
     app = labelled(visit(), each=8)
     assert app.button(key="across-look").label == "Compute these 4 images"
     assert "One in 4 images is computed: there is no room for the maps of all 16." in shown_text(app)

@@ -38,7 +38,7 @@ def test_a_run_of_a_page_asks_for_its_maps_once(page, monkeypatch):
         return image_maps(request, *args, **options)
 
     app = visit(**SMALL)
-    monkeypatch.setattr("crosspool.ui.maps.large_images.image_maps", counted)
+    monkeypatch.setattr("crosspool.ui.maps.page.image_maps", counted)
     checked(app.switch_page(page).run())
     assert len(requests) == 1
 

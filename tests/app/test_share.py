@@ -19,19 +19,11 @@ SMALL = {"backbone": "squeezenet1_1", "weights": "untrained", "pair": "features.
 
 def section():
     from crosspool.ui.maps.page import maps_page
-    from crosspool.ui.maps.selection import current_look, first_channels, pinned_channels, selected_channel
+    from crosspool.ui.maps.selection import current_look, selected_channel
     from crosspool.ui.maps.share import download_and_share
 
-    def body(picture, request, maps):
-        download_and_share(
-            picture,
-            request,
-            maps,
-            channel=selected_channel(maps),
-            pins=pinned_channels(maps),
-            first=first_channels(maps, request),
-            look=current_look(False),
-        )
+    def body(image, request, maps):
+        download_and_share(image, request, maps, selected_channel(maps), current_look(False))
 
     maps_page("Downloads", body)
 

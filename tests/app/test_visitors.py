@@ -230,7 +230,7 @@ def test_forgetting_forgets_all_at_once(server):
 
 def test_a_page_with_labelled_images_and_a_strip_of_others_offers_it_beside_both():
     def page():
-        from crosspool.ui.maps.controls import start_from_link
+        from crosspool.ui.maps.page import start_from_link
         from crosspool.ui.visit.choose_labelled import choose_labelled
         from crosspool.ui.visit.images import choose_image
 

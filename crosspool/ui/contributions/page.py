@@ -10,7 +10,7 @@ from crosspool.ui.contributions.explaining import Explained, ExplainedClassifier
 from crosspool.ui.contributions.question import contribution_state, reset_for
 from crosspool.ui.contributions.two_images import two_images
 from crosspool.ui.contributions.wording import caution_sentence, check_sentence
-from crosspool.ui.maps.controls import ask_for_image, start_from_link, write_link
+from crosspool.ui.maps.page import ask_for_image, start_from_link, write_link
 from crosspool.ui.visit.images import SourceImage, choose_image
 from crosspool.ui.visit.waiting import show_error, waiting
 

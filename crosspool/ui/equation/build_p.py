@@ -33,7 +33,7 @@ def block_by_position(maps: ImageMaps, request: MapRequest, channel: int, positi
     with input_column:
         input_image(maps, request, position)
     with over:
-        map_image(maps, channel, position, current_look(request.signed and maps.pair.can_be_negative))
+        map_image(maps, channel, position, current_look(maps.signed))
     with steps:
         built, step = _walk(maps, request, channel, position)
         _what_it_adds(maps, request, built, step, channel)

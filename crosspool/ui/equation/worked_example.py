@@ -32,7 +32,7 @@ def two_layers(maps: ImageMaps, request: MapRequest, channel: int) -> None:
     with input_column:
         input_image(maps, request, position)
     with over:
-        map_image(maps, channel, position, current_look(request.signed and maps.pair.can_be_negative))
+        map_image(maps, channel, position, current_look(maps.signed))
     with text:
         st.markdown(
             f"""

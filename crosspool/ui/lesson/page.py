@@ -17,8 +17,8 @@ from crosspool.ui.lesson.state import (
 from crosspool.ui.lesson.steps_beyond import finer_maps, fully_connected, now_you
 from crosspool.ui.lesson.steps_maps import a_thousand_maps, what_is_a_map, why_a_weight
 from crosspool.ui.lesson.steps_pooling import all_of_p, one_block_of_p
-from crosspool.ui.maps.controls import start_from_link
 from crosspool.ui.maps.large_images import headline
+from crosspool.ui.maps.page import start_from_link
 from crosspool.ui.maps.presenter import present_button, presenting
 from crosspool.ui.visit.waiting import show_error, waiting
 from crosspool.ui.widgets.keys import keys

@@ -29,7 +29,6 @@ from crosspool.ui.lesson.step_parts import (
     try_it,
     weight_here,
 )
-from crosspool.ui.maps.gallery import map_colour_range
 from crosspool.ui.maps.large_images import input_image, map_image, overlay_image
 from crosspool.ui.maps.selection import channel_input
 from crosspool.ui.runtime.server import current_server
@@ -56,7 +55,7 @@ def finer_maps(view: LessonState) -> None:
             overlay_image(
                 each.maps.framed,
                 each.maps.upper[k],
-                map_colour_range(each.maps, k, each.look),
+                each.look.colour_range(each.maps.statistics.peak, k),
                 each.look,
                 position=each.position,
                 choose=cell_chooser(each),
@@ -94,7 +93,7 @@ def fully_connected(view: LessonState) -> None:
             overlay_image(
                 maps.framed,
                 values,
-                map_colour_range(maps, k, view.look),
+                view.look.colour_range(maps.statistics.peak, k),
                 view.look,
                 position=view.position,
                 choose=cell_chooser(view),

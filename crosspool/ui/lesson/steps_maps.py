@@ -18,7 +18,6 @@ from crosspool.ui.lesson.step_parts import (
     weight_here,
 )
 from crosspool.ui.maps.entry_chart import CHART_CONFIG, entry_name, strongest_entries
-from crosspool.ui.maps.gallery import map_colour_range
 from crosspool.ui.maps.large_images import input_image, map_image
 from crosspool.ui.widgets.browser import data_url
 from crosspool.ui.widgets.text import number
@@ -117,7 +116,7 @@ def map_thumbnails(view: LessonState, channels: list[int]) -> list[Thumbnail]:
     small = view.maps.framed.resize((TILE_PIXELS, TILE_PIXELS))
     thumbnails_of_maps = []
     for channel in channels:
-        colour_range = map_colour_range(view.maps, channel, view.look)
+        colour_range = view.look.colour_range(view.maps.statistics.peak, channel)
         overlaid = overlay(
             small,
             view.maps.upper[channel],

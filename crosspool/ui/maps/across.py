@@ -1,36 +1,32 @@
 """The same channels on several images, on one scale, and the images on which a channel is strongest."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import TypeVar
 
 import streamlit as st
 
 from crosspool.drawing.rendering import Look
-from crosspool.ui.maps.image_sets import ImageSet, image_sets
 from crosspool.ui.maps.map_matrix import Order, Row, column_colour_ranges, map_matrix, strongest_first
-from crosspool.ui.maps.survey import Survey, SurveyImage, image_summary
+from crosspool.ui.maps.selection import pinned_channels
+from crosspool.ui.maps.survey import ImageSet, Survey, SurveyImage, image_sets, image_summary
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.choose_labelled import show_problems
 from crosspool.ui.visit.images import SourceImage
-from crosspool.ui.visit.state import VisitPart, about_images, bound_value, plain, visit_state
+from crosspool.ui.visit.state import VisitPart, about_images, choose_option, plain, visit_state
 
 TOP_IMAGES = 12  # shown of a labelled set
 WATCH_SECONDS = 1.0
 
-ORDERS: dict[Order, str] = {"given": "in upload order", "peak": "by peak", "mean": "by mean weight"}
+ORDERS: dict[Order, str] = {"given": "as listed", "peak": "by peak", "mean": "by mean weight"}
 MEASURES: dict[Order, str] = {"peak": "peak", "mean": "mean weight"}
-
-Option = TypeVar("Option", bound=str)
 
 
 @dataclass
 class AcrossState(VisitPart):
     """Which images are shown and in which order ("" until one is chosen), and the survey that computes their maps.
 
-    `image_chosen` is whether a press has just made another image the page's, which only a full run shows.
+    `image_chosen` is whether another image was just made the page's by a click, which only a full run shows.
     """
 
     across_set: str = plain("")
@@ -39,64 +35,43 @@ class AcrossState(VisitPart):
     image_chosen: bool = plain(False)
 
 
-def across(
-    chosen: SourceImage, request: MapRequest, maps: ImageMaps, *, channel: int, pins: Sequence[int], look: Look
-) -> None:
+def across(chosen: SourceImage, request: MapRequest, maps: ImageMaps, channel: int, look: Look) -> None:
     """Show the selected channel and the pinned ones on other images; a button computes their maps."""
-    channels = list(pins) if channel in pins else [channel, *pins]  # columns stay while one of them is selected
-    st.header(
-        f"{'Map' if len(channels) == 1 else 'Maps'} {', '.join(map(str, channels))} on other images", anchor=False
-    )
-    sets = image_sets(request, maps)
+    pins = pinned_channels(maps)
+    channels = pins if channel in pins else [channel, *pins]  # columns stay while one of them is selected
+    title = "Map" if len(channels) == 1 else "Maps"
+    st.header(f"{title} {', '.join(map(str, channels))} on other images", anchor=False)
+    sets, state = image_sets(request, maps), visit_state(AcrossState)
     with st.container(horizontal=True, gap="medium"):
-        default = "yours" if "yours" in sets and len(sets["yours"].entries) > 1 else "samples"
-        name = _choose("Images", {name: images.title for name, images in sets.items()}, default, "across_set")
-        images = sets[name]
-        orders = {key: text for key, text in ORDERS.items() if key != "given" or not images.ranked}
-        order = _choose("Order", orders, next(iter(orders)), "across_order")
-    survey = _survey_of(images)
+        default = "yours" if "yours" in sets and len(sets["yours"].images) > 1 else "samples"
+        titles = {name: image_set.title for name, image_set in sets.items()}
+        image_set = sets[choose_option("Images", titles, state, "across_set", default)]
+        orders = {key: text for key, text in ORDERS.items() if key != "given" or not image_set.ranked}
+        order = choose_option("Order", orders, state, "across_order")
+    survey = _survey_of(image_set)
     if survey is not None and survey.running:
-        st.fragment(_grid, run_every=WATCH_SECONDS)(chosen, images, channel, channels, look, order, watched=True)
+        st.fragment(_grid, run_every=WATCH_SECONDS)(chosen, image_set, channel, channels, look, order, watched=True)
     else:
         with st.container():  # which a fragment has, too, so that everything keeps its place
-            _grid(chosen, images, channel, channels, look, order, watched=False)
+            _grid(chosen, image_set, channel, channels, look, order, watched=False)
 
 
-def _choose(label: str, options: Mapping[Option, str], default: Option, field: str) -> Option:
-    """One of the options; what was chosen is remembered, and holds again whenever it is offered."""
+def _survey_of(image_set: ImageSet) -> Survey | None:
+    """The survey of this session if it is of these images; one of others is ended."""
     state = visit_state(AcrossState)
-    chosen = getattr(state, field)
-    current = chosen if chosen in options else default
-    st.segmented_control(
-        label,
-        list(options),
-        format_func=options.__getitem__,
-        required=True,
-        **bound_value(field, current, partial(setattr, state, field)),
-    )
-    return current
-
-
-# --- computing their maps
-
-
-def _survey_of(images: ImageSet) -> Survey | None:
-    """The survey of this session, if it was begun for these images; one that was begun for others is ended."""
-    state = visit_state(AcrossState)
-    survey = state.survey
-    if survey is not None and not survey.requests <= {entry.subject.request for entry in images.entries}:
-        survey.cancel()
+    if state.survey is not None and not state.survey.requests <= {image.request for image in image_set.images}:
+        state.survey.cancel()
         state.survey = None
     return state.survey
 
 
-def _start_survey(subjects: Sequence[SurveyImage]) -> None:
-    visit_state(AcrossState).survey = Survey(current_server(), subjects)
+def _start_survey(images: Sequence[SurveyImage]) -> None:
+    visit_state(AcrossState).survey = Survey(current_server(), images)
 
 
 def _grid(
     chosen: SourceImage,
-    images: ImageSet,
+    image_set: ImageSet,
     channel: int,
     channels: Sequence[int],
     look: Look,
@@ -104,33 +79,27 @@ def _grid(
     *,
     watched: bool,
 ) -> None:
-    """How far the survey is, and the images as far as their maps are computed."""
-    survey = _survey_of(images)
+    """How far the survey is, and the images whose maps are computed already."""
+    survey = _survey_of(image_set)
     running, state = survey is not None and survey.running, visit_state(AcrossState)
     if (watched and not running) or state.image_chosen:
         state.image_chosen = False
         st.rerun()
     cache = current_server().cache
-    summaries = [image_summary(cache, entry.subject.request) for entry in images.entries]
+    rows: list[Row] = [(image, image_summary(cache, image.request)) for image in image_set.images]
     failed = survey.failed if survey is not None else {}
-    missing = [
-        entry.subject
-        for entry, summary in zip(images.entries, summaries, strict=True)
-        if summary is None and entry.subject.request not in failed
-    ]
-    _controls(survey if running else None, missing, len(images.entries) - len(failed))
+    missing = [image for image, summary in rows if summary is None and image.request not in failed]
+    _controls(survey if running else None, missing, len(rows) - len(failed))
     show_problems(list(failed.values()))
-    seen = [summary for summary in summaries if summary is not None]
-    rows: list[Row] = list(zip(images.entries, summaries, strict=True))
+    summaries = [summary for _, summary in rows if summary is not None]
     if not running and order != "given":
         rows = strongest_first(rows, channel, order)
-    if images.ranked:
+    if image_set.ranked:
         rows = [] if running else [row for row in rows if row[1] is not None][:TOP_IMAGES]
-    _caption(images, len(seen), len(rows), channel, order)
+    _caption(image_set, len(summaries), len(rows), channel, order)
     if rows:
-        map_matrix(
-            chosen, rows, channels, look, column_colour_ranges(seen, channels, look) if seen else [], _image_chosen
-        )
+        colour_ranges = column_colour_ranges(summaries, channels, look) if summaries else []
+        map_matrix(chosen, rows, channels, look, colour_ranges, _image_chosen)
 
 
 def _image_chosen() -> None:
@@ -146,21 +115,17 @@ def _controls(survey: Survey | None, missing: Sequence[SurveyImage], wanted: int
             st.button("Cancel", icon=":material/stop_circle:", on_click=survey.cancel, key="across-cancel")
         elif missing:
             which = "the other" if len(missing) < wanted else "these" if wanted > 1 else "this"
-            st.button(
-                f"Compute {which} {len(missing):,} images" if len(missing) > 1 else f"Compute {which} image",
-                icon=":material/play_arrow:",
-                on_click=_start_survey,
-                args=(missing,),
-                key="across-look",
-            )
+            label = f"Compute {which} {len(missing):,} images" if len(missing) > 1 else f"Compute {which} image"
+            icon = ":material/play_arrow:"
+            st.button(label, "across-look", on_click=_start_survey, args=(missing,), icon=icon)
         else:
-            st.button(f"All {wanted:,} computed", icon=":material/check:", disabled=True, key="across-look")
+            st.button(f"All {wanted:,} computed", "across-look", icon=":material/check:", disabled=True)
 
 
-def _caption(images: ImageSet, seen: int, shown: int, channel: int, order: Order) -> None:
-    sentence = f"{seen:,} of {len(images.entries):,} images computed."
-    if order != "given" and seen and shown:
-        which = f"The {shown} strongest of them" if shown < seen else "Strongest first"
+def _caption(image_set: ImageSet, computed: int, shown: int, channel: int, order: Order) -> None:
+    sentence = f"{computed:,} of {len(image_set.images):,} images computed."
+    if order != "given" and computed and shown:
+        which = f"The {shown} strongest of them" if shown < computed else "Strongest first"
         sentence += f" {which}: by the {MEASURES[order]} of map {channel} on the image."
     hint = " Click an image to enlarge it." if shown else ""
-    st.caption(f"{sentence}{images.note}{hint}")
+    st.caption(f"{sentence}{image_set.note}{hint}")

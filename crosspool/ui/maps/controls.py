@@ -1,6 +1,6 @@
-"""The side bar, shared by the pages: network, layer pair, input size, and how patches are pooled."""
+"""The controls of the side bar: network, layer pair, input size, and how patches are pooled."""
 
-from dataclasses import replace
+from collections import defaultdict
 
 import streamlit as st
 
@@ -9,125 +9,31 @@ from crosspool.backbones.weights import fetch_weights
 from crosspool.errors import BackboneError
 from crosspool.framing import MAX_SIZE, MIN_SIZE
 from crosspool.layer_pairs import LayerPair
-from crosspool.ui.maps.presenter import present_button, presenter_frame
 from crosspool.ui.maps.selection import forget_cell, forget_channels
-from crosspool.ui.runtime.maps import MapRequest
-from crosspool.ui.visit.images import SourceImage, choose_image
-from crosspool.ui.visit.link import PRETRAINED, ChosenClassifier, LinkNotes, LinkState, from_params, to_params
-from crosspool.ui.visit.state import bound, current_visit, visit_state
+from crosspool.ui.visit.link import PRETRAINED, LinkState
+from crosspool.ui.visit.state import bound, choose_option, visit_state
 from crosspool.ui.widgets.text import as_it_is
 
 FINE_SIZE = 448
 BORDERS = {"zero": "zero-padded, as the convolution", "valid": "only whole patches"}
-FRAMINGS = {"crop": "centre crop", "squash": "whole image, stretched"}
-
-
-def start_from_link() -> None:
-    """First of all in a page. Once a visit: take the settings from the URL, and note what made no sense there."""
-    link = visit_state(LinkNotes)
-    if link.notes is None:
-        settings, link.notes = from_params(st.query_params)
-        current_visit().parts[LinkState] = settings
-    if link.notes:
-        st.info("  \n".join(link.notes), icon=":material/link_off:")
-    presenter_frame()
-
-
-def link_params() -> dict[str, str]:
-    """What is shown, as parameters of the URL. Uploads stay out of it."""
-    link = replace(visit_state(LinkState))
-    if link.size == backbone_specs()[link.backbone].preprocessing.size:
-        link.size = 0
-    if link.pair == architecture(link.backbone).default_pair.id:
-        link.pair = ""
-    if visit_state(ChosenClassifier).classifier:  # whose classes only this visit knows
-        link.positive = link.against = ""
-    return to_params(link)
-
-
-def write_link() -> None:
-    """Let the URL say what is shown, so that copying it shares the view."""
-    params = link_params()
-    if st.query_params.to_dict() != params:
-        st.query_params.from_dict(params)
-
-
-def choose_image_and_layers() -> tuple[SourceImage, MapRequest] | None:
-    """Draw the choice of image and the side bar; None, with the reason shown, where there is nothing to compute."""
-    picture = choose_image()
-    with st.sidebar:
-        spec = choose_network()
-        pair = _choose_pair(spec)
-        choose_size(spec)
-        _describe(pair, spec)
-        choose_framing()
-        _choose_pooling(pair)
-        present_button()
-    if not network_is_here(spec):
-        offer_download(spec)
-    elif picture is None:
-        ask_for_image()
-    else:
-        return picture, _request(picture, spec, pair)
-    return None
-
-
-def ask_for_image() -> None:
-    """Say what is missing while there is no image."""
-    st.info("Add an image to see its maps, or go back to the samples.", icon=":material/add_photo_alternate:")
-
-
-def _request(picture: SourceImage, spec: BackboneSpec, pair: LayerPair) -> MapRequest:
-    link = visit_state(LinkState)
-    return MapRequest(
-        image=picture.key,
-        backbone=spec.name,
-        weights=link.weights,
-        pair=pair.id,
-        size=link.size,
-        framing=link.framing,
-        signed=link.signed,
-        border=link.border,
-    )
-
-
-def _forget_pair() -> None:
-    link = visit_state(LinkState)
-    link.pair, link.size = "", 0
-    forget_channels()
+FRAMINGS = {"crop": "centre crop", "squash": "whole, stretched"}
 
 
 def choose_network() -> BackboneSpec:
-    """The network, and whether it is a trained one."""
-    spec = _choose_backbone()
-    _choose_weights()
-    return spec
-
-
-def network_is_here(spec: BackboneSpec) -> bool:
-    """Whether the weights that were chosen need no download."""
-    return bool(visit_state(LinkState).weights != PRETRAINED or spec.weights.availability != "needs a download")
-
-
-def _choose_backbone() -> BackboneSpec:
-    specs = backbone_specs()
+    """The network, and whether its weights are trained."""
+    specs, link = backbone_specs(), visit_state(LinkState)
     st.selectbox(
         "Network",
         list(specs),
         format_func=lambda name: f"{specs[name].title} · {specs[name].weights.availability}",
         help="EfficientNet-Lite0 comes with crosspool; the others are torchvision's, AlexNet being the paper's.",
-        **bound(visit_state(LinkState), "backbone", then=_forget_pair),
+        **bound(link, "backbone", then=_forget_pair),
     )
-    spec = specs[visit_state(LinkState).backbone]
+    spec = specs[link.backbone]
     st.caption(
         f"{spec.parameters / 1e6:.1f} M parameters · input {spec.preprocessing.size} px · "
         f"weights {spec.weights_licence}, {spec.weights.megabytes:.0f} MB, {spec.weights.availability}"
     )
-    return spec
-
-
-def _choose_weights() -> None:
-    link = visit_state(LinkState)
     st.segmented_control(
         "Weights",
         [PRETRAINED, UNTRAINED],
@@ -137,10 +43,22 @@ def _choose_weights() -> None:
     )
     if link.weights == UNTRAINED:
         st.warning("Untrained network: random weights.", icon=":material/casino:")
+    return spec
+
+
+def _forget_pair() -> None:
+    link = visit_state(LinkState)
+    link.pair, link.size = "", 0
+    forget_channels()
+
+
+def network_is_here(spec: BackboneSpec) -> bool:
+    """Whether the chosen weights need no download."""
+    return bool(visit_state(LinkState).weights != PRETRAINED or spec.weights.availability != "needs a download")
 
 
 def offer_download(spec: BackboneSpec) -> None:
-    """Say that the weights are not here, and download them when, and only when, the button is pressed."""
+    """Say that the weights are missing, and download them when, and only when, the button is pressed."""
     st.info(
         f"The pretrained weights of {spec.title} are not on this machine yet. Download them, or look at the untrained "
         "network in the meantime.",
@@ -170,7 +88,8 @@ def _show_untrained() -> None:
     forget_channels()
 
 
-def _choose_pair(spec: BackboneSpec) -> LayerPair:
+def choose_pair(spec: BackboneSpec) -> LayerPair:
+    """The layer pair, with the reasons why other layers are not on offer."""
     network, link = architecture(spec.name), visit_state(LinkState)
     pairs = {pair.id: pair for pair in network.layer_pairs}
     if link.pair not in pairs:
@@ -183,34 +102,31 @@ def _choose_pair(spec: BackboneSpec) -> LayerPair:
         **bound(link, "pair", then=forget_channels),
     )
     if network.not_offered:
-        with st.popover(_why_missing(len(network.not_offered)), width="stretch"):
-            reasons: dict[str, list[str]] = {}
-            for layer in network.not_offered:
-                reasons.setdefault(layer.reason, []).append(f"`{layer.id}`")
-            for reason, ids in reasons.items():
+        count, layers = len(network.not_offered), defaultdict(list)
+        for layer in network.not_offered:
+            layers[layer.reason].append(f"`{layer.id}`")
+        question = "Why is one layer missing?" if count == 1 else f"Why are {count} layers missing?"
+        with st.popover(question, width="stretch"):
+            for reason, ids in layers.items():
                 st.markdown(f"**{reason[0].upper()}{reason[1:]}:** {', '.join(ids)}")
     return pairs[link.pair]
-
-
-def _why_missing(count: int) -> str:
-    return "Why is one layer missing?" if count == 1 else f"Why are {count} layers missing?"
 
 
 def choose_size(spec: BackboneSpec) -> None:
     """The side of the network's input."""
     own, link = spec.preprocessing.size, visit_state(LinkState)
     link.size = link.size or own
-    sizes = sorted({own, link.size, FINE_SIZE, *range(MIN_SIZE, MAX_SIZE + 1, 32)})
     st.select_slider(
         "Input size",
-        sizes,
+        sorted({own, link.size, FINE_SIZE, *range(MIN_SIZE, MAX_SIZE + 1, 32)}),
         format_func=lambda size: f"{size} px",
         help=f"The network's own is {own} px; {FINE_SIZE} px gives finer maps and takes longer.",
         **bound(link, "size", then=forget_cell),
     )
 
 
-def _describe(pair: LayerPair, spec: BackboneSpec) -> None:
+def describe_pair(pair: LayerPair, spec: BackboneSpec) -> None:
+    """The sizes of the two layers, of the patches and of P."""
     lower, upper = architecture(spec.name).map_sizes(pair, visit_state(LinkState).size)
     st.caption(
         f"`{pair.id}` · "
@@ -219,29 +135,21 @@ def _describe(pair: LayerPair, spec: BackboneSpec) -> None:
     )
 
 
+def _by(size: tuple[int, int]) -> str:
+    return f"{size[0]}×{size[1]}"
+
+
 def choose_framing() -> None:
     """How an image that is not square goes into the network."""
-    st.segmented_control(
-        "The network sees",
-        list(FRAMINGS),
-        format_func=FRAMINGS.__getitem__,
-        required=True,
-        **bound(visit_state(LinkState), "framing"),
-    )
+    choose_option("The network sees", FRAMINGS, visit_state(LinkState), "framing")
 
 
-def _choose_pooling(pair: LayerPair) -> None:
+def choose_pooling(pair: LayerPair) -> None:
+    """Whether weights may be negative, and which patches are pooled at the border."""
     link = visit_state(LinkState)
     with st.expander("Negative weights and padding"):
-        st.toggle(
-            "Signed weights",
-            help="Use the upper map as it is, negative values too, instead of max(0, a).",
-            **bound(link, "signed"),
-        )
+        sign_help = "Use the upper map as it is, negative values too, instead of max(0, a)."
+        st.toggle("Signed weights", help=sign_help, **bound(link, "signed"))
         if not pair.can_be_negative:
             st.caption(f"This layer ends in {pair.activation}: it has no negative values, so this changes no number.")
         st.radio("Patches at the border", list(BORDERS), format_func=BORDERS.__getitem__, **bound(link, "border"))
-
-
-def _by(size: tuple[int, int]) -> str:
-    return f"{size[0]}×{size[1]}"

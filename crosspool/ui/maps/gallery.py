@@ -1,20 +1,24 @@
-"""The gallery: all weighting maps over the photo in the browser, to look through, sort, pin and choose from."""
+"""The gallery: all weighting maps over the image in the browser, to look through, sort, pin and choose from."""
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
 
-from crosspool.drawing.rendering import COLOUR_MAPS, SIGNED_COLOUR_MAP, ColourRange, Look
+from crosspool.drawing.rendering import COLOUR_MAPS, SIGNED_COLOUR_MAP
 from crosspool.gallery import LARGEST_TOP, MAX_PINS
 from crosspool.gallery.assets import asset, script
 from crosspool.gallery.mapset import colour_tables, pack_maps, packed_name, receptive_fields
+from crosspool.ui.maps.selection import MapsState, pinned_channels, select_channel
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.runtime.shared_cache import CacheKind
-from crosspool.ui.visit.state import VisitPart, plain, visit_state
+from crosspool.ui.visit.link import LinkState
+from crosspool.ui.visit.state import visit_state
+
+LINK_VIEW = ("colours", "opacity", "smooth", "scale", "top")  # fields of LinkState that say how the gallery looks
+GALLERY_VIEW = ("sort", "kept_maps", "tile")  # fields of MapsState that do
+PACKED_MAPS = CacheKind[MapRequest, bytes]("galleries", len, lambda request: request.image)
 
 _maps_component = st.components.v2.component(
     "crosspool.maps", html="", css=":host { display: none; }", js=script("gallery/maps_component.js")
@@ -25,56 +29,42 @@ _gallery_component = st.components.v2.component(
     css=asset("gallery/gallery.css"),
     js=script("gallery/gallery_component.js"),
 )
-PACKED_MAPS = CacheKind[MapRequest, bytes]("galleries", len, lambda request: request.image)
 
 
-@dataclass
-class GalleryRevisions(VisitPart):
-    """The newest change of each part of the gallery that was heard of; exchange.js says what for."""
-
-    revisions: dict[str, int] = plain({"selected": 0, "pins": 0, "view": 0})
-
-
-def gallery(
-    maps: ImageMaps,
-    request: MapRequest,
-    *,
-    selected: int,
-    pins: Sequence[int],
-    view: dict[str, Any],
-    on_select: Callable[[int], None],
-    on_pin: Callable[[list[int]], None],
-    on_view: Callable[[dict[str, Any]], None],
-) -> None:
-    """Show all maps of a request; the callbacks get what was changed in the browser.
-
-    `on_select(channel)`, `on_pin(channels)` with all that are pinned, and `on_view(view)` with how the maps are drawn
-    and sorted, like `view`, and "first", the channels that come first.
-    """
-    packed = packed_maps(maps, request)
+def gallery(maps: ImageMaps, request: MapRequest, channel: int) -> None:
+    """Show all maps of a request, with `channel` selected; what is changed in the browser is remembered."""
+    packed = _packed_maps(maps, request)
     _maps_component(data=packed, key="maps")
+    link, state = visit_state(LinkState), visit_state(MapsState)
+    views = ((link, LINK_VIEW), (state, GALLERY_VIEW))
 
-    revisions = visit_state(GalleryRevisions).revisions
+    def set_selected(value: float) -> None:
+        select_channel(int(value))
+
+    def set_pins(channels: list[float]) -> None:
+        link.pins = ",".join(str(int(channel)) for channel in channels)
+
+    def set_view(view: dict[str, Any]) -> None:
+        for part, names in views:
+            for name in names:
+                setattr(part, name, view[name])
+        state.first, state.first_of = view["first"], request
 
     def on_changes_change() -> None:
         changes = st.session_state["gallery"].changes or {}
-        for part, callback in (
-            ("selected", lambda value: on_select(int(value))),
-            ("pins", lambda value: on_pin([int(channel) for channel in value])),
-            ("view", on_view),
-        ):
+        for part, callback in (("selected", set_selected), ("pins", set_pins), ("view", set_view)):
             change = changes.get(part)
-            if change is not None and change["revision"] > revisions[part]:
-                revisions[part] = change["revision"]
+            if change is not None and change["revision"] > state.revisions[part]:
+                state.revisions[part] = change["revision"]
                 callback(change["value"])
 
     data = {
         "maps": packed_name(packed),
-        "selected": selected,
-        "pins": list(pins),
-        "view": view,
-        "revisions": revisions,
-        "colourMaps": [SIGNED_COLOUR_MAP] if request.signed and maps.pair.can_be_negative else list(COLOUR_MAPS),
+        "selected": channel,
+        "pins": pinned_channels(maps),
+        "view": {name: getattr(part, name) for part, names in views for name in names},
+        "revisions": state.revisions,
+        "colourMaps": [SIGNED_COLOUR_MAP] if maps.signed else list(COLOUR_MAPS),
         "tables": colour_tables(),
         "mostPins": MAX_PINS,
         "largestTop": LARGEST_TOP,
@@ -82,22 +72,12 @@ def gallery(
     _gallery_component(data=data, key="gallery", on_changes_change=on_changes_change)
 
 
-def packed_maps(maps: ImageMaps, request: MapRequest) -> bytes:
-    """The maps of a request as the browser gets them; kept, as each run of the page sends them again."""
+def _packed_maps(maps: ImageMaps, request: MapRequest) -> bytes:
+    """The maps of a request as the browser gets them; cached, as each run of the page sends them again."""
     cache, since = current_server().cache, time.monotonic()
-    found = cache.get(PACKED_MAPS, request)
-    if found is None:
-        found = pack_maps(
-            maps.upper,
-            maps.statistics,
-            maps.framed,
-            signed=request.signed and maps.pair.can_be_negative,
-            fields=receptive_fields(request.backbone, request.pair, request.size),
-        )
-        cache.put(PACKED_MAPS, request, found, since)
-    return found
-
-
-def map_colour_range(maps: ImageMaps, channel: int, look: Look) -> ColourRange:
-    """The range of weights that the colours of one map span."""
-    return look.colour_range(maps.statistics.peak, channel)
+    packed = cache.get(PACKED_MAPS, request)
+    if packed is None:
+        fields = receptive_fields(request.backbone, request.pair, request.size)
+        packed = pack_maps(maps.upper, maps.statistics, maps.framed, signed=maps.signed, fields=fields)
+        cache.put(PACKED_MAPS, request, packed, since)
+    return packed

@@ -1,4 +1,4 @@
-"""The two large pictures, what the network saw and a map over it, and the line that says what is shown."""
+"""The two large images, what the network saw and a map over it, and the line that says what is shown."""
 
 import html
 from collections.abc import Callable
@@ -8,51 +8,24 @@ import streamlit as st
 from PIL import Image
 
 from crosspool.backbones import UNTRAINED, architecture, backbone_specs
-from crosspool.drawing.rendering import (
-    FIELD_COLOUR,
-    PATCH_COLOUR,
-    SCALES,
-    ColourRange,
-    Look,
-    cell_box,
-    colour_table,
-    with_boxes,
-)
-from crosspool.errors import CrosspoolError
+from crosspool.drawing import rendering
+from crosspool.drawing.rendering import ColourRange, Look
 from crosspool.receptive_field import Box, patch_box, receptive_field
-from crosspool.ui.maps.gallery import map_colour_range
 from crosspool.ui.maps.selection import select_cell
-from crosspool.ui.runtime.maps import ImageMaps, MapRequest, image_maps
-from crosspool.ui.runtime.server import current_server
+from crosspool.ui.runtime.maps import ImageMaps, MapRequest
 from crosspool.ui.visit.images import SourceImage
-from crosspool.ui.visit.waiting import show_error, waiting
 from crosspool.ui.widgets.cell_image import Cell, cell_image, colour_bar
 from crosspool.ui.widgets.text import as_it_is, number
 
-LARGE = 448  # pixels of the large pictures
+LARGE = 448  # pixels of the large images
 
 
-def computed_maps(picture: SourceImage, request: MapRequest) -> ImageMaps | None:
-    """The maps; None, with the reason shown, without them.
-
-    A fragment asks for them anew instead of holding them, so that no visitor's page keeps them in memory.
-    """
-    server = current_server()
-    seconds = server.settings.wait_seconds
-    try:
-        with waiting("Computing the maps …") as on_progress:
-            return image_maps(server, request, lambda: picture.image, on_progress, seconds=seconds)
-    except CrosspoolError as error:
-        show_error(error)
-    return None
-
-
-def headline(chosen: SourceImage, request: MapRequest, maps: ImageMaps) -> None:
+def headline(image: SourceImage, request: MapRequest, maps: ImageMaps) -> None:
     """One line that says exactly what is shown."""
     pair, (rows, columns) = maps.pair, maps.upper.shape[1:]
     title = backbone_specs()[request.backbone].title + (" (untrained)" if request.weights == UNTRAINED else "")
     st.markdown(
-        f"**{as_it_is(chosen.title)}** · {title} · {as_it_is(pair.label)} ({pair.lower_channels} → "
+        f"**{as_it_is(image.title)}** · {title} · {as_it_is(pair.label)} ({pair.lower_channels} → "
         f"{pair.upper_channels}, {pair.kernel_size[0]}×{pair.kernel_size[1]}) · {rows}×{columns} maps · "
         f"P has {pair.feature_length:,} numbers"
     )
@@ -70,12 +43,12 @@ def input_image(
     st.markdown("**What the network saw**")
     patch = patch_box(maps.pair, *position)
     lower_size = maps.lower.shape[1:]
-    first = cell_box(patch.top, patch.left, lower_size, LARGE)
-    last = cell_box(patch.bottom - 1, patch.right - 1, lower_size, LARGE)
+    first = rendering.cell_box(patch.top, patch.left, lower_size, LARGE)
+    last = rendering.cell_box(patch.bottom - 1, patch.right - 1, lower_size, LARGE)
     field = field_of(maps, request, position).scaled(LARGE / request.size)
-    boxes = [(field, FIELD_COLOUR), (first.joined(last).clipped(LARGE), PATCH_COLOUR)]
+    boxes = [(field, rendering.FIELD_COLOUR), (first.joined(last).clipped(LARGE), rendering.PATCH_COLOUR)]
     cell_image(
-        with_boxes(enlarged(maps.framed), boxes),
+        rendering.with_boxes(enlarged(maps.framed), boxes),
         alt=f"The image as the network saw it; position row {position[0]}, column {position[1]} is marked.",
         map_size=maps.upper.shape[1:],
         cell=position,
@@ -96,12 +69,12 @@ def map_image(
     overlay_image(
         maps.framed,
         maps.upper[channel],
-        map_colour_range(maps, channel, look),
+        look.colour_range(maps.statistics.peak, channel),
         look,
         position=position,
         choose=choose,
         alt=f"Weighting map {channel} over the image, drawn in {look.colour_map}.",
-        label=f"weight, on {SCALES[look.scale]}",
+        label=f"weight, on {rendering.SCALES[look.scale]}",
         key="over",
     )
 
@@ -119,28 +92,22 @@ def overlay_image(
     key: str,
 ) -> None:
     """Values, (H, W), over the network's input, with the position marked and a colour bar; clicks call `choose`."""
-    shown = look.over(enlarged(framed), values, colour_range)
-    cell_image(
-        with_boxes(shown, [(cell_box(*position, values.shape, LARGE), PATCH_COLOUR)]),
-        alt=alt,
-        map_size=values.shape,
-        cell=position,
-        choose=choose,
-        key=key,
-        bar=colour_bar(colour_range, look.colour_map, label),
-    )
+    box = rendering.cell_box(*position, values.shape, LARGE)
+    overlaid = rendering.with_boxes(look.over(enlarged(framed), values, colour_range), [(box, rendering.PATCH_COLOUR)])
+    bar = colour_bar(colour_range, look.colour_map, label)
+    cell_image(overlaid, alt=alt, map_size=values.shape, cell=position, choose=choose, key=key, bar=bar)
 
 
 def colour_scale(colour_range: ColourRange, colour_map: str, label: str) -> None:
-    """A numeric colour bar by itself, for pictures that share one scale."""
-    colours = ",".join(f"rgb({r} {g} {b})" for r, g, b in colour_table(colour_map)[::15].tolist())
+    """A numeric colour bar by itself, for images that share one scale."""
+    colours = ",".join(f"rgb({r} {g} {b})" for r, g, b in rendering.colour_table(colour_map)[::15].tolist())
+    low, high = map(number, colour_range)
     st.html(
-        f'<div class="colour-scale"><span>{number(colour_range[0])}</span>'
-        f'<i style="background: linear-gradient(to right, {colours})"></i>'
-        f"<span>{number(colour_range[1])}</span><small>{html.escape(label)}</small></div>"
+        f'<div class="colour-scale"><span>{low}</span><i style="background: linear-gradient(to right, {colours})"></i>'
+        f"<span>{high}</span><small>{html.escape(label)}</small></div>"
     )
 
 
 def enlarged(framed: Image.Image) -> Image.Image:
-    """The network's input in the size of the large pictures."""
+    """The network's input in the size of the large images."""
     return framed.resize((LARGE, LARGE), Image.Resampling.BICUBIC)

@@ -10,15 +10,14 @@ import streamlit as st
 from crosspool.drawing.rendering import ColourRange, Look, quantise
 from crosspool.gallery.assets import asset, script
 from crosspool.gallery.mapset import colour_tables
-from crosspool.ui.maps.image_sets import Entry
 from crosspool.ui.maps.large_images import colour_scale
 from crosspool.ui.maps.selection import select_channel
-from crosspool.ui.maps.survey import ImageSummary
+from crosspool.ui.maps.survey import ImageSummary, SurveyImage
 from crosspool.ui.visit.images import SourceImage
 from crosspool.ui.widgets.text import number
 
 Order = Literal["given", "peak", "mean"]
-Row = tuple[Entry, ImageSummary | None]  # None for an image that was not computed yet
+Row = tuple[SurveyImage, ImageSummary | None]  # None for an image that is not computed yet
 
 _component = st.components.v2.component(
     "crosspool.across",
@@ -44,9 +43,9 @@ def strongest_first(rows: Sequence[Row], channel: int, order: Order) -> list[Row
     return sorted(rows, key=weakness)
 
 
-def column_colour_ranges(seen: Sequence[ImageSummary], channels: Sequence[int], look: Look) -> list[ColourRange]:
+def column_colour_ranges(summaries: Sequence[ImageSummary], channels: Sequence[int], look: Look) -> list[ColourRange]:
     """The range of weights that the colours of each channel span, the same for all computed images."""
-    peaks = np.max([np.abs(summary.peak) for summary in seen], axis=0)
+    peaks = np.max([np.abs(summary.peak) for summary in summaries], axis=0)
     return [look.colour_range(peaks, channel) for channel in channels]
 
 
@@ -62,24 +61,24 @@ def map_matrix(
 
     `on_choose()` is called once another image, and a channel of it, was chosen.
     """
-    entries = {entry.subject.request.image: entry for entry, _ in rows}
+    images = {image.request.image: image for image, _ in rows}
 
     def on_pressed_change() -> None:
         pressed = st.session_state["across"].pressed
-        if pressed is not None and pressed[0] in entries:
-            entries[pressed[0]].show()
+        if pressed is not None and pressed[0] in images:
+            images[pressed[0]].show()
             select_channel(int(pressed[1]))
             on_choose()
 
     scales: list[list[str] | None] = [None] * len(channels)
     if len(set(colour_ranges)) == 1:
-        what = f"map {channels[0]}" if len(channels) == 1 else "all these maps"
-        colour_scale(colour_ranges[0], look.colour_map, f"weight, one scale for {what} on all computed images")
+        scope = f"map {channels[0]}" if len(channels) == 1 else "all these maps"
+        colour_scale(colour_ranges[0], look.colour_map, f"weight, one scale for {scope} on all computed images")
     elif colour_ranges:
         scales = [[number(low), number(high)] for low, high in colour_ranges]
     data = {
         "columns": [{"channel": channel, "scale": scale} for channel, scale in zip(channels, scales, strict=True)],
-        "rows": [_row(entry, summary, chosen, channels, colour_ranges) for entry, summary in rows],
+        "rows": [_row(image, summary, chosen, channels, colour_ranges) for image, summary in rows],
         "table": colour_tables()[look.colour_map],
         "opacity": look.opacity,
         "smooth": look.smooth,
@@ -88,28 +87,24 @@ def map_matrix(
 
 
 def _row(
-    entry: Entry,
+    image: SurveyImage,
     summary: ImageSummary | None,
     chosen: SourceImage,
     channels: Sequence[int],
     colour_ranges: Sequence[ColourRange],
 ) -> dict[str, object]:
     row = {
-        "id": entry.subject.request.image,
-        "title": entry.subject.title,
-        "alt": entry.alt,
-        "thumbnail": entry.thumbnail(),
-        "chosen": chosen.key in entry.file_keys(),
+        "id": image.request.image,
+        "title": image.title,
+        "alt": image.alt,
+        "thumbnail": image.thumbnail(),
+        "chosen": chosen.key in image.file_keys(),
     }
     if summary is None:
         return row | {"photo": None, "cells": []}
     cells = [_cell(summary, channel, span) for channel, span in zip(channels, colour_ranges, strict=True)]
-    return row | {
-        "photo": summary.photo,
-        "rows": summary.cells.shape[1],
-        "columns": summary.cells.shape[2],
-        "cells": cells,
-    }
+    _, height, width = summary.cells.shape
+    return row | {"photo": summary.photo, "rows": height, "columns": width, "cells": cells}
 
 
 def _cell(summary: ImageSummary, channel: int, colour_range: ColourRange) -> dict[str, str]:

@@ -1,13 +1,20 @@
-"""A page that looks at the maps of one image: what all such pages have in common."""
+"""What the pages about the maps of one image share: settings from and to the link, the image, the layers, the maps."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import streamlit as st
 
-from crosspool.ui.maps.controls import choose_image_and_layers, start_from_link, write_link
-from crosspool.ui.maps.large_images import computed_maps
-from crosspool.ui.runtime.maps import ImageMaps, MapRequest
-from crosspool.ui.visit.images import SourceImage
+from crosspool.backbones import architecture, backbone_specs
+from crosspool.errors import CrosspoolError
+from crosspool.ui.maps import controls
+from crosspool.ui.maps.presenter import present_button, presenter_frame
+from crosspool.ui.runtime.maps import ImageMaps, MapRequest, image_maps
+from crosspool.ui.runtime.server import current_server
+from crosspool.ui.visit.images import SourceImage, choose_image
+from crosspool.ui.visit.link import ChosenClassifier, LinkNotes, LinkState, from_params, to_params
+from crosspool.ui.visit.state import current_visit, visit_state
+from crosspool.ui.visit.waiting import show_error, waiting
 
 PageBody = Callable[[SourceImage, MapRequest, ImageMaps], None]
 
@@ -16,15 +23,73 @@ def maps_page(title: str, body: PageBody) -> None:
     """Take the settings from the link, draw the choice of image and layers, and call `body` with the maps."""
     start_from_link()
     st.title(title, anchor=False)
-    choice = choose_image_and_layers()
-    if choice is not None:
-        _body_with_maps(body, *choice)
+    image = choose_image()
+    with st.sidebar:
+        spec = controls.choose_network()
+        pair = controls.choose_pair(spec)
+        controls.choose_size(spec)
+        controls.describe_pair(pair, spec)
+        controls.choose_framing()
+        controls.choose_pooling(pair)
+        present_button()
+    link = visit_state(LinkState)
+    if not controls.network_is_here(spec):
+        controls.offer_download(spec)
+    elif image is None:
+        ask_for_image()
+    else:
+        pooling = (link.framing, link.signed, link.border)
+        _body_with_maps(body, image, MapRequest(image.key, spec.name, link.weights, pair.id, link.size, *pooling))
+
+
+def ask_for_image() -> None:
+    """Say what is missing while there is no image."""
+    st.info("Add an image to see its maps, or go back to the samples.", icon=":material/add_photo_alternate:")
 
 
 @st.fragment
-def _body_with_maps(body: PageBody, picture: SourceImage, request: MapRequest) -> None:
-    """Ask for the maps at every run instead of holding them, so that no visitor's page keeps them in memory."""
-    maps = computed_maps(picture, request)
-    if maps is not None:
-        body(picture, request, maps)
-        write_link()
+def _body_with_maps(body: PageBody, image: SourceImage, request: MapRequest) -> None:
+    """Get the maps at every run instead of holding them, so that no visitor's page keeps them in memory."""
+    server = current_server()
+    seconds = server.settings.wait_seconds
+    try:
+        with waiting("Computing the maps …") as on_progress:
+            maps = image_maps(server, request, lambda: image.image, on_progress, seconds=seconds)
+    except CrosspoolError as error:
+        show_error(error)
+        return
+    body(image, request, maps)
+    write_link()
+
+
+# --- the link
+
+
+def start_from_link() -> None:
+    """First of all in a page. Once a visit: take the settings from the URL, and note what made no sense there."""
+    link = visit_state(LinkNotes)
+    if link.notes is None:
+        settings, link.notes = from_params(st.query_params)
+        current_visit().parts[LinkState] = settings
+    if link.notes:
+        st.info("  \n".join(link.notes), icon=":material/link_off:")
+    presenter_frame()
+
+
+def link_params() -> dict[str, str]:
+    """What is shown, as parameters of the URL. Uploads stay out of it."""
+    link = replace(visit_state(LinkState))
+    if link.size == backbone_specs()[link.backbone].preprocessing.size:
+        link.size = 0
+    if link.pair == architecture(link.backbone).default_pair.id:
+        link.pair = ""
+    if visit_state(ChosenClassifier).classifier:  # whose classes only this visit knows
+        link.positive = link.against = ""
+    return to_params(link)
+
+
+def write_link() -> None:
+    """Let the URL say what is shown, so that copying it shares the view."""
+    params = link_params()
+    if st.query_params.to_dict() != params:
+        st.query_params.from_dict(params)

@@ -80,7 +80,7 @@ def present_maps(picture: SourceImage, request: MapRequest, maps: ImageMaps) -> 
     with seen:
         input_image(maps, request, position)
     with over:
-        map_image(maps, channel, position, current_look(request.signed and maps.pair.can_be_negative))
+        map_image(maps, channel, position, current_look(maps.signed))
     ways = dict.fromkeys(BACK, before) | dict.fromkeys(ON, after)
     keys({name: partial(select_channel, to) for name, to in ways.items()}, key="map-keys")
 

@@ -21,8 +21,9 @@ class MapsState(VisitPart):
     """What a visit remembers of the maps beside what a link carries (LinkState).
 
     `cell` is None for the map's peak. `sort`, `kept_maps` and `tile` are how the gallery is arranged, `first` the
-    channels that it shows first, for the request `first_of`. `entries` is which vector's strongest entries are shown,
-    `download` which maps are offered as files.
+    channels that it shows first, for the request `first_of`, and `revisions` the newest change of each of its parts
+    that the server has received (see exchange.js). `entries` is which vector's strongest entries are shown, `download`
+    which maps are offered as files.
     """
 
     cell: Cell | None = plain(None)
@@ -31,12 +32,13 @@ class MapsState(VisitPart):
     tile: int = plain(104)
     first: list[int] = plain([])
     first_of: MapRequest | None = plain(None)
+    revisions: dict[str, int] = plain({"selected": 0, "pins": 0, "view": 0})
     entries: str = plain("block")
     download: str = plain("this")
 
 
 def selected_channel(maps: ImageMaps) -> int:
-    """The channel that was chosen, or the one with the largest share of P's energy until one is."""
+    """The selected channel; until one is selected, the one with the largest share of P's energy."""
     channel = visit_state(LinkState).channel
     return channel if 0 <= channel < len(maps.upper) else int(maps.statistics.energy_share.argmax())
 
@@ -56,13 +58,13 @@ def forget_channels() -> None:
 
 
 def pinned_channels(maps: ImageMaps) -> list[int]:
-    """The channels that are pinned, in the order in which they were."""
+    """The pinned channels, in the order in which they were pinned."""
     pins = [int(part) for part in visit_state(LinkState).pins.split(",") if part]
     return [channel for channel in pins if channel < len(maps.upper)]
 
 
 def first_channels(maps: ImageMaps, request: MapRequest) -> list[int]:
-    """The channels that the gallery shows first, in its order; the active ones by energy, until it has told."""
+    """The channels that the gallery shows first, in its order; until it reports them, the active ones by energy."""
     state = visit_state(MapsState)
     first = state.first if state.first_of in (None, request) else []
     if not first:
@@ -77,7 +79,7 @@ def channel_input(maps: ImageMaps, channel: int, key: str, choose: Callable[[int
 
 
 def selected_cell(maps: ImageMaps, channel: int) -> Cell:
-    """The cell that was chosen, or the map's peak until one is."""
+    """The selected cell; until one is selected, the map's peak."""
     cell, (rows, columns) = visit_state(MapsState).cell, maps.upper.shape[1:]
     if cell is not None and cell[0] < rows and cell[1] < columns:
         return cell
@@ -95,7 +97,7 @@ def forget_cell() -> None:
 
 
 def current_look(signed: bool) -> Look:
-    """How maps are drawn: the chosen colours, or diverging ones for signed maps."""
+    """How maps are drawn: in the chosen colours, or in diverging ones for signed maps."""
     link = visit_state(LinkState)
     colours = SIGNED_COLOUR_MAP if signed else link.colours
     return Look(colours, link.opacity, link.smooth, link.scale, signed, link.top)

@@ -1,45 +1,124 @@
-"""Many pictures under the same channels: all maps of each, kept small, and looking at pictures one after the other."""
+"""Many images under the same channels: which there are, all maps of each in small, and computing them one by one."""
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
 from PIL import Image
 
+from crosspool.datasets import Sample
 from crosspool.gallery.mapset import SIGNED_TOP, SIGNED_ZERO, averaged_down, quantised_maps
+from crosspool.images import load_image
 from crosspool.ui.runtime.background import BackgroundJob, Step, failure_sentence
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest, cached_maps, image_maps
-from crosspool.ui.runtime.server import Server
+from crosspool.ui.runtime.quota import ImageHash
+from crosspool.ui.runtime.server import Server, current_server
 from crosspool.ui.runtime.shared_cache import CacheKind, SharedCache
+from crosspool.ui.visit.choose_labelled import current_labelled_set
+from crosspool.ui.visit.images import SourceImage, add_image, available_images, show_image
+from crosspool.ui.visit.labelled import LabelledSet
 from crosspool.ui.widgets.browser import data_url
+from crosspool.ui.widgets.text import as_it_is
 
 ADVICE = "choose a smaller input"  # where memory is short
-MAP_CELLS = 56  # a side: more would not be seen in a small picture
+MAP_CELLS = 56  # a side: a small image shows no more
 PHOTO_SIDE = 160
-BYTES_A_CHANNEL, BYTES_A_PHOTO = 12, 10_000  # of a ImageSummary, besides its maps: its statistics, and about its photo
+BYTES_A_CHANNEL, BYTES_A_PHOTO = 12, 10_000  # of an ImageSummary, besides its maps: its statistics, and about its photo
 
 
 @dataclass(frozen=True)
 class SurveyImage:
-    """A picture to look at: `request` names its maps, `read` decodes it and may raise an ImageError.
+    """An image whose maps may be shown: `request` names them, `read` decodes it and may raise an ImageError.
 
-    `keep` is whether all that is computed of it stays for the pages, too.
+    `show` makes it the page's image; `file_keys` are the SHA-256s of its file. `keep` is whether everything that is
+    computed of it stays for the pages, too.
     """
 
     request: MapRequest
     title: str
+    alt: str
     read: Callable[[], Image.Image]
+    thumbnail: Callable[[], str]
+    file_keys: Callable[[], set[ImageHash]]
+    show: Callable[[], None]
     keep: bool = True
 
 
 @dataclass(frozen=True)
-class ImageSummary:
-    """All maps of one picture, in 8 bits a weight; shared between sessions, so never to be changed.
+class ImageSet:
+    """Images to choose from; of a `ranked` set only the strongest are shown. `note` says what was left out."""
 
-    `cells` is (D, H, W), as `crosspool.gallery.mapset.steps` makes them; `peak`, at (`row`, `column`), and `mean` have
-    an entry for each of the D channels. `photo` is what the network saw, as a data URL.
+    title: str
+    images: tuple[SurveyImage, ...]
+    ranked: bool = False
+    note: str = ""
+
+
+def image_sets(request: MapRequest, maps: ImageMaps) -> dict[str, ImageSet]:
+    """The sets to choose from: the samples, the visitor's images, both, and the labelled images."""
+    images = available_images()
+    samples = tuple(_survey_image(image, request) for image in images if image.sample)
+    yours = tuple(_survey_image(image, request) for image in images if not image.sample)
+    sets = {"samples": ImageSet(f"samples ({len(samples)})", samples)}
+    if yours:
+        requests = {image.request for image in yours}
+        both = (*yours, *(image for image in samples if image.request not in requests))  # some upload a sample
+        sets = {"yours": ImageSet(f"yours ({len(yours)})", yours), **sets}
+        sets["both"] = ImageSet(f"both ({len(both)})", both)
+    labelled = current_labelled_set()
+    if labelled is not None:
+        sets["labelled"] = _labelled_set(labelled, request, max_images(current_server().cache, maps.upper.shape))
+    return sets
+
+
+def _survey_image(image: SourceImage, request: MapRequest) -> SurveyImage:
+    return SurveyImage(
+        replace(request, image=image.key),
+        image.title,
+        image.alt,
+        lambda: image.image,
+        lambda: image.thumbnail,
+        lambda: {image.key},
+        partial(show_image, image),
+    )
+
+
+def _labelled_set(labelled: LabelledSet, request: MapRequest, most: int) -> ImageSet:
+    """Every different image of a labelled set, or every n-th if there are too many."""
+    samples = dict(zip(labelled.image_keys, labelled.dataset.samples, strict=True))
+    step = -(-len(samples) // most)
+    images = tuple(
+        _labelled_image(labelled, sample, replace(request, image=ImageHash(key)))
+        for key, sample in list(samples.items())[::step]
+    )
+    note = f" One in {step} images is computed: there is no room for the maps of all {len(samples):,}."
+    return ImageSet(as_it_is(labelled.title), images, ranked=True, note=note if step > 1 else "")
+
+
+def _labelled_image(labelled: LabelledSet, sample: Sample, request: MapRequest) -> SurveyImage:
+    return SurveyImage(
+        request,
+        sample.name,
+        sample.name,
+        lambda: load_image(sample.read(), name=sample.name),
+        partial(labelled.thumbnail_of, sample),
+        partial(labelled.keys_of, sample),
+        lambda: add_image(sample.read(), sample.name),
+        keep=False,
+    )
+
+
+# --- all maps of an image in small
+
+
+@dataclass(frozen=True)
+class ImageSummary:
+    """All maps of one image, in 8 bits a weight; shared between sessions, so never to be changed.
+
+    `cells` is (D, H, W), as `crosspool.gallery.mapset.quantised_maps` makes them; `peak`, at (`row`, `column`), and
+    `mean` have an entry for each of the D channels. `photo` is what the network saw, as a data URL.
     """
 
     photo: str
@@ -69,75 +148,75 @@ SUMMARIES = CacheKind[MapRequest, ImageSummary](
 
 
 def max_images(cache: SharedCache, map_shape: tuple[int, ...]) -> int:
-    """How many pictures with maps (D, H, W) can be kept with room left for another session's."""
+    """How many images with maps (D, H, W) can be kept with room left for another session's."""
     channels, rows, columns = map_shape
     cells = min(rows, MAP_CELLS) * min(columns, MAP_CELLS)
     return cache.limit // 2 // (channels * (cells + BYTES_A_CHANNEL) + BYTES_A_PHOTO)
 
 
 def image_summary(cache: SharedCache, request: MapRequest) -> ImageSummary | None:
-    """What there is of a picture already; nothing is computed for it."""
-    found = cache.get(SUMMARIES, request)
-    if found is None and (maps := cached_maps(cache, request)) is not None:
-        found = _keep(cache, request, maps, time.monotonic())
-    return found
+    """The summary of an image whose maps are known already; nothing is computed for it."""
+    summary = cache.get(SUMMARIES, request)
+    if summary is None and (maps := cached_maps(cache, request)) is not None:
+        summary = _summarise(cache, request, maps, time.monotonic())
+    return summary
 
 
-def _keep(cache: SharedCache, request: MapRequest, maps: ImageMaps, since: float) -> ImageSummary:
-    statistics, signed = maps.statistics, request.signed and maps.pair.can_be_negative
-    shown = np.stack([averaged_down(weights, MAP_CELLS) for weights in maps.upper])
-    found = ImageSummary(
+def _summarise(cache: SharedCache, request: MapRequest, maps: ImageMaps, since: float) -> ImageSummary:
+    statistics = maps.statistics
+    small = np.stack([averaged_down(weights, MAP_CELLS) for weights in maps.upper])
+    summary = ImageSummary(
         photo=data_url(maps.framed.resize((PHOTO_SIDE, PHOTO_SIDE), Image.Resampling.LANCZOS)),
-        signed=signed,
-        cells=quantised_maps(shown, statistics.peak, signed=signed),
+        signed=maps.signed,
+        cells=quantised_maps(small, statistics.peak, signed=maps.signed),
         peak=statistics.peak.astype(np.float32),
         row=statistics.peak_row.astype(np.uint16),
         column=statistics.peak_column.astype(np.uint16),
         mean=statistics.mean.astype(np.float32),
     )
-    cache.put(SUMMARIES, request, found, since)
-    return found
+    cache.put(SUMMARIES, request, summary, since)
+    return summary
+
+
+# --- computing them
 
 
 class Survey(BackgroundJob):
-    """Computing the maps of images, one after the other."""
+    """Computing the maps of images, one after the other.
+
+    `done` counts the images that are finished, `failed` says in one sentence why an image's maps could not be computed.
+    """
 
     def __init__(self, server: Server, images: Sequence[SurveyImage]) -> None:
         self.requests = {image.request for image in images}
         self.total = len(images)
-        self._counts = _SurveyCounts()
-        super().__init__(partial(_run, server, tuple(images), self._counts), task="the survey", advice=ADVICE)
+        self._progress = _Progress()
+        super().__init__(partial(_run, server, tuple(images), self._progress), task="the survey", advice=ADVICE)
 
     @property
     def done(self) -> int:
-        """How many images are behind it."""
-        return self._counts.done
+        return self._progress.done
 
     @property
     def failed(self) -> dict[MapRequest, str]:
-        """Why an image's maps could not be computed, in one sentence."""
-        return dict(self._counts.failed)
+        return dict(self._progress.failed)
 
 
 @dataclass
-class _SurveyCounts:
-    """How many images are behind a survey, and why some failed."""
+class _Progress:
+    """What a survey's thread, which may not hold the survey, shares with it."""
 
     done: int = 0
     failed: dict[MapRequest, str] = field(default_factory=dict)
 
 
-def _run(server: Server, images: tuple[SurveyImage, ...], counts: _SurveyCounts, step: Step) -> None:
+def _run(server: Server, images: tuple[SurveyImage, ...], progress: _Progress, step: Step) -> None:
     for image in images:
         step()
+        since = time.monotonic()
         try:
-            _compute_summary(server, image, step)
+            maps = image_maps(server, image.request, image.read, lambda place: step(), keep=image.keep)
+            _summarise(server.cache, image.request, maps, since)
         except Exception as error:  # the other images go on
-            counts.failed[image.request] = failure_sentence(error, f"computing the maps of {image.title}", ADVICE)
-        counts.done += 1
-
-
-def _compute_summary(server: Server, image: SurveyImage, step: Step) -> None:
-    since = time.monotonic()
-    maps = image_maps(server, image.request, image.read, lambda place: step(), keep=image.keep)
-    _keep(server.cache, image.request, maps, since)
+            progress.failed[image.request] = failure_sentence(error, f"computing the maps of {image.title}", ADVICE)
+        progress.done += 1

@@ -1,73 +1,22 @@
-"""Every spatial weighting map of a layer pair over the image, and one of them at large."""
-
-from typing import Any
+"""The page Weighting maps: one map of a layer pair at large, all of them in the gallery, as a table, and as files."""
 
 import streamlit as st
 
+from crosspool.drawing.rendering import Look
+from crosspool.receptive_field import patch_box
 from crosspool.ui.maps.across import across
-from crosspool.ui.maps.channel_table import channel_table
-from crosspool.ui.maps.details import large_map
+from crosspool.ui.maps.entry_chart import CHART_CONFIG, strongest_entries
 from crosspool.ui.maps.gallery import gallery
-from crosspool.ui.maps.large_images import headline
+from crosspool.ui.maps.large_images import field_of, headline, input_image, map_image
 from crosspool.ui.maps.page import maps_page
 from crosspool.ui.maps.presenter import present_maps, presenting
-from crosspool.ui.maps.selection import (
-    MapsState,
-    current_look,
-    first_channels,
-    pinned_channels,
-    select_channel,
-    selected_channel,
-)
+from crosspool.ui.maps.selection import MapsState, current_look, select_channel, selected_cell, selected_channel
 from crosspool.ui.maps.share import download_and_share
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest
 from crosspool.ui.visit.images import SourceImage
-from crosspool.ui.visit.link import LinkState
-from crosspool.ui.visit.state import visit_state
-
-LINK_VIEW = ("colours", "opacity", "smooth", "scale", "top")
-GALLERY_VIEW = ("sort", "kept_maps", "tile")
-
-
-def all_maps(maps: ImageMaps, request: MapRequest, channel: int) -> None:
-    """The gallery; what is changed in it is remembered, and so in the link."""
-    link, state = visit_state(LinkState), visit_state(MapsState)
-    st.header(f"{len(maps.upper):,} maps", anchor=False)
-
-    def on_pin(channels: list[int]) -> None:
-        link.pins = ",".join(map(str, channels))
-
-    def on_view(view: dict[str, Any]) -> None:
-        for name in LINK_VIEW:
-            setattr(link, name, view[name])
-        for name in (*GALLERY_VIEW, "first"):
-            setattr(state, name, view[name])
-        state.first_of = request
-
-    gallery(
-        maps,
-        request,
-        selected=channel,
-        pins=pinned_channels(maps),
-        view={name: getattr(link, name) for name in LINK_VIEW} | {name: getattr(state, name) for name in GALLERY_VIEW},
-        on_select=select_channel,
-        on_pin=on_pin,
-        on_view=on_view,
-    )
-
-
-def explore(picture: SourceImage, request: MapRequest, maps: ImageMaps) -> None:
-    """One map at large, the gallery, the same maps on other images, the table, and downloads."""
-    headline(picture, request, maps)
-    channel = selected_channel(maps)
-    look = current_look(request.signed and maps.pair.can_be_negative)
-    large_map(maps, request, channel, look)
-    all_maps(maps, request, channel)
-    across(picture, request, maps, channel=channel, pins=pinned_channels(maps), look=look)
-    with st.expander("All channels as a table", icon=":material/table:"):
-        channel_table(maps)
-    pins, first = pinned_channels(maps), first_channels(maps, request)
-    download_and_share(picture, request, maps, channel=channel, pins=pins, first=first, look=look)
+from crosspool.ui.visit.state import choose_option, visit_state
+from crosspool.ui.widgets.cell_image import Cell
+from crosspool.ui.widgets.text import number
 
 
 def weighting_maps_page() -> None:
@@ -75,5 +24,98 @@ def weighting_maps_page() -> None:
     maps_page("Weighting maps", _present_or_explore)
 
 
-def _present_or_explore(picture: SourceImage, request: MapRequest, maps: ImageMaps) -> None:
-    (present_maps if presenting() else explore)(picture, request, maps)
+def _present_or_explore(image: SourceImage, request: MapRequest, maps: ImageMaps) -> None:
+    (present_maps if presenting() else _explore)(image, request, maps)
+
+
+def _explore(image: SourceImage, request: MapRequest, maps: ImageMaps) -> None:
+    """One map at large, the gallery, the same maps on other images, the table, and downloads."""
+    headline(image, request, maps)
+    channel, look = selected_channel(maps), current_look(maps.signed)
+    _large_map(maps, request, channel, look)
+    st.header(f"{len(maps.upper):,} maps", anchor=False)
+    gallery(maps, request, channel)
+    across(image, request, maps, channel, look)
+    with st.expander("All channels as a table", icon=":material/table:"):
+        _channel_table(maps)
+    download_and_share(image, request, maps, channel, look)
+
+
+def _large_map(maps: ImageMaps, request: MapRequest, channel: int, look: Look) -> None:
+    """What the network saw, the selected map over it, and what the map is and does."""
+    position = selected_cell(maps, channel)
+    with st.container(key="large"):
+        input_column, map_column, facts = st.columns([1, 1, 1.15], gap="medium")
+    with input_column:
+        input_image(maps, request, position)
+    with map_column:
+        map_image(maps, channel, position, look)
+    with facts:
+        _facts(maps, request, channel, position)
+        _entries(maps, channel, position)
+
+
+def _facts(maps: ImageMaps, request: MapRequest, channel: int, position: Cell) -> None:
+    statistics, pair, (row, column) = maps.statistics, maps.pair, position
+    st.markdown(f"**Map {channel}**")
+    if statistics.dead[channel]:
+        st.info("This map is zero everywhere on this image: it adds nothing to P.", icon=":material/hide_source:")
+    patch, field = patch_box(pair, row, column), field_of(maps, request, position)
+    st.markdown(
+        f"| | |\n|---|---|\n"
+        f"| Peak | **{number(statistics.peak[channel])}** at row {statistics.peak_row[channel]}, "
+        f"column {statistics.peak_column[channel]} |\n"
+        f"| Share of P's energy | **{100 * statistics.energy_share[channel]:.2g} %** |\n"
+        f"| Active at | {statistics.active[channel]} of {maps.upper[channel].size} positions, "
+        f"mean weight {number(statistics.mean[channel])} |\n"
+        f"| Selected position | row {row}, column {column}: weight **{number(maps.upper[channel, row, column])}** |\n"
+        f"| Its patch | {pair.kernel_size[0]}×{pair.kernel_size[1]} × {pair.lower_channels} channels of layer t: "
+        f"{_span('row', patch.top, patch.bottom)}, {_span('column', patch.left, patch.right)} |\n"
+        f"| Its receptive field | {field.width}×{field.height} px of the image |"
+    )
+
+
+def _span(name: str, start: int, stop: int) -> str:
+    return f"{name} {start}" if stop - start == 1 else f"{name}s {start} to {stop - 1}"
+
+
+def _entries(maps: ImageMaps, channel: int, position: Cell) -> None:
+    """The strongest entries of the block or of the patch, as a chart."""
+    views = {"block": f"block P_{channel}", "patch": "patch x_i here"}
+    about = "P_k is the sum over all positions of weight times patch; drag to zoom, double-click to reset."
+    view = choose_option("Strongest entries of", views, visit_state(MapsState), "entries", help=about)
+    vector = maps.pooled[channel] if view == "block" else maps.patch(*position)
+    st.plotly_chart(
+        strongest_entries(vector, maps.pair, views[view]),
+        key=f"chart-{view}",
+        config=CHART_CONFIG,
+        alt=f"Bar chart of the strongest of {len(vector)} entries of {views[view]}",
+    )
+
+
+def _channel_table(maps: ImageMaps) -> None:
+    """All channels as numbers; a selected row is shown at large."""
+    order = maps.statistics.order("energy_share")
+
+    def on_select() -> None:
+        selected = st.session_state["table"].selection.rows
+        if selected:
+            select_channel(int(order[selected[0]]))
+
+    st.dataframe(
+        maps.statistics.table().iloc[order],
+        hide_index=True,
+        height=320,
+        key="table",
+        on_select=on_select,
+        selection_mode="single-row",
+        column_config={
+            "peak": st.column_config.NumberColumn(format="%.4g"),
+            "peak_row": "row of the peak",
+            "peak_column": "column of the peak",
+            "mean": st.column_config.NumberColumn(format="%.4g"),
+            "active": "active positions",
+            "sparsity": st.column_config.NumberColumn(format="percent"),
+            "energy_share": st.column_config.NumberColumn("share of energy", format="percent"),
+        },
+    )

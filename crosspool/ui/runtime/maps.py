@@ -41,7 +41,8 @@ class MapRequest:
 class ImageMaps:
     """One image's maps and what they pool to; shared between sessions, so never to be changed.
 
-    `lower` is (D_t, H_t, W_t), `upper` (D_{t+1}, H, W), `pooled` (D_{t+1}, D_t*m*n), all float32.
+    `lower` is (D_t, H_t, W_t), `upper` (D_{t+1}, H, W), `pooled` (D_{t+1}, D_t*m*n), all float32. `signed` is whether
+    `upper` can be negative.
     """
 
     pair: LayerPair
@@ -50,6 +51,7 @@ class ImageMaps:
     upper: np.ndarray
     pooled: np.ndarray
     statistics: ChannelStatistics
+    signed: bool = False
 
     def patch(self, row: int, column: int) -> np.ndarray:
         """The local feature x_i at a position of the upper map, of length D_t*m*n, with zeros outside."""
@@ -120,4 +122,5 @@ def _compute(request: MapRequest, image: Image.Image, backbone: Backbone) -> Ima
         upper=maps.upper[0].cpu().numpy(),
         pooled=pooled[0].cpu().numpy(),
         statistics=channel_statistics(maps.upper[0], pooled[0]),
+        signed=request.signed and pair.can_be_negative,
     )
