@@ -52,9 +52,7 @@ def main() -> None:
         f"{len(inner[0].test)} to try; seed {options.seed}\naccuracy in percent ± standard error of the splits"
     )
     for method in methods:
-        (result,) = evaluate_methods(
-            dataset, [method], features, Protocol(inner, official=False, seed=options.seed)
-        ).methods
+        (result,) = evaluate_methods([method], features, Protocol(inner, official=False, seed=options.seed)).methods
         values = 100 * np.array(result.measures["accuracy"].by_split)
         error = values.std(ddof=1) / np.sqrt(len(values))
         print(f"{values.mean():6.1f} ± {error:.1f}  {method.name}", flush=True)

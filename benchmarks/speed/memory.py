@@ -32,7 +32,7 @@ def peak(images: int, method: str, folder: Path) -> dict[str, float]:
     features = Features(guide, backbone, methods[0].sources, ArrayCache(folder))
     features.compute()
     protocol = Protocol(stratified_splits(guide.targets, 2, 0.5, 0), official=False)
-    report = evaluate_methods(guide, methods, features, protocol, scratch=folder)
+    report = evaluate_methods(methods, features, protocol, scratch=folder)
     (result,) = report.methods
     return {
         "images": len(guide),

@@ -1,4 +1,4 @@
-"""The commands, and what happens when one fails: one sentence on standard error, never a traceback for bad input."""
+"""The commands, and how they fail: with one sentence on standard error, never a traceback for bad input."""
 
 import os
 import sys
@@ -8,18 +8,16 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from crosspool import __version__
-from crosspool.cli.check import doctor_command
-from crosspool.cli.classify import classify_command
+from crosspool.cli import networks
 from crosspool.cli.console import complain
 from crosspool.cli.evaluate import evaluate_command
 from crosspool.cli.explain import explain_command
 from crosspool.cli.faithfulness import faithfulness_command
 from crosspool.cli.localise import localise_command
 from crosspool.cli.maps import maps_command
-from crosspool.cli.networks import backbones_command, fetch_command, pairs_command
 from crosspool.cli.options import option_by_option
 from crosspool.cli.pool import pool_command
-from crosspool.cli.predict import predict_command
+from crosspool.cli.predict import classify_command, predict_command
 from crosspool.cli.serve import serve_command
 from crosspool.cli.train import train_command
 from crosspool.errors import CrosspoolError
@@ -56,83 +54,70 @@ def start(
 
 
 def _add(command: Callable[..., None], short_help: str, *examples: str) -> None:
-    """Add a command; its help ends with examples, one a line, which \\b keeps apart."""
-    epilog = "\n".join(["\b", "Examples:" if len(examples) > 1 else "Example:", *(f"  {line}" for line in examples)])
+    """Add a command. Its help ends with the command lines of examples, one a line, which \\b keeps apart."""
     name = command.__name__.removesuffix("_command")
+    lines = [f"  {PROGRAM} {name} {arguments}".rstrip() for arguments in examples]
+    epilog = "\n".join(["\b", "Examples:" if len(lines) > 1 else "Example:", *lines])
     app.command(name, short_help=short_help, epilog=epilog)(option_by_option(command))
 
 
-_add(backbones_command, "List the networks.", "crosspool backbones")
-_add(pairs_command, "List a network's layer pairs.", "crosspool pairs --backbone alexnet --size 448")
-_add(
-    predict_command,
-    "Name what is in images.",
-    "crosspool predict cat.jpg dog.jpg --top 3",
-    "crosspool predict cat.jpg --backbone alexnet --json",
-)
+_add(networks.backbones_command, "List the networks.", "")
+_add(networks.pairs_command, "List a network's layer pairs.", "--backbone alexnet --size 448")
+_add(predict_command, "Name what is in images.", "cat.jpg dog.jpg --top 3", "cat.jpg --backbone alexnet --json")
 _add(
     maps_command,
     "Write the weighting maps of an image: a slide, a page, or the numbers.",
-    "crosspool maps cat.jpg --out cat.png --size 448",
-    "crosspool maps cat.jpg --out cat.pdf --channels 0,5,12-20 --scale layer",
-    "crosspool maps cat.jpg --out cat.npz --backbone alexnet --pair features.10",
+    "cat.jpg --out cat.png --size 448",
+    "cat.jpg --out cat.pdf --channels 0,5,12-20 --scale layer",
+    "cat.jpg --out cat.npz --backbone alexnet --pair features.10",
 )
 _add(
     pool_command,
     "Pool the features of many images into one file.",
-    "crosspool pool photos/*.jpg --out features.npz",
-    "crosspool pool a.jpg b.jpg --out features.npz --size 448 --skip-errors",
+    "photos/*.jpg --out features.npz",
+    "a.jpg b.jpg --out features.npz --size 448 --skip-errors",
 )
-_add(localise_command, "Measure how well maps find parts of generated birds.", "crosspool localise --size 448")
+_add(localise_command, "Measure how well maps find parts of generated birds.", "--size 448")
 _add(
     evaluate_command,
     "Compare methods on labelled images.",
-    "crosspool evaluate photos/",
-    "crosspool evaluate fieldguide:20:7 --methods cl@224,global@224",
-    "crosspool evaluate birds.zip --methods cl@448,global@448 --out results",
-    "crosspool evaluate torchvision:flowers102 --download --json",
-    "crosspool evaluate CUB_200_2011 --methods cl@448,cl-c,jitter --paper",
+    "photos/",
+    "fieldguide:20:7 --methods cl@224,global@224",
+    "birds.zip --methods cl@448,global@448 --out results",
+    "torchvision:flowers102 --download --json",
+    "CUB_200_2011 --methods cl@448,cl-c,jitter --paper",
 )
-_add(
-    train_command,
-    "Train a classifier on your own images.",
-    "crosspool train birds.zip --method cl@448 --out birds.safetensors",
-)
+_add(train_command, "Train a classifier on your own images.", "birds.zip --method cl@448 --out birds.safetensors")
 _add(
     classify_command,
     "Name what is in images, with your own classifier.",
-    "crosspool classify a.jpg b.jpg --model birds.safetensors",
-    "crosspool classify *.jpg --model birds.safetensors --skip-errors --json",
+    "a.jpg b.jpg --model birds.safetensors",
+    "*.jpg --model birds.safetensors --skip-errors --json",
 )
 _add(
     explain_command,
     "Explain what in an image speaks for a class.",
-    "crosspool explain cat.jpg --out why.png",
-    "crosspool explain cat.jpg --class lynx --against 'tiger cat'",
-    "crosspool explain bird.jpg --model birds.safetensors --without 12,40-44",
-    "crosspool explain a.jpg --similar-to b.jpg --model birds.safetensors",
+    "cat.jpg --out why.png",
+    "cat.jpg --class lynx --against 'tiger cat'",
+    "bird.jpg --model birds.safetensors --without 12,40-44",
+    "a.jpg --similar-to b.jpg --model birds.safetensors",
 )
 _add(
     faithfulness_command,
     "Measure whether explanations are true.",
-    "crosspool faithfulness birds.zip",
-    "crosspool faithfulness fieldguide --method cl@448 --splits 10 --train-size 0.5 --out results",
-    "crosspool faithfulness photos/ --pixels 6 --fill mean",
+    "birds.zip",
+    "fieldguide --method cl@448 --splits 10 --train-size 0.5 --out results",
+    "photos/ --pixels 6 --fill mean",
 )
-_add(
-    serve_command,
-    "Serve the app in the browser.",
-    "crosspool serve",
-    "crosspool serve --port 8080 --host 127.0.0.1 --settings class.toml",
-)
-_add(fetch_command, "Download a network's weights.", "crosspool fetch alexnet")
-_add(doctor_command, "Check this machine, and say what to do.", "crosspool doctor")
+_add(serve_command, "Serve the app in the browser.", "", "--port 8080 --host 127.0.0.1 --settings class.toml")
+_add(networks.fetch_command, "Download a network's weights.", "alexnet")
+_add(networks.doctor_command, "Check this machine, and say what to do.", "")
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    _print_what_the_terminal_can(sys.stdout)
-    _print_what_the_terminal_can(sys.stderr)
+    _replace_unprintable(sys.stdout)
+    _replace_unprintable(sys.stderr)
     try:
         status = app(args=arguments, prog_name=PROGRAM, standalone_mode=False)
         sys.stdout.flush()
@@ -147,7 +132,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         _leave_closed_pipe()
         return 1
     except OSError as error:
-        if error.filename is None:
+        if error.filename is None:  # standard output, such as a full disk
             _leave_closed_pipe()
         complain(_about(error))
     except typer.Abort:
@@ -162,26 +147,26 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _command_of(arguments: Sequence[str] | None) -> str:
-    """The command that was meant, for errors that do not know theirs."""
+    """The command that an error is about, where the error does not say."""
     first = next(iter(sys.argv[1:] if arguments is None else arguments), "")
     return f"{PROGRAM} {first}" if first in {command.name for command in app.registered_commands} else PROGRAM
 
 
 def _about(error: OSError) -> str:
-    """What could not be read or written, such as the standard output onto a full disk."""
+    """A sentence about what cannot be read or written, such as standard output on a full disk."""
     reason = error.strerror or error
     if error.filename is not None:
         return f"{error.filename} cannot be read or written ({reason})."
     return f"The output cannot be written ({reason}); free some space, or send it elsewhere."
 
 
-def _print_what_the_terminal_can(stream: TextIO) -> None:
-    """Write `?` for what the terminal's encoding lacks (arrows, other scripts) rather than fail."""
+def _replace_unprintable(stream: TextIO) -> None:
+    """Write `?` for characters that the terminal's encoding lacks (arrows, other scripts), rather than fail."""
     reconfigure = getattr(stream, "reconfigure", None)
     if reconfigure is not None:
         reconfigure(errors="backslashreplace" if "utf" in stream.encoding.lower() else "replace")
 
 
 def _leave_closed_pipe() -> None:
-    """Let Python's own flush at the end go nowhere: the reader (`| head`) has left, or the disk is full."""
+    """Discard what Python flushes at exit: the reader (`| head`) is gone, or the disk is full."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""What the commands print: one JSON document, tables that fit the terminal, progress, complaints."""
+"""What the commands print: JSON, tables that fit the terminal, progress bars, errors."""
 
 import json
 import os
@@ -7,41 +7,34 @@ import sys
 import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 
 import typer
-from rich import box
+from rich import box, progress
 from rich.console import Console
 from rich.measure import Measurement
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
 from rich.table import Table
 from rich.text import Text
 
-from crosspool.tables import Column
+from crosspool.tables import Column, Section
 from crosspool.text import printable
 
 ANY_WIDTH = 10_000
 FILE_WIDTH = 80  # of paragraphs in a file or a pipe
+SHOWN_PROBLEMS = 10
 
 
 def print_json(document: Any) -> None:
-    """One JSON document on standard output, in plain ASCII where the output is not Unicode."""
+    """Print one JSON document, in plain ASCII if the output is not Unicode."""
     unicode = "utf" in (sys.stdout.encoding or "").lower()
     typer.echo(json.dumps(document, indent=2, ensure_ascii=not unicode))
 
 
 def print_table(columns: Sequence[Column], elsewhere: str = "--json has all") -> None:
-    """A table as wide as its contents, without its optional columns if it would not fit otherwise.
+    """Print a table, without as many of its optional columns as would not fit the terminal.
 
-    `elsewhere` says where those are. Into a file or a pipe, a table is as wide as it likes.
+    `elsewhere` says where those are. In a file or a pipe, a table may have any width.
     """
     console = Console(highlight=False, width=None if _has_width() else ANY_WIDTH)
     visible, left_out = list(columns), list[str]()
@@ -57,7 +50,7 @@ def print_table(columns: Sequence[Column], elsewhere: str = "--json has all") ->
 
 
 def _has_width() -> bool:
-    """Whether what is printed has to fit something: a terminal, or what $COLUMNS says."""
+    """Whether the output has a width to fit: that of a terminal, or $COLUMNS."""
     return sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
 
 
@@ -70,7 +63,7 @@ def _fits(columns: Sequence[Column], console: Console) -> bool:
 
 
 def _names_broken(columns: list[Column], console: Console) -> list[Column]:
-    """The columns with their names in several lines, the widest first, as far as the table would not fit otherwise."""
+    """The columns with long names broken into several lines, the widest first, until the table fits."""
     broken = list(columns)
     room = {index: max(map(len, column.cells)) for index, column in enumerate(columns) if column.names and column.cells}
     while room and not _fits(broken, console):
@@ -85,7 +78,7 @@ def _names_broken(columns: list[Column], console: Console) -> list[Column]:
 
 
 def _broken(name: str, width: int) -> str:
-    """A name in lines of that width, each but the first beginning with / or +, where it has such places."""
+    """A name in lines of at most this width where possible; each but the first begins with / or +."""
     first, *others = re.split(r"(?=[/+])", name)
     lines = [first]
     for part in others:
@@ -108,45 +101,71 @@ def _table(columns: Sequence[Column], *, whole_names: bool = False) -> Table:
 
 def print_wrapped(text: str, *, indent: int = 0) -> None:
     """A paragraph, wrapped to the terminal (a file: 80) between words only; `indent` spaces before each line."""
-    margin = " " * indent
-    typer.echo(
-        textwrap.fill(
-            text,
-            Console().width if _has_width() else FILE_WIDTH,
-            initial_indent=margin,
-            subsequent_indent=margin,
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-    )
+    width = (Console().width if _has_width() else FILE_WIDTH) - indent
+    lines = textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
+    typer.echo(textwrap.indent(lines, " " * indent))
+
+
+def print_results(
+    introduction: Sequence[str],
+    sections: Sequence[Section],
+    problems: Sequence[str],
+    folder: Path | None,
+    files: Sequence[str],
+) -> None:
+    """Paragraphs, tables with their titles and notes, problems, and the names of the files that were written."""
+    for paragraph in introduction:
+        print_wrapped(paragraph)
+    for section in sections:
+        typer.echo()
+        if section.title:
+            print_wrapped(section.title)
+        print_table(section.columns, "--out and --json have all")
+        if section.notes:
+            typer.echo()
+            print_wrapped(" ".join(section.notes))
+    print_problems(problems)
+    if folder is not None:
+        typer.echo()
+        print_wrapped(f"Wrote {len(files)} files to {folder}: {', '.join(files)}")
+
+
+def print_problems(problems: Sequence[str]) -> None:
+    """The first few sentences about what is missing or was left out, if any."""
+    if not problems:
+        return
+    typer.echo("\nLeft out or amiss:")
+    for problem in problems[:SHOWN_PROBLEMS]:
+        print_wrapped(f"- {problem}", indent=2)
+    if len(problems) > SHOWN_PROBLEMS:
+        print_wrapped(f"... and {len(problems) - SHOWN_PROBLEMS} more", indent=2)
 
 
 def print_labels(image: str, ranked: Sequence[tuple[str, str]]) -> None:
-    """An image's name, and below it its labels, each behind a number."""
+    """Print an image's name, and below it its labels, each after a number."""
     typer.echo(printable(image))
     for number, label in ranked:
         typer.echo(f"{number}  {printable(label)}")
 
 
 def complain(sentence: str) -> None:
-    """One line on standard error, without control characters that a file's name may hold."""
+    """Print one line on standard error, without control characters that a file name may contain."""
     line = " ".join(sentence.split())
     visible = "".join(character if character.isprintable() else "?" for character in line)
     typer.echo(f"crosspool: {visible}", err=True)
 
 
-def images_progress() -> Progress:
-    """A bar that counts images, on standard error, where that is a terminal."""
-    return _progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+def images_progress() -> progress.Progress:
+    """A bar that counts images, on standard error if that is a terminal."""
+    return _progress(progress.MofNCompleteColumn())
 
 
-def download_progress() -> Progress:
-    """A bar with megabytes and speed, on standard error, where that is a terminal."""
-    return _progress(
-        TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()
-    )
+def download_progress() -> progress.Progress:
+    """A bar with megabytes and speed, on standard error if that is a terminal."""
+    return _progress(progress.DownloadColumn(), progress.TransferSpeedColumn())
 
 
-def _progress(*columns: Any) -> Progress:
+def _progress(*counts: progress.ProgressColumn) -> progress.Progress:
     console = Console(stderr=True)
-    return Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
+    columns = (progress.TextColumn("{task.description}"), progress.BarColumn(), *counts, progress.TimeRemainingColumn())
+    return progress.Progress(*columns, console=console, disable=not console.is_terminal, transient=True)

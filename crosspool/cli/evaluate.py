@@ -7,66 +7,39 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crosspool.cli.console import images_progress, print_json
-from crosspool.cli.labelled import (
-    LabelledOptions,
-    ResultFolder,
-    StageBars,
-    TrainSize,
-    WholeFraming,
-    parsed_train_size,
-    print_problems,
-    resumable,
-    room_for_vectors,
-    splits_option,
-)
-from crosspool.cli.options import Json
-from crosspool.cli.outputs import checked_folder
-from crosspool.cli.result_files import print_sections, print_written, write_results
+from crosspool.cli import labelled as shared
+from crosspool.cli.console import images_progress, print_json, print_results
+from crosspool.cli.options import Json, option
+from crosspool.cli.outputs import checked_folder, files_of_earlier_run, write_files
 from crosspool.errors import SettingError
 from crosspool.evaluation.command import DEFAULT_SPLITS, evaluate_command_line, usual_baselines
-from crosspool.evaluation.documents import accuracy_json
-from crosspool.evaluation.findings import AccuracyFindings, data_sentence, protocol_sentence
+from crosspool.evaluation.findings import AccuracyFindings, accuracy_json
 from crosspool.evaluation.tables import accuracy_sections
 
 if TYPE_CHECKING:
     from crosspool.backbones import Architecture
 
+METHODS_HELP = "The methods, such as cl:PAIR@448/pca64, cl-f, cl-c, global, jitter, cnnaug-svm, sum, max, pyramid."
+USUAL_METHODS = "cl at twice the network's own size; global at both"
+METHODS = option("M1,M2,...", METHODS_HELP, "--methods", "-m", default=USUAL_METHODS)
+BASELINE_HELP = "Compare all methods with this one; can be repeated."
+BASELINE = option("NAME", BASELINE_HELP, default="those that begin with global, jitter or cnn; else the first")
+SPLITS = option("N", shared.SPLITS_HELP, min=1, default=f"the official split; else {DEFAULT_SPLITS}")
+OFFICIAL_HELP = "Use the published split, or random ones."
+OFFICIAL = typer.Option("--official/--random", help=OFFICIAL_HELP, show_default="official where there is one")
+
 
 def evaluate_command(
     *,
-    methods: Annotated[
-        str | None,
-        typer.Option(
-            "--methods",
-            "-m",
-            metavar="M1,M2,...",
-            help="The methods, such as cl:PAIR@448/pca64, cl-f, cl-c, global, jitter, cnnaug-svm, sum, max, pyramid.",
-            show_default="cl at twice the network's own size; global at both",
-        ),
-    ] = None,
-    splits: Annotated[int | None, splits_option(1, f"the official split; else {DEFAULT_SPLITS}")] = None,
-    train_size: TrainSize = None,
-    baseline: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="Compare all methods with this one; can be repeated.",
-            show_default="those that begin with global, jitter or cnn; else the first",
-        ),
-    ] = None,
-    official: Annotated[
-        bool | None,
-        typer.Option(
-            "--official/--random",
-            help="Use the published split, or random ones.",
-            show_default="official where there is one",
-        ),
-    ] = None,
-    framing: WholeFraming = "squash",
-    labelled: LabelledOptions,
+    methods: Annotated[str | None, METHODS] = None,
+    splits: Annotated[int | None, SPLITS] = None,
+    train_size: shared.TrainSize = None,
+    baseline: Annotated[list[str] | None, BASELINE] = None,
+    official: Annotated[bool | None, OFFICIAL] = None,
+    framing: shared.WholeFraming = "squash",
+    labelled: shared.LabelledOptions,
     paper: Annotated[bool, typer.Option("--paper", help="Show the paper's Table 1 beside the accuracies.")] = False,
-    out: ResultFolder = None,
+    out: shared.ResultFolder = None,
     json: Json = False,
 ) -> None:
     """Compare methods on labelled images: accuracy with intervals, paired differences, and costs.
@@ -75,50 +48,45 @@ def evaluate_command(
     on both sides of a random split. The first run of fieldguide takes about two minutes on 2 cores, later ones seconds.
     """
     from crosspool.backbones import architecture
-    from crosspool.evaluation.protocol import SplitOptions
+    from crosspool.evaluation.files import accuracy_files
+    from crosspool.evaluation.protocol import SplitOptions, file_keys
     from crosspool.evaluation.run import evaluate_methods
-    from crosspool.methods import parse_method_specs
+    from crosspool.methods import parse_methods
 
     structure = architecture(labelled.backbone)
     text = methods or default_methods(structure)
-    specs = parse_method_specs(text)
-    for spec in specs:
-        spec.on(structure, framing)  # raises for what is wrong, before anything is loaded
-    names = [spec.name for spec in specs]
+    # Read once before anything is loaded, for what is wrong with them.
+    names = [method.name for method in parse_methods(text, structure, framing)]
     baselines = chosen_baselines(baseline, names)
-    folder = None if out is None else checked_folder(out)
-    options = SplitOptions(splits, parsed_train_size(train_size), labelled.seed, official, labelled.on_problem)
-    opened = options.check(labelled.open_dataset())
+    folder = checked_folder(out)
+    size = shared.parsed_train_size(train_size)
+    options = SplitOptions(splits, size, labelled.seed, official, labelled.on_problem)
+    dataset = options.check(labelled.open_dataset())
     network = labelled.load_backbone()
-    chosen = [spec.on(network.architecture, framing) for spec in specs]  # of as many classes as its weights have
-    with resumable():
+    chosen = parse_methods(text, network.architecture, framing)  # with as many classes as its weights have
+    with shared.resumable():
         sources = sorted({source for method in chosen for source in method.sources})
-        ready = options.settle(labelled.prepare(opened, network, sources))
-        protocol = options.protocol(ready.dataset, ready.file_keys())
-        with images_progress() as bars, room_for_vectors(ready) as scratch:
-            report = evaluate_methods(
-                ready.dataset, chosen, ready.features, protocol, baselines, scratch=scratch, progress=StageBars(bars)
-            )
+        features = options.settle(labelled.compute_features(dataset, network, sources))
+        protocol = options.protocol(features.dataset, file_keys(features))
+        with images_progress() as bars, shared.room_for_vectors(features) as scratch:
+            progress = shared.StageBars(bars)
+            report = evaluate_methods(chosen, features, protocol, baselines, scratch=scratch, progress=progress)
         count = None if protocol.official else len(protocol.splits)
-        command = (
-            *evaluate_command_line(labelled.dataset, names, count, options.train_size, baselines),
-            *labelled.spelled_out(framing),
-        )
-        weights = Path(network.weights).name
+        test = evaluate_command_line(labelled.dataset, names, count, size, baselines)
+        command, weights = (*test, *labelled.spelled_out(framing)), Path(network.weights).name
         findings = AccuracyFindings(
-            report, labelled.backbone, network.title, weights, framing, protocol.C, command, paper, ready.dataset
+            report, labelled.backbone, network.title, weights, framing, protocol.C, command, paper, features.dataset
         )
-        written = [] if folder is None else write_results(folder, findings)
+        written = write_files(folder, accuracy_files(findings), stale=files_of_earlier_run(folder))
     if json:
         print_json(accuracy_json(findings))
         return
-    print_sections([data_sentence(findings), protocol_sentence(findings)], accuracy_sections(findings))
-    print_problems(report.problems)
-    print_written(folder, written)
+    introduction = [findings.data_sentence, findings.protocol_sentence]
+    print_results(introduction, accuracy_sections(findings), report.problems, folder, written)
 
 
 def default_methods(structure: "Architecture") -> str:
-    """Cross-layer pooling of finer maps, against fully-connected activations as they are usual and at that size."""
+    """Cross-layer pooling of finer maps, against fully-connected activations at the usual size and at that one."""
     from crosspool.framing import MAX_SIZE
 
     own = structure.spec.preprocessing.size
@@ -128,19 +96,18 @@ def default_methods(structure: "Architecture") -> str:
 
 
 def chosen_baselines(named: Sequence[str] | None, methods: Sequence[str]) -> list[str]:
-    """What is compared with: what was named, else the usual."""
-    if named:
-        by_lower_case = {name.lower(): name for name in methods}
-        unknown = [name for name in named if name.strip().lower() not in by_lower_case]
-        if unknown:
-            raise SettingError(
-                f"--baseline {unknown[0]} is not among the methods {', '.join(methods)}; {_meant(unknown[0], methods)}"
-            )
-        return list(dict.fromkeys(by_lower_case[name.strip().lower()] for name in named))
-    return usual_baselines(methods)
+    """The baselines that were named, or else the usual ones, as the methods' names spell them."""
+    if not named:
+        return usual_baselines(methods)
+    by_lower_case = {name.lower(): name for name in methods}
+    for name in named:
+        if name.strip().lower() not in by_lower_case:
+            listed = ", ".join(methods)
+            raise SettingError(f"--baseline {name} is not among the methods {listed}; {_hint(name, methods)}")
+    return list(dict.fromkeys(by_lower_case[name.strip().lower()] for name in named))
 
 
-def _meant(name: str, methods: Sequence[str]) -> str:
-    """What may have been meant by a baseline that is not among the methods."""
+def _hint(name: str, methods: Sequence[str]) -> str:
+    """What to do about a baseline that is not among the methods."""
     near = [method for method in methods if re.split("[:@/]", method.lower())[0] == name.strip().lower()]
     return f"did you mean {near[0]}?" if near else "add it to them."

@@ -1,4 +1,4 @@
-"""`faithfulness`: whether what an explanation says to matter does matter."""
+"""`faithfulness`: whether the things that an explanation calls important are important."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,72 +6,39 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from crosspool.cli.console import images_progress, print_json
-from crosspool.cli.labelled import (
-    LabelledOptions,
-    ResultFolder,
-    StageBars,
-    TrainSize,
-    parsed_train_size,
-    print_problems,
-    resumable,
-    room_for_vectors,
-    splits_option,
-)
-from crosspool.cli.options import Json
-from crosspool.cli.outputs import checked_folder
-from crosspool.cli.result_files import print_sections, print_written, write_files
+from crosspool.cli import labelled as shared
+from crosspool.cli.console import images_progress, print_json, print_results
+from crosspool.cli.options import Json, option
+from crosspool.cli.outputs import checked_folder, write_files
 from crosspool.errors import SettingError
 
 if TYPE_CHECKING:
     from crosspool.backbones import Architecture
     from crosspool.datasets import Dataset
     from crosspool.datasets.fieldguide import Drawing
-    from crosspool.faithfulness.study import Question
     from crosspool.methods import MethodSpec
 
 FRAMING: Literal["squash"] = "squash"
+METHOD_HELP = "The method to explain, such as cl@448, cl/pca64, sum or global."
+METHOD = option("METHOD", METHOD_HELP, "--method", "-m", default="cl at twice the network's own size")
+BASELINE_HELP = "The method whose map of the evidence is compared with it."
+BASELINE = option("METHOD", BASELINE_HELP, default="global at the same size")
+CHANNELS = option("PERCENT", "The share of channels to remove, besides a series of shares.")
+PIXELS_HELP = "Hide pixels too, on N test images of each split; each takes about 100 passes of the network."
+FILL_HELP = "What replaces hidden pixels: the blurred image, or its mean colour."
 
 
 def faithfulness_command(
     *,
-    method: Annotated[
-        str | None,
-        typer.Option(
-            "--method",
-            "-m",
-            metavar="METHOD",
-            help="The method to explain, such as cl@448, cl/pca64, sum or global.",
-            show_default="cl at twice the network's own size",
-        ),
-    ] = None,
-    baseline: Annotated[
-        str | None,
-        typer.Option(
-            metavar="METHOD",
-            help="The method whose map of the evidence is compared with it.",
-            show_default="global at the same size",
-        ),
-    ] = None,
-    splits: Annotated[int, splits_option(2)] = 5,
-    train_size: TrainSize = None,
-    channels: Annotated[
-        float, typer.Option(metavar="PERCENT", help="The share of channels to remove, besides a series of shares.")
-    ] = 5.0,
-    pixels: Annotated[
-        int,
-        typer.Option(
-            min=0,
-            metavar="N",
-            help="Hide pixels too, on N test images of each split; each takes about 100 passes of the network.",
-        ),
-    ] = 0,
-    fill: Annotated[
-        Literal["blur", "mean"],
-        typer.Option(help="What replaces hidden pixels: the blurred image, or its mean colour."),
-    ] = "blur",
-    labelled: LabelledOptions,
-    out: ResultFolder = None,
+    method: Annotated[str | None, METHOD] = None,
+    baseline: Annotated[str | None, BASELINE] = None,
+    splits: Annotated[int, option("N", shared.SPLITS_HELP, min=2)] = 5,
+    train_size: shared.TrainSize = None,
+    channels: Annotated[float, CHANNELS] = 5.0,
+    pixels: Annotated[int, option("N", PIXELS_HELP, min=0)] = 0,
+    fill: Annotated[Literal["blur", "mean"], typer.Option(help=FILL_HELP)] = "blur",
+    labelled: shared.LabelledOptions,
+    out: shared.ResultFolder = None,
     json: Json = False,
 ) -> None:
     """Measure whether what an explanation says to matter does matter.
@@ -81,72 +48,62 @@ def faithfulness_command(
     much of the evidence lies in the parts that define a species. Images are seen whole (squash).
     """
     from crosspool.backbones import architecture
-    from crosspool.evaluation.protocol import SplitOptions
+    from crosspool.evaluation.protocol import SplitOptions, file_keys
     from crosspool.faithfulness.files import faithfulness_files, faithfulness_json
     from crosspool.faithfulness.findings import FaithfulnessFindings
-    from crosspool.faithfulness.study import study
+    from crosspool.faithfulness.study import Question, study
     from crosspool.faithfulness.tables import faithfulness_sections, study_sentence
+
+    def question_for(structure: "Architecture") -> Question:
+        explained, beside = (spec.on(structure, FRAMING) for spec in specs)
+        return Question(explained, beside, channels / 100, pixels, fill, labelled.seed)
 
     structure = architecture(labelled.backbone)
     specs = chosen_methods(method, baseline, structure)
-    _question(specs, structure, channels, pixels, fill, labelled.seed)  # what is wrong, before anything is loaded
-    folder = None if out is None else checked_folder(out)
-    options = SplitOptions(splits, parsed_train_size(train_size), labelled.seed, False, labelled.on_problem)
-    opened = options.check(labelled.open_dataset())
+    if not 0 < channels < 100:
+        raise SettingError(f"--channels is a share in percent, above 0 and below 100, not {channels:g}.")
+    question_for(structure)  # raises for what is wrong, before anything is loaded
+    folder = checked_folder(out)
+    size = shared.parsed_train_size(train_size)
+    options = SplitOptions(splits, size, labelled.seed, False, labelled.on_problem)
+    dataset = options.check(labelled.open_dataset())
     network = labelled.load_backbone()
-    question = _question(specs, network.architecture, channels, pixels, fill, labelled.seed)
-    with resumable():
-        ready = options.settle(labelled.prepare(opened, network, question.sources))
-        random_splits = options.protocol(ready.dataset, ready.file_keys()).splits
-        with images_progress() as bars, room_for_vectors(ready) as scratch:
-            answer = study(
-                ready.dataset, question, ready.features, random_splits, drawings(labelled.dataset, ready.dataset),
-                scratch=scratch, progress=StageBars(bars),
-            )  # fmt: skip
-    names = ["--method", specs[0].name, "--baseline", specs[1].name]
-    command = ["crosspool", "faithfulness", labelled.dataset, *names]
+    question = question_for(network.architecture)
+    with shared.resumable():
+        features = options.settle(labelled.compute_features(dataset, network, question.sources))
+        dataset = features.dataset
+        random_splits = options.protocol(dataset, file_keys(features)).splits
+        masks = drawings(labelled.dataset, dataset)
+        with images_progress() as bars, shared.room_for_vectors(features) as scratch:
+            progress = shared.StageBars(bars)
+            answer = study(dataset, question, features, random_splits, masks, scratch=scratch, progress=progress)
+    command = ["crosspool", "faithfulness", labelled.dataset, "--method", specs[0].name, "--baseline", specs[1].name]
     command += ["--splits", str(splits), *([] if train_size is None else ["--train-size", train_size])]
     command += ["--channels", f"{channels:g}", *(["--pixels", str(pixels), "--fill", fill] if pixels else [])]
     command += labelled.spelled_out(framing=None)
-    findings = FaithfulnessFindings(
-        answer, labelled.backbone, network.title, Path(network.weights).name, tuple(command)
-    )
-    written = [] if folder is None else write_files(folder, faithfulness_files(findings))
+    weights = Path(network.weights).name
+    findings = FaithfulnessFindings(answer, labelled.backbone, network.title, weights, tuple(command))
+    written = write_files(folder, faithfulness_files(findings))
     if json:
         print_json(faithfulness_json(findings))
         return
-    print_sections([study_sentence(findings)], faithfulness_sections(findings))
-    print_problems(ready.dataset.problems)
-    print_written(folder, written)
+    introduction = [study_sentence(findings)]
+    print_results(introduction, faithfulness_sections(findings), dataset.problems, folder, written)
 
 
-def chosen_methods(
-    method: str | None, baseline: str | None, structure: "Architecture"
-) -> "tuple[MethodSpec, MethodSpec]":
-    """Both, by their names; the baseline at the size of the method."""
+def chosen_methods(method: str | None, baseline: str | None, structure: "Architecture") -> "list[MethodSpec]":
+    """The method and the baseline, by default at the size of the method."""
     from crosspool.framing import MAX_SIZE
     from crosspool.methods import MethodSpec
 
     own = structure.spec.preprocessing.size
     name = method or f"cl@{min(2 * own, MAX_SIZE)}"
-    for given, option in ((name, "method"), (baseline or "", "baseline")):
-        if "," in given:
-            raise SettingError(f"--{option} is one method, not {given}.")
+    for text, flag in ((name, "--method"), (baseline or "", "--baseline")):
+        if "," in text:
+            raise SettingError(f"{flag} is one method, not {text}.")
     spec = MethodSpec.parse(name)
     size = max(source.size for source in spec.on(structure, FRAMING).sources)
-    return spec, MethodSpec.parse(baseline or f"global@{size}")
-
-
-def _question(
-    specs: "tuple[MethodSpec, MethodSpec]", structure: "Architecture", channels: float, pixels: int,
-    fill: Literal["blur", "mean"], seed: int,
-) -> "Question":  # fmt: skip
-    from crosspool.faithfulness.study import Question
-
-    if not 0 < channels < 100:
-        raise SettingError(f"--channels is a share in percent, above 0 and below 100, not {channels:g}.")
-    own, baseline = (spec.on(structure, FRAMING) for spec in specs)
-    return Question(own, baseline, channels / 100, pixels, fill, seed)
+    return [spec, MethodSpec.parse(baseline or f"global@{size}")]
 
 
 def drawings(spec: str, dataset: "Dataset") -> "Callable[[int], Drawing] | None":
@@ -156,7 +113,7 @@ def drawings(spec: str, dataset: "Dataset") -> "Callable[[int], Drawing] | None"
 
     if spec.partition(":")[0] != FIELDGUIDE:
         return None
-    numbers = fieldguide_numbers(spec)
-    per_class, seed = numbers.get("per_class", 30), numbers.get("seed", 0)
-    places = {sample.name: place for place, sample in enumerate(fieldguide(per_class, seed=seed).samples)}
-    return lambda index: image_and_masks(places[dataset.samples[index].name], per_class, seed=seed)
+    arguments = fieldguide_numbers(spec)
+    per_class, seed = arguments.get("per_class", 30), arguments.get("seed", 0)
+    numbers_by_name = {sample.name: number for number, sample in enumerate(fieldguide(per_class, seed=seed).samples)}
+    return lambda index: image_and_masks(numbers_by_name[dataset.samples[index].name], per_class, seed=seed)

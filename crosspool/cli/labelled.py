@@ -4,12 +4,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from crosspool.cli.console import complain, images_progress, print_wrapped
-from crosspool.cli.options import DEFAULT_BACKBONE, BackboneName, Device, FramingChoice, Weights
+from crosspool.cli import options
+from crosspool.cli.console import complain, images_progress
+from crosspool.cli.options import option
 from crosspool.errors import ImageError, SettingError
 from crosspool.evaluation.command import DATA_ROOT, spelled_out
 
@@ -19,66 +20,41 @@ if TYPE_CHECKING:
     from crosspool.backbones import Backbone
     from crosspool.crops import Source
     from crosspool.datasets import Dataset
-    from crosspool.evaluation.preparation import Prepared
+    from crosspool.features import Features
 
-SHOWN_PROBLEMS = 10
-
-Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, metavar="S", help="The seed of everything random.")]
-WholeFraming = Annotated[
-    FramingChoice,
-    typer.Option(help="squash: the whole image, so that nothing of the object is cut off; crop: the centre."),
-]
-TrainSize = Annotated[
-    str | None,
-    typer.Option(
-        metavar="N",
-        help="How many different images to train on, or a share such as 0.5.",
-        show_default="three quarters",
-    ),
-]
-ResultFolder = Annotated[
-    str | None,
-    typer.Option("--out", "-o", metavar="DIR", help="A folder for tables (CSV, JSON, Markdown) and figures."),
-]
+Seed = Annotated[int, option("S", "The seed of everything random.", min=0, max=2**32 - 1)]
+FRAMING_HELP = "squash: the whole image, so that nothing of the object is cut off; crop: the centre."
+WholeFraming = Annotated[options.FramingChoice, typer.Option(help=FRAMING_HELP)]
+SPLITS_HELP = "How many random splits to repeat."
+TRAIN_SIZE_HELP = "How many different images to train on, or a share such as 0.5."
+TrainSize = Annotated[str | None, option("N", TRAIN_SIZE_HELP, default="three quarters")]
+FOLDER_HELP = "A folder for tables (CSV, JSON, Markdown) and figures."
+ResultFolder = Annotated[str | None, option("DIR", FOLDER_HELP, "--out", "-o")]
+DATASET_HELP = (
+    "A folder (or ZIP) with a folder of images for each class, a known data set's folder, fieldguide[:IMAGES[:SEED]] "
+    "(generated, IMAGES of each class), or torchvision:NAME."
+)
+PROBLEM_HELP = "Images that cannot be read, classes with too few images: name them and skip them, or stop."
+DOWNLOAD_HELP = "Download torchvision:NAME if it is missing; nothing else ever is."
+ROOT_HELP = "Where torchvision's data sets are, or will be."
+BOX_HELP = "Crop the birds of CUB-200-2011 to their bounding boxes."
+CACHE_HELP = "Where the network's features are kept."
 
 
 @dataclass(frozen=True)
 class LabelledOptions:
     """The labelled images, the network that looks at them, and where everything is kept."""
 
-    dataset: Annotated[
-        str,
-        typer.Argument(
-            metavar="DATASET",
-            help="A folder (or ZIP) with a folder of images for each class, a known data set's folder, "
-            "fieldguide[:IMAGES[:SEED]] (generated, IMAGES of each class), or torchvision:NAME.",
-        ),
-    ]
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help=DATASET_HELP)]
     seed: Seed = 0
-    backbone: BackboneName = DEFAULT_BACKBONE
-    weights: Weights = None
-    device: Device = "auto"
-    on_problem: Annotated[
-        Literal["stop", "skip"],
-        typer.Option(help="Images that cannot be read, classes with too few images: name them and skip them, or stop."),
-    ] = "skip"
-    download: Annotated[
-        bool, typer.Option("--download", help="Download torchvision:NAME if it is missing; nothing else ever is.")
-    ] = False
-    root: Annotated[str, typer.Option(metavar="FOLDER", help="Where torchvision's data sets are, or will be.")] = (
-        DATA_ROOT
-    )
-    bounding_box: Annotated[
-        bool, typer.Option("--bounding-box", help="Crop the birds of CUB-200-2011 to their bounding boxes.")
-    ] = False
-    cache: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Where the network's features are kept.",
-            show_default="$CROSSPOOL_CACHE, or the user's",
-        ),
-    ] = None
+    backbone: options.BackboneName = options.DEFAULT_BACKBONE
+    weights: options.Weights = None
+    device: options.Device = "auto"
+    on_problem: Annotated[Literal["stop", "skip"], typer.Option(help=PROBLEM_HELP)] = "skip"
+    download: Annotated[bool, typer.Option("--download", help=DOWNLOAD_HELP)] = False
+    root: Annotated[str, option("FOLDER", ROOT_HELP)] = DATA_ROOT
+    bounding_box: Annotated[bool, typer.Option("--bounding-box", help=BOX_HELP)] = False
+    cache: Annotated[str | None, option("FOLDER", CACHE_HELP, default="$CROSSPOOL_CACHE, or the user's")] = None
 
     def open_dataset(self) -> "Dataset":
         from crosspool.datasets import open_dataset
@@ -90,13 +66,13 @@ class LabelledOptions:
 
         return load_backbone(self.backbone, self.weights, self.device)
 
-    def prepare(self, dataset: "Dataset", backbone: "Backbone", sources: "Sequence[Source]") -> "Prepared":
+    def compute_features(self, dataset: "Dataset", backbone: "Backbone", sources: "Sequence[Source]") -> "Features":
         """Compute what the cache lacks. Images that cannot be read are left out with a problem each, or stop it all.
 
         Raises ImageError for the first of them with "stop", and DatasetError if none can be read or there are too many.
         """
         from crosspool.cache import ArrayCache, default_cache
-        from crosspool.evaluation.preparation import Prepared, check_number, prepare
+        from crosspool.evaluation.protocol import check_number, without_unreadable
         from crosspool.features import Features
 
         check_number(dataset)
@@ -105,14 +81,14 @@ class LabelledOptions:
         with images_progress() as bar:
             task = bar.add_task("Computing features", total=len(dataset))
             if self.on_problem == "skip":
-                return prepare(features, lambda done: bar.update(task, completed=done))
+                return without_unreadable(features, lambda done: bar.update(task, completed=done))
             for index in range(len(dataset)):
                 try:
                     features.ensure(index)
                 except ImageError as error:
                     raise ImageError(f"{str(error).rstrip('.')}; or leave it out with --on-problem skip.") from error
-                bar.update(task, completed=index + 1)
-        return Prepared(dataset, features)
+                bar.advance(task)
+        return features
 
     def spelled_out(self, framing: str | None, cache: str | None = None) -> list[str]:
         """The same options on a command line."""
@@ -120,13 +96,6 @@ class LabelledOptions:
             seed=self.seed, backbone=self.backbone, framing=framing, on_problem=self.on_problem, weights=self.weights,
             device=self.device, root=self.root, bounding_box=self.bounding_box, cache=cache,
         )  # fmt: skip
-
-
-def splits_option(at_least: int, default: str | None = None) -> Any:
-    """The option for the number of random splits; `default` says in words what it is when nothing is given."""
-    return typer.Option(
-        min=at_least, metavar="N", help="How many random splits to repeat.", show_default=default or True
-    )
 
 
 def parsed_train_size(text: str | None) -> int | float | None:
@@ -152,17 +121,6 @@ class StageBars:
         self._bars.update(self._tasks[stage], completed=done)
 
 
-def print_problems(problems: Sequence[str]) -> None:
-    """The first few sentences on what is missing or was left out, if anything was."""
-    if not problems:
-        return
-    typer.echo("\nLeft out or amiss:")
-    for problem in problems[:SHOWN_PROBLEMS]:
-        print_wrapped(f"- {problem}", indent=2)
-    if len(problems) > SHOWN_PROBLEMS:
-        print_wrapped(f"... and {len(problems) - SHOWN_PROBLEMS} more", indent=2)
-
-
 @contextmanager
 def resumable() -> Iterator[None]:
     """Say on Ctrl-C what is kept."""
@@ -174,13 +132,14 @@ def resumable() -> Iterator[None]:
 
 
 @contextmanager
-def room_for_vectors(ready: "Prepared") -> Iterator[Path]:
-    """The cache folder, for vectors too. Raises SettingError where they cannot be kept there."""
-    folder = ready.features.cache.folder
+def room_for_vectors(features: "Features") -> Iterator[Path]:
+    """The cache folder, for vectors too. Raises SettingError if they cannot be kept there."""
+    folder = features.cache.folder
     try:
         yield folder
     except OSError as error:
+        reason = error.strerror or error
         raise SettingError(
-            f"Vectors cannot be kept in the cache folder {folder} ({error.strerror or error}); free some space, "
-            "or choose another one with --cache."
+            f"Vectors cannot be kept in the cache folder {folder} ({reason}); free some space, or choose another one "
+            "with --cache."
         ) from error

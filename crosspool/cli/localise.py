@@ -9,33 +9,21 @@ import typer
 
 from crosspool.cli.console import images_progress, print_json, print_table, print_wrapped
 from crosspool.cli.labelled import Seed
-from crosspool.cli.options import DEFAULT_BACKBONE, BackboneName, Device, Json, Pair, Weights
+from crosspool.cli.options import DEFAULT_BACKBONE, BackboneName, Device, Json, Pair, Weights, option, size_option
 from crosspool.tables import Column
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from crosspool.backbones import Backbone
     from crosspool.evaluation.intervals import Interval
-    from crosspool.layer_pairs import LayerPair
     from crosspool.localisation import Example, PartResult
 
 
-TwiceTheSize = Annotated[
-    int | None,
-    typer.Option(
-        metavar="PIXELS",
-        help="Side of the network's square input, 128 to 896; larger gives finer maps.",
-        show_default="twice the network's own",
-    ),
-]
-
-
 def localise_command(
-    per_class: Annotated[int, typer.Option(min=2, metavar="N", help="How many images of each species.")] = 30,
+    per_class: Annotated[int, option("N", "How many images of each species.", min=2)] = 30,
     backbone: BackboneName = DEFAULT_BACKBONE,
     pair: Pair = None,
-    size: TwiceTheSize = None,
+    size: Annotated[int | None, size_option("twice the network's own")] = None,
     weights: Weights = None,
     device: Device = "auto",
     seed: Seed = 0,
@@ -47,9 +35,16 @@ def localise_command(
     of the pair's upper map, and beside it of the layer below.
     """
     from crosspool.backbones import load_backbone
-    from crosspool.datasets.fieldguide import fieldguide
+    from crosspool.datasets.fieldguide import fieldguide, image_and_masks
     from crosspool.evaluation.splits import stratified_splits
     from crosspool.localisation import find_best_channels
+
+    def examples(indices: "np.ndarray") -> "Iterator[Example]":
+        """The maps and masks of some of the guide's images, drawn one at a time."""
+        for index in indices:
+            drawing = image_and_masks(int(index), per_class, seed=seed)
+            maps = network.activations(drawing.image, chosen, side, framing="squash")
+            yield {"upper": maps.upper[0].cpu(), "lower": maps.lower[0].cpu()}, drawing.masks
 
     network = load_backbone(backbone, weights, device)
     chosen = network.architecture.default_pair if pair is None else network.architecture.pair(pair)
@@ -58,24 +53,12 @@ def localise_command(
     (split,) = stratified_splits(guide.targets, 1, 0.5, seed)
     with images_progress() as bar:
         task = bar.add_task("Localising parts", total=len(guide))
-        training, test = (
-            _examples(network, chosen, side, indices, per_class, seed) for indices in (split.train, split.test)
-        )
-        results = find_best_channels(training, test, lambda: bar.advance(task))
+        results = find_best_channels(examples(split.train), examples(split.test), lambda: bar.advance(task))
     if json:
-        print_json(
-            {
-                "backbone": backbone,
-                "weights": Path(network.weights).name,
-                "pair": chosen.id,
-                "size": side,
-                "per_class": per_class,
-                "seed": seed,
-                "training_images": len(split.train),
-                "test_images": len(split.test),
-                "parts": [asdict(part) for part in results],
-            }
-        )
+        settings = {"backbone": backbone, "weights": Path(network.weights).name, "pair": chosen.id, "size": side}
+        images = {"seed": seed, "training_images": len(split.train), "test_images": len(split.test)}
+        parts = [asdict(part) for part in results]
+        print_json({**settings, "per_class": per_class, **images, "parts": parts})
         return
     _print_table(results)
     typer.echo()
@@ -85,18 +68,6 @@ def localise_command(
         "AP: average precision of the map against the mask. Pointing: the share of the peak's cell that the part "
         "covers, averaged. Chance: the part's share of the image. Intervals: 95 %, bootstrap over the images."
     )
-
-
-def _examples(
-    network: "Backbone", pair: "LayerPair", size: int, indices: "np.ndarray", per_class: int, seed: int
-) -> "Iterator[Example]":
-    """The maps and masks of some of the guide's images, drawn one at a time."""
-    from crosspool.datasets.fieldguide import image_and_masks
-
-    for index in indices:
-        drawing = image_and_masks(int(index), per_class, seed=seed)
-        maps = network.activations(drawing.image, pair, size, framing="squash")
-        yield {"upper": maps.upper[0].cpu(), "lower": maps.lower[0].cpu()}, drawing.masks
 
 
 def _print_table(results: "list[PartResult]") -> None:

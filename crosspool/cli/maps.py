@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crosspool.cli.options import ColourMapChoice, ScaleChoice, SortChoice
+from crosspool.cli import options
+from crosspool.cli.inputs import MapOptions, file_checksum, maps_and_pooled
+from crosspool.cli.options import option
 from crosspool.cli.outputs import checked_output, replacing
-from crosspool.cli.records import MapOptions, file_checksum, pooled
 from crosspool.errors import SettingError
 from crosspool.gallery import LARGEST_TOP
 
@@ -17,61 +18,30 @@ if TYPE_CHECKING:
 SUFFIXES = (".png", ".svg", ".pdf", ".csv", ".npz", ".html")
 WITH_ALL_MAPS = (".npz", ".html")
 DEFAULT_TOP = 23  # with the image itself three full rows
-SORTED_BY: dict[str, "Criterion"] = {
-    "share": "energy_share",
-    "peak": "peak",
-    "mean": "mean",
-    "sparsity": "sparsity",
-    "channel": "channel",
-}
+OUT_HELP = (
+    "A .png, .svg or .pdf slide of some maps, a .csv of their weights, an .npz with all numbers, or an .html page with "
+    "all maps to look through."
+)
+TOP_HELP = "How many maps to show; dead ones (zero everywhere) are left out."
+SORT_HELP = "Sort maps by share of P's energy, peak, mean or sparsity (largest first), or by number."
+COLOURS_HELP = "Signed maps always use a diverging one."
+SMOOTH_HELP = "Interpolate between the map's cells, or not."
+SCALE_HELP = "Colours span the range of each map, that of the layer, or 0 to --scale-top."
+SCALE_TOP_HELP = "The weight at which the colours of --scale fixed end."
 
 
 def maps_command(
-    image: Annotated[str, typer.Argument(metavar="IMAGE", help="An image file.")],
-    out: Annotated[
-        str,
-        typer.Option(
-            "--out",
-            "-o",
-            metavar="FILE",
-            help="A .png, .svg or .pdf slide of some maps, a .csv of their weights, an .npz with all numbers, or an "
-            ".html page with all maps to look through.",
-        ),
-    ],
-    options: MapOptions,
-    channels: Annotated[
-        str | None, typer.Option(metavar="LIST", help="The maps to show, such as 0,5,12-20; instead of --top.")
-    ] = None,
-    top: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="How many maps to show; dead ones (zero everywhere) are left out.",
-            show_default=str(DEFAULT_TOP),
-        ),
-    ] = None,
-    sort: Annotated[
-        SortChoice,
-        typer.Option(
-            help="How maps are sorted: by share of P's energy, peak, mean or sparsity (largest first), or by number."
-        ),
-    ] = "share",
-    colour_map: Annotated[ColourMapChoice, typer.Option(help="Signed maps always use a diverging one.")] = "viridis",
-    opacity: Annotated[
-        float, typer.Option(min=0, max=1, metavar="0-1", help="0 is the image alone, 1 the map alone.")
-    ] = 0.65,
-    smooth: Annotated[
-        bool, typer.Option("--smooth/--blocky", help="Interpolate between the map's cells, or not.")
-    ] = True,
-    scale: Annotated[
-        ScaleChoice, typer.Option(help="Colours span the range of each map, that of the layer, or 0 to --scale-top.")
-    ] = "map",
-    scale_top: Annotated[
-        float | None,
-        typer.Option(
-            min=1e-6, max=LARGEST_TOP, metavar="WEIGHT", help="The weight at which the colours of --scale fixed end."
-        ),
-    ] = None,
+    image: options.ImageFile,
+    out: Annotated[str, option("FILE", OUT_HELP, "--out", "-o")],
+    map_options: MapOptions,
+    channels: Annotated[str | None, option("LIST", "The maps to show, such as 0,5,12-20; instead of --top.")] = None,
+    top: Annotated[int | None, option("N", TOP_HELP, min=1, default=str(DEFAULT_TOP))] = None,
+    sort: Annotated[options.SortChoice, typer.Option(help=SORT_HELP)] = "share",
+    colour_map: Annotated[options.ColourMapChoice, typer.Option(help=COLOURS_HELP)] = "viridis",
+    opacity: Annotated[float, option("0-1", "0 is the image alone, 1 the map alone.", min=0, max=1)] = 0.65,
+    smooth: Annotated[bool, typer.Option("--smooth/--blocky", help=SMOOTH_HELP)] = True,
+    scale: Annotated[options.ScaleChoice, typer.Option(help=SCALE_HELP)] = "map",
+    scale_top: Annotated[float | None, option("WEIGHT", SCALE_TOP_HELP, min=1e-6, max=LARGEST_TOP)] = None,
 ) -> None:
     """Write the weighting maps of one image: a slide to show, a page to look through, or numbers to compute with.
 
@@ -92,36 +62,21 @@ def maps_command(
         raise SettingError("Choose the maps either by --channels or by --top, not by both.")
     if (scale == "fixed") != (scale_top is not None):
         raise SettingError("A fixed scale needs both --scale fixed and --scale-top WEIGHT.")
-    loaded = load_image(image)
-    network, provenance = options.load()
+    source_image = load_image(image)
+    network, provenance = map_options.load()
     count = provenance.pair.upper_channels
     chosen = None if channels is None else channel_list(channels, count)
-    activations = network.activations(
-        loaded, provenance.pair, provenance.size, framing=provenance.framing, signed=provenance.signed
-    )
-    features = pooled(activations, provenance.border)[0]
-    statistics = channel_statistics(activations.upper[0], features)
+    maps, pooled = maps_and_pooled(network, provenance, source_image)
+    statistics = channel_statistics(maps.upper[0], pooled[0])
     if chosen is None:
         every = kind == ".npz" or (kind == ".html" and bool(statistics.dead.all()))
         chosen = list(range(count)) if every else strongest(statistics, sort, top or DEFAULT_TOP)
+    signed = provenance.is_signed
+    lower, upper, features = (array.cpu().numpy() for array in (maps.lower[0], maps.upper[0], pooled[0]))
+    look = Look(SIGNED_COLOUR_MAP if signed else colour_map, opacity, smooth, scale, signed, scale_top or 0.0)
+    about = {"name": Path(image).name, "sha256": file_checksum(image)}
     selection = ChosenMaps(
-        image={"name": Path(image).name, "sha256": file_checksum(image)},
-        provenance=provenance,
-        framed=activations.framed[0],
-        lower=activations.lower[0].cpu().numpy(),
-        upper=activations.upper[0].cpu().numpy(),
-        pooled=features.cpu().numpy(),
-        statistics=statistics,
-        channels=chosen,
-        look=Look(
-            colour_map=SIGNED_COLOUR_MAP if provenance.is_signed else colour_map,
-            opacity=opacity,
-            smooth=smooth,
-            scale=scale,
-            signed=provenance.is_signed,
-            top=scale_top or 0.0,
-        ),
-        sort=SORTED_BY[sort],
+        about, provenance, maps.framed[0], lower, upper, features, statistics, chosen, look, sort=_criterion(sort)
     )
     with replacing(path) as temporary:
         temporary.write_bytes(selection.file(kind[1:]))
@@ -130,26 +85,30 @@ def maps_command(
     typer.echo(f"Wrote {out}: {contents.get(kind, some)} of {selection.caption}")
 
 
-def channel_list(text: str, count: int, option: str = "--channels") -> list[int]:
+def channel_list(text: str, count: int, name: str = "--channels") -> list[int]:
     """The numbers in "0,5,12-20", each once, in that order. Raises SettingError, naming the option, otherwise."""
     chosen: dict[int, None] = {}
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         ends = (first.strip(), (last if dash else first).strip())
         if not all(end.isascii() and end.isdigit() and len(end) < 10 for end in ends):
-            raise SettingError(f"{option} {text!r} is not a list of channel numbers such as 0,5,12-20.")
+            raise SettingError(f"{name} {text!r} is not a list of channel numbers such as 0,5,12-20.")
         low, high = (int(end) for end in ends)
         if low > high:
-            raise SettingError(f"{option} {part.strip()} counts down; write {high}-{low}.")
+            raise SettingError(f"{name} {part.strip()} counts down; write {high}-{low}.")
         if high >= count:
             raise SettingError(f"There is no channel {high}: this layer has channels 0 to {count - 1}.")
         chosen.update(dict.fromkeys(range(low, high + 1)))
     return list(chosen)
 
 
-def strongest(statistics: "ChannelStatistics", sort: SortChoice, top: int) -> list[int]:
+def _criterion(sort: options.SortChoice) -> "Criterion":
+    return "energy_share" if sort == "share" else sort
+
+
+def strongest(statistics: "ChannelStatistics", sort: options.SortChoice, top: int) -> list[int]:
     """The first `top` channels that are not dead, the largest first (by number: the smallest)."""
-    order = statistics.order(SORTED_BY[sort])
+    order = statistics.order(_criterion(sort))
     alive: list[int] = order[~statistics.dead[order]][:top].tolist()
     if not alive:
         raise SettingError("Every map of this layer is zero on this image; choose another pair, or --channels.")

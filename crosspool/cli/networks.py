@@ -1,8 +1,9 @@
-"""`backbones`, `pairs` and `fetch`: which networks there are, what they offer, and their weights."""
+"""`backbones`, `pairs`, `fetch` and `doctor`: the networks, their layer pairs and weights, and what works here."""
 
 import re
 from collections.abc import Sequence
-from typing import Annotated
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +12,9 @@ from crosspool.cli.options import DEFAULT_BACKBONE, BackboneName, Json, Size, si
 from crosspool.tables import Column
 from crosspool.text import plural, size_text
 
+if TYPE_CHECKING:
+    from crosspool.backbones import BackboneSpec
+
 
 def backbones_command(json: Json = False) -> None:
     """List the networks: input size, parameters, licence of the weights, and whether they are here."""
@@ -18,37 +22,30 @@ def backbones_command(json: Json = False) -> None:
 
     specs = list(backbone_specs().values())
     if json:
-        print_json(
-            [
-                {
-                    "name": spec.name,
-                    "title": spec.title,
-                    "input_size": spec.preprocessing.size,
-                    "parameters": spec.parameters,
-                    "weights_licence": spec.weights_licence,
-                    "availability": spec.weights.availability,
-                    "megabytes": round(spec.weights.megabytes, 1),
-                }
-                for spec in specs
-            ]
-        )
+        print_json([_spec_json(spec) for spec in specs])
         return
     licences = [spec.weights_licence.partition(" (") for spec in specs]  # some name the place of their text
     states = [(spec.weights.availability, f"{spec.weights.megabytes:.0f} MB") for spec in specs]
-    print_table(
-        [
-            Column("name", [spec.name for spec in specs]),
-            Column("title", [spec.title for spec in specs], optional=1),
-            Column("input", [str(spec.preprocessing.size) for spec in specs], right=True),
-            Column("params", [f"{spec.parameters / 1e6:.1f}M" for spec in specs], right=True),
-            Column("licence", [short for short, _, _ in licences]),
-            Column("weights", [f"get {size}" if state == "needs a download" else state for state, size in states]),
-        ]
-    )
+    columns = [
+        Column("name", [spec.name for spec in specs]),
+        Column("title", [spec.title for spec in specs], optional=1),
+        Column("input", [str(spec.preprocessing.size) for spec in specs], right=True),
+        Column("params", [f"{spec.parameters / 1e6:.1f}M" for spec in specs], right=True),
+        Column("licence", [name for name, _, _ in licences]),
+        Column("weights", [f"get {size}" if state == "needs a download" else state for state, size in states]),
+    ]
+    print_table(columns)
     typer.echo()
-    for short, place in sorted({(short, rest.rstrip(")")) for short, _, rest in licences if rest}):
-        print_wrapped(f"{short}: not for commercial use, see {place}")
+    for name, url in sorted({(name, rest.rstrip(")")) for name, _, rest in licences if rest}):
+        print_wrapped(f"{name}: not for commercial use, see {url}")
     print_wrapped("get: download the pretrained weights once with  crosspool fetch NAME")
+
+
+def _spec_json(spec: "BackboneSpec") -> dict[str, Any]:
+    size, weights = spec.preprocessing.size, spec.weights
+    network = {"name": spec.name, "title": spec.title, "input_size": size, "parameters": spec.parameters}
+    availability = {"availability": weights.availability, "megabytes": round(weights.megabytes, 1)}
+    return {**network, "weights_licence": spec.weights_licence, **availability}
 
 
 def pairs_command(backbone: BackboneName = DEFAULT_BACKBONE, size: Size = None, json: Json = False) -> None:
@@ -64,7 +61,6 @@ def pairs_command(backbone: BackboneName = DEFAULT_BACKBONE, size: Size = None, 
         return
     print_wrapped(f"{structure.spec.title}, input {pixels}x{pixels}: {plural(len(offered), 'layer pair')}")
     typer.echo()
-    dilated = any(pair.dilation != (1, 1) for pair, _, _ in offered)
     columns = [
         Column("pair", [pair.id for pair, _, _ in offered]),
         Column("lower → upper layer", [pair.label for pair, _, _ in offered], optional=3),
@@ -73,7 +69,7 @@ def pairs_command(backbone: BackboneName = DEFAULT_BACKBONE, size: Size = None, 
         Column("stride", [_short(pair.stride) for pair, _, _ in offered], right=True, optional=1),
         Column("pad", [_short(pair.padding) for pair, _, _ in offered], right=True, optional=2),
     ]
-    if dilated:
+    if any(pair.dilation != (1, 1) for pair, _, _ in offered):
         columns.append(Column("dilation", [_short(pair.dilation) for pair, _, _ in offered], right=True))
     columns += [
         Column("maps", [f"{size_text(lower)} → {size_text(upper)}" for _, lower, upper in offered], right=True),
@@ -91,9 +87,10 @@ def pairs_command(backbone: BackboneName = DEFAULT_BACKBONE, size: Size = None, 
         print_wrapped(", ".join(shortened(ids)), indent=2)
 
 
-def fetch_command(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The network; crosspool backbones lists them.")],
-) -> None:
+NetworkName = Annotated[str, typer.Argument(metavar="NAME", help="The network; crosspool backbones lists them.")]
+
+
+def fetch_command(name: NetworkName) -> None:
     """Download a network's pretrained weights once, and verify their checksum."""
     from crosspool.backbones import spec_of
     from crosspool.backbones.weights import fetch_weights
@@ -108,18 +105,43 @@ def fetch_command(
     typer.echo(f"Downloaded the weights of {name} ({weights.megabytes:.0f} MB, checksum verified): {path}")
 
 
+def doctor_command(json: Json = False) -> None:
+    """Check this machine: versions, device, weights, cache, fonts, image formats; and say what to do.
+
+    Exits with status 1 if something does not work.
+    """
+    from crosspool.doctor import examine
+
+    checks = examine()
+    failed = [check for check in checks if check.state == "fail"]
+    if json:
+        print_json({"ok": not failed, "checks": [asdict(check) for check in checks]})
+    else:
+        states = [check.state.upper() if check.state == "fail" else check.state for check in checks]
+        names, findings = [check.name for check in checks], [check.found for check in checks]
+        print_table([Column("state", states), Column("check", names), Column("found", findings)])
+        for check in checks:
+            if check.advice:
+                typer.echo()
+                print_wrapped(f"{check.name}: {check.advice}")
+        failures = f"{len(failed)} of {len(checks)} checks failed."
+        typer.echo(f"\n{failures if failed else 'Everything that is needed works.'}")
+    if failed:
+        raise typer.Exit(1)
+
+
 def shortened(ids: Sequence[str]) -> list[str]:
-    """Names that differ in one counted number written as one: blocks.0.conv, blocks.1.conv as blocks.0–1.conv."""
-    names = [re.split(r"(\d+)", name) for name in ids]  # texts at even places, numbers at odd ones
+    """Join names that differ in one consecutive number: blocks.0.conv and blocks.1.conv become blocks.0–1.conv."""
+    names = [re.split(r"(\d+)", name) for name in ids]  # texts at even indices, numbers at odd ones
     for place in range(max(map(len, names), default=0) - 2 | 1, 0, -2):
         names = _counted_together(names, place)
     return ["".join(name) for name in names]
 
 
 def _counted_together(names: list[list[str]], place: int) -> list[list[str]]:
-    """Merge the names that are equal but for the number at `place`, where that counts on."""
+    """Join the names that are equal but for consecutive numbers at the index `place`."""
     merged: list[list[str]] = []
-    latest: dict[tuple[str, ...], tuple[list[str], int]] = {}  # the other parts: the name so far, its last number
+    latest: dict[tuple[str, ...], tuple[list[str], int]] = {}  # by the other parts: the joined name, its last number
     for name in names:
         if place >= len(name):
             merged.append(name)

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from crosspool.backbones import BackboneSpec
 
 DEFAULT_BACKBONE = "efficientnet_lite0"
-DOWNLOADS_NOTHING = "Nothing is downloaded unless you run: crosspool fetch NAME"
 
 FramingChoice = Literal["crop", "squash"]
 BorderChoice = Literal["zero", "valid"]
@@ -22,46 +21,37 @@ ColourMapChoice = Literal["viridis", "cividis", "magma", "gray"]
 ScaleChoice = Literal["map", "layer", "fixed"]
 SortChoice = Literal["share", "peak", "mean", "sparsity", "channel"]
 
+
+def option(metavar: str, text: str, *names: str, default: str = "", **limits: Any) -> Any:
+    """An option that takes a value; `default` describes the value that is used otherwise."""
+    return typer.Option(*names, metavar=metavar, help=text, show_default=default or True, **limits)
+
+
+def size_option(default: str) -> Any:
+    return option("PIXELS", "Side of the square input, 128 to 896; larger gives finer maps.", default=default)
+
+
+def model_option(default: str = "") -> Any:
+    help_text = "A classifier that crosspool train wrote."
+    return option("FILE.safetensors", help_text, "--model", "-m", default=default)
+
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
-BackboneName = Annotated[
-    str, typer.Option("--backbone", "-b", metavar="NAME", help="The network; crosspool backbones lists them.")
-]
-Weights = Annotated[
-    str | None,
-    typer.Option(
-        metavar="FILE",
-        help="Your own state dict (.safetensors, or a checkpoint of tensors), or the word untrained: random weights.",
-        show_default="the pretrained ones",
-    ),
-]
+BackboneName = Annotated[str, option("NAME", "The network; crosspool backbones lists them.", "--backbone", "-b")]
+WEIGHTS_HELP = "Your own state dict (.safetensors, or a checkpoint of tensors), or the word untrained: random weights."
+Weights = Annotated[str | None, option("FILE", WEIGHTS_HELP, default="the pretrained ones")]
+ImageFile = Annotated[str, typer.Argument(metavar="IMAGE", help="An image file.")]
 Images = Annotated[list[str], typer.Argument(metavar="IMAGES", help="One or more image files.")]
-Top = Annotated[int, typer.Option(min=1, metavar="N", help="How many classes to show for each image.")]
-Device = Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps.")]
-Size = Annotated[
-    int | None,
-    typer.Option(
-        metavar="PIXELS",
-        help="Side of the network's square input, 128 to 896; larger gives finer maps.",
-        show_default="the network's own",
-    ),
-]
-Framing = Annotated[
-    FramingChoice, typer.Option(help="crop: the centre of the image; squash: all of it, with its aspect ratio changed.")
-]
-Pair = Annotated[
-    str | None,
-    typer.Option(
-        "--pair", "-p", metavar="ID", help="The layer pair; crosspool pairs lists them.", show_default="the last one"
-    ),
-]
-Signed = Annotated[bool, typer.Option("--signed", help="Keep negative weights; otherwise max(0, a).")]
-Border = Annotated[
-    BorderChoice, typer.Option(help="zero: pad patches as the network does; valid: only patches that lie inside.")
-]
+Device = Annotated[str, option("DEVICE", "auto, cpu, cuda, cuda:1 or mps.")]
+Size = Annotated[int | None, size_option("the network's own")]
+FRAMING_HELP = "crop: the centre of the image; squash: all of it, with its aspect ratio changed."
+Framing = Annotated[FramingChoice, typer.Option(help=FRAMING_HELP)]
+PAIR_HELP = "The layer pair; crosspool pairs lists them."
+Pair = Annotated[str | None, option("ID", PAIR_HELP, "--pair", "-p", default="the last one")]
 
 
 def side(spec: "BackboneSpec", size: int | None) -> int:
-    """The side of the input in pixels. Raises SettingError before any work is done for one that cannot be had."""
+    """The side of the network's input in pixels. Raises SettingError for one that is out of range."""
     from crosspool.framing import MAX_SIZE, MIN_SIZE
 
     own = spec.preprocessing.size

@@ -1,21 +1,25 @@
 """Files that a command writes: checked before any work is done, and replaced whole or not at all."""
 
+import json
 import os
+import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from crosspool.errors import SettingError
 from crosspool.whole_files import whole_file
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+# What an evaluation calls its files, apart from the first, results.json, which lists them.
+EVALUATION_FILES = re.compile(
+    r"results\.(csv|md)|(paired|predictions)\.csv|accuracy-against-bytes\.(png|svg)|confusion-[\w.@+-]+\.(csv|png)",
+    re.ASCII,
+)
 
 
 def checked_output(out: str, suffixes: Sequence[str], inputs: Sequence[str]) -> Path:
-    """The path of a file that can be written, and is none of `inputs`. Raises SettingError for one that cannot."""
+    """The path of a file that can be written and is not one of `inputs`. Raises SettingError otherwise."""
     path = Path(out)
     if path.suffix.lower() not in suffixes:
         raise SettingError(f"The name of --out {out} must end in {' or '.join(suffixes)}.")
@@ -30,8 +34,10 @@ def checked_output(out: str, suffixes: Sequence[str], inputs: Sequence[str]) -> 
     return path
 
 
-def checked_folder(out: str) -> Path:
-    """The path of a folder that files can be written to; it is made later, and may be there already."""
+def checked_folder(out: str | None) -> Path | None:
+    """The path of a folder that files can be written to, whether it exists or not; None if none is asked for."""
+    if out is None:
+        return None
     path = Path(out)
     if path.exists() and not path.is_dir():
         raise SettingError(f"--out {path} exists and is not a folder; choose another name.")
@@ -41,39 +47,61 @@ def checked_folder(out: str) -> Path:
     return path
 
 
-def made_folder(path: Path) -> Path:
-    try:
-        path.mkdir(exist_ok=True)
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    return path
-
-
 def _try_writing(path: Path, folder: Path) -> None:
-    try:
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise _unwritable(path, error) from error
-
-
-def write_figure(path: Path, figure: "Figure", about: Mapping[str, str | None]) -> None:
-    """Save a figure in the format of its suffix, with what it is `about` inside the file."""
-    from crosspool.drawing.style import figure_bytes
-
-    with replacing(path) as temporary:
-        temporary.write_bytes(figure_bytes(figure, path.suffix[1:].lower(), about))
+    with _disk_errors(path), tempfile.TemporaryFile(dir=folder):
+        pass
 
 
 @contextmanager
 def replacing(out: Path) -> Iterator[Path]:
     """A temporary file beside `out` that takes its place at the end, or vanishes if anything fails."""
+    with _disk_errors(out), whole_file(out.resolve()) as temporary:
+        yield temporary
+
+
+@contextmanager
+def _disk_errors(path: Path) -> Iterator[None]:
+    """Turn errors of the file system into SettingErrors."""
     try:
-        with whole_file(out.resolve()) as temporary:
-            yield temporary
+        yield
     except OSError as error:
-        raise _unwritable(out, error) from error
+        raise SettingError(f"--out {path} cannot be written ({error.strerror or error}).") from error
 
 
-def _unwritable(path: Path, error: OSError) -> SettingError:
-    return SettingError(f"--out {path} cannot be written ({error.strerror or error}).")
+def write_files(
+    folder: Path | None, files: Mapping[str, Callable[[], bytes]], stale: Collection[str] = ()
+) -> list[str]:
+    """Write all files, if there is a folder for them, each replaced whole, and return their names.
+
+    Stale files are removed once the first file, the record of the others, is written.
+    """
+    if folder is None:
+        return []
+    with _disk_errors(folder):
+        folder.mkdir(exist_ok=True)
+    for number, (name, contents) in enumerate(files.items()):
+        with replacing(folder / name) as temporary:
+            temporary.write_bytes(contents())
+        if number == 0:
+            for old in set(stale) - set(files):
+                _remove(folder / old)
+    return list(files)
+
+
+def files_of_earlier_run(folder: Path | None) -> set[str]:
+    """The files that an evaluation listed in its results.json there, if their names are ones that it gives."""
+    if folder is None:
+        return set()
+    try:
+        document = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return set()
+    listed = document.get("files") if isinstance(document, dict) else None
+    names = listed if isinstance(listed, list) else []
+    return {name for name in names if isinstance(name, str) and EVALUATION_FILES.fullmatch(name)}
+
+
+def _remove(path: Path) -> None:
+    if path.is_file() and not path.is_symlink():
+        with suppress(OSError):
+            path.unlink()

@@ -1,54 +1,46 @@
-"""`predict`: the network's own classes."""
+"""`predict` and `classify`: what is in images, by the network's own classes or by those of a trained classifier."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crosspool.cli.console import print_json, print_labels
-from crosspool.cli.options import (
-    DEFAULT_BACKBONE,
-    BackboneName,
-    Device,
-    Framing,
-    Images,
-    Json,
-    Size,
-    Top,
-    Weights,
-    side,
-)
+from crosspool.cli import options
+from crosspool.cli.console import print_json, print_labels, print_wrapped
+from crosspool.cli.inputs import SkipErrors, file_checksum, none_read, read_images
+from crosspool.cli.options import option
+from crosspool.text import printable
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from crosspool.classifiers import TrainedClassifier
 
 
 def predict_command(
-    images: Images,
-    backbone: BackboneName = DEFAULT_BACKBONE,
-    weights: Weights = None,
-    device: Device = "auto",
-    top: Top = 5,
-    size: Size = None,
-    framing: Framing = "crop",
-    json: Json = False,
+    images: options.Images,
+    backbone: options.BackboneName = options.DEFAULT_BACKBONE,
+    weights: options.Weights = None,
+    device: options.Device = "auto",
+    top: Annotated[int, option("N", "How many classes to show for each image.", min=1)] = 5,
+    size: options.Size = None,
+    framing: options.Framing = "crop",
+    json: options.Json = False,
 ) -> None:
     """Name what is in the images, with the network's own classes."""
     from crosspool.backbones import architecture, load_backbone
     from crosspool.images import load_image
 
     structure = architecture(backbone)
-    pixels = side(structure.spec, size)
+    pixels = options.side(structure.spec, size)
     structure.layout(pixels)
     network = load_backbone(backbone, weights, device)
+    settings = {"backbone": backbone, "weights": Path(network.weights).name, "size": pixels}
     records = []
     for path in images:  # one at a time: a batch is no faster on a CPU, and large photos need their memory
         (best,) = network.predict(load_image(path), top, size=pixels, framing=framing)
-        records.append(
-            {
-                "image": path,
-                "backbone": backbone,
-                "weights": Path(network.weights).name,
-                "size": pixels,
-                "predictions": [{"label": label, "probability": probability} for label, probability in best],
-            }
-        )
+        predictions = [{"label": label, "probability": probability} for label, probability in best]
+        records.append({"image": path, **settings, "predictions": predictions})
         if not json:
             print_labels(path, [(f"{100 * probability:7.1f} %", label) for label, probability in best])
     if json:
@@ -56,3 +48,52 @@ def predict_command(
         return
     meaning = "; these labels mean nothing" if network.weights == "untrained" else ""
     typer.echo(f"\n{network.title}, input {pixels}x{pixels}{meaning}")
+
+
+WEIGHTS_HELP = "The network's weights, if the classifier was trained on your own."
+
+
+def classify_command(
+    images: options.Images,
+    model: Annotated[str, options.model_option()],
+    top: Annotated[int, option("N", "How many classes to show, if an image has one class only.", min=1)] = 5,
+    weights: Annotated[str | None, option("FILE", WEIGHTS_HELP, default="those that it was trained on")] = None,
+    device: options.Device = "auto",
+    skip_errors: SkipErrors = False,
+    json: options.Json = False,
+) -> None:
+    """Name what is in the images, with the classes that a classifier was trained on.
+
+    Scores are those of a linear support vector machine. They are not probabilities, and cannot be compared between
+    classifiers; a score above zero speaks for the class.
+    """
+    from crosspool.classifiers import TRAINED_ON, load_classifier
+
+    classifier = load_classifier(Path(model))
+    network = classifier.load_backbone(weights, device)
+    classifier.check_backbone(network)
+    records = []
+    for path, image in read_images(images, [], skip_errors=skip_errors):  # one at a time, as `predict` does
+        best = _best(classifier, classifier.scores([image], network)[0], top)
+        scores = [{"label": label, "score": score} for label, score in best]
+        trained_on = classifier.was_trained_on(file_checksum(path))
+        records.append({"image": path, "model": model, "trained_on": trained_on, "scores": scores})
+        if not json:
+            labels = [(f"{score:+9.3f}", label) for label, score in best]
+            print_labels(path, labels or [("", "none of its labels")])
+            if trained_on:
+                print_wrapped(TRAINED_ON)
+    if not records:
+        raise none_read(images, "classify")
+    if json:
+        print_json(records)
+        return
+    kind = "labels with a positive score" if classifier.multi_label else "classes with the highest scores"
+    typer.echo(f"\n{classifier.method.name} trained on {printable(str(classifier.settings.dataset))}: {kind}")
+
+
+def _best(classifier: "TrainedClassifier", scores: "np.ndarray", top: int) -> list[tuple[str, float]]:
+    """The `top` classes with their scores; of a classifier of several labels, all those with a positive score."""
+    order = (-scores).argsort(kind="stable")
+    chosen = order[scores[order] > 0] if classifier.multi_label else order[:top]
+    return [(classifier.classes[index], float(scores[index])) for index in chosen]

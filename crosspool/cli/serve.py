@@ -7,38 +7,26 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
+from crosspool.cli.options import option
 from crosspool.errors import CrosspoolError, SettingError
 from crosspool.installation import app_folder, missing
 
 SETTINGS_VARIABLE = "CROSSPOOL_SETTINGS"
 HIGHEST_PORT = 65535
-Port = Annotated[
-    int | None,
-    typer.Option(
-        min=1, max=HIGHEST_PORT, metavar="PORT", help="The port to serve at; by default 8501, or the next free one."
-    ),
-]
-Host = Annotated[
-    str,
-    typer.Option(
-        metavar="ADDRESS", help="The address to listen on: 127.0.0.1 for this machine only; by default all addresses."
-    ),
-]
-SettingsFile = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="A TOML file with the server's settings; by default ./crosspool.toml, if any."),
-]
+PORT_HELP = "The port to serve at; by default 8501, or the next free one."
+HOST_HELP = "The address to listen on: 127.0.0.1 for this machine only; by default all addresses."
+SETTINGS_HELP = "A TOML file with the server's settings; by default ./crosspool.toml, if any."
 
 
-def serve_command(port: Port = None, host: Host = "", settings: SettingsFile = None) -> None:
+def serve_command(
+    port: Annotated[int | None, option("PORT", PORT_HELP, min=1, max=HIGHEST_PORT)] = None,
+    host: Annotated[str, option("ADDRESS", HOST_HELP)] = "",
+    settings: Annotated[Path | None, option("FILE", SETTINGS_HELP)] = None,
+) -> None:
     """Serve the app in the browser until Ctrl-C."""
     if packages := missing("app"):
-        raise CrosspoolError(
-            f"The app needs packages that are not installed ({', '.join(packages)}): "
-            "python -m pip install 'crosspool[app]'"
-        )
+        install = "python -m pip install 'crosspool[app]'"
+        raise CrosspoolError(f"The app needs packages that are not installed ({', '.join(packages)}): {install}")
     if settings is not None:
         if not settings.is_file():
             raise SettingError(f"There is no settings file {settings}.")
@@ -52,7 +40,7 @@ def serve_command(port: Port = None, host: Host = "", settings: SettingsFile = N
 
 
 def _expect_free(host: str, port: int) -> None:
-    """Raise CrosspoolError where the port cannot be had: Streamlit would say so in its log, in other words."""
+    """Raise CrosspoolError if the port is not available; Streamlit would report that only in its log."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         with socket.socket(family) as probe:
@@ -60,7 +48,5 @@ def _expect_free(host: str, port: int) -> None:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
     except OSError as error:
-        address = f"{host}, port {port}" if host else f"port {port}"
-        raise CrosspoolError(
-            f"Cannot listen on {address} ({error.strerror}); choose another with --port or --host."
-        ) from error
+        address = f"{host}, port {port} ({error.strerror})" if host else f"port {port} ({error.strerror})"
+        raise CrosspoolError(f"Cannot listen on {address}; choose another with --port or --host.") from error

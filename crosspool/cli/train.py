@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crosspool.cli.console import images_progress
-from crosspool.cli.labelled import LabelledOptions, WholeFraming, print_problems, resumable, room_for_vectors
+from crosspool.cli import labelled as shared
+from crosspool.cli.console import images_progress, print_problems
+from crosspool.cli.options import option
 from crosspool.cli.outputs import checked_output, replacing
 from crosspool.errors import SettingError
 from crosspool.evaluation.command import network_options
@@ -15,16 +16,16 @@ from crosspool.text import plural
 
 if TYPE_CHECKING:
     from crosspool.classifiers import TrainedClassifier
-    from crosspool.evaluation.preparation import Prepared
+    from crosspool.features import Features
     from crosspool.methods import Method
 
 
 def train_command(
     *,
-    method: Annotated[str, typer.Option("--method", "-m", metavar="METHOD", help="One method, such as cl@448.")],
-    out: Annotated[str, typer.Option("--out", "-o", metavar="FILE.safetensors", help="Where to write the classifier.")],
-    framing: WholeFraming = "squash",
-    labelled: LabelledOptions,
+    method: Annotated[str, option("METHOD", "One method, such as cl@448.", "--method", "-m")],
+    out: Annotated[str, option("FILE.safetensors", "Where to write the classifier.", "--out", "-o")],
+    framing: shared.WholeFraming = "squash",
+    labelled: shared.LabelledOptions,
 ) -> None:
     """Train a linear classifier on all labelled images, for crosspool classify.
 
@@ -32,27 +33,26 @@ def train_command(
     """
     from crosspool.backbones import architecture
     from crosspool.datasets import check_classes
-    from crosspool.methods import MethodSpec
+    from crosspool.methods import parse_method
 
     if "," in method:
         raise SettingError(f"train takes one method, not {method}; crosspool evaluate compares several.")
     weights = [] if labelled.weights is None else [labelled.weights]
     path = checked_output(out, (".safetensors",), inputs=[os.path.expanduser(labelled.dataset), *weights])
-    spec = MethodSpec.parse(method)
-    spec.on(architecture(labelled.backbone), framing)  # raises for what is wrong, before anything is loaded
-    opened = check_classes(labelled.open_dataset(), 1, labelled.on_problem)
+    parse_method(method, architecture(labelled.backbone), framing)  # raises before anything is loaded
+    dataset = check_classes(labelled.open_dataset(), 1, labelled.on_problem)
     network = labelled.load_backbone()
-    chosen = spec.on(network.architecture, framing)  # of as many classes as its weights have
-    with resumable():
-        ready = labelled.prepare(opened, network, chosen.sources)
-        ready = ready.of(check_classes(ready.dataset, 1, labelled.on_problem))
-        trained = _trained(ready, chosen, labelled.seed)
+    chosen = parse_method(method, network.architecture, framing)  # with as many classes as its weights have
+    with shared.resumable():
+        features = labelled.compute_features(dataset, network, chosen.sources)
+        features = features.restricted_to(check_classes(features.dataset, 1, labelled.on_problem))
+        classifier = _train(features, chosen, labelled.seed)
         with replacing(path) as temporary:
-            trained.save(temporary)
-    classes = f"{len(trained.classes)} {'labels' if trained.multi_label else 'classes'}"
-    images = plural(len(ready.dataset), "image")
+            classifier.save(temporary)
+    classes = f"{len(classifier.classes)} {'labels' if classifier.multi_label else 'classes'}"
+    images = plural(len(features.dataset), "image")
     typer.echo(f"Wrote {out}: {chosen.name} on {network.title}, trained on {images} in {classes}.")
-    print_problems(ready.dataset.problems)
+    print_problems(features.dataset.problems)
     options = labelled.spelled_out(framing, labelled.cache)
     evaluate = shlex.join(["crosspool", "evaluate", labelled.dataset, "--methods", chosen.name, *options])
     use = ["crosspool", "classify", "IMAGE", "--model", out, *network_options(labelled.weights, labelled.device)]
@@ -60,12 +60,14 @@ def train_command(
     typer.echo(f"What it says of an image:\n  {shlex.join(use)}")
 
 
-def _trained(ready: "Prepared", method: "Method", seed: int) -> "TrainedClassifier":
+def _train(features: "Features", method: "Method", seed: int) -> "TrainedClassifier":
     from crosspool.training import train_classifier
 
-    with images_progress() as bar, room_for_vectors(ready) as scratch:
-        task = bar.add_task("Training", total=len(ready.dataset))
-        return train_classifier(
-            ready.dataset, ready.features, method,
-            seed=seed, scratch=scratch, progress=lambda done: bar.update(task, completed=done),
-        )  # fmt: skip
+    dataset = features.dataset
+    with images_progress() as bar, shared.room_for_vectors(features) as scratch:
+        task = bar.add_task("Training", total=len(dataset))
+
+        def progress(done: int) -> None:
+            bar.update(task, completed=done)
+
+        return train_classifier(dataset, features, method, seed=seed, scratch=scratch, progress=progress)

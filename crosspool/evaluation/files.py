@@ -1,4 +1,4 @@
-"""The files of an evaluation: what each is called, and what makes its contents."""
+"""The files of an evaluation: their names and contents."""
 
 import json
 import re
@@ -13,8 +13,7 @@ from crosspool.drawing.confusion import confusion_figure
 from crosspool.drawing.cost import Point, cost_figure
 from crosspool.drawing.fonts import any_script
 from crosspool.drawing.style import figure_bytes
-from crosspool.evaluation.documents import accuracy_json, method_json, paired_json
-from crosspool.evaluation.findings import AccuracyFindings, is_point, protocol_sentence, split_count
+from crosspool.evaluation.findings import AccuracyFindings, accuracy_json, method_json, paired_json
 from crosspool.evaluation.report import MethodResult
 from crosspool.evaluation.tables import accuracy_markdown
 from crosspool.tables import csv_text
@@ -26,13 +25,14 @@ RECORD = "results.json"
 
 
 def accuracy_files(findings: AccuracyFindings) -> dict[str, Callable[[], bytes]]:
-    """The contents of every file by its name, each made when it is asked for."""
+    """The contents of every file by its name, each made on demand."""
+    report = findings.report
     texts: dict[str, Callable[[], str]] = {
-        "results.csv": partial(_method_rows, findings),
-        "results.md": partial(accuracy_markdown, findings),
+        "results.csv": lambda: _csv(method_json(result, report.measure) for result in report.methods),
+        "results.md": lambda: accuracy_markdown(findings),
     }
-    if findings.report.paired:
-        texts["paired.csv"] = partial(_paired_rows, findings)
+    if report.paired:
+        texts["paired.csv"] = lambda: _csv(map(paired_json, report.paired))
     if findings.dataset is not None and not findings.dataset.multi_label:
         texts["predictions.csv"] = partial(_prediction_rows, findings, findings.dataset)
     figures = {f"{COST_FIGURE}.{suffix}": partial(_cost_file, findings, suffix) for suffix in ("png", "svg")}
@@ -40,12 +40,14 @@ def accuracy_files(findings: AccuracyFindings) -> dict[str, Callable[[], bytes]]
         texts[f"{stem}.csv"] = partial(_confusion_rows, findings, result)
         figures[f"{stem}.png"] = partial(_confusion_file, findings, result)
     names = [RECORD, *texts, *figures]
-    texts = {RECORD: partial(_record, findings, names), **texts}
-    return {**encoded_files(texts), **figures}
+    record = {
+        RECORD: lambda: json.dumps({**accuracy_json(findings), "files": names}, indent=2, ensure_ascii=False) + "\n"
+    }
+    return {**encoded_files({**record, **texts}), **figures}
 
 
 def encoded_files(texts: Mapping[str, Callable[[], str]]) -> dict[str, Callable[[], bytes]]:
-    """Files in UTF-8, each made when it is asked for."""
+    """Files in UTF-8, each made on demand."""
 
     def encoded(text: Callable[[], str]) -> bytes:
         return text().encode()
@@ -53,12 +55,8 @@ def encoded_files(texts: Mapping[str, Callable[[], str]]) -> dict[str, Callable[
     return {name: partial(encoded, text) for name, text in texts.items()}
 
 
-def _record(findings: AccuracyFindings, names: Sequence[str]) -> str:
-    return json.dumps({**accuracy_json(findings), "files": list(names)}, indent=2, ensure_ascii=False) + "\n"
-
-
 def safe_file_names(methods: Sequence[str]) -> list[str]:
-    """A file name's part for each method, all different: characters that a file system may refuse become dashes."""
+    """A part of a file name for each method, all different: characters that a file system may refuse become dashes."""
     taken: set[str] = set()
     names = []
     for method in methods:
@@ -72,17 +70,8 @@ def safe_file_names(methods: Sequence[str]) -> list[str]:
     return names
 
 
-def _method_rows(findings: AccuracyFindings) -> str:
-    """One row for each method, with the columns of the JSON's `methods`."""
-    return _table(method_json(result, findings.report.measure) for result in findings.report.methods)
-
-
-def _paired_rows(findings: AccuracyFindings) -> str:
-    """One row for each comparison, with the columns of the JSON's `paired`."""
-    return _table(paired_json(pair) for pair in findings.report.paired)
-
-
-def _table(documents: Iterable[dict[str, Any]]) -> str:
+def _csv(documents: Iterable[dict[str, Any]]) -> str:
+    """A row for each document of JSON, with its values as columns."""
     rows = []
     for document in documents:
         row: dict[str, Any] = {}
@@ -98,7 +87,7 @@ def _table(documents: Iterable[dict[str, Any]]) -> str:
 
 
 def _prediction_rows(findings: AccuracyFindings, dataset: Dataset) -> str:
-    """One row for each image: in how many splits each method was tested on it, and in how many it was right."""
+    """A row for each image: in how many splits each method was tested on it, and in how many it was right."""
     header, columns = ["sample", "true class"], []
     for result in findings.report.methods:
         if result.correct is not None:
@@ -116,10 +105,10 @@ def cost_plot(findings: AccuracyFindings) -> Figure:
     points = []
     for result in findings.report.methods:
         measured = result.measures[findings.report.measure]
-        found = measured.interval
-        interval = None if found is None or is_point(found) else (found.low, found.high)
-        points.append(Point(result.name, result.bytes_per_image, measured.value, interval))
-    title = f"{findings.report.dataset}, {findings.network}\n{protocol_sentence(findings)}"
+        interval = measured.interval
+        ends = None if interval is None or interval.is_point else (interval.low, interval.high)
+        points.append(Point(result.name, result.bytes_per_image, measured.value, ends))
+    title = f"{findings.report.dataset}, {findings.network}\n{findings.protocol_sentence}"
     with any_script():
         return cost_figure(points, findings.measure, title)
 
@@ -131,14 +120,13 @@ def _cost_file(findings: AccuracyFindings, suffix: str) -> bytes:
 
 
 def confusion_results(findings: AccuracyFindings) -> dict[str, MethodResult]:
-    """Each method by its files' name up to the suffix, where images have one class each."""
+    """Each method by the stem of its files' names; none where images have several labels."""
     methods = findings.report.methods
     names = safe_file_names([result.name for result in methods])
     return {f"confusion-{name}": r for r, name in zip(methods, names, strict=True) if r.confusion is not None}
 
 
 def _confusion_rows(findings: AccuracyFindings, result: MethodResult) -> str:
-    """A method's counts."""
     assert result.confusion is not None
     classes = list(findings.report.classes)
     rows = [[label, *counts] for label, counts in zip(classes, result.confusion.tolist(), strict=True)]
@@ -147,7 +135,7 @@ def _confusion_rows(findings: AccuracyFindings, result: MethodResult) -> str:
 
 def _confusion_file(findings: AccuracyFindings, result: MethodResult) -> bytes:
     assert result.confusion is not None
-    count = split_count(findings.report)
+    count = findings.report.split_count
     title = f"{result.name}, {findings.report.dataset}" + ("" if count == 1 else f", {count} splits together")
     figure = confusion_figure(result.confusion, findings.report.classes, title)
     return figure_bytes(figure, "png", {"Title": title, "Description": findings.command_line})

@@ -1,37 +1,36 @@
-"""What an evaluation found and how: the report with its network, protocol and command, and one line on each."""
+"""The findings of an evaluation: the report with its network, protocol and command, as sentences and as JSON."""
 
 import shlex
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from crosspool import __version__
 
 if TYPE_CHECKING:
     from crosspool.datasets import Dataset
     from crosspool.evaluation.intervals import Interval
-    from crosspool.evaluation.report import Report
+    from crosspool.evaluation.report import MethodResult, Paired, Report
 
 MEASURES = {"accuracy": "accuracy", "mean_average_precision": "mean average precision"}
-NO_WIDTH = 1e-9  # of an interval: less is how floating-point numbers are rounded
 
 
 @dataclass(frozen=True)
 class AccuracyFindings:
-    """A report, and what it does not say of how it came about."""
+    """A report, with the settings that it does not hold itself."""
 
     report: "Report"
     backbone: str
     network: str
-    """The backbone's name for people."""
+    """The backbone's title."""
     weights: str
     framing: str
     C: float
     command: tuple[str, ...]
-    """The command that gives these findings again."""
+    """The command that reproduces these findings."""
     paper: bool
     dataset: "Dataset | None" = None
-    """What the methods were tested on."""
+    """The data set that the methods were tested on."""
 
     @property
     def command_line(self) -> str:
@@ -41,41 +40,94 @@ class AccuracyFindings:
     def measure(self) -> str:
         return MEASURES[self.report.measure]
 
+    @property
+    def data_sentence(self) -> str:
+        """One line about the data and the network."""
+        report = self.report
+        labels = "classes" if report.measure == "accuracy" else "labels"
+        data = f"{report.dataset}: {report.images:,} images, {len(report.classes)} {labels}"
+        return f"{data}. {self.network}, {self.framing} framing."
 
-def data_sentence(findings: AccuracyFindings) -> str:
-    """The data and the network, in a line."""
-    report = findings.report
-    kind = "labels" if "mean_average_precision" in report.methods[0].measures else "classes"
-    return (
-        f"{report.dataset}: {report.images:,} images, {len(report.classes)} {kind}. {findings.network}, "
-        f"{findings.framing} framing."
-    )
-
-
-def protocol_sentence(findings: AccuracyFindings) -> str:
-    """The protocol, in a line."""
-    report, count = findings.report, split_count(findings.report)
-    random = "One random split" if count == 1 else f"{count} random splits"
-    kind = "The official split" if report.official else random
-    trained_on = {len(outcome.split.train) for outcome in report.methods[0].outcomes}
-    about = "about " if len(trained_on) > 1 else ""  # equal images stay together, and count as one
-    sizes = f"{about}{report.train_images:,} images to train on and {report.test_images:,} to test on"
-    return f"{kind}: {sizes}. Linear SVM, C={findings.C:g}. Seed {report.seed}."
-
-
-def split_count(report: "Report") -> int:
-    return len(report.methods[0].outcomes)
-
-
-def is_point(interval: "Interval") -> bool:
-    """Whether it has no width."""
-    return interval.high - interval.low < NO_WIDTH
+    @property
+    def protocol_sentence(self) -> str:
+        """One line about the protocol."""
+        report, count = self.report, self.report.split_count
+        random = "One random split" if count == 1 else f"{count} random splits"
+        kind = "The official split" if report.official else random
+        training_sizes = {len(outcome.split.train) for outcome in report.methods[0].outcomes}
+        about = "about " if len(training_sizes) > 1 else ""  # equal images stay together, and count as one
+        sizes = f"{about}{report.train_images:,} images to train on and {report.test_images:,} to test on"
+        return f"{kind}: {sizes}. Linear SVM, C={self.C:g}. Seed {report.seed}."
 
 
 def versions() -> dict[str, str]:
-    """What the numbers may depend on."""
+    """The versions of the packages that the numbers may depend on."""
     return {"crosspool": __version__, **{name: version(name) for name in ("torch", "torchvision", "scikit-learn")}}
 
 
 def versions_sentence() -> str:
     return ", ".join(f"{name} {number}" for name, number in versions().items())
+
+
+def accuracy_json(findings: AccuracyFindings) -> dict[str, Any]:
+    """All findings; accuracies, differences and intervals are fractions from 0 to 1."""
+    report = findings.report
+    intervals = [result.measures[report.measure].interval for result in report.methods]
+    interval = next((candidate for candidate in intervals if candidate is not None), None)
+    protocol = {
+        "splits": report.split_count,
+        **_attributes(report, "train_images", "test_images", "seed", "official"),
+        "C": findings.C,
+        "interval": None if interval is None else interval.method,
+        "level": None if interval is None else interval.level,
+    }
+    return {
+        **_attributes(report, "dataset", "images", "classes"),
+        **_attributes(findings, "backbone", "weights", "framing"),
+        "protocol": protocol,
+        "measure": report.measure,
+        "methods": [method_json(result, report.measure) for result in report.methods],
+        "paired": [paired_json(pair) for pair in report.paired],
+        "problems": report.problems,
+        "command": findings.command_line,
+        "versions": versions(),
+        **({"paper": _paper_json(report)} if findings.paper else {}),
+    }
+
+
+def method_json(result: "MethodResult", main: str) -> dict[str, Any]:
+    """A method's measures by their names; `interval` and `by_split` are of the `main` one."""
+    measured = result.measures[main]
+    return {
+        "name": result.name,
+        main: measured.value,
+        "interval": _ends(measured.interval),
+        **{name: other.value for name, other in result.measures.items() if name != main},
+        **_attributes(result, "dimensions", "bytes_per_image", "seconds_per_image"),
+        "by_split": measured.by_split,
+    }
+
+
+def paired_json(pair: "Paired") -> dict[str, Any]:
+    """A comparison, with the counts and the p-value of McNemar's test."""
+    test = pair.mcnemar
+    counts = test and {"only_method": test.only_a, "only_baseline": test.only_b, "p_value": test.p_value}
+    return {**vars(pair), "interval": _ends(pair.interval), "mcnemar": counts}
+
+
+def _paper_json(report: "Report") -> dict[str, Any]:
+    from crosspool.evaluation.paper import CITATION, DATASET, NOTE, counterparts
+
+    rows = [
+        {"method": row.method, "accuracy": round(row.accuracy / 100, 4), "remark": row.remark, "of_its_kind": names}
+        for row, names in counterparts([result.name for result in report.methods])
+    ]
+    return {"dataset": DATASET, "citation": CITATION, "note": NOTE, "rows": rows}
+
+
+def _attributes(source: object, *names: str) -> dict[str, Any]:
+    return {name: getattr(source, name) for name in names}
+
+
+def _ends(interval: "Interval | None") -> list[float] | None:
+    return None if interval is None or interval.is_point else [interval.low, interval.high]

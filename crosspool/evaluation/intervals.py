@@ -1,4 +1,4 @@
-"""How certain a metric is, and the difference of two methods.
+"""How certain a metric is, and the difference between two methods.
 
 Repeated random splits: `resampled_t` of the values or their differences, and `mcnemar` of each image's `majority`.
 One official split: `bootstrap` over the test images, and `mcnemar`.
@@ -13,16 +13,22 @@ from scipy import stats
 from crosspool.errors import DatasetError, SettingError
 
 LEVEL = 0.95
+NO_WIDTH = 1e-9  # narrower intervals come from rounding
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A confidence interval: `method` names how it was found, `level` is its nominal coverage."""
+    """A confidence interval: `method` names how it was computed, `level` is its nominal coverage."""
 
     low: float
     high: float
     level: float
     method: str
+
+    @property
+    def is_point(self) -> bool:
+        """Whether the interval has no width."""
+        return self.high - self.low < NO_WIDTH
 
 
 def resampled_t(
@@ -36,9 +42,9 @@ def resampled_t(
     J - 1 degrees of freedom. `n_train` and `n_test` are the numbers of images, or their means where splits differ.
     The interval is not cut to the range of the metric.
 
-    None for one split, which tells nothing of the variance between splits; `bootstrap` its test images instead.
+    None for one split, which says nothing about the variance between splits; `bootstrap` its test images instead.
 
-    Raises DatasetError for a value that is not finite, and SettingError for numbers out of their range.
+    Raises DatasetError for a value that is not finite, and SettingError for numbers out of range.
     """
     values = np.asarray(values, dtype=float)
     if not values.size or n_train <= 0 or n_test <= 0:
@@ -56,19 +62,19 @@ def resampled_t(
 def bootstrap(
     statistic: Callable[[np.ndarray], float], images: int, *, resamples: int = 2000, seed: int = 0, level: float = LEVEL
 ) -> Interval:
-    """The percentile interval of a metric over resamples, with replacement, of the test images of one split.
+    """The percentile interval of a metric over resamples (with replacement) of one split's test images.
 
     `statistic` takes indices of images, (images,), rising and with repetitions, and returns a metric of these:
     `lambda chosen: accuracy(targets[chosen], predicted[chosen])`. For the paired difference of two methods it returns
-    that difference, both being measured on the same resample. Resamples where it is NaN do not count. Equal
+    their difference, measured on the same resample. Resamples where it is NaN do not count. Equal
     arguments give equal intervals.
 
-    The interval is about other test images, as many, for the same classifier; not about other training images.
+    The interval is about as many other test images for the same classifier, not about other training images.
     (The number matters for average precision, whose expectation falls a little with more images.) It has no width
     where all images have the same outcome. Efron and Tibshirani, "An Introduction to the Bootstrap" (1993),
     section 13.3.
 
-    Raises DatasetError where the metric of all images is NaN; SettingError for numbers out of their range.
+    Raises DatasetError where the metric of all images is NaN, and SettingError for numbers out of range.
     """
     tails = (1 - _checked(level)) / 2
     if images < 2 or resamples < 1:
@@ -82,10 +88,10 @@ def bootstrap(
 
 
 def majority(correct: np.ndarray) -> np.ndarray:
-    """One outcome for each image over repeated splits, (n,): what happened in most of the splits that tested it.
+    """One outcome for each image over repeated splits, (n,): that of most of the splits that tested it.
 
     `correct` is (J, n): 1 where a split predicts the image's class, 0 where it does not, NaN where it does not test
-    the image. The result is 1, 0, or NaN for images never tested or right as often as wrong, which say nothing.
+    the image. The result is 1, 0, or NaN for images that were never tested, or right as often as wrong.
     """
     right, wrong = (correct == 1).sum(axis=0), (correct == 0).sum(axis=0)
     return np.select([right > wrong, right < wrong], [1.0, 0.0], np.nan)
@@ -93,7 +99,7 @@ def majority(correct: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class McNemar:
-    """How many images only the one or only the other method gets right, and the p-value that both are as good."""
+    """How many images only one of two methods gets right, and the p-value that both are equally good."""
 
     only_a: int
     only_b: int
@@ -105,7 +111,7 @@ def mcnemar(correct_a: np.ndarray, correct_b: np.ndarray) -> McNemar:
 
     Both are (n,), 1 where the class was predicted and 0 where not, one entry for each image: of repeated splits,
     the `majority`. Images with NaN in either do not count. The test is about other test images, as `bootstrap` is;
-    how much the methods vary with the training images is not in it. McNemar, "Note on the Sampling Error of the
+    it does not cover how the methods vary with the training images. McNemar, "Note on the Sampling Error of the
     Difference Between Correlated Proportions or Percentages", Psychometrika 12 (1947).
 
     Raises SettingError where the shapes differ.

@@ -1,4 +1,4 @@
-"""How right predictions are. Plain functions of arrays, quick enough to be called thousands of times by a bootstrap."""
+"""Metrics of predictions: plain functions of arrays, fast enough for thousands of calls in a bootstrap."""
 
 import numpy as np
 import sklearn.metrics
@@ -8,13 +8,13 @@ from crosspool.errors import SettingError
 
 
 def accuracy(targets: np.ndarray, predicted: np.ndarray) -> float:
-    """The share of the images whose class is predicted; both are (n,). Raises SettingError without images."""
+    """The share of images whose class is predicted; both arrays are (n,). Raises SettingError without images."""
     _check(targets, predicted)
     return float(np.mean(targets == predicted))
 
 
 def class_accuracies(targets: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """The share of each class's images that are predicted as such, up to the largest target; NaN without images."""
+    """The accuracy on each class's images, up to the largest target; NaN for a class without images."""
     _check(targets, predicted)
     sizes = np.bincount(targets)
     right = np.bincount(targets, weights=targets == predicted)
@@ -24,7 +24,7 @@ def class_accuracies(targets: np.ndarray, predicted: np.ndarray) -> np.ndarray:
 
 
 def mean_class_accuracy(targets: np.ndarray, predicted: np.ndarray) -> float:
-    """The mean of the accuracies of the classes that have images: each class counts the same, however large."""
+    """The mean accuracy of the classes that have images; each class counts the same, however large."""
     return float(np.nanmean(class_accuracies(targets, predicted)))
 
 
@@ -40,7 +40,7 @@ def average_precision(targets: np.ndarray, scores: np.ndarray) -> float:
 
     Both are (n,); images with the target `UNKNOWN` do not take part. Images of equal score enter together, so
     their order does not matter. NaN where no image has the label. The definition is that of scikit-learn's
-    `average_precision_score`, and so is the result; this is several times as fast.
+    `average_precision_score`, and so is the result; this is several times faster.
     """
     has_label, ranked_scores = _ranked(targets, scores)
     if not has_label.any():
@@ -74,7 +74,7 @@ def average_precision_voc2007(targets: np.ndarray, scores: np.ndarray) -> float:
 def average_precisions(targets: np.ndarray, scores: np.ndarray, *, eleven_points: bool = False) -> np.ndarray:
     """The average precision of each label, (L,); NaN for the labels that no image has.
 
-    `targets` and `scores` are (n, L). Plain, or with eleven points that of VOC 2007. Raises SettingError where the
+    `targets` and `scores` are (n, L). With `eleven_points`, that of VOC 2007. Raises SettingError where the
     shapes differ, there are no images, or a score is NaN.
     """
     _check(targets, scores)
@@ -97,7 +97,7 @@ def _check(targets: np.ndarray, answers: np.ndarray) -> None:
 
 
 def _ranked(targets: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Whether the known images have the label, and their scores, by decreasing score; ties keep their order."""
+    """Whether the known images have the label, and their scores, both by decreasing score; ties keep their order."""
     _check(targets, scores)
     if np.isnan(scores).any():
         raise SettingError("Images cannot be ranked, as their scores contain NaN; train the classifier again.")

@@ -1,5 +1,6 @@
-"""The results that the paper states, to be shown beside your own. None of them was measured here."""
+"""The paper's results, to be shown beside your own. None of them was measured here."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ NOTE = (
 
 @dataclass(frozen=True)
 class Published:
-    """A row of Table 1: accuracy in percent, and the head of the names of this package's methods of the same kind."""
+    """A row of Table 1: accuracy in percent, and how the names of this package's methods of the same kind begin."""
 
     method: str
     accuracy: float
@@ -39,20 +40,18 @@ TABLE_1 = (
     Published("DPD+CNN", 65.0, "parts"),
     Published("DPD", 51.0, "parts"),
 )
-# Names that mean a layer pair of AlexNet's, by the kind that they are of.
+# The kinds of the presets, which name a layer pair of AlexNet.
 _PRESETS = {"cl-45": "cl", "cl-34": "cl", "cl-45f": "cl-f", "cl-45c": "cl-c"}
 
 
 def kind_of(method: str) -> str | None:
-    """The kind of a method by its name; None for one that puts several side by side."""
+    """The kind of a method, by its name; None for several parts side by side."""
     if "+" in method:
         return None
-    head = method.partition("/")[0].partition("@")[0].partition(":")[0].strip().lower()
+    head = re.split("[:@/]", method)[0].strip().lower()
     return _PRESETS.get(head, head)
 
 
 def counterparts(methods: Sequence[str]) -> list[tuple[Published, tuple[str, ...]]]:
-    """Each row of Table 1 with those of `methods` that are of its kind."""
-    return [
-        (row, tuple(name for name in methods if row.kind is not None and kind_of(name) == row.kind)) for row in TABLE_1
-    ]
+    """Each row of Table 1 with the `methods` of its kind."""
+    return [(row, tuple(name for name in methods if row.kind and kind_of(name) == row.kind)) for row in TABLE_1]

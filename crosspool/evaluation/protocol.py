@@ -1,14 +1,19 @@
-"""How methods are tested: the options of the splits, what they come to on a data set, and the splits themselves."""
+"""How methods are tested: the features of a data set's images, the options of the splits, and the splits themselves."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from crosspool.datasets import Dataset, Split, check_classes, in_two_classes, there_twice
 from crosspool.datasets.checks import OnProblem
 from crosspool.errors import DatasetError, SettingError
 from crosspool.evaluation.command import DEFAULT_SPLITS
-from crosspool.evaluation.preparation import Prepared, trained_on_too
 from crosspool.evaluation.splits import stratified_splits
+from crosspool.features import Features
+from crosspool.text import human_bytes
+
+MAX_IMAGES = 30_000  # every image is compared with every other, in memory
 
 
 @dataclass(frozen=True)
@@ -23,7 +28,7 @@ class Protocol:
 
 @dataclass(frozen=True)
 class SplitOptions:
-    """What was asked of the splits.
+    """The options of the splits.
 
     `official` is None for the official split where there is one, unless `splits` (how many random ones) or `train_size`
     (a number of different images, or a share) is given. `on_problem` says what to do with classes of too few images.
@@ -49,20 +54,25 @@ class SplitOptions:
             self._random(enough, 1, None)
         return dataset if self.on_problem == "stop" else enough
 
-    def settle(self, ready: Prepared) -> Prepared:
-        """Without the classes that are too small now that it is known which images can be read, and which are equal."""
-        if self._is_official(ready.dataset):
-            ready = ready.of(self._with_enough_images(ready.dataset))
-            return ready.with_problems(*trained_on_too(ready), *in_two_classes(ready.dataset, ready.image_keys()))
-        file_keys = None if ready.dataset.multi_label else ready.file_keys()
-        ready = ready.of(self._with_enough_images(ready.dataset, file_keys))
-        image_keys = ready.image_keys()
-        return ready.with_problems(*in_two_classes(ready.dataset, image_keys), *there_twice(ready.dataset, image_keys))
+    def settle(self, features: Features) -> Features:
+        """Drop the classes that are too small once it is known which images can be read, and which are equal."""
+        is_official = self._is_official(features.dataset)
+        keys = None if is_official or features.dataset.multi_label else file_keys(features)
+        features = features.restricted_to(self._with_enough_images(features.dataset, keys))
+        dataset = features.dataset
+        image_keys = [features.image_key(index) for index in range(len(dataset))]
+        ambiguous = in_two_classes(dataset, image_keys)
+        problems = (
+            (*_trained_and_tested(features), *ambiguous)
+            if is_official
+            else (*ambiguous, *there_twice(dataset, image_keys))
+        )
+        return features.restricted_to(replace(dataset, problems=(*dataset.problems, *problems)))
 
     def protocol(self, dataset: Dataset, keys: Sequence[str]) -> Protocol:
-        """The splits of a settled data set; images with equal keys lie on the same side of random ones.
+        """The splits of a settled data set; images with equal keys are on the same side of random ones.
 
-        Raises SettingError for a size that cannot be had, and DatasetError where a side would be empty.
+        Raises SettingError for an impossible size, and DatasetError where a side would be empty.
         """
         if not self._is_official(dataset):
             return Protocol(self._random(dataset, self.splits or DEFAULT_SPLITS, keys), False, self.seed)
@@ -81,3 +91,47 @@ class SplitOptions:
 
     def _random(self, dataset: Dataset, count: int, keys: Sequence[str] | None) -> list[Split]:
         return stratified_splits(dataset.targets, count, self.train_size, self.seed, keys, dataset.classes)
+
+
+def check_number(dataset: Dataset) -> None:
+    """Raise DatasetError where there are more images than can be compared with each other."""
+    if len(dataset) > MAX_IMAGES:
+        raise DatasetError(
+            f"{dataset.name} has {len(dataset):,} images, and comparing each with every other takes "
+            f"{human_bytes(8 * len(dataset) ** 2)} of memory; take at most {MAX_IMAGES:,} of them."
+        )
+
+
+def without_unreadable(features: Features, progress: Callable[[int], None]) -> Features:
+    """Compute what the cache lacks. Images that cannot be read are left out, with a problem each.
+
+    Raises DatasetError where none can be read.
+    """
+    dataset, failed = features.dataset, features.compute(progress)
+    if len(failed) == len(dataset):
+        raise DatasetError(f"None of the {len(failed)} images of {dataset.name} can be used: {failed[0]}")
+    if not failed:
+        return features
+    readable = np.setdiff1d(np.arange(len(dataset)), list(failed))
+    return features.restricted_to(dataset.subset(readable, problems=tuple(failed.values())))
+
+
+def file_keys(features: Features) -> list[str]:
+    """The key of each sample's image file, whatever box is cut out of it."""
+    return [features.file_key(index) for index in range(len(features.dataset))]
+
+
+def _trained_and_tested(features: Features) -> tuple[str, ...]:
+    """A warning about an official split that tests on images that it also trains on."""
+    split, keys = features.dataset.official, file_keys(features)
+    assert split is not None
+    trained = {keys[index] for index in split.train}
+    names = [features.dataset.samples[index].name for index in split.test if keys[index] in trained]
+    if not names:
+        return ()
+    if len(names) == 1:
+        count, first = "1 test image of the official split equals a training image, or is another part of it", ": "
+    else:
+        count = f"{len(names):,} test images of the official split equal training images, or are other parts of them"
+        first = ", the first is "
+    return (f"{count}, so the results flatter all methods{first}{names[0]}.",)

@@ -1,4 +1,4 @@
-"""What an evaluation found: measures with intervals, paired differences, confusion matrices and costs."""
+"""The results of an evaluation: measures with intervals, paired differences, confusion matrices and costs."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ Measure = Callable[[NDArray[Any], Scores], float]
 RESAMPLES = 1000
 
 
-def _chosen(measure: Callable[..., float]) -> Measure:
+def _top1(measure: Callable[..., float]) -> Measure:
     return lambda targets, scores: measure(targets, scores.argmax(axis=1))
 
 
-# The first one of each is what methods are compared by.
-SINGLE_LABEL: dict[str, Measure] = {"accuracy": _chosen(accuracy), "mean_class_accuracy": _chosen(mean_class_accuracy)}
+# Methods are compared by the first one of each.
+SINGLE_LABEL: dict[str, Measure] = {"accuracy": _top1(accuracy), "mean_class_accuracy": _top1(mean_class_accuracy)}
 MULTI_LABEL: dict[str, Measure] = {
     "mean_average_precision": mean_average_precision,
     "mean_average_precision_11": lambda targets, scores: mean_average_precision(targets, scores, eleven_points=True),
@@ -35,7 +35,7 @@ def measures_of(dataset: Dataset) -> dict[str, Measure]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The scores (n_test, L) of one split's test images."""
+    """The scores of one split's test images, (n_test, L)."""
 
     split: Split
     scores: Scores
@@ -43,7 +43,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Measured:
-    """A measure's mean over the splits; with an interval for the first measure, where there can be one."""
+    """A measure's mean over the splits; the first measure has an interval where there can be one."""
 
     value: float
     interval: Interval | None
@@ -52,7 +52,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class MethodResult:
-    """One method: how well it did, what it costs, and which test images it got right.
+    """One method: its measures, its costs, and which test images it got right.
 
     `confusion` is (L, L), rows being the true classes, summed over the splits; None with several labels. `correct` is
     (splits, n): 1 or 0 where an image was tested, NaN where not; None with several labels.
@@ -81,7 +81,7 @@ class Paired:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that an evaluation found."""
+    """All results of an evaluation."""
 
     dataset: str
     classes: tuple[str, ...]
@@ -96,12 +96,16 @@ class Report:
 
     @property
     def measure(self) -> str:
-        """What the methods are compared by."""
+        """The measure that the methods are compared by."""
         return next(iter(self.methods[0].measures))
+
+    @property
+    def split_count(self) -> int:
+        return len(self.methods[0].outcomes)
 
 
 def most_predicted(result: MethodResult, images: int) -> NDArray[np.intp]:
-    """The class that most of the splits that tested an image gave it, (n,); UNKNOWN where none did, or none leads."""
+    """The class that most splits predicted for an image that they tested, (n,); UNKNOWN without a single winner."""
     votes = np.zeros((images, result.outcomes[0].scores.shape[1]), np.intp)
     for outcome in result.outcomes:
         votes[outcome.split.test, outcome.scores.argmax(axis=1)] += 1
@@ -111,15 +115,9 @@ def most_predicted(result: MethodResult, images: int) -> NDArray[np.intp]:
 
 
 def summarised(
-    dataset: Dataset,
-    name: str,
-    outcomes: Sequence[Outcome],
-    dimensions: int,
-    bytes_per_image: int,
-    seconds: float,
-    seed: int,
+    dataset: Dataset, name: str, outcomes: Sequence[Outcome], dimensions: int, row_bytes: int, seconds: float, seed: int
 ) -> MethodResult:
-    """Measures, confusion matrix and costs of one method."""
+    """The measures, confusion matrix and costs of one method."""
     main, *_ = measures_of(dataset)
     measures = {
         kind: _measured(dataset, measure, outcomes, seed, with_interval=kind == main)
@@ -133,7 +131,7 @@ def summarised(
             targets, predicted = dataset.targets[outcome.split.test], outcome.scores.argmax(axis=1)
             confusion += confusion_matrix(targets, predicted, len(dataset.classes))
             correct[number, outcome.split.test] = targets == predicted
-    return MethodResult(name, measures, dimensions, bytes_per_image, seconds, confusion, correct, tuple(outcomes))
+    return MethodResult(name, measures, dimensions, row_bytes, seconds, confusion, correct, tuple(outcomes))
 
 
 def _measured(
@@ -152,8 +150,8 @@ def _interval(
     seed: int,
     *others: Outcome,
 ) -> Interval | None:
-    """Over repeated splits a corrected t interval; of a single split, a bootstrap over its test images."""
-    if len(outcomes) > 1:  # copies of an image stay together, so that sizes may vary a little
+    """The corrected t interval over repeated splits, or a bootstrap over the test images of a single one."""
+    if len(outcomes) > 1:  # sizes may vary a little, as copies of an image stay together
         train, test = ([len(getattr(outcome.split, side)) for outcome in outcomes] for side in ("train", "test"))
         return resampled_t(values, float(np.mean(train)), float(np.mean(test)))
     targets = dataset.targets[outcomes[0].split.test]
@@ -170,18 +168,15 @@ def _interval(
 def compared(
     dataset: Dataset, results: Sequence[MethodResult], baselines: Sequence[str], seed: int
 ) -> Iterator[Paired]:
-    """Every method with every baseline; two baselines with each other once."""
+    """Compare every method with every baseline, and two baselines with each other once."""
     kind, measure = next(iter(measures_of(dataset).items()))
     by_name = {result.name: result for result in results}
-    done: set[frozenset[str]] = set()
-    for baseline in (by_name[name] for name in baselines):
+    for number, baseline in enumerate(by_name[name] for name in baselines):
         for result in results:
-            pair = frozenset((result.name, baseline.name))
-            if len(pair) < 2 or pair in done:
+            if result.name in baselines[: number + 1]:
                 continue
-            done.add(pair)
             ours, theirs = result.measures[kind].by_split, baseline.measures[kind].by_split
-            differences = [a - b for a, b in zip(ours, theirs, strict=True)]
+            differences = np.subtract(ours, theirs).tolist()
             interval = _interval(dataset, differences, result.outcomes, measure, seed, baseline.outcomes[0])
             yield Paired(result.name, baseline.name, float(np.mean(differences)), interval, _mcnemar(result, baseline))
 

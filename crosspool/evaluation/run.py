@@ -2,8 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -23,11 +22,10 @@ from crosspool.training import encode_into
 
 TIMED_IMAGES = 8
 Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how many images of it are done, and of how many."""
+"""Called with the name of a stage, how many of its images are done, and how many it has."""
 
 
 def evaluate_methods(
-    dataset: Dataset,
     methods: Sequence[Method],
     features: Features,
     protocol: Protocol,
@@ -44,8 +42,8 @@ def evaluate_methods(
     Raises SettingError for a baseline that is not among the methods.
     """
     _check_baselines(baselines, [method.name for method in methods])
-    results = [result_of(dataset, method, features, protocol, scratch=scratch, progress=progress) for method in methods]
-    return report_of(dataset, results, protocol, baselines)
+    results = [result_of(method, features, protocol, scratch=scratch, progress=progress) for method in methods]
+    return report_of(features.dataset, results, protocol, baselines)
 
 
 def _check_baselines(baselines: Sequence[str], names: Sequence[str]) -> None:
@@ -57,16 +55,17 @@ def _check_baselines(baselines: Sequence[str], names: Sequence[str]) -> None:
 def report_of(
     dataset: Dataset, results: Sequence[MethodResult], protocol: Protocol, baselines: Sequence[str] = ()
 ) -> Report:
-    """What the methods' results, of the same protocol, say together."""
+    """The methods' results under the same protocol, and their comparison with the baselines."""
     _check_baselines(baselines, [result.name for result in results])
+    split, *_ = protocol.splits
     return Report(
-        dataset=dataset.name,
-        classes=dataset.classes,
-        images=len(dataset),
-        official=protocol.official,
-        train_images=len(protocol.splits[0].train),
-        test_images=len(protocol.splits[0].test),
-        seed=protocol.seed,
+        dataset.name,
+        dataset.classes,
+        len(dataset),
+        protocol.official,
+        len(split.train),
+        len(split.test),
+        protocol.seed,
         methods=tuple(results),
         paired=tuple(compared(dataset, results, baselines, protocol.seed)),
         problems=(*dataset.problems, *_label_problems(dataset, protocol.splits)),
@@ -74,7 +73,6 @@ def report_of(
 
 
 def result_of(
-    dataset: Dataset,
     method: Method,
     features: Features,
     protocol: Protocol,
@@ -83,60 +81,29 @@ def result_of(
     progress: Progress = lambda stage, done, total: None,
     step: Callable[[], None] = lambda: None,
 ) -> MethodResult:
-    """Train and test one method on every split; the other arguments are those of `evaluate`.
+    """Train and test one method on every split; the other arguments are those of `evaluate_methods`.
 
     `step` is called between the steps that `progress` does not count, and may raise to end it all, as that may.
     """
+    dataset, count = features.dataset, len(features.dataset)
+    everything = features.records_of(np.arange(count), method.sources)
+    # An encoder that learns nothing serves all splits.
+    groups = [[split] for split in protocol.splits] if method.learns else [protocol.splits]
+    encoder, row_bytes = method.encoder(protocol.seed), 0
     outcomes = []
-    encoded: _Encoded | None = None
-    for split, encoded in zip(
-        protocol.splits, _encoded(dataset, method, features, protocol, scratch, progress, step), strict=True
-    ):
-        outcomes.append(_outcome(dataset, split, encoded.kernel, protocol.C))
-        step()
-    assert encoded is not None
-    seconds = seconds_per_image(method, encoded.encoder, features, step)
-    return summarised(
-        dataset, method.name, outcomes, encoded.dimensions, encoded.bytes_per_image, seconds, protocol.seed
-    )
-
-
-@dataclass(frozen=True)
-class _Encoded:
-    """All images' vectors, by their kernel, and the encoder that they came from."""
-
-    encoder: Encoder
-    kernel: NDArray[np.float64]
-    dimensions: int
-    bytes_per_image: int
-
-
-def _encoded(
-    dataset: Dataset,
-    method: Method,
-    features: Features,
-    protocol: Protocol,
-    scratch: Path | None,
-    progress: Progress,
-    step: Callable[[], None],
-) -> Iterator[_Encoded]:
-    """For each split the images as its encoder sees them; one encoder that learns nothing serves all."""
-    everything = features.records_of(np.arange(len(dataset)), method.sources)
-    count = len(protocol.splits) if method.learns else 1
-    total = count * len(dataset)
-    encoded: _Encoded | None = None
-    for number, split in enumerate(protocol.splits):
-        if encoded is None or method.learns:
-            encoder = method.encoder(protocol.seed)
-            if method.learns:
-                encoder.fit(features.records_of(split.train, method.sources))
-            done = number * len(dataset)
-            with VectorFile(scratch) as file:
-                encode_into(file, encoder, everything, partial(_report, progress, method.name, done, total))
-                kernel = file.kernel(step)
-                kernel = unit_kernel(kernel) if file.packed else kernel
-                encoded = _Encoded(encoder, kernel, method.length, file.row_bytes)
-        yield encoded
+    for number, splits in enumerate(groups):
+        if method.learns:
+            encoder = method.encoder(protocol.seed).fit(features.records_of(splits[0].train, method.sources))
+        with VectorFile(scratch) as file:
+            stage = partial(_report, progress, method.name, number * count, len(groups) * count)
+            encode_into(file, encoder, everything, stage)
+            kernel, row_bytes = file.kernel(step), file.row_bytes
+            kernel = unit_kernel(kernel) if file.packed else kernel
+        for split in splits:
+            outcomes.append(_outcome(dataset, split, kernel, protocol.C))
+            step()
+    seconds = seconds_per_image(method, encoder, features, step)
+    return summarised(dataset, method.name, outcomes, method.length, row_bytes, seconds, protocol.seed)
 
 
 def _report(progress: Progress, stage: str, before: int, total: int, done: int) -> None:

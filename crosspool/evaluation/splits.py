@@ -8,7 +8,7 @@ import pandas as pd
 from crosspool.datasets import Split
 from crosspool.errors import DatasetError, SettingError
 
-# What is trained on when nobody says: three quarters, as with scikit-learn's `train_test_split`.
+# The default share to train on: three quarters, as in scikit-learn's `train_test_split`.
 DEFAULT_SHARE = 0.75
 
 
@@ -23,20 +23,20 @@ def stratified_splits(
     """`count` independent random splits of all images: `train_size` of them to train on, the rest to test on.
 
     `targets` is (n,) classes or (n, L) labels. With classes, each has at least one image on either side; as far as
-    that allows, each is divided in the same proportion, rounded up or down, with ties decided anew in each split.
+    that allows, each is divided in the same proportion, rounded up or down, and ties are decided in each split.
     (scikit-learn's `StratifiedShuffleSplit` rounds in the same way but can leave a small class out of a side.) With
-    labels, splits are plainly random, and a rare label may be missing on a side: nearly every image can have a set
-    of labels of its own, so that there are no strata to keep.
+    labels, splits are purely random, and a rare label may be missing on a side: nearly every image may have its own
+    set of labels, so that there are no strata to keep.
 
     `groups` is (n,) content keys. Images with equal keys are one image: the first of them is drawn, with its
     class, and the others follow it to its side. `train_size` then counts different images. It is a number (int),
     a share between 0 and 1 (float), or None for three quarters, moved where classes are too small for that.
 
-    `classes` are names for the sentences of errors. The same arguments always give the same splits, with every
+    `classes` are names for error messages. The same arguments always give the same splits, with every
     version of NumPy, and a smaller `count` gives the first of them.
 
     Raises DatasetError where a class has fewer than two different images; SettingError for a count below 1, a
-    negative seed, and a training size that leaves a class without an image on a side.
+    negative seed, or a training size that leaves a class without an image on a side.
     """
     if count < 1:
         raise SettingError(f"The number of splits must be at least 1, not {count}.")
@@ -73,22 +73,20 @@ def _train_total(train_size: int | float | None, *, images: int, classes: int) -
         return min(max(round(DEFAULT_SHARE * images), classes), most)
     if isinstance(train_size, float) and not 0 < train_size < 1:
         raise SettingError(
-            f"The share to train on must be between 0 and 1, not {train_size}; write counts without a point."
+            f"The share to train on must be between 0 and 1, not {train_size}; write counts as integers."
         )
     total = round(train_size * images) if isinstance(train_size, float) else train_size
     if not classes <= total <= most:
         sides = "there is an image" if classes == 1 else f"each of the {classes} classes has an image"
-        raise SettingError(
-            f"Train on {classes} to {most} of the {images} different images, not on {total}, so that {sides} to "
-            "train on and one to test on."
-        )
+        purpose = f"so that {sides} to train on and one to test on"
+        raise SettingError(f"Train on {classes} to {most} of the {images} different images, not on {total}, {purpose}.")
     return total
 
 
 def _train_counts(sizes: np.ndarray, total: int, draw: np.random.RandomState) -> np.ndarray:
-    """How many of each class to train on, (C,): from 1 to size - 1, `total` in all, and as proportional as can be.
+    """How many of each class to train on, (C,): from 1 to size - 1, `total` in all, and as proportional as possible.
 
-    The numbers with the least sum of squared deviations from size * total / sum(sizes); ties are drawn.
+    They have the least sum of squared deviations from size * total / sum(sizes); ties are drawn.
     """
     everyone = sizes.sum()
     counts: np.ndarray = np.clip(sizes * total // everyone, 1, sizes - 1)
@@ -101,7 +99,7 @@ def _train_counts(sizes: np.ndarray, total: int, draw: np.random.RandomState) ->
 
 
 def _split(image: np.ndarray, members: list[np.ndarray], counts: np.ndarray, draw: np.random.RandomState) -> Split:
-    """Draw `counts` of the `members` of each class; every copy of such an `image` is trained on."""
+    """Draw `counts` of the `members` of each class; all copies of a drawn `image` are trained on."""
     chosen = [draw.permutation(images)[:size] for images, size in zip(members, counts, strict=True)]
     train: np.ndarray = np.isin(image, np.concatenate(chosen))
     return Split(np.flatnonzero(train), np.flatnonzero(~train))

@@ -1,16 +1,9 @@
-"""What an evaluation found, for people: tables with their notes, on a page of Markdown if need be."""
+"""The findings of an evaluation as tables with notes, and as a page of Markdown."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from crosspool.evaluation.findings import (
-    AccuracyFindings,
-    data_sentence,
-    is_point,
-    protocol_sentence,
-    split_count,
-    versions_sentence,
-)
+from crosspool.evaluation.findings import AccuracyFindings, versions_sentence
 from crosspool.tables import Column, Section, markdown_page
 from crosspool.text import human_bytes, percent, signed_percent
 
@@ -24,20 +17,19 @@ TITLES = {
     "mean_average_precision": "mAP",
     "mean_average_precision_11": "11-point mAP",
 }
-LABEL_ACCURACY = "labels right"  # what accuracy is where an image has several labels
+LABEL_ACCURACY = "labels right"  # the accuracy where an image has several labels
 NO_CLEAR_DIFFERENCE = "no clear difference"
 FEW_SPLITS = 5  # with fewer, the t distribution has long tails
 RESAMPLED, BOOTSTRAP = "corrected resampled t", "percentile bootstrap"
 
 
 def accuracy_sections(findings: AccuracyFindings) -> list[Section]:
-    """All tables."""
+    """The tables of methods, of paired differences, and of the paper's results if asked for."""
     report = findings.report
     tables = [Section("", _method_columns(report), _notes(report))]
     if report.paired:
-        tables.append(
-            Section("Differences on the same splits, in percentage points", _paired_columns(report), _caution(report))
-        )
+        title = "Differences on the same splits, in percentage points"
+        tables.append(Section(title, _paired_columns(report), _caution(report)))
     if findings.paper:
         tables.append(_beside_the_paper(report))
     return tables
@@ -73,7 +65,7 @@ def _paired_columns(report: "Report") -> tuple[Column, ...]:
         Column("method", [pair.method for pair in pairs], names=True),
         Column("against", [pair.baseline for pair in pairs], names=True),
         Column("points", [signed_percent(pair.difference) for pair in pairs], right=True),
-        Column("95 % interval", [_signed_range(pair.interval) for pair in pairs], right=True),
+        Column("95 % interval", [_range(pair.interval, signed_percent) for pair in pairs], right=True),
     ]
     tests = [pair.mcnemar for pair in pairs]
     if any(test is not None for test in tests):
@@ -84,10 +76,10 @@ def _paired_columns(report: "Report") -> tuple[Column, ...]:
 
 
 def difference_verdict(pair: "Paired") -> str:
-    """What the interval shows of a difference, and no more."""
+    """The most that the interval says about a difference."""
     if pair.interval is None:
         return "no interval"
-    if is_point(pair.interval):
+    if pair.interval.is_point:
         return NO_CLEAR_DIFFERENCE
     if pair.interval.low > 0:
         return "better"
@@ -95,21 +87,18 @@ def difference_verdict(pair: "Paired") -> str:
 
 
 def _intervals(report: "Report") -> "list[Interval]":
-    """Those of the methods."""
     intervals = (result.measures[report.measure].interval for result in report.methods)
     return [interval for interval in intervals if interval is not None]
 
 
 def _on_points(intervals: "Sequence[Interval]") -> tuple[str, ...]:
-    """What to make of intervals without width, if there are any."""
-    points = [interval for interval in intervals if is_point(interval)]
+    """A note on intervals without width, if there are any."""
+    points = [interval for interval in intervals if interval.is_point]
     if not points:
         return ()
-    what = "images" if points[0].method == BOOTSTRAP else "splits"
-    return (
-        f"An interval without width shows nothing: {what} that all agree say nothing about how much others vary; "
-        f"use more {what}.",
-    )
+    units = "images" if points[0].method == BOOTSTRAP else "splits"
+    consequence = f"{units} that all agree say nothing about how much others vary; use more {units}"
+    return (f"An interval without width shows nothing: {consequence}.",)
 
 
 def _notes(report: "Report") -> tuple[str, ...]:
@@ -118,16 +107,15 @@ def _notes(report: "Report") -> tuple[str, ...]:
     if not intervals:
         return (*notes, "There are no intervals; use more splits.")
     if intervals[0].method == RESAMPLED:
-        how_made = f"corrected resampled t over the {split_count(report)} splits (Nadeau and Bengio, 2003)"
-    elif intervals[0].method == BOOTSTRAP:
-        kind = "official test images" if report.official else "test images of the one split"
-        how_made = f"bootstrap over the {report.test_images:,} {kind}, with these training images"
+        origin = f"corrected resampled t over the {report.split_count} splits (Nadeau and Bengio, 2003)"
     else:
-        how_made = intervals[0].method
-    notes.append(f"Intervals: {100 * intervals[0].level:g} %, {how_made}.")
+        kind = "official test images" if report.official else "test images of the one split"
+        origin = f"bootstrap over the {report.test_images:,} {kind}, with these training images"
+    notes.append(f"Intervals: {100 * intervals[0].level:g} %, {origin}.")
     if any(interval.low < 0 or interval.high > 1 for interval in intervals):
         notes.append("They are not clipped to 0 and 100 %.")
-    if intervals[0].method == RESAMPLED and split_count(report) < FEW_SPLITS and not all(map(is_point, intervals)):
+    few = intervals[0].method == RESAMPLED and report.split_count < FEW_SPLITS
+    if few and not all(interval.is_point for interval in intervals):
         notes.append("With so few splits they are very wide; use more splits.")
     return (*notes, *_on_points(intervals))
 
@@ -135,12 +123,12 @@ def _notes(report: "Report") -> tuple[str, ...]:
 def _caution(report: "Report") -> tuple[str, ...]:
     notes = []
     intervals = [pair.interval for pair in report.paired if pair.interval is not None]
-    if any(interval.low <= 0 <= interval.high for interval in intervals if not is_point(interval)):
+    if any(interval.low <= 0 <= interval.high for interval in intervals if not interval.is_point):
         notes.append(f"{NO_CLEAR_DIFFERENCE.capitalize()}: the interval includes zero.")
-    if not _on_points(_intervals(report)):  # it is said there
+    if not _on_points(_intervals(report)):  # otherwise the first table has this note
         notes += _on_points(intervals)
     if any(pair.mcnemar is not None for pair in report.paired):
-        judged = "" if split_count(report) == 1 else ", each image judged by most of the splits that tested it"
+        judged = "" if report.split_count == 1 else ", each image judged by most of the splits that tested it"
         notes.append(f"p: McNemar's exact test of how many images only one of the two methods gets right{judged}.")
     if len(report.paired) > 1:
         notes.append(f"Each of the {len(report.paired)} comparisons is judged on its own.")
@@ -163,16 +151,8 @@ def _beside_the_paper(report: "Report") -> Section:
     return Section(f"Beside the paper's Table 1 ({DATASET})", columns, (NOTE, f"{CITATION}."))
 
 
-def _range(interval: "Interval | None") -> str:
-    return "–" if interval is None or is_point(interval) else f"{percent(interval.low)} to {percent(interval.high)}"
-
-
-def _signed_range(interval: "Interval | None") -> str:
-    return (
-        "–"
-        if interval is None or is_point(interval)
-        else f"{signed_percent(interval.low)} to {signed_percent(interval.high)}"
-    )
+def _range(interval: "Interval | None", text: Callable[[float], str] = percent) -> str:
+    return "–" if interval is None or interval.is_point else f"{text(interval.low)} to {text(interval.high)}"
 
 
 def _p_value(p: float) -> str:
@@ -180,11 +160,11 @@ def _p_value(p: float) -> str:
 
 
 def accuracy_markdown(findings: AccuracyFindings) -> str:
-    """A page for a project's documents, with the command that made it."""
+    """A page for a project's documentation, with the command that made it."""
     return markdown_page(
         f"{findings.measure.capitalize()} on {findings.report.dataset}",
         findings.command_line,
-        f"{data_sentence(findings)}\n{protocol_sentence(findings)}",
+        f"{findings.data_sentence}\n{findings.protocol_sentence}",
         accuracy_sections(findings),
         findings.report.problems,
         versions_sentence(),

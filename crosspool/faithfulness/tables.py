@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from crosspool.evaluation.findings import is_point, versions_sentence
+from crosspool.evaluation.findings import versions_sentence
 from crosspool.evaluation.report import Measured
 from crosspool.faithfulness.curves import ACCURACY, ENERGY_LEFT, MARGIN, UNCHANGED, Curves
 from crosspool.faithfulness.findings import FaithfulnessFindings, curves_of
@@ -146,7 +146,7 @@ def _column(title: str, cells: Sequence[Measured | None], formatting: Formatting
 
 
 def _with_interval(measured: Measured, formatting: Formatting) -> str:
-    if measured.interval is None or is_point(measured.interval):
+    if measured.interval is None or measured.interval.is_point:
         return formatting(measured.value)
     return f"{formatting(measured.value)} [{formatting(measured.interval.low)}, {formatting(measured.interval.high)}]"
 

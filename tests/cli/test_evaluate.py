@@ -29,10 +29,9 @@ from crosspool.datasets import Dataset, files, open_dataset
 from crosspool.drawing.confusion import confusion_figure
 from crosspool.drawing.cost import Point, cost_figure
 from crosspool.errors import SettingError
-from crosspool.evaluation import paper, preparation, tables
-from crosspool.evaluation.documents import accuracy_json
+from crosspool.evaluation import paper, protocol, tables
 from crosspool.evaluation.files import safe_file_names
-from crosspool.evaluation.findings import AccuracyFindings
+from crosspool.evaluation.findings import AccuracyFindings, accuracy_json
 from crosspool.evaluation.intervals import Interval
 from crosspool.evaluation.report import Measured, MethodResult, Paired, Report
 from crosspool.features import Features
@@ -604,7 +603,7 @@ def test_vectors_lie_in_the_cache_folder(works, images, monkeypatch, cache, tmp_
 
 def test_a_kernel_that_cannot_be_held_is_refused_before_any_work(fails, images, monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(Features, "ensure", None)
-    monkeypatch.setattr(preparation, "MAX_IMAGES", 11)
+    monkeypatch.setattr(protocol, "MAX_IMAGES", 11)
     for command_line in (("evaluate", *ONE_METHOD), ("train", "--method", "cl", "--out", tmp_path / "x.safetensors")):
         said = fails(command_line[0], images, *command_line[1:])
         assert "12 images, and comparing each with every other takes 1.15 kB of memory; take at most 11 of them" in said
@@ -780,7 +779,7 @@ def changed(model, path, **changes):
 
 def test_classify_shows_no_control_characters_of_a_file(works, model, images, tmp_path) -> None:
     strange = changed(
-        model, tmp_path / "x.safetensors", dataset="a\x1b[2J", classes=["\x1b]0;b\x07", "c\nd", "\ud800é"]
+        model, tmp_path / "x.safetensors", dataset="a\x1b[2J", classes=("\x1b]0;b\x07", "c\nd", "\ud800é")
     )
     photo = images / "red" / "0.png"
     text = works("classify", photo, "--model", strange)

@@ -65,7 +65,7 @@ def learned_from(tiny, cache, monkeypatch, one_core):
         learned.clear()
         methods = parse_methods(METHODS, tiny.architecture)
         sources = sorted({source for method in methods for source in method.sources})
-        report = evaluate_methods(dataset, methods, Features(dataset, tiny, sources, cache), PROTOCOL)
+        report = evaluate_methods(methods, Features(dataset, tiny, sources, cache), PROTOCOL)
         return list(learned), report
 
     return run_on

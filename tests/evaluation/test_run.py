@@ -50,7 +50,7 @@ def report(backbone, cache):
     dataset = tints(each=8)
     methods, features = ready(dataset, backbone, cache)
     protocol = Protocol(stratified_splits(dataset.targets, 3, 12, 0), official=False)
-    return evaluate_methods(dataset, methods, features, protocol, ["global"])
+    return evaluate_methods(methods, features, protocol, ["global"])
 
 
 def test_every_method_is_measured_on_every_split(report):
@@ -108,7 +108,7 @@ def test_two_baselines_meet_once(backbone, cache):
     dataset = tints(each=8)
     methods, features = ready(dataset, backbone, cache, "cl,global,sum")
     protocol = Protocol(stratified_splits(dataset.targets, 2, 12, 0), official=False)
-    report = evaluate_methods(dataset, methods, features, protocol, ["global", "sum"])
+    report = evaluate_methods(methods, features, protocol, ["global", "sum"])
     assert [(paired.method, paired.baseline) for paired in report.paired] == [
         ("cl", "global"), ("sum", "global"), ("cl", "sum")
     ]  # fmt: skip
@@ -119,14 +119,14 @@ def test_an_unknown_baseline_is_an_error(backbone, cache):
     methods, features = ready(dataset, backbone, cache, "cl")
     protocol = Protocol(stratified_splits(dataset.targets, 2, 12, 0), official=False)
     with pytest.raises(SettingError, match="'global' is not among the methods cl"):
-        evaluate_methods(dataset, methods, features, protocol, ["global"])
+        evaluate_methods(methods, features, protocol, ["global"])
 
 
 def test_one_official_split_is_bootstrapped(backbone, cache):
     dataset = tints(each=8)
     methods, features = ready(dataset, backbone, cache, "cl,global")
     split = Split(np.arange(0, 12), np.arange(12, COUNT))
-    report = evaluate_methods(dataset, methods, features, Protocol([split], official=True), ["global"])
+    report = evaluate_methods(methods, features, Protocol([split], official=True), ["global"])
     (paired,) = report.paired
     intervals = [paired.interval, *(result.measures["accuracy"].interval for result in report.methods)]
     assert {interval and interval.method for interval in intervals} == {"percentile bootstrap"}
@@ -142,7 +142,7 @@ def test_a_class_without_training_images_is_never_predicted(backbone, cache):
     methods, features = ready(dataset, backbone, cache, "cl")
     train = np.flatnonzero(dataset.targets != 2)[:10]
     split = Split(train, np.setdiff1d(np.arange(COUNT), train))
-    (result,) = evaluate_methods(dataset, methods, features, Protocol([split], official=True)).methods
+    (result,) = evaluate_methods(methods, features, Protocol([split], official=True)).methods
     assert result.confusion is not None
     assert result.confusion[:, 2].sum() == 0
     assert result.confusion[2].sum() == 8
@@ -155,7 +155,7 @@ def test_several_labels_and_unknown_ones(backbone, cache):
     dataset = dataset_of([png(noise(i)) for i in range(COUNT)], targets)
     methods, features = ready(dataset, backbone, cache, "cl,global")
     protocol = Protocol(stratified_splits(targets, 2, 12, 0), official=False)
-    report = evaluate_methods(dataset, methods, features, protocol, ["global"])
+    report = evaluate_methods(methods, features, protocol, ["global"])
     assert report.measure == "mean_average_precision"
     result = report.methods[0]
     assert result.confusion is None
@@ -173,7 +173,7 @@ def test_a_label_that_a_split_cannot_teach_ranks_all_images_as_equal(backbone, c
     dataset = dataset_of([png(noise(i)) for i in range(COUNT)], targets, ("even", "late"))
     methods, features = ready(dataset, backbone, cache, "global")
     splits = [Split(np.arange(12), np.arange(12, COUNT)), Split(np.arange(12, COUNT), np.arange(12))]
-    report = evaluate_methods(dataset, methods, features, Protocol(splits, official=False))
+    report = evaluate_methods(methods, features, Protocol(splits, official=False))
     assert set(report.methods[0].outcomes[0].scores[:, 1]) == {0}
     assert len(set(report.methods[0].outcomes[0].scores[:, 0])) > 1
     (problem,) = report.problems
@@ -184,7 +184,7 @@ def test_a_single_test_image_has_no_interval(backbone, cache):
     dataset = tints(each=8)
     methods, features = ready(dataset, backbone, cache, "cl,global")
     split = Split(np.arange(COUNT - 1), np.array([COUNT - 1]))
-    report = evaluate_methods(dataset, methods, features, Protocol([split], official=True), ["global"])
+    report = evaluate_methods(methods, features, Protocol([split], official=True), ["global"])
     assert report.methods[0].measures["accuracy"].interval is None
     assert report.paired[0].interval is None
 
@@ -195,7 +195,7 @@ def test_progress_counts_every_encoded_image(backbone, cache):
     seen: dict[str, list[tuple[int, int]]] = {}
     protocol = Protocol(stratified_splits(dataset.targets, 2, 12, 0), official=False)
     evaluate_methods(
-        dataset, methods, features, protocol,
+        methods, features, protocol,
         progress=lambda stage, done, total: seen.setdefault(stage, []).append((done, total)),
     )  # fmt: skip
     assert seen["cl/pca2"][-1] == (2 * COUNT, 2 * COUNT)  # what is learned is learned anew for each split

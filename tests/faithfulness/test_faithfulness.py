@@ -338,8 +338,8 @@ def answer(tiny):
 
 
 def test_a_study_has_the_accuracy_that_evaluate_finds(tiny, answer):
-    dataset, _, question, features, splits = tiny
-    report = evaluate_methods(dataset, [question.method, question.baseline], features, Protocol(splits, False, 2))
+    _, _, question, features, splits = tiny
+    report = evaluate_methods([question.method, question.baseline], features, Protocol(splits, False, 2))
     for found, result in zip((answer.accuracy, answer.baseline_accuracy), report.methods, strict=True):
         assert found.by_split == pytest.approx(result.measures["accuracy"].by_split)
     for curves in (answer.channels, answer.deletion):

@@ -167,7 +167,7 @@ def _compare(work: _Work, reservation: MemoryReservation) -> Comparison:
             _compute(work, Features(dataset, backbone, sources, cache), network_pass)
         work.begin(f"Testing {method.name} on {plan.splits} splits", plan.test_cost(method), 1)
         work.results[method.name] = result_of(
-            dataset, method, everything, protocol, scratch=cache.folder,
+            method, everything, protocol, scratch=cache.folder,
             progress=lambda stage, done, total: work.step(), step=work.step,
         )  # fmt: skip
     work.findings = findings = _findings(plan, work.results, protocol)

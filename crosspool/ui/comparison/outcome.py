@@ -12,7 +12,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from crosspool.evaluation.files import COST_FIGURE, accuracy_files, confusion_results, safe_file_names
-from crosspool.evaluation.findings import AccuracyFindings, data_sentence, protocol_sentence
+from crosspool.evaluation.findings import AccuracyFindings
 from crosspool.evaluation.report import MethodResult
 from crosspool.evaluation.tables import NO_CLEAR_DIFFERENCE, accuracy_sections, difference_verdict
 from crosspool.tables import Section
@@ -39,7 +39,7 @@ def outcome_section(comparison: Comparison, chosen: LabelledSet | None) -> None:
             f"This is the result for {title}, not for the images chosen above; press Train and compare for theirs.",
             icon=":material/history:",
         )
-    st.caption(as_it_is(f"{data_sentence(findings)} {protocol_sentence(findings)}"))
+    st.caption(as_it_is(f"{findings.data_sentence} {findings.protocol_sentence}"))
     st.caption(
         "Kept for this visit only: reloading the page discards images, results and models. Download what you want to "
         "keep."

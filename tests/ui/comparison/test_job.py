@@ -109,7 +109,7 @@ def test_it_finds_what_the_library_finds(done, backbone):
     plan, comparison = done.plan, done.comparison
     sources = sorted({source for method in plan.methods for source in method.sources})
     features = Features(plan.labelled.dataset, backbone, sources, plan.labelled.cache)
-    expected = evaluate_methods(plan.labelled.dataset, plan.methods, features, plan.protocol(), ["global@128"])
+    expected = evaluate_methods(plan.methods, features, plan.protocol(), ["global@128"])
     assert [result.name for result in comparison.report.methods] == METHODS.split(",")
     for found, result in zip(comparison.report.methods, expected.methods, strict=True):
         assert found.measures == result.measures
@@ -251,10 +251,10 @@ def cache_error(folder):
 def test_a_failure_is_one_sentence_and_keeps_what_was_found(backbone, monkeypatch, error, said, server):
     tested = result_of
 
-    def fails(dataset, method, *args, **kwargs):
+    def fails(method, *args, **kwargs):
         if method.name.startswith("cl"):
             raise error
-        return tested(dataset, method, *args, **kwargs)
+        return tested(method, *args, **kwargs)
 
     monkeypatch.setattr("crosspool.ui.comparison.job.result_of", fails)
     job = Job(planned(backbone), server)
