@@ -12,55 +12,41 @@ torch.Size([1, 1280, 320])
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from crosspool.errors import (
+    BackboneError,
+    CrosspoolError,
+    DatasetError,
+    ImageError,
+    LayerPairError,
+    ModelError,
+    SettingError,
+)
+
 if TYPE_CHECKING:
-    from crosspool.activations import PairActivations
     from crosspool.backbones import Backbone, architecture, backbone_specs, load_backbone
     from crosspool.classifiers import load_classifier, own_classifier
     from crosspool.contributions import explain
     from crosspool.datasets import open_dataset
-    from crosspool.errors import (
-        BackboneError,
-        CrosspoolError,
-        DatasetError,
-        ImageError,
-        LayerPairError,
-        ModelError,
-        SettingError,
-    )
     from crosspool.features import compute_record
     from crosspool.images import load_image
-    from crosspool.layer_pairs import LayerPair
+    from crosspool.layer_pairs import LayerPair, PairActivations
     from crosspool.methods import parse_method
     from crosspool.pooling import cross_layer_pool, local_features, pool_projected
     from crosspool.statistics import channel_statistics
 
 __version__ = "0.1.0"
 
-_HOME = {
-    "Backbone": "backbones",
-    "BackboneError": "errors",
-    "CrosspoolError": "errors",
-    "DatasetError": "errors",
-    "ImageError": "errors",
-    "LayerPair": "layer_pairs",
-    "LayerPairError": "errors",
-    "ModelError": "errors",
-    "PairActivations": "activations",
-    "SettingError": "errors",
-    "architecture": "backbones",
-    "backbone_specs": "backbones",
-    "channel_statistics": "statistics",
-    "compute_record": "features",
-    "cross_layer_pool": "pooling",
-    "explain": "contributions",
-    "load_backbone": "backbones",
-    "load_classifier": "classifiers",
-    "load_image": "images",
-    "local_features": "pooling",
-    "open_dataset": "datasets",
-    "own_classifier": "classifiers",
-    "parse_method": "methods",
-    "pool_projected": "pooling",
+_LAZY = {  # names that are imported when they are first used, by their module
+    "backbones": ("Backbone", "architecture", "backbone_specs", "load_backbone"),
+    "classifiers": ("load_classifier", "own_classifier"),
+    "contributions": ("explain",),
+    "datasets": ("open_dataset",),
+    "features": ("compute_record",),
+    "images": ("load_image",),
+    "layer_pairs": ("LayerPair", "PairActivations"),
+    "methods": ("parse_method",),
+    "pooling": ("cross_layer_pool", "local_features", "pool_projected"),
+    "statistics": ("channel_statistics",),
 }
 
 __all__ = [
@@ -93,9 +79,10 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import a public name where it is first used, so that importing crosspool itself is cheap."""
-    if name not in _HOME:
-        raise AttributeError(f"module 'crosspool' has no attribute {name!r}")
-    return getattr(import_module(f"crosspool.{_HOME[name]}"), name)
+    for module, names in _LAZY.items():
+        if name in names:
+            return getattr(import_module(f"crosspool.{module}"), name)
+    raise AttributeError(f"module 'crosspool' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -14,7 +14,7 @@ from torch import nn
 
 from crosspool import classifier_files
 from crosspool.backbones import PRETRAINED, UNTRAINED, Architecture, Backbone, load_backbone, spec_of
-from crosspool.backbones.architecture import architecture_of
+from crosspool.backbones.structure import architecture_of
 from crosspool.baselines import INPUT, MeanOverViews, fully_connected_layers
 from crosspool.classifier_files import Arrays, ClassifierSettings, OwnSettings, TrainingSettings
 from crosspool.crops import Source

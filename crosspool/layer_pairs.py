@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypedDict
 
-from torch import fx, nn
+from PIL import Image
+from torch import Tensor, fx, nn
 
 from crosspool.grids import Size
 from crosspool.tracing import Layout, behind_activation
@@ -100,6 +101,29 @@ class LayerPair:
     def can_be_negative(self) -> bool:
         """Whether the upper map has values below zero, so that "signed weights" differ from rectified."""
         return self.activation not in RECTIFIERS
+
+
+@dataclass(frozen=True)
+class PairActivations:
+    """The maps of B images for one layer pair.
+
+    Attributes:
+        pair: The layer pair.
+        lower: X, (B, D_t, H_t, W_t).
+        upper: A, (B, D_{t+1}, H, W): weights, rectified unless signed ones were asked for.
+        framed: The images that the network saw, size x size pixels each.
+
+    Example:
+        >>> import crosspool
+        >>> maps = crosspool.load_backbone().activations(crosspool.load_image("assets/samples/cat.jpg"), size=128)
+        >>> maps.pair.id, maps.upper.shape, maps.framed[0].size
+        ('conv_head', torch.Size([1, 1280, 4, 4]), (128, 128))
+    """
+
+    pair: LayerPair
+    lower: Tensor
+    upper: Tensor
+    framed: tuple[Image.Image, ...]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ FOLDER = app_folder() / "assets" / "samples"
 
 
 @dataclass(frozen=True)
-class Sample:
+class SamplePhoto:
     """A photo that ships with crosspool; `alt` describes it for those who cannot see it."""
 
     id: str
@@ -20,7 +20,7 @@ class Sample:
     path: Path
 
 
-def samples() -> tuple[Sample, ...]:
+def samples() -> tuple[SamplePhoto, ...]:
     """All samples in the order in which they are offered. Raises CrosspoolError where the folder is missing."""
     try:
         entries = json.loads((FOLDER / "samples.json").read_text(encoding="utf-8"))
@@ -28,4 +28,4 @@ def samples() -> tuple[Sample, ...]:
         raise CrosspoolError(
             f"The sample photos are missing from {FOLDER}; install crosspool again, or: git checkout assets"
         ) from error
-    return tuple(Sample(entry["id"], entry["title"], entry["alt"], FOLDER / entry["file"]) for entry in entries)
+    return tuple(SamplePhoto(entry["id"], entry["title"], entry["alt"], FOLDER / entry["file"]) for entry in entries)

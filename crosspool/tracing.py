@@ -1,14 +1,21 @@
-"""Trace a network into a graph, and work out the shape of every map at an input size.
+"""Trace a network into a graph, work out every map's shape at an input size, and run parts of the graph.
 
-Nothing here needs weights: a model on torch's `meta` device, which has shapes but no numbers, is enough.
+Tracing needs no weights: a model on torch's `meta` device, which has shapes but no numbers, is enough.
+
+Maps come from graphs cut out of the traced network, not from forward hooks: such a graph is pure, so any number of
+threads may run it at once, whereas hooks on a shared model hand one thread another's maps.
 """
 
+import operator
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import fx, nn
+from torch import Tensor, fx, nn
 from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from crosspool.errors import LayerPairError
 from crosspool.grids import Size
@@ -22,17 +29,21 @@ ACTIVATION_FUNCTIONS = (
     F.softplus, torch.relu, torch.sigmoid, torch.tanh,
 )  # fmt: skip
 ACTIVATION_METHODS = ("relu", "sigmoid", "tanh")
-# Modules that leave every value where it stands; behind a folded convolution BatchNorm is an Identity.
+# Modules that leave every value in its place; after a folded convolution, BatchNorm is an Identity.
 TRANSPARENT_MODULES = (nn.BatchNorm2d, nn.Identity, nn.Dropout, nn.Dropout2d)
+OUT_OF_PLACE: dict[Any, Callable[..., Any]] = {
+    operator.iadd: operator.add, operator.isub: operator.sub, operator.imul: operator.mul,
+    operator.itruediv: operator.truediv,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Layout:
     """A traced network at one input size: its graph, and what every node yields.
 
-    `shapes` maps a node's name to the shape of its tensor for a batch of one, (1, D, H, W) for a map, and to that of
-    the first tensor where a node yields several (a channel split); `numbers` to its value where the node computes
-    a plain number (padding that depends on the size).
+    `shapes` holds the shape of each node's tensor for a batch of one, by the node's name: (1, D, H, W) for a map. Where
+    a node yields several tensors (a channel split), it is the shape of the first. `numbers` holds the values of nodes
+    that compute a plain number (padding that depends on the size).
     """
 
     model: nn.Module
@@ -66,7 +77,7 @@ class _ShapeRecorder(fx.Interpreter):
     def run_node(self, n: fx.Node) -> Any:
         result = super().run_node(n)
         first = result[0] if isinstance(result, tuple | list) and result else result
-        if isinstance(first, torch.Tensor):
+        if isinstance(first, Tensor):
             self.shapes[n.name] = tuple(first.shape)
         elif isinstance(result, int):
             self.numbers[n.name] = result
@@ -89,7 +100,7 @@ def trace(model: nn.Module) -> fx.Graph:
 
 
 def forbid_in_place(model: nn.Module) -> None:
-    """Let no module of `model` write over its input: a pair may read that very map."""
+    """Stop the modules of `model` from overwriting their inputs: a pair may read those maps."""
     for module in model.modules():
         if getattr(module, "inplace", False):
             module.inplace = False  # type: ignore[assignment]  # nn.Module types attributes as modules
@@ -98,10 +109,8 @@ def forbid_in_place(model: nn.Module) -> None:
 def _forbid_in_place(node: fx.Node) -> None:
     if node.kwargs.get("inplace"):
         node.kwargs = {**node.kwargs, "inplace": False}
-    elif node.op == "call_function" and getattr(node.target, "__module__", "") == "_operator":
-        name = getattr(node.target, "__name__", "")
-        if name in ("iadd", "isub", "imul", "itruediv"):
-            node.target = getattr(__import__("operator"), name[1:])
+    elif node.op == "call_function" and node.target in OUT_OF_PLACE:
+        node.target = OUT_OF_PLACE[node.target]
     elif node.op == "call_method" and str(node.target).endswith("_") and not str(node.target).endswith("__"):
         node.target = str(node.target)[:-1]
 
@@ -109,8 +118,8 @@ def _forbid_in_place(node: fx.Node) -> None:
 def trace_layout(model: nn.Module, input_size: int) -> Layout:
     """Trace `model` and work out every map's shape for a square input of `input_size` pixels.
 
-    Quick and without memory when the model lies on the `meta` device. Raises LayerPairError when the network
-    has no room for such an input (a map would vanish).
+    On the `meta` device this is quick and takes no memory. Raises LayerPairError where the input is so small that a map
+    would vanish.
     """
     graph = trace(model)
     recorder = _ShapeRecorder(fx.GraphModule(model, graph))
@@ -119,14 +128,61 @@ def trace_layout(model: nn.Module, input_size: int) -> Layout:
         with torch.inference_mode():
             recorder.run(torch.empty(1, 3, input_size, input_size, device=device))
     except RuntimeError as error:
+        size = f"{input_size} x {input_size}"
         raise LayerPairError(
-            f"An input of {input_size} x {input_size} pixels is too small for this network; choose a larger one."
+            f"An input of {size} pixels is too small for this network; choose a larger one."
         ) from error
     return Layout(model, graph, input_size, recorder.shapes, recorder.numbers)
 
 
+class _Run(fx.Interpreter):
+    def call_module(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        # Not through nn.Module.__call__: while any thread traces, torch.fx replaces that for the whole process.
+        return self.fetch_attr(target).forward(*args, **kwargs)
+
+
+def run_graph(model: nn.Module, graph: fx.Graph, batch: Tensor) -> Any:
+    """What `graph`, traced from a model of the same architecture, yields for `batch` with `model`'s weights."""
+    with torch.no_grad():
+        return _Run(model, graph=graph).run(batch)
+
+
+def subgraph(graph: fx.Graph, names: Sequence[str]) -> fx.Graph:
+    """The part of a network's graph that yields the named nodes, as a tuple, and nothing after them."""
+    nodes = {node.name: node for node in graph.nodes}
+    needed = {nodes[name] for name in names}
+    for node in reversed(graph.nodes):
+        if node in needed:
+            needed.update(node.all_input_nodes)
+    part = fx.Graph()
+    copies: dict[fx.Node, fx.Node] = {}
+    for node in graph.nodes:
+        if node in needed:
+            copies[node] = part.node_copy(node, copies.__getitem__)
+    part.output(tuple(copies[nodes[name]] for name in names))
+    return part
+
+
+def fold_batch_norm(model: nn.Module, graph: fx.Graph) -> None:
+    """Fold each BatchNorm that is the only reader of a convolution into it, in place; `model` is in eval mode.
+
+    The maps stay as they are, and a pass over them is saved. Each such BatchNorm becomes an Identity, so that names in
+    `graph` stay valid.
+    """
+    modules = dict(model.named_modules())
+    calls = Counter(str(node.target) for node in graph.nodes if node.op == "call_module")
+    for node in graph.nodes:
+        names = [str(call.target) for call in (node, *node.users) if call.op == "call_module"]
+        if len(node.users) != 1 or len(names) != 2 or any(calls[name] > 1 for name in names):
+            continue
+        convolution, norm = (modules[name] for name in names)
+        if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+            model.set_submodule(names[0], fuse_conv_bn_eval(convolution, norm))
+            model.set_submodule(names[1], nn.Identity())
+
+
 def behind_activation(layer: fx.Node, modules: dict[str, nn.Module]) -> tuple[fx.Node, str | None]:
-    """The node with a layer's output behind BatchNorm and non-linearity, and the latter's name."""
+    """The node that yields a layer's output after BatchNorm and non-linearity, and the name of the latter."""
     node = layer
     while True:
         for user in node.users:

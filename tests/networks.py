@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torch import nn
 
-from crosspool.backbones.spec import BackboneSpec
+from crosspool.backbones.structure import BackboneSpec
 from crosspool.backbones.weights import WeightsFile
 from crosspool.classifier_files import ClassifierSettings
 from crosspool.framing import Preprocessing

@@ -10,13 +10,12 @@ from PIL import Image
 from torch import fx, nn
 from torch.nn import functional as F
 
-from crosspool.activations import subgraph
 from crosspool.backbones import backbone as backbone_module
-from crosspool.backbones import load_backbone, spec_of
-from crosspool.backbones.architecture import Architecture
-from crosspool.backbones.loading import load
+from crosspool.backbones import load, load_backbone, spec_of
+from crosspool.backbones.structure import Architecture
 from crosspool.errors import LayerPairError, SettingError
 from crosspool.framing import frame_image, to_tensor
+from crosspool.tracing import subgraph
 from tests.networks import Net, sample, spec_for
 
 pytestmark = pytest.mark.usefixtures("one_core")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.preprocessing import Normalizer
 
 from crosspool.backbones import load_backbone
-from crosspool.backbones.architecture import architecture_of
+from crosspool.backbones.structure import architecture_of
 from crosspool.classifiers import LinearClassifier, own_classifier
 from crosspool.contributions import TOLERANCE, Completeness, explain, explanation_of
 from crosspool.crops import Source

@@ -9,8 +9,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from crosspool.backbones import Backbone
-from crosspool.backbones.loading import UNTRAINED, load
+from crosspool.backbones import UNTRAINED, Backbone, load
 from crosspool.cache import ArrayCache, default_cache
 from crosspool.crops import Source, image_views
 from crosspool.datasets import Dataset, Sample

@@ -7,13 +7,12 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from crosspool.activations import _Run
 from crosspool.backbones import architecture, backbone_specs, load_backbone
-from crosspool.backbones.architecture import without_memory
+from crosspool.backbones.structure import without_memory
 from crosspool.errors import LayerPairError
 from crosspool.layer_pairs import LayerPair, NotOffered, find_layer_pairs
 from crosspool.pooling import cross_layer_pool
-from crosspool.tracing import trace, trace_layout
+from crosspool.tracing import _Run, trace, trace_layout
 from tests.networks import Net, sample
 
 # --- tiny networks

@@ -5,12 +5,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from crosspool.activations import _Run, subgraph
 from crosspool.backbones import architecture, load_backbone
-from crosspool.backbones.architecture import without_memory
+from crosspool.backbones.structure import without_memory
 from crosspool.layer_pairs import LayerPair, find_layer_pairs
 from crosspool.receptive_field import Box, patch_box, receptive_field
-from crosspool.tracing import ACTIVATION_FUNCTIONS, ACTIVATION_MODULES, trace_layout
+from crosspool.tracing import ACTIVATION_FUNCTIONS, ACTIVATION_MODULES, _Run, subgraph, trace_layout
 from tests.networks import Net
 
 pytestmark = pytest.mark.usefixtures("one_core")
@@ -234,7 +233,7 @@ def test_squeeze_and_excite_sees_the_whole_image():
 def test_a_trained_network_with_its_maxima_sees_no_more():
     backbone = load_backbone(device="cpu")
     pair = backbone.architecture.pair("blocks.5.project_conv")
-    graph = backbone.architecture.pair_graph(pair, 160)
+    graph = backbone.architecture.subgraph((pair.lower, pair.upper), 160)
     for row, column in corners_and_centre(backbone.architecture.map_sizes(pair, 160)[1]):
         image = torch.rand(1, 3, 160, 160).requires_grad_()
         _, upper = _Run(backbone.model, graph=graph).run(image)

@@ -7,7 +7,7 @@ import pytest
 from crosspool import samples as module
 from crosspool.errors import CrosspoolError
 from crosspool.images import load_image
-from crosspool.samples import Sample, samples
+from crosspool.samples import SamplePhoto, samples
 
 
 def test_every_sample_is_a_described_photo() -> None:
@@ -32,8 +32,8 @@ def test_keeps_the_order_of_the_list(tmp_path, monkeypatch) -> None:
     (tmp_path / "samples.json").write_text(json.dumps(entries), encoding="utf-8")
     monkeypatch.setattr(module, "FOLDER", tmp_path)
     assert samples() == (
-        Sample("owl", "Owl", "A owl", tmp_path / "owl.jpg"),
-        Sample("ant", "Ant", "A ant", tmp_path / "ant.jpg"),
+        SamplePhoto("owl", "Owl", "A owl", tmp_path / "owl.jpg"),
+        SamplePhoto("ant", "Ant", "A ant", tmp_path / "ant.jpg"),
     )
 
 

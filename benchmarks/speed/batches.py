@@ -12,10 +12,8 @@ from torch import nn
 
 from benchmarks.harness.command import parser_of, print_table
 from benchmarks.harness.timing import interleaved, machine, repetitions_within
-from crosspool.activations import run_graph
 from crosspool.backbones import architecture, spec_of
-from crosspool.backbones.folding import fold_batch_norm
-from crosspool.tracing import forbid_in_place
+from crosspool.tracing import fold_batch_norm, forbid_in_place, run_graph
 
 BATCHES = ((1, 224), (8, 224), (32, 224), (1, 448), (8, 448))  # images, input size
 # A network with its batches: the large ones of VGG-16 would take minutes.

@@ -21,14 +21,14 @@ from benchmarks.harness.command import options_of, print_table
 from benchmarks.harness.mapsets import unpack
 from benchmarks.harness.session import state_of
 from benchmarks.harness.timing import Timing, machine, milliseconds
-from crosspool.activations import run_graph
 from crosspool.backbones import DEFAULT, Backbone, load_backbone
 from crosspool.framing import frame_image, to_tensor
 from crosspool.gallery.mapset import pack_maps
 from crosspool.images import load_image
 from crosspool.pooling import cross_layer_pool
-from crosspool.samples import Sample, samples
+from crosspool.samples import SamplePhoto, samples
 from crosspool.statistics import channel_statistics
+from crosspool.tracing import run_graph
 from crosspool.ui.maps import gallery
 from crosspool.ui.runtime import maps as compute
 from crosspool.ui.runtime.server import Server, current_server, use_server
@@ -51,7 +51,7 @@ PARTS: dict[str, tuple[Any, str]] = {
 REST, BESIDE = "rest of the script", "press beyond forward"
 
 
-def pressed(app: AppTest, sample: Sample) -> dict[str, float]:
+def pressed(app: AppTest, sample: SamplePhoto) -> dict[str, float]:
     """Press a sample whose maps are in no cache; milliseconds of the whole and of its parts."""
     current_server().cache.clear()
     state_of(app, LinkState).sample = sample.id
@@ -79,9 +79,10 @@ def _watched(place: Any, function: str, spent: dict[str, float], part: str) -> I
         yield
 
 
-def forward_pass(backbone: Backbone, sample: Sample, size: int) -> float:
+def forward_pass(backbone: Backbone, sample: SamplePhoto, size: int) -> float:
     """Milliseconds from the framed and normalised image to its maps; in a new thread, as a page's script has."""
-    graph = backbone.architecture.pair_graph(backbone.layer_pairs[-1], size)
+    pair = backbone.layer_pairs[-1]
+    graph = backbone.architecture.subgraph((pair.lower, pair.upper), size)
     framed = frame_image(load_image(sample.path), backbone.spec.preprocessing, size)
     batch = to_tensor([framed], backbone.spec.preprocessing)
     batch = batch.to(backbone.device, memory_format=torch.channels_last)

@@ -13,13 +13,13 @@ from torch.nn import functional as F
 
 from benchmarks.harness.command import options_of, print_table
 from benchmarks.harness.timing import Timing, interleaved, machine
-from crosspool.activations import run_graph
 from crosspool.backbones import UNTRAINED, Backbone, load_backbone
 from crosspool.framing import frame_image, to_tensor
 from crosspool.images import load_image
 from crosspool.layer_pairs import LayerPair
 from crosspool.pooling import cross_layer_pool, local_features
 from crosspool.samples import samples
+from crosspool.tracing import run_graph
 
 # Name, weights, input size (None: the network's own). The target is for those marked so.
 CASES: tuple[tuple[str, str | None, int | None, bool], ...] = (
@@ -198,7 +198,8 @@ def forward_table(repetitions: int) -> None:
 
 def _maps(backbone: Backbone, pair: LayerPair, size: int | None, batch: Tensor) -> tuple[Tensor, Tensor]:
     """What `Backbone.activations` does once the image is framed and normalised."""
-    lower, upper = run_graph(backbone.model, backbone.architecture.pair_graph(pair, size), batch)
+    graph = backbone.architecture.subgraph((pair.lower, pair.upper), size)
+    lower, upper = run_graph(backbone.model, graph, batch)
     return lower, upper.clamp_min(0) if pair.can_be_negative else upper
 
 

@@ -12,15 +12,12 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from crosspool.activations import PairActivations, run_graph
-from crosspool.backbones.architecture import Architecture, architecture_of, without_memory
-from crosspool.backbones.folding import fold_batch_norm
-from crosspool.backbones.spec import BackboneSpec
+from crosspool.backbones.structure import Architecture, BackboneSpec, architecture_of, without_memory
 from crosspool.errors import BackboneError, LayerPairError, SettingError
 from crosspool.framing import Framing, frame_image, to_tensor
-from crosspool.layer_pairs import LayerPair, NotOffered
+from crosspool.layer_pairs import LayerPair, NotOffered, PairActivations
 from crosspool.receptive_field import Box, receptive_field
-from crosspool.tracing import forbid_in_place
+from crosspool.tracing import fold_batch_norm, forbid_in_place, run_graph
 
 BATCH_PIXELS = 8 * 224 * 224  # larger batches are slower an image on a CPU: see benchmarks/speed/batches.py
 

@@ -10,7 +10,7 @@ from importlib.resources import files
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from crosspool.backbones.spec import BackboneSpec
+from crosspool.backbones.structure import BackboneSpec
 from crosspool.backbones.torchvision_guard import torchvision
 from crosspool.backbones.weights import WeightsFile
 from crosspool.framing import Preprocessing

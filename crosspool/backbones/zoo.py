@@ -10,7 +10,7 @@ from urllib.parse import urlparse
 
 from torch import nn
 
-from crosspool.backbones.spec import BackboneSpec
+from crosspool.backbones.structure import BackboneSpec
 from crosspool.backbones.torchvision_guard import torchvision
 from crosspool.backbones.weights import WeightsFile
 from crosspool.framing import Preprocessing

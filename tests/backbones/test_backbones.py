@@ -16,8 +16,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 import crosspool
-from crosspool.backbones import architecture, backbone_specs, load_backbone, spec_of
-from crosspool.backbones.loading import choose_device, load
+from crosspool.backbones import architecture, backbone_specs, choose_device, load, load_backbone, spec_of
 from crosspool.backbones.weights import WeightsFile, fetch_weights, read_state_dict
 from crosspool.errors import BackboneError
 from crosspool.framing import frame_image, to_tensor

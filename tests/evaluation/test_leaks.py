@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from crosspool.backbones.loading import UNTRAINED, load
+from crosspool.backbones import UNTRAINED, load
 from crosspool.cache import ArrayCache
 from crosspool.datasets import Dataset
 from crosspool.encoding import CrossLayerPooling, Encoder

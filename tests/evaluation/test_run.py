@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from torch import nn
 
-from crosspool.backbones.loading import load
+from crosspool.backbones import load
 from crosspool.cache import ArrayCache
 from crosspool.datasets import UNKNOWN, Split
 from crosspool.errors import SettingError

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crosspool.backbones.loading import UNTRAINED, load
+from crosspool.backbones import UNTRAINED, load
 from crosspool.cache import ArrayCache
 from crosspool.classifiers import LinearClassifier
 from crosspool.contributions import explanation_of

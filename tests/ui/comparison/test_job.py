@@ -11,8 +11,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from crosspool.backbones import UNTRAINED
-from crosspool.backbones.loading import load
+from crosspool.backbones import UNTRAINED, load
 from crosspool.cache import CacheError
 from crosspool.datasets import Split
 from crosspool.errors import DatasetError, SettingError

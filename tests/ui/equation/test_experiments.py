@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from crosspool.backbones.loading import load
+from crosspool.backbones import load
 from crosspool.pooling import cross_layer_pool
 from crosspool.statistics import channel_statistics
 from crosspool.ui.equation import agreement, case, experiments

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from crosspool.activations import run_graph
 from crosspool.backbones import load_backbone
 from crosspool.errors import CrosspoolError, SettingError
 from crosspool.layer_pairs import LayerPair
 from crosspool.pooling import cross_layer_pool, local_features
 from crosspool.statistics import channel_statistics
+from crosspool.tracing import run_graph
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest, image_maps
 from crosspool.ui.runtime.networks import Networks
 from crosspool.ui.runtime.quota import ImageHash

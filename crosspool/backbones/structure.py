@@ -1,23 +1,59 @@
-"""A backbone's structure without its weights: traced once on torch's `meta` device, at any input size."""
+"""What a backbone is, without its weights: data about it, and its structure, traced on torch's `meta` device."""
 
 import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import Any
 
 import torch
 from cachetools import LRUCache
-from torch import fx, nn
+from torch import Tensor, fx, nn
 from torch.overrides import TorchFunctionMode
 
-from crosspool.activations import subgraph
-from crosspool.backbones.spec import BackboneSpec
+from crosspool.backbones.weights import WeightsFile
 from crosspool.errors import LayerPairError
+from crosspool.framing import Preprocessing
+from crosspool.grids import Size
 from crosspool.layer_pairs import LayerPair, NotOffered, find_layer_pairs
-from crosspool.tracing import Layout, trace_layout
+from crosspool.tracing import Layout, subgraph, trace_layout
 
 # torch.fx patches torch.nn.Module for the whole process while it traces.
 _TRACING = threading.Lock()
 MAX_LAYOUTS, MAX_SUBGRAPHS = 16, 64  # of each network; a layout has up to 2 MB, and there are hundreds of sizes
+
+
+@dataclass(frozen=True)
+class BackboneSpec:
+    """A network that crosspool can load.
+
+    `build(num_classes)` makes it with random weights. `rename` maps a pretrained file's parameter names to the
+    network's; a name that maps to None is left out (auxiliary heads). `classes()` names the pretrained classes.
+    """
+
+    name: str
+    title: str
+    preprocessing: Preprocessing
+    parameters: int
+    weights: WeightsFile
+    weights_licence: str
+    build: Callable[[int], nn.Module]
+    rename: Callable[[str], str | None]
+    classes: Callable[[], tuple[str, ...]]
+
+    def renamed(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """A file's tensors by the network's parameter names, in single precision."""
+        return {
+            new: value.float() if value.is_floating_point() else value
+            for old, value in state.items()
+            if (new := self.rename(old)) is not None
+        }
+
+    def titled(self, weights: str) -> str:
+        """EfficientNet-Lite0; with UNTRAINED (random) weights, or the name of your own file, where that is so."""
+        mark = {"pretrained": "", "untrained": " with UNTRAINED (random) weights"}
+        return self.title + mark.get(weights, f" with weights from {Path(weights).name}")
 
 
 class _ParametersOnMeta(TorchFunctionMode):
@@ -74,10 +110,6 @@ class Architecture:
                 self._subgraphs[key] = subgraph(at_size.graph, names)
             return self._subgraphs[key]
 
-    def pair_graph(self, pair: LayerPair, size: int | None = None) -> fx.Graph:
-        """The part of the traced network that yields (lower, upper) of `pair`."""
-        return self.subgraph((pair.lower, pair.upper), size)
-
     @cached_property
     def _pairs(self) -> tuple[tuple[LayerPair, ...], tuple[NotOffered, ...]]:
         return find_layer_pairs(self.layout())
@@ -110,17 +142,13 @@ class Architecture:
             f"{self.spec.name} has no layer pair {pair_id!r}; it has {examples} (crosspool pairs lists them)."
         )
 
-    def map_sizes(self, pair: LayerPair, size: int | None = None) -> tuple[tuple[int, int], tuple[int, int]]:
+    def map_sizes(self, pair: LayerPair, size: int | None = None) -> tuple[Size, Size]:
         """(rows, columns) of the lower and of the upper map at an input of `size` pixels."""
         at_size = self.layout(size)
         return at_size.map_size(pair.lower), at_size.map_size(pair.upper)
 
 
-def architecture_of(spec: BackboneSpec, num_classes: int = 1000) -> Architecture:
-    """One Architecture for each spec and number of classes."""
-    return _cached_architecture(spec, num_classes)
-
-
 @lru_cache(maxsize=128)
-def _cached_architecture(spec: BackboneSpec, num_classes: int) -> Architecture:
+def architecture_of(spec: BackboneSpec, num_classes: int) -> Architecture:
+    """The architecture of this spec with this number of classes; always the same object."""
     return Architecture(spec, num_classes)
