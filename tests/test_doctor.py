@@ -24,8 +24,7 @@ def empty_cache(tmp_path, monkeypatch):
 
 
 def only(look) -> Check:
-    (check,) = doctor._guarded("the check", look)
-    return check
+    return doctor._guarded("the check", look)
 
 
 def test_this_machine_works() -> None:
@@ -159,7 +158,7 @@ def test_missing_samples_are_a_warning(tmp_path, monkeypatch) -> None:
     ],
 )
 def test_a_check_that_breaks_fails_and_the_others_go_on(monkeypatch, error, advice) -> None:
-    def breaks():
+    def breaks(name):
         raise error
 
     monkeypatch.setattr(doctor, "CHECKS", (("broken", breaks), ("Python", doctor._python)))

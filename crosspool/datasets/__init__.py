@@ -1,4 +1,4 @@
-"""Labelled images to evaluate on: folders, archives, the official layouts, and the generated FieldGuide."""
+"""Labelled images to evaluate on: folders, archives, official layouts, torchvision's sets, and FieldGuide."""
 
 from crosspool.datasets.catalogue import built_in_names, open_dataset
 from crosspool.datasets.checks import check_classes, in_two_classes, there_twice

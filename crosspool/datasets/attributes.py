@@ -7,10 +7,10 @@ classification", ICCV 2011), from H3D and PASCAL VOC: nine attributes of the per
 
 Public code that reads the published archive agrees on the lines, the order of the attributes, and the labels 1, -1
 and 0 (unspecified: UNKNOWN). The paper's 2,003 training and 2,010 validation people are together in train, 4,013
-in all; 4,022 are in test. Some boxes of the archive are NaN: it is not known where that person is, so the line is left
-out. It is not certain whether boxes count pixels from 0 or 1 (taken as 0), and whether one image can be on
-several lines; if it does, its people are 00001.jpg, 00001.jpg#2 and so on. A folder val, if there is one, is
-training too. Boxes are rounded outward; what reaches out of the image is cut off.
+in all; 4,022 are in test. Some boxes of the archive are NaN: the place of that person is unknown, so the line is left
+out. It is not certain whether boxes count pixels from 0 or 1 (0 is assumed), nor whether an image can be on several
+lines; its people are then called 00001.jpg, 00001.jpg#2 and so on. A folder val, if there is one, is training too.
+Boxes are rounded outward and cut off at the border of the image.
 """
 
 from collections import Counter
@@ -23,15 +23,8 @@ from crosspool.errors import DatasetError
 from crosspool.text import printable
 
 CLASSES = (
-    "is male",
-    "has long hair",
-    "has glasses",
-    "has hat",
-    "has t-shirt",
-    "has long sleeves",
-    "has shorts",
-    "has jeans",
-    "has long pants",
+    *("is male", "has long hair", "has glasses", "has hat", "has t-shirt"),
+    *("has long sleeves", "has shorts", "has jeans", "has long pants"),
 )
 PARTS: dict[str, SplitPart] = {"train": "train", "val": "train", "test": "test"}
 LABELS = {1: 1, -1: 0, 0: UNKNOWN}
@@ -76,9 +69,8 @@ def _row(line: str) -> Row:
     labels = values[4:]
     if len(labels) != len(CLASSES) or not set(labels) <= set(LABELS):
         raise ValueError("no labels")
-    left, top, width, height = values[:4]
     try:
-        box = box_around(left, top, width, height)
+        box = box_around(*values[:4])
     except ValueError:
         box = None
     return name, box, tuple(LABELS[int(label)] for label in labels)
@@ -94,8 +86,7 @@ def _is_row(line: str) -> bool:
 
 def _people(folder: str, part: SplitPart, rows: list[Row], problems: list[str]) -> list[Listed]:
     rows_of_image: Counter[str] = Counter()
-    people = []
-    unboxed = []
+    people, unboxed = [], []
     for name, box, labels in rows:
         path = f"{folder}/{name}"
         rows_of_image[path] += 1
@@ -104,6 +95,5 @@ def _people(folder: str, part: SplitPart, rows: list[Row], problems: list[str]) 
             unboxed.append(person)
         else:
             people.append(Listed(path, labels, part, box, person))
-    one, many = "person has no box and is left out", "people have no box and are left out"
-    problems.extend(counted_sentence(unboxed, one, many))
+    problems += counted_sentence(unboxed, "person has no box and is left out", "people have no box and are left out")
     return people

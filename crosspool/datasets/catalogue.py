@@ -1,4 +1,4 @@
-"""One entry to all data sets, by what people type: a folder, a ZIP, or a name."""
+"""Open any data set by what people type: a folder, a ZIP, or a name."""
 
 import difflib
 import os
@@ -28,27 +28,27 @@ def open_dataset(
     download: bool = False,
     bounding_box: bool = False,
 ) -> Dataset:
-    """Open a data set of labelled images, which are read later, one by one.
+    """Open a data set of labelled images, which are read later, one at a time.
 
     - `fieldguide`, `fieldguide:20`, `fieldguide:20:7`: the generated set, with 20 images of each class, from seed 7.
     - `torchvision:flowers102` and so on (`built_in_names`): below `root`, where `download` may put it.
     - A folder in the layout of MIT-67, CUB-200-2011, PASCAL VOC 2007 or Attributes of People, recognised by its lists.
-    - Any other folder, or a ZIP of one: one folder for each class, perhaps below train and test.
+    - Any other folder, or a ZIP of one: a folder for each class, perhaps below train and test.
 
-    For a path whose name is one of the above, write `./fieldguide`.
+    Write `./fieldguide` for a folder with such a name.
 
     Args:
         spec: One of these.
         root: The folder of torchvision's data sets.
         download: Whether torchvision may download the data set.
-        bounding_box: Cut the birds of CUB-200-2011 out by their boxes; people with attributes always come so.
+        bounding_box: Crop the birds of CUB-200-2011 to their boxes. Attributes of People is always cropped.
 
     Returns:
         Dataset: Samples, classes and targets, and the official split where there is one.
 
     Raises:
         DatasetError: There is no such data set, or nothing in it can be used; the sentence says what to do.
-        SettingError: A number after `fieldguide` is outside what it can be.
+        SettingError: A number after `fieldguide` is too small or too large.
 
     Example:
         >>> import crosspool
@@ -56,25 +56,21 @@ def open_dataset(
         >>> len(dataset), dataset.classes[0]
         (24, 'Chestnut-crowned Marshlet')
     """
-    if isinstance(spec, str):
-        kind, _, rest = spec.partition(":")
-        if kind in (FIELDGUIDE, TORCHVISION):
-            if bounding_box:
-                raise _no_boxes(spec)
-            if kind == TORCHVISION:
-                return _torchvision(rest, Path(os.path.expanduser(root)), download)
-            from crosspool.datasets.fieldguide import fieldguide
-
-            return fieldguide(**fieldguide_numbers(spec))
-    path = Path(os.path.expanduser(spec))
-    if not os.fspath(spec):
-        raise _unknown("")
-    if os.path.isdir(path):
+    text, path = os.fspath(spec), Path(os.path.expanduser(spec))
+    kind, _, name = text.partition(":")
+    is_built_in = isinstance(spec, str) and kind in (FIELDGUIDE, TORCHVISION)
+    if text and os.path.isdir(path) and not is_built_in:
         return _folder(path, bounding_box)
-    if not os.path.isfile(path):
-        raise _unknown(os.fspath(spec))
+    if not is_built_in and not os.path.isfile(path):
+        raise _unknown(text)
     if bounding_box:
-        raise _no_boxes(os.fspath(spec))
+        raise _no_boxes(text)
+    if is_built_in and kind == TORCHVISION:
+        return _torchvision(name, Path(os.path.expanduser(root)), download)
+    if is_built_in:
+        from crosspool.datasets.fieldguide import fieldguide
+
+        return fieldguide(**fieldguide_numbers(text))
     if path.suffix.lower() in _PACKED or not (path.suffix.lower() == ".zip" or zipfile.is_zipfile(path)):
         raise DatasetError(f"{path} is neither a folder nor a ZIP; unpack it and name the folder.")
     return zipped_class_folders(path)
@@ -95,13 +91,12 @@ def _folder(folder: Path, bounding_box: bool) -> Dataset:
 
 
 def fieldguide_numbers(spec: str) -> dict[str, int]:
-    """The `per_class` and `seed` that fieldguide:IMAGES:SEED says, as far as it does. Raises DatasetError."""
+    """The `per_class` and `seed` of fieldguide:IMAGES:SEED, where they are given. Raises DatasetError."""
     rest = spec.partition(":")[2]
     numbers = rest.split(":") if rest or spec.endswith(":") else []
     if len(numbers) > 2 or not all(number.isascii() and number.isdigit() for number in numbers):
-        raise DatasetError(
-            f"{spec!r} cannot be understood; write fieldguide:IMAGES or fieldguide:IMAGES:SEED with numbers."
-        )
+        advice = "write fieldguide:IMAGES or fieldguide:IMAGES:SEED with numbers"
+        raise DatasetError(f"{spec!r} cannot be understood; {advice}.")
     return {name: int(number) for name, number in zip(("per_class", "seed"), numbers, strict=False)}
 
 
@@ -122,7 +117,5 @@ def _unknown(spec: str) -> DatasetError:
     if key is not None:
         return DatasetError(f"There is no folder or ZIP {spec}; did you mean {TORCHVISION}:{key}?")
     near = difflib.get_close_matches(spec.lower(), built_in_names(), n=1, cutoff=0.8)
-    if near:
-        return DatasetError(f"There is no folder or ZIP {spec!r}; did you mean {near[0]}?")
-    names = ", ".join(built_in_names())
-    return DatasetError(f"There is no folder or ZIP {spec!r}; name one, or one of {names}.")
+    advice = f"did you mean {near[0]}?" if near else f"name one, or one of {', '.join(built_in_names())}."
+    return DatasetError(f"There is no folder or ZIP {spec!r}; {advice}")

@@ -15,7 +15,7 @@ NAMED_CLASSES = 10
 
 
 def images_per_class(targets: np.ndarray, classes: int) -> np.ndarray:
-    """How many images each class has; of labels, how many images each applies to."""
+    """The number of images of each class; with several labels at once, of images that each label applies to."""
     if targets.ndim == 2:
         return np.asarray((targets == 1).sum(axis=0))
     return np.bincount(targets, minlength=classes)
@@ -24,14 +24,14 @@ def images_per_class(targets: np.ndarray, classes: int) -> np.ndarray:
 def check_classes(
     dataset: Dataset, at_least: int, on_problem: OnProblem, image_keys: Sequence[str] | None = None
 ) -> Dataset:
-    """The data set without the classes of fewer than `at_least` images; the very same one where there are none.
+    """The data set without classes of fewer than `at_least` images; the same object if there are none.
 
-    With several labels at once, a label needs as many images to which it applies as to which it does not, and dropping
-    it drops no image. "skip" numbers the other classes anew and adds a problem that names what was dropped; "stop"
-    raises instead.
+    With several labels at once, a label needs `at_least` images that it applies to, and as many that it does not apply
+    to; dropping it drops no image. "skip" renumbers the other classes and adds a problem that names the dropped ones;
+    "stop" raises instead.
 
-    `image_keys`, (n,), are content keys: images with equal keys then count once, for the class of the first of them. A
-    dropped class leaves its images to the others, so classes are dropped one at a time, in their order.
+    `image_keys`, (n,), are content keys: images with equal keys count once, for the class of the first of them. As a
+    dropped class leaves its images to the others, classes are then dropped one at a time, in their order.
 
     Raises:
         DatasetError: "stop", and there are such classes, or "skip", and fewer than two classes (one label, with
@@ -53,16 +53,15 @@ def check_classes(
 
 
 def _small_labels(dataset: Dataset, at_least: int) -> dict[int, str]:
-    """The labels with too few images, and what is said of each."""
+    """The labels with too few images, described, by their number."""
     applies, lacks = (dataset.targets == 1).sum(axis=0), (dataset.targets == 0).sum(axis=0)
-    return {
-        int(i): f"{dataset.classes[i]} ({applies[i]} with, {lacks[i]} without)"
-        for i in np.flatnonzero(np.minimum(applies, lacks) < at_least)
-    }
+    counts = zip(dataset.classes, applies, lacks, strict=True)
+    texts = [f"{name} ({with_it} with, {without} without)" for name, with_it, without in counts]
+    return {int(i): texts[i] for i in np.flatnonzero(np.minimum(applies, lacks) < at_least)}
 
 
 def _small_classes(dataset: Dataset, at_least: int, image_keys: Sequence[str] | None) -> dict[int, str]:
-    """The classes with too few images, and what is said of each."""
+    """The classes with too few images, described, by their number."""
     keys = np.arange(len(dataset)) if image_keys is None else np.unique(image_keys, return_inverse=True)[1]
     targets, small = dataset.targets, dict[int, str]()
     while True:
@@ -78,14 +77,12 @@ def _small_classes(dataset: Dataset, at_least: int, image_keys: Sequence[str] | 
 
 
 def _too_small(dataset: Dataset, at_least: int, count: int, by_key: bool) -> str:
-    """That so many classes or labels have too few images."""
-    single = count == 1
+    """The beginning of a sentence: that `count` classes or labels have too few images."""
+    them, their = ("it", "its") if count == 1 else ("them", "their")
     images = plural(at_least, "image")
     if dataset.multi_label:
-        them = "it" if single else "them"
         return f"{plural(count, 'label has', 'labels have')} fewer than {images} with or without {them}"
-    if by_key:
-        images = f"{at_least} different images of {'its' if single else 'their'} own"
+    images = f"{at_least} different images of {their} own" if by_key else images
     return f"{plural(count, 'class has', 'classes have')} fewer than {images}"
 
 
@@ -104,43 +101,41 @@ def _named(names: Sequence[str]) -> str:
 
 
 def in_two_classes(dataset: Dataset, image_keys: Sequence[str]) -> tuple[str, ...]:
-    """What is to be said of samples with equal `image_keys`, whose classes differ, so that only one can be right."""
-    if dataset.multi_label:
-        return ()
-    equal_pairs = []
-    for same in _equal(image_keys):
-        other = next((index for index in same if dataset.targets[index] != dataset.targets[same[0]]), None)
+    """A sentence on images (with equal `image_keys`) that are in several classes, only one of which can be right."""
+    pairs = []
+    for first, *others in [] if dataset.multi_label else _copies(image_keys):
+        other = next((index for index in others if dataset.targets[index] != dataset.targets[first]), None)
         if other is not None:
-            equal_pairs.append((same[0], other))
-    count = _counted(dataset, equal_pairs, "in two classes")
-    return (f"{count}; a method can be right about only one of the two.",) if equal_pairs else ()
+            pairs.append((first, other))
+    return _sentence(dataset, pairs, "in two classes", "a method can be right about only one of the two.")
 
 
 def there_twice(dataset: Dataset, image_keys: Sequence[str]) -> tuple[str, ...]:
-    """What is to be said of images that a class (with several labels, the data set) has more than once."""
-    equal_pairs = []
-    for same in _equal(image_keys):
-        classes: dict[int, int] = {}  # the first of them in each class
-        for index in same:
-            first = classes.setdefault(0 if dataset.multi_label else int(dataset.targets[index]), index)
+    """A sentence on images that a class (with several labels, the data set) has more than once."""
+    pairs = []
+    for copies in _copies(image_keys):
+        firsts: dict[int, int] = {}  # the first copy in each class
+        for index in copies:
+            first = firsts.setdefault(0 if dataset.multi_label else int(dataset.targets[index]), index)
             if first != index:
-                equal_pairs.append((first, index))
+                pairs.append((first, index))
                 break
-    count = _counted(dataset, equal_pairs, "there twice")
-    return (f"{count}; copies stay on one side of each split.",) if equal_pairs else ()
+    return _sentence(dataset, pairs, "there twice", "copies stay on one side of each split.")
 
 
-def _equal(keys: Sequence[str]) -> list[list[int]]:
-    """The places of equal keys, where there are several: groups of indices."""
+def _copies(keys: Sequence[str]) -> list[list[int]]:
+    """The indices of each key that is there more than once."""
     groups: dict[str, list[int]] = {}
     for index, key in enumerate(keys):
         groups.setdefault(key, []).append(index)
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _counted(dataset: Dataset, equal_pairs: Sequence[tuple[int, int]], where: str) -> str:
-    if not equal_pairs:
-        return ""
-    name, other_name = (dataset.samples[index].name for index in equal_pairs[0])
-    first = ": " if len(equal_pairs) == 1 else ", the first is "
-    return f"{plural(len(equal_pairs), 'image is', 'images are')} {where}{first}{name} and {other_name}"
+def _sentence(dataset: Dataset, pairs: Sequence[tuple[int, int]], where: str, consequence: str) -> tuple[str, ...]:
+    """How many pairs of copies there are, and which is the first; none where there are none."""
+    if not pairs:
+        return ()
+    name, other_name = (dataset.samples[index].name for index in pairs[0])
+    first = ": " if len(pairs) == 1 else ", the first is "
+    count = plural(len(pairs), "image is", "images are")
+    return (f"{count} {where}{first}{name} and {other_name}; {consequence}",)

@@ -7,8 +7,8 @@
     bounding_boxes.txt       1 60.0 27.0 325.0 304.0        x, y, width, height in pixels
     images/001.Black_footed_Albatross/...
 
-Lines are joined by the image's number in front. Classes are shown without their number and underscores. Boxes are
-taken as they are published, from pixel 0, and rounded outward; what reaches out of the image is cut off.
+Lines are joined by the number of the image, which comes first. Classes are shown without numbers and underscores.
+Boxes count pixels from 0, as published, are rounded outward, and are cut off at the border of the image.
 """
 
 from collections.abc import Callable
@@ -32,7 +32,7 @@ def find_cub200(folder: Path) -> Path | None:
 
 
 def cub200(root: Path, *, bounding_box: bool = False) -> Dataset:
-    """All birds with the published split: the whole images, or what is in their boxes.
+    """All birds with the published split: the whole images, or the parts in their boxes.
 
     Raises:
         DatasetError: a list that is needed or all images are missing.
@@ -48,9 +48,15 @@ def cub200(root: Path, *, bounding_box: bool = False) -> Dataset:
     labelled = [i for i in paths if i in labels]
     if not labelled:
         raise DatasetError(f"images.txt and image_class_labels.txt in {root} have no image in common; unpack them.")
-    problems.extend(_unlabelled(paths, labels))
+    unlabelled = [printable(path) for i, path in paths.items() if i not in labels]
+    problems += counted_sentence(
+        unlabelled, "image has no class and is left out", "images have no class and are left out"
+    )
     if bounding_box:
-        problems.extend(_unboxed({i: paths[i] for i in labelled}, boxes))
+        unboxed = [printable(paths[i]) for i in labelled if i not in boxes]
+        problems += counted_sentence(
+            unboxed, "image has no box and is kept whole", "images have no box and are kept whole"
+        )
     numbers = sorted({labels[i] for i in labelled} | set(names))
     position = {number: i for i, number in enumerate(numbers)}
     split = parts if all(i in parts for i in labelled) else {}
@@ -63,7 +69,7 @@ def cub200(root: Path, *, bounding_box: bool = False) -> Dataset:
 
 
 def _table(root: Path, name: str, read: Callable[[str], T], problems: list[str]) -> dict[int, T]:
-    """What a list says by the number in front; nothing where it is missing, which is then a problem."""
+    """The values of a list by the number in front of each; none, and a problem, where the list is missing."""
     if not (root / name).is_file():
         problems.append(f"{name} is missing.")
         return {}
@@ -86,13 +92,3 @@ def _part(value: str) -> SplitPart:
 def _box(value: str) -> Box:
     left, top, width, height = map(float, value.split())
     return box_around(left, top, width, height)
-
-
-def _unlabelled(paths: dict[int, str], labels: dict[int, int]) -> tuple[str, ...]:
-    names = [printable(path) for i, path in paths.items() if i not in labels]
-    return counted_sentence(names, "image has no class and is left out", "images have no class and are left out")
-
-
-def _unboxed(paths: dict[int, str], boxes: dict[int, Box]) -> tuple[str, ...]:
-    names = [printable(path) for i, path in paths.items() if i not in boxes]
-    return counted_sentence(names, "image has no box and is kept whole", "images have no box and are kept whole")

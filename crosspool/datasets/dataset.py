@@ -1,7 +1,7 @@
-"""What a labelled set of images is. Nothing here is read from disk before it is asked for."""
+"""A labelled set of images. Nothing here is read from disk before it is needed."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
@@ -17,9 +17,9 @@ Box = tuple[int, int, int, int]
 class Sample:
     """An image of a data set, or the part of one inside `box`.
 
-    `name` is unique in its data set. `read()` gives the bytes of an image file. `box` is (left, top, right, bottom)
-    in pixels of the upright image; what of it lies outside the image is cut off. `identity` stands for the bytes of
-    an image that is made anew for each reading: it is another one wherever the bytes are.
+    `name` is unique in its data set. `read()` gives the bytes of an image file. `box` is (left, top, right, bottom) in
+    pixels of the upright image, and cut off at its border. `identity` is given for an image that is drawn each time it
+    is read: it stands for the bytes, and is different wherever they are.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Split:
-    """Indices of training and test samples, as sorted integer arrays."""
+    """The indices of training and of test samples, sorted."""
 
     train: np.ndarray
     test: np.ndarray
@@ -52,8 +52,8 @@ class Dataset:
     """Labelled images.
 
     `targets` is (n,) class indices where each sample has one class; for several labels at once it is (n, L) with 1
-    where the label applies, 0 where it does not, and `UNKNOWN` (-1) where nobody knows or the case does not count.
-    `official` is the published split, if there is one. `problems` are sentences for the report: what was missing,
+    where the label applies, 0 where it does not, and `UNKNOWN` (-1) where that is unknown or does not count.
+    `official` is the published split, if there is one. `problems` are sentences for the report on what was missing,
     unreadable or left out.
     """
 
@@ -62,7 +62,7 @@ class Dataset:
     samples: tuple[Sample, ...]
     targets: np.ndarray
     official: Split | None = None
-    problems: tuple[str, ...] = field(default=())
+    problems: tuple[str, ...] = ()
 
     @property
     def multi_label(self) -> bool:
@@ -75,7 +75,6 @@ class Dataset:
         """The samples at the sorted indices `keep`, with further problems; all classes keep their numbers."""
         official = self.official
         if official is not None:
-            train, test = np.isin(keep, official.train), np.isin(keep, official.test)
-            official = Split(np.flatnonzero(train), np.flatnonzero(test))
-        samples = tuple(self.samples[i] for i in keep)
-        return Dataset(self.name, self.classes, samples, self.targets[keep], official, (*self.problems, *problems))
+            official = Split(*(np.flatnonzero(np.isin(keep, part)) for part in (official.train, official.test)))
+        samples, problems = tuple(self.samples[i] for i in keep), (*self.problems, *problems)
+        return replace(self, samples=samples, targets=self.targets[keep], official=official, problems=problems)

@@ -1,4 +1,4 @@
-"""What the readers of data sets share: names, suffixes, reading one file, and sentences on what is left out."""
+"""Shared by the readers of data sets: names, suffixes, reading one file, and sentences on what is left out."""
 
 import os
 import re
@@ -12,18 +12,18 @@ from crosspool.images import MAX_BYTES
 
 T = TypeVar("T")
 
-# The suffixes of the formats that `crosspool.images` reads. What is inside a file is found when it is read: many
+# The suffixes of the formats that `crosspool.images` reads. Which one a file really has is found when it is read: many
 # published sets have PNG or GIF files named .jpg.
 _IMAGES = "jpg jpeg jpe jfif mpo png webp avif heic heif hif gif tif tiff bmp"
 IMAGE_SUFFIXES = frozenset(f".{name}" for name in _IMAGES.split(" "))
-# Lists, notes and leftovers of file managers lie beside images everywhere, and are passed over without a word.
+# Lists, notes and leftovers of file managers, which lie beside images everywhere, are ignored.
 _NOTES = "txt md csv tsv json xml yaml yml html htm log mat npy pkl db ini url lnk"
 NOTE_SUFFIXES = frozenset(f".{name}" for name in _NOTES.split(" "))
 SYSTEM_FOLDERS = frozenset({"__MACOSX", "@eaDir", "lost+found", "$RECYCLE.BIN", "System Volume Information"})
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder is the system's and not a person's."""
+    """Whether a file or folder belongs to the system."""
     return name.startswith(".") or name in SYSTEM_FOLDERS
 
 
@@ -32,7 +32,7 @@ def suffix_of(name: str) -> str:
 
 
 def without_number(name: str) -> str:
-    """The class in a numbered folder's name: 001.Black_footed_Albatross gives Black footed Albatross."""
+    """The class that a numbered folder is named after: 001.Black_footed_Albatross gives Black footed Albatross."""
     return re.sub(r"^\d+\.(?=.)", "", name).replace("_", " ")
 
 
@@ -41,7 +41,7 @@ def reason_of(error: OSError) -> str:
 
 
 def reader(path: Path, name: str) -> Callable[[], bytes]:
-    """What reads a file when it is called; it can be sent to another process, and survives a change of folder."""
+    """A function that reads a file; it can be sent to another process, and survives a change of the current folder."""
     return partial(_read, path.absolute(), name)
 
 
@@ -51,15 +51,14 @@ def _read(path: Path, name: str) -> bytes:
             raise ImageError(f"{name} has more than {MAX_BYTES >> 20} MB; make it smaller.")
         return path.read_bytes()
     except OSError as error:
-        raise ImageError(
-            f"{name} cannot be read ({reason_of(error)}); check that it is still there, and its permissions."
-        ) from error
+        advice = "check that it is still there, and its permissions"
+        raise ImageError(f"{name} cannot be read ({reason_of(error)}); {advice}.") from error
 
 
 def lines_of(path: Path) -> list[tuple[int, str]]:
-    """The lines of a list with their numbers, without blank ones, whatever ends them.
+    """The lines of a list with their numbers, without blank ones; any line ending will do.
 
-    They are decoded as the names of files are, so that a name in bytes that are not UTF-8 is found on disk.
+    They are decoded as file names are, so that a name whose bytes are not UTF-8 is found on disk.
     """
     try:
         data = path.read_bytes()
@@ -77,7 +76,7 @@ def _decoded(line: bytes) -> str:
 
 
 def parse(path: Path, parse_line: Callable[[str], T]) -> tuple[list[T], tuple[str, ...]]:
-    """Each line of a list as `parse_line` understands it, and a problem for those where it raises ValueError."""
+    """The lines of a list, parsed, and a problem for those at which `parse_line` raises ValueError."""
     parsed, wrong = [], []
     for number, line in lines_of(path):
         try:
@@ -89,9 +88,7 @@ def parse(path: Path, parse_line: Callable[[str], T]) -> tuple[list[T], tuple[st
 
 
 def counted_sentence(names: Sequence[str], one: str, many: str) -> tuple[str, ...]:
-    """One sentence on how many there are and which is the first, or none where there are none."""
-    if not names:
-        return ()
-    if len(names) == 1:
-        return (f"1 {one}: {names[0]}.",)
-    return (f"{len(names):,} {many}, the first is {names[0]}.",)
+    """A sentence on how many names there are and which is the first; none without names."""
+    if len(names) > 1:
+        return (f"{len(names):,} {many}, the first is {names[0]}.",)
+    return tuple(f"1 {one}: {name}." for name in names)

@@ -1,4 +1,4 @@
-"""Images that a list names to a data set: shared by the official layouts and torchvision's sets."""
+"""Data sets from lists of images: shared by the official layouts and torchvision's sets."""
 
 import math
 import os
@@ -20,9 +20,9 @@ SplitPart = Literal["train", "test"]
 
 @dataclass(frozen=True)
 class Listed:
-    """An image as a list names it: relative to the folder of images, with its class or its labels.
+    """An entry of a list: an image's path in the folder of images, with its class or labels.
 
-    `name` is given where the path is not unique, as with several boxes in one image.
+    `name` is given where the path is not unique, as when an image has several boxes.
     """
 
     path: str
@@ -39,34 +39,31 @@ class Listed:
 def listed_dataset(
     name: str, folder: Path, lists: str, classes: Sequence[str], images: Iterable[Listed], problems: Sequence[str] = ()
 ) -> Dataset:
-    """A data set of those listed images that are in `folder`; `lists` stands for the lists in messages.
+    """A data set of the listed images that are in `folder`; `lists` is the name of the lists in messages.
 
-    Of an image that is listed twice the later line counts, except that testing wins over training. Images on disk
-    that no list names are left out. There is an official split where all images say their part and both exist.
+    If an image is listed twice, the later line counts, except that testing wins over training. Images on disk that are
+    not listed are left out. There is an official split if every image has its part and neither part is empty.
 
     Raises:
         DatasetError: none of the listed images is there.
     """
-    unique, both = _without_repetition(images)
-    present: list[Listed] = []
-    missing: list[Listed] = []
-    for image in unique:
-        there = _is_below(image.path) and os.path.isfile(folder / image.path)
-        (present if there else missing).append(image)
+    listed, both = _by_name(images)
+    present = {name: image for name, image in listed.items() if _is_in(folder, image.path)}
     if not present:
-        raise DatasetError(f"None of the {len(unique):,} images named in {lists} is in {folder}; unpack them there.")
-    targets = np.array([image.target for image in present], dtype=np.int64)
-    official, split_problem = _official(present)
+        raise DatasetError(f"None of the {len(listed):,} images named in {lists} is in {folder}; unpack them there.")
+    targets = np.array([image.target for image in present.values()], dtype=np.int64)
+    official, split_problem = _official([image.part for image in present.values()])
+    counts = images_per_class(targets, len(classes))
     return Dataset(
         name=name,
         classes=tuple(classes),
-        samples=tuple(_sample(folder, image) for image in present),
+        samples=tuple(Sample(name, reader(folder / image.path, name), image.box) for name, image in present.items()),
         targets=targets,
         official=official,
         problems=(
             *problems,
             *counted_sentence(
-                [image.sample_name for image in missing],
+                [name for name in listed if name not in present],
                 f"file named in {lists} is missing",
                 f"files named in {lists} are missing",
             ),
@@ -76,7 +73,11 @@ def listed_dataset(
                 "files are listed for both training and testing, and count for testing only",
             ),
             *split_problem,
-            *_without_images(classes, targets),
+            *counted_sentence(
+                [name for name, count in zip(classes, counts, strict=True) if not count],
+                "class has no images",
+                "classes have no images",
+            ),
         ),
     )
 
@@ -88,42 +89,32 @@ def box_around(left: float, top: float, width: float, height: float) -> Box:
     return math.floor(left), math.floor(top), math.ceil(left + width), math.ceil(top + height)
 
 
-def _sample(folder: Path, image: Listed) -> Sample:
-    return Sample(image.sample_name, reader(folder / image.path, image.sample_name), image.box)
+def _is_in(folder: Path, path: str) -> bool:
+    """Whether a path from a list is a file in this folder, and does not lead out of it."""
+    is_below = not os.path.isabs(path) and ".." not in PurePosixPath(path.replace("\\", "/")).parts
+    return is_below and os.path.isfile(folder / path)
 
 
-def _is_below(path: str) -> bool:
-    """Whether a path from a list stays in the folder that it is relative to."""
-    return not os.path.isabs(path) and ".." not in PurePosixPath(path.replace("\\", "/")).parts
-
-
-def _without_repetition(images: Iterable[Listed]) -> tuple[list[Listed], list[str]]:
-    unique: dict[str, Listed] = {}
+def _by_name(images: Iterable[Listed]) -> tuple[dict[str, Listed], list[str]]:
+    """The images by their names, and the names of those that are listed for both training and testing."""
+    by_name: dict[str, Listed] = {}
     both: dict[str, None] = {}
     for image in images:
         name = image.sample_name
-        other = unique.get(name)
+        other = by_name.get(name)
         if other is not None and {other.part, image.part} == {"train", "test"}:
             both[name] = None
             if other.part == "test":
                 continue
-        unique[name] = image
-    return list(unique.values()), list(both)
+        by_name[name] = image
+    return by_name, list(both)
 
 
-def _official(images: Sequence[Listed]) -> tuple[Split | None, tuple[str, ...]]:
-    parts = [image.part for image in images]
+def _official(parts: Sequence[SplitPart | None]) -> tuple[Split | None, tuple[str, ...]]:
     if None in parts:
         return None, ()
-    test = np.array([part == "test" for part in parts])
-    if test.all():
-        return None, ("There are no training images, so there is no official split.",)
-    if not test.any():
-        return None, ("There are no test images, so there is no official split.",)
-    return Split(np.flatnonzero(~test), np.flatnonzero(test)), ()
-
-
-def _without_images(classes: Sequence[str], targets: np.ndarray) -> tuple[str, ...]:
-    counts = images_per_class(targets, len(classes))
-    names = [name for name, count in zip(classes, counts, strict=True) if not count]
-    return counted_sentence(names, "class has no images", "classes have no images")
+    is_test = np.array([part == "test" for part in parts])
+    if is_test.all() or not is_test.any():
+        empty = "training" if is_test.all() else "test"
+        return None, (f"There are no {empty} images, so there is no official split.",)
+    return Split(np.flatnonzero(~is_test), np.flatnonzero(is_test)), ()

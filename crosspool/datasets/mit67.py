@@ -1,13 +1,13 @@
 """MIT-67, indoor scenes (Quattoni and Torralba, "Recognizing indoor scenes", CVPR 2009): 67 classes.
 
-The archive of images and the two lists are published apart; the lists belong beside the folder of images:
+The images and the two lists are published in separate archives; the lists belong beside the folder of images:
 
     Images/airport_inside/airport_inside_0001.jpg
     TrainImages.txt    lines such as airport_inside/airport_inside_0001.jpg: 80 images a class
     TestImages.txt     about 20 images a class
 
 The archive holds 15,620 images, of which the lists name 6,700; the others are left out. Some are PNG or GIF files
-in spite of their names, and some names have spaces in them.
+despite their names, and some names contain spaces.
 """
 
 from pathlib import Path
@@ -26,7 +26,7 @@ def find_mit67(folder: Path) -> Path | None:
 
 
 def mit67(root: Path) -> Dataset:
-    """The listed images, with the published split. Raises DatasetError where none of them is there."""
+    """The listed images, with the published split. Raises DatasetError if none of them is there."""
     listed: list[tuple[str, SplitPart]] = []
     problems: list[str] = []
     for name, part in LISTS.items():
@@ -41,9 +41,8 @@ def mit67(root: Path) -> Dataset:
     classes = sorted({_class(path) for path, _ in listed})
     number = {name: i for i, name in enumerate(classes)}
     images = [Listed(path, number[_class(path)], part) for path, part in listed]
-    return listed_dataset(
-        "MIT-67", root / "Images", " or ".join(LISTS), [printable(name) for name in classes], images, problems
-    )
+    titles = [printable(name) for name in classes]
+    return listed_dataset("MIT-67", root / "Images", " or ".join(LISTS), titles, images, problems)
 
 
 def _image(line: str) -> str:

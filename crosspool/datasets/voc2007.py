@@ -4,11 +4,11 @@
     VOCdevkit/VOC2007/ImageSets/Main/car_trainval.txt    000012  1
     VOCdevkit/VOC2007/ImageSets/Main/car_test.txt
 
-A line of a class's list has the image's number and 1 (it is there), -1 (it is not) or 0 (there are only difficult
-ones, which count neither way: UNKNOWN). An image may show several of the classes. The lists of the test images come
-in an archive of their own. The XML files in Annotations are not needed.
+A line of a class's list has the image's number and 1 (the image shows it), -1 (it does not) or 0 (it shows difficult
+instances only, which count neither way: UNKNOWN). An image may show several classes. The lists of the test images come
+in a separate archive. The XML files in Annotations are not needed.
 
-Other years have the same layout, and are read too; their test lists were not published.
+Other years have the same layout and are read too; their test lists were not published.
 """
 
 import re
@@ -28,7 +28,7 @@ LABELS = {"1": 1, "-1": 0, "0": UNKNOWN}
 
 
 def find_voc2007(folder: Path) -> Path | None:
-    """The folder of one year: `folder` itself, or 2007 in a VOCdevkit or in what holds that."""
+    """The folder of one year: `folder` itself, or VOC2007 in it or in its VOCdevkit."""
     for root in (folder, folder / "VOC2007", folder / "VOCdevkit" / "VOC2007"):
         if (root / "ImageSets" / "Main").is_dir():
             return root
@@ -60,7 +60,7 @@ def voc2007(root: Path) -> Dataset:
 
 
 def _labels(lists: Path, name: str, problems: list[str]) -> list[tuple[str, str, int]]:
-    """The image, class and label of all lines in the lists of one part; what is missing is added to the problems."""
+    """The image, class and label of every line in the lists of one part; adds missing lists to the problems."""
     labels: list[tuple[str, str, int]] = []
     missing = []
     for label in CLASSES:

@@ -1,4 +1,4 @@
-"""How well methods do against the bytes that they take, as a figure."""
+"""A figure of how well methods do against the bytes that they take."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,22 +8,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.markers import CARETDOWNBASE, CARETUPBASE
-from matplotlib.text import Annotation
+from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from matplotlib.transforms import Bbox
 
-from crosspool.drawing.fonts import fonts_for
-from crosspool.drawing.style import COLOURS, INK, MARKERS, caption, open_grid
+from crosspool.drawing.style import COLOURS, INK, MARKERS, caption, fonts_for, open_grid
 from crosspool.text import human_bytes
 
 POINT_STEP = 0.022  # between points that stand side by side, as a share of the axis
-LETTER_WIDTH = 0.016  # of a name, as a share of the axis
+LETTER_WIDTH = 0.016  # in a name, as a share of the axis
 CUT = "arrows: the interval goes on beyond the axis"
 
 
 @dataclass(frozen=True)
 class Point:
-    """A method's cost and how well it does, as a fraction, with its interval where there is one."""
+    """The bytes that a method takes, and how well it does, as a fraction, with an interval where there is one."""
 
     name: str
     bytes: int
@@ -34,8 +33,8 @@ class Point:
 def cost_figure(points: Sequence[Point], measure: str, title: str) -> Figure:
     """How well methods do against the bytes that an image's vector takes, each point with its name beside it.
 
-    Points of about the same cost stand side by side, so that their intervals can be told apart. Where a name could be
-    taken for another's or would cover something, all names are in a legend, the best one first.
+    Points of about the same cost stand side by side, so that their intervals can be told apart. Where a name
+    would cover something or could be taken for another point's, all names are in a legend, the best first.
     """
     with fonts_for([title, *(point.name for point in points)]) as notes:
         figure = Figure(figsize=(9, 5.6), dpi=160, layout="constrained")
@@ -44,10 +43,8 @@ def cost_figure(points: Sequence[Point], measure: str, title: str) -> Figure:
         groups, places = _bytes_axis(axes, points)
         is_cut = _measure_axis(axes, points, measure)
         axes.set_title(title, fontsize=11.5, loc="left", color=INK, wrap=True, parse_math=False, pad=14)
-        markers = [
-            _draw(axes, number, point, place) for number, (point, place) in enumerate(zip(points, places, strict=True))
-        ]
-        if not _name(figure, points, places, groups):
+        markers = [_draw(axes, number, point, places[number]) for number, point in enumerate(points)]
+        if not _write_names(axes, points, places, groups):
             figure.set_size_inches(11.5, max(5.6, 1.2 + 0.31 * len(points)))
             _legend(axes, points, markers)
         caption(figure, [*_moved(points, groups), *([CUT] if is_cut else []), *notes])
@@ -65,7 +62,7 @@ def _moved(points: Sequence[Point], groups: Sequence[Sequence[int]]) -> list[str
 
 
 def _draw(axes: Axes, number: int, point: Point, place: float) -> Line2D:
-    """The point with its interval, which ends in a bar, or in an arrow where the axis cuts it; returns its marker."""
+    """Draw a point and its interval, which ends in a bar, or in an arrow where the axis cuts it; returns the marker."""
     colour = COLOURS[number % len(COLOURS)]
     if point.interval:
         low, high = np.clip(point.interval, 0, 1)
@@ -84,7 +81,7 @@ def _draw(axes: Axes, number: int, point: Point, place: float) -> Line2D:
 
 
 def _legend(axes: Axes, points: Sequence[Point], markers: Sequence[Line2D]) -> None:
-    """Names beside the axes, the best one first."""
+    """Write the names beside the axes, the best first."""
     order = sorted(range(len(points)), key=lambda number: -points[number].value)
     legend = axes.legend(
         [markers[number] for number in order], [points[number].name for number in order],
@@ -95,7 +92,7 @@ def _legend(axes: Axes, points: Sequence[Point], markers: Sequence[Line2D]) -> N
 
 
 def _bytes_axis(axes: Axes, points: Sequence[Point]) -> tuple[list[list[int]], list[float]]:
-    """A logarithmic axis of at least two decades, with room for names beside pairs.
+    """Make the axis of bytes: logarithmic, of at least two decades, with room for names beside pairs.
 
     Returns the groups of points that stand side by side, and each point's place.
     """
@@ -107,10 +104,8 @@ def _bytes_axis(axes: Axes, points: Sequence[Point]) -> tuple[list[list[int]], l
     step = POINT_STEP * (high - low + 2 * margin)
     groups, places = _side_by_side(counts, step)  # of many points some may lie beyond the margins
     axes.set_xscale("log")
-    axes.set_xlim(
-        min(10 ** (low - margin), min(places) / 10 ** (2 * step)),
-        max(10 ** (high + margin), max(places) * 10 ** (2 * step)),
-    )
+    least, most = min(places) / 10 ** (2 * step), max(places) * 10 ** (2 * step)
+    axes.set_xlim(min(10 ** (low - margin), least), max(10 ** (high + margin), most))
     axes.xaxis.set_major_locator(LogLocator(10, numticks=12))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, place: human_bytes(value)))
     axes.xaxis.set_minor_formatter(NullFormatter())
@@ -120,7 +115,7 @@ def _bytes_axis(axes: Axes, points: Sequence[Point]) -> tuple[list[list[int]], l
 
 
 def _measure_axis(axes: Axes, points: Sequence[Point], measure: str) -> bool:
-    """An axis within 0 and 100 %; returns whether an interval goes on beyond it."""
+    """Make the axis of the measure, within 0 and 100 %; returns whether an interval goes on beyond it."""
     ends = np.array([end for point in points for end in (point.value, *(point.interval or ()))])
     low, high = np.clip([ends.min(), ends.max()], 0, 1)
     margin = max(0.12 * (high - low), 0.01)
@@ -134,7 +129,7 @@ def _measure_axis(axes: Axes, points: Sequence[Point], measure: str) -> bool:
 
 
 def _side_by_side(counts: Sequence[int], step: float) -> tuple[list[list[int]], list[float]]:
-    """Groups of points of about these bytes, and where each point is: as it is, or spread about its group's middle."""
+    """Groups of points of about equal bytes, and each point's place: its own, or spread about its group's middle."""
     exact = np.log10(np.asarray(counts, dtype=float))
 
     def spread(group: Sequence[int]) -> np.ndarray:
@@ -151,13 +146,10 @@ def _side_by_side(counts: Sequence[int], step: float) -> tuple[list[list[int]], 
     return groups, [float(place) for place in 10**exact]
 
 
-def _name(
-    figure: Figure, points: Sequence[Point], places: Sequence[float], groups: Sequence[Sequence[int]]
-) -> list[Annotation]:
-    """Names beside their own points: of a pair on either side, else toward the middle; none where one would not fit."""
-    axes = figure.axes[0]
+def _write_names(axes: Axes, points: Sequence[Point], places: Sequence[float], groups: Sequence[Sequence[int]]) -> bool:
+    """Write each name beside its point, if all of them fit: outside of a pair, else toward the middle of the axis."""
     if max(map(len, groups)) > 2:
-        return []
+        return False
     names = []
     middle = float(np.prod(axes.get_xlim())) ** 0.5
     for group in groups:
@@ -169,21 +161,20 @@ def _name(
                 ha="right" if is_left else "left", va="center_baseline", parse_math=False,
             )  # fmt: skip
             names.append(name)
-    if not _cover_something(figure, names, points, places):
-        return names
-    for name in names:
-        name.remove()
-    return []
+    is_covered = _cover_something(axes, names, points, places)
+    if is_covered:
+        for name in names:
+            name.remove()
+    return not is_covered
 
 
-def _cover_something(
-    figure: Figure, names: Sequence[Annotation], points: Sequence[Point], places: Sequence[float]
-) -> bool:
+def _cover_something(axes: Axes, names: Sequence[Text], points: Sequence[Point], places: Sequence[float]) -> bool:
     """Whether a name lies on another name, on a point or on its interval, or reaches out of the axes."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
     figure.draw_without_rendering()
-    axes = figure.axes[0]
     boxes = [name.get_window_extent() for name in names]
-    half = 5 * figure.dpi / 72  # a marker's
+    half = 5 * figure.dpi / 72  # of a marker
     covered = []
     for point, place in zip(points, places, strict=True):
         low, high = point.interval or (point.value, point.value)

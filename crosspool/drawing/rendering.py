@@ -1,4 +1,4 @@
-"""Weighting maps as images: arrays in, images out. Nothing here computes maps or knows about pages."""
+"""Weighting maps drawn as images. Nothing here computes maps or knows about pages."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,10 +15,12 @@ from crosspool.receptive_field import Box
 Scale = Literal["map", "layer", "fixed"]
 ColourRange = tuple[float, float]
 SCALES: dict[Scale, str] = {
-    "map": "the scale of this map", "layer": "the scale of this layer", "fixed": "a fixed scale",
-}  # fmt: skip
+    "map": "the scale of this map",
+    "layer": "the scale of this layer",
+    "fixed": "a fixed scale",
+}
 
-# Sequential ones that keep their order in grey and for colour-blind eyes, and a diverging one for signed maps.
+# Sequential maps, whose order can be seen in grey and by colour-blind eyes, and a diverging one for signed weights.
 COLOUR_MAPS = ("viridis", "cividis", "magma", "gray")
 SIGNED_COLOUR_MAP = "RdBu_r"
 PATCH_COLOUR = (255, 255, 255)
@@ -44,14 +46,10 @@ class Look:
 
     def over(self, image: Image.Image, weights: np.ndarray, colour_range: ColourRange) -> Image.Image:
         """One map (H, W) over an image, in that image's size."""
-        return overlay(
-            image,
-            weights,
-            colour_range=colour_range,
-            colour_map=self.colour_map,
-            opacity=self.opacity,
-            smooth=self.smooth,
-        )
+        method = Image.Resampling.BILINEAR if self.smooth else Image.Resampling.NEAREST
+        steps = np.asarray(Image.fromarray(quantise(weights, colour_range)).resize(image.size, method))
+        coloured = Image.fromarray(colour_table(self.colour_map)[steps])
+        return Image.blend(image.convert("RGB"), coloured, self.opacity)
 
 
 def colour_range_of(weights: np.ndarray, *, signed: bool = False) -> ColourRange:
@@ -94,10 +92,7 @@ def overlay(
     `opacity` runs from 0, the image alone, to 1, the map alone. `smooth` interpolates between the map's cells for
     the eye; without it each cell is one flat block.
     """
-    method = Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST
-    steps = np.asarray(Image.fromarray(quantise(weights, colour_range)).resize(framed.size, method))
-    coloured = Image.fromarray(colour_table(colour_map)[steps])
-    return Image.blend(framed.convert("RGB"), coloured, opacity)
+    return Look(colour_map, opacity, smooth).over(framed, weights, colour_range)
 
 
 def with_boxes(image: Image.Image, boxes: Sequence[tuple[Box, tuple[int, int, int]]]) -> Image.Image:
@@ -117,9 +112,6 @@ def with_boxes(image: Image.Image, boxes: Sequence[tuple[Box, tuple[int, int, in
 def cell_box(row: int, column: int, map_size: tuple[int, int], image_size: int) -> Box:
     """The part of the image that one cell of a map covers when the map is stretched over it."""
     rows, columns = map_size
-    return Box(
-        round(column * image_size / columns),
-        round(row * image_size / rows),
-        round((column + 1) * image_size / columns),
-        round((row + 1) * image_size / rows),
-    )
+    left, right = (round(edge * image_size / columns) for edge in (column, column + 1))
+    top, bottom = (round(edge * image_size / rows) for edge in (row, row + 1))
+    return Box(left, top, right, bottom)

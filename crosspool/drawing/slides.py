@@ -1,7 +1,7 @@
-"""Weighting maps as a slide: one map at large beside what the network saw, or several as a sheet.
+"""Weighting maps as a slide: one large map beside what the network saw, or several as a sheet.
 
-A slide is 1920 x 1080 pixels, and everything on it is placed in them. A sheet of more maps than a slide has room for
-is larger, of the same shape.
+A slide has 1920 x 1080 pixels, in which everything on it is placed. A sheet of more maps than fit on a slide is larger,
+but of the same shape.
 """
 
 from collections.abc import Sequence
@@ -14,9 +14,8 @@ from matplotlib.text import Text
 from PIL import Image
 
 from crosspool import __version__
-from crosspool.drawing.fonts import any_script, fonts_for
 from crosspool.drawing.rendering import SCALES, ColourRange, Look, colour_table
-from crosspool.drawing.style import INK
+from crosspool.drawing.style import INK, any_script, fonts_for
 from crosspool.errors import SettingError
 from crosspool.statistics import ChannelStatistics
 from crosspool.text import number
@@ -24,15 +23,15 @@ from crosspool.text import number
 WIDTH, HEIGHT, DPI = 1920, 1080, 120
 MARGIN = 64
 PALE = "#5A5A5A"
-TITLE, TEXT, CAPTION = 46, 25, 23  # sizes of letters
-LINE = 1.38  # from line to line, in letters
+TITLE, TEXT, CAPTION = 46, 25, 23  # font sizes
+LINE = 1.38  # from line to line, in font sizes
 TITLE_TOP, CONTENT_TOP = 40, 152  # where the title and the images begin
 IMAGE_SPACE = 36  # between two images
-BAR, BAR_ROOM = 30, 190  # a colour bar's width, and what it takes with its numbers and its name
+BAR, BAR_ROOM = 30, 190  # the width of a colour bar, without and with its numbers and its name
 GAP, ROW_GAP = 14, 22  # between a sheet's tiles
 SMALLEST_TILE = 112  # pixels
-LETTERS_A_TILE, LARGEST_LETTERS = 12.5, 25
-NOTE = "unwritten"  # marks the text that says that letters are missing: a program that shows an SVG may have them
+CHARACTERS_PER_TILE, LARGEST_FONT = 12.5, 25
+NOTE = "unwritten"  # marks the note on missing characters: a program that shows an SVG may have a font with them
 
 
 def slide(
@@ -46,9 +45,9 @@ def slide(
 ) -> Figure:
     """The chosen channels' maps over the image that the network saw.
 
-    `upper` holds all maps of the image, (D_{t+1}, H, W). One channel is shown at large, several as a sheet with the
-    peak of each and its share of P's energy. `caption` is shown letter for letter; it breaks at " · ".
-    Raises SettingError without channels.
+    `upper` holds all maps of the image, (D_{t+1}, H, W). A single channel is shown large, several as a sheet with the
+    peak of each and its share of P's energy. `caption` is shown as it is; its lines break at " · ".
+    Raises SettingError if there are no channels.
     """
     if not channels:
         raise SettingError("There is no map to show; choose at least one channel.")
@@ -73,7 +72,7 @@ def _large(
     colour_range = look.colour_range(statistics.peak, channel)
     page.image(image, MARGIN, CONTENT_TOP, side, side)
     page.image(look.over(image, upper[channel], colour_range), map_left, CONTENT_TOP, side, side)
-    page.bar(map_left + side + 28, CONTENT_TOP, side, colour_range, look.colour_map, f"weight, on {SCALES[look.scale]}")
+    page.bar(map_left + side + 28, CONTENT_TOP, side, look, colour_range)
     return page.figure
 
 
@@ -111,18 +110,15 @@ def _sheet(
         grid.label(page, place, str(channel), "dead: zero everywhere" if statistics.dead[channel] else note)
     page.image(grid.together(page, tiles), grid.left, grid.top, grid.width, grid.height)
 
-    if look.scale == "map":
-        colour_range, label = (-1.0 if look.signed else 0.0, 1.0), "weight, as a share of each map's own peak"
-    else:
-        colour_range, label = look.colour_range(statistics.peak, channels[0]), f"weight, on {SCALES[look.scale]}"
+    colour_range = None if look.scale == "map" else look.colour_range(statistics.peak, channels[0])
     top = grid.top + grid.label_height
-    page.bar(grid.left + grid.width + 28, top, grid.height - grid.label_height, colour_range, look.colour_map, label)
+    page.bar(grid.left + grid.width + 28, top, grid.height - grid.label_height, look, colour_range)
     return page.figure
 
 
 @dataclass(frozen=True)
 class _Grid:
-    """Where the tiles of a sheet are: so many in a row, their side and the height of the label above each."""
+    """The layout of a sheet: its tiles, how many are in a row, their side and the height of the label above each."""
 
     count: int
     columns: int
@@ -132,13 +128,13 @@ class _Grid:
 
     @classmethod
     def of(cls, count: int, bottom: float) -> "_Grid":
-        """The one with the largest tiles, down to `bottom`."""
+        """The grid with the largest tiles that ends at `bottom`."""
 
         def with_columns(columns: int) -> _Grid:
             across = (WIDTH - 2 * MARGIN - BAR_ROOM + GAP) / columns - GAP
             down = (bottom - CONTENT_TOP + ROW_GAP) / -(-count // columns) - ROW_GAP
-            side = min(across, max(down - 2 * LINE * LARGEST_LETTERS, down / (1 + 2 * LINE / LETTERS_A_TILE)))
-            return cls(count, columns, max(1, int(side)), round(2 * LINE * _letters(side)), int(bottom))
+            side = min(across, max(down - 2 * LINE * LARGEST_FONT, down / (1 + 2 * LINE / CHARACTERS_PER_TILE)))
+            return cls(count, columns, max(1, int(side)), round(2 * LINE * _font_size(side)), int(bottom))
 
         return max(map(with_columns, range(1, count + 1)), key=lambda grid: grid.side)
 
@@ -156,7 +152,7 @@ class _Grid:
 
     @property
     def left(self) -> int:
-        """All tiles and their colour bar are in the middle of the page."""
+        """Such that the tiles with their colour bar are in the middle of the page."""
         return (WIDTH - BAR_ROOM - self.width) // 2
 
     @property
@@ -164,18 +160,18 @@ class _Grid:
         return CONTENT_TOP + (self.bottom - CONTENT_TOP - self.height) // 2
 
     def corner(self, place: int) -> tuple[int, int]:
-        """The upper left corner of a tile, from that of all tiles."""
+        """The upper left corner of a tile, relative to that of the grid."""
         row, column = divmod(place, self.columns)
         return column * (self.side + GAP), row * (self.side + self.label_height + ROW_GAP) + self.label_height
 
     def label(self, page: "_Page", place: int, name: str, note: str) -> None:
-        (x, y), letters = self.corner(place), _letters(self.side)
+        (x, y), size = self.corner(place), _font_size(self.side)
         left, top = self.left + x, self.top + y - self.label_height
-        page.text(name, left, top, letters, weight="bold", width=self.side)
-        page.text(note, left, top + 0.95 * LINE * letters, 0.92 * letters, colour=PALE, width=self.side)
+        page.text(name, left, top, size, weight="bold", width=self.side)
+        page.text(note, left, top + 0.95 * LINE * size, 0.92 * size, colour=PALE, width=self.side)
 
     def together(self, page: "_Page", tiles: Sequence[Image.Image]) -> Image.Image:
-        """All tiles as one image: an image for each would take a hundred times longer."""
+        """All tiles as one image: a separate image for each would take a hundred times longer."""
         together = Image.new("RGB", (page.pixels(self.width), page.pixels(self.height)), "white")
         for place, tile in enumerate(tiles):
             x, y = self.corner(place)
@@ -183,14 +179,14 @@ class _Grid:
         return together
 
 
-def _letters(side: float) -> float:
-    return min(side / LETTERS_A_TILE, LARGEST_LETTERS)
+def _font_size(side: float) -> float:
+    return min(side / CHARACTERS_PER_TILE, LARGEST_FONT)
 
 
 class _Page:
-    """A white page of 1920 x 1080 on which things are placed from the upper left.
+    """A white page of 1920 x 1080 pixels, with places counted from the upper left.
 
-    `resolution` is how many pixels are drawn for each of these, across and down.
+    `resolution` is the number of drawn pixels for each of these, across and down.
     """
 
     def __init__(self, resolution: float = 1.0) -> None:
@@ -208,10 +204,9 @@ class _Page:
         self, text: str, x: float, y: float, size: float, *, colour: str = INK, weight: str = "normal",
         width: float = WIDTH - 2 * MARGIN,
     ) -> Text:  # fmt: skip
-        """Text from its upper left corner, in one line that is shortened to a width."""
-        drawn = self._ground.text(
-            x, y, text, fontsize=72 * size / DPI, color=colour, weight=weight, va="top", parse_math=False
-        )
+        """Write text from its upper left corner, in one line that is shortened to a width."""
+        font = {"fontsize": 72 * size / DPI, "color": colour, "weight": weight}
+        drawn = self._ground.text(x, y, text, va="top", parse_math=False, **font)
         while len(text) > 1 and self._width(drawn) > width:
             text = text[: min(len(text) - 1, int(len(text) * width / self._width(drawn)) + 1)]
             drawn.set_text(text.rstrip() + "…")
@@ -221,7 +216,7 @@ class _Page:
         return float(drawn.get_window_extent(self._renderer).width) / self.resolution
 
     def caption(self, caption: str, notes: Sequence[str]) -> float:
-        """What is shown, at the bottom; returns where it begins."""
+        """Write the caption and notes at the bottom; returns where they begin."""
         lines: list[str] = []
         for part in caption.split(" · "):
             longer = f"{lines[-1]} · {part}" if lines else part
@@ -247,17 +242,17 @@ class _Page:
         extent = (left, left + width, top + height, top)
         self._ground.imshow(np.asarray(image), extent=extent, aspect="auto", interpolation="none")
 
-    def bar(
-        self, left: float, top: float, height: float, colour_range: ColourRange, colour_map: str, label: str
-    ) -> None:
-        """A colour bar with the numbers that its colours stand for, and what they are."""
+    def bar(self, left: float, top: float, height: float, look: Look, colour_range: ColourRange | None) -> None:
+        """A colour bar with its numbers and their name; without a range, those are shares of each map's peak."""
+        scale = f"on {SCALES[look.scale]}" if colour_range else "as a share of each map's own peak"
+        colour_range = colour_range or (-1.0 if look.signed else 0.0, 1.0)
         axes = self.figure.add_axes((left / WIDTH, 1 - (top + height) / HEIGHT, BAR / WIDTH, height / HEIGHT))
-        axes.imshow(colour_table(colour_map)[:, None], extent=(0, 1, *colour_range), aspect="auto", origin="lower")
+        axes.imshow(colour_table(look.colour_map)[:, None], extent=(0, 1, *colour_range), aspect="auto", origin="lower")
         axes.set(xticks=[], ylim=colour_range)
         values = np.linspace(*colour_range, 5)
         axes.set_yticks(values, [number(value) for value in values], fontsize=72 * 21 / DPI, color=INK)
         axes.tick_params(length=5, color=PALE)
         axes.yaxis.tick_right()
         axes.yaxis.set_label_position("right")
-        axes.set_ylabel(label, fontsize=72 * 21 / DPI, color=PALE, labelpad=12)
+        axes.set_ylabel(f"weight, {scale}", fontsize=72 * 21 / DPI, color=PALE, labelpad=12)
         axes.spines[:].set_visible(False)

@@ -9,10 +9,9 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from crosspool.datasets import Dataset
-from crosspool.drawing.confusion import confusion_figure
 from crosspool.drawing.cost import Point, cost_figure
-from crosspool.drawing.fonts import any_script
-from crosspool.drawing.style import figure_bytes
+from crosspool.drawing.figures import confusion_figure
+from crosspool.drawing.style import any_script, figure_bytes
 from crosspool.evaluation.findings import AccuracyFindings, accuracy_json, method_json, paired_json
 from crosspool.evaluation.report import MethodResult
 from crosspool.evaluation.tables import accuracy_markdown

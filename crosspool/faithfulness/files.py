@@ -6,7 +6,7 @@ from dataclasses import fields
 from functools import partial
 from typing import Any
 
-from crosspool.drawing.curves import Curve, Panel, curves_figure
+from crosspool.drawing.figures import Curve, Panel, curves_figure
 from crosspool.drawing.style import figure_bytes
 from crosspool.evaluation.files import encoded_files
 from crosspool.evaluation.findings import versions

@@ -26,8 +26,8 @@ from crosspool.cli import evaluate as command
 from crosspool.cli import main
 from crosspool.cli.labelled import parsed_train_size
 from crosspool.datasets import Dataset, files, open_dataset
-from crosspool.drawing.confusion import confusion_figure
 from crosspool.drawing.cost import Point, cost_figure
+from crosspool.drawing.figures import confusion_figure
 from crosspool.errors import SettingError
 from crosspool.evaluation import paper, protocol, tables
 from crosspool.evaluation.files import safe_file_names

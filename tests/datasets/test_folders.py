@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from crosspool.datasets import files, folders
 from crosspool.datasets.files import counted_sentence, parse, without_number
-from crosspool.datasets.folders import class_folders
-from crosspool.datasets.grouping import FileInFolder, group_by_class
+from crosspool.datasets.folders import FileInFolder, class_folders, group_by_class
 from crosspool.errors import DatasetError, ImageError
 from tests.dataset_trees import PICTURE, encoded, labelled, lay, names, parts
 

@@ -14,11 +14,10 @@ from matplotlib.font_manager import fontManager
 from matplotlib.lines import Line2D
 from matplotlib.markers import CARETDOWNBASE, CARETUPBASE
 
-from crosspool.drawing import fonts
-from crosspool.drawing.confusion import LONGEST_LABEL, NAMED_CLASSES, confusion_figure, tick_labels
+from crosspool.drawing import style
 from crosspool.drawing.cost import CUT, Point, cost_figure
-from crosspool.drawing.fonts import UNWRITTEN
-from crosspool.drawing.style import MARKERS
+from crosspool.drawing.figures import LONGEST_LABEL, NAMED_CLASSES, confusion_figure, tick_labels
+from crosspool.drawing.style import MARKERS, UNWRITTEN
 
 SAME = [
     Point("sum@224", 5120, 0.861, (0.83, 0.89)),
@@ -180,7 +179,7 @@ def bird_font(tmp_path, monkeypatch):
     builder.save(tmp_path / "birds.ttf")
     before = list(fontManager.ttflist)
     fontManager.addfont(tmp_path / "birds.ttf")
-    monkeypatch.setattr(fonts, "FURTHER_FONTS", ("Not There", "Only"))
+    monkeypatch.setattr(style, "FURTHER_FONTS", ("Not There", "Only"))
     yield "Only Birds"
     fontManager.ttflist = before
 
@@ -244,7 +243,7 @@ def test_other_fonts_are_not_looked_for_without_need(bird_font, caplog) -> None:
 
 @pytest.mark.filterwarnings("ignore:Glyph")
 def test_a_machine_without_further_fonts_says_nothing_elsewhere(monkeypatch, caplog) -> None:
-    monkeypatch.setattr(fonts, "FURTHER_FONTS", ("Not There", "Nor This"))
+    monkeypatch.setattr(style, "FURTHER_FONTS", ("Not There", "Nor This"))
     with caplog.at_level(logging.WARNING):
         saved(confusion(["𓅃", "cat"]))
     assert not caplog.records

@@ -7,10 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from crosspool.drawing.fonts import UNWRITTEN
 from crosspool.drawing.rendering import Look, colour_range_of, overlay
 from crosspool.drawing.slides import HEIGHT, SMALLEST_TILE, WIDTH, slide
-from crosspool.drawing.style import figure_bytes
+from crosspool.drawing.style import UNWRITTEN, figure_bytes
 from crosspool.errors import SettingError
 from crosspool.statistics import channel_statistics
 
