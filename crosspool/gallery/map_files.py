@@ -12,7 +12,7 @@ from PIL import Image
 
 from crosspool.drawing.rendering import Look
 from crosspool.drawing.slides import NOTE, slide
-from crosspool.drawing.style import any_script, figure_bytes
+from crosspool.drawing.style import figure_bytes
 from crosspool.gallery.mapset import pack_maps, receptive_fields
 from crosspool.gallery.standalone import gallery_page
 from crosspool.provenance import Provenance
