@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -37,7 +38,12 @@ def confusion_figure(matrix: np.ndarray, classes: Sequence[str], title: str) -> 
             text.set(text=f"{share:.0f}" if share > 0.5 else "<1", color="white" if share > WHITE_FROM else INK)
             if share == 0:
                 text.remove()
-        ticks = {"ticks": np.arange(len(names)), "labels": tick_labels(names), "fontsize": size, "parse_math": False}
+        ticks: dict[str, Any] = {
+            "ticks": np.arange(len(names)),
+            "labels": tick_labels(names),
+            "fontsize": size,
+            "parse_math": False,
+        }
         axes.set_xticks(**ticks, rotation=45, ha="right", rotation_mode="anchor")
         axes.set_yticks(**ticks)
         axes.tick_params(length=0)

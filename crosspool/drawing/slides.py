@@ -6,6 +6,7 @@ but of the same shape.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -205,7 +206,7 @@ class _Page:
         width: float = WIDTH - 2 * MARGIN,
     ) -> Text:  # fmt: skip
         """Write text from its upper left corner, in one line that is shortened to a width."""
-        font = {"fontsize": 72 * size / DPI, "color": colour, "weight": weight}
+        font: dict[str, Any] = {"fontsize": 72 * size / DPI, "color": colour, "weight": weight}
         drawn = self._ground.text(x, y, text, va="top", parse_math=False, **font)
         while len(text) > 1 and self._width(drawn) > width:
             text = text[: min(len(text) - 1, int(len(text) * width / self._width(drawn)) + 1)]

@@ -9,7 +9,7 @@ from PIL import Image
 
 from crosspool.errors import CrosspoolError, ImageError
 from crosspool.images import load_image
-from crosspool.samples import Sample, samples
+from crosspool.samples import SamplePhoto, samples
 from crosspool.text import printable
 from crosspool.ui.runtime.decode_worker import StorageFormat, stored_image
 from crosspool.ui.runtime.quota import ImageHash, NoRoomError, QuotaLease, image_hash
@@ -115,7 +115,7 @@ def _sample_images() -> tuple[SourceImage, ...]:
     return tuple(map(_sample_image, samples()))
 
 
-def _sample_image(sample: Sample) -> SourceImage:
+def _sample_image(sample: SamplePhoto) -> SourceImage:
     data = sample.path.read_bytes()
     stored = stored_image(data, sample.title, STORAGE_FORMAT)
     file, url = f"assets/samples/{sample.path.name}", jpeg_url(stored.thumbnail)
