@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
-    from crosspool.activations import PairActivations
     from crosspool.backbones import Backbone
+    from crosspool.layer_pairs import PairActivations
     from crosspool.provenance import Provenance
 
 SKIP_HELP = "Name images that cannot be read, and continue without them."

@@ -38,14 +38,10 @@ def confusion_figure(matrix: np.ndarray, classes: Sequence[str], title: str) -> 
             text.set(text=f"{share:.0f}" if share > 0.5 else "<1", color="white" if share > WHITE_FROM else INK)
             if share == 0:
                 text.remove()
-        ticks: dict[str, Any] = {
-            "ticks": np.arange(len(names)),
-            "labels": tick_labels(names),
-            "fontsize": size,
-            "parse_math": False,
-        }
-        axes.set_xticks(**ticks, rotation=45, ha="right", rotation_mode="anchor")
-        axes.set_yticks(**ticks)
+        style: dict[str, Any] = {"labels": tick_labels(names), "fontsize": size, "parse_math": False}
+        places = range(len(names))
+        axes.set_xticks(places, **style, rotation=45, ha="right", rotation_mode="anchor")
+        axes.set_yticks(places, **style)
         axes.tick_params(length=0)
         axes.set_xlabel("predicted class", fontsize=12)
         axes.set_ylabel("true class", fontsize=12)
