@@ -246,7 +246,8 @@ def test_a_sample_that_was_uploaded_is_one_image():
     app = pick(checked(app.run()), "set", "both")
     assert titles(app) == ["mine", "mine", *(entry.title for entry in samples()[1:])]
     app = looked(app)
-    assert state_of(app, AcrossState).survey.total == state_of(app, AcrossState).survey.done == len(NAMES)
+    progress = state_of(app, AcrossState).survey.progress
+    assert progress.total == progress.done == len(NAMES)
     assert app.button(key="across-look").label == f"All {len(NAMES) + 1} computed"
 
 
@@ -316,7 +317,7 @@ def test_results_come_one_by_one_until_it_is_cancelled(held):
     app = checked(visit().button(key="across-look").click().run())
     held.release(2)
     under_way = state_of(app, AcrossState).survey
-    until(lambda: under_way.done == 2)
+    until(lambda: under_way.progress.done == 2)
     app = checked(app.run())
     (bar,) = app.get("progress")
     assert bar.proto.text == f"2 of {len(NAMES) - 1}"
@@ -327,7 +328,7 @@ def test_results_come_one_by_one_until_it_is_cancelled(held):
     assert not app.get("progress")
     held.release()  # the one that was begun finds that nobody waits for it
     assert under_way.wait(LONG)
-    assert under_way.done == 2
+    assert under_way.progress.done == 2
     assert checked(app.run()).button(key="across-look").label == f"Compute the other {len(NAMES) - 3} images"
 
 
@@ -340,4 +341,4 @@ def test_other_settings_end_it(held):
     assert state_of(app, AcrossState).survey is None
     held.release()
     assert under_way.wait(LONG)
-    assert under_way.done == 0
+    assert under_way.progress.done == 0

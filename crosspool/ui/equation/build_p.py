@@ -14,7 +14,7 @@ from crosspool.ui.maps.page import maps_page
 from crosspool.ui.maps.selection import channel_input, current_look, select_cell, selected_cell, selected_channel
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest
 from crosspool.ui.visit.images import SourceImage
-from crosspool.ui.visit.state import bound, visit_state
+from crosspool.ui.visit.state import choose_option, visit_state
 from crosspool.ui.widgets.cell_image import Cell
 from crosspool.ui.widgets.text import number
 from crosspool.ui.widgets.walk import walk
@@ -55,15 +55,8 @@ def _walk(maps: ImageMaps, request: MapRequest, channel: int, position: Cell) ->
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         with st.container(width=140):
             channel_input(maps, channel, "built")
-        state = visit_state(EquationState)
-        st.segmented_control(
-            "Positions",
-            list(ORDERS),
-            format_func=ORDERS.__getitem__,
-            required=True,
-            **bound(state, "walk_order"),
-        )
-    built = construct_block(maps, channel, request.border, state.walk_order, CHART_ENTRIES)
+        order = choose_option("Positions", ORDERS, visit_state(EquationState), "walk_order")
+    built = construct_block(maps, channel, request.border, order, CHART_ENTRIES)
     step, steps = built.step_of(*position), len(built.order)
     walk(
         step,

@@ -87,7 +87,7 @@ def _grid(
         st.rerun()
     cache = current_server().cache
     rows: list[Row] = [(image, image_summary(cache, image.request)) for image in image_set.images]
-    failed = survey.failed if survey is not None else {}
+    failed = dict(survey.progress.failed) if survey is not None else {}
     missing = [image for image, summary in rows if summary is None and image.request not in failed]
     _controls(survey if running else None, missing, len(rows) - len(failed))
     show_problems(list(failed.values()))
@@ -110,8 +110,8 @@ def _controls(survey: Survey | None, missing: Sequence[SurveyImage], wanted: int
     """One row: the button, or while maps are computed, how far that is, and a button that ends it."""
     with st.container(horizontal=True, vertical_alignment="center"):
         if survey is not None:
-            total = survey.total
-            st.progress(survey.done / total, text=f"{survey.done:,} of {total:,}", width="stretch")
+            done, total = survey.progress.done, survey.progress.total
+            st.progress(done / total, text=f"{done:,} of {total:,}", width="stretch")
             st.button("Cancel", icon=":material/stop_circle:", on_click=survey.cancel, key="across-cancel")
         elif missing:
             which = "the other" if len(missing) < wanted else "these" if wanted > 1 else "this"

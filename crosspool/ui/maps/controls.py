@@ -15,6 +15,7 @@ from crosspool.ui.visit.state import bound, choose_option, visit_state
 from crosspool.ui.widgets.text import as_it_is
 
 FINE_SIZE = 448
+WEIGHTS = {PRETRAINED: PRETRAINED, UNTRAINED: UNTRAINED}
 BORDERS = {"zero": "zero-padded, as the convolution", "valid": "only whole patches"}
 FRAMINGS = {"crop": "centre crop", "squash": "whole, stretched"}
 
@@ -34,13 +35,8 @@ def choose_network() -> BackboneSpec:
         f"{spec.parameters / 1e6:.1f} M parameters · input {spec.preprocessing.size} px · "
         f"weights {spec.weights_licence}, {spec.weights.megabytes:.0f} MB, {spec.weights.availability}"
     )
-    st.segmented_control(
-        "Weights",
-        [PRETRAINED, UNTRAINED],
-        required=True,
-        help="Untrained: random numbers (seeded), to see what training adds to the maps.",
-        **bound(link, "weights", then=forget_channels),
-    )
+    about = "Untrained: random numbers (seeded), to see what training adds to the maps."
+    choose_option("Weights", WEIGHTS, link, "weights", then=forget_channels, help=about)
     if link.weights == UNTRAINED:
         st.warning("Untrained network: random weights.", icon=":material/casino:")
     return spec

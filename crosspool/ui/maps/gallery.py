@@ -3,11 +3,8 @@
 import time
 from typing import Any
 
-import streamlit as st
-
 from crosspool.drawing.rendering import COLOUR_MAPS, SIGNED_COLOUR_MAP
 from crosspool.gallery import LARGEST_TOP, MAX_PINS
-from crosspool.gallery.assets import asset, script
 from crosspool.gallery.mapset import colour_tables, pack_maps, packed_name, receptive_fields
 from crosspool.ui.maps.selection import MapsState, pinned_channels, select_channel
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest
@@ -15,26 +12,20 @@ from crosspool.ui.runtime.server import current_server
 from crosspool.ui.runtime.shared_cache import CacheKind
 from crosspool.ui.visit.link import LinkState
 from crosspool.ui.visit.state import visit_state
+from crosspool.ui.widgets.browser import component
 
 LINK_VIEW = ("colours", "opacity", "smooth", "scale", "top")  # fields of LinkState that say how the gallery looks
 GALLERY_VIEW = ("sort", "kept_maps", "tile")  # fields of MapsState that do
 PACKED_MAPS = CacheKind[MapRequest, bytes]("galleries", len, lambda request: request.image)
 
-_maps_component = st.components.v2.component(
-    "crosspool.maps", html="", css=":host { display: none; }", js=script("gallery/maps_component.js")
-)
-_gallery_component = st.components.v2.component(
-    "crosspool.gallery",
-    html='<div class="gallery"></div>',
-    css=asset("gallery/gallery.css"),
-    js=script("gallery/gallery_component.js"),
-)
+_send_maps = component("gallery/maps_component")
+_draw = component("gallery/gallery_component", '<div class="gallery"></div>', style="gallery/gallery")
 
 
 def gallery(maps: ImageMaps, request: MapRequest, channel: int) -> None:
     """Show all maps of a request, with `channel` selected; what is changed in the browser is remembered."""
     packed = _packed_maps(maps, request)
-    _maps_component(data=packed, key="maps")
+    _send_maps(packed, "maps")
     link, state = visit_state(LinkState), visit_state(MapsState)
     views = ((link, LINK_VIEW), (state, GALLERY_VIEW))
 
@@ -50,8 +41,7 @@ def gallery(maps: ImageMaps, request: MapRequest, channel: int) -> None:
                 setattr(part, name, view[name])
         state.first, state.first_of = view["first"], request
 
-    def on_changes_change() -> None:
-        changes = st.session_state["gallery"].changes or {}
+    def keep_changes(changes: dict[str, Any]) -> None:
         for part, callback in (("selected", set_selected), ("pins", set_pins), ("view", set_view)):
             change = changes.get(part)
             if change is not None and change["revision"] > state.revisions[part]:
@@ -69,7 +59,7 @@ def gallery(maps: ImageMaps, request: MapRequest, channel: int) -> None:
         "mostPins": MAX_PINS,
         "largestTop": LARGEST_TOP,
     }
-    _gallery_component(data=data, key="gallery", on_changes_change=on_changes_change)
+    _draw(data, "gallery", changes=keep_changes)
 
 
 def _packed_maps(maps: ImageMaps, request: MapRequest) -> bytes:

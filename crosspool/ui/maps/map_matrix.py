@@ -5,26 +5,21 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
-import streamlit as st
 
 from crosspool.drawing.rendering import ColourRange, Look, quantise
-from crosspool.gallery.assets import asset, script
 from crosspool.gallery.mapset import colour_tables
 from crosspool.ui.maps.large_images import colour_scale
 from crosspool.ui.maps.selection import select_channel
 from crosspool.ui.maps.survey import ImageSummary, SurveyImage
+from crosspool.ui.runtime.quota import ImageHash
 from crosspool.ui.visit.images import SourceImage
+from crosspool.ui.widgets.browser import component
 from crosspool.ui.widgets.text import number
 
 Order = Literal["given", "peak", "mean"]
 Row = tuple[SurveyImage, ImageSummary | None]  # None for an image that is not computed yet
 
-_component = st.components.v2.component(
-    "crosspool.across",
-    html='<div class="across"></div>',
-    css=asset("ui/maps/across.css"),
-    js=script("ui/maps/across.js"),
-)
+_draw = component("ui/maps/across", '<div class="across"></div>')
 
 
 def strongest_first(rows: Sequence[Row], channel: int, order: Order) -> list[Row]:
@@ -63,11 +58,11 @@ def map_matrix(
     """
     images = {image.request.image: image for image, _ in rows}
 
-    def on_pressed_change() -> None:
-        pressed = st.session_state["across"].pressed
-        if pressed is not None and pressed[0] in images:
-            images[pressed[0]].show()
-            select_channel(int(pressed[1]))
+    def choose(pressed: tuple[ImageHash, float]) -> None:
+        key, channel = pressed
+        if key in images:
+            images[key].show()
+            select_channel(int(channel))
             on_choose()
 
     scales: list[list[str] | None] = [None] * len(channels)
@@ -83,7 +78,7 @@ def map_matrix(
         "opacity": look.opacity,
         "smooth": look.smooth,
     }
-    _component(data=data, key="across", on_pressed_change=on_pressed_change)
+    _draw(data, "across", pressed=choose)
 
 
 def _row(

@@ -1,6 +1,6 @@
-"""Presenter mode, for a class and a projector: large type and nothing around the pictures.
+"""Presenter mode, for a class and a projector: large type and nothing around the images.
 
-The lesson and Weighting maps also go on by keys. A link with `present=1` starts it on any page. Its look is in
+Keys move through the lesson and through Weighting maps. A link with `present=1` starts it on any page. Its look is in
 assets/style.css, switched on by the class `presenting`.
 """
 
@@ -32,7 +32,7 @@ def presenting() -> bool:
 
 def presenter_frame() -> None:
     """In presenter mode: its style, and the ways out, a small button and Escape. First of all in a page."""
-    with st.container(key="leave-presenting"):  # there in any case, so that nothing behind it moves up or down
+    with st.container(key="leave-presenting"):  # always there, so that nothing below it moves
         if presenting():
             st.html('<span class="presenting"></span>')
             st.button("Leave presenter mode", icon=":material/close:", key="leave", on_click=_present, args=(False,))
@@ -40,24 +40,21 @@ def presenter_frame() -> None:
 
 
 def present_button() -> None:
-    """The way in, where one is not in it."""
+    """Outside presenter mode: the way in."""
+    about = (
+        "Large type and nothing around the images; Escape leaves. The arrow keys move through the lesson, and in "
+        f"Weighting maps through the first {MAX_FIRST_CHANNELS} maps of the gallery."
+    )
     if not presenting():
-        st.button(
-            "Present",
-            icon=":material/slideshow:",
-            key="present-button",
-            on_click=_present,
-            args=(True,),
-            help="Large type and nothing around the pictures; Escape leaves. The arrow keys go on in the lesson, and "
-            f"in Weighting maps round the first {MAX_FIRST_CHANNELS} maps of the gallery.",
-        )
+        icon = ":material/slideshow:"
+        st.button("Present", "present-button", on_click=_present, args=(True,), help=about, icon=icon)
 
 
 def _present(wanted: bool) -> None:
     visit_state(LinkState).present = wanted
 
 
-def present_maps(picture: SourceImage, request: MapRequest, maps: ImageMaps) -> None:
+def present_maps(image: SourceImage, request: MapRequest, maps: ImageMaps) -> None:
     """The photo and one map over it, as large as the window allows; keys and buttons show the next map.
 
     Maps follow each other as in the gallery.
@@ -67,7 +64,7 @@ def present_maps(picture: SourceImage, request: MapRequest, maps: ImageMaps) -> 
     position = selected_cell(maps, channel)
     with st.container(key="presented-head", horizontal=True, vertical_alignment="center"):
         with st.container():
-            headline(picture, request, maps)
+            headline(image, request, maps)
             weight = number(maps.upper[channel][position])
             st.markdown(
                 f"**Map {channel}** · input {request.size} px · weight **{weight}** at row {position[0]}, "
@@ -76,18 +73,18 @@ def present_maps(picture: SourceImage, request: MapRequest, maps: ImageMaps) -> 
         st.button("Previous", icon=":material/arrow_back:", key="map-before", on_click=select_channel, args=(before,))
         st.button("Next", icon=":material/arrow_forward:", key="map-after", on_click=select_channel, args=(after,))
     with st.container(key="large-presented"):
-        seen, over = st.columns(2, gap="medium")
-    with seen:
+        input_column, map_column = st.columns(2, gap="medium")
+    with input_column:
         input_image(maps, request, position)
-    with over:
+    with map_column:
         map_image(maps, channel, position, current_look(maps.signed))
     ways = dict.fromkeys(BACK, before) | dict.fromkeys(ON, after)
     keys({name: partial(select_channel, to) for name, to in ways.items()}, key="map-keys")
 
 
 def neighbours(order: list[int], channel: int) -> tuple[int, int]:
-    """The channels before and after one, round and round; the first and the last where it is not among them."""
+    """The channels before and after one, in a circle; the last and the first where it is not among them."""
     if channel not in order:
         return (order[-1], order[0]) if order else (channel, channel)
-    here = order.index(channel)
-    return order[here - 1], order[(here + 1) % len(order)]
+    index = order.index(channel)
+    return order[index - 1], order[(index + 1) % len(order)]

@@ -182,35 +182,27 @@ def _summarise(cache: SharedCache, request: MapRequest, maps: ImageMaps, since: 
 
 
 class Survey(BackgroundJob):
-    """Computing the maps of images, one after the other.
-
-    `done` counts the images that are finished, `failed` says in one sentence why an image's maps could not be computed.
-    """
+    """Computing the maps of images, one after the other."""
 
     def __init__(self, server: Server, images: Sequence[SurveyImage]) -> None:
         self.requests = {image.request for image in images}
-        self.total = len(images)
-        self._progress = _Progress()
-        super().__init__(partial(_run, server, tuple(images), self._progress), task="the survey", advice=ADVICE)
-
-    @property
-    def done(self) -> int:
-        return self._progress.done
-
-    @property
-    def failed(self) -> dict[MapRequest, str]:
-        return dict(self._progress.failed)
+        self.progress = SurveyProgress(len(images))
+        super().__init__(partial(_run, server, tuple(images), self.progress), task="the survey", advice=ADVICE)
 
 
 @dataclass
-class _Progress:
-    """What a survey's thread, which may not hold the survey, shares with it."""
+class SurveyProgress:
+    """How many images are finished, and in one sentence why an image's maps could not be computed.
 
+    The survey shares it with its thread, which may not hold the survey.
+    """
+
+    total: int
     done: int = 0
     failed: dict[MapRequest, str] = field(default_factory=dict)
 
 
-def _run(server: Server, images: tuple[SurveyImage, ...], progress: _Progress, step: Step) -> None:
+def _run(server: Server, images: tuple[SurveyImage, ...], progress: SurveyProgress, step: Step) -> None:
     for image in images:
         step()
         since = time.monotonic()

@@ -1,7 +1,7 @@
 """Deep links: the settings of a page as URL parameters, and back. Nonsense is ignored with a note, never an error."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from crosspool.backbones import DEFAULT, UNTRAINED, architecture, backbone_specs
@@ -64,6 +64,12 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "colours": COLOUR_MAPS,
     "scale": ("map", "layer", "fixed"),
 }
+_SWITCHES = ("signed", "smooth", "present")
+_RANGES: dict[str, tuple[float, float]] = {
+    "opacity": (0.0, 1.0),
+    "size": (MIN_SIZE, MAX_SIZE),
+    "top": (0.0, LARGEST_TOP),
+}
 
 
 def to_params(state: LinkState) -> dict[str, str]:
@@ -79,8 +85,7 @@ def to_params(state: LinkState) -> dict[str, str]:
 def from_params(params: Mapping[str, str]) -> tuple[LinkState, list[str]]:
     """A link state from URL parameters, and a sentence for each that made no sense and was ignored."""
     state, notes = LinkState(), []
-    names = [field.name for field in fields(LinkState)]
-    for name in names:  # in this order: a pair is checked against its backbone, a channel against its pair
+    for name in asdict(state):  # in this order: a pair is checked against its backbone, a channel against its pair
         if name not in params:
             continue
         value, hint = _read(name, params[name], state)
@@ -92,34 +97,28 @@ def from_params(params: Mapping[str, str]) -> tuple[LinkState, list[str]]:
 
 
 def shorten(text: str) -> str:
-    """What a stranger's link says, made fit for a code span of Markdown: short, and never empty."""
+    """Text from a link, made fit for a code span of Markdown: short, and never empty."""
     plain = "".join(char if char.isalnum() or char in " .,-+/" else "_" for char in text).strip() or "_"
     return plain if len(plain) <= 40 else plain[:39] + "…"
 
 
 def _title(name: str, state: LinkState) -> str:
-    """What is shown for a value that makes no sense."""
-    if name == "sample":
-        return next(sample.title for sample in samples() if sample.id == state.sample)
-    if name == "backbone":
-        return backbone_specs()[state.backbone].title
+    """What is shown instead of a value that makes no sense."""
     if name == "pair":
         return architecture(state.backbone).default_pair.label
-    return str(getattr(state, name)) if name in _CHOICES else "the default"
+    if name in (*_CHOICES, "sample", "backbone"):
+        return _options(name, state)[getattr(state, name)]
+    return "the default"
 
 
 def _read(name: str, text: str, state: LinkState) -> tuple[Any, str]:
     """(value, ""), or None with what would make sense, in brackets, where that is short."""
-    if name in ("signed", "smooth", "present"):
+    if name in _SWITCHES:
         return (text == "1", "") if text in ("0", "1") else (None, " (0 or 1)")
-    if name == "opacity":
-        return _number(text, float, 0.0, 1.0)
-    if name == "size":
-        return _number(text, int, MIN_SIZE, MAX_SIZE)
-    if name == "top":
-        return _number(text, float, 0.0, LARGEST_TOP)
+    if name in _RANGES:
+        return _number(text, *_RANGES[name])
     if name == "channel":
-        return _number(text, int, 0, _channel_count(state) - 1)
+        return _number(text, 0, _channel_count(state) - 1)
     if name == "pins":
         return _channel_list(text, _channel_count(state))
     return (text if text in _options(name, state) else None), ""
@@ -138,21 +137,22 @@ def _channel_list(text: str, count: int) -> tuple[Any, str]:
     return text, ""
 
 
-def _options(name: str, state: LinkState) -> Sequence[str]:
-    if name in _CHOICES:
-        return _CHOICES[name]
+def _options(name: str, state: LinkState) -> dict[str, str]:
+    """The values that a setting can have, with their titles."""
     if name == "sample":
-        return [sample.id for sample in samples()]
+        return {sample.id: sample.title for sample in samples()}
     if name == "backbone":
-        return list(backbone_specs())
+        return {backbone: spec.title for backbone, spec in backbone_specs().items()}
     if name == "pair":
-        return [pair.id for pair in architecture(state.backbone).layer_pairs]
-    return backbone_specs()[state.backbone].classes()
+        return {pair.id: pair.label for pair in architecture(state.backbone).layer_pairs}
+    options = _CHOICES[name] if name in _CHOICES else backbone_specs()[state.backbone].classes()
+    return dict(zip(options, options, strict=True))
 
 
-def _number(text: str, kind: type[int] | type[float], low: float, high: float) -> tuple[Any, str]:
+def _number(text: str, low: float, high: float) -> tuple[Any, str]:
+    """A number between two others, whole where these are."""
     try:
-        value = kind(text)
+        value = type(low)(text)
     except ValueError:
         value = None
     if value is None or not low <= value <= high:

@@ -113,8 +113,8 @@ class Binding(TypedDict):
     on_change: Callable[[], None]
 
 
-def bound(part: VisitPart, name: str, *, then: Callable[[], None] = lambda: None) -> Binding:
-    """Tie a widget to a field: it shows the field's value and changes it; `then()` is called after a change.
+def bound(part: VisitPart, name: str, *, shown: Any = None, then: Callable[[], None] = lambda: None) -> Binding:
+    """Tie a widget to a field: it shows the field's value, or `shown`, and changes it; then `then()` is called.
 
     The widget's key is the field's name, so no two parts may share the name of a bound field.
     """
@@ -123,7 +123,7 @@ def bound(part: VisitPart, name: str, *, then: Callable[[], None] = lambda: None
         setattr(part, name, value)
         then()
 
-    return bound_value(name, getattr(part, name), keep)
+    return bound_value(name, getattr(part, name) if shown is None else shown, keep)
 
 
 def bound_value(key: str, value: T, keep: Callable[[T], None]) -> Binding:
@@ -141,7 +141,13 @@ def bound_value(key: str, value: T, keep: Callable[[T], None]) -> Binding:
 
 
 def choose_option(
-    label: str, options: Mapping[Option, str], part: VisitPart, name: str, default: Option | None = None, **more: Any
+    label: str,
+    options: Mapping[Option, str],
+    part: VisitPart,
+    name: str,
+    default: Option | None = None,
+    then: Callable[[], None] = lambda: None,
+    **more: Any,
 ) -> Option:
     """Show options, {value: text}, as a row of buttons tied to a field, and return the chosen value.
 
@@ -151,8 +157,6 @@ def choose_option(
     value: Option = getattr(part, name)
     if value not in options:
         value = default or next(iter(options))
-    keep = partial(setattr, part, name)
-    st.segmented_control(
-        label, list(options), format_func=options.__getitem__, required=True, **bound_value(name, value, keep), **more
-    )
+    binding = bound(part, name, shown=value, then=then)
+    st.segmented_control(label, list(options), format_func=options.__getitem__, required=True, **binding, **more)
     return value

@@ -66,9 +66,9 @@ def take_files(files: Sequence[UploadedFile | DeletedFile]) -> Received:
             _forget_files(file.file_id)
 
 
-def shortened(name: str, longest: int = LONGEST_FILE_NAME) -> str:
+def shortened(name: str) -> str:
     """The name; where it is too long, its beginning and its end."""
-    return name if len(name) <= longest else f"{name[: longest - 9]}…{name[-8:]}"
+    return name if len(name) <= LONGEST_FILE_NAME else f"{name[: LONGEST_FILE_NAME - 9]}…{name[-8:]}"
 
 
 def _forget_files(file_id: str | None = None) -> None:

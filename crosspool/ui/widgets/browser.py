@@ -13,12 +13,12 @@ from PIL import Image
 from crosspool.gallery.assets import asset, script
 
 
-def component(path: str, html: str = "") -> Callable[..., None]:
-    """Declare a component whose script and style are `path`.js and `path`.css; one without HTML is invisible.
+def component(path: str, html: str = "", style: str = "") -> Callable[..., None]:
+    """Declare a component from `path`.js and `style`.css, by default `path`.css; one without HTML is invisible.
 
     The result draws it: `draw(data, key, trigger=act)` calls `act(value)` when the script sends a value by `trigger`.
     """
-    css = asset(f"{path}.css") if html else ":host { display: none; }"
+    css = asset(f"{style or path}.css") if html else ":host { display: none; }"
     name = f"crosspool.{PurePosixPath(path).name}"
     mount: Callable[..., object] = st.components.v2.component(name, html=html, css=css, js=script(f"{path}.js"))
 
