@@ -1,4 +1,4 @@
-"""Representations by name: what each name means, what it needs of an image, and that all of them run."""
+"""Representations by name: the meaning and the sources of each name, and that all methods run."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def maps_of(pair, size, views="whole"):
     return {Source(node, size, views, "squash") for node in (pair.lower, pair.upper)}
 
 
-# --- what a name means
+# --- the meaning of names
 
 
 @pytest.mark.parametrize(
@@ -51,9 +51,9 @@ def maps_of(pair, size, views="whole"):
     ],
 )
 def test_the_steps_of_a_method(name, kinds):
-    found = steps(name)
-    assert list(found) == kinds
-    assert isinstance(found["unit"], Normalizer)
+    encoder_steps = steps(name)
+    assert list(encoder_steps) == kinds
+    assert isinstance(encoder_steps["unit"], Normalizer)
 
 
 def test_cross_layer_pooling_of_a_pair():
@@ -68,9 +68,9 @@ def test_cross_layer_pooling_of_a_pair():
 
 
 def test_the_defaults_are_the_last_pair_the_networks_own_input_and_the_signed_root():
-    said, unsaid = (parse_method(name, LITE0) for name in (f"cl:{LAST}@224/power0.5", "cl"))
-    assert said.sources == unsaid.sources
-    assert str(said.parts) == str(unsaid.parts)
+    explicit, implicit = (parse_method(name, LITE0) for name in (f"cl:{LAST}@224/power0.5", "cl"))
+    assert explicit.sources == implicit.sources
+    assert str(explicit.parts) == str(implicit.parts)
     assert steps("cl")["pool"].n_components is None
 
 
@@ -101,7 +101,7 @@ def test_the_framing_is_part_of_the_sources():
         ("pyramid:blocks.4.project_conv/lower", "max", (1, 2, 4), LITE0.pair("blocks.4.project_conv").lower),
     ],
 )
-def test_one_map_by_itself(name, reduction, levels, node):
+def test_one_map_alone(name, reduction, levels, node):
     pool = steps(name)["pool"]
     assert isinstance(pool, MapPooling)
     assert (pool.reduction, pool.levels) == (reduction, levels)
@@ -147,7 +147,7 @@ def test_a_single_fully_connected_layer_gives_its_input():
     assert parse_method("global", squeezenet).sources[0].node == scores.node
 
 
-# --- what a method needs
+# --- sources
 
 
 PAIR = LITE0.pair(LAST)
@@ -252,7 +252,7 @@ def test_presets_belong_to_alexnet(preset):
         parse_method(f"{preset}@448", LITE0)
 
 
-# --- what cannot be understood or had
+# --- names that fail
 
 
 @pytest.mark.parametrize(
@@ -269,11 +269,11 @@ def test_presets_belong_to_alexnet(preset):
         ("sum/blocks", "sum takes no option /blocks"),
         ("cl-c/lower", "cl-c takes no option /lower"),
         ("cl/pca8/pca16", "cl/pca8/pca16 gives an option twice"),
-        ("cl/pca", "Write a number behind /pca, such as /pca64"),
-        ("cl/pca6.5", "Write a number behind /pca"),
-        ("cl/power", "Write a number behind /power"),
-        ("cl/power1.2.3", "Write a number behind /power"),
-        ("cl/ternary1.2.3", "Write a number behind /ternary"),
+        ("cl/pca", "Write a number after /pca, such as /pca64"),
+        ("cl/pca6.5", "Write a number after /pca"),
+        ("cl/power", "Write a number after /power"),
+        ("cl/power1.2.3", "Write a number after /power"),
+        ("cl/ternary1.2.3", "Write a number after /ternary"),
         ("cl/blocks3", "Write /blocks without a number"),
         ("cl-f/whole2", "Write /whole without a number"),
         ("max/lower0", "Write /lower without a number"),
@@ -307,7 +307,7 @@ def test_presets_belong_to_alexnet(preset):
         ("cl/../../etc", "is not a method"),
     ],
 )
-def test_what_cannot_be_understood(name, sentence):
+def test_names_that_cannot_be_understood(name, sentence):
     with pytest.raises(SettingError, match=sentence):
         parse_method(name, LITE0)
 
@@ -339,10 +339,10 @@ def test_a_network_without_room_for_tiles():
         parse_method("cl-f@128", inception)
 
 
-# --- reading a name knows no network
+# --- parsing needs no network
 
 
-def test_a_name_is_read_once_for_any_number_of_networks():
+def test_a_name_is_parsed_once_for_any_number_of_networks():
     spec = MethodSpec.parse("cl@192/pca16+global/ternary0.5")
     assert spec == MethodSpec.parse("cl@192/pca16+global/ternary0.5")
     before = str(spec)
@@ -353,13 +353,13 @@ def test_a_name_is_read_once_for_any_number_of_networks():
     assert str(spec.on(LITE0).parts) == str(first.parts)
 
 
-def test_reading_a_name_needs_no_layer_of_it():
+def test_parsing_a_name_looks_up_no_layer():
     spec = MethodSpec.parse("cl:no.such.layer")
     with pytest.raises(LayerPairError):
         spec.on(LITE0)
 
 
-def test_every_name_that_can_be_read_can_be_built():
+def test_every_name_that_can_be_parsed_can_be_built():
     assert METHOD_OPTIONS.keys() == _BUILDERS.keys()
 
 
@@ -390,7 +390,7 @@ def test_impossible_lists(text, sentence):
 
 
 def test_encoders_have_nothing_in_common():
-    """So that what one split has learned is unknown to the next."""
+    """So that nothing learned on one split reaches the next."""
     pair = LITE0.pair("blocks.0.project_conv")
     method = parse_method(f"cl:{pair.id}@128/pca2+cl:{pair.id}@128/pca3", LITE0)
     lower, upper = (next(s for s in method.sources if s.node == node) for node in (pair.lower, pair.upper))
@@ -436,7 +436,7 @@ def alexnet():
 
 @pytest.fixture(scope="module")
 def encoded():
-    """The records of two pictures with all that the methods need, and the vectors of a method."""
+    """The records of two images with all sources of the methods, and the vectors of a method."""
     lite0 = load_backbone(device="cpu")
     methods = {method.name: method for method in parse_methods(",".join(RUN), LITE0)}
     sources = {source for method in methods.values() for source in method.sources}
@@ -515,8 +515,8 @@ def test_blocks_have_equal_lengths(encoded):
         ("cl-45c@256", "features.10", 2 * 256 * 500),
     ],
 )
-def test_the_papers_methods_run(alexnet, preset, pair, length):
-    """With any projection: principal components of such long local features take a while."""
+def test_the_papers_presets_run(alexnet, preset, pair, length):
+    """With random projections, as principal components of such long local features take a while."""
     method = parse_method(preset, alexnet.architecture)
     encoder = method.encoder()
     for pool in encoder.get_params().values():

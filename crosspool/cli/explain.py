@@ -70,9 +70,8 @@ def explain_command(
         classifier = load_classifier(Path(model))
         network = classifier.load_backbone(weights, device)
     else:
-        raise SettingError(
-            "The model determines network, size and framing; leave out --backbone, --size and --framing."
-        )
+        advice = "leave out --backbone, --size and --framing"
+        raise SettingError(f"The model determines network, size and framing; {advice}.")
     explanation = contributions.explain(classifier, network, source_image)
     if other is None:
         parts = explanation.contributions(name, against)

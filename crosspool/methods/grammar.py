@@ -1,4 +1,4 @@
-"""The grammar of methods' names, which knows no network.
+"""The grammar of methods' names, independent of any network.
 
 METHOD = PART[+PART...], and PART = NAME[:WHERE][@SIZE][/OPTION...].
 """
@@ -12,7 +12,7 @@ from typing import Any
 from crosspool.errors import SettingError
 
 MAX_PARTS = 16
-TERNARY = "ternary"  # an option of the whole method, written behind its last part
+TERNARY = "ternary"  # an option of the whole method, written after its last part
 
 _CROSS_LAYER = ("pca", "power", "blocks")
 METHOD_OPTIONS = {
@@ -47,9 +47,9 @@ _OPTION = re.compile(r"([a-z]+)([\d.]*)")
 
 @dataclass(frozen=True)
 class PartSpec:
-    """What the name of one part says; None and False where it says nothing.
+    """One part of a method's name; None and False for what it does not mention.
 
-    `method` is the name of the whole method, for error sentences, and `preset` the paper's name where that was given.
+    `method` is the name of the whole method, for error messages, and `preset` the paper's name if that was given.
     """
 
     method: str
@@ -65,9 +65,9 @@ class PartSpec:
 
 
 def parse_parts(method: str) -> tuple[tuple[PartSpec, ...], float | None]:
-    """The parts that a method's name lists, and the threshold of its ternary quantiser, where it has one.
+    """The parts of a method's name, and the threshold of its ternary quantiser if it has one.
 
-    Raises SettingError for what is not understood.
+    Raises SettingError if the name is not understood.
     """
     texts = [text.strip() for text in method.split("+")]
     if len(texts) > MAX_PARTS:
@@ -82,12 +82,11 @@ def parse_parts(method: str) -> tuple[tuple[PartSpec, ...], float | None]:
 
 
 def _parse_words(text: str, method: str) -> tuple[re.Match[str], dict[str, str]]:
-    """A part's words, and its options with the number behind each, or an empty text."""
+    """A part's words, and its options with the number after each, or an empty text."""
     words = _PART.fullmatch(text)
     if words is None:
-        raise SettingError(
-            f"{method!r} is not a method; write NAME:PAIR@SIZE/OPTION, such as cl:features.10@448/pca64."
-        )
+        example = "write NAME:PAIR@SIZE/OPTION, such as cl:features.10@448/pca64"
+        raise SettingError(f"{method!r} is not a method; {example}.")
     options = _OPTION.findall(words["options"].lower())
     if len(dict(options)) < len(options):
         raise SettingError(f"{text} gives an option twice; give each once.")
@@ -111,7 +110,7 @@ def _part_spec(words: re.Match[str], options: dict[str, str], method: str) -> Pa
 
 
 def _option_value(option: str, number: str, method: str) -> Any:
-    """What an option is set to: True for a flag, which has no number."""
+    """An option's value: True for a flag, which has no number."""
     if option not in _NUMBERS:
         if number:
             raise SettingError(f"Write /{option} without a number (in {method}).")
@@ -119,7 +118,7 @@ def _option_value(option: str, number: str, method: str) -> Any:
     try:
         value = _NUMBERS[option](number)
     except ValueError as error:
-        raise SettingError(f"Write a number behind /{option}, such as /pca64 or /power0.5 (in {method}).") from error
+        raise SettingError(f"Write a number after /{option}, such as /pca64 or /power0.5 (in {method}).") from error
     if option == "power" and not 0 < value <= 1:
         raise SettingError(f"The exponent of /power is above 0 and at most 1, not {value} (in {method}).")
     return value

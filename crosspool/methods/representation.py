@@ -1,4 +1,4 @@
-"""What a method is: the maps that it needs of an image, and the encoder from those to a vector."""
+"""A method: the maps that it needs of an image, and the encoder from these to a vector."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,7 @@ from crosspool.framing import Framing
 class Part:
     """One representation: its name, its sources, the encoder's steps from them, and its vector's length.
 
-    `averaged` is the map whose mean over the positions its source is, where there is one.
+    `averaged` is the map that its source is the mean of over the positions, if there is one.
     """
 
     name: str
@@ -28,7 +28,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Method:
-    """A representation by name: what it needs of an image, and how that becomes a vector."""
+    """A representation by name: the sources that it needs of an image, and how they become a vector."""
 
     name: str
     parts: tuple[Part, ...]
@@ -36,22 +36,22 @@ class Method:
 
     @property
     def sources(self) -> tuple[Source, ...]:
-        """What must be computed for each image."""
+        """The sources to compute for each image."""
         return tuple(sorted({source for part in self.parts for source in part.sources}))
 
     @property
     def sources_to_explain(self) -> tuple[Source, ...]:
-        """The same, and the maps that show where in the image an averaged activation comes from."""
+        """The same, with the maps that show where in the image an averaged activation comes from."""
         return tuple(sorted({*self.sources, *(part.averaged for part in self.parts if part.averaged is not None)}))
 
     @property
     def length(self) -> int:
-        """How many values a vector has, packed or not."""
+        """The number of values in a vector, packed or not."""
         return sum(part.length for part in self.parts)
 
     @property
     def framing(self) -> Framing:
-        """How images become square; the same for all parts."""
+        """How images become square, the same for all parts."""
         return self.sources[0].framing
 
     @property
@@ -65,9 +65,8 @@ class Method:
         It gives vectors (n, d), float32, of unit length; or packed ones, (n, d / 4) bytes, if the method is ternary.
         """
         encoders = [(f"part{i}", Encoder(list(part.steps))) for i, part in enumerate(self.parts)]
-        if len(encoders) == 1:
-            encoder = encoders[0][1]
-        else:
+        encoder = encoders[0][1]
+        if len(encoders) > 1:
             encoder = Encoder([("parts", FeatureUnion(encoders)), ("unit", Normalizer())])
         if self.quantizer is not None:
             encoder = Encoder([("vector", encoder), ("ternary", self.quantizer)])
@@ -77,7 +76,7 @@ class Method:
 
 
 def parts_and_rest(encoder: Encoder) -> tuple[list[Encoder], list[Any]]:
-    """The encoder of each part, and the steps behind them, which take the parts' vectors side by side."""
+    """The encoder of each part, and the steps after them, which take the parts' vectors side by side."""
     rest: list[Any] = []
     if isinstance(encoder[-1], TernaryQuantizer):
         rest, encoder = [encoder[-1]], encoder[0]

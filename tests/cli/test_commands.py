@@ -86,13 +86,13 @@ def test_predict_names_what_is_on_the_samples() -> None:
     assert 0.5 < espresso["predictions"][0]["probability"] < 1
 
 
-def test_bad_input_is_status_2_and_one_sentence() -> None:
+def test_bad_input_gives_status_2_and_one_sentence() -> None:
     done = command("predict", "no such photo.jpg")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "crosspool: no such photo.jpg was not found; check the name and the folder.\n"
 
 
-def test_a_closed_pipe_is_no_traceback() -> None:
+def test_a_closed_pipe_gives_no_traceback() -> None:
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(
@@ -106,7 +106,7 @@ def test_a_closed_pipe_is_no_traceback() -> None:
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT to send")
 def test_ctrl_c_is_quiet_and_leaves_nothing_behind(tmp_path) -> None:
     photo, folder = tmp_path / "photo.jpg", tmp_path / "out"
-    os.mkfifo(photo)  # so that it is known when the command is at work: it has read one image and waits for this one
+    os.mkfifo(photo)  # the command has read one image, and waits for this one
     folder.mkdir()
     process = subprocess.Popen(
         [sys.executable, "-m", "crosspool", "pool", CAT, photo, "--out", folder / "f.npz"],
@@ -121,15 +121,17 @@ def test_ctrl_c_is_quiet_and_leaves_nothing_behind(tmp_path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
-def test_a_full_disk_behind_the_output_is_one_sentence() -> None:
+def test_output_to_a_full_disk_gives_one_sentence() -> None:
     code = "import sys; from crosspool.cli import main; sys.exit(main(['--help']))"  # loads no torch
     with open("/dev/full", "w") as full:
         done = subprocess.run(
             [sys.executable, "-c", code], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60,
             check=False,
         )  # fmt: skip
-    told = "crosspool: The output cannot be written (No space left on device); free some space, or send it elsewhere.\n"
-    assert (done.returncode, done.stderr) == (2, told)
+    sentence = (
+        "crosspool: The output cannot be written (No space left on device); free some space, or send it elsewhere.\n"
+    )
+    assert (done.returncode, done.stderr) == (2, sentence)
 
 
 def test_output_survives_a_terminal_without_unicode() -> None:
@@ -164,7 +166,7 @@ def test_every_command_has_help_with_an_example(works, name) -> None:
     assert lines_fit(text)
 
 
-def test_an_option_without_its_value_points_to_its_commands_help(fails) -> None:
+def test_an_option_without_a_value_points_to_the_help_of_its_command(fails) -> None:
     assert fails("evaluate", "-m").endswith("(help: crosspool evaluate --help)")
 
 
@@ -176,7 +178,7 @@ WIDE = [
 ]
 
 
-def test_names_break_only_where_they_may(capsys, monkeypatch) -> None:
+def test_names_break_only_at_slashes_and_plus_signs(capsys, monkeypatch) -> None:
     monkeypatch.setenv("COLUMNS", "26")
     print_table(WIDE)
     lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
@@ -192,7 +194,7 @@ def test_names_break_only_where_they_may(capsys, monkeypatch) -> None:
     assert all(len(line) <= 12 for line in capsys.readouterr().out.split("(")[0].splitlines())
 
 
-def test_a_table_in_a_file_is_as_wide_as_it_likes(capsys, monkeypatch) -> None:
+def test_a_table_in_a_file_may_have_any_width(capsys, monkeypatch) -> None:
     monkeypatch.delenv("COLUMNS")
     print_table([Column("method", ["x" * 300], names=True), Column("rest", ["y"], optional=1)])
     out = capsys.readouterr().out
@@ -201,12 +203,12 @@ def test_a_table_in_a_file_is_as_wide_as_it_likes(capsys, monkeypatch) -> None:
     assert "left out" not in out
 
 
-def test_localise_says_its_own_size(works) -> None:
+def test_localise_states_its_own_default_size(works) -> None:
     assert "twice the network's own" in " ".join(works("localise", "--help").split())
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "expected"),
     [
         (["predct"], "Did you mean 'predict'?"),
         (["--nonsense"], "--nonsense"),
@@ -220,13 +222,13 @@ def test_localise_says_its_own_size(works) -> None:
         (["maps", CAT, "--out", "x.png", "--opacity", "1.5"], "--opacity"),
     ],
 )
-def test_usage_errors_point_to_the_help(fails, arguments, said) -> None:
+def test_usage_errors_point_to_the_help(fails, arguments, expected) -> None:
     sentence = fails(*arguments)
-    assert said in sentence
+    assert expected in sentence
     assert sentence.endswith("--help)")
 
 
-def test_written_out_choices_are_those_of_the_library() -> None:
+def test_choices_equal_those_of_the_library() -> None:
     assert get_args(options.FramingChoice) == get_args(framing.Framing)
     assert get_args(options.BorderChoice) == get_args(Border)
     assert get_args(options.ColourMapChoice) == rendering.COLOUR_MAPS
@@ -304,7 +306,7 @@ def test_pairs_as_a_table(works, monkeypatch) -> None:
     assert "blocks.15.project_conv → conv_head" in works("pairs")
 
 
-def test_names_that_count_are_written_as_one() -> None:
+def test_consecutive_names_are_joined() -> None:
     assert shortened(["stem", "a.0.b", "a.1.b", "a.2.b", "a.9.b"]) == ["stem", "a.0–2.b", "a.9.b"]
     assert shortened(["4.0.fc1", "4.0.fc2", "4.1.fc1", "4.1.fc2", "5.0.fc1"]) == ["4.0–1.fc1–2", "5.0.fc1"]
     assert shortened(["1", "2", "conv"]) == ["1–2", "conv"]
@@ -340,7 +342,7 @@ def test_predict_with_own_weights(works, tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("more", "sentence"),
     [
         (["--backbone", "alexnett"], "did you mean alexnet"),
         (["--backbone", "alexnet"], "crosspool fetch alexnet"),
@@ -351,8 +353,8 @@ def test_predict_with_own_weights(works, tmp_path) -> None:
         (["--weights", CAT], "cat.jpg is not a file of weights"),
     ],
 )
-def test_bad_settings(fails, more, said) -> None:
-    assert said in fails("predict", CAT, *more)
+def test_bad_settings(fails, more, sentence) -> None:
+    assert sentence in fails("predict", CAT, *more)
 
 
 def test_bad_images(fails, tmp_path) -> None:
@@ -364,7 +366,7 @@ def test_bad_images(fails, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
-def test_too_little_memory_is_one_sentence(fails, monkeypatch, error) -> None:
+def test_too_little_memory_gives_one_sentence(fails, monkeypatch, error) -> None:
     def predict(*arguments, **more):
         raise error
 
@@ -377,10 +379,10 @@ def test_too_little_memory_is_one_sentence(fails, monkeypatch, error) -> None:
 
 def test_maps_as_numbers(works, tmp_path) -> None:
     out = tmp_path / "maps.npz"
-    said = works(
+    output = works(
         "maps", CAT, "--out", out, *UNTRAINED_ALEXNET, "--pair", "features.3", "--border", "valid", "--size", 128
     )
-    assert "UNTRAINED" in said
+    assert "UNTRAINED" in output
     with np.load(out, allow_pickle=False) as archive:
         lower, upper, pooled = archive["lower"], archive["upper"], archive["P"]
         settings = settings_of(archive)
@@ -414,10 +416,10 @@ def test_signed_maps_keep_negative_weights(works, tmp_path) -> None:
     np.testing.assert_array_equal(signed.clip(0), rectified)
 
 
-def test_maps_as_a_picture(works, tmp_path) -> None:
+def test_maps_as_an_image(works, tmp_path) -> None:
     out = tmp_path / "sheet.PNG"
-    said = works("maps", CAT, "--out", out, "--size", 128, "--top", 5, "--sort", "peak")
-    assert "5 of 1,280 weighting maps of cat.jpg · EfficientNet-Lite0" in said
+    output = works("maps", CAT, "--out", out, "--size", 128, "--top", 5, "--sort", "peak")
+    assert "5 of 1,280 weighting maps of cat.jpg · EfficientNet-Lite0" in output
     with Image.open(out) as sheet:
         sheet.load()
         assert sheet.format == "PNG"
@@ -449,8 +451,8 @@ def test_maps_as_a_table(works, tmp_path) -> None:
 
 def test_maps_as_a_page(works, tmp_path) -> None:
     out = tmp_path / "gallery.html"
-    said = works("maps", CAT, "--out", out, "--size", 128, "--sort", "channel", "--colour-map", "magma")
-    assert "all 1,280 weighting maps of cat.jpg" in said
+    output = works("maps", CAT, "--out", out, "--size", 128, "--sort", "channel", "--colour-map", "magma")
+    assert "all 1,280 weighting maps of cat.jpg" in output
     text = out.read_text(encoding="utf-8")
     assert "<title>1,280 weighting maps of cat.jpg</title>" in text
     assert '"colours": "magma"' in text
@@ -461,8 +463,8 @@ def test_a_page_of_maps_that_are_all_zero_begins_with_the_first(works, tmp_path,
     computed = Backbone.activations
 
     def dead(*arguments, **options):
-        found = computed(*arguments, **options)
-        return replace(found, upper=torch.zeros_like(found.upper))
+        maps = computed(*arguments, **options)
+        return replace(maps, upper=torch.zeros_like(maps.upper))
 
     monkeypatch.setattr(Backbone, "activations", dead)
     out = tmp_path / "gallery.html"
@@ -479,7 +481,7 @@ def test_maps_as_a_pdf(works, tmp_path) -> None:
     assert data.rstrip().endswith(b"%%EOF")
 
 
-def test_odd_names_of_images_reach_the_sheet(works, tmp_path) -> None:
+def test_unusual_image_names_appear_on_the_sheet(works, tmp_path) -> None:
     for name in ("$x_1$ $y.jpg", "猫.jpg"):
         (tmp_path / name).write_bytes(Path(CAT).read_bytes())
         out = tmp_path / "sheet.png"
@@ -511,7 +513,7 @@ def test_an_existing_file_is_replaced_whole_or_not_at_all(works, fails, tmp_path
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link.npz", "maps.npz"]
 
 
-def test_a_full_disk_is_one_sentence(fails, tmp_path, monkeypatch) -> None:
+def test_a_full_disk_gives_one_sentence(fails, tmp_path, monkeypatch) -> None:
     def full(*arguments, **more):
         raise OSError(28, "No space left on device")
 
@@ -522,8 +524,8 @@ def test_a_full_disk_is_one_sentence(fails, tmp_path, monkeypatch) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_bad_outputs_are_found_before_any_work(fails, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(Backbone, "activations", None)  # would fail if it came to that
+def test_bad_outputs_are_refused_before_any_work(fails, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(Backbone, "activations", None)  # would fail if it were called
     photo = tmp_path / "photo.png"
     Image.new("RGB", (64, 64)).save(photo)
     (tmp_path / "folder.png").mkdir()
@@ -538,13 +540,13 @@ def test_bad_outputs_are_found_before_any_work(fails, tmp_path, monkeypatch) -> 
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="this user may write everywhere")
-def test_a_folder_without_rights(fails, tmp_path) -> None:
+def test_a_folder_without_write_permission(fails, tmp_path) -> None:
     tmp_path.chmod(0o500)
     assert "cannot be written" in fails("maps", CAT, "--out", tmp_path / "x.png")
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("more", "sentence"),
     [
         (["--pair", "conv_tail"], "no layer pair 'conv_tail'"),
         (["--pair", "conv_stem"], "reads the image itself"),
@@ -558,13 +560,13 @@ def test_a_folder_without_rights(fails, tmp_path) -> None:
         (["--scale-top", "3"], "--scale fixed"),
     ],
 )
-def test_bad_choices_of_maps(fails, tmp_path, more, said) -> None:
-    assert said in fails("maps", CAT, "--out", tmp_path / "x.png", *more)
+def test_bad_choices_of_maps(fails, tmp_path, more, sentence) -> None:
+    assert sentence in fails("maps", CAT, "--out", tmp_path / "x.png", *more)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("kind", ["npz", "html"])
-def test_what_holds_all_maps_takes_no_choice_of_channels(fails, tmp_path, kind) -> None:
+def test_files_with_all_maps_take_no_choice_of_channels(fails, tmp_path, kind) -> None:
     assert f"An {kind.upper()} contains every channel" in fails(
         "maps", CAT, "--out", tmp_path / f"x.{kind}", "--top", "3"
     )
@@ -632,9 +634,9 @@ def test_an_unreadable_image_stops_unless_errors_are_skipped(run, fails, tmp_pat
     photos = (CAT, broken, "missing.jpg", ESPRESSO)
     assert "broken.jpg is not an image" in fails("pool", *photos, "--out", out, "--size", 128)
     assert not out.exists()
-    status, said, err = run("pool", *photos, "--out", out, "--size", 128, "--skip-errors")
+    status, output, err = run("pool", *photos, "--out", out, "--size", 128, "--skip-errors")
     assert status == 0
-    assert "of 2 images, 2 skipped" in said
+    assert "of 2 images, 2 skipped" in output
     assert [line.split()[2] for line in err.splitlines()] == [str(broken), "missing.jpg"]
     with np.load(out) as archive:
         assert archive["names"].tolist() == [CAT, ESPRESSO]
@@ -697,24 +699,24 @@ def no_network(request, timeout):
 
 
 @pytest.mark.parametrize(
-    ("urlopen", "said"),
+    ("urlopen", "sentence"),
     [
         (no_network, "Could not download alexnet-owt-7be5be79.pth (244 MB): no network"),
         (lambda request, timeout: Response(b"a login page"), "arrived damaged"),
     ],
 )
-def test_a_failed_download_leaves_nothing(fails, empty_cache, monkeypatch, urlopen, said) -> None:
+def test_a_failed_download_leaves_nothing(fails, empty_cache, monkeypatch, urlopen, sentence) -> None:
     monkeypatch.setattr(weights, "urlopen", urlopen)
-    assert said in fails("fetch", "alexnet")
+    assert sentence in fails("fetch", "alexnet")
     assert list(empty_cache.iterdir()) == []
 
 
-def test_fetch_of_what_is_embedded_or_unknown(works, fails) -> None:
+def test_fetch_of_included_or_unknown_weights(works, fails) -> None:
     assert "are here and intact" in works("fetch", "efficientnet_lite0")
     assert "did you mean resnet50" in fails("fetch", "resnet5O")
 
 
-def test_doctor_reports_and_tells_by_its_status(run, monkeypatch) -> None:
+def test_doctor_reports_faults_in_its_output_and_status(run, monkeypatch) -> None:
     status, out, err = run("doctor", "--json")
     report = json.loads(out)
     assert (status, err, report["ok"]) == (0, "", True)

@@ -1,4 +1,4 @@
-"""`evaluate`, `train` and `classify`: what they print, the files they write, what they compute again, how they fail."""
+"""`evaluate`, `train` and `classify`: their output, files, use of the cache, and errors."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def cache(tmp_path_factory):
 
 @pytest.fixture(scope="module", autouse=True)
 def settled(cache):
-    """The terminal's width, one cache for all tests, torch on one core, and less of what is done again and again."""
+    """The terminal's width, one cache for all tests, torch on one core, and fewer repetitions."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
@@ -106,10 +106,10 @@ def copied(images, folder):
     return folder
 
 
-# --- what evaluate finds
+# --- the results of evaluate
 
 
-def test_json_says_everything(results) -> None:
+def test_json_contains_all_results(results) -> None:
     _, document = results
     assert set(document) == {
         *("dataset", "images", "classes", "backbone", "weights", "framing", "protocol", "measure", "methods"),
@@ -149,7 +149,7 @@ def test_json_compares_with_the_baseline(results) -> None:
     assert set(pair["mcnemar"]) == {"only_method", "only_baseline", "p_value"}
 
 
-def test_files_say_the_same(results) -> None:
+def test_files_agree_with_the_json(results) -> None:
     folder, document = results
     files = sorted(path.name for path in folder.iterdir())
     written = json.loads((folder / "results.json").read_text(encoding="utf-8"))
@@ -185,7 +185,7 @@ def test_comparisons_and_predictions_are_tables(results) -> None:
         assert right.sum() / 18 == pytest.approx(method["accuracy"])
 
 
-def test_an_earlier_runs_files_go_and_no_others(works, images, tmp_path) -> None:
+def test_only_the_files_of_an_earlier_run_are_removed(works, images, tmp_path) -> None:
     out = tmp_path / "out"
     works("evaluate", images, *QUICK, "--out", out)
     mine = [out / name for name in ("confusion-mine.csv", "notes.md")]
@@ -212,7 +212,7 @@ def test_confusions_add_up(results) -> None:
 
 
 @pytest.mark.parametrize("name", ["accuracy-against-bytes", "confusion-cl@128"])
-def test_figures_are_pictures(results, name) -> None:
+def test_figures_are_images(results, name) -> None:
     folder, document = results
     with Image.open(folder / f"{name}.png") as image:
         image.load()
@@ -222,14 +222,14 @@ def test_figures_are_pictures(results, name) -> None:
         assert np.asarray(image.convert("L")).std() > 5
 
 
-def test_svg_is_one(results) -> None:
+def test_the_svg_figure_is_valid_and_undated(results) -> None:
     text = (results[0] / "accuracy-against-bytes.svg").read_text(encoding="utf-8")
     assert text.startswith("<?xml")
     assert text.rstrip().endswith("</svg>")
     assert "<dc:date>" not in text  # the same results give the same file
 
 
-def test_markdown_names_the_command_that_gives_it_again(results, works) -> None:
+def test_markdown_contains_the_command_that_reproduces_it(results, works) -> None:
     folder, document = results
     text = (folder / "results.md").read_text(encoding="utf-8")
     assert f"```console\n{document['command']}\n```" in text
@@ -253,13 +253,13 @@ def test_table_fits_the_terminal_and_does_not_overclaim(works, images) -> None:
     assert "An interval without width shows nothing: splits that all agree" in " ".join(text.split())
 
 
-def test_what_an_interval_shows() -> None:
-    def shown(low, high):
+def test_the_verdict_on_a_difference() -> None:
+    def verdict(low, high):
         return tables.difference_verdict(Paired("a", "b", (low + high) / 2, Interval(low, high, 0.95, ""), None))
 
-    assert [shown(0.01, 0.2), shown(-0.2, -0.01)] == ["better", "worse"]
-    assert shown(-0.01, 0.2) == shown(0.0, 0.1) == shown(-0.1, 0.0) == shown(0.0, 0.0) == tables.NO_CLEAR_DIFFERENCE
-    assert shown(0.1, 0.1) == shown(0.1, 0.1 + 1e-15) == tables.NO_CLEAR_DIFFERENCE
+    assert [verdict(0.01, 0.2), verdict(-0.2, -0.01)] == ["better", "worse"]
+    for low, high in ((-0.01, 0.2), (0.0, 0.1), (-0.1, 0.0), (0.0, 0.0), (0.1, 0.1), (0.1, 0.1 + 1e-15)):
+        assert verdict(low, high) == tables.NO_CLEAR_DIFFERENCE
     assert tables.difference_verdict(Paired("a", "b", 0.3, None, None)) == "no interval"
 
 
@@ -291,23 +291,23 @@ def test_an_interval_without_width_is_explained() -> None:
     assert "images that all agree say nothing about how much others vary; use more images" in notes(drawn, drawn)[0]
 
 
-def test_an_interval_without_width_is_no_interval() -> None:
+def test_an_interval_without_width_is_left_out() -> None:
     wide, none = Interval(0.4, 0.6, 0.95, tables.RESAMPLED), Interval(0.5, 0.5, 0.95, tables.RESAMPLED)
-    found = findings_of(report_of((none, wide, none)))
-    document = accuracy_json(found)
+    findings = findings_of(report_of((none, wide, none)))
+    document = accuracy_json(findings)
     assert document["methods"][0]["interval"] is None
     assert [pair["interval"] for pair in document["paired"]] == [[0.4, 0.6], None]
-    assert "| a | 50.0 % | – |" in tables.accuracy_markdown(found)
-    assert "+10.0 | – |" in tables.accuracy_markdown(found)
+    assert "| a | 50.0 % | – |" in tables.accuracy_markdown(findings)
+    assert "+10.0 | – |" in tables.accuracy_markdown(findings)
 
 
-def test_few_splits_are_called_few() -> None:
-    wide, told = Interval(0.4, 0.6, 0.95, tables.RESAMPLED), "With so few splits they are very wide; use more splits."
+def test_few_splits_have_a_note() -> None:
+    wide = Interval(0.4, 0.6, 0.95, tables.RESAMPLED)
     few = report_of((wide,))
     enough = replace(few, methods=(replace(few.methods[0], outcomes=(None,) * 5),))
     drawn = report_of((replace(wide, method=tables.BOOTSTRAP),))
     notes = [tables.accuracy_sections(findings_of(report))[0].notes[-1] for report in (few, enough, drawn)]
-    assert [told in note for note in notes] == [True, False, False]
+    assert ["so few splits" in note for note in notes] == [True, False, False]
 
 
 def findings_of(report):
@@ -328,7 +328,7 @@ def test_a_second_run_computes_only_the_time(results, works, images, monkeypatch
     assert passes == [1] * 2 * 2  # two images are timed with each method
 
 
-def test_equal_pictures_stay_on_one_side(works, images, tmp_path) -> None:
+def test_equal_images_stay_on_one_side(works, images, tmp_path) -> None:
     folder = copied(images, tmp_path / "twice")
     for path in list(folder.rglob("*.png")):
         path.with_name(f"again-{path.name}").write_bytes(path.read_bytes())
@@ -343,8 +343,8 @@ def boxed(dataset, boxes):
     return Dataset("boxed", dataset.classes, tuple(samples), dataset.targets.repeat(len(boxes)))
 
 
-def test_boxes_of_one_photograph_stay_on_one_side(works, fails, images, tmp_path, monkeypatch) -> None:
-    folder = copied(images, tmp_path / "photographs")
+def test_boxes_of_one_image_file_stay_on_one_side(works, fails, images, tmp_path, monkeypatch) -> None:
+    folder = copied(images, tmp_path / "boxed")
     for number in range(1, EACH):
         (folder / "red" / f"{number}.png").unlink()
     halves = boxed(open_dataset(folder), [(0, 0, 32, 48), (32, 0, 64, 48)])
@@ -353,10 +353,10 @@ def test_boxes_of_one_photograph_stay_on_one_side(works, fails, images, tmp_path
         works("evaluate", "boxed", "--methods", "global@128", "--splits", 2, "--train-size", 4, "--json")
     )
     sizes = document["protocol"]["train_images"], document["protocol"]["test_images"]
-    assert sizes == (8, 8)  # four of eight photographs, each twice
+    assert sizes == (8, 8)  # four of eight image files, each twice
     assert document["classes"] == list(CLASSES[:2])
-    told = "1 class has fewer than 2 different images of its own: red (1); left out."
-    assert document["problems"] == [told]
+    problem = "1 class has fewer than 2 different images of its own: red (1); left out."
+    assert document["problems"] == [problem]
 
 
 def test_files_are_read_once(works, damaged, monkeypatch) -> None:
@@ -374,7 +374,7 @@ def test_files_are_read_once(works, damaged, monkeypatch) -> None:
     assert sorted(reads.values()) == [1] * 12 + [2] * 2  # the time is measured on two images; twins are left out
 
 
-def test_names_in_another_script_are_no_trouble(works, images, tmp_path) -> None:
+def test_names_in_another_script_work(works, images, tmp_path) -> None:
     folder = copied(images, tmp_path / "鳥")
     (folder / "red").rename(folder / "赤")
     works("evaluate", folder, *ONE_METHOD, "--out", tmp_path / "結果")
@@ -393,7 +393,7 @@ def divided(images, tmp_path_factory):
     return folder
 
 
-def test_the_official_split_is_taken_unless_splits_are_asked_for(works, divided) -> None:
+def test_the_official_split_is_used_unless_splits_are_requested(works, divided) -> None:
     document = json.loads(works("evaluate", divided, "--methods", "global@128", "--json"))
     protocol = document["protocol"]
     assert (protocol["official"], protocol["splits"]) == (True, 1)
@@ -410,14 +410,14 @@ def test_the_official_split_is_taken_unless_splits_are_asked_for(works, divided)
     assert (protocol["train_images"], protocol["splits"]) == (10, 20)
 
 
-def test_test_images_that_are_trained_on_are_told(works, divided, tmp_path) -> None:
+def test_test_images_that_are_also_trained_on_are_reported(works, divided, tmp_path) -> None:
     folder = copied(divided, tmp_path / "leaky")
     shutil.copy(folder / "train" / "red" / "0.png", folder / "test" / "red" / "again.png")
     document = json.loads(works("evaluate", folder, "--methods", "global@128", "--json"))
     assert document["images"] == 22
-    (told,) = document["problems"]
-    assert told.startswith("1 test image of the official split equals a training image")
-    assert told.endswith("so the results flatter all methods: test/red/again.png.")
+    (problem,) = document["problems"]
+    assert problem.startswith("1 test image of the official split equals a training image")
+    assert problem.endswith("so the results flatter all methods: test/red/again.png.")
     shutil.copy(folder / "train" / "green" / "1.png", folder / "test" / "blue $x$" / "again.png")
     text = " ".join(works("evaluate", folder, "--methods", "global@128").split())
     assert "2 test images of the official split equal training images" in text
@@ -430,7 +430,7 @@ def test_test_images_that_are_trained_on_are_told(works, divided, tmp_path) -> N
     ]
 
 
-def test_the_network_says_how_many_classes_it_has(works, images, tmp_path) -> None:
+def test_the_number_of_classes_comes_from_the_weights(works, images, tmp_path) -> None:
     own, out = tmp_path / "three.pth", tmp_path / "three.safetensors"
     torch.save(spec_of("squeezenet1_1").build(3).state_dict(), own)
     network = ("--backbone", "squeezenet1_1", "--weights", own)
@@ -459,7 +459,7 @@ def test_several_labels(works, images, monkeypatch, tmp_path) -> None:
     assert all(score["score"] > 0 for score in record["scores"])
 
 
-def test_the_paper_beside(works, images, results) -> None:
+def test_the_papers_results_beside_the_accuracies(works, images, results) -> None:
     rows = {row["method"]: row for row in results[1]["paper"]["rows"]}
     assert rows["CL-45"]["accuracy"] == 0.724
     assert rows["CL-45"]["of_its_kind"] == ["cl@128"]
@@ -479,7 +479,7 @@ def test_kinds_of_methods() -> None:
     assert len(paper.TABLE_1) == len(paper.counterparts([])) == 13
 
 
-# --- what is wrong with the data
+# --- faulty data
 
 
 @pytest.fixture
@@ -494,32 +494,32 @@ def damaged(images, tmp_path):
     return folder
 
 
-def test_skip_names_what_is_left_out(works, damaged, results) -> None:
+def test_on_problem_skip_reports_what_is_left_out(works, damaged, results) -> None:
     document = json.loads(works("evaluate", damaged, *QUICK, "--seed", 3, "--json"))
     assert (document["images"], document["classes"]) == (12, list(CLASSES))
-    told = " ".join(document["problems"])
-    assert "red/broken.jpg" in told
-    assert "lonely (1)" in told
-    assert "1 class has fewer than 2 different images of its own: twins (1); left out." in told
+    problems = " ".join(document["problems"])
+    assert "red/broken.jpg" in problems
+    assert "lonely (1)" in problems
+    assert "1 class has fewer than 2 different images of its own: twins (1); left out." in problems
     assert without_times(document) == without_times(results[1])
     text = works("evaluate", damaged, *ONE_METHOD)
     assert "Left out or amiss:" in text
     assert "red/broken.jpg" in text
 
 
-def test_stop_stops(fails, damaged) -> None:
+def test_on_problem_stop_stops(fails, damaged) -> None:
     stop = ("evaluate", damaged, *ONE_METHOD, "--on-problem", "stop")
     assert "1 class has fewer than 2 images: lonely (1)" in fails(*stop)
     (damaged / "lonely" / "a.png").unlink()
     (damaged / "lonely").rmdir()
-    said = fails(*stop)
-    assert "red/broken.jpg" in said
-    assert said.endswith("or leave it out with --on-problem skip.")
+    output = fails(*stop)
+    assert "red/broken.jpg" in output
+    assert output.endswith("or leave it out with --on-problem skip.")
     (damaged / "red" / "broken.jpg").unlink()
     assert "1 class has fewer than 2 different images of its own: twins (1)" in fails(*stop)
 
 
-def test_no_image_can_be_read(fails, tmp_path) -> None:
+def test_no_readable_image(fails, tmp_path) -> None:
     for name in ("a/1.png", "a/2.png", "b/1.png", "b/2.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"no image")
@@ -530,7 +530,7 @@ def test_no_image_can_be_read(fails, tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("more", "sentence"),
     [
         (["--methods", "cll@128"], "no method 'cll'; did you mean cl?"),
         (["--methods", "cl:conv_stem@128"], "conv_stem"),
@@ -554,9 +554,9 @@ def test_no_image_can_be_read(fails, tmp_path) -> None:
         (["--out", "no/such/folder"], "The folder no/such of --out does not exist"),
     ],
 )
-def test_bad_settings_fail_before_an_image_is_read(fails, images, monkeypatch, more, said) -> None:
-    monkeypatch.setattr(Features, "ensure", None)  # would fail if it came to that
-    assert said in fails("evaluate", images, *more)
+def test_bad_settings_fail_before_an_image_is_read(fails, images, monkeypatch, more, sentence) -> None:
+    monkeypatch.setattr(Features, "ensure", None)  # would fail if it were called
+    assert sentence in fails("evaluate", images, *more)
 
 
 def test_bad_data_sets(fails, tmp_path) -> None:
@@ -566,7 +566,7 @@ def test_bad_data_sets(fails, tmp_path) -> None:
     assert "torchvision:flowers103" in fails("evaluate", "torchvision:flowers103")
 
 
-def test_an_official_split_has_a_size_of_its_own(fails, divided) -> None:
+def test_an_official_split_takes_no_number_of_splits(fails, divided) -> None:
     assert "leave out --splits" in fails("evaluate", divided, "--official", "--splits", 3)
 
 
@@ -575,7 +575,7 @@ def test_bad_folders_for_results(fails, images, tmp_path) -> None:
     assert "not a folder" in fails("evaluate", images, "--out", tmp_path / "file")
 
 
-def test_a_full_disk_is_one_sentence(fails, images, monkeypatch, cache, tmp_path) -> None:
+def test_a_full_disk_gives_one_sentence(fails, images, monkeypatch, cache, tmp_path) -> None:
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
@@ -588,7 +588,7 @@ def test_a_full_disk_is_one_sentence(fails, images, monkeypatch, cache, tmp_path
     assert not list(tmp_path.iterdir())
 
 
-def test_vectors_lie_in_the_cache_folder(works, images, monkeypatch, cache, tmp_path) -> None:
+def test_vectors_are_written_to_the_cache_folder(works, images, monkeypatch, cache, tmp_path) -> None:
     folders = []
     start = VectorFile.__init__
 
@@ -601,12 +601,12 @@ def test_vectors_lie_in_the_cache_folder(works, images, monkeypatch, cache, tmp_
     assert folders == [cache]
 
 
-def test_a_kernel_that_cannot_be_held_is_refused_before_any_work(fails, images, monkeypatch, tmp_path) -> None:
+def test_a_kernel_too_large_for_memory_is_refused_before_any_work(fails, images, monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(Features, "ensure", None)
     monkeypatch.setattr(protocol, "MAX_IMAGES", 11)
     for command_line in (("evaluate", *ONE_METHOD), ("train", "--method", "cl", "--out", tmp_path / "x.safetensors")):
-        said = fails(command_line[0], images, *command_line[1:])
-        assert "12 images, and comparing each with every other takes 1.15 kB of memory; take at most 11 of them" in said
+        output = fails(command_line[0], images, *command_line[1:])
+        assert "12 images, and comparing each with every other takes 1.15 kB of memory; take at most 11 of" in output
 
 
 def test_ctrl_c_says_what_is_kept(run, images, monkeypatch) -> None:
@@ -649,7 +649,7 @@ def test_file_names_are_safe_and_differ() -> None:
     assert max(map(len, names)) < 120
 
 
-def test_bytes_for_people() -> None:
+def test_byte_counts_in_words() -> None:
     assert [human_bytes(n) for n in (0, 999, 1000, 5120, 102400, 1638400, 999_600, 2.5e9)] == [
         "0 B", "999 B", "1 kB", "5.12 kB", "102 kB", "1.64 MB", "1 MB", "2.5 GB"
     ]  # fmt: skip
@@ -675,7 +675,7 @@ def names_in(figure, names):
     }
 
 
-def test_points_of_equal_cost_stand_side_by_side_with_names_apart() -> None:
+def test_points_of_equal_cost_are_drawn_side_by_side_with_separate_names() -> None:
     points = [
         Point("global $x$", 5120, 0.80, (0.75, 0.85)),
         Point("global@448", 5120, 0.801, (0.75, 0.85)),
@@ -733,20 +733,22 @@ def model(images, tmp_path_factory):
     return path, printed.getvalue()
 
 
-def test_train_says_what_it_wrote_and_how_to_go_on(model) -> None:
-    path, said = model
-    assert said.startswith(f"Wrote {path}: cl@128 on EfficientNet-Lite0, trained on 12 images in 3 classes.\n")
-    assert "crosspool evaluate" in said
-    assert "crosspool classify" in said
-    assert "accuracy" not in said
+def test_train_reports_what_it_wrote_and_the_next_commands(model) -> None:
+    path, output = model
+    assert output.startswith(f"Wrote {path}: cl@128 on EfficientNet-Lite0, trained on 12 images in 3 classes.\n")
+    assert "crosspool evaluate" in output
+    assert "crosspool classify" in output
+    assert "accuracy" not in output
 
 
 def test_train_names_the_next_commands_in_full(works, images, tmp_path, cache) -> None:
     own, out = tmp_path / "my own.pth", tmp_path / "model.safetensors"
     torch.save(load_backbone(DEFAULT, "untrained").spec.build(2).state_dict(), own)
     options = ("--weights", own, "--framing", "crop", "--seed", 7, "--on-problem", "stop", "--root", "sets")
-    said = works("train", images, "--method", "global@128", "--out", out, *options, "--device", "cpu", "--cache", cache)
-    again, use = [shlex.split(line) for line in said.splitlines() if line.startswith("  crosspool")]
+    output = works(
+        "train", images, "--method", "global@128", "--out", out, *options, "--device", "cpu", "--cache", cache
+    )
+    again, use = [shlex.split(line) for line in output.splitlines() if line.startswith("  crosspool")]
     assert again == [
         *("crosspool", "evaluate", str(images), "--methods", "global@128"),
         *("--seed", "7", "--backbone", DEFAULT, "--framing", "crop", "--on-problem", "stop", "--weights", str(own)),
@@ -762,10 +764,10 @@ def test_train_does_not_overwrite_what_it_reads(fails, images, tmp_path) -> None
     link = tmp_path / "link.safetensors"
     link.symlink_to(own)
     for out in (own, link):
-        said = fails("train", images, "--method", "global@128", "--weights", own, "--out", out)
-        assert f"--out {out} would overwrite {own} itself; choose another name" in said
-    said = fails("train", own, "--method", "global@128", "--out", own)
-    assert f"would overwrite {own}" in said
+        output = fails("train", images, "--method", "global@128", "--weights", own, "--out", out)
+        assert f"--out {out} would overwrite {own} itself; choose another name" in output
+    output = fails("train", own, "--method", "global@128", "--out", own)
+    assert f"would overwrite {own}" in output
     assert own.read_bytes() == b"weights"
 
 
@@ -788,7 +790,7 @@ def test_classify_shows_no_control_characters_of_a_file(works, model, images, tm
     assert r"trained on a\x1b[2J:" in text
 
 
-def test_classify_refuses_numbers_that_are_none(fails, model, images, tmp_path) -> None:
+def test_classify_refuses_nan(fails, model, images, tmp_path) -> None:
     broken = changed(model, tmp_path / "x.safetensors", intercept=np.full(3, np.nan))
     assert "crosspool train" in fails("classify", images / "red" / "0.png", "--model", broken)
 
@@ -805,13 +807,13 @@ def test_classify_gives_the_decisions_of_the_trained_classifier(works, model, im
     assert [record["image"] for record in records] == [str(path) for path in paths]
     for record, path, scores in zip(records, paths, expected, strict=True):
         assert record["model"] == str(model[0])
-        found = {score["label"]: score["score"] for score in record["scores"]}
-        assert [found[label] for label in trained.classes] == pytest.approx(scores.tolist(), abs=1e-4)
+        score_by_label = {score["label"]: score["score"] for score in record["scores"]}
+        assert [score_by_label[label] for label in trained.classes] == pytest.approx(scores.tolist(), abs=1e-4)
         assert record["scores"][0]["label"] == path.parent.name
-        assert [score["score"] for score in record["scores"]] == sorted(found.values(), reverse=True)
+        assert [score["score"] for score in record["scores"]] == sorted(score_by_label.values(), reverse=True)
 
 
-def test_classify_for_people(run, model, images) -> None:
+def test_classify_as_text(run, model, images) -> None:
     first = images / "red" / "0.png"
     status, out, err = run("classify", first, "missing.jpg", "--model", model[0], "--top", 2, "--skip-errors")
     assert status == 0
@@ -824,7 +826,7 @@ def test_classify_for_people(run, model, images) -> None:
     assert lines[-1] == "cl@128 trained on tints: classes with the highest scores"
 
 
-def test_classify_refuses_what_it_cannot_use(fails, works, model, images, tmp_path) -> None:
+def test_classify_refuses_unusable_files_and_weights(fails, works, model, images, tmp_path) -> None:
     photo = images / "red" / "0.png"
     assert "is not a classifier" in fails("classify", photo, "--model", photo)
     assert "cannot be read" in fails("classify", photo, "--model", tmp_path / "nowhere.safetensors")
@@ -848,18 +850,18 @@ def test_own_weights_have_to_be_named_again(fails, works, images, tmp_path) -> N
     assert photo.name in works("classify", photo, "--model", out, "--weights", own)
 
 
-def test_train_leaves_out_what_cannot_be_read_or_stops(works, fails, damaged, tmp_path) -> None:
+def test_train_skips_unreadable_images_or_stops(works, fails, damaged, tmp_path) -> None:
     out = tmp_path / "model.safetensors"
-    said = works("train", damaged, "--method", "global@128", "--out", out)
-    assert "15 images in 5 classes" in said
-    assert "red/broken.jpg" in said
+    output = works("train", damaged, "--method", "global@128", "--out", out)
+    assert "15 images in 5 classes" in output
+    assert "red/broken.jpg" in output
     out.unlink()
     assert "red/broken.jpg" in fails("train", damaged, "--method", "global@128", "--out", out, "--on-problem", "stop")
     assert not out.exists()
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("more", "sentence"),
     [
         (["--method", "cl,global", "--out", "x.safetensors"], "train takes one method, not cl,global"),
         (["--method", "cll", "--out", "x.safetensors"], "did you mean cl?"),
@@ -867,5 +869,5 @@ def test_train_leaves_out_what_cannot_be_read_or_stops(works, fails, damaged, tm
         (["--method", "cl@128", "--out", "no/x.safetensors"], "does not exist"),
     ],
 )
-def test_bad_settings_of_train(fails, images, more, said) -> None:
-    assert said in fails("train", images, *more)
+def test_bad_settings_of_train(fails, images, more, sentence) -> None:
+    assert sentence in fails("train", images, *more)

@@ -1,4 +1,4 @@
-"""`crosspool explain`: what it prints, the files it writes, and that these agree with the library."""
+"""`crosspool explain`: its output and files, and that they agree with the library."""
 
 import csv
 import json
@@ -48,63 +48,65 @@ def red(tmp_path):
     return path
 
 
-def test_the_networks_own_classes_for_people(works) -> None:
-    said = works("explain", CAT, "--top", 3, "--without", "112,977")
-    lines = said.splitlines()
+def test_the_networks_own_classes_as_text(works) -> None:
+    output = works("explain", CAT, "--top", 3, "--without", "112,977")
+    lines = output.splitlines()
     assert lines[0] == "cat.jpg: score of tiger cat · the network's own classes · EfficientNet-Lite0"
-    assert "and 1,277 others, together +" in said
-    assert "adds up, within" in said.replace("\n", " ")
+    assert "and 1,277 others, together +" in output
+    assert "adds up, within" in output.replace("\n", " ")
     assert "Without these channels:" in lines
     assert all(len(line) <= 80 for line in lines)
 
 
-def test_says_what_the_library_says(works, lite0) -> None:
-    told = json.loads(works("explain", CAT, "--class", "tabby", "--against", "lynx", "--top", 5, "--json"))
+def test_the_json_agrees_with_the_library(works, lite0) -> None:
+    document = json.loads(works("explain", CAT, "--class", "tabby", "--against", "lynx", "--top", 5, "--json"))
     expected = explain(own_classifier(lite0), lite0, sample("cat")).contributions("tabby", "lynx")
-    assert told["what"] == "lead of tabby over lynx"
-    assert told["score"] == pytest.approx(expected.score, rel=1e-5)
-    assert told["check"]["holds"]
-    assert told["check"]["by_position"] == pytest.approx(told["check"]["by_channel"])
+    assert document["what"] == "lead of tabby over lynx"
+    assert document["score"] == pytest.approx(expected.score, rel=1e-5)
+    assert document["check"]["holds"]
+    assert document["check"]["by_position"] == pytest.approx(document["check"]["by_channel"])
     strongest = np.argsort(-np.abs(expected.channels))[:5]
-    assert [channel["channel"] for channel in told["channels"]] == strongest.tolist()
-    shown = sum(channel["contribution"] for channel in told["channels"])
-    assert shown + told["others"]["contribution"] + told["intercept"] == pytest.approx(told["score"], rel=1e-4)
-    assert told["scores"][0]["class"] == "tiger cat"
-    assert (told["method"], told["size"], told["framing"]) == ("the network's own classes", 224, "crop")
+    assert [channel["channel"] for channel in document["channels"]] == strongest.tolist()
+    total = sum(channel["contribution"] for channel in document["channels"])
+    assert total + document["others"]["contribution"] + document["intercept"] == pytest.approx(
+        document["score"], rel=1e-4
+    )
+    assert document["scores"][0]["class"] == "tiger cat"
+    assert (document["method"], document["size"], document["framing"]) == ("the network's own classes", 224, "crop")
 
 
 def test_a_trained_classifier(works, model, red, tmp_path) -> None:
     classifier, path = model
     out = tmp_path / "why.csv"
-    told = json.loads(works("explain", red, "--model", path, "--without", "0-9", "--out", out, "--json"))
-    assert told["what"] == "score of red"
-    assert {channel["part"] for channel in told["channels"]} <= {"cl@128", "global@128"}
-    assert {score["class"] for score in told["without"]["scores"]} == set(classifier.classes)
+    document = json.loads(works("explain", red, "--model", path, "--without", "0-9", "--out", out, "--json"))
+    assert document["what"] == "score of red"
+    assert {channel["part"] for channel in document["channels"]} <= {"cl@128", "global@128"}
+    assert {score["class"] for score in document["without"]["scores"]} == set(classifier.classes)
     with out.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [row["part"] for row in rows] == ["cl@128"] * 1280 + ["global@128"] * 1280
     assert [int(row["index"]) for row in rows] == list(range(2560))
-    total = sum(float(row["contribution"]) for row in rows) + told["intercept"]
-    assert total == pytest.approx(told["score"], abs=1e-4)
+    total = sum(float(row["contribution"]) for row in rows) + document["intercept"]
+    assert total == pytest.approx(document["score"], abs=1e-4)
 
 
-def test_channels_are_left_out_by_the_index_that_is_shown(works, lite0, model, red) -> None:
+def test_channels_are_removed_by_the_printed_index(works, lite0, model, red) -> None:
     """Of two parts, both of which have a channel 0."""
     classifier, path = model
     explanation = explain(classifier, lite0, Image.open(red).convert("RGB"))
     strongest = int(np.abs(explanation.contributions().channels[1280:]).argmax()) + 1280
     assert f" {strongest}  global@128  " in works("explain", red, "--model", path, "--top", 40)
-    told = json.loads(works("explain", red, "--model", path, "--without", strongest, "--json"))["without"]
-    assert told["scores"][0]["score"] == pytest.approx(explanation.without_channels([strongest]).max(), abs=1e-5)
+    removal = json.loads(works("explain", red, "--model", path, "--without", strongest, "--json"))["without"]
+    assert removal["scores"][0]["score"] == pytest.approx(explanation.without_channels([strongest]).max(), abs=1e-5)
 
 
-def test_says_that_an_image_was_trained_on(works, model, red, tmp_path) -> None:
-    told = "not a test of it"
+def test_a_training_image_is_reported_as_such(works, model, red, tmp_path) -> None:
+    sentence = "not a test of it"
     path = tmp_path / "known.png"
     path.write_bytes(tints().samples[0].read())
     for command in ("explain", "classify"):
-        assert told in works(command, path, "--model", model[1]).replace("\n", " ")
-        assert told not in works(command, red, "--model", model[1]).replace("\n", " ")
+        assert sentence in works(command, path, "--model", model[1]).replace("\n", " ")
+        assert sentence not in works(command, red, "--model", model[1]).replace("\n", " ")
     assert json.loads(works("explain", path, "--model", model[1], "--json"))["image"]["trained_on"]
     assert json.loads(works("classify", path, "--model", model[1], "--json"))[0]["trained_on"]
 
@@ -135,26 +137,26 @@ def test_a_figure(works, tmp_path, kind) -> None:
 
 
 def test_the_similarity_of_two_images(works, tmp_path) -> None:
-    told = json.loads(works("explain", CAT, "--similar-to", ESPRESSO, "--json"))
+    document = json.loads(works("explain", CAT, "--similar-to", ESPRESSO, "--json"))
     itself = json.loads(works("explain", CAT, "--similar-to", CAT, "--json"))
-    assert told["what"] == "similarity to espresso.jpg"
-    assert told["check"]["holds"]
-    assert told["score"] < itself["score"]
-    assert "scores" not in told
+    assert document["what"] == "similarity to espresso.jpg"
+    assert document["check"]["holds"]
+    assert document["score"] < itself["score"]
+    assert "scores" not in document
 
 
-def test_without_positions_the_figure_says_so(works, lite0, red, tmp_path) -> None:
+def test_a_method_without_positions(works, lite0, red, tmp_path) -> None:
     dataset, method = tints(), parse_method("global:fc@128", lite0.architecture)
     features = Features(dataset, lite0, method.sources, ArrayCache(tmp_path / "cache"))
     train_classifier(dataset, features, method).save(tmp_path / "scores.safetensors")
     arguments = ("explain", red, "--model", tmp_path / "scores.safetensors")
-    said = works(*arguments, "--out", tmp_path / "why.png")
-    assert "mostly at" not in said
+    output = works(*arguments, "--out", tmp_path / "why.png")
+    assert "mostly at" not in output
     assert json.loads(works(*arguments, "--json"))["check"]["by_position"] is None
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("more", "sentence"),
     [
         (["--class", "auklet"], "knows no class 'auklet'"),
         (["--class", "lynx", "--against", "lynx"], "cannot be set against itself"),
@@ -169,5 +171,5 @@ def test_without_positions_the_figure_says_so(works, lite0, red, tmp_path) -> No
         (["--model", "nowhere.safetensors", "--size", "448"], "leave out --backbone, --size and --framing"),
     ],
 )
-def test_what_cannot_be_explained(fails, more, said) -> None:
-    assert said in fails("explain", CAT, *more)
+def test_requests_that_cannot_be_explained(fails, more, sentence) -> None:
+    assert sentence in fails("explain", CAT, *more)

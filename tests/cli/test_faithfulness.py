@@ -1,4 +1,4 @@
-"""`faithfulness`: what it prints, the files it writes, how it fails."""
+"""`faithfulness`: its output, files and errors."""
 
 import json
 import shlex
@@ -34,7 +34,7 @@ def settled(tmp_path_factory):
         yield
 
 
-def test_tables_files_and_the_same_again(images, works, tmp_path, one_core) -> None:
+def test_tables_files_and_the_command_that_reproduces_them(images, works, tmp_path, one_core) -> None:
     folder = tmp_path / "out"
     printed = works("faithfulness", images, *QUICK, "--out", folder)
     assert "8 images, 2 classes. EfficientNet-Lite0, squash framing. sum@128" in printed
@@ -57,7 +57,7 @@ def test_tables_files_and_the_same_again(images, works, tmp_path, one_core) -> N
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("more", "sentence"),
     [
         (("--channels", 0), "--channels is a share in percent, above 0 and below 100, not 0."),
         (("--method", "cl,sum"), "--method is one method, not cl,sum."),
@@ -68,15 +68,15 @@ def test_tables_files_and_the_same_again(images, works, tmp_path, one_core) -> N
         (("--out", "no/such/folder"), "does not exist; create it first"),
     ],
 )
-def test_bad_input_is_one_sentence(images, fails, more, said) -> None:
-    assert said in fails("faithfulness", images, *more)
+def test_bad_input_gives_one_sentence(images, fails, more, sentence) -> None:
+    assert sentence in fails("faithfulness", images, *more)
 
 
 def test_a_method_without_positions(images, fails) -> None:
     assert "choose cl, global or sum" in fails("faithfulness", images, *QUICK[2:], "--method", "jitter@128")
 
 
-def test_what_is_explained_when_nobody_says() -> None:
+def test_default_methods() -> None:
     network = architecture("efficientnet_lite0")
 
     def chosen_names(method, baseline):
@@ -87,7 +87,7 @@ def test_what_is_explained_when_nobody_says() -> None:
     assert chosen_names("cl@224", "sum") == ["cl@224", "sum"]
 
 
-def test_masks_are_those_of_the_sample_whatever_was_left_out() -> None:
+def test_masks_match_their_samples_after_some_are_left_out() -> None:
     guide = open_dataset("fieldguide:2:7")
     drawing = drawings("fieldguide:2:7", guide.subset(np.array([1, 3, 5])))
     assert drawing is not None

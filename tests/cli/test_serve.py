@@ -1,4 +1,4 @@
-"""`crosspool serve`: what it hands to Streamlit, and what it says where it cannot serve."""
+"""`crosspool serve`: the command line for Streamlit, and errors."""
 
 import os
 import runpy
@@ -32,7 +32,7 @@ def free_port():
         return server.getsockname()[1]
 
 
-def test_it_runs_the_app_as_streamlit_runs_it(works, started):
+def test_it_starts_streamlit_with_the_app(works, started):
     port = free_port()
     works("serve")
     works("serve", "--port", port, "--host", "127.0.0.1")
@@ -47,7 +47,7 @@ def test_the_settings_file_is_found_from_any_folder(works, started, tmp_path, mo
     assert os.environ[SETTINGS_VARIABLE] == str(tmp_path / "class.toml")
 
 
-def test_a_settings_file_that_is_not_there(fails, started, tmp_path):
+def test_a_missing_settings_file(fails, started, tmp_path):
     assert fails("serve", "--settings", tmp_path / "no.toml").endswith(f"There is no settings file {tmp_path}/no.toml.")
     assert started == []
 
@@ -62,7 +62,7 @@ def test_an_address_of_another_machine(fails, started):
     assert "Cannot listen on 192.0.2.1, port " in fails("serve", "--host", "192.0.2.1", "--port", free_port())
 
 
-def test_no_such_port(fails):
+def test_a_port_out_of_range(fails):
     assert "--port" in fails("serve", "--port", "70000")
 
 

@@ -1,4 +1,4 @@
-"""Intervals and tests, by hand, and how often intervals hold the truth in small simulations."""
+"""Intervals and tests by hand, and how often intervals contain the true value in small simulations."""
 
 from functools import partial
 from itertools import pairwise
@@ -31,10 +31,10 @@ def mean_of(values, chosen):
 def test_nadeau_and_bengio_by_hand():
     # The mean is 0.8, the variance 10e-4 / 4 = 2.5e-4; (1/5 + 20/80) * 2.5e-4 = 1.125e-4, whose root is 0.0106066;
     # and t of 4 degrees of freedom is 2.776445 at 97.5 %.
-    found = resampled_t(VALUES, n_train=80, n_test=20)
-    assert found is not None
-    assert (found.level, found.method) == (0.95, "corrected resampled t")
-    assert [found.low, found.high] == pytest.approx([0.8 - 0.0294486, 0.8 + 0.0294486], abs=1e-7)
+    interval = resampled_t(VALUES, n_train=80, n_test=20)
+    assert interval is not None
+    assert (interval.level, interval.method) == (0.95, "corrected resampled t")
+    assert [interval.low, interval.high] == pytest.approx([0.8 - 0.0294486, 0.8 + 0.0294486], abs=1e-7)
 
 
 def test_another_level_is_another_quantile():
@@ -43,11 +43,11 @@ def test_another_level_is_another_quantile():
     assert narrow.high - 0.8 == pytest.approx(2.131847 * 0.0106066, abs=1e-7)
 
 
-def test_without_test_pictures_it_would_be_students_interval():
-    found = resampled_t(VALUES, n_train=1, n_test=1e-12)
+def test_without_test_images_it_would_be_students_interval():
+    interval = resampled_t(VALUES, n_train=1, n_test=1e-12)
     low, high = stats.t.interval(0.95, 4, 0.8, stats.sem(VALUES))
-    assert found is not None
-    assert [found.low, found.high] == pytest.approx([low, high], abs=1e-9)
+    assert interval is not None
+    assert [interval.low, interval.high] == pytest.approx([low, high], abs=1e-9)
 
 
 def test_one_split_has_no_interval():
@@ -89,33 +89,33 @@ def test_refusals_over_splits():
 
 def test_bootstrap_of_a_mean_is_near_the_normal_interval():
     correct = np.repeat([1.0, 0.0], [300, 100])
-    found = bootstrap(partial(mean_of, correct), 400, resamples=4000)
-    assert (found.level, found.method) == (0.95, "percentile bootstrap")
+    interval = bootstrap(partial(mean_of, correct), 400, resamples=4000)
+    assert (interval.level, interval.method) == (0.95, "percentile bootstrap")
     reach = 1.96 * np.sqrt(0.75 * 0.25 / 400)
-    assert [found.low, found.high] == pytest.approx([0.75 - reach, 0.75 + reach], abs=0.006)
+    assert [interval.low, interval.high] == pytest.approx([0.75 - reach, 0.75 + reach], abs=0.006)
 
 
-def test_bootstrap_is_that_of_scipy():
+def test_bootstrap_agrees_with_scipy():
     numbers = np.random.default_rng(0).exponential(size=50)
-    found = bootstrap(partial(mean_of, numbers), 50, resamples=9999, level=0.9)
+    interval = bootstrap(partial(mean_of, numbers), 50, resamples=9999, level=0.9)
     theirs = stats.bootstrap((numbers,), np.mean, confidence_level=0.9, method="percentile", rng=1).confidence_interval
-    assert [found.low, found.high] == pytest.approx([theirs.low, theirs.high], abs=0.015)
+    assert [interval.low, interval.high] == pytest.approx([theirs.low, theirs.high], abs=0.015)
 
 
 def test_every_resample_is_drawn_with_replacement_and_rises():
-    seen = []
+    resamples = []
 
     def statistic(chosen):
-        seen.append(chosen.tolist())
+        resamples.append(chosen.tolist())
         return 0.0
 
     bootstrap(statistic, 5, resamples=50)
-    assert seen[0] == [0, 1, 2, 3, 4]
-    assert len(seen) == 51
-    assert all(len(chosen) == 5 and set(chosen) <= set(range(5)) for chosen in seen)
-    assert all(a <= b for chosen in seen for a, b in pairwise(chosen))
-    assert any(len(set(chosen)) < 5 for chosen in seen)
-    assert len({tuple(chosen) for chosen in seen}) > 20
+    assert resamples[0] == [0, 1, 2, 3, 4]
+    assert len(resamples) == 51
+    assert all(len(chosen) == 5 and set(chosen) <= set(range(5)) for chosen in resamples)
+    assert all(a <= b for chosen in resamples for a, b in pairwise(chosen))
+    assert any(len(set(chosen)) < 5 for chosen in resamples)
+    assert len({tuple(chosen) for chosen in resamples}) > 20
 
 
 def test_the_seed_decides():
@@ -141,8 +141,8 @@ def test_paired_differences():
 def test_resamples_that_lose_a_rare_label_do_not_count():
     targets, scores = np.zeros((20, 1), int), np.arange(20.0)[:, None]
     targets[[3, 19]] = 1  # one in eight resamples has neither
-    found = bootstrap(lambda chosen: mean_average_precision(targets[chosen], scores[chosen]), 20, resamples=200)
-    assert 0 < found.low < found.high <= 1
+    interval = bootstrap(lambda chosen: mean_average_precision(targets[chosen], scores[chosen]), 20, resamples=200)
+    assert 0 < interval.low < interval.high <= 1
 
 
 def test_bootstrap_covers_an_accuracy():
@@ -154,7 +154,7 @@ def test_bootstrap_covers_an_accuracy():
     assert 0.89 < np.mean(covered) < 0.99
 
 
-def test_refusals_over_pictures():
+def test_refusals_over_images():
     with pytest.raises(SettingError, match="at least 2 images and 1 resample, not 1 and 2000"):
         bootstrap(lambda chosen: 0.5, 1)
     with pytest.raises(SettingError, match="not 5 and 0"):
@@ -203,12 +203,12 @@ def outcomes(both, only_a, only_b, neither):
 )
 def test_mcnemar_by_hand(only_a, only_b, p_value):
     a, b = outcomes(20, only_a, only_b, 4)
-    found = mcnemar(a, b)
-    assert (found.only_a, found.only_b) == (only_a, only_b)
-    assert found.p_value == pytest.approx(p_value)
+    result = mcnemar(a, b)
+    assert (result.only_a, result.only_b) == (only_a, only_b)
+    assert result.p_value == pytest.approx(p_value)
 
 
-def test_mcnemar_passes_over_pictures_without_an_outcome():
+def test_mcnemar_ignores_images_without_an_outcome():
     a, b = outcomes(3, 8, 2, 3)
     nothing = np.array([np.nan, np.nan, 1])
     assert mcnemar(np.append(a, nothing), np.append(b, nothing[::-1])) == mcnemar(a, b)
@@ -216,10 +216,10 @@ def test_mcnemar_passes_over_pictures_without_an_outcome():
 
 @given(arrays(bool, 30), arrays(bool, 30), st.sampled_from([bool, int, float]))
 def test_mcnemar_is_symmetric_and_finds_nothing_between_equals(a, b, dtype):
-    found, mirrored = mcnemar(a, b.astype(dtype)), mcnemar(b, a)
-    assert (found.only_a, found.only_b, found.p_value) == (mirrored.only_b, mirrored.only_a, mirrored.p_value)
-    assert found.only_a - found.only_b == a.sum() - b.sum()
-    assert 0 < found.p_value <= 1
+    result, mirrored = mcnemar(a, b.astype(dtype)), mcnemar(b, a)
+    assert (result.only_a, result.only_b, result.p_value) == (mirrored.only_b, mirrored.only_a, mirrored.p_value)
+    assert result.only_a - result.only_b == a.sum() - b.sum()
+    assert 0 < result.p_value <= 1
     assert mcnemar(a, a) == McNemar(0, 0, 1)
 
 
@@ -229,6 +229,6 @@ def test_mcnemar_rejects_equal_methods_no_more_often_than_it_says():
     assert np.mean(np.array(p_values) < 0.05) < 0.07
 
 
-def test_mcnemar_needs_the_same_pictures():
+def test_mcnemar_needs_the_same_images():
     with pytest.raises(SettingError, match="same images"):
         mcnemar(np.ones(3), np.ones(4))

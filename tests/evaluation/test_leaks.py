@@ -48,18 +48,18 @@ def learned_from(tiny, cache, monkeypatch, one_core):
     monkeypatch.setattr("crosspool.evaluation.report.RESAMPLES", 10)  # intervals do not matter here
     learned = []
 
-    def keep(kind, *names):
+    def record(kind, *names):
         fit = kind.fit
 
-        def kept(self, *args):
+        def recorded(self, *args):
             fitted = fit(self, *args)
             learned.append({name: getattr(fitted, name).copy() for name in names if hasattr(fitted, name)})
             return fitted
 
-        monkeypatch.setattr(kind, "fit", kept)
+        monkeypatch.setattr(kind, "fit", recorded)
 
-    keep(CrossLayerPooling, "mean_", "components_")
-    keep(DualLinearSVM, "coef_", "intercept_")
+    record(CrossLayerPooling, "mean_", "components_")
+    record(DualLinearSVM, "coef_", "intercept_")
 
     def run_on(dataset: Dataset):
         learned.clear()
@@ -85,19 +85,19 @@ def test_the_split_leaves_nothing_out_and_nothing_is_on_both_sides():
 
 
 def test_learning_never_sees_test_images(learned_from):
-    """With noise for every test image the same is learned, to the last bit; only the scores are others."""
+    """With noise in place of every test image the same is learned, to the last bit; only the scores differ."""
     learned, report = learned_from(TINTS)
     again, other = learned_from(with_noise_for(SPLIT.test))
-    components = [found["components_"] for found in learned if "components_" in found]
+    components = [numbers["components_"] for numbers in learned if "components_" in numbers]
     assert len(components) == 3  # three of the methods have a PCA
-    assert sum("coef_" in found for found in learned) == 4
+    assert sum("coef_" in numbers for numbers in learned) == 4
     assert same(learned, again)
     for method, changed in zip(report.methods, other.methods, strict=True):
         assert not np.array_equal(method.outcomes[0].scores, changed.outcomes[0].scores)
 
 
 def test_learning_sees_every_training_image(learned_from):
-    """Or the test above would hold of something that learns nothing."""
+    """Otherwise the test above would pass for something that learns nothing."""
     learned, _ = learned_from(TINTS)
     for index in SPLIT.train:
         assert not same(learned, learned_from(with_noise_for([index]))[0])
@@ -132,13 +132,13 @@ def test_a_planted_leak_of_the_classifier_is_caught(learned_from, monkeypatch):
     learned, _ = learned_from(TINTS)
     again, _ = learned_from(with_noise_for(SPLIT.test))
     assert not same(learned, again)
-    machines = [found["coef_"] for found in learned if "coef_" in found]
-    others = [found["coef_"] for found in again if "coef_" in found]
+    machines = [numbers["coef_"] for numbers in learned if "coef_" in numbers]
+    others = [numbers["coef_"] for numbers in again if "coef_" in numbers]
     assert not any(np.array_equal(one, other) for one, other in zip(machines, others, strict=True))
 
 
 def test_fitting_reads_no_test_image(tiny, tmp_path, monkeypatch):
-    """Their records raise when anyone asks for them."""
+    """Their records raise when they are read."""
     features = Features(TINTS, tiny, [], ArrayCache(tmp_path))
     record = features.record
 
@@ -153,15 +153,15 @@ def test_fitting_reads_no_test_image(tiny, tmp_path, monkeypatch):
         method.encoder().fit(features.records_of(np.arange(len(TINTS)), method.sources))
 
 
-def test_copies_of_a_picture_stay_on_one_side(tiny, tmp_path):
-    """By their content: what is tested on has not been seen under another name."""
+def test_copies_of_an_image_stay_on_one_side(tiny, tmp_path):
+    """By their content: no test image is a training image under another name."""
     files = [sample.read() for sample in TINTS.samples]
     dataset = dataset_of([*files, *files], np.concatenate([TINTS.targets, TINTS.targets]))
     features = Features(dataset, tiny, [], ArrayCache(tmp_path))
     images = np.array([features.image_key(index) for index in range(len(dataset))])
 
-    def seen_before(splits):
+    def overlaps(splits):
         return [len(set(images[split.train]) & set(images[split.test])) for split in splits]
 
-    assert seen_before(stratified_splits(dataset.targets, 5, 0.5, 0, groups=images)) == [0] * 5
-    assert min(seen_before(stratified_splits(dataset.targets, 5, 0.5, 0))) > 0  # without looking at the content
+    assert overlaps(stratified_splits(dataset.targets, 5, 0.5, 0, groups=images)) == [0] * 5
+    assert min(overlaps(stratified_splits(dataset.targets, 5, 0.5, 0))) > 0  # without looking at the content

@@ -1,4 +1,4 @@
-"""Metrics, by hand, against scikit-learn and against slow references, and what holds for every ranking."""
+"""Metrics by hand, against scikit-learn and slow references, and properties of every ranking."""
 
 import warnings
 
@@ -37,12 +37,12 @@ def test_accuracies_by_hand():
 
 
 def test_confusion_by_hand():
-    found = confusion_matrix(TARGETS, PREDICTED, 5)
-    assert found.tolist() == [[3, 1, 0, 0, 0], [1, 1, 0, 0, 0], [0, 0, 0, 0, 0], [0, 0, 2, 0, 0], [0, 0, 0, 0, 0]]
+    matrix = confusion_matrix(TARGETS, PREDICTED, 5)
+    assert matrix.tolist() == [[3, 1, 0, 0, 0], [1, 1, 0, 0, 0], [0, 0, 0, 0, 0], [0, 0, 2, 0, 0], [0, 0, 0, 0, 0]]
 
 
 @given(st.data(), st.integers(1, 30))
-def test_accuracies_are_those_of_scikit_learn_and_of_the_confusion_matrix(data, count):
+def test_accuracies_agree_with_scikit_learn_and_the_confusion_matrix(data, count):
     targets, predicted = (data.draw(arrays(int, count, elements=st.integers(0, 4))) for _ in range(2))
     assert accuracy(targets, predicted) == pytest.approx(sklearn.metrics.accuracy_score(targets, predicted))
     with warnings.catch_warnings():
@@ -90,14 +90,14 @@ def test_voc_recalls_are_compared_exactly():
 
 
 @MEASURES
-def test_pictures_without_a_score_come_last(measure):
+def test_images_without_a_score_come_last(measure):
     targets, scores = np.array([1, 0, 1]), np.array([2.0, 1.0, -np.inf])
     assert measure(targets, scores) == measure(targets, np.array([2.0, 1.0, 0.0]))
 
 
 @MEASURES
 @pytest.mark.parametrize("targets", [[0, 0], [0, UNKNOWN], [UNKNOWN, UNKNOWN]])
-def test_a_label_that_no_picture_has(measure, targets):
+def test_a_label_that_no_image_has(measure, targets):
     assert np.isnan(measure(np.array(targets), np.array([1.0, 2.0])))
 
 
@@ -116,27 +116,27 @@ def ranking(draw, unknown=True):
 
 def slow_voc(targets, scores):
     """As the challenge's own code, in Python."""
-    known = [(score, target) for score, target in zip(scores, targets, strict=True) if target != UNKNOWN]
-    known.sort(key=lambda pair: -pair[0])
-    positives = sum(target for _, target in known)
-    points, found = [], 0
-    for rank, (_, target) in enumerate(known, start=1):
-        found += target
-        points.append((found, found / rank))
+    labelled = [(score, target) for score, target in zip(scores, targets, strict=True) if target != UNKNOWN]
+    labelled.sort(key=lambda pair: -pair[0])
+    positives = sum(target for _, target in labelled)
+    points, hits = [], 0
+    for rank, (_, target) in enumerate(labelled, start=1):
+        hits += target
+        points.append((hits, hits / rank))
     best = [max(precision for count, precision in points if 10 * count >= tenth * positives) for tenth in range(11)]
     return sum(best) / 11
 
 
 @given(ranking())
-def test_plain_is_that_of_scikit_learn(data):
+def test_plain_average_precision_agrees_with_scikit_learn(data):
     targets, scores = data
-    known = targets != UNKNOWN
-    expected = sklearn.metrics.average_precision_score(targets[known], scores[known])
+    labelled = targets != UNKNOWN
+    expected = sklearn.metrics.average_precision_score(targets[labelled], scores[labelled])
     assert average_precision(targets, scores) == pytest.approx(expected, abs=1e-12)
 
 
 @given(ranking())
-def test_voc_is_the_slow_reference(data):
+def test_voc_agrees_with_the_slow_reference(data):
     assert average_precision_voc2007(*data) == pytest.approx(slow_voc(*data), abs=1e-12)
 
 
@@ -151,7 +151,7 @@ def test_only_the_order_of_the_scores_counts(measure, data):
 
 @MEASURES
 @given(data=ranking())
-def test_a_perfect_ranking_has_one_and_the_worst_has_the_least(measure, data):
+def test_a_perfect_ranking_gives_1_and_the_worst_the_minimum(measure, data):
     targets, scores = data
     assert measure(targets, targets.astype(float)) == pytest.approx(1, abs=1e-12)
     last = np.arange(len(targets)) - 100.0 * targets
@@ -159,7 +159,7 @@ def test_a_perfect_ranking_has_one_and_the_worst_has_the_least(measure, data):
 
 
 @given(ranking(), st.randoms())
-def test_plain_does_not_depend_on_the_order_of_the_pictures(data, random):
+def test_plain_does_not_depend_on_the_order_of_the_images(data, random):
     targets, scores = data
     order = random.sample(range(len(targets)), len(targets))
     assert average_precision(targets[order], scores[order]) == average_precision(targets, scores)
@@ -172,10 +172,10 @@ SCORES = np.array([[1.0, 5, 3], [2, 6, 1], [3, 7, 2]])
 
 
 @pytest.mark.parametrize("eleven_points", [False, True])
-def test_labels_that_no_picture_has_are_left_out_of_the_mean(eleven_points):
+def test_labels_that_no_image_has_are_left_out_of_the_mean(eleven_points):
     third = 2 / 3 if eleven_points else (1 / 2 + 2 / 3) / 2
-    found = average_precisions(MANY, SCORES, eleven_points=eleven_points)
-    assert found == pytest.approx([1 / 2, np.nan, third], nan_ok=True)
+    precisions = average_precisions(MANY, SCORES, eleven_points=eleven_points)
+    assert precisions == pytest.approx([1 / 2, np.nan, third], nan_ok=True)
     assert mean_average_precision(MANY, SCORES, eleven_points=eleven_points) == pytest.approx((1 / 2 + third) / 2)
 
 
@@ -186,7 +186,7 @@ def test_no_mean_without_any_label():
 # --- refusals
 
 
-def test_what_does_not_fit_together():
+def test_mismatched_arguments():
     with pytest.raises(SettingError, match=r"\(8,\) but the predictions \(3,\)"):
         accuracy(TARGETS, PREDICTED[:3])
     with pytest.raises(SettingError, match="at least one image"):
@@ -197,7 +197,7 @@ def test_what_does_not_fit_together():
         average_precision(np.array([0, 1]), np.array([0, np.nan]))
 
 
-def test_arguments_stay_as_they_are():
+def test_arguments_are_not_changed():
     targets, scores = MANY.copy(), SCORES.copy()
     mean_average_precision(targets, scores)
     mean_average_precision(targets, scores, eleven_points=True)

@@ -17,7 +17,7 @@ def dataset(official=None):
     return Dataset("letters", ("x", "y"), samples, np.repeat([0, 1], 4), official)
 
 
-def test_the_official_split_is_taken_where_there_is_one() -> None:
+def test_the_official_split_is_used_where_there_is_one() -> None:
     protocol = SplitOptions(seed=3).protocol(dataset(OFFICIAL), KEYS)
     assert (protocol.official, protocol.splits, protocol.seed) == (True, [OFFICIAL], 3)
 

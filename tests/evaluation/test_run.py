@@ -1,4 +1,4 @@
-"""The driver: whatever runs one method runs all, on the same splits, with numbers that can be recomputed by hand."""
+"""Evaluation runs all methods on the same splits, and its numbers can be recomputed by hand."""
 
 import numpy as np
 import pytest
@@ -94,7 +94,7 @@ def test_each_method_is_compared_with_the_baseline_on_the_same_splits(report):
 
 
 def test_a_linear_encoding_gives_the_scores_of_its_vectors(report, backbone, cache):
-    """The kernel's way gives what training on the vectors themselves gives."""
+    """Training on the kernel and on the vectors themselves gives the same scores."""
     dataset = tints(each=8)
     (method, *_), features = ready(dataset, backbone, cache, "cl")
     vectors = method.encoder().transform(features.records_of(np.arange(COUNT), method.sources))
@@ -104,7 +104,7 @@ def test_a_linear_encoding_gives_the_scores_of_its_vectors(report, backbone, cac
     assert outcome.scores == pytest.approx(machine.decision_function(test @ train.T), abs=1e-4)
 
 
-def test_two_baselines_meet_once(backbone, cache):
+def test_two_baselines_are_compared_once(backbone, cache):
     dataset = tints(each=8)
     methods, features = ready(dataset, backbone, cache, "cl,global,sum")
     protocol = Protocol(stratified_splits(dataset.targets, 2, 12, 0), official=False)
@@ -163,12 +163,12 @@ def test_several_labels_and_unknown_ones(backbone, cache):
     outcome = result.outcomes[0]
     expected = mean_average_precision(targets[outcome.split.test], outcome.scores)
     assert result.measures["mean_average_precision"].by_split[0] == expected
-    known = targets[outcome.split.test] != UNKNOWN
-    right = ((outcome.scores > 0) == targets[outcome.split.test])[known]
+    labelled = targets[outcome.split.test] != UNKNOWN
+    right = ((outcome.scores > 0) == targets[outcome.split.test])[labelled]
     assert result.measures["accuracy"].by_split[0] == pytest.approx(right.mean())
 
 
-def test_a_label_that_a_split_cannot_teach_ranks_all_images_as_equal(backbone, cache):
+def test_a_label_without_training_examples_ranks_all_images_equally(backbone, cache):
     targets = np.stack([np.arange(COUNT) % 2, np.arange(COUNT) >= 20], axis=1)
     dataset = dataset_of([png(noise(i)) for i in range(COUNT)], targets, ("even", "late"))
     methods, features = ready(dataset, backbone, cache, "global")
@@ -192,19 +192,19 @@ def test_a_single_test_image_has_no_interval(backbone, cache):
 def test_progress_counts_every_encoded_image(backbone, cache):
     dataset = tints(each=8)
     methods, features = ready(dataset, backbone, cache, "cl/pca2,global")
-    seen: dict[str, list[tuple[int, int]]] = {}
+    progress_by_stage: dict[str, list[tuple[int, int]]] = {}
     protocol = Protocol(stratified_splits(dataset.targets, 2, 12, 0), official=False)
     evaluate_methods(
         methods, features, protocol,
-        progress=lambda stage, done, total: seen.setdefault(stage, []).append((done, total)),
+        progress=lambda stage, done, total: progress_by_stage.setdefault(stage, []).append((done, total)),
     )  # fmt: skip
-    assert seen["cl/pca2"][-1] == (2 * COUNT, 2 * COUNT)  # what is learned is learned anew for each split
-    assert seen["global"][-1] == (COUNT, COUNT)
-    for steps in seen.values():
+    assert progress_by_stage["cl/pca2"][-1] == (2 * COUNT, 2 * COUNT)  # it learns for each split
+    assert progress_by_stage["global"][-1] == (COUNT, COUNT)
+    for steps in progress_by_stage.values():
         assert [done for done, _ in steps] == sorted({done for done, _ in steps})
 
 
-def test_seconds_come_from_whole_passes(backbone, cache, monkeypatch):
+def test_seconds_are_measured_on_whole_passes(backbone, cache, monkeypatch):
     dataset = tints(each=8)
     (method,), features = ready(dataset, backbone, cache, "cl")
     features.compute()

@@ -1,4 +1,4 @@
-"""Random splits: what holds for all of them, and the sentences where there can be none."""
+"""Random splits: properties of all of them, and the errors where there can be none."""
 
 from itertools import product
 
@@ -81,8 +81,8 @@ def test_the_same_seed_gives_the_same_splits_and_the_first_of_them(data, seed):
     assert same(splits, stratified_splits(targets, 4, size, seed, groups=[f"key {i}" for i in targets.argsort()]))
 
 
-def test_splits_stay_what_they_are():
-    """By number: whoever repeats an evaluation next year has to meet the same images."""
+def test_splits_never_change():
+    """By number: an evaluation that is repeated next year has to use the same images."""
     splits = stratified_splits(np.array([0, 1, 0, 1, 0, 1, 0, 1]), 3, 4, seed=7)
     assert [split.train.tolist() for split in splits] == [[2, 3, 4, 7], [1, 2, 3, 6], [2, 3, 5, 6]]
 
@@ -93,7 +93,7 @@ def test_splits_differ_from_each_other_and_between_seeds():
     assert len(set(trains)) == 20
 
 
-def test_every_picture_is_drawn_equally_often():
+def test_every_image_is_drawn_equally_often():
     targets = np.repeat([0, 1, 2], [10, 20, 10])
     drawn = np.zeros(len(targets))
     for split in stratified_splits(targets, 2000, 10, seed=0):
@@ -102,7 +102,7 @@ def test_every_picture_is_drawn_equally_often():
     assert np.all(np.abs(drawn - 500) < 5 * 19.4)
 
 
-def test_rounding_is_drawn_anew():
+def test_rounding_is_drawn_for_each_split():
     """Which of three equal classes gets the fourth image."""
     targets = np.repeat([0, 1, 2], 3)
     counts = {
@@ -139,7 +139,7 @@ def test_numbers_and_shares(train_size, expected):
     assert len(split.train) == expected
 
 
-def test_three_quarters_are_moved_where_classes_are_too_small():
+def test_the_default_size_is_adjusted_where_classes_are_too_small():
     [split] = stratified_splits(np.repeat(np.arange(10), 2), 1, None, seed=0)
     assert len(split.train) == len(split.test) == 10
 
@@ -162,7 +162,7 @@ def with_duplicates(draw):
 
 
 @given(with_duplicates(), SEEDS)
-def test_equal_pictures_are_on_one_side(data, seed):
+def test_equal_images_are_on_one_side(data, seed):
     targets, keys, size = data
     for split in stratified_splits(targets, 2, size, seed, groups=keys):
         assert_partition(split, len(targets))
@@ -197,7 +197,7 @@ def test_several_labels_are_split_at_random(count, labels, data):
 # --- refusals
 
 
-def test_a_class_of_one_picture():
+def test_a_class_of_one_image():
     with pytest.raises(DatasetError, match=r"^The class 5 has fewer than 2 different images \(1\); add some to it"):
         stratified_splits(np.array([2, 2, 5]), 1, None, seed=0)
     with pytest.raises(DatasetError, match=r"^The class tulip has"):
@@ -212,7 +212,7 @@ def test_a_class_of_copies():
 
 
 @pytest.mark.parametrize("targets", [np.zeros((1, 3), int), np.zeros((0, 3), int), np.zeros(0, int)])
-def test_a_data_set_of_too_few_pictures(targets):
+def test_a_data_set_of_too_few_images(targets):
     with pytest.raises(DatasetError, match=r"^The data set has fewer than 2"):
         stratified_splits(targets, 1, None, seed=0)
 
@@ -223,7 +223,7 @@ def test_a_training_size_that_leaves_a_class_out(train_size):
         stratified_splits(np.repeat([0, 1], 10), 1, train_size, seed=0)
 
 
-def test_a_training_size_that_leaves_no_labelled_picture_to_test():
+def test_a_training_size_that_leaves_no_labelled_image_to_test():
     with pytest.raises(SettingError, match=r"^Train on 1 to 3 of the 4 different images, not on 4, so that there is a"):
         stratified_splits(np.zeros((4, 2), int), 1, 4, seed=0)
 
