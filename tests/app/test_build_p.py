@@ -73,6 +73,18 @@ def test_the_first_visit():
     assert app.query_params == {}
 
 
+def test_blocks_have_the_numbers_of_their_maps_and_count_from_0():
+    app = build(**PATCHES)  # 256 maps, of which the channel control offers 0 to 255
+    assert (app.number_input(key="built").min, app.number_input(key="built").max) == (0, 255)
+    blocks = r"P \;=\; [\,P_0;\; P_1;\; \dots;\; P_{255}\,]"
+    assert f"${blocks}$" in shown_text(app)
+    app = checked(app.switch_page(EXPLANATION).run())
+    equation, all_blocks = texts(app.latex)
+    assert r"\sum_i a_{i,k}\, x_i" in equation  # positions have no numbers on the pages
+    assert all_blocks == f"$$\n{blocks}\n$$"
+    assert shown_text(app).count("Rows, columns, maps and the blocks of P are all counted from 0.") == 1
+
+
 def test_a_position_adds_its_weight_times_its_patch():
     app = move(build(**PATCHES, channel="5"), 2, 3)
     backbone = load_backbone("squeezenet1_1", "untrained")

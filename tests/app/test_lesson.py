@@ -10,7 +10,8 @@ from crosspool.backbones import load_backbone
 from crosspool.classifiers import own_classifier
 from crosspool.contributions import explain
 from crosspool.pooling import cross_layer_pool
-from crosspool.ui.lesson.quantities import carriers_of_half, energy_rank, relative_change, similarity_to_finer
+from crosspool.ui.equation.building import carriers_of_half
+from crosspool.ui.lesson.quantities import energy_rank, relative_change, similarity_to_finer
 from crosspool.ui.lesson.state import TITLES, LessonProgress, asked_step, cell_centre, cell_under
 from crosspool.ui.maps.selection import MapsState
 from crosspool.ui.visit.link import LinkState

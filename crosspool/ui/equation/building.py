@@ -1,4 +1,4 @@
-"""Eq. 1 taken apart: which positions are pooled, what lies under them, and how a block P_k grows. Arrays in and out."""
+"""Eq. 1 on arrays: which positions are pooled, the patches there, and how a block P_k grows."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,69 +18,66 @@ Order = Literal["rows", "strongest"]
 
 def pooled_positions(maps: ImageMaps, border: Border) -> np.ndarray:
     """Which positions count, bool (H, W): all of them, or for border="valid" those whose patch lies inside."""
-    pair, (rows, columns) = maps.pair, maps.upper.shape[1:]
+    pair, size, (lower_rows, lower_columns) = maps.pair, maps.upper.shape[1:], maps.lower.shape[1:]
     if border == "zero":
-        return np.ones((rows, columns), bool)
-    lower_rows, lower_columns = maps.lower.shape[1:]
-    down = [patch_box(pair, row, 0) for row in range(rows)]
-    across = [patch_box(pair, 0, column) for column in range(columns)]
-    inside: np.ndarray = np.outer(
-        [box.top >= 0 and box.bottom <= lower_rows for box in down],
-        [box.left >= 0 and box.right <= lower_columns for box in across],
-    )
-    return inside
+        return np.ones(size, bool)
+    down = (patch_box(pair, row, 0) for row in range(size[0]))
+    across = (patch_box(pair, 0, column) for column in range(size[1]))
+    rows = [box.top >= 0 and box.bottom <= lower_rows for box in down]
+    columns = [box.left >= 0 and box.right <= lower_columns for box in across]
+    return np.asarray(np.outer(rows, columns))
 
 
 def counted_weights(maps: ImageMaps, channel: int, border: Border) -> np.ndarray:
     """Map `channel`, float32 (H, W), with zeros at the positions that are not pooled."""
-    weights: np.ndarray = np.where(pooled_positions(maps, border), maps.upper[channel], np.float32(0))
-    return weights
+    return np.asarray(np.where(pooled_positions(maps, border), maps.upper[channel], np.float32(0)))
 
 
 def summed_plainly(maps: ImageMaps, weights: np.ndarray) -> np.ndarray:
-    """Eq. 1 in double precision as plain matrix products: for each place of the patch, weights times what is under it.
+    """Eq. 1 in double precision as plain matrix products: weights times values, for each place in the patch.
 
     `weights` holds K maps, (K, H, W); the result is (K, D_t*m*n), each block channel-major.
     """
-    pair, (count, *size) = maps.pair, weights.shape
-    padded, heavy = _padded(maps.lower, pair), torch.from_numpy(weights.reshape(count, -1)).double()
+    pair, (count, rows, columns) = maps.pair, weights.shape
+    padded, flat_weights = _padded(maps.lower, pair), torch.from_numpy(weights.reshape(count, -1)).double()
     total = np.empty((count, pair.lower_channels, *pair.kernel_size))
     for place in np.ndindex(pair.kernel_size):
-        under = _under(padded, pair, place, (size[0], size[1])).reshape(pair.lower_channels, -1)
-        total[:, :, *place] = heavy @ torch.from_numpy(under).double().T  # (K, N) @ (N, D)
+        values = _values_at(padded, pair, place, (rows, columns)).reshape(pair.lower_channels, -1)
+        total[:, :, *place] = flat_weights @ torch.from_numpy(values).double().T  # (K, N) @ (N, D)
     return total.reshape(count, -1)
+
+
+def carriers_of_half(shares: np.ndarray) -> int:
+    """How many maps, the strongest first, carry half of the energy of P; 0 if there is none."""
+    return int(np.searchsorted(np.sort(shares)[::-1].cumsum(), 0.5)) + 1 if shares.any() else 0
 
 
 def entries_of_patches(maps: ImageMaps, entries: np.ndarray) -> np.ndarray:
     """The given entries (E,) of every patch x_i, float64 (N, E), positions in row-major order."""
     pair, size = maps.pair, maps.upper.shape[1:]
     channels, *places = np.unravel_index(entries, (pair.lower_channels, *pair.kernel_size))
-    padded = _padded(maps.lower[channels], pair)
-    under = [
-        _under(padded[i], pair, (int(m), int(n)), size).ravel() for i, (m, n) in enumerate(zip(*places, strict=True))
-    ]
-    return np.stack(under, axis=1).astype(float)
+    entries_at = zip(_padded(maps.lower[channels], pair), *places, strict=True)
+    values = [_values_at(padded, pair, (int(m), int(n)), size).ravel() for padded, m, n in entries_at]
+    return np.stack(values, axis=1).astype(float)
 
 
 def _padded(lower: np.ndarray, pair: LayerPair) -> np.ndarray:
     return np.pad(lower, [(0, 0), *((pad, pad) for pad in pair.padding)])
 
 
-def _under(padded: np.ndarray, pair: LayerPair, place: Size, size: Size) -> np.ndarray:
-    """What lies under one place (row, column) of the patch at each of `size` positions: (..., H, W)."""
+def _values_at(padded: np.ndarray, pair: LayerPair, place: Size, size: Size) -> np.ndarray:
+    """The values at one place (row, column) of the patch for each of `size` positions: (..., H, W)."""
     (top, left), (down, across) = (place[axis] * pair.dilation[axis] for axis in (0, 1)), pair.stride
-    return padded[..., top : top + size[0] * down : down, left : left + size[1] * across : across][
-        ..., : size[0], : size[1]
-    ]
+    return padded[..., top::down, left::across][..., : size[0], : size[1]]
 
 
 @dataclass(frozen=True)
 class Construction:
-    """How some entries of a block P_k come about, one position after the other.
+    """How some entries of a block P_k come about, position by position.
 
-    `entries` (E,) are the places in the block, `weights` (H, W) the map with zeros at positions that are not pooled,
-    `features` (N, E) these entries of every patch, and `order` (N,) the positions as they are walked, each by its
-    row-major number. Steps count from 1: after step s the first s positions of `order` are added.
+    `entries` (E,) are indices into the block, `weights` (H, W) the map with zeros at positions that are not pooled,
+    `features` (N, E) these entries of every patch, and `order` (N,) the positions, as row-major numbers, in the order
+    of their steps. Steps count from 1: after step s the first s positions of `order` are added.
     """
 
     entries: np.ndarray
@@ -91,14 +88,12 @@ class Construction:
     @cached_property
     def products(self) -> np.ndarray:
         """a_ik * x_i at every position, (N, E)."""
-        products: np.ndarray = self.weights.astype(float).reshape(-1, 1) * self.features
-        return products
+        return np.asarray(self.weights.astype(float).reshape(-1, 1) * self.features)
 
     @cached_property
     def sums(self) -> np.ndarray:
         """The sum after every step, (N, E); its last row is the block."""
-        sums: np.ndarray = self.products[self.order].cumsum(axis=0)
-        return sums
+        return np.asarray(self.products[self.order].cumsum(axis=0))
 
     @property
     def end(self) -> int:
@@ -111,21 +106,20 @@ class Construction:
         return int(np.flatnonzero(self.order == row * self.weights.shape[1] + column)[0]) + 1
 
     def position_at(self, step: int) -> Size:
-        """(row, column) of the position that is added in a step."""
+        """The (row, column) of the position that is added in a step."""
         row, column = divmod(int(self.order[step - 1]), self.weights.shape[1])
         return row, column
 
     def weight_share(self, step: int) -> float:
-        """The part of the map's total |weight| that is added by then, from 0 to 1."""
+        """The share of the map's total |weight| that is added up to a step, from 0 to 1."""
         sizes = np.abs(self.weights.ravel()[self.order], dtype=float)
         total = sizes.sum()
         return float(sizes[:step].sum() / total) if total else 0.0
 
 
 def construct_block(maps: ImageMaps, channel: int, border: Border, order: Order, count: int) -> Construction:
-    """How the `count` strongest entries of P_channel come about, row by row or the heaviest positions first."""
+    """How the `count` strongest entries of P_channel come about, row by row or with the heaviest positions first."""
     entries = np.argsort(-np.abs(maps.pooled[channel]), kind="stable")[:count]
     weights = counted_weights(maps, channel, border)
-    sizes = np.abs(weights).ravel()
-    walked = np.arange(sizes.size) if order == "rows" else np.argsort(-sizes, kind="stable")
-    return Construction(entries, weights, entries_of_patches(maps, entries), walked)
+    positions = np.arange(weights.size) if order == "rows" else np.argsort(-np.abs(weights), axis=None, kind="stable")
+    return Construction(entries, weights, entries_of_patches(maps, entries), positions)

@@ -1,4 +1,4 @@
-"""One image's layer pair in double precision: what the experiments on Eq. 1 are made on."""
+"""The case that experiments on Eq. 1 are made on: one image's layer pair in double precision."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -15,7 +15,7 @@ from crosspool.pooling import Border, cross_layer_pool
 from crosspool.ui.equation.building import pooled_positions, summed_plainly
 from crosspool.ui.runtime.maps import ImageMaps
 
-MULTIPLICATIONS = 10**9  # of one convolution: 0.1 s on two cores; where all maps need more, fewer are tried
+MULTIPLICATIONS = 10**9  # of one convolution, 0.1 s on two cores; where all maps need more, fewer are tried
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class EquationCase:
     """One image's layer pair in double precision.
 
     `lower` is X, (1, D_t, H_t, W_t), `upper` A, (1, K, H, W), and `counted`, (H, W), 1.0 where a position is pooled
-    and 0.0 elsewhere. `weight`, (K, D_t, m, n), and `bias`, (K,), are those of u, BatchNorm folded in. `channels`,
-    (K,), says which maps these are. `activate` makes a map of weights of what u yields, as the network and the page do.
+    and 0.0 elsewhere. `weight`, (K, D_t, m, n), and `bias`, (K,), are those of u, with BatchNorm folded in. `channels`,
+    (K,), says which maps these are. `activate` turns the output of u into weights, as the network and the page do.
     """
 
     maps: ImageMaps
@@ -42,11 +42,11 @@ class EquationCase:
         return self.maps.pair
 
     def pool(self, upper: Tensor) -> Tensor:
-        """What the library pools under the maps `upper`, with the pair's geometry and the border: (K, D_t*m*n)."""
+        """P of the maps `upper`, pooled by the library with the pair's geometry and the border: (K, D_t*m*n)."""
         return cross_layer_pool(self.lower, upper, **self.pair.geometry, border=self.border)[0]
 
     def add_up(self, upper: Tensor) -> np.ndarray:
-        """The same by plain sums: the library pools by a gradient, and such a P would prove nothing about one."""
+        """The same P by plain sums: the library pools by a gradient, so its P proves nothing about gradients."""
         return summed_plainly(self.maps, (upper[0] * self.counted).numpy())
 
     def respond(self, weight: Tensor) -> Tensor:
@@ -56,19 +56,18 @@ class EquationCase:
 
 
 def equation_case(maps: ImageMaps, backbone: Backbone, size: int, border: Border, *, signed: bool) -> EquationCase:
-    """What the experiments are made on, for maps that `backbone` yields at this input size.
+    """The case of maps that `backbone` yields at this input size.
 
-    Where one convolution would take more than MULTIPLICATIONS, only the maps with the most energy are taken.
+    If one convolution would take more than MULTIPLICATIONS, only the maps with the most energy are included.
     """
     pair, convolution = maps.pair, backbone.model.get_submodule(maps.pair.id)
     assert isinstance(convolution, nn.Conv2d)
-    each = maps.upper[0].size * pair.patch_length
-    strongest = np.argsort(-maps.statistics.energy_share, kind="stable")[: max(1, MULTIPLICATIONS // each)]
-    channels = np.sort(strongest)
+    count = max(1, MULTIPLICATIONS // (maps.upper[0].size * pair.patch_length))
+    channels = np.sort(np.argsort(-maps.statistics.energy_share, kind="stable")[:count])
     weight = convolution.weight.detach().cpu()[channels].double()
     bias = torch.zeros(len(channels)) if convolution.bias is None else convolution.bias.detach().cpu()[channels]
     activation = _activation(backbone, pair, size)
-    rectified = pair.can_be_negative and not signed
+    lowest = 0.0 if pair.can_be_negative and not signed else -torch.inf
     return EquationCase(
         maps=maps,
         border=border,
@@ -78,28 +77,26 @@ def equation_case(maps: ImageMaps, backbone: Backbone, size: int, border: Border
         counted=torch.from_numpy(pooled_positions(maps, border)).double(),
         weight=weight,
         bias=bias.double(),
-        activate=lambda response: activation(response).clamp_min(0) if rectified else activation(response),
+        activate=lambda response: activation(response).clamp_min(lowest),
     )
 
 
 def _activation(backbone: Backbone, pair: LayerPair, size: int) -> Callable[[Tensor], Tensor]:
-    """All that stands between u and the upper map in the traced network, in double precision."""
-    layout = backbone.architecture.layout(size)
-    node = layout.node(pair.upper)
+    """Everything between u and the upper map in the traced network, in double precision."""
+    node = backbone.architecture.layout(size).node(pair.upper)
     steps: list[fx.Node] = []
     while node.target != pair.id:
         steps.insert(0, node)
         (node,) = node.all_input_nodes
-    modules = {
-        step.target: deepcopy(backbone.model.get_submodule(str(step.target))).cpu().double()
-        for step in steps
-        if step.op == "call_module"
-    }
+    targets = [str(step.target) for step in steps if step.op == "call_module"]
+    modules = {target: deepcopy(backbone.model.get_submodule(target)).cpu().double() for target in targets}
 
     def activate(values: Tensor) -> Tensor:
         for step in steps:
-            if step.op == "call_module":  # not by a call: while any thread traces, torch.fx replaces that everywhere
-                values = modules[step.target].forward(values)
+            if (
+                step.op == "call_module"
+            ):  # a plain call would fail: while any thread traces, torch.fx replaces it everywhere
+                values = modules[str(step.target)].forward(values)
             elif step.op == "call_method":
                 values = getattr(values, str(step.target))(*step.args[1:], **step.kwargs)
             else:

@@ -1,114 +1,101 @@
-"""Blocks of P, and how they come about, as charts."""
+"""Blocks of P, and how they come about, as formulas and charts."""
 
 import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from crosspool.layer_pairs import LayerPair
-from crosspool.ui.equation.agreement import Finding
 from crosspool.ui.equation.building import Construction
-from crosspool.ui.maps.entry_chart import BAR_COLOUR, MARGIN, entry_axis, entry_name
-from crosspool.ui.widgets.text import number
+from crosspool.ui.equation.experiments import Finding
+from crosspool.ui.maps.entry_chart import BAR_COLOUR, MARGIN, entry_axis, entry_bars, entry_name, show_chart
+from crosspool.ui.runtime.maps import ImageMaps
+from crosspool.ui.widgets.text import cell_name, number
 
 PATCH_COLOUR, PRODUCT_COLOUR, REST_COLOUR = "#64748b", "#c2570c", "rgba(19, 131, 122, 0.25)"
 
+EQUATION_1 = r"P_k \;=\; \sum_i a_{i,k}\, x_i \qquad \text{(Eq. 1)}"
 
-def growing_block(built: Construction, step: int, channel: int, pair: LayerPair) -> go.Figure:
+
+def blocks_formula(count: int) -> str:
+    """P as its `count` blocks in LaTeX. Blocks have the numbers of their maps, which count from 0, as rows do."""
+    return rf"P \;=\; [\,P_0;\; P_1;\; \dots;\; P_{{{count - 1}}}\,]"
+
+
+def show_growing_block(maps: ImageMaps, built: Construction, step: int, channel: int, key: str) -> None:
     """Patch, product, sum so far and finished block at one step, one below the other with the same entries.
 
     The axes span what they will span at any step, so that nothing but the bars moves.
     """
-    row, column = built.position_at(step)
-    position, count = built.order[step - 1], len(built.order)
+    pair, cell = maps.pair, built.position_at(step)
+    position, block, so_far = built.order[step - 1], built.sums[-1], built.sums[step - 1]
     names = [entry_name(int(index), pair) for index in built.entries]
-    figure = make_subplots(
-        rows=4,
-        cols=1,
-        shared_xaxes=True,
-        vertical_spacing=0.075,
-        subplot_titles=(
-            f"patch x<sub>i</sub> at row {row}, column {column}",
-            f"× weight {number(built.weights[row, column])} = product a<sub>i</sub>x<sub>i</sub>",
-            f"all products so far: {step:,} of {count:,}",
-            f"the finished block P<sub>{channel}</sub>",
-        ),
+    titles = (
+        f"patch x<sub>i</sub> at {cell_name(cell)}",
+        f"× weight {number(built.weights[cell])} = product a<sub>i</sub>x<sub>i</sub>",
+        f"all products so far: {step:,} of {len(built.order):,}",
+        f"the finished block P<sub>{channel}</sub>",
     )
-    block = built.sums[-1]
-    for place, values, colour in (
-        (1, built.features[position], PATCH_COLOUR),
-        (2, built.products[position], PRODUCT_COLOUR),
-        (3, block, REST_COLOUR),
-        (3, built.sums[step - 1], BAR_COLOUR),
-        (4, block, BAR_COLOUR),
-    ):
-        hover = "lower channel %{customdata}<br>%{y:.4g}<extra></extra>"
-        bars = go.Bar(x=list(range(len(names))), y=values, customdata=names, marker_color=colour, hovertemplate=hover)
-        figure.add_trace(bars, row=place, col=1)
-    for place, all_values in enumerate((built.features, built.products, built.sums, built.sums), start=1):
+    figure = make_subplots(4, 1, shared_xaxes=True, vertical_spacing=0.075, subplot_titles=titles)
+    panels = (
+        (built.features, [(built.features[position], PATCH_COLOUR)]),
+        (built.products, [(built.products[position], PRODUCT_COLOUR)]),
+        (built.sums, [(block, REST_COLOUR), (so_far, BAR_COLOUR)]),
+        (built.sums, [(block, BAR_COLOUR)]),
+    )
+    for row, (all_values, drawn) in enumerate(panels, start=1):
+        for values, colour in drawn:
+            figure.add_trace(entry_bars(values, names, colour), row=row, col=1)
         low, high = min(0.0, float(all_values.min())), max(0.0, float(all_values.max()))
         room = 0.04 * (high - low) or 1.0
-        figure.update_yaxes(range=[low - room * (low < 0), high + room], nticks=4, row=place, col=1)
+        figure.update_yaxes(range=[low - room * (low < 0), high + room], nticks=4, row=row, col=1)
     figure.update_xaxes(**entry_axis(names, pair), row=4, col=1)
     figure.update_annotations(x=0, xanchor="left", font_size=13)
     figure.update_layout(height=560, margin={**MARGIN, "t": 24}, bargap=0.15, barmode="overlay", showlegend=False)
-    return figure
+    parts = "patch, product, sum so far and finished block"
+    show_chart(figure, key, f"Bar charts of the {len(names)} strongest entries of block {channel}: {parts}")
 
 
-def blocks_in_a_row(sizes: np.ndarray, channel: int, length: int) -> go.Figure:
-    """Where block `channel`, of `length` numbers, stands in P: the size ||P_k|| of every block, in their order."""
-    channels = np.arange(len(sizes))
+def show_blocks(maps: ImageMaps, channel: int, key: str) -> None:
+    """Where block `channel` stands in P: the size ||P_k|| of every block, in their order."""
+    sizes, length = np.linalg.norm(maps.pooled, axis=1), maps.pair.patch_length
+    hover = "block %{x}: numbers %{customdata[0]:,} to %{customdata[1]:,} of P<br>size %{y:.4g}<extra></extra>"
     figure = go.Figure()
-    for drawn, colour, width in ((channels, BAR_COLOUR, 1.0), (channels[[channel]], PRODUCT_COLOUR, None)):
-        figure.add_bar(
-            x=drawn,
-            y=sizes[drawn],
-            width=width or max(1.0, len(sizes) / 160),
-            marker={"color": colour, "line_width": 0},
-            customdata=np.stack([drawn * length, (drawn + 1) * length - 1], axis=1),
-            hovertemplate="block %{x}: numbers %{customdata[0]:,} to %{customdata[1]:,} of P<br>"
-            "size %{y:.4g}<extra></extra>",
-        )
-    figure.add_annotation(
-        x=channel, y=float(sizes[channel]), text=f"P<sub>{channel}</sub>", ay=-22, ax=0, arrowcolor=PRODUCT_COLOUR
-    )
+    for blocks, colour, width in (
+        (np.arange(len(sizes)), BAR_COLOUR, 1.0),
+        (np.array([channel]), PRODUCT_COLOUR, max(1.0, len(sizes) / 160)),
+    ):
+        ends = np.stack([blocks * length, (blocks + 1) * length - 1], axis=1)
+        marker = {"color": colour, "line_width": 0}
+        figure.add_bar(x=blocks, y=sizes[blocks], width=width, marker=marker, customdata=ends, hovertemplate=hover)
+    label, size = f"P<sub>{channel}</sub>", float(sizes[channel])
+    figure.add_annotation(x=channel, y=size, text=label, ay=-22, ax=0, arrowcolor=PRODUCT_COLOUR)
     figure.update_xaxes(title_text="map k", range=[-0.5, len(sizes) - 0.5])
     figure.update_yaxes(title_text="size ‖P<sub>k</sub>‖", range=[0, 1.3 * (float(sizes.max()) or 1.0)], nticks=4)
     figure.update_layout(height=200, margin=MARGIN, bargap=0, barmode="overlay", showlegend=False)
-    return figure
+    show_chart(figure, key, f"Bar chart of the size of all {len(sizes):,} blocks in the order in which they stand in P")
 
 
-def agreement_chart(finding: Finding) -> go.Figure:
-    """What came out against what was compared with it: equal pairs lie on the diagonal."""
+def show_agreement(finding: Finding) -> None:
+    """The outcome against what was expected: equal pairs lie on the diagonal."""
     low = min(0.0, float(finding.expected.min()), float(finding.outcome.min()))
     high = max(0.0, float(finding.expected.max()), float(finding.outcome.max())) or 1.0
     figure = go.Figure(go.Scatter(x=[low, high], y=[low, high], mode="lines", line={"color": REST_COLOUR, "width": 2}))
-    figure.add_scatter(
-        x=finding.expected,
-        y=finding.outcome,
-        mode="markers",
-        marker={"color": BAR_COLOUR, "size": 6, "opacity": 0.6},
-        hovertemplate="%{x:.6g} and %{y:.6g}<extra></extra>",
-    )
+    marker, hover = {"color": BAR_COLOUR, "size": 6, "opacity": 0.6}, "%{x:.6g} and %{y:.6g}<extra></extra>"
+    figure.add_scatter(x=finding.expected, y=finding.outcome, mode="markers", marker=marker, hovertemplate=hover)
     figure.update_xaxes(title_text="first side", nticks=5)
     figure.update_yaxes(title_text="second side", nticks=5)
     figure.update_layout(height=320, margin=MARGIN, showlegend=False, hovermode="closest")
-    return figure
+    show_chart(figure, "agreement", f"Both sides compared entry by entry: {finding.claim}")
 
 
-def energy_by_channel(shares: np.ndarray) -> go.Figure:
-    """Each channel's share of the energy of P, the largest first; the ones that carry nothing are left out."""
+def show_energy(shares: np.ndarray) -> None:
+    """Each channel's share of the energy of P, the largest first; channels without energy are left out."""
     order = np.argsort(-shares, kind="stable")
     order = order[shares[order] > 0]
-    figure = go.Figure(
-        go.Bar(
-            x=list(range(1, len(order) + 1)),
-            y=shares[order],
-            customdata=order,
-            marker_color=BAR_COLOUR,
-            hovertemplate="map %{customdata}<br>%{y:.2%} of the energy<extra></extra>",
-        )
-    )
+    ranks, hover = np.arange(1, len(order) + 1), "map %{customdata}<br>%{y:.2%} of the energy<extra></extra>"
+    bars = go.Bar(x=ranks, y=shares[order], customdata=order, marker_color=BAR_COLOUR, hovertemplate=hover)
+    figure = go.Figure(bars)
     figure.update_xaxes(title_text="maps, the strongest first")
     figure.update_yaxes(title_text="share of energy", tickformat=".0%")
     figure.update_layout(height=280, margin=MARGIN, bargap=0.1, showlegend=False)
-    return figure
+    alt = "Bar chart of the share of the energy of P that each block carries, the largest first"
+    show_chart(figure, "energy", alt)

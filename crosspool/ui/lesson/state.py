@@ -1,4 +1,4 @@
-"""Which step of the lesson is on, and what it looks at.
+"""Which step of the lesson is shown, and what it looks at.
 
 The lesson keeps its own map and cell, so that what the other pages look at stays as it was.
 """
@@ -11,9 +11,9 @@ import streamlit as st
 
 from crosspool.backbones import DEFAULT, architecture
 from crosspool.drawing.rendering import Look
-from crosspool.ui.lesson.quantities import COARSE, peak_cell, telling_map
+from crosspool.ui.lesson.quantities import COARSE, telling_map
+from crosspool.ui.maps import selection
 from crosspool.ui.maps.presenter import presenting
-from crosspool.ui.maps.selection import current_look, forget_channels, select_cell
 from crosspool.ui.runtime.gate import OnProgress
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest, image_maps
 from crosspool.ui.runtime.server import current_server
@@ -39,19 +39,29 @@ TITLES = (
 class LessonState:
     """What a step looks at: the sample's maps, one of them, and a cell."""
 
-    picture: SourceImage
+    image: SourceImage
     request: MapRequest
     maps: ImageMaps
     channel: int
     position: Cell
     look: Look
 
+    @property
+    def weight(self) -> float:
+        """The weight of the map at the cell."""
+        return float(self.maps.upper[self.channel][self.position])
+
+    def choose_cell(self, cell: Cell) -> None:
+        """Look at another cell, given on the grid of these maps."""
+        progress = visit_state(LessonProgress)
+        progress.channel, progress.point = self.channel, cell_centre(cell, self.maps.upper.shape[1:])
+
 
 @dataclass
 class LessonProgress(VisitPart):
-    """What a visit remembers of the lesson: the step, what was wrong with the link, and what is looked at.
+    """What a visit remembers of the lesson: the step, the problem with the link, and what is looked at.
 
-    `channel` is None for the map that tells most; `point`, in parts of the image's height and width, for its peak.
+    `channel` is None for the most telling map; `point`, in parts of the image's height and width, is None for its peak.
     """
 
     step: int = plain(1)
@@ -60,33 +70,24 @@ class LessonProgress(VisitPart):
     point: tuple[float, float] | None = plain(None)
 
 
-def current_step() -> int:
-    """The step that the address asks for; where it asks for none, the last one. `note_of_link` says what was wrong."""
+def current_step() -> tuple[int, str]:
+    """The step that the address asks for, or else the last one; and what was wrong with the link, if anything."""
     step, note = asked_step(st.query_params)
     state = visit_state(LessonProgress)
-    state.note = note or state.note
-    state.step = step or state.step
-    return state.step
+    state.step, state.note = step or state.step, note or state.note
+    return state.step, state.note
 
 
 def asked_step(params: Mapping[str, str]) -> tuple[int | None, str]:
     """The step that URL parameters ask for, or None; and a sentence if they make no sense."""
-    text = params.get("step")
-    if text is None:
-        return None, ""
-    steps = {str(step): step for step in range(1, len(TITLES) + 1)}
-    if text in steps:
-        return steps[text], ""
+    text, steps = params.get("step"), range(1, len(TITLES) + 1)
+    if text is None or text in map(str, steps):
+        return (int(text) if text else None), ""
     return None, f"Unknown step `{shorten(text)}` in the link (1 to {len(TITLES)})."
 
 
-def note_of_link() -> str:
-    """What was wrong with the address, until another step is chosen."""
-    return visit_state(LessonProgress).note
-
-
 def go_to_step(step: int) -> None:
-    """Another step, also in the address."""
+    """Show another step, also in the address."""
     state = visit_state(LessonProgress)
     state.step, state.note = min(max(step, 1), len(TITLES)), ""
     write_lesson_link()
@@ -103,70 +104,56 @@ def write_lesson_link() -> None:
 
 def keys_of_step(step: int) -> dict[str, Callable[[], None]]:
     """What keys do: arrows always, the page keys in presenter mode."""
-    used = 2 if presenting() else 1
-    back, on = dict.fromkeys(BACK[:used], step - 1), dict.fromkeys(ON[:used], step + 1)
+    count = 2 if presenting() else 1
+    back, on = dict.fromkeys(BACK[:count], step - 1), dict.fromkeys(ON[:count], step + 1)
     return {name: partial(go_to_step, to) for name, to in (back | on).items()}
 
 
 def chosen_sample() -> SourceImage:
     """The sample that the link, or another page, has chosen."""
-    return next(picture for picture in available_images() if picture.sample == visit_state(LinkState).sample)
+    return next(image for image in available_images() if image.sample == visit_state(LinkState).sample)
 
 
-def request_for(picture: SourceImage, size: int) -> MapRequest:
-    """The embedded network's last pair, whatever the other pages look at."""
-    pair = architecture(DEFAULT).default_pair.id
-    return MapRequest(picture.key, DEFAULT, PRETRAINED, pair, size, "crop", signed=False, border="zero")
+def lesson_state(image: SourceImage, size: int, on_progress: OnProgress) -> LessonState:
+    """The map and cell to look at, at one input size; without a choice, the telling map at its coarse peak.
 
-
-def lesson_state(picture: SourceImage, size: int, on_progress: OnProgress) -> LessonState:
-    """The lesson's map and cell at one size of the input; without a choice, the telling map at its coarse peak.
-
-    `on_progress` as for `image_maps`. Raises CrosspoolError.
+    The network is the embedded one, whatever the other pages look at. `on_progress` as for `image_maps`.
+    Raises CrosspoolError.
     """
+    server, pair = current_server(), architecture(DEFAULT).default_pair.id
 
-    server = current_server()
-
-    def maps_at(size: int) -> ImageMaps:
-        request = request_for(picture, size)
+    def maps_at(size: int) -> tuple[MapRequest, ImageMaps]:
+        request = MapRequest(image.key, DEFAULT, PRETRAINED, pair, size, "crop", signed=False, border="zero")
         seconds = server.settings.wait_seconds
-        return image_maps(server, request, lambda: picture.image, on_progress, seconds=seconds)
+        return request, image_maps(server, request, lambda: image.image, on_progress, seconds=seconds)
 
-    request, maps = request_for(picture, size), maps_at(size)
-    coarse = maps if size == COARSE else maps_at(COARSE)
+    request, maps = maps_at(size)
+    coarse = maps if size == COARSE else maps_at(COARSE)[1]
     state = visit_state(LessonProgress)
-    channel = state.channel
-    if channel is None:
-        channel = telling_map(coarse)
-    point = state.point or cell_centre(peak_cell(coarse, channel), coarse.upper.shape[1:])
-    # Flat cells in the full range of colours: what is seen is what is computed.
-    look = Look(current_look(signed=False).colour_map, LinkState().opacity, smooth=False, scale="map", signed=False)
-    return LessonState(picture, request, maps, channel, cell_under(point, maps.upper.shape[1:]), look)
+    channel = telling_map(coarse) if state.channel is None else state.channel
+    point = state.point or cell_centre(selection.peak_cell(coarse, channel), coarse.upper.shape[1:])
+    # Flat cells in the full range of colours show exactly what was computed.
+    colours = selection.current_look(signed=False).colour_map
+    look = Look(colours, LinkState().opacity, smooth=False, scale="map", signed=False)
+    return LessonState(image, request, maps, channel, cell_under(point, maps.upper.shape[1:]), look)
 
 
 def choose_map(channel: int) -> None:
-    """Another map, at its peak."""
+    """Look at another map, at its peak."""
     state = visit_state(LessonProgress)
     state.channel, state.point = channel, None
 
 
-def choose_cell(view: LessonState, cell: Cell) -> None:
-    """Another cell, given on the grid of this view's maps."""
-    state = visit_state(LessonProgress)
-    state.channel = view.channel
-    state.point = cell_centre(cell, view.maps.upper.shape[1:])
-
-
 def take_along(view: LessonState, size: int) -> None:
-    """Let the other pages look at what the lesson looks at, at this size of the input."""
+    """Let the other pages look at what the lesson looks at, at this input size."""
     link = visit_state(LinkState)
-    show_image(view.picture)
+    show_image(view.image)
     link.backbone, link.weights, link.pair, link.size = DEFAULT, PRETRAINED, view.request.pair, size
     link.framing, link.signed, link.border = "crop", False, "zero"
-    forget_channels()
+    selection.forget_channels()
     link.channel = view.channel
     if size == view.request.size:
-        select_cell(view.position)
+        selection.select_cell(view.position)
 
 
 def cell_centre(cell: Cell, size: Cell) -> tuple[float, float]:
@@ -175,5 +162,5 @@ def cell_centre(cell: Cell, size: Cell) -> tuple[float, float]:
 
 
 def cell_under(point: tuple[float, float], size: Cell) -> Cell:
-    """The cell of a grid in which a point lies."""
+    """The cell of a grid that contains a point."""
     return int(point[0] * size[0]), int(point[1] * size[1])

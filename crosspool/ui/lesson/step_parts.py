@@ -1,18 +1,17 @@
-"""What the steps of the lesson are made of: text, columns, something to try, and the way to another page."""
+"""What the steps of the lesson share: text, columns, images, something to try, and the way to another page."""
 
-from collections.abc import Callable
-
+import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from crosspool.drawing.rendering import Look, colour_range_of
 from crosspool.ui.lesson.quantities import COARSE
-from crosspool.ui.lesson.state import LessonState, choose_cell, take_along
+from crosspool.ui.lesson.state import LessonState, take_along
+from crosspool.ui.maps import large_images
 from crosspool.ui.maps.presenter import presenting
-from crosspool.ui.widgets.cell_image import Cell
+from crosspool.ui.widgets.text import as_it_is
 
 MAPS_PAGE, WHY_PAGE, BUILD_PAGE = "pages/weighting_maps.py", "pages/contributions.py", "pages/build_p.py"
-
-
 EXPLAINED_PAGE, TRAIN_PAGE = "pages/what_am_i_looking_at.py", "pages/train_and_compare.py"
 
 
@@ -27,26 +26,41 @@ def step_columns(key: str, count: int = 3) -> list[DeltaGenerator]:
         return st.columns(count, gap="medium")
 
 
-def cell_chooser(view: LessonState) -> Callable[[Cell], None]:
-    return lambda cell: choose_cell(view, cell)
+def input_image(view: LessonState) -> None:
+    large_images.input_image(view.maps, view.request, view.position, view.choose_cell)
+
+
+def map_image(view: LessonState) -> None:
+    large_images.map_image(view.maps, view.channel, view.position, view.look, view.choose_cell)
+
+
+def titled_overlay(
+    view: LessonState, title: str, values: np.ndarray, *, label: str, key: str, look: Look | None = None
+) -> None:
+    """Values, (H, W), over the network's input on a scale of their own, below a title."""
+    st.markdown(f"**{as_it_is(title)}**")
+    look = look or view.look
+    large_images.overlay_image(
+        view.maps.framed,
+        values,
+        colour_range_of(values, signed=look.signed),
+        look,
+        position=view.position,
+        choose=view.choose_cell,
+        alt=f"{title}, over the image.",
+        label=label,
+        key=key,
+    )
 
 
 def try_it(question: str, answer: str) -> None:
-    """One thing to do, and what the numbers say to it by now."""
+    """One thing to do, and the answer that the numbers give at the moment."""
     st.markdown(f"**Try it.** {question}")
     st.info(answer, icon=":material/touch_app:")
 
 
 def go_on(view: LessonState, page: str, label: str, icon: str, size: int = COARSE) -> None:
-    """To another page, which then looks at the same sample and map."""
+    """A button that leads to another page and shows the same sample and map there."""
     if st.button(label, icon=f":material/{icon}:", key=f"to-{page}"):
         take_along(view, size)
         st.switch_page(page)
-
-
-def weight_here(view: LessonState) -> float:
-    return float(view.maps.upper[view.channel][view.position])
-
-
-def cell_name(cell: Cell) -> str:
-    return f"row {cell[0]}, column {cell[1]}"

@@ -83,6 +83,11 @@ def selected_cell(maps: ImageMaps, channel: int) -> Cell:
     cell, (rows, columns) = visit_state(MapsState).cell, maps.upper.shape[1:]
     if cell is not None and cell[0] < rows and cell[1] < columns:
         return cell
+    return peak_cell(maps, channel)
+
+
+def peak_cell(maps: ImageMaps, channel: int) -> Cell:
+    """The cell where a map is largest."""
     return int(maps.statistics.peak_row[channel]), int(maps.statistics.peak_column[channel])
 
 

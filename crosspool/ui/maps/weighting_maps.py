@@ -2,12 +2,11 @@
 
 import streamlit as st
 
-from crosspool.drawing.rendering import Look
 from crosspool.receptive_field import patch_box
 from crosspool.ui.maps.across import across
-from crosspool.ui.maps.entry_chart import CHART_CONFIG, strongest_entries
+from crosspool.ui.maps.entry_chart import show_strongest_entries
 from crosspool.ui.maps.gallery import gallery
-from crosspool.ui.maps.large_images import field_of, headline, input_image, map_image
+from crosspool.ui.maps.large_images import beside_large_images, field_of, headline
 from crosspool.ui.maps.page import maps_page
 from crosspool.ui.maps.presenter import present_maps, presenting
 from crosspool.ui.maps.selection import MapsState, current_look, select_channel, selected_cell, selected_channel
@@ -32,7 +31,7 @@ def _explore(image: SourceImage, request: MapRequest, maps: ImageMaps) -> None:
     """One map at large, the gallery, the same maps on other images, the table, and downloads."""
     headline(image, request, maps)
     channel, look = selected_channel(maps), current_look(maps.signed)
-    _large_map(maps, request, channel, look)
+    _large_map(maps, request, channel)
     st.header(f"{len(maps.upper):,} maps", anchor=False)
     gallery(maps, request, channel)
     across(image, request, maps, channel, look)
@@ -41,16 +40,10 @@ def _explore(image: SourceImage, request: MapRequest, maps: ImageMaps) -> None:
     download_and_share(image, request, maps, channel, look)
 
 
-def _large_map(maps: ImageMaps, request: MapRequest, channel: int, look: Look) -> None:
+def _large_map(maps: ImageMaps, request: MapRequest, channel: int) -> None:
     """What the network saw, the selected map over it, and what the map is and does."""
     position = selected_cell(maps, channel)
-    with st.container(key="large"):
-        input_column, map_column, facts = st.columns([1, 1, 1.15], gap="medium")
-    with input_column:
-        input_image(maps, request, position)
-    with map_column:
-        map_image(maps, channel, position, look)
-    with facts:
+    with beside_large_images(maps, request, channel, position):
         _facts(maps, request, channel, position)
         _entries(maps, channel, position)
 
@@ -85,12 +78,7 @@ def _entries(maps: ImageMaps, channel: int, position: Cell) -> None:
     about = "P_k is the sum over all positions of weight times patch; drag to zoom, double-click to reset."
     view = choose_option("Strongest entries of", views, visit_state(MapsState), "entries", help=about)
     vector = maps.pooled[channel] if view == "block" else maps.patch(*position)
-    st.plotly_chart(
-        strongest_entries(vector, maps.pair, views[view]),
-        key=f"chart-{view}",
-        config=CHART_CONFIG,
-        alt=f"Bar chart of the strongest of {len(vector)} entries of {views[view]}",
-    )
+    show_strongest_entries(vector, maps.pair, views[view], f"chart-{view}")
 
 
 def _channel_table(maps: ImageMaps) -> None:

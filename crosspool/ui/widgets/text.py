@@ -1,10 +1,10 @@
-"""Names from outside, such as a file's, made safe for Markdown and file names; and numbers with their sign."""
+"""Names from outside, such as a file's, made safe for Markdown and file names; numbers and cells as text."""
 
 from math import floor, log10
 
 from crosspool.text import number, printable
 
-__all__ = ["as_it_is", "file_stem", "number", "signed"]
+__all__ = ["as_it_is", "cell_name", "file_stem", "number", "signed"]
 
 MARKDOWN_CHARACTERS = "\\`*_{}[]()<>#+-.!|$:~&"
 
@@ -18,6 +18,11 @@ def file_stem(title: str) -> str:
     """The first part of a file name, made from a title or another file name."""
     stem = title.rsplit(".", 1)[0]
     return "".join(character if character.isalnum() else "_" for character in stem)[:60] or "image"
+
+
+def cell_name(cell: tuple[int, int]) -> str:
+    """A cell as text: row 2, column 3."""
+    return f"row {cell[0]}, column {cell[1]}"
 
 
 def signed(value: float, digits: int = 3) -> str:

@@ -9,10 +9,9 @@ from torch.nn import functional as F
 from crosspool.backbones import load
 from crosspool.pooling import cross_layer_pool
 from crosspool.statistics import channel_statistics
-from crosspool.ui.equation import agreement, case, experiments
-from crosspool.ui.equation.agreement import compare_arrays
+from crosspool.ui.equation import case, experiments
 from crosspool.ui.equation.case import EquationCase, equation_case
-from crosspool.ui.equation.experiments import EXPERIMENTS
+from crosspool.ui.equation.experiments import EXPERIMENTS, compare_arrays
 from crosspool.ui.runtime.maps import ImageMaps
 from tests.networks import Net, sample, spec_for
 from tests.ui.equation.test_building import maps_of
@@ -104,7 +103,7 @@ def test_a_comparison_keeps_the_largest_and_the_most_different():
     other[7] = -1.0
     finding = compare_arrays("c", one, other)
     assert (finding.difference, finding.largest, finding.agrees) == (8.0, 9999.0, False)
-    assert len(finding.expected) <= agreement.COMPARED_ENTRIES
+    assert len(finding.expected) <= experiments.COMPARED_ENTRIES
     assert {7.0, 9999.0} <= set(finding.expected.tolist())
     assert compare_arrays("zeros", np.zeros(3), np.zeros(3)).agrees
 

@@ -1,0 +1,124 @@
+"""The experiments on Eq. 1 on the page Build P: what is expected, and what came out."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+import streamlit as st
+
+from crosspool.errors import CrosspoolError
+from crosspool.ui.equation.building import Order
+from crosspool.ui.equation.case import equation_case
+from crosspool.ui.equation.charts import show_agreement
+from crosspool.ui.equation.experiments import DOUBLE, EXPERIMENTS, SINGLE, Experiment, Finding
+from crosspool.ui.runtime.gate import OnProgress
+from crosspool.ui.runtime.maps import ImageMaps, MapRequest
+from crosspool.ui.runtime.server import current_server
+from crosspool.ui.runtime.shared_cache import CacheKind
+from crosspool.ui.visit.state import VisitPart, bound, plain, visit_state
+from crosspool.ui.visit.waiting import show_error, waiting
+from crosspool.ui.widgets.cell_image import Cell
+
+Question = tuple[MapRequest, str, Cell, int]  # the maps, the experiment, the position, and the seed
+Answer = tuple[int, list[Finding]]  # on how many maps the experiment was made, and what came out
+
+EXPERIMENT_RESULTS = CacheKind[Question, Answer](
+    "experiments",
+    lambda answer: sum(finding.expected.nbytes + finding.outcome.nbytes for finding in answer[1]),
+    lambda question: question[0].image,
+)
+
+
+@dataclass
+class EquationState(VisitPart):
+    """The order in which a block is built, the chosen experiment, and how often it was shuffled again."""
+
+    walk_order: Order = plain("rows")
+    experiment: str = plain(next(iter(EXPERIMENTS)))
+    shuffles: int = plain(0)
+
+
+def experiments_section(maps: ImageMaps, request: MapRequest, position: Cell) -> None:
+    """Section 2: choose what to try, read what is expected, see what came out."""
+    st.header("2 · What follows from Eq. 1: try it on this image", anchor=False)
+    choice, result = st.columns([1, 2.4], gap="large")
+    state, titles = visit_state(EquationState), {name: experiment.title for name, experiment in EXPERIMENTS.items()}
+    with choice:
+        st.radio("Experiment", list(titles), format_func=titles.__getitem__, **bound(state, "experiment"))
+        name, experiment = state.experiment, EXPERIMENTS[state.experiment]
+        if experiment.shuffles and st.button("Shuffle again", icon=":material/shuffle:"):
+            state.shuffles += 1
+    with result:
+        st.markdown(f"**Expected.** {experiment.expects}")
+        st.latex(experiment.formula)
+        if name == "gradient":
+            st.markdown(_non_linearity(maps))
+        # A new value of what the experiment does not depend on must not start it again.
+        cell, seed = position if name == "one_hot" else (0, 0), state.shuffles if experiment.shuffles else 0
+        try:
+            with waiting("Running the experiment …") as on_progress:
+                maps_tried, findings = _run((request, name, cell, seed), maps, on_progress)
+        except CrosspoolError as error:
+            show_error(error)
+        else:
+            _show_result(maps, experiment, maps_tried, findings)
+
+
+def _run(question: Question, maps: ImageMaps, on_progress: OnProgress) -> Answer:
+    """The result of an experiment on these maps, from the cache or in turn. Raises CrosspoolError."""
+    server, (request, name, position, seed) = current_server(), question
+
+    def run() -> Answer:
+        backbone = server.networks.backbone(request.backbone, request.weights)
+        case = equation_case(maps, backbone, request.size, request.border, signed=request.signed)
+        return len(case.channels), EXPERIMENTS[name].run(case, position, seed)
+
+    return server.cache.get_or_compute(
+        EXPERIMENT_RESULTS, question, run, server.compute, on_progress, seconds=server.settings.wait_seconds
+    )
+
+
+def _show_result(maps: ImageMaps, experiment: Experiment, maps_tried: int, findings: list[Finding]) -> None:
+    """The verdict, all comparisons as a table, and one of them as a chart."""
+    if not all(finding.as_expected for finding in findings):
+        st.error("Not as expected: see the comparison below that says so.", icon=":material/close:")
+    elif all(finding.equal for finding in findings):
+        worst = max(findings, key=lambda finding: finding.difference / (finding.largest or 1.0))
+        precision = f"to within {worst.difference:.1g}" if worst.difference else "exactly"
+        verdict = f"{experiment.agrees} {precision} (largest value {worst.largest:.4g})."
+        st.success(verdict, icon=":material/check:")
+    else:
+        st.info(experiment.differs, icon=":material/info:")
+    st.table(pd.DataFrame([_comparison(finding) for finding in findings]).set_index("compared"))
+    which = f"all {maps_tried:,} maps"
+    if maps_tried < len(maps.upper):
+        which = f"the strongest {maps_tried:,} of {len(maps.upper):,} maps, as all would take too long"
+    st.caption(
+        f"In double precision, with {which}. Equal means: the difference is at most {DOUBLE:g} of the largest "
+        f"entry, or {SINGLE:g} where maps in the network's single precision are compared."
+    )
+    charted = next((finding for finding in findings if not finding.equal), findings[-1])
+    show_agreement(charted)
+    st.caption(
+        f"Each point is one entry on both sides: {charted.claim}. On the line they are equal. Only the "
+        "entries that are largest or differ most are drawn."
+    )
+
+
+def _non_linearity(maps: ImageMaps) -> str:
+    """What f is for this pair: the network's own non-linearity, and what the page does to turn it into weights."""
+    pair = maps.pair
+    if not pair.can_be_negative:
+        return f"Here f is the network's own **{pair.activation}**."
+    own = f"the network's own **{pair.activation}**" if pair.activation else "the **identity**, as nothing follows u"
+    rest = "; the weights are signed." if maps.signed else ", and then max(0, ·), which turns it into weights."
+    return f"Here f is {own}{rest}"
+
+
+def _comparison(finding: Finding) -> dict[str, str]:
+    verdict = "equal" if finding.agrees else "different"
+    return {
+        "compared": finding.claim,
+        "verdict": verdict if finding.as_expected else f"{verdict}, not as expected",
+        "largest difference": f"{finding.difference:.2g}",
+        "largest entry": f"{finding.largest:.4g}",
+    }
