@@ -1,4 +1,4 @@
-"""What the server does: for whoever runs it, and only where there is a key."""
+"""The state of the server, for its operator, and only where there is a key."""
 
 from crosspool.ui.serving.operator import operator_page
 

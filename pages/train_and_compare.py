@@ -1,4 +1,4 @@
-"""Labelled images, a few methods, one press: which tells the classes apart best, how surely, and at what cost."""
+"""Methods compared on labelled images: which tells the classes apart best, how surely, and at what cost."""
 
 import streamlit as st
 

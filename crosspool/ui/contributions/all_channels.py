@@ -6,16 +6,9 @@ import streamlit as st
 from crosspool.drawing.rendering import SIGNED_COLOUR_MAP, ColourRange, colour_range_of
 from crosspool.ui.contributions import wording
 from crosspool.ui.contributions.evidence import channel_bar, channel_bars, columns_that_wrap, scores_chart
-from crosspool.ui.contributions.question import (
-    ContributionChoices,
-    ContributionState,
-    choose_channel,
-    left_out,
-    tick_all_channels,
-    tick_channel,
-)
+from crosspool.ui.contributions.question import ContributionState
 from crosspool.ui.maps.large_images import colour_scale
-from crosspool.ui.visit.state import bound, visit_state
+from crosspool.ui.visit.state import bound
 from crosspool.ui.widgets.bars import Bar, small_map
 from crosspool.ui.widgets.text import file_stem
 
@@ -33,35 +26,31 @@ ABLATIONS: dict[wording.Ablation, tuple[str, str]] = {
 
 def ranked_channels(view: ContributionState) -> None:
     """The strongest channels for the class and against it, each to be unticked, and what that changes."""
-    contributions = view.contributions
+    contributions, choices = view.contributions, view.choices
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         st.header("Channels, ranked", anchor=False, width="content")
-        state = visit_state(ContributionChoices)
-        st.segmented_control("Number of each", LIST_LENGTHS, required=True, **bound(state, "ranked"))
-    ahead, behind = wording.strongest_channels(contributions.channels, state.ranked)
+        st.segmented_control("Number of each", LIST_LENGTHS, required=True, **bound(choices, "ranked"))
+    ahead, behind = wording.strongest_channels(contributions.channels, choices.ranked)
     colour_range = None
     if view.selected is not None and (ahead or behind):
         colour_range = colour_range_of(np.stack([np.abs(view.evidence(k)).max() for k in ahead + behind]), signed=True)
         colour_scale(colour_range, SIGNED_COLOUR_MAP, SCALE_NOTE)
     left, middle, right = columns_that_wrap("ranked", 3)
     widest = float(np.abs(contributions.channels).max(initial=0)) or 1.0
-    for column, title, channels, ends in (
-        (left, "for", ahead, (0.0, widest)),
-        (middle, "against", behind, (-widest, 0.0)),
-    ):
+    photos = [view.explained.photo] if colour_range is not None else []
+    lists = {"for": (left, ahead, (0.0, widest)), "against": (middle, behind, (-widest, 0.0))}
+
+    def tick(row: str, counted: bool) -> None:
+        choices.tick(int(row), counted)
+
+    for side, (column, channels, ends) in lists.items():
         with column:
-            st.markdown(f"**Strongest {title} {view.wording}**")
+            st.markdown(f"**Strongest {side} {view.wording}**")
             if not channels:
-                st.caption(f"No channel is evidence {title} it.")
+                st.caption(f"No channel is evidence {side} it.")
                 continue
-            channel_bars(
-                view,
-                [_ranked_bar(view, channel, colour_range) for channel in channels],
-                key=f"ranked-{title}",
-                tick=lambda k, counted: tick_channel(int(k), counted),
-                photos=[view.explained.photo] if colour_range is not None else [],
-                bar_range=ends,
-            )
+            rows = [_ranked_bar(view, channel, colour_range) for channel in channels]
+            channel_bars(view, rows, key=f"ranked-{side}", tick=tick, photos=photos, bar_range=ends)
     with right:
         _leaving_out_section(view)
 
@@ -76,7 +65,7 @@ def _ranked_bar(view: ContributionState, channel: int, colour_range: ColourRange
         maps.append(small_map(weights, colour_range_of(weights, signed=mixed), signed=mixed))
         maps.append(small_map(view.evidence(channel), colour_range, signed=True))
     value, note = float(view.contributions.channels[channel]), f"{100 * part.energy[k]:.2g} % of the energy"
-    ticked = channel not in left_out()
+    ticked = channel not in view.choices.unticked
     return channel_bar(view, channel, value, f", {note}", note=note, ticked=ticked, maps=tuple(maps))
 
 
@@ -85,7 +74,8 @@ def _ranked_bar(view: ContributionState, channel: int, colour_range: ColourRange
 
 def _leaving_out_section(view: ContributionState) -> None:
     """The scores without the unticked channels, and buttons to untick many at once."""
-    channels, unticked = view.contributions.channels, sorted(left_out())
+    channels, choices = view.contributions.channels, view.choices
+    unticked = sorted(choices.unticked)
     st.markdown("**Without the unticked channels**")
     if unticked:
         before, after = view.explained.scores, view.explained.explanation.without_channels(unticked)
@@ -93,18 +83,15 @@ def _leaving_out_section(view: ContributionState) -> None:
         st.markdown(wording.change_sentence(before, after, view.classes, view.question, frozen, len(unticked)))
         scores_chart(view, after, "scores-after")
         st.caption("Pale: with all channels. Solid: without the unticked ones.")
-        st.button("Tick all again", on_click=tick_all_channels, icon=":material/check_box:")
+        st.button("Tick all again", on_click=choices.tick_all, icon=":material/check_box:")
     else:
         st.caption("Untick a channel in the lists, or many at once here, and watch the scores change.")
-    state = visit_state(ContributionChoices)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        with st.container(width=130):
-            st.number_input("Untick", 1, len(channels), **bound(state, "drop_count"))
-        with st.container(width=110):
-            st.number_input("Seed", 0, 9999, help="For the random channels.", **bound(state, "drop_seed"))
+        st.number_input("Untick", 1, len(channels), width=130, **bound(choices, "drop_count"))
+        st.number_input("Seed", 0, 9999, width=110, help="For the random channels.", **bound(choices, "drop_seed"))
 
     def leave_out(ablation: wording.Ablation) -> None:
-        state.unticked = wording.channels_to_leave_out(channels, ablation, state.drop_count, state.drop_seed)
+        choices.unticked = wording.channels_to_leave_out(channels, ablation, choices.drop_count, choices.drop_seed)
 
     with st.container(horizontal=True, gap="small"):
         for ablation, (title, hint) in ABLATIONS.items():
@@ -125,7 +112,7 @@ def channel_table_section(view: ContributionState) -> None:
     def on_select() -> None:
         rows = st.session_state["contributions"].selection.rows
         if rows:
-            choose_channel(int(order[rows[0]]))
+            view.choices.choose_channel(int(order[rows[0]]))
 
     with expander:
         st.dataframe(

@@ -12,14 +12,15 @@ from streamlit.delta_generator import DeltaGenerator
 from crosspool.classifiers import TRAINED_ON
 from crosspool.drawing.rendering import PATCH_COLOUR, SIGNED_COLOUR_MAP, cell_box, colour_range_of, with_boxes
 from crosspool.pooled_parts import Vector
-from crosspool.ui.contributions import question, wording
+from crosspool.ui.contributions import wording
 from crosspool.ui.contributions.explaining import Explained, ExplainedClassifier
 from crosspool.ui.contributions.question import ContributionState
+from crosspool.ui.contributions.wording import cell_of_other_grid
 from crosspool.ui.maps.large_images import LARGE, overlay_image
 from crosspool.ui.visit.link import LinkState
 from crosspool.ui.visit.state import visit_state
 from crosspool.ui.widgets.bars import Bar, bars
-from crosspool.ui.widgets.cell_image import cell_image
+from crosspool.ui.widgets.cell_image import Cell, cell_image
 from crosspool.ui.widgets.text import as_it_is, signed
 
 CHANNELS_AT_A_POSITION = 10
@@ -52,19 +53,14 @@ def _overlay(
 ) -> None:
     """Values over a photo, in signed colours where they are `mixed`; clicks select a position."""
     assert view.selected is not None
-    cell, size, shape = view.selected.cell, view.selected.size, (values.shape[0], values.shape[1])
-    position, look = wording.cell_of_other_grid(cell, size, shape), view.look
-    overlay_image(
-        photo,
-        values,
-        colour_range_of(values, signed=mixed),
-        replace(look, colour_map=SIGNED_COLOUR_MAP) if mixed else look,
-        position=position,
-        choose=lambda chosen: question.choose_contribution_cell(wording.cell_of_other_grid(chosen, shape, size)),
-        alt=alt,
-        label=label,
-        key=key,
-    )
+    size, shape = view.selected.size, (values.shape[0], values.shape[1])
+    position, colours = cell_of_other_grid(view.selected.cell, size, shape), colour_range_of(values, signed=mixed)
+    look = replace(view.look, colour_map=SIGNED_COLOUR_MAP) if mixed else view.look
+
+    def choose(cell: Cell) -> None:
+        view.choices.choose_cell(cell_of_other_grid(cell, shape, size))
+
+    overlay_image(photo, values, colours, look, position=position, choose=choose, alt=alt, label=label, key=key)
 
 
 def channel_bar(view: ContributionState, channel: int, value: float, detail: str, **parts: Any) -> Bar:
@@ -77,7 +73,7 @@ def channel_bars(view: ContributionState, rows: Sequence[Bar], *, key: str, stay
     """Show channels as bars; a press selects one, at the selected position if `stay`."""
 
     def choose(row: str) -> None:
-        question.choose_channel(int(row), stay=stay)
+        view.choices.choose_channel(int(row), stay=stay)
 
     bars(rows, key=key, choose=choose, selected=str(view.channel), look=view.look, **options)
 
@@ -136,8 +132,7 @@ def _input_image(view: ContributionState) -> None:
     (row, column), size = view.selected.cell, view.selected.size
     marked = with_boxes(photo, [(cell_box(row, column, size, LARGE), PATCH_COLOUR)])
     alt = f"The image as the network saw it; position row {row}, column {column} is marked."
-    choose = question.choose_contribution_cell
-    cell_image(marked, alt=alt, map_size=size, cell=(row, column), choose=choose, key="seen")
+    cell_image(marked, alt=alt, map_size=size, cell=(row, column), choose=view.choices.choose_cell, key="seen")
     st.caption("Click in any image, or use the arrow keys, to see which channels contribute at that position.")
 
 

@@ -42,6 +42,24 @@ class ContributionChoices(VisitPart):
     drop_count: int = plain(0)
     drop_seed: int = plain(0)
 
+    def choose_channel(self, channel: int, *, stay: bool = False) -> None:
+        """Select this channel, at its strongest cell, or at the cell that is selected already if `stay`."""
+        self.contributor = channel
+        if not stay:
+            self.cell = None
+
+    def choose_cell(self, cell: Cell) -> None:
+        """Select this cell of the grid of all positions."""
+        self.cell = cell
+
+    def tick(self, channel: int, counted: bool) -> None:
+        """Count a channel, or leave it out."""
+        self.unticked = self.unticked - {channel} if counted else self.unticked | {channel}
+
+    def tick_all(self) -> None:
+        """Count all channels."""
+        self.unticked = frozenset()
+
 
 @dataclass(frozen=True)
 class GridCell:
@@ -53,7 +71,7 @@ class GridCell:
 
 @dataclass(frozen=True)
 class ContributionState:
-    """What one run of the page shows, and its look; `selected` is None where positions are not known."""
+    """What one run of the page shows, its look, and the visit's choices; `selected` is None without positions."""
 
     image: SourceImage
     classifier: ExplainedClassifier
@@ -63,6 +81,7 @@ class ContributionState:
     channel: int
     selected: GridCell | None
     look: Look
+    choices: ContributionChoices
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -92,11 +111,13 @@ class ContributionState:
 
 def contribution_state(image: SourceImage, classifier: ExplainedClassifier, explained: Explained) -> ContributionState:
     """What the page shows of the image now. Draws the choice of the question."""
-    question = _choose_question(explained, classifier)
+    choices, question = visit_state(ContributionChoices), _choose_question(explained, classifier)
     contributions = explained.contributions(question)
-    channel = _selected_channel(contributions)
+    channel = choices.contributor
+    if not 0 <= channel < len(contributions.channels):  # until one is selected, the strongest for the class
+        channel = int(contributions.channels.argmax())
     cell, look = _selected_cell(contributions, channel), current_look(signed=False)
-    return ContributionState(image, classifier, explained, question, contributions, channel, cell, look)
+    return ContributionState(image, classifier, explained, question, contributions, channel, cell, look, choices)
 
 
 def _choose_question(explained: Explained, classifier: ExplainedClassifier) -> Question:
@@ -137,19 +158,6 @@ def _keep_rival() -> None:
 # --- the channel and the cell
 
 
-def choose_channel(channel: int, *, stay: bool = False) -> None:
-    """Select this channel, at its strongest cell, or at the cell that is selected already if `stay`."""
-    state = visit_state(ContributionChoices)
-    state.contributor = channel
-    if not stay:
-        state.cell = None
-
-
-def choose_contribution_cell(cell: Cell) -> None:
-    """Select this cell of the grid of all positions."""
-    visit_state(ContributionChoices).cell = cell
-
-
 def reset_for(image: SourceImage, classifier: ExplainedClassifier, channels: int) -> None:
     """For another image or classifier, forget the channel, the cell and which channels are unticked.
 
@@ -163,16 +171,10 @@ def reset_for(image: SourceImage, classifier: ExplainedClassifier, channels: int
     if state.given_rival and link.against == state.given_rival:
         link.against = ""
     state.given_rival = ""
-    tick_all_channels()
-    choose_channel(-1)
+    state.tick_all()
+    state.choose_channel(-1)
     if not 0 < state.drop_count <= channels:
         state.drop_count = max(1, round(LEFT_OUT_SHARE * channels))
-
-
-def _selected_channel(contributions: Contributions) -> int:
-    """The selected channel, or the strongest for the class until one is selected."""
-    channel = visit_state(ContributionChoices).contributor
-    return channel if 0 <= channel < len(contributions.channels) else int(contributions.channels.argmax())
 
 
 def _selected_cell(contributions: Contributions, channel: int) -> GridCell | None:
@@ -187,19 +189,3 @@ def _selected_cell(contributions: Contributions, channel: int) -> GridCell | Non
     evidence = part.evidence[k]
     row, column = np.unravel_index(np.abs(evidence).argmax(), evidence.shape)
     return GridCell(cell_of_other_grid((int(row), int(column)), evidence.shape, size), (rows, columns))
-
-
-# --- unticked channels
-
-
-def left_out() -> frozenset[int]:
-    """The channels that are unticked."""
-    return visit_state(ContributionChoices).unticked
-
-
-def tick_channel(channel: int, counted: bool) -> None:
-    visit_state(ContributionChoices).unticked = left_out() - {channel} if counted else left_out() | {channel}
-
-
-def tick_all_channels() -> None:
-    visit_state(ContributionChoices).unticked = frozenset()

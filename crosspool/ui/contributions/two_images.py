@@ -8,11 +8,11 @@ from crosspool.drawing.rendering import colour_range_of
 from crosspool.errors import CrosspoolError
 from crosspool.ui.contributions.evidence import channel_bar, channel_bars, columns_that_wrap, evidence_overlay
 from crosspool.ui.contributions.explaining import Explained, explain_image
-from crosspool.ui.contributions.question import ContributionChoices, ContributionState
+from crosspool.ui.contributions.question import ContributionState
 from crosspool.ui.contributions.wording import balance_sentence, check_sentence, strongest_channels
 from crosspool.ui.runtime.quota import ImageHash
 from crosspool.ui.visit.images import available_images
-from crosspool.ui.visit.state import bound, visit_state
+from crosspool.ui.visit.state import bound
 from crosspool.ui.visit.waiting import show_error, waiting
 from crosspool.ui.widgets.bars import Bar, small_map
 from crosspool.ui.widgets.text import as_it_is, signed
@@ -24,17 +24,16 @@ def two_images(view: ContributionState) -> None:
     """The choice of another image, and what makes its vector similar to this one's."""
     st.header("Compare with another image", anchor=False)
     others = {image.key: image for image in available_images() if image.key != view.image.key}
-    state = visit_state(ContributionChoices)
-    if state.compared_with not in others:
-        state.compared_with = ""
+    choices = view.choices
+    if choices.compared_with not in others:
+        choices.compared_with = ""
     titles = {"": "no other image"} | {key: image.title for key, image in others.items()}
-    with st.container(width=360):
-        binding = bound(state, "compared_with")
-        st.selectbox("Compare with", list(titles), format_func=titles.__getitem__, **binding)
-    if not state.compared_with:
+    binding = bound(choices, "compared_with")
+    st.selectbox("Compare with", list(titles), format_func=titles.__getitem__, width=360, **binding)
+    if not choices.compared_with:
         st.caption("The inner product of the vectors of two images is split just as a score is.")
         return
-    other = others[ImageHash(state.compared_with)]
+    other = others[ImageHash(choices.compared_with)]
     try:
         with waiting("Computing the other image …") as on_progress:
             explained = explain_image(other, view.classifier, on_progress)

@@ -19,7 +19,7 @@ SCORED_CLASSES = 6  # with the highest scores, shown beside those in question
 
 
 def score_or_lead(scores: Vector, classes: Sequence[str], positive: str, against: str) -> float:
-    """A class's score; or, with a rival, its lead over that."""
+    """A class's score, or with a rival its lead over that."""
     score = scores[classes.index(positive)]
     return float(score - scores[classes.index(against)] if against else score)
 
@@ -27,7 +27,7 @@ def score_or_lead(scores: Vector, classes: Sequence[str], positive: str, against
 def answer_sentence(
     scores: Vector, classes: Sequence[str], positive: str, against: str, contributions: Contributions
 ) -> str:
-    """The answer in a sentence of Markdown: what the score is."""
+    """The answer in a sentence of Markdown: the score or the lead, and the rank."""
     order = np.argsort(-scores, kind="stable")
     rank = int(np.flatnonzero(order == classes.index(positive))[0]) + 1
     name, value = as_it_is(positive), signed(contributions.score)
@@ -43,7 +43,7 @@ def answer_sentence(
 
 
 def balance_sentence(channels: Vector, intercept: float = 0.0) -> str:
-    """How much evidence there is for a class and against it, and how many channels give half of that for it.
+    """A sentence: the evidence for a class and against it, and how many channels give half of that for it.
 
     The intercept is named where it is more than a hundredth of all evidence.
     """
@@ -66,16 +66,16 @@ def check_sentence(contributions: Contributions, total: str = "score") -> str:
         rows, columns = positions.shape
         sums.append(f"{rows}×{columns} positions {signed(check.by_position - check.intercept, 6)}")
     mark = ":green[:material/check_circle:]" if check.holds else ":red[:material/error:]"
-    judged = "within" if check.holds else "**not** within"
+    relation = "within" if check.holds else "**not** within"
     intercept = f"with the intercept {signed(check.intercept)} " if check.intercept else ""
     return (
         f"{mark} **Adds up:** {', '.join(sums)}; {intercept}that is the {total} "
-        f"{signed(check.score, 6)}, off by {check.error:.1g} of its size, {judged} {TOLERANCE:g}."
+        f"{signed(check.score, 6)}, off by {check.error:.1g} of its size, {relation} {TOLERANCE:g}."
     )
 
 
 def caution_sentence(*, normalises: bool, positions: bool) -> str:
-    """What is frozen, and what cannot be concluded for that reason."""
+    """Sentences about what is frozen, and what therefore cannot be concluded."""
     frozen = (
         "The normalisation after pooling is frozen at what it does to this image. So a contribution is what a channel "
         "adds to this score as it stands, not what the score would lose without the channel: for that, untick it below."
@@ -103,7 +103,7 @@ def strongest_channels(channels: Vector, count: int) -> tuple[list[int], list[in
 
 
 def channels_to_leave_out(channels: Vector, ablation: Ablation, count: int, seed: int = 0) -> frozenset[int]:
-    """The `count` channels with the largest or the smallest contribution, or as many at random."""
+    """The `count` channels with the largest or smallest contributions, or chosen at random."""
     if ablation == "random":
         chosen = np.random.default_rng(seed).choice(len(channels), count, replace=False)
     else:
@@ -139,7 +139,7 @@ def _strongest(evidence: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray
 
 
 def classes_to_show(before: Vector, after: Vector | None, always: Sequence[int]) -> list[int]:
-    """The classes of the highest scores, before and after; and those in question."""
+    """The classes with the highest scores, before and after, and those in question."""
     best = [np.argsort(-scores, kind="stable")[:SCORED_CLASSES] for scores in (before, after) if scores is not None]
     wanted = {int(k) for k in np.concatenate([*best, np.asarray(always, np.intp)])}
     return sorted(wanted, key=lambda k: -before[k])
@@ -148,17 +148,17 @@ def classes_to_show(before: Vector, after: Vector | None, always: Sequence[int])
 def change_sentence(
     before: Vector, after: Vector, classes: Sequence[str], question: tuple[str, str], frozen: float, count: int
 ) -> str:
-    """What leaving channels out does to the score in question and to the predicted class, in Markdown."""
+    """In Markdown: what leaving channels out does to the score in question and to the predicted class."""
     positive, against = question
-    was, now = score_or_lead(before, classes, positive, against), score_or_lead(after, classes, positive, against)
-    name = as_it_is(positive) + (f" against {as_it_is(against)}" if against else "")
+    start, end = (score_or_lead(scores, classes, positive, against) for scores in (before, after))
+    name, change = as_it_is(positive) + (f" against {as_it_is(against)}" if against else ""), end - start
+    is_same = abs(change + frozen) <= 1e-3 * max(abs(change), abs(frozen), 1e-9)
+    comparison = ", exactly what the score lost." if is_same else ": not the same, as the rest is normalised again."
     text = (
-        f"Without {plural(count, 'channel')}, **{name}** goes from {signed(was)} to "
-        f"**{signed(now)}**, a change of **{signed(now - was)}**. "
-        f"{'This channel' if count == 1 else 'These channels'} contributed {signed(frozen)}"
+        f"Without {plural(count, 'channel')}, **{name}** goes from {signed(start)} to **{signed(end)}**, a change of "
+        f"**{signed(change)}**. {'This channel' if count == 1 else 'These channels'} contributed {signed(frozen)}"
+        f"{comparison}"
     )
-    same = abs(now - was + frozen) <= 1e-3 * max(abs(now - was), abs(frozen), 1e-9)
-    text += ", exactly what the score lost." if same else ": not the same, as the rest is normalised again."
     first, last = classes[int(before.argmax())], classes[int(after.argmax())]
     if first == last:
         return f"{text} The top class is still {as_it_is(first)}."
@@ -169,6 +169,6 @@ def change_sentence(
 
 
 def cell_of_other_grid(cell: Cell, size: Size, other: Size) -> Cell:
-    """The cell of another grid over the same image under the middle of this grid's `cell`."""
+    """The cell of another grid over the same image that lies under the centre of this grid's `cell`."""
     row, column = (int((at + 0.5) * new / old) for at, old, new in zip(cell, size, other, strict=True))
     return row, column

@@ -1,4 +1,4 @@
-"""A job in the background: a thread of its own that can be stopped, and that ends when nobody waits for it any more."""
+"""A job in the background: a thread that can be cancelled, and that ends when nothing holds the job any more."""
 
 import logging
 import threading
@@ -15,14 +15,14 @@ logger = logging.getLogger(__name__)
 class StoppedError(BaseException):
     """Ends the work of a job that was cancelled or dropped.
 
-    It is not an Exception, so that nothing on its way takes it for a failure.
+    It is not an Exception, so that no handler in between takes it for a failure.
     """
 
 
 class BackgroundJob:
-    """Work in a thread. When nobody holds this object any more, the thread ends at its next step.
+    """Work in a thread. When nothing holds this object any more, the thread ends at its next step.
 
-    The thread calls `work(step)`, and `work` calls `step()` between any two steps; that raises StoppedError once the
+    The thread calls `work(step)`, and `work` calls `step()` between any two steps, which raises StoppedError once the
     job is cancelled or dropped. `work` must hold neither this object nor a session, or they would never be dropped.
     `task` names the work in an error sentence, and `advice` says what helps where there is too little memory.
     """
@@ -50,12 +50,12 @@ class BackgroundJob:
         self._ending.stop.set()
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Wait until the thread has ended; whether it has."""
+        """Wait until the thread has ended, and return whether it has."""
         return self._ending.ended.wait(seconds)
 
 
 class _Ending:
-    """How a job ends: what its thread shares with the object that a page holds."""
+    """The end of a job: what its thread shares with the object that a page holds."""
 
     def __init__(self, task: str, advice: str) -> None:
         self.task, self.advice = task, advice
@@ -79,7 +79,7 @@ def _run(work: Callable[[Step], None], ending: _Ending) -> None:
 
 
 def failure_sentence(error: Exception, task: str, advice: str) -> str:
-    """Why a task failed, in one sentence; what nobody foresaw is logged, too."""
+    """The reason why a task failed, in one sentence; unforeseen errors are logged, too."""
     if isinstance(error, CrosspoolError):
         return str(error)
     if isinstance(error, MemoryError):

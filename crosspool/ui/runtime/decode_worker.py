@@ -1,9 +1,9 @@
-"""A stranger's image, decoded in a process of its own, and brought into the form in which it is stored.
+"""A process that decodes visitors' images and brings them into the form in which they are stored.
 
-`python -m crosspool.ui.runtime.decode_worker` reads requests from its standard input and answers on its
-standard output until the input ends.
+`python -m crosspool.ui.runtime.decode_worker` reads requests from its standard input and answers on its standard output
+until the input ends.
 
-A bomb that fills the memory, a decoder that crashes and one that never returns then cost nothing but this process.
+A bomb that fills the memory, a decoder that crashes or one that never returns then costs nothing but this process.
 Nothing is pickled: a message is two lengths, a JSON object, and bytes.
 """
 
@@ -16,6 +16,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from io import BytesIO
+from pathlib import Path
 from typing import IO, Any
 
 from PIL import Image, ImageOps
@@ -24,18 +25,19 @@ from crosspool.errors import ImageError
 from crosspool.images import load_image, shrink_image, shrunk_file
 
 MEMORY = 2**30  # bytes of address space: images of 50 million pixels fit, except a few rare kinds
-QUICK_SECONDS = 0.5  # of a core; a file that takes longer is written anew, so that it never does so again
+QUICK_SECONDS = 0.5  # of a core; a file that takes longer is encoded again, so that this happens only once
 LONGEST_HEADER = 2**16
 THUMBNAIL_QUALITY = 88  # of JPEG
+Message = tuple[dict[str, Any], bytes]  # a header, and the data after it
 _LENGTHS = struct.Struct(">II")  # of the JSON object and of the bytes after it
 
 
 @dataclass(frozen=True)
 class StorageFormat:
-    """How images are stored: sides of at most `side` pixels, and files of at most `largest` bytes.
+    """The form in which images are stored: sides of at most `side` pixels, and files of at most `largest` bytes.
 
-    What is larger in pixels is shrunk, and written as JPEG of this `quality`. What is larger in bytes alone is written
-    anew, too; if `exact` as PNG, so that no pixel changes. `thumbnail` is the side of the square thumbnail.
+    Images with more pixels are shrunk, and encoded as JPEG of this `quality`. Files with only more bytes are encoded
+    again, too; if `exact` as PNG, so that no pixel changes. `thumbnail` is the side of the square thumbnail.
     """
 
     side: int
@@ -47,7 +49,7 @@ class StorageFormat:
 
 @dataclass(frozen=True)
 class StoredImage:
-    """An image as it is stored: its file, whether it has fewer pixels than it came with, and a JPEG thumbnail."""
+    """An image as it is stored: its file, whether that has fewer pixels than the original, and a JPEG thumbnail."""
 
     file: bytes
     shrunk: bool
@@ -55,24 +57,22 @@ class StoredImage:
 
 
 def stored_image(data: bytes, name: str, form: StorageFormat) -> StoredImage:
-    """An image's file in the form in which it is stored; `name` is for messages. Raises ImageError."""
+    """An image in the form in which it is stored; `name` is for messages. Raises ImageError."""
     start = time.process_time()
     image = load_image(data, name=name)
-    quick = time.process_time() - start < QUICK_SECONDS
-    large = max(image.size) > form.side
+    is_quick = time.process_time() - start < QUICK_SECONDS
+    is_large = max(image.size) > form.side
     image = shrink_image(image, form.side)
     thumbnail = BytesIO()
     ImageOps.fit(image, (form.thumbnail, form.thumbnail)).save(thumbnail, "JPEG", quality=THUMBNAIL_QUALITY)
-    if large or len(data) > form.largest or not quick:
-        exact = form.exact and not large
-        data = _png(image) if exact else shrunk_file(image, form.side, form.quality)
-    return StoredImage(data, large, thumbnail.getvalue())
-
-
-def _png(image: Image.Image) -> bytes:
-    file = BytesIO()
-    image.save(file, "PNG", compress_level=1)
-    return file.getvalue()
+    if is_large or len(data) > form.largest or not is_quick:
+        file = BytesIO()
+        if form.exact and not is_large:
+            image.save(file, "PNG", compress_level=1)
+        else:
+            file.write(shrunk_file(image, form.side, form.quality))
+        data = file.getvalue()
+    return StoredImage(data, is_large, thumbnail.getvalue())
 
 
 # --- messages
@@ -86,18 +86,18 @@ def send(stream: IO[bytes], header: Mapping[str, Any], data: bytes = b"") -> Non
     stream.flush()
 
 
-def receive(stream: IO[bytes], limit: int) -> tuple[dict[str, Any], bytes]:
-    """Read a message with at most so many bytes. Raises EOFError at the end, and ValueError for anything else."""
-    header_length, data_length = _LENGTHS.unpack(_exactly(stream, _LENGTHS.size))
+def receive(stream: IO[bytes], limit: int) -> Message:
+    """Read a message with at most `limit` bytes. Raises EOFError at the end, and ValueError for a wrong message."""
+    header_length, data_length = _LENGTHS.unpack(_read(stream, _LENGTHS.size))
     if header_length > LONGEST_HEADER or data_length > limit:
         raise ValueError("a message is too long")
-    header = json.loads(_exactly(stream, header_length))
+    header = json.loads(_read(stream, header_length))
     if not isinstance(header, dict):
         raise ValueError("a message is not an object")
-    return header, _exactly(stream, data_length)
+    return header, _read(stream, data_length)
 
 
-def _exactly(stream: IO[bytes], count: int) -> bytes:
+def _read(stream: IO[bytes], count: int) -> bytes:
     data = stream.read(count)
     if len(data) != count:
         raise EOFError
@@ -108,26 +108,25 @@ def _exactly(stream: IO[bytes], count: int) -> bytes:
 
 
 def confine() -> None:
-    """From now on this process gets no more memory than it needs, writes no file, and is the first to be killed."""
-    import resource  # Windows lacks it: there only the parent's time limit protects
+    """Limit this process's memory, forbid it to write files, and let it be the first to be killed."""
+    import resource  # Windows lacks it: only the parent's time limit protects there
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
-        with open("/proc/self/oom_score_adj", "w") as file:
-            file.write("1000")
+        Path("/proc/self/oom_score_adj").write_text("1000")
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 
 
 def main() -> None:
-    """Answer until the input ends."""
-    import pillow_heif  # noqa: F401  # before the memory is bounded, so that it is there
+    """Answer requests until the input ends."""
+    import pillow_heif  # noqa: F401  # loaded before the memory is limited
 
     Image.init()
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     silence = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(silence, 1)  # what a decoder prints is not an answer,
-    os.dup2(silence, 2)  # and tells things about a stranger's image that belong in no log
+    os.dup2(silence, 1)  # a decoder's output is not an answer,
+    os.dup2(silence, 2)  # and may say things about a visitor's image that belong in no log
     confine()
     send(answers, {})
     while True:
@@ -135,7 +134,7 @@ def main() -> None:
             header, data = receive(requests, sys.maxsize)
         except EOFError:
             return
-        signal.setitimer(signal.ITIMER_REAL, header["seconds"])  # ends this process even where nobody else can
+        signal.setitimer(signal.ITIMER_REAL, header["seconds"])  # ends this process even if the server was killed
         try:
             stored = stored_image(data, header["name"], StorageFormat(**header["form"]))
         except ImageError as error:
@@ -147,7 +146,7 @@ def main() -> None:
 
 
 def request(name: str, form: StorageFormat, seconds: float) -> dict[str, Any]:
-    """The header of a request whose data are the file; the process ends itself after so many seconds."""
+    """The header of a request to store the image in its data; the process ends itself after `seconds`."""
     return {"name": name, "form": asdict(form), "seconds": seconds}
 
 

@@ -1,6 +1,6 @@
-"""Strangers' images, decoded in other processes, so that one that is malformed harms nobody else.
+"""Visitors' images, decoded in other processes, so that a malformed one harms nobody else.
 
-Made here rather than with a process pool of a library: those wait for a task that never ends, break as a whole when one
+Made here rather than taken from a library: process pools wait for a task that never ends, break as a whole when one
 process dies, and pickle.
 """
 
@@ -9,28 +9,28 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from crosspool.errors import ImageError
-from crosspool.ui.runtime.decode_worker import LONGEST_HEADER, StorageFormat, StoredImage, receive, request, send
-from crosspool.ui.runtime.gate import BusyError, FairSemaphore
+from crosspool.ui.runtime import decode_worker
+from crosspool.ui.runtime.decode_worker import LONGEST_HEADER, Message, StorageFormat, StoredImage
+from crosspool.ui.runtime.gate import BusyError, FairSemaphore, OnWait
 from crosspool.ui.runtime.settings import ServerSettings
 
 CORES_PER_DECODER = 2
 IMAGES_PER_PROCESS = 200  # after which it is replaced, as its memory grows
 START_SECONDS = 60.0
-GRACE_SECONDS = 2.0  # after which a process that nobody stopped ends itself
+GRACE_SECONDS = 2.0  # after which a process that was not stopped ends itself
 LONGEST_ANSWER = 128 * 2**20
 ADVICE = "save it as JPEG or PNG, and try again"
 
 _COMMAND = (sys.executable, "-B", "-m", "crosspool.ui.runtime.decode_worker")
-# One thread for each library: decoders share the cores with the rest. And nothing of the server's environment.
+# One thread for each library, as decoders share the cores with the rest; and nothing of the server's environment.
 _ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
-_ROOT = Path(__file__).parents[3]  # where the package is found
+_ROOT = Path(__file__).parents[3]  # the folder of the package
 
 
 class _LostError(Exception):
@@ -42,26 +42,23 @@ class _LateError(_LostError):
 
 
 class DecoderProcess:
-    """A process that decodes images, one at a time; it ends with this one, or when it is closed."""
+    """A process that decodes images, one at a time. It ends with this process, or when it is closed."""
 
     def __init__(self) -> None:
         self.done = 0
         self.process = subprocess.Popen(
-            _COMMAND,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd=_ROOT,
-            env=_ENVIRONMENT,
-            start_new_session=True,  # an interrupt of the server in a terminal is not meant for this process
-        )
+            _COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=_ROOT, env=_ENVIRONMENT,
+            start_new_session=True,  # so that interrupting the server in a terminal does not interrupt this process
+        )  # fmt: skip
         self._watched(START_SECONDS, lambda: self._receive(LONGEST_HEADER))
 
     def store(self, data: bytes, name: str, form: StorageFormat, seconds: float) -> StoredImage:
-        """As `decode_worker.stored_image`. Raises ImageError; _LostError when this process is of no use any more."""
+        """As `decode_worker.stored_image`. Raises ImageError; _LostError once this process is useless."""
 
-        def ask() -> tuple[dict[str, Any], bytes]:
+        def ask() -> Message:
             assert self.process.stdin is not None
-            send(self.process.stdin, request(name, form, seconds + GRACE_SECONDS), data)
+            header = decode_worker.request(name, form, seconds + GRACE_SECONDS)
+            decode_worker.send(self.process.stdin, header, data)
             return self._receive(LONGEST_ANSWER)
 
         self.done += 1
@@ -79,17 +76,15 @@ class DecoderProcess:
         self.process.wait()
         for stream in (self.process.stdin, self.process.stdout):
             assert stream is not None
-            with suppress(BrokenPipeError):  # over what could not be written any more
+            with suppress(BrokenPipeError):  # for what was not written yet
                 stream.close()
 
-    def _receive(self, most: int) -> tuple[dict[str, Any], bytes]:
+    def _receive(self, limit: int) -> Message:
         assert self.process.stdout is not None
-        return receive(self.process.stdout, most)
+        return decode_worker.receive(self.process.stdout, limit)
 
-    def _watched(
-        self, seconds: float, talk: Callable[[], tuple[dict[str, Any], bytes]]
-    ) -> tuple[dict[str, Any], bytes]:
-        """Kill the process if talking to it takes longer; that ends any reading and writing."""
+    def _watched(self, seconds: float, talk: Callable[[], Message]) -> Message:
+        """Kill the process if talking to it takes longer, which ends any reading and writing."""
         start = time.monotonic()
         watchdog = threading.Timer(seconds, self.process.kill)
         watchdog.daemon = True
@@ -102,56 +97,43 @@ class DecoderProcess:
             watchdog.cancel()
 
 
-@dataclass(frozen=True)
-class DecodeCounts:
-    """Images since the server's start that were decoded or refused, and processes that were lost over one."""
-
-    decoded: int = 0
-    refused: int = 0
-    lost: int = 0
-
-
 class DecoderPool:
-    """A few processes, each started when it is first needed; images are decoded first come, first served."""
+    """A few processes, each started when it is first needed; images are decoded first come, first served.
+
+    `counts` are the images since the server's start that were decoded, refused, or lost together with a process.
+    """
 
     def __init__(
-        self,
-        settings: ServerSettings,
-        on_wait: Callable[[float], object] = lambda seconds: None,
-        *,
-        width: int | None = None,
+        self, settings: ServerSettings, on_wait: OnWait = lambda seconds: None, width: int | None = None
     ) -> None:
         self._settings = settings
         self.semaphore = FairSemaphore(width or max((os.cpu_count() or 1) // CORES_PER_DECODER, 1), on_wait)
-        self.counts = DecodeCounts()
+        self.counts = Counter(decoded=0, refused=0, lost=0)
         self._lock = threading.Lock()
         self._idle: list[DecoderProcess] = []
 
     @property
     def processes(self) -> int:
-        """How many processes there are."""
+        """The number of processes."""
         return len(self._idle) + self.semaphore.running
 
     def store(self, data: bytes, name: str, form: StorageFormat) -> StoredImage:
-        """An image's file in the form in which it is stored; `name` is for messages. Raises ImageError."""
-        limit = self._settings.upload_megabytes
+        """An image in the form in which it is stored; `name` is for messages. Raises ImageError."""
+        limit, size = self._settings.upload_megabytes, f"{len(data) / 2**20:,.1f} MB"
         if len(data) > limit * 2**20:
-            raise ImageError(
-                f"{name} has {len(data) / 2**20:,.1f} MB, and this server takes at most {limit}; scale it down and try "
-                "again."
-            )
+            raise ImageError(f"{name} has {size}, and this server takes at most {limit}; scale it down and try again.")
         try:
             with self.semaphore.turn(seconds=self._settings.wait_seconds):
-                return self._store(data, name, form, self._settings.decode_seconds)
+                return self._store(data, name, form)
         except BusyError as error:
             raise ImageError(f"{name} was left out. {error}") from error
 
-    def _store(self, data: bytes, name: str, form: StorageFormat, seconds: float) -> StoredImage:
-        process = self._take()
+    def _store(self, data: bytes, name: str, form: StorageFormat) -> StoredImage:
+        process, seconds = self._take(), self._settings.decode_seconds
         try:
             image = process.store(data, name, form, seconds)
         except ImageError:
-            self._put_back(process, refused=1)
+            self._put_back(process, "refused")
             raise
         except _LateError as error:
             self._lose(process)
@@ -161,7 +143,7 @@ class DecoderPool:
             if not isinstance(error, _LostError):
                 raise
             raise ImageError(f"{name} cannot be decoded: its decoder broke off; {ADVICE}.") from error
-        self._put_back(process, decoded=1)
+        self._put_back(process, "decoded")
         return image
 
     def _take(self) -> DecoderProcess:
@@ -170,16 +152,15 @@ class DecoderPool:
                 process = self._idle.pop()
                 if process.process.poll() is None:
                     return process
-                process.close()  # where memory is short, decoders are the first to be killed
+                process.close()  # it was killed: decoders are the first to be when memory is short
         try:
             return DecoderProcess()
         except (_LostError, OSError) as error:
             raise ImageError("The server cannot decode images at the moment; try again in a minute.") from error
 
-    def _put_back(self, process: DecoderProcess, *, decoded: int = 0, refused: int = 0) -> None:
+    def _put_back(self, process: DecoderProcess, outcome: str) -> None:
         with self._lock:
-            counts = self.counts
-            self.counts = DecodeCounts(counts.decoded + decoded, counts.refused + refused, counts.lost)
+            self.counts[outcome] += 1
             if process.done < IMAGES_PER_PROCESS:
                 self._idle.append(process)
                 return
@@ -188,7 +169,7 @@ class DecoderPool:
     def _lose(self, process: DecoderProcess) -> None:
         process.close()
         with self._lock:
-            self.counts = DecodeCounts(self.counts.decoded, self.counts.refused, self.counts.lost + 1)
+            self.counts["lost"] += 1
 
     def close(self) -> None:
         """End the processes that are idle."""

@@ -1,7 +1,7 @@
-"""A queue in front of what the machine can do at a time: first come, first served.
+"""A queue for as many computations as the machine can do at a time: first come, first served.
 
 Made here rather than taken from a library, as none tells those who wait their place, lets a long computation give way
-between two steps, or lets go of those who no longer need a turn.
+between two steps, or releases those who no longer need a turn.
 """
 
 import threading
@@ -9,62 +9,65 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from crosspool.errors import CrosspoolError
 
-POLL_SECONDS = 0.5  # between two looks whether the one who waits still wants to
+POLL_SECONDS = 0.5  # between two checks of whether a waiting visitor is still there
 WAITS_KEPT = 1000  # for the operator's page
 
-OnProgress = Callable[[int], object]
+OnProgress = Callable[[int], object]  # is told the place in the queue
+OnWait = Callable[[float], object]  # is told the seconds of a wait
 
 
 def ignore_progress(place: int) -> None:
-    """Wait in silence."""
+    """Show nothing while waiting."""
 
 
 class BusyError(CrosspoolError):
-    """The turn did not come within the time that a visitor should have to wait."""
+    """The turn did not come in the time that a visitor should wait."""
 
 
+@dataclass(eq=False)
 class Ticket:
-    """A place in the queue of a semaphore, and then inside."""
+    """A place in the queue of a semaphore, and then inside it."""
 
-    def __init__(
-        self, semaphore: "FairSemaphore", on_progress: OnProgress, unless: Callable[[], bool], seconds: float | None
-    ) -> None:
-        self._semaphore, self.on_progress, self.unless, self.seconds = semaphore, on_progress, unless, seconds
+    semaphore: "FairSemaphore"
+    on_progress: OnProgress
+    unless: Callable[[], bool]
+    seconds: float | None
 
     def yield_turn(self) -> None:
-        """From inside, between two steps of a long computation: all who wait by now go first."""
-        self._semaphore.requeue(self)
+        """From inside, between two steps of a long computation, let all who are waiting now go first."""
+        self.semaphore.requeue(self)
 
 
 class FairSemaphore:
-    """Lets `width` through at a time, in the order in which they came.
+    """Lets `width` in at a time, in the order of arrival.
 
     `on_wait` is told the seconds of each wait that a visitor notices.
     """
 
-    def __init__(self, width: int = 1, on_wait: Callable[[float], object] = lambda seconds: None) -> None:
+    def __init__(self, width: int = 1, on_wait: OnWait = lambda seconds: None) -> None:
         self.width = width
         self._on_wait = on_wait
         self._changed = threading.Condition()
-        self._queue: list[Ticket] = []  # those who are inside, and behind them those who wait
+        self._queue: list[Ticket] = []  # those inside, and behind them those waiting
         self._waits: deque[float] = deque(maxlen=WAITS_KEPT)
 
     @property
     def running(self) -> int:
-        """How many are inside."""
+        """The number inside."""
         return min(len(self._queue), self.width)
 
     @property
     def waiting(self) -> int:
-        """How many wait."""
+        """The number waiting."""
         return max(len(self._queue) - self.width, 0)
 
     @property
     def waits(self) -> tuple[float, ...]:
-        """How many seconds the last ones to come in had waited."""
+        """The waits, in seconds, of those who came in last."""
         with self._changed:
             return tuple(self._waits)
 
@@ -76,10 +79,10 @@ class FairSemaphore:
         unless: Callable[[], bool] = lambda: False,
         seconds: float | None = None,
     ) -> Iterator[Ticket]:
-        """Wait for a turn, and be inside for the length of the block.
+        """Wait for a turn, and stay inside for the length of the block.
 
-        Meanwhile `on_progress(place)` is called now and then, 1 being the next, and with 0 when the turn has come; it
-        may raise, to leave the queue. As soon as `unless()` is true the block begins without a turn, as there is
+        While waiting, `on_progress(place)` is called now and then, 1 being the next, and with 0 when the turn has come;
+        it may raise, to leave the queue. As soon as `unless()` is true the block begins without a turn, as there is
         nothing left to compute. Raises BusyError after `seconds`.
         """
         ticket = Ticket(self, on_progress, unless, seconds)

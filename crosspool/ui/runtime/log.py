@@ -1,7 +1,7 @@
-"""What the server does, one line an event: numbers and names of our own, never what visitors upload, name or type.
+"""The server's log, a line for each event: numbers and our own names, never what visitors upload, name or type.
 
-What Streamlit, uvicorn and other libraries log goes the same way: of their words only those remain that appear in
-their source code, and of exceptions the types and places, as messages may quote a file's name.
+The log of Streamlit, uvicorn and other libraries is written the same way: only those of their words remain that appear
+in their source code, and of exceptions only types and places, as messages may quote a file's name.
 """
 
 import json
@@ -19,7 +19,6 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
 from time import perf_counter
-from types import TracebackType
 from typing import Any
 
 from streamlit import logger as streamlit_logger
@@ -30,8 +29,8 @@ from crosspool.ui.runtime.settings import ServerSettings
 FRAMES = 12  # of a stack, the innermost
 SERVER_LOGGER = "uvicorn.error"  # reports each visit, as `visit_began` does
 REQUEST_LOGGER = "uvicorn.access"  # stays as quiet as Streamlit makes it
-LINES_AROUND = 10  # a call, in which its words are looked for
-REPEATED = "Uncaught app execution"  # a message of Streamlit's, which `page_failed` gives with its number
+LINES_AROUND = 10  # a call, to be searched for its words
+REPEATED = "Uncaught app execution"  # Streamlit's message; `page_failed` says the same, with a number
 
 _logger = logging.getLogger("crosspool.server")
 
@@ -65,7 +64,7 @@ class Counters:
 
 
 class EventLog:
-    """Logs and counts what happens in a server; names sessions in a way that opens nothing."""
+    """Logs and counts a server's events, and names sessions without giving access to them."""
 
     def __init__(self) -> None:
         self.counters = Counters()
@@ -75,27 +74,21 @@ class EventLog:
         self, event: str, *, level: int = logging.INFO, network: str = "", pair: str = "", kind: str = "",
         reference: str = "", session: str = "", error: BaseException | None = None, **numbers: float,
     ) -> None:  # fmt: skip
-        """Log that something happened, and count it.
+        """Log an event, and count it.
 
-        Words are only those that are known beforehand: ids of networks and layer pairs, and a `kind` out of a few.
-        `ms` is how long it took. The session is by default the one whose page is running.
+        Its words are known beforehand: ids of networks and layer pairs, and one of a few kinds. The number `ms` is how
+        long it took. The session is by default the one whose page is running.
         """
         self.counters.add(event, numbers.get("ms", 0.0))
-        words = {
-            "session": session or self._running_session(),
-            "network": network,
-            "pair": pair,
-            "kind": kind,
-            "reference": reference,
-        }
-        facts = {key: word for key, word in words.items() if word} | {
-            key: round(number, 1) for key, number in numbers.items()
-        }
+        session = session or self._running_session()
+        words = {"session": session, "network": network, "pair": pair, "kind": kind, "reference": reference}
+        facts: dict[str, Any] = {key: word for key, word in words.items() if word}
+        facts |= {key: round(number, 1) for key, number in numbers.items()}
         _logger.log(level, event, extra={"facts": facts}, exc_info=error)
 
     @contextmanager
     def timed(self, event: str, *, kind: str = "") -> Iterator[None]:
-        """Record how long the block took, whether it succeeded or not."""
+        """Record how long the block took, whether or not it succeeded."""
         start = perf_counter()
         try:
             yield
@@ -111,7 +104,7 @@ class EventLog:
         return self.session_name(context.session_id) if context else ""
 
     def take_over(self, settings: ServerSettings) -> None:
-        """From now on the whole process logs to standard error, in this log's words."""
+        """Let the whole process log to standard error from now on, in this log's words."""
         handler = logging.StreamHandler()
         handler.setFormatter(LogFormatter(settings.log))
         handler.setLevel(settings.log_level.upper())
@@ -126,13 +119,9 @@ class EventLog:
         # Streamlit gives each of its loggers, present and future, a handler of its own.
         streamlit_logger.setup_formatter = _propagate
         warnings.showwarning = self._record_warning
-        sys.excepthook = self._record_uncaught
-        threading.excepthook = lambda thread: self._record_uncaught(
-            thread.exc_type, thread.exc_value, thread.exc_traceback
-        )
-        sys.unraisablehook = lambda caught: self._record_uncaught(
-            caught.exc_type, caught.exc_value, caught.exc_traceback
-        )
+        sys.excepthook = lambda kind, error, stack: self._record_uncaught(kind, error)
+        threading.excepthook = lambda failure: self._record_uncaught(failure.exc_type, failure.exc_value)
+        sys.unraisablehook = lambda failure: self._record_uncaught(failure.exc_type, failure.exc_value)
 
     def _record_warning(
         self, message: Warning | str, category: type[Warning], filename: str, lineno: int,
@@ -140,28 +129,28 @@ class EventLog:
     ) -> None:  # fmt: skip
         self.record("warning", level=logging.WARNING, kind=f"{category.__name__} at {Path(filename).name}:{lineno}")
 
-    def _record_uncaught(
-        self, kind: type[BaseException], error: BaseException | None, stack: TracebackType | None
-    ) -> None:
+    def _record_uncaught(self, kind: type[BaseException], error: BaseException | None) -> None:
         if issubclass(kind, Exception):  # others only end a thread, or the server
             self.record("uncaught", level=logging.ERROR, kind=kind.__name__, error=error)
 
 
 def _propagate(logger: logging.Logger) -> None:
-    """Leave it to the root logger to write what this one is given."""
+    """Leave a logger's records to the root logger."""
     logger.handlers = []
     logger.propagate = True
 
 
 class LogFormatter(logging.Formatter):
-    """A record as a line of a `kind`: text or json."""
+    """Formats a record as one line, of a `kind`: text or json."""
 
     def __init__(self, kind: str) -> None:
         super().__init__()
         self._json = kind == "json"
 
     def format(self, record: logging.LogRecord) -> str:
-        facts = {**_facts(record), **(_failure(record.exc_info[1]) if record.exc_info and record.exc_info[1] else {})}
+        facts = _facts(record)
+        if record.exc_info and record.exc_info[1]:
+            facts |= _failure(record.exc_info[1])
         time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         if self._json:
             return json.dumps({"time": time, "level": record.levelname.lower(), **facts})
@@ -175,14 +164,14 @@ def _facts(record: logging.LogRecord) -> dict[str, Any]:
 
 
 def _words(record: logging.LogRecord) -> str:
-    """A library's message before it was formatted, if the library's source code contains it like that."""
+    """A library's message before it was filled in, if it stands like that in the library's source code."""
     around = slice(max(record.lineno - LINES_AROUND, 0), record.lineno + LINES_AROUND)
     source = "".join(linecache.getlines(record.pathname)[around])
     return record.msg if isinstance(record.msg, str) and record.msg in source else ""
 
 
 def _failure(error: BaseException) -> dict[str, Any]:
-    """An exception without its message: its type, where it comes from, and the types of those before it."""
+    """An exception without its message: its type, its stack, and the types of its causes."""
     stack = traceback.extract_tb(error.__traceback__)[-FRAMES:]
     causes: list[str] = []
     before = error.__cause__ or error.__context__

@@ -1,4 +1,4 @@
-"""Maps for the pages: computed once for each image and setting, in turn, and kept in bounded memory."""
+"""Maps for the pages: computed in turn, once for each image and setting, and kept in bounded memory."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from crosspool.ui.runtime.shared_cache import CacheKind, SharedCache
 
 @dataclass(frozen=True)
 class MapRequest:
-    """Everything that the maps of one image depend on; equal requests have equal maps.
+    """Everything on which the maps of one image depend; equal requests have equal maps.
 
     `size` is the side of the network's input in pixels.
     """
@@ -39,7 +39,7 @@ class MapRequest:
 
 @dataclass(frozen=True)
 class ImageMaps:
-    """One image's maps and what they pool to; shared between sessions, so never to be changed.
+    """One image's maps and their pooled P; shared between sessions, so never to be changed.
 
     `lower` is (D_t, H_t, W_t), `upper` (D_{t+1}, H, W), `pooled` (D_{t+1}, D_t*m*n), all float32. `signed` is whether
     `upper` can be negative.
@@ -54,14 +54,14 @@ class ImageMaps:
     signed: bool = False
 
     def patch(self, row: int, column: int) -> np.ndarray:
-        """The local feature x_i at a position of the upper map, of length D_t*m*n, with zeros outside."""
+        """The local feature x_i at a position of the upper map, of length D_t*m*n, with zeros outside the lower map."""
         box, (down, across) = patch_box(self.pair, row, column), self.pair.dilation
         rows, columns = np.arange(box.top, box.bottom, down), np.arange(box.left, box.right, across)
-        inside = [
-            (places >= 0) & (places < size) for places, size in zip((rows, columns), self.lower.shape[1:], strict=True)
-        ]
-        feature = np.zeros((len(self.lower), len(rows), len(columns)), np.float32)
-        feature[:, *np.ix_(*inside)] = self.lower[:, *np.ix_(rows[inside[0]], columns[inside[1]])]
+        channels, height, width = self.lower.shape
+        rows_inside, columns_inside = (rows >= 0) & (rows < height), (columns >= 0) & (columns < width)
+        feature = np.zeros((channels, len(rows), len(columns)), np.float32)
+        cells = np.ix_(rows[rows_inside], columns[columns_inside])
+        feature[:, *np.ix_(rows_inside, columns_inside)] = self.lower[:, *cells]
         return feature.ravel()
 
     @property
@@ -76,7 +76,7 @@ def image_maps(
     server: Server, request: MapRequest, read: Callable[[], Image.Image], on_progress: OnProgress = ignore_progress, *,
     seconds: float | None = None, keep: bool = True,
 ) -> ImageMaps:  # fmt: skip
-    """The maps of an image whose hash is `request.image`: from the cache, or computed in turn, and `read` only then.
+    """The maps of an image: from the cache, or computed in turn; only then is the image `read`.
 
     `on_progress(place)`, `seconds` and `keep` are those of `SharedCache.get_or_compute`. Raises CrosspoolError;
     SettingError for maps that are too large to be kept.
@@ -93,12 +93,12 @@ def image_maps(
 
 
 def cached_maps(cache: SharedCache, request: MapRequest) -> ImageMaps | None:
-    """Maps that are in the cache already."""
+    """The maps, if they are in the cache already."""
     return cache.get(MAPS, request)
 
 
 def _check_size(request: MapRequest, limit: int) -> None:
-    """Every press on the page looks at the maps again, so they have to fit into the cache."""
+    """Raise SettingError for maps that do not fit into the cache: every press on the page reads them again."""
     graph = architecture(request.backbone)
     pair = graph.pair(request.pair)
     (high, wide), (rows, columns) = graph.map_sizes(pair, request.size)

@@ -21,11 +21,11 @@ class Networks:
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        """How many are in memory."""
+        """The number in memory."""
         return len(self._backbones)
 
     def named(self, name: str, weights: str) -> "Network":
-        """A network by the names that a link has for it and for its weights; nothing is loaded yet."""
+        """A network by its name and weights, as in a link; nothing is loaded yet."""
         return Network(name, weights, self)
 
     def backbone(self, name: str, weights: str) -> Backbone:
@@ -34,19 +34,19 @@ class Networks:
             if (name, weights) not in self._backbones:
                 torch.set_num_threads(self._threads)
                 if len(self._backbones) == self._backbones.maxsize:
-                    self._backbones.popitem()  # before the other is loaded: there is no room for more
+                    self._backbones.popitem()  # before the other is loaded, as there is no room for both
                 self._backbones[name, weights] = load_backbone(name, UNTRAINED if weights == UNTRAINED else None)
             return self._backbones[name, weights]
 
     def clear(self) -> None:
-        """Drop all networks that nobody uses at this moment."""
+        """Drop all networks that are not in use."""
         with self._lock:
             self._backbones.clear()
 
 
 @dataclass(frozen=True)
 class Network:
-    """A network by name, for those who must not keep it in memory for themselves. `weights` is a link's."""
+    """A network by its name and weights, as in a link, which does not keep it in memory."""
 
     name: str
     weights: str
@@ -62,5 +62,5 @@ class Network:
 
     @property
     def title(self) -> str:
-        """What people call it, and whether it is untrained."""
+        """Its name for people, and whether it is untrained."""
         return self.spec.titled(self.weights)

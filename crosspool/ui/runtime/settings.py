@@ -1,4 +1,4 @@
-"""What the operator of a server may set, by environment variables (CROSSPOOL_...) or in a TOML file, within bounds.
+"""The settings of a server, from environment variables (CROSSPOOL_...) or a TOML file, within bounds.
 
 `python -m crosspool.ui.runtime.settings` prints the table in docs/settings.md.
 """
@@ -49,7 +49,7 @@ class ServerSettings(BaseSettings):
     wait_seconds: Annotated[float, Field(ge=1, le=3600)] = 120
     """How long a visitor waits for a turn before being told to try again."""
     cache_megabytes: Annotated[int, Field(ge=64, le=2**20)] = 256
-    """All results that are kept because somebody may ask for them again."""
+    """All results that are kept in case they are needed again."""
     networks: Annotated[int, Field(ge=1, le=64)] = 2
     """Networks in memory, besides those that running trainings use."""
     upload_megabytes: Annotated[int, Field(ge=1, le=512)] = 25
@@ -81,7 +81,7 @@ class ServerSettings(BaseSettings):
     def settings_customise_sources(
         cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: Any, **__: Any
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only what the caller passes: `read_settings` names the environment and the file."""
+        """Only the caller's values: `read_settings` passes those of the environment and the file."""
         return (init_settings,)
 
 
@@ -94,7 +94,7 @@ class _EnvironmentSource(EnvSettingsSource):
 
     def prepare_field_value(self, field_name: str, field: FieldInfo, value: Any, value_is_complex: bool) -> Any:
         if field.annotation in (int, float) and value is not None:
-            with suppress(ValueError):  # what is not a number stays text, which the model refuses
+            with suppress(ValueError):  # anything but a number stays text, which the model refuses
                 return field.annotation(value)
         return value
 
@@ -163,7 +163,7 @@ def _schema() -> dict[str, dict[str, Any]]:
 
 
 def allowed_values(setting: dict[str, Any]) -> str:
-    """What a setting may be, in words."""
+    """The values that a setting may have, in words."""
     if options := setting.get("enum"):
         return f"{', '.join(options[:-1])} or {options[-1]}"
     if setting["type"] == "string":
@@ -173,7 +173,7 @@ def allowed_values(setting: dict[str, Any]) -> str:
 
 
 def settings_table() -> str:
-    """All settings in Markdown."""
+    """A table of all settings, in Markdown."""
     schema = _schema()
     defaults = [f"`{setting['default']}`" if setting["default"] != "" else "none" for setting in schema.values()]
     return markdown_table(

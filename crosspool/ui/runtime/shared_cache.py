@@ -1,8 +1,8 @@
-"""Results that may be asked for again: one memory for all kinds of them, bounded in bytes.
+"""Results that may be needed again: one memory for all kinds, bounded in bytes.
 
-Everything in it is shared between sessions and never changed. The least recently used goes first, and what was computed
-from an image goes as soon as its owner wants it to, or is gone. Made here rather than taken from a library, as none
-bounds bytes, computes once for all who ask at the same time, and forgets by origin.
+Everything in it is shared between sessions and never changed. The least recently used result goes first, and results
+computed from an image go as soon as its owner wants that or is gone. Made here rather than taken from a library, as
+none bounds bytes, computes once for all who ask at the same time, and forgets by origin.
 """
 
 import threading
@@ -18,8 +18,8 @@ from cachetools import Cache, LRUCache, TTLCache
 from crosspool.ui.runtime.gate import POLL_SECONDS, FairSemaphore, OnProgress, ignore_progress
 from crosspool.ui.runtime.quota import ImageHash
 
-LONGEST_COMPUTATION = 3600.0  # seconds for which it is remembered that an image was forgotten
-FORGOTTEN_IMAGES = 100_000  # that are remembered as such
+LONGEST_COMPUTATION = 3600.0  # seconds for which forgotten images are remembered as such
+FORGOTTEN_IMAGES = 100_000  # remembered as such
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
@@ -27,7 +27,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class CacheKind(Generic[Key, Value]):
-    """One kind of results: its name, how large a value is, and the image that the one with a key is computed from."""
+    """A kind of results: its name, the size of a value, and the image from which the value of a key is computed."""
 
     name: str
     nbytes: Callable[[Value], int] = field(compare=False)
@@ -36,7 +36,7 @@ class CacheKind(Generic[Key, Value]):
 
 @dataclass(frozen=True)
 class CacheUsage:
-    """How one kind of results is used: entries, their bytes, and how often one was asked for and there, or not."""
+    """The use of one kind of results: entries, their bytes, and how many requests found one, or did not."""
 
     name: str
     entries: int
@@ -46,12 +46,12 @@ class CacheUsage:
 
 
 class _Computation(Generic[Value]):
-    """A value that is being computed, and how many want it."""
+    """A value that is being computed, and how many are waiting for it."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.value: Value | None = None
-        self.wanted = 0
+        self.waiting = 0
 
     def is_done(self) -> bool:
         return self.value is not None
@@ -72,7 +72,7 @@ class SharedCache:
         self._forgotten: TTLCache[ImageHash, float] = TTLCache(FORGOTTEN_IMAGES, LONGEST_COMPUTATION)
 
     def get(self, kind: CacheKind[Key, Value], key: Key) -> Value | None:
-        """The value if it is here."""
+        """The value, if it is here."""
         with self._lock:
             value: Value | None = self._store.get((kind, key), (None, 0))[0]
             self._hits[kind.name] += value is not None
@@ -80,7 +80,7 @@ class SharedCache:
         return value
 
     def put(self, kind: CacheKind[Key, Value], key: Key, value: Value, since: float) -> None:
-        """Keep a value whose computation began at `since` (time.monotonic), unless its image was forgotten since."""
+        """Keep a value whose computation began at `since` (time.monotonic), unless its image was forgotten later."""
         nbytes = kind.nbytes(value)
         with self._lock:
             if nbytes <= self.limit and self._forgotten.get(kind.image(key), since) <= since:
@@ -90,10 +90,10 @@ class SharedCache:
         self, kind: CacheKind[Key, Value], key: Key, compute: Callable[[], Value], semaphore: FairSemaphore,
         on_progress: OnProgress = ignore_progress, *, seconds: float | None = None, keep: bool = True,
     ) -> Value:  # fmt: skip
-        """The value: from here, or computed when its turn has come, once for all who ask for it meanwhile.
+        """The value: from here, or computed when its turn has come, once for all who ask for it in the meantime.
 
-        `on_progress` and `seconds` are the semaphore's. Without `keep` a computed value is not put here, for those who
-        look at many images once.
+        `on_progress` and `seconds` are the semaphore's. Without `keep` a computed value is not put here, for callers
+        who need many images once.
         """
         value = self.get(kind, key)
         if value is not None:
@@ -107,7 +107,7 @@ class SharedCache:
                             computation.value = compute()
                         finally:
                             computation.lock.release()
-                # Where somebody else computes it in a turn beside ours, wait for that outside, so that others get ours.
+                # While another session computes it in a turn beside ours, wait outside, so that others get ours.
                 while not computation.lock.acquire(timeout=POLL_SECONDS):
                     on_progress(1)
                 computation.lock.release()
@@ -119,17 +119,17 @@ class SharedCache:
     def _computation(self, kind: CacheKind[Key, Value], key: Key) -> Iterator[_Computation[Value]]:
         with self._lock:
             computation = self._computations.setdefault((kind, key), _Computation())
-            computation.wanted += 1
+            computation.waiting += 1
         try:
             yield computation
         finally:
             with self._lock:
-                computation.wanted -= 1
-                if not computation.wanted:
+                computation.waiting -= 1
+                if not computation.waiting:
                     del self._computations[kind, key]
 
     def forget_images(self, images: Iterable[ImageHash]) -> None:
-        """Drop everything computed from these images, and what is still being computed as soon as it is there."""
+        """Drop all results computed from these images, those being computed at the moment included."""
         forgotten = dict.fromkeys(images, time.monotonic())
         with self._lock:
             self._forgotten.update(forgotten)
@@ -142,11 +142,11 @@ class SharedCache:
             self._store.clear()
 
     def usages(self) -> list[CacheUsage]:
-        """How each kind that was ever asked for is used."""
+        """The use of each kind that was ever asked for."""
         with self._lock:
             sizes: dict[str, list[int]] = {name: [] for name in sorted(self._hits)}
             for entry in self._store:
-                # Not by the store's own [], which counts as use: it would change what goes first.
+                # Not by the store's own [], which counts as a use and would change what goes first.
                 sizes.setdefault(entry[0].name, []).append(Cache.__getitem__(self._store, entry)[1])
             return [
                 CacheUsage(name, len(nbytes), sum(nbytes), self._hits[name], self._misses[name])

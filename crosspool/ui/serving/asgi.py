@@ -1,4 +1,4 @@
-"""The server around the pages: what it is built of at the start, and what it logs of each request."""
+"""The server around the pages: its parts, built at the start, and the log of its requests."""
 
 import asyncio
 import logging
@@ -29,21 +29,22 @@ from crosspool.ui.serving.upload_limit import ROUTE, UploadLimit, largest_file, 
 
 
 def app_parts(settings: ServerSettings) -> dict[str, Any]:
-    """Build this process's server, and what app.py's `App` takes besides the pages."""
+    """Build this process's server, and return the arguments of app.py's `App`."""
     server = Server(settings)
     serve_with(server)
     server.log.take_over(settings)
     config.set_option("server.maxUploadSize", largest_file(settings))
     st.set_option("client.showErrorDetails", "none")
     st.set_option("logger.enableRich", False)  # it would print exceptions past the log
-    # Otherwise a link to a page would run the page without the frame, until the frame has run once.
+    # Otherwise a link to a page would run that page without the frame until the frame has run once.
     PagesManager.uses_pages_directory = False
     readiness = Readiness(server)
+    ready, metrics = (
+        Route("/ready", partial(_answer_ready, readiness)),
+        Route("/metrics", ServerMetrics(server).respond),
+    )
     return {
-        "routes": [
-            Route("/ready", partial(_answer_ready, readiness)),
-            Route("/metrics", ServerMetrics(server).respond),
-        ],
+        "routes": [ready, metrics],
         "middleware": [Middleware(RequestLog, log=server.log), Middleware(UploadLimit, **upload_room(settings))],
         "lifespan": partial(_lifespan, server, readiness),
         "on_script_error": show_page_failure,
@@ -68,7 +69,7 @@ async def _lifespan(server: Server, readiness: Readiness, app: Any) -> AsyncIter
 
 
 def show_page_failure(error: Exception) -> bool:
-    """Show a visitor an exception that no page expects by a number, under which the log has it, too."""
+    """Show a visitor an unexpected exception by a number, under which it is in the log."""
     reference = secrets.token_hex(3)
     current_server().log.record("page_failed", level=logging.ERROR, reference=reference, error=error)
     st.error(
@@ -131,8 +132,7 @@ class RequestLog:
             _, is_upload, rest = scope["path"].partition(ROUTE)
             if is_upload and scope["method"] == "PUT":
                 name = "upload_taken" if status < 400 else "upload_refused"
-                self._log.record(
-                    name, session=self._log.session_name(rest.partition("/")[0]), status=status, bytes=received, ms=ms
-                )
+                session = self._log.session_name(rest.partition("/")[0])
+                self._log.record(name, session=session, status=status, bytes=received, ms=ms)
             elif status >= 500 and not scope["path"].endswith("/ready"):
                 self._log.record("request_failed", level=logging.ERROR, status=status, ms=ms)

@@ -1,4 +1,4 @@
-"""What is around every page: its settings, the menu and the styles."""
+"""The frame around every page: its settings, the menu and the styles."""
 
 import streamlit as st
 
@@ -10,7 +10,7 @@ WITHOUT_SIDE_BAR = ("lesson", "train_and_compare", "operator")
 
 
 def show_page() -> None:
-    """Page settings, the list of pages, and the one that the address asks for."""
+    """Run the page that the address asks for, below the menu."""
     server = current_server()
     st.set_page_config(page_title="crosspool", page_icon=str(ASSETS / "icon.png"), layout="wide")
     st.html(ASSETS / "style.css")
@@ -26,6 +26,6 @@ def show_page() -> None:
         pages.append(st.Page("pages/operator.py", title="Operator", visibility="hidden"))
     page = st.navigation(pages, position="top")
     if page.url_path not in WITHOUT_SIDE_BAR:
-        st.sidebar.container()  # takes the sidebar's room at once, so that it does not push the page aside later
+        st.sidebar.container()  # takes its room at once, so that the side bar does not push the page aside later
     with server.log.timed("page_ran", kind=page.url_path):
         page.run()

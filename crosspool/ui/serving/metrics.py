@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily as Counter
+from prometheus_client.metrics_core import GaugeMetricFamily as Gauge
+from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -33,51 +35,37 @@ class ServerMetrics(Collector):
         return Response(text, headers={"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"})
 
     def collect(self) -> Iterator[Metric]:
-        yield from self._events()
-        yield from self._queues()
-        yield from self._cache()
-        yield from self._memory()
-
-    def _events(self) -> Iterator[Metric]:
-        times = CounterMetricFamily("crosspool_events", "Events since the start.", labels=["event"])
-        seconds = CounterMetricFamily("crosspool_event_seconds", "What they took.", labels=["event"], unit="seconds")
-        for name, count in self._server.log.counters.counts().items():
-            times.add_metric([name], count.times)
-            seconds.add_metric([name], count.ms / 1000)
-        yield from (times, seconds)
-
-    def _queues(self) -> Iterator[Metric]:
-        running = GaugeMetricFamily("crosspool_queue_running", "Computations that have a turn.", labels=["queue"])
-        waiting = GaugeMetricFamily("crosspool_queue_waiting", "Computations that wait for one.", labels=["queue"])
-        for name, semaphore in queues(self._server).items():
-            running.add_metric([name], semaphore.running)
-            waiting.add_metric([name], semaphore.waiting)
-        yield from (running, waiting)
-
-    def _cache(self) -> Iterator[Metric]:
-        nbytes = GaugeMetricFamily("crosspool_cache_bytes", "Results in memory.", labels=["kind"])
-        hits = CounterMetricFamily("crosspool_cache_hits", "Requests that found a result.", labels=["kind"])
-        misses = CounterMetricFamily("crosspool_cache_misses", "Requests that found none.", labels=["kind"])
-        for usage in self._server.cache.usages():
-            nbytes.add_metric([usage.name], usage.nbytes)
-            hits.add_metric([usage.name], usage.hits)
-            misses.add_metric([usage.name], usage.misses)
-        yield from (nbytes, hits, misses)
-
-    def _memory(self) -> Iterator[Metric]:
+        """All metrics, with their values now."""
         server = self._server
-        images = CounterMetricFamily("crosspool_decoded_images", "Uploaded images by outcome.", labels=["outcome"])
-        counts = server.decoders.counts
-        for outcome, number in {"decoded": counts.decoded, "refused": counts.refused, "lost": counts.lost}.items():
-            images.add_metric([outcome], number)
-        yield images
-        gauges = {
-            "crosspool_networks": ("Networks in memory.", len(server.networks)),
-            "crosspool_decoders": ("Processes that decode images.", server.decoders.processes),
-            "crosspool_visitor_images": ("Different image files of all visitors.", server.quota.image_count),
-            "crosspool_visitor_image_bytes": ("Memory of the images of all visitors.", server.quota.nbytes),
-            "crosspool_classifier_bytes": ("Memory of trained classifiers.", server.classifier_memory.reserved),
-            "crosspool_memory_bytes": ("Memory of the server with its decoders.", memory_use().server),
-        }
-        for name, (meaning, value) in gauges.items():
-            yield GaugeMetricFamily(name, meaning, value)
+        events, semaphores = server.log.counters.counts(), queues(server).items()
+        usages = server.cache.usages()
+        times = {name: count.times for name, count in events.items()}
+        seconds = {name: count.ms / 1000 for name, count in events.items()}
+        running = {name: semaphore.running for name, semaphore in semaphores}
+        waiting = {name: semaphore.waiting for name, semaphore in semaphores}
+        nbytes = {usage.name: usage.nbytes for usage in usages}
+        hits = {usage.name: usage.hits for usage in usages}
+        misses = {usage.name: usage.misses for usage in usages}
+        for kind, name, meaning, label, values in (
+            (Counter, "events", "Events since the start.", "event", times),
+            (Counter, "event_seconds", "How long they took.", "event", seconds),
+            (Gauge, "queue_running", "Computations that have a turn.", "queue", running),
+            (Gauge, "queue_waiting", "Computations that wait for one.", "queue", waiting),
+            (Gauge, "cache_bytes", "Results in memory.", "kind", nbytes),
+            (Counter, "cache_hits", "Requests that found a result.", "kind", hits),
+            (Counter, "cache_misses", "Requests that found none.", "kind", misses),
+            (Counter, "decoded_images", "Uploaded images by outcome.", "outcome", server.decoders.counts),
+        ):
+            family = kind(f"crosspool_{name}", meaning, labels=[label])
+            for value_of_label, number in values.items():
+                family.add_metric([value_of_label], number)
+            yield family
+        for name, meaning, value in (
+            ("networks", "Networks in memory.", len(server.networks)),
+            ("decoders", "Processes that decode images.", server.decoders.processes),
+            ("visitor_images", "Different image files of all visitors.", server.quota.image_count),
+            ("visitor_image_bytes", "Memory of the images of all visitors.", server.quota.nbytes),
+            ("classifier_bytes", "Memory of trained classifiers.", server.classifier_memory.reserved),
+            ("memory_bytes", "Memory of the server with its decoders.", memory_use().server),
+        ):
+            yield Gauge(f"crosspool_{name}", meaning, value)

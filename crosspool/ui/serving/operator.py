@@ -1,4 +1,4 @@
-"""The operator's page: what the server does, how full it is and how it is set up; nothing about whose images."""
+"""The operator's page: what the server does, how full it is, and its settings; nothing about whose images."""
 
 import platform
 import time
@@ -43,11 +43,8 @@ def operator_page() -> None:
         _ask_for_key(server)
         return
     _show_state()
-    st.button(
-        "Empty the caches",
-        on_click=server.empty_caches,
-        help="Networks as well: whatever is asked for again is loaded and computed again.",
-    )
+    hint = "Networks as well: whatever is needed again is loaded and computed again."
+    st.button("Empty the caches", on_click=server.empty_caches, help=hint)
     st.subheader("Settings in force", anchor=False)
     _table(settings_rows(server.settings))
     _table([{"package": package, "version": number} for package, number in versions().items()])
@@ -66,7 +63,7 @@ def _ask_for_key(server: Server) -> None:
 
 @st.fragment(run_every=REFRESH_SECONDS)
 def _show_state() -> None:
-    """All that changes by itself."""
+    """Everything that changes by itself."""
     server = current_server()
     events = server.log.counters.counts()
     began, ended = (events.get(name, EventCount()).times for name in ("visit_began", "visit_ended"))
@@ -87,15 +84,7 @@ def _show_state() -> None:
     st.caption(f"All kinds together may take {server.cache.limit / MB:,.0f} MB.")
     _table(cache_row(usage) for usage in server.cache.usages())
     st.subheader("What happened since the start", anchor=False)
-    _table(
-        {
-            "event": name,
-            "times": count.times,
-            "mean ms": round(count.ms / count.times),
-            "longest ms": round(count.longest_ms),
-        }
-        for name, count in events.items()
-    )
+    _table(event_row(name, count) for name, count in events.items())
 
 
 def _table(rows: Iterable[Row]) -> None:
@@ -111,29 +100,25 @@ def queues(server: Server) -> dict[str, FairSemaphore]:
     }
 
 
+def event_row(name: str, count: EventCount) -> Row:
+    """An event as a row."""
+    mean, longest = round(count.ms / count.times), round(count.longest_ms)
+    return {"event": name, "times": count.times, "mean ms": mean, "longest ms": longest}
+
+
 def queue_row(name: str, semaphore: FairSemaphore) -> Row:
     """A queue as a row."""
-    waits = semaphore.waits
-    return {
-        "queue": name,
-        "at a time": semaphore.width,
-        "running": semaphore.running,
-        "waiting": semaphore.waiting,
-        "mean wait, s": round(sum(waits) / len(waits), 2) if waits else 0.0,
-        "longest wait, s": round(max(waits, default=0.0), 2),
-    }
+    waits = semaphore.waits or [0.0]
+    lengths = {"at a time": semaphore.width, "running": semaphore.running, "waiting": semaphore.waiting}
+    mean, longest = round(sum(waits) / len(waits), 2), round(max(waits), 2)
+    return {"queue": name, **lengths, "mean wait, s": mean, "longest wait, s": longest}
 
 
 def cache_row(usage: CacheUsage) -> Row:
     """A kind of results in the cache as a row."""
     requests = usage.hits + usage.misses
-    return {
-        "cache": usage.name,
-        "entries": usage.entries,
-        "MB": round(usage.nbytes / MB, 1),
-        "asked for": requests,
-        "there, %": round(100 * usage.hits / requests, 1) if requests else 0.0,
-    }
+    size = {"cache": usage.name, "entries": usage.entries, "MB": round(usage.nbytes / MB, 1)}
+    return size | {"asked for": requests, "there, %": round(100 * usage.hits / max(requests, 1), 1)}
 
 
 def settings_rows(settings: ServerSettings) -> list[Row]:
@@ -145,13 +130,13 @@ def settings_rows(settings: ServerSettings) -> list[Row]:
 
 
 def versions() -> dict[str, str]:
-    """The versions that run."""
+    """The versions of crosspool, Python and the main packages."""
     return {"crosspool": __version__, "Python": platform.python_version()} | {name: version(name) for name in PACKAGES}
 
 
 @dataclass(frozen=True)
 class MemoryUse:
-    """Bytes: of the server with its decoders; used and available in all, in the container or else the machine."""
+    """Bytes: used by the server with its decoders; used and available in the container, or else on the machine."""
 
     server: int
     used: int
@@ -159,7 +144,7 @@ class MemoryUse:
 
 
 def memory_use() -> MemoryUse:
-    """How much memory is used now."""
+    """The memory in use now."""
     process = psutil.Process()
     server = sum(_resident(each) for each in [process, *process.children(recursive=True)])
     if CONTAINER_LIMIT.exists() and (limit := CONTAINER_LIMIT.read_text().strip()) != "max":

@@ -1,4 +1,4 @@
-"""Whether a server can serve a visitor now: each thing that this takes, by name."""
+"""Whether a server can serve a visitor now: one check by name for each thing that this takes."""
 
 import tempfile
 import threading
@@ -19,7 +19,7 @@ from crosspool.ui.runtime.decode_worker import StorageFormat
 from crosspool.ui.runtime.server import Server
 from crosspool.ui.visit.link import PRETRAINED
 
-ANSWER_SECONDS = 2  # for which an answer is given again, so that frequent questions cost nothing
+ANSWER_SECONDS = 2  # for which an answer is repeated, so that frequent requests cost nothing
 DECODER_SECONDS = 30
 RECENT_WAITS = 10
 MB = 2**20
@@ -28,14 +28,14 @@ DECODED_FORMAT = StorageFormat(side=32, largest=MB, quality=90, exact=True, thum
 
 @dataclass(frozen=True)
 class ReadinessCheck:
-    """Whether one thing works, and what is wrong or worth knowing."""
+    """Whether one thing works, and why, or why not."""
 
     ok: bool
     why: str
 
 
 class Readiness:
-    """What a server says when it is asked whether it is ready."""
+    """A server's answer to whether it is ready, and the checks behind it."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -51,7 +51,7 @@ class Readiness:
         }
 
     def warm_up(self) -> None:
-        """Load the network that everybody sees first, and run it once, so that the first visitor need not wait."""
+        """Load the default network and run it once, so that the first visitor need not wait."""
         server = self._server
         with server.log.timed("warmed_up"), server.compute.turn():
             server.networks.backbone(DEFAULT, PRETRAINED).activations(load_image(samples()[0].path))
@@ -77,7 +77,7 @@ class Readiness:
         return ReadinessCheck(False, "is not loaded, or has not run yet")
 
     def check_queue(self) -> ReadinessCheck:
-        """Too long where some wait, and one of the last had to wait for half as long as anybody may."""
+        """Not too long: nobody is waiting, or no recent wait took half of the limit."""
         queue, limit = self._server.compute, self._server.settings.wait_seconds
         longest = max(queue.waits[-RECENT_WAITS:], default=0.0)
         if queue.waiting and longest > limit / 2:
@@ -85,14 +85,14 @@ class Readiness:
         return ReadinessCheck(True, f"{queue.running} running, {queue.waiting} waiting")
 
     def check_decoder(self) -> ReadinessCheck:
-        """A process that decodes visitors' images can be started, and decodes one."""
+        """A process that decodes visitors' images can be started and decodes one."""
         if (recent := self._recent_decoder.get("decoder")) is None:
             recent = self._recent_decoder["decoder"] = self._decode()
         return recent
 
     def _decode(self) -> ReadinessCheck:
         decoders = self._server.decoders
-        if waiting := decoders.semaphore.waiting:  # another image would only wait behind them
+        if waiting := decoders.semaphore.waiting:  # another image would wait behind them
             return ReadinessCheck(True, f"{waiting} images wait to be decoded")
         file = BytesIO()
         Image.new("RGB", (32, 32)).save(file, "PNG")
@@ -103,7 +103,7 @@ class Readiness:
         return ReadinessCheck(True, "decodes images")
 
     def check_cache(self) -> ReadinessCheck:
-        """The folder where *Train & compare* keeps what networks yield for generated images."""
+        """The folder where *Train & compare* keeps the features of generated images can be written."""
         try:
             folder = default_cache()
             folder.mkdir(parents=True, exist_ok=True)

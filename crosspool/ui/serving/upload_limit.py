@@ -1,4 +1,4 @@
-"""Uploads that no page has taken yet: bounded for each visit and for all visits together."""
+"""Limits on uploads that no page has taken yet: for each visit, and for all visits together."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -14,11 +14,11 @@ from crosspool.ui.runtime.settings import ServerSettings
 
 ROUTE = "/_stcore/upload_file/"
 FRAME = 2**20  # bytes that a request may have around its file
-WAITING_TIMES = 4  # what one visit may have waiting, as a multiple of what it may keep: photos are shrunk on receipt
+WAITING_TIMES = 4  # what one visit may have waiting, as a multiple of its quota: photos are shrunk on receipt
 
 
 def largest_file(settings: ServerSettings) -> int:
-    """Megabytes of the largest file that any page takes, for Streamlit's `server.maxUploadSize`."""
+    """The largest file that any page takes, in megabytes, for Streamlit's `server.maxUploadSize`."""
     return max(settings.upload_megabytes, settings.zip_megabytes, settings.visitor_megabytes)
 
 
@@ -29,10 +29,10 @@ def upload_room(settings: ServerSettings) -> dict[str, int]:
 
 
 class UploadLimit:
-    """ASGI middleware that refuses an upload for which there is no room before its first byte is read.
+    """ASGI middleware that refuses an upload without room for it before its first byte is read.
 
-    Streamlit itself bounds each file, but not how many a browser sends, and keeps them until the visit ends or a page
-    takes them. `visit` and `all_visits` are numbers of bytes.
+    Streamlit itself limits each file, but not their number, and keeps them until the visit ends or a page takes them.
+    `visit` and `all_visits` are numbers of bytes.
     """
 
     def __init__(self, app: ASGIApp, visit: int, all_visits: int) -> None:
@@ -47,39 +47,41 @@ class UploadLimit:
             await self._app(scope, receive, send)
             return
         visit, declared = rest.partition("/")[0], _declared(scope)
-        if declared is None:
-            await _refuse(411, "Say how long the file is.")(scope, receive, send)
+        if (refusal := self._refusal(visit, declared)) is not None:
+            await refusal(scope, receive, send)
             return
+        self._arriving[visit] += declared
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._arriving[visit] -= declared
+            if not self._arriving[visit]:
+                del self._arriving[visit]
+
+    def _refusal(self, visit: str, declared: int) -> PlainTextResponse | None:
+        """The answer to an upload of `declared` bytes that is refused, or None."""
+        if declared < 0:
+            return _answer(411, "Say how long the file is.")
         waiting = _waiting()
-        own = waiting.get(visit, 0) + self._arriving[visit] + declared
-        if own > self._visit + FRAME:
-            await _refuse(413, "These are too many files at once; send fewer.")(scope, receive, send)
-        elif sum(waiting.values()) + self._arriving.total() + declared > self._all_visits + FRAME:
-            await _refuse(503, "The server has no room for more files at the moment; try again in a minute.")(
-                scope, receive, send
-            )
-        else:
-            self._arriving[visit] += declared
-            try:
-                await self._app(scope, receive, send)
-            finally:
-                self._arriving[visit] -= declared
-                if not self._arriving[visit]:
-                    del self._arriving[visit]
+        if waiting.get(visit, 0) + self._arriving[visit] + declared > self._visit + FRAME:
+            return _answer(413, "These are too many files at once; send fewer.")
+        if sum(waiting.values()) + self._arriving.total() + declared > self._all_visits + FRAME:
+            return _answer(503, "The server has no room for more files at the moment; try again in a minute.")
+        return None
 
 
-def _refuse(status: int, sentence: str) -> PlainTextResponse:
+def _answer(status: int, sentence: str) -> PlainTextResponse:
     return PlainTextResponse(sentence, status, {"Connection": "close"})
 
 
-def _declared(scope: Scope) -> int | None:
-    """How many bytes the request says that it has."""
+def _declared(scope: Scope) -> int:
+    """The number of bytes that the request declares, or -1."""
     values = [value for name, value in scope["headers"] if name == b"content-length"]
-    return int(values[0]) if len(values) == 1 and values[0].isdigit() else None
+    return int(values[0]) if len(values) == 1 and values[0].isdigit() else -1
 
 
 def _waiting() -> Mapping[str, int]:
-    """How many bytes Streamlit keeps of each visit's files."""
+    """The bytes of each visit's files that Streamlit keeps."""
     if not streamlit.runtime.exists():
         return {}
     manager: Any = streamlit.runtime.get_instance().uploaded_file_mgr

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import zlib
+from collections import Counter
 from contextlib import contextmanager
 
 import numpy as np
@@ -20,7 +21,7 @@ from crosspool.errors import ImageError
 from crosspool.images import load_image, shrunk_file
 from crosspool.ui.runtime import decode_worker, decoder_pool
 from crosspool.ui.runtime.decode_worker import StorageFormat, receive, request, send, stored_image
-from crosspool.ui.runtime.decoder_pool import DecodeCounts, DecoderPool, DecoderProcess
+from crosspool.ui.runtime.decoder_pool import DecoderPool, DecoderProcess
 from crosspool.ui.runtime.settings import ServerSettings
 from tests.pictures import noise, png
 
@@ -173,7 +174,7 @@ def test_what_takes_too_much_memory_is_refused(monkeypatch, pool):
     with pytest.raises(ImageError, match=r"^huge.tif needs more memory to decode than there is; scale it down"):
         pool.store(data, "huge.tif", STORAGE_FORMAT)
     assert pool.store(png(noise(1)), "one.png", STORAGE_FORMAT).file == png(noise(1))
-    assert pool.counts == DecodeCounts(decoded=1, refused=1, lost=0)
+    assert pool.counts == Counter(decoded=1, refused=1, lost=0)
 
 
 def test_a_large_file_is_not_even_sent():
@@ -205,7 +206,7 @@ def test_a_decoder_that_hangs_is_killed(monkeypatch, pool):
     assert decoder.process.returncode == -signal.SIGKILL
     monkeypatch.undo()
     assert pool.store(png(noise(1)), "one.png", STORAGE_FORMAT).file == png(noise(1))
-    assert pool.counts == DecodeCounts(decoded=2, refused=0, lost=1)
+    assert pool.counts == Counter(decoded=2, refused=0, lost=1)
 
 
 def test_a_decoder_that_dies_midway_is_replaced(pool):
