@@ -27,7 +27,7 @@ def test_nginx_takes_what_the_app_takes():
 def test_nginx_takes_its_configuration(tmp_path):
     program = shutil.which("nginx")
     if program is None:
-        pytest.skip("there is no nginx here; benchmarks.load.replicas installs one")
+        pytest.skip("nginx is not installed")
     conf = tmp_path / "nginx.conf"
     conf.write_text(at_ports(NGINX, 8642, {"app1": 8643, "app2": 8644}, tmp_path), encoding="utf-8")
     done = subprocess.run(

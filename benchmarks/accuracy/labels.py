@@ -1,4 +1,4 @@
-"""Does the embedded network's preprocessing fit? Its own labels on photos whose class ImageNet has too.
+"""Does the embedded network's preprocessing fit? Its labels on photos whose class ImageNet has too.
 
     python -m benchmarks.accuracy.labels FOLDER      a folder per class; the classes named below are used
 
@@ -10,11 +10,11 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import typer
 from PIL import Image
 from scipy.stats import binomtest
 
 import crosspool
-from benchmarks.harness.command import parser_of
 from crosspool.backbones import Backbone
 from crosspool.framing import Framing
 
@@ -41,12 +41,8 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 def labelled_images(folder: Path) -> list[tuple[Image.Image, set[str]]]:
     """Every image of the folders whose class ImageNet has, with the labels that count as right."""
-    images = []
-    for path in sorted(folder.glob("*/*")):
-        labels = SAME_CLASS.get(path.parent.name.split(".")[-1])
-        if labels:
-            images.append((crosspool.load_image(path), labels))
-    return images
+    classes = ((path, SAME_CLASS.get(path.parent.name.split(".")[-1])) for path in sorted(folder.glob("*/*")))
+    return [(crosspool.load_image(path), labels) for path, labels in classes if labels]
 
 
 def agreement(backbone: Backbone, images: list[tuple[Image.Image, set[str]]], framing: Framing = "crop") -> int:
@@ -55,18 +51,14 @@ def agreement(backbone: Backbone, images: list[tuple[Image.Image, set[str]]], fr
     return sum(answer[0][0] in labels for answer, (_, labels) in zip(answers, images, strict=True))
 
 
-def main() -> None:
-    """Print the table."""
-    parser = parser_of(__doc__)
-    parser.add_argument("folder", type=Path)
-    images = labelled_images(parser.parse_args().folder)
+def main(folder: Path) -> None:
+    """Print the agreement for the network's own preprocessing and for two wrong ones."""
+    images = labelled_images(folder)
     if not images:
         sys.exit("No folder there has the name of a class that ImageNet has too.")
     backbone = crosspool.load_backbone()
-    own = backbone.spec.preprocessing
-    other = replace(
-        backbone, spec=replace(backbone.spec, preprocessing=replace(own, mean=IMAGENET_MEAN, std=IMAGENET_STD))
-    )
+    usual = replace(backbone.spec.preprocessing, mean=IMAGENET_MEAN, std=IMAGENET_STD)
+    other = replace(backbone, spec=replace(backbone.spec, preprocessing=usual))
     rows: tuple[tuple[str, Backbone, Framing], ...] = (
         ("the network's own (mean = std = 0.5, centre crop)", backbone, "crop"),
         ("the same, whole image squashed", backbone, "squash"),
@@ -79,4 +71,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

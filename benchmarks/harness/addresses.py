@@ -1,10 +1,10 @@
-"""Odd addresses opened in the served app, each on a page by chance and in a visit of its own."""
+"""Odd addresses opened in the served app, each on a random page and as a new visit."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from random import Random
 
-from benchmarks.harness.fuzzing.base import clear
+from benchmarks.harness.fuzzing.base import check_sentence
 from benchmarks.harness.fuzzing.links import link
 from benchmarks.harness.tab import Tab
 
@@ -13,7 +13,7 @@ PATHS = ("", "contributions", "build_p", "what_am_i_looking_at", "lesson", "trai
 
 @dataclass
 class OpenedAddress:
-    """What came of an address: its page, what it said in boxes, and what is wrong with it."""
+    """An address and its result: the texts in boxes, and the faults."""
 
     path: str
     query: str
@@ -23,16 +23,16 @@ class OpenedAddress:
 
 
 def address(seed: int, number: int) -> tuple[str, str]:
-    """A page's path, and what stands behind the question mark."""
+    """A page's path, and the text after the question mark."""
     random = Random(f"{seed} address {number}")
     return random.choice(PATHS), link(random).decode("utf-8", "replace")
 
 
 async def open_address(url: str, path: str, query: str, limit: float) -> OpenedAddress:
-    """Open it as a new visitor, and leave again; more seconds than the limit are a fault."""
+    """Open an address as a new visitor, and leave again; more seconds than the limit are a fault."""
     opened, tab = OpenedAddress(path, query), Tab(url)
     try:
-        opened.seconds = (await tab.open_address(path, query)).seconds
+        opened.seconds = await tab.open_address(path, query)
     except TimeoutError as error:
         opened.faults.append(str(error))
     opened.boxes = [str(node.proto.body) for node in tab.page.elements("alert")]
@@ -42,18 +42,16 @@ async def open_address(url: str, path: str, query: str, limit: float) -> OpenedA
         opened.faults.append("The page has no heading.")
     opened.faults += [f"It failed: {node.proto.message}" for node in tab.page.elements("exception")]
     for text in tab.page.errors:
-        if "Something went wrong" in text:
-            opened.faults.append(text)
-        else:
-            try:
-                clear(text)
-            except AssertionError as error:
-                opened.faults.append(str(error))
+        try:
+            assert "Something went wrong" not in text, text
+            check_sentence(text)
+        except AssertionError as error:
+            opened.faults.append(str(error))
     await tab.close()
     return opened
 
 
 async def open_addresses(url: str, count: int, seed: int, limit: float) -> AsyncIterator[OpenedAddress]:
-    """One after the other."""
+    """Open as many addresses, one after the other."""
     for number in range(count):
         yield await open_address(url, *address(seed, number), limit)

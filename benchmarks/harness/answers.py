@@ -1,15 +1,17 @@
-"""What the library computes for an image, against what a page showed of it."""
+"""The library's answers for an image, and how those on a page agree with them."""
 
 import base64
 import io
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from benchmarks.harness.mapsets import unpack
-from crosspool.backbones import DEFAULT, Backbone, load_backbone
+from benchmarks.harness.people import UploadFile
+from crosspool.backbones import DEFAULT, load_backbone
 from crosspool.classifiers import own_classifier
 from crosspool.contributions import explain
 from crosspool.gallery.mapset import SPARSITY_TOP, pack_maps, receptive_fields
@@ -21,14 +23,14 @@ from crosspool.statistics import ChannelStatistics, channel_statistics
 from crosspool.ui.runtime.decode_worker import stored_image
 from crosspool.ui.visit.images import STORAGE_FORMAT
 
-ROUNDING = 1e-3  # of the largest: what another number of threads may change
-LOSSY_STEPS = 8.0  # of 255, that a JPEG of small size may differ by on average
-DIGITS = {"share": 2}  # that a number is written with; three for the others
+ROUNDING = 1e-3  # of the largest value: the difference that another number of threads may make
+LOSSY_STEPS = 8.0  # of 255: how far a small JPEG may be off on average
+DIGITS = {"share": 2, "peak": 3, "weight": 3}  # significant digits on the page
 
 
 @dataclass(frozen=True)
 class MapsKey:
-    """What maps depend on here; `image` is the SHA-256 of its file."""
+    """The settings that maps depend on; `image` is the SHA-256 of its file."""
 
     image: str
     pair: str
@@ -37,24 +39,23 @@ class MapsKey:
 
 @dataclass(frozen=True)
 class Fact:
-    """A number on a page: the `quantity` of a channel, at a position where it has one."""
+    """A number on a page: the `quantity` of a channel, at a `position` if it is a weight."""
 
     maps: MapsKey
     quantity: str
     channel: int
     value: float
-    position: tuple[int, int] | None = None
+    position: tuple[int, ...] = ()
 
 
 class Library:
-    """The right answers, computed here, for images whose files are given by their SHA-256."""
+    """Computes the right answers, for images whose files are given by their SHA-256."""
 
     def __init__(self, files: dict[str, bytes]) -> None:
-        self._files = files
-        self._backbone: Backbone = load_backbone(DEFAULT)
+        self._files, self._backbone = files, load_backbone(DEFAULT)
 
     def image(self, key: str) -> Image.Image:
-        """As the app keeps it."""
+        """The image as the app stores it."""
         return load_image(stored_image(self._files[key], key, STORAGE_FORMAT).file)
 
     @lru_cache(maxsize=8)  # noqa: B019
@@ -65,33 +66,30 @@ class Library:
         return maps, channel_statistics(maps.upper[0], pooled[0])
 
     def packed(self, key: MapsKey) -> bytes:
-        """All maps as a browser gets them."""
+        """All maps as a browser receives them."""
         maps, statistics = self._maps(key)
         fields = receptive_fields(DEFAULT, key.pair, key.size)
         return pack_maps(maps.upper[0].cpu().numpy(), statistics, maps.framed[0], signed=False, fields=fields)
 
     def holds(self, fact: Fact) -> bool:
-        """Whether a number on a page is right, as far as it is written out."""
+        """Whether a number on a page is right, to the digits that it is written with."""
         maps, statistics = self._maps(fact.maps)
-        if fact.quantity == "weight":
-            assert fact.position is not None
-            right = float(maps.upper[0][(fact.channel, *fact.position)])
-        else:
-            right = float({"peak": statistics.peak, "share": statistics.energy_share}[fact.quantity][fact.channel])
+        values: dict[str, Any] = {"peak": statistics.peak, "share": statistics.energy_share, "weight": maps.upper[0]}
+        expected = float(values[fact.quantity][(fact.channel, *fact.position)])
         largest = float(np.abs(statistics.peak).max()) if fact.quantity != "share" else 1.0
-        last_digit = 10.0 ** (np.floor(np.log10(max(abs(right), 1e-9))) - DIGITS.get(fact.quantity, 3) + 1)
-        return bool(abs(fact.value - right) <= 0.5 * last_digit + ROUNDING * largest)
+        last_digit = 10.0 ** (np.floor(np.log10(max(abs(expected), 1e-9))) - DIGITS[fact.quantity] + 1)
+        return bool(abs(fact.value - expected) <= 0.5 * last_digit + ROUNDING * largest)
 
     def predicted(self, image: str, size: int) -> str:
         """The network's own class of an image."""
         return explain(own_classifier(self._backbone, size), self._backbone, self.image(image)).predicted
 
 
-def agreement(packed: bytes, right: bytes) -> str:
-    """How maps on a page agree with the right ones: "exactly", "within a step" of 8 bits, or what is wrong."""
-    if packed == right:
+def agreement(packed: bytes, expected_bytes: bytes) -> str:
+    """How maps on a page agree with the right ones: "exactly", "within a step" of 8 bits, or the difference."""
+    if packed == expected_bytes:
         return "exactly"
-    maps, expected = unpack(packed), unpack(right)
+    maps, expected = unpack(packed), unpack(expected_bytes)
     if {**maps.header, "id": ""} != {**expected.header, "id": ""}:
         return "of another shape"
     if maps.photo != expected.photo:
@@ -104,13 +102,14 @@ def agreement(packed: bytes, right: bytes) -> str:
     return "within a step" if (np.abs(maps.weights - expected.weights) <= step).all() else "other weights"
 
 
-def sample_files() -> dict[str, tuple[str, bytes]]:
-    """Title and file of each sample, by id."""
-    return {sample.id: (sample.title, sample.path.read_bytes()) for sample in samples()}
+@cache
+def sample_files() -> dict[str, UploadFile]:
+    """The files of the samples, by id."""
+    return {sample.id: UploadFile(sample.title, sample.path.read_bytes()) for sample in samples()}
 
 
 def is_thumbnail_of(url: str, file: bytes) -> bool:
-    """Whether a small image, as a data URL, shows that file's."""
+    """Whether a thumbnail, as a data URL, shows the image of this file."""
     thumbnail = Image.open(io.BytesIO(base64.b64decode(url.split(",", 1)[1]))).convert("RGB")
-    right = ImageOps.fit(load_image(file), thumbnail.size)
-    return bool(np.abs(np.asarray(thumbnail, float) - np.asarray(right, float)).mean() < LOSSY_STEPS)
+    expected = ImageOps.fit(load_image(file), thumbnail.size)
+    return bool(np.abs(np.asarray(thumbnail, float) - np.asarray(expected, float)).mean() < LOSSY_STEPS)

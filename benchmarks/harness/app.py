@@ -1,4 +1,4 @@
-"""The served app and a browser, for benchmarks and tests that act as a person does."""
+"""The served app and a browser, for benchmarks and tests that use the app as people do."""
 
 import json
 import os
@@ -6,15 +6,14 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from urllib.error import HTTPError
 
+import requests
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from benchmarks.harness.chromium import find_chromium
@@ -24,12 +23,8 @@ STREAMLIT = (sys.executable, "-m", "streamlit", "run", "app.py", "--server.port"
 PATIENCE_MILLISECONDS = 300_000
 START_SECONDS, STOP_SECONDS, REQUEST_SECONDS = 120.0, 20.0, 60.0
 CHROMIUM_OPTIONS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--no-first-run",
-)
+    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -46,11 +41,8 @@ class AppServer:
 
     def get(self, path: str) -> tuple[int, bytes]:
         """The status and the body of an answer."""
-        try:
-            with urllib.request.urlopen(self.url + path, timeout=REQUEST_SECONDS) as answer:
-                return answer.status, answer.read()
-        except HTTPError as error:
-            return error.code, error.read()
+        answer = requests.get(self.url + path, timeout=REQUEST_SECONDS)
+        return answer.status_code, answer.content
 
     def is_healthy(self) -> bool:
         """Whether it answers at all. Raises RuntimeError with its log if it has ended."""
@@ -76,7 +68,7 @@ class AppServer:
 
     @property
     def faults(self) -> list[str]:
-        """The lines of the log that tell of an error."""
+        """The lines of the log that report an error."""
         return [line for line in self.log_lines if " ERROR " in line or "Traceback" in line]
 
 
@@ -88,7 +80,7 @@ def served(
     command: Sequence[str] = STREAMLIT,
     cwd: Path = ROOT,
 ) -> Iterator[AppServer]:
-    """A new server of the app, healthy; its cache and its log are in the folder, or in a temporary one.
+    """Start a server of the app and wait until it is healthy; its cache and log are in the folder, or a temporary one.
 
     `command` starts it when a port is appended.
     """
@@ -121,14 +113,12 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
 
 def free_port() -> int:
     """A port that nothing uses."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    return port
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = REQUEST_SECONDS) -> bool:
-    """Whether it comes true in time."""
+    """Whether a condition comes true in time."""
     deadline = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > deadline:
@@ -139,18 +129,18 @@ def wait_until(holds: Callable[[], bool], seconds: float = REQUEST_SECONDS) -> b
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """A headless Chromium; SystemExit where there is none."""
-    path = find_chromium()
-    if path is None:
-        raise SystemExit("There is no Chromium that starts; see benchmarks/harness/chromium.py.")
+    """A headless Chromium. Raises SystemExit where none starts."""
     with sync_playwright() as playwright:
+        path = find_chromium(playwright.chromium.executable_path)
+        if path is None:
+            raise SystemExit("No Chromium starts here; `python -m benchmarks.harness.chromium` installs one.")
         browser = playwright.chromium.launch(executable_path=path, args=list(CHROMIUM_OPTIONS))
         yield browser
         browser.close()
 
 
 def new_page(browser: Browser, width: int = 1440, height: int = 1000) -> Page:
-    """A window of its own, for a benchmark that waits for as long as it takes."""
+    """A new window, for a benchmark that waits for as long as it takes."""
     page = browser.new_page(viewport={"width": width, "height": height})
     page.set_default_timeout(PATIENCE_MILLISECONDS)
     return page

@@ -1,4 +1,4 @@
-"""The app on as few cores and as little memory as a small machine has, and what it uses of both."""
+"""The app on the cores and the memory of a small machine, and how much of both it uses."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -12,7 +12,7 @@ from benchmarks.harness.app import STREAMLIT, AppServer, served, wait_until
 
 MEGABYTE = 2**20
 END_SECONDS = 10.0  # that the workers of a server may take to end after it
-VERSIONS = {  # of control groups: the file of the limit, of what lives in memory, of the peak
+VERSIONS = {  # of control groups: the file of the limit, the line of the memory in use, the file of the peak
     1: ("memory.limit_in_bytes", "total_rss", "memory.max_usage_in_bytes"),
     2: ("memory.max", "anon", "memory.peak"),
 }
@@ -29,31 +29,28 @@ class ConfinedServer:
     limit: int
 
     def memory(self) -> int:
-        """Bytes that the server and its workers hold, without what the system keeps of files."""
+        """The bytes that the server and its workers hold, without the system's cache of files."""
         if self.group is not None:
-            lines = (self.group / "memory.stat").read_text().splitlines()
-            return int(dict(line.split() for line in lines)[VERSIONS[self.version][1]])
+            return _numbers(self.group / "memory.stat")[VERSIONS[self.version][1]]
         return int(self._sum(lambda process: process.memory_full_info().uss))
 
     def peak(self) -> int | None:
-        """The most that was held, with files; None where nobody keeps count."""
+        """The largest number of bytes that was held, with files; None where it is not counted."""
         if self.group is None or not (file := self.group / VERSIONS[self.version][2]).exists():
             return None
         return int(file.read_text())
 
     def killed(self) -> int:
-        """How often the system ended a process for want of memory."""
-        if self.group is None:
-            return 0
-        file = self.group / ("memory.oom_control" if self.version == 1 else "memory.events")
-        return int(dict(line.split() for line in file.read_text().splitlines()).get("oom_kill", 0))
+        """How often the system ended a process for lack of memory."""
+        name = "memory.oom_control" if self.version == 1 else "memory.events"
+        return 0 if self.group is None else _numbers(self.group / name).get("oom_kill", 0)
 
     def threads(self) -> int:
         """How many threads the server has."""
         return int(self.process.num_threads())
 
     def cpu_seconds(self) -> float:
-        """Of the server, of its living workers, and of what both started before."""
+        """The processor time of the server, of its living workers, and of all that both started before."""
         return self._sum(lambda process: sum(process.cpu_times()[:4]))
 
     def _sum(self, measure: Callable[[psutil.Process], float]) -> float:
@@ -65,10 +62,16 @@ class ConfinedServer:
 
     @property
     def enforced(self) -> str:
-        """Who sees to the limit."""
-        if self.group is None:
-            return f"{self.limit // MEGABYTE:,} MB, only watched: no control group may be made here"
-        return f"{self.limit // MEGABYTE:,} MB, by a control group (version {self.version})"
+        """The limit, and how it is enforced."""
+        by_group = f"by a control group (version {self.version})"
+        way = by_group if self.group else "only watched: no control group can be made here"
+        return f"{self.limit // MEGABYTE:,} MB, {way}"
+
+
+def _numbers(file: Path) -> dict[str, int]:
+    """The numbers of a control group's file, by their names."""
+    pairs = (line.split() for line in file.read_text().splitlines())
+    return {name: int(number) for name, number in pairs}
 
 
 @contextmanager
@@ -92,7 +95,7 @@ def confined(
 
 
 def _remove(group: Path) -> None:
-    """As soon as the server's workers have ended, too. Raises RuntimeError where one outlives it."""
+    """Remove the group once the server's workers have ended too. Raises RuntimeError where one does not."""
     members = group / "cgroup.procs"
     if not wait_until(lambda: not members.read_text(), END_SECONDS):
         raise RuntimeError(f"The server has ended, and left these processes behind: {members.read_text().split()}")

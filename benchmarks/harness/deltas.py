@@ -1,4 +1,4 @@
-"""What a page shows, as a browser keeps it: a tree of elements out of the server's messages, and widgets' states."""
+"""What a page shows, as a browser stores it: a tree of elements from the server's messages, and widgets' states."""
 
 import json
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ Path = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Node:
-    """An element or a block at its place; `fragment` is the fragment it belongs to, or "", `run` who sent it last."""
+    """An element or a block; `fragment` is the fragment it belongs to, or "", `run` the run that sent it last."""
 
     content: Element | Block
     fragment: str
@@ -38,7 +38,7 @@ class Node:
 
     @property
     def key(self) -> str:
-        """What the page calls it, or "": an id ends with it, or with None."""
+        """Its key on the page, or "": an id ends with it, or with None."""
         return self.id.split("-", 2)[2] if self.id.count("-") > 1 and not self.id.endswith("-None") else ""
 
     @property
@@ -47,7 +47,7 @@ class Node:
 
     @property
     def options(self) -> list[str]:
-        """What can be chosen, as it goes over the wire: a button's icon stands before its text."""
+        """What can be chosen, as it is sent: a button's icon stands before its text."""
         if self.kind == "button_group":
             return [f"{option.content_icon} {option.content}".strip() for option in self.proto.options]
         return list(self.proto.options)
@@ -61,43 +61,42 @@ class Page:
         self.states: dict[str, WidgetState] = {}
 
     def apply(self, message: ForwardMsg, run: str) -> None:
-        """Put what a delta of this run brings into its place."""
-        delta, about = message.delta, message.metadata
-        path = tuple(about.delta_path)
+        """Put the content of a delta of this run into its place."""
+        delta, path = message.delta, tuple(message.metadata.delta_path)
         kind = delta.WhichOneof("type")
         if kind == "new_transient":
             return
         if kind == "new_element":
-            for place in [place for place in self.nodes if place[: len(path)] == path]:
-                del self.nodes[place]
+            self.nodes = {place: node for place, node in self.nodes.items() if place[: len(path)] != path}
         content = delta.new_element if kind == "new_element" else delta.add_block
-        node = Node(content, delta.fragment_id, run, about.active_script_hash)
-        self.nodes[path] = node
+        node = self.nodes[path] = Node(content, delta.fragment_id, run, message.metadata.active_script_hash)
         if node.id and (state := _state_of(node, known=node.id in self.states)) is not None:
             self.states[node.id] = state
 
     def end_run(self, run: str, fragments: set[str]) -> None:
         """Remove what the run did not send again; after a run of fragments, only of what is in them."""
-        for path, node in list(self.nodes.items()):
-            if node.run != run and (not fragments or self._is_in(path, fragments)):
-                del self.nodes[path]
+        self.nodes = {
+            path: node
+            for path, node in self.nodes.items()
+            if node.run == run or (fragments and not self._is_in(path, fragments))
+        }
         self._forget_widgets()
 
     def leave(self, page: str, main: str) -> None:
-        """Before another page: only what belongs to the app's frame stays."""
+        """Before another page: keep only what belongs to the app's frame."""
         self.nodes = {path: node for path, node in self.nodes.items() if node.page != page or page == main}
         self._forget_widgets()
 
     def _is_in(self, path: Path, fragments: set[str]) -> bool:
-        ends = range(1, len(path) + 1)
-        return any(end in self.nodes and self.nodes[end].fragment in fragments for end in (path[:n] for n in ends))
+        ancestors = [self.nodes.get(path[:length]) for length in range(1, len(path) + 1)]
+        return any(node is not None and node.fragment in fragments for node in ancestors)
 
     def _forget_widgets(self) -> None:
-        shown = {node.id for node in self.nodes.values()}
-        self.states = {name: state for name, state in self.states.items() if name in shown}
+        ids = {node.id for node in self.nodes.values()}
+        self.states = {name: state for name, state in self.states.items() if name in ids}
 
     def forget_triggers(self) -> None:
-        """A button is pressed once."""
+        """Forget presses: a button is pressed once."""
         self.states = {name: state for name, state in self.states.items() if state.WhichOneof("value") not in TRIGGERS}
 
     def elements(self, *kinds: str) -> Iterator[Node]:
@@ -107,30 +106,29 @@ class Page:
                 yield node
 
     def widget(self, name: str, *kinds: str) -> Node:
-        """The widget of this key, or whose label begins so. Raises LookupError."""
+        """The widget of this key, or whose label begins with it. Raises LookupError."""
         for node in self.elements(*kinds):
             if name == node.key or (node.label and node.label.startswith(name)):
                 return node
-        shown = sorted({node.label or node.key for node in self.elements(*kinds)})
-        raise LookupError(f"There is no {' or '.join(kinds)} {name!r}, but {shown}")
+        names = sorted({node.label or node.key for node in self.elements(*kinds)})
+        raise LookupError(f"The page has no {' or '.join(kinds)} {name!r}, but {names}")
 
     @property
     def texts(self) -> list[str]:
-        """Whatever is written on the page, without the code that components bring along."""
-        found = []
-        for node in self.elements("markdown", "heading", "alert", "html", "progress", "code"):
-            found.append(str(getattr(node.proto, "body", "") or getattr(node.proto, "text", "")))
-        found = [text for text in found if text and not text.startswith("<style")]
-        return found + [node.label for node in self.elements(*_WITH_LABELS) if node.label]
+        """Everything that is written on the page, without the style sheets of components."""
+        written = self.elements("markdown", "heading", "alert", "html", "progress", "code")
+        texts = [str(getattr(node.proto, "body", "") or getattr(node.proto, "text", "")) for node in written]
+        labels = [node.label for node in self.elements(*_WITH_LABELS)]
+        return [text for text in texts + labels if text and not text.startswith("<style")]
 
     @property
     def errors(self) -> list[str]:
         """Every red box, and every exception."""
-        wrong = [str(node.proto.body) for node in self.elements("alert") if node.proto.format == node.proto.ERROR]
-        return wrong + [f"{node.proto.type}: {node.proto.message}" for node in self.elements("exception")]
+        boxes = [str(node.proto.body) for node in self.elements("alert") if node.proto.format == node.proto.ERROR]
+        return boxes + [f"{node.proto.type}: {node.proto.message}" for node in self.elements("exception")]
 
     def component(self, key: str) -> Any:
-        """What a component was last given: bytes, or what its JSON says. Raises LookupError."""
+        """The data that a component was last given: bytes, or its decoded JSON. Raises LookupError."""
         proto = self.widget(key, "bidi_component").proto
         return proto.bytes if proto.WhichOneof("data") == "bytes" else json.loads(proto.json)
 
@@ -139,7 +137,7 @@ _WITH_LABELS = ("button", "button_group", "selectbox", "slider", "number_input",
 
 
 def _state_of(node: Node, *, known: bool) -> WidgetState | None:
-    """A widget's state as its element sets it; None where the one that is known holds, or nothing is told."""
+    """A widget's state as its element sets it; None where the known state holds, or the element sets none."""
     proto, kind = node.proto, node.kind
     is_set = getattr(proto, "set_value", False)
     if known and not is_set:

@@ -7,14 +7,14 @@ import numpy as np
 from PIL import Image
 
 
-def blocks(
+def noise(
     seed: int | list[int],
-    size: tuple[int, int],
+    size: tuple[int, int] = (24, 20),
     *,
     shape: tuple[int, int] = (5, 6),
-    resample: Image.Resampling = Image.Resampling.BICUBIC,
+    resample: Image.Resampling = Image.Resampling.NEAREST,
 ) -> Image.Image:
-    """Random blocks of colour, blurred unless another way to resample is named; `shape` counts rows and columns."""
+    """Blocks of random colours, blurred by some ways to resample; `shape` counts rows and columns."""
     colours = np.random.default_rng(seed).integers(0, 256, (*shape, 3), dtype=np.uint8)
     return Image.fromarray(colours).resize(size, resample)
 

@@ -1,4 +1,4 @@
-"""nginx with the configuration of deploy/, in which only the addresses and folders are others."""
+"""nginx with the configuration of deploy/, in which only the addresses and folders differ."""
 
 import shutil
 import socket
@@ -8,13 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.harness.app import ROOT, STOP_SECONDS, wait_until
-from benchmarks.harness.debian import install_packages
 
 CONF = ROOT / "deploy" / "nginx.conf"
 
 
 def at_ports(conf: str, port: int, replicas: dict[str, int], folder: Path) -> str:
-    """The configuration with addresses on this machine, and a folder of its own instead of /tmp."""
+    """The configuration with addresses on this machine, and this folder instead of /tmp."""
     changes = {
         "listen 8080;": f"listen 127.0.0.1:{port};",
         "/tmp/": f"{folder}/",
@@ -28,21 +27,16 @@ def at_ports(conf: str, port: int, replicas: dict[str, int], folder: Path) -> st
     return conf
 
 
-def nginx_program() -> str:
-    """nginx, installed where there is none; SystemExit where it cannot be had."""
-    program = shutil.which("nginx") or (install_packages("nginx-light") and shutil.which("nginx"))
-    if not program:
-        raise SystemExit("There is no nginx; install it (on Debian and Ubuntu: apt-get install nginx-light).")
-    return program
-
-
 @contextmanager
 def nginx(port: int, replicas: dict[str, int], folder: Path) -> Iterator[None]:
-    """nginx at this port, in front of replicas by name and port."""
+    """nginx at this port, in front of replicas by name and port. Raises SystemExit where it is not installed."""
+    program = shutil.which("nginx")
+    if program is None:
+        raise SystemExit("nginx is not installed (on Debian and Ubuntu: apt-get install nginx-light).")
     folder.chmod(0o755)  # its workers are another user
     conf = folder / "nginx.conf"
     conf.write_text(at_ports(CONF.read_text(encoding="utf-8"), port, replicas, folder), encoding="utf-8")
-    command = [nginx_program(), "-p", str(folder), "-c", str(conf), "-e", "stderr"]
+    command = [program, "-p", str(folder), "-c", str(conf), "-e", "stderr"]
     subprocess.run([*command, "-t", "-q"], check=True)
     process = subprocess.Popen([*command, "-g", "daemon off;"])
     try:

@@ -1,4 +1,4 @@
-"""Visitors who can be told apart: names that occur once in the world, and images that nobody else has."""
+"""Visitors who can be told apart: by names that occur only once, and images that nobody else has."""
 
 import hashlib
 import io
@@ -6,11 +6,14 @@ import re
 import zipfile
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
-from benchmarks.harness.images import blocks, encoded
+from PIL import Image
+
+from benchmarks.harness.images import encoded, noise
 from benchmarks.harness.tab import Tab
 
-NAME = re.compile(rb"vq[0-9a-f]{16}")  # how every visitor is called, wherever it stands
+NAME = re.compile(rb"vq[0-9a-f]{16}")  # of any visitor
 SHA256 = re.compile(rb"[0-9a-f]{64}")
 SMALL = ((640, 480), (900, 1200))
 SIZES = ((4032, 3024), *SMALL)  # a phone's photo, and two small ones
@@ -18,21 +21,20 @@ LABELLED_CLASSES, IMAGES_PER_CLASS = 2, 4
 TRAINED_NETWORK = "ShuffleNet V2 X0 5, untrained"
 
 
-@dataclass(frozen=True)
-class UploadFile:
+class UploadFile(NamedTuple):
     """A file to upload; `key` is the SHA-256 of its bytes."""
 
     title: str
     data: bytes
 
-    @cached_property
+    @property
     def key(self) -> str:
         return hashlib.sha256(self.data).hexdigest()
 
 
 @dataclass(frozen=True)
 class Person:
-    """A visitor with files of their own, all drawn from these two numbers."""
+    """A visitor with files that nobody else has, all generated from these two numbers."""
 
     number: int
     seed: int
@@ -49,13 +51,13 @@ class Person:
 
     @cached_property
     def zipped(self) -> UploadFile:
-        """Two classes of small images, which carry the visitor's name, too."""
+        """Two classes of small images, whose names contain the visitor's name, too."""
         file = io.BytesIO()
         with zipfile.ZipFile(file, "w") as archive:
-            for label in range(LABELLED_CLASSES):
-                for i in range(IMAGES_PER_CLASS):
-                    data = self._image(100 + label * IMAGES_PER_CLASS + i, (96, 96))
-                    archive.writestr(f"{self.name}-class-{label}/{self.name}-{i}.jpg", data)
+            for number in range(LABELLED_CLASSES * IMAGES_PER_CLASS):
+                label, i = divmod(number, IMAGES_PER_CLASS)
+                name = f"{self.name}-class-{label}/{self.name}-{i}.jpg"
+                archive.writestr(name, self._image(100 + number, (96, 96)))
         return UploadFile(f"{self.name}.zip", file.getvalue())
 
     @property
@@ -64,16 +66,17 @@ class Person:
         return {file.key.encode() for file in self.images}
 
     def _image(self, number: int, size: tuple[int, int]) -> bytes:
-        return encoded(blocks([self.seed, self.number, number], size, shape=(9, 12)), "JPEG", quality=90)
+        image = noise([self.seed, self.number, number], size, shape=(9, 12), resample=Image.Resampling.BICUBIC)
+        return encoded(image, "JPEG", quality=90)
 
     async def upload_labelled(self, tab: Tab) -> None:
-        """On "Train & compare", the ZIP of this visitor's labelled images."""
+        """Upload the ZIP of this visitor's labelled images on "Train & compare"."""
         await tab.choose("labelled_source", "ZIP")
-        await tab.upload((self.zipped.title, self.zipped.data), name="A ZIP with a folder")
+        await tab.upload(self.zipped, name="A ZIP with a folder")
 
 
 async def start_training(tab: Tab) -> None:
-    """On "Train & compare", with the quickest method there is."""
+    """Start the quickest training that "Train & compare" offers."""
     await tab.choose("Network", TRAINED_NETWORK)
     await tab.type("Random splits", 2)
     await tab.choose_all("Methods", [name for name in tab.options("Methods") if name.startswith("global@224")])
@@ -81,7 +84,7 @@ async def start_training(tab: Tab) -> None:
 
 
 class LeakDetector:
-    """Looks through all that is sent to one visitor for what belongs to others."""
+    """Searches everything that is sent to one visitor for what belongs to others."""
 
     def __init__(self, person: Person, owners: dict[bytes, int]) -> None:
         self._name, self._number, self._owners = person.name.encode(), person.number, owners

@@ -1,4 +1,4 @@
-"""What a page run without a browser remembers, to read and to set."""
+"""The state of a page that runs without a browser, to read and to set."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from crosspool.ui.visit.state import NAME, VisitPart, VisitState
 
 
 def visit_of(app: AppTest) -> VisitState:
-    """All that the visit remembers, also before its first run."""
+    """The whole state of the visit, also before its first run."""
     if NAME not in app.session_state:
         app.session_state[NAME] = VisitState()
     state: VisitState = app.session_state[NAME]
@@ -16,5 +16,5 @@ def visit_of(app: AppTest) -> VisitState:
 
 
 def state_of(app: AppTest, kind: type[VisitPart]) -> Any:
-    """A part of what the visit remembers; the caller knows which of its fields have a value."""
+    """A part of the visit's state; the caller knows which of its fields have a value."""
     return visit_of(app).part(kind)

@@ -9,12 +9,12 @@ from playwright.sync_api import ConsoleMessage, FilePayload, Locator, Page, expe
 
 WIDTHS = (1920, 1440, 1024, 390)
 PATIENCE_MILLISECONDS = 90_000  # the machine may be small and busy
-NOTICE_MILLISECONDS = 100  # until the page has told the server of what was done to it
+NOTICE_MILLISECONDS = 100  # until the page has told the server of an event
 expect.set_options(timeout=PATIENCE_MILLISECONDS)
 
 
 class Visit:
-    """A new session in a browser window, and everything that the browser complained about or asked for."""
+    """A new session in a browser window, and all complaints and requests of the browser."""
 
     def __init__(self, page: Page, url: str) -> None:
         self.page, self.url = page, url
@@ -51,9 +51,9 @@ class Visit:
     def tile(self, channel: int) -> Locator:
         return self.page.locator(f'.wall .tile[data-channel="{channel}"]')
 
-    def tile_at(self, place: int) -> Locator:
-        """The tile at that place of the gallery's order, from 0."""
-        return self.page.locator(f'.wall .tile[aria-posinset="{place + 1}"]')
+    def tile_at(self, index: int) -> Locator:
+        """A tile by its index in the gallery's order."""
+        return self.page.locator(f'.wall .tile[aria-posinset="{index + 1}"]')
 
     def heading(self, channel: int) -> Locator:
         return self.page.get_by_text(f"Map {channel}", exact=True)
@@ -67,7 +67,7 @@ class Visit:
         return self.page.locator(".gallery .pins figure")
 
     def choose(self, label: str, option: str) -> None:
-        """An option of a select box."""
+        """Choose an option of a select box."""
         box = self.page.get_by_role("combobox", name=label)
         box.scroll_into_view_if_needed()  # scrolling closes the list
         self.page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
@@ -76,33 +76,32 @@ class Visit:
         self.settle()
 
     def pick(self, group: str, option: str) -> None:
-        """A button of a segmented control."""
+        """Press a button of a segmented control."""
         self.page.get_by_role("radiogroup", name=group).get_by_role("radio", name=option).click()
         self.settle()
 
     def press(self, key: str) -> None:
-        """A key that the whole page listens to, once it does."""
+        """Press a key that the whole page listens to, once it does."""
         self.page.wait_for_function("[...document.querySelectorAll('*')].some(element => element.shadowRoot?.stop)")
         self.page.keyboard.press(key)
 
     def upload(self, *files: tuple[str, bytes]) -> None:
-        """Files, each a (name, bytes), at once."""
+        """Upload files at once, each a name and its bytes."""
         chooser = self.page.locator('input[type="file"]')
         expect(chooser).to_be_enabled()
-        chooser.set_input_files(
-            [FilePayload(name=name, mimeType=guess_type(name)[0] or "", buffer=data) for name, data in files]
-        )
+        payloads = [FilePayload(name=name, mimeType=guess_type(name)[0] or "", buffer=data) for name, data in files]
+        chooser.set_input_files(payloads)
 
     def expect_to_fit_every_width(self) -> None:
-        """Nothing is wider than the window, on a phone, a tablet, a desktop and a projector."""
+        """Check that nothing is wider than the window of a phone, a tablet, a desktop and a projector."""
         for width in WIDTHS:
             self.page.set_viewport_size({"width": width, "height": 900})
             self.page.wait_for_function("width => innerWidth === width", arg=width)
             self.settle()
             self.page.wait_for_function("document.documentElement.scrollWidth <= innerWidth")
-            for inside in [self.page.get_by_test_id("stMain"), *self.page.locator(".bars").all()]:
-                needed, there = inside.evaluate("inside => [inside.scrollWidth, inside.clientWidth]")
-                assert needed <= there, f"at {width} px"
+            for box in [self.page.get_by_test_id("stMain"), *self.page.locator(".bars").all()]:
+                needed, available = box.evaluate("box => [box.scrollWidth, box.clientWidth]")
+                assert needed <= available, f"at {width} px"
 
     def expect_no_complaints(self) -> None:
         assert self.complaints == []

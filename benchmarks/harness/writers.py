@@ -1,7 +1,7 @@
-"""Processes that write over and over until they are killed, and what may be read of what they wrote.
+"""Processes that write over and over until they are killed, and checks of what they wrote.
 
-`python -m benchmarks.harness.writers NAME FOLDER` is such a process: every entry that a killed one leaves is what was
-put, bit by bit, or absent.
+`python -m benchmarks.harness.writers NAME FOLDER` is such a process: every entry that a killed one leaves is exactly
+what was written, bit by bit, or absent.
 """
 
 import hashlib
@@ -25,10 +25,9 @@ from crosspool.errors import CrosspoolError
 from crosspool.whole_files import ABANDONED_SECONDS
 
 if TYPE_CHECKING:
-    from crosspool.backbones.weights import WeightsFile
     from crosspool.classifiers import TrainedClassifier
 
-ENTRIES = 12  # that a writer puts again and again
+ENTRIES = 12  # of the cache, written again and again
 PHOTO = "assets/samples/cat.jpg"
 EXPORTS = ("npz", "png", "html", "csv")
 READY = b"ready"
@@ -37,14 +36,17 @@ KILL_SECONDS = 0.4  # until a writer is killed, at most
 
 @dataclass(frozen=True)
 class Writer:
-    """`write` writes one more thing into a folder, by its number; `check` counts what lies there, all exact."""
+    """`write` writes one thing into a folder, by its number; `check` counts the things there, all of them exact.
+
+    `share` is that of all kills.
+    """
 
     write: Callable[[Path, int], None]
     check: Callable[[Path], int]
     share: float = 0.2
 
 
-# --- what is written, and what may be read
+# --- writing and checking
 
 
 def _array(number: int) -> Array:
@@ -89,12 +91,12 @@ def check_model(folder: Path) -> int:
 
 
 def export(folder: Path, number: int) -> None:
-    """`crosspool maps`, as on the command line."""
+    """Run `crosspool maps` as on the command line."""
     from crosspool.cli.app import run
 
     kind = EXPORTS[number % len(EXPORTS)]
-    status = run(["maps", PHOTO, "--size", "128", "--device", "cpu", "--out", str(folder / f"maps.{kind}")])
-    if status:
+    out = folder / f"maps.{kind}"
+    if status := run(["maps", PHOTO, "--size", "128", "--device", "cpu", "--out", str(out)]):
         sys.exit(status)
 
 
@@ -109,10 +111,8 @@ def check_exports(folder: Path) -> int:
                 assert all(arrays[name].size for name in arrays.files)
         elif path.suffix == ".png":
             Image.open(BytesIO(data)).load()
-        elif path.suffix == ".html":
-            assert data.rstrip().endswith(b"</html>"), "the page is cut short"
         else:
-            assert data.endswith(b"\n"), "the table is cut short"
+            assert data.endswith((b"</html>", b"</html>\n") if path.suffix == ".html" else b"\n"), f"{path.name} is cut"
     return len(paths)
 
 
@@ -120,19 +120,13 @@ WEIGHTS = np.random.default_rng(0).bytes(3_000_000)
 
 
 def download(folder: Path, number: int) -> None:
-    from crosspool.backbones.weights import fetch_weights
+    from crosspool.backbones.weights import WeightsFile, fetch_weights
 
-    file = _weights()
+    checksum = hashlib.sha256(WEIGHTS).hexdigest()[:8]
+    file = WeightsFile(os.environ["WEIGHTS_URL"], "some.pth", len(WEIGHTS) / 1e6, checksum)
     if number:
         file.path.unlink()
     fetch_weights(file)
-
-
-def _weights() -> "WeightsFile":
-    from crosspool.backbones.weights import WeightsFile
-
-    checksum = hashlib.sha256(WEIGHTS).hexdigest()[:8]
-    return WeightsFile(os.environ["WEIGHTS_URL"], "some.pth", len(WEIGHTS) / 1e6, checksum)
 
 
 def check_weights(folder: Path) -> int:
@@ -152,64 +146,55 @@ WRITERS: Mapping[str, Writer] = {
 # --- killing
 
 
-def environment(folder: Path, url: str) -> dict[str, str]:
-    """Of a writer: weights go to its folder, and one thread is enough."""
-    return {**os.environ, "TORCH_HOME": str(folder), "WEIGHTS_URL": url, "OMP_NUM_THREADS": "1"}
+def start_writer(name: str, folder: Path, url: str, *more: str) -> "subprocess.Popen[bytes]":
+    """Start a writer; it downloads weights from the URL into its folder, and one thread is enough for it."""
+    command = [sys.executable, "-m", "benchmarks.harness.writers", name, str(folder), *more]
+    environment = {**os.environ, "TORCH_HOME": str(folder), "WEIGHTS_URL": url, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
 
 
-def command(name: str, folder: Path, *more: str) -> list[str]:
-    return [sys.executable, "-m", "benchmarks.harness.writers", name, str(folder), *more]
-
-
-def killed(name: str, folder: Path, random: Random, url: str = "") -> int:
-    """Start a writer, kill it at some moment, and return how many things lie there, all of them exact."""
-    process = subprocess.Popen(
-        command(name, folder), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment(folder, url)
-    )
-    assert process.stdout is not None
-    with process.stdout:
-        while (line := process.stdout.readline().strip()) != READY:  # the command says what it wrote
+def kill_writer(name: str, folder: Path, random: Random, url: str = "") -> int:
+    """Start a writer, kill it at a random moment, and return how many things it left, all of them exact."""
+    with start_writer(name, folder, url) as process:
+        assert process.stdout is not None
+        while (line := process.stdout.readline().strip()) != READY:  # the command also prints what it wrote
             assert line or process.poll() is None, f"the writer of {name} does not start"
         time.sleep(KILL_SECONDS * random.random())
-        process.send_signal(signal.SIGKILL)
+        process.kill()
         assert process.wait() == -signal.SIGKILL, f"the writer of {name} had ended before"
     return WRITERS[name].check(folder)
 
 
 def leftovers(folder: Path) -> list[Path]:
+    """The temporary files that killed writers left."""
     return [path for path in folder.rglob("*") if path.name.startswith(".crosspool-") or path.suffix == ".partial"]
 
 
-def goes_on(name: str, folder: Path, url: str = "") -> None:
-    """The next writer succeeds, and removes what killed ones left, once that is old."""
+def write_again(name: str, folder: Path, url: str = "") -> None:
+    """Check that the next writer succeeds, and removes what killed ones left, once that is old."""
     for path in leftovers(folder):
         os.utime(path, (time.time() - 2 * ABANDONED_SECONDS,) * 2)
-    subprocess.run(
-        command(name, folder, str(2 * ENTRIES)),
-        check=True,
-        env=environment(folder, url),
-        capture_output=True,
-    )
+    with start_writer(name, folder, url, str(2 * ENTRIES)) as process:
+        _, errors = process.communicate()
+    assert process.returncode == 0, errors
     assert WRITERS[name].check(folder) == {"cache": ENTRIES, "exports": len(EXPORTS)}.get(name, 1)
-    assert leftovers(folder) == [], "what killed writers left stays for ever"
+    assert leftovers(folder) == [], "what killed writers left is not removed"
 
 
 def refusal(name: str, folder: Path, url: str) -> str:
     """The sentence of a writer that cannot write; what was in the folder is still there."""
     before = WRITERS[name].check(folder)
-    done = subprocess.run(
-        command(name, folder), env=environment(folder, url), capture_output=True, text=True, check=False
-    )
-    sentence = done.stderr.strip()
-    assert done.returncode == 2, f"status {done.returncode}: {sentence}"
+    with start_writer(name, folder, url) as process:
+        sentence = process.communicate()[1].decode().strip()
+    assert process.returncode == 2, f"status {process.returncode}: {sentence}"
     assert "\n" not in sentence, sentence
-    assert WRITERS[name].check(folder) == before or name == "weights"  # its writer takes the old file away
+    assert WRITERS[name].check(folder) == before or name == "weights"  # its writer removes the old file
     assert leftovers(folder) == []
     return sentence.replace(str(folder), "FOLDER")
 
 
 def main(name: str, folder: Path, times: int | None = None) -> None:
-    """Write again and again; say so once it works."""
+    """Write again and again; print READY after the first time."""
     try:
         for number in count() if times is None else range(times):
             WRITERS[name].write(folder, number)

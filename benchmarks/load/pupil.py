@@ -1,14 +1,12 @@
 """One visitor of a class, who does one thing after the other and checks every page."""
 
 import asyncio
-import hashlib
 import random
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic
 
-from benchmarks.harness.answers import Fact, MapsKey
-from benchmarks.harness.connection import PageAnswer
+from benchmarks.harness.answers import Fact, MapsKey, sample_files
 from benchmarks.harness.mapsets import unpack
 from benchmarks.harness.people import LeakDetector, Person, start_training
 from benchmarks.harness.tab import Tab
@@ -29,8 +27,9 @@ CHANNEL = re.compile(r"^\*\*Map (\d+)\*\*$")
 WEIGHT = re.compile(rf"At row (\d+), column (\d+), map (\d+) has the weight {NUMBER}")
 HIGHEST = re.compile(rf"^## Top class: \*\*(.+?)\*\* \(score {NUMBER}\)")
 PATIENCE_SECONDS = 300.0
+MEAN_PAUSE = 1.377  # of lognormvariate(0, 0.8)
 
-Action = Callable[[], Awaitable[PageAnswer | None]]
+Action = Callable[[], Awaitable[float | None]]  # returns the seconds of the answer
 
 
 class WrongAnswerError(Exception):
@@ -40,65 +39,54 @@ class WrongAnswerError(Exception):
 class Pupil:
     """One visitor, who does one thing after the other."""
 
-    def __init__(
-        self,
-        url: str,
-        person: Person,
-        detector: LeakDetector,
-        samples: dict[str, tuple[str, bytes]],
-        records: ClassRecords,
-    ) -> None:
-        self.url, self.person, self.detector, self.samples, self.records = url, person, detector, samples, records
+    def __init__(self, url: str, person: Person, owners: dict[bytes, int], records: ClassRecords, think: float) -> None:
+        self.url, self.person, self.records, self.think = url, person, records, think
+        self.detector = LeakDetector(person, owners)
         self.random = random.Random(f"{person.seed} {person.number}")
-        self.keys = {name: hashlib.sha256(data).hexdigest() for name, (_, data) in samples.items()}
-        self.tab = Tab(url, detector)
-        self._in_new_tab()
+        self.samples = sample_files()
+        self.keys = {name: file.key for name, file in self.samples.items()}
+        self._new_tab()
 
-    def _in_new_tab(self) -> None:
-        self.on_page, self.image, self.title = MAPS, self.keys["cat"], self.samples["cat"][0]
+    def _new_tab(self) -> None:
+        self.tab = Tab(self.url, self.detector)
+        self.on_page, self.image, self.title = MAPS, self.keys["cat"], self.samples["cat"].title
         self.pair, self.size, self.channel = PAIRS[0], OWN_SIZE, -1
         self.uploaded: list[str] = []  # keys
         self.source = "Samples"
 
-    async def live(self, until: float, think: Callable[[random.Random], float]) -> None:
-        """Open the app, do things, and close it."""
+    async def live(self, until: float) -> None:
+        """Open the app, use it, and close it."""
         await asyncio.sleep(self.random.uniform(0, 5))
         await self.act("open the app", self.open)
-        while (pause := think(self.random)) < until - monotonic():
+        while (pause := self.random.lognormvariate(0, 0.8) * self.think / MEAN_PAUSE) < until - monotonic():
             await asyncio.sleep(pause)
-            name, action = self._next()
-            await self.act(name, action)
+            await self.act(*self._next())
         await self.tab.close()
 
     async def act(self, name: str, action: Action) -> None:
-        """Do something; whatever goes wrong is an error, and the visitor starts anew."""
+        """Do something; whatever goes wrong is an error, and the visitor starts again in a new tab."""
         records, start = self.records, monotonic()
         try:
-            answer = await asyncio.wait_for(action(), PATIENCE_SECONDS)
+            seconds = await asyncio.wait_for(action(), PATIENCE_SECONDS)
             needs = self._needs()
-            kind = "cached" if needs <= records.shown else "computed"
+            kind = "cached" if needs in records.shown else "computed"
             if name in ("look at other images", "train"):
                 kind = "job"
             self._check()
-            if answer is not None:
-                records.times[name, kind].append(answer.seconds)
-                records.spinner_texts.update(answer.spinner_texts)
+            if seconds is not None:
+                records.times[name, kind].append(seconds)
                 if kind == "computed":
-                    records.waits[self.person.number].append(answer.seconds)
-            records.shown |= needs
-        except Exception as error:  # whatever it is, it is counted and told
+                    records.waits[self.person.number].append(seconds)
+            records.shown.add(needs)
+        except Exception as error:  # any error is counted and printed
             text = " ".join(str(error).split())[:300]
             records.errors.append(f"{name}, after {monotonic() - start:.1f} s: {type(error).__name__}: {text}")
-            await self._start_anew()
-
-    async def _start_anew(self) -> None:
-        await self.tab.close()
-        self.tab = Tab(self.url, self.detector)
-        self._in_new_tab()
-        await self.tab.open()
+            await self.tab.close()
+            self._new_tab()
+            await self.tab.open()
 
     def _next(self) -> tuple[str, Action]:
-        """What to do next, which depends on the page."""
+        """The next action, which depends on the page."""
         if self.on_page in (LESSON, TRAIN, WHY):
             return "go to a page", lambda: self.go(MAPS)
         choices: list[tuple[float, str, Action]] = [
@@ -119,44 +107,44 @@ class Pupil:
         if self.uploaded:
             choices.append((3, "choose an uploaded image", self.choose_own))
         choices += [(0.3, "train", self.train), (0.4, "open the app", self.open), (0.4, "come back", self.come_back)]
-        weights = [weight for weight, _, _ in choices]
-        ((_, name, action),) = self.random.choices(choices, weights)
+        ((_, name, action),) = self.random.choices(choices, [weight for weight, _, _ in choices])
         return name, action
 
     # --- actions
 
-    async def open(self) -> PageAnswer:
-        """In a new tab; the old one, with all that was uploaded there, is closed."""
+    async def open(self) -> float:
+        """Open the app in a new tab; the old one, with everything that was uploaded there, is closed."""
         await self.tab.close()
-        self.tab = Tab(self.url, self.detector)
-        self._in_new_tab()
+        self._new_tab()
         if self.random.random() < 0.5:
             return await self.tab.open()
-        sample = self.random.choice(list(self.samples))
+        sample = self._other_sample()
         self.pair, self.size = self.random.choice(PAIRS), self.random.choice(SIZES)
-        self.image, self.title = self.keys[sample], self.samples[sample][0]
         return await self.tab.open("/", sample=sample, pair=self.pair, size=self.size)
 
-    async def come_back(self) -> PageAnswer:
-        """After the network was gone for a moment."""
+    async def come_back(self) -> float:
+        """Come back after the network was gone for a moment."""
         await self.tab.lose_connection()
         await asyncio.sleep(self.random.uniform(0.5, 3))
         return await self.tab.come_back()
 
-    async def upload(self) -> PageAnswer:
+    async def upload(self) -> float:
         await self._show("Upload")
         file = self.person.images[len(self.uploaded)]
         self.uploaded.append(file.key)
         self.image, self.title = file.key, file.title
-        return await self.tab.upload((file.title, file.data))
+        return await self.tab.upload(file)
 
-    async def choose_sample(self) -> PageAnswer:
+    async def choose_sample(self) -> float:
         await self._show("Samples")
-        sample = self.random.choice(list(self.samples))
-        self.image, self.title = self.keys[sample], self.samples[sample][0]
-        return await self.tab.tell("sample-strip", "chosen", sample)
+        return await self.tab.tell("sample-strip", "chosen", self._other_sample())
 
-    async def choose_own(self) -> PageAnswer:
+    def _other_sample(self) -> str:
+        sample = self.random.choice(list(self.samples))
+        self.image, self.title = self.keys[sample], self.samples[sample].title
+        return sample
+
+    async def choose_own(self) -> float:
         await self._show("Upload")
         self.image = self.random.choice(self.uploaded)
         self.title = next(file.title for file in self.person.images if file.key == self.image)
@@ -167,49 +155,49 @@ class Pupil:
             self.source = source
             await self.tab.choose("source", source)
 
-    async def choose_pair(self) -> PageAnswer:
+    async def choose_pair(self) -> float:
         self.pair, self.channel = self.random.choice([pair for pair in PAIRS if pair != self.pair]), -1
         label = next(option for option in self.tab.options("Layer pair") if f"→ {self.pair} " in option)
         return await self.tab.choose("Layer pair", label)
 
-    async def choose_size(self) -> PageAnswer:
+    async def choose_size(self) -> float:
         self.size = self.random.choice([size for size in SIZES if size != self.size])
         return await self.tab.choose("Input size", f"{self.size} px")
 
-    async def choose_channel(self) -> PageAnswer:
+    async def choose_channel(self) -> float:
         self.channel = self.random.randrange(300)
         return await self.tab.tell_gallery(selected=self.channel)
 
-    async def choose_position(self) -> PageAnswer:
+    async def choose_position(self) -> float:
         cell = [self.random.randrange(5), self.random.randrange(5)]
         return await self.tab.tell(self.random.choice(["seen", "over"]), "cell", cell)
 
-    async def go_anywhere(self) -> PageAnswer:
+    async def go_anywhere(self) -> float:
         return await self.go(self.random.choice([page for page in self.tab.pages if page != self.on_page]))
 
-    async def go(self, page: str) -> PageAnswer:
+    async def go(self, page: str) -> float:
         self.on_page = page
         return await self.tab.go(page)
 
-    async def leave(self) -> PageAnswer:
-        """Ask for one size, and for another before the answer is there."""
+    async def leave(self) -> float:
+        """Ask for one size, and for another before the answer has come."""
         other = self.random.choice(SIZES)
         await self.tab.leave(self.tab.choose("Input size", f"{other} px"), self.random.uniform(0.02, 0.3))
         self.size = self.random.choice([size for size in SIZES if size != other])
         return await self.tab.choose("Input size", f"{self.size} px")
 
-    async def look(self) -> PageAnswer | None:
-        """At all other images, until they are there."""
+    async def look(self) -> float | None:
+        """Look at all other images, and wait until they are there."""
         buttons = [node.label for node in self.tab.page.elements("button") if node.key == "across-look"]
         if not buttons or buttons[0].startswith("All"):
             return None
         start = monotonic()
         await self.tab.press("across-look")
         await self.tab.settle_until(lambda: self.tab.has("button", "across-look"))
-        return PageAnswer(monotonic() - start, ())
+        return monotonic() - start
 
-    async def train(self) -> PageAnswer:
-        """On a ZIP of the visitor's own, with the quickest method there is."""
+    async def train(self) -> float:
+        """Train on the visitor's ZIP, with the quickest method."""
         await self.go(TRAIN)
         await self.person.upload_labelled(self.tab)
         start = monotonic()
@@ -217,7 +205,7 @@ class Pupil:
         await self.tab.settle_until(lambda: not self.tab.has("button", "cancel"))
         if not any(text.startswith(f"Result: {self.person.name}, 8 images") for text in self.tab.page.texts):
             raise WrongAnswerError("A training ended without a result on the visitor's own images")
-        return PageAnswer(monotonic() - start, ())
+        return monotonic() - start
 
     # --- checks
 
@@ -225,21 +213,19 @@ class Pupil:
     def _maps_key(self) -> MapsKey:
         return MapsKey(self.image, self.pair, self.size)
 
-    def _needs(self) -> set[tuple[object, ...]]:
-        """What the page needs that may have to be computed."""
-        if self.on_page in WITH_MAPS:
-            return {("maps", self._maps_key)}
+    def _needs(self) -> tuple[object, ...]:
+        """A key of what may have to be computed for the page."""
         if self.on_page == WHY:
-            return {("why", self.image, self.size)}
-        return {(self.on_page, self._maps_key)}
+            return "why", self.image, self.size
+        return "maps" if self.on_page in WITH_MAPS else self.on_page, self._maps_key
 
     def _check(self) -> None:
         page, records = self.tab.page, self.records
         if page.errors:
-            raise WrongAnswerError(f"The page {self.on_page} says: {page.errors}")
+            raise WrongAnswerError(f"The page {self.on_page} shows: {page.errors}")
         if self.detector.leaks:
-            leaked, self.detector.leaks = self.detector.leaks, set()
-            raise WrongAnswerError(f"On {self.on_page}, a message carries what belongs to others: {leaked}")
+            leaks, self.detector.leaks = self.detector.leaks, set()
+            raise WrongAnswerError(f"On {self.on_page}, a message contains what belongs to others: {leaks}")
         texts = page.texts
         if self.on_page in (*WITH_MAPS, WHY) and not any(as_it_is(self.title) in text for text in texts):
             raise WrongAnswerError(f"{self.on_page} does not name the image {self.title}")
@@ -258,30 +244,28 @@ class Pupil:
             records.classes.add((self.image, self.size, name))
 
     def _check_strip(self) -> None:
-        """The thumbnails are the visitor's own, all of them and in their order."""
-        kind = "sample" if self.source == "Samples" else "upload"
-        if kind == "upload" and not self.uploaded:
+        """Check that the thumbnails are the visitor's, all of them and in their order."""
+        strip, expected = ("sample", list(self.samples)) if self.source == "Samples" else ("upload", self.uploaded)
+        if not expected:
             return
-        strip = self.tab.page.component(f"{kind}-strip")
-        listed = [item["id"] for item in strip["items"]]
-        right = list(self.samples) if kind == "sample" else self.uploaded
-        if listed != right:
-            raise WrongAnswerError(f"The thumbnails are {listed} instead of {right}")
-        for item in strip["items"]:
-            self.records.thumbnails.add((self.keys.get(item["id"], item["id"]), item["image"]))
+        items = self.tab.page.component(f"{strip}-strip")["items"]
+        ids = [item["id"] for item in items]
+        if ids != expected:
+            raise WrongAnswerError(f"The thumbnails are {ids} instead of {expected}")
+        self.records.thumbnails |= {(self.keys.get(item["id"], item["id"]), item["image"]) for item in items}
 
     def _check_maps(self, texts: list[str]) -> None:
         packed = self.tab.packed_maps()
         maps = unpack(packed)
         if self.tab.page.component("gallery")["maps"] != maps.id:
-            raise WrongAnswerError("The gallery waits for other maps than those that were sent")
+            raise WrongAnswerError("The gallery expects other maps than those that were sent")
         channel = int(_groups(CHANNEL, texts)[0])
         if self.channel not in (-1, channel):
             raise WrongAnswerError(f"Map {channel} is shown instead of {self.channel}")
-        records, key = self.records, self._maps_key
-        records.keep_maps(key, packed)
-        records.facts.add(Fact(key, "peak", channel, _float(_groups(PEAK, texts)[0])))
-        records.facts.add(Fact(key, "share", channel, _float(_groups(SHARE, texts)[0]) / 100))
+        key = self._maps_key
+        self.records.store_maps(key, packed)
+        peak, share = (_float(_groups(pattern, texts)[0]) for pattern in (PEAK, SHARE))
+        self.records.facts |= {Fact(key, "peak", channel, peak), Fact(key, "share", channel, share / 100)}
 
 
 def _groups(pattern: re.Pattern[str], texts: Sequence[str]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What all visitors of a class met with, whether it was right, and the report of it."""
+"""The answers that all visitors of a class received, whether they were right, and the report."""
 
 import hashlib
 import statistics
@@ -20,33 +20,32 @@ WARM_SECONDS = 120.0  # from then on memory is to be flat
 
 @dataclass
 class ClassRecords:
-    """What all visitors met with; maps that were sent are kept in the folder, by their SHA-256."""
+    """The answers that all visitors received; maps are stored in the folder, by their SHA-256."""
 
     folder: Path
     times: dict[tuple[str, str], list[float]] = field(default_factory=lambda: defaultdict(list))  # by action and kind
     waits: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))  # of each visitor, uncached
     errors: list[str] = field(default_factory=list)
-    shown: set[tuple[object, ...]] = field(default_factory=set)  # to anybody before
+    shown: set[tuple[object, ...]] = field(default_factory=set)  # keys of what any visitor has seen
     maps: Counter[tuple[MapsKey, str]] = field(default_factory=Counter)
     facts: set[Fact] = field(default_factory=set)
     classes: set[tuple[str, int, str]] = field(default_factory=set)  # image, size, highest class
     thumbnails: set[tuple[str, str]] = field(default_factory=set)  # image, data URL as it was sent
-    spinner_texts: Counter[str] = field(default_factory=Counter)
 
-    def keep_maps(self, key: MapsKey, packed: bytes) -> None:
+    def store_maps(self, key: MapsKey, packed: bytes) -> None:
         name = hashlib.sha256(packed).hexdigest()
         if not self.maps[key, name]:
             (self.folder / name).write_bytes(packed)
         self.maps[key, name] += 1
 
     def times_of(self, kind: str) -> list[float]:
-        """Of all actions of a kind: cached, computed or job."""
+        """The times of all actions of a kind: cached, computed or job."""
         return [seconds for (_, other), times in self.times.items() if other == kind for seconds in times]
 
 
 @dataclass
 class Levels:
-    """Memory and processor time, every ten seconds."""
+    """The memory and processor time of the server, every ten seconds."""
 
     server: ConfinedServer
     start: float
@@ -54,8 +53,8 @@ class Levels:
 
     def measure(self) -> None:
         """Add a row."""
-        row = (monotonic() - self.start, self.server.memory(), self.server.cpu_seconds(), process_time())
-        self.rows.append(row)
+        seconds = monotonic() - self.start
+        self.rows.append((seconds, self.server.memory(), self.server.cpu_seconds(), process_time()))
 
     def slope(self) -> float:
         """Megabytes a minute, after the first two minutes."""
@@ -63,16 +62,16 @@ class Levels:
         return statistics.linear_regression(*zip(*late, strict=True)).slope
 
     def shares(self) -> tuple[float, float]:
-        """Cores that the server was using on average, and that this harness was."""
+        """The cores that the server used on average, and that this harness used."""
         first, last = self.rows[0], self.rows[-1]
         seconds = last[0] - first[0] or 1
         return (last[2] - first[2]) / seconds, (last[3] - first[3]) / seconds
 
 
 def verify(records: ClassRecords, people: Sequence[Person]) -> tuple[Counter[str], list[str]]:
-    """Compare everything that was shown with what the library computes: how maps agree, and what is wrong."""
-    files = {file.key: file.data for person in people for file in person.images}
-    files |= {hashlib.sha256(data).hexdigest(): data for _, data in sample_files().values()}
+    """Compare everything that was shown with what the library computes: how maps agree, and the wrong answers."""
+    uploads = (file for person in people for file in person.images)
+    files = {file.key: file.data for file in (*uploads, *sample_files().values())}
     library, agreements, wrong = Library(files), Counter[str](), []
     for (key, name), count in sorted(records.maps.items(), key=str):
         verdict = agreement((records.folder / name).read_bytes(), library.packed(key))
@@ -82,8 +81,8 @@ def verify(records: ClassRecords, people: Sequence[Person]) -> tuple[Counter[str
     facts = sorted(records.facts, key=lambda fact: str(fact.maps))
     wrong += [f"a number is wrong: {fact}" for fact in facts if not library.holds(fact)]
     for image, size, name in sorted(records.classes):
-        if as_it_is(right := library.predicted(image, size)) != name:
-            wrong.append(f"the highest class is {name} instead of {right}: {image} at {size} px")
+        if as_it_is(expected := library.predicted(image, size)) != name:
+            wrong.append(f"the highest class is {name} instead of {expected}: {image} at {size} px")
     wrong += [
         f"a thumbnail of {key} shows another image"
         for key, url in records.thumbnails
@@ -93,7 +92,7 @@ def verify(records: ClassRecords, people: Sequence[Person]) -> tuple[Counter[str
 
 
 def print_report(records: ClassRecords, levels: Levels, agreements: Counter[str], wrong: Sequence[str]) -> None:
-    """Print all of it as Markdown."""
+    """Print everything as Markdown."""
     counts = {
         "actions": sum(map(len, records.times.values())),
         "errors": len(records.errors),
@@ -110,7 +109,7 @@ def print_report(records: ClassRecords, levels: Levels, agreements: Counter[str]
     print()
     print_markdown(["answers, in seconds", "how many", "median", "90 %", "99 %", "longest"], rows)
     if computed:
-        means, mean = [statistics.fmean(waits) for waits in records.waits.values()], statistics.fmean(computed)
+        means, mean = list(map(statistics.fmean, records.waits.values())), statistics.fmean(computed)
         waits = {
             "mean of all": mean,
             "the visitor who waited longest on average": max(means),
@@ -120,13 +119,11 @@ def print_report(records: ClassRecords, levels: Levels, agreements: Counter[str]
         print()
         rows = [[name, f"{value:.2f}", f"{value / mean:.2f}"] for name, value in waits.items()]
         print_markdown(["waits for computing", "seconds", "over the mean of all"], rows)
-    if texts := records.spinner_texts.most_common(6):
-        print("\nThe page said meanwhile: " + "; ".join(f"{text} ({n})" for text, n in texts))
     print()
     rows = [[f"{at:.0f}", f"{memory / MEGABYTE:,.0f}"] for at, memory, _, _ in levels.rows]
     print_markdown(["after, in seconds", "memory of the server and its workers, MB"], rows)
     server = levels.server
-    print(f"\nMemory is limited to {server.enforced}; processes ended for want of it: {server.killed()}.")
+    print(f"\nMemory is limited to {server.enforced}; processes ended for lack of it: {server.killed()}.")
     if (peak := server.peak()) is not None:
         print(f"At most {peak / MEGABYTE:,.0f} MB, files included.")
     if levels.rows[-1][0] > WARM_SECONDS + LEVEL_SECONDS:

@@ -1,7 +1,7 @@
 """Memory while visitors come and go: `python -m benchmarks.load.sessions --sessions 500`.
 
 Every visitor opens the app, uploads an image that nobody else has, looks at its maps and one other page, and closes
-the tab. Streamlit keeps a session for 120 seconds after its connection is gone; here it is told to keep it for 5
+the tab. Streamlit keeps a session for 120 seconds after its connection is gone, here for 5
 (STREAMLIT_SERVER_DISCONNECTED_SESSION_TTL), so that those who left are gone when memory is read, after every 50. Ends
 with status 1 where the last level is more than 10 % above that after the first 50, or a visitor saw an error.
 """
@@ -10,12 +10,14 @@ import asyncio
 import sys
 from itertools import chain
 from time import monotonic
+from typing import Annotated
 
-from benchmarks.harness.command import options_of
+import typer
+
+from benchmarks.harness.command import machine
 from benchmarks.harness.confined import MEGABYTE, ConfinedServer, confined
 from benchmarks.harness.people import SMALL, Person
 from benchmarks.harness.tab import Tab
-from benchmarks.harness.timing import machine
 
 CLOSED_SESSION_SECONDS = 5  # that a session is kept after its connection is gone
 SESSIONS_PER_LEVEL = 50
@@ -24,18 +26,16 @@ MAX_GROWTH = 1.10
 
 
 async def visit(url: str, person: Person) -> list[str]:
-    """Come, upload, look, go; what was wrong."""
+    """Come, upload an image, look, and leave; the errors on the pages."""
     tab = Tab(url)
     await tab.open()
     await tab.choose("source", "Upload")
-    file = person.images[0]
-    await tab.upload((file.title, file.data))
+    await tab.upload(person.images[0])
     faults = list(tab.page.errors)
     tab.packed_maps()
     await tab.go("What am I looking at?")
-    faults += tab.page.errors
     await tab.close()
-    return faults
+    return faults + tab.page.errors
 
 
 def active_sessions(server: ConfinedServer) -> str:
@@ -46,7 +46,7 @@ def active_sessions(server: ConfinedServer) -> str:
 
 
 async def come_and_go(server: ConfinedServer, sessions: int) -> tuple[list[tuple[int, float]], list[str]]:
-    """Let them come, a few at a time: megabytes after every 50, and what was wrong."""
+    """Let visitors come, a few at a time: megabytes after every 50, and the errors on the pages."""
     levels: list[tuple[int, float]] = []
     faults: list[str] = []
     url, start = server.app.url, monotonic()
@@ -67,14 +67,17 @@ async def come_and_go(server: ConfinedServer, sessions: int) -> tuple[list[tuple
     return levels, faults
 
 
-def main() -> None:
-    """Run it against a new server, and print memory."""
-    options = options_of(__doc__, sessions=500, cores=2, memory=(4096, "megabytes for the server (4096)"))
+def main(
+    sessions: int = 500,
+    cores: int = 2,
+    memory: Annotated[int, typer.Option(help="Megabytes for the server.")] = 4096,
+) -> None:
+    """Let visitors come to a new server, and print its memory."""
     print(f"{machine()}\n")
     short = {"STREAMLIT_SERVER_DISCONNECTED_SESSION_TTL": str(CLOSED_SESSION_SECONDS)}
-    with confined(megabytes=options.memory, cores=options.cores, environment=short) as server:
-        levels, faults = asyncio.run(come_and_go(server, options.sessions))
-        print(f"\nMemory is limited to {server.enforced}; processes ended for want of it: {server.killed()}.")
+    with confined(megabytes=memory, cores=cores, environment=short) as server:
+        levels, faults = asyncio.run(come_and_go(server, sessions))
+        print(f"\nMemory is limited to {server.enforced}; processes ended for lack of it: {server.killed()}.")
     ratio = levels[-1][1] / levels[0][1]
     print(f"The last level is {ratio:.2f} of that after the first {levels[0][0]} sessions (at most {MAX_GROWTH}).")
     for text in faults:
@@ -83,4 +86,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

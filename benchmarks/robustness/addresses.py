@@ -1,8 +1,8 @@
 """Does any address do harm? `python -m benchmarks.robustness.addresses` opens a thousand odd ones in a served app.
 
-The addresses are those of benchmarks/harness/fuzzing/links.py, each on a page by chance and in a visit of its own. Each
-page has to be complete within the limit of seconds; what it says in a red box has to be a clear sentence, and not that
-it failed. The exit status is 1 after any fault, or when the server's memory has grown.
+The addresses are those of benchmarks/harness/fuzzing/links.py, each on a random page and as a new visit. Each page has
+to be complete within the limit of seconds; what it shows in a red box has to be a clear sentence, and not that it
+failed. The exit status is 1 after any fault, or when the server's memory has grown.
 """
 
 import asyncio
@@ -11,21 +11,22 @@ from collections import Counter
 from statistics import median
 
 import psutil
+import typer
 
 from benchmarks.harness.addresses import PATHS, OpenedAddress, open_addresses
 from benchmarks.harness.app import AppServer, served, wait_until
-from benchmarks.harness.command import options_of, print_markdown
+from benchmarks.harness.command import print_markdown
 from benchmarks.harness.confined import MEGABYTE
 
 LIMIT_SECONDS = 5.0
-SETTLED_COUNT = 300  # addresses, after which memory is measured first: what is kept for all has been filled by then
+SETTLED_COUNT = 300  # addresses, after which memory is first measured: the shared cache has been filled by then
 GROWTH_MEGABYTES = 100
-# Whatever is kept for long otherwise would look like a leak: visits that are over, and maps for others.
+# Finished visits, and maps in the cache, would look like a leak if they were kept for long.
 SHORT_LIVED = {"STREAMLIT_SERVER_DISCONNECTED_SESSION_TTL": "5", "CROSSPOOL_CACHE_MEGABYTES": "64"}
 
 
 async def _open_all(server: AppServer, count: int, seed: int) -> bool:
-    """Open them and print what came of it: whether nothing was wrong."""
+    """Open the addresses and print the results; whether nothing was wrong."""
     results: list[OpenedAddress] = []
     levels: list[float] = []
     process = psutil.Process(server.process.pid)
@@ -48,29 +49,23 @@ def _print_results(results: list[OpenedAddress]) -> None:
         group = [opened for opened in results if opened.path == path]
         seconds = [opened.seconds for opened in group] or [0.0]
         boxes = Counter(box[:60] for opened in group for box in opened.boxes).most_common(1)
-        rows.append([
-            f"/{path}",
-            f"{len(group):,}",
-            f"{sum(bool(opened.boxes) for opened in group):,}",
-            f"{sum(bool(opened.faults) for opened in group)}",
-            f"{median(seconds):.2f} s",
-            f"{max(seconds):.2f} s",
-            "; ".join(f"{n} × {box}" for box, n in boxes),
-        ])  # fmt: skip
-    header = ["page", "opened", "with a note", "faults", "median", "slowest", "said most often"]
+        noted, faulty = sum(bool(opened.boxes) for opened in group), sum(bool(opened.faults) for opened in group)
+        counts = [f"{count:,}" for count in (len(group), noted, faulty)]
+        note = "; ".join(f"{n} × {box}" for box, n in boxes)
+        rows.append([f"/{path}", *counts, f"{median(seconds):.2f} s", f"{max(seconds):.2f} s", note])
+    header = ["page", "opened", "with a note", "faults", "median", "slowest", "most frequent note"]
     print_markdown(header, rows, words=header[-1:])
 
 
-def main() -> None:
-    """Open them in a new server's app."""
-    options = options_of(__doc__, count=1000, seed=0)
+def main(count: int = 1000, seed: int = 0) -> None:
+    """Open the addresses in a new server's app, and print the results."""
     with served(environment=SHORT_LIVED) as server:
         wait_until(server.is_ready)
-        sound = asyncio.run(_open_all(server, options.count, options.seed))
+        sound = asyncio.run(_open_all(server, count, seed))
         faults = server.faults
     print("\n".join(faults), file=sys.stderr)
     sys.exit(not sound or bool(faults))
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -1,10 +1,8 @@
-"""Is what crosspool writes whole, whenever it is killed? Writers are killed now and then.
+"""Is what crosspool writes whole, even if it is killed? `python -m benchmarks.robustness.crashes` (as root).
 
-`python -m benchmarks.robustness.crashes` prints what was read back.
-
-A real process writes over and over; SIGKILL ends it, and everything that lies there is read back: each entry is what
-was put, bit by bit, or absent. Another writer then has to succeed, and to clear up what is old. After that the same
-writers meet a full disk and a folder that is only to be read, where they have to say so in one sentence.
+A real process writes over and over; SIGKILL ends it at a random moment, and everything that it left is read back: each
+entry is exactly what was written, bit by bit, or absent. Another writer then has to succeed, and to remove what is old.
+After that the same writers meet a full disk and a read-only folder, where they have to report that in one sentence.
 """
 
 import http.server
@@ -14,40 +12,35 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
 
-from benchmarks.harness.command import options_of, print_markdown
-from benchmarks.harness.writers import WEIGHTS, WRITERS, goes_on, killed, leftovers, refusal
+import typer
 
-DISK_SIZE = "2m"  # of the small disk
+from benchmarks.harness.command import print_markdown
+from benchmarks.harness.writers import WEIGHTS, WRITERS, kill_writer, leftovers, refusal, write_again
+
+DISK_SIZE = "2m"
 
 
 @contextmanager
-def small_disk(folder: Path) -> Iterator[Path]:
-    """A file system of its own; needs root."""
+def full_disk(folder: Path) -> Iterator[Path]:
+    """A full file system of DISK_SIZE at this folder; needs root."""
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_SIZE}", "crosspool", str(folder)], check=True)
     try:
+        with suppress(OSError), (folder / "in the way").open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
         yield folder
     finally:
         subprocess.run(["umount", str(folder)], check=True)
 
 
-def fill(folder: Path) -> None:
-    """Leave no byte."""
-    with (folder / "in the way").open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(bytes(4096))
-        except OSError:
-            return
-
-
 @contextmanager
-def server() -> Iterator[str]:
-    """The address of the weights, which come slowly enough for a kill to hit."""
+def weights_server() -> Iterator[str]:
+    """The address of weights that are sent slowly enough to be interrupted by a kill."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -59,10 +52,8 @@ def server() -> Iterator[str]:
                 time.sleep(0.01)
 
         def handle(self) -> None:
-            try:
+            with suppress(ConnectionError):  # the reader was killed
                 super().handle()
-            except ConnectionError:  # the reader was killed
-                return
 
         def log_message(self, format: str, *args: object) -> None:
             return
@@ -75,29 +66,27 @@ def server() -> Iterator[str]:
         weights.shutdown()
 
 
-def main() -> None:
+def main(kills: int = 100, seed: int = 0) -> None:
     """Kill writers, then let them meet the disks, and print a table."""
-    options = options_of(__doc__, kills=100, seed=0)
-    random, rows = Random(options.seed), []
-    with tempfile.TemporaryDirectory() as place, server() as url:
+    random, rows = Random(seed), []
+    with tempfile.TemporaryDirectory() as temporary, weights_server() as url:
         for name, writer in WRITERS.items():
-            folder, kills = Path(place) / name, round(writer.share * options.kills)
+            folder, own_kills = Path(temporary) / name, round(writer.share * kills)
             folder.mkdir()
             entries, left = 0, 0
-            for _ in range(kills):
-                entries += killed(name, folder, random, url)
+            for _ in range(own_kills):
+                entries += kill_writer(name, folder, random, url)
                 left = max(left, len(leftovers(folder)))
-            goes_on(name, folder, url)
-            with small_disk(Path(place) / f"{name}-small") as small:
-                fill(small)
-                full = refusal(name, small, url)
-                subprocess.run(["mount", "-o", "remount,ro", str(small)], check=True)
-                read_only = refusal(name, small, url)
-            rows.append([name, f"{kills}", f"{entries}", "0", f"{left}", full, read_only])
-            print(f"{name}: {kills} kills", file=sys.stderr, flush=True)
-    header = ["what is written", "kills", "read back, exact", "wrong", "left behind", "on a full disk", "read-only"]
+            write_again(name, folder, url)
+            with full_disk(Path(temporary) / f"{name}-full") as disk:
+                full = refusal(name, disk, url)
+                subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+                read_only = refusal(name, disk, url)
+            rows.append([name, f"{own_kills}", f"{entries}", "0", f"{left}", full, read_only])
+            print(f"{name}: {own_kills} kills", file=sys.stderr, flush=True)
+    header = ["written", "kills", "read back, exact", "wrong", "left behind", "on a full disk", "read-only"]
     print_markdown(header, rows, words=header[-2:])
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -1,22 +1,21 @@
-"""Somebody who asks for another visitor's data: `python -m benchmarks.robustness.strangers`.
+"""What a stranger gets who asks for another visitor's data: `python -m benchmarks.robustness.strangers`.
 
 One visitor uploads an image and labelled ones, looks at maps and trains. A stranger then tries to get at any of it:
-by addresses, widgets' states, uploads, messages and requests, knowing all that could be known: the image's SHA-256,
-the ids of widgets, fragments and files, even the visitor's session id where the attempt says so. Whatever the stranger
-receives is searched for the visitor's name, thumbnail and maps, and afterwards all of it must still be there.
+by addresses, widgets' states, uploads, messages and requests, knowing everything that could be known: the image's
+SHA-256, the ids of widgets, fragments and files, even the visitor's session id where the attempt says so. Everything
+that the stranger receives is searched for the visitor's name, thumbnail and maps, which must still be there afterwards.
 
 Some ids are secrets that nobody can guess (a session's has 122 random bits, a file's address is a hash of its
-content): what they open to somebody who has them is printed in a table of its own.
+content): what they open to anyone who has them is printed in a second table.
 """
 
 import asyncio
 import sys
 
 from benchmarks.harness.app import served
-from benchmarks.harness.command import options_of, print_markdown
+from benchmarks.harness.command import print_markdown
 from benchmarks.harness.strangers.attempts import try_everything
-from benchmarks.harness.strangers.case import intrusion_case
-from benchmarks.harness.strangers.secrets import use_secrets
+from benchmarks.harness.strangers.case import intrusion_case, use_secrets
 
 
 async def _all(url: str) -> tuple[dict[str, str], dict[str, str]]:
@@ -26,10 +25,9 @@ async def _all(url: str) -> tuple[dict[str, str], dict[str, str]]:
 
 def main() -> None:
     """Try everything against a new server."""
-    options_of(__doc__)
     with served() as server:
         attempts, secrets = asyncio.run(_all(server.url))
-    rows = [[name, got or "nothing"] for name, got in attempts.items()]
+    rows = [[name, result or "nothing"] for name, result in attempts.items()]
     print_markdown(["a stranger tries", "and gets"], rows, words=["and gets"])
     print()
     print_markdown(["anyone who has this secret", "gets"], [[*row] for row in secrets.items()], words=["gets"])

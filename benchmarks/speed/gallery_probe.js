@@ -101,7 +101,7 @@
   }
   const tileAt = (wall, i) => wall.tiles.get(wall.order[i % Math.min(wall.order.length, 2 * wall.perRow)]);
 
-  // What a hand can do, the i-th time.
+  // What a visitor can do, the i-th time.
   const acts = {
     nothing: () => {},
     sort: ({ toolbar }, i) => give(toolbar.sort, turn(["peak", "mean", "sparsity", "channel", "energy_share"], i), "change"),
@@ -144,6 +144,6 @@
   globalThis.probe = {
     arrivals, heard, long, scrollWall, scrollNothing, time,
     tiles: () => gallery()?.wall.tiles.size ?? 0,
-    cells: () => [gallery().set.channels, gallery().set.rows, gallery().set.columns],
+    settled: () => ({ bytes: heard.splice(0).reduce((sum, bytes) => sum + bytes, 0), longest: Math.max(0, ...long.splice(0)) }),
   };
 })();

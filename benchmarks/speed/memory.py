@@ -4,15 +4,14 @@ Each size runs in a process of its own, on generated FieldGuide images with the 
 with the number of images is the kernel matrix; it is printed beside the peak.
 """
 
-import argparse
-import json
 import resource
-import subprocess
-import sys
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
-from benchmarks.harness.command import parser_of
+import typer
+
 from benchmarks.harness.confined import MEGABYTE
 from crosspool.backbones import load_backbone
 from crosspool.cache import ArrayCache
@@ -24,42 +23,28 @@ from crosspool.features import Features
 from crosspool.methods import parse_methods
 
 
-def peak(images: int, method: str, folder: Path) -> dict[str, float]:
-    """Evaluate one method on this many images, and return this process's peak memory in MB."""
+def evaluation_memory(images: int, method: str) -> tuple[int, float, float, float]:
+    """Evaluate one method: the number of images, and the megabytes of the peak, the kernel and all vectors."""
     guide = fieldguide(-(-images // len(SPECIES)), size=64)
     backbone = load_backbone(device="cpu")
     methods = parse_methods(method, backbone.architecture)
-    features = Features(guide, backbone, methods[0].sources, ArrayCache(folder))
-    features.compute()
-    protocol = Protocol(stratified_splits(guide.targets, 2, 0.5, 0), official=False)
-    report = evaluate_methods(methods, features, protocol, scratch=folder)
-    (result,) = report.methods
-    return {
-        "images": len(guide),
-        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MEGABYTE,
-        "kernel": len(guide) ** 2 * 8 / MEGABYTE,
-        "vectors": len(guide) * result.bytes_per_image / MEGABYTE,
-    }
-
-
-def main() -> None:
-    parser = parser_of(__doc__, images=[500, 5000], method="cl@128")
-    parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
-    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        if options.one:
-            print(json.dumps(peak(options.one, options.method, Path(name))))
-            return
-    print(f"method {options.method}; MB\n  images    peak  kernel matrix  peak - kernel  all vectors")
-    for images in options.images:
-        command = [sys.executable, "-m", "benchmarks.speed.memory", "--method", options.method, "--one", str(images)]
-        row = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-        print(
-            f"{row['images']:8d}{row['peak']:8.0f}{row['kernel']:15.0f}{row['peak'] - row['kernel']:15.0f}"
-            f"{row['vectors']:13.0f}",
-            flush=True,
-        )
+        features = Features(guide, backbone, methods[0].sources, ArrayCache(Path(name)))
+        features.compute()
+        protocol = Protocol(stratified_splits(guide.targets, 2, 0.5, 0), official=False)
+        (result,) = evaluate_methods(methods, features, protocol, scratch=Path(name)).methods
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MEGABYTE
+    return len(guide), peak, len(guide) ** 2 * 8 / MEGABYTE, len(guide) * result.bytes_per_image / MEGABYTE
+
+
+def main(images: tuple[int, int] = (500, 5000), method: str = "cl@128") -> None:
+    """Print a row for each number of images."""
+    print(f"method {method}; MB\n  images    peak  kernel matrix  peak - kernel  all vectors")
+    for size in images:
+        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+            count, peak, kernel, vectors = pool.submit(evaluation_memory, size, method).result()
+        print(f"{count:8d}{peak:8.0f}{kernel:15.0f}{peak - kernel:15.0f}{vectors:13.0f}", flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -5,22 +5,22 @@ EfficientNet-Lite0's last pair packed for the browser, against the network's for
 with them then is measured by `benchmarks.speed.gallery`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 from unittest.mock import patch
 
 import torch
+import typer
 from streamlit.logger import set_log_level
 from streamlit.testing.v1 import AppTest
 
 from benchmarks.harness.app import ROOT
-from benchmarks.harness.command import options_of, print_table
+from benchmarks.harness.command import Timing, machine, met_or_missed, milliseconds, print_table
 from benchmarks.harness.mapsets import unpack
 from benchmarks.harness.session import state_of
-from benchmarks.harness.timing import Timing, machine, milliseconds
 from crosspool.backbones import DEFAULT, Backbone, load_backbone
 from crosspool.framing import frame_image, to_tensor
 from crosspool.gallery.mapset import pack_maps
@@ -39,8 +39,8 @@ INPUT_SIZES = (224, 448)
 MAX_MS_BESIDE_FORWARD = 500.0
 
 PRESS, FORWARD, COMPUTE = "press to maps", "forward pass alone", "computing the maps"
-PACK = "packing them for the browser"
-# Where the time goes inside a press: name, and what is watched: an object and the name of a function that it calls.
+PACK, REST, BESIDE = "packing them for the browser", "rest of the script", "press beyond forward"
+# Where the time goes inside a press: an object, and the name of a function of it that is timed.
 PARTS: dict[str, tuple[Any, str]] = {
     COMPUTE: (compute, compute._compute.__name__),
     "  activations": (Backbone, Backbone.activations.__name__),
@@ -48,35 +48,29 @@ PARTS: dict[str, tuple[Any, str]] = {
     "  statistics": (compute, channel_statistics.__name__),
     PACK: (gallery, pack_maps.__name__),
 }
-REST, BESIDE = "rest of the script", "press beyond forward"
 
 
-def pressed(app: AppTest, sample: SamplePhoto) -> dict[str, float]:
+def press_times(app: AppTest, sample: SamplePhoto) -> dict[str, float]:
     """Press a sample whose maps are in no cache; milliseconds of the whole and of its parts."""
     current_server().cache.clear()
     state_of(app, LinkState).sample = sample.id
     spent = dict.fromkeys(PARTS, 0.0)
-    with ExitStack() as watches:
-        for part, (place, function) in PARTS.items():
-            watches.enter_context(_watched(place, function, spent, part))
+    with ExitStack() as patches:
+        for part, (owner, name) in PARTS.items():
+            patches.enter_context(patch.object(owner, name, _timed(getattr(owner, name), spent, part)))
         whole = milliseconds(app.run)
     if app.exception or app.error:
         raise RuntimeError(f"The page failed: {[*app.exception, *app.error]}")
-    spent[REST] = whole - spent[COMPUTE] - spent[PACK]
-    return {PRESS: whole, **spent}
+    return {PRESS: whole, **spent, REST: whole - spent[COMPUTE] - spent[PACK]}
 
 
-@contextmanager
-def _watched(place: Any, function: str, spent: dict[str, float], part: str) -> Iterator[None]:
-    original: Callable[..., Any] = getattr(place, function)
-
-    def watched(*args: Any, **kwargs: Any) -> Any:
+def _timed(function: Callable[..., Any], spent: dict[str, float], part: str) -> Callable[..., Any]:
+    def timed(*args: Any, **kwargs: Any) -> Any:
         results: list[Any] = []
-        spent[part] += milliseconds(lambda: results.append(original(*args, **kwargs)))
+        spent[part] += milliseconds(lambda: results.append(function(*args, **kwargs)))
         return results[0]
 
-    with patch.object(place, function, watched):
-        yield
+    return timed
 
 
 def forward_pass(backbone: Backbone, sample: SamplePhoto, size: int) -> float:
@@ -90,39 +84,23 @@ def forward_pass(backbone: Backbone, sample: SamplePhoto, size: int) -> float:
         return thread.submit(milliseconds, partial(run_graph, backbone.model, graph, batch)).result()
 
 
-def visit(size: int) -> AppTest:
-    """A session with the maps of a sample."""
-    app = AppTest.from_file(ROOT / "app.py", default_timeout=300)
+def print_presses(size: int, rounds: int) -> None:
+    """Press every sample in turn, `rounds` times over, with the forward pass alone after each."""
+    app, backbone = AppTest.from_file(ROOT / "app.py", default_timeout=300), load_backbone(DEFAULT)
     app.query_params["size"] = str(size)
     app.run()
-    return app
-
-
-def sent_maps(app: AppTest) -> int:
-    """How many maps the browser was sent."""
-    (element,) = (element for element in app.get("bidi_component") if element.key == "maps")
-    return len(unpack(element.proto.bytes).peak)
-
-
-def press_table(size: int, rounds: int) -> None:
-    """Press every sample in turn, `rounds` times over, the forward pass alone after each."""
-    app, backbone = visit(size), load_backbone(DEFAULT)
-    set_log_level("ERROR")  # else Streamlit, set up by the visit, says at every press that there is no browser
-    for sample in samples()[:2]:  # warm up
-        pressed(app, sample)
-        forward_pass(backbone, sample, size)
+    set_log_level("ERROR")  # else Streamlit, set up by this run, says at every press that there is no browser
     runs: list[dict[str, float]] = []
-    for _ in range(rounds):
-        for sample in samples():
-            run = pressed(app, sample)
-            run[FORWARD] = forward_pass(backbone, sample, size)
-            run[BESIDE] = run[PRESS] - run[FORWARD]
-            runs.append(run)
-    count = sent_maps(app)
-    order = [PRESS, FORWARD, BESIDE, *PARTS, REST]
-    times = {part: Timing.of([run[part] for run in runs]) for part in order}
-    met = "met" if times[BESIDE].median <= MAX_MS_BESIDE_FORWARD else "MISSED"
-    target = f"target {MAX_MS_BESIDE_FORWARD:.0f} ms beyond forward: {met}"
+    for sample in [*samples()[:2], *rounds * samples()]:  # the first two warm up
+        run = press_times(app, sample)
+        run[FORWARD] = forward_pass(backbone, sample, size)
+        runs.append({**run, BESIDE: run[PRESS] - run[FORWARD]})
+    runs = runs[2:]
+    (element,) = (element for element in app.get("bidi_component") if element.key == "maps")
+    count = len(unpack(element.proto.bytes).peak)
+    times = {part: Timing.of([run[part] for run in runs]) for part in (PRESS, FORWARD, BESIDE, *PARTS, REST)}
+    verdict = met_or_missed(times[BESIDE].median <= MAX_MS_BESIDE_FORWARD)
+    target = f"target {MAX_MS_BESIDE_FORWARD:.0f} ms beyond forward: {verdict}"
     print_table(
         f"{count:,} maps at input {size}, {len(runs)} presses; {target}",
         ["part", "ms", "quartiles", "best"],
@@ -130,15 +108,14 @@ def press_table(size: int, rounds: int) -> None:
     )
 
 
-def main() -> None:
-    """Print a table for each input size."""
-    options = options_of(__doc__, rounds=(3, "times that each sample is pressed (3)"))
+def main(rounds: Annotated[int, typer.Option(help="How often each sample is pressed.")] = 3) -> None:
+    """Print where the time goes, for each input size."""
     print(machine())
     with use_server(Server(ServerSettings())):
         for size in INPUT_SIZES:
-            press_table(size, options.rounds)
+            print_presses(size, rounds)
     print(f"\n{machine()}")
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -6,19 +6,21 @@ other ways to compute the same. Second table: a pair's maps against the network'
 
 from collections.abc import Callable
 from functools import partial
+from typing import Annotated
 
 import torch
+import typer
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmarks.harness.command import options_of, print_table
-from benchmarks.harness.timing import Timing, interleaved, machine
+from benchmarks.harness.command import Timing, interleaved, machine, met_or_missed, print_table
 from crosspool.backbones import UNTRAINED, Backbone, load_backbone
 from crosspool.framing import frame_image, to_tensor
 from crosspool.images import load_image
 from crosspool.layer_pairs import LayerPair
 from crosspool.pooling import cross_layer_pool, local_features
 from crosspool.samples import samples
+from crosspool.text import size_text
 from crosspool.tracing import run_graph
 
 # Name, weights, input size (None: the network's own). The target is for those marked so.
@@ -28,50 +30,39 @@ CASES: tuple[tuple[str, str | None, int | None, bool], ...] = (
     ("efficientnet_lite0", None, 448, True),
     ("vgg16", UNTRAINED, None, False),
 )
-MOST_OF_LIMIT = 1.7
-LEAST_OF_LOOP = 15
+MAX_OF_LIMIT = 1.7
+MIN_OF_LOOP = 15
 
 LIMIT, POOL, UNFOLDED = "matrix-multiply limit", "cross_layer_pool", "unfold, batched matmul"
 OUTER_LOOP, CHANNEL_LOOP = "loop, outer product", "loop, also over channels"
 LOOP_REPETITIONS = {OUTER_LOOP: 10, CHANNEL_LOOP: 3}
 
 
-def loop_of_outer_products(lower: Tensor, upper: Tensor, pair: LayerPair) -> Tensor:
-    """The quicker plain loop: over images and positions, each adding the outer product of weights and patch."""
+def loop(lower: Tensor, upper: Tensor, pair: LayerPair, add: Callable[[Tensor, Tensor, Tensor], None]) -> Tensor:
+    """A plain loop over images and positions, which adds weights times patch to P."""
+    (down, across), (m, n) = pair.padding, pair.kernel_size
     pooled = []
-    for x, a in zip(_padded(lower, pair), upper, strict=True):
-        P = x.new_zeros(len(a), len(x) * pair.kernel_size[0] * pair.kernel_size[1])
+    for x, a in zip(F.pad(lower, (across, across, down, down)), upper, strict=True):
+        P = x.new_zeros(len(a), len(x) * m * n)
         for row in range(a.shape[1]):
             for column in range(a.shape[2]):
-                P += a[:, row, column, None] * _patch(x, row, column, pair)[None]
+                top, left = row * pair.stride[0], column * pair.stride[1]
+                rows = slice(top, top + (m - 1) * pair.dilation[0] + 1, pair.dilation[0])
+                columns = slice(left, left + (n - 1) * pair.dilation[1] + 1, pair.dilation[1])
+                add(P, a[:, row, column], x[:, rows, columns].flatten())
         pooled.append(P)
     return torch.stack(pooled)
 
 
-def loop_over_channels(lower: Tensor, upper: Tensor, pair: LayerPair) -> Tensor:
-    """The plain loop as Eq. 1 is read: over images, positions and channels, each adding weight times patch."""
-    pooled = []
-    for x, a in zip(_padded(lower, pair), upper, strict=True):
-        P = x.new_zeros(len(a), len(x) * pair.kernel_size[0] * pair.kernel_size[1])
-        for row in range(a.shape[1]):
-            for column in range(a.shape[2]):
-                patch = _patch(x, row, column, pair)
-                for k in range(len(a)):
-                    P[k] += a[k, row, column] * patch
-        pooled.append(P)
-    return torch.stack(pooled)
+def add_outer_product(P: Tensor, weights: Tensor, patch: Tensor) -> None:
+    """The quicker way: one outer product for each position."""
+    P += weights[:, None] * patch[None]
 
 
-def _padded(lower: Tensor, pair: LayerPair) -> Tensor:
-    down, across = pair.padding
-    return F.pad(lower, (across, across, down, down))
-
-
-def _patch(padded: Tensor, row: int, column: int, pair: LayerPair) -> Tensor:
-    top, left = row * pair.stride[0], column * pair.stride[1]
-    rows = slice(top, top + (pair.kernel_size[0] - 1) * pair.dilation[0] + 1, pair.dilation[0])
-    columns = slice(left, left + (pair.kernel_size[1] - 1) * pair.dilation[1] + 1, pair.dilation[1])
-    return padded[:, rows, columns].flatten()
+def add_by_channel(P: Tensor, weights: Tensor, patch: Tensor) -> None:
+    """As Eq. 1 is read: channel by channel."""
+    for k in range(len(weights)):
+        P[k] += weights[k] * patch
 
 
 def by_unfolding(lower: Tensor, upper: Tensor, pair: LayerPair) -> Tensor:
@@ -100,23 +91,22 @@ def multiply_limit(lower: Tensor, upper: Tensor, pair: LayerPair) -> Callable[[]
 def time_pooling(lower: Tensor, upper: Tensor, pair: LayerPair, repetitions: int) -> dict[str, Timing]:
     """Milliseconds an image of each way to pool; the loops run on the first image only."""
     ways = {POOL: by_crosspool, UNFOLDED: by_unfolding}
-    loops = {OUTER_LOOP: loop_of_outer_products, CHANNEL_LOOP: loop_over_channels}
+    loops = {OUTER_LOOP: partial(loop, add=add_outer_product), CHANNEL_LOOP: partial(loop, add=add_by_channel)}
     expected = by_unfolding(lower, upper, pair)
-    for way in (by_crosspool, loop_of_outer_products):
-        torch.testing.assert_close(
-            way(lower, upper, pair), expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max())
-        )
+    for way in (by_crosspool, loops[OUTER_LOOP]):
+        tolerance = 1e-4 * float(expected.abs().max())
+        torch.testing.assert_close(way(lower, upper, pair), expected, rtol=1e-3, atol=tolerance)
     competitors: dict[str, Callable[[], object]] = {
         LIMIT: multiply_limit(lower, upper, pair),
         **{name: partial(way, lower, upper, pair) for name, way in ways.items()},
-        **{name: partial(loop, lower[:1], upper[:1], pair) for name, loop in loops.items()},
+        **{name: partial(way, lower[:1], upper[:1], pair) for name, way in loops.items()},
     }
     times = interleaved(competitors, repetitions=repetitions, seldom=LOOP_REPETITIONS)
-    return {name: time if name in loops else time.shared_by(len(lower)) for name, time in times.items()}
+    return {name: time if name in loops else time.per_image(len(lower)) for name, time in times.items()}
 
 
-def pooling_table(batch_size: int, repetitions: int) -> None:
-    """Each case's ways to pool, as multiples of the limit, and how often each is quicker than the quicker loop."""
+def print_pooling(batch_size: int, repetitions: int) -> None:
+    """Each case's ways to pool, as multiples of the limit, and how many times quicker than each loop they are."""
     images = [load_image(sample.path) for sample in samples()][:batch_size]
     verdicts = []
     for name, weights, size, has_target in CASES:
@@ -124,74 +114,48 @@ def pooling_table(batch_size: int, repetitions: int) -> None:
         pair = backbone.layer_pairs[-1]
         maps = backbone.activations(images, pair, size)
         times = time_pooling(maps.lower, maps.upper, pair, repetitions)
-        limit, loops = times[LIMIT], [times[loop] for loop in LOOP_REPETITIONS]
-        rows = [
-            [
-                way,
-                f"{time.median:.2f}",
-                time.spread,
-                f"{time.best:.2f}",
-                f"{time.median / limit.median:.2f}",
-                f"{time.best / limit.best:.2f}",
-                *(f"{loop.median / time.median:.1f}" for loop in loops),
-            ]
-            for way, time in times.items()
-        ]
-        at_size = size or backbone.spec.preprocessing.size
-        title = (
-            f"{backbone.spec.title} at {at_size}, {pair.label}: lower {_shape(maps.lower)}, "
-            f"upper {_shape(maps.upper)}, {pair.kernel_size[0]}x{pair.kernel_size[1]} patches, batch of {len(images)}"
-        )
+        limit, loops = times[LIMIT], [times[way] for way in LOOP_REPETITIONS]
+        rows = []
+        for way, time in times.items():
+            own = [f"{time.median:.2f}", time.spread, f"{time.best:.2f}"]
+            to_limit = [f"{time.median / limit.median:.2f}", f"{time.best / limit.best:.2f}"]
+            rows.append([way, *own, *to_limit, *(f"{slow.median / time.median:.1f}" for slow in loops)])
+        case = f"{backbone.spec.title} at {size or backbone.spec.preprocessing.size}"
+        shapes = f"lower {_shape(maps.lower)}, upper {_shape(maps.upper)}, {size_text(pair.kernel_size)} patches"
         header = ["way", "ms/image", "quartiles", "best", "x limit", "x limit, best", "x outer loop", "x channel loop"]
-        print_table(title, header, rows)
+        print_table(f"{case}, {pair.label}: {shapes}, batch of {len(images)}", header, rows)
         if has_target:
-            ratios = [times[POOL].median / limit.median, *(loop.median / times[POOL].median for loop in loops)]
-            met = [ratios[0] <= MOST_OF_LIMIT, *(ratio >= LEAST_OF_LOOP for ratio in ratios[1:])]
-            words = [f"{ratio:.2f} {'met' if ok else 'MISSED'}" for ratio, ok in zip(ratios, met, strict=True)]
-            verdicts.append([f"{backbone.spec.title} at {at_size}", *words])
-    header = [
-        "cross_layer_pool",
-        f"x limit, <= {MOST_OF_LIMIT}",
-        *(f"x {loop}, >= {LEAST_OF_LOOP}" for loop in LOOP_REPETITIONS),
-    ]
-    print_table(
-        "Targets: as long as the limit takes, and quicker than each plain loop, so many times", header, verdicts
-    )
+            of_limit, of_loops = times[POOL].median / limit.median, [slow.median / times[POOL].median for slow in loops]
+            words = [f"{ratio:.2f} {met_or_missed(ratio >= MIN_OF_LOOP)}" for ratio in of_loops]
+            verdicts.append([case, f"{of_limit:.2f} {met_or_missed(of_limit <= MAX_OF_LIMIT)}", *words])
+    header = [f"x limit, <= {MAX_OF_LIMIT}", *(f"x {way}, >= {MIN_OF_LOOP}" for way in LOOP_REPETITIONS)]
+    title = "Targets: the time over that of the limit, and that of each plain loop over it"
+    print_table(title, [POOL, *header], verdicts)
 
 
 def _shape(maps: Tensor) -> str:
     return "x".join(str(length) for length in maps.shape[1:])
 
 
-def forward_table(repetitions: int) -> None:
+def print_forward(repetitions: int) -> None:
     """Maps of the first, the middle and the last pair against the full forward pass, one image at a time."""
     image = load_image(samples()[0].path)
     rows = []
     for name, weights, size, _ in CASES:
         backbone = load_backbone(name, weights, "cpu")
-        graph = backbone.architecture.layout(size).graph
-        preprocessing = backbone.spec.preprocessing
-        batch = to_tensor([frame_image(image, preprocessing, size)], preprocessing).to(
-            memory_format=torch.channels_last
-        )
+        graph, preprocessing = backbone.architecture.layout(size).graph, backbone.spec.preprocessing
+        batch = to_tensor([frame_image(image, preprocessing, size)], preprocessing)
+        batch = batch.to(memory_format=torch.channels_last)
         pairs = backbone.layer_pairs
         competitors: dict[str, Callable[[], object]] = {"forward": partial(run_graph, backbone.model, graph, batch)}
         for pair in (pairs[0], pairs[len(pairs) // 2], pairs[-1]):
             competitors[pair.label] = partial(_maps, backbone, pair, size, batch)
-        times = interleaved(competitors, repetitions=repetitions)
+        times = interleaved(competitors, repetitions=repetitions, seldom={})
         forward = times.pop("forward")
-        rows += [
-            [
-                f"{backbone.spec.title} at {batch.shape[-1]}, {label}",
-                f"{time.median:.1f}",
-                time.spread,
-                f"{forward.median:.1f}",
-                forward.spread,
-                f"{time.median / forward.median:.2f}",
-                f"{time.best / forward.best:.2f}",
-            ]
-            for label, time in times.items()
-        ]
+        for label, time in times.items():
+            columns = [f"{time.median:.1f}", time.spread, f"{forward.median:.1f}", forward.spread]
+            ratios = [f"{time.median / forward.median:.2f}", f"{time.best / forward.best:.2f}"]
+            rows.append([f"{backbone.spec.title} at {batch.shape[-1]}, {label}", *columns, *ratios])
     header = ["pair", "maps, ms", "quartiles", "forward, ms", "quartiles", "ratio", "ratio of best"]
     print_table("The pair's maps against the network's own forward pass, one image; target: no more", header, rows)
 
@@ -203,20 +167,18 @@ def _maps(backbone: Backbone, pair: LayerPair, size: int | None, batch: Tensor) 
     return lower, upper.clamp_min(0) if pair.can_be_negative else upper
 
 
-def main() -> None:
-    """Print both tables."""
-    options = options_of(
-        __doc__,
-        images=(8, "images in a batch, 1 to 8 (8)"),
-        repetitions=(30, "repetitions of which the median is taken (30)"),
-        threads=(torch.get_num_threads(), "torch's threads (all cores)"),
-    )
-    torch.set_num_threads(options.threads)
+def main(
+    images: Annotated[int, typer.Option(help="Images in a batch, 1 to 8.")] = 8,
+    repetitions: Annotated[int, typer.Option(help="Of these the median is taken.")] = 30,
+    threads: Annotated[int | None, typer.Option(help="torch's threads; all cores by default.")] = None,
+) -> None:
+    """Print how long each way to pool takes, and each pair's maps."""
+    torch.set_num_threads(threads or torch.get_num_threads())
     print(machine())
-    pooling_table(options.images, options.repetitions)
-    forward_table(options.repetitions)
+    print_pooling(images, repetitions)
+    print_forward(repetitions)
     print(f"\n{machine()}")
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

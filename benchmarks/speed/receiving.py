@@ -3,16 +3,15 @@
 python -m benchmarks.speed.receiving
 """
 
-import statistics
 from collections.abc import Callable
 from functools import partial
+from statistics import median
 
 import numpy as np
 from PIL import Image
 
-from benchmarks.harness.command import options_of, print_markdown
+from benchmarks.harness.command import milliseconds, print_markdown
 from benchmarks.harness.images import encoded
-from benchmarks.harness.timing import milliseconds
 from crosspool.images import load_image
 from crosspool.samples import samples
 from crosspool.ui.runtime.decode_worker import stored_image
@@ -22,46 +21,42 @@ from crosspool.ui.visit.images import STORAGE_FORMAT
 
 ROUNDS = 9
 IMAGE_SIZES = {"1 MP": (1155, 866), "12 MP": (4000, 3000), "50 MP": (8160, 6120)}
+HEADER = [
+    "JPEG", "decoded, ms", "received in the server, ms", "received in a worker, ms", "decoded when looked at, ms",
+    "its pixels, kB", "stored, kB",
+]  # fmt: skip
 
 
-def photograph(size: tuple[int, int], quality: int = 90) -> bytes:
+def photograph(size: tuple[int, int]) -> bytes:
     """A JPEG of a sample at that size, with grain, so that it has the bytes of a photograph."""
     image = Image.open(samples()[0].path).convert("RGB").resize(size, Image.Resampling.BICUBIC)
     grain = np.random.default_rng(0).normal(0, 4, (size[1], size[0], 1))
-    noisy = (np.asarray(image) + grain).clip(0, 255).astype(np.uint8)
-    return encoded(Image.fromarray(noisy), "JPEG", quality=quality)
+    return encoded(Image.fromarray((np.asarray(image) + grain).clip(0, 255).astype(np.uint8)), "JPEG", quality=90)
 
 
 def median_ms(work: Callable[[], object]) -> str:
     """The median of some rounds; the first, in which a worker is started, does not count."""
     work()
-    return f"{statistics.median(milliseconds(work) for _ in range(ROUNDS)):.0f}"
+    return f"{median(milliseconds(work) for _ in range(ROUNDS)):.0f}"
 
 
 def main() -> None:
     """Print a row for each size."""
-    options_of(__doc__)
     decoders, rows = DecoderPool(ServerSettings(), width=1), []
     for name, size in IMAGE_SIZES.items():
         data = photograph(size)
-        stored = stored_image(data, name, STORAGE_FORMAT)
-        decoded = load_image(stored.file)
+        stored = stored_image(data, name, STORAGE_FORMAT).file
+        decoded = load_image(stored)
         ways: tuple[Callable[[], object], ...] = (
             partial(load_image, data),
             partial(stored_image, data, "", STORAGE_FORMAT),
             partial(decoders.store, data, "", STORAGE_FORMAT),
-            partial(load_image, stored.file),
+            partial(load_image, stored),
         )
-        sizes = (3 * decoded.width * decoded.height, len(stored.file))
-        rows.append([
-            f"{name}, {len(data) / 2**20:.1f} MB", *map(median_ms, ways), *(f"{size / 1000:,.0f}" for size in sizes)
-        ])  # fmt: skip
+        kilobytes = [f"{count / 1000:,.0f}" for count in (3 * decoded.width * decoded.height, len(stored))]
+        rows.append([f"{name}, {len(data) / 2**20:.1f} MB", *map(median_ms, ways), *kilobytes])
     decoders.close()
-    header = [
-        "JPEG", "decoded, ms", "received in the server, ms", "received in a worker, ms", "decoded when looked at, ms",
-        "its pixels, kB", "kept, kB",
-    ]  # fmt: skip
-    print_markdown(header, rows)
+    print_markdown(HEADER, rows)
 
 
 if __name__ == "__main__":

@@ -2,17 +2,19 @@
 
 Cumulative layout shift in a headless Chromium, as https://web.dev/articles/cls defines it (the largest sum within a
 window of at most 5 s with gaps below 1 s; what follows an input within 500 ms is not counted): of a first visit to each
-page, of another sample and of another layer pair, at each width. With what moved most. Below 0.1 is good. What moves
-before anything of a page is there is told apart: Streamlit's empty frame, which makes room for a side bar in any app.
+page, of another sample and of another layer pair, at each width, with the elements that moved most. Below 0.1 is good.
+What moves before the page itself is there is listed apart: Streamlit's empty frame, which makes room for a side bar in
+any app.
 """
 
-from itertools import chain
-from typing import Any
+from itertools import chain, product
+from typing import Annotated, Any
 
+import typer
 from playwright.sync_api import Browser, Page
 
 from benchmarks.harness.app import chromium, new_page, served
-from benchmarks.harness.command import options_of, print_table
+from benchmarks.harness.command import print_table
 
 GOOD_SHIFT = 0.1
 WIDTHS = (1440, 390)
@@ -38,8 +40,8 @@ const name = (node) => {
 };
 new PerformanceObserver((list) => {
   for (const { value, startTime, hadRecentInput, sources } of list.getEntries()) {
-    const what = sources.map(({ node }) => name(node));
-    if (!hadRecentInput) shifts.push({ value, at: startTime, frame: startTime < begun, what });
+    const elements = sources.map(({ node }) => name(node));
+    if (!hadRecentInput) shifts.push({ value, at: startTime, frame: startTime < begun, elements });
   }
 }).observe({ type: "layout-shift", buffered: true });
 """
@@ -57,7 +59,7 @@ def cumulative(shifts: list[dict[str, Any]]) -> float:
     return worst
 
 
-def settled(page: Page) -> tuple[float, float, str]:
+def settled(page: Page) -> list[str]:
     """Wait until nothing happens any more: the shift since the last time, that of the frame, and what moved most."""
     count = -1
     while count != (count := page.evaluate("shifts.length")):
@@ -65,18 +67,18 @@ def settled(page: Page) -> tuple[float, float, str]:
         page.locator('[data-testid="stStatusWidget"]').wait_for(state="detached")
         page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')")
     noted = page.evaluate("shifts.splice(0)")
-    shifts, frame = ([shift for shift in noted if shift["frame"] is its] for its in (False, True))
-    most: dict[str, Any] = max(shifts, key=lambda shift: shift["value"], default={"what": []})
-    return cumulative(shifts), cumulative(frame), ", ".join(dict.fromkeys(most["what"]))
+    shifts, of_frame = ([shift for shift in noted if shift["frame"] is in_frame] for in_frame in (False, True))
+    most: dict[str, Any] = max(shifts, key=lambda shift: float(shift["value"]), default={"elements": []})
+    value, verdict = cumulative(shifts), "good" if cumulative(shifts) < GOOD_SHIFT else "JUMPS"
+    return [f"{value:.3f}", verdict, f"{cumulative(of_frame):.3f}", ", ".join(dict.fromkeys(most["elements"]))]
 
 
-def visited(browser: Browser, url: str, path: str, width: int) -> list[list[str]]:
+def visit(browser: Browser, url: str, path: str, width: int) -> list[list[str]]:
     """Rows of what a visit to a page shifts."""
     page = new_page(browser, width, 900)
     page.add_init_script(PROBE)
     page.goto(f"{url}{path}")
-    ready = ".strip .tile" if path in IMAGE_PAGES else '[data-testid="stForm"]'
-    page.locator(ready).first.wait_for()
+    page.locator(".strip .tile" if path in IMAGE_PAGES else '[data-testid="stForm"]').first.wait_for()
     shifts = {"first visit": settled(page)}
     if path in IMAGE_PAGES:
         page.locator(".strip .tile").nth(1).click()
@@ -90,20 +92,20 @@ def visited(browser: Browser, url: str, path: str, width: int) -> list[list[str]
         page.get_by_role("option").nth(2).click()
         shifts["another pair"] = settled(page)
     page.close()
-    return [
-        [path, f"{width}", action, f"{value:.3f}", "good" if value < GOOD_SHIFT else "JUMPS", f"{frame:.3f}", moved]
-        for action, (value, frame, moved) in shifts.items()
-    ]
+    return [[path, f"{width}", action, *columns] for action, columns in shifts.items()]
 
 
-def main() -> None:
-    """Print a table."""
-    options = options_of(__doc__, pages=([*PAGES], "paths (all)"), widths=([*WIDTHS], "of the window (1440 390)"))
+def main(
+    pages: Annotated[list[str] | None, typer.Argument(help="Paths; all pages by default.")] = None,
+    widths: Annotated[tuple[int, int], typer.Option(help="Widths of the window.")] = WIDTHS,
+) -> None:
+    """Print the shifts of each page at each width."""
     with chromium() as browser, served() as server:
-        visits = [visited(browser, server.url, path, width) for width in options.widths for path in options.pages]
-    header = ["page", "px", "what", "shift", "", "frame", "what moved most"]
-    print_table("cumulative layout shift", header, [*chain.from_iterable(visits)])
+        visits = product(widths, pages or PAGES)
+        rows = chain.from_iterable(visit(browser, server.url, path, width) for width, path in visits)
+        header = ["page", "px", "action", "shift", "", "frame", "what moved most"]
+        print_table("cumulative layout shift", header, [*rows])
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -284,7 +284,7 @@ def test_signed_weights_are_drawn_on_a_diverging_scale():
     assert bar["ticks"][2] == "0"
     assert bar["ticks"][0] == f"−{bar['ticks'][4]}"
     assert component(app, "gallery")["colourMaps"] == ["RdBu_r"]
-    assert sent_maps(app).signed
+    assert sent_maps(app).header["signed"]
 
 
 # --- the gallery

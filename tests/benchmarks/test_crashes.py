@@ -1,4 +1,4 @@
-"""A little of `python -m benchmarks.robustness.crashes`: real processes are killed while they write to the cache."""
+"""A short run of `python -m benchmarks.robustness.crashes`: processes are killed while they write to the cache."""
 
 import os
 import time
@@ -7,17 +7,17 @@ from random import Random
 
 import pytest
 
-from benchmarks.harness.writers import goes_on, killed, leftovers
+from benchmarks.harness.writers import kill_writer, leftovers, write_again
 from crosspool.whole_files import ABANDONED_SECONDS, TEMPORARY_PREFIX, whole_file
 
 
 def test_what_killed_writers_leave_is_exact_or_absent(tmp_path):
     random = Random(0)
-    assert all(killed("cache", tmp_path, random) for _ in range(4))
-    goes_on("cache", tmp_path)
+    assert all(kill_writer("cache", tmp_path, random) for _ in range(4))
+    write_again("cache", tmp_path)
 
 
-def test_a_file_is_replaced_whole_and_keeps_its_rights(tmp_path):
+def test_a_file_is_replaced_whole_and_keeps_its_permissions(tmp_path):
     target = tmp_path / "results.csv"
     target.write_text("old")
     target.chmod(0o640)
@@ -59,7 +59,7 @@ def test_only_old_leftovers_are_removed(tmp_path):
     assert foreign.exists()
 
 
-def test_leftovers_of_others_that_may_not_be_removed_are_in_nobodys_way(tmp_path, monkeypatch):
+def test_leftovers_of_another_user_that_cannot_be_removed_do_no_harm(tmp_path, monkeypatch):
     foreign = tmp_path / f"{TEMPORARY_PREFIX}1.z"
     foreign.write_bytes(b"x")
     os.utime(foreign, (time.time() - 2 * ABANDONED_SECONDS,) * 2)

@@ -1,8 +1,7 @@
-"""Nobody gets at another visitor's data, whatever is asked for."""
+"""No stranger gets at another visitor's data, by any attempt of `python -m benchmarks.robustness.strangers`."""
 
 from benchmarks.harness.strangers.attempts import ATTEMPTS, try_everything
-from benchmarks.harness.strangers.case import intrusion_case
-from benchmarks.harness.strangers.secrets import known_session
+from benchmarks.harness.strangers.case import intrusion_case, known_session
 from tests import loops
 
 
@@ -10,10 +9,10 @@ def test_a_stranger_gets_nothing(app_url):
     async def attempts():
         async with intrusion_case(app_url) as case:
             results = await try_everything(case)
-            # That a session's id is a secret is what the rest stands on: who has it, has the session.
+            # Everything else rests on the secrecy of a session's id: whoever has it, has the session.
             assert await known_session(case) == "the visitor's session"
         return results
 
     results = loops.run(attempts())
     assert set(ATTEMPTS) < set(results)
-    assert {attempt: got for attempt, got in results.items() if got} == {}
+    assert {attempt: result for attempt, result in results.items() if result} == {}

@@ -10,11 +10,16 @@ import numpy as np
 import pillow_heif
 from PIL import Image, ImageCms
 
-from benchmarks.harness.images import blocks, encoded
+from benchmarks.harness.images import encoded, noise
 
 SIDES = (44, 36)
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 TIFF_COMPRESSIONS = ("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg", "lzma", "zstd")
+MODES = {
+    "png": ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"),
+    "bmp": ("1", "L", "P", "RGB", "RGBA"),
+    "tiff": ("L", "I;16", "I", "F", "CMYK", "LAB", "YCbCr"),
+}
 ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 
 
@@ -23,7 +28,7 @@ def valid_files() -> dict[str, bytes]:
     """One small file of each format and kind."""
     image = small_image()
     frames = [image.rotate(20 * turn) for turn in range(1, 6)]
-    moving = {"save_all": True, "append_images": frames, "duration": 40, "loop": 0}
+    animated = {"save_all": True, "append_images": frames, "duration": 40, "loop": 0}
     profile, exif = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(), Image.Exif()
     exif[0x0112], exif[0x010F], exif[0x8298] = 6, "A camera", "Nobody"
     labels = {"exif": exif.tobytes(), "icc_profile": profile}
@@ -36,36 +41,30 @@ def valid_files() -> dict[str, bytes]:
         "mpo": saved(image, "MPO", save_all=True, append_images=frames[:1]),
         "png 16 bits": png(16, 2, np.random.default_rng(1).integers(0, 256, (36, 44 * 6), np.uint8)),
         "png interlaced": _interlaced_png(),
-        "png moving": saved(image, "PNG", **moving),
+        "png animated": saved(image, "PNG", **animated),
         "png labelled": saved(image, "PNG", **labels),
         "webp": saved(image, "WEBP", quality=80),
         "webp lossless": saved(image.convert("RGBA"), "WEBP", lossless=True, **labels),
-        "webp moving": saved(image, "WEBP", **moving),
+        "webp animated": saved(image, "WEBP", **animated),
         "avif": saved(image, "AVIF", quality=60, speed=10, **labels),
-        "avif moving": saved(image, "AVIF", speed=10, save_all=True, append_images=frames[:2]),
+        "avif animated": saved(image, "AVIF", speed=10, save_all=True, append_images=frames[:2]),
         "heic": _heic(image),
         "heic several": _heic(image, *frames[:2]),
         "gif": saved(image.convert("P"), "GIF", transparency=3),
-        "gif moving": saved(image.convert("P"), "GIF", **{**moving, "append_images": 8 * frames}),
+        "gif animated": saved(image.convert("P"), "GIF", **{**animated, "append_images": 8 * frames}),
         "bmp rle": _run_length_bmp(),
         "tiff big": saved(image, "TIFF", big_tiff=True),
         "tiff pages": saved(image, "TIFF", save_all=True, append_images=frames),
         "tiff fax": saved(image.convert("1"), "TIFF", compression="group4"),
         "tiff labelled": saved(image, "TIFF", **labels),
     }
-    for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"):
-        files[f"png {mode}"] = saved(_in_mode(image, mode), "PNG")
-    for mode in ("1", "L", "P", "RGB", "RGBA"):
-        files[f"bmp {mode}"] = saved(_in_mode(image, mode), "BMP")
-    for mode in ("L", "I;16", "I", "F", "CMYK", "LAB", "YCbCr"):
-        files[f"tiff {mode}"] = saved(_in_mode(image, mode), "TIFF")
-    for compression in TIFF_COMPRESSIONS:
-        files[f"tiff {compression}"] = saved(image, "TIFF", compression=compression)
-    return files
+    for kind, modes in MODES.items():
+        files |= {f"{kind} {mode}": saved(_in_mode(image, mode), kind.upper()) for mode in modes}
+    return files | {f"tiff {name}": saved(image, "TIFF", compression=name) for name in TIFF_COMPRESSIONS}
 
 
 def small_image() -> Image.Image:
-    return blocks(0, SIDES)
+    return noise(0, SIDES, resample=Image.Resampling.BICUBIC)
 
 
 def _in_mode(image: Image.Image, mode: str) -> Image.Image:
@@ -78,7 +77,7 @@ def _in_mode(image: Image.Image, mode: str) -> Image.Image:
 
 
 def saved(image: Image.Image, kind: str, **options: Any) -> bytes:
-    """A image's file; of copies, as Pillow leaves an encoder's settings on what it has saved."""
+    """The bytes of an image's file, saved from a copy, as Pillow leaves an encoder's settings on the image."""
     others = [other.copy() for other in options.pop("append_images", ())]
     return encoded(image.copy(), kind, **options, append_images=others)
 

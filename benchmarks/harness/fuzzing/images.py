@@ -1,4 +1,4 @@
-"""Damaged image files of every accepted format, also such that get past their checksums, and files made to do harm."""
+"""Damaged image files of every accepted format, some with valid checksums, and files made to do harm."""
 
 import re
 import struct
@@ -6,23 +6,30 @@ import zlib
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from random import Random
+from typing import Literal
 
 import numpy as np
 from PIL import Image, ImageCms
 
-from benchmarks.harness.fuzzing.base import ANYWHERE, TAKEN, Kind, Mutation, clear, damaged, number_at
+from benchmarks.harness.fuzzing.base import ACCEPTED, ANYWHERE, Kind, Mutation, check_sentence, damaged, number_at
 from benchmarks.harness.fuzzing.image_files import PNG_SIGNATURE, chunk, png, png_of, saved, small_image, valid_files
 from crosspool.errors import ImageError
 from crosspool.images import MIN_SIDE, load_image
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.images import STORAGE_FORMAT
 
-SEGMENTS = re.compile(rb"\xff[\xc0-\xc4\xda-\xdd\xe0-\xee]")  # of a JPEG: what they begin with
+SEGMENTS = re.compile(rb"\xff[\xc0-\xc4\xda-\xdd\xe0-\xee]")  # the markers that begin a JPEG's segments
+MARKS = {
+    "jpeg": SEGMENTS,
+    "mpo": SEGMENTS,
+    "webp": re.compile(rb"VP8[ LX]|ANIM|ANMF|ALPH|EXIF|ICCP|RIFF"),
+    "gif": re.compile(rb"GIF8|[\x2c\x21]"),
+}
 BOXES = re.compile(rb"ftyp|meta|iloc|iinf|infe|iprp|ipco|ipma|ispe|pixi|hvcC|av1C|irot|imir|colr|mdat|moov|stsz|grid")
 
 
-def image(random: Random) -> bytes:
-    """One file: mostly a damaged one, sometimes one that was made to do harm."""
+def image_case(random: Random) -> bytes:
+    """A file that is usually damaged, and sometimes made to do harm."""
     if random.random() < 0.1:
         return random.choice(HARMFUL)(random)
     names = sorted(valid_files())
@@ -34,30 +41,25 @@ def image(random: Random) -> bytes:
 
 
 def splice(data: bytes, random: Random) -> bytes:
-    """The beginning of one file and the end of another, of whatever format."""
+    """Join the beginning of this file and the end of another, of any format."""
     other = random.choice(list(valid_files().values()))
     return data[: random.randrange(len(data))] + other[random.randrange(len(other)) :]
 
 
 def _own_damage(name: str) -> tuple[Mutation, ...]:
-    """What suits the format, as often as everything else together."""
-    suited: dict[str, tuple[Mutation, ...]] = {
-        "png": (in_png, repeat_chunk, intact_pixels),
-        "jpeg": (partial(_near, SEGMENTS),),
-        "mpo": (partial(_near, SEGMENTS),),
-        "tiff": (in_tiff,),
-        "webp": (partial(_near, re.compile(rb"VP8[ LX]|ANIM|ANMF|ALPH|EXIF|ICCP|RIFF")),),
-        "gif": (partial(_near, re.compile(rb"GIF8|[\x2c\x21]")),),
-        "bmp": (_in_bmp,),
-    }
-    found = suited.get(name.split(maxsplit=1)[0], (partial(_near, BOXES),))
-    return found * (8 // len(found))
+    """Damage that suits the format, as often as everything else together."""
+    kind = name.split(maxsplit=1)[0]
+    if kind == "png":
+        return 2 * (in_png, repeat_chunk, intact_pixels)
+    if kind in ("tiff", "bmp"):
+        return 8 * (in_tiff if kind == "tiff" else _in_bmp,)
+    return 8 * (partial(_near, MARKS.get(kind, BOXES)),)
 
 
 def _near(marks: re.Pattern[bytes], data: bytes, random: Random) -> bytes:
-    """A number within the first bytes behind one of the marks: lengths, sides, counts."""
-    places = [found.end() for found in marks.finditer(data)] or [0]
-    return number_at(data, random.choice(places) + random.randrange(24), random.choice((1, 2, 4)), random)
+    """Change a number within the first bytes after one of the marks: lengths, sides, counts."""
+    ends = [mark.end() for mark in marks.finditer(data)] or [0]
+    return number_at(data, random.choice(ends) + random.randrange(24), random.choice((1, 2, 4)), random)
 
 
 def _in_bmp(data: bytes, random: Random) -> bytes:
@@ -77,12 +79,11 @@ def _with_chunk(data: bytes, random: Random, change: Callable[[bytes, bytes], by
     if not data.startswith(PNG_SIGNATURE) or not chunks:
         return data
     chosen = random.randrange(len(chunks))
-    made = [change(*pair) if place == chosen else chunk(*pair) for place, pair in enumerate(chunks)]
-    return PNG_SIGNATURE + b"".join(made)
+    return PNG_SIGNATURE + b"".join((change if i == chosen else chunk)(*pair) for i, pair in enumerate(chunks))
 
 
 def in_png(data: bytes, random: Random) -> bytes:
-    """A field of a chunk changed, and its checksum made to agree."""
+    """Change a field of a chunk, and make its checksum agree."""
 
     def change(kind: bytes, body: bytes) -> bytes:
         start = random.randrange(min(len(body), 14) or 1)
@@ -96,7 +97,7 @@ def repeat_chunk(data: bytes, random: Random) -> bytes:
 
 
 def intact_pixels(data: bytes, random: Random) -> bytes:
-    """Damage inside of the compressed pixels or a profile, compressed again."""
+    """Damage the pixels or a profile before they are compressed."""
 
     def change(kind: bytes, body: bytes) -> bytes:
         try:
@@ -109,14 +110,13 @@ def intact_pixels(data: bytes, random: Random) -> bytes:
 
 
 def in_tiff(data: bytes, random: Random) -> bytes:
-    """A part of an entry of the first directory: its tag, type, count or value."""
-    order = "little" if data[:2] == b"II" else "big"
-    start = int.from_bytes(data[4:8], order)  # type: ignore[arg-type]
-    count = int.from_bytes(data[start : start + 2], order)  # type: ignore[arg-type]
+    """Change a part of an entry of the first directory: its tag, type, count or value."""
+    order: Literal["little", "big"] = "little" if data[:2] == b"II" else "big"
+    start = int.from_bytes(data[4:8], order)
+    count = int.from_bytes(data[start : start + 2], order)
     entry = start + 2 + 12 * random.randrange(min(count, 40) or 1)
     offset, width = random.choice(((0, 2), (2, 2), (4, 4), (8, 4), (8, 2)))
-    if random.random() < 0.1:  # where the next directory lies: here
-        offset, width = 12, 4
+    if random.random() < 0.1:  # the address of the next directory: this one
         return data[: start + 2 + 12 * count] + struct.pack("<I", start) + data[start + 6 + 12 * count :]
     return number_at(data, entry + offset, width, random)
 
@@ -143,7 +143,7 @@ def huge_sides(random: Random) -> bytes:
 
 
 def text_bomb(random: Random) -> bytes:
-    """A megabyte of compressed zeros or more in a label of a PNG, or in its profile."""
+    """A PNG with at least a megabyte of compressed zeros in a label or in its profile."""
     zeros = _deflated_zeros(random.choice((2**20, 2**26)))
     kind, head = random.choice(((b"zTXt", b"Title\0\0"), (b"iTXt", b"Title\0\1\0\0\0"), (b"iCCP", b"sRGB\0\0")))
     extra = chunk(kind, head + zeros) * random.choice((1, 1, 40))
@@ -156,7 +156,7 @@ def _deflated_zeros(length: int) -> bytes:
 
 
 def pixel_bomb(random: Random) -> bytes:
-    """Kilobytes that are millions of pixels, within what is allowed or just beyond it."""
+    """Kilobytes that hold millions of pixels, within the limit or just beyond it."""
     side = random.choice((1000, 3000, 7000, 8000) if random.random() < 0.1 else (1000, 1500))
     return _blank(side, random.choice(("PNG", "GIF", "JPEG", "WEBP", "TIFF")))
 
@@ -179,7 +179,7 @@ def _many_frames(kind: str, count: int) -> bytes:
 
 
 def chained_directories(random: Random) -> bytes:
-    """A TIFF of thousands of directories behind each other, the first of them the image's, or not even that."""
+    """A TIFF of thousands of directories one after the other, the first of them the image's or not even that."""
     base = valid_files()["tiff raw"]
     count, at = random.choice((10, 5000)), len(base) + len(base) % 2
     chain = b"".join(struct.pack("<HHHIII", 1, 256, 3, 1, 44, at + 18 * (number + 1)) for number in range(count))
@@ -191,7 +191,7 @@ def chained_directories(random: Random) -> bytes:
 
 
 def damaged_labels(random: Random) -> bytes:
-    """A sound image whose EXIF data, profile or XMP are damaged."""
+    """A valid image whose EXIF data, profile or XMP are damaged."""
     exif, profile = Image.Exif(), ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     exif[0x0112], exif[0x010E] = random.randrange(12), "x" * random.choice((1, 5000))
     labels = {"exif": b"Exif\0\0" + damaged(exif.tobytes(), random), "icc_profile": damaged(profile, random)}
@@ -202,7 +202,7 @@ def damaged_labels(random: Random) -> bytes:
 
 
 def not_an_image(random: Random) -> bytes:
-    """What people upload by mistake, or to see what happens."""
+    """A file that people upload by mistake, or to see what happens."""
     noise = random.randbytes(random.choice((0, 1, 3, 12, 500)))
     heads = [data[: random.choice((2, 4, 12))] for data in valid_files().values()]
     words = (b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"%!PS-Adobe-3.0 EPSF-3.0\n", b"%PDF-1.7\n", b"PK\3\4", b"")
@@ -210,31 +210,22 @@ def not_an_image(random: Random) -> bytes:
 
 
 HARMFUL = (
-    huge_sides,
-    text_bomb,
-    pixel_bomb,
-    many_frames,
-    chained_directories,
-    damaged_labels,
-    damaged_labels,
-    not_an_image,
-)
+    huge_sides, text_bomb, pixel_bomb, many_frames, chained_directories, damaged_labels, damaged_labels, not_an_image,
+)  # fmt: skip
 
 
 def judge(data: bytes) -> str:
-    """What the page keeps is an upright image in RGB within the limits; or a sentence says why not."""
+    """The page stores an upright image in RGB within the limits, or a sentence says why not."""
     try:
-        kept = current_server().decoders.store(data, "holiday.jpg", STORAGE_FORMAT)
+        stored = current_server().decoders.store(data, "holiday.jpg", STORAGE_FORMAT)
     except ImageError as error:
-        return clear(str(error))
-    picture, thumbnail = load_image(kept.file), load_image(kept.thumbnail)
-    assert type(picture) is Image.Image
-    assert picture.mode == "RGB"
-    assert picture.info == {}
-    assert min(picture.size) >= MIN_SIDE
-    assert max(picture.size) <= STORAGE_FORMAT.side
-    assert thumbnail.size == (STORAGE_FORMAT.thumbnail, STORAGE_FORMAT.thumbnail)
-    return TAKEN
+        return check_sentence(str(error))
+    image = load_image(stored.file)
+    assert type(image) is Image.Image
+    assert (image.mode, image.info) == ("RGB", {})
+    assert MIN_SIDE <= min(image.size) <= max(image.size) <= STORAGE_FORMAT.side
+    assert load_image(stored.thumbnail).size == (STORAGE_FORMAT.thumbnail, STORAGE_FORMAT.thumbnail)
+    return ACCEPTED
 
 
-KIND = Kind("images", image, judge)
+KIND = Kind("images", image_case, judge)

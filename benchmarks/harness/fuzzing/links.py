@@ -5,7 +5,7 @@ from functools import cache
 from random import Random
 from urllib.parse import parse_qsl, urlencode
 
-from benchmarks.harness.fuzzing.base import TAKEN, Kind, clear
+from benchmarks.harness.fuzzing.base import ACCEPTED, Kind, check_sentence
 from crosspool.backbones import architecture, backbone_specs
 from crosspool.samples import samples
 from crosspool.ui.visit.link import _CHOICES, LinkState, from_params, to_params
@@ -22,7 +22,7 @@ STRANGE = (
 
 
 def link(random: Random) -> bytes:
-    """One query string: settings that fit together or do not, values of any kind, and what is no parameter at all."""
+    """One query string: settings that fit together or do not, values of any kind, and unknown parameters."""
     if random.random() < 0.1:
         return random.choice((random.randbytes(60), b"&" * 5000, b"=" * 50, b"sample", b"a=" + b"x" * 60_000))
     chosen = random.sample(NAMES, random.choice((1, 2, 3, 6, len(NAMES))))
@@ -37,38 +37,35 @@ def link(random: Random) -> bytes:
 
 
 def params_of(query: bytes) -> dict[str, str]:
-    """What a server hands on of a query string: of each name the last value."""
+    """The parameters that a server passes on: the last value of each name."""
     return dict(parse_qsl(query.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=10_000))
 
 
 def _value(name: str, random: Random) -> str:
-    if random.random() < 0.35:
-        return random.choice(STRANGE)
-    return random.choice(_sensible(name))
+    return random.choice(STRANGE if random.random() < 0.35 else _sensible(name))
 
 
 @cache
 def _sensible(name: str) -> tuple[str, ...]:
-    """Values that are right for a parameter, at least with some network."""
+    """Values that are valid for a parameter, at least with some network."""
     if name in _CHOICES:
         return _CHOICES[name]
-    network = architecture("efficientnet_lite0")
+    network, classes = architecture("efficientnet_lite0"), backbone_specs()["efficientnet_lite0"].classes()[280:290]
     return {
         "sample": tuple(sample.id for sample in samples()),
         "backbone": ("efficientnet_lite0", *list(backbone_specs())[:2]),
         "pair": tuple(pair.id for pair in network.layer_pairs[-4:]),
-        "positive": backbone_specs()["efficientnet_lite0"].classes()[280:290],
-        "against": backbone_specs()["efficientnet_lite0"].classes()[280:290],
+        "positive": classes,
+        "against": classes,
     }.get(name, ("0", "1", "7", "128", "300", "0.5", "3,17"))
 
 
 def judge(query: bytes) -> str:
-    """Link states that their own link brings back, without a note; what was ignored, in the first of the notes."""
+    """The first note on what was ignored; the link of the settings that were read leads back to them without a note."""
     settings, notes = from_params(params_of(query))
     assert from_params(to_params(settings)) == (settings, []), f"its own link does not bring back {settings}"
     assert from_params(params_of(urlencode(to_params(settings)).encode())) == (settings, [])
-    said = [clear(note) for note in notes]
-    return said[0] if said else TAKEN
+    return next(map(check_sentence, notes), ACCEPTED)
 
 
 KIND = Kind("urls", link, judge, warm=lambda: [architecture(name).layer_pairs for name in _sensible("backbone")])

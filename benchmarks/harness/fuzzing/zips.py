@@ -8,11 +8,12 @@ import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from functools import cache
+from itertools import chain
 from random import Random
 
-from benchmarks.harness.fuzzing.base import ANYWHERE, TAKEN, Kind, clear, damaged, number_at
+from benchmarks.harness.fuzzing.base import ACCEPTED, ANYWHERE, Kind, check_sentence, damaged, number_at
 from benchmarks.harness.fuzzing.image_files import valid_files
-from benchmarks.harness.fuzzing.images import image
+from benchmarks.harness.fuzzing.images import image_case
 from crosspool.errors import DatasetError
 from crosspool.images import load_image
 from crosspool.ui.runtime.quota import ImageOwner
@@ -31,11 +32,11 @@ FIELDS = {
 Members = Mapping[str | zipfile.ZipInfo, bytes]
 
 
-def zipped(random: Random) -> bytes:
-    """One ZIP: a valid one, damaged, or one that was made to do harm."""
+def zip_case(random: Random) -> bytes:
+    """A ZIP that is valid, damaged, or made to do harm."""
     if random.random() < 0.4:
         return random.choice(HARMFUL)(random)
-    return damaged(_valid(random.randrange(6)), random, ANYWHERE + 8 * (in_header,))
+    return damaged(random.choice(_valid_zips()), random, ANYWHERE + 8 * (in_header,))
 
 
 def packed(members: Members, method: int = zipfile.ZIP_DEFLATED) -> bytes:
@@ -57,22 +58,19 @@ def class_folders(count: int = 3, suffix: str = ".png") -> dict[str | zipfile.Zi
 
 
 @cache
-def _valid(number: int) -> bytes:
-    if number == 0:
-        return packed(class_folders(suffix=".jpeg"))
-    if number == 1:
-        return packed(class_folders(), zipfile.ZIP_STORED)
-    if number == 2:
-        return packed({f"set/train/{name}": data for name, data in class_folders().items()})
-    if number == 3:
-        return as_zip64(packed(class_folders()))
-    if number == 4:
-        return b"#!/bin/sh\n" + packed(class_folders(suffix=".tiff"))
-    return packed({**class_folders(), "cat/": b"", "__MACOSX/cat/._1.png": b"x", "notes é.txt": b"x"})
+def _valid_zips() -> tuple[bytes, ...]:
+    return (
+        packed(class_folders(suffix=".jpeg")),
+        packed(class_folders(), zipfile.ZIP_STORED),
+        packed({f"set/train/{name}": data for name, data in class_folders().items()}),
+        as_zip64(packed(class_folders())),
+        b"#!/bin/sh\n" + packed(class_folders(suffix=".tiff")),
+        packed({**class_folders(), "cat/": b"", "__MACOSX/cat/._1.png": b"x", "notes é.txt": b"x"}),
+    )
 
 
 def as_zip64(data: bytes) -> bytes:
-    """The same, with the records at the end that ZIPs beyond 4 GB have."""
+    """A ZIP with the records at its end that those above 4 GB have."""
     at = data.rindex(END)
     count, size, start = struct.unpack("<10xHII", data[at : at + 20])
     record = struct.pack("<4sQHHIIQQQQ", END64, 44, 45, 45, 0, 0, count, count, size, start)
@@ -81,12 +79,12 @@ def as_zip64(data: bytes) -> bytes:
 
 
 def in_header(data: bytes, random: Random) -> bytes:
-    """One field of one header."""
+    """Change one field of one header."""
     signature = random.choice([signature for signature in FIELDS if signature in data] or [b""])
     if not signature:
         return data
-    places = [at for at in range(len(data)) if data.startswith(signature, at)] if len(data) < 20_000 else []
-    at = random.choice(places or [data.index(signature)])
+    starts = [at for at in range(len(data)) if data.startswith(signature, at)] if len(data) < 20_000 else []
+    at = random.choice(starts or [data.index(signature)])
     start, width = random.choice(FIELDS[signature])
     return number_at(data, at + start, width, random)
 
@@ -95,7 +93,7 @@ def in_header(data: bytes, random: Random) -> bytes:
 
 
 def bad_names(random: Random) -> bytes:
-    """Ways out of the ZIP, and names that are hardly any."""
+    """Paths that lead out of the ZIP, and names that are hardly usable."""
     name = random.choice((
         "../up.png", "cat/../../up.png", "/abs/up.png", "C:/up.png", "..\\up.png", "\\\\host\\up.png", "CON/aux.png",
         "cat//./1.png", "a/" * 40 + "1.png", "x" * 30_000 + "/1.png", "cat/" + "y" * 5_000 + ".png", " /1.png",
@@ -106,7 +104,7 @@ def bad_names(random: Random) -> bytes:
 
 
 def no_utf8(random: Random) -> bytes:
-    """Bytes for names that are no text, whatever the flag says."""
+    """Names that are not valid text, with or without the flag that says so."""
     data = packed({**class_folders(), "AAAA/1.png": valid_files()["png RGB"]})
     data = data.replace(b"AAAA", random.choice((b"\xff\xfe\xfd\xfc", b"\xed\xa0\x80A", b"\0\0\0\0", b"\x82\x83AA")))
     return data if random.random() < 0.5 else data.replace(b"\x14\x00\x00\x00", b"\x14\x00\x00\x08")
@@ -133,7 +131,7 @@ def unusual_compression(random: Random) -> bytes:
 
 
 def ratio_bomb(random: Random) -> bytes:
-    """Tens of megabytes of zeros in some kilobytes, said openly or not."""
+    """Tens of megabytes of zeros in some kilobytes, with the true size in the headers or a false one."""
     data = _bomb(random.choice((2**20, 30 * 2**20)))
     if random.random() < 0.5:
         for signature, offset in ((CENTRAL, 24), (LOCAL, 22)):
@@ -148,7 +146,7 @@ def _bomb(length: int) -> bytes:
 
 
 def overlapping(random: Random) -> bytes:
-    """A list of many members that all lie at one place: kilobytes that are megabytes of images."""
+    """A list of many members with the same content: kilobytes that become megabytes of images."""
     count, image_file = random.choice((50, 700, 5000)), random.choice(list(valid_files().values()))
     one = packed({"c0/000000.png": image_file})
     at = one.index(CENTRAL)
@@ -167,14 +165,14 @@ def nested(random: Random) -> bytes:
 
 
 def thousands(random: Random) -> bytes:
-    """Members, classes or folders beyond what the page takes."""
+    """More members, classes or folders than the page accepts."""
     count = random.choice((601, 3000))
     name = random.choice(("cat{0}/{0}.png", "cat/{0}.png", "{0}/", "a/{0}/b/c/d.png"))
     return packed({**class_folders(), **{name.format(number): b"x" for number in range(count)}})
 
 
 def duplicates(random: Random) -> bytes:
-    data = packed({**class_folders(), "cat/8.png": b"no picture", "cat/9.png": valid_files()["png L"]})
+    data = packed({**class_folders(), "cat/8.png": b"no image", "cat/9.png": valid_files()["png L"]})
     return data.replace(b"cat/9.png", b"cat/8.png")
 
 
@@ -186,12 +184,13 @@ def bad_checksum(random: Random) -> bytes:
 
 
 def damaged_images(random: Random) -> bytes:
-    """A sound ZIP of damaged images."""
-    return packed({name: image(random) if random.random() < 0.5 else data for name, data in class_folders().items()})
+    """A valid ZIP of damaged images."""
+    members = class_folders()
+    return packed({name: image_case(random) if random.random() < 0.5 else data for name, data in members.items()})
 
 
 def wrong_deflate(random: Random) -> bytes:
-    """A member whose stream is damaged, and its header's sums made to agree with nothing."""
+    """A member whose stream is damaged, so that its checksum is wrong too."""
     data = packed(class_folders())
     at = data.index(LOCAL) + 45 + random.randrange(40)
     return data[:at] + zlib.compress(random.randbytes(8)) + data[at + 16 :]
@@ -207,24 +206,23 @@ HARMFUL: tuple[Callable[[Random], bytes], ...] = (
 )  # fmt: skip
 
 
-NAME_CHARACTERS = 2 * 255  # of the two members that a sentence may name
+NAME_CHARACTERS = 2 * 255  # of the two members that one sentence may name
 
 
 def judge(data: bytes) -> str:
-    """Labelled images within the page's limits, and a sentence for each left out; or one that refuses all."""
+    """Labelled images within the page's limits, and a sentence for each one left out; or one that refuses all."""
     try:
         collection = from_zip(data, "pets.zip", visitor=ImageOwner())
-        problems = [clear(problem, NAME_CHARACTERS) for problem in collection.problems]
+        problems = [check_sentence(problem, NAME_CHARACTERS) for problem in collection.problems]
         labelled = collection.labelled()
     except DatasetError as error:
-        return clear(str(error), NAME_CHARACTERS)
+        return check_sentence(str(error), NAME_CHARACTERS)
     assert len(labelled.dataset) <= len(collection) <= MAX_IMAGES
-    assert len(set(problems)) == len(problems), "a problem is told twice"
-    for shot in (shot for shots in collection.classes.values() for shot in shots):
-        assert load_image(shot.data).mode == "RGB"
+    assert len(set(problems)) == len(problems), "a problem is reported twice"
+    assert all(load_image(image.data).mode == "RGB" for image in chain(*collection.classes.values()))
     for sentence in labelled.dataset.problems:
-        clear(sentence, NAME_CHARACTERS)
-    return TAKEN
+        check_sentence(sentence, NAME_CHARACTERS)
+    return ACCEPTED
 
 
-KIND = Kind("zips", zipped, judge)
+KIND = Kind("zips", zip_case, judge)

@@ -1,1 +1,1 @@
-"""A visitor with something to lose, and a stranger who tries to get at it."""
+"""A visitor with data to protect, and a stranger who tries to get at it."""

@@ -1,4 +1,4 @@
-"""What a stranger tries who knows an image's SHA-256 and the ids of widgets, fragments and files."""
+"""The attempts of a stranger who knows an image's SHA-256 and the ids of widgets, fragments and files."""
 
 import asyncio
 import json
@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ClientState_pb2 import ClientState
+from streamlit.proto.Common_pb2 import FileURLs
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
@@ -22,33 +23,19 @@ TRAVERSALS = (
     "/crosspool/ui/visit/images.py", "/.streamlit/secrets.toml", "/.git/config",
 )  # fmt: skip
 PUBLIC_PATHS = (
-    "/_stcore/metrics",
-    "/_stcore/script-health-check",
-    "/_stcore/host-config",
-    "/_stcore/agent/openapi.json",
-    "/ready",
-)
-# What stands in files that nobody is to get, and on a page that did not expect what came.
-FORBIDDEN = {
-    b"import streamlit": "a file of the server's",
-    b"root:x:0": "a file of the server's",
-    b"[core]": "a file of the server's",
-    b"Something went wrong": "a page that failed",
-    b"Traceback": "a page that failed",
-}
+    "/_stcore/metrics", "/_stcore/script-health-check", "/_stcore/host-config", "/_stcore/agent/openapi.json", "/ready",
+)  # fmt: skip
+# Contents of files that nobody may read, and of a page that failed on unexpected input.
+FORBIDDEN = dict.fromkeys((b"import streamlit", b"root:x:0", b"[core]"), "a file of the server")
+FORBIDDEN |= dict.fromkeys((b"Something went wrong", b"Traceback"), "a page that failed")
 
 Attempt = Callable[[IntrusionCase], Awaitable[None]]
 ATTEMPTS: dict[str, Attempt] = {}
 
 
 def attempt(description: str) -> Callable[[Attempt], Attempt]:
-    """Adds a function to ATTEMPTS."""
-
-    def add(function: Attempt) -> Attempt:
-        ATTEMPTS[description] = function
-        return function
-
-    return add
+    """Add a function to ATTEMPTS."""
+    return lambda function: ATTEMPTS.setdefault(description, function)
 
 
 @attempt("links that name the image, on every page")
@@ -60,7 +47,7 @@ async def _links(case: IntrusionCase) -> None:
         await tab.close()
 
 
-@attempt("a press on the visitor's image in the stranger's strip, and in one that is not there")
+@attempt("a press on the visitor's image in the stranger's strip, and in one that does not exist")
 async def _strip(case: IntrusionCase) -> None:
     await case.stranger.tell("sample-strip", "chosen", case.key)
     strip = case.visitor.page.widget("upload-strip", "bidi_component").id
@@ -73,14 +60,14 @@ async def _across(case: IntrusionCase) -> None:
     await case.stranger.tell("across", "pressed", [case.key, 0])
 
 
-@attempt("maps and pins of the visitor's, told by the gallery")
+@attempt("the visitor's maps and pins, sent by the gallery")
 async def _gallery(case: IntrusionCase) -> None:
     await case.stranger.tell_gallery(selected=2**31)
     await case.stranger.tell_gallery(pins=[0, 2**31])
     await case.stranger.tell_gallery(selected=0)
 
 
-@attempt("all states of the visitor's widgets, those with files, too")
+@attempt("all states of the visitor's widgets, including those with files")
 async def _states(case: IntrusionCase) -> None:
     await case.stranger.run_with(*case.visitor.page.states.values())
 
@@ -94,7 +81,7 @@ UPLOADERS = (  # page, which of the sources, and the uploader's label
 )
 
 
-@attempt("the visitor's files in the stranger's own uploaders")
+@attempt("the visitor's files in the stranger's uploaders")
 async def _uploaders(case: IntrusionCase) -> None:
     for path, control, source, label in UPLOADERS:
         tab = case.new_tab()
@@ -103,29 +90,29 @@ async def _uploaders(case: IntrusionCase) -> None:
         node = tab.page.widget(label, "file_uploader", "camera_input")
         state = WidgetState(id=node.id)
         for name in case.files:
-            info = state.file_uploader_state_value.uploaded_file_info.add(file_id=name, name="mine.jpg", size=1)
-            info.file_urls.file_id = name
-            info.file_urls.upload_url = case.upload_path(name)
+            urls = FileURLs(file_id=name, upload_url=case.upload_path(name))
+            files = state.file_uploader_state_value.uploaded_file_info
+            files.add(file_id=name, name="mine.jpg", size=1, file_urls=urls)
         await tab.run_with(state, fragment=node.fragment)
         await tab.close()
 
 
 @attempt("the fragments, the page and the cached messages of the visitor")
 async def _fragments(case: IntrusionCase) -> None:
-    fragments = {node.fragment for node in case.visitor.page.nodes.values() if node.fragment}
+    fragments, page = {node.fragment for node in case.visitor.page.nodes.values()} - {""}, case.visitor.page_hash
     tab = case.new_tab()
     await tab.open()
     for fragment in fragments:  # one that this session does not have is not answered
-        await tab.send(BackMsg(rerun_script=ClientState(page_script_hash=case.visitor.page_hash, fragment_id=fragment)))
+        await tab.send(BackMsg(rerun_script=ClientState(page_script_hash=page, fragment_id=fragment)))
     await asyncio.sleep(0.3)
     # Instead of messages that this tab does not have, it is sent their hashes.
-    state = ClientState(page_script_hash=case.visitor.page_hash, cached_message_hashes=list(case.visitor.cached))
+    state = ClientState(page_script_hash=page, cached_message_hashes=list(case.visitor.cached))
     await tab.send(BackMsg(rerun_script=state))
     await asyncio.sleep(0.5)
     await tab.close()
 
 
-@attempt("another image to compare with, a classifier, a class to remove: values of widgets by the visitor's name")
+@attempt("another image to compare with, a classifier, a class to remove: values of the visitor's widgets")
 async def _named(case: IntrusionCase) -> None:
     for label in ("Classifier", "Compare with"):
         tab = case.new_tab()
@@ -134,12 +121,11 @@ async def _named(case: IntrusionCase) -> None:
         await tab.close()
     tab = case.new_tab()
     await tab.open("/train_and_compare")
-    theirs = [node.id for node in case.visitor.page.elements("button")]
-    await tab.run_with(*(WidgetState(id=name, trigger_value=True) for name in theirs))
+    await tab.run_with(*(WidgetState(id=node.id, trigger_value=True) for node in case.visitor.page.elements("button")))
     await tab.close()
 
 
-@attempt("the visitor's downloads, asked for in the visitor's name")
+@attempt("the visitor's downloads, requested with the visitor's session id")
 async def _downloads(case: IntrusionCase) -> None:
     await case.download(case.visitor.session, case.download_ids[0])
 
@@ -156,7 +142,7 @@ async def _requests(case: IntrusionCase) -> None:
     for name in case.files:
         path = case.upload_path(name)
         for method in ("GET", "HEAD", "POST"):
-            case.request(method, path, case.token)
+            case.request(method, path, case.stranger.token)
         for method in ("PUT", "DELETE"):
             if case.request(method, path) != 403:
                 case.note_success()
@@ -168,7 +154,7 @@ async def _paths(case: IntrusionCase) -> None:
         case.request("GET", path)
 
 
-@attempt("what the server says of itself")
+@attempt("the server's public information")
 async def _about(case: IntrusionCase) -> None:
     for path in PUBLIC_PATHS:
         case.request("GET", path)
@@ -198,29 +184,28 @@ async def _sessions(case: IntrusionCase) -> None:
         await tab.close()
 
 
-@attempt("the same image, uploaded under a name of the stranger's own, and removed")
+@attempt("the same image, uploaded under another name, and removed")
 async def _same(case: IntrusionCase) -> None:
     tab = case.new_tab()
     await tab.open()
     await tab.choose("source", "Upload")
     await tab.upload(("mine.jpg", case.person.images[0].data))
     name = case.person.name.encode()
-    case.received[:] = [name for raw in case.received if name in raw]  # maps and small image are the stranger's, too
+    case.received[:] = [name for raw in case.received if name in raw]  # maps and thumbnail are the stranger's, too
     await tab.press("Remove this")
     await tab.close()
 
 
 async def try_everything(case: IntrusionCase) -> dict[str, str]:
-    """What every attempt has got, "" for nothing."""
+    """What a stranger gets by each attempt, "" for nothing."""
     secrets, maps, results = case.secrets(), case.visitor.packed_maps(), {}
     for description, function in ATTEMPTS.items():
         case.received.clear()
         await function(case)
-        everything = b"\n".join(case.received)
-        got = [name for name, secret in secrets.items() if secret in everything]
-        got += [got for text, got in FORBIDDEN.items() if text in everything]
-        results[description] = ", ".join(got)
+        received = b"\n".join(case.received)
+        names = {**FORBIDDEN, **{secret: name for name, secret in secrets.items()}}
+        results[description] = ", ".join(name for secret, name in names.items() if secret in received)
     await case.visitor.tell_gallery(selected=3)
     intact = case.visitor.packed_maps() == maps and not case.visitor.page.errors and case.secrets() == secrets
-    results["harm: the visitor's image, maps and thumbnails are no longer there"] = "" if intact else "done"
+    results["harm: the visitor's image, maps and thumbnails are gone"] = "" if intact else "done"
     return results

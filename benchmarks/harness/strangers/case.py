@@ -1,66 +1,52 @@
-"""A visitor with something to lose, a stranger in a tab, and all that the stranger receives."""
+"""A visitor with data to protect, a stranger in a tab, and the secrets that open a visitor's data."""
 
 import http.client
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from urllib.parse import urlparse
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
-from benchmarks.harness.connection import XSRF
 from benchmarks.harness.mapsets import unpack
-from benchmarks.harness.people import SMALL, Person
+from benchmarks.harness.people import SMALL, Person, start_training
 from benchmarks.harness.tab import Tab
 
 
 @dataclass
 class IntrusionCase:
-    """A visitor with something to lose, a stranger in a tab, and all that the stranger has received."""
+    """A visitor with data to protect, a stranger in a tab, and everything that the stranger has received."""
 
     url: str
     person: Person
     visitor: Tab
     stranger: Tab
-    files: list[str]  # ids of what the visitor has uploaded, and the page has not taken over yet
-    received: list[bytes] = field(default_factory=list)
+    files: list[str]  # ids of files that the visitor has uploaded, and the page has not read yet
+    received: list[bytes]
 
     @property
     def key(self) -> str:
         return self.person.images[0].key
 
     def secrets(self) -> dict[str, bytes]:
-        """What a stranger must never receive."""
+        """The bytes that a stranger must never receive, by what they are."""
         (item,) = self.visitor.page.component("upload-strip")["items"]
         return {
             "name": self.person.name.encode(),
-            "thumbnail": item["image"][-200:-80].encode(),  # behind what all JPEGs have
+            "thumbnail": item["image"][-200:-80].encode(),  # after what all JPEGs have in common
             "maps": unpack(self.visitor.packed_maps()).id.encode(),
             "pixels": self.person.images[0].data[700:760],
         }
 
     def request(self, method: str, path: str, headers: dict[str, str] | None = None, body: bytes = b"") -> int:
-        """An HTTP request with exactly this path; what comes back is kept, and its status returned."""
-        place = urlparse(self.url)
-        connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=60)
-        try:
-            connection.putrequest(method, path, skip_accept_encoding=True)
-            for name, value in {**(headers or {}), "Content-Length": str(len(body))}.items():
-                connection.putheader(name, value)
-            connection.endheaders(body)
+        """The status of an HTTP request with exactly this path; the answer counts as received."""
+        with closing(http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=60)) as connection:
+            connection.request(method, path, body, headers or {})
             answer = connection.getresponse()
             self.received += [str(answer.getheaders()).encode(), answer.read()]
             return answer.status
-        finally:
-            connection.close()
-
-    @property
-    def token(self) -> dict[str, str]:
-        """What the stranger's own browser sends along."""
-        xsrf = self.stranger.xsrf
-        return {"Cookie": f"{XSRF}={xsrf}", "X-Xsrftoken": xsrf}
 
     @property
     def download_ids(self) -> list[str]:
@@ -69,7 +55,7 @@ class IntrusionCase:
         return [node.proto.deferred_file_id for node in buttons if node.proto.deferred_file_id]
 
     async def download(self, session: str, name: str) -> int:
-        """Ask the stranger's session for a file, and fetch it if there is one; how many were."""
+        """Ask for a file of a session by its id, and fetch it if there is one; the number of files."""
         message = BackMsg()
         request = message.backend_operation_request
         request.request_id, request.session_id = uuid.uuid4().hex, session
@@ -77,47 +63,97 @@ class IntrusionCase:
         self.received.clear()
         await self.stranger.send(message)
         await self.stranger.settle_until(lambda: bool(self.received))  # one answer, whatever it is
-        urls = [ForwardMsg.FromString(raw).backend_operation_response.deferred_file.url for raw in list(self.received)]
-        return sum(self.request("GET", url) == 200 for url in urls if url)
+        answers = [ForwardMsg.FromString(raw).backend_operation_response for raw in self.received]
+        return sum(self.request("GET", url) == 200 for answer in answers if (url := answer.deferred_file.url))
 
     def upload_path(self, name: str) -> str:
         """The address of a file on its way to the visitor's session."""
         return f"/_stcore/upload_file/{self.visitor.session}/{name}"
 
     def note_success(self) -> None:
-        """What was tried was not refused: as bad as having received the visitor's name."""
+        """Count an attempt that was not refused as if the visitor's name had been received."""
         self.received.append(self.person.name.encode())
 
     def new_tab(self) -> Tab:
-        """Another tab of the stranger's."""
+        """Another tab of the stranger."""
         return Tab(self.url, self.received.append)
 
 
 async def _victim(url: str, person: Person) -> tuple[Tab, list[str]]:
-    """A visitor, and the ids of files on their way."""
+    """A visitor's tab, and the ids of files on their way to it."""
     tab, (first, second) = Tab(url), person.images
     await tab.open()
     await tab.choose("source", "Upload")
-    await tab.upload((first.title, first.data))
+    await tab.upload(first)
     await tab.go("Train & compare")
     await person.upload_labelled(tab)
     await tab.go("Weighting maps")
     addresses = await tab.file_urls([second.title, person.zipped.title])
     for urls, file in zip(addresses, (second, person.zipped), strict=True):
-        await tab.put(urls.upload_url, file.title, file.data)
+        await tab.put(urls.upload_url, *file)
     return tab, [urls.file_id for urls in addresses]
 
 
 @asynccontextmanager
 async def intrusion_case(url: str) -> AsyncIterator[IntrusionCase]:
     """A visitor and a stranger at the app of this address."""
-    person = Person(0, seed=1, sizes=SMALL)
+    person, received = Person(0, seed=1, sizes=SMALL), list[bytes]()
     visitor, names = await _victim(url, person)
-    case = IntrusionCase(url, person, visitor, Tab(url), names)
-    case.stranger.watch = case.received.append
+    case = IntrusionCase(url, person, visitor, Tab(url, received.append), names, received)
     await case.stranger.open()
     try:
         yield case
     finally:
         await visitor.close()
         await case.stranger.close()
+
+
+# --- secrets: ids that nobody can guess, and addresses that are hashes of a content
+
+
+async def known_session(case: IntrusionCase) -> str:
+    """Use the id of a visitor's session, which the visitor's browser stores only in memory."""
+    tab = Tab(case.url)
+    tab.session = case.visitor.session
+    await tab.open()
+    await tab.close()
+    return "the visitor's session" if tab.session == case.visitor.session else "nothing"
+
+
+async def known_upload(case: IntrusionCase) -> str:
+    """Use the address of a file on its way, which contains the session id."""
+    path = case.upload_path(case.files[0])
+    case.received.clear()
+    case.request("GET", path, case.stranger.token)
+    read = any(case.person.images[1].data[700:760] in raw for raw in case.received)
+    deleted = case.request("DELETE", path, case.stranger.token) == 204
+    return " and ".join(["the file" if read else "nothing to read", "can delete it" if deleted else "cannot delete it"])
+
+
+async def known_download(case: IntrusionCase) -> str:
+    """Use the id of a download: 122 random bits, which change with every run of the visitor's page."""
+    return "the file" if await case.download(case.stranger.session, case.download_ids[0]) else "nothing"
+
+
+async def known_figure(case: IntrusionCase) -> str:
+    """Use the address of a figure that was drawn for a visitor, which is a hash of its content."""
+    tab = case.visitor
+
+    def figures() -> list[str]:
+        return [image.url for node in tab.page.elements("imgs") for image in node.proto.imgs]
+
+    await tab.go("Train & compare")
+    await start_training(tab)
+    await tab.settle_until(lambda: bool(figures()))
+    count = sum(case.request("GET", path) == 200 for path in figures())
+    return f"the figure ({count} of {len(figures())})"
+
+
+async def use_secrets(case: IntrusionCase) -> dict[str, str]:
+    """What anyone gets who has a secret, by secret; the visit is over after that."""
+    return {
+        "the id of a download": await known_download(case),
+        "the address of a figure on a result's page": await known_figure(case),
+        "the address of a file on its way": await known_upload(case),
+        "the session id": await known_session(case),
+    }
