@@ -12,7 +12,7 @@ from crosspool.cli.console import images_progress, print_json, print_results
 from crosspool.cli.options import Json, option
 from crosspool.cli.outputs import checked_folder, files_of_earlier_run, write_files
 from crosspool.errors import SettingError
-from crosspool.evaluation.command import DEFAULT_SPLITS, evaluate_command_line, usual_baselines
+from crosspool.evaluation.command import DEFAULT_SPLITS, option_words, usual_baselines
 from crosspool.evaluation.findings import AccuracyFindings, accuracy_json
 from crosspool.evaluation.tables import accuracy_sections
 
@@ -72,8 +72,9 @@ def evaluate_command(
             progress = shared.StageBars(bars)
             report = evaluate_methods(chosen, features, protocol, baselines, scratch=scratch, progress=progress)
         count = None if protocol.official else len(protocol.splits)
-        test = evaluate_command_line(labelled.dataset, names, count, size, baselines)
-        command, weights = (*test, *labelled.spelled_out(framing)), Path(network.weights).name
+        test = option_words(official=protocol.official, splits=count, train_size=size, baseline=baselines)
+        words = [*option_words(methods=",".join(names)), *test, *labelled.spelled_out(framing)]
+        command, weights = ("crosspool", "evaluate", labelled.dataset, *words), Path(network.weights).name
         findings = AccuracyFindings(
             report, labelled.backbone, network.title, weights, framing, protocol.C, command, paper, features.dataset
         )

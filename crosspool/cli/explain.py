@@ -56,6 +56,7 @@ def explain_command(
     """
     from crosspool import contributions
     from crosspool.classifiers import TRAINED_ON, load_classifier
+    from crosspool.framing import frame_image
     from crosspool.images import load_image
 
     path = None if out is None else checked_output(out, SUFFIXES, inputs=[image, *([model] if model else [])])
@@ -91,7 +92,8 @@ def explain_command(
     about = classifier.settings.model_dump(exclude={"photographs"})
     settings = {"image": {"name": Path(image).name, "sha256": checksum, "trained_on": trained_on}, **about}
     if path is not None:
-        framed = _framed(source_image, classifier, network)
+        largest = max(source.size for source in classifier.method.sources)
+        framed = frame_image(source_image, network.spec.preprocessing, largest, classifier.method.framing)
         _write(path, framed, parts, title, top, json_module.dumps({**settings, "what": subject}))
     if json:
         print_json({**settings, **document})
@@ -156,22 +158,8 @@ def _channel(contributions: "Contributions", index: int) -> dict[str, Any]:
     if part.evidence is not None:
         evidence = np.abs(part.evidence[number])
         row, column = map(int, np.unravel_index(evidence.argmax(), evidence.shape))
-    return {
-        "index": index,
-        "part": part.name,
-        "channel": number,
-        "contribution": float(part.channels[number]),
-        "energy_share": float(part.energy[number]),
-        "row": row,
-        "column": column,
-    }
-
-
-def _framed(image: "Image", classifier: "LinearClassifier", network: "Backbone") -> "Image":
-    from crosspool.framing import frame_image
-
-    size = max(source.size for source in classifier.method.sources)
-    return frame_image(image, network.spec.preprocessing, size, classifier.method.framing)
+    sums = {"contribution": float(part.channels[number]), "energy_share": float(part.energy[number])}
+    return {"index": index, "part": part.name, "channel": number, **sums, "row": row, "column": column}
 
 
 def _write(path: Path, framed: "Image", contributions: "Contributions", title: str, top: int, settings: str) -> None:
@@ -192,9 +180,9 @@ def _write(path: Path, framed: "Image", contributions: "Contributions", title: s
             parts = enumerate(contributions.parts)
             arrays = {f"{name}_{number}": getattr(part, name) for number, part in parts for name in names}
             arrays |= {"positions": contributions.positions, "settings": np.array(settings)}
-            known = {name: array for name, array in arrays.items() if array is not None}
+            arrays = {name: array for name, array in arrays.items() if array is not None}
             with temporary.open("wb") as file:
-                np.savez(file, allow_pickle=False, **known)
+                np.savez(file, allow_pickle=False, **arrays)
         else:
             about = {"Title": title, "Subject" if kind == ".pdf" else "Description": settings}
             sheet = evidence_sheet(framed, contributions, title=title, top=top)

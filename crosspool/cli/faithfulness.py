@@ -11,6 +11,7 @@ from crosspool.cli.console import images_progress, print_json, print_results
 from crosspool.cli.options import Json, option
 from crosspool.cli.outputs import checked_folder, write_files
 from crosspool.errors import SettingError
+from crosspool.evaluation.command import option_words
 
 if TYPE_CHECKING:
     from crosspool.backbones import Architecture
@@ -77,12 +78,11 @@ def faithfulness_command(
         with images_progress() as bars, shared.room_for_vectors(features) as scratch:
             progress = shared.StageBars(bars)
             answer = study(dataset, question, features, random_splits, masks, scratch=scratch, progress=progress)
-    command = ["crosspool", "faithfulness", labelled.dataset, "--method", specs[0].name, "--baseline", specs[1].name]
-    command += ["--splits", str(splits), *([] if train_size is None else ["--train-size", train_size])]
-    command += ["--channels", f"{channels:g}", *(["--pixels", str(pixels), "--fill", fill] if pixels else [])]
-    command += labelled.spelled_out(framing=None)
+    words = option_words(method=specs[0].name, baseline=specs[1].name, splits=splits, train_size=train_size)
+    words += option_words(channels=f"{channels:g}", pixels=pixels or None, fill=fill if pixels else None)
+    command = ("crosspool", "faithfulness", labelled.dataset, *words, *labelled.spelled_out(framing=None))
     weights = Path(network.weights).name
-    findings = FaithfulnessFindings(answer, labelled.backbone, network.title, weights, tuple(command))
+    findings = FaithfulnessFindings(answer, labelled.backbone, network.title, weights, command)
     written = write_files(folder, faithfulness_files(findings))
     if json:
         print_json(faithfulness_json(findings))

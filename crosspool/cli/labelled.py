@@ -12,7 +12,7 @@ from crosspool.cli import options
 from crosspool.cli.console import complain, images_progress
 from crosspool.cli.options import option
 from crosspool.errors import ImageError, SettingError
-from crosspool.evaluation.command import DATA_ROOT, spelled_out
+from crosspool.evaluation.command import DATA_ROOT, option_words
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -92,10 +92,13 @@ class LabelledOptions:
 
     def spelled_out(self, framing: str | None, cache: str | None = None) -> list[str]:
         """The same options on a command line."""
-        return spelled_out(
-            seed=self.seed, backbone=self.backbone, framing=framing, on_problem=self.on_problem, weights=self.weights,
-            device=self.device, root=self.root, bounding_box=self.bounding_box, cache=cache,
-        )  # fmt: skip
+        network = option_words(seed=self.seed, backbone=self.backbone, framing=framing, on_problem=self.on_problem)
+        root = None if self.root == DATA_ROOT else self.root
+        return network + self.network_words() + option_words(root=root, bounding_box=self.bounding_box, cache=cache)
+
+    def network_words(self) -> list[str]:
+        """The options for weights and device on a command line."""
+        return option_words(weights=self.weights, device=None if self.device == "auto" else self.device)
 
 
 def parsed_train_size(text: str | None) -> int | float | None:

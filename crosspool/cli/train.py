@@ -11,7 +11,6 @@ from crosspool.cli.console import images_progress, print_problems
 from crosspool.cli.options import option
 from crosspool.cli.outputs import checked_output, replacing
 from crosspool.errors import SettingError
-from crosspool.evaluation.command import network_options
 from crosspool.text import plural
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ def train_command(
     print_problems(features.dataset.problems)
     options = labelled.spelled_out(framing, labelled.cache)
     evaluate = shlex.join(["crosspool", "evaluate", labelled.dataset, "--methods", chosen.name, *options])
-    use = ["crosspool", "classify", "IMAGE", "--model", out, *network_options(labelled.weights, labelled.device)]
+    use = ["crosspool", "classify", "IMAGE", "--model", out, *labelled.network_words()]
     typer.echo(f"\nHow well this does on images that it has not seen:\n  {evaluate}")
     typer.echo(f"What it says of an image:\n  {shlex.join(use)}")
 

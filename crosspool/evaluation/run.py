@@ -41,34 +41,24 @@ def evaluate_methods(
 
     Raises SettingError for a baseline that is not among the methods.
     """
-    _check_baselines(baselines, [method.name for method in methods])
+    names = [method.name for method in methods]
+    for name in baselines:
+        if name not in names:
+            raise SettingError(f"The baseline {name!r} is not among the methods {', '.join(names)}; add it to them.")
     results = [result_of(method, features, protocol, scratch=scratch, progress=progress) for method in methods]
     return report_of(features.dataset, results, protocol, baselines)
-
-
-def _check_baselines(baselines: Sequence[str], names: Sequence[str]) -> None:
-    unknown = [name for name in baselines if name not in names]
-    if unknown:
-        raise SettingError(f"The baseline {unknown[0]!r} is not among the methods {', '.join(names)}; add it to them.")
 
 
 def report_of(
     dataset: Dataset, results: Sequence[MethodResult], protocol: Protocol, baselines: Sequence[str] = ()
 ) -> Report:
     """The methods' results under the same protocol, and their comparison with the baselines."""
-    _check_baselines(baselines, [result.name for result in results])
-    split, *_ = protocol.splits
+    official, seed, split = protocol.official, protocol.seed, protocol.splits[0]
+    train, test = len(split.train), len(split.test)
+    paired = tuple(compared(dataset, results, baselines, seed))
+    problems = (*dataset.problems, *_label_problems(dataset, protocol.splits))
     return Report(
-        dataset.name,
-        dataset.classes,
-        len(dataset),
-        protocol.official,
-        len(split.train),
-        len(split.test),
-        protocol.seed,
-        methods=tuple(results),
-        paired=tuple(compared(dataset, results, baselines, protocol.seed)),
-        problems=(*dataset.problems, *_label_problems(dataset, protocol.splits)),
+        dataset.name, dataset.classes, len(dataset), official, train, test, seed, tuple(results), paired, problems
     )
 
 

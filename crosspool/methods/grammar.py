@@ -17,15 +17,9 @@ TERNARY = "ternary"  # an option of the whole method, written after its last par
 _CROSS_LAYER = ("pca", "power", "blocks")
 METHOD_OPTIONS = {
     "cl": _CROSS_LAYER,
-    "cl-f": (*_CROSS_LAYER, "whole"),
-    "cl-c": (*_CROSS_LAYER, "whole"),
-    "global": ("power",),
-    "jitter": ("power",),
-    "cnn-svm": ("power",),
-    "cnnaug-svm": ("power",),
-    "sum": ("power", "lower"),
-    "max": ("power", "lower"),
-    "pyramid": ("power", "lower"),
+    **dict.fromkeys(("cl-f", "cl-c"), (*_CROSS_LAYER, "whole")),
+    **dict.fromkeys(("global", "jitter", "cnn-svm", "cnnaug-svm"), ("power",)),
+    **dict.fromkeys(("sum", "max", "pyramid"), ("power", "lower")),
 }
 _NUMBERS: dict[str, Callable[[str], Any]] = {"pca": int, "power": float, TERNARY: float}
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from crosspool.backbones import UNTRAINED
 from crosspool.crops import Source
 from crosspool.errors import SettingError
-from crosspool.evaluation.command import evaluate_command_line, spelled_out, usual_baselines
+from crosspool.evaluation.command import option_words, usual_baselines
 from crosspool.evaluation.protocol import Protocol, SplitOptions
 from crosspool.evaluation.run import TIMED_IMAGES
 from crosspool.methods import Method
@@ -45,9 +45,14 @@ class Plan:
         """The command that gives the same results; for uploaded images, with FOLDER for where they are."""
         names = [method.name for method in self.methods]
         weights = UNTRAINED if self.network.weights == UNTRAINED else None
-        framing, spec = self.methods[0].framing, self.labelled.spec or "FOLDER"
-        options = spelled_out(seed=self.seed, backbone=self.network.name, framing=framing, weights=weights)
-        return (*evaluate_command_line(spec, names, self.splits, self.train_size, usual_baselines(names)), *options)
+        framing, baselines = self.methods[0].framing, usual_baselines(names)
+        words = [
+            *option_words(methods=",".join(names), splits=self.splits, train_size=self.train_size, baseline=baselines),
+            *option_words(
+                seed=self.seed, backbone=self.network.name, framing=framing, on_problem="skip", weights=weights
+            ),
+        ]
+        return ("crosspool", "evaluate", self.labelled.spec or "FOLDER", *words)
 
     # --- room
 
