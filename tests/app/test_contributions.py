@@ -379,9 +379,8 @@ def test_a_file_is_loaded_and_chosen(file, trained, lite0):
     assert not app.warning
     cat = hashlib.sha256((SAMPLES / "cat.jpg").read_bytes()).hexdigest()
     state = state_of(app, ClassifierFile)
-    classifier = state.loaded.classifier
-    knows_cat = replace(classifier, settings=classifier.settings.model_copy(update={"photographs": (cat,)}))
-    state.loaded = replace(state.loaded, classifier=knows_cat)
+    classifier = state.loaded
+    state.loaded = replace(classifier, settings=classifier.settings.model_copy(update={"photographs": (cat,)}))
     assert [warning.value for warning in checked(app.run()).warning] == [TRAINED_ON]
 
 

@@ -17,7 +17,7 @@ from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.labelled import LabelledSet
 from crosspool.ui.visit.link import PRETRAINED
 from crosspool.ui.visit.state import bound, bound_value, visit_state
-from crosspool.ui.visit.waiting import show_error
+from crosspool.ui.visit.waiting import errors_shown
 from crosspool.ui.widgets.text import as_it_is
 
 FRAMING: Framing = "squash"  # the whole image: nothing of the object is cut off
@@ -103,10 +103,8 @@ def _choose_methods(network: Network) -> list[MethodSpec] | None:
     keep = partial(state.methods.__setitem__, network.name)
     binding = bound_value(f"methods-{network.name}", state.methods.get(network.name, defaults), keep)
     chosen = st.multiselect("Methods", list(menu), format_func=lambda name: f"{name} · {menu[name]}", **binding)
-    typed = st.text_input(
-        "Other methods, comma-separated",
-        placeholder=METHODS_EXAMPLE, help=METHODS_HELP, **bound(state, "more_methods"),
-    )  # fmt: skip
+    label, binding = "Other methods, comma-separated", bound(state, "more_methods")
+    typed = st.text_input(label, placeholder=METHODS_EXAMPLE, help=METHODS_HELP, **binding)
     lower_case = {name.lower() for name in chosen}
     others = [name for name in typed.split(",") if name.strip().lower() not in lower_case]
     try:
@@ -134,15 +132,11 @@ def _choose_protocol(labelled: LabelledSet) -> tuple[int, int]:
 
 def _start(labelled: LabelledSet, network: Network, specs: list[MethodSpec], splits: int, train_size: int) -> None:
     """Begin to compare, unless there is a reason not to."""
-    try:
+    with errors_shown():
         structure = network.backbone.architecture  # with as many classes as its weights have
-        methods = tuple(spec.on(structure, FRAMING) for spec in specs)
-        plan = Plan(labelled, network, methods, splits, train_size)
+        plan = Plan(labelled, network, tuple(spec.on(structure, FRAMING) for spec in specs), splits, train_size)
         plan.protocol()
         visit_state(ComparisonState).job = Job(plan, current_server())
-    except CrosspoolError as error:
-        show_error(error)
-    else:
         st.rerun()
 
 
@@ -152,18 +146,18 @@ def _watch() -> None:
     job = visit_state(ComparisonState).job
     if job is None or not job.running:
         st.rerun()
-    progress = job.progress
+    progress = job.work.progress
     count = f": {progress.done:,} of {progress.total:,}" if progress.total > 1 else ""
     left = "" if progress.seconds_left is None else f" · about {progress.seconds_left:.0f} s left"
     with st.container(key="training"):
         st.progress(progress.share, text=as_it_is(f"{progress.stage}{count}{left}"))
         st.button("Cancel", icon=":material/stop_circle:", on_click=job.cancel, key="cancel")
-        if job.findings is not None:
+        if job.work.findings is not None:
             st.caption("All methods are tested; the classifiers for new images are being trained.")
-            result_tables(job.findings)
-        elif job.results:
+            result_tables(job.work.findings)
+        elif job.work.results:
             st.caption("Results so far")
-            preliminary_results(job.results)
+            preliminary_results(job.work.results)
 
 
 def _take_over_result() -> None:
@@ -172,17 +166,17 @@ def _take_over_result() -> None:
     job = state.job
     if job is None or job.running:
         return
-    if job.comparison is not None:
-        state.take_over(job.comparison)
+    if job.work.comparison is not None:
+        state.take_over(job.work.comparison)
         return
     if job.error:
         st.error(as_it_is(job.error), icon=":material/error:")
         st.caption("Your images and choices are unchanged, and what was computed is kept.")
     else:
         st.info(CANCELLED, icon=":material/stop_circle:")
-    if job.results:
+    if job.work.results:
         st.caption("Results before that")
-        preliminary_results(job.results)
+        preliminary_results(job.work.results)
 
 
 def comparison_section(labelled: LabelledSet | None) -> None:

@@ -46,36 +46,20 @@ class Job(BackgroundJob):
         """Begin. Raises SettingError where the server has no room for it."""
         plan.check_room()
         reservation = plan.reserve_memory(server.classifier_memory)  # held by the thread and by the comparison
-        self.plan, self._work = plan, _Work(plan, server)
-        super().__init__(partial(_run, self._work, reservation), task="the comparison", advice=ADVICE)
-
-    @property
-    def progress(self) -> Progress:
-        return self._work.progress()
-
-    @property
-    def results(self) -> dict[str, MethodResult]:
-        """The results of the methods that are tested, by name, in the order of the plan."""
-        results = dict(self._work.results)
-        return {method.name: results[method.name] for method in self.plan.methods if method.name in results}
-
-    @property
-    def findings(self) -> AccuracyFindings | None:
-        """The findings of all tests, once all methods are tested; their classifiers may still be missing."""
-        return self._work.findings
-
-    @property
-    def comparison(self) -> Comparison | None:
-        """The finished comparison, once it is there."""
-        return self._work.comparison
+        self.work = ComparisonWork(plan, server)
+        super().__init__(partial(_run, self.work, reservation), task="the comparison", advice=ADVICE)
 
 
-class _Work:
-    """What the thread knows. It holds no session, and no `Job`."""
+class ComparisonWork:
+    """The work of a job's thread. It holds no session, and no `Job`.
+
+    `findings` are those of all tests, once all methods are tested; `comparison` comes when their classifiers are
+    trained.
+    """
 
     def __init__(self, plan: Plan, server: Server) -> None:
         self.plan, self.server = plan, server
-        self.results: dict[str, MethodResult] = {}
+        self.tested: dict[str, MethodResult] = {}
         self.findings: AccuracyFindings | None = None
         self.comparison: Comparison | None = None
         self._total_cost = plan.total_cost()
@@ -128,6 +112,13 @@ class _Work:
         self._stage = f"Place {place} in the queue of trainings"
         self._check()
 
+    @property
+    def results(self) -> dict[str, MethodResult]:
+        """The results of the methods that are tested, by name, in the order of the plan."""
+        tested = dict(self.tested)
+        return {method.name: tested[method.name] for method in self.plan.methods if method.name in tested}
+
+    @property
     def progress(self) -> Progress:
         stage, cost, done, total = self._stage, self._cost, self._done, self._total
         share = min((self._earlier_cost + cost * done / total) / self._total_cost, 1.0)
@@ -146,7 +137,7 @@ class _WatchedCache(ArrayCache):
         return super().get(key)
 
 
-def _run(work: _Work, reservation: MemoryReservation, check: Step) -> None:
+def _run(work: ComparisonWork, reservation: MemoryReservation, check: Step) -> None:
     plan = work.plan
     try:
         with work.turn(check), server_disk():
@@ -156,7 +147,7 @@ def _run(work: _Work, reservation: MemoryReservation, check: Step) -> None:
         work.server.log.record("training_ended", network=plan.network.name, images=images, ms=ms)
 
 
-def _compare(work: _Work, reservation: MemoryReservation) -> Comparison:
+def _compare(work: ComparisonWork, reservation: MemoryReservation) -> Comparison:
     plan = work.plan
     dataset, cache = plan.labelled.dataset, _WatchedCache(plan.labelled.cache, work.step)
     backbone = plan.network.backbone
@@ -166,7 +157,7 @@ def _compare(work: _Work, reservation: MemoryReservation) -> Comparison:
         for network_pass, sources in passes.items():
             _compute(work, Features(dataset, backbone, sources, cache), network_pass)
         work.begin(f"Testing {method.name} on {plan.splits} splits", plan.test_cost(method), 1)
-        work.results[method.name] = result_of(
+        work.tested[method.name] = result_of(
             method, everything, protocol, scratch=cache.folder,
             progress=lambda stage, done, total: work.step(), step=work.step,
         )  # fmt: skip
@@ -180,14 +171,13 @@ def _compare(work: _Work, reservation: MemoryReservation) -> Comparison:
 
 def _findings(plan: Plan, results: Mapping[str, MethodResult], protocol: Protocol) -> AccuracyFindings:
     dataset, network, framing = plan.labelled.dataset, plan.network, plan.methods[0].framing
-    names = [method.name for method in plan.methods]
-    report = report_of(dataset, [results[name] for name in names], protocol, usual_baselines(names))
+    report = report_of(dataset, list(results.values()), protocol, usual_baselines(list(results)))
     return AccuracyFindings(
         report, network.name, network.title, network.weights, framing, protocol.C, plan.command, False, dataset
     )
 
 
-def _compute(work: _Work, features: Features, network_pass: NetworkPass) -> None:
+def _compute(work: ComparisonWork, features: Features, network_pass: NetworkPass) -> None:
     """Compute the features that one pass of the network yields, for all images."""
     count = len(features.dataset)
     work.begin(f"Computing {count:,} images, {network_pass[0]} px", work.plan.pass_cost(network_pass) * count, count)

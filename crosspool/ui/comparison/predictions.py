@@ -8,7 +8,6 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from crosspool.datasets import UNKNOWN
-from crosspool.errors import CrosspoolError
 from crosspool.evaluation.report import most_predicted
 from crosspool.ui.comparison.result import Comparison
 from crosspool.ui.comparison.state import Answers, ComparisonState
@@ -18,7 +17,7 @@ from crosspool.ui.visit.images import SourceImage, add_image, choose_image
 from crosspool.ui.visit.labelled import new_bird
 from crosspool.ui.visit.link import ChosenClassifier, LinkState
 from crosspool.ui.visit.state import bound, visit_state
-from crosspool.ui.visit.waiting import show_error, waiting
+from crosspool.ui.visit.waiting import errors_shown, waiting
 from crosspool.ui.widgets.text import as_it_is, signed
 
 CARDS_PER_PAGE = 8
@@ -60,14 +59,9 @@ def predictions_section(comparison: Comparison) -> None:
     members, predictions = image_groups(comparison)
     state = visit_state(ComparisonState)
     sizes = {group: f"{title} ({len(members[group]):,})" for group, title in GROUPS.items()}
-    group_binding = bound(state, "image_group", then=state.first_page)
+    binding = bound(state, "image_group", then=state.first_page)
     st.segmented_control(
-        "Images",
-        list(GROUPS),
-        format_func=sizes.__getitem__,
-        required=True,
-        label_visibility="collapsed",
-        **group_binding,
+        "Images", list(GROUPS), format_func=sizes.__getitem__, required=True, label_visibility="collapsed", **binding
     )
     indices = members[state.image_group]
     if not indices:
@@ -124,13 +118,9 @@ def new_images_section(comparison: Comparison) -> None:
     left, right = st.columns([1, 3], gap="medium")
     with left:
         st.image(image.image, alt=image.alt, width="stretch", caption=as_it_is(image.title))
-    with right:
-        try:
-            with waiting("Classifying the image …") as on_progress:
-                answers = _classify(comparison, image, on_progress)
-        except CrosspoolError as error:
-            show_error(error)
-            return
+    with right, errors_shown():
+        with waiting("Classifying the image …") as on_progress:
+            answers = _classify(comparison, image, on_progress)
         if answers.left_out:
             st.info(
                 "This image is one of the labelled ones: each method was trained again without it and its copies.",

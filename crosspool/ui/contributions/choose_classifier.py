@@ -29,20 +29,13 @@ CLASSIFIER_HELP = (
 FILE_HELP = "The file is read as numbers and settings, never run. One file at a time is kept, in memory."
 
 
-@dataclass(frozen=True)
-class LoadedClassifier:
-    """A classifier from a visitor's file, with its share of their memory."""
-
-    name: str
-    classifier: TrainedClassifier
-    lease: QuotaLease
-
-
 @dataclass
 class ClassifierFile(VisitPart):
-    """The classifier that was loaded, and what was wrong with the last file."""
+    """The classifier that was loaded, its file's name, its share of memory, and what was wrong with the last file."""
 
-    loaded: LoadedClassifier | None = about_images(None)
+    loaded: TrainedClassifier | None = about_images(None)
+    name: str = about_images("")
+    lease: QuotaLease | None = about_images(None)
     error: str = about_images("")
 
 
@@ -89,12 +82,12 @@ def _show_default() -> None:
 
 
 def _choose_name() -> str:
-    comparison, loaded = comparison_of_visit(), visit_state(ClassifierFile).loaded
+    comparison, file = comparison_of_visit(), visit_state(ClassifierFile)
     titles = {OWN: "the network's own classes"}
     if comparison is not None:
         titles |= {name: f"{name} · {comparison.dataset.name}" for name in comparison.classifiers}
-    if loaded is not None:
-        titles[FILE] = f"file {loaded.name}"
+    if file.loaded is not None:
+        titles[FILE] = f"file {file.name}"
     state = visit_state(ChosenClassifier)
     if state.classifier not in titles:
         state.classifier = OWN
@@ -118,10 +111,9 @@ def _classifier_of_comparison(method: str, image: SourceImage | None) -> Explain
 
 def _classifier_of_file() -> ExplainedClassifier:
     """The loaded classifier with its network. Raises ModelError where that is not here."""
-    loaded = visit_state(ClassifierFile).loaded
-    if loaded is None:
+    name, classifier = visit_state(ClassifierFile).name, visit_state(ClassifierFile).loaded
+    if classifier is None:
         raise ModelError("The classifier's file is gone; load one.")
-    name, classifier = loaded.name, loaded.classifier
     spec = backbone_specs()[classifier.settings.backbone]
     weights = UNTRAINED if classifier.settings.weights == UNTRAINED else PRETRAINED
     if weights == PRETRAINED and spec.weights.availability == "needs a download":
@@ -168,7 +160,7 @@ def _load(files: Received) -> None:
         except CrosspoolError as error:
             state.error = str(error)
         else:
-            state.loaded, state.error = LoadedClassifier(printable(name), classifier, lease), ""
+            state.loaded, state.name, state.lease, state.error = classifier, printable(name), lease, ""
             visit_state(ChosenClassifier).classifier = FILE
             _forget_question()
 

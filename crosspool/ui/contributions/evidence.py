@@ -25,8 +25,6 @@ from crosspool.ui.widgets.text import as_it_is, signed
 
 CHANNELS_AT_A_POSITION = 10
 
-Baseline = tuple[ExplainedClassifier, Explained]
-
 
 def columns_that_wrap(key: str, count: int) -> Sequence[DeltaGenerator]:
     """Columns for large images, which the styles let wrap in a narrow window."""
@@ -101,20 +99,19 @@ def answer_headline(view: ContributionState) -> None:
         st.warning(TRAINED_ON, icon=":material/school:")
 
 
-def whole_image(view: ContributionState, baseline: Baseline | None) -> None:
-    """The network's input, all evidence over it, the evidence of a fully-connected layer, and the scores."""
+def whole_image(view: ContributionState, baseline: ExplainedClassifier | None, explained: Explained | None) -> None:
+    """The network's input, all evidence over it, the evidence of the baseline as `explained`, and the scores."""
     positions = view.contributions.positions
-    baseline = baseline if positions is not None else None
-    columns = iter(columns_that_wrap("whole", 2 + (positions is not None) + (baseline is not None)))
+    columns = iter(columns_that_wrap("whole", 2 if positions is None else 3 + (baseline is not None)))
     with next(columns):
         _input_image(view)
     if positions is not None:
         with next(columns):
             st.markdown(f"**All evidence for {view.wording}**")
             evidence_overlay(view, positions, key="total", whose="all channels together")
-    if baseline is not None:
-        with next(columns):
-            _baseline_overlay(view, *baseline)
+        if baseline is not None and explained is not None:
+            with next(columns):
+                _baseline_overlay(view, baseline, explained)
     with next(columns):
         st.markdown("**Highest scores**")
         scores_chart(view, None, "scores")

@@ -17,11 +17,17 @@ POLL_SECONDS = 0.5  # between two checks of whether a waiting visitor is still t
 WAITS_KEPT = 1000  # for the operator's page
 
 OnProgress = Callable[[int], object]  # is told the place in the queue
+Condition = Callable[[], bool]
 OnWait = Callable[[float], object]  # is told the seconds of a wait
 
 
 def ignore_progress(place: int) -> None:
     """Show nothing while waiting."""
+
+
+def never() -> bool:
+    """Let no condition end the wait."""
+    return False
 
 
 class BusyError(CrosspoolError):
@@ -34,7 +40,7 @@ class Ticket:
 
     semaphore: "FairSemaphore"
     on_progress: OnProgress
-    unless: Callable[[], bool]
+    unless: Condition
     seconds: float | None
 
     def yield_turn(self) -> None:
@@ -73,11 +79,7 @@ class FairSemaphore:
 
     @contextmanager
     def turn(
-        self,
-        on_progress: OnProgress = ignore_progress,
-        *,
-        unless: Callable[[], bool] = lambda: False,
-        seconds: float | None = None,
+        self, on_progress: OnProgress = ignore_progress, *, unless: Condition = never, seconds: float | None = None
     ) -> Iterator[Ticket]:
         """Wait for a turn, and stay inside for the length of the block.
 

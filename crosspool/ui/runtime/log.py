@@ -37,38 +37,20 @@ _logger = logging.getLogger("crosspool.server")
 
 @dataclass(frozen=True)
 class EventCount:
-    """One kind of event: how often it happened, and the milliseconds of all together and of the longest."""
+    """How often an event happened, and the milliseconds of all together and of the longest."""
 
     times: int = 0
     ms: float = 0.0
     longest_ms: float = 0.0
 
 
-class Counters:
-    """Counts of events by name."""
-
-    def __init__(self) -> None:
-        self._counts: dict[str, EventCount] = {}
-        self._lock = threading.RLock()  # an error in a finaliser is counted wherever garbage is collected, here too
-
-    def add(self, event: str, ms: float = 0.0) -> None:
-        """Count one more event of that name."""
-        with self._lock:
-            before = self._counts.get(event, EventCount())
-            self._counts[event] = EventCount(before.times + 1, before.ms + ms, max(before.longest_ms, ms))
-
-    def counts(self) -> dict[str, EventCount]:
-        """All events so far, by name."""
-        with self._lock:
-            return dict(sorted(self._counts.items()))
-
-
 class EventLog:
     """Logs and counts a server's events, and names sessions without giving access to them."""
 
     def __init__(self) -> None:
-        self.counters = Counters()
         self._secret = secrets.token_bytes(16)
+        self._counts: dict[str, EventCount] = {}
+        self._lock = threading.RLock()  # an error in a finaliser is counted wherever garbage is collected, here too
 
     def record(
         self, event: str, *, level: int = logging.INFO, network: str = "", pair: str = "", kind: str = "",
@@ -79,12 +61,20 @@ class EventLog:
         Its words are known beforehand: ids of networks and layer pairs, and one of a few kinds. The number `ms` is how
         long it took. The session is by default the one whose page is running.
         """
-        self.counters.add(event, numbers.get("ms", 0.0))
+        ms = numbers.get("ms", 0.0)
+        with self._lock:
+            before = self._counts.get(event, EventCount())
+            self._counts[event] = EventCount(before.times + 1, before.ms + ms, max(before.longest_ms, ms))
         session = session or self._running_session()
         words = {"session": session, "network": network, "pair": pair, "kind": kind, "reference": reference}
         facts: dict[str, Any] = {key: word for key, word in words.items() if word}
         facts |= {key: round(number, 1) for key, number in numbers.items()}
         _logger.log(level, event, extra={"facts": facts}, exc_info=error)
+
+    def counts(self) -> dict[str, EventCount]:
+        """How often each event has happened since the server started, by name."""
+        with self._lock:
+            return dict(sorted(self._counts.items()))
 
     @contextmanager
     def timed(self, event: str, *, kind: str = "") -> Iterator[None]:

@@ -115,12 +115,6 @@ def _compute(request: MapRequest, image: Image.Image, backbone: Backbone) -> Ima
     pair = backbone.architecture.pair(request.pair)
     maps = backbone.activations(image, pair, request.size, framing=request.framing, signed=request.signed)
     pooled = cross_layer_pool(maps.lower, maps.upper, **pair.geometry, border=request.border)
-    return ImageMaps(
-        pair=pair,
-        framed=maps.framed[0],
-        lower=maps.lower[0].cpu().numpy(),
-        upper=maps.upper[0].cpu().numpy(),
-        pooled=pooled[0].cpu().numpy(),
-        statistics=channel_statistics(maps.upper[0], pooled[0]),
-        signed=request.signed and pair.can_be_negative,
-    )
+    lower, upper, numbers = (values[0].cpu().numpy() for values in (maps.lower, maps.upper, pooled))
+    statistics = channel_statistics(maps.upper[0], pooled[0])
+    return ImageMaps(pair, maps.framed[0], lower, upper, numbers, statistics)

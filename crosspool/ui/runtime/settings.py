@@ -35,12 +35,13 @@ OTHER_VARIABLES = (FILE_VARIABLE, "CROSSPOOL_CACHE", "CROSSPOOL_CHROMIUM")
 class ServerSettings(BaseSettings):
     """The server's settings. A megabyte is 2**20 bytes."""
 
+    # Defaults are not validated: no key is no operator's page.
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
         frozen=True,
         extra="forbid",
         strict=True,
-        validate_default=False,  # no key is no operator's page
+        validate_default=False,
         use_attribute_docstrings=True,
     )
 
@@ -175,15 +176,13 @@ def allowed_values(setting: dict[str, Any]) -> str:
 def settings_table() -> str:
     """A table of all settings, in Markdown."""
     schema = _schema()
-    defaults = [f"`{setting['default']}`" if setting["default"] != "" else "none" for setting in schema.values()]
-    return markdown_table(
-        [
-            Column("setting", [f"`{name}`" for name in schema]),
-            Column("default", defaults),
-            Column("may be", [allowed_values(setting) for setting in schema.values()]),
-            Column("meaning", [setting["description"] for setting in schema.values()]),
-        ]
-    )
+    columns = {
+        "setting": [f"`{name}`" for name in schema],
+        "default": [f"`{setting['default']}`" if setting["default"] != "" else "none" for setting in schema.values()],
+        "may be": [allowed_values(setting) for setting in schema.values()],
+        "meaning": [setting["description"] for setting in schema.values()],
+    }
+    return markdown_table([Column(title, cells) for title, cells in columns.items()])
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ class ServerMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """All metrics, with their values now."""
         server = self._server
-        events, semaphores = server.log.counters.counts(), queues(server).items()
+        events, semaphores = server.log.counts(), queues(server).items()
         usages = server.cache.usages()
         times = {name: count.times for name, count in events.items()}
         seconds = {name: count.ms / 1000 for name, count in events.items()}

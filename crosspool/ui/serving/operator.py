@@ -65,7 +65,7 @@ def _ask_for_key(server: Server) -> None:
 def _show_state() -> None:
     """Everything that changes by itself."""
     server = current_server()
-    events = server.log.counters.counts()
+    events = server.log.counts()
     began, ended = (events.get(name, EventCount()).times for name in ("visit_began", "visit_ended"))
     memory = memory_use()
     figures = {

@@ -5,9 +5,10 @@ import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from io import BytesIO
+from operator import attrgetter
 from typing import Any
 
-from cachetools import TTLCache
+from cachetools import TTLCache, cachedmethod
 from PIL import Image
 
 from crosspool.backbones import DEFAULT
@@ -42,7 +43,7 @@ class Readiness:
         self._warm = threading.Event()
         self._lock = threading.Lock()
         self._recent: TTLCache[str, dict[str, Any]] = TTLCache(1, ANSWER_SECONDS)
-        self._recent_decoder: TTLCache[str, ReadinessCheck] = TTLCache(1, DECODER_SECONDS)
+        self._recent_decoder: TTLCache[Any, ReadinessCheck] = TTLCache(1, DECODER_SECONDS)
         self.checks: dict[str, Callable[[], ReadinessCheck]] = {
             "network": self.check_network,
             "decoder": self.check_decoder,
@@ -84,13 +85,9 @@ class Readiness:
             return ReadinessCheck(False, f"{queue.waiting} wait, lately for up to {longest:.1f} of {limit:g} seconds")
         return ReadinessCheck(True, f"{queue.running} running, {queue.waiting} waiting")
 
+    @cachedmethod(attrgetter("_recent_decoder"))
     def check_decoder(self) -> ReadinessCheck:
         """A process that decodes visitors' images can be started and decodes one."""
-        if (recent := self._recent_decoder.get("decoder")) is None:
-            recent = self._recent_decoder["decoder"] = self._decode()
-        return recent
-
-    def _decode(self) -> ReadinessCheck:
         decoders = self._server.decoders
         if waiting := decoders.semaphore.waiting:  # another image would wait behind them
             return ReadinessCheck(True, f"{waiting} images wait to be decoded")

@@ -105,7 +105,7 @@ def until(condition):
 
 
 def test_it_finds_what_the_library_finds(done, backbone):
-    plan, comparison = done.plan, done.comparison
+    plan, comparison = done.work.plan, done.work.comparison
     sources = sorted({source for method in plan.methods for source in method.sources})
     features = Features(plan.labelled.dataset, backbone, sources, plan.labelled.cache)
     expected = evaluate_methods(plan.methods, features, plan.protocol(), ["global@128"])
@@ -119,17 +119,17 @@ def test_it_finds_what_the_library_finds(done, backbone):
 
 
 def test_its_classifiers_are_trained_on_all_images(done, backbone):
-    comparison = done.comparison
-    for method in done.plan.methods:
+    comparison = done.work.comparison
+    for method in done.work.plan.methods:
         features = Features(comparison.dataset, backbone, method.sources, comparison.labelled.cache)
         expected = train_classifier(comparison.dataset, features, method)
         assert np.array_equal(comparison.classifiers[method.name].weights, expected.weights)
 
 
 def test_progress_ends_at_the_whole(done):
-    assert done.progress.share == pytest.approx(1)
+    assert done.work.progress.share == pytest.approx(1)
     assert not done.running
-    assert list(done.results) == METHODS.split(",")  # in the order of the plan, though the quick one came first
+    assert list(done.work.results) == METHODS.split(",")  # in the order of the plan, though the quick one came first
 
 
 def test_progress_grows_and_results_come_one_by_one(backbone, slow, server):
@@ -138,14 +138,14 @@ def test_progress_grows_and_results_come_one_by_one(backbone, slow, server):
     while not job.wait(0):
         slow.limit = len(slow) + 1
         until(lambda: len(slow) == slow.limit or job.wait(0))
-        progress = job.progress
+        progress = job.work.progress
         shares.append(progress.share)
         stages.append(progress.stage)
-        firsts.append(list(job.results))
+        firsts.append(list(job.work.results))
     assert shares == sorted(shares)
     assert "Computing 16 images, 128 px" in stages
     assert ["global@128"] in firsts  # before the finer one is done
-    assert job.comparison is not None
+    assert job.work.comparison is not None
 
 
 def test_the_command_is_spelled_out(backbone):
@@ -204,12 +204,12 @@ def test_cancelling_ends_it_after_an_image_and_loses_nothing(backbone, slow, ser
     slow.limit = math.inf
     assert job.wait(LONG)
     assert len(slow) <= 6
-    assert (job.comparison, job.error) == (None, "")
+    assert (job.work.comparison, job.error) == (None, "")
     computed = len(slow)
     cached = {index for index, _ in slow}
     again = Job(plan, server)
     assert again.wait(LONG)
-    assert again.comparison is not None
+    assert again.work.comparison is not None
     lacking = [index for index, sources in slow[computed:] if sources == slow[0][1] and index not in cached]
     assert len(lacking) == 16 - len(cached)
 
@@ -260,8 +260,8 @@ def test_a_failure_is_one_sentence_and_keeps_what_was_found(backbone, monkeypatc
     assert job.wait(LONG)
     assert said in job.error
     assert "/server" not in job.error
-    assert list(job.results) == ["global@128"]
-    assert job.comparison is None
+    assert list(job.work.results) == ["global@128"]
+    assert job.work.comparison is None
     with server.compute.turn():  # is free
         pass
 
@@ -296,7 +296,7 @@ def test_two_jobs_take_turns(backbone, slow, server):
 
 
 def test_without_leaves_out_the_picture_and_its_copies(done, backbone):
-    comparison = done.comparison
+    comparison = done.work.comparison
     samples = comparison.dataset.samples
     key = hashlib.sha256(samples[0].read()).hexdigest()
     found = comparison.without("cl@160", key)
@@ -315,7 +315,7 @@ def test_without_knows_a_picture_by_the_file_that_it_was_shrunk_from(backbone, s
     assert collection.add("red", large, "large.png") == ""
     job = Job(planned(backbone, "global@128", collection), server)
     assert job.wait(LONG)
-    comparison = job.comparison
+    comparison = job.work.comparison
     assert comparison is not None
     shrunk = collection.classes["red"][-1].data
     assert shrunk != large
@@ -325,11 +325,11 @@ def test_without_knows_a_picture_by_the_file_that_it_was_shrunk_from(backbone, s
 
 
 def test_without_a_picture_of_somebody_else_is_the_ordinary_classifier(done):
-    assert done.comparison.without("cl@160", "f" * 64) is done.comparison.classifiers["cl@160"]
+    assert done.work.comparison.without("cl@160", "f" * 64) is done.work.comparison.classifiers["cl@160"]
 
 
 def test_without_trains_once_and_keeps_no_more_than_it_may(done, monkeypatch):
-    comparison = done.comparison
+    comparison = done.work.comparison
     keys = [comparison.labelled.keys_of(sample).pop() for sample in comparison.dataset.samples[1:4]]
     trained, original = [], train_on
 

@@ -61,7 +61,7 @@ def test_a_wrong_key_takes_time(server):
     assert not server.operator_key.matches("wrong")
     assert time.monotonic() - start >= 0.2
     assert server.operator_key.matches(KEY)
-    assert server.log.counters.counts()["wrong_key"].times == 1
+    assert server.log.counts()["wrong_key"].times == 1
 
 
 def test_without_a_key_none_opens(server):

@@ -37,7 +37,7 @@ def test_a_server_is_ready_when_the_first_network_has_run(readiness):
 
 def test_an_answer_is_given_again_for_a_while(readiness, server):
     assert readiness.answer() is readiness.answer()
-    assert server.log.counters.counts()["not_ready"].times == 1
+    assert server.log.counts()["not_ready"].times == 1
 
 
 def test_a_cache_that_cannot_be_written_is_reported_without_its_path(readiness, monkeypatch, tmp_path):

@@ -9,7 +9,7 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 
 from crosspool.ui.runtime.settings import ServerSettings
-from crosspool.ui.serving.upload_limit import ROUTE, UploadLimit, largest_file, upload_room
+from crosspool.ui.serving.asgi import ROUTE, UploadLimit, largest_file, upload_room
 from tests import loops
 
 MB = 2**20
