@@ -14,7 +14,7 @@ from benchmarks.harness.session import state_of, visit_of
 from crosspool.tables import csv_text
 from crosspool.text import printable
 from crosspool.ui.comparison.state import ComparisonState
-from crosspool.ui.maps.across import AcrossState
+from crosspool.ui.maps.map_matrix import AcrossState
 from crosspool.ui.runtime.background import BackgroundJob
 from crosspool.ui.runtime.server import Server, use_server
 from crosspool.ui.runtime.settings import ServerSettings

@@ -1,38 +1,24 @@
 """The same channels on several images, on one scale, and the images on which a channel is strongest."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import streamlit as st
 
 from crosspool.drawing.rendering import Look
-from crosspool.ui.maps.map_matrix import Order, Row, column_colour_ranges, map_matrix, strongest_first
+from crosspool.ui.maps.map_matrix import AcrossState, Order, Row, column_colour_ranges, map_matrix, strongest_first
 from crosspool.ui.maps.selection import pinned_channels
 from crosspool.ui.maps.survey import ImageSet, Survey, SurveyImage, image_sets, image_summary
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.choose_labelled import show_problems
 from crosspool.ui.visit.images import SourceImage
-from crosspool.ui.visit.state import VisitPart, about_images, choose_option, plain, visit_state
+from crosspool.ui.visit.state import choose_option, visit_state
 
 TOP_IMAGES = 12  # shown of a labelled set
 WATCH_SECONDS = 1.0
 
 ORDERS: dict[Order, str] = {"given": "as listed", "peak": "by peak", "mean": "by mean weight"}
 MEASURES: dict[Order, str] = {"peak": "peak", "mean": "mean weight"}
-
-
-@dataclass
-class AcrossState(VisitPart):
-    """Which images are shown and in which order ("" until one is chosen), and the survey that computes their maps.
-
-    `image_chosen` is whether another image was just made the page's by a click, which only a full run shows.
-    """
-
-    across_set: str = plain("")
-    across_order: str = plain("")
-    survey: Survey | None = about_images(None)
-    image_chosen: bool = plain(False)
 
 
 def across(chosen: SourceImage, request: MapRequest, maps: ImageMaps, channel: int, look: Look) -> None:
@@ -70,14 +56,7 @@ def _start_survey(images: Sequence[SurveyImage]) -> None:
 
 
 def _grid(
-    chosen: SourceImage,
-    image_set: ImageSet,
-    channel: int,
-    channels: Sequence[int],
-    look: Look,
-    order: Order,
-    *,
-    watched: bool,
+    chosen: SourceImage, image_set: ImageSet, channel: int, channels: list[int], look: Look, order: Order, watched: bool
 ) -> None:
     """How far the survey is, and the images whose maps are computed already."""
     survey = _survey_of(image_set)
@@ -99,11 +78,7 @@ def _grid(
     _caption(image_set, len(summaries), len(rows), channel, order)
     if rows:
         colour_ranges = column_colour_ranges(summaries, channels, look) if summaries else []
-        map_matrix(chosen, rows, channels, look, colour_ranges, _image_chosen)
-
-
-def _image_chosen() -> None:
-    visit_state(AcrossState).image_chosen = True
+        map_matrix(chosen, rows, channels, look, colour_ranges)
 
 
 def _controls(survey: Survey | None, missing: Sequence[SurveyImage], wanted: int) -> None:

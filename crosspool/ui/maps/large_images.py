@@ -59,14 +59,9 @@ def input_image(
     last = rendering.cell_box(patch.bottom - 1, patch.right - 1, lower_size, LARGE)
     field = field_of(maps, request, position).scaled(LARGE / request.size)
     boxes = [(field, rendering.FIELD_COLOUR), (first.joined(last).clipped(LARGE), rendering.PATCH_COLOUR)]
-    cell_image(
-        rendering.with_boxes(enlarged(maps.framed), boxes),
-        alt=f"The image as the network saw it; position row {position[0]}, column {position[1]} is marked.",
-        map_size=maps.upper.shape[1:],
-        cell=position,
-        choose=choose,
-        key="seen",
-    )
+    marked, size = rendering.with_boxes(enlarged(maps.framed), boxes), maps.upper.shape[1:]
+    alt = f"The image as the network saw it; position row {position[0]}, column {position[1]} is marked."
+    cell_image(marked, alt=alt, map_size=size, cell=position, choose=choose, key="seen")
     st.caption(
         f"Exactly the network's input, {request.size} × {request.size} px. White: the patch of layer t at the selected "
         "position; orange: its receptive field. Click, or use the arrow keys, to select another position."
@@ -78,16 +73,11 @@ def map_image(
 ) -> None:
     """One map over the network's input, with its colour bar; clicks call `choose`."""
     st.markdown(f"**Map {channel} over the photo**")
+    values, colour_range = maps.upper[channel], look.colour_range(maps.statistics.peak, channel)
+    alt = f"Weighting map {channel} over the image, drawn in {look.colour_map}."
+    label = f"weight, on {rendering.SCALES[look.scale]}"
     overlay_image(
-        maps.framed,
-        maps.upper[channel],
-        look.colour_range(maps.statistics.peak, channel),
-        look,
-        position=position,
-        choose=choose,
-        alt=f"Weighting map {channel} over the image, drawn in {look.colour_map}.",
-        label=f"weight, on {rendering.SCALES[look.scale]}",
-        key="over",
+        maps.framed, values, colour_range, look, position=position, choose=choose, alt=alt, label=label, key="over"
     )
 
 

@@ -1,7 +1,8 @@
 """The channels on several images as a matrix of small maps, on one scale, from which one can be chosen."""
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -10,14 +11,29 @@ from crosspool.drawing.rendering import ColourRange, Look, quantise
 from crosspool.gallery.mapset import colour_tables
 from crosspool.ui.maps.large_images import colour_scale
 from crosspool.ui.maps.selection import select_channel
-from crosspool.ui.maps.survey import ImageSummary, SurveyImage
+from crosspool.ui.maps.survey import ImageSummary, Survey, SurveyImage
 from crosspool.ui.runtime.quota import ImageHash
 from crosspool.ui.visit.images import SourceImage
+from crosspool.ui.visit.state import VisitPart, about_images, plain, visit_state
 from crosspool.ui.widgets.browser import component
 from crosspool.ui.widgets.text import number
 
 Order = Literal["given", "peak", "mean"]
 Row = tuple[SurveyImage, ImageSummary | None]  # None for an image that is not computed yet
+
+
+@dataclass
+class AcrossState(VisitPart):
+    """Which images are shown and in which order ("" until one is chosen), and the survey that computes their maps.
+
+    `image_chosen` is whether another image was just made the page's by a click, which only a full run shows.
+    """
+
+    across_set: str = plain("")
+    across_order: str = plain("")
+    survey: Survey | None = about_images(None)
+    image_chosen: bool = plain(False)
+
 
 _draw = component("ui/maps/across", '<div class="across"></div>')
 
@@ -45,17 +61,9 @@ def column_colour_ranges(summaries: Sequence[ImageSummary], channels: Sequence[i
 
 
 def map_matrix(
-    chosen: SourceImage,
-    rows: Sequence[Row],
-    channels: Sequence[int],
-    look: Look,
-    colour_ranges: Sequence[ColourRange],
-    on_choose: Callable[[], None],
+    chosen: SourceImage, rows: Sequence[Row], channels: Sequence[int], look: Look, colour_ranges: Sequence[ColourRange]
 ) -> None:
-    """A row for each image, a column for each channel; without `colour_ranges` nothing was computed yet.
-
-    `on_choose()` is called once another image, and a channel of it, was chosen.
-    """
+    """A row for each image, a column for each channel; without `colour_ranges` nothing was computed yet."""
     images = {image.request.image: image for image, _ in rows}
 
     def choose(pressed: tuple[ImageHash, float]) -> None:
@@ -63,7 +71,7 @@ def map_matrix(
         if key in images:
             images[key].show()
             select_channel(int(channel))
-            on_choose()
+            visit_state(AcrossState).image_chosen = True
 
     scales: list[list[str] | None] = [None] * len(channels)
     if len(set(colour_ranges)) == 1:
@@ -73,7 +81,7 @@ def map_matrix(
         scales = [[number(low), number(high)] for low, high in colour_ranges]
     data = {
         "columns": [{"channel": channel, "scale": scale} for channel, scale in zip(channels, scales, strict=True)],
-        "rows": [_row(image, summary, chosen, channels, colour_ranges) for image, summary in rows],
+        "rows": [_row(row, chosen, channels, colour_ranges) for row in rows],
         "table": colour_tables()[look.colour_map],
         "opacity": look.opacity,
         "smooth": look.smooth,
@@ -81,14 +89,9 @@ def map_matrix(
     _draw(data, "across", pressed=choose)
 
 
-def _row(
-    image: SurveyImage,
-    summary: ImageSummary | None,
-    chosen: SourceImage,
-    channels: Sequence[int],
-    colour_ranges: Sequence[ColourRange],
-) -> dict[str, object]:
-    row = {
+def _row(row: Row, chosen: SourceImage, channels: Sequence[int], ranges: Sequence[ColourRange]) -> dict[str, object]:
+    image, summary = row
+    head = {
         "id": image.request.image,
         "title": image.title,
         "alt": image.alt,
@@ -96,10 +99,10 @@ def _row(
         "chosen": chosen.key in image.file_keys(),
     }
     if summary is None:
-        return row | {"photo": None, "cells": []}
-    cells = [_cell(summary, channel, span) for channel, span in zip(channels, colour_ranges, strict=True)]
+        return head | {"photo": None, "cells": []}
+    cells = [_cell(summary, channel, span) for channel, span in zip(channels, ranges, strict=True)]
     _, height, width = summary.cells.shape
-    return row | {"photo": summary.photo, "rows": height, "columns": width, "cells": cells}
+    return head | {"photo": summary.photo, "rows": height, "columns": width, "cells": cells}
 
 
 def _cell(summary: ImageSummary, channel: int, colour_range: ColourRange) -> dict[str, str]:

@@ -74,14 +74,9 @@ def image_sets(request: MapRequest, maps: ImageMaps) -> dict[str, ImageSet]:
 
 
 def _survey_image(image: SourceImage, request: MapRequest) -> SurveyImage:
+    request, show = replace(request, image=image.key), partial(show_image, image)
     return SurveyImage(
-        replace(request, image=image.key),
-        image.title,
-        image.alt,
-        lambda: image.image,
-        lambda: image.thumbnail,
-        lambda: {image.key},
-        partial(show_image, image),
+        request, image.title, image.alt, lambda: image.image, lambda: image.thumbnail, lambda: {image.key}, show
     )
 
 
@@ -98,16 +93,15 @@ def _labelled_set(labelled: LabelledSet, request: MapRequest, most: int) -> Imag
 
 
 def _labelled_image(labelled: LabelledSet, sample: Sample, request: MapRequest) -> SurveyImage:
-    return SurveyImage(
-        request,
-        sample.name,
-        sample.name,
-        lambda: load_image(sample.read(), name=sample.name),
-        partial(labelled.thumbnail_of, sample),
-        partial(labelled.keys_of, sample),
-        lambda: add_image(sample.read(), sample.name),
-        keep=False,
-    )
+    name, thumbnail, keys = sample.name, partial(labelled.thumbnail_of, sample), partial(labelled.keys_of, sample)
+
+    def read() -> Image.Image:
+        return load_image(sample.read(), name=name)
+
+    def show() -> None:
+        add_image(sample.read(), name)
+
+    return SurveyImage(request, name, name, read, thumbnail, keys, show, keep=False)
 
 
 # --- all maps of an image in small

@@ -49,6 +49,7 @@ def _large_map(maps: ImageMaps, request: MapRequest, channel: int) -> None:
 
 
 def _facts(maps: ImageMaps, request: MapRequest, channel: int, position: Cell) -> None:
+    """What the selected map is and does."""
     statistics, pair, (row, column) = maps.statistics, maps.pair, position
     st.markdown(f"**Map {channel}**")
     if statistics.dead[channel]:

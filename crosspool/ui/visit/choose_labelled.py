@@ -96,14 +96,12 @@ def current_labelled_set() -> LabelledSet | None:
 
 
 def _guide() -> LabelledSet:
-    per_class = st.select_slider(
-        "Birds of each species",
-        GUIDE_SIZES,
-        help="FieldGuide is drawn here: twelve species of birds that differ in a few small parts. More birds take "
-        "longer, and give narrower intervals.",
-        width=360,
-        **bound(visit_state(LabelledState), "guide_size"),
+    about = (
+        "FieldGuide is drawn here: twelve species of birds that differ in a few small parts. More birds take longer, "
+        "and give narrower intervals."
     )
+    size = bound(visit_state(LabelledState), "guide_size")
+    per_class = st.select_slider("Birds of each species", GUIDE_SIZES, help=about, width=360, **size)
     labelled = guide(per_class)
     class_grid(labelled.examples(EXAMPLES))
     return labelled
@@ -153,11 +151,11 @@ def _own(source: str) -> Collection:
         state.own_collection = Collection("Your images", visitor=uploads.visitor())
     collection = state.own_collection
     st.text_input("Class", placeholder="such as cat", width=360, **bound(state, "class_name"))
+    key = uploads.uploader_key(f"class-{source}")
     if source == "upload":
-        key = uploads.uploader_key("class-files")
         files = uploads.image_uploader("Images of this class", key=key, help="Large ones are shrunk on receipt.")
     else:
-        photo = st.camera_input("A photo of this class", key=uploads.uploader_key("class-camera"))
+        photo = st.camera_input("A photo of this class", key=key)
         files = [photo] if photo is not None else []
     label = class_name(state.class_name)
     if len(label) > LONGEST_NAME:
@@ -185,11 +183,9 @@ def _receive(collection: Collection, label: str, files: Sequence[UploadedFile], 
         problem = collection.add(label, data, name)
         if problem and problem not in collection.problems:
             collection.problems.append(problem)
+    uploads.empty_uploader(f"class-{source}")
     if source == "upload":
-        uploads.empty_uploader("class-files")
         state.class_name = ""
-    else:
-        uploads.empty_uploader("class-camera")
 
 
 def _remove(collection: Collection, label: str) -> None:
