@@ -4,14 +4,19 @@ import os
 from contextlib import contextmanager
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from benchmarks.harness import app as harness
 
 ROOT = harness.ROOT
 
 
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
 def pytest_configure():
-    """Before any settings are read: no test depends on how long a busy machine takes to decode an image."""
+    """Before any settings are read: no test depends on how long a busy machine takes, for an example or an image."""
+    settings.load_profile("patient")
     os.environ.setdefault("CROSSPOOL_DECODE_SECONDS", "60")
 
 

@@ -80,7 +80,7 @@ def explained(classifier, record):
 # --- completeness
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from(SPLIT_BY_POSITION + BY_CHANNEL_ALONE), st.integers(0, 2**32 - 1), st.booleans())
 def test_the_parts_add_up_to_the_score(name, seed, is_lead):
     """In every method, for a class and for one class against another; the score being that of single precision."""

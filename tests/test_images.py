@@ -12,7 +12,7 @@ import numpy as np
 import pillow_heif
 import pytest
 import torch
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from PIL import AvifImagePlugin, Image, ImageCms, ImageFile
 from pillow_heif.as_plugin import HeifImageFile
@@ -520,13 +520,13 @@ def assert_picture_or_error(data):
         assert math.prod(picture.size) <= 1_000_000
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=300), st.sampled_from([b"", *(data[:16] for data in SEEDS.values())]))
 def test_random_bytes(tail, head):
     assert_picture_or_error(head + tail)
 
 
-@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=600)
 @given(st.sampled_from(FORMATS), st.data())
 @pytest.mark.filterwarnings("ignore")
 def test_damaged_files(kind, data):
@@ -548,7 +548,7 @@ def torchvision_crop(picture, preprocessing, size):
     return torchvision.transforms.CenterCrop(size)(resize(picture))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(1, 400),
     st.integers(1, 400),

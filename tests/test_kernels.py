@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.preprocessing import normalize
 
@@ -33,7 +33,6 @@ SHAPES = {
 }
 
 
-@settings(deadline=None)
 @given(**SHAPES)
 def test_kernel_and_columns_are_those_of_the_vectors(count, length, parts, buffer, packed, seed):
     values = vectors(count, length, seed=seed, packed=packed)
@@ -49,7 +48,6 @@ def test_kernel_and_columns_are_those_of_the_vectors(count, length, parts, buffe
         np.testing.assert_array_equal(file.kernel(), values.astype(np.float64) @ values.T)
 
 
-@settings(deadline=None)
 @given(**SHAPES, labels=st.integers(1, 3))
 def test_combinations_are_those_of_the_vectors(count, length, parts, buffer, packed, seed, labels):
     values = vectors(count, length, seed=seed, packed=packed)

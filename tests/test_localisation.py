@@ -51,7 +51,7 @@ def test_cells_that_cut_through_pixels_share_them():
     assert score_region(torch.zeros(1, 2, 2), mask).chance == pytest.approx(mask.mean())
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 4), st.integers(1, 4))
 def test_equals_scikit_learn_on_every_pixel(seed, rows, columns):
     rng = np.random.default_rng(seed)

@@ -91,7 +91,7 @@ MAPS = {
 # --- equals the loop
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     **MAPS,
     dtype=st.sampled_from([torch.float64, torch.float32]),
@@ -118,7 +118,7 @@ def test_equals_the_loop(geometry, positions, extra, batch, channels, seed, dtyp
     torch.testing.assert_close(pooled.double(), expected, rtol=tolerance, atol=tolerance)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(**MAPS)
 def test_equals_unfolding_and_multiplying(geometry, positions, extra, batch, channels, seed):
     lower, upper = random_maps(geometry, positions, extra, batch=batch, channels=channels, seed=seed)
@@ -187,7 +187,7 @@ def test_borders_by_hand():
     assert zero[0, 0, 0, 0, 0] == 2 * (1 + 2 + 4 + 5)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(geometry=GEOMETRIES, positions=pairs_of(1, 4), seed=st.integers(0, 2**16))
 def test_local_features_lie_as_unfold_orders_them(geometry, positions, seed):
     lower, _ = random_maps(geometry, positions, seed=seed)
@@ -213,7 +213,7 @@ def convolved(geometry, seed, *, bias):
     return lower, weight, shift, F.conv2d(lower, weight, shift, stride, padding, dilation)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(geometry=GEOMETRIES, seed=st.integers(0, 2**16))
 def test_identity_1_the_gradient_of_half_the_energy(geometry, seed):
     """P is the gradient of 1/2*||A||^2 with respect to u's weight, where A = relu(u(X))."""
@@ -224,7 +224,7 @@ def test_identity_1_the_gradient_of_half_the_energy(geometry, seed):
     torch.testing.assert_close(pooled.view_as(gradient), gradient)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(geometry=GEOMETRIES, seed=st.integers(0, 2**16))
 def test_identity_2_filters_measure_their_own_block(geometry, seed):
     """<W_k, P_k> = sum_i a_ik (u(X)_ik - b_k)."""
@@ -235,7 +235,7 @@ def test_identity_2_filters_measure_their_own_block(geometry, seed):
     torch.testing.assert_close((weight.flatten(1) * pooled).sum(dim=2), expected)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(geometry=GEOMETRIES, positions=pairs_of(1, 4), seed=st.integers(0, 2**16))
 def test_identity_3_one_hot_maps_return_the_patches(geometry, positions, seed):
     lower, _ = random_maps(geometry, positions, batch=1, seed=seed)
@@ -244,7 +244,7 @@ def test_identity_3_one_hot_maps_return_the_patches(geometry, positions, seed):
     torch.testing.assert_close(cross_layer_pool(lower, one_hot, **named(geometry)), patches.transpose(1, 2))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(geometry=GEOMETRIES, positions=pairs_of(1, 4), seed=st.integers(0, 2**16))
 def test_identity_3_an_all_ones_map_is_sum_pooling(geometry, positions, seed):
     lower, _ = random_maps(geometry, positions, seed=seed)
@@ -253,7 +253,7 @@ def test_identity_3_an_all_ones_map_is_sum_pooling(geometry, positions, seed):
     torch.testing.assert_close(cross_layer_pool(lower, ones, **named(geometry))[:, 0], summed)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(geometry=GEOMETRIES, positions=pairs_of(1, 4), seed=st.integers(0, 2**16))
 def test_identity_3_moving_all_positions_together_changes_nothing(geometry, positions, seed):
     """Pooling is orderless: local features and weights, shuffled alike, give the same P."""
@@ -266,7 +266,7 @@ def test_identity_3_moving_all_positions_together_changes_nothing(geometry, posi
     torch.testing.assert_close(shuffled, cross_layer_pool(lower, upper, **named(geometry)))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(geometry=GEOMETRIES, seed=st.integers(0, 2**16))
 def test_identity_3_permuting_maps_permutes_blocks(geometry, seed):
     lower, upper = random_maps(geometry, seed=seed)
@@ -284,7 +284,7 @@ def test_identity_3_an_all_zero_map_gives_a_zero_block(geometry):
     assert torch.isfinite(pooled).all()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(positions=pairs_of(1, 5), seed=st.integers(0, 2**16))
 def test_identity_4_a_map_under_itself_is_bilinear_pooling(positions, seed):
     """With 1 x 1 patches and A = X, P is the symmetric matrix of the channels' inner products."""
@@ -294,7 +294,7 @@ def test_identity_4_a_map_under_itself_is_bilinear_pooling(positions, seed):
     torch.testing.assert_close(pooled, pooled.transpose(1, 2))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(geometry=GEOMETRIES, seed=st.integers(0, 2**16))
 def test_identity_5_pooling_is_linear_in_both_maps(geometry, seed):
     lower, upper = random_maps(geometry, seed=seed)
@@ -305,7 +305,7 @@ def test_identity_5_pooling_is_linear_in_both_maps(geometry, seed):
     torch.testing.assert_close(cross_layer_pool(lower, 2 * upper - weights, **named(geometry)), 2 * first - second)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(geometry=GEOMETRIES, seed=st.integers(0, 2**16))
 def test_identity_5_projecting_before_or_after(geometry, seed):
     """sum_i a_ik W(x_i - mu) = W P_k - (sum_i a_ik) W mu, for the principal axes W and mean mu of the patches."""
@@ -477,7 +477,7 @@ def both_orders(monkeypatch, *args, **kwargs):
             yield pool_projected(*args, **kwargs)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(**MAPS, dimension=st.integers(1, 6))
 def test_projected_equals_the_loop_over_projected_patches(geometry, positions, extra, batch, channels, seed, dimension):
     """sum_i a_ik W (x_i - mu), in either order: identity 5."""
@@ -505,7 +505,7 @@ def test_projection_by_hand():
     assert pooled.tolist() == [[[(1 - 3) + 2 * (5 - 3), (5 - 7) + 2 * (9 - 7)], [2 - 3, 6 - 7]]]
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(geometry=GEOMETRIES, seed=st.integers(0, 2**16))
 def test_projecting_on_all_components_changes_nothing(geometry, seed):
     lower, upper = random_maps(geometry, seed=seed)

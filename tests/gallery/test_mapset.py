@@ -44,7 +44,7 @@ def test_signed_maps_keep_their_zero():
 
 
 @given(st.integers(0, 2**32 - 1), st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_no_weight_is_further_off_than_half_a_step(seed, signed):
     upper = np.random.default_rng(seed).normal(0, 10, (5, 3, 4)).astype(np.float32)
     upper = upper if signed else np.maximum(upper, 0)

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -175,7 +175,6 @@ GEOMETRY = st.tuples(
 )
 
 
-@settings(deadline=None)
 @given(GEOMETRY, st.integers(10, 14), st.integers(10, 14))
 def test_patches_are_the_columns_of_local_features(geometry, rows, columns):
     kernel, stride, padding, dilation = geometry

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from crosspool.backbones import architecture
@@ -37,7 +37,6 @@ def any_settings(draw):
     )
 
 
-@settings(deadline=None)
 @given(any_settings())
 def test_every_setting_survives_the_link(given_settings):
     params = to_params(given_settings)
@@ -132,7 +131,6 @@ def test_other_parameters_are_none_of_our_business():
 TEXT = st.text() | st.integers().map(str) | st.floats().map(str) | st.sampled_from(["", "0", "1", "alexnet", "cat"])
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(vars(LinkState()))) | st.text(max_size=9), TEXT))
 def test_any_text_leaves_settings_that_make_sense(params):
     found, notes = from_params(params)
@@ -140,7 +138,6 @@ def test_any_text_leaves_settings_that_make_sense(params):
     assert len(notes) <= len(params)
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from(("pair", "colours", "backbone", "sample")),
     st.text("[]()!<>*_`#|~:$\\\n\r&@ ./wab", min_size=1, max_size=60)
