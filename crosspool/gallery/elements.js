@@ -6,6 +6,17 @@ export function make(tag, properties = {}, ...children) {
   return element;
 }
 
+// A function that calls `draw` once before the next frame, however often it is called until then.
+export function beforeNextFrame(draw) {
+  let frame = null;
+  return () => {
+    frame ??= requestAnimationFrame(() => {
+      frame = null;
+      draw();
+    });
+  };
+}
+
 // Where in an element a pointer is, [x, y] in parts of its width and height.
 export function pointIn(element, { clientX, clientY }) {
   const { left, top, width, height } = element.getBoundingClientRect();

@@ -1,7 +1,7 @@
-// The gallery: a toolbar, the lens, the pinned maps and the wall of all maps of one image. What is drawn, sorted, found
-// and pinned is decided here; three callbacks say what the hand has done, and nothing waits for an answer.
+// The gallery: a toolbar, the lens, the pinned maps and the wall of all maps of one image. What is drawn, sorted, filtered
+// and pinned is decided here; three callbacks report what the user has done, and nothing waits for an answer.
 
-import { count, make, numberText, percent } from "./elements.js";
+import { beforeNextFrame, count, make, numberText, percent } from "./elements.js";
 import { Lens } from "./lens.js";
 import { filterChannels, findChannels, sortChannels } from "./order.js";
 import { bytes, paintAt } from "./paint.js";
@@ -10,27 +10,16 @@ import { matchBox } from "./pointing.js";
 import { Toolbar } from "./toolbar.js";
 import { Wall } from "./wall.js";
 
-const MAX_FIRST = 48; // channels of the present order that `onView` names
-const MAX_PHOTOS = 4; // sizes of the photo that are kept
+const MAX_FIRST = 48; // channels, the first in the current order, that `onView` names
+const MAX_PHOTOS = 4; // sizes in which the photo is kept
 
 export class Gallery {
-  // `onSelect(channel)`, `onPin(channels)` with all that are pinned, and `onView(view)` with the view and `first`, the
-  // channels that come first.
+  // Calls `onSelect(channel)`, `onPin(channels)` with all that are pinned, and `onView(view)` with the view and `first`,
+  // the channels that come first.
   constructor(root, { onSelect = () => {}, onPin = () => {}, onView = () => {} } = {}) {
     Object.assign(this, { root, onSelect, onPin, onView, set: null, pins: [], query: "", hovered: null });
-    this.toolbar = new Toolbar({
-      onView: (part) => this.changeView(part), onSearch: (text) => this.search(text), onEnter: () => this.selectFirst(),
-    });
-    this.lens = new Lens({ onBox: (box) => this.pointAt(box), onPin: (channel) => this.pin(channel) });
-    const drawing = {
-      paintTile: (...tile) => this.paintTile(...tile), describe: (channel) => this.describe(channel),
-      actions: {
-        hover: (...place) => this.hover(...place), select: (channel) => this.select(channel), pin: (channel) => this.pin(channel),
-        activate: (channel) => this.activate(channel), escape: () => this.escape(),
-      },
-    };
-    this.pinned = new PinnedMaps(drawing);
-    this.wall = new Wall(drawing);
+    [this.toolbar, this.lens, this.pinned, this.wall] = [Toolbar, Lens, PinnedMaps, Wall].map((Part) => new Part(this));
+    this.drawLensSoon = beforeNextFrame(() => this.drawLens());
     this.status = make("p", { className: "status", role: "status", textContent: "Loading the maps …" });
     this.empty = make("p", { className: "empty", hidden: true });
     const maps = make("div", { className: "maps" }, this.status, this.pinned.root, this.empty, this.wall.list);
@@ -58,7 +47,7 @@ export class Gallery {
     }
     if (isNew || !isSame) this.draw();
     else this.mark();
-    // By energy, and without dead ones, is what a server takes for granted.
+    // The server assumes an order by energy, without dead maps.
     if (isNew && (this.view.sort !== "energy_share" || this.view.kept_maps !== "alive")) this.reportView();
   }
 
@@ -91,7 +80,7 @@ export class Gallery {
     this.onView({ ...this.view, first: this.filtered.slice(0, MAX_FIRST) });
   }
 
-  // Everything anew: what is shown, in which order, and how.
+  // Draws everything: which maps are shown, in which order, and how.
   draw() {
     const { set, view } = this;
     const filters = filterChannels(set, sortChannels(set, view.sort, this.match), this.pins);
@@ -127,18 +116,11 @@ export class Gallery {
     this.drawLens();
   }
 
-  // The channel and the cell under the hand; without one, the active channel at its peak.
+  // The channel and the cell under the pointer; without one, the active channel at its peak.
   drawLens() {
     const channel = this.hovered?.channel ?? this.active ?? this.selected;
     const cell = this.hovered?.cell ?? this.set.place[channel];
     this.lens.show(this.set, channel, cell, this.view, this.table, this.pins.includes(channel));
-  }
-
-  drawLensSoon() {
-    this.lensFrame ??= requestAnimationFrame(() => {
-      this.lensFrame = undefined;
-      this.drawLens();
-    });
   }
 
   search(text) {
@@ -162,7 +144,7 @@ export class Gallery {
     this.reportView();
   }
 
-  // `x` and `y` are parts of the map's side; without a channel the hand is elsewhere.
+  // `x` and `y` are parts of the map's side; without a channel, the pointer is elsewhere.
   hover(channel, x, y) {
     this.hovered = channel === null || !this.set ? null : { channel, cell: this.set.cellAt(x, y) };
     this.drawLensSoon();
@@ -191,14 +173,14 @@ export class Gallery {
     this.onPin(this.pins);
   }
 
-  // Takes back the last thing that narrows or orders the wall, and then goes to the selected map.
+  // Clears the search, or else the box, or else goes to the selected map.
   escape() {
     if (this.query !== "") this.toolbar.clearSearch();
     else if (this.lens.box) this.lens.setBox(null);
     else if (this.wall.places.has(this.selected)) this.activate(this.selected);
   }
 
-  // The photo in the size of the tiles, scaled once.
+  // The photo at the size of the tiles, scaled once.
   photoAt(side) {
     if (!this.photos.has(side)) {
       if (this.photos.size >= MAX_PHOTOS) this.photos.clear();

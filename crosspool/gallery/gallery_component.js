@@ -1,4 +1,4 @@
-// The gallery on a page of the app. Data: see Gallery.show; besides, `maps`, the name of the set that `maps_component.js`
+// The gallery on a page of the app. Data: see Gallery.show; also `maps`, the name of the set that `maps_component.js`
 // receives, and `revisions`, see Exchange.
 
 import { Exchange } from "./exchange.js";
@@ -22,7 +22,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   exchange.send = (changes) => setTriggerValue("changes", changes);
   root.latest = data;
   mapSet(data.maps).then((set) => {
-    if (root.latest !== data) return; // newer data came meanwhile
+    if (root.latest !== data) return; // newer data has arrived
     const { selected, pins, view } = gallery;
     const mine = gallery.set === set ? { selected, pins, view } : { view }; // channels belong to their maps
     gallery.show(set, exchange.merge(data, mine));
@@ -30,6 +30,6 @@ export default function ({ data, parentElement, setTriggerValue }) {
   return () => {
     exchange.flush();
     gallery.close();
-    root.latest = root.gallery = undefined; // what is shown here again begins anew
+    root.latest = root.gallery = undefined; // if shown again, it is built again
   };
 }

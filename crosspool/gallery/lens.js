@@ -9,26 +9,24 @@ const BOX_HINT = "Sorted by how well the maps pick out the white box. Press Esca
 const CLICK_DISTANCE = 4; // pixels that a pointer may move within a click
 
 export class Lens {
-  // `onBox(box)` is called with [left, top, right, bottom] in parts of the photo's side or null, `onPin(channel)` by the button.
-  constructor({ onBox, onPin }) {
-    Object.assign(this, { onBox, box: null });
+  // `box` is [left, top, right, bottom] in parts of the photo's side, or null.
+  constructor(gallery) {
+    Object.assign(this, { gallery, box: null });
     this.photo = make("canvas", {
       className: "photo", tabIndex: 0, role: "application",
       ariaLabel: "The image as the network saw it. Draw a box on it to sort the maps by how well they pick it out. With the keyboard: arrow keys move the box, Shift with arrow keys resizes it, Escape clears it.",
     });
     this.map = make("canvas", { className: "map", role: "img" });
-    this.ends = [make("span"), make("span")];
-    this.colours = make("i");
-    this.title = make("b");
-    this.facts = make("span");
-    this.pin = make("button", { type: "button", className: "pin", onclick: () => onPin(this.channel) });
+    [this.low, this.high, this.facts] = ["span", "span", "span"].map((tag) => make(tag));
+    [this.colours, this.title] = [make("i"), make("b")];
+    this.pin = make("button", { type: "button", className: "pin", onclick: () => gallery.pin(this.channel) });
     this.hint = make("p", { className: "hint" });
     this.root = make(
       "div", { className: "lens" },
       make("figure", {}, this.photo, this.hint),
       make(
         "figure", {}, this.map,
-        make("div", { className: "scale" }, this.ends[0], this.colours, this.ends[1]),
+        make("div", { className: "scale" }, this.low, this.colours, this.high),
         make("p", { className: "facts" }, this.title, this.facts), this.pin,
       ),
     );
@@ -46,7 +44,7 @@ export class Lens {
     this.field = set.field(cell);
     this.drawPhoto();
     const top = set.top(channel, look);
-    [this.ends[0].textContent, this.ends[1].textContent] = [numberText(set.signed ? -top : 0), numberText(top)];
+    [this.low.textContent, this.high.textContent] = [numberText(set.signed ? -top : 0), numberText(top)];
     const stops = [0, 32, 64, 96, 128, 160, 192, 224, 255].map((step) => `rgb(${table.subarray(3 * step, 3 * step + 3).join(" ")})`);
     this.colours.style.background = `linear-gradient(to right, ${stops})`;
     this.title.textContent = `Map ${channel}`;
@@ -77,7 +75,7 @@ export class Lens {
   setBox(box) {
     this.box = box;
     this.drawPhoto();
-    this.onBox(box);
+    this.gallery.pointAt(box);
   }
 
   // Where on the photo a pointer is, in parts of its side; outside, the nearest point.

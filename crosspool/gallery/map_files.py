@@ -79,16 +79,9 @@ class ChosenMaps:
 
     def _numbers(self) -> bytes:
         """All maps and P, and which maps were chosen; readable with allow_pickle=False."""
-        file = io.BytesIO()
-        np.savez(
-            file,
-            allow_pickle=False,
-            lower=self.lower,
-            upper=self.upper,
-            P=self.pooled,
-            channels=np.array(self.channels, np.int64),
-            settings=np.array(json.dumps(self.settings())),
-        )
+        file, channels, settings = io.BytesIO(), np.array(self.channels, np.int64), json.dumps(self.settings())
+        maps = {"lower": self.lower, "upper": self.upper, "P": self.pooled}
+        np.savez(file, allow_pickle=False, **maps, channels=channels, settings=np.array(settings))
         return file.getvalue()
 
     def _page(self) -> bytes:

@@ -1,4 +1,4 @@
-// Receives a packed set of maps and shows nothing: the gallery draws it.
+// Receives a packed set of maps, which the gallery draws.
 
 import { addSet, removeSet } from "./mapset.js";
 
@@ -8,7 +8,7 @@ export default function ({ data, parentElement }) {
   if (received.packed !== data) {
     const before = received.id;
     Object.assign(received, { packed: data, id: addSet(data) });
-    remove(before); // after the other was added: they may be one
+    remove(before); // after the new one was added: both may be the same set
   }
   return () => {
     remove(received.id);

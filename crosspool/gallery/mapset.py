@@ -11,12 +11,14 @@ import io
 import json
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from crosspool.backbones import architecture
 from crosspool.drawing.rendering import COLOUR_MAPS, SIGNED_COLOUR_MAP, colour_table
+from crosspool.gallery import LARGEST_TOP, MAX_PINS
 from crosspool.receptive_field import receptive_field
 from crosspool.statistics import ChannelStatistics
 
@@ -107,6 +109,12 @@ def receptive_fields(backbone: str, pair: str, size: int) -> tuple[tuple[Span, .
     left = [receptive_field(layout, upper, row, 0) for row in range(rows)]
     top = [receptive_field(layout, upper, 0, column) for column in range(columns)]
     return tuple((box.top, box.bottom) for box in left), tuple((box.left, box.right) for box in top)
+
+
+def gallery_limits(*, signed: bool) -> dict[str, Any]:
+    """What the gallery's script offers: colour maps with their tables, the number of pins, the end of a fixed scale."""
+    colour_maps = [SIGNED_COLOUR_MAP] if signed else list(COLOUR_MAPS)
+    return {"colourMaps": colour_maps, "tables": colour_tables(), "mostPins": MAX_PINS, "largestTop": LARGEST_TOP}
 
 
 @lru_cache(maxsize=1)

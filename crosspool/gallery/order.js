@@ -1,10 +1,10 @@
-// Which maps stand on the wall, and in which order.
+// Which maps are on the wall, and in which order.
 
 const MOST = 0.9; // of the energy
 
 const allChannels = (number) => Array.from({ length: number }, (_, channel) => channel);
 
-// All channels, the largest value first, ties by number. `match` says how well each matches the box, if there is one.
+// All channels, the largest value first, ties by number. `match` says how well each matches the box, if one is drawn.
 export function sortChannels(set, sort, match) {
   const channels = allChannels(set.channels);
   if (sort === "channel") return channels;
@@ -32,7 +32,7 @@ export function filterChannels(set, channels, pins) {
   };
 }
 
-// For one number the channels whose numbers begin with it; for a list such as 0,5,12-20 those in it; null for any other text.
+// For a number, the channels that begin with it; for a list such as 0,5,12-20, those in it; null for any other text.
 export function findChannels(query, number) {
   const ranges = query.replace(/[\s,-]+$/, "").split(",").map((part) => part.match(/^\s*(\d+)\s*(?:-\s*(\d+)\s*)?$/));
   if (ranges.includes(null)) return null;

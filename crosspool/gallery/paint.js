@@ -3,17 +3,17 @@
 export const bytes = (base64) => Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
 const scratch = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
 
-// How many pixels wide a canvas must be that is `width` CSS pixels wide. (Not measured here: that costs a layout of the page.)
+// How many pixels wide a canvas must be that is `width` CSS pixels wide. (Measuring the canvas would cost a layout of the page.)
 export const pixels = (width) => Math.round(width * (window.devicePixelRatio || 1)) || 112;
 
-// `cells` are steps 0..255 in the colours of `table` (256 x RGB); `photo` is an image or a canvas; all of the canvas.
+// Paints on the whole canvas: `cells` are steps 0..255 in the colours of `table` (256 x RGB), `photo` an image or a canvas.
 export function paint(canvas, photo, cells, look, table) {
   const side = pixels(canvas.clientWidth);
   if (canvas.width !== side || canvas.height !== side) canvas.width = canvas.height = side;
   paintAt(canvas, 0, side, photo, cells, look, table);
 }
 
-// The same on a part of the canvas, `side` pixels wide and high, from the upper edge.
+// Paints on a square part of the canvas, `side` pixels wide, at its upper edge.
 export function paintAt(canvas, left, side, photo, cells, { rows, columns, opacity, smooth }, table) {
   const image = new ImageData(columns, rows);
   for (let i = 0; i < cells.length; i++) {

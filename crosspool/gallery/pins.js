@@ -6,9 +6,8 @@ import { pixels } from "./paint.js";
 const SIDE = 150;
 
 export class PinnedMaps {
-  // `paintTile(canvas, left, side, channel)` draws, `describe(channel)` gives {label}; `actions` has hover, select and pin.
-  constructor({ paintTile, describe, actions }) {
-    Object.assign(this, { paintTile, describe, actions });
+  constructor(gallery) {
+    this.gallery = gallery;
     this.root = make("div", { className: "pins", role: "group", ariaLabel: "Pinned maps" });
   }
 
@@ -18,17 +17,17 @@ export class PinnedMaps {
       const canvas = this.root.children[index].querySelector("canvas");
       canvas.style.width = canvas.style.height = `${SIDE}px`;
       canvas.width = canvas.height = pixels(SIDE);
-      this.paintTile(canvas, 0, canvas.width, channel);
+      this.gallery.paintTile(canvas, 0, canvas.width, channel);
     });
   }
 
   figure(channel, top, isSigned) {
-    const { hover, select, pin } = this.actions;
+    const { gallery } = this;
     const canvas = make("canvas");
-    const open = make("button", { type: "button", className: "open", onclick: () => select(channel) }, canvas);
-    open.ariaLabel = `Pinned ${this.describe(channel).label}`;
-    open.onpointermove = (event) => hover(channel, ...pointIn(canvas, event));
-    const unpin = make("button", { type: "button", className: "unpin", textContent: "×", onclick: () => pin(channel) });
+    const open = make("button", { type: "button", className: "open", onclick: () => gallery.select(channel) }, canvas);
+    open.ariaLabel = `Pinned ${gallery.describe(channel).label}`;
+    open.onpointermove = (event) => gallery.hover(channel, ...pointIn(canvas, event));
+    const unpin = make("button", { type: "button", className: "unpin", textContent: "×", onclick: () => gallery.pin(channel) });
     unpin.ariaLabel = `Unpin map ${channel}`;
     const range = ` ${isSigned ? numberText(-top) : "0"} to ${numberText(top)}`;
     return make("figure", {}, open, make("figcaption", {}, make("b", { textContent: channel }), range, unpin));

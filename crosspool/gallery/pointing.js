@@ -1,6 +1,6 @@
 // How well each map matches a box on the photo.
 
-// The part of each cell, row by row, that lies in a box [left, top, right, bottom] in parts of the photo's side.
+// The share of each cell, row by row, that lies in a box [left, top, right, bottom] in parts of the photo's side.
 function cellShares([left, top, right, bottom], rows, columns) {
   const overlap = (from, to, index, number) => Math.max(0, Math.min(to * number, index + 1) - Math.max(from * number, index));
   const across = Array.from({ length: columns }, (_, column) => overlap(left, right, column, columns));

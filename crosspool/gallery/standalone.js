@@ -1,4 +1,4 @@
-// The gallery by itself: its maps and its settings are in the page.
+// The gallery as a page that contains its maps and settings.
 
 import { Gallery } from "./gallery.js";
 import { MapSet } from "./mapset.js";

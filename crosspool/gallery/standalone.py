@@ -9,10 +9,10 @@ from string import Template
 from typing import Any
 
 from crosspool import __version__
-from crosspool.drawing.rendering import COLOUR_MAPS, SIGNED_COLOUR_MAP, Look
-from crosspool.gallery import LARGEST_TOP, MAX_PINS
+from crosspool.drawing.rendering import Look
+from crosspool.gallery import MAX_PINS
 from crosspool.gallery.assets import asset, script
-from crosspool.gallery.mapset import colour_tables
+from crosspool.gallery.mapset import gallery_limits
 from crosspool.statistics import ChannelStatistics, Criterion
 from crosspool.text import number, printable
 
@@ -42,10 +42,7 @@ def gallery_page(
         "selected": selected,
         "pins": list(pins)[:MAX_PINS],
         "view": view | {"colours": look.colour_map, "sort": sort, "kept_maps": "alive", "tile": TILE},
-        "colourMaps": [SIGNED_COLOUR_MAP] if look.signed else list(COLOUR_MAPS),
-        "tables": colour_tables(),
-        "mostPins": MAX_PINS,
-        "largestTop": LARGEST_TOP,
+        **gallery_limits(signed=look.signed),
     }
     text = Template(asset("gallery/standalone.html")).substitute(
         policy=_policy(code, style),

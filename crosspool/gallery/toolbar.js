@@ -10,26 +10,24 @@ const SMALLEST_TILE = 64;
 const LARGEST_TILE = 240;
 
 function labelled(label, control, className = "") {
-  control.ariaLabel = label; // the label's own text would count the options
+  control.ariaLabel = label; // without it, the label's text would include the options
   return make("label", { className }, make("span", { textContent: label }), control);
 }
 
 const options = (names) => Object.entries(names).map(([value, textContent]) => make("option", { value, textContent }));
 
 export class Toolbar {
-  // `onView(part)` is called with the part of the view that a control sets, `onSearch(text)` on each change of the search
-  // text, `onEnter()` when Enter is pressed in it.
-  constructor({ onView, onSearch, onEnter }) {
-    this.onSearch = onSearch;
-    const setter = (name, valueOf = (control) => control.value) => ({ target }) => onView({ [name]: valueOf(target) });
+  constructor(gallery) {
+    this.gallery = gallery;
+    const setter = (name, valueOf = ({ value }) => value) => ({ target }) => gallery.changeView({ [name]: valueOf(target) });
     const numberSetter = (name) => setter(name, ({ valueAsNumber }) => valueAsNumber);
     this.sort = make("select", { onchange: setter("sort") });
     this.filter = make("select", { onchange: setter("kept_maps") });
     this.search = make("input", {
-      type: "search", placeholder: "all", title: "A number, or several: 0,5,12-20", oninput: () => onSearch(this.search.value),
+      type: "search", placeholder: "all", title: "A number, or several: 0,5,12-20", oninput: () => gallery.search(this.search.value),
     });
     this.search.onkeydown = (event) => {
-      if (event.key === "Enter") onEnter();
+      if (event.key === "Enter") gallery.selectFirst();
       if (event.key === "Escape") this.clearSearch();
     };
     this.colours = make("select", { onchange: setter("colours") });
@@ -49,7 +47,7 @@ export class Toolbar {
 
   clearSearch() {
     this.search.value = "";
-    this.onSearch("");
+    this.gallery.search("");
   }
 
   // `counts` is how many maps pass each filter.

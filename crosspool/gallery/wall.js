@@ -2,7 +2,7 @@
 // one of its tiles is active: screen readers know this pattern, and tiles may come and go. The images of a row are on one
 // canvas, as a small canvas takes a browser as long as a wide one.
 
-import { make, pointIn } from "./elements.js";
+import { beforeNextFrame, make, pointIn } from "./elements.js";
 import { pixels } from "./paint.js";
 
 // In pixels.
@@ -13,10 +13,8 @@ const FRAME = 5; // a tile's border and padding on each side
 const ROWS_BEYOND = 1; // drawn above and below the screen
 
 export class Wall {
-  // `paintTile(canvas, left, side, channel)` draws, `describe(channel)` gives {label, caption}; `actions` has hover, select,
-  // pin, activate and escape.
-  constructor({ paintTile, describe, actions }) {
-    Object.assign(this, { paintTile, describe, actions, side: 104, order: [], state: { pins: [] } });
+  constructor(gallery) {
+    Object.assign(this, { gallery, side: 104, order: [], state: { pins: [] } });
     Object.assign(this, { places: new Map(), tiles: new Map(), rows: new Map(), spare: [] });
     this.space = make("div", { className: "space", role: "presentation" });
     this.list = make(
@@ -24,18 +22,17 @@ export class Wall {
       { className: "wall", tabIndex: 0, role: "listbox", ariaLabel: "Weighting maps", ariaMultiSelectable: true },
       this.space,
     );
-    this.list.addEventListener("scroll", () => this.drawSoon(), { passive: true });
+    this.list.addEventListener("scroll", beforeNextFrame(() => this.draw()), { passive: true });
     this.list.onkeydown = (event) => this.onKey(event);
     this.list.onclick = (event) => this.onClick(event);
     this.list.onpointermove = (event) => this.onHover(event);
-    this.list.onpointerleave = () => actions.hover(null);
+    this.list.onpointerleave = () => gallery.hover(null);
     this.resizes = new ResizeObserver(() => this.arrange());
     this.resizes.observe(this.list);
   }
 
   close() {
     this.resizes.disconnect();
-    cancelAnimationFrame(this.frame);
   }
 
   show(order) {
@@ -60,13 +57,6 @@ export class Wall {
     this.rowHeight = width + CAPTION_HEIGHT + GAP;
     this.space.style.height = `${Math.ceil(this.order.length / this.perRow) * this.rowHeight}px`;
     this.draw();
-  }
-
-  drawSoon() {
-    this.frame ??= requestAnimationFrame(() => {
-      this.frame = undefined;
-      this.draw();
-    });
   }
 
   draw() {
@@ -98,14 +88,14 @@ export class Wall {
     channels.forEach((channel, column) => {
       const left = column * (this.width + GAP);
       row.tiles[column].area = [pixels(left + FRAME), pixels(side)];
-      this.paintTile(row.canvas, ...row.tiles[column].area, channel);
+      this.gallery.paintTile(row.canvas, ...row.tiles[column].area, channel);
       this.fillTile(row.tiles[column], channel, place * this.perRow + column, left);
     });
   }
 
   fillTile(tile, channel, place, left) {
     this.tiles.set(channel, tile);
-    const { label, caption } = this.describe(channel);
+    const { label, caption } = this.gallery.describe(channel);
     Object.assign(tile, { channel, id: `map-${channel}` });
     tile.dataset.channel = channel;
     Object.assign(tile.style, { left: `${left}px`, width: `${this.width}px` });
@@ -168,14 +158,13 @@ export class Wall {
     const last = this.order.length - 1;
     const page = this.perRow * Math.max(1, Math.floor(this.list.clientHeight / this.rowHeight));
     const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: this.perRow, ArrowUp: -this.perRow, PageDown: page, PageUp: -page };
-    const { select, pin } = this.actions;
-    const action = { Enter: select, " ": select, p: pin }[event.key];
-    if (event.key === "Escape") this.actions.escape();
-    else if (action && place >= 0) action(active);
+    const action = { Enter: "select", " ": "select", p: "pin" }[event.key];
+    if (event.key === "Escape") this.gallery.escape();
+    else if (action && place >= 0) this.gallery[action](active);
     else if (event.key === "Home" || event.key === "End" || steps[event.key]) {
       const target = { Home: 0, End: last }[event.key] ?? Math.max(0, place) + steps[event.key];
       const stays = Math.abs(steps[event.key]) === this.perRow && (target < 0 || target > last); // no tile above or below
-      if (!stays && last >= 0) this.actions.activate(this.order[Math.min(last, Math.max(0, target))]);
+      if (!stays && last >= 0) this.gallery.activate(this.order[Math.min(last, Math.max(0, target))]);
     } else return;
     event.preventDefault();
   }
@@ -184,13 +173,13 @@ export class Wall {
     const tile = event.target.closest(".tile");
     if (!tile) return;
     this.onHover(event);
-    if (event.ctrlKey || event.metaKey || event.shiftKey) this.actions.pin(tile.channel);
-    else this.actions.select(tile.channel);
+    if (event.ctrlKey || event.metaKey || event.shiftKey) this.gallery.pin(tile.channel);
+    else this.gallery.select(tile.channel);
   }
 
   onHover(event) {
     const tile = event.target.closest(".tile");
     if (!tile) return;
-    this.actions.hover(tile.channel, ...pointIn(tile.image, event));
+    this.gallery.hover(tile.channel, ...pointIn(tile.image, event));
   }
 }

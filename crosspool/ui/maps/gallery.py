@@ -3,9 +3,7 @@
 import time
 from typing import Any
 
-from crosspool.drawing.rendering import COLOUR_MAPS, SIGNED_COLOUR_MAP
-from crosspool.gallery import LARGEST_TOP, MAX_PINS
-from crosspool.gallery.mapset import colour_tables, pack_maps, packed_name, receptive_fields
+from crosspool.gallery.mapset import gallery_limits, pack_maps, packed_name, receptive_fields
 from crosspool.ui.maps.selection import MapsState, pinned_channels, select_channel
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest
 from crosspool.ui.runtime.server import current_server
@@ -54,10 +52,7 @@ def gallery(maps: ImageMaps, request: MapRequest, channel: int) -> None:
         "pins": pinned_channels(maps),
         "view": {name: getattr(part, name) for part, names in views for name in names},
         "revisions": state.revisions,
-        "colourMaps": [SIGNED_COLOUR_MAP] if maps.signed else list(COLOUR_MAPS),
-        "tables": colour_tables(),
-        "mostPins": MAX_PINS,
-        "largestTop": LARGEST_TOP,
+        **gallery_limits(signed=maps.signed),
     }
     _draw(data, "gallery", changes=keep_changes)
 
