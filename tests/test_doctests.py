@@ -32,6 +32,7 @@ def public_functions():
 
 
 FUNCTIONS = public_functions()
+load_once = functools.cache(crosspool.load_backbone)
 
 
 def section(text, title):
@@ -96,7 +97,7 @@ def test_what_comes_from_a_paper_cites_it(name):
 @pytest.mark.parametrize("name", [*CLASSES, *(name for name in FUNCTIONS if "." not in name)])
 def test_examples_run(name, monkeypatch):
     monkeypatch.chdir(ROOT)
-    monkeypatch.setattr("crosspool.backbones.load_backbone", functools.cache(crosspool.load_backbone))
+    monkeypatch.setattr("crosspool.backbones.load_backbone", load_once)
     examples = doctest.DocTestFinder().find(OWN[name], name, globs={})
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
     for example in examples:
