@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0, 1 (doctor found a fault), 2 (bad input) or 130 (Ctrl-C)."""
-    # Before torch is imported: threads that wait by spinning take the cores from whatever else runs on the machine.
+    # Before torch is imported: threads that spin while they wait take cores from other programs.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
-        from crosspool.cli.app import run  # the command line's own imports can be interrupted, too
+        from crosspool.cli.app import run  # Ctrl-C may come during these imports, too
 
         return run(arguments)
     except KeyboardInterrupt:

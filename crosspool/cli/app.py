@@ -8,18 +8,9 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from crosspool import __version__
-from crosspool.cli import networks
+from crosspool.cli import evaluate, explain, faithfulness, localise, maps, networks, pool, predict, serve, train
 from crosspool.cli.console import complain
-from crosspool.cli.evaluate import evaluate_command
-from crosspool.cli.explain import explain_command
-from crosspool.cli.faithfulness import faithfulness_command
-from crosspool.cli.localise import localise_command
-from crosspool.cli.maps import maps_command
 from crosspool.cli.options import option_by_option
-from crosspool.cli.pool import pool_command
-from crosspool.cli.predict import classify_command, predict_command
-from crosspool.cli.serve import serve_command
-from crosspool.cli.train import train_command
 from crosspool.errors import CrosspoolError
 
 PROGRAM = "crosspool"
@@ -54,7 +45,7 @@ def start(
 
 
 def _add(command: Callable[..., None], short_help: str, *examples: str) -> None:
-    """Add a command. Its help ends with the command lines of examples, one a line, which \\b keeps apart."""
+    """Add a command. Its help ends with examples of its arguments, on lines that \\b keeps apart."""
     name = command.__name__.removesuffix("_command")
     lines = [f"  {PROGRAM} {name} {arguments}".rstrip() for arguments in examples]
     epilog = "\n".join(["\b", "Examples:" if len(lines) > 1 else "Example:", *lines])
@@ -63,23 +54,23 @@ def _add(command: Callable[..., None], short_help: str, *examples: str) -> None:
 
 _add(networks.backbones_command, "List the networks.", "")
 _add(networks.pairs_command, "List a network's layer pairs.", "--backbone alexnet --size 448")
-_add(predict_command, "Name what is in images.", "cat.jpg dog.jpg --top 3", "cat.jpg --backbone alexnet --json")
+_add(predict.predict_command, "Name what is in images.", "cat.jpg dog.jpg --top 3", "cat.jpg --backbone alexnet --json")
 _add(
-    maps_command,
+    maps.maps_command,
     "Write the weighting maps of an image: a slide, a page, or the numbers.",
     "cat.jpg --out cat.png --size 448",
     "cat.jpg --out cat.pdf --channels 0,5,12-20 --scale layer",
     "cat.jpg --out cat.npz --backbone alexnet --pair features.10",
 )
 _add(
-    pool_command,
+    pool.pool_command,
     "Pool the features of many images into one file.",
     "photos/*.jpg --out features.npz",
     "a.jpg b.jpg --out features.npz --size 448 --skip-errors",
 )
-_add(localise_command, "Measure how well maps find parts of generated birds.", "--size 448")
+_add(localise.localise_command, "Measure how well maps find parts of generated birds.", "--size 448")
 _add(
-    evaluate_command,
+    evaluate.evaluate_command,
     "Compare methods on labelled images.",
     "photos/",
     "fieldguide:20:7 --methods cl@224,global@224",
@@ -87,15 +78,15 @@ _add(
     "torchvision:flowers102 --download --json",
     "CUB_200_2011 --methods cl@448,cl-c,jitter --paper",
 )
-_add(train_command, "Train a classifier on your own images.", "birds.zip --method cl@448 --out birds.safetensors")
+_add(train.train_command, "Train a classifier on your own images.", "birds.zip --method cl@448 --out birds.safetensors")
 _add(
-    classify_command,
+    predict.classify_command,
     "Name what is in images, with your own classifier.",
     "a.jpg b.jpg --model birds.safetensors",
     "*.jpg --model birds.safetensors --skip-errors --json",
 )
 _add(
-    explain_command,
+    explain.explain_command,
     "Explain what in an image speaks for a class.",
     "cat.jpg --out why.png",
     "cat.jpg --class lynx --against 'tiger cat'",
@@ -103,13 +94,13 @@ _add(
     "a.jpg --similar-to b.jpg --model birds.safetensors",
 )
 _add(
-    faithfulness_command,
+    faithfulness.faithfulness_command,
     "Measure whether explanations are true.",
     "birds.zip",
     "fieldguide --method cl@448 --splits 10 --train-size 0.5 --out results",
     "photos/ --pixels 6 --fill mean",
 )
-_add(serve_command, "Serve the app in the browser.", "", "--port 8080 --host 127.0.0.1 --settings class.toml")
+_add(serve.serve_command, "Serve the app in the browser.", "", "--port 8080 --host 127.0.0.1 --settings class.toml")
 _add(networks.fetch_command, "Download a network's weights.", "alexnet")
 _add(networks.doctor_command, "Check this machine, and say what to do.", "")
 

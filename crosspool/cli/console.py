@@ -32,7 +32,7 @@ def print_json(document: Any) -> None:
 
 
 def print_table(columns: Sequence[Column], elsewhere: str = "--json has all") -> None:
-    """Print a table, without as many of its optional columns as would not fit the terminal.
+    """Print a table, without the optional columns that do not fit the terminal.
 
     `elsewhere` says where those are. In a file or a pipe, a table may have any width.
     """
@@ -100,7 +100,7 @@ def _table(columns: Sequence[Column], *, whole_names: bool = False) -> Table:
 
 
 def print_wrapped(text: str, *, indent: int = 0) -> None:
-    """A paragraph, wrapped to the terminal (a file: 80) between words only; `indent` spaces before each line."""
+    """Print a paragraph, wrapped between words to the terminal's width, or to 80 in a file."""
     width = (Console().width if _has_width() else FILE_WIDTH) - indent
     lines = textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
     typer.echo(textwrap.indent(lines, " " * indent))
@@ -113,7 +113,7 @@ def print_results(
     folder: Path | None,
     files: Sequence[str],
 ) -> None:
-    """Paragraphs, tables with their titles and notes, problems, and the names of the files that were written."""
+    """Print paragraphs, tables with titles and notes, problems, and the names of the files that were written."""
     for paragraph in introduction:
         print_wrapped(paragraph)
     for section in sections:
@@ -131,7 +131,7 @@ def print_results(
 
 
 def print_problems(problems: Sequence[str]) -> None:
-    """The first few sentences about what is missing or was left out, if any."""
+    """Print the first few problems, if there are any."""
     if not problems:
         return
     typer.echo("\nLeft out or amiss:")

@@ -55,8 +55,7 @@ def evaluate_command(
 
     structure = architecture(labelled.backbone)
     text = methods or default_methods(structure)
-    # Read once before anything is loaded, for what is wrong with them.
-    names = [method.name for method in parse_methods(text, structure, framing)]
+    names = [method.name for method in parse_methods(text, structure, framing)]  # raises before anything is loaded
     baselines = chosen_baselines(baseline, names)
     folder = checked_folder(out)
     size = shared.parsed_train_size(train_size)
@@ -87,7 +86,7 @@ def evaluate_command(
 
 
 def default_methods(structure: "Architecture") -> str:
-    """Cross-layer pooling of finer maps, against fully-connected activations at the usual size and at that one."""
+    """Cross-layer pooling of finer maps, and fully-connected activations at the usual size and at that of the maps."""
     from crosspool.framing import MAX_SIZE
 
     own = structure.spec.preprocessing.size
@@ -97,7 +96,7 @@ def default_methods(structure: "Architecture") -> str:
 
 
 def chosen_baselines(named: Sequence[str] | None, methods: Sequence[str]) -> list[str]:
-    """The baselines that were named, or else the usual ones, as the methods' names spell them."""
+    """The named baselines as the methods' names spell them, or else the usual ones."""
     if not named:
         return usual_baselines(methods)
     by_lower_case = {name.lower(): name for name in methods}

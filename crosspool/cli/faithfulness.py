@@ -42,7 +42,7 @@ def faithfulness_command(
     out: shared.ResultFolder = None,
     json: Json = False,
 ) -> None:
-    """Measure whether what an explanation says to matter does matter.
+    """Measure whether what an explanation calls important is important.
 
     On the test images of random splits, remove the channels that contribute most to the predicted class, and leave out
     the positions where its evidence lies, against other orders; then predict again. For fieldguide, also measure how
@@ -63,7 +63,7 @@ def faithfulness_command(
     specs = chosen_methods(method, baseline, structure)
     if not 0 < channels < 100:
         raise SettingError(f"--channels is a share in percent, above 0 and below 100, not {channels:g}.")
-    question_for(structure)  # raises for what is wrong, before anything is loaded
+    question_for(structure)  # raises before anything is loaded
     folder = checked_folder(out)
     size = shared.parsed_train_size(train_size)
     options = SplitOptions(splits, size, labelled.seed, False, labelled.on_problem)
@@ -107,7 +107,7 @@ def chosen_methods(method: str | None, baseline: str | None, structure: "Archite
 
 
 def drawings(spec: str, dataset: "Dataset") -> "Callable[[int], Drawing] | None":
-    """The masks of FieldGuide's samples, by their number among those that can be used; None for other data sets."""
+    """The masks of FieldGuide's samples, by their number in `dataset`; None for other data sets."""
     from crosspool.datasets.catalogue import FIELDGUIDE, fieldguide_numbers
     from crosspool.datasets.fieldguide import fieldguide, image_and_masks
 

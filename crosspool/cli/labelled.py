@@ -43,7 +43,7 @@ CACHE_HELP = "Where the network's features are kept."
 
 @dataclass(frozen=True)
 class LabelledOptions:
-    """The labelled images, the network that looks at them, and where everything is kept."""
+    """The labelled images, the network, and where downloads and features are kept."""
 
     dataset: Annotated[str, typer.Argument(metavar="DATASET", help=DATASET_HELP)]
     seed: Seed = 0
@@ -67,9 +67,9 @@ class LabelledOptions:
         return load_backbone(self.backbone, self.weights, self.device)
 
     def compute_features(self, dataset: "Dataset", backbone: "Backbone", sources: "Sequence[Source]") -> "Features":
-        """Compute what the cache lacks. Images that cannot be read are left out with a problem each, or stop it all.
+        """Compute what the cache lacks. Images that cannot be read are left out, or raise ImageError with "stop".
 
-        Raises ImageError for the first of them with "stop", and DatasetError if none can be read or there are too many.
+        Raises DatasetError if none can be read or there are too many.
         """
         from crosspool.cache import ArrayCache, default_cache
         from crosspool.evaluation.protocol import check_number, without_unreadable
@@ -112,7 +112,7 @@ def parsed_train_size(text: str | None) -> int | float | None:
 
 
 class StageBars:
-    """A progress bar for each stage, added when the work comes to it."""
+    """A progress bar for each stage, added when the stage begins."""
 
     def __init__(self, bars: "Progress") -> None:
         self._bars = bars
@@ -126,7 +126,7 @@ class StageBars:
 
 @contextmanager
 def resumable() -> Iterator[None]:
-    """Say on Ctrl-C what is kept."""
+    """On Ctrl-C, report what is kept."""
     try:
         yield
     except KeyboardInterrupt:

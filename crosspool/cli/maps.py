@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".png", ".svg", ".pdf", ".csv", ".npz", ".html")
 WITH_ALL_MAPS = (".npz", ".html")
-DEFAULT_TOP = 23  # with the image itself three full rows
+DEFAULT_TOP = 23  # three full rows, with the image itself
 OUT_HELP = (
     "A .png, .svg or .pdf slide of some maps, a .csv of their weights, an .npz with all numbers, or an .html page with "
     "all maps to look through."
@@ -86,7 +86,7 @@ def maps_command(
 
 
 def channel_list(text: str, count: int, name: str = "--channels") -> list[int]:
-    """The numbers in "0,5,12-20", each once, in that order. Raises SettingError, naming the option, otherwise."""
+    """The numbers in "0,5,12-20", each once, in that order. Raises SettingError with the option's `name`."""
     chosen: dict[int, None] = {}
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
@@ -107,7 +107,7 @@ def _criterion(sort: options.SortChoice) -> "Criterion":
 
 
 def strongest(statistics: "ChannelStatistics", sort: options.SortChoice, top: int) -> list[int]:
-    """The first `top` channels that are not dead, the largest first (by number: the smallest)."""
+    """The first `top` channels that are not dead, largest first; by number, lowest first."""
     order = statistics.order(_criterion(sort))
     alive: list[int] = order[~statistics.dead[order]][:top].tolist()
     if not alive:

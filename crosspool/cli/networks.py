@@ -24,7 +24,7 @@ def backbones_command(json: Json = False) -> None:
     if json:
         print_json([_spec_json(spec) for spec in specs])
         return
-    licences = [spec.weights_licence.partition(" (") for spec in specs]  # some name the place of their text
+    licences = [spec.weights_licence.partition(" (") for spec in specs]  # some state where their text is
     states = [(spec.weights.availability, f"{spec.weights.megabytes:.0f} MB") for spec in specs]
     columns = [
         Column("name", [spec.name for spec in specs]),

@@ -1,4 +1,4 @@
-"""The options that several commands share. Their choices are written out: torch is imported only by a command."""
+"""The options that several commands share. Their choices are repeated here, so that the help does not import torch."""
 
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
@@ -61,7 +61,7 @@ def side(spec: "BackboneSpec", size: int | None) -> int:
 
 
 def option_by_option(command: Callable[..., None]) -> Callable[..., None]:
-    """The command as typer wants it: a parameter that is a dataclass becomes an option for each of its fields."""
+    """The command for typer: a parameter that is a dataclass becomes an option for each of its fields."""
     parameters = signature(command, eval_str=True).parameters.values()
     groups: dict[str, Any] = {p.name: p.annotation for p in parameters if is_dataclass(p.annotation)}
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from crosspool.errors import SettingError
 from crosspool.whole_files import whole_file
 
-# What an evaluation calls its files, apart from the first, results.json, which lists them.
+# The names of an evaluation's files, except the first, results.json, which lists them.
 EVALUATION_FILES = re.compile(
     r"results\.(csv|md)|(paired|predictions)\.csv|accuracy-against-bytes\.(png|svg)|confusion-[\w.@+-]+\.(csv|png)",
     re.ASCII,
@@ -71,7 +71,7 @@ def _disk_errors(path: Path) -> Iterator[None]:
 def write_files(
     folder: Path | None, files: Mapping[str, Callable[[], bytes]], stale: Collection[str] = ()
 ) -> list[str]:
-    """Write all files, if there is a folder for them, each replaced whole, and return their names.
+    """Write all files if there is a folder for them, replacing each whole, and return their names.
 
     Stale files are removed once the first file, the record of the others, is written.
     """
@@ -89,7 +89,7 @@ def write_files(
 
 
 def files_of_earlier_run(folder: Path | None) -> set[str]:
-    """The files that an evaluation listed in its results.json there, if their names are ones that it gives."""
+    """The files listed in results.json there, if their names are those of an evaluation."""
     if folder is None:
         return set()
     try:

@@ -1,4 +1,4 @@
-"""`predict` and `classify`: what is in images, by the network's own classes or by those of a trained classifier."""
+"""`predict` and `classify`: name images, with the network's own classes or those of a trained classifier."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -37,7 +37,7 @@ def predict_command(
     network = load_backbone(backbone, weights, device)
     settings = {"backbone": backbone, "weights": Path(network.weights).name, "size": pixels}
     records = []
-    for path in images:  # one at a time: a batch is no faster on a CPU, and large photos need their memory
+    for path in images:  # one at a time: a batch is no faster on a CPU, and large images take memory
         (best,) = network.predict(load_image(path), top, size=pixels, framing=framing)
         predictions = [{"label": label, "probability": probability} for label, probability in best]
         records.append({"image": path, **settings, "predictions": predictions})

@@ -1,1 +1,1 @@
-"""How well classifiers do: splits, metrics, and how sure one can be of them."""
+"""How well classifiers do: splits, metrics, and the uncertainty of these."""

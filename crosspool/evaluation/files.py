@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from matplotlib.figure import Figure
-
 from crosspool.datasets import Dataset
 from crosspool.drawing.cost import Point, cost_figure
 from crosspool.drawing.figures import confusion_figure
@@ -99,23 +97,18 @@ def _prediction_rows(findings: AccuracyFindings, dataset: Dataset) -> str:
     return csv_text([header, *rows])
 
 
-def cost_plot(findings: AccuracyFindings) -> Figure:
-    """How well the methods do against the bytes of an image's vector."""
+def _cost_file(findings: AccuracyFindings, suffix: str) -> bytes:
+    """A figure of how well the methods do against the bytes of an image's vector."""
     points = []
     for result in findings.report.methods:
         measured = result.measures[findings.report.measure]
-        interval = measured.interval
-        ends = None if interval is None or interval.is_point else (interval.low, interval.high)
+        ends = None if measured.interval is None else measured.interval.ends
         points.append(Point(result.name, result.bytes_per_image, measured.value, ends))
     title = f"{findings.report.dataset}, {findings.network}\n{findings.protocol_sentence}"
-    with any_script():
-        return cost_figure(points, findings.measure, title)
-
-
-def _cost_file(findings: AccuracyFindings, suffix: str) -> bytes:
     about: dict[str, str | None] = {"Title": f"{findings.measure} against bytes"}
     about |= {"Description": findings.command_line} if suffix == "png" else {"Date": None}
-    return figure_bytes(cost_plot(findings), suffix, about)
+    with any_script():
+        return figure_bytes(cost_figure(points, findings.measure, title), suffix, about)
 
 
 def confusion_results(findings: AccuracyFindings) -> dict[str, MethodResult]:

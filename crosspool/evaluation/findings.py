@@ -9,7 +9,6 @@ from crosspool import __version__
 
 if TYPE_CHECKING:
     from crosspool.datasets import Dataset
-    from crosspool.evaluation.intervals import Interval
     from crosspool.evaluation.report import MethodResult, Paired, Report
 
 MEASURES = {"accuracy": "accuracy", "mean_average_precision": "mean average precision"}
@@ -101,7 +100,7 @@ def method_json(result: "MethodResult", main: str) -> dict[str, Any]:
     return {
         "name": result.name,
         main: measured.value,
-        "interval": _ends(measured.interval),
+        "interval": None if measured.interval is None else measured.interval.ends,
         **{name: other.value for name, other in result.measures.items() if name != main},
         **_attributes(result, "dimensions", "bytes_per_image", "seconds_per_image"),
         "by_split": measured.by_split,
@@ -112,7 +111,7 @@ def paired_json(pair: "Paired") -> dict[str, Any]:
     """A comparison, with the counts and the p-value of McNemar's test."""
     test = pair.mcnemar
     counts = test and {"only_method": test.only_a, "only_baseline": test.only_b, "p_value": test.p_value}
-    return {**vars(pair), "interval": _ends(pair.interval), "mcnemar": counts}
+    return {**vars(pair), "interval": None if pair.interval is None else pair.interval.ends, "mcnemar": counts}
 
 
 def _paper_json(report: "Report") -> dict[str, Any]:
@@ -127,7 +126,3 @@ def _paper_json(report: "Report") -> dict[str, Any]:
 
 def _attributes(source: object, *names: str) -> dict[str, Any]:
     return {name: getattr(source, name) for name in names}
-
-
-def _ends(interval: "Interval | None") -> list[float] | None:
-    return None if interval is None or interval.is_point else [interval.low, interval.high]

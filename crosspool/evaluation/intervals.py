@@ -30,6 +30,11 @@ class Interval:
         """Whether the interval has no width."""
         return self.high - self.low < NO_WIDTH
 
+    @property
+    def ends(self) -> tuple[float, float] | None:
+        """The two ends; None if the interval has no width."""
+        return None if self.is_point else (self.low, self.high)
+
 
 def resampled_t(
     values: Sequence[float] | np.ndarray, n_train: float, n_test: float, *, level: float = LEVEL

@@ -145,4 +145,4 @@ def seconds_per_image(
         encoder.transform([compute_record(features.backbone, image, method.sources)])
         times.append(time.perf_counter() - start)
         step()
-    return float(np.median(times[1:] or times))  # the first one finds everything cold
+    return float(np.median(times[1:] or times))  # the first one is slow, as nothing is warm

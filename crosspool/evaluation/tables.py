@@ -76,7 +76,7 @@ def _paired_columns(report: "Report") -> tuple[Column, ...]:
 
 
 def difference_verdict(pair: "Paired") -> str:
-    """The most that the interval says about a difference."""
+    """The verdict on a difference that its interval allows."""
     if pair.interval is None:
         return "no interval"
     if pair.interval.is_point:

@@ -296,7 +296,7 @@ def test_an_interval_without_width_is_left_out() -> None:
     findings = findings_of(report_of((none, wide, none)))
     document = accuracy_json(findings)
     assert document["methods"][0]["interval"] is None
-    assert [pair["interval"] for pair in document["paired"]] == [[0.4, 0.6], None]
+    assert [pair["interval"] for pair in document["paired"]] == [(0.4, 0.6), None]
     assert "| a | 50.0 % | – |" in tables.accuracy_markdown(findings)
     assert "+10.0 | – |" in tables.accuracy_markdown(findings)
 
