@@ -51,7 +51,7 @@ class ImageMaps:
     upper: np.ndarray
     pooled: np.ndarray
     statistics: ChannelStatistics
-    signed: bool = False
+    signed: bool
 
     def patch(self, row: int, column: int) -> np.ndarray:
         """The local feature x_i at a position of the upper map, of length D_t*m*n, with zeros outside the lower map."""
@@ -117,4 +117,5 @@ def _compute(request: MapRequest, image: Image.Image, backbone: Backbone) -> Ima
     pooled = cross_layer_pool(maps.lower, maps.upper, **pair.geometry, border=request.border)
     lower, upper, numbers = (values[0].cpu().numpy() for values in (maps.lower, maps.upper, pooled))
     statistics = channel_statistics(maps.upper[0], pooled[0])
-    return ImageMaps(pair, maps.framed[0], lower, upper, numbers, statistics)
+    signed = request.signed and pair.can_be_negative
+    return ImageMaps(pair, maps.framed[0], lower, upper, numbers, statistics, signed)

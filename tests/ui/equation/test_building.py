@@ -25,7 +25,7 @@ def maps_of(lower, upper, border="zero", **geometry):
     pair = LayerPair("u", "u", "x", "a", len(lower), len(upper), **geometry, activation="ReLU")
     pooled = cross_layer_pool(lower[None], upper[None], **pair.geometry, border=border)[0]
     statistics = channel_statistics(upper, pooled)
-    return ImageMaps(pair, Image.new("RGB", (8, 8)), lower.numpy(), upper.numpy(), pooled.numpy(), statistics)
+    return ImageMaps(pair, Image.new("RGB", (8, 8)), lower.numpy(), upper.numpy(), pooled.numpy(), statistics, False)
 
 
 LOWER = [[[1, 2], [3, 4]], [[10, 0], [0, 5]]]

@@ -122,7 +122,9 @@ def images_maps(backbone, pair, border="zero", signed=False):
     found = backbone.activations(sample(), pair, 128, signed=signed)
     pooled = cross_layer_pool(found.lower, found.upper, **pair.geometry, border=border)[0]
     statistics = channel_statistics(found.upper[0], pooled)
-    return ImageMaps(pair, found.framed[0], found.lower[0].numpy(), found.upper[0].numpy(), pooled.numpy(), statistics)
+    return ImageMaps(
+        pair, found.framed[0], found.lower[0].numpy(), found.upper[0].numpy(), pooled.numpy(), statistics, signed
+    )
 
 
 def network(join, activation=None):

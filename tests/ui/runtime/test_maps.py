@@ -193,6 +193,7 @@ def test_patches_are_the_columns_of_local_features(geometry, rows, columns):
         upper.numpy(),
         features.sum(dim=1)[None].numpy(),
         channel_statistics(upper, features.sum(dim=1)[None]),
+        signed=False,
     )
     patches = np.stack([maps.patch(row, column) for row in range(high) for column in range(wide)], axis=1)
     assert np.array_equal(patches, features.numpy())
