@@ -45,15 +45,15 @@ def section():
     from crosspool.ui.visit.link import LinkState
     from crosspool.ui.visit.state import visit_state
 
-    def body(picture, request, maps):
-        across(picture, request, maps, selected_channel(maps), current_look(maps.signed))
+    def body(image, request, maps):
+        across(image, request, maps, selected_channel(maps), current_look(maps.signed))
 
     maps_page("Across", body)
     st.caption(f"map {visit_state(LinkState).channel} of {visit_state(ImageState).source}")
 
 
 @pytest.fixture(autouse=True)
-def nothing_seen(tmp_path, monkeypatch, server):
+def empty_caches(tmp_path, monkeypatch, server):
     """No weights but the embedded ones, and nothing computed before."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     server.cache.clear()
@@ -61,25 +61,25 @@ def nothing_seen(tmp_path, monkeypatch, server):
 
 @pytest.fixture
 def passes(monkeypatch):
-    """A list that grows with every image that is looked at."""
-    seen, compute_maps = [], compute._compute
+    """The hash of every image whose maps are computed, in this order."""
+    images, compute_maps = [], compute._compute
 
     def counted(request, image, backbone):
-        seen.append(request.image)
+        images.append(request.image)
         return compute_maps(request, image, backbone)
 
     monkeypatch.setattr(compute, "_compute", counted)
-    return seen
+    return images
 
 
-def visit(**params):
+def opened(**params):
     app = AppTest.from_function(section, default_timeout=120)
     app.query_params.update({**SMALL, **params})
     return checked(app.run())
 
 
-def looked(app):
-    """Press the button, wait for the survey, and see what came of it."""
+def surveyed(app):
+    """The page once the button was pressed and all maps are computed."""
     app = checked(app.button(key="across-look").click().run())
     assert state_of(app, AcrossState).survey.wait(LONG)
     return checked(app.run())
@@ -90,20 +90,20 @@ def pick(app, control, option):
 
 
 def upload(app, count):
-    """What the uploader leaves in the session: so many pictures of different tints."""
-    pictures = [sources._visitors_image(png(tinted(seed, seed % 3)), f"mine {seed}.png") for seed in range(count)]
-    state_of(app, ImageState).received = {picture.key: picture for picture in pictures}
+    """What the uploader leaves in the session: `count` images of different tints."""
+    images = [sources._visitors_image(png(tinted(seed, seed % 3)), f"mine {seed}.png") for seed in range(count)]
+    state_of(app, ImageState).received = {image.key: image for image in images}
     return checked(app.run())
 
 
 def labelled(app, each, damaged=0):
-    """What "Train & compare" leaves in the session: two classes of so many pictures, some of them damaged."""
+    """What "Train & compare" leaves in the session: two classes of `each` images, and some damaged ones."""
     own = Collection("Your images")
     for turn in range(each):
         for channel, label in enumerate(("red", "green")):
             own.add(label, png(tinted(10 * turn + channel, channel)), f"{turn}.png")
     own.classes["red"] += [
-        LabelledImage(ImageHash(f"{turn}"), ImageHash(f"{turn}"), f"bad {turn}.png", b"no picture", "")
+        LabelledImage(ImageHash(f"{turn}"), ImageHash(f"{turn}"), f"bad {turn}.png", b"no image", "")
         for turn in range(damaged)
     ]
     state_of(app, LabelledState).own_collection, state_of(app, LabelledState).labelled_source = own, "upload"
@@ -115,9 +115,9 @@ def network(name="squeezenet1_1"):
     return load_backbone(name, "untrained")
 
 
-def upper(picture):
-    """All maps of a picture straight from the library, (D, H, W)."""
-    return network().activations(picture, PAIR, SIZE).upper[0].numpy()
+def upper(image):
+    """All maps of an image straight from the library, (D, H, W)."""
+    return network().activations(image, PAIR, SIZE).upper[0].numpy()
 
 
 @cache
@@ -140,69 +140,69 @@ def steps(row, column=0):
 
 
 def test_nothing_is_computed_unasked(passes):
-    app = visit()
-    assert len(passes) == 1  # the page's own picture
+    app = opened()
+    assert len(passes) == 1  # the page's own image
     assert [bool(row["cells"]) for row in rows(app)] == [True] + [False] * (len(NAMES) - 1)
     assert [row["chosen"] for row in rows(app)] == [True] + [False] * (len(NAMES) - 1)
     assert f"1 of {len(NAMES)} images computed" in shown_text(app)
     for order in ("peak", "mean", "given"):
         app = pick(app, "order", order)
     assert len(passes) == 1
-    app = looked(app)
+    app = surveyed(app)
     assert len(passes) == len(NAMES)
     assert all(row["cells"] for row in rows(app))
     assert app.button(key="across-look").disabled
     assert len(set(passes)) == len(NAMES)
-    assert all(row["cells"] for row in rows(visit()))  # another session computes nothing
+    assert all(row["cells"] for row in rows(opened()))  # another session computes nothing
     assert len(passes) == len(NAMES)
 
 
 def test_a_column_has_the_librarys_values_on_one_scale():
-    app = looked(visit(channel="5", pins="40,5", smooth="0"))
+    app = surveyed(opened(channel="5", pins="40,5", smooth="0"))
     maps = library()
     columns = component(app, "across")["columns"]
     assert [column["channel"] for column in columns] == [40, 5]  # as they were pinned
     for place, channel in enumerate((40, 5)):
-        top = max(float(one[channel].max()) for one in maps)
+        top = max(float(image_maps[channel].max()) for image_maps in maps)
         assert columns[place]["scale"] == ["0", number(top)]
-        for row, one in zip(rows(app), maps, strict=True):
+        for row, image_maps in zip(rows(app), maps, strict=True):
             cell = row["cells"][place]
-            assert np.abs(steps(row, place) - one[channel] / top * 255).max() <= 1
-            where = np.unravel_index(one[channel].argmax(), one[channel].shape)
-            assert cell["peak"] == f"peak {number(one[channel].max())}"
+            assert np.abs(steps(row, place) - image_maps[channel] / top * 255).max() <= 1
+            where = np.unravel_index(image_maps[channel].argmax(), image_maps[channel].shape)
+            assert cell["peak"] == f"peak {number(image_maps[channel].max())}"
             assert cell["place"] == f"row {where[0]}, column {where[1]}"
-            assert cell["mean"] == f"mean {number(one[channel].mean())}"
+            assert cell["mean"] == f"mean {number(image_maps[channel].mean())}"
 
 
 @pytest.mark.parametrize(("params", "top"), [({"scale": "layer"}, None), ({"scale": "fixed", "top": "0.5"}, 0.5)])
 def test_all_columns_share_the_scale_of_the_layer_or_a_fixed_one(params, top):
-    app = looked(visit(channel="5", pins="40", **params))
+    app = surveyed(opened(channel="5", pins="40", **params))
     maps = library()
-    top = top or max(float(one.max()) for one in maps)
+    top = top or max(float(image_maps.max()) for image_maps in maps)
     assert [column["scale"] for column in component(app, "across")["columns"]] == [None, None]
     (bar,) = (element.proto.body for element in app.get("html") if "colour-scale" in element.proto.body)
     assert "<span>0</span>" in bar
     assert f"<span>{number(top)}</span>" in bar
-    for row, one in zip(rows(app), maps, strict=True):
-        assert np.abs(steps(row, 1) - np.clip(one[40] / top, 0, 1) * 255).max() <= 1 + one[40].max() / top
+    for row, image_maps in zip(rows(app), maps, strict=True):
+        assert np.abs(steps(row, 1) - np.clip(image_maps[40] / top, 0, 1) * 255).max() <= 1 + image_maps[40].max() / top
 
 
 def test_signed_maps_have_their_zero_in_the_middle():
     params = {"backbone": "resnet18", "pair": "layer4.1.conv2", "signed": "1", "channel": "3"}
-    app = looked(visit(**params))
-    found = [network("resnet18").activations(sample(name), params["pair"], SIZE, signed=True) for name in NAMES]
-    maps = [one.upper[0, 3].numpy() for one in found]
-    top = max(float(np.abs(one).max()) for one in maps)
-    for row, one in zip(rows(app), maps, strict=True):
-        assert np.abs(steps(row) - (one / top + 1) * 127.5).max() <= 1.5
+    app = surveyed(opened(**params))
+    results = [network("resnet18").activations(sample(name), params["pair"], SIZE, signed=True) for name in NAMES]
+    maps = [result.upper[0, 3].numpy() for result in results]
+    top = max(float(np.abs(weights).max()) for weights in maps)
+    for row, weights in zip(rows(app), maps, strict=True):
+        assert np.abs(steps(row) - (weights / top + 1) * 127.5).max() <= 1.5
     strongest = sorted(zip(maps, NAMES, strict=True), key=lambda pair: -np.abs(pair[0]).max())
     titles_of = {entry.id: entry.title for entry in samples()}
     assert titles(pick(app, "order", "peak")) == [titles_of[name] for _, name in strongest]
 
 
 def test_the_strongest_image_comes_first():
-    app = looked(visit(channel="5"))
-    maps = {entry.title: one[5] for entry, one in zip(samples(), library(), strict=True)}
+    app = surveyed(opened(channel="5"))
+    maps = {entry.title: image_maps[5] for entry, image_maps in zip(samples(), library(), strict=True)}
     assert titles(app) == list(maps)
     peaks = sorted(maps, key=lambda title: -maps[title].max())
     assert titles(pick(app, "order", "peak")) == peaks
@@ -213,78 +213,78 @@ def test_the_strongest_image_comes_first():
 
 
 def test_of_equal_peaks_the_larger_mean_comes_first():
-    def glance(peak, mean):
+    def summary(peak, mean):
         return survey.ImageSummary("", False, *(np.array([value]) for value in (0, peak, 0, 0, mean)))
 
-    rows = [("a", glance(6, 1)), ("b", None), ("c", glance(6, 2)), ("d", glance(-7, -3)), ("e", glance(5, 5))]
+    rows = [("a", summary(6, 1)), ("b", None), ("c", summary(6, 2)), ("d", summary(-7, -3)), ("e", summary(5, 5))]
     orders: dict[Order, str] = {"peak": "dcaeb", "mean": "ecadb"}
     for order, names in orders.items():
-        found: Any = strongest_first(cast(Any, rows), 0, order)
-        assert "".join(name for name, _ in found) == names
+        ranked: Any = strongest_first(cast(Any, rows), 0, order)
+        assert "".join(name for name, _ in ranked) == names
 
 
 # --- sets
 
 
-def test_ones_own_images_come_first_from_two_on():
-    app = upload(visit(), 1)
+def test_two_or_more_uploads_come_before_the_samples():
+    app = upload(opened(), 1)
     assert titles(app) == [entry.title for entry in samples()]
     app = upload(app, 3)
     assert titles(app) == ["mine 0.png", "mine 1.png", "mine 2.png"]
-    assert titles(pick(app, "set", "both")) == [*(f"mine {turn}.png" for turn in range(3)), *titles(visit())]
+    assert titles(pick(app, "set", "both")) == [*(f"mine {turn}.png" for turn in range(3)), *titles(opened())]
     state_of(app, ImageState).received = {}
     app = checked(app.run())
     assert titles(app) == [entry.title for entry in samples()]
 
 
 def test_a_sample_that_was_uploaded_is_one_image():
-    app = visit()
+    app = opened()
     cat = samples()[0]
     own = [sources._visitors_image(data, "mine") for data in (cat.path.read_bytes(), png(tinted(0, 0)))]
-    state_of(app, ImageState).received = {picture.key: picture for picture in own}
+    state_of(app, ImageState).received = {image.key: image for image in own}
     app = pick(checked(app.run()), "set", "both")
     assert titles(app) == ["mine", "mine", *(entry.title for entry in samples()[1:])]
-    app = looked(app)
+    app = surveyed(app)
     progress = state_of(app, AcrossState).survey.progress
     assert progress.total == progress.done == len(NAMES)
     assert app.button(key="across-look").label == f"All {len(NAMES) + 1} computed"
 
 
 def test_of_a_labelled_set_the_strongest_are_shown(passes, server):
-    app = labelled(visit(channel="5"), each=8)
+    app = labelled(opened(channel="5"), each=8)
     assert not [element for element in app.get("bidi_component") if element.key == "across"]
-    app = looked(app)
+    app = surveyed(app)
     assert len(passes) == 17
     assert "16 of 16 images computed. The 12 strongest of them: by the peak of map 5" in shown_text(app)
-    shots = {
-        f"{label}/{place} {shot.title}": upper(load_image(shot.data))[5].max()
+    peaks = {
+        f"{label}/{place} {image.title}": upper(load_image(image.data))[5].max()
         for label, members in state_of(app, LabelledState).own_collection.classes.items()
-        for place, shot in enumerate(members, 1)
+        for place, image in enumerate(members, 1)
     }
-    assert titles(app) == sorted(shots, key=lambda name: -shots[name])[:12]
-    (first,) = [usage for usage in server.cache.usages() if usage.name == "maps"]
-    assert first.entries == 1  # of the others no more than is shown is kept
+    assert titles(app) == sorted(peaks, key=lambda name: -peaks[name])[:12]
+    (maps_usage,) = [usage for usage in server.cache.usages() if usage.name == "maps"]
+    assert maps_usage.entries == 1  # of the others no more than is shown is kept
     other = checked(app.run())
     state_of(other, LinkState).channel = 40
     other = checked(other.run())
     assert len(passes) == 17
-    assert titles(other) != sorted(shots, key=lambda name: -shots[name])[:12]
+    assert titles(other) != sorted(peaks, key=lambda name: -peaks[name])[:12]
 
 
 def test_a_large_set_is_thinned_out_to_what_there_is_room_for(monkeypatch):
     maps = upper(sample())
-    a_picture = maps.size + len(maps) * survey.BYTES_A_CHANNEL + survey.BYTES_A_PHOTO
-    cache, max_images = SharedCache(2 * 5 * a_picture), survey.max_images
+    bytes_per_image = maps.size + len(maps) * survey.BYTES_A_CHANNEL + survey.BYTES_A_PHOTO
+    cache, max_images = SharedCache(2 * 5 * bytes_per_image), survey.max_images
     monkeypatch.setattr("crosspool.ui.maps.survey.max_images", lambda _, map_shape: max_images(cache, map_shape))
-    app = labelled(visit(), each=8)
+    app = labelled(opened(), each=8)
     assert app.button(key="across-look").label == "Compute these 4 images"
     assert "One in 4 images is computed: there is no room for the maps of all 16." in shown_text(app)
 
 
-def test_a_damaged_picture_is_one_sentence_and_the_others_go_on():
-    app = looked(labelled(visit(), each=2, damaged=1))
-    (told,) = [text for text in texts(app.warning) if "bad 0" in text]
-    assert told.count("\n") == 1
+def test_a_damaged_image_gives_one_sentence_and_the_others_go_on():
+    app = surveyed(labelled(opened(), each=2, damaged=1))
+    (warning,) = [text for text in texts(app.warning) if "bad 0" in text]
+    assert warning.count("\n") == 1
     assert len(rows(app)) == 4
     assert app.button(key="across-look").label == "All 4 computed"
 
@@ -294,7 +294,7 @@ def test_a_damaged_picture_is_one_sentence_and_the_others_go_on():
 
 @pytest.fixture
 def held(monkeypatch):
-    """Images are looked at one by one: each waits until it may."""
+    """A semaphore that lets the maps of one image be computed at each release."""
     turn = threading.Semaphore(0)
 
     def waiting(*args, **options):
@@ -312,8 +312,8 @@ def until(condition):
         time.sleep(0.01)
 
 
-def test_results_come_one_by_one_until_it_is_cancelled(held):
-    app = checked(visit().button(key="across-look").click().run())
+def test_results_come_one_by_one_until_the_survey_is_cancelled(held):
+    app = checked(opened().button(key="across-look").click().run())
     held.release(2)
     under_way = state_of(app, AcrossState).survey
     until(lambda: under_way.progress.done == 2)
@@ -325,14 +325,14 @@ def test_results_come_one_by_one_until_it_is_cancelled(held):
     assert titles(app) == [entry.title for entry in samples()]
     app = checked(app.button(key="across-cancel").click().run())
     assert not app.get("progress")
-    held.release()  # the one that was begun finds that nobody waits for it
+    held.release()  # the image under way finds that nobody waits for it
     assert under_way.wait(LONG)
     assert under_way.progress.done == 2
     assert checked(app.run()).button(key="across-look").label == f"Compute the other {len(NAMES) - 3} images"
 
 
-def test_other_settings_end_it(held):
-    app = checked(visit().button(key="across-look").click().run())
+def test_other_settings_end_the_survey(held):
+    app = checked(opened().button(key="across-look").click().run())
     under_way = state_of(app, AcrossState).survey
     state_of(app, LinkState).framing = "squash"
     app = checked(app.run())

@@ -24,7 +24,7 @@ def build(**params):
 
 
 def move(app, row, column):
-    """What a click on a picture does."""
+    """What a click on an image does."""
     state_of(app, MapsState).cell = (row, column)
     return checked(app.run())
 

@@ -1,4 +1,4 @@
-"""Every page as a session sees it, without a browser."""
+"""Every page, without a browser."""
 
 import io
 import json
@@ -65,17 +65,17 @@ def shown_text(app):
 
 
 def component(app, key):
-    """What a component of ours was given to draw."""
-    (found,) = (element for element in app.get("bidi_component") if element.key == key)
-    return json.loads(found.proto.json)
+    """The data of one of our components."""
+    (element,) = (each for each in app.get("bidi_component") if each.key == key)
+    return json.loads(element.proto.json)
 
 
 def component_state(app, key, event, value):
-    """What a browser sends when a component of ours tells that something was done in it."""
-    (found,) = (element for element in app.get("bidi_component") if element.key == key)
+    """What a browser sends after an event in one of our components."""
+    (element,) = (each for each in app.get("bidi_component") if each.key == key)
     sent = app._tree.get_widget_states()
-    told = [{"event": event, "value": value}]
-    sent.widgets.add(id=_make_trigger_id(found.proto.id, "events"), json_trigger_value=json.dumps(told))
+    events = [{"event": event, "value": value}]
+    sent.widgets.add(id=_make_trigger_id(element.proto.id, "events"), json_trigger_value=json.dumps(events))
     return checked(app._run(sent))
 
 
@@ -98,15 +98,15 @@ def content(app):
 
 def sent_maps(app):
     """The maps as the browser gets them."""
-    (found,) = (element for element in app.get("bidi_component") if element.key == "maps")
-    return unpack(found.proto.bytes)
+    (element,) = (each for each in app.get("bidi_component") if each.key == "maps")
+    return unpack(element.proto.bytes)
 
 
-def computed(params=SMALL, picture="cat"):
+def computed(params=SMALL, image="cat"):
     """Maps and their statistics straight from the library."""
     backbone = load_backbone(params["backbone"], "untrained")
     pair = backbone.architecture.pair(params["pair"])
-    maps = backbone.activations(sample(picture), pair, int(params["size"]))
+    maps = backbone.activations(sample(image), pair, int(params["size"]))
     pooled = cross_layer_pool(maps.lower, maps.upper, kernel_size=pair.kernel_size, padding=pair.padding)
     return maps.upper[0].numpy(), channel_statistics(maps.upper[0], pooled[0])
 
@@ -157,7 +157,7 @@ def test_the_explanation_page():
     assert "map 3 has the weight" in shown_text(app)
 
 
-def test_the_explanation_page_first():
+def test_the_explanation_page_can_be_opened_first():
     app = AppTest.from_file(APP, default_timeout=120)
     app.query_params.update(SMALL | {"channel": "4"})
     app = checked(checked(app.run()).switch_page(EXPLANATION).run())
@@ -167,9 +167,9 @@ def test_the_explanation_page_first():
 @pytest.mark.parametrize("pair", ["classifier.1", "features.9.expand3x3", "features.3.squeeze"])
 def test_both_pages_show_pairs_of_any_kernel_and_size(pair):
     app = visit(**{**SMALL, "pair": pair, "size": "160"})
-    found = architecture("squeezenet1_1").pair(pair)
-    assert f"{found.upper_channels:,} maps" in texts(app.header)
-    assert f"P has {found.feature_length:,} numbers" in shown_text(app)
+    layer_pair = architecture("squeezenet1_1").pair(pair)
+    assert f"{layer_pair.upper_channels:,} maps" in texts(app.header)
+    assert f"P has {layer_pair.feature_length:,} numbers" in shown_text(app)
     checked(app.switch_page(EXPLANATION).run())
 
 
@@ -298,7 +298,7 @@ def test_the_gallery_draws_the_librarys_maps():
     assert sent.energy == pytest.approx(statistics.energy_share, rel=1e-5)
 
 
-def test_what_is_done_in_the_gallery_changes_only_what_it_is_about():
+def test_a_change_in_the_gallery_leaves_everything_else_as_it_was():
     app = visit(**SMALL)
     before = sent_maps(app)
     app = change_gallery(app, pins=[3, 17])
@@ -324,7 +324,7 @@ def test_a_dead_map_can_be_opened():
 
 
 @pytest.mark.parametrize("border", ["zero", "valid"])
-def test_the_explanation_checks_patches_of_more_than_one_place(border):
+def test_the_explanation_checks_patches_of_more_than_one_cell(border):
     """With border=valid the positions at the border are not pooled, so the page's own sum leaves them out, too."""
     app = visit(backbone="alexnet", weights="untrained", pair="features.8", border=border, size="128")
     app = checked(app.switch_page(EXPLANATION).run())
@@ -349,13 +349,13 @@ def test_the_explanation_follows_another_image():
     app = checked(visit(**SMALL).switch_page(EXPLANATION).run())
     state_of(app, LinkState).sample = "rocket"
     app = checked(app.run())
-    channel = int(computed(picture="rocket")[1].energy_share.argmax())
+    channel = int(computed(image="rocket")[1].energy_share.argmax())
     assert app.number_input(key="explained").value == channel
 
 
 def test_the_table_and_the_code_say_the_same_as_the_library(monkeypatch, tmp_path):
     app = visit(**SMALL, sample="rocket")
-    _, statistics = computed(picture="rocket")
+    _, statistics = computed(image="rocket")
     table = app.dataframe[0].value.reset_index(drop=True).sort_values("channel")
     assert table["channel"].tolist() == list(range(len(statistics.peak)))  # the dead ones, too
     for name in ("peak", "mean", "energy_share"):
@@ -363,9 +363,9 @@ def test_the_table_and_the_code_say_the_same_as_the_library(monkeypatch, tmp_pat
         assert table[name].to_numpy() == pytest.approx(expected, rel=1e-4, abs=1e-9)
     monkeypatch.chdir(tmp_path)  # the code of a sample runs in the repository, and writes a slide
     code = app.code[0].value.replace("assets/samples", f"{APP.parent.as_posix()}/assets/samples")
-    found: dict[str, object] = {}
-    exec(code, found)
-    P = found["P"]
+    names: dict[str, object] = {}
+    exec(code, names)
+    P = names["P"]
     assert isinstance(P, torch.Tensor)
     energy = P[0].double().square().sum(dim=1)
     assert (energy / energy.sum()).numpy() == pytest.approx(statistics.energy_share, rel=1e-4, abs=1e-9)
@@ -374,7 +374,7 @@ def test_the_table_and_the_code_say_the_same_as_the_library(monkeypatch, tmp_pat
 # --- weights
 
 
-def test_untrained_is_marked_wherever_it_is_shown():
+def test_untrained_networks_are_marked_wherever_they_are_shown():
     app = visit(**SMALL)
     assert texts(app.warning) == ["Untrained network: random weights."]
     assert "SqueezeNet1 1 (untrained)" in shown_text(app)
@@ -461,7 +461,7 @@ def test_the_untrained_network_is_one_press_away():
     assert texts(app.warning) == ["Untrained network: random weights."]
 
 
-def test_weights_in_the_cache_just_work(empty_cache, server):
+def test_weights_in_the_cache_are_used_without_a_download(empty_cache, server):
     empty_cache.mkdir(parents=True)
     spec = backbone_specs()["squeezenet1_1"]
     torch.manual_seed(1)
@@ -476,14 +476,14 @@ def test_weights_in_the_cache_just_work(empty_cache, server):
         server.networks.clear()
 
 
-def test_damaged_weights_in_the_cache_are_one_sentence(empty_cache):
+def test_damaged_weights_in_the_cache_give_one_sentence(empty_cache):
     empty_cache.mkdir(parents=True)
     (empty_cache / backbone_specs()["squeezenet1_1"].weights.filename).write_bytes(b"not weights")
     app = visit(backbone="squeezenet1_1")
     assert "is damaged; get it again with: crosspool fetch squeezenet1_1" in sentences(app)[0]
 
 
-# --- pages and pictures of one's own
+# --- pages and uploads
 
 
 def test_settings_survive_a_page_switch():
@@ -573,12 +573,12 @@ def test_a_files_name_is_shown_letter_for_letter():
     assert app.error[0].value.startswith(f"{escaped} is not an image")
 
 
-def test_the_same_picture_twice_is_kept_once():
+def test_the_same_image_twice_is_kept_once():
     app = upload(visit(**SMALL), ("a.jpg", jpeg(1)), ("b.jpg", jpeg(1)))
     assert len(component(app, "upload-strip")["items"]) == 1
 
 
-def test_pictures_are_limited_and_can_be_removed():
+def test_uploads_are_limited_and_can_be_removed():
     files = [(f"{number}.jpg", jpeg(number, (32, 32))) for number in range(MAX_UPLOADS + 1)]
     app = upload(visit(**SMALL), *files)
     assert len(component(app, "upload-strip")["items"]) == MAX_UPLOADS

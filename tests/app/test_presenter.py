@@ -1,4 +1,4 @@
-"""Presenter mode as a session sees it, without a browser."""
+"""Presenter mode, without a browser."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def press(app, key):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_link_presents_any_page_until_one_leaves(page):
+def test_a_link_presents_any_page_until_the_visitor_leaves(page):
     app = checked(visit(**SMALL, present="1").switch_page(page).run())
     assert component(app, "leave-keys") == {"keys": ["Escape"]}
     assert app.query_params["present"] == "1"
@@ -41,7 +41,7 @@ def test_a_link_presents_any_page_until_one_leaves(page):
     assert "leave" not in {button.key for button in app.button}
 
 
-def test_the_lesson_offers_it_and_then_hears_a_remote_control():
+def test_the_lesson_offers_presenter_mode_and_obeys_a_remote_control():
     app = checked(visit().switch_page(LESSON).run())
     assert component(app, "step-keys")["keys"] == ["ArrowLeft", "ArrowRight"]
     app = press(app, "present-button")
@@ -65,7 +65,7 @@ def test_maps_follow_each_other_by_energy():
     assert texts(app.title) == ["Maps presented"]
 
 
-def test_it_follows_the_order_of_the_gallery():
+def test_maps_follow_the_order_of_the_gallery():
     app = present(channel="4")
     state_of(app, MapsState).first = [9, 4, 7]
     app = press(checked(app.run()), "map-after")
@@ -73,7 +73,7 @@ def test_it_follows_the_order_of_the_gallery():
     assert "**Map 9** ·" in shown_text(press(app, "map-after"))  # and round again
 
 
-def test_neighbours():
+def test_neighbours_go_round_in_a_circle():
     assert neighbours([9, 4, 7], 4) == (9, 7)
     assert neighbours([9, 4, 7], 9) == (7, 4)
     assert neighbours([9, 4, 7], 5) == (7, 9)

@@ -1,4 +1,4 @@
-"""Taking maps away, as a session sees it: which maps, what the files are called and hold, the code, and the link."""
+"""Download and share, without a browser: which maps, the names and contents of the files, the code, and the link."""
 
 import io
 from pathlib import Path
@@ -79,7 +79,7 @@ def test_files_are_named_after_what_is_in_them_and_made_when_asked_for(offered):
     assert f"{stem}-23-maps.png" in offered
 
 
-def test_pins_are_offered_as_long_as_there_are_some():
+def test_pinned_maps_are_offered_while_there_are_some():
     app = visit(pins="3")
     assert "Pinned (1)" in app.segmented_control(key="download").options
     choose(app, "pinned")
@@ -113,7 +113,7 @@ def test_the_link_has_all_settings():
     assert any("This link opens the same image" in caption.value for caption in app.caption)
 
 
-def test_a_link_does_not_hold_your_picture():
+def test_a_link_does_not_hold_a_visitors_image():
     app = visit()
     app.segmented_control(key="source").set_value("upload")
     app = ran(app)

@@ -1,4 +1,4 @@
-"""What visitors bring along: names that want to be more than names, limits, and forgetting all of it."""
+"""What visitors bring along: names that pretend to be markup, limits, and forgetting all of it."""
 
 import gc
 import html
@@ -48,16 +48,16 @@ def strings(message):
         if field.name == "id":  # which nobody sees
             continue
         values = value if field.is_repeated else [value]
-        for one in values:
-            if isinstance(one, str):
-                yield one
-            elif hasattr(one, "ListFields"):
-                yield from strings(one)
+        for content in values:
+            if isinstance(content, str):
+                yield content
+            elif hasattr(content, "ListFields"):
+                yield from strings(content)
 
 
 def interpreted(app, names):
-    """Texts of the page in which a name, or a part of one, would be taken for more than its letters."""
-    shown = sorted({shown for name in names for shown in (name, printable(name))}, key=len, reverse=True)
+    """Texts of the page in which a name, or a part of one, would be interpreted as markup."""
+    variants = sorted({text for name in names for text in (name, printable(name))}, key=len, reverse=True)
     wrong = []
     for element in app:
         proto = getattr(element, "proto", None)
@@ -66,7 +66,7 @@ def interpreted(app, names):
         escape = html.escape if element.type == "html" else as_it_is
         for text in strings(proto):
             rest = text
-            for name in shown:
+            for name in variants:
                 rest = rest.replace(escape(name), "")
             if MARK in rest:
                 wrong.append((element.type, text))
@@ -90,7 +90,7 @@ def zipped(files):
 # --- names
 
 
-def test_names_of_uploads_are_only_names():
+def test_names_of_uploads_are_shown_literally():
     names = [shortened(f"{name}.png") for name in HOSTILE]
     app = upload(visit(**SMALL), *[(f"{name}.png", png(noise(n))) for n, name in enumerate(HOSTILE)])
     assert [item["title"] for item in component(app, "upload-strip")["items"]] == list(map(printable, names))
@@ -102,7 +102,7 @@ def test_names_of_uploads_are_only_names():
     assert interpreted(app, names) == []
 
 
-def test_names_of_classes_and_of_a_zip_are_only_names():
+def test_names_of_classes_and_of_a_zip_are_shown_literally():
     app = checked(AppTest.from_file(APP, default_timeout=120).run())
     app = checked(checked(app.switch_page(TRAIN).run()).button_group(key="labelled_source").set_value("zip").run())
     names = [name.replace("/", "|").replace("\\", "|")[:100] for name in HOSTILE if name[0] != "."]
@@ -127,7 +127,7 @@ def test_a_zip_whose_names_lead_outside_is_refused():
     assert state_of(app, LabelledState).zip_collection is None
 
 
-def test_a_typed_class_is_only_a_name():
+def test_a_typed_class_is_shown_literally():
     app = checked(AppTest.from_file(APP, default_timeout=120).run())
     app = checked(checked(app.switch_page(TRAIN).run()).button_group(key="labelled_source").set_value("upload").run())
     for name in HOSTILE[:2]:
@@ -157,18 +157,18 @@ def test_a_table_for_spreadsheets_holds_no_formulas():
 # --- limits and forgetting
 
 
-def test_a_picture_without_room_is_left_out_and_the_others_stay(server):
+def test_an_image_without_room_is_left_out_and_the_others_stay(server):
     app = upload(visit(**SMALL), ("one.png", png(noise(1))))
-    (one,) = state_of(app, ImageState).received.values()
-    visit_of(app).visitor.nbytes += server.settings.visitor_megabytes * 2**20 - len(one.data) - 10
+    (image,) = state_of(app, ImageState).received.values()
+    visit_of(app).visitor.nbytes += server.settings.visitor_megabytes * 2**20 - len(image.data) - 10
     app = upload(app, ("two.png", png(noise(2))))
     assert sentences(app) == [
         "two.png was left out: your images may take 64 MB in all; remove some, or choose smaller ones."
     ]
-    assert [picture.title for picture in state_of(app, ImageState).received.values()] == ["one.png"]
+    assert [image.title for image in state_of(app, ImageState).received.values()] == ["one.png"]
 
 
-def test_a_file_beyond_its_limit_is_refused_though_the_server_took_it():
+def test_a_file_beyond_its_limit_is_refused_after_the_server_took_it():
     with use_server(Server(ServerSettings(upload_megabytes=1))):
         app = upload(visit(**SMALL), ("large.png", bytes(2**21)))
     assert sentences(app) == ["large.png has 2.0 MB, and this server takes at most 1; scale it down and try again."]
@@ -194,12 +194,12 @@ def test_the_page_says_where_images_live():
     )
 
 
-def test_nothing_is_to_be_forgotten_before_there_are_images():
+def test_there_is_no_button_to_forget_images_before_there_are_some():
     app = checked(visit(**SMALL).button_group(key="source").set_value("upload").run())
     assert not [button for button in app.button if button.key and button.key.startswith("forget-")]
 
 
-def test_forgetting_forgets_all_at_once(server):
+def test_forgetting_removes_everything_at_once(server):
     gc.collect()
     server.quota.release_dropped()
     before = server.quota.nbytes
@@ -228,7 +228,7 @@ def test_forgetting_forgets_all_at_once(server):
     assert len(state_of(app, ImageState).received) == 1
 
 
-def test_a_page_with_labelled_images_and_a_strip_of_others_offers_it_beside_both():
+def test_forgetting_is_offered_beside_labelled_images_and_beside_other_ones():
     def page():
         from crosspool.ui.maps.page import start_from_link
         from crosspool.ui.visit.choose_labelled import choose_labelled
@@ -247,7 +247,7 @@ def test_a_page_with_labelled_images_and_a_strip_of_others_offers_it_beside_both
     assert {button.key for button in app.button} >= {"forget-labelled", "forget-images"}
 
 
-def test_forgetting_ends_what_is_under_way():
+def test_forgetting_cancels_jobs():
     app = upload(visit(**SMALL), ("one.png", png(noise(1))))
     jobs = [BackgroundJob(lambda step: None, task="a test", advice="") for _ in range(2)]
     state_of(app, ComparisonState).job, state_of(app, AcrossState).survey = jobs
@@ -260,7 +260,7 @@ def test_forgetting_ends_what_is_under_way():
 @pytest.mark.parametrize("length", [254, 255, 256, 3000])
 def test_long_names_keep_their_ends(length):
     name = "a" * (length - 4) + ".png"
-    found = shortened(name)
-    assert len(found) == min(length, 255)
-    assert found.endswith(".png")
-    assert (found == name) == (length <= 255)
+    short = shortened(name)
+    assert len(short) == min(length, 255)
+    assert short.endswith(".png")
+    assert (short == name) == (length <= 255)

@@ -1,4 +1,4 @@
-"""The same channels on several images in a real browser: pictures that are drawn, pressed and walked among."""
+"""The same channels on several images in a real browser: images are drawn, pressed, and reached by keyboard."""
 
 import re
 
@@ -10,10 +10,10 @@ from tests.browser.test_pages import SMALL, colours_in
 pytestmark = pytest.mark.browser
 
 
-def looked_at(window, **params):
-    """The page with all samples looked at."""
+def surveyed(window, **params):
+    """The page with the maps of all samples computed."""
     window.go(**{**SMALL, **params})
-    window.page.get_by_role("button", name=re.compile("^Compute ")).click()  # at those that no other visit has seen
+    window.page.get_by_role("button", name=re.compile("^Compute ")).click()  # those that no other visit has computed
     expect(window.page.get_by_role("button", name="All 8 computed", exact=True)).to_be_visible()
     window.settle()
     return window
@@ -24,7 +24,7 @@ def cell(window, channel, title):
 
 
 def test_every_image_is_drawn_and_a_cell_is_chosen_by_keyboard(visit):
-    window = looked_at(visit(), channel="5", pins="40")
+    window = surveyed(visit(), channel="5", pins="40")
     for title in ("Cat", "Bricks", "Galaxies"):
         assert colours_in(cell(window, 5, title).locator("canvas")) > 50
     assert cell(window, 5, "Cat").get_attribute("aria-pressed") == "true"
@@ -40,7 +40,7 @@ def test_every_image_is_drawn_and_a_cell_is_chosen_by_keyboard(visit):
 
 
 def test_on_a_phone_the_maps_scroll_beside_the_images_and_the_page_does_not(visit):
-    window = looked_at(visit(390, 844), size="160", channel="5", pins="40,41,42,43")
+    window = surveyed(visit(390, 844), size="160", channel="5", pins="40,41,42,43")
     grid, image = window.page.locator(".across"), window.page.locator(".across img").first
     grid.scroll_into_view_if_needed()
     before = image.bounding_box()["x"]

@@ -34,8 +34,8 @@ def change(page, part, value):
 
 def merge(page, data, revisions, **mine):
     """What is shown when the server's data of these revisions arrives."""
-    found = page.evaluate("([data, mine]) => exchange.merge(data, mine)", [{**data, "revisions": revisions}, mine])
-    return {part: value for part, value in found.items() if part != "revisions"}
+    state = page.evaluate("([data, mine]) => exchange.merge(data, mine)", [{**data, "revisions": revisions}, mine])
+    return {part: value for part, value in state.items() if part != "revisions"}
 
 
 def test_an_answer_to_an_older_change_does_not_undo_the_newer_one(page):
@@ -49,7 +49,7 @@ def test_an_answer_to_an_older_change_does_not_undo_the_newer_one(page):
     assert merge(page, {"selected": 4}, NONE | {"selected": second}, selected=4) == {"selected": 4}
 
 
-def test_what_the_server_changes_itself_is_shown(page):
+def test_a_change_by_the_server_is_shown(page):
     revision = change(page, "selected", 3)["selected"]["revision"]
     assert merge(page, {"selected": 9}, NONE | {"selected": revision}, selected=3) == {"selected": 9}
 
@@ -68,7 +68,7 @@ def test_nothing_is_sent_twice(page):
     assert page.evaluate("sent.length") == 1
 
 
-def test_a_change_that_can_wait_is_sent_once_the_hand_rests(page):
+def test_a_change_that_can_wait_is_sent_once_after_a_pause(page):
     page.evaluate("for (const top of [1, 2, 3]) exchange.changeLater('view', { top })")
     assert page.evaluate("sent.length") == 0
     page.wait_for_function("sent.length > 0")
@@ -85,7 +85,7 @@ def test_a_second_gallery_in_the_session_sends_newer_revisions(page):
     assert merge(page, {"selected": 3}, NONE | {"selected": before}, selected=4) == {"selected": 4}
 
 
-def test_a_server_that_begins_anew_is_believed(page):
+def test_a_restarted_server_is_believed(page):
     """A page that comes back to a server that was started again has a new session there."""
     revision = change(page, "selected", 3)["selected"]["revision"]
     merge(page, {"selected": 3}, NONE | {"selected": revision}, selected=3)

@@ -1,6 +1,6 @@
-"""The gallery in a real browser: looking, sorting, finding, pinning and choosing, by mouse, keyboard and touch.
+"""The gallery in a real browser: looking, sorting, searching, pinning and selecting, by mouse, keyboard and touch.
 
-Most of it is looked at in the HTML file, opened from the disk with the network off; what a server hears of, in the app.
+Most of it is tested in the HTML file, opened from the disk with the network off; what reaches a server, in the app.
 """
 
 import re
@@ -28,7 +28,7 @@ COUNT, SIDE = 256, 7
 
 
 @pytest.fixture(scope="module")
-def found():
+def activations():
     """The cat's maps of a pair, and the pair."""
     backbone = load_backbone(SMALL["backbone"], "untrained")
     pair = backbone.architecture.pair(SMALL["pair"])
@@ -36,21 +36,21 @@ def found():
 
 
 @pytest.fixture(scope="module")
-def maps(found):
+def maps(activations):
     """The upper maps, (256, 7, 7), and their statistics."""
-    activations, pair = found
-    pooled = cross_layer_pool(activations.lower, activations.upper, **pair.geometry)
-    return activations.upper[0].numpy(), channel_statistics(activations.upper[0], pooled[0])
+    layers, pair = activations
+    pooled = cross_layer_pool(layers.lower, layers.upper, **pair.geometry)
+    return layers.upper[0].numpy(), channel_statistics(layers.upper[0], pooled[0])
 
 
 @pytest.fixture(scope="module")
-def html_file(found, maps, tmp_path_factory):
+def html_file(activations, maps, tmp_path_factory):
     """The gallery as a file of its own."""
-    (activations, pair), (upper, statistics) = found, maps
+    (layers, pair), (upper, statistics) = activations, maps
     layout = architecture(SMALL["backbone"]).layout(128)
     boxes = [receptive_field(layout, pair.upper, i, i) for i in range(SIDE)]
     fields = [(box.top, box.bottom) for box in boxes], [(box.left, box.right) for box in boxes]
-    packed = pack_maps(upper, statistics, activations.framed[0], signed=False, fields=fields)
+    packed = pack_maps(upper, statistics, layers.framed[0], signed=False, fields=fields)
     look = Look("viridis", opacity=0.65, smooth=True, scale="map", signed=False)
     made = {"name": "</script><img src=x onerror=alert(1)>"}
     page = html_page(packed, statistics, title="Cat", caption="maps", made=made, look=look, selected=3)
@@ -110,13 +110,13 @@ def test_the_order_is_the_librarys(window, maps, sort):
     window.control("Sort by").select_option(sort)
     order = maps[1].order(sort)
     values = np.arange(COUNT) if sort == "channel" else np.abs(getattr(maps[1], sort))
-    found = shown(window)
-    assert len(found) > 20
+    channels = shown(window)
+    assert len(channels) > 20
     # 8 bits and single precision may swap what is as good as equal
-    assert values[found] == pytest.approx(values[order[: len(found)]], rel=1e-4, abs=2e-5)
+    assert values[channels] == pytest.approx(values[order[: len(channels)]], rel=1e-4, abs=2e-5)
 
 
-def test_filters_say_how_many_they_keep_and_keep_them(window, maps):
+def test_filters_keep_the_maps_that_they_count(window, maps):
     alive = int((~maps[1].dead).sum())
     strongest = np.sort(maps[1].energy_share)[::-1].cumsum()
     most = int(np.searchsorted(strongest, 0.9)) + 1
@@ -225,12 +225,12 @@ HISTORY = """wall => {
 
 def test_hovering_says_the_weight_the_cell_and_its_field(window, maps):
     channel = int(window.tile_at(2).get_attribute("data-channel"))
-    picture = window.tile_at(2).locator(".image")
-    side = picture.bounding_box()["width"]
-    picture.hover(position={"x": side * 4.5 / SIDE, "y": side * 2.5 / SIDE})
+    image = window.tile_at(2).locator(".image")
+    side = image.bounding_box()["width"]
+    image.hover(position={"x": side * 4.5 / SIDE, "y": side * 2.5 / SIDE})
     expect(window.page.locator(".lens .facts b")).to_have_text(f"Map {channel}")
-    found = architecture(SMALL["backbone"])
-    field = receptive_field(found.layout(128), found.pair(SMALL["pair"]).upper, 2, 4)
+    network = architecture(SMALL["backbone"])
+    field = receptive_field(network.layout(128), network.pair(SMALL["pair"]).upper, 2, 4)
     expect(facts(window)).to_contain_text(f"receptive field {field.width}×{field.height} px")
     text = facts(window).inner_text()
     (weight,) = re.findall(r"row 2, column 4: weight ([\d.e+−]+)", text)
@@ -238,7 +238,7 @@ def test_hovering_says_the_weight_the_cell_and_its_field(window, maps):
     expect(window.tile(channel)).to_have_attribute("aria-selected", "false")  # looking is not choosing
 
 
-def test_a_click_chooses(in_app):
+def test_a_click_selects_a_map(in_app):
     channel = in_app.tile_at(4).get_attribute("data-channel")
     in_app.tile_at(4).click()
     expect(in_app.tile(channel)).to_have_attribute("aria-selected", "true")
@@ -287,7 +287,7 @@ def test_a_press_after_coming_back_to_the_page(in_app):
     expect(in_app.tile(channel)).to_have_attribute("aria-selected", "true")
 
 
-def test_everything_by_keyboard(window):
+def test_the_gallery_can_be_used_by_keyboard(window):
     wall = window.page.locator(".wall")
     wall.focus()
     for key, place in (("ArrowRight", 1), ("ArrowRight", 2), ("ArrowLeft", 1), ("Home", 0), ("ArrowUp", 0)):
@@ -374,10 +374,10 @@ def test_a_box_on_the_photo_sorts_the_maps_by_how_well_they_find_it(window, maps
     window.page.mouse.up()
     expect(window.control("Sort by")).to_have_value("box")
     precision, contrast = expected_order(maps, box)
-    found = shown(window)
+    channels = shown(window)
     best = np.lexsort((-contrast, -precision))
-    assert precision[found] == pytest.approx(precision[best[: len(found)]], abs=0.01)
-    assert window.tile_at(0).locator(".caption span").inner_text() == f"AP {precision[found[0]]:.2f}"
+    assert precision[channels] == pytest.approx(precision[best[: len(channels)]], abs=0.01)
+    assert window.tile_at(0).locator(".caption span").inner_text() == f"AP {precision[channels[0]]:.2f}"
     dead = np.flatnonzero(maps[1].dead)
     assert not len(dead) or precision[dead] == pytest.approx(0.5 * 0.37)  # what a map that knows nothing gets
 
@@ -387,16 +387,16 @@ def test_a_box_on_the_photo_sorts_the_maps_by_how_well_they_find_it(window, maps
     assert shown(window)[0] == maps[1].energy_share.argmax()
 
 
-def test_a_click_on_the_photo_means_its_cell(window, maps):
+def test_a_click_on_the_photo_ranks_the_maps_by_its_cell(window, maps):
     window.control("Show").select_option("all")
     photo = window.page.locator(".lens .photo")
     side = photo.bounding_box()["width"]
     photo.click(position={"x": side * 3.5 / SIDE, "y": side * 2.5 / SIDE})
     expect(window.control("Sort by")).to_have_value("box")
     precision, contrast = expected_order(maps, (3 / SIDE, 2 / SIDE, 4 / SIDE, 3 / SIDE))
-    found = shown(window)
-    assert precision[found] == pytest.approx(np.sort(precision)[::-1][: len(found)], abs=1e-6)
-    ties = [k for k in found if precision[k] == precision[found[0]]]
+    channels = shown(window)
+    assert precision[channels] == pytest.approx(np.sort(precision)[::-1][: len(channels)], abs=1e-6)
+    ties = [k for k in channels if precision[k] == precision[channels[0]]]
     assert contrast[ties] == pytest.approx(sorted(contrast[ties], reverse=True))
 
 
@@ -414,7 +414,7 @@ def test_a_box_by_keyboard(window):
 # --- touch, and another image
 
 
-def test_by_touch(browser, app_url):
+def test_the_gallery_can_be_used_by_touch(browser, app_url):
     from urllib.parse import urlencode
 
     context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
@@ -513,9 +513,9 @@ def test_presenting_shows_one_map_after_the_other(visit):
     page = window.page
     expect(page.get_by_test_id("stSidebar")).not_to_be_visible()
     expect(page.locator(".strip")).not_to_be_visible()
-    pictures = [picture.bounding_box() for picture in page.locator(".frame img").all()]
-    assert len(pictures) == 2
-    assert min(box["width"] for box in pictures) > 500  # of 1,440 pixels
+    boxes = [image.bounding_box() for image in page.locator(".frame img").all()]
+    assert len(boxes) == 2
+    assert min(box["width"] for box in boxes) > 500  # of 1,440 pixels
     first = page.get_by_text(re.compile(r"^Map \d+ over the photo$")).inner_text()
     window.press("ArrowRight")
     expect(page.get_by_text(first)).to_have_count(0)

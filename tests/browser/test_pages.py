@@ -35,10 +35,10 @@ def statistics_of(image, **params):
 
 def drawn_photo(colour):
     """A photo of a disc, as JPEG bytes."""
-    picture = Image.new("RGB", (300, 200), (40, 60, 90))
-    ImageDraw.Draw(picture).ellipse((90, 40, 210, 160), fill=colour)
+    image = Image.new("RGB", (300, 200), (40, 60, 90))
+    ImageDraw.Draw(image).ellipse((90, 40, 210, 160), fill=colour)
     data = io.BytesIO()
-    picture.save(data, "JPEG", quality=95)
+    image.save(data, "JPEG", quality=95)
     return data.getvalue()
 
 
@@ -55,16 +55,16 @@ def colours_in(canvas):
 # --- the first visit
 
 
-def test_a_cold_visit_shows_a_large_picture_and_tiles(visit):
+def test_a_cold_visit_shows_large_images_and_tiles(visit):
     window = visit().go()
     page = window.page
     expect(page.get_by_role("heading", name="Weighting maps")).to_be_visible()
     expect(page.locator(".frame img")).to_have_count(2)
-    for picture in page.locator(".frame img").all():
-        box = picture.bounding_box()
+    for image in page.locator(".frame img").all():
+        box = image.bounding_box()
         assert box["width"] > 250
         assert box["width"] == pytest.approx(box["height"], abs=1)
-        assert picture.get_attribute("alt")
+        assert image.get_attribute("alt")
     for name in ("seen", "over"):  # with room for all of it, the colour bar, too
         needed, there = page.locator(f".st-key-{name}").evaluate("box => [box.scrollHeight, box.clientHeight]")
         assert needed <= there
@@ -75,7 +75,7 @@ def test_a_cold_visit_shows_a_large_picture_and_tiles(visit):
     assert page.url == f"{window.url}/"
 
 
-def test_every_page_is_quiet_when_one_walks_through(visit):
+def test_walking_through_the_pages_causes_no_complaints(visit):
     """The `visit` fixture checks the console and the hosts."""
     window = visit().go(**SMALL)
     window.page.get_by_role("link", name=EXPLANATION).click()
@@ -89,7 +89,7 @@ def test_every_page_is_quiet_when_one_walks_through(visit):
     window.settle()
 
 
-def test_the_strip_of_pictures_shows_the_chosen_one(visit):
+def test_the_strip_of_images_shows_the_chosen_one(visit):
     window = visit(390, 844).go(**SMALL, sample=samples()[-1].id)
     tiles = window.page.locator(".strip .tile")
     expect(tiles.last).to_have_attribute("aria-pressed", "true")
@@ -121,7 +121,7 @@ def test_a_link_to_a_page_is_the_first_that_a_new_server_is_asked_for(context, t
         page.close()
 
 
-def test_upload_a_photo_and_see_as_many_maps_as_the_pair_has_channels(visit):
+def test_an_uploaded_photo_has_as_many_maps_as_the_pair_has_channels(visit):
     window = visit().go(**SMALL)
     window.page.get_by_role("radio", name="Upload", exact=True).click()
     expect(window.page.get_by_text("Add an image to see its maps")).to_be_visible()
@@ -142,12 +142,12 @@ def test_upload_a_photo_and_see_as_many_maps_as_the_pair_has_channels(visit):
     expect(window.heading(strongest).first).to_be_visible()
 
 
-def test_a_click_on_the_picture_moves_the_position(visit):
+def test_a_click_on_the_image_moves_the_position(visit):
     window = visit().go(**SMALL)  # maps of 7 x 7
     facts = window.page.get_by_role("row", name="Selected position")
-    picture = window.page.locator(".frame").first
-    side = picture.bounding_box()["width"]
-    picture.click(position={"x": side * 2.5 / 7, "y": side * 4.5 / 7})
+    image = window.page.locator(".frame").first
+    side = image.bounding_box()["width"]
+    image.click(position={"x": side * 2.5 / 7, "y": side * 4.5 / 7})
     expect(facts).to_contain_text("row 4, column 2:")
     over = window.page.locator(".frame").last
     over.click(position={"x": side * 6.5 / 7, "y": side * 0.5 / 7})
@@ -199,7 +199,7 @@ def test_nonsense_in_a_link_is_ignored_with_a_note(visit):
     expect(window.page.get_by_role("heading", name="1,000 maps")).to_be_visible()
 
 
-def test_a_broken_file_is_named_and_the_earlier_picture_stays(visit):
+def test_a_broken_file_is_named_and_the_earlier_image_stays(visit):
     window = visit().go(**SMALL)
     window.page.get_by_role("radio", name="Upload", exact=True).click()
     window.upload(("good.jpg", drawn_photo("red")))
@@ -233,9 +233,9 @@ def test_nothing_is_wider_than_the_window(visit, path):
     window.expect_to_fit_every_width()
 
 
-def test_a_phone_sees_the_pictures_one_below_the_other(visit):
+def test_a_phone_shows_the_images_one_below_the_other(visit):
     window = visit(width=390, height=844).go(**SMALL)
-    boxes = [picture.bounding_box() for picture in window.page.locator(".frame img").all()]
+    boxes = [image.bounding_box() for image in window.page.locator(".frame img").all()]
     assert len(boxes) == 2
     for box in boxes:
         assert box["x"] >= 0

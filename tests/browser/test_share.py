@@ -1,4 +1,4 @@
-"""Taking maps away in a real browser: the files that the buttons give, and the HTML page with the network off."""
+"""Download and share in a real browser: the files behind the buttons, and the HTML page with the network off."""
 
 import csv
 import io
@@ -16,24 +16,24 @@ SMALL = {"backbone": "squeezenet1_1", "weights": "untrained", "pair": "features.
 ODD = "<img src=x onerror=document.title=1>'\"&amp;\u2028 ]]>-->.png"  # no file's name has a slash
 
 
-def taken(page, label):
+def downloaded(page, label):
     """The name and the bytes of the file behind a button."""
     with page.expect_download() as download:
         page.get_by_role("button", name=label, exact=True).click()
     return download.value.suggested_filename, download.value.path().read_bytes()
 
 
-def test_every_file_can_be_taken_and_opened(visit, browser, tmp_path):
+def test_every_file_can_be_downloaded_and_opened(visit, browser, tmp_path):
     page = visit().go(channel="5", pins="3,17", **SMALL).page
     expect(page.get_by_role("heading", name="Download and share")).to_be_visible()
-    files = {label: taken(page, label) for label in ("PNG", "SVG", "CSV", "NPZ", "HTML page", "Statistics")}
+    files = {label: downloaded(page, label) for label in ("PNG", "SVG", "CSV", "NPZ", "HTML page", "Statistics")}
     names, contents = zip(*files.values(), strict=True)
     stem = "Cat-squeezenet1_1-untrained-features.12.squeeze"
     ends = ("-map-5.png", "-map-5.svg", "-map-5.csv", ".npz", ".html", "-statistics.csv")
     assert names == tuple(stem + end for end in ends)
     png, svg, table, numbers, html, statistics = contents
-    with Image.open(io.BytesIO(png)) as picture:
-        assert picture.size == (1920, 1080)
+    with Image.open(io.BytesIO(png)) as image:
+        assert image.size == (1920, 1080)
     assert ElementTree.fromstring(svg).tag.endswith("svg")
     with np.load(io.BytesIO(numbers), allow_pickle=False) as archive:
         assert json.loads(archive["settings"].item())["backbone"] == "squeezenet1_1"
@@ -50,7 +50,7 @@ def test_every_file_can_be_taken_and_opened(visit, browser, tmp_path):
     context.close()
 
 
-def test_a_page_shows_an_odd_name_and_reaches_nothing(works, browser, tmp_path, monkeypatch):
+def test_a_saved_page_shows_an_odd_name_and_requests_nothing(works, browser, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Image.new("RGB", (200, 140), "orange").save(ODD, "PNG")
     works("maps", ODD, "--out", "gallery.html", "--size", 128)

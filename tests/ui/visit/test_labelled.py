@@ -1,5 +1,6 @@
-"""Labelled images: FieldGuide's, a stranger's ZIP, and pictures that come class by class."""
+"""Labelled images: FieldGuide's, a visitor's ZIP, and images that come class by class."""
 
+import base64
 import gc
 import hashlib
 import io
@@ -38,36 +39,34 @@ def shades(label, count, colour):
 # --- FieldGuide
 
 
-def test_the_guide_is_the_librarys():
-    found, expected = guide(2), fieldguide(2)
-    assert found.spec == "fieldguide:2"
-    assert found.dataset.classes == expected.classes
-    assert found.dataset.samples[5].read() == expected.samples[5].read()
-    assert found.dataset.samples[5].identity == expected.samples[5].identity  # and so are its features
-    assert len(set(found.image_keys)) == 24
+def test_the_guide_has_the_birds_of_the_librarys_fieldguide():
+    labelled_set, expected = guide(2), fieldguide(2)
+    assert labelled_set.spec == "fieldguide:2"
+    assert labelled_set.dataset.classes == expected.classes
+    assert labelled_set.dataset.samples[5].read() == expected.samples[5].read()
+    assert labelled_set.dataset.samples[5].identity == expected.samples[5].identity  # and so are its features
+    assert len(set(labelled_set.image_keys)) == 24
 
 
 def test_keys_of_the_guide_are_those_of_its_files():
-    found = guide(2)
+    labelled_set = guide(2)
     for index in (0, 7):
-        sample = found.dataset.samples[index]
-        assert found.keys_of(sample) == {hashlib.sha256(fieldguide(2).samples[index].read()).hexdigest()}
+        sample = labelled_set.dataset.samples[index]
+        assert labelled_set.keys_of(sample) == {hashlib.sha256(fieldguide(2).samples[index].read()).hexdigest()}
 
 
 def test_thumbnails_show_the_same_scene(monkeypatch):
-    found = guide(2)
-    sample = found.dataset.samples[3]
-    url = found.thumbnail_of(sample)
-    import base64
-
+    labelled_set = guide(2)
+    sample = labelled_set.dataset.samples[3]
+    url = labelled_set.thumbnail_of(sample)
     small = load_image(base64.b64decode(url.partition(",")[2]))
     large = load_image(sample.read()).resize(small.size)
-    other = load_image(found.dataset.samples[8].read()).resize(small.size)
+    other = load_image(labelled_set.dataset.samples[8].read()).resize(small.size)
 
-    def apart(one, two):
-        return np.abs(np.asarray(one, float) - np.asarray(two, float)).mean()
+    def difference(first, second):
+        return np.abs(np.asarray(first, float) - np.asarray(second, float)).mean()
 
-    assert apart(small, large) < 0.3 * apart(small, other)
+    assert difference(small, large) < 0.3 * difference(small, other)
 
 
 def test_new_birds_are_in_no_guide_and_all_differ():
@@ -82,22 +81,22 @@ def test_new_birds_are_in_no_guide_and_all_differ():
 
 def test_a_zip_of_class_folders():
     steps = []
-    found = from_zip(
+    collection = from_zip(
         zipped({**shades("birds/cat", 3, RED), **shades("birds/dog", 2, BLUE)}),
         "pets.zip",
         lambda *step: steps.append(step),
     )
-    assert {label: len(shots) for label, shots in found.classes.items()} == {"cat": 3, "dog": 2}
+    assert {label: len(images) for label, images in collection.classes.items()} == {"cat": 3, "dog": 2}
     assert steps[-1] == (5, 5)
-    made = found.labelled()
-    assert made.dataset.name == "pets"
-    assert made.dataset.samples[0].read() == encoded(RED)  # small pictures stay as they are
-    assert made.keys_of(made.dataset.samples[0]) == {hashlib.sha256(encoded(RED)).hexdigest()}
-    assert made.spec is None
+    labelled_set = collection.labelled()
+    assert labelled_set.dataset.name == "pets"
+    assert labelled_set.dataset.samples[0].read() == encoded(RED)  # small images stay as they are
+    assert labelled_set.keys_of(labelled_set.dataset.samples[0]) == {hashlib.sha256(encoded(RED)).hexdigest()}
+    assert labelled_set.spec is None
 
 
 @pytest.mark.parametrize(
-    ("files", "said"),
+    ("files", "sentence"),
     [
         (b"no zip at all", "pets.zip is not a ZIP file, or is damaged"),
         ({"1.png": encoded(), "2.png": encoded()}, "pets.zip has images but no class folders"),
@@ -106,43 +105,43 @@ def test_a_zip_of_class_folders():
         ({"../cat/1.png": encoded(), "dog/1.png": encoded()}, "names a file outside itself"),
     ],
 )
-def test_a_zip_that_cannot_be_used_is_one_sentence_without_our_folder(files, said):
-    with pytest.raises(DatasetError, match=said) as caught:
+def test_an_unusable_zip_gives_one_sentence_without_the_servers_paths(files, sentence):
+    with pytest.raises(DatasetError, match=sentence) as error:
         from_zip(files if isinstance(files, bytes) else zipped(files), "pets.zip")
-    assert "/tmp" not in str(caught.value)
-    assert "crosspool-" not in str(caught.value)
+    assert "/tmp" not in str(error.value)
+    assert "crosspool-" not in str(error.value)
 
 
-def test_long_names_stay_apart_and_a_long_file_name_is_no_obstacle():
+def test_long_class_names_stay_apart_and_a_long_file_name_is_shortened():
     long = "a" * 100
-    found = from_zip(zipped({**shades(f"{long}1", 2, RED), **shades(f"{long}2", 2, BLUE)}), "图" * 200 + ".zip")
-    assert {label: len(shots) for label, shots in found.classes.items()} == {f"{long}1": 2, f"{long}2": 2}
-    assert found.problems == []
-    assert found.name == "图" * 60
+    collection = from_zip(zipped({**shades(f"{long}1", 2, RED), **shades(f"{long}2", 2, BLUE)}), "图" * 200 + ".zip")
+    assert {label: len(images) for label, images in collection.classes.items()} == {f"{long}1": 2, f"{long}2": 2}
+    assert collection.problems == []
+    assert collection.name == "图" * 60
 
 
-def test_what_can_be_used_of_a_zip_is_used_and_the_rest_is_told():
+def test_usable_images_of_a_zip_are_kept_and_the_others_reported():
     files = {
         **shades("train/Cat", 2, RED), **shades("test/cat ", 2, BLUE), **shades("train/dog", 2, (0, 90, 0)),
         "train/dog/cut.png": encoded()[:40], "train/dog/words.txt": "x",
     }  # fmt: skip
-    found = from_zip(zipped(files), "pets.zip")
-    assert {label: len(shots) for label, shots in found.classes.items()} == {"Cat": 4, "dog": 2}
-    told = "\n".join(found.problems)
-    assert "The class cat  differs from Cat only in letter case or spaces; they were put together." in told
-    assert "training and test images were put together" in told
-    assert any(problem.startswith("train/dog/cut.png ") for problem in found.problems)
+    collection = from_zip(zipped(files), "pets.zip")
+    assert {label: len(images) for label, images in collection.classes.items()} == {"Cat": 4, "dog": 2}
+    problems = "\n".join(collection.problems)
+    assert "The class cat  differs from Cat only in letter case or spaces; they were put together." in problems
+    assert "training and test images were put together" in problems
+    assert any(problem.startswith("train/dog/cut.png ") for problem in collection.problems)
 
 
-def test_a_damaged_member_is_told_by_its_folder_and_without_ours():
+def test_a_damaged_member_is_reported_by_its_path_in_the_zip():
     data = zipped({**shades("cat", 2, RED), **shades("dog", 2, BLUE), "dog/hurt.png": encoded((1, 2, 3))})
     hurt = data.index(b"dog/hurt.png") + 40
-    found = from_zip(data[:hurt] + bytes([data[hurt] ^ 255]) + data[hurt + 1 :], "pets.zip")
-    assert [problem.split(",")[0] for problem in found.problems] == ["dog/hurt.png is damaged in pets.zip"]
+    collection = from_zip(data[:hurt] + bytes([data[hurt] ^ 255]) + data[hurt + 1 :], "pets.zip")
+    assert [problem.split(",")[0] for problem in collection.problems] == ["dog/hurt.png is damaged in pets.zip"]
 
 
 @pytest.mark.parametrize(
-    ("files", "said"),
+    ("files", "sentence"),
     [
         ({f"{'a' * 256}/1.png": encoded(), "b/1.png": encoded()}, "pets.zip has names longer than 255 characters"),
         ({"a/1.png": encoded(), **{f"b/{n}.txt": "" for n in range(10_000)}}, "pets.zip has more than 10,000 members"),
@@ -150,17 +149,17 @@ def test_a_damaged_member_is_told_by_its_folder_and_without_ours():
         (np.random.default_rng(0).bytes(3 * 2**19), "pets.zip has 1.5 MB of at most 1; take fewer images"),
     ],
 )
-def test_a_zip_that_is_too_much(files, said):
+def test_a_zip_beyond_the_limits_is_refused(files, sentence):
     data = files if isinstance(files, bytes) else zipped(files, zipfile.ZIP_DEFLATED)
-    with use_server(Server(ServerSettings(zip_megabytes=1))), pytest.raises(DatasetError, match=said):
+    with use_server(Server(ServerSettings(zip_megabytes=1))), pytest.raises(DatasetError, match=sentence):
         from_zip(data, "pets.zip")
 
 
 def test_a_zip_that_takes_too_long_is_read_as_far_as_time_allows(monkeypatch):
     monkeypatch.setattr(labelled_zip, "ZIP_SECONDS", -1.0)
-    found = from_zip(zipped({**shades("cat", 2, RED), **shades("dog", 1, BLUE)}), "pets.zip")
-    assert found.problems[0].startswith("3 images were left out: after")
-    assert len(found) == 0
+    collection = from_zip(zipped({**shades("cat", 2, RED), **shades("dog", 1, BLUE)}), "pets.zip")
+    assert collection.problems[0].startswith("3 images were left out: after")
+    assert len(collection) == 0
 
 
 def test_a_zip_with_too_many_images(monkeypatch):
@@ -185,37 +184,39 @@ def test_names_that_differ_in_case_and_spaces_are_one_class():
     for label in ("Cat", "  CAT ", "cat\n"):
         assert collection.matching_class(label) == "cat"
     collection.add(" Cat", png(noise(3)), "3.png")
-    assert [len(shots) for shots in collection.classes.values()] == [3]
+    assert [len(images) for images in collection.classes.values()] == [3]
     assert collection.matching_class("big  cat") == "big cat"
     assert class_name(" \t ") == ""
 
 
-def test_too_little_is_told():
+def test_too_few_classes_are_reported():
     with pytest.raises(DatasetError, match="There are no images yet"):
         collected().labelled()
     with pytest.raises(DatasetError, match="There is only one class, cat; add images of at least one other class"):
         collected(cat=(1, 2)).labelled()
 
 
-def test_a_class_of_one_image_is_left_out_or_stops_it():
-    kept = collected(cat=(1, 2), dog=(3, 4), owl=(5,)).labelled()
-    assert kept.dataset.classes == ("cat", "dog")
-    assert len(kept.dataset) == len(kept.image_keys) == 4
-    assert kept.dataset.problems == ("1 class has fewer than 2 different images of its own: owl (1); left out.",)
+def test_a_class_of_one_image_is_left_out_or_is_an_error():
+    labelled_set = collected(cat=(1, 2), dog=(3, 4), owl=(5,)).labelled()
+    assert labelled_set.dataset.classes == ("cat", "dog")
+    assert len(labelled_set.dataset) == len(labelled_set.image_keys) == 4
+    assert labelled_set.dataset.problems == (
+        "1 class has fewer than 2 different images of its own: owl (1); left out.",
+    )
     with pytest.raises(DatasetError, match=r"dog \(1\); too few classes would be left; add images"):
         collected(cat=(1, 2), dog=(3,)).labelled()
 
 
-def test_equal_pictures_are_told():
-    found = collected(cat=(1, 2, 3, 1), dog=(4, 5, 6, 2)).labelled()
-    across, twice = found.dataset.problems
+def test_equal_images_are_reported():
+    labelled_set = collected(cat=(1, 2, 3, 1), dog=(4, 5, 6, 2)).labelled()
+    across, twice = labelled_set.dataset.problems
     assert across == (
         "1 image is in two classes: cat/2 2.png and dog/4 2.png; a method can be right about only one of the two."
     )
     assert twice.startswith("1 image is there twice: cat/1 1.png and cat/4 1.png")
 
 
-def test_unreadable_files_are_told_and_change_nothing():
+def test_unreadable_files_are_reported_and_change_nothing():
     collection = collected(cat=(1,))
     assert collection.add("cat", b"words", "notes.png").startswith("notes.png is not an image")
     assert len(collection) == 1
@@ -223,7 +224,7 @@ def test_unreadable_files_are_told_and_change_nothing():
     assert list(collection.classes) == ["cat"]
 
 
-def test_limits(monkeypatch):
+def test_limits_of_a_collection(monkeypatch):
     collection = collected(cat=(1,))
     monkeypatch.setattr(labelled, "MAX_CLASSES", 1)
     assert "takes 1 classes" in collection.add("dog", png(noise(2)), "2.png")
@@ -234,7 +235,7 @@ def test_limits(monkeypatch):
     assert len(collection) == 1
 
 
-def test_large_pictures_are_shrunk_and_small_ones_stay_as_they_are():
+def test_large_images_are_shrunk_and_small_ones_stay_as_they_are():
     collection = Collection("Your images")
     large = png(Image.new("RGB", (3000, 1500), RED))
     collection.add("cat", large, "large.png")
@@ -247,7 +248,7 @@ def test_large_pictures_are_shrunk_and_small_ones_stay_as_they_are():
     assert small.data == png(noise(1))
 
 
-def test_a_sessions_cache_goes_with_it():
+def test_a_sessions_cache_is_deleted_with_it():
     cache = PrivateCache()
     cache.put("k" * 8, np.ones(3, np.float32))
     folder = cache.folder

@@ -1,4 +1,4 @@
-"""Deep links: what goes in comes out, and what a stranger wrote never breaks or deceives."""
+"""Deep links: settings survive them, and nothing that a stranger writes breaks a page or deceives."""
 
 import re
 
@@ -17,18 +17,18 @@ BACKBONES = ("efficientnet_lite0", "alexnet", "squeezenet1_1", "resnet18")
 @st.composite
 def any_settings(draw):
     """Link states that the app can be in."""
-    found = architecture(draw(st.sampled_from(BACKBONES)))
-    pair = draw(st.sampled_from((None, *found.layer_pairs)))
+    network = architecture(draw(st.sampled_from(BACKBONES)))
+    pair = draw(st.sampled_from((None, *network.layer_pairs)))
     return LinkState(
         sample=draw(st.sampled_from([sample.id for sample in samples()])),
-        backbone=found.spec.name,
+        backbone=network.spec.name,
         weights=draw(st.sampled_from(("pretrained", "untrained"))),
         pair=pair.id if pair else "",
         size=draw(st.just(0) | st.integers(128, 896)),
         framing=draw(st.sampled_from(("crop", "squash"))),
         signed=draw(st.booleans()),
         border=draw(st.sampled_from(("zero", "valid"))),
-        channel=draw(st.integers(-1, (pair or found.default_pair).upper_channels - 1)),
+        channel=draw(st.integers(-1, (pair or network.default_pair).upper_channels - 1)),
         colours=draw(st.sampled_from(COLOUR_MAPS)),
         opacity=draw(st.floats(0, 1)),
         scale=draw(st.sampled_from(("map", "layer"))),
@@ -44,12 +44,12 @@ def test_every_setting_survives_the_link(given_settings):
     assert from_params(params) == (given_settings, [])
 
 
-def test_the_default_is_the_bare_address():
+def test_default_settings_give_the_bare_address():
     assert to_params(LinkState()) == {}
     assert from_params({}) == (LinkState(), [])
 
 
-def test_a_link_by_hand():
+def test_a_link_written_by_hand():
     params = {
         "backbone": "alexnet",
         "pair": "features.8",
@@ -61,9 +61,9 @@ def test_a_link_by_hand():
         "smooth": "0",
         "opacity": "0.5",
     }
-    found, notes = from_params(params)
+    state, notes = from_params(params)
     assert notes == []
-    assert found == LinkState(
+    assert state == LinkState(
         backbone="alexnet",
         pair="features.8",
         size=448,
@@ -74,7 +74,7 @@ def test_a_link_by_hand():
         smooth=False,
         opacity=0.5,
     )
-    assert to_params(found) == params
+    assert to_params(state) == params
 
 
 @pytest.mark.parametrize(
@@ -106,15 +106,15 @@ def test_a_link_by_hand():
     ],
 )
 def test_nonsense_is_ignored_with_a_note(name, text):
-    found, (note,) = from_params({name: text})
-    assert found == LinkState()
+    state, (note,) = from_params({name: text})
+    assert state == LinkState()
     assert note.startswith(f"Unknown {name} ")
     assert len(note) < 250
 
 
 def test_one_bad_setting_does_not_spoil_the_others():
-    found, notes = from_params({"backbone": "alexnet", "pair": "conv5", "colours": "gray", "channel": "17"})
-    assert found == LinkState(backbone="alexnet", colours="gray", channel=17)
+    state, notes = from_params({"backbone": "alexnet", "pair": "conv5", "colours": "gray", "channel": "17"})
+    assert state == LinkState(backbone="alexnet", colours="gray", channel=17)
     assert len(notes) == 1
 
 
@@ -124,7 +124,7 @@ def test_a_pair_is_read_after_its_backbone_and_a_channel_after_its_pair():
     assert len(from_params({**wanted, "channel": "384"})[1]) == 1
 
 
-def test_other_parameters_are_none_of_our_business():
+def test_parameters_of_others_are_ignored_without_a_note():
     assert from_params({"utm_source": "mail", "embed": "true"}) == (LinkState(), [])
 
 
@@ -133,8 +133,8 @@ TEXT = st.text() | st.integers().map(str) | st.floats().map(str) | st.sampled_fr
 
 @given(st.dictionaries(st.sampled_from(sorted(vars(LinkState()))) | st.text(max_size=9), TEXT))
 def test_any_text_leaves_settings_that_make_sense(params):
-    found, notes = from_params(params)
-    assert from_params(to_params(found)) == (found, [])
+    state, notes = from_params(params)
+    assert from_params(to_params(state)) == (state, [])
     assert len(notes) <= len(params)
 
 
@@ -144,7 +144,7 @@ def test_any_text_leaves_settings_that_make_sense(params):
     | st.sampled_from(["![x](http://evil.example/x.png)", "<script>", ":red[hot]", "$x$", "www.evil.example", "`a`"]),
 )
 def test_markdown_in_a_link_is_only_text(name, text):
-    """What the link said stands in a code span, which it cannot leave."""
+    """Text from the link is in a code span, which it cannot leave."""
     (note,) = from_params({name: text})[1]
     quoted = re.fullmatch(rf"Unknown {name} `([^`\n\r]+)` in the link; showing [^`]+\.", note)
     assert quoted is not None

@@ -51,7 +51,7 @@ def test_every_field_says_whether_it_has_to_do_with_images():
     assert [(kind.__name__, without_statement(kind)) for kind in kinds if without_statement(kind)] == []
 
 
-def test_a_field_without_a_statement_is_noticed():
+def test_a_field_without_a_statement_is_detected():
     @dataclass
     class Careless:
         photo: bytes = b""
@@ -84,20 +84,20 @@ def test_a_new_field_with_images_is_forgotten():
     assert state_of(app, Added) == Added(zoom=3)
 
 
-def test_forgetting_cancels_work_under_way_and_empties_uploaders():
-    state, work = VisitState(), BackgroundJob(lambda step: None, task="a test", advice="")
-    state.part(Added).photo = work
+def test_forgetting_cancels_jobs_and_empties_uploaders():
+    state, job = VisitState(), BackgroundJob(lambda step: None, task="a test", advice="")
+    state.part(Added).photo = job
     state.emptied.update({"zip": 2, "files": 0})
     state.forget_images()
-    assert work.cancelled
+    assert job.cancelled
     assert state.emptied == {"zip": 3, "files": 1}
 
 
 def test_parts_of_two_visits_share_nothing():
-    one, other = VisitState(), VisitState()
-    one.part(Added).names.append("cat.jpg")
-    assert other.part(Added).names == []
-    assert one.part(Added).names == ["cat.jpg"]
+    first, second = VisitState(), VisitState()
+    first.part(Added).names.append("cat.jpg")
+    assert second.part(Added).names == []
+    assert first.part(Added).names == ["cat.jpg"]
 
 
 def binding_page():
@@ -122,6 +122,6 @@ def test_a_widget_keeps_its_value_through_runs_that_do_not_draw_it(times):
         app.checkbox[0].set_value(False).run()
     app.checkbox[0].set_value(True).run()
     assert app.number_input(key="tile").value == 200
-    state_of(app, MapsState).tile = 300  # by something else than the widget
+    state_of(app, MapsState).tile = 300  # not by the widget
     assert app.run().number_input(key="tile").value == 300
     assert list(visit_of(app).pages) == ["tile"]
