@@ -8,7 +8,7 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from crosspool import __version__
-from crosspool.cli import evaluate, explain, faithfulness, localise, maps, networks, pool, predict, serve, train
+from crosspool.cli import evaluate, explain, faithfulness, localise, maps, networks, predict, serve, train
 from crosspool.cli.console import complain
 from crosspool.cli.options import option_by_option
 from crosspool.errors import CrosspoolError
@@ -63,7 +63,7 @@ _add(
     "cat.jpg --out cat.npz --backbone alexnet --pair features.10",
 )
 _add(
-    pool.pool_command,
+    maps.pool_command,
     "Pool the features of many images into one file.",
     "photos/*.jpg --out features.npz",
     "a.jpg b.jpg --out features.npz --size 448 --skip-errors",

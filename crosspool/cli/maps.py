@@ -1,18 +1,28 @@
-"""`maps`: the weighting maps of one image as a slide, as a page to look through, or with all their numbers."""
+"""`maps` and `pool`: the weighting maps of one image as a file, and the pooled features of any number of images."""
 
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
-from crosspool.cli import options
-from crosspool.cli.inputs import MapOptions, file_checksum, maps_and_pooled
+from crosspool.cli import inputs, options
+from crosspool.cli.console import images_progress
 from crosspool.cli.options import option
 from crosspool.cli.outputs import checked_output, replacing
 from crosspool.errors import SettingError
 from crosspool.gallery import LARGEST_TOP
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+    from torch import Tensor
+
+    from crosspool.backbones import Backbone
+    from crosspool.layer_pairs import PairActivations
+    from crosspool.provenance import Provenance
     from crosspool.statistics import ChannelStatistics, Criterion
 
 SUFFIXES = (".png", ".svg", ".pdf", ".csv", ".npz", ".html")
@@ -28,6 +38,52 @@ COLOURS_HELP = "Signed maps always use a diverging one."
 SMOOTH_HELP = "Interpolate between the map's cells, or not."
 SCALE_HELP = "Colours span the range of each map, that of the layer, or 0 to --scale-top."
 SCALE_TOP_HELP = "The weight at which the colours of --scale fixed end."
+
+BORDER_HELP = "zero: pad patches as the network does; valid: only patches that lie inside."
+DECODED_IMAGES = 8  # in memory at a time
+
+
+@dataclass(frozen=True)
+class MapOptions:
+    """The network, and every setting that decides which maps and which P an image gets."""
+
+    backbone: options.BackboneName = options.DEFAULT_BACKBONE
+    pair: options.Pair = None
+    size: options.Size = None
+    framing: options.Framing = "crop"
+    signed: Annotated[bool, typer.Option("--signed", help="Keep negative weights; otherwise max(0, a).")] = False
+    border: Annotated[options.BorderChoice, typer.Option(help=BORDER_HELP)] = "zero"
+    weights: options.Weights = None
+    device: options.Device = "auto"
+
+    def load(self) -> "tuple[Backbone, Provenance]":
+        """Check all settings, the cheap ones first, and load the network."""
+        from crosspool.backbones import UNTRAINED, architecture, load_backbone
+        from crosspool.provenance import Provenance
+
+        structure = architecture(self.backbone)
+        pixels = options.side(structure.spec, self.size)
+        pair = structure.default_pair if self.pair is None else structure.pair(self.pair)
+        structure.layout(pixels)
+        network = load_backbone(self.backbone, self.weights, self.device)
+        checksum: str | None = structure.spec.weights.checksum
+        if self.weights is not None:
+            checksum = None if self.weights == UNTRAINED else inputs.file_checksum(self.weights)
+        device = str(network.device)
+        return network, Provenance(
+            self.backbone, network.weights, checksum, pair, pixels, self.framing, self.signed, self.border, device
+        )
+
+
+def maps_and_pooled(
+    network: "Backbone", provenance: "Provenance", images: "Image | Sequence[Image]"
+) -> "tuple[PairActivations, Tensor]":
+    """The maps of images under these settings, and their P, (B, D_{t+1}, D_t*m*n)."""
+    from crosspool.pooling import cross_layer_pool
+
+    pair, size, framing, signed = provenance.pair, provenance.size, provenance.framing, provenance.signed
+    maps = network.activations(images, pair, size, framing=framing, signed=signed)
+    return maps, cross_layer_pool(maps.lower, maps.upper, **pair.geometry, border=provenance.border)
 
 
 def maps_command(
@@ -74,7 +130,7 @@ def maps_command(
     signed = provenance.is_signed
     lower, upper, features = (array.cpu().numpy() for array in (maps.lower[0], maps.upper[0], pooled[0]))
     look = Look(SIGNED_COLOUR_MAP if signed else colour_map, opacity, smooth, scale, signed, scale_top or 0.0)
-    about = {"name": Path(image).name, "sha256": file_checksum(image)}
+    about = {"name": Path(image).name, "sha256": inputs.file_checksum(image)}
     selection = ChosenMaps(
         about, provenance, maps.framed[0], lower, upper, features, statistics, chosen, look, sort=_criterion(sort)
     )
@@ -83,6 +139,58 @@ def maps_command(
     contents = {".npz": "lower, upper, P and settings", ".html": f"all {count:,} weighting maps"}
     some = f"{len(chosen):,} of {count:,} weighting maps"
     typer.echo(f"Wrote {out}: {contents.get(kind, some)} of {selection.caption}")
+
+
+def pool_command(
+    images: options.Images,
+    out: Annotated[str, option("FILE.npz", "Where to write the features.", "--out", "-o")],
+    map_options: MapOptions,
+    skip_errors: inputs.SkipErrors = False,
+) -> None:
+    """Pool the features of images (Eq. 1) into one NPZ file.
+
+    It holds features (images, upper channels, length of a patch; float32), names, and the settings as JSON.
+    """
+    import numpy as np
+
+    from crosspool.backbones.backbone import BATCH_PIXELS
+
+    path = checked_output(out, (".npz",), inputs=images)
+    network, provenance = map_options.load()
+    count = min(DECODED_IMAGES, max(1, BATCH_PIXELS // provenance.size**2))
+    names: list[str] = []
+    skipped: list[str] = []
+    with tempfile.TemporaryFile(dir=path.resolve().parent) as scratch:  # all features may not fit into memory
+        with images_progress() as bar:
+            task = bar.add_task("Pooling", total=len(images))
+            for start in range(0, len(images), count):
+                batch = list(inputs.read_images(images[start : start + count], skipped, skip_errors=skip_errors))
+                _append_pooled(scratch, network, provenance, [image for _, image in batch])
+                names += [name for name, _ in batch]
+                bar.update(task, completed=start + count)
+        if not names:
+            raise inputs.none_read(images, "write")
+        checksums = [{"name": name, "sha256": inputs.file_checksum(name)} for name in names]
+        settings = json.dumps({**provenance.settings(), "images": checksums, "skipped": skipped})
+        shape = (len(names), provenance.pair.upper_channels, provenance.pair.patch_length)
+        features = np.memmap(scratch, "<f4", "r", shape=shape)
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            np.savez(file, allow_pickle=False, features=features, names=np.array(names), settings=np.array(settings))
+    left_out = f", {len(skipped)} skipped" if skipped else ""
+    source = f"{len(names)} images{left_out}, {provenance.network}, {provenance.pair.label}"
+    typer.echo(f"Wrote {out}: features {shape} of {source}")
+
+
+def _append_pooled(scratch: IO[bytes], network: "Backbone", provenance: "Provenance", images: "list[Image]") -> None:
+    """Write each image's P to `scratch`."""
+    if not images:
+        return
+    _, pooled = maps_and_pooled(network, provenance, images)
+    try:
+        scratch.write(pooled.cpu().numpy().astype("<f4", copy=False).tobytes())
+        scratch.flush()
+    except OSError as error:
+        raise SettingError(f"There is no room for the features beside --out ({error.strerror}).") from error
 
 
 def channel_list(text: str, count: int, name: str = "--channels") -> list[int]:

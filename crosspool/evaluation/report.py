@@ -143,12 +143,7 @@ def _measured(
 
 
 def _interval(
-    dataset: Dataset,
-    values: Sequence[float],
-    outcomes: Sequence[Outcome],
-    measure: Measure,
-    seed: int,
-    *others: Outcome,
+    dataset: Dataset, values: list[float], outcomes: Sequence[Outcome], measure: Measure, seed: int, *others: Outcome
 ) -> Interval | None:
     """The corrected t interval over repeated splits, or a bootstrap over the test images of a single one."""
     if len(outcomes) > 1:  # sizes may vary a little, as copies of an image stay together
