@@ -50,9 +50,9 @@ def make(lite0, tmp_path_factory):
     """Trains a classifier of so many tints."""
     cache = ArrayCache(tmp_path_factory.mktemp("cache"))
 
-    def made(name, pictures):
-        files = [png(tinted(i, i % 3)) for i in range(pictures)]
-        dataset = dataset_of(files, np.arange(pictures) % 3, CLASSES)
+    def made(name, images):
+        files = [png(tinted(i, i % 3)) for i in range(images)]
+        dataset = dataset_of(files, np.arange(images) % 3, CLASSES)
         method = parse_method(name, lite0.architecture)
         return train_classifier(dataset, Features(dataset, lite0, method.sources, cache), method)
 
@@ -61,13 +61,13 @@ def make(lite0, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(make):
-    """Classifiers by method: with all of the pictures, and with all but the last three."""
-    return {(name, pictures): make(name, pictures) for name in (CROSS, GLOBAL) for pictures in (9, 6)}
+    """Classifiers by method: with all of the images, and with all but the last three."""
+    return {(name, images): make(name, images) for name in (CROSS, GLOBAL) for images in (9, 6)}
 
 
 @pytest.fixture
 def comparison(trained, lite0, server):
-    """What the page Train & compare leaves: the astronaut is one of its labelled pictures."""
+    """What the page Train & compare leaves: the astronaut is one of its labelled images."""
     labelled, others = explained_key("astronaut"), [SimpleNamespace(key=str(number)) for number in range(2)]
     return SimpleNamespace(
         classifiers={name: trained[name, 9] for name in (CROSS, GLOBAL)},
@@ -84,9 +84,9 @@ def comparison(trained, lite0, server):
 
 
 def explained_key(name):
-    """The key of a sample picture."""
-    (found,) = (entry for entry in samples() if entry.id == name)
-    return hashlib.sha256(found.path.read_bytes()).hexdigest()
+    """The key of a sample image."""
+    (photo,) = (entry for entry in samples() if entry.id == name)
+    return hashlib.sha256(photo.path.read_bytes()).hexdigest()
 
 
 def explain_page(**params):
@@ -120,17 +120,17 @@ def ticks_of(evidence):
     return colour_bar((-top, top), SIGNED_COLOUR_MAP, "")["ticks"]
 
 
-def expect_bars_of(app, found, count=8):
+def expect_bars_of(app, contributions, count=8):
     """The ranked channels are those of the library, and so are the maps' colours and the check."""
-    ahead, behind = strongest_channels(found.channels, count)
+    ahead, behind = strongest_channels(contributions.channels, count)
     for key, expected in (("for", ahead), ("against", behind)):
-        shown = component(app, f"ranked-{key}")["rows"]
-        assert [row["name"] for row in shown] == [found.names[k] for k in expected]
-        assert [row["value"] for row in shown] == pytest.approx(found.channels[expected].tolist())
-        assert all(row["ticked"] for row in shown)
-    assert component(app, "total")["bar"]["ticks"] == ticks_of(found.positions)
+        bars = component(app, f"ranked-{key}")["rows"]
+        assert [row["name"] for row in bars] == [contributions.names[k] for k in expected]
+        assert [row["value"] for row in bars] == pytest.approx(contributions.channels[expected].tolist())
+        assert all(row["ticked"] for row in bars)
+    assert component(app, "total")["bar"]["ticks"] == ticks_of(contributions.positions)
     (check,) = (text for text in texts(app.caption) if "Adds up" in text)
-    assert f"the score {signed(found.score, 6)}" in check
+    assert f"the score {signed(contributions.score, 6)}" in check
     assert ", within 0.0001" in check
 
 
@@ -140,13 +140,15 @@ def expect_bars_of(app, found, count=8):
 def test_the_first_visit_explains_the_highest_score(lite0):
     app, expected = explain_page(), own(lite0)
     assert texts(app.title) == ["Contributions"]
-    found = expected.contributions()
-    assert answer_sentence(app).startswith(f"## Top class: **{expected.predicted}** (score **{signed(found.score)}**)")
-    shown = rows(app, "scores")
-    for name, row in shown.items():
+    contributions = expected.contributions()
+    assert answer_sentence(app).startswith(
+        f"## Top class: **{expected.predicted}** (score **{signed(contributions.score)}**)"
+    )
+    bars = rows(app, "scores")
+    for name, row in bars.items():
         assert row["value"] == pytest.approx(expected.scores[lite0.classes.index(name)])
-    assert next(iter(shown)) == expected.predicted
-    expect_bars_of(app, found)
+    assert next(iter(bars)) == expected.predicted
+    expect_bars_of(app, contributions)
     assert not [element for element in app.get("bidi_component") if element.key == "baseline"]  # it is one itself
     assert "These contributions are exact" in shown_text(app)
 
@@ -157,10 +159,12 @@ def test_any_class_against_any_other(lite0):
     assert len(options) == 1000
     state_of(app, LinkState).positive, state_of(app, LinkState).against = "lynx", "espresso"
     app = checked(app.run())
-    found = own(lite0).contributions("lynx", "espresso")
-    side = "ahead of" if found.score > 0 else "behind"
-    assert answer_sentence(app).startswith(f"## **lynx** is **{signed(abs(found.score))[1:]}** {side} **espresso**.")
-    expect_bars_of(app, found)
+    contributions = own(lite0).contributions("lynx", "espresso")
+    side = "ahead of" if contributions.score > 0 else "behind"
+    assert answer_sentence(app).startswith(
+        f"## **lynx** is **{signed(abs(contributions.score))[1:]}** {side} **espresso**."
+    )
+    expect_bars_of(app, contributions)
     assert {"lynx", "espresso"} <= rows(app, "scores").keys()
 
 
@@ -172,7 +176,7 @@ def test_a_class_is_never_set_against_itself():
     assert "lynx" not in app.selectbox(key="against").options
 
 
-def test_the_question_outlives_a_page_switch_and_another_picture():
+def test_the_question_survives_a_page_switch_and_another_image():
     app = explain_page()
     app = checked(app.selectbox(key="against").set_value("espresso").run())
     state_of(app, ContributionChoices).unticked = frozenset({3})
@@ -184,25 +188,25 @@ def test_the_question_outlives_a_page_switch_and_another_picture():
     app = checked(app.run())
     assert state_of(app, LinkState).against == "espresso"
     assert "ahead of **espresso**" in answer_sentence(app)
-    assert "Without 1 channel" not in shown_text(app)  # it was a channel of another picture
+    assert "Without 1 channel" not in shown_text(app)  # it was a channel of another image
 
 
-def test_a_position_tells_who_speaks_there(lite0):
+def test_a_position_lists_its_strongest_channels(lite0):
     app = explain_page()
     state_of(app, ContributionChoices).cell = (1, 2)
     app = checked(app.run())
-    found = own(lite0).contributions()
-    said = found.channels_at(1, 2)
+    contributions = own(lite0).contributions()
+    amounts = contributions.channels_at(1, 2)
     assert "**Strongest channels at row 1, column 2**" in shown_text(app)
-    shown = rows(app, "speakers")
-    assert {name: row["value"] for name, row in shown.items()} == pytest.approx(
-        {found.names[k]: said[k] for k in np.argsort(-np.abs(said))[: len(shown)]}
+    bars = rows(app, "speakers")
+    assert {name: row["value"] for name, row in bars.items()} == pytest.approx(
+        {contributions.names[k]: amounts[k] for k in np.argsort(-np.abs(amounts))[: len(bars)]}
     )
-    assert f"together add {signed(found.positions[1, 2])} here" in shown_text(app)
+    assert f"together add {signed(contributions.positions[1, 2])} here" in shown_text(app)
     assert {component(app, key)["cell"][0] for key in ("seen", "total", "weights-map", "evidence")} == {1}
 
 
-def test_a_channel_is_shown_where_it_says_most(lite0):
+def test_a_channel_is_shown_where_its_evidence_is_strongest(lite0):
     app = explain_page()
     state_of(app, ContributionChoices).contributor, state_of(app, ContributionChoices).cell = 7, None
     app = checked(app.run())
@@ -211,11 +215,11 @@ def test_a_channel_is_shown_where_it_says_most(lite0):
     assert component(app, "evidence")["cell"] == list(np.unravel_index(np.abs(evidence).argmax(), evidence.shape))
 
 
-@pytest.mark.parametrize("how", ["most", "least", "random"])
-def test_unticked_channels_move_the_scores(lite0, how):
+@pytest.mark.parametrize("ablation", ["most", "least", "random"])
+def test_unticking_channels_changes_the_scores(lite0, ablation):
     app = explain_page()
     app.number_input(key="drop_count").set_value(20)
-    app = checked(app.button(key=f"drop-{how}").click().run())
+    app = checked(app.button(key=f"drop-{ablation}").click().run())
     expected = own(lite0)
     gone = sorted(state_of(app, ContributionChoices).unticked)
     assert len(gone) == 20
@@ -225,7 +229,7 @@ def test_unticked_channels_move_the_scores(lite0, how):
     frozen = expected.contributions().channels[gone].sum()
     assert f"contributed {signed(frozen)}, exactly what the score lost" in shown_text(app)  # as nothing is normalised
     unticked = [row["name"] for row in component(app, "ranked-for")["rows"] if not row["ticked"]]
-    assert (len(unticked) == 8) == (how == "most")
+    assert (len(unticked) == 8) == (ablation == "most")
     (again,) = (button for button in app.button if button.label == "Tick all again")
     app = checked(again.click().run())
     assert "Without 20 channels" not in shown_text(app)
@@ -243,8 +247,8 @@ def test_the_table_has_every_channel(lite0):
 
 def test_a_network_whose_classes_cannot_be_split():
     app = explain_page(backbone="alexnet", weights="untrained", size="224")
-    (said,) = texts(app.info)
-    assert "cannot be split by position" in said
+    (sentence,) = texts(app.info)
+    assert "cannot be split by position" in sentence
     assert not app.error
     (back,) = (button for button in app.button if button.label == "Show EfficientNet-Lite0")
     app = checked(back.click().run())
@@ -265,19 +269,21 @@ def test_a_link_asks_a_question():
     assert app.query_params == SMALL
 
 
-# --- two pictures
+# --- two images
 
 
-def test_another_picture_is_compared_by_channel(lite0):
+def test_another_image_is_compared_by_channel(lite0):
     app = explain_page()
     app = checked(app.selectbox(key="compared_with").set_value(explained_key("rocket")).run())
-    one = own_classifier(lite0, 128)
-    here, there = (explain(one, lite0, sample(name)) for name in ("cat", "rocket"))
-    found = here.similarity(there)
-    assert f"the inner product {signed(found.score)}" in shown_text(app)
-    shown = component(app, "alike-channels")["rows"]
-    assert [row["value"] for row in shown] == pytest.approx(found.channels[[int(row["id"]) for row in shown]].tolist())
-    assert all(len(row["maps"]) == 2 for row in shown)
+    classifier = own_classifier(lite0, 128)
+    here, there = (explain(classifier, lite0, sample(name)) for name in ("cat", "rocket"))
+    similarity = here.similarity(there)
+    assert f"the inner product {signed(similarity.score)}" in shown_text(app)
+    bars = component(app, "alike-channels")["rows"]
+    assert [row["value"] for row in bars] == pytest.approx(
+        similarity.channels[[int(row["id"]) for row in bars]].tolist()
+    )
+    assert all(len(row["maps"]) == 2 for row in bars)
     assert len([text for text in texts(app.caption) if "Adds up" in text and "within 0.0001" in text]) == 2
 
 
@@ -299,19 +305,19 @@ def test_why_on_another_page_chooses_the_classifier(comparison, trained, lite0):
     assert state_of(app, ChosenClassifier).classifier == CROSS
 
 
-def test_a_labelled_picture_is_explained_without_having_been_learned(comparison, trained, lite0):
+def test_a_labelled_image_is_explained_by_a_classifier_trained_without_it(comparison, trained, lite0):
     app = asked(comparison, CROSS, sample="astronaut")
     expected = explain(trained[CROSS, 6], lite0, sample("astronaut"))
     label, answer = (as_it_is(name) for name in (CLASSES[2], expected.predicted))
-    (said,) = texts(app.info)
-    assert said.startswith(f"Labelled **{label}**; this classifier says **{answer}**. It was trained again without")
+    (sentence,) = texts(app.info)
+    assert sentence.startswith(f"Labelled **{label}**; this classifier says **{answer}**. It was trained again without")
     app = checked(app.selectbox(key="against").set_value("").run())
     expect_bars_of(app, expected.contributions())
 
 
 def test_a_wrong_answer_is_set_against_the_label_until_a_rival_is_chosen(comparison, trained, lite0):
-    found = explain(trained[CROSS, 6], lite0, sample("astronaut"))
-    order = np.argsort(-found.scores)
+    explanation = explain(trained[CROSS, 6], lite0, sample("astronaut"))
+    order = np.argsort(-explanation.scores)
     answer, second, last = (CLASSES[k] for k in order)
     comparison.dataset.targets[2] = order[0]
     app = asked(comparison, CROSS, sample="astronaut")
@@ -319,9 +325,9 @@ def test_a_wrong_answer_is_set_against_the_label_until_a_rival_is_chosen(compari
     comparison.dataset.targets[2] = order[2]
     app = asked(comparison, CROSS, sample="astronaut")
     assert state_of(app, LinkState).against == last
-    expect_bars_of(app, found.contributions(answer, last))
+    expect_bars_of(app, explanation.contributions(answer, last))
     state_of(app, LinkState).sample = "cat"
-    assert state_of(checked(app.run()), LinkState).against == ""  # the label was another picture's
+    assert state_of(checked(app.run()), LinkState).against == ""  # the label was another image's
     state_of(app, LinkState).sample = "astronaut"
     app = checked(app.run())
     assert state_of(app, LinkState).against == last
@@ -335,22 +341,22 @@ def test_every_kind_of_method_is_explained(name, make, comparison, lite0):
     comparison.classifiers[name] = classifier = make(name, 6)
     comparison.without = lambda name, key, on_progress: comparison.classifiers[name]
     app = asked(comparison, name)
-    found = explain(classifier, lite0, sample()).contributions()
-    assert f"the score {signed(found.score, 6)}" in shown_text(app)
-    assert next(iter(rows(app, "ranked-for"))) == found.names[int(found.channels.argmax())]
+    contributions = explain(classifier, lite0, sample()).contributions()
+    assert f"the score {signed(contributions.score, 6)}" in shown_text(app)
+    assert next(iter(rows(app, "ranked-for"))) == contributions.names[int(contributions.channels.argmax())]
     if name == "jitter@128":
         assert "It is not known where in the image these numbers come from" in shown_text(app)
     else:
-        expect_bars_of(app, found)
+        expect_bars_of(app, contributions)
 
 
-def test_leaving_channels_out_is_not_what_the_frozen_sum_says(comparison):
+def test_leaving_channels_out_differs_from_the_frozen_sum(comparison):
     app = asked(comparison, CROSS)
     app = checked(app.button(key="drop-most").click().run())
     assert "not the same, as the rest is normalised again" in shown_text(app)
 
 
-def test_a_classifier_that_is_gone_gives_way_to_the_networks_own(comparison):
+def test_the_networks_own_classes_replace_a_classifier_that_is_gone(comparison):
     app = asked(comparison, CROSS)
     state_of(app, ComparisonState).comparison = None
     app = checked(app.run())
@@ -396,8 +402,8 @@ def test_other_files_are_refused_by_name(data):
 def test_a_refused_file_leaves_the_page_as_it_was():
     app = explain_page()
     app = checked(app.file_uploader[0].set_value([("bad.safetensors", b"x" * 99, "application/octet-stream")]).run())
-    (said,) = sentences(app)
-    assert said.startswith("bad.safetensors is not a classifier")
+    (sentence,) = sentences(app)
+    assert sentence.startswith("bad.safetensors is not a classifier")
     assert state_of(app, ChosenClassifier).classifier == ""
     assert answer_sentence(app)
 
@@ -410,14 +416,14 @@ def test_a_file_for_another_network_says_so(trained, tmp_path):
     app = explain_page()
     data = (tmp_path / "file").read_bytes()
     app = checked(app.file_uploader[0].set_value([("other.safetensors", data, "application/octet-stream")]).run())
-    (said,) = texts(app.info)
-    assert "This classifier was trained on" in said
+    (sentence,) = texts(app.info)
+    assert "This classifier was trained on" in sentence
 
 
 # --- caches
 
 
-def test_a_picture_is_explained_once_and_the_cache_is_bounded(monkeypatch, lite0, server):
+def test_an_image_is_explained_once_and_the_cache_is_bounded(monkeypatch, lite0, server):
     server.cache.clear()
     passes = []
 
@@ -427,9 +433,9 @@ def test_a_picture_is_explained_once_and_the_cache_is_bounded(monkeypatch, lite0
 
     monkeypatch.setattr(explaining, "compute_record", counted)
     classifier = explaining.network_classifier(server.networks.named("efficientnet_lite0", "pretrained"), 128, "crop")
-    one = SourceImage(ImageHash("one"), "One", "one.jpg", "one", png(sample()), False, "")
-    first = explaining.explain_image(one, classifier)
-    assert explaining.explain_image(one, classifier) is first
+    image = SourceImage(ImageHash("one"), "One", "one.jpg", "one", png(sample()), False, "")
+    first = explaining.explain_image(image, classifier)
+    assert explaining.explain_image(image, classifier) is first
     assert len(passes) == 1
     assert first.contributions(("lynx", "")) is first.contributions(("lynx", ""))
     usages = {usage.name: usage.nbytes for usage in server.cache.usages()}

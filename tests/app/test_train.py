@@ -50,15 +50,15 @@ def plain(elements):
 
 
 def collection(each=4, labels=("red", "green")):
-    found = Collection("Your images")
+    own = Collection("Your images")
     for channel, label in enumerate(labels):
         for number in range(each):
-            found.add(label, png(tinted(10 * number + channel, channel).resize((64, 64))), f"{number}.png")
-    return found
+            own.add(label, png(tinted(10 * number + channel, channel).resize((64, 64))), f"{number}.png")
+    return own
 
 
 def visit(own=None, network=NETWORK, methods=METHODS):
-    """The page with pictures of one's own, a small network and quick methods."""
+    """The page with uploaded images, a small network and quick methods."""
     app = AppTest.from_file(APP, default_timeout=120)
     app.query_params.update({"backbone": "squeezenet1_1", "weights": "untrained", "size": "128"})
     app = checked(checked(app.run()).switch_page(PAGE).run())
@@ -100,10 +100,10 @@ def finished(tmp_path_factory):
 def test_the_page_opens_with_something_to_look_at_and_good_defaults():
     app = checked(AppTest.from_file(APP, default_timeout=120).run())
     app = checked(app.switch_page(PAGE).run())
-    (shown,) = (element.proto.body for element in app.get("html") if "figure" in element.proto.body)
-    assert shown.count("<img ") == 3 * 12
-    assert "Spectacled Marshlet</b> <span>8 images" in shown
-    assert 'alt="Image 1 of the class Fork-tailed Dunewit"' in shown
+    (figures,) = (element.proto.body for element in app.get("html") if "figure" in element.proto.body)
+    assert figures.count("<img ") == 3 * 12
+    assert "Spectacled Marshlet</b> <span>8 images" in figures
+    assert 'alt="Image 1 of the class Fork-tailed Dunewit"' in figures
     assert app.multiselect(key="methods-efficientnet_lite0").value == ["cl@448", "cl@224", "global@224", "global@448"]
     assert app.number_input(key="splits").value == 20
     assert app.number_input(key="each-96-12").value == 6
@@ -126,17 +126,17 @@ def test_a_comparison_from_the_press_to_the_tables(finished):
     assert state_of(finished, ComparisonState).job is None
 
 
-def test_a_result_is_headed_by_its_images_and_told_from_those_that_are_chosen(finished):
+def test_a_result_names_its_images_and_warns_when_others_are_chosen(finished):
     assert finished.header[0].value.replace("\\", "") == "Result: Your images, 10 images"
     assert not [text for text in plain(finished.warning) if text.startswith("This is the result")]
     assert any(text.startswith("Kept for this visit only") for text in plain(finished.caption))
     app = checked(finished.button_group(key="labelled_source").set_value("fieldguide").run())
-    (told,) = [text for text in plain(app.warning) if text.startswith("This is the result")]
-    assert told.startswith("This is the result for Your images, 10 images, not for the images chosen above")
+    (warning,) = [text for text in plain(app.warning) if text.startswith("This is the result")]
+    assert warning.startswith("This is the result for Your images, 10 images, not for the images chosen above")
     checked(app.button_group(key="labelled_source").set_value("upload").run())
 
 
-def test_the_verdict_stands_beside_the_points_and_what_is_not_shown_has_its_reason(finished):
+def test_the_difference_is_beside_the_points_and_its_absence_is_explained(finished):
     paired = tables(finished)[1]
     assert [paired.index.name, *paired.columns[:3]] == ["method", "against", "points", "difference"]
     reasons = [text for text in plain(finished.info) if text.startswith("No clear difference does not mean no")]
@@ -150,7 +150,7 @@ def test_the_command_is_shown(finished):
     assert "crosspool classify IMAGE --model Your-images-cl@128.safetensors" in code
 
 
-def test_files_can_be_taken_away(finished, tmp_path):
+def test_the_files_to_download(finished, tmp_path):
     comparison = state_of(finished, ComparisonState).comparison
     files = accuracy_files(comparison.findings)
     table = pd.read_csv(io.BytesIO(files["results.csv"]()))
@@ -167,19 +167,19 @@ def test_files_can_be_taken_away(finished, tmp_path):
     assert np.array_equal(loaded.scores([image], backbone), comparison.classifiers["sum@128"].scores([image], backbone))
 
 
-def test_images_in_groups_each_with_what_every_method_said(finished):
+def test_images_in_groups_with_the_predictions_of_all_methods(finished):
     comparison = state_of(finished, ComparisonState).comparison
-    found, said = image_groups(comparison)
-    answers, targets = np.stack(list(said.values())), comparison.dataset.targets
+    groups, predictions = image_groups(comparison)
+    answers, targets = np.stack(list(predictions.values())), comparison.dataset.targets
     for index in range(len(comparison.dataset)):
-        known = (answers[:, index] >= 0).all()
-        assert (index in found["differ"]) == (known and len(set(answers[:, index])) > 1)
-        assert (index in found["wrong"]) == (known and (answers[:, index] != targets[index]).all())
+        is_tested = (answers[:, index] >= 0).all()
+        assert (index in groups["differ"]) == (is_tested and len(set(answers[:, index])) > 1)
+        assert (index in groups["wrong"]) == (is_tested and (answers[:, index] != targets[index]).all())
     cards = [button.key for button in finished.button if re.match(r"why-\d", button.key or "")]
-    assert len(cards) == 2 * min(len(found["differ"]), CARDS_PER_PAGE)
+    assert len(cards) == 2 * min(len(groups["differ"]), CARDS_PER_PAGE)
 
 
-def test_all_images_can_be_asked_about(finished):
+def test_all_images_have_a_why_button(finished):
     group = "image_group"
     app = checked(finished.button_group(key=group).set_value("all").run())
     cards = [button.key for button in app.button if re.match(r"why-\d", button.key or "")]
@@ -189,18 +189,18 @@ def test_all_images_can_be_asked_about(finished):
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "sentence"),
     [
         (1, ":green[:material/check:] `m`: right"),
         (0, r":red[:material/close:] `m`: \*a\*"),
         (-1, ":gray[:material/question_mark:] `m`: tested in no split, or a tie"),
     ],
 )
-def test_an_answer_in_words(answer, said):
-    assert verdict_on_answer("m", answer, 1, ["*a*", "b"]) == said
+def test_an_answer_in_words(answer, sentence):
+    assert verdict_on_answer("m", answer, 1, ["*a*", "b"]) == sentence
 
 
-def test_a_labelled_picture_is_classified_by_methods_that_have_not_seen_it(finished):
+def test_a_labelled_image_is_classified_by_methods_trained_without_it(finished):
     comparison = state_of(finished, ComparisonState).comparison
     sample = comparison.dataset.samples[2]
     app = AppTest.from_function(_classify, default_timeout=60)
@@ -212,10 +212,10 @@ def test_a_labelled_picture_is_classified_by_methods_that_have_not_seen_it(finis
     answers = state_of(app, ComparisonState).answers
     image = sample.decode(sample.read())
     assert answers.left_out
-    for name, found in answers.scores.items():
+    for name, scores in answers.scores.items():
         without = comparison.without(name, key)
-        assert np.array_equal(found, without.scores([image], comparison.network.backbone)[0])
-        assert not np.array_equal(found, comparison.classifiers[name].scores([image], comparison.network.backbone)[0])
+        assert np.array_equal(scores, without.scores([image], comparison.network.backbone)[0])
+        assert not np.array_equal(scores, comparison.classifiers[name].scores([image], comparison.network.backbone)[0])
 
 
 def _classify():
@@ -232,7 +232,7 @@ def _classify():
     new_images_section(comparison)
 
 
-def test_why_of_a_new_image_keeps_the_picture_and_takes_the_first_class_along(finished):
+def test_why_of_a_new_image_keeps_the_image_and_takes_the_first_class_along(finished):
     app = checked(finished.run())
     assert not [text for text in plain(app.info) if text.startswith("This image is one of")]
     answers = state_of(app, ComparisonState).answers
@@ -249,8 +249,8 @@ def test_why_of_a_new_image_keeps_the_picture_and_takes_the_first_class_along(fi
     checked(app.switch_page(PAGE).run())
 
 
-def test_why_takes_the_picture_and_the_method_along(finished):
-    """Whether methods disagree on so few pictures is chance, so what the button does is done here."""
+def test_why_takes_the_image_and_the_method_along(finished):
+    """Whether methods disagree on so few images is chance, so what the button does is done here."""
     comparison = state_of(finished, ComparisonState).comparison
     app = AppTest.from_function(_ask)
     state_of(app, ComparisonState).comparison = comparison
@@ -274,10 +274,10 @@ def _ask():
     ask_why_of_sample(comparison, 3, "sum@128", "red")
 
 
-# --- what is amiss
+# --- warnings about the images
 
 
-def test_a_class_with_one_image_is_told_and_the_others_are_compared():
+def test_a_class_with_one_image_is_reported_and_the_others_are_compared():
     own = collection(labels=("red", "green", "blue"))
     own.classes["blue"] = own.classes["blue"][:1]
     app = visit(own)
@@ -292,8 +292,8 @@ def test_two_classes_one_of_them_with_one_image():
     app = visit(own)
     assert "green (1); too few classes would be left; add images." in amiss(app)[0]
     assert app.button(key="train").disabled
-    (shown,) = (element.proto.body for element in app.get("html") if "figure" in element.proto.body)
-    assert "green</b> <span>1 image<" in shown  # it is still there
+    (figures,) = (element.proto.body for element in app.get("html") if "figure" in element.proto.body)
+    assert "green</b> <span>1 image<" in figures  # it is still there
 
 
 def test_one_class_only():
@@ -302,14 +302,14 @@ def test_one_class_only():
     assert app.button(key="train").disabled
 
 
-def test_duplicates_across_classes_are_told_before_and_after():
+def test_duplicates_across_classes_are_reported_before_and_after():
     own = collection()
     own.add("green", own.classes["red"][0].data, "again.png")
     app = visit(own)
-    told = "1 image is in two classes: red/1 0.png and green/5 again.png"
-    assert told in amiss(app)[0]
+    sentence = "1 image is in two classes: red/1 0.png and green/5 again.png"
+    assert sentence in amiss(app)[0]
     app = trained(app)
-    assert told in state_of(app, ComparisonState).comparison.report.problems[0]
+    assert sentence in state_of(app, ComparisonState).comparison.report.problems[0]
 
 
 def test_uploads_wait_for_the_name_of_their_class():
@@ -328,7 +328,7 @@ def test_uploads_wait_for_the_name_of_their_class():
     assert len(state_of(app, LabelledState).own_collection.classes["red"]) == 5
 
 
-def test_what_was_left_out_is_still_told_after_the_next_class():
+def test_a_file_that_was_left_out_is_still_reported_after_the_next_class():
     app = visit(collection(labels=("red",)))
     app = checked(app.text_input(key="class_name").set_value("green").run())
     app = checked(app.file_uploader[0].set_value([("notes.png", b"words", "image/png")]).run())
@@ -339,7 +339,7 @@ def test_what_was_left_out_is_still_told_after_the_next_class():
     assert "notes.png is not an image" in amiss(app)[0]
 
 
-def test_a_class_name_that_is_too_long_is_told_and_nothing_is_taken():
+def test_a_class_name_that_is_too_long_is_refused():
     app = visit(collection(labels=("red",)))
     app = checked(app.text_input(key="class_name").set_value("x" * 61).run())
     files = [("1.png", png(tinted(1, 1).resize((64, 64))), "image/png")]
@@ -355,13 +355,13 @@ def test_a_class_can_be_removed():
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "sentence"),
     [
         (b"PK nothing", "birds.zip is not a ZIP file, or is damaged"),
         (None, "birds.zip has images but no class folders"),
     ],
 )
-def test_a_zip_that_cannot_be_used_is_one_sentence_and_the_earlier_one_stays(data, said):
+def test_a_zip_that_cannot_be_used_is_one_sentence_and_the_earlier_one_stays(data, sentence):
     app = visit(collection())
     state_of(app, LabelledState).zip_collection = collection(labels=("earlier", "set"))
     app = checked(app.button_group(key="labelled_source").set_value("zip").run())
@@ -371,22 +371,22 @@ def test_a_zip_that_cannot_be_used_is_one_sentence_and_the_earlier_one_stays(dat
             archive.writestr("1.png", png(noise(1)))
         data = file.getvalue()
     app = checked(app.file_uploader[0].set_value([("birds.zip", data, "application/zip")]).run())
-    assert said in plain(app.error)[0]
+    assert sentence in plain(app.error)[0]
     assert list(state_of(app, LabelledState).zip_collection.classes) == ["earlier", "set"]
     assert not app.button(key="train").disabled
 
 
 @pytest.mark.parametrize(
-    ("typed", "said"),
+    ("typed", "sentence"),
     [
         ("cll@128", "There is no method 'cll'; did you mean cl?"),
         ("cl@1", "The input size must be a whole number from 128 to 896, not 1."),
         ("", "Name at least one method"),
     ],
 )
-def test_methods_that_cannot_be_understood_are_told(typed, said):
+def test_methods_that_cannot_be_understood_are_reported(typed, sentence):
     app = visit(collection(), methods=typed)
-    assert said in plain(app.error)[0]
+    assert sentence in plain(app.error)[0]
     assert app.button(key="train").disabled
 
 
@@ -411,7 +411,7 @@ def test_a_cancelled_training_keeps_everything(monkeypatch):
     assert state_of(trained(app), ComparisonState).comparison
 
 
-def test_a_failed_training_is_told_and_keeps_everything(monkeypatch):
+def test_a_failed_training_is_reported_and_keeps_everything(monkeypatch):
     app = visit(collection())
 
     def fails(*args, **kwargs):

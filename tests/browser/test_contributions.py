@@ -1,4 +1,4 @@
-"""Contributions in a real browser: another class, channels that are unticked, and who speaks at a place."""
+"""Contributions in a real browser: another class, channels that are unticked, and the channels at a position."""
 
 import re
 
@@ -54,8 +54,8 @@ def test_another_class_and_unticked_channels(ask, expected):
     expect(row(window, "lynx").get_by_role("button")).to_have_attribute("aria-pressed", "true")
     window.settle()
 
-    found = expected.contributions("lynx")
-    channel = strongest_channels(found.channels, 1)[0][0]
+    contributions = expected.contributions("lynx")
+    channel = strongest_channels(contributions.channels, 1)[0][0]
     box = window.page.get_by_role("checkbox", name=f"Count {channel}", exact=True)
     box.uncheck()
     after = expected.without_channels([channel])[expected.classifier.classes.index("lynx")]
@@ -67,17 +67,17 @@ def test_another_class_and_unticked_channels(ask, expected):
     expect(window.page.get_by_text("lynx goes from")).to_have_count(0)
 
 
-def test_a_place_and_a_channel(ask, expected):
+def test_a_position_and_a_channel(ask, expected):
     window = ask()
-    picture = window.page.locator(".frame").nth(1)  # all evidence
-    side = picture.bounding_box()["width"]
-    picture.click(position={"x": side * 2.5 / 4, "y": side * 0.5 / 4})
+    overlay = window.page.locator(".frame").nth(1)  # all evidence
+    side = overlay.bounding_box()["width"]
+    overlay.click(position={"x": side * 2.5 / 4, "y": side * 0.5 / 4})
     expect(window.page.get_by_text("Strongest channels at row 0, column 2")).to_be_visible()
-    picture.focus()
+    overlay.focus()
     window.page.keyboard.press("ArrowDown")
     expect(window.page.get_by_text("Strongest channels at row 1, column 2")).to_be_visible()
-    said = expected.contributions().channels_at(1, 2)
-    expect(window.page.get_by_text(f"together add {signed(said.sum())} here")).to_be_visible()
+    amounts = expected.contributions().channels_at(1, 2)
+    expect(window.page.get_by_text(f"together add {signed(amounts.sum())} here")).to_be_visible()
     window.settle()
 
     speaker = window.page.locator(".bars").nth(1).get_by_role("button").nth(3)
@@ -85,7 +85,7 @@ def test_a_place_and_a_channel(ask, expected):
     expect(speaker).to_have_attribute("aria-pressed", "true")
     name = speaker.locator(".name").inner_text()
     expect(window.page.get_by_role("heading", name=f"Channel {name} adds")).to_be_visible()
-    expect(window.page.get_by_text("Strongest channels at row 1, column 2")).to_be_visible()  # the place stays
+    expect(window.page.get_by_text("Strongest channels at row 1, column 2")).to_be_visible()  # the position stays
     window.settle()
     expect(speaker).to_be_focused()
     window.page.keyboard.press("ArrowDown")

@@ -91,7 +91,7 @@ def test_a_zip_is_trained_to_the_table(training, tmp_path):
     window.expect_to_fit_every_width()
 
 
-def test_why_leads_to_the_contributions_of_that_picture(training):
+def test_why_leads_to_the_contributions_of_that_image(training):
     window = training()
     page = window.page
     page.get_by_role("slider", name="Birds of each species").press("Home")  # four of each are enough to disagree
@@ -109,7 +109,7 @@ def test_why_leads_to_the_contributions_of_that_picture(training):
     expect(page.get_by_role("textbox", name="Other methods")).to_have_value("cl@128,sum@128")
 
 
-def test_a_training_can_be_cancelled_and_taken_up_again(training):
+def test_a_training_goes_on_in_the_background_and_can_be_cancelled(training):
     window = training()
     page = window.page
     button(window).click()
@@ -127,7 +127,7 @@ def test_a_training_can_be_cancelled_and_taken_up_again(training):
     window.settle()
 
 
-def test_a_class_with_one_image_is_told_and_nothing_is_lost(training):
+def test_a_class_with_one_image_is_reported_and_nothing_is_lost(training):
     window = training()
     page = window.page
     window.pick("Labelled images", "Uploads")

@@ -24,9 +24,7 @@ from crosspool.ui.visit.labelled import LONGEST_NAME, LabelledSet
 from crosspool.ui.visit.state import visit_state
 from crosspool.ui.widgets.text import as_it_is
 
-COLUMN_ORDER = {
-    title: place for place, title in enumerate(("method", "against", "points", "difference"))
-}  # then others
+COLUMN_ORDER = {"method": 0, "against": 1, "points": 2, "difference": 3}  # others follow
 FULL_WIDTH = 2400  # pixels: a table with a width of its own takes less room than that, and keys can scroll it
 
 

@@ -44,14 +44,11 @@ class Plan:
     def command(self) -> tuple[str, ...]:
         """The command that gives the same results; for uploaded images, with FOLDER for where they are."""
         names = [method.name for method in self.methods]
-        weights = UNTRAINED if self.network.weights == UNTRAINED else None
-        framing, baselines = self.methods[0].framing, usual_baselines(names)
-        words = [
-            *option_words(methods=",".join(names), splits=self.splits, train_size=self.train_size, baseline=baselines),
-            *option_words(
-                seed=self.seed, backbone=self.network.name, framing=framing, on_problem="skip", weights=weights
-            ),
-        ]
+        weights, framing = UNTRAINED if self.network.weights == UNTRAINED else None, self.methods[0].framing
+        words = option_words(
+            methods=",".join(names), splits=self.splits, train_size=self.train_size, baseline=usual_baselines(names),
+            seed=self.seed, backbone=self.network.name, framing=framing, on_problem="skip", weights=weights,
+        )  # fmt: skip
         return ("crosspool", "evaluate", self.labelled.spec or "FOLDER", *words)
 
     # --- room

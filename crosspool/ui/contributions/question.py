@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import cast
 
 import numpy as np
 import streamlit as st
@@ -101,12 +100,14 @@ class ContributionState:
     def weights(self, channel: int) -> NDArray[np.float64]:
         """A channel's weighting map, (H, W), where positions are known."""
         part, k = self.contributions.channel(channel)
-        return np.asarray(cast("NDArray[np.float64]", part.maps)[k])
+        assert part.maps is not None
+        return np.asarray(part.maps[k])
 
     def evidence(self, channel: int) -> NDArray[np.float64]:
         """A channel's evidence, (H, W), where positions are known."""
         part, k = self.contributions.channel(channel)
-        return np.asarray(cast("NDArray[np.float64]", part.evidence)[k])
+        assert part.evidence is not None
+        return np.asarray(part.evidence[k])
 
 
 def contribution_state(image: SourceImage, classifier: ExplainedClassifier, explained: Explained) -> ContributionState:

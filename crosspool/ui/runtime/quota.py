@@ -44,23 +44,19 @@ _Dropped = tuple[ImageOwner, frozenset[ImageHash], int]
 class ImageQuota:
     """At most `owner_limit` bytes of images for each visitor, and `limit` for all of them.
 
-    `forget` is called with the hashes of images that nobody holds any more.
+    `nbytes` is the memory of all visitors' images. `forget` is called with the hashes of images that nobody holds any
+    more.
     """
 
     def __init__(self, owner_limit: int, limit: int, forget: Callable[[set[ImageHash]], None]) -> None:
         self._owner_limit, self._limit, self._forget = owner_limit, limit, forget
         self._lock = threading.Lock()
-        self._nbytes = 0
+        self.nbytes = 0
         self._owners: Counter[ImageHash] = Counter()
         self._dropped: deque[_Dropped] = deque()  # leases that are gone, but whose bytes are not free yet
         self._wake_up: SimpleQueue[bool] = SimpleQueue()  # for the thread, which goes on as long as it gets True
         self._releasing = threading.Lock()
         self._thread: threading.Thread | None = None
-
-    @property
-    def nbytes(self) -> int:
-        """The memory of all visitors' images."""
-        return self._nbytes
 
     @property
     def image_count(self) -> int:
@@ -75,10 +71,10 @@ class ImageQuota:
             if owner.nbytes + nbytes > self._owner_limit:
                 megabytes = f"{self._owner_limit / 2**20:,.0f} MB"
                 raise NoRoomError(f"your images may take {megabytes} in all; remove some, or choose smaller ones")
-            if self._nbytes + nbytes > self._limit:
+            if self.nbytes + nbytes > self._limit:
                 raise NoRoomError("the server has no room for more images at the moment; try again in a few minutes")
             owner.nbytes += nbytes
-            self._nbytes += nbytes
+            self.nbytes += nbytes
             self._owners.update(images)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._release_when_woken, name="quota", daemon=True)
@@ -109,7 +105,7 @@ class ImageQuota:
     def _release(self, owner: ImageOwner, images: frozenset[ImageHash], nbytes: int) -> None:
         with self._lock:
             owner.nbytes -= nbytes
-            self._nbytes -= nbytes
+            self.nbytes -= nbytes
             self._owners.subtract(images)
             unowned = {image for image in images if not self._owners[image]}
             for image in unowned:

@@ -49,12 +49,11 @@ def app_parts(settings: ServerSettings) -> dict[str, Any]:
     # Otherwise a link to a page would run that page without the frame until the frame has run once.
     PagesManager.uses_pages_directory = False
     readiness = Readiness(server)
-    ready, metrics = (
-        Route("/ready", partial(_answer_ready, readiness)),
-        Route("/metrics", ServerMetrics(server).respond),
-    )
     return {
-        "routes": [ready, metrics],
+        "routes": [
+            Route("/ready", partial(_answer_ready, readiness)),
+            Route("/metrics", ServerMetrics(server).respond),
+        ],
         "middleware": [Middleware(RequestLog, log=server.log), Middleware(UploadLimit, **upload_room(settings))],
         "lifespan": partial(_lifespan, server, readiness),
         "on_script_error": show_page_failure,
@@ -98,34 +97,12 @@ class RequestLog:
         self._app, self._log = app, log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket":
-            await self._visit(scope, receive, send)
-        elif scope["type"] == "http":
-            await self._request(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
-
-    async def _visit(self, scope: Scope, receive: Receive, send: Send) -> None:
-        messages, start = 0, perf_counter()
+        messages, received, status, start = 0, 0, 500, perf_counter()
 
         async def counted() -> Message:
-            nonlocal messages
+            nonlocal messages, received
             message = await receive()
             messages += message["type"] == "websocket.receive"
-            return message
-
-        self._log.record("visit_began")
-        try:
-            await self._app(scope, counted, send)
-        finally:
-            self._log.record("visit_ended", ms=1000 * (perf_counter() - start), messages=messages)
-
-    async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
-        status, received, start = 500, 0, perf_counter()
-
-        async def counted() -> Message:
-            nonlocal received
-            message = await receive()
             received += len(message.get("body", b""))
             return message
 
@@ -135,17 +112,24 @@ class RequestLog:
                 status = message["status"]
             await send(message)
 
+        if scope["type"] == "websocket":
+            self._log.record("visit_began")
         try:
             await self._app(scope, counted, watched)
         finally:
             ms = 1000 * (perf_counter() - start)
-            _, is_upload, rest = scope["path"].partition(ROUTE)
-            if is_upload and scope["method"] == "PUT":
-                name = "upload_taken" if status < 400 else "upload_refused"
-                session = self._log.session_name(rest.partition("/")[0])
-                self._log.record(name, session=session, status=status, bytes=received, ms=ms)
-            elif status >= 500 and not scope["path"].endswith("/ready"):
-                self._log.record("request_failed", level=logging.ERROR, status=status, ms=ms)
+            if scope["type"] == "websocket":
+                self._log.record("visit_ended", ms=ms, messages=messages)
+            elif scope["type"] == "http":
+                self._record_request(scope, status, received, ms)
+
+    def _record_request(self, scope: Scope, status: int, received: int, ms: float) -> None:
+        _, is_upload, rest = scope["path"].partition(ROUTE)
+        if is_upload and scope["method"] == "PUT":
+            name, session = "upload_taken" if status < 400 else "upload_refused", rest.partition("/")[0]
+            self._log.record(name, session=self._log.session_name(session), status=status, bytes=received, ms=ms)
+        elif status >= 500 and not scope["path"].endswith("/ready"):
+            self._log.record("request_failed", level=logging.ERROR, status=status, ms=ms)
 
 
 # --- uploads

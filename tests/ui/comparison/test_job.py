@@ -1,4 +1,4 @@
-"""The comparison in the background: what it finds, how it ends early, what it leaves behind, whom it lets pass."""
+"""The comparison in the background: its findings, how it ends early, what it leaves behind, and whose turn it is."""
 
 import gc
 import hashlib
@@ -55,7 +55,7 @@ def planned(backbone, names=METHODS, collection=None):
 
 
 def named(backbone):
-    """A backbone that no list has, where others are asked for by name."""
+    """A network whose backbone is not in any list of names."""
     held = type("Held", (Network,), {"backbone": backbone, "spec": backbone.spec})
     return held(backbone.spec.name, backbone.weights, Networks(1, 1))
 
@@ -70,7 +70,7 @@ def done(backbone, module_server):
 
 
 class Computed(list):
-    """The images that were computed, with their sources, and the thread of each; no more of them than `limit`."""
+    """The computed images with their sources, and the thread of each; at most `limit` of them."""
 
     def __init__(self):
         super().__init__()
@@ -79,7 +79,7 @@ class Computed(list):
 
 @pytest.fixture
 def slow(monkeypatch):
-    """Every image takes a moment, and may be made to wait; those that were computed."""
+    """The images computed so far; each takes a moment, and may be made to wait."""
     computed = Computed()
     ensure = Features.ensure
 
@@ -101,18 +101,18 @@ def until(condition):
         time.sleep(0.005)
 
 
-# --- what it finds
+# --- its findings
 
 
-def test_it_finds_what_the_library_finds(done, backbone):
+def test_its_findings_are_those_of_the_library(done, backbone):
     plan, comparison = done.work.plan, done.work.comparison
     sources = sorted({source for method in plan.methods for source in method.sources})
     features = Features(plan.labelled.dataset, backbone, sources, plan.labelled.cache)
     expected = evaluate_methods(plan.methods, features, plan.protocol(), ["global@128"])
     assert [result.name for result in comparison.report.methods] == METHODS.split(",")
-    for found, result in zip(comparison.report.methods, expected.methods, strict=True):
-        assert found.measures == result.measures
-        assert (found.confusion == result.confusion).all()
+    for own_result, result in zip(comparison.report.methods, expected.methods, strict=True):
+        assert own_result.measures == result.measures
+        assert (own_result.confusion == result.confusion).all()
     assert comparison.report.paired == expected.paired
     assert comparison.report.problems == expected.problems
     assert "there twice: red/1 0.png and red/6 copy.png" in comparison.report.problems[0]
@@ -155,7 +155,7 @@ def test_the_command_is_spelled_out(backbone):
     )
 
 
-def test_vectors_that_have_no_room_are_refused_before_it_starts(backbone, monkeypatch):
+def test_vectors_without_room_are_refused_before_it_starts(backbone, monkeypatch):
     """180 numbers of `cl` (5 maps over 4 x 3 x 3), 5 of `global`; 3 classes, and 16 images with the copy."""
     plan = planned(backbone)
     plan.check_room()
@@ -167,7 +167,7 @@ def test_vectors_that_have_no_room_are_refused_before_it_starts(backbone, monkey
         plan.check_room()
 
 
-def test_classifiers_that_have_no_room_are_refused_before_it_starts(backbone, slow, monkeypatch, server):
+def test_classifiers_without_room_are_refused_before_it_starts(backbone, slow, monkeypatch, server):
     """Two classifiers of 3 classes, of 180 and 5 numbers, and two more of the larger method."""
     plan = planned(backbone)
     assert plan.classifiers_bytes == 4 * 3 * (180 + 5 + 2 * 180)
@@ -186,7 +186,7 @@ def test_classifiers_that_have_no_room_are_refused_before_it_starts(backbone, sl
         Job(plan, server)
 
 
-def test_a_training_size_that_cannot_be_is_told_before_it_starts(backbone):
+def test_an_impossible_training_size_is_refused_before_it_starts(backbone):
     plan = Plan(collected().labelled(), named(backbone), planned(backbone).methods, 3, 1)
     with pytest.raises(SettingError, match="Train on 3 to 12 of the 15 different images"):
         plan.protocol()
@@ -214,7 +214,7 @@ def test_cancelling_ends_it_after_an_image_and_loses_nothing(backbone, slow, ser
     assert len(lacking) == 16 - len(cached)
 
 
-def test_when_the_session_ends_so_does_its_job_and_its_memory_is_given_back(backbone, slow, server):
+def test_a_job_ends_with_its_session_and_gives_its_memory_back(backbone, slow, server):
     plan = planned(backbone)
     folder, labelled = plan.labelled.cache.folder, weakref.ref(plan.labelled)
     slow.limit = 2
@@ -238,7 +238,7 @@ def cache_error(folder):
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "sentence"),
     [
         (DatasetError("There is too little."), "There is too little."),
         (OSError(28, "No space left on device"), "could not store what was computed (No space left on device)"),
@@ -247,7 +247,7 @@ def cache_error(folder):
         (ValueError("odd"), "The comparison failed (ValueError: odd); this is a bug in crosspool."),
     ],
 )
-def test_a_failure_is_one_sentence_and_keeps_what_was_found(backbone, monkeypatch, error, said, server):
+def test_a_failure_is_one_sentence_and_keeps_the_results_so_far(backbone, monkeypatch, error, sentence, server):
     tested = result_of
 
     def fails(method, *args, **kwargs):
@@ -258,7 +258,7 @@ def test_a_failure_is_one_sentence_and_keeps_what_was_found(backbone, monkeypatc
     monkeypatch.setattr("crosspool.ui.comparison.job.result_of", fails)
     job = Job(planned(backbone), server)
     assert job.wait(LONG)
-    assert said in job.error
+    assert sentence in job.error
     assert "/server" not in job.error
     assert list(job.work.results) == ["global@128"]
     assert job.work.comparison is None
@@ -266,7 +266,7 @@ def test_a_failure_is_one_sentence_and_keeps_what_was_found(backbone, monkeypatc
         pass
 
 
-def test_others_pass_between_two_images(backbone, slow, server):
+def test_other_computations_go_first_between_two_images(backbone, slow, server):
     job = Job(planned(backbone, collection=collected(20)), server)  # more than are computed here
     until(lambda: len(slow) >= 2)
     for _ in range(3):
@@ -292,25 +292,25 @@ def test_two_jobs_take_turns(backbone, slow, server):
         assert job.wait(LONG)
 
 
-# --- a classifier that has not seen an image
+# --- a classifier trained without an image
 
 
-def test_without_leaves_out_the_picture_and_its_copies(done, backbone):
+def test_without_leaves_out_the_image_and_its_copies(done, backbone):
     comparison = done.work.comparison
     samples = comparison.dataset.samples
     key = hashlib.sha256(samples[0].read()).hexdigest()
-    found = comparison.without("cl@160", key)
+    classifier = comparison.without("cl@160", key)
     others = [i for i, sample in enumerate(samples) if hashlib.sha256(sample.read()).hexdigest() != key]
     assert len(others) == len(samples) - 2  # it is there twice
     smaller = comparison.dataset.subset(np.array(others))
     method = comparison.classifiers["cl@160"].method
     expected = train_classifier(smaller, Features(smaller, backbone, method.sources, comparison.labelled.cache), method)
-    assert np.array_equal(found.weights, expected.weights)
-    assert found.settings.images == len(others)
-    assert not np.array_equal(found.weights, comparison.classifiers["cl@160"].weights)
+    assert np.array_equal(classifier.weights, expected.weights)
+    assert classifier.settings.images == len(others)
+    assert not np.array_equal(classifier.weights, comparison.classifiers["cl@160"].weights)
 
 
-def test_without_knows_a_picture_by_the_file_that_it_was_shrunk_from(backbone, server):
+def test_without_recognises_an_image_by_its_file_before_shrinking(backbone, server):
     collection, large = collected(), png(tinted(50, 0).resize((1500, 1500)))
     assert collection.add("red", large, "large.png") == ""
     job = Job(planned(backbone, "global@128", collection), server)
@@ -320,15 +320,15 @@ def test_without_knows_a_picture_by_the_file_that_it_was_shrunk_from(backbone, s
     shrunk = collection.classes["red"][-1].data
     assert shrunk != large
     for data in (large, shrunk):
-        found = comparison.without("global@128", hashlib.sha256(data).hexdigest())
-        assert found.settings.images == len(comparison.dataset) - 1
+        classifier = comparison.without("global@128", hashlib.sha256(data).hexdigest())
+        assert classifier.settings.images == len(comparison.dataset) - 1
 
 
-def test_without_a_picture_of_somebody_else_is_the_ordinary_classifier(done):
+def test_without_an_unlabelled_image_is_the_ordinary_classifier(done):
     assert done.work.comparison.without("cl@160", "f" * 64) is done.work.comparison.classifiers["cl@160"]
 
 
-def test_without_trains_once_and_keeps_no_more_than_it_may(done, monkeypatch):
+def test_without_trains_once_and_keeps_a_limited_number(done, monkeypatch):
     comparison = done.work.comparison
     keys = [comparison.labelled.keys_of(sample).pop() for sample in comparison.dataset.samples[1:4]]
     trained, original = [], train_on
@@ -346,13 +346,13 @@ def test_without_trains_once_and_keeps_no_more_than_it_may(done, monkeypatch):
     assert len(comparison._retrained) == RETRAINED_LIMIT
 
 
-# --- what most splits say
+# --- the prediction of most splits
 
 
 def test_most_predicted():
     """Image 0: twice class 1. Image 1: once each, so undecided. Image 2: never tested. Image 3: once class 0."""
     splits = [([0, 1], [1, 0]), ([0, 1], [1, 1]), ([3], [0])]
-    outcomes = tuple(Outcome(Split(np.array([2]), np.array(test)), np.eye(2)[said]) for test, said in splits)
+    outcomes = tuple(Outcome(Split(np.array([2]), np.array(test)), np.eye(2)[answers]) for test, answers in splits)
     result = MethodResult("m", {}, 1, 1, 0.0, None, None, outcomes)
     assert most_predicted(result, 4).tolist() == [1, -1, -1, 0]
 

@@ -1,4 +1,4 @@
-"""What contributions say in words; which channels are named and left out."""
+"""Contributions in words, and which channels are named and left out."""
 
 import re
 
@@ -46,19 +46,19 @@ def test_numbers_with_their_sign(value, text):
 
 
 @pytest.mark.parametrize(
-    ("question", "said"),
+    ("question", "sentence"),
     [
         (("*tern*", ""), r"Top class: **\*tern\*** (score **+6.50**)"),
         (("auk", ""), r"**auk**: score **+6.50**, rank 2 of 3. Top class: \*tern\* (score +5.00)"),
         (("*tern*", "auk"), r"**\*tern\*** is **6.50** ahead of **auk**."),
     ],
 )
-def test_the_verdict_says_score_rank_and_rival(question, said):
+def test_the_answer_names_score_rank_and_rival(question, sentence):
     positive, against = question
-    assert answer_sentence(SCORES, CLASSES, positive, against, ONE) == said
+    assert answer_sentence(SCORES, CLASSES, positive, against, ONE) == sentence
 
 
-def test_a_lead_may_be_a_lag():
+def test_a_negative_lead_is_behind():
     behind = Contributions(-6.5, 0.5, ONE.parts)
     assert answer_sentence(SCORES, CLASSES, "gull", "auk", behind) == "**gull** is **6.50** behind **auk**."
 
@@ -83,7 +83,7 @@ def test_the_check_says_whether_it_adds_up():
     assert "**not** within 0.0001." in check_sentence(Contributions(6.6, 0.5, ONE.parts))
 
 
-def test_ranks_say_who_is_for_and_who_against():
+def test_the_strongest_channels_for_and_against():
     assert strongest_channels(CHANNELS, 2) == ([0, 2], [1])
     assert strongest_channels(CHANNELS, 9) == ([0, 2, 4], [1])
 
@@ -97,7 +97,7 @@ def test_the_channels_to_leave_out():
     assert {len(chosen) for chosen in chance} == {2}
 
 
-def test_the_table_knows_where_each_channel_speaks_loudest():
+def test_the_table_has_the_strongest_evidence_of_each_channel():
     table = contribution_table(ONE)
     assert table["contribution"].tolist() == CHANNELS.tolist()
     assert table[["row", "column", "evidence_there"]].to_numpy()[:2].tolist() == [[0, 1, 4], [1, 0, -1]]
@@ -105,14 +105,14 @@ def test_the_table_knows_where_each_channel_speaks_loudest():
     assert list(contribution_table(unknown).columns) == ["part", "channel", "contribution", "energy_share"]
 
 
-def test_classes_that_rise_are_shown_too():
+def test_classes_whose_scores_rise_are_shown_too():
     before, after = np.arange(20.0), np.arange(20.0)[::-1]
     assert classes_to_show(before, None, [3]) == [19, 18, 17, 16, 15, 14, 3]
     assert set(classes_to_show(before, after, [])) == {*range(6), *range(14, 20)}
 
 
 @pytest.mark.parametrize(
-    ("after", "said"),
+    ("after", "ending"),
     [
         (
             [2.0, 4.0, -1.0],
@@ -126,9 +126,9 @@ def test_classes_that_rise_are_shown_too():
         ),
     ],
 )
-def test_what_leaving_out_changes(after, said):
+def test_what_leaving_out_changes(after, ending):
     sentence = change_sentence(SCORES, np.array(after), CLASSES, ("*tern*", ""), 1.0, 1)
-    assert sentence == rf"Without 1 channel, **\*tern\*** {said}"
+    assert sentence == rf"Without 1 channel, **\*tern\*** {ending}"
 
 
 def test_a_change_of_a_lead():
@@ -146,12 +146,12 @@ def test_cells_of_another_grid():
     ] == [(r, 0) for r in range(14)]
 
 
-def test_what_is_said_at_the_positions_adds_up_to_them():
+def test_the_channels_at_a_position_add_up_to_it():
     coarse = PartContributions("coarse", np.array([4.0]), np.ones(1), np.ones((1, 1, 1)), np.full((1, 1, 1), 4.0))
     both = Contributions(10.5, 0.5, (ONE.parts[0], coarse))
     positions = np.asarray(both.positions)
     for row, column in np.ndindex(2, 2):
-        said = both.channels_at(row, column)
-        assert said[:5] == pytest.approx(EVIDENCE[:, row, column])
-        assert said[5] == 1.0  # a quarter of the coarse cell
-        assert said.sum() == pytest.approx(positions[row, column])
+        amounts = both.channels_at(row, column)
+        assert amounts[:5] == pytest.approx(EVIDENCE[:, row, column])
+        assert amounts[5] == 1.0  # a quarter of the coarse cell
+        assert amounts.sum() == pytest.approx(positions[row, column])

@@ -51,7 +51,7 @@ def test_cancelling_ends_it_at_its_next_step():
     assert job.error == ""
 
 
-def test_a_job_that_nobody_holds_ends():
+def test_a_dropped_job_ends():
     begun, ended = threading.Event(), threading.Event()
 
     def work(step):
@@ -72,7 +72,7 @@ def test_a_job_that_nobody_holds_ends():
     assert ended.wait(LONG)
 
 
-def test_what_the_work_holds_is_free_when_it_ends():
+def test_objects_that_the_work_holds_are_free_when_it_ends():
     class Reservation:
         pass
 
@@ -106,7 +106,7 @@ def test_a_failure_is_one_sentence(error, sentence):
     assert not job.cancelled
 
 
-def test_only_what_nobody_foresaw_is_logged(caplog):
+def test_only_unforeseen_errors_are_logged(caplog):
     def work(error):
         def fail(step):
             raise error

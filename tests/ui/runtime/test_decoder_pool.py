@@ -52,9 +52,9 @@ def random_image(width, height):
     return Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8))
 
 
-def encoded(picture, kind, **options):
+def encoded(image, kind, **options):
     file = io.BytesIO()
-    picture.save(file, kind, **options)
+    image.save(file, kind, **options)
     return file.getvalue()
 
 
@@ -68,7 +68,7 @@ def test_a_small_image_is_stored_as_its_own_file(shared_pool):
     assert load_image(image.thumbnail).size == (16, 16)
 
 
-def test_a_large_file_that_is_small_in_pixels_is_written_anew_without_changing_any(shared_pool):
+def test_a_large_file_with_few_pixels_is_encoded_again_without_changing_one(shared_pool):
     data = encoded(random_image(64, 60), "BMP") + bytes(20_000)
     image = shared_pool.store(data, "one.bmp", STORAGE_FORMAT)
     assert not image.shrunk
@@ -76,7 +76,7 @@ def test_a_large_file_that_is_small_in_pixels_is_written_anew_without_changing_a
     assert load_image(image.file) == load_image(data)
 
 
-def test_where_exactness_is_not_asked_for_it_becomes_a_jpeg(shared_pool):
+def test_an_inexact_format_makes_it_a_jpeg(shared_pool):
     data = encoded(random_image(64, 60), "BMP") + bytes(20_000)
     image = shared_pool.store(data, "one.bmp", StorageFormat(64, 20_000, 92, False, 16))
     assert image.file == shrunk_file(load_image(data), 64, 92)
@@ -91,14 +91,14 @@ def test_more_pixels_are_shrunk_as_the_library_does(shared_pool):
     assert (shrunk.size, get_sampling(shrunk)) == ((64, 32), 0)  # no colour is subsampled
 
 
-def test_a_file_that_is_slow_to_decode_is_written_anew(monkeypatch):
+def test_a_file_that_is_slow_to_decode_is_encoded_again(monkeypatch):
     monkeypatch.setattr(decode_worker, "QUICK_SECONDS", 0.0)
     image = stored_image(encoded(noise(1), "JPEG"), "one.jpg", STORAGE_FORMAT)
     assert Image.open(io.BytesIO(image.file)).format == "PNG"
     assert load_image(image.file) == load_image(encoded(noise(1), "JPEG"))
 
 
-def test_names_come_back_as_they_are(shared_pool):
+def test_names_in_messages_are_unchanged(shared_pool):
     name = 'α\n"\ud800\u202e' + "x" * 300
     with pytest.raises(ImageError) as caught:
         shared_pool.store(b"no image", name, STORAGE_FORMAT)
@@ -153,9 +153,9 @@ BOMBS = {
 def test_huge_declared_sizes_are_refused_in_one_sentence(shared_pool, kind):
     with pytest.raises(ImageError) as caught:
         shared_pool.store(BOMBS[kind], f"bomb.{kind}", STORAGE_FORMAT)
-    said = str(caught.value)
-    assert said.startswith(f"bomb.{kind} ")
-    assert "million" in said or "damaged" in said
+    sentence = str(caught.value)
+    assert sentence.startswith(f"bomb.{kind} ")
+    assert "million" in sentence or "damaged" in sentence
     assert shared_pool.store(png(noise(1)), "one.png", STORAGE_FORMAT).file == png(noise(1))
 
 
@@ -166,7 +166,7 @@ def test_truncated_files_are_refused_in_one_sentence(shared_pool, kind):
         shared_pool.store(data[: len(data) // 3], "one", STORAGE_FORMAT)
 
 
-def test_what_takes_too_much_memory_is_refused(monkeypatch, pool):
+def test_an_image_that_takes_too_much_memory_is_refused(monkeypatch, pool):
     """Numbers beyond the usual ranges are stretched, which needs a multiple of their own memory."""
     small = "import crosspool.ui.runtime.decode_worker as worker; worker.MEMORY = 240 * 2**20; worker.main()"
     monkeypatch.setattr(decoder_pool, "_COMMAND", (sys.executable, "-c", small))
@@ -177,7 +177,7 @@ def test_what_takes_too_much_memory_is_refused(monkeypatch, pool):
     assert pool.counts == Counter(decoded=1, refused=1, lost=0)
 
 
-def test_a_large_file_is_not_even_sent():
+def test_a_file_over_the_limit_is_not_even_sent():
     sentence = r"^big.png has 1.5 MB, and this server takes at most 1; scale it down and try again.$"
     with pool_with(upload_megabytes=1) as pool:
         with pytest.raises(ImageError, match=sentence):
@@ -238,7 +238,7 @@ def test_a_decoder_is_replaced_after_some_images(monkeypatch, pool):
     assert len(processes) == len(set(processes)) == 2  # idle after images 1 and 3
 
 
-def test_no_answer_of_a_decoder_is_believed_unchecked(pool, monkeypatch):
+def test_answers_of_a_decoder_are_checked(pool, monkeypatch):
     pool.store(png(noise(1)), "one.png", STORAGE_FORMAT)
     (decoder,) = pool._idle
     for answer in ({}, {"shrunk": 1, "file": 3}, {"shrunk": True, "file": 10**9}, {"error": None}):
@@ -264,8 +264,7 @@ def test_a_decoder_ends_with_its_server():
     assert not is_running(pid)
 
 
-def test_a_hanging_decoder_ends_by_itself():
-    """Even where the process that should kill it was killed."""
+def test_a_hanging_decoder_ends_even_if_its_server_was_killed():
     decoder = DecoderProcess()
     assert decoder.process.stdin is not None
     send(decoder.process.stdin, request("one.png", STORAGE_FORMAT, 0.001), png(random_image(2000, 2000)))
@@ -293,7 +292,7 @@ def test_a_decoder_is_confined():
     assert names <= {"", "LC_CTYPE", *decoder_pool._ENVIRONMENT}
 
 
-def test_a_decoder_is_light():
+def test_a_decoder_imports_no_heavy_library():
     heavy = "{'torch', 'streamlit', 'matplotlib', 'pandas', 'sklearn', 'scipy'}"
     code = f"import crosspool.ui.runtime.decode_worker, sys; print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -13,7 +13,7 @@ LONG = 120  # seconds: the machine may be busy
 
 
 @pytest.fixture(autouse=True)
-def short_looks(monkeypatch):
+def short_polls(monkeypatch):
     monkeypatch.setattr(gates, "POLL_SECONDS", 0.01)
 
 
@@ -36,13 +36,13 @@ class WaitingThread(threading.Thread):
 
     def run(self):
         try:
-            with self.gate.turn(self.told, **self.options):
+            with self.gate.turn(self.report, **self.options):
                 self.inside.set()
                 assert self.may_go.wait(LONG)
         except Exception as error:
             self.error = error
 
-    def told(self, place):
+    def report(self, place):
         self.places.append(place)
 
     def go(self):
@@ -60,7 +60,7 @@ def queue_of(gate, count, **options):
 
 
 @pytest.mark.parametrize("width", [1, 3])
-def test_as_many_as_it_is_wide_come_in_and_in_the_order_in_which_they_came(width):
+def test_its_width_comes_in_at_a_time_in_the_order_of_arrival(width):
     gate = FairSemaphore(width)
     threads = queue_of(gate, 6)
     for gone in range(6):
@@ -85,16 +85,16 @@ def test_all_learn_their_place_and_when_their_turn_has_come():
     assert threads[3].places[-1] == 0
 
 
-def test_one_who_has_moved_on_leaves_the_queue_and_those_behind_move_up():
+def test_a_visitor_who_moved_on_leaves_the_queue_and_those_behind_move_up():
     class MovedOnError(Exception):
         pass
 
-    def told(place):
+    def report(place):
         raise MovedOnError
 
     gate = FairSemaphore()
     first, behind = queue_of(gate, 2)
-    with pytest.raises(MovedOnError), gate.turn(told):
+    with pytest.raises(MovedOnError), gate.turn(report):
         raise AssertionError("it never had a turn")
     assert (gate.running, gate.waiting) == (1, 1)
     first.go()
@@ -114,7 +114,7 @@ def test_nobody_waits_longer_than_the_limit():
     first.go()
 
 
-def test_one_who_no_longer_needs_a_turn_does_not_wait():
+def test_a_thread_that_no_longer_needs_a_turn_does_not_wait():
     gate, answer = FairSemaphore(), [""]
     (first,) = queue_of(gate, 1)
     waiting = WaitingThread(gate, unless=lambda: bool(answer[0]))
@@ -127,7 +127,7 @@ def test_one_who_no_longer_needs_a_turn_does_not_wait():
     first.go()
 
 
-def test_one_who_yields_comes_after_those_who_wait():
+def test_yielding_lets_those_who_wait_go_first():
     gate, order = FairSemaphore(), []
 
     def visit():

@@ -1,4 +1,4 @@
-"""What a server does now and then: garbage is found, and what is alive costs collections little."""
+"""Garbage is found, and living objects cost collections little."""
 
 import gc
 import threading
@@ -29,7 +29,7 @@ def test_garbage_that_was_frozen_is_found():
     assert garbage() is None
 
 
-def test_what_came_since_is_soon_out_of_the_collections_that_streamlit_makes():
+def test_new_objects_are_soon_kept_out_of_streamlits_collections():
     frozen: list[int] = []
     living: list[object] = []
 

@@ -53,29 +53,29 @@ def server(networks):
 @pytest.fixture
 def passes(monkeypatch):
     """A list that grows with every forward pass."""
-    seen = []
+    threads = []
 
     def counted(*args):
-        seen.append(threading.get_ident())
+        threads.append(threading.get_ident())
         return run_graph(*args)
 
     monkeypatch.setattr("crosspool.backbones.backbone.run_graph", counted)
-    return seen
+    return threads
 
 
-def test_the_maps_are_the_librarys_own(server):
+def test_the_maps_equal_those_of_the_library(server):
     request = replace(REQUEST, pair="features.12.expand3x3", size=160, framing="squash", signed=True, border="valid")
-    found = image_maps(server, request, sample)
+    server_maps = image_maps(server, request, sample)
     backbone = load_backbone("squeezenet1_1", "untrained")
     maps = backbone.activations(sample(), request.pair, 160, framing="squash", signed=True)
     pooled = cross_layer_pool(maps.lower, maps.upper, kernel_size=3, padding=1, border="valid")
-    assert found.pair == backbone.architecture.pair(request.pair)
-    torch.testing.assert_close(torch.from_numpy(found.lower), maps.lower[0])
-    torch.testing.assert_close(torch.from_numpy(found.upper), maps.upper[0])
-    torch.testing.assert_close(torch.from_numpy(found.pooled), pooled[0])
-    assert np.array_equal(np.asarray(found.framed), np.asarray(maps.framed[0]))
+    assert server_maps.pair == backbone.architecture.pair(request.pair)
+    torch.testing.assert_close(torch.from_numpy(server_maps.lower), maps.lower[0])
+    torch.testing.assert_close(torch.from_numpy(server_maps.upper), maps.upper[0])
+    torch.testing.assert_close(torch.from_numpy(server_maps.pooled), pooled[0])
+    assert np.array_equal(np.asarray(server_maps.framed), np.asarray(maps.framed[0]))
     expected = channel_statistics(maps.upper[0], pooled[0]).table()
-    assert found.statistics.table().to_numpy() == pytest.approx(expected.to_numpy(), rel=1e-5)
+    assert server_maps.statistics.table().to_numpy() == pytest.approx(expected.to_numpy(), rel=1e-5)
 
 
 # --- once
@@ -98,7 +98,7 @@ def test_equal_requests_are_computed_once(passes, server):
         {"border": "valid"},
     ],
 )
-def test_any_other_request_is_computed_anew(passes, change, server):
+def test_any_other_request_is_computed_separately(passes, change, server):
     image_maps(server, REQUEST, sample)
     image_maps(server, replace(REQUEST, **change), sample)
     assert len(passes) == 2
@@ -112,22 +112,20 @@ def test_eight_sessions_that_ask_at_once_share_one_forward_pass(passes, server):
         return image_maps(server, REQUEST, sample)
 
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(ask, range(8)))
+        results = list(pool.map(ask, range(8)))
     assert len(passes) == 1
-    assert all(maps is found[0] for maps in found)
+    assert all(maps is results[0] for maps in results)
 
 
-def test_eight_sessions_with_pictures_of_their_own_get_their_own_maps(passes, server):
-    pictures = [sample().resize((128, 128)).rotate(40 * turn) for turn in range(8)]
+def test_eight_sessions_with_different_images_get_their_own_maps(passes, server):
+    images = [sample().resize((128, 128)).rotate(40 * turn) for turn in range(8)]
     requests = [replace(REQUEST, image=ImageHash(str(turn))) for turn in range(8)]
     with ThreadPoolExecutor(8) as pool:
-        found = list(
-            pool.map(lambda request, picture: image_maps(server, request, lambda: picture), requests, pictures)
-        )
+        results = list(pool.map(lambda request, image: image_maps(server, request, lambda: image), requests, images))
     assert len(passes) == 8
     server.cache.clear()
-    for request, picture, maps in zip(requests, pictures, found, strict=True):
-        assert np.array_equal(image_maps(server, request, partial(Image.Image.copy, picture)).upper, maps.upper)
+    for request, image, maps in zip(requests, images, results, strict=True):
+        assert np.array_equal(image_maps(server, request, partial(Image.Image.copy, image)).upper, maps.upper)
 
 
 def test_an_error_lets_the_next_one_pass(server):
@@ -139,21 +137,21 @@ def test_an_error_lets_the_next_one_pass(server):
 # --- bounded
 
 
-def test_bytes_are_all_arrays_and_the_picture(server):
+def test_bytes_are_those_of_all_arrays_and_the_image(server):
     maps = image_maps(server, REQUEST, sample)
     assert maps.nbytes == 4 * (maps.lower.size + maps.upper.size + maps.pooled.size) + 3 * 128 * 128
 
 
 def test_maps_too_large_to_be_kept_are_refused_before_they_are_computed(passes, server):
     vgg = replace(REQUEST, backbone="vgg16", pair="features.2", size=896)
-    expected = 4 * (2 * 64 * 896**2 + 64 * 64 * 9) + 3 * 896**2  # conv1_1 and conv1_2, P, and the picture
+    expected = 4 * (2 * 64 * 896**2 + 64 * 64 * 9) + 3 * 896**2  # conv1_1 and conv1_2, P, and the image
     assert expected > server.cache.limit
     with pytest.raises(SettingError, match=rf"at 896 px take {expected / 2**20:.0f} MB .* choose a smaller input"):
         image_maps(server, vgg, sample)
     assert passes == []
 
 
-def test_no_more_networks_are_kept_than_their_limit():
+def test_networks_in_memory_are_limited():
     networks = Networks(2, threads=1)
     names = ["squeezenet1_1", "squeezenet1_0", "mobilenet_v3_small"]
     first, second = (networks.backbone(name, "untrained") for name in names[:2])

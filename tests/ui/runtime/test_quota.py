@@ -1,4 +1,4 @@
-"""What belongs to a visitor: counted, bounded, and forgotten with the last one who has it."""
+"""Visitors' images: counted, limited, and forgotten with their last owner."""
 
 import gc
 import threading
@@ -45,13 +45,13 @@ def compute(server):
 
 @pytest.fixture
 def there(server):
-    """Of which of these images there are results."""
+    """Returns those of these images that have results."""
 
-    def found(*images):
+    def images_with_results(*images):
         server.quota.release_dropped()
         return [image for image in images if server.cache.get(RESULTS, (image, "a setting")) is not None]
 
-    return found
+    return images_with_results
 
 
 def test_bytes_are_free_again_when_the_image_is_gone(server):
@@ -66,7 +66,7 @@ def test_bytes_are_free_again_when_the_image_is_gone(server):
     assert (owner.nbytes, quota.nbytes, quota.image_count) == (0, 0, 0)
 
 
-def test_nothing_is_left_after_a_release_although_another_thread_is_at_it():
+def test_a_release_waits_for_another_thread_that_is_releasing():
     forgotten, begun = [], threading.Event()
 
     def forget_slowly(images):
@@ -83,7 +83,7 @@ def test_nothing_is_left_after_a_release_although_another_thread_is_at_it():
     quota.close()
 
 
-def test_what_was_computed_goes_with_the_last_owner(server, compute, there):
+def test_results_go_with_the_last_owner_of_their_image(server, compute, there):
     first = server.quota.lease(ImageOwner(), hashes("a", "b"), 1)
     second = server.quota.lease(ImageOwner(), hashes("b"), 1)
     compute("a", "b", "sample")
@@ -115,7 +115,7 @@ def test_garbage_may_be_collected_while_a_lock_is_held(server):
     assert server.quota.image_count == 0
 
 
-def test_many_threads_count_right(server):
+def test_many_threads_count_correctly(server):
     quota, owners = server.quota, [ImageOwner() for _ in range(4)]
 
     def work(owner):
@@ -133,7 +133,7 @@ def test_many_threads_count_right(server):
     assert (quota.nbytes, quota.image_count) == (0, 0)
 
 
-def test_labelled_images_count_as_long_as_anybody_holds_them(server, compute, there):
+def test_labelled_images_count_as_long_as_they_are_held(server, compute, there):
     """A comparison goes on holding its images when the ZIP is replaced."""
     visitor = ImageOwner()
     collection = from_zip(zipped({**shades("cat", 3, RED), **shades("dog", 2, BLUE)}), "pets.zip", visitor=visitor)
@@ -171,7 +171,7 @@ class Runtime:
         self.close_session = self.closed.append
 
 
-def test_visits_that_are_over_are_ended(monkeypatch):
+def test_closed_visits_are_ended(monkeypatch):
     clock = iter([0.0, 0.0, 100.0, 219.0, 221.0])
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
     visits = VisitRegister()

@@ -21,39 +21,42 @@ IMAGE = ImageHash("a")
 
 
 def test_two_servers_in_one_process_share_nothing():
-    with use_server(Server(ServerSettings(at_once=1))) as one, use_server(Server(ServerSettings(networks=3))) as other:
-        one.log.record("computed")
-        one.cache.put(RESULTS, IMAGE, b"one", time.monotonic())
-        lease = one.quota.lease(ImageOwner(), [IMAGE], 1000)
-        reservation = one.classifier_memory.reserve(1000)
-        one.networks.backbone("squeezenet1_1", "untrained")
-        one.visits.note("a session")
-        with one.compute.turn(), one.trainings.turn(), one.decoders.semaphore.turn():
-            assert (other.compute.running, other.trainings.running, other.decoders.semaphore.running) == (0, 0, 0)
-        assert other.log.counts() == {}
-        assert other.cache.get(RESULTS, IMAGE) is None
-        assert (other.quota.nbytes, other.classifier_memory.reserved, len(other.networks)) == (0, 0, 0)
-        assert other.visits._last_seen == {}
-        assert one.log.session_name("a session") != other.log.session_name("a session")
-        assert not {id(part) for part in vars(one).values()} & {id(part) for part in vars(other).values()}
+    with (
+        use_server(Server(ServerSettings(at_once=1))) as first,
+        use_server(Server(ServerSettings(networks=3))) as second,
+    ):
+        first.log.record("computed")
+        first.cache.put(RESULTS, IMAGE, b"one", time.monotonic())
+        lease = first.quota.lease(ImageOwner(), [IMAGE], 1000)
+        reservation = first.classifier_memory.reserve(1000)
+        first.networks.backbone("squeezenet1_1", "untrained")
+        first.visits.note("a session")
+        with first.compute.turn(), first.trainings.turn(), first.decoders.semaphore.turn():
+            assert (second.compute.running, second.trainings.running, second.decoders.semaphore.running) == (0, 0, 0)
+        assert second.log.counts() == {}
+        assert second.cache.get(RESULTS, IMAGE) is None
+        assert (second.quota.nbytes, second.classifier_memory.reserved, len(second.networks)) == (0, 0, 0)
+        assert second.visits._last_seen == {}
+        assert first.log.session_name("a session") != second.log.session_name("a session")
+        assert not {id(part) for part in vars(first).values()} & {id(part) for part in vars(second).values()}
         del lease, reservation
 
 
 def test_what_is_forgotten_in_one_server_stays_in_another():
-    with use_server(Server(ServerSettings())) as one, use_server(Server(ServerSettings())) as other:
-        for server in (one, other):
+    with use_server(Server(ServerSettings())) as first, use_server(Server(ServerSettings())) as second:
+        for server in (first, second):
             server.cache.put(RESULTS, IMAGE, b"value", time.monotonic())
-        lease = one.quota.lease(ImageOwner(), [IMAGE], 1)
+        lease = first.quota.lease(ImageOwner(), [IMAGE], 1)
         del lease
-        one.quota.release_dropped()
-        assert one.cache.get(RESULTS, IMAGE) is None
-        assert other.cache.get(RESULTS, IMAGE) == b"value"
+        first.quota.release_dropped()
+        assert first.cache.get(RESULTS, IMAGE) is None
+        assert second.cache.get(RESULTS, IMAGE) == b"value"
 
 
 def test_pages_are_served_by_the_innermost_server(server):
     assert current_server() is server
-    with use_server(Server(ServerSettings())) as other:
-        assert current_server() is other
+    with use_server(Server(ServerSettings())) as inner:
+        assert current_server() is inner
     assert current_server() is server
 
 

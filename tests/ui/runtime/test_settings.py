@@ -19,14 +19,14 @@ def test_the_environment_wins_over_the_file_and_the_file_over_the_defaults(tmp_p
     assert chosen == ServerSettings(wait_seconds=60, networks=4)
 
 
-def test_the_file_may_lie_elsewhere(tmp_path):
+def test_the_file_may_be_elsewhere(tmp_path):
     (tmp_path / "crosspool.toml").write_text("networks = 3\n")
     (tmp_path / "other.toml").write_text("at_once = 2\n")
     chosen = read_settings({"CROSSPOOL_SETTINGS": str(tmp_path / "other.toml")}, tmp_path)
     assert chosen == ServerSettings(at_once=2)
 
 
-def test_other_variables_of_crosspool_are_no_settings(tmp_path):
+def test_other_variables_of_crosspool_are_not_settings(tmp_path):
     assert read_settings({"CROSSPOOL_CACHE": "/x", "CROSSPOOL_CHROMIUM": "/y"}, tmp_path) == ServerSettings()
 
 
@@ -51,7 +51,7 @@ def test_other_variables_of_crosspool_are_no_settings(tmp_path):
         ("SETTINGS", "/no/such.toml", "The settings file /no/such.toml cannot be read (No such file or directory)."),
     ],
 )
-def test_what_is_wrong_in_the_environment_is_said_in_a_sentence(tmp_path, variable, value, sentence):
+def test_a_mistake_in_the_environment_is_one_sentence(tmp_path, variable, value, sentence):
     with pytest.raises(SettingError, match=re.escape(sentence)):
         read_settings({f"CROSSPOOL_{variable}": value}, tmp_path)
 
@@ -67,7 +67,7 @@ def test_what_is_wrong_in_the_environment_is_said_in_a_sentence(tmp_path, variab
         ("\0", "is not valid TOML"),
     ],
 )
-def test_what_is_wrong_in_the_file_is_said_in_a_sentence(tmp_path, content, sentence):
+def test_a_mistake_in_the_file_is_one_sentence(tmp_path, content, sentence):
     (tmp_path / "crosspool.toml").write_text(content)
     with pytest.raises(SettingError, match=re.escape(sentence)):
         read_settings({}, tmp_path)

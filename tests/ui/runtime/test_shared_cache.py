@@ -32,19 +32,19 @@ def value(cache, kind, key, text, gate=None, **options):
 
 
 def test_all_kinds_share_one_memory_and_the_least_recently_used_goes_first(cache):
-    one, other = words("one"), words("other")
+    first, second = words("one"), words("other")
     for number in range(3):
-        value(cache, one, ("a", number), "x" * 300)
-    assert cache.get(one, ("a", 0)) == "x" * 300  # used again
-    value(cache, other, ("a", 1), "y" * 300)  # has room only in place of ("a", 1) of the other kind
-    assert [cache.get(one, ("a", number)) is not None for number in range(3)] == [True, False, True]
+        value(cache, first, ("a", number), "x" * 300)
+    assert cache.get(first, ("a", 0)) == "x" * 300  # used again
+    value(cache, second, ("a", 1), "y" * 300)  # has room only in place of ("a", 1) of the second kind
+    assert [cache.get(first, ("a", number)) is not None for number in range(3)] == [True, False, True]
     assert cache.usages() == [
         CacheUsage("one", 2, 600, hits=3, misses=4),
         CacheUsage("other", 1, 300, hits=0, misses=1),
     ]
 
 
-def test_asking_how_full_it_is_uses_nothing(cache):
+def test_reading_the_usage_does_not_count_as_use(cache):
     kind = WORDS
     for number in range(3):
         value(cache, kind, ("a", number), "x" * 300)
@@ -54,7 +54,7 @@ def test_asking_how_full_it_is_uses_nothing(cache):
     assert [cache.get(kind, ("a", number)) is not None for number in range(4)] == [True, False, True, True]
 
 
-def test_what_would_take_more_than_all_of_it_is_not_kept_but_shared_with_those_who_wait(cache):
+def test_a_value_larger_than_the_cache_is_shared_with_those_who_wait_but_not_kept(cache):
     kind, gate, computed = WORDS, FairSemaphore(), []
     begun, may_end = threading.Event(), threading.Event()
 
@@ -70,9 +70,9 @@ def test_what_would_take_more_than_all_of_it_is_not_kept_but_shared_with_those_w
         while gate.waiting < 7:
             pass
         may_end.set()
-        found = [answer.result(LONG) for answer in asked]
+        texts = [answer.result(LONG) for answer in asked]
     assert len(computed) == 1
-    assert all(text is found[0] for text in found)
+    assert all(text is texts[0] for text in texts)
     assert cache.get(kind, ("a", 0)) is None
     assert cache._computations == {}
 
@@ -94,7 +94,7 @@ def test_all_who_ask_at_once_share_one_computation_at_a_semaphore_of_any_width(c
     assert sorted(computed) == [0, 1]
 
 
-def test_those_who_wait_for_the_same_take_no_turn_from_others(cache):
+def test_waiting_for_the_same_value_takes_no_turn_from_others(cache):
     kind, gate, begun, may_end = WORDS, FairSemaphore(2), threading.Event(), threading.Event()
 
     def compute():
@@ -121,22 +121,22 @@ def test_after_an_error_the_next_one_to_ask_computes(cache):
     assert value(cache, kind, ("a", 0), "text") == "text"
 
 
-def test_what_is_not_to_be_kept_is_not(cache):
+def test_without_keep_a_value_is_not_kept(cache):
     kind = WORDS
     assert value(cache, kind, ("a", 0), "text", keep=False) == "text"
     assert cache.get(kind, ("a", 0)) is None
 
 
 def test_an_image_is_forgotten_in_every_kind_and_no_other_image_is(cache):
-    one, other = words("one"), words("other")
-    for kind in (one, other):
+    first, second = words("one"), words("other")
+    for kind in (first, second):
         for image in "ab":
             value(cache, kind, (image, 0), image)
     cache.forget_images({ImageHash("a")})
-    assert [cache.get(kind, (image, 0)) for kind in (one, other) for image in "ab"] == [None, "b", None, "b"]
+    assert [cache.get(kind, (image, 0)) for kind in (first, second) for image in "ab"] == [None, "b", None, "b"]
 
 
-def test_what_is_being_computed_when_its_image_is_forgotten_is_not_kept(cache):
+def test_a_value_whose_image_is_forgotten_during_its_computation_is_not_kept(cache):
     kind, begun, may_end = WORDS, threading.Event(), threading.Event()
 
     def compute():

@@ -40,11 +40,11 @@ def fails():
     try:
         Path(f"/no/{SECRET}.png").read_bytes()
     except OSError as error:
-        raise ValueError(f"{SECRET} is no picture") from error
+        raise ValueError(f"{SECRET} is not an image") from error
 
 
 @pytest.mark.parametrize("kind", ["text", "json"])
-def test_the_log_has_nothing_that_a_message_was_filled_in_with(kind):
+def test_the_log_has_no_values_from_messages(kind):
     lines = [
         line_of(kind, lambda logger: logger.warning("The file %s is odd", f"{SECRET}.png")),
         line_of(kind, lambda logger: logger.warning(f"The file {SECRET}.png is odd")),
@@ -73,9 +73,9 @@ def test_an_event_is_logged_with_its_numbers_and_counted(caplog):
     with caplog.at_level(logging.INFO):
         log.record("tried", network="alexnet", ms=12.3456, images=3)
     (record,) = caplog.records
-    found = json.loads(LogFormatter("json").format(record))
-    assert found.pop("time").endswith("Z")
-    assert found == {"level": "info", "event": "tried", "network": "alexnet", "ms": 12.3, "images": 3}
+    entry = json.loads(LogFormatter("json").format(record))
+    assert entry.pop("time").endswith("Z")
+    assert entry == {"level": "info", "event": "tried", "network": "alexnet", "ms": 12.3, "images": 3}
     assert log.counts()["tried"].times == 1
 
 
@@ -106,7 +106,7 @@ def failing_page():
     assert show_page_failure(ValueError("Geheim"))
 
 
-def test_who_meets_a_failure_gets_one_sentence_with_the_logs_number(caplog):
+def test_a_failure_is_one_sentence_with_the_number_in_the_log(caplog):
     app = AppTest.from_function(failing_page).run()
     (record,) = [record for record in caplog.records if record.msg == "page_failed"]
     (sentence,) = [error.value for error in app.error]
@@ -151,7 +151,7 @@ def test_hostile_names_and_words_reach_the_page_but_never_the_log(served_app):
         tab = Tab(served_app.url)
         await tab.open("/", channel=SECRET, sample=SECRET, network=f"<b>{SECRET}")
         await tab.choose("Image", "Upload")
-        await tab.upload((f"{SECRET} <b>.png", good.getvalue()), (f"{SECRET}.jpg", b"no picture"))
+        await tab.upload((f"{SECRET} <b>.png", good.getvalue()), (f"{SECRET}.jpg", b"not an image"))
         texts = [*tab.page.texts, *tab.page.errors]
         await tab.close()
         return texts

@@ -60,7 +60,7 @@ def test_without_the_key_there_is_nothing_to_read(server, authorization):
     assert (status, headers[b"www-authenticate"], text) == (401, b"Bearer", "")
 
 
-def test_where_no_key_is_set_there_is_no_such_page():
+def test_without_a_key_there_is_no_such_page():
     with use_server(Server(ServerSettings())) as server:
         assert get(server, "Bearer ")[0] == get(server)[0] == 404
 
@@ -72,7 +72,7 @@ def test_the_key_opens_it_and_is_not_in_it(server):
     assert KEY not in text
 
 
-def test_it_has_what_the_operators_page_has(server):
+def test_it_exports_the_numbers_of_the_operators_page(server):
     server.log.record("computed", ms=1500)
     server.log.record("computed", ms=500)
     server.cache.put(RESULTS, ImageHash("a"), b"12345", time.monotonic())

@@ -64,19 +64,19 @@ def test_a_wrong_key_takes_time(server):
     assert server.log.counts()["wrong_key"].times == 1
 
 
-def test_without_a_key_none_opens(server):
+def test_without_a_key_nothing_opens_the_page(server):
     assert not OperatorKey("", server.log)
     assert not OperatorKey("", server.log).matches("")
 
 
-def test_a_queue_says_who_runs_and_who_waits():
+def test_the_row_of_a_queue():
     semaphore = FairSemaphore(2)
     with semaphore.turn(), semaphore.turn():
         row = queue_row("maps", semaphore)
     assert (row["at a time"], row["running"], row["waiting"]) == (2, 2, 0)
 
 
-def test_a_cache_says_how_often_what_was_asked_for_was_there():
+def test_the_row_of_a_cache():
     row = cache_row(CacheUsage("maps", entries=2, nbytes=3 * 2**20, hits=3, misses=1))
     assert row == {"cache": "maps", "entries": 2, "MB": 3.0, "asked for": 4, "there, %": 75.0}
     assert cache_row(CacheUsage("maps", 0, 0, 0, 0))["there, %"] == 0.0

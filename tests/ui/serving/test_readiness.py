@@ -35,7 +35,7 @@ def test_a_server_is_ready_when_the_first_network_has_run(readiness):
     assert readiness.answer()["ready"]
 
 
-def test_an_answer_is_given_again_for_a_while(readiness, server):
+def test_an_answer_is_repeated_for_a_while(readiness, server):
     assert readiness.answer() is readiness.answer()
     assert server.log.counts()["not_ready"].times == 1
 
@@ -56,7 +56,7 @@ def test_a_decoder_that_fails_is_reported(readiness, server, monkeypatch):
     assert readiness.check_decoder() == ReadinessCheck(False, DECODER_FAILS)
 
 
-def test_a_queue_is_too_long_when_somebody_recently_waited_for_half_of_the_limit(readiness, server):
+def test_a_queue_is_too_long_after_a_recent_wait_of_half_the_limit(readiness, server):
     assert readiness.check_queue().ok
     server.compute._waits.append(0.6)
     assert readiness.check_queue().ok  # nobody waits any more

@@ -52,25 +52,25 @@ class UploadApp:
 @pytest.fixture
 def upload_app(monkeypatch):
     monkeypatch.setattr(MultiPartParser, "spool_max_size", MultiPartParser.spool_max_size)  # is put back
-    found = UploadApp()
+    app = UploadApp()
     monkeypatch.setattr(streamlit.runtime, "exists", lambda: True)
-    monkeypatch.setattr(streamlit.runtime, "get_instance", lambda: found)
-    return found
+    monkeypatch.setattr(streamlit.runtime, "get_instance", lambda: app)
+    return app
 
 
-def test_one_visit_has_so_much_waiting_at_most(upload_app):
+def test_a_visit_has_a_limit_of_waiting_uploads(upload_app):
     statuses = [upload_app.put(f"{ROUTE}a/{n}", bytes(MB)) for n in range(4)]
     assert statuses == [200, 200, 200, 413]  # with the room for what is around a file
     upload_app.uploaded_file_mgr.remove_session_files("a")
     assert upload_app.put(f"/base{ROUTE}a/again", bytes(MB)) == 200
 
 
-def test_all_visits_together_have_so_much_waiting_at_most(upload_app):
+def test_all_visits_together_have_a_limit_of_waiting_uploads(upload_app):
     statuses = [upload_app.put(f"{ROUTE}{visit}/x", bytes(MB)) for visit in range(5)]
     assert statuses == [200, 200, 200, 200, 503]
 
 
-def test_nothing_is_read_of_what_is_refused(upload_app):
+def test_a_refused_upload_is_not_read(upload_app):
     assert upload_app.put(f"{ROUTE}a/1", b"begun", [str(10**15)]) == 413
     assert upload_app.read == 0
 
@@ -80,7 +80,7 @@ def test_a_length_is_required(upload_app, lengths):
     assert upload_app.put(f"{ROUTE}a/1", b"x", lengths) == 411
 
 
-def test_what_arrives_counts_already(upload_app):
+def test_an_arriving_upload_counts_already(upload_app):
     upload_app.limit._arriving["a"] = 2 * MB
     assert upload_app.put(f"{ROUTE}a/1", bytes(2 * MB)) == 413
     assert upload_app.put(f"{ROUTE}b/1", bytes(MB)) == 200
