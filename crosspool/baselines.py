@@ -1,4 +1,4 @@
-"""What cross-layer pooling is compared with: fully-connected activations, and one map pooled by itself."""
+"""The baselines of cross-layer pooling: fully-connected activations, and a single map pooled."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from crosspool.encoding import Records, SignedPower, Stateless, Vectors
 from crosspool.tracing import Layout, behind_activation
 
 INPUT = "input"
-PAPER_NAMES = ("fc6", "fc7", "fc8")  # of AlexNet's and VGG's three layers
-PYRAMID_LEVELS = (1, 2, 4)  # cells a side: 21 cells in all
+PAPER_NAMES = ("fc6", "fc7", "fc8")  # of the three layers of AlexNet and VGG
+PYRAMID_LEVELS = (1, 2, 4)  # cells per side: 21 cells in all
 AVERAGES = (nn.AdaptiveAvgPool2d, F.adaptive_avg_pool2d, "mean")
 RESHAPES = (nn.Flatten, nn.Identity, nn.Dropout, torch.flatten, F.dropout, "flatten")  # no value changes
 
@@ -24,9 +24,9 @@ RESHAPES = (nn.Flatten, nn.Identity, nn.Dropout, torch.flatten, F.dropout, "flat
 class FullyConnected:
     """A fully-connected layer: its module's name, a name for people, and the node that yields its activation.
 
-    The activation is taken behind the layer's non-linearity, where it has one. The first entry of a network is its
-    first layer's input (called "input"): where there is only one layer, that is the pooled last map. `map` is the node
-    that yields that map, if the activation is nothing but its mean over the positions.
+    The activation is taken after the layer's non-linearity, if it has one. The first entry of a network is the input of
+    its first layer (called "input"); in a network with a single layer that is the pooled last map. `map` is the node
+    that yields a map of which the activation is the mean over the positions, or None.
     """
 
     id: str
@@ -36,9 +36,9 @@ class FullyConnected:
 
 
 def fully_connected_layers(layout: Layout) -> tuple[FullyConnected, ...]:
-    """The input of a network's fully-connected layers, and each of them, in order.
+    """The input of a network's fully-connected layers and the layers themselves, in order.
 
-    A network without any (SqueezeNet's classifier is a convolution) has its class scores instead.
+    For a network without any (SqueezeNet's classifier is a convolution) it is the class scores.
     """
     modules = dict(layout.model.named_modules())
     layers = [node for node in layout.graph.nodes if _reads_a_vector(node, modules, layout)]
@@ -58,14 +58,14 @@ def fully_connected_layers(layout: Layout) -> tuple[FullyConnected, ...]:
 
 
 def _reads_a_vector(node: fx.Node, modules: dict[str, nn.Module], layout: Layout) -> bool:
-    """Whether this is a Linear on one vector an image; ConvNeXt has some that read maps."""
+    """Whether this is a Linear that reads one vector per image; some of ConvNeXt's read maps."""
     if node.op != "call_module" or not isinstance(modules[str(node.target)], nn.Linear):
         return False
     return len(layout.shapes[node.all_input_nodes[0].name]) == 2
 
 
 def _averaged_map(node: fx.Node, modules: dict[str, nn.Module], layout: Layout) -> str | None:
-    """The map whose mean over all positions the node's vector is; None where it is something else."""
+    """The map of which the node's vector is the mean over all positions; None if there is no such map."""
     while not _is(node, modules, AVERAGES):
         if not _is(node, modules, RESHAPES):
             return None
@@ -85,9 +85,9 @@ def _is(node: fx.Node, modules: dict[str, nn.Module], kinds: tuple[Any, ...]) ->
 class MeanOverViews(Stateless):
     """Records to the mean of a vector over an image's views: (n, d).
 
-    With `exponent`, each view's vector gets the signed power and unit length first. The mean of the views' scores
-    under a linear classifier is the score of their mean, so at test time this is the averaging of CNNaug-SVM (Razavian
-    et al., CVPRW 2014); in training it stands for the views, which that paper uses as images of their own.
+    With `exponent`, the vector of each view first gets the signed power and unit length. Under a linear classifier the
+    mean of the views' scores is the score of their mean, so at test time this is the averaging of CNNaug-SVM (Razavian
+    et al., CVPRW 2014); in training it replaces the views, which that paper uses as separate images.
     """
 
     def __init__(self, source: Hashable, exponent: float | None = None) -> None:
@@ -105,7 +105,7 @@ class MeanOverViews(Stateless):
 
 
 class MapPooling(Stateless):
-    """Records to one map pooled over the cells of grids of `levels` cells a side: (n, D * sum of levels^2).
+    """Records to one map pooled over the cells of grids of `levels` cells per side: (n, D * sum of levels^2).
 
     The levels (1,) pool over the whole map: direct sum, or direct max. More levels are a spatial pyramid (Lazebnik et
     al., CVPR 2006), whose cells overlap by a row where the map cannot be divided evenly.

@@ -1,4 +1,4 @@
-"""Arrays in a folder, by key: what takes long to compute, kept for next time."""
+"""A cache of arrays in a folder, for what takes long to compute."""
 
 import os
 import zlib
@@ -15,7 +15,7 @@ from crosspool.errors import SettingError
 from crosspool.whole_files import whole_file
 
 SLACK_SHARE = 1 / 16  # of the limit: how much may be written before the folder is measured again
-ZLIB_LEVEL = 1  # zlib's level: rectified maps are mostly zeros, and shrink to an eighth in milliseconds
+ZLIB_LEVEL = 1  # rectified maps are mostly zeros, and even so shrink to an eighth in milliseconds
 
 Array = NDArray[np.float32]
 
@@ -27,9 +27,9 @@ class CacheError(SettingError):
 class ArrayCache:
     """Arrays in a folder, by key; damaged entries count as absent.
 
-    An entry is a compressed safetensors file. It is written beside its place and moved there whole, and zlib's checksum
-    tells whether it is intact. Any number of processes may share a folder. With a `limit` in bytes, the entries that
-    were written first make room for others.
+    An entry is a compressed safetensors file. It is written under another name and moved to its place whole, and zlib's
+    checksum tells whether it is intact. Any number of processes may share a folder. With a `limit` in bytes, the oldest
+    entries make room for new ones.
     """
 
     def __init__(self, folder: Path, limit: int | None = None) -> None:
@@ -46,26 +46,22 @@ class ArrayCache:
         except (FileNotFoundError, zlib.error, SafetensorError, KeyError):
             return None
         except OSError as error:
-            raise CacheError(
-                f"Cannot read the cache folder {self.folder} ({error.strerror}); choose another one."
-            ) from error
+            problem = f"Cannot read the cache folder {self.folder} ({error.strerror})"
+            raise CacheError(f"{problem}; choose another one.") from error
         return array
 
     def put(self, key: str, array: Array) -> None:
         """Keep an array. Raises CacheError where the folder cannot be written."""
-        path = self._path(key)
+        path, data = self._path(key), zlib.compress(save({"": np.ascontiguousarray(array)}), ZLIB_LEVEL)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with whole_file(path) as temporary:
-                self._written += temporary.write_bytes(
-                    zlib.compress(save({"": np.ascontiguousarray(array)}), ZLIB_LEVEL)
-                )
+                self._written += temporary.write_bytes(data)
             if self.limit is not None and self._written > self.limit * SLACK_SHARE:
                 self._make_room(self.limit)
         except OSError as error:
-            raise CacheError(
-                f"Cannot write to the cache folder {self.folder} ({error.strerror}); make room, or choose another one."
-            ) from error
+            problem = f"Cannot write to the cache folder {self.folder} ({error.strerror})"
+            raise CacheError(f"{problem}; make room, or choose another one.") from error
 
     def _make_room(self, limit: int) -> None:
         """Remove the oldest entries until there is room for what is written before the next measurement."""

@@ -19,8 +19,8 @@ from crosspool.whole_files import whole_file
 
 FORMAT = "crosspool classifier 1"
 HEADER = "crosspool"
-MAX_OUTPUTS = 100_000  # classes of a network; a file that says more would cost much memory to refuse
-LONGEST_NAME = 255  # characters of a class's name, as long as a folder's may be
+MAX_OUTPUTS = 100_000  # classes of a network; with more, refusing a file would already take much memory
+LONGEST_NAME = 255  # characters of a class's name: as many as a folder's name may have
 LONGEST_METHOD = 4096  # characters
 
 Arrays = dict[str, NDArray[Any]]
@@ -50,14 +50,14 @@ def _checksums(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
-# Checked by hand: a folder's name that is not UTF-8 is a class's name too, which pydantic's strings do not take.
+# Checked by hand: a class may be named after a folder whose name is not UTF-8, which pydantic's strings refuse.
 Name = Annotated[str, PlainValidator(_name)]
 ClassNames = Annotated[tuple[str, ...], PlainValidator(_class_names)]
 Checksums = Annotated[tuple[str, ...], PlainValidator(_checksums)]
 
 
 class ClassifierSettings(BaseModel):
-    """On which network a classifier works, and by which method.
+    """The network and the method of a classifier.
 
     `weights` is "pretrained", "untrained" or the name of a file, `outputs` the network's number of classes, and
     `fingerprint` that of `Backbone.fingerprint`.
@@ -75,15 +75,15 @@ class ClassifierSettings(BaseModel):
 
 
 class OwnSettings(ClassifierSettings):
-    """Those of a network's own classes, at an input of `size` pixels."""
+    """The settings of a network's own classes, at an input of `size` pixels."""
 
     size: int
 
 
 class TrainingSettings(ClassifierSettings):
-    """Those of a trained classifier: its classes, and what it was trained on.
+    """The settings of a trained classifier: its classes, and what it was trained on.
 
-    `photographs` are the SHA-256 of its training images' files; files from before these were written lack them.
+    `photographs` are the SHA-256 of the files of its training images; older files lack them.
     """
 
     classes: ClassNames
@@ -112,7 +112,7 @@ def file_bytes(arrays: Arrays, settings: TrainingSettings) -> bytes:
 
 
 def _contiguous(arrays: Arrays) -> Arrays:
-    """safetensors writes memory as it lies, whatever the order of an array's axes."""
+    """Contiguous arrays: safetensors writes memory as it is, whatever the order of an array's axes."""
     return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
 
 
@@ -121,9 +121,9 @@ def _metadata(settings: TrainingSettings) -> dict[str, str]:
 
 
 def read(source: Path | bytes, name: str) -> tuple[TrainingSettings, Arrays]:
-    """The settings and arrays of a file, or of its bytes, which is called `name` in messages.
+    """The settings and arrays of a file, or of its bytes; `name` is its name in messages.
 
-    Raises ModelError for anything else than a classifier's file, saying what is wrong.
+    Raises ModelError, with the reason, if it is not a classifier's file.
     """
     try:
         header, read_arrays = _opened_bytes(source) if isinstance(source, bytes) else _opened_file(source)
@@ -132,14 +132,11 @@ def read(source: Path | bytes, name: str) -> tuple[TrainingSettings, Arrays]:
             raise ValueError("another kind of file, or another version of it")
         arrays = read_arrays()
     except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
-        raise ModelError(
-            f"{name} is not a classifier that this version of crosspool can read, or is damaged; train one with: "
-            "crosspool train"
-        ) from error
+        problem = f"{name} is not a classifier that this version of crosspool can read, or is damaged"
+        raise ModelError(f"{problem}; train one with: crosspool train") from error
     except OSError as error:
-        raise ModelError(
-            f"{name} cannot be read ({error.strerror or error}); check the name and the folder."
-        ) from error
+        reason = error.strerror or error
+        raise ModelError(f"{name} cannot be read ({reason}); check the name and the folder.") from error
     try:
         return TrainingSettings.model_validate(stated), arrays
     except ValidationError as error:
@@ -147,7 +144,7 @@ def read(source: Path | bytes, name: str) -> tuple[TrainingSettings, Arrays]:
 
 
 def inconsistent(name: str, reason: str) -> ModelError:
-    """The error of a file whose parts do not fit together; `reason` may repeat what the file says."""
+    """The error for a file whose parts do not fit together; `reason` may quote the file, and is shortened."""
     reason = reason if len(reason) <= LONGEST_NAME else f"{reason[:LONGEST_NAME]}…"
     return ModelError(f"{name} is not consistent ({reason}); train it again with: crosspool train")
 
@@ -162,14 +159,14 @@ def _first_problem(error: ValidationError) -> str:
 
 
 def _opened_file(path: Path) -> tuple[str | None, Callable[[], Arrays]]:
-    """What a file says of itself, as JSON, and what reads its arrays."""
+    """The settings in a file's header, as JSON, and a function that reads its arrays."""
     with safe_open(path, "numpy") as file:
         header = (file.metadata() or {}).get(HEADER)
     return header, partial(load_file, path)
 
 
 def _opened_bytes(data: bytes) -> tuple[str | None, Callable[[], Arrays]]:
-    arrays = load(data)  # which checks the header
+    arrays = load(data)  # this checks the header, too
     (length,) = struct.unpack("<Q", data[:8])
     metadata: dict[str, str] = json.loads(data[8 : 8 + length]).get("__metadata__", {})
     return metadata.get(HEADER), lambda: arrays

@@ -1,8 +1,9 @@
-"""Linear classifiers of images: what they say of an image, a network's own, and those that were trained."""
+"""Linear classifiers of images: trained ones, and a network's own."""
 
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +14,27 @@ from sklearn.preprocessing import normalize
 from torch import nn
 
 from crosspool import classifier_files
-from crosspool.backbones import PRETRAINED, UNTRAINED, Architecture, Backbone, load_backbone, spec_of
+from crosspool.backbones import PRETRAINED, UNTRAINED, Backbone, load_backbone, spec_of
 from crosspool.backbones.structure import architecture_of
 from crosspool.baselines import INPUT, MeanOverViews, fully_connected_layers
 from crosspool.classifier_files import Arrays, ClassifierSettings, OwnSettings, TrainingSettings
-from crosspool.crops import Source
 from crosspool.encoding import VALUES_PER_BYTE, CrossLayerPooling, Encoder, Record, unpack_ternary
 from crosspool.errors import CrosspoolError, ModelError
 from crosspool.features import compute_record
-from crosspool.framing import Framing
+from crosspool.framing import Framing, Source
 from crosspool.methods import Method, Part, parse_method
 
-# What training never comes near: beyond, products of a file's numbers may be NaN. Components are of unit length.
+# Training never comes near these; beyond them, products of a file's numbers may be NaN. Components have unit length.
 LARGEST = {"weights": 1e12, "intercept": 1e12, "mean_": 1e4, "components_": 2.0}
+LEARNED = ("mean_", "components_")  # by a projection
 
 
 @dataclass(frozen=True)
 class LinearClassifier:
     """A linear classifier on the vectors of one method.
 
-    The classes' scores of an image with the vector x are `weights @ x + intercept`; `weights` is (L, d), float32, and
-    `intercept` (L,). `settings` says on which network, and how it was trained.
+    The scores of the classes for an image with the vector x are `weights @ x + intercept`; `weights` is (L, d),
+    float32, and `intercept` (L,). `settings` say which network it works on, and how it was trained.
     """
 
     method: Method
@@ -48,32 +49,31 @@ class LinearClassifier:
         return self.settings.multi_label
 
     def check_backbone(self, backbone: Backbone) -> None:
-        """Raise ModelError unless `backbone` is the very network that the classifier was trained on."""
+        """Raise ModelError if `backbone` is another network than the classifier was trained on."""
         if backbone.fingerprint != self.settings.fingerprint:
-            raise ModelError(
-                f"This classifier was trained on {self.settings.backbone} with {self.settings.weights} weights, "
-                f"not on the {backbone.spec.name} with {Path(backbone.weights).name} weights that is loaded."
-            )
+            own = f"{self.settings.backbone} with {self.settings.weights} weights"
+            loaded = f"{backbone.spec.name} with {Path(backbone.weights).name} weights"
+            raise ModelError(f"This classifier was trained on {own}, not on the {loaded} that is loaded.")
 
     def was_trained_on(self, checksum: str | None) -> bool:
-        """Whether an image file with this SHA-256 was among its training images; False for None, an unknown one."""
+        """Whether an image file with this SHA-256 was among the training images; False where it is unknown (None)."""
         return False
 
     def scores(self, images: Sequence[Image.Image], backbone: Backbone) -> NDArray[np.float64]:
-        """The classes' scores of images (upright RGB), (images, L)."""
+        """The scores of the classes for images (upright RGB): (images, L)."""
         self.check_backbone(backbone)
         records = [compute_record(backbone, image, self.method.sources) for image in images]
         scores: NDArray[np.float64] = self.vectors(records) @ self.weights.T + self.intercept
         return scores
 
     def vectors(self, records: Sequence[Record]) -> NDArray[np.float32]:
-        """What the weights are multiplied with, (images, d); of unit length where the method makes it so."""
+        """The images' vectors, which the weights are multiplied with: (images, d)."""
         return unit_vectors(self.encoder.transform(records))
 
 
 @dataclass(frozen=True)
 class TrainedClassifier(LinearClassifier):
-    """One that `train_classifier` made, or `load_classifier` read."""
+    """A classifier from `train_classifier` or `load_classifier`."""
 
     settings: TrainingSettings
 
@@ -81,21 +81,19 @@ class TrainedClassifier(LinearClassifier):
         return checksum in self.settings.photographs
 
     def load_backbone(self, weights: str | os.PathLike[str] | None = None, device: str = "auto") -> Backbone:
-        """The network that it was trained on; `weights` names the file of your own weights, where it had those.
+        """The network that it was trained on; `weights` names the file if it was trained on weights of your own.
 
-        Raises ModelError where that file has to be named, BackboneError where the network cannot be loaded.
+        Raises ModelError if that file has to be named, BackboneError if the network cannot be loaded.
         """
         if weights is None and self.settings.weights == UNTRAINED:
             weights = UNTRAINED
         elif weights is None and self.settings.weights != PRETRAINED:
-            raise ModelError(
-                f"This classifier was trained on {self.settings.backbone} with weights from {self.settings.weights}; "
-                "name that file with --weights."
-            )
+            network = f"{self.settings.backbone} with weights from {self.settings.weights}"
+            raise ModelError(f"This classifier was trained on {network}; name that file with --weights.")
         return load_backbone(self.settings.backbone, weights, device)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a safetensors file with the settings as JSON in its header. Raises ModelError where it cannot."""
+        """Write a safetensors file with the settings as JSON in its header. Raises ModelError if that fails."""
         classifier_files.write(Path(path), self._arrays(), self.settings)
 
     def to_bytes(self) -> bytes:
@@ -104,13 +102,12 @@ class TrainedClassifier(LinearClassifier):
 
     @property
     def nbytes(self) -> int:
-        """What its arrays take in memory, whatever the precision that they had in a file."""
+        """The bytes of its arrays in memory; in a file their precision may differ."""
         return sum(array.nbytes for array in self._arrays().values())
 
     def _arrays(self) -> Arrays:
-        learned = {
-            f"{name}/{kind}": value for name, step in _pools(self.encoder) for kind, value in _learned(step).items()
-        }
+        projections = _projections(self.encoder)
+        learned = {f"{name}/{kind}": getattr(step, kind) for name, step in projections for kind in LEARNED}
         return {"weights": self.weights, "intercept": self.intercept, **learned}
 
 
@@ -126,13 +123,13 @@ def own_classifier(backbone: Backbone, size: int | None = None, framing: Framing
     Args:
         backbone: The network.
         size: The side of its input in pixels; None stands for the network's own.
-        framing: "crop" cuts the middle of an image out, "squash" resizes the whole image to a square.
+        framing: "crop" cuts out the middle of an image, "squash" resizes the whole image to a square.
 
     Returns:
-        LinearClassifier: One with the network's own classes.
+        LinearClassifier: With the network's own classes.
 
     Raises:
-        ModelError: The last layer reads something else than the mean of a map.
+        ModelError: The last layer does not read the mean of a map.
 
     Example:
         >>> import crosspool
@@ -145,11 +142,13 @@ def own_classifier(backbone: Backbone, size: int | None = None, framing: Framing
     layers = fully_connected_layers(layout)
     first, last = layers[0], layers[-1]
     if len(layers) > 2 or first.map is None or last.node != layout.output:
+        problem = f"The classes of {backbone.spec.title} cannot be split by position"
         raise ModelError(
-            f"The classes of {backbone.spec.title} cannot be split by position, as its last layer does not read the "
-            "mean of a map; train a classifier, or choose another network."
+            f"{problem}, as its last layer does not read the mean of a map; "
+            "train a classifier, or choose another network."
         )
-    source, averaged = (Source(node, layout.input_size, "whole", framing) for node in (first.node, first.map))
+    size = layout.input_size
+    source, averaged = (Source(node, size, "whole", framing) for node in (first.node, first.map))
     part = Part(INPUT, (source,), (("mean", MeanOverViews(source)),), layout.shapes[first.node][1], averaged)
     method = Method(OWN_CLASSES, (part,), None)
     if first is last:
@@ -158,30 +157,26 @@ def own_classifier(backbone: Backbone, size: int | None = None, framing: Framing
         layer = backbone.model.get_submodule(last.id)
         assert isinstance(layer, nn.Linear)
         weights, intercept = layer.weight.cpu().numpy(), layer.bias.cpu().numpy().astype(np.float64)
-    settings = OwnSettings(
-        method=method.name,
-        **network_settings(backbone),
-        framing=framing,
-        multi_label=False,
-        size=layout.input_size,
-    )
+    settings = OwnSettings(**shared_settings(backbone, OWN_CLASSES, framing), multi_label=False, size=size)
     return LinearClassifier(method, method.encoder(), backbone.classes, weights, intercept, settings)
 
 
 def unit_vectors(encoded: NDArray[Any]) -> NDArray[Any]:
-    """Encoded vectors as the classifier multiplies them: packed ones unpacked, and to unit length."""
+    """Encoded vectors, ready for the weights: packed ones are unpacked and scaled to unit length."""
     if encoded.dtype != np.uint8:
         return encoded
-    return np.asarray(normalize(unpack_ternary(encoded, encoded.shape[1] * VALUES_PER_BYTE).astype(np.float32)))
+    return np.asarray(normalize(unpack_ternary(encoded).astype(np.float32)))
 
 
-def network_settings(backbone: Backbone) -> dict[str, Any]:
-    """What a classifier's settings say of its network."""
+def shared_settings(backbone: Backbone, method: str, framing: Framing) -> dict[str, Any]:
+    """The settings that every classifier has, of its network and its method."""
     return {
+        "method": method,
         "backbone": backbone.spec.name,
         "outputs": len(backbone.classes),
         "weights": Path(backbone.weights).name,
         "fingerprint": backbone.fingerprint,
+        "framing": framing,
     }
 
 
@@ -194,8 +189,8 @@ def load_classifier(path: str | os.PathLike[str]) -> TrainedClassifier:
         path: The file.
 
     Returns:
-        TrainedClassifier: `load_backbone()` loads its network, and `scores(images, backbone)` gives its classes'
-        scores.
+        TrainedClassifier: `load_backbone()` loads its network, and `scores(images, backbone)` gives the scores of its
+        classes.
 
     Raises:
         ModelError: The file cannot be read, is not such a classifier, or is damaged; the sentence says which.
@@ -210,18 +205,20 @@ def load_classifier(path: str | os.PathLike[str]) -> TrainedClassifier:
 
 
 def classifier_in_memory(data: bytes, name: str) -> TrainedClassifier:
-    """As `load_classifier`, of the bytes of a file that is called `name` in messages."""
+    """As `load_classifier`, but for the bytes of a file; `name` is its name in messages."""
     return _assembled(name, *classifier_files.read(data, name))
 
 
 def _assembled(name: str, settings: TrainingSettings, arrays: Arrays) -> TrainedClassifier:
-    """The classifier of a file, which a stranger may have written. Raises ModelError where it is not consistent."""
+    """The classifier of a file, which anybody may have written. Raises ModelError if it is not consistent."""
     try:
         network = architecture_of(spec_of(settings.backbone), settings.outputs)
         method = parse_method(settings.method, network, settings.framing)
         encoder = method.encoder(settings.seed)
-        for place, step in _pools(encoder):
-            for kind, shape in _learned_shapes(step, network).items():
+        for place, step in _projections(encoder):
+            assert isinstance(step.lower, Source)
+            length = network.layout().shapes[step.lower.node][1] * prod(step.geometry["kernel_size"])
+            for kind, shape in zip(LEARNED, ((length,), (step.n_components, length)), strict=True):
                 setattr(step, kind, _checked(arrays, f"{place}/{kind}", shape, LARGEST[kind]).astype(np.float32))
         length = method.length if method.quantizer is None else -(-method.length // VALUES_PER_BYTE) * VALUES_PER_BYTE
         weights = _checked(arrays, "weights", (len(settings.classes), length), LARGEST["weights"]).astype(np.float32)
@@ -231,8 +228,8 @@ def _assembled(name: str, settings: TrainingSettings, arrays: Arrays) -> Trained
     return TrainedClassifier(method, encoder, settings.classes, weights, intercept, settings)
 
 
-def _checked(arrays: Arrays, name: str, shape: tuple[int, ...], largest: float) -> NDArray[Any]:
-    """The array of this name, which has this shape, and numbers whose products are numbers."""
+def _checked(arrays: Arrays, name: str, shape: tuple[int | None, ...], largest: float) -> NDArray[Any]:
+    """The array of this name, if it has this shape, and numbers small enough to be multiplied."""
     array = arrays.get(name)
     if array is None:
         raise ModelError(f"the array {name!r} is missing")
@@ -243,20 +240,7 @@ def _checked(arrays: Arrays, name: str, shape: tuple[int, ...], largest: float) 
     return array
 
 
-def _learned_shapes(step: CrossLayerPooling, network: Architecture) -> dict[str, tuple[int, ...]]:
-    """What `_learned` gives, by its shape."""
-    if step.n_components is None:
-        return {}
-    assert isinstance(step.lower, Source)
-    channels, (rows, columns) = network.layout().shapes[step.lower.node][1], step.geometry["kernel_size"]
-    return {"mean_": (channels * rows * columns,), "components_": (step.n_components, channels * rows * columns)}
-
-
-def _pools(encoder: Encoder) -> list[tuple[str, CrossLayerPooling]]:
-    return [(name, step) for name, step in encoder.get_params().items() if isinstance(step, CrossLayerPooling)]
-
-
-def _learned(step: CrossLayerPooling) -> dict[str, NDArray[np.float32]]:
-    if step.n_components is None:
-        return {}
-    return {"mean_": step.mean_, "components_": step.components_}
+def _projections(encoder: Encoder) -> list[tuple[str, CrossLayerPooling]]:
+    """The steps of an encoder that project local features, by their names."""
+    pools = [(name, step) for name, step in encoder.get_params().items() if isinstance(step, CrossLayerPooling)]
+    return [(name, step) for name, step in pools if step.n_components is not None]

@@ -1,4 +1,4 @@
-"""Any image as upright 8-bit RGB in sRGB: orientation, precision, transparency and colour profiles undone."""
+"""Any image as upright 8-bit RGB in sRGB: without orientation, higher precision, transparency and colour profile."""
 
 from io import BytesIO
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from PIL import ExifTags, Image, ImageCms
 
-_UPRIGHT = {  # EXIF orientation -> what undoes it
+_UPRIGHT = {  # EXIF orientation -> the operation that undoes it
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -18,7 +18,7 @@ _UPRIGHT = {  # EXIF orientation -> what undoes it
 
 
 def upright_rgb(image: Image.Image) -> Image.Image:
-    """The image as upright 8-bit RGB in sRGB, over white; the argument itself where it is that already."""
+    """The image as upright 8-bit RGB in sRGB, over white; the argument itself if it is that already."""
     orientation, profile = _orientation(image), image.info.get("icc_profile")
     if image.mode == "RGB" and orientation not in _UPRIGHT and not image.info and type(image) is Image.Image:
         return image
@@ -55,7 +55,7 @@ def _eight_bit(image: Image.Image) -> Image.Image:
 
 
 def _nominal_white(mode: str, low: float, high: float) -> float | None:
-    """The value that means white: by the mode where it says, else the smallest usual one above all values."""
+    """The value that means white: by the mode if it says so, else the smallest usual one that no value exceeds."""
     if mode.startswith("I;16"):
         return 65535.0
     usual = (1.0, 255.0, 65535.0) if mode == "F" else (255.0, 65535.0)
@@ -68,10 +68,10 @@ def _over_white(image: Image.Image) -> Image.Image:
 
 
 def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """Convert an embedded colour profile to sRGB, as browsers do, so that phone photos (Display P3), camera
-    images (Adobe RGB) and print files (CMYK) have the colours that people and networks know them by.
+    """Convert an embedded colour profile to sRGB, as browsers do, so that images from phones (Display P3), cameras
+    (Adobe RGB) and print (CMYK) have the colours that people and networks expect.
 
-    sRGB itself is left untouched, and so is an image whose profile is broken or of another colour space.
+    An image in sRGB stays as it is, and so does one whose profile is broken or belongs to another colour space.
     """
     if not profile:
         return image

@@ -1,16 +1,16 @@
 """Why a linear classifier gives an image its score: the score split by channel, by position, and by both.
 
-A score is s = w . phi(P) + b, where P is what was pooled and phi the normalisers behind it (signed power, unit length,
-...). These are frozen at what they do to this image: with V = w * phi(P) / P, and 0 where P is 0, s - b = V . P.
+A score is s = w . phi(P) + b, where P is the pooled vector and phi the normalisers after it (signed power, unit length,
+...). These are frozen at their effect on this image: with V = w * phi(P) / P, and 0 where P is 0, s - b = V . P.
 
-Every pooling here is linear in the map that it pools or weights with, or, as the maximum, linear piece by piece: for a
-map a, P is homogeneous of the first degree in a. So by Euler's theorem e = a * d(V . P) / da adds up to V . P exactly.
-For cross-layer pooling that is e_ik = a_ik (V_k . x_i), and e_ik = a_ik (V_k . W(x_i - mu)) with principal components;
-for the mean of a map it is the class activation map (Zhou et al., CVPR 2016).
+Every pooling here is linear in the map that it pools or weights with, or piecewise linear, as the maximum is: for a map
+a, P is homogeneous of the first degree in a. So by Euler's theorem e = a * d(V . P) / da adds up to V . P exactly. For
+cross-layer pooling that is e_ik = a_ik (V_k . x_i), and e_ik = a_ik (V_k . W(x_i - mu)) with principal components; for
+the mean of a map it is the class activation map (Zhou et al., CVPR 2016).
 
 As the normalisers are frozen, a contribution says what a channel or a position adds to this score as it stands. It does
-not say what the score would be without it, for then the vector would be scaled anew: `Explanation.without_channels` and
-`without_positions` compute that.
+not say what the score would be without it, as the rest of the vector would then be scaled differently:
+`Explanation.without_channels` and `without_positions` compute that.
 """
 
 import difflib
@@ -33,14 +33,14 @@ from crosspool.grids import average_over_cells, spread_over_cells
 from crosspool.methods import parts_and_rest
 from crosspool.pooled_parts import PartContributions, PooledPart, Vector, pooled_part
 
-TOLERANCE = 1e-4  # of the score: what the parts may miss it by
+TOLERANCE = 1e-4  # the share of the score by which the sum of the parts may differ from it
 
 
 @dataclass(frozen=True)
 class Completeness:
     """Whether contributions add up: the score, and the sums of the parts with the intercept.
 
-    `by_position` is None where nothing is known of positions.
+    `by_position` is None where positions are unknown.
     """
 
     score: float
@@ -62,7 +62,7 @@ class Completeness:
 
 @dataclass(frozen=True)
 class Contributions:
-    """A score, and what adds up to it: the intercept, and the parts' contributions."""
+    """A score, and what adds up to it: the intercept and the contributions of the method's parts."""
 
     score: float
     intercept: float
@@ -70,14 +70,14 @@ class Contributions:
 
     @property
     def channels(self) -> Vector:
-        """The contributions of all parts' channels, one part after the other."""
+        """The contributions of the channels of all parts, one part after the other."""
         return np.concatenate([part.channels for part in self.parts])
 
     @property
     def names(self) -> list[str]:
-        """What these channels are called: by number, behind the part's name where there are several parts."""
-        alone = len(self.parts) == 1
-        return [str(k) if alone else f"{part.name} {k}" for part in self.parts for k in range(len(part.channels))]
+        """The names of these channels: their numbers, with the part's name in front if there are several parts."""
+        is_single = len(self.parts) == 1
+        return [str(k) if is_single else f"{part.name} {k}" for part in self.parts for k in range(len(part.channels))]
 
     def channel(self, index: int) -> tuple[PartContributions, int]:
         """The part that the entry `index` of `channels` belongs to, and its number there."""
@@ -97,9 +97,9 @@ class Contributions:
         return np.asarray(np.sum([spread_over_cells(total, finest) for total in totals], axis=0))
 
     def channels_at(self, row: int, column: int) -> Vector:
-        """What each channel adds at one position of `positions`, numbered as `channels`.
+        """What each channel adds at one position of `positions`, in the order of `channels`.
 
-        Raises SettingError where positions are not known.
+        Raises SettingError where positions are unknown.
         """
         positions = self.positions
         if positions is None:
@@ -107,9 +107,7 @@ class Contributions:
         cell = np.zeros(positions.shape)
         cell[row, column] = 1
         evidence = [part.evidence for part in self.parts if part.evidence is not None]
-        return np.concatenate(
-            [np.tensordot(values, average_over_cells(cell, values.shape[1:]), 2) for values in evidence]
-        )
+        return np.concatenate([np.tensordot(e, average_over_cells(cell, e.shape[1:]), 2) for e in evidence])
 
     @property
     def check(self) -> Completeness:
@@ -123,8 +121,8 @@ class Contributions:
 class Explanation:
     """An image as a classifier sees it, ready to be split.
 
-    All is computed in double precision from the network's maps; `encoded`, (d,), is what the classifier itself got, in
-    single precision, so that the parts are checked against the score of that.
+    Everything is computed in double precision from the network's maps; `encoded`, (d,), is the vector that the
+    classifier itself computes, in single precision, so that the parts are checked against its score.
     """
 
     classifier: LinearClassifier
@@ -138,7 +136,7 @@ class Explanation:
 
     @property
     def scores(self) -> Vector:
-        """The classes' scores, (L,), as the classifier gives them."""
+        """The scores of the classes, (L,), as the classifier gives them."""
         return np.asarray(self._scores(self.encoded[None])[0])
 
     @property
@@ -149,7 +147,7 @@ class Explanation:
     def contributions(self, positive: str | None = None, against: str | None = None) -> Contributions:
         """What adds up to the score of a class (None: the predicted one), or to its lead over the class `against`.
 
-        Raises SettingError for a class that the classifier does not know, and for one against itself.
+        Raises SettingError for a class that the classifier does not know, and for a class against itself.
         """
         first = self._index(self.predicted if positive is None else positive)
         weights, intercept = self.classifier.weights[first].astype(np.float64), float(self.classifier.intercept[first])
@@ -165,14 +163,14 @@ class Explanation:
     def similarity(self, other: "Explanation") -> Contributions:
         """What adds up to the inner product of two images' vectors, phi(P) . phi(P'), at the positions of this one.
 
-        Raises SettingError where the two were not encoded by the same classifier.
+        Raises SettingError if the two were not encoded by the same classifier.
         """
         if other.classifier is not self.classifier:
             raise SettingError("Only two images that the same classifier encoded can be compared.")
         return self._split(other.vector, 0.0, float(self.encoded.astype(np.float64) @ other.encoded))
 
     def without_channels(self, channels: Sequence[int] | NDArray[np.integer[Any]]) -> Vector:
-        """The classes' scores, (L,), when these maps are taken away and the rest is normalised anew.
+        """The scores of the classes, (L,), when these maps are removed and the rest is normalised again.
 
         Channels are numbered as in `Contributions.channels`.
         """
@@ -183,15 +181,15 @@ class Explanation:
         return np.asarray(self.rescored(pooled)[0])
 
     def without_positions(self, gone: NDArray[np.bool_]) -> Vector:
-        """The classes' scores, (L,), when positions are left out of the pooling and the rest is normalised anew.
+        """The scores of the classes, (L,), when positions are left out of pooling and the rest is normalised again.
 
-        `gone`, (H, W), lies over the image; a cell of a part's map loses as much of its weight as is covered.
-        Raises SettingError where positions are not known.
+        `gone`, (H, W), lies over the image; a cell of a map loses the share of its weight that `gone` covers.
+        Raises SettingError where positions are unknown.
         """
         return np.asarray(self.rescored([part.pooled_without(gone)[None] for part in self.parts])[0])
 
     def rescored(self, pooled: Sequence[NDArray[Any]]) -> Vector:
-        """The classes' scores, (n, L), had the parts pooled other vectors instead, (n, K * d) each."""
+        """The scores of the classes, (n, L), if the parts had pooled these vectors instead, (n, K * d) each."""
         return self._scores(self._encode(pooled))
 
     def _index(self, name: str) -> int:
@@ -209,7 +207,7 @@ class Explanation:
         return np.asarray(vectors.astype(np.float32, copy=False) @ weights.T + intercept)
 
     def _encode(self, pooled: Sequence[NDArray[Any]]) -> NDArray[Any]:
-        """phi of the parts' pooled vectors, (n, d): every step of the encoder but its first ones."""
+        """phi of the parts' pooled vectors, (n, d): every step of the encoder but the pooling."""
         encoders, rest = parts_and_rest(self.classifier.encoder)
         steps = [[step for _, step in encoder.steps[1:]] for encoder in encoders]
         encoded = np.hstack([_through(part_steps, vectors) for part_steps, vectors in zip(steps, pooled, strict=True)])
@@ -217,7 +215,7 @@ class Explanation:
 
     def _split(self, weights: Vector, intercept: float, score: float) -> Contributions:
         ends = np.cumsum([part.pooled.size for part in self.parts])
-        products = np.split((weights * self.vector)[: ends[-1]], ends[:-1])  # what was packed was padded with zeros
+        products = np.split((weights * self.vector)[: ends[-1]], ends[:-1])  # packing pads the vector with zeros
         parts = tuple(part.split(product) for part, product in zip(self.parts, products, strict=True))
         return Contributions(score, intercept, parts)
 
@@ -227,7 +225,7 @@ def explain(classifier: LinearClassifier, backbone: Backbone, image: Image.Image
 
     Args:
         classifier: A trained one, or a network's own (`own_classifier`).
-        backbone: The very network that it was trained on.
+        backbone: The network that it was trained on.
         image: Upright RGB, as `load_image` gives it.
 
     Returns:
@@ -255,12 +253,11 @@ def explain(classifier: LinearClassifier, backbone: Backbone, image: Image.Image
 
 
 def explanation_of(classifier: LinearClassifier, record: Record) -> Explanation:
-    """As `explain`, from maps computed before: those that `classifier.method.sources_to_explain` asks for."""
+    """As `explain`, but from maps computed before: those of `classifier.method.sources_to_explain`."""
     encoders, _ = parts_and_rest(classifier.encoder)
-    parts = [
-        pooled_part(part, encoder[0], record) for part, encoder in zip(classifier.method.parts, encoders, strict=True)
-    ]
-    return Explanation(classifier, classifier.vectors([record])[0], tuple(parts))
+    pools = zip(classifier.method.parts, encoders, strict=True)
+    parts = tuple(pooled_part(part, encoder[0], record) for part, encoder in pools)
+    return Explanation(classifier, classifier.vectors([record])[0], parts)
 
 
 def _through(steps: Sequence[Any], vectors: NDArray[Any]) -> NDArray[Any]:

@@ -1,7 +1,7 @@
-"""From the maps of images to vectors for a linear classifier: scikit-learn transformers to compose in a Pipeline.
+"""From the maps of images to vectors for a linear classifier: scikit-learn transformers for a Pipeline.
 
-The first step of a pipeline reads records, one for each image: mappings from a name to an array of maps for each of the
-V views of the image. Every other step goes from (n, d) to (n, d). Arithmetic is in the records' own precision: single,
+The first step of a pipeline reads records, one for each image: mappings from a name to an array with maps of the V
+views of the image. Every other step goes from (n, d) to (n, d). Arithmetic is in the precision of the records: single,
 unless they are double.
 """
 
@@ -25,17 +25,15 @@ Records = Sequence[Record]
 Vectors = NDArray[np.float32]
 Packed = NDArray[np.uint8]
 
-PCA_SAMPLE_SIZE = 20_000  # local features; of VGG's longest patches 20,000 x 4,608 numbers of 4 bytes are 370 MB
-VALUES_PER_BYTE = 4  # values of two bits
-# What the four values of each byte are: 0 stands for 0, 1 for +1, 2 for -1.
-_VALUES = np.array([0, 1, -1, 0], np.int8)
-_BYTES = _VALUES[np.arange(256)[:, None] >> np.arange(0, 8, 2) & 3]  # (256, 4)
+PCA_SAMPLE_SIZE = 20_000  # local features; for VGG's longest patches, 20,000 x 4,608 numbers of 4 bytes are 370 MB
+VALUES_PER_BYTE = 4  # two bits each: 0 stands for 0, 1 for +1, 2 for -1
+_BYTES = np.array([0, 1, -1, 0], np.int8)[np.arange(256)[:, None] >> np.arange(0, 8, 2) & 3]  # (256, 4)
 
 
 class Encoder(Pipeline):
-    """A Pipeline in which only the first step learns, so that fitting it encodes no image.
+    """A Pipeline of which only the first step learns, so that fitting it encodes no image.
 
-    Pipeline itself would transform all training images to fit steps that have nothing to learn.
+    A plain Pipeline would transform all training images to fit steps that learn nothing.
     """
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
@@ -58,10 +56,10 @@ class CrossLayerPooling(TransformerMixin, BaseEstimator):
 
     `lower` and `upper` name the two maps in a record, (V, D_t, H_t, W_t) and (V, D_{t+1}, H, W); the patches of all
     views are pooled together. With `n_components`, the local features are first projected on that many principal
-    components, fitted on a seeded sample of at most `sample` local features, equally many of each image that `fit` is
-    given (of that many images at most); the images are read one at a time.
+    components. These are fitted on a seeded sample of at most `sample` local features, the same number from each of at
+    most `sample` images; the images are read one at a time.
 
-    Raises SettingError where there are fewer local features, or shorter ones, than components.
+    Raises SettingError if there are more components than sampled local features, or than numbers in one.
     """
 
     mean_: NDArray[np.float32]
@@ -92,10 +90,9 @@ class CrossLayerPooling(TransformerMixin, BaseEstimator):
         each = -(-self.sample // len(images))
         sample = np.concatenate([self._some_local_features(X[int(i)], each, int(i)) for i in images])[: self.sample]
         if not 1 <= self.n_components <= min(sample.shape):
-            raise SettingError(
-                f"{self.n_components} principal components cannot be computed from {len(sample)} local features of "
-                f"{sample.shape[1]} numbers; choose at most {min(sample.shape)}."
-            )
+            features = f"{len(sample)} local features of {sample.shape[1]} numbers"
+            problem = f"{self.n_components} principal components cannot be computed from {features}"
+            raise SettingError(f"{problem}; choose at most {min(sample.shape)}.")
         pca = PCA(self.n_components, svd_solver="covariance_eigh").fit(sample)
         self.mean_ = pca.mean_.astype(np.float32)
         self.components_ = np.ascontiguousarray(pca.components_, np.float32)
@@ -115,7 +112,7 @@ class CrossLayerPooling(TransformerMixin, BaseEstimator):
         return np.stack([self.pool(lower, upper).numpy() for lower, upper in maps])
 
     def pool(self, lower: torch.Tensor, upper: torch.Tensor) -> torch.Tensor:
-        """P of one image, flattened, from its two maps; linear in the upper one where that is not negative."""
+        """P of one image, flattened, from its two maps; linear in the upper map where that is not negative."""
         upper = upper.clamp_min(0)
         if self.n_components is None:
             return cross_layer_pool(lower, upper, **self.geometry).sum(0).flatten()
@@ -138,7 +135,7 @@ class SignedPower(Stateless):
 
 
 class BlockNormalizer(Stateless):
-    """Each of `blocks` equally long parts of a vector to unit length; a part of zeros stays."""
+    """Scale each of `blocks` equally long parts of a vector to unit length; a part of zeros stays as it is."""
 
     def __init__(self, blocks: int) -> None:
         self.blocks = blocks
@@ -150,11 +147,11 @@ class BlockNormalizer(Stateless):
 
 
 class TernaryQuantizer(Stateless):
-    """The coarse quantiser of the paper: values to -1, 0, +1, packed in two bits each, (n, ceil(d / 4)) bytes.
+    """The coarse quantiser of the paper: values become -1, 0 or +1, packed in two bits each, (n, ceil(d / 4)) bytes.
 
-    A value becomes 0 where its magnitude is at most `threshold` times the mean magnitude of its vector. With the
-    threshold 0 that is the sign, as recalled from the paper; the default did better within the training images of both
-    sets that it was tried on (docs/results.md). The packed vectors are a sixteenth of float32's bytes; `unpack_ternary`
+    A value becomes 0 if its magnitude is at most `threshold` times the mean magnitude of its vector. With a threshold
+    of 0 that is the sign, as recalled from the paper; the default did better within the training images of both sets
+    that it was tried on (docs/results.md). Packed vectors take a sixteenth of the bytes of float32; `unpack_ternary`
     gives the values back.
     """
 
@@ -168,7 +165,7 @@ class TernaryQuantizer(Stateless):
 
 
 def pack_ternary(values: NDArray[np.int8]) -> Packed:
-    """Values -1, 0 and +1, (n, d), as (n, ceil(d / 4)) bytes. Raises SettingError for other values."""
+    """Values -1, 0 and +1, (n, d), as bytes, (n, ceil(d / 4)). Raises SettingError for other values."""
     if values.size and (values.min() < -1 or values.max() > 1):
         raise SettingError("Only -1, 0 and +1 can be packed in two bits.")
     codes = np.where(values < 0, 2, values).astype(np.uint8)
@@ -178,7 +175,7 @@ def pack_ternary(values: NDArray[np.int8]) -> Packed:
     return packed
 
 
-def unpack_ternary(packed: Packed, length: int) -> NDArray[np.int8]:
-    """The first `length` values of each packed vector, (n, length)."""
+def unpack_ternary(packed: Packed, length: int | None = None) -> NDArray[np.int8]:
+    """The first `length` values of each packed vector, (n, length), or all of them."""
     values: NDArray[np.int8] = _BYTES[packed].reshape(len(packed), packed.shape[1] * VALUES_PER_BYTE)[:, :length]
     return values

@@ -1,6 +1,6 @@
 """The errors that crosspool raises on purpose; all of them derive from `CrosspoolError`.
 
-Each also derives from what Python itself raises in such a case, so that `except ValueError` and the like catch it.
+Each also derives from the built-in error for such a case, so that `except ValueError` and the like catch it.
 """
 
 
@@ -17,7 +17,7 @@ class BackboneError(CrosspoolError, RuntimeError):
 
 
 class LayerPairError(CrosspoolError, LookupError):
-    """A network offers no such layer pair, or its layer pairs cannot be found. A `LookupError`."""
+    """A network has no such layer pair, or its layer pairs cannot be found. A `LookupError`."""
 
 
 class SettingError(CrosspoolError, ValueError):
@@ -25,8 +25,8 @@ class SettingError(CrosspoolError, ValueError):
 
 
 class DatasetError(CrosspoolError, ValueError):
-    """A data set cannot be read, or has too little in it for what was asked. A `ValueError`."""
+    """A data set cannot be read, or has too few images for the task. A `ValueError`."""
 
 
 class ModelError(CrosspoolError, ValueError):
-    """A file is not a trained classifier of crosspool's, is damaged, or does not fit the network. A `ValueError`."""
+    """A file is not a classifier of crosspool, is damaged, or does not fit the network. A `ValueError`."""

@@ -1,10 +1,11 @@
-"""What the network yields for the images of a data set, computed once and kept on disk by content."""
+"""The network's outputs for the images of a data set, computed once and cached by content."""
 
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from itertools import groupby
+from operator import attrgetter
 from typing import overload
 
 import numpy as np
@@ -13,24 +14,24 @@ from PIL import Image
 
 from crosspool.backbones import Backbone
 from crosspool.cache import Array, ArrayCache
-from crosspool.crops import Source, image_views
 from crosspool.datasets import Dataset
 from crosspool.encoding import Record
 from crosspool.errors import ImageError
+from crosspool.framing import Source, image_views
 
-RECORD_FORMAT = 1  # to be raised when the same settings give other numbers
+RECORD_FORMAT = 1  # to be increased when the same settings give different numbers
 
 
 def compute_record(backbone: Backbone, image: Image.Image, sources: Iterable[Source]) -> dict[Source, Array]:
-    """The maps and vectors that a method needs of an image; one pass of the network for each size and kind of view.
+    """The maps and vectors of an image that a method needs; one pass of the network for each size and kind of views.
 
     Args:
         backbone: The network.
         image: Upright RGB, as `load_image` gives it.
-        sources: Those of a method: `method.sources`.
+        sources: The sources of a method: `method.sources`.
 
     Returns:
-        dict: By source an array, float32, whose first axis is the V views of the image: (V, D, H, W) for a map, and
+        dict: An array for each source, float32, whose first axis is the V views of the image: (V, D, H, W) for a map,
         (V, D) for a vector.
 
     Example:
@@ -44,21 +45,21 @@ def compute_record(backbone: Backbone, image: Image.Image, sources: Iterable[Sou
         [(1, 1280)]
     """
     record: dict[Source, Array] = {}
-    ordered = sorted(sources, key=lambda source: (source.size, source.views, source.framing))
-    for (size, views, framing), group in groupby(ordered, lambda s: (s.size, s.views, s.framing)):
+    view_settings = attrgetter("size", "views", "framing")
+    for (size, views, framing), group in groupby(sorted(sources, key=view_settings), view_settings):
         group_sources = list(group)
         framed = image_views(image, backbone.spec.preprocessing, size, views, framing)
         outputs = backbone.outputs(framed, tuple(source.node for source in group_sources))
-        for source, output in zip(group_sources, outputs, strict=True):
-            record[source] = output.contiguous().cpu().numpy()
+        arrays = (output.contiguous().cpu().numpy() for output in outputs)
+        record |= zip(group_sources, arrays, strict=True)
     return record
 
 
 class Features:
-    """Records of a data set's samples, taken from the cache or computed, one at a time.
+    """The records of a data set's samples, taken from the cache or computed, one at a time.
 
-    A cache entry's key says everything that decides its numbers: the image's bytes and box, every parameter of the
-    network, how images are prepared for it, and the source.
+    The key of a cache entry contains everything that decides its numbers: the image's bytes and box, every parameter of
+    the network, its preprocessing, and the source.
     """
 
     def __init__(self, dataset: Dataset, backbone: Backbone, sources: Sequence[Source], cache: ArrayCache) -> None:
@@ -70,13 +71,13 @@ class Features:
         self._file_keys: dict[str, str] = {}  # by the sample's name
 
     def restricted_to(self, dataset: Dataset) -> "Features":
-        """The features of a data set whose samples are among these; no file is read again to know its photograph."""
+        """The features of a data set whose samples are among these; no file is read again for its key."""
         features = Features(dataset, self.backbone, self.sources, self.cache)
         features._file_keys = self._file_keys
         return features
 
     def compute(self, progress: Callable[[int], None] = lambda done: None) -> dict[int, str]:
-        """Compute every sample's missing arrays. Returns the reason for each that cannot be read, by index."""
+        """Compute the missing arrays of all samples. Returns the reasons why samples cannot be read, by index."""
         failed: dict[int, str] = {}
         for index in range(len(self.dataset)):
             try:
@@ -87,14 +88,14 @@ class Features:
         return failed
 
     def ensure(self, index: int) -> None:
-        """Compute and cache the arrays of a sample that are missing. Raises ImageError."""
+        """Compute and cache the missing arrays of a sample. Raises ImageError."""
         if any(self._key(index, source) not in self.cache for source in self.sources):
-            data = self._read(index)  # read again, so that what is computed is what these bytes show
+            data = self._read(index)  # read again, so that the keys are those of the very bytes that are computed on
             missing = [source for source in self.sources if self._key(index, source) not in self.cache]
             self._compute(index, data, missing)
 
     def file_key(self, index: int) -> str:
-        """A key of a sample's image file, whatever box is cut out of it: equal for equal files."""
+        """The content key of a sample's image file, whatever its box: equal for equal files."""
         sample = self.dataset.samples[index]
         if sample.identity is not None:
             return hashlib.sha256(sample.identity.encode()).hexdigest()
@@ -103,7 +104,7 @@ class Features:
         return self._file_keys[sample.name]
 
     def image_key(self, index: int) -> str:
-        """A key of what a sample shows, its box included: equal for equal images."""
+        """The content key of a sample, its box included: equal for equal images."""
         return f"{self.file_key(index)} {self.dataset.samples[index].box}"
 
     def record(self, index: int, sources: Sequence[Source]) -> Record:
@@ -114,18 +115,18 @@ class Features:
         return {source: computed[source] if array is None else array for source, array in cached.items()}
 
     def records_of(self, indices: NDArray[np.intp], sources: Sequence[Source]) -> "Records":
-        """The records of some samples, none of them read yet."""
+        """The records of some samples; each is read when it is used."""
         return Records(self, indices, sources)
 
     def _compute(self, index: int, data: bytes, sources: Sequence[Source]) -> dict[Source, Array]:
-        """The arrays of what the bytes `data`, read last, show; kept."""
+        """Compute and cache the arrays of a sample from `data`, the bytes that were read last."""
         record = compute_record(self.backbone, self.dataset.samples[index].decode(data), sources)
         for source, array in record.items():
             self.cache.put(self._key(index, source), array)
         return record
 
     def _read(self, index: int) -> bytes:
-        """A sample's bytes, by which it is known from now on: a file may have changed since it was read last."""
+        """A sample's bytes, from which its key is made from now on: the file may have changed since the last time."""
         sample = self.dataset.samples[index]
         try:
             data = sample.read()
@@ -141,7 +142,7 @@ class Features:
 
 
 class Records(Sequence[Record]):
-    """The records of some samples, each read when it is asked for."""
+    """The records of some samples, each read when it is used."""
 
     def __init__(self, features: Features, indices: NDArray[np.intp], sources: Sequence[Source]) -> None:
         self._features = features

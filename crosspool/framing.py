@@ -1,7 +1,7 @@
-"""The square of an image that a network sees, and that square as a tensor.
+"""The square of an image that a network sees: the whole, tiles of it, crops and rotations; and these as a tensor.
 
-`frame_image` gives the very image that the network sees as 8-bit RGB, and `to_tensor` only normalises it: what is shown
-is the input.
+`frame_image` gives exactly what the network sees, as 8-bit RGB, and `to_tensor` only normalises it: the app shows the
+network's input itself.
 """
 
 from collections.abc import Sequence
@@ -19,16 +19,19 @@ if TYPE_CHECKING:
 
 Framing: TypeAlias = Literal["crop", "squash"]
 Interpolation: TypeAlias = Literal["bilinear", "bicubic"]
+Views: TypeAlias = Literal["whole", "tiles", "jitter", "augmented"]
 
 MIN_SIZE, MAX_SIZE = 128, 896  # sides of the network's input, in pixels
-MAX_ASPECT = 16  # sides of a strip beyond that are cut before it is enlarged
+MAX_ASPECT = 16  # longer strips are cut before they are enlarged
+CROP_FRACTION = 0.875  # the side of a jittered crop over that of the image it is cut from: 224 / 256
+ROTATION = 15  # degrees
 
 _RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How a network wants its images: sides in pixels, mean and std of RGB values between 0 and 1."""
+    """The images that a network was trained on: sides in pixels, mean and std of RGB values between 0 and 1."""
 
     size: int
     """The side of the network's own square input."""
@@ -45,19 +48,32 @@ class Preprocessing:
             raise SettingError(f"The interpolation must be bilinear or bicubic, not {self.interpolation!r}.")
 
 
+@dataclass(frozen=True, order=True)
+class Source:
+    """The output of a node of the traced network for certain views of an image.
+
+    `size` is the side in pixels of the whole image as the network sees it, in one piece or in tiles.
+    """
+
+    node: str
+    size: int
+    views: Views
+    framing: Framing
+
+
 def frame_image(
     image: Image.Image, preprocessing: Preprocessing, size: int | None = None, framing: Framing = "crop"
 ) -> Image.Image:
-    """What the network sees of an image, as a `size` x `size` 8-bit RGB image.
+    """The `size` x `size` 8-bit RGB image that the network sees.
 
-    "crop" resizes the shorter side to `size / crop_fraction` and cuts out the centre, pixel for pixel as
-    torchvision's `Resize` and `CenterCrop` do (which round the longer side down, and halves to even), except
-    that a strip longer than `MAX_ASPECT` times its width is shortened first: its ends are never seen,
-    and enlarged they would fill the memory. "squash" resizes the whole image without keeping its aspect.
+    "crop" resizes the shorter side to `size / crop_fraction` and cuts out the centre, pixel for pixel as torchvision's
+    `Resize` and `CenterCrop` do (which round the longer side down, and halves to even), except that a strip longer than
+    `MAX_ASPECT` times its width is shortened first: its ends are never seen, and enlarged they would fill the memory.
+    "squash" resizes the whole image without keeping its aspect.
 
     Raises:
-        SettingError: `size` is neither the network's own nor from `MIN_SIZE` to `MAX_SIZE`, or `framing` is
-            neither "crop" nor "squash".
+        SettingError: `size` is neither the network's own nor from `MIN_SIZE` to `MAX_SIZE`, or `framing` is neither
+            "crop" nor "squash".
     """
     if framing not in get_args(Framing):
         raise SettingError(f"The framing must be crop or squash, not {framing!r}.")
@@ -65,7 +81,7 @@ def frame_image(
 
 
 def frame_for_crops(image: Image.Image, preprocessing: Preprocessing, side: int, framing: Framing) -> Image.Image:
-    """As `frame_image`, but for any side: an image to cut crops from."""
+    """As `frame_image`, but with sides of any length, to cut crops from."""
     upright = upright_rgb(image)
     resampling = _RESAMPLING[preprocessing.interpolation]
     if framing == "squash":
@@ -77,12 +93,12 @@ def frame_for_crops(image: Image.Image, preprocessing: Preprocessing, side: int,
 
 
 def to_tensor(framed: Sequence[Image.Image], preprocessing: Preprocessing) -> "torch.Tensor":
-    """Normalise images that `frame_image` gave: (B, 3, size, size), float32, on the CPU.
+    """Normalise framed images: (B, 3, size, size), float32, on the CPU.
 
     Raises:
         SettingError: There are no images, they are not RGB, or their sizes differ.
     """
-    import torch  # only here: images can be read and drawn long before it is loaded
+    import torch  # only here, so that images can be read and drawn without it
 
     kinds = {(image.mode, image.size) for image in framed}
     if len(kinds) != 1 or next(iter(kinds))[0] != "RGB":
@@ -94,12 +110,11 @@ def to_tensor(framed: Sequence[Image.Image], preprocessing: Preprocessing) -> "t
 
 
 def input_side(preprocessing: Preprocessing, size: int | None) -> int:
-    """The side of the network's input in pixels; raises SettingError for one that is not possible."""
+    """The side of the network's input in pixels, by default its own. Raises SettingError if it is out of range."""
     if size is None or size == preprocessing.size:
         return preprocessing.size
     if type(size) is not int or not MIN_SIZE <= size <= MAX_SIZE:
-        allowed = f"a whole number from {MIN_SIZE} to {MAX_SIZE}"
-        raise SettingError(f"The input size must be {allowed}, not {size!r}.")
+        raise SettingError(f"The input size must be a whole number from {MIN_SIZE} to {MAX_SIZE}, not {size!r}.")
     return size
 
 
@@ -118,3 +133,37 @@ def _resized(size: tuple[int, int], shorter: int) -> tuple[int, int]:
     if width <= height:
         return shorter, int(shorter * height / width)
     return int(shorter * width / height), shorter
+
+
+def image_views(
+    image: Image.Image, preprocessing: Preprocessing, size: int, views: Views, framing: Framing
+) -> list[Image.Image]:
+    """The images that go through the network, all of the same size.
+
+    - "whole": the image at `size`.
+    - "tiles": the same, cut into 2 x 2 blocks in row-major order, with sides of `size / 2` (the paper's CL-45F).
+    - "jitter": five crops of `size` (corners and centre) of the image at `size / 0.875`, and their mirror images.
+    - "augmented": the image, those five crops, the image turned by 15 degrees either way, and the mirror images of
+      these, 16 in all: the views of CNNaug-SVM (Razavian et al., CVPRW 2014), as recalled.
+    """
+    if views == "jitter":
+        return _with_mirrors(_crops(image, preprocessing, size, framing))
+    whole, half = frame_image(image, preprocessing, size, framing), size // 2
+    if views == "whole":
+        return [whole]
+    if views == "tiles":
+        return [whole.crop((x, y, x + half, y + half)) for y in (0, half) for x in (0, half)]
+    mean = tuple(round(255 * value) for value in preprocessing.mean)
+    turned = [whole.rotate(angle, Image.Resampling.BICUBIC, fillcolor=mean) for angle in (-ROTATION, ROTATION)]
+    return _with_mirrors([whole, *_crops(image, preprocessing, size, framing), *turned])
+
+
+def _crops(image: Image.Image, preprocessing: Preprocessing, size: int, framing: Framing) -> list[Image.Image]:
+    enlarged = frame_for_crops(image, preprocessing, round(size / CROP_FRACTION), framing)
+    end = enlarged.width - size
+    corners = [(0, 0), (end, 0), (0, end), (end, end), (end // 2, end // 2)]
+    return [enlarged.crop((x, y, x + size, y + size)) for x, y in corners]
+
+
+def _with_mirrors(images: list[Image.Image]) -> list[Image.Image]:
+    return [*images, *(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for image in images)]

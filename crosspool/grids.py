@@ -1,4 +1,4 @@
-"""Values on one grid of equal cells over an image, brought to another grid."""
+"""Values on a grid of equal cells over an image, converted to another grid."""
 
 import numpy as np
 import torch
@@ -12,14 +12,14 @@ Mask = NDArray[np.bool_]
 def average_over_cells(values: NDArray[np.float64], size: Size) -> NDArray[np.float64]:
     """The mean of values, (H, W), over each cell of a grid of `size` (rows, columns) over the same image.
 
-    Of a mask this is the share of each cell that it covers.
+    For a mask, this is the share of each cell that it covers.
     """
     rows, columns = (_overlaps(*lengths) for lengths in zip(size, values.shape, strict=True))
     return np.asarray(rows @ values @ columns.T)
 
 
 def spread_over_cells(amounts: NDArray[np.float64], size: Size) -> NDArray[np.float64]:
-    """Amounts, (H, W), each spread evenly over its cell and summed in the cells of a grid of `size`: the sum stays."""
+    """Amounts, (H, W), spread evenly over their cells and summed in the cells of a grid of `size`: the sum stays."""
     rows, columns = (_overlaps(*lengths) for lengths in zip(amounts.shape, size, strict=True))
     return np.asarray(rows.T @ amounts @ columns)
 
@@ -30,7 +30,7 @@ def cell_shares(mask: Mask, size: Size) -> Tensor:
 
 
 def _overlaps(cells: int, pixels: int) -> NDArray[np.float64]:
-    """How much of each cell each pixel is, along one side: (cells, pixels), each row of the sum 1."""
+    """The share of each cell that each pixel fills, along one side: (cells, pixels); each row adds up to 1."""
     edges = np.arange(cells + 1) * pixels / cells
     pixel = np.arange(pixels)
     shared = np.minimum(edges[1:, None], pixel + 1) - np.maximum(edges[:-1, None], pixel)

@@ -1,6 +1,7 @@
 """Read image files as upright RGB: photos from phones and cameras, scans, images from the web, screenshots."""
 
 import os
+from contextlib import ExitStack
 from io import BytesIO
 from typing import BinaryIO, TypeAlias
 
@@ -13,32 +14,32 @@ ImageSource: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview
 
 MAX_PIXELS = 50_000_000
 MAX_BYTES = 512 * 2**20  # an uncompressed 16-bit RGBA image of MAX_PIXELS is 400 MB
-MIN_SIDE = 16  # pixels; below that there is nothing for a network to see
+MIN_SIDE = 16  # pixels; in smaller images there is nothing for a network to see
 
-# What Pillow itself may decode here. MPO, a phone's JPEG with several images, comes with JPEG; HEIC has its
-# own opener below. No format that starts another program (EPS) or that browsers and cameras do not write.
+# The formats that Pillow may decode here. MPO, a phone's JPEG with several images, is part of JPEG; HEIC is opened
+# separately. Not allowed are formats that start another program (EPS) or that browsers and cameras do not write.
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP")
 _FORMATS_FOR_PEOPLE = "JPEG, PNG, WebP, AVIF, HEIC, GIF, TIFF or BMP"
 
 
 def load_image(source: ImageSource, *, name: str | None = None, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """Read an image as upright RGB, 8 bits a channel, without metadata.
+    """Read an image as upright RGB, 8 bits per channel, without metadata.
 
-    Transparency is laid over white, an embedded colour profile is converted to sRGB, and of several frames the first
-    is taken.
+    Transparency is laid over white, an embedded colour profile is converted to sRGB, and only the first of several
+    frames is read.
 
     Args:
-        source: A path, the bytes of a file, or a binary file object, which is read from its start and whose position is
-            left as it was if it can be.
-        name: What the file is called in messages.
-        max_pixels: The most pixels that it may have.
+        source: A path, the bytes of a file, or a binary file object, which is read from its start; its position is
+            restored if possible.
+        name: The name of the file in messages.
+        max_pixels: The largest number of pixels that it may have.
 
     Returns:
         PIL.Image.Image: An image of mode "RGB".
 
     Raises:
-        ImageError: There is no such file, or it is empty, not an image, damaged, cut short, smaller than `MIN_SIDE` a
-            side or larger than `max_pixels` (known from its header, before it is decoded).
+        ImageError: There is no such file, or it is empty, not an image, damaged, cut short, has sides shorter than
+            `MIN_SIDE` or more than `max_pixels` pixels (as its header says, before it is decoded).
 
     Example:
         >>> import crosspool
@@ -57,22 +58,21 @@ def load_image(source: ImageSource, *, name: str | None = None, max_pixels: int 
         upright = upright_rgb(image)
     except MemoryError as error:
         raise ImageError(f"{label} needs more memory to decode than there is; scale it down and try again.") from error
-    except Exception as error:  # decoders raise whatever they like, and the data are a stranger's
-        raise ImageError(
-            f"{label} is damaged or cut short and cannot be decoded ({_reason(error)}); export it again."
-        ) from error
+    except Exception as error:  # decoders raise all kinds of errors, and the data may be anybody's
+        problem = f"{label} is damaged or cut short and cannot be decoded ({_reason(error)})"
+        raise ImageError(f"{problem}; export it again.") from error
     return upright
 
 
 def shrunk_file(image: Image.Image, side: int, quality: int = 95) -> bytes:
-    """A JPEG file of the image (RGB), as `shrink_image` gives it; colours are not subsampled."""
+    """A JPEG file of the image (RGB), shrunk by `shrink_image`; colours are not subsampled."""
     file = BytesIO()
     shrink_image(image, side).save(file, "JPEG", quality=quality, subsampling=0)
     return file.getvalue()
 
 
 def shrink_image(image: Image.Image, side: int) -> Image.Image:
-    """The image with sides of at most `side` pixels; a strip keeps `MIN_SIDE` across, so that it can be read."""
+    """The image with sides of at most `side` pixels; a strip stays `MIN_SIDE` wide, so that it can be read."""
     if max(image.size) <= side:
         return image
     scale = side / max(image.size)
@@ -93,35 +93,29 @@ def _name_of(source: ImageSource) -> str:
 def _read(source: ImageSource, label: str) -> bytes:
     if isinstance(source, bytes | bytearray | memoryview):
         return bytes(source)
-    if not isinstance(source, str | os.PathLike):
-        return _read_stream(source, label)
-    if os.path.isdir(source):
-        raise ImageError(f"{label} is a folder, not an image; name a file inside it.")
+    problem, advice = "read", "open it again"
     try:
+        if not isinstance(source, str | os.PathLike):
+            return _read_stream(source, label)
+        problem, advice = "opened", "check its name and permissions"
+        if os.path.isdir(source):
+            raise ImageError(f"{label} is a folder, not an image; name a file inside it.")
         with open(source, "rb") as file:
             return _read_stream(file, label)
-    except FileNotFoundError as error:
-        raise ImageError(f"{label} was not found; check the name and the folder.") from error
     except ImageError:
         raise
-    except (OSError, ValueError) as error:  # ValueError: a null character in the name
-        raise ImageError(f"{label} cannot be opened ({_reason(error)}); check its name and permissions.") from error
+    except FileNotFoundError as error:
+        raise ImageError(f"{label} was not found; check the name and the folder.") from error
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name, or a closed file object
+        raise ImageError(f"{label} cannot be {problem} ({_reason(error)}); {advice}.") from error
 
 
 def _read_stream(stream: BinaryIO, label: str) -> bytes:
-    try:
-        if not stream.seekable():
-            return _read_all(stream, label)
-        position = stream.tell()
-        try:
+    with ExitStack() as stack:
+        if stream.seekable():
+            stack.callback(stream.seek, stream.tell())
             stream.seek(0)
-            return _read_all(stream, label)
-        finally:
-            stream.seek(position)
-    except ImageError:
-        raise
-    except (OSError, ValueError) as error:  # ValueError: the file object is closed
-        raise ImageError(f"{label} cannot be read ({_reason(error)}); open it again.") from error
+        return _read_all(stream, label)
 
 
 def _read_all(stream: BinaryIO, label: str) -> bytes:
@@ -131,8 +125,7 @@ def _read_all(stream: BinaryIO, label: str) -> bytes:
             raise ImageError(f"{label} was opened as text; open it in binary mode ('rb').")
         data += chunk
         if len(data) > MAX_BYTES:
-            limit = f"{MAX_BYTES // 2**20} MB"
-            raise ImageError(f"{label} is larger than {limit}; scale the image down and try again.")
+            raise ImageError(f"{label} is larger than {MAX_BYTES >> 20} MB; scale the image down and try again.")
     return bytes(data)
 
 
@@ -143,17 +136,15 @@ def _open(data: bytes, label: str, max_pixels: int) -> Image.Image:
     try:
         return _open_any(data)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        limit = min(max_pixels, 2 * (Image.MAX_IMAGE_PIXELS or max_pixels))  # Pillow refuses twice its own
-        raise ImageError(
-            f"{label} has more than {limit / 1e6:,.10g} million pixels; scale it down and try again."
-        ) from error
+        limit = min(max_pixels, 2 * (Image.MAX_IMAGE_PIXELS or max_pixels))  # Pillow refuses twice its own limit
+        millions = f"{limit / 1e6:,.10g} million"
+        raise ImageError(f"{label} has more than {millions} pixels; scale it down and try again.") from error
     except MemoryError as error:
         raise ImageError(f"{label} needs more memory to open than there is; scale it down and try again.") from error
     except Exception as error:
         if kind := _signature(data):
-            raise ImageError(
-                f"{label} begins like a {kind} image, but is damaged or cut short; copy or export it again."
-            ) from error
+            problem = f"{label} begins like a {kind} image, but is damaged or cut short"
+            raise ImageError(f"{problem}; copy or export it again.") from error
         raise ImageError(f"{label} is not an image that can be read here; save it as {_FORMATS_FOR_PEOPLE}.") from error
 
 
@@ -163,7 +154,7 @@ def _open_any(data: bytes) -> Image.Image:
     except (UnidentifiedImageError, ValueError, RuntimeError):
         if not _is_heif(data):
             raise
-    # Called directly: registering pillow-heif's plugin would change Pillow for the whole process.
+    # Opened directly, as registering pillow-heif's plugin would change Pillow for the whole process.
     from pillow_heif.as_plugin import HeifImageFile
 
     heif: Image.Image = HeifImageFile(BytesIO(data))  # type: ignore[no-untyped-call]
@@ -179,7 +170,7 @@ def _is_heif(data: bytes) -> bool:
 
 
 def _signature(data: bytes) -> str | None:
-    """The format whose signature the data begin with."""
+    """The format that the first bytes are a signature of."""
     for kind in FORMATS:
         accept = Image.OPEN[kind][1]
         if accept is not None and accept(data[:16]) is True:
@@ -190,11 +181,8 @@ def _signature(data: bytes) -> str | None:
 def _check_size(size: tuple[int, int], label: str, max_pixels: int) -> None:
     width, height = size
     if width * height > max_pixels:
-        millions, limit = f"{width * height / 1e6:,.1f}", f"{max_pixels / 1e6:,.10g}"
-        raise ImageError(
-            f"{label} has {width} x {height} pixels, {millions} million of at most {limit} million; "
-            "scale it down and try again."
-        )
+        share = f"{width * height / 1e6:,.1f} million of at most {max_pixels / 1e6:,.10g} million"
+        raise ImageError(f"{label} has {width} x {height} pixels, {share}; scale it down and try again.")
     if min(size) < MIN_SIDE:
         raise ImageError(f"{label} has only {width} x {height} pixels; choose one of at least {MIN_SIDE} x {MIN_SIDE}.")
 

@@ -1,4 +1,4 @@
-"""What is installed: where the app's files are, and which packages crosspool requires."""
+"""The installation: where the app's files are, and which packages crosspool requires."""
 
 import tomllib
 from importlib.metadata import PackageNotFoundError, requires, version
@@ -16,7 +16,7 @@ def app_folder() -> Path:
 
 
 def requirements(extra: str = "") -> tuple[Requirement, ...]:
-    """What the library and the command line require, or what an extra such as `app` adds to that."""
+    """The requirements of the library and the command line, or those that an extra such as `app` adds."""
     listed = map(Requirement, _listed())
     return tuple(each for each in listed if _is_for(each, extra) and not (extra and _is_for(each, "")))
 
@@ -24,7 +24,7 @@ def requirements(extra: str = "") -> tuple[Requirement, ...]:
 def _listed() -> list[str]:
     try:
         return requires("crosspool") or []
-    except PackageNotFoundError:  # a clone that is run as it is
+    except PackageNotFoundError:  # a clone that is run without being installed
         project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"].items()
     return [*project["dependencies"], *(f'{line}; extra == "{extra}"' for extra, lines in extras for line in lines)]
@@ -35,7 +35,7 @@ def _is_for(requirement: Requirement, extra: str) -> bool:
 
 
 def installed_version(package: str) -> str | None:
-    """Its version, or None where it is not installed."""
+    """The version of a package, or None if it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:

@@ -1,11 +1,10 @@
 """Find the layer pairs of a network: every convolution defines one (Liu et al., CVPR 2015, section 3).
 
-A convolution u reads a lower map X (layer t) and writes an upper map A (layer t+1, behind its BatchNorm and
-non-linearity). The m x n patch that u reads at a position is that position's local feature, and each channel
-of A is a spatial weighting map, so kernel, stride, padding and dilation of u say all that pooling needs.
+A convolution u reads a lower map X (layer t) and writes an upper map A (layer t+1, after BatchNorm and non-linearity).
+The m x n patch that u reads at a position is the local feature of that position, and each channel of A is a spatial
+weighting map, so the kernel, stride, padding and dilation of u are all that pooling needs.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypedDict
 
@@ -15,22 +14,11 @@ from torch import Tensor, fx, nn
 from crosspool.grids import Size
 from crosspool.tracing import Layout, behind_activation
 
-RECTIFIERS = (
-    "ReLU",
-    "ReLU6",
-    "relu",
-    "relu6",
-    "Sigmoid",
-    "sigmoid",
-    "Hardsigmoid",
-    "hardsigmoid",
-    "Softplus",
-    "softplus",
-)
+RECTIFIERS = ("relu", "relu6", "sigmoid", "hardsigmoid", "softplus")
 
 
 class Geometry(TypedDict):
-    """Where a convolution's patches lie."""
+    """Where the patches of a convolution lie."""
 
     kernel_size: Size
     stride: Size
@@ -40,12 +28,12 @@ class Geometry(TypedDict):
 
 @dataclass(frozen=True)
 class LayerPair:
-    """A convolution u, and the two maps that it joins: X, which it reads, and A, its output behind the non-linearity.
+    """A convolution u, and the two maps that it joins: X, which it reads, and A, its output after the non-linearity.
 
     Attributes:
         id: The qualified name of u in the model.
-        label: What the pair is called for people.
-        lower: The traced graph's node that yields X.
+        label: The name of the pair for people.
+        lower: The node of the traced graph that yields X.
         upper: The node that yields A.
         lower_channels: D_t.
         upper_channels: D_{t+1}, the number of weighting maps.
@@ -53,7 +41,7 @@ class LayerPair:
         stride: (rows, columns) between patches.
         padding: (rows, columns) of zeros around X.
         dilation: (rows, columns) between the cells of a patch.
-        activation: The name of the non-linearity behind u, or None where none follows.
+        activation: The name of the non-linearity after u, or None if there is none.
 
     Example:
         >>> import crosspool
@@ -99,8 +87,8 @@ class LayerPair:
 
     @property
     def can_be_negative(self) -> bool:
-        """Whether the upper map has values below zero, so that "signed weights" differ from rectified."""
-        return self.activation not in RECTIFIERS
+        """Whether the upper map can have values below zero, so that signed weights differ from rectified ones."""
+        return self.activation is None or self.activation.lower() not in RECTIFIERS
 
 
 @dataclass(frozen=True)
@@ -110,8 +98,8 @@ class PairActivations:
     Attributes:
         pair: The layer pair.
         lower: X, (B, D_t, H_t, W_t).
-        upper: A, (B, D_{t+1}, H, W): weights, rectified unless signed ones were asked for.
-        framed: The images that the network saw, size x size pixels each.
+        upper: A, (B, D_{t+1}, H, W): the weights, rectified unless signed ones were asked for.
+        framed: The images that the network saw, of size x size pixels.
 
     Example:
         >>> import crosspool
@@ -128,7 +116,7 @@ class PairActivations:
 
 @dataclass(frozen=True)
 class NotOffered:
-    """A convolution that defines no usable pair, and why."""
+    """A convolution that defines no usable pair, and the reason."""
 
     id: str
     reason: str
@@ -141,13 +129,11 @@ def find_layer_pairs(layout: Layout) -> tuple[tuple[LayerPair, ...], tuple[NotOf
     names = _convolution_names(convolutions)
     pairs, refused = [], []
     for node in convolutions:
-        convolution = modules[str(node.target)]
-        assert isinstance(convolution, nn.Conv2d)
-        reason = _why_not(node, convolution, layout, modules)
-        if reason is None:
-            pairs.append(_pair(node, convolution, names, modules))
+        pair = _pair_or_reason(node, layout, names, modules)
+        if isinstance(pair, LayerPair):
+            pairs.append(pair)
         else:
-            refused.append(NotOffered(str(node.target), reason))
+            refused.append(NotOffered(str(node.target), pair))
     return tuple(pairs), tuple(refused)
 
 
@@ -155,7 +141,13 @@ def _is_convolution(node: fx.Node, modules: dict[str, nn.Module]) -> bool:
     return node.op == "call_module" and isinstance(modules[str(node.target)], nn.Conv2d)
 
 
-def _why_not(node: fx.Node, convolution: nn.Conv2d, layout: Layout, modules: dict[str, nn.Module]) -> str | None:
+def _pair_or_reason(
+    node: fx.Node, layout: Layout, names: dict[fx.Node, str], modules: dict[str, nn.Module]
+) -> LayerPair | str:
+    """The pair of a convolution, or the reason why it defines none."""
+    convolution = modules[str(node.target)]
+    assert isinstance(convolution, nn.Conv2d)
+    padding = _padding(convolution)
     if not _convolutions_before(node, modules):
         return "reads the image itself, not a feature map"
     if convolution.groups != 1:
@@ -166,32 +158,13 @@ def _why_not(node: fx.Node, convolution: nn.Conv2d, layout: Layout, modules: dic
         return "its output has a single position, so there is nothing to weight"
     if convolution.padding_mode != "zeros":
         return f"pads with '{convolution.padding_mode}', not with zeros"
-    if _padding(convolution) is None:
+    if padding is None:
         return "pads its two sides unequally"
-    return None
-
-
-def _padding(convolution: nn.Conv2d) -> Size | None:
-    """Rows and columns of zeros on each side, or None where the two sides differ."""
-    if convolution.padding == "valid":
-        return (0, 0)
-    if convolution.padding == "same":
-        rows, columns = (d * (k - 1) for d, k in zip(convolution.dilation, convolution.kernel_size, strict=True))
-        return None if rows % 2 or columns % 2 else (rows // 2, columns // 2)
-    assert isinstance(convolution.padding, tuple)
-    return _size(convolution.padding)
-
-
-def _pair(node: fx.Node, convolution: nn.Conv2d, names: dict[fx.Node, str], modules: dict[str, nn.Module]) -> LayerPair:
-    lower = node.args[0]
-    assert isinstance(lower, fx.Node)
     upper, activation = behind_activation(node, modules)
-    padding = _padding(convolution)
-    assert padding is not None
     return LayerPair(
         id=str(node.target),
         label=f"{_source_name(node, names, modules)} → {names[node]}",
-        lower=lower.name,
+        lower=node.all_input_nodes[0].name,
         upper=upper.name,
         lower_channels=convolution.in_channels,
         upper_channels=convolution.out_channels,
@@ -203,13 +176,24 @@ def _pair(node: fx.Node, convolution: nn.Conv2d, names: dict[fx.Node, str], modu
     )
 
 
+def _padding(convolution: nn.Conv2d) -> Size | None:
+    """The rows and columns of zeros on each side, or None if the two sides differ."""
+    if convolution.padding == "valid":
+        return (0, 0)
+    if convolution.padding == "same":
+        rows, columns = (d * (k - 1) for d, k in zip(convolution.dilation, convolution.kernel_size, strict=True))
+        return None if rows % 2 or columns % 2 else (rows // 2, columns // 2)
+    assert isinstance(convolution.padding, tuple)
+    return _size(convolution.padding)
+
+
 def _size(value: tuple[int, ...]) -> Size:
     rows, columns = value
     return rows, columns
 
 
 def _convolution_names(convolutions: list[fx.Node]) -> dict[fx.Node, str]:
-    """Names for people: a module that is merely numbered becomes conv1, conv2, ...; others keep their path."""
+    """Names for people: modules that only have a number become conv1, conv2, ...; others keep their path."""
     return {
         node: f"conv{ordinal}" if str(node.target).rsplit(".", 1)[-1].isdigit() else str(node.target)
         for ordinal, node in enumerate(convolutions, start=1)
@@ -217,35 +201,26 @@ def _convolution_names(convolutions: list[fx.Node]) -> dict[fx.Node, str]:
 
 
 def _convolutions_before(node: fx.Node, modules: dict[str, nn.Module]) -> set[fx.Node]:
-    """The nearest convolutions on every way back from `node` towards the image."""
+    """The nearest convolutions on all paths from `node` back to the image."""
     convolutions: set[fx.Node] = set()
-    for earlier in _ancestors(node, modules):
-        if _is_convolution(earlier, modules):
-            convolutions.add(earlier)
-    return convolutions
-
-
-def _ancestors(node: fx.Node, modules: dict[str, nn.Module]) -> Iterator[fx.Node]:
-    """Nodes before `node`, not going on behind a convolution."""
     visited: set[fx.Node] = set()
     waiting = list(node.all_input_nodes)
     while waiting:
         earlier = waiting.pop()
-        if earlier in visited:
-            continue
-        visited.add(earlier)
-        yield earlier
-        if not _is_convolution(earlier, modules):
+        if _is_convolution(earlier, modules):
+            convolutions.add(earlier)
+        elif earlier not in visited:
+            visited.add(earlier)
             waiting.extend(earlier.all_input_nodes)
+    return convolutions
 
 
 def _source_name(node: fx.Node, names: dict[fx.Node, str], modules: dict[str, nn.Module]) -> str:
-    """What the lower map is called: its convolution, or the block that joined several."""
+    """The name of the lower map: its convolution's, or that of the block that joined several."""
     before = _convolutions_before(node, modules)
     if len(before) == 1:
-        return names[next(iter(before))]
-    lower = node.args[0]
-    assert isinstance(lower, fx.Node)
+        return names[before.pop()]
+    lower = node.all_input_nodes[0]
     if lower.op == "call_module":
         return str(lower.target).rsplit(".", 1)[0]
     stack = list(lower.meta.get("nn_module_stack", {}).values())

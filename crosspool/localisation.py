@@ -1,9 +1,9 @@
-"""Do weighting maps find parts? Each map against the mask of a part: pointing game and average precision.
+"""Do weighting maps find parts? Each map is compared with the mask of a part: pointing game and average precision.
 
-For each part the best channel is chosen on training images, and measured on other ones.
+The best channel for each part is chosen on training images, and measured on test images.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,8 +21,8 @@ class RegionScores:
     """How well maps find a region of one image, channel by channel: arrays of length D.
 
     `precision` is the average precision of a map's values against the region's pixels, and `pointing` the share of the
-    region in the cell where the map is largest (1 or 0 but for cells that the region only touches). `chance` is the
-    region's share of the image, which is what a map that knows nothing gets of either.
+    region in the cell where the map is largest (1 or 0, except for cells that the region covers in part). `chance` is
+    the region's share of the image, which an uninformative map gets of either.
     """
 
     precision: NDArray[np.float64]
@@ -33,10 +33,10 @@ class RegionScores:
 def score_region(maps: Tensor, mask: Mask) -> RegionScores:
     """Compare the maps of one image, (D, H, W), with a region of the image that the network saw.
 
-    A cell stands for its pixels: the average precision is that of the map blown up to the mask's size, pixels of equal
-    value entering together, so that a map of zeros gets exactly the chance level.
+    A cell stands for its pixels: the average precision is that of the map enlarged to the size of the mask. Pixels of
+    equal value count together, so that a map of zeros gets exactly the chance level.
 
-    Raises SettingError for an empty mask.
+    Raises SettingError if the mask is empty.
     """
     share = cell_shares(mask, (maps.shape[1], maps.shape[2])).flatten()
     if not share.any():
@@ -52,10 +52,10 @@ def score_region(maps: Tensor, mask: Mask) -> RegionScores:
 
 @dataclass(frozen=True)
 class PartResult:
-    """The channel of a layer that finds a part best on training images, and how well it finds it on other images.
+    """The channel of a layer that finds a part best on training images, and how well it finds it on test images.
 
     `precision` and `pointing` are means over the `images` test images that show the part, with bootstrap intervals over
-    these (None of a single one); `training_precision` is what the channel was chosen by.
+    these (None for a single image); the channel was chosen by its `training_precision`.
     """
 
     part: str
@@ -78,11 +78,11 @@ _Comparisons = dict[tuple[str, str], list[RegionScores]]  # by part and layer
 def find_best_channels(
     training: Iterable[Example], test: Iterable[Example], progress: Callable[[], None] = lambda: None
 ) -> list[PartResult]:
-    """For each part the best channel of each layer by mean average precision on the training images, measured on the
+    """The channel of each layer with the best mean average precision on training images, for each part, measured on
     test images.
 
-    Images are read one at a time, and those in which a part cannot be seen do not count for it. Raises DatasetError
-    where a part is seen in no training or no test image.
+    Images are read one at a time, and do not count for parts that they do not show. Raises DatasetError if no training
+    image or no test image shows a part.
     """
     on_training, on_test = _compared(training, progress), _compared(test, progress)
     missing = on_training.keys() ^ on_test.keys()
@@ -92,22 +92,12 @@ def find_best_channels(
     for (part, layer), scores in on_training.items():
         mean = np.mean([score.precision for score in scores], axis=0)
         channel = int(mean.argmax())
-        precision = np.array([score.precision[channel] for score in on_test[part, layer]])
-        pointing = np.array([score.pointing[channel] for score in on_test[part, layer]])
-        results.append(
-            PartResult(
-                part,
-                layer,
-                channel,
-                len(precision),
-                float(precision.mean()),
-                _interval(precision),
-                float(pointing.mean()),
-                _interval(pointing),
-                float(np.mean([score.chance for score in on_test[part, layer]])),
-                float(mean[channel]),
-            )
-        )
+        test_scores = on_test[part, layer]
+        precision = _mean_and_interval([score.precision[channel] for score in test_scores])
+        pointing = _mean_and_interval([score.pointing[channel] for score in test_scores])
+        chance = float(np.mean([score.chance for score in test_scores]))
+        best = part, layer, channel, len(test_scores)
+        results.append(PartResult(*best, *precision, *pointing, chance, float(mean[channel])))
     return results
 
 
@@ -121,5 +111,7 @@ def _compared(examples: Iterable[Example], progress: Callable[[], None]) -> _Com
     return comparisons
 
 
-def _interval(values: NDArray[np.float64]) -> Interval | None:
-    return None if len(values) < 2 else bootstrap(lambda chosen: float(values[chosen].mean()), len(values))
+def _mean_and_interval(scores: Sequence[float]) -> tuple[float, Interval | None]:
+    values = np.array(scores)
+    interval = None if len(values) < 2 else bootstrap(lambda chosen: float(values[chosen].mean()), len(values))
+    return float(values.mean()), interval

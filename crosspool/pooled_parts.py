@@ -1,6 +1,6 @@
-"""What one part of a method pooled of an image, and how much of a score comes from each of its channels and positions.
+"""The pooled vector of one part of a method, and what each of its channels and positions contributes to a score.
 
-Every pooling here is linear in the map that it pools or weights with, or, as the maximum, linear piece by piece.
+Every pooling here is linear in the map that it pools or weights with, or piecewise linear, as the maximum is.
 """
 
 from collections.abc import Callable
@@ -24,11 +24,11 @@ _Pool = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class PartContributions:
-    """What the channels of one part of a method add to a score.
+    """What the channels of one part of a method contribute to a score.
 
-    `channels` is c_k, (K,), and `energy` the share of ||P||^2 that each P_k holds, (K,). `maps` are the maps that were
-    pooled, or weighted with, and `evidence` is e_ik, both (K, H, W) on cells that divide the whole image evenly; None
-    where positions are not known (a fully-connected layer behind others, crops, turned views).
+    `channels` are the contributions c_k, (K,), and `energy` is the share of each P_k in ||P||^2, (K,). `maps` are the
+    maps that were pooled, or weighted with, and `evidence` is e_ik, both (K, H, W) on cells that divide the whole image
+    evenly; None where positions are unknown (a fully-connected layer after others, crops, turned views).
     """
 
     name: str
@@ -40,9 +40,9 @@ class PartContributions:
 
 @dataclass(frozen=True)
 class PooledPart:
-    """What one part of a method pooled: P, (K * d,), block by block, of a map, (V, K, H, W), by `pool`.
+    """The vector that one part of a method pooled: P, (K * d,), block by block, from a map, (V, K, H, W), by `pool`.
 
-    The map is None where the vector is not linear in any.
+    Both are None where the vector is not linear in any map.
     """
 
     name: str
@@ -58,7 +58,7 @@ class PooledPart:
         return blocks
 
     def split(self, product: Vector) -> PartContributions:
-        """The contributions to a score from w * phi(P)."""
+        """The contributions to a score, from w * phi(P)."""
         energy = np.square(self.blocks()).sum(axis=1)
         return PartContributions(
             self.name,
@@ -80,22 +80,22 @@ class PooledPart:
 
     def pooled_without(self, gone: NDArray[np.bool_]) -> Vector:
         weights, pool = self.map_and_pool()
-        return pool(weights * self.covered(~gone)).numpy()  # exactly nothing where all is gone
+        return pool(weights * self.covered(~gone)).numpy()  # exactly zero where everything is gone
 
     def map_and_pool(self) -> tuple[Tensor, _Pool]:
-        """Both. Raises SettingError where positions are not known."""
+        """The map, and the function that pools it. Raises SettingError where positions are unknown."""
         if self.map is None or self.pool is None:
             raise SettingError(f"The positions behind the contributions of {self.name} are not known.")
         return self.map, self.pool
 
     @property
     def grid(self) -> Size:
-        """Rows and columns of the map on the whole image. Raises SettingError where positions are not known."""
+        """Rows and columns of the map on the whole image. Raises SettingError where positions are unknown."""
         rows, columns = _joined(self.map_and_pool()[0][:, :1]).shape[1:]
         return rows, columns
 
     def covered(self, mask: NDArray[np.bool_]) -> Tensor:
-        """How much of each of the map's cells is covered by a mask, (H, W), over the image: (V, 1, H, W)."""
+        """The share of each cell of the map that a mask, (H, W), over the image covers: (V, 1, H, W)."""
         shares = torch.from_numpy(average_over_cells(mask.astype(np.float64), self.grid))
         return _parted(shares, len(self.map_and_pool()[0]))
 
@@ -112,7 +112,7 @@ def pooled_part(part: Part, step: Any, record: Record) -> PooledPart:
 
 
 def _map_and_pool(part: Part, step: Any, maps: dict[Any, Tensor]) -> tuple[Tensor, _Pool] | None:
-    """The map, (V, K, H, W), that a part's pooled vector is linear in, and how it is pooled."""
+    """The map, (V, K, H, W), in which a part's pooled vector is linear, and the function that pools it."""
     if isinstance(step, CrossLayerPooling):
         lower, upper = maps[step.lower], maps[step.upper]
         return upper.clamp_min(0), lambda weights: step.pool(lower, weights)
@@ -124,7 +124,7 @@ def _map_and_pool(part: Part, step: Any, maps: dict[Any, Tensor]) -> tuple[Tenso
 
 
 def _joined(views: Tensor) -> Tensor:
-    """Maps of an image's views, (V, K, H, W), on the image: one view, or 2 x 2 tiles in row-major order."""
+    """The maps of an image's views, (V, K, H, W), on the whole image: one view, or 2 x 2 tiles in row-major order."""
     if len(views) == 1:
         return views[0]
     tiles = views.reshape(2, 2, *views.shape[1:])  # (2, 2, K, H, W)
@@ -132,7 +132,7 @@ def _joined(views: Tensor) -> Tensor:
 
 
 def _parted(values: Tensor, views: int) -> Tensor:
-    """The inverse for values on the image, (H, W): (V, 1, H, W)."""
+    """The inverse of `_joined` for values on the image, (H, W): (V, 1, H, W)."""
     if views == 1:
         return values[None, None]
     rows, columns = values.shape

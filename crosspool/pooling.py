@@ -24,7 +24,8 @@ def local_features(
 ) -> Tensor:
     """The local features of a lower map: its patches x_i, as columns.
 
-    They take m*n times the memory of the lower map: good for looking at one image. `cross_layer_pool` does without.
+    They take m*n times the memory of the lower map, and are meant for looking at one image. `cross_layer_pool` does not
+    need them.
 
     Args:
         lower: The lower map X, (B, D_t, H_t, W_t).
@@ -48,9 +49,9 @@ def local_features(
     References:
         Liu, Shen and van den Hengel, CVPR 2015, section 3: local features of a convolutional layer.
     """
-    kernel, strides, pads, gaps = _geometry(kernel_size, stride, padding, dilation)
+    geometry = kernel, strides, pads, gaps = _geometry(kernel_size, stride, padding, dilation)
     _check_map(lower, "lower")
-    _positions(lower, (kernel, strides, pads, gaps))
+    _positions(lower, geometry)
     return F.unfold(lower, kernel, dilation=gaps, padding=pads, stride=strides)
 
 
@@ -68,9 +69,9 @@ def cross_layer_pool(
 
     Kernel, stride, padding and dilation are those of the convolution that joins the two maps: `LayerPair.geometry`.
 
-    P is the gradient of 1/2*||A||^2 with respect to the convolution's weight, and computed as exactly that, an image at
-    a time, so that the unfolded patches never exist; only where an image has fewer positions than maps are its patches
-    unfolded, which is quicker and takes no more memory than its P.
+    P is the gradient of 1/2*||A||^2 with respect to the convolution's weight, and is computed as that, one image at a
+    time, so that patches are not unfolded. Only the patches of an image with fewer positions than maps are unfolded,
+    which is faster and takes no more memory than P.
 
     Args:
         lower: The lower map X, (B, D_t, H_t, W_t).
@@ -79,8 +80,8 @@ def cross_layer_pool(
         stride: Steps between patches, likewise, in cells of the lower map.
         padding: Rows and columns of zeros around the lower map.
         dilation: Steps between the cells of a patch.
-        border: "zero" pads patches with zeros as the convolution does; "valid" leaves out the positions whose patch
-            reaches over the border. The paper does not say which it uses.
+        border: "zero" pads patches with zeros as the convolution does; "valid" leaves out positions whose patch crosses
+            the border. The paper does not say which it uses.
 
     Returns:
         Tensor: P, (B, D_{t+1}, D_t*m*n), each block channel-major as `torch.nn.functional.unfold` orders a patch.
@@ -135,7 +136,7 @@ def pool_projected(
     """Pool projected local features: P_k = sum_i a_ik W (x_i - mu).
 
     As pooling is linear, this is W P_k - (sum_i a_ik) W mu, and as projecting the patches is itself a convolution,
-    either the patches are projected before pooling or the blocks after it, whichever takes fewer multiplications.
+    either the patches are projected before pooling or the blocks afterwards, whichever takes fewer multiplications.
 
     Args:
         lower: The lower map X, (B, D_t, H_t, W_t).
@@ -164,14 +165,12 @@ def pool_projected(
     References:
         Liu, Shen and van den Hengel, CVPR 2015, section 3: principal components of local features, then Eq. 1.
     """
-    geometry = _geometry(kernel_size, stride, padding, dilation)
+    geometry = kernel, strides, pads, gaps = _geometry(kernel_size, stride, padding, dilation)
     _check_maps(lower, upper, geometry)
-    kernel, strides, pads, gaps = geometry
-    if components.ndim != 2 or components.shape[1:] != mean.shape or len(mean) != lower.shape[1] * prod(kernel):
-        raise SettingError(
-            f"A projection of shape {tuple(components.shape)} with a mean of shape {tuple(mean.shape)} does not fit "
-            f"patches of {lower.shape[1] * prod(kernel)} numbers."
-        )
+    patch_length = lower.shape[1] * prod(kernel)
+    if components.ndim != 2 or components.shape[1:] != mean.shape or len(mean) != patch_length:
+        projection = f"A projection of shape {tuple(components.shape)} with a mean of shape {tuple(mean.shape)}"
+        raise SettingError(f"{projection} does not fit patches of {patch_length} numbers.")
     offset = components @ mean  # (d,)
     if _project_first(upper.shape[1], upper.shape[2] * upper.shape[3], *components.shape):
         weight = components.unflatten(1, (lower.shape[1], *kernel))
@@ -182,7 +181,7 @@ def pool_projected(
 
 
 def _project_first(maps: int, positions: int, dimension: int, patch_length: int) -> bool:
-    """Whether projecting N patches and pooling d numbers is less work than pooling whole patches and projecting."""
+    """Whether projecting patches and then pooling takes fewer multiplications than pooling and then projecting."""
     return positions * dimension * (patch_length + maps) <= maps * patch_length * (positions + dimension)
 
 
@@ -202,7 +201,7 @@ def _pair_of_ints(value: IntOrPair) -> tuple[int, int]:
 
 
 def _positions(lower: Tensor, geometry: _Geometry) -> tuple[int, int]:
-    """Rows and columns of positions at which patches lie."""
+    """The rows and columns of positions of patches. Raises SettingError if no patch fits into the map."""
     size = (lower.shape[2], lower.shape[3])
     rows, columns = (
         (length + 2 * pad - gap * (kernel - 1) - 1) // stride + 1
@@ -226,19 +225,17 @@ def _check_maps(lower: Tensor, upper: Tensor, geometry: _Geometry) -> None:
     if lower.shape[0] != upper.shape[0]:
         raise SettingError(f"There are {lower.shape[0]} lower maps but {upper.shape[0]} upper maps.")
     if (lower.dtype, lower.device) != (upper.dtype, upper.device):
-        raise SettingError(
-            f"The lower map is {lower.dtype} on {lower.device}, but the upper one {upper.dtype} on {upper.device}."
-        )
-    expected = _positions(lower, geometry)
-    if tuple(upper.shape[2:]) != expected:
-        raise SettingError(
-            f"Patches of a {lower.shape[2]} x {lower.shape[3]} map with this kernel, stride, padding and dilation lie "
-            f"at {expected[0]} x {expected[1]} positions, but the upper map has {upper.shape[2]} x {upper.shape[3]}."
-        )
+        lower_kind, upper_kind = (f"{value.dtype} on {value.device}" for value in (lower, upper))
+        raise SettingError(f"The lower map is {lower_kind}, but the upper one {upper_kind}.")
+    rows, columns = _positions(lower, geometry)
+    if tuple(upper.shape[2:]) != (rows, columns):
+        lower_size, upper_size = (f"{value.shape[2]} x {value.shape[3]}" for value in (lower, upper))
+        patches = f"Patches of a {lower_size} map with this kernel, stride, padding and dilation"
+        raise SettingError(f"{patches} lie at {rows} x {columns} positions, but the upper map has {upper_size}.")
 
 
 def _without_border(lower: Tensor, upper: Tensor, geometry: _Geometry) -> tuple[Tensor, Tensor, _Geometry]:
-    """Crop both maps to the positions whose patches lie inside, where pooling needs no padding."""
+    """Both maps, cropped to the positions whose patches lie inside, and the geometry without padding."""
     kernel, strides, pads, gaps = geometry
     for axis in (0, 1):
         stride, pad, reach = strides[axis], pads[axis], gaps[axis] * (kernel[axis] - 1)
@@ -246,9 +243,7 @@ def _without_border(lower: Tensor, upper: Tensor, geometry: _Geometry) -> tuple[
         start = first * stride - pad
         count = min((lower.shape[2 + axis] - start - reach - 1) // stride + 1, upper.shape[2 + axis] - first)
         if count < 1:
-            raise SettingError(
-                "No patch lies wholly inside the lower map; choose zero-padded borders or a larger input."
-            )
+            raise SettingError("No patch lies wholly inside the lower map; choose zero padding or a larger input.")
         lower = lower.narrow(2 + axis, start, (count - 1) * stride + reach + 1)
         upper = upper.narrow(2 + axis, first, count)
     return lower, upper, (kernel, strides, (0, 0), gaps)

@@ -1,4 +1,4 @@
-"""Everything that decides which maps and which P come out for an image, for files of results and for captions."""
+"""Everything that decides the maps and P of an image, for files of results and for captions."""
 
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -18,27 +18,18 @@ LONGEST_NAME = 60  # characters of an image's name in a caption
 
 def pair_as_json(pair: LayerPair, lower_size: Size, upper_size: Size) -> dict[str, Any]:
     """A pair as JSON: channels, the geometry of its convolution, and the sizes of its maps."""
-    return {
-        "id": pair.id,
-        "label": pair.label,
-        "lower_channels": pair.lower_channels,
-        "upper_channels": pair.upper_channels,
-        "kernel_size": list(pair.kernel_size),
-        "stride": list(pair.stride),
-        "padding": list(pair.padding),
-        "dilation": list(pair.dilation),
-        "lower_size": list(lower_size),
-        "upper_size": list(upper_size),
-        "feature_length": pair.feature_length,
-    }
+    names = ("id", "label", "lower_channels", "upper_channels", *pair.geometry)
+    sizes = {"lower_size": lower_size, "upper_size": upper_size, "feature_length": pair.feature_length}
+    values = {name: getattr(pair, name) for name in names} | sizes
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """A network and everything else that decides what comes out for an image.
+    """A network and everything else that decides the maps and P of an image.
 
     `backbone` is its name; `weights` is "pretrained", "untrained" or a file's path, `weights_checksum` the SHA-256 of
-    that file, or its beginning for the pretrained ones, or None. `size` is the side of the network's input in pixels.
+    that file, or the beginning of it for pretrained weights, or None. `size` is the side of the input in pixels.
     """
 
     backbone: str
@@ -53,7 +44,7 @@ class Provenance:
 
     @property
     def network(self) -> str:
-        """The network's title, with a mark where its weights are not the pretrained ones."""
+        """The network's title, with a note if its weights are not the pretrained ones."""
         return backbone_specs()[self.backbone].titled(self.weights)
 
     @property
@@ -62,30 +53,19 @@ class Provenance:
 
     @property
     def is_signed(self) -> bool:
-        """Whether weights can be negative: they are kept as they are, and the layer has some."""
+        """Whether weights can be negative: they are not rectified, and the layer has negative values."""
         return self.signed and self.pair.can_be_negative
 
     def settings(self) -> dict[str, Any]:
         """As JSON, for a file of results."""
-        return {
-            "backbone": self.backbone,
+        return vars(self) | {
             "weights": Path(self.weights).name,
-            "weights_checksum": self.weights_checksum,
             "pair": pair_as_json(self.pair, *self.map_sizes),
-            "size": self.size,
-            "framing": self.framing,
-            "signed": self.signed,
-            "border": self.border,
-            "device": self.device,
-            "versions": {
-                "crosspool": __version__,
-                "torch": version("torch"),
-                "torchvision": version("torchvision"),
-            },
+            "versions": {"crosspool": __version__, "torch": version("torch"), "torchvision": version("torchvision")},
         }
 
     def caption(self, name: str) -> str:
-        """What is shown of the image of that name, in one line."""
+        """The caption for an image of this name, in one line."""
         pair, (_, upper) = self.pair, self.map_sizes
         channels = f"{pair.lower_channels} → {pair.upper_channels}, {size_text(pair.kernel_size)}"
         parts = [
@@ -102,7 +82,7 @@ class Provenance:
 
 
 def _shortened(name: str) -> str:
-    """A name that leaves room for the rest of a line; its end stays, as it tells one file of a series from another."""
+    """A name that leaves room for the rest of the line; its end stays, as the files of a series differ in it."""
     if len(name) <= LONGEST_NAME:
         return name
     half = (LONGEST_NAME - 1) // 2

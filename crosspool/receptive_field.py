@@ -1,14 +1,14 @@
-"""The part of the input image that one position of a map can depend on.
+"""The part of the input image on which one position of a map can depend.
 
 The field of a position is found by walking the traced graph back to the image: a window operation (convolution,
-pooling) widens the interval of rows and columns and cuts off what lies in its padding, a position-wise one hands
-it on, a join takes the union of its branches, and anything that looks at a whole map (squeeze-and-excite, global
-pooling) yields the whole image.
-This is the theoretical field: an upper bound, of which the centre usually counts most.
+pooling) widens the interval of rows and columns and cuts off its padding, a position-wise operation passes it on, a
+join takes the union of its branches, and anything that reads a whole map (squeeze-and-excite, global pooling) yields
+the whole image. This is the theoretical field: an upper bound, of which the centre usually counts most.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from math import inf
+from typing import Any, NamedTuple
 
 from torch import fx, nn
 
@@ -18,7 +18,7 @@ from crosspool.tracing import ACTIVATION_MODULES, Layout
 POSITIONWISE_MODULES = (
     nn.BatchNorm2d, nn.Identity, nn.Dropout, nn.Dropout2d, nn.Linear, nn.LayerNorm, *ACTIVATION_MODULES,
 )  # fmt: skip
-# Functions and methods by name. Reshapes appear here as channel shuffles, which keep rows and columns.
+# Functions and methods by name. Reshapes are channel shuffles here, which keep rows and columns.
 POSITIONWISE_NAMES = frozenset((
     "add", "sub", "mul", "truediv", "cat", "stack", "relu", "relu6", "leaky_relu", "elu", "silu", "gelu", "hardswish",
     "hardsigmoid", "hardtanh", "mish", "softplus", "sigmoid", "tanh", "dropout", "stochastic_depth", "batch_norm",
@@ -51,39 +51,31 @@ class Box:
 
     def joined(self, other: "Box") -> "Box":
         """The smallest box around both."""
-        return Box(
-            min(self.left, other.left),
-            min(self.top, other.top),
-            max(self.right, other.right),
-            max(self.bottom, other.bottom),
-        )
+        left, top = min(self.left, other.left), min(self.top, other.top)
+        return Box(left, top, max(self.right, other.right), max(self.bottom, other.bottom))
 
     def clipped(self, size: int) -> "Box":
         """The part inside an image of `size` x `size` pixels."""
         return Box(*(min(max(value, 0), size) for value in (self.left, self.top, self.right, self.bottom)))
 
 
-@dataclass(frozen=True)
-class _Region:
-    """First and last row and column of a map, both included."""
+class _Region(NamedTuple):
+    """The first and last row and column of a part of a map, both included."""
 
     rows: tuple[float, float]
     columns: tuple[float, float]
 
     def union(self, other: "_Region") -> "_Region":
-        return _Region(
-            (min(self.rows[0], other.rows[0]), max(self.rows[1], other.rows[1])),
-            (min(self.columns[0], other.columns[0]), max(self.columns[1], other.columns[1])),
-        )
+        return _Region(*((min(a, c), max(b, d)) for (a, b), (c, d) in zip(self, other, strict=True)))
 
 
-_EVERYWHERE = _Region((float("-inf"), float("inf")), (float("-inf"), float("inf")))
+_EVERYWHERE = _Region((-inf, inf), (-inf, inf))
 
 
 def receptive_field(layout: Layout, node_name: str, row: int, column: int) -> Box:
-    """The pixels of the framed image on which position (row, column) of the named node's map can depend.
+    """The pixels of the framed image on which position (row, column) of a node's map can depend, clipped to the image.
 
-    Clipped to the image. Raises IndexError when the position lies outside the map.
+    Raises IndexError if the position lies outside the map.
     """
     rows, columns = layout.map_size(node_name)
     if not (0 <= row < rows and 0 <= column < columns):
@@ -109,9 +101,9 @@ def receptive_field(layout: Layout, node_name: str, row: int, column: int) -> Bo
 
 
 def patch_box(pair: LayerPair, row: int, column: int) -> Box:
-    """The m x n patch of the lower map under position (row, column), in the lower map's cells.
+    """The m x n patch of the lower map under position (row, column), in cells of the lower map.
 
-    Where the convolution pads with zeros, the box may reach beyond the map's border.
+    Where the convolution pads with zeros, the box may extend beyond the border of the map.
     """
     top = row * pair.stride[0] - pair.padding[0]
     left = column * pair.stride[1] - pair.padding[1]
@@ -125,11 +117,11 @@ def _clip(value: float, size: int) -> int:
 
 
 def _read_by(node: fx.Node, region: _Region, layout: Layout, modules: dict[str, nn.Module]) -> _Region:
-    """The region of a node's inputs that the given region of its output depends on."""
+    """The region of a node's inputs on which a region of its output depends."""
     if node.op == "call_module":
         module = modules[str(node.target)]
         if getattr(module, "padding_mode", "zeros") != "zeros":
-            return _EVERYWHERE  # at a border it reads the opposite one, or back into the map
+            return _EVERYWHERE  # at a border it reads the opposite one, or the map mirrored
         if isinstance(module, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d):
             dilation = getattr(module, "dilation", 1)
             padding = module.padding if not isinstance(module.padding, str) else _same_padding(module)
@@ -161,24 +153,20 @@ def _number(value: Any, layout: Layout) -> int:
 
 def _window(region: _Region, kernel: Any, stride: Any, padding: Any, dilation: Any) -> _Region:
     spans = []
-    for axis, (first, last) in enumerate((region.rows, region.columns)):
+    for axis, (first, last) in enumerate(region):
         k, s, p, d = (_along(value, axis) for value in (kernel, stride, padding, dilation))
         spans.append((first * s - p, last * s - p + d * (k - 1)))
-    return _Region(spans[0], spans[1])
+    return _Region(*spans)
 
 
 def _inside(region: _Region, node: fx.Node, layout: Layout) -> _Region:
-    """The part of a region that lies in the map that `node` reads; the nearest edge where none of it does.
+    """The part of a region inside the map that `node` reads, or the nearest edge if no part of it is inside.
 
     Padding depends on nothing, so an output that reads only padding has no field of its own.
     """
-    source = node.args[0]
-    assert isinstance(source, fx.Node)
-    rows, columns = (
-        (min(max(first, 0), length - 1), min(max(last, 0), length - 1))
-        for (first, last), length in zip((region.rows, region.columns), layout.map_size(source.name), strict=True)
-    )
-    return _Region(rows, columns)
+    size = layout.map_size(node.all_input_nodes[0].name)
+    clipped = zip(region, size, strict=True)
+    return _Region(*((_clip(first, length - 1), _clip(last, length - 1)) for (first, last), length in clipped))
 
 
 def _along(value: Any, axis: int) -> int:

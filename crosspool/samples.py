@@ -12,7 +12,7 @@ FOLDER = app_folder() / "assets" / "samples"
 
 @dataclass(frozen=True)
 class SamplePhoto:
-    """A photo that ships with crosspool; `alt` describes it for those who cannot see it."""
+    """A photo that ships with crosspool; `alt` describes it for people who cannot see it."""
 
     id: str
     title: str
@@ -21,11 +21,10 @@ class SamplePhoto:
 
 
 def samples() -> tuple[SamplePhoto, ...]:
-    """All samples in the order in which they are offered. Raises CrosspoolError where the folder is missing."""
+    """All sample photos in the order in which they are offered. Raises CrosspoolError if their folder is missing."""
     try:
         entries = json.loads((FOLDER / "samples.json").read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise CrosspoolError(
-            f"The sample photos are missing from {FOLDER}; install crosspool again, or: git checkout assets"
-        ) from error
+        advice = "install crosspool again, or: git checkout assets"
+        raise CrosspoolError(f"The sample photos are missing from {FOLDER}; {advice}") from error
     return tuple(SamplePhoto(entry["id"], entry["title"], entry["alt"], FOLDER / entry["file"]) for entry in entries)

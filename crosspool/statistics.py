@@ -1,4 +1,4 @@
-"""What each weighting map of one image is like, and what it contributes to P."""
+"""Statistics of the weighting maps of one image, and their shares of P."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -15,9 +15,9 @@ Criterion = Literal["energy_share", "peak", "mean", "sparsity", "channel"]
 class ChannelStatistics:
     """One entry for each of the D_{t+1} channels, as arrays of length D_{t+1}.
 
-    `peak` is the largest weight (of the largest magnitude where weights are signed), at position
-    (`peak_row`, `peak_column`); `mean` is over all positions; `active` counts the positions with a weight other
-    than zero; `sparsity` is the share of positions without one; `energy_share` is ||P_k||^2 / ||P||^2.
+    `peak` is the largest weight (by magnitude where weights are signed), at position (`peak_row`, `peak_column`);
+    `mean` is over all positions; `active` counts the positions with a weight other than zero; `sparsity` is the share
+    of the other positions; `energy_share` is ||P_k||^2 / ||P||^2.
     """
 
     peak: np.ndarray
@@ -30,7 +30,7 @@ class ChannelStatistics:
 
     @property
     def dead(self) -> np.ndarray:
-        """Which maps are zero everywhere on this image."""
+        """Which maps are zero everywhere on this image, as a boolean array."""
         dead: np.ndarray = self.active == 0
         return dead
 
@@ -43,16 +43,15 @@ class ChannelStatistics:
 
     def table(self) -> pd.DataFrame:
         """A row for each channel, by channel number."""
-        columns = {"channel": np.arange(len(self.peak))} | vars(self)
-        return pd.DataFrame(columns)
+        return pd.DataFrame({"channel": np.arange(len(self.peak))} | vars(self))
 
 
 def channel_statistics(upper: Tensor, pooled: Tensor) -> ChannelStatistics:
-    """What each weighting map of one image is like, and its share of P's energy, ||P_k||^2 / ||P||^2.
+    """Statistics of each weighting map of one image, with its share of P's energy, ||P_k||^2 / ||P||^2.
 
     Args:
         upper: The weighting maps of one image, (D_{t+1}, H, W).
-        pooled: Its pooled blocks, (D_{t+1}, D_t*m*n), of `cross_layer_pool`.
+        pooled: Its pooled blocks, (D_{t+1}, D_t*m*n), from `cross_layer_pool`.
 
     Returns:
         ChannelStatistics: Arrays with one entry for each of the D_{t+1} channels.

@@ -1,6 +1,12 @@
-"""One-vs-rest linear support vector machines, trained in the dual on a precomputed kernel."""
+"""One-vs-rest linear support vector machines, trained in the dual on kernels of more vectors than fit into memory.
 
-from collections.abc import Sequence
+Vectors are written to a nameless file row by row, and read by columns: a kernel is a sum over columns, so the file is
+read once, whatever the number of vectors, through a buffer of fixed size.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -9,19 +15,96 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.svm import SVC
 
 from crosspool.datasets import UNKNOWN
+from crosspool.encoding import VALUES_PER_BYTE, unpack_ternary
 from crosspool.errors import DatasetError
 
 Kernel = NDArray[np.floating[Any]]
+BUFFER_BYTES = 128 * 2**20
+KERNEL_ROWS = 512  # rows of a kernel computed at a time, so that a product takes little memory beside it
+
+
+class VectorFile:
+    """Vectors (n, d), float32 or packed in two bits a value, on disk.
+
+    They are in a file in `folder` (None: the system's for temporary files), and read `buffer` bytes at a time.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str] | None = None, buffer: int = BUFFER_BYTES) -> None:
+        self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115  # closed by __exit__
+        self._buffer = buffer
+        self.row_bytes = 0  # of one vector
+        self.dtype: np.dtype[np.generic] = np.dtype(np.float32)
+        self.count = 0
+
+    def append(self, vectors: NDArray[np.float32] | NDArray[np.uint8]) -> None:
+        """Add rows; all have the same type and length."""
+        rows = np.ascontiguousarray(vectors)
+        self.dtype, self.row_bytes = rows.dtype, rows.shape[1] * rows.itemsize
+        self._file.seek(0, os.SEEK_END)
+        view = rows.view(np.uint8).reshape(-1).data
+        while view:  # an unbuffered file may take only a part at a time
+            view = view[self._file.write(view) :]
+        self.count += len(rows)
+
+    @property
+    def packed(self) -> bool:
+        return self.dtype == np.uint8
+
+    def columns(self) -> Iterator[NDArray[np.float32]]:
+        """All vectors, some columns at a time: (n, some), float32, each time a new array."""
+        as_floats = 4 * VALUES_PER_BYTE if self.packed else 1  # bytes in memory for each byte in the file
+        width = max(4, self._buffer // max(1, self.count * as_floats) // 4 * 4)
+        for start in range(0, self.row_bytes, width):
+            raw = np.empty((self.count, min(width, self.row_bytes - start)), np.uint8)
+            for row in range(self.count):
+                self._file.seek(row * self.row_bytes + start)
+                self._file.readinto(raw[row])
+            yield unpack_ternary(raw).astype(np.float32) if self.packed else raw.view(np.float32)
+
+    def kernel(self, step: Callable[[], None] = lambda: None) -> NDArray[np.float64]:
+        """The inner products of all vectors, (n, n).
+
+        For packed vectors they are exact, and only some columns are unpacked at a time. `step` is called now and then,
+        and may raise to stop.
+        """
+        kernel = np.zeros((self.count, self.count))
+        for part in self.columns():
+            for start in range(0, self.count, KERNEL_ROWS):
+                rows = slice(start, start + KERNEL_ROWS)
+                kernel[rows] += part[rows] @ part.T
+            step()
+        return kernel
+
+    def combine(self, coefficients: NDArray[np.float64]) -> NDArray[np.float32]:
+        """The vectors combined by the rows of `coefficients`, (L, n): (L, d)."""
+        weights = coefficients.astype(np.float32)
+        return np.concatenate([weights @ part for part in self.columns()], axis=1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+
+
+def unit_kernel(kernel: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The kernel of the same vectors scaled to unit length; vectors of zeros stay as they are."""
+    norms = np.sqrt(np.diagonal(kernel))
+    norms = np.where(norms > 0, norms, 1)
+    unit: NDArray[np.float64] = kernel / norms[:, None]
+    unit /= norms
+    return unit
 
 
 class DualLinearSVM(ClassifierMixin, BaseEstimator):
     """One linear SVM for each class, or for each label, on kernel matrices.
 
-    As linear kernels need only inner products, training costs n^2 numbers however long the vectors are. The classes'
-    scores of a vector x are `coef_ @ K(training vectors, x) + intercept_`, so the primal weights are `coef_ @ X_train`.
+    As linear kernels need only inner products, training takes n^2 numbers however long the vectors are. The scores of
+    the classes for a vector x are `coef_ @ K(training vectors, x) + intercept_`, so the primal weights are `coef_ @
+    X_train`.
 
-    `names` are the classes' names, for error sentences. `coef_` is (L, n), zero where a training vector supports
-    nothing; `intercept_` is (L,).
+    `names` are the classes' names, for messages. `coef_` is (L, n), and zero where a training vector is not a support
+    vector; `intercept_` is (L,).
     """
 
     classes_: NDArray[np.int64]
@@ -33,9 +116,11 @@ class DualLinearSVM(ClassifierMixin, BaseEstimator):
         self.names = names
 
     def fit(self, K: Kernel, y: NDArray[np.integer[Any]]) -> Self:
-        """Train on K, (n, n), with y (n,) class indices, or (n, L) labels 1, 0 and UNKNOWN (left out for that label).
+        """Train on K, (n, n), and y: class indices, (n,), or labels, (n, L), of 1, 0 and UNKNOWN.
 
-        Raises DatasetError for a label without both examples and counterexamples, by its name or number.
+        Images of which a label is unknown are left out for that label.
+
+        Raises DatasetError, with the name or number, for a label without examples or without counterexamples.
         """
         self.multi_label_ = y.ndim == 2
         self.classes_ = np.arange(y.shape[1]) if self.multi_label_ else np.unique(y)
@@ -47,9 +132,8 @@ class DualLinearSVM(ClassifierMixin, BaseEstimator):
             if len(np.unique(target[labelled])) < 2:
                 number = self.classes_[index]
                 label = f"Label {number}" if self.names is None else self.names[number]
-                raise DatasetError(
-                    f"{label} has no examples or no counterexamples to train on; leave it out, or add images."
-                )
+                problem = f"{label} has no examples or no counterexamples to train on"
+                raise DatasetError(f"{problem}; leave it out, or add images.")
             kernel = K if len(labelled) == len(K) else K[np.ix_(labelled, labelled)]
             machine = SVC(C=self.C, kernel="precomputed").fit(kernel, target[labelled])
             self.coef_[index, labelled[machine.support_]] = machine.dual_coef_[0]
@@ -57,11 +141,11 @@ class DualLinearSVM(ClassifierMixin, BaseEstimator):
         return self
 
     def decision_function(self, K: Kernel) -> NDArray[np.float64]:
-        """Scores (m, L) from the inner products (m, n) with the training vectors."""
+        """The scores, (m, L), from the inner products with the training vectors, (m, n)."""
         scores: NDArray[np.float64] = K @ self.coef_.T + self.intercept_
         return scores
 
     def predict(self, K: Kernel) -> NDArray[np.int64]:
-        """The class with the highest score, (m,); of several labels those with a positive score, (m, L)."""
+        """The class with the highest score, (m,); with several labels at once, those with a positive score, (m, L)."""
         scores = self.decision_function(K)
         return (scores > 0).astype(np.int64) if self.multi_label_ else self.classes_[scores.argmax(axis=1)]

@@ -1,4 +1,4 @@
-"""A table for people by its columns, and how tables are written in files."""
+"""Tables by their columns, and how they are written in files."""
 
 import csv
 import io
@@ -9,9 +9,9 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Column:
-    """A table's column; one with an `optional` rank is left out, the highest first, where the terminal is narrow.
+    """A column of a table. On a narrow terminal, columns with an `optional` rank are left out, the highest first.
 
-    Where that is not enough, the cells of one with method `names` go on in another line, before a / or a + only.
+    If that is not enough, the cells of a column of method `names` are broken into lines before a / or a +.
     """
 
     title: str
@@ -43,7 +43,7 @@ def markdown_table(columns: Sequence[Column]) -> str:
 def markdown_page(
     title: str, command: str, introduction: str, sections: Sequence[Section], problems: Sequence[str], made_with: str
 ) -> str:
-    """A page for a project's documents, with the command that made it."""
+    """A Markdown page, with the command that made it."""
     parts = [f"# {title}", f"```console\n{command}\n```", introduction]
     for section in sections:
         heading = f"## {section.title.rstrip('.')}" if section.title else ""
@@ -54,7 +54,7 @@ def markdown_page(
 
 
 def csv_text(rows: Sequence[Sequence[Any]]) -> str:
-    """Rows as comma-separated values. Text that a spreadsheet would run as a formula gets an apostrophe before it."""
+    """Rows as comma-separated values. Text that a spreadsheet would run as a formula gets an apostrophe in front."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([_no_formula(cell) for cell in row] for row in rows)
     return text.getvalue()

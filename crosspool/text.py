@@ -1,8 +1,8 @@
-"""Text from files made fit for people: in one line, with nothing in it that steers a terminal or hides."""
+"""Text for people: names from files without control characters, numbers with units, and the like."""
 
 import re
 
-# Control codes, code points that are not characters, and those that turn the text, break the line or take no space.
+# Control codes, code points that are not characters, and those that reverse text, break lines or take no space.
 _CONTROLS = re.compile(
     r"[\x00-\x1f\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     r"\ud800-\udfff\ufffe\uffff]"
@@ -10,7 +10,7 @@ _CONTROLS = re.compile(
 
 
 def printable(text: str) -> str:
-    """A file's name, or a name from a file: control codes and what is not a character become escapes."""
+    """A name of a file or from a file, with escapes for control codes and whatever is not a character."""
     return _CONTROLS.sub(_escaped, text)
 
 

@@ -8,16 +8,15 @@ import numpy as np
 
 from crosspool import __version__
 from crosspool.classifier_files import LONGEST_NAME, TrainingSettings
-from crosspool.classifiers import TrainedClassifier, network_settings
+from crosspool.classifiers import TrainedClassifier, shared_settings
 from crosspool.datasets import Dataset
 from crosspool.encoding import Encoder, Record
 from crosspool.errors import DatasetError
 from crosspool.features import Features
-from crosspool.kernels import VectorFile, unit_kernel
 from crosspool.methods import Method
-from crosspool.svm import DualLinearSVM
+from crosspool.svm import DualLinearSVM, VectorFile, unit_kernel
 
-ENCODE_BATCH = 8  # images that are encoded together
+ENCODE_BATCH = 8  # images encoded together
 
 
 def encode_into(file: VectorFile, encoder: Encoder, records: Sequence[Record], progress: Callable[[int], None]) -> None:
@@ -38,10 +37,9 @@ def train_classifier(
     scratch: Path | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> TrainedClassifier:
-    """Train on all samples of a data set; vectors lie in a file in `scratch` meanwhile.
+    """Train on all samples of a data set; meanwhile their vectors are in a file in `scratch`.
 
-    Raises DatasetError where a class has no examples or too long a name, or there is only one; OSError where `scratch`
-    has no room.
+    Raises DatasetError if a class has no examples or too long a name, or is the only one; OSError if `scratch` is full.
     """
     too_long = next((name for name in dataset.classes if len(name) > LONGEST_NAME), None)
     if too_long is not None:
@@ -56,9 +54,7 @@ def train_classifier(
         machine = DualLinearSVM(C, dataset.classes).fit(unit_kernel(kernel) if file.packed else kernel, dataset.targets)
         weights = file.combine(machine.coef_ / np.where(norms > 0, norms, 1))
     settings = TrainingSettings(
-        method=method.name,
-        **network_settings(backbone),
-        framing=method.framing,
+        **shared_settings(backbone, method.name, method.framing),
         multi_label=dataset.multi_label,
         classes=tuple(dataset.classes[k] for k in machine.classes_),
         dataset=dataset.name[:LONGEST_NAME],

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, even where the program that writes them is killed."""
+"""Files that appear whole or not at all, even if the program that writes them is killed."""
 
 import os
 import secrets
@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 TEMPORARY_PREFIX = ".crosspool-"
-ABANDONED_SECONDS = 3600.0  # without a byte: its writer is gone
+ABANDONED_SECONDS = 3600.0  # without a new byte: then the writer is gone
 
 
 @contextmanager
 def whole_file(target: Path) -> Iterator[Path]:
-    """A new file beside `target` that takes its place and its rights at the end, or vanishes if anything fails.
+    """A new file beside `target` that replaces it in the end, with its permissions, or vanishes if anything fails.
 
-    Files left here by killed writers are removed once they are old. Raises OSError.
+    Old files that killed writers have left here are removed. Raises OSError.
     """
     remove_abandoned(target.parent, f"{TEMPORARY_PREFIX}*")
     temporary = target.parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{target.suffix}"
@@ -30,10 +30,10 @@ def whole_file(target: Path) -> Iterator[Path]:
 
 
 def remove_abandoned(folder: Path, pattern: str) -> None:
-    """Remove files that have not been written to for long, whatever process or machine wrote them."""
+    """Remove files that have not been written to for long, whichever process or machine wrote them."""
     for path in folder.glob(pattern):
         try:
             if time.time() - path.stat().st_mtime > ABANDONED_SECONDS:
                 path.unlink()
-        except (FileNotFoundError, PermissionError):  # another process was faster; or the file is another user's
+        except (FileNotFoundError, PermissionError):  # another process was faster, or the file belongs to another user
             continue

@@ -13,12 +13,12 @@ def encoded(colour=(200, 30, 30), kind="PNG", size=(32, 24)):
     return data.getvalue()
 
 
-PICTURE = encoded()
+IMAGE = encoded()
 
 
 def lay(root: Path, files):
-    """Write files below `root`: a mapping of paths to bytes or text, or paths alone, for pictures."""
-    for path, content in (files if isinstance(files, dict) else dict.fromkeys(files, PICTURE)).items():
+    """Write files below `root`: a mapping of paths to bytes or text, or paths alone, for images."""
+    for path, content in (files if isinstance(files, dict) else dict.fromkeys(files, IMAGE)).items():
         target = root / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content.encode() if isinstance(content, str) else content)

@@ -21,7 +21,7 @@ BY_HAND = ClassifierSettings(
 
 @cache
 def sample(name="cat"):
-    """A shipped sample picture."""
+    """A shipped sample photo."""
     return load_image(SAMPLES / f"{name}.jpg")
 
 

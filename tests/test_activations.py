@@ -32,10 +32,10 @@ def alexnet():
 
 
 def crops(count):
-    """Different pictures: crops of a shipped one."""
-    picture = sample()
-    width, height = picture.size
-    return [picture.crop((i, i, i + width // 2, i + height // 2)) for i in range(count)]
+    """Different images: crops of a shipped one."""
+    image = sample()
+    width, height = image.size
+    return [image.crop((i, i, i + width // 2, i + height // 2)) for i in range(count)]
 
 
 def as_input(backbone, image, size=None):
@@ -93,16 +93,16 @@ def test_by_hand():
     image.weight.data = torch.tensor([1.0, 0, 0]).view(1, 3, 1, 1)
     u.weight.data = torch.tensor([1.0, -1]).view(2, 1, 1, 1)
     spec = spec_for(lambda: Net(lambda net, x: net.u(net.image(x)), image=image, u=u))
-    picture = Image.new("RGB", (128, 128), (0, 255, 0))
-    picture.paste((255, 0, 0), (64, 0, 128, 64))  # top right: red
+    image = Image.new("RGB", (128, 128), (0, 255, 0))
+    image.paste((255, 0, 0), (64, 0, 128, 64))  # top right: red
     backbone = load(spec, "untrained", "cpu")
-    maps = backbone.activations(picture, "u")
+    maps = backbone.activations(image, "u")
     assert maps.lower.tolist() == [[[[0, 1], [0, 0]]]]
     assert maps.upper.tolist() == [[[[0, 1], [0, 0]], [[0, 0], [0, 0]]]]  # rectified
-    signed = backbone.activations(picture, "u", signed=True)
+    signed = backbone.activations(image, "u", signed=True)
     assert signed.upper.tolist() == [[[[0, 1], [0, 0]], [[0, -1], [0, 0]]]]
     assert torch.equal(signed.lower, maps.lower)
-    assert [picture.tobytes() for picture in maps.framed] == [picture.tobytes()]
+    assert [image.tobytes() for image in maps.framed] == [image.tobytes()]
 
 
 def test_size_framing_and_default_pair(lite0):
@@ -111,7 +111,7 @@ def test_size_framing_and_default_pair(lite0):
     assert maps.lower.shape == (1, 320, 5, 5)
     assert maps.upper.shape == (1, 1280, 5, 5)
     squashed = frame_image(sample(), lite0.spec.preprocessing, 160, "squash")
-    assert [picture.tobytes() for picture in maps.framed] == [squashed.tobytes()]
+    assert [image.tobytes() for image in maps.framed] == [squashed.tobytes()]
     assert torch.equal(maps.upper, lite0.activations([squashed], maps.pair.id, 160, framing="squash").upper)
 
 

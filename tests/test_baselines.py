@@ -10,11 +10,10 @@ from torch import nn
 
 from crosspool.backbones import architecture, load_backbone
 from crosspool.baselines import PYRAMID_LEVELS, FullyConnected, MapPooling, MeanOverViews, fully_connected_layers
-from crosspool.crops import Source
 from crosspool.features import compute_record
-from crosspool.framing import frame_image, to_tensor
+from crosspool.framing import Source, frame_image, to_tensor
+from tests.images import random_record
 from tests.networks import sample
-from tests.pictures import random_record
 
 
 @pytest.fixture(scope="module")

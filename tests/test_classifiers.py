@@ -23,7 +23,7 @@ from crosspool.images import load_image
 from crosspool.methods import parse_method
 from crosspool.svm import DualLinearSVM
 from crosspool.training import train_classifier
-from tests.pictures import dataset_of, noise, png, tinted, tints
+from tests.images import dataset_of, noise, png, tinted, tints
 
 SHORT = "cl:blocks.4.project_conv@128"  # 40 maps over local features of 240 numbers
 METHODS = [
@@ -261,7 +261,7 @@ def test_rewriting_alone_does_no_damage(saved, lite0, trained):
 @pytest.mark.parametrize(
     "data",
     [b"", b"\x00", b"no classifier" * 99, b"\xff" * 64, (2).to_bytes(8, "little") + b"{}", png(noise(0))],
-    ids=["empty", "a byte", "text", "huge header", "bare safetensors", "picture"],
+    ids=["empty", "a byte", "text", "huge header", "bare safetensors", "image"],
 )
 def test_other_bytes(tmp_path, data):
     (tmp_path / "file").write_bytes(data)

@@ -14,9 +14,9 @@ from crosspool.backbones import load_backbone
 from crosspool.backbones.structure import architecture_of
 from crosspool.classifiers import LinearClassifier, own_classifier
 from crosspool.contributions import TOLERANCE, Completeness, explain, explanation_of
-from crosspool.crops import Source
 from crosspool.encoding import CrossLayerPooling, SignedPower
 from crosspool.errors import ModelError, SettingError
+from crosspool.framing import Source
 from crosspool.methods import Method, Part, parse_method
 from crosspool.pooling import local_features
 from tests.networks import BY_HAND, sample, small_network, spec_for
@@ -63,7 +63,7 @@ def encoded_by(name):
 
 
 def random_classifier(name, seed, classes=3):
-    """A classifier with random weights, and the maps of a picture and of another one."""
+    """A classifier with random weights, and the maps of an image and of another one."""
     generator = np.random.default_rng(seed)
     method, encoder = encoded_by(name)
     records = [random_maps(method, generator) for _ in range(2)]
@@ -117,7 +117,7 @@ def test_the_similarity_of_two_images_adds_up_and_is_symmetric(name):
     there, back = first.similarity(second), second.similarity(first)
     assert there.check.holds
     assert there.score == pytest.approx(float(first.encoded @ second.encoded), abs=1e-6)
-    np.testing.assert_allclose(there.channels, back.channels, atol=1e-9)  # but the positions are each picture's own
+    np.testing.assert_allclose(there.channels, back.channels, atol=1e-9)  # but the positions are each image's own
     assert first.similarity(first).score == pytest.approx(1, abs=1e-5)
 
 

@@ -25,7 +25,7 @@ from crosspool.encoding import (
 )
 from crosspool.errors import SettingError
 from crosspool.pooling import cross_layer_pool, local_features
-from tests.pictures import random_record
+from tests.images import random_record
 
 ONE_BY_ONE = {"kernel_size": (1, 1), "stride": (1, 1), "padding": (0, 0), "dilation": (1, 1)}
 THREE_BY_THREE = {"kernel_size": (3, 3), "stride": (1, 1), "padding": (1, 1), "dilation": (1, 1)}

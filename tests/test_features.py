@@ -11,12 +11,12 @@ import pytest
 
 from crosspool.backbones import UNTRAINED, Backbone, load
 from crosspool.cache import ArrayCache, default_cache
-from crosspool.crops import Source, image_views
 from crosspool.datasets import Dataset, Sample
 from crosspool.errors import ImageError, SettingError
 from crosspool.features import Features, compute_record
+from crosspool.framing import Source, image_views
+from tests.images import dataset_of, noise, png, tints
 from tests.networks import sample, small_network, spec_for
-from tests.pictures import dataset_of, noise, png, tints
 
 
 @pytest.fixture(scope="module")
@@ -250,7 +250,7 @@ def test_nothing_is_computed_twice(features_of, runs, monkeypatch):
     assert features_of(dataset, EVERYTHING).compute(seen.append) == {}
     assert seen == list(range(1, 10))
     assert len(runs) == 9 * 4
-    monkeypatch.setattr(Sample, "decode", lambda self, data: pytest.fail("a picture is decoded"))
+    monkeypatch.setattr(Sample, "decode", lambda self, data: pytest.fail("an image is decoded"))
     again = features_of(dataset, EVERYTHING)
     assert again.compute() == {}
     for index in range(9):
@@ -294,7 +294,7 @@ def changed_byte():
 
 
 def with_box(box):
-    return Dataset("boxed", ("a",), (Sample("a picture", lambda: png(noise(0)), box),), np.array([0]))
+    return Dataset("boxed", ("a",), (Sample("an image", lambda: png(noise(0)), box),), np.array([0]))
 
 
 @pytest.mark.parametrize("other", [changed_byte, lambda: with_box((2, 2, 20, 18)), lambda: with_box((0, 0, 24, 20))])
@@ -370,20 +370,20 @@ def absent():
 def test_samples_that_cannot_be_read_are_reported(features_of, runs):
     cut = png(noise(0))[:60]
     outside = Sample("outside", lambda: png(noise(3)), (30, 30, 40, 40))
-    dataset = dataset_of([png(noise(1)), b"no picture", absent, cut, b"", png(noise(2))], np.arange(6) % 3)
+    dataset = dataset_of([png(noise(1)), b"no image", absent, cut, b"", png(noise(2))], np.arange(6) % 3)
     dataset = Dataset("mixed", dataset.classes, (*dataset.samples, outside), np.arange(7) % 3)
     seen: list[int] = []
     failed = features_of(dataset).compute(seen.append)
     assert seen == list(range(1, 8))
     assert len(runs) == 2
     assert {index: sentence.split(" (")[0] for index, sentence in failed.items()} == {
-        1: "picture 1 is not an image that can be read here; save it as JPEG, PNG, WebP, AVIF, HEIC, GIF, TIFF or BMP.",
-        2: "picture 2 cannot be read",
-        3: "picture 3 is damaged or cut short and cannot be decoded",
-        4: "picture 4 is empty",
+        1: "image 1 is not an image that can be read here; save it as JPEG, PNG, WebP, AVIF, HEIC, GIF, TIFF or BMP.",
+        2: "image 2 cannot be read",
+        3: "image 3 is damaged or cut short and cannot be decoded",
+        4: "image 4 is empty",
         6: "outside has its box",
     }
-    with pytest.raises(ImageError, match=r"picture 2 cannot be read \(No such file or directory\); check the file"):
+    with pytest.raises(ImageError, match=r"image 2 cannot be read \(No such file or directory\); check the file"):
         features_of(dataset).record(2, PAIR)
 
 

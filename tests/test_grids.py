@@ -1,4 +1,4 @@
-"""Values over a picture on another grid: means stay means, and sums stay sums."""
+"""Values over an image on another grid: means stay means, and sums stay sums."""
 
 import numpy as np
 import pytest

@@ -33,10 +33,10 @@ FORMATS = ["JPEG", "PNG", "WEBP", "AVIF", "HEIC", "GIF", "TIFF", "BMP"]
 
 
 def quarters(letters="RGBW", size=(64, 48)):
-    """A picture of four one-coloured quarters: top left, top right, bottom left, bottom right."""
-    picture = Image.new("RGB", (2, 2))
-    picture.putdata([LETTERS[letter] for letter in letters])
-    return picture.resize(size, Image.Resampling.NEAREST)
+    """An image of four one-coloured quarters: top left, top right, bottom left, bottom right."""
+    image = Image.new("RGB", (2, 2))
+    image.putdata([LETTERS[letter] for letter in letters])
+    return image.resize(size, Image.Resampling.NEAREST)
 
 
 def photo(size, seed=0):
@@ -45,14 +45,14 @@ def photo(size, seed=0):
     return Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC)
 
 
-def encode(picture, kind, **options):
+def encode(image, kind, **options):
     data = io.BytesIO()
     if kind == "HEIC":
-        pillow_heif.from_pillow(picture).save(data, quality=90, **options)
+        pillow_heif.from_pillow(image).save(data, quality=90, **options)
     else:
         if kind in ("JPEG", "WEBP", "AVIF"):
             options = {"quality": 95, **options}
-        picture.save(data, kind, **options)
+        image.save(data, kind, **options)
     return data.getvalue()
 
 
@@ -67,24 +67,24 @@ def png(width, height, depth, colour_type, rows=b"", extra=b""):
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + extra + body + chunk(b"IEND", b"")
 
 
-def corners(picture):
+def corners(image):
     """The colours well inside the four quarters."""
-    width, height = picture.size
+    width, height = image.size
     places = [(width // 4, height // 4), (3 * width // 4, height // 4)]
     places += [(x, 3 * height // 4) for x, _ in places]
-    return [picture.getpixel(place) for place in places]
+    return [image.getpixel(place) for place in places]
 
 
-def assert_quarters(picture, letters="RGBW", tolerance=12):
-    assert picture.mode == "RGB"
-    for colour, letter in zip(corners(picture), letters, strict=True):
+def assert_quarters(image, letters="RGBW", tolerance=12):
+    assert image.mode == "RGB"
+    for colour, letter in zip(corners(image), letters, strict=True):
         assert max(abs(a - b) for a, b in zip(colour, LETTERS[letter], strict=True)) <= tolerance, colour
 
 
 def pixel(data, place=(0, 0)):
-    picture = load_image(data)
-    assert picture.mode == "RGB"
-    return picture.getpixel(place)
+    image = load_image(data)
+    assert image.mode == "RGB"
+    return image.getpixel(place)
 
 
 # --- formats
@@ -92,9 +92,9 @@ def pixel(data, place=(0, 0)):
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_every_format_is_read(kind):
-    picture = load_image(encode(quarters(), kind))
-    assert picture.size == (64, 48)
-    assert_quarters(picture)
+    image = load_image(encode(quarters(), kind))
+    assert image.size == (64, 48)
+    assert_quarters(image)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP"])
@@ -154,8 +154,8 @@ def test_sixteen_bit_grey_is_scaled_not_clipped():
     values[0, :5] = [0, 257, 300, 128 * 257, 65535]
     for dtype, kind in (("<u2", "PNG"), ("<u2", "TIFF"), (">u2", "TIFF")):
         data = encode(Image.fromarray(values.astype(dtype)), kind)
-        picture = load_image(data)
-        assert np.asarray(picture)[0, :5, 0].tolist() == [0, 1, 1, 128, 255]
+        image = load_image(data)
+        assert np.asarray(image)[0, :5, 0].tolist() == [0, 1, 1, 128, 255]
 
 
 def test_sixteen_bit_colour():
@@ -185,8 +185,8 @@ def test_sixteen_bit_colour():
 def test_wide_grey_values(dtype, values, expected):
     pixels = np.full((16, 16), values[-1], dtype)
     pixels[0, :3] = values
-    picture = load_image(encode(Image.fromarray(pixels), "TIFF"))
-    assert np.asarray(picture)[0, :3, 0].tolist() == expected
+    image = load_image(encode(Image.fromarray(pixels), "TIFF"))
+    assert np.asarray(image)[0, :3, 0].tolist() == expected
 
 
 def test_a_constant_image_outside_every_convention():
@@ -234,9 +234,9 @@ def test_exif_orientation(kind, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     stored = quarters(STORED[orientation], (48, 64) if orientation >= 5 else (64, 48))
-    picture = load_image(encode(stored, kind, exif=exif.tobytes()))
-    assert picture.size == (64, 48)
-    assert_quarters(picture)
+    image = load_image(encode(stored, kind, exif=exif.tobytes()))
+    assert image.size == (64, 48)
+    assert_quarters(image)
 
 
 @pytest.mark.parametrize("exif", [b"Exif\0\0nonsense", b"Exif\0\0MM\0*\0\0\0\xff", b"Exif\0\0", b"x" * 50])
@@ -253,11 +253,11 @@ def test_a_nonsensical_orientation_is_ignored():
 def test_metadata_is_gone_so_that_saving_does_not_turn_or_colour_twice():
     exif = Image.Exif()
     exif[0x0112] = 6
-    picture = load_image(encode(quarters(), "JPEG", exif=exif.tobytes(), icc_profile=swapped_profile()))
-    assert type(picture) is Image.Image
-    assert not picture.info
-    assert not picture.getexif()
-    assert load_image(encode(picture, "PNG")).tobytes() == picture.tobytes()
+    image = load_image(encode(quarters(), "JPEG", exif=exif.tobytes(), icc_profile=swapped_profile()))
+    assert type(image) is Image.Image
+    assert not image.info
+    assert not image.getexif()
+    assert load_image(encode(image, "PNG")).tobytes() == image.tobytes()
 
 
 # --- colour profiles
@@ -272,8 +272,8 @@ def swapped_profile():
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "HEIC"])
 def test_an_embedded_profile_is_converted_to_srgb(kind):
-    picture = load_image(encode(quarters(), kind, icc_profile=swapped_profile()))
-    assert_quarters(picture, "BGRW", tolerance=16)
+    image = load_image(encode(quarters(), kind, icc_profile=swapped_profile()))
+    assert_quarters(image, "BGRW", tolerance=16)
 
 
 def test_a_profile_under_alpha_and_in_a_palette():
@@ -366,7 +366,7 @@ def message(source, **options):
     return text
 
 
-def picture_or_message(source, **options):
+def image_or_message(source, **options):
     try:
         return load_image(source, **options), ""
     except ImageError as error:
@@ -433,19 +433,19 @@ def test_too_small():
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_cut_short_at_every_length(kind):
-    """What is left of a file is either refused or, where only padding is missing, the same picture."""
+    """What is left of a file is either refused or, where only padding is missing, the same image."""
     data = encode(photo((40, 32)), kind)
     whole = load_image(data).tobytes()
     lengths = range(1, len(data)) if len(data) < 3000 else [*range(1, 600), *range(600, len(data), 7)]
     refused = 0
     for length in lengths:
-        picture, text = picture_or_message(data[:length], name="cut")
-        if picture is None:
+        image, text = image_or_message(data[:length], name="cut")
+        if image is None:
             refused += 1
             assert text.startswith("cut ")
             assert length < 20 or "damaged or cut short" in text, (length, text)
         else:
-            assert picture.tobytes() == whole, length
+            assert image.tobytes() == whole, length
             assert length > len(data) - 32, (length, len(data))
     assert refused > 0.9 * len(lengths)
 
@@ -460,7 +460,7 @@ def test_the_cause_is_kept():
 
 
 def bombs():
-    """Headers that claim enormous pictures, with next to nothing behind them."""
+    """Headers that claim enormous images, with next to nothing behind them."""
     size = 60_000, 60_000
     yield "PNG", png(*size, 8, 2)
     yield "GIF", encode(quarters(), "GIF").replace(struct.pack("<HH", 64, 48), struct.pack("<HH", *size))
@@ -510,20 +510,20 @@ SEEDS = {
 }
 
 
-def assert_picture_or_error(data):
-    picture, text = picture_or_message(data, max_pixels=1_000_000)
-    if picture is None:
+def assert_image_or_error(data):
+    image, text = image_or_message(data, max_pixels=1_000_000)
+    if image is None:
         assert text.endswith(".")
     else:
-        assert picture.mode == "RGB"
-        assert min(picture.size) >= images.MIN_SIDE
-        assert math.prod(picture.size) <= 1_000_000
+        assert image.mode == "RGB"
+        assert min(image.size) >= images.MIN_SIDE
+        assert math.prod(image.size) <= 1_000_000
 
 
 @settings(max_examples=300)
 @given(st.binary(max_size=300), st.sampled_from([b"", *(data[:16] for data in SEEDS.values())]))
 def test_random_bytes(tail, head):
-    assert_picture_or_error(head + tail)
+    assert_image_or_error(head + tail)
 
 
 @settings(max_examples=600)
@@ -536,16 +536,16 @@ def test_damaged_files(kind, data):
         damaged[place] = data.draw(st.integers(0, 255))
     if data.draw(st.booleans()):
         del damaged[data.draw(places) :]
-    assert_picture_or_error(bytes(damaged))
+    assert_image_or_error(bytes(damaged))
 
 
 # --- framing
 
 
-def torchvision_crop(picture, preprocessing, size):
+def torchvision_crop(image, preprocessing, size):
     mode = torchvision.transforms.InterpolationMode(preprocessing.interpolation)
     resize = torchvision.transforms.Resize(round(size / preprocessing.crop_fraction), mode)
-    return torchvision.transforms.CenterCrop(size)(resize(picture))
+    return torchvision.transforms.CenterCrop(size)(resize(image))
 
 
 @settings(max_examples=60)
@@ -559,18 +559,18 @@ def torchvision_crop(picture, preprocessing, size):
 def test_crop_is_torchvision_s_pixel_for_pixel(width, height, size, fraction, interpolation):
     assume(max(width, height) <= MAX_ASPECT * min(width, height))
     preprocessing = Preprocessing(size, fraction, interpolation, (0.5,) * 3, (0.5,) * 3)
-    picture = photo((width, height), seed=width)
-    assert frame_image(picture, preprocessing).tobytes() == torchvision_crop(picture, preprocessing, size).tobytes()
+    image = photo((width, height), seed=width)
+    assert frame_image(image, preprocessing).tobytes() == torchvision_crop(image, preprocessing, size).tobytes()
 
 
 def test_the_tensor_is_torchvision_s_too():
-    pictures = [photo((300, 200)), photo((200, 301), seed=1)]
+    photos = [photo((300, 200)), photo((200, 301), seed=1)]
     transforms = torchvision.transforms
     normalise = transforms.Compose(
         [transforms.ToTensor(), transforms.Normalize(ALEXNET.mean, ALEXNET.std)],
     )
-    expected = torch.stack([normalise(torchvision_crop(picture, ALEXNET, 224)) for picture in pictures])
-    actual = to_tensor([frame_image(picture, ALEXNET) for picture in pictures], ALEXNET)
+    expected = torch.stack([normalise(torchvision_crop(image, ALEXNET, 224)) for image in photos])
+    actual = to_tensor([frame_image(image, ALEXNET) for image in photos], ALEXNET)
     assert actual.dtype == torch.float32
     assert actual.shape == (2, 3, 224, 224)
     assert actual.is_contiguous()
@@ -578,13 +578,13 @@ def test_the_tensor_is_torchvision_s_too():
 
 
 def test_sizes_and_framings():
-    picture = quarters(size=(400, 300))
+    image = quarters(size=(400, 300))
     for size in (128, 448, 896):
         for framing in ("crop", "squash"):
-            framed = frame_image(picture, LITE0, size, framing)
+            framed = frame_image(image, LITE0, size, framing)
             assert framed.size == (size, size)
             assert_quarters(framed)
-    assert frame_image(picture, LITE0).size == (224, 224)
+    assert frame_image(image, LITE0).size == (224, 224)
 
 
 def test_squash_shows_the_whole_image():
@@ -654,9 +654,9 @@ def test_frame_takes_any_image_and_leaves_it_as_it_was():
 
 
 def test_to_tensor_literally():
-    pictures = [Image.new("RGB", (2, 2), (255, 0, 51)), Image.new("RGB", (2, 2), BLACK)]
+    framed = [Image.new("RGB", (2, 2), (255, 0, 51)), Image.new("RGB", (2, 2), BLACK)]
     preprocessing = Preprocessing(2, 1.0, "bilinear", (0.5, 0.25, 0.0), (0.5, 0.25, 0.1))
-    tensor = to_tensor(pictures, preprocessing)
+    tensor = to_tensor(framed, preprocessing)
     assert tensor.shape == (2, 3, 2, 2)
     torch.testing.assert_close(tensor[0, :, 0, 0], torch.tensor([1.0, -1.0, 2.0]))
     torch.testing.assert_close(tensor[1, :, 1, 1], torch.tensor([-1.0, -1.0, 0.0]))
@@ -690,8 +690,8 @@ def test_the_samples_are_read():
     paths = sorted(folder.glob("*.jpg"))
     assert len(paths) == 8
     for path in paths:
-        picture = load_image(path)
-        assert max(picture.size) <= 640
+        image = load_image(path)
+        assert max(image.size) <= 640
         with Image.open(path) as stored:
             assert not stored.getexif()
             assert set(stored.info) <= {"jfif", "jfif_version", "jfif_unit", "jfif_density"}

@@ -41,8 +41,8 @@ def backbone_specs() -> dict[str, BackboneSpec]:
     """Every network that crosspool can load.
 
     Returns:
-        dict: Specs by name, the embedded default first; a spec says title, preprocessing, licence and where its weights
-        are.
+        dict: Specs by name, the embedded default first. A spec has the title, preprocessing, licence and weights file
+        of a network.
 
     Example:
         >>> import crosspool
@@ -53,7 +53,7 @@ def backbone_specs() -> dict[str, BackboneSpec]:
 
 
 def spec_of(name: str) -> BackboneSpec:
-    """The backbone of this name. Raises BackboneError with the nearest names."""
+    """The spec of this name. Raises BackboneError with similar names."""
     specs = backbone_specs()
     if name not in specs:
         near = difflib.get_close_matches(name, specs, n=3)
@@ -63,7 +63,7 @@ def spec_of(name: str) -> BackboneSpec:
 
 
 def architecture(name: str) -> Architecture:
-    """The structure of a network, its layer pairs among it; needs no weights.
+    """The structure of a network with its layer pairs; needs no weights.
 
     Args:
         name: One of `backbone_specs()`.
@@ -72,7 +72,7 @@ def architecture(name: str) -> Architecture:
         Architecture: Layer pairs, map sizes and the traced graph, at any input size.
 
     Raises:
-        BackboneError: There is no such network; the sentence names the nearest ones.
+        BackboneError: There is no such network; the message names similar ones.
 
     Example:
         >>> import crosspool
@@ -90,9 +90,8 @@ def load_backbone(name: str = DEFAULT, weights: str | os.PathLike[str] | None = 
 
     Args:
         name: One of `backbone_specs()`.
-        weights: None for the pretrained ones (embedded, or from torch's cache; nothing is downloaded from here),
-            "untrained" for seeded random ones, or the path of your own state dict: safetensors, or a checkpoint that
-            holds only tensors.
+        weights: None for the pretrained ones (embedded, or from torch's cache; nothing is downloaded), "untrained" for
+            seeded random ones, or the path of your own state dict: safetensors, or a checkpoint with tensors only.
         device: "auto" (CUDA where there is one, else Apple's MPS, else the CPU), "cpu", "cuda", "mps" or any torch
             device.
 
@@ -100,7 +99,8 @@ def load_backbone(name: str = DEFAULT, weights: str | os.PathLike[str] | None = 
         Backbone: Ready to run, and shared by any number of threads.
 
     Raises:
-        BackboneError: The name, the weights or the device cannot be had; the sentence says what to do.
+        BackboneError: There is no such network, or its weights or the device cannot be used; the message says what to
+            do.
 
     Example:
         >>> import crosspool
@@ -123,7 +123,7 @@ def load(spec: BackboneSpec, weights: str | os.PathLike[str] | None, device: str
 
 
 def choose_device(device: str = "auto") -> torch.device:
-    """ "auto" is CUDA where there is one, else Apple's MPS, else the CPU."""
+    """A torch device by name; "auto" is CUDA if there is one, else Apple's MPS, else the CPU."""
     if device == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
@@ -132,25 +132,21 @@ def choose_device(device: str = "auto") -> torch.device:
         chosen = torch.device(device)
         torch.zeros(1, device=chosen).item()  # fails on "meta", which has no numbers
     except (RuntimeError, AssertionError, NotImplementedError, ImportError) as error:
-        raise BackboneError(
-            f"The device {device!r} cannot be used here; choose auto, cpu, cuda or mps (see crosspool doctor)."
-        ) from error
+        problem = f"The device {device!r} cannot be used here"
+        raise BackboneError(f"{problem}; choose auto, cpu, cuda or mps (see crosspool doctor).") from error
     return chosen
 
 
 def _pretrained(spec: BackboneSpec, device: torch.device) -> Backbone:
     if spec.weights.availability == "needs a download":
-        raise BackboneError(
-            f"The weights of {spec.name} ({spec.weights.megabytes:.0f} MB) are not here yet; "
-            f"download them with: crosspool fetch {spec.name}"
-        )
+        problem = f"The weights of {spec.name} ({spec.weights.megabytes:.0f} MB) are not here yet"
+        raise BackboneError(f"{problem}; download them with: crosspool fetch {spec.name}")
     try:
         state = spec.renamed(read_state_dict(spec.weights.path))
         return Backbone.from_state(spec, state, spec.classes(), weights=PRETRAINED, device=device)
     except BackboneError as error:
-        raise BackboneError(
-            f"The weights file {spec.weights.path} is damaged; get it again with: crosspool fetch {spec.name}"
-        ) from error
+        problem = f"The weights file {spec.weights.path} is damaged"
+        raise BackboneError(f"{problem}; get it again with: crosspool fetch {spec.name}") from error
 
 
 def _random_state(spec: BackboneSpec) -> dict[str, Tensor]:
@@ -160,7 +156,7 @@ def _random_state(spec: BackboneSpec) -> dict[str, Tensor]:
 
 
 def _classes_of(spec: BackboneSpec, state: Mapping[str, Tensor]) -> tuple[str, ...]:
-    """The pretrained classes, or numbered ones where the last layer of your own weights has another number of them."""
+    """The pretrained classes, or numbered ones if the last layer of your own weights has another number of outputs."""
     classes = spec.classes()
     last = state.get(list(without_memory(spec, len(classes)).state_dict())[-1])
     if last is None or not last.ndim or len(last) == len(classes):

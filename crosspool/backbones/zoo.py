@@ -17,14 +17,14 @@ from crosspool.framing import Preprocessing
 
 NOT_CONVOLUTIONAL = ("vit_", "swin_", "maxvit_")
 LISTED_FIRST = ("alexnet", "vgg16", "vgg16_bn")  # the paper's network and its successors lead the list
-# What these builders need to be as they were when trained: input rescaled, and no auxiliary heads.
+# The options with which these networks are as they were trained: input rescaled, and no auxiliary heads.
 BUILD_OPTIONS = {
     "googlenet": {"aux_logits": False, "transform_input": True, "init_weights": False},
     "inception_v3": {"aux_logits": False, "transform_input": True, "init_weights": False},
 }
-PARAMETERS = {"inception_v3": 23_834_568}  # torchvision counts its auxiliary head in
+PARAMETERS = {"inception_v3": 23_834_568}  # torchvision also counts its auxiliary head
 AUXILIARY_HEADS = ("aux1.", "aux2.", "AuxLogits.")
-# Files of DenseNet were written when the layers of a block were called norm.1, conv.1, ...
+# DenseNet's files date from when the layers of a block were called norm.1, conv.1, ...
 OLD_DENSENET_NAME = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)$")
 
 
@@ -40,20 +40,15 @@ def _spec(name: str) -> BackboneSpec:
     weights = torchvision.models.get_model_weights(name).DEFAULT
     transform = weights.transforms()
     crop, resize = transform.crop_size[0], transform.resize_size[0]
-    filename = PurePosixPath(urlparse(weights.url).path).name
+    mean, std = tuple(transform.mean), tuple(transform.std)
+    path = PurePosixPath(urlparse(weights.url).path)
+    megabytes = weights.meta["_file_size"] * 2**20 / 1e6
     return BackboneSpec(
         name=name,
         title=type(weights).__name__.removesuffix("_Weights").replace("_", " "),
-        preprocessing=Preprocessing(
-            crop, crop / resize, transform.interpolation.value, tuple(transform.mean), tuple(transform.std)
-        ),
+        preprocessing=Preprocessing(crop, crop / resize, transform.interpolation.value, mean, std),
         parameters=PARAMETERS.get(name, weights.meta["num_params"]),
-        weights=WeightsFile(
-            url=weights.url,
-            filename=filename,
-            megabytes=weights.meta["_file_size"] * 2**20 / 1e6,
-            checksum=filename.rsplit(".", 1)[0].rsplit("-", 1)[-1],
-        ),
+        weights=WeightsFile(weights.url, path.name, megabytes, checksum=path.stem.rsplit("-", 1)[-1]),
         weights_licence=_licence(weights),
         build=partial(_build, name),
         rename=_rename,
@@ -62,15 +57,14 @@ def _spec(name: str) -> BackboneSpec:
 
 
 def _licence(weights: object) -> str:
-    """torchvision's files are BSD-3-Clause unless their own entry says otherwise."""
+    """The licence of a file: BSD-3-Clause unless torchvision's entry says otherwise."""
     own = weights.meta.get("license")  # type: ignore[attr-defined]
     return f"CC-BY-NC-4.0 ({own})" if own else "BSD-3-Clause"
 
 
 def _build(name: str, num_classes: int) -> nn.Module:
-    model: nn.Module = torchvision.models.get_model(
-        name, weights=None, num_classes=num_classes, **BUILD_OPTIONS.get(name, {})
-    )
+    options = BUILD_OPTIONS.get(name, {})
+    model: nn.Module = torchvision.models.get_model(name, weights=None, num_classes=num_classes, **options)
     return model
 
 

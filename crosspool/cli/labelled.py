@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from crosspool.backbones import Backbone
-    from crosspool.crops import Source
     from crosspool.datasets import Dataset
     from crosspool.features import Features
+    from crosspool.framing import Source
 
 Seed = Annotated[int, option("S", "The seed of everything random.", min=0, max=2**32 - 1)]
 FRAMING_HELP = "squash: the whole image, so that nothing of the object is cut off; crop: the centre."

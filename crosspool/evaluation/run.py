@@ -15,9 +15,8 @@ from crosspool.errors import SettingError
 from crosspool.evaluation.protocol import Protocol
 from crosspool.evaluation.report import MethodResult, Outcome, Report, compared, summarised
 from crosspool.features import Features, compute_record
-from crosspool.kernels import VectorFile, unit_kernel
 from crosspool.methods import Method
-from crosspool.svm import DualLinearSVM
+from crosspool.svm import DualLinearSVM, VectorFile, unit_kernel
 from crosspool.training import encode_into
 
 TIMED_IMAGES = 8

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from crosspool.classifiers import TrainedClassifier
 from crosspool.contributions import explanation_of
-from crosspool.crops import Source
 from crosspool.datasets import Dataset, Split
 from crosspool.datasets.fieldguide import SPECIES, Drawing
 from crosspool.errors import DatasetError, SettingError
@@ -30,6 +29,7 @@ from crosspool.faithfulness.parts import joined as joined_shares
 from crosspool.faithfulness.pixels import Fill, Pixels
 from crosspool.faithfulness.removal import Positions, keeping_channels
 from crosspool.features import Features
+from crosspool.framing import Source
 from crosspool.grids import Size
 from crosspool.methods import Method
 from crosspool.training import train_classifier

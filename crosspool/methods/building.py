@@ -8,10 +8,9 @@ from sklearn.preprocessing import Normalizer
 
 from crosspool.backbones import Architecture
 from crosspool.baselines import INPUT, PYRAMID_LEVELS, FullyConnected, MapPooling, MeanOverViews, fully_connected_layers
-from crosspool.crops import Source, Views
 from crosspool.encoding import BlockNormalizer, CrossLayerPooling, SignedPower, TernaryQuantizer
 from crosspool.errors import SettingError
-from crosspool.framing import Framing, input_side
+from crosspool.framing import Framing, Source, Views, input_side
 from crosspool.layer_pairs import LayerPair
 from crosspool.methods.grammar import METHOD_OPTIONS, PRESET_BACKBONE, PartSpec, parse_parts
 from crosspool.methods.representation import Method, Part

@@ -7,9 +7,8 @@ from sklearn.base import clone
 from sklearn.pipeline import FeatureUnion
 from sklearn.preprocessing import Normalizer
 
-from crosspool.crops import Source
 from crosspool.encoding import Encoder, TernaryQuantizer
-from crosspool.framing import Framing
+from crosspool.framing import Framing, Source
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,8 @@ from crosspool.ui.visit.labelled import Collection, LabelledImage
 from crosspool.ui.visit.link import LinkState
 from crosspool.ui.widgets.text import number
 from tests.app.test_frame import SMALL, checked, component, shown_text, texts
+from tests.images import png, tinted
 from tests.networks import sample
-from tests.pictures import png, tinted
 
 NAMES = [entry.id for entry in samples()]
 PAIR, SIZE = SMALL["pair"], int(SMALL["size"])

@@ -30,8 +30,8 @@ from crosspool.ui.visit.link import ChosenClassifier, LinkState
 from crosspool.ui.widgets.cell_image import colour_bar
 from crosspool.ui.widgets.text import as_it_is, signed
 from tests.app.test_frame import checked, component, sentences, shown_text, texts, visit
+from tests.images import dataset_of, png, tinted
 from tests.networks import SAMPLES, sample
-from tests.pictures import dataset_of, png, tinted
 
 PAGE = "pages/contributions.py"
 OTHER_PAGE = "pages/weighting_maps.py"

@@ -23,7 +23,7 @@ from crosspool.ui.visit.choose_labelled import LabelledState
 from crosspool.ui.visit.images import ImageState
 from crosspool.ui.visit.labelled import Collection
 from crosspool.ui.visit.link import ChosenClassifier, LinkState
-from tests.pictures import noise, png, tinted
+from tests.images import noise, png, tinted
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
 PAGE = "pages/train_and_compare.py"

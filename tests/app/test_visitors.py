@@ -24,7 +24,7 @@ from crosspool.ui.visit.images import ImageState
 from crosspool.ui.visit.uploads import shortened
 from crosspool.ui.widgets.text import as_it_is
 from tests.app.test_frame import APP, SMALL, checked, component, sentences, shown_text, visit
-from tests.pictures import noise, png, tinted
+from tests.images import noise, png, tinted
 
 TRAIN = "pages/train_and_compare.py"
 MARK = "zß"  # which no data URL holds

@@ -55,12 +55,12 @@ def test_folding_and_channels_last_change_nothing(lite0):
     plain = lite0.spec.build(1000).eval()
     state = read_state_dict(lite0.spec.weights.path)
     plain.load_state_dict({lite0.spec.rename(name): value for name, value in state.items()})
-    picture = frame_image(sample(), lite0.spec.preprocessing)
+    image = frame_image(sample(), lite0.spec.preprocessing)
     seen: dict[str, torch.Tensor] = {}
     plain.conv_head.register_forward_hook(lambda _, args, output: seen.update(lower=args[0]))
     plain.relu.register_forward_hook(lambda _, args, output: seen.update(upper=output))
     with torch.no_grad():
-        scores = plain(to_tensor([picture], lite0.spec.preprocessing))
+        scores = plain(to_tensor([image], lite0.spec.preprocessing))
     assert not any(isinstance(module, nn.BatchNorm2d) for module in lite0.model.modules())
     maps = lite0.activations(sample())
     torch.testing.assert_close(maps.lower, seen["lower"], rtol=1e-4, atol=1e-4)
@@ -83,9 +83,9 @@ def test_folding_changes_nothing_in_other_networks(name, tmp_path):
             nn.init.uniform_(module.bias, -0.1, 0.1, generator)
     torch.save(plain.state_dict(), tmp_path / "own.pt")
     backbone = load_backbone(name, tmp_path / "own.pt", "cpu")
-    picture = frame_image(sample(), backbone.spec.preprocessing)
+    image = frame_image(sample(), backbone.spec.preprocessing)
     with torch.no_grad():
-        scores = plain.eval()(to_tensor([picture], backbone.spec.preprocessing))
+        scores = plain.eval()(to_tensor([image], backbone.spec.preprocessing))
     found = dict(backbone.predict(sample(), 1000)[0])
     expected = dict(zip(backbone.classes, scores.softmax(dim=1)[0].tolist(), strict=True))
     assert found == pytest.approx({label: expected[label] for label in found}, rel=1e-3, abs=1e-6)
@@ -107,8 +107,8 @@ def test_samples_have_labels_that_make_sense(lite0, name, labels):
     assert all(0 < value < 1 for _, value in predicted)
 
 
-def albatrosses_found(backbone, pictures):
-    return sum(best[0][0] == "albatross" for best in backbone.predict(pictures, 1))
+def albatrosses_found(backbone, images):
+    return sum(best[0][0] == "albatross" for best in backbone.predict(images, 1))
 
 
 @pytest.mark.parametrize(
@@ -118,12 +118,12 @@ def test_albatrosses_are_recognised_with_the_right_mean_and_std_only(lite0, fold
     files = sorted((DATASETS / "birds10" / folder).glob("*.jpg"))[::2]
     if not files:
         pytest.skip("needs the photos of birds10, which lie beside the project where it is developed")
-    pictures = [crosspool.load_image(file) for file in files]
-    found = albatrosses_found(lite0, pictures)
+    images = [crosspool.load_image(file) for file in files]
+    found = albatrosses_found(lite0, images)
     assert found > 0.8 * len(files)
     imagenet = dataclasses.replace(lite0.spec.preprocessing, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
     usual = dataclasses.replace(lite0, spec=dataclasses.replace(lite0.spec, preprocessing=imagenet))
-    assert albatrosses_found(usual, pictures) < found
+    assert albatrosses_found(usual, images) < found
 
 
 # --- untrained weights

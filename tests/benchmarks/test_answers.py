@@ -10,7 +10,7 @@ from benchmarks.harness.people import SMALL, LeakDetector, Person
 from crosspool.gallery.mapset import pack_maps
 from crosspool.statistics import channel_statistics
 from crosspool.ui.widgets.browser import data_url
-from tests.pictures import noise, png
+from tests.images import noise, png
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from tests.accessibility import expect_accessible
 from tests.browser.test_pages import SMALL
-from tests.pictures import png, tinted
+from tests.images import png, tinted
 
 pytestmark = pytest.mark.browser
 

@@ -36,11 +36,11 @@ from crosspool.evaluation.intervals import Interval
 from crosspool.evaluation.report import Measured, MethodResult, Paired, Report
 from crosspool.features import Features
 from crosspool.images import load_image
-from crosspool.kernels import VectorFile
 from crosspool.methods import parse_method
+from crosspool.svm import VectorFile
 from crosspool.text import human_bytes
 from crosspool.training import train_classifier
-from tests.pictures import png, tinted
+from tests.images import png, tinted
 
 CLASSES = ("blue $x$", "green", "red")
 EACH = 4

@@ -15,8 +15,8 @@ from crosspool.features import Features
 from crosspool.methods import parse_method
 from crosspool.samples import FOLDER
 from crosspool.training import train_classifier
+from tests.images import tinted, tints
 from tests.networks import sample
-from tests.pictures import tinted, tints
 
 CAT, ESPRESSO = FOLDER / "cat.jpg", FOLDER / "espresso.jpg"
 

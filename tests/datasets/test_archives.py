@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from crosspool.datasets import archives
 from crosspool.datasets.archives import ZipLimits, class_folders_in_memory, zipped_class_folders
 from crosspool.errors import DatasetError, ImageError
-from tests.dataset_trees import PICTURE, encoded, labelled, names, parts
+from tests.dataset_trees import IMAGE, encoded, labelled, names, parts
 
-TWO = {"cat/1.png": PICTURE, "dog/1.png": PICTURE}
+TWO = {"cat/1.png": IMAGE, "dog/1.png": IMAGE}
 ROOMY = ZipLimits()
 CENTRAL, LOCAL = b"PK\1\2", b"PK\3\4"
 
@@ -64,28 +64,28 @@ def test_leftovers_of_a_mac_and_notes_are_passed_over(tmp_path):
 
 
 def test_train_and_test_inside_a_wrapping_folder(tmp_path):
-    members = dict.fromkeys(["set/train/cat/1.png", "set/train/dog/1.png", "set/test/cat/2.png"], PICTURE)
+    members = dict.fromkeys(["set/train/cat/1.png", "set/train/dog/1.png", "set/test/cat/2.png"], IMAGE)
     assert parts(opened(tmp_path, members))[1] == ["set/test/cat/2.png"]
 
 
 def test_names_of_all_kinds(tmp_path):
-    members = {"chat é/1 ♥.png": PICTURE, "猫/1.png": PICTURE}
+    members = {"chat é/1 ♥.png": IMAGE, "猫/1.png": IMAGE}
     data = packed(members)
     unflagged = data.replace(struct.pack("<H", archives._UTF8), b"\0\0")  # as some programs write UTF-8
     assert unflagged != data
     for version in (data, unflagged):
         dataset = opened(tmp_path, data=version)
         assert dataset.classes == ("chat é", "猫")
-        assert all(sample.read() == PICTURE for sample in dataset.samples)
+        assert all(sample.read() == IMAGE for sample in dataset.samples)
 
 
 def test_names_in_an_old_code_page(tmp_path):
-    data = packed({"chat A/1.png": PICTURE, "b/1.png": PICTURE}).replace(b"chat A", b"chat \x82")
+    data = packed({"chat A/1.png": IMAGE, "b/1.png": IMAGE}).replace(b"chat A", b"chat \x82")
     assert opened(tmp_path, data=data).classes == ("b", "chat é")
 
 
 def test_backslashes_separate_folders_as_windows_has_them(tmp_path):
-    data = packed({"set/cat/1.png": PICTURE, "set/dog/1.png": PICTURE}).replace(b"set/", b"set\\")
+    data = packed({"set/cat/1.png": IMAGE, "set/dog/1.png": IMAGE}).replace(b"set/", b"set\\")
     assert opened(tmp_path, data=data).classes == ("cat", "dog")
 
 
@@ -99,7 +99,7 @@ def test_a_name_that_comes_twice_counts_once(tmp_path):
 
 def test_a_zip_behind_other_bytes_is_read(tmp_path):
     dataset = opened(tmp_path, data=b"#!/bin/sh\n" * 9 + packed(TWO))
-    assert all(sample.read() == PICTURE for sample in dataset.samples)
+    assert all(sample.read() == IMAGE for sample in dataset.samples)
 
 
 def test_many_readers_at_once(tmp_path):
@@ -119,13 +119,13 @@ def test_many_readers_at_once(tmp_path):
 )
 def test_no_way_out_of_the_zip(tmp_path, name):
     with pytest.raises(DatasetError, match="names a file outside itself"):
-        opened(tmp_path, {**TWO, name: PICTURE})
+        opened(tmp_path, {**TWO, name: IMAGE})
 
 
 @pytest.mark.parametrize("name", ["a" * 256 + ".png", "/" + 15 * "a-long-folders-name/" + "1.png", "x" * 60_000 + "/"])
 def test_no_endless_names(tmp_path, name):
     with pytest.raises(DatasetError, match="names longer than 255 characters") as caught:
-        opened(tmp_path, {**TWO, name: PICTURE})
+        opened(tmp_path, {**TWO, name: IMAGE})
     assert name[:40] in str(caught.value)
     assert name[:41] not in str(caught.value)
 
@@ -151,7 +151,7 @@ def test_no_unusual_compression(tmp_path, method):
 
 
 def test_a_lying_header_does_not_inflate_a_bomb(tmp_path):
-    bomb = packed({"cat/1.png": bytes(50_000_000), "dog/1.png": PICTURE})
+    bomb = packed({"cat/1.png": bytes(50_000_000), "dog/1.png": IMAGE})
     for signature, offset in ((CENTRAL, 24), (LOCAL, 22)):
         bomb = patched(bomb, signature, offset, struct.pack("<I", 1000))
     dataset = opened(tmp_path, data=bomb)
@@ -181,7 +181,7 @@ def test_limits_from_the_directory(tmp_path):
     found = opened(tmp_path, {**TWO, "cat/large.bmp": large}, limits=ZipLimits(member=1000))
     assert names(found) == ["cat/1.png", "dog/1.png"]
     with pytest.raises(DatasetError, match="contains more than 0 MB of images; unpack it and name the folder"):
-        opened(tmp_path, TWO, limits=ZipLimits(total=2 * len(PICTURE) - 1))
+        opened(tmp_path, TWO, limits=ZipLimits(total=2 * len(IMAGE) - 1))
     with pytest.raises(DatasetError, match="has more than 1 members"):
         opened(tmp_path, TWO, limits=ZipLimits(members=1))
     with pytest.raises(DatasetError, match="its list of members is too long"):
@@ -191,7 +191,7 @@ def test_limits_from_the_directory(tmp_path):
 def test_no_more_folders_than_members(tmp_path):
     assert len(opened(tmp_path, TWO, limits=ZipLimits(members=2))) == 2
     with pytest.raises(DatasetError, match="has more than 2 folders; unpack it"):
-        opened(tmp_path, {"a/b/1.png": PICTURE, "a/c/1.png": PICTURE}, limits=ZipLimits(members=2))
+        opened(tmp_path, {"a/b/1.png": IMAGE, "a/c/1.png": IMAGE}, limits=ZipLimits(members=2))
 
 
 def test_in_memory_it_is_the_same(tmp_path):
@@ -207,8 +207,8 @@ def test_in_memory_it_is_the_same(tmp_path):
 def test_no_endless_nesting(tmp_path):
     for depth in (16, 30_000):
         with pytest.raises(DatasetError, match="has folders more than 16 deep"):
-            opened(tmp_path, {**TWO, "a/" * depth + "1.png": PICTURE})
-    assert len(opened(tmp_path, {**TWO, "cat/" + "a/" * 14 + "1.png": PICTURE})) == 3
+            opened(tmp_path, {**TWO, "a/" * depth + "1.png": IMAGE})
+    assert len(opened(tmp_path, {**TWO, "cat/" + "a/" * 14 + "1.png": IMAGE})) == 3
 
 
 # --- damage
@@ -216,7 +216,7 @@ def test_no_endless_nesting(tmp_path):
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"PK", b"no ZIP at all", packed(TWO)[:-30], packed(TWO)[: len(PICTURE)]],
+    [b"", b"PK", b"no ZIP at all", packed(TWO)[:-30], packed(TWO)[: len(IMAGE)]],
     ids=["empty", "two letters", "words", "without its end", "its beginning"],  # a ZIP's bytes have the time in them
 )
 def test_no_zip_or_one_cut_short(tmp_path, data):
@@ -231,10 +231,10 @@ def test_a_zip_that_is_not_there(tmp_path):
 
 def test_a_damaged_member_is_an_image_error_and_the_others_are_fine(tmp_path):
     data = packed(TWO, zipfile.ZIP_STORED)
-    dataset = opened(tmp_path, data=data.replace(PICTURE, PICTURE[:-1] + b"?", 1))
+    dataset = opened(tmp_path, data=data.replace(IMAGE, IMAGE[:-1] + b"?", 1))
     with pytest.raises(ImageError, match=r"cat/1\.png is damaged"):
         dataset.samples[0].read()
-    assert dataset.samples[1].read() == PICTURE
+    assert dataset.samples[1].read() == IMAGE
 
 
 def test_a_zip_that_changes_or_goes_while_it_is_read(tmp_path):
@@ -262,7 +262,7 @@ def test_official_lists_are_not_read_from_a_zip(tmp_path, name, title):
 
 def test_images_without_classes(tmp_path):
     with pytest.raises(DatasetError, match="has images but no class folders"):
-        opened(tmp_path, {"1.png": PICTURE})
+        opened(tmp_path, {"1.png": IMAGE})
 
 
 WHOLE = packed({**TWO, "dog/2.png": encoded((9, 9, 9))})

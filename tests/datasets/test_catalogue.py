@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from crosspool import datasets
 from crosspool.datasets import UNKNOWN, Dataset, Sample, Split, built_in_names, check_classes, open_dataset
 from crosspool.errors import DatasetError, SettingError
-from tests.dataset_trees import PICTURE, lay, names
+from tests.dataset_trees import IMAGE, lay, names
 
 
 def test_a_folder_and_its_zip_are_the_same(tmp_path):
@@ -18,7 +18,7 @@ def test_a_folder_and_its_zip_are_the_same(tmp_path):
     lay(tmp_path / "set", paths)
     with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
         for path in paths:
-            archive.writestr(path, PICTURE)
+            archive.writestr(path, IMAGE)
     folder, packed = open_dataset(tmp_path / "set"), open_dataset(str(tmp_path / "set.zip"))
     assert names(folder) == names(packed)
     assert folder.classes == packed.classes
@@ -94,7 +94,7 @@ def test_what_is_unknown(spec, told):
 
 
 @pytest.mark.parametrize(
-    ("name", "content"), [("set.tar.gz", b"x"), ("set.7z", b"x"), ("photo.jpg", PICTURE), ("set", b"")]
+    ("name", "content"), [("set.tar.gz", b"x"), ("set.7z", b"x"), ("photo.jpg", IMAGE), ("set", b"")]
 )
 def test_other_files_are_no_data_set(tmp_path, name, content):
     lay(tmp_path, {name: content})

@@ -11,7 +11,7 @@ from crosspool.datasets import files, folders
 from crosspool.datasets.files import counted_sentence, parse, without_number
 from crosspool.datasets.folders import FileInFolder, class_folders, group_by_class
 from crosspool.errors import DatasetError, ImageError
-from tests.dataset_trees import PICTURE, encoded, labelled, lay, names, parts
+from tests.dataset_trees import IMAGE, encoded, labelled, lay, names, parts
 
 
 def test_classes_and_images_come_in_the_order_of_their_names(tmp_path):
@@ -47,7 +47,7 @@ def test_names_with_spaces_signs_and_letters_of_all_kinds(tmp_path):
     lay(tmp_path, ["chat gris/ a b .jpg", "猫/写真.jpg", "Cat/1.jpg", "cat/1.jpg", f"{decomposed}t/#1?.jpg"])
     dataset = class_folders(tmp_path)
     assert set(dataset.classes) == {"chat gris", "猫", "Cat", "cat", f"{decomposed}t"}
-    assert all(sample.read() == PICTURE for sample in dataset.samples)
+    assert all(sample.read() == IMAGE for sample in dataset.samples)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="names are no bytes there")
@@ -55,12 +55,12 @@ def test_names_that_are_no_utf8_are_read_and_can_be_printed(tmp_path):
     lay(tmp_path, ["a/1.jpg", "b/1.jpg"])
     try:
         with open(os.fsencode(tmp_path) + b"/a/caf\xe9.jpg", "wb") as file:
-            file.write(PICTURE)
+            file.write(IMAGE)
     except OSError:
         pytest.skip("this file system wants UTF-8")
     dataset = class_folders(tmp_path)
     assert r"a/caf\xe9.jpg" in names(dataset)
-    assert all(sample.read() == PICTURE and sample.name.encode() for sample in dataset.samples)
+    assert all(sample.read() == IMAGE and sample.name.encode() for sample in dataset.samples)
 
 
 def test_what_is_no_image_is_passed_over_or_counted(tmp_path):
@@ -210,7 +210,7 @@ def test_samples_go_to_other_processes_and_other_folders(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (sample, _) = class_folders(type(tmp_path)("root")).samples
     monkeypatch.chdir("/")
-    assert pickle.loads(pickle.dumps(sample)).read() == PICTURE
+    assert pickle.loads(pickle.dumps(sample)).read() == IMAGE
 
 
 SEGMENT = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=4)

@@ -4,7 +4,7 @@ import pytest
 from crosspool.datasets import UNKNOWN, attributes, cub200, mit67, open_dataset, voc2007
 from crosspool.datasets.listed import Listed, box_around, listed_dataset
 from crosspool.errors import DatasetError, ImageError
-from tests.dataset_trees import PICTURE, encoded, labelled, lay, names, parts
+from tests.dataset_trees import IMAGE, encoded, labelled, lay, names, parts
 
 # --- MIT-67
 
@@ -12,7 +12,7 @@ INDOOR = {
     "Images/airport_inside/airport_inside_0001.jpg": encoded(kind="JPEG"),
     "Images/airport_inside/a b (2).jpg": encoded((0, 0, 255), kind="PNG"),  # as in the published set
     "Images/winecellar/wine_1.jpg": encoded((0, 255, 0), kind="GIF"),
-    "Images/winecellar/unlisted.jpg": PICTURE,
+    "Images/winecellar/unlisted.jpg": IMAGE,
     "TrainImages.txt": "airport_inside/airport_inside_0001.jpg\r\nwinecellar/wine_1.jpg\r\n",
     "TestImages.txt": "airport_inside/a b (2).jpg",
 }
@@ -39,7 +39,7 @@ def test_mit67(tmp_path, ends, last):
 
 def test_mit67_missing_files_are_counted(tmp_path):
     train = INDOOR["TrainImages.txt"] + "winecellar/gone.jpg\nwinecellar/gone too.jpg\n../secret.jpg\nno class.jpg\n"
-    lay(tmp_path, {**INDOOR, "TrainImages.txt": train, "secret.jpg": PICTURE})
+    lay(tmp_path, {**INDOOR, "TrainImages.txt": train, "secret.jpg": IMAGE})
     dataset = open_dataset(tmp_path)
     assert len(dataset) == 3
     assert dataset.problems == (
@@ -89,10 +89,10 @@ BIRDS = {
     "image_class_labels.txt": "1 1\n2 1\n3 2\n",
     "train_test_split.txt": "1 1\n2 0\n3 1\n",
     "bounding_boxes.txt": "1 2.0 3.0 10.0 8.0\n2 20.5 10.9 30.2 40.0\n3 0.0 0.0 32.0 24.0\n",
-    "images/001.Black_footed_Albatross/B 1.jpg": PICTURE,
-    "images/001.Black_footed_Albatross/B2.jpg": PICTURE,
-    "images/002.Laysan_Albatross/L.jpg": PICTURE,
-    "images/002.Laysan_Albatross/unlisted.jpg": PICTURE,
+    "images/001.Black_footed_Albatross/B 1.jpg": IMAGE,
+    "images/001.Black_footed_Albatross/B2.jpg": IMAGE,
+    "images/002.Laysan_Albatross/L.jpg": IMAGE,
+    "images/002.Laysan_Albatross/unlisted.jpg": IMAGE,
 }
 
 
@@ -197,7 +197,7 @@ OBJECTS = {
     f"{MAIN}trainval.txt": "000005\n000007\n000009\n",
     f"{MAIN}cat_train.txt": "000005 -1\n",
     "Annotations/000005.xml": "<annotation/>",
-    **{f"JPEGImages/00000{i}.jpg": PICTURE for i in (1, 2, 5, 7, 9)},
+    **{f"JPEGImages/00000{i}.jpg": IMAGE for i in (1, 2, 5, 7, 9)},
 }
 REST = [label for label in voc2007.CLASSES if label not in ("cat", "dog")]
 
@@ -269,7 +269,7 @@ PEOPLE = {
         "00003.jpg 8 0 160 16 1 1 1 1 1 1 1 1 0\n"
     ),
     "test/labels.txt": "00001.jpg 0.0 0.0 32.0 24.0 -1 -1 -1 -1 -1 -1 -1 -1 -1",
-    **dict.fromkeys(["train/00001.jpg", "train/00002.jpg", "train/00003.jpg", "test/00001.jpg"], PICTURE),
+    **dict.fromkeys(["train/00001.jpg", "train/00002.jpg", "train/00003.jpg", "test/00001.jpg"], IMAGE),
 }
 
 
@@ -297,7 +297,7 @@ def test_people_attributes(tmp_path, inside):
 
 def test_people_attributes_train_on_val_too(tmp_path):
     dataset = open_dataset(
-        lay(tmp_path, {**PEOPLE, "val/labels.txt": PEOPLE["test/labels.txt"], "val/00001.jpg": PICTURE})
+        lay(tmp_path, {**PEOPLE, "val/labels.txt": PEOPLE["test/labels.txt"], "val/00001.jpg": IMAGE})
     )
     assert "val/00001.jpg" in parts(dataset)[0]
     assert dataset.problems == ("1 person has no box and is left out: train/00002.jpg.",)
@@ -308,7 +308,7 @@ def test_people_attributes_problems(tmp_path):
         PEOPLE["train/labels.txt"]
         + "x.jpg 1 2 3 4 5\n00001.jpg 1 1 9 9 1 1 1 1 1 1 1 1 7\n9.jpg 1 1 9 9 1 1 1 1 1 1 1 1 1\n"
     )
-    lay(tmp_path, {"train/00001.jpg": PICTURE, "train/labels.txt": train})
+    lay(tmp_path, {"train/00001.jpg": IMAGE, "train/labels.txt": train})
     dataset = open_dataset(tmp_path)
     assert names(dataset) == ["train/00001.jpg"]
     assert dataset.official is None

@@ -13,7 +13,7 @@ from crosspool.backbones.torchvision_guard import torchvision
 from crosspool.datasets import open_dataset
 from crosspool.datasets.torchvision_sets import BUILT_IN
 from crosspool.errors import DatasetError
-from tests.dataset_trees import PICTURE, labelled, lay, names, parts
+from tests.dataset_trees import IMAGE, labelled, lay, names, parts
 
 import_module("torchvision.datasets")
 
@@ -174,7 +174,7 @@ def test_reads_the_files_of(tmp_path, name):
     assert dataset.name == BUILT_IN[name].title
     found = list(labelled(dataset).values())
     assert {label: found.count(label) for label in set(found)} == expected
-    assert all(sample.read() == PICTURE for sample in dataset.samples)
+    assert all(sample.read() == IMAGE for sample in dataset.samples)
     assert names(dataset) == sorted(set(names(dataset)))
     assert [problem for problem in dataset.problems if "have no images" not in problem] == []
     if tested is None:
@@ -262,7 +262,7 @@ def test_a_download_arrives_whole(tmp_path, monkeypatch):
     root = tmp_path / "new" / "data"
     dataset = open_dataset("torchvision:dtd", root=root, download=True)
     assert len(dataset) == 4
-    assert all(sample.read() == PICTURE for sample in dataset.samples)
+    assert all(sample.read() == IMAGE for sample in dataset.samples)
     assert [path.name for path in root.iterdir()] == ["dtd"]
     assert [path.name for path in (root / "dtd").iterdir()] == ["dtd"], "the archive itself is gone"
     monkeypatch.setattr(torchvision.datasets.utils, "_urlretrieve", None)

@@ -12,11 +12,10 @@ from crosspool.evaluation.protocol import Protocol
 from crosspool.evaluation.run import evaluate_methods
 from crosspool.evaluation.splits import stratified_splits
 from crosspool.features import Features
-from crosspool.kernels import VectorFile
 from crosspool.methods import parse_methods
-from crosspool.svm import DualLinearSVM
+from crosspool.svm import DualLinearSVM, VectorFile
+from tests.images import dataset_of, noise, png, tints
 from tests.networks import small_network, spec_for
-from tests.pictures import dataset_of, noise, png, tints
 
 METHODS = "cl/pca3,cl/pca3/ternary,cl+global,cl/pca2+sum"
 TINTS = tints(each=6)

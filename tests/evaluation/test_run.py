@@ -15,8 +15,8 @@ from crosspool.evaluation.splits import stratified_splits
 from crosspool.features import Features
 from crosspool.methods import parse_methods
 from crosspool.svm import DualLinearSVM
+from tests.images import dataset_of, noise, png, tints
 from tests.networks import spec_for
-from tests.pictures import dataset_of, noise, png, tints
 
 METHODS = "cl,cl/pca2,cl/ternary,global,sum,cl+global"
 COUNT = 24

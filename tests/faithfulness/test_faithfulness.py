@@ -38,8 +38,8 @@ from crosspool.faithfulness.study import CHANNEL_DRAWS, POSITION_DRAWS, Question
 from crosspool.faithfulness.tables import faithfulness_markdown
 from crosspool.features import Features
 from crosspool.methods import parse_method
+from tests.images import tints
 from tests.networks import BY_HAND, small_network, spec_for
-from tests.pictures import tints
 from tests.test_contributions import BY_CHANNEL_ALONE, SPLIT_BY_POSITION, random_classifier, two_channels
 
 # --- taking away

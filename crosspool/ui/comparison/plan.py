@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from crosspool.backbones import UNTRAINED
-from crosspool.crops import Source
 from crosspool.errors import SettingError
 from crosspool.evaluation.command import option_words, usual_baselines
 from crosspool.evaluation.protocol import Protocol, SplitOptions
 from crosspool.evaluation.run import TIMED_IMAGES
+from crosspool.framing import Source
 from crosspool.methods import Method
 from crosspool.text import human_bytes
 from crosspool.ui.runtime.networks import Network

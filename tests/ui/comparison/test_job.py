@@ -26,8 +26,8 @@ from crosspool.ui.comparison.result import train_on
 from crosspool.ui.runtime.networks import Network, Networks
 from crosspool.ui.runtime.quota import MemoryBudget
 from crosspool.ui.visit.labelled import Collection
+from tests.images import png, tinted
 from tests.networks import small_network, spec_for
-from tests.pictures import png, tinted
 
 METHODS = "cl@160,global@128"
 EACH = 5

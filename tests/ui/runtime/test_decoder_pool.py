@@ -23,7 +23,7 @@ from crosspool.ui.runtime import decode_worker, decoder_pool
 from crosspool.ui.runtime.decode_worker import StorageFormat, receive, request, send, stored_image
 from crosspool.ui.runtime.decoder_pool import DecoderPool, DecoderProcess
 from crosspool.ui.runtime.settings import ServerSettings
-from tests.pictures import noise, png
+from tests.images import noise, png
 
 STORAGE_FORMAT = StorageFormat(side=64, largest=20_000, quality=95, exact=True, thumbnail=16)
 

@@ -15,7 +15,7 @@ from crosspool.ui.runtime.settings import ServerSettings
 from crosspool.ui.runtime.shared_cache import CacheKind
 from crosspool.ui.visit.labelled import Collection
 from crosspool.ui.visit.labelled_zip import from_zip
-from tests.pictures import noise, png
+from tests.images import noise, png
 from tests.ui.visit.test_labelled import BLUE, RED, shades, zipped
 
 MB = 2**20

@@ -19,7 +19,7 @@ from crosspool.ui.visit import labelled, labelled_zip
 from crosspool.ui.visit.labelled import LONGEST_SIDE, Collection, PrivateCache, class_name, guide, new_bird
 from crosspool.ui.visit.labelled_zip import from_zip
 from tests.dataset_trees import encoded
-from tests.pictures import noise, png
+from tests.images import noise, png
 
 RED, BLUE = (200, 30, 30), (30, 30, 200)
 

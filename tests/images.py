@@ -1,4 +1,4 @@
-"""Small pictures and records made from a seed, and data sets of them."""
+"""Small images and records made from a seed, and data sets of them."""
 
 from functools import partial
 from io import BytesIO
@@ -10,34 +10,34 @@ from crosspool.datasets import Dataset, Sample
 
 
 def noise(seed, width=24, height=20):
-    """A picture of blocks of random colours."""
+    """An image of blocks of random colours."""
     colours = np.random.default_rng(seed).integers(0, 256, (5, 6, 3), dtype=np.uint8)
     return Image.fromarray(colours).resize((width, height), Image.Resampling.NEAREST)
 
 
 def tinted(seed, channel):
-    """A picture of noise in which one colour is strong, so that a class can be learned."""
+    """An image of noise in which one colour is strong, so that a class can be learned."""
     pixels = np.asarray(noise(seed)) // 3
     pixels[..., channel] += 170
     return Image.fromarray(pixels)
 
 
-def png(picture):
-    """The bytes of a picture's file."""
+def png(image):
+    """The bytes of an image's file."""
     file = BytesIO()
-    picture.save(file, "PNG")
+    image.save(file, "PNG")
     return file.getvalue()
 
 
 def dataset_of(files, targets, classes=("red", "green", "blue"), *, name="tints"):
     """A data set of files' bytes, or of functions that read them."""
     readers = [data if callable(data) else partial(bytes, data) for data in files]
-    samples = tuple(Sample(f"picture {i}", read) for i, read in enumerate(readers))
+    samples = tuple(Sample(f"image {i}", read) for i, read in enumerate(readers))
     return Dataset(name, classes[: np.max(targets) + 1] if np.ndim(targets) == 1 else classes, samples, targets)
 
 
 def tints(each=3, channels=3):
-    """Pictures of each tint in turn, and their classes."""
+    """Images of each tint in turn, and their classes."""
     targets = np.arange(each * channels) % channels
     return dataset_of([png(tinted(i, channel)) for i, channel in enumerate(targets)], targets)
 

@@ -1,4 +1,4 @@
-"""The pictures that go through the network: the whole, tiles of it, crops, rotations and mirror images."""
+"""The images that go through the network: the whole, tiles of it, crops, rotations and mirror images."""
 
 import dataclasses
 
@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from crosspool.crops import Source, image_views
 from crosspool.errors import SettingError
-from crosspool.framing import Preprocessing, frame_image
+from crosspool.framing import Preprocessing, Source, frame_image, image_views
+from tests.images import noise
 from tests.networks import PLAIN, sample
-from tests.pictures import noise
 
 GREY = Preprocessing(128, 1.0, "bicubic", (0.2, 0.4, 0.6), (1.0, 1.0, 1.0))
 SIZE = 128
@@ -28,10 +27,10 @@ def views(kind, image=None, *, preprocessing=PLAIN, size=SIZE, framing="squash")
 @pytest.mark.parametrize("kind", COUNTS)
 @pytest.mark.parametrize("framing", ["crop", "squash"])
 def test_how_many_and_how_large(kind, framing):
-    pictures = views(kind, sample("rocket"), size=160, framing=framing)
-    assert len(pictures) == COUNTS[kind]
+    images = views(kind, sample("rocket"), size=160, framing=framing)
+    assert len(images) == COUNTS[kind]
     side = 80 if kind == "tiles" else 160
-    assert {(picture.mode, picture.size) for picture in pictures} == {("RGB", (side, side))}
+    assert {(image.mode, image.size) for image in images} == {("RGB", (side, side))}
 
 
 @pytest.mark.parametrize("framing", ["crop", "squash"])
@@ -53,15 +52,15 @@ def test_tiles_put_together_are_the_whole(framing):
 
 @pytest.mark.parametrize("kind", ["jitter", "augmented"])
 def test_the_second_half_are_the_mirror_images_of_the_first(kind):
-    pictures = views(kind)
-    half = len(pictures) // 2
-    for picture, mirrored in zip(pictures[:half], pictures[half:], strict=True):
-        assert same(ImageOps.mirror(picture), mirrored)
-        assert not same(picture, mirrored)
+    images = views(kind)
+    half = len(images) // 2
+    for image, mirrored in zip(images[:half], images[half:], strict=True):
+        assert same(ImageOps.mirror(image), mirrored)
+        assert not same(image, mirrored)
 
 
 def test_crops_are_cut_from_the_corners_and_the_centre():
-    """Of the picture at 146 pixels, 128 / 0.875, as sharp as at 128: its top left 128 begin at 0, its last at 18."""
+    """Of the image at 146 pixels, 128 / 0.875, as sharp as at 128: its top left 128 begin at 0, its last at 18."""
     crops = [np.asarray(crop) for crop in views("jitter")[:5]]
     enlarged = np.asarray(frame_image(sample(), PLAIN, 146, "squash"))
     for crop, (x, y) in zip(crops, [(0, 0), (18, 0), (0, 18), (18, 18), (9, 9)], strict=True):
@@ -69,15 +68,15 @@ def test_crops_are_cut_from_the_corners_and_the_centre():
 
 
 def test_augmented_are_the_whole_the_crops_and_two_turned():
-    pictures = views("augmented")
-    assert same(pictures[0], views("whole")[0])
-    for crop, jittered in zip(pictures[1:6], views("jitter")[:5], strict=True):
+    images = views("augmented")
+    assert same(images[0], views("whole")[0])
+    for crop, jittered in zip(images[1:6], views("jitter")[:5], strict=True):
         assert same(crop, jittered)
-    assert len({picture.tobytes() for picture in pictures}) == 16
+    assert len({image.tobytes() for image in images}) == 16
 
 
 def test_turned_by_fifteen_degrees_either_way():
-    """A white mark above the centre of a black picture goes to the right and to the left by sin 15 of its distance."""
+    """A white mark above the centre of a black image goes to the right and to the left by sin 15 of its distance."""
     image = Image.new("RGB", (SIZE, SIZE))
     image.paste((255, 255, 255), (62, 22, 66, 26))  # centred at (64, 24), 40 above the centre
     black = Preprocessing(128, 1.0, "bilinear", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
