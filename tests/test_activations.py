@@ -93,16 +93,16 @@ def test_by_hand():
     image.weight.data = torch.tensor([1.0, 0, 0]).view(1, 3, 1, 1)
     u.weight.data = torch.tensor([1.0, -1]).view(2, 1, 1, 1)
     spec = spec_for(lambda: Net(lambda net, x: net.u(net.image(x)), image=image, u=u))
-    image = Image.new("RGB", (128, 128), (0, 255, 0))
-    image.paste((255, 0, 0), (64, 0, 128, 64))  # top right: red
+    corner = Image.new("RGB", (128, 128), (0, 255, 0))
+    corner.paste((255, 0, 0), (64, 0, 128, 64))  # top right: red
     backbone = load(spec, "untrained", "cpu")
-    maps = backbone.activations(image, "u")
+    maps = backbone.activations(corner, "u")
     assert maps.lower.tolist() == [[[[0, 1], [0, 0]]]]
     assert maps.upper.tolist() == [[[[0, 1], [0, 0]], [[0, 0], [0, 0]]]]  # rectified
-    signed = backbone.activations(image, "u", signed=True)
+    signed = backbone.activations(corner, "u", signed=True)
     assert signed.upper.tolist() == [[[[0, 1], [0, 0]], [[0, -1], [0, 0]]]]
     assert torch.equal(signed.lower, maps.lower)
-    assert [image.tobytes() for image in maps.framed] == [image.tobytes()]
+    assert [image.tobytes() for image in maps.framed] == [corner.tobytes()]
 
 
 def test_size_framing_and_default_pair(lite0):
