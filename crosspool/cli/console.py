@@ -107,11 +107,7 @@ def print_wrapped(text: str, *, indent: int = 0) -> None:
 
 
 def print_results(
-    introduction: Sequence[str],
-    sections: Sequence[Section],
-    problems: Sequence[str],
-    folder: Path | None,
-    files: Sequence[str],
+    introduction: list[str], sections: Sequence[Section], problems: Sequence[str], folder: Path | None, files: list[str]
 ) -> None:
     """Print paragraphs, tables with titles and notes, problems, and the names of the files that were written."""
     for paragraph in introduction:

@@ -38,7 +38,6 @@ COLOURS_HELP = "Signed maps always use a diverging one."
 SMOOTH_HELP = "Interpolate between the map's cells, or not."
 SCALE_HELP = "Colours span the range of each map, that of the layer, or 0 to --scale-top."
 SCALE_TOP_HELP = "The weight at which the colours of --scale fixed end."
-
 BORDER_HELP = "zero: pad patches as the network does; valid: only patches that lie inside."
 DECODED_IMAGES = 8  # in memory at a time
 

@@ -61,13 +61,10 @@ class SplitOptions:
         features = features.restricted_to(self._with_enough_images(features.dataset, keys))
         dataset = features.dataset
         image_keys = [features.image_key(index) for index in range(len(dataset))]
-        ambiguous = in_two_classes(dataset, image_keys)
-        problems = (
-            (*_trained_and_tested(features), *ambiguous)
-            if is_official
-            else (*ambiguous, *there_twice(dataset, image_keys))
-        )
-        return features.restricted_to(replace(dataset, problems=(*dataset.problems, *problems)))
+        leaks = _trained_and_tested(features) if is_official else ()
+        copies = () if is_official else there_twice(dataset, image_keys)
+        problems = (*dataset.problems, *leaks, *in_two_classes(dataset, image_keys), *copies)
+        return features.restricted_to(replace(dataset, problems=problems))
 
     def protocol(self, dataset: Dataset, keys: Sequence[str]) -> Protocol:
         """The splits of a settled data set; images with equal keys are on the same side of random ones.
