@@ -29,15 +29,11 @@ SIGNED_ZERO, SIGNED_TOP = 128, 127  # the zero of signed maps, and how far they 
 SPARSITY_TOP = 65535
 
 Span = tuple[int, int]  # the first pixel, and the one after the last
+Fields = tuple[Sequence[Span], Sequence[Span]]  # of rows, and of columns
 
 
 def pack_maps(
-    upper: np.ndarray,
-    statistics: ChannelStatistics,
-    framed: Image.Image,
-    *,
-    signed: bool,
-    fields: tuple[Sequence[Span], Sequence[Span]],
+    upper: np.ndarray, statistics: ChannelStatistics, framed: Image.Image, *, signed: bool, fields: Fields
 ) -> bytes:
     """The maps of one image, (D, H, W), with their statistics and what the network saw.
 
@@ -101,7 +97,7 @@ def _jpeg(framed: Image.Image) -> bytes:
 
 
 @lru_cache(maxsize=64)
-def receptive_fields(backbone: str, pair: str, size: int) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
+def receptive_fields(backbone: str, pair: str, size: int) -> Fields:
     """The rows of the image that each row of the upper maps can depend on, and likewise the columns, in pixels."""
     structure = architecture(backbone)
     layout, upper = structure.layout(size), structure.pair(pair).upper

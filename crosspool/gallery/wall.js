@@ -17,11 +17,8 @@ export class Wall {
     Object.assign(this, { gallery, side: 104, order: [], state: { pins: [] } });
     Object.assign(this, { places: new Map(), tiles: new Map(), rows: new Map(), spare: [] });
     this.space = make("div", { className: "space", role: "presentation" });
-    this.list = make(
-      "div",
-      { className: "wall", tabIndex: 0, role: "listbox", ariaLabel: "Weighting maps", ariaMultiSelectable: true },
-      this.space,
-    );
+    const list = { className: "wall", tabIndex: 0, role: "listbox", ariaLabel: "Weighting maps", ariaMultiSelectable: true };
+    this.list = make("div", list, this.space);
     this.list.addEventListener("scroll", beforeNextFrame(() => this.draw()), { passive: true });
     this.list.onkeydown = (event) => this.onKey(event);
     this.list.onclick = (event) => this.onClick(event);
@@ -38,12 +35,7 @@ export class Wall {
   show(order) {
     this.order = order;
     this.places = new Map(order.map((channel, place) => [channel, place]));
-    this.repaint();
-  }
-
-  // Draws all existing rows again.
-  repaint() {
-    this.stale = true;
+    this.stale = true; // draws all existing rows again
     this.arrange();
   }
 

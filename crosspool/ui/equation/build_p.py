@@ -93,12 +93,7 @@ def _step_in_words(maps: ImageMaps, built: Construction, step: int, channel: int
 def _step_in_numbers(maps: ImageMaps, built: Construction, step: int) -> pd.DataFrame:
     """The step's patch, product and sum, and the finished block, for the block's strongest entries."""
     position = built.order[step - 1]
-    columns = {
-        "patch": built.features[position],
-        "weight × patch": built.products[position],
-        "sum so far": built.sums[step - 1],
-        "finished block": built.sums[-1],
-    }
-    names = [entry_name(int(entry), maps.pair) for entry in built.entries]
-    table = pd.DataFrame(columns, pd.Index(names, name="lower channel"))
-    return table.head(ENTRIES_IN_TABLE).map(number, digits=4)
+    vectors = [built.features[position], built.products[position], built.sums[step - 1], built.sums[-1]]
+    columns = dict(zip(("patch", "weight × patch", "sum so far", "finished block"), vectors, strict=True))
+    names = pd.Index([entry_name(int(entry), maps.pair) for entry in built.entries], name="lower channel")
+    return pd.DataFrame(columns, names).head(ENTRIES_IN_TABLE).map(number, digits=4)

@@ -66,23 +66,14 @@ def equation_case(maps: ImageMaps, backbone: Backbone, size: int, border: Border
     channels = np.sort(np.argsort(-maps.statistics.energy_share, kind="stable")[:count])
     weight = convolution.weight.detach().cpu()[channels].double()
     bias = torch.zeros(len(channels)) if convolution.bias is None else convolution.bias.detach().cpu()[channels]
-    activation = _activation(backbone, pair, size)
-    lowest = 0.0 if pair.can_be_negative and not signed else -torch.inf
-    return EquationCase(
-        maps=maps,
-        border=border,
-        channels=channels,
-        lower=torch.from_numpy(maps.lower)[None].double(),
-        upper=torch.from_numpy(maps.upper[channels])[None].double(),
-        counted=torch.from_numpy(pooled_positions(maps, border)).double(),
-        weight=weight,
-        bias=bias.double(),
-        activate=lambda response: activation(response).clamp_min(lowest),
-    )
+    activate = _activation(backbone, pair, size, lowest=0.0 if pair.can_be_negative and not signed else -torch.inf)
+    lower, upper = (torch.from_numpy(array)[None].double() for array in (maps.lower, maps.upper[channels]))
+    counted = torch.from_numpy(pooled_positions(maps, border)).double()
+    return EquationCase(maps, border, channels, lower, upper, counted, weight, bias.double(), activate)
 
 
-def _activation(backbone: Backbone, pair: LayerPair, size: int) -> Callable[[Tensor], Tensor]:
-    """Everything between u and the upper map in the traced network, in double precision."""
+def _activation(backbone: Backbone, pair: LayerPair, size: int, lowest: float) -> Callable[[Tensor], Tensor]:
+    """Everything between u and the upper map in the traced network, in double precision, cut off below `lowest`."""
     node = backbone.architecture.layout(size).node(pair.upper)
     steps: list[fx.Node] = []
     while node.target != pair.id:
@@ -93,15 +84,14 @@ def _activation(backbone: Backbone, pair: LayerPair, size: int) -> Callable[[Ten
 
     def activate(values: Tensor) -> Tensor:
         for step in steps:
-            if (
-                step.op == "call_module"
-            ):  # a plain call would fail: while any thread traces, torch.fx replaces it everywhere
+            if step.op == "call_module":
+                # A plain call would fail: while any thread traces, torch.fx replaces it everywhere.
                 values = modules[str(step.target)].forward(values)
             elif step.op == "call_method":
                 values = getattr(values, str(step.target))(*step.args[1:], **step.kwargs)
             else:
                 assert callable(step.target)
                 values = step.target(values, *step.args[1:], **step.kwargs)
-        return values
+        return values.clamp_min(lowest)
 
     return activate

@@ -12,16 +12,7 @@ from crosspool.ui.visit.waiting import show_error, waiting
 from crosspool.ui.widgets.keys import keys
 from crosspool.ui.widgets.steps import steps
 
-STEPS = (
-    steps_to_p.what_is_a_map,
-    steps_to_p.a_thousand_maps,
-    steps_to_p.why_a_weight,
-    steps_to_p.one_block_of_p,
-    steps_to_p.all_of_p,
-    steps_beyond.finer_maps,
-    steps_beyond.fully_connected,
-    steps_beyond.now_you,
-)
+STEPS = (*steps_to_p.STEPS, *steps_beyond.STEPS)
 
 
 def lesson_page() -> None:

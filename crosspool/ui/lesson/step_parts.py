@@ -39,17 +39,10 @@ def titled_overlay(
 ) -> None:
     """Values, (H, W), over the network's input on a scale of their own, below a title."""
     st.markdown(f"**{as_it_is(title)}**")
-    look = look or view.look
+    framed, look, alt = view.maps.framed, look or view.look, f"{title}, over the image."
+    colours, choose = colour_range_of(values, signed=look.signed), view.choose_cell
     large_images.overlay_image(
-        view.maps.framed,
-        values,
-        colour_range_of(values, signed=look.signed),
-        look,
-        position=view.position,
-        choose=view.choose_cell,
-        alt=f"{title}, over the image.",
-        label=label,
-        key=key,
+        framed, values, colours, look, position=view.position, choose=choose, alt=alt, label=label, key=key
     )
 
 

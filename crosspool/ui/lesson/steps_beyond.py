@@ -108,3 +108,6 @@ def now_you(view: LessonState) -> None:
         parts.go_on(view, parts.WHY_PAGE, "Why this class?", "balance")
         parts.go_on(view, parts.EXPLAINED_PAGE, "Read Eq. 1 with all numbers", "school")
         parts.go_on(view, parts.TRAIN_PAGE, "Train on your own classes, and compare", "model_training")
+
+
+STEPS = (finer_maps, fully_connected, now_you)

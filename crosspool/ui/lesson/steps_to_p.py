@@ -169,3 +169,6 @@ def all_of_p(view: LessonState) -> None:
         )
         channel_input(maps, k, "lesson_map", choose_map)
         parts.go_on(view, parts.BUILD_PAGE, "Find the block in P", "stacked_bar_chart")
+
+
+STEPS = (what_is_a_map, a_thousand_maps, why_a_weight, one_block_of_p, all_of_p)

@@ -8,17 +8,13 @@ import { bytes, paint } from "../../gallery/paint.js";
 function rowOf({ id, ticked, maps }, send) {
   const row = make("div", { className: "row", role: "listitem" });
   row.dataset.id = id;
-  if (ticked !== null) {
-    row.append(make("input", { type: "checkbox", className: "box", onchange: ({ target }) => send("ticked", [id, target.checked]) }));
-  }
-  const [before, after, zero] = ["before", "after", "zero"].map((className) => make("i", { className }));
-  row.append(
-    make(
-      "button", { className: "tile", onclick: () => send("chosen", id) },
-      ...maps.map(() => make("canvas")), make("b", { className: "name" }), make("span", { className: "text" }),
-      make("span", { className: "track" }, before, after, zero), make("span", { className: "note" }),
-    ),
-  );
+  const onchange = ({ target }) => send("ticked", [id, target.checked]);
+  if (ticked !== null) row.append(make("input", { type: "checkbox", className: "box", onchange }));
+  const bars = ["before", "after", "zero"].map((className) => make("i", { className }));
+  const track = make("span", { className: "track" }, ...bars);
+  const [text, note] = ["text", "note"].map((className) => make("span", { className }));
+  const parts = [...maps.map(() => make("canvas")), make("b", { className: "name" }), text, track, note];
+  row.append(make("button", { className: "tile", onclick: () => send("chosen", id) }, ...parts));
   return row;
 }
 

@@ -67,17 +67,12 @@ def bars(
     if look is not None:
         tables = [colour_tables()[name] for name in (look.colour_map, SIGNED_COLOUR_MAP)]
         appearance |= {"tables": tables, "opacity": look.opacity, "smooth": look.smooth}
+    values = [0.0, *(value for row in rows for value in (row.value, row.after) if value is not None)]
     drawn_anew = [*appearance.values(), *((row.id, row.maps, row.ticked is None) for row in rows)]
     data = appearance | {
         "rows": [asdict(row) for row in rows],
-        "range": bar_range or _range(rows),
+        "range": bar_range or (min(values), max(values) if any(values) else 1.0),
         "selected": selected,
         "signature": hashlib.sha256(repr(drawn_anew).encode()).hexdigest(),
     }
     _draw(data, key, chosen=lambda id_: choose(str(id_)), ticked=lambda change: tick(str(change[0]), bool(change[1])))
-
-
-def _range(rows: Sequence[Bar]) -> tuple[float, float]:
-    values = [0.0, *(value for row in rows for value in (row.value, row.after) if value is not None)]
-    low, high = min(values), max(values)
-    return (low, high) if high > low else (0.0, 1.0)

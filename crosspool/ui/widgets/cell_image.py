@@ -9,6 +9,8 @@ from crosspool.ui.widgets.browser import component, data_url
 from crosspool.ui.widgets.text import number
 
 Cell = tuple[int, int]  # row, column
+Choose = Callable[[Cell], None]
+ColourBar = dict[str, object]  # as cell_image.js draws it
 
 _HTML = (
     '<div class="frame" tabindex="0" role="application">'
@@ -18,7 +20,7 @@ _HTML = (
 _draw = component("ui/widgets/cell_image", _HTML)
 
 
-def colour_bar(colour_range: ColourRange, colour_map: str, label: str) -> dict[str, object]:
+def colour_bar(colour_range: ColourRange, colour_map: str, label: str) -> ColourBar:
     """A colour bar over `colour_range`, with five numbers."""
     low, high = colour_range
     colours = [f"rgb({r} {g} {b})" for r, g, b in colour_table(colour_map)[::15].tolist()]
@@ -26,14 +28,7 @@ def colour_bar(colour_range: ColourRange, colour_map: str, label: str) -> dict[s
 
 
 def cell_image(
-    image: Image.Image,
-    *,
-    alt: str,
-    map_size: Cell,
-    cell: Cell,
-    choose: Callable[[Cell], None],
-    key: str,
-    bar: dict[str, object] | None = None,
+    image: Image.Image, *, alt: str, map_size: Cell, cell: Cell, choose: Choose, key: str, bar: ColourBar | None = None
 ) -> None:
     """Show an image under a grid of `map_size` (rows, columns) cells; `choose(cell)` is called for another cell."""
     rows, columns = map_size
