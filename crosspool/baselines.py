@@ -11,7 +11,7 @@ from torch import fx, nn
 from torch.nn import functional as F
 
 from crosspool.encoding import Records, SignedPower, Stateless, Vectors
-from crosspool.tracing import Layout, behind_activation
+from crosspool.tracing import Layout, after_activation
 
 INPUT = "input"
 PAPER_NAMES = ("fc6", "fc7", "fc8")  # of the three layers of AlexNet and VGG
@@ -51,7 +51,7 @@ def fully_connected_layers(layout: Layout) -> tuple[FullyConnected, ...]:
     return (
         FullyConnected(INPUT, "pooled input", first.name, _averaged_map(first, modules, layout)),
         *(
-            FullyConnected(str(node.target), label, behind_activation(node, modules)[0].name)
+            FullyConnected(str(node.target), label, after_activation(node, modules)[0].name)
             for node, label in zip(layers, names, strict=True)
         ),
     )

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor, fx, nn
 
 from crosspool.grids import Size
-from crosspool.tracing import Layout, behind_activation
+from crosspool.tracing import Layout, after_activation
 
 RECTIFIERS = ("relu", "relu6", "sigmoid", "hardsigmoid", "softplus")
 
@@ -160,7 +160,7 @@ def _pair_or_reason(
         return f"pads with '{convolution.padding_mode}', not with zeros"
     if padding is None:
         return "pads its two sides unequally"
-    upper, activation = behind_activation(node, modules)
+    upper, activation = after_activation(node, modules)
     return LayerPair(
         id=str(node.target),
         label=f"{_source_name(node, names, modules)} → {names[node]}",

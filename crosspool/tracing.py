@@ -181,7 +181,7 @@ def fold_batch_norm(model: nn.Module, graph: fx.Graph) -> None:
             model.set_submodule(names[1], nn.Identity())
 
 
-def behind_activation(layer: fx.Node, modules: dict[str, nn.Module]) -> tuple[fx.Node, str | None]:
+def after_activation(layer: fx.Node, modules: dict[str, nn.Module]) -> tuple[fx.Node, str | None]:
     """The node that yields a layer's output after BatchNorm and non-linearity, and the name of the latter."""
     node = layer
     while True:

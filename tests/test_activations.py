@@ -49,12 +49,12 @@ def as_input(backbone, image, size=None):
 def hooked(backbone, pair_id, activation_id, image):
     """What forward hooks on a private copy of the network see of a pair, running all of it."""
     model = copy.deepcopy(backbone.model)
-    seen: dict[str, torch.Tensor] = {}
-    model.get_submodule(pair_id).register_forward_hook(lambda _, args, output: seen.update(lower=args[0].clone()))
-    model.get_submodule(activation_id).register_forward_hook(lambda _, args, output: seen.update(upper=output.clone()))
+    maps: dict[str, torch.Tensor] = {}
+    model.get_submodule(pair_id).register_forward_hook(lambda _, args, output: maps.update(lower=args[0].clone()))
+    model.get_submodule(activation_id).register_forward_hook(lambda _, args, output: maps.update(upper=output.clone()))
     with torch.no_grad():
         model(as_input(backbone, image))
-    return seen["lower"], seen["upper"]
+    return maps["lower"], maps["upper"]
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def hooked(backbone, pair_id, activation_id, image):
         ("convnext_tiny", "features.6.1", "features.6.1"),
     ],
 )
-def test_are_what_hooks_on_a_private_copy_see(name, pair_id, activation_id):
+def test_maps_equal_those_that_hooks_on_a_private_copy_see(name, pair_id, activation_id):
     backbone = load_backbone(name, "untrained", "cpu")
     lower, upper = hooked(backbone, pair_id, activation_id, sample())
     maps = backbone.activations(sample(), pair_id, signed=True)
@@ -76,7 +76,7 @@ def test_are_what_hooks_on_a_private_copy_see(name, pair_id, activation_id):
     assert torch.equal(maps.upper, upper)
 
 
-def test_set_no_hooks(lite0, monkeypatch):
+def test_no_hooks_are_set(lite0, monkeypatch):
     def refuse(*args, **kwargs):
         raise AssertionError("a hook was registered")
 
@@ -115,7 +115,7 @@ def test_size_framing_and_default_pair(lite0):
     assert torch.equal(maps.upper, lite0.activations([squashed], maps.pair.id, 160, framing="squash").upper)
 
 
-def test_need_no_gradient_and_leave_the_weights_alone(lite0):
+def test_maps_need_no_gradient_and_the_weights_stay_the_same(lite0):
     before = {name: value.clone() for name, value in lite0.model.state_dict().items()}
     maps = lite0.activations(sample())
     assert not maps.lower.requires_grad
@@ -138,9 +138,9 @@ def test_impossible_requests(lite0, alexnet):
 
 def load_architecture_only(name):
     """A backbone that knows its pairs but has no weights to run with."""
-    found = Architecture(spec_of(name))
+    structure = Architecture(spec_of(name))
     model = nn.Identity()
-    return backbone_module.Backbone(found.spec, found, model, torch.device("cpu"), "none", ())
+    return backbone_module.Backbone(structure.spec, structure, model, torch.device("cpu"), "none", ())
 
 
 # --- only as far as needed
@@ -151,7 +151,7 @@ class Unreachable(nn.Module):
         raise AssertionError("a layer behind t+1 was computed")
 
 
-def test_stop_at_the_upper_map(alexnet):
+def test_the_network_runs_only_up_to_the_upper_map(alexnet):
     model = copy.deepcopy(alexnet.model)
     for behind in ("features.5", "features.6", "features.10", "features.12", "avgpool", "classifier.1", "classifier.6"):
         model.set_submodule(behind, Unreachable())
@@ -225,7 +225,7 @@ def test_nothing_works_in_place_after_loading(name):
 
 
 @pytest.mark.parametrize("at_once", [1, 3, 1000])
-def test_in_chunks_as_in_one_piece(lite0, monkeypatch, at_once):
+def test_chunks_give_the_same_maps_as_one_batch(lite0, monkeypatch, at_once):
     images = crops(7)
     single = [lite0.activations(image, size=128) for image in images]
     classes = [lite0.predict(image, 3, size=128)[0] for image in images]
@@ -234,9 +234,9 @@ def test_in_chunks_as_in_one_piece(lite0, monkeypatch, at_once):
     assert len(maps.framed) == 7
     torch.testing.assert_close(maps.lower, torch.cat([one.lower for one in single]), rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(maps.upper, torch.cat([one.upper for one in single]), rtol=1e-4, atol=1e-4)
-    for found, expected in zip(lite0.predict(images, 3, size=128), classes, strict=True):
-        assert [label for label, _ in found] == [label for label, _ in expected]
-        assert [value for _, value in found] == pytest.approx([value for _, value in expected], abs=1e-4)
+    for predicted, expected in zip(lite0.predict(images, 3, size=128), classes, strict=True):
+        assert [label for label, _ in predicted] == [label for label, _ in expected]
+        assert [value for _, value in predicted] == pytest.approx([value for _, value in expected], abs=1e-4)
 
 
 # --- threads
@@ -295,25 +295,29 @@ def test_maps_computed_in_the_middle_of_a_trace(alexnet):
     """
     expected = alexnet.activations(sample())
     graph, x = alexnet.architecture.layout().graph, as_input(alexnet, sample())
-    found = {}
+    traced_results = {}
 
     def join(net, y):
-        found["maps"] = alexnet.activations(sample())
-        found["classes"] = alexnet.predict(sample())
+        traced_results["maps"] = alexnet.activations(sample())
+        traced_results["classes"] = alexnet.predict(sample())
         with pytest.raises(NameError, match="module is not installed as a submodule"):
             fx.Interpreter(alexnet.model, graph=graph).run(x)
         return net.image(y)
 
     traced = fx.Tracer().trace(Net(join, image=nn.Conv2d(3, 4, 1)))
     assert [node.name for node in traced.nodes] == ["x", "image", "output"]  # and nothing of AlexNet
-    assert torch.equal(found["maps"].lower, expected.lower)
-    assert torch.equal(found["maps"].upper, expected.upper)
-    assert found["classes"] == alexnet.predict(sample())
+    assert torch.equal(traced_results["maps"].lower, expected.lower)
+    assert torch.equal(traced_results["maps"].upper, expected.upper)
+    assert traced_results["classes"] == alexnet.predict(sample())
 
 
 def test_two_threads_ask_for_new_sizes_at_once():
-    found = Architecture(spec_of("alexnet"))
+    structure = Architecture(spec_of("alexnet"))
+
+    def pairs_and_sizes(size):
+        return structure.layer_pairs, structure.map_sizes(structure.default_pair, size)
+
     with ThreadPoolExecutor(8) as pool:
-        pairs = list(pool.map(lambda size: (found.layer_pairs, found.map_sizes(found.default_pair, size)), [256] * 16))
+        pairs = list(pool.map(pairs_and_sizes, [256] * 16))
     assert set(pairs) == {pairs[0]}
     assert pairs[0][1] == ((15, 15), (15, 15))

@@ -83,7 +83,7 @@ NEW = [tinted(50, 1), tinted(51, 0), noise(52)]
 # --- training
 
 
-def test_recognises_what_it_was_taught(trained, lite0):
+def test_a_trained_classifier_recognises_its_classes(trained, lite0):
     classifier = trained("global@128")
     scores = classifier.scores(NEW, lite0)
     assert scores.shape == (3, 3)
@@ -114,7 +114,7 @@ def test_scores_in_the_primal_are_those_in_the_dual(lite0, cache, monkeypatch, n
     np.testing.assert_allclose(classifier.scores(NEW, lite0), machine.decision_function(new @ known.T), atol=1e-4)
 
 
-def test_says_how_it_was_trained(trained, lite0):
+def test_settings_describe_the_training(trained, lite0):
     classifier = trained(f"{SHORT}/pca3")
     settings = classifier.settings
     assert settings.model_dump() | {"versions": ..., "photographs": ...} == {
@@ -171,7 +171,7 @@ def test_progress_counts_the_images(lite0, cache):
 
 @pytest.mark.parametrize("multi_label", [False, True], ids=["classes", "labels"])
 @pytest.mark.parametrize("name", METHODS)
-def test_says_the_same_when_read_again(trained, lite0, tmp_path, name, multi_label):
+def test_a_saved_classifier_gives_the_same_scores(trained, lite0, tmp_path, name, multi_label):
     classifier = trained(name, multi_label)
     classifier.save(tmp_path / "file")
     again = load_classifier(tmp_path / "file")
@@ -263,7 +263,7 @@ def test_rewriting_alone_does_no_damage(saved, lite0, trained):
     [b"", b"\x00", b"no classifier" * 99, b"\xff" * 64, (2).to_bytes(8, "little") + b"{}", png(noise(0))],
     ids=["empty", "a byte", "text", "huge header", "bare safetensors", "image"],
 )
-def test_other_bytes(tmp_path, data):
+def test_bytes_of_other_kinds_are_refused(tmp_path, data):
     (tmp_path / "file").write_bytes(data)
     with pytest.raises(ModelError, match=r"file is not a classifier .* train one with: crosspool train"):
         load_classifier(tmp_path / "file")
@@ -327,7 +327,7 @@ def test_absent_settings(saved, absent):
         load_classifier(saved)
 
 
-def test_a_sentence_about_a_file_has_an_end(saved):
+def test_a_long_message_about_a_file_is_shortened(saved):
     rewritten(saved, backbone="x" * 3000)
     with pytest.raises(ModelError, match=r"is not consistent \(There is no backbone 'x") as caught:
         load_classifier(saved)

@@ -183,7 +183,7 @@ def test_a_dead_channel_adds_nothing():
     assert not part.evidence[0].any()
 
 
-def test_a_image_of_nothing_has_the_intercept_as_its_score():
+def test_an_image_without_activations_has_the_intercept_as_its_score():
     classifier, record = two_channels()
     record[classifier.encoder[0].upper][:] = 0
     contributions = explained(classifier, record).contributions("p")
@@ -225,7 +225,7 @@ def test_the_evidence_of_an_averaged_map_is_the_class_activation_map():
     np.testing.assert_allclose(part.evidence, expected, atol=1e-7)
 
 
-def test_the_maximum_speaks_where_it_is():
+def test_the_evidence_of_a_maximum_is_at_its_position():
     classifier, (record, _) = random_classifier("max", 9)
     (source,) = classifier.method.sources
     evidence = explained(classifier, record).contributions("class 0").parts[0].evidence
@@ -237,7 +237,7 @@ def test_the_maximum_speaks_where_it_is():
 # --- where evidence lies
 
 
-def test_tiles_lie_where_they_were_cut():
+def test_the_evidence_of_tiles_is_where_they_were_cut():
     """A weight in the lower left tile alone is evidence in the lower left quarter alone."""
     classifier, (record, _) = random_classifier("cl-f@256", 10)
     upper = classifier.encoder[0].upper
@@ -326,7 +326,7 @@ def test_own_classes_where_the_last_layer_is_a_convolution():
     assert np.flatnonzero(contributions.channels).tolist() in ([], [3])
 
 
-def test_own_classes_behind_several_layers_cannot_be_split():
+def test_own_classes_after_several_layers_cannot_be_split():
     backbone = load_backbone("alexnet", "untrained", "cpu")
     with pytest.raises(ModelError, match="train a classifier, or choose another network"):
         own_classifier(backbone)

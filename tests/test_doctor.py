@@ -74,7 +74,7 @@ def test_every_package_that_is_required_is_looked_at() -> None:
 
 
 @pytest.mark.parametrize("declared", [None, object()])
-def test_the_guard_of_torchvisions_operators_is_told(monkeypatch, declared) -> None:
+def test_operators_that_do_not_load_are_a_warning(monkeypatch, declared) -> None:
     monkeypatch.setattr(torchvision_guard, "declared_operators", declared)
     check = only(doctor._operators)
     assert (check.state, bool(check.advice)) == (("ok", False) if declared is None else ("warn", True))
@@ -103,7 +103,7 @@ def test_broken_embedded_weights_fail(tmp_path, monkeypatch, content, state) -> 
     assert "--force-reinstall" in check.advice
 
 
-def test_an_empty_cache_is_fine_and_stays_unmade(empty_cache) -> None:
+def test_an_absent_cache_is_fine_and_is_not_created(empty_cache) -> None:
     assert only(doctor._cache).state == "ok"
     assert str(empty_cache) in only(doctor._cache).found
     assert only(doctor._cached_weights).found.startswith("none yet")

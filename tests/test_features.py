@@ -1,4 +1,4 @@
-"""Arrays kept by what they were computed from: found again, found damaged, and never mixed up."""
+"""The cache of arrays and the records in it: arrays come back, damage is noticed, and keys never mix them up."""
 
 import multiprocessing
 import os
@@ -111,10 +111,10 @@ KEY = "ab" + 62 * "0"
 )
 def test_arrays_come_back_as_they_were(tmp_path, array):
     ArrayCache(tmp_path).put(KEY, array)
-    found = ArrayCache(tmp_path).get(KEY)
-    assert found is not None
-    assert found.shape == array.shape
-    np.testing.assert_array_equal(found, array)
+    cached = ArrayCache(tmp_path).get(KEY)
+    assert cached is not None
+    assert cached.shape == array.shape
+    np.testing.assert_array_equal(cached, array)
 
 
 def test_a_cache_with_a_limit_lets_the_oldest_entries_go(tmp_path):
@@ -171,8 +171,8 @@ def test_every_flipped_byte_is_noticed(tmp_path):
     data = entry.read_bytes()
     for place in range(len(data)):
         entry.write_bytes(data[:place] + bytes([data[place] ^ 0x55]) + data[place + 1 :])
-        found = ArrayCache(tmp_path).get(KEY)
-        assert found is None or np.array_equal(found, ARRAY)
+        cached = ArrayCache(tmp_path).get(KEY)
+        assert cached is None or np.array_equal(cached, ARRAY)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(28, "No space left on device")])
@@ -201,9 +201,9 @@ def test_a_folder_that_cannot_be_used(tmp_path):
 
 def value_of(folder, number):
     """The number that an entry is full of, or None where there is no entry."""
-    found = ArrayCache(folder).get(f"{number:064x}")
-    assert found is None or np.ptp(found) == 0
-    return None if found is None else found[0, 0]
+    cached = ArrayCache(folder).get(f"{number:064x}")
+    assert cached is None or np.ptp(cached) == 0
+    return None if cached is None else cached[0, 0]
 
 
 def write_all(folder, first):
@@ -212,7 +212,7 @@ def write_all(folder, first):
 
 
 @pytest.mark.parametrize("kind", [threading.Thread, multiprocessing.get_context("spawn").Process])
-def test_any_number_may_write_at_the_same_time(tmp_path, kind):
+def test_many_may_write_at_the_same_time(tmp_path, kind):
     """Another thread or process, while this one writes the same forty entries and reads them."""
     writer = kind(target=write_all, args=(tmp_path, 20))
     writer.start()
@@ -225,7 +225,7 @@ def test_any_number_may_write_at_the_same_time(tmp_path, kind):
     assert [value_of(tmp_path, i) for i in range(40)] == list(range(40))
 
 
-def test_where_the_cache_is(monkeypatch, tmp_path):
+def test_the_default_folder_of_the_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("CROSSPOOL_CACHE", str(tmp_path))
     assert default_cache() == tmp_path
     monkeypatch.delenv("CROSSPOOL_CACHE")
@@ -246,9 +246,9 @@ def test_records_are_those_computed_bit_for_bit(tiny, features_of):
 
 def test_nothing_is_computed_twice(features_of, runs, monkeypatch):
     dataset = tints()
-    seen: list[int] = []
-    assert features_of(dataset, EVERYTHING).compute(seen.append) == {}
-    assert seen == list(range(1, 10))
+    counts: list[int] = []
+    assert features_of(dataset, EVERYTHING).compute(counts.append) == {}
+    assert counts == list(range(1, 10))
     assert len(runs) == 9 * 4
     monkeypatch.setattr(Sample, "decode", lambda self, data: pytest.fail("an image is decoded"))
     again = features_of(dataset, EVERYTHING)
@@ -266,7 +266,7 @@ def test_only_what_is_missing_is_computed(features_of, runs):
     assert runs == [(JITTER.node,), (PAIR[1].node,)] * 9
 
 
-def test_records_are_computed_when_nobody_has_yet(features_of, runs):
+def test_missing_records_are_computed(features_of, runs):
     dataset = tints()
     features = features_of(dataset)
     first = features.record(2, PAIR)
@@ -350,7 +350,7 @@ def test_damaged_entries_are_computed_again(tmp_path, features_of, runs, damage)
     assert len(runs) == 2
 
 
-def test_a_image_that_changed_meanwhile_does_not_take_the_old_ones_place(tmp_path, features_of):
+def test_a_changed_image_does_not_replace_the_old_entry(tmp_path, features_of):
     files = [png(noise(0))]
     dataset = dataset_of([lambda: files[0]], np.array([0]))
     features = features_of(dataset)
@@ -372,9 +372,9 @@ def test_samples_that_cannot_be_read_are_reported(features_of, runs):
     outside = Sample("outside", lambda: png(noise(3)), (30, 30, 40, 40))
     dataset = dataset_of([png(noise(1)), b"no image", absent, cut, b"", png(noise(2))], np.arange(6) % 3)
     dataset = Dataset("mixed", dataset.classes, (*dataset.samples, outside), np.arange(7) % 3)
-    seen: list[int] = []
-    failed = features_of(dataset).compute(seen.append)
-    assert seen == list(range(1, 8))
+    counts: list[int] = []
+    failed = features_of(dataset).compute(counts.append)
+    assert counts == list(range(1, 8))
     assert len(runs) == 2
     assert {index: sentence.split(" (")[0] for index, sentence in failed.items()} == {
         1: "image 1 is not an image that can be read here; save it as JPEG, PNG, WebP, AVIF, HEIC, GIF, TIFF or BMP.",
@@ -432,7 +432,7 @@ def test_boxes_of_one_file_are_one_photograph_and_several_images(features_of):
     assert len({features.image_key(i) for i in range(3)}) == 3
 
 
-def test_a_image_with_an_identity_is_made_only_to_be_computed(features_of, runs):
+def test_an_image_with_an_identity_is_drawn_only_to_be_computed(features_of, runs):
     made = []
 
     def draw():

@@ -26,7 +26,7 @@ def views(kind, image=None, *, preprocessing=PLAIN, size=SIZE, framing="squash")
 
 @pytest.mark.parametrize("kind", COUNTS)
 @pytest.mark.parametrize("framing", ["crop", "squash"])
-def test_how_many_and_how_large(kind, framing):
+def test_the_number_and_size_of_views(kind, framing):
     images = views(kind, sample("rocket"), size=160, framing=framing)
     assert len(images) == COUNTS[kind]
     side = 80 if kind == "tiles" else 160
@@ -35,7 +35,7 @@ def test_how_many_and_how_large(kind, framing):
 
 @pytest.mark.parametrize("framing", ["crop", "squash"])
 @pytest.mark.parametrize("size", [128, 192])
-def test_the_whole_is_what_frame_gives(framing, size):
+def test_the_whole_view_is_the_framed_image(framing, size):
     image = sample("rocket")
     assert image.width != image.height
     (whole,) = views("whole", image, preprocessing=GREY, size=size, framing=framing)

@@ -116,7 +116,7 @@ def test_a_format_that_is_not_listed():
 
 
 @pytest.mark.parametrize("sides", [(16, 5000), (5000, 16), (40, 30), (2000, 100)])
-def test_what_was_shrunk_can_be_read_again(sides):
+def test_shrunk_images_can_be_read_again(sides):
     shrunk = load_image(images.shrunk_file(photo(sides), 1000))
     assert max(shrunk.size) == min(1000, max(sides))
     assert min(shrunk.size) >= 16
@@ -408,7 +408,7 @@ def test_not_an_image():
     assert message(b"%!PS-Adobe-3.0 EPSF-3.0\n").startswith("The image is not an image")
 
 
-def test_files_that_are_wrongly_opened(tmp_path):
+def test_files_opened_in_the_wrong_mode(tmp_path):
     path = tmp_path / "quarters.png"
     path.write_bytes(encode(quarters(), "PNG"))
     with open(path, encoding="latin-1") as text:

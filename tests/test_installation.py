@@ -48,7 +48,7 @@ def test_a_clone_that_is_not_installed_has_its_own_list(not_installed) -> None:
     assert not library & app
 
 
-def test_the_apps_files_lie_in_the_wheel_or_in_the_clone(monkeypatch, tmp_path) -> None:
+def test_the_apps_files_are_in_the_wheel_or_in_the_clone(monkeypatch, tmp_path) -> None:
     assert (app_folder() / "app.py").is_file()
     monkeypatch.setattr(installation, "PACKAGE", tmp_path / "crosspool")
     assert app_folder() == tmp_path

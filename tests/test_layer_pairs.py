@@ -54,14 +54,14 @@ def test_a_convolution_and_its_rectified_output():
 
 
 def test_sizes_of_the_maps():
-    found = trace_layout(chain(nn.MaxPool2d(2), nn.Conv2d(4, 6, 3, stride=2, padding=2, dilation=2)).eval(), 10)
-    (pair,), _ = find_layer_pairs(found)
+    layout = trace_layout(chain(nn.MaxPool2d(2), nn.Conv2d(4, 6, 3, stride=2, padding=2, dilation=2)).eval(), 10)
+    (pair,), _ = find_layer_pairs(layout)
     assert (pair.id, pair.dilation) == ("3", (2, 2))
-    assert found.map_size(pair.lower) == (5, 5)
-    assert found.map_size(pair.upper) == (3, 3)
+    assert layout.map_size(pair.lower) == (5, 5)
+    assert layout.map_size(pair.upper) == (3, 3)
 
 
-def test_the_upper_map_lies_behind_batch_norm():
+def test_the_upper_map_comes_after_batch_norm():
     (pair,), _ = found_in(chain(nn.Conv2d(4, 6, 1), nn.BatchNorm2d(6), nn.ReLU6()))
     assert (pair.upper, pair.activation) == ("_4", "ReLU6")
 
@@ -96,10 +96,10 @@ def test_activations_that_let_negative_values_through(activation, negative):
 )
 def test_functional_activations_lose_their_in_place_form(rectify, name):
     net = Net(lambda net, x: rectify(net.u(net.image(x))), image=nn.Conv2d(3, 4, 1), u=nn.Conv2d(4, 4, 1))
-    found = trace_layout(net.eval(), 4)
-    (pair,), _ = find_layer_pairs(found)
+    layout = trace_layout(net.eval(), 4)
+    (pair,), _ = find_layer_pairs(layout)
     assert pair.activation == name
-    node = found.node(pair.upper)
+    node = layout.node(pair.upper)
     assert not node.kwargs.get("inplace")
     assert not str(node.target).endswith("_")
 
@@ -111,9 +111,9 @@ def test_in_place_additions_become_plain_ones():
         return net.v(y)
 
     net = Net(residual, image=nn.Conv2d(3, 4, 1), u=nn.Conv2d(4, 4, 1), v=nn.Conv2d(4, 4, 1))
-    found = trace_layout(net.eval(), 4)
-    assert operator.iadd not in {node.target for node in found.graph.nodes}
-    first, second = find_layer_pairs(found)[0]
+    layout = trace_layout(net.eval(), 4)
+    assert operator.iadd not in {node.target for node in layout.graph.nodes}
+    first, second = find_layer_pairs(layout)[0]
     assert (first.id, first.upper, first.activation) == ("u", "u", None)
     assert (second.id, second.lower) == ("v", "add")
     assert second.label == "u → v"
@@ -181,10 +181,16 @@ def test_too_small_an_input_is_refused_in_plain_words():
 
 
 def test_alexnet():
-    found = architecture("alexnet")
+    structure = architecture("alexnet")
     listed = {
-        pair.id: (pair.label, pair.lower_channels, pair.upper_channels, pair.kernel_size, *found.map_sizes(pair, 224))
-        for pair in found.layer_pairs
+        pair.id: (
+            pair.label,
+            pair.lower_channels,
+            pair.upper_channels,
+            pair.kernel_size,
+            *structure.map_sizes(pair, 224),
+        )
+        for pair in structure.layer_pairs
     }
     assert listed == {
         "features.3": ("conv1 → conv2", 64, 192, (5, 5), (27, 27), (27, 27)),
@@ -192,21 +198,21 @@ def test_alexnet():
         "features.8": ("conv3 → conv4", 384, 256, (3, 3), (13, 13), (13, 13)),
         "features.10": ("conv4 → conv5", 256, 256, (3, 3), (13, 13), (13, 13)),
     }
-    assert found.not_offered == (NotOffered("features.0", "reads the image itself, not a feature map"),)
-    assert {pair.activation for pair in found.layer_pairs} == {"ReLU"}
-    assert found.default_pair.id == "features.10"
-    assert found.map_sizes(found.default_pair, 448)[1] == (27, 27)
+    assert structure.not_offered == (NotOffered("features.0", "reads the image itself, not a feature map"),)
+    assert {pair.activation for pair in structure.layer_pairs} == {"ReLU"}
+    assert structure.default_pair.id == "features.10"
+    assert structure.map_sizes(structure.default_pair, 448)[1] == (27, 27)
 
 
 def test_the_embedded_network_ends_in_320_under_1280():
-    found = architecture("efficientnet_lite0")
-    pair = found.default_pair
+    structure = architecture("efficientnet_lite0")
+    pair = structure.default_pair
     assert (pair.id, pair.lower_channels, pair.upper_channels, pair.kernel_size) == ("conv_head", 320, 1280, (1, 1))
     assert (pair.feature_length, pair.activation) == (409_600, "ReLU6")
-    assert found.map_sizes(pair) == ((7, 7), (7, 7))
-    assert found.map_sizes(pair, 448) == ((14, 14), (14, 14))
-    assert len(found.layer_pairs) == 32
-    assert [refused.reason[:9] for refused in found.not_offered] == ["reads the", *["depthwise"] * 16]
+    assert structure.map_sizes(pair) == ((7, 7), (7, 7))
+    assert structure.map_sizes(pair, 448) == ((14, 14), (14, 14))
+    assert len(structure.layer_pairs) == 32
+    assert [refused.reason[:9] for refused in structure.not_offered] == ["reads the", *["depthwise"] * 16]
 
 
 @pytest.mark.parametrize(
@@ -222,8 +228,8 @@ def test_the_embedded_network_ends_in_320_under_1280():
     ],
 )
 def test_how_many_pairs(name, pairs, last):
-    found = architecture(name).layer_pairs
-    assert (len(found), found[-1].label) == (pairs, last)
+    layer_pairs = architecture(name).layer_pairs
+    assert (len(layer_pairs), layer_pairs[-1].label) == (pairs, last)
 
 
 def test_squeeze_and_excite_has_a_single_position():
@@ -232,20 +238,20 @@ def test_squeeze_and_excite_has_a_single_position():
 
 
 def test_asking_for_a_pair():
-    found = architecture("alexnet")
-    assert found.pair("features.3") is found.layer_pairs[0]
+    structure = architecture("alexnet")
+    assert structure.pair("features.3") is structure.layer_pairs[0]
     with pytest.raises(LayerPairError, match=r"has no layer pair 'conv5'; it has features\.3, features\.6"):
-        found.pair("conv5")
+        structure.pair("conv5")
     with pytest.raises(LayerPairError, match=r"features\.0 of alexnet defines no layer pair: it reads the image"):
-        found.pair("features.0")
+        structure.pair("features.0")
     with pytest.raises(LayerPairError, match=r"it has \.\.\., "):
         architecture("densenet121").pair("nonsense")
 
 
-def test_sizes_are_worked_out_anew_however_many_were_asked_for():
-    found = architecture("alexnet")
+def test_sizes_are_computed_again_after_many_others():
+    structure = architecture("alexnet")
     for size in (*range(224, 264), 224):
-        rows = found.map_sizes(found.default_pair, size)[1][0]
+        rows = structure.map_sizes(structure.default_pair, size)[1][0]
         conv1 = (size + 2 * 2 - 11) // 4 + 1
         assert rows == ((conv1 - 3) // 2 + 1 - 3) // 2 + 1
 
@@ -271,27 +277,29 @@ def test_every_classification_cnn_is_among_them():
 
 @pytest.mark.parametrize("name", ALL)
 def test_listing_needs_no_weights(name):
-    found = architecture(name)
+    structure = architecture(name)
     convolutions = {
-        id: module for id, module in without_memory(found.spec, 1000).named_modules() if isinstance(module, nn.Conv2d)
+        id: module
+        for id, module in without_memory(structure.spec, 1000).named_modules()
+        if isinstance(module, nn.Conv2d)
     }
     assert all(module.weight.is_meta for module in convolutions.values())
-    listed = [pair.id for pair in found.layer_pairs] + [refused.id for refused in found.not_offered]
+    listed = [pair.id for pair in structure.layer_pairs] + [refused.id for refused in structure.not_offered]
     assert sorted(listed) == sorted(convolutions)  # each once
-    assert all(refused.reason for refused in found.not_offered)
-    assert sum("reads the image" in refused.reason for refused in found.not_offered) == 1
-    for pair in found.layer_pairs:
+    assert all(refused.reason for refused in structure.not_offered)
+    assert sum("reads the image" in refused.reason for refused in structure.not_offered) == 1
+    for pair in structure.layer_pairs:
         module = convolutions[pair.id]
         assert module.groups == 1
         assert (pair.lower_channels, pair.upper_channels) == (module.in_channels, module.out_channels)
         assert (pair.kernel_size, pair.stride) == (module.kernel_size, module.stride)
-        lower, upper = found.map_sizes(pair)
+        lower, upper = structure.map_sizes(pair)
         assert upper[0] * upper[1] > 1
         for a, b, k, s, p, d in zip(
             lower, upper, pair.kernel_size, pair.stride, pair.padding, pair.dilation, strict=True
         ):
             assert b == (a + 2 * p - d * (k - 1) - 1) // s + 1
-    assert found.default_pair == found.layer_pairs[-1]
+    assert structure.default_pair == structure.layer_pairs[-1]
 
 
 class Recording(_Run):

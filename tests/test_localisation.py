@@ -20,28 +20,28 @@ def maps(*values):
 
 
 def test_by_hand():
-    found = score_region(maps([4, 1, 3, 2], [1, 4, 2, 3], [4, 3, 2, 1]), LEFT)
+    scores = score_region(maps([4, 1, 3, 2], [1, 4, 2, 3], [4, 3, 2, 1]), LEFT)
     # The region is found at ranks 1 and 2; at ranks 3 and 4; at ranks 1 and 3.
-    assert found.precision == pytest.approx([1, (1 / 3 + 2 / 4) / 2, (1 + 2 / 3) / 2])
-    assert found.pointing.tolist() == [1, 0, 1]
-    assert found.chance == 0.5
+    assert scores.precision == pytest.approx([1, (1 / 3 + 2 / 4) / 2, (1 + 2 / 3) / 2])
+    assert scores.pointing.tolist() == [1, 0, 1]
+    assert scores.chance == 0.5
 
 
-def test_a_map_that_knows_nothing_is_at_chance():
+def test_an_uninformative_map_is_at_chance():
     mask = np.zeros((12, 12), bool)
     mask[2:5, 7:9] = True
-    found = score_region(torch.stack([torch.zeros(4, 4), torch.full((4, 4), 6.0)]), mask)
-    assert found.precision == pytest.approx([6 / 144] * 2)
-    assert found.chance == pytest.approx(6 / 144)
+    scores = score_region(torch.stack([torch.zeros(4, 4), torch.full((4, 4), 6.0)]), mask)
+    assert scores.precision == pytest.approx([6 / 144] * 2)
+    assert scores.chance == pytest.approx(6 / 144)
 
 
 def test_a_cell_that_the_region_only_touches_counts_by_its_share():
     mask = np.zeros((4, 4), bool)
     mask[0, 0] = True  # a quarter of the first of 2 x 2 cells
     assert cell_shares(mask, (2, 2)).tolist() == [[0.25, 0], [0, 0]]
-    found = score_region(maps([9, 0, 0, 0]), mask)
-    assert found.pointing.tolist() == [0.25]
-    assert found.precision == pytest.approx([0.25])
+    scores = score_region(maps([9, 0, 0, 0]), mask)
+    assert scores.pointing.tolist() == [0.25]
+    assert scores.precision == pytest.approx([0.25])
 
 
 def test_cells_that_cut_through_pixels_share_them():
@@ -58,8 +58,8 @@ def test_equals_scikit_learn_on_every_pixel(seed, rows, columns):
     values = rng.integers(0, 4, (3, rows, columns)).astype(np.float32)  # many ties
     mask = rng.random((3 * rows, 2 * columns)) < 0.3
     mask[0, 0] = True
-    found = score_region(torch.from_numpy(values), mask)
-    for channel, precision in zip(values, found.precision, strict=True):
+    scores = score_region(torch.from_numpy(values), mask)
+    for channel, precision in zip(values, scores.precision, strict=True):
         pixels = np.kron(channel, np.ones((3, 2)))
         assert precision == pytest.approx(average_precision_score(mask.ravel(), pixels.ravel()))
 

@@ -31,15 +31,15 @@ def two_convolutions():
     ],
 )
 def test_two_convolutions_by_hand(row, column, box):
-    found = two_convolutions()
-    assert found.map_size("_2") == (4, 4)
-    assert receptive_field(found, "_2", row, column) == box
+    layout = two_convolutions()
+    assert layout.map_size("_2") == (4, 4)
+    assert receptive_field(layout, "_2", row, column) == box
 
 
 def test_of_the_first_layer_and_of_the_image_itself():
-    found = two_convolutions()
-    assert receptive_field(found, "_0", 4, 0) == Box(0, 3, 2, 6)
-    assert receptive_field(found, "input_1", 7, 2) == Box(2, 7, 3, 8)
+    layout = two_convolutions()
+    assert receptive_field(layout, "_0", 4, 0) == Box(0, 3, 2, 6)
+    assert receptive_field(layout, "input_1", 7, 2) == Box(2, 7, 3, 8)
 
 
 def test_a_box_has_sides():
@@ -54,8 +54,8 @@ def test_a_position_outside_the_map(row, column):
 
 def test_pixels_that_no_window_reaches_are_not_in_it():
     """With stride 2 the first convolution never reads the tenth row, however far the second one reaches."""
-    found = trace_layout(nn.Sequential(nn.Conv2d(3, 2, 3, stride=2), nn.Conv2d(2, 2, 3, padding=1)).eval(), 10)
-    assert receptive_field(found, "_1", 3, 3) == Box(4, 4, 9, 9)
+    layout = trace_layout(nn.Sequential(nn.Conv2d(3, 2, 3, stride=2), nn.Conv2d(2, 2, 3, padding=1)).eval(), 10)
+    assert receptive_field(layout, "_1", 3, 3) == Box(4, 4, 9, 9)
 
 
 def test_a_whole_map_in_one_number_sees_everything():
@@ -63,15 +63,15 @@ def test_a_whole_map_in_one_number_sees_everything():
         x = net.image(x)
         return net.u(x * F.adaptive_avg_pool2d(x, 1).sigmoid())
 
-    found = trace_layout(Net(gated, image=nn.Conv2d(3, 4, 1), u=nn.Conv2d(4, 4, 1)).eval(), 16)
-    (pair,), _ = find_layer_pairs(found)
-    assert receptive_field(found, pair.lower, 3, 3) == Box(0, 0, 16, 16)
-    assert receptive_field(found, "image", 3, 3) == Box(3, 3, 4, 4)
+    layout = trace_layout(Net(gated, image=nn.Conv2d(3, 4, 1), u=nn.Conv2d(4, 4, 1)).eval(), 16)
+    (pair,), _ = find_layer_pairs(layout)
+    assert receptive_field(layout, pair.lower, 3, 3) == Box(0, 0, 16, 16)
+    assert receptive_field(layout, "image", 3, 3) == Box(3, 3, 4, 4)
 
 
 def test_a_circular_padding_sees_the_other_side():
-    found = trace_layout(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1, padding_mode="circular")).eval(), 16)
-    assert receptive_field(found, "_0", 0, 0) == Box(0, 0, 16, 16)
+    layout = trace_layout(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1, padding_mode="circular")).eval(), 16)
+    assert receptive_field(layout, "_0", 0, 0) == Box(0, 0, 16, 16)
 
 
 def pair_with(kernel_size, stride, padding, dilation):
@@ -190,14 +190,14 @@ TINY = {
 @pytest.mark.parametrize("name", TINY)
 def test_tiny_networks_see_what_has_a_gradient(name):
     model = averaging(TINY[name]())
-    found = trace_layout(model, 23)
-    pairs, refused = find_layer_pairs(found)
+    layout = trace_layout(model, 23)
+    pairs, refused = find_layer_pairs(layout)
     assert [item.reason for item in refused] == ["reads the image itself, not a feature map"]
     for pair in pairs:
-        rows, columns = found.map_size(pair.upper)
+        rows, columns = layout.map_size(pair.upper)
         positions = {(row, column) for row in (0, 1, rows // 2, rows - 1) for column in (0, columns // 2, columns - 1)}
-        for position, expected in seen_by(model, found.graph, pair, 23, positions).items():
-            box = receptive_field(found, pair.upper, *position)
+        for position, expected in seen_by(model, layout.graph, pair, 23, positions).items():
+            box = receptive_field(layout, pair.upper, *position)
             if expected is None:  # its patch is all padding: the pixels nearest to it stand in
                 assert box.width > 0
                 assert box.height > 0
@@ -214,10 +214,10 @@ def test_tiny_networks_see_what_has_a_gradient(name):
 )  # fmt: skip
 def test_real_networks_see_what_has_a_gradient(name):
     size = 160
-    found = architecture(name)
-    at_size = found.layout(size)
-    model = averaging(without_memory(found.spec, 1000).to_empty(device="cpu"))
-    pairs = found.layer_pairs
+    structure = architecture(name)
+    at_size = structure.layout(size)
+    model = averaging(without_memory(structure.spec, 1000).to_empty(device="cpu"))
+    pairs = structure.layer_pairs
     for pair in {pairs[0], pairs[len(pairs) // 3]}:  # the fields of the later ones fill the image
         positions = corners_and_centre(at_size.map_size(pair.upper))
         for position, expected in seen_by(model, at_size.graph, pair, size, positions).items():
@@ -225,9 +225,9 @@ def test_real_networks_see_what_has_a_gradient(name):
 
 
 def test_squeeze_and_excite_sees_the_whole_image():
-    found = architecture("mobilenet_v3_small")
-    for pair in found.layer_pairs[1:]:
-        assert receptive_field(found.layout(192), pair.upper, 0, 0) == Box(0, 0, 192, 192), pair.id
+    structure = architecture("mobilenet_v3_small")
+    for pair in structure.layer_pairs[1:]:
+        assert receptive_field(structure.layout(192), pair.upper, 0, 0) == Box(0, 0, 192, 192), pair.id
 
 
 def test_a_trained_network_with_its_maxima_sees_no_more():
@@ -246,8 +246,8 @@ def test_a_trained_network_with_its_maxima_sees_no_more():
 
 def test_alexnets_last_pair_by_its_published_arithmetic():
     """Kernels 11, 3, 5, 3, 3, 3, 3 with strides 4, 2, 1, 2, 1, 1, 1: a field of 163 pixels, 16 pixels apart."""
-    found = architecture("alexnet")
-    pair = found.default_pair
-    here, below = (receptive_field(found.layout(896), pair.upper, row, 20) for row in (20, 21))
+    structure = architecture("alexnet")
+    pair = structure.default_pair
+    here, below = (receptive_field(structure.layout(896), pair.upper, row, 20) for row in (20, 21))
     assert (here.width, here.height) == (163, 163)
     assert (below.top - here.top, below.left - here.left) == (16, 0)

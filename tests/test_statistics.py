@@ -21,15 +21,15 @@ POOLED = torch.tensor([[3.0, 4], [5, 5], [0, 0], [0, -5]])
 
 
 def test_by_hand():
-    found = channel_statistics(UPPER, POOLED)
-    assert found.peak.tolist() == [5, 2, 0, -4]  # of the largest magnitude, with its sign
-    assert found.peak_row.tolist() == [1, 0, 0, 0]
-    assert found.peak_column.tolist() == [2, 0, 0, 2]
-    assert found.mean.tolist() == [1, 2, 0, 0]
-    assert found.active.tolist() == [2, 6, 0, 3]
-    assert found.sparsity == pytest.approx([4 / 6, 0, 1, 3 / 6], abs=1e-15)
-    assert found.energy_share == pytest.approx([0.25, 0.5, 0, 0.25], abs=1e-15)
-    assert found.dead.tolist() == [False, False, True, False]
+    statistics = channel_statistics(UPPER, POOLED)
+    assert statistics.peak.tolist() == [5, 2, 0, -4]  # of the largest magnitude, with its sign
+    assert statistics.peak_row.tolist() == [1, 0, 0, 0]
+    assert statistics.peak_column.tolist() == [2, 0, 0, 2]
+    assert statistics.mean.tolist() == [1, 2, 0, 0]
+    assert statistics.active.tolist() == [2, 6, 0, 3]
+    assert statistics.sparsity == pytest.approx([4 / 6, 0, 1, 3 / 6], abs=1e-15)
+    assert statistics.energy_share == pytest.approx([0.25, 0.5, 0, 0.25], abs=1e-15)
+    assert statistics.dead.tolist() == [False, False, True, False]
 
 
 def test_the_table_has_a_row_for_each_channel():
@@ -42,19 +42,19 @@ def test_the_table_has_a_row_for_each_channel():
 
 
 def test_a_black_image_has_no_energy_to_share():
-    found = channel_statistics(torch.zeros(2, 3, 3), torch.zeros(2, 8))
-    assert found.energy_share.tolist() == [0, 0]
-    assert found.dead.all()
+    statistics = channel_statistics(torch.zeros(2, 3, 3), torch.zeros(2, 8))
+    assert statistics.energy_share.tolist() == [0, 0]
+    assert statistics.dead.all()
 
 
 def test_shares_of_a_pooled_image_add_up_and_precision_is_double():
     generator = torch.Generator().manual_seed(0)
     lower, upper = torch.rand(1, 5, 6, 7, generator=generator), torch.rand(1, 9, 6, 7, generator=generator)
-    found = channel_statistics(upper[0], cross_layer_pool(lower, upper)[0])
-    assert found.energy_share.sum() == pytest.approx(1, abs=1e-12)
+    statistics = channel_statistics(upper[0], cross_layer_pool(lower, upper)[0])
+    assert statistics.energy_share.sum() == pytest.approx(1, abs=1e-12)
     largest = upper[0].flatten(1).argmax(dim=1)
-    assert np.array_equal(found.peak_row * 7 + found.peak_column, largest.numpy())
-    for values in (found.peak, found.mean, found.sparsity, found.energy_share):
+    assert np.array_equal(statistics.peak_row * 7 + statistics.peak_column, largest.numpy())
+    for values in (statistics.peak, statistics.mean, statistics.sparsity, statistics.energy_share):
         assert values.dtype == np.float64
 
 

@@ -54,7 +54,7 @@ def test_each_class_against_the_rest_as_in_the_primal(C):
     np.testing.assert_array_equal(machine.predict(K_NEW), scores.argmax(axis=1))
 
 
-def test_recognises_what_is_plain():
+def test_separable_classes_are_recognised():
     assert (DualLinearSVM().fit(K, Y).predict(K) == Y).mean() > 0.9
 
 

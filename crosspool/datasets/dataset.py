@@ -1,15 +1,19 @@
-"""A labelled set of images. Nothing here is read from disk before it is needed."""
+"""A labelled set of images, read from disk when they are needed; and checks for small classes and for copies."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 import numpy as np
 from PIL import Image
 
-from crosspool.errors import ImageError
+from crosspool.errors import DatasetError, ImageError, SettingError
 from crosspool.images import load_image
+from crosspool.text import plural
 
 UNKNOWN = -1
+NAMED_CLASSES = 10  # of those in a problem
+OnProblem = Literal["stop", "skip"]
 Box = tuple[int, int, int, int]
 
 
@@ -78,3 +82,130 @@ class Dataset:
             official = Split(*(np.flatnonzero(np.isin(keep, part)) for part in (official.train, official.test)))
         samples, problems = tuple(self.samples[i] for i in keep), (*self.problems, *problems)
         return replace(self, samples=samples, targets=self.targets[keep], official=official, problems=problems)
+
+
+def images_per_class(targets: np.ndarray, classes: int) -> np.ndarray:
+    """The number of images of each class; with several labels at once, of images that each label applies to."""
+    if targets.ndim == 2:
+        return np.asarray((targets == 1).sum(axis=0))
+    return np.bincount(targets, minlength=classes)
+
+
+def check_classes(
+    dataset: Dataset, at_least: int, on_problem: OnProblem, image_keys: Sequence[str] | None = None
+) -> Dataset:
+    """The data set without classes of fewer than `at_least` images; the same object if there are none.
+
+    With several labels at once, a label needs `at_least` images that it applies to, and as many that it does not apply
+    to; dropping it drops no image. "skip" renumbers the other classes and adds a problem that names the dropped ones;
+    "stop" raises instead.
+
+    `image_keys`, (n,), are content keys: images with equal keys count once, for the class of the first of them. As a
+    dropped class leaves its images to the others, classes are then dropped one at a time, in their order.
+
+    Raises:
+        DatasetError: "stop", and there are such classes, or "skip", and fewer than two classes (one label, with
+            several labels at once) would be left.
+    """
+    if on_problem not in get_args(OnProblem):
+        raise SettingError(f"What to do with small classes must be stop or skip, not {on_problem!r}.")
+    small = _small_labels(dataset, at_least) if dataset.multi_label else _small_classes(dataset, at_least, image_keys)
+    if not small:
+        return dataset
+    reason = f"{_too_small(dataset, at_least, len(small), image_keys is not None)}: {_named(list(small.values()))}"
+    kind = "labels" if dataset.multi_label else "classes"
+    if on_problem == "stop":
+        raise DatasetError(f"{dataset.name}: {reason}; add images, or drop such {kind} (--on-problem skip).")
+    remaining = np.setdiff1d(np.arange(len(dataset.classes)), list(small))
+    if len(remaining) < (1 if dataset.multi_label else 2):
+        raise DatasetError(f"{dataset.name}: {reason}; too few {kind} would be left; add images.")
+    return _keep(dataset, remaining, f"{reason}; left out.")
+
+
+def _small_labels(dataset: Dataset, at_least: int) -> dict[int, str]:
+    """The labels with too few images, described, by their number."""
+    applies, lacks = (dataset.targets == 1).sum(axis=0), (dataset.targets == 0).sum(axis=0)
+    counts = zip(dataset.classes, applies, lacks, strict=True)
+    texts = [f"{name} ({with_it} with, {without} without)" for name, with_it, without in counts]
+    return {int(i): texts[i] for i in np.flatnonzero(np.minimum(applies, lacks) < at_least)}
+
+
+def _small_classes(dataset: Dataset, at_least: int, image_keys: Sequence[str] | None) -> dict[int, str]:
+    """The classes with too few images, described, by their number."""
+    keys = np.arange(len(dataset)) if image_keys is None else np.unique(image_keys, return_inverse=True)[1]
+    targets, small = dataset.targets, dict[int, str]()
+    while True:
+        first = np.unique(keys, return_index=True)[1]
+        counts = images_per_class(targets[first], len(dataset.classes))
+        left = [int(i) for i in np.flatnonzero(counts < at_least) if i not in small]
+        if not left:
+            return small
+        for i in left if image_keys is None else left[:1]:
+            small[i] = f"{dataset.classes[i]} ({counts[i]})"
+        stays = ~np.isin(targets, list(small))
+        targets, keys = targets[stays], keys[stays]
+
+
+def _too_small(dataset: Dataset, at_least: int, count: int, by_key: bool) -> str:
+    """The beginning of a sentence: that `count` classes or labels have too few images."""
+    them, their = ("it", "its") if count == 1 else ("them", "their")
+    images = plural(at_least, "image")
+    if dataset.multi_label:
+        return f"{plural(count, 'label has', 'labels have')} fewer than {images} with or without {them}"
+    images = f"{at_least} different images of {their} own" if by_key else images
+    return f"{plural(count, 'class has', 'classes have')} fewer than {images}"
+
+
+def _keep(dataset: Dataset, remaining: np.ndarray, problem: str) -> Dataset:
+    classes = tuple(dataset.classes[i] for i in remaining)
+    if dataset.multi_label:
+        problems = (*dataset.problems, problem)
+        return replace(dataset, classes=classes, targets=dataset.targets[:, remaining], problems=problems)
+    smaller = dataset.subset(np.flatnonzero(np.isin(dataset.targets, remaining)), problems=(problem,))
+    return replace(smaller, classes=classes, targets=np.searchsorted(remaining, smaller.targets))
+
+
+def _named(names: Sequence[str]) -> str:
+    more = len(names) - NAMED_CLASSES
+    return ", ".join(names[:NAMED_CLASSES]) + (f" and {more} more" if more > 0 else "")
+
+
+def in_two_classes(dataset: Dataset, image_keys: Sequence[str]) -> tuple[str, ...]:
+    """A sentence on images (with equal `image_keys`) that are in several classes, only one of which can be right."""
+    pairs = []
+    for first, *others in [] if dataset.multi_label else _copies(image_keys):
+        other = next((index for index in others if dataset.targets[index] != dataset.targets[first]), None)
+        if other is not None:
+            pairs.append((first, other))
+    return _sentence(dataset, pairs, "in two classes", "a method can be right about only one of the two.")
+
+
+def there_twice(dataset: Dataset, image_keys: Sequence[str]) -> tuple[str, ...]:
+    """A sentence on images that a class (with several labels, the data set) has more than once."""
+    pairs = []
+    for copies in _copies(image_keys):
+        firsts: dict[int, int] = {}  # the first copy in each class
+        for index in copies:
+            first = firsts.setdefault(0 if dataset.multi_label else int(dataset.targets[index]), index)
+            if first != index:
+                pairs.append((first, index))
+                break
+    return _sentence(dataset, pairs, "there twice", "copies stay on one side of each split.")
+
+
+def _copies(keys: Sequence[str]) -> list[list[int]]:
+    """The indices of each key that is there more than once."""
+    groups: dict[str, list[int]] = {}
+    for index, key in enumerate(keys):
+        groups.setdefault(key, []).append(index)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _sentence(dataset: Dataset, pairs: Sequence[tuple[int, int]], where: str, consequence: str) -> tuple[str, ...]:
+    """How many pairs of copies there are, and which is the first; none where there are none."""
+    if not pairs:
+        return ()
+    name, other_name = (dataset.samples[index].name for index in pairs[0])
+    first = ": " if len(pairs) == 1 else ", the first is "
+    count = plural(len(pairs), "image is", "images are")
+    return (f"{count} {where}{first}{name} and {other_name}; {consequence}",)

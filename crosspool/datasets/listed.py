@@ -9,8 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from crosspool.datasets.checks import images_per_class
-from crosspool.datasets.dataset import Box, Dataset, Sample, Split
+from crosspool.datasets.dataset import Box, Dataset, Sample, Split, images_per_class
 from crosspool.datasets.files import counted_sentence, reader
 from crosspool.errors import DatasetError
 from crosspool.text import printable

@@ -57,13 +57,13 @@ class BuiltIn:
     common: Options = field(default_factory=dict)
 
     def parts(self) -> Iterator[tuple[SplitPart | None, Options]]:
+        """The parts with torchvision's options for them; a set without test images has a single part, None."""
         if not self.test:
             yield None, self.common
             return
-        for options in self.train:
-            yield "train", {**self.common, **options}
-        for options in self.test:
-            yield "test", {**self.common, **options}
+        options_of: dict[SplitPart, tuple[Options, ...]] = {"train": self.train, "test": self.test}
+        for part, all_options in options_of.items():
+            yield from ((part, {**self.common, **options}) for options in all_options)
 
 
 _TRAIN_AND_VALIDATION: tuple[Options, ...] = ({"split": "train"}, {"split": "val"})

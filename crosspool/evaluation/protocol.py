@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from crosspool.datasets import Dataset, Split, check_classes, in_two_classes, there_twice
-from crosspool.datasets.checks import OnProblem
+from crosspool.datasets.dataset import OnProblem
 from crosspool.errors import DatasetError, SettingError
 from crosspool.evaluation.command import DEFAULT_SPLITS
 from crosspool.evaluation.splits import stratified_splits

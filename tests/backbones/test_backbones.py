@@ -56,15 +56,15 @@ def test_folding_and_channels_last_change_nothing(lite0):
     state = read_state_dict(lite0.spec.weights.path)
     plain.load_state_dict({lite0.spec.rename(name): value for name, value in state.items()})
     image = frame_image(sample(), lite0.spec.preprocessing)
-    seen: dict[str, torch.Tensor] = {}
-    plain.conv_head.register_forward_hook(lambda _, args, output: seen.update(lower=args[0]))
-    plain.relu.register_forward_hook(lambda _, args, output: seen.update(upper=output))
+    hooked: dict[str, torch.Tensor] = {}
+    plain.conv_head.register_forward_hook(lambda _, args, output: hooked.update(lower=args[0]))
+    plain.relu.register_forward_hook(lambda _, args, output: hooked.update(upper=output))
     with torch.no_grad():
         scores = plain(to_tensor([image], lite0.spec.preprocessing))
     assert not any(isinstance(module, nn.BatchNorm2d) for module in lite0.model.modules())
     maps = lite0.activations(sample())
-    torch.testing.assert_close(maps.lower, seen["lower"], rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(maps.upper, seen["upper"], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(maps.lower, hooked["lower"], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(maps.upper, hooked["upper"], rtol=1e-4, atol=1e-4)
     likeliest, probability = lite0.predict(sample(), 1)[0][0]
     assert likeliest == lite0.classes[scores.argmax()]
     assert probability == pytest.approx(scores.softmax(dim=1).max().item(), abs=1e-4)
@@ -72,7 +72,7 @@ def test_folding_and_channels_last_change_nothing(lite0):
 
 @pytest.mark.parametrize("name", ["resnet18", "densenet121", "googlenet", "shufflenet_v2_x0_5", "convnext_tiny"])
 def test_folding_changes_nothing_in_other_networks(name, tmp_path):
-    """BatchNorms that have seen data, unlike fresh ones, which are nearly the identity."""
+    """BatchNorms that have hooked data, unlike fresh ones, which are nearly the identity."""
     plain = spec_of(name).build(1000)
     generator = torch.Generator().manual_seed(0)
     for module in plain.modules():
@@ -86,9 +86,9 @@ def test_folding_changes_nothing_in_other_networks(name, tmp_path):
     image = frame_image(sample(), backbone.spec.preprocessing)
     with torch.no_grad():
         scores = plain.eval()(to_tensor([image], backbone.spec.preprocessing))
-    found = dict(backbone.predict(sample(), 1000)[0])
+    predicted = dict(backbone.predict(sample(), 1000)[0])
     expected = dict(zip(backbone.classes, scores.softmax(dim=1)[0].tolist(), strict=True))
-    assert found == pytest.approx({label: expected[label] for label in found}, rel=1e-3, abs=1e-6)
+    assert predicted == pytest.approx({label: expected[label] for label in predicted}, rel=1e-3, abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_samples_have_labels_that_make_sense(lite0, name, labels):
     assert all(0 < value < 1 for _, value in predicted)
 
 
-def albatrosses_found(backbone, images):
+def count_albatrosses(backbone, images):
     return sum(best[0][0] == "albatross" for best in backbone.predict(images, 1))
 
 
@@ -119,11 +119,11 @@ def test_albatrosses_are_recognised_with_the_right_mean_and_std_only(lite0, fold
     if not files:
         pytest.skip("needs the photos of birds10, which lie beside the project where it is developed")
     images = [crosspool.load_image(file) for file in files]
-    found = albatrosses_found(lite0, images)
-    assert found > 0.8 * len(files)
+    albatrosses = count_albatrosses(lite0, images)
+    assert albatrosses > 0.8 * len(files)
     imagenet = dataclasses.replace(lite0.spec.preprocessing, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
     usual = dataclasses.replace(lite0, spec=dataclasses.replace(lite0.spec, preprocessing=imagenet))
-    assert albatrosses_found(usual, images) < found
+    assert count_albatrosses(usual, images) < albatrosses
 
 
 # --- untrained weights
@@ -210,8 +210,8 @@ def test_own_weights_for_other_classes(tmp_path, name, suffix):
     path = save(spec_of(name).build(7).state_dict(), tmp_path / f"own{suffix}")
     backbone = load_backbone(name, path, "cpu")
     assert backbone.classes == tuple(f"class {k}" for k in range(7))
-    found = backbone.predict(sample(), 10, size=128)[0]
-    assert sorted(label for label, _ in found) == list(backbone.classes)
+    classes = backbone.predict(sample(), 10, size=128)[0]
+    assert sorted(label for label, _ in classes) == list(backbone.classes)
     assert backbone.activations(sample(), size=128).upper.shape[1] == backbone.layer_pairs[-1].upper_channels
 
 
@@ -435,14 +435,14 @@ def test_fetch(server, tmp_path, kind):
     assert steps[-1] == (len(CONTENT), len(CONTENT))
 
 
-def test_what_is_there_and_intact_is_not_fetched_again(server, tmp_path):
+def test_intact_weights_are_not_fetched_again(server, tmp_path):
     weights = weights_at(f"{server}/missing")
     weights.path.parent.mkdir(parents=True)
     weights.path.write_bytes(CONTENT)
     assert fetch_weights(weights, lambda done, total: pytest.fail("nothing was to be downloaded")) == weights.path
 
 
-def test_what_is_there_and_damaged_is_fetched_again(server, tmp_path):
+def test_damaged_weights_are_fetched_again(server, tmp_path):
     weights = weights_at(f"{server}/whole")
     weights.path.parent.mkdir(parents=True)
     weights.path.write_bytes(b"half of it")

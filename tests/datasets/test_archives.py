@@ -56,7 +56,7 @@ def test_class_folders_are_read_in_place(tmp_path, wrap, method):
     assert [path.name for path in tmp_path.iterdir()] == ["set.zip"]
 
 
-def test_leftovers_of_a_mac_and_notes_are_passed_over(tmp_path):
+def test_leftovers_of_a_mac_and_notes_are_ignored(tmp_path):
     extra = dict.fromkeys(["__MACOSX/cat/._1.png", "cat/.DS_Store", "cat/._1.png", "readme.txt", "cat/Thumbs.db"], "x")
     dataset = opened(tmp_path, {"cat/": "", "empty/": "", **TWO, **extra})
     assert names(dataset) == ["cat/1.png", "dog/1.png"]
@@ -172,7 +172,7 @@ def test_an_honest_bomb_is_left_out(tmp_path):
     )
 
 
-def test_small_plain_pictures_may_compress_well(tmp_path):
+def test_small_plain_images_may_compress_well(tmp_path):
     assert len(opened(tmp_path, {**TWO, "cat/plain.bmp": bytes(500_000)})) == 3
 
 
@@ -219,7 +219,7 @@ def test_no_endless_nesting(tmp_path):
     [b"", b"PK", b"no ZIP at all", packed(TWO)[:-30], packed(TWO)[: len(IMAGE)]],
     ids=["empty", "two letters", "words", "without its end", "its beginning"],  # a ZIP's bytes have the time in them
 )
-def test_no_zip_or_one_cut_short(tmp_path, data):
+def test_a_file_that_is_not_a_zip_or_is_cut_short(tmp_path, data):
     with pytest.raises(DatasetError, match="is not a ZIP file, or is damaged"):
         opened(tmp_path, data=data)
 

@@ -76,7 +76,7 @@ def test_a_folder_of_that_name_is_written_as_a_path(guide, tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize(
-    ("spec", "told"),
+    ("spec", "message"),
     [
         ("nowhere", "There is no folder or ZIP 'nowhere'; name one, or one of fieldguide, torchvision:caltech101, "),
         ("", "There is no folder or ZIP ''"),
@@ -87,10 +87,10 @@ def test_a_folder_of_that_name_is_written_as_a_path(guide, tmp_path, monkeypatch
         ("torchvision", "There is no torchvision: here"),
     ],
 )
-def test_what_is_unknown(spec, told):
+def test_unknown_data_sets(spec, message):
     with pytest.raises(DatasetError) as caught:
         open_dataset(spec)
-    assert str(caught.value).startswith(told)
+    assert str(caught.value).startswith(message)
 
 
 @pytest.mark.parametrize(
@@ -135,11 +135,11 @@ def test_nothing_happens_where_all_classes_are_large_enough():
 def test_stop_names_the_small_classes():
     with pytest.raises(DatasetError) as caught:
         check_classes(UNEVEN, 2, "stop")
-    told = "set: 2 classes have fewer than 2 images: a (1), c (1); add images, or drop such classes "
-    assert str(caught.value) == f"{told}(--on-problem skip)."
+    message = "set: 2 classes have fewer than 2 images: a (1), c (1); add images, or drop such classes "
+    assert str(caught.value) == f"{message}(--on-problem skip)."
 
 
-def test_drop_numbers_the_others_anew():
+def test_skip_renumbers_the_other_classes():
     smaller = check_classes(UNEVEN, 2, "skip")
     assert smaller.classes == ("b", "d")
     assert names(smaller) == ["1", "2", "4", "5", "6"]
@@ -151,7 +151,7 @@ def test_drop_numbers_the_others_anew():
     assert UNEVEN.targets.tolist() == [0, 1, 1, 2, 3, 3, 3]
 
 
-def test_drop_stops_where_too_little_would_be_left():
+def test_skip_stops_where_too_little_would_be_left():
     with pytest.raises(DatasetError, match=r"3 classes have fewer than 3 images: .*; too few classes would be left"):
         check_classes(UNEVEN, 3, "skip")
 
@@ -167,15 +167,15 @@ def test_labels_that_cannot_be_learned():
     every, rare = [1, 1, 1, 1], [0, 0, 0, 1]
     unknown, fine = [1, 1, UNKNOWN, UNKNOWN], [1, 0, 1, 0]
     labels = dataset(np.stack([every, rare, unknown, fine], axis=1), ["a", "b", "c", "d"])
-    told = "2 labels have fewer than 1 image with or without them: a (4 with, 0 without), c (2 with, 0 without)"
+    message = "2 labels have fewer than 1 image with or without them: a (4 with, 0 without), c (2 with, 0 without)"
     with pytest.raises(DatasetError) as caught:
         check_classes(labels, 1, "stop")
-    assert str(caught.value) == f"set: {told}; add images, or drop such labels (--on-problem skip)."
+    assert str(caught.value) == f"set: {message}; add images, or drop such labels (--on-problem skip)."
     smaller = check_classes(labels, 1, "skip")
     assert smaller.classes == ("b", "d")
     assert smaller.targets.tolist() == [[0, 1], [0, 0], [0, 1], [1, 0]]
     assert len(smaller) == 4
-    assert smaller.problems == ("earlier", f"{told}; left out.")
+    assert smaller.problems == ("earlier", f"{message}; left out.")
     assert check_classes(labels, 2, "skip").classes == ("d",)
     with pytest.raises(DatasetError, match="too few labels would be left"):
         check_classes(labels, 3, "skip")
@@ -191,18 +191,18 @@ def test_labels_that_cannot_be_learned():
         ([0, 0, 1, 1, 2, 2, 3, 3], "ppppqrst", "a (1), b (1)"),
     ],
 )
-def test_classes_without_two_pictures_of_their_own(targets, images, dropped):
+def test_classes_without_two_images_of_their_own(targets, images, dropped):
     before = dataset(targets, "abcd"[: max(targets) + 1])
     after = check_classes(before, 2, "skip", list(images))
     count = "1 class has" if "," not in dropped else "2 classes have"
     own = "its" if "," not in dropped else "their"
-    told = f"{count} fewer than 2 different images of {own} own: {dropped}; left out."
-    assert after.problems == ("earlier", told)
+    message = f"{count} fewer than 2 different images of {own} own: {dropped}; left out."
+    assert after.problems == ("earlier", message)
     assert set(after.classes) == set(before.classes) - set(dropped)
     assert check_classes(before, 1, "skip", list(map(str, range(len(targets))))) is before
 
 
-def test_another_word_is_a_setting_error():
+def test_another_treatment_of_problems_is_a_setting_error():
     with pytest.raises(SettingError, match="must be stop or skip, not 'ask'"):
         check_classes(UNEVEN, 2, "ask")  # type: ignore[arg-type]
 

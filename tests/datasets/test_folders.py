@@ -51,7 +51,7 @@ def test_names_with_spaces_signs_and_letters_of_all_kinds(tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="names are no bytes there")
-def test_names_that_are_no_utf8_are_read_and_can_be_printed(tmp_path):
+def test_names_that_are_not_utf8_are_read_and_can_be_printed(tmp_path):
     lay(tmp_path, ["a/1.jpg", "b/1.jpg"])
     try:
         with open(os.fsencode(tmp_path) + b"/a/caf\xe9.jpg", "wb") as file:
@@ -63,7 +63,7 @@ def test_names_that_are_no_utf8_are_read_and_can_be_printed(tmp_path):
     assert all(sample.read() == IMAGE and sample.name.encode() for sample in dataset.samples)
 
 
-def test_what_is_no_image_is_passed_over_or_counted(tmp_path):
+def test_files_that_are_not_images_are_ignored_or_counted(tmp_path):
     lay(tmp_path, ["cat/1.jpg", "dog/1.jpg", "cat/.hidden.jpg", "cat/._1.jpg", ".git/2.jpg", "__MACOSX/cat/1.jpg"])
     lay(tmp_path, dict.fromkeys(["cat/Thumbs.db", "cat/.DS_Store", "notes.txt", "dog/labels.csv"], "text"))
     assert class_folders(tmp_path).problems == ()
@@ -101,7 +101,7 @@ def test_links_are_followed_only_to_files_inside(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no markdown_table here")
-def test_a_pipe_is_no_file(tmp_path):
+def test_pipes_are_ignored(tmp_path):
     lay(tmp_path, ["cat/1.jpg", "dog/1.jpg"])
     os.mkfifo(tmp_path / "cat" / "2.jpg")
     assert names(class_folders(tmp_path)) == ["cat/1.jpg", "dog/1.jpg"]
@@ -113,7 +113,7 @@ def test_a_link_to_the_root_itself_is_fine(tmp_path):
     assert len(class_folders(tmp_path / "link")) == 2
 
 
-def test_a_folder_around_the_classes_is_passed_through(tmp_path):
+def test_a_single_folder_around_the_classes_is_skipped(tmp_path):
     lay(tmp_path, ["birds/Images/wren/1.jpg", "birds/Images/robin/1.jpg"])
     lay(tmp_path, {"birds/Annotations/wren/1.xml": "", "birds/Annotations/gull/1.xml": ""})
     dataset = class_folders(tmp_path)
@@ -245,7 +245,7 @@ def test_helpers_for_names():
 
 
 @pytest.mark.parametrize("data", [b"\xef\xbb\xbf1\r\n2\r\n\r\nx\r\n3", b"1\n2\n\nx\n3\n", b"1\n 2\t\n\nx\n3\n\n"])
-def test_lists_are_read_whatever_ends_their_lines(tmp_path, data):
+def test_lists_are_read_with_any_line_ending(tmp_path, data):
     path = tmp_path / "list.txt"
     path.write_bytes(data)
     assert parse(path, int) == ([1, 2, 3], ("1 line of list.txt cannot be understood: line 4.",))

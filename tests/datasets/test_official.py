@@ -108,7 +108,7 @@ def test_cub200(tmp_path, inside):
     assert dataset.problems == ()
 
 
-def test_cub200_boxes_are_rounded_outward_and_cut_to_the_picture(tmp_path):
+def test_cub200_boxes_are_rounded_outward_and_cut_to_the_image(tmp_path):
     dataset = open_dataset(lay(tmp_path, BIRDS), bounding_box=True)
     assert dataset.name != "CUB-200-2011"
     assert [sample.box for sample in dataset.samples] == [(2, 3, 12, 11), (20, 10, 51, 51), (0, 0, 32, 24)]

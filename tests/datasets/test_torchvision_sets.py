@@ -195,7 +195,7 @@ def test_official_parts(tmp_path):
     assert len(flowers.classes) == 102
 
 
-def test_each_part_may_number_its_classes_by_itself(tmp_path):
+def test_parts_may_number_their_classes_differently(tmp_path):
     dtd(tmp_path)
     lay(tmp_path / "dtd/dtd/labels", {"test1.txt": "zigzagged/z_2.jpg\n"})
     assert set(labelled(open_dataset("torchvision:dtd", root=tmp_path)).items()) == {
@@ -269,7 +269,7 @@ def test_a_download_arrives_whole(tmp_path, monkeypatch):
     assert len(open_dataset("torchvision:dtd", root=root, download=True)) == 4, "downloaded once only"
 
 
-def test_a_download_that_breaks_off_is_not_believed(tmp_path, monkeypatch):
+def test_an_interrupted_download_is_not_used(tmp_path, monkeypatch):
     dtd(tmp_path / "source")
     packed = tmp_path / "dtd.tar.gz"
     with tarfile.open(packed, "w:gz") as archive:
@@ -282,7 +282,7 @@ def test_a_download_that_breaks_off_is_not_believed(tmp_path, monkeypatch):
         open_dataset("torchvision:dtd", root=tmp_path / "data")
 
 
-def test_a_place_where_nothing_may_be_written(tmp_path):
+def test_a_folder_that_cannot_be_written(tmp_path):
     lay(tmp_path, {"data": "a file"})
     with pytest.raises(DatasetError, match="Could not download DTD"):
         open_dataset("torchvision:dtd", root=tmp_path / "data", download=True)

@@ -66,7 +66,7 @@ def test_four_methods_of_one_size_are_told_apart_by_a_legend_of_marker_and_colou
     assert len(set(named.values())) == 4
 
 
-def test_points_moved_aside_are_said_to_be_and_their_size_is_told() -> None:
+def test_a_note_names_the_size_of_points_moved_aside() -> None:
     assert "equal sizes are drawn side by side (5.12 kB)" in caption(cost(SAME))
     apart = [Point("a", 1000, 0.8, None), Point("b", 100_000, 0.9, None)]
     assert caption(cost(apart)) == ""
@@ -74,7 +74,7 @@ def test_points_moved_aside_are_said_to_be_and_their_size_is_told() -> None:
     assert "nearly equal sizes are drawn side by side (10 kB)" in caption(cost(near))
 
 
-def test_the_two_of_a_pair_have_their_names_on_their_own_sides() -> None:
+def test_the_names_of_a_pair_are_on_either_side() -> None:
     pair = [Point("sum@224", 5120, 0.86, (0.8, 0.9)), Point("max@224", 5120, 0.859, (0.8, 0.9))]
     points = [*pair, Point("cl@224", 655_360, 0.9, None)]
     figure = cost(points)
@@ -215,7 +215,7 @@ def saved(figure):
     figure.savefig(io.BytesIO(), format="png")
 
 
-def test_a_font_that_has_the_letters_draws_them(bird_font, caplog) -> None:
+def test_a_font_that_has_the_characters_draws_them(bird_font, caplog) -> None:
     figure = confusion(["鳥", "cat"], "鳥")
     assert all(found[-1] == bird_font for found in families(figure))
     assert figure.axes[0].title.get_fontfamily()[-1] == bird_font
@@ -226,7 +226,7 @@ def test_a_font_that_has_the_letters_draws_them(bird_font, caplog) -> None:
     assert not caplog.records
 
 
-def test_letters_of_no_font_are_told_once(bird_font) -> None:
+def test_a_note_on_characters_without_a_font_appears_once(bird_font) -> None:
     figure = confusion(["日本", "鳥", "cat"])
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["日本", "鳥", "cat"]
     assert caption(figure) == UNWRITTEN
@@ -242,7 +242,7 @@ def test_other_fonts_are_not_looked_for_without_need(bird_font, caplog) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Glyph")
-def test_a_machine_without_further_fonts_says_nothing_elsewhere(monkeypatch, caplog) -> None:
+def test_missing_fonts_are_not_logged(monkeypatch, caplog) -> None:
     monkeypatch.setattr(style, "FURTHER_FONTS", ("Not There", "Nor This"))
     with caplog.at_level(logging.WARNING):
         saved(confusion(["𓅃", "cat"]))
@@ -250,11 +250,11 @@ def test_a_machine_without_further_fonts_says_nothing_elsewhere(monkeypatch, cap
 
 
 @pytest.mark.filterwarnings("ignore:Glyph")
-def test_letters_in_titles_and_methods_count_too(bird_font) -> None:
+def test_characters_of_titles_and_methods_count_too(bird_font) -> None:
     figure = cost_figure([Point("cl", 1000, 0.5, None)], "accuracy", "日本")
     assert UNWRITTEN in caption(figure)
     assert caption(cost_figure([Point("cl", 1000, 0.5, None)], "accuracy", "鳥")) == ""
 
 
-def test_names_that_are_not_drawn_need_no_letters(bird_font) -> None:
+def test_names_that_are_not_drawn_need_no_fonts(bird_font) -> None:
     assert caption(confusion([f"日本 {k}" for k in range(NAMED_CLASSES + 1)])) == ""

@@ -29,20 +29,20 @@ def photo(width, height, seed=0):
     return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8))
 
 
-def same(one, other):
+def same(first, second):
     """Whether two images have the same pixels."""
-    return np.array_equal(np.asarray(one), np.asarray(other))
+    return np.array_equal(np.asarray(first), np.asarray(second))
 
 
 # --- the range of the colours
 
 
-def test_limits_run_from_zero_to_the_largest_weight():
+def test_ranges_run_from_zero_to_the_largest_weight():
     assert colour_range_of(MAP) == (0.0, 4.0)
     assert colour_range_of(np.full((2, 2), 3.0)) == (0.0, 3.0)  # a flat map is not stretched
 
 
-def test_signed_limits_are_symmetric_about_zero():
+def test_signed_ranges_are_symmetric_about_zero():
     assert colour_range_of(np.array([[-5.0, 3.0]]), signed=True) == (-5.0, 5.0)
     assert colour_range_of(np.array([[-2.0, 3.0]]), signed=True) == (-3.0, 3.0)
 
@@ -115,32 +115,32 @@ def test_an_unknown_colour_map_is_refused():
 @pytest.mark.parametrize("smooth", [True, False])
 def test_opacity_0_is_the_photo(smooth):
     framed = photo(9, 9)
-    shown = overlay(framed, MAP, colour_range=(0.0, 4.0), opacity=0.0, smooth=smooth)
-    assert same(shown, framed)
+    overlaid = overlay(framed, MAP, colour_range=(0.0, 4.0), opacity=0.0, smooth=smooth)
+    assert same(overlaid, framed)
 
 
 def test_opacity_1_is_the_maps_colours_in_exact_blocks():
     table = colour_table("magma")
-    shown = np.asarray(
+    overlaid = np.asarray(
         overlay(photo(6, 6), MAP, colour_range=(0.0, 4.0), colour_map="magma", opacity=1.0, smooth=False)
     )
     expected = np.repeat(np.repeat(table[np.array(STEPS)], 3, axis=0), 3, axis=1)
-    assert np.array_equal(shown, expected)
+    assert np.array_equal(overlaid, expected)
 
 
 def test_opacity_between_mixes():
     grey = Image.new("RGB", (2, 2), (100, 100, 100))
-    shown = np.asarray(overlay(grey, MAP, colour_range=(0.0, 4.0), colour_map="gray", opacity=0.5, smooth=False))
-    assert shown[..., 0].tolist() == [[50, 82], [114, 177]]
-    assert np.array_equal(shown[..., 0], shown[..., 2])
+    overlaid = np.asarray(overlay(grey, MAP, colour_range=(0.0, 4.0), colour_map="gray", opacity=0.5, smooth=False))
+    assert overlaid[..., 0].tolist() == [[50, 82], [114, 177]]
+    assert np.array_equal(overlaid[..., 0], overlaid[..., 2])
 
 
 def test_smooth_interpolates_between_cells_and_stays_in_their_range():
     line = np.array([[0.0, 1.0]])
-    shown = np.asarray(
+    overlaid = np.asarray(
         overlay(Image.new("RGB", (8, 4)), line, colour_range=(0.0, 1.0), colour_map="gray", opacity=1.0, smooth=True)
     )
-    row = shown[0, :, 0].astype(int)
+    row = overlaid[0, :, 0].astype(int)
     assert row[0] == 0
     assert row[-1] == 255
     assert (np.diff(row) >= 0).all()
@@ -153,17 +153,17 @@ def test_extremes_never_wrap(opacity, smooth):
     """White on white stays white, black on black black, also for weights far beyond the scale."""
     for value, weight in ((255, 1e6), (0, -1e6)):
         ground = Image.new("RGB", (16, 16), (value, value, value))
-        shown = overlay(
+        overlaid = overlay(
             ground, np.full((3, 3), weight), colour_range=(0.0, 1.0), colour_map="gray", opacity=opacity, smooth=smooth
         )
-        assert np.asarray(shown).min() == np.asarray(shown).max() == value
+        assert np.asarray(overlaid).min() == np.asarray(overlaid).max() == value
 
 
 def test_an_overlay_has_the_photos_size_and_changes_no_argument():
     framed, weights = photo(31, 17), MAP.copy()
     before = framed.copy()
-    shown = overlay(framed, weights, colour_range=(0.0, 4.0))
-    assert (shown.size, shown.mode) == ((31, 17), "RGB")
+    overlaid = overlay(framed, weights, colour_range=(0.0, 4.0))
+    assert (overlaid.size, overlaid.mode) == ((31, 17), "RGB")
     assert same(framed, before)
     assert np.array_equal(weights, MAP)
 
@@ -187,15 +187,15 @@ def test_a_box_is_a_coloured_line_with_a_dark_rim():
 
 @pytest.mark.parametrize("box", [Box(3, 3, 4, 4), Box(3, 3, 5, 5), Box(0, 0, 20, 20), Box(-5, -5, 40, 40)])
 def test_boxes_of_any_size_can_be_drawn(box):
-    shown = with_boxes(Image.new("RGB", (20, 20), "white"), [(box, (255, 176, 0))])
-    assert shown.size == (20, 20)
+    marked = with_boxes(Image.new("RGB", (20, 20), "white"), [(box, (255, 176, 0))])
+    assert marked.size == (20, 20)
 
 
-def test_no_box_no_change():
+def test_without_boxes_nothing_changes():
     image = photo(12, 12)
-    shown = with_boxes(image, [])
-    assert shown is not image
-    assert same(shown, image)
+    marked = with_boxes(image, [])
+    assert marked is not image
+    assert same(marked, image)
 
 
 def test_cells_by_hand():
@@ -205,7 +205,7 @@ def test_cells_by_hand():
 
 
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(60, 500))
-def test_cells_cover_the_picture_once(rows, columns, side):
+def test_cells_cover_the_image_once(rows, columns, side):
     cover = np.zeros((side, side), int)
     for row in range(rows):
         for column in range(columns):

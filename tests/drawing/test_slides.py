@@ -55,7 +55,7 @@ def images(figure):
 
 
 @pytest.mark.parametrize("channels", [[3], [5, 0, 4], [0] * 23])
-def test_a_slide_has_1920_by_1080_pixels_and_its_pictures_keep_theirs(maps, channels):
+def test_a_slide_has_1920_by_1080_pixels_and_its_images_keep_theirs(maps, channels):
     figure = drawn(maps, channels)
     found = pixels(figure)
     assert found.shape == (HEIGHT, WIDTH, 3) == (1080, 1920, 3)
@@ -128,7 +128,7 @@ def test_several_maps_are_tiles_with_their_numbers(maps, scale):
     )
 
 
-def test_a_dead_map_is_said_to_be_dead(maps):
+def test_a_dead_map_is_labelled_as_dead(maps):
     assert "zero everywhere on this image" in texts(drawn(maps, [4]))
     assert "dead: zero everywhere" in texts(drawn(maps, [4, 0]))
 
@@ -158,7 +158,7 @@ def test_captions_are_shown_letter_for_letter_and_stay_on_the_slide(maps, channe
     assert all(box.y1 < bottom for box in captions)
 
 
-def test_letters_that_no_font_has_are_told(maps):
+def test_a_note_on_characters_without_a_font(maps):
     assert UNWRITTEN in texts(drawn(maps, [0], caption="\U000e0fff\U0001f9ff\U00013000 · Tiny"))
     assert UNWRITTEN not in texts(drawn(maps, [0]))
 
