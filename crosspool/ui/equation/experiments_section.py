@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
-from crosspool.errors import CrosspoolError
 from crosspool.ui.equation.building import Order
 from crosspool.ui.equation.case import equation_case
 from crosspool.ui.equation.charts import show_agreement
@@ -15,7 +14,7 @@ from crosspool.ui.runtime.maps import ImageMaps, MapRequest
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.runtime.shared_cache import CacheKind
 from crosspool.ui.visit.state import VisitPart, bound, plain, visit_state
-from crosspool.ui.visit.waiting import show_error, waiting
+from crosspool.ui.visit.waiting import errors_shown, waiting
 from crosspool.ui.widgets.cell_image import Cell
 
 Question = tuple[MapRequest, str, Cell, int]  # the maps, the experiment, the position, and the seed
@@ -54,12 +53,9 @@ def experiments_section(maps: ImageMaps, request: MapRequest, position: Cell) ->
             st.markdown(_non_linearity(maps))
         # A new value of what the experiment does not depend on must not start it again.
         cell, seed = position if name == "one_hot" else (0, 0), state.shuffles if experiment.shuffles else 0
-        try:
+        with errors_shown():
             with waiting("Running the experiment …") as on_progress:
                 maps_tried, findings = _run((request, name, cell, seed), maps, on_progress)
-        except CrosspoolError as error:
-            show_error(error)
-        else:
             _show_result(maps, experiment, maps_tried, findings)
 
 

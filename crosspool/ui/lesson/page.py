@@ -2,13 +2,12 @@
 
 import streamlit as st
 
-from crosspool.errors import CrosspoolError
 from crosspool.ui.lesson import state, steps_beyond, steps_to_p
 from crosspool.ui.lesson.quantities import COARSE
 from crosspool.ui.maps.large_images import headline
 from crosspool.ui.maps.page import start_from_link
 from crosspool.ui.maps.presenter import present_button, presenting
-from crosspool.ui.visit.waiting import show_error, waiting
+from crosspool.ui.visit.waiting import errors_shown, waiting
 from crosspool.ui.widgets.keys import keys
 from crosspool.ui.widgets.steps import steps
 
@@ -34,13 +33,10 @@ def _current_step() -> None:
     if note:
         st.info(note, icon=":material/link_off:")
     st.header(f"{step} · {state.TITLES[step - 1]}", anchor=False)
-    try:
+    with errors_shown():
         with waiting("Computing the maps …") as on_progress:
             view = state.lesson_state(state.chosen_sample(), COARSE, on_progress)
         STEPS[step - 1](view)
-    except CrosspoolError as error:
-        show_error(error)
-    else:
         headline(view.image, view.request, view.maps)
     keys(state.keys_of_step(step), key="step-keys")
     state.write_lesson_link()

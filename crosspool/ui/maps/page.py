@@ -6,7 +6,6 @@ from dataclasses import replace
 import streamlit as st
 
 from crosspool.backbones import architecture, backbone_specs
-from crosspool.errors import CrosspoolError
 from crosspool.ui.maps import controls
 from crosspool.ui.maps.presenter import present_button, presenter_frame
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest, image_maps
@@ -14,7 +13,7 @@ from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.images import SourceImage, choose_image
 from crosspool.ui.visit.link import ChosenClassifier, LinkNotes, LinkState, from_params, to_params
 from crosspool.ui.visit.state import current_visit, visit_state
-from crosspool.ui.visit.waiting import show_error, waiting
+from crosspool.ui.visit.waiting import errors_shown, waiting
 
 PageBody = Callable[[SourceImage, MapRequest, ImageMaps], None]
 
@@ -48,16 +47,13 @@ def ask_for_image() -> None:
 
 
 @st.fragment
+@errors_shown()
 def _body_with_maps(body: PageBody, image: SourceImage, request: MapRequest) -> None:
     """Get the maps at every run instead of holding them, so that no visitor's page keeps them in memory."""
     server = current_server()
     seconds = server.settings.wait_seconds
-    try:
-        with waiting("Computing the maps …") as on_progress:
-            maps = image_maps(server, request, lambda: image.image, on_progress, seconds=seconds)
-    except CrosspoolError as error:
-        show_error(error)
-        return
+    with waiting("Computing the maps …") as on_progress:
+        maps = image_maps(server, request, lambda: image.image, on_progress, seconds=seconds)
     body(image, request, maps)
     write_link()
 

@@ -37,12 +37,7 @@ class ServerSettings(BaseSettings):
 
     # Defaults are not validated: no key is no operator's page.
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX,
-        frozen=True,
-        extra="forbid",
-        strict=True,
-        validate_default=False,
-        use_attribute_docstrings=True,
+        frozen=True, extra="forbid", strict=True, validate_default=False, use_attribute_docstrings=True
     )
 
     at_once: Annotated[int, Field(ge=0, le=64)] = 0
@@ -90,7 +85,7 @@ class _EnvironmentSource(EnvSettingsSource):
     """The settings in an environment; an empty variable counts as absent."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        super().__init__(ServerSettings)
+        super().__init__(ServerSettings, env_prefix=PREFIX)
         self.env_vars = {key.lower(): value for key, value in environment.items() if key.startswith(PREFIX) and value}
 
     def prepare_field_value(self, field_name: str, field: FieldInfo, value: Any, value_is_complex: bool) -> Any:

@@ -30,17 +30,12 @@ def waiting(text: str) -> Iterator[OnProgress]:
         yield show
 
 
-def show_error(error: CrosspoolError) -> None:
-    """Say why nothing came of it."""
-    st.error(as_it_is(str(error)), icon=":material/error:")
-    if isinstance(error, BusyError):
-        st.button("Try again", icon=":material/refresh:", key="try-again")  # every press runs the page again
-
-
 @contextmanager
 def errors_shown() -> Iterator[None]:
     """Show a CrosspoolError that ends the block as a sentence; a decorator, too."""
     try:
         yield
     except CrosspoolError as error:
-        show_error(error)
+        st.error(as_it_is(str(error)), icon=":material/error:")
+        if isinstance(error, BusyError):
+            st.button("Try again", icon=":material/refresh:", key="try-again")  # every press runs the page again
