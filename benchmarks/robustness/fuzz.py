@@ -113,7 +113,8 @@ def try_cases(name: str, count: int, seed: int, folder: Path) -> KindTally:
                     folder.mkdir(parents=True, exist_ok=True)
                     (folder / f"{name}-{seed}-{number}").write_bytes(data)
             with suppress(psutil.NoSuchProcess):
-                process.kill()  # also a sound one, which would wait for its decoders
+                for member in (*process.children(recursive=True), process):  # its decoders would outlive it
+                    member.kill()
     return tally
 
 
