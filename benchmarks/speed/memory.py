@@ -15,7 +15,8 @@ import typer
 from benchmarks.harness.confined import MEGABYTE
 from crosspool.backbones import load_backbone
 from crosspool.cache import ArrayCache
-from crosspool.datasets.fieldguide import SPECIES, fieldguide
+from crosspool.datasets.fieldguide.guide import fieldguide
+from crosspool.datasets.fieldguide.species import SPECIES
 from crosspool.evaluation.protocol import Protocol
 from crosspool.evaluation.run import evaluate_methods
 from crosspool.evaluation.splits import stratified_splits

@@ -16,7 +16,7 @@ from crosspool.evaluation.command import option_words
 if TYPE_CHECKING:
     from crosspool.backbones import Architecture
     from crosspool.datasets import Dataset
-    from crosspool.datasets.fieldguide import Drawing
+    from crosspool.datasets.fieldguide.guide import Drawing
     from crosspool.methods import MethodSpec
 
 FRAMING: Literal["squash"] = "squash"
@@ -109,7 +109,7 @@ def chosen_methods(method: str | None, baseline: str | None, structure: "Archite
 def drawings(spec: str, dataset: "Dataset") -> "Callable[[int], Drawing] | None":
     """The masks of FieldGuide's samples, by their number in `dataset`; None for other data sets."""
     from crosspool.datasets.catalogue import FIELDGUIDE, fieldguide_numbers
-    from crosspool.datasets.fieldguide import fieldguide, image_and_masks
+    from crosspool.datasets.fieldguide.guide import fieldguide, image_and_masks
 
     if spec.partition(":")[0] != FIELDGUIDE:
         return None

@@ -35,7 +35,7 @@ def localise_command(
     of the pair's upper map, and beside it of the layer below.
     """
     from crosspool.backbones import load_backbone
-    from crosspool.datasets.fieldguide import fieldguide, image_and_masks
+    from crosspool.datasets.fieldguide.guide import fieldguide, image_and_masks
     from crosspool.evaluation.splits import stratified_splits
     from crosspool.localisation import find_best_channels
 

@@ -68,7 +68,7 @@ def open_dataset(
     if is_built_in and kind == TORCHVISION:
         return _torchvision(name, Path(os.path.expanduser(root)), download)
     if is_built_in:
-        from crosspool.datasets.fieldguide import fieldguide
+        from crosspool.datasets.fieldguide.guide import fieldguide
 
         return fieldguide(**fieldguide_numbers(text))
     if path.suffix.lower() in _PACKED or not (path.suffix.lower() == ".zip" or zipfile.is_zipfile(path)):

@@ -6,7 +6,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from crosspool.datasets.fieldguide import SPECIES, Drawing, Species, defining_parts, differing_parts
+from crosspool.datasets.fieldguide.guide import Drawing
+from crosspool.datasets.fieldguide.species import Species, defining_parts, differing_parts, relatives_of
 from crosspool.errors import DatasetError
 from crosspool.evaluation.report import Measured
 from crosspool.faithfulness.curves import Sizes, measured
@@ -51,17 +52,11 @@ ImageShares = dict[str, dict[str, list[Shares]]]
 """The shares on one image by question and map; several where there are several sisters."""
 
 
-def sisters_of(species: Species) -> list[Species]:
-    """Those that differ from it in the fewest parts."""
-    parts = {other: len(differing_parts(species, other)) for other in SPECIES if other != species}
-    return [other for other, count in parts.items() if count == min(parts.values())]
-
-
 def regions_of(drawing: Drawing, species: Species, grid: Size) -> dict[str, Regions]:
     """For the species itself, by its name, the parts that define it; by each sister's name those that tell the two
     apart. Without those whose parts cannot be seen in the image."""
     asked = {species.name: defining_parts(species)}
-    asked |= {sister.name: differing_parts(species, sister) for sister in sisters_of(species)}
+    asked |= {sister.name: differing_parts(species, sister) for sister in relatives_of(species)}
     bird = average_over_cells(drawing.masks["body"].astype(np.float64), grid)
     regions = {}
     for name, parts in asked.items():

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from crosspool.classifiers import TrainedClassifier
 from crosspool.contributions import explanation_of
 from crosspool.datasets import Dataset, Split
-from crosspool.datasets.fieldguide import SPECIES, Drawing
+from crosspool.datasets.fieldguide.guide import Drawing
+from crosspool.datasets.fieldguide.species import SPECIES
 from crosspool.errors import DatasetError, SettingError
 from crosspool.evaluation.report import Measured
 from crosspool.faithfulness.curves import (

@@ -9,7 +9,7 @@ import pytest
 from crosspool.backbones import architecture
 from crosspool.cli.faithfulness import chosen_methods, drawings
 from crosspool.datasets import open_dataset
-from crosspool.datasets.fieldguide import image_and_masks
+from crosspool.datasets.fieldguide.guide import image_and_masks
 from tests.images import png, tinted
 
 QUICK = ("--method", "sum@128", "--splits", 2, "--train-size", 4, "--pixels", 1)

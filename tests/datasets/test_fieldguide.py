@@ -1,4 +1,4 @@
-"""FieldGuide: the same images for ever, in which only the parts tell the species."""
+"""FieldGuide: the same images on every machine, in which only the parts tell the species apart."""
 
 import hashlib
 import inspect
@@ -9,19 +9,9 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from crosspool.datasets.fieldguide import (
-    DEFINING_PARTS,
-    MASKS,
-    PARTS,
-    SPECIES,
-    defining_parts,
-    differing_parts,
-    draw,
-    fieldguide,
-    image_and_masks,
-    random_scene,
-    scene_of,
-)
+from crosspool.datasets.fieldguide.guide import MASKS, draw, fieldguide, image_and_masks, scene_of
+from crosspool.datasets.fieldguide.scene import random_scene
+from crosspool.datasets.fieldguide.species import PARTS, SPECIES, defining_parts, differing_parts
 from crosspool.errors import DatasetError, SettingError
 
 SIZE = 128
@@ -52,18 +42,19 @@ def test_no_part_alone_tells_all_species(part):
 
 
 def test_every_part_defines_some_species():
-    assert {part for parts in DEFINING_PARTS.values() for part in parts} == set(PARTS)
+    assert {part for species in SPECIES for part in defining_parts(species)} == set(PARTS)
 
 
 def test_defining_parts_by_hand():
-    assert DEFINING_PARTS["Chestnut-crowned Marshlet"] == ("crown",)
-    assert DEFINING_PARTS["Sooty-crowned Marshlet"] == ("crown", "eye_ring")  # it stands between two relatives
-    assert DEFINING_PARTS["Plain-winged Fernling"] == ("wing_bar",)
-    assert DEFINING_PARTS["Black-banded Copsefinch"] == ("bill", "breast")
-    assert DEFINING_PARTS["Fork-tailed Dunewit"] == ("tail",)
+    parts = {species.name: defining_parts(species) for species in SPECIES}
+    assert parts["Chestnut-crowned Marshlet"] == ("crown",)
+    assert parts["Sooty-crowned Marshlet"] == ("crown", "eye_ring")  # it stands between two relatives
+    assert parts["Plain-winged Fernling"] == ("wing_bar",)
+    assert parts["Black-banded Copsefinch"] == ("bill", "breast")
+    assert parts["Fork-tailed Dunewit"] == ("tail",)
 
 
-def test_a_species_of_another_guide():
+def test_defining_parts_need_a_species_of_the_guide():
     with pytest.raises(DatasetError, match="Mud Marshlet is not a species"):
         defining_parts(replace(SPECIES[0], name="Mud Marshlet"))
 
@@ -74,18 +65,18 @@ def test_a_species_of_another_guide():
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: str(scene.seeds))
 def test_two_species_in_one_scene_differ_only_in_the_masks_of_their_parts(scene):
     drawings = [draw(species, scene, SIZE, photograph=False) for species in SPECIES]
-    for (one, first), (other, second) in combinations(zip(SPECIES, drawings, strict=True), 2):
-        parts = differing_parts(one, other)
+    for (species, first), (other, second) in combinations(zip(SPECIES, drawings, strict=True), 2):
+        parts = differing_parts(species, other)
         differs = (pixels(first) != pixels(second)).any(axis=2)
         allowed = union(drawing.masks[part] for drawing in (first, second) for part in parts)
         assert differs.any()
-        assert not (differs & ~allowed).any(), (one.name, other.name)
+        assert not (differs & ~allowed).any(), (species.name, other.name)
 
 
 @pytest.mark.parametrize("part", PARTS)
 def test_a_changed_part_shows_where_its_mask_is(part):
-    one, other = next((a, b) for a, b in combinations(SPECIES, 2) if differing_parts(a, b) == (part,))
-    first, second = (draw(species, SCENES[0], SIZE, photograph=False) for species in (one, other))
+    pair = next(pair for pair in combinations(SPECIES, 2) if differing_parts(*pair) == (part,))
+    first, second = (draw(species, SCENES[0], SIZE, photograph=False) for species in pair)
     differs = (pixels(first) != pixels(second)).any(axis=2)
     assert differs[first.masks[part] | second.masks[part]].mean() > 0.2
     untouched = [name for name in PARTS if name != part]
@@ -102,7 +93,7 @@ def test_grain_is_that_of_the_scene():
     assert (pixels(first)[far] == pixels(second)[far]).all()
 
 
-def test_chance_does_not_know_the_species():
+def test_random_scenes_do_not_depend_on_the_species():
     assert list(inspect.signature(random_scene).parameters) == ["seeds"]
     per_class = 150
     scenes = [scene_of(index, per_class) for index in range(per_class * len(SPECIES))]
@@ -126,7 +117,7 @@ def test_chance_does_not_know_the_species():
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.occluder)
-def test_every_part_is_there_and_on_the_bird(scene):
+def test_every_part_has_a_mask_on_the_bird(scene):
     for species in SPECIES:
         masks = draw(species, scene, SIZE).masks
         assert tuple(masks) == MASKS
@@ -145,7 +136,7 @@ def test_an_absent_part_has_the_mask_of_a_present_one():
 
 
 @pytest.mark.parametrize("kind", ["twig", "leaf", "blade"])
-def test_what_hides_the_bird_only_takes_away_from_the_masks(kind):
+def test_an_occluder_only_removes_pixels_from_the_masks(kind):
     taken = 0
     for scene in SCENES:
         free = draw(SPECIES[0], replace(scene, occluder="none"), SIZE, photograph=False)
@@ -158,13 +149,13 @@ def test_what_hides_the_bird_only_takes_away_from_the_masks(kind):
     assert taken > 50
 
 
-def test_the_camera_leaves_the_masks_alone():
+def test_the_camera_does_not_change_the_masks():
     sharp, blurred = (draw(SPECIES[5], SCENES[2], SIZE, photograph=choice) for choice in (False, True))
     assert all((sharp.masks[name] == blurred.masks[name]).all() for name in MASKS)
     assert (pixels(sharp) != pixels(blurred)).any()
 
 
-# --- the same images for ever
+# --- the same images on every machine
 
 
 @pytest.mark.parametrize(
@@ -175,7 +166,7 @@ def test_the_camera_leaves_the_masks_alone():
         (359, "ec58c58803cf5194"),
     ],
 )
-def test_the_masks_are_those_of_every_machine(index, digest):
+def test_masks_are_the_same_on_every_machine(index, digest):
     masks = image_and_masks(index, size=SIZE).masks
     assert hashlib.sha256(np.packbits([masks[name] for name in MASKS]).tobytes()).hexdigest()[:16] == digest
 
@@ -194,7 +185,7 @@ def test_a_larger_guide_begins_with_the_smaller_one():
     assert all(sample.read() == by_name[sample.name].read() for sample in small.samples[::4])
 
 
-def test_another_seed_gives_other_pictures():
+def test_another_seed_gives_other_images():
     first, second = (fieldguide(per_class=1, size=64, seed=seed).samples[0] for seed in (0, 1))
     assert first.name == second.name
     assert first.read() != second.read()
@@ -222,7 +213,7 @@ def test_labels_are_balanced_and_named():
 
 
 @pytest.mark.parametrize("size", [64, 101])
-def test_a_sample_is_its_picture(size):
+def test_a_sample_reads_as_its_image(size):
     sample = fieldguide(per_class=2, size=size, seed=5).samples[13]
     data = sample.read()
     assert data.startswith(b"\x89PNG")
@@ -246,7 +237,7 @@ def test_a_sample_is_its_picture(size):
         ({"seed": 0.5}, "at least 0, not 0.5"),
     ],
 )
-def test_settings_without_sense(settings, message):
+def test_invalid_settings_are_refused(settings, message):
     with pytest.raises(SettingError, match=message):
         fieldguide(**settings)
     with pytest.raises(SettingError, match=message):
@@ -254,17 +245,17 @@ def test_settings_without_sense(settings, message):
 
 
 @pytest.mark.parametrize("index", [-1, 24])
-def test_a_sample_that_is_not_there(index):
+def test_a_sample_outside_the_guide_is_refused(index):
     with pytest.raises(DatasetError, match=f"0 to 23, but no image {index}"):
         image_and_masks(index, per_class=2)
 
 
-def test_a_scene_without_a_seed():
+def test_a_scene_needs_a_seed():
     with pytest.raises(SettingError, match="at least 0, not None"):
         random_scene()
 
 
-def test_identities_differ_where_pictures_do():
+def test_identities_differ_where_images_do():
     small, large = fieldguide(2, 64), fieldguide(3, 64)
     assert small.samples[2].identity == large.samples[3].identity  # the second species' first image
     assert small.samples[2].read() == large.samples[3].read()

@@ -12,7 +12,8 @@ from crosspool.cache import ArrayCache
 from crosspool.classifiers import LinearClassifier
 from crosspool.contributions import explanation_of
 from crosspool.datasets import Dataset, Split
-from crosspool.datasets.fieldguide import SPECIES, differing_parts, image_and_masks
+from crosspool.datasets.fieldguide.guide import image_and_masks
+from crosspool.datasets.fieldguide.species import SPECIES, differing_parts, relatives_of
 from crosspool.errors import DatasetError, SettingError
 from crosspool.evaluation.intervals import resampled_t
 from crosspool.evaluation.protocol import Protocol
@@ -32,7 +33,7 @@ from crosspool.faithfulness.curves import (
 from crosspool.faithfulness.files import faithfulness_files, faithfulness_json
 from crosspool.faithfulness.findings import FaithfulnessFindings
 from crosspool.faithfulness.orders import ExplainedImage, channel_orders, largest_first, position_orders
-from crosspool.faithfulness.parts import Regions, regions_of, shares_of, sisters_of
+from crosspool.faithfulness.parts import Regions, regions_of, shares_of
 from crosspool.faithfulness.removal import Positions, keeping_channels
 from crosspool.faithfulness.study import CHANNEL_DRAWS, POSITION_DRAWS, Question, study
 from crosspool.faithfulness.tables import faithfulness_markdown
@@ -273,7 +274,7 @@ def test_shares_by_hand():
 
 def test_sisters_differ_in_the_fewest_parts():
     for species in SPECIES:
-        sisters = sisters_of(species)
+        sisters = relatives_of(species)
         fewest = {len(differing_parts(species, sister)) for sister in sisters}
         assert len(fewest) == 1
         assert species not in sisters
@@ -284,7 +285,7 @@ def test_sisters_differ_in_the_fewest_parts():
 def test_regions_of_a_drawing_are_the_masks_on_the_grid():
     drawing = image_and_masks(0, 1, 64)
     regions = regions_of(drawing, SPECIES[0], (64, 64))
-    assert set(regions) <= {SPECIES[0].name, *(sister.name for sister in sisters_of(SPECIES[0]))}
+    assert set(regions) <= {SPECIES[0].name, *(sister.name for sister in relatives_of(SPECIES[0]))}
     own = regions[SPECIES[0].name]
     assert ((own.bird == 1) == drawing.masks["body"]).all()
     (sister,) = [name for name in regions if name != SPECIES[0].name][:1]

@@ -34,7 +34,7 @@ WING: Points = (
     (0.27, -0.1), (0.17, -0.19), (0.0, -0.205), (-0.24, -0.15), (-0.48, -0.045), (-0.66, 0.06), (-0.5, 0.075),
     (-0.3, 0.13), (-0.08, 0.165), (0.12, 0.13), (0.245, 0.03),
 )  # fmt: skip
-# Where the wing's small feathers end: two lines across it, at which the bars lie.
+# Two lines across the wing, where its small feathers end, for the bars.
 BARS: tuple[Points, ...] = (
     ((-0.04, -0.23), (0.01, -0.1), (0.0, 0.03), (-0.06, 0.18)),
     ((0.1, -0.23), (0.145, -0.12), (0.14, 0.0), (0.1, 0.16)),
@@ -77,7 +77,7 @@ TAILS: dict[TailShape, Points] = {
 }
 TAIL_TIP = 0.4  # where a coloured tip begins
 
-# Nothing of any species lies outside these, so that a bird's place in the image doesn't tell its species.
+# No part of any species lies outside these, so that a bird's position in the image does not tell its species.
 _REACH_OF_HEAD: Points = ((0.5, 0.14), (0.2, 0.0), (0.0, -0.2), (-0.3, -0.33), (0.1, -0.25))
 _REACH_OF_TAIL: Points = ((0.72, 0.22), (0.72, -0.22), (0.56, 0.12), (0.56, -0.12))
 
@@ -104,10 +104,7 @@ class Frame:
     def turned(self, pivot: tuple[float, float], angle: float, *, backwards: bool = False) -> "Frame":
         """The frame of a limb at `pivot`, turned by `angle` (downwards); `backwards` has its x point to the tail."""
         cos, sin = float(np.cos(angle)), float(np.sin(angle))
-        turn = np.array([[cos, sin], [-sin, cos]])
-        if backwards:
-            turn = np.array([[-cos, sin], [-sin, -cos]])
-        (a, b), (c, d) = turn
+        (a, b), (c, d) = ((-cos, sin), (-sin, -cos)) if backwards else ((cos, sin), (-sin, cos))
         (e, f), (g, h) = self.axes
         axes = np.array([[a * e + b * g, a * f + b * h], [c * e + d * g, c * f + d * h]])
         return Frame(self.place([pivot])[0], axes)
@@ -139,14 +136,8 @@ def posed(pose: Pose, side: int) -> Bird:
     cos, sin = float(np.cos(pose.tilt)), -float(np.sin(pose.tilt))
     axes = unit * np.array([[pose.facing * cos, sin], [-pose.facing * sin * pose.depth, cos * pose.depth]])
     at_origin = _limbs(Frame(np.zeros(2), axes), pose, unit)
-    reach = np.concatenate(
-        [
-            at_origin.head.place(_REACH_OF_HEAD),
-            at_origin.tail.place(_REACH_OF_TAIL),
-            at_origin.body.place(BODY),
-            np.array(at_origin.feet),
-        ]
-    )
+    head, tail = at_origin.head.place(_REACH_OF_HEAD), at_origin.tail.place(_REACH_OF_TAIL)
+    reach = np.concatenate([head, tail, at_origin.body.place(BODY), np.array(at_origin.feet)])
     low, high = reach.min(axis=0), reach.max(axis=0)
     margin = MARGIN * side
     room = np.maximum(side - 2 * margin - (high - low), 0.0)

@@ -1,34 +1,13 @@
-"""Paint a bird: its species decides the parts, its scene all the rest."""
+"""Paint a bird: its species decides the parts, its scene everything else."""
 
 from functools import cache
 
 import numpy as np
 
-from crosspool.datasets.fieldguide.anatomy import (
-    BAR_WIDTH,
-    BARS,
-    BILLS,
-    BODY,
-    BODY_RADII,
-    BREAST,
-    CAP,
-    CHEEK,
-    CREST,
-    EYE,
-    EYE_RADIUS,
-    HEAD_RADII,
-    HIPS,
-    RING_RADIUS,
-    TAIL_TIP,
-    WING,
-    Bird,
-    Frame,
-    posed,
-    smooth,
-    tail_outline,
-)
+from crosspool.datasets.fieldguide import anatomy
+from crosspool.datasets.fieldguide.anatomy import BODY_RADII, HEAD_RADII, Bird, Frame, smooth
 from crosspool.datasets.fieldguide.canvas import Canvas, Patch, curve, ellipse, ribbon, shifted
-from crosspool.datasets.fieldguide.scene import Light, Scene
+from crosspool.datasets.fieldguide.scene import Scene
 from crosspool.datasets.fieldguide.species import WHITE, Colour, Species
 
 WHOLE = "body"
@@ -43,7 +22,7 @@ class BirdPainter:
 
     def __init__(self, canvas: Canvas, species: Species, scene: Scene) -> None:
         self.canvas, self.species, self.scene = canvas, species, scene
-        self.bird: Bird = posed(scene.pose, canvas.side)
+        self.bird: Bird = anatomy.posed(scene.pose, canvas.side)
         self.unit = self.bird.unit
         self.upper = np.array(scene.coat.upper, dtype=np.float32)
         self.under = np.array(scene.coat.under, dtype=np.float32)
@@ -65,67 +44,72 @@ class BirdPainter:
 
     def _tail(self) -> None:
         frame, tail = self.bird.tail, self.species.tail
-        whole = self.canvas.shape(frame.place(tail_outline(tail.shape)))
+        whole = self.canvas.shape(frame.place(anatomy.tail_outline(tail.shape)))
         self._cover(whole, self.wing * self._shading(whole, self.bird.body, BODY_RADII), part="tail")
         if tail.tip is not None:
-            tip = self.canvas.shape(frame.place([(TAIL_TIP, -0.3), (0.8, -0.3), (0.8, 0.3), (TAIL_TIP, 0.3)]))
+            tip = self.canvas.shape(
+                frame.place([(anatomy.TAIL_TIP, -0.3), (0.8, -0.3), (0.8, 0.3), (anatomy.TAIL_TIP, 0.3)])
+            )
             self._cover(tip.within(whole), self._tinted(tail.tip), part="tail")
         feathers = np.array([[(0.0, 0.004 * number), (0.62, 0.035 * number)] for number in range(-3, 4)])
-        self._touch(self.canvas.strokes(frame.place(feathers), 0.009 * self.unit).within(whole), (24, 20, 18), 0.45)
+        self.canvas.paint(
+            self.canvas.strokes(frame.place(feathers), 0.009 * self.unit).within(whole), (24, 20, 18), 0.45
+        )
 
     def _breast(self, body: Patch) -> None:
-        band = self.canvas.shape(smooth(self.bird.body, BREAST)).within(body)
+        band = self.canvas.shape(smooth(self.bird.body, anatomy.BREAST)).within(body)
         self._part("breast", band, self.species.breast, self._shading(band, self.bird.body, BODY_RADII))
 
     def _bill(self) -> None:
         bill = self.species.bill
-        halves = [smooth(self.bird.head, points) for points in BILLS[bill.shape]]
+        halves = [smooth(self.bird.head, points) for points in anatomy.BILLS[bill.shape]]
         both = self.canvas.shape(*halves)
         colour = self._tinted(bill.colour)
         self._cover(both, colour * np.float32(0.74), part="bill")
         self._cover(self.canvas.shape(halves[0]), colour, part="bill")
-        ridge = self.bird.head.place(shifted(curve(BILLS[bill.shape][0][:3], closed=False), 0.0, 0.012))
+        ridge = self.bird.head.place(shifted(curve(anatomy.BILLS[bill.shape][0][:3], closed=False), 0.0, 0.012))
         shine = self.canvas.strokes(ridge[None], 0.014 * self.unit).within(both)
-        self._touch(shine, (255, 250, 240), 0.28)
+        self.canvas.paint(shine, (255, 250, 240), 0.28)
 
     def _crown(self, head: Patch) -> None:
         crown = self.species.crown
-        cap = self.canvas.shape(smooth(self.bird.head, CAP)).within(head)
+        cap = self.canvas.shape(smooth(self.bird.head, anatomy.CAP)).within(head)
         self._part("crown", cap, crown.colour, self._shading(cap, self.bird.head, HEAD_RADII))
         if crown.shape == "crest" and crown.colour is not None:
-            crest = self.canvas.shape(self.bird.head.place(CREST))
+            crest = self.canvas.shape(self.bird.head.place(anatomy.CREST))
             self._part("crown", crest, crown.colour, self._shading(crest, self.bird.head, HEAD_RADII))
 
     def _eye(self) -> None:
         head = self.bird.head
-        ring = self.canvas.shape(head.place(ellipse(EYE, (RING_RADIUS, RING_RADIUS * 0.94))))
+        ring = self.canvas.shape(head.place(ellipse(anatomy.EYE, (anatomy.RING_RADIUS, anatomy.RING_RADIUS * 0.94))))
         self._part("eye_ring", ring, self.species.eye_ring)
-        eye = self.canvas.shape(head.place(ellipse(EYE, (EYE_RADIUS, EYE_RADIUS))))
+        eye = self.canvas.shape(head.place(ellipse(anatomy.EYE, (anatomy.EYE_RADIUS, anatomy.EYE_RADIUS))))
         self._cover(eye, np.array((26, 20, 18)))
-        glint = self.canvas.shape(head.place(ellipse((EYE[0] + 0.01, EYE[1] - 0.012), (0.009, 0.009), 10)))
-        self._touch(glint, (250, 250, 250), 0.9)
+        glint = self.canvas.shape(
+            head.place(ellipse((anatomy.EYE[0] + 0.01, anatomy.EYE[1] - 0.012), (0.009, 0.009), 10))
+        )
+        self.canvas.paint(glint, (250, 250, 250), 0.9)
 
     def _bars(self, wing: Patch) -> None:
-        widths = BAR_WIDTH * self.unit
-        for number, line in enumerate(BARS):
+        widths = anatomy.BAR_WIDTH * self.unit
+        for number, line in enumerate(anatomy.BARS):
             bar = self.canvas.shape(ribbon(smooth(self.bird.body, line, closed=False), widths)).within(wing)
-            there = number < self.species.wing_bar
-            self._part("wing_bar", bar, WHITE if there else None, self._shading(bar, self.bird.body, BODY_RADII))
+            colour = WHITE if number < self.species.wing_bar else None
+            self._part("wing_bar", bar, colour, self._shading(bar, self.bird.body, BODY_RADII))
 
     # --- what all species share
 
     def _legs(self) -> None:
-        for hip, (x, y) in zip(HIPS, self.bird.feet, strict=True):
+        for hip, (x, y) in zip(anatomy.HIPS, self.bird.feet, strict=True):
             toes = [(x + self.scene.pose.facing * reach * self.unit, y + 0.02 * self.unit) for reach in (0.075, -0.05)]
             top, ankle = self.bird.body.point(*hip), (x, y - 0.01 * self.unit)
             lines = np.array([(top, ankle, ankle), (toes[0], ankle, toes[1])])
             self._cover(self.canvas.strokes(lines, 0.026 * self.unit), np.array(self.scene.coat.legs))
 
     def _body(self) -> Patch:
-        body = self.canvas.shape(smooth(self.bird.body, BODY))
-        self._cover(
-            body, self._coat(body, self.bird.body, -0.1, 0.12) * self._shading(body, self.bird.body, BODY_RADII)
-        )
+        body = self.canvas.shape(smooth(self.bird.body, anatomy.BODY))
+        coat = self._coat(body, self.bird.body, -0.1, 0.12)
+        self._cover(body, coat * self._shading(body, self.bird.body, BODY_RADII))
         self._plumes(body, self.bird.body, (0.5, 0.28), 100)
         return body
 
@@ -133,33 +117,33 @@ class BirdPainter:
         frame = self.bird.head
         head = self.canvas.shape(frame.place(ellipse((0.0, 0.0), HEAD_RADII, 40)))
         self._cover(head, self._coat(head, frame, 0.02, 0.19) * self._shading(head, frame, HEAD_RADII))
-        cheek = self.canvas.shape(smooth(frame, CHEEK))
-        self._touch(cheek.within(head), self.upper * np.float32(0.85), 0.4)
+        cheek = self.canvas.shape(smooth(frame, anatomy.CHEEK))
+        self.canvas.paint(cheek.within(head), self.upper * np.float32(0.85), 0.4)
         self._plumes(head, frame, (0.2, 0.18), 45)
         return head
 
     def _wing(self) -> None:
         frame = self.bird.body
-        wing = self.canvas.shape(smooth(frame, WING))
+        wing = self.canvas.shape(smooth(frame, anatomy.WING))
         shading = self._shading(wing, frame, BODY_RADII)
         self._cover(wing, self.wing * shading)
         long, short = _wing_feathers()
         edges = self.canvas.strokes(frame.place(long), 0.011 * self.unit)
-        self._touch(edges.within(wing), self.under, 0.32)
+        self.canvas.paint(edges.within(wing), self.under, 0.32)
         shades = self.canvas.strokes(frame.place(shifted(long, 0.0, 0.014)), 0.016 * self.unit)
-        self._touch(shades.within(wing), (20, 16, 14), 0.3)
+        self.canvas.paint(shades.within(wing), (20, 16, 14), 0.3)
         scales = self.canvas.strokes(frame.place(short), 0.009 * self.unit)
-        self._touch(scales.within(wing), (20, 16, 14), 0.32)
+        self.canvas.paint(scales.within(wing), (20, 16, 14), 0.32)
         self._bars(wing)
-        rim = self.canvas.strokes(smooth(frame, WING[4:])[None], 0.014 * self.unit)
-        self._touch(rim.within(wing), (20, 16, 14), 0.3)
+        rim = self.canvas.strokes(smooth(frame, anatomy.WING[4:])[None], 0.014 * self.unit)
+        self.canvas.paint(rim.within(wing), (20, 16, 14), 0.3)
 
     def _plumes(self, patch: Patch, frame: Frame, radii: tuple[float, float], count: int) -> None:
         """Short strokes along the feathers, dark and light."""
         starts = self.rng.uniform(-1, 1, (2, count, 1, 2)) * radii
         strokes = starts + np.array(PLUME)  # (2, count, 3, 2)
         for tone, lines in zip(((30, 24, 20), (255, 250, 238)), strokes, strict=True):
-            self._touch(self.canvas.strokes(frame.place(lines), 0.008 * self.unit).within(patch), tone, 0.2)
+            self.canvas.paint(self.canvas.strokes(frame.place(lines), 0.008 * self.unit).within(patch), tone, 0.2)
 
     # --- colour and light
 
@@ -172,8 +156,8 @@ class BirdPainter:
         return colour
 
     def _shading(self, patch: Patch, frame: Frame, radii: tuple[float, float]) -> np.ndarray:
-        """How bright an ellipsoid is in the scene's light, (h, w, 1): the same whatever is painted on it."""
-        light: Light = self.scene.light
+        """The brightness of an ellipsoid in the scene's light, (h, w, 1), whatever is painted on it."""
+        light = self.scene.light
         x, y = frame.coordinates(*patch.grid())
         x, y = x / np.float32(radii[0]), y / np.float32(radii[1])
         depth = np.sqrt((1 - x * x - y * y).clip(0, 1))
@@ -186,7 +170,7 @@ class BirdPainter:
     def _tinted(self, colour: Colour) -> np.ndarray:
         return np.array(colour, dtype=np.float32) * np.float32(self.scene.coat.part)
 
-    # --- laying it on
+    # --- painting and marking
 
     def _part(self, name: str, patch: Patch, colour: Colour | None, shading: np.ndarray | None = None) -> None:
         """Paint a part, or only mark where it would be."""
@@ -201,20 +185,13 @@ class BirdPainter:
         if part is not None:
             self.canvas.mark(part, patch)
 
-    def _touch(self, patch: Patch, colour: np.ndarray | tuple[int, int, int], opacity: float) -> None:
-        """Tone what is there; never opaque, so that what is marked there stays so."""
-        self.canvas.paint(patch, colour, opacity)
-
 
 @cache
 def _wing_feathers() -> tuple[np.ndarray, np.ndarray]:
     """The edges of the wing's long feathers, and its small ones, in bird coordinates: (lines, points, 2) each."""
     long = [curve([(0.02, y), (-0.25, y * 0.75 + 0.02), (-0.64, 0.05 + y * 0.1)], closed=False) for y in _spread(9)]
-    short = []
-    for column in range(5):
-        x = 0.2 - 0.055 * column
-        for y in _spread(6 if column % 2 else 5):
-            short.append(curve([(x, y - 0.025), (x - 0.045, y), (x, y + 0.025)], closed=False, steps=3))
+    tips = [(0.2 - 0.055 * column, y) for column in range(5) for y in _spread(6 if column % 2 else 5)]
+    short = [curve([(x, y - 0.025), (x - 0.045, y), (x, y + 0.025)], closed=False, steps=3) for x, y in tips]
     return np.stack(long), np.stack(short)
 
 

@@ -1,7 +1,7 @@
 """Shapes with smooth edges, painted one over another, and the exact masks of what stays visible.
 
-Painting is Pillow's, in whole numbers. Array arithmetic on pixels is kept to + - * / and square roots, which round
-alike on every machine, unlike a vectorised sine.
+Pillow paints, in whole numbers. Array arithmetic on pixels uses only + - * / and square roots, which round in the same
+way on every machine, unlike a vectorised sine.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ SUPERSAMPLE = 2
 
 @dataclass(frozen=True)
 class Patch:
-    """How much of each pixel a shape covers, from 0 to 255; the corner of `cover` is at (`left`, `top`)."""
+    """The share of each pixel that a shape covers, from 0 to 255; the corner of `cover` is at (`left`, `top`)."""
 
     left: int
     top: int
@@ -31,15 +31,15 @@ class Patch:
     def within(self, other: "Patch") -> "Patch":
         """The part of this shape that lies inside another."""
         left, top = self.left - other.left, self.top - other.top
-        there = other.cover.crop((left, top, left + self.cover.width, top + self.cover.height))  # 0 outside the other
-        return Patch(self.left, self.top, ImageChops.multiply(self.cover, there))
+        cover = other.cover.crop((left, top, left + self.cover.width, top + self.cover.height))  # 0 outside the other
+        return Patch(self.left, self.top, ImageChops.multiply(self.cover, cover))
 
 
 class Canvas:
     """A square RGB image in the making, with (side, side) boolean masks by name.
 
-    A pixel belongs to what was marked there if any of the pixel may show it: what is painted over it later takes it
-    away only where it covers the pixel whole.
+    A pixel belongs to a mask if any part of the pixel may show what was marked: later paint removes it from the mask
+    only where it covers the pixel completely.
     """
 
     def __init__(self, background: Image.Image) -> None:
@@ -77,7 +77,7 @@ class Canvas:
                 mask[box[1] : box[3], box[0] : box[2]] &= still_visible
 
     def mark(self, name: str, patch: Patch) -> None:
-        """Count the pixels that a patch touches to the mask of this name."""
+        """Add the pixels that a patch touches to the mask of this name."""
         mask = self.masks.setdefault(name, np.zeros((self.side, self.side), dtype=bool))
         touched = np.asarray(patch.cover) > 0
         mask[patch.top : patch.top + len(touched), patch.left : patch.left + touched.shape[1]] |= touched
@@ -122,8 +122,7 @@ def curve(points: Sequence[tuple[float, float]] | np.ndarray, *, closed: bool = 
 
 def shifted(points: np.ndarray, x: float, y: float) -> np.ndarray:
     """Points (..., 2) moved by x and y."""
-    moved: np.ndarray = points + np.array([x, y])
-    return moved
+    return np.asarray(points + np.array([x, y]))
 
 
 def ellipse(centre: tuple[float, float], radii: tuple[float, float], points: int = 28) -> np.ndarray:

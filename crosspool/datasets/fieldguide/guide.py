@@ -1,4 +1,4 @@
-"""Images of the guide's species, one at a time, and the data set that they make."""
+"""Images of the guide's species: painted, lit and photographed one at a time, and the data set that they make."""
 
 import hashlib
 import zlib
@@ -9,11 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import PIL
-from PIL import Image
+from PIL import Image, ImageChops, ImageFilter
 
 from crosspool.datasets.dataset import Dataset, Sample
 from crosspool.datasets.fieldguide.bird import WHOLE, BirdPainter
-from crosspool.datasets.fieldguide.camera import lit, photographed
 from crosspool.datasets.fieldguide.canvas import Canvas
 from crosspool.datasets.fieldguide.scene import Scene, check_seeds, random_scene
 from crosspool.datasets.fieldguide.species import PARTS, SPECIES, Species
@@ -27,15 +26,41 @@ MASKS = (WHOLE, *PARTS)
 
 @dataclass(frozen=True)
 class Drawing:
-    """An image, and where in it the bird and its parts are.
+    """An image with the masks of the bird and its parts.
 
     `masks` has a (size, size) boolean array for each of MASKS: "body" is the whole bird, and each part is the pixels
     that show any of it. A part that the species lacks has the pixels where it would be: a bird without an eye ring
-    is told by looking there. What a leaf or another part of the bird covers whole is not in a mask.
+    is recognised by looking there. Pixels that a leaf or another part of the bird covers completely are in no mask.
     """
 
     image: Image.Image
     masks: dict[str, np.ndarray]
+
+
+def lit(image: Image.Image, scene: Scene) -> Image.Image:
+    """The painted image in the colour of the light, with the shadows of leaves."""
+    light = scene.light
+    image = image.point([min(255, round(level * gain)) for gain in light.gains for level in range(256)])
+    if not light.dapples:
+        return image
+    coarse = 255 - scene.stream("light").random((6, 6)) * 255 * light.dapples
+    shadow = Image.fromarray(coarse.astype(np.uint8)).resize(image.size, Image.Resampling.BICUBIC)
+    return ImageChops.multiply(image, Image.merge("RGB", [shadow] * 3))
+
+
+def photographed(image: Image.Image, scene: Scene) -> Image.Image:
+    """The image slightly out of focus, with grain, after it was a JPEG of some quality."""
+    camera, side = scene.camera, image.width
+    if camera.blur:
+        image = image.filter(ImageFilter.BoxBlur(camera.blur * side))
+    # Halves of two random bytes: a triangle around 127, as good as a bell here, and of whole numbers only.
+    first, second = scene.stream("camera").integers(0, 256, (2, side, side), dtype=np.uint8)
+    grain = Image.fromarray((first >> 1) + (second >> 1))
+    grain = grain.point([round(127 + (level - 127) * camera.grain / 52) for level in range(256)])  # 52: its deviation
+    noisy = ImageChops.add(image, Image.merge("RGB", [grain] * 3), offset=-127)
+    buffer = BytesIO()
+    noisy.save(buffer, "JPEG", quality=camera.quality)
+    return Image.open(buffer).convert("RGB")
 
 
 def draw(species: Species, scene: Scene, size: int = 448, *, photograph: bool = True) -> Drawing:
@@ -59,7 +84,7 @@ def draw(species: Species, scene: Scene, size: int = 448, *, photograph: bool = 
 
 
 def scene_of(index: int, per_class: int = 30, seed: int = 0) -> Scene:
-    """The scene of the data set's sample `index`. It depends on the class's number only as another seed does."""
+    """The scene of the data set's sample `index`. It depends on the class's number only as on another seed."""
     kind, number = divmod(_checked(index, per_class, seed), per_class)
     return random_scene(seed, kind, number)
 
@@ -68,7 +93,7 @@ def image_and_masks(index: int, per_class: int = 30, size: int = 448, seed: int 
     """Sample `index` of `fieldguide(per_class, size, seed)`, with its masks.
 
     Raises:
-        DatasetError: there is no such sample.
+        DatasetError: the index is out of range.
         SettingError: as `fieldguide`.
     """
     _checked(index, per_class, seed)
@@ -78,8 +103,8 @@ def image_and_masks(index: int, per_class: int = 30, size: int = 448, seed: int 
 def fieldguide(per_class: int = 30, size: int = 448, seed: int = 0) -> Dataset:
     """A fine-grained data set without a download: `per_class` images of each species, drawn when they are read.
 
-    Pose, plumage, light, surroundings and what hides the bird are drawn independently of the species, anew for each
-    sample. The samples lie by class; a larger guide begins each class with the images of a smaller one.
+    Pose, plumage, light, surroundings and what hides the bird are drawn for each sample, independently of the species.
+    The samples are sorted by class; a larger guide begins each class with the images of a smaller one.
 
     Raises:
         SettingError: `per_class` is not from 1 to MAX_PER_CLASS, the size not from MIN_SIDE to MAX_SIDE pixels, or

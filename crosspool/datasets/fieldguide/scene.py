@@ -1,4 +1,4 @@
-"""Everything about an image that has nothing to do with the species: drawn at random, without knowing it."""
+"""Everything about an image that does not depend on the species: drawn at random, without knowing it."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -13,7 +13,7 @@ Perch = Literal["branch", "rock"]
 Occluder = Literal["none", "twig", "leaf", "blade"]
 Stream = Literal["background", "clutter", "perch", "plumage", "occluder", "light", "camera"]
 
-# Upper side and under side. None has the colour of a part, so that an absent part is told from a present one.
+# Upper side and under side. None has the colour of a part, so that an absent part differs from a present one.
 COATS: tuple[tuple[Colour, Colour], ...] = (
     ((126, 102, 78), (216, 199, 172)),
     ((122, 124, 82), (208, 205, 162)),
@@ -78,7 +78,7 @@ class Camera:
 
 @dataclass(frozen=True)
 class Scene:
-    """The chance in one image, and the source of the rest of it: `stream` gives the same numbers each time."""
+    """The random choices in one image; `stream` gives the same further random numbers each time."""
 
     seeds: tuple[int, ...]
     pose: Pose
@@ -90,7 +90,7 @@ class Scene:
     occluder: Occluder
 
     def stream(self, purpose: Stream) -> np.random.Generator:
-        """A fresh source of random numbers, so that what one thing draws never shifts another's."""
+        """A separate source of random numbers for each purpose, so that none shifts the numbers of another."""
         return np.random.default_rng([*self.seeds, 1 + get_args(Stream).index(purpose)])
 
 

@@ -1,4 +1,4 @@
-"""The species of the guide, as data: what each looks like is said here and nowhere else."""
+"""The species of the guide, as data: only this module says what each looks like."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -30,7 +30,7 @@ class Bill:
 
 @dataclass(frozen=True)
 class Crown:
-    """A plain crown has the colour of the head, whatever that is."""
+    """The top of the head; a plain crown has the colour of the head."""
 
     shape: CrownShape = "plain"
     colour: Colour | None = None
@@ -38,7 +38,7 @@ class Crown:
 
 @dataclass(frozen=True)
 class Tail:
-    """A tail without a tip colour has the colour of the wing, whatever that is."""
+    """The tail; without a tip colour it has the colour of the wing."""
 
     shape: TailShape
     tip: Colour | None = None
@@ -46,7 +46,7 @@ class Tail:
 
 @dataclass(frozen=True)
 class Species:
-    """A species by its parts, and by nothing else.
+    """A species, which is described completely by its parts.
 
     An `eye_ring` or `breast` of None is absent: the bird has the colour of its head or breast there.
     `wing_bar` counts the bars across the wing, which are white.
@@ -62,7 +62,7 @@ class Species:
 
     @property
     def slug(self) -> str:
-        """The name as a folder's name: "Bar-winged Fernling" gives "bar-winged-fernling"."""
+        """The name as a folder's name: "Bar-winged Fernling" becomes "bar-winged-fernling"."""
         return self.name.lower().replace(" ", "-")
 
 
@@ -90,23 +90,28 @@ SPECIES = (
 )
 
 
-def differing_parts(one: Species, other: Species) -> tuple[str, ...]:
+def differing_parts(species: Species, other: Species) -> tuple[str, ...]:
     """The parts that tell two species apart, in the order of PARTS."""
-    return tuple(part for part in PARTS if getattr(one, part) != getattr(other, part))
+    return tuple(part for part in PARTS if getattr(species, part) != getattr(other, part))
 
 
-def defining_parts(species: Species) -> tuple[str, ...]:
-    """The parts that tell a species of the guide from its nearest relatives: those that differ from it in the fewest.
+def relatives_of(species: Species) -> list[Species]:
+    """The species of the guide that differ from this one in the fewest parts.
 
     Raises:
         DatasetError: the species is not one of SPECIES.
     """
     if species not in SPECIES:
         raise DatasetError(f"{species.name} is not a species of this guide.")
-    differences = [differing_parts(species, other) for other in SPECIES if other != species]
-    fewest = min(len(parts) for parts in differences)
-    named = {part for parts in differences if len(parts) == fewest for part in parts}
-    return tuple(part for part in PARTS if part in named)
+    counts = {other: len(differing_parts(species, other)) for other in SPECIES if other != species}
+    return [other for other, count in counts.items() if count == min(counts.values())]
 
 
-DEFINING_PARTS = {species.name: defining_parts(species) for species in SPECIES}
+def defining_parts(species: Species) -> tuple[str, ...]:
+    """The parts that tell a species of the guide from its nearest relatives.
+
+    Raises:
+        DatasetError: the species is not one of SPECIES.
+    """
+    parts = {part for relative in relatives_of(species) for part in differing_parts(species, relative)}
+    return tuple(part for part in PARTS if part in parts)

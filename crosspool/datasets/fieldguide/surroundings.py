@@ -1,4 +1,4 @@
-"""What is around the bird: the background out of focus, clutter, what it stands on, and what hides some of it.
+"""The surroundings of the bird: the background out of focus, clutter, its perch, and what hides some of it.
 
 Clutter has the shapes and colours of the parts on purpose, whatever the species: a berry is as orange as a bill.
 """
@@ -84,9 +84,9 @@ def perch(canvas: Canvas, scene: Scene) -> None:
 
 
 def occluder(canvas: Canvas, scene: Scene) -> None:
-    """A twig, leaf or blade of grass in front of the bird, too slim or too low to hide a part whole.
+    """A twig, leaf or blade of grass in front of the bird, too slim or too low to hide a part completely.
 
-    Of the places of two bars, a leaf may hide one.
+    A leaf may hide one of the two wing bars.
     """
     if scene.occluder == "none":
         return
@@ -184,9 +184,8 @@ def _wood(canvas: Canvas, rng: np.random.Generator, line: np.ndarray, widths: np
         canvas.paint(canvas.shape(ribbon(shifted(line, 0.0, -0.2 * thick), widths * 0.45)), tone * 0.8 + 50, 0.6)
         return
     canvas.paint(canvas.shape(ribbon(shifted(line, 0.0, 0.3 * thick), widths * 0.45)).within(whole), tone * 0.6, 0.75)
-    canvas.paint(
-        canvas.shape(ribbon(shifted(line, 0.0, -0.3 * thick), widths * 0.3)).within(whole), tone * 0.7 + 80, 0.5
-    )
+    upper = ribbon(shifted(line, 0.0, -0.3 * thick), widths * 0.3)
+    canvas.paint(canvas.shape(upper).within(whole), tone * 0.7 + 80, 0.5)
     at = rng.integers(0, len(line) - 4, 26)
     off = rng.uniform(-0.42, 0.42, 26) * thick
     bark = np.stack([shifted(line[i : i + 4], 0.0, shift) for i, shift in zip(at.tolist(), off.tolist(), strict=True)])
@@ -238,10 +237,5 @@ def _trunk(draw: ImageDraw.ImageDraw, rng: np.random.Generator, side: int, colou
 
 _Scatter = Callable[[ImageDraw.ImageDraw, np.random.Generator, int, Colour], None]
 _SCATTER: dict[Place, _Scatter] = {
-    "sky": _blob,
-    "foliage": _blob,
-    "water": _ripple,
-    "grass": _stalk,
-    "wood": _trunk,
-    "scree": _blob,
-}
+    "sky": _blob, "foliage": _blob, "water": _ripple, "grass": _stalk, "wood": _trunk, "scree": _blob,
+}  # fmt: skip

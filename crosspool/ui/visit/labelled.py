@@ -11,7 +11,8 @@ import numpy as np
 
 from crosspool.cache import ArrayCache, default_cache
 from crosspool.datasets import Dataset, Sample, check_classes, in_two_classes, there_twice
-from crosspool.datasets.fieldguide import SPECIES, draw, fieldguide, scene_of
+from crosspool.datasets.fieldguide.guide import draw, fieldguide, scene_of
+from crosspool.datasets.fieldguide.species import SPECIES
 from crosspool.errors import DatasetError, ImageError
 from crosspool.text import printable
 from crosspool.ui.runtime.decode_worker import StorageFormat

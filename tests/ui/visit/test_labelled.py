@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crosspool.datasets.fieldguide import fieldguide
+from crosspool.datasets.fieldguide.guide import fieldguide
 from crosspool.errors import DatasetError
 from crosspool.images import load_image
 from crosspool.ui.runtime.server import Server, use_server
