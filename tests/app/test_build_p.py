@@ -1,4 +1,4 @@
-"""The page "Build P" as a session sees it, without a browser."""
+"""The page Build P in a session without a browser."""
 
 import re
 
@@ -19,7 +19,7 @@ PATCHES = {**SMALL, "pair": "features.12.expand3x3"}  # ReLU, 3x3 patches
 
 
 def build(**params):
-    """A new session on the page."""
+    """A new session on the page Build P."""
     return checked(visit(**params).switch_page(PAGE).run())
 
 
@@ -54,7 +54,7 @@ def comparisons(app):
     return table
 
 
-def try_out(app, key):
+def choose_experiment(app, key):
     app = checked(app.radio(key="experiment").set_value(key).run())
     assert not texts(app.error)
     return app, comparisons(app)
@@ -106,7 +106,7 @@ def test_a_position_adds_its_weight_times_its_patch():
     assert at_the_end["sum so far"].tolist() == at_the_end["finished block"].tolist()
 
 
-def test_the_strongest_position_comes_first_if_one_likes():
+def test_positions_can_be_added_strongest_first():
     app = checked(build(**SMALL).segmented_control(key="walk_order").set_value("strongest").run())
     assert component(app, "walk")["step"] == 1  # a map is first seen at its peak
     app = checked(app.switch_page(EXPLANATION).run())
@@ -114,8 +114,8 @@ def test_the_strongest_position_comes_first_if_one_likes():
     assert app.segmented_control(key="walk_order").value == "strongest"
 
 
-def test_the_choice_outlives_a_page_switch():
-    app, _ = try_out(build(**SMALL), "filters")
+def test_choices_survive_a_page_switch():
+    app, _ = choose_experiment(build(**SMALL), "filters")
     app = checked(app.number_input(key="built").set_value(7).run())
     app = checked(app.switch_page(EXPLANATION).run())
     assert app.number_input(key="explained").value == 7
@@ -131,19 +131,19 @@ def test_every_experiment_on_a_relu(border):
     in_the_corner = int(upper[0, :, 0, 0].argmax())
     app = move(build(**PATCHES, border=border, channel=str(in_the_corner)), 0, 0)
     for key in EXPERIMENTS:
-        app, table = try_out(app, key)
+        app, table = choose_experiment(app, key)
         expected = ["different"] if key == "alone" else ["equal"] * len(table)
         assert table["verdict"].tolist() == expected
         assert len(app.success) == (key != "alone")
         assert "all 256 maps" in shown_text(app)
-    app, table = try_out(app, "one_hot")
+    app, table = choose_experiment(app, "one_hot")
     assert table.index[0].startswith("zeros, as the patch" if border == "valid" else "the patch at row 0, column 0")
     assert any("only whole patches are pooled" in text for text in texts(app.info)) == (border == "valid")
 
 
-def test_a_clipping_relu6_is_told():
-    """The default network clips: P is then no gradient of half the squared map, and the page says why and where."""
-    app, table = try_out(build(), "gradient")
+def test_a_clipping_relu6_is_named():
+    """The default network clips: P is not the gradient of half the squared map, and the page says why and where."""
+    app, table = choose_experiment(build(), "gradient")
     assert table["verdict"].tolist() == ["equal", "equal", "different", "equal"]
     assert re.search(r"slope is not 1 at [1-9]\d* of [\d,]+ weights", table.index[2])
     assert "the network's own **ReLU6**" in shown_text(app)
@@ -153,26 +153,26 @@ def test_a_clipping_relu6_is_told():
 
 def test_signed_weights_without_a_non_linearity():
     app = build(**{**SMALL, "backbone": "resnet18", "pair": "layer4.1.conv2", "signed": "1"})
-    app, table = try_out(app, "gradient")
+    app, table = choose_experiment(app, "gradient")
     assert table["verdict"].tolist() == ["equal"] * 3
     assert "f is the **identity**, as nothing follows u; the weights are signed" in shown_text(app)
 
 
-def test_a_shuffle_again_is_another_one():
-    app, before = try_out(build(**SMALL), "alone")
+def test_shuffling_again_gives_another_order():
+    app, before = choose_experiment(build(**SMALL), "alone")
     (again,) = (button for button in app.button if button.label == "Shuffle again")
     app = checked(again.click().run())
     assert comparisons(app)["largest difference"].iloc[0] != before["largest difference"].iloc[0]
     assert any(text.startswith("P changed, as it must") for text in texts(app.info))
 
 
-def test_what_experiments_found_is_kept_for_the_next_run_and_visitor(server):
+def test_results_of_experiments_are_cached_for_all_visitors(server):
     app = build(**SMALL)
     kinds = len(server.cache.usages())
     hits = next(usage.hits for usage in server.cache.usages() if usage.name == "experiments")
     checked(app.run())
     build(**SMALL)
-    assert len(server.cache.usages()) == kinds  # a page is run anew for every press, with all that it defines
+    assert len(server.cache.usages()) == kinds  # a page and all its definitions run again for every press
     assert next(usage.hits for usage in server.cache.usages() if usage.name == "experiments") >= hits + 2
 
 

@@ -1,4 +1,4 @@
-"""The guided lesson as a session sees it, without a browser: its steps, its numbers, and that it keeps to itself."""
+"""The guided lesson in a session without a browser: its steps, its numbers, and that it leaves other pages alone."""
 
 import re
 
@@ -34,23 +34,23 @@ def text_of(app):
     return "\n".join([shown_text(app), *texts(app.info)])
 
 
-def look_at(app, channel, spot=None):
+def look_at(app, channel, point=None):
     """What pressing a tile does."""
-    state_of(app, LessonProgress).channel, state_of(app, LessonProgress).point = channel, spot
+    state_of(app, LessonProgress).channel, state_of(app, LessonProgress).point = channel, point
     return checked(app.run())
 
 
 @pytest.fixture(scope="module")
 def cat():
-    """The maps of the cat at both sizes, and P: straight from the library."""
+    """The network, and by size the cat's lower and upper maps and P, straight from the library."""
     backbone = load_backbone("efficientnet_lite0")
     pair = backbone.architecture.default_pair
-    found = {}
+    maps_at = {}
     for size in (224, 448):
         maps = backbone.activations(sample(), pair, size)
         pooled = cross_layer_pool(maps.lower, maps.upper, **pair.geometry)
-        found[size] = maps.lower[0].numpy(), maps.upper[0].numpy(), pooled[0].numpy()
-    return backbone, found
+        maps_at[size] = maps.lower[0].numpy(), maps.upper[0].numpy(), pooled[0].numpy()
+    return backbone, maps_at
 
 
 # --- steps and links
@@ -67,7 +67,7 @@ def test_it_starts_with_the_first_step():
 
 
 @pytest.mark.parametrize("step", range(1, len(TITLES) + 1))
-def test_every_step_has_its_link_and_says_what_it_shows(step):
+def test_every_step_has_its_link_headline_and_task(step):
     app = lesson(step)
     assert texts(app.header) == [f"{step} · {TITLES[step - 1]}"]
     assert app.query_params["step"] == str(step)
@@ -86,7 +86,7 @@ def test_nonsense_in_the_link_is_ignored_with_a_note(step):
     assert app.query_params["step"] == "1"
 
 
-def test_a_link_without_a_step_asks_for_none():
+def test_the_step_that_a_link_asks_for():
     assert asked_step({}) == (None, "")
     assert asked_step({"step": "8"}) == (8, "")
 
@@ -97,7 +97,7 @@ def test_another_sample_by_link():
     assert app.query_params == {"step": "2", "sample": "rocket"}
 
 
-def test_the_step_and_the_map_outlast_a_look_at_another_page():
+def test_step_and_map_survive_a_visit_to_another_page():
     app = look_at(lesson(5), 7)
     app = checked(app.switch_page("pages/what_am_i_looking_at.py").run())
     app = checked(app.switch_page(PAGE).run())
@@ -116,7 +116,7 @@ def test_the_other_pages_keep_their_settings():
     assert app.query_params["backbone"] == "squeezenet1_1"
 
 
-def test_going_on_takes_the_map_along():
+def test_the_next_page_shows_the_map_of_the_lesson():
     app = look_at(lesson(5, **SMALL), 7)
     state_of(app, LinkState).pins, state_of(app, MapsState).first = "9,4", [9, 4]  # of another network
     app = checked(app.button(key="to-pages/build_p.py").click().run())
@@ -129,8 +129,8 @@ def test_going_on_takes_the_map_along():
 
 
 def test_the_first_step_reads_the_weight(cat):
-    _, found = cat
-    upper = found[224][1]
+    _, maps_at = cat
+    upper = maps_at[224][1]
     app = look_at(lesson(1), 899, cell_centre((6, 0), (7, 7)))
     assert "224 → 112 → 56 → 28 → 14 → 7 cells per side" in text_of(app)
     assert "7 × 7 = **49 numbers**" in text_of(app)
@@ -155,9 +155,9 @@ def test_the_third_step_multiplies_weight_and_patch(cat):
     patch = lower[:, 2, 3]  # patches are 1 x 1
     entry = int(np.abs(patch).argmax())
     app = look_at(lesson(3), 899, cell_centre((2, 3), (7, 7)))
-    shown = text_of(app).replace("−", "-")
-    assert f"lower channel {entry}, is {patch[entry]:.3g}" in shown
-    assert f"= **{upper[899, 2, 3] * patch[entry]:.3g}**" in shown
+    text = text_of(app).replace("−", "-")
+    assert f"lower channel {entry}, is {patch[entry]:.3g}" in text
+    assert f"= **{upper[899, 2, 3] * patch[entry]:.3g}**" in text
 
 
 def test_the_fourth_step_adds_up_to_the_block(cat):
@@ -202,34 +202,34 @@ def test_the_sixth_step_sets_both_sizes_side_by_side(cat):
 
 
 def test_the_seventh_step_mirrors_the_map_and_asks_the_network(cat):
-    backbone, found = cat
-    lower, upper, pooled = found[224]
+    backbone, maps_at = cat
+    lower, upper, pooled = maps_at[224]
     block = np.einsum("ij,dij->d", upper[899][:, ::-1].astype(float), lower.astype(float))
     moved = np.linalg.norm(block - pooled[899]) / np.linalg.norm(pooled[899])
     app = look_at(lesson(7), 899)
     assert f"Average: **{upper[899].mean():.4g}** before, **{upper[899].mean():.4g}** after" in text_of(app)
     assert f"changes by **{100 * moved:.2g} %** of its size" in text_of(app)
-    seen = explain(own_classifier(backbone), backbone, sample())
-    assert f"**Evidence for {seen.predicted}**" in text_of(app)
-    assert component(app, "evidence")["bar"]["label"].endswith(f"+{seen.scores.max():.2f}")
+    explanation = explain(own_classifier(backbone), backbone, sample())
+    assert f"**Evidence for {explanation.predicted}**" in text_of(app)
+    assert component(app, "evidence")["bar"]["label"].endswith(f"+{explanation.scores.max():.2f}")
 
 
 # --- the arithmetic
 
 
-def test_half_is_carried_by_the_fewest():
+def test_how_many_maps_carry_half_of_the_energy():
     shares = np.array([0.1, 0.4, 0.0, 0.3, 0.2])
     assert carriers_of_half(shares) == 2
     assert carriers_of_half(np.zeros(3)) == 0
     assert [energy_rank(shares, k) for k in range(5)] == [4, 1, 5, 2, 3]
 
 
-def test_a_place_is_found_again_on_any_grid():
+def test_the_cell_at_a_point_on_any_grid():
     assert all(cell_under(cell_centre((r, c), (7, 5)), (7, 5)) == (r, c) for r in range(7) for c in range(5))
     assert cell_under(cell_centre((6, 0), (7, 7)), (14, 14)) == (13, 1)
 
 
-def test_likeness_and_change():
+def test_similarity_and_relative_change():
     coarse = np.array([[1.0, 2.0], [0.0, 4.0]])
     assert similarity_to_finer(coarse, 3 * np.kron(coarse, np.ones((2, 2)))) == pytest.approx(1)
     assert similarity_to_finer(coarse, np.zeros((4, 4))) == 0

@@ -1,4 +1,4 @@
-"""Building P in a real browser: what moves under the hand, and what comes out."""
+"""Build P in a real browser: dragging, playing, and the experiments."""
 
 import re
 import time
@@ -42,7 +42,7 @@ def middle(frame, row, column):
     return box["x"] + box["width"] * (column + 0.5) / 7, box["y"] + box["height"] * (row + 0.5) / 7
 
 
-def test_dragging_moves_the_position_and_the_last_one_wins(build):
+def test_dragging_moves_the_position_and_the_last_request_wins(build):
     window = build()
     mouse, step = window.page.mouse, window.page.locator(".walk span")
     frame = window.page.locator(".frame").last
@@ -96,7 +96,7 @@ def test_a_finger_drags_the_position_and_elsewhere_scrolls_the_page(build):
     expect(step).to_contain_text(f"row 6, column {column}")
 
 
-def test_the_walk_is_played_to_its_end(build):
+def test_the_walk_plays_to_its_end(build):
     window = build()
     step, slider = window.page.locator(".walk span"), window.page.locator(".walk input")
     slider.focus()
@@ -111,7 +111,7 @@ def test_the_walk_is_played_to_its_end(build):
     assert not window.page.locator(".walk").evaluate("walk => walk.playing")
 
 
-def test_an_experiment_gives_its_verdict_at_any_width(build):
+def test_an_experiment_shows_its_verdict_and_fits_any_width(build):
     window = build()
     for title, verdict in (
         ("P is a gradient", "Confirmed: both sides agree"),

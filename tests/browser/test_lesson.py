@@ -1,4 +1,4 @@
-"""The guided lesson and presenter mode in a real browser: keys, links, and what there is room for."""
+"""The guided lesson and presenter mode in a real browser: keys, links and widths."""
 
 import re
 
@@ -27,7 +27,7 @@ def lesson(visit):
 def at_step(window, step):
     """Wait for a step, in the heading, the row of steps and the address."""
     heading = window.page.get_by_role("heading", name=f"{step} · {TITLES[step - 1]}")
-    expect(heading.first).to_be_visible()  # for a moment, what is about to go may stand there too
+    expect(heading.first).to_be_visible()  # for a moment, the old step may still be there
     expect(window.page.locator(".steps [aria-current]").first).to_have_attribute(
         "aria-label", f"Step {step}: {TITLES[step - 1]}"
     )
@@ -35,7 +35,7 @@ def at_step(window, step):
     window.settle()
 
 
-def test_keys_buttons_links_and_the_way_back_lead_through_the_steps(lesson):
+def test_keys_buttons_links_and_back_change_the_step(lesson):
     window = lesson()
     page = window.page
     window.press("ArrowRight")
@@ -51,7 +51,7 @@ def test_keys_buttons_links_and_the_way_back_lead_through_the_steps(lesson):
     assert page.get_by_role("link", name="Step 7").get_attribute("href") == "?step=7"
 
 
-def test_keys_do_not_leave_the_step_where_something_else_needs_them(lesson):
+def test_keys_that_an_image_or_field_needs_do_not_change_the_step(lesson):
     window = lesson()
     page = window.page
     page.locator(".frame").last.click(position={"x": 5, "y": 5})
@@ -75,7 +75,7 @@ def test_every_step_fits_every_width(lesson):
         window.expect_to_fit_every_width()
 
 
-def test_presenting_shows_the_lesson_alone(lesson):
+def test_presenter_mode_shows_only_the_lesson(lesson):
     window = lesson()
     page = window.page
     size = "Number.parseFloat(getComputedStyle(document.documentElement).fontSize)"
@@ -93,8 +93,8 @@ def test_presenting_shows_the_lesson_alone(lesson):
     assert "present" not in page.url
 
 
-def test_keys_of_the_lesson_end_with_it(lesson):
-    """Presenting and back: whoever listened in between must not listen for ever."""
+def test_the_keys_of_the_lesson_stop_on_other_pages(lesson):
+    """Presenter mode adds listeners, which must be removed again."""
     window = lesson()
     page = window.page
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""Modules put together into one script, each with a scope of its own."""
+"""Modules joined into one script, each in its own scope."""
 
 from pathlib import Path
 
@@ -12,13 +12,13 @@ PACKAGE = Path(crosspool.__file__).parent
 
 
 @pytest.fixture
-def put(monkeypatch):
-    """A function that stands in for the package's files by a dict of path and text."""
+def use_files(monkeypatch):
+    """A function that replaces the package's files by texts, {path: text}."""
     return lambda texts: monkeypatch.setattr(assets, "asset", texts.__getitem__)
 
 
-def test_a_module_gets_what_it_imports_from_a_scope_of_its_own(put):
-    put(
+def test_an_imported_module_has_its_own_scope(use_files):
+    use_files(
         {
             "ui/bars.js": 'import { GAP, Wall } from "../gallery/wall.js";\n\nexport default function () {}\n',
             "gallery/wall.js": "const FRAME = 5;\nexport const GAP = 8;\nexport class Wall {}\n",
@@ -32,9 +32,9 @@ def test_a_module_gets_what_it_imports_from_a_scope_of_its_own(put):
     )
 
 
-def test_a_module_that_several_import_is_there_once_and_first(put):
+def test_a_module_imported_by_several_is_included_once_and_first(use_files):
     importing = 'import { a } from "./a.js";\n'
-    put(
+    use_files(
         {
             "page.js": 'import { c } from "./c.js";\nimport { b } from "./b.js";\n',
             "c.js": f"{importing}export const c = a;\n",
@@ -43,8 +43,8 @@ def test_a_module_that_several_import_is_there_once_and_first(put):
         }
     )
     text = script("page.js")
-    places = [text.index(f"const {name}_js = ") for name in "acb"]
-    assert places == sorted(places)
+    positions = [text.index(f"const {name}_js = ") for name in "acb"]
+    assert positions == sorted(positions)
     assert text.count("function a()") == 1
 
 
@@ -64,8 +64,8 @@ def test_a_module_that_several_import_is_there_once_and_first(put):
         ),
     ],
 )
-def test_what_it_cannot_read_is_refused(put, page, other, error):
-    put({"page.js": page, "other.js": other})
+def test_unsupported_syntax_is_refused(use_files, page, other, error):
+    use_files({"page.js": page, "other.js": other})
     with pytest.raises(ValueError, match=error):
         script("page.js")
 

@@ -1,4 +1,4 @@
-"""Chosen maps as files: each is read again, and holds what the library computed."""
+"""Chosen maps as files: each is read back and contains what the library computed."""
 
 import base64
 import csv
@@ -55,7 +55,7 @@ def named(chosen, name):
     return replace(chosen, image={**chosen.image, "name": name})
 
 
-def test_the_caption_says_what_is_shown(chosen):
+def test_the_caption_names_image_network_layers_and_size(chosen):
     pair = chosen.provenance.pair
     assert chosen.caption == (
         f"cat.jpg · SqueezeNet1 1 with UNTRAINED (random) weights · {pair.label} (512 → 64, 1x1) · 7x7 maps · "
@@ -68,7 +68,7 @@ def test_the_caption_says_what_is_shown(chosen):
     assert (len(long), long[-7:]) == (59, "a17.jpg")
 
 
-def test_a_png_says_what_it_is_and_how_it_was_made(chosen):
+def test_a_png_contains_its_caption_and_how_it_was_made(chosen):
     with Image.open(io.BytesIO(chosen.file("png"))) as image:
         image.load()
         assert image.size == (1920, 1080)
@@ -85,7 +85,7 @@ def test_a_png_says_what_it_is_and_how_it_was_made(chosen):
 
 
 @pytest.mark.parametrize("channels", [[5], [5, 0, 9]])
-def test_an_svg_is_xml_with_its_texts_as_texts(chosen, channels):
+def test_an_svg_is_xml_and_keeps_its_text_as_text(chosen, channels):
     name = "$x_1$ <b>&amp;</b> ]]>-->\ufffe\x07 猫.jpg"
     root = ElementTree.fromstring(replace(named(chosen, name), channels=channels).file("svg"))
     assert root.tag == f"{SVG}svg"
@@ -97,16 +97,16 @@ def test_an_svg_is_xml_with_its_texts_as_texts(chosen, channels):
     assert not list(root.iter(f"{SVG}script"))
 
 
-def test_a_csv_has_every_weight_of_the_chosen_maps_to_the_last_bit(chosen):
+def test_a_csv_has_every_weight_of_the_chosen_maps_exactly(chosen):
     header, *rows = csv.reader(io.StringIO(chosen.file("csv").decode()))
     assert header == ["channel", "row", "column", "weight"]
-    places = [tuple(map(int, row[:3])) for row in rows]
-    assert places == [(channel, row, column) for channel in (5, 0, 9) for row in range(7) for column in range(7)]
+    cells = [tuple(map(int, row[:3])) for row in rows]
+    assert cells == [(channel, row, column) for channel in (5, 0, 9) for row in range(7) for column in range(7)]
     weights = np.array([row[3] for row in rows], np.float32)
     assert np.array_equal(weights, chosen.upper[[5, 0, 9]].ravel())
 
 
-def test_an_npz_has_all_numbers_and_settings(chosen):
+def test_an_npz_has_all_arrays_and_settings(chosen):
     with np.load(io.BytesIO(chosen.file("npz")), allow_pickle=False) as archive:
         assert set(archive) == {"lower", "upper", "P", "channels", "settings"}
         for name, array in (("lower", chosen.lower), ("upper", chosen.upper), ("P", chosen.pooled)):
@@ -126,7 +126,7 @@ def parts(chosen):
     return text, blocks, script
 
 
-def test_a_page_holds_all_maps_and_what_is_shown_of_them(chosen):
+def test_a_page_contains_all_maps_and_how_they_are_shown(chosen):
     _, blocks, _ = parts(chosen)
     packed = unpack(base64.b64decode(blocks["maps"]))
     assert packed.header["channels"] == 64
@@ -136,7 +136,7 @@ def test_a_page_holds_all_maps_and_what_is_shown_of_them(chosen):
     assert settings["view"] | {"colours": "magma", "opacity": 0.5, "scale": "map"} == settings["view"]
 
 
-def test_a_page_may_run_its_own_script_and_reach_nothing(chosen):
+def test_a_page_may_run_only_its_own_script_and_load_nothing(chosen):
     text, _, script = parts(chosen)
     (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', text)
     rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
@@ -147,7 +147,7 @@ def test_a_page_may_run_its_own_script_and_reach_nothing(chosen):
     assert not re.search(r"\b(?:src|href)\s*=\s*[\"']|https?://|@import|url\(", text)
 
 
-def test_names_in_a_page_are_nothing_but_text(chosen):
+def test_names_in_a_page_are_escaped(chosen):
     plain, _, _ = parts(chosen)
     text, blocks, script = parts(named(chosen, EVIL))
     assert text.count("<script") == plain.count("<script") == 3
@@ -160,7 +160,7 @@ def test_names_in_a_page_are_nothing_but_text(chosen):
     assert blocks["settings"] == parts(chosen)[1]["settings"]
 
 
-def test_a_page_without_scripts_lists_maps_in_words(chosen):
+def test_without_scripts_a_page_lists_maps_in_words(chosen):
     text = parts(chosen)[0]
     (fallback,) = re.findall(r"<noscript>(.*?)</noscript>", text, re.DOTALL)
     strongest = int(chosen.statistics.energy_share.argmax())
@@ -169,7 +169,7 @@ def test_a_page_without_scripts_lists_maps_in_words(chosen):
     assert len(lines) == min(LISTED, int((~chosen.statistics.dead).sum()))
 
 
-def test_a_page_has_the_colours_of_the_app():
+def test_a_page_has_the_apps_colours():
     theme = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))["theme"]
     style = asset("gallery/standalone.css")
     light, dark = style.split("prefers-color-scheme: dark")

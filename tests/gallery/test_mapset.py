@@ -1,4 +1,4 @@
-"""The bytes that a browser gets: the same maps, in 8 bits, and little beside them."""
+"""The bytes that a browser gets: the same maps, in 8 bits, and little else."""
 
 import io
 
@@ -24,62 +24,62 @@ def packed(upper, *, signed=False, side=64):
     )
 
 
-def test_a_map_in_steps_of_its_peak():
-    found = unpack(packed([[[0, 1], [2, 4]], [[0, 0], [0, 0]]]))
-    assert found.steps.tolist() == [[[0, 64], [128, 255]], [[0, 0], [0, 0]]]
-    assert found.peak.tolist() == [4, 0]
-    assert found.place.tolist() == [3, 0]
-    assert found.sparsity.tolist() == [16384, 65535]  # a quarter, and all
-    assert found.energy.tolist() == [0.5, 0.5]
-    assert found.header["fieldRows"] == found.header["fieldColumns"] == [[0, 2], [1, 3]]
-    assert found.header["side"] == 64
+def test_a_map_is_stored_in_255_steps_up_to_its_peak():
+    maps = unpack(packed([[[0, 1], [2, 4]], [[0, 0], [0, 0]]]))
+    assert maps.steps.tolist() == [[[0, 64], [128, 255]], [[0, 0], [0, 0]]]
+    assert maps.peak.tolist() == [4, 0]
+    assert maps.place.tolist() == [3, 0]
+    assert maps.sparsity.tolist() == [16384, 65535]  # a quarter, and all
+    assert maps.energy.tolist() == [0.5, 0.5]
+    assert maps.header["fieldRows"] == maps.header["fieldColumns"] == [[0, 2], [1, 3]]
+    assert maps.header["side"] == 64
 
 
 def test_signed_maps_keep_their_zero():
-    found = unpack(packed([[[0, 1], [-4, 2]]], signed=True))
-    assert found.steps.tolist() == [[[128, 160], [1, 192]]]
-    assert found.peak.tolist() == [-4]
-    assert found.weights[0, 0, 0] == 0
-    assert found.weights[0, 1, 0] == -4
+    maps = unpack(packed([[[0, 1], [-4, 2]]], signed=True))
+    assert maps.steps.tolist() == [[[128, 160], [1, 192]]]
+    assert maps.peak.tolist() == [-4]
+    assert maps.weights[0, 0, 0] == 0
+    assert maps.weights[0, 1, 0] == -4
 
 
 @given(st.integers(0, 2**32 - 1), st.booleans())
 @settings(max_examples=40)
-def test_no_weight_is_further_off_than_half_a_step(seed, signed):
+def test_no_weight_is_off_by_more_than_half_a_step(seed, signed):
     upper = np.random.default_rng(seed).normal(0, 10, (5, 3, 4)).astype(np.float32)
     upper = upper if signed else np.maximum(upper, 0)
-    found = unpack(packed(upper, signed=signed))
+    maps = unpack(packed(upper, signed=signed))
     step = np.abs(upper).max(axis=(1, 2), keepdims=True) / (127 if signed else 255)
-    assert (np.abs(found.weights - upper) <= step * 0.501).all()
+    assert (np.abs(maps.weights - upper) <= step * 0.501).all()
 
 
 def test_the_photo_is_what_the_network_saw():
-    picture = Image.open(io.BytesIO(unpack(packed(np.ones((1, 2, 2)))).photo))
-    assert (picture.format, picture.size) == ("JPEG", (256, 256))
+    photo = Image.open(io.BytesIO(unpack(packed(np.ones((1, 2, 2)))).photo))
+    assert (photo.format, photo.size) == ("JPEG", (256, 256))
 
 
-def test_equal_maps_have_equal_names_and_others_have_others():
-    one, same, other = packed(np.ones((1, 2, 2))), packed(np.ones((1, 2, 2))), packed(np.full((1, 2, 2), 2))
-    assert packed_name(one) == packed_name(same) == unpack(one).id
-    assert packed_name(one) != packed_name(other)
+def test_only_equal_maps_have_equal_names():
+    maps, same, other = packed(np.ones((1, 2, 2))), packed(np.ones((1, 2, 2))), packed(np.full((1, 2, 2), 2))
+    assert packed_name(maps) == packed_name(same) == unpack(maps).id
+    assert packed_name(maps) != packed_name(other)
 
 
 @pytest.mark.parametrize("shape", [(2048, 14, 14), (512, 28, 28)])
-def test_little_is_sent_besides_the_maps(shape):
+def test_little_is_sent_in_addition_to_the_maps(shape):
     upper = np.random.default_rng(0).random(shape, np.float32)
-    assert len(packed(upper, side=224)) <= 1.2 * upper.size  # even of a photo that is all noise
+    assert len(packed(upper, side=224)) <= 1.2 * upper.size  # even with a photo of pure noise
 
 
 def test_large_maps_are_averaged_down():
     upper = np.zeros((1, 448, 448), np.float32)
     upper[0, 300:304, 100:104] = 8
-    found = unpack(packed(upper))
-    assert found.steps.shape == (1, 112, 112)
-    assert (found.header["mapRows"], found.header["mapColumns"]) == (448, 448)
-    assert divmod(int(found.place[0]), 112) == (75, 25)
-    assert found.steps[0, 75, 25] == 255
+    maps = unpack(packed(upper))
+    assert maps.steps.shape == (1, 112, 112)
+    assert (maps.header["mapRows"], maps.header["mapColumns"]) == (448, 448)
+    assert divmod(int(maps.place[0]), 112) == (75, 25)
+    assert maps.steps[0, 75, 25] == 255
 
 
-def test_steps_of_weights_beyond_the_peak_are_its_own():
-    """Averages may lie a rounding error above it."""
+def test_weights_above_the_peak_are_clipped_to_it():
+    """Averages may exceed the peak by a rounding error."""
     assert quantised_maps(np.array([[[1.0000001]]]), np.array([1.0]), signed=False).tolist() == [[[255]]]

@@ -1,4 +1,4 @@
-"""Eq. 1 taken apart, on maps small enough to add up by hand, and against the library on larger ones."""
+"""Eq. 1 position by position: on maps small enough to add up by hand, and compared with the library on larger ones."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ from crosspool.ui.runtime.maps import ImageMaps
 
 
 def maps_of(lower, upper, border="zero", **geometry):
-    """Maps as a page has them; 1x1 patches unless told otherwise."""
+    """Maps as a page has them, by default with 1x1 patches."""
     lower, upper = (torch.as_tensor(values, dtype=torch.float32) for values in (lower, upper))
     geometry = {"kernel_size": (1, 1), "stride": (1, 1), "padding": (0, 0), "dilation": (1, 1)} | geometry
     pair = LayerPair("u", "u", "x", "a", len(lower), len(upper), **geometry, activation="ReLU")
@@ -34,7 +34,7 @@ SMALL = maps_of(LOWER, UPPER)  # P_0 = (1*2 + 3*3 + 2*4, 2*5) = (19, 10)
 
 
 def strided(border):
-    """3 x 2 patches with a stride, padding and a dilation, of which some reach over the border."""
+    """Maps with 3 x 2 patches, stride, padding and dilation; some patches reach over the border."""
     generator = torch.Generator().manual_seed(0)
     geometry = {"kernel_size": (3, 2), "stride": (2, 1), "padding": (1, 2), "dilation": (1, 2)}
     upper = torch.randn(4, 4, 8, generator=generator)
@@ -53,7 +53,7 @@ def test_a_block_row_by_row():
     assert [built.weight_share(step) for step in (1, 2, 3, 4)] == pytest.approx([0, 1 / 6, 4 / 6, 1])
 
 
-def test_a_block_the_heaviest_positions_first():
+def test_a_block_with_the_heaviest_positions_first():
     built = construct_block(SMALL, 0, "zero", "strongest", 1)
     assert built.order.tolist() == [2, 3, 1, 0]
     assert built.sums.tolist() == [[9], [17], [19], [19]]
@@ -62,13 +62,13 @@ def test_a_block_the_heaviest_positions_first():
     assert built.position_at(1) == (1, 0)
 
 
-def test_signed_weights_are_heavy_by_their_size():
+def test_signed_weights_are_ordered_by_magnitude():
     built = construct_block(maps_of(LOWER, [[[0, 1], [-3, 2]]]), 0, "zero", "strongest", 1)
     assert built.order.tolist() == [2, 3, 1, 0]
     assert built.weight_share(1) == pytest.approx(0.5)
 
 
-def test_a_dead_map_stays_zero():
+def test_the_block_of_a_dead_map_stays_zero():
     built = construct_block(SMALL, 1, "zero", "strongest", 2)
     assert not built.sums.any()
     assert (built.end, built.weight_share(4)) == (1, 0.0)

@@ -20,7 +20,7 @@ from tests.ui.equation.test_building import maps_of
 LOWER = [[[1, 2], [3, 4]]]
 
 
-def subject(activate, border="zero"):
+def one_channel_case(activate, border="zero"):
     upper = activate(2 * torch.tensor([LOWER], dtype=torch.double) - 4)
     return EquationCase(
         maps=maps_of(LOWER, upper[0], border),
@@ -35,30 +35,30 @@ def subject(activate, border="zero"):
     )
 
 
-def tried(key, subject, position=(0, 0), seed=0):
-    return EXPERIMENTS[key].run(subject, position, seed)
+def run(key, equation, position=(0, 0), seed=0):
+    return EXPERIMENTS[key].run(equation, position, seed)
 
 
 def test_all_ones_and_one_hot():
-    (ones,) = tried("ones", subject(F.relu))
+    (ones,) = run("ones", one_channel_case(F.relu))
     assert (ones.expected.tolist(), ones.outcome.tolist(), ones.difference) == ([10], [10], 0)
-    (hot,) = tried("one_hot", subject(F.relu), position=(1, 0))
+    (hot,) = run("one_hot", one_channel_case(F.relu), position=(1, 0))
     assert (hot.expected.tolist(), hot.outcome.tolist()) == ([3], [3])
     assert hot.claim.startswith("the patch at row 1, column 0")
 
 
-def test_a_relu_passes_the_gradient_on():
-    shown, fixed, through = tried("gradient", subject(F.relu))
-    assert shown.agrees
+def test_p_is_the_gradient_through_a_relu():
+    computed_again, fixed, through = run("gradient", one_channel_case(F.relu))
+    assert computed_again.agrees
     assert (fixed.expected.tolist(), fixed.outcome.tolist()) == ([22], [22])  # 2*3 + 4*4
     assert (through.expected.tolist(), through.outcome.tolist()) == ([22], [22])
     assert through.equal
     assert through.as_expected
 
 
-def test_a_clipped_weight_drops_out_of_the_gradient_alone():
+def test_only_the_gradient_leaves_out_a_clipped_weight():
     """min(relu(u), 3) clips the last position: P = 2*3 + 3*4, and the gradient of half the square is 2*3."""
-    _, fixed, through, slope = tried("gradient", subject(lambda u: u.clamp(0, 3)))
+    _, fixed, through, slope = run("gradient", one_channel_case(lambda u: u.clamp(0, 3)))
     assert (fixed.expected.tolist(), fixed.outcome.tolist(), fixed.as_expected) == ([18], [18], True)
     assert (through.expected.tolist(), through.outcome.tolist()) == ([18], [6])
     assert (through.equal, through.agrees, through.as_expected) == (False, False, True)
@@ -66,42 +66,42 @@ def test_a_clipped_weight_drops_out_of_the_gradient_alone():
     assert (slope.expected.tolist(), slope.outcome.tolist(), slope.as_expected) == ([6], [6], True)
 
 
-def test_a_block_against_its_filter():
-    (finding,) = tried("filters", subject(F.relu))
+def test_the_product_of_a_block_with_its_filter():
+    (finding,) = run("filters", one_channel_case(F.relu))
     assert (finding.expected.tolist(), finding.outcome.tolist()) == ([44], [44])  # 2*6 + 4*8 and 2*22
 
 
-def test_a_shuffle_of_the_weights_alone_is_noticed():
-    alone = [tried("alone", subject(F.relu), seed=seed)[0] for seed in range(10)]
+def test_shuffling_only_the_weights_changes_p():
+    alone = [run("alone", one_channel_case(F.relu), seed=seed)[0] for seed in range(10)]
     assert all(finding.as_expected for finding in alone)
     assert any(finding.outcome.tolist() != [22] for finding in alone)
-    together = [tried("together", subject(F.relu), seed=seed)[0] for seed in range(10)]
+    together = [run("together", one_channel_case(F.relu), seed=seed)[0] for seed in range(10)]
     assert all(finding.outcome.tolist() == [22] for finding in together)
 
 
-def test_a_constant_map_cannot_notice_it():
-    (finding,) = tried("alone", subject(torch.ones_like))
+def test_shuffling_a_constant_map_changes_nothing():
+    (finding,) = run("alone", one_channel_case(torch.ones_like))
     assert (finding.equal, finding.agrees) == (True, True)
 
 
-def test_a_wrong_claim_is_found_out():
-    """A weight and a bias that are not the convolution's: nothing that rests on them may hold."""
-    right = subject(F.relu)
+def test_a_wrong_claim_is_not_confirmed():
+    """With filters or inputs that are not those of the convolution, no claim about them may hold."""
+    right = one_channel_case(F.relu)
     wrong = EquationCase(**{**vars(right), "weight": right.weight + 0.5})
-    (finding,) = tried("filters", wrong)
+    (finding,) = run("filters", wrong)
     assert finding.outcome.tolist() == [55]  # 2.5 * 22
-    shown, *_ = tried("gradient", wrong)
-    assert not shown.as_expected
+    computed_again, *_ = run("gradient", wrong)
+    assert not computed_again.as_expected
     broken = EquationCase(**{**vars(right), "lower": right.lower + 1})  # pools other patches than those of the maps
-    assert not tried("ones", broken)[0].as_expected
-    assert not tried("one_hot", broken)[0].as_expected
+    assert not run("ones", broken)[0].as_expected
+    assert not run("one_hot", broken)[0].as_expected
 
 
-def test_a_comparison_keeps_the_largest_and_the_most_different():
-    one = np.arange(10_000.0)
-    other = one.copy()
-    other[7] = -1.0
-    finding = compare_arrays("c", one, other)
+def test_a_comparison_keeps_the_largest_and_most_different_entries():
+    first = np.arange(10_000.0)
+    second = first.copy()
+    second[7] = -1.0
+    finding = compare_arrays("c", first, second)
     assert (finding.difference, finding.largest, finding.agrees) == (8.0, 9999.0, False)
     assert len(finding.expected) <= experiments.COMPARED_ENTRIES
     assert {7.0, 9999.0} <= set(finding.expected.tolist())
@@ -119,11 +119,17 @@ ACTIVATIONS = {
 
 
 def images_maps(backbone, pair, border="zero", signed=False):
-    found = backbone.activations(sample(), pair, 128, signed=signed)
-    pooled = cross_layer_pool(found.lower, found.upper, **pair.geometry, border=border)[0]
-    statistics = channel_statistics(found.upper[0], pooled)
+    activations = backbone.activations(sample(), pair, 128, signed=signed)
+    pooled = cross_layer_pool(activations.lower, activations.upper, **pair.geometry, border=border)[0]
+    statistics = channel_statistics(activations.upper[0], pooled)
     return ImageMaps(
-        pair, found.framed[0], found.lower[0].numpy(), found.upper[0].numpy(), pooled.numpy(), statistics, signed
+        pair,
+        activations.framed[0],
+        activations.lower[0].numpy(),
+        activations.upper[0].numpy(),
+        pooled.numpy(),
+        statistics,
+        signed,
     )
 
 
@@ -169,34 +175,34 @@ def test_every_experiment_comes_out_as_expected(join, activation, equal, border)
     backbone = network(join, activation)
     (pair,) = backbone.layer_pairs
     maps = images_maps(backbone, pair, border)
-    found = equation_case(maps, backbone, 128, border, signed=False)
-    assert found.channels.tolist() == list(range(5))
+    equation = equation_case(maps, backbone, 128, border, signed=False)
+    assert equation.channels.tolist() == list(range(5))
     for key in EXPERIMENTS:
         for position in ((0, 0), (2, 3)):
-            for finding in tried(key, found, position, seed=3):
+            for finding in run(key, equation, position, seed=3):
                 assert finding.as_expected, (key, finding)
                 assert finding.largest > 0 or key == "one_hot"
-    assert [finding.equal for finding in tried("gradient", found)[:3]] == [True, True, equal]
+    assert [finding.equal for finding in run("gradient", equation)[:3]] == [True, True, equal]
 
 
 @pytest.mark.parametrize(("activation", "equal"), [(None, True), (nn.SiLU(), False), (nn.LeakyReLU(), False)])
 def test_signed_weights(activation, equal):
-    """Without a non-linearity signed A = u(X), of slope 1 everywhere; a LeakyReLU's other slope shows again."""
+    """Without a non-linearity signed A = u(X), of slope 1 everywhere; the second slope of a LeakyReLU matters again."""
     backbone = network(with_module, activation)
     (pair,) = backbone.layer_pairs
-    found = equation_case(images_maps(backbone, pair, signed=True), backbone, 128, "zero", signed=True)
-    assert (found.upper < 0).any()
-    gradient = tried("gradient", found)
+    equation = equation_case(images_maps(backbone, pair, signed=True), backbone, 128, "zero", signed=True)
+    assert (equation.upper < 0).any()
+    gradient = run("gradient", equation)
     assert gradient[2].equal == equal
-    assert all(finding.as_expected for key in EXPERIMENTS for finding in tried(key, found, (1, 1)))
+    assert all(finding.as_expected for key in EXPERIMENTS for finding in run(key, equation, (1, 1)))
 
 
-def test_where_all_maps_would_take_too_long_the_strongest_are_tried(monkeypatch):
+def test_only_the_strongest_maps_are_tried_if_all_would_take_too_long(monkeypatch):
     backbone = network(with_method)
     (pair,) = backbone.layer_pairs
     maps = images_maps(backbone, pair)
     monkeypatch.setattr(case, "MULTIPLICATIONS", 2 * maps.upper[0].size * pair.patch_length)
     monkeypatch.setattr(experiments, "MAX_UNFOLDED_NUMBERS", 1)
-    found = equation_case(maps, backbone, 128, "zero", signed=False)
-    assert set(found.channels) == set(np.argsort(-maps.statistics.energy_share)[:2])
-    assert all(finding.as_expected for key in EXPERIMENTS for finding in tried(key, found, (1, 1)))
+    equation = equation_case(maps, backbone, 128, "zero", signed=False)
+    assert set(equation.channels) == set(np.argsort(-maps.statistics.energy_share)[:2])
+    assert all(finding.as_expected for key in EXPERIMENTS for finding in run(key, equation, (1, 1)))

@@ -1,4 +1,4 @@
-"""The theme: whatever is text can be read, and whatever is drawn can be seen, in the light and in the dark."""
+"""The theme: text can be read, and lines and bars can be seen, in the light and the dark scheme."""
 
 import tomllib
 
@@ -9,12 +9,12 @@ from crosspool.ui.maps.entry_chart import BAR_COLOUR
 from tests.conftest import ROOT
 
 THEME = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())["theme"]
-TEXT, GRAPHICS = 4.5, 3.0  # contrast that the Web Content Accessibility Guidelines 2.2 ask for, at level AA
+TEXT, GRAPHICS = 4.5, 3.0  # contrast that the Web Content Accessibility Guidelines 2.2 require at level AA
 CAPTION = 0.8  # opacity, in assets/style.css
 
 
 def rgb(colour):
-    return [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    return [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
 
 
 def over(colour, background, opacity):
@@ -26,15 +26,17 @@ def luminance(channels):
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def contrast(one, other):
+def contrast(first, second):
     """The ratio of two luminances, 1 to 21."""
-    low, high = sorted((luminance(one), luminance(other)))
+    low, high = sorted((luminance(first), luminance(second)))
     return (high + 0.05) / (low + 0.05)
 
 
 def test_contrast_is_that_of_the_guidelines():
     assert contrast(rgb("#000000"), rgb("#ffffff")) == pytest.approx(21)
-    assert contrast(rgb("#777777"), rgb("#ffffff")) == pytest.approx(4.48, abs=0.005)  # their own example of too little
+    assert contrast(rgb("#777777"), rgb("#ffffff")) == pytest.approx(
+        4.48, abs=0.005
+    )  # the guidelines' own example of too little
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -44,7 +46,7 @@ def test_text_and_lines_stand_out(scheme):
         for colour in (theme["textColor"], theme["linkColor"], theme["primaryColor"]):
             assert contrast(rgb(colour), rgb(background)) >= TEXT
         assert contrast(over(theme["textColor"], background, CAPTION), rgb(background)) >= TEXT
-        # What is chosen: text of the primary colour on a tenth of it.
+        # Selected: text of the primary colour on a tint of it.
         assert contrast(rgb(theme["primaryColor"]), over(theme["primaryColor"], background, 0.1)) >= TEXT
 
 
@@ -57,6 +59,6 @@ def test_charts_stand_out(scheme):
         assert contrast(rgb(colour), background) >= GRAPHICS
 
 
-def test_the_stylesheet_says_what_is_tested_here():
+def test_the_stylesheet_has_the_opacity_that_is_tested_here():
     style = (ROOT / "assets" / "style.css").read_text()
     assert f'[data-testid="stCaptionContainer"] {{ opacity: {CAPTION};' in style
