@@ -49,7 +49,7 @@ def markdown_page(
         heading = f"## {section.title.rstrip('.')}" if section.title else ""
         parts += [heading, markdown_table(section.columns), " ".join(section.notes)]
     if problems:
-        parts += ["## Left out or amiss", "\n".join(f"- {problem}" for problem in problems)]
+        parts += ["## Problems with the data", "\n".join(f"- {problem}" for problem in problems)]
     return "\n\n".join(part for part in [*parts, f"Made with {made_with}."] if part) + "\n"
 
 

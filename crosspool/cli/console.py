@@ -130,7 +130,7 @@ def print_problems(problems: Sequence[str]) -> None:
     """Print the first few problems, if there are any."""
     if not problems:
         return
-    typer.echo("\nLeft out or amiss:")
+    typer.echo("\nProblems with the data:")
     for problem in problems[:SHOWN_PROBLEMS]:
         print_wrapped(f"- {problem}", indent=2)
     if len(problems) > SHOWN_PROBLEMS:

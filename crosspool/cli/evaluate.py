@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crosspool.cli import labelled as shared
-from crosspool.cli.console import images_progress, print_json, print_results
+from crosspool.cli.console import print_json, print_results
 from crosspool.cli.options import Json, option
 from crosspool.cli.outputs import checked_folder, files_of_earlier_run, write_files
 from crosspool.errors import SettingError
@@ -67,8 +67,7 @@ def evaluate_command(
         sources = sorted({source for method in chosen for source in method.sources})
         features = options.settle(labelled.compute_features(dataset, network, sources))
         protocol = options.protocol(features.dataset, file_keys(features))
-        with images_progress() as bars, shared.room_for_vectors(features) as scratch:
-            progress = shared.StageBars(bars)
+        with shared.stage_bars() as progress, shared.room_for_vectors(features) as scratch:
             report = evaluate_methods(chosen, features, protocol, baselines, scratch=scratch, progress=progress)
         count = None if protocol.official else len(protocol.splits)
         test = option_words(official=protocol.official, splits=count, train_size=size, baseline=baselines)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from crosspool.cli import labelled as shared
-from crosspool.cli.console import images_progress, print_json, print_results
+from crosspool.cli.console import print_json, print_results
 from crosspool.cli.options import Json, option
 from crosspool.cli.outputs import checked_folder, write_files
 from crosspool.errors import SettingError
@@ -75,8 +75,7 @@ def faithfulness_command(
         dataset = features.dataset
         random_splits = options.protocol(dataset, file_keys(features)).splits
         masks = drawings(labelled.dataset, dataset)
-        with images_progress() as bars, shared.room_for_vectors(features) as scratch:
-            progress = shared.StageBars(bars)
+        with shared.stage_bars() as progress, shared.room_for_vectors(features) as scratch:
             answer = study(dataset, question, features, random_splits, masks, scratch=scratch, progress=progress)
     words = option_words(method=specs[0].name, baseline=specs[1].name, splits=splits, train_size=train_size)
     words += option_words(channels=f"{channels:g}", pixels=pixels or None, fill=fill if pixels else None)

@@ -1,6 +1,6 @@
 """What the commands that learn from labelled images share: options, and the features of a data set."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from crosspool.errors import ImageError, SettingError
 from crosspool.evaluation.command import DATA_ROOT, option_words
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from rich.progress import TaskID
 
     from crosspool.backbones import Backbone
     from crosspool.datasets import Dataset
@@ -111,17 +111,18 @@ def parsed_train_size(text: str | None) -> int | float | None:
         raise SettingError(f"--train-size is a number of images or a share such as 0.5, not {text!r}.") from error
 
 
-class StageBars:
-    """A progress bar for each stage, added when the stage begins."""
+@contextmanager
+def stage_bars() -> "Iterator[Callable[[str, int, int], None]]":
+    """A function that shows the progress of each stage in a bar, added when the stage begins."""
+    tasks: dict[str, TaskID] = {}
+    with images_progress() as bars:
 
-    def __init__(self, bars: "Progress") -> None:
-        self._bars = bars
-        self._tasks: dict[str, TaskID] = {}
+        def show(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage.replace("[", "\\["), total=total)
+            bars.update(tasks[stage], completed=done)
 
-    def __call__(self, stage: str, done: int, total: int) -> None:
-        if stage not in self._tasks:
-            self._tasks[stage] = self._bars.add_task(stage.replace("[", "\\["), total=total)
-        self._bars.update(self._tasks[stage], completed=done)
+        yield show
 
 
 @contextmanager

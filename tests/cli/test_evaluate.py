@@ -503,7 +503,7 @@ def test_on_problem_skip_reports_what_is_left_out(works, damaged, results) -> No
     assert "1 class has fewer than 2 different images of its own: twins (1); left out." in problems
     assert without_times(document) == without_times(results[1])
     text = works("evaluate", damaged, *ONE_METHOD)
-    assert "Left out or amiss:" in text
+    assert "Problems with the data:" in text
     assert "red/broken.jpg" in text
 
 
