@@ -1,10 +1,10 @@
-"""The app: imported it is the server, run it is one visitor's page. `make app` and `crosspool serve` start it."""
+"""The app: the server when imported, one visitor's page when run. `make app` and `crosspool serve` start it."""
 
 import os
 
 import streamlit as st
 
-# Before torch is imported: threads that wait by spinning take the cores from everybody else, the server included.
+# Set before torch is imported: threads that spin while they wait take the cores from all others, also the server's.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 if __name__ == "__main__":

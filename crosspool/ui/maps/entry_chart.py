@@ -28,10 +28,10 @@ def show_strongest_entries(vector: np.ndarray, pair: LayerPair, title: str, key:
 
 
 def entry_name(index: int, pair: LayerPair) -> str:
-    """The lower channel, and for larger patches the place in the patch, of entry `index` of a block P_k."""
+    """The lower channel, and for larger patches the cell in the patch, of entry `index` of a block P_k."""
     m, n = pair.kernel_size
-    channel, place = divmod(index, m * n)
-    return f"{channel}" if m * n == 1 else f"{channel} ({place // n}, {place % n})"
+    channel, cell = divmod(index, m * n)
+    return f"{channel}" if m * n == 1 else f"{channel} ({cell // n}, {cell % n})"
 
 
 def entry_bars(values: np.ndarray, names: list[str], colour: str) -> go.Bar:

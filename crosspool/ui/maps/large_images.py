@@ -22,7 +22,7 @@ LARGE = 448  # pixels of the large images
 
 
 def headline(image: SourceImage, request: MapRequest, maps: ImageMaps) -> None:
-    """One line that says exactly what is shown."""
+    """Show in one line which image, network and layer pair the maps belong to."""
     pair, (rows, columns) = maps.pair, maps.upper.shape[1:]
     title = backbone_specs()[request.backbone].title + (" (untrained)" if request.weights == UNTRAINED else "")
     st.markdown(
@@ -33,7 +33,7 @@ def headline(image: SourceImage, request: MapRequest, maps: ImageMaps) -> None:
 
 
 def beside_large_images(maps: ImageMaps, request: MapRequest, channel: int, position: Cell) -> DeltaGenerator:
-    """Show the network's input and a map over it side by side; what else belongs there goes into the result."""
+    """Show the network's input and a map over it side by side, and return the column next to them."""
     with st.container(key="large"):
         input_column, map_column, text_column = st.columns([1, 1, 1.15], gap="medium")
     with input_column:

@@ -62,7 +62,7 @@ def _body_with_maps(body: PageBody, image: SourceImage, request: MapRequest) -> 
 
 
 def start_from_link() -> None:
-    """First of all in a page. Once a visit: take the settings from the URL, and note what made no sense there."""
+    """The first call of a page: once per visit, take the settings from the URL and note what made no sense there."""
     link = visit_state(LinkNotes)
     if link.notes is None:
         settings, link.notes = from_params(st.query_params)
@@ -73,7 +73,7 @@ def start_from_link() -> None:
 
 
 def link_params() -> dict[str, str]:
-    """What is shown, as parameters of the URL. Uploads stay out of it."""
+    """The URL parameters of the current view. Uploads are not part of them."""
     link = replace(visit_state(LinkState))
     if link.size == backbone_specs()[link.backbone].preprocessing.size:
         link.size = 0
@@ -85,7 +85,7 @@ def link_params() -> dict[str, str]:
 
 
 def write_link() -> None:
-    """Let the URL say what is shown, so that copying it shares the view."""
+    """Write the current view into the URL, so that copying it shares the view."""
     params = link_params()
     if st.query_params.to_dict() != params:
         st.query_params.from_dict(params)

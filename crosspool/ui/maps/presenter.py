@@ -31,7 +31,7 @@ def presenting() -> bool:
 
 
 def presenter_frame() -> None:
-    """In presenter mode: its style, and the ways out, a small button and Escape. First of all in a page."""
+    """At the top of a page in presenter mode: its style, and the ways out, a small button and Escape."""
     with st.container(key="leave-presenting"):  # always there, so that nothing below it moves
         if presenting():
             st.html('<span class="presenting"></span>')

@@ -18,7 +18,7 @@ MAX_FIRST_CHANNELS = 48  # that the gallery reports
 
 @dataclass
 class MapsState(VisitPart):
-    """What a visit remembers of the maps beside what a link carries (LinkState).
+    """What a visit remembers of the maps besides what a link carries (LinkState).
 
     `cell` is None for the map's peak. `sort`, `kept_maps` and `tile` are how the gallery is arranged, `first` the
     channels that it shows first, for the request `first_of`, and `revisions` the newest change of each of its parts
@@ -50,7 +50,7 @@ def select_channel(channel: int) -> None:
 
 
 def forget_channels() -> None:
-    """Forget what belongs to the maps of one pair, before another one's are shown."""
+    """Forget what belongs to the maps of one layer pair, before those of another are shown."""
     link = visit_state(LinkState)
     link.channel, link.pins = -1, ""
     visit_state(MapsState).first = []

@@ -120,7 +120,7 @@ def _download(kind: Kind, data: Callable[[], str | bytes], name: str) -> None:
 
 
 def _link(image: SourceImage) -> None:
-    """The address of what is shown."""
+    """Show the address of the current view."""
     params = link_params()
     address = st.context.url or ""
     st.code(f"{address}?{urlencode(params, safe=',')}" if params else address, language=None, wrap_lines=True)

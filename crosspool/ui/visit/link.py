@@ -112,7 +112,7 @@ def _title(name: str, state: LinkState) -> str:
 
 
 def _read(name: str, text: str, state: LinkState) -> tuple[Any, str]:
-    """(value, ""), or None with what would make sense, in brackets, where that is short."""
+    """A setting from its text: (value, ""), or None and, where it is short, a hint at sensible values in brackets."""
     if name in _SWITCHES:
         return (text == "1", "") if text in ("0", "1") else (None, " (0 or 1)")
     if name in _RANGES:
@@ -150,7 +150,7 @@ def _options(name: str, state: LinkState) -> dict[str, str]:
 
 
 def _number(text: str, low: float, high: float) -> tuple[Any, str]:
-    """A number between two others, whole where these are."""
+    """A number from `low` to `high`, an integer if these are, or None and a hint."""
     try:
         value = type(low)(text)
     except ValueError:

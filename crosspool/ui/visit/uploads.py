@@ -41,7 +41,7 @@ def image_uploader(label: str, **options: Any) -> list[UploadedFile]:
 def receiving(name: str, receive: Callable[[Received], None]) -> Binding:
     """Tie an uploader or a camera to `receive`, which takes the files over; then it is emptied.
 
-    So the files outlive it, also on another page.
+    The files then no longer depend on it, and are kept on other pages, too.
     """
     key = uploader_key(name)
 
@@ -122,7 +122,7 @@ def forget_control(key: str) -> None:
             "computed and trained on them, and a classifier that you loaded. A training that is under way ends."
         )
         if st.button("Forget them now", type="primary", on_click=_forget_images, key=f"forget-{key}"):
-            st.rerun()  # of the whole page, also from a fragment, which would go on with what is forgotten
+            st.rerun()  # the whole page: a fragment would go on with forgotten images
 
 
 def _forget_images() -> None:

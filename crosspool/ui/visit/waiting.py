@@ -1,4 +1,4 @@
-"""While something is computed for a visitor: what is done, the place in the queue, and why nothing came of it."""
+"""While something is computed for a visitor: what it is, the place in the queue, and why it failed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,9 +12,9 @@ from crosspool.ui.widgets.text import as_it_is
 
 @contextmanager
 def waiting(text: str) -> Iterator[OnProgress]:
-    """Show what is done in the block; what it yields shows the place in the queue.
+    """Show what the block does, and yield a function that shows the place in the queue.
 
-    A visitor who has moved on meanwhile leaves the queue with the next showing: Streamlit ends the run there.
+    Visitors who have left the page lose their place at its next call, as Streamlit ends the run there.
     """
     line = st.empty()
 
