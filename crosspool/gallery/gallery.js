@@ -130,10 +130,6 @@ export class Gallery {
     else if (this.order.length) this.activate(this.order[0]);
   }
 
-  selectFirst() {
-    if (this.order.length) this.select(this.order[0]);
-  }
-
   pointAt(box) {
     this.match = box && matchBox(this.set, box);
     if (box && this.view.sort !== "box") this.sortBefore = this.view.sort;

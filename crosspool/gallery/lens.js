@@ -112,22 +112,18 @@ export class Lens {
     const [left, top, right, bottom] = this.box;
     const moved = resizes ? [left, top, right + dx, bottom + dy] : [left + dx, top + dy, right + dx, bottom + dy];
     const small = 0.5 / Math.max(this.set.rows, this.set.columns);
-    const fits = moved[0] > -1e-9 && moved[1] > -1e-9 && moved[2] < 1 + 1e-9 && moved[3] < 1 + 1e-9;
+    const fits = moved.every((edge) => edge > -1e-9 && edge < 1 + 1e-9);
     return fits && moved[2] - moved[0] > small && moved[3] - moved[1] > small ? moved : this.box;
   }
 }
 
 // A box [left, top, right, bottom], in parts of the canvas, with a dark rim so that it shows on any background.
 function frameOn(canvas, [left, top, right, bottom], colour, dashes = []) {
-  const context = canvas.getContext("2d");
-  const side = canvas.width;
+  const [context, side] = [canvas.getContext("2d"), canvas.width];
   const box = [left * side + 2, top * side + 2, (right - left) * side - 4, (bottom - top) * side - 4];
-  context.globalAlpha = 1;
-  context.setLineDash([]);
-  for (const [width, style] of [[4, "#000"], [2, colour]]) {
-    context.lineWidth = width;
-    context.strokeStyle = style;
-    if (width === 2) context.setLineDash(dashes);
+  for (const [lineWidth, strokeStyle, pattern] of [[4, "#000", []], [2, colour, dashes]]) {
+    Object.assign(context, { globalAlpha: 1, lineWidth, strokeStyle });
+    context.setLineDash(pattern);
     context.strokeRect(...box);
   }
 }

@@ -27,7 +27,7 @@ export class Toolbar {
       type: "search", placeholder: "all", title: "A number, or several: 0,5,12-20", oninput: () => gallery.search(this.search.value),
     });
     this.search.onkeydown = (event) => {
-      if (event.key === "Enter") gallery.selectFirst();
+      if (event.key === "Enter" && gallery.order.length) gallery.select(gallery.order[0]);
       if (event.key === "Escape") this.clearSearch();
     };
     this.colours = make("select", { onchange: setter("colours") });

@@ -26,12 +26,16 @@ def step_columns(key: str, count: int = 3) -> list[DeltaGenerator]:
         return st.columns(count, gap="medium")
 
 
-def input_image(view: LessonState) -> None:
-    large_images.input_image(view.maps, view.request, view.position, view.choose_cell)
+def input_image(column: DeltaGenerator, view: LessonState) -> None:
+    """The network's input, with the position marked, in a column."""
+    with column:
+        large_images.input_image(view.maps, view.request, view.position, view.choose_cell)
 
 
-def map_image(view: LessonState) -> None:
-    large_images.map_image(view.maps, view.channel, view.position, view.look, view.choose_cell)
+def map_image(column: DeltaGenerator, view: LessonState) -> None:
+    """The map over the network's input, in a column."""
+    with column:
+        large_images.map_image(view.maps, view.channel, view.position, view.look, view.choose_cell)
 
 
 def titled_overlay(

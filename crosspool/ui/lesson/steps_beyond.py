@@ -97,10 +97,8 @@ def now_you(view: LessonState) -> None:
         "photo, or go on with this one: each page starts with the map that you have just looked at."
     )
     input_column, map_column, text_column = parts.step_columns("you")
-    with input_column:
-        parts.input_image(view)
-    with map_column:
-        parts.map_image(view)
+    parts.input_image(input_column, view)
+    parts.map_image(map_column, view)
     with text_column:
         st.markdown("**Go on**")
         parts.go_on(view, parts.MAPS_PAGE, "See every map, of your own photo too", "grid_view")

@@ -30,10 +30,8 @@ def what_is_a_map(view: LessonState) -> None:
         "channel's own pattern was found there."
     )
     input_column, map_column, text_column = parts.step_columns("map")
-    with input_column:
-        parts.input_image(view)
-    with map_column:
-        parts.map_image(view)
+    parts.input_image(input_column, view)
+    parts.map_image(map_column, view)
     with text_column:
         here, top, low = view.weight, float(weights.max()), float(weights.min())
         answer = f"At {cell_name(view.position)} the weight is **{number(here)}**"
@@ -87,8 +85,7 @@ def why_a_weight(view: LessonState) -> None:
         "for channel *k*. That is why it is called a weight."
     )
     map_column, chart_column, text_column = parts.step_columns("weight")
-    with map_column:
-        parts.map_image(view)
+    parts.map_image(map_column, view)
     with chart_column:
         st.markdown(f"**The patch at {cell_name(view.position)}**")
         show_strongest_entries(patch, pair, "patch x_i", key="lesson-patch")
@@ -115,8 +112,7 @@ def one_block_of_p(view: LessonState) -> None:
     )
     st.latex(EQUATION_1)
     map_column, chart_column, text_column = parts.step_columns("block")
-    with map_column:
-        parts.map_image(view)
+    parts.map_image(map_column, view)
     with chart_column:
         show_growing_block(maps, built, step, k, key="lesson-block")
     with text_column:
