@@ -95,13 +95,10 @@ class MeanOverViews(Stateless):
         self.exponent = exponent
 
     def transform(self, X: Records) -> Vectors:
-        return np.stack([self._prepared(record[self.source]).mean(axis=0) for record in X])
-
-    def _prepared(self, views: Vectors) -> Vectors:
-        if self.exponent is None:
-            return views
-        unit: Vectors = normalize(SignedPower(self.exponent).transform(views))
-        return unit
+        views = [record[self.source] for record in X]
+        if self.exponent is not None:
+            views = [normalize(SignedPower(self.exponent).transform(vectors)) for vectors in views]
+        return np.stack([vectors.mean(axis=0) for vectors in views])
 
 
 class MapPooling(Stateless):

@@ -128,10 +128,8 @@ def trace_layout(model: nn.Module, input_size: int) -> Layout:
         with torch.inference_mode():
             recorder.run(torch.empty(1, 3, input_size, input_size, device=device))
     except RuntimeError as error:
-        size = f"{input_size} x {input_size}"
-        raise LayerPairError(
-            f"An input of {size} pixels is too small for this network; choose a larger one."
-        ) from error
+        problem = f"An input of {input_size} x {input_size} pixels is too small for this network"
+        raise LayerPairError(f"{problem}; choose a larger one.") from error
     return Layout(model, graph, input_size, recorder.shapes, recorder.numbers)
 
 

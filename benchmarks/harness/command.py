@@ -8,7 +8,7 @@ from time import perf_counter
 import numpy as np
 import torch
 
-from crosspool.tables import Column, markdown_table
+from crosspool.text import Column, markdown_table
 
 
 @dataclass(frozen=True)

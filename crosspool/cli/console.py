@@ -17,8 +17,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from crosspool.tables import Column, Section
-from crosspool.text import printable
+from crosspool.text import Column, Section, printable
 
 ANY_WIDTH = 10_000
 FILE_WIDTH = 80  # of paragraphs in a file or a pipe

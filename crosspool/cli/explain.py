@@ -13,8 +13,7 @@ from crosspool.cli.maps import channel_list
 from crosspool.cli.options import option
 from crosspool.cli.outputs import checked_output, replacing
 from crosspool.errors import SettingError
-from crosspool.tables import Column, csv_text
-from crosspool.text import printable
+from crosspool.text import Column, csv_text, printable
 
 if TYPE_CHECKING:
     import numpy as np

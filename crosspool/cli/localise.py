@@ -10,7 +10,7 @@ import typer
 from crosspool.cli.console import images_progress, print_json, print_table, print_wrapped
 from crosspool.cli.labelled import Seed
 from crosspool.cli.options import DEFAULT_BACKBONE, BackboneName, Device, Json, Pair, Weights, option, size_option
-from crosspool.tables import Column
+from crosspool.text import Column
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,8 +9,7 @@ import typer
 
 from crosspool.cli.console import download_progress, print_json, print_table, print_wrapped
 from crosspool.cli.options import DEFAULT_BACKBONE, BackboneName, Json, Size, side
-from crosspool.tables import Column
-from crosspool.text import plural, size_text
+from crosspool.text import Column, plural, size_text
 
 if TYPE_CHECKING:
     from crosspool.backbones import BackboneSpec

@@ -17,7 +17,7 @@ from collections import Counter
 from pathlib import Path
 
 from crosspool.datasets.dataset import UNKNOWN, Box, Dataset
-from crosspool.datasets.files import counted_sentence, lines_of, parse
+from crosspool.datasets.files import counted_sentence, parse
 from crosspool.datasets.listed import Listed, SplitPart, box_around, listed_dataset
 from crosspool.errors import DatasetError
 from crosspool.text import printable
@@ -34,7 +34,7 @@ def find_people_attributes(folder: Path) -> Path | None:
     """The folder with train/labels.txt in it, if its lines look as they should."""
     for root in (folder, folder / "attributes_dataset"):
         labels = root / "train" / "labels.txt"
-        if labels.is_file() and any(_is_row(line) for _, line in lines_of(labels)[:20]):
+        if labels.is_file() and parse(labels, _row)[0]:
             return root
     return None
 
@@ -74,14 +74,6 @@ def _row(line: str) -> Row:
     except ValueError:
         box = None
     return name, box, tuple(LABELS[int(label)] for label in labels)
-
-
-def _is_row(line: str) -> bool:
-    try:
-        _row(line)
-    except ValueError:
-        return False
-    return True
 
 
 def _people(folder: str, part: SplitPart, rows: list[Row], problems: list[str]) -> list[Listed]:

@@ -21,7 +21,6 @@ from crosspool.datasets.files import without_number
 from crosspool.datasets.listed import Listed, SplitPart, listed_dataset
 from crosspool.errors import DatasetError
 
-Options = Mapping[str, object]
 ARCHIVES = (".gz", ".tgz", ".tar", ".zip")
 
 
@@ -46,44 +45,36 @@ _OF_CALTECH256 = partial(_of_caltech, folder="256_ObjectCategories", name="{numb
 
 @dataclass(frozen=True)
 class BuiltIn:
-    """One of torchvision's data sets: its class, its folder below the root, and the options for each part."""
+    """One of torchvision's data sets: its class, its folder below the root, and torchvision's splits for each part."""
 
     title: str
     folder: str
     megabytes: int | None  # of the download, about; None where it is no longer offered
     images: Callable[[Any], Iterable[tuple[str, int]]] = _of_images
-    train: tuple[Options, ...] = ({"split": "train"},)
-    test: tuple[Options, ...] = ({"split": "test"},)
-    common: Options = field(default_factory=dict)
+    train: tuple[str, ...] = ("train",)
+    test: tuple[str, ...] = ("test",)
+    options: Mapping[str, object] = field(default_factory=dict)
 
-    def parts(self) -> Iterator[tuple[SplitPart | None, Options]]:
+    def parts(self) -> Iterator[tuple[SplitPart | None, Mapping[str, object]]]:
         """The parts with torchvision's options for them; a set without test images has a single part, None."""
         if not self.test:
-            yield None, self.common
+            yield None, self.options
             return
-        options_of: dict[SplitPart, tuple[Options, ...]] = {"train": self.train, "test": self.test}
-        for part, all_options in options_of.items():
-            yield from ((part, {**self.common, **options}) for options in all_options)
+        yield from (("train", {**self.options, "split": split}) for split in self.train)
+        yield from (("test", {**self.options, "split": split}) for split in self.test)
 
-
-_TRAIN_AND_VALIDATION: tuple[Options, ...] = ({"split": "train"}, {"split": "val"})
-_TRAINVAL: tuple[Options, ...] = ({"split": "trainval"},)
-_TRAIN_AND_VALID: tuple[Options, ...] = ({"split": "train"}, {"split": "valid"})
-_VALIDATION: tuple[Options, ...] = ({"split": "val"},)
 
 BUILT_IN = {
     "caltech101": BuiltIn("Caltech101", "caltech101", 140, _OF_CALTECH101, test=()),
     "caltech256": BuiltIn("Caltech256", "caltech256", 1200, _OF_CALTECH256, test=()),
-    "country211": BuiltIn("Country211", "country211", 11200, _of_samples, _TRAIN_AND_VALID),
-    "dtd": BuiltIn("DTD", "dtd", 600, train=_TRAIN_AND_VALIDATION, common={"partition": 1}),
+    "country211": BuiltIn("Country211", "country211", 11200, _of_samples, ("train", "valid")),
+    "dtd": BuiltIn("DTD", "dtd", 600, train=("train", "val"), options={"partition": 1}),
     "eurosat": BuiltIn("EuroSAT", "eurosat", 90, _of_samples, test=()),
-    "fgvc-aircraft": BuiltIn("FGVCAircraft", "fgvc-aircraft-2013b", 2700, train=_TRAINVAL),
-    "flowers102": BuiltIn("Flowers102", "flowers-102", 350, train=_TRAIN_AND_VALIDATION),
+    "fgvc-aircraft": BuiltIn("FGVCAircraft", "fgvc-aircraft-2013b", 2700, train=("trainval",)),
+    "flowers102": BuiltIn("Flowers102", "flowers-102", 350, train=("train", "val")),
     "food101": BuiltIn("Food101", "food-101", 5000),
-    "imagenette": BuiltIn(
-        "Imagenette", "imagenette2-320", 340, _of_samples, test=_VALIDATION, common={"size": "320px"}
-    ),
-    "oxford-iiit-pet": BuiltIn("OxfordIIITPet", "oxford-iiit-pet", 800, train=_TRAINVAL),
+    "imagenette": BuiltIn("Imagenette", "imagenette2-320", 340, _of_samples, test=("val",), options={"size": "320px"}),
+    "oxford-iiit-pet": BuiltIn("OxfordIIITPet", "oxford-iiit-pet", 800, train=("trainval",)),
     "stanford-cars": BuiltIn("StanfordCars", "stanford_cars", None, _of_samples),
     "sun397": BuiltIn("SUN397", "SUN397", 39000, test=()),
 }

@@ -13,8 +13,7 @@ from crosspool.drawing.style import any_script, figure_bytes
 from crosspool.evaluation.findings import AccuracyFindings, accuracy_json, method_json, paired_json
 from crosspool.evaluation.report import MethodResult
 from crosspool.evaluation.tables import accuracy_markdown
-from crosspool.tables import csv_text
-from crosspool.text import printable
+from crosspool.text import csv_text, printable
 
 LONGEST_NAME = 100
 COST_FIGURE = "accuracy-against-bytes"

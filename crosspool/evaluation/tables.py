@@ -4,8 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from crosspool.evaluation.findings import AccuracyFindings, versions_sentence
-from crosspool.tables import Column, Section, markdown_page
-from crosspool.text import human_bytes, percent, signed_percent
+from crosspool.text import Column, Section, human_bytes, markdown_page, percent, signed_percent
 
 if TYPE_CHECKING:
     from crosspool.evaluation.intervals import Interval

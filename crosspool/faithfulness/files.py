@@ -17,7 +17,7 @@ from crosspool.faithfulness.orders import MOST_FIRST
 from crosspool.faithfulness.parts import PartShares, Shares
 from crosspool.faithfulness.study import StudyResult
 from crosspool.faithfulness.tables import faithfulness_markdown
-from crosspool.tables import csv_text
+from crosspool.text import csv_text
 
 CURVES_FIGURE = "curves"
 

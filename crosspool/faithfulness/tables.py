@@ -10,8 +10,7 @@ from crosspool.faithfulness.findings import FaithfulnessFindings, curves_of
 from crosspool.faithfulness.orders import BASELINE, MOST_FIRST
 from crosspool.faithfulness.parts import AREA, BEST, OWN, PartShares
 from crosspool.faithfulness.study import CHANNEL_DRAWS, POSITION_DRAWS, StudyResult
-from crosspool.tables import Column, Section, markdown_page
-from crosspool.text import percent, signed_percent
+from crosspool.text import Column, Section, markdown_page, percent, signed_percent
 
 Formatting = Callable[[float], str]
 

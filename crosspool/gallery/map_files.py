@@ -17,7 +17,7 @@ from crosspool.gallery.mapset import pack_maps, receptive_fields
 from crosspool.gallery.standalone import gallery_page
 from crosspool.provenance import Provenance
 from crosspool.statistics import ChannelStatistics, Criterion
-from crosspool.tables import csv_text
+from crosspool.text import csv_text
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,7 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from streamlit.testing.v1 import AppTest
 
 from benchmarks.harness.session import state_of, visit_of
-from crosspool.tables import csv_text
-from crosspool.text import printable
+from crosspool.text import csv_text, printable
 from crosspool.ui.comparison.state import ComparisonState
 from crosspool.ui.maps.map_matrix import AcrossState
 from crosspool.ui.runtime.background import BackgroundJob

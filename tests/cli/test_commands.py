@@ -37,7 +37,7 @@ from crosspool.drawing import rendering
 from crosspool.errors import SettingError
 from crosspool.pooling import Border, cross_layer_pool
 from crosspool.samples import FOLDER
-from crosspool.tables import Column
+from crosspool.text import Column
 
 ROOT = Path(__file__).resolve().parents[2]
 CAT, ESPRESSO = str(FOLDER / "cat.jpg"), str(FOLDER / "espresso.jpg")

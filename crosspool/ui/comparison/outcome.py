@@ -15,8 +15,7 @@ from crosspool.evaluation.files import COST_FIGURE, accuracy_files, confusion_re
 from crosspool.evaluation.findings import AccuracyFindings
 from crosspool.evaluation.report import MethodResult
 from crosspool.evaluation.tables import NO_CLEAR_DIFFERENCE, accuracy_sections, difference_verdict
-from crosspool.tables import Section
-from crosspool.text import human_bytes, percent
+from crosspool.text import Section, human_bytes, percent
 from crosspool.ui.comparison.predictions import new_images_section, predictions_section
 from crosspool.ui.comparison.result import Comparison
 from crosspool.ui.comparison.state import ComparisonState

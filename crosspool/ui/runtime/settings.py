@@ -23,7 +23,7 @@ from pydantic_settings import (
 )
 
 from crosspool.errors import SettingError
-from crosspool.tables import Column, markdown_table
+from crosspool.text import Column, markdown_table
 
 PREFIX = "CROSSPOOL_"
 FILE_VARIABLE = "CROSSPOOL_SETTINGS"
