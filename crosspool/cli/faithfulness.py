@@ -51,9 +51,8 @@ def faithfulness_command(
     from crosspool.backbones import architecture
     from crosspool.evaluation.protocol import SplitOptions, file_keys
     from crosspool.faithfulness.files import faithfulness_files, faithfulness_json
-    from crosspool.faithfulness.findings import FaithfulnessFindings
     from crosspool.faithfulness.study import Question, study
-    from crosspool.faithfulness.tables import faithfulness_sections, study_sentence
+    from crosspool.faithfulness.tables import FaithfulnessFindings, faithfulness_sections, study_sentence
 
     def question_for(structure: "Architecture") -> Question:
         explained, beside = (spec.on(structure, FRAMING) for spec in specs)

@@ -1,1 +1,1 @@
-"""Is the explanation true? What becomes of predictions when channels, positions or pixels are taken away."""
+"""Is the explanation true? How predictions change when channels, positions or pixels are removed."""

@@ -1,4 +1,4 @@
-"""What becomes of predictions while more and more is taken away, in several orders, over repeated splits."""
+"""How predictions change while more and more is removed, in several orders, over repeated splits."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from crosspool.evaluation.report import Measured
 
 ACCURACY, UNCHANGED, MARGIN, ENERGY_LEFT = "accuracy", "unchanged", "margin", "energy left"
 Measures = dict[str, NDArray[np.float64]]
-"""Measures by their names, each with one number for every remainder of an image."""
+"""Measures by their names, each with a number for every remainder of an image."""
 
 
 def remainder_measures(scores: NDArray[np.float64], predicted: int, target: int) -> Measures:
-    """What the scores (n, L) of an image's remainders say: whether the true class has the highest, whether the class
-    that was predicted of the whole still has, and by how much it leads the best other one (less than 0: trails)."""
+    """Measures of the scores (n, L) of an image's remainders: whether the true class has the highest, whether the class
+    predicted for the whole image still has, and how far it leads the best other one (less than 0: trails)."""
     chosen = scores.argmax(axis=1)
     others = np.delete(scores, predicted, axis=1)
     return {
@@ -28,7 +28,7 @@ def remainder_measures(scores: NDArray[np.float64], predicted: int, target: int)
 
 @dataclass(frozen=True)
 class Sizes:
-    """How many images each split trains on, and tests on; the means where splits differ."""
+    """The numbers of images that a split trains on, and tests on; the means where splits differ."""
 
     train: float
     test: float
@@ -41,9 +41,9 @@ def measured(by_split: NDArray[np.float64], sizes: Sizes) -> Measured:
 
 @dataclass(frozen=True)
 class Curves:
-    """Measures, each (J splits, orders, fractions): means over a split's test images and over what is drawn at random.
+    """Measures, each (J splits, orders, fractions): means over a split's test images and over random draws.
 
-    `fractions` are the shares of channels or positions that were taken away, or put in.
+    `fractions` are the shares of channels or positions that were removed, or put in.
     """
 
     orders: tuple[str, ...]
@@ -52,12 +52,11 @@ class Curves:
     sizes: Sizes
 
     def at(self, measure: str, order: str, fraction: float, against: str | None = None) -> Measured:
-        """A measure after that fraction in one order, or what it is more than in the order `against`."""
-        place = self.fractions.index(fraction)
-        return self._measured(self.values[measure][:, :, place], order, against)
+        """A measure after a fraction in one order, or its difference from that in the order `against`."""
+        return self._measured(self.values[measure][:, :, self.fractions.index(fraction)], order, against)
 
     def change(self, measure: str, order: str, fraction: float) -> Measured:
-        """What a measure is more after that fraction than it was before anything."""
+        """The difference between a measure after a fraction and at the beginning."""
         values = self.values[measure][:, self.orders.index(order)]
         return measured(values[:, self.fractions.index(fraction)] - values[:, 0], self.sizes)
 
@@ -74,26 +73,22 @@ class Curves:
 
 
 class ImageMeans:
-    """The means over a split's test images, as these come one by one."""
+    """The means over a split's test images, which are added one by one."""
 
     def __init__(self) -> None:
         self._sums: dict[str, dict[str, NDArray[np.float64]]] = {}
-        self._images = 0
+        self.images = 0
 
     def add(self, orders: Mapping[str, Sequence[Measures]]) -> None:
-        """One image: its measures in each order, for every draw of it."""
+        """Add an image: its measures in each order, for every draw of the order."""
         for order, draws in orders.items():
             sums = self._sums.setdefault(order, {})
             for measure in draws[0]:
                 sums[measure] = sums.get(measure, 0) + np.mean([measures[measure] for measures in draws], axis=0)
-        self._images += 1
-
-    @property
-    def images(self) -> int:
-        return self._images
+        self.images += 1
 
     def means(self) -> dict[str, dict[str, NDArray[np.float64]]]:
-        return {order: {m: total / self._images for m, total in sums.items()} for order, sums in self._sums.items()}
+        return {order: {m: total / self.images for m, total in sums.items()} for order, sums in self._sums.items()}
 
 
 def joined(splits: Sequence[ImageMeans], fractions: Sequence[float], train: float) -> Curves:

@@ -12,18 +12,17 @@ from crosspool.evaluation.files import encoded_files
 from crosspool.evaluation.findings import versions
 from crosspool.evaluation.report import Measured
 from crosspool.faithfulness.curves import ACCURACY
-from crosspool.faithfulness.findings import FaithfulnessFindings, curves_of
 from crosspool.faithfulness.orders import MOST_FIRST
 from crosspool.faithfulness.parts import PartShares, Shares
 from crosspool.faithfulness.study import StudyResult
-from crosspool.faithfulness.tables import faithfulness_markdown
+from crosspool.faithfulness.tables import FaithfulnessFindings, curves_of, faithfulness_markdown
 from crosspool.text import csv_text
 
 CURVES_FIGURE = "curves"
 
 
 def faithfulness_files(findings: FaithfulnessFindings) -> dict[str, Callable[[], bytes]]:
-    """The contents of every file by its name, each made when it is asked for."""
+    """The contents of every file by its name, each made on request."""
     texts: dict[str, Callable[[], str]] = {
         "faithfulness.json": lambda: json.dumps(faithfulness_json(findings), indent=2, ensure_ascii=False) + "\n",
         "faithfulness.md": partial(faithfulness_markdown, findings),

@@ -1,4 +1,4 @@
-"""In which order channels and positions are taken away: by what they contribute, and by what knows nothing of it."""
+"""The orders in which channels and positions are removed: by their contributions, and by other values."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +12,7 @@ from crosspool.grids import Size, spread_over_cells
 
 Ranking = NDArray[np.intp]
 Orders = dict[str, list[Ranking]]
-"""Rankings by the order's name; several of one that is drawn at random."""
+"""Rankings by the order's name; several for an order that is drawn at random."""
 
 EXCHANGED_CHANNELS = 16  # channels of neighbouring energy, among which contributions are exchanged
 
@@ -23,33 +23,33 @@ BASELINE, BASELINE_SAME, CENTRE = "baseline", "baseline, same class", "centre"
 
 @dataclass(frozen=True)
 class ExplainedImage:
-    """An image as a classifier sees it and as a baseline does; what several questions need is computed once."""
+    """An image explained by a classifier and by a baseline; what several questions need is computed once."""
 
     own: Explanation
     baseline: Explanation
 
     @cached_property
     def contributions(self) -> Contributions:
-        """To the predicted class's score."""
+        """The contributions to the predicted class's score."""
         return self.own.contributions()
 
     @cached_property
     def energy(self) -> Contributions:
-        """To the squared length of phi(P), which knows of no class."""
+        """The contributions to the squared length of phi(P), which depends on no class."""
         return self.own.similarity(self.own)
 
 
 def largest_first(values: NDArray[np.float64]) -> Ranking:
-    """Places by their values; equal ones in the order they come in."""
+    """Indices by their values, the largest first; equal ones in their given order."""
     return np.argsort(-values.ravel(), kind="stable")
 
 
 def channel_orders(explained: ExplainedImage, draw: np.random.Generator, draws: int) -> Orders:
     """All channels, those first that contribute most, or least, to the predicted class's score, and in other orders.
 
-    By energy: what the channel's block holds of the squared length of phi(P). At random: among all; those first that
+    By energy: the share of the channel's block in the squared length of phi(P). At random: among all; those first that
     are not zero on this image ("alive"); and with energies as those that contribute most have ("matched"), the
-    contributions being exchanged at random among EXCHANGED_CHANNELS channels that follow each other by energy.
+    contributions being exchanged at random among EXCHANGED_CHANNELS channels of neighbouring energy.
     """
     contributed, energy = explained.contributions.channels, explained.energy.channels
     count = len(energy)
@@ -79,7 +79,7 @@ def position_orders(explained: ExplainedImage, draw: np.random.Generator, draws:
     By the map of a baseline, for the class that it predicts itself, and for the same class (both left out where it
     knows nothing of positions); by energy: where phi(P) . phi(P) comes from; from the centre outwards; at random.
 
-    Raises SettingError where the classifier itself knows nothing of positions.
+    Raises SettingError where the classifier itself has no map of positions.
     """
     evidence, energy = explained.contributions.positions, explained.energy.positions
     if evidence is None or energy is None:

@@ -20,7 +20,7 @@ OWN, BASELINE, ENERGY, AREA, BEST = "evidence", "baseline", "energy", "area", "b
 
 @dataclass(frozen=True)
 class Shares:
-    """Of a map's positive part: the share inside the parts, inside the bird, and of the latter inside the parts."""
+    """Shares of a map's positive part: inside the parts, inside the bird, and of the latter inside the parts."""
 
     parts: float
     bird: float
@@ -29,13 +29,13 @@ class Shares:
 
 @dataclass(frozen=True)
 class Regions:
-    """What each cell of a grid has of the parts asked for, and of the bird; shares of the cells, (H, W)."""
+    """The share of each cell of a grid that some parts cover, and that the bird covers, (H, W)."""
 
     parts: NDArray[np.float64]
     bird: NDArray[np.float64]
 
     def shares(self, amounts: NDArray[np.float64]) -> Shares:
-        """Of positive amounts in the cells, each spread evenly over its cell; NaN where there are none."""
+        """The shares of positive amounts, each spread evenly over its cell; NaN where there are none."""
         amounts = amounts.clip(0)
         with np.errstate(invalid="ignore"):
             in_parts, in_bird = ((amounts * region).sum() / amounts.sum() for region in (self.parts, self.bird))
@@ -43,7 +43,7 @@ class Regions:
 
     @property
     def best(self) -> NDArray[np.float64]:
-        """All in the cell that has most of the parts: no map of this grid has a larger share in them."""
+        """A map with everything in the cell that has most of the parts: the largest possible share in them."""
         best = self.parts == self.parts.max()
         return np.asarray(best / best.sum())
 
@@ -53,8 +53,8 @@ ImageShares = dict[str, dict[str, list[Shares]]]
 
 
 def regions_of(drawing: Drawing, species: Species, grid: Size) -> dict[str, Regions]:
-    """For the species itself, by its name, the parts that define it; by each sister's name those that tell the two
-    apart. Without those whose parts cannot be seen in the image."""
+    """The regions of the parts that define the species, by its name, and of those that tell it from each sister, by the
+    sister's name. Regions whose parts cannot be seen in the image are left out."""
     asked = {species.name: defining_parts(species)}
     asked |= {sister.name: differing_parts(species, sister) for sister in relatives_of(species)}
     bird = average_over_cells(drawing.masks["body"].astype(np.float64), grid)
@@ -67,7 +67,7 @@ def regions_of(drawing: Drawing, species: Species, grid: Size) -> dict[str, Regi
 
 
 def shares_of(explained: ExplainedImage, regions: Mapping[str, Regions], species: Species) -> ImageShares:
-    """By question (the true class, its lead over each sister) and by map the shares on one image."""
+    """The shares on one image, by question (the true class, its lead over each sister) and by map."""
     energy = explained.energy.positions
     assert energy is not None
     shares: ImageShares = {CLASS: {}, LEAD: {}}
@@ -88,13 +88,13 @@ def shares_of(explained: ExplainedImage, regions: Mapping[str, Regions], species
 
 @dataclass(frozen=True)
 class PartShares:
-    """By question, map and kind of share the mean over a split's test images, (J splits,)."""
+    """The mean shares over each split's test images, (J splits,), by question, map and kind of share."""
 
     values: Mapping[str, Mapping[str, Mapping[str, NDArray[np.float64]]]]
     sizes: Sizes
 
     def of(self, question: str, kind: str, share: str, against: str | None = None) -> Measured:
-        """One kind of share of one map, or what it is more than that of the map `against`."""
+        """One kind of share of one map, or its difference from that of the map `against`."""
         by_split = self.values[question][kind][share]
         if against is not None:
             by_split = by_split - self.values[question][against][share]
@@ -102,7 +102,7 @@ class PartShares:
 
 
 def joined(splits: Sequence[Sequence[ImageShares]], sizes: Sizes) -> PartShares:
-    """All splits' images together. An image counts once, whatever the number of sisters; NaN does not count."""
+    """The shares on all splits' images. An image counts once, whatever the number of sisters; NaN does not count."""
     values: dict[str, dict[str, dict[str, NDArray[np.float64]]]] = {CLASS: {}, LEAD: {}}
     for question, by_kind in values.items():
         for kind in dict.fromkeys(kind for split in splits for image in split for kind in image[question]):

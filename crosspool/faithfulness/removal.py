@@ -1,26 +1,34 @@
-"""The scores of many remainders of one image at once: some of its channels kept, or ever more of its positions.
+"""The scores of many remainders of one image at once: some of its channels kept, or more and more of its positions.
 
-Both are what `Explanation.without_channels` and `without_positions` compute one by one, in single precision.
+Both are what `Explanation.without_channels` and `without_positions` compute one by one, in single precision. Instead of
+positions, cells of the image's pixels can be hidden.
 """
 
 from collections.abc import Iterator, Sequence
 from itertools import islice, pairwise
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image, ImageFilter
 
+from crosspool.backbones import Backbone
+from crosspool.classifiers import LinearClassifier
 from crosspool.contributions import Explanation
+from crosspool.errors import SettingError
+from crosspool.framing import frame_image
 from crosspool.grids import Size
 
 Scores = NDArray[np.float64]
 Pooled = NDArray[np.float32]
+Fill = Literal["blur", "mean"]
+BLUR = 1 / 16  # the standard deviation over the side, which makes a small bird unrecognisable
 ENCODE_BATCH = 8  # vectors that are encoded together: more would not stay in the processor's cache
 
 
 def keeping_channels(explanation: Explanation, remaining: NDArray[np.bool_]) -> Scores:
-    """The classes' scores, (n, L), when only those channels are kept, (n, K), and the rest is normalised anew.
+    """The classes' scores, (n, L), when only those channels are kept, (n, K), and the vector is normalised again.
 
     All steps behind the pooling but the quantiser act on each channel's block by itself, or scale a whole part: so the
     scores follow from what each channel adds to them, w_lk . phi_k, and from the lengths |phi_k|.
@@ -32,10 +40,10 @@ def keeping_channels(explanation: Explanation, remaining: NDArray[np.bool_]) -> 
     ends = np.cumsum([part.channels for part in explanation.parts])
     for each in np.split(np.arange(ends[-1]), ends[:-1]):
         left = remaining[:, each] @ energy[each][:, None]  # (n, 1)
-        is_there = left > 0
-        scale = np.sqrt(energy[each].sum() / np.where(is_there, left, 1)) * is_there  # a part has the same length again
+        remains = left > 0
+        scale = np.sqrt(energy[each].sum() / np.where(remains, left, 1)) * remains  # a part has the same length again
         total += scale * (remaining[:, each] @ added[:, each].T)
-        length += is_there * energy[each].sum()
+        length += remains * energy[each].sum()
     scores: Scores = total / np.sqrt(np.where(length > 0, length, 1)) + explanation.classifier.intercept
     return scores
 
@@ -66,7 +74,7 @@ class Positions:
 
     def both_ways(self, ranking: NDArray[np.intp], counts: NDArray[np.intp]) -> tuple[Scores, Scores]:
         """The classes' scores, (n, L) each: when only the first of the ranked positions are pooled, and when these are
-        left out; for rising numbers of them, from none to all."""
+        left out; for increasing numbers of them, from none to all."""
         steps = [ranking[start:end] for start, end in pairwise(counts)]
         return self._growing(steps), self._growing(steps[::-1])[::-1]
 
@@ -83,7 +91,7 @@ class Positions:
 
 
 class _AnyPart:
-    """A part of which nothing is known but how it pools."""
+    """A part of which only its way of pooling is known."""
 
     def __init__(self, part: Any) -> None:
         self._part = part
@@ -96,9 +104,9 @@ class _AnyPart:
 
 
 class _SumPart:
-    """A part with P_k = sum_i a_ik x_i, of which only what is new is added.
+    """A part with P_k = sum_i a_ik x_i, to which only the new terms are added.
 
-    Sums begin with nothing, as differences leave rounding errors, which a root and a normaliser make large.
+    Sums begin at zero, as differences leave rounding errors, which a root and a normaliser make large.
     """
 
     def __init__(self, part: Any, patches: torch.Tensor) -> None:
@@ -136,3 +144,57 @@ class _SumPart:
 def _by_position(maps: torch.Tensor) -> torch.Tensor:
     """(V, K, H, W) as (V * N, K)."""
     return maps.movedim(1, 3).flatten(0, 2)
+
+
+# --- cells of pixels, for which the network runs again
+
+
+def filled(image: Image.Image, fill: Fill) -> Image.Image:
+    """The replacement for hidden pixels: the image blurred beyond recognition, or its mean colour everywhere."""
+    if fill == "blur":
+        return image.filter(ImageFilter.GaussianBlur(BLUR * image.width))
+    colour = np.asarray(image).reshape(-1, 3).mean(axis=0).round().astype(int).tolist()
+    return Image.new("RGB", image.size, tuple(colour))
+
+
+def showing(image: Image.Image, hidden: Image.Image, cells: NDArray[np.bool_]) -> Image.Image:
+    """The image in some cells of a grid over it, (H, W), and the hidden pixels' replacement in the others."""
+    return Image.composite(image, hidden, mask_of(cells, (image.height, image.width)))
+
+
+def mask_of(cells: NDArray[np.bool_], size: Size) -> Image.Image:
+    """Cells as a mask of pixels: a pixel belongs to the cell that its centre lies in."""
+    rows, columns = (
+        (np.arange(pixels) * 2 + 1) * count // (2 * pixels) for pixels, count in zip(size, cells.shape, strict=True)
+    )
+    return Image.fromarray((cells[np.ix_(rows, columns)] * 255).astype(np.uint8))
+
+
+class Pixels:
+    """An image whose cells of pixels are shown or hidden, as a classifier sees it.
+
+    Raises SettingError where the classifier sees a crop, as what was framed would be cropped once more.
+    """
+
+    def __init__(
+        self, classifier: LinearClassifier, backbone: Backbone, image: Image.Image, grid: Size, fill: Fill
+    ) -> None:
+        method = classifier.method
+        if method.framing != "squash":
+            raise SettingError(
+                "Pixels can only be hidden from a classifier that sees the whole image; train with squash framing."
+            )
+        size = max(source.size for source in method.sources)
+        self.image = frame_image(image, backbone.spec.preprocessing, size, "squash")
+        self.hidden = filled(self.image, fill)
+        self._classifier, self._backbone, self._grid = classifier, backbone, grid
+
+    def both_ways(self, ranking: NDArray[np.intp], counts: NDArray[np.intp]) -> tuple[Scores, Scores]:
+        """The classes' scores, (n, L) each, when only the first of the ranked cells are shown, and when these are
+        hidden."""
+        first = [np.isin(np.arange(len(ranking)), ranking[:count]).reshape(self._grid) for count in counts]
+        return self._scores(first), self._scores([~cells for cells in first])
+
+    def _scores(self, shown_cells: Sequence[NDArray[np.bool_]]) -> Scores:
+        images = [showing(self.image, self.hidden, cells) for cells in shown_cells]
+        return np.concatenate([self._classifier.scores([image], self._backbone) for image in images])

@@ -1,7 +1,9 @@
-"""Train on each of several random splits, and take the test images apart."""
+"""Train on each of several random splits, and remove parts of the test images."""
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +29,7 @@ from crosspool.faithfulness.curves import (
 from crosspool.faithfulness.orders import RANDOM, ExplainedImage, Orders, Ranking, channel_orders, position_orders
 from crosspool.faithfulness.parts import ImageShares, PartShares, Regions, regions_of, shares_of
 from crosspool.faithfulness.parts import joined as joined_shares
-from crosspool.faithfulness.pixels import Fill, Pixels
-from crosspool.faithfulness.removal import Positions, keeping_channels
+from crosspool.faithfulness.removal import Fill, Pixels, Positions, keeping_channels
 from crosspool.features import Features
 from crosspool.framing import Source
 from crosspool.grids import Size
@@ -38,17 +39,18 @@ from crosspool.training import train_classifier
 CHANNEL_FRACTIONS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2)
 POSITION_FRACTIONS = tuple(step / 10 for step in range(11))
 CHANNEL_DRAWS, POSITION_DRAWS = 5, 2
+Judge = Callable[[NDArray[np.float64]], Measures]
 BothWays = Callable[[Ranking], tuple[NDArray[np.float64], NDArray[np.float64]]]
 Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how many images of it are done, and of how many."""
+"""Called with the name of the stage, the number of images that are done, and their total."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked: of which method, beside which baseline, and how much of it.
+    """The question of a study: the method, the baseline beside it, and how much is removed.
 
-    `fraction` of the channels is taken away besides the usual series; `pixels` is on how many test images of each split
-    pixels are hidden as well (0: none), behind `fill`.
+    `fraction` of the channels is removed besides the usual series; `pixels` is the number of test images of each split
+    on which pixels are hidden as well (0: none), behind `fill`.
     """
 
     method: Method
@@ -73,7 +75,7 @@ class Question:
 
 @dataclass(frozen=True)
 class StudyResult:
-    """What was found. Curves of pixels, and the shares in parts, only where they were asked for, and are known."""
+    """The result of a study; curves of pixels, and shares in parts, only if requested and known."""
 
     question: Question
     dataset: str
@@ -93,13 +95,9 @@ class StudyResult:
 
 @dataclass
 class _Split:
-    """What is gathered of one split."""
+    """The results on the test images of one split; `means` are by the names of the curves in StudyResult."""
 
-    channels: ImageMeans = field(default_factory=ImageMeans)
-    deletion: ImageMeans = field(default_factory=ImageMeans)
-    insertion: ImageMeans = field(default_factory=ImageMeans)
-    pixel_deletion: ImageMeans = field(default_factory=ImageMeans)
-    pixel_insertion: ImageMeans = field(default_factory=ImageMeans)
+    means: dict[str, ImageMeans] = field(default_factory=lambda: defaultdict(ImageMeans))
     parts: list[ImageShares] = field(default_factory=list)
     right: list[bool] = field(default_factory=list)
     baseline_right: list[bool] = field(default_factory=list)
@@ -115,12 +113,12 @@ def study(
     scratch: Path | None = None,
     progress: Progress = lambda stage, done, total: None,
 ) -> StudyResult:
-    """Train on each split's training images alone, explain its test images, and take away what is said to matter.
+    """Train on each split's training images alone, explain its test images, and remove what is said to matter.
 
-    `drawing` gives the masks of a sample of FieldGuide. `features` must offer what the question needs.
+    `drawing` returns a sample of FieldGuide with its masks. `features` must have the sources that the question needs.
 
     Raises DatasetError where images have several labels, or a split's test images show none of the defining parts;
-    SettingError where there are fewer than 2 splits, or the method knows nothing of positions.
+    SettingError where there are fewer than 2 splits, or the method has no map of positions.
     """
     if len(splits) < 2:
         raise SettingError(f"Intervals need at least 2 splits, not {len(splits)}.")
@@ -142,12 +140,8 @@ def study(
                 split_results[-1], classifier, baseline, index, _generator(question, number, index), index in pixels
             )
             progress(f"Split {number + 1} of {len(splits)}", done, len(split.test))
-    sizes = Sizes(*(float(np.mean([len(part) for part in parts])) for parts in zip(*map(_parts, splits), strict=True)))
+    sizes = Sizes(*(float(np.mean([len(getattr(split, part)) for split in splits])) for part in ("train", "test")))
     return _answer(dataset, question, split_results, sizes)
-
-
-def _parts(split: Split) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    return split.train, split.test
 
 
 def _generator(question: Question, *numbers: int) -> np.random.Generator:
@@ -156,7 +150,7 @@ def _generator(question: Question, *numbers: int) -> np.random.Generator:
 
 def _answer(dataset: Dataset, question: Question, split_results: Sequence[_Split], sizes: Sizes) -> StudyResult:
     def curves(name: str, fractions: Sequence[float]) -> Curves:
-        return joined([getattr(split, name) for split in split_results], fractions, sizes.train)
+        return joined([split.means[name] for split in split_results], fractions, sizes.train)
 
     return StudyResult(
         question, dataset.name, len(dataset), len(dataset.classes), len(split_results), sizes,
@@ -172,7 +166,7 @@ def _answer(dataset: Dataset, question: Question, split_results: Sequence[_Split
 
 
 class _ImageStudy:
-    """Takes test images apart, one by one."""
+    """Removes parts of test images, one image at a time."""
 
     def __init__(
         self, dataset: Dataset, question: Question, features: Features, drawing: Callable[[int], Drawing] | None
@@ -187,25 +181,25 @@ class _ImageStudy:
         record = self._features.record(index, self._question.sources)
         explained = ExplainedImage(explanation_of(own, record), explanation_of(baseline, record))
         target = own.classes.index(self._dataset.classes[self._dataset.targets[index]])
-        judge = _Judge(int(explained.own.scores.argmax()), target)
-        split.right.append(judge.predicted == target)
+        predicted = int(explained.own.scores.argmax())
+        judge = partial(remainder_measures, predicted=predicted, target=target)
+        split.right.append(predicted == target)
         split.baseline_right.append(int(explained.baseline.scores.argmax()) == target)
-        split.channels.add(self._without_channels(explained, judge, draw))
+        split.means["channels"].add(self._without_channels(explained, judge, draw))
         orders = position_orders(explained, draw, POSITION_DRAWS)
         positions = Positions(explained.own)
         counts = _counts(POSITION_FRACTIONS, len(orders[RANDOM][0]))
-        _both_ways(split.deletion, split.insertion, orders, judge, lambda order: positions.both_ways(order, counts))
+        _both_ways(split.means, "", orders, judge, partial(positions.both_ways, counts=counts))
         if with_pixels:
             sample, backbone = self._dataset.samples[index], self._features.backbone
             pixels = Pixels(own, backbone, sample.decode(sample.read()), positions.grid, self._question.fill)
             orders[RANDOM] = orders[RANDOM][:1]  # each takes many passes of the network
-            _both_ways(split.pixel_deletion, split.pixel_insertion, orders, judge,
-                       lambda order: pixels.both_ways(order, counts))  # fmt: skip
+            _both_ways(split.means, "pixel_", orders, judge, partial(pixels.both_ways, counts=counts))
         if self._drawing is not None:
             split.parts.append(self._shares(explained, index, positions.grid))
 
     def _without_channels(
-        self, explained: ExplainedImage, judge: "_Judge", draw: np.random.Generator
+        self, explained: ExplainedImage, judge: Judge, draw: np.random.Generator
     ) -> dict[str, list[Measures]]:
         orders = channel_orders(explained, draw, CHANNEL_DRAWS)
         energy = explained.energy.channels
@@ -227,28 +221,19 @@ class _ImageStudy:
         return shares_of(explained, self._regions[index], species)
 
 
-@dataclass(frozen=True)
-class _Judge:
-    predicted: int
-    target: int
-
-    def __call__(self, scores: NDArray[np.float64]) -> Measures:
-        return remainder_measures(scores, self.predicted, self.target)
-
-
 def _counts(fractions: Sequence[float], total: int) -> NDArray[np.intp]:
-    """How many that is of `total`; at least 1 of any fraction but 0."""
+    """The fractions of `total` as numbers; at least 1 for any fraction but 0."""
     return np.array([0 if fraction == 0 else max(1, round(fraction * total)) for fraction in fractions], np.intp)
 
 
-def _both_ways(deletion: ImageMeans, insertion: ImageMeans, orders: Orders, judge: _Judge, both_ways: BothWays) -> None:
-    """Put positions in and take them away, in every order; in equal ones once."""
+def _both_ways(means: dict[str, ImageMeans], prefix: str, orders: Orders, judge: Judge, both_ways: BothWays) -> None:
+    """Put positions in and leave them out, in every order; equal orders are computed once."""
     by_ranking: dict[bytes, tuple[Measures, Measures]] = {}
     for ranking in (ranking for rankings in orders.values() for ranking in rankings):
         if ranking.tobytes() not in by_ranking:
             put_in, taken = both_ways(ranking)
             by_ranking[ranking.tobytes()] = judge(put_in), judge(taken)
-    for gathering, way in ((insertion, 0), (deletion, 1)):
-        gathering.add(
-            {name: [by_ranking[ranking.tobytes()][way] for ranking in rankings] for name, rankings in orders.items()}
+    for way, name in enumerate(("insertion", "deletion")):
+        means[prefix + name].add(
+            {order: [by_ranking[ranking.tobytes()][way] for ranking in rankings] for order, rankings in orders.items()}
         )

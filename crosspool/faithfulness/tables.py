@@ -1,12 +1,13 @@
-"""What a study of faithfulness found, for people: tables with their notes, on a page of Markdown if need be."""
+"""The findings of a study of faithfulness: a sentence, tables with their notes, and a page of Markdown."""
 
+import shlex
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from crosspool.evaluation.findings import versions_sentence
 from crosspool.evaluation.report import Measured
 from crosspool.faithfulness.curves import ACCURACY, ENERGY_LEFT, MARGIN, UNCHANGED, Curves
-from crosspool.faithfulness.findings import FaithfulnessFindings, curves_of
 from crosspool.faithfulness.orders import BASELINE, MOST_FIRST
 from crosspool.faithfulness.parts import AREA, BEST, OWN, PartShares
 from crosspool.faithfulness.study import CHANNEL_DRAWS, POSITION_DRAWS, StudyResult
@@ -15,8 +16,37 @@ from crosspool.text import Column, Section, markdown_page, percent, signed_perce
 Formatting = Callable[[float], str]
 
 
+@dataclass(frozen=True)
+class FaithfulnessFindings:
+    """The result of a study, with the network and the command that it came from."""
+
+    answer: StudyResult
+    backbone: str
+    network: str
+    """The backbone's title."""
+    weights: str
+    command: tuple[str, ...]
+    """The command that reproduces these findings."""
+
+    @property
+    def command_line(self) -> str:
+        return shlex.join(self.command)
+
+
+def curves_of(answer: StudyResult) -> dict[str, Curves]:
+    """All curves, by what was removed, put in, hidden or shown."""
+    curves_by_step = {
+        "channels taken away": answer.channels,
+        "positions left out": answer.deletion,
+        "positions put in": answer.insertion,
+        "pixels hidden": answer.pixel_deletion,
+        "pixels shown": answer.pixel_insertion,
+    }
+    return {name: curves for name, curves in curves_by_step.items() if curves is not None}
+
+
 def study_sentence(findings: FaithfulnessFindings) -> str:
-    """What was asked of which data, in a few sentences."""
+    """The data, the method and its accuracy, in a few sentences."""
     answer, question = findings.answer, findings.answer.question
     return (
         f"{answer.dataset}: {answer.images:,} images, {answer.classes} classes. {findings.network}, squash framing. "

@@ -1,4 +1,4 @@
-"""Is the explanation true: taking away by hand, fast paths against slow ones, orders, curves, pixels, parts."""
+"""Is the explanation true: removal by hand, fast paths against slow ones, orders, curves, pixels, parts."""
 
 import json
 from dataclasses import replace
@@ -19,7 +19,7 @@ from crosspool.evaluation.intervals import resampled_t
 from crosspool.evaluation.protocol import Protocol
 from crosspool.evaluation.run import evaluate_methods
 from crosspool.evaluation.splits import stratified_splits
-from crosspool.faithfulness import orders, parts, pixels
+from crosspool.faithfulness import orders, parts, removal
 from crosspool.faithfulness.curves import (
     ACCURACY,
     MARGIN,
@@ -31,33 +31,32 @@ from crosspool.faithfulness.curves import (
     remainder_measures,
 )
 from crosspool.faithfulness.files import faithfulness_files, faithfulness_json
-from crosspool.faithfulness.findings import FaithfulnessFindings
 from crosspool.faithfulness.orders import ExplainedImage, channel_orders, largest_first, position_orders
 from crosspool.faithfulness.parts import Regions, regions_of, shares_of
 from crosspool.faithfulness.removal import Positions, keeping_channels
 from crosspool.faithfulness.study import CHANNEL_DRAWS, POSITION_DRAWS, Question, study
-from crosspool.faithfulness.tables import faithfulness_markdown
+from crosspool.faithfulness.tables import FaithfulnessFindings, faithfulness_markdown
 from crosspool.features import Features
 from crosspool.methods import parse_method
 from tests.images import tints
 from tests.networks import BY_HAND, small_network, spec_for
 from tests.test_contributions import BY_CHANNEL_ALONE, SPLIT_BY_POSITION, random_classifier, two_channels
 
-# --- taking away
+# --- removal
 
 
 @pytest.mark.parametrize("name", SPLIT_BY_POSITION + BY_CHANNEL_ALONE)
-def test_many_remainders_of_channels_are_those_one_by_one(name):
+def test_many_remainders_of_channels_equal_those_one_by_one(name):
     classifier, (record, _) = random_classifier(name, 5)
     explanation = explanation_of(classifier, record)
-    kept = np.random.default_rng(0).random((5, len(explanation.contributions().channels))) < 0.6
-    kept[0], kept[1] = True, False
-    expected = [explanation.without_channels(np.flatnonzero(~some)) for some in kept]
-    np.testing.assert_allclose(keeping_channels(explanation, kept), expected, atol=1e-5)
+    remaining = np.random.default_rng(0).random((5, len(explanation.contributions().channels))) < 0.6
+    remaining[0], remaining[1] = True, False
+    expected = [explanation.without_channels(np.flatnonzero(~channels)) for channels in remaining]
+    np.testing.assert_allclose(keeping_channels(explanation, remaining), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", SPLIT_BY_POSITION)
-def test_putting_positions_in_and_leaving_them_out_step_by_step_is_doing_it_at_once(name):
+def test_positions_step_by_step_equal_all_at_once(name):
     classifier, (record, _) = random_classifier(name, 5)
     explanation = explanation_of(classifier, record)
     positions = explanation.contributions().positions
@@ -71,7 +70,7 @@ def test_putting_positions_in_and_leaving_them_out_step_by_step_is_doing_it_at_o
 
 
 @pytest.mark.parametrize("name", ["cl", "cl/pca5", "cl@160+global@192", "max"])
-def test_of_no_position_nothing_is_left_but_the_intercepts(name):
+def test_without_positions_only_the_intercepts_remain(name):
     """No rounding error may be left, which a root and a normaliser would make large."""
     classifier, (record, _) = random_classifier(name, 6)
     explanation = explanation_of(classifier, record)
@@ -105,10 +104,10 @@ def test_one_channel_that_carries_everything():
     """Channel 0 alone speaks for p. Without it the image is q's; without channel 1, which speaks for q, still p's."""
     explained = explained_by_hand([[3, 0], [0, 1]])
     assert explained.own.predicted == "p"
-    found = channel_orders(explained, np.random.default_rng(0), 2)
-    assert found[orders.MOST_FIRST][0].tolist() == [0, 1]
-    assert found[orders.LEAST_FIRST][0].tolist() == [1, 0]
-    assert found[orders.ENERGY][0].tolist() == [1, 0]  # 13 of 17
+    rankings = channel_orders(explained, np.random.default_rng(0), 2)
+    assert rankings[orders.MOST_FIRST][0].tolist() == [0, 1]
+    assert rankings[orders.LEAST_FIRST][0].tolist() == [1, 0]
+    assert rankings[orders.ENERGY][0].tolist() == [1, 0]  # 13 of 17
     scores = keeping_channels(explained.own, np.array([[True, True], [False, True], [True, False]]))
     np.testing.assert_allclose(scores, [[6 / 17**0.5, (13 / 17) ** 0.5], [0, 1], [3, 0]], rtol=1e-6)
     judged = remainder_measures(scores, predicted=0, target=0)
@@ -120,16 +119,16 @@ def test_evidence_that_lies_in_one_cell():
     """All evidence for p is at position 0, and the curve falls when that is left out, the first step of all."""
     explained = explained_by_hand([[3, 0], [0, 1]])
     assert explained.contributions.positions.tolist() == [[pytest.approx(6 / 17**0.5), 0]]
-    found = position_orders(explained, np.random.default_rng(0), 1)
-    assert found[orders.MOST_FIRST][0].tolist() == [0, 1]
-    assert found[orders.ENERGY][0].tolist() == [1, 0]  # 4 + 4 of 17 at position 0, and 9 at position 1
-    put_in, left = Positions(explained.own).both_ways(found[orders.MOST_FIRST][0], np.array([0, 1, 2]))
+    rankings = position_orders(explained, np.random.default_rng(0), 1)
+    assert rankings[orders.MOST_FIRST][0].tolist() == [0, 1]
+    assert rankings[orders.ENERGY][0].tolist() == [1, 0]  # 4 + 4 of 17 at position 0, and 9 at position 1
+    put_in, left = Positions(explained.own).both_ways(rankings[orders.MOST_FIRST][0], np.array([0, 1, 2]))
     half = 0.5**0.5
     np.testing.assert_allclose(left, [explained.own.scores, [0, 1], [0, 0]], atol=1e-6)
     np.testing.assert_allclose(put_in, [[0, 0], [3 * half, half], explained.own.scores], atol=1e-6)
 
 
-def test_equal_values_come_in_their_own_order():
+def test_equal_values_stay_in_order():
     assert largest_first(np.array([[0.0, 2.0], [0.0, -1.0]])).tolist() == [1, 0, 2, 3]
 
 
@@ -145,25 +144,25 @@ def many_channels(count=64, dead=16):
     return ExplainedImage(explanation, explanation)
 
 
-def test_random_channels_are_alive_or_of_like_energy():
+def test_random_channels_are_alive_or_of_similar_energy():
     explained = many_channels()
-    found = channel_orders(explained, np.random.default_rng(4), 3)
-    assert {name: len(draws) for name, draws in found.items()} == {
+    rankings = channel_orders(explained, np.random.default_rng(4), 3)
+    assert {name: len(draws) for name, draws in rankings.items()} == {
         "most": 1, "random matched": 3, "energy": 1, "random alive": 3, "random": 3, "least": 1,
     }  # fmt: skip
-    for draws in found.values():
+    for draws in rankings.values():
         for ranking in draws:
             assert sorted(ranking) == list(range(64))
-    for ranking in found[orders.ALIVE]:
+    for ranking in rankings[orders.ALIVE]:
         assert (ranking[:48] < 48).all()
-    assert any((ranking[:48] >= 48).any() for ranking in found[orders.RANDOM])
-    assert found[orders.ENERGY][0][:48].tolist() == list(range(47, -1, -1))
+    assert any((ranking[:48] >= 48).any() for ranking in rankings[orders.RANDOM])
+    assert rankings[orders.ENERGY][0][:48].tolist() == list(range(47, -1, -1))
     most = (
-        found[orders.MOST_FIRST][0][:10] // orders.EXCHANGED_CHANNELS
+        rankings[orders.MOST_FIRST][0][:10] // orders.EXCHANGED_CHANNELS
     )  # channels 0 to 15 have neighbouring energies, and so on
-    for ranking in found[orders.MATCHED]:
+    for ranking in rankings[orders.MATCHED]:
         assert (np.sort(ranking[:10] // orders.EXCHANGED_CHANNELS) == np.sort(most)).all()
-        assert ranking[:10].tolist() != found[orders.MOST_FIRST][0][:10].tolist()
+        assert ranking[:10].tolist() != rankings[orders.MOST_FIRST][0][:10].tolist()
 
 
 def test_the_same_seed_draws_the_same():
@@ -178,16 +177,16 @@ def test_positions_by_a_baseline_and_from_the_centre():
     classifier, (record, _) = random_classifier("cl", 8)
     baseline, (other, _) = random_classifier("global", 8)
     own, set_beside = explanation_of(classifier, record), explanation_of(baseline, other)
-    found = position_orders(ExplainedImage(own, set_beside), np.random.default_rng(0), 2)
+    rankings = position_orders(ExplainedImage(own, set_beside), np.random.default_rng(0), 2)
     for name, label in ((orders.BASELINE, set_beside.predicted), (orders.BASELINE_SAME, own.predicted)):
         expected = set_beside.contributions(label).positions
         assert expected is not None
-        assert (np.diff(expected.ravel()[found[name][0]]) <= 0).all()
-    assert sorted(found[orders.CENTRE][0][:4]) == [27, 28, 35, 36]  # of 8 x 8
-    assert sorted(found[orders.CENTRE][0][-4:]) == [0, 7, 56, 63]
+        assert (np.diff(expected.ravel()[rankings[name][0]]) <= 0).all()
+    assert sorted(rankings[orders.CENTRE][0][:4]) == [27, 28, 35, 36]  # of 8 x 8
+    assert sorted(rankings[orders.CENTRE][0][-4:]) == [0, 7, 56, 63]
     nowhere, (crops, _) = random_classifier("jitter", 8)
     without = position_orders(ExplainedImage(own, explanation_of(nowhere, crops)), np.random.default_rng(0), 2)
-    assert set(found) - set(without) == {orders.BASELINE, orders.BASELINE_SAME}
+    assert set(rankings) - set(without) == {orders.BASELINE, orders.BASELINE_SAME}
     with pytest.raises(
         SettingError, match="jitter has no map of where in the image its numbers come from; choose cl, global or sum"
     ):
@@ -227,17 +226,17 @@ def test_draws_count_as_one_and_images_equally():
 def test_hidden_cells():
     image = Image.fromarray(np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3))
     cells = np.array([[True, False], [False, True]])
-    mask = np.asarray(pixels.mask_of(cells, (4, 6))) > 0
+    mask = np.asarray(removal.mask_of(cells, (4, 6))) > 0
     assert mask.tolist() == np.kron(cells, np.ones((2, 3), bool)).tolist()
-    hidden = pixels.filled(image, "mean")
+    hidden = removal.filled(image, "mean")
     assert len(np.unique(np.asarray(hidden).reshape(-1, 3), axis=0)) == 1
-    shown = np.asarray(pixels.showing(image, hidden, cells))
+    shown = np.asarray(removal.showing(image, hidden, cells))
     np.testing.assert_array_equal(shown[mask], np.asarray(image)[mask])
     np.testing.assert_array_equal(shown[~mask], np.asarray(hidden)[~mask])
-    assert np.asarray(pixels.filled(image, "blur")).shape == (4, 6, 3)
+    assert np.asarray(removal.filled(image, "blur")).shape == (4, 6, 3)
 
 
-def test_a_picture_all_hidden_is_what_stands_for_it(tiny):
+def test_a_hidden_image_equals_its_replacement(tiny):
     dataset, _, question, features, splits = tiny
     answer = study(dataset, replace(question, pixels=1, fill="mean"), features, splits)
     hidden, shown = answer.pixel_deletion, answer.pixel_insertion
@@ -256,7 +255,7 @@ def test_pixels_are_not_hidden_from_a_crop(tiny):
     method = parse_method(question.method.name, backbone.architecture, "crop")
     classifier = LinearClassifier(method, method.encoder(), (), np.zeros((0, 0), np.float32), np.zeros(0), BY_HAND)
     with pytest.raises(SettingError, match="the whole image"):
-        pixels.Pixels(classifier, backbone, Image.new("RGB", (8, 8)), (2, 2), "blur")
+        removal.Pixels(classifier, backbone, Image.new("RGB", (8, 8)), (2, 2), "blur")
 
 
 # --- parts
@@ -300,10 +299,10 @@ def test_evidence_in_the_parts_alone_has_the_share_1():
     named = replace(classifier, classes=tuple(species.name for species in SPECIES[:3]))
     explained = ExplainedImage(explanation_of(named, record), explanation_of(named, record))
     everywhere = Regions(np.ones((8, 8)), np.ones((8, 8)))
-    found = shares_of(explained, {SPECIES[0].name: everywhere, SPECIES[1].name: everywhere}, SPECIES[0])
+    by_question = shares_of(explained, {SPECIES[0].name: everywhere, SPECIES[1].name: everywhere}, SPECIES[0])
     for question in (parts.CLASS, parts.LEAD):
-        assert list(found[question]) == [parts.OWN, parts.BASELINE, parts.ENERGY, parts.AREA, parts.BEST]
-        for (shares,) in found[question].values():
+        assert list(by_question[question]) == [parts.OWN, parts.BASELINE, parts.ENERGY, parts.AREA, parts.BEST]
+        for (shares,) in by_question[question].values():
             assert (shares.parts, shares.bird, shares.parts_of_bird) == pytest.approx((1, 1, 1))
 
 
@@ -311,9 +310,9 @@ def test_an_image_counts_once_whatever_the_number_of_sisters():
     def lead(*shares):
         return {parts.CLASS: {}, parts.LEAD: {parts.OWN: [parts.Shares(share, 1.0, share) for share in shares]}}
 
-    found = parts.joined([[lead(0.2, 0.4), lead(0.9), lead(float("nan")), {parts.CLASS: {}, parts.LEAD: {}}]],
+    joined_shares = parts.joined([[lead(0.2, 0.4), lead(0.9), lead(float("nan")), {parts.CLASS: {}, parts.LEAD: {}}]],
                          Sizes(4, 4))  # fmt: skip
-    assert found.of(parts.LEAD, parts.OWN, "parts").value == pytest.approx(0.6)
+    assert joined_shares.of(parts.LEAD, parts.OWN, "parts").value == pytest.approx(0.6)
     with pytest.raises(DatasetError, match="show none of the defining parts"):
         parts.joined([[lead(0.2)], [lead(float("nan"))]], Sizes(4, 4))
 
@@ -341,8 +340,8 @@ def answer(tiny):
 def test_a_study_has_the_accuracy_that_evaluate_finds(tiny, answer):
     _, _, question, features, splits = tiny
     report = evaluate_methods([question.method, question.baseline], features, Protocol(splits, False, 2))
-    for found, result in zip((answer.accuracy, answer.baseline_accuracy), report.methods, strict=True):
-        assert found.by_split == pytest.approx(result.measures["accuracy"].by_split)
+    for accuracy, result in zip((answer.accuracy, answer.baseline_accuracy), report.methods, strict=True):
+        assert accuracy.by_split == pytest.approx(result.measures["accuracy"].by_split)
     for curves in (answer.channels, answer.deletion):
         for order in curves.orders:
             assert curves.at(ACCURACY, order, 0.0).by_split == pytest.approx(answer.accuracy.by_split)
@@ -394,7 +393,7 @@ def test_findings_for_people_and_programs(answer):
     assert b"</svg>" in files["curves.svg"]()
 
 
-def test_what_cannot_be_asked(tiny):
+def test_impossible_questions_are_refused(tiny):
     dataset, backbone, question, features, splits = tiny
     with pytest.raises(SettingError, match="between 0 and 1, not 1"):
         replace(question, fraction=1.0)
