@@ -63,8 +63,7 @@ class LinearClassifier:
         """The scores of the classes for images (upright RGB): (images, L)."""
         self.check_backbone(backbone)
         records = [compute_record(backbone, image, self.method.sources) for image in images]
-        scores: NDArray[np.float64] = self.vectors(records) @ self.weights.T + self.intercept
-        return scores
+        return np.asarray(self.vectors(records) @ self.weights.T + self.intercept)
 
     def vectors(self, records: Sequence[Record]) -> NDArray[np.float32]:
         """The images' vectors, which the weights are multiplied with: (images, d)."""

@@ -26,7 +26,8 @@ def upright_rgb(image: Image.Image) -> Image.Image:
     if orientation in _UPRIGHT:
         upright = upright.transpose(_UPRIGHT[orientation])
     if upright.has_transparency_data:
-        upright = _over_white(upright)
+        white = Image.new("RGBA", upright.size, "white")
+        upright = Image.alpha_composite(white, upright.convert("RGBA")).convert("RGB")
     elif upright.mode not in ("L", "RGB", "CMYK"):
         upright = upright.convert("RGB")
     upright = _to_srgb(upright, profile).convert("RGB")
@@ -60,11 +61,6 @@ def _nominal_white(mode: str, low: float, high: float) -> float | None:
         return 65535.0
     usual = (1.0, 255.0, 65535.0) if mode == "F" else (255.0, 65535.0)
     return next((white for white in usual if low >= 0 and high <= white), None)
-
-
-def _over_white(image: Image.Image) -> Image.Image:
-    white = Image.new("RGBA", image.size, "white")
-    return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
 
 
 def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:

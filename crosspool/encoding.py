@@ -171,11 +171,9 @@ def pack_ternary(values: NDArray[np.int8]) -> Packed:
     codes = np.where(values < 0, 2, values).astype(np.uint8)
     codes = np.pad(codes, ((0, 0), (0, -values.shape[1] % VALUES_PER_BYTE)))
     quarters = codes.reshape(len(codes), codes.shape[1] // VALUES_PER_BYTE, VALUES_PER_BYTE)
-    packed: Packed = np.bitwise_or.reduce(quarters << np.arange(0, 8, 2, dtype=np.uint8), axis=2)
-    return packed
+    return np.asarray(np.bitwise_or.reduce(quarters << np.arange(0, 8, 2, dtype=np.uint8), axis=2))
 
 
 def unpack_ternary(packed: Packed, length: int | None = None) -> NDArray[np.int8]:
     """The first `length` values of each packed vector, (n, length), or all of them."""
-    values: NDArray[np.int8] = _BYTES[packed].reshape(len(packed), packed.shape[1] * VALUES_PER_BYTE)[:, :length]
-    return values
+    return np.asarray(_BYTES[packed].reshape(len(packed), packed.shape[1] * VALUES_PER_BYTE)[:, :length])

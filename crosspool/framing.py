@@ -87,7 +87,8 @@ def frame_for_crops(image: Image.Image, preprocessing: Preprocessing, side: int,
     if framing == "squash":
         return upright.resize((side, side), resampling)
     upright = _shorten(upright)
-    width, height = _resized(upright.size, round(side / preprocessing.crop_fraction))
+    shorter = round(side / preprocessing.crop_fraction)
+    width, height = (int(shorter * length / min(upright.size)) for length in upright.size)
     left, top = round((width - side) / 2), round((height - side) / 2)
     return upright.resize((width, height), resampling).crop((left, top, left + side, top + side))
 
@@ -126,13 +127,6 @@ def _shorten(image: Image.Image) -> Image.Image:
         return image
     left, top = max(width - limit, 0) // 2, max(height - limit, 0) // 2
     return image.crop((left, top, left + min(width, limit), top + min(height, limit)))
-
-
-def _resized(size: tuple[int, int], shorter: int) -> tuple[int, int]:
-    width, height = size
-    if width <= height:
-        return shorter, int(shorter * height / width)
-    return int(shorter * width / height), shorter
 
 
 def image_views(

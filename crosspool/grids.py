@@ -34,5 +34,4 @@ def _overlaps(cells: int, pixels: int) -> NDArray[np.float64]:
     edges = np.arange(cells + 1) * pixels / cells
     pixel = np.arange(pixels)
     shared = np.minimum(edges[1:, None], pixel + 1) - np.maximum(edges[:-1, None], pixel)
-    overlaps: NDArray[np.float64] = shared.clip(0) * cells / pixels
-    return overlaps
+    return np.asarray(shared.clip(0) * cells / pixels)

@@ -59,26 +59,21 @@ class PooledPart:
 
     def split(self, product: Vector) -> PartContributions:
         """The contributions to a score, from w * phi(P)."""
+        channels = product.reshape(self.channels, -1).sum(axis=1)
         energy = np.square(self.blocks()).sum(axis=1)
-        return PartContributions(
-            self.name,
-            product.reshape(self.channels, -1).sum(axis=1),
-            energy / max(energy.sum(), np.finfo(np.float64).tiny),
-            None if self.map is None else _joined(self.map).numpy(),
-            self._evidence(product),
-        )
-
-    def _evidence(self, product: Vector) -> NDArray[np.float64] | None:
+        shares = energy / max(energy.sum(), np.finfo(np.float64).tiny)
         if self.map is None or self.pool is None:
-            return None
+            return PartContributions(self.name, channels, shares, None, None)
         factors = np.divide(product, self.pooled, out=np.zeros_like(product), where=self.pooled != 0)  # V
         weights = self.map.detach().requires_grad_()
         with torch.enable_grad():
             total = self.pool(weights) @ torch.from_numpy(factors)
         (gradient,) = torch.autograd.grad(total, weights)
-        return _joined(self.map * gradient).numpy()
+        evidence = _joined(self.map * gradient).numpy()
+        return PartContributions(self.name, channels, shares, _joined(self.map).numpy(), evidence)
 
     def pooled_without(self, gone: NDArray[np.bool_]) -> Vector:
+        """P without the positions in `gone`. Raises SettingError where positions are unknown."""
         weights, pool = self.map_and_pool()
         return pool(weights * self.covered(~gone)).numpy()  # exactly zero where everything is gone
 
@@ -101,6 +96,7 @@ class PooledPart:
 
 
 def pooled_part(part: Part, step: Any, record: Record) -> PooledPart:
+    """The pooled vector of one part of a method, whose pooling is `step`, from an image's record."""
     needed = {*part.sources, part.averaged} - {None}
     maps = {name: torch.from_numpy(record[name].astype(np.float64)) for name in needed}
     map_and_pool = _map_and_pool(part, step, maps)

@@ -31,8 +31,7 @@ class ChannelStatistics:
     @property
     def dead(self) -> np.ndarray:
         """Which maps are zero everywhere on this image, as a boolean array."""
-        dead: np.ndarray = self.active == 0
-        return dead
+        return np.asarray(self.active == 0)
 
     def order(self, by: Criterion) -> np.ndarray:
         """Channel numbers, the largest first; peaks by magnitude, and channels by number from 0."""

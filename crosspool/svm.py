@@ -142,8 +142,7 @@ class DualLinearSVM(ClassifierMixin, BaseEstimator):
 
     def decision_function(self, K: Kernel) -> NDArray[np.float64]:
         """The scores, (m, L), from the inner products with the training vectors, (m, n)."""
-        scores: NDArray[np.float64] = K @ self.coef_.T + self.intercept_
-        return scores
+        return np.asarray(K @ self.coef_.T + self.intercept_)
 
     def predict(self, K: Kernel) -> NDArray[np.int64]:
         """The class with the highest score, (m,); with several labels at once, those with a positive score, (m, L)."""

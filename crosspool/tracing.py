@@ -53,6 +53,7 @@ class Layout:
     numbers: dict[str, int]
 
     def node(self, name: str) -> fx.Node:
+        """The node of this name."""
         named: fx.Node = next(node for node in self.graph.nodes if node.name == name)
         return named
 

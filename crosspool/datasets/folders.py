@@ -181,13 +181,10 @@ class _Walk:
             elif entry.is_symlink() and not self._is_file_inside(entry.path):
                 self._links.append(printable("/".join(parts)))
             elif entry.is_file():  # not a socket or a pipe, which would wait forever
-                self._add(parts, entry.path)
-
-    def _add(self, parts: PathParts, path: str) -> None:
-        if len(self.files) == MAX_FILES:
-            raise DatasetError(f"{self.root} has more than {MAX_FILES:,} files; name the folder of one data set.")
-        printable_parts = tuple(map(printable, parts))
-        self.files.append(FileInFolder(printable_parts, reader(Path(path), "/".join(printable_parts))))
+                printable_parts = tuple(map(printable, parts))
+                self.files.append(FileInFolder(printable_parts, reader(Path(entry.path), "/".join(printable_parts))))
+            if len(self.files) > MAX_FILES:
+                raise DatasetError(f"{self.root} has more than {MAX_FILES:,} files; name the folder of one data set.")
 
     def _is_file_inside(self, path: str) -> bool:
         real = os.path.realpath(path)

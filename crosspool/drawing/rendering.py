@@ -74,8 +74,7 @@ def colour_table(colour_map: str) -> np.ndarray:
 def quantise(weights: np.ndarray, colour_range: ColourRange) -> np.ndarray:
     """Weights as 8-bit steps of the colour range, uint8 of the same shape."""
     low, high = colour_range
-    steps: np.ndarray = np.rint((np.clip(weights, low, high) - low) / (high - low) * 255).astype(np.uint8)
-    return steps
+    return np.asarray(np.rint((np.clip(weights, low, high) - low) / (high - low) * 255).astype(np.uint8))
 
 
 def overlay(

@@ -64,8 +64,7 @@ def _large(
     notes: Sequence[str],
 ) -> Figure:  # fmt: skip
     page = _Page()
-    page.text(f"Map {channel}", MARGIN, TITLE_TOP, TITLE, weight="bold")
-    page.text(_facts(upper[channel], statistics, channel), MARGIN, TITLE_TOP + 1.25 * TITLE, TEXT, colour=PALE)
+    page.heading(f"Map {channel}", _facts(upper[channel], statistics, channel))
     bottom = page.caption(caption, notes)
     side = int(min(bottom - 32 - CONTENT_TOP, (WIDTH - 2 * MARGIN - BAR_ROOM - IMAGE_SPACE) / 2))
     map_left = MARGIN + side + IMAGE_SPACE
@@ -97,9 +96,8 @@ def _sheet(
 ) -> Figure:  # fmt: skip
     grid = _Grid.of(len(channels) + 1, bottom=_Page().caption(caption, notes) - 24)
     page = _Page(resolution=max(1.0, SMALLEST_TILE / grid.side))
-    page.text(f"{len(channels):,} of {len(upper):,} weighting maps", MARGIN, TITLE_TOP, TITLE, weight="bold")
     legend = "each with its number, its peak and its share of P's energy"
-    page.text(legend, MARGIN, TITLE_TOP + 1.25 * TITLE, TEXT, colour=PALE)
+    page.heading(f"{len(channels):,} of {len(upper):,} weighting maps", legend)
     page.caption(caption, notes)
 
     small = framed.convert("RGB").resize((page.pixels(grid.side),) * 2, Image.Resampling.LANCZOS)
@@ -212,6 +210,10 @@ class _Page:
             text = text[: min(len(text) - 1, int(len(text) * width / self._width(drawn)) + 1)]
             drawn.set_text(text.rstrip() + "…")
         return drawn
+
+    def heading(self, title: str, subtitle: str) -> None:
+        self.text(title, MARGIN, TITLE_TOP, TITLE, weight="bold")
+        self.text(subtitle, MARGIN, TITLE_TOP + 1.25 * TITLE, TEXT, colour=PALE)
 
     def _width(self, drawn: Text) -> float:
         return float(drawn.get_window_extent(self._renderer).width) / self.resolution
