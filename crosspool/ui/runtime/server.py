@@ -8,14 +8,9 @@ from contextlib import contextmanager
 
 import joblib
 
-from crosspool.ui.runtime.decoder_pool import DecoderPool
-from crosspool.ui.runtime.gate import FairSemaphore
-from crosspool.ui.runtime.housekeeping import VisitRegister, keep_house
+from crosspool.ui.runtime import decoder_pool, gate, housekeeping, networks, quota, shared_cache
 from crosspool.ui.runtime.log import EventLog
-from crosspool.ui.runtime.networks import Networks
-from crosspool.ui.runtime.quota import ImageQuota, MemoryBudget
 from crosspool.ui.runtime.settings import ServerSettings
-from crosspool.ui.runtime.shared_cache import SharedCache
 
 MB = 2**20
 CORES_PER_COMPUTATION = 4  # more threads than that hardly speed one up
@@ -57,21 +52,21 @@ class Server:
         self.log = EventLog()
         # One forward pass uses a few cores well; more at a time would only slow each other down. So every computation
         # holds a turn here, for one image or one step at a time.
-        self.compute = FairSemaphore(width, self._record_wait)
-        self.trainings = FairSemaphore(settings.trainings, self._record_wait)
-        self.decoders = DecoderPool(settings, self._record_wait)
-        self.networks = Networks(settings.networks, threads=max(available_cores() // width, 1))
-        self.cache = SharedCache(settings.cache_megabytes * MB)
+        self.compute = gate.FairSemaphore(width, self._record_wait)
+        self.trainings = gate.FairSemaphore(settings.trainings, self._record_wait)
+        self.decoders = decoder_pool.DecoderPool(settings, self._record_wait)
+        self.networks = networks.Networks(settings.networks, threads=max(available_cores() // width, 1))
+        self.cache = shared_cache.SharedCache(settings.cache_megabytes * MB)
         visitor_bytes, all_bytes = settings.visitor_megabytes * MB, settings.visitors_megabytes * MB
-        self.quota = ImageQuota(visitor_bytes, all_bytes, self.cache.forget_images)
-        self.classifier_memory = MemoryBudget(settings.trained_megabytes * MB)
-        self.visits = VisitRegister()
+        self.quota = quota.ImageQuota(visitor_bytes, all_bytes, self.cache.forget_images)
+        self.classifier_memory = quota.MemoryBudget(settings.trained_megabytes * MB)
+        self.visits = housekeeping.VisitRegister()
         self.operator_key = OperatorKey(settings.operator_key, self.log)
         self._closed = threading.Event()
 
     def start(self) -> None:
         """Start what goes on beside the visits."""
-        threading.Thread(target=keep_house, args=(self._closed,), name="housekeeping", daemon=True).start()
+        threading.Thread(target=housekeeping.keep_house, args=(self._closed,), name="housekeeping", daemon=True).start()
 
     def close(self) -> None:
         """End this server's threads and processes, as soon as they have nothing to do."""
