@@ -18,7 +18,7 @@ from itertools import product
 from pathlib import Path
 
 from crosspool.datasets.dataset import Dataset
-from crosspool.datasets.files import IMAGE_SUFFIXES, counted_sentence, is_hidden, reason_of, suffix_of
+from crosspool.datasets.files import counted_sentence, is_hidden, is_image, reason_of
 from crosspool.datasets.folders import FileInFolder, PathParts, group_by_class
 from crosspool.errors import DatasetError, ImageError
 from crosspool.text import printable
@@ -126,7 +126,7 @@ def _members(
         if is_folder:
             continue
         name = "/".join(parts)
-        if suffix_of(name) in IMAGE_SUFFIXES:
+        if is_image(name):
             _check_readable(archive, info, name)
             if _is_too_large(info, limits.member):
                 large.append(name)

@@ -27,7 +27,15 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name in SYSTEM_FOLDERS
 
 
-def suffix_of(name: str) -> str:
+def is_image(name: str) -> bool:
+    return _suffix(name) in IMAGE_SUFFIXES
+
+
+def is_note(name: str) -> bool:
+    return _suffix(name) in NOTE_SUFFIXES
+
+
+def _suffix(name: str) -> str:
     return os.path.splitext(name)[1].lower()
 
 

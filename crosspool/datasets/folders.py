@@ -8,16 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from crosspool.datasets import files
 from crosspool.datasets.dataset import Dataset, Sample, Split
-from crosspool.datasets.files import (
-    IMAGE_SUFFIXES,
-    NOTE_SUFFIXES,
-    counted_sentence,
-    is_hidden,
-    reader,
-    reason_of,
-    suffix_of,
-)
 from crosspool.errors import DatasetError
 from crosspool.text import printable
 
@@ -43,19 +35,20 @@ class FileInFolder:
 
 
 def group_by_class(
-    name: str, root: str, files: Sequence[FileInFolder], folders: Collection[PathParts], problems: Sequence[str] = ()
+    name: str, root: str, members: Sequence[FileInFolder], folders: Collection[PathParts], problems: Sequence[str] = ()
 ) -> Dataset:
     """A data set with a class for each folder that has images in it or below it.
 
-    `root` is the root's name in messages, and `folders` are all folders below it. A single folder around all others is
-    skipped. Where the outer folders are called train and test (or val), they are the official split, and the classes
-    are the folders in them; the images to test on are those of test, or of val if there is no test.
+    `root` is the root's name in messages, and `members` and `folders` are all files and folders below it. A single
+    folder around all others is skipped. Where the outer folders are called train and test (or val), they are the
+    official split, and the classes are the folders in them; the images to test on are those of test, or of val if there
+    is no test.
 
     Raises:
         DatasetError: there are no images, none of them is in a class folder, or there is only one class.
     """
-    visible = [file for file in files if not any(map(is_hidden, file.parts))]
-    images = sorted((file for file in visible if suffix_of(file.name) in IMAGE_SUFFIXES), key=lambda file: file.parts)
+    visible = [file for file in members if not any(map(files.is_hidden, file.parts))]
+    images = sorted((file for file in visible if files.is_image(file.name)), key=lambda file: file.parts)
     if not images:
         raise DatasetError(f"{root} has no images; {_ARRANGE}.")
     wrap = _wrapping(images)
@@ -72,9 +65,9 @@ def group_by_class(
         raise DatasetError(f"{reason}; put the folders of at least two classes side by side.")
     around = inside[0].parts[:wrap]
     beside = {folder[level] for folder in folders if len(folder) > level and folder[:wrap] == around}
-    empty = sorted(folder for folder in beside.difference(classes) if not is_hidden(folder))
+    empty = sorted(folder for folder in beside.difference(classes) if not files.is_hidden(folder))
     outside = [file.name for file in images if len(file.parts) <= level + 1]
-    foreign = sorted(file.name for file in visible if suffix_of(file.name) not in IMAGE_SUFFIXES | NOTE_SUFFIXES)
+    foreign = sorted(file.name for file in visible if not files.is_image(file.name) and not files.is_note(file.name))
     return Dataset(
         name=name,
         classes=tuple(classes),
@@ -83,13 +76,13 @@ def group_by_class(
         official=_split([file.parts[wrap] for file in inside]) if is_split else None,
         problems=(
             *problems,
-            *counted_sentence(
+            *files.counted_sentence(
                 foreign, "file is left out, as it is not an image", "files are left out, as they are not images"
             ),
-            *counted_sentence(
+            *files.counted_sentence(
                 outside, "image outside the class folders is left out", "images outside the class folders are left out"
             ),
-            *counted_sentence(empty, "class folder has no images", "class folders have no images"),
+            *files.counted_sentence(empty, "class folder has no images", "class folders have no images"),
         ),
     )
 
@@ -149,7 +142,7 @@ class _Walk:
         try:
             os.scandir(root).close()
         except OSError as error:
-            reason = reason_of(error)
+            reason = files.reason_of(error)
             raise DatasetError(f"{root} cannot be opened ({reason}); check its name and permissions.") from error
         pending: list[PathParts] = [()]
         while pending:
@@ -157,8 +150,8 @@ class _Walk:
 
     def problems(self) -> tuple[str, ...]:
         return (
-            *counted_sentence(sorted(self._closed), "folder cannot be opened", "folders cannot be opened"),
-            *counted_sentence(
+            *files.counted_sentence(sorted(self._closed), "folder cannot be opened", "folders cannot be opened"),
+            *files.counted_sentence(
                 sorted(self._links),
                 "link is left out, as it does not lead to a file inside the folder",
                 "links are left out, as they do not lead to files inside the folder",
@@ -169,7 +162,7 @@ class _Walk:
         """Add the files and links of one folder; yields the folders in it."""
         try:
             with os.scandir(self.root.joinpath(*folder)) as entries:
-                listed = [entry for entry in entries if not is_hidden(entry.name)]
+                listed = [entry for entry in entries if not files.is_hidden(entry.name)]
         except OSError:
             self._closed.append(printable("/".join(folder)))
             return
@@ -181,8 +174,8 @@ class _Walk:
             elif entry.is_symlink() and not self._is_file_inside(entry.path):
                 self._links.append(printable("/".join(parts)))
             elif entry.is_file():  # not a socket or a pipe, which would wait forever
-                printable_parts = tuple(map(printable, parts))
-                self.files.append(FileInFolder(printable_parts, reader(Path(entry.path), "/".join(printable_parts))))
+                path = tuple(map(printable, parts))
+                self.files.append(FileInFolder(path, files.reader(Path(entry.path), "/".join(path))))
             if len(self.files) > MAX_FILES:
                 raise DatasetError(f"{self.root} has more than {MAX_FILES:,} files; name the folder of one data set.")
 

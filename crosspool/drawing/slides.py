@@ -5,7 +5,6 @@ but of the same shape.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -94,7 +93,8 @@ def _sheet(
     framed: Image.Image, upper: np.ndarray, channels: Sequence[int], statistics: ChannelStatistics, look: Look,
     caption: str, notes: Sequence[str],
 ) -> Figure:  # fmt: skip
-    grid = _Grid.of(len(channels) + 1, bottom=_Page().caption(caption, notes) - 24)
+    count, bottom = len(channels) + 1, _Page().caption(caption, notes) - 24
+    grid = max((_Grid(count, columns, bottom) for columns in range(1, count + 1)), key=lambda grid: grid.side)
     page = _Page(resolution=max(1.0, SMALLEST_TILE / grid.side))
     legend = "each with its number, its peak and its share of P's energy"
     page.heading(f"{len(channels):,} of {len(upper):,} weighting maps", legend)
@@ -115,48 +115,20 @@ def _sheet(
     return page.figure
 
 
-@dataclass(frozen=True)
 class _Grid:
-    """The layout of a sheet: its tiles, how many are in a row, their side and the height of the label above each."""
+    """The layout of a sheet of `count` tiles, `columns` in a row, that ends at `bottom`; each has a label above it."""
 
-    count: int
-    columns: int
-    side: int
-    label_height: int
-    bottom: int
-
-    @classmethod
-    def of(cls, count: int, bottom: float) -> "_Grid":
-        """The grid with the largest tiles that ends at `bottom`."""
-
-        def with_columns(columns: int) -> _Grid:
-            across = (WIDTH - 2 * MARGIN - BAR_ROOM + GAP) / columns - GAP
-            down = (bottom - CONTENT_TOP + ROW_GAP) / -(-count // columns) - ROW_GAP
-            side = min(across, max(down - 2 * LINE * LARGEST_FONT, down / (1 + 2 * LINE / CHARACTERS_PER_TILE)))
-            return cls(count, columns, max(1, int(side)), round(2 * LINE * _font_size(side)), int(bottom))
-
-        return max(map(with_columns, range(1, count + 1)), key=lambda grid: grid.side)
-
-    @property
-    def rows(self) -> int:
-        return -(-self.count // self.columns)
-
-    @property
-    def width(self) -> int:
-        return self.columns * (self.side + GAP) - GAP
-
-    @property
-    def height(self) -> int:
-        return self.rows * (self.side + self.label_height + ROW_GAP) - ROW_GAP
-
-    @property
-    def left(self) -> int:
-        """Such that the tiles with their colour bar are in the middle of the page."""
-        return (WIDTH - BAR_ROOM - self.width) // 2
-
-    @property
-    def top(self) -> int:
-        return CONTENT_TOP + (self.bottom - CONTENT_TOP - self.height) // 2
+    def __init__(self, count: int, columns: int, bottom: float) -> None:
+        rows = -(-count // columns)
+        across = (WIDTH - 2 * MARGIN - BAR_ROOM + GAP) / columns - GAP
+        down = (bottom - CONTENT_TOP + ROW_GAP) / rows - ROW_GAP
+        side = min(across, max(down - 2 * LINE * LARGEST_FONT, down / (1 + 2 * LINE / CHARACTERS_PER_TILE)))
+        self.columns, self.side = columns, max(1, int(side))
+        self.label_height = round(2 * LINE * _font_size(side))
+        self.width = columns * (self.side + GAP) - GAP
+        self.height = rows * (self.side + self.label_height + ROW_GAP) - ROW_GAP
+        self.left = (WIDTH - BAR_ROOM - self.width) // 2  # tiles and colour bar are in the middle of the page
+        self.top = CONTENT_TOP + (int(bottom) - CONTENT_TOP - self.height) // 2
 
     def corner(self, place: int) -> tuple[int, int]:
         """The upper left corner of a tile, relative to that of the grid."""
