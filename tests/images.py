@@ -1,18 +1,14 @@
 """Small images and records made from a seed, and data sets of them."""
 
 from functools import partial
-from io import BytesIO
 
 import numpy as np
 from PIL import Image
 
+from benchmarks.harness import images
 from crosspool.datasets import Dataset, Sample
 
-
-def noise(seed, width=24, height=20):
-    """An image of blocks of random colours."""
-    colours = np.random.default_rng(seed).integers(0, 256, (5, 6, 3), dtype=np.uint8)
-    return Image.fromarray(colours).resize((width, height), Image.Resampling.NEAREST)
+noise = images.noise
 
 
 def tinted(seed, channel):
@@ -24,9 +20,7 @@ def tinted(seed, channel):
 
 def png(image):
     """The bytes of an image's file."""
-    file = BytesIO()
-    image.save(file, "PNG")
-    return file.getvalue()
+    return images.encoded(image)
 
 
 def dataset_of(files, targets, classes=("red", "green", "blue"), *, name="tints"):

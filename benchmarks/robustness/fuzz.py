@@ -26,7 +26,7 @@ import typer
 
 from benchmarks.harness.command import print_markdown
 from benchmarks.harness.confined import MEGABYTE
-from benchmarks.harness.fuzzing import KINDS
+from benchmarks.harness.fuzzing import MODULES, kind_of
 from benchmarks.harness.fuzzing.base import ACCEPTED
 from crosspool.ui.runtime.server import Server, serve_with
 from crosspool.ui.runtime.settings import ServerSettings
@@ -47,12 +47,12 @@ def prepare(name: str) -> None:
     sys.stderr.flush()
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libraries' warnings about damaged files
     serve_with(Server(ServerSettings()))
-    KINDS[name].warm()
+    kind_of(name).warm()
 
 
 def judged(name: str, data: bytes) -> Verdict:
     start = time.monotonic()
-    sentence = KINDS[name].judge(data)
+    sentence = kind_of(name).judge(data)
     return sentence, time.monotonic() - start, psutil.Process().memory_info().rss / MEGABYTE
 
 
@@ -98,7 +98,7 @@ class KindTally:
 
 def try_cases(name: str, count: int, seed: int, folder: Path) -> KindTally:
     """Try the cases of one kind; after a hang or a crash, the next case gets another process."""
-    kind, tally = KINDS[name], KindTally()
+    kind, tally = kind_of(name), KindTally()
     while tally.tried < count:
         with ProcessPoolExecutor(1, get_context("spawn"), prepare, (name,)) as pool:
             process, lost = psutil.Process(pool.submit(os.getpid).result()), tally.hangs + tally.crashes
@@ -142,11 +142,11 @@ def main(
 ) -> None:
     """Try so many cases of each kind, and print the results."""
     if replay:
-        kind = KINDS[replay.name.split("-")[0]]
+        kind = kind_of(replay.name.split("-")[0])
         print(kind.judge(replay.read_bytes()) or "It is accepted.")
         return
     tallies = {}
-    for name, count in zip(KINDS, (images, zips, urls, models, settings), strict=True):
+    for name, count in zip(MODULES, (images, zips, urls, models, settings), strict=True):
         tallies[name] = tally = try_cases(name, count, seed, faults)
         for number, fault in tally.faults:
             print(f"{name} {number}: {fault}", file=sys.stderr, flush=True)

@@ -1,12 +1,12 @@
-"""A little of `python -m benchmarks.robustness.addresses`: no address harms a page."""
+"""A short run of `python -m benchmarks.robustness.addresses`: no address harms a page."""
 
 from benchmarks.harness.addresses import PATHS, open_addresses
 from tests import loops
 
-LIMIT_SECONDS = 60  # the benchmark's own limit is for a machine that does nothing else
+LIMIT_SECONDS = 60  # the benchmark's limit is for an idle machine
 
 
-def test_any_address_shows_a_page_that_says_what_it_ignored(app_url):
+def test_any_address_shows_a_page_that_lists_what_it_ignored(app_url):
     async def open_some():
         return [opened async for opened in open_addresses(app_url, 12, 1, LIMIT_SECONDS)]
 

@@ -13,7 +13,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.typing import Origin
 
 from benchmarks.harness.strangers.case import IntrusionCase
-from benchmarks.harness.tab import component_event
+from benchmarks.harness.tab import Tab, component_event
 
 TRAVERSALS = (
     "/media/../app.py", "/media/%2e%2e/%2e%2e/etc/passwd", "/media/..%2f..%2fetc%2fpasswd", "/media/%5c%5chost%5cshare",
@@ -41,7 +41,7 @@ def attempt(description: str) -> Callable[[Attempt], Attempt]:
 @attempt("links that name the image, on every page")
 async def _links(case: IntrusionCase) -> None:
     names = ("sample", "source", "upload", "picture", "image", "received", "key", "chosen", "files", "compared_with")
-    tab = case.new_tab()
+    tab = Tab(case.url, case.received.append)
     for path in ("/", "/contributions"):
         await tab.open(path, **dict.fromkeys(names, case.key))
         await tab.close()
@@ -84,45 +84,38 @@ UPLOADERS = (  # page, which of the sources, and the uploader's label
 @attempt("the visitor's files in the stranger's uploaders")
 async def _uploaders(case: IntrusionCase) -> None:
     for path, control, source, label in UPLOADERS:
-        tab = case.new_tab()
-        await tab.open(path)
-        await tab.choose(control, source)
-        node = tab.page.widget(label, "file_uploader", "camera_input")
-        state = WidgetState(id=node.id)
-        for name in case.files:
-            urls = FileURLs(file_id=name, upload_url=case.upload_path(name))
-            files = state.file_uploader_state_value.uploaded_file_info
-            files.add(file_id=name, name="mine.jpg", size=1, file_urls=urls)
-        await tab.run_with(state, fragment=node.fragment)
-        await tab.close()
+        async with case.tab(path) as tab:
+            await tab.choose(control, source)
+            node = tab.page.widget(label, "file_uploader", "camera_input")
+            state = WidgetState(id=node.id)
+            for name in case.files:
+                urls = FileURLs(file_id=name, upload_url=case.upload_path(name))
+                files = state.file_uploader_state_value.uploaded_file_info
+                files.add(file_id=name, name="mine.jpg", size=1, file_urls=urls)
+            await tab.run_with(state, fragment=node.fragment)
 
 
 @attempt("the fragments, the page and the cached messages of the visitor")
 async def _fragments(case: IntrusionCase) -> None:
     fragments, page = {node.fragment for node in case.visitor.page.nodes.values()} - {""}, case.visitor.page_hash
-    tab = case.new_tab()
-    await tab.open()
-    for fragment in fragments:  # one that this session does not have is not answered
-        await tab.send(BackMsg(rerun_script=ClientState(page_script_hash=page, fragment_id=fragment)))
-    await asyncio.sleep(0.3)
-    # Instead of messages that this tab does not have, it is sent their hashes.
-    state = ClientState(page_script_hash=page, cached_message_hashes=list(case.visitor.cached))
-    await tab.send(BackMsg(rerun_script=state))
-    await asyncio.sleep(0.5)
-    await tab.close()
+    async with case.tab() as tab:
+        for fragment in fragments:  # one that this session does not have is not answered
+            await tab.send(BackMsg(rerun_script=ClientState(page_script_hash=page, fragment_id=fragment)))
+        await asyncio.sleep(0.3)
+        # Instead of messages that this tab does not have, it is sent their hashes.
+        state = ClientState(page_script_hash=page, cached_message_hashes=list(case.visitor.cached))
+        await tab.send(BackMsg(rerun_script=state))
+        await asyncio.sleep(0.5)
 
 
 @attempt("another image to compare with, a classifier, a class to remove: values of the visitor's widgets")
 async def _named(case: IntrusionCase) -> None:
     for label in ("Classifier", "Compare with"):
-        tab = case.new_tab()
-        await tab.open("/contributions")
-        await tab.run_with(WidgetState(id=tab.page.widget(label, "selectbox").id, string_value=case.key))
-        await tab.close()
-    tab = case.new_tab()
-    await tab.open("/train_and_compare")
-    await tab.run_with(*(WidgetState(id=node.id, trigger_value=True) for node in case.visitor.page.elements("button")))
-    await tab.close()
+        async with case.tab("/contributions") as tab:
+            await tab.run_with(WidgetState(id=tab.page.widget(label, "selectbox").id, string_value=case.key))
+    buttons = case.visitor.page.elements("button")
+    async with case.tab("/train_and_compare") as tab:
+        await tab.run_with(*(WidgetState(id=node.id, trigger_value=True) for node in buttons))
 
 
 @attempt("the visitor's downloads, requested with the visitor's session id")
@@ -178,22 +171,18 @@ async def _origin(case: IntrusionCase) -> None:
 async def _sessions(case: IntrusionCase) -> None:
     own = case.visitor.session
     for name in (own[:-1], own[:-1] + ("0" if own[-1] != "0" else "1"), own.upper()):
-        tab = case.new_tab()
-        tab.session = name
-        await tab.open()
-        await tab.close()
+        async with case.tab(session=name):
+            pass
 
 
 @attempt("the same image, uploaded under another name, and removed")
 async def _same(case: IntrusionCase) -> None:
-    tab = case.new_tab()
-    await tab.open()
-    await tab.choose("source", "Upload")
-    await tab.upload(("mine.jpg", case.person.images[0].data))
-    name = case.person.name.encode()
-    case.received[:] = [name for raw in case.received if name in raw]  # maps and thumbnail are the stranger's, too
-    await tab.press("Remove this")
-    await tab.close()
+    async with case.tab() as tab:
+        await tab.choose("source", "Upload")
+        await tab.upload(("mine.jpg", case.person.images[0].data))
+        name = case.person.name.encode()
+        case.received[:] = [name for raw in case.received if name in raw]  # maps and thumbnail are the stranger's, too
+        await tab.press("Remove this")
 
 
 async def try_everything(case: IntrusionCase) -> dict[str, str]:

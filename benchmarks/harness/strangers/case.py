@@ -74,9 +74,14 @@ class IntrusionCase:
         """Count an attempt that was not refused as if the visitor's name had been received."""
         self.received.append(self.person.name.encode())
 
-    def new_tab(self) -> Tab:
-        """Another tab of the stranger."""
-        return Tab(self.url, self.received.append)
+    @asynccontextmanager
+    async def tab(self, path: str = "/", session: str = "") -> AsyncIterator[Tab]:
+        """Another tab of the stranger on this page, with a session's id if there is one."""
+        tab = Tab(self.url, self.received.append)
+        tab.session = session
+        await tab.open(path)
+        yield tab
+        await tab.close()
 
 
 async def _victim(url: str, person: Person) -> tuple[Tab, list[str]]:
@@ -113,11 +118,8 @@ async def intrusion_case(url: str) -> AsyncIterator[IntrusionCase]:
 
 async def known_session(case: IntrusionCase) -> str:
     """Use the id of a visitor's session, which the visitor's browser stores only in memory."""
-    tab = Tab(case.url)
-    tab.session = case.visitor.session
-    await tab.open()
-    await tab.close()
-    return "the visitor's session" if tab.session == case.visitor.session else "nothing"
+    async with case.tab(session=case.visitor.session) as tab:
+        return "the visitor's session" if tab.session == case.visitor.session else "nothing"
 
 
 async def known_upload(case: IntrusionCase) -> str:

@@ -83,9 +83,9 @@ def test_an_inexact_format_makes_it_a_jpeg(shared_pool):
 
 
 def test_more_pixels_are_shrunk_as_the_library_does(shared_pool):
-    image = shared_pool.store(png(noise(1, 200, 100)), "one.png", STORAGE_FORMAT)
+    image = shared_pool.store(png(noise(1, (200, 100))), "one.png", STORAGE_FORMAT)
     assert image.shrunk
-    assert image.file == shrunk_file(load_image(png(noise(1, 200, 100))), 64)
+    assert image.file == shrunk_file(load_image(png(noise(1, (200, 100)))), 64)
     shrunk = Image.open(io.BytesIO(image.file))
     assert isinstance(shrunk, JpegImageFile)
     assert (shrunk.size, get_sampling(shrunk)) == ((64, 32), 0)  # no colour is subsampled
