@@ -30,7 +30,7 @@ from streamlit.runtime.pages_manager import PagesManager
 from crosspool.ui.runtime.log import EventLog
 from crosspool.ui.runtime.server import Server, current_server, serve_with
 from crosspool.ui.runtime.settings import ServerSettings
-from crosspool.ui.serving.metrics import ServerMetrics
+from crosspool.ui.serving.operator import ServerMetrics
 from crosspool.ui.serving.readiness import Readiness
 
 ROUTE = "/_stcore/upload_file/"

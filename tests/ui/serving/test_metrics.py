@@ -13,7 +13,7 @@ from crosspool.ui.runtime.quota import ImageHash, ImageOwner
 from crosspool.ui.runtime.server import Server, use_server
 from crosspool.ui.runtime.settings import ServerSettings
 from crosspool.ui.runtime.shared_cache import CacheKind
-from crosspool.ui.serving.metrics import ServerMetrics
+from crosspool.ui.serving.operator import ServerMetrics
 from tests import loops
 
 KEY = "a key of some length"
