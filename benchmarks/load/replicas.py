@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import requests
+import typer
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
@@ -91,7 +92,7 @@ def check_answers(trial: Trial, url: str) -> None:
     trial.check("text is compressed", encoding == "gzip", encoding)
 
 
-def main() -> int:
+def main() -> None:
     """Try everything, and print the results."""
     trial = Trial()
     with ExitStack() as stack:
@@ -122,8 +123,8 @@ def main() -> int:
         trial.check(f"{killed_name} is killed: its visitors' pages find {other_name}", moved, len(lost))
         trial.check("and answer, without having been opened again", all(responds(visit.page) for visit in lost))
         trial.check("and when they are opened again", all(visit.go() for visit in lost))
-    return 0 if trial.good else 1
+    sys.exit(not trial.good)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    typer.run(main)

@@ -12,6 +12,8 @@ content): what they open to anyone who has them is printed in a second table.
 import asyncio
 import sys
 
+import typer
+
 from benchmarks.harness.app import served
 from benchmarks.harness.command import print_markdown
 from benchmarks.harness.strangers.attempts import try_everything
@@ -35,4 +37,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -8,6 +8,7 @@ from functools import partial
 from statistics import median
 
 import numpy as np
+import typer
 from PIL import Image
 
 from benchmarks.harness.command import milliseconds, print_markdown
@@ -60,4 +61,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)
