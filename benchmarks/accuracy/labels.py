@@ -20,9 +20,7 @@ from crosspool.framing import Framing
 
 # A folder's name (as Caltech-101 and Caltech-UCSD Birds spell it): the ImageNet labels that count as right.
 SAME_CLASS = {
-    "Black_footed_Albatross": {"albatross"},
-    "Laysan_Albatross": {"albatross"},
-    "Sooty_Albatross": {"albatross"},
+    **{f"{name}_Albatross": {"albatross"} for name in ("Black_footed", "Laysan", "Sooty")},
     "Leopards": {"leopard", "jaguar", "snow leopard"},
     "ant": {"ant"},
     "camera": {"reflex camera", "Polaroid camera"},

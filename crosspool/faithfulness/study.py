@@ -16,19 +16,10 @@ from crosspool.datasets.fieldguide.guide import Drawing
 from crosspool.datasets.fieldguide.species import SPECIES
 from crosspool.errors import DatasetError, SettingError
 from crosspool.evaluation.report import Measured
-from crosspool.faithfulness.curves import (
-    ENERGY_LEFT,
-    Curves,
-    ImageMeans,
-    Measures,
-    Sizes,
-    joined,
-    measured,
-    remainder_measures,
-)
+from crosspool.faithfulness import curves, parts
+from crosspool.faithfulness.curves import Curves, ImageMeans, Measures, Sizes
 from crosspool.faithfulness.orders import RANDOM, ExplainedImage, Orders, Ranking, channel_orders, position_orders
 from crosspool.faithfulness.parts import ImageShares, PartShares, Regions, regions_of, shares_of
-from crosspool.faithfulness.parts import joined as joined_shares
 from crosspool.faithfulness.removal import Fill, Pixels, Positions, keeping_channels
 from crosspool.features import Features
 from crosspool.framing import Source
@@ -149,19 +140,19 @@ def _generator(question: Question, *numbers: int) -> np.random.Generator:
 
 
 def _answer(dataset: Dataset, question: Question, split_results: Sequence[_Split], sizes: Sizes) -> StudyResult:
-    def curves(name: str, fractions: Sequence[float]) -> Curves:
-        return joined([split.means[name] for split in split_results], fractions, sizes.train)
+    def joined(name: str, fractions: Sequence[float]) -> Curves:
+        return curves.joined([split.means[name] for split in split_results], fractions, sizes.train)
 
     return StudyResult(
         question, dataset.name, len(dataset), len(dataset.classes), len(split_results), sizes,
-        measured(np.array([np.mean(split.right) for split in split_results]), sizes),
-        measured(np.array([np.mean(split.baseline_right) for split in split_results]), sizes),
-        curves("channels", question.channel_fractions),
-        curves("deletion", POSITION_FRACTIONS),
-        curves("insertion", POSITION_FRACTIONS),
-        curves("pixel_deletion", POSITION_FRACTIONS) if question.pixels else None,
-        curves("pixel_insertion", POSITION_FRACTIONS) if question.pixels else None,
-        joined_shares([split.parts for split in split_results], sizes) if split_results[0].parts else None,
+        curves.measured(np.array([np.mean(split.right) for split in split_results]), sizes),
+        curves.measured(np.array([np.mean(split.baseline_right) for split in split_results]), sizes),
+        joined("channels", question.channel_fractions),
+        joined("deletion", POSITION_FRACTIONS),
+        joined("insertion", POSITION_FRACTIONS),
+        joined("pixel_deletion", POSITION_FRACTIONS) if question.pixels else None,
+        joined("pixel_insertion", POSITION_FRACTIONS) if question.pixels else None,
+        parts.joined([split.parts for split in split_results], sizes) if split_results[0].parts else None,
     )  # fmt: skip
 
 
@@ -182,7 +173,7 @@ class _ImageStudy:
         explained = ExplainedImage(explanation_of(own, record), explanation_of(baseline, record))
         target = own.classes.index(self._dataset.classes[self._dataset.targets[index]])
         predicted = int(explained.own.scores.argmax())
-        judge = partial(remainder_measures, predicted=predicted, target=target)
+        judge = partial(curves.remainder_measures, predicted=predicted, target=target)
         split.right.append(predicted == target)
         split.baseline_right.append(int(explained.baseline.scores.argmax()) == target)
         split.means["channels"].add(self._without_channels(explained, judge, draw))
@@ -210,7 +201,7 @@ class _ImageStudy:
         scores = keeping_channels(explained.own, remaining.reshape(-1, len(energy))).reshape(*remaining.shape[:2], -1)
         measures: dict[str, list[Measures]] = {name: [] for name in orders}
         for name, fraction_scores, left in zip(names, scores, remaining @ energy / (energy.sum() or 1), strict=True):
-            measures[name].append(judge(fraction_scores) | {ENERGY_LEFT: left})
+            measures[name].append(judge(fraction_scores) | {curves.ENERGY_LEFT: left})
         return measures
 
     def _shares(self, explained: ExplainedImage, index: int, grid: Size) -> ImageShares:

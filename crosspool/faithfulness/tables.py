@@ -97,17 +97,11 @@ def _channel_series(answer: StudyResult) -> Section:
 
 
 def _series(curves: Curves, measure: str) -> tuple[Column, ...]:
-    return (
-        Column("first", curves.orders),
-        *(
-            Column(
-                f"{100 * fraction:g} %",
-                [percent(curves.at(measure, order, fraction).value) for order in curves.orders],
-                right=True,
-            )
-            for fraction in curves.fractions
-        ),
-    )
+    columns = [Column("first", curves.orders)]
+    for fraction in curves.fractions:
+        cells = [percent(curves.at(measure, order, fraction).value) for order in curves.orders]
+        columns.append(Column(f"{100 * fraction:g} %", cells, right=True))
+    return tuple(columns)
 
 
 def _positions(answer: StudyResult, name: str, curves: Curves) -> list[Section]:
@@ -186,11 +180,5 @@ def _decimal(value: float) -> str:
 
 def faithfulness_markdown(findings: FaithfulnessFindings) -> str:
     """A page for a project's documents, with the command that made it."""
-    return markdown_page(
-        "Is the explanation true?",
-        findings.command_line,
-        study_sentence(findings),
-        faithfulness_sections(findings),
-        (),
-        versions_sentence(),
-    )
+    text, sections = study_sentence(findings), faithfulness_sections(findings)
+    return markdown_page("Is the explanation true?", findings.command_line, text, sections, (), versions_sentence())
