@@ -28,13 +28,14 @@ CLASSES = (
 )
 PARTS: dict[str, SplitPart] = {"train": "train", "val": "train", "test": "test"}
 LABELS = {1: 1, -1: 0, 0: UNKNOWN}
+RECOGNISED_BY = 20  # lines of labels.txt: a foreign one may be huge, and have such a line somewhere
 
 
 def find_people_attributes(folder: Path) -> Path | None:
-    """The folder with train/labels.txt in it, if its lines look as they should."""
+    """The folder with train/labels.txt in it, if one of its first lines looks as it should."""
     for root in (folder, folder / "attributes_dataset"):
         labels = root / "train" / "labels.txt"
-        if labels.is_file() and parse(labels, _row)[0]:
+        if labels.is_file() and parse(labels, _row, RECOGNISED_BY)[0]:
             return root
     return None
 

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -63,13 +64,14 @@ def _read(path: Path, name: str) -> bytes:
         raise ImageError(f"{name} cannot be read ({reason_of(error)}); {advice}.") from error
 
 
-def lines_of(path: Path) -> list[tuple[int, str]]:
-    """The lines of a list with their numbers, without blank ones; any line ending will do.
+def lines_of(path: Path, first: int | None = None) -> list[tuple[int, str]]:
+    """The `first` lines of a list (None: all) with their numbers, without blank ones; any line ending will do.
 
     They are decoded as file names are, so that a name whose bytes are not UTF-8 is found on disk.
     """
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = b"".join(islice(file, first))
     except OSError as error:
         raise DatasetError(f"{path} cannot be read ({reason_of(error)}); unpack the data set again.") from error
     lines = data.removeprefix(b"\xef\xbb\xbf").splitlines()
@@ -83,10 +85,10 @@ def _decoded(line: bytes) -> str:
         return line.decode("latin-1")
 
 
-def parse(path: Path, parse_line: Callable[[str], T]) -> tuple[list[T], tuple[str, ...]]:
-    """The lines of a list, parsed, and a problem for those at which `parse_line` raises ValueError."""
+def parse(path: Path, parse_line: Callable[[str], T], first: int | None = None) -> tuple[list[T], tuple[str, ...]]:
+    """The `first` lines of a list (None: all), parsed, and a problem for those at which `parse_line` raises ValueError."""
     parsed, wrong = [], []
-    for number, line in lines_of(path):
+    for number, line in lines_of(path, first):
         try:
             parsed.append(parse_line(line))
         except ValueError:

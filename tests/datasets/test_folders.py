@@ -100,7 +100,7 @@ def test_links_are_followed_only_to_files_inside(tmp_path):
     )
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no markdown_table here")
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
 def test_pipes_are_ignored(tmp_path):
     lay(tmp_path, ["cat/1.jpg", "dog/1.jpg"])
     os.mkfifo(tmp_path / "cat" / "2.jpg")

@@ -332,6 +332,15 @@ def test_any_other_labels_txt_is_a_note(tmp_path):
     assert open_dataset(tmp_path).classes == ("cat", "dog")
 
 
+def test_people_attributes_are_recognised_by_the_first_20_lines(tmp_path):
+    row = PEOPLE["train/labels.txt"].splitlines()[0]
+    lay(tmp_path, ["train/cat/1.jpg", "train/dog/1.jpg", "test/cat/1.jpg", "train/00001.jpg"])
+    lay(tmp_path, {"train/labels.txt": "cat/1.jpg 0\n" * 20 + row})
+    assert open_dataset(tmp_path).classes == ("cat", "dog")
+    lay(tmp_path, {"train/labels.txt": "cat/1.jpg 0\n" * 19 + row})
+    assert open_dataset(tmp_path).name == "Attributes of People"
+
+
 # --- what they share
 
 
