@@ -13,7 +13,7 @@ class ImageError(CrosspoolError, ValueError):
 
 
 class BackboneError(CrosspoolError, RuntimeError):
-    """A network or its weights cannot be had, or do not fit together. A `RuntimeError`, as torch's own is."""
+    """A network or its weights cannot be loaded, or do not fit together. A `RuntimeError`, as torch's own is."""
 
 
 class LayerPairError(CrosspoolError, LookupError):

@@ -173,7 +173,8 @@ def _named(names: Sequence[str]) -> str:
 def in_two_classes(dataset: Dataset, image_keys: Sequence[str]) -> tuple[str, ...]:
     """A sentence on images (with equal `image_keys`) that are in several classes, only one of which can be right."""
     pairs = []
-    for first, *others in [] if dataset.multi_label else _copies(image_keys):
+    copies = [] if dataset.multi_label else _copies(image_keys)
+    for first, *others in copies:
         other = next((index for index in others if dataset.targets[index] != dataset.targets[first]), None)
         if other is not None:
             pairs.append((first, other))

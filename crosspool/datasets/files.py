@@ -86,7 +86,7 @@ def _decoded(line: bytes) -> str:
 
 
 def parse(path: Path, parse_line: Callable[[str], T], first: int | None = None) -> tuple[list[T], tuple[str, ...]]:
-    """The `first` lines of a list (None: all), parsed, and a problem for those at which `parse_line` raises ValueError."""
+    """The `first` lines of a list (None: all), parsed, and a problem where `parse_line` raises ValueError."""
     parsed, wrong = [], []
     for number, line in lines_of(path, first):
         try:

@@ -15,7 +15,7 @@ from crosspool.backbones import load_backbone
 from crosspool.images import load_image
 from crosspool.samples import samples
 from crosspool.ui.maps import survey
-from crosspool.ui.maps.map_matrix import AcrossState, Order, strongest_first
+from crosspool.ui.maps.map_matrix import AcrossState, ImageOrder, strongest_first
 from crosspool.ui.runtime import maps as compute
 from crosspool.ui.runtime.quota import image_hash
 from crosspool.ui.runtime.shared_cache import SharedCache
@@ -222,7 +222,7 @@ def test_of_equal_peaks_the_larger_mean_comes_first():
         return survey.ImageSummary("", False, *(np.array([value]) for value in (0, peak, 0, 0, mean)))
 
     rows = [("a", summary(6, 1)), ("b", None), ("c", summary(6, 2)), ("d", summary(-7, -3)), ("e", summary(5, 5))]
-    orders: dict[Order, str] = {"peak": "dcaeb", "mean": "ecadb"}
+    orders: dict[ImageOrder, str] = {"peak": "dcaeb", "mean": "ecadb"}
     for order, names in orders.items():
         ranked: Any = strongest_first(cast(Any, rows), 0, order)
         assert "".join(name for name, _ in ranked) == names

@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from crosspool.ui.equation.building import Construction, Order, construct_block
+from crosspool.ui.equation.building import Construction, PositionOrder, construct_block
 from crosspool.ui.equation.charts import blocks_formula, show_blocks, show_growing_block
 from crosspool.ui.equation.experiments_section import EquationState, experiments_section
 from crosspool.ui.maps.entry_chart import CHART_ENTRIES, entry_name
@@ -17,7 +17,7 @@ from crosspool.ui.widgets.cell_image import Cell
 from crosspool.ui.widgets.text import cell_name, number
 from crosspool.ui.widgets.walk import walk
 
-ORDERS: dict[Order, str] = {"rows": "row by row", "strongest": "strongest first"}
+ORDERS: dict[PositionOrder, str] = {"rows": "row by row", "strongest": "strongest first"}
 ENTRIES_IN_TABLE = 12
 
 

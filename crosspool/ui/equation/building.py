@@ -13,7 +13,7 @@ from crosspool.pooling import Border
 from crosspool.receptive_field import patch_box
 from crosspool.ui.runtime.maps import ImageMaps
 
-Order = Literal["rows", "strongest"]
+PositionOrder = Literal["rows", "strongest"]
 
 
 def pooled_positions(maps: ImageMaps, border: Border) -> np.ndarray:
@@ -117,7 +117,7 @@ class Construction:
         return float(sizes[:step].sum() / total) if total else 0.0
 
 
-def construct_block(maps: ImageMaps, channel: int, border: Border, order: Order, count: int) -> Construction:
+def construct_block(maps: ImageMaps, channel: int, border: Border, order: PositionOrder, count: int) -> Construction:
     """How the `count` strongest entries of P_channel come about, row by row or with the heaviest positions first."""
     entries = np.argsort(-np.abs(maps.pooled[channel]), kind="stable")[:count]
     weights = counted_weights(maps, channel, border)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
-from crosspool.ui.equation.building import Order
+from crosspool.ui.equation.building import PositionOrder
 from crosspool.ui.equation.case import equation_case
 from crosspool.ui.equation.charts import show_agreement
 from crosspool.ui.equation.experiments import DOUBLE, EXPERIMENTS, SINGLE, Experiment, Finding
@@ -31,7 +31,7 @@ EXPERIMENT_RESULTS = CacheKind[Question, Answer](
 class EquationState(VisitPart):
     """The order in which a block is built, the chosen experiment, and how often it was shuffled again."""
 
-    walk_order: Order = plain("rows")
+    walk_order: PositionOrder = plain("rows")
     experiment: str = plain(next(iter(EXPERIMENTS)))
     shuffles: int = plain(0)
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from crosspool.drawing.rendering import Look
-from crosspool.ui.maps.map_matrix import AcrossState, Order, Row, column_colour_ranges, map_matrix, strongest_first
+from crosspool.ui.maps.map_matrix import AcrossState, ImageOrder, Row, column_colour_ranges, map_matrix, strongest_first
 from crosspool.ui.maps.selection import pinned_channels
 from crosspool.ui.maps.survey import ImageSet, Survey, SurveyImage, image_sets, image_summary
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest
@@ -17,8 +17,8 @@ from crosspool.ui.visit.state import choose_option, visit_state
 TOP_IMAGES = 12  # shown of a labelled set
 WATCH_SECONDS = 1.0
 
-ORDERS: dict[Order, str] = {"given": "as listed", "peak": "by peak", "mean": "by mean weight"}
-MEASURES: dict[Order, str] = {"peak": "peak", "mean": "mean weight"}
+ORDERS: dict[ImageOrder, str] = {"given": "as listed", "peak": "by peak", "mean": "by mean weight"}
+MEASURES: dict[ImageOrder, str] = {"peak": "peak", "mean": "mean weight"}
 
 
 def across(chosen: SourceImage, request: MapRequest, maps: ImageMaps, channel: int, look: Look) -> None:
@@ -56,8 +56,9 @@ def _start_survey(images: Sequence[SurveyImage]) -> None:
 
 
 def _grid(
-    chosen: SourceImage, image_set: ImageSet, channel: int, channels: list[int], look: Look, order: Order, watched: bool
-) -> None:
+    chosen: SourceImage, image_set: ImageSet, channel: int, channels: list[int], look: Look, order: ImageOrder,
+    watched: bool,
+) -> None:  # fmt: skip
     """How far the survey is, and the images whose maps are computed already."""
     survey = _survey_of(image_set)
     running, state = survey is not None and survey.running, visit_state(AcrossState)
@@ -97,7 +98,7 @@ def _controls(survey: Survey | None, missing: Sequence[SurveyImage], wanted: int
             st.button(f"All {wanted:,} computed", "across-look", icon=":material/check:", disabled=True)
 
 
-def _caption(image_set: ImageSet, computed: int, shown: int, channel: int, order: Order) -> None:
+def _caption(image_set: ImageSet, computed: int, shown: int, channel: int, order: ImageOrder) -> None:
     sentence = f"{computed:,} of {len(image_set.images):,} images computed."
     if order != "given" and computed and shown:
         which = f"The {shown} strongest of them" if shown < computed else "Strongest first"

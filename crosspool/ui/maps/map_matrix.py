@@ -18,7 +18,7 @@ from crosspool.ui.visit.state import VisitPart, about_images, plain, visit_state
 from crosspool.ui.widgets.browser import component
 from crosspool.ui.widgets.text import number
 
-Order = Literal["given", "peak", "mean"]
+ImageOrder = Literal["given", "peak", "mean"]
 Row = tuple[SurveyImage, ImageSummary | None]  # None for an image that is not computed yet
 
 
@@ -38,7 +38,7 @@ class AcrossState(VisitPart):
 _draw = component("ui/maps/across", '<div class="across"></div>')
 
 
-def strongest_first(rows: Sequence[Row], channel: int, order: Order) -> list[Row]:
+def strongest_first(rows: Sequence[Row], channel: int, order: ImageOrder) -> list[Row]:
     """The rows by a channel's peak, whatever its sign, or by its mean; those not computed yet come last.
 
     Of equal peaks, which clipped maps often have, the one with the larger mean comes first.
