@@ -1,14 +1,12 @@
-import sys
 import zipfile
-from types import ModuleType
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crosspool import datasets
 from crosspool.datasets import UNKNOWN, Dataset, Sample, Split, built_in_names, check_classes, open_dataset
+from crosspool.datasets.fieldguide import guide as guide_module
 from crosspool.errors import DatasetError, SettingError
 from tests.dataset_trees import IMAGE, lay, names
 
@@ -42,10 +40,7 @@ def guide(monkeypatch):
     def fieldguide(**options):
         return Dataset(repr(options), (), (), np.zeros(0, int))
 
-    module = ModuleType("crosspool.datasets.fieldguide")
-    module.fieldguide = fieldguide  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setattr(datasets, "fieldguide", module, raising=False)
+    monkeypatch.setattr(guide_module, "fieldguide", fieldguide)
 
 
 @pytest.mark.parametrize(
