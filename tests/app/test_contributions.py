@@ -114,6 +114,11 @@ def own(lite0, name="cat", size=128):
     return explain(own_classifier(lite0, size), lite0, sample(name))
 
 
+def near(numbers):
+    """Equal but for the last digits of float32, which depend on how many threads the page's computation uses."""
+    return pytest.approx(numbers, rel=1e-5)
+
+
 def ticks_of(evidence):
     """The numbers at a colour bar that is centred at zero."""
     top = float(np.abs(evidence).max())
@@ -126,7 +131,7 @@ def expect_bars_of(app, contributions, count=8):
     for key, expected in (("for", ahead), ("against", behind)):
         bars = component(app, f"ranked-{key}")["rows"]
         assert [row["name"] for row in bars] == [contributions.names[k] for k in expected]
-        assert [row["value"] for row in bars] == pytest.approx(contributions.channels[expected].tolist())
+        assert [row["value"] for row in bars] == near(contributions.channels[expected].tolist())
         assert all(row["ticked"] for row in bars)
     assert component(app, "total")["bar"]["ticks"] == ticks_of(contributions.positions)
     (check,) = (text for text in texts(app.caption) if "Adds up" in text)
@@ -146,7 +151,7 @@ def test_the_first_visit_explains_the_highest_score(lite0):
     )
     bars = rows(app, "scores")
     for name, row in bars.items():
-        assert row["value"] == pytest.approx(expected.scores[lite0.classes.index(name)])
+        assert row["value"] == near(expected.scores[lite0.classes.index(name)])
     assert next(iter(bars)) == expected.predicted
     expect_bars_of(app, contributions)
     assert not [element for element in app.get("bidi_component") if element.key == "baseline"]  # it is one itself
@@ -199,7 +204,7 @@ def test_a_position_lists_its_strongest_channels(lite0):
     amounts = contributions.channels_at(1, 2)
     assert "**Strongest channels at row 1, column 2**" in shown_text(app)
     bars = rows(app, "speakers")
-    assert {name: row["value"] for name, row in bars.items()} == pytest.approx(
+    assert {name: row["value"] for name, row in bars.items()} == near(
         {contributions.names[k]: amounts[k] for k in np.argsort(-np.abs(amounts))[: len(bars)]}
     )
     assert f"together add {signed(contributions.positions[1, 2])} here" in shown_text(app)
@@ -225,7 +230,7 @@ def test_unticking_channels_changes_the_scores(lite0, ablation):
     assert len(gone) == 20
     after = expected.without_channels(gone)
     for name, row in rows(app, "scores-after").items():
-        assert row["after"] == pytest.approx(after[lite0.classes.index(name)])
+        assert row["after"] == near(after[lite0.classes.index(name)])
     frozen = expected.contributions().channels[gone].sum()
     assert f"contributed {signed(frozen)}, exactly what the score lost" in shown_text(app)  # as nothing is normalised
     unticked = [row["name"] for row in component(app, "ranked-for")["rows"] if not row["ticked"]]
@@ -242,7 +247,7 @@ def test_the_table_has_every_channel(lite0):
     (table,) = (element.value for element in app.dataframe)
     assert len(table) == 1280
     assert table["contribution"].is_monotonic_decreasing
-    assert table["contribution"].sum() == pytest.approx(own(lite0).contributions().channels.sum())
+    assert table["contribution"].sum() == near(own(lite0).contributions().channels.sum())
 
 
 def test_a_network_whose_classes_cannot_be_split():
@@ -280,9 +285,7 @@ def test_another_image_is_compared_by_channel(lite0):
     similarity = here.similarity(there)
     assert f"the inner product {signed(similarity.score)}" in shown_text(app)
     bars = component(app, "alike-channels")["rows"]
-    assert [row["value"] for row in bars] == pytest.approx(
-        similarity.channels[[int(row["id"]) for row in bars]].tolist()
-    )
+    assert [row["value"] for row in bars] == near(similarity.channels[[int(row["id"]) for row in bars]].tolist())
     assert all(len(row["maps"]) == 2 for row in bars)
     assert len([text for text in texts(app.caption) if "Adds up" in text and "within 0.0001" in text]) == 2
 
