@@ -426,6 +426,15 @@ def test_a_file_for_another_network_says_so(trained, tmp_path):
 # --- caches
 
 
+def test_the_choices_survive_emptying_the_caches(server):
+    app = explain_page()
+    state_of(app, ContributionChoices).unticked = frozenset({3})
+    app = checked(app.run())
+    server.empty_caches()
+    app = checked(app.run())
+    assert state_of(app, ContributionChoices).unticked == {3}
+
+
 def test_an_image_is_explained_once_and_the_cache_is_bounded(monkeypatch, lite0, server):
     server.cache.clear()
     passes = []

@@ -3,6 +3,7 @@
 import secrets
 import threading
 import time
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -57,6 +58,11 @@ class ExplainedClassifier:
         return isinstance(self.model, TrainedClassifier)
 
     @property
+    def identity(self) -> Hashable:
+        """What tells it from other classifiers; the network's own classes are the same however often they are made."""
+        return id(self.model) if self.is_trained else (self.network, self.model.method.sources)
+
+    @property
     def normalises(self) -> bool:
         """Whether anything follows the pooling, so that it has to be frozen."""
         encoders, rest = parts_and_rest(self.model.encoder)
@@ -97,8 +103,8 @@ class ExplanationOwner(VisitPart):
     lease: QuotaLease | None = about_images(None)
 
 
-# The image, the identity of the model, which lasts while an entry holds it, and its owner or "".
-Key = tuple[ImageHash, int, ImageHash]
+# The image, the classifier's identity, which is not given to another one while an entry holds it, and its owner or "".
+Key = tuple[ImageHash, Hashable, ImageHash]
 EXPLANATIONS = CacheKind[Key, Explained](
     "explanations", lambda explained: explained.nbytes, lambda key: key[2] or key[0]
 )
@@ -115,7 +121,7 @@ def explain_image(
 
     Explanations of the visitor's own classifiers are dropped when the visit ends.
     """
-    key = (image.key, id(classifier.model), _owner() if classifier.is_trained else ImageHash(""))
+    key = (image.key, classifier.identity, _owner() if classifier.is_trained else ImageHash(""))
 
     def compute() -> Explained:
         return _compute(image.image, classifier.model, classifier.network.backbone)

@@ -1,5 +1,6 @@
 """What the page Contributions shows: the question, the selected channel and cell, and the unticked channels."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -34,7 +35,7 @@ class ContributionChoices(VisitPart):
     contributor: int = plain(-1)
     cell: Cell | None = plain(None)
     unticked: frozenset[int] = plain(frozenset())
-    studied: tuple[str, int] | None = about_images(None)
+    studied: tuple[str, Hashable] | None = about_images(None)
     given_rival: str | None = about_images("")
     compared_with: str = about_images("")
     ranked: int = plain(8)
@@ -164,7 +165,7 @@ def reset_for(image: SourceImage, classifier: ExplainedClassifier, channels: int
 
     And the rival, where it was given as the last image's label.
     """
-    studied = (image.key, id(classifier.model))
+    studied = (image.key, classifier.identity)
     state, link = visit_state(ContributionChoices), visit_state(LinkState)
     if state.studied == studied:
         return
