@@ -23,7 +23,7 @@ def available_cores() -> int:
 
 
 class OperatorKey:
-    """The key to the operator's page and /metrics. Nobody can guess it: only one is tried at a time, for a second."""
+    """The key to the operator's page and /metrics. Guessing it is hopeless: the server tries one wrong key a second."""
 
     def __init__(self, key: str, log: EventLog) -> None:
         self._key, self._log = key.encode(), log

@@ -1,5 +1,6 @@
 """The operator's page and /metrics: what the server does, how full it is, its settings; nothing about whose images."""
 
+import asyncio
 import platform
 import time
 from collections.abc import Iterable, Iterator
@@ -176,6 +177,7 @@ class ServerMetrics(Collector):
 
     def __init__(self, server: Server) -> None:
         self._server = server
+        self._trying = asyncio.Lock()  # so that many wrong keys leave the server's other threads free
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
 
@@ -185,7 +187,9 @@ class ServerMetrics(Collector):
         if not key:
             return Response(status_code=404)
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not await run_in_threadpool(key.matches, token.strip()):
+        async with self._trying:
+            is_operator = scheme.lower() == "bearer" and await run_in_threadpool(key.matches, token.strip())
+        if not is_operator:
             return Response(status_code=401, headers={"WWW-Authenticate": "Bearer"})
         text = await run_in_threadpool(generate_latest, self._registry)
         return Response(text, headers={"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"})

@@ -1,17 +1,24 @@
-"""The operator's page: who gets in, and what it shows."""
+"""The operator's page and /metrics: who gets in, and what they show."""
 
+import asyncio
 import time
+from types import SimpleNamespace
 
 import pytest
+from prometheus_client import REGISTRY
+from prometheus_client.parser import text_string_to_metric_families
+from starlette.applications import Starlette
+from starlette.routing import Route
 from streamlit.testing.v1 import AppTest
 
 from crosspool.ui.runtime import server as server_module
 from crosspool.ui.runtime.gate import FairSemaphore
-from crosspool.ui.runtime.quota import ImageHash
+from crosspool.ui.runtime.quota import ImageHash, ImageOwner
 from crosspool.ui.runtime.server import OperatorKey, Server, use_server
 from crosspool.ui.runtime.settings import ServerSettings
 from crosspool.ui.runtime.shared_cache import CacheKind, CacheUsage
-from crosspool.ui.serving.operator import cache_row, memory_use, queue_row, settings_rows
+from crosspool.ui.serving.operator import ServerMetrics, cache_row, memory_use, queue_row, settings_rows
+from tests import loops
 
 KEY = "a key of some length"
 RESULTS = CacheKind[tuple[ImageHash, str], int]("of the operator's test", lambda value: 1, lambda key: key[0])
@@ -92,3 +99,112 @@ def test_memory_is_that_of_this_process_within_that_of_the_machine():
     memory = memory_use()
     assert 0 < memory.server < memory.limit
     assert 0 < memory.used <= memory.limit
+
+
+# --- /metrics
+
+
+def get(server, authorization=None):
+    """The status, the headers and the text of the answer to one request for the metrics."""
+    (answer,) = get_at_once(server, [authorization])
+    return answer
+
+
+def get_at_once(server, authorizations):
+    app = Starlette(routes=[Route("/metrics", ServerMetrics(server).respond)])
+
+    async def request(authorization):
+        headers = [] if authorization is None else [(b"authorization", authorization.encode())]
+        scope = {"type": "http", "method": "GET", "path": "/metrics", "headers": headers, "query_string": b""}
+        sent = []
+
+        async def receive():
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message):
+            sent.append(message)
+
+        await app(scope, receive, send)
+        return sent[0]["status"], dict(sent[0]["headers"]), sent[1]["body"].decode()
+
+    async def requests():
+        return await asyncio.gather(*map(request, authorizations))
+
+    return loops.run(requests())
+
+
+def samples(server):
+    """All numbers that are exported, by name and label."""
+    _, _, text = get(server, f"Bearer {KEY}")
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+@pytest.mark.parametrize("authorization", [None, "", KEY, f"Basic {KEY}", "Bearer", "Bearer wrong", f"Bearer {KEY}x"])
+def test_metrics_cannot_be_read_without_the_key(server, authorization):
+    status, headers, text = get(server, authorization)
+    assert (status, headers[b"www-authenticate"], text) == (401, b"Bearer", "")
+
+
+def test_without_a_key_there_are_no_metrics():
+    with use_server(Server(ServerSettings())) as server:
+        assert get(server, "Bearer ")[0] == get(server)[0] == 404
+
+
+def test_the_key_opens_the_metrics_and_is_not_in_them(server):
+    status, headers, text = get(server, f"Bearer {KEY}")
+    assert status == 200
+    assert headers[b"content-type"].startswith(b"text/plain")
+    assert KEY not in text
+
+
+def test_the_metrics_are_the_numbers_of_the_operators_page(server):
+    server.log.record("computed", ms=1500)
+    server.log.record("computed", ms=500)
+    key = (ImageHash("a"), "a setting")
+    server.cache.put(RESULTS, key, 1, time.monotonic())
+    server.cache.get(RESULTS, key)
+    lease = server.quota.lease(ImageOwner(), [ImageHash("a")], 1000)
+    reservation = server.classifier_memory.reserve(2000)
+    with server.compute.turn():
+        exported = samples(server)
+    expected = {
+        ("crosspool_events_total", "computed"): 2,
+        ("crosspool_event_seconds_total", "computed"): 2,
+        ("crosspool_queue_running", "maps and features"): 1,
+        ("crosspool_queue_waiting", "trainings"): 0,
+        ("crosspool_cache_bytes", RESULTS.name): 1,
+        ("crosspool_cache_hits_total", RESULTS.name): 1,
+        ("crosspool_networks",): 0,
+        ("crosspool_decoders",): 0,
+        ("crosspool_decoded_images_total", "decoded"): 0,
+        ("crosspool_visitor_images",): 1,
+        ("crosspool_visitor_image_bytes",): 1000,
+        ("crosspool_classifier_bytes",): 2000,
+    }
+    assert exported.items() >= expected.items()
+    assert exported["crosspool_memory_bytes",] > 2**20
+    del lease, reservation
+
+
+def test_wrong_keys_for_the_metrics_take_one_of_the_servers_threads(server, monkeypatch):
+    threads, numbers = [], []
+
+    def matches(text):
+        threads.append(text)
+        time.sleep(0.05)
+        numbers.append(len(threads))
+        threads.pop()
+        return False
+
+    monkeypatch.setattr(server, "operator_key", SimpleNamespace(matches=matches))
+    assert [status for status, _, _ in get_at_once(server, ["Bearer wrong"] * 5)] == [401] * 5
+    assert numbers == [1] * 5
+
+
+def test_the_metrics_are_not_in_the_librarys_global_registry(server):
+    get(server, f"Bearer {KEY}")
+    assert not [metric.name for metric in REGISTRY.collect() if metric.name.startswith("crosspool")]
