@@ -1,103 +1,29 @@
-"""The server as its visitors, its operator and its log see it: one real server, hostile names and words included."""
+"""The server as its visitors, its operator and its log see it, hostile names included; and its limits on uploads."""
 
 import io
 import json
-import logging
-import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+import streamlit.runtime
 from PIL import Image
+from starlette.formparsers import MultiPartParser
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 from streamlit.testing.v1 import AppTest
 
 from benchmarks.harness.app import ROOT, served, wait_until
 from benchmarks.harness.tab import Tab
-from crosspool.ui.runtime.log import EventCount, EventLog, LogFormatter
+from crosspool.ui.runtime.settings import ServerSettings
+from crosspool.ui.serving.asgi import ROUTE, UploadLimit, largest_file, upload_room
 from tests import loops
 
+MB = 2**20
 SECRET = "Geheim"
 SECONDS = 60
-
-
-def line_of(kind, log):
-    """What `log(logger)` becomes in the log, and the logger's record."""
-    written = io.StringIO()
-    handler = logging.StreamHandler(written)
-    handler.setFormatter(LogFormatter(kind))
-    logger = logging.Logger("a library's")
-    logger.addHandler(handler)
-    log(logger)
-    (line,) = written.getvalue().splitlines()
-    return line
-
-
-# --- the log
-
-
-def fails():
-    try:
-        Path(f"/no/{SECRET}.png").read_bytes()
-    except OSError as error:
-        raise ValueError(f"{SECRET} is not an image") from error
-
-
-@pytest.mark.parametrize("kind", ["text", "json"])
-def test_the_log_has_no_values_from_messages(kind):
-    lines = [
-        line_of(kind, lambda logger: logger.warning("The file %s is odd", f"{SECRET}.png")),
-        line_of(kind, lambda logger: logger.warning(f"The file {SECRET}.png is odd")),
-        line_of(kind, lambda logger: logger.warning(ValueError(SECRET))),
-    ]
-    assert not any(SECRET in line for line in lines)
-    assert "The file %s is odd" in lines[0]
-    assert "is odd" not in lines[1]
-
-
-@pytest.mark.parametrize("kind", ["text", "json"])
-def test_the_log_has_an_exceptions_type_and_place_but_not_its_message(kind):
-    def log(logger):
-        try:
-            fails()
-        except ValueError:
-            logger.exception("It failed")
-
-    line = line_of(kind, log)
-    assert SECRET not in line
-    assert all(part in line for part in ("It failed", "ValueError", "FileNotFoundError", "test_asgi.py", "fails"))
-
-
-def test_an_event_is_logged_with_its_numbers_and_counted(caplog):
-    log = EventLog()
-    with caplog.at_level(logging.INFO):
-        log.record("tried", network="alexnet", ms=12.3456, images=3)
-    (record,) = caplog.records
-    entry = json.loads(LogFormatter("json").format(record))
-    assert entry.pop("time").endswith("Z")
-    assert entry == {"level": "info", "event": "tried", "network": "alexnet", "ms": 12.3, "images": 3}
-    assert log.counts()["tried"].times == 1
-
-
-def test_the_documents_name_every_event():
-    sources = [ROOT / "app.py", *(ROOT / "crosspool" / "ui").rglob("*.py")]
-    logged = {
-        name
-        for path in sources
-        for name in re.findall(r'\.(?:record|timed)\(\s*"(\w+)"', path.read_text(encoding="utf-8"))
-    }
-    table = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8").partition("| event | meaning |")[2]
-    named = {
-        name for row in table.splitlines() for name in re.findall(r"`(\w+)`", row.partition("| ")[2].partition(" |")[0])
-    }
-    assert logged | {"upload_taken", "upload_refused", "message"} == named
-
-
-def test_counts_add_up():
-    log = EventLog()
-    for ms in (2.0, 5.0, 3.0):
-        log.record("added up", ms=ms)
-    assert log.counts() == {"added up": EventCount(times=3, ms=10.0, longest_ms=5.0)}
 
 
 def failing_page():
@@ -116,7 +42,7 @@ def test_a_failure_is_one_sentence_with_the_number_in_the_log(caplog):
     assert [button.label for button in app.button] == ["Try again"]
 
 
-# --- the server
+# --- one real server
 
 
 @pytest.fixture(scope="module")
@@ -184,3 +110,93 @@ def test_a_wrong_setting_ends_the_start_with_a_sentence():
         "crosspool: There is no setting 'CROSSPOOL_WAIT_SECNDS' (in the environment); "
         "did you mean CROSSPOOL_WAIT_SECONDS?\n"
     )
+
+
+# --- uploads that no page has taken yet
+
+
+class UploadApp:
+    """An app that keeps uploads as Streamlit does, behind the middleware."""
+
+    def __init__(self):
+        self.uploaded_file_mgr = MemoryUploadedFileManager(ROUTE)
+        self.limit = UploadLimit(self.app, visit=2 * MB, all_visits=3 * MB)
+        self.read = 0
+
+    async def app(self, scope, receive, send):
+        data = await Request(scope, receive).body()
+        self.read += len(data)
+        _, is_upload, rest = scope["path"].partition(ROUTE)
+        if is_upload:
+            visit, name = rest.split("/")
+            self.uploaded_file_mgr.add_file(visit, UploadedFileRec(name, name, "", data))
+        await PlainTextResponse("taken")(scope, receive, send)
+
+    def put(self, path, data=b"", lengths=None):
+        """The status of the answer."""
+        lengths = [str(len(data))] if lengths is None else lengths
+        headers = [(b"content-length", length.encode()) for length in lengths]
+        scope = {"type": "http", "method": "PUT", "path": path, "headers": headers, "query_string": b""}
+        sent = []
+
+        async def receive():
+            return {"type": "http.request", "body": data, "more_body": False}
+
+        async def send(message):
+            sent.append(message)
+
+        loops.run(self.limit(scope, receive, send))
+        return sent[0]["status"]
+
+
+@pytest.fixture
+def upload_app(monkeypatch):
+    monkeypatch.setattr(MultiPartParser, "spool_max_size", MultiPartParser.spool_max_size)  # is put back
+    app = UploadApp()
+    monkeypatch.setattr(streamlit.runtime, "exists", lambda: True)
+    monkeypatch.setattr(streamlit.runtime, "get_instance", lambda: app)
+    return app
+
+
+def test_a_visit_has_a_limit_of_waiting_uploads(upload_app):
+    statuses = [upload_app.put(f"{ROUTE}a/{n}", bytes(MB)) for n in range(4)]
+    assert statuses == [200, 200, 200, 413]  # with the room for what is around a file
+    upload_app.uploaded_file_mgr.remove_session_files("a")
+    assert upload_app.put(f"/base{ROUTE}a/again", bytes(MB)) == 200
+
+
+def test_all_visits_together_have_a_limit_of_waiting_uploads(upload_app):
+    statuses = [upload_app.put(f"{ROUTE}{visit}/x", bytes(MB)) for visit in range(5)]
+    assert statuses == [200, 200, 200, 200, 503]
+
+
+def test_a_refused_upload_is_not_read(upload_app):
+    assert upload_app.put(f"{ROUTE}a/1", b"begun", [str(10**15)]) == 413
+    assert upload_app.read == 0
+
+
+@pytest.mark.parametrize("lengths", [[], [""], ["-1"], ["1e3"], ["²"], ["1", "1"]])
+def test_a_length_is_required(upload_app, lengths):
+    assert upload_app.put(f"{ROUTE}a/1", b"x", lengths) == 411
+
+
+def test_an_arriving_upload_counts_already(upload_app):
+    upload_app.limit._arriving["a"] = 2 * MB
+    assert upload_app.put(f"{ROUTE}a/1", bytes(2 * MB)) == 413
+    assert upload_app.put(f"{ROUTE}b/1", bytes(MB)) == 200
+    assert upload_app.limit._arriving == {"a": 2 * MB}
+
+
+def test_anything_else_passes(upload_app):
+    assert upload_app.put("/x", bytes(5 * MB)) == 200
+    assert upload_app.read == 5 * MB
+
+
+def test_uploads_are_not_written_to_disk(upload_app):
+    assert MultiPartParser.spool_max_size == 3 * MB
+
+
+def test_every_page_gets_the_largest_file_that_it_takes():
+    settings = ServerSettings(upload_megabytes=30, zip_megabytes=10, visitor_megabytes=5)
+    assert largest_file(settings) == 30
+    assert upload_room(settings) == {"visit": 30 * MB, "all_visits": settings.visitors_megabytes * MB}
