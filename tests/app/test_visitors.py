@@ -14,6 +14,7 @@ from benchmarks.harness.session import state_of, visit_of
 from crosspool.text import csv_text, printable
 from crosspool.ui.comparison.state import ComparisonState
 from crosspool.ui.maps.map_matrix import AcrossState
+from crosspool.ui.maps.selection import MapsState
 from crosspool.ui.runtime.background import BackgroundJob
 from crosspool.ui.runtime.server import Server, use_server
 from crosspool.ui.runtime.settings import ServerSettings
@@ -22,7 +23,7 @@ from crosspool.ui.visit.choose_labelled import LabelledState
 from crosspool.ui.visit.images import ImageState
 from crosspool.ui.visit.uploads import shortened
 from crosspool.ui.widgets.text import as_it_is
-from tests.app.test_frame import APP, SMALL, checked, component, sentences, shown_text, visit
+from tests.app.test_frame import APP, SMALL, change_gallery, checked, component, sentences, shown_text, view_of, visit
 from tests.images import noise, png, tinted
 
 TRAIN = "pages/train_and_compare.py"
@@ -212,10 +213,13 @@ def test_forgetting_removes_everything_at_once(server):
     server.quota.release_dropped()
     assert server.quota.nbytes > before
     key = state_of(app, ImageState).upload
+    app = change_gallery(app, view=view_of(app, first=[3, 1]))
+    assert state_of(app, MapsState).first_of.image == key
     app = checked(app.button(key="forget-images").click().run())
     assert state_of(app, ImageState).source == "sample"
     assert state_of(app, ImageState) == ImageState()
     assert state_of(app, LabelledState) == LabelledState()
+    assert state_of(app, MapsState).first_of is None
     assert [toast.value for toast in app.toast] == ["Your images are forgotten."]
     assert not [button for button in app.button if button.key and button.key.startswith("forget-")]
     gc.collect()

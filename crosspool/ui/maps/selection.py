@@ -10,7 +10,7 @@ from crosspool.drawing.rendering import SIGNED_COLOUR_MAP, Look
 from crosspool.statistics import Criterion
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest
 from crosspool.ui.visit.link import LinkState
-from crosspool.ui.visit.state import VisitPart, bound_value, plain, visit_state
+from crosspool.ui.visit.state import VisitPart, about_images, bound_value, plain, visit_state
 from crosspool.ui.widgets.cell_image import Cell
 
 MAX_FIRST_CHANNELS = 48  # that the gallery reports
@@ -30,8 +30,8 @@ class MapsState(VisitPart):
     sort: Criterion | Literal["box"] = plain("energy_share")
     kept_maps: str = plain("alive")
     tile: int = plain(104)
-    first: list[int] = plain([])
-    first_of: MapRequest | None = plain(None)
+    first: list[int] = about_images([])
+    first_of: MapRequest | None = about_images(None)
     revisions: dict[str, int] = plain({"selected": 0, "pins": 0, "view": 0})
     entries: str = plain("block")
     download: str = plain("this")
