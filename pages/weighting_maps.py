@@ -1,4 +1,4 @@
-"""Every spatial weighting map of a layer pair over the image, and one of them at large."""
+"""Every spatial weighting map of a layer pair over the image, and one of them enlarged."""
 
 from crosspool.ui.maps.weighting_maps import weighting_maps_page
 

@@ -112,10 +112,10 @@ def test_names_of_classes_and_of_a_zip_are_shown_literally():
     assert not app.error, sentences(app)
     classes = list(state_of(app, LabelledState).zip_collection.classes)
     assert len(classes) == len(names)
-    assert all(label == labelled.class_name(label) for label in classes)
+    assert all(label == labelled.as_label(label) for label in classes)
     assert app.warning
     flat = [part for name in files for part in name.split("/")]
-    assert interpreted(app, [*classes, *flat, *files, *(labelled.class_name(part) for part in flat)]) == []
+    assert interpreted(app, [*classes, *flat, *files, *(labelled.as_label(part) for part in flat)]) == []
 
 
 def test_a_zip_whose_names_lead_outside_is_refused():

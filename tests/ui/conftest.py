@@ -5,4 +5,4 @@ import pytest
 
 @pytest.fixture(autouse=True, scope="module")
 def _served(module_server):
-    """What asks for the current server gets the module's."""
+    """The module's server is the current one."""

@@ -1,4 +1,4 @@
-// The maps of a few channels over several images: a row for each image, a column for each channel. Press one to show it at large.
+// The maps of a few channels over several images: a row for each image, a column for each channel. Press one to enlarge it.
 // Data: columns [{channel, scale [low, high] as text | null}], rows [{id, title, alt, thumbnail (URL), chosen, photo (URL)
 // | null, rows, columns, cells [{steps (base64), peak, place, mean}]}], table (base64), opacity, smooth.
 

@@ -82,17 +82,9 @@ def map_image(
 
 
 def overlay_image(
-    framed: Image.Image,
-    values: np.ndarray,
-    colour_range: ColourRange,
-    look: Look,
-    *,
-    position: Cell,
-    choose: Callable[[Cell], None],
-    alt: str,
-    label: str,
-    key: str,
-) -> None:
+    framed: Image.Image, values: np.ndarray, colour_range: ColourRange, look: Look, *,
+    position: Cell, choose: Callable[[Cell], None], alt: str, label: str, key: str,
+) -> None:  # fmt: skip
     """Values, (H, W), over the network's input, with the position marked and a colour bar; clicks call `choose`."""
     box = rendering.cell_box(*position, values.shape, LARGE)
     overlaid = rendering.with_boxes(look.over(enlarged(framed), values, colour_range), [(box, rendering.PATCH_COLOUR)])

@@ -8,15 +8,8 @@ from functools import partial
 
 import streamlit as st
 
+from crosspool.ui.maps import selection
 from crosspool.ui.maps.large_images import headline, input_image, map_image
-from crosspool.ui.maps.selection import (
-    MAX_FIRST_CHANNELS,
-    current_look,
-    first_channels,
-    select_channel,
-    selected_cell,
-    selected_channel,
-)
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest
 from crosspool.ui.visit.images import SourceImage
 from crosspool.ui.visit.link import LinkState
@@ -43,7 +36,7 @@ def present_button() -> None:
     """Outside presenter mode: the way in."""
     about = (
         "Large type and nothing around the images; Escape leaves. The arrow keys move through the lesson, and in "
-        f"Weighting maps through the first {MAX_FIRST_CHANNELS} maps of the gallery."
+        f"Weighting maps through the first {selection.MAX_FIRST_CHANNELS} maps of the gallery."
     )
     if not presenting():
         icon = ":material/slideshow:"
@@ -59,9 +52,9 @@ def present_maps(image: SourceImage, request: MapRequest, maps: ImageMaps) -> No
 
     Maps follow each other as in the gallery.
     """
-    channel, order = selected_channel(maps), first_channels(maps, request)
+    channel, order = selection.selected_channel(maps), selection.first_channels(maps, request)
     before, after = neighbours(order, channel)
-    position = selected_cell(maps, channel)
+    position, select = selection.selected_cell(maps, channel), selection.select_channel
     with st.container(key="presented-head", horizontal=True, vertical_alignment="center"):
         with st.container():
             headline(image, request, maps)
@@ -70,16 +63,16 @@ def present_maps(image: SourceImage, request: MapRequest, maps: ImageMaps) -> No
                 f"**Map {channel}** · input {request.size} px · weight **{weight}** at row {position[0]}, "
                 f"column {position[1]}"
             )
-        st.button("Previous", icon=":material/arrow_back:", key="map-before", on_click=select_channel, args=(before,))
-        st.button("Next", icon=":material/arrow_forward:", key="map-after", on_click=select_channel, args=(after,))
+        st.button("Previous", "map-before", on_click=select, args=(before,), icon=":material/arrow_back:")
+        st.button("Next", "map-after", on_click=select, args=(after,), icon=":material/arrow_forward:")
     with st.container(key="large-presented"):
         input_column, map_column = st.columns(2, gap="medium")
     with input_column:
         input_image(maps, request, position)
     with map_column:
-        map_image(maps, channel, position, current_look(maps.signed))
+        map_image(maps, channel, position, selection.current_look(maps.signed))
     ways = dict.fromkeys(BACK, before) | dict.fromkeys(ON, after)
-    keys({name: partial(select_channel, to) for name, to in ways.items()}, key="map-keys")
+    keys({name: partial(select, to) for name, to in ways.items()}, key="map-keys")
 
 
 def neighbours(order: list[int], channel: int) -> tuple[int, int]:

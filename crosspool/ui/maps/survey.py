@@ -1,4 +1,4 @@
-"""Many images under the same channels: which there are, all maps of each in small, and computing them one by one."""
+"""Many images under the same channels: sets of them, their maps in small versions, and computing these one by one."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -75,9 +75,8 @@ def image_sets(request: MapRequest, maps: ImageMaps) -> dict[str, ImageSet]:
 
 def _survey_image(image: SourceImage, request: MapRequest) -> SurveyImage:
     request, show = replace(request, image=image.key), partial(show_image, image)
-    return SurveyImage(
-        request, image.title, image.alt, lambda: image.image, lambda: image.thumbnail, lambda: {image.key}, show
-    )
+    readers = (lambda: image.image, lambda: image.thumbnail, lambda: {image.key})
+    return SurveyImage(request, image.title, image.alt, *readers, show)
 
 
 def _labelled_set(labelled: LabelledSet, request: MapRequest, most: int) -> ImageSet:
@@ -104,7 +103,7 @@ def _labelled_image(labelled: LabelledSet, sample: Sample, request: MapRequest) 
     return SurveyImage(request, name, name, read, thumbnail, keys, show, keep=False)
 
 
-# --- all maps of an image in small
+# --- small versions of all maps of an image
 
 
 @dataclass(frozen=True)

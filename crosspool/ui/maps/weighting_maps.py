@@ -1,4 +1,4 @@
-"""The page Weighting maps: one map of a layer pair at large, all of them in the gallery, as a table, and as files."""
+"""The page Weighting maps: one map of a layer pair enlarged, all of them in the gallery, as a table, and as files."""
 
 import streamlit as st
 
@@ -28,24 +28,19 @@ def _present_or_explore(image: SourceImage, request: MapRequest, maps: ImageMaps
 
 
 def _explore(image: SourceImage, request: MapRequest, maps: ImageMaps) -> None:
-    """One map at large, the gallery, the same maps on other images, the table, and downloads."""
+    """One map enlarged, the gallery, the same maps on other images, the table, and downloads."""
     headline(image, request, maps)
     channel, look = selected_channel(maps), current_look(maps.signed)
-    _large_map(maps, request, channel)
+    position = selected_cell(maps, channel)
+    with beside_large_images(maps, request, channel, position):
+        _facts(maps, request, channel, position)
+        _entries(maps, channel, position)
     st.header(f"{len(maps.upper):,} maps", anchor=False)
     gallery(maps, request, channel)
     across(image, request, maps, channel, look)
     with st.expander("All channels as a table", icon=":material/table:"):
         _channel_table(maps)
     download_and_share(image, request, maps, channel, look)
-
-
-def _large_map(maps: ImageMaps, request: MapRequest, channel: int) -> None:
-    """What the network saw, the selected map over it, and what the map is and does."""
-    position = selected_cell(maps, channel)
-    with beside_large_images(maps, request, channel, position):
-        _facts(maps, request, channel, position)
-        _entries(maps, channel, position)
 
 
 def _facts(maps: ImageMaps, request: MapRequest, channel: int, position: Cell) -> None:
@@ -83,7 +78,7 @@ def _entries(maps: ImageMaps, channel: int, position: Cell) -> None:
 
 
 def _channel_table(maps: ImageMaps) -> None:
-    """All channels as numbers; a selected row is shown at large."""
+    """All channels as numbers; the map of a selected row is enlarged."""
     order = maps.statistics.order("energy_share")
 
     def on_select() -> None:

@@ -1,4 +1,4 @@
-"""Where labelled images come from, as controls, and the classes that they make."""
+"""The choice of labelled images: controls for where they come from, and their classes."""
 
 import html
 from collections.abc import Sequence
@@ -11,15 +11,7 @@ from crosspool.errors import DatasetError
 from crosspool.text import plural
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit import uploads
-from crosspool.ui.visit.labelled import (
-    LONGEST_NAME,
-    MAX_CLASSES,
-    MAX_IMAGES,
-    Collection,
-    LabelledSet,
-    class_name,
-    guide,
-)
+from crosspool.ui.visit.labelled import LONGEST_NAME, MAX_CLASSES, MAX_IMAGES, Collection, LabelledSet, as_label, guide
 from crosspool.ui.visit.labelled_zip import from_zip
 from crosspool.ui.visit.state import VisitPart, about_images, bound, choose_option, image_data, plain, visit_state
 from crosspool.ui.widgets.text import as_it_is
@@ -112,13 +104,9 @@ def _guide() -> LabelledSet:
 
 def _zip() -> Collection | None:
     state, most = visit_state(LabelledState), current_server().settings.zip_megabytes
-    uploaded = st.file_uploader(
-        "A ZIP with a folder of images for each class",
-        type="zip",
-        max_upload_size=most,
-        key=uploads.uploader_key("zip"),
-        help=f"Up to {MAX_IMAGES} images in {MAX_CLASSES} classes, {most} MB in all; large ones are shrunk on receipt.",
-    )
+    title, key = "A ZIP with a folder of images for each class", uploads.uploader_key("zip")
+    about = f"Up to {MAX_IMAGES} images in {MAX_CLASSES} classes, {most} MB in all; large ones are shrunk on receipt."
+    uploaded = st.file_uploader(title, "zip", max_upload_size=most, key=key, help=about)
     if uploaded is not None:
         bar = st.progress(0.0, text="Reading the ZIP …")
 
@@ -127,7 +115,7 @@ def _zip() -> Collection | None:
 
         for name, data in uploads.take_files([uploaded]):
             try:
-                state.zip_collection, state.zip_error = from_zip(data, name, show_progress, uploads.visitor()), ""
+                state.zip_collection, state.zip_error = from_zip(data, name, uploads.visitor(), show_progress), ""
             except DatasetError as error:
                 state.zip_error = str(error)
         uploads.empty_uploader("zip")
@@ -157,7 +145,7 @@ def _own(source: str) -> Collection:
     else:
         photo = st.camera_input("A photo of this class", key=key)
         files = [photo] if photo is not None else []
-    label = class_name(state.class_name)
+    label = as_label(state.class_name)
     if len(label) > LONGEST_NAME:
         st.error(
             f"A class's name may have {LONGEST_NAME} characters, and this one has {len(label)}; shorten it.",

@@ -191,7 +191,7 @@ class Collection:
 
     def matching_class(self, label: str) -> str:
         """The existing class that differs from `label` at most in letter case and spaces, or else `label` cleaned."""
-        clean = class_name(label)
+        clean = as_label(label)
         return next((existing for existing in self.classes if existing.casefold() == clean.casefold()), clean)
 
     def labelled(self) -> LabelledSet:
@@ -220,7 +220,7 @@ class Collection:
         return _trainable(LabelledSet(dataset, keys, self.cache, None, keys_of, thumbnail_of))
 
 
-def class_name(text: str) -> str:
+def as_label(text: str) -> str:
     """A class's name as it is kept: in one line, without spaces around it or several in a row."""
     return printable(" ".join(text.split()))
 

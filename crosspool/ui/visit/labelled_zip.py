@@ -10,19 +10,14 @@ from crosspool.errors import CrosspoolError, DatasetError
 from crosspool.text import printable
 from crosspool.ui.runtime.quota import ImageOwner
 from crosspool.ui.runtime.server import current_server
-from crosspool.ui.visit.labelled import LONGEST_NAME, MAX_CLASSES, MAX_IMAGES, Collection, class_name
+from crosspool.ui.visit.labelled import LONGEST_NAME, MAX_CLASSES, MAX_IMAGES, Collection, as_label
 
 MAX_MEMBERS = 10_000  # of a ZIP, including those that are not images
 ZIP_TIMES = 8  # how large the unpacked images may be, as a multiple of the largest ZIP
 ZIP_SECONDS = 600.0  # after which the rest of a ZIP is left out
 
 
-def from_zip(
-    data: bytes,
-    name: str,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-    visitor: ImageOwner | None = None,
-) -> Collection:
+def from_zip(data: bytes, name: str, visitor: ImageOwner, progress: Callable[[int, int], None]) -> Collection:
     """The images in a ZIP of class folders, taken into memory for a visitor; the file itself is not kept.
 
     Raises DatasetError where it cannot be read, has no classes, or contains too much.
@@ -37,7 +32,7 @@ def from_zip(
     largest, total = settings.upload_megabytes * 2**20, ZIP_TIMES * most * 2**20
     limits = ZipLimits(members=MAX_MEMBERS, directory=4 * 2**20, member=largest, total=total)
     try:
-        return _unpacked(class_folders_in_memory(data, f"{stem}.zip", limits), visitor or ImageOwner(), progress)
+        return _unpacked(class_folders_in_memory(data, f"{stem}.zip", limits), visitor, progress)
     except DatasetError as error:
         advice = "unpack it and use crosspool evaluate FOLDER on the command line"  # the library's is not for the page
         raise DatasetError(str(error).replace("unpack it and name the folder", advice)) from error
@@ -77,4 +72,4 @@ def _unpacked(dataset: Dataset, visitor: ImageOwner, progress: Callable[[int, in
 
 def _same_name(label: str, classes: Sequence[str]) -> str:
     """The first of the classes whose name differs from `label` at most in letter case and spaces."""
-    return next(other for other in classes if class_name(other).casefold() == class_name(label).casefold())
+    return next(other for other in classes if as_label(other).casefold() == as_label(label).casefold())

@@ -98,8 +98,8 @@ def from_params(params: Mapping[str, str]) -> tuple[LinkState, list[str]]:
 
 def shorten(text: str) -> str:
     """Text from a link, made fit for a code span of Markdown: short, and never empty."""
-    plain = "".join(char if char.isalnum() or char in " .,-+/" else "_" for char in text).strip() or "_"
-    return plain if len(plain) <= 40 else plain[:39] + "…"
+    safe = "".join(char if char.isalnum() or char in " .,-+/" else "_" for char in text).strip() or "_"
+    return safe if len(safe) <= 40 else safe[:39] + "…"
 
 
 def _title(name: str, state: LinkState) -> str:

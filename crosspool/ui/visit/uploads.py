@@ -25,7 +25,7 @@ def uploader_key(name: str) -> str:
 
 
 def empty_uploader(name: str) -> None:
-    """Let an uploader hold nothing from the next run on."""
+    """Empty an uploader, from the next run on."""
     current_visit().emptied[name] += 1
 
 

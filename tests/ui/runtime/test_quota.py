@@ -136,7 +136,8 @@ def test_many_threads_count_correctly(server):
 def test_labelled_images_count_as_long_as_they_are_held(server, compute, there):
     """A comparison goes on holding its images when the ZIP is replaced."""
     visitor = ImageOwner()
-    collection = from_zip(zipped({**shades("cat", 3, RED), **shades("dog", 2, BLUE)}), "pets.zip", visitor=visitor)
+    data = zipped({**shades("cat", 3, RED), **shades("dog", 2, BLUE)})
+    collection = from_zip(data, "pets.zip", visitor, lambda done, total: None)
     total = sum(len(shot.data) for shots in collection.classes.values() for shot in shots)
     key = collection.classes["cat"][0].key
     compute(key)

@@ -13,11 +13,11 @@ from PIL import Image
 from crosspool.datasets.fieldguide.guide import fieldguide
 from crosspool.errors import DatasetError
 from crosspool.images import load_image
+from crosspool.ui.runtime.quota import ImageOwner
 from crosspool.ui.runtime.server import Server, use_server
 from crosspool.ui.runtime.settings import ServerSettings
 from crosspool.ui.visit import labelled, labelled_zip
-from crosspool.ui.visit.labelled import LONGEST_SIDE, Collection, PrivateCache, class_name, guide, new_bird
-from crosspool.ui.visit.labelled_zip import from_zip
+from crosspool.ui.visit.labelled import LONGEST_SIDE, Collection, PrivateCache, as_label, guide, new_bird
 from tests.dataset_trees import encoded
 from tests.images import noise, png
 
@@ -79,13 +79,14 @@ def test_new_birds_are_in_no_guide_and_all_differ():
 # --- a ZIP
 
 
+def from_zip(data, name, progress=lambda done, total: None):
+    return labelled_zip.from_zip(data, name, ImageOwner(), progress)
+
+
 def test_a_zip_of_class_folders():
     steps = []
-    collection = from_zip(
-        zipped({**shades("birds/cat", 3, RED), **shades("birds/dog", 2, BLUE)}),
-        "pets.zip",
-        lambda *step: steps.append(step),
-    )
+    files = {**shades("birds/cat", 3, RED), **shades("birds/dog", 2, BLUE)}
+    collection = from_zip(zipped(files), "pets.zip", lambda *step: steps.append(step))
     assert {label: len(images) for label, images in collection.classes.items()} == {"cat": 3, "dog": 2}
     assert steps[-1] == (5, 5)
     labelled_set = collection.labelled()
@@ -186,7 +187,7 @@ def test_names_that_differ_in_case_and_spaces_are_one_class():
     collection.add(" Cat", png(noise(3)), "3.png")
     assert [len(images) for images in collection.classes.values()] == [3]
     assert collection.matching_class("big  cat") == "big cat"
-    assert class_name(" \t ") == ""
+    assert as_label(" \t ") == ""
 
 
 def test_too_few_classes_are_reported():
