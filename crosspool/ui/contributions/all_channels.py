@@ -1,5 +1,7 @@
 """All channels: the strongest, ranked, with their maps; what the scores are without some; and a table of every one."""
 
+from typing import Any
+
 import numpy as np
 import streamlit as st
 
@@ -21,6 +23,13 @@ ABLATIONS: dict[wording.Ablation, tuple[str, str]] = {
     "most": ("Strongest for", "The channels with the largest contributions."),
     "least": ("Weakest", "The channels with the smallest contributions: the strongest against it."),
     "random": ("Random", "As many channels chosen at random, to compare with."),
+}
+COLUMNS: dict[str, Any] = {  # of the table, as Streamlit describes them
+    "contribution": st.column_config.NumberColumn(format="%.4g"),
+    "energy_share": st.column_config.NumberColumn("share of energy", format="percent"),
+    "evidence_there": st.column_config.NumberColumn("strongest evidence", format="%.4g"),
+    "row": "its row",
+    "column": "its column",
 }
 
 
@@ -116,20 +125,9 @@ def channel_table_section(view: ContributionState) -> None:
 
     with expander:
         st.dataframe(
-            table.iloc[order],
-            hide_index=True,
-            height=320,
-            key="contributions",
-            on_select=on_select,
-            selection_mode="single-row",
-            column_config={
-                "contribution": st.column_config.NumberColumn(format="%.4g"),
-                "energy_share": st.column_config.NumberColumn("share of energy", format="percent"),
-                "evidence_there": st.column_config.NumberColumn("strongest evidence", format="%.4g"),
-                "row": "its row",
-                "column": "its column",
-            },
-        )
+            table.iloc[order], hide_index=True, height=320, key="contributions", column_config=COLUMNS,
+            on_select=on_select, selection_mode="single-row",
+        )  # fmt: skip
         title = "-".join(file_stem(text) for text in (view.image.title, view.classifier.name, *view.question) if text)
         data, icon = table.to_csv(index=False), ":material/download:"
         st.download_button("Table as CSV", data, f"{title}.csv", "text/csv", icon=icon, on_click="ignore")

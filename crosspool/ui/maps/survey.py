@@ -12,7 +12,7 @@ from crosspool.datasets import Sample
 from crosspool.gallery.mapset import SIGNED_TOP, SIGNED_ZERO, averaged_down, quantised_maps
 from crosspool.images import load_image
 from crosspool.ui.runtime.background import BackgroundJob, Step, failure_sentence
-from crosspool.ui.runtime.maps import ImageMaps, MapRequest, cached_maps, image_maps
+from crosspool.ui.runtime.maps import MAPS, ImageMaps, MapRequest, image_maps
 from crosspool.ui.runtime.quota import ImageHash
 from crosspool.ui.runtime.server import Server, current_server
 from crosspool.ui.runtime.shared_cache import CacheKind, SharedCache
@@ -150,7 +150,7 @@ def max_images(cache: SharedCache, map_shape: tuple[int, ...]) -> int:
 def image_summary(cache: SharedCache, request: MapRequest) -> ImageSummary | None:
     """The summary of an image whose maps are known already; nothing is computed for it."""
     summary = cache.get(SUMMARIES, request)
-    if summary is None and (maps := cached_maps(cache, request)) is not None:
+    if summary is None and (maps := cache.get(MAPS, request)) is not None:
         summary = _summarise(cache, request, maps, time.monotonic())
     return summary
 

@@ -17,7 +17,7 @@ from crosspool.statistics import ChannelStatistics, channel_statistics
 from crosspool.ui.runtime.gate import OnProgress, ignore_progress
 from crosspool.ui.runtime.quota import ImageHash
 from crosspool.ui.runtime.server import Server
-from crosspool.ui.runtime.shared_cache import CacheKind, SharedCache
+from crosspool.ui.runtime.shared_cache import CacheKind
 
 
 @dataclass(frozen=True)
@@ -90,11 +90,6 @@ def image_maps(
         return maps
 
     return server.cache.get_or_compute(MAPS, request, compute, server.compute, on_progress, seconds=seconds, keep=keep)
-
-
-def cached_maps(cache: SharedCache, request: MapRequest) -> ImageMaps | None:
-    """The maps, if they are in the cache already."""
-    return cache.get(MAPS, request)
 
 
 def _check_size(request: MapRequest, limit: int) -> None:

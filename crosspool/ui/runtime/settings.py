@@ -12,15 +12,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import pydantic_settings
 from pydantic import Field, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_settings import (
-    BaseSettings,
-    EnvSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
 
 from crosspool.errors import SettingError
 from crosspool.text import Column, markdown_table
@@ -32,11 +26,11 @@ FILE = "crosspool.toml"
 OTHER_VARIABLES = (FILE_VARIABLE, "CROSSPOOL_CACHE", "CROSSPOOL_CHROMIUM")
 
 
-class ServerSettings(BaseSettings):
+class ServerSettings(pydantic_settings.BaseSettings):
     """The server's settings. A megabyte is 2**20 bytes."""
 
     # Defaults are not validated: no key is no operator's page.
-    model_config = SettingsConfigDict(
+    model_config = pydantic_settings.SettingsConfigDict(
         frozen=True, extra="forbid", strict=True, validate_default=False, use_attribute_docstrings=True
     )
 
@@ -75,13 +69,13 @@ class ServerSettings(BaseSettings):
 
     @classmethod
     def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: Any, **__: Any
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        cls, settings_cls: Any, init_settings: pydantic_settings.PydanticBaseSettingsSource, *_: Any, **__: Any
+    ) -> tuple[pydantic_settings.PydanticBaseSettingsSource, ...]:
         """Only the caller's values: `read_settings` passes those of the environment and the file."""
         return (init_settings,)
 
 
-class _EnvironmentSource(EnvSettingsSource):
+class _EnvironmentSource(pydantic_settings.EnvSettingsSource):
     """The settings in an environment; an empty variable counts as absent."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
@@ -133,7 +127,7 @@ def _file_settings(path: Path, *, required: bool) -> dict[str, Any]:
     try:
         if required:
             path.open("rb").close()
-        return TomlConfigSettingsSource(ServerSettings, path)()
+        return pydantic_settings.TomlConfigSettingsSource(ServerSettings, path)()
     except OSError as error:
         raise SettingError(f"The settings file {path} cannot be read ({error.strerror}).") from error
     except ValueError as error:  # not UTF-8, or not TOML
