@@ -15,7 +15,7 @@ from crosspool.backbones import load_backbone
 from crosspool.images import load_image
 from crosspool.samples import samples
 from crosspool.ui.maps import survey
-from crosspool.ui.maps.map_matrix import AcrossState, ImageOrder, strongest_first
+from crosspool.ui.maps.across import AcrossState, ImageOrder, strongest_first
 from crosspool.ui.runtime import maps as compute
 from crosspool.ui.runtime.quota import image_hash
 from crosspool.ui.runtime.shared_cache import SharedCache

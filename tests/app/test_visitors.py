@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from benchmarks.harness.session import state_of, visit_of
 from crosspool.text import csv_text, printable
 from crosspool.ui.comparison.state import ComparisonState
-from crosspool.ui.maps.map_matrix import AcrossState
+from crosspool.ui.maps.across import AcrossState
 from crosspool.ui.maps.selection import MapsState
 from crosspool.ui.runtime.background import BackgroundJob
 from crosspool.ui.runtime.server import Server, use_server

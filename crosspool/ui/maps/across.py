@@ -1,24 +1,48 @@
 """The same channels on several images, on one scale, and the images on which a channel is strongest."""
 
+import base64
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
+import numpy as np
 import streamlit as st
 
-from crosspool.drawing.rendering import Look
-from crosspool.ui.maps.map_matrix import AcrossState, ImageOrder, Row, column_colour_ranges, map_matrix, strongest_first
-from crosspool.ui.maps.selection import pinned_channels
-from crosspool.ui.maps.survey import ImageSet, Survey, SurveyImage, image_sets, image_summary
+from crosspool.drawing.rendering import ColourRange, Look, quantise
+from crosspool.gallery.mapset import colour_tables
+from crosspool.ui.maps.large_images import colour_scale
+from crosspool.ui.maps.selection import pinned_channels, select_channel
+from crosspool.ui.maps.survey import ImageSet, ImageSummary, Survey, SurveyImage, image_sets, image_summary
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest
+from crosspool.ui.runtime.quota import ImageHash
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.choose_labelled import show_problems
 from crosspool.ui.visit.images import SourceImage
-from crosspool.ui.visit.state import choose_option, visit_state
+from crosspool.ui.visit.state import VisitPart, about_images, choose_option, plain, visit_state
+from crosspool.ui.widgets.browser import component
+from crosspool.ui.widgets.text import number
 
 TOP_IMAGES = 12  # shown of a labelled set
 WATCH_SECONDS = 1.0
 
+ImageOrder = Literal["given", "peak", "mean"]
+Row = tuple[SurveyImage, ImageSummary | None]  # None for an image that is not computed yet
 ORDERS: dict[ImageOrder, str] = {"given": "as listed", "peak": "by peak", "mean": "by mean weight"}
 MEASURES: dict[ImageOrder, str] = {"peak": "peak", "mean": "mean weight"}
+_draw = component("ui/maps/across", '<div class="across"></div>')
+
+
+@dataclass
+class AcrossState(VisitPart):
+    """Which images are shown and in which order ("" until one is chosen), and the survey that computes their maps.
+
+    `image_chosen` is whether another image was just made the page's by a click, which only a full run shows.
+    """
+
+    across_set: str = plain("")
+    across_order: str = plain("")
+    survey: Survey | None = about_images(None)
+    image_chosen: bool = plain(False)
 
 
 def across(chosen: SourceImage, request: MapRequest, maps: ImageMaps, channel: int, look: Look) -> None:
@@ -78,8 +102,8 @@ def _grid(
         rows = [] if running else [row for row in rows if row[1] is not None][:TOP_IMAGES]
     _caption(image_set, len(summaries), len(rows), channel, order)
     if rows:
-        colour_ranges = column_colour_ranges(summaries, channels, look) if summaries else []
-        map_matrix(chosen, rows, channels, look, colour_ranges)
+        colour_ranges = _column_colour_ranges(summaries, channels, look) if summaries else []
+        _map_matrix(chosen, rows, channels, look, colour_ranges)
 
 
 def _controls(survey: Survey | None, missing: Sequence[SurveyImage], wanted: int) -> None:
@@ -105,3 +129,84 @@ def _caption(image_set: ImageSet, computed: int, shown: int, channel: int, order
         sentence += f" {which}: by the {MEASURES[order]} of map {channel} on the image."
     hint = " Click an image to enlarge it." if shown else ""
     st.caption(f"{sentence}{image_set.note}{hint}")
+
+
+# --- the matrix
+
+
+def strongest_first(rows: Sequence[Row], channel: int, order: ImageOrder) -> list[Row]:
+    """The rows by a channel's peak, whatever its sign, or by its mean; those not computed yet come last.
+
+    Of equal peaks, which clipped maps often have, the one with the larger mean comes first.
+    """
+
+    def weakness(row: Row) -> tuple[float, float]:
+        summary = row[1]
+        if summary is None:
+            return np.inf, np.inf
+        mean = float(summary.mean[channel])
+        return (-abs(float(summary.peak[channel])) if order == "peak" else -mean), -mean
+
+    return sorted(rows, key=weakness)
+
+
+def _column_colour_ranges(summaries: Sequence[ImageSummary], channels: Sequence[int], look: Look) -> list[ColourRange]:
+    """The range of weights that the colours of each channel span, the same for all computed images."""
+    peaks = np.max([np.abs(summary.peak) for summary in summaries], axis=0)
+    return [look.colour_range(peaks, channel) for channel in channels]
+
+
+def _map_matrix(
+    chosen: SourceImage, rows: Sequence[Row], channels: Sequence[int], look: Look, colour_ranges: Sequence[ColourRange]
+) -> None:
+    """A row for each image, a column for each channel; without `colour_ranges` nothing was computed yet."""
+    images = {image.request.image: image for image, _ in rows}
+
+    def choose(pressed: tuple[ImageHash, float]) -> None:
+        key, channel = pressed
+        if key in images:
+            images[key].show()
+            select_channel(int(channel))
+            visit_state(AcrossState).image_chosen = True
+
+    scales: list[list[str] | None] = [None] * len(channels)
+    if len(set(colour_ranges)) == 1:
+        scope = f"map {channels[0]}" if len(channels) == 1 else "all these maps"
+        colour_scale(colour_ranges[0], look.colour_map, f"weight, one scale for {scope} on all computed images")
+    elif colour_ranges:
+        scales = [[number(low), number(high)] for low, high in colour_ranges]
+    data = {
+        "columns": [{"channel": channel, "scale": scale} for channel, scale in zip(channels, scales, strict=True)],
+        "rows": [_row(row, chosen, channels, colour_ranges) for row in rows],
+        "table": colour_tables()[look.colour_map],
+        "opacity": look.opacity,
+        "smooth": look.smooth,
+    }
+    _draw(data, "across", pressed=choose)
+
+
+def _row(row: Row, chosen: SourceImage, channels: Sequence[int], ranges: Sequence[ColourRange]) -> dict[str, object]:
+    image, summary = row
+    head = {
+        "id": image.request.image,
+        "title": image.title,
+        "alt": image.alt,
+        "thumbnail": image.thumbnail(),
+        "chosen": chosen.key in image.file_keys(),
+    }
+    if summary is None:
+        return head | {"photo": None, "cells": []}
+    cells = [_cell(summary, channel, span) for channel, span in zip(channels, ranges, strict=True)]
+    _, height, width = summary.cells.shape
+    return head | {"photo": summary.photo, "rows": height, "columns": width, "cells": cells}
+
+
+def _cell(summary: ImageSummary, channel: int, colour_range: ColourRange) -> dict[str, str]:
+    peak = summary.peak[channel]
+    steps = quantise(summary.weights(channel), colour_range)
+    return {
+        "steps": base64.b64encode(steps.tobytes()).decode(),
+        "peak": f"peak {number(peak)}" if peak else "zero everywhere",
+        "place": f"row {summary.row[channel]}, column {summary.column[channel]}" if peak else "",
+        "mean": f"mean {number(summary.mean[channel])}",
+    }
