@@ -36,24 +36,23 @@ def _name(value: Any) -> str:
     return str(value)
 
 
-def _class_names(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list | tuple) or not value or not all(map(_is_name, value)):
-        raise ValueError("it is not a list of names")
-    if len(set(value)) < len(value):
-        raise ValueError("a name is in it twice")
-    return tuple(value)
-
-
-def _checksums(value: Any) -> tuple[str, ...]:
+def _names(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list | tuple) or not all(map(_is_name, value)):
-        raise ValueError("it is not a list of checksums")
+        raise ValueError("it is not a list of names")
     return tuple(value)
+
+
+def _class_names(value: Any) -> tuple[str, ...]:
+    names = _names(value)
+    if not 1 <= len(set(names)) == len(names):
+        raise ValueError("it is empty, or a name is in it twice")
+    return names
 
 
 # Checked by hand: a class may be named after a folder whose name is not UTF-8, which pydantic's strings refuse.
 Name = Annotated[str, PlainValidator(_name)]
 ClassNames = Annotated[tuple[str, ...], PlainValidator(_class_names)]
-Checksums = Annotated[tuple[str, ...], PlainValidator(_checksums)]
+Checksums = Annotated[tuple[str, ...], PlainValidator(_names)]
 
 
 class ClassifierSettings(BaseModel):

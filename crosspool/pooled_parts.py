@@ -15,7 +15,7 @@ from torch import Tensor
 from crosspool.baselines import MapPooling
 from crosspool.encoding import CrossLayerPooling, Record
 from crosspool.errors import SettingError
-from crosspool.grids import Size, average_over_cells
+from crosspool.grids import Size, cell_shares
 from crosspool.methods import Part
 
 Vector = NDArray[np.float64]
@@ -91,8 +91,7 @@ class PooledPart:
 
     def covered(self, mask: NDArray[np.bool_]) -> Tensor:
         """The share of each cell of the map that a mask, (H, W), over the image covers: (V, 1, H, W)."""
-        shares = torch.from_numpy(average_over_cells(mask.astype(np.float64), self.grid))
-        return _parted(shares, len(self.map_and_pool()[0]))
+        return _parted(cell_shares(mask, self.grid), len(self.map_and_pool()[0]))
 
 
 def pooled_part(part: Part, step: Any, record: Record) -> PooledPart:

@@ -52,7 +52,9 @@ def listed_dataset(
         raise DatasetError(f"None of the {len(listed):,} images named in {lists} is in {folder}; unpack them there.")
     targets = np.array([image.target for image in present.values()], dtype=np.int64)
     official, split_problem = _official([image.part for image in present.values()])
+    missing = [name for name in listed if name not in present]
     counts = images_per_class(targets, len(classes))
+    empty = [name for name, count in zip(classes, counts, strict=True) if not count]
     return Dataset(
         name=name,
         classes=tuple(classes),
@@ -61,22 +63,14 @@ def listed_dataset(
         official=official,
         problems=(
             *problems,
-            *counted_sentence(
-                [name for name in listed if name not in present],
-                f"file named in {lists} is missing",
-                f"files named in {lists} are missing",
-            ),
+            *counted_sentence(missing, f"file named in {lists} is missing", f"files named in {lists} are missing"),
             *counted_sentence(
                 both,
                 "file is listed for both training and testing, and counts for testing only",
                 "files are listed for both training and testing, and count for testing only",
             ),
             *split_problem,
-            *counted_sentence(
-                [name for name, count in zip(classes, counts, strict=True) if not count],
-                "class has no images",
-                "classes have no images",
-            ),
+            *counted_sentence(empty, "class has no images", "classes have no images"),
         ),
     )
 

@@ -29,7 +29,11 @@ FIELD_COLOUR = (255, 176, 0)
 
 @dataclass(frozen=True)
 class Look:
-    """How maps are drawn: see `overlay`. `top` is the end of a fixed scale, 0 for the layer's own."""
+    """How maps are drawn over an image.
+
+    `opacity` runs from 0, the image alone, to 1, the map alone. `smooth` interpolates between the map's cells for the
+    eye; without it each cell is one flat block. `top` is the end of a fixed scale, 0 for the layer's own.
+    """
 
     colour_map: str = COLOUR_MAPS[0]
     opacity: float = 0.65
@@ -75,23 +79,6 @@ def quantise(weights: np.ndarray, colour_range: ColourRange) -> np.ndarray:
     """Weights as 8-bit steps of the colour range, uint8 of the same shape."""
     low, high = colour_range
     return np.asarray(np.rint((np.clip(weights, low, high) - low) / (high - low) * 255).astype(np.uint8))
-
-
-def overlay(
-    framed: Image.Image,
-    weights: np.ndarray,
-    *,
-    colour_range: ColourRange,
-    colour_map: str = "viridis",
-    opacity: float = 0.65,
-    smooth: bool = True,
-) -> Image.Image:
-    """One map (H, W) over the image that the network saw, in that image's size.
-
-    `opacity` runs from 0, the image alone, to 1, the map alone. `smooth` interpolates between the map's cells for
-    the eye; without it each cell is one flat block.
-    """
-    return Look(colour_map, opacity, smooth).over(framed, weights, colour_range)
 
 
 def with_boxes(image: Image.Image, boxes: Sequence[tuple[Box, tuple[int, int, int]]]) -> Image.Image:

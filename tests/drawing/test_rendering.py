@@ -14,7 +14,6 @@ from crosspool.drawing.rendering import (
     cell_box,
     colour_range_of,
     colour_table,
-    overlay,
     quantise,
     with_boxes,
 )
@@ -115,31 +114,27 @@ def test_an_unknown_colour_map_is_refused():
 @pytest.mark.parametrize("smooth", [True, False])
 def test_opacity_0_is_the_photo(smooth):
     framed = photo(9, 9)
-    overlaid = overlay(framed, MAP, colour_range=(0.0, 4.0), opacity=0.0, smooth=smooth)
+    overlaid = Look(opacity=0.0, smooth=smooth).over(framed, MAP, (0.0, 4.0))
     assert same(overlaid, framed)
 
 
 def test_opacity_1_is_the_maps_colours_in_exact_blocks():
     table = colour_table("magma")
-    overlaid = np.asarray(
-        overlay(photo(6, 6), MAP, colour_range=(0.0, 4.0), colour_map="magma", opacity=1.0, smooth=False)
-    )
+    overlaid = np.asarray(Look("magma", opacity=1.0, smooth=False).over(photo(6, 6), MAP, (0.0, 4.0)))
     expected = np.repeat(np.repeat(table[np.array(STEPS)], 3, axis=0), 3, axis=1)
     assert np.array_equal(overlaid, expected)
 
 
 def test_opacity_between_mixes():
     grey = Image.new("RGB", (2, 2), (100, 100, 100))
-    overlaid = np.asarray(overlay(grey, MAP, colour_range=(0.0, 4.0), colour_map="gray", opacity=0.5, smooth=False))
+    overlaid = np.asarray(Look("gray", opacity=0.5, smooth=False).over(grey, MAP, (0.0, 4.0)))
     assert overlaid[..., 0].tolist() == [[50, 82], [114, 177]]
     assert np.array_equal(overlaid[..., 0], overlaid[..., 2])
 
 
 def test_smooth_interpolates_between_cells_and_stays_in_their_range():
     line = np.array([[0.0, 1.0]])
-    overlaid = np.asarray(
-        overlay(Image.new("RGB", (8, 4)), line, colour_range=(0.0, 1.0), colour_map="gray", opacity=1.0, smooth=True)
-    )
+    overlaid = np.asarray(Look("gray", opacity=1.0, smooth=True).over(Image.new("RGB", (8, 4)), line, (0.0, 1.0)))
     row = overlaid[0, :, 0].astype(int)
     assert row[0] == 0
     assert row[-1] == 255
@@ -153,16 +148,14 @@ def test_extremes_never_wrap(opacity, smooth):
     """White on white stays white, black on black black, also for weights far beyond the scale."""
     for value, weight in ((255, 1e6), (0, -1e6)):
         ground = Image.new("RGB", (16, 16), (value, value, value))
-        overlaid = overlay(
-            ground, np.full((3, 3), weight), colour_range=(0.0, 1.0), colour_map="gray", opacity=opacity, smooth=smooth
-        )
+        overlaid = Look("gray", opacity, smooth).over(ground, np.full((3, 3), weight), (0.0, 1.0))
         assert np.asarray(overlaid).min() == np.asarray(overlaid).max() == value
 
 
 def test_an_overlay_has_the_photos_size_and_changes_no_argument():
     framed, weights = photo(31, 17), MAP.copy()
     before = framed.copy()
-    overlaid = overlay(framed, weights, colour_range=(0.0, 4.0))
+    overlaid = Look().over(framed, weights, (0.0, 4.0))
     assert (overlaid.size, overlaid.mode) == ((31, 17), "RGB")
     assert same(framed, before)
     assert np.array_equal(weights, MAP)
@@ -233,7 +226,7 @@ def test_a_look_says_what_its_colours_span(look, colour_range):
     assert look.colour_range(np.array([-4.0, 2.0]), 1) == colour_range
 
 
-def test_a_look_draws_as_overlay_does():
-    look = Look("magma", opacity=0.3, smooth=False)
-    expected = overlay(photo(8, 8), MAP, colour_range=(0, 5), colour_map="magma", opacity=0.3, smooth=False)
-    assert same(look.over(photo(8, 8), MAP, (0, 5)), expected)
+def test_a_look_blends_the_colours_of_its_map_with_the_photo():
+    colours = Image.fromarray(colour_table("magma")[quantise(MAP, (0, 5))]).resize((8, 8), Image.Resampling.NEAREST)
+    overlaid = Look("magma", opacity=0.3, smooth=False).over(photo(8, 8), MAP, (0, 5))
+    assert same(overlaid, Image.blend(photo(8, 8), colours, 0.3))

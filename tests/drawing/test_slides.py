@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from crosspool.drawing.rendering import Look, colour_range_of, overlay
+from crosspool.drawing.rendering import Look, colour_range_of
 from crosspool.drawing.slides import HEIGHT, SMALLEST_TILE, WIDTH, slide
 from crosspool.drawing.style import UNWRITTEN, figure_bytes
 from crosspool.errors import SettingError
@@ -83,10 +83,7 @@ def test_one_map_is_large_beside_what_the_network_saw(maps, look, colour_range):
     assert side > 700
     photo = FRAMED.resize((side, side), Image.Resampling.BICUBIC)
     assert same(seen, photo)
-    expected = overlay(
-        photo, upper[2], colour_range=(low, high), colour_map=look.get("colour_map", "viridis"), opacity=0.4,
-        smooth=look.get("smooth", True),
-    )  # fmt: skip
+    expected = Look(look.get("colour_map", "viridis"), 0.4, look.get("smooth", True)).over(photo, upper[2], (low, high))
     assert same(over, expected)
     bar = figure.axes[1]
     assert bar.get_ylim() == pytest.approx((low, high))
@@ -109,7 +106,7 @@ def test_several_maps_are_tiles_with_their_numbers(maps, scale):
     assert same(row[:, :side], small)
     for place, channel in enumerate((5, 2), 1):
         top = {"map": np.abs(upper[channel]).max(), "layer": np.abs(upper).max(), "fixed": 0.7}[scale]
-        expected = overlay(small, upper[channel], colour_range=(-top, top), colour_map="RdBu_r", smooth=False)
+        expected = Look("RdBu_r", smooth=False).over(small, upper[channel], (-top, top))
         left = (tiles.shape[1] - side) // 2 * place
         assert same(row[:, left : left + side], expected)
         label = texts(figure).index(str(channel))
