@@ -15,12 +15,7 @@ _Geometry = tuple[tuple[int, int], tuple[int, int], tuple[int, int], tuple[int, 
 
 
 def local_features(
-    lower: Tensor,
-    *,
-    kernel_size: IntOrPair = 1,
-    stride: IntOrPair = 1,
-    padding: IntOrPair = 0,
-    dilation: IntOrPair = 1,
+    lower: Tensor, *, kernel_size: IntOrPair = 1, stride: IntOrPair = 1, padding: IntOrPair = 0, dilation: IntOrPair = 1
 ) -> Tensor:
     """The local features of a lower map: its patches x_i, as columns.
 

@@ -56,9 +56,9 @@ def human_bytes(count: float) -> str:
     return f"{count:.3g} {unit}"
 
 
-def plural(count: int, noun: str, plural: str = "") -> str:
+def plural(count: int, noun: str, nouns: str = "") -> str:
     """1,280 maps, 1 map, 2 classes (with "classes" given): a count with its noun."""
-    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+    return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
 
 
 def ordinal(count: int) -> str:

@@ -68,9 +68,7 @@ async def come_and_go(server: ConfinedServer, sessions: int) -> tuple[list[tuple
 
 
 def main(
-    sessions: int = 500,
-    cores: int = 2,
-    memory: Annotated[int, typer.Option(help="Megabytes for the server.")] = 4096,
+    sessions: int = 500, cores: int = 2, memory: Annotated[int, typer.Option(help="Megabytes for the server.")] = 4096
 ) -> None:
     """Let visitors come to a new server, and print its memory."""
     print(f"{machine()}\n")

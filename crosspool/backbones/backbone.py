@@ -172,12 +172,7 @@ class Backbone:
         return PairActivations(pair, lower, weights, framed)
 
     def predict(
-        self,
-        images: Images,
-        top: int = 5,
-        *,
-        size: int | None = None,
-        framing: Framing = "crop",
+        self, images: Images, top: int = 5, *, size: int | None = None, framing: Framing = "crop"
     ) -> list[list[tuple[str, float]]]:
         """The network's own classes for images.
 

@@ -163,4 +163,5 @@ def _download(built_in: BuiltIn, root: Path) -> None:
 
 def _cause(error: Exception) -> str:
     reason = error.reason if isinstance(error, urllib.error.URLError) else error
-    return str(getattr(reason, "strerror", None) or reason).splitlines()[0].rstrip(".") or type(error).__name__
+    message = str(getattr(reason, "strerror", None) or reason) or type(error).__name__
+    return message.splitlines()[0].rstrip(".")

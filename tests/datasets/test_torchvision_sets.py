@@ -282,6 +282,16 @@ def test_an_interrupted_download_is_not_used(tmp_path, monkeypatch):
         open_dataset("torchvision:dtd", root=tmp_path / "data")
 
 
+def test_an_error_without_a_message_is_named(tmp_path, monkeypatch):
+    def fail(**options):
+        raise AssertionError
+
+    monkeypatch.setattr("torchvision.datasets.DTD", fail)
+    (tmp_path / "dtd").mkdir()
+    with pytest.raises(DatasetError, match=r"DTD in .*dtd is damaged or incomplete \(AssertionError\); delete"):
+        open_dataset("torchvision:dtd", root=tmp_path)
+
+
 def test_a_folder_that_cannot_be_written(tmp_path):
     lay(tmp_path, {"data": "a file"})
     with pytest.raises(DatasetError, match="Could not download DTD"):
