@@ -75,8 +75,9 @@ def image_sets(request: MapRequest, maps: ImageMaps) -> dict[str, ImageSet]:
 
 def _survey_image(image: SourceImage, request: MapRequest) -> SurveyImage:
     request, show = replace(request, image=image.key), partial(show_image, image)
-    readers = (lambda: image.image, lambda: image.thumbnail, lambda: {image.key})
-    return SurveyImage(request, image.title, image.alt, *readers, show)
+    return SurveyImage(
+        request, image.title, image.alt, lambda: image.image, lambda: image.thumbnail, lambda: {image.key}, show
+    )
 
 
 def _labelled_set(labelled: LabelledSet, request: MapRequest, most: int) -> ImageSet:

@@ -144,7 +144,7 @@ def _draw_bird(cache: SharedCache, sample: Sample) -> bytes:
 
 
 def _guide_keys_of(cache: SharedCache, sample: Sample) -> set[ImageHash]:
-    return {cache.get(GUIDE_HASHES, str(sample.identity)) or image_hash(_draw_bird(cache, sample))}
+    return {cache.get(GUIDE_HASHES, str(sample.identity)) or image_hash(sample.read())}
 
 
 @lru_cache(maxsize=4_000)

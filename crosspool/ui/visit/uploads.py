@@ -74,8 +74,7 @@ def shortened(name: str) -> str:
 def _forget_files(file_id: str | None = None) -> None:
     """Make Streamlit forget a file of this visit, or all of them."""
     context = get_script_run_ctx()
-    manager = context.uploaded_file_mgr if context is not None else None
-    if context is None or not isinstance(manager, MemoryUploadedFileManager):
+    if context is None or not isinstance(manager := context.uploaded_file_mgr, MemoryUploadedFileManager):
         return
     if file_id is None:
         manager.remove_session_files(context.session_id)
