@@ -294,7 +294,7 @@ def test_taking_positions_away_is_encoding_the_image_with_zeros_there(name):
     np.testing.assert_allclose(explained(classifier, record).without_positions(gone), expected, atol=1e-4)
 
 
-def test_positions_cannot_be_taken_from_what_has_none():
+def test_methods_without_positions_refuse_to_leave_some_out():
     classifier, (record, _) = random_classifier("jitter", 14)
     with pytest.raises(SettingError, match=r"The positions behind the contributions of jitter@128 are not known"):
         explained(classifier, record).without_positions(np.zeros((8, 8), bool))

@@ -245,7 +245,7 @@ def test_an_encoder_encodes_as_a_pipeline_does():
     np.testing.assert_allclose(np.linalg.norm(expected, axis=1), 1, rtol=1e-5)
 
 
-def test_what_learns_nothing_needs_no_fitting():
+def test_encoders_that_learn_nothing_need_no_fitting():
     records = [random_record(seed) for seed in range(3)]
     encoder = Encoder(steps(None))
     np.testing.assert_array_equal(encoder.transform(records), clone(encoder).fit(records[:1]).transform(records))

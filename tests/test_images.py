@@ -373,7 +373,7 @@ def image_or_message(source, **options):
         return None, str(error)
 
 
-def test_not_found_or_a_folder(tmp_path):
+def test_missing_files_and_folders_are_refused(tmp_path):
     missing = tmp_path / "no.jpg"
     assert message(missing) == f"{missing} was not found; check the name and the folder."
     assert message(tmp_path) == f"{tmp_path} is a folder, not an image; name a file inside it."
@@ -642,7 +642,7 @@ def test_shortening_a_strip_hardly_changes_the_crop(monkeypatch):
     assert np.abs(shortened - np.asarray(frame_image(strip, LITE0), dtype=int)).max() <= 8
 
 
-def test_frame_takes_any_image_and_leaves_it_as_it_was():
+def test_framing_takes_any_image_and_does_not_change_it():
     clear = Image.new("RGBA", (300, 200), (0, 0, 0, 0))
     assert frame_image(clear, LITE0).getpixel((100, 100)) == WHITE
     assert clear.getpixel((100, 100)) == (0, 0, 0, 0)
@@ -662,7 +662,7 @@ def test_to_tensor_literally():
     torch.testing.assert_close(tensor[1, :, 1, 1], torch.tensor([-1.0, -1.0, 0.0]))
 
 
-def test_to_tensor_refuses_what_is_not_a_batch():
+def test_to_tensor_refuses_images_that_do_not_form_a_batch():
     same = Image.new("RGB", (4, 4))
     for wrong in ([], [same, Image.new("RGB", (5, 5))], [Image.new("L", (4, 4))]):
         with pytest.raises(SettingError, match="at least one image"):

@@ -157,7 +157,7 @@ def test_convolutions_that_are_not_offered_say_why(convolution, reason):
         (nn.Conv2d(4, 2, 3, padding="valid"), (0, 0)),
     ],
 )
-def test_padding_by_word(convolution, padding):
+def test_padding_given_as_a_word(convolution, padding):
     (pair,), _ = found_in(chain(convolution))
     assert pair.padding == padding
 

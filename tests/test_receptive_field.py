@@ -188,7 +188,7 @@ TINY = {
 
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
 @pytest.mark.parametrize("name", TINY)
-def test_tiny_networks_see_what_has_a_gradient(name):
+def test_fields_of_tiny_networks_are_where_gradients_are(name):
     model = averaging(TINY[name]())
     layout = trace_layout(model, 23)
     pairs, refused = find_layer_pairs(layout)
@@ -212,7 +212,7 @@ def test_tiny_networks_see_what_has_a_gradient(name):
         "regnet_x_400mf", "convnext_tiny", "inception_v3", "mnasnet0_5",
     ],
 )  # fmt: skip
-def test_real_networks_see_what_has_a_gradient(name):
+def test_fields_of_real_networks_are_where_gradients_are(name):
     size = 160
     structure = architecture(name)
     at_size = structure.layout(size)

@@ -95,9 +95,9 @@ def test_the_architecture_names_what_is_there() -> None:
     assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
     rooms = {path.parent.name for path in (ROOT / "crosspool").rglob("__init__.py")} - {"crosspool", "fieldguide"}
     assert {room for room in rooms if f"  {room}/" not in text} == set()
-    picture = set(re.findall(r"\w+", text.partition("```")[2].partition("```")[0]))
+    diagram = set(re.findall(r"\w+", text.partition("```")[2].partition("```")[0]))
     modules = {path.stem for path in (ROOT / "crosspool").glob("*.py")} - {"__init__", "__main__"}
-    assert modules - picture == set(), "modules that the picture lacks"
+    assert modules - diagram == set(), "modules that the diagram lacks"
 
 
 def test_the_website_has_every_guide_and_every_public_name() -> None:

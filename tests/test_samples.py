@@ -37,7 +37,7 @@ def test_keeps_the_order_of_the_list(tmp_path, monkeypatch) -> None:
     )
 
 
-def test_says_what_to_do_without_the_folder(tmp_path, monkeypatch) -> None:
+def test_a_missing_folder_of_samples_is_an_error_with_advice(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(module, "FOLDER", tmp_path / "nowhere")
     with pytest.raises(CrosspoolError, match="install crosspool again"):
         samples()

@@ -45,7 +45,7 @@ def test_lite0_is_the_published_network(lite0):
     assert {module.eps for module in model.modules() if isinstance(module, nn.BatchNorm2d)} == {1e-3}
 
 
-def test_lite0_sees_images_as_it_was_trained(lite0):
+def test_lite0_prepares_images_as_in_its_training(lite0):
     preprocessing = lite0.spec.preprocessing
     assert (preprocessing.size, preprocessing.crop_fraction, preprocessing.interpolation) == (224, 0.875, "bicubic")
     assert preprocessing.mean == preprocessing.std == (0.5, 0.5, 0.5)

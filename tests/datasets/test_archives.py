@@ -97,7 +97,7 @@ def test_a_name_that_comes_twice_counts_once(tmp_path):
     assert dataset.samples[0].read() == new
 
 
-def test_a_zip_behind_other_bytes_is_read(tmp_path):
+def test_a_zip_after_other_bytes_is_read(tmp_path):
     dataset = opened(tmp_path, data=b"#!/bin/sh\n" * 9 + packed(TWO))
     assert all(sample.read() == IMAGE for sample in dataset.samples)
 

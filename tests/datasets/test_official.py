@@ -48,7 +48,7 @@ def test_mit67_missing_files_are_counted(tmp_path):
     )
 
 
-def test_mit67_in_both_lists_means_testing(tmp_path):
+def test_mit67_images_in_both_lists_are_tested_on(tmp_path):
     test = INDOOR["TestImages.txt"] + "\nwinecellar/wine_1.jpg\n"
     dataset = open_dataset(lay(tmp_path, {**INDOOR, "TestImages.txt": test}))
     assert parts(dataset) == (
@@ -179,7 +179,7 @@ def test_cub200_problems(tmp_path, changed, problems):
         assert dataset.classes == ("class 1", "class 2")
 
 
-def test_cub200_without_what_it_needs(tmp_path):
+def test_cub200_without_labels_or_images(tmp_path):
     with pytest.raises(DatasetError, match="have no image in common"):
         cub200.cub200(lay(tmp_path / "a", {**BIRDS, "image_class_labels.txt": "9 1\n"}))
     with pytest.raises(DatasetError, match=r"None of the 3 images named in images\.txt"):
@@ -218,7 +218,7 @@ def test_voc2007(tmp_path, inside):
     )
 
 
-def test_voc2007_has_no_problems_where_all_lists_are_there(tmp_path):
+def test_voc2007_with_all_lists_has_no_problems(tmp_path):
     others = {
         f"{MAIN}{label}_{part}.txt": "000001 1\n" if part == "test" else "000005 1\n"
         for label in REST
@@ -240,14 +240,14 @@ def test_voc2007_without_the_test_lists_has_no_split(tmp_path):
     )
 
 
-def test_voc2007_labels_that_one_list_lacks_are_unknown(tmp_path):
+def test_voc2007_labels_missing_from_a_list_are_unknown(tmp_path):
     changed = {f"{MAIN}dog_test.txt": "000001 1\nnonsense\n000002 2\n../x 1\n"}
     dataset = open_dataset(lay(tmp_path, {**OBJECTS, **changed}))
     assert dataset.targets[1].tolist() == [UNKNOWN, UNKNOWN]
     assert "3 lines of dog_test.txt cannot be understood, the first is line 2." in dataset.problems
 
 
-def test_voc2007_without_what_it_needs(tmp_path):
+def test_voc2007_without_lists_or_images(tmp_path):
     (tmp_path / MAIN).mkdir(parents=True)
     with pytest.raises(DatasetError, match="has no lists such as car_trainval"):
         open_dataset(tmp_path)
@@ -344,7 +344,7 @@ def test_people_attributes_are_recognised_by_the_first_20_lines(tmp_path):
 # --- what they share
 
 
-def test_a_box_without_area_is_none():
+def test_a_box_without_area_is_refused():
     assert box_around(-3.5, 0.2, 5, 5) == (-4, 0, 2, 6)
     for box in ((0, 0, 0, 5), (0, 0, 5, -1), (float("nan"), 0, 5, 5), (0, 0, float("inf"), 5)):
         with pytest.raises(ValueError, match="no box"):

@@ -53,7 +53,7 @@ def look(line: Line2D):
 # --- which name is whose
 
 
-def test_four_methods_of_one_size_are_told_apart_by_a_legend_of_marker_and_colour() -> None:
+def test_four_methods_of_one_size_differ_in_the_legend_by_marker_and_colour() -> None:
     figure = cost(SAME)
     legend = figure.axes[0].get_legend()
     assert legend is not None

@@ -222,7 +222,7 @@ def test_cells_cover_the_image_once(rows, columns, side):
         (Look(signed=True, scale="fixed", top=3), (-3, 3)),
     ],
 )
-def test_a_look_says_what_its_colours_span(look, colour_range):
+def test_the_colour_range_of_a_look(look, colour_range):
     assert look.colour_range(np.array([-4.0, 2.0]), 1) == colour_range
 
 
