@@ -57,7 +57,7 @@ def people_attributes(root: Path) -> Dataset:
         elif folder != "val":
             problems.append(f"{folder}/labels.txt is missing.")
     if not images:
-        raise DatasetError(f"The lists in {root} name nobody with a box; unpack labels.txt there again.")
+        raise DatasetError(f"The lists in {root} list no person with a box; unpack labels.txt there again.")
     return listed_dataset("Attributes of People", root, "labels.txt", CLASSES, images, problems)
 
 

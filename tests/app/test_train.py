@@ -77,7 +77,7 @@ def trained(app):
     return checked(app.run())
 
 
-def amiss(app):
+def messages(app):
     """The warnings about the images."""
     return [text for text in plain(app.warning) if not text.startswith("Untrained")]
 
@@ -281,7 +281,7 @@ def test_a_class_with_one_image_is_reported_and_the_others_are_compared():
     own = collection(labels=("red", "green", "blue"))
     own.classes["blue"] = own.classes["blue"][:1]
     app = visit(own)
-    assert "1 class has fewer than 2 different images of its own: blue (1); left out." in amiss(app)[0]
+    assert "1 class has fewer than 2 different images of its own: blue (1); left out." in messages(app)[0]
     app = trained(app)
     assert state_of(app, ComparisonState).comparison.report.classes == ("red", "green")
 
@@ -290,7 +290,7 @@ def test_two_classes_one_of_them_with_one_image():
     own = collection()
     own.classes["green"] = own.classes["green"][:1]
     app = visit(own)
-    assert "green (1); too few classes would be left; add images." in amiss(app)[0]
+    assert "green (1); too few classes would be left; add images." in messages(app)[0]
     assert app.button(key="train").disabled
     (figures,) = (element.proto.body for element in app.get("html") if "figure" in element.proto.body)
     assert "green</b> <span>1 image<" in figures  # it is still there
@@ -298,7 +298,7 @@ def test_two_classes_one_of_them_with_one_image():
 
 def test_one_class_only():
     app = visit(collection(labels=("red",)))
-    assert "There is only one class, red; add images of at least one other class." in amiss(app)[0]
+    assert "There is only one class, red; add images of at least one other class." in messages(app)[0]
     assert app.button(key="train").disabled
 
 
@@ -307,7 +307,7 @@ def test_duplicates_across_classes_are_reported_before_and_after():
     own.add("green", own.classes["red"][0].data, "again.png")
     app = visit(own)
     sentence = "1 image is in two classes: red/1 0.png and green/5 again.png"
-    assert sentence in amiss(app)[0]
+    assert sentence in messages(app)[0]
     app = trained(app)
     assert sentence in state_of(app, ComparisonState).comparison.report.problems[0]
 
@@ -324,7 +324,7 @@ def test_uploads_wait_for_the_name_of_their_class():
     app = checked(app.text_input(key="class_name").set_value("RED").run())
     app = checked(app.file_uploader[0].set_value([*files[:1], ("notes.png", b"words", "image/png")]).run())
     assert "RED is taken as the class red, which is here already." in plain(app.info)
-    assert "notes.png is not an image" in amiss(app)[0]
+    assert "notes.png is not an image" in messages(app)[0]
     assert len(state_of(app, LabelledState).own_collection.classes["red"]) == 5
 
 
@@ -336,7 +336,7 @@ def test_a_file_that_was_left_out_is_still_reported_after_the_next_class():
     files = [(f"{n}.png", png(tinted(n, 2).resize((64, 64))), "image/png") for n in range(2)]
     app = checked(app.file_uploader[0].set_value(files).run())
     assert list(state_of(app, LabelledState).own_collection.classes) == ["red", "blue"]
-    assert "notes.png is not an image" in amiss(app)[0]
+    assert "notes.png is not an image" in messages(app)[0]
 
 
 def test_a_class_name_that_is_too_long_is_refused():

@@ -322,7 +322,7 @@ def test_people_attributes_problems(tmp_path):
 
 
 def test_people_attributes_without_people(tmp_path):
-    with pytest.raises(DatasetError, match="name nobody with a box"):
+    with pytest.raises(DatasetError, match="list no person with a box"):
         attributes.people_attributes(lay(tmp_path, {"train/labels.txt": "1.jpg NaN NaN NaN NaN 0 0 0 0 0 0 0 0 0"}))
 
 

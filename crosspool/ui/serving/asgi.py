@@ -83,7 +83,7 @@ def show_page_failure(error: Exception) -> bool:
     current_server().log.record("page_failed", level=logging.ERROR, reference=reference, error=error)
     st.error(
         "Something went wrong here, and it is not your fault. Your images and settings are still there: try again, or "
-        f"choose something else. If it happens again, give whoever runs this server the number {reference}.",
+        f"choose something else. If it happens again, give the person who runs this server the number {reference}.",
         icon=":material/error:",
     )
     st.button("Try again", key=f"again-{reference}")
