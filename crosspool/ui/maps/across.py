@@ -29,6 +29,7 @@ ImageOrder = Literal["given", "peak", "mean"]
 Row = tuple[SurveyImage, ImageSummary | None]  # None for an image that is not computed yet
 ORDERS: dict[ImageOrder, str] = {"given": "as listed", "peak": "by peak", "mean": "by mean weight"}
 MEASURES: dict[ImageOrder, str] = {"peak": "peak", "mean": "mean weight"}
+
 _draw = component("ui/maps/across", '<div class="across"></div>')
 
 
@@ -114,20 +115,20 @@ def _controls(survey: Survey | None, missing: Sequence[SurveyImage], wanted: int
             st.progress(done / total, text=f"{done:,} of {total:,}", width="stretch")
             st.button("Cancel", icon=":material/stop_circle:", on_click=survey.cancel, key="across-cancel")
         elif missing:
-            which = "the other" if len(missing) < wanted else "these" if wanted > 1 else "this"
-            label = f"Compute {which} {len(missing):,} images" if len(missing) > 1 else f"Compute {which} image"
+            which, images = ("this", "image") if len(missing) == 1 else ("these", f"{len(missing):,} images")
+            label = f"Compute {which if len(missing) == wanted else 'the other'} {images}"
             icon = ":material/play_arrow:"
             st.button(label, "across-look", on_click=_start_survey, args=(missing,), icon=icon)
         else:
             st.button(f"All {wanted:,} computed", "across-look", icon=":material/check:", disabled=True)
 
 
-def _caption(image_set: ImageSet, computed: int, shown: int, channel: int, order: ImageOrder) -> None:
+def _caption(image_set: ImageSet, computed: int, row_count: int, channel: int, order: ImageOrder) -> None:
     sentence = f"{computed:,} of {len(image_set.images):,} images computed."
-    if order != "given" and computed and shown:
-        which = f"The {shown} strongest of them" if shown < computed else "Strongest first"
+    if order != "given" and computed and row_count:
+        which = f"The {row_count} strongest of them" if row_count < computed else "Strongest first"
         sentence += f" {which}: by the {MEASURES[order]} of map {channel} on the image."
-    hint = " Click an image to enlarge it." if shown else ""
+    hint = " Click an image to enlarge it." if row_count else ""
     st.caption(f"{sentence}{image_set.note}{hint}")
 
 
