@@ -100,7 +100,7 @@ def _table(columns: Sequence[Column], *, whole_names: bool = False) -> Table:
 
 def print_wrapped(text: str, *, indent: int = 0) -> None:
     """Print a paragraph, wrapped between words to the terminal's width, or to 80 in a file."""
-    width = (Console().width if _has_width() else FILE_WIDTH) - indent
+    width = max(1, (Console().width if _has_width() else FILE_WIDTH) - indent)
     lines = textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
     typer.echo(textwrap.indent(lines, " " * indent))
 

@@ -29,7 +29,7 @@ from crosspool import framing
 from crosspool.backbones import DEFAULT, weights
 from crosspool.backbones.backbone import Backbone
 from crosspool.cli import options
-from crosspool.cli.console import print_table
+from crosspool.cli.console import print_table, print_wrapped
 from crosspool.cli.maps import channel_list, strongest
 from crosspool.cli.networks import shortened
 from crosspool.cli.outputs import replacing
@@ -192,6 +192,13 @@ def test_names_break_only_at_slashes_and_plus_signs(capsys, monkeypatch) -> None
     monkeypatch.setenv("COLUMNS", "12")  # no place for the longest part
     print_table(WIDE)
     assert all(len(line) <= 12 for line in capsys.readouterr().out.split("(")[0].splitlines())
+
+
+@pytest.mark.parametrize("columns", ["0", "1", "2"])
+def test_paragraphs_survive_a_terminal_narrower_than_their_indent(capsys, monkeypatch, columns) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    print_wrapped("two words", indent=2)
+    assert capsys.readouterr().out == "  two\n  words\n"
 
 
 def test_a_table_in_a_file_may_have_any_width(capsys, monkeypatch) -> None:
