@@ -58,7 +58,8 @@ def explain_command(
     from crosspool.framing import frame_image
     from crosspool.images import load_image
 
-    path = None if out is None else checked_output(out, SUFFIXES, inputs=[image, *([model] if model else [])])
+    inputs = [file for file in (image, similar_to, model, weights) if file is not None]
+    path = None if out is None else checked_output(out, SUFFIXES, inputs)
     if similar_to is not None and (name is not None or against is not None or without is not None):
         advice = "leave out --similar-to, or --class, --against and --without"
         raise SettingError(f"Explain either a score or a similarity: {advice}.")

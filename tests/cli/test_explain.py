@@ -173,3 +173,7 @@ def test_a_method_without_positions(works, lite0, red, tmp_path) -> None:
 )
 def test_requests_that_cannot_be_explained(fails, more, sentence) -> None:
     assert sentence in fails("explain", CAT, *more)
+
+
+def test_the_image_compared_with_is_not_overwritten(fails, red) -> None:
+    assert f"would overwrite {red} itself" in fails("explain", CAT, "--similar-to", red, "--out", red)
