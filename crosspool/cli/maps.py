@@ -181,7 +181,7 @@ def pool_command(
 
 
 def _append_pooled(scratch: IO[bytes], network: "Backbone", provenance: "Provenance", images: "list[Image]") -> None:
-    """Write each image's P to `scratch`."""
+    """Write each image's P to `scratch`. Raises SettingError if there is no room for it."""
     if not images:
         return
     _, pooled = maps_and_pooled(network, provenance, images)

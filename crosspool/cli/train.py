@@ -56,7 +56,7 @@ def train_command(
     evaluate = shlex.join(["crosspool", "evaluate", labelled.dataset, "--methods", chosen.name, *options])
     use = ["crosspool", "classify", "IMAGE", "--model", out, *labelled.network_words()]
     typer.echo(f"\nHow well this does on images that it has not seen:\n  {evaluate}")
-    typer.echo(f"What it says of an image:\n  {shlex.join(use)}")
+    typer.echo(f"What it says about an image:\n  {shlex.join(use)}")
 
 
 def _train(features: "Features", method: "Method", seed: int) -> "TrainedClassifier":

@@ -74,7 +74,7 @@ def bootstrap(
     their difference, measured on the same resample. Resamples where it is NaN do not count. Equal
     arguments give equal intervals.
 
-    The interval is about as many other test images for the same classifier, not about other training images.
+    The interval is about other test images, equally many, for the same classifier, not about other training images.
     (The number matters for average precision, whose expectation falls a little with more images.) It has no width
     where all images have the same outcome. Efron and Tibshirani, "An Introduction to the Bootstrap" (1993),
     section 13.3.

@@ -17,7 +17,7 @@ from crosspool.ui.widgets.text import cell_name, number, signed
 
 
 def finer_maps(view: LessonState) -> None:
-    """Step 6."""
+    """Step 6: the same map at twice the input size."""
     k = view.channel
     parts.step_text(
         f"Enlarge the photo from {COARSE} to {FINE} pixels and the same network gives maps twice as fine: "
@@ -46,7 +46,7 @@ def finer_maps(view: LessonState) -> None:
 
 
 def fully_connected(view: LessonState) -> None:
-    """Step 7."""
+    """Step 7: what a layer loses that reads only the average of each map."""
     maps, k, weights = view.maps, view.channel, view.maps.upper[view.channel]
     mirrored, block = quantities.mirrored_map(maps, k)
     before, after = number(weights.mean(), 4), number(mirrored.mean(), 4)
@@ -91,7 +91,7 @@ def class_evidence(view: LessonState) -> None:
 
 
 def now_you(view: LessonState) -> None:
-    """Step 8."""
+    """Step 8: where to go from here."""
     parts.step_text(
         "A map says where to look, a patch what is there, and P puts the two together for every map. Take your own "
         "photo, or go on with this one: each page starts with the map that you have just looked at."

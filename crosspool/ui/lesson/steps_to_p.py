@@ -20,7 +20,7 @@ PRODUCTS_WRITTEN_OUT = 4
 
 
 def what_is_a_map(view: LessonState) -> None:
-    """Step 1."""
+    """Step 1: what one channel makes of the photo."""
     sides, weights = quantities.sides_of_maps(), view.maps.upper[view.channel]
     rows, columns = weights.shape
     parts.step_text(
@@ -45,7 +45,7 @@ def what_is_a_map(view: LessonState) -> None:
 
 
 def a_thousand_maps(view: LessonState) -> None:
-    """Step 2."""
+    """Step 2: maps that differ, to choose from."""
     maps, statistics, k = view.maps, view.maps.statistics, view.channel
     parts.step_text(
         f"The layer has **{len(maps.upper):,} channels**, so there are as many maps of this one photo. Each looks "
@@ -77,7 +77,7 @@ def map_thumbnails(view: LessonState, channels: list[int]) -> list[Thumbnail]:
 
 
 def why_a_weight(view: LessonState) -> None:
-    """Step 3."""
+    """Step 3: the patch below a weight, and how much it counts."""
     pair, patch, here = view.maps.pair, view.maps.patch(*view.position), view.weight
     parts.step_text(
         f"At each position *i*, the layer before holds **{pair.patch_length:,} numbers**, the patch $x_i$: they say "
@@ -102,7 +102,7 @@ def why_a_weight(view: LessonState) -> None:
 
 
 def one_block_of_p(view: LessonState) -> None:
-    """Step 4."""
+    """Step 4: the weighted patches added up."""
     maps, k = view.maps, view.channel
     built = construct_block(maps, k, view.request.border, "strongest", CHART_ENTRIES)
     step = built.step_of(*view.position)
@@ -139,7 +139,7 @@ def sum_of(products: np.ndarray) -> str:
 
 
 def all_of_p(view: LessonState) -> None:
-    """Step 5."""
+    """Step 5: all blocks, and which of them carry the energy."""
     maps, k, shares = view.maps, view.channel, view.maps.statistics.energy_share
     half, dead = carriers_of_half(shares), int(maps.statistics.dead.sum())
     parts.step_text(
