@@ -71,6 +71,7 @@ class Comparison:
 
 
 def train_on(features: Features, method: Method, seed: int, progress: Callable[[int], None]) -> TrainedClassifier:
+    """The method's classifier, trained on all images of these features."""
     folder = features.cache.folder
     return train_classifier(features.dataset, features, method, seed=seed, scratch=folder, progress=progress)
 

@@ -50,7 +50,11 @@ class DecoderProcess:
             _COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=_ROOT, env=_ENVIRONMENT,
             start_new_session=True,  # so that interrupting the server in a terminal does not interrupt this process
         )  # fmt: skip
-        self._watched(START_SECONDS, lambda: self._receive(LONGEST_HEADER))
+        try:
+            self._watched(START_SECONDS, lambda: self._receive(LONGEST_HEADER))
+        except _LostError:
+            self.close()
+            raise
 
     def store(self, data: bytes, name: str, form: StorageFormat, seconds: float) -> StoredImage:
         """As `decode_worker.stored_image`. Raises ImageError; _LostError once this process is useless."""

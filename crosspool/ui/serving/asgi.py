@@ -179,7 +179,7 @@ class UploadLimit:
     def _refusal(self, visit: str, declared: int) -> PlainTextResponse | None:
         """The answer to an upload of `declared` bytes that is refused, or None."""
         if declared < 0:
-            return _answer(411, "Say how long the file is.")
+            return _answer(411, "The request must declare the length of the file.")
         waiting = _waiting()
         if waiting.get(visit, 0) + self._arriving[visit] + declared > self._visit + FRAME:
             return _answer(413, "These are too many files at once; send fewer.")

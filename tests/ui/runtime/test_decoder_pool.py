@@ -247,6 +247,23 @@ def test_answers_of_a_decoder_are_checked(pool, monkeypatch):
             decoder.store(b"", "", STORAGE_FORMAT, 1)
 
 
+def test_a_decoder_that_starts_with_nonsense_is_ended(pool, monkeypatch):
+    processes = []
+
+    class Process(subprocess.Popen):
+        def __init__(self, *args, **options):
+            super().__init__(*args, **options)
+            processes.append(self)
+
+    monkeypatch.setattr(subprocess, "Popen", Process)
+    nonsense = "import time; print('no message', flush=True); time.sleep(60)"
+    monkeypatch.setattr(decoder_pool, "_COMMAND", (sys.executable, "-c", nonsense))
+    with pytest.raises(ImageError, match="cannot decode images at the moment"):
+        pool.store(png(noise(1)), "one.png", STORAGE_FORMAT)
+    (process,) = processes
+    assert process.returncode is not None
+
+
 def test_a_decoder_ends_with_its_server():
     code = (
         "from crosspool.ui.runtime.decoder_pool import DecoderProcess; decoder = DecoderProcess();"
