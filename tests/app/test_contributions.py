@@ -1,7 +1,9 @@
 """The page "Contributions" as a session sees it, without a browser."""
 
+import gc
 import hashlib
 import re
+import weakref
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -20,7 +22,7 @@ from crosspool.methods import parse_method
 from crosspool.samples import samples
 from crosspool.training import train_classifier
 from crosspool.ui.comparison.state import ComparisonState
-from crosspool.ui.contributions import explaining
+from crosspool.ui.contributions import explaining, page
 from crosspool.ui.contributions.choose_classifier import ClassifierFile, read_classifier
 from crosspool.ui.contributions.question import ContributionChoices
 from crosspool.ui.contributions.wording import strongest_channels
@@ -433,6 +435,24 @@ def test_the_choices_survive_emptying_the_caches(server):
     server.empty_caches()
     app = checked(app.run())
     assert state_of(app, ContributionChoices).unticked == {3}
+
+
+def test_no_page_keeps_explanations_in_memory(monkeypatch, server):
+    explanations = []
+
+    def explained(*given):
+        value = explaining.explain_image(*given)
+        explanations.append(weakref.ref(value))
+        return value
+
+    monkeypatch.setattr(page, "explain_image", explained)
+    app = explain_page()
+    app.session_state["channel-table"] = True
+    checked(app.selectbox(key="compared_with").set_value(explained_key("rocket")).run())
+    server.cache.clear()
+    gc.collect()
+    assert explanations
+    assert not any(explanation() for explanation in explanations)
 
 
 def test_an_image_is_explained_once_and_the_cache_is_bounded(monkeypatch, lite0, server):

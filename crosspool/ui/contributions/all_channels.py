@@ -115,13 +115,13 @@ def channel_table_section(view: ContributionState) -> None:
     expander = st.expander("All channels as a table", icon=":material/table:", key="channel-table", on_change="rerun")
     if not expander.open:
         return
-    table = wording.contribution_table(view.contributions)
+    choices, table = view.choices, wording.contribution_table(view.contributions)
     order = np.argsort(-table["contribution"].to_numpy(), kind="stable")
 
     def on_select() -> None:
         rows = st.session_state["contributions"].selection.rows
         if rows:
-            view.choices.choose_channel(int(order[rows[0]]))
+            choices.choose_channel(int(order[rows[0]]))
 
     with expander:
         st.dataframe(

@@ -54,9 +54,10 @@ def _overlay(
     size, shape = view.selected.size, (values.shape[0], values.shape[1])
     position, colours = cell_of_other_grid(view.selected.cell, size, shape), colour_range_of(values, signed=mixed)
     look = replace(view.look, colour_map=SIGNED_COLOUR_MAP) if mixed else view.look
+    choices = view.choices  # callbacks outlive the run, so they must not hold the view with its explanation
 
     def choose(cell: Cell) -> None:
-        view.choices.choose_cell(cell_of_other_grid(cell, shape, size))
+        choices.choose_cell(cell_of_other_grid(cell, shape, size))
 
     overlay_image(photo, values, colours, look, position=position, choose=choose, alt=alt, label=label, key=key)
 
@@ -69,9 +70,10 @@ def channel_bar(view: ContributionState, channel: int, value: float, detail: str
 
 def channel_bars(view: ContributionState, rows: Sequence[Bar], *, key: str, stay: bool = False, **options: Any) -> None:
     """Show channels as bars; a press selects one, at the selected position if `stay`."""
+    choices = view.choices
 
     def choose(row: str) -> None:
-        view.choices.choose_channel(int(row), stay=stay)
+        choices.choose_channel(int(row), stay=stay)
 
     bars(rows, key=key, choose=choose, selected=str(view.channel), look=view.look, **options)
 
@@ -152,15 +154,16 @@ def _baseline_overlay(view: ContributionState, classifier: ExplainedClassifier, 
 
 def scores_chart(view: ContributionState, after: Vector | None, key: str) -> None:
     """The highest scores as bars, before and after; a click explains that class."""
-    asked = [view.classes.index(name) for name in view.question if name]
+    classes = view.classes
+    asked = [classes.index(name) for name in view.question if name]
     rows = []
     for k in wording.classes_to_show(view.explained.scores, after, asked):
         before, then = float(view.explained.scores[k]), None if after is None else float(after[k])
         text = signed(before) if then is None else f"{signed(before)} → {signed(then)}"
-        rows.append(Bar(str(k), view.classes[k], before, text, f"{view.classes[k]}: score {text}", after=then))
+        rows.append(Bar(str(k), classes[k], before, text, f"{classes[k]}: score {text}", after=then))
 
     def ask_for(row: str) -> None:
-        visit_state(LinkState).positive = view.classes[int(row)]
+        visit_state(LinkState).positive = classes[int(row)]
 
     bars(rows, key=key, choose=ask_for, selected=str(asked[0]))
     if any(row.value < 0 or (row.after or 0) < 0 for row in rows):
