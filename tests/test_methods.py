@@ -10,9 +10,9 @@ from crosspool.encoding import BlockNormalizer, CrossLayerPooling, SignedPower, 
 from crosspool.errors import CrosspoolError, LayerPairError, SettingError
 from crosspool.features import compute_record
 from crosspool.framing import Source
-from crosspool.methods import PRESETS, MethodSpec, parse_method, parse_methods
+from crosspool.methods import MethodSpec, parse_method, parse_methods
 from crosspool.methods.building import _BUILDERS
-from crosspool.methods.grammar import METHOD_OPTIONS
+from crosspool.methods.grammar import METHOD_OPTIONS, PRESETS
 from tests.images import random_record
 from tests.networks import sample
 

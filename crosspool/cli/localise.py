@@ -72,9 +72,8 @@ def localise_command(
 
 def _print_table(results: "list[PartResult]") -> None:
     def percent(value: float, interval: "Interval | None") -> str:
-        if interval is None:
-            return f"{100 * value:.1f}"
-        return f"{100 * value:.1f} [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
+        ends = "" if interval is None else f" [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
+        return f"{100 * value:.1f}{ends}"
 
     print_table(
         [

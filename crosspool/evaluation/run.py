@@ -72,8 +72,12 @@ def result_of(
 ) -> MethodResult:
     """Train and test one method on every split; the other arguments are those of `evaluate_methods`.
 
-    `step` is called between the steps that `progress` does not count, and may raise to end it all, as that may.
+    `step` is called between the steps that `progress` does not count. Either may raise, which ends the run.
     """
+
+    def report(before: int, done: int) -> None:
+        progress(method.name, before + done, len(groups) * count)
+
     dataset, count = features.dataset, len(features.dataset)
     everything = features.records_of(np.arange(count), method.sources)
     # An encoder that learns nothing serves all splits.
@@ -84,8 +88,7 @@ def result_of(
         if method.learns:
             encoder = method.encoder(protocol.seed).fit(features.records_of(splits[0].train, method.sources))
         with VectorFile(scratch) as file:
-            stage = partial(_report, progress, method.name, number * count, len(groups) * count)
-            encode_into(file, encoder, everything, stage)
+            encode_into(file, encoder, everything, partial(report, number * count))
             kernel, row_bytes = file.kernel(step), file.row_bytes
             kernel = unit_kernel(kernel) if file.packed else kernel
         for split in splits:
@@ -93,10 +96,6 @@ def result_of(
             step()
     seconds = seconds_per_image(method, encoder, features, step)
     return summarised(dataset, method.name, outcomes, method.length, row_bytes, seconds, protocol.seed)
-
-
-def _report(progress: Progress, stage: str, before: int, total: int, done: int) -> None:
-    progress(stage, before + done, total)
 
 
 def _outcome(dataset: Dataset, split: Split, kernel: NDArray[np.float64], C: float) -> Outcome:

@@ -42,17 +42,9 @@ def pack_maps(
     """
     packed = np.stack([averaged_down(weights, MAX_CELLS) for weights in upper])
     rows, columns = packed.shape[1:]
-    header = {
-        "channels": len(packed),
-        "rows": rows,
-        "columns": columns,
-        "mapRows": upper.shape[1],
-        "mapColumns": upper.shape[2],
-        "signed": signed,
-        "side": framed.width,
-        "fieldRows": [list(span) for span in fields[0]],
-        "fieldColumns": [list(span) for span in fields[1]],
-    }
+    sizes = {"rows": rows, "columns": columns, "mapRows": upper.shape[1], "mapColumns": upper.shape[2]}
+    header: dict[str, Any] = {"channels": len(packed), **sizes, "signed": signed, "side": framed.width}
+    header |= {"fieldRows": [list(span) for span in fields[0]], "fieldColumns": [list(span) for span in fields[1]]}
     peak_row = statistics.peak_row * rows // upper.shape[1]
     peak_column = statistics.peak_column * columns // upper.shape[2]
     numbers = np.stack([statistics.peak, statistics.mean, statistics.energy_share]).astype("<f4")

@@ -10,16 +10,6 @@ and sizes in one.
 """
 
 from crosspool.methods.building import MethodSpec, parse_method, parse_method_specs, parse_methods
-from crosspool.methods.grammar import PRESETS
 from crosspool.methods.representation import Method, Part, parts_and_rest
 
-__all__ = [
-    "PRESETS",
-    "Method",
-    "MethodSpec",
-    "Part",
-    "parse_method",
-    "parse_method_specs",
-    "parse_methods",
-    "parts_and_rest",
-]
+__all__ = ["Method", "MethodSpec", "Part", "parse_method", "parse_method_specs", "parse_methods", "parts_and_rest"]
