@@ -60,7 +60,7 @@ def queue_of(gate, count, **options):
 
 
 @pytest.mark.parametrize("width", [1, 3])
-def test_its_width_comes_in_at_a_time_in_the_order_of_arrival(width):
+def test_as_many_as_its_width_enter_at_a_time_in_the_order_of_arrival(width):
     gate = FairSemaphore(width)
     threads = queue_of(gate, 6)
     for gone in range(6):
@@ -71,7 +71,7 @@ def test_its_width_comes_in_at_a_time_in_the_order_of_arrival(width):
     assert (gate.running, gate.waiting, len(gate.waits)) == (0, 0, 6)
 
 
-def test_all_learn_their_place_and_when_their_turn_has_come():
+def test_those_who_wait_are_told_their_place_and_when_their_turn_has_come():
     gate = FairSemaphore()
     threads = queue_of(gate, 4)
     for thread in threads:
