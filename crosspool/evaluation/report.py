@@ -118,11 +118,11 @@ def summarised(
     dataset: Dataset, name: str, outcomes: Sequence[Outcome], dimensions: int, row_bytes: int, seconds: float, seed: int
 ) -> MethodResult:
     """The measures, confusion matrix and costs of one method."""
-    main, *_ = measures_of(dataset)
-    measures = {
-        kind: _measured(dataset, measure, outcomes, seed, with_interval=kind == main)
-        for kind, measure in measures_of(dataset).items()
-    }
+    measures: dict[str, Measured] = {}
+    for kind, measure in measures_of(dataset).items():
+        values = [measure(dataset.targets[outcome.split.test], outcome.scores) for outcome in outcomes]
+        interval = None if measures else _interval(dataset, values, outcomes, measure, seed)  # of the first alone
+        measures[kind] = Measured(float(np.mean(values)), interval, tuple(values))
     confusion = correct = None
     if not dataset.multi_label:
         confusion = np.zeros((len(dataset.classes), len(dataset.classes)), np.int64)
@@ -132,14 +132,6 @@ def summarised(
             confusion += confusion_matrix(targets, predicted, len(dataset.classes))
             correct[number, outcome.split.test] = targets == predicted
     return MethodResult(name, measures, dimensions, row_bytes, seconds, confusion, correct, tuple(outcomes))
-
-
-def _measured(
-    dataset: Dataset, measure: Measure, outcomes: Sequence[Outcome], seed: int, *, with_interval: bool
-) -> Measured:
-    values = [measure(dataset.targets[outcome.split.test], outcome.scores) for outcome in outcomes]
-    interval = _interval(dataset, values, outcomes, measure, seed) if with_interval else None
-    return Measured(float(np.mean(values)), interval, tuple(values))
 
 
 def _interval(
