@@ -1,5 +1,7 @@
 """The strongest entries of a patch or of a block of P as a chart, and what it shares with other charts."""
 
+import re
+
 import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
@@ -22,7 +24,7 @@ def show_strongest_entries(vector: np.ndarray, pair: LayerPair, title: str, key:
     names = [entry_name(int(index), pair) for index in order]
     figure = go.Figure(entry_bars(vector[order], names, BAR_COLOUR))
     figure.update_xaxes(**entry_axis(names, pair))
-    figure.update_yaxes(title_text=title)
+    figure.update_yaxes(title_text=re.sub(r"_(\w+)", r"<sub>\1</sub>", title))
     figure.update_layout(height=300, margin=MARGIN, bargap=0.15, showlegend=False)
     show_chart(figure, key, f"Bar chart of the strongest of {len(vector):,} entries of {title}")
 
