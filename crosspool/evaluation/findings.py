@@ -73,13 +73,8 @@ def accuracy_json(findings: AccuracyFindings) -> dict[str, Any]:
     report = findings.report
     intervals = [result.measures[report.measure].interval for result in report.methods]
     interval = next((candidate for candidate in intervals if candidate is not None), None)
-    protocol = {
-        "splits": report.split_count,
-        **_attributes(report, "train_images", "test_images", "seed", "official"),
-        "C": findings.C,
-        "interval": None if interval is None else interval.method,
-        "level": None if interval is None else interval.level,
-    }
+    protocol = {"splits": report.split_count, **_attributes(report, "train_images", "test_images", "seed", "official")}
+    protocol |= {"C": findings.C, "interval": interval and interval.method, "level": interval and interval.level}
     return {
         **_attributes(report, "dataset", "images", "classes"),
         **_attributes(findings, "backbone", "weights", "framing"),
