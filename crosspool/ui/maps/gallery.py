@@ -27,20 +27,20 @@ def gallery(maps: ImageMaps, request: MapRequest, channel: int) -> None:
     link, state = visit_state(LinkState), visit_state(MapsState)
     views = ((link, LINK_VIEW), (state, GALLERY_VIEW))
 
-    def set_selected(value: float) -> None:
+    def on_select(value: float) -> None:
         select_channel(int(value))
 
-    def set_pins(channels: list[float]) -> None:
+    def on_pin(channels: list[float]) -> None:
         link.pins = ",".join(str(int(channel)) for channel in channels)
 
-    def set_view(view: dict[str, Any]) -> None:
+    def on_view(view: dict[str, Any]) -> None:
         for part, names in views:
             for name in names:
                 setattr(part, name, view[name])
         state.first, state.first_of = view["first"], request
 
     def keep_changes(changes: dict[str, Any]) -> None:
-        for part, callback in (("selected", set_selected), ("pins", set_pins), ("view", set_view)):
+        for part, callback in (("selected", on_select), ("pins", on_pin), ("view", on_view)):
             change = changes.get(part)
             if change is not None and change["revision"] > state.revisions[part]:
                 state.revisions[part] = change["revision"]
