@@ -18,7 +18,7 @@ export function beforeNextFrame(draw) {
 }
 
 // Where in an element a pointer is, [x, y] in parts of its width and height.
-export function pointIn(element, { clientX, clientY }) {
+export function pointOver(element, { clientX, clientY }) {
   const { left, top, width, height } = element.getBoundingClientRect();
   return [(clientX - left) / width, (clientY - top) / height];
 }

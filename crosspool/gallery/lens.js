@@ -1,7 +1,7 @@
 // The lens: the photo and one map enlarged, with the cell under the pointer, its weight and its receptive field. A box
 // drawn on the photo says what the maps should find.
 
-import { make, numberText, pointIn } from "./elements.js";
+import { make, numberText, pointOver } from "./elements.js";
 import { paint } from "./paint.js";
 
 const HINT = "Draw a box on the photo to find the maps that respond there. (Orange: what this cell can see.)";
@@ -80,7 +80,7 @@ export class Lens {
 
   // Where on the photo a pointer is, in parts of its side; outside, the nearest point.
   pointOf(event) {
-    return pointIn(this.photo, event).map((part) => Math.min(1, Math.max(0, part)));
+    return pointOver(this.photo, event).map((part) => Math.min(1, Math.max(0, part)));
   }
 
   startBox(event) {

@@ -1,6 +1,6 @@
 // The pinned maps, side by side.
 
-import { make, numberText, pointIn } from "./elements.js";
+import { make, numberText, pointOver } from "./elements.js";
 import { pixels } from "./paint.js";
 
 const SIDE = 150;
@@ -26,7 +26,7 @@ export class PinnedMaps {
     const canvas = make("canvas");
     const open = make("button", { type: "button", className: "open", onclick: () => gallery.select(channel) }, canvas);
     open.ariaLabel = `Pinned ${gallery.describe(channel).label}`;
-    open.onpointermove = (event) => gallery.hover(channel, ...pointIn(canvas, event));
+    open.onpointermove = (event) => gallery.hover(channel, ...pointOver(canvas, event));
     const unpin = make("button", { type: "button", className: "unpin", textContent: "×", onclick: () => gallery.pin(channel) });
     unpin.ariaLabel = `Unpin map ${channel}`;
     const range = ` ${isSigned ? numberText(-top) : "0"} to ${numberText(top)}`;

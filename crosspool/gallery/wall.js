@@ -2,7 +2,7 @@
 // one of its tiles is active: screen readers know this pattern, and tiles may come and go. The images of a row are on one
 // canvas, as a small canvas takes a browser as long as a wide one.
 
-import { beforeNextFrame, make, pointIn } from "./elements.js";
+import { beforeNextFrame, make, pointOver } from "./elements.js";
 import { pixels } from "./paint.js";
 
 // In pixels.
@@ -172,6 +172,6 @@ export class Wall {
   onHover(event) {
     const tile = event.target.closest(".tile");
     if (!tile) return;
-    this.gallery.hover(tile.channel, ...pointIn(tile.image, event));
+    this.gallery.hover(tile.channel, ...pointOver(tile.image, event));
   }
 }
