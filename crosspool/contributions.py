@@ -34,6 +34,14 @@ from crosspool.methods import parts_and_rest
 from crosspool.pooled_parts import PartContributions, PooledPart, Vector, pooled_part
 
 TOLERANCE = 1e-4  # the share of the score by which the sum of the parts may differ from it
+ABOUT_FROZEN = (
+    "Contributions add up to the score with the normalisation frozen at this image. They do not say what the score "
+    "would be without a channel or a position."
+)
+ABOUT_EXACT = (
+    "These contributions are exact: the classifier averages each map, so without a channel the score loses exactly "
+    "that channel's contribution."
+)
 
 
 @dataclass(frozen=True)
@@ -143,6 +151,12 @@ class Explanation:
     def predicted(self) -> str:
         """The class with the highest score."""
         return self.classifier.classes[int(self.scores.argmax())]
+
+    @property
+    def normalises(self) -> bool:
+        """Whether anything follows the pooling, so that it has to be frozen; else the contributions are exact."""
+        encoders, rest = parts_and_rest(self.classifier.encoder)
+        return bool(rest) or any(len(encoder.steps) > 1 for encoder in encoders)
 
     def contributions(self, positive: str | None = None, against: str | None = None) -> Contributions:
         """What adds up to the score of a class (None: the predicted one), or to its lead over the class `against`.

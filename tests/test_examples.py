@@ -3,6 +3,9 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SNIPPETS = re.findall(
@@ -19,12 +22,14 @@ def test_the_notebook_has_the_code_of_the_readme() -> None:
 
 def test_the_code_runs_in_any_folder_and_prints_what_it_says(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
-    names: dict[str, object] = {}
+    names: dict[str, Any] = {}
     for number, snippet in enumerate(SNIPPETS, 1):
         exec(compile(snippet, f"README.md, Python code {number}", "exec"), names)
-    shapes, sums, parts, prediction = capsys.readouterr().out.splitlines()
+    shapes, sums, parts, scores = capsys.readouterr().out.splitlines()
     assert f"  # {shapes}\n" in SNIPPETS[0]
     assert sums.endswith(" True")
     assert parts == "(1280, 7, 7) (7, 7)"
-    assert "tiger cat" in prediction
+    before, after = map(float, scores.split())
+    lost = names["explanation"].contributions("tiger cat").channels[[112, 977]].sum()
+    assert before - after == pytest.approx(lost, rel=1e-5)  # exactly, as the network's classes read plain means
     assert getattr(names["X"], "shape", None) == (8, 81920)

@@ -82,6 +82,7 @@ def explain_command(
     subject = _subject(explanation, name, against, similar_to)
     title = f"{Path(image).name}: {subject} · {classifier.method.name} · {network.title}"
     document = _document(parts, subject, top)
+    caution = contributions.ABOUT_FROZEN if explanation.normalises else contributions.ABOUT_EXACT
     if similar_to is None:
         document["scores"] = _scores(explanation, explanation.scores)
     if removed is not None:
@@ -94,11 +95,12 @@ def explain_command(
     if path is not None:
         largest = max(source.size for source in classifier.method.sources)
         framed = frame_image(source_image, network.spec.preprocessing, largest, classifier.method.framing)
-        _write(path, framed, parts, title, top, json_module.dumps({**settings, "what": subject}))
+        captions = {"title": title, "caution": caution}
+        _write(path, framed, parts, captions, top, json_module.dumps({**settings, "what": subject}))
     if json:
         print_json({**settings, **document})
         return
-    _print(title, document)
+    _print(title, document, caution)
     if trained_on:
         print_wrapped(f"\n{TRAINED_ON}")
     if out is not None:
@@ -162,7 +164,9 @@ def _channel(contributions: "Contributions", index: int) -> dict[str, Any]:
     return {"index": index, "part": part.name, "channel": number, **sums, "row": row, "column": column}
 
 
-def _write(path: Path, framed: "Image", contributions: "Contributions", title: str, top: int, settings: str) -> None:
+def _write(
+    path: Path, framed: "Image", contributions: "Contributions", captions: dict[str, str], top: int, settings: str
+) -> None:
     """Write the file that the suffix of `path` names, with the settings in it except in a table."""
     import numpy as np
 
@@ -184,14 +188,12 @@ def _write(path: Path, framed: "Image", contributions: "Contributions", title: s
             with temporary.open("wb") as file:
                 np.savez(file, allow_pickle=False, **arrays)
         else:
-            about = {"Title": title, "Subject" if kind == ".pdf" else "Description": settings}
-            sheet = evidence_sheet(framed, contributions, title=title, top=top)
+            about = {"Title": captions["title"], "Subject" if kind == ".pdf" else "Description": settings}
+            sheet = evidence_sheet(framed, contributions, **captions, top=top)
             temporary.write_bytes(figure_bytes(sheet, kind[1:], about))
 
 
-def _print(title: str, document: dict[str, Any]) -> None:
-    from crosspool.drawing.evidence_sheet import ABOUT_FROZEN
-
+def _print(title: str, document: dict[str, Any], caution: str) -> None:
     channels, check = document["channels"], document["check"]
     print_wrapped(printable(title))
     typer.echo()
@@ -213,7 +215,7 @@ def _print(title: str, document: dict[str, Any]) -> None:
     typer.echo()
     print_wrapped(
         f"Score {document['score']:.6g}, of which the intercept is {document['intercept']:.4g}. Summed by channel "
-        f"{check['by_channel']:.6g}{positions}: {verdict}, within {check['error']:.1g} of the score. {ABOUT_FROZEN}"
+        f"{check['by_channel']:.6g}{positions}: {verdict}, within {check['error']:.1g} of the score. {caution}"
     )
     removed = document.get("without", {}).get("scores", [])
     for heading, scores in (("Highest scores", document.get("scores", [])), ("Without these channels", removed)):

@@ -14,10 +14,6 @@ from crosspool.drawing.style import any_script
 SIDE = 224  # pixels of each image
 COLUMNS = 4  # of channels, in pairs of a weighting map and its evidence
 FOR, AGAINST = "#B2182B", "#2166AC"  # the ends of the diverging colours
-ABOUT_FROZEN = (
-    "Contributions add up to the score with the normalisation frozen at this image. They do not say what the score "
-    "would be without a channel or a position."
-)
 
 
 def strongest_channels(contributions: Contributions, top: int) -> list[int]:
@@ -27,8 +23,10 @@ def strongest_channels(contributions: Contributions, top: int) -> list[int]:
     return [int(index) for index in order if channels[index] != 0]
 
 
-def evidence_sheet(framed: Image.Image, contributions: Contributions, *, title: str, top: int = 8) -> Figure:
-    """What adds up to a score, over the image that the network saw.
+def evidence_sheet(
+    framed: Image.Image, contributions: Contributions, *, title: str, caution: str, top: int = 8
+) -> Figure:
+    """What adds up to a score, over the image that the network saw; below it stands `caution`.
 
     Above are the image, the evidence of all channels over it, and the contributions of the `top` channels; below are
     the weighting map and the evidence of each of these. All channels share a scale of evidence; their sum has another.
@@ -48,7 +46,7 @@ def evidence_sheet(framed: Image.Image, contributions: Contributions, *, title: 
         _show_bars(bar_axes, contributions, chosen)
         if lower:
             _show_channels(lower[0], small, contributions, chosen)
-        figure.supxlabel(f"{_check(contributions)} {ABOUT_FROZEN}", fontsize=8, wrap=True, x=0.01, ha="left")
+        figure.supxlabel(f"{_check(contributions)} {caution}", fontsize=8, wrap=True, x=0.01, ha="left")
     return figure
 
 

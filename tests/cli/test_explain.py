@@ -124,6 +124,20 @@ def test_all_numbers_as_an_npz(works, model, red, tmp_path) -> None:
     assert settings["image"]["name"] == "red.png"
 
 
+def test_what_a_contribution_means_depends_on_the_normalisation(works, lite0, red, tmp_path) -> None:
+    exact = "without a channel the score loses exactly that channel's contribution"
+    frozen = "They do not say what the score would be without a channel or a position"
+    own = " ".join(works("explain", red).split())
+    assert exact in own
+    assert frozen not in own
+    dataset, method = tints(), parse_method("cl@128", lite0.architecture)
+    features = Features(dataset, lite0, method.sources, ArrayCache(tmp_path / "cache"))
+    train_classifier(dataset, features, method).save(tmp_path / "cl.safetensors")
+    trained = " ".join(works("explain", red, "--model", tmp_path / "cl.safetensors").split())
+    assert frozen in trained
+    assert exact not in trained
+
+
 @pytest.mark.parametrize("kind", ["png", "pdf", "svg"])
 def test_a_figure(works, tmp_path, kind) -> None:
     out = tmp_path / f"why.{kind}"

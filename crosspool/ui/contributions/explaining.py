@@ -16,7 +16,6 @@ from crosspool.contributions import Contributions, Explanation, explanation_of
 from crosspool.errors import ModelError
 from crosspool.features import compute_record
 from crosspool.framing import Framing, frame_image
-from crosspool.methods import parts_and_rest
 from crosspool.pooled_parts import Vector
 from crosspool.ui.comparison.result import Comparison
 from crosspool.ui.maps.large_images import enlarged
@@ -61,12 +60,6 @@ class ExplainedClassifier:
     def identity(self) -> Hashable:
         """What tells it from other classifiers; the network's own classes are the same however often they are made."""
         return id(self.model) if self.is_trained else (self.network, self.model.method.sources)
-
-    @property
-    def normalises(self) -> bool:
-        """Whether anything follows the pooling, so that it has to be frozen."""
-        encoders, rest = parts_and_rest(self.model.encoder)
-        return bool(rest) or any(len(encoder.steps) > 1 for encoder in encoders)
 
 
 @dataclass(frozen=True, eq=False)

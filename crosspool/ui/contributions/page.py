@@ -54,7 +54,8 @@ def _show_explanation(
     evidence.answer_headline(view)
     evidence.whole_image(view, baseline, explained_baseline)
     st.caption(wording.check_sentence(view.contributions))
-    st.caption(wording.caution_sentence(normalises=classifier.normalises, positions=view.selected is not None))
+    normalises = explained.explanation.normalises
+    st.caption(wording.caution_sentence(normalises=normalises, positions=view.selected is not None))
     evidence.one_channel(view)
     ranked_channels(view)
     channel_table_section(view)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from crosspool.contributions import TOLERANCE, Contributions
+from crosspool.contributions import ABOUT_EXACT, TOLERANCE, Contributions
 from crosspool.grids import Size
 from crosspool.pooled_parts import Vector
 from crosspool.text import plural
@@ -80,8 +80,7 @@ def caution_sentence(*, normalises: bool, positions: bool) -> str:
         "The normalisation after pooling is frozen at what it does to this image. So a contribution is what a channel "
         "adds to this score as it stands, not what the score would lose without the channel: for that, untick it below."
         if normalises
-        else "These contributions are exact: the classifier averages each map, so without a channel the score loses "
-        "exactly that channel's contribution."
+        else ABOUT_EXACT
     )
     if not positions:
         return frozen

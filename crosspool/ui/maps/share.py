@@ -142,12 +142,15 @@ def _pooling_code(request: MapRequest, image: SourceImage) -> str:
     framing = f", framing={request.framing!r}" if request.framing != "crop" else ""
     signed = ", signed=True" if request.signed else ""
     border = f", border={request.border!r}" if request.border != "zero" else ""
-    imports, shrink = "import crosspool\n", ""
+    imports, shrink, file = "import crosspool\n", "", repr(image.file)
+    if image.sample:  # wherever crosspool is installed
+        imports += "from crosspool.samples import samples\n"
+        file = f"next(photo.path for photo in samples() if photo.id == {image.sample!r})"
     if image.shrunk:
         imports += "from crosspool.images import shrunk_file\n"
         shrink = f"image = crosspool.load_image(shrunk_file(image, {LONGEST_SIDE}))  # as the page does on receipt\n"
     return f"""{imports}
-image = crosspool.load_image({image.file!r})
+image = crosspool.load_image({file})
 {shrink}backbone = crosspool.load_backbone({request.backbone!r}{weights})
 pair = backbone.architecture.pair({request.pair!r})
 maps = backbone.activations(image, pair, size={request.size}{framing}{signed})

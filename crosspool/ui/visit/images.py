@@ -118,8 +118,8 @@ def _sample_images() -> tuple[SourceImage, ...]:
 def _sample_image(sample: SamplePhoto) -> SourceImage:
     data = sample.path.read_bytes()
     stored = stored_image(data, sample.title, STORAGE_FORMAT)
-    file, url = f"assets/samples/{sample.path.name}", jpeg_url(stored.thumbnail)
-    return SourceImage(image_hash(data), sample.title, file, sample.alt, stored.file, stored.shrunk, url, sample.id)
+    key, file, url = image_hash(data), sample.path.name, jpeg_url(stored.thumbnail)
+    return SourceImage(key, sample.title, file, sample.alt, stored.file, stored.shrunk, url, sample.id)
 
 
 def _visitors_image(data: bytes, title: str) -> SourceImage:
