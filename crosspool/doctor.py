@@ -139,7 +139,7 @@ def _embedded_weights(name: str) -> Check:
     return Check(name, "fail", f"{file}: {state}", f"Install them again: {advice}")
 
 
-def _cache(name: str) -> Check:
+def _weights_folder(name: str) -> Check:
     from crosspool.backbones.weights import cache_folder
 
     folder = cache_folder()
@@ -231,7 +231,7 @@ CHECKS: tuple[tuple[str, Callable[[str], Check]], ...] = (
     ("torchvision operators", _operators),
     ("device", _device),
     ("embedded weights", _embedded_weights),
-    ("cache", _cache),
+    ("weights folder", _weights_folder),
     ("cached weights", _cached_weights),
     ("trial run", _trial),
     ("image formats", _image_formats),

@@ -104,8 +104,8 @@ def test_broken_embedded_weights_fail(tmp_path, monkeypatch, content, state) -> 
 
 
 def test_an_absent_cache_is_fine_and_is_not_created(empty_cache) -> None:
-    assert only(doctor._cache).state == "ok"
-    assert str(empty_cache) in only(doctor._cache).found
+    assert only(doctor._weights_folder).state == "ok"
+    assert str(empty_cache) in only(doctor._weights_folder).found
     assert only(doctor._cached_weights).found.startswith("none yet")
     assert not empty_cache.exists()
 
@@ -113,7 +113,7 @@ def test_an_absent_cache_is_fine_and_is_not_created(empty_cache) -> None:
 def test_a_cache_that_cannot_be_written_is_a_warning(tmp_path, monkeypatch) -> None:
     (tmp_path / "file").write_bytes(b"")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "file"))
-    check = only(doctor._cache)
+    check = only(doctor._weights_folder)
     assert check.state == "warn"
     assert "TORCH_HOME" in check.advice
 
@@ -125,7 +125,7 @@ def test_damaged_and_unfinished_downloads_are_found(empty_cache) -> None:
     damaged = only(doctor._cached_weights)
     assert (damaged.state, damaged.found) == ("fail", "damaged: alexnet")
     assert "crosspool fetch alexnet" in damaged.advice
-    unfinished = only(doctor._cache)
+    unfinished = only(doctor._weights_folder)
     assert unfinished.state == "warn"
     assert "vgg16-1234.pthx.partial" in unfinished.advice
 
