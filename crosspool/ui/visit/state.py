@@ -14,7 +14,6 @@ from functools import partial
 from typing import Any, TypedDict, TypeVar, cast
 
 import streamlit as st
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from crosspool.ui.runtime.background import BackgroundJob
 from crosspool.ui.runtime.quota import ImageOwner
@@ -52,16 +51,15 @@ P = TypeVar("P", bound=VisitPart)
 
 @dataclass
 class VisitState:
-    """The parts of one visit, the visitor whose images they hold, and the state of widgets by their keys.
+    """The parts of one visit, and the visitor whose images they hold.
 
-    `emptied` is how often an uploader was emptied, `pages` the page on which a widget was last drawn. `just_forgotten`
-    is whether images were forgotten and the visitor has not been told yet.
+    `emptied` is how often each uploader was emptied, by its key. `just_forgotten` is whether images were forgotten and
+    the visitor has not been told yet.
     """
 
     visitor: ImageOwner = field(default_factory=ImageOwner)
     parts: dict[type[VisitPart], VisitPart] = field(default_factory=dict)
     emptied: Counter[str] = field(default_factory=Counter)
-    pages: dict[str, str] = field(default_factory=dict)
     just_forgotten: bool = False
 
     def part(self, kind: type[P]) -> P:
@@ -129,14 +127,10 @@ def bound(part: VisitPart, name: str, *, shown: Any = None, then: Callable[[], N
 def bound_value(key: str, value: T, keep: Callable[[T], None]) -> Binding:
     """Tie a widget to any other value: it shows `value`, and `keep(new)` is called with what is chosen instead.
 
-    The browser is only sent a value that it does not show yet, so as not to overwrite what is being typed. To
-    Streamlit, widgets with the same key on two pages are two widgets.
+    The value is sent with every run: a browser that draws only the last of several quick runs would else start the
+    widget at its lowest value, and choose that.
     """
-    context, pages = get_script_run_ctx(), current_visit().pages
-    page = context.page_script_hash if context is not None else ""
-    if pages.get(key) != page or key not in st.session_state or st.session_state[key] != value:
-        st.session_state[key] = value
-    pages[key] = page
+    st.session_state[key] = value
     return Binding(key=key, on_change=lambda: keep(st.session_state[key]))
 
 
