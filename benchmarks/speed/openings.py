@@ -1,7 +1,7 @@
-"""How long a class waits that opens the app at the same moment: `python -m benchmarks.speed.openings`.
+"""How long visitors wait who open the app at the same moment: `python -m benchmarks.speed.openings`.
 
-A new server is asked as soon as it is ready: first by visitors one after the other, then by all at once. One page takes
-one core, whoever opens it; so the limit is the time of one page times the number of visitors.
+A new server is asked as soon as it is ready: first by visitors one after the other, then by all at once. Each page
+takes one core, so the limit is the time of one page times the number of visitors.
 """
 
 import asyncio

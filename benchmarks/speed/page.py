@@ -89,7 +89,7 @@ def print_presses(size: int, rounds: int) -> None:
     app, backbone = AppTest.from_file(ROOT / "app.py", default_timeout=300), load_backbone(DEFAULT)
     app.query_params["size"] = str(size)
     app.run()
-    set_log_level("ERROR")  # else Streamlit, set up by this run, says at every press that there is no browser
+    set_log_level("ERROR")  # else Streamlit warns at every press that no browser is connected
     runs: list[dict[str, float]] = []
     for sample in [*samples()[:2], *rounds * samples()]:  # the first two warm up
         run = press_times(app, sample)
