@@ -24,6 +24,7 @@ from crosspool.errors import (
 
 if TYPE_CHECKING:
     from crosspool.backbones import Backbone, architecture, backbone_specs, load_backbone
+    from crosspool.channel_meaning import ChannelClasses, channel_classes
     from crosspool.classifiers import load_classifier, own_classifier
     from crosspool.contributions import explain
     from crosspool.datasets import open_dataset
@@ -38,6 +39,7 @@ __version__ = "0.1.0"
 
 _LAZY = {  # names that are imported when they are first used, by their module
     "backbones": ("Backbone", "architecture", "backbone_specs", "load_backbone"),
+    "channel_meaning": ("ChannelClasses", "channel_classes"),
     "classifiers": ("load_classifier", "own_classifier"),
     "contributions": ("explain",),
     "datasets": ("open_dataset",),
@@ -52,6 +54,7 @@ _LAZY = {  # names that are imported when they are first used, by their module
 __all__ = [
     "Backbone",
     "BackboneError",
+    "ChannelClasses",
     "CrosspoolError",
     "DatasetError",
     "ImageError",
@@ -62,6 +65,7 @@ __all__ = [
     "SettingError",
     "architecture",
     "backbone_specs",
+    "channel_classes",
     "channel_statistics",
     "compute_record",
     "cross_layer_pool",

@@ -23,6 +23,7 @@ from crosspool.errors import CrosspoolError, ModelError
 from crosspool.features import compute_record
 from crosspool.framing import Framing, Source
 from crosspool.methods import Method, Part, parse_method
+from crosspool.tracing import Layout
 
 # Training never comes near these; beyond them, products of a file's numbers may be NaN. Components have unit length.
 LARGEST = {"weights": 1e12, "intercept": 1e12, "mean_": 1e4, "components_": 2.0}
@@ -138,6 +139,30 @@ def own_classifier(backbone: Backbone, size: int | None = None, framing: Framing
         (1, 1000)
     """
     layout = backbone.architecture.layout(size)
+    layer = last_layer(backbone, layout)
+    size = layout.input_size
+    source, averaged = (Source(node, size, "whole", framing) for node in (layer.mean, layer.map))
+    part = Part(INPUT, (source,), (("mean", MeanOverViews(source)),), layer.weights.shape[1], averaged)
+    method = Method(OWN_CLASSES, (part,), None)
+    settings = OwnSettings(**shared_settings(backbone, OWN_CLASSES, framing), multi_label=False, size=size)
+    return LinearClassifier(method, method.encoder(), backbone.classes, layer.weights, layer.intercept, settings)
+
+
+@dataclass(frozen=True)
+class LastLayer:
+    """A network's last layer, where it reads the mean of a map: the scores are `weights @ mean + intercept`.
+
+    `map` and `mean` are the nodes that yield the map and its mean; `weights` is (L, K), `intercept` (L,).
+    """
+
+    map: str
+    mean: str
+    weights: NDArray[np.float32]
+    intercept: NDArray[np.float64]
+
+
+def last_layer(backbone: Backbone, layout: Layout) -> LastLayer:
+    """The layer that gives a network's classes their scores. Raises ModelError if it reads no mean of a map."""
     layers = fully_connected_layers(layout)
     first, last = layers[0], layers[-1]
     if len(layers) > 2 or first.map is None or last.node != layout.output:
@@ -146,18 +171,13 @@ def own_classifier(backbone: Backbone, size: int | None = None, framing: Framing
             f"{problem}, as its last layer does not read the mean of a map; "
             "train a classifier, or choose another network."
         )
-    size = layout.input_size
-    source, averaged = (Source(node, size, "whole", framing) for node in (first.node, first.map))
-    part = Part(INPUT, (source,), (("mean", MeanOverViews(source)),), layout.shapes[first.node][1], averaged)
-    method = Method(OWN_CLASSES, (part,), None)
-    if first is last:
-        weights, intercept = np.eye(len(backbone.classes), dtype=np.float32), np.zeros(len(backbone.classes))
-    else:
-        layer = backbone.model.get_submodule(last.id)
-        assert isinstance(layer, nn.Linear)
-        weights, intercept = layer.weight.cpu().numpy(), layer.bias.cpu().numpy().astype(np.float64)
-    settings = OwnSettings(**shared_settings(backbone, OWN_CLASSES, framing), multi_label=False, size=size)
-    return LinearClassifier(method, method.encoder(), backbone.classes, weights, intercept, settings)
+    if first is last:  # the map's channels are the classes
+        count = len(backbone.classes)
+        return LastLayer(first.map, first.node, np.eye(count, dtype=np.float32), np.zeros(count))
+    layer = backbone.model.get_submodule(last.id)
+    assert isinstance(layer, nn.Linear)
+    weights, intercept = layer.weight.cpu().numpy(), layer.bias.cpu().numpy().astype(np.float64)
+    return LastLayer(first.map, first.node, weights, intercept)
 
 
 def unit_vectors(encoded: NDArray[Any]) -> NDArray[Any]:

@@ -1,0 +1,141 @@
+"""The classes that a channel speaks for and against, where a network's classes read the mean of the upper map.
+
+There a class's score is s = w . mean(A) + b, so a channel k adds w_k times its mean, whatever the image is: w_k alone
+says how much each class makes of the channel. Nothing is estimated, and no image is needed. It is not the whole meaning
+of a channel: where many channels share the work, as in EfficientNet-Lite0, no class hangs on a single one of them.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import fx
+
+from crosspool.backbones import Backbone
+from crosspool.classifiers import last_layer
+from crosspool.errors import ModelError
+from crosspool.layer_pairs import LayerPair
+from crosspool.tracing import Layout
+
+
+class ClassWeight(NamedTuple):
+    """A class, and the weight that it gives to a channel's mean."""
+
+    label: str
+    weight: float
+
+
+@dataclass(frozen=True)
+class ChannelClasses:
+    """What a network's classes make of the channels of a layer pair's upper map.
+
+    Attributes:
+        classes: The names of the L classes.
+        weights: The weight that each class gives to the mean of each channel, (L, K).
+
+    Example:
+        >>> import crosspool
+        >>> meaning = crosspool.channel_classes(crosspool.load_backbone())
+        >>> [label for label, weight in meaning.speaks_for(112)]
+        ['butternut squash', 'spaghetti squash', 'plunger']
+    """
+
+    classes: tuple[str, ...]
+    weights: NDArray[np.float32]
+
+    def speaks_for(self, channel: int, count: int = 3) -> list[ClassWeight]:
+        """The classes whose scores a channel raises most.
+
+        Args:
+            channel: Its number, from 0.
+            count: How many classes at most.
+
+        Returns:
+            list: `ClassWeight`s, (label, weight), the largest weight first; all are positive.
+
+        Example:
+            >>> import crosspool
+            >>> crosspool.channel_classes(crosspool.load_backbone()).speaks_for(112, count=1)[0].label
+            'butternut squash'
+        """
+        return self._extreme(channel, count, sign=1)
+
+    def speaks_against(self, channel: int, count: int = 3) -> list[ClassWeight]:
+        """The classes whose scores a channel lowers most.
+
+        Args:
+            channel: Its number, from 0.
+            count: How many classes at most.
+
+        Returns:
+            list: `ClassWeight`s, (label, weight), the most negative weight first; all are negative.
+
+        Example:
+            >>> import crosspool
+            >>> crosspool.channel_classes(crosspool.load_backbone()).speaks_against(112, count=1)[0].label
+            'tiger'
+        """
+        return self._extreme(channel, count, sign=-1)
+
+    def _extreme(self, channel: int, count: int, sign: int) -> list[ClassWeight]:
+        weights = self.weights[:, channel]
+        order = np.argsort(-sign * weights, kind="stable")[:count].tolist()
+        return [ClassWeight(self.classes[k], float(weights[k])) for k in order if sign * weights[k] > 0]
+
+
+def channel_classes(backbone: Backbone, pair: LayerPair | str | None = None) -> ChannelClasses:
+    """The classes that each channel of a layer pair's upper map speaks for and against, from the last layer's weights.
+
+    A class's score is the sum over the channels of weight times mean of the map, plus the class's intercept. It is the
+    mean of the map as the network computes it: of a layer with negative values, the signed one.
+
+    Args:
+        backbone: The network.
+        pair: A pair of this network, or its id; None stands for the last one.
+
+    Returns:
+        ChannelClasses: The weights, (L, K), with `speaks_for(channel)` and `speaks_against(channel)`.
+
+    Raises:
+        LayerPairError: The network has no such pair.
+        ModelError: The network's classes do not read the mean of this pair's upper map; the sentence says why.
+
+    Example:
+        >>> import crosspool
+        >>> meaning = crosspool.channel_classes(crosspool.load_backbone(), "conv_head")
+        >>> meaning.weights.shape
+        (1000, 1280)
+
+    References:
+        The weights of class activation maps (Zhou et al., CVPR 2016), read by channel instead of by class.
+    """
+    network = backbone.architecture
+    if not isinstance(pair, LayerPair):
+        pair = network.default_pair if pair is None else network.pair(pair)
+    layout = network.layout()
+    layer = last_layer(backbone, layout)
+    first = _first_channel(layout.node(layer.map), pair.upper, layout)
+    if first is None:
+        title = backbone.spec.title
+        raise ModelError(f"The classes of {title} read the mean of another map than that of {pair.label}.")
+    return ChannelClasses(backbone.classes, layer.weights[:, first : first + pair.upper_channels])
+
+
+def _first_channel(joined: fx.Node, name: str, layout: Layout) -> int | None:
+    """Where the channels of the map `name` begin in another: 0 if that is the same map, None if they are not in it.
+
+    A map contains others unchanged where it is their concatenation, as at the end of an Inception network.
+    """
+    if joined.name == name:
+        return 0
+    if joined.target is not torch.cat or joined.args[1:] != (1,):
+        return None
+    start = 0
+    for part in joined.all_input_nodes:
+        inside = _first_channel(part, name, layout)
+        if inside is not None:
+            return start + inside
+        start += layout.shapes[part.name][1]
+    return None
