@@ -15,7 +15,8 @@ from crosspool.backbones import load_backbone
 from crosspool.images import load_image
 from crosspool.samples import samples
 from crosspool.ui.maps import survey
-from crosspool.ui.maps.across import AcrossState, ImageOrder, strongest_first
+from crosspool.ui.maps.across import ImageOrder, strongest_first
+from crosspool.ui.maps.surveying import SurveyState
 from crosspool.ui.runtime import maps as compute
 from crosspool.ui.runtime.quota import image_hash
 from crosspool.ui.runtime.shared_cache import SharedCache
@@ -81,7 +82,7 @@ def opened(**params):
 def surveyed(app):
     """The page once the button was pressed and all maps are computed."""
     app = checked(app.button(key="across-look").click().run())
-    assert state_of(app, AcrossState).survey.wait(LONG)
+    assert state_of(app, SurveyState).survey.wait(LONG)
     return checked(app.run())
 
 
@@ -250,7 +251,7 @@ def test_a_sample_that_was_uploaded_is_one_image():
     app = pick(checked(app.run()), "set", "both")
     assert titles(app) == ["mine", "mine", *(entry.title for entry in samples()[1:])]
     app = surveyed(app)
-    progress = state_of(app, AcrossState).survey.progress
+    progress = state_of(app, SurveyState).survey.progress
     assert progress.total == progress.done == len(NAMES)
     assert app.button(key="across-look").label == f"All {len(NAMES) + 1} computed"
 
@@ -320,7 +321,7 @@ def until(condition):
 def test_results_come_one_by_one_until_the_survey_is_cancelled(held):
     app = checked(opened().button(key="across-look").click().run())
     held.release(2)
-    under_way = state_of(app, AcrossState).survey
+    under_way = state_of(app, SurveyState).survey
     until(lambda: under_way.progress.done == 2)
     app = checked(app.run())
     (bar,) = app.get("progress")
@@ -338,11 +339,11 @@ def test_results_come_one_by_one_until_the_survey_is_cancelled(held):
 
 def test_other_settings_end_the_survey(held):
     app = checked(opened().button(key="across-look").click().run())
-    under_way = state_of(app, AcrossState).survey
+    under_way = state_of(app, SurveyState).survey
     state_of(app, LinkState).framing = "squash"
     app = checked(app.run())
     assert not under_way.running
-    assert state_of(app, AcrossState).survey is None
+    assert state_of(app, SurveyState).survey is None
     held.release()
     assert under_way.wait(LONG)
     assert under_way.progress.done == 0

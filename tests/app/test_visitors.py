@@ -13,8 +13,8 @@ from streamlit.testing.v1 import AppTest
 from benchmarks.harness.session import state_of, visit_of
 from crosspool.text import csv_text, printable
 from crosspool.ui.comparison.state import ComparisonState
-from crosspool.ui.maps.across import AcrossState
 from crosspool.ui.maps.selection import MapsState
+from crosspool.ui.maps.surveying import SurveyState
 from crosspool.ui.runtime.background import BackgroundJob
 from crosspool.ui.runtime.server import Server, use_server
 from crosspool.ui.runtime.settings import ServerSettings
@@ -253,11 +253,11 @@ def test_forgetting_is_offered_beside_labelled_images_and_beside_other_ones():
 def test_forgetting_cancels_jobs():
     app = upload(visit(**SMALL), ("one.png", png(noise(1))))
     jobs = [BackgroundJob(lambda step: None, task="a test", advice="") for _ in range(2)]
-    state_of(app, ComparisonState).job, state_of(app, AcrossState).survey = jobs
+    state_of(app, ComparisonState).job, state_of(app, SurveyState).survey = jobs
     app = checked(app.button(key="forget-images").click().run())
     assert all(job.cancelled for job in jobs)
     assert state_of(app, ComparisonState).job is None
-    assert state_of(app, AcrossState).survey is None
+    assert state_of(app, SurveyState).survey is None
 
 
 @pytest.mark.parametrize("length", [254, 255, 256, 3000])

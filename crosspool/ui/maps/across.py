@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -12,21 +13,18 @@ from crosspool.drawing.rendering import ColourRange, Look, quantise
 from crosspool.gallery.mapset import colour_tables
 from crosspool.ui.maps.large_images import colour_scale
 from crosspool.ui.maps.selection import pinned_channels, select_channel
-from crosspool.ui.maps.survey import ImageSet, ImageSummary, Survey, SurveyImage, image_sets, image_summary
+from crosspool.ui.maps.survey import ImageSet, ImageSummary
+from crosspool.ui.maps.surveying import Row, SurveyState, choose_image_set, surveyed
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest
 from crosspool.ui.runtime.quota import ImageHash
-from crosspool.ui.runtime.server import current_server
-from crosspool.ui.visit.choose_labelled import show_problems
 from crosspool.ui.visit.images import SourceImage
-from crosspool.ui.visit.state import VisitPart, about_images, choose_option, plain, visit_state
+from crosspool.ui.visit.state import VisitPart, choose_option, plain, visit_state
 from crosspool.ui.widgets.browser import component
 from crosspool.ui.widgets.text import number
 
 TOP_IMAGES = 12  # shown of a labelled set
-WATCH_SECONDS = 1.0
 
 ImageOrder = Literal["given", "peak", "mean"]
-Row = tuple[SurveyImage, ImageSummary | None]  # None for an image that is not computed yet
 ORDERS: dict[ImageOrder, str] = {"given": "as listed", "peak": "by peak", "mean": "by mean weight"}
 MEASURES: dict[ImageOrder, str] = {"peak": "peak", "mean": "mean weight"}
 
@@ -35,15 +33,9 @@ _draw = component("ui/maps/across", '<div class="across"></div>')
 
 @dataclass
 class AcrossState(VisitPart):
-    """Which images are shown and in which order ("" until one is chosen), and the survey that computes their maps.
+    """In which order the images are shown ("" until one is chosen)."""
 
-    `image_chosen` is whether another image was just made the page's by a click, which only a full run shows.
-    """
-
-    across_set: str = plain("")
     across_order: str = plain("")
-    survey: Survey | None = about_images(None)
-    image_chosen: bool = plain(False)
 
 
 def across(chosen: SourceImage, request: MapRequest, maps: ImageMaps, channel: int, look: Look) -> None:
@@ -52,50 +44,18 @@ def across(chosen: SourceImage, request: MapRequest, maps: ImageMaps, channel: i
     channels = pins if channel in pins else [channel, *pins]  # columns stay while one of them is selected
     title = "Map" if len(channels) == 1 else "Maps"
     st.header(f"{title} {', '.join(map(str, channels))} on other images", anchor=False)
-    sets, state = image_sets(request, maps), visit_state(AcrossState)
     with st.container(horizontal=True, gap="medium"):
-        default = "yours" if "yours" in sets and len(sets["yours"].images) > 1 else "samples"
-        titles = {name: image_set.title for name, image_set in sets.items()}
-        image_set = sets[choose_option("Images", titles, state, "across_set", default)]
+        image_set = choose_image_set(request, maps)
         orders = {key: text for key, text in ORDERS.items() if key != "given" or not image_set.ranked}
-        order = choose_option("Order", orders, state, "across_order")
-    survey = _survey_of(image_set)
-    if survey is not None and survey.running:
-        st.fragment(_grid, run_every=WATCH_SECONDS)(chosen, image_set, channel, channels, look, order, watched=True)
-    else:
-        with st.container():  # which a fragment has, too, so that everything keeps its place
-            _grid(chosen, image_set, channel, channels, look, order, watched=False)
+        order = choose_option("Order", orders, visit_state(AcrossState), "across_order")
+    surveyed(image_set, partial(_draw_rows, chosen, image_set, channels, channel, look, order))
 
 
-def _survey_of(image_set: ImageSet) -> Survey | None:
-    """The survey of this session if it is of these images; one of others is ended."""
-    state = visit_state(AcrossState)
-    if state.survey is not None and not state.survey.requests <= {image.request for image in image_set.images}:
-        state.survey.cancel()
-        state.survey = None
-    return state.survey
-
-
-def _start_survey(images: Sequence[SurveyImage]) -> None:
-    visit_state(AcrossState).survey = Survey(current_server(), images)
-
-
-def _grid(
-    chosen: SourceImage, image_set: ImageSet, channel: int, channels: list[int], look: Look, order: ImageOrder,
-    watched: bool,
+def _draw_rows(
+    chosen: SourceImage, image_set: ImageSet, channels: list[int], channel: int, look: Look, order: ImageOrder,
+    rows: list[Row], running: bool,
 ) -> None:  # fmt: skip
-    """How far the survey is, and the images whose maps are computed already."""
-    survey = _survey_of(image_set)
-    running, state = survey is not None and survey.running, visit_state(AcrossState)
-    if (watched and not running) or state.image_chosen:
-        state.image_chosen = False
-        st.rerun()
-    cache = current_server().cache
-    rows: list[Row] = [(image, image_summary(cache, image.request)) for image in image_set.images]
-    failed = dict(survey.progress.failed) if survey is not None else {}
-    missing = [image for image, summary in rows if summary is None and image.request not in failed]
-    _controls(survey if running else None, missing, len(rows) - len(failed))
-    show_problems(list(failed.values()))
+    """The images of a set whose maps are computed already, and of a small set the others, too."""
     summaries = [summary for _, summary in rows if summary is not None]
     if not running and order != "given":
         rows = strongest_first(rows, channel, order)
@@ -105,22 +65,6 @@ def _grid(
     if rows:
         colour_ranges = _column_colour_ranges(summaries, channels, look) if summaries else []
         _map_matrix(chosen, rows, channels, look, colour_ranges)
-
-
-def _controls(survey: Survey | None, missing: Sequence[SurveyImage], wanted: int) -> None:
-    """One row: the button, or while maps are computed, how far that is, and a button that ends it."""
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if survey is not None:
-            done, total = survey.progress.done, survey.progress.total
-            st.progress(done / total, text=f"{done:,} of {total:,}", width="stretch")
-            st.button("Cancel", icon=":material/stop_circle:", on_click=survey.cancel, key="across-cancel")
-        elif missing:
-            which, images = ("this", "image") if len(missing) == 1 else ("these", f"{len(missing):,} images")
-            label = f"Compute {which if len(missing) == wanted else 'the other'} {images}"
-            icon = ":material/play_arrow:"
-            st.button(label, "across-look", on_click=_start_survey, args=(missing,), icon=icon)
-        else:
-            st.button(f"All {wanted:,} computed", "across-look", icon=":material/check:", disabled=True)
 
 
 def _caption(image_set: ImageSet, computed: int, row_count: int, channel: int, order: ImageOrder) -> None:
@@ -168,7 +112,7 @@ def _map_matrix(
         if key in images:
             images[key].show()
             select_channel(int(channel))
-            visit_state(AcrossState).image_chosen = True
+            visit_state(SurveyState).image_chosen = True
 
     scales: list[list[str] | None] = [None] * len(channels)
     if len(set(colour_ranges)) == 1:
