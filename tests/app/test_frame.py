@@ -60,8 +60,9 @@ def sentences(app):
 
 
 def shown_text(app):
-    """All running text of the page."""
-    return "\n".join([*texts(app.markdown), *texts(app.caption), *texts(app.header), *texts(app.subheader)])
+    """All running text of the page; words of the glossary without their links."""
+    text = "\n".join([*texts(app.markdown), *texts(app.caption), *texts(app.header), *texts(app.subheader)])
+    return re.sub(r"\[([^\]]+)\]\(#term-[\w-]+\)", r"\1", text)
 
 
 def component(app, key):

@@ -20,13 +20,14 @@ from crosspool.ui.runtime.quota import ImageHash
 from crosspool.ui.visit.images import SourceImage
 from crosspool.ui.visit.state import VisitPart, choose_option, plain, visit_state
 from crosspool.ui.widgets.browser import component
+from crosspool.ui.widgets.glossary import term
 from crosspool.ui.widgets.text import number
 
 TOP_IMAGES = 12  # shown of a labelled set
 
 ImageOrder = Literal["given", "peak", "mean"]
 ORDERS: dict[ImageOrder, str] = {"given": "as listed", "peak": "by peak", "mean": "by mean weight"}
-MEASURES: dict[ImageOrder, str] = {"peak": "peak", "mean": "mean weight"}
+MEASURES: dict[ImageOrder, str] = {"peak": term("peak"), "mean": "mean weight"}
 
 _draw = component("ui/maps/across", '<div class="across"></div>')
 

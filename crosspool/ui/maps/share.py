@@ -20,6 +20,7 @@ from crosspool.ui.runtime.maps import ImageMaps, MapRequest, image_maps
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.images import LONGEST_SIDE, SourceImage
 from crosspool.ui.visit.state import choose_option, visit_state
+from crosspool.ui.widgets.glossary import term
 from crosspool.ui.widgets.text import file_stem
 
 SHEET_MAPS = 23  # of the gallery on a sheet: with the image three full rows
@@ -97,7 +98,8 @@ def download_and_share(image: SourceImage, request: MapRequest, maps: ImageMaps,
                 _download(about, partial(map_files.file, kind), f"{stem}.{kind}")
             _download(STATISTICS, map_files.statistics, f"{stem}-statistics.csv")
         st.caption(
-            "For all maps: the numbers with P and all settings, the gallery in one file, and statistics per channel."
+            f"For all maps: the numbers with {term('P')} and all settings, the gallery in one file, and statistics per "
+            f"{term('channel')}."
         )
     with code:
         drawing = _drawing_code(map_files.chosen_maps(maps), f"{chosen_stem}.png")

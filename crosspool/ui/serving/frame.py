@@ -4,6 +4,7 @@ import streamlit as st
 
 from crosspool.installation import app_folder
 from crosspool.ui.runtime.server import current_server
+from crosspool.ui.widgets.glossary import explain_terms
 
 ASSETS = app_folder() / "assets"
 WITHOUT_SIDE_BAR = ("lesson", "train_and_compare", "operator")
@@ -14,6 +15,7 @@ def show_page() -> None:
     server = current_server()
     st.set_page_config(page_title="crosspool", page_icon=str(ASSETS / "icon.png"), layout="wide")
     st.html(ASSETS / "style.css")
+    explain_terms()
     pages = [
         st.Page("pages/weighting_maps.py", title="Weighting maps", icon=":material/grid_view:", default=True),
         st.Page("pages/contributions.py", title="Contributions", icon=":material/balance:"),
