@@ -6,14 +6,15 @@ of a channel: where many channels share the work, as in EfficientNet-Lite0, no c
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import fx
 
-from crosspool.backbones import Backbone
+from crosspool.backbones import UNTRAINED, Backbone
 from crosspool.classifiers import last_layer
 from crosspool.errors import ModelError
 from crosspool.layer_pairs import LayerPair
@@ -79,6 +80,43 @@ class ChannelClasses:
         """
         return self._extreme(channel, count, sign=-1)
 
+    def as_json(self, channel: int, count: int = 3) -> dict[str, list[dict[str, Any]]]:
+        """The classes of a channel for a file of results.
+
+        Args:
+            channel: Its number, from 0.
+            count: How many classes of each kind at most.
+
+        Returns:
+            dict: Under "for" and "against" the classes with their weights.
+
+        Example:
+            >>> import crosspool
+            >>> crosspool.channel_classes(crosspool.load_backbone()).as_json(112, count=1)["for"][0]["class"]
+            'butternut squash'
+        """
+        listed = {"for": self.speaks_for(channel, count), "against": self.speaks_against(channel, count)}
+        return {kind: [{"class": label, "weight": weight} for label, weight in rows] for kind, rows in listed.items()}
+
+    def table(self, count: int = 3) -> pd.DataFrame:
+        """For each channel the classes that it speaks for and against, with their weights, in words.
+
+        Args:
+            count: How many classes of each kind at most.
+
+        Returns:
+            DataFrame: A row for each channel, by number, with the columns `speaks_for` and `speaks_against`.
+
+        Example:
+            >>> import crosspool
+            >>> crosspool.channel_classes(crosspool.load_backbone()).table(count=1).speaks_for[112]
+            'butternut squash 0.272'
+        """
+        channels = range(self.weights.shape[1])
+        columns = {"speaks_for": self.speaks_for, "speaks_against": self.speaks_against}
+        texts = {name: [_in_words(listed(channel, count)) for channel in channels] for name, listed in columns.items()}
+        return pd.DataFrame(texts)
+
     def _extreme(self, channel: int, count: int, sign: int) -> list[ClassWeight]:
         weights = self.weights[:, channel]
         order = np.argsort(-sign * weights, kind="stable")[:count].tolist()
@@ -121,6 +159,20 @@ def channel_classes(backbone: Backbone, pair: LayerPair | str | None = None) -> 
         title = backbone.spec.title
         raise ModelError(f"The classes of {title} read the mean of another map than that of {pair.label}.")
     return ChannelClasses(backbone.classes, layer.weights[:, first : first + pair.upper_channels])
+
+
+def classes_or_reason(backbone: Backbone, pair: LayerPair) -> ChannelClasses | str:
+    """What `channel_classes` gives, or in a sentence why there is nothing to tell."""
+    if backbone.weights == UNTRAINED:
+        return "The network is untrained: its channels and its classes have nothing to do with each other yet."
+    try:
+        return channel_classes(backbone, pair)
+    except ModelError as error:
+        return str(error)
+
+
+def _in_words(classes: list[ClassWeight]) -> str:
+    return "; ".join(f"{label} {weight:.3f}" for label, weight in classes)
 
 
 def _first_channel(joined: fx.Node, name: str, layout: Layout) -> int | None:

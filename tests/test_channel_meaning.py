@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 import crosspool
 from crosspool.backbones.backbone import Backbone
-from crosspool.channel_meaning import channel_classes
+from crosspool.channel_meaning import channel_classes, classes_or_reason
 from crosspool.errors import ModelError
 from tests.networks import Net, sample, small_network, spec_for
 
@@ -54,6 +54,29 @@ def test_the_strongest_classes_come_first_and_weights_of_zero_not_at_all():
     assert meaning.speaks_against(2, count=2) == [("cat", -3.0), ("ant", -2.0)]
     assert meaning.speaks_for(3, count=1) == [("cat", 0.75)]
     assert meaning.speaks_for(4) == meaning.speaks_against(4) == []
+
+
+def test_a_table_and_json_list_them_with_their_weights():
+    meaning = channel_classes(backbone_of(by_hand()))
+    assert meaning.table(count=2).speaks_for.tolist() == [
+        "bee 3.000",
+        "cat 2.000; ant 1.000",
+        "",
+        "cat 0.750; ant 0.500",
+        "",
+    ]
+    assert meaning.table().speaks_against[2] == "cat -3.000; ant -2.000; bee -1.000"
+    assert meaning.as_json(0) == {
+        "for": [{"class": "bee", "weight": 3.0}],
+        "against": [{"class": "cat", "weight": -1.0}],
+    }
+
+
+def test_an_untrained_network_has_nothing_to_tell():
+    backbone = backbone_of(by_hand())
+    reason = classes_or_reason(backbone, backbone.architecture.default_pair)
+    assert isinstance(reason, str)
+    assert "untrained" in reason
 
 
 @pytest.mark.parametrize("network", [by_hand, branches])

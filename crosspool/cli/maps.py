@@ -104,6 +104,7 @@ def maps_command(
     column, weight. An NPZ holds the lower maps, all upper maps (the weighting maps), P, and the settings as JSON. An
     HTML page holds all maps and the image, and needs no network.
     """
+    from crosspool.channel_meaning import classes_or_reason
     from crosspool.drawing.rendering import SIGNED_COLOUR_MAP, Look
     from crosspool.gallery.map_files import ChosenMaps
     from crosspool.images import load_image
@@ -130,9 +131,11 @@ def maps_command(
     lower, upper, features = (array.cpu().numpy() for array in (maps.lower[0], maps.upper[0], pooled[0]))
     look = Look(SIGNED_COLOUR_MAP if signed else colour_map, opacity, smooth, scale, signed, scale_top or 0.0)
     about = {"name": Path(image).name, "sha256": inputs.file_checksum(image)}
+    classes = classes_or_reason(network, provenance.pair)
     selection = ChosenMaps(
-        about, provenance, maps.framed[0], lower, upper, features, statistics, chosen, look, sort=_criterion(sort)
-    )
+        about, provenance, maps.framed[0], lower, upper, features, statistics, chosen, look,
+        sort=_criterion(sort), meaning=None if isinstance(classes, str) else classes,
+    )  # fmt: skip
     with replacing(path) as temporary:
         temporary.write_bytes(selection.file(kind[1:]))
     contents = {".npz": "lower, upper, P and settings", ".html": f"all {count:,} weighting maps"}

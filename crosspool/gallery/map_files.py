@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib import rc_context
 from PIL import Image
 
+from crosspool.channel_meaning import ChannelClasses
 from crosspool.drawing.rendering import Look
 from crosspool.drawing.slides import NOTE, slide
 from crosspool.drawing.style import figure_bytes
@@ -40,6 +41,7 @@ class ChosenMaps:
     look: Look
     pins: Sequence[int] = ()
     sort: Criterion = "energy_share"
+    meaning: ChannelClasses | None = None
 
     @property
     def caption(self) -> str:
@@ -68,6 +70,8 @@ class ChosenMaps:
         for note in figure.findobj(lambda artist: kind == "svg" and artist.get_gid() == NOTE):
             note.remove()
         drawn = {**self.settings(), "channels": list(self.channels)}
+        if self.meaning is not None:
+            drawn["classes"] = {str(channel): self.meaning.as_json(channel) for channel in self.channels}
         about = {"Title": self.title, "Subject" if kind == "pdf" else "Description": json.dumps(drawn)}
         with rc_context({"svg.fonttype": "none"}):
             return figure_bytes(figure, kind, about)
@@ -99,4 +103,5 @@ class ChosenMaps:
             selected=self.channels[0],
             pins=self.pins,
             sort=self.sort,
+            meaning=self.meaning,
         )

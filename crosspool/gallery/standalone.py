@@ -9,10 +9,12 @@ from string import Template
 from typing import Any
 
 from crosspool import __version__
+from crosspool.channel_meaning import ChannelClasses
 from crosspool.drawing.rendering import Look
 from crosspool.gallery import MAX_PINS
 from crosspool.gallery.assets import asset, script
 from crosspool.gallery.mapset import gallery_limits
+from crosspool.gallery.meaning import packed_classes
 from crosspool.statistics import ChannelStatistics, Criterion
 from crosspool.text import number, printable
 
@@ -31,8 +33,9 @@ def gallery_page(
     selected: int,
     pins: Sequence[int] = (),
     sort: Criterion = "energy_share",
+    meaning: ChannelClasses | None = None,
 ) -> bytes:
-    """A page with the maps that `pack_maps` packed; `made` says how they were computed.
+    """A page with the maps that `pack_maps` packed; `made` says how they were computed, `meaning` what channels mean.
 
     The texts may contain any characters. A Content-Security-Policy admits only the page's own script and style.
     """
@@ -42,6 +45,7 @@ def gallery_page(
         "selected": selected,
         "pins": list(pins)[:MAX_PINS],
         "view": view | {"colours": look.colour_map, "sort": sort, "kept_maps": "alive", "tile": TILE},
+        "meaning": None if meaning is None else packed_classes(meaning),
         **gallery_limits(signed=look.signed),
     }
     text = Template(asset("gallery/standalone.html")).substitute(
@@ -49,7 +53,7 @@ def gallery_page(
         version=__version__,
         title=_escaped(title),
         caption=_escaped(caption),
-        table=_escaped_lines(_table(statistics)),
+        table=_escaped_lines(_table(statistics, meaning)),
         made=_escaped_lines(json.dumps(made, indent=2, ensure_ascii=False).split("\n")),
         settings=json.dumps(settings, allow_nan=False).replace("<", "\\u003c"),
         maps=base64.b64encode(packed).decode(),
@@ -77,11 +81,17 @@ def _escaped_lines(lines: Sequence[str]) -> str:
     return "\n".join(map(_escaped, lines))
 
 
-def _table(statistics: ChannelStatistics) -> list[str]:
+def _table(statistics: ChannelStatistics, meaning: ChannelClasses | None) -> list[str]:
     """The channels with most energy in words, for browsers without scripts."""
     order = statistics.order("energy_share")
     return [
         f"map {channel}: peak {number(statistics.peak[channel])} at row {statistics.peak_row[channel]}, "
         f"column {statistics.peak_column[channel]}; {number(100 * statistics.energy_share[channel], 2)} % of P's energy"
+        + ("" if meaning is None else f"; {_classes(meaning, channel)}")
         for channel in order[~statistics.dead[order]][:LISTED].tolist()
     ]
+
+
+def _classes(meaning: ChannelClasses, channel: int) -> str:
+    kinds = {"for": meaning.speaks_for(channel), "against": meaning.speaks_against(channel)}
+    return "; ".join(f"speaks {kind} {', '.join(label for label, _ in rows)}" for kind, rows in kinds.items() if rows)

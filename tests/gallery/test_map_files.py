@@ -18,9 +18,11 @@ from PIL import Image
 
 import crosspool
 from benchmarks.harness.mapsets import unpack
+from crosspool.channel_meaning import ChannelClasses
 from crosspool.drawing.rendering import Look
 from crosspool.gallery.assets import asset
 from crosspool.gallery.map_files import ChosenMaps
+from crosspool.gallery.meaning import NONE
 from crosspool.gallery.standalone import LISTED
 from crosspool.provenance import Provenance
 from tests.networks import sample
@@ -134,6 +136,30 @@ def test_a_page_contains_all_maps_and_how_they_are_shown(chosen):
     settings = json.loads(blocks["settings"])
     assert (settings["selected"], settings["pins"]) == (5, [7, 2])
     assert settings["view"] | {"colours": "magma", "opacity": 0.5, "scale": "map"} == settings["view"]
+
+
+def test_files_name_the_classes_of_channels_where_there_are_some(chosen):
+    assert json.loads(parts(chosen)[1]["settings"])["meaning"] is None
+    weights = np.zeros((3, 64), np.float32)
+    weights[:, 5] = (0.5, -0.25, 0.75)
+    meaning = replace(chosen, meaning=ChannelClasses(("ant", "</bee>", "cat"), weights))
+    with Image.open(io.BytesIO(meaning.file("png"))) as image:
+        about = json.loads(image.info["Description"])
+    assert about["classes"] == {
+        "5": {
+            "for": [{"class": "cat", "weight": 0.75}, {"class": "ant", "weight": 0.5}],
+            "against": [{"class": "</bee>", "weight": -0.25}],
+        },
+        "0": {"for": [], "against": []},
+        "9": {"for": [], "against": []},
+    }
+    text, blocks, _ = parts(meaning)
+    packed = json.loads(blocks["settings"])["meaning"]
+    rows = {kind: np.frombuffer(base64.b64decode(packed[kind]), "<u2").reshape(64, 3) for kind in ("for", "against")}
+    assert [packed["classes"][index] for index in rows["for"][5][:2]] == ["cat", "ant"]
+    assert [packed["classes"][index] for index in rows["against"][5][:1]] == ["</bee>"]
+    assert rows["for"][5][2] == rows["against"][0][0] == NONE
+    assert "; speaks for cat, ant; speaks against &lt;/bee&gt;" in text
 
 
 def test_a_page_may_run_only_its_own_script_and_load_nothing(chosen):

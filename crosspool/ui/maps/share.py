@@ -17,6 +17,7 @@ from crosspool.statistics import Criterion
 from crosspool.ui.maps.page import link_params
 from crosspool.ui.maps.selection import MapsState, first_channels, pinned_channels
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest, image_maps
+from crosspool.ui.runtime.meaning import channel_table, pair_meaning
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.images import LONGEST_SIDE, SourceImage
 from crosspool.ui.visit.state import choose_option, visit_state
@@ -60,7 +61,7 @@ class _MapFiles:
         return self.chosen_maps(self.maps()).file(kind)
 
     def statistics(self) -> str:
-        table: str = self.maps().statistics.table().to_csv(index=False)
+        table: str = channel_table(current_server(), self.request, self.maps()).to_csv(index=False)
         return table
 
     def chosen_maps(self, maps: ImageMaps) -> ChosenMaps:
@@ -71,8 +72,11 @@ class _MapFiles:
         settings = (maps.pair, request.size, request.framing, request.signed, request.border)
         provenance = Provenance(request.backbone, weights, checksum, *settings, str(choose_device()))
         results = (maps.framed, maps.lower, maps.upper, maps.pooled, maps.statistics)
+        meaning = pair_meaning(current_server(), request).classes
         sort: Criterion = "energy_share" if self.sort == "box" else self.sort
-        return ChosenMaps(about_image | shrunk, provenance, *results, self.channels, self.look, self.pins, sort)
+        return ChosenMaps(
+            about_image | shrunk, provenance, *results, self.channels, self.look, self.pins, sort, meaning
+        )
 
 
 def download_and_share(image: SourceImage, request: MapRequest, maps: ImageMaps, channel: int, look: Look) -> None:

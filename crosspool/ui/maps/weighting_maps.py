@@ -12,6 +12,8 @@ from crosspool.ui.maps.presenter import present_maps, presenting
 from crosspool.ui.maps.selection import MapsState, current_look, select_channel, selected_cell, selected_channel
 from crosspool.ui.maps.share import download_and_share
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest
+from crosspool.ui.runtime.meaning import channel_table
+from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.images import SourceImage
 from crosspool.ui.visit.state import choose_option, visit_state
 from crosspool.ui.widgets.cell_image import Cell
@@ -39,7 +41,7 @@ def _explore(image: SourceImage, request: MapRequest, maps: ImageMaps) -> None:
     gallery(maps, request, channel)
     across(image, request, maps, channel, look)
     with st.expander("All channels as a table", icon=":material/table:"):
-        _channel_table(maps)
+        _channel_table(request, maps)
     download_and_share(image, request, maps, channel, look)
 
 
@@ -77,7 +79,7 @@ def _entries(maps: ImageMaps, channel: int, position: Cell) -> None:
     show_strongest_entries(vector, maps.pair, views[view], f"chart-{view}")
 
 
-def _channel_table(maps: ImageMaps) -> None:
+def _channel_table(request: MapRequest, maps: ImageMaps) -> None:
     """All channels as numbers; the map of a selected row is enlarged."""
     order = maps.statistics.order("energy_share")
 
@@ -87,7 +89,7 @@ def _channel_table(maps: ImageMaps) -> None:
             select_channel(int(order[selected[0]]))
 
     st.dataframe(
-        maps.statistics.table().iloc[order],
+        channel_table(current_server(), request, maps).iloc[order],
         hide_index=True,
         height=320,
         key="table",
@@ -101,5 +103,7 @@ def _channel_table(maps: ImageMaps) -> None:
             "active": "active positions",
             "sparsity": st.column_config.NumberColumn(format="percent"),
             "energy_share": st.column_config.NumberColumn("share of energy", format="percent"),
+            "speaks_for": "speaks for",
+            "speaks_against": "speaks against",
         },
     )
