@@ -1,5 +1,5 @@
-"""Eq. 1, step by step, with the numbers of the chosen image."""
+"""Build the feature, opened with all numbers."""
 
-from crosspool.ui.equation.worked_example import worked_example_page
+from crosspool.ui.equation.build_p import with_all_numbers_page
 
-worked_example_page()
+with_all_numbers_page()

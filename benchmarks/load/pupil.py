@@ -1,10 +1,13 @@
 """One visitor of a class, who does one thing after the other and checks every page."""
 
 import asyncio
+import base64
 import random
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic
+
+import numpy as np
 
 from benchmarks.harness.answers import Fact, MapsKey, sample_files
 from benchmarks.harness.mapsets import unpack
@@ -16,15 +19,14 @@ from crosspool.ui.widgets.text import as_it_is
 PAIRS = ("conv_head", "blocks.15.project_conv", "blocks.15.expand_conv")
 SIZES = (160, 192, 224, 288, 320)
 OWN_SIZE = 224
-MAPS, WHY, BUILD, WHAT, LESSON, TRAIN = (
-    "Weighting maps", "Contributions", "Build P", "What am I looking at?", "Guided lesson", "Train & compare",
+MAPS, WHY, BUILD, LESSON, TRAIN = (
+    "Maps", "Why this class?", "Build the feature", "Guided lesson", "Train & compare",
 )  # fmt: skip
-WITH_MAPS = (MAPS, BUILD, WHAT)
+WITH_MAPS = (MAPS, BUILD)
 NUMBER = r"\*\*(−?[\d.,e+−-]+)\*\*"
 PEAK = re.compile(rf"Peak \| {NUMBER} at")
 SHARE = re.compile(r"energy \| \*\*([\d.e+-]+) %\*\*")
 CHANNEL = re.compile(r"^\*\*Map (\d+)\*\*$")
-WEIGHT = re.compile(rf"At row (\d+), column (\d+), map (\d+) has the weight {NUMBER}")
 HIGHEST = re.compile(rf"^## Top class: \*\*(.+?)\*\* \(score {NUMBER}\)")
 PATIENCE_SECONDS = 300.0
 MEAN_PAUSE = 1.377  # of lognormvariate(0, 0.8)
@@ -235,10 +237,12 @@ class Pupil:
             self._check_strip()
         if self.on_page == MAPS:
             self._check_maps(texts)
-        elif self.on_page == WHAT:
-            row, column, channel, weight = _groups(WEIGHT, texts)
-            position = (int(row), int(column))
-            records.facts.add(Fact(self._maps_key, "weight", int(channel), _float(weight), position))
+        elif self.on_page == BUILD:
+            player = self.tab.page.component("player")
+            row, column = player["cell"]
+            weights = np.frombuffer(base64.b64decode(player["weights"]), np.float32)
+            weight = float(weights[row * player["columns"] + column])
+            records.facts.add(Fact(self._maps_key, "weight", player["channel"], weight, (row, column)))
         elif self.on_page == WHY:
             name, _ = _groups(HIGHEST, texts)
             records.classes.add((self.image, self.size, name))

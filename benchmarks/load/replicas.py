@@ -65,8 +65,8 @@ def visitor(browser: Browser, url: str, number: int, replicas: dict[str, AppServ
 def responds(page: Page) -> bool:
     """Whether the page answers a press, without having been opened again."""
     expect(page.get_by_text("Connection error")).to_have_count(0)
-    page.get_by_role("link", name="Build P").first.click()
-    expect(page.get_by_role("heading", name="Build P").first).to_be_visible()
+    page.get_by_role("link", name="Build the feature").first.click()
+    expect(page.get_by_role("heading", name="Build the feature").first).to_be_visible()
     return True
 
 

@@ -33,7 +33,7 @@ async def visit(url: str, person: Person) -> list[str]:
     await tab.upload(person.images[0])
     faults = list(tab.page.errors)
     tab.packed_maps()
-    await tab.go("What am I looking at?")
+    await tab.go("Build the feature")
     await tab.close()
     return faults + tab.page.errors
 

@@ -1,5 +1,6 @@
-"""The page Build P in a session without a browser."""
+"""The page Build the feature in a session without a browser."""
 
+import base64
 import re
 
 import numpy as np
@@ -8,10 +9,11 @@ import pytest
 from benchmarks.harness.session import state_of
 from crosspool.backbones import load_backbone
 from crosspool.pooling import cross_layer_pool
+from crosspool.ui.equation.build_p import BuildState
 from crosspool.ui.equation.experiments import EXPERIMENTS
 from crosspool.ui.maps.selection import MapsState
 from crosspool.ui.runtime import maps as runtime_maps
-from tests.app.test_frame import EXPLANATION, SMALL, checked, component, shown_text, texts, visit
+from tests.app.test_frame import EXPLANATION, SMALL, checked, component, component_state, shown_text, texts, visit
 from tests.networks import sample
 
 PAGE = "pages/build_p.py"
@@ -19,8 +21,17 @@ PATCHES = {**SMALL, "pair": "features.12.expand3x3"}  # ReLU, 3x3 patches
 
 
 def build(**params):
-    """A new session on the page Build P."""
-    return checked(visit(**params).switch_page(PAGE).run())
+    """A new session on the page, with both drawers open."""
+    app = visit(**params)
+    state_of(app, BuildState).numbers_open = state_of(app, BuildState).experiments_open = True
+    return checked(app.switch_page(PAGE).run())
+
+
+def played(app):
+    """The order of positions in the browser, the weights there, and the entries of the patches."""
+    data = component(app, "player")
+    weights, features = (np.frombuffer(base64.b64decode(data[name]), np.float32) for name in ("weights", "features"))
+    return data, weights, features.reshape(len(weights), len(data["names"]))
 
 
 def move(app, row, column):
@@ -60,13 +71,29 @@ def choose_experiment(app, key):
     return app, comparisons(app)
 
 
+def test_closed_drawers_cost_nothing():
+    app = checked(visit().switch_page(PAGE).run())
+    assert [texts(elements) for elements in (app.header, app.table, app.latex)] == [[], [], []]
+    assert not app.get("plotly_chart")
+    assert not app.success
+
+
+def test_the_browser_builds_the_block_that_the_library_pools():
+    app = build(**PATCHES, channel="5")
+    data, weights, features = played(app)
+    maps = load_backbone("squeezenet1_1", "untrained").activations(sample(), PATCHES["pair"], 128)
+    pair = load_backbone("squeezenet1_1", "untrained").architecture.pair(PATCHES["pair"])
+    block = cross_layer_pool(maps.lower, maps.upper, **pair.geometry)[0, 5].numpy()
+    assert (data["channel"], data["channels"], data["length"]) == (5, 256, 576)
+    strongest = np.sort(np.abs(block))[::-1][: len(data["names"])]
+    assert np.abs(weights @ features) == pytest.approx(strongest, rel=1e-3)
+    assert data["outside"] == []
+
+
 def test_the_first_visit():
     app = build()
-    assert texts(app.title) == ["Build P"]
+    assert texts(app.title) == ["Build the feature"]
     assert "**Cat** · EfficientNet-Lite0" in shown_text(app)
-    assert component(app, "walk")["steps"] == 49
-    assert component(app, "walk")["label"].startswith("Position ")
-    assert len(app.get("plotly_chart")) == 3
     (verdict,) = texts(app.success)
     assert verdict.startswith("Confirmed: both sides agree ")
     assert not app.error
@@ -75,18 +102,17 @@ def test_the_first_visit():
 
 def test_blocks_have_the_numbers_of_their_maps_and_count_from_0():
     app = build(**PATCHES)  # 256 maps, of which the channel control offers 0 to 255
-    assert (app.number_input(key="built").min, app.number_input(key="built").max) == (0, 255)
+    assert component(app, "player")["channels"] == 256
     blocks = r"P \;=\; [\,P_0;\; P_1;\; \dots;\; P_{255}\,]"
-    assert f"${blocks}$" in shown_text(app)
-    app = checked(app.switch_page(EXPLANATION).run())
-    equation, all_blocks = texts(app.latex)
+    equation, all_blocks, _ = texts(app.latex)
     assert r"\sum_i a_{i,k}\, x_i" in equation  # positions have no numbers on the pages
     assert all_blocks == f"$$\n{blocks}\n$$"
     assert shown_text(app).count("Rows, columns, maps and the blocks of P are all counted from 0.") == 1
 
 
 def test_a_position_adds_its_weight_times_its_patch():
-    app = move(build(**PATCHES, channel="5"), 2, 3)
+    app = build(**PATCHES, channel="5")
+    app = move(component_state(app, "player", "order", "rows"), 2, 3)
     backbone = load_backbone("squeezenet1_1", "untrained")
     pair = backbone.architecture.pair(PATCHES["pair"])
     maps = backbone.activations(sample(), pair, 128)
@@ -99,30 +125,21 @@ def test_a_position_adds_its_weight_times_its_patch():
     assert here["weight × patch"].to_numpy() == pytest.approx(weight * here["patch"].to_numpy(), rel=2e-3)
     added = (here["sum so far"] - before["sum so far"]).to_numpy()
     assert added == pytest.approx(here["weight × patch"].to_numpy(), abs=2e-3 * float(np.abs(pooled).max()))
-    assert component(app, "walk") == {
-        "step": 18, "steps": 49, "end": 49, "stride": 1, "label": "Position 18 of 49: row 2, column 3",
-    }  # fmt: skip
     at_the_end = numbers(move(app, 6, 6))
     assert at_the_end["sum so far"].tolist() == at_the_end["finished block"].tolist()
 
 
-def test_positions_can_be_added_strongest_first():
-    app = checked(build(**SMALL).segmented_control(key="walk_order").set_value("strongest").run())
-    assert component(app, "walk")["step"] == 1  # a map is first seen at its peak
-    app = checked(app.switch_page(EXPLANATION).run())
-    app = checked(app.switch_page(PAGE).run())
-    assert app.segmented_control(key="walk_order").value == "strongest"
-
-
-def test_choices_survive_a_page_switch():
-    app, _ = choose_experiment(build(**SMALL), "filters")
-    app = checked(app.number_input(key="built").set_value(7).run())
-    app = checked(app.switch_page(EXPLANATION).run())
-    assert app.number_input(key="explained").value == 7
-    app = checked(app.switch_page(PAGE).run())
-    assert app.radio(key="experiment").value == "filters"
-    assert app.number_input(key="built").value == 7
+def test_the_browser_chooses_position_map_and_order_for_all_pages():
+    app = build(**SMALL)
+    assert component(app, "player")["order"] == "strongest"
+    app = component_state(component_state(app, "player", "cell", [99, 2]), "player", "order", "rows")
+    assert component(app, "player")["cell"] == [6, 2]  # the nearest
+    app = component_state(app, "player", "channel", 7)
     assert app.query_params["channel"] == "7"
+    app, _ = choose_experiment(app, "filters")
+    app = checked(checked(app.switch_page("pages/weighting_maps.py").run()).switch_page(PAGE).run())
+    assert app.radio(key="experiment").value == "filters"
+    assert [component(app, "player")[name] for name in ("channel", "order")] == [7, "rows"]
 
 
 @pytest.mark.parametrize("border", ["zero", "valid"])
@@ -138,7 +155,7 @@ def test_every_experiment_on_a_relu(border):
         assert "all 256 maps" in shown_text(app)
     app, table = choose_experiment(app, "one_hot")
     assert table.index[0].startswith("zeros, as the patch" if border == "valid" else "the patch at row 0, column 0")
-    assert any("only whole patches are pooled" in text for text in texts(app.info)) == (border == "valid")
+    assert (component(app, "player")["outside"] != []) == (border == "valid")
 
 
 def test_a_clipping_relu6_is_named():
@@ -180,7 +197,18 @@ def test_a_dead_map_adds_nothing():
     app = build(**{**SMALL, "pair": "classifier.1"})
     maps = load_backbone("squeezenet1_1", "untrained").activations(sample(), "classifier.1", 128)
     dead = int((maps.upper[0].amax((1, 2)) == 0).nonzero()[0])
-    app = checked(app.number_input(key="built").set_value(dead).run())
-    assert any("its block stays zero" in text for text in texts(app.info))
+    app = component_state(app, "player", "channel", dead)
+    assert component(app, "player")["note"] == "This map is zero everywhere on this image: its block stays zero."
     assert (numbers(app)["finished block"] == 0).all()
-    assert component(app, "walk")["end"] == 1  # there is nothing to play
+    assert not played(app)[1].any()
+
+
+def test_a_map_at_the_ceiling_of_its_relu6_says_so():
+    app = build(channel="112")
+    _, weights, _ = played(app)
+    clipped = int((weights == 6).sum())
+    assert clipped > 20
+    note = f"Clipped at 6 in {clipped} of 49 positions: 6 is ReLU6's ceiling."
+    assert component(app, "player")["note"] == note
+    assert note in shown_text(app)
+    assert component(build(**SMALL), "player")["note"] == ""

@@ -110,8 +110,8 @@ def test_the_other_pages_keep_their_settings():
     state_of(app, MapsState).cell = (1, 2)
     app = look_at(app, 7, (0.9, 0.9))
     app = checked(app.switch_page("pages/what_am_i_looking_at.py").run())
-    assert app.number_input(key="explained").value == 5
-    assert "At row 1, column 2, map 5" in shown_text(app)
+    assert component(app, "player")["channel"] == 5
+    assert component(app, "player")["cell"] == [1, 2]
     assert "SqueezeNet" in shown_text(app)
     assert app.query_params["backbone"] == "squeezenet1_1"
 

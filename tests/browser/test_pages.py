@@ -18,7 +18,7 @@ from tests.networks import sample
 pytestmark = pytest.mark.browser
 
 SMALL = {"backbone": "squeezenet1_1", "weights": "untrained", "pair": "features.12.squeeze", "size": "128"}
-EXPLANATION = "What am I looking at?"
+EXPLANATION = "Build the feature"
 
 
 def statistics_of(image, **params):
@@ -81,10 +81,11 @@ def test_walking_through_the_pages_causes_no_complaints(visit):
     window.page.get_by_role("link", name=EXPLANATION).click()
     expect(window.page.get_by_role("heading", name=EXPLANATION)).to_be_visible()
     expect(window.page.locator(".frame img")).to_have_count(2)
+    window.page.get_by_text("With all numbers").click()
     expect(window.page.get_by_role("heading", name="3 · All blocks side by side: P")).to_be_visible()
-    expect(window.page.locator(".js-plotly-plot")).to_have_count(2)
+    expect(window.page.locator(".js-plotly-plot")).to_have_count(3)
     window.settle()
-    window.page.get_by_role("link", name="Weighting maps").click()
+    window.page.get_by_role("link", name="Maps", exact=True).click()
     expect(window.tile_at(0)).to_be_visible()
     window.settle()
 
@@ -115,8 +116,8 @@ def test_a_link_to_a_page_is_the_first_that_a_new_server_is_asked_for(context, t
         page = context.new_page()
         page.goto(f"{url}/what_am_i_looking_at?channel=7")
         expect(page.get_by_text("A patch of one layer, a weight from the next")).to_be_visible()
-        expect(page.get_by_role("link", name="Build P").first).to_be_visible()
-        expect(page.get_by_text("Map 7 over the photo")).to_be_visible()
+        expect(page.get_by_role("link", name="Build the feature").first).to_be_visible()
+        expect(page.get_by_text("map 7 has the weight")).to_be_visible()
         assert page.url.endswith("/what_am_i_looking_at?channel=7")
         page.close()
 

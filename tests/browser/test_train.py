@@ -115,8 +115,8 @@ def test_a_training_goes_on_in_the_background_and_can_be_cancelled(training):
     button(window).click()
     expect(page.get_by_text(re.compile(r"Computing 96 images, 224 px: [1-9]"))).to_be_visible()
     expect(button(window)).to_be_disabled()
-    page.get_by_role("link", name="What am I looking at?").click()
-    expect(page.get_by_role("heading", name="What am I looking at?")).to_be_visible()
+    page.get_by_role("link", name="Build the feature").click()
+    expect(page.get_by_role("heading", name="Build the feature")).to_be_visible()
     page.get_by_role("link", name=PAGE).click()
     cancel = page.get_by_role("button", name="Cancel")
     expect(cancel).to_be_visible()  # it went on meanwhile

@@ -14,6 +14,7 @@ from crosspool.receptive_field import patch_box
 from crosspool.ui.runtime.maps import ImageMaps
 
 PositionOrder = Literal["rows", "strongest"]
+RELU6_CEILING = 6
 
 
 def pooled_positions(maps: ImageMaps, border: Border) -> np.ndarray:
@@ -61,6 +62,15 @@ def entries_of_patches(maps: ImageMaps, entries: np.ndarray) -> np.ndarray:
     return np.stack(values, axis=1).astype(float)
 
 
+def ceiling_note(maps: ImageMaps, channel: int) -> str:
+    """Where a ReLU6 clips the map, or that it is zero everywhere, in a sentence; "" if neither."""
+    weights = maps.upper[channel]
+    if maps.statistics.dead[channel]:
+        return "This map is zero everywhere on this image: its block stays zero."
+    clipped = int((weights == RELU6_CEILING).sum()) if maps.pair.activation == "ReLU6" else 0
+    return f"Clipped at 6 in {clipped:,} of {weights.size:,} positions: 6 is ReLU6's ceiling." if clipped else ""
+
+
 def _padded(lower: np.ndarray, pair: LayerPair) -> np.ndarray:
     return np.pad(lower, [(0, 0), *((pad, pad) for pad in pair.padding)])
 
@@ -94,12 +104,6 @@ class Construction:
     def sums(self) -> np.ndarray:
         """The sum after every step, (N, E); its last row is the block."""
         return np.asarray(self.products[self.order].cumsum(axis=0))
-
-    @property
-    def end(self) -> int:
-        """The step after which nothing more is added: 1 for a map that is zero everywhere."""
-        active = np.flatnonzero(self.weights.ravel()[self.order])
-        return int(active[-1]) + 1 if len(active) else 1
 
     def step_of(self, row: int, column: int) -> int:
         """The step in which a position is added."""

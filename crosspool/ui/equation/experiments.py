@@ -167,7 +167,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         "One-hot: a single patch",
         r"a_{i,k} = [\,i = i_0\,] \;\Rightarrow\; P_k = x_{i_0}",
         "A map that is 1 at one position and 0 elsewhere picks out the patch there. It is the selected "
-        "position: move it above, and the result here follows.",
+        "position: move it in the images above, and the result here follows.",
         _one_hot,
     ),
     "gradient": Experiment(

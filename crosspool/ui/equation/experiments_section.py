@@ -1,18 +1,19 @@
-"""The experiments on Eq. 1 on the page Build P: what is expected, and what came out."""
+"""The experiments on Eq. 1: what is expected, and what came out."""
 
 from dataclasses import dataclass
 
 import pandas as pd
 import streamlit as st
 
-from crosspool.ui.equation.building import PositionOrder
+from crosspool.errors import CrosspoolError
 from crosspool.ui.equation.case import equation_case
 from crosspool.ui.equation.charts import show_agreement
 from crosspool.ui.equation.experiments import DOUBLE, EXPERIMENTS, SINGLE, Experiment, Finding
 from crosspool.ui.runtime.gate import OnProgress
-from crosspool.ui.runtime.maps import ImageMaps, MapRequest
+from crosspool.ui.runtime.maps import ImageMaps, MapRequest, image_maps
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.runtime.shared_cache import CacheKind
+from crosspool.ui.visit.images import SourceImage
 from crosspool.ui.visit.state import VisitPart, bound, plain, visit_state
 from crosspool.ui.visit.waiting import errors_shown, waiting
 from crosspool.ui.widgets.cell_image import Cell
@@ -29,16 +30,16 @@ EXPERIMENT_RESULTS = CacheKind[Question, Answer](
 
 @dataclass
 class EquationState(VisitPart):
-    """The order in which a block is built, the chosen experiment, and how often it was shuffled again."""
+    """The chosen experiment, and how often it was shuffled again."""
 
-    walk_order: PositionOrder = plain("rows")
     experiment: str = plain(next(iter(EXPERIMENTS)))
     shuffles: int = plain(0)
 
 
-def experiments_section(maps: ImageMaps, request: MapRequest, position: Cell) -> None:
-    """Section 2: choose what to try, read what is expected, see what came out."""
-    st.header("2 · What follows from Eq. 1: try it on this image", anchor=False)
+@st.fragment
+@errors_shown()
+def experiments_section(image: SourceImage, request: MapRequest, position: Cell) -> None:
+    """Choose what to try, read what is expected, see what came out. A run of its own, which gets the maps anew."""
     choice, result = st.columns([1, 2.4], gap="large")
     state, titles = visit_state(EquationState), {name: experiment.title for name, experiment in EXPERIMENTS.items()}
     with choice:
@@ -49,14 +50,28 @@ def experiments_section(maps: ImageMaps, request: MapRequest, position: Cell) ->
     with result:
         st.markdown(f"**Expected.** {experiment.expects}")
         st.latex(experiment.formula)
-        if name == "gradient":
-            st.markdown(_non_linearity(maps))
+        outcome = st.empty()
+        outcome.info("Computing …", icon=":material/hourglass_top:")  # in the place of the last experiment's outcome
         # A new value of what the experiment does not depend on must not start it again.
         cell, seed = position if name == "one_hot" else (0, 0), state.shuffles if experiment.shuffles else 0
-        with errors_shown():
-            with waiting("Running the experiment …") as on_progress:
-                maps_tried, findings = _run((request, name, cell, seed), maps, on_progress)
+        try:
+            maps, maps_tried, findings = _tried(image, (request, name, cell, seed))
+        except CrosspoolError:
+            outcome.empty()
+            raise
+        with outcome.container():
+            if name == "gradient":
+                st.markdown(_non_linearity(maps))
             _show_result(maps, experiment, maps_tried, findings)
+
+
+def _tried(image: SourceImage, question: Question) -> tuple[ImageMaps, int, list[Finding]]:
+    """The maps, on how many of them the experiment was made, and what came out. Raises CrosspoolError."""
+    server = current_server()
+    with waiting("Running the experiment …") as on_progress:
+        seconds = server.settings.wait_seconds
+        maps = image_maps(server, question[0], lambda: image.image, on_progress, seconds=seconds)
+        return maps, *_run(question, maps, on_progress)
 
 
 def _run(question: Question, maps: ImageMaps, on_progress: OnProgress) -> Answer:

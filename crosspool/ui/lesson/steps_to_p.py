@@ -120,7 +120,7 @@ def one_block_of_p(view: LessonState) -> None:
             f"For the block's strongest number, lower channel {entry_name(int(built.entries[0]), maps.pair)}: "
             f"{sum_of(built.products[built.order, 0])} = **{number(built.sums[-1, 0], 4)}**."
         )
-        next_cell = (built.position_at(min(step + 1, built.end)),)
+        next_cell = (built.position_at(min(step + 1, len(built.order))),)
         label, icon = "Add the next position", ":material/add:"
         st.button(label, icon=icon, key="add-next", on_click=view.choose_cell, args=next_cell)
         parts.try_it(

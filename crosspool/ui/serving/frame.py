@@ -17,13 +17,16 @@ def show_page() -> None:
     st.html(ASSETS / "style.css")
     explain_terms()
     pages = [
-        st.Page("pages/weighting_maps.py", title="Weighting maps", icon=":material/grid_view:", default=True),
-        st.Page("pages/contributions.py", title="Contributions", icon=":material/balance:"),
-        st.Page("pages/build_p.py", title="Build P", icon=":material/stacked_bar_chart:"),
-        st.Page("pages/what_am_i_looking_at.py", title="What am I looking at?", icon=":material/school:"),
-        st.Page("pages/lesson.py", title="Guided lesson", icon=":material/menu_book:"),
+        st.Page("pages/lesson.py", title="Guided lesson", icon=":material/school:"),
+        st.Page("pages/weighting_maps.py", title="Maps", icon=":material/grid_view:", default=True),
+        st.Page("pages/build_p.py", title="Build the feature", icon=":material/stacked_bar_chart:"),
+        st.Page("pages/contributions.py", title="Why this class?", icon=":material/balance:"),
         st.Page("pages/train_and_compare.py", title="Train & compare", icon=":material/model_training:"),
     ]
+    with st.container(key="phone-pages", horizontal=True):  # a phone's menu is behind a button; see assets/style.css
+        for each in pages:
+            st.page_link(each, width="content")
+    pages.append(st.Page("pages/what_am_i_looking_at.py", title="Build the feature", visibility="hidden"))
     if server.operator_key:
         pages.append(st.Page("pages/operator.py", title="Operator", visibility="hidden"))
     page = st.navigation(pages, position="top")

@@ -15,6 +15,7 @@ from crosspool.ui.equation.building import (
     pooled_positions,
     summed_plainly,
 )
+from crosspool.ui.equation.worked_example import positions_written_out
 from crosspool.ui.runtime.maps import ImageMaps
 
 
@@ -47,7 +48,6 @@ def test_a_block_row_by_row():
     assert built.features.tolist() == [[1, 10], [2, 0], [3, 0], [4, 5]]
     assert built.products.tolist() == [[0, 0], [2, 0], [9, 0], [8, 10]]
     assert built.sums.tolist() == [[0, 0], [2, 0], [11, 0], [19, 10]]
-    assert built.end == 4
     assert built.step_of(1, 0) == 3
     assert built.position_at(3) == (1, 0)
     assert [built.weight_share(step) for step in (1, 2, 3, 4)] == pytest.approx([0, 1 / 6, 4 / 6, 1])
@@ -57,7 +57,6 @@ def test_a_block_with_the_heaviest_positions_first():
     built = construct_block(SMALL, 0, "zero", "strongest", 1)
     assert built.order.tolist() == [2, 3, 1, 0]
     assert built.sums.tolist() == [[9], [17], [19], [19]]
-    assert built.end == 3  # the last position has no weight
     assert built.step_of(0, 1) == 3
     assert built.position_at(1) == (1, 0)
 
@@ -71,7 +70,7 @@ def test_signed_weights_are_ordered_by_magnitude():
 def test_the_block_of_a_dead_map_stays_zero():
     built = construct_block(SMALL, 1, "zero", "strongest", 2)
     assert not built.sums.any()
-    assert (built.end, built.weight_share(4)) == (1, 0.0)
+    assert built.weight_share(4) == 0.0
 
 
 def test_positions_whose_patch_reaches_over_the_border_do_not_count():
@@ -93,3 +92,11 @@ def test_any_geometry_agrees_with_the_library(border):
     built = construct_block(maps, 2, border, "strongest", 6)
     assert built.sums[-1] == pytest.approx(maps.pooled[2, built.entries], rel=1e-4, abs=1e-5)
     assert (np.abs(maps.pooled[2]) <= np.abs(maps.pooled[2, built.entries[0]])).all()
+
+
+def test_written_out_are_heavy_positions_with_different_weights():
+    weights = np.array([[6, 6, 1], [6, 2, 0], [3, 3, 5]], np.float32)
+    assert [weights[cell] for cell in positions_written_out(weights)] == [6, 5, 3, 2, 1, 0]
+    assert positions_written_out(np.ones((2, 2))) == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    few = np.minimum(weights, 3)
+    assert [few[cell] for cell in positions_written_out(few)] == [3, 3, 3, 2, 1, 0]

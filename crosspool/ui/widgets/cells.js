@@ -1,0 +1,34 @@
+// A grid of cells over a square element: marks placed on a cell, and cells chosen by click, drag or arrow key.
+
+const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+
+const clamp = (value, number) => Math.min(number - 1, Math.max(0, value));
+
+export function placeOn(box, [row, column], { rows, columns }) {
+  const [left, top] = [(column + 0.5) / columns, (row + 0.5) / rows].map((part) => `${100 * part}%`);
+  Object.assign(box.style, { left, top, width: `${100 / columns}%`, height: `${100 / rows}%` });
+}
+
+// Calls choose([row, column]). A mouse drags from anywhere; a finger from the handle alone, and elsewhere it scrolls the
+// page or taps. `current` returns the cell from which arrow keys start.
+export function listenForCells(frame, handle, { rows, columns }, current, choose) {
+  const chooseAt = ({ clientX, clientY }) => {
+    const { left, top, width, height } = frame.getBoundingClientRect();
+    const [row, column] = [Math.floor(((clientY - top) / height) * rows), Math.floor(((clientX - left) / width) * columns)];
+    choose([clamp(row, rows), clamp(column, columns)]);
+  };
+  frame.onclick = chooseAt;
+  frame.onpointerdown = (event) => {
+    const drags = event.pointerType === "mouse" || event.target === handle;
+    if (drags && event.isPrimary && event.button === 0) frame.setPointerCapture(event.pointerId);
+  };
+  frame.onpointermove = (event) => {
+    if (frame.hasPointerCapture(event.pointerId)) chooseAt(event);
+  };
+  frame.onkeydown = (event) => {
+    if (!STEPS[event.key]) return;
+    event.preventDefault();
+    const [[down, across], [row, column]] = [STEPS[event.key], current()];
+    choose([clamp(row + down, rows), clamp(column + across, columns)]);
+  };
+}
