@@ -499,7 +499,8 @@ def test_settings_survive_a_page_switch():
     app = checked(app.switch_page(EXPLANATION).run())
     assert app.query_params == before
     assert component(app, "player")["channel"] == 9
-    assert component(app, "over")["bar"]["label"] == "weight, on the scale of this layer"
+    others = checked(visit(**SMALL, channel="9").switch_page(EXPLANATION).run())
+    assert component(app, "player")["map"] != component(others, "player")["map"]  # in the chosen colours
     app = checked(app.switch_page("pages/weighting_maps.py").run())
     assert app.query_params == before
     assert content(app) == shown

@@ -28,7 +28,7 @@ def opened(visit, path, ready, **params):
     [
         ("/", ".wall canvas", "All channels as a table"),
         ("/contributions", ".bars canvas", "All channels as a table"),
-        ("/build_p", ".js-plotly-plot", "The same in numbers"),
+        ("/build_p", ".player .frame", "What follows from Eq. 1: try it on this image"),
         ("/what_am_i_looking_at", ".js-plotly-plot", None),
         ("/train_and_compare", ".classes img", None),
         ("/lesson?step=4", ".js-plotly-plot", None),
