@@ -40,7 +40,8 @@ def build(visit):
 
 def place(window):
     """The step, the row and the column."""
-    return tuple(map(int, PLACE.fullmatch(window.page.locator(".place").inner_text()).groups()))
+    (numbers,) = PLACE.findall(window.page.locator(".place").inner_text())
+    return tuple(map(int, numbers))
 
 
 def middle(frame, row, column):
