@@ -220,7 +220,7 @@ def test_the_strongest_image_comes_first():
 
 def test_of_equal_peaks_the_larger_mean_comes_first():
     def summary(peak, mean):
-        return survey.ImageSummary("", False, *(np.array([value]) for value in (0, peak, 0, 0, mean)))
+        return survey.ImageSummary("", False, *(np.array([value]) for value in (0, peak, 0, 0, mean, 0, 0)))
 
     rows = [("a", summary(6, 1)), ("b", None), ("c", summary(6, 2)), ("d", summary(-7, -3)), ("e", summary(5, 5))]
     orders: dict[ImageOrder, str] = {"peak": "dcaeb", "mean": "ecadb"}

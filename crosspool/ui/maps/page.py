@@ -19,9 +19,13 @@ PageBody = Callable[[SourceImage, MapRequest, ImageMaps], None]
 
 
 def maps_page(title: str, body: PageBody) -> None:
-    """Take the settings from the link, draw the choice of image and layers, and call `body` with the maps."""
+    """Take the settings from the link, draw the choice of image and layers, and call `body` with the maps.
+
+    Without a title `body` has to give the page one.
+    """
     start_from_link()
-    st.title(title, anchor=False)
+    if title:
+        st.title(title, anchor=False)
     image = choose_image()
     with st.sidebar:
         spec = controls.choose_network()

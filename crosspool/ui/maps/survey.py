@@ -25,7 +25,7 @@ from crosspool.ui.widgets.text import as_it_is
 ADVICE = "choose a smaller input"  # where memory is short
 MAP_CELLS = 56  # a side: a small image shows no more
 PHOTO_SIDE = 160
-BYTES_A_CHANNEL, BYTES_A_PHOTO = 12, 10_000  # of an ImageSummary, besides its maps: its statistics, and about its photo
+BYTES_A_CHANNEL, BYTES_A_PHOTO = 20, 10_000  # of an ImageSummary, besides its maps: its statistics, and about its photo
 
 
 @dataclass(frozen=True)
@@ -111,8 +111,9 @@ def _labelled_image(labelled: LabelledSet, sample: Sample, request: MapRequest) 
 class ImageSummary:
     """All maps of one image, in 8 bits a weight; shared between sessions, so never to be changed.
 
-    `cells` is (D, H, W), as `crosspool.gallery.mapset.quantised_maps` makes them; `peak`, at (`row`, `column`), and
-    `mean` have an entry for each of the D channels. `photo` is what the network saw, as a data URL.
+    `cells` is (D, H, W), as `crosspool.gallery.mapset.quantised_maps` makes them; `peak`, at (`row`, `column`), `mean`,
+    `active` (the share of positions that are not zero) and `energy` (the share of P's) have an entry for each of the D
+    channels. `photo` is what the network saw, as a data URL.
     """
 
     photo: str
@@ -122,17 +123,27 @@ class ImageSummary:
     row: np.ndarray
     column: np.ndarray
     mean: np.ndarray
+    active: np.ndarray
+    energy: np.ndarray
 
     def weights(self, channel: int) -> np.ndarray:
         """One map, (H, W), exact to a 250th of its peak."""
-        cells = self.cells[channel].astype(np.float32)
+        weights: np.ndarray = self._weights(slice(channel, channel + 1))[0]
+        return weights
+
+    def all_weights(self) -> np.ndarray:
+        """All maps, (D, H, W), as exact."""
+        return self._weights(slice(None))
+
+    def _weights(self, channels: slice) -> np.ndarray:
+        cells = self.cells[channels].astype(np.float32)
         parts = (cells - SIGNED_ZERO) / SIGNED_TOP if self.signed else cells / 255
-        weights: np.ndarray = parts * abs(self.peak[channel])
+        weights: np.ndarray = parts * np.abs(self.peak[channels])[:, None, None]
         return weights
 
     @property
     def nbytes(self) -> int:
-        arrays = (self.cells, self.peak, self.row, self.column, self.mean)
+        arrays = (self.cells, self.peak, self.row, self.column, self.mean, self.active, self.energy)
         return sum(array.nbytes for array in arrays) + len(self.photo)
 
 
@@ -167,6 +178,8 @@ def _summarise(cache: SharedCache, request: MapRequest, maps: ImageMaps, since: 
         row=statistics.peak_row.astype(np.uint16),
         column=statistics.peak_column.astype(np.uint16),
         mean=statistics.mean.astype(np.float32),
+        active=(1 - statistics.sparsity).astype(np.float32),
+        energy=statistics.energy_share.astype(np.float32),
     )
     cache.put(SUMMARIES, request, summary, since)
     return summary

@@ -12,6 +12,7 @@ from crosspool.ui.visit.choose_labelled import show_problems
 from crosspool.ui.visit.state import VisitPart, about_images, choose_option, plain, visit_state
 
 WATCH_SECONDS = 1.0
+FEW_IMAGES = 8  # that are computed without being asked
 
 Row = tuple[SurveyImage, ImageSummary | None]  # None for an image that is not computed yet
 Draw = Callable[[list[Row], bool], None]  # the images, and whether their maps are being computed
@@ -37,9 +38,17 @@ def choose_image_set(request: MapRequest, maps: ImageMaps) -> ImageSet:
     return sets[choose_option("Images", titles, visit_state(SurveyState), "across_set", default)]
 
 
-def surveyed(image_set: ImageSet, draw: Draw) -> None:
-    """Offer to compute the maps of a set, and draw what is known of them: again every second while it is computed."""
+def surveyed(image_set: ImageSet, draw: Draw, *, at_once: bool = False) -> None:
+    """Offer to compute the maps of a set, and draw what is known of them: again every second while it is computed.
+
+    `at_once` computes those of a few images without being asked.
+    """
     survey = _survey_of(image_set)
+    if survey is None and at_once and not image_set.ranked:
+        missing = [image for image, summary in _rows(image_set) if summary is None]
+        if 0 < len(missing) <= FEW_IMAGES:
+            _start_survey(missing)
+            survey = _survey_of(image_set)
     if survey is not None and survey.running:
         st.fragment(_follow, run_every=WATCH_SECONDS)(image_set, draw, watched=True)
     else:
@@ -56,6 +65,11 @@ def _survey_of(image_set: ImageSet) -> Survey | None:
     return state.survey
 
 
+def _rows(image_set: ImageSet) -> list[Row]:
+    cache = current_server().cache
+    return [(image, image_summary(cache, image.request)) for image in image_set.images]
+
+
 def _start_survey(images: Sequence[SurveyImage]) -> None:
     visit_state(SurveyState).survey = Survey(current_server(), images)
 
@@ -67,8 +81,7 @@ def _follow(image_set: ImageSet, draw: Draw, *, watched: bool) -> None:
     if (watched and not running) or state.image_chosen:
         state.image_chosen = False
         st.rerun()
-    cache = current_server().cache
-    rows: list[Row] = [(image, image_summary(cache, image.request)) for image in image_set.images]
+    rows = _rows(image_set)
     failed = dict(survey.progress.failed) if survey is not None else {}
     missing = [image for image, summary in rows if summary is None and image.request not in failed]
     _controls(survey if running else None, missing, len(rows) - len(failed))

@@ -27,6 +27,7 @@ def show_page() -> None:
         for each in pages:
             st.page_link(each, width="content")
     pages.append(st.Page("pages/what_am_i_looking_at.py", title="Build the feature", visibility="hidden"))
+    pages.append(st.Page("pages/channel.py", title="About one map", visibility="hidden"))
     if server.operator_key:
         pages.append(st.Page("pages/operator.py", title="Operator", visibility="hidden"))
     page = st.navigation(pages, position="top")

@@ -28,5 +28,6 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const selection = JSON.stringify([data.selected, ids]);
   if (strip.dataset.selection === selection) return; // no jump back after scrolling on to others
   strip.dataset.selection = selection;
-  bringIntoView(strip, strip.querySelector('[aria-pressed="true"]'));
+  const chosen = strip.querySelector('[aria-pressed="true"]');
+  if (chosen) bringIntoView(strip, chosen);
 }
