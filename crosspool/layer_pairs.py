@@ -90,6 +90,11 @@ class LayerPair:
         """Whether the upper map can have values below zero, so that signed weights differ from rectified ones."""
         return self.activation is None or self.activation.lower() not in RECTIFIERS
 
+    @property
+    def ceiling(self) -> float | None:
+        """The largest weight that the activation lets through, 6 for ReLU6; None if there is no such limit."""
+        return 6.0 if self.activation == "ReLU6" else None
+
 
 @dataclass(frozen=True)
 class PairActivations:

@@ -113,6 +113,13 @@ class Page:
         names = sorted({node.label or node.key for node in self.elements(*kinds)})
         raise LookupError(f"The page has no {' or '.join(kinds)} {name!r}, but {names}")
 
+    def drawer(self, name: str) -> Node:
+        """The drawer whose title begins with this. Raises LookupError."""
+        for _, node in sorted(self.nodes.items()):
+            if isinstance(node.content, Block) and node.kind == "expandable" and node.label.startswith(name):
+                return node
+        raise LookupError(f"The page has no drawer {name!r}")
+
     @property
     def texts(self) -> list[str]:
         """Everything that is written on the page, without the style sheets of components."""

@@ -81,6 +81,10 @@ class Tab(Connection):
         """Choose exactly these options in a control that takes several."""
         return await self._set(self.page.widget(name, "multiselect"), string_array_value=StringArray(data=values))
 
+    async def open_drawer(self, name: str) -> float:
+        """Open a drawer whose content comes when it is opened."""
+        return await self._set(self.page.drawer(name), bool_value=True)
+
     async def type(self, name: str, value: float) -> float:
         """Type a number into its field."""
         return await self._set(self.page.widget(name, "number_input"), double_value=value)

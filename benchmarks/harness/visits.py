@@ -33,7 +33,7 @@ class Visit:
     def go(self, path: str = "/", **params: object) -> Visit:
         """Open an address and wait for the maps."""
         self.page.goto(f"{self.url}{path}{'?' + urlencode(params) if params else ''}")
-        expect(self.page.locator(".frame img").first).to_be_visible()
+        expect(self.page.locator(".frame img, .wall .tile").first).to_be_visible()
         self.settle()
         return self
 
@@ -55,11 +55,37 @@ class Visit:
         """A tile by its index in the gallery's order."""
         return self.page.locator(f'.wall .tile[aria-posinset="{index + 1}"]')
 
-    def heading(self, channel: int) -> Locator:
-        return self.page.get_by_text(f"Map {channel}", exact=True)
+    @property
+    def large(self) -> Locator:
+        """The name of the enlarged map: "Map 5", or "Preview: map 5"."""
+        return self.page.locator(".lens .title b")
+
+    @property
+    def chosen_image(self) -> Locator:
+        return self.page.locator('.strip .tile[aria-pressed="true"]')
+
+    def open(self, drawer: str) -> None:
+        """Open a drawer below the gallery by the first words of its title."""
+        self.page.locator("summary", has_text=drawer).click()
+        self.settle()
+
+    def whole_tiles(self) -> int:
+        """How many tiles are on the screen, each of them whole."""
+        return int(
+            self.page.locator(".wall").evaluate(
+                """wall => {
+                    const { top, bottom } = wall.getBoundingClientRect();
+                    const boxes = [...wall.querySelectorAll(".tile")].map((tile) => tile.getBoundingClientRect());
+                    return boxes.filter((box) => box.top >= top && box.bottom <= Math.min(bottom, innerHeight)).length;
+                }"""
+            )
+        )
 
     def control(self, name: str) -> Locator:
-        """A control of the gallery."""
+        """A control of the gallery; the panel that holds it is opened."""
+        look = self.page.locator(".toolbar .look:not([open])")
+        if look.locator(f'[aria-label="{name}"]').count():
+            look.locator("summary").click()
         return self.page.locator(f'.toolbar [aria-label="{name}"]')
 
     @property

@@ -18,15 +18,12 @@ from crosspool.ui.widgets.text import as_it_is
 
 PAIRS = ("conv_head", "blocks.15.project_conv", "blocks.15.expand_conv")
 SIZES = (160, 192, 224, 288, 320)
-OWN_SIZE = 224
+FIRST_SIZE = 448  # of a visit that follows no link
 MAPS, WHY, BUILD, LESSON, TRAIN = (
     "Maps", "Why this class?", "Build the feature", "Guided lesson", "Train & compare",
 )  # fmt: skip
 WITH_MAPS = (MAPS, BUILD)
 NUMBER = r"\*\*(−?[\d.,e+−-]+)\*\*"
-PEAK = re.compile(rf"Peak \| {NUMBER} at")
-SHARE = re.compile(r"energy \| \*\*([\d.e+-]+) %\*\*")
-CHANNEL = re.compile(r"^\*\*Map (\d+)\*\*$")
 HIGHEST = re.compile(rf"^## Top class: \*\*(.+?)\*\* \(score {NUMBER}\)")
 PATIENCE_SECONDS = 300.0
 MEAN_PAUSE = 1.377  # of lognormvariate(0, 0.8)
@@ -52,7 +49,7 @@ class Pupil:
     def _new_tab(self) -> None:
         self.tab = Tab(self.url, self.detector)
         self.on_page, self.image, self.title = MAPS, self.keys["cat"], self.samples["cat"].title
-        self.pair, self.size, self.channel = PAIRS[0], OWN_SIZE, -1
+        self.pair, self.size, self.channel = PAIRS[0], FIRST_SIZE, -1
         self.uploaded: list[str] = []  # keys
         self.source = "Samples"
 
@@ -171,8 +168,8 @@ class Pupil:
         return await self.tab.tell_gallery(selected=self.channel)
 
     async def choose_position(self) -> float:
-        cell = [self.random.randrange(5), self.random.randrange(5)]
-        return await self.tab.tell(self.random.choice(["seen", "over"]), "cell", cell)
+        channel = self.tab.page.component("gallery")["selected"]
+        return await self.tab.tell_gallery(selected=[channel, self.random.randrange(5), self.random.randrange(5)])
 
     async def go_anywhere(self) -> float:
         return await self.go(self.random.choice([page for page in self.tab.pages if page != self.on_page]))
@@ -190,6 +187,8 @@ class Pupil:
 
     async def look(self) -> float | None:
         """Look at all other images, and wait until they are there."""
+        if not self.tab.has("button", "across-look"):
+            await self.tab.open_drawer("The same maps on other images")
         buttons = [node.label for node in self.tab.page.elements("button") if node.key == "across-look"]
         if not buttons or buttons[0].startswith("All"):
             return None
@@ -236,7 +235,7 @@ class Pupil:
         if self.on_page in (*WITH_MAPS, WHY):
             self._check_strip()
         if self.on_page == MAPS:
-            self._check_maps(texts)
+            self._check_maps()
         elif self.on_page == BUILD:
             player = self.tab.page.component("player")
             row, column = player["cell"]
@@ -258,18 +257,15 @@ class Pupil:
             raise WrongAnswerError(f"The thumbnails are {ids} instead of {expected}")
         self.records.thumbnails |= {(self.keys.get(item["id"], item["id"]), item["image"]) for item in items}
 
-    def _check_maps(self, texts: list[str]) -> None:
+    def _check_maps(self) -> None:
         packed = self.tab.packed_maps()
         maps = unpack(packed)
-        if self.tab.page.component("gallery")["maps"] != maps.id:
+        gallery = self.tab.page.component("gallery")
+        if gallery["maps"] != maps.id:
             raise WrongAnswerError("The gallery expects other maps than those that were sent")
-        channel = int(_groups(CHANNEL, texts)[0])
-        if self.channel not in (-1, channel):
-            raise WrongAnswerError(f"Map {channel} is shown instead of {self.channel}")
-        key = self._maps_key
-        self.records.store_maps(key, packed)
-        peak, share = (_float(_groups(pattern, texts)[0]) for pattern in (PEAK, SHARE))
-        self.records.facts |= {Fact(key, "peak", channel, peak), Fact(key, "share", channel, share / 100)}
+        if self.channel not in (-1, gallery["selected"]):
+            raise WrongAnswerError(f"Map {gallery['selected']} is shown instead of {self.channel}")
+        self.records.store_maps(self._maps_key, packed)
 
 
 def _groups(pattern: re.Pattern[str], texts: Sequence[str]) -> tuple[str, ...]:

@@ -1,5 +1,5 @@
 // The gallery: a toolbar, the lens, the pinned maps and the wall of all maps of one image. What is drawn, sorted, filtered
-// and pinned is decided here; three callbacks report what the user has done, and nothing waits for an answer.
+// and pinned is decided here; callbacks report what the user has done, and nothing waits for an answer.
 
 import { beforeNextFrame, count, make, numberText, percent } from "./elements.js";
 import { Lens } from "./lens.js";
@@ -14,16 +14,17 @@ const MAX_FIRST = 48; // channels, the first in the current order, that `onView`
 const MAX_PHOTOS = 4; // sizes in which the photo is kept
 
 export class Gallery {
-  // Calls `onSelect(channel)`, `onPin(channels)` with all that are pinned, and `onView(view)` with the view and `first`,
-  // the channels that come first.
-  constructor(root, { onSelect = () => {}, onPin = () => {}, onView = () => {} } = {}) {
-    Object.assign(this, { root, onSelect, onPin, onView, set: null, pins: [], query: "", hovered: null });
+  // Calls `onSelect(selection)` with a channel or, where a cell of it was chosen, [channel, row, column]; `onPin(channels)`
+  // with all that are pinned; `onBox(box)` with the box or null; and `onView(view)` with the view and `first`, the channels
+  // that come first.
+  constructor(root, { onSelect = () => {}, onPin = () => {}, onBox = () => {}, onView = () => {} } = {}) {
+    Object.assign(this, { root, onSelect, onPin, onBox, onView, set: null, pins: [], query: "", hovered: null, cell: null });
     [this.toolbar, this.lens, this.pinned, this.wall] = [Toolbar, Lens, PinnedMaps, Wall].map((Part) => new Part(this));
     this.drawLensSoon = beforeNextFrame(() => this.drawLens());
     this.status = make("p", { className: "status", role: "status", textContent: "Loading the maps …" });
     this.empty = make("p", { className: "empty", hidden: true });
-    const maps = make("div", { className: "maps" }, this.status, this.pinned.root, this.empty, this.wall.list);
-    root.replaceChildren(this.toolbar.root, make("div", { className: "body" }, this.lens.root, maps));
+    const maps = make("div", { className: "maps" }, this.toolbar.root, this.status, this.pinned.root, this.empty, this.wall.list);
+    root.replaceChildren(make("div", { className: "body" }, this.lens.root, maps));
     root.inert = true; // until there are maps
     this.resizes = new ResizeObserver(() => this.set && this.drawLens());
     this.resizes.observe(this.lens.root);
@@ -34,17 +35,20 @@ export class Gallery {
     this.resizes.disconnect();
   }
 
-  // Data: selected, pins, view {colours, opacity, smooth, scale, top, sort, kept_maps, tile}, colourMaps, tables (base64 by
-  // colour map), mostPins, largestTop.
+  // Data: selected, cell [row, column] of it or null for its peak, pins, box, view {colours, opacity, smooth, scale, top,
+  // sort, kept_maps, tile}, colourMaps, tables (base64 by colour map), mostPins, largestTop.
   show(set, data) {
     const isNew = this.set !== set;
-    const isSame = JSON.stringify([data.view, data.pins]) === JSON.stringify([this.view, this.pins]);
+    const box = this.lens.isDrawing && !isNew ? this.lens.box : data.box ?? null;
+    const isSame = JSON.stringify([data.view, data.pins, box]) === JSON.stringify([this.view, this.pins, this.lens.box]);
     Object.assign(this, { data, view: { ...data.view }, pins: [...data.pins] });
     if (isNew) this.replaceSet(set);
+    if (isNew || !isSame) this.match = (this.lens.box = box) && matchBox(set, box);
     if (isNew || data.selected !== this.selected) {
       this.selected = this.active = data.selected;
       this.hovered = null;
     }
+    this.cell = data.cell ? set.cellUnder(data.cell) : null;
     if (isNew || !isSame) this.draw();
     else this.mark();
     // The server assumes an order by energy, without dead maps.
@@ -52,12 +56,10 @@ export class Gallery {
   }
 
   replaceSet(set) {
-    const hasSameCells = this.set && this.set.rows === set.rows && this.set.columns === set.columns;
     this.set = set;
     this.root.inert = false;
     this.photos = new Map();
-    if (!hasSameCells) this.lens.box = null;
-    this.match = this.lens.box && matchBox(set, this.lens.box);
+    this.beforeBox = null;
     this.toolbar.search.value = this.query = "";
     this.wall.list.scrollTop = 0;
   }
@@ -89,7 +91,7 @@ export class Gallery {
     this.order = matches ?? [];
     this.counts = Object.fromEntries(Object.entries(filters).map(([name, channels]) => [name, channels.length]));
     const order = this.match && view.sort === "box" ? ", best match first (average precision, AP; 1 is perfect)" : "";
-    this.status.textContent = `${count(this.order.length)} of ${count(set.channels)} maps${order}`;
+    this.status.textContent = order ? `${count(this.order.length)} maps${order}` : `${count(this.order.length)} of ${count(set.channels)} maps`;
     this.empty.hidden = this.order.length > 0;
     this.empty.textContent = this.emptyText(matches);
     this.wall.side = view.tile;
@@ -116,11 +118,14 @@ export class Gallery {
     this.drawLens();
   }
 
-  // The channel and the cell under the pointer; without one, the active channel at its peak.
+  // The channel and the cell under the pointer; without one, the active channel at its selected cell or its peak.
   drawLens() {
     const channel = this.hovered?.channel ?? this.active ?? this.selected;
-    const cell = this.hovered?.cell ?? this.set.place[channel];
-    this.lens.show(this.set, channel, cell, this.view, this.table, this.pins.includes(channel));
+    const selected = channel === this.selected;
+    const cell = this.hovered?.cell ?? (selected ? this.cell : null) ?? this.set.place[channel];
+    const state = { selected, pinned: this.pins.includes(channel), match: this.match?.precision[channel] };
+    this.lens.show(this.set, channel, cell, this.view, this.table, state);
+    this.wall.preview(selected ? null : channel);
   }
 
   search(text) {
@@ -130,14 +135,30 @@ export class Gallery {
     else if (this.order.length) this.activate(this.order[0]);
   }
 
+  // Sorts the maps by their match with a box, and previews the best; null for the order before.
   pointAt(box) {
+    this.beforeBox ??= { selected: this.selected, cell: this.cell };
     this.match = box && matchBox(this.set, box);
     if (box && this.view.sort !== "box") this.sortBefore = this.view.sort;
     if (box) this.view = { ...this.view, sort: "box" };
     else if (this.view.sort === "box") this.view = { ...this.view, sort: this.sortBefore ?? "energy_share" };
     this.wall.list.scrollTop = 0;
     this.draw();
+    this.activate((box ? this.order[0] : null) ?? this.selected);
     this.reportView();
+  }
+
+  // Selects the best match of a box once that is drawn, and once it is cleared, the map that was selected before.
+  endBox() {
+    const { box } = this.lens;
+    this.onBox(box);
+    if (box && this.order.length) {
+      this.select(this.order[0]);
+      this.beforeBox.best = this.selected;
+    } else if (!box && this.beforeBox) {
+      if (this.beforeBox.best === this.selected) this.select(this.beforeBox.selected, this.beforeBox.cell);
+      this.beforeBox = null;
+    }
   }
 
   // `x` and `y` are parts of the map's side; without a channel, the pointer is elsewhere.
@@ -153,15 +174,25 @@ export class Gallery {
     this.mark();
   }
 
-  select(channel) {
-    this.selected = this.active = channel;
+  // The selected cell as [row, column] of the map that was packed; null for the peak.
+  get place() {
+    return this.cell === null ? null : this.set.placeOf(this.cell);
+  }
+
+  select(channel, cell = null) {
+    Object.assign(this, { selected: channel, active: channel, cell, hovered: null });
     this.mark();
-    this.onSelect(channel);
+    this.onSelect(cell === null ? channel : [channel, ...this.set.placeOf(cell)]);
   }
 
   pin(channel) {
+    const { mostPins } = this.data;
     if (this.pins.includes(channel)) this.pins = this.pins.filter((other) => other !== channel);
-    else this.pins = [...this.pins, channel].slice(-this.data.mostPins);
+    else if (this.pins.length < mostPins) this.pins = [...this.pins, channel];
+    else {
+      this.status.textContent = `${mostPins} maps are pinned; unpin one first.`;
+      return;
+    }
     if (this.view.kept_maps === "pinned") {
       this.draw();
       this.reportView();
@@ -172,7 +203,7 @@ export class Gallery {
   // Clears the search, or else the box, or else goes to the selected map.
   escape() {
     if (this.query !== "") this.toolbar.clearSearch();
-    else if (this.lens.box) this.lens.setBox(null);
+    else if (this.lens.box) this.lens.clearBox();
     else if (this.wall.places.has(this.selected)) this.activate(this.selected);
   }
 

@@ -10,6 +10,7 @@ function build(root) {
   const gallery = new Gallery(root, {
     onSelect: (channel) => exchange.change("selected", channel),
     onPin: (channels) => exchange.change("pins", channels),
+    onBox: (box) => exchange.changeLater("box", box),
     onView: (view) => exchange.changeLater("view", view),
   });
   Object.assign(root, { exchange, gallery });
@@ -24,8 +25,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
   mapSet(data.maps).then((set) => {
     if (root.latest !== data) return; // newer data has arrived
     const { selected, pins, view } = gallery;
-    const mine = gallery.set === set ? { selected, pins, view } : { view }; // channels belong to their maps
-    gallery.show(set, exchange.merge(data, mine));
+    const mine = gallery.set === set ? { selected, pins, view, box: gallery.lens.box } : { view }; // channels belong to their maps
+    const merged = exchange.merge(data, mine);
+    if (gallery.set === set && exchange.isAhead("selected")) merged.cell = gallery.place;
+    gallery.show(set, merged);
   });
   return () => {
     exchange.flush();

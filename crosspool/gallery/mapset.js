@@ -75,6 +75,18 @@ export class MapSet {
     return inside(y, this.rows) * this.columns + inside(x, this.columns);
   }
 
+  // The cell that holds a place [row, column] of the map that was packed.
+  cellUnder([row, column]) {
+    const inside = (index, number, whole) => Math.min(number - 1, Math.floor((index * number) / whole));
+    return inside(row, this.rows, this.mapRows) * this.columns + inside(column, this.columns, this.mapColumns);
+  }
+
+  // The first row and column that a cell covers in the map that was packed.
+  placeOf(cell) {
+    const { row, column } = this.spans(cell);
+    return [row[0], column[0]];
+  }
+
   // A cell as a box [left, top, right, bottom], in parts of the map's side.
   boxOf(cell) {
     const [row, column] = [Math.floor(cell / this.columns), cell % this.columns];

@@ -1,6 +1,11 @@
 // A map over a photo on a canvas.
 
 export const bytes = (base64) => Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+
+// A colour bar's stops, as CSS.
+export const coloursOf = (table) =>
+  [0, 32, 64, 96, 128, 160, 192, 224, 255].map((step) => `rgb(${table.subarray(3 * step, 3 * step + 3).join(" ")})`).join();
+
 const scratch = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
 
 // How many pixels wide a canvas must be that is `width` CSS pixels wide. (Measuring the canvas would cost a layout of the page.)

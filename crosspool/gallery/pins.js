@@ -3,7 +3,7 @@
 import { make, numberText, pointOver } from "./elements.js";
 import { pixels } from "./paint.js";
 
-const SIDE = 150;
+const SIDE = 104;
 
 export class PinnedMaps {
   constructor(gallery) {

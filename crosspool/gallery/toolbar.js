@@ -39,10 +39,26 @@ export class Toolbar {
     this.fixed = labelled("Up to", this.top, "number");
     this.root = make(
       "div", { className: "toolbar", role: "toolbar", ariaLabel: "How the maps are sorted and drawn" },
-      labelled("Sort by", this.sort), labelled("Show", this.filter), labelled("Channel", this.search, "number"),
+      labelled("Sort by", this.sort), labelled("Show", this.filter), labelled("Channel", this.search, "number"), this.look(),
+    );
+  }
+
+  // How maps are drawn, in a panel that closes when it is left.
+  look() {
+    const panel = make(
+      "div", { className: "panel", tabIndex: -1 },
       labelled("Colours", this.colours), labelled("Opacity", this.opacity, "range"), labelled("Scale", this.scale), this.fixed,
       labelled("Tiles", this.tile, "range"), labelled("Smooth", this.smooth, "tick"),
     );
+    const summary = make("summary", { textContent: "Look" });
+    const look = make("details", { className: "look" }, summary, panel);
+    look.onfocusout = ({ relatedTarget }) => look.contains(relatedTarget) || (look.open = false);
+    look.onkeydown = ({ key }) => {
+      if (key !== "Escape") return;
+      look.open = false;
+      summary.focus();
+    };
+    return look;
   }
 
   clearSearch() {

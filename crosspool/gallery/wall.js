@@ -112,6 +112,13 @@ export class Wall {
     row.append(tile);
   }
 
+  // Frames the tile of the map that the lens previews; null for none.
+  preview(channel) {
+    this.tiles.get(this.previewed)?.classList.remove("previewed");
+    this.previewed = channel;
+    this.tiles.get(channel)?.classList.add("previewed");
+  }
+
   // Shows which tiles are active, selected and pinned.
   mark(state) {
     this.state = state;
@@ -125,6 +132,7 @@ export class Wall {
     tile.classList.toggle("selected", channel === selected);
     tile.classList.toggle("pinned", pins.includes(channel));
     tile.classList.toggle("active", channel === active);
+    tile.classList.toggle("previewed", channel === this.previewed);
   }
 
   markActive() {

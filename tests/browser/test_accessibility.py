@@ -50,7 +50,7 @@ def test_without_weights_and_with_a_link_that_makes_no_sense(visit):
 
 
 def test_an_empty_upload_and_a_broken_file(visit):
-    window = opened(visit, "/", ".frame img", **SIZE)
+    window = opened(visit, "/", ".wall canvas", **SIZE)
     window.page.get_by_role("radio", name="Upload", exact=True).click()
     expect(window.page.get_by_text("Add an image to see its maps")).to_be_visible()
     window.settle()

@@ -101,6 +101,11 @@ def facts(window):
     return window.page.locator(".lens .facts")
 
 
+def map_of(window):
+    """A sentence with the name of the enlarged map."""
+    return window.page.locator(".lens .title")
+
+
 # --- order and filters
 
 
@@ -177,7 +182,6 @@ def test_the_server_hears_of_the_look(in_app):
     in_app.control("Colours").select_option("gray")
     slide_to(in_app.control("Opacity"), 1)
     in_app.page.wait_for_url(re.compile("colours=gray&opacity=1"))
-    expect(in_app.page.get_by_alt_text(re.compile("drawn in gray"))).to_be_visible()
     assert (colours_of(in_app) == colours_of(in_app)[:, :1]).all()
 
 
@@ -228,7 +232,9 @@ def test_hovering_says_the_weight_the_cell_and_its_field(window, maps):
     image = window.tile_at(2).locator(".image")
     side = image.bounding_box()["width"]
     image.hover(position={"x": side * 4.5 / SIDE, "y": side * 2.5 / SIDE})
-    expect(window.page.locator(".lens .facts b")).to_have_text(f"Map {channel}")
+    expect(window.large).to_have_text(f"Preview: map {channel}")  # which has a frame of another kind
+    frames = [window.tile_at(place).evaluate("tile => getComputedStyle(tile).borderStyle") for place in (2, 1)]
+    assert frames == ["dashed", "solid"]
     network = architecture(SMALL["backbone"])
     field = receptive_field(network.layout(128), network.pair(SMALL["pair"]).upper, 2, 4)
     expect(facts(window)).to_contain_text(f"receptive field {field.width}×{field.height} px")
@@ -242,7 +248,7 @@ def test_a_click_selects_a_map(in_app):
     channel = in_app.tile_at(4).get_attribute("data-channel")
     in_app.tile_at(4).click()
     expect(in_app.tile(channel)).to_have_attribute("aria-selected", "true")
-    expect(in_app.page.get_by_text(f"Map {channel} over the photo")).to_be_visible()
+    expect(map_of(in_app)).to_contain_text(f"Map {channel}, selected")
     in_app.page.wait_for_url(re.compile(rf"channel={channel}\b"))
     expect(in_app.page.locator(".wall .tile.selected")).to_have_count(1)
     in_app.settle()
@@ -250,7 +256,7 @@ def test_a_click_selects_a_map(in_app):
     in_app.page.keyboard.press("Home")
     in_app.page.keyboard.press("Enter")
     strongest = in_app.tile_at(0).get_attribute("data-channel")
-    expect(in_app.page.get_by_text(f"Map {strongest} over the photo")).to_be_visible()
+    expect(in_app.large).to_have_text(f"Map {strongest}")
     in_app.settle()
     in_app.page.keyboard.press("ArrowRight")  # the focus has stayed
     assert active(in_app) == 1
@@ -266,7 +272,7 @@ def test_presses_in_quick_succession_are_not_undone(in_app):
     in_app.tile_at(4).click()
     in_app.page.wait_for_url(re.compile(rf"channel={channels[-1]}\b.*pins=\d+"))
     in_app.settle()
-    expect(in_app.page.get_by_text(f"Map {channels[-1]} over the photo")).to_be_visible()
+    expect(in_app.large).to_have_text(f"Map {channels[-1]}")
     assert in_app.page.locator(".wall").evaluate("wall => wall.selections") == channels
     expect(in_app.pinned).to_have_count(1)
 
@@ -332,6 +338,14 @@ def test_pins_stand_side_by_side(window):
     assert window.pinned.locator("b").all_inner_texts() == channels[1:]
 
 
+def test_the_ninth_pin_is_refused_with_a_sentence(window):
+    for place in range(9):
+        window.tile_at(place).click(modifiers=["Shift"])
+    expect(window.page.locator(".gallery .status")).to_have_text("8 maps are pinned; unpin one first.")
+    pinned = window.pinned.locator("b").all_inner_texts()
+    assert pinned == [str(channel) for channel in shown(window)[:8]]
+
+
 def test_pins_are_in_the_link(in_app):
     channels = [in_app.tile_at(place).get_attribute("data-channel") for place in (1, 3)]
     for place in (1, 3):
@@ -378,6 +392,7 @@ def test_a_box_on_the_photo_sorts_the_maps_by_how_well_they_find_it(window, maps
     best = np.lexsort((-contrast, -precision))
     assert precision[channels] == pytest.approx(precision[best[: len(channels)]], abs=0.01)
     assert window.tile_at(0).locator(".caption span").inner_text() == f"AP {precision[channels[0]]:.2f}"
+    expect(map_of(window)).to_contain_text(f"Map {channels[0]}, match {precision[channels[0]]:.2f}, selected")
     dead = np.flatnonzero(maps[1].dead)
     assert not len(dead) or precision[dead] == pytest.approx(0.5 * 0.37)  # what a map that knows nothing gets
 
@@ -385,19 +400,25 @@ def test_a_box_on_the_photo_sorts_the_maps_by_how_well_they_find_it(window, maps
     window.page.keyboard.press("Escape")
     expect(window.control("Sort by")).to_have_value("energy_share")
     assert shown(window)[0] == maps[1].energy_share.argmax()
+    expect(map_of(window)).to_contain_text("Map 3, selected")  # all as it was before
 
 
-def test_a_click_on_the_photo_ranks_the_maps_by_its_cell(window, maps):
-    window.control("Show").select_option("all")
-    photo = window.page.locator(".lens .photo")
-    side = photo.bounding_box()["width"]
-    photo.click(position={"x": side * 3.5 / SIDE, "y": side * 2.5 / SIDE})
-    expect(window.control("Sort by")).to_have_value("box")
-    precision, contrast = expected_order(maps, (3 / SIDE, 2 / SIDE, 4 / SIDE, 3 / SIDE))
-    channels = shown(window)
-    assert precision[channels] == pytest.approx(np.sort(precision)[::-1][: len(channels)], abs=1e-6)
-    ties = [k for k in channels if precision[k] == precision[channels[0]]]
-    assert contrast[ties] == pytest.approx(sorted(contrast[ties], reverse=True))
+def test_a_click_on_the_photo_or_the_map_selects_a_cell(window, maps):
+    order = shown(window)
+    for name, (row, column) in (("photo", (2, 3)), ("map", (5, 1))):
+        canvas = window.page.locator(f".lens .{name}")
+        side = canvas.bounding_box()["width"]
+        canvas.click(position={"x": side * (column + 0.5) / SIDE, "y": side * (row + 0.5) / SIDE})
+        window.tile_at(0).hover()
+        window.page.mouse.move(0, 0)
+        weight = float(maps[0][3, row, column])
+        expect(facts(window)).to_contain_text(f"row {row}, column {column}: weight ")
+        shown_weight = re.findall(r"weight ([\d.e+−]+)", facts(window).inner_text())[0]
+        assert float(shown_weight) == pytest.approx(weight, abs=maps[1].peak[3] / 255)
+    window.page.locator(".lens .map").focus()
+    window.page.keyboard.press("ArrowRight")
+    expect(facts(window)).to_contain_text("row 5, column 2: weight ")
+    assert shown(window) == order
 
 
 def test_a_box_by_keyboard(window):
@@ -424,12 +445,19 @@ def test_the_gallery_can_be_used_by_touch(browser, app_url):
     expect(tile).to_be_visible()
     channel = tile.get_attribute("data-channel")
     tile.tap()
-    expect(page.locator(".lens .facts b")).to_have_text(f"Map {channel}")
-    expect(page.get_by_text(f"Map {channel} over the photo")).to_be_visible()
+    expect(page.locator(".lens .title b")).to_have_text(f"Map {channel}")
     page.locator(".lens .pin").tap()
     expect(page.locator(".gallery .pins figure")).to_have_count(1)
-    page.locator(".lens .photo").tap(position={"x": 30, "y": 40})
+    page.locator(".lens .photo").tap(position={"x": 30, "y": 40})  # selects a cell, and is no box
+    side = page.locator(".lens .photo").bounding_box()["width"]
+    place = f"row {int(40 / side * SIDE)}, column {int(30 / side * SIDE)}"
+    expect(page.locator(".lens .facts")).to_contain_text(place)
+    expect(page.locator('.toolbar [aria-label="Sort by"]')).to_have_value("energy_share")
+    page.locator(".lens .photo").dispatch_event("keydown", {"key": "ArrowRight"})
     expect(page.locator('.toolbar [aria-label="Sort by"]')).to_have_value("box")
+    page.get_by_role("button", name="Clear box").tap()
+    expect(page.locator('.toolbar [aria-label="Sort by"]')).to_have_value("energy_share")
+    expect(page.locator(".lens .title b")).to_have_text(f"Map {channel}")  # as it was before
     boxes = [page.locator(f".lens .{name}").bounding_box() for name in ("photo", "map")]
     assert boxes[0]["y"] == boxes[1]["y"]  # side by side, above the maps
     assert boxes[1]["x"] + boxes[1]["width"] <= 390
@@ -441,7 +469,7 @@ def test_another_image_keeps_the_look_and_brings_its_own_maps(in_app):
     in_app.control("Colours").select_option("magma")
     before = colours_of(in_app)
     in_app.page.locator(".strip .tile", has_text="Rocket").click()
-    expect(in_app.page.locator("strong", has_text="Rocket")).to_be_visible()
+    expect(in_app.chosen_image).to_contain_text("Rocket")
     in_app.settle()
     expect(in_app.control("Sort by")).to_have_value("channel")
     expect(in_app.control("Colours")).to_have_value("magma")
@@ -453,10 +481,11 @@ def test_a_look_chosen_just_before_another_image_stays(in_app):
     in_app.control("Colours").select_option("magma")
     in_app.control("Sort by").select_option("channel")
     in_app.page.locator(".strip .tile", has_text="Rocket").click()  # before the server has heard of it
-    expect(in_app.page.locator("strong", has_text="Rocket")).to_be_visible()
+    expect(in_app.chosen_image).to_contain_text("Rocket")
     in_app.page.wait_for_url(re.compile("colours=magma"))
     expect(in_app.control("Colours")).to_have_value("magma")
     in_app.settle()
+    in_app.open("Download and share")
     first = in_app.page.get_by_role("radio", name=re.compile("First 23"))
     first.click()
     in_app.settle()
@@ -492,7 +521,7 @@ def test_large_signed_maps_say_where_they_were_averaged(large):
     label = large.tile(3).get_attribute("aria-label")
     assert label.startswith("map 3: peak −4 at rows 14 to 16, columns 206 to 207; ")
     text = facts(large).inner_text()
-    assert text.startswith("Map 3 rows 14 to 16, columns 206 to 207: mean weight −")
+    assert text.startswith("rows 14 to 16, columns 206 to 207: mean weight −")
     assert " (largest −4); " in text
     assert large.page.locator(".lens .scale span").all_inner_texts() == ["−5", "5"]
 

@@ -59,20 +59,26 @@ def test_a_cold_visit_shows_large_images_and_tiles(visit):
     window = visit().go()
     page = window.page
     expect(page.get_by_role("heading", name="Weighting maps")).to_be_visible()
-    expect(page.locator(".frame img")).to_have_count(2)
-    for image in page.locator(".frame img").all():
-        box = image.bounding_box()
-        assert box["width"] > 250
+    for canvas in (page.locator(".lens .photo"), page.locator(".lens .map")):  # once on the page, and all in sight
+        box = canvas.bounding_box()
+        assert box["width"] >= 220
         assert box["width"] == pytest.approx(box["height"], abs=1)
-        assert image.get_attribute("alt")
-    for name in ("seen", "over"):  # with room for all of it, the colour bar, too
-        needed, there = page.locator(f".st-key-{name}").evaluate("box => [box.scrollHeight, box.clientHeight]")
-        assert needed <= there
-    expect(window.tile_at(0)).to_have_attribute("aria-selected", "true")
-    strongest = window.tile_at(0).get_attribute("data-channel")
-    expect(window.heading(strongest).first).to_be_visible()
+        expect(canvas).to_be_in_viewport(ratio=0.99)
+        assert canvas.get_attribute("aria-label")
+    expect(page.locator(".frame img")).to_have_count(0)
+    for name in ("Guided lesson", "Use my photo"):
+        expect(page.get_by_role("button", name=name)).to_be_in_viewport(ratio=1)
+    expect(page.locator(".strip .tile").last).to_be_in_viewport(ratio=1)
+    expect(window.large).to_have_text(re.compile(r"^Map \d+$"))
     assert colours_in(page.locator(".wall .row canvas").first) > 100  # photo and map are drawn, not a flat field
-    assert page.url == f"{window.url}/"
+    assert page.url == f"{window.url}/?size=448"
+    for size, least in (((1440, 900), 24), ((1920, 1080), 40)):
+        page.set_viewport_size({"width": size[0], "height": size[1]})
+        page.wait_for_function("width => innerWidth === width", arg=size[0])
+        window.settle()
+        assert window.whole_tiles() >= least
+    window.tile_at(3).click()
+    expect(page.get_by_role("button", name="Use my photo")).not_to_be_visible()  # it is known now
 
 
 def test_walking_through_the_pages_causes_no_complaints(visit):
@@ -128,29 +134,29 @@ def test_an_uploaded_photo_has_as_many_maps_as_the_pair_has_channels(visit):
     expect(window.page.get_by_text("Add an image to see its maps")).to_be_visible()
     window.upload(("red disc.jpg", drawn_photo("red")), ("green disc.jpg", drawn_photo("green")))
     expect(window.page.locator(".strip .tile")).to_have_count(2)
-    expect(window.page.locator("strong", has_text="green disc.jpg")).to_be_visible()
+    expect(window.chosen_image).to_contain_text("green disc")
     window.page.locator(".strip .tile", has_text="red disc").click()
-    expect(window.page.locator("strong", has_text="red disc.jpg")).to_be_visible()
+    expect(window.chosen_image).to_contain_text("red disc")
 
     window.choose("Layer pair", re.compile(r"features\.9\.expand3x3 · 192 maps"))
-    expect(window.page.get_by_role("heading", name="192 maps")).to_be_visible()
     window.control("Show").select_option("all")
     expect(window.tile_at(0)).to_have_attribute("aria-setsize", "192")
 
     with Image.open(io.BytesIO(drawn_photo("red"))) as photo:
         strongest = statistics_of(photo.convert("RGB"), pair="features.9.expand3x3").energy_share.argmax()
     expect(window.tile_at(0)).to_have_attribute("data-channel", str(strongest))
-    expect(window.heading(strongest).first).to_be_visible()
+    expect(window.large).to_have_text(f"Map {strongest}")
 
 
 def test_a_click_on_the_image_moves_the_position(visit):
     window = visit().go(**SMALL)  # maps of 7 x 7
+    window.open("Details of map")
     facts = window.page.get_by_role("row", name="Selected position")
-    image = window.page.locator(".frame").first
+    image = window.page.locator(".lens .photo")
     side = image.bounding_box()["width"]
     image.click(position={"x": side * 2.5 / 7, "y": side * 4.5 / 7})
     expect(facts).to_contain_text("row 4, column 2:")
-    over = window.page.locator(".frame").last
+    over = window.page.locator(".lens .map")
     over.click(position={"x": side * 6.5 / 7, "y": side * 0.5 / 7})
     expect(facts).to_contain_text("row 0, column 6:")
     over.focus()
@@ -167,14 +173,14 @@ def test_a_click_on_the_image_moves_the_position(visit):
 
 def test_the_table_opens_a_map(visit):
     window = visit().go(**SMALL)
-    window.page.get_by_text("All channels as a table").click()
+    window.open("All channels as a table")
     table = window.page.get_by_test_id("stDataFrame")
     expect(table).to_be_visible()
     grid = table.locator(".dvn-scroller")
     grid.scroll_into_view_if_needed()
     grid.click(position={"x": 12, "y": 35 + 35 * 3 + 17})  # the fourth row's box
     fourth = statistics_of(sample("cat")).order("energy_share")[3]
-    expect(window.heading(fourth).first).to_be_visible()
+    expect(window.large).to_have_text(f"Map {fourth}")
 
 
 # --- links and broken files
@@ -184,8 +190,7 @@ def test_a_deep_link_is_followed(visit):
     window = visit().go(**SMALL, channel="5", colours="magma")
     expect(window.page.get_by_role("combobox", name="Network")).to_have_value(re.compile("^SqueezeNet1 1"))
     expect(window.control("Colours")).to_have_value("magma")
-    expect(window.heading(5).first).to_be_visible()
-    expect(window.page.get_by_alt_text("Weighting map 5 over the image, drawn in magma.")).to_be_visible()
+    expect(window.large).to_have_text("Map 5")
     expect(window.page.get_by_text("Untrained network")).to_be_visible()
     assert window.page.url == f"{window.url}/?{urlencode({**SMALL, 'channel': '5', 'colours': 'magma'})}"
 
@@ -197,20 +202,20 @@ def test_nonsense_in_a_link_is_ignored_with_a_note(visit):
     expect(notes).to_contain_text("Unknown pair www.example.com in the link; showing ")
     expect(notes).to_contain_text("Unknown colours _x__http_//www.example.com_ in the link; showing viridis.")
     expect(notes.locator("a")).to_have_count(0)
-    expect(window.page.get_by_role("heading", name="1,000 maps")).to_be_visible()
+    expect(window.page.locator(".gallery .status")).to_contain_text("of 1,000 maps")
 
 
 def test_a_broken_file_is_named_and_the_earlier_image_stays(visit):
     window = visit().go(**SMALL)
     window.page.get_by_role("radio", name="Upload", exact=True).click()
     window.upload(("good.jpg", drawn_photo("red")))
-    expect(window.page.locator("strong", has_text="good.jpg")).to_be_visible()
+    expect(window.chosen_image).to_contain_text("good.jpg")
     window.settle()
     window.upload(("cut_*short*.jpg", drawn_photo("green")[:2000]), ("notes.png", b"These are only words."))
     alerts = window.page.get_by_role("alert")
     expect(alerts.filter(has_text="cut_*short*.jpg is damaged or cut short")).to_be_visible()
     expect(alerts.filter(has_text="notes.png is not an image that can be read here")).to_be_visible()
-    expect(window.page.locator("strong", has_text="good.jpg")).to_be_visible()
+    expect(window.chosen_image).to_contain_text("good.jpg")
     expect(window.tiles.first).to_be_visible()
     expect(window.page.get_by_text("Traceback")).to_have_count(0)
 
@@ -220,7 +225,7 @@ def test_without_weights_there_is_a_button_and_no_download(visit):
     window.page.goto(f"{window.url}/?backbone=alexnet")
     expect(window.page.get_by_role("button", name="Download 244 MB")).to_be_visible()
     window.page.get_by_role("button", name="Show the untrained network").click()
-    expect(window.page.locator(".frame img").first).to_be_visible()
+    expect(window.tiles.first).to_be_visible()
     window.settle()
 
 
@@ -234,14 +239,15 @@ def test_nothing_is_wider_than_the_window(visit, path):
     window.expect_to_fit_every_width()
 
 
-def test_a_phone_shows_the_images_one_below_the_other(visit):
-    window = visit(width=390, height=844).go(**SMALL)
-    boxes = [image.bounding_box() for image in window.page.locator(".frame img").all()]
-    assert len(boxes) == 2
-    for box in boxes:
+def test_a_phone_shows_photo_map_and_the_first_row_within_two_screens(visit):
+    window = visit(width=390, height=844).go()
+    photo, large = (window.page.locator(f".lens .{name}").bounding_box() for name in ("photo", "map"))
+    for box in (photo, large):
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= 390
-        assert box["width"] > 250
-    assert boxes[1]["y"] >= boxes[0]["y"] + boxes[0]["height"]
+        assert box["width"] > 150
+    assert photo["y"] == large["y"]
+    tile = window.tile_at(0).bounding_box()
+    assert tile["y"] + tile["height"] < 2 * 844
     window.tile_at(2).click()
-    expect(window.heading(window.tile_at(2).get_attribute("data-channel")).first).to_be_visible()
+    expect(window.large).to_have_text(f"Map {window.tile_at(2).get_attribute('data-channel')}")

@@ -43,8 +43,6 @@ def across(chosen: SourceImage, request: MapRequest, maps: ImageMaps, channel: i
     """Show the selected channel and the pinned ones on other images; a button computes their maps."""
     pins = pinned_channels(maps)
     channels = pins if channel in pins else [channel, *pins]  # columns stay while one of them is selected
-    title = "Map" if len(channels) == 1 else "Maps"
-    st.header(f"{title} {', '.join(map(str, channels))} on other images", anchor=False)
     with st.container(horizontal=True, gap="medium"):
         image_set = choose_image_set(request, maps)
         orders = {key: text for key, text in ORDERS.items() if key != "given" or not image_set.ranked}

@@ -4,13 +4,14 @@ import time
 from typing import Any
 
 from crosspool.gallery.mapset import gallery_limits, pack_maps, packed_name, receptive_fields
-from crosspool.ui.maps.selection import MapsState, pinned_channels, select_channel
+from crosspool.ui.maps.selection import MapsState, pinned_channels, select_cell, select_channel
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.runtime.shared_cache import CacheKind
 from crosspool.ui.visit.link import LinkState
 from crosspool.ui.visit.state import visit_state
 from crosspool.ui.widgets.browser import component
+from crosspool.ui.widgets.cell_image import Cell
 
 LINK_VIEW = ("colours", "opacity", "smooth", "scale", "top")  # fields of LinkState that say how the gallery looks
 GALLERY_VIEW = ("sort", "kept_maps", "tile")  # fields of MapsState that do
@@ -20,15 +21,19 @@ _send_maps = component("gallery/maps_component")
 _draw = component("gallery/gallery_component", '<div class="gallery"></div>', style="gallery/gallery")
 
 
-def gallery(maps: ImageMaps, request: MapRequest, channel: int) -> None:
-    """Show all maps of a request, with `channel` selected; what is changed in the browser is remembered."""
+def gallery(maps: ImageMaps, request: MapRequest, channel: int, cell: Cell) -> None:
+    """Show all maps of a request, with a channel and a cell selected; what is changed in the browser is remembered."""
     packed = _packed_maps(maps, request)
     _send_maps(packed, "maps")
     link, state = visit_state(LinkState), visit_state(MapsState)
     views = ((link, LINK_VIEW), (state, GALLERY_VIEW))
 
-    def on_select(value: float) -> None:
-        select_channel(int(value))
+    def on_select(selection: float | list[float]) -> None:
+        if isinstance(selection, list):
+            select_channel(int(selection[0]))
+            select_cell((int(selection[1]), int(selection[2])))
+        else:
+            select_channel(int(selection))
 
     def on_pin(channels: list[float]) -> None:
         link.pins = ",".join(str(int(channel)) for channel in channels)
@@ -49,6 +54,7 @@ def gallery(maps: ImageMaps, request: MapRequest, channel: int) -> None:
     data = {
         "maps": packed_name(packed),
         "selected": channel,
+        "cell": list(cell),
         "pins": pinned_channels(maps),
         "view": {name: getattr(part, name) for part, names in views for name in names},
         "revisions": state.revisions,

@@ -11,6 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 from crosspool.backbones import UNTRAINED, architecture, backbone_specs
 from crosspool.drawing import rendering
 from crosspool.drawing.rendering import ColourRange, Look
+from crosspool.layer_pairs import LayerPair
 from crosspool.receptive_field import Box, patch_box, receptive_field
 from crosspool.ui.maps.selection import current_look, select_cell
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest
@@ -23,9 +24,14 @@ LARGE = 448  # pixels of the large images
 
 def headline(image: SourceImage, request: MapRequest, maps: ImageMaps) -> None:
     """Show in one line which image, network and layer pair the maps belong to."""
-    pair, (rows, columns) = maps.pair, maps.upper.shape[1:]
-    title = backbone_specs()[request.backbone].title + (" (untrained)" if request.weights == UNTRAINED else "")
-    st.markdown(
+    st.markdown(headline_text(image, request.backbone, request.weights, maps.pair, maps.upper.shape[1:]))
+
+
+def headline_text(image: SourceImage, backbone: str, weights: str, pair: LayerPair, map_size: tuple[int, ...]) -> str:
+    """The headline as Markdown; `map_size` is (H, W)."""
+    title = backbone_specs()[backbone].title + (" (untrained)" if weights == UNTRAINED else "")
+    rows, columns = map_size
+    return (
         f"**{as_it_is(image.title)}** · {title} · {as_it_is(pair.label)} ({pair.lower_channels} → "
         f"{pair.upper_channels}, {pair.kernel_size[0]}×{pair.kernel_size[1]}) · {rows}×{columns} maps · "
         f"P has {pair.feature_length:,} numbers"

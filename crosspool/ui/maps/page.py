@@ -16,17 +16,23 @@ from crosspool.ui.visit.state import current_visit, visit_state
 from crosspool.ui.visit.waiting import errors_shown, waiting
 
 PageBody = Callable[[SourceImage, MapRequest, ImageMaps], None]
+Opening = Callable[[str], SourceImage | None]
 
 
-def maps_page(title: str, body: PageBody) -> None:
+def title_and_images(title: str) -> SourceImage | None:
+    """How most pages begin: the title, if there is one, over the choice of image, which is returned."""
+    if title:
+        st.title(title, anchor=False)
+    return choose_image()
+
+
+def maps_page(title: str, body: PageBody, opening: Opening = title_and_images) -> None:
     """Take the settings from the link, draw the choice of image and layers, and call `body` with the maps.
 
     Without a title `body` has to give the page one.
     """
     start_from_link()
-    if title:
-        st.title(title, anchor=False)
-    image = choose_image()
+    image = opening(title)
     with st.sidebar:
         spec = controls.choose_network()
         pair = controls.choose_pair(spec)
@@ -69,6 +75,7 @@ def start_from_link() -> None:
     """The first call of a page: once per visit, take the settings from the URL and note what made no sense there."""
     link = visit_state(LinkNotes)
     if link.notes is None:
+        link.is_bare = not st.query_params
         settings, link.notes = from_params(st.query_params)
         current_visit().parts[LinkState] = settings
     if link.notes:

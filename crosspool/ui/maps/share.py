@@ -81,7 +81,6 @@ class _MapFiles:
 
 def download_and_share(image: SourceImage, request: MapRequest, maps: ImageMaps, channel: int, look: Look) -> None:
     """Offer the selected map, the pinned maps or the first of the gallery; a file is made when it is asked for."""
-    st.header("Download and share", anchor=False)
     pins, first = pinned_channels(maps), first_channels(maps, request)[:SHEET_MAPS]
     groups = {"this": [channel], "pinned": pins, "first": first}
     names = {"this": f"Map {channel}", "pinned": f"Pinned ({len(pins)})", "first": f"First {len(first)} of the gallery"}

@@ -1,12 +1,17 @@
-"""The page Weighting maps: one map of a layer pair enlarged, all of them in the gallery, as a table, and as files."""
+"""The page Weighting maps: photo, selected map and the wall of all maps on one screen, the rest in drawers below."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
 import streamlit as st
 
 from crosspool.receptive_field import patch_box
 from crosspool.ui.maps.across import across
 from crosspool.ui.maps.entry_chart import show_strongest_entries
+from crosspool.ui.maps.front_door import leave_welcome, opening
 from crosspool.ui.maps.gallery import gallery
-from crosspool.ui.maps.large_images import beside_large_images, field_of, headline
+from crosspool.ui.maps.large_images import field_of
 from crosspool.ui.maps.page import maps_page
 from crosspool.ui.maps.presenter import present_maps, presenting
 from crosspool.ui.maps.selection import MapsState, current_look, select_channel, selected_cell, selected_channel
@@ -15,14 +20,24 @@ from crosspool.ui.runtime.maps import ImageMaps, MapRequest
 from crosspool.ui.runtime.meaning import channel_table
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.images import SourceImage
-from crosspool.ui.visit.state import choose_option, visit_state
+from crosspool.ui.visit.state import VisitPart, bound, choose_option, plain, visit_state
 from crosspool.ui.widgets.cell_image import Cell
 from crosspool.ui.widgets.text import number
 
 
+@dataclass
+class DrawerState(VisitPart):
+    """Which drawers below the gallery are open; what is in a closed one is neither computed nor sent."""
+
+    details_open: bool = plain(False)
+    across_open: bool = plain(False)
+    table_open: bool = plain(False)
+    files_open: bool = plain(False)
+
+
 def weighting_maps_page() -> None:
     """The page."""
-    maps_page("Weighting maps", _present_or_explore)
+    maps_page("Weighting maps", _present_or_explore, opening)
 
 
 def _present_or_explore(image: SourceImage, request: MapRequest, maps: ImageMaps) -> None:
@@ -30,40 +45,60 @@ def _present_or_explore(image: SourceImage, request: MapRequest, maps: ImageMaps
 
 
 def _explore(image: SourceImage, request: MapRequest, maps: ImageMaps) -> None:
-    """One map enlarged, the gallery, the same maps on other images, the table, and downloads."""
-    headline(image, request, maps)
+    """The gallery and its drawers."""
     channel, look = selected_channel(maps), current_look(maps.signed)
     position = selected_cell(maps, channel)
-    with beside_large_images(maps, request, channel, position):
+    gallery(maps, request, channel, position)
+    leave_welcome()
+    details, others = partial(_details, maps, request, channel, position), partial(across, image, request, maps)
+    _drawer(f"Details of map {channel}", "details_open", ":material/info:", details)
+    _drawer("The same maps on other images", "across_open", ":material/photo_library:", partial(others, channel, look))
+    _drawer("All channels as a table", "table_open", ":material/table:", partial(_channel_table, request, maps))
+    files = partial(download_and_share, image, request, maps, channel, look)
+    _drawer("Download and share", "files_open", ":material/download:", files)
+
+
+def _drawer(title: str, name: str, icon: str, fill: Callable[[], None]) -> None:
+    """An expander that is filled while it is open; `name` is the field of `DrawerState` that says so."""
+    state = visit_state(DrawerState)
+    with st.expander(title, icon=icon, **bound(state, name)):
+        if getattr(state, name):
+            fill()
+
+
+def _details(maps: ImageMaps, request: MapRequest, channel: int, position: Cell) -> None:
+    """What the selected map is and does, and the strongest entries of its block or of the patch."""
+    with st.container(key="halves-details"):
+        facts, entries = st.columns(2, gap="medium")
+    with facts:
         _facts(maps, request, channel, position)
+    with entries:
         _entries(maps, channel, position)
-    st.header(f"{len(maps.upper):,} maps", anchor=False)
-    gallery(maps, request, channel)
-    across(image, request, maps, channel, look)
-    with st.expander("All channels as a table", icon=":material/table:"):
-        _channel_table(request, maps)
-    download_and_share(image, request, maps, channel, look)
 
 
 def _facts(maps: ImageMaps, request: MapRequest, channel: int, position: Cell) -> None:
-    """What the selected map is and does."""
+    """The numbers of a map and of a position; as many lines for every map, so that nothing below moves."""
     statistics, pair, (row, column) = maps.statistics, maps.pair, position
-    st.markdown(f"**Map {channel}**")
-    if statistics.dead[channel]:
-        st.info("This map is zero everywhere on this image: it adds nothing to P.", icon=":material/hide_source:")
-    patch, field = patch_box(pair, row, column), field_of(maps, request, position)
-    st.markdown(
-        f"| | |\n|---|---|\n"
-        f"| Peak | **{number(statistics.peak[channel])}** at row {statistics.peak_row[channel]}, "
-        f"column {statistics.peak_column[channel]} |\n"
-        f"| Share of P's energy | **{100 * statistics.energy_share[channel]:.2g} %** |\n"
-        f"| Active at | {statistics.active[channel]} of {maps.upper[channel].size} positions, "
-        f"mean weight {number(statistics.mean[channel])} |\n"
-        f"| Selected position | row {row}, column {column}: weight **{number(maps.upper[channel, row, column])}** |\n"
-        f"| Its patch | {pair.kernel_size[0]}×{pair.kernel_size[1]} × {pair.lower_channels} channels of layer t: "
-        f"{_span('row', patch.top, patch.bottom)}, {_span('column', patch.left, patch.right)} |\n"
-        f"| Its receptive field | {field.width}×{field.height} px of the image |"
-    )
+    weights, patch, field = maps.upper[channel], patch_box(pair, row, column), field_of(maps, request, position)
+    size = weights.size
+    dead = "this map is zero everywhere on this image: it adds nothing to P"
+    peak = f"row {statistics.peak_row[channel]}, column {statistics.peak_column[channel]}"
+    active = f"mean weight {number(statistics.mean[channel])}" if statistics.active[channel] else dead
+    lines = {
+        "Peak": f"**{number(statistics.peak[channel])}** at {peak}",
+        "Share of P's energy": f"**{100 * statistics.energy_share[channel]:.2g} %**",
+        "Active at": f"{statistics.active[channel]} of {size} positions: {active}",
+    }
+    if pair.ceiling is not None:
+        clipped = int((weights >= pair.ceiling).sum())
+        lines["Clipped"] = f"at {pair.ceiling:g}, the most that {pair.activation} lets through, in {clipped} of {size}"
+    lines |= {
+        "Selected position": f"row {row}, column {column}: weight **{number(weights[row, column])}**",
+        "Its patch": f"{pair.kernel_size[0]}×{pair.kernel_size[1]} × {pair.lower_channels} channels of layer t: "
+        f"{_span('row', patch.top, patch.bottom)}, {_span('column', patch.left, patch.right)}",
+        "Its receptive field": f"{field.width}×{field.height} px of the image",
+    }
+    st.markdown("| | |\n|---|---|\n" + "\n".join(f"| {name} | {text} |" for name, text in lines.items()))
 
 
 def _span(name: str, start: int, stop: int) -> str:

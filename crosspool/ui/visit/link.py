@@ -52,9 +52,13 @@ class ChosenClassifier(VisitPart):
 
 @dataclass
 class LinkNotes(VisitPart):
-    """What made no sense in the link with which the visit began; None until it was read."""
+    """What made no sense in the link with which the visit began; None until it was read.
+
+    `is_bare` is whether the visit began at an address that asks for nothing.
+    """
 
     notes: list[str] | None = plain(None)
+    is_bare: bool = plain(False)
 
 
 _CHOICES: dict[str, tuple[str, ...]] = {

@@ -1,0 +1,88 @@
+"""The opening of the page Weighting maps: what this is, for those who come for the first time, and the images."""
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from crosspool.backbones import architecture, backbone_specs
+from crosspool.ui.maps.controls import FINE_SIZE
+from crosspool.ui.maps.large_images import headline_text
+from crosspool.ui.maps.page import link_params
+from crosspool.ui.maps.presenter import presenting
+from crosspool.ui.visit.images import ImageState, SourceImage, choose_image
+from crosspool.ui.visit.link import LinkNotes, LinkState, to_params
+from crosspool.ui.visit.state import VisitPart, plain, visit_state
+
+PROMISE = "See where each channel of a neural network responds: one map each, over our photos or yours."
+
+
+@dataclass
+class WelcomeState(VisitPart):
+    """Whether newcomers are told what this is, until they have done something: until the address is not `address`."""
+
+    begun: bool = plain(False)
+    shown: bool = plain(False)
+    address: dict[str, str] | None = plain(None)
+
+
+def opening(title: str) -> SourceImage | None:
+    """The title, with the promise for newcomers, beside the choice of image, which is returned."""
+    _begin()
+    with st.container(horizontal=True, key="front"):
+        with st.container(key="front-head", gap="xsmall"):
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.title(title, anchor=False)
+                cite = st.container(width="content")
+            if visit_state(WelcomeState).shown and not presenting():
+                _welcome()
+        with st.container(key="front-images"):
+            image = choose_image()
+    if image is not None:
+        with cite, st.popover("Cite this view", type="tertiary"):
+            st.markdown(_citation(image))
+    return image
+
+
+def _begin() -> None:
+    """Give those who come without a link the striking view: finer maps than the network's own size gives."""
+    welcome, link = visit_state(WelcomeState), visit_state(LinkState)
+    if not welcome.begun and visit_state(LinkNotes).is_bare and not to_params(link):
+        welcome.shown, link.size = True, FINE_SIZE
+    welcome.begun = True
+
+
+def _welcome() -> None:
+    with st.container(key="welcome", gap="xsmall"):
+        st.markdown(PROMISE)
+        with st.container(horizontal=True):
+            if st.button("Guided lesson", icon=":material/menu_book:", type="primary"):
+                st.switch_page("pages/lesson.py")
+            st.button("Use my photo", icon=":material/upload:", on_click=_use_own_photo)
+
+
+def _use_own_photo() -> None:
+    visit_state(ImageState).source = "upload"
+
+
+def leave_welcome() -> None:
+    """At the end of a run: the welcome is over once the address differs from that of the first view."""
+    welcome, address = visit_state(WelcomeState), link_params()
+    welcome.address = welcome.address or address
+    if welcome.shown and address != welcome.address:
+        welcome.shown = False
+    if not welcome.shown:
+        st.html('<span class="at-work"></span>')  # hides it at once: this is a part of the page that runs alone
+
+
+def _citation(image: SourceImage) -> str:
+    """What a caption says of the view: image, network, layers and sizes, and where the method is from."""
+    link = visit_state(LinkState)
+    network, spec = architecture(link.backbone), backbone_specs()[link.backbone]
+    pair = network.pair(link.pair) if link.pair else network.default_pair
+    size = link.size or spec.preprocessing.size
+    sizes = network.map_sizes(pair, size)[1]
+    return (
+        f"{headline_text(image, link.backbone, link.weights, pair, sizes)} · input {size} px\n\nMethod: L. Liu, "
+        "C. Shen, A. van den Hengel, *The Treasure beneath Convolutional Layers: Cross-convolutional-layer Pooling for "
+        "Image Classification*, CVPR 2015."
+    )
