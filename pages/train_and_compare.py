@@ -19,7 +19,7 @@ def main() -> None:
     from crosspool.ui.maps.page import start_from_link
 
     with notes:
-        start_from_link()
+        start_from_link(carried=())
     comparison_section(labelled)
 
 

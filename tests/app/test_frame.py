@@ -233,9 +233,19 @@ def test_nonsense_in_a_link_is_ignored_with_a_note():
         "Unknown opacity `nan` in the link (0.0 to 1.0); showing the default.",
         "Unknown top `-1` in the link (0.0 to 1000000.0); showing the default.",
         "Unknown pins `1,1` in the link (up to 8 channels from 0 to 63, such as 3,17); showing the default.",
+        "Unknown setting `unknown` in the link.",
     ]
     assert component(app, "gallery")["view"]["colours"] == "viridis"
     assert app.query_params == SMALL  # the address says what is shown
+    app = checked(app.selectbox(key="pair").select("features.3.squeeze").run())
+    assert not app.info  # of another view
+
+
+def test_a_link_to_an_image_of_somebody_else_shows_the_sample():
+    app = visit(**SMALL, sample="rocket", image="0123abcd")
+    (note,) = app.info
+    assert note.value == "The link shows an image that only its owner has; showing Rocket."
+    assert app.query_params == SMALL | {"sample": "rocket"}
 
 
 def test_the_address_follows_the_view():

@@ -241,7 +241,7 @@ def test_forgetting_is_offered_beside_labelled_images_and_beside_other_ones():
         choose_labelled()
         choose_image()
 
-    app = AppTest.from_function(page, default_timeout=120)
+    app = checked(AppTest.from_function(page, default_timeout=120).run())
     state_of(app, ImageState).source = "upload"
     state_of(app, ImageState).received = state_of(
         upload(visit(**SMALL), ("one.png", png(noise(1)))), ImageState

@@ -16,7 +16,9 @@ STEPS = (*steps_to_p.STEPS, *steps_beyond.STEPS)
 
 def lesson_page() -> None:
     """The page."""
-    start_from_link()
+    start_from_link(state.CARRIED, others=["step"])
+    state.current_step()
+    state.write_lesson_link()
     with st.container(horizontal=True, vertical_alignment="center"):
         if not presenting():  # the audience needs no title, and the presenter no button
             st.title("Guided lesson", anchor=False)

@@ -13,6 +13,7 @@ from crosspool.backbones import DEFAULT, architecture
 from crosspool.drawing.rendering import Look
 from crosspool.ui.lesson.quantities import COARSE, telling_map
 from crosspool.ui.maps import selection
+from crosspool.ui.maps.page import write_address
 from crosspool.ui.maps.presenter import presenting
 from crosspool.ui.runtime.gate import OnProgress
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest, image_maps
@@ -33,6 +34,8 @@ TITLES = (
     "Against averages",
     "Now you",
 )
+
+CARRIED = ("sample", "present")  # the settings that the lesson's address has
 
 
 @dataclass(frozen=True)
@@ -97,9 +100,7 @@ def write_lesson_link() -> None:
     """Let the URL say the step, the sample and presenter mode, so that copying it shares them."""
     link = visit_state(LinkState)
     shared = LinkState(sample=link.sample, present=link.present)
-    params = {"step": str(visit_state(LessonProgress).step), **to_params(shared)}
-    if st.query_params.to_dict() != params:
-        st.query_params.from_dict(params)
+    write_address({"step": str(visit_state(LessonProgress).step), **to_params(shared)})
 
 
 def keys_of_step(step: int) -> dict[str, Callable[[], None]]:

@@ -7,10 +7,10 @@ import streamlit as st
 from crosspool.backbones import architecture, backbone_specs
 from crosspool.ui.maps.controls import FINE_SIZE
 from crosspool.ui.maps.large_images import headline_text
-from crosspool.ui.maps.page import link_params
+from crosspool.ui.maps.page import AddressState, link_params
 from crosspool.ui.maps.presenter import presenting
 from crosspool.ui.visit.images import ImageState, SourceImage, choose_image
-from crosspool.ui.visit.link import LinkNotes, LinkState, to_params
+from crosspool.ui.visit.link import LinkState, to_params
 from crosspool.ui.visit.state import VisitPart, plain, visit_state
 
 PROMISE = "See where each channel of a neural network responds: one map each, over our photos or yours."
@@ -46,7 +46,7 @@ def opening(title: str) -> SourceImage | None:
 def _begin() -> None:
     """Give those who come without a link the striking view: finer maps than the network's own size gives."""
     welcome, link = visit_state(WelcomeState), visit_state(LinkState)
-    if not welcome.begun and visit_state(LinkNotes).is_bare and not to_params(link):
+    if not welcome.begun and visit_state(AddressState).is_bare and not to_params(link):
         welcome.shown, link.size = True, FINE_SIZE
     welcome.begun = True
 

@@ -1,22 +1,27 @@
 """What the pages about the maps of one image share: settings from and to the link, the image, the layers, the maps."""
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from crosspool.backbones import architecture, backbone_specs
+from crosspool.samples import samples
 from crosspool.ui.maps import controls
 from crosspool.ui.maps.presenter import present_button, presenter_frame
+from crosspool.ui.maps.selection import forget_cell
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest, image_maps
 from crosspool.ui.runtime.server import current_server
-from crosspool.ui.visit.images import SourceImage, choose_image
-from crosspool.ui.visit.link import ChosenClassifier, LinkNotes, LinkState, from_params, to_params
-from crosspool.ui.visit.state import current_visit, visit_state
+from crosspool.ui.visit.images import SourceImage, choose_image, choose_named_image, own_image_name
+from crosspool.ui.visit.link import LINK_NAMES, ChosenClassifier, LinkState, from_params, to_params
+from crosspool.ui.visit.state import VisitPart, about_images, current_visit, plain, visit_state
 from crosspool.ui.visit.waiting import errors_shown, waiting
 
 PageBody = Callable[[SourceImage, MapRequest, ImageMaps], None]
 Opening = Callable[[str], SourceImage | None]
+# Settings that say which maps are shown, and which of them is selected.
+OF_THE_MAPS = ("sample", "image", "backbone", "weights", "pair", "size", "framing", "signed", "border", "channel")
 
 
 def title_and_images(title: str) -> SourceImage | None:
@@ -71,21 +76,74 @@ def _body_with_maps(body: PageBody, image: SourceImage, request: MapRequest) -> 
 # --- the link
 
 
-def start_from_link() -> None:
-    """The first call of a page: once per visit, take the settings from the URL and note what made no sense there."""
-    link = visit_state(LinkNotes)
-    if link.notes is None:
-        link.is_bare = not st.query_params
-        settings, link.notes = from_params(st.query_params)
-        current_visit().parts[LinkState] = settings
-    if link.notes:
-        st.info("  \n".join(link.notes), icon=":material/link_off:")
+@dataclass
+class AddressState(VisitPart):
+    """What a visit remembers of the address: the session that has read it, and what was wrong in it.
+
+    `read` are the settings that it had, as parameters. The notes are shown until another view is chosen. `is_bare` is
+    whether the address asked for nothing.
+    """
+
+    session: str = plain("")
+    is_bare: bool = plain(False)
+    notes: list[str] = about_images([])
+    read: dict[str, str] = about_images({})
+
+
+def start_from_link(carried: Collection[str] = LINK_NAMES, others: Collection[str] = ()) -> None:
+    """The first call of a page: take the settings from the address where the browser chose it, else write them there.
+
+    The browser chooses the address when the visit begins, at a reload, and when the visitor goes back or forward.
+    `carried` are the settings that the page's address has; of these, one that is missing has its default. `others` are
+    names of parameters that the page reads by itself. A page that does not carry all settings writes its own address.
+    """
+    state, session = visit_state(AddressState), session_id()
+    if state.session != session or was_history_used():
+        state.session, state.is_bare = session, not st.query_params
+        state.notes = _take_settings(carried, others)
+        state.read = link_params()
+    if state.notes and link_params() != state.read:
+        state.notes = []
+    if carried == LINK_NAMES:
+        write_link()
+    if state.notes:
+        st.info("  \n".join(state.notes), icon=":material/link_off:")
     presenter_frame()
 
 
+def _take_settings(carried: Collection[str], others: Collection[str]) -> list[str]:
+    """Change the settings to those of the address; a sentence for each that made no sense."""
+    params, before = st.query_params.to_dict(), visit_state(LinkState)
+    settings, notes = from_params(params, others)
+    names = LINK_NAMES if "backbone" in params else {*carried, *LINK_NAMES.intersection(params)}
+    link = replace(before, **{name: getattr(settings, name) for name in names})
+    current_visit().parts[LinkState] = link
+    if any(getattr(link, name) != getattr(before, name) for name in OF_THE_MAPS):
+        forget_cell()
+    if "image" in names and not choose_named_image(settings.image):
+        notes.append(f"The link shows an image that only its owner has; showing {_sample_title(link)}.")
+    return notes
+
+
+def _sample_title(link: LinkState) -> str:
+    return next(sample.title for sample in samples() if sample.id == link.sample)
+
+
+def session_id() -> str:
+    """The id of Streamlit's session, which ends with a reload."""
+    context = get_script_run_ctx()
+    return context.session_id if context is not None else ""
+
+
+def was_history_used() -> bool:
+    """Whether this run was caused by the browser's Back or Forward."""
+    context = get_script_run_ctx()
+    return context is not None and context.is_history_navigation
+
+
 def link_params() -> dict[str, str]:
-    """The URL parameters of the current view. Uploads are not part of them."""
-    link = replace(visit_state(LinkState))
+    """The URL parameters of the current view. Images of the visitor are only named, for this visit."""
+    link = replace(visit_state(LinkState), image=own_image_name())
     if link.size == backbone_specs()[link.backbone].preprocessing.size:
         link.size = 0
     if link.pair == architecture(link.backbone).default_pair.id:
@@ -97,6 +155,13 @@ def link_params() -> dict[str, str]:
 
 def write_link() -> None:
     """Write the current view into the URL, so that copying it shares the view."""
-    params = link_params()
-    if st.query_params.to_dict() != params:
+    write_address(link_params())
+
+
+def write_address(params: dict[str, str]) -> None:
+    """Write these parameters into the URL.
+
+    After Back or Forward even if they seem to be there: what an earlier run wrote may have reached the browser since.
+    """
+    if st.query_params.to_dict() != params or was_history_used():
         st.query_params.from_dict(params)

@@ -30,8 +30,10 @@ from streamlit.runtime.pages_manager import PagesManager
 from crosspool.ui.runtime.log import EventLog
 from crosspool.ui.runtime.server import Server, current_server, serve_with
 from crosspool.ui.runtime.settings import ServerSettings
+from crosspool.ui.serving.document import Document
 from crosspool.ui.serving.operator import ServerMetrics
 from crosspool.ui.serving.readiness import Readiness
+from crosspool.ui.serving.static_files import StaticFiles
 
 ROUTE = "/_stcore/upload_file/"
 FRAME = 2**20  # bytes that a request may have around its file
@@ -54,7 +56,12 @@ def app_parts(settings: ServerSettings) -> dict[str, Any]:
             Route("/ready", partial(_answer_ready, readiness)),
             Route("/metrics", ServerMetrics(server).respond),
         ],
-        "middleware": [Middleware(RequestLog, log=server.log), Middleware(UploadLimit, **upload_room(settings))],
+        "middleware": [
+            Middleware(RequestLog, log=server.log),
+            Middleware(UploadLimit, **upload_room(settings)),
+            Middleware(StaticFiles),
+            Middleware(Document),
+        ],
         "lifespan": partial(_lifespan, server, readiness),
         "on_script_error": show_page_failure,
     }

@@ -31,6 +31,7 @@ def show_page() -> None:
     if server.operator_key:
         pages.append(st.Page("pages/operator.py", title="Operator", visibility="hidden"))
     page = st.navigation(pages, position="top")
+    st.set_page_config(page_title=f"{page.title} · crosspool")
     if page.url_path not in WITHOUT_SIDE_BAR:
         st.sidebar.container()  # takes its room at once, so that the side bar does not push the page aside later
     with server.log.timed("page_ran", kind=page.url_path):

@@ -1,5 +1,6 @@
 """Where the image comes from: a sample, uploaded files, or the camera."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -16,7 +17,7 @@ from crosspool.ui.runtime.quota import ImageHash, NoRoomError, QuotaLease, image
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit import uploads
 from crosspool.ui.visit.link import LinkState
-from crosspool.ui.visit.state import VisitPart, about_images, choose_option, image_data, visit_state
+from crosspool.ui.visit.state import VisitPart, about_images, choose_option, current_visit, image_data, visit_state
 from crosspool.ui.widgets.browser import jpeg_url
 from crosspool.ui.widgets.text import as_it_is
 from crosspool.ui.widgets.thumbnails import Thumbnail, thumbnails
@@ -108,6 +109,26 @@ def show_image(image: SourceImage) -> None:
         state.source, visit_state(LinkState).sample = "sample", image.sample
     else:
         state.source, state.upload = "upload", image.key
+
+
+def own_image_name() -> str:
+    """The name, for the address, of the visitor's image that is chosen; "" where it is a sample, or there is none."""
+    state = visit_state(ImageState)
+    return _name_in_address(state.upload) if state.source != "sample" and state.upload in state.received else ""
+
+
+def choose_named_image(name: str) -> bool:
+    """Choose the visitor's image of this name, or the sample if the name is ""; whether the visit has that image."""
+    state = visit_state(ImageState)
+    key = next((key for key in state.received if name and _name_in_address(key) == name), "")
+    state.source = "upload" if key else "sample"
+    state.upload = key or state.upload
+    return bool(key) or not name
+
+
+def _name_in_address(key: str) -> str:
+    """Eight digits that only this visit understands, and that tell nobody whether they know the image."""
+    return hashlib.sha256((current_visit().salt + key).encode()).hexdigest()[:8]
 
 
 @cache

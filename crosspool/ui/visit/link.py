@@ -1,7 +1,8 @@
 """Deep links: the settings of a page as URL parameters, and back. Nonsense is ignored with a note, never an error."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from crosspool.backbones import DEFAULT, UNTRAINED, architecture, backbone_specs
@@ -13,17 +14,20 @@ from crosspool.samples import samples
 from crosspool.ui.visit.state import VisitPart, about_images, plain
 
 PRETRAINED = "pretrained"
+MOST_NAMED = 5  # unknown settings in a note
 
 
 @dataclass
 class LinkState(VisitPart):
     """What a link can carry. An empty `pair` is the backbone's last, `size` 0 its own, `channel` -1 the strongest.
 
+    `image` is the name of one of the visitor's own images, which only this visit knows, and "" for the sample.
     `top` is the end of a fixed scale, 0 for the layer's largest weight; `pins` lists the channels pinned, as "3,17".
     `positive` and `against` are classes, "" for the highest score and for none. `present` is presenter mode.
     """
 
     sample: str = plain("cat")
+    image: str = about_images("")
     backbone: str = plain(DEFAULT)
     weights: str = plain(PRETRAINED)
     pair: str = plain("")
@@ -50,16 +54,9 @@ class ChosenClassifier(VisitPart):
     classifier: str = about_images("")
 
 
-@dataclass
-class LinkNotes(VisitPart):
-    """What made no sense in the link with which the visit began; None until it was read.
-
-    `is_bare` is whether the visit began at an address that asks for nothing.
-    """
-
-    notes: list[str] | None = plain(None)
-    is_bare: bool = plain(False)
-
+LINK_NAMES = frozenset(each.name for each in fields(LinkState))
+IMAGE_NAME = re.compile(r"[0-9a-f]{8}")
+FOREIGN_PREFIXES = ("embed", "utm_", "fbclid", "gclid")  # Streamlit's own, and what mailers and networks append
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "weights": (PRETRAINED, UNTRAINED),
@@ -86,8 +83,11 @@ def to_params(state: LinkState) -> dict[str, str]:
     }
 
 
-def from_params(params: Mapping[str, str]) -> tuple[LinkState, list[str]]:
-    """A link state from URL parameters, and a sentence for each that made no sense and was ignored."""
+def from_params(params: Mapping[str, str], others: Collection[str] = ()) -> tuple[LinkState, list[str]]:
+    """A link state from URL parameters, and a sentence for each that made no sense and was ignored.
+
+    `others` are names that the page reads by itself.
+    """
     state, notes = LinkState(), []
     for name in asdict(state):  # in this order: a pair is checked against its backbone, a channel against its pair
         if name not in params:
@@ -97,6 +97,12 @@ def from_params(params: Mapping[str, str]) -> tuple[LinkState, list[str]]:
             notes.append(f"Unknown {name} `{shorten(params[name])}` in the link{hint}; showing {_title(name, state)}.")
         else:
             state = replace(state, **{name: value})
+    unknown = [
+        name for name in params if name not in LINK_NAMES.union(others) and not name.startswith(FOREIGN_PREFIXES)
+    ]
+    if unknown:
+        names = ", ".join(f"`{shorten(name)}`" for name in unknown[:MOST_NAMED])
+        notes.append(f"Unknown setting{'s' if len(unknown) > 1 else ''} {names} in the link.")
     return state, notes
 
 
@@ -110,7 +116,8 @@ def _title(name: str, state: LinkState) -> str:
     """What is shown instead of a value that makes no sense."""
     if name == "pair":
         return architecture(state.backbone).default_pair.label
-    if name in (*_CHOICES, "sample", "backbone"):
+    if name in (*_CHOICES, "sample", "image", "backbone"):
+        name = "sample" if name == "image" else name
         return _options(name, state)[getattr(state, name)]
     return "the default"
 
@@ -121,6 +128,8 @@ def _read(name: str, text: str, state: LinkState) -> tuple[Any, str]:
         return (text == "1", "") if text in ("0", "1") else (None, " (0 or 1)")
     if name in _RANGES:
         return _number(text, *_RANGES[name])
+    if name == "image":
+        return (text if IMAGE_NAME.fullmatch(text) else None), ""
     if name == "channel":
         return _number(text, 0, _channel_count(state) - 1)
     if name == "pins":

@@ -6,6 +6,7 @@ new one cannot be left out. Widgets are tied to fields because Streamlit drops a
 that was cut short, does not draw it.
 """
 
+import secrets
 from collections import Counter
 from collections.abc import Callable, Mapping
 from copy import copy
@@ -54,13 +55,14 @@ class VisitState:
     """The parts of one visit, and the visitor whose images they hold.
 
     `emptied` is how often each uploader was emptied, by its key. `just_forgotten` is whether images were forgotten and
-    the visitor has not been told yet.
+    the visitor has not been told yet. `salt` makes the names of images in addresses differ from visit to visit.
     """
 
     visitor: ImageOwner = field(default_factory=ImageOwner)
     parts: dict[type[VisitPart], VisitPart] = field(default_factory=dict)
     emptied: Counter[str] = field(default_factory=Counter)
     just_forgotten: bool = False
+    salt: str = field(default_factory=partial(secrets.token_hex, 16), repr=False)
 
     def part(self, kind: type[P]) -> P:
         """The part of this kind, made on first use."""

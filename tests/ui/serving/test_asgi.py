@@ -2,10 +2,12 @@
 
 import io
 import json
+import re
 import subprocess
 import sys
 
 import pytest
+import requests
 import streamlit.runtime
 from PIL import Image
 from starlette.formparsers import MultiPartParser
@@ -49,6 +51,35 @@ def test_a_failure_is_one_sentence_with_the_number_in_the_log(caplog):
 def served_app(tmp_path_factory):
     with served(tmp_path_factory.mktemp("server"), {"CROSSPOOL_LOG": "json"}) as server:
         yield server
+
+
+def test_scripts_are_sent_compressed_and_never_asked_for_again(served_app):
+    page = requests.get(served_app.url, headers={"Accept": "text/html"}, timeout=SECONDS)
+    assert page.headers["Content-Encoding"] == "gzip"
+    assert page.headers["Cache-Control"] == "no-cache"
+    (name,) = re.findall(r'src="./(static/js/index\.[\w-]+\.js)"', page.text)
+    answer = requests.get(f"{served_app.url}/{name}", timeout=SECONDS, stream=True)
+    assert answer.headers["Content-Encoding"] == "gzip"
+    assert "immutable" in answer.headers["Cache-Control"]
+    assert "max-age=31536000" in answer.headers["Cache-Control"]
+    plain = requests.get(f"{served_app.url}/{name}", headers={"Accept-Encoding": "identity"}, timeout=SECONDS)
+    assert "Content-Encoding" not in plain.headers
+    assert answer.content == plain.content
+    assert int(answer.headers["Content-Length"]) < len(plain.content) / 2
+    part = requests.get(f"{served_app.url}/{name}", headers={"Range": "bytes=0-9"}, timeout=SECONDS)
+    assert (part.status_code, part.content) == (206, plain.content[:10])
+
+
+def test_the_document_is_ours_on_every_path(served_app):
+    for path, words in (("/", "channels of a convolutional network"), ("/lesson?step=2", "guided lesson")):
+        answer = requests.get(
+            served_app.url + path, headers={"Accept": "text/html", "If-None-Match": "x"}, timeout=SECONDS
+        )
+        assert answer.text.count("<title>crosspool</title>") == 1
+        assert words in answer.text.partition('name="description"')[2].partition(">")[0]
+        assert "ETag" not in answer.headers
+    health = requests.get(f"{served_app.url}/_stcore/health", headers={"Accept": "text/html"}, timeout=SECONDS)
+    assert health.text == "ok"
 
 
 def test_a_server_is_healthy_at_once_and_ready_when_it_has_computed(served_app):

@@ -1,0 +1,78 @@
+"""The HTML document around every page: Streamlit's own, with a title, a description and a script of ours."""
+
+import gzip
+import html
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from crosspool.gallery.assets import asset
+
+TITLE = "crosspool"
+DESCRIPTION = (
+    "See what the channels of a convolutional network look for: every weighting map of a layer over your own photo, "
+    "and how cross-convolutional-layer pooling makes one vector of them."
+)
+DESCRIPTIONS = {  # by the page's address
+    "contributions": "Why this class? A classifier's score split by channel and by position, over your own photo.",
+    "build_p": "Build a feature of cross-convolutional-layer pooling by hand, position by position.",
+    "what_am_i_looking_at": "Cross-convolutional-layer pooling with all its numbers, for one image.",
+    "lesson": "A guided lesson: from a photo to the pooled feature of a convolutional network, step by step.",
+    "train_and_compare": "Train a linear classifier on your own images, and compare ways to describe them.",
+}
+# Headers of a request that speak of Streamlit's own file, which is not the one that is sent.
+NOT_PASSED_ON = (b"if-none-match", b"if-modified-since", b"accept-encoding")
+
+
+def document(page: str, original: str) -> str:
+    """The document for a page: Streamlit's, changed."""
+    description = html.escape(DESCRIPTIONS.get(page, DESCRIPTION))
+    script = asset("ui/serving/history.js")
+    head = f'<title>{TITLE}</title>\n<meta name="description" content="{description}">\n<script>\n{script}</script>'
+    return original.replace("<title>Streamlit</title>", head, 1)
+
+
+class Document:
+    """ASGI middleware that changes every HTML document on its way to a browser."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_navigation = scope["type"] == "http" and "text/html" in Headers(scope=scope).get("accept", "")
+        if not is_navigation or scope["method"] != "GET":
+            await self._app(scope, receive, send)
+            return
+        start: Message = {}
+        body = bytearray()
+
+        async def hold_back(message: Message) -> None:
+            nonlocal start
+            if message["type"] == "http.response.start":
+                start = message
+                return
+            body.extend(message.get("body", b""))
+            if not message.get("more_body", False):
+                headers, changed = self._changed(scope, start["headers"], bytes(body))
+                await send({**start, "headers": headers})
+                await send({"type": "http.response.body", "body": changed})
+
+        headers = [(name, value) for name, value in scope["headers"] if name not in NOT_PASSED_ON]
+        await self._app({**scope, "headers": headers}, receive, hold_back)
+
+    def _changed(
+        self, scope: Scope, raw_headers: list[tuple[bytes, bytes]], body: bytes
+    ) -> tuple[list[tuple[bytes, bytes]], bytes]:
+        """The headers and the body of the answer; what is no document stays as it is."""
+        headers = MutableHeaders(raw=list(raw_headers))
+        if not headers.get("content-type", "").startswith("text/html"):
+            return headers.raw, body
+        body = document(scope["path"].rpartition("/")[2], body.decode()).encode()
+        if "gzip" in Headers(scope=scope).get("accept-encoding", ""):
+            body = gzip.compress(body)
+            headers["content-encoding"] = "gzip"
+        headers.add_vary_header("Accept-Encoding")
+        headers["content-length"] = str(len(body))
+        for name in ("etag", "last-modified"):  # of Streamlit's file
+            del headers[name]
+        return headers.raw, body

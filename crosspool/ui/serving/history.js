@@ -1,0 +1,30 @@
+// Runs before Streamlit's scripts, in every page. Streamlit adds an entry to the browser's history whenever the server
+// writes the address. One step of the visitor shall be one entry: what is written without a step, such as the settings
+// of a page that was just opened, or follows a slider, replaces the entry. QUIET are those settings.
+
+(() => {
+  const QUIET = ["opacity", "top"];
+  const push = history.pushState.bind(history);
+  let hasStepped = false; // whether the visitor has done anything since the last entry was made
+
+  const onStep = (event) => (hasStepped = event.isTrusted && !event.repeat ? true : hasStepped);
+  for (const type of ["pointerdown", "keydown", "paste", "drop"]) addEventListener(type, onStep, true);
+  addEventListener("popstate", () => (hasStepped = false), true);
+
+  function settings(url) {
+    const params = new URL(url, location.href).searchParams;
+    for (const name of QUIET) params.delete(name);
+    return String(params);
+  }
+
+  history.pushState = (state, unused, url) => {
+    const isPage = new URL(url, location.href).pathname !== location.pathname;
+    const isEntry = isPage || (hasStepped && settings(url) !== settings(location.href));
+    hasStepped = false;
+    if (isEntry) push(state, unused, url);
+    else history.replaceState(state, unused, url);
+  };
+
+  // Else Streamlit would look for its server below the page's address first, and get a 404 there.
+  window.__streamlit = { BACKEND_BASE_URL: new URL(".", location.href).href };
+})();

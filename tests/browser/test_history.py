@@ -1,0 +1,79 @@
+"""The address, the browser's history and the page agree, whichever way a visitor takes."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.test_pages import SMALL
+
+pytestmark = pytest.mark.browser
+
+
+def params_of(window):
+    return dict(part.split("=") for part in window.page.url.partition("?")[2].split("&") if part)
+
+
+def expect_sample(window, sample):
+    """The address names the sample, or none for the first, and the strip shows it."""
+    expect(window.page.locator(f'.strip [data-id="{sample}"]')).to_have_attribute("aria-pressed", "true")
+    window.settle()
+    assert params_of(window).get("sample", "cat") == sample
+
+
+def test_back_and_forward_show_what_the_address_says(visit):
+    window = visit().go(**SMALL)
+    page = window.page
+    entries = page.evaluate("history.length")
+    for sample in ("rocket", "retina"):
+        page.locator(f'.strip [data-id="{sample}"]').click()
+        expect_sample(window, sample)
+    tile = window.tile_at(3)
+    channel = tile.get_attribute("data-channel")
+    tile.click()
+    expect(window.heading(channel).first).to_be_visible()
+    window.settle()
+    assert params_of(window) == SMALL | {"sample": "retina", "channel": channel}
+    page.get_by_role("link", name="Why this class?").first.click()
+    expect(page).to_have_title("Why this class? · crosspool")
+    expect_sample(window, "retina")
+    assert page.evaluate("history.length") == entries + 4  # one for each step
+
+    page.go_back()
+    expect(window.tile(channel)).to_have_attribute("aria-selected", "true")
+    expect_sample(window, "retina")
+    assert params_of(window)["channel"] == channel
+    page.go_back()
+    expect_sample(window, "retina")
+    assert "channel" not in params_of(window)
+    page.go_back()
+    expect_sample(window, "rocket")
+    page.go_back()
+    expect_sample(window, "cat")
+    assert params_of(window) == SMALL
+    page.go_forward()
+    expect_sample(window, "rocket")
+    expect(page.get_by_role("combobox", name="Network")).to_have_value(re.compile("^SqueezeNet1 1"))
+    page.evaluate("history.go(3)")
+    expect(page).to_have_title("Why this class? · crosspool")
+    expect_sample(window, "retina")
+
+
+def test_every_page_has_a_title_and_a_description_and_no_failing_request(visit):
+    window = visit()
+    failed = []
+    window.page.on("response", lambda response: failed.append(response.url) if response.status >= 400 else None)
+    for path, title in (
+        ("/", "Maps"),
+        ("/contributions", "Why this class?"),
+        ("/build_p", "Build the feature"),
+        ("/what_am_i_looking_at", "Build the feature"),
+        ("/lesson", "Guided lesson"),
+        ("/train_and_compare", "Train & compare"),
+    ):
+        window.page.goto(window.url + path)
+        expect(window.page).to_have_title(f"{title} · crosspool")
+        window.settle()
+        description = window.page.locator('meta[name="description"]').get_attribute("content")
+        assert len(description) > 40
+    assert failed == []
