@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.test_pages import SMALL
+from tests.browser.test_pages import SMALL, drawn_photo
 
 pytestmark = pytest.mark.browser
 
@@ -77,3 +77,38 @@ def test_every_page_has_a_title_and_a_description_and_no_failing_request(visit):
         description = window.page.locator('meta[name="description"]').get_attribute("content")
         assert len(description) > 40
     assert failed == []
+
+
+def test_a_reload_brings_back_what_the_browser_brought_and_nobody_elses(visit, browser):
+    window = visit().go(**SMALL)
+    page = window.page
+    window.pick("Image", "Upload")
+    window.upload(("red disc.jpg", drawn_photo("red")), ("green disc.jpg", drawn_photo("green")))
+    strip = page.locator(".strip .tile")
+    expect(strip).to_have_count(2)
+    strip.first.click()
+    expect(page.locator("strong", has_text="red disc.jpg")).to_be_visible()
+    window.settle()
+    (cookie,) = [each for each in page.context.cookies() if each["name"] == "crosspool_visit"]
+    assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Lax")
+    assert cookie["value"] not in page.url
+    page.reload()
+    expect(page.locator("strong", has_text="red disc.jpg")).to_be_visible()
+    expect(strip).to_have_count(2)
+    window.settle()
+
+    profile = browser.new_context()
+    stranger = profile.new_page()
+    stranger.goto(page.url)
+    expect(stranger.get_by_text("The link shows an image that only its owner has; showing Cat.")).to_be_visible()
+    expect(stranger.get_by_text("red disc")).to_have_count(0)
+    assert page.context.cookies() != profile.cookies()
+    profile.close()
+
+    page.get_by_role("button", name="Forget my images").click()
+    page.get_by_role("button", name="Forget them now").click()
+    expect_sample(window, "cat")
+    page.reload()
+    expect_sample(window, "cat")
+    expect(page.get_by_text("red disc")).to_have_count(0)
+    expect(page.get_by_text("gone")).to_have_count(0)  # the visitor knows

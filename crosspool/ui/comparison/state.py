@@ -34,7 +34,7 @@ class ComparisonState(VisitPart):
     splits: int = plain(DEFAULT_SPLITS)
     training_images: dict[tuple[int, int], int] = plain({})
     job: Job | None = image_data(None)
-    comparison: Comparison | None = image_data(None)
+    comparison: Comparison | None = image_data(None, trained=True)
     made_files: dict[str, bytes] = image_data({})
     answers: Answers | None = image_data(None)
     drawn_birds: int = plain(0)

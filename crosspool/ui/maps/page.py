@@ -15,6 +15,7 @@ from crosspool.ui.runtime.maps import ImageMaps, MapRequest, image_maps
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.images import SourceImage, choose_image, choose_named_image, own_image_name
 from crosspool.ui.visit.link import LINK_NAMES, ChosenClassifier, LinkState, from_params, to_params
+from crosspool.ui.visit.resuming import session_id
 from crosspool.ui.visit.state import VisitPart, about_images, current_visit, plain, visit_state
 from crosspool.ui.visit.waiting import errors_shown, waiting
 
@@ -127,12 +128,6 @@ def _take_settings(carried: Collection[str], others: Collection[str]) -> list[st
 
 def _sample_title(link: LinkState) -> str:
     return next(sample.title for sample in samples() if sample.id == link.sample)
-
-
-def session_id() -> str:
-    """The id of Streamlit's session, which ends with a reload."""
-    context = get_script_run_ctx()
-    return context.session_id if context is not None else ""
 
 
 def was_history_used() -> bool:

@@ -1,17 +1,11 @@
-"""What a server does now and then, whether or not anybody visits: end closed visits, and give memory back."""
+"""What a server does now and then, whether or not anybody visits: collect garbage, and give memory back."""
 
-import asyncio
 import ctypes
 import gc
 import sys
 import threading
-import time
-
-import streamlit as st
-from streamlit.runtime import Runtime, get_instance
 
 COLLECT_SECONDS, FREEZE_SECONDS = 30.0, 0.2
-VISITS_SECONDS = 10.0  # between two searches for closed visits
 
 
 def keep_house(closed: threading.Event) -> None:
@@ -37,33 +31,3 @@ def collect_garbage() -> None:
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it
         if trim is not None:
             trim(0)
-
-
-class VisitRegister:
-    """When each visit that has images was last connected, by its session's id."""
-
-    def __init__(self) -> None:
-        self._last_seen: dict[str, float] = {}
-
-    def note(self, session_id: str) -> None:
-        """Note that a visit has images, and is connected now."""
-        self._last_seen[session_id] = time.monotonic()
-
-    async def end_closed_visits(self) -> None:
-        """For as long as the server runs, end visits whose page was closed long enough ago.
-
-        Streamlit itself ends them when the next one is closed, which may take days.
-        """
-        while True:
-            await asyncio.sleep(VISITS_SECONDS)
-            self.end_visits(get_instance(), st.get_option("server.disconnectedSessionTTL"))
-
-    def end_visits(self, runtime: Runtime, seconds: float) -> None:
-        """End visits that were not connected for `seconds`. To be called on the server's event loop only."""
-        now = time.monotonic()
-        for session_id, last_seen in list(self._last_seen.items()):
-            if runtime.is_active_session(session_id):
-                self._last_seen[session_id] = now
-            elif now - last_seen > seconds:
-                runtime.close_session(session_id)
-                del self._last_seen[session_id]

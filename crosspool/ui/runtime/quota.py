@@ -28,10 +28,11 @@ class NoRoomError(CrosspoolError):
 
 
 class ImageOwner:
-    """A visitor, as the owner of images. `nbytes` is the memory that these take."""
+    """A visitor, as the owner of images. `nbytes` is the memory that these take, `image_count` their number."""
 
     def __init__(self) -> None:
         self.nbytes = 0
+        self.image_count = 0
 
 
 class QuotaLease:
@@ -45,11 +46,17 @@ class ImageQuota:
     """At most `owner_limit` bytes of images for each visitor, and `limit` for all of them.
 
     `nbytes` is the memory of all visitors' images. `forget` is called with the hashes of images that nobody holds any
-    more.
+    more, and `make_room` where all visitors' images would take too much: it drops some and returns whether it could.
     """
 
-    def __init__(self, owner_limit: int, limit: int, forget: Callable[[set[ImageHash]], None]) -> None:
-        self._owner_limit, self._limit, self._forget = owner_limit, limit, forget
+    def __init__(
+        self,
+        owner_limit: int,
+        limit: int,
+        forget: Callable[[set[ImageHash]], None],
+        make_room: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._owner_limit, self._limit, self._forget, self._make_room = owner_limit, limit, forget, make_room
         self._lock = threading.Lock()
         self.nbytes = 0
         self._owners: Counter[ImageHash] = Counter()
@@ -66,6 +73,8 @@ class ImageQuota:
     def lease(self, owner: ImageOwner, hashes: Iterable[ImageHash], nbytes: int) -> QuotaLease:
         """Take `nbytes` for an image with these hashes, of its file as it came and as stored. Raises NoRoomError."""
         self.release_dropped()
+        while self.nbytes + nbytes > self._limit and owner.nbytes + nbytes <= self._owner_limit and self._make_room():
+            self.release_dropped()
         images = frozenset(hashes)
         with self._lock:
             if owner.nbytes + nbytes > self._owner_limit:
@@ -74,6 +83,7 @@ class ImageQuota:
             if self.nbytes + nbytes > self._limit:
                 raise NoRoomError("the server has no room for more images at the moment; try again in a few minutes")
             owner.nbytes += nbytes
+            owner.image_count += bool(images and nbytes)
             self.nbytes += nbytes
             self._owners.update(images)
             if self._thread is None:
@@ -105,6 +115,7 @@ class ImageQuota:
     def _release(self, owner: ImageOwner, images: frozenset[ImageHash], nbytes: int) -> None:
         with self._lock:
             owner.nbytes -= nbytes
+            owner.image_count -= bool(images and nbytes)
             self.nbytes -= nbytes
             self._owners.subtract(images)
             unowned = {image for image in images if not self._owners[image]}
@@ -118,15 +129,17 @@ class MemoryReservation:
 
 
 class MemoryBudget:
-    """At most `limit` bytes, given out as reservations."""
+    """At most `limit` bytes, given out as reservations; `make_room` as for `ImageQuota`."""
 
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
+    def __init__(self, limit: int, make_room: Callable[[], bool] = lambda: False) -> None:
+        self.limit, self._make_room = limit, make_room
         self.reserved = 0  # bytes
         self._lock = threading.RLock()  # garbage that gives memory back may be collected anywhere, here too
 
     def reserve(self, nbytes: int) -> MemoryReservation | None:
         """Take `nbytes`; None where too few are left."""
+        while self.reserved + nbytes > self.limit >= nbytes and self._make_room():
+            pass
         with self._lock:
             if self.reserved + nbytes > self.limit:
                 return None

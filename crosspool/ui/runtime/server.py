@@ -1,6 +1,7 @@
 """All that one server shares between its visits, built once from its settings."""
 
 import hmac
+import secrets
 import threading
 import time
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from contextlib import contextmanager
 
 import joblib
 
-from crosspool.ui.runtime import decoder_pool, gate, housekeeping, networks, quota, shared_cache
+from crosspool.ui.runtime import decoder_pool, gate, housekeeping, networks, quota, shared_cache, visits
 from crosspool.ui.runtime.log import EventLog
 from crosspool.ui.runtime.settings import ServerSettings
 
@@ -58,9 +59,10 @@ class Server:
         self.networks = networks.Networks(settings.networks, threads=max(available_cores() // width, 1))
         self.cache = shared_cache.SharedCache(settings.cache_megabytes * MB)
         visitor_bytes, all_bytes = settings.visitor_megabytes * MB, settings.visitors_megabytes * MB
-        self.quota = quota.ImageQuota(visitor_bytes, all_bytes, self.cache.forget_images)
-        self.classifier_memory = quota.MemoryBudget(settings.trained_megabytes * MB)
-        self.visits = housekeeping.VisitRegister()
+        self.visits = visits.VisitRegister(settings.kept_seconds)
+        self.quota = quota.ImageQuota(visitor_bytes, all_bytes, self.cache.forget_images, self.visits.make_room)
+        self.classifier_memory = quota.MemoryBudget(settings.trained_megabytes * MB, self.visits.make_room)
+        self.run_name = secrets.token_hex(4)  # tells the runs of the server apart
         self.operator_key = OperatorKey(settings.operator_key, self.log)
         self._closed = threading.Event()
 

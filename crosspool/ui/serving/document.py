@@ -4,9 +4,11 @@ import gzip
 import html
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from crosspool.gallery.assets import asset
+from crosspool.ui.runtime.visits import COOKIE, browser_of, new_token
 
 TITLE = "crosspool"
 DESCRIPTION = (
@@ -33,7 +35,7 @@ def document(page: str, original: str) -> str:
 
 
 class Document:
-    """ASGI middleware that changes every HTML document on its way to a browser."""
+    """ASGI middleware that changes every HTML document on its way to a browser, and names the browser by a cookie."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -75,4 +77,9 @@ class Document:
         headers["content-length"] = str(len(body))
         for name in ("etag", "last-modified"):  # of Streamlit's file
             del headers[name]
+        asked = Request(scope)
+        if not browser_of(asked.cookies.get(COOKIE, "")):
+            scheme = asked.headers.get("x-forwarded-proto", asked.url.scheme)
+            secure = "; Secure" if scheme == "https" else ""
+            headers.append("set-cookie", f"{COOKIE}={new_token()}; Path=/; HttpOnly; SameSite=Lax{secure}")
         return headers.raw, body

@@ -4,6 +4,7 @@ import streamlit as st
 
 from crosspool.installation import app_folder
 from crosspool.ui.runtime.server import current_server
+from crosspool.ui.visit.resuming import note_holdings, resume_visit, show_loss
 from crosspool.ui.widgets.glossary import explain_terms
 
 ASSETS = app_folder() / "assets"
@@ -13,6 +14,7 @@ WITHOUT_SIDE_BAR = ("lesson", "train_and_compare", "operator")
 def show_page() -> None:
     """Run the page that the address asks for, below the menu."""
     server = current_server()
+    resume_visit()
     st.set_page_config(page_title="crosspool", page_icon=str(ASSETS / "icon.png"), layout="wide")
     st.html(ASSETS / "style.css")
     explain_terms()
@@ -35,4 +37,6 @@ def show_page() -> None:
     if page.url_path not in WITHOUT_SIDE_BAR:
         st.sidebar.container()  # takes its room at once, so that the side bar does not push the page aside later
     with server.log.timed("page_ran", kind=page.url_path):
+        show_loss()
         page.run()
+    note_holdings()

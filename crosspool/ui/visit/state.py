@@ -22,6 +22,7 @@ from crosspool.ui.runtime.quota import ImageOwner
 NAME = "visit"  # in st.session_state, where the only other values are those of widgets
 IMAGES = "images"  # the key of a field's metadata, whose value is one of:
 NONE, DATA, ABOUT = "none", "data", "about"
+TRAINED = "trained"  # the key of a field's metadata: whether it holds a classifier
 
 T = TypeVar("T")
 Option = TypeVar("Option", bound=str)
@@ -32,9 +33,9 @@ def plain(default: T) -> T:
     return field(default_factory=partial(copy, default), metadata={IMAGES: NONE})
 
 
-def image_data(default: T) -> T:
+def image_data(default: T, *, trained: bool = False) -> T:
     """A field of a `VisitPart` that holds the visitor's images, or what was trained on them: forgotten with them."""
-    return field(default_factory=partial(copy, default), metadata={IMAGES: DATA})
+    return field(default_factory=partial(copy, default), metadata={IMAGES: DATA, TRAINED: trained})
 
 
 def about_images(default: T) -> T:
@@ -56,12 +57,15 @@ class VisitState:
 
     `emptied` is how often each uploader was emptied, by its key. `just_forgotten` is whether images were forgotten and
     the visitor has not been told yet. `salt` makes the names of images in addresses differ from visit to visit.
+    `loss` says what of an earlier visit is gone, and `holdings` is what the browser was last told that this one holds.
     """
 
     visitor: ImageOwner = field(default_factory=ImageOwner)
     parts: dict[type[VisitPart], VisitPart] = field(default_factory=dict)
     emptied: Counter[str] = field(default_factory=Counter)
     just_forgotten: bool = False
+    loss: str = ""
+    holdings: str = ""
     salt: str = field(default_factory=partial(secrets.token_hex, 16), repr=False)
 
     def part(self, kind: type[P]) -> P:
@@ -73,6 +77,15 @@ class VisitState:
     @property
     def has_images(self) -> bool:
         return any(getattr(part, name) for part in self.parts.values() for name in fields_with(part, DATA))
+
+    @property
+    def has_classifiers(self) -> bool:
+        return any(
+            getattr(part, each.name)
+            for part in self.parts.values()
+            for each in fields(part)
+            if each.metadata.get(TRAINED, False)
+        )
 
     def forget_images(self) -> None:
         """Reset every field with images or about them, cancel the jobs that use them, and empty all uploaders."""

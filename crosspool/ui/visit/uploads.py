@@ -11,6 +11,7 @@ from streamlit.runtime.uploaded_file_manager import DeletedFile, UploadedFile
 from crosspool.text import plural
 from crosspool.ui.runtime.quota import ImageOwner
 from crosspool.ui.runtime.server import current_server
+from crosspool.ui.visit.resuming import current_browser
 from crosspool.ui.visit.state import Binding, current_visit
 
 IMAGE_TYPES = ["jpg", "jpeg", "png", "webp", "avif", "heic", "heif", "gif", "tif", "tiff", "bmp"]
@@ -86,25 +87,21 @@ def _forget_files(file_id: str | None = None) -> None:
 
 
 def visitor() -> ImageOwner:
-    """The owner of the images of this visit, which the server counts as still going on."""
-    context = get_script_run_ctx()
-    if context is not None:
-        current_server().visits.note(context.session_id)
+    """The owner of the images of this visit."""
     return current_visit().visitor
 
 
 def where_images_live() -> str:
     """Where the visitor's images are, and for how long, in two sentences."""
-    minutes = max(round(st.get_option("server.disconnectedSessionTTL") / 60), 1)
+    minutes = max(round(current_server().settings.kept_seconds / 60), 1)
     return (
-        "Your images stay in this server's memory, for this visit only. They are gone when you press Forget my images, "
-        f"and about {plural(minutes, 'minute')} after you close the page."
+        "Your images stay in this server's memory, for this browser only. They are gone when you press Forget my "
+        f"images, and about {plural(minutes, 'minute')} after you close the page."
     )
 
 
 def note_visit() -> None:
-    """Where images are chosen: note that the visit goes on, and confirm it if images were just forgotten."""
-    visitor()
+    """Where images are chosen: confirm it if images were just forgotten."""
     visit = current_visit()
     if visit.just_forgotten:
         visit.just_forgotten = False
@@ -126,5 +123,6 @@ def forget_control(key: str) -> None:
 
 def _forget_images() -> None:
     current_visit().forget_images()
+    current_server().visits.forget(current_browser())
     _forget_files()
     current_server().quota.release_dropped()

@@ -3,12 +3,10 @@
 import gc
 import threading
 import time
-from typing import Any
 
 import numpy as np
 import pytest
 
-from crosspool.ui.runtime.housekeeping import VisitRegister
 from crosspool.ui.runtime.quota import ImageHash, ImageOwner, ImageQuota, NoRoomError
 from crosspool.ui.runtime.server import Server, use_server
 from crosspool.ui.runtime.settings import ServerSettings
@@ -160,29 +158,3 @@ def test_an_image_without_room_is_left_out_with_a_reason(server):
     sentence = collection.add("cat", png(noise(1)), "1.png")
     assert sentence == "1.png was left out: your images may take 64 MB in all; remove some, or choose smaller ones."
     assert len(collection) == 0
-
-
-class Runtime:
-    """The part of Streamlit that knows which visits are connected."""
-
-    def __init__(self, *connected):
-        self.connected = set(connected)
-        self.closed: list[str] = []
-        self.is_active_session = self.connected.__contains__
-        self.close_session = self.closed.append
-
-
-def test_closed_visits_are_ended(monkeypatch):
-    clock = iter([0.0, 0.0, 100.0, 219.0, 221.0])
-    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
-    visits = VisitRegister()
-    visits.note("here")
-    visits.note("closed")
-    runtime: Any = Runtime("here", "closed")
-    visits.end_visits(runtime, 120)  # at 100 seconds both are connected
-    runtime.connected.remove("closed")
-    visits.end_visits(runtime, 120)
-    assert runtime.closed == []
-    visits.end_visits(runtime, 120)
-    assert runtime.closed == ["closed"]
-    assert visits._last_seen == {"here": 221.0}

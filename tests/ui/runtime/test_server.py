@@ -14,6 +14,7 @@ from crosspool.ui.runtime.quota import ImageHash, ImageOwner
 from crosspool.ui.runtime.server import Server, current_server, use_server
 from crosspool.ui.runtime.settings import ServerSettings
 from crosspool.ui.runtime.shared_cache import CacheKind
+from crosspool.ui.visit.state import VisitState
 
 UI = Path(__file__).resolve().parents[3] / "crosspool" / "ui"
 RESULTS = CacheKind[ImageHash, bytes]("of the test", len, lambda key: key)
@@ -30,13 +31,13 @@ def test_two_servers_in_one_process_share_nothing():
         lease = first.quota.lease(ImageOwner(), [IMAGE], 1000)
         reservation = first.classifier_memory.reserve(1000)
         first.networks.backbone("squeezenet1_1", "untrained")
-        first.visits.note("a session")
+        first.visits.note("a session", "a browser", VisitState())
         with first.compute.turn(), first.trainings.turn(), first.decoders.semaphore.turn():
             assert (second.compute.running, second.trainings.running, second.decoders.semaphore.running) == (0, 0, 0)
         assert second.log.counts() == {}
         assert second.cache.get(RESULTS, IMAGE) is None
         assert (second.quota.nbytes, second.classifier_memory.reserved, len(second.networks)) == (0, 0, 0)
-        assert second.visits._last_seen == {}
+        assert second.visits.take_up("a browser") is None
         assert first.log.session_name("a session") != second.log.session_name("a session")
         assert not {id(part) for part in vars(first).values()} & {id(part) for part in vars(second).values()}
         del lease, reservation

@@ -1,0 +1,84 @@
+"""The visit of a browser that was here lately: taken up again, or, where that cannot be, what is gone in one sentence.
+
+Two cookies serve this. One names the browser; it is a secret, set by the server, and out of the reach of scripts. The
+other is no secret: the page's script notes in it what the visit holds, so that nobody who brought nothing is told of a
+loss.
+"""
+
+import re
+from typing import cast
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from crosspool.text import plural
+from crosspool.ui.runtime.server import current_server
+from crosspool.ui.runtime.visits import COOKIE, browser_of
+from crosspool.ui.visit.state import NAME, VisitState, current_visit
+from crosspool.ui.widgets.browser import component
+
+HOLDINGS_COOKIE = "crosspool_holds"  # the run of the server, the number of images, and 1 if there are classifiers
+HOLDINGS = re.compile(r"(\w{8})\.(\d{1,5})\.([01])")
+
+_note_holdings = component("ui/visit/holdings")
+
+
+def session_id() -> str:
+    """The id of Streamlit's session, which ends with a reload."""
+    context = get_script_run_ctx()
+    return context.session_id if context is not None else ""
+
+
+def current_browser() -> str:
+    """The name of the visitor's browser, or "" where it takes no cookies."""
+    return browser_of(st.context.cookies.get(COOKIE) or "")
+
+
+def resume_visit() -> None:
+    """The first call of every run: where a session begins, take up what its browser has left."""
+    visits, session, browser = current_server().visits, session_id(), current_browser()
+    if NAME not in st.session_state:
+        visit = cast("VisitState | None", visits.take_up(browser)) or VisitState()
+        st.session_state[NAME] = visit
+        if not visit.has_images and not visits.is_used_elsewhere(browser, visit):
+            visit.loss = _loss(st.context.cookies.get(HOLDINGS_COOKIE) or "")
+    visits.note(session, browser, current_visit())
+
+
+def _loss(holdings: str) -> str:
+    """What is gone and why, from the cookie about an earlier visit; "" if there was nothing."""
+    match = HOLDINGS.fullmatch(holdings)
+    if match is None:
+        return ""
+    server, images = current_server(), int(match[2])
+    things = [f"your {plural(images, 'image')}"] if images else []
+    things += ["the trained classifiers"] if match[3] == "1" else []
+    is_single = images == 1 and len(things) == 1
+    lost = f"{' and '.join(things)} {'is' if is_single else 'are'} gone."
+    if match[1] != server.run_name:
+        return f"The server was restarted: {lost}"
+    minutes = max(round(server.settings.kept_seconds / 60), 1)
+    kept = "It is kept" if is_single else "They are kept"
+    return f"{lost[0].upper()}{lost[1:]} {kept} for {plural(minutes, 'minute')} after a page was closed."
+
+
+def show_loss() -> None:
+    """Say what is gone, until the visitor closes the sentence."""
+    visit = current_visit()
+    if not visit.loss:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.info(visit.loss, icon=":material/history:")
+        if st.button("Close", key="close-loss"):
+            visit.loss = ""
+            st.rerun()
+
+
+def note_holdings() -> None:
+    """The last call of every run: let the browser remember what the visit holds."""
+    visit = current_visit()
+    images, classifiers = visit.visitor.image_count, int(visit.has_classifiers)
+    holdings = f"{current_server().run_name}.{images}.{classifiers}" if images or classifiers else ""
+    if holdings or visit.holdings or visit.loss:
+        _note_holdings({"name": HOLDINGS_COOKIE, "value": holdings}, "holdings")
+    visit.holdings = holdings or visit.holdings

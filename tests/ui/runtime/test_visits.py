@@ -1,0 +1,151 @@
+"""A visit is kept for its browser, for nobody else, for a while, and only where there is room."""
+
+import time
+from typing import Any
+
+import pytest
+
+from crosspool.ui.runtime.quota import ImageHash, ImageOwner, ImageQuota, NoRoomError
+from crosspool.ui.runtime.visits import VisitRegister, browser_of, new_token
+
+
+class Visit:
+    def __init__(self, *, has_images=True):
+        self.has_images = has_images
+        self.images: list[object] = []
+
+    def forget_images(self):
+        self.has_images = False
+        self.images.clear()
+
+
+class Runtime:
+    """The part of Streamlit that knows which sessions are connected."""
+
+    def __init__(self, *connected):
+        self.connected = set(connected)
+        self.closed: list[str] = []
+        self.is_active_session = self.connected.__contains__
+        self.close_session = self.closed.append
+
+
+@pytest.fixture
+def runtime() -> Any:
+    return Runtime()
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The time, in seconds, as a list with one number."""
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    return now
+
+
+@pytest.fixture
+def register(runtime, clock):
+    return VisitRegister(600, runtime.is_active_session)
+
+
+def leave(register, runtime, *sessions):
+    """Close these pages, and let the register notice at once."""
+    register.end_visits(runtime)
+    runtime.connected.difference_update(sessions)
+
+
+def come(register, runtime, session, browser, visit):
+    runtime.connected.add(session)
+    register.note(session, browser, visit)
+
+
+def test_a_browser_takes_up_what_it_left_and_only_once(register, runtime):
+    mine = Visit()
+    come(register, runtime, "1", "a", mine)
+    assert register.take_up("a") is None  # another tab, while the first is connected
+    leave(register, runtime, "1")
+    assert register.take_up("b") is None
+    assert register.take_up("") is None
+    assert register.take_up("a") is mine
+    assert register.take_up("a") is None
+
+
+def test_a_browser_without_a_name_leaves_nothing_to_anyone(register, runtime):
+    come(register, runtime, "1", "", Visit())
+    leave(register, runtime, "1")
+    assert register.take_up("") is None
+
+
+def test_the_visit_that_was_left_last_is_taken_up_and_one_with_images_first(register, runtime, clock):
+    early, late, empty = Visit(), Visit(), Visit(has_images=False)
+    for session, visit in (("early", early), ("late", late), ("empty", empty)):
+        come(register, runtime, session, "a", visit)
+    for session in ("early", "late", "empty"):
+        clock[0] += 10
+        leave(register, runtime, session)
+    assert [register.take_up("a") for _ in range(4)] == [late, early, empty, None]
+
+
+def test_a_visit_ends_some_time_after_its_page_was_closed(register, runtime, clock):
+    here, closed = Visit(), Visit()
+    come(register, runtime, "here", "a", here)
+    come(register, runtime, "closed", "a", closed)
+    clock[0] = 1000
+    leave(register, runtime, "closed")
+    clock[0] = 1599
+    register.end_visits(runtime)
+    assert runtime.closed == []
+    clock[0] = 1601
+    register.end_visits(runtime)
+    assert runtime.closed == ["closed"]
+    assert register.take_up("a") is None
+    assert list(register._sessions) == ["here"]
+
+
+def test_forgetting_forgets_what_the_browser_has_left_and_nothing_else(register, runtime):
+    left, others, here = Visit(), Visit(), Visit()
+    for session, browser, visit in (("1", "a", left), ("2", "b", others), ("3", "a", here)):
+        come(register, runtime, session, browser, visit)
+    leave(register, runtime, "1", "2")
+    register.forget("a")
+    register.forget("")
+    assert (left.has_images, others.has_images, here.has_images) == (False, True, True)
+    assert register.take_up("a") is None
+
+
+def test_whether_another_tab_still_holds_images(register, runtime):
+    first, second = Visit(), Visit(has_images=False)
+    come(register, runtime, "1", "a", first)
+    come(register, runtime, "2", "a", second)
+    assert register.is_used_elsewhere("a", second)
+    assert not register.is_used_elsewhere("a", first)
+    leave(register, runtime, "1")
+    assert not register.is_used_elsewhere("a", second)
+
+
+def test_where_memory_is_short_the_visit_that_was_left_first_is_forgotten(register, runtime, clock):
+    quota = ImageQuota(80, 100, lambda images: None, register.make_room)
+    visits = [Visit() for _ in range(3)]
+    for number, visit in enumerate(visits):
+        visit.images.append(quota.lease(ImageOwner(), [ImageHash(str(number))], 30))
+        come(register, runtime, str(number), "a", visit)
+    for session in "01":
+        clock[0] += 10
+        leave(register, runtime, session)
+    with pytest.raises(NoRoomError, match="your images may take"):
+        quota.lease(ImageOwner(), [ImageHash("x")], 90)  # more than anyone may have: nobody pays for that
+    assert all(visit.has_images for visit in visits)
+    lease = quota.lease(ImageOwner(), [ImageHash("x")], 40)
+    assert [visit.has_images for visit in visits] == [False, True, True]
+    with pytest.raises(NoRoomError, match="the server has no room"):
+        quota.lease(ImageOwner(), [ImageHash("y")], 70)  # the one that is connected keeps its own
+    assert [visit.has_images for visit in visits] == [False, False, True]
+    assert quota.nbytes == 70
+    del lease
+
+
+def test_only_the_servers_own_cookies_name_a_browser():
+    token = new_token()
+    assert len(browser_of(token)) == 64
+    assert token not in browser_of(token)
+    for other in ("", "x", token[:-1], token.upper(), token + "0", f"{token}\n", "*" * 32):
+        assert browser_of(other) == "" or other == token
