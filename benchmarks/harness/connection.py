@@ -18,6 +18,7 @@ from websockets.typing import Origin, Subprotocol
 from benchmarks.harness.deltas import Page
 
 PATIENCE_SECONDS = 60.0
+COOKIE = "crosspool_visit"
 XSRF = "_streamlit_xsrf"
 DONE = {ForwardMsg.FINISHED_SUCCESSFULLY, ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY}
 
@@ -33,6 +34,7 @@ class Connection:
         self.url, self.watch = url, watch
         self.page = Page()
         self.session = self.query = self.page_hash = self.xsrf = self._main = self._run = ""
+        self.browser = ""  # the value of the cookie that names the browser; see crosspool.ui.runtime.visits
         self.pages: dict[str, str] = {}  # title -> hash
         self._fragments: set[str] = set()
         self.cached: dict[str, tuple[ForwardMsg, int]] = {}  # by hash, with the number of the run that used it last
@@ -55,7 +57,7 @@ class Connection:
             self.url.replace("http", "ws", 1) + "/_stcore/stream",
             origin=Origin(self.url),
             subprotocols=[Subprotocol(part) for part in ("streamlit", self.xsrf, self.session) if part],
-            additional_headers={"Cookie": f"{XSRF}={self.xsrf}"},
+            additional_headers={"Cookie": self._cookies},
             max_size=None,
             compression=None,
             ping_interval=None,
@@ -64,9 +66,20 @@ class Connection:
         self._listener = asyncio.create_task(self._listen(self._socket))
 
     @property
+    def _cookies(self) -> str:
+        return f"{XSRF}={self.xsrf}" + (f"; {COOKIE}={self.browser}" if self.browser else "")
+
+    @property
     def token(self) -> dict[str, str]:
         """The headers that show that a request comes from this browser."""
-        return {"Cookie": f"{XSRF}={self.xsrf}", "X-Xsrftoken": self.xsrf}
+        return {"Cookie": self._cookies, "X-Xsrftoken": self.xsrf}
+
+    async def ask_for_cookie(self) -> None:
+        """Open the document, as a browser does that was never here."""
+        answer = await asyncio.to_thread(
+            requests.get, self.url, headers={"Accept": "text/html"}, timeout=PATIENCE_SECONDS
+        )
+        self.browser = answer.cookies.get(COOKIE) or ""
 
     async def lose_connection(self) -> None:
         """As when the network is gone: the tab is still there, and may `come_back`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from mimetypes import guess_type
 from urllib.parse import urlencode, urlparse
 
@@ -92,7 +93,7 @@ class Visit:
     def pinned(self) -> Locator:
         return self.page.locator(".gallery .pins figure")
 
-    def choose(self, label: str, option: str) -> None:
+    def choose(self, label: str, option: str | re.Pattern[str]) -> None:
         """Choose an option of a select box."""
         box = self.page.get_by_role("combobox", name=label)
         box.scroll_into_view_if_needed()  # scrolling closes the list

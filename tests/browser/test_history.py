@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from benchmarks.harness.walks import Walk
 from tests.browser.test_pages import SMALL, drawn_photo
 
 pytestmark = pytest.mark.browser
@@ -112,3 +113,13 @@ def test_a_reload_brings_back_what_the_browser_brought_and_nobody_elses(visit, b
     expect_sample(window, "cat")
     expect(page.get_by_text("red disc")).to_have_count(0)
     expect(page.get_by_text("gone")).to_have_count(0)  # the visitor knows
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_random_walk_leads_where_the_address_says(visit, seed):
+    """The short form of `python -m benchmarks.robustness.walks`."""
+    walk = Walk(visit(), seed)
+    walk.start()
+    for _ in range(12):
+        walk.step()
+    assert len(walk.entries) > 1

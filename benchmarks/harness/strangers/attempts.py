@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import secrets
 from collections.abc import Awaitable, Callable
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
@@ -12,6 +13,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Origin
 
+from benchmarks.harness.connection import COOKIE
 from benchmarks.harness.strangers.case import IntrusionCase
 from benchmarks.harness.tab import Tab, component_event
 
@@ -173,6 +175,35 @@ async def _sessions(case: IntrusionCase) -> None:
     for name in (own[:-1], own[:-1] + ("0" if own[-1] != "0" else "1"), own.upper()):
         async with case.tab(session=name):
             pass
+
+
+@attempt("cookies that are guessed, or nearly the visitor's, while the visit waits for its browser")
+async def _cookies(case: IntrusionCase) -> None:
+    own = case.visitor.browser
+    near = own[:-1] + ("0" if own[-1] != "0" else "1")
+    async with case.left_visit():
+        for cookie in (secrets.token_hex(16), near, own[:-1], own.upper(), own + "0", own[::-1], "0" * 32, "*", "%"):
+            async with case.tab(browser=cookie if cookie != own else near) as tab:
+                await tab.choose("source", "Upload")
+        case.request("GET", "/", {"Accept": "text/html", "Cookie": f"{COOKIE}={near}"})
+
+
+@attempt("a second profile of the visitor's browser, while the visit waits")
+async def _profile(case: IntrusionCase) -> None:
+    async with case.left_visit():
+        tab = Tab(case.url, case.received.append)
+        await tab.ask_for_cookie()
+        await tab.open_address("/", case.visitor.query)
+        await tab.choose("source", "Upload")
+        await tab.close()
+
+
+@attempt("the visitor's cookie in an address")
+async def _misplaced(case: IntrusionCase) -> None:
+    async with case.left_visit():
+        tab = Tab(case.url, case.received.append)
+        await tab.open(**{COOKIE: case.visitor.browser, "image": case.visitor.browser[:8]})
+        await tab.close()
 
 
 @attempt("the same image, uploaded under another name, and removed")

@@ -1,5 +1,6 @@
 """A visitor with data to protect, a stranger in a tab, and the secrets that open a visitor's data."""
 
+import asyncio
 import http.client
 import uuid
 from collections.abc import AsyncIterator
@@ -13,6 +14,8 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from benchmarks.harness.mapsets import unpack
 from benchmarks.harness.people import SMALL, Person, start_training
 from benchmarks.harness.tab import Tab
+
+LEFT_SECONDS = 1.5  # until the server has noticed that a connection is gone
 
 
 @dataclass
@@ -75,10 +78,19 @@ class IntrusionCase:
         self.received.append(self.person.name.encode())
 
     @asynccontextmanager
-    async def tab(self, path: str = "/", session: str = "") -> AsyncIterator[Tab]:
-        """Another tab of the stranger on this page, with a session's id if there is one."""
+    async def left_visit(self) -> AsyncIterator[None]:
+        """For some time the visitor's connection is lost, so that the visit waits for its browser."""
+        await self.visitor.lose_connection()
+        await asyncio.sleep(LEFT_SECONDS)
+        self.received.clear()
+        yield
+        await self.visitor.come_back()
+
+    @asynccontextmanager
+    async def tab(self, path: str = "/", session: str = "", browser: str = "") -> AsyncIterator[Tab]:
+        """Another tab of the stranger on this page, with a session's id and a browser's cookie if there are any."""
         tab = Tab(self.url, self.received.append)
-        tab.session = session
+        tab.session, tab.browser = session, browser
         await tab.open(path)
         yield tab
         await tab.close()
@@ -87,6 +99,7 @@ class IntrusionCase:
 async def _victim(url: str, person: Person) -> tuple[Tab, list[str]]:
     """A visitor's tab, and the ids of files on their way to it."""
     tab, (first, second) = Tab(url), person.images
+    await tab.ask_for_cookie()
     await tab.open()
     await tab.choose("source", "Upload")
     await tab.upload(first)
@@ -120,6 +133,22 @@ async def known_session(case: IntrusionCase) -> str:
     """Use the id of a visitor's session, which the visitor's browser stores only in memory."""
     async with case.tab(session=case.visitor.session) as tab:
         return "the visitor's session" if tab.session == case.visitor.session else "nothing"
+
+
+async def known_cookie(case: IntrusionCase) -> str:
+    """Use the cookie of the visitor's browser: 128 random bits, which no script can read and no other site is sent."""
+    visitor, _ = await _victim(case.url, case.person)
+
+    async def gain() -> str:
+        case.received.clear()
+        async with case.tab(browser=visitor.browser) as tab:
+            await tab.choose("source", "Upload")
+        return "the visit" if any(case.person.name.encode() in raw for raw in case.received) else "nothing"
+
+    during = await gain()
+    await visitor.lose_connection()
+    await asyncio.sleep(LEFT_SECONDS)
+    return f"while the page is open, {during}; while the visit waits for its browser, {await gain()}"
 
 
 async def known_upload(case: IntrusionCase) -> str:
@@ -158,4 +187,5 @@ async def use_secrets(case: IntrusionCase) -> dict[str, str]:
         "the address of a figure on a result's page": await known_figure(case),
         "the address of a file on its way": await known_upload(case),
         "the session id": await known_session(case),
+        "the cookie of the browser": await known_cookie(case),
     }

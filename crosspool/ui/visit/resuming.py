@@ -31,7 +31,12 @@ def session_id() -> str:
 
 def current_browser() -> str:
     """The name of the visitor's browser, or "" where it takes no cookies."""
-    return browser_of(st.context.cookies.get(COOKIE) or "")
+    return browser_of(_cookie(COOKIE))
+
+
+def _cookie(name: str) -> str:
+    value = st.context.cookies.get(name)
+    return value if isinstance(value, str) else ""
 
 
 def resume_visit() -> None:
@@ -41,7 +46,7 @@ def resume_visit() -> None:
         visit = cast("VisitState | None", visits.take_up(browser)) or VisitState()
         st.session_state[NAME] = visit
         if not visit.has_images and not visits.is_used_elsewhere(browser, visit):
-            visit.loss = _loss(st.context.cookies.get(HOLDINGS_COOKIE) or "")
+            visit.loss = _loss(_cookie(HOLDINGS_COOKIE))
     visits.note(session, browser, current_visit())
 
 
