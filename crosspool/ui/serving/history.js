@@ -26,5 +26,5 @@
   };
 
   // Else Streamlit would look for its server below the page's address first, and get a 404 there.
-  window.__streamlit = { BACKEND_BASE_URL: new URL(".", location.href).href };
+  Object.assign(window, { __streamlit: { BACKEND_BASE_URL: new URL(".", location.href).href } });
 })();

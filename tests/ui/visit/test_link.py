@@ -132,7 +132,7 @@ def test_unknown_names_are_told_in_one_sentence():
     state, notes = from_params({"foo": "1", "step": "2", "[x](http://a)": "", "channel": "3"}, others=["step"])
     assert state == LinkState(channel=3)
     assert notes == ["Unknown settings `foo`, `_x__http_//a_` in the link."]
-    assert from_params({"chanel": "3"})[1] == ["Unknown setting `chanel` in the link."]
+    assert from_params({"channels": "3"})[1] == ["Unknown setting `channels` in the link."]
     assert len(from_params(dict.fromkeys(map(str, range(1000)), ""))[1][0]) < 100
 
 
