@@ -143,7 +143,12 @@ class _Run(fx.Interpreter):
 def run_graph(model: nn.Module, graph: fx.Graph, batch: Tensor) -> Any:
     """What `graph`, traced from a model of the same architecture, yields for `batch` with `model`'s weights."""
     with torch.no_grad():
-        return _Run(model, graph=graph).run(batch)
+        return run_with_gradients(model, graph, batch)
+
+
+def run_with_gradients(model: nn.Module, graph: fx.Graph, batch: Tensor) -> Any:
+    """As `run_graph`, but what it yields can be differentiated by the batch."""
+    return _Run(model, graph=graph).run(batch)
 
 
 def subgraph(graph: fx.Graph, names: Sequence[str]) -> fx.Graph:
@@ -192,6 +197,11 @@ def after_activation(layer: fx.Node, modules: dict[str, nn.Module]) -> tuple[fx.
         if len(node.users) != 1 or not followers:
             return node, None
         node = followers[0]
+
+
+def before_activation(upper: fx.Node, modules: dict[str, nn.Module]) -> fx.Node:
+    """The node that a layer's non-linearity reads, where `upper` yields its result; `upper` itself without one."""
+    return upper.all_input_nodes[0] if _activation_name(upper, modules) else upper
 
 
 def _is_transparent(node: fx.Node, modules: dict[str, nn.Module]) -> bool:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from crosspool import __version__
-from crosspool.cli import evaluate, explain, faithfulness, localise, maps, networks, predict, serve, train
+from crosspool.cli import evaluate, explain, faithfulness, localise, maps, networks, predict, serve, train, visualise
 from crosspool.cli.console import complain
 from crosspool.cli.options import option_by_option
 from crosspool.errors import CrosspoolError
@@ -46,7 +46,7 @@ def start(
 
 def _add(command: Callable[..., None], short_help: str, *examples: str) -> None:
     """Add a command. Its help ends with examples of its arguments, on lines that \\b keeps apart."""
-    name = command.__name__.removesuffix("_command")
+    name = command.__name__.removesuffix("_command").replace("_", "-")
     lines = [f"  {PROGRAM} {name} {arguments}".rstrip() for arguments in examples]
     epilog = "\n".join(["\b", "Examples:" if len(lines) > 1 else "Example:", *lines])
     app.command(name, short_help=short_help, epilog=epilog)(option_by_option(command))
@@ -67,6 +67,12 @@ _add(
     "Pool the features of many images into one file.",
     "photos/*.jpg --out features.npz",
     "a.jpg b.jpg --out features.npz --size 448 --skip-errors",
+)
+_add(
+    visualise.visualise_channels_command,
+    "Make images of what channels look for.",
+    "--out what-channels-look-for",
+    "--backbone alexnet --pair features.10 --channels 0,5,12-20 --out alexnet",
 )
 _add(localise.localise_command, "Measure how well maps find parts of generated birds.", "--size 448")
 _add(

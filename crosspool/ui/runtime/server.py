@@ -9,7 +9,16 @@ from contextlib import contextmanager
 
 import joblib
 
-from crosspool.ui.runtime import decoder_pool, gate, housekeeping, networks, quota, shared_cache, visits
+from crosspool.ui.runtime import (
+    channel_images,
+    decoder_pool,
+    gate,
+    housekeeping,
+    networks,
+    quota,
+    shared_cache,
+    visits,
+)
 from crosspool.ui.runtime.log import EventLog
 from crosspool.ui.runtime.settings import ServerSettings
 
@@ -58,6 +67,7 @@ class Server:
         self.decoders = decoder_pool.DecoderPool(settings, self._record_wait)
         self.networks = networks.Networks(settings.networks, threads=max(available_cores() // width, 1))
         self.cache = shared_cache.SharedCache(settings.cache_megabytes * MB)
+        self.channel_images = channel_images.ChannelImages(self.cache, self.compute, self.networks)
         visitor_bytes, all_bytes = settings.visitor_megabytes * MB, settings.visitors_megabytes * MB
         self.visits = visits.VisitRegister(settings.kept_seconds)
         self.quota = quota.ImageQuota(visitor_bytes, all_bytes, self.cache.forget_images, self.visits.make_room)
