@@ -11,23 +11,29 @@ from crosspool.classifiers import own_classifier
 from crosspool.contributions import explain
 from crosspool.pooling import cross_layer_pool
 from crosspool.ui.equation.building import carriers_of_half
+from crosspool.ui.lesson import questions
 from crosspool.ui.lesson.quantities import energy_rank, relative_change, similarity_to_finer
 from crosspool.ui.lesson.state import TITLES, LessonProgress, asked_step, cell_centre, cell_under
 from crosspool.ui.maps.selection import MapsState
 from crosspool.ui.visit.link import LinkState
-from tests.app.test_frame import SMALL, checked, component, shown_text, texts, visit
+from tests.app.test_frame import SMALL, checked, component, component_state, shown_text, texts, visit
 from tests.networks import sample
 
 PAGE = "pages/lesson.py"
 LEFT, RIGHT = "ArrowLeft", "ArrowRight"
 
 
-def lesson(step=None, **params):
-    """A new session on the lesson, at a step."""
+def lesson(step=None, *, told=False, **params):
+    """A new session on the lesson, at a step, where the answer is asked for or not."""
     app = visit(**params).switch_page(PAGE)
     if step is not None:
         app.query_params["step"] = str(step)
-    return checked(app.run())
+    app = checked(app.run())
+    return press(app, "show-answer") if told else app
+
+
+def press(app, key):
+    return checked(app.button(key=key).click().run())
 
 
 def text_of(app):
@@ -60,7 +66,7 @@ def test_it_starts_with_the_first_step():
     app = lesson()
     assert texts(app.title) == ["Guided lesson"]
     assert texts(app.header) == ["1 · What is a map?"]
-    assert component(app, "steps") == {"titles": list(TITLES), "step": 1}
+    assert component(app, "steps") == {"titles": list(TITLES), "marks": [""] * 8, "step": 1}
     assert app.query_params == {"step": "1"}
     assert component(app, "step-keys")["keys"] == [LEFT, RIGHT]
     assert not app.error
@@ -72,6 +78,12 @@ def test_every_step_has_its_link_headline_and_task(step):
     assert texts(app.header) == [f"{step} · {TITLES[step - 1]}"]
     assert app.query_params["step"] == str(step)
     assert "**Cat** · EfficientNet-Lite0" in shown_text(app)
+    assert "**Your turn.**" in shown_text(app)
+    assert "Try it." not in shown_text(app)
+    assert not [*app.info, *app.success, *app.warning]
+    app = press(app, "show-answer")
+    assert texts(app.info)
+    assert component(app, "steps")["marks"][step - 1] == "shown"
     assert ("Try it." in shown_text(app)) == (step < len(TITLES))
     assert any(button.key.startswith("to-pages/") for button in app.button)
     assert not app.error
@@ -99,6 +111,7 @@ def test_another_sample_by_link():
 
 def test_step_and_map_survive_a_visit_to_another_page():
     app = look_at(lesson(5), 7)
+    app = press(app, "show-answer")
     app = checked(app.switch_page("pages/what_am_i_looking_at.py").run())
     app = checked(app.switch_page(PAGE).run())
     assert texts(app.header) == ["5 · All of P"]
@@ -117,12 +130,81 @@ def test_the_other_pages_keep_their_settings():
 
 
 def test_the_next_page_shows_the_map_of_the_lesson():
-    app = look_at(lesson(5, **SMALL), 7)
+    app = press(look_at(lesson(5, **SMALL), 7), "show-answer")
     state_of(app, LinkState).pins, state_of(app, MapsState).first = "9,4", [9, 4]  # of another network
     app = checked(app.button(key="to-pages/build_p.py").click().run())
     link = state_of(app, LinkState)
     assert (link.backbone, link.weights, link.size, link.channel) == ("efficientnet_lite0", "pretrained", 224, 7)
     assert (link.pins, state_of(app, MapsState).first) == ("", [])
+
+
+# --- questions
+
+
+def test_a_click_is_checked_against_the_map_and_can_be_made_again(cat):
+    upper = cat[1][224][1]
+    app = lesson(1)
+    (channel,) = (int(k) for k in re.findall(r"Map (\d+) has the same 7 × 7 grid", shown_text(app)))
+    peak, low = divmod(int(upper[channel].argmax()), 7), divmod(int(upper[channel].argmin()), 7)
+    wrong = component_state(app, "asking", "cell", list(low))
+    (verdict,) = texts(wrong.warning)
+    assert verdict.startswith(f"**Not quite.** At row {low[0]}, column {low[1]} the weight is **")
+    assert component(wrong, "steps")["marks"][0] == "wrong"
+    again = press(wrong, "ask-again")
+    assert not again.warning
+    right = component_state(again, "asking", "cell", list(peak))
+    assert texts(right.success)[0].startswith(f"**Right.** At row {peak[0]}, column {peak[1]} the weight is **")
+    assert component(right, "steps")["marks"][0] == "right"
+    moved = component_state(right, "over", "cell", list(low))  # once answered, a click only looks
+    assert component(moved, "steps")["marks"][0] == "right"
+
+
+def test_a_chosen_answer_is_checked_and_belongs_to_the_photo():
+    app = lesson(7)
+    wrong = press(app, "answer-average")
+    assert texts(wrong.warning)[0].startswith("**Not quite.** Average: **")
+    assert all(button.disabled for button in wrong.button if button.key.startswith("answer-"))
+    right = press(press(wrong, "ask-again"), "answer-block")
+    assert texts(right.success)[0].startswith("**Right.**")
+    other = component_state(right, "sample-strip", "chosen", "rocket")
+    assert component(other, "steps")["marks"] == [""] * 8
+    assert not other.success
+    back = component_state(other, "sample-strip", "chosen", "cat")
+    assert component(back, "steps")["marks"] == [*[""] * 6, "right", ""]
+
+
+def test_the_second_step_takes_a_map_for_an_answer_and_then_any(cat):
+    upper = cat[1][224][1]
+    app = lesson(2)
+    ids = [item["id"] for item in component(app, "lesson-tiles")["items"]]
+    strong = {id_: int((upper[int(id_)] >= upper[int(id_)].max() / 2).sum()) for id_ in ids}
+    most, fewest = max(strong, key=strong.__getitem__), min(strong, key=strong.__getitem__)
+    app = component_state(app, "lesson-tiles", "chosen", most)
+    assert f"Map {most} is at least half as strong as at its peak in {strong[most]}." in texts(app.warning)[0]
+    app = component_state(app, "lesson-tiles", "chosen", ids[0])
+    assert component(app, "lesson-tiles")["selected"] == ids[0]
+    assert len(app.warning) == 1
+    app = component_state(press(app, "ask-again"), "lesson-tiles", "chosen", fewest)
+    assert texts(app.success)
+
+
+def test_the_last_step_counts_the_right_answers():
+    app = press(lesson(8), "answer-same")
+    assert "differs by" in texts(app.success)[0]
+    assert "**1 of 8** answered right with this photo" in shown_text(app)
+
+
+def test_what_is_right_follows_the_numbers():
+    weights = np.array([[6.0, 3.0], [0.2, 0.0]])
+    assert [questions.is_strong(weights, cell) for cell in np.ndindex(2, 2)] == [True, True, False, False]
+    assert [questions.is_negligible(weights, cell) for cell in np.ndindex(2, 2)] == [False, False, True, True]
+    assert questions.is_negligible(weights + 5, (1, 1))  # nothing counts less
+    assert not questions.is_negligible(weights + 5, (1, 0))
+    assert (questions.strong_cells(weights), questions.strong_cells(0 * weights)) == (2, 0)
+    assert (questions.positions_for_half(weights), questions.positions_for_half(np.ones((2, 4)))) == (1, 4)
+    assert [questions.how_many("", n, 49).right for n in (4, 5, 12, 13)] == ["tenth", "quarter", "quarter", "more"]
+    assert [questions.how_similar(cosine).right for cosine in (1, 0.9, 0.5)] == ["equal", "similar", "different"]
+    assert [questions.what_mirroring_changes(change).right for change in (0.5, 0)] == ["block", "neither"]
 
 
 # --- numbers
@@ -131,7 +213,7 @@ def test_the_next_page_shows_the_map_of_the_lesson():
 def test_the_first_step_reads_the_weight(cat):
     _, maps_at = cat
     upper = maps_at[224][1]
-    app = look_at(lesson(1), 899, cell_centre((6, 0), (7, 7)))
+    app = press(look_at(lesson(1), 899, cell_centre((6, 0), (7, 7))), "show-answer")
     assert "224 → 112 → 56 → 28 → 14 → 7 cells per side" in text_of(app)
     assert "7 × 7 = **49 numbers**" in text_of(app)
     assert f"At row 6, column 0 the weight is **{upper[899, 6, 0]:.3g}**" in text_of(app)
@@ -139,7 +221,7 @@ def test_the_first_step_reads_the_weight(cat):
 
 
 def test_the_second_step_shows_a_dozen_that_differ(cat):
-    app = lesson(2)
+    app = lesson(2, told=True)
     items = component(app, "lesson-tiles")["items"]
     peaks = [item["alt"].split(" at ")[1] for item in items]
     assert len(set(peaks)) == len(items) == 12
@@ -154,7 +236,7 @@ def test_the_third_step_multiplies_weight_and_patch(cat):
     lower, upper, _ = cat[1][224]
     patch = lower[:, 2, 3]  # patches are 1 x 1
     entry = int(np.abs(patch).argmax())
-    app = look_at(lesson(3), 899, cell_centre((2, 3), (7, 7)))
+    app = press(look_at(lesson(3), 899, cell_centre((2, 3), (7, 7))), "show-answer")
     text = text_of(app).replace("−", "-")
     assert f"lower channel {entry}, is {patch[entry]:.3g}" in text
     assert f"= **{upper[899, 2, 3] * patch[entry]:.3g}**" in text
@@ -163,12 +245,16 @@ def test_the_third_step_multiplies_weight_and_patch(cat):
 def test_the_fourth_step_adds_up_to_the_block(cat):
     _, upper, pooled = cat[1][224]
     entry = int(np.abs(pooled[899]).argmax())
-    app = look_at(lesson(4), 899)
+    app = press(look_at(lesson(4), 899), "show-answer")
     assert f"= **{pooled[899, entry]:.4g}**".replace("-", "−") in text_of(app)
     weights = np.sort(upper[899].ravel())[::-1]
-    assert f"**1 of 49** positions make up **{100 * weights[0] / weights.sum():.0f} %**" in text_of(app)
-    app = checked(app.button(key="add-next").click().run())
-    assert f"**2 of 49** positions make up **{100 * weights[:2].sum() / weights.sum():.0f} %**" in text_of(app)
+    half = int((weights.cumsum() < weights.sum() / 2).sum()) + 1
+    assert f"**{half} of 49** positions make up half of the weight" in text_of(app)
+    app = component_state(app, "player", "order", "rows")
+    assert component(app, "player")["order"] == "rows"
+    row, column = divmod(int(upper[899].argsort(axis=None)[-2]), 7)
+    app = component_state(app, "player", "cell", [row, column])
+    assert "is the **2nd** heaviest" in text_of(app)
 
 
 def test_the_fifth_step_counts_all_of_p(cat):
@@ -176,29 +262,26 @@ def test_the_fifth_step_counts_all_of_p(cat):
     energy = (pooled**2).sum(axis=1)
     falling = np.sort(energy)[::-1].cumsum() / energy.sum()
     half = int((falling < 0.5).sum()) + 1
-    app = lesson(5)
-    assert {metric.label: metric.value for metric in app.metric} == {
-        "blocks": "1,280",
-        "zero everywhere": str((energy == 0).sum()),
-        "carry half of the energy": str(half),
-        "numbers in P": "409,600",
-    }
+    app = lesson(5, told=True)
+    assert f"**{half} of 1,280** blocks carry half of the energy" in text_of(app)
+    assert f"and {(energy == 0).sum()} are zero everywhere" in text_of(app)
     best = int(energy.argmax())
     app = checked(app.number_input(key="lesson_map").set_value(best).run())
+    app = press(app, "show-answer")  # of another map it is asked again
     assert f"Map {best} holds **{100 * energy[best] / energy.sum():.3g} %**" in text_of(app)
     assert f"ranks **1st** of 1,280, so it is among these {half}." in text_of(app)
 
 
 def test_the_sixth_step_sets_both_sizes_side_by_side(cat):
     coarse, fine = cat[1][224][1][899], cat[1][448][1][899]
-    app = look_at(lesson(6), 899, (0.3, 0.8))
+    app = press(look_at(lesson(6), 899, (0.3, 0.8)), "show-answer")
     assert component(app, "over-224")["cell"] == [2, 5]
     assert component(app, "over-448")["cell"] == [4, 11]
     assert f"**{coarse[2, 5]:.3g}** at row 2, column 5" in text_of(app)
     assert f"**{fine[4, 11]:.3g}** at row 4, column 11" in text_of(app)
     down = fine.reshape(7, 2, 7, 2).mean(axis=(1, 3))
     cosine = (coarse * down).sum() / np.sqrt((coarse**2).sum() * (down**2).sum())
-    assert f"similarity to the coarse map: **{cosine:.2g}**" in text_of(app)
+    assert f"similarity to the coarse map is **{cosine:.2g}**" in text_of(app)
 
 
 def test_the_seventh_step_mirrors_the_map_and_asks_the_network(cat):
@@ -206,11 +289,11 @@ def test_the_seventh_step_mirrors_the_map_and_asks_the_network(cat):
     lower, upper, pooled = maps_at[224]
     block = np.einsum("ij,dij->d", upper[899][:, ::-1].astype(float), lower.astype(float))
     moved = np.linalg.norm(block - pooled[899]) / np.linalg.norm(pooled[899])
-    app = look_at(lesson(7), 899)
+    app = press(look_at(lesson(7), 899), "show-answer")
     assert f"Average: **{upper[899].mean():.4g}** before, **{upper[899].mean():.4g}** after" in text_of(app)
     assert f"changes by **{100 * moved:.2g} %** of its size" in text_of(app)
     explanation = explain(own_classifier(backbone), backbone, sample())
-    assert f"**Evidence for {explanation.predicted}**" in text_of(app)
+    assert f"Evidence for {explanation.predicted}" in texts(app.subheader)
     assert component(app, "evidence")["bar"]["label"].endswith(f"+{explanation.scores.max():.2f}")
 
 

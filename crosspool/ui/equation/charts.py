@@ -1,16 +1,13 @@
-"""Blocks of P, and how they come about, as formulas and charts."""
+"""Blocks of P as formulas and charts."""
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
-from crosspool.ui.equation.building import Construction
 from crosspool.ui.equation.experiments import Finding
-from crosspool.ui.maps.entry_chart import BAR_COLOUR, MARGIN, entry_axis, entry_bars, entry_name, show_chart
+from crosspool.ui.maps.entry_chart import BAR_COLOUR, MARGIN, show_chart
 from crosspool.ui.runtime.maps import ImageMaps
-from crosspool.ui.widgets.text import cell_name, number
 
-PATCH_COLOUR, PRODUCT_COLOUR, REST_COLOUR = "#64748b", "#c2570c", "rgba(19, 131, 122, 0.25)"
+PRODUCT_COLOUR, REST_COLOUR = "#c2570c", "rgba(19, 131, 122, 0.25)"
 
 EQUATION_1 = r"P_k \;=\; \sum_i a_{i,k}\, x_i \qquad \text{(Eq. 1)}"
 
@@ -18,40 +15,6 @@ EQUATION_1 = r"P_k \;=\; \sum_i a_{i,k}\, x_i \qquad \text{(Eq. 1)}"
 def blocks_formula(count: int) -> str:
     """P as its `count` blocks in LaTeX. Blocks have the numbers of their maps, which count from 0, as rows do."""
     return rf"P \;=\; [\,P_0;\; P_1;\; \dots;\; P_{{{count - 1}}}\,]"
-
-
-def show_growing_block(maps: ImageMaps, built: Construction, step: int, channel: int, key: str) -> None:
-    """Patch, product, sum so far and finished block at one step, one below the other with the same entries.
-
-    The axes span what they will span at any step, so that nothing but the bars moves.
-    """
-    pair, cell = maps.pair, built.position_at(step)
-    position, block, so_far = built.order[step - 1], built.sums[-1], built.sums[step - 1]
-    names = [entry_name(int(index), pair) for index in built.entries]
-    titles = (
-        f"patch x<sub>i</sub> at {cell_name(cell)}",
-        f"× weight {number(built.weights[cell])} = product a<sub>i</sub>x<sub>i</sub>",
-        f"all products so far: {step:,} of {len(built.order):,}",
-        f"the finished block P<sub>{channel}</sub>",
-    )
-    figure = make_subplots(4, 1, shared_xaxes=True, vertical_spacing=0.075, subplot_titles=titles)
-    panels = (
-        (built.features, [(built.features[position], PATCH_COLOUR)]),
-        (built.products, [(built.products[position], PRODUCT_COLOUR)]),
-        (built.sums, [(block, REST_COLOUR), (so_far, BAR_COLOUR)]),
-        (built.sums, [(block, BAR_COLOUR)]),
-    )
-    for row, (all_values, drawn) in enumerate(panels, start=1):
-        for values, colour in drawn:
-            figure.add_trace(entry_bars(values, names, colour), row=row, col=1)
-        low, high = min(0.0, float(all_values.min())), max(0.0, float(all_values.max()))
-        room = 0.04 * (high - low) or 1.0
-        figure.update_yaxes(range=[low - room * (low < 0), high + room], nticks=4, row=row, col=1)
-    figure.update_xaxes(**entry_axis(names, pair), row=4, col=1)
-    figure.update_annotations(x=0, xanchor="left", font_size=13)
-    figure.update_layout(height=560, margin={**MARGIN, "t": 24}, bargap=0.15, barmode="overlay", showlegend=False)
-    parts = "patch, product, sum so far and finished block"
-    show_chart(figure, key, f"Bar charts of the {len(names)} strongest entries of block {channel}: {parts}")
 
 
 def show_blocks(maps: ImageMaps, channel: int, key: str) -> None:

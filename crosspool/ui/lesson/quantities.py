@@ -4,7 +4,7 @@ import numpy as np
 
 from crosspool.backbones import DEFAULT, architecture
 from crosspool.grids import average_over_cells
-from crosspool.ui.equation.building import summed_plainly
+from crosspool.ui.equation.building import construct_block, summed_plainly
 from crosspool.ui.maps.selection import peak_cell
 from crosspool.ui.runtime.maps import ImageMaps
 from crosspool.ui.widgets.cell_image import Cell
@@ -59,6 +59,14 @@ def relative_change(before: np.ndarray, after: np.ndarray) -> float:
     """How far a vector has moved, relative to its length; 0 if it is zero."""
     length = float(np.linalg.norm(before))
     return float(np.linalg.norm(after - before)) / length if length else 0.0
+
+
+def change_by_shuffling(maps: ImageMaps, channel: int) -> float:
+    """How far a block moves, relative to its length, when weights and patches are shuffled together."""
+    built = construct_block(maps, channel, "zero", "rows", maps.pair.patch_length)
+    order = np.random.default_rng(0).permutation(len(built.order))
+    shuffled = (built.weights.ravel()[order, None].astype(float) * built.features[order]).sum(axis=0)
+    return relative_change(built.sums[-1], shuffled)
 
 
 def mirrored_map(maps: ImageMaps, channel: int) -> tuple[np.ndarray, np.ndarray]:

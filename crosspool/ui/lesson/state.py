@@ -11,6 +11,7 @@ import streamlit as st
 
 from crosspool.backbones import DEFAULT, architecture
 from crosspool.drawing.rendering import Look
+from crosspool.ui.equation.building import PositionOrder
 from crosspool.ui.lesson.quantities import COARSE, telling_map
 from crosspool.ui.maps import selection
 from crosspool.ui.maps.page import write_address
@@ -18,7 +19,7 @@ from crosspool.ui.maps.presenter import presenting
 from crosspool.ui.runtime.gate import OnProgress
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest, image_maps
 from crosspool.ui.runtime.server import current_server
-from crosspool.ui.visit.images import SourceImage, available_images, show_image
+from crosspool.ui.visit.images import SourceImage, show_image
 from crosspool.ui.visit.link import PRETRAINED, LinkState, shorten, to_params
 from crosspool.ui.visit.state import VisitPart, plain, visit_state
 from crosspool.ui.widgets.cell_image import Cell
@@ -64,13 +65,15 @@ class LessonState:
 class LessonProgress(VisitPart):
     """What a visit remembers of the lesson: the step, the problem with the link, and what is looked at.
 
-    `channel` is None for the most telling map; `point`, in parts of the image's height and width, is None for its peak.
+    `channel` is None for the most telling map; `point`, in parts of the image's height and width, is None for its peak;
+    `order` is that in which a block is built.
     """
 
     step: int = plain(1)
     note: str = plain("")
     channel: int | None = plain(None)
     point: tuple[float, float] | None = plain(None)
+    order: PositionOrder = plain("strongest")
 
 
 def current_step() -> tuple[int, str]:
@@ -110,11 +113,6 @@ def keys_of_step(step: int) -> dict[str, Callable[[], None]]:
     return {name: partial(go_to_step, to) for name, to in (back | on).items()}
 
 
-def chosen_sample() -> SourceImage:
-    """The sample that the link, or another page, has chosen."""
-    return next(image for image in available_images() if image.sample == visit_state(LinkState).sample)
-
-
 def lesson_state(image: SourceImage, size: int, on_progress: OnProgress) -> LessonState:
     """The map and cell to look at, at one input size; without a choice, the telling map at its coarse peak.
 
@@ -143,6 +141,16 @@ def choose_map(channel: int) -> None:
     """Look at another map, at its peak."""
     state = visit_state(LessonProgress)
     state.channel, state.point = channel, None
+
+
+def current_order() -> PositionOrder:
+    """The order in which a block is built."""
+    return visit_state(LessonProgress).order
+
+
+def choose_order(order: PositionOrder) -> None:
+    """Build blocks in another order."""
+    visit_state(LessonProgress).order = order
 
 
 def take_along(view: LessonState, size: int) -> None:

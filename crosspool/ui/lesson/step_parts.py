@@ -1,14 +1,20 @@
 """What the steps of the lesson share: text, columns, images, something to try, and the way to another page."""
 
+from collections.abc import Callable
+
 import numpy as np
 import streamlit as st
+from PIL import Image
 from streamlit.delta_generator import DeltaGenerator
 
 from crosspool.drawing.rendering import Look, colour_range_of
+from crosspool.ui.lesson.answers import SHOWN, answer_of, ask_again, commit
 from crosspool.ui.lesson.quantities import COARSE
+from crosspool.ui.lesson.questions import Question
 from crosspool.ui.lesson.state import LessonState, take_along
 from crosspool.ui.maps import large_images
 from crosspool.ui.maps.presenter import presenting
+from crosspool.ui.widgets.cell_image import Choose, cell_image
 from crosspool.ui.widgets.text import as_it_is
 
 MAPS_PAGE, WHY_PAGE, BUILD_PAGE = "pages/weighting_maps.py", "pages/contributions.py", "pages/build_p.py"
@@ -26,34 +32,100 @@ def step_columns(key: str, count: int = 3) -> list[DeltaGenerator]:
         return st.columns(count, gap="medium")
 
 
-def input_image(column: DeltaGenerator, view: LessonState) -> None:
-    """The network's input, with the position marked, in a column."""
+def input_image(column: DeltaGenerator, view: LessonState, choose: Choose | None = None) -> None:
+    """The network's input, with the position marked, in a column; clicks call `choose`, or move the position."""
     with column:
-        large_images.input_image(view.maps, view.request, view.position, view.choose_cell)
+        large_images.input_image(view.maps, view.request, view.position, choose or view.choose_cell)
 
 
-def map_image(column: DeltaGenerator, view: LessonState) -> None:
-    """The map over the network's input, in a column."""
+def map_image(column: DeltaGenerator, view: LessonState, choose: Choose | None = None) -> None:
+    """The map over the network's input, in a column; clicks call `choose`, or move the position."""
     with column:
-        large_images.map_image(view.maps, view.channel, view.position, view.look, view.choose_cell)
+        large_images.map_image(view.maps, view.channel, view.position, view.look, choose or view.choose_cell)
+
+
+def framed(view: LessonState) -> Image.Image:
+    """The network's input, large."""
+    return large_images.enlarged(view.maps.framed)
+
+
+def overlaid(view: LessonState) -> Image.Image:
+    """The map over the network's input, large, without a mark."""
+    colours = view.look.colour_range(view.maps.statistics.peak, view.channel)
+    return view.look.over(framed(view), view.maps.upper[view.channel], colours)
+
+
+def asking_image(column: DeltaGenerator, view: LessonState, title: str, image: Image.Image, choose: Choose) -> None:
+    """An image without a mark, in a column: a click, or arrow keys and Enter, answer a question."""
+    size = view.maps.upper.shape[1:]
+    with column:
+        st.subheader(title, anchor=False)
+        alt = f"{title}. Click a cell, or point with the arrow keys and press Enter."
+        cell_image(image, alt=alt, map_size=size, cell=None, choose=choose, key="asking")
 
 
 def titled_overlay(
     view: LessonState, title: str, values: np.ndarray, *, label: str, key: str, look: Look | None = None
 ) -> None:
     """Values, (H, W), over the network's input on a scale of their own, below a title."""
-    st.markdown(f"**{as_it_is(title)}**")
-    framed, look, alt = view.maps.framed, look or view.look, f"{title}, over the image."
+    st.subheader(as_it_is(title), anchor=False)
+    photo, look, alt = view.maps.framed, look or view.look, f"{title}, over the image."
     colours, choose = colour_range_of(values, signed=look.signed), view.choose_cell
     large_images.overlay_image(
-        framed, values, colours, look, position=view.position, choose=choose, alt=alt, label=label, key=key
+        photo, values, colours, look, position=view.position, choose=choose, alt=alt, label=label, key=key
     )
 
 
 def try_it(question: str, answer: str) -> None:
-    """One thing to do, and the answer that the numbers give at the moment."""
+    """One thing more to do, and what the numbers say at the moment."""
     st.markdown(f"**Try it.** {question}")
     st.info(answer, icon=":material/touch_app:")
+
+
+def ask(view: LessonState, step: int, question: Question, explanation: Callable[[], str]) -> bool:
+    """Show a question about the map with its answers as buttons; once one is pressed, the explanation. True then."""
+    answer = answer_of(view, step, view.channel)
+    _question(question.text)
+    for id_, text in question.options.items():
+        icon = None
+        if answer is not None and id_ == question.right:
+            icon = ":material/check_circle:"
+        elif answer is not None and id_ == answer.chosen:
+            icon = ":material/cancel:"
+        given = (view, step, view.channel, id_, id_ == question.right)
+        st.button(
+            text, key=f"answer-{id_}", icon=icon, width="stretch", disabled=answer is not None,
+            type="primary" if answer is not None and id_ == answer.chosen else "secondary",
+            on_click=commit, args=given,
+        )  # fmt: skip
+    return _verdict(view, step, view.channel, explanation)
+
+
+def ask_for_click(view: LessonState, step: int, subject: int, text: str, explanation: Callable[[], str]) -> bool:
+    """Show a question that is answered by a click elsewhere; once it was, the explanation. True then."""
+    _question(text)
+    return _verdict(view, step, subject, explanation)
+
+
+def _question(text: str) -> None:
+    st.markdown(f"**Your turn.** {text}")
+
+
+def _verdict(view: LessonState, step: int, subject: int, explanation: Callable[[], str]) -> bool:
+    """Whether the question is answered: the verdict on the answer then, and before that a way to be told."""
+    answer = answer_of(view, step, subject)
+    if answer is None:
+        given = (view, step, subject, SHOWN, None)
+        st.button("Show the answer", key="show-answer", type="tertiary", on_click=commit, args=given)
+        return False
+    if answer.right:
+        st.success(f"**Right.** {explanation()}", icon=":material/check_circle:")
+    elif answer.right is None:
+        st.info(explanation(), icon=":material/lightbulb:")
+    else:
+        st.warning(f"**Not quite.** {explanation()}", icon=":material/lightbulb:")
+    st.button("Ask me again", key="ask-again", type="tertiary", on_click=ask_again, args=(view, step))
+    return True
 
 
 def go_on(view: LessonState, page: str, label: str, icon: str, size: int = COARSE) -> None:

@@ -6,10 +6,11 @@ import streamlit as st
 
 from crosspool.drawing.rendering import SIGNED_COLOUR_MAP
 from crosspool.ui.contributions.explaining import explain_image, network_classifier
-from crosspool.ui.lesson import quantities
+from crosspool.ui.lesson import quantities, questions
 from crosspool.ui.lesson import step_parts as parts
+from crosspool.ui.lesson.answers import answer_of, right_answers
 from crosspool.ui.lesson.quantities import COARSE, FINE
-from crosspool.ui.lesson.state import LessonState, choose_map, lesson_state
+from crosspool.ui.lesson.state import TITLES, LessonState, choose_map, lesson_state
 from crosspool.ui.maps.selection import channel_input
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.waiting import waiting
@@ -29,20 +30,32 @@ def finer_maps(view: LessonState) -> None:
     with columns[1], waiting("Computing the finer maps …") as on_progress:
         fine = lesson_state(view.image, FINE, on_progress)
     cosine = quantities.similarity_to_finer(view.maps.upper[k], fine.maps.upper[k])
-    for column, state in zip(columns, (view, fine), strict=False):
+    is_answered = answer_of(view, 6, k) is not None
+    for column, state in zip(columns, (view, fine) if is_answered else (view,), strict=False):
         size, (rows, sides) = state.request.size, state.maps.upper[k].shape
         title, label = f"Map {k} at {size} px: {rows} × {sides}", "weight, on the scale of this map"
         with column:
             parts.titled_overlay(state, title, state.maps.upper[k], label=label, key=f"over-{size}")
-    with columns[-1]:
-        parts.try_it(
-            "Click small things in the right image. Does the map change within one cell of the left one?",
-            f"Here: **{number(view.weight)}** at {cell_name(view.position)} of the coarse map, "
-            f"**{number(fine.weight)}** at {cell_name(fine.position)} of the fine one. Averaged down, the fine "
-            f"map's similarity to the coarse map: **{number(cosine, 2)}** (cosine; 1 = same shape).",
+    if not is_answered:
+        with columns[1]:
+            st.subheader(f"The photo at {FINE} px", anchor=False)
+            st.image(parts.framed(fine), width="stretch")
+
+    def explanation() -> str:
+        return (
+            f"Averaged down, the fine map's similarity to the coarse map is **{number(cosine, 2)}** (cosine; 1 = same "
+            "shape). It is a map of its own, which sees smaller things."
         )
-        channel_input(view.maps, k, "lesson_map", choose_map)
-        parts.go_on(view, parts.MAPS_PAGE, "See all maps at 448 px", "grid_view", size=FINE)
+
+    with columns[-1]:
+        if parts.ask(view, 6, questions.how_similar(cosine), explanation):
+            parts.try_it(
+                "Click small things in the right image. Does the map change within one cell of the left one?",
+                f"Here: **{number(view.weight)}** at {cell_name(view.position)} of the coarse map, "
+                f"**{number(fine.weight)}** at {cell_name(fine.position)} of the fine one.",
+            )
+            channel_input(view.maps, k, "lesson_map", choose_map)
+            parts.go_on(view, parts.MAPS_PAGE, "See all maps at 448 px", "grid_view", size=FINE)
 
 
 def fully_connected(view: LessonState) -> None:
@@ -50,27 +63,33 @@ def fully_connected(view: LessonState) -> None:
     maps, k, weights = view.maps, view.channel, view.maps.upper[view.channel]
     mirrored, block = quantities.mirrored_map(maps, k)
     before, after = number(weights.mean(), 4), number(mirrored.mean(), 4)
+    change = quantities.relative_change(maps.pooled[k], block)
     parts.step_text(
-        f"The network's fully-connected layer reads one number of each map: its **average**. Mirror map {k}, and the "
-        "average stays as it was; its block of P changes, as other patches lie under the weights. P keeps **what was "
-        "there where the map responded**. Whether that tells classes apart better has to be measured, class by class."
+        "The network's fully-connected layer reads one number of each map: its **average**. P keeps a whole block for "
+        "each: the patches, weighted and added up. What is lost where only the average is kept?"
     )
     map_column, mirrored_column, evidence_column, text_column = parts.step_columns("connected", 4)
     with map_column:
         parts.titled_overlay(view, f"Map {k}", weights, label=f"weight; average {before}", key="over")
     with mirrored_column:
         parts.titled_overlay(view, f"Map {k}, mirrored", mirrored, label=f"weight; average {after}", key="mirrored")
-    with evidence_column:
-        class_evidence(view)
-    with text_column:
-        change = quantities.relative_change(maps.pooled[k], block)
-        parts.try_it(
-            "Choose another map. Which blocks hardly change when the map is mirrored?",
+
+    def explanation() -> str:
+        return (
             f"Average: **{before}** before, **{after}** after. The block of P changes by "
-            f"**{number(100 * change, 2)} %** of its size.",
+            f"**{number(100 * change, 2)} %** of its size, as other patches lie under the weights. "
+            "Whether that tells classes apart better has to be measured, class by class."
         )
-        channel_input(maps, k, "lesson_map", choose_map)
-        parts.go_on(view, parts.WHY_PAGE, "Why this class?", "balance")
+
+    with text_column:
+        if parts.ask(view, 7, questions.what_mirroring_changes(change), explanation):
+            parts.try_it(
+                "Choose another map. Which blocks hardly change when the map is mirrored?", f"This is map {k}."
+            )
+            channel_input(maps, k, "lesson_map", choose_map)
+            parts.go_on(view, parts.WHY_PAGE, "Why this class?", "balance")
+            with evidence_column:
+                class_evidence(view)
 
 
 def class_evidence(view: LessonState) -> None:
@@ -93,18 +112,29 @@ def class_evidence(view: LessonState) -> None:
 def now_you(view: LessonState) -> None:
     """Step 8: where to go from here."""
     parts.step_text(
-        "A map says where to look, a patch what is there, and P puts the two together for every map. Take your own "
-        "photo, or go on with this one: each page starts with the map that you have just looked at."
+        "A map says where to look, a patch what is there, and P puts the two together for every map. One more "
+        "question; then take your own photo, or go on with this one: each page starts with the map that you looked at."
     )
+    change = quantities.change_by_shuffling(view.maps, view.channel)
+
+    def explanation() -> str:
+        size = f"{number(100 * change, 2)} %" if change else "nothing at all"
+        return (
+            f"Shuffled and added up again, block {view.channel} differs by {size}: a sum does not depend on the "
+            "order of its terms. P says **what** was there under each map, and forgets where. It is no class either: "
+            "a classifier has to be trained on it."
+        )
+
     input_column, map_column, text_column = parts.step_columns("you")
     parts.input_image(input_column, view)
     parts.map_image(map_column, view)
     with text_column:
-        st.markdown("**Go on**")
+        if parts.ask(view, 8, questions.what_moving_changes(change), explanation):
+            rights = right_answers(view.image.key)
+            st.markdown(f"**{rights} of {len(TITLES)}** answered right with this photo. Try another one, or go on:")
         parts.go_on(view, parts.MAPS_PAGE, "See every map, of your own photo too", "grid_view")
-        parts.go_on(view, parts.BUILD_PAGE, "Build P by hand, and try what follows", "stacked_bar_chart")
+        parts.go_on(view, parts.BUILD_PAGE, "Build the feature, and try what follows", "stacked_bar_chart")
         parts.go_on(view, parts.WHY_PAGE, "Why this class?", "balance")
-        parts.go_on(view, parts.EXPLAINED_PAGE, "Read Eq. 1 with all numbers", "school")
         parts.go_on(view, parts.TRAIN_PAGE, "Train on your own classes, and compare", "model_training")
 
 

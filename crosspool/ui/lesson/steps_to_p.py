@@ -2,16 +2,21 @@
 
 import numpy as np
 import streamlit as st
+from PIL import Image
 
 from crosspool.text import ordinal
 from crosspool.ui.equation.building import carriers_of_half, construct_block
-from crosspool.ui.equation.charts import EQUATION_1, show_blocks, show_growing_block
-from crosspool.ui.lesson import quantities
+from crosspool.ui.equation.charts import EQUATION_1, show_blocks
+from crosspool.ui.equation.player import played_entries, player
+from crosspool.ui.lesson import quantities, questions
 from crosspool.ui.lesson import step_parts as parts
-from crosspool.ui.lesson.state import LessonState, choose_map
-from crosspool.ui.maps.entry_chart import CHART_ENTRIES, entry_name, show_strongest_entries
+from crosspool.ui.lesson.answers import ALL_MAPS, answer_of, commit
+from crosspool.ui.lesson.state import LessonState, choose_map, choose_order, current_order
+from crosspool.ui.maps.entry_chart import entry_name, show_strongest_entries
+from crosspool.ui.maps.large_images import LARGE
 from crosspool.ui.maps.selection import channel_input, peak_cell
 from crosspool.ui.widgets.browser import data_url
+from crosspool.ui.widgets.cell_image import Cell
 from crosspool.ui.widgets.text import cell_name, number
 from crosspool.ui.widgets.thumbnails import Thumbnail, thumbnails
 
@@ -21,7 +26,7 @@ PRODUCTS_WRITTEN_OUT = 4
 
 def what_is_a_map(view: LessonState) -> None:
     """Step 1: what one channel makes of the photo."""
-    sides, weights = quantities.sides_of_maps(), view.maps.upper[view.channel]
+    sides, weights, k = quantities.sides_of_maps(), view.maps.upper[view.channel], view.channel
     rows, columns = weights.shape
     parts.step_text(
         f"The photo passes through the network layer by layer and becomes coarser on the way: "
@@ -29,19 +34,36 @@ def what_is_a_map(view: LessonState) -> None:
         f"**weighting map**: {rows} × {columns} = **{weights.size} numbers**, each of which says how strongly the "
         "channel's own pattern was found there."
     )
+
+    def choose(cell: Cell) -> None:
+        commit(view, 1, k, str(cell), questions.is_strong(weights, cell))
+        view.choose_cell(cell)
+
+    def explanation() -> str:
+        at_peak, share = cell_name(peak_cell(view.maps, k)), view.weight / (weights.max() or 1)
+        return (
+            f"At {cell_name(view.position)} the weight is **{number(view.weight)}**, {100 * share:.0f} % of the "
+            f"largest, which is at {at_peak}. Map and photo have the same grid: each number belongs to a place."
+        )
+
     input_column, map_column, text_column = parts.step_columns("map")
-    parts.input_image(input_column, view)
-    parts.map_image(map_column, view)
+    if answer_of(view, 1, k) is None:
+        parts.asking_image(input_column, view, "The photo", parts.framed(view), choose)
+        with map_column:
+            st.subheader(f"Map {k} by itself", anchor=False)
+            alone = view.look.over(Image.new("RGB", (LARGE, LARGE)), weights, (0.0, float(weights.max()) or 1.0))
+            st.image(alone, width="stretch")
+    else:
+        parts.input_image(input_column, view)
+        parts.map_image(map_column, view)
     with text_column:
-        here, top, low = view.weight, float(weights.max()), float(weights.min())
-        answer = f"At {cell_name(view.position)} the weight is **{number(here)}**"
-        if here == low:
-            answer += f": the smallest. {int((weights == low).sum())} of {weights.size} positions have it."
-        elif top:
-            at_peak = cell_name(peak_cell(view.maps, view.channel))
-            answer += f", {100 * here / top:.0f} % of the largest, which is at {at_peak}."
-        parts.try_it("Click a cell where the map is weak: where is its weight smallest?", answer)
-        parts.go_on(view, parts.MAPS_PAGE, "See this map on its page", "grid_view")
+        grid = f"Map {k} has the same {rows} × {columns} grid as the photo."
+        task = f"{grid} **Click the place in the photo** where this map responds most strongly."
+        if parts.ask_for_click(view, 1, k, task, explanation):
+            lowest = float(weights.min())
+            smallest = f"**{number(lowest)}**, which {int((weights == lowest).sum())} of {weights.size} positions have."
+            parts.try_it("Click a cell where the map is weak. What is the smallest weight?", f"It is {smallest}")
+            parts.go_on(view, parts.MAPS_PAGE, "See this map on its page", "grid_view")
 
 
 def a_thousand_maps(view: LessonState) -> None:
@@ -52,18 +74,38 @@ def a_thousand_maps(view: LessonState) -> None:
         "for something different and lights up elsewhere. Nobody told a channel what to look for: training did that."
     )
     channels = quantities.varied_maps(maps)
+    cells = {channel: questions.strong_cells(maps.upper[channel]) for channel in channels}
+    fewest = min(cells, key=cells.__getitem__, default=k)
+
+    def choose(id_: str) -> None:
+        if answer_of(view, 2, ALL_MAPS) is None:
+            commit(view, 2, ALL_MAPS, id_, cells[int(id_)] == cells[fewest])
+        choose_map(int(id_))
+
+    def explanation() -> str:
+        answer = answer_of(view, 2, ALL_MAPS)
+        chosen = ""
+        if answer is not None and answer.chosen and not answer.right:
+            chosen = f"Map {answer.chosen} is at least half as strong as at its peak in {cells[int(answer.chosen)]}. "
+        return (
+            f"{chosen}Of these maps, map **{fewest}** picks out the least: it is at least half as strong as at its "
+            f"peak in {cells[fewest]} of {maps.upper[fewest].size} cells. Others spread over the photo."
+        )
+
     tile_column, text_column = parts.step_columns("wide-tiles", 2)
     with tile_column:
-        tiles = map_thumbnails(view, channels)
-        thumbnails(tiles, selected=str(k), choose=lambda id_: choose_map(int(id_)), key="lesson-tiles", wrapped=True)
+        tiles, selected = map_thumbnails(view, channels), str(k) if answer_of(view, 2, ALL_MAPS) else ""
+        thumbnails(tiles, selected=selected, choose=choose, key="lesson-tiles", wrapped=True)
         st.caption(f"{len(channels)} strong maps with their peaks at different positions, each on its own scale.")
     with text_column:
-        parts.try_it(
-            "Click a map. Does it pick out one thing, or spread over the image?",
-            f"Map {k} has weight at **{statistics.active[k]} of {maps.upper[k].size}** positions. Its largest, "
-            f"{number(statistics.peak[k])}, is at {cell_name(peak_cell(maps, k))}.",
-        )
-        parts.go_on(view, parts.MAPS_PAGE, f"See all {len(maps.upper):,} maps", "grid_view")
+        task = "Which of these maps is the most selective: strong in the fewest cells? **Click it.**"
+        if parts.ask_for_click(view, 2, ALL_MAPS, task, explanation):
+            parts.try_it(
+                "Click other maps. Does each pick out one thing, or spread over the image?",
+                f"Map {k} has weight at **{statistics.active[k]} of {maps.upper[k].size}** positions. Its largest, "
+                f"{number(statistics.peak[k])}, is at {cell_name(peak_cell(maps, k))}.",
+            )
+            parts.go_on(view, parts.MAPS_PAGE, f"See all {len(maps.upper):,} maps", "grid_view")
 
 
 def map_thumbnails(view: LessonState, channels: list[int]) -> list[Thumbnail]:
@@ -78,55 +120,84 @@ def map_thumbnails(view: LessonState, channels: list[int]) -> list[Thumbnail]:
 
 def why_a_weight(view: LessonState) -> None:
     """Step 3: the patch below a weight, and how much it counts."""
-    pair, patch, here = view.maps.pair, view.maps.patch(*view.position), view.weight
+    pair, k, patch, here = view.maps.pair, view.channel, view.maps.patch(*view.position), view.weight
     parts.step_text(
         f"At each position *i*, the layer before holds **{pair.patch_length:,} numbers**, the patch $x_i$: they say "
         f"**what** is there. The map's number at the same position, $a_{{i,k}}$, says how much the patch **counts** "
         "for channel *k*. That is why it is called a weight."
     )
-    map_column, chart_column, text_column = parts.step_columns("weight")
-    parts.map_image(map_column, view)
-    with chart_column:
-        st.markdown(f"**The patch at {cell_name(view.position)}**")
-        show_strongest_entries(patch, pair, "patch x_i", key="lesson-patch")
-    with text_column:
+
+    def choose(cell: Cell) -> None:
+        commit(view, 3, k, str(cell), questions.is_negligible(view.maps.upper[k], cell))
+        view.choose_cell(cell)
+
+    def explanation() -> str:
         entry = int(np.abs(patch).argmax())
         value = float(patch[entry])
-        parts.try_it(
-            "Move the position. When does a patch with large numbers still count for nothing?",
-            f"Here the weight is **{number(here)}** and the patch's number that is largest in magnitude, lower channel "
-            f"{entry_name(entry, pair)}, is {number(value)}. Together: {number(here)} × {number(value)} "
-            f"= **{number(here * value)}**.",
+        return (
+            f"At {cell_name(view.position)} the weight is **{number(here)}**, and the patch's number that is largest "
+            f"in magnitude, lower channel {entry_name(entry, pair)}, is {number(value)}. Together: {number(here)} × "
+            f"{number(value)} = **{number(here * value)}**. Where the weight is 0, large numbers count for nothing."
         )
-        parts.go_on(view, parts.EXPLAINED_PAGE, "Read it with all numbers", "school")
+
+    map_column, chart_column, text_column = parts.step_columns("weight")
+    if answer_of(view, 3, k) is None:
+        parts.asking_image(map_column, view, f"Map {k} over the photo", parts.overlaid(view), choose)
+    else:
+        parts.map_image(map_column, view)
+    with chart_column:
+        st.subheader(f"The patch at {cell_name(view.position)}", anchor=False)
+        show_strongest_entries(patch, pair, "patch x_i", key="lesson-patch")
+    with text_column:
+        task = f"**Click a cell** whose patch counts for nothing in map {k}, whatever large numbers it holds."
+        if parts.ask_for_click(view, 3, k, task, explanation):
+            parts.try_it(
+                "Move the position. When does a patch with large numbers count most?", f"Weight: {number(here)}."
+            )
+            parts.go_on(view, parts.EXPLAINED_PAGE, "Read it with all numbers", "calculate")
 
 
 def one_block_of_p(view: LessonState) -> None:
     """Step 4: the weighted patches added up."""
     maps, k = view.maps, view.channel
-    built = construct_block(maps, k, view.request.border, "strongest", CHART_ENTRIES)
-    step = built.step_of(*view.position)
+    built = construct_block(maps, k, view.request.border, current_order(), played_entries(maps))
+    half, total = questions.positions_for_half(built.weights), built.weights.size
     parts.step_text(
         "Multiply every patch by its weight and add them up: one block of P for one map. It has as many numbers as a "
         f"patch, **{maps.pair.patch_length:,}**, and it summarises what was there where map {k} responded."
     )
     st.latex(EQUATION_1)
-    map_column, chart_column, text_column = parts.step_columns("block")
-    parts.map_image(map_column, view)
-    with chart_column:
-        show_growing_block(maps, built, step, k, key="lesson-block")
-    with text_column:
-        st.markdown(
-            f"For the block's strongest number, lower channel {entry_name(int(built.entries[0]), maps.pair)}: "
-            f"{sum_of(built.products[built.order, 0])} = **{number(built.sums[-1, 0], 4)}**."
+    text = f"Take the positions of map {k}, the heaviest first. How many of the {total} make up half of its weight?"
+    question = questions.how_many(text, half, total)
+    heaviest_first = built.products[np.argsort(-np.abs(built.weights), axis=None, kind="stable"), 0]
+    name = entry_name(int(built.entries[0]), maps.pair)
+
+    def explanation() -> str:
+        return (
+            f"**{half} of {total}** positions make up half of the weight: a map picks out a part of the photo. "
+            f"Press Play, and watch the block grow. For its strongest number, lower channel {name}: "
+            f"{sum_of(heaviest_first)} = **{number(built.sums[-1, 0], 4)}**."
         )
-        next_cell = (built.position_at(min(step + 1, len(built.order))),)
-        label, icon = "Add the next position", ":material/add:"
-        st.button(label, icon=icon, key="add-next", on_click=view.choose_cell, args=next_cell)
+
+    if answer_of(view, 4, k) is None:
+        input_column, map_column, text_column = parts.step_columns("block")
+        parts.input_image(input_column, view)
+        parts.map_image(map_column, view)
+        with text_column:
+            parts.ask(view, 4, question, explanation)
+        return
+    player(
+        maps, built, k, view.position, view.look, order=current_order(), choose_cell=view.choose_cell,
+        choose_channel=choose_map, choose_order=choose_order, key="player",
+    )  # fmt: skip
+    answer_column, more_column = parts.step_columns("answer", 2)
+    with answer_column:
+        parts.ask(view, 4, question, explanation)
+    with more_column:
+        step = construct_block(maps, k, view.request.border, "strongest", 1).step_of(*view.position)
         parts.try_it(
-            "Add positions, the heaviest first. How many make up half of the map's weight?",
-            f"**{step} of {len(built.order)}** positions make up **{100 * built.weight_share(step):.0f} %** of the "
-            "weight.",
+            "Step on with the heaviest first. How much of the weight do the first few positions hold?",
+            f"The selected position, {cell_name(view.position)}, is the **{ordinal(step)}** heaviest.",
         )
         parts.go_on(view, parts.BUILD_PAGE, "Build this block yourself", "stacked_bar_chart")
 
@@ -147,24 +218,29 @@ def all_of_p(view: LessonState) -> None:
         f"**{maps.pair.feature_length:,} numbers** for one photo. No codebook, nothing to tune: the network's own next "
         "layer says where to look. The blocks are far from equal."
     )
+    text = f"How many of the {len(shares):,} blocks, the largest first, carry half of the energy of P?"
+    question = questions.how_many(text, half, len(shares))
+
+    def explanation() -> str:
+        return (
+            f"**{half:,} of {len(shares):,}** blocks carry half of the energy $\\lVert P\\rVert^2$, and {dead:,} are "
+            "zero everywhere on this photo."
+        )
+
     blocks_column, text_column = parts.step_columns("wide-blocks", 2)
     with blocks_column:
-        with st.container(horizontal=True, gap="large"):
-            st.metric("blocks", f"{len(shares):,}", width="content")
-            st.metric("zero everywhere", f"{dead:,}", width="content")
-            st.metric("carry half of the energy", f"{half:,}", width="content")
-            st.metric("numbers in P", f"{maps.pair.feature_length:,}", width="content")
         show_blocks(maps, k, key="lesson-blocks")
     with text_column:
-        rank = quantities.energy_rank(shares, k)
-        among = "among" if rank <= half else "not among"
-        parts.try_it(
-            "Type the number of another map. Is it among the few that carry half of the energy?",
-            f"Map {k} holds **{number(100 * shares[k])} %** of the energy of P and ranks **{ordinal(rank)}** of "
-            f"{len(shares):,}, so it is {among} these {half:,}.",
-        )
-        channel_input(maps, k, "lesson_map", choose_map)
-        parts.go_on(view, parts.BUILD_PAGE, "Find the block in P", "stacked_bar_chart")
+        if parts.ask(view, 5, question, explanation):
+            rank = quantities.energy_rank(shares, k)
+            among = "among" if rank <= half else "not among"
+            parts.try_it(
+                "Type the number of another map. Is it among the few that carry half of the energy?",
+                f"Map {k} holds **{number(100 * shares[k])} %** of the energy of P and ranks **{ordinal(rank)}** of "
+                f"{len(shares):,}, so it is {among} these {half:,}.",
+            )
+            channel_input(maps, k, "lesson_map", choose_map)
+            parts.go_on(view, parts.BUILD_PAGE, "Find the block in P", "stacked_bar_chart")
 
 
 STEPS = (what_is_a_map, a_thousand_maps, why_a_weight, one_block_of_p, all_of_p)

@@ -28,9 +28,14 @@ def colour_bar(colour_range: ColourRange, colour_map: str, label: str) -> Colour
 
 
 def cell_image(
-    image: Image.Image, *, alt: str, map_size: Cell, cell: Cell, choose: Choose, key: str, bar: ColourBar | None = None
-) -> None:
-    """Show an image under a grid of `map_size` (rows, columns) cells; `choose(cell)` is called for another cell."""
+    image: Image.Image, *, alt: str, map_size: Cell, cell: Cell | None, choose: Choose, key: str,
+    bar: ColourBar | None = None,
+) -> None:  # fmt: skip
+    """Show an image under a grid of `map_size` (rows, columns) cells; `choose(cell)` is called for another cell.
+
+    Without a cell the image asks for one: then drags and arrow keys only point, and a click or Enter chooses.
+    """
     rows, columns = map_size
-    data = {"image": data_url(image), "alt": alt, "rows": rows, "columns": columns, "cell": list(cell), "bar": bar}
+    chosen = None if cell is None else list(cell)
+    data = {"image": data_url(image), "alt": alt, "rows": rows, "columns": columns, "cell": chosen, "bar": bar}
     _draw(data, key, cell=lambda chosen: choose((int(chosen[0]), int(chosen[1]))))

@@ -9,26 +9,28 @@ export function placeOn(box, [row, column], { rows, columns }) {
   Object.assign(box.style, { left, top, width: `${100 / columns}%`, height: `${100 / rows}%` });
 }
 
-// Calls choose([row, column]). A mouse drags from anywhere; a finger from the handle alone, and elsewhere it scrolls the
-// page or taps. `current` returns the cell from which arrow keys start.
+// Calls choose([row, column], isFinal): a click and Enter are final, a drag and arrow keys may go on. A mouse drags from
+// anywhere; a finger from the handle alone, and elsewhere it scrolls the page or taps. `current` returns the cell from which
+// arrow keys start.
 export function listenForCells(frame, handle, { rows, columns }, current, choose) {
-  const chooseAt = ({ clientX, clientY }) => {
+  const chooseAt = ({ clientX, clientY }, isFinal) => {
     const { left, top, width, height } = frame.getBoundingClientRect();
     const [row, column] = [Math.floor(((clientY - top) / height) * rows), Math.floor(((clientX - left) / width) * columns)];
-    choose([clamp(row, rows), clamp(column, columns)]);
+    choose([clamp(row, rows), clamp(column, columns)], isFinal);
   };
-  frame.onclick = chooseAt;
+  frame.onclick = (event) => chooseAt(event, true);
   frame.onpointerdown = (event) => {
     const drags = event.pointerType === "mouse" || event.target === handle;
     if (drags && event.isPrimary && event.button === 0) frame.setPointerCapture(event.pointerId);
   };
   frame.onpointermove = (event) => {
-    if (frame.hasPointerCapture(event.pointerId)) chooseAt(event);
+    if (frame.hasPointerCapture(event.pointerId)) chooseAt(event, false);
   };
   frame.onkeydown = (event) => {
-    if (!STEPS[event.key]) return;
+    const isFinal = event.key === "Enter";
+    if (!STEPS[event.key] && !isFinal) return;
     event.preventDefault();
-    const [[down, across], [row, column]] = [STEPS[event.key], current()];
-    choose([clamp(row + down, rows), clamp(column + across, columns)]);
+    const [[down, across], [row, column]] = [STEPS[event.key] ?? [0, 0], current()];
+    choose([clamp(row + down, rows), clamp(column + across, columns)], isFinal);
   };
 }

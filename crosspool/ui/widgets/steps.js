@@ -1,6 +1,9 @@
-// The steps of a lesson: a link to each, and buttons to the previous and the next one. Data: titles, step (from 1).
+// The steps of a lesson: a link to each, and buttons to the previous and the next one. Data: titles, step (from 1), marks
+// ("right", "wrong", "shown" or "" for each).
 
 import { make } from "../../gallery/elements.js";
+
+const SAID = { right: ", answered right", wrong: ", answered", shown: ", answer seen" };
 
 function scrollToTop(element) { // a new step is read from its beginning
   let ancestor = element;
@@ -11,15 +14,17 @@ function scrollToTop(element) { // a new step is read from its beginning
 
 function itemOf(title, step) {
   const parts = [make("b", { textContent: step }), make("span", { textContent: title })];
-  return make("li", {}, make("a", { title, ariaLabel: `Step ${step}: ${title}` }, ...parts));
+  return make("li", {}, make("a", { title }, ...parts));
 }
 
-function updateLink(link, step, current, onChoose) {
+function updateLink(link, step, { titles, step: current, marks }, onChoose) {
   const address = new URL(location.href);
   address.searchParams.set("step", step);
   link.href = address.search;
   link.ariaCurrent = step === current ? "step" : null;
-  link.classList.toggle("done", step < current);
+  const mark = marks[step - 1];
+  link.ariaLabel = `Step ${step}: ${titles[step - 1]}${SAID[mark] ?? ""}`;
+  link.className = mark;
   link.onclick = (event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey) return; // the browser opens a new tab or window
     event.preventDefault();
@@ -34,7 +39,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   if (list.children.length !== data.titles.length) {
     list.replaceChildren(...data.titles.map((title, index) => itemOf(title, index + 1)));
   }
-  [...list.children].forEach((item, index) => updateLink(item.firstChild, index + 1, data.step, choose));
+  [...list.children].forEach((item, index) => updateLink(item.firstChild, index + 1, data, choose));
   label.textContent = `Step ${data.step} of ${data.titles.length}`;
   previous.disabled = data.step === 1;
   next.disabled = data.step === data.titles.length;

@@ -11,10 +11,11 @@ _HTML = (
 _draw = component("ui/widgets/steps", _HTML)
 
 
-def steps(titles: Sequence[str], step: int, *, choose: Callable[[int], None], key: str) -> None:
+def steps(titles: Sequence[str], step: int, *, marks: Sequence[str], choose: Callable[[int], None], key: str) -> None:
     """Show `step`, counted from 1, among the titles; `choose(step)` is called when another one is chosen.
 
+    `marks` says of each step how its question was answered: "right", "wrong", "shown", or "" for not yet.
     The links' addresses say `?step=`, so that they can be opened in a new tab or copied.
     """
-    data = {"titles": list(titles), "step": step}
+    data = {"titles": list(titles), "marks": list(marks), "step": step}
     _draw(data, key, step=lambda chosen: choose(min(max(int(chosen), 1), len(titles))))

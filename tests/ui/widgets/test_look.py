@@ -1,9 +1,11 @@
 """The theme: text can be read, and lines and bars can be seen, in the light and the dark scheme."""
 
+import re
 import tomllib
 
 import pytest
 
+from crosspool.gallery.assets import asset
 from crosspool.ui.equation import charts
 from crosspool.ui.maps.entry_chart import BAR_COLOUR
 from tests.conftest import ROOT
@@ -53,7 +55,10 @@ def test_text_and_lines_stand_out(scheme):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_charts_stand_out(scheme):
     background = rgb(THEME[scheme]["backgroundColor"])
-    own = (BAR_COLOUR, charts.PRODUCT_COLOUR, charts.PATCH_COLOUR)
+    player = asset("ui/equation/player.css")
+    bars = re.findall(r"\.(?:product|patch) \.columns i {\s*background: (#\w+)", player)[::-1]
+    own = (BAR_COLOUR, *bars)
+    assert bars[0] == charts.PRODUCT_COLOUR
     assert THEME["chartCategoricalColors"][: len(own)] == list(own)
     for colour in THEME["chartCategoricalColors"]:
         assert contrast(rgb(colour), background) >= GRAPHICS

@@ -1,0 +1,54 @@
+"""What a visitor has answered in the lesson: a step's answer belongs to a photo, and where it matters to a map."""
+
+from dataclasses import dataclass
+
+from crosspool.ui.lesson.state import TITLES, LessonState
+from crosspool.ui.visit.state import VisitPart, about_images, visit_state
+
+ALL_MAPS = -1  # the subject of a question that is not about one map
+SHOWN = ""  # the answer of a visitor who wanted to be told
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was chosen, of which map, and whether that is right; None for the answer `SHOWN`."""
+
+    subject: int
+    chosen: str
+    right: bool | None
+
+
+@dataclass
+class LessonAnswers(VisitPart):
+    """The last answer by photo and step."""
+
+    answers: dict[tuple[str, int], Answer] = about_images({})
+
+
+def answer_of(view: LessonState, step: int, subject: int) -> Answer | None:
+    """The answer to this step's question about this photo and map, if it was given."""
+    answer = visit_state(LessonAnswers).answers.get((view.image.key, step))
+    return answer if answer is not None and answer.subject == subject else None
+
+
+def commit(view: LessonState, step: int, subject: int, chosen: str, right: bool | None) -> None:
+    """Note an answer."""
+    visit_state(LessonAnswers).answers[view.image.key, step] = Answer(subject, chosen, right)
+
+
+def ask_again(view: LessonState, step: int) -> None:
+    """Forget an answer, so that the question is asked again."""
+    visit_state(LessonAnswers).answers.pop((view.image.key, step), None)
+
+
+def marks(image_key: str) -> list[str]:
+    """For each step of the lesson "right", "wrong", "shown", or "" where nothing was answered for this photo."""
+    answers = visit_state(LessonAnswers).answers
+    names = {True: "right", False: "wrong", None: "shown"}
+    given = (answers.get((image_key, step)) for step in range(1, len(TITLES) + 1))
+    return [names[answer.right] if answer else "" for answer in given]
+
+
+def right_answers(image_key: str) -> int:
+    """How many steps were answered rightly for this photo."""
+    return marks(image_key).count("right")
