@@ -163,7 +163,9 @@ def test_a_chosen_answer_is_checked_and_belongs_to_the_photo():
     app = lesson(7)
     wrong = press(app, "answer-average")
     assert texts(wrong.warning)[0].startswith("**Not quite.** Average: **")
-    assert all(button.disabled for button in wrong.button if button.key.startswith("answer-"))
+    assert not [button for button in wrong.button if button.key.startswith("answer-")]
+    assert ":material/check_circle: **Its block of P**" in shown_text(wrong)
+    assert ":material/cancel: The map's average (your answer)" in shown_text(wrong)
     right = press(press(wrong, "ask-again"), "answer-block")
     assert texts(right.success)[0].startswith("**Right.**")
     other = component_state(right, "sample-strip", "chosen", "rocket")

@@ -29,7 +29,7 @@ def at_step(window, step):
     heading = window.page.get_by_role("heading", name=f"{step} · {TITLES[step - 1]}")
     expect(heading.first).to_be_visible()  # for a moment, the old step may still be there
     expect(window.page.locator(".steps [aria-current]").first).to_have_attribute(
-        "aria-label", f"Step {step}: {TITLES[step - 1]}"
+        "aria-label", re.compile(re.escape(f"Step {step}: {TITLES[step - 1]}"))
     )
     window.page.wait_for_url(re.compile(rf"/lesson\?(.*&)?step={step}\b"))
     window.settle()
@@ -54,12 +54,19 @@ def test_keys_buttons_links_and_back_change_the_step(lesson):
 def test_keys_that_an_image_or_field_needs_do_not_change_the_step(lesson):
     window = lesson()
     page = window.page
+    photo = page.locator(".frame")
+    photo.focus()  # in the middle, row 3 and column 3, until it is moved
+    for key in ("ArrowUp", "ArrowLeft", "Enter"):
+        page.keyboard.press(key)
+    expect(page.get_by_text("At row 2, column 2 the weight is")).to_be_visible()
+    expect(page.get_by_role("button", name="Ask me again")).to_be_visible()
     page.locator(".frame").last.click(position={"x": 5, "y": 5})
     expect(page.get_by_text("At row 0, column 0 the weight is")).to_be_visible()
     page.keyboard.press("ArrowRight")  # moves the position
     expect(page.get_by_text("At row 0, column 1 the weight is")).to_be_visible()
     page.get_by_role("link", name="Step 5").click()
     at_step(window, 5)
+    page.get_by_role("button", name="Show the answer").click()
     page.get_by_role("spinbutton", name="Map k").click()
     page.keyboard.press("ArrowLeft")  # moves the cursor
     page.wait_for_timeout(300)
@@ -84,6 +91,12 @@ def test_presenter_mode_shows_only_the_lesson(lesson):
     page.wait_for_url(re.compile("present=1"))
     expect(page.get_by_test_id("stHeader")).to_be_hidden()
     assert page.evaluate(size) > 1.2 * before
+    cut = "names => names.filter((name) => name.scrollWidth > name.clientWidth).map((name) => name.textContent)"
+    for width in (1920, 1440):
+        page.set_viewport_size({"width": width, "height": 900})
+        window.settle()
+        assert page.locator(".steps a").evaluate_all(cut) == []
+        expect(page.locator(".steps [aria-current] span")).to_be_visible()
     window.press("PageDown")  # a remote control
     at_step(window, 2)
     window.expect_to_fit_every_width()
@@ -110,3 +123,21 @@ def test_the_keys_of_the_lesson_stop_on_other_pages(lesson):
     page.evaluate("addEventListener('keydown', (event) => (globalThis.held = event.defaultPrevented))")
     page.keyboard.press("ArrowRight")
     page.wait_for_function("globalThis.held === false")
+
+
+def test_another_photo_is_asked_about_anew(lesson):
+    window = lesson()
+    page = window.page
+    page.get_by_role("link", name="Step 7").click()
+    at_step(window, 7)
+    page.get_by_role("button", name="The map's average").click()
+    expect(page.get_by_text("Not quite.")).to_be_visible()
+    expect(page.get_by_role("link", name="Step 7: Against averages, answered")).to_be_visible()
+    window.settle()
+    page.get_by_role("button", name="Another photo").click()
+    page.locator(".strip .tile", has_text="Rocket").click()
+    page.wait_for_url(re.compile("sample=rocket"))
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="The map's average")).to_be_visible()
+    expect(page.get_by_text("Not quite.")).to_have_count(0)
+    window.settle()

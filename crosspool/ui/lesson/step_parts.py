@@ -8,7 +8,7 @@ from PIL import Image
 from streamlit.delta_generator import DeltaGenerator
 
 from crosspool.drawing.rendering import Look, colour_range_of
-from crosspool.ui.lesson.answers import SHOWN, answer_of, ask_again, commit
+from crosspool.ui.lesson.answers import SHOWN, Answer, answer_of, ask_again, commit
 from crosspool.ui.lesson.quantities import COARSE
 from crosspool.ui.lesson.questions import Question
 from crosspool.ui.lesson.state import LessonState, take_along
@@ -83,22 +83,24 @@ def try_it(question: str, answer: str) -> None:
 
 
 def ask(view: LessonState, step: int, question: Question, explanation: Callable[[], str]) -> bool:
-    """Show a question about the map with its answers as buttons; once one is pressed, the explanation. True then."""
+    """Show a question about the map with its answers as buttons; once answered, which is right, and why. True then."""
     answer = answer_of(view, step, view.channel)
     _question(question.text)
-    for id_, text in question.options.items():
-        icon = None
-        if answer is not None and id_ == question.right:
-            icon = ":material/check_circle:"
-        elif answer is not None and id_ == answer.chosen:
-            icon = ":material/cancel:"
-        given = (view, step, view.channel, id_, id_ == question.right)
-        st.button(
-            text, key=f"answer-{id_}", icon=icon, width="stretch", disabled=answer is not None,
-            type="primary" if answer is not None and id_ == answer.chosen else "secondary",
-            on_click=commit, args=given,
-        )  # fmt: skip
+    if answer is None:
+        for id_, text in question.options.items():
+            given = (view, step, view.channel, id_, id_ == question.right)
+            st.button(text, key=f"answer-{id_}", width="stretch", on_click=commit, args=given)
+    else:
+        st.markdown("\n".join(f"- {_after(id_, question, answer)}" for id_ in question.options))
     return _verdict(view, step, view.channel, explanation)
+
+
+def _after(id_: str, question: Question, answer: Answer) -> str:
+    """An answer to choose from as a line, once the question is answered."""
+    text = as_it_is(question.options[id_])
+    if id_ == question.right:
+        return f":material/check_circle: **{text}**"
+    return f":material/cancel: {text} (your answer)" if id_ == answer.chosen else text
 
 
 def ask_for_click(view: LessonState, step: int, subject: int, text: str, explanation: Callable[[], str]) -> bool:
