@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.harness.nginx import at_ports
-from crosspool.ui.runtime.settings import ServerSettings
+from crosspool.ui.runtime.settings import ServerSettings, read_settings
 from crosspool.ui.serving.asgi import largest_file
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,6 +43,11 @@ def test_nginx_knows_the_replicas_of_compose_and_their_port():
     assert "http://127.0.0.1:8501/ready" in IMAGE
     (listens,) = re.findall(r"listen (\d+);", NGINX)
     assert f":{listens}" in COMPOSE
+
+
+def test_strangers_start_no_downloads():
+    settings = dict(re.findall(r"^    (CROSSPOOL_\w+): \"(.*)\"$", COMPOSE, re.MULTILINE))
+    assert read_settings(settings, DEPLOY).downloads == "off"
 
 
 def test_nginx_hides_what_is_for_the_operator():

@@ -18,7 +18,7 @@ SHA256 = re.compile(rb"[0-9a-f]{64}")
 SMALL = ((640, 480), (900, 1200))
 SIZES = ((4032, 3024), *SMALL)  # a phone's photo, and two small ones
 LABELLED_CLASSES, IMAGES_PER_CLASS = 2, 4
-TRAINED_NETWORK = "ShuffleNet V2 X0 5, untrained"
+TRAINED_NETWORK = "ShuffleNetV2 x0.5, untrained"
 
 
 class UploadFile(NamedTuple):

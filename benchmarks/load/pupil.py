@@ -156,8 +156,7 @@ class Pupil:
 
     async def choose_pair(self) -> float:
         self.pair, self.channel = self.random.choice([pair for pair in PAIRS if pair != self.pair]), -1
-        label = next(option for option in self.tab.options("Layer pair") if f"→ {self.pair} " in option)
-        return await self.tab.choose("Layer pair", label)
+        return await self.tab.tell("network", "chosen", self.pair)
 
     async def choose_size(self) -> float:
         self.size = self.random.choice([size for size in SIZES if size != self.size])

@@ -87,9 +87,7 @@ def visit(browser: Browser, url: str, path: str, width: int) -> list[list[str]]:
         if width < 700:
             page.get_by_test_id("stExpandSidebarButton").click()
             settled(page)
-        page.get_by_role("combobox", name="Layer pair").click()
-        settled(page)  # the list opens over the page
-        page.get_by_role("option").nth(2).click()
+        page.get_by_role("listbox", name="Layer pair", exact=True).get_by_role("option").nth(2).click()
         shifts["another pair"] = settled(page)
     page.close()
     return [[path, f"{width}", action, *columns] for action, columns in shifts.items()]

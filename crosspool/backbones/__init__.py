@@ -145,7 +145,7 @@ def _pretrained(spec: BackboneSpec, device: torch.device) -> Backbone:
         state = spec.renamed(read_state_dict(spec.weights.path))
         return Backbone.from_state(spec, state, spec.classes(), weights=PRETRAINED, device=device)
     except BackboneError as error:
-        problem = f"The weights file {spec.weights.path} is damaged"
+        problem = f"The weights file {spec.weights.path.name} is damaged"
         raise BackboneError(f"{problem}; get it again with: crosspool fetch {spec.name}") from error
 
 

@@ -85,7 +85,7 @@ class Backbone:
             >>> Backbone.from_state(
             ...     spec, state, ("cat", "dog"), weights="untrained", device=torch.device("cpu")
             ... ).title
-            'SqueezeNet1 1 with UNTRAINED (random) weights'
+            'SqueezeNet 1.1 with UNTRAINED (random) weights'
         """
         model = without_memory(spec, len(classes))  # saves initialising weights that would be overwritten
         with_version = OrderedDict(state)

@@ -25,6 +25,24 @@ BUILD_OPTIONS = {
 PARAMETERS = {"inception_v3": 23_834_568}  # torchvision also counts its auxiliary head
 AUXILIARY_HEADS = ("aux1.", "aux2.", "AuxLogits.")
 # DenseNet's files date from when the layers of a block were called norm.1, conv.1, ...
+# The names of torchvision's enums, and the titles that the papers gave these networks.
+TITLES = tuple(
+    (re.compile(pattern), title)
+    for pattern, title in (
+        (r"RegNet_([XY])_(\d+)_(\d+)GF", r"RegNet\1-\2.\3GF"),
+        (r"RegNet_([XY])_(\d+[GM]F)", r"RegNet\1-\2"),
+        (r"ShuffleNet_V2_X(\d)_(\d)", r"ShuffleNetV2 x\1.\2"),
+        (r"(MNASNet|SqueezeNet)(\d)_(\d+)", r"\1 \2.\3"),
+        (r"(ResNeXt)(\d+)_(\d+)X(\d+)D", r"\1-\2 \3x\4d"),
+        (r"Wide_ResNet(\d+)_2", r"Wide ResNet-\1-2"),
+        (r"(ResNet|DenseNet|VGG)(\d+)", r"\1-\2"),
+        (r"(VGG)(\d+)_BN", r"\1-\2-BN"),
+        (r"Inception_V3", r"Inception-v3"),
+        (r"(EfficientNet|MobileNet)_(V\d)", r"\1\2"),
+        (r"(EfficientNet|MobileNet)_(V\d)_(\w+)", r"\1\2-\3"),
+        (r"(EfficientNet|ConvNeXt)_(B\d|[A-Z][a-z]+)", r"\1-\2"),
+    )
+)
 OLD_DENSENET_NAME = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)$")
 
 
@@ -45,7 +63,7 @@ def _spec(name: str) -> BackboneSpec:
     megabytes = weights.meta["_file_size"] * 2**20 / 1e6
     return BackboneSpec(
         name=name,
-        title=type(weights).__name__.removesuffix("_Weights").replace("_", " "),
+        title=_title(type(weights).__name__.removesuffix("_Weights")),
         preprocessing=Preprocessing(crop, crop / resize, transform.interpolation.value, mean, std),
         parameters=PARAMETERS.get(name, weights.meta["num_params"]),
         weights=WeightsFile(weights.url, path.name, megabytes, checksum=path.stem.rsplit("-", 1)[-1]),
@@ -54,6 +72,11 @@ def _spec(name: str) -> BackboneSpec:
         rename=_rename,
         classes=partial(_classes, name),
     )
+
+
+def _title(name: str) -> str:
+    """The title of the network with this name among torchvision's enums."""
+    return next((match.expand(title) for pattern, title in TITLES if (match := pattern.fullmatch(name))), name)
 
 
 def _licence(weights: object) -> str:

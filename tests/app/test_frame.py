@@ -4,6 +4,7 @@ import io
 import json
 import re
 import socket
+import threading
 import urllib.request
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,9 +22,12 @@ from crosspool.backbones import architecture, backbone_specs, load_backbone, wei
 from crosspool.pooling import cross_layer_pool
 from crosspool.samples import samples
 from crosspool.statistics import channel_statistics
+from crosspool.ui.maps.download import DownloadState
 from crosspool.ui.maps.front_door import PROMISE
 from crosspool.ui.maps.selection import MapsState
 from crosspool.ui.maps.weighting_maps import DrawerState
+from crosspool.ui.runtime.server import Server, use_server
+from crosspool.ui.runtime.settings import ServerSettings
 from crosspool.ui.visit.images import MAX_UPLOADS, ImageState
 from crosspool.ui.visit.link import LinkState
 from tests.networks import sample
@@ -205,7 +209,7 @@ def test_a_deep_link_is_followed():
     params |= {"top": "2.5", "pins": "7,3"}
     app = visit(**params)
     assert app.selectbox(key="backbone").value == "squeezenet1_1"
-    assert app.selectbox(key="pair").value == "features.12.squeeze"
+    assert component(app, "network")["selected"] == "features.12.squeeze"
     assert app.select_slider(key="size").value == 128
     assert "**Rocket**" in shown_text(app)
     drawn = component(app, "gallery")
@@ -237,7 +241,7 @@ def test_nonsense_in_a_link_is_ignored_with_a_note():
     ]
     assert component(app, "gallery")["view"]["colours"] == "viridis"
     assert app.query_params == SMALL  # the address says what is shown
-    app = checked(app.selectbox(key="pair").select("features.3.squeeze").run())
+    app = component_state(app, "network", "chosen", "features.3.squeeze")
     assert not app.info  # of another view
 
 
@@ -263,7 +267,7 @@ def test_the_address_follows_the_view():
 def test_another_pair_forgets_the_channel_and_the_position():
     app = visit(**SMALL, channel="50")
     state_of(app, MapsState).cell = (6, 6)
-    app = checked(app.selectbox(key="pair").select("features.3.squeeze").run())  # 16 maps only
+    app = component_state(app, "network", "chosen", "features.3.squeeze")  # 16 maps only
     assert state_of(app, LinkState).channel == -1
     upper, statistics = computed({**SMALL, "pair": "features.3.squeeze"})
     strongest = int(statistics.energy_share.argmax())
@@ -284,7 +288,7 @@ def test_another_size_forgets_the_position_but_not_the_channel():
 def test_another_network_takes_its_own_pair_and_size():
     app = visit(**SMALL, channel="50")
     app = checked(app.selectbox(key="backbone").select("efficientnet_lite0").run())
-    assert app.selectbox(key="pair").value == "conv_head"
+    assert component(app, "network")["selected"] == "conv_head"
     assert app.select_slider(key="size").value == 224
     assert state_of(app, LinkState).channel == -1
 
@@ -293,7 +297,7 @@ def test_another_network_takes_its_own_pair_and_size():
 def test_networks_say_what_they_are_before_their_weights_are_here(network, size):
     app = visit(backbone=network)
     assert app.select_slider(key="size").value == size
-    assert app.selectbox(key="pair").value == architecture(network).default_pair.id
+    assert component(app, "network")["selected"] == architecture(network).default_pair.id
     assert component(app, "sample-strip")["selected"] == "cat"
     assert not app.error
 
@@ -339,7 +343,7 @@ def test_a_change_in_the_gallery_leaves_everything_else_as_it_was():
 
 def test_another_pair_takes_the_pins_away():
     app = change_gallery(visit(**SMALL), pins=[3, 17])
-    app = checked(app.selectbox(key="pair").select("features.3.squeeze").run())
+    app = component_state(app, "network", "chosen", "features.3.squeeze")
     assert component(app, "gallery")["pins"] == []
 
 
@@ -407,11 +411,11 @@ def test_the_table_and_the_code_say_the_same_as_the_library(monkeypatch, tmp_pat
 def test_untrained_networks_are_marked_wherever_they_are_shown():
     app = visit(**SMALL)
     assert texts(app.warning) == ["Untrained network: random weights."]
-    assert "SqueezeNet1 1 (untrained)" in shown_text(app)
+    assert "SqueezeNet 1.1 (untrained)" in shown_text(app)
     assert "weights='untrained'" in opened(app, "files_open").code[0].value
     app = checked(app.switch_page(EXPLANATION).run())
     assert texts(app.warning) == ["Untrained network: random weights."]
-    assert "SqueezeNet1 1 (untrained)" in shown_text(app)
+    assert "SqueezeNet 1.1 (untrained)" in shown_text(app)
 
 
 def download_button(app):
@@ -429,17 +433,27 @@ def test_absent_weights_are_offered_with_their_size_and_never_fetched_unasked(mo
     assert download_button(app).label == "Download 244 MB"
 
 
-def test_a_download_without_a_network_fails_with_one_sentence(monkeypatch, empty_cache):
+def after_download(app, name):
+    """The page once its download has ended."""
+    assert state_of(app, DownloadState).downloads[name].job.wait(120)
+    return checked(app.run())
+
+
+def test_a_download_without_a_network_fails_with_one_sentence(monkeypatch, empty_cache, caplog):
+    """It tells visitors nothing of this machine; the log does."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound but not listening: connections are refused
         address = f"http://127.0.0.1:{taken.getsockname()[1]}/"
         monkeypatch.setattr(weights, "urlopen", lambda *_, **options: urllib.request.urlopen(address, **options))
         app = visit(backbone="alexnet")
-        app = checked(download_button(app).click().run())
-    (message,) = sentences(app)
-    assert message.startswith("Could not download alexnet-owt-7be5be79.pth (244 MB): ")
-    assert "Connection refused" in message
-    assert "check the network connection" in message
+        app = after_download(checked(download_button(app).click().run()), "alexnet")
+    assert sentences(app) == [
+        "The weights of AlexNet could not be downloaded; try again later, or ask who runs this server (its log says "
+        "why)."
+    ]
+    (event,) = [record for record in caplog.records if record.msg == "download_failed"]
+    assert "Could not download alexnet-owt-7be5be79.pth (244 MB): Connection refused" in event.facts["kind"]
+    assert str(empty_cache) in event.facts["kind"]
     assert list(empty_cache.iterdir()) == []
     assert download_button(app)  # to try again
 
@@ -451,17 +465,80 @@ def test_a_download_that_arrives_is_used_at_once(monkeypatch, empty_cache, serve
 
     monkeypatch.setattr(weights, "urlopen", lambda *_, **__: Response(data.getvalue()))
     app = visit(backbone="squeezenet1_1", size="128")
-    app = checked(download_button(app).click().run())
-    assert "arrived damaged (wrong checksum)" in sentences(app)[0]
+    app = after_download(checked(download_button(app).click().run()), "squeezenet1_1")
+    assert "could not be downloaded" in sentences(app)[0]
     assert list(empty_cache.iterdir()) == []
     published = backbone_specs()["squeezenet1_1"].weights.checksum
     monkeypatch.setattr(weights, "hashlib", SimpleNamespace(sha256=lambda: Digest(published)))
     try:
         app = checked(download_button(app).click().run())
-        assert not app.error
+        assert state_of(app, DownloadState).downloads["squeezenet1_1"].job.wait(120)
+        app = visit(backbone="squeezenet1_1", size="128")
         assert len(sent_maps(app).peak) == 1000
     finally:
         server.networks.clear()
+
+
+def test_a_running_download_is_shared_shown_and_cancelled(monkeypatch, empty_cache):
+    waits, connections = threading.Event(), []
+
+    def connect(*_, **__):
+        connections.append(waits)
+        return Endless(waits)
+
+    monkeypatch.setattr(weights, "urlopen", connect)
+    first, second = (checked(download_button(visit(backbone="alexnet")).click().run()) for _ in range(2))
+    download = state_of(first, DownloadState).downloads["alexnet"]
+    assert state_of(second, DownloadState).downloads["alexnet"] is download
+    assert first.button(key="download-cancel").label == "Cancel"
+    checked(first.button(key="download-cancel").click().run())
+    assert download.job.running  # the second still waits for it
+    assert download_button(first)
+    (thread,) = (each for each in threading.enumerate() if each.name == "the download")
+    del download
+    checked(second.button(key="download-cancel").click().run())
+    waits.set()
+    thread.join(120)
+    assert not thread.is_alive()
+    assert len(connections) == 1
+    assert list(empty_cache.iterdir()) == []
+
+
+class Endless(io.BytesIO):
+    """A server's answer that stops until it is let go on."""
+
+    def __init__(self, waits):
+        super().__init__()
+        self.waits, self.headers = waits, {}
+
+    def read(self, size=-1):
+        self.waits.wait(120)
+        return b"more"
+
+
+def test_an_operator_can_switch_downloads_off():
+    with use_server(Server(ServerSettings(downloads="off"))):
+        app = visit(backbone="squeezenet1_1", size="128")
+        assert texts(app.info) == [
+            "The pretrained weights of SqueezeNet 1.1 are not on this server. This server does not download weights; "
+            "its operator can add them. The untrained network needs none."
+        ]
+        assert not [button for button in app.button if button.label.startswith("Download ")]
+        assert "not on this server" in app.sidebar.caption[0].value
+        (button,) = (button for button in app.button if button.label == "Show the untrained network")
+        app = checked(button.click().run())
+        assert len(sent_maps(app).peak) == 1000
+
+
+def test_untrained_weights_are_those_of_one_network_alone():
+    app = visit(backbone="alexnet", size="128")
+    (button,) = (button for button in app.button if button.label == "Show the untrained network")
+    app = checked(button.click().run())
+    assert app.query_params["weights"] == "untrained"
+    app = checked(app.selectbox(key="backbone").select("efficientnet_lite0").run())
+    assert not app.warning
+    assert "weights" not in app.query_params
+    assert app.button_group(key="weights").value == "pretrained"
 
 
 class Response(io.BytesIO):

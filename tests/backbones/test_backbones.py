@@ -315,12 +315,38 @@ def test_a_weights_file_that_is_not_there(tmp_path):
 # --- names and devices
 
 
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("alexnet", "AlexNet"),
+        ("convnext_tiny", "ConvNeXt-Tiny"),
+        ("densenet201", "DenseNet-201"),
+        ("efficientnet_b7", "EfficientNet-B7"),
+        ("efficientnet_v2_s", "EfficientNetV2-S"),
+        ("inception_v3", "Inception-v3"),
+        ("mnasnet0_75", "MNASNet 0.75"),
+        ("mobilenet_v2", "MobileNetV2"),
+        ("mobilenet_v3_large", "MobileNetV3-Large"),
+        ("regnet_x_400mf", "RegNetX-400MF"),
+        ("regnet_y_1_6gf", "RegNetY-1.6GF"),
+        ("resnext101_32x8d", "ResNeXt-101 32x8d"),
+        ("shufflenet_v2_x0_5", "ShuffleNetV2 x0.5"),
+        ("squeezenet1_1", "SqueezeNet 1.1"),
+        ("vgg16_bn", "VGG-16-BN"),
+        ("wide_resnet50_2", "Wide ResNet-50-2"),
+    ],
+)
+def test_titles_are_those_of_the_papers(name, title):
+    assert backbone_specs()[name].title == title
+
+
 def test_the_list_of_backbones():
     specs = backbone_specs()
     assert next(iter(specs)) == crosspool.backbones.DEFAULT == "efficientnet_lite0"
     for name, spec in specs.items():
         assert spec.name == name
         assert spec.title
+        assert "_" not in spec.title
         assert spec.parameters > 1e6
         assert spec.weights_licence
         assert spec.weights.megabytes > 2

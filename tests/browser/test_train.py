@@ -44,8 +44,8 @@ def be_quick(window):
     splits.press("Enter")
     window.settle()
     network = window.page.get_by_role("combobox", name="Network")
-    network.fill("SqueezeNet1 1, un")  # the list is too long to be drawn whole
-    window.page.get_by_role("option", name=re.compile("SqueezeNet1 1, untrained")).click()
+    network.fill("SqueezeNet 1.1, un")  # the list is too long to be drawn whole
+    window.page.get_by_role("option", name=re.compile("SqueezeNet 1.1, untrained")).click()
     expect(window.page.get_by_text("Untrained network: random weights.")).to_be_visible()
     window.settle()
     window.page.get_by_role("button", name="Clear all").click()

@@ -11,7 +11,8 @@ from crosspool.text import human_bytes, printable
 from crosspool.ui.comparison.result import Comparison
 from crosspool.ui.comparison.state import ComparisonState
 from crosspool.ui.contributions.explaining import ExplainedClassifier, comparison_classifier, network_classifier
-from crosspool.ui.maps.controls import choose_framing, choose_network, choose_size, network_is_here, offer_download
+from crosspool.ui.maps.controls import choose_framing, choose_network, choose_size
+from crosspool.ui.maps.download import network_is_here, offer_download
 from crosspool.ui.runtime.quota import NoRoomError, QuotaLease
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.images import SourceImage

@@ -5,14 +5,14 @@ from collections import defaultdict
 import streamlit as st
 
 from crosspool.backbones import UNTRAINED, BackboneSpec, architecture, backbone_specs
-from crosspool.backbones.weights import fetch_weights
-from crosspool.errors import BackboneError
 from crosspool.framing import MAX_SIZE, MIN_SIZE
 from crosspool.layer_pairs import LayerPair
+from crosspool.ui.maps.download import availability, in_list
 from crosspool.ui.maps.selection import forget_cell, forget_channels
+from crosspool.ui.maps.stages import PairBlock, network_stages
 from crosspool.ui.visit.link import PRETRAINED, LinkState
 from crosspool.ui.visit.state import bound, choose_option, visit_state
-from crosspool.ui.widgets.text import as_it_is
+from crosspool.ui.widgets.network import DrawnPair, DrawnStage, network_picture
 
 FINE_SIZE = 448
 WEIGHTS = {PRETRAINED: PRETRAINED, UNTRAINED: UNTRAINED}
@@ -26,14 +26,14 @@ def choose_network() -> BackboneSpec:
     st.selectbox(
         "Network",
         list(specs),
-        format_func=lambda name: f"{specs[name].title} · {specs[name].weights.availability}",
+        format_func=lambda name: in_list(specs[name]),
         help="EfficientNet-Lite0 comes with crosspool; the others are torchvision's, AlexNet being the paper's.",
-        **bound(link, "backbone", then=_forget_pair),
+        **bound(link, "backbone", then=_start_anew),
     )
     spec = specs[link.backbone]
     st.caption(
         f"{spec.parameters / 1e6:.1f} M parameters · input {spec.preprocessing.size} px · "
-        f"weights {spec.weights_licence}, {spec.weights.megabytes:.0f} MB, {spec.weights.availability}"
+        f"weights {spec.weights_licence}, {spec.weights.megabytes:.0f} MB, {availability(spec)}"
     )
     about = "Untrained: random numbers (seeded), to see what training adds to the maps."
     choose_option("Weights", WEIGHTS, link, "weights", then=forget_channels, help=about)
@@ -42,61 +42,33 @@ def choose_network() -> BackboneSpec:
     return spec
 
 
-def _forget_pair() -> None:
+def _start_anew() -> None:
+    """Another network has other layers, its own size, and trained weights until others are chosen for it."""
     link = visit_state(LinkState)
-    link.pair, link.size = "", 0
+    link.pair, link.size, link.weights = "", 0, PRETRAINED
     forget_channels()
 
 
-def network_is_here(spec: BackboneSpec) -> bool:
-    """Whether the chosen weights need no download."""
-    return bool(visit_state(LinkState).weights != PRETRAINED or spec.weights.availability != "needs a download")
+def choose_pair(spec: BackboneSpec, photo: str) -> LayerPair:
+    """The layer pair, chosen in a picture of the network below the photo (a URL, or "" without one).
 
-
-def offer_download(spec: BackboneSpec) -> None:
-    """Say that the weights are missing, and download them when, and only when, the button is pressed."""
-    st.info(
-        f"The pretrained weights of {spec.title} are not on this machine yet. Download them, or look at the untrained "
-        "network in the meantime.",
-        icon=":material/cloud_download:",
-    )
-    with st.container(horizontal=True):
-        wanted = st.button(f"Download {spec.weights.megabytes:.0f} MB", type="primary")
-        st.button("Show the untrained network", on_click=_show_untrained)
-    if not wanted:
-        return
-    bar = st.progress(0.0, text="Connecting …")
-
-    def report(done: int, total: int) -> None:
-        bar.progress(done / total, f"{done / 1e6:.0f} of {total / 1e6:.0f} MB")
-
-    try:
-        fetch_weights(spec.weights, report)
-    except BackboneError as error:
-        bar.empty()
-        st.error(as_it_is(str(error)), icon=":material/cloud_off:")
-    else:
-        st.rerun()
-
-
-def _show_untrained() -> None:
-    visit_state(LinkState).weights = UNTRAINED
-    forget_channels()
-
-
-def choose_pair(spec: BackboneSpec) -> LayerPair:
-    """The layer pair, with the reasons why other layers are not on offer."""
+    Below are the reasons why other layers are not on offer.
+    """
     network, link = architecture(spec.name), visit_state(LinkState)
     pairs = {pair.id: pair for pair in network.layer_pairs}
     if link.pair not in pairs:
         link.pair = network.default_pair.id
-    st.selectbox(
-        "Layer pair",
-        list(reversed(pairs)),  # the deepest first
-        format_func=lambda pair_id: f"{pairs[pair_id].label} · {pairs[pair_id].upper_channels} maps",
-        help="Patches of the left layer are pooled under every map of the right one.",
-        **bound(link, "pair", then=forget_channels),
-    )
+    size = link.size or spec.preprocessing.size
+    stages = network_stages(network, size)
+    with st.container(key=f"network-of-{len(stages)}"):  # which reserves its room
+        network_picture(
+            [DrawnStage(stage.title, list(map(_drawn, stage.pairs))) for stage in stages],
+            photo=photo,
+            size=size,
+            selected=link.pair,
+            choose=_show_pair,
+            key="network",
+        )
     if network.not_offered:
         count, layers = len(network.not_offered), defaultdict(list)
         for layer in network.not_offered:
@@ -106,6 +78,16 @@ def choose_pair(spec: BackboneSpec) -> LayerPair:
             for reason, ids in layers.items():
                 st.markdown(f"**{reason[0].upper()}{reason[1:]}:** {', '.join(ids)}")
     return pairs[link.pair]
+
+
+def _drawn(pair: PairBlock) -> DrawnPair:
+    lower, upper = (pair.lower_channels, max(pair.lower_size)), (pair.upper_channels, max(pair.upper_size))
+    return DrawnPair(pair.id, pair.name, pair.words, lower, upper)
+
+
+def _show_pair(pair_id: str) -> None:
+    visit_state(LinkState).pair = pair_id
+    forget_channels()
 
 
 def choose_size(spec: BackboneSpec) -> None:

@@ -9,6 +9,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from crosspool.backbones import architecture, backbone_specs
 from crosspool.samples import samples
 from crosspool.ui.maps import controls
+from crosspool.ui.maps.download import network_is_here, offer_download
 from crosspool.ui.maps.presenter import present_button, presenter_frame
 from crosspool.ui.maps.selection import forget_cell
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest, image_maps
@@ -41,15 +42,15 @@ def maps_page(title: str, body: PageBody, opening: Opening = title_and_images) -
     image = opening(title)
     with st.sidebar:
         spec = controls.choose_network()
-        pair = controls.choose_pair(spec)
+        pair = controls.choose_pair(spec, image.thumbnail if image else "")
         controls.choose_size(spec)
         controls.describe_pair(pair, spec)
         controls.choose_framing()
         controls.choose_pooling(pair)
         present_button()
     link = visit_state(LinkState)
-    if not controls.network_is_here(spec):
-        controls.offer_download(spec)
+    if not network_is_here(spec):
+        offer_download(spec)
     elif image is None:
         ask_for_image()
     else:

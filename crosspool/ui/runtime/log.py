@@ -58,14 +58,15 @@ class EventLog:
     ) -> None:  # fmt: skip
         """Log an event, and count it.
 
-        Its words are known beforehand: ids of networks and layer pairs, and one of a few kinds. The number `ms` is how
+        Its words are known beforehand: ids of networks and layer pairs, one of a few kinds, or why weights could not be
+        downloaded. The number `ms` is how
         long it took. The session is by default the one whose page is running.
         """
         ms = numbers.get("ms", 0.0)
         with self._lock:
             before = self._counts.get(event, EventCount())
             self._counts[event] = EventCount(before.times + 1, before.ms + ms, max(before.longest_ms, ms))
-        session = session or self._running_session()
+        session = session or self.running_session()
         words = {"session": session, "network": network, "pair": pair, "kind": kind, "reference": reference}
         facts: dict[str, Any] = {key: word for key, word in words.items() if word}
         facts |= {key: round(number, 1) for key, number in numbers.items()}
@@ -89,7 +90,7 @@ class EventLog:
         """The log's name for one of Streamlit's sessions."""
         return blake2b(session_id.encode(), key=self._secret, digest_size=4).hexdigest()
 
-    def _running_session(self) -> str:
+    def running_session(self) -> str:
         context = get_script_run_ctx(suppress_warning=True)
         return self.session_name(context.session_id) if context else ""
 

@@ -12,6 +12,7 @@ import joblib
 from crosspool.ui.runtime import (
     channel_images,
     decoder_pool,
+    downloads,
     gate,
     housekeeping,
     networks,
@@ -66,6 +67,7 @@ class Server:
         self.trainings = gate.FairSemaphore(settings.trainings, self._record_wait)
         self.decoders = decoder_pool.DecoderPool(settings, self._record_wait)
         self.networks = networks.Networks(settings.networks, threads=max(available_cores() // width, 1))
+        self.downloads = downloads.Downloads(self.log)
         self.cache = shared_cache.SharedCache(settings.cache_megabytes * MB)
         self.channel_images = channel_images.ChannelImages(self.cache, self.compute, self.networks)
         visitor_bytes, all_bytes = settings.visitor_megabytes * MB, settings.visitors_megabytes * MB

@@ -62,6 +62,8 @@ class ServerSettings(pydantic_settings.BaseSettings):
     """Trainings at a time; others wait for their turn."""
     training_minutes: Annotated[float, Field(ge=0.1, le=1440)] = 30
     """How long one training may take."""
+    downloads: Literal["on", "off"] = "on"
+    """Whether visitors may download the weights of networks to this server, of up to 2.6 GB each."""
     log: Literal["text", "json"] = "text"
     """The format of the log: for people, or one JSON object a line."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -41,6 +41,7 @@ def test_other_variables_of_crosspool_are_not_settings(tmp_path):
         ("WAIT_SECONDS", "nan", "is 'nan', but must be a number from 1 to 3,600."),
         ("AT_ONCE", "two", "is 'two', but must be a whole number from 0 to 64."),
         ("AT_ONCE", "1.5", "is '1.5', but must be a whole number from 0 to 64."),
+        ("DOWNLOADS", "false", "is 'false', but must be on or off."),
         ("LOG", "xml", "is 'xml', but must be text or json."),
         (
             "WAIT_SECNDS",
