@@ -21,6 +21,7 @@ def show_page() -> None:
     pages = [
         st.Page("pages/lesson.py", title="Guided lesson", icon=":material/school:"),
         st.Page("pages/weighting_maps.py", title="Maps", icon=":material/grid_view:", default=True),
+        st.Page("pages/side_by_side.py", title="Side by side", icon=":material/compare:"),
         st.Page("pages/build_p.py", title="Build the feature", icon=":material/stacked_bar_chart:"),
         st.Page("pages/contributions.py", title="Why this class?", icon=":material/balance:"),
         st.Page("pages/train_and_compare.py", title="Train & compare", icon=":material/model_training:"),

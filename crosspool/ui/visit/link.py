@@ -14,6 +14,7 @@ from crosspool.samples import samples
 from crosspool.ui.visit.state import VisitPart, about_images, plain
 
 PRETRAINED = "pretrained"
+RIGHT = "right_"
 MOST_NAMED = 5  # unknown settings in a note
 
 
@@ -24,6 +25,8 @@ class LinkState(VisitPart):
     `image` is the name of one of the visitor's own images, which only this visit knows, and "" for the sample.
     `top` is the end of a fixed scale, 0 for the layer's largest weight; `pins` lists the channels pinned, as "3,17".
     `positive` and `against` are classes, "" for the highest score and for none. `present` is presenter mode.
+    What begins with `right` is of the right pane of Side by side, "" and 0 being what the left one has: `right_by` is
+    whether it shows the best match or the channel of the same number, unless `right_channel` is one that was chosen.
     """
 
     sample: str = plain("cat")
@@ -45,6 +48,27 @@ class LinkState(VisitPart):
     positive: str = about_images("")
     against: str = about_images("")
     present: bool = plain(False)
+    right_sample: str = plain("")
+    right_backbone: str = plain("")
+    right_weights: str = plain(UNTRAINED)
+    right_pair: str = plain("")
+    right_size: int = plain(0)
+    right_by: str = plain("match")
+    right_channel: int = plain(-1)
+
+
+def right_side(link: LinkState) -> LinkState:
+    """The view in the right pane of Side by side."""
+    is_same_network = link.right_backbone in ("", link.backbone)
+    return replace(
+        link,
+        sample=link.right_sample or link.sample,
+        backbone=link.right_backbone or link.backbone,
+        weights=link.right_weights,
+        pair=link.right_pair or (link.pair if is_same_network else ""),
+        size=link.right_size or (link.size if is_same_network else 0),
+        channel=link.right_channel,
+    )
 
 
 @dataclass
@@ -64,6 +88,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "border": ("zero", "valid"),
     "colours": COLOUR_MAPS,
     "scale": ("map", "layer", "fixed"),
+    "by": ("match", "number"),
 }
 _SWITCHES = ("signed", "smooth", "present")
 _RANGES: dict[str, tuple[float, float]] = {
@@ -124,6 +149,8 @@ def _title(name: str, state: LinkState) -> str:
 
 def _read(name: str, text: str, state: LinkState) -> tuple[Any, str]:
     """A setting from its text: (value, ""), or None and, where it is short, a hint at sensible values in brackets."""
+    if name.startswith(RIGHT):
+        return _read(name.removeprefix(RIGHT), text, right_side(state))
     if name in _SWITCHES:
         return (text == "1", "") if text in ("0", "1") else (None, " (0 or 1)")
     if name in _RANGES:

@@ -1,0 +1,81 @@
+"""The network as a picture to click, and two maps side by side, in a real browser."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.accessibility import expect_accessible
+
+pytestmark = pytest.mark.browser
+
+
+def expect_whole(options):
+    """Check that each shows all of its text, at some width."""
+    sizes = options.evaluate_all("all => all.map(one => [one.innerText, one.scrollWidth, one.clientWidth])")
+    assert [size for size in sizes if size[1] > size[2] + 1 or size[2] < 100] == []
+
+
+def test_a_network_of_many_pairs_is_chosen_from_by_picture_keys_and_name(visit):
+    window = visit()
+    window.page.goto(f"{window.url}/?backbone=densenet201&weights=untrained&size=64")
+    rows = window.page.get_by_role("listbox", name="Layer pair", exact=True).get_by_role("option")
+    expect(rows).to_have_count(4)
+    expect(rows.last).to_have_attribute("aria-selected", "true")
+    window.settle()
+    rows.nth(1).click()
+    expect(rows.nth(1)).to_have_attribute("aria-selected", "true")
+    window.settle()
+    assert "pair=features.transition2.conv" in window.page.url
+
+    fine = window.page.get_by_role("listbox", name="Pairs of the middle layers").get_by_role("option")
+    expect(fine).to_have_count(25)
+    fine.last.focus()
+    window.page.keyboard.press("ArrowLeft")
+    window.page.keyboard.press("Enter")
+    expect(fine.nth(23)).to_have_attribute("aria-selected", "true")
+    expect(fine.nth(23)).to_be_focused()
+    window.settle()
+    assert "pair=features.denseblock2.denselayer12.conv2" in window.page.url
+
+    window.page.get_by_role("button", name="All 199 pairs by name").click()
+    names = window.page.get_by_role("listbox", name="All layer pairs").get_by_role("option")
+    expect(names).to_have_count(199)
+    for width in (1440, 1024):
+        window.page.set_viewport_size({"width": width, "height": 844})
+        window.settle()
+        expect_whole(names)
+        expect_whole(rows)
+    expect_accessible(window, widths=(1440,))
+
+    phone = visit(390, 844)
+    phone.page.goto(window.page.url)
+    phone.page.get_by_test_id("stExpandSidebarButton").click()
+    phone.page.get_by_role("button", name="All 199 pairs by name").click()
+    phone.settle()
+    expect_whole(phone.page.get_by_role("listbox", name="All layer pairs").get_by_role("option"))
+    expect_whole(phone.page.get_by_role("listbox", name="Layer pair", exact=True).get_by_role("option"))
+
+
+def test_a_place_is_marked_on_both_sides(visit):
+    window = visit()
+    params = "backbone=squeezenet1_1&weights=untrained&pair=features.12.squeeze&size=128&right_size=256"
+    window.page.goto(f"{window.url}/side_by_side?{params}")
+    marks = window.page.locator(".pane .mark")
+    expect(marks).to_have_count(2)
+    window.settle()
+
+    def corners():
+        return marks.evaluate_all("all => all.map(one => [parseFloat(one.style.left), parseFloat(one.style.top)])")
+
+    frames = window.page.locator(".pane .frame")
+    box = frames.first.bounding_box()  # 7 x 7 cells on the left, 15 x 15 on the right
+    window.page.mouse.move(box["x"] + 0.9 * box["width"], box["y"] + 0.1 * box["height"])
+    assert corners() == [pytest.approx([600 / 7, 0], abs=0.1), pytest.approx([1300 / 15, 100 / 15], abs=0.1)]
+    window.page.mouse.move(5, 5)
+    frames.last.focus()
+    window.page.keyboard.press("ArrowLeft")
+    assert corners()[1] == pytest.approx([1200 / 15, 100 / 15], abs=0.1)
+    window.page.locator(".pane.left .tile").nth(3).click()
+    expect(window.page.locator(".pane.left .tile").nth(3)).to_have_attribute("aria-pressed", "true")
+    window.settle()
+    expect_accessible(window)
+    window.expect_to_fit_every_width()
