@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,10 @@ _CONTROLS = re.compile(
     r"[\x00-\x1f\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     r"\ud800-\udfff\ufffe\uffff]"
 )
+
+
+_CLASS_NUMBER = re.compile(r"^\d{1,4}\.(?=\S*[^\W\d])")  # 001.Black_footed_Albatross, but not 1.5
+_LOWER_CASE_WORD = re.compile(r"_(?=[a-z])")
 
 
 def printable(text: str) -> str:
@@ -24,6 +29,25 @@ def _escaped(match: re.Match[str]) -> str:
     if 0xDC80 <= code <= 0xDCFF:  # how Python writes a byte of a file's name that is not UTF-8
         return f"\\x{code - 0xDC00:02x}"
     return match[0].encode("unicode_escape").decode()
+
+
+def class_title(name: str) -> str:
+    """A class for people: 001.Black_footed_Albatross is Black-footed Albatross.
+
+    Underscores are spaces. After a number as in CUB-200-2011, a lower-case word belongs to the one before it.
+    """
+    words = _CLASS_NUMBER.sub("", name)
+    if words != name:
+        words = _LOWER_CASE_WORD.sub("-", words)
+    words = " ".join(words.replace("_", " ").split())
+    return words if any(character.isalnum() for character in words) else name
+
+
+def class_titles(names: Sequence[str]) -> dict[str, str]:
+    """Titles of classes by their names; classes that would get the same title keep their names."""
+    titles = {name: class_title(name) for name in names}
+    counts = Counter(titles.values())
+    return {name: title if counts[title] == 1 else name for name, title in titles.items()}
 
 
 def size_text(size: tuple[int, int]) -> str:

@@ -1,6 +1,6 @@
 import pytest
 
-from crosspool.text import ordinal, printable
+from crosspool.text import class_title, class_titles, ordinal, printable
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,30 @@ def test_text_for_people_has_no_controls_and_can_be_written(text, shown):
 )  # fmt: skip
 def test_a_place_in_a_ranking(count, text):
     assert ordinal(count) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("001.Black_footed_Albatross", "Black-footed Albatross"),
+        ("017.Cardinal", "Cardinal"),
+        ("tiger_cat", "tiger cat"),
+        ("House_of_cards", "House of cards"),
+        ("1.5", "1.5"),
+        ("007", "007"),
+        ("3", "3"),
+        ("___", "___"),
+        ("", ""),
+        ("NASA", "NASA"),
+        ("2. Platz", "2. Platz"),
+        ("04.Ворона_серая", "Ворона серая"),
+        ("鳥_類", "鳥 類"),
+        ("a__b_", "a b"),
+    ],
+)
+def test_classes_in_words(name, title):
+    assert class_title(name) == title
+
+
+def test_classes_that_would_share_a_title_keep_their_names():
+    assert class_titles(["1.cat", "2.cat", "dog_s"]) == {"1.cat": "1.cat", "2.cat": "2.cat", "dog_s": "dog s"}

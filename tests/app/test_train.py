@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import shlex
 import threading
 import zipfile
 from pathlib import Path
@@ -19,6 +20,7 @@ from crosspool.evaluation.files import accuracy_files
 from crosspool.ui.comparison.outcome import zipped_files
 from crosspool.ui.comparison.predictions import CARDS_PER_PAGE, image_groups, verdict_on_answer
 from crosspool.ui.comparison.state import ComparisonState
+from crosspool.ui.comparison.stored import stored_result
 from crosspool.ui.visit.choose_labelled import LabelledState
 from crosspool.ui.visit.images import ImageState
 from crosspool.ui.visit.labelled import Collection
@@ -102,13 +104,26 @@ def test_the_page_opens_with_something_to_look_at_and_good_defaults():
     app = checked(app.switch_page(PAGE).run())
     (figures,) = (element.proto.body for element in app.get("html") if "figure" in element.proto.body)
     assert figures.count("<img ") == 3 * 12
-    assert "Spectacled Marshlet</b> <span>8 images" in figures
+    assert "Spectacled Marshlet</b> <span>30 images" in figures
     assert 'alt="Image 1 of the class Fork-tailed Dunewit"' in figures
     assert app.multiselect(key="methods-efficientnet_lite0").value == ["cl@448", "cl@224", "global@224", "global@448"]
     assert app.number_input(key="splits").value == 20
-    assert app.number_input(key="each-96-12").value == 6
+    assert app.number_input(key="each-360-12").value == 22
     assert not app.button(key="train").disabled
     assert not [*app.error, *app.warning]
+
+
+def test_a_stored_result_of_these_defaults_is_shown_at_once():
+    app = checked(AppTest.from_file(APP, default_timeout=120).run())
+    app = checked(app.switch_page(PAGE).run())
+    command = shlex.split(stored_result()["command"])
+    options = dict(zip(command[3::2], command[4::2], strict=True))
+    assert command[:3] == ["crosspool", "evaluate", f"fieldguide:{app.select_slider(key='guide_size').value}"]
+    assert options["--methods"].split(",") == app.multiselect(key="methods-efficientnet_lite0").value
+    assert int(options["--splits"]) == app.number_input(key="splits").value
+    assert int(options["--train-size"]) == 12 * app.number_input(key="each-360-12").value
+    assert "Stored result: FieldGuide" in [header.value for header in app.header]
+    assert any(text.startswith("### ") and "of 100 images" in text for text in plain(app.markdown))
 
 
 def test_a_comparison_from_the_press_to_the_tables(finished):
@@ -129,7 +144,7 @@ def test_a_comparison_from_the_press_to_the_tables(finished):
 def test_a_result_names_its_images_and_warns_when_others_are_chosen(finished):
     assert finished.header[0].value.replace("\\", "") == "Result: Your images, 10 images"
     assert not [text for text in plain(finished.warning) if text.startswith("This is the result")]
-    assert any(text.startswith("Kept for this visit only") for text in plain(finished.caption))
+    assert any(text.startswith("Kept while this visit lasts") for text in plain(finished.caption))
     app = checked(finished.button_group(key="labelled_source").set_value("fieldguide").run())
     (warning,) = [text for text in plain(app.warning) if text.startswith("This is the result")]
     assert warning.startswith("This is the result for Your images, 10 images, not for the images chosen above")

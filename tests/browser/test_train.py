@@ -77,6 +77,8 @@ def test_a_zip_is_trained_to_the_table(training, tmp_path):
     expect(page.get_by_text(re.compile(r"cut\.png .*damaged"))).to_be_visible()
     be_quick(window)
     button(window).click()
+    expect(page.get_by_role("heading", name="Result: tints")).to_be_in_viewport()
+    expect(figures.first).to_be_hidden()  # the choice of images is folded away
     expect(page.get_by_role("heading", name="Download and share")).to_be_visible()
     table = page.get_by_test_id("stTable").first
     expect(table.get_by_role("row")).to_have_count(3)
@@ -113,7 +115,8 @@ def test_a_training_goes_on_in_the_background_and_can_be_cancelled(training):
     window = training()
     page = window.page
     button(window).click()
-    expect(page.get_by_text(re.compile(r"Computing 96 images, 224 px: [1-9]"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"0 of 4 methods"))).to_be_in_viewport()
+    expect(page.get_by_text(re.compile(r"Computing 360 images, 224 px: [1-9]"))).to_be_in_viewport()
     expect(button(window)).to_be_disabled()
     page.get_by_role("link", name="Build the feature").click()
     expect(page.get_by_role("heading", name="Build the feature")).to_be_visible()

@@ -8,16 +8,21 @@ from crosspool.backbones import UNTRAINED, Architecture, architecture, backbone_
 from crosspool.errors import CrosspoolError, LayerPairError, SettingError
 from crosspool.framing import Framing
 from crosspool.methods import MethodSpec, parse_method, parse_method_specs
+from crosspool.methods.wording import method_in_words
+from crosspool.text import plural
 from crosspool.ui.comparison.job import Job
 from crosspool.ui.comparison.outcome import outcome_section, preliminary_results, result_tables
 from crosspool.ui.comparison.plan import Plan
 from crosspool.ui.comparison.state import ComparisonState
+from crosspool.ui.comparison.stored import stored_section
 from crosspool.ui.runtime.networks import Network
 from crosspool.ui.runtime.server import current_server
+from crosspool.ui.visit.choose_labelled import LabelledState
 from crosspool.ui.visit.labelled import LabelledSet
 from crosspool.ui.visit.link import PRETRAINED
 from crosspool.ui.visit.state import bound, bound_value, visit_state
 from crosspool.ui.visit.waiting import errors_shown
+from crosspool.ui.widgets.reveal import reveal
 from crosspool.ui.widgets.text import as_it_is
 
 FRAMING: Framing = "squash"  # the whole image: nothing of the object is cut off
@@ -39,22 +44,11 @@ CANCELLED = (
 )
 
 # Names with the network's own input size and the fine one, twice that, to be filled in.
-_METHODS = {
-    "cl@{fine}": "cross-layer pooling",
-    "cl@{own}": "cross-layer pooling",
-    "global@{own}": "fully-connected layer",
-    "global@{fine}": "fully-connected layer",
-    "cl@{fine}/ternary": "cross-layer pooling in two bits a number",
-    "cl@{fine}/pca64": "cross-layer pooling of 64 principal components",
-    "cl-f@{fine}": "cross-layer pooling of four tiles",
-    "cl-c@{fine}": "whole and tiles side by side",
-    "cl@{fine}+global@{fine}": "both side by side",
-    "sum@{fine}": "sum of the upper map",
-    "max@{fine}": "maximum of the upper map",
-    "pyramid@{fine}": "maxima over a pyramid of regions",
-    "jitter@{own}": "fully-connected layer, mean over 10 crops",
-    "cnnaug-svm@{own}": "fully-connected layer, 16 views",
-}
+_METHODS = (
+    "cl@{fine}", "cl@{own}", "global@{own}", "global@{fine}", "cl@{fine}/ternary", "cl@{fine}/pca64", "cl-f@{fine}",
+    "cl-c@{fine}", "cl@{fine}+global@{fine}", "sum@{fine}", "max@{fine}", "pyramid@{fine}", "jitter@{own}",
+    "cnnaug-svm@{own}",
+)  # fmt: skip
 _DEFAULTS = 4  # of these are compared unless others are chosen
 
 
@@ -77,15 +71,15 @@ def _choose_network() -> Network:
     return current_server().networks.named(name, weights)
 
 
-def _method_menu(structure: Architecture) -> tuple[dict[str, str], list[str]]:
-    """The methods that a network offers, each with a description; and those that are chosen at first.
+def _method_menu(structure: Architecture) -> tuple[list[str], list[str]]:
+    """The methods that a network offers, and those that are chosen at first.
 
     Those are cross-layer pooling and the fully-connected layer, at both sizes where the network takes both.
     """
     own = structure.spec.preprocessing.size
-    names = {name.format(own=own, fine=2 * own): title for name, title in _METHODS.items()}
-    menu = {name: title for name, title in names.items() if _is_offered(name, structure)}
-    return menu, [name for name in list(names)[:_DEFAULTS] if name in menu]
+    names = [name.format(own=own, fine=2 * own) for name in _METHODS]
+    menu = [name for name in names if _is_offered(name, structure)]
+    return menu, [name for name in names[:_DEFAULTS] if name in menu]
 
 
 def _is_offered(name: str, structure: Architecture) -> bool:
@@ -102,7 +96,7 @@ def _choose_methods(network: Network) -> list[MethodSpec] | None:
     menu, defaults = _method_menu(structure)
     keep = partial(state.methods.__setitem__, network.name)
     binding = bound_value(f"methods-{network.name}", state.methods.get(network.name, defaults), keep)
-    chosen = st.multiselect("Methods", list(menu), format_func=lambda name: f"{name} · {menu[name]}", **binding)
+    chosen = st.multiselect("Methods", menu, format_func=lambda name: f"{method_in_words(name)} · {name}", **binding)
     label, binding = "Other methods, comma-separated", bound(state, "more_methods")
     typed = st.text_input(label, placeholder=METHODS_EXAMPLE, help=METHODS_HELP, **binding)
     lower_case = {name.lower() for name in chosen}
@@ -146,12 +140,14 @@ def _watch() -> None:
     job = visit_state(ComparisonState).job
     if job is None or not job.running:
         st.rerun()
-    progress = job.work.progress
+    progress, methods = job.work.progress, len(job.work.plan.methods)
     count = f": {progress.done:,} of {progress.total:,}" if progress.total > 1 else ""
-    left = "" if progress.seconds_left is None else f" · about {progress.seconds_left:.0f} s left"
+    left = "" if progress.seconds_left is None else f", about {progress.seconds_left:.0f} s left"
     with st.container(key="training"):
-        st.progress(progress.share, text=as_it_is(f"{progress.stage}{count}{left}"))
-        st.button("Cancel", icon=":material/stop_circle:", on_click=job.cancel, key="cancel")
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.button("Cancel", icon=":material/stop_circle:", on_click=job.cancel, key="cancel")
+            st.markdown(f"**{len(job.work.results)} of {plural(methods, 'method')}{left}**")
+        st.progress(progress.share, text=as_it_is(f"{progress.stage}{count}"))
         if job.work.findings is not None:
             st.caption("All methods are tested; the classifiers for new images are being trained.")
             result_tables(job.work.findings)
@@ -168,6 +164,7 @@ def _take_over_result() -> None:
         return
     if job.work.comparison is not None:
         state.take_over(job.work.comparison)
+        visit_state(LabelledState).folded = True
         return
     if job.error:
         st.error(as_it_is(job.error), icon=":material/error:")
@@ -192,12 +189,16 @@ def comparison_section(labelled: LabelledSet | None) -> None:
         specs = _choose_methods(network)
         icon, is_disabled = ":material/play_arrow:", labelled is None or not specs or is_running
         is_pressed = st.button("Train and compare", type="primary", icon=icon, disabled=is_disabled, key="train")
+        if is_running:
+            reveal("progress")
+            _watch()
     if is_pressed and labelled is not None and specs:
         _start(labelled, network, specs, splits, train_size)
     if is_running:
-        _watch()
         return
     _take_over_result()
     comparison = visit_state(ComparisonState).comparison
     if comparison is not None:
         outcome_section(comparison, labelled)
+    else:
+        stored_section()

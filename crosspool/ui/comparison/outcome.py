@@ -15,12 +15,14 @@ from crosspool.evaluation.files import COST_FIGURE, accuracy_files, confusion_re
 from crosspool.evaluation.findings import AccuracyFindings
 from crosspool.evaluation.report import MethodResult
 from crosspool.evaluation.tables import NO_CLEAR_DIFFERENCE, accuracy_sections, difference_verdict
-from crosspool.text import Section, human_bytes, percent
+from crosspool.evaluation.verdict import Outcome
+from crosspool.text import Section, class_titles, human_bytes, percent
 from crosspool.ui.comparison.predictions import new_images_section, predictions_section
 from crosspool.ui.comparison.result import Comparison
 from crosspool.ui.comparison.state import ComparisonState
 from crosspool.ui.visit.labelled import LONGEST_NAME, LabelledSet
 from crosspool.ui.visit.state import visit_state
+from crosspool.ui.widgets.reveal import reveal
 from crosspool.ui.widgets.text import as_it_is
 
 COLUMN_ORDER = {"method": 0, "against": 1, "points": 2, "difference": 3}  # others follow
@@ -30,17 +32,16 @@ FULL_WIDTH = 2400  # pixels: a table with a width of its own takes less room tha
 def outcome_section(comparison: Comparison, chosen: LabelledSet | None) -> None:
     """The whole result, from the tables to the files; `chosen` are the images that would be compared next."""
     findings, title = comparison.findings, as_it_is(comparison.labelled.title)
-    st.header(f"Result: {title}", anchor=False, divider="gray")
+    reveal(comparison.report.dataset)
+    st.header(f"Result: {title}", anchor=False)
+    st.markdown(f"### {as_it_is(Outcome.of(findings).verdict)}")
     if chosen is None or not chosen.same_as(comparison.labelled):
         st.warning(
             f"This is the result for {title}, not for the images chosen above; press Train and compare for theirs.",
             icon=":material/history:",
         )
     st.caption(as_it_is(f"{findings.data_sentence} {findings.protocol_sentence}"))
-    st.caption(
-        "Kept for this visit only: reloading the page discards images, results and models. Download what you want to "
-        "keep."
-    )
+    st.caption("Kept while this visit lasts: download what you want to keep.")
     first, *others = accuracy_sections(findings)
     _table(first)
     with st.container(key="halves-result"):
@@ -117,7 +118,7 @@ def _confusion(comparison: Comparison) -> None:
     name = st.segmented_control("Method", list(results), default=next(iter(results)), required=True, key=key)
     stem, confusion = results[name]
     assert confusion is not None
-    classes = list(comparison.report.classes)
+    classes = list(class_titles(comparison.report.classes).values())
     with st.container(key="halves-confusion"):
         left, right = st.columns([1.3, 1], gap="medium")
     with left:

@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from crosspool.errors import DatasetError
-from crosspool.text import plural
+from crosspool.text import class_title, plural
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit import uploads
 from crosspool.ui.visit.labelled import LONGEST_NAME, MAX_CLASSES, MAX_IMAGES, Collection, LabelledSet, as_label, guide
@@ -23,7 +23,7 @@ SOURCES = {
     "camera": ":material/photo_camera: Camera",
 }
 GUIDE_SIZES = (4, 6, 8, 10, 15, 20, 30)
-DEFAULT_GUIDE = 8  # the first comparison takes well under a minute on 2 cores: benchmarks.speed.first_comparison
+DEFAULT_GUIDE = 30  # enough for narrow intervals: the page shows the stored result of these
 EXAMPLES = 3  # images shown of each class
 SHOWN_PROBLEMS = 8
 
@@ -32,7 +32,8 @@ SHOWN_PROBLEMS = 8
 class LabelledState(VisitPart):
     """Where labelled images come from ("" until the page was opened), and those received so far.
 
-    `class_name` is what is typed for the next images, `own_notes` are remarks on the last ones.
+    `class_name` is what is typed for the next images, `own_notes` are remarks on the last ones. `folded` is whether
+    their choice is folded away, as it is beside a result.
     """
 
     labelled_source: str = plain("")
@@ -41,13 +42,25 @@ class LabelledState(VisitPart):
     zip_error: str = about_images("")
     own_collection: Collection | None = image_data(None)
     own_notes: list[str] = about_images([])
+    folded: bool = about_images(False)
     class_name: str = about_images("")
 
 
 def choose_labelled() -> LabelledSet | None:
-    """Draw the controls and the classes; None, with the reason shown, while there is too little to train on."""
+    """Draw the controls and the classes; None, with the reason shown, while there is too little to train on.
+
+    They fold away beside a result; a line says then what is chosen.
+    """
     uploads.note_visit()
     state = visit_state(LabelledState)
+    with st.expander("Labelled images", expanded=not state.folded, key=f"labelled-images-{state.folded}"):
+        labelled = _choose(state)
+    if state.folded and labelled is not None:
+        st.caption(f"Chosen: {as_it_is(labelled.title)}.")
+    return labelled
+
+
+def _choose(state: LabelledState) -> LabelledSet | None:
     source = choose_option("Labelled images", SOURCES, state, "labelled_source", label_visibility="collapsed")
     state.labelled_source = source
     if source == "fieldguide":
@@ -206,7 +219,7 @@ def class_grid(classes: Sequence[tuple[str, int, Sequence[str]]]) -> None:
 
 
 def _tile(label: str, count: int, thumbnails: Sequence[str]) -> str:
-    name = html.escape(label)
+    name = html.escape(class_title(label))
     images = "".join(
         f'<img src="{url}" alt="Image {number} of the class {name}">' for number, url in enumerate(thumbnails, 1)
     )

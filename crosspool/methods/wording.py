@@ -1,0 +1,49 @@
+"""Methods in words: cross-layer pooling, 448 px, for cl@448."""
+
+from crosspool.methods.grammar import PartSpec, parse_parts
+
+CROSS_LAYER = ("cl", "cl-f", "cl-c")
+FULLY_CONNECTED = ("global", "jitter", "cnn-svm", "cnnaug-svm")
+_WORDS = {
+    "cl": "cross-layer pooling",
+    "cl-f": "cross-layer pooling of four tiles",
+    "cl-c": "cross-layer pooling of the whole and four tiles",
+    "global": "fully-connected layer",
+    "jitter": "fully-connected layer, mean of 10 crops",
+    "cnn-svm": "fully-connected layer, input of the classes",
+    "cnnaug-svm": "fully-connected layer, 16 views",
+    "sum": "sum of a map",
+    "max": "maximum of a map",
+    "pyramid": "maxima over a pyramid of regions",
+}
+
+
+def method_in_words(name: str) -> str:
+    """A method for people: cl@448/ternary is "cross-layer pooling, 448 px, 2 bits per number".
+
+    Raises SettingError if the name is not understood.
+    """
+    parts, threshold = parse_parts(name)
+    words = " with ".join(_part_in_words(part) for part in parts)
+    return words if threshold is None else f"{words}, 2 bits per number"
+
+
+def family(name: str) -> str:
+    """ "cross-layer" or "fully-connected" for a method of one such kind, or ""."""
+    kinds = {part.name for part in parse_parts(name)[0]}
+    if kinds <= set(CROSS_LAYER):
+        return "cross-layer"
+    return "fully-connected" if kinds <= set(FULLY_CONNECTED) else ""
+
+
+def _part_in_words(part: PartSpec) -> str:
+    details = {
+        f"layer {part.where}": part.where,
+        f"{part.size} px": part.size,
+        f"{part.pca} components": part.pca,
+        f"power {part.power}": part.power,
+        "blocks normalised": part.blocks,
+        "as a whole": part.whole,
+        "lower layer": part.lower,
+    }
+    return ", ".join([_WORDS[part.name], *(words for words, value in details.items() if value)])

@@ -1,0 +1,65 @@
+"""The verdict on a comparison, in one sentence, from numbers written here."""
+
+import pytest
+
+from crosspool.errors import SettingError
+from crosspool.evaluation.verdict import Difference, Outcome
+from crosspool.methods.wording import family, method_in_words
+
+
+def outcome(shares, *differences, measure="accuracy"):
+    return Outcome(measure, shares, [Difference(*each) for each in differences])
+
+
+def test_a_clear_lead_is_more_than_chance():
+    shares = {"global@224": 0.642, "cl@448": 0.738, "cl@224": 0.694, "global@448": 0.574}
+    assert outcome(shares, ("cl@448", "global@224", 0.096, (0.025, 0.167))).verdict == (
+        "Cross-layer pooling, 448 px, is right for 74 of 100 images; the fully-connected layer, 224 px, for 64. "
+        "The difference of 9.6 points is more than chance explains (95 % interval +2.5 to +16.7)."
+    )
+
+
+def test_the_better_baseline_comes_first_and_the_sign_is_turned():
+    text = outcome({"cl@448": 0.5, "global@224": 0.6}, ("cl@448", "global@224", -0.1, (-0.15, -0.05))).verdict
+    assert text.startswith("The fully-connected layer, 224 px, is right for 60 of 100 images; cross-layer pooling,")
+    assert "The difference of 10.0 points is more than chance explains (95 % interval +5.0 to +15.0)." in text
+
+
+@pytest.mark.parametrize("interval", [(-0.02, 0.06), (0.0, 0.0)])
+def test_an_interval_with_zero_is_no_clear_difference(interval):
+    text = outcome({"cl@448": 0.62, "global@224": 0.6}, ("cl@448", "global@224", 0.02, interval)).verdict
+    assert "There is no clear difference: +2.0 points" in text
+
+
+def test_without_a_comparison_nothing_is_said_of_chance():
+    assert outcome({"cl@448": 0.62, "global@224": 0.6}).verdict.endswith("How sure that is was not tested.")
+    assert outcome({"cl@448": 0.62}).verdict == "Cross-layer pooling, 448 px, is right for 62 of 100 images."
+
+
+def test_a_data_set_with_several_labels_has_its_own_measure():
+    text = outcome({"cl@448": 0.62, "max@448": 0.6}, measure="mean_average_precision").verdict
+    assert text.startswith(
+        "Cross-layer pooling, 448 px, mean average precision 62.0 %; the maximum of a map, 448 px, mean average"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("cl@448", "cross-layer pooling, 448 px"),
+        ("cl:features.10@448/pca64", "cross-layer pooling, layer features.10, 448 px, 64 components"),
+        ("cl@448/ternary", "cross-layer pooling, 448 px, 2 bits per number"),
+        ("cl@448+global@448", "cross-layer pooling, 448 px with fully-connected layer, 448 px"),
+        ("sum@448/lower", "sum of a map, 448 px, lower layer"),
+        ("CL-45", "cross-layer pooling, layer features.10, 500 components"),
+    ],
+)
+def test_methods_in_words(name, words):
+    assert method_in_words(name) == words
+
+
+def test_families():
+    kinds = {name: family(name) for name in ("cl@448", "jitter@224", "max@448", "cl@448+global@448")}
+    assert kinds == {"cl@448": "cross-layer", "jitter@224": "fully-connected", "max@448": "", "cl@448+global@448": ""}
+    with pytest.raises(SettingError, match="There is no method"):
+        method_in_words("nothing@448")
