@@ -91,12 +91,17 @@ def visualise_channels(
 
 def objective(backbone: Backbone, pair: LayerPair, images: Tensor, channels: Sequence[int]) -> Tensor:
     """The mean, for each image, (B, 3, H, W) of values from 0 to 1, of one channel before its non-linearity: (B,)."""
+    return channel_means(backbone, pair, images)[torch.arange(len(channels)), list(channels)]
+
+
+def channel_means(backbone: Backbone, pair: LayerPair, images: Tensor) -> Tensor:
+    """The mean of every upper channel before its non-linearity, (B, D_{t+1}), for images as in `objective`."""
     layout = backbone.architecture.layout(images.shape[-1])
     node = before_activation(layout.node(pair.upper), dict(layout.model.named_modules()))
     graph = backbone.architecture.subgraph((node.name,), images.shape[-1])
     batch = normalised(images, backbone.spec.preprocessing).contiguous(memory_format=torch.channels_last)
     (maps,) = run_with_gradients(backbone.model, graph, batch)
-    means: Tensor = maps[torch.arange(len(channels)), list(channels)].mean(dim=(1, 2))
+    means: Tensor = maps.mean(dim=(2, 3))
     return means
 
 
