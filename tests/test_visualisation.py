@@ -1,17 +1,19 @@
 """Images optimised for channels: the parametrisation by identities, the objective by hand, and what comes out."""
 
+import numpy as np
 import pytest
 import torch
 from PIL import ImageStat
 from torch import nn
 
-from crosspool.backbones import Backbone
+from crosspool.backbones import Backbone, load_backbone
 from crosspool.errors import SettingError
 from crosspool.sprites import TILE, channels_of, included_sprite, list_text, read_sprite, write_sprite
 from crosspool.tracing import before_activation
 from crosspool.visualisation import (
     COLOUR_ROOT,
     Recipe,
+    channel_means,
     colours,
     moved,
     objective,
@@ -184,3 +186,26 @@ def test_runs_of_channels_are_written_short(channels):
 def test_there_is_no_sprite_for_other_weights_or_pairs():
     assert included_sprite("efficientnet_lite0", "conv_head", "untrained") is None
     assert included_sprite("efficientnet_lite0", "blocks.0.project_conv") is None
+
+
+def default_sprite():
+    sprite = included_sprite("efficientnet_lite0", "conv_head")
+    assert sprite is not None
+    return sprite
+
+
+def test_the_included_sprite_has_a_tile_for_each_channel_of_the_default_pair():
+    sprite = default_sprite()
+    assert sprite.channels == tuple(range(1280))
+    assert sprite.image.size == (sprite.columns * sprite.tile, 32 * sprite.tile)
+    assert sprite.path.stat().st_size < 6e6
+
+
+def test_the_included_tile_excites_its_own_channel_more_than_other_tiles_do():
+    """Of four channels, each tile, enlarged again, is the best of the four for its own."""
+    sprite, backbone = default_sprite(), load_backbone()
+    channels = [66, 214, 899, 1156]
+    tiles = [np.asarray(sprite.image_of(channel).resize((96, 96))) for channel in channels]
+    batch = torch.from_numpy(np.stack(tiles)).permute(0, 3, 1, 2) / 255
+    means = channel_means(backbone, backbone.architecture.default_pair, batch)[:, channels]
+    assert means.argmax(dim=0).tolist() == [0, 1, 2, 3]
