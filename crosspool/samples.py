@@ -3,11 +3,20 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from crosspool.errors import CrosspoolError
 from crosspool.installation import app_folder
 
 FOLDER = app_folder() / "assets" / "samples"
+
+
+@dataclass(frozen=True)
+class ExampleBox:
+    """A box on a photo, left, top, right and bottom in parts of the sides of its centre crop, and what to ask of it."""
+
+    box: tuple[float, float, float, float]
+    question: str
 
 
 @dataclass(frozen=True)
@@ -18,6 +27,7 @@ class SamplePhoto:
     title: str
     alt: str
     path: Path
+    example: ExampleBox | None = None
 
 
 def samples() -> tuple[SamplePhoto, ...]:
@@ -27,4 +37,14 @@ def samples() -> tuple[SamplePhoto, ...]:
     except FileNotFoundError as error:
         advice = "install crosspool again, or: git checkout assets"
         raise CrosspoolError(f"The sample photos are missing from {FOLDER}; {advice}") from error
-    return tuple(SamplePhoto(entry["id"], entry["title"], entry["alt"], FOLDER / entry["file"]) for entry in entries)
+    return tuple(
+        SamplePhoto(entry["id"], entry["title"], entry["alt"], FOLDER / entry["file"], _example(entry.get("example")))
+        for entry in entries
+    )
+
+
+def _example(entry: dict[str, Any] | None) -> ExampleBox | None:
+    if entry is None:
+        return None
+    left, top, right, bottom = entry["box"]
+    return ExampleBox((left, top, right, bottom), entry["question"])

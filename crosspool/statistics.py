@@ -1,5 +1,6 @@
 """Statistics of the weighting maps of one image, and their shares of P."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -43,6 +44,34 @@ class ChannelStatistics:
     def table(self) -> pd.DataFrame:
         """A row for each channel, by channel number."""
         return pd.DataFrame({"channel": np.arange(len(self.peak))} | vars(self))
+
+
+def telling_channel(upper: np.ndarray, statistics: ChannelStatistics, among: Sequence[int] | None = None) -> int:
+    """The channel to look at first: a strong map with a few large weights, not one that is clipped or spread out.
+
+    It has the largest product of two numbers: the square root of the share of ||P_k||, and the map's sparseness (Hoyer,
+    Non-negative Matrix Factorization with Sparseness Constraints, 2004: 1 for a single weight, 0 for a flat map). A map
+    that has its peak at several positions was clipped by its activation, and comes after all others.
+
+    Args:
+        upper: The weighting maps of one image, (D_{t+1}, H, W).
+        statistics: Their statistics.
+        among: The channels to choose from; all of them by default.
+
+    Returns:
+        int: The channel's number; 0 if all maps are zero.
+    """
+    channels = np.arange(len(upper)) if among is None else np.asarray(among, dtype=int)
+    if not len(channels):
+        return 0
+    weights = np.abs(upper[channels].reshape(len(channels), -1)).astype(np.float64)  # (K, N)
+    length, peak = np.linalg.norm(weights, axis=1), weights.max(axis=1)
+    root = np.sqrt(weights.shape[1])
+    flatness = np.divide(weights.sum(axis=1), length, out=np.full(len(channels), root), where=length > 0)
+    sparseness = (root - flatness) / max(root - 1, 1)
+    score = statistics.energy_share[channels] ** 0.25 * (sparseness + 1e-9)
+    score[(weights == peak[:, None]).sum(axis=1) > 1] *= 1e-6
+    return int(channels[score.argmax()])
 
 
 def channel_statistics(upper: Tensor, pooled: Tensor) -> ChannelStatistics:

@@ -2,11 +2,14 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from crosspool import samples as module
+from crosspool.backbones import load_backbone
 from crosspool.errors import CrosspoolError
 from crosspool.images import load_image
+from crosspool.localisation import score_region
 from crosspool.samples import SamplePhoto, samples
 
 
@@ -18,6 +21,21 @@ def test_every_sample_is_a_described_photo() -> None:
         assert sample.title
         assert len(sample.alt) > 15
         assert load_image(sample.path).mode == "RGB"
+
+
+def test_examples_are_boxes_that_maps_find() -> None:
+    """On what the app shows first: EfficientNet-Lite0's last pair at twice its own size."""
+    network = load_backbone()
+    pair, examples = network.architecture.default_pair, [sample for sample in samples() if sample.example]
+    assert samples()[0] in examples
+    for sample in examples:
+        assert sample.example is not None
+        maps = network.activations(load_image(sample.path), pair, 448).upper[0]
+        left, top, right, bottom = (round(448 * part) for part in sample.example.box)
+        mask = np.zeros((448, 448), bool)
+        mask[top:bottom, left:right] = True
+        scores = score_region(maps, mask)
+        assert np.sort(scores.precision)[-8] > max(0.5, 4 * scores.chance), sample.id
 
 
 def test_the_list_names_every_file_of_the_folder() -> None:

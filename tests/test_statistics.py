@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from crosspool.pooling import cross_layer_pool
-from crosspool.statistics import channel_statistics
+from crosspool.statistics import channel_statistics, telling_channel
 
 # Four channels of 2 x 3.
 UPPER = torch.tensor(
@@ -63,3 +63,17 @@ def test_leaves_its_arguments_alone():
     channel_statistics(upper, pooled)
     assert torch.equal(upper, UPPER)
     assert torch.equal(pooled, POOLED)
+
+
+def test_the_telling_channel_is_strong_concentrated_and_not_clipped():
+    flat, clipped = torch.full((3, 3), 2.0), torch.zeros(3, 3)
+    flat[0, 0], clipped[0, :2] = 2.1, 6
+    weak, telling = torch.zeros(3, 3), torch.zeros(3, 3)
+    weak[2, 2], telling[1, 1], telling[1, 2] = 0.1, 5, 1
+    upper = torch.stack([flat, clipped, weak, telling])
+    statistics = channel_statistics(upper, upper.flatten(1).sum(1, keepdim=True))
+    assert telling_channel(upper.numpy(), statistics) == 3
+    assert telling_channel(upper.numpy(), statistics, among=[0, 1]) == 0
+    assert telling_channel(upper.numpy(), statistics, among=[1]) == 1
+    nothing = torch.zeros(2, 3, 3)
+    assert telling_channel(nothing.numpy(), channel_statistics(nothing, nothing.flatten(1))) == 0

@@ -69,7 +69,14 @@ class Library:
         """All maps as a browser receives them."""
         maps, statistics = self._maps(key)
         fields = receptive_fields(DEFAULT, key.pair, key.size)
-        return pack_maps(maps.upper[0].cpu().numpy(), statistics, maps.framed[0], signed=False, fields=fields)
+        return pack_maps(
+            maps.upper[0].cpu().numpy(),
+            statistics,
+            maps.framed[0],
+            signed=False,
+            fields=fields,
+            ceiling=maps.pair.ceiling,
+        )
 
     def holds(self, fact: Fact) -> bool:
         """Whether a number on a page is right, to the digits that it is written with."""

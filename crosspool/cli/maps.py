@@ -35,6 +35,7 @@ OUT_HELP = (
 TOP_HELP = "How many maps to show; dead ones (zero everywhere) are left out."
 SORT_HELP = "Sort maps by share of P's energy, peak, mean or sparsity (largest first), or by number."
 COLOURS_HELP = "Signed maps always use a diverging one."
+OVERLAY_HELP = "Let the map cover the image more where its weight is larger, or evenly."
 SMOOTH_HELP = "Interpolate between the map's cells, or not."
 SCALE_HELP = "Colours span the range of each map, that of the layer, or 0 to --scale-top."
 SCALE_TOP_HELP = "The weight at which the colours of --scale fixed end."
@@ -93,7 +94,8 @@ def maps_command(
     top: Annotated[int | None, option("N", TOP_HELP, min=1, default=str(DEFAULT_TOP))] = None,
     sort: Annotated[options.SortChoice, typer.Option(help=SORT_HELP)] = "share",
     colour_map: Annotated[options.ColourMapChoice, typer.Option(help=COLOURS_HELP)] = "viridis",
-    opacity: Annotated[float, option("0-1", "0 is the image alone, 1 the map alone.", min=0, max=1)] = 0.65,
+    overlay: Annotated[options.OverlayChoice, typer.Option(help=OVERLAY_HELP)] = "growing",
+    opacity: Annotated[float, option("0-1", "0 is the image alone, 1 the map alone.", min=0, max=1)] = 0.8,
     smooth: Annotated[bool, typer.Option("--smooth/--blocky", help=SMOOTH_HELP)] = True,
     scale: Annotated[options.ScaleChoice, typer.Option(help=SCALE_HELP)] = "map",
     scale_top: Annotated[float | None, option("WEIGHT", SCALE_TOP_HELP, min=1e-6, max=LARGEST_TOP)] = None,
@@ -129,7 +131,7 @@ def maps_command(
         chosen = list(range(count)) if every else strongest(statistics, sort, top or DEFAULT_TOP)
     signed = provenance.is_signed
     lower, upper, features = (array.cpu().numpy() for array in (maps.lower[0], maps.upper[0], pooled[0]))
-    look = Look(SIGNED_COLOUR_MAP if signed else colour_map, opacity, smooth, scale, signed, scale_top or 0.0)
+    look = Look(SIGNED_COLOUR_MAP if signed else colour_map, opacity, smooth, scale, signed, scale_top or 0.0, overlay)
     about = {"name": Path(image).name, "sha256": inputs.file_checksum(image)}
     classes = classes_or_reason(network, provenance.pair)
     selection = ChosenMaps(

@@ -18,6 +18,7 @@ DEFAULT_BACKBONE = "efficientnet_lite0"
 FramingChoice = Literal["crop", "squash"]
 BorderChoice = Literal["zero", "valid"]
 ColourMapChoice = Literal["viridis", "cividis", "magma", "gray"]
+OverlayChoice = Literal["growing", "even"]
 ScaleChoice = Literal["map", "layer", "fixed"]
 SortChoice = Literal["share", "peak", "mean", "sparsity", "channel"]
 

@@ -13,6 +13,7 @@ from crosspool.errors import SettingError
 from crosspool.receptive_field import Box
 
 Scale = Literal["map", "layer", "fixed"]
+Overlay = Literal["growing", "even"]
 ColourRange = tuple[float, float]
 SCALES: dict[Scale, str] = {
     "map": "the scale of this map",
@@ -31,16 +32,19 @@ FIELD_COLOUR = (255, 176, 0)
 class Look:
     """How maps are drawn over an image.
 
-    `opacity` runs from 0, the image alone, to 1, the map alone. `smooth` interpolates between the map's cells for the
-    eye; without it each cell is one flat block. `top` is the end of a fixed scale, 0 for the layer's own.
+    `opacity` runs from 0, the image alone, to 1, the map alone: with a "growing" `overlay` where the weight is largest,
+    and in proportion elsewhere, so that the image stays in sight where the weight is 0; with an "even" one everywhere.
+    `smooth` interpolates between the map's cells for the eye; without it each cell is one flat block. `top` is the end
+    of a fixed scale, 0 for the layer's own.
     """
 
     colour_map: str = COLOUR_MAPS[0]
-    opacity: float = 0.65
+    opacity: float = 0.8
     smooth: bool = True
     scale: Scale = "map"
     signed: bool = False
     top: float = 0.0
+    overlay: Overlay = "growing"
 
     def colour_range(self, peaks: np.ndarray, channel: int) -> ColourRange:
         """The range of weights that one map's colours span, by the peaks of all maps of the layer."""
@@ -53,7 +57,16 @@ class Look:
         method = Image.Resampling.BILINEAR if self.smooth else Image.Resampling.NEAREST
         steps = np.asarray(Image.fromarray(quantise(weights, colour_range)).resize(image.size, method))
         coloured = Image.fromarray(colour_table(self.colour_map)[steps])
-        return Image.blend(image.convert("RGB"), coloured, self.opacity)
+        if self.overlay == "even":
+            return Image.blend(image.convert("RGB"), coloured, self.opacity)
+        opacities = np.rint(255 * self.opacity * strengths(colour_range)).astype(np.uint8)
+        return Image.composite(coloured, image.convert("RGB"), Image.fromarray(opacities[steps]))
+
+
+def strengths(colour_range: ColourRange) -> np.ndarray:
+    """How far from zero each of the 256 steps of a colour range is, as a part of the farthest, (256,)."""
+    values = np.linspace(*colour_range, 256)
+    return np.asarray(np.abs(values) / np.abs(values).max())
 
 
 def colour_range_of(weights: np.ndarray, *, signed: bool = False) -> ColourRange:

@@ -35,8 +35,8 @@ export class Gallery {
     this.resizes.disconnect();
   }
 
-  // Data: selected, cell [row, column] of it or null for its peak, pins, box, view {colours, opacity, smooth, scale, top,
-  // sort, kept_maps, tile}, colourMaps, tables (base64 by colour map), mostPins, largestTop.
+  // Data: selected, cell [row, column] of it or null for its peak, pins, box, question (of the box, or ""), view {colours, overlay, opacity, smooth,
+  // scale, top, sort, kept_maps, tile}, colourMaps, tables (base64 by colour map), mostPins, largestTop.
   show(set, data) {
     const isNew = this.set !== set;
     const box = this.lens.isDrawing && !isNew ? this.lens.box : data.box ?? null;
@@ -51,8 +51,9 @@ export class Gallery {
     this.cell = data.cell ? set.cellUnder(data.cell) : null;
     if (isNew || !isSame) this.draw();
     else this.mark();
-    // The server assumes an order by energy, without dead maps.
-    if (isNew && (this.view.sort !== "energy_share" || this.view.kept_maps !== "alive")) this.reportView();
+    // The server knows these orders, without dead maps.
+    const isKnown = ["energy_share", "box"].includes(this.view.sort) && this.view.kept_maps === "alive";
+    if (isNew && !isKnown) this.reportView();
   }
 
   replaceSet(set) {
@@ -220,7 +221,7 @@ export class Gallery {
 
   paintTile(canvas, left, side, channel) {
     const { set, view } = this;
-    const look = { ...view, rows: set.rows, columns: set.columns };
+    const look = { ...view, rows: set.rows, columns: set.columns, signed: set.signed };
     paintAt(canvas, left, side, this.photoAt(side), set.coloured(channel, view), look, this.table);
   }
 

@@ -54,13 +54,16 @@ export class Lens {
   // the map is `selected` and `pinned`, and how well it matches the box: {selected, pinned, match}.
   show(set, channel, cell, look, table, state) {
     Object.assign(this, { set, channel, cell, look });
-    paint(this.map, set.photo, set.coloured(channel, look), { ...look, rows: set.rows, columns: set.columns }, table);
+    paint(this.map, set.photo, set.coloured(channel, look), { ...look, rows: set.rows, columns: set.columns, signed: set.signed }, table);
     frameOn(this.map, set.boxOf(cell), "#fff");
     this.field = set.field(cell);
     this.drawPhoto();
     const top = set.top(channel, look);
-    [this.low.textContent, this.high.textContent] = [numberText(set.signed ? -top : 0), numberText(top)];
-    this.colours.style.background = `linear-gradient(to right, ${coloursOf(table)})`;
+    const isClipped = set.ceiling !== null && set.peak[channel] >= set.ceiling;
+    this.low.textContent = numberText(set.signed ? -top : 0);
+    this.high.textContent = numberText(top) + (isClipped ? " (clipped)" : "");
+    this.high.title = isClipped ? `The activation lets nothing above ${numberText(set.ceiling)} through` : "";
+    this.colours.style.background = `linear-gradient(to right, ${coloursOf(table, { ...look, signed: set.signed })})`;
     this.showTitle(channel, state);
     this.facts.textContent = this.factsText(set, channel, cell);
     this.map.ariaLabel = `Map ${channel} over the image, ${this.facts.textContent} Press a cell to select it, or use the arrow keys.`;
@@ -91,10 +94,13 @@ export class Lens {
     if (this.box) frameOn(this.photo, this.box, "#fff", [6, 4]);
     this.clear.hidden = !this.box;
     this.question.textContent = this.hintText();
+    this.question.classList.toggle("asks", this.question.textContent === this.gallery.data?.question);
   }
 
   hintText() {
+    const { box, question } = this.gallery.data ?? {};
     if (!this.box) return HINT;
+    if (question && JSON.stringify(box) === JSON.stringify(this.box)) return question;
     return this.look?.sort === "box" ? BOX_HINT : UNSORTED_HINT;
   }
 

@@ -92,7 +92,14 @@ class ChosenMaps:
         """The gallery as a page, with the first of the chosen maps selected."""
         provenance = self.provenance
         fields = receptive_fields(provenance.backbone, provenance.pair.id, provenance.size)
-        packed = pack_maps(self.upper, self.statistics, self.framed, signed=provenance.is_signed, fields=fields)
+        packed = pack_maps(
+            self.upper,
+            self.statistics,
+            self.framed,
+            signed=provenance.is_signed,
+            fields=fields,
+            ceiling=provenance.pair.ceiling,
+        )
         return gallery_page(
             packed,
             self.statistics,

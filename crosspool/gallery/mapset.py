@@ -23,7 +23,7 @@ from crosspool.receptive_field import receptive_field
 from crosspool.statistics import ChannelStatistics
 
 MAX_CELLS = 112  # per side: a tile is about that many pixels wide
-IMAGE_SIDE = 256
+IMAGE_SIDE = 448  # at most
 IMAGE_QUALITY = 80
 SIGNED_ZERO, SIGNED_TOP = 128, 127  # the zero of signed maps, and how far they reach to either side
 SPARSITY_TOP = 65535
@@ -33,17 +33,25 @@ Fields = tuple[Sequence[Span], Sequence[Span]]  # of rows, and of columns
 
 
 def pack_maps(
-    upper: np.ndarray, statistics: ChannelStatistics, framed: Image.Image, *, signed: bool, fields: Fields
-) -> bytes:
+    upper: np.ndarray, statistics: ChannelStatistics, framed: Image.Image, *, signed: bool, fields: Fields,
+    ceiling: float | None = None,
+) -> bytes:  # fmt: skip
     """The maps of one image, (D, H, W), with their statistics and what the network saw.
 
     `fields` are the receptive fields: for each row of the maps the rows of `framed` that it can depend on, and for each
-    column the columns, in pixels. Maps with more than 112 cells per side are averaged down.
+    column the columns, in pixels. Maps with more than 112 cells per side are averaged down. `ceiling` is where the
+    activation clips weights.
     """
     packed = np.stack([averaged_down(weights, MAX_CELLS) for weights in upper])
     rows, columns = packed.shape[1:]
     sizes = {"rows": rows, "columns": columns, "mapRows": upper.shape[1], "mapColumns": upper.shape[2]}
-    header: dict[str, Any] = {"channels": len(packed), **sizes, "signed": signed, "side": framed.width}
+    header: dict[str, Any] = {
+        "channels": len(packed),
+        **sizes,
+        "signed": signed,
+        "side": framed.width,
+        "ceiling": ceiling,
+    }
     header |= {"fieldRows": [list(span) for span in fields[0]], "fieldColumns": [list(span) for span in fields[1]]}
     peak_row = statistics.peak_row * rows // upper.shape[1]
     peak_column = statistics.peak_column * columns // upper.shape[2]
@@ -83,7 +91,8 @@ def averaged_down(weights: np.ndarray, cells: int) -> np.ndarray:
 
 def _jpeg(framed: Image.Image) -> bytes:
     buffer = io.BytesIO()
-    small = framed.convert("RGB").resize((IMAGE_SIDE, IMAGE_SIDE), Image.Resampling.LANCZOS)
+    side = min(IMAGE_SIDE, framed.width)
+    small = framed.convert("RGB").resize((side, side), Image.Resampling.LANCZOS)
     small.save(buffer, "JPEG", quality=IMAGE_QUALITY)
     return buffer.getvalue()
 

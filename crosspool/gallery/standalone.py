@@ -40,7 +40,7 @@ def gallery_page(
     The texts may contain any characters. A Content-Security-Policy admits only the page's own script and style.
     """
     code, style = script("gallery/standalone.js"), asset("gallery/standalone.css") + asset("gallery/gallery.css")
-    view = {name: getattr(look, name) for name in ("opacity", "smooth", "scale", "top")}
+    view = {name: getattr(look, name) for name in ("overlay", "opacity", "smooth", "scale", "top")}
     settings = {
         "selected": selected,
         "pins": list(pins)[:MAX_PINS],

@@ -31,6 +31,7 @@ export class Toolbar {
       if (event.key === "Escape") this.clearSearch();
     };
     this.colours = make("select", { onchange: setter("colours") });
+    this.overlay = make("select", { onchange: setter("overlay") }, ...options({ growing: "grows with the weight", even: "even" }));
     this.opacity = make("input", { type: "range", min: 0, max: 1, step: 0.05, oninput: numberSetter("opacity") });
     this.scale = make("select", { onchange: setter("scale") }, ...options({ map: "per map", layer: "per layer", fixed: "fixed" }));
     this.top = make("input", { type: "number", min: 0, step: "any", onchange: numberSetter("top") });
@@ -47,7 +48,7 @@ export class Toolbar {
   look() {
     const panel = make(
       "div", { className: "panel", tabIndex: -1 },
-      labelled("Colours", this.colours), labelled("Opacity", this.opacity, "range"), labelled("Scale", this.scale), this.fixed,
+      labelled("Colours", this.colours), labelled("Overlay", this.overlay), labelled("Opacity", this.opacity, "range"), labelled("Scale", this.scale), this.fixed,
       labelled("Tiles", this.tile, "range"), labelled("Smooth", this.smooth, "tick"),
     );
     const summary = make("summary", { textContent: "Look" });
@@ -77,6 +78,7 @@ export class Toolbar {
     this.fill(this.colours, Object.fromEntries(colourMaps.map((name) => [name, name])), view.colours);
     this.colours.disabled = colourMaps.length === 1;
     this.scale.value = view.scale;
+    this.overlay.value = view.overlay;
     this.fixed.hidden = view.scale !== "fixed";
     this.smooth.checked = view.smooth;
     this.top.max = largestTop;

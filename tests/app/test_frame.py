@@ -19,11 +19,11 @@ from streamlit.testing.v1 import AppTest
 from benchmarks.harness.mapsets import unpack
 from benchmarks.harness.session import state_of
 from crosspool.backbones import architecture, backbone_specs, load_backbone, weights
+from crosspool.gallery.pointing import match_box
 from crosspool.pooling import cross_layer_pool
 from crosspool.samples import samples
-from crosspool.statistics import channel_statistics
+from crosspool.statistics import channel_statistics, telling_channel
 from crosspool.ui.maps.download import DownloadState
-from crosspool.ui.maps.front_door import PROMISE
 from crosspool.ui.maps.selection import MapsState
 from crosspool.ui.maps.weighting_maps import DrawerState
 from crosspool.ui.runtime.server import Server, use_server
@@ -99,10 +99,6 @@ def opened(app, drawer):
     return checked(app.run())
 
 
-def pressed(app, key):
-    return app.button(key=key).click()
-
-
 def facts_of(text):
     """What a table of facts says something about."""
     return re.findall(r"^\| (\w[^|]*) \|", text, re.MULTILINE)
@@ -143,19 +139,15 @@ def test_the_first_visit_shows_a_sample_and_its_maps():
     maps = sent_maps(app)
     assert maps.steps.shape == (1280, 14, 14)  # twice the network's own size
     assert component(app, "gallery")["maps"] == maps.id
-    assert component(app, "gallery")["selected"] == maps.energy.argmax()  # the strongest is the large one
+    eye = component(app, "gallery")["box"]
+    assert component(app, "gallery")["selected"] == match_box(maps.steps, maps.peak, eye, signed=False)[0]
     assert "**Cat** · EfficientNet-Lite0" in shown_text(app)
-    assert PROMISE in shown_text(app)
     assert "P has 409,600 numbers" in shown_text(app)
     assert not app.error
     assert not app.warning
     assert not app.info
-    assert app.query_params == {"size": "448"}  # so that the address without a size shows what it always has
-    app = change_gallery(app, selected=7)
-    app = checked(app.run())
-    assert PROMISE not in shown_text(app)  # the visitor has done something
-    assert PROMISE not in shown_text(visit(sample="rocket"))  # and whoever follows a link knows
-    assert PROMISE not in shown_text(checked(pressed(visit(), "present-button").run()))
+    # In the address, so that one without them shows what it always has.
+    assert app.query_params == {"size": "448", "box": "0.15,0.23,0.45,0.5"}
 
 
 def test_every_sample_can_be_chosen_and_has_a_text_for_those_who_cannot_see_it():
@@ -270,7 +262,7 @@ def test_another_pair_forgets_the_channel_and_the_position():
     app = component_state(app, "network", "chosen", "features.3.squeeze")  # 16 maps only
     assert state_of(app, LinkState).channel == -1
     upper, statistics = computed({**SMALL, "pair": "features.3.squeeze"})
-    strongest = int(statistics.energy_share.argmax())
+    strongest = telling_channel(upper, statistics)
     assert component(app, "gallery")["selected"] == strongest
     assert component(app, "gallery")["cell"] == [statistics.peak_row[strongest], statistics.peak_column[strongest]]
     assert sent_maps(app).header["rows"] == upper.shape[1]
@@ -383,7 +375,7 @@ def test_the_explanation_follows_another_image():
     app = checked(visit(**SMALL).switch_page(EXPLANATION).run())
     state_of(app, LinkState).sample = "rocket"
     app = checked(app.run())
-    channel = int(computed(image="rocket")[1].energy_share.argmax())
+    channel = telling_channel(*computed(image="rocket"))
     assert component(app, "player")["channel"] == channel
 
 

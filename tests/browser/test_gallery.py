@@ -4,10 +4,12 @@ Most of it is tested in the HTML file, opened from the disk with the network off
 """
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from playwright.sync_api import expect
 
 from benchmarks.harness.visits import Visit
@@ -532,6 +534,37 @@ def test_signed_colours_are_the_librarys(large):
     zero = colours_of(large, 0)[0]  # a corner, where all maps are zero
     table = colour_table("RdBu_r")
     assert np.abs(zero.astype(int) - table[quantise(np.zeros(1), (-5, 5))[0]]).max() <= 4
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_overlays_are_the_librarys(offline, tmp_path, signed):
+    upper = np.array([[[0, 1, 2], [3, 4, 5], [6, 7, 8]]], np.float32) - (4 if signed else 0)
+    photo, statistics = (
+        Image.new("RGB", (96, 96), (90, 140, 200)),
+        channel_statistics(torch.tensor(upper), torch.ones(1, 1)),
+    )
+    packed = pack_maps(upper, statistics, photo, signed=signed, fields=([(0, 1)] * 3, [(0, 1)] * 3))
+    look = Look("RdBu_r" if signed else "viridis", opacity=0.7, smooth=False, signed=signed)
+    path = tmp_path / "one.html"
+    path.write_bytes(html_page(packed, statistics, title="x", caption="y", made={}, look=look, selected=0))
+    window = Visit(offline.new_page(), path.as_uri())
+    window.page.goto(window.url)
+    expect(window.tile_at(0)).to_be_visible()
+    for overlay in ("growing", "even"):
+        window.control("Overlay").select_option(overlay)
+        drawn = colours_of(window)
+        side = round(len(drawn) ** 0.5)
+        centres = [(2 * cell + 1) * side // 6 for cell in range(3)]
+        middle = drawn.reshape(side, side, 3)[np.ix_(centres, centres)].astype(int)
+        expected = replace(look, overlay=overlay).over(
+            Image.new("RGB", (3, 3), (90, 140, 200)), upper[0], colours_span(look, upper)
+        )
+        assert np.abs(middle - np.asarray(expected, int)).max() <= 4  # a JPEG, and steps of 8 bits
+    window.page.close()
+
+
+def colours_span(look, upper):
+    return look.colour_range(np.abs(upper).max((1, 2)), 0)
 
 
 # --- presenting

@@ -120,16 +120,27 @@ def test_opacity_0_is_the_photo(smooth):
 
 def test_opacity_1_is_the_maps_colours_in_exact_blocks():
     table = colour_table("magma")
-    overlaid = np.asarray(Look("magma", opacity=1.0, smooth=False).over(photo(6, 6), MAP, (0.0, 4.0)))
+    overlaid = np.asarray(Look("magma", opacity=1.0, smooth=False, overlay="even").over(photo(6, 6), MAP, (0.0, 4.0)))
     expected = np.repeat(np.repeat(table[np.array(STEPS)], 3, axis=0), 3, axis=1)
     assert np.array_equal(overlaid, expected)
 
 
 def test_opacity_between_mixes():
     grey = Image.new("RGB", (2, 2), (100, 100, 100))
-    overlaid = np.asarray(Look("gray", opacity=0.5, smooth=False).over(grey, MAP, (0.0, 4.0)))
+    overlaid = np.asarray(Look("gray", opacity=0.5, smooth=False, overlay="even").over(grey, MAP, (0.0, 4.0)))
     assert overlaid[..., 0].tolist() == [[50, 82], [114, 177]]
     assert np.array_equal(overlaid[..., 0], overlaid[..., 2])
+
+
+def test_an_overlay_that_grows_covers_the_photo_in_proportion_to_the_weight():
+    grey = Image.new("RGB", (2, 2), (100, 100, 100))
+    overlaid = np.asarray(Look("gray", opacity=0.5, smooth=False).over(grey, MAP, (0.0, 4.0)))
+    assert overlaid[..., 0].tolist() == [[100, 95], [107, 178]]  # 100 + (step - 100) * step / 255 / 2
+    row = Image.new("RGB", (3, 1), (100, 100, 100))
+    signed = Look(SIGNED_COLOUR_MAP, opacity=1.0, smooth=False).over(row, np.array([[-2.0, 0.0, 2.0]]), (-2.0, 2.0))
+    blue, nothing, red = np.asarray(signed)[0].tolist()
+    assert [blue, red] == colour_table(SIGNED_COLOUR_MAP)[[0, 255]].tolist()
+    assert nothing == pytest.approx([100] * 3, abs=2)
 
 
 def test_smooth_interpolates_between_cells_and_stays_in_their_range():
@@ -228,5 +239,5 @@ def test_the_colour_range_of_a_look(look, colour_range):
 
 def test_a_look_blends_the_colours_of_its_map_with_the_photo():
     colours = Image.fromarray(colour_table("magma")[quantise(MAP, (0, 5))]).resize((8, 8), Image.Resampling.NEAREST)
-    overlaid = Look("magma", opacity=0.3, smooth=False).over(photo(8, 8), MAP, (0, 5))
+    overlaid = Look("magma", opacity=0.3, smooth=False, overlay="even").over(photo(8, 8), MAP, (0, 5))
     assert same(overlaid, Image.blend(photo(8, 8), colours, 0.3))

@@ -81,6 +81,7 @@ def test_a_png_contains_its_caption_and_how_it_was_made(chosen):
         "channels": [5, 0, 9],
         "look": {
             "colour_map": "magma", "opacity": 0.5, "smooth": True, "scale": "map", "signed": False, "top": 0.0,
+            "overlay": "growing",
         },
     }  # fmt: skip
     assert (about["weights"], about["size"], about["image"]["sha256"]) == ("untrained", 128, "0123")

@@ -4,6 +4,7 @@ import numpy as np
 
 from crosspool.backbones import DEFAULT, architecture
 from crosspool.grids import average_over_cells
+from crosspool.statistics import telling_channel
 from crosspool.ui.equation.building import construct_block, summed_plainly
 from crosspool.ui.maps.selection import peak_cell
 from crosspool.ui.runtime.maps import ImageMaps
@@ -37,9 +38,8 @@ def varied_maps(maps: ImageMaps) -> list[int]:
 
 
 def telling_map(maps: ImageMaps) -> int:
-    """The most selective of the varied maps: the smallest mean relative to its peak. Map 0 if all maps are zero."""
-    statistics = maps.statistics
-    return min(varied_maps(maps), key=lambda k: float(statistics.mean[k] / statistics.peak[k]), default=0)
+    """The most telling of the varied maps."""
+    return telling_channel(maps.upper, maps.statistics, among=varied_maps(maps))
 
 
 def energy_rank(shares: np.ndarray, channel: int) -> int:

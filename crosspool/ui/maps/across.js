@@ -1,6 +1,7 @@
 // The maps of a few channels over several images: a row for each image, a column for each channel. Press one to enlarge it.
 // Data: columns [{channel, scale [low, high] as text | null}], rows [{id, title, alt, thumbnail (URL), chosen, photo (URL)
-// | null, rows, columns, cells [{steps (base64), peak, place, mean}]}], table (base64), opacity, smooth.
+// | null, rows, columns, cells [{steps (base64), peak, place, mean}]}], table (base64), opacity, overlay,
+// smooth, signed.
 
 import { make } from "../../gallery/elements.js";
 import { bytes, paint } from "../../gallery/paint.js";
@@ -42,14 +43,15 @@ function nameColumn(head, { channel, scale }, table) {
 
 function draw(button, row, cell, data, table) {
   const canvas = button.querySelector("canvas");
-  const drawn = cell ? [row.photo, cell.steps, data.table, data.opacity, data.smooth].join() : "";
+  const drawn = cell ? [row.photo, cell.steps, data.table, data.opacity, data.overlay, data.smooth].join() : "";
   if (button.drawn === drawn) return;
   button.drawn = drawn;
   if (!cell) {
     canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
     return;
   }
-  const look = { rows: row.rows, columns: row.columns, opacity: data.opacity, smooth: data.smooth };
+  const { opacity, overlay, smooth, signed } = data;
+  const look = { rows: row.rows, columns: row.columns, opacity, overlay, smooth, signed };
   const photo = Object.assign(new Image(), { src: row.photo });
   photo.decode().then(() => button.drawn === drawn && paint(canvas, photo, bytes(cell.steps), look, table));
 }

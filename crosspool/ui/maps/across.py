@@ -124,6 +124,8 @@ def _map_matrix(
         "rows": [_row(row, chosen, channels, colour_ranges) for row in rows],
         "table": colour_tables()[look.colour_map],
         "opacity": look.opacity,
+        "overlay": look.overlay,
+        "signed": look.signed,
         "smooth": look.smooth,
     }
     _draw(data, "across", pressed=choose)

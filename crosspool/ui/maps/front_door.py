@@ -5,12 +5,14 @@ from dataclasses import dataclass
 import streamlit as st
 
 from crosspool.backbones import architecture, backbone_specs
+from crosspool.samples import ExampleBox, samples
 from crosspool.ui.maps.controls import FINE_SIZE
 from crosspool.ui.maps.large_images import headline_text
 from crosspool.ui.maps.page import AddressState, link_params
 from crosspool.ui.maps.presenter import presenting
+from crosspool.ui.maps.selection import MapsState
 from crosspool.ui.visit.images import ImageState, SourceImage, choose_image
-from crosspool.ui.visit.link import LinkState, to_params
+from crosspool.ui.visit.link import LinkState, box_text, to_params
 from crosspool.ui.visit.state import VisitPart, plain, visit_state
 
 PROMISE = "See where each channel of a neural network responds: one map each, over our photos or yours."
@@ -38,6 +40,7 @@ def opening(title: str) -> SourceImage | None:
         with st.container(key="front-images"):
             image = choose_image()
     if image is not None:
+        _bring_box(image)
         with cite, st.popover("Cite this view", type="tertiary"):
             st.markdown(_citation(image))
     return image
@@ -46,9 +49,42 @@ def opening(title: str) -> SourceImage | None:
 def _begin() -> None:
     """Give those who come without a link the striking view: finer maps than the network's own size gives."""
     welcome, link = visit_state(WelcomeState), visit_state(LinkState)
+    maps = visit_state(MapsState)
     if not welcome.begun and visit_state(AddressState).is_bare and not to_params(link):
-        welcome.shown, link.size = True, FINE_SIZE
+        welcome.shown, maps.examples, link.size = True, True, FINE_SIZE
+    elif not welcome.begun and link.box:
+        maps.sort = "box"
     welcome.begun = True
+
+
+def _bring_box(image: SourceImage) -> None:
+    """Where another image was chosen, drop the box on the one before; draw a newcomer the example of a sample.
+
+    A box that comes with its image, from the address, stays.
+    """
+    link, state = visit_state(LinkState), visit_state(MapsState)
+    before, state.boxed = state.boxed, (image.key, link.box)
+    if before is None and not state.examples:
+        return
+    if before is None or (before[0] != image.key and before[1] == link.box):
+        example = example_of(image) if state.examples else None
+        link.box = box_text(example.box if example else None)
+    state.boxed = (image.key, link.box)
+    if before is None or before[1] != link.box:
+        state.sort = "box" if link.box else "energy_share"
+
+
+def example_of(image: SourceImage) -> ExampleBox | None:
+    """The example box of a sample, as far as the network sees its centre crop."""
+    if visit_state(LinkState).framing != "crop":
+        return None
+    return next((sample.example for sample in samples() if sample.id == image.sample), None)
+
+
+def question_of(image: SourceImage) -> str:
+    """What the box on the photo asks, if it is the sample's example; else ""."""
+    example = example_of(image)
+    return example.question if example and visit_state(LinkState).box == box_text(example.box) else ""
 
 
 def _welcome() -> None:

@@ -1,6 +1,7 @@
 """The gallery: all weighting maps over the image in the browser, to look through, sort, pin and choose from."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from crosspool.gallery.mapset import gallery_limits, pack_maps, packed_name, receptive_fields
@@ -8,12 +9,19 @@ from crosspool.ui.maps.selection import MapsState, pinned_channels, select_cell,
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.runtime.shared_cache import CacheKind
-from crosspool.ui.visit.link import LinkState
+from crosspool.ui.visit.link import LinkState, box_of, box_text
 from crosspool.ui.visit.state import visit_state
 from crosspool.ui.widgets.browser import component
 from crosspool.ui.widgets.cell_image import Cell
 
-LINK_VIEW = ("colours", "opacity", "smooth", "scale", "top")  # fields of LinkState that say how the gallery looks
+LINK_VIEW = (
+    "colours",
+    "overlay",
+    "opacity",
+    "smooth",
+    "scale",
+    "top",
+)  # fields of LinkState that say how the gallery looks
 GALLERY_VIEW = ("sort", "kept_maps", "tile")  # fields of MapsState that do
 PACKED_MAPS = CacheKind[MapRequest, bytes]("galleries", len, lambda request: request.image)
 
@@ -21,8 +29,11 @@ _send_maps = component("gallery/maps_component")
 _draw = component("gallery/gallery_component", '<div class="gallery"></div>', style="gallery/gallery")
 
 
-def gallery(maps: ImageMaps, request: MapRequest, channel: int, cell: Cell) -> None:
-    """Show all maps of a request, with a channel and a cell selected; what is changed in the browser is remembered."""
+def gallery(maps: ImageMaps, request: MapRequest, channel: int, cell: Cell, question: str = "") -> None:
+    """Show all maps of a request, with a channel and a cell selected; what is changed in the browser is remembered.
+
+    `question` is what the box on the photo asks, if it is an example.
+    """
     packed = _packed_maps(maps, request)
     _send_maps(packed, "maps")
     link, state = visit_state(LinkState), visit_state(MapsState)
@@ -35,6 +46,10 @@ def gallery(maps: ImageMaps, request: MapRequest, channel: int, cell: Cell) -> N
         else:
             select_channel(int(selection))
 
+    def on_box(box: list[float] | None) -> None:
+        link.box, state.examples = box_text(box), False
+        state.boxed = (request.image, link.box)
+
     def on_pin(channels: list[float]) -> None:
         link.pins = ",".join(str(int(channel)) for channel in channels)
 
@@ -44,8 +59,15 @@ def gallery(maps: ImageMaps, request: MapRequest, channel: int, cell: Cell) -> N
                 setattr(part, name, view[name])
         state.first, state.first_of = view["first"], request
 
+    callbacks: dict[str, Callable[[Any], None]] = {
+        "box": on_box,
+        "selected": on_select,
+        "pins": on_pin,
+        "view": on_view,
+    }
+
     def keep_changes(changes: dict[str, Any]) -> None:
-        for part, callback in (("selected", on_select), ("pins", on_pin), ("view", on_view)):
+        for part, callback in callbacks.items():
             change = changes.get(part)
             if change is not None and change["revision"] > state.revisions[part]:
                 state.revisions[part] = change["revision"]
@@ -56,6 +78,8 @@ def gallery(maps: ImageMaps, request: MapRequest, channel: int, cell: Cell) -> N
         "selected": channel,
         "cell": list(cell),
         "pins": pinned_channels(maps),
+        "box": box_of(link.box),
+        "question": question,
         "view": {name: getattr(part, name) for part, names in views for name in names},
         "revisions": state.revisions,
         **gallery_limits(signed=maps.signed),
@@ -69,6 +93,8 @@ def _packed_maps(maps: ImageMaps, request: MapRequest) -> bytes:
     packed = cache.get(PACKED_MAPS, request)
     if packed is None:
         fields = receptive_fields(request.backbone, request.pair, request.size)
-        packed = pack_maps(maps.upper, maps.statistics, maps.framed, signed=maps.signed, fields=fields)
+        packed = pack_maps(
+            maps.upper, maps.statistics, maps.framed, signed=maps.signed, fields=fields, ceiling=maps.pair.ceiling
+        )
         cache.put(PACKED_MAPS, request, packed, since)
     return packed

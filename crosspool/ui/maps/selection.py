@@ -4,12 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import streamlit as st
 
 from crosspool.drawing.rendering import SIGNED_COLOUR_MAP, Look
-from crosspool.statistics import Criterion
+from crosspool.gallery.mapset import MAX_CELLS, averaged_down, quantised_maps
+from crosspool.gallery.pointing import match_box
+from crosspool.statistics import Criterion, telling_channel
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest
-from crosspool.ui.visit.link import LinkState
+from crosspool.ui.runtime.quota import ImageHash
+from crosspool.ui.visit.link import LinkState, PhotoBox, box_of
 from crosspool.ui.visit.state import VisitPart, about_images, bound_value, plain, visit_state
 from crosspool.ui.widgets.cell_image import Cell
 
@@ -22,8 +26,9 @@ class MapsState(VisitPart):
 
     `cell` is None for the map's peak. `sort`, `kept_maps` and `tile` are how the gallery is arranged, `first` the
     channels that it shows first, for the request `first_of`, and `revisions` the newest change of each of its parts
-    that the server has received (see exchange.js). `entries` is which vector's strongest entries are shown, `download`
-    which maps are offered as files.
+    that the server has received (see exchange.js). `examples` is whether samples show their example boxes: to a
+    newcomer, until a box is drawn or cleared; `boxed` is the image that was shown last, and the box on it. `entries` is
+    which vector's strongest entries are shown, `download` which maps are offered as files.
     """
 
     cell: Cell | None = plain(None)
@@ -32,15 +37,30 @@ class MapsState(VisitPart):
     tile: int = plain(104)
     first: list[int] = about_images([])
     first_of: MapRequest | None = about_images(None)
-    revisions: dict[str, int] = plain({"selected": 0, "pins": 0, "view": 0})
+    revisions: dict[str, int] = plain({"selected": 0, "pins": 0, "box": 0, "view": 0})
+    examples: bool = plain(False)
+    boxed: tuple[ImageHash, str] | None = about_images(None)
     entries: str = plain("block")
     download: str = plain("this")
 
 
 def selected_channel(maps: ImageMaps) -> int:
-    """The selected channel; until one is selected, the one with the largest share of P's energy."""
-    channel = visit_state(LinkState).channel
-    return channel if 0 <= channel < len(maps.upper) else int(maps.statistics.energy_share.argmax())
+    """The selected channel; until one is selected, the best match of the box on the photo, or else a telling map."""
+    link = visit_state(LinkState)
+    if 0 <= link.channel < len(maps.upper):
+        return link.channel
+    box = box_of(link.box)
+    return telling_channel(maps.upper, maps.statistics) if box is None else matches(maps, box)[0]
+
+
+def matches(maps: ImageMaps, box: PhotoBox) -> list[int]:
+    """All channels as the gallery sorts them by a box on the photo, the best match first."""
+    small = np.stack([averaged_down(weights, MAX_CELLS) for weights in maps.upper])
+    peak = maps.statistics.peak
+    order: list[int] = match_box(
+        quantised_maps(small, peak, signed=maps.signed), peak, box, signed=maps.signed
+    ).tolist()
+    return order
 
 
 def select_channel(channel: int) -> None:
@@ -64,11 +84,12 @@ def pinned_channels(maps: ImageMaps) -> list[int]:
 
 
 def first_channels(maps: ImageMaps, request: MapRequest) -> list[int]:
-    """The channels that the gallery shows first, in its order; until it reports them, the active ones by energy."""
+    """The channels that the gallery shows first; until it reports them, the active ones by a box or by energy."""
     state = visit_state(MapsState)
     first = state.first if state.first_of in (None, request) else []
     if not first:
-        order = maps.statistics.order("energy_share")
+        box = box_of(visit_state(LinkState).box) if state.sort == "box" else None
+        order = maps.statistics.order("energy_share") if box is None else np.array(matches(maps, box))
         first = order[~maps.statistics.dead[order]][:MAX_FIRST_CHANNELS].tolist()
     return [channel for channel in first if channel < len(maps.upper)]
 
@@ -105,4 +126,4 @@ def current_look(signed: bool) -> Look:
     """How maps are drawn: in the chosen colours, or in diverging ones for signed maps."""
     link = visit_state(LinkState)
     colours = SIGNED_COLOUR_MAP if signed else link.colours
-    return Look(colours, link.opacity, link.smooth, link.scale, signed, link.top)
+    return Look(colours, link.opacity, link.smooth, link.scale, signed, link.top, link.overlay)

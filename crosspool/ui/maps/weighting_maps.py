@@ -9,7 +9,7 @@ import streamlit as st
 from crosspool.receptive_field import patch_box
 from crosspool.ui.maps.across import across
 from crosspool.ui.maps.entry_chart import show_strongest_entries
-from crosspool.ui.maps.front_door import leave_welcome, opening
+from crosspool.ui.maps.front_door import leave_welcome, opening, question_of
 from crosspool.ui.maps.gallery import gallery
 from crosspool.ui.maps.large_images import field_of
 from crosspool.ui.maps.page import maps_page
@@ -48,7 +48,7 @@ def _explore(image: SourceImage, request: MapRequest, maps: ImageMaps) -> None:
     """The gallery and its drawers."""
     channel, look = selected_channel(maps), current_look(maps.signed)
     position = selected_cell(maps, channel)
-    gallery(maps, request, channel, position)
+    gallery(maps, request, channel, position, question_of(image))
     leave_welcome()
     details, others = partial(_details, maps, request, channel, position), partial(across, image, request, maps)
     _drawer(f"Details of map {channel}", "details_open", ":material/info:", details)

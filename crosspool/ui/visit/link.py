@@ -1,12 +1,12 @@
 """Deep links: the settings of a page as URL parameters, and back. Nonsense is ignored with a note, never an error."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from crosspool.backbones import DEFAULT, UNTRAINED, architecture, backbone_specs
-from crosspool.drawing.rendering import COLOUR_MAPS, Scale
+from crosspool.drawing.rendering import COLOUR_MAPS, Look, Overlay, Scale
 from crosspool.framing import MAX_SIZE, MIN_SIZE, Framing
 from crosspool.gallery import LARGEST_TOP, MAX_PINS
 from crosspool.pooling import Border
@@ -16,14 +16,17 @@ from crosspool.ui.visit.state import VisitPart, about_images, plain
 PRETRAINED = "pretrained"
 RIGHT = "right_"
 MOST_NAMED = 5  # unknown settings in a note
+PhotoBox = tuple[float, float, float, float]  # left, top, right, bottom, in parts of the sides of what the network saw
 
 
 @dataclass
 class LinkState(VisitPart):
-    """What a link can carry. An empty `pair` is the backbone's last, `size` 0 its own, `channel` -1 the strongest.
+    """What a link can carry. An empty `pair` is the backbone's last, `size` 0 its own, `channel` -1 the one to look
+    at first: the best match of the `box` on the photo, or without one a telling map.
 
     `image` is the name of one of the visitor's own images, which only this visit knows, and "" for the sample.
-    `top` is the end of a fixed scale, 0 for the layer's largest weight; `pins` lists the channels pinned, as "3,17".
+    `top` is the end of a fixed scale, 0 for the layer's largest weight; `pins` lists the channels pinned, as "3,17";
+    `box` is left, top, right and bottom in parts of the photo's sides, as "0.1,0.2,0.5,0.6".
     `positive` and `against` are classes, "" for the highest score and for none. `present` is presenter mode.
     What begins with `right` is of the right pane of Side by side, "" and 0 being what the left one has: `right_by` is
     whether it shows the best match or the channel of the same number, unless `right_channel` is one that was chosen.
@@ -40,11 +43,13 @@ class LinkState(VisitPart):
     border: Border = plain("zero")
     channel: int = plain(-1)
     colours: str = plain(COLOUR_MAPS[0])
-    opacity: float = plain(0.65)
+    overlay: Overlay = plain("growing")
+    opacity: float = plain(Look().opacity)
     scale: Scale = plain("map")
     smooth: bool = plain(True)
     top: float = plain(0.0)
     pins: str = plain("")
+    box: str = plain("")
     positive: str = about_images("")
     against: str = about_images("")
     present: bool = plain(False)
@@ -87,6 +92,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "framing": ("crop", "squash"),
     "border": ("zero", "valid"),
     "colours": COLOUR_MAPS,
+    "overlay": ("growing", "even"),
     "scale": ("map", "layer", "fixed"),
     "by": ("match", "number"),
 }
@@ -131,6 +137,20 @@ def from_params(params: Mapping[str, str], others: Collection[str] = ()) -> tupl
     return state, notes
 
 
+def box_text(box: Sequence[float] | None) -> str:
+    """A box as a link carries it; "" for none."""
+    return ",".join(f"{part:g}" for part in box or ())
+
+
+def box_of(text: str) -> PhotoBox | None:
+    """A box from its text in a link; None where there is none."""
+    try:
+        left, top, right, bottom = map(float, text.split(","))
+    except ValueError:
+        return None
+    return (left, top, right, bottom) if 0 <= left < right <= 1 and 0 <= top < bottom <= 1 else None
+
+
 def shorten(text: str) -> str:
     """Text from a link, made fit for a code span of Markdown: short, and never empty."""
     safe = "".join(char if char.isalnum() or char in " .,-+/" else "_" for char in text).strip() or "_"
@@ -159,6 +179,10 @@ def _read(name: str, text: str, state: LinkState) -> tuple[Any, str]:
         return (text if IMAGE_NAME.fullmatch(text) else None), ""
     if name == "channel":
         return _number(text, 0, _channel_count(state) - 1)
+    if name == "box":
+        return (
+            (text, "") if box_of(text) else (None, " (left, top, right, bottom from 0 to 1, such as 0.1,0.2,0.5,0.6)")
+        )
     if name == "pins":
         return _channel_list(text, _channel_count(state))
     return (text if text in _options(name, state) else None), ""

@@ -44,7 +44,7 @@ function update(row, { name, value, after, text, note, label, ticked }, selected
 function draw(row, { maps }, photos, data) {
   const canvases = row.querySelectorAll("canvas");
   maps.forEach((map, index) => {
-    const look = { ...map, opacity: data.opacity, smooth: data.smooth };
+    const look = { ...map, opacity: data.opacity, overlay: data.overlay, smooth: data.smooth, signed: map.table === 1 };
     const show = () => paint(canvases[index], photos[map.photo], bytes(map.cells), look, bytes(data.tables[map.table]));
     photos[map.photo].decode().then(show);
   });

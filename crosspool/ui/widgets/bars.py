@@ -66,7 +66,7 @@ def bars(
     appearance: dict[str, object] = {"photos": [data_url(photo) for photo in photos]}
     if look is not None:
         tables = [colour_tables()[name] for name in (look.colour_map, SIGNED_COLOUR_MAP)]
-        appearance |= {"tables": tables, "opacity": look.opacity, "smooth": look.smooth}
+        appearance |= {"tables": tables, "opacity": look.opacity, "overlay": look.overlay, "smooth": look.smooth}
     values = [0.0, *(value for row in rows for value in (row.value, row.after) if value is not None)]
     drawn_anew = [*appearance.values(), *((row.id, row.maps, row.ticked is None) for row in rows)]
     data = appearance | {

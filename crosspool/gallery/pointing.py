@@ -1,0 +1,38 @@
+"""How well each map picks out a box on the photo: what `pointing.js` sorts by, for the server."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from crosspool.gallery.mapset import SIGNED_TOP, SIGNED_ZERO
+
+
+def match_box(steps: np.ndarray, peak: np.ndarray, box: Sequence[float], *, signed: bool) -> np.ndarray:
+    """The channels of maps in 8 bits, (D, H, W), by how well they pick out a box, the best first.
+
+    The box is left, top, right and bottom in parts of the image's sides. Maps are sorted by average precision, cells of
+    equal weight counting together, and then by the mean weight inside less that outside.
+    """
+    count, rows, columns = steps.shape
+    left, top, right, bottom = box
+    shares = np.outer(_shares(top, bottom, rows), _shares(left, right, columns)).ravel()  # of each cell, in the box
+    inside = shares.sum()
+    flat = steps.reshape(count, -1)
+    bins = (np.arange(count)[:, None] * 256 + flat).ravel()
+    cells, hits = (
+        np.bincount(bins, weights, 256 * count).reshape(count, 256)[:, ::-1]  # from the largest weight down
+        for weights in (None, np.tile(shares, count))
+    )
+    precision = (hits.cumsum(axis=1) / np.maximum(cells.cumsum(axis=1), 1) * hits).sum(axis=1) / inside
+    parts = (flat.astype(np.float64) - SIGNED_ZERO) / SIGNED_TOP if signed else flat / 255
+    outside = max(len(shares) - inside, 1e-9)
+    contrast = np.abs(peak) * (parts @ shares / inside - parts @ (1 - shares) / outside)
+    order: np.ndarray = np.lexsort((-contrast, -precision))
+    return order
+
+
+def _shares(start: float, end: float, cells: int) -> np.ndarray:
+    """The part of each of the cells along a side that lies between two places, in parts of the side."""
+    index = np.arange(cells)
+    overlap = np.minimum(end * cells, index + 1) - np.maximum(start * cells, index)
+    return np.asarray(overlap.clip(0, 1))
