@@ -99,6 +99,10 @@ def test_a_link_written_by_hand():
         ("opacity", "inf"),
         ("opacity", "1.01"),
         ("scale", "world"),
+        ("overlay", "veil"),
+        ("box", "0.5,0.1,0.2,0.9"),  # the right edge left of the left one
+        ("box", "0,0,1"),
+        ("box", "nan,0,1,1"),
         ("signed", "yes"),
         ("smooth", "True"),
         ("border", "reflect"),
