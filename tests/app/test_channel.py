@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 
 from benchmarks.harness.session import state_of
+from crosspool.ui.channel.looks_for import LooksForState
 from crosspool.ui.maps.surveying import SurveyState
+from crosspool.ui.runtime import channel_images
 from crosspool.ui.visit.images import ImageState
 from crosspool.ui.visit.link import LinkState
+from crosspool.visualisation import Recipe
 from tests.app.test_frame import SMALL, checked, component, component_state, shown_text, texts, visit
 
 PAGE = "pages/channel.py"
@@ -28,6 +31,27 @@ def opened(**params):
     return checked(app.run())
 
 
+def test_what_a_channel_looks_for_is_drawn_on_request(server, monkeypatch):
+    monkeypatch.setattr(channel_images, "RECIPE", Recipe(size=128, steps=2))
+    app = opened(**SMALL)
+    assert not app.get("image")
+    app = checked(app.button(key="look-for").click().run())
+    job = state_of(app, LooksForState).job
+    assert job is not None
+    assert job.wait(LONG)
+    app = checked(app.run())
+    assert len(app.get("image")) == 1
+    state = state_of(app, LooksForState)
+    app = checked(app.button(key="channel-after").click().run())  # for another channel there is none, and nothing runs
+    assert (state.job, len(app.get("image"))) == (None, 0)
+
+
+def test_a_shipped_image_is_there_at_once(server):
+    app = opened(channel="112", **LITE0)
+    assert len(app.get("image")) == 1
+    assert app.button(key="look-for").label == "Draw it larger"
+
+
 def html(app):
     return "\n".join(element.value for element in app.get("html"))
 
@@ -40,8 +64,8 @@ def test_a_channel_of_the_default_pair(server):
     app = opened(channel="112", **LITE0)
     assert texts(app.title) == ["Map 112 of EfficientNet\\-Lite0"]
     assert [header.value for header in app.header] == [
-        "Which classes it speaks for", "Map 112 on many images", "Strongest patches", "On each image",
-        "Maps most like it",
+        "What it looks for", "Which classes it speaks for", "Map 112 on many images", "Strongest patches",
+        "On each image", "Maps most like it",
     ]  # fmt: skip
     text = html(app)
     assert text.index("butternut squash</span> <b>+0.272") < text.index("spaghetti squash") < text.index("tiger</span>")

@@ -6,6 +6,7 @@ import streamlit as st
 
 from crosspool.backbones import backbone_specs
 from crosspool.ui.channel.classes import classes_of_channel
+from crosspool.ui.channel.looks_for import looks_for
 from crosspool.ui.channel.on_images import channel_on_images
 from crosspool.ui.maps.large_images import map_image
 from crosspool.ui.maps.page import link_params, maps_page
@@ -30,9 +31,11 @@ def _about_channel(image: SourceImage, request: MapRequest, maps: ImageMaps) -> 
     channel, look = selected_channel(maps), current_look(maps.signed)
     _head(request, maps, channel)
     with st.container(key="large-channel"):
-        map_column, classes_column = st.columns([1, 1.15], gap="medium")
+        map_column, image_column, classes_column = st.columns([1, 0.75, 1], gap="medium")
     with map_column:
         map_image(maps, channel, selected_cell(maps, channel), look)
+    with image_column:
+        looks_for(request, channel)
     with classes_column:
         classes_of_channel(pair_meaning(current_server(), request), channel)
     st.header(f"Map {channel} on many images", anchor=False)

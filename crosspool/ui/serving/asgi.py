@@ -33,6 +33,7 @@ from crosspool.ui.runtime.settings import ServerSettings
 from crosspool.ui.serving.document import Document
 from crosspool.ui.serving.operator import ServerMetrics
 from crosspool.ui.serving.readiness import Readiness
+from crosspool.ui.serving.sprites import SPRITE_ROUTE, answer_sprite
 from crosspool.ui.serving.static_files import StaticFiles
 
 ROUTE = "/_stcore/upload_file/"
@@ -55,6 +56,7 @@ def app_parts(settings: ServerSettings) -> dict[str, Any]:
         "routes": [
             Route("/ready", partial(_answer_ready, readiness)),
             Route("/metrics", ServerMetrics(server).respond),
+            Route(SPRITE_ROUTE, answer_sprite),
         ],
         "middleware": [
             Middleware(RequestLog, log=server.log),

@@ -1,0 +1,79 @@
+"""What a channel looks for: the image that comes with crosspool, or one that is optimised on request."""
+
+from dataclasses import dataclass
+
+import streamlit as st
+from PIL import Image
+
+from crosspool.sprites import included_sprite
+from crosspool.ui.runtime.channel_images import ChannelImageJob, ChannelRequest
+from crosspool.ui.runtime.maps import MapRequest
+from crosspool.ui.runtime.server import current_server
+from crosspool.ui.visit.state import VisitPart, plain, visit_state
+from crosspool.ui.widgets.text import as_it_is
+
+WATCH_SECONDS = 0.7
+WIDTH = 256  # pixels of the image
+ABOUT = (
+    "An image optimised from noise until this map is large everywhere (Olah, Mordvintsev and Schubert, 2017). It shows "
+    "what the channel responds to, exaggerated: look for textures and parts, not for a scene."
+)
+
+
+@dataclass
+class LooksForState(VisitPart):
+    """The image that is being optimised, and for which channel."""
+
+    job: ChannelImageJob | None = plain(None)
+    job_request: ChannelRequest | None = plain(None)
+
+
+def looks_for(maps_request: MapRequest, channel: int) -> None:
+    """The image of what a channel looks for, or the way to it."""
+    st.header("What it looks for", anchor=False)
+    request = ChannelRequest(maps_request.backbone, maps_request.weights, maps_request.pair, channel)
+    state = visit_state(LooksForState)
+    if state.job_request != request:
+        state.job = state.job_request = None  # nobody else may want it: then it ends
+    image = current_server().channel_images.get(request)
+    sprite = included_sprite(request.backbone, request.pair, request.weights)
+    if image is None and sprite is not None and channel in sprite.channels:
+        image = sprite.image_of(channel)
+    if image is not None:
+        _show(image, channel)
+    if image is None or image.width < WIDTH // 2:
+        _optimise(request, state, "Draw it larger" if image is not None else "What does it look for?")
+    st.caption(ABOUT)
+
+
+def _show(image: Image.Image, channel: int) -> None:
+    alt = f"What channel {channel} looks for: an image optimised for it."
+    st.image(image.resize((WIDTH, WIDTH), Image.Resampling.BICUBIC), alt=alt, width=WIDTH)
+
+
+def _optimise(request: ChannelRequest, state: LooksForState, label: str) -> None:
+    """A button that starts the optimisation, or its progress with a way out."""
+    if state.job is not None and state.job.running:
+        _watch()
+        return
+    if state.job is not None and state.job.error:
+        st.error(as_it_is(state.job.error), icon=":material/error:")
+
+    def start() -> None:
+        state.job, state.job_request = current_server().channel_images.start(request), request
+
+    st.button(label, "look-for", icon=":material/blur_on:", on_click=start, help="It takes some seconds to a minute.")
+
+
+@st.fragment(run_every=WATCH_SECONDS)
+def _watch() -> None:
+    """The progress of the optimisation, and a button that ends it."""
+    state = visit_state(LooksForState)
+    if state.job is None or not state.job.running:
+        st.rerun()
+    st.progress(state.job.progress, text="Optimising an image for this channel …")
+
+    def cancel() -> None:
+        state.job = state.job_request = None
+
+    st.button("Cancel", "stop-looking", icon=":material/stop_circle:", on_click=cancel)
