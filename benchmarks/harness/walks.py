@@ -1,7 +1,6 @@
 """Random walks through the app in a real browser: after each step, address, controls and page must agree."""
 
 import random
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
@@ -17,8 +16,8 @@ from crosspool.ui.visit.link import from_params
 MAPS, EXPLAINED, LESSON = "/", "/contributions", "/lesson"
 PAGES = (MAPS, EXPLAINED, "/build_p", LESSON)
 WITH_STRIP, WITH_NETWORK = (MAPS, EXPLAINED, "/build_p"), (MAPS, "/build_p")
-NETWORKS = ("squeezenet1_1", "shufflenet_v2_x0_5")
-START = {"backbone": NETWORKS[0], "weights": "untrained", "size": "128"}
+NETWORKS = ("efficientnet_lite0", "squeezenet1_1")
+START = {"backbone": NETWORKS[1], "weights": "untrained", "size": "128"}
 STEPS_OF_LESSON = 8
 PATIENCE_SECONDS = 30.0
 
@@ -44,17 +43,15 @@ class WalkError(AssertionError):
 
 
 def _value(locator: Locator, name: str) -> str:
-    return (locator.first.get_attribute(name) or "") if locator.count() else ""
+    """An attribute of the first of these elements, read at once, as a page may be about to change."""
+    return str(locator.evaluate_all("(elements, name) => elements[0]?.getAttribute(name) ?? ''", name))
 
 
 def view_of(page: Page) -> View:
     """What a page shows now."""
     address = urlsplit(page.url)
-    side_bar = page.get_by_test_id("stSidebar")
-    controls = ""
-    if side_bar.count():
-        fields = [box.input_value() for box in side_bar.locator("input").all() if box.get_attribute("type") != "file"]
-        controls = re.sub(r"\s+", " ", side_bar.inner_text()) + " | ".join(fields)
+    texts = "elements => elements.map(element => element.value ?? element.innerText).join(' ')"
+    controls = str(page.locator('[data-testid="stSidebar"] :is(p, input:not([type="file"]))').evaluate_all(texts))
     return View(
         address.path,
         address.query,
@@ -120,7 +117,7 @@ class Walk:
         choices += [("forward", lambda: self._move(1))] * 2 if self.index + 1 < len(self.entries) else []
         if self.here.path in WITH_STRIP:
             choices += [("sample", self._choose_sample)] * 3
-        if self.here.path == MAPS:
+        if self.here.path == MAPS and self.visit.tiles.count():
             choices += [("tile", self._choose_tile)] * 3
         if self.here.path in WITH_NETWORK:
             choices += [("network", self._choose_network), ("size", self._choose_size)]
@@ -139,7 +136,14 @@ class Walk:
 
     def _choose_network(self) -> None:
         title = backbone_specs()[self.random.choice(NETWORKS)].title
-        self._record(lambda: self.visit.choose("Network", re.compile(f"^{re.escape(title)}")))
+        box = self.page.get_by_role("combobox", name="Network").first
+
+        def choose() -> None:
+            box.click()
+            box.fill(title)
+            self.page.get_by_role("option").first.click()
+
+        self._record(choose)
 
     def _choose_size(self) -> None:
         slider = self.page.get_by_role("slider", name="Input size")

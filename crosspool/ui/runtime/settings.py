@@ -54,7 +54,7 @@ class ServerSettings(pydantic_settings.BaseSettings):
     """The classifiers that all visitors have trained."""
     disk_megabytes: Annotated[int, Field(ge=256, le=2**24)] = 4096
     """Features of labelled images on disk: for FieldGuide, and a sixteenth of it for each visitor's own images."""
-    kept_seconds: Annotated[float, Field(ge=10, le=86400)] = 600
+    kept_seconds: Annotated[float, Field(ge=1, le=86400)] = 600
     """How long a visit is kept after its page was closed, for its browser to come back; less where memory is short."""
     decode_seconds: Annotated[float, Field(ge=0.1, le=600)] = 4
     """How long decoding one image may take."""

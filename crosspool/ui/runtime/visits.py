@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+import streamlit as st
 import streamlit.runtime
 from streamlit.runtime import Runtime, get_instance
 
@@ -35,11 +36,15 @@ class Visit(Protocol):
 
 @dataclass
 class _Session:
-    """A session of Streamlit's: its browser, "" for an unknown one, its visit, and when it was connected last."""
+    """A session of Streamlit's: its browser, "" for an unknown one, its visit, and when it was connected last.
+
+    `is_closed` is whether Streamlit has forgotten the session, so that only the visit is left.
+    """
 
     browser: str
     visit: Visit
     last_seen: float
+    is_closed: bool = False
 
 
 def new_token() -> str:
@@ -125,19 +130,25 @@ class VisitRegister:
         self._loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(CHECK_SECONDS)
-            self.end_visits(get_instance())
+            self.end_visits(get_instance(), st.get_option("server.disconnectedSessionTTL"))
 
-    def end_visits(self, runtime: Runtime) -> None:
-        """End visits that were not connected for long. To be called on the server's event loop only."""
+    def end_visits(self, runtime: Runtime, session_seconds: float) -> None:
+        """End sessions that were not connected for `session_seconds`, and visits that nobody has taken up for long.
+
+        To be called on the server's event loop only.
+        """
         now = time.monotonic()
+        closed = []
         with self._lock:
-            ended = []
-            for session_id, session in self._sessions.items():
+            for session_id, session in list(self._sessions.items()):
                 if runtime.is_active_session(session_id):
                     session.last_seen = now
-                elif now - session.last_seen > self._kept_seconds:
-                    ended.append(session_id)
-            for session_id in ended:
-                del self._sessions[session_id]
-        for session_id in ended:
+                    continue
+                seconds = now - session.last_seen
+                if not session.is_closed and seconds > min(session_seconds, self._kept_seconds):
+                    session.is_closed = True
+                    closed.append(session_id)
+                if session.is_closed and (seconds > self._kept_seconds or not session.browser):
+                    del self._sessions[session_id]
+        for session_id in closed:
             runtime.close_session(session_id)

@@ -82,7 +82,8 @@ def show_loss() -> None:
 def note_holdings() -> None:
     """The last call of every run: let the browser remember what the visit holds."""
     visit = current_visit()
-    images, classifiers = visit.visitor.image_count, int(visit.has_classifiers)
+    images = visit.visitor.image_count if visit.has_images else 0  # some may not be released yet
+    classifiers = int(visit.has_classifiers)
     holdings = f"{current_server().run_name}.{images}.{classifiers}" if images or classifiers else ""
     if holdings or visit.holdings or visit.loss:
         _note_holdings({"name": HOLDINGS_COOKIE, "value": holdings}, "holdings")

@@ -49,7 +49,7 @@ def register(runtime, clock):
 
 def leave(register, runtime, *sessions):
     """Close these pages, and let the register notice at once."""
-    register.end_visits(runtime)
+    register.end_visits(runtime, 120)
     runtime.connected.difference_update(sessions)
 
 
@@ -69,10 +69,13 @@ def test_a_browser_takes_up_what_it_left_and_only_once(register, runtime):
     assert register.take_up("a") is None
 
 
-def test_a_browser_without_a_name_leaves_nothing_to_anyone(register, runtime):
+def test_a_browser_without_a_name_leaves_nothing_to_anyone(register, runtime, clock):
     come(register, runtime, "1", "", Visit())
     leave(register, runtime, "1")
     assert register.take_up("") is None
+    clock[0] = 121
+    register.end_visits(runtime, 120)
+    assert register._sessions == {}
 
 
 def test_the_visit_that_was_left_last_is_taken_up_and_one_with_images_first(register, runtime, clock):
@@ -91,11 +94,15 @@ def test_a_visit_ends_some_time_after_its_page_was_closed(register, runtime, clo
     come(register, runtime, "closed", "a", closed)
     clock[0] = 1000
     leave(register, runtime, "closed")
-    clock[0] = 1599
-    register.end_visits(runtime)
+    clock[0] = 1119
+    register.end_visits(runtime, 120)
     assert runtime.closed == []
+    for clock[0] in (1121, 1599):
+        register.end_visits(runtime, 120)
+        assert runtime.closed == ["closed"]  # Streamlit's session, whose visit is kept
+    assert "closed" in register._sessions
     clock[0] = 1601
-    register.end_visits(runtime)
+    register.end_visits(runtime, 120)
     assert runtime.closed == ["closed"]
     assert register.take_up("a") is None
     assert list(register._sessions) == ["here"]
