@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.harness.app import chromium, new_page, served
+from benchmarks.harness.app import chromium, served
 from benchmarks.harness.visits import Visit
 from benchmarks.harness.walks import Walk, WalkError
 
@@ -23,7 +23,7 @@ def main(
     failed = 0
     with served() as server, chromium() as browser:
         for number in range(seed, seed + walks):
-            page = new_page(browser)
+            page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
             visit = Visit(page, server.url)
             walk = Walk(visit, number)
             try:

@@ -19,7 +19,7 @@ from crosspool.ui.maps.presenter import presenting
 from crosspool.ui.runtime.gate import OnProgress
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest, image_maps
 from crosspool.ui.runtime.server import current_server
-from crosspool.ui.visit.images import SourceImage, show_image
+from crosspool.ui.visit.images import SourceImage, own_image_name, show_image
 from crosspool.ui.visit.link import PRETRAINED, LinkState, shorten, to_params
 from crosspool.ui.visit.state import VisitPart, plain, visit_state
 from crosspool.ui.widgets.cell_image import Cell
@@ -36,7 +36,7 @@ TITLES = (
     "Now you",
 )
 
-CARRIED = ("sample", "present")  # the settings that the lesson's address has
+CARRIED = ("sample", "image", "present")  # the settings that the lesson's address has
 
 
 @dataclass(frozen=True)
@@ -100,9 +100,9 @@ def go_to_step(step: int) -> None:
 
 
 def write_lesson_link() -> None:
-    """Let the URL say the step, the sample and presenter mode, so that copying it shares them."""
+    """Let the URL say the step, the image and presenter mode, so that copying it shares them."""
     link = visit_state(LinkState)
-    shared = LinkState(sample=link.sample, present=link.present)
+    shared = LinkState(sample=link.sample, image=own_image_name(), present=link.present)
     write_address({"step": str(visit_state(LessonProgress).step), **to_params(shared)})
 
 

@@ -1,6 +1,7 @@
 // Runs before Streamlit's scripts, in every page. Streamlit adds an entry to the browser's history whenever the server
-// writes the address. One step of the visitor shall be one entry: what is written without a step, such as the settings
-// of a page that was just opened, or follows a slider, replaces the entry. QUIET are those settings.
+// writes the address, and for each page. One step of the visitor shall be one entry: the first address that follows a
+// step makes it, and any other, such as a page and then its settings, or the other way round, replaces it. QUIET are
+// settings that follow a slider, and never make an entry.
 
 (() => {
   const QUIET = ["opacity", "top"];
@@ -19,7 +20,7 @@
 
   history.pushState = (state, unused, url) => {
     const isPage = new URL(url, location.href).pathname !== location.pathname;
-    const isEntry = isPage || (hasStepped && settings(url) !== settings(location.href));
+    const isEntry = hasStepped && (isPage || settings(url) !== settings(location.href));
     hasStepped = false;
     if (isEntry) push(state, unused, url);
     else history.replaceState(state, unused, url);
