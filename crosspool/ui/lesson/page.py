@@ -24,6 +24,7 @@ def lesson_page() -> None:
         if not presenting():  # the audience needs no title, and the presenter no button
             st.title("Guided lesson", anchor=False)
             present_button()
+            st.page_link("pages/teachers.py", label="For teachers", icon=":material/co_present:", width="content")
         with st.popover("Another photo", icon=":material/photo_library:"):
             image = choose_image()
     if image is None:

@@ -8,7 +8,7 @@ from crosspool.ui.visit.resuming import note_holdings, resume_visit, show_loss
 from crosspool.ui.widgets.glossary import explain_terms
 
 ASSETS = app_folder() / "assets"
-WITHOUT_SIDE_BAR = ("lesson", "train_and_compare", "operator")
+WITHOUT_SIDE_BAR = ("lesson", "teachers", "train_and_compare", "operator")
 
 
 def show_page() -> None:
@@ -29,6 +29,7 @@ def show_page() -> None:
     with st.container(key="phone-pages", horizontal=True):  # a phone's menu is behind a button; see assets/style.css
         for each in pages:
             st.page_link(each, width="content")
+    pages.append(st.Page("pages/teachers.py", title="For teachers", visibility="hidden"))
     pages.append(st.Page("pages/what_am_i_looking_at.py", title="Build the feature", visibility="hidden"))
     pages.append(st.Page("pages/channel.py", title="About one map", visibility="hidden"))
     if server.operator_key:
