@@ -15,7 +15,14 @@ PAGES = {
     "CHANGELOG.md": "changelog.md",
     "benchmarks/README.md": "benchmarks.md",
 }
-FILES = ("LICENSE", "CITATION.cff", "assets/SAMPLES.md", "assets/screenshot.jpg", "examples/quickstart.ipynb")
+FILES = (
+    "LICENSE",
+    "CITATION.cff",
+    "assets/SAMPLES.md",
+    "assets/screenshot.jpg",
+    "assets/channels.webp",
+    "examples/quickstart.ipynb",
+)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

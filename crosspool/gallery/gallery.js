@@ -36,9 +36,11 @@ export class Gallery {
   }
 
   // Data: selected, cell [row, column] of it or null for its peak, pins, box, question (of the box, or ""), view {colours, overlay, opacity, smooth,
-  // scale, top, sort, kept_maps, tile}, colourMaps, tables (base64 by colour map), mostPins, largestTop.
-  show(set, data) {
+  // scale, top, sort, kept_maps, tile}, colourMaps, tables (base64 by colour map), mostPins, largestTop; and the
+  // meaning of the channels, {classes, sprite}, see Meaning.
+  show(set, data, meaning) {
     const isNew = this.set !== set;
+    this.lens.meaning.use(meaning);
     const box = this.lens.isDrawing && !isNew ? this.lens.box : data.box ?? null;
     const isSame = JSON.stringify([data.view, data.pins, box]) === JSON.stringify([this.view, this.pins, this.lens.box]);
     Object.assign(this, { data, view: { ...data.view }, pins: [...data.pins] });

@@ -1,9 +1,10 @@
 // The gallery on a page of the app. Data: see Gallery.show; also `maps`, the name of the set that `maps_component.js`
-// receives, and `revisions`, see Exchange.
+// receives, `meaning`, the id of what `meaning_component.js` receives, and `revisions`, see Exchange.
 
 import { Exchange } from "./exchange.js";
 import { Gallery } from "./gallery.js";
 import { mapSet } from "./mapset.js";
+import { meaningOf } from "./meaning.js";
 
 function build(root) {
   const exchange = new Exchange();
@@ -22,13 +23,13 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const { exchange, gallery } = root;
   exchange.send = (changes) => setTriggerValue("changes", changes);
   root.latest = data;
-  mapSet(data.maps).then((set) => {
+  Promise.all([mapSet(data.maps), meaningOf(data.meaning)]).then(([set, meaning]) => {
     if (root.latest !== data) return; // newer data has arrived
     const { selected, pins, view } = gallery;
     const mine = gallery.set === set ? { selected, pins, view, box: gallery.lens.box } : { view }; // channels belong to their maps
     const merged = exchange.merge(data, mine);
     if (gallery.set === set && exchange.isAhead("selected")) merged.cell = gallery.place;
-    gallery.show(set, merged);
+    gallery.show(set, merged, meaning);
   });
   return () => {
     exchange.flush();

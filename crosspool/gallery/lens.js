@@ -2,6 +2,7 @@
 // either selects a cell; a box drawn on the photo says what the maps should find.
 
 import { make, numberText, pointOver } from "./elements.js";
+import { Meaning } from "./meaning.js";
 import { coloursOf, paint } from "./paint.js";
 
 const HINT = "Draw a box on the photo to find the maps that respond there. (Orange: what this cell can see.)";
@@ -28,10 +29,11 @@ export class Lens {
     this.pin = make("button", { type: "button", className: "pin", onclick: () => gallery.pin(this.channel) });
     [this.low, this.colours, this.high] = ["span", "i", "span"].map((tag) => make(tag));
     this.facts = make("p", { className: "facts" });
+    this.meaning = new Meaning();
     this.root = make(
       "div", { className: "lens" }, this.photo, this.hint,
       make("p", { className: "title" }, this.name, this.note, this.pin), this.map,
-      make("div", { className: "scale" }, this.low, this.colours, this.high), this.facts,
+      make("div", { className: "scale" }, this.low, this.colours, this.high), this.facts, this.meaning.root,
     );
     this.listen();
   }
@@ -66,6 +68,7 @@ export class Lens {
     this.colours.style.background = `linear-gradient(to right, ${coloursOf(table, { ...look, signed: set.signed })})`;
     this.showTitle(channel, state);
     this.facts.textContent = this.factsText(set, channel, cell);
+    this.meaning.show(channel);
     this.map.ariaLabel = `Map ${channel} over the image, ${this.facts.textContent} Press a cell to select it, or use the arrow keys.`;
   }
 

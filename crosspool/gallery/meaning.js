@@ -1,12 +1,27 @@
 // What a channel means: the classes that it speaks for and against, and the image that it looks for. The panel has always
-// the same height. Data: classes as `packed_classes` packs them, sprite {url, tile, columns}; each null where there is none.
+// the same height. Data: classes as `packed_classes` packs them, sprite {url of its rows, tile, columns}; each null where there is none.
 
 import { make } from "./elements.js";
 import { bytes } from "./paint.js";
 
 const NONE = 0xffff; // in place of a class
 const SIDE = 64; // pixels of the image
-const IDLE = 2500; // milliseconds after which the sprite is loaded even without a pointer: not before the first maps are drawn
+
+// Meanings on this page by their ids, and those that wait for one. The scripts of all components share them.
+const meanings = (globalThis.crosspoolMeanings ??= { present: new Map(), waiting: new Map() });
+
+export function addMeaning(meaning) {
+  meanings.present.set(meaning.id, meaning);
+  for (const resolve of meanings.waiting.get(meaning.id) ?? []) resolve(meaning);
+  meanings.waiting.delete(meaning.id);
+}
+
+// A promise of the meaning of that id.
+export const meaningOf = (id) =>
+  new Promise((resolve) => {
+    if (meanings.present.has(id)) resolve(meanings.present.get(id));
+    else meanings.waiting.set(id, [...(meanings.waiting.get(id) ?? []), resolve]);
+  });
 
 export class Meaning {
   constructor() {
@@ -18,9 +33,7 @@ export class Meaning {
     this.root = make("div", { className: "meaning", hidden: true }, this.image, words);
   }
 
-  // `data` is {classes, sprite}, or undefined.
-  use(data) {
-    const { classes = null, sprite = null } = data ?? {};
+  use({ classes, sprite }) {
     this.root.hidden = !classes && !sprite;
     this.words.hidden = !classes;
     this.image.hidden = !sprite;
@@ -30,16 +43,17 @@ export class Meaning {
     }
     if (sprite?.url === this.sprite?.url) return;
     this.sprite = sprite;
-    this.tiles = null;
-    clearTimeout(this.waiting);
-    if (sprite) this.waiting = setTimeout(() => this.load(), IDLE);
+    this.rows = new Map();
   }
 
-  load() {
-    if (!this.sprite || this.tiles) return;
-    const tiles = Object.assign(new Image(), { src: this.sprite.url });
-    this.tiles = tiles;
-    tiles.decode().then(() => this.tiles === tiles && this.show(this.channel), () => {}); // offline: the classes stay
+  // A row of tiles, loaded when one of them is first shown.
+  rowOf(number) {
+    if (!this.rows.has(number)) {
+      const tiles = Object.assign(new Image(), { src: `${this.sprite.url}${number}.webp` });
+      this.rows.set(number, tiles);
+      tiles.decode().then(() => this.show(this.channel), () => {}); // offline: the classes stay
+    }
+    return this.rows.get(number);
   }
 
   show(channel) {
@@ -64,9 +78,8 @@ export class Meaning {
     context.clearRect(0, 0, SIDE, SIDE);
     this.image.ariaLabel = `What channel ${channel} looks for: an image optimised for it.`;
     this.image.title = "What this channel looks for: an image optimised from noise";
-    if (!this.tiles?.complete || !this.tiles.naturalWidth) return;
     const { tile, columns } = this.sprite;
-    const [row, column] = [Math.floor(channel / columns), channel % columns];
-    context.drawImage(this.tiles, column * tile, row * tile, tile, tile, 0, 0, SIDE, SIDE);
+    const tiles = this.rowOf(Math.floor(channel / columns));
+    if (tiles.complete && tiles.naturalWidth) context.drawImage(tiles, (channel % columns) * tile, 0, tile, tile, 0, 0, SIDE, SIDE);
   }
 }

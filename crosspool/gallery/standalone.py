@@ -45,7 +45,7 @@ def gallery_page(
         "selected": selected,
         "pins": list(pins)[:MAX_PINS],
         "view": view | {"colours": look.colour_map, "sort": sort, "kept_maps": "alive", "tile": TILE},
-        "meaning": None if meaning is None else packed_classes(meaning),
+        "classes": None if meaning is None else packed_classes(meaning),
         **gallery_limits(signed=look.signed),
     }
     text = Template(asset("gallery/standalone.html")).substitute(

@@ -140,7 +140,7 @@ def test_a_page_contains_all_maps_and_how_they_are_shown(chosen):
 
 
 def test_files_name_the_classes_of_channels_where_there_are_some(chosen):
-    assert json.loads(parts(chosen)[1]["settings"])["meaning"] is None
+    assert json.loads(parts(chosen)[1]["settings"])["classes"] is None
     weights = np.zeros((3, 64), np.float32)
     weights[:, 5] = (0.5, -0.25, 0.75)
     meaning = replace(chosen, meaning=ChannelClasses(("ant", "</bee>", "cat"), weights))
@@ -155,7 +155,7 @@ def test_files_name_the_classes_of_channels_where_there_are_some(chosen):
         "9": {"for": [], "against": []},
     }
     text, blocks, _ = parts(meaning)
-    packed = json.loads(blocks["settings"])["meaning"]
+    packed = json.loads(blocks["settings"])["classes"]
     rows = {kind: np.frombuffer(base64.b64decode(packed[kind]), "<u2").reshape(64, 3) for kind in ("for", "against")}
     assert [packed["classes"][index] for index in rows["for"][5][:2]] == ["cat", "ant"]
     assert [packed["classes"][index] for index in rows["against"][5][:1]] == ["</bee>"]

@@ -7,8 +7,10 @@ from typing import Any
 from crosspool.gallery.mapset import gallery_limits, pack_maps, packed_name, receptive_fields
 from crosspool.ui.maps.selection import MapsState, pinned_channels, select_cell, select_channel
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest
+from crosspool.ui.runtime.meaning import pair_meaning
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.runtime.shared_cache import CacheKind
+from crosspool.ui.runtime.sprite_address import sprite_for_browser
 from crosspool.ui.visit.link import LinkState, box_of, box_text
 from crosspool.ui.visit.state import visit_state
 from crosspool.ui.widgets.browser import component
@@ -26,6 +28,7 @@ GALLERY_VIEW = ("sort", "kept_maps", "tile")  # fields of MapsState that do
 PACKED_MAPS = CacheKind[MapRequest, bytes]("galleries", len, lambda request: request.image)
 
 _send_maps = component("gallery/maps_component")
+_send_meaning = component("gallery/meaning_component")
 _draw = component("gallery/gallery_component", '<div class="gallery"></div>', style="gallery/gallery")
 
 
@@ -36,6 +39,8 @@ def gallery(maps: ImageMaps, request: MapRequest, channel: int, cell: Cell, ques
     """
     packed = _packed_maps(maps, request)
     _send_maps(packed, "maps")
+    meaning = _meaning(request)
+    _send_meaning(meaning, "meaning")
     link, state = visit_state(LinkState), visit_state(MapsState)
     views = ((link, LINK_VIEW), (state, GALLERY_VIEW))
 
@@ -75,6 +80,7 @@ def gallery(maps: ImageMaps, request: MapRequest, channel: int, cell: Cell, ques
 
     data = {
         "maps": packed_name(packed),
+        "meaning": meaning["id"],
         "selected": channel,
         "cell": list(cell),
         "pins": pinned_channels(maps),
@@ -85,6 +91,13 @@ def gallery(maps: ImageMaps, request: MapRequest, channel: int, cell: Cell, ques
         **gallery_limits(signed=maps.signed),
     }
     _draw(data, "gallery", changes=keep_changes)
+
+
+def _meaning(request: MapRequest) -> dict[str, Any]:
+    """What the channels mean, as the browser gets it: the same for all images, so it is sent once."""
+    pair = (request.backbone, request.pair, request.weights)
+    packed = pair_meaning(current_server(), request).packed
+    return {"id": "/".join(pair), "classes": packed, "sprite": sprite_for_browser(*pair)}
 
 
 def _packed_maps(maps: ImageMaps, request: MapRequest) -> bytes:

@@ -9,18 +9,21 @@ import streamlit as st
 
 from crosspool.sprites import included_sprite
 
-SPRITE_ROUTE = "/sprites/{digest}/{name}"
+SPRITE_ROUTE = "/sprites/{digest}/{backbone}/{pair}/{row:int}.webp"
 DIGITS = 12
 
 
 def sprite_for_browser(backbone: str, pair: str, weights: str) -> dict[str, Any] | None:
-    """A sprite for the gallery's script: its address, its tiles' side, and how many are in a row; None without one."""
+    """A sprite for the gallery's script: the address of its rows, and how many tiles of which side are in one.
+
+    None where there is none.
+    """
     sprite = included_sprite(backbone, pair, weights)
     if sprite is None:
         return None
     base = (st.get_option("server.baseUrlPath") or "").strip("/")
-    address = SPRITE_ROUTE.format(digest=_digest(sprite.path), name=sprite.path.name)
-    return {"url": f"/{base}{address}" if base else address, "tile": sprite.tile, "columns": sprite.columns}
+    url = f"{f'/{base}' if base else ''}/sprites/{_digest(sprite.path)}/{backbone}/{pair}/"
+    return {"url": url, "tile": sprite.tile, "columns": sprite.columns}
 
 
 @cache

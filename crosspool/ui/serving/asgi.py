@@ -30,10 +30,11 @@ from streamlit.runtime.pages_manager import PagesManager
 from crosspool.ui.runtime.log import EventLog
 from crosspool.ui.runtime.server import Server, current_server, serve_with
 from crosspool.ui.runtime.settings import ServerSettings
+from crosspool.ui.runtime.sprite_address import SPRITE_ROUTE
 from crosspool.ui.serving.document import Document
 from crosspool.ui.serving.operator import ServerMetrics
 from crosspool.ui.serving.readiness import Readiness
-from crosspool.ui.serving.sprites import SPRITE_ROUTE, answer_sprite
+from crosspool.ui.serving.sprites import answer_sprite
 from crosspool.ui.serving.static_files import StaticFiles
 
 ROUTE = "/_stcore/upload_file/"

@@ -1,21 +1,36 @@
-"""The sprites that come with crosspool, for browsers to keep: the address names the content."""
+"""The sprites that come with crosspool, by rows of tiles; an address names the content, so that browsers keep it."""
 
-from pathlib import Path
+import io
+from functools import lru_cache
 
+from PIL import Image
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 
-from crosspool.sprites import INCLUDED
-from crosspool.ui.runtime.sprite_address import SPRITE_ROUTE
-
-__all__ = ["SPRITE_ROUTE", "answer_sprite"]
+from crosspool.sprites import included_sprite
 
 HEADERS = {"Cache-Control": "public, immutable, max-age=31536000", "X-Content-Type-Options": "nosniff"}
+QUALITY = 88  # of WebP: the tiles have been through it once already
+KEPT_ROWS = 64
 
 
 async def answer_sprite(request: Request) -> Response:
-    """The sprite of this name; the hash in its address is for caches."""
-    path = INCLUDED / Path(request.path_params["name"]).name
-    if path.suffix != ".webp" or not path.is_file():
+    """A row of tiles; the digest in the address is for caches."""
+    names = request.path_params
+    body = await run_in_threadpool(_row, names["backbone"], names["pair"], names["row"])
+    if body is None:
         return PlainTextResponse("There is no such sprite.", 404)
-    return FileResponse(path, headers=HEADERS, media_type="image/webp")
+    return Response(body, headers=HEADERS, media_type="image/webp")
+
+
+@lru_cache(KEPT_ROWS)
+def _row(backbone: str, pair: str, row: int) -> bytes | None:
+    sprite = included_sprite(backbone, pair)
+    if sprite is None or row * sprite.columns >= len(sprite.channels):
+        return None
+    with Image.open(sprite.path) as image:
+        tiles = image.convert("RGB").crop((0, row * sprite.tile, image.width, (row + 1) * sprite.tile))
+    file = io.BytesIO()
+    tiles.save(file, "WEBP", quality=QUALITY)
+    return file.getvalue()
