@@ -60,6 +60,13 @@ def number(value: float, digits: int = 3) -> str:
     return f"{value:.{digits}g}".replace("-", "−")
 
 
+def share_text(share: float) -> str:
+    """How large a part is of a whole, in digits: 0.00003, or in words where it is tiny."""
+    if 0 < share < 1e-6:
+        return "less than a millionth"
+    return f"{share:.7f}".rstrip("0").rstrip(".") if share < 1e-3 else f"{share:.1g}"
+
+
 def percent(fraction: float) -> str:
     """0.625 as 62.5."""
     return f"{100 * fraction:.1f}".replace("-", "−")

@@ -1,6 +1,6 @@
 import pytest
 
-from crosspool.text import class_title, class_titles, ordinal, printable
+from crosspool.text import class_title, class_titles, ordinal, printable, share_text
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,8 @@ def test_classes_in_words(name, title):
 
 def test_classes_that_would_share_a_title_keep_their_names():
     assert class_titles(["1.cat", "2.cat", "dog_s"]) == {"1.cat": "1.cat", "2.cat": "2.cat", "dog_s": "dog s"}
+
+
+def test_a_share_is_never_in_scientific_notation():
+    shares = [share_text(share) for share in (0, 1e-9, 0.00003, 0.0001, 0.02)]
+    assert shares == ["0", "less than a millionth", "0.00003", "0.0001", "0.02"]

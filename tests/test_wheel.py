@@ -17,7 +17,7 @@ from tests.conftest import ROOT, served
 
 SECONDS = 240  # the machine may be small and busy
 PAGES = {  # the titles by the names in the menu
-    "Why this class?": "Contributions",
+    "Why this class?": "Why this class?",
     "Build the feature": "Build the feature",
     "Guided lesson": "Guided lesson",
     "Train & compare": "Train & compare",

@@ -5,13 +5,16 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from PIL import Image
 
 from crosspool.contributions import Contributions
 from crosspool.drawing.rendering import SIGNED_COLOUR_MAP, ColourRange, Look, colour_range_of
 from crosspool.drawing.style import any_script
+from crosspool.text import share_text
 
 SIDE = 224  # pixels of each image
+CHANNEL_HEIGHT = 2.4  # inches of a row of channels, with their titles
 COLUMNS = 4  # of channels, in pairs of a weighting map and its evidence
 FOR, AGAINST = "#B2182B", "#2166AC"  # the ends of the diverging colours
 
@@ -35,9 +38,10 @@ def evidence_sheet(
     is_located = any(contributions.channel(index)[0].evidence is not None for index in chosen)
     rows = -(-len(chosen) // COLUMNS) if is_located else 0
     with any_script():
-        figure = Figure(figsize=(12, 4.6 + 1.9 * rows), dpi=120, layout="constrained")
-        figure.suptitle(title, fontsize=11, wrap=True, parse_math=False)
-        heights = [4.2, 1.9 * rows] if rows else [1.0]
+        space = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.1, wspace=0.03, hspace=0.06)
+        figure = Figure(figsize=(14, 5.8 + CHANNEL_HEIGHT * rows), dpi=120, layout=space)
+        figure.suptitle(title, fontsize=13, wrap=True, parse_math=False)
+        heights = [5.0, CHANNEL_HEIGHT * rows] if rows else [1.0]
         upper, *lower = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights).ravel()
         small = framed.resize((SIDE, SIDE), Image.Resampling.LANCZOS)
         image_axes, evidence_axes, bar_axes = upper.subplots(1, 3, width_ratios=(1, 1.2, 1.3))
@@ -46,19 +50,19 @@ def evidence_sheet(
         _show_bars(bar_axes, contributions, chosen)
         if lower:
             _show_channels(lower[0], small, contributions, chosen)
-        figure.supxlabel(f"{_check(contributions)} {caution}", fontsize=8, wrap=True, x=0.01, ha="left")
+        figure.supxlabel(f"{_check(contributions)} {caution}", fontsize=9, wrap=True, x=0.01, ha="left")
     return figure
 
 
 def _check(contributions: Contributions) -> str:
     check = contributions.check
     verdict = "The parts add up" if check.holds else "THE PARTS DO NOT ADD UP"
-    return f"{verdict}: they differ from the score {check.score:.4g} by {check.error:.1g} of it."
+    return f"{verdict}: they differ from the score {check.score:.4g} by {share_text(check.error)} of it."
 
 
 def _show(axes: Axes, image: Image.Image, title: str) -> None:
     axes.imshow(np.asarray(image))
-    axes.set_title(title, fontsize=9, parse_math=False)
+    axes.set_title(title, fontsize=10, parse_math=False)
     axes.set_axis_off()
 
 
@@ -80,8 +84,8 @@ def _over(small: Image.Image, values: np.ndarray, colour_range: ColourRange) -> 
 
 def _bar(figure: SubFigure, axes: Axes | list[Axes], colour_range: ColourRange, label: str) -> None:
     bar = figure.colorbar(ScalarMappable(Normalize(*colour_range), SIGNED_COLOUR_MAP), ax=axes, shrink=0.8)
-    bar.set_label(label, fontsize=8)
-    bar.ax.tick_params(labelsize=7)
+    bar.set_label(label, fontsize=9)
+    bar.ax.tick_params(labelsize=9)
 
 
 def _show_bars(axes: Axes, contributions: Contributions, chosen: list[int]) -> None:
@@ -91,13 +95,13 @@ def _show_bars(axes: Axes, contributions: Contributions, chosen: list[int]) -> N
     colours = [FOR if length > 0 else AGAINST for length in lengths]
     axes.barh(range(len(lengths)), lengths, color=colours)
     axes.axvline(0, color="#222222", linewidth=0.8)
-    axes.set_yticks(range(len(lengths)), names, fontsize=8)
+    axes.set_yticks(range(len(lengths)), names, fontsize=9)
     axes.invert_yaxis()
-    axes.tick_params(axis="x", labelsize=8)
+    axes.tick_params(axis="x", labelsize=9)
     axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.set_title(f"score {contributions.score:.4g}, intercept {contributions.intercept:.3g}", fontsize=9)
+    axes.set_title(f"score {contributions.score:.4g}, intercept {contributions.intercept:.3g}", fontsize=10)
     others = len(values) - len(chosen)
-    axes.set_xlabel(f"contribution of a channel; {others:,} others together {rest:+.3g}", fontsize=8)
+    axes.set_xlabel(f"contribution of a channel; {others:,} others together {rest:+.3g}", fontsize=9)
 
 
 def _show_channels(figure: SubFigure, small: Image.Image, contributions: Contributions, chosen: list[int]) -> None:

@@ -20,6 +20,7 @@ from crosspool.errors import ModelError
 from crosspool.features import Features, compute_record
 from crosspool.methods import parse_method
 from crosspool.samples import samples
+from crosspool.text import class_title
 from crosspool.training import train_classifier
 from crosspool.ui.comparison.state import ComparisonState
 from crosspool.ui.contributions import explaining, page
@@ -146,10 +147,15 @@ def expect_bars_of(app, contributions, count=8):
 
 def test_the_first_visit_explains_the_highest_score(lite0):
     app, expected = explain_page(), own(lite0)
-    assert texts(app.title) == ["Contributions"]
+    assert texts(app.title) == ["Why this class?"]
     contributions = expected.contributions()
     assert answer_sentence(app).startswith(
-        f"## Top class: **{expected.predicted}** (score **{signed(contributions.score)}**)"
+        f"## Top class: **{expected.predicted}** (score **{signed(contributions.score)}**, probability **"
+    )
+    shares = np.exp(expected.scores) / np.exp(expected.scores).sum()
+    assert f"probability **{100 * shares.max():.0f} %**)" in answer_sentence(app)
+    assert component(app, "scores")["rows"][0]["text"] == (
+        f"{signed(contributions.score)} · {100 * shares.max():.0f} %"
     )
     bars = rows(app, "scores")
     for name, row in bars.items():
@@ -313,7 +319,7 @@ def test_why_on_another_page_chooses_the_classifier(comparison, trained, lite0):
 def test_a_labelled_image_is_explained_by_a_classifier_trained_without_it(comparison, trained, lite0):
     app = asked(comparison, CROSS, sample="astronaut")
     expected = explain(trained[CROSS, 6], lite0, sample("astronaut"))
-    label, answer = (as_it_is(name) for name in (CLASSES[2], expected.predicted))
+    label, answer = (as_it_is(class_title(name)) for name in (CLASSES[2], expected.predicted))
     (sentence,) = texts(app.info)
     assert sentence.startswith(f"Labelled **{label}**; this classifier says **{answer}**. It was trained again without")
     app = checked(app.selectbox(key="against").set_value("").run())

@@ -259,7 +259,7 @@ def test_why_of_a_new_image_keeps_the_image_and_takes_the_first_class_along(fini
     assert (state_of(app, ChosenClassifier).classifier, link.against) == ("sum@128", "")
     assert any(f"**{best}**" in text for text in plain(app.markdown))
     assert (state_of(app, ImageState).source, link.sample) == ("sample", chosen)
-    assert app.title[0].value == "Contributions"
+    assert app.title[0].value == "Why this class?"
     assert [link.proto.label for link in app.get("page_link")] == ["Back to Train & compare"]
     checked(app.switch_page(PAGE).run())
 

@@ -14,7 +14,7 @@ from tests.networks import sample
 
 pytestmark = pytest.mark.browser
 
-PAGE = "Contributions"
+PAGE = "Why this class?"
 
 
 @pytest.fixture

@@ -104,7 +104,7 @@ def test_why_leads_to_the_contributions_of_that_image(training):
     expect(why).to_be_visible()
     window.settle()
     why.click()
-    expect(page.get_by_role("heading", name="Contributions", exact=True)).to_be_visible()
+    expect(page.get_by_role("heading", name="Why this class?", exact=True)).to_be_visible()
     window.settle()
     page.get_by_role("link", name="Back to Train & compare").click()
     expect(page.get_by_role("heading", name="Download and share")).to_be_visible()  # nothing has to be trained again

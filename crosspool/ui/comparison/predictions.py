@@ -141,7 +141,7 @@ def _draw_bird() -> None:
     state = visit_state(ComparisonState)
     data, species = new_bird(state.drawn_birds)
     state.drawn_birds += 1
-    add_image(data, f"New bird {state.drawn_birds}: {species}")
+    add_image(data, f"Generated bird {state.drawn_birds}: {species}")
 
 
 def _classify(comparison: Comparison, image: SourceImage, on_progress: OnProgress) -> Answers:
@@ -186,7 +186,9 @@ def _ask_why(method: str, answer: str) -> None:
 
 
 def ask_why_of_sample(comparison: Comparison, index: int, method: str, answer: str) -> None:
-    """Take a labelled image, classifier and question along to the page Contributions."""
-    sample = comparison.dataset.samples[index]
-    add_image(sample.read(), sample.name)
+    """Take a labelled image, classifier and question along to the page "Why this class?"."""
+    dataset = comparison.dataset
+    sample, label = dataset.samples[index], dataset.classes[dataset.targets[index]]
+    is_generated = comparison.labelled.spec is not None
+    add_image(sample.read(), f"Generated bird: {label}" if is_generated else sample.name)
     _ask_why(method, answer)

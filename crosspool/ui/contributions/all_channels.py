@@ -16,8 +16,8 @@ from crosspool.ui.widgets.text import file_stem
 
 LIST_LENGTHS = (4, 8, 16, 32)  # channels listed for the class, and as many against it
 SCALE_NOTE = (
-    "evidence at a position, one scale for all the small maps on the right; those on the left are the weighting maps, "
-    "each from 0 to its own peak"
+    "evidence at a position, one scale for all small maps in red and blue; those beside them are the weights, each map "
+    "from 0 to its own peak"
 )
 ABLATIONS: dict[wording.Ablation, tuple[str, str]] = {
     "most": ("Strongest for", "The channels with the largest contributions."),
@@ -88,8 +88,8 @@ def _leaving_out_section(view: ContributionState) -> None:
     st.markdown("**Without the unticked channels**")
     if unticked:
         before, after = view.explained.scores, view.explained.explanation.without_channels(unticked)
-        frozen = float(channels[unticked].sum())
-        st.markdown(wording.change_sentence(before, after, view.classes, view.question, frozen, len(unticked)))
+        classes, frozen = list(view.titles.values()), float(channels[unticked].sum())
+        st.markdown(wording.change_sentence(before, after, classes, view.titled_question, frozen, len(unticked)))
         scores_chart(view, after, "scores-after")
         st.caption("Pale: with all channels. Solid: without the unticked ones.")
         st.button("Tick all again", on_click=choices.tick_all, icon=":material/check_box:")

@@ -1,4 +1,4 @@
-"""The side bar of Contributions: the classifier that is explained, of the network, a comparison or a file."""
+"""The side bar of "Why this class?": the classifier that is explained, of the network, a comparison or a file."""
 
 from dataclasses import dataclass
 
@@ -7,6 +7,7 @@ import streamlit as st
 from crosspool.backbones import UNTRAINED, backbone_specs
 from crosspool.classifiers import TrainedClassifier, classifier_in_memory
 from crosspool.errors import CrosspoolError, ModelError
+from crosspool.methods.wording import method_in_words
 from crosspool.text import human_bytes, printable
 from crosspool.ui.comparison.result import Comparison
 from crosspool.ui.comparison.state import ComparisonState
@@ -86,7 +87,7 @@ def _choose_name() -> str:
     comparison, file = comparison_of_visit(), visit_state(ClassifierFile)
     titles = {OWN: "the network's own classes"}
     if comparison is not None:
-        titles |= {name: f"{name} · {comparison.dataset.name}" for name in comparison.classifiers}
+        titles |= {name: f"{method_in_words(name)} · {comparison.dataset.name}" for name in comparison.classifiers}
     if file.loaded is not None:
         titles[FILE] = f"file {file.name}"
     state = visit_state(ChosenClassifier)
@@ -131,7 +132,8 @@ def _describe(classifier: ExplainedClassifier) -> None:
     model = classifier.model
     assert isinstance(model, TrainedClassifier)
     size = f"{len(model.classes):,} classes, {human_bytes(model.weights.nbytes)} of weights."
-    origin = f"{model.method.name} on {classifier.network.title}, trained on {model.settings.dataset}"
+    name = model.method.name
+    origin = f"{method_in_words(name)} ({name}) on {classifier.network.title}, trained on {model.settings.dataset}"
     st.caption(as_it_is(f"{origin}: {size}"))
 
 

@@ -11,6 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from crosspool.classifiers import TRAINED_ON
 from crosspool.drawing.rendering import PATCH_COLOUR, SIGNED_COLOUR_MAP, cell_box, colour_range_of, with_boxes
+from crosspool.methods.wording import method_in_words
 from crosspool.pooled_parts import Vector
 from crosspool.ui.contributions import wording
 from crosspool.ui.contributions.explaining import Explained, ExplainedClassifier
@@ -21,9 +22,15 @@ from crosspool.ui.visit.link import LinkState
 from crosspool.ui.visit.state import visit_state
 from crosspool.ui.widgets.bars import Bar, bars
 from crosspool.ui.widgets.cell_image import Cell, cell_image
+from crosspool.ui.widgets.glossary import term
 from crosspool.ui.widgets.text import as_it_is, signed
 
 CHANNELS_AT_A_POSITION = 10
+PROBABILITIES = f"Beside the score: its probability, by {term('softmax')} over all classes."
+NO_PROBABILITIES = (
+    "There are no probabilities: a support vector machine learns which side of a boundary an image is on, each class "
+    "by itself, and not how likely that is."
+)
 
 
 def columns_that_wrap(key: str, count: int) -> Sequence[DeltaGenerator]:
@@ -85,13 +92,19 @@ def answer_headline(view: ContributionState) -> None:
     """The answer, its balance of evidence, and exactly what was asked."""
     classifier, contributions = view.classifier, view.contributions
     grid = "positions unknown" if view.selected is None else "{}×{} positions".format(*view.selected.size)
-    st.markdown(f"## {wording.answer_sentence(view.explained.scores, view.classes, *view.question, contributions)}")
+    classes = list(view.titles.values())
+    answer = wording.answer_sentence(
+        view.explained.scores, classes, *view.titled_question, contributions, view.probabilities
+    )
+    st.markdown(f"## {answer}")
     st.markdown(wording.balance_sentence(contributions.channels, contributions.intercept))
-    names = (view.image.title, classifier.network.title, classifier.name)
+    method = (method_in_words(classifier.model.method.name),) if classifier.is_trained else ()
+    names = (view.image.title, classifier.network.title, *method, classifier.name)
     counts = f"{len(view.classes):,} classes · {len(contributions.channels):,} channels · {grid}"
     st.markdown(" · ".join([*map(as_it_is, names), counts]))
     if classifier.labels:
-        labels, answer = " and ".join(map(as_it_is, classifier.labels)), as_it_is(view.explained.explanation.predicted)
+        labels = " and ".join(as_it_is(view.titles.get(label, label)) for label in classifier.labels)
+        answer = as_it_is(view.titles[view.explained.explanation.predicted])
         st.info(
             f"Labelled **{labels}**; this classifier says **{answer}**. It was trained again without this image "
             "and its copies.",
@@ -117,7 +130,7 @@ def whole_image(view: ContributionState, baseline: ExplainedClassifier | None, e
     with next(columns):
         st.markdown("**Highest scores**")
         scores_chart(view, None, "scores")
-        st.caption("Click a class to explain it.")
+        st.caption(f"Click a class to explain it. {NO_PROBABILITIES if view.probabilities is None else PROBABILITIES}")
 
 
 def _input_image(view: ContributionState) -> None:
@@ -139,7 +152,7 @@ def _baseline_overlay(view: ContributionState, classifier: ExplainedClassifier, 
     """The evidence of a fully-connected layer: for the same classes, or for the network's own best class."""
     if classifier.is_trained:
         asked = view.question
-        st.markdown(f"**The same question to {as_it_is(classifier.name)}, a fully-connected layer**")
+        st.markdown(f"**The same question to the {as_it_is(method_in_words(classifier.model.method.name))}**")
         note = f"Class activation map for {view.wording}"
     else:
         asked = (explained.explanation.predicted, "")
@@ -160,7 +173,10 @@ def scores_chart(view: ContributionState, after: Vector | None, key: str) -> Non
     for k in wording.classes_to_show(view.explained.scores, after, asked):
         before, then = float(view.explained.scores[k]), None if after is None else float(after[k])
         text = signed(before) if then is None else f"{signed(before)} → {signed(then)}"
-        rows.append(Bar(str(k), classes[k], before, text, f"{classes[k]}: score {text}", after=then))
+        if then is None and view.probabilities is not None:
+            text += f" · {wording.probability_text(view.probabilities[k])}"
+        title = view.titles[classes[k]]
+        rows.append(Bar(str(k), title, before, text, f"{title}: score {text}", after=then))
 
     def ask_for(row: str) -> None:
         visit_state(LinkState).positive = classes[int(row)]

@@ -1,4 +1,4 @@
-"""The page Contributions: a score split by channel and position, and what makes two images similar."""
+"""The page "Why this class?": a score split by channel and position, and what makes two images similar."""
 
 import numpy as np
 import streamlit as st
@@ -24,7 +24,7 @@ LIST_LENGTH = 8  # channels that make two images similar
 def contributions_page() -> None:
     """The page."""
     start_from_link()
-    st.title("Contributions", anchor=False)
+    st.title("Why this class?", anchor=False)
     image = choose_image()
     classifier = choose_classifier(image)
     if image is None:

@@ -1,4 +1,4 @@
-"""What the page Contributions shows: the question, the selected channel and cell, and the unticked channels."""
+"""What the page "Why this class?" shows: the question, the selected channel and cell, and the unticked channels."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -7,10 +7,13 @@ from functools import cached_property
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from crosspool.contributions import Contributions
 from crosspool.drawing.rendering import Look
 from crosspool.grids import Size
+from crosspool.pooled_parts import Vector
+from crosspool.text import class_titles
 from crosspool.ui.contributions.explaining import Explained, ExplainedClassifier, Question
 from crosspool.ui.contributions.wording import cell_of_other_grid
 from crosspool.ui.maps.selection import current_look
@@ -88,6 +91,22 @@ class ContributionState:
         return self.classifier.model.classes
 
     @cached_property
+    def titles(self) -> dict[str, str]:
+        """The classes in words, by their names."""
+        return class_titles(self.classes)
+
+    @property
+    def titled_question(self) -> Question:
+        """The question in words."""
+        positive, against = (self.titles.get(name, "") for name in self.question)
+        return positive, against
+
+    @cached_property
+    def probabilities(self) -> Vector | None:
+        """The classes' probabilities, of a network's own classes: a trained machine knows none."""
+        return None if self.classifier.is_trained else softmax(self.explained.scores)
+
+    @cached_property
     def names(self) -> list[str]:
         """The names of the channels."""
         return self.contributions.names
@@ -95,7 +114,7 @@ class ContributionState:
     @property
     def wording(self) -> str:
         """The question in a few words of Markdown."""
-        positive, against = (as_it_is(name) for name in self.question)
+        positive, against = map(as_it_is, self.titled_question)
         return f"{positive} against {against}" if against else positive
 
     def weights(self, channel: int) -> NDArray[np.float64]:
@@ -128,7 +147,8 @@ def _choose_question(explained: Explained, classifier: ExplainedClassifier) -> Q
     A wrong answer is set against the image's label, until another rival, or none, is chosen.
     """
     classes, order = classifier.model.classes, np.argsort(-explained.scores, kind="stable")
-    texts = {classes[k]: f"{classes[k]} · {signed(explained.scores[k])}" for k in order}
+    titles_of = class_titles(classes)
+    texts = {classes[k]: f"{titles_of[classes[k]]} · {signed(explained.scores[k])}" for k in order}
     link, best = visit_state(LinkState), classes[order[0]]
     if link.positive not in texts or link.positive == best:
         link.positive = ""

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from crosspool.contributions import ABOUT_EXACT, TOLERANCE, Contributions
 from crosspool.grids import Size
 from crosspool.pooled_parts import Vector
-from crosspool.text import plural
+from crosspool.text import plural, share_text
 from crosspool.ui.widgets.cell_image import Cell
 from crosspool.ui.widgets.text import as_it_is, signed
 
 Ablation = Literal["most", "least", "random"]
+NONE_FITS = "None of the classes fits: all scores are negative."
 SCORED_CLASSES = 6  # with the highest scores, shown beside those in question
 
 
@@ -25,21 +26,44 @@ def score_or_lead(scores: Vector, classes: Sequence[str], positive: str, against
 
 
 def answer_sentence(
-    scores: Vector, classes: Sequence[str], positive: str, against: str, contributions: Contributions
+    scores: Vector,
+    classes: Sequence[str],
+    positive: str,
+    against: str,
+    contributions: Contributions,
+    probabilities: Vector | None = None,
 ) -> str:
-    """The answer in a sentence of Markdown: the score or the lead, and the rank."""
+    """The answer in a sentence of Markdown: the score or the lead, and the rank; with the probability if it is known.
+
+    Without probabilities the classes are those of trained machines, each of which says by a negative score that the
+    image is not of its class.
+    """
     order = np.argsort(-scores, kind="stable")
     rank = int(np.flatnonzero(order == classes.index(positive))[0]) + 1
     name, value = as_it_is(positive), signed(contributions.score)
     if against:
         ahead = "ahead of" if contributions.score >= 0 else "behind"
-        return f"**{name}** is **{signed(abs(contributions.score)).lstrip('+')}** {ahead} **{as_it_is(against)}**."
+        lead = f"**{name}** is **{signed(abs(contributions.score)).lstrip('+')}** {ahead} **{as_it_is(against)}**."
+        return f"{lead} {NONE_FITS}" if probabilities is None and scores.max() < 0 else lead
+    if probabilities is not None:
+        value += f"**, probability **{probability_text(probabilities[classes.index(positive)])}"
+    elif scores.max() < 0:
+        fits = f"{NONE_FITS} The closest is **{as_it_is(classes[order[0]])}**"
+        return f"{fits} (score **{signed(scores[order[0]])}**)" + ("" if rank == 1 else f"; **{name}**: **{value}**")
     if rank == 1:
         return f"Top class: **{name}** (score **{value}**)"
     return (
         f"**{name}**: score **{value}**, rank {rank:,} of {len(classes):,}. "
         f"Top class: {as_it_is(classes[order[0]])} (score {signed(scores[order[0]])})"
     )
+
+
+def probability_text(probability: float) -> str:
+    """71 %, and less than 0.1 % for what is smaller."""
+    if probability < 0.001:
+        return "less than 0.1 %"
+    digits = 0 if 0.1 <= probability < 0.995 else 1
+    return f"{100 * probability:.{digits}f} %"
 
 
 def balance_sentence(channels: Vector, intercept: float = 0.0) -> str:
@@ -70,7 +94,7 @@ def check_sentence(contributions: Contributions, total: str = "score") -> str:
     intercept = f"with the intercept {signed(check.intercept)} " if check.intercept else ""
     return (
         f"{mark} **Adds up:** {', '.join(sums)}; {intercept}that is the {total} "
-        f"{signed(check.score, 6)}, off by {check.error:.1g} of its size, {relation} {TOLERANCE:g}."
+        f"{signed(check.score, 6)}, off by {share_text(check.error)} of its size, {relation} {share_text(TOLERANCE)}."
     )
 
 

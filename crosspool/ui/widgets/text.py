@@ -6,6 +6,7 @@ from crosspool.text import number, printable
 
 __all__ = ["as_it_is", "cell_name", "file_stem", "number", "signed"]
 
+NEARLY_NOTHING = 1e-6
 MARKDOWN_CHARACTERS = "\\`*_{}[]()<>#+-.!|$:~&"
 
 
@@ -26,9 +27,11 @@ def cell_name(cell: tuple[int, int]) -> str:
 
 
 def signed(value: float, digits: int = 3) -> str:
-    """+9.10 and −0.0200: a number with its sign, the minus a typographic one."""
+    """+9.10 and −0.0200: a number with its sign, the minus a typographic one; ≈0 for what is nearly nothing."""
     if not value:
         return "0"
+    if abs(value) < NEARLY_NOTHING:
+        return "≈0"
     places = max(0, digits - 1 - floor(log10(abs(value))))
-    text = f"{value:+,.{places}f}" if abs(value) >= 0.001 else f"{value:+.{digits}g}"
+    text = f"{value:+,.{places}f}"
     return text.replace("-", "−")

@@ -37,7 +37,8 @@ ONE = Contributions(6.5, 0.5, (PartContributions("cl", CHANNELS, np.full(5, 0.2)
         (0.0, "0"),
         (1234.5, "+1,234"),
         (0.00012345, "+0.000123"),
-        (-1.5e-9, "−1.5e−09"),
+        (-1.5e-9, "≈0"),
+        (0.0000015, "+0.00000150"),
         (99.96, "+100.0"),
     ],
 )
@@ -56,6 +57,25 @@ def test_numbers_with_their_sign(value, text):
 def test_the_answer_names_score_rank_and_rival(question, sentence):
     positive, against = question
     assert answer_sentence(SCORES, CLASSES, positive, against, ONE) == sentence
+
+
+def test_the_answer_of_a_network_has_a_probability():
+    probabilities = np.array([0.0472, 0.9503, 0.0005])
+    sentences = [answer_sentence(SCORES, CLASSES, name, "", ONE, probabilities) for name in CLASSES]
+    assert sentences[1] == r"Top class: **\*tern\*** (score **+6.50**, probability **95 %**)"
+    assert sentences[0].startswith("**auk**: score **+6.50**, probability **4.7 %**, rank 2 of 3.")
+    assert "probability **less than 0.1 %**" in sentences[2]
+
+
+def test_scores_that_are_all_negative_mean_that_no_class_fits():
+    start = "None of the classes fits: all scores are negative. The closest is **auk** (score **−0.500**)"
+    scores = np.array([-0.5, -1.0, -2.0])
+    assert answer_sentence(scores, CLASSES, "auk", "", ONE) == start
+    assert answer_sentence(scores, CLASSES, "gull", "", ONE) == f"{start}; **gull**: **+6.50**"
+    assert answer_sentence(scores, CLASSES, "gull", "auk", ONE) == (
+        "**gull** is **6.50** ahead of **auk**. None of the classes fits: all scores are negative."
+    )
+    assert "fits" not in answer_sentence(scores, CLASSES, "auk", "", ONE, np.array([0.5, 0.3, 0.2]))
 
 
 def test_a_negative_lead_is_behind():
