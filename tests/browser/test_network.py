@@ -79,3 +79,7 @@ def test_a_place_is_marked_on_both_sides(visit):
     window.settle()
     expect_accessible(window)
     window.expect_to_fit_every_width()
+    window.page.set_viewport_size({"width": 390, "height": 844})
+    window.settle()
+    above, below = (frames.nth(index).bounding_box() for index in range(2))
+    assert below["y"] + below["height"] - above["y"] < 844  # seen together on a phone

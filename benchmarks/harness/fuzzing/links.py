@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlencode
 from benchmarks.harness.fuzzing.base import ACCEPTED, Kind, check_sentence
 from crosspool.backbones import architecture, backbone_specs
 from crosspool.samples import samples
-from crosspool.ui.visit.link import _CHOICES, LinkState, from_params, to_params
+from crosspool.ui.visit.link import _CHOICES, RIGHT, LinkState, from_params, to_params
 
 NAMES = tuple(field.name for field in fields(LinkState))
 STRANGE = (
@@ -48,6 +48,7 @@ def _value(name: str, random: Random) -> str:
 @cache
 def _sensible(name: str) -> tuple[str, ...]:
     """Values that are valid for a parameter, at least with some network."""
+    name = name.removeprefix(RIGHT)
     if name in _CHOICES:
         return _CHOICES[name]
     network, classes = architecture("efficientnet_lite0"), backbone_specs()["efficientnet_lite0"].classes()[280:290]

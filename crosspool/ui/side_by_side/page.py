@@ -5,7 +5,7 @@ import streamlit as st
 from crosspool.backbones import architecture, backbone_specs
 from crosspool.map_matching import best_matches, map_correlations
 from crosspool.ui.maps.page import maps_page
-from crosspool.ui.maps.selection import channel_input, current_look, select_channel, selected_channel
+from crosspool.ui.maps.selection import current_look, select_channel, selected_channel
 from crosspool.ui.maps.stages import network_stages
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest, image_maps
 from crosspool.ui.runtime.server import current_server
@@ -13,7 +13,7 @@ from crosspool.ui.side_by_side.panes import Pane, linked_panes
 from crosspool.ui.side_by_side.right import choose_right, match_again
 from crosspool.ui.visit.images import SourceImage
 from crosspool.ui.visit.link import LinkState
-from crosspool.ui.visit.state import choose_option, visit_state
+from crosspool.ui.visit.state import bound_value, choose_option, visit_state
 from crosspool.ui.visit.waiting import waiting
 
 STRONGEST = 10  # maps to choose from on the left
@@ -39,8 +39,8 @@ def _side_by_side(image: SourceImage, request: MapRequest, maps: ImageMaps) -> N
         other = image_maps(server, other_request, lambda: other_image.image, on_progress, seconds=seconds)
     channel = selected_channel(maps)
     with st.container(horizontal=True):
-        with st.container(width=160):
-            channel_input(maps, channel, "left-map", _select_left)
+        last, binding = len(maps.upper) - 1, bound_value("left-map", channel, _select_left)
+        st.number_input("Map on the left", 0, last, width=160, **binding)
         by = _choose_by(is_equally_deep=len(other.upper) == len(maps.upper))
     correlations = map_correlations(maps.upper[channel], other.upper)
     matches = best_matches(correlations, MATCHES)
