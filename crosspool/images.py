@@ -19,6 +19,7 @@ MIN_SIDE = 16  # pixels; in smaller images there is nothing for a network to see
 # The formats that Pillow may decode here. MPO, a phone's JPEG with several images, is part of JPEG; HEIC is opened
 # separately. Not allowed are formats that start another program (EPS) or that browsers and cameras do not write.
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP")
+ANIMATED = ("GIF", "PNG", "WEBP", "AVIF", "TIFF")  # formats of animations and of documents with pages
 _FORMATS_FOR_PEOPLE = "JPEG, PNG, WebP, AVIF, HEIC, GIF, TIFF or BMP"
 
 
@@ -62,6 +63,19 @@ def load_image(source: ImageSource, *, name: str | None = None, max_pixels: int 
         problem = f"{label} is damaged or cut short and cannot be decoded ({_reason(error)})"
         raise ImageError(f"{problem}; export it again.") from error
     return upright
+
+
+def frame_count(data: bytes) -> int:
+    """How many frames an image's file holds, or pages; 1 where they cannot be counted.
+
+    A phone's JPEG or HEIC may hold other images beside the photo: these are not counted.
+    """
+    try:
+        image = _open_any(data)
+        count: int = getattr(image, "n_frames", 1) if image.format in ANIMATED else 1
+    except Exception:  # as in load_image; its first frame may be fine
+        return 1
+    return count
 
 
 def shrunk_file(image: Image.Image, side: int, quality: int = 95) -> bytes:

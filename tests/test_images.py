@@ -23,7 +23,7 @@ from crosspool.backbones.torchvision_guard import torchvision
 from crosspool.colours import upright_rgb
 from crosspool.errors import ImageError, SettingError
 from crosspool.framing import MAX_ASPECT, Preprocessing, frame_image, to_tensor
-from crosspool.images import load_image
+from crosspool.images import frame_count, load_image
 
 RED, GREEN, BLUE, WHITE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)
 LETTERS = {"R": RED, "G": GREEN, "B": BLUE, "W": WHITE}
@@ -695,3 +695,17 @@ def test_the_samples_are_read():
         with Image.open(path) as stored:
             assert not stored.getexif()
             assert set(stored.info) <= {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("GIF", 5), ("PNG", 5), ("WEBP", 5), ("TIFF", 5), ("MPO", 1)])
+def test_frames_are_counted_but_not_the_other_images_in_a_photo(kind, expected):
+    first, *others = (Image.new("RGB", (40, 30), (50 * step, 0, 90)) for step in range(5))
+    file = io.BytesIO()
+    first.save(file, kind, save_all=True, append_images=others)
+    assert frame_count(file.getvalue()) == expected
+
+
+def test_a_still_image_and_one_that_is_cut_short_have_one_frame():
+    file = io.BytesIO()
+    Image.new("RGB", (40, 30)).save(file, "PNG")
+    assert [frame_count(data) for data in (file.getvalue(), file.getvalue()[:60], b"words")] == [1, 1, 1]

@@ -113,8 +113,10 @@ class Visit:
         self.page.keyboard.press(key)
 
     def upload(self, *files: tuple[str, bytes]) -> None:
-        """Upload files at once, each a name and its bytes."""
-        chooser = self.page.locator('input[type="file"]')
+        """Add files at once to the strip of images, or else to the page's uploader; each a name and its bytes."""
+        chooser = self.page.locator("input.added-files")
+        if not chooser.count():
+            chooser = self.page.get_by_test_id("stFileUploaderDropzoneInput")
         expect(chooser).to_be_enabled()
         payloads = [FilePayload(name=name, mimeType=guess_type(name)[0] or "", buffer=data) for name, data in files]
         chooser.set_input_files(payloads)

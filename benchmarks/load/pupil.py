@@ -51,7 +51,6 @@ class Pupil:
         self.on_page, self.image, self.title = MAPS, self.keys["cat"], self.samples["cat"].title
         self.pair, self.size, self.channel = PAIRS[0], FIRST_SIZE, -1
         self.uploaded: list[str] = []  # keys
-        self.source = "Samples"
 
     async def live(self, until: float) -> None:
         """Open the app, use it, and close it."""
@@ -128,15 +127,13 @@ class Pupil:
         return await self.tab.come_back()
 
     async def upload(self) -> float:
-        await self._show("Upload")
         file = self.person.images[len(self.uploaded)]
         self.uploaded.append(file.key)
         self.image, self.title = file.key, file.title
         return await self.tab.upload(file)
 
     async def choose_sample(self) -> float:
-        await self._show("Samples")
-        return await self.tab.tell("sample-strip", "chosen", self._other_sample())
+        return await self.tab.tell("image-strip", "chosen", self._other_sample())
 
     def _other_sample(self) -> str:
         sample = self.random.choice(list(self.samples))
@@ -144,15 +141,9 @@ class Pupil:
         return sample
 
     async def choose_own(self) -> float:
-        await self._show("Upload")
         self.image = self.random.choice(self.uploaded)
         self.title = next(file.title for file in self.person.images if file.key == self.image)
-        return await self.tab.tell("upload-strip", "chosen", self.image)
-
-    async def _show(self, source: str) -> None:
-        if self.source != source:
-            self.source = source
-            await self.tab.choose("source", source)
+        return await self.tab.tell("image-strip", "chosen", self.image)
 
     async def choose_pair(self) -> float:
         self.pair, self.channel = self.random.choice([pair for pair in PAIRS if pair != self.pair]), -1
@@ -247,10 +238,7 @@ class Pupil:
 
     def _check_strip(self) -> None:
         """Check that the thumbnails are the visitor's, all of them and in their order."""
-        strip, expected = ("sample", list(self.samples)) if self.source == "Samples" else ("upload", self.uploaded)
-        if not expected:
-            return
-        items = self.tab.page.component(f"{strip}-strip")["items"]
+        expected, items = [*self.samples, *self.uploaded], self.tab.page.component("image-strip")["items"]
         ids = [item["id"] for item in items]
         if ids != expected:
             raise WrongAnswerError(f"The thumbnails are {ids} instead of {expected}")

@@ -54,8 +54,6 @@ def visitor(browser: Browser, url: str, number: int, replicas: dict[str, AppServ
     data = encoded(Image.effect_mandelbrot((96, 96), (-2.0, -1.5, 1.0, 1.5 + number / 10), 50))  # a different one each
     visit = Visit(browser.new_context().new_page(), url)
     step("visit_began", visit.go)
-    visit.page.get_by_role("radio", name="Upload", exact=True).click()
-    visit.settle()
     step("upload_taken", lambda: visit.upload((name, data)))
     expect(visit.page.locator("strong", has_text=name)).to_be_visible()
     step("visit_began", visit.go)

@@ -30,7 +30,6 @@ async def visit(url: str, person: Person) -> list[str]:
     tab = Tab(url)
     await tab.ask_for_cookie()
     await tab.open()
-    await tab.choose("source", "Upload")
     await tab.upload(person.images[0])
     faults = list(tab.page.errors)
     tab.packed_maps()

@@ -50,7 +50,7 @@ def section():
         across(image, request, maps, selected_channel(maps), current_look(maps.signed))
 
     maps_page("Across", body)
-    st.caption(f"map {visit_state(LinkState).channel} of {visit_state(ImageState).source}")
+    st.caption(f"map {visit_state(LinkState).channel} of {'upload' if visit_state(ImageState).upload else 'sample'}")
 
 
 @pytest.fixture(autouse=True)

@@ -137,4 +137,4 @@ def test_cancelled_it_does_not_begin_again():
     assert survey.wait(LONG)
     app = checked(app.run())
     assert state_of(app, SurveyState).survey is survey
-    assert state_of(app, ImageState).source == "sample"
+    assert state_of(app, ImageState).upload == ""

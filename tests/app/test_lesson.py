@@ -168,10 +168,10 @@ def test_a_chosen_answer_is_checked_and_belongs_to_the_photo():
     assert ":material/cancel: The map's average (your answer)" in shown_text(wrong)
     right = press(press(wrong, "ask-again"), "answer-block")
     assert texts(right.success)[0].startswith("**Right.**")
-    other = component_state(right, "sample-strip", "chosen", "rocket")
+    other = component_state(right, "image-strip", "chosen", "rocket")
     assert component(other, "steps")["marks"] == [""] * 8
     assert not other.success
-    back = component_state(other, "sample-strip", "chosen", "cat")
+    back = component_state(other, "image-strip", "chosen", "cat")
     assert component(back, "steps")["marks"] == [*[""] * 6, "right", ""]
 
 

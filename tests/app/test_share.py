@@ -113,8 +113,6 @@ def test_the_link_has_all_settings():
 
 def test_a_link_does_not_hold_a_visitors_image():
     app = visit()
-    app.segmented_control(key="source").set_value("upload")
-    app = ran(app)
     data = io.BytesIO()
     Image.new("RGB", (64, 48), "teal").save(data, "PNG")
     app.file_uploader[0].set_value(("$a$ <b>.png", data.getvalue(), "image/png"))

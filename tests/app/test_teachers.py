@@ -114,6 +114,6 @@ def test_the_worksheet_has_the_numbers_of_the_photo_and_adds_up(pages):
 
 def test_another_photo_gives_another_worksheet(pages):
     app = open_page()
-    component_state(app, "sample-strip", "chosen", "rocket")
+    component_state(app, "image-strip", "chosen", "rocket")
     assert "From a photo to P: Cat" in pages[0]
     assert "From a photo to P: Rocket" in pages[2]

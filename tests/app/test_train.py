@@ -258,7 +258,7 @@ def test_why_of_a_new_image_keeps_the_image_and_takes_the_first_class_along(fini
     link = state_of(app, LinkState)
     assert (state_of(app, ChosenClassifier).classifier, link.against) == ("sum@128", "")
     assert any(f"**{best}**" in text for text in plain(app.markdown))
-    assert (state_of(app, ImageState).source, link.sample) == ("sample", chosen)
+    assert (state_of(app, ImageState).upload, link.sample) == ("", chosen)
     assert app.title[0].value == "Why this class?"
     assert [link.proto.label for link in app.get("page_link")] == ["Back to Train & compare"]
     checked(app.switch_page(PAGE).run())
@@ -273,7 +273,7 @@ def test_why_takes_the_image_and_the_method_along(finished):
     app = checked(app.run())
     link, images = state_of(app, LinkState), state_of(app, ImageState)
     sample = comparison.dataset.samples[3]
-    assert (state_of(app, ChosenClassifier).classifier, images.source) == ("sum@128", "upload")
+    assert state_of(app, ChosenClassifier).classifier == "sum@128"
     assert (link.positive, link.against) == ("red", "")
     assert {images.upload} == comparison.labelled.keys_of(sample)
     assert images.received[images.upload].title == sample.name

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.accessibility import expect_accessible, faults
+from tests.images import noise, png
 
 pytestmark = pytest.mark.browser
 
@@ -50,13 +51,14 @@ def test_without_weights_and_with_a_link_that_makes_no_sense(visit):
     expect_accessible(window)
 
 
-def test_an_empty_upload_and_a_broken_file(visit):
+def test_an_own_image_its_menu_and_a_broken_file(visit):
     window = opened(visit, "/", ".wall canvas", **SIZE)
-    window.page.get_by_role("radio", name="Upload", exact=True).click()
-    expect(window.page.get_by_text("Add an image to see its maps")).to_be_visible()
-    window.settle()
+    window.upload(("green.png", png(noise(1))), ("broken.jpg", b"only words"))
+    expect(window.page.locator(".strip .remove")).to_have_count(1)
+    window.page.get_by_role("button", name="Your images").click()
+    expect(window.page.get_by_role("button", name="Forget my images")).to_be_visible()
     expect_accessible(window, widths=(390,))
-    window.upload(("broken.jpg", b"only words"))
+    window.page.keyboard.press("Escape")
     expect(window.page.get_by_role("alert").filter(has_text="broken.jpg")).to_be_visible()
     window.settle()
     expect_accessible(window, widths=(390,))

@@ -129,10 +129,8 @@ def test_a_link_to_a_page_is_the_first_that_a_new_server_is_asked_for(context, t
 
 def test_an_uploaded_photo_has_as_many_maps_as_the_pair_has_channels(visit):
     window = visit().go(**SMALL)
-    window.page.get_by_role("radio", name="Upload", exact=True).click()
-    expect(window.page.get_by_text("Add an image to see its maps")).to_be_visible()
     window.upload(("red disc.jpg", drawn_photo("red")), ("green disc.jpg", drawn_photo("green")))
-    expect(window.page.locator(".strip .tile")).to_have_count(2)
+    expect(window.page.locator(".strip .remove")).to_have_count(2)
     expect(window.chosen_image).to_contain_text("green disc")
     window.page.locator(".strip .tile", has_text="red disc").click()
     expect(window.chosen_image).to_contain_text("red disc")
@@ -203,21 +201,6 @@ def test_nonsense_in_a_link_is_ignored_with_a_note(visit):
     expect(notes).to_contain_text("Unknown colours _x__http_//www.example.com_ in the link; showing viridis.")
     expect(notes.locator("a")).to_have_count(0)
     expect(window.page.locator(".gallery .status")).to_contain_text("of 1,000 maps")
-
-
-def test_a_broken_file_is_named_and_the_earlier_image_stays(visit):
-    window = visit().go(**SMALL)
-    window.page.get_by_role("radio", name="Upload", exact=True).click()
-    window.upload(("good.jpg", drawn_photo("red")))
-    expect(window.chosen_image).to_contain_text("good.jpg")
-    window.settle()
-    window.upload(("cut_*short*.jpg", drawn_photo("green")[:2000]), ("notes.png", b"These are only words."))
-    alerts = window.page.get_by_role("alert")
-    expect(alerts.filter(has_text="cut_*short*.jpg is damaged or cut short")).to_be_visible()
-    expect(alerts.filter(has_text="notes.png is not an image that can be read here")).to_be_visible()
-    expect(window.chosen_image).to_contain_text("good.jpg")
-    expect(window.tiles.first).to_be_visible()
-    expect(window.page.get_by_text("Traceback")).to_have_count(0)
 
 
 def test_without_weights_there_is_a_button_and_no_download(visit):

@@ -51,8 +51,9 @@ async def _links(case: IntrusionCase) -> None:
 
 @attempt("a press on the visitor's image in the stranger's strip, and in one that does not exist")
 async def _strip(case: IntrusionCase) -> None:
-    await case.stranger.tell("sample-strip", "chosen", case.key)
-    strip = case.visitor.page.widget("upload-strip", "bidi_component").id
+    await case.stranger.tell("image-strip", "chosen", case.key)
+    await case.stranger.tell("image-strip", "removed", case.key)
+    strip = case.visitor.page.widget("image-strip", "bidi_component").id
     await case.stranger.run_with(component_event(strip, "chosen", case.key))
     await case.stranger.run_with(WidgetState(id=strip, json_value=json.dumps({"chosen": case.key})))
 
@@ -74,9 +75,9 @@ async def _states(case: IntrusionCase) -> None:
     await case.stranger.run_with(*case.visitor.page.states.values())
 
 
-UPLOADERS = (  # page, which of the sources, and the uploader's label
-    ("", "source", "Upload", "Your images"),
-    ("", "source", "Camera", "Take a photo"),
+UPLOADERS = (  # page, which of its sources, and the uploader's label
+    ("", "", "", "Your images"),
+    ("", "", "camera", "Your photo"),
     ("train_and_compare", "labelled_source", "ZIP", "A ZIP"),
     ("train_and_compare", "labelled_source", "Uploads", "Images of this class"),
     ("train_and_compare", "labelled_source", "Camera", "A photo of this class"),
@@ -87,7 +88,10 @@ UPLOADERS = (  # page, which of the sources, and the uploader's label
 async def _uploaders(case: IntrusionCase) -> None:
     for path, control, source, label in UPLOADERS:
         async with case.tab(path) as tab:
-            await tab.choose(control, source)
+            if control:
+                await tab.choose(control, source)
+            elif source:
+                await tab.tell("image-strip", source, True)
             node = tab.page.widget(label, "file_uploader", "camera_input")
             state = WidgetState(id=node.id)
             for name in case.files:
@@ -183,8 +187,8 @@ async def _cookies(case: IntrusionCase) -> None:
     near = own[:-1] + ("0" if own[-1] != "0" else "1")
     async with case.left_visit():
         for cookie in (secrets.token_hex(16), near, own[:-1], own.upper(), own + "0", own[::-1], "0" * 32, "*", "%"):
-            async with case.tab(browser=cookie if cookie != own else near) as tab:
-                await tab.choose("source", "Upload")
+            async with case.tab(browser=cookie if cookie != own else near):
+                pass
         case.request("GET", "/", {"Accept": "text/html", "Cookie": f"{COOKIE}={near}"})
 
 
@@ -194,7 +198,6 @@ async def _profile(case: IntrusionCase) -> None:
         tab = Tab(case.url, case.received.append)
         await tab.ask_for_cookie()
         await tab.open_address("/", case.visitor.query)
-        await tab.choose("source", "Upload")
         await tab.close()
 
 
@@ -209,7 +212,6 @@ async def _misplaced(case: IntrusionCase) -> None:
 @attempt("the same image, uploaded under another name, and removed")
 async def _same(case: IntrusionCase) -> None:
     async with case.tab() as tab:
-        await tab.choose("source", "Upload")
         await tab.upload(("mine.jpg", case.person.images[0].data))
         name = case.person.name.encode()
         case.received[:] = [name for raw in case.received if name in raw]  # maps and thumbnail are the stranger's, too

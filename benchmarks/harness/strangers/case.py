@@ -35,7 +35,7 @@ class IntrusionCase:
 
     def secrets(self) -> dict[str, bytes]:
         """The bytes that a stranger must never receive, by what they are."""
-        (item,) = self.visitor.page.component("upload-strip")["items"]
+        (item,) = (item for item in self.visitor.page.component("image-strip")["items"] if item["own"])
         return {
             "name": self.person.name.encode(),
             "thumbnail": item["image"][-200:-80].encode(),  # after what all JPEGs have in common
@@ -101,7 +101,6 @@ async def _victim(url: str, person: Person) -> tuple[Tab, list[str]]:
     tab, (first, second) = Tab(url), person.images
     await tab.ask_for_cookie()
     await tab.open()
-    await tab.choose("source", "Upload")
     await tab.upload(first)
     await tab.go("Train & compare")
     await person.upload_labelled(tab)
@@ -141,8 +140,8 @@ async def known_cookie(case: IntrusionCase) -> str:
 
     async def gain() -> str:
         case.received.clear()
-        async with case.tab(browser=visitor.browser) as tab:
-            await tab.choose("source", "Upload")
+        async with case.tab(browser=visitor.browser):
+            pass
         return "the visit" if any(case.person.name.encode() in raw for raw in case.received) else "nothing"
 
     during = await gain()

@@ -26,7 +26,7 @@ def lesson_page() -> None:
             present_button()
             st.page_link("pages/teachers.py", label="For teachers", icon=":material/co_present:", width="content")
         with st.popover("Another photo", icon=":material/photo_library:"):
-            image = choose_image()
+            image = choose_image(menu=False)
     if image is None:
         ask_for_image()
     else:

@@ -11,7 +11,7 @@ from crosspool.ui.maps.large_images import headline_text
 from crosspool.ui.maps.page import AddressState, link_params
 from crosspool.ui.maps.presenter import presenting
 from crosspool.ui.maps.selection import MapsState
-from crosspool.ui.visit.images import ImageState, SourceImage, choose_image
+from crosspool.ui.visit.images import CHOOSE_FILES, SourceImage, choose_image
 from crosspool.ui.visit.link import LinkState, box_text, to_params
 from crosspool.ui.visit.state import VisitPart, plain, visit_state
 
@@ -93,11 +93,7 @@ def _welcome() -> None:
         with st.container(horizontal=True):
             if st.button("Guided lesson", icon=":material/menu_book:", type="primary"):
                 st.switch_page("pages/lesson.py")
-            st.button("Use my photo", icon=":material/upload:", on_click=_use_own_photo)
-
-
-def _use_own_photo() -> None:
-    visit_state(ImageState).source = "upload"
+            st.button("Use my photo", icon=":material/upload:", key=CHOOSE_FILES)
 
 
 def leave_welcome() -> None:

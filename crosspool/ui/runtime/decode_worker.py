@@ -22,7 +22,7 @@ from typing import IO, Any
 from PIL import Image, ImageOps
 
 from crosspool.errors import ImageError
-from crosspool.images import load_image, shrink_image, shrunk_file
+from crosspool.images import frame_count, load_image, shrink_image, shrunk_file
 
 MEMORY = 2**30  # bytes of address space: images of 50 million pixels fit, except a few rare kinds
 QUICK_SECONDS = 0.5  # of a core; a file that takes longer is encoded again, so that this happens only once
@@ -49,11 +49,15 @@ class StorageFormat:
 
 @dataclass(frozen=True)
 class StoredImage:
-    """An image as it is stored: its file, whether that has fewer pixels than the original, and a JPEG thumbnail."""
+    """An image as it is stored: its file, whether that has fewer pixels than the original, and a JPEG thumbnail.
+
+    `frames` is how many the original has, of which this is the first.
+    """
 
     file: bytes
     shrunk: bool
     thumbnail: bytes
+    frames: int
 
 
 def stored_image(data: bytes, name: str, form: StorageFormat) -> StoredImage:
@@ -61,6 +65,7 @@ def stored_image(data: bytes, name: str, form: StorageFormat) -> StoredImage:
     start = time.process_time()
     image = load_image(data, name=name)
     is_quick = time.process_time() - start < QUICK_SECONDS
+    frames = frame_count(data)
     is_large = max(image.size) > form.side
     image = shrink_image(image, form.side)
     thumbnail = BytesIO()
@@ -72,7 +77,7 @@ def stored_image(data: bytes, name: str, form: StorageFormat) -> StoredImage:
         else:
             file.write(shrunk_file(image, form.side, form.quality))
         data = file.getvalue()
-    return StoredImage(data, is_large, thumbnail.getvalue())
+    return StoredImage(data, is_large, thumbnail.getvalue(), frames)
 
 
 # --- messages
@@ -140,7 +145,8 @@ def main() -> None:
         except ImageError as error:
             send(answers, {"error": str(error)})
         else:
-            send(answers, {"shrunk": stored.shrunk, "file": len(stored.file)}, stored.file + stored.thumbnail)
+            header = {"shrunk": stored.shrunk, "frames": stored.frames, "file": len(stored.file)}
+            send(answers, header, stored.file + stored.thumbnail)
         signal.setitimer(signal.ITIMER_REAL, 0)
         del data
 

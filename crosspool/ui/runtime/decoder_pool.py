@@ -41,6 +41,11 @@ class _LateError(_LostError):
     """The process was ended because it took too long."""
 
 
+def too_large(name: str, nbytes: int, most: int) -> str:
+    """Why a file with more than `most` megabytes is refused."""
+    return f"{name} has {nbytes / 2**20:,.1f} MB, and this server takes at most {most}; scale it down and try again."
+
+
 class DecoderProcess:
     """A process that decodes images, one at a time. It ends with this process, or when it is closed."""
 
@@ -70,8 +75,8 @@ class DecoderProcess:
         match answer:
             case {"error": str(sentence)}:
                 raise ImageError(sentence)
-            case {"shrunk": bool(shrunk), "file": int(length)} if 0 < length < len(data):
-                return StoredImage(data[:length], shrunk, data[length:])
+            case {"shrunk": bool(shrunk), "frames": int(frames), "file": int(length)} if 0 < length < len(data):
+                return StoredImage(data[:length], shrunk, data[length:], frames)
         raise _LostError
 
     def close(self) -> None:
@@ -123,9 +128,9 @@ class DecoderPool:
 
     def store(self, data: bytes, name: str, form: StorageFormat) -> StoredImage:
         """An image in the form in which it is stored; `name` is for messages. Raises ImageError."""
-        limit, size = self._settings.upload_megabytes, f"{len(data) / 2**20:,.1f} MB"
-        if len(data) > limit * 2**20:
-            raise ImageError(f"{name} has {size}, and this server takes at most {limit}; scale it down and try again.")
+        most = self._settings.upload_megabytes
+        if len(data) > most * 2**20:
+            raise ImageError(too_large(name, len(data), most))
         try:
             with self.semaphore.turn(seconds=self._settings.wait_seconds):
                 return self._store(data, name, form)

@@ -61,17 +61,16 @@ def choose_labelled() -> LabelledSet | None:
 
 
 def _choose(state: LabelledState) -> LabelledSet | None:
-    source = choose_option("Labelled images", SOURCES, state, "labelled_source", label_visibility="collapsed")
+    with st.container(horizontal=True, key="labelled-images"):
+        source = choose_option("Labelled images", SOURCES, state, "labelled_source", label_visibility="collapsed")
+        uploads.own_images_menu(
+            "labelled",
+            "What is computed from labelled images is in a temporary folder on the server and goes with them.",
+        )
     state.labelled_source = source
     if source == "fieldguide":
-        uploads.forget_control("labelled")
         return _guide()
     collection = _zip() if source == "zip" else _own(source)
-    uploads.forget_control("labelled")
-    st.caption(
-        f"{uploads.where_images_live()} What is computed from labelled images is in a temporary folder on the server "
-        "and goes with them."
-    )
     if collection is None:
         return None
     _classes(collection)

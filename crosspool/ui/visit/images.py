@@ -1,4 +1,4 @@
-"""Where the image comes from: a sample, uploaded files, or the camera."""
+"""The strip of images to choose from: samples, and the visitor's own ones, which are added there."""
 
 import hashlib
 from collections.abc import Sequence
@@ -13,24 +13,25 @@ from crosspool.images import load_image
 from crosspool.samples import SamplePhoto, samples
 from crosspool.text import printable
 from crosspool.ui.runtime.decode_worker import StorageFormat, stored_image
+from crosspool.ui.runtime.decoder_pool import too_large
 from crosspool.ui.runtime.quota import ImageHash, NoRoomError, QuotaLease, image_hash
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit import uploads
 from crosspool.ui.visit.link import LinkState
-from crosspool.ui.visit.state import VisitPart, about_images, choose_option, current_visit, image_data, visit_state
+from crosspool.ui.visit.state import VisitPart, about_images, current_visit, image_data, plain, visit_state
 from crosspool.ui.widgets.browser import jpeg_url
 from crosspool.ui.widgets.text import as_it_is
-from crosspool.ui.widgets.thumbnails import Thumbnail, thumbnails
+from crosspool.ui.widgets.thumbnails import Adding, RefusedFile, Thumbnail, thumbnails
 
-SOURCES = {
-    "sample": ":material/photo_library: Samples",
-    "upload": ":material/upload: Upload",
-    "camera": ":material/photo_camera: Camera",
-}
 MAX_UPLOADS = 20
 MAX_ADDED = 8  # images kept that came from another page
+CHOOSE_FILES = "choose-files"  # the key of a button that does what the strip's tile does
+UPLOADER = "image-uploader"  # the key of the container whose uploader gets the files
+CAMERA_FILE = "camera.jpg"
 LONGEST_SIDE = 1600  # pixels kept of an upload, enough for the largest input
 STORAGE_FORMAT = StorageFormat(LONGEST_SIDE, largest=2**20, quality=95, exact=True, thumbnail=112)
+
+_NO_ROOM = f"at most {MAX_UPLOADS} images are kept; remove one first."
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class SourceImage:
     `key` is the SHA-256 of its bytes as they came, `file` what the library would load, `alt` a description for those
     who cannot see it, `data` the bytes that are kept: the same image or, if it is `shrunk`, a smaller one, as
     `crosspool.images.shrunk_file` makes it. `thumbnail` is a data URL, `sample` the sample's id or "", `lease` the
-    memory that it takes.
+    memory that it takes. Of an animation's `frames`, or of a document's, only the first is used.
     """
 
     key: ImageHash
@@ -51,6 +52,7 @@ class SourceImage:
     shrunk: bool
     thumbnail: str
     sample: str = ""
+    frames: int = 1
     lease: QuotaLease | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -61,40 +63,97 @@ class SourceImage:
 
 @dataclass
 class ImageState(VisitPart):
-    """Which image is chosen, of samples (LinkState has its id) or uploads (by key), and the images received so far.
+    """Which image is chosen, an own one by its key or else ("") a sample, see LinkState; and the own images so far.
 
-    `added` are the keys of those that came from another page, `upload_errors` what was wrong with the last files.
+    `added` are the keys of those that came from another page. `refused_files` says what the browser did not send, at
+    the last of its `refusals`, and `upload_errors` what was wrong with what it sent last. `camera` is whether the
+    camera is open.
     """
 
-    source: str = about_images("sample")
     upload: str = about_images("")
     received: dict[str, SourceImage] = image_data({})
     added: list[str] = about_images([])
+    refused_files: list[str] = about_images([])
+    refusals: int = plain(0)
     upload_errors: list[str] = about_images([])
+    camera: bool = plain(False)
 
 
-def choose_image() -> SourceImage | None:
-    """Show the choice of sources and return the chosen image; None while there is none yet."""
+def choose_image(*, menu: bool = True) -> SourceImage:
+    """Show the strip of images, and return the chosen one; the `menu` of own images cannot be within a popover."""
     uploads.note_visit()
-    state = visit_state(ImageState)
-    source = choose_option("Image", SOURCES, state, "source", label_visibility="collapsed")
-    if source == "sample":
-        return _strip(_sample_images(), visit_state(LinkState), "sample")
-    if source == "upload":
-        limits = f"Up to {MAX_UPLOADS} images; sides longer than {LONGEST_SIDE} pixels are shrunk on receipt."
-        uploads.image_uploader("Your images", help=limits, **uploads.receiving("files", _receive_files))
-    else:
-        st.camera_input("Take a photo", **uploads.receiving("camera", partial(_receive_files, title="camera.jpg")))
-    for sentence in state.upload_errors:
-        st.error(as_it_is(sentence), icon=":material/broken_image:")
-    image = _strip(tuple(state.received.values()), state, "upload")
-    with st.container(horizontal=True):
-        if image is not None:
-            key = image.key
-            st.button("Remove this image", f"remove-{key}", on_click=_remove, args=(key,), icon=":material/delete:")
-        uploads.forget_control("images")
-    st.caption(uploads.where_images_live())
+    state, images = visit_state(ImageState), {image.sample or image.key: image for image in available_images()}
+    selected = state.upload if state.upload in state.received else visit_state(LinkState).sample
+    items = [
+        Thumbnail(id_, image.title, image.alt, image.thumbnail, own=not image.sample) for id_, image in images.items()
+    ]
+    with st.container(horizontal=True, key="images"):
+        thumbnails(
+            items, selected=selected, choose=lambda id_: show_image(images[id_]), key="image-strip", adding=_adding()
+        )
+        if menu:
+            uploads.own_images_menu("images")
+    with st.container(key=UPLOADER):
+        most = current_server().settings.upload_megabytes
+        receiving = uploads.receiving("files", _receive_files)
+        # Of any type: the decoder looks into files, and says in a sentence what it cannot read.
+        st.file_uploader("Your images", accept_multiple_files=True, max_upload_size=most, **receiving)
+    if state.camera:
+        _camera()
+    if complaints := [*state.refused_files, *state.upload_errors]:
+        st.error("  \n".join(map(as_it_is, complaints)), icon=":material/broken_image:")
+    image = images[selected]
+    if image.frames > 1:
+        st.caption(f"{as_it_is(image.title)}: the first of {image.frames:,} frames")
     return image
+
+
+def _adding() -> Adding:
+    state = visit_state(ImageState)
+    return Adding(
+        UPLOADER,
+        CHOOSE_FILES,
+        current_server().settings.upload_megabytes * 2**20,
+        MAX_UPLOADS - _upload_count(),
+        complaints=bool(state.refused_files or state.upload_errors),
+        refusals=state.refusals,
+        refuse=_refuse,
+        photograph=partial(setattr, state, "camera", True),
+        remove=_remove,
+    )
+
+
+def _refuse(files: Sequence[RefusedFile]) -> None:
+    """Note why files were not sent, before the others arrive."""
+    state = visit_state(ImageState)
+    state.refusals += 1
+    state.refused_files, state.upload_errors = [_refusal(file) for file in files if file.reason != "many"], []
+    if many := [uploads.shortened(file.name) for file in files if file.reason == "many"]:
+        names = f"{many[0]} was" if len(many) == 1 else f"{many[0]} and {len(many) - 1} more were"
+        state.refused_files.append(f"{names} left out: {_NO_ROOM}")
+
+
+def _refusal(file: RefusedFile) -> str:
+    name, most = uploads.shortened(file.name), current_server().settings.upload_megabytes
+    if file.reason == "folder":
+        return f"{name} is a folder; add the images inside it."
+    return too_large(name, file.nbytes, most)
+
+
+def _close_camera() -> None:
+    visit_state(ImageState).camera = False
+
+
+@st.dialog("Take a photo", on_dismiss=_close_camera)
+def _camera() -> None:
+    st.camera_input("Your photo", label_visibility="collapsed", **uploads.receiving("camera", _receive_photo))
+    if not visit_state(ImageState).camera:  # the photo was taken
+        st.rerun()
+
+
+def _receive_photo(files: uploads.Received) -> None:
+    _receive_files((CAMERA_FILE, data) for _, data in files)
+    _close_camera()
 
 
 def available_images() -> tuple[SourceImage, ...]:
@@ -105,25 +164,24 @@ def available_images() -> tuple[SourceImage, ...]:
 def show_image(image: SourceImage) -> None:
     """Choose one of the available images."""
     state = visit_state(ImageState)
+    state.refused_files, state.upload_errors = [], []
     if image.sample:
-        state.source, visit_state(LinkState).sample = "sample", image.sample
+        state.upload, visit_state(LinkState).sample = "", image.sample
     else:
-        state.source, state.upload = "upload", image.key
+        state.upload = image.key
 
 
 def own_image_name() -> str:
     """The name, for the address, of the visitor's image that is chosen; "" where it is a sample, or there is none."""
     state = visit_state(ImageState)
-    return _name_in_address(state.upload) if state.source != "sample" and state.upload in state.received else ""
+    return _name_in_address(state.upload) if state.upload in state.received else ""
 
 
 def choose_named_image(name: str) -> bool:
     """Choose the visitor's image of this name, or the sample if the name is ""; whether the visit has that image."""
     state = visit_state(ImageState)
-    key = next((key for key in state.received if name and _name_in_address(key) == name), "")
-    state.source = "upload" if key else "sample"
-    state.upload = key or state.upload
-    return bool(key) or not name
+    state.upload = next((key for key in state.received if name and _name_in_address(key) == name), "")
+    return bool(state.upload) or not name
 
 
 def _name_in_address(key: str) -> str:
@@ -147,21 +205,28 @@ def _visitors_image(data: bytes, title: str) -> SourceImage:
     """An image from a visitor's file. Raises ImageError and NoRoomError."""
     key, stored = image_hash(data), current_server().decoders.store(data, title, STORAGE_FORMAT)
     lease, name = current_server().quota.lease(uploads.visitor(), [key], len(stored.file)), printable(title)
-    return SourceImage(key, name, title, name, stored.file, stored.shrunk, jpeg_url(stored.thumbnail), lease=lease)
+    url = jpeg_url(stored.thumbnail)
+    return SourceImage(key, name, title, name, stored.file, stored.shrunk, url, frames=stored.frames, lease=lease)
 
 
-def _receive_files(files: uploads.Received, title: str = "") -> None:
-    """Take files over, under this title or their own names."""
-    errors = [_receive(data, title or name) for name, data in files]
+def _receive_files(files: uploads.Received) -> None:
+    """Take files over."""
+    errors = [_receive(data, name) for name, data in files]
     visit_state(ImageState).upload_errors = [error for error in errors if error]
+
+
+def _upload_count() -> int:
+    """How many images were received, without those of other pages."""
+    state = visit_state(ImageState)
+    return len(state.received.keys() - set(state.added))
 
 
 def _receive(data: bytes, title: str) -> str:
     """Decode an image, keep it for the visit and choose it; return what is wrong with it in one sentence, or ""."""
     state, key = visit_state(ImageState), image_hash(data)
     if key not in state.received:
-        if len(state.received.keys() - set(state.added)) >= MAX_UPLOADS:
-            return f"{title} was left out: at most {MAX_UPLOADS} images are kept; remove one first."
+        if _upload_count() >= MAX_UPLOADS:
+            return f"{title} was left out: {_NO_ROOM}"
         try:
             state.received[key] = _visitors_image(data, title)
         except ImageError as error:
@@ -175,10 +240,10 @@ def _receive(data: bytes, title: str) -> str:
 def add_image(data: bytes, title: str) -> None:
     """Take over an image that another page shows, and choose it; the last few of these are kept beside the uploads.
 
-    What is wrong with it is shown where the uploads are.
+    What is wrong with it is shown below the strip.
     """
     state, key = visit_state(ImageState), image_hash(data)
-    state.source, state.upload_errors = "upload", []
+    state.refused_files, state.upload_errors = [], []
     if key not in state.received:
         added = [*state.added, key]
         for old in added[:-MAX_ADDED]:
@@ -195,17 +260,4 @@ def add_image(data: bytes, title: str) -> None:
 def _remove(key: str) -> None:
     state = visit_state(ImageState)
     state.received.pop(key, None)
-    state.upload_errors = []
-
-
-def _strip(images: Sequence[SourceImage], part: VisitPart, name: str) -> SourceImage | None:
-    """Show thumbnails and return the chosen image, whose key or sample id the field `name` of `part` holds."""
-    if not images:
-        return None
-    by_id = {image.sample or image.key: image for image in images}
-    if getattr(part, name) not in by_id:
-        setattr(part, name, next(iter(by_id)))
-    selected = getattr(part, name)
-    items = [Thumbnail(id_, image.title, image.alt, image.thumbnail) for id_, image in by_id.items()]
-    thumbnails(items, selected=selected, choose=partial(setattr, part, name), key=f"{name}-strip")
-    return by_id[selected]
+    state.refused_files, state.upload_errors = [], []

@@ -108,16 +108,18 @@ def note_visit() -> None:
         st.toast("Your images are forgotten.", icon=":material/delete_forever:")
 
 
-def forget_control(key: str) -> None:
-    """Where there are images: a button that forgets them after a confirmation. A page may have several."""
-    if not current_visit().has_images:
-        return
-    with st.popover("Forget my images", icon=":material/delete_forever:"):
-        st.markdown(
-            "This forgets at once, and for good: uploads and photos, labelled images and their classes, what was "
-            "computed and trained on them, and a classifier that you loaded. A training that is under way ends."
+def own_images_menu(key: str, more: str = "") -> None:
+    """A menu behind a lock: where images live, and a button that forgets them. A page may have several."""
+    with st.popover("Your images", icon=":material/lock:", key=f"own-{key}", width="content"):
+        st.markdown(f"{where_images_live()} {more}")
+        if not current_visit().has_images:
+            return
+        st.caption(
+            "That forgets, for good: uploads and photos, labelled images and their classes, what was computed and "
+            "trained on them, and a classifier that you loaded. A training that is under way ends."
         )
-        if st.button("Forget them now", type="primary", on_click=_forget_images, key=f"forget-{key}"):
+        icon = ":material/delete_forever:"
+        if st.button("Forget my images", f"forget-{key}", on_click=_forget_images, icon=icon):
             st.rerun()  # the whole page: a fragment would go on with forgotten images
 
 

@@ -1,33 +1,58 @@
-// Thumbnails to choose from, in a row that scrolls or wrapped into several.
-// Data: items [{id, title, alt, image (URL)}], selected, wrapped.
+// Thumbnails to choose from, in a row that scrolls, to which images can be added, or wrapped into several rows.
+// Data: items [{id, title, alt, image (URL), own}], selected, wrapped, adding (null, or as `FileTaker` gets it).
 
 import { make } from "../../gallery/elements.js";
+import { FileTaker } from "./file_taker.js";
 
 function bringIntoView(strip, tile) { // the strip scrolls, the page does not
   const [room, box] = [strip, tile].map((element) => element.getBoundingClientRect());
-  if (box.left < room.left || box.right > room.right) strip.scrollLeft += (box.left + box.right - room.left - room.right) / 2;
+  const right = strip.querySelector(".add")?.getBoundingClientRect().left ?? room.right;
+  if (box.left < room.left || box.right > right) strip.scrollLeft += (box.left + box.right - room.left - right) / 2;
 }
 
-function tileOf({ id, title, alt, image }, onChoose) {
+function tileOf({ id, title, alt, image, own }, send) {
   const parts = [make("img", { src: image, alt }), make("span", { className: "caption", textContent: title })];
   const hint = title === alt ? title : `${title}: ${alt}`;
-  const tile = make("button", { className: "tile", title: hint, onclick: () => onChoose(id) }, ...parts);
+  const tile = make("button", { className: "tile", title: hint, onclick: () => send("chosen", id) }, ...parts);
   tile.dataset.id = id;
-  return tile;
+  if (!own) return make("div", { className: "place" }, tile);
+  const onclick = () => send("removed", id);
+  tile.onkeydown = ({ key }) => key === "Delete" && onclick();
+  const name = `Remove ${title}`;
+  const remove = make("button", { className: "corner remove", title: name, ariaLabel: name, textContent: "×", onclick });
+  return make("div", { className: "place" }, tile, remove);
+}
+
+function addTile(strip, send) {
+  const choose = () => strip.taker.choose();
+  const hint = "Add images: choose files, drop them anywhere on the page, or paste them (Ctrl+V)";
+  const plus = make("span", { className: "plus", textContent: "+" });
+  const caption = make("span", { className: "caption", textContent: "Add image" });
+  const place = make("div", { className: "place add" }, make("button", { className: "tile", title: hint, onclick: choose }, plus, caption));
+  if (!navigator.mediaDevices) return place; // browsers offer the camera to secure pages only
+  const name = "Take a photo";
+  const camera = make("button", { className: "corner camera", title: name, ariaLabel: name, onclick: () => send("camera", true) });
+  place.append(camera);
+  return place;
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const strip = parentElement.querySelector(".strip");
   const ids = JSON.stringify(data.items.map(({ id, alt }) => [id, alt]));
   strip.classList.toggle("wrapped", data.wrapped);
+  if (data.adding) (strip.taker ??= new FileTaker(parentElement)).listen(data.adding, setTriggerValue);
   if (strip.dataset.ids !== ids) {
     strip.dataset.ids = ids;
-    strip.replaceChildren(...data.items.map((item) => tileOf(item, (id) => setTriggerValue("chosen", id))));
+    strip.replaceChildren(...data.items.map((item) => tileOf(item, setTriggerValue)));
+    if (data.adding) strip.append(addTile(strip, setTriggerValue));
   }
-  for (const tile of strip.children) tile.ariaPressed = tile.dataset.id === data.selected;
+  const tiles = [...strip.querySelectorAll(".tile[data-id]")];
+  for (const tile of tiles) tile.ariaPressed = tile.dataset.id === data.selected;
   const selection = JSON.stringify([data.selected, ids]);
-  if (strip.dataset.selection === selection) return; // no jump back after scrolling on to others
-  strip.dataset.selection = selection;
-  const chosen = strip.querySelector('[aria-pressed="true"]');
-  if (chosen) bringIntoView(strip, chosen);
+  if (strip.dataset.selection !== selection) { // no jump back after scrolling on to others
+    strip.dataset.selection = selection;
+    const chosen = strip.querySelector('[aria-pressed="true"]');
+    if (chosen) bringIntoView(strip, chosen);
+  }
+  return () => strip.taker?.stop();
 }

@@ -1,5 +1,6 @@
 """Names from outside, such as a file's, made safe for Markdown and file names; numbers and cells as text."""
 
+import re
 from math import floor, log10
 
 from crosspool.text import number, printable
@@ -8,11 +9,22 @@ __all__ = ["as_it_is", "cell_name", "file_stem", "number", "signed"]
 
 NEARLY_NOTHING = 1e-6
 MARKDOWN_CHARACTERS = "\\`*_{}[]()<>#+-.!|$:~&"
+_PARTS = re.compile(r"([\s|`]+)")  # between which there is no address; a code span may not hold them
+_ADDRESS = re.compile(r"@|www\.|https?:|mailto:|xmpp:", re.IGNORECASE)
 
 
 def as_it_is(text: str) -> str:
-    """Markdown that shows `text` letter for letter, on one line."""
-    return "".join(f"\\{character}" if character in MARKDOWN_CHARACTERS else character for character in printable(text))
+    """Markdown that shows `text` letter for letter, on one line.
+
+    Where GitHub's Markdown would make a link of a bare address, escaped or not, it is set as code.
+    """
+    return "".join(
+        f"`{part}`" if _ADDRESS.search(part) else "".join(map(_escaped, part)) for part in _PARTS.split(printable(text))
+    )
+
+
+def _escaped(character: str) -> str:
+    return f"\\{character}" if character in MARKDOWN_CHARACTERS else character
 
 
 def file_stem(title: str) -> str:

@@ -68,9 +68,9 @@ def test_no_two_parts_share_a_field_name_that_a_widget_may_have_as_its_key():
 
 
 def page():
-    from crosspool.ui.visit.uploads import forget_control
+    from crosspool.ui.visit.uploads import own_images_menu
 
-    forget_control("images")
+    own_images_menu("images")
 
 
 def test_a_new_field_with_images_is_forgotten():

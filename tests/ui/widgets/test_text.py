@@ -12,6 +12,8 @@ from crosspool.ui.widgets.text import as_it_is, file_stem, number
         ("*b* <i> :red[c]", r"\*b\* \<i\> \:red\[c\]"),
         ("# head\n\n- item", r"\# head\\n\\n\- item"),  # on one line: a line break would end the element around it
         ("鳥_1.jpg", r"鳥\_1\.jpg"),
+        ("birds4-cl@448.safetensors", "`birds4-cl@448.safetensors`"),  # GitHub's Markdown would write to that address
+        ("a_b www.x.org|http://y `c@d", r"a\_b `www.x.org`\|`http://y` \``c@d`"),
     ],
 )
 def test_markdown_shows_it_letter_for_letter(text, markdown):
