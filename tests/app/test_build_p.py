@@ -97,7 +97,7 @@ def test_the_first_visit():
     (verdict,) = texts(app.success)
     assert verdict.startswith("Confirmed: both sides agree ")
     assert not app.error
-    assert app.query_params == {"size": "448"}  # with which a first visit begins
+    assert app.query_params == visit().query_params  # the page adds nothing
 
 
 def test_blocks_have_the_numbers_of_their_maps_and_count_from_0():
