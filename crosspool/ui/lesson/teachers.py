@@ -43,7 +43,7 @@ def teachers_page() -> None:
         st.title("For teachers", anchor=False)
         st.page_link("pages/lesson.py", label="To the lesson", icon=":material/school:", width="content")
         with st.popover("Another photo", icon=":material/photo_library:"):
-            image = choose_image()
+            image = choose_image(menu=False)
     st.markdown(
         "What a convolutional network sees, and how Eq. 1 makes a feature of it, for classes that know what a matrix "
         "and a weighted sum are. All numbers on this page and on the worksheet are those of the photo that you choose."
