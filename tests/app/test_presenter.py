@@ -53,7 +53,7 @@ def test_the_lesson_offers_presenter_mode_and_obeys_a_remote_control():
 def test_maps_follow_each_other_by_energy():
     upper, statistics = computed()
     order = [int(k) for k in np.argsort(-statistics.energy_share, kind="stable") if not statistics.dead[k]]
-    app = present()
+    app = present(channel=str(order[0]))
     row, column = statistics.peak_row[order[0]], statistics.peak_column[order[0]]
     assert f"**Map {order[0]}** · input 128 px" in shown_text(app)
     assert f"weight **{upper[order[0]].max():.3g}** at row {row}, column {column}" in shown_text(app)

@@ -170,6 +170,7 @@ def slide_to(control, value):
 
 def test_the_look_is_drawn_at_once(window):
     before = colours_of(window)
+    window.control("Overlay").select_option("even")
     window.control("Colours").select_option("gray")
     slide_to(window.control("Opacity"), 1)
     drawn = colours_of(window)  # without having waited for anything
@@ -182,14 +183,16 @@ def test_the_look_is_drawn_at_once(window):
 
 def test_the_server_hears_of_the_look(in_app):
     in_app.control("Colours").select_option("gray")
+    in_app.control("Overlay").select_option("even")
     slide_to(in_app.control("Opacity"), 1)
-    in_app.page.wait_for_url(re.compile("colours=gray&opacity=1"))
+    in_app.page.wait_for_url(re.compile("colours=gray&overlay=even&opacity=1"))
     assert (colours_of(in_app) == colours_of(in_app)[:, :1]).all()
 
 
 def test_one_scale_for_the_layer_or_a_fixed_one(window, maps):
     upper, statistics = maps
     place, bright = 30, lambda: colours_of(window, 30).max()
+    window.control("Overlay").select_option("even")
     window.control("Colours").select_option("gray")
     slide_to(window.control("Opacity"), 1)
     window.control("Smooth").uncheck()
@@ -508,7 +511,7 @@ def large(offline, tmp_path):
     statistics = channel_statistics(torch.tensor(upper), torch.tensor(upper).flatten(1))
     fields = [(i, i + 1) for i in range(150)], [(i, i + 1) for i in range(224)]
     packed = pack_maps(upper, statistics, sample("cat").resize((224, 224)), signed=True, fields=fields)
-    look = Look("RdBu_r", opacity=1, smooth=False, scale="layer", signed=True)
+    look = Look("RdBu_r", opacity=1, smooth=False, scale="layer", signed=True, overlay="even")
     path = tmp_path / "large.html"
     path.write_bytes(html_page(packed, statistics, title="x", caption="y", made={}, look=look, selected=3))
     window = Visit(offline.new_page(), path.as_uri())

@@ -53,6 +53,9 @@ def present_maps(image: SourceImage, request: MapRequest, maps: ImageMaps) -> No
     Maps follow each other as in the gallery.
     """
     channel, order = selection.selected_channel(maps), selection.first_channels(maps, request)
+    opening = selection.opening_channel(maps)
+    if opening not in order and not visit_state(selection.MapsState).first:
+        order = [opening, *order]  # so that there is a way back to it
     before, after = neighbours(order, channel)
     position, select = selection.selected_cell(maps, channel), selection.select_channel
     with st.container(key="presented-head", horizontal=True, vertical_alignment="center"):

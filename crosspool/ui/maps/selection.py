@@ -46,10 +46,13 @@ class MapsState(VisitPart):
 
 def selected_channel(maps: ImageMaps) -> int:
     """The selected channel; until one is selected, the best match of the box on the photo, or else a telling map."""
-    link = visit_state(LinkState)
-    if 0 <= link.channel < len(maps.upper):
-        return link.channel
-    box = box_of(link.box)
+    channel = visit_state(LinkState).channel
+    return channel if 0 <= channel < len(maps.upper) else opening_channel(maps)
+
+
+def opening_channel(maps: ImageMaps) -> int:
+    """The channel that is shown until one is selected."""
+    box = box_of(visit_state(LinkState).box)
     return telling_channel(maps.upper, maps.statistics) if box is None else matches(maps, box)[0]
 
 
