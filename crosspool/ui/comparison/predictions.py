@@ -113,9 +113,6 @@ def new_images_section(comparison: Comparison) -> None:
     if comparison.labelled.spec is not None:
         st.button("Draw a new bird", icon=":material/draw:", on_click=_draw_bird)
     image = choose_image()
-    if image is None:
-        st.info("Add an image to see what the methods predict for it.", icon=":material/add_photo_alternate:")
-        return
     left, right = st.columns([1, 3], gap="medium")
     with left:
         st.image(image.image, alt=image.alt, width="stretch", caption=as_it_is(image.title))

@@ -10,7 +10,7 @@ from crosspool.ui.contributions.all_channels import channel_table_section, ranke
 from crosspool.ui.contributions.choose_classifier import choose_classifier, comparison_of_visit
 from crosspool.ui.contributions.explaining import Explained, ExplainedClassifier, baseline_classifier, explain_image
 from crosspool.ui.contributions.question import ContributionState, contribution_state, reset_for
-from crosspool.ui.maps.page import ask_for_image, start_from_link, write_link
+from crosspool.ui.maps.page import start_from_link, write_link
 from crosspool.ui.runtime.quota import ImageHash
 from crosspool.ui.visit.images import SourceImage, available_images, choose_image
 from crosspool.ui.visit.state import bound
@@ -27,9 +27,7 @@ def contributions_page() -> None:
     st.title("Why this class?", anchor=False)
     image = choose_image()
     classifier = choose_classifier(image)
-    if image is None:
-        ask_for_image()
-    elif classifier is not None:
+    if classifier is not None:
         with errors_shown():
             with waiting("Preparing the comparison …") as on_progress:
                 baseline = baseline_classifier(classifier, comparison_of_visit(), image, on_progress)

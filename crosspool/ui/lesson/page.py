@@ -5,7 +5,7 @@ import streamlit as st
 from crosspool.ui.lesson import answers, state, steps_beyond, steps_to_p
 from crosspool.ui.lesson.quantities import COARSE
 from crosspool.ui.maps.large_images import headline
-from crosspool.ui.maps.page import ask_for_image, start_from_link
+from crosspool.ui.maps.page import start_from_link
 from crosspool.ui.maps.presenter import present_button, presenting
 from crosspool.ui.visit.images import SourceImage, choose_image
 from crosspool.ui.visit.waiting import errors_shown, waiting
@@ -27,10 +27,7 @@ def lesson_page() -> None:
             st.page_link("pages/teachers.py", label="For teachers", icon=":material/co_present:", width="content")
         with st.popover("Another photo", icon=":material/photo_library:"):
             image = choose_image(menu=False)
-    if image is None:
-        ask_for_image()
-    else:
-        _current_step(image)
+    _current_step(image)
 
 
 @st.fragment

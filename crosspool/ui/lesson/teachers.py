@@ -9,7 +9,7 @@ from crosspool.ui.lesson import questions
 from crosspool.ui.lesson.quantities import COARSE, mirrored_map, relative_change
 from crosspool.ui.lesson.state import CARRIED, LessonState, lesson_state
 from crosspool.ui.lesson.worksheet import answer_key, worksheet_page
-from crosspool.ui.maps.page import ask_for_image, start_from_link
+from crosspool.ui.maps.page import start_from_link
 from crosspool.ui.maps.selection import peak_cell
 from crosspool.ui.visit.images import SourceImage, choose_image
 from crosspool.ui.visit.waiting import errors_shown, waiting
@@ -49,11 +49,8 @@ def teachers_page() -> None:
         "and a weighted sum are. All numbers on this page and on the worksheet are those of the photo that you choose."
     )
     _times()
-    if image is None:
-        ask_for_image()
-    else:
-        with errors_shown():
-            _about_the_photo(image)
+    with errors_shown():
+        _about_the_photo(image)
     _class()
 
 

@@ -27,7 +27,7 @@ class WelcomeState(VisitPart):
     address: dict[str, str] | None = plain(None)
 
 
-def opening(title: str) -> SourceImage | None:
+def opening(title: str) -> SourceImage:
     """The title, with the promise for newcomers, beside the choice of image, which is returned."""
     _begin()
     with st.container(horizontal=True, key="front"):
@@ -39,10 +39,9 @@ def opening(title: str) -> SourceImage | None:
                 _welcome()
         with st.container(key="front-images"):
             image = choose_image()
-    if image is not None:
-        _bring_box(image)
-        with cite, st.popover("Cite this view", type="tertiary"):
-            st.markdown(_citation(image))
+    _bring_box(image)
+    with cite, st.popover("Cite this view", type="tertiary"):
+        st.markdown(_citation(image))
     return image
 
 

@@ -21,12 +21,12 @@ from crosspool.ui.visit.state import VisitPart, about_images, current_visit, pla
 from crosspool.ui.visit.waiting import errors_shown, waiting
 
 PageBody = Callable[[SourceImage, MapRequest, ImageMaps], None]
-Opening = Callable[[str], SourceImage | None]
+Opening = Callable[[str], SourceImage]
 # Settings that say which maps are shown, and which of them is selected.
 OF_THE_MAPS = ("sample", "image", "backbone", "weights", "pair", "size", "framing", "signed", "border", "channel")
 
 
-def title_and_images(title: str) -> SourceImage | None:
+def title_and_images(title: str) -> SourceImage:
     """How most pages begin: the title, if there is one, over the choice of image, which is returned."""
     if title:
         st.title(title, anchor=False)
@@ -42,7 +42,7 @@ def maps_page(title: str, body: PageBody, opening: Opening = title_and_images) -
     image = opening(title)
     with st.sidebar:
         spec = controls.choose_network()
-        pair = controls.choose_pair(spec, image.thumbnail if image else "")
+        pair = controls.choose_pair(spec, image.thumbnail)
         controls.choose_size(spec)
         controls.describe_pair(pair, spec)
         controls.choose_framing()
@@ -51,16 +51,9 @@ def maps_page(title: str, body: PageBody, opening: Opening = title_and_images) -
     link = visit_state(LinkState)
     if not network_is_here(spec):
         offer_download(spec)
-    elif image is None:
-        ask_for_image()
     else:
         pooling = (link.framing, link.signed, link.border)
         _body_with_maps(body, image, MapRequest(image.key, spec.name, link.weights, pair.id, link.size, *pooling))
-
-
-def ask_for_image() -> None:
-    """Say what is missing while there is no image."""
-    st.info("Add an image to see its maps, or go back to the samples.", icon=":material/add_photo_alternate:")
 
 
 @st.fragment
