@@ -54,7 +54,7 @@ def test_back_and_forward_show_what_the_address_says(visit):
     assert params_of(window) == SMALL
     page.go_forward()
     expect_sample(window, "rocket")
-    expect(page.get_by_role("combobox", name="Network")).to_have_value(re.compile("^SqueezeNet1 1"))
+    expect(page.get_by_role("combobox", name="Network")).to_have_value(re.compile("^SqueezeNet 1.1"))
     page.evaluate("history.go(3)")
     expect(page).to_have_title("Why this class? · crosspool")
     expect_sample(window, "retina")
