@@ -32,6 +32,7 @@ def opened(visit, path, ready, **params):
         ("/build_p", ".player .frame", "What follows from Eq. 1: try it on this image"),
         ("/what_am_i_looking_at", ".js-plotly-plot", None),
         ("/train_and_compare", ".classes img", None),
+        ("/channel?channel=899", ".channel-images img", None),
         ("/lesson?step=4", ".js-plotly-plot", None),
         ("/teachers", "[data-testid=stDownloadButton]", None),
         ("/?present=1", ".frame img", None),

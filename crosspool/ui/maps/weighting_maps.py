@@ -12,7 +12,7 @@ from crosspool.ui.maps.entry_chart import show_strongest_entries
 from crosspool.ui.maps.front_door import leave_welcome, opening, question_of
 from crosspool.ui.maps.gallery import gallery
 from crosspool.ui.maps.large_images import field_of
-from crosspool.ui.maps.page import maps_page
+from crosspool.ui.maps.page import link_params, maps_page
 from crosspool.ui.maps.presenter import present_maps, presenting
 from crosspool.ui.maps.selection import MapsState, current_look, select_channel, selected_cell, selected_channel
 from crosspool.ui.maps.share import download_and_share
@@ -50,6 +50,10 @@ def _explore(image: SourceImage, request: MapRequest, maps: ImageMaps) -> None:
     position = selected_cell(maps, channel)
     gallery(maps, request, channel, position, question_of(image))
     leave_welcome()
+    st.page_link(
+        "pages/channel.py", label=f"All about map {channel}", icon=":material/search_insights:",
+        query_params=link_params() | {"channel": str(channel)},
+    )  # fmt: skip
     details, others = partial(_details, maps, request, channel, position), partial(across, image, request, maps)
     _drawer(f"Details of map {channel}", "details_open", ":material/info:", details)
     _drawer("The same maps on other images", "across_open", ":material/photo_library:", partial(others, channel, look))
