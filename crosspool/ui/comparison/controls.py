@@ -14,7 +14,6 @@ from crosspool.ui.comparison.job import Job
 from crosspool.ui.comparison.outcome import outcome_section, preliminary_results, result_tables
 from crosspool.ui.comparison.plan import Plan
 from crosspool.ui.comparison.state import ComparisonState
-from crosspool.ui.comparison.stored import stored_section
 from crosspool.ui.runtime.networks import Network
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.choose_labelled import LabelledState
@@ -200,5 +199,3 @@ def comparison_section(labelled: LabelledSet | None) -> None:
     comparison = visit_state(ComparisonState).comparison
     if comparison is not None:
         outcome_section(comparison, labelled)
-    else:
-        stored_section()

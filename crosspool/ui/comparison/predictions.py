@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from crosspool.datasets import UNKNOWN
 from crosspool.evaluation.report import most_predicted
-from crosspool.text import class_title
+from crosspool.text import class_titles
 from crosspool.ui.comparison.result import Comparison
 from crosspool.ui.comparison.state import Answers, ComparisonState
 from crosspool.ui.runtime.gate import OnProgress
@@ -83,13 +83,14 @@ def predictions_section(comparison: Comparison) -> None:
 def _card(comparison: Comparison, index: int, predictions: Mapping[str, int]) -> None:
     dataset = comparison.dataset
     sample, target = dataset.samples[index], int(dataset.targets[index])
-    label = class_title(dataset.classes[target])
+    titles = list(class_titles(dataset.classes).values())
+    label = titles[target]
     with st.container(border=True, width=300, gap="small"):
         st.image(comparison.labelled.thumbnail_of(sample), alt=f"{sample.name}, of the class {label}", width=160)
         st.markdown(f"**{as_it_is(label)}**")
         for name, answer in predictions.items():
             with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="small"):
-                st.markdown(verdict_on_answer(name, answer, target, dataset.classes), width="stretch")
+                st.markdown(verdict_on_answer(name, answer, target, titles), width="stretch")
                 positive = "" if answer == UNKNOWN else dataset.classes[answer]  # "" is the class of the highest score
                 _why_button(name, str(index), ask_why_of_sample, (comparison, index, name, positive))
 
@@ -100,7 +101,7 @@ def verdict_on_answer(name: str, answer: int, target: int, classes: Sequence[str
         return f":gray[:material/question_mark:] `{name}`: tested in no split, or a tie"
     if answer == target:
         return f":green[:material/check:] `{name}`: right"
-    return f":red[:material/close:] `{name}`: {as_it_is(class_title(classes[answer]))}"
+    return f":red[:material/close:] `{name}`: {as_it_is(classes[answer])}"
 
 
 # --- new images
@@ -158,7 +159,8 @@ def _classify(comparison: Comparison, image: SourceImage, on_progress: OnProgres
 def _top_classes(name: str, scores: NDArray[np.float64], classes: Sequence[str]) -> None:
     """A method's top classes with their scores, and the way to the evidence for the first."""
     best = (-scores).argsort(kind="stable")[:TOP_CLASSES]
-    cells = [f"{as_it_is(class_title(classes[k]))} ({signed(scores[k])})" for k in best]
+    titles = class_titles(classes)
+    cells = [f"{as_it_is(titles[classes[k]])} ({signed(scores[k])})" for k in best]
     with st.container(width=240, gap="small"):
         st.table(pd.DataFrame({as_it_is(name): cells}, index=[f"{place}." for place in range(1, len(cells) + 1)]))
         if scores.max() < 0:

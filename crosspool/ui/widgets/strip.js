@@ -27,7 +27,7 @@ function addTile(strip, send) {
   const choose = () => strip.taker.choose();
   const hint = "Add images: choose files, drop them anywhere on the page, or paste them (Ctrl+V)";
   const plus = make("span", { className: "plus", textContent: "+" });
-  const caption = make("span", { className: "caption", textContent: "Add image" });
+  const caption = make("span", { className: "caption", textContent: "Add" });
   const place = make("div", { className: "place add" }, make("button", { className: "tile", title: hint, onclick: choose }, plus, caption));
   if (!navigator.mediaDevices) return place; // browsers offer the camera to secure pages only
   const name = "Take a photo";
