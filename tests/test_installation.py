@@ -44,7 +44,7 @@ def test_missing_packages(metadata) -> None:
 def test_a_clone_that_is_not_installed_has_its_own_list(not_installed) -> None:
     library, app = ({each.name for each in requirements(extra)} for extra in ("", "app"))
     assert {"torch", "scikit-learn", "scipy", "platformdirs", "pydantic", "cachetools"} <= library
-    assert {"streamlit", "plotly", "psutil"} <= app
+    assert {"streamlit", "prometheus-client", "psutil"} <= app
     assert not library & app
 
 

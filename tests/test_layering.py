@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 # What the bare import of crosspool must leave alone.
-HEAVY = ("torch", "torchvision", "streamlit", "matplotlib", "pandas", "plotly")
+HEAVY = ("torch", "torchvision", "streamlit", "matplotlib", "pandas")
 
 
 def in_fresh_process(code: str) -> object:

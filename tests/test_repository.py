@@ -128,7 +128,7 @@ def test_one_list_of_dependencies() -> None:
 
 def test_the_library_and_the_command_line_do_not_need_the_apps_packages() -> None:
     assert not {requirement.name for requirement in requirements()} & {
-        "streamlit", "plotly", "pydantic-settings", "prometheus-client", "psutil"
+        "streamlit", "pydantic-settings", "prometheus-client", "psutil"
     }  # fmt: skip
 
 

@@ -74,7 +74,7 @@ def choose_experiment(app, key):
 def test_closed_drawers_cost_nothing():
     app = checked(visit().switch_page(PAGE).run())
     assert [texts(elements) for elements in (app.header, app.table, app.latex)] == [[], [], []]
-    assert not app.get("plotly_chart")
+    assert not [each for each in app.get("bidi_component") if each.key.startswith("chart-")]
     assert not app.success
 
 

@@ -67,8 +67,8 @@ def test_a_port_out_of_range(fails):
 
 
 def test_without_the_apps_packages(fails, monkeypatch):
-    monkeypatch.setattr("crosspool.cli.serve.missing", lambda extra: {"app": ["plotly", "streamlit"]}[extra])
+    monkeypatch.setattr("crosspool.cli.serve.missing", lambda extra: {"app": ["psutil", "streamlit"]}[extra])
     assert fails("serve") == (
-        "crosspool: The app needs packages that are not installed (plotly, streamlit): "
+        "crosspool: The app needs packages that are not installed (psutil, streamlit): "
         "python -m pip install 'crosspool[app]'"
     )

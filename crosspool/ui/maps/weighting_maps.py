@@ -112,10 +112,10 @@ def _span(name: str, start: int, stop: int) -> str:
 def _entries(maps: ImageMaps, channel: int, position: Cell) -> None:
     """The strongest entries of the block or of the patch, as a chart."""
     views = {"block": f"block P_{channel}", "patch": "patch x_i here"}
-    about = "P_k is the sum over all positions of weight times patch; drag to zoom, double-click to reset."
+    about = "P_k is the sum over all positions of weight times patch."
     view = choose_option("Strongest entries of", views, visit_state(MapsState), "entries", help=about)
     vector = maps.pooled[channel] if view == "block" else maps.patch(*position)
-    show_strongest_entries(vector, maps.pair, views[view], f"chart-{view}")
+    show_strongest_entries(vector, maps.pair, views[view], view)
 
 
 def _channel_table(request: MapRequest, maps: ImageMaps) -> None:

@@ -1,19 +1,18 @@
 """The chart of the strongest entries."""
 
 import numpy as np
-import pytest
 
 from crosspool.ui.maps import entry_chart
 from tests.ui.equation.test_building import SMALL
 
 
-@pytest.mark.parametrize(
-    ("title", "on_axis"), [("patch x_i", "patch x<sub>i</sub>"), ("block P_7", "block P<sub>7</sub>")]
-)
-def test_the_axis_title_has_a_subscript_and_the_alternative_text_no_markup(monkeypatch, title, on_axis) -> None:
+def test_the_strongest_entries_come_first_with_their_sign(monkeypatch) -> None:
     charts = []
-    monkeypatch.setattr(entry_chart, "show_chart", lambda figure, key, alt: charts.append((figure, alt)))
-    entry_chart.show_strongest_entries(np.array([3.0, -5.0]), SMALL.pair, title, key="chart")
-    ((figure, alt),) = charts
-    assert figure.layout.yaxis.title.text == on_axis
-    assert alt == f"Bar chart of the strongest of 2 entries of {title}"
+    monkeypatch.setattr(entry_chart, "bar_chart", lambda values, labels, **how: charts.append((values, labels, how)))
+    entry_chart.show_strongest_entries(np.array([3.0, -5.0, 0.5]), SMALL.pair, "block P_7", key="block")
+    ((values, labels, how),) = charts
+    assert values.tolist() == [-5.0, 3.0, 0.5]
+    names = [entry_chart.entry_name(index, SMALL.pair) for index in (1, 0, 2)]
+    assert labels == [f"lower channel {name}: {value}" for name, value in zip(names, ("−5", "3", "0.5"), strict=True)]
+    assert how["ticks"] == {0: names[0]}
+    assert how["alt"] == "Bar chart of the strongest of 3 entries of block P_7"

@@ -6,8 +6,6 @@ import tomllib
 import pytest
 
 from crosspool.gallery.assets import asset
-from crosspool.ui.equation import charts
-from crosspool.ui.maps.entry_chart import BAR_COLOUR
 from tests.conftest import ROOT
 
 THEME = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())["theme"]
@@ -57,8 +55,9 @@ def test_charts_stand_out(scheme):
     background = rgb(THEME[scheme]["backgroundColor"])
     player = asset("ui/equation/player.css")
     bars = re.findall(r"\.(?:product|patch) \.columns i {\s*background: (#\w+)", player)[::-1]
-    own = (BAR_COLOUR, *bars)
-    assert bars[0] == charts.PRODUCT_COLOUR
+    chart = re.findall(r"\.(?:bars|marked) { fill: (#\w+)", asset("ui/widgets/chart.css"))
+    own = (chart[0], *bars)
+    assert bars[0] == chart[1]
     assert THEME["chartCategoricalColors"][: len(own)] == list(own)
     for colour in THEME["chartCategoricalColors"]:
         assert contrast(rgb(colour), background) >= GRAPHICS
