@@ -30,7 +30,7 @@ def build(visit):
         window.go(**SMALL)  # maps of 7 x 7
         window.page.get_by_role("link", name=PAGE).click()
         expect(window.page.get_by_role("heading", name=PAGE, exact=True)).to_be_visible()
-        expect(window.page.locator(".place")).to_have_text(PLACE)
+        expect(window.page.locator(".walk .place")).to_have_text(PLACE)
         window.page.set_viewport_size({"width": width, "height": HEIGHTS[width]})
         window.settle()
         return window
@@ -40,7 +40,7 @@ def build(visit):
 
 def place(window):
     """The step, the row and the column."""
-    (numbers,) = PLACE.findall(window.page.locator(".place").inner_text())
+    (numbers,) = PLACE.findall(window.page.locator(".walk .place").inner_text())
     return tuple(map(int, numbers))
 
 
@@ -134,7 +134,7 @@ def test_the_browser_plays_by_itself_at_any_speed_pauses_and_starts_again(build)
     button = page.locator(".player .play")
     page.get_by_role("combobox", name="Order").select_option("rows")
     page.get_by_role("button", name="Back to start").click()
-    expect(page.locator(".place")).to_have_text("Position 1 of 49: row 0, column 0")
+    expect(page.locator(".walk .place")).to_have_text("Position 1 of 49: row 0, column 0")
     window.settle()
     page.get_by_role("combobox", name="Speed").select_option("8")
     window.sent.clear()
