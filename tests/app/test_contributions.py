@@ -385,9 +385,15 @@ def file(trained, tmp_path_factory):
     return path.read_bytes()
 
 
+def classifier_uploader(app):
+    return next(uploader for uploader in app.file_uploader if "safetensors" in str(uploader.proto.type))
+
+
 def test_a_file_is_loaded_and_chosen(file, trained, lite0):
     app = explain_page()
-    app = checked(app.file_uploader[0].set_value([("my_*tints*.safetensors", file, "application/octet-stream")]).run())
+    app = checked(
+        classifier_uploader(app).set_value([("my_*tints*.safetensors", file, "application/octet-stream")]).run()
+    )
     assert not app.error
     assert state_of(app, ChosenClassifier).classifier == "/file"
     expected = explain(trained[CROSS, 9], lite0, sample())
@@ -412,7 +418,9 @@ def test_other_files_are_refused_by_name(data):
 
 def test_a_refused_file_leaves_the_page_as_it_was():
     app = explain_page()
-    app = checked(app.file_uploader[0].set_value([("bad.safetensors", b"x" * 99, "application/octet-stream")]).run())
+    app = checked(
+        classifier_uploader(app).set_value([("bad.safetensors", b"x" * 99, "application/octet-stream")]).run()
+    )
     (sentence,) = sentences(app)
     assert sentence.startswith("bad.safetensors is not a classifier")
     assert state_of(app, ChosenClassifier).classifier == ""
@@ -426,7 +434,7 @@ def test_a_file_for_another_network_says_so(trained, tmp_path):
     )
     app = explain_page()
     data = (tmp_path / "file").read_bytes()
-    app = checked(app.file_uploader[0].set_value([("other.safetensors", data, "application/octet-stream")]).run())
+    app = checked(classifier_uploader(app).set_value([("other.safetensors", data, "application/octet-stream")]).run())
     (sentence,) = texts(app.info)
     assert "This classifier was trained on" in sentence
 

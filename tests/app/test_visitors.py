@@ -135,7 +135,7 @@ def test_a_typed_class_is_shown_literally():
         app = checked(app.text_input[0].set_value(name).run())
         app = checked(app.file_uploader[0].set_value([("1.png", png(noise(len(name))), "image/png")]).run())
     assert list(state_of(app, LabelledState).own_collection.classes) == list(HOSTILE[:2])
-    assert interpreted(app, HOSTILE) == []
+    assert interpreted(app, [*HOSTILE, *map(class_title, HOSTILE)]) == []
     app = checked(app.text_input[0].set_value(HOSTILE[-1]).run())
     assert "A class's name may have 60 characters, and this one has 300; shorten it." in sentences(app)
 

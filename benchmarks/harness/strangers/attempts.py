@@ -60,6 +60,7 @@ async def _strip(case: IntrusionCase) -> None:
 
 @attempt("a press on the visitor's image among other images")
 async def _across(case: IntrusionCase) -> None:
+    await case.stranger.open_drawer("The same maps on other images")
     await case.stranger.tell("across", "pressed", [case.key, 0])
 
 

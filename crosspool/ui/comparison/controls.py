@@ -164,7 +164,7 @@ def _take_over_result() -> None:
     if job.work.comparison is not None:
         state.take_over(job.work.comparison)
         visit_state(LabelledState).folded = True
-        return
+        st.rerun()  # what the page draws before this depends on it
     if job.error:
         st.error(as_it_is(job.error), icon=":material/error:")
         st.caption("Your images and choices are unchanged, and what was computed is kept.")
