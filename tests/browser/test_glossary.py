@@ -12,6 +12,8 @@ SMALL = {"backbone": "squeezenet1_1", "weights": "untrained", "pair": "features.
 
 def test_a_word_explains_itself_by_pointer_keyboard_and_touch(visit):
     window = visit(390, 844).go(**SMALL)
+    window.open("Download and share")
+    window.settle()
     page, address = window.page, window.page.url
     word, bubble = page.locator('a[href="#term-P"]').first, page.get_by_role("tooltip")
     word.hover()
@@ -26,7 +28,7 @@ def test_a_word_explains_itself_by_pointer_keyboard_and_touch(visit):
     expect(bubble).to_be_hidden()
     word.dispatch_event("click")  # as a tap ends
     expect(bubble).to_be_visible()
-    page.get_by_role("heading", name="Download and share").click()
+    page.get_by_role("heading", name="Weighting maps").click()
     expect(bubble).to_be_hidden()
     page.wait_for_timeout(300)
     assert page.url == address
