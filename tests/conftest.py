@@ -58,6 +58,7 @@ def visit(context, app_url):
     """Opens windows; every one must have been quiet and have stayed at home."""
     from benchmarks.harness.visits import Visit
 
+    context.clear_cookies()  # or the first window would go on with the last test's visit
     visits = []
 
     def new(width=1440, height=900):
