@@ -47,7 +47,7 @@ def test_another_class_and_unticked_channels(ask, expected):
     window = ask()
     answer_sentence = window.page.get_by_role("heading", level=2).first
     best = expected.predicted
-    expect(answer_sentence).to_contain_text(f"Top class: {best} (score {signed(expected.scores.max())})")
+    expect(answer_sentence).to_contain_text(f"Top class: {best} (score {signed(expected.scores.max())}, probability ")
     row(window, "lynx").get_by_role("button").click()
     score = expected.contributions("lynx").score
     expect(answer_sentence).to_contain_text(f"lynx: score {signed(score)}")
