@@ -36,14 +36,14 @@ def test_what_a_channel_looks_for_is_drawn_on_request(server, monkeypatch):
     app = opened(**SMALL)
     assert not app.get("image")
     app = checked(app.button(key="look-for").click().run())
-    job = state_of(app, LooksForState).job
+    job = state_of(app, LooksForState).optimisation
     assert job is not None
     assert job.wait(LONG)
     app = checked(app.run())
     assert len(app.get("image")) == 1
     state = state_of(app, LooksForState)
     app = checked(app.button(key="channel-after").click().run())  # for another channel there is none, and nothing runs
-    assert (state.job, len(app.get("image"))) == (None, 0)
+    assert (state.optimisation, len(app.get("image"))) == (None, 0)
 
 
 def test_a_shipped_image_is_there_at_once(server):

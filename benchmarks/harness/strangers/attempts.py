@@ -216,7 +216,7 @@ async def _same(case: IntrusionCase) -> None:
         await tab.upload(("mine.jpg", case.person.images[0].data))
         name = case.person.name.encode()
         case.received[:] = [name for raw in case.received if name in raw]  # maps and thumbnail are the stranger's, too
-        await tab.press("Remove this")
+        await tab.tell("image-strip", "removed", case.key)
 
 
 async def try_everything(case: IntrusionCase) -> dict[str, str]:

@@ -105,6 +105,7 @@ async def _victim(url: str, person: Person) -> tuple[Tab, list[str]]:
     await tab.go("Train & compare")
     await person.upload_labelled(tab)
     await tab.go("Maps")
+    await tab.open_drawer("Download and share")
     addresses = await tab.file_urls([second.title, person.zipped.title])
     for urls, file in zip(addresses, (second, person.zipped), strict=True):
         await tab.put(urls.upload_url, *file)

@@ -24,8 +24,8 @@ ABOUT = (
 class LooksForState(VisitPart):
     """The image that is being optimised, and for which channel."""
 
-    job: ChannelImageJob | None = plain(None)
-    job_request: ChannelRequest | None = plain(None)
+    optimisation: ChannelImageJob | None = plain(None)
+    optimised: ChannelRequest | None = plain(None)
 
 
 def looks_for(maps_request: MapRequest, channel: int) -> None:
@@ -33,8 +33,8 @@ def looks_for(maps_request: MapRequest, channel: int) -> None:
     st.header("What it looks for", anchor=False)
     request = ChannelRequest(maps_request.backbone, maps_request.weights, maps_request.pair, channel)
     state = visit_state(LooksForState)
-    if state.job_request != request:
-        state.job = state.job_request = None  # nobody else may want it: then it ends
+    if state.optimised != request:
+        state.optimisation = state.optimised = None  # nobody else may want it: then it ends
     image = current_server().channel_images.get(request)
     sprite = included_sprite(request.backbone, request.pair, request.weights)
     if image is None and sprite is not None and channel in sprite.channels:
@@ -53,14 +53,14 @@ def _show(image: Image.Image, channel: int) -> None:
 
 def _optimise(request: ChannelRequest, state: LooksForState, label: str) -> None:
     """A button that starts the optimisation, or its progress with a way out."""
-    if state.job is not None and state.job.running:
+    if state.optimisation is not None and state.optimisation.running:
         _watch()
         return
-    if state.job is not None and state.job.error:
-        st.error(as_it_is(state.job.error), icon=":material/error:")
+    if state.optimisation is not None and state.optimisation.error:
+        st.error(as_it_is(state.optimisation.error), icon=":material/error:")
 
     def start() -> None:
-        state.job, state.job_request = current_server().channel_images.start(request), request
+        state.optimisation, state.optimised = current_server().channel_images.start(request), request
 
     st.button(label, "look-for", icon=":material/blur_on:", on_click=start, help="It takes some seconds to a minute.")
 
@@ -69,11 +69,11 @@ def _optimise(request: ChannelRequest, state: LooksForState, label: str) -> None
 def _watch() -> None:
     """The progress of the optimisation, and a button that ends it."""
     state = visit_state(LooksForState)
-    if state.job is None or not state.job.running:
+    if state.optimisation is None or not state.optimisation.running:
         st.rerun()
-    st.progress(state.job.progress, text="Optimising an image for this channel …")
+    st.progress(state.optimisation.progress, text="Optimising an image for this channel …")
 
     def cancel() -> None:
-        state.job = state.job_request = None
+        state.optimisation = state.optimised = None
 
     st.button("Cancel", "stop-looking", icon=":material/stop_circle:", on_click=cancel)
