@@ -79,7 +79,9 @@ async def start_training(tab: Tab) -> None:
     """Start the quickest training that "Train & compare" offers."""
     await tab.choose("Network", TRAINED_NETWORK)
     await tab.type("Random splits", 2)
-    await tab.choose_all("Methods", [name for name in tab.options("Methods") if name.startswith("global@224")])
+    await tab.choose_all(
+        "Methods", [name for name in tab.options("Methods") if name.startswith("fully-connected layer, 224 px")]
+    )
     await tab.press("train")
 
 

@@ -20,6 +20,7 @@ NETWORKS = ("efficientnet_lite0", "squeezenet1_1")
 START = {"backbone": NETWORKS[1], "weights": "untrained", "size": "128"}
 STEPS_OF_LESSON = 8
 PATIENCE_SECONDS = 30.0
+STABLE_MILLISECONDS = 400  # for which a view must stay as it is: a slider tells the server of a step after a while
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,10 @@ def _value(locator: Locator, name: str) -> str:
     return str(locator.evaluate_all("(elements, name) => elements[0]?.getAttribute(name) ?? ''", name))
 
 
+def _text(locator: Locator) -> str:
+    return str(locator.evaluate_all("elements => elements[0]?.innerText ?? ''"))
+
+
 def view_of(page: Page) -> View:
     """What a page shows now."""
     address = urlsplit(page.url)
@@ -57,7 +62,9 @@ def view_of(page: Page) -> View:
         address.query,
         page.title(),
         _value(page.locator('.strip [aria-pressed="true"]'), "data-id"),
-        _value(page.locator('.wall .tile[aria-selected="true"]'), "data-channel"),
+        # A selected tile that is not in sight has no element: then the large map says which it is.
+        _value(page.locator('.wall .tile[aria-selected="true"]'), "data-channel")
+        or _text(page.locator(".lens .title b")).removeprefix("Map "),
         _value(page.locator('.steps [aria-current="step"]'), "href"),
         controls,
     )
@@ -78,6 +85,12 @@ def contradiction(view: View) -> str:
     title = backbone_specs()[settings.backbone].title
     if view.path in WITH_NETWORK and title not in view.controls:
         return f"the address says {title}, the side bar {view.controls[:90]}"
+    size = settings.size or backbone_specs()[settings.backbone].preprocessing.size
+    if (
+        view.path in WITH_NETWORK
+        and f"{size} px" not in view.controls.partition("Input size")[2].split(" px")[0] + " px"
+    ):
+        return f"the address says {size} px, the side bar {view.controls[:300]}"
     return ""
 
 
@@ -129,10 +142,13 @@ class Walk:
 
     def _choose_sample(self) -> None:
         sample = self.random.choice([each.id for each in samples()])
-        self._press(self.page.locator(f'.strip [data-id="{sample}"]'))
+        tile = self.page.locator(f'.strip [data-id="{sample}"]')
+        self._record(tile.click, lambda view: view.sample == sample)
 
     def _choose_tile(self) -> None:
-        self._press(self.visit.tile_at(self.random.randrange(4)))
+        tile = self.visit.tile_at(self.random.randrange(4))
+        channel = tile.get_attribute("data-channel")
+        self._record(tile.click, lambda view: f"channel={channel}" in view.query)
 
     def _choose_network(self) -> None:
         title = backbone_specs()[self.random.choice(NETWORKS)].title
@@ -151,15 +167,14 @@ class Walk:
         self._record(lambda: slider.press(key))
 
     def _choose_step(self) -> None:
-        self._press(self.page.locator(".steps ol a").nth(self.random.randrange(STEPS_OF_LESSON)))
+        step = self.random.randrange(STEPS_OF_LESSON)
+        link = self.page.locator(".steps ol a").nth(step)
+        self._record(link.click, lambda view: f"step={step + 1}" in view.query)
 
     def _go_to_page(self) -> None:
         path = self.random.choice([path for path in PAGES if path != self.here.path])
         link = self.page.locator(f'a[href$="{path}"]:visible').first
         self._record(link.click, lambda view: view.path == path)
-
-    def _press(self, target: Locator) -> None:
-        self._record(target.click)
 
     def _record(self, act: Callable[[], None], arrived: Callable[[View], bool] = lambda view: True) -> None:
         """Take a step that may change the address: if it does, it is one new entry of the history."""
@@ -203,9 +218,11 @@ class Walk:
         visit = self.visit if page is None or page is self.page else Visit(page, self.visit.url)
         deadline = monotonic() + PATIENCE_SECONDS
         while True:
+            visit.page.mouse.move(0, 0)  # the large map shows the tile that is pointed at
             visit.settle()
             view = view_of(visit.page)
-            wrong = problem(view)
+            visit.page.wait_for_timeout(STABLE_MILLISECONDS)
+            wrong = problem(view) or ("" if view == view_of(visit.page) else "the page is still changing")
             if not wrong:
                 return view
             if monotonic() > deadline:

@@ -131,15 +131,19 @@ def was_history_used() -> bool:
 
 
 def link_params() -> dict[str, str]:
-    """The URL parameters of the current view. Images of the visitor are only named, for this visit."""
+    """The URL parameters of the current view. Images of the visitor are only named, for this visit.
+
+    There is at least one, as the bare address is for newcomers, who are shown another view than that of all defaults.
+    """
     link = replace(visit_state(LinkState), image=own_image_name())
-    if link.size == backbone_specs()[link.backbone].preprocessing.size:
+    own_size = backbone_specs()[link.backbone].preprocessing.size
+    if link.size == own_size:
         link.size = 0
     if link.pair == architecture(link.backbone).default_pair.id:
         link.pair = ""
     if visit_state(ChosenClassifier).classifier:  # whose classes only this visit knows
         link.positive = link.against = ""
-    return to_params(link)
+    return to_params(link) or {"size": str(own_size)}
 
 
 def write_link() -> None:
