@@ -1,6 +1,5 @@
 """The sprites' route: what comes with crosspool, to be kept for long, and nothing else of the machine."""
 
-import asyncio
 import io
 import re
 
@@ -12,11 +11,12 @@ from starlette.requests import Request
 from crosspool.sprites import included_sprite
 from crosspool.ui.runtime.sprite_address import sprite_for_browser
 from crosspool.ui.serving.sprites import answer_sprite
+from tests.loops import run
 
 
 def answer(backbone, pair, row):
     names = {"digest": "0", "backbone": backbone, "pair": pair, "row": row}
-    return asyncio.run(answer_sprite(Request({"type": "http", "method": "GET", "headers": [], "path_params": names})))
+    return run(answer_sprite(Request({"type": "http", "method": "GET", "headers": [], "path_params": names})))
 
 
 def test_a_row_has_the_tiles_of_the_sprite():
