@@ -24,13 +24,15 @@ from crosspool.errors import (
 
 if TYPE_CHECKING:
     from crosspool.backbones import Backbone, architecture, backbone_specs, load_backbone
+    from crosspool.backbones.activations import PairActivations
     from crosspool.channel_meaning import ChannelClasses, channel_classes
     from crosspool.classifiers import load_classifier, own_classifier
     from crosspool.contributions import explain
     from crosspool.datasets import open_dataset
     from crosspool.features import compute_record
+    from crosspool.gallery.notebook import show
     from crosspool.images import load_image
-    from crosspool.layer_pairs import LayerPair, PairActivations
+    from crosspool.layer_pairs import LayerPair
     from crosspool.methods import parse_method
     from crosspool.pooling import cross_layer_pool, local_features, pool_projected
     from crosspool.statistics import channel_statistics
@@ -39,13 +41,15 @@ __version__ = "0.1.0"
 
 _LAZY = {  # names that are imported when they are first used, by their module
     "backbones": ("Backbone", "architecture", "backbone_specs", "load_backbone"),
+    "backbones.activations": ("PairActivations",),
     "channel_meaning": ("ChannelClasses", "channel_classes"),
     "classifiers": ("load_classifier", "own_classifier"),
     "contributions": ("explain",),
     "datasets": ("open_dataset",),
     "features": ("compute_record",),
+    "gallery.notebook": ("show",),
     "images": ("load_image",),
-    "layer_pairs": ("LayerPair", "PairActivations"),
+    "layer_pairs": ("LayerPair",),
     "methods": ("parse_method",),
     "pooling": ("cross_layer_pool", "local_features", "pool_projected"),
     "statistics": ("channel_statistics",),
@@ -78,6 +82,7 @@ __all__ = [
     "own_classifier",
     "parse_method",
     "pool_projected",
+    "show",
 ]
 
 

@@ -8,8 +8,7 @@ weighting map, so the kernel, stride, padding and dilation of u are all that poo
 from dataclasses import dataclass
 from typing import TypedDict
 
-from PIL import Image
-from torch import Tensor, fx, nn
+from torch import fx, nn
 
 from crosspool.grids import Size
 from crosspool.tracing import Layout, after_activation
@@ -94,29 +93,6 @@ class LayerPair:
     def ceiling(self) -> float | None:
         """The largest weight that the activation lets through, 6 for ReLU6; None if there is no such limit."""
         return 6.0 if self.activation == "ReLU6" else None
-
-
-@dataclass(frozen=True)
-class PairActivations:
-    """The maps of B images for one layer pair.
-
-    Attributes:
-        pair: The layer pair.
-        lower: X, (B, D_t, H_t, W_t).
-        upper: A, (B, D_{t+1}, H, W): the weights, rectified unless signed ones were asked for.
-        framed: The images that the network saw, of size x size pixels.
-
-    Example:
-        >>> import crosspool
-        >>> maps = crosspool.load_backbone().activations(crosspool.load_image("assets/samples/cat.jpg"), size=128)
-        >>> maps.pair.id, maps.upper.shape, maps.framed[0].size
-        ('conv_head', torch.Size([1, 1280, 4, 4]), (128, 128))
-    """
-
-    pair: LayerPair
-    lower: Tensor
-    upper: Tensor
-    framed: tuple[Image.Image, ...]
 
 
 @dataclass(frozen=True)

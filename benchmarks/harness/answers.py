@@ -12,11 +12,11 @@ from PIL import Image, ImageOps
 from benchmarks.harness.mapsets import unpack
 from benchmarks.harness.people import UploadFile
 from crosspool.backbones import DEFAULT, load_backbone
+from crosspool.backbones.activations import PairActivations
 from crosspool.classifiers import own_classifier
 from crosspool.contributions import explain
 from crosspool.gallery.mapset import SPARSITY_TOP, pack_maps, receptive_fields
 from crosspool.images import load_image
-from crosspool.layer_pairs import PairActivations
 from crosspool.pooling import cross_layer_pool
 from crosspool.samples import samples
 from crosspool.statistics import ChannelStatistics, channel_statistics

@@ -12,10 +12,11 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from crosspool.backbones.activations import PairActivations
 from crosspool.backbones.structure import Architecture, BackboneSpec, architecture_of, without_memory
 from crosspool.errors import BackboneError, LayerPairError, SettingError
 from crosspool.framing import Framing, frame_image, to_tensor
-from crosspool.layer_pairs import LayerPair, NotOffered, PairActivations
+from crosspool.layer_pairs import LayerPair, NotOffered
 from crosspool.receptive_field import Box, receptive_field
 from crosspool.tracing import fold_batch_norm, forbid_in_place, run_graph
 
@@ -149,7 +150,8 @@ class Backbone:
             signed: Keep negative weights instead of rectifying the upper map, max(0, a).
 
         Returns:
-            PairActivations: `lower` (B, D_t, H_t, W_t) and `upper` (B, D_{t+1}, H, W), and the framed images.
+            PairActivations: `lower` (B, D_t, H_t, W_t) and `upper` (B, D_{t+1}, H, W), the framed images, and what made
+                them.
 
         Raises:
             LayerPairError: The network has no such pair, or no room for this size.
@@ -169,7 +171,7 @@ class Backbone:
         framed = self._framed(images, size, framing)
         lower, upper = self.outputs(framed, (pair.lower, pair.upper))
         weights = upper.clamp_min(0) if pair.can_be_negative and not signed else upper
-        return PairActivations(pair, lower, weights, framed)
+        return PairActivations(pair, lower, weights, framed, self, framing, signed)
 
     def predict(
         self, images: Images, top: int = 5, *, size: int | None = None, framing: Framing = "crop"

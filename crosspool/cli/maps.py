@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from crosspool.backbones import Backbone
-    from crosspool.layer_pairs import PairActivations
+    from crosspool.backbones.activations import PairActivations
     from crosspool.provenance import Provenance
     from crosspool.statistics import ChannelStatistics, Criterion
 

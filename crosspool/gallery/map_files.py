@@ -52,6 +52,11 @@ class ChosenMaps:
         """The caption, with the number of the map if only one is chosen."""
         return f"Map {self.channels[0]} of {self.caption}" if len(self.channels) == 1 else self.caption
 
+    @property
+    def page_title(self) -> str:
+        """The title of a page with all maps."""
+        return f"{len(self.upper):,} weighting maps of {self.image['name']}"
+
     def settings(self) -> dict[str, Any]:
         """Everything that decides what the files hold, as JSON."""
         return {**self.provenance.settings(), "image": self.image, "look": asdict(self.look)}
@@ -103,7 +108,7 @@ class ChosenMaps:
         return gallery_page(
             packed,
             self.statistics,
-            title=f"{len(self.upper):,} weighting maps of {self.image['name']}",
+            title=self.page_title,
             caption=self.caption,
             made=self.settings(),
             look=self.look,

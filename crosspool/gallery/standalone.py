@@ -64,8 +64,8 @@ def gallery_page(
 
 
 def _policy(script: str, style: str) -> str:
-    """What the browser may do with the page: run this script, apply this style, show images that it holds."""
-    sources = f"script-src {_source(script)}; style-src {_source(style)}; img-src blob:"
+    """What the browser may do with the page: run this script and apply this style."""
+    sources = f"script-src {_source(script)}; style-src {_source(style)}"
     return f"default-src 'none'; {sources}; base-uri 'none'; form-action 'none'"
 
 

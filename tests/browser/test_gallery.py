@@ -77,7 +77,7 @@ def window(offline, html_file):
     yield window
     window.page.close()
     window.expect_no_complaints()
-    assert {url.partition(":")[0] for url in window.requests} <= {"file", "blob"}
+    assert {url.partition(":")[0] for url in window.requests} == {"file"}
 
 
 @pytest.fixture

@@ -64,7 +64,7 @@ def test_a_saved_page_shows_an_odd_name_and_requests_nothing(works, browser, tmp
     page.goto((tmp_path / "gallery.html").as_uri())
     expect(page.locator(".wall .tile").first).to_be_visible()
     assert ODD.replace("\u2028", r"\u2028") in page.locator("h1").text_content()
-    assert (complaints, set(requests)) == ([], {"file", "blob"})
+    assert (complaints, set(requests)) == ([], {"file"})
     refused = page.evaluate(
         """() => new Promise((tell) => {
             document.addEventListener("securitypolicyviolation", (event) => tell(event.effectiveDirective));
