@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -95,11 +95,16 @@ def included_sprite(backbone: str, pair: str, weights: str = PRETRAINED) -> Spri
     Returns:
         Sprite: Its tiles and how they were made, or None.
     """
-    path = INCLUDED / f"{backbone}-{pair}.webp"
-    if weights != PRETRAINED or not path.is_file():
+    sprite = _included_sprites().get(f"{backbone}-{pair}")
+    if sprite is None or weights != PRETRAINED:
         return None
-    sprite = read_sprite(path)
     return sprite if sprite.made["weights_checksum"] == spec_of(backbone).weights.checksum else None
+
+
+@cache
+def _included_sprites() -> dict[str, Sprite]:
+    """The sprites that come with crosspool by network and pair, so that none is read or decoded twice."""
+    return {path.stem: read_sprite(path) for path in INCLUDED.glob("*.webp")}
 
 
 def description(backbone: str, weights_checksum: str | None, pair: LayerPair, recipe: Recipe) -> dict[str, Any]:

@@ -199,6 +199,7 @@ def test_the_included_sprite_has_a_tile_for_each_channel_of_the_default_pair():
     assert sprite.channels == tuple(range(1280))
     assert sprite.image.size == (sprite.columns * sprite.tile, 32 * sprite.tile)
     assert sprite.path.stat().st_size < 6e6
+    assert default_sprite().image is sprite.image  # decoded once, not whenever a page shows a tile
 
 
 def test_the_included_tile_excites_its_own_channel_more_than_other_tiles_do():

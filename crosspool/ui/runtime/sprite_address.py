@@ -9,7 +9,7 @@ import streamlit as st
 
 from crosspool.sprites import included_sprite
 
-SPRITE_ROUTE = "/sprites/{digest}/{backbone}/{pair}/{row:int}.webp"
+SPRITE_ROUTE = "/sprites/{digest}/{backbone}/{pair}/{row}.webp"
 DIGITS = 12
 
 

@@ -3,7 +3,6 @@
 import io
 from functools import lru_cache
 
-from PIL import Image
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -25,12 +24,15 @@ async def answer_sprite(request: Request) -> Response:
 
 
 @lru_cache(KEPT_ROWS)
-def _row(backbone: str, pair: str, row: int) -> bytes | None:
+def _row(backbone: str, pair: str, name: str) -> bytes | None:
+    """A row of tiles as a file; `name` is the text in the address, which may be anything."""
     sprite = included_sprite(backbone, pair)
-    if sprite is None or row * sprite.columns >= len(sprite.channels):
+    if sprite is None:
         return None
-    with Image.open(sprite.path) as image:
-        tiles = image.convert("RGB").crop((0, row * sprite.tile, image.width, (row + 1) * sprite.tile))
+    tops = {str(row): top for row, top in enumerate(range(0, sprite.image.height, sprite.tile))}
+    if name not in tops:
+        return None
+    tiles = sprite.image.crop((0, tops[name], sprite.image.width, tops[name] + sprite.tile))
     file = io.BytesIO()
     tiles.save(file, "WEBP", quality=QUALITY)
     return file.getvalue()

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 from starlette.requests import Request
+from starlette.routing import Match, Route
 
 from crosspool.sprites import included_sprite
-from crosspool.ui.runtime.sprite_address import sprite_for_browser
+from crosspool.ui.runtime.sprite_address import SPRITE_ROUTE, sprite_for_browser
 from crosspool.ui.serving.sprites import answer_sprite
 from tests.loops import run
 
@@ -20,7 +21,7 @@ def answer(backbone, pair, row):
 
 
 def test_a_row_has_the_tiles_of_the_sprite():
-    response = answer("efficientnet_lite0", "conv_head", 22)
+    response = answer("efficientnet_lite0", "conv_head", "22")
     assert (response.status_code, response.headers["content-type"]) == (200, "image/webp")
     assert "immutable" in response.headers["cache-control"]
     sprite = included_sprite("efficientnet_lite0", "conv_head")
@@ -40,7 +41,18 @@ def test_the_gallery_gets_the_address_of_the_rows_and_none_for_other_weights():
 
 @pytest.mark.parametrize(
     ("backbone", "pair", "row"),
-    [("efficientnet_lite0", "conv_head", 32), ("alexnet", "features.10", 0), ("..", "..", 0)],
+    [
+        ("efficientnet_lite0", "conv_head", "32"),
+        ("efficientnet_lite0", "conv_head", "-1"),
+        ("efficientnet_lite0", "conv_head", "9" * 5000),
+        ("alexnet", "features.10", "0"),
+        ("..", "..", "0"),
+        ("x" * 300, "conv_head", "0"),
+        ("\0", "conv_head", "0"),
+    ],
 )
 def test_nothing_else_is_served(backbone, pair, row):
-    assert answer(backbone, pair, row).status_code == 404
+    address = f"/sprites/0/{backbone}/{pair}/{row}.webp"
+    match, found = Route(SPRITE_ROUTE, answer_sprite).matches({"type": "http", "method": "GET", "path": address})
+    assert match == Match.FULL
+    assert answer(backbone, pair, found["path_params"]["row"]).status_code == 404
