@@ -72,8 +72,11 @@ class Server:
         self.channel_images = channel_images.ChannelImages(self.cache, self.compute, self.networks)
         visitor_bytes, all_bytes = settings.visitor_megabytes * MB, settings.visitors_megabytes * MB
         self.visits = visits.VisitRegister(settings.kept_seconds)
-        self.quota = quota.ImageQuota(visitor_bytes, all_bytes, self.cache.forget_images, self.visits.make_room)
-        self.classifier_memory = quota.MemoryBudget(settings.trained_megabytes * MB, self.visits.make_room)
+        room = self.visits.make_room_for_images
+        self.quota = quota.ImageQuota(visitor_bytes, all_bytes, self.cache.forget_images, room)
+        self.classifier_memory = quota.MemoryBudget(
+            settings.trained_megabytes * MB, self.visits.make_room_for_classifiers
+        )
         self.run_name = secrets.token_hex(4)  # tells the runs of the server apart
         self.operator_key = OperatorKey(settings.operator_key, self.log)
         self._closed = threading.Event()

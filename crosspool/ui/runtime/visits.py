@@ -30,6 +30,10 @@ class Visit(Protocol):
     def has_images(self) -> bool:
         """Whether it holds images, or anything that was trained on them."""
 
+    @property
+    def has_classifiers(self) -> bool:
+        """Whether it holds classifiers that were trained."""
+
     def forget_images(self) -> None:
         """Drop all of that."""
 
@@ -75,19 +79,23 @@ class VisitRegister:
         with self._lock:
             self._sessions[session_id] = _Session(browser, visit, time.monotonic())
 
-    def take_up(self, browser: str) -> Visit | None:
-        """The visit that a browser left last, one with images first. It is no longer that of its session."""
+    def take_up(self, session_id: str, browser: str) -> Visit | None:
+        """The visit that a browser left last, one with images first: from now on that of this session, not of its own.
+
+        None where there is none.
+        """
         with self._lock:
             left = self._left(browser) if browser else []
             if not left:
                 return None
-            session_id = max(
+            left_id = max(
                 left, key=lambda name: (self._sessions[name].visit.has_images, self._sessions[name].last_seen)
             )
-            session = self._sessions.pop(session_id)
+            visit = self._sessions.pop(left_id).visit
+            self._sessions[session_id] = _Session(browser, visit, time.monotonic())
         if self._loop is not None:  # its page may still try to connect again
-            self._loop.call_soon_threadsafe(get_instance().close_session, session_id)
-        return session.visit
+            self._loop.call_soon_threadsafe(get_instance().close_session, left_id)
+        return visit
 
     def is_used_elsewhere(self, browser: str, visit: Visit) -> bool:
         """Whether another tab of a browser, which is connected, holds images."""
@@ -104,10 +112,17 @@ class VisitRegister:
         for visit in visits:
             visit.forget_images()
 
-    def make_room(self) -> bool:
+    def make_room_for_images(self) -> bool:
         """Forget the visit with images that was left first; whether there was one."""
+        return self._make_room(lambda visit: visit.has_images)
+
+    def make_room_for_classifiers(self) -> bool:
+        """Forget the visit with classifiers that was left first; whether there was one."""
+        return self._make_room(lambda visit: visit.has_classifiers)
+
+    def _make_room(self, holds: Callable[[Visit], bool]) -> bool:
         with self._lock:
-            left = [name for name in self._left() if self._sessions[name].visit.has_images]
+            left = [name for name in self._left() if holds(self._sessions[name].visit)]
             if not left:
                 return False
             visit = self._sessions.pop(min(left, key=lambda name: self._sessions[name].last_seen)).visit

@@ -43,7 +43,7 @@ def resume_visit() -> None:
     """The first call of every run: where a session begins, take up what its browser has left."""
     visits, session, browser = current_server().visits, session_id(), current_browser()
     if NAME not in st.session_state:
-        visit = cast("VisitState | None", visits.take_up(browser)) or VisitState()
+        visit = cast("VisitState | None", visits.take_up(session, browser)) or VisitState()
         st.session_state[NAME] = visit
         if not visit.has_images and not visits.is_used_elsewhere(browser, visit):
             visit.loss = _loss(_cookie(HOLDINGS_COOKIE))
@@ -56,7 +56,7 @@ def _loss(holdings: str) -> str:
     if match is None:
         return ""
     server, images = current_server(), int(match[2])
-    things = [f"your {plural(images, 'image')}"] if images else []
+    things = ["your image" if images == 1 else f"your {images:,} images"] if images else []
     things += ["the trained classifiers"] if match[3] == "1" else []
     is_single = images == 1 and len(things) == 1
     lost = f"{' and '.join(things)} {'is' if is_single else 'are'} gone."
@@ -64,7 +64,7 @@ def _loss(holdings: str) -> str:
         return f"The server was restarted: {lost}"
     minutes = max(round(server.settings.kept_seconds / 60), 1)
     kept = "It is kept" if is_single else "They are kept"
-    return f"{lost[0].upper()}{lost[1:]} {kept} for {plural(minutes, 'minute')} after a page was closed."
+    return f"{lost[0].upper()}{lost[1:]} {kept} for {plural(minutes, 'minute')} after a page is closed."
 
 
 def show_loss() -> None:

@@ -5,17 +5,17 @@ from typing import Any
 
 import pytest
 
-from crosspool.ui.runtime.quota import ImageHash, ImageOwner, ImageQuota, NoRoomError
+from crosspool.ui.runtime.quota import ImageHash, ImageOwner, ImageQuota, MemoryBudget, NoRoomError
 from crosspool.ui.runtime.visits import VisitRegister, browser_of, new_token
 
 
 class Visit:
-    def __init__(self, *, has_images=True):
-        self.has_images = has_images
+    def __init__(self, *, has_images=True, has_classifiers=False):
+        self.has_images, self.has_classifiers = has_images, has_classifiers
         self.images: list[object] = []
 
     def forget_images(self):
-        self.has_images = False
+        self.has_images = self.has_classifiers = False
         self.images.clear()
 
 
@@ -47,6 +47,11 @@ def register(runtime, clock):
     return VisitRegister(600, runtime.is_active_session)
 
 
+def take_up(register, runtime, session, browser):
+    runtime.connected.add(session)
+    return register.take_up(session, browser)
+
+
 def leave(register, runtime, *sessions):
     """Close these pages, and let the register notice at once."""
     register.end_visits(runtime, 120)
@@ -61,18 +66,18 @@ def come(register, runtime, session, browser, visit):
 def test_a_browser_takes_up_what_it_left_and_only_once(register, runtime):
     mine = Visit()
     come(register, runtime, "1", "a", mine)
-    assert register.take_up("a") is None  # another tab, while the first is connected
+    assert register.take_up("new", "a") is None  # another tab, while the first is connected
     leave(register, runtime, "1")
-    assert register.take_up("b") is None
-    assert register.take_up("") is None
-    assert register.take_up("a") is mine
-    assert register.take_up("a") is None
+    assert take_up(register, runtime, "2", "b") is None
+    assert take_up(register, runtime, "3", "") is None
+    assert take_up(register, runtime, "4", "a") is mine
+    assert take_up(register, runtime, "5", "a") is None
 
 
 def test_a_browser_without_a_name_leaves_nothing_to_anyone(register, runtime, clock):
     come(register, runtime, "1", "", Visit())
     leave(register, runtime, "1")
-    assert register.take_up("") is None
+    assert register.take_up("new", "") is None
     clock[0] = 121
     register.end_visits(runtime, 120)
     assert register._sessions == {}
@@ -85,7 +90,7 @@ def test_the_visit_that_was_left_last_is_taken_up_and_one_with_images_first(regi
     for session in ("early", "late", "empty"):
         clock[0] += 10
         leave(register, runtime, session)
-    assert [register.take_up("a") for _ in range(4)] == [late, early, empty, None]
+    assert [take_up(register, runtime, session, "a") for session in "5678"] == [late, early, empty, None]
 
 
 def test_a_visit_ends_some_time_after_its_page_was_closed(register, runtime, clock):
@@ -104,7 +109,7 @@ def test_a_visit_ends_some_time_after_its_page_was_closed(register, runtime, clo
     clock[0] = 1601
     register.end_visits(runtime, 120)
     assert runtime.closed == ["closed"]
-    assert register.take_up("a") is None
+    assert register.take_up("new", "a") is None
     assert list(register._sessions) == ["here"]
 
 
@@ -116,7 +121,7 @@ def test_forgetting_forgets_what_the_browser_has_left_and_nothing_else(register,
     register.forget("a")
     register.forget("")
     assert (left.has_images, others.has_images, here.has_images) == (False, True, True)
-    assert register.take_up("a") is None
+    assert register.take_up("new", "a") is None
 
 
 def test_whether_another_tab_still_holds_images(register, runtime):
@@ -130,7 +135,7 @@ def test_whether_another_tab_still_holds_images(register, runtime):
 
 
 def test_where_memory_is_short_the_visit_that_was_left_first_is_forgotten(register, runtime, clock):
-    quota = ImageQuota(80, 100, lambda images: None, register.make_room)
+    quota = ImageQuota(80, 100, lambda images: None, register.make_room_for_images)
     visits = [Visit() for _ in range(3)]
     for number, visit in enumerate(visits):
         visit.images.append(quota.lease(ImageOwner(), [ImageHash(str(number))], 30))
@@ -148,6 +153,27 @@ def test_where_memory_is_short_the_visit_that_was_left_first_is_forgotten(regist
     assert [visit.has_images for visit in visits] == [False, False, True]
     assert quota.nbytes == 70
     del lease
+
+
+def test_where_memory_for_classifiers_is_short_only_visits_with_some_are_forgotten(register, runtime, clock):
+    budget = MemoryBudget(100, register.make_room_for_classifiers)
+    photos, trained = Visit(), Visit(has_classifiers=True)
+    for session, visit in (("photos", photos), ("trained", trained)):
+        come(register, runtime, session, "a", visit)
+    trained.images.append(budget.reserve(80))
+    leave(register, runtime, "photos", "trained")
+    assert budget.reserve(50) is not None
+    assert (photos.has_images, trained.has_images) == (True, False)
+
+
+def test_a_visit_is_that_of_the_session_that_took_it_up_at_once(register, runtime):
+    """So that a second tab that opens in this moment does not take its images for lost."""
+    mine, empty = Visit(), Visit(has_images=False)
+    come(register, runtime, "1", "a", mine)
+    leave(register, runtime, "1")
+    assert take_up(register, runtime, "2", "a") is mine
+    assert take_up(register, runtime, "3", "a") is None
+    assert register.is_used_elsewhere("a", empty)
 
 
 def test_only_the_servers_own_cookies_name_a_browser():

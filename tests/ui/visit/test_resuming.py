@@ -16,13 +16,13 @@ from crosspool.ui.visit.state import VisitPart, VisitState, image_data
         ("", ""),
         ("nonsense", ""),
         ("12345678.3.0", "The server was restarted: your 3 images are gone."),
-        ("12345678.1.0", "The server was restarted: your 1 image is gone."),
+        ("12345678.1.0", "The server was restarted: your image is gone."),
         ("12345678.2.1", "The server was restarted: your 2 images and the trained classifiers are gone."),
         ("12345678.0.1", "The server was restarted: the trained classifiers are gone."),
-        ("RUN.1.0", "Your 1 image is gone. It is kept for 2 minutes after a page was closed."),
+        ("RUN.1.0", "Your image is gone. It is kept for 2 minutes after a page is closed."),
         (
             "RUN.1.1",
-            "Your 1 image and the trained classifiers are gone. They are kept for 2 minutes after a page was closed.",
+            "Your image and the trained classifiers are gone. They are kept for 2 minutes after a page is closed.",
         ),
     ],
 )
