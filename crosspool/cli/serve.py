@@ -31,6 +31,9 @@ def serve_command(
         if not settings.is_file():
             raise SettingError(f"There is no settings file {settings}.")
         os.environ[SETTINGS_VARIABLE] = str(settings.resolve())
+    from crosspool.ui.runtime.settings import read_settings  # needs the packages that were just looked for
+
+    read_settings(os.environ, Path.cwd())  # before Streamlit prints its address
     options = [f"--server.address={host}"] if host else []
     if port is not None:
         _expect_free(host, port)

@@ -15,9 +15,10 @@ from crosspool.drawing.rendering import Look
 from crosspool.drawing.slides import NOTE, slide
 from crosspool.drawing.style import figure_bytes
 from crosspool.gallery.mapset import pack_maps, receptive_fields
+from crosspool.gallery.pointing import MapOrder, PhotoBox
 from crosspool.gallery.standalone import gallery_page
 from crosspool.provenance import Provenance
-from crosspool.statistics import ChannelStatistics, Criterion
+from crosspool.statistics import ChannelStatistics
 from crosspool.text import csv_text
 
 
@@ -26,8 +27,8 @@ class ChosenMaps:
     """The maps of an image, which of them are chosen, and how they are drawn.
 
     `image` describes the file: its "name", its "sha256" and what was done to it. `lower` is (D_t, H_t, W_t), `upper`
-    (D_{t+1}, H, W), `pooled` (D_{t+1}, D_t*m*n). `pins` and `sort` are for a page with all maps: which ones are pinned,
-    and by what they are sorted.
+    (D_{t+1}, H, W), `pooled` (D_{t+1}, D_t*m*n). `pins`, `sort` and `box` are for a page with all maps: which ones are
+    pinned, by what they are sorted, and the box on the photo, (left, top, right, bottom) in parts of its side.
     """
 
     image: dict[str, Any]
@@ -40,7 +41,8 @@ class ChosenMaps:
     channels: Sequence[int]
     look: Look
     pins: Sequence[int] = ()
-    sort: Criterion = "energy_share"
+    sort: MapOrder = "energy_share"
+    box: PhotoBox | None = None
     meaning: ChannelClasses | None = None
 
     @property
@@ -115,5 +117,6 @@ class ChosenMaps:
             selected=self.channels[0],
             pins=self.pins,
             sort=self.sort,
+            box=self.box,
             meaning=self.meaning,
         )

@@ -1,10 +1,15 @@
 """How well each map picks out a box on the photo: what `pointing.js` sorts by, for the server."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
 from crosspool.gallery.mapset import SIGNED_TOP, SIGNED_ZERO
+from crosspool.statistics import Criterion
+
+PhotoBox = tuple[float, float, float, float]  # left, top, right, bottom, in parts of the sides of what the network saw
+MapOrder = Criterion | Literal["box"]  # "box": the match with a box on the photo
 
 
 def match_box(steps: np.ndarray, peak: np.ndarray, box: Sequence[float], *, signed: bool) -> np.ndarray:

@@ -15,7 +15,8 @@ from crosspool.gallery import MAX_PINS
 from crosspool.gallery.assets import asset, script
 from crosspool.gallery.mapset import gallery_limits
 from crosspool.gallery.meaning import packed_classes
-from crosspool.statistics import ChannelStatistics, Criterion
+from crosspool.gallery.pointing import MapOrder, PhotoBox
+from crosspool.statistics import ChannelStatistics
 from crosspool.text import number, printable
 
 TILE = 104  # pixels per side
@@ -32,11 +33,13 @@ def gallery_page(
     look: Look,
     selected: int,
     pins: Sequence[int] = (),
-    sort: Criterion = "energy_share",
+    sort: MapOrder = "energy_share",
+    box: PhotoBox | None = None,
     meaning: ChannelClasses | None = None,
 ) -> bytes:
     """A page with the maps that `pack_maps` packed; `made` says how they were computed, `meaning` what channels mean.
 
+    `box` is drawn on the photo, [left, top, right, bottom] in parts of its side.
     The texts may contain any characters. A Content-Security-Policy admits only the page's own script and style.
     """
     code, style = script("gallery/standalone.js"), asset("gallery/standalone.css") + asset("gallery/gallery.css")
@@ -44,6 +47,7 @@ def gallery_page(
     settings = {
         "selected": selected,
         "pins": list(pins)[:MAX_PINS],
+        "box": box,
         "view": view | {"colours": look.colour_map, "sort": sort, "kept_maps": "alive", "tile": TILE},
         "classes": None if meaning is None else packed_classes(meaning),
         **gallery_limits(signed=look.signed),

@@ -24,7 +24,7 @@ def downloaded(page, label):
 
 
 def test_every_file_can_be_downloaded_and_opened(visit, browser, tmp_path):
-    window = visit().go(channel="5", pins="3,17", **SMALL)
+    window = visit().go(channel="5", pins="3,17", box="0.1,0.2,0.5,0.625", **SMALL)
     window.open("Download and share")
     page = window.page
     files = {label: downloaded(page, label) for label in ("PNG", "SVG", "CSV", "NPZ", "HTML page", "Statistics")}
@@ -48,6 +48,8 @@ def test_every_file_can_be_downloaded_and_opened(visit, browser, tmp_path):
     alone.goto((tmp_path / "gallery.html").as_uri())
     expect(alone.locator(".wall .tile.selected")).to_have_attribute("data-channel", "5")
     expect(alone.locator(".pins figure")).to_have_count(2)
+    expect(alone.get_by_role("button", name="Clear box")).to_be_visible()
+    expect(alone.get_by_text("maps, best match first")).to_be_visible()
     context.close()
 
 

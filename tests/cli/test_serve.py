@@ -52,6 +52,18 @@ def test_a_missing_settings_file(fails, started, tmp_path):
     assert started == []
 
 
+def test_a_wrong_setting_is_reported_before_anything_is_served(fails, started, tmp_path, monkeypatch):
+    monkeypatch.setenv("CROSSPOOL_NETWORKS", "many")
+    sentence = fails("serve")
+    assert sentence == (
+        "crosspool: CROSSPOOL_NETWORKS in the environment is 'many', but must be a whole number from 1 to 64."
+    )
+    monkeypatch.delenv("CROSSPOOL_NETWORKS")
+    (tmp_path / "class.toml").write_text("netwerks = 3\n")
+    assert "did you mean networks?" in fails("serve", "--settings", tmp_path / "class.toml")
+    assert started == []
+
+
 def test_a_port_in_use(fails, started, port_in_use):
     sentence = fails("serve", "--host", "127.0.0.1", "--port", port_in_use)
     assert sentence.startswith(f"crosspool: Cannot listen on 127.0.0.1, port {port_in_use} (Address already in use); ")

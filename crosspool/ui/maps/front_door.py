@@ -40,8 +40,9 @@ def opening(title: str) -> SourceImage:
         with st.container(key="front-images"):
             image = choose_image()
     _bring_box(image)
-    with cite, st.popover("Cite this view", type="tertiary"):
-        st.markdown(_citation(image))
+    if not presenting():
+        with cite, st.popover("Cite this view", type="tertiary"):
+            st.markdown(_citation(image))
     return image
 
 

@@ -2,18 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import streamlit as st
 
 from crosspool.drawing.rendering import SIGNED_COLOUR_MAP, Look
 from crosspool.gallery.mapset import MAX_CELLS, averaged_down, quantised_maps
-from crosspool.gallery.pointing import match_box
-from crosspool.statistics import Criterion, telling_channel
+from crosspool.gallery.pointing import MapOrder, PhotoBox, match_box
+from crosspool.statistics import telling_channel
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest
 from crosspool.ui.runtime.quota import ImageHash
-from crosspool.ui.visit.link import LinkState, PhotoBox, box_of
+from crosspool.ui.visit.link import LinkState, box_of
 from crosspool.ui.visit.state import VisitPart, about_images, bound_value, plain, visit_state
 from crosspool.ui.widgets.cell_image import Cell
 
@@ -32,7 +31,7 @@ class MapsState(VisitPart):
     """
 
     cell: Cell | None = plain(None)
-    sort: Criterion | Literal["box"] = plain("energy_share")
+    sort: MapOrder = plain("energy_share")
     kept_maps: str = plain("alive")
     tile: int = plain(104)
     first: list[int] = about_images([])

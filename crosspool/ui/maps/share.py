@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -12,14 +11,15 @@ import streamlit as st
 from crosspool.backbones import UNTRAINED, backbone_specs, choose_device
 from crosspool.drawing.rendering import Look
 from crosspool.gallery.map_files import ChosenMaps
+from crosspool.gallery.pointing import MapOrder, PhotoBox
 from crosspool.provenance import Provenance
-from crosspool.statistics import Criterion
 from crosspool.ui.maps.page import link_params
 from crosspool.ui.maps.selection import MapsState, first_channels, pinned_channels
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest, image_maps
 from crosspool.ui.runtime.meaning import channel_table, pair_meaning
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.images import LONGEST_SIDE, SourceImage
+from crosspool.ui.visit.link import LinkState, box_of
 from crosspool.ui.visit.state import choose_option, visit_state
 from crosspool.ui.widgets.glossary import term
 from crosspool.ui.widgets.text import file_stem
@@ -51,7 +51,8 @@ class _MapFiles:
     channels: Sequence[int]
     pins: Sequence[int]
     look: Look
-    sort: Criterion | Literal["box"]
+    sort: MapOrder
+    box: PhotoBox | None
 
     def maps(self) -> ImageMaps:
         server = current_server()
@@ -73,9 +74,16 @@ class _MapFiles:
         provenance = Provenance(request.backbone, weights, checksum, *settings, str(choose_device()))
         results = (maps.framed, maps.lower, maps.upper, maps.pooled, maps.statistics)
         meaning = pair_meaning(current_server(), request).classes
-        sort: Criterion = "energy_share" if self.sort == "box" else self.sort
         return ChosenMaps(
-            about_image | shrunk, provenance, *results, self.channels, self.look, self.pins, sort, meaning
+            about_image | shrunk,
+            provenance,
+            *results,
+            self.channels,
+            self.look,
+            self.pins,
+            self.sort,
+            self.box,
+            meaning,
         )
 
 
@@ -86,7 +94,8 @@ def download_and_share(image: SourceImage, request: MapRequest, maps: ImageMaps,
     names = {"this": f"Map {channel}", "pinned": f"Pinned ({len(pins)})", "first": f"First {len(first)} of the gallery"}
     offered = {group: names[group] for group, channels in groups.items() if channels}
     channels = groups[choose_option("Which maps", offered, visit_state(MapsState), "download")]
-    map_files = _MapFiles(image, request, channels, pins, look, visit_state(MapsState).sort)
+    box = box_of(visit_state(LinkState).box)
+    map_files = _MapFiles(image, request, channels, pins, look, visit_state(MapsState).sort, box)
     untrained = [UNTRAINED] if request.weights == UNTRAINED else []
     stem = "-".join([file_stem(image.title), request.backbone, *untrained, request.pair])
     chosen_stem = f"{stem}-{_numbers(channels)}"

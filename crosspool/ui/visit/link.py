@@ -9,6 +9,7 @@ from crosspool.backbones import DEFAULT, UNTRAINED, architecture, backbone_specs
 from crosspool.drawing.rendering import COLOUR_MAPS, Look, Overlay, Scale
 from crosspool.framing import MAX_SIZE, MIN_SIZE, Framing
 from crosspool.gallery import LARGEST_TOP, MAX_PINS
+from crosspool.gallery.pointing import PhotoBox
 from crosspool.pooling import Border
 from crosspool.samples import samples
 from crosspool.ui.visit.state import VisitPart, about_images, plain
@@ -16,7 +17,6 @@ from crosspool.ui.visit.state import VisitPart, about_images, plain
 PRETRAINED = "pretrained"
 RIGHT = "right_"
 MOST_NAMED = 5  # unknown settings in a note
-PhotoBox = tuple[float, float, float, float]  # left, top, right, bottom, in parts of the sides of what the network saw
 
 
 @dataclass
