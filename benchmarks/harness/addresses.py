@@ -4,11 +4,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from random import Random
 
+from benchmarks.harness.app import PAGE_PATHS
 from benchmarks.harness.fuzzing.base import check_sentence
 from benchmarks.harness.fuzzing.links import link
 from benchmarks.harness.tab import Tab
-
-PATHS = ("", "contributions", "build_p", "what_am_i_looking_at", "lesson", "train_and_compare")
 
 
 @dataclass
@@ -25,7 +24,7 @@ class OpenedAddress:
 def address(seed: int, number: int) -> tuple[str, str]:
     """A page's path, and the text after the question mark."""
     random = Random(f"{seed} address {number}")
-    return random.choice(PATHS), link(random).decode("utf-8", "replace")
+    return random.choice(PAGE_PATHS), link(random).decode("utf-8", "replace")
 
 
 async def open_address(url: str, path: str, query: str, limit: float) -> OpenedAddress:

@@ -13,8 +13,8 @@ from statistics import median
 import psutil
 import typer
 
-from benchmarks.harness.addresses import PATHS, OpenedAddress, open_addresses
-from benchmarks.harness.app import AppServer, served, wait_until
+from benchmarks.harness.addresses import OpenedAddress, open_addresses
+from benchmarks.harness.app import PAGE_PATHS, AppServer, served, wait_until
 from benchmarks.harness.command import print_markdown
 from benchmarks.harness.confined import MEGABYTE
 
@@ -45,7 +45,7 @@ async def _open_all(server: AppServer, count: int, seed: int) -> bool:
 
 def _print_results(results: list[OpenedAddress]) -> None:
     rows = []
-    for path in PATHS:
+    for path in PAGE_PATHS:
         group = [opened for opened in results if opened.path == path]
         seconds = [opened.seconds for opened in group] or [0.0]
         boxes = Counter(box[:60] for opened in group for box in opened.boxes).most_common(1)

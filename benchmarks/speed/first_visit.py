@@ -16,9 +16,10 @@ from typing import Annotated, Any
 import typer
 from playwright.sync_api import Browser, Page
 
+from benchmarks.harness import layout_shift
 from benchmarks.harness.app import ROOT, chromium, served
 from benchmarks.harness.command import machine_load, print_table
-from benchmarks.speed import shifts
+from benchmarks.speed.shifts import QUIET_MILLISECONDS
 
 SIZES = {1920: 1080, 1440: 900, 1024: 768, 390: 844}
 TILES = 24
@@ -89,21 +90,21 @@ def visit(browser: Browser, url: str, width: int) -> dict[str, float]:
     page = browser.new_page(viewport={"width": width, "height": SIZES[width]})
     page.set_default_timeout(PATIENCE_MILLISECONDS)
     page.add_init_script(PROBE)
-    page.add_init_script(shifts.PROBE)
+    page.add_init_script(layout_shift.PROBE)
     wire = Wire(page)
     page.goto(url)
     page.wait_for_function("name => name in moments", arg=MOMENTS[0])
     page.wait_for_function("name => name in moments", arg=MOMENTS[1])
     count = -1
     while count != (count := page.evaluate("shifts.length")):
-        page.wait_for_timeout(shifts.QUIET_MILLISECONDS)
+        page.wait_for_timeout(QUIET_MILLISECONDS)
         page.locator('[data-testid="stStatusWidget"]').wait_for(state="detached")
     moments = page.evaluate("moments")
     figures = {
         "MB": wire.bytes / 1e6,
         "requests": wire.requests,
         "failed": len(wire.failures),
-        "shift": shifts.cumulative(page.evaluate("shifts")),
+        "shift": layout_shift.cumulative(page.evaluate("shifts")),
         "whole tiles in sight": page.evaluate("wholeTiles()"),
         **{f"{name}, s": moments[name] / 1000 for name in MOMENTS if name in moments},
     }

@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from benchmarks.harness import layout_shift
 from benchmarks.harness.walks import Walk
 from tests.browser.test_pages import SMALL, drawn_photo
 
@@ -60,8 +61,9 @@ def test_back_and_forward_show_what_the_address_says(visit):
     expect_sample(window, "retina")
 
 
-def test_every_page_has_a_title_and_a_description_and_no_failing_request(visit):
-    window = visit()
+def test_every_page_has_a_title_and_a_description_and_no_failing_request_and_does_not_jump(visit):
+    window = visit(390, 844)
+    window.page.add_init_script(layout_shift.PROBE)
     failed = []
     window.page.on("response", lambda response: failed.append(response.url) if response.status >= 400 else None)
     for path, title in (
@@ -71,12 +73,17 @@ def test_every_page_has_a_title_and_a_description_and_no_failing_request(visit):
         ("/what_am_i_looking_at", "Build the feature"),
         ("/lesson", "Guided lesson"),
         ("/train_and_compare", "Train & compare"),
+        ("/side_by_side", "Side by side"),
+        ("/teachers", "For teachers"),
+        ("/channel?channel=899", "Map 899 of EfficientNet-Lite0"),
     ):
         window.page.goto(window.url + path)
         expect(window.page).to_have_title(f"{title} · crosspool")
         window.settle()
         description = window.page.locator('meta[name="description"]').get_attribute("content")
         assert len(description) > 40
+        moved = window.page.evaluate("shifts")
+        assert layout_shift.cumulative(moved) < layout_shift.GOOD_SHIFT, (path, moved)
     assert failed == []
 
 

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from crosspool.ui.lesson.state import TITLES
+from tests.accessibility import expect_accessible
 
 pytestmark = pytest.mark.browser
 
@@ -80,6 +81,12 @@ def test_every_step_fits_every_width(lesson):
         window.page.get_by_role("link", name=f"Step {step}").click()
         at_step(window, step)
         window.expect_to_fit_every_width()
+        if step == 4:
+            expect_accessible(window, widths=(390,))
+            window.page.get_by_role("button", name="Show the answer").click()
+            expect(window.page.get_by_role("button", name="Ask me again")).to_be_visible()
+            window.settle()
+            expect_accessible(window, widths=(1440,))
 
 
 def test_presenter_mode_shows_only_the_lesson(lesson):

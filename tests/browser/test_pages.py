@@ -74,7 +74,7 @@ def test_a_cold_visit_shows_large_images_and_tiles(visit):
     assert page.url == f"{window.url}/?size=448&box=0.15%2C0.23%2C0.45%2C0.5"
     expect(page.locator(".lens .hint")).to_contain_text("Which maps find this eye?")
     assert window.tile_at(0).get_attribute("data-channel") in window.large.inner_text()  # the best match
-    for size, least in (((1440, 900), 24), ((1920, 1080), 40)):
+    for size, least in (((1440, 900), 24), ((1920, 1080), 40), ((1024, 768), 12)):
         page.set_viewport_size({"width": size[0], "height": size[1]})
         page.wait_for_function("width => innerWidth === width", arg=size[0])
         window.settle()

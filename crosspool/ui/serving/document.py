@@ -1,4 +1,4 @@
-"""The HTML document around every page: Streamlit's own, with a title, a description and a script of ours."""
+"""The HTML document around every page: Streamlit's own, with a title, a description, a script and styles of ours."""
 
 import gzip
 import html
@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from crosspool.gallery.assets import asset
+from crosspool.installation import app_folder
 from crosspool.ui.runtime.visits import COOKIE, browser_of, new_token
 
 TITLE = "crosspool"
@@ -22,16 +23,24 @@ DESCRIPTIONS = {  # by the page's address
     "lesson": "A guided lesson: from a photo to the pooled feature of a convolutional network, step by step.",
     "train_and_compare": "Train a linear classifier on your own images, and compare ways to describe them.",
 }
+WITHOUT_SIDE_BAR = ("lesson", "teachers", "train_and_compare", "operator")
+STYLE = app_folder() / "assets" / "style.css"
 # Headers of a request that speak of Streamlit's own file, which is not the one that is sent.
 NOT_PASSED_ON = (b"if-none-match", b"if-modified-since", b"accept-encoding")
 
 
 def document(page: str, original: str) -> str:
-    """The document for a page: Streamlit's, changed."""
+    """The document for a page: Streamlit's, changed.
+
+    The styles come with it, as whatever they lay out would jump if they came later. They stand in the body, as those
+    that Streamlit adds to the head must not win.
+    """
     description = html.escape(DESCRIPTIONS.get(page, DESCRIPTION))
     script = asset("ui/serving/history.js")
     head = f'<title>{TITLE}</title>\n<meta name="description" content="{description}">\n<script>\n{script}</script>'
-    return original.replace("<title>Streamlit</title>", head, 1)
+    style = f"<style>\n{STYLE.read_text(encoding='utf-8')}</style>\n</body>"
+    changed = original.replace("<title>Streamlit</title>", head, 1).replace("</body>", style, 1)
+    return changed if page in WITHOUT_SIDE_BAR else changed.replace("<html", '<html class="with-side-bar"', 1)
 
 
 class Document:

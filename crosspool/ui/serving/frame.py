@@ -4,11 +4,11 @@ import streamlit as st
 
 from crosspool.installation import app_folder
 from crosspool.ui.runtime.server import current_server
+from crosspool.ui.serving.document import WITHOUT_SIDE_BAR
 from crosspool.ui.visit.resuming import note_holdings, resume_visit, show_loss
 from crosspool.ui.widgets.glossary import explain_terms
 
 ASSETS = app_folder() / "assets"
-WITHOUT_SIDE_BAR = ("lesson", "teachers", "train_and_compare", "operator")
 
 
 def show_page() -> None:
@@ -16,9 +16,8 @@ def show_page() -> None:
     server = current_server()
     resume_visit()
     st.set_page_config(page_title="crosspool", page_icon=str(ASSETS / "icon.png"), layout="wide")
-    st.html(ASSETS / "style.css")
     explain_terms()
-    pages = [
+    in_menu = [
         st.Page("pages/lesson.py", title="Guided lesson", icon=":material/school:"),
         st.Page("pages/weighting_maps.py", title="Maps", icon=":material/grid_view:", default=True),
         st.Page("pages/side_by_side.py", title="Side by side", icon=":material/compare:"),
@@ -26,18 +25,21 @@ def show_page() -> None:
         st.Page("pages/contributions.py", title="Why this class?", icon=":material/balance:"),
         st.Page("pages/train_and_compare.py", title="Train & compare", icon=":material/model_training:"),
     ]
-    with st.container(key="phone-pages", horizontal=True):  # a phone's menu is behind a button; see assets/style.css
-        for each in pages:
-            st.page_link(each, width="content")
-    pages.append(st.Page("pages/teachers.py", title="For teachers", visibility="hidden"))
-    pages.append(st.Page("pages/what_am_i_looking_at.py", title="Build the feature", visibility="hidden"))
-    pages.append(st.Page("pages/channel.py", title="About one map", visibility="hidden"))
+    others = [
+        st.Page("pages/teachers.py", title="For teachers", visibility="hidden"),
+        st.Page("pages/what_am_i_looking_at.py", title="Build the feature", visibility="hidden"),
+        st.Page("pages/channel.py", title="About one map", visibility="hidden"),
+    ]
     if server.operator_key:
-        pages.append(st.Page("pages/operator.py", title="Operator", visibility="hidden"))
-    page = st.navigation(pages, position="top")
+        others.append(st.Page("pages/operator.py", title="Operator", visibility="hidden"))
+    page = st.navigation([*in_menu, *others], position="top")
     st.set_page_config(page_title=f"{page.title} · crosspool")
     if page.url_path not in WITHOUT_SIDE_BAR:
         st.sidebar.container()  # takes its room at once, so that the side bar does not push the page aside later
+    # A phone's menu is behind a button. Once this is there, so is the side bar: see assets/style.css.
+    with st.container(key="phone-pages", horizontal=True):
+        for each in in_menu:
+            st.page_link(each, width="content")
     with server.log.timed("page_ran", kind=page.url_path):
         show_loss()
         page.run()

@@ -71,12 +71,17 @@ def test_scripts_are_sent_compressed_and_never_asked_for_again(served_app):
 
 
 def test_the_document_is_ours_on_every_path(served_app):
-    for path, words in (("/", "channels of a convolutional network"), ("/lesson?step=2", "guided lesson")):
+    for path, words, has_side_bar in (
+        ("/", "channels of a convolutional network", True),
+        ("/lesson?step=2", "guided lesson", False),
+    ):
         answer = requests.get(
             served_app.url + path, headers={"Accept": "text/html", "If-None-Match": "x"}, timeout=SECONDS
         )
         assert answer.text.count("<title>crosspool</title>") == 1
         assert words in answer.text.partition('name="description"')[2].partition(">")[0]
+        assert ('<html class="with-side-bar"' in answer.text) is has_side_bar
+        assert ".st-key-gallery {" in answer.text.partition('<div id="root"></div>')[2]
         assert "ETag" not in answer.headers
     health = requests.get(f"{served_app.url}/_stcore/health", headers={"Accept": "text/html"}, timeout=SECONDS)
     assert health.text == "ok"
