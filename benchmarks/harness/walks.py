@@ -13,9 +13,10 @@ from crosspool.backbones import backbone_specs
 from crosspool.samples import samples
 from crosspool.ui.visit.link import from_params
 
-MAPS, EXPLAINED, LESSON = "/", "/contributions", "/lesson"
-PAGES = (MAPS, EXPLAINED, "/build_p", LESSON)
-WITH_STRIP, WITH_NETWORK = (MAPS, EXPLAINED, "/build_p"), (MAPS, "/build_p")
+MAPS, EXPLAINED, LESSON, CHANNEL, TEACHERS = "/", "/contributions", "/lesson", "/channel", "/teachers"
+PAGES = (MAPS, EXPLAINED, "/build_p", "/side_by_side", LESSON)  # in the menu
+WITH_NETWORK = (MAPS, "/build_p", "/side_by_side", CHANNEL)
+WITH_STRIP = (*WITH_NETWORK, EXPLAINED)
 NETWORKS = ("efficientnet_lite0", "squeezenet1_1")
 START = {"backbone": NETWORKS[1], "weights": "untrained", "size": "128"}
 STEPS_OF_LESSON = 8
@@ -80,6 +81,8 @@ def contradiction(view: View) -> str:
         return f"the address says {settings.sample}, the strip {view.sample}"
     if view.path == MAPS and settings.channel >= 0 and view.channel != str(settings.channel):
         return f"the address says map {settings.channel}, the gallery {view.channel}"
+    if view.path == CHANNEL and not view.title.startswith(f"Map {settings.channel} of "):
+        return f"the address says map {settings.channel}, the title {view.title}"
     if view.path == LESSON and dict(parse_qsl(view.step.lstrip("?"))).get("step") != params.get("step"):
         return f"the address says step {params.get('step')}, the page {view.step}"
     title = backbone_specs()[settings.backbone].title
@@ -132,10 +135,14 @@ class Walk:
             choices += [("sample", self._choose_sample)] * 3
         if self.here.path == MAPS and self.visit.tiles.count():
             choices += [("tile", self._choose_tile)] * 3
+            choices += [("about a map", lambda: self._follow("All about map", CHANNEL))]
+        if self.here.path == CHANNEL:
+            choices += [("next map", self._choose_neighbour)] * 2
         if self.here.path in WITH_NETWORK:
             choices += [("network", self._choose_network), ("size", self._choose_size)]
         if self.here.path == LESSON:
             choices += [("step of the lesson", self._choose_step)] * 2
+            choices += [("for teachers", lambda: self._follow("For teachers", TEACHERS))]
         return choices
 
     # --- steps
@@ -175,6 +182,16 @@ class Walk:
         path = self.random.choice([path for path in PAGES if path != self.here.path])
         link = self.page.locator(f'a[href$="{path}"]:visible').first
         self._record(link.click, lambda view: view.path == path)
+
+    def _follow(self, name: str, path: str) -> None:
+        """Follow a link of the page itself."""
+        link = self.page.get_by_role("link", name=name).first
+        self._record(link.click, lambda view: view.path == path)
+
+    def _choose_neighbour(self) -> None:
+        button = self.page.locator(".st-key-channel-after button:enabled, .st-key-channel-before button").first
+        channel = _text(button).partition("Map ")[2]
+        self._record(button.click, lambda view: f"channel={channel}" in view.query)
 
     def _record(self, act: Callable[[], None], arrived: Callable[[View], bool] = lambda view: True) -> None:
         """Take a step that may change the address: if it does, it is one new entry of the history."""

@@ -34,6 +34,7 @@ def opened(**params):
 def test_what_a_channel_looks_for_is_drawn_on_request(server, monkeypatch):
     monkeypatch.setattr(channel_images, "RECIPE", Recipe(size=128, steps=2))
     app = opened(**SMALL)
+    assert state_of(app, LinkState).channel >= 0  # the address names it, though no channel was chosen
     assert not app.get("image")
     app = checked(app.button(key="look-for").click().run())
     job = state_of(app, LooksForState).optimisation

@@ -16,7 +16,8 @@ from crosspool.ui.runtime.maps import ImageMaps, MapRequest
 from crosspool.ui.runtime.meaning import pair_meaning
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.images import SourceImage
-from crosspool.ui.visit.state import bound_value
+from crosspool.ui.visit.link import LinkState
+from crosspool.ui.visit.state import bound_value, visit_state
 from crosspool.ui.widgets.keys import keys
 from crosspool.ui.widgets.text import as_it_is
 
@@ -29,6 +30,7 @@ def channel_page() -> None:
 def _about_channel(image: SourceImage, request: MapRequest, maps: ImageMaps) -> None:
     """The channel by itself, on this image, and on the images of a set."""
     channel, look = selected_channel(maps), current_look(maps.signed)
+    visit_state(LinkState).channel = channel  # the page, and its address, stay with it on any image
     _head(request, maps, channel)
     with st.container(key="large-channel"):
         map_column, image_column, classes_column = st.columns([1, 0.75, 1], gap="medium")
