@@ -63,7 +63,7 @@ def test_the_same_number_of_another_image():
     assert right["selected"] == 9
     weights = upper("rocket")[9]
     assert cells(right) == pytest.approx(255 * weights / max(weights.max(), 1e-9), abs=1)
-    assert right["title"].startswith("Rocket · SqueezeNet 1.1, untrained · ")
+    assert right["title"].startswith("Rocket · SqueezeNet 1.1, untrained · 128 px · ")
 
 
 def test_another_network_has_no_numbers_in_common_and_is_untrained_where_its_weights_are_not_here():

@@ -3,7 +3,10 @@
 import pytest
 from playwright.sync_api import expect
 
+from crosspool.backbones import load_backbone
+from crosspool.drawing.rendering import SIGNED_COLOUR_MAP, colour_table
 from tests.accessibility import expect_accessible
+from tests.networks import sample
 
 pytestmark = pytest.mark.browser
 
@@ -83,3 +86,38 @@ def test_a_place_is_marked_on_both_sides(visit):
     window.settle()
     above, below = (frames.nth(index).bounding_box() for index in range(2))
     assert below["y"] + below["height"] - above["y"] < 844  # seen together on a phone
+
+
+def test_negative_weights_are_as_opaque_as_positive_ones_and_an_even_overlay_stays_even(visit):
+    window = visit()
+    pair = "blocks.8.project_conv"
+    weights = load_backbone().activations(sample(), pair, 128, signed=True).upper[0].flatten(1)
+    channel = int((weights.amin(1) < -2 * weights.amax(1)).nonzero()[0])  # its peak is negative, and marked at first
+    view = f"pair={pair}&size=128&signed=1&channel={channel}&opacity=1&smooth=0&right_size=160"
+    lowest = colour_table(SIGNED_COLOUR_MAP)[1].tolist()
+
+    def colours(overlay):
+        """Those in the middle of the mark, and where the weight is nearest to zero, on the left."""
+        window.page.goto(f"{window.url}/side_by_side?{view}&overlay={overlay}")
+        expect(window.page.locator(".pane .mark")).to_have_count(2)
+        window.settle()
+        centres = window.page.locator(".pane.left .mark").evaluate(
+            "({style}) => ['left', 'top', 'width', 'height'].map((name) => parseFloat(style[name]) / 100)"
+        )
+        rows = round(1 / centres[3])
+        zero = divmod(int(weights[channel].abs().argmin()), rows)
+        places = [
+            [centres[0] + centres[2] / 2, centres[1] + centres[3] / 2],
+            [(zero[1] + 0.5) / rows, (zero[0] + 0.5) / rows],
+        ]
+        return window.page.locator(".pane.left .frame canvas").evaluate(
+            "(canvas, places) => places.map(([x, y]) => [...canvas.getContext('2d')"
+            ".getImageData(x * canvas.width, y * canvas.height, 1, 1).data.slice(0, 3)])",
+            places,
+        )
+
+    middle = colour_table(SIGNED_COLOUR_MAP)[128].tolist()
+    growing, even = colours("growing"), colours("even")
+    assert growing[0] == pytest.approx(lowest, abs=3)
+    assert even == [pytest.approx(lowest, abs=3), pytest.approx(middle, abs=12)]
+    assert growing[1] != pytest.approx(middle, abs=12)  # the photo shows through

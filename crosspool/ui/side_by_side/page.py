@@ -21,7 +21,8 @@ MATCHES = 5
 BY = {"match": "best match", "number": "same number"}
 INTRODUCTION = (
     "The same place is marked on both sides: move the pointer over an image, or use the arrow keys. On the right is "
-    "the map that is most alike to the left one by place (correlation; 1 is the same pattern), or any other."
+    "the map most like the left one by place (correlation; 1 is the same pattern), or any other. Each map has a colour "
+    "scale of its own."
 )
 
 
@@ -94,7 +95,7 @@ def _title(image: SourceImage, request: MapRequest) -> str:
     note = ", untrained" if request.weights != "pretrained" else ""
     stages = network_stages(architecture(request.backbone), request.size)
     words = next(pair.words for stage in stages for pair in stage.pairs if pair.id == request.pair)
-    return f"{image.title} · {spec.title}{note} · {words}"
+    return f"{image.title} · {spec.title}{note} · {request.size} px · {words}"
 
 
 def _alt(image: SourceImage, channel: int) -> str:

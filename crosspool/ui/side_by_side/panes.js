@@ -1,6 +1,7 @@
 // Two panes with linked cursors: what the pointer or the arrow keys mark in one is marked at the same place in the other.
 // Data: left and right {title, alt, photo (URL), rows, columns, signed, peakPlace [x, y], selected, map, heading, choices
-// [{channel, note, map}]}, opacity, smooth, table and signedTable (base64). A map: {rows, columns, cells, peak}.
+// [{channel, note, map}]}, look {opacity, overlay, smooth}, table and signedTable (base64). A map: {rows, columns, cells,
+// peak}.
 
 import { beforeNextFrame, make, numberText, pointOver } from "../../gallery/elements.js";
 import { bytes, paint } from "../../gallery/paint.js";
@@ -55,7 +56,7 @@ function show(pane, side, data, onChoose) {
   const canvases = [[find(".frame canvas"), side.map], ...tiles.map((tile, index) => [tile.querySelector("canvas"), side.choices[index].map])];
   const draw = () => {
     for (const [canvas, map] of canvases) {
-      const look = { rows: map.rows, columns: map.columns, opacity: data.opacity, smooth: data.smooth };
+      const look = { rows: map.rows, columns: map.columns, ...data.look, signed: side.signed };
       paint(canvas, side.image, map.values, look, table);
     }
   };

@@ -31,9 +31,12 @@ class Pane:
 
 
 def linked_panes(left: Pane, right: Pane, look: Look, *, choose: Callable[[str, int], None], key: str) -> None:
-    """Show both sides; `choose(side, channel)` is called with "left" or "right" when another map is pressed."""
+    """Show both sides, each map from 0 to its own peak; `choose(side, channel)` is called when another one is pressed.
+
+    `side` is "left" or "right".
+    """
     sides = {"left": _side(left), "right": _side(right)}
-    appearance = {"opacity": look.opacity, "smooth": look.smooth}
+    appearance = {"opacity": look.opacity, "overlay": look.overlay, "smooth": look.smooth}
     counts = {name: len(pane.maps.upper) for name, pane in (("left", left), ("right", right))}
 
     def chosen(change: Sequence[Any]) -> None:
@@ -43,7 +46,7 @@ def linked_panes(left: Pane, right: Pane, look: Look, *, choose: Callable[[str, 
 
     table = colour_tables()[look.colour_map]
     signed_table = colour_tables()[SIGNED_COLOUR_MAP]
-    _draw({**sides, **appearance, "table": table, "signedTable": signed_table}, key, chosen=chosen)
+    _draw({**sides, "look": appearance, "table": table, "signedTable": signed_table}, key, chosen=chosen)
 
 
 def _side(pane: Pane) -> dict[str, Any]:
