@@ -13,17 +13,23 @@ ABOUT = (
     "The weight that each class gives to the mean of this map. A class's score is the sum of weight × mean over all "
     "maps, plus a constant: these numbers are exact. A typical weight is ±{typical}, so a class rests on many maps."
 )
+RECTIFIED = "The network's mean includes the map's negative weights, which are cut off on this page."
 
 
-def classes_of_channel(meaning: PairMeaning, channel: int) -> None:
-    """The classes with the largest weights, or why there are none."""
+def classes_of_channel(meaning: PairMeaning, channel: int, *, rectified: bool) -> None:
+    """The classes with the largest weights, or why there are none; `rectified` as for `about_weights`."""
     st.header("Which classes it speaks for", anchor=False)
     if meaning.classes is None:
         st.caption(as_it_is(meaning.reason))
         return
     st.html(_lists(meaning.classes, channel))
-    typical = signed(float(meaning.classes.weights.std()), 2).removeprefix("+")
-    st.caption(ABOUT.format(typical=typical))
+    st.caption(about_weights(meaning.classes, rectified=rectified))
+
+
+def about_weights(classes: ChannelClasses, *, rectified: bool) -> str:
+    """What the weights are, in a few sentences; `rectified` is whether the maps lack the negative weights they have."""
+    text = ABOUT.format(typical=signed(float(classes.weights.std()), 2).removeprefix("+"))
+    return f"{text} {RECTIFIED}" if rectified else text
 
 
 def _lists(classes: ChannelClasses, channel: int) -> str:

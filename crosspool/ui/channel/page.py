@@ -39,7 +39,8 @@ def _about_channel(image: SourceImage, request: MapRequest, maps: ImageMaps) -> 
     with image_column:
         looks_for(request, channel)
     with classes_column:
-        classes_of_channel(pair_meaning(current_server(), request), channel)
+        rectified = maps.pair.can_be_negative and not maps.signed
+        classes_of_channel(pair_meaning(current_server(), request), channel, rectified=rectified)
     st.header(f"Map {channel} on many images", anchor=False)
     image_set = choose_image_set(request, maps)
     surveyed(image_set, partial(channel_on_images, image, request, maps, channel, look, image_set), at_once=True)
