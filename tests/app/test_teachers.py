@@ -9,6 +9,7 @@ import pytest
 from crosspool.backbones import load_backbone
 from crosspool.pooling import cross_layer_pool
 from crosspool.ui.lesson import teachers
+from crosspool.ui.lesson.worksheet import what_the_weakest_adds
 from tests.app.test_frame import checked, component_state, shown_text, texts, visit
 from tests.networks import sample
 
@@ -113,7 +114,18 @@ def test_the_worksheet_has_the_numbers_of_the_photo_and_adds_up(pages):
 
 
 def test_another_photo_gives_another_worksheet(pages):
-    app = open_page()
-    component_state(app, "image-strip", "chosen", "rocket")
+    app = component_state(open_page(), "image-strip", "chosen", "rocket")
     assert "From a photo to P: Cat" in pages[0]
     assert "From a photo to P: Rocket" in pages[2]
+    assert "Map on another photo](./?sample=cat" in shown_text(app)
+
+
+@pytest.mark.parametrize(
+    ("weight", "sentence"),
+    [
+        (0.0, "0 × 2.5 = 0: a weight of 0 leaves a patch out"),
+        (0.2, "0.2 × 2.5 = 0.5: the smaller the weight, the less"),
+    ],
+)
+def test_the_key_says_of_the_smallest_weight_only_what_is_so(weight, sentence):
+    assert what_the_weakest_adds(weight, 2.5).startswith(sentence)

@@ -128,11 +128,11 @@ def questions_to_ask(view: LessonState) -> dict[str, str]:
 
 def misconceptions(view: LessonState) -> dict[str, str]:
     """What students tend to believe, and what to show them, with a link to it."""
-    k = view.channel
+    k, other = view.channel, "cat" if view.image.sample == "rocket" else "rocket"
     return {
         "This map finds cats.": (
             "A channel has no name: look at the same map on other photos. "
-            + _link("Map on another photo", "", sample="rocket", channel=k)
+            + _link("Map on another photo", "", sample=other, channel=k)
         ),
         "Bright means important for the decision.": (
             "Bright means that the channel's pattern was found. What speaks for a class is another question. "

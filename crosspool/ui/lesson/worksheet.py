@@ -96,7 +96,7 @@ def worksheet_page(view: LessonState) -> str:
             f"over all {rows * columns} positions. Fill in the products, and add up.</p>{_products(sheet)}",
         ),
         (
-            "What counts for nothing",
+            "What counts least",
             f"<p>At {cell_name(sheet.weakest)} the weight is {number(float(sheet.weights[sheet.weakest]))}, and the "
             f"patch number is {number(sheet.value_there)}. What does this position add to the sum? Why?</p>{_lines(2)}",
         ),
@@ -140,11 +140,7 @@ def answer_key(view: LessonState) -> str:
             "the rest is rounding.",
             f"{questions.positions_for_half(weights)} of {weights.size} positions hold half of the map's weight.",
         ]),
-        ("What counts for nothing", [
-            f"{number(float(sheet.weights[sheet.weakest]))} × {number(sheet.value_there)} = "
-            f"{number(float(sheet.weights[sheet.weakest]) * sheet.value_there)}: a weight of 0 leaves a patch out, "
-            "whatever is in it.",
-        ]),
+        ("What counts least", [what_the_weakest_adds(float(sheet.weights[sheet.weakest]), sheet.value_there)]),
         ("All of P", [
             f"{pair.upper_channels:,} × {pair.patch_length:,} = {pair.feature_length:,}. Half of the energy is in "
             f"{carriers_of_half(shares):,} blocks.",
@@ -162,6 +158,12 @@ def answer_key(view: LessonState) -> str:
     ]
     title = f"<h1>Answers: {html.escape(view.image.title)}, map {k}</h1>"
     return _document("Answers", f"<section>{title}{_numbered(listed, 1)}<footer>{SOURCE}</footer></section>")
+
+
+def what_the_weakest_adds(weight: float, value: float) -> str:
+    """What the smallest weight of a map and the patch number there come to, and why, in a sentence."""
+    why = "a weight of 0 leaves a patch out, whatever is in it" if not weight else "the smaller the weight, the less"
+    return f"{number(weight)} × {number(value)} = {number(weight * value)}: {why}."
 
 
 def _shared(sheet: Worksheet) -> str:
