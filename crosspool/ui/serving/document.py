@@ -21,6 +21,9 @@ DESCRIPTIONS = {  # by the page's address
     "build_p": "Build a feature of cross-convolutional-layer pooling by hand, position by position.",
     "what_am_i_looking_at": "Cross-convolutional-layer pooling with all its numbers, for one image.",
     "lesson": "A guided lesson: from a photo to the pooled feature of a convolutional network, step by step.",
+    "teachers": "For teachers: plans for a lesson on what a convolutional network sees, questions, and a worksheet.",
+    "channel": "One channel of a convolutional network: its classes, what it looks for, and its strongest patches.",
+    "side_by_side": "Two weighting maps under linked cursors: two networks, layers, sizes, images, or no training.",
     "train_and_compare": "Train a linear classifier on your own images, and compare ways to describe them.",
 }
 WITHOUT_SIDE_BAR = ("lesson", "teachers", "train_and_compare", "operator")

@@ -21,6 +21,7 @@ from benchmarks.harness.app import ROOT, served, wait_until
 from benchmarks.harness.tab import Tab
 from crosspool.ui.runtime.settings import ServerSettings
 from crosspool.ui.serving.asgi import ROUTE, UploadLimit, largest_file, upload_room
+from crosspool.ui.serving.document import DESCRIPTION, DESCRIPTIONS
 from tests import loops
 
 MB = 2**20
@@ -68,6 +69,12 @@ def test_scripts_are_sent_compressed_and_never_asked_for_again(served_app):
     assert int(answer.headers["Content-Length"]) < len(plain.content) / 2
     part = requests.get(f"{served_app.url}/{name}", headers={"Range": "bytes=0-9"}, timeout=SECONDS)
     assert (part.status_code, part.content) == (206, plain.content[:10])
+
+
+def test_every_page_has_a_description_of_its_own():
+    pages = {path.stem for path in (ROOT / "pages").glob("*.py")} - {"weighting_maps", "operator"}
+    assert pages == DESCRIPTIONS.keys()
+    assert len({DESCRIPTION, *DESCRIPTIONS.values()}) == 1 + len(pages)
 
 
 def test_the_document_is_ours_on_every_path(served_app):
