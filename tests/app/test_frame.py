@@ -30,6 +30,7 @@ from crosspool.ui.runtime.server import Server, use_server
 from crosspool.ui.runtime.settings import ServerSettings
 from crosspool.ui.visit.images import MAX_UPLOADS, ImageState
 from crosspool.ui.visit.link import LinkState
+from crosspool.ui.widgets.text import as_it_is
 from tests.networks import sample
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
@@ -657,6 +658,14 @@ def test_broken_uploads_are_named_and_the_good_one_stays():
     app = upload(app, ("fine.jpg", jpeg(3)))
     assert not app.error
     assert r"**fine\.jpg**" in shown_text(app)
+
+
+def test_of_many_files_that_are_not_sent_the_first_are_named():
+    refused = [[f"{number}.jpg", "large", 99 * 2**20] for number in range(1000)]
+    app = component_state(visit(**SMALL), "image-strip", "refused", {"files": refused})
+    *named, rest = texts(app.error)[0].split("  \n")
+    assert [text.partition("\\")[0] for text in named] == ["0", "1", "2", "3"]
+    assert rest == as_it_is("996 more are too large, too, or folders.")
 
 
 def test_a_files_name_is_shown_letter_for_letter():

@@ -25,6 +25,7 @@ from crosspool.ui.widgets.thumbnails import Adding, RefusedFile, Thumbnail, thum
 
 MAX_UPLOADS = 20
 MAX_ADDED = 8  # images kept that came from another page
+SHOWN_REFUSALS = 4
 CHOOSE_FILES = "choose-files"  # the key of a button that does what the strip's tile does
 UPLOADER = "image-uploader"  # the key of the container whose uploader gets the files
 CAMERA_FILE = "camera.jpg"
@@ -127,7 +128,10 @@ def _refuse(files: Sequence[RefusedFile]) -> None:
     """Note why files were not sent, before the others arrive."""
     state = visit_state(ImageState)
     state.refusals += 1
-    state.refused_files, state.upload_errors = [_refusal(file) for file in files if file.reason != "many"], []
+    refused = [file for file in files if file.reason != "many"]
+    state.refused_files, state.upload_errors = [_refusal(file) for file in refused[:SHOWN_REFUSALS]], []
+    if len(refused) > SHOWN_REFUSALS:
+        state.refused_files.append(f"{len(refused) - SHOWN_REFUSALS:,} more are too large, too, or folders.")
     if many := [uploads.shortened(file.name) for file in files if file.reason == "many"]:
         names = f"{many[0]} was" if len(many) == 1 else f"{many[0]} and {len(many) - 1} more were"
         state.refused_files.append(f"{names} left out: {_NO_ROOM}")
