@@ -260,7 +260,3 @@ def _groups(pattern: re.Pattern[str], texts: Sequence[str]) -> tuple[str, ...]:
         if match := pattern.search(text):
             return match.groups()
     raise WrongAnswerError(f"Nothing on the page looks like {pattern.pattern}")
-
-
-def _float(text: str) -> float:
-    return float(text.replace("−", "-").replace(",", ""))

@@ -14,7 +14,6 @@ from crosspool.receptive_field import patch_box
 from crosspool.ui.runtime.maps import ImageMaps
 
 PositionOrder = Literal["rows", "strongest"]
-RELU6_CEILING = 6
 
 
 def pooled_positions(maps: ImageMaps, border: Border) -> np.ndarray:
@@ -63,12 +62,15 @@ def entries_of_patches(maps: ImageMaps, entries: np.ndarray) -> np.ndarray:
 
 
 def ceiling_note(maps: ImageMaps, channel: int) -> str:
-    """Where a ReLU6 clips the map, or that it is zero everywhere, in a sentence; "" if neither."""
-    weights = maps.upper[channel]
+    """Where the activation clips the map, or that it is zero everywhere, in a sentence; "" if neither."""
+    weights, pair = maps.upper[channel], maps.pair
     if maps.statistics.dead[channel]:
         return "This map is zero everywhere on this image: its block stays zero."
-    clipped = int((weights == RELU6_CEILING).sum()) if maps.pair.activation == "ReLU6" else 0
-    return f"Clipped at 6 in {clipped:,} of {weights.size:,} positions: 6 is ReLU6's ceiling." if clipped else ""
+    clipped = 0 if pair.ceiling is None else int((weights >= pair.ceiling).sum())
+    if not clipped:
+        return ""
+    where = f"in {clipped:,} of {weights.size:,} positions"
+    return f"Clipped at {pair.ceiling:g} {where}: {pair.ceiling:g} is {pair.activation}'s ceiling."
 
 
 def _padded(lower: np.ndarray, pair: LayerPair) -> np.ndarray:
@@ -108,17 +110,6 @@ class Construction:
     def step_of(self, row: int, column: int) -> int:
         """The step in which a position is added."""
         return int(np.flatnonzero(self.order == row * self.weights.shape[1] + column)[0]) + 1
-
-    def position_at(self, step: int) -> Size:
-        """The (row, column) of the position that is added in a step."""
-        row, column = divmod(int(self.order[step - 1]), self.weights.shape[1])
-        return row, column
-
-    def weight_share(self, step: int) -> float:
-        """The share of the map's total |weight| that is added up to a step, from 0 to 1."""
-        sizes = np.abs(self.weights.ravel()[self.order], dtype=float)
-        total = sizes.sum()
-        return float(sizes[:step].sum() / total) if total else 0.0
 
 
 def construct_block(maps: ImageMaps, channel: int, border: Border, order: PositionOrder, count: int) -> Construction:

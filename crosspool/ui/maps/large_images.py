@@ -6,14 +6,13 @@ from collections.abc import Callable
 import numpy as np
 import streamlit as st
 from PIL import Image
-from streamlit.delta_generator import DeltaGenerator
 
 from crosspool.backbones import UNTRAINED, architecture, backbone_specs
 from crosspool.drawing import rendering
 from crosspool.drawing.rendering import ColourRange, Look
 from crosspool.layer_pairs import LayerPair
 from crosspool.receptive_field import Box, patch_box, receptive_field
-from crosspool.ui.maps.selection import current_look, select_cell
+from crosspool.ui.maps.selection import select_cell
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest
 from crosspool.ui.visit.images import SourceImage
 from crosspool.ui.widgets.cell_image import Cell, cell_image, colour_bar
@@ -36,17 +35,6 @@ def headline_text(image: SourceImage, backbone: str, weights: str, pair: LayerPa
         f"{pair.upper_channels}, {pair.kernel_size[0]}×{pair.kernel_size[1]}) · {rows}×{columns} maps · "
         f"P has {pair.feature_length:,} numbers"
     )
-
-
-def beside_large_images(maps: ImageMaps, request: MapRequest, channel: int, position: Cell) -> DeltaGenerator:
-    """Show the network's input and a map over it side by side, and return the column next to them."""
-    with st.container(key="large"):
-        input_column, map_column, text_column = st.columns([1, 1, 1.15], gap="medium")
-    with input_column:
-        input_image(maps, request, position)
-    with map_column:
-        map_image(maps, channel, position, current_look(maps.signed))
-    return text_column
 
 
 def field_of(maps: ImageMaps, request: MapRequest, position: Cell) -> Box:

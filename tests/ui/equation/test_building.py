@@ -49,8 +49,6 @@ def test_a_block_row_by_row():
     assert built.products.tolist() == [[0, 0], [2, 0], [9, 0], [8, 10]]
     assert built.sums.tolist() == [[0, 0], [2, 0], [11, 0], [19, 10]]
     assert built.step_of(1, 0) == 3
-    assert built.position_at(3) == (1, 0)
-    assert [built.weight_share(step) for step in (1, 2, 3, 4)] == pytest.approx([0, 1 / 6, 4 / 6, 1])
 
 
 def test_a_block_with_the_heaviest_positions_first():
@@ -58,19 +56,16 @@ def test_a_block_with_the_heaviest_positions_first():
     assert built.order.tolist() == [2, 3, 1, 0]
     assert built.sums.tolist() == [[9], [17], [19], [19]]
     assert built.step_of(0, 1) == 3
-    assert built.position_at(1) == (1, 0)
 
 
 def test_signed_weights_are_ordered_by_magnitude():
     built = construct_block(maps_of(LOWER, [[[0, 1], [-3, 2]]]), 0, "zero", "strongest", 1)
     assert built.order.tolist() == [2, 3, 1, 0]
-    assert built.weight_share(1) == pytest.approx(0.5)
 
 
 def test_the_block_of_a_dead_map_stays_zero():
     built = construct_block(SMALL, 1, "zero", "strongest", 2)
     assert not built.sums.any()
-    assert built.weight_share(4) == 0.0
 
 
 def test_positions_whose_patch_reaches_over_the_border_do_not_count():
