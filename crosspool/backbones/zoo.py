@@ -24,7 +24,6 @@ BUILD_OPTIONS = {
 }
 PARAMETERS = {"inception_v3": 23_834_568}  # torchvision also counts its auxiliary head
 AUXILIARY_HEADS = ("aux1.", "aux2.", "AuxLogits.")
-# DenseNet's files date from when the layers of a block were called norm.1, conv.1, ...
 # The names of torchvision's enums, and the titles that the papers gave these networks.
 TITLES = tuple(
     (re.compile(pattern), title)
@@ -43,6 +42,7 @@ TITLES = tuple(
         (r"(EfficientNet|ConvNeXt)_(B\d|[A-Z][a-z]+)", r"\1-\2"),
     )
 )
+# DenseNet's files date from when the layers of a block were called norm.1, conv.1, ...
 OLD_DENSENET_NAME = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)$")
 
 

@@ -35,9 +35,9 @@ export class Gallery {
     this.resizes.disconnect();
   }
 
-  // Data: selected, cell [row, column] of it or null for its peak, pins, box, question (of the box, or ""), view {colours, overlay, opacity, smooth,
-  // scale, top, sort, kept_maps, tile}, colourMaps, tables (base64 by colour map), mostPins, largestTop; and the
-  // meaning of the channels, {classes, sprite}, see Meaning.
+  // Data: selected, cell [row, column] of it or null for its peak, pins, box, question (of the box, or ""), view {colours,
+  // overlay, opacity, smooth, scale, top, sort, kept_maps, tile}, colourMaps, tables (base64 by colour map), mostPins,
+  // largestTop; and the meaning of the channels, {classes, sprite}, see Meaning.
   show(set, data, meaning) {
     const isNew = this.set !== set;
     this.lens.meaning.use(meaning);
@@ -157,7 +157,7 @@ export class Gallery {
     this.onBox(box);
     if (box && this.order.length) {
       this.select(this.order[0]);
-      this.beforeBox.best = this.selected;
+      if (this.beforeBox) this.beforeBox.best = this.selected; // other maps may have come while the box was drawn
     } else if (!box && this.beforeBox) {
       if (this.beforeBox.best === this.selected) this.select(this.beforeBox.selected, this.beforeBox.cell);
       this.beforeBox = null;

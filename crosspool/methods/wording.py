@@ -29,7 +29,7 @@ def method_in_words(name: str) -> str:
 
 
 def family(name: str) -> str:
-    """ "cross-layer" or "fully-connected" for a method of one such kind, or ""."""
+    """Whether a method is of one kind: "cross-layer" or "fully-connected", else ""."""
     kinds = {part.name for part in parse_parts(name)[0]}
     if kinds <= set(CROSS_LAYER):
         return "cross-layer"

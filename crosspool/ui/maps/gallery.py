@@ -16,15 +16,9 @@ from crosspool.ui.visit.state import visit_state
 from crosspool.ui.widgets.browser import component
 from crosspool.ui.widgets.cell_image import Cell
 
-LINK_VIEW = (
-    "colours",
-    "overlay",
-    "opacity",
-    "smooth",
-    "scale",
-    "top",
-)  # fields of LinkState that say how the gallery looks
-GALLERY_VIEW = ("sort", "kept_maps", "tile")  # fields of MapsState that do
+# The fields of LinkState that say how the gallery looks, and those of MapsState.
+LINK_VIEW = ("colours", "overlay", "opacity", "smooth", "scale", "top")
+GALLERY_VIEW = ("sort", "kept_maps", "tile")
 PACKED_MAPS = CacheKind[MapRequest, bytes]("galleries", len, lambda request: request.image)
 
 _send_maps = component("gallery/maps_component")

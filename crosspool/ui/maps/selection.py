@@ -96,7 +96,7 @@ def first_channels(maps: ImageMaps, request: MapRequest) -> list[int]:
     return [channel for channel in first if channel < len(maps.upper)]
 
 
-def channel_input(maps: ImageMaps, channel: int, key: str, choose: Callable[[int], None] = select_channel) -> None:
+def channel_input(maps: ImageMaps, channel: int, key: str, choose: Callable[[int], None]) -> None:
     """A field with the number of the selected channel; `choose(channel)` is called when another is typed."""
     st.number_input("Map k", 0, len(maps.upper) - 1, **bound_value(key, channel, choose))
 
@@ -104,7 +104,7 @@ def channel_input(maps: ImageMaps, channel: int, key: str, choose: Callable[[int
 def selected_cell(maps: ImageMaps, channel: int) -> Cell:
     """The selected cell; until one is selected, the map's peak."""
     cell, (rows, columns) = visit_state(MapsState).cell, maps.upper.shape[1:]
-    if cell is not None and cell[0] < rows and cell[1] < columns:
+    if cell is not None and 0 <= cell[0] < rows and 0 <= cell[1] < columns:
         return cell
     return peak_cell(maps, channel)
 

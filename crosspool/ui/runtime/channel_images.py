@@ -17,7 +17,7 @@ from crosspool.ui.runtime.shared_cache import CacheKind, SharedCache
 from crosspool.visualisation import Recipe, visualise_channels
 
 RECIPE = Recipe()
-MAX_SECONDS = 300.0  # of computing
+MAX_SECONDS = 300.0  # from the first step, with the turns of others in between
 NO_IMAGE = ImageHash("")  # it is computed from no visitor's image
 
 

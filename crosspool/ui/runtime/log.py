@@ -59,8 +59,7 @@ class EventLog:
         """Log an event, and count it.
 
         Its words are known beforehand: ids of networks and layer pairs, one of a few kinds, or why weights could not be
-        downloaded. The number `ms` is how
-        long it took. The session is by default the one whose page is running.
+        downloaded. The number `ms` is how long it took. The session is by default the one whose page is running.
         """
         ms = numbers.get("ms", 0.0)
         with self._lock:
@@ -91,6 +90,7 @@ class EventLog:
         return blake2b(session_id.encode(), key=self._secret, digest_size=4).hexdigest()
 
     def running_session(self) -> str:
+        """The log's name for the session whose page is running; "" where none is."""
         context = get_script_run_ctx(suppress_warning=True)
         return self.session_name(context.session_id) if context else ""
 

@@ -28,8 +28,8 @@ export class FileTaker {
     root.append(this.input, this.veil);
   }
 
-  // `adding` is { uploader (a container's key), button (the key of another one that does as the tile), largest (bytes), room (files), complaints (whether some are shown),
-  // refusals (how often some were reported) }.
+  // `adding` is { uploader (a container's key), button (the key of another one that does what the tile does), largest
+  // (bytes), room (files), complaints (whether some are shown), refusals (how often some were reported) }.
   listen(adding, send) {
     const answered = this.waiting && adding.refusals !== this.adding.refusals;
     Object.assign(this, { adding, send });

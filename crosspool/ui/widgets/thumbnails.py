@@ -34,9 +34,9 @@ class Adding:
     """How images are added to a row: by a tile at its end, dropped anywhere on the page, or pasted.
 
     Another `button` of the page, by its key, does what the tile does. The files go into the uploader in the container
-    with the key `uploader`, up to `room` of them with at most `largest`
-    bytes; `refuse` is called before with the others, or with none while there are `complaints` about the last ones, and
-    raises the number of `refusals`. `photograph` is called for the camera, `remove` with the id of an own image.
+    with the key `uploader`, up to `room` of them with at most `largest` bytes; `refuse` is called before with the
+    others, or with none while there are `complaints` about the last ones, and raises the number of `refusals`.
+    `photograph` is called for the camera, `remove` with the id of an own image.
     """
 
     uploader: str
