@@ -9,7 +9,7 @@ from crosspool.ui.maps.survey import ImageSummary
 ROUNDING = 1e-12  # of a map's mean square: what is left of the variance of a constant map
 
 
-def map_correlations(summaries: Iterable[ImageSummary], channel: int) -> np.ndarray:
+def correlations_over_images(summaries: Iterable[ImageSummary], channel: int) -> np.ndarray:
     """Pearson's correlation of every map with that of `channel`, over the positions of these images: (D,).
 
     A map that is the same everywhere, as a dead one, is like no other: 0.

@@ -4,8 +4,8 @@ import streamlit as st
 
 from crosspool.drawing.rendering import Look
 from crosspool.errors import ImageError
-from crosspool.ui.channel.alike import map_correlations, most_alike
-from crosspool.ui.channel.over_images import Known, summary_sentence, table_of_images
+from crosspool.ui.channel.alike import correlations_over_images, most_alike
+from crosspool.ui.channel.over_images import ComputedImage, summary_sentence, table_of_images
 from crosspool.ui.channel.patches import patch_side, peak_patch
 from crosspool.ui.maps.across import strongest_first
 from crosspool.ui.maps.selection import select_channel
@@ -29,28 +29,28 @@ def channel_on_images(
     chosen: SourceImage, request: MapRequest, maps: ImageMaps, channel: int, look: Look, image_set: ImageSet,
     rows: list[Row], running: bool,
 ) -> None:  # fmt: skip
-    """What is known of the channel from the images that are computed."""
+    """What the computed images say of the channel."""
     ordered = strongest_first(rows, channel, "peak")
-    known: list[Known] = [(image, summary) for image, summary in ordered if summary is not None]
-    if not known:
+    computed: list[ComputedImage] = [(image, summary) for image, summary in ordered if summary is not None]
+    if not computed:
         return
-    st.caption(f"{summary_sentence(known, channel)}{image_set.note}")
-    _strongest_patches(chosen, request, channel, known)
+    st.caption(f"{summary_sentence(computed, channel)}{image_set.note}")
+    _strongest_patches(chosen, request, channel, computed)
     halves = st.container(key="halves-channel")
     table_column, alike_column = halves.columns(2, gap="medium")
     with table_column:
         st.header("On each image", anchor=False)
-        st.html(table_of_images(known[:MAX_IMAGES], channel))
+        st.html(table_of_images(computed[:MAX_IMAGES], channel))
     with alike_column:
-        _maps_alike(maps, channel, look, known)
+        _maps_alike(maps, channel, look, computed)
 
 
-def _strongest_patches(chosen: SourceImage, request: MapRequest, channel: int, known: list[Known]) -> None:
+def _strongest_patches(chosen: SourceImage, request: MapRequest, channel: int, computed: list[ComputedImage]) -> None:
     """The patch of each image on which the channel is strongest, cut out at its peak."""
     st.header("Strongest patches", anchor=False)
     cache, items = current_server().cache, []
     images: dict[str, SurveyImage] = {}
-    for image, summary in known[:MAX_IMAGES]:
+    for image, summary in computed[:MAX_IMAGES]:
         if summary.peak[channel] == 0:
             continue
         try:
@@ -77,11 +77,11 @@ def _strongest_patches(chosen: SourceImage, request: MapRequest, channel: int, k
     )
 
 
-def _maps_alike(maps: ImageMaps, channel: int, look: Look, known: list[Known]) -> None:
+def _maps_alike(maps: ImageMaps, channel: int, look: Look, computed: list[ComputedImage]) -> None:
     """The maps whose weights rise and fall with this one's, over all positions of these images."""
     st.header("Maps most like it", anchor=False)
-    compared = [summary for _, summary in known[:MAX_COMPARED]]
-    correlations = map_correlations(compared, channel)
+    compared = [summary for _, summary in computed[:MAX_COMPARED]]
+    correlations = correlations_over_images(compared, channel)
     alike = most_alike(correlations, channel, ALIKE)
     if not alike:
         st.caption("No other map rises and falls with this one on these images.")

@@ -7,7 +7,7 @@ from crosspool.text import printable
 from crosspool.ui.maps.survey import ImageSummary, SurveyImage
 from crosspool.ui.widgets.text import as_it_is, number
 
-Known = tuple[SurveyImage, ImageSummary]
+ComputedImage = tuple[SurveyImage, ImageSummary]
 COLUMNS: dict[str, Callable[[ImageSummary, int], float]] = {
     "peak": lambda summary, channel: float(summary.peak[channel]),
     "mean": lambda summary, channel: float(summary.mean[channel]),
@@ -17,7 +17,7 @@ COLUMNS: dict[str, Callable[[ImageSummary, int], float]] = {
 SHARES = ("active", "share of energy")
 
 
-def summary_sentence(rows: Sequence[Known], channel: int) -> str:
+def summary_sentence(rows: Sequence[ComputedImage], channel: int) -> str:
     """On how many images the channel is active, and where it is strongest; `rows` has the strongest first."""
     active = sum(summary.peak[channel] != 0 for _, summary in rows)
     if not active:
@@ -29,7 +29,7 @@ def summary_sentence(rows: Sequence[Known], channel: int) -> str:
     )
 
 
-def table_of_images(rows: Sequence[Known], channel: int) -> str:
+def table_of_images(rows: Sequence[ComputedImage], channel: int) -> str:
     """A row for each image, with a bar under every number, as HTML."""
     values = {name: [value(summary, channel) for _, summary in rows] for name, value in COLUMNS.items()}
     tops = {name: max(map(abs, column), default=0.0) or 1.0 for name, column in values.items()}

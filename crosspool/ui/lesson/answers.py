@@ -45,8 +45,8 @@ def marks(image_key: str) -> list[str]:
     """For each step of the lesson "right", "wrong", "shown", or "" where nothing was answered for this photo."""
     answers = visit_state(LessonAnswers).answers
     names = {True: "right", False: "wrong", None: "shown"}
-    given = (answers.get((image_key, step)) for step in range(1, len(TITLES) + 1))
-    return [names[answer.right] if answer else "" for answer in given]
+    by_step = (answers.get((image_key, step)) for step in range(1, len(TITLES) + 1))
+    return [names[answer.right] if answer else "" for answer in by_step]
 
 
 def right_answers(image_key: str) -> int:

@@ -89,9 +89,9 @@ class Document:
         headers["content-length"] = str(len(body))
         for name in ("etag", "last-modified"):  # of Streamlit's file
             del headers[name]
-        asked = Request(scope)
-        if not browser_of(asked.cookies.get(COOKIE, "")):
-            scheme = asked.headers.get("x-forwarded-proto", asked.url.scheme)
+        request = Request(scope)
+        if not browser_of(request.cookies.get(COOKIE, "")):
+            scheme = request.headers.get("x-forwarded-proto", request.url.scheme)
             secure = "; Secure" if scheme == "https" else ""
             headers.append("set-cookie", f"{COOKIE}={new_token()}; Path=/; HttpOnly; SameSite=Lax{secure}")
         return headers.raw, body

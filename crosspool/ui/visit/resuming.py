@@ -63,8 +63,8 @@ def _loss(holdings: str) -> str:
     if match[1] != server.run_name:
         return f"The server was restarted: {lost}"
     minutes = max(round(server.settings.kept_seconds / 60), 1)
-    kept = "It is kept" if is_single else "They are kept"
-    return f"{lost[0].upper()}{lost[1:]} {kept} for {plural(minutes, 'minute')} after a page is closed."
+    rule = "It is kept" if is_single else "They are kept"
+    return f"{lost[0].upper()}{lost[1:]} {rule} for {plural(minutes, 'minute')} after a page is closed."
 
 
 def show_loss() -> None:

@@ -3,7 +3,7 @@
 
 import { make } from "../../gallery/elements.js";
 
-const SAID = { right: ", answered right", wrong: ", answered", shown: ", answer seen" };
+const SPOKEN = { right: ", answered right", wrong: ", answered", shown: ", answer seen" };
 
 function scrollToTop(element) { // a new step is read from its beginning
   let ancestor = element;
@@ -23,7 +23,7 @@ function updateLink(link, step, { titles, step: current, marks }, onChoose) {
   link.href = address.search;
   link.ariaCurrent = step === current ? "step" : null;
   const mark = marks[step - 1];
-  link.ariaLabel = `Step ${step}: ${titles[step - 1]}${SAID[mark] ?? ""}`;
+  link.ariaLabel = `Step ${step}: ${titles[step - 1]}${SPOKEN[mark] ?? ""}`;
   link.className = mark;
   link.onclick = (event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey) return; // the browser opens a new tab or window

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from crosspool.ui.channel.alike import map_correlations, most_alike
+from crosspool.ui.channel.alike import correlations_over_images, most_alike
 from crosspool.ui.maps.survey import ImageSummary
 
 
@@ -20,9 +20,9 @@ def summary(maps, *, signed=False):
 def test_by_hand():
     first = summary([[[0, 255]], [[255, 255]], [[0, 0]], [[255, 0]]])
     second = summary([[[255, 0]], [[255, 255]], [[0, 0]], [[0, 255]]])
-    correlations = map_correlations([first, second], 0)
+    correlations = correlations_over_images([first, second], 0)
     assert correlations.tolist() == [1.0, 0.0, 0.0, -1.0]  # constant maps, dead or not, are like no other
-    assert map_correlations([first, second], 1).tolist() == [0.0] * 4
+    assert correlations_over_images([first, second], 1).tolist() == [0.0] * 4
     assert most_alike(correlations, 0, 3) == []
     assert most_alike(np.array([0.2, 1.0, -0.5, 0.9, 0.2]), 1, 3) == [3, 0, 4]
 
@@ -35,5 +35,5 @@ def test_it_is_that_of_all_cells_together(signed):
     for maps in images:
         maps[:, 0, 0] = top  # so that 8 bits are exact
     together = np.concatenate([maps.reshape(6, -1) for maps in images], axis=1)
-    correlations = map_correlations((summary(maps, signed=signed) for maps in images), 4)
+    correlations = correlations_over_images((summary(maps, signed=signed) for maps in images), 4)
     np.testing.assert_allclose(correlations, np.corrcoef(together)[4], atol=1e-6)

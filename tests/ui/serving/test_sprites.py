@@ -53,6 +53,6 @@ def test_the_gallery_gets_the_address_of_the_rows_and_none_for_other_weights():
 )
 def test_nothing_else_is_served(backbone, pair, row):
     address = f"/sprites/0/{backbone}/{pair}/{row}.webp"
-    match, found = Route(SPRITE_ROUTE, answer_sprite).matches({"type": "http", "method": "GET", "path": address})
+    match, child_scope = Route(SPRITE_ROUTE, answer_sprite).matches({"type": "http", "method": "GET", "path": address})
     assert match == Match.FULL
-    assert answer(backbone, pair, found["path_params"]["row"]).status_code == 404
+    assert answer(backbone, pair, child_scope["path_params"]["row"]).status_code == 404
