@@ -55,7 +55,7 @@ def visitor(browser: Browser, url: str, number: int, replicas: dict[str, AppServ
     visit = Visit(browser.new_context().new_page(), url)
     step("visit_began", visit.go)
     step("upload_taken", lambda: visit.upload((name, data)))
-    expect(visit.page.locator("strong", has_text=name)).to_be_visible()
+    expect(visit.chosen_image).to_contain_text(name)
     step("visit_began", visit.go)
     return visit, homes
 
