@@ -12,6 +12,7 @@ from crosspool.installation import app_folder
 from crosspool.ui.runtime.visits import COOKIE, browser_of, new_token
 
 TITLE = "crosspool"
+ORIGINAL_TITLE = "<title>Streamlit</title>"
 DESCRIPTION = (
     "See what the channels of a convolutional network look for: every weighting map of a layer over your own photo, "
     "and how cross-convolutional-layer pooling makes one vector of them."
@@ -42,7 +43,7 @@ def document(page: str, original: str) -> str:
     script = asset("ui/serving/history.js")
     head = f'<title>{TITLE}</title>\n<meta name="description" content="{description}">\n<script>\n{script}</script>'
     style = f"<style>\n{STYLE.read_text(encoding='utf-8')}</style>\n</body>"
-    changed = original.replace("<title>Streamlit</title>", head, 1).replace("</body>", style, 1)
+    changed = original.replace(ORIGINAL_TITLE, head, 1).replace("</body>", style, 1)
     return changed if page in WITHOUT_SIDE_BAR else changed.replace("<html", '<html class="with-side-bar"', 1)
 
 
@@ -77,9 +78,9 @@ class Document:
     def _changed(
         self, scope: Scope, raw_headers: list[tuple[bytes, bytes]], body: bytes
     ) -> tuple[list[tuple[bytes, bytes]], bytes]:
-        """The headers and the body of the answer; what is no document stays as it is."""
+        """The headers and the body of the answer; what is not Streamlit's document, a download say, stays as it is."""
         headers = MutableHeaders(raw=list(raw_headers))
-        if not headers.get("content-type", "").startswith("text/html"):
+        if not headers.get("content-type", "").startswith("text/html") or ORIGINAL_TITLE.encode() not in body:
             return headers.raw, body
         body = document(scope["path"].rpartition("/")[2], body.decode()).encode()
         if "gzip" in Headers(scope=scope).get("accept-encoding", ""):

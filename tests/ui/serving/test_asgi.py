@@ -21,7 +21,7 @@ from benchmarks.harness.app import ROOT, served, wait_until
 from benchmarks.harness.tab import Tab
 from crosspool.ui.runtime.settings import ServerSettings
 from crosspool.ui.serving.asgi import ROUTE, UploadLimit, largest_file, upload_room
-from crosspool.ui.serving.document import DESCRIPTION, DESCRIPTIONS
+from crosspool.ui.serving.document import DESCRIPTION, DESCRIPTIONS, Document
 from tests import loops
 
 MB = 2**20
@@ -75,6 +75,32 @@ def test_every_page_has_a_description_of_its_own():
     pages = {path.stem for path in (ROOT / "pages").glob("*.py")} - {"weighting_maps", "operator"}
     assert pages == DESCRIPTIONS.keys()
     assert len({DESCRIPTION, *DESCRIPTIONS.values()}) == 1 + len(pages)
+
+
+def test_a_downloaded_page_passes_as_it_is():
+    """Whatever its encoding, and without the work of compressing it on the server's event loop."""
+    start = {
+        "type": "http.response.start",
+        "status": 200,
+        "headers": [(b"content-type", b"text/html"), (b"etag", b"x")],
+    }
+    body = {"type": "http.response.body", "body": "<title>Grüße</title>".encode("latin-1")}
+    sent = []
+
+    async def download(scope, receive, send):
+        await send(start)
+        await send(body)
+
+    async def send(message):
+        sent.append(message)
+
+    async def receive():
+        return {"type": "http.request"}
+
+    headers = [(b"accept", b"text/html"), (b"accept-encoding", b"gzip")]
+    scope = {"type": "http", "method": "GET", "path": "/media/x.html", "headers": headers}
+    loops.run(Document(download)(scope, receive, send))
+    assert sent == [start, body]
 
 
 def test_the_document_is_ours_on_every_path(served_app):
