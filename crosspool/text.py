@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import floor, log10
 from typing import Any
 
 # Control codes, code points that are not characters, and those that reverse text, break lines or take no space.
@@ -15,6 +16,7 @@ _CONTROLS = re.compile(
 )
 
 
+NEARLY_NOTHING = 1e-6
 _CLASS_NUMBER = re.compile(r"^\d{1,4}\.(?=\S*[^\W\d])")  # 001.Black_footed_Albatross, but not 1.5
 _LOWER_CASE_WORD = re.compile(r"_(?=[a-z])")
 
@@ -60,6 +62,17 @@ def number(value: float, digits: int = 3) -> str:
     return f"{value:.{digits}g}".replace("-", "−")
 
 
+def signed(value: float, digits: int = 3) -> str:
+    """+9.10 and −0.0200: a number with its sign, the minus a typographic one; ≈0 for what is nearly nothing."""
+    if not value:
+        return "0"
+    if abs(value) < NEARLY_NOTHING:
+        return "≈0"
+    places = max(0, digits - 1 - floor(log10(abs(value))))
+    text = f"{value:+,.{places}f}"
+    return text.replace("-", "−")
+
+
 def share_text(share: float) -> str:
     """How large a part is of a whole, in digits: 0.00003, or in words where it is tiny."""
     if 0 < share < 1e-6:
@@ -72,9 +85,18 @@ def percent(fraction: float) -> str:
     return f"{100 * fraction:.1f}".replace("-", "−")
 
 
+def rough_percent(share: float) -> str:
+    """A share to two significant digits, never with an exponent: 9.9 %, 0.00042 %, 120 %; ≈0 % for nearly nothing."""
+    value = 100 * share
+    if 0 < abs(value) < 1e-4:
+        return "≈0 %"
+    text = f"{value:,.0f}" if abs(value) >= 99.5 else f"{value:.2g}"
+    return f"{text.replace('-', '−')} %"
+
+
 def signed_percent(fraction: float) -> str:
-    """A difference of 0.025 as +2.5."""
-    return f"{100 * fraction:+.1f}".replace("-", "−")
+    """A difference of 0.025 as +2.5; zero but for rounding is +0.0."""
+    return f"{round(100 * fraction, 1) + 0.0:+.1f}".replace("-", "−")
 
 
 def human_bytes(count: float) -> str:

@@ -1,6 +1,6 @@
 import pytest
 
-from crosspool.text import class_title, class_titles, ordinal, printable, share_text
+from crosspool.text import class_title, class_titles, ordinal, printable, rough_percent, share_text, signed_percent
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,9 @@ def test_classes_that_would_share_a_title_keep_their_names():
 def test_a_share_is_never_in_scientific_notation():
     shares = [share_text(share) for share in (0, 1e-9, 0.00003, 0.0001, 0.02)]
     assert shares == ["0", "less than a millionth", "0.00003", "0.0001", "0.02"]
+    percentages = [rough_percent(share) for share in (0, 1e-9, 0.0000042, 0.0988, 0.06, 0.999, 1, -12.34)]
+    assert percentages == ["0 %", "≈0 %", "0.00042 %", "9.9 %", "6 %", "100 %", "100 %", "−1,234 %"]
+
+
+def test_a_difference_that_is_zero_but_for_rounding_has_no_minus():
+    assert [signed_percent(value) for value in (-1e-17, -0.0004, 0, -0.0006, 0.025)] == ["+0.0"] * 3 + ["−0.1", "+2.5"]

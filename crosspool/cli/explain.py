@@ -13,7 +13,7 @@ from crosspool.cli.maps import channel_list
 from crosspool.cli.options import option
 from crosspool.cli.outputs import checked_output, replacing
 from crosspool.errors import SettingError
-from crosspool.text import Column, csv_text, printable
+from crosspool.text import Column, csv_text, printable, rough_percent, share_text, signed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -199,8 +199,8 @@ def _print(title: str, document: dict[str, Any], caution: str) -> None:
     typer.echo()
     columns = [
         Column("channel", [str(channel["channel"]) for channel in channels], right=True),
-        Column("adds", [f"{channel['contribution']:+.4g}" for channel in channels], right=True),
-        Column("share of energy", [f"{100 * channel['energy_share']:.2g} %" for channel in channels], right=True),
+        Column("adds", [signed(channel["contribution"], 4) for channel in channels], right=True),
+        Column("share of energy", [rough_percent(channel["energy_share"]) for channel in channels], right=True),
     ]
     if len({channel["part"] for channel in channels}) > 1:
         indices = Column("index", [str(channel["index"]) for channel in channels], right=True)
@@ -209,13 +209,14 @@ def _print(title: str, document: dict[str, Any], caution: str) -> None:
         cells = ["" if c["row"] is None else f"row {c['row']}, column {c['column']}" for c in channels]
         columns.append(Column("mostly at", cells))
     print_table(columns)
-    typer.echo(f"and {document['others']['channels']:,} others, together {document['others']['contribution']:+.4g}")
+    others = document["others"]
+    typer.echo(f"and {others['channels']:,} others, together {signed(others['contribution'], 4)}")
     positions = "" if check["by_position"] is None else f", by position {check['by_position']:.6g}"
     verdict = "adds up" if check["holds"] else "DOES NOT ADD UP"
     typer.echo()
     print_wrapped(
         f"Score {document['score']:.6g}, of which the intercept is {document['intercept']:.4g}. Summed by channel "
-        f"{check['by_channel']:.6g}{positions}: {verdict}, within {check['error']:.1g} of the score. {caution}"
+        f"{check['by_channel']:.6g}{positions}: {verdict}, off by {share_text(check['error'])} of the score. {caution}"
     )
     removed = document.get("without", {}).get("scores", [])
     for heading, scores in (("Highest scores", document.get("scores", [])), ("Without these channels", removed)):

@@ -6,7 +6,7 @@ from typing import Any
 
 from crosspool.evaluation.findings import MEASURES, AccuracyFindings
 from crosspool.methods.wording import family, method_in_words
-from crosspool.text import percent
+from crosspool.text import percent, signed_percent
 
 
 @dataclass(frozen=True)
@@ -91,10 +91,10 @@ class Outcome:
             return "How sure that is was not tested."
         sign = 1 if pair.method == best else -1
         low, high = sorted(100 * sign * end for end in pair.interval)
-        points, ends = 100 * sign * pair.value, f"95 % interval {low:+.1f} to {high:+.1f}".replace("-", "−")
+        points, ends = signed_percent(sign * pair.value), f"95 % interval {low:+.1f} to {high:+.1f}".replace("-", "−")
         if pair.is_clear:
-            return f"The difference of {points:.1f} points is more than chance explains ({ends})."
-        return f"There is no clear difference: {points:+.1f} points ({ends}).".replace("-", "−")
+            return f"The difference of {points.lstrip('+')} points is more than chance explains ({ends})."
+        return f"There is no clear difference: {points} points ({ends})."
 
 
 def _with_article(name: str) -> str:

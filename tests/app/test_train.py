@@ -25,12 +25,14 @@ from crosspool.ui.visit.choose_labelled import LabelledState
 from crosspool.ui.visit.images import ImageState
 from crosspool.ui.visit.labelled import Collection
 from crosspool.ui.visit.link import ChosenClassifier, LinkState
+from crosspool.ui.widgets.glossary import term
 from tests.images import noise, png, tinted
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
 PAGE = "pages/train_and_compare.py"
 NETWORK = ("squeezenet1_1", "untrained")
 METHODS = "cl@128,sum@128"
+IN_WORDS = {"cl@128": "Cross-layer pooling, 128 px", "sum@128": "Sum of a map, 128 px"}
 LONG = 60
 
 
@@ -130,18 +132,22 @@ def test_a_stored_result_of_these_defaults_is_shown_at_once():
     assert int(options["--train-size"]) == 12 * app.number_input(key="each-360-12").value
     assert "Stored result: FieldGuide" in [header.value for header in app.header]
     assert any(text.startswith("### ") and "of 100 images" in text for text in plain(app.markdown))
+    assert any(term("cl@448", "`cl@448`") in method for method in tables(app)[0].index)
 
 
 def test_a_comparison_from_the_press_to_the_tables(finished):
     first, paired, answers = tables(finished)[0], tables(finished)[1], tables(finished)[2]
-    assert first.index.tolist() == ["cl@128", "sum@128"]
+    assert [text.replace("\\", "") for text in first.index] == [
+        f"{words} :small[:gray[`{name}`]]" for name, words in IN_WORDS.items()
+    ]
     report = state_of(finished, ComparisonState).comparison.report
-    for result in report.methods:
+    for number, result in enumerate(report.methods):
         measured = result.measures["accuracy"]
-        assert first.loc[result.name, "accuracy"] == f"{100 * measured.value:.1f} %"
-        assert first.loc[result.name, "95 % interval"].startswith(f"{100 * measured.interval.low:.1f} to")
-    assert paired["against"].tolist() == ["cl@128"]
+        assert first.iloc[number]["accuracy"] == f"{100 * measured.value:.1f} %"
+        assert first.iloc[number]["95 % interval"].startswith(f"{100 * measured.interval.low:.1f} to")
+    assert paired["against"].tolist() == ["Cross-layer pooling, 128 px :small[:gray[`cl@128`]]"]
     assert answers.shape == (2, 1)
+    assert any(term("McNemar") in text for text in plain(finished.caption))
     assert "10 images, 2 classes" in " ".join(plain(finished.caption))
     assert "UNTRAINED (random) weights" in " ".join(plain(finished.caption))
     assert state_of(finished, ComparisonState).job is None
@@ -212,13 +218,14 @@ def test_all_images_have_a_why_button(finished):
 @pytest.mark.parametrize(
     ("answer", "sentence"),
     [
-        (1, ":green[:material/check:] `m`: right"),
-        (0, r":red[:material/close:] `m`: \*a\*"),
-        (-1, ":gray[:material/question_mark:] `m`: tested in no split, or a tie"),
+        (1, ":green[:material/check:] right"),
+        (0, r":red[:material/close:] \*a\*"),
+        (-1, ":gray[:material/question_mark:] tested in no split, or a tie"),
     ],
 )
 def test_an_answer_in_words(answer, sentence):
-    assert verdict_on_answer("m", answer, 1, ["*a*", "b"]) == sentence
+    method = r":small[:gray[Cross\-layer pooling, 448 px]]"
+    assert verdict_on_answer("cl@448", answer, 1, ["*a*", "b"]) == f"{sentence}  \n{method}"
 
 
 def test_a_labelled_image_is_classified_by_methods_trained_without_it(finished):

@@ -82,11 +82,16 @@ def test_a_zip_is_trained_to_the_table(training, tmp_path):
     expect(page.get_by_role("heading", name="Download and share")).to_be_visible()
     table = page.get_by_test_id("stTable").first
     expect(table.get_by_role("row")).to_have_count(3)
-    expect(table.get_by_role("row").nth(1)).to_contain_text(re.compile(r"cl@128\s*\d+\.\d\s%"))
+    expect(table.get_by_role("row").nth(1)).to_contain_text(
+        re.compile(r"Cross-layer pooling, 128 px cl@128\s*\d+\.\d\s%")
+    )
     expect(page.get_by_alt_text(re.compile("^Accuracy against bytes per image: cl@128"))).to_be_visible()
     expect(page.get_by_alt_text(re.compile("^Confusion matrix of cl@128"))).to_be_visible()
+    expect(page.get_by_role("status").filter(has_text="The result is ready. ")).to_have_count(1)
+    assert page.get_by_role("heading", name="Result: tints").bounding_box()["y"] < page.viewport_size["height"] / 2
+    page.wait_for_function("document.activeElement.textContent.startsWith('Result: tints')")
     with page.expect_download() as download:
-        page.get_by_role("button", name="Model sum@128").click()
+        page.get_by_role("button", name="Model: sum of a map, 128 px").click()
     assert download.value.suggested_filename == "tints-sum@128.safetensors"
     window.settle()
     expect_accessible(window)

@@ -141,11 +141,13 @@ def _watch() -> None:
         st.rerun()
     progress, methods = job.work.progress, len(job.work.plan.methods)
     count = f": {progress.done:,} of {progress.total:,}" if progress.total > 1 else ""
+    tested = len(job.work.results)
+    reveal("progress", f"{tested} of {plural(methods, 'method')} tested." if tested else "The training has begun.")
     left = "" if progress.seconds_left is None else f", about {progress.seconds_left:.0f} s left"
     with st.container(key="training"):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.button("Cancel", icon=":material/stop_circle:", on_click=job.cancel, key="cancel")
-            st.markdown(f"**{len(job.work.results)} of {plural(methods, 'method')}{left}**")
+            st.markdown(f"**{tested} of {plural(methods, 'method')}{left}**")
         st.progress(progress.share, text=as_it_is(f"{progress.stage}{count}"))
         if job.work.findings is not None:
             st.caption("All methods are tested; the classifiers for new images are being trained.")
@@ -189,7 +191,6 @@ def comparison_section(labelled: LabelledSet | None) -> None:
         icon, is_disabled = ":material/play_arrow:", labelled is None or not specs or is_running
         is_pressed = st.button("Train and compare", type="primary", icon=icon, disabled=is_disabled, key="train")
         if is_running:
-            reveal("progress")
             _watch()
     if is_pressed and labelled is not None and specs:
         _start(labelled, network, specs, splits, train_size)
@@ -198,4 +199,5 @@ def comparison_section(labelled: LabelledSet | None) -> None:
     _take_over_result()
     comparison = visit_state(ComparisonState).comparison
     if comparison is not None:
-        outcome_section(comparison, labelled)
+        with st.container(key="outcome"):
+            outcome_section(comparison, labelled)

@@ -16,12 +16,15 @@ from crosspool.evaluation.findings import AccuracyFindings
 from crosspool.evaluation.report import MethodResult
 from crosspool.evaluation.tables import NO_CLEAR_DIFFERENCE, accuracy_sections, difference_verdict
 from crosspool.evaluation.verdict import Outcome
-from crosspool.text import Section, class_titles, human_bytes, percent
+from crosspool.methods.wording import method_in_words
+from crosspool.text import Column, Section, class_titles, human_bytes, percent
 from crosspool.ui.comparison.predictions import new_images_section, predictions_section
 from crosspool.ui.comparison.result import Comparison
 from crosspool.ui.comparison.state import ComparisonState
+from crosspool.ui.comparison.wording import in_one_line, method_markdown, method_title
 from crosspool.ui.visit.labelled import LONGEST_NAME, LabelledSet
 from crosspool.ui.visit.state import visit_state
+from crosspool.ui.widgets.glossary import term
 from crosspool.ui.widgets.reveal import reveal
 from crosspool.ui.widgets.text import as_it_is
 
@@ -32,9 +35,10 @@ FULL_WIDTH = 2400  # pixels: a table with a width of its own takes less room tha
 def outcome_section(comparison: Comparison, chosen: LabelledSet | None) -> None:
     """The whole result, from the tables to the files; `chosen` are the images that would be compared next."""
     findings, title = comparison.findings, as_it_is(comparison.labelled.title)
-    reveal(comparison.report.dataset)
+    verdict = Outcome.of(findings).verdict
+    reveal(comparison.report.dataset, f"The result is ready. {verdict}")
     st.header(f"Result: {title}", anchor=False)
-    st.markdown(f"### {as_it_is(Outcome.of(findings).verdict)}")
+    st.markdown(f"### {as_it_is(verdict)}")
     if chosen is None or not chosen.same_as(comparison.labelled):
         st.warning(
             f"This is the result for {title}, not for the images chosen above; press Train and compare for theirs.",
@@ -82,7 +86,7 @@ def result_tables(findings: AccuracyFindings) -> None:
 def preliminary_results(results: Mapping[str, MethodResult]) -> None:
     """A table of the methods that are tested so far."""
     rows = [
-        (as_it_is(name), f"{percent(result.measures['accuracy'].value)} %", human_bytes(result.bytes_per_image))
+        (method_markdown(name), f"{percent(result.measures['accuracy'].value)} %", human_bytes(result.bytes_per_image))
         for name, result in results.items()
     ]
     st.table(pd.DataFrame(rows, columns=["method", "accuracy", "storage"]).set_index("method"), width=FULL_WIDTH)
@@ -90,14 +94,13 @@ def preliminary_results(results: Mapping[str, MethodResult]) -> None:
 
 def _table(section: Section) -> None:
     columns = sorted(section.columns, key=lambda column: COLUMN_ORDER.get(column.title, len(COLUMN_ORDER)))
-    cells = {column.title: [_in_one_line(cell) for cell in column.cells] for column in columns}
+    cells = {column.title: _cells(column) for column in columns}
     st.table(pd.DataFrame(cells).set_index(columns[0].title), width=FULL_WIDTH)
-    st.caption(as_it_is(" ".join(section.notes)))
+    st.caption(as_it_is(" ".join(section.notes)).replace("McNemar", term("McNemar"), 1))
 
 
-def _in_one_line(cell: str) -> str:
-    """The cell with every number beside its unit: a table that is too wide can be scrolled."""
-    return as_it_is(cell).replace(" ", "\N{NO-BREAK SPACE}")
+def _cells(column: Column) -> list[str]:
+    return list(map(method_markdown if column.names else in_one_line, column.cells))
 
 
 def _figure(comparison: Comparison) -> None:
@@ -115,7 +118,8 @@ def _confusion(comparison: Comparison) -> None:
     st.subheader("Confusion matrix: which classes are mixed up", anchor=False)
     results = {result.name: (stem, result.confusion) for stem, result in confusion_results(comparison.findings).items()}
     key = f"confused-{'-'.join(results)}"
-    name = st.segmented_control("Method", list(results), default=next(iter(results)), required=True, key=key)
+    first, titles = next(iter(results)), {name: method_title(name) for name in results}
+    name = st.pills("Method", list(results), default=first, required=True, format_func=titles.__getitem__, key=key)
     stem, confusion = results[name]
     assert confusion is not None
     classes = list(class_titles(comparison.report.classes).values())
@@ -166,7 +170,7 @@ def _downloads_section(comparison: Comparison) -> None:
     names = [f"{start}{stem}.safetensors" for stem in safe_file_names(list(comparison.classifiers))]
     with st.container(horizontal=True):
         for name, (method, classifier) in zip(names, comparison.classifiers.items(), strict=True):
-            label = f"Model {as_it_is(method)}, {human_bytes(classifier.weights.nbytes)}"
+            label = f"Model: {as_it_is(method_in_words(method))} ({human_bytes(classifier.weights.nbytes)})"
             _download(label, classifier.to_bytes, name, "application/octet-stream")
     if comparison.labelled.spec is None:
         st.markdown(

@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 
 from crosspool.datasets import UNKNOWN
 from crosspool.evaluation.report import most_predicted
+from crosspool.methods.wording import method_in_words
 from crosspool.text import class_titles
 from crosspool.ui.comparison.result import Comparison
 from crosspool.ui.comparison.state import Answers, ComparisonState
+from crosspool.ui.comparison.wording import method_markdown, method_title
 from crosspool.ui.runtime.gate import OnProgress
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.images import SourceImage, add_image, choose_image
@@ -85,7 +87,7 @@ def _card(comparison: Comparison, index: int, predictions: Mapping[str, int]) ->
     sample, target = dataset.samples[index], int(dataset.targets[index])
     titles = list(class_titles(dataset.classes).values())
     label = titles[target]
-    with st.container(border=True, width=300, gap="small"):
+    with st.container(border=True, width=300, height="stretch", gap="small"):
         st.image(comparison.labelled.thumbnail_of(sample), alt=f"{sample.name}, of the class {label}", width=160)
         st.markdown(f"**{as_it_is(label)}**")
         for name, answer in predictions.items():
@@ -96,12 +98,14 @@ def _card(comparison: Comparison, index: int, predictions: Mapping[str, int]) ->
 
 
 def verdict_on_answer(name: str, answer: int, target: int, classes: Sequence[str]) -> str:
-    """A line of Markdown: whether a method's answer is right, or which class it is instead."""
+    """Two lines of Markdown: whether a method's answer is right, or which class it is instead; and the method."""
     if answer == UNKNOWN:
-        return f":gray[:material/question_mark:] `{name}`: tested in no split, or a tie"
-    if answer == target:
-        return f":green[:material/check:] `{name}`: right"
-    return f":red[:material/close:] `{name}`: {as_it_is(classes[answer])}"
+        verdict = ":gray[:material/question_mark:] tested in no split, or a tie"
+    elif answer == target:
+        verdict = ":green[:material/check:] right"
+    else:
+        verdict = f":red[:material/close:] {as_it_is(classes[answer])}"
+    return f"{verdict}  \n:small[:gray[{method_title(name)}]]"
 
 
 # --- new images
@@ -161,8 +165,8 @@ def _top_classes(name: str, scores: NDArray[np.float64], classes: Sequence[str])
     best = (-scores).argsort(kind="stable")[:TOP_CLASSES]
     titles = class_titles(classes)
     cells = [f"{as_it_is(titles[classes[k]])} ({signed(scores[k])})" for k in best]
-    with st.container(width=240, gap="small"):
-        st.table(pd.DataFrame({as_it_is(name): cells}, index=[f"{place}." for place in range(1, len(cells) + 1)]))
+    with st.container(width=220, gap="small"):
+        st.table(pd.DataFrame({method_markdown(name): cells}, index=[f"{k}." for k in range(1, len(cells) + 1)]))
         if scores.max() < 0:
             st.caption("None of the classes fits: all scores are negative.")
         _why_button(name, "new", _ask_why, (name, classes[best[0]]))
@@ -173,7 +177,7 @@ def _top_classes(name: str, scores: NDArray[np.float64], classes: Sequence[str])
 
 def _why_button(method: str, place: str, ask: Callable[..., None], args: tuple[object, ...]) -> None:
     """A button that leads to the evidence for a method's answer; `ask` takes along what is asked about."""
-    hint = f"What in this image is evidence for the answer of {as_it_is(method)}?"
+    hint = f"What in this image is evidence for the answer of {as_it_is(method_in_words(method))}?"
     if st.button("Why?", key=f"why-{place}-{method}", type="tertiary", on_click=ask, args=args, help=hint):
         st.switch_page("pages/contributions.py")
 

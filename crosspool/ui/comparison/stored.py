@@ -9,8 +9,8 @@ import pandas as pd
 import streamlit as st
 
 from crosspool.evaluation.verdict import Outcome
-from crosspool.methods.wording import method_in_words
 from crosspool.text import human_bytes, percent
+from crosspool.ui.comparison.wording import in_one_line, method_markdown
 from crosspool.ui.widgets.text import as_it_is
 
 STORED = Path(__file__).with_name("stored_result.json")
@@ -35,11 +35,10 @@ def stored_section() -> None:
         "compare to see it computed, or choose your own images."
     )
     rows = {
-        method_in_words(method["name"]): {
-            "code": f"`{method['name']}`",
+        method_markdown(method["name"]): {
             "accuracy": f"{percent(method['accuracy'])} %",
-            "95 % interval": " to ".join(map(percent, method["interval"])),
-            "storage": human_bytes(method["bytes_per_image"]),
+            "95 % interval": in_one_line(" to ".join(map(percent, method["interval"]))),
+            "storage": in_one_line(human_bytes(method["bytes_per_image"])),
         }
         for method in result["methods"]
     }

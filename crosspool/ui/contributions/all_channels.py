@@ -6,18 +6,21 @@ import numpy as np
 import streamlit as st
 
 from crosspool.drawing.rendering import SIGNED_COLOUR_MAP, ColourRange, colour_range_of
+from crosspool.text import rough_percent
 from crosspool.ui.contributions import wording
 from crosspool.ui.contributions.evidence import channel_bar, channel_bars, columns_that_wrap, scores_chart
 from crosspool.ui.contributions.question import ContributionState
 from crosspool.ui.maps.large_images import colour_scale
 from crosspool.ui.visit.state import bound
 from crosspool.ui.widgets.bars import Bar, small_map
+from crosspool.ui.widgets.glossary import term
 from crosspool.ui.widgets.text import file_stem
 
 LIST_LENGTHS = (4, 8, 16, 32)  # channels listed for the class, and as many against it
-SCALE_NOTE = (
-    "evidence at a position, one scale for all small maps in red and blue; those beside them are the weights, each map "
-    "from 0 to its own peak"
+SCALE_NOTE = "evidence at a position, one scale for all small maps in red and blue"
+ROW_NOTE = (
+    f"Each row: the channel's {term('weighting map')} on a scale of its own, from 0 to its {term('peak')}; its "
+    f"evidence; what it adds to the score; and its share of the {term('energy')}."
 )
 ABLATIONS: dict[wording.Ablation, tuple[str, str]] = {
     "most": ("Strongest for", "The channels with the largest contributions."),
@@ -43,18 +46,19 @@ def ranked_channels(view: ContributionState) -> None:
     colour_range = None
     if view.selected is not None and (ahead or behind):
         colour_range = colour_range_of(np.stack([np.abs(view.evidence(k)).max() for k in ahead + behind]), signed=True)
+        st.caption(ROW_NOTE)
         colour_scale(colour_range, SIGNED_COLOUR_MAP, SCALE_NOTE)
     left, middle, right = columns_that_wrap("ranked", 3)
     widest = float(np.abs(contributions.channels).max(initial=0)) or 1.0
     photos = [view.explained.photo] if colour_range is not None else []
-    lists = {"for": (left, ahead, (0.0, widest)), "against": (middle, behind, (-widest, 0.0))}
+    lists: dict[wording.Side, Any] = {"for": (left, ahead, (0.0, widest)), "against": (middle, behind, (-widest, 0.0))}
 
     def tick(row: str, counted: bool) -> None:
         choices.tick(int(row), counted)
 
     for side, (column, channels, ends) in lists.items():
         with column:
-            st.markdown(f"**Strongest {side} {view.wording}**")
+            st.markdown(f"**{wording.side_title(side, *view.titled_question)}**")
             if not channels:
                 st.caption(f"No channel is evidence {side} it.")
                 continue
@@ -73,7 +77,7 @@ def _ranked_bar(view: ContributionState, channel: int, colour_range: ColourRange
         mixed = bool(weights.min() < 0)
         maps.append(small_map(weights, colour_range_of(weights, signed=mixed), signed=mixed))
         maps.append(small_map(view.evidence(channel), colour_range, signed=True))
-    value, note = float(view.contributions.channels[channel]), f"{100 * part.energy[k]:.2g} % of the energy"
+    value, note = float(view.contributions.channels[channel]), f"{rough_percent(part.energy[k])} of the energy"
     ticked = channel not in view.choices.unticked
     return channel_bar(view, channel, value, f", {note}", note=note, ticked=ticked, maps=tuple(maps))
 

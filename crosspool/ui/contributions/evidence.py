@@ -11,8 +11,9 @@ from streamlit.delta_generator import DeltaGenerator
 
 from crosspool.classifiers import TRAINED_ON
 from crosspool.drawing.rendering import PATCH_COLOUR, SIGNED_COLOUR_MAP, cell_box, colour_range_of, with_boxes
-from crosspool.methods.wording import method_in_words
 from crosspool.pooled_parts import Vector
+from crosspool.text import rough_percent
+from crosspool.ui.comparison.wording import method_markdown, method_title
 from crosspool.ui.contributions import wording
 from crosspool.ui.contributions.explaining import Explained, ExplainedClassifier
 from crosspool.ui.contributions.question import ContributionState
@@ -91,17 +92,18 @@ def channel_bars(view: ContributionState, rows: Sequence[Bar], *, key: str, stay
 def answer_headline(view: ContributionState) -> None:
     """The answer, its balance of evidence, and exactly what was asked."""
     classifier, contributions = view.classifier, view.contributions
-    grid = "positions unknown" if view.selected is None else "{}×{} positions".format(*view.selected.size)
+    positions = term("position", "positions")
+    grid = f"{positions} unknown" if view.selected is None else f"{'×'.join(map(str, view.selected.size))} {positions}"
     classes = list(view.titles.values())
     answer = wording.answer_sentence(
         view.explained.scores, classes, *view.titled_question, contributions, view.probabilities
     )
     st.markdown(f"## {answer}")
     st.markdown(wording.balance_sentence(contributions.channels, contributions.intercept))
-    method = (method_in_words(classifier.model.method.name),) if classifier.is_trained else ()
-    names = (view.image.title, classifier.network.title, *method, classifier.name)
-    counts = f"{len(view.classes):,} classes · {len(contributions.channels):,} channels · {grid}"
-    st.markdown(" · ".join([*map(as_it_is, names), counts]))
+    method = method_markdown(classifier.model.method.name) if classifier.is_trained else as_it_is(classifier.name)
+    channels = term("channel", "channels")
+    counts = f"{len(view.classes):,} classes · {len(contributions.channels):,} {channels} · {grid}"
+    st.markdown(" · ".join([as_it_is(view.image.title), as_it_is(classifier.network.title), method, counts]))
     if classifier.labels:
         labels = " and ".join(as_it_is(view.titles.get(label, label)) for label in classifier.labels)
         answer = as_it_is(view.titles[view.explained.explanation.predicted])
@@ -122,7 +124,7 @@ def whole_image(view: ContributionState, baseline: ExplainedClassifier | None, e
         _input_image(view)
     if positions is not None:
         with next(columns):
-            st.markdown(f"**All evidence for {view.wording}**")
+            st.markdown("**Evidence of all channels**")
             evidence_overlay(view, positions, key="total", whose="all channels together")
         if baseline is not None and explained is not None:
             with next(columns):
@@ -152,12 +154,12 @@ def _baseline_overlay(view: ContributionState, classifier: ExplainedClassifier, 
     """The evidence of a fully-connected layer: for the same classes, or for the network's own best class."""
     if classifier.is_trained:
         asked = view.question
-        st.markdown(f"**The same question to the {as_it_is(method_in_words(classifier.model.method.name))}**")
-        note = f"Class activation map for {view.wording}"
+        st.markdown(f"**{method_title(classifier.model.method.name)}**")
+        note = f"The same question to it: class activation map for {view.wording}"
     else:
         asked = (explained.explanation.predicted, "")
-        st.markdown(f"**The network's own answer: {as_it_is(asked[0])}**")
-        note = "Class activation map of the network's own classes"
+        st.markdown("**The network's own answer**")
+        note = f"Class activation map of its top class, {as_it_is(asked[0])}"
     contributions = explained.contributions(asked)
     assert contributions.positions is not None
     whose = "the fully-connected layer"
@@ -195,17 +197,17 @@ def one_channel(view: ContributionState) -> None:
     name, value = view.names[view.channel], signed(view.contributions.channels[view.channel])
     st.header(f"Channel {as_it_is(name)} adds {value}", anchor=False)
     if view.selected is None:
-        st.caption(f"It holds {100 * part.energy[k]:.2g} % of the energy.")
+        st.caption(f"It holds {rough_percent(part.energy[k])} of the {term('energy')}.")
         return
     left, middle, right = columns_that_wrap("channel", 3)
     with left:
-        st.markdown("**Its weighting map**")
+        st.markdown(f"**Its {term('weighting map')}**")
         weights = view.weights(view.channel)
         alt = f"Weighting map {name} over the image, peak {weights.max():.3g}."
         mixed, label = bool(weights.min() < 0), "weight, on the scale of this map"
         _overlay(view, view.explained.photo, weights, mixed=mixed, alt=alt, label=label, key="weights-map")
     with middle:
-        st.markdown(f"**Its evidence for {view.wording}**")
+        st.markdown("**Its evidence**")
         evidence_overlay(view, view.evidence(view.channel), key="evidence", whose=f"channel {name}")
     with right:
         _channels_at_position(view, *view.selected.cell)

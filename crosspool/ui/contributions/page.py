@@ -5,6 +5,7 @@ import streamlit as st
 
 from crosspool.contributions import Contributions
 from crosspool.drawing.rendering import colour_range_of
+from crosspool.text import rough_percent
 from crosspool.ui.contributions import evidence, wording
 from crosspool.ui.contributions.all_channels import channel_table_section, ranked_channels
 from crosspool.ui.contributions.choose_classifier import choose_classifier, comparison_of_visit
@@ -118,5 +119,5 @@ def _similarity_bar(view: ContributionState, here: Contributions, there: Contrib
             values = part.evidence[k]
             maps.append(small_map(values, colour_range_of(values, signed=True), signed=True, photo=photo))
     value = float(here.channels[channel])
-    note = f"{100 * value / here.score:.2g} % of the inner product"
+    note = f"{rough_percent(value / here.score)} of the inner product"
     return evidence.channel_bar(view, channel, value, f", {note}", note=note, maps=tuple(maps))

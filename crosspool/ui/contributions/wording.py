@@ -12,8 +12,10 @@ from crosspool.grids import Size
 from crosspool.pooled_parts import Vector
 from crosspool.text import plural, share_text
 from crosspool.ui.widgets.cell_image import Cell
+from crosspool.ui.widgets.glossary import term
 from crosspool.ui.widgets.text import as_it_is, signed
 
+Side = Literal["for", "against"]
 Ablation = Literal["most", "least", "random"]
 NONE_FITS = "None of the classes fits: all scores are negative."
 SCORED_CLASSES = 6  # with the highest scores, shown beside those in question
@@ -77,7 +79,7 @@ def balance_sentence(channels: Vector, intercept: float = 0.0) -> str:
     half = int(np.searchsorted(np.sort(ahead)[::-1].cumsum(), ahead.sum() / 2)) + 1
     amounts = f"Evidence for: {signed(ahead.sum()).lstrip('+')}; against: {signed(-behind.sum()).lstrip('+')}"
     if abs(intercept) > np.abs(channels).sum() / 100:
-        amounts += f"; the intercept, the same for every image, adds {signed(intercept)}"
+        amounts += f"; the {term('intercept')}, the same for every image, adds {signed(intercept)}"
     return f"{amounts}. Half of the evidence for it comes from {half:,} of {len(channels):,} channels."
 
 
@@ -91,7 +93,7 @@ def check_sentence(contributions: Contributions, total: str = "score") -> str:
         sums.append(f"{rows}×{columns} positions {signed(check.by_position - check.intercept, 6)}")
     mark = ":green[:material/check_circle:]" if check.holds else ":red[:material/error:]"
     relation = "within" if check.holds else "**not** within"
-    intercept = f"with the intercept {signed(check.intercept)} " if check.intercept else ""
+    intercept = f"with the {term('intercept')} {signed(check.intercept)} " if check.intercept else ""
     return (
         f"{mark} **Adds up:** {', '.join(sums)}; {intercept}that is the {total} "
         f"{signed(check.score, 6)}, off by {share_text(check.error)} of its size, {relation} {share_text(TOLERANCE)}."
@@ -109,12 +111,19 @@ def caution_sentence(*, normalises: bool, positions: bool) -> str:
     if not positions:
         return frozen
     return (
-        f"{frozen} A position summarises its whole receptive field, often much of the image: its evidence does not "
-        "prove that what lies under it decided, nor that painting over it would change the answer."
+        f"{frozen} A position summarises its whole {term('receptive field')}, often much of the image: its evidence "
+        "does not prove that what lies under it decided, nor that painting over it would change the answer."
     )
 
 
 # --- channels
+
+
+def side_title(side: Side, positive: str, against: str) -> str:
+    """The title of the channels on one side of a question, in Markdown; a rival is what the other side speaks for."""
+    if side == "for":
+        return f"Speaks for {as_it_is(positive)}"
+    return f"Speaks for {as_it_is(against)}" if against else f"Speaks against {as_it_is(positive)}"
 
 
 def strongest_channels(channels: Vector, count: int) -> tuple[list[int], list[int]]:

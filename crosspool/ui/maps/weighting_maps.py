@@ -7,6 +7,7 @@ from functools import partial
 import streamlit as st
 
 from crosspool.receptive_field import patch_box
+from crosspool.text import rough_percent
 from crosspool.ui.maps.across import across
 from crosspool.ui.maps.entry_chart import show_strongest_entries
 from crosspool.ui.maps.front_door import leave_welcome, opening, question_of
@@ -90,7 +91,7 @@ def _facts(maps: ImageMaps, request: MapRequest, channel: int, position: Cell) -
     active = f"mean weight {number(statistics.mean[channel])}" if statistics.active[channel] else dead
     lines = {
         "Peak": f"**{number(statistics.peak[channel])}** at {peak}",
-        "Share of P's energy": f"**{100 * statistics.energy_share[channel]:.2g} %**",
+        "Share of P's energy": f"**{rough_percent(statistics.energy_share[channel])}**",
         "Active at": f"{statistics.active[channel]} of {size} positions: {active}",
     }
     if pair.ceiling is not None:

@@ -4,6 +4,7 @@ import streamlit as st
 
 from crosspool.backbones import architecture, backbone_specs
 from crosspool.map_matching import best_matches, map_correlations
+from crosspool.text import rough_percent
 from crosspool.ui.maps.page import maps_page
 from crosspool.ui.maps.selection import current_look, select_channel, selected_channel
 from crosspool.ui.maps.stages import network_stages
@@ -58,7 +59,7 @@ def _side_by_side(image: SourceImage, request: MapRequest, maps: ImageMaps) -> N
 def _left_pane(image: SourceImage, request: MapRequest, maps: ImageMaps, channel: int) -> Pane:
     shares = maps.statistics.energy_share
     strongest = maps.statistics.order("energy_share")[:STRONGEST].tolist()
-    choices = [(each, f"{100 * shares[each]:.2g} %") for each in strongest]
+    choices = [(each, rough_percent(shares[each])) for each in strongest]
     heading = "Strongest maps (share of energy)"
     return Pane(_title(image, request), _alt(image, channel), maps, channel, heading, choices)
 

@@ -1,10 +1,13 @@
-"""Brings a place of the page into view when it appears."""
+"""Brings a place of the page into view when it appears, and says what is there."""
 
 from crosspool.ui.widgets.browser import component
 
-_draw = component("ui/widgets/reveal")
+_draw = component("ui/widgets/reveal", '<p role="status"></p>')
 
 
-def reveal(key: str) -> None:
-    """Scroll to here when this is drawn for the first time, or for another `key`; then leave the page where it is."""
-    _draw({"key": key}, "reveal")
+def reveal(key: str, message: str) -> None:
+    """Scroll to here when this is drawn for the first time, or for another `key`; then leave the page where it is.
+
+    Screen readers say `message`, and again when it changes.
+    """
+    _draw({"key": key, "message": message}, "reveal")

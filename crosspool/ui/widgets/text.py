@@ -1,13 +1,11 @@
 """Names from outside, such as a file's, made safe for Markdown and file names; numbers and cells as text."""
 
 import re
-from math import floor, log10
 
-from crosspool.text import number, printable
+from crosspool.text import number, printable, signed
 
 __all__ = ["as_it_is", "cell_name", "file_stem", "number", "signed"]
 
-NEARLY_NOTHING = 1e-6
 MARKDOWN_CHARACTERS = "\\`*_{}[]()<>#+-.!|$:~&"
 _PARTS = re.compile(r"([\s|`]+)")  # between which there is no address; a code span may not hold them
 _ADDRESS = re.compile(r"@|www\.|https?:|mailto:|xmpp:", re.IGNORECASE)
@@ -36,14 +34,3 @@ def file_stem(title: str) -> str:
 def cell_name(cell: tuple[int, int]) -> str:
     """A cell as text: row 2, column 3."""
     return f"row {cell[0]}, column {cell[1]}"
-
-
-def signed(value: float, digits: int = 3) -> str:
-    """+9.10 and −0.0200: a number with its sign, the minus a typographic one; ≈0 for what is nearly nothing."""
-    if not value:
-        return "0"
-    if abs(value) < NEARLY_NOTHING:
-        return "≈0"
-    places = max(0, digits - 1 - floor(log10(abs(value))))
-    text = f"{value:+,.{places}f}"
-    return text.replace("-", "−")

@@ -87,14 +87,17 @@ def test_the_balance_counts_the_fewest_channels_that_give_half():
     half = "Half of the evidence for it comes from 2 of 5 channels."
     assert balance_sentence(CHANNELS) == f"Evidence for: 7.00; against: 1.00. {half}"
     assert balance_sentence(CHANNELS, 0.07) == f"Evidence for: 7.00; against: 1.00. {half}"
-    amounts = "Evidence for: 7.00; against: 1.00; the intercept, the same for every image, adds −0.500."
+    amounts = (
+        "Evidence for: 7.00; against: 1.00; the [intercept](#term-intercept), the same for every image, adds −0.500."
+    )
     assert balance_sentence(CHANNELS, -0.5) == f"{amounts} {half}"
     assert balance_sentence(-np.abs(CHANNELS)) == "No channel is evidence for it."
 
 
 def test_the_check_says_whether_it_adds_up():
-    assert "5 channels +6.00000, 2×2 positions +6.00000; with the intercept +0.500 that is the score" in (
-        check_sentence(ONE)
+    assert (
+        "5 channels +6.00000, 2×2 positions +6.00000; with the [intercept](#term-intercept) +0.500 that is the score"
+        in (check_sentence(ONE))
     )
     assert "; that is the inner product +6.00000, off" in check_sentence(
         Contributions(6.0, 0.0, ONE.parts), "inner product"
