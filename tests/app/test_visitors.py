@@ -190,6 +190,7 @@ def test_streamlit_keeps_no_file_that_a_page_has_taken(monkeypatch):
 
 def test_the_page_says_where_images_live():
     app = upload(visit(**SMALL), ("one.png", png(noise(1))))
+    assert "Other pages that are open keep their own images." in shown_text(app)
     assert (
         "They are gone when you press Forget my images, and about 10 minutes after you close the page."
         in shown_text(app)

@@ -116,7 +116,8 @@ def own_images_menu(key: str, more: str = "") -> None:
             return
         st.caption(
             "That forgets, for good: uploads and photos, labelled images and their classes, what was computed and "
-            "trained on them, and a classifier that you loaded. A training that is under way ends."
+            "trained on them, and a classifier that you loaded, as well as what pages that you closed have left. A "
+            "training that is under way ends. Other pages that are open keep their own images."
         )
         icon = ":material/delete_forever:"
         if st.button("Forget my images", f"forget-{key}", on_click=_forget_images, icon=icon):
