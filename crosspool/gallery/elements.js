@@ -31,5 +31,8 @@ export function numberText(value) {
   return text.replaceAll("-", "−");
 }
 
+// A word of the glossary: where there is one, a link that explains itself (crosspool/ui/widgets/glossary.js).
+export const term = (name, hasGlossary) => (hasGlossary ? make("a", { href: `#term-${name.replaceAll(" ", "-")}`, textContent: name }) : name);
+
 export const percent = (share) => `${numberText(Number((100 * share).toPrecision(2)))} %`;
 export const count = (number) => number.toLocaleString("en-US");

@@ -1,7 +1,7 @@
 // The gallery: a toolbar, the lens, the pinned maps and the wall of all maps of one image. What is drawn, sorted, filtered
 // and pinned is decided here; callbacks report what the user has done, and nothing waits for an answer.
 
-import { beforeNextFrame, count, make, numberText, percent } from "./elements.js";
+import { beforeNextFrame, count, make, numberText, percent, term } from "./elements.js";
 import { Lens } from "./lens.js";
 import { filterChannels, findChannels, sortChannels } from "./order.js";
 import { bytes, paintAt } from "./paint.js";
@@ -37,7 +37,8 @@ export class Gallery {
 
   // Data: selected, cell [row, column] of it or null for its peak, pins, box, question (of the box, or ""), view {colours,
   // overlay, opacity, smooth, scale, top, sort, kept_maps, tile}, colourMaps, tables (base64 by colour map), mostPins,
-  // largestTop; and the meaning of the channels, {classes, sprite}, see Meaning.
+  // largestTop; and the meaning of the channels, {classes, sprite}, see Meaning. `hasGlossary` is whether the page
+  // explains words.
   show(set, data, meaning) {
     const isNew = this.set !== set;
     this.lens.meaning.use(meaning);
@@ -93,8 +94,11 @@ export class Gallery {
     const matches = this.query === "" ? this.filtered : findChannels(this.query, set.channels);
     this.order = matches ?? [];
     this.counts = Object.fromEntries(Object.entries(filters).map(([name, channels]) => [name, channels.length]));
-    const order = this.match && view.sort === "box" ? ", best match first (average precision, AP; 1 is perfect)" : "";
-    this.status.textContent = order ? `${count(this.order.length)} maps${order}` : `${count(this.order.length)} of ${count(set.channels)} maps`;
+    const some = count(this.order.length);
+    if (this.match && view.sort === "box") {
+      const precision = term("AP", this.data.hasGlossary);
+      this.status.replaceChildren(`${some} maps, best match first (average precision, `, precision, "; 1 is perfect)");
+    } else this.status.textContent = `${some} of ${count(set.channels)} maps`;
     this.empty.hidden = this.order.length > 0;
     this.empty.textContent = this.emptyText(matches);
     this.wall.side = view.tile;

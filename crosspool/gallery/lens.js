@@ -1,7 +1,7 @@
 // The lens: the photo over one map, both large, with the selected cell, its weight and its receptive field. A press on
 // either selects a cell; a box drawn on the photo says what the maps should find.
 
-import { make, numberText, pointOver } from "./elements.js";
+import { make, numberText, pointOver, term } from "./elements.js";
 import { Meaning } from "./meaning.js";
 import { coloursOf, paint } from "./paint.js";
 
@@ -67,7 +67,7 @@ export class Lens {
     this.high.title = isClipped ? `The activation lets nothing above ${numberText(set.ceiling)} through` : "";
     this.colours.style.background = `linear-gradient(to right, ${coloursOf(table, { ...look, signed: set.signed })})`;
     this.showTitle(channel, state);
-    this.facts.textContent = this.factsText(set, channel, cell);
+    this.showFacts(set, channel, cell);
     this.meaning.show(channel);
     this.map.ariaLabel = `Map ${channel} over the image, ${this.facts.textContent} Press a cell to select it, or use the arrow keys.`;
   }
@@ -80,12 +80,13 @@ export class Lens {
     Object.assign(this.pin, { textContent: action, ariaLabel: `${action} map ${channel}`, ariaPressed: pinned });
   }
 
-  factsText(set, channel, cell) {
+  showFacts(set, channel, cell) {
     const [left, top, right, bottom] = this.field.map((part) => Math.round(part * set.side));
     const name = set.isAveraged ? "mean weight" : "weight";
     const peak = ` (${set.signed ? "largest" : "maximum"} ${numberText(set.peak[channel])})`;
-    const field = `receptive field ${right - left}×${bottom - top} px`;
-    return `${set.placeText(cell)}: ${name} ${numberText(set.weight(channel, cell))}${peak}; ${field}`;
+    const parts = [`${set.placeText(cell)}: ${name} ${numberText(set.weight(channel, cell))}${peak}; `, ` ${right - left}×${bottom - top} px`];
+    if (this.facts.textContent === parts.join("receptive field")) return; // a focused word stays focused
+    this.facts.replaceChildren(parts[0], term("receptive field", this.gallery.data.hasGlossary), parts[1]);
   }
 
   drawPhoto() {

@@ -151,6 +151,22 @@ def test_the_first_visit_shows_a_sample_and_its_maps():
     assert app.query_params == {"size": "448", "box": "0.15,0.23,0.45,0.5"}
 
 
+@pytest.mark.parametrize(
+    ("page", "words"),
+    [
+        (None, "layer-pair patch P peak energy receptive-field"),
+        (EXPLANATION, "layer-pair patch P local-feature weighting-map block energy"),
+        ("pages/channel.py", "layer-pair patch P peak receptive-field"),
+    ],
+)
+def test_the_words_of_a_page_explain_themselves_once(page, words):
+    app = opened(visit(**SMALL), "details_open")
+    if page is not None:
+        app = checked(app.switch_page(page).run())
+    raw = "\n".join([*texts(app.markdown), *texts(app.caption)])
+    assert sorted(re.findall(r"\(#term-([\w-]+)\)", raw)) == sorted(words.split())
+
+
 def test_every_sample_can_be_chosen_and_has_a_text_for_those_who_cannot_see_it():
     items = component(visit(**SMALL), "image-strip")["items"]
     assert [(item["id"], item["alt"]) for item in items] == [(entry.id, entry.alt) for entry in samples()]

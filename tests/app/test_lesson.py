@@ -240,7 +240,7 @@ def test_the_third_step_multiplies_weight_and_patch(cat):
     entry = int(np.abs(patch).argmax())
     app = press(look_at(lesson(3), 899, cell_centre((2, 3), (7, 7))), "show-answer")
     text = text_of(app).replace("−", "-")
-    assert f"lower channel {entry}, is {patch[entry]:.3g}" in text
+    assert f"the patch's number that is largest in magnitude, lower channel {entry}, is {patch[entry]:.3g}" in text
     assert f"= **{upper[899, 2, 3] * patch[entry]:.3g}**" in text
 
 

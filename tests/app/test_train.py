@@ -155,6 +155,7 @@ def test_a_comparison_from_the_press_to_the_tables(finished):
 
 def test_a_result_names_its_images_and_warns_when_others_are_chosen(finished):
     assert finished.header[0].value.replace("\\", "") == "Result: Your images, 10 images"
+    assert not finished.header[0].proto.divider  # it would run through the letters
     assert not [text for text in plain(finished.warning) if text.startswith("This is the result")]
     assert any(text.startswith("Kept while this visit lasts") for text in plain(finished.caption))
     app = checked(finished.button_group(key="labelled_source").set_value("fieldguide").run())

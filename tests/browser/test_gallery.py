@@ -251,13 +251,16 @@ def test_hovering_says_the_weight_the_cell_and_its_field(window, maps):
 
 def test_a_click_selects_a_map(in_app):
     channel = in_app.tile_at(4).get_attribute("data-channel")
+    wall = in_app.page.locator(".wall")
+    before = wall.bounding_box()
     in_app.tile_at(4).click()
     expect(in_app.tile(channel)).to_have_attribute("aria-selected", "true")
     expect(map_of(in_app)).to_contain_text(f"Map {channel}, selected")
     in_app.page.wait_for_url(re.compile(rf"channel={channel}\b"))
     expect(in_app.page.locator(".wall .tile.selected")).to_have_count(1)
     in_app.settle()
-    in_app.page.locator(".wall").focus()
+    assert wall.bounding_box() == before  # nothing about the map has pushed it away from under the pointer
+    wall.focus()
     in_app.page.keyboard.press("Home")
     in_app.page.keyboard.press("Enter")
     strongest = in_app.tile_at(0).get_attribute("data-channel")

@@ -15,7 +15,7 @@ def test_a_word_explains_itself_by_pointer_keyboard_and_touch(visit):
     window.open("Download and share")
     window.settle()
     page, address = window.page, window.page.url
-    word, bubble = page.locator('a[href="#term-P"]').first, page.get_by_role("tooltip")
+    word, bubble = page.get_by_test_id("stMain").locator('a[href="#term-P"]'), page.get_by_role("tooltip")
     word.hover()
     expect(bubble).to_have_text(f"P {GLOSSARY['P']}")
     expect(bubble).to_be_in_viewport(ratio=1)
@@ -30,5 +30,8 @@ def test_a_word_explains_itself_by_pointer_keyboard_and_touch(visit):
     expect(bubble).to_be_visible()
     page.get_by_role("heading", name="Weighting maps").click()
     expect(bubble).to_be_hidden()
+    page.locator('.lens a[href="#term-receptive-field"]').dispatch_event("click")  # in a component's shadow root
+    expect(bubble).to_have_text(f"receptive field {GLOSSARY['receptive field']}")
+    page.keyboard.press("Escape")
     page.wait_for_timeout(300)
     assert page.url == address

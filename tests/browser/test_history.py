@@ -1,6 +1,11 @@
 """The address, the browser's history and the page agree, whichever way a visitor takes."""
 
 import re
+import socket
+import socketserver
+import threading
+from contextlib import contextmanager, suppress
+from urllib.parse import urlparse
 
 import pytest
 from playwright.sync_api import expect
@@ -87,8 +92,48 @@ def test_every_page_has_a_title_and_a_description_and_no_failing_request_and_doe
     assert failed == []
 
 
-def test_a_reload_brings_back_what_the_browser_brought_and_nobody_elses(visit, browser):
-    window = visit().go(**SMALL)
+class Relay(socketserver.BaseRequestHandler):
+    """Passes bytes on between a browser and the app; where `is_lost`, the app does not notice that the browser left."""
+
+    def handle(self):
+        app = socket.create_connection(("localhost", self.server.app_port))
+        self.server.connections.append(app)
+        threading.Thread(target=self.pass_on, args=(app, self.request), daemon=True).start()
+        self.pass_on(self.request, app)
+
+    def pass_on(self, source, to):
+        with suppress(OSError):
+            while data := source.recv(2**16):
+                to.sendall(data)
+        with suppress(OSError):
+            if not (self.server.is_lost and source is self.request):
+                to.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def relay_to(url):
+    """A network in front of the app that can be lost, and its address."""
+    with socketserver.ThreadingTCPServer(("localhost", 0), Relay) as relay:
+        relay.daemon_threads, relay.is_lost, relay.connections = True, False, []
+        relay.app_port = urlparse(url).port
+        threading.Thread(target=relay.serve_forever, daemon=True).start()
+        yield relay, f"http://localhost:{relay.server_address[1]}"
+        relay.shutdown()
+        for connection in relay.connections:
+            connection.close()
+
+
+@pytest.fixture
+def relay(app_url):
+    with relay_to(app_url) as parts:
+        yield parts
+
+
+def test_a_reload_brings_back_what_the_browser_brought_and_nobody_elses(visit, browser, relay):
+    network, address = relay
+    window = visit()
+    window.url = address
+    window.go(**SMALL)
     page = window.page
     window.upload(("red disc.jpg", drawn_photo("red")), ("green disc.jpg", drawn_photo("green")))
     strip = page.locator(".strip .place:has(.remove) .tile")
@@ -106,6 +151,12 @@ def test_a_reload_brings_back_what_the_browser_brought_and_nobody_elses(visit, b
     expect(window.chosen_image).to_contain_text("red disc")
     expect(strip).to_have_count(2)
     window.settle()
+    network.is_lost = True
+    page.reload()
+    expect(window.chosen_image).to_contain_text("red disc")
+    expect(strip).to_have_count(2)
+    window.settle()
+    network.is_lost = False
 
     profile = browser.new_context()
     stranger = profile.new_page()

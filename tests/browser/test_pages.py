@@ -54,6 +54,9 @@ def colours_in(canvas):
 
 # --- the first visit
 
+# Bytes over the wire, as if nothing were in the browser's cache.
+TRANSFERRED = "performance.getEntriesByType('resource').reduce((sum, entry) => sum + entry.encodedBodySize, 0)"
+
 
 def test_a_cold_visit_shows_large_images_and_tiles(visit):
     window = visit().go()
@@ -71,6 +74,8 @@ def test_a_cold_visit_shows_large_images_and_tiles(visit):
     expect(page.locator(".strip .tile").last).to_be_in_viewport(ratio=1)
     expect(window.large).to_have_text(re.compile(r"^Map \d+$"))
     assert colours_in(page.locator(".wall .row canvas").first) > 100  # photo and map are drawn, not a flat field
+    assert page.evaluate(TRANSFERRED) < 3e6
+    assert [url for url in window.requests if "plotly" in url.lower()] == []
     assert page.url == f"{window.url}/?size=448&box=0.15%2C0.23%2C0.45%2C0.5"
     expect(page.locator(".lens .hint")).to_contain_text("Which maps find this eye?")
     assert window.tile_at(0).get_attribute("data-channel") in window.large.inner_text()  # the best match

@@ -53,6 +53,42 @@ def test_every_file_can_be_downloaded_and_opened(visit, browser, tmp_path):
     context.close()
 
 
+FOCUSED = """() => {
+    let element = document.activeElement;
+    while (element.shadowRoot?.activeElement) element = element.shadowRoot.activeElement;
+    return element.ariaLabel ?? element.innerText.split("\\n").at(-1);
+}"""
+
+
+def tab_to(page, name):
+    """Press Tab until what has the focus has this name, below that of its icon."""
+    names = []
+    while not names or names[-1] != name:
+        assert len(names) < 150, names
+        page.keyboard.press("Tab")
+        names.append(page.evaluate(FOCUSED))
+
+
+def test_the_keyboard_alone_leads_from_the_first_visit_to_a_slide(visit):
+    window = visit().go()
+    page = window.page
+    tab_to(page, "Weighting maps")
+    for key in ("End", "Home", "ArrowRight", "Enter"):
+        page.keyboard.press(key)
+    channel = window.tile_at(1).get_attribute("data-channel")
+    expect(window.tile(channel)).to_have_attribute("aria-selected", "true")
+    window.settle()
+    tab_to(page, "Download and share")
+    page.keyboard.press("Enter")
+    window.settle()
+    tab_to(page, "PNG")
+    with page.expect_download() as download:
+        page.keyboard.press("Enter")
+    assert download.value.suggested_filename.endswith(f"-map-{channel}.png")
+    with Image.open(download.value.path()) as slide:
+        assert slide.size == (1920, 1080)
+
+
 def test_a_saved_page_shows_an_odd_name_and_requests_nothing(works, browser, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Image.new("RGB", (200, 140), "orange").save(ODD, "PNG")

@@ -16,6 +16,7 @@ from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.images import SourceImage
 from crosspool.ui.visit.state import visit_state
 from crosspool.ui.widgets.browser import data_url
+from crosspool.ui.widgets.glossary import term
 from crosspool.ui.widgets.text import number
 from crosspool.ui.widgets.thumbnails import Thumbnail, thumbnails
 
@@ -73,7 +74,8 @@ def _strongest_patches(chosen: SourceImage, request: MapRequest, channel: int, c
     side = patch_side(request)
     st.caption(
         f"One patch of each image, around the peak of map {channel}: {side} × {side} of the image's {request.size} × "
-        f"{request.size} pixels, at the centre of what the cell can see. Click a patch to choose its image."
+        f"{request.size} pixels, at the centre of "
+        f"{term('receptive field', 'what the cell can see')}. Click a patch to choose its image."
     )
 
 

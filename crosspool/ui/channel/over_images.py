@@ -5,6 +5,7 @@ from html import escape
 
 from crosspool.text import printable
 from crosspool.ui.maps.survey import ImageSummary, SurveyImage
+from crosspool.ui.widgets.glossary import term
 from crosspool.ui.widgets.text import as_it_is, number
 
 ComputedImage = tuple[SurveyImage, ImageSummary]
@@ -25,7 +26,7 @@ def summary_sentence(rows: Sequence[ComputedImage], channel: int) -> str:
     image, summary = rows[0]
     return (
         f"Active on {active:,} of {len(rows):,} {'image' if len(rows) == 1 else 'images'}; strongest on "
-        f"{as_it_is(image.title)}, with a peak of {number(summary.peak[channel])}."
+        f"{as_it_is(image.title)}, with a {term('peak')} of {number(summary.peak[channel])}."
     )
 
 

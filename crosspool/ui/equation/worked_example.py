@@ -9,6 +9,7 @@ from crosspool.ui.equation.charts import EQUATION_1, blocks_formula, show_blocks
 from crosspool.ui.maps.entry_chart import entry_name, show_strongest_entries
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest
 from crosspool.ui.widgets.cell_image import Cell
+from crosspool.ui.widgets.glossary import term
 from crosspool.ui.widgets.text import cell_name, number
 
 POSITIONS_WRITTEN_OUT = 6
@@ -33,10 +34,10 @@ def _one_position(maps: ImageMaps, built: Construction, channel: int, position: 
         f"""
 A convolution reads layer *t* and writes layer *t*+1. Each of its {rows} × {columns} = **{rows * columns} positions**
 *i* looks at one patch of layer *t*: {m} × {n} cells × {pair.lower_channels} channels, in total
-**{pair.patch_length:,} numbers**, the *local feature* $x_i$. It says **what** is there.
+**{pair.patch_length:,} numbers**, the {term("local feature")} $x_i$. It says **what** is there.
 
 Channel *k* of layer *t*+1 has one number for the same position, $a_{{i,k}}$: how strongly the network found *its*
-pattern there. All of them together are the **weighting map** *k*. It says **where** to look.
+pattern there. All of them together are the **{term("weighting map")}** *k*. It says **where** to look.
 
 At {cell_name(position)}, map {channel} has the weight **{number(maps.upper[channel][position])}**.
 Click in either image above to read another position. Rows, columns, maps and the blocks of P are all counted from 0.
@@ -80,9 +81,10 @@ def _one_block(maps: ImageMaps, request: MapRequest, channel: int) -> None:
     if note := ceiling_note(maps, channel):
         st.markdown(note)
     difference = np.abs(summed_plainly(maps, weights[None])[0] - block).max()
+    cells = "" if maps.pair.kernel_size == (1, 1) else " (row, column in the patch)"
     st.caption(
         f"Heavy positions with different weights, and the {ENTRIES_WRITTEN_OUT} strongest entries of the "
-        f"block, named by lower channel{'' if maps.pair.kernel_size == (1, 1) else ' (row, column in the patch)'}. "
+        f"{term('block')}, named by lower channel{cells}. "
         "Check: the sum over all positions, added up here in double precision, differs from the pooled block by at "
         f"most {difference:.1g}, where the block's largest entry is {np.abs(block).max():.4g}."
     )
@@ -95,7 +97,7 @@ def _all_blocks(maps: ImageMaps, channel: int) -> None:
     st.header("3 · All blocks side by side: P", anchor=False)
     st.latex(blocks_formula(pair.upper_channels))
     half = carriers_of_half(shares)
-    carried = f"the {half} strongest carry half of the energy" if half else "none has any energy"
+    carried = f"the {half} strongest carry half of the {term('energy')}" if half else "none has any energy"
     st.markdown(
         f"{pair.upper_channels:,} blocks of {pair.patch_length:,} numbers: P has **{pair.feature_length:,}**. No "
         "codebook, and nothing to tune: the network's own next layer says where to look. Here "

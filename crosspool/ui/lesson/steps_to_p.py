@@ -17,6 +17,7 @@ from crosspool.ui.maps.large_images import LARGE
 from crosspool.ui.maps.selection import channel_input, peak_cell
 from crosspool.ui.widgets.browser import data_url
 from crosspool.ui.widgets.cell_image import Cell
+from crosspool.ui.widgets.glossary import term
 from crosspool.ui.widgets.text import cell_name, number
 from crosspool.ui.widgets.thumbnails import Thumbnail, thumbnails
 
@@ -31,8 +32,8 @@ def what_is_a_map(view: LessonState) -> None:
     parts.step_text(
         f"The photo passes through the network layer by layer and becomes coarser on the way: "
         f"{' → '.join(map(str, sides))} cells per side. What one channel of the last layer makes of it is a "
-        f"**weighting map**: {rows} × {columns} = **{weights.size} numbers**, each of which says how strongly the "
-        "channel's own pattern was found there."
+        f"**{term('weighting map')}**: {rows} × {columns} = **{weights.size} numbers**, each of which says how "
+        "strongly the channel's own pattern was found there."
     )
 
     def choose(cell: Cell) -> None:
@@ -70,8 +71,9 @@ def a_thousand_maps(view: LessonState) -> None:
     """Step 2: maps that differ, to choose from."""
     maps, statistics, k = view.maps, view.maps.statistics, view.channel
     parts.step_text(
-        f"The layer has **{len(maps.upper):,} channels**, so there are as many maps of this one photo. Each looks "
-        "for something different and lights up elsewhere. Nobody told a channel what to look for: training did that."
+        f"The layer has **{len(maps.upper):,} {term('channel', 'channels')}**, so there are as many maps of this one "
+        "photo. Each looks for something different and lights up elsewhere. Nobody told a channel what to look for: "
+        "training did that."
     )
     channels = quantities.varied_maps(maps)
     cells = {channel: questions.strong_cells(maps.upper[channel]) for channel in channels}
@@ -122,9 +124,9 @@ def why_a_weight(view: LessonState) -> None:
     """Step 3: the patch below a weight, and how much it counts."""
     pair, k, patch, here = view.maps.pair, view.channel, view.maps.patch(*view.position), view.weight
     parts.step_text(
-        f"At each position *i*, the layer before holds **{pair.patch_length:,} numbers**, the patch $x_i$: they say "
-        f"**what** is there. The map's number at the same position, $a_{{i,k}}$, says how much the patch **counts** "
-        "for channel *k*. That is why it is called a weight."
+        f"At each position *i*, the layer before holds **{pair.patch_length:,} numbers**, the {term('patch')} $x_i$: "
+        f"they say **what** is there. The map's number at the same position, $a_{{i,k}}$, says how much the patch "
+        "**counts** for channel *k*. That is why it is called a weight."
     )
 
     def choose(cell: Cell) -> None:
@@ -163,8 +165,9 @@ def one_block_of_p(view: LessonState) -> None:
     built = construct_block(maps, k, view.request.border, current_order(), played_entries(maps))
     half, total = questions.positions_for_half(built.weights), built.weights.size
     parts.step_text(
-        "Multiply every patch by its weight and add them up: one block of P for one map. It has as many numbers as a "
-        f"patch, **{maps.pair.patch_length:,}**, and it summarises what was there where map {k} responded."
+        f"Multiply every patch by its weight and add them up: one {term('block')} of {term('P')} for one map. It has "
+        f"as many numbers as a patch, **{maps.pair.patch_length:,}**, and it summarises what was there "
+        f"where map {k} responded."
     )
     st.latex(EQUATION_1)
     text = f"Take the positions of map {k}, the heaviest first. How many of the {total} make up half of its weight?"
@@ -216,7 +219,7 @@ def all_of_p(view: LessonState) -> None:
     parts.step_text(
         f"P is all blocks side by side: {len(shares):,} × {maps.pair.patch_length:,} = "
         f"**{maps.pair.feature_length:,} numbers** for one photo. No codebook, nothing to tune: the network's own next "
-        "layer says where to look. The blocks are far from equal."
+        f"layer says where to look. The blocks are far from equal in {term('energy')}."
     )
     text = f"How many of the {len(shares):,} blocks, the largest first, carry half of the energy of P?"
     question = questions.how_many(text, half, len(shares))

@@ -12,6 +12,7 @@ from crosspool.ui.maps.selection import forget_cell, forget_channels
 from crosspool.ui.maps.stages import PairBlock, network_stages
 from crosspool.ui.visit.link import PRETRAINED, LinkState
 from crosspool.ui.visit.state import bound, choose_option, visit_state
+from crosspool.ui.widgets.glossary import term
 from crosspool.ui.widgets.network import DrawnPair, DrawnStage, network_picture
 
 FINE_SIZE = 448
@@ -107,9 +108,9 @@ def describe_pair(pair: LayerPair, spec: BackboneSpec) -> None:
     """The sizes of the two layers, of the patches and of P."""
     lower, upper = architecture(spec.name).map_sizes(pair, visit_state(LinkState).size)
     st.caption(
-        f"`{pair.id}` · "
+        f"{term('layer pair', 'Layer pair')} `{pair.id}` · "
         f"$D_t$ = {pair.lower_channels}, {_by(lower)} · $D_{{t+1}}$ = {pair.upper_channels}, {_by(upper)} · "
-        f"patches {_by(pair.kernel_size)} · P has {pair.feature_length:,} numbers"
+        f"{term('patch', 'patches')} {_by(pair.kernel_size)} · {term('P')} has {pair.feature_length:,} numbers"
     )
 
 

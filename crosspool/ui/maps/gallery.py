@@ -80,6 +80,7 @@ def gallery(maps: ImageMaps, request: MapRequest, channel: int, cell: Cell, ques
         "pins": pinned_channels(maps),
         "box": box_of(link.box),
         "question": question,
+        "hasGlossary": True,
         "view": {name: getattr(part, name) for part, names in views for name in names},
         "revisions": state.revisions,
         **gallery_limits(signed=maps.signed),

@@ -23,6 +23,7 @@ from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.images import SourceImage
 from crosspool.ui.visit.state import VisitPart, bound, choose_option, plain, visit_state
 from crosspool.ui.widgets.cell_image import Cell
+from crosspool.ui.widgets.glossary import term
 from crosspool.ui.widgets.text import number
 
 
@@ -90,8 +91,8 @@ def _facts(maps: ImageMaps, request: MapRequest, channel: int, position: Cell) -
     peak = f"row {statistics.peak_row[channel]}, column {statistics.peak_column[channel]}"
     active = f"mean weight {number(statistics.mean[channel])}" if statistics.active[channel] else dead
     lines = {
-        "Peak": f"**{number(statistics.peak[channel])}** at {peak}",
-        "Share of P's energy": f"**{rough_percent(statistics.energy_share[channel])}**",
+        term("peak", "Peak"): f"**{number(statistics.peak[channel])}** at {peak}",
+        f"Share of P's {term('energy')}": f"**{rough_percent(statistics.energy_share[channel])}**",
         "Active at": f"{statistics.active[channel]} of {size} positions: {active}",
     }
     if pair.ceiling is not None:
@@ -101,7 +102,7 @@ def _facts(maps: ImageMaps, request: MapRequest, channel: int, position: Cell) -
         "Selected position": f"row {row}, column {column}: weight **{number(weights[row, column])}**",
         "Its patch": f"{pair.kernel_size[0]}×{pair.kernel_size[1]} × {pair.lower_channels} channels of layer t: "
         f"{_span('row', patch.top, patch.bottom)}, {_span('column', patch.left, patch.right)}",
-        "Its receptive field": f"{field.width}×{field.height} px of the image",
+        f"Its {term('receptive field')}": f"{field.width}×{field.height} px of the image",
     }
     st.markdown("| | |\n|---|---|\n" + "\n".join(f"| {name} | {text} |" for name, text in lines.items()))
 

@@ -1,7 +1,8 @@
 """The visits of a server: those that are going on, and those that were left lately and may be taken up again.
 
 A browser is known by a random cookie. A reload, or a connection that was lost for long, begins a new session of
-Streamlit's; it takes up what the same browser has left, unless another of its tabs is still using that.
+Streamlit's; it takes up what the same browser has left, unless another of its tabs is still using that. A tab has a
+name of its own, which is no secret: only with its browser's cookie does it mean anything.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ import streamlit as st
 import streamlit.runtime
 from streamlit.runtime import Runtime, get_instance
 
-COOKIE = "crosspool_visit"
+COOKIE, TAB_COOKIE = "crosspool_visit", "crosspool_tab"
 TOKEN = re.compile(r"[0-9a-f]{32}")
 CHECK_SECONDS = 1.0  # between two searches for visits that were left
 
@@ -40,12 +41,13 @@ class Visit(Protocol):
 
 @dataclass
 class _Session:
-    """A session of Streamlit's: its browser, "" for an unknown one, its visit, and when it was connected last.
+    """A session of Streamlit's: its browser and tab, "" for unknown ones, its visit, and when it was connected last.
 
     `is_closed` is whether Streamlit has forgotten the session, so that only the visit is left.
     """
 
     browser: str
+    tab: str
     visit: Visit
     last_seen: float
     is_closed: bool = False
@@ -74,25 +76,28 @@ class VisitRegister:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def note(self, session_id: str, browser: str, visit: Visit) -> None:
-        """Note that a session is connected now, and what it holds."""
+    def note(self, session_id: str, browser: str, visit: Visit, tab: str = "") -> None:
+        """Note that a session is connected now, and what it holds. Its tab is the one that it began with."""
         with self._lock:
-            self._sessions[session_id] = _Session(browser, visit, time.monotonic())
+            before = self._sessions.get(session_id)
+            tab = before.tab if before is not None else tab
+            self._sessions[session_id] = _Session(browser, tab, visit, time.monotonic())
 
-    def take_up(self, session_id: str, browser: str) -> Visit | None:
+    def take_up(self, session_id: str, browser: str, tab: str = "") -> Visit | None:
         """The visit that a browser left last, one with images first: from now on that of this session, not of its own.
 
-        None where there is none.
+        None where there is none. A tab has left its own visit, even if the connection of its page before seems to be
+        there: it was lost.
         """
         with self._lock:
-            left = self._left(browser) if browser else []
+            left = self._left(browser, tab) if browser else []
             if not left:
                 return None
             left_id = max(
                 left, key=lambda name: (self._sessions[name].visit.has_images, self._sessions[name].last_seen)
             )
             visit = self._sessions.pop(left_id).visit
-            self._sessions[session_id] = _Session(browser, visit, time.monotonic())
+            self._sessions[session_id] = _Session(browser, tab, visit, time.monotonic())
         if self._loop is not None:  # its page may still try to connect again
             self._loop.call_soon_threadsafe(get_instance().close_session, left_id)
         return visit
@@ -129,12 +134,12 @@ class VisitRegister:
         visit.forget_images()
         return True
 
-    def _left(self, browser: str = "") -> list[str]:
-        """The sessions, of a browser or of all, that are not connected."""
+    def _left(self, browser: str = "", tab: str = "") -> list[str]:
+        """The sessions, of a browser or of all, that are not connected, or are of this tab of the browser."""
         return [
             name
             for name, session in self._sessions.items()
-            if browser in ("", session.browser) and not self._is_connected(name)
+            if browser in ("", session.browser) and (session.tab == tab != "" or not self._is_connected(name))
         ]
 
     async def end_closed_visits(self) -> None:

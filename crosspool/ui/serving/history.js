@@ -26,6 +26,17 @@
     else history.replaceState(state, unused, url);
   };
 
+  // Names this tab to the server for the seconds in which it connects: a reload takes up the tab's visit even where the
+  // server has not noticed that the connection before it is lost. Another tab's visit stays where it is.
+  const isReload = performance.getEntriesByType("navigation")[0]?.type === "reload";
+  try {
+    const tab = (isReload && sessionStorage.getItem("crosspool_tab")) || Math.random().toString(36).slice(2);
+    sessionStorage.setItem("crosspool_tab", tab);
+    document.cookie = `crosspool_tab=${tab}; path=/; max-age=10; samesite=lax`;
+  } catch {
+    // A browser that keeps nothing: each reload begins a new visit.
+  }
+
   // Else Streamlit would look for its server below the page's address first, and get a 404 there.
   Object.assign(window, { __streamlit: { BACKEND_BASE_URL: new URL(".", location.href).href } });
 })();

@@ -1,8 +1,8 @@
 """The visit of a browser that was here lately: taken up again, or, where that cannot be, what is gone in one sentence.
 
-Two cookies serve this. One names the browser; it is a secret, set by the server, and out of the reach of scripts. The
-other is no secret: the page's script notes in it what the visit holds, so that nobody who brought nothing is told of a
-loss.
+Three cookies serve this. One names the browser; it is a secret, set by the server, and out of the reach of scripts. The
+others are none: in one the page's script notes what the visit holds, so that nobody who brought nothing is told of a
+loss; the third names the tab while it connects (history.js).
 """
 
 import re
@@ -13,7 +13,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from crosspool.text import plural
 from crosspool.ui.runtime.server import current_server
-from crosspool.ui.runtime.visits import COOKIE, browser_of
+from crosspool.ui.runtime.visits import COOKIE, TAB_COOKIE, browser_of
 from crosspool.ui.visit.state import NAME, VisitState, current_visit
 from crosspool.ui.widgets.browser import component
 
@@ -41,13 +41,13 @@ def _cookie(name: str) -> str:
 
 def resume_visit() -> None:
     """The first call of every run: where a session begins, take up what its browser has left."""
-    visits, session, browser = current_server().visits, session_id(), current_browser()
+    visits, session, browser, tab = current_server().visits, session_id(), current_browser(), _cookie(TAB_COOKIE)
     if NAME not in st.session_state:
-        visit = cast("VisitState | None", visits.take_up(session, browser)) or VisitState()
+        visit = cast("VisitState | None", visits.take_up(session, browser, tab)) or VisitState()
         st.session_state[NAME] = visit
         if not visit.has_images and not visits.is_used_elsewhere(browser, visit):
             visit.loss = _loss(_cookie(HOLDINGS_COOKIE))
-    visits.note(session, browser, current_visit())
+    visits.note(session, browser, current_visit(), tab)
 
 
 def _loss(holdings: str) -> str:

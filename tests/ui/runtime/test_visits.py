@@ -58,9 +58,9 @@ def leave(register, runtime, *sessions):
     runtime.connected.difference_update(sessions)
 
 
-def come(register, runtime, session, browser, visit):
+def come(register, runtime, session, browser, visit, tab=""):
     runtime.connected.add(session)
-    register.note(session, browser, visit)
+    register.note(session, browser, visit, tab)
 
 
 def test_a_browser_takes_up_what_it_left_and_only_once(register, runtime):
@@ -72,6 +72,17 @@ def test_a_browser_takes_up_what_it_left_and_only_once(register, runtime):
     assert take_up(register, runtime, "3", "") is None
     assert take_up(register, runtime, "4", "a") is mine
     assert take_up(register, runtime, "5", "a") is None
+
+
+def test_a_tab_takes_up_its_own_visit_whose_lost_connection_seems_to_be_there(register, runtime):
+    mine, others = Visit(), Visit()
+    come(register, runtime, "1", "a", mine, "tab one")
+    come(register, runtime, "1", "a", mine)  # later runs do not know the tab
+    come(register, runtime, "2", "a", others, "tab two")
+    assert register.take_up("3", "b", "tab one") is None
+    assert register.take_up("3", "a", "tab three") is None
+    assert register.take_up("3", "a", "tab one") is mine
+    assert register.take_up("4", "a", "tab one") is mine  # and again
 
 
 def test_a_browser_without_a_name_leaves_nothing_to_anyone(register, runtime, clock):
