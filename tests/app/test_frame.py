@@ -19,6 +19,7 @@ from streamlit.testing.v1 import AppTest
 from benchmarks.harness.mapsets import unpack
 from benchmarks.harness.session import state_of
 from crosspool.backbones import architecture, backbone_specs, load_backbone, weights
+from crosspool.channel_meaning import channel_classes
 from crosspool.gallery.pointing import match_box
 from crosspool.pooling import cross_layer_pool
 from crosspool.samples import samples
@@ -30,7 +31,7 @@ from crosspool.ui.runtime.server import Server, use_server
 from crosspool.ui.runtime.settings import ServerSettings
 from crosspool.ui.visit.images import MAX_UPLOADS, ImageState
 from crosspool.ui.visit.link import LinkState
-from crosspool.ui.widgets.text import as_it_is
+from crosspool.ui.widgets.text import as_it_is, signed
 from tests.networks import sample
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
@@ -149,6 +150,11 @@ def test_the_first_visit_shows_a_sample_and_its_maps():
     assert not app.info
     # In the address, so that one without them shows what it always has.
     assert app.query_params == {"size": "448", "box": "0.15,0.23,0.45,0.5"}
+    classes = channel_classes(load_backbone(), architecture("efficientnet_lite0").default_pair)
+    details = shown_text(opened(app, "details_open"))
+    for kind in ("for", "against"):
+        first = getattr(classes, f"speaks_{kind}")(component(app, "gallery")["selected"], 1)[0]
+        assert f"| Speaks {kind} | {first.label} {signed(first.weight)}, " in details
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,12 @@
 """The page Weighting maps: photo, selected map and the wall of all maps on one screen, the rest in drawers below."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import streamlit as st
 
+from crosspool.channel_meaning import ClassWeight
 from crosspool.receptive_field import patch_box
 from crosspool.text import rough_percent
 from crosspool.ui.maps.across import across
@@ -18,13 +19,15 @@ from crosspool.ui.maps.presenter import present_maps, presenting
 from crosspool.ui.maps.selection import MapsState, current_look, select_channel, selected_cell, selected_channel
 from crosspool.ui.maps.share import download_and_share
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest
-from crosspool.ui.runtime.meaning import channel_table
+from crosspool.ui.runtime.meaning import channel_table, pair_meaning
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.images import SourceImage
 from crosspool.ui.visit.state import VisitPart, bound, choose_option, plain, visit_state
 from crosspool.ui.widgets.cell_image import Cell
 from crosspool.ui.widgets.glossary import term
-from crosspool.ui.widgets.text import number
+from crosspool.ui.widgets.text import as_it_is, number, signed
+
+CLASSES = 5  # that a map speaks for and against, in its details
 
 
 @dataclass
@@ -104,7 +107,15 @@ def _facts(maps: ImageMaps, request: MapRequest, channel: int, position: Cell) -
         f"{_span('row', patch.top, patch.bottom)}, {_span('column', patch.left, patch.right)}",
         f"Its {term('receptive field')}": f"{field.width}×{field.height} px of the image",
     }
+    if (classes := pair_meaning(current_server(), request).classes) is not None:
+        lines["Speaks for"] = _named(classes.speaks_for(channel, CLASSES))
+        lines["Speaks against"] = _named(classes.speaks_against(channel, CLASSES))
     st.markdown("| | |\n|---|---|\n" + "\n".join(f"| {name} | {text} |" for name, text in lines.items()))
+
+
+def _named(classes: Sequence[ClassWeight]) -> str:
+    """Classes with the weight that each gives to the mean of a map, in a cell of a table."""
+    return ", ".join(f"{as_it_is(row.label)} {signed(row.weight)}" for row in classes) or "no class"
 
 
 def _span(name: str, start: int, stop: int) -> str:
