@@ -4,7 +4,7 @@ import re
 import socket
 import socketserver
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from urllib.parse import urlparse
 
 import pytest
@@ -92,47 +92,45 @@ def test_every_page_has_a_title_and_a_description_and_no_failing_request_and_doe
     assert failed == []
 
 
-class Relay(socketserver.BaseRequestHandler):
+class Network(socketserver.ThreadingTCPServer):
     """Passes bytes on between a browser and the app; where `is_lost`, the app does not notice that the browser left."""
 
-    def handle(self):
-        app = socket.create_connection(("localhost", self.server.app_port))
-        self.server.connections.append(app)
-        threading.Thread(target=self.pass_on, args=(app, self.request), daemon=True).start()
-        self.pass_on(self.request, app)
+    daemon_threads = True
+
+    def __init__(self, app):
+        super().__init__(("localhost", 0), socketserver.BaseRequestHandler)
+        self.app, self.is_lost = app, False
+        self.connections: list[socket.socket] = []
+
+    def finish_request(self, request, client_address):
+        app = socket.create_connection(self.app)
+        self.connections.append(app)
+        threading.Thread(target=self.pass_on, args=(app, request), daemon=True).start()
+        self.pass_on(request, app)
 
     def pass_on(self, source, to):
         with suppress(OSError):
             while data := source.recv(2**16):
                 to.sendall(data)
         with suppress(OSError):
-            if not (self.server.is_lost and source is self.request):
+            if not (self.is_lost and to in self.connections):
                 to.shutdown(socket.SHUT_RDWR)
 
 
-@contextmanager
-def relay_to(url):
-    """A network in front of the app that can be lost, and its address."""
-    with socketserver.ThreadingTCPServer(("localhost", 0), Relay) as relay:
-        relay.daemon_threads, relay.is_lost, relay.connections = True, False, []
-        relay.app_port = urlparse(url).port
-        threading.Thread(target=relay.serve_forever, daemon=True).start()
-        yield relay, f"http://localhost:{relay.server_address[1]}"
-        relay.shutdown()
-        for connection in relay.connections:
+@pytest.fixture
+def network(app_url):
+    """A network before the app."""
+    with Network(("localhost", urlparse(app_url).port)) as network:
+        threading.Thread(target=network.serve_forever, daemon=True).start()
+        yield network
+        network.shutdown()
+        for connection in network.connections:
             connection.close()
 
 
-@pytest.fixture
-def relay(app_url):
-    with relay_to(app_url) as parts:
-        yield parts
-
-
-def test_a_reload_brings_back_what_the_browser_brought_and_nobody_elses(visit, browser, relay):
-    network, address = relay
+def test_a_reload_brings_back_what_the_browser_brought_and_nobody_elses(visit, browser, network):
     window = visit()
-    window.url = address
+    window.url = f"http://localhost:{network.server_address[1]}"
     window.go(**SMALL)
     page = window.page
     window.upload(("red disc.jpg", drawn_photo("red")), ("green disc.jpg", drawn_photo("green")))

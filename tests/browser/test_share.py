@@ -62,7 +62,7 @@ FOCUSED = """() => {
 
 def tab_to(page, name):
     """Press Tab until what has the focus has this name, below that of its icon."""
-    names = []
+    names: list[str] = []
     while not names or names[-1] != name:
         assert len(names) < 150, names
         page.keyboard.press("Tab")
