@@ -62,12 +62,19 @@ class Outcome:
 
     @property
     def verdict(self) -> str:
-        """One sentence: the best cross-layer method beside the best fully-connected one, or else the best two."""
+        """The best cross-layer method beside the best fully-connected one, or else the best two, in a sentence or two.
+
+        A method of another kind that is better than both is named, too.
+        """
         best, other = self._contest()
         words = f"{_capitalised(_with_article(best))}, {self._value(best, 'is right for {} of 100 images')}"
         if other is None:
             return f"{words}."
-        return f"{words}; {_with_article(other)}, {self._value(other, 'for {}')}. {self._certainty(best, other)}"
+        sentences = f"{words}; {_with_article(other)}, {self._value(other, 'for {}')}. {self._certainty(best, other)}"
+        first = max(self.shares, key=self.shares.__getitem__)
+        if self.shares[first] <= self.shares[best]:
+            return sentences
+        return f"{sentences} Higher than both: {_with_article(first)}, {self._value(first, 'right for {}')}."
 
     def _contest(self) -> tuple[str, str | None]:
         ranking = sorted(self.shares, key=lambda name: -self.shares[name])

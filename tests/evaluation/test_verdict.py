@@ -31,6 +31,12 @@ def test_an_interval_with_zero_is_no_clear_difference(interval):
     assert "There is no clear difference: +2.0 points" in text
 
 
+def test_a_method_of_another_kind_that_is_higher_is_named():
+    shares = {"cl@448": 0.62, "sum@448": 0.8, "global@224": 0.6}
+    end = " Higher than both: the sum of a map, 448 px, right for 80."
+    assert outcome(shares, ("cl@448", "global@224", 0.02, (-0.02, 0.06))).verdict.endswith(end)
+
+
 def test_without_a_comparison_nothing_is_said_of_chance():
     assert outcome({"cl@448": 0.62, "global@224": 0.6}).verdict.endswith("How sure that is was not tested.")
     assert outcome({"cl@448": 0.62}).verdict == "Cross-layer pooling, 448 px, is right for 62 of 100 images."
