@@ -81,7 +81,9 @@ def contradiction(view: View) -> str:
         return f"the address says {settings.sample}, the strip {view.sample}"
     if view.path == MAPS and settings.channel >= 0 and view.channel != str(settings.channel):
         return f"the address says map {settings.channel}, the gallery {view.channel}"
-    if view.path == CHANNEL and not view.title.startswith(f"Map {settings.channel} of "):
+    # Without the weights of the network there are no maps, and the page has its general title.
+    name = f"Map {settings.channel} of " if settings.channel >= 0 else "About one map "
+    if view.path == CHANNEL and not view.title.startswith(name):
         return f"the address says map {settings.channel}, the title {view.title}"
     if view.path == LESSON and dict(parse_qsl(view.step.lstrip("?"))).get("step") != params.get("step"):
         return f"the address says step {params.get('step')}, the page {view.step}"
@@ -136,7 +138,7 @@ class Walk:
         if self.here.path == MAPS and self.visit.tiles.count():
             choices += [("tile", self._choose_tile)] * 3
             choices += [("about a map", lambda: self._follow("All about map", CHANNEL))]
-        if self.here.path == CHANNEL:
+        if self.here.path == CHANNEL and self.here.title.startswith("Map "):
             choices += [("next map", self._choose_neighbour)] * 2
         if self.here.path in WITH_NETWORK:
             choices += [("network", self._choose_network), ("size", self._choose_size)]
