@@ -26,18 +26,33 @@ def map_correlations(weights: NDArray[np.float32], others: NDArray[np.float32]) 
     Both are resampled bilinearly to the finer of the two grids, which lie over the same square. A map that is the same
     everywhere correlates with none: 0.
     """
-    rows, columns = (max(sides) for sides in zip(weights.shape, others.shape[1:], strict=True))
-    size = (rows, columns)
-    one = _directions(weights[None], size)[0]
-    step = max(BLOCK_NUMBERS // (rows * columns), 1)
-    blocks = [_directions(others[start : start + step], size) @ one for start in range(0, len(others), step)]
-    return np.concatenate(blocks) if blocks else np.zeros(0)
+    return _correlations(weights[None], others)[:, 0]
+
+
+def best_by_chance(weights: NDArray[np.float32], others: NDArray[np.float32], *, shuffles: int = 20) -> float:
+    """The highest correlation with any of the others that a map without a pattern has, on average.
+
+    That is the map (H, W) with its cells shuffled, by a fixed seed: the best of many correlations is high by selection.
+    """
+    rng = np.random.default_rng(0)
+    shuffled = [rng.permutation(weights.ravel()).reshape(weights.shape) for _ in range(shuffles)]
+    return float(_correlations(np.stack(shuffled), others).max(axis=0).mean())
 
 
 def best_matches(correlations: NDArray[np.float64], count: int) -> list[MapMatch]:
     """The channels with the highest correlations, best first; of equal ones the first channel."""
     order = np.argsort(-correlations, kind="stable")[:count]
     return [MapMatch(int(channel), float(correlations[channel])) for channel in order]
+
+
+def _correlations(maps: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The correlation of each of the others (D, H', W') with each map (N, H, W): (D, N)."""
+    rows, columns = (max(sides) for sides in zip(maps.shape[1:], others.shape[1:], strict=True))
+    size = (rows, columns)
+    directions = _directions(maps, size).T
+    step = max(BLOCK_NUMBERS // (rows * columns), 1)
+    blocks = [_directions(others[start : start + step], size) @ directions for start in range(0, len(others), step)]
+    return np.concatenate(blocks) if blocks else np.zeros((0, len(maps)))
 
 
 def _directions(maps: NDArray[np.float32], size: Size) -> NDArray[np.float64]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from crosspool import map_matching
-from crosspool.map_matching import MapMatch, best_matches, map_correlations
+from crosspool.map_matching import MapMatch, best_by_chance, best_matches, map_correlations
 
 LEFT = np.array([[1, 0], [0, 0]], np.float32)  # strong in the upper left corner
 
@@ -61,3 +61,14 @@ def test_equal_matches_come_in_the_order_of_channels():
     found = best_matches(np.array([0.5, 0.75, 0.5, -1.0]), 3)
     assert found == [MapMatch(1, 0.75), MapMatch(0, 0.5), MapMatch(2, 0.5)]
     assert best_matches(np.zeros(0), 5) == []
+
+
+def test_the_best_by_chance_grows_with_the_number_of_maps_and_is_that_of_shuffled_cells():
+    rng = np.random.default_rng(1)
+    weights, others = rng.random((4, 4), np.float32), rng.random((300, 4, 4), np.float32)
+    chance = best_by_chance(weights, others)
+    shuffled = [rng.permutation(weights.ravel()).reshape(4, 4) for _ in range(200)]
+    assert chance == pytest.approx(np.mean([map_correlations(each, others).max() for each in shuffled]), abs=0.04)
+    assert best_by_chance(weights, others[:3]) < chance - 0.2
+    assert best_by_chance(weights, others) == chance  # the same each time
+    assert best_by_chance(np.ones((4, 4), np.float32), others) == 0

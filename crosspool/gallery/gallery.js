@@ -18,7 +18,7 @@ export class Gallery {
   // with all that are pinned; `onBox(box)` with the box or null; and `onView(view)` with the view and `first`, the channels
   // that come first.
   constructor(root, { onSelect = () => {}, onPin = () => {}, onBox = () => {}, onView = () => {} } = {}) {
-    Object.assign(this, { root, onSelect, onPin, onBox, onView, set: null, pins: [], query: "", hovered: null, cell: null });
+    Object.assign(this, { root, onSelect, onPin, onBox, onView, set: null, pins: [], query: "", sought: null, hovered: null, cell: null });
     [this.toolbar, this.lens, this.pinned, this.wall] = [Toolbar, Lens, PinnedMaps, Wall].map((Part) => new Part(this));
     this.drawLensSoon = beforeNextFrame(() => this.drawLens());
     this.status = make("p", { className: "status", role: "status", textContent: "Loading the maps …" });
@@ -54,6 +54,7 @@ export class Gallery {
     this.cell = data.cell ? set.cellUnder(data.cell) : null;
     if (isNew || !isSame) this.draw();
     else this.mark();
+    if (isNew) this.wall.bringIntoView(this.selected);
     // The server knows these orders, without dead maps.
     const isKnown = ["energy_share", "box"].includes(this.view.sort) && this.view.kept_maps === "alive";
     if (isNew && !isKnown) this.reportView();
@@ -65,6 +66,7 @@ export class Gallery {
     this.photos = new Map();
     this.beforeBox = null;
     this.toolbar.search.value = this.query = "";
+    this.sought = null;
     this.wall.list.scrollTop = 0;
   }
 
@@ -135,11 +137,19 @@ export class Gallery {
     this.wall.preview(selected ? null : channel);
   }
 
+  // Previews the first map that is found; once the search is cleared, by deleting its text or at once, selects it.
   search(text) {
+    const before = this.query;
     this.query = text.trim();
     this.draw();
-    if (this.query === "") this.activate(this.selected);
-    else if (this.order.length) this.activate(this.order[0]);
+    if (!before.startsWith(this.query)) this.sought = this.order[0] ?? null;
+    if (this.query !== "") {
+      if (this.order.length) this.activate(this.order[0]);
+      return;
+    }
+    if (this.sought !== null && this.sought !== this.selected) this.select(this.sought);
+    this.sought = null;
+    this.activate(this.selected);
   }
 
   // Sorts the maps by their match with a box, and previews the best; null for the order before.

@@ -7,7 +7,7 @@ import { coloursOf, paint } from "./paint.js";
 
 const HINT = "Draw a box on the photo to find the maps that respond there. (Orange: what this cell can see.)";
 const BOX_HINT = "Sorted by how well the maps pick out the white box.";
-const UNSORTED_HINT = "To sort by the white box, choose “match with the box”.";
+const UNSORTED_HINT = "To sort by the white box, choose “box match”.";
 const REST = 400; // milliseconds without a key after which a box is where it is to be
 const PRECISION = 1000; // steps of a box's edges, so that a link can carry them
 const ARROWS = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] };
@@ -25,14 +25,14 @@ export class Lens {
     this.question = make("span");
     this.clear = make("button", { type: "button", className: "clear", textContent: "Clear box", onclick: () => this.clearBox() });
     this.hint = make("p", { className: "hint" }, this.question, " ", this.clear);
-    [this.name, this.note] = [make("b"), make("span")];
+    [this.name, this.note] = [make("b"), make("small")];
     this.pin = make("button", { type: "button", className: "pin", onclick: () => gallery.pin(this.channel) });
     [this.low, this.colours, this.high] = ["span", "i", "span"].map((tag) => make(tag));
     this.facts = make("p", { className: "facts" });
     this.meaning = new Meaning();
     this.root = make(
       "div", { className: "lens" }, this.photo, this.hint,
-      make("p", { className: "title" }, this.name, this.note, this.pin), this.map,
+      make("p", { className: "title" }, make("span", {}, this.name, this.note), this.pin), this.map,
       make("div", { className: "scale" }, this.low, this.colours, this.high), this.facts, this.meaning.root,
     );
     this.listen();
@@ -74,7 +74,7 @@ export class Lens {
 
   showTitle(channel, { selected, pinned, match }) {
     this.name.textContent = selected ? `Map ${channel}` : `Preview: map ${channel}`;
-    this.note.textContent = (match === undefined ? "" : `, match ${match.toFixed(2)}`) + (selected ? ", selected" : "");
+    this.note.textContent = match === undefined ? "" : `match ${match.toFixed(2)}`;
     this.root.classList.toggle("preview", !selected);
     const action = pinned ? "Unpin" : "Pin";
     Object.assign(this.pin, { textContent: action, ariaLabel: `${action} map ${channel}`, ariaPressed: pinned });

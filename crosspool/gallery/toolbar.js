@@ -3,8 +3,7 @@
 import { count, make } from "./elements.js";
 
 const SORTS = {
-  energy_share: "share of energy", peak: "peak", mean: "mean weight", sparsity: "sparsity", channel: "channel number",
-  box: "match with the box",
+  energy_share: "energy", peak: "peak", mean: "mean", sparsity: "sparsity", channel: "number", box: "box match",
 };
 const SMALLEST_TILE = 64;
 const LARGEST_TILE = 240;
@@ -73,7 +72,7 @@ export class Toolbar {
     this.fill(this.sort, sorts, view.sort);
     this.fill(this.filter, {
       alive: `active (${count(counts.alive)})`, all: `all (${count(counts.all)})`,
-      most: `90 % of energy (${count(counts.most)})`, pinned: `pinned (${count(counts.pinned)})`,
+      most: `90 % energy (${count(counts.most)})`, pinned: `pinned (${count(counts.pinned)})`,
     }, view.kept_maps);
     this.fill(this.colours, Object.fromEntries(colourMaps.map((name) => [name, name])), view.colours);
     this.colours.disabled = colourMaps.length === 1;

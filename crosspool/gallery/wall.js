@@ -49,6 +49,7 @@ export class Wall {
     this.rowHeight = width + CAPTION_HEIGHT + GAP;
     this.space.style.height = `${Math.ceil(this.order.length / this.perRow) * this.rowHeight}px`;
     this.draw();
+    if (this.awaited !== undefined) this.bringIntoView(this.awaited);
   }
 
   draw() {
@@ -141,8 +142,10 @@ export class Wall {
     else this.list.removeAttribute("aria-activedescendant");
   }
 
+  // Scrolls to the tile of a channel: once the wall has been laid out.
   bringIntoView(channel) {
     const place = this.places.get(channel);
+    this.awaited = this.rowHeight ? undefined : channel;
     if (place === undefined || !this.rowHeight) return;
     const top = Math.floor(place / this.perRow) * this.rowHeight;
     const { scrollTop, clientHeight } = this.list;

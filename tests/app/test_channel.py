@@ -65,6 +65,7 @@ def test_a_channel_of_the_default_pair(server):
     app = opened(channel="112", **LITE0)
     assert texts(app.title) == ["Map 112 of EfficientNet\\-Lite0"]
     assert [header.value for header in app.header] == [
+        "Over the photo",
         "What it looks for", "Which classes it speaks for", "Map 112 on many images", "Strongest patches",
         "On each image", "Maps most like it",
     ]  # fmt: skip

@@ -25,7 +25,7 @@ from crosspool.pooling import cross_layer_pool
 from crosspool.samples import samples
 from crosspool.statistics import channel_statistics, telling_channel
 from crosspool.ui.maps.download import DownloadState
-from crosspool.ui.maps.selection import MapsState
+from crosspool.ui.maps.selection import SEEN_AT_FIRST, MapsState
 from crosspool.ui.maps.weighting_maps import DrawerState
 from crosspool.ui.runtime.server import Server, use_server
 from crosspool.ui.runtime.settings import ServerSettings
@@ -285,7 +285,7 @@ def test_another_pair_forgets_the_channel_and_the_position():
     app = component_state(app, "network", "chosen", "features.3.squeeze")  # 16 maps only
     assert state_of(app, LinkState).channel == -1
     upper, statistics = computed({**SMALL, "pair": "features.3.squeeze"})
-    strongest = telling_channel(upper, statistics)
+    strongest = telling_channel(upper, statistics)  # all 16 of them are among the first of the gallery
     assert component(app, "gallery")["selected"] == strongest
     assert component(app, "gallery")["cell"] == [statistics.peak_row[strongest], statistics.peak_column[strongest]]
     assert sent_maps(app).header["rows"] == upper.shape[1]
@@ -356,10 +356,19 @@ def test_a_change_in_the_gallery_leaves_everything_else_as_it_was():
     assert sent_maps(app).id == before.id  # so that it is not sent again
 
 
-def test_another_pair_takes_the_pins_away():
+def test_another_pair_has_other_pins_and_the_first_one_its_own_again():
     app = change_gallery(visit(**SMALL), pins=[3, 17])
+    app = change_gallery(app, selected=40)
     app = component_state(app, "network", "chosen", "features.3.squeeze")
     assert component(app, "gallery")["pins"] == []
+    assert "channel" not in app.query_params
+    app = change_gallery(app, pins=[5])
+    app = component_state(app, "network", "chosen", SMALL["pair"])
+    assert component(app, "gallery")["pins"] == [3, 17]
+    assert component(app, "gallery")["selected"] == 40
+    assert app.query_params == SMALL | {"channel": "40", "pins": "3,17"}
+    app = component_state(app, "network", "chosen", "features.3.squeeze")
+    assert component(app, "gallery")["pins"] == [5]
 
 
 def test_a_dead_map_can_be_opened():
@@ -398,7 +407,9 @@ def test_the_explanation_follows_another_image():
     app = checked(visit(**SMALL).switch_page(EXPLANATION).run())
     state_of(app, LinkState).sample = "rocket"
     app = checked(app.run())
-    channel = telling_channel(*computed(image="rocket"))
+    upper, statistics = computed(image="rocket")
+    first = statistics.order("energy_share")[:SEEN_AT_FIRST].tolist()
+    channel = telling_channel(upper, statistics, among=first)
     assert component(app, "player")["channel"] == channel
 
 

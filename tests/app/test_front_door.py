@@ -1,6 +1,7 @@
 """The first visit: what it opens on, and when newcomers are left alone."""
 
 from benchmarks.harness.session import state_of
+from crosspool import __version__
 from crosspool.samples import samples
 from crosspool.ui.maps.front_door import PROMISE
 from crosspool.ui.visit.link import LinkState
@@ -28,6 +29,15 @@ def test_newcomers_are_told_what_this_is_until_they_do_something():
     assert PROMISE not in shown_text(app)
     assert PROMISE not in shown_text(visit(**SMALL))  # a link says what is wanted
     assert PROMISE not in shown_text(checked(visit().button(key="present-button").click().run()))
+
+
+def test_a_view_is_cited_with_the_version_and_its_address_while_that_is_open():
+    app = visit(**SMALL, channel="7")
+    assert not app.code
+    app.session_state["cite"] = True
+    text = checked(app.run()).code[0].value
+    assert text.startswith(f"crosspool {__version__}, ")
+    assert text.endswith("?backbone=squeezenet1_1&weights=untrained&pair=features.12.squeeze&size=128&channel=7")
 
 
 def test_samples_ask_which_maps_find_a_part_until_the_box_is_cleared():

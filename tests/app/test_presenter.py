@@ -6,7 +6,7 @@ from streamlit.testing.v1 import AppTest
 
 from benchmarks.harness.session import state_of
 from crosspool.ui.maps.presenter import neighbours
-from crosspool.ui.maps.selection import MapsState
+from crosspool.ui.maps.selection import MAX_FIRST_CHANNELS, MapsState
 from tests.app.test_frame import SMALL, checked, component, computed, shown_text, texts, visit
 
 LESSON = "pages/lesson.py"
@@ -71,6 +71,16 @@ def test_maps_follow_the_order_of_the_gallery():
     app = press(checked(app.run()), "map-after")
     assert "**Map 7** ·" in shown_text(app)
     assert "**Map 9** ·" in shown_text(press(app, "map-after"))  # and round again
+
+
+def test_from_a_map_beyond_the_first_ones_the_next_is_shown():
+    upper, statistics = computed({**SMALL, "pair": "features.12.expand3x3"})
+    order = [int(k) for k in statistics.order("energy_share") if not statistics.dead[k]]
+    app = present(pair="features.12.expand3x3", channel=str(order[60]))
+    assert f"**Map {order[61]}** ·" in shown_text(press(app, "map-after"))
+    app = press(press(app, "map-before"), "map-before")
+    assert f"**Map {order[59]}** ·" in shown_text(app)
+    assert len(upper) > 61 > MAX_FIRST_CHANNELS
 
 
 def test_neighbours_go_round_in_a_circle():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from crosspool.backbones import load_backbone
-from crosspool.map_matching import best_matches, map_correlations
+from crosspool.map_matching import best_by_chance, best_matches, map_correlations
 from crosspool.ui.visit.link import LinkState, from_params, right_side, to_params
 from tests.app.test_frame import checked, component, component_state, texts, visit
 from tests.networks import sample
@@ -48,6 +48,8 @@ def test_another_size_shows_the_best_matches():
     weights = theirs[right["selected"]]
     assert cells(right) == pytest.approx(255 * weights / weights.max(), abs=1)
     assert f"correlation {matches[0].correlation:.2f}" in right["title"]
+    chance = f"with the cells of map 7 shuffled, it is {best_by_chance(ours[7], theirs):.2f} on average"
+    assert any(chance in text for text in texts(app.caption))
 
     app = component_state(app, "panes", "chosen", ["right", matches[3].channel])
     assert component(app, "panes")["right"]["selected"] == matches[3].channel

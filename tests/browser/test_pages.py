@@ -54,6 +54,22 @@ def colours_in(canvas):
 
 # --- the first visit
 
+
+# The selects, and the title of the large map, whose text is wider than they are.
+CUT_LABELS = """() => {
+    const root = document.querySelector(".st-key-gallery [data-testid]").shadowRoot
+        ?? [...document.querySelectorAll(".st-key-gallery *")].find((each) => each.shadowRoot).shadowRoot;
+    const pen = document.createElement("canvas").getContext("2d");
+    const isCut = (select) => {
+        const { font, paddingLeft, paddingRight } = getComputedStyle(select);
+        pen.font = font;
+        const room = select.clientWidth - parseFloat(paddingLeft) - parseFloat(paddingRight) - 14; // the arrow
+        return pen.measureText(select.selectedOptions[0].text).width > room;
+    };
+    const cut = [...root.querySelectorAll(".toolbar > label > select")].filter(isCut).map(({ ariaLabel }) => ariaLabel);
+    const name = root.querySelector(".title b");
+    return name.scrollWidth > name.parentElement.clientWidth + 1 ? [...cut, name.textContent] : cut;
+}"""
 # Bytes over the wire, as if nothing were in the browser's cache.
 TRANSFERRED = "performance.getEntriesByType('resource').reduce((sum, entry) => sum + entry.encodedBodySize, 0)"
 
@@ -84,6 +100,12 @@ def test_a_cold_visit_shows_large_images_and_tiles(visit):
         page.wait_for_function("width => innerWidth === width", arg=size[0])
         window.settle()
         assert window.whole_tiles() >= least
+        assert page.evaluate(CUT_LABELS) == []
+    page.set_viewport_size({"width": 1080, "height": 1920})
+    page.wait_for_function("innerHeight === 1920")
+    wall, host = page.locator(".wall").bounding_box(), page.locator(".st-key-gallery").bounding_box()
+    assert wall["y"] + wall["height"] == pytest.approx(host["y"] + host["height"], abs=20)
+    page.set_viewport_size({"width": 1440, "height": 900})
     window.tile_at(3).click()
     expect(page.get_by_role("button", name="Use my photo")).not_to_be_visible()  # it is known now
 
@@ -113,6 +135,12 @@ def test_walking_through_the_pages_causes_no_complaints(visit):
     window.page.get_by_role("link", name="Maps", exact=True).click()
     expect(window.tile_at(0)).to_be_visible()
     window.settle()
+    tabs = window.page.get_by_test_id("stTopNavLink")
+    beside_the_side_bar = tabs.nth(1).bounding_box()
+    tabs.first.click()
+    expect(window.page.get_by_role("heading", name="Guided lesson")).to_be_visible()
+    window.settle()
+    assert tabs.nth(1).bounding_box() == beside_the_side_bar
 
 
 def test_the_strip_of_images_shows_the_chosen_one(visit):
@@ -248,5 +276,10 @@ def test_a_phone_shows_photo_map_and_the_first_row_within_two_screens(visit):
     assert photo["y"] == large["y"]
     tile = window.tile_at(0).bounding_box()
     assert tile["y"] + tile["height"] < 2 * 844
+    assert window.page.evaluate(CUT_LABELS) == []
     window.tile_at(2).click()
     expect(window.large).to_have_text(f"Map {window.tile_at(2).get_attribute('data-channel')}")
+    window.page.goto(f"{window.url}/train_and_compare")
+    current = window.page.locator(".st-key-phone-pages a[aria-current=page]")
+    expect(current).to_contain_text("Train & compare")
+    expect(current).to_be_in_viewport(ratio=0.8)

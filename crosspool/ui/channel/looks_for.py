@@ -13,7 +13,7 @@ from crosspool.ui.visit.state import VisitPart, plain, visit_state
 from crosspool.ui.widgets.text import as_it_is
 
 WATCH_SECONDS = 0.7
-WIDTH = 256  # pixels of the image
+WIDTH = 512  # pixels of the image
 ABOUT = (
     "An image optimised from noise until this map is large everywhere (Olah, Mordvintsev and Schubert, 2017). It shows "
     "what the channel responds to, exaggerated: look for textures and parts, not for a scene."
@@ -41,14 +41,14 @@ def looks_for(maps_request: MapRequest, channel: int) -> None:
         image = sprite.image_of(channel)
     if image is not None:
         _show(image, channel)
-    if image is None or image.width < WIDTH // 2:
+    if image is None or image.width < WIDTH // 4:
         _optimise(request, state, "Draw it larger" if image is not None else "What does it look for?")
     st.caption(ABOUT)
 
 
 def _show(image: Image.Image, channel: int) -> None:
     alt = f"What channel {channel} looks for: an image optimised for it."
-    st.image(image.resize((WIDTH, WIDTH), Image.Resampling.BICUBIC), alt=alt, width=WIDTH)
+    st.image(image.resize((WIDTH, WIDTH), Image.Resampling.BICUBIC), alt=alt, width="stretch")
 
 
 def _optimise(request: ChannelRequest, state: LooksForState, label: str) -> None:

@@ -98,5 +98,6 @@ def _maps_alike(maps: ImageMaps, channel: int, look: Look, computed: list[Comput
     thumbnails(items, selected=selected, choose=lambda key: select_channel(int(key)), key="channel-alike", wrapped=True)
     images = "this image" if len(compared) == 1 else f"{len(compared)} images"
     st.caption(
-        f"Correlation with map {channel} over all cells of {images}: 1 is the same up to a factor. Click to go there."
+        f"Correlation with map {channel} over all cells of {images}: 1 is the same up to a factor. They are drawn "
+        "over this one, where one may be empty that is alike on the others. Click to go there."
     )

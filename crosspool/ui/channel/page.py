@@ -8,7 +8,7 @@ from crosspool.backbones import backbone_specs
 from crosspool.ui.channel.classes import classes_of_channel
 from crosspool.ui.channel.looks_for import looks_for
 from crosspool.ui.channel.on_images import channel_on_images
-from crosspool.ui.maps.large_images import map_image
+from crosspool.ui.maps.large_images import map_picture
 from crosspool.ui.maps.page import link_params, maps_page
 from crosspool.ui.maps.selection import current_look, select_channel, selected_cell, selected_channel
 from crosspool.ui.maps.surveying import choose_image_set, surveyed
@@ -33,9 +33,10 @@ def _about_channel(image: SourceImage, request: MapRequest, maps: ImageMaps) -> 
     visit_state(LinkState).channel = channel  # the page, and its address, stay with it on any image
     _head(request, maps, channel)
     with st.container(key="large-channel"):
-        map_column, image_column, classes_column = st.columns([1, 0.75, 1], gap="medium")
+        map_column, image_column, classes_column = st.columns(3, gap="medium")
     with map_column:
-        map_image(maps, channel, selected_cell(maps, channel), look)
+        st.header("Over the photo", anchor=False)
+        map_picture(maps, channel, selected_cell(maps, channel), look)
     with image_column:
         looks_for(request, channel)
     with classes_column:
@@ -53,14 +54,14 @@ def _head(request: MapRequest, maps: ImageMaps, channel: int) -> None:
     st.set_page_config(page_title=f"{title} · crosspool")
     st.title(as_it_is(title), anchor=False)
     st.caption(f"Layer pair {as_it_is(pair.label)}: {last + 1:,} maps of {rows}×{columns} cells.")
-    with st.container(horizontal=True, vertical_alignment="center", key="channel-walk"):
+    with st.container(horizontal=True, vertical_alignment="bottom", key="channel-walk"):
         st.page_link(
             "pages/weighting_maps.py", label="All maps", icon=":material/arrow_back:", query_params=link_params()
         )
         _step("before", channel - 1, last, ":material/chevron_left:")
         _step("after", channel + 1, last, ":material/chevron_right:")
         go_to = bound_value("channel-number", channel, lambda number: select_channel(int(number)))
-        st.number_input("Map number", 0, last, label_visibility="collapsed", width=120, **go_to)
+        st.number_input("Map number", 0, last, width=120, **go_to)
     steps = {"ArrowLeft": max(channel - 1, 0), "ArrowRight": min(channel + 1, last)}
     keys({name: partial(select_channel, other) for name, other in steps.items()}, key="channel-keys")
 

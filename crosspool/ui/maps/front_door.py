@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from crosspool import __version__
 from crosspool.backbones import architecture, backbone_specs
 from crosspool.samples import ExampleBox, samples
 from crosspool.ui.maps.controls import FINE_SIZE
 from crosspool.ui.maps.large_images import headline_text
-from crosspool.ui.maps.page import AddressState, link_params
+from crosspool.ui.maps.page import AddressState, link_params, view_address
 from crosspool.ui.maps.presenter import presenting
 from crosspool.ui.maps.selection import MapsState
 from crosspool.ui.visit.images import CHOOSE_FILES, SourceImage, choose_image
@@ -41,8 +42,10 @@ def opening(title: str) -> SourceImage:
             image = choose_image()
     _bring_box(image)
     if not presenting():
-        with cite, st.popover("Cite this view", type="tertiary"):
-            st.markdown(_citation(image))
+        with cite, st.popover("Cite this view", type="tertiary", key="cite", on_change="rerun") as citation:
+            if citation.open:  # then the whole page is run, and knows which map is selected
+                st.markdown(_citation(image))
+                st.code(_reference(), language=None, wrap_lines=True)
     return image
 
 
@@ -118,3 +121,8 @@ def _citation(image: SourceImage) -> str:
         "C. Shen, A. van den Hengel, *The Treasure beneath Convolutional Layers: Cross-convolutional-layer Pooling for "
         "Image Classification*, CVPR 2015."
     )
+
+
+def _reference() -> str:
+    """The software, its version and the address of the view, to copy."""
+    return f"crosspool {__version__}, {view_address()}"

@@ -65,8 +65,15 @@ def input_image(
 def map_image(
     maps: ImageMaps, channel: int, position: Cell, look: Look, choose: Callable[[Cell], None] = select_cell
 ) -> None:
-    """One map over the network's input, with its colour bar; clicks call `choose`."""
+    """One map over the network's input, with a title and its colour bar; clicks call `choose`."""
     st.markdown(f"**Map {channel} over the photo**")
+    map_picture(maps, channel, position, look, choose)
+
+
+def map_picture(
+    maps: ImageMaps, channel: int, position: Cell, look: Look, choose: Callable[[Cell], None] = select_cell
+) -> None:
+    """As `map_image`, without the title."""
     values, colour_range = maps.upper[channel], look.colour_range(maps.statistics.peak, channel)
     alt = f"Weighting map {channel} over the image, drawn in {look.colour_map}."
     label = f"weight, on {rendering.SCALES[look.scale]}"

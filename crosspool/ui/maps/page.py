@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from urllib.parse import urlencode
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -11,7 +12,7 @@ from crosspool.samples import samples
 from crosspool.ui.maps import controls
 from crosspool.ui.maps.download import network_is_here, offer_download
 from crosspool.ui.maps.presenter import present_button, presenter_frame
-from crosspool.ui.maps.selection import forget_cell
+from crosspool.ui.maps.selection import bring_channels, forget_cell
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest, image_maps
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.images import SourceImage, choose_image, choose_named_image, own_image_name
@@ -43,6 +44,7 @@ def maps_page(title: str, body: PageBody, opening: Opening = title_and_images) -
     with st.sidebar:
         spec = controls.choose_network()
         pair = controls.choose_pair(spec, image.thumbnail)
+        bring_channels()
         controls.choose_size(spec)
         controls.describe_pair(pair, spec)
         controls.choose_framing()
@@ -144,6 +146,12 @@ def link_params() -> dict[str, str]:
     if visit_state(ChosenClassifier).classifier:  # whose classes only this visit knows
         link.positive = link.against = ""
     return to_params(link) or {"size": str(own_size)}
+
+
+def view_address() -> str:
+    """The whole address of the current view."""
+    params, address = link_params(), st.context.url or ""
+    return f"{address}?{urlencode(params, safe=',')}" if params else address
 
 
 def write_link() -> None:

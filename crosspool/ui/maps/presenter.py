@@ -50,13 +50,10 @@ def _present(wanted: bool) -> None:
 def present_maps(image: SourceImage, request: MapRequest, maps: ImageMaps) -> None:
     """The photo and one map over it, as large as the window allows; keys and buttons show the next map.
 
-    Maps follow each other as in the gallery.
+    Maps follow each other as in the gallery: the first ones, or all if another one is shown.
     """
     channel, order = selection.selected_channel(maps), selection.first_channels(maps, request)
-    opening = selection.opening_channel(maps)
-    if opening not in order and not visit_state(selection.MapsState).first:
-        order = [opening, *order]  # so that there is a way back to it
-    before, after = neighbours(order, channel)
+    before, after = neighbours(order if channel in order else selection.active_channels(maps), channel)
     position, select = selection.selected_cell(maps, channel), selection.select_channel
     with st.container(key="presented-head", horizontal=True, vertical_alignment="center"):
         with st.container():

@@ -17,6 +17,8 @@ from crosspool.ui.visit.state import VisitPart, about_images, bound_value, plain
 from crosspool.ui.widgets.cell_image import Cell
 
 MAX_FIRST_CHANNELS = 48  # that the gallery reports
+SEEN_AT_FIRST = 24  # maps of the gallery, in a window of 1440x900
+Layers = tuple[str, str, str]  # network, weights, and layer pair
 
 
 @dataclass
@@ -27,7 +29,8 @@ class MapsState(VisitPart):
     channels that it shows first, for the request `first_of`, and `revisions` the newest change of each of its parts
     that the server has received (see exchange.js). `examples` is whether samples show their example boxes: to a
     newcomer, until a box is drawn or cleared; `boxed` is the image that was shown last, and the box on it. `entries` is
-    which vector's strongest entries are shown, `download` which maps are offered as files.
+    which vector's strongest entries are shown, `download` which maps are offered as files. `layers` is whose maps are
+    shown, None once others are chosen, and `left` the selected channel and the pins of those that were shown before.
     """
 
     cell: Cell | None = plain(None)
@@ -41,6 +44,8 @@ class MapsState(VisitPart):
     boxed: tuple[ImageHash, str] | None = about_images(None)
     entries: str = plain("block")
     download: str = plain("this")
+    layers: Layers | None = plain(None)
+    left: dict[Layers, tuple[int, str]] = plain({})
 
 
 def selected_channel(maps: ImageMaps) -> int:
@@ -50,9 +55,12 @@ def selected_channel(maps: ImageMaps) -> int:
 
 
 def opening_channel(maps: ImageMaps) -> int:
-    """The channel that is shown until one is selected."""
+    """The channel that is shown until one is selected; without a box one of those that are seen at first."""
     box = box_of(visit_state(LinkState).box)
-    return telling_channel(maps.upper, maps.statistics) if box is None else matches(maps, box)[0]
+    if box is not None:
+        return matches(maps, box)[0]
+    first = maps.statistics.order("energy_share")[:SEEN_AT_FIRST].tolist()
+    return telling_channel(maps.upper, maps.statistics, among=first)
 
 
 def matches(maps: ImageMaps, box: PhotoBox) -> list[int]:
@@ -72,11 +80,23 @@ def select_channel(channel: int) -> None:
 
 
 def forget_channels() -> None:
-    """Forget what belongs to the maps of one layer pair, before those of another are shown."""
-    link = visit_state(LinkState)
+    """Put aside what belongs to the maps of one layer pair, before those of another are shown."""
+    link, state = visit_state(LinkState), visit_state(MapsState)
+    if state.layers is not None:
+        state.left[state.layers] = (link.channel, link.pins)
+    state.layers = None
     link.channel, link.pins = -1, ""
-    visit_state(MapsState).first = []
+    state.first = []
     forget_cell()
+
+
+def bring_channels() -> None:
+    """Once other layers are chosen, select and pin what was selected and pinned when they were shown before."""
+    link, state = visit_state(LinkState), visit_state(MapsState)
+    layers = (link.backbone, link.weights, link.pair)
+    if state.layers is None:
+        link.channel, link.pins = state.left.pop(layers, (link.channel, link.pins))
+    state.layers = layers
 
 
 def pinned_channels(maps: ImageMaps) -> list[int]:
@@ -89,11 +109,19 @@ def first_channels(maps: ImageMaps, request: MapRequest) -> list[int]:
     """The channels that the gallery shows first; until it reports them, the active ones by a box or by energy."""
     state = visit_state(MapsState)
     first = state.first if state.first_of in (None, request) else []
-    if not first:
-        box = box_of(visit_state(LinkState).box) if state.sort == "box" else None
-        order = maps.statistics.order("energy_share") if box is None else np.array(matches(maps, box))
-        first = order[~maps.statistics.dead[order]][:MAX_FIRST_CHANNELS].tolist()
+    first = first or active_channels(maps)[:MAX_FIRST_CHANNELS]
     return [channel for channel in first if channel < len(maps.upper)]
+
+
+def active_channels(maps: ImageMaps) -> list[int]:
+    """All active channels in the gallery's order."""
+    sort, box = visit_state(MapsState).sort, box_of(visit_state(LinkState).box)
+    if sort == "box":
+        order = maps.statistics.order("energy_share") if box is None else np.array(matches(maps, box))
+    else:
+        order = maps.statistics.order(sort)
+    active: list[int] = order[~maps.statistics.dead[order]].tolist()
+    return active
 
 
 def channel_input(maps: ImageMaps, channel: int, key: str, choose: Callable[[int], None]) -> None:

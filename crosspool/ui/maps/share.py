@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from urllib.parse import urlencode
 
 import streamlit as st
 
@@ -13,7 +12,7 @@ from crosspool.drawing.rendering import Look
 from crosspool.gallery.map_files import ChosenMaps
 from crosspool.gallery.pointing import MapOrder, PhotoBox
 from crosspool.provenance import Provenance
-from crosspool.ui.maps.page import link_params
+from crosspool.ui.maps.page import view_address
 from crosspool.ui.maps.selection import MapsState, first_channels, pinned_channels
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest, image_maps
 from crosspool.ui.runtime.meaning import channel_table, pair_meaning
@@ -93,7 +92,8 @@ def download_and_share(image: SourceImage, request: MapRequest, maps: ImageMaps,
     groups = {"this": [channel], "pinned": pins, "first": first}
     names = {"this": f"Map {channel}", "pinned": f"Pinned ({len(pins)})", "first": f"First {len(first)} of the gallery"}
     offered = {group: names[group] for group, channels in groups.items() if channels}
-    channels = groups[choose_option("Which maps", offered, visit_state(MapsState), "download")]
+    full = f"With the image, {SHEET_MAPS} maps fill three rows of a slide."
+    channels = groups[choose_option("Which maps", offered, visit_state(MapsState), "download", help=full)]
     box = box_of(visit_state(LinkState).box)
     map_files = _MapFiles(image, request, channels, pins, look, visit_state(MapsState).sort, box)
     untrained = [UNTRAINED] if request.weights == UNTRAINED else []
@@ -135,11 +135,9 @@ def _download(kind: Kind, data: Callable[[], str | bytes], name: str) -> None:
 
 def _link(image: SourceImage) -> None:
     """Show the address of the current view."""
-    params = link_params()
-    address = st.context.url or ""
-    st.code(f"{address}?{urlencode(params, safe=',')}" if params else address, language=None, wrap_lines=True)
+    st.code(view_address(), language=None, wrap_lines=True)
     if image.sample:
-        st.caption("This link opens the same image, settings and maps.")
+        st.caption("This link opens the same image and settings, the selected map and the pinned ones.")
     else:
         st.caption(
             "Your image is not in the link: it stays in this visit. Anyone who opens the link sees a sample with these "

@@ -6,6 +6,7 @@ from crosspool.installation import app_folder
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.serving.document import WITHOUT_SIDE_BAR
 from crosspool.ui.visit.resuming import note_holdings, resume_visit, show_loss
+from crosspool.ui.widgets.current_tab import mark_current_tab
 from crosspool.ui.widgets.glossary import explain_terms
 
 ASSETS = app_folder() / "assets"
@@ -40,6 +41,7 @@ def show_page() -> None:
     with st.container(key="phone-pages", horizontal=True):
         for each in in_menu:
             st.page_link(each, width="content")
+        mark_current_tab(in_menu.index(page) if page in in_menu else -1)
     with server.log.timed("page_ran", kind=page.url_path):
         show_loss()
         page.run()

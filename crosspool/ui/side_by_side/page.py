@@ -3,7 +3,7 @@
 import streamlit as st
 
 from crosspool.backbones import architecture, backbone_specs
-from crosspool.map_matching import best_matches, map_correlations
+from crosspool.map_matching import best_by_chance, best_matches, map_correlations
 from crosspool.text import rough_percent
 from crosspool.ui.maps.page import maps_page
 from crosspool.ui.maps.selection import current_look, select_channel, selected_channel
@@ -53,6 +53,11 @@ def _side_by_side(image: SourceImage, request: MapRequest, maps: ImageMaps) -> N
     right = Pane(title, _alt(other_image, other_channel), other, other_channel, heading, choices)
     linked_panes(
         _left_pane(image, request, maps, channel), right, current_look(signed=False), choose=_choose, key="panes"
+    )
+    chance = best_by_chance(maps.upper[channel], other.upper)
+    st.caption(
+        f"The best of {len(correlations):,} correlations is high by selection alone: with the cells of map {channel} "
+        f"shuffled, it is {chance:.2f} on average."
     )
 
 
