@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationErr
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load, load_file, save, save_file
 
-from crosspool.errors import ModelError
+from crosspool.errors import ModelError, not_found
 from crosspool.framing import Framing
 from crosspool.whole_files import whole_file
 
@@ -133,6 +133,8 @@ def read(source: Path | bytes, name: str) -> tuple[TrainingSettings, Arrays]:
     except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
         problem = f"{name} is not a classifier that this version of crosspool can read, or is damaged"
         raise ModelError(f"{problem}; train one with: crosspool train") from error
+    except FileNotFoundError as error:
+        raise ModelError(not_found(name)) from error
     except OSError as error:
         reason = error.strerror or error
         raise ModelError(f"{name} cannot be read ({reason}); check the name and the folder.") from error

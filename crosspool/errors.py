@@ -30,3 +30,8 @@ class DatasetError(CrosspoolError, ValueError):
 
 class ModelError(CrosspoolError, ValueError):
     """A file is not a classifier of crosspool, is damaged, or does not fit the network. A `ValueError`."""
+
+
+def not_found(name: str) -> str:
+    """The sentence about a file that is not there."""
+    return f"{name} was not found; check the name and the folder."

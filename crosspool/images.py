@@ -1,19 +1,21 @@
 """Read image files as upright RGB: photos from phones and cameras, scans, images from the web, screenshots."""
 
 import os
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from io import BytesIO
 from typing import BinaryIO, TypeAlias
 
 from PIL import Image, UnidentifiedImageError
 
 from crosspool.colours import upright_rgb
-from crosspool.errors import ImageError
+from crosspool.errors import ImageError, not_found
 
 ImageSource: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 
 MAX_PIXELS = 50_000_000
 MAX_BYTES = 512 * 2**20  # an uncompressed 16-bit RGBA image of MAX_PIXELS is 400 MB
+HEAD_BYTES = 4096  # enough to tell what a file is
 MIN_SIDE = 16  # pixels; in smaller images there is nothing for a network to see
 
 # The formats that Pillow may decode here. MPO, a phone's JPEG with several images, is part of JPEG; HEIC is opened
@@ -50,8 +52,7 @@ def load_image(source: ImageSource, *, name: str | None = None, max_pixels: int 
     """
     label = name or _name_of(source)
     data = _read(source, label)
-    if not data:
-        raise ImageError(f"{label} is empty (0 bytes); choose another file.")
+    _expect_some(data, label)
     image = _open(data, label, max_pixels)
     _check_size(image.size, label, max_pixels)
     try:
@@ -63,6 +64,16 @@ def load_image(source: ImageSource, *, name: str | None = None, max_pixels: int 
         problem = f"{label} is damaged or cut short and cannot be decoded ({_reason(error)})"
         raise ImageError(f"{problem}; export it again.") from error
     return upright
+
+
+def expect_image(path: str) -> None:
+    """Raise ImageError, as `load_image` would, for a file that is missing or does not begin as images do."""
+    with _opened(path, path) as file:
+        head = file.read(HEAD_BYTES)
+    _expect_some(head, path)
+    Image.init()
+    if not _signature(head):
+        raise _no_image(path)
 
 
 def frame_count(data: bytes) -> int:
@@ -107,21 +118,39 @@ def _name_of(source: ImageSource) -> str:
 def _read(source: ImageSource, label: str) -> bytes:
     if isinstance(source, bytes | bytearray | memoryview):
         return bytes(source)
-    problem, advice = "read", "open it again"
-    try:
-        if not isinstance(source, str | os.PathLike):
-            return _read_stream(source, label)
-        problem, advice = "opened", "check its name and permissions"
-        if os.path.isdir(source):
-            raise ImageError(f"{label} is a folder, not an image; name a file inside it.")
-        with open(source, "rb") as file:
+    if isinstance(source, str | os.PathLike):
+        with _opened(source, label) as file:
             return _read_stream(file, label)
+    with _reading(label, "read", "open it again"):
+        return _read_stream(source, label)
+
+
+@contextmanager
+def _opened(path: str | os.PathLike[str], label: str) -> Iterator[BinaryIO]:
+    """A file that is open for reading, within `_reading`."""
+    with _reading(label, "opened", "check its name and permissions"):
+        if os.path.isdir(path):
+            raise ImageError(f"{label} is a folder, not an image; name a file inside it.")
+        with open(path, "rb") as file:
+            yield file
+
+
+@contextmanager
+def _reading(label: str, problem: str, advice: str) -> Iterator[None]:
+    """Turn errors of the file system into ImageErrors."""
+    try:
+        yield
     except ImageError:
         raise
     except FileNotFoundError as error:
-        raise ImageError(f"{label} was not found; check the name and the folder.") from error
+        raise ImageError(not_found(label)) from error
     except (OSError, ValueError) as error:  # ValueError: a null character in the name, or a closed file object
         raise ImageError(f"{label} cannot be {problem} ({_reason(error)}); {advice}.") from error
+
+
+def _expect_some(data: bytes, label: str) -> None:
+    if not data:
+        raise ImageError(f"{label} is empty (0 bytes); choose another file.")
 
 
 def _read_stream(stream: BinaryIO, label: str) -> bytes:
@@ -159,7 +188,11 @@ def _open(data: bytes, label: str, max_pixels: int) -> Image.Image:
         if kind := _signature(data):
             problem = f"{label} begins like a {kind} image, but is damaged or cut short"
             raise ImageError(f"{problem}; copy or export it again.") from error
-        raise ImageError(f"{label} is not an image that can be read here; save it as {_FORMATS_FOR_PEOPLE}.") from error
+        raise _no_image(label) from error
+
+
+def _no_image(label: str) -> ImageError:
+    return ImageError(f"{label} is not an image that can be read here; save it as {_FORMATS_FOR_PEOPLE}.")
 
 
 def _open_any(data: bytes) -> Image.Image:

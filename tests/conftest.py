@@ -101,9 +101,11 @@ def one_core():
 
 
 @pytest.fixture
-def run(capsys):
-    """Run a command here: (exit status, standard output, standard error)."""
-    from crosspool.cli import main
+def run(capsys, monkeypatch):
+    """Run a command here, which is silent however long it takes: (exit status, standard output, standard error)."""
+    from crosspool.cli import main, progress
+
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 3600.0)
 
     def call(*arguments):
         status = main([str(argument) for argument in arguments])

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from crosspool.errors import BackboneError
+from crosspool.errors import BackboneError, not_found
 from crosspool.whole_files import remove_abandoned
 
 Availability = Literal["included", "cached", "needs a download"]
@@ -123,8 +123,10 @@ def read_state_dict(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     Raises BackboneError with the name of the file.
     """
     path = Path(path)
-    if not path.is_file():
-        raise BackboneError(f"There is no weights file at {path}.")
+    if path.is_dir():
+        raise BackboneError(f"{path} is a folder, not a file of weights; name a file inside it.")
+    if not path.exists():
+        raise BackboneError(not_found(str(path)))
     try:
         loaded = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
     except pickle.UnpicklingError as error:

@@ -5,7 +5,10 @@ from collections.abc import Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status: 0, 1 (doctor found a fault), 2 (bad input) or 130 (Ctrl-C)."""
+    """Run one command and return its exit status: 0, 1, 2 (bad input) or 130 (Ctrl-C).
+
+    1 means that doctor found a fault, or that some of several images could not be read.
+    """
     # Before torch is imported: threads that spin while they wait take cores from other programs.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:

@@ -1,4 +1,4 @@
-"""What the commands print: JSON, tables that fit the terminal, progress bars, errors."""
+"""What the commands print: JSON, tables that fit the terminal, errors."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import typer
-from rich import box, progress
+from rich import box
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
@@ -43,7 +43,13 @@ def print_table(columns: Sequence[Column], elsewhere: str = "--json has all") ->
         left_out.insert(0, last.title)
     visible = _names_broken(visible, console)
     table = _table(visible, whole_names=True)
-    console.print(table if _width(table, console).minimum <= console.width else _table(visible))
+    table = table if _width(table, console).minimum <= console.width else _table(visible)
+    if console.is_terminal:
+        console.print(table)
+    else:  # rich pads every line to the width of the longest
+        with console.capture() as capture:
+            console.print(table)
+        sys.stdout.writelines(f"{line.rstrip()}\n" for line in capture.get().splitlines())
     if left_out:
         print_wrapped(f"(left out for width: {', '.join(left_out)}; {elsewhere})")
 
@@ -148,19 +154,3 @@ def complain(sentence: str) -> None:
     line = " ".join(sentence.split())
     visible = "".join(character if character.isprintable() else "?" for character in line)
     typer.echo(f"crosspool: {visible}", err=True)
-
-
-def images_progress() -> progress.Progress:
-    """A bar that counts images, on standard error if that is a terminal."""
-    return _progress(progress.MofNCompleteColumn())
-
-
-def download_progress() -> progress.Progress:
-    """A bar with megabytes and speed, on standard error if that is a terminal."""
-    return _progress(progress.DownloadColumn(), progress.TransferSpeedColumn())
-
-
-def _progress(*counts: progress.ProgressColumn) -> progress.Progress:
-    console = Console(stderr=True)
-    columns = (progress.TextColumn("{task.description}"), progress.BarColumn(), *counts, progress.TimeRemainingColumn())
-    return progress.Progress(*columns, console=console, disable=not console.is_terminal, transient=True)

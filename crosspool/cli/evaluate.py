@@ -11,6 +11,7 @@ from crosspool.cli import labelled as shared
 from crosspool.cli.console import print_json, print_results
 from crosspool.cli.options import Json, option
 from crosspool.cli.outputs import checked_folder, files_of_earlier_run, write_files
+from crosspool.cli.progress import stages_progress
 from crosspool.errors import SettingError
 from crosspool.evaluation.command import DEFAULT_SPLITS, option_words, usual_baselines
 from crosspool.evaluation.findings import AccuracyFindings, accuracy_json
@@ -47,6 +48,7 @@ def evaluate_command(
     Every method is trained (linear SVM) and tested on the same splits. Equal images, and parts of one image, never lie
     on both sides of a random split. The first run of fieldguide takes about two minutes on 2 cores, later ones seconds.
     """
+    folder = checked_folder(out)
     from crosspool.backbones import architecture
     from crosspool.evaluation.files import accuracy_files
     from crosspool.evaluation.protocol import SplitOptions, file_keys
@@ -57,7 +59,6 @@ def evaluate_command(
     text = methods or default_methods(structure)
     names = [method.name for method in parse_methods(text, structure, framing)]  # raises before anything is loaded
     baselines = chosen_baselines(baseline, names)
-    folder = checked_folder(out)
     size = shared.parsed_train_size(train_size)
     options = SplitOptions(splits, size, labelled.seed, official, labelled.on_problem)
     dataset = options.check(labelled.open_dataset())
@@ -67,7 +68,7 @@ def evaluate_command(
         sources = sorted({source for method in chosen for source in method.sources})
         features = options.settle(labelled.compute_features(dataset, network, sources))
         protocol = options.protocol(features.dataset, file_keys(features))
-        with shared.stage_bars() as progress, shared.room_for_vectors(features) as scratch:
+        with stages_progress() as progress, shared.room_for_vectors(features) as scratch:
             report = evaluate_methods(chosen, features, protocol, baselines, scratch=scratch, progress=progress)
         count = None if protocol.official else len(protocol.splits)
         test = option_words(official=protocol.official, splits=count, train_size=size, baseline=baselines)

@@ -9,7 +9,6 @@ import typer
 from crosspool.cli import options
 from crosspool.cli.console import print_json, print_labels, print_table, print_wrapped
 from crosspool.cli.inputs import file_checksum
-from crosspool.cli.maps import channel_list
 from crosspool.cli.options import option
 from crosspool.cli.outputs import checked_output, replacing
 from crosspool.errors import SettingError
@@ -30,7 +29,7 @@ SIMILAR_HELP = "Explain the similarity to this image instead of a score."
 WITHOUT_HELP = "Show the scores without channels such as 0,5,12-20; if there are several parts, by index."
 TOP = option("N", "How many channels to show.", min=1, max=40)
 BACKBONE = option("NAME", "The network, without --model.", "--backbone", "-b", default=options.DEFAULT_BACKBONE)
-WEIGHTS = option("FILE", "The network's weights.", default="those of the model, or pretrained")
+WEIGHTS = options.weights_option("The network's weights.", "those of the model, or pretrained")
 
 
 def explain_command(
@@ -39,8 +38,8 @@ def explain_command(
     out: Annotated[str | None, option("FILE", OUT_HELP, "--out", "-o")] = None,
     name: Annotated[str | None, option("NAME", "The class.", "--class", default="the predicted one")] = None,
     against: Annotated[str | None, option("NAME", AGAINST_HELP)] = None,
-    similar_to: Annotated[str | None, option("IMAGE", SIMILAR_HELP)] = None,
-    without: Annotated[str | None, option("LIST", WITHOUT_HELP)] = None,
+    similar_to: Annotated[str | None, options.image_option(SIMILAR_HELP)] = None,
+    without: Annotated[str | None, options.channels_option(WITHOUT_HELP)] = None,
     top: Annotated[int, TOP] = 8,
     backbone: Annotated[str | None, BACKBONE] = None,
     size: options.Size = None,
@@ -53,32 +52,32 @@ def explain_command(
 
     The parts add up to the score, which is checked. Without --model the classes are the network's own.
     """
-    from crosspool import contributions
-    from crosspool.classifiers import TRAINED_ON, load_classifier
-    from crosspool.framing import frame_image
-    from crosspool.images import load_image
-
     inputs = [file for file in (image, similar_to, model, weights) if file is not None]
     path = None if out is None else checked_output(out, SUFFIXES, inputs)
     if similar_to is not None and (name is not None or against is not None or without is not None):
         advice = "leave out --similar-to, or --class, --against and --without"
         raise SettingError(f"Explain either a score or a similarity: {advice}.")
+    if model is not None and (backbone is not None or size is not None or framing != "crop"):
+        advice = "leave out --backbone, --size and --framing"
+        raise SettingError(f"The model determines network, size and framing; {advice}.")
+    from crosspool import contributions
+    from crosspool.classifiers import TRAINED_ON, load_classifier
+    from crosspool.framing import frame_image
+    from crosspool.images import load_image
+
     source_image = load_image(image)
     other = None if similar_to is None else load_image(similar_to)
     if model is None:
         classifier, network = _own_classifier(backbone, size, framing, weights, device)
-    elif backbone is None and size is None and framing == "crop":
+    else:
         classifier = load_classifier(Path(model))
         network = classifier.load_backbone(weights, device)
-    else:
-        advice = "leave out --backbone, --size and --framing"
-        raise SettingError(f"The model determines network, size and framing; {advice}.")
     explanation = contributions.explain(classifier, network, source_image)
     if other is None:
         parts = explanation.contributions(name, against)
     else:
         parts = explanation.similarity(contributions.explain(classifier, network, other))
-    removed = None if without is None else channel_list(without, len(parts.channels), "--without")
+    removed = None if without is None else options.channel_list(without, len(parts.channels), "--without")
     subject = _subject(explanation, name, against, similar_to)
     title = f"{Path(image).name}: {subject} · {classifier.method.name} · {network.title}"
     document = _document(parts, subject, top)
@@ -114,7 +113,7 @@ def _own_classifier(
     from crosspool.classifiers import own_classifier
 
     structure = architecture(backbone or options.DEFAULT_BACKBONE)
-    pixels = options.side(structure.spec, size)
+    pixels = size or structure.spec.preprocessing.size
     network = load_backbone(structure.spec.name, weights, device)
     return own_classifier(network, pixels, framing), network
 

@@ -10,6 +10,7 @@ from crosspool.cli import labelled as shared
 from crosspool.cli.console import print_json, print_results
 from crosspool.cli.options import Json, option
 from crosspool.cli.outputs import checked_folder, write_files
+from crosspool.cli.progress import stages_progress
 from crosspool.errors import SettingError
 from crosspool.evaluation.command import option_words
 
@@ -46,8 +47,12 @@ def faithfulness_command(
 
     On the test images of random splits, remove the channels that contribute most to the predicted class, and leave out
     the positions where its evidence lies, against other orders; then predict again. For fieldguide, also measure how
-    much of the evidence lies in the parts that define a species. Images are seen whole (squash).
+    much of the evidence lies in the parts that define a species. Images are seen whole (squash). Takes
+    minutes, and says how many are left.
     """
+    if not 0 < channels < 100:
+        raise SettingError(f"--channels is a share in percent, above 0 and below 100, not {channels:g}.")
+    folder = checked_folder(out)
     from crosspool.backbones import architecture
     from crosspool.evaluation.protocol import SplitOptions, file_keys
     from crosspool.faithfulness.files import faithfulness_files, faithfulness_json
@@ -60,10 +65,7 @@ def faithfulness_command(
 
     structure = architecture(labelled.backbone)
     specs = chosen_methods(method, baseline, structure)
-    if not 0 < channels < 100:
-        raise SettingError(f"--channels is a share in percent, above 0 and below 100, not {channels:g}.")
     question_for(structure)  # raises before anything is loaded
-    folder = checked_folder(out)
     size = shared.parsed_train_size(train_size)
     options = SplitOptions(splits, size, labelled.seed, False, labelled.on_problem)
     dataset = options.check(labelled.open_dataset())
@@ -74,7 +76,7 @@ def faithfulness_command(
         dataset = features.dataset
         random_splits = options.protocol(dataset, file_keys(features)).splits
         masks = drawings(labelled.dataset, dataset)
-        with shared.stage_bars() as progress, shared.room_for_vectors(features) as scratch:
+        with stages_progress() as progress, shared.room_for_vectors(features) as scratch:
             answer = study(dataset, question, features, random_splits, masks, scratch=scratch, progress=progress)
     words = option_words(method=specs[0].name, baseline=specs[1].name, splits=splits, train_size=train_size)
     words += option_words(channels=f"{channels:g}", pixels=pixels or None, fill=fill if pixels else None)

@@ -1,6 +1,6 @@
 """What the commands that learn from labelled images share: options, and the features of a data set."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,25 +9,47 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from crosspool.cli import options
-from crosspool.cli.console import complain, images_progress
+from crosspool.cli.console import complain
 from crosspool.cli.options import option
+from crosspool.cli.progress import images_progress
 from crosspool.errors import ImageError, SettingError
 from crosspool.evaluation.command import DATA_ROOT, option_words
 
 if TYPE_CHECKING:
-    from rich.progress import TaskID
-
     from crosspool.backbones import Backbone
     from crosspool.datasets import Dataset
     from crosspool.features import Features
     from crosspool.framing import Source
+
+
+def parsed_train_size(text: str | None) -> int | float | None:
+    """A number of images, or a share of them."""
+    if text is None:
+        return None
+    try:
+        return int(text) if text.strip().isdigit() else float(text)
+    except ValueError as error:
+        raise SettingError(f"--train-size is a number of images or a share such as 0.5, not {text!r}.") from error
+
+
+def _checked_train_size(text: str | None) -> str | None:
+    parsed_train_size(text)
+    return text
+
+
+def _checked_dataset(spec: str) -> str:
+    from crosspool.datasets.catalogue import expect_dataset
+
+    expect_dataset(spec)
+    return spec
+
 
 Seed = Annotated[int, option("S", "The seed of everything random.", min=0, max=2**32 - 1)]
 FRAMING_HELP = "squash: the whole image, so that nothing of the object is cut off; crop: the centre."
 WholeFraming = Annotated[options.FramingChoice, typer.Option(help=FRAMING_HELP)]
 SPLITS_HELP = "How many random splits to repeat."
 TRAIN_SIZE_HELP = "How many different images to train on, or a share such as 0.5."
-TrainSize = Annotated[str | None, option("N", TRAIN_SIZE_HELP, default="three quarters")]
+TrainSize = Annotated[str | None, option("N", TRAIN_SIZE_HELP, default="three quarters", callback=_checked_train_size)]
 FOLDER_HELP = "A folder for tables (CSV, JSON, Markdown) and figures."
 ResultFolder = Annotated[str | None, option("DIR", FOLDER_HELP, "--out", "-o")]
 DATASET_HELP = (
@@ -45,7 +67,7 @@ CACHE_HELP = "Where the network's features are kept."
 class LabelledOptions:
     """The labelled images, the network, and where downloads and features are kept."""
 
-    dataset: Annotated[str, typer.Argument(metavar="DATASET", help=DATASET_HELP)]
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help=DATASET_HELP, callback=_checked_dataset)]
     seed: Seed = 0
     backbone: options.BackboneName = options.DEFAULT_BACKBONE
     weights: options.Weights = None
@@ -99,30 +121,6 @@ class LabelledOptions:
     def network_words(self) -> list[str]:
         """The options for weights and device on a command line."""
         return option_words(weights=self.weights, device=None if self.device == "auto" else self.device)
-
-
-def parsed_train_size(text: str | None) -> int | float | None:
-    """A number of images, or a share of them."""
-    if text is None:
-        return None
-    try:
-        return int(text) if text.strip().isdigit() else float(text)
-    except ValueError as error:
-        raise SettingError(f"--train-size is a number of images or a share such as 0.5, not {text!r}.") from error
-
-
-@contextmanager
-def stage_bars() -> "Iterator[Callable[[str, int, int], None]]":
-    """A function that shows the progress of each stage in a bar, added when the stage begins."""
-    tasks: dict[str, TaskID] = {}
-    with images_progress() as bars:
-
-        def show(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage.replace("[", "\\["), total=total)
-            bars.update(tasks[stage], completed=done)
-
-        yield show
 
 
 @contextmanager

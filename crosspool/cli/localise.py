@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crosspool.cli.console import images_progress, print_json, print_table, print_wrapped
+from crosspool.cli.console import print_json, print_table, print_wrapped
 from crosspool.cli.labelled import Seed
 from crosspool.cli.options import DEFAULT_BACKBONE, BackboneName, Device, Json, Pair, Weights, option, size_option
+from crosspool.cli.progress import images_progress
 from crosspool.text import Column
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def localise_command(
     """Measure how well single channels find parts of FieldGuide's birds.
 
     For each part the channel with the best average precision on half of the images is measured on the other half:
-    of the pair's upper map, and beside it of the layer below.
+    of the pair's upper map, and beside it of the layer below. Takes a few minutes.
     """
     from crosspool.backbones import load_backbone
     from crosspool.datasets.fieldguide.guide import fieldguide, image_and_masks

@@ -10,9 +10,9 @@ from typing import IO, TYPE_CHECKING, Annotated
 import typer
 
 from crosspool.cli import inputs, options
-from crosspool.cli.console import images_progress
 from crosspool.cli.options import option
 from crosspool.cli.outputs import checked_output, replacing
+from crosspool.cli.progress import images_progress
 from crosspool.errors import SettingError
 from crosspool.gallery import LARGEST_TOP
 
@@ -32,6 +32,7 @@ OUT_HELP = (
     "A .png, .svg or .pdf slide of some maps, a .csv of their weights, an .npz with all numbers, or an .html page with "
     "all maps to look through."
 )
+CHANNELS_HELP = "The maps to show, such as 0,5,12-20; instead of --top."
 TOP_HELP = "How many maps to show; dead ones (zero everywhere) are left out."
 SORT_HELP = "Sort maps by share of P's energy, peak, mean or sparsity (largest first), or by number."
 COLOURS_HELP = "Signed maps always use a diverging one."
@@ -62,7 +63,7 @@ class MapOptions:
         from crosspool.provenance import Provenance
 
         structure = architecture(self.backbone)
-        pixels = options.side(structure.spec, self.size)
+        pixels = self.size or structure.spec.preprocessing.size
         pair = structure.default_pair if self.pair is None else structure.pair(self.pair)
         structure.layout(pixels)
         network = load_backbone(self.backbone, self.weights, self.device)
@@ -90,7 +91,7 @@ def maps_command(
     image: options.ImageFile,
     out: Annotated[str, option("FILE", OUT_HELP, "--out", "-o")],
     map_options: MapOptions,
-    channels: Annotated[str | None, option("LIST", "The maps to show, such as 0,5,12-20; instead of --top.")] = None,
+    channels: Annotated[str | None, options.channels_option(CHANNELS_HELP)] = None,
     top: Annotated[int | None, option("N", TOP_HELP, min=1, default=str(DEFAULT_TOP))] = None,
     sort: Annotated[options.SortChoice, typer.Option(help=SORT_HELP)] = "share",
     colour_map: Annotated[options.ColourMapChoice, typer.Option(help=COLOURS_HELP)] = "viridis",
@@ -106,12 +107,6 @@ def maps_command(
     column, weight. An NPZ holds the lower maps, all upper maps (the weighting maps), P, and the settings as JSON. An
     HTML page holds all maps and the image, and needs no network.
     """
-    from crosspool.channel_meaning import classes_or_reason
-    from crosspool.drawing.rendering import SIGNED_COLOUR_MAP, Look
-    from crosspool.gallery.map_files import ChosenMaps
-    from crosspool.images import load_image
-    from crosspool.statistics import channel_statistics
-
     path = checked_output(out, SUFFIXES, inputs=[image])
     kind = path.suffix.lower()
     if kind in WITH_ALL_MAPS and (channels is not None or top is not None):
@@ -120,10 +115,16 @@ def maps_command(
         raise SettingError("Choose the maps either by --channels or by --top, not by both.")
     if (scale == "fixed") != (scale_top is not None):
         raise SettingError("A fixed scale needs both --scale fixed and --scale-top WEIGHT.")
+    from crosspool.channel_meaning import classes_or_reason
+    from crosspool.drawing.rendering import SIGNED_COLOUR_MAP, Look
+    from crosspool.gallery.map_files import ChosenMaps
+    from crosspool.images import load_image
+    from crosspool.statistics import channel_statistics
+
     source_image = load_image(image)
     network, provenance = map_options.load()
     count = provenance.pair.upper_channels
-    chosen = None if channels is None else channel_list(channels, count)
+    chosen = None if channels is None else options.channel_list(channels, count)
     maps, pooled = maps_and_pooled(network, provenance, source_image)
     statistics = channel_statistics(maps.upper[0], pooled[0])
     if chosen is None:
@@ -155,23 +156,26 @@ def pool_command(
 
     It holds features (images, upper channels, length of a patch; float32), names, and the settings as JSON.
     """
+    skipped: list[str] = []
+    path = checked_output(out, (".npz",), inputs=images)
+    usable = inputs.usable(images, skipped, skip_errors=skip_errors)
+    if not usable:
+        raise inputs.none_read(images, "write")
     import numpy as np
 
     from crosspool.backbones.backbone import BATCH_PIXELS
 
-    path = checked_output(out, (".npz",), inputs=images)
     network, provenance = map_options.load()
     count = min(DECODED_IMAGES, max(1, BATCH_PIXELS // provenance.size**2))
     names: list[str] = []
-    skipped: list[str] = []
     with tempfile.TemporaryFile(dir=path.resolve().parent) as scratch:  # all features may not fit into memory
         with images_progress() as bar:
-            task = bar.add_task("Pooling", total=len(images))
-            for start in range(0, len(images), count):
-                batch = list(inputs.read_images(images[start : start + count], skipped, skip_errors=skip_errors))
+            task = bar.add_task("Pooling", total=len(usable))
+            for start in range(0, len(usable), count):
+                batch = list(inputs.read_images(usable[start : start + count], skipped, skip_errors=skip_errors))
                 _append_pooled(scratch, network, provenance, [image for _, image in batch])
                 names += [name for name, _ in batch]
-                bar.update(task, completed=start + count)
+                bar.update(task, completed=min(start + count, len(usable)))
         if not names:
             raise inputs.none_read(images, "write")
         checksums = [{"name": name, "sha256": inputs.file_checksum(name)} for name in names]
@@ -195,23 +199,6 @@ def _append_pooled(scratch: IO[bytes], network: "Backbone", provenance: "Provena
         scratch.flush()
     except OSError as error:
         raise SettingError(f"There is no room for the features beside --out ({error.strerror}).") from error
-
-
-def channel_list(text: str, count: int, name: str = "--channels") -> list[int]:
-    """The numbers in "0,5,12-20", each once, in that order. Raises SettingError with the option's `name`."""
-    chosen: dict[int, None] = {}
-    for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        ends = (first.strip(), (last if dash else first).strip())
-        if not all(end.isascii() and end.isdigit() and len(end) < 10 for end in ends):
-            raise SettingError(f"{name} {text!r} is not a list of channel numbers such as 0,5,12-20.")
-        low, high = (int(end) for end in ends)
-        if low > high:
-            raise SettingError(f"{name} {part.strip()} counts down; write {high}-{low}.")
-        if high >= count:
-            raise SettingError(f"There is no channel {high}: this layer has channels 0 to {count - 1}.")
-        chosen.update(dict.fromkeys(range(low, high + 1)))
-    return list(chosen)
 
 
 def _criterion(sort: options.SortChoice) -> "Criterion":

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from crosspool.cli.console import download_progress, print_json, print_table, print_wrapped
-from crosspool.cli.options import DEFAULT_BACKBONE, BackboneName, Json, Size, side
+from crosspool.cli.console import print_json, print_table, print_wrapped
+from crosspool.cli.options import DEFAULT_BACKBONE, BackboneName, Json, Size
+from crosspool.cli.progress import download_progress
 from crosspool.text import Column, plural, size_text
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def pairs_command(backbone: BackboneName = DEFAULT_BACKBONE, size: Size = None, 
     from crosspool.provenance import pair_as_json
 
     structure = architecture(backbone)
-    pixels = side(structure.spec, size)
+    pixels = size or structure.spec.preprocessing.size
     offered = [(pair, *structure.map_sizes(pair, pixels)) for pair in structure.layer_pairs]
     if json:
         print_json([pair_as_json(pair, lower, upper) for pair, lower, upper in offered])

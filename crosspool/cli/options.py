@@ -1,19 +1,22 @@
-"""The options that several commands share. Their choices are repeated here, so that the help does not import torch."""
+"""The options that several commands share.
 
+Their choices are repeated here, so that the help does not import torch, which takes seconds. For the same reason values
+are checked as they are parsed, as far as that needs neither torch nor the network.
+"""
+
+import os
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from functools import wraps
 from inspect import Parameter, Signature, signature
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
-from crosspool.errors import SettingError
+from crosspool.cli.inputs import expect_image
+from crosspool.errors import BackboneError, ModelError, SettingError, not_found
 
-if TYPE_CHECKING:
-    from crosspool.backbones import BackboneSpec
-
-DEFAULT_BACKBONE = "efficientnet_lite0"
+DEFAULT_BACKBONE, UNTRAINED = "efficientnet_lite0", "untrained"
 
 FramingChoice = Literal["crop", "squash"]
 BorderChoice = Literal["zero", "valid"]
@@ -29,19 +32,90 @@ def option(metavar: str, text: str, *names: str, default: str = "", **limits: An
 
 
 def size_option(default: str) -> Any:
-    return option("PIXELS", "Side of the square input, 128 to 896; larger gives finer maps.", default=default)
+    help_text = "Side of the square input, 128 to 896; larger gives finer maps."
+    return option("PIXELS", help_text, default=default, callback=_checked_size)
+
+
+def _checked_size(size: int | None) -> int | None:
+    if size is not None:
+        from crosspool.framing import MAX_SIZE, MIN_SIZE
+
+        if not MIN_SIZE <= size <= MAX_SIZE:
+            raise SettingError(f"The input size must be a whole number from {MIN_SIZE} to {MAX_SIZE}, not {size}.")
+    return size
 
 
 def model_option(default: str = "") -> Any:
     help_text = "A classifier that crosspool train wrote."
-    return option("FILE.safetensors", help_text, "--model", "-m", default=default)
+    return option("FILE.safetensors", help_text, "--model", "-m", default=default, callback=_checked_model)
+
+
+def _checked_model(path: str | None) -> str | None:
+    if path is not None and not os.path.exists(path):
+        raise ModelError(not_found(path))
+    return path
+
+
+def weights_option(help_text: str, default: str) -> Any:
+    return option("FILE", help_text, default=default, callback=_checked_weights)
+
+
+def _checked_weights(path: str | None) -> str | None:
+    if path not in (None, UNTRAINED) and not os.path.exists(path):
+        raise BackboneError(not_found(path))
+    return path
+
+
+def channels_option(help_text: str, *names: str, default: str = "") -> Any:
+    return option("LIST", help_text, *names, default=default, callback=_checked_channels)
+
+
+def _checked_channels(parameter: typer.CallbackParam, text: str | None) -> str | None:
+    if text is not None:
+        channel_ranges(text, parameter.opts[0])
+    return text
+
+
+def channel_ranges(text: str, name: str = "--channels") -> list[tuple[int, int]]:
+    """The first and last numbers of the parts of "0,5,12-20". Raises SettingError with the option's `name`."""
+    ranges = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        ends = (first.strip(), (last if dash else first).strip())
+        if not all(end.isascii() and end.isdigit() and len(end) < 10 for end in ends):
+            raise SettingError(f"{name} {text!r} is not a list of channel numbers such as 0,5,12-20.")
+        low, high = (int(end) for end in ends)
+        if low > high:
+            raise SettingError(f"{name} {part.strip()} counts down; write {high}-{low}.")
+        ranges.append((low, high))
+    return ranges
+
+
+def channel_list(text: str, count: int, name: str = "--channels") -> list[int]:
+    """The numbers in "0,5,12-20", each once, in that order. Raises SettingError for one that the layer lacks."""
+    chosen: dict[int, None] = {}
+    for low, high in channel_ranges(text, name):
+        if high >= count:
+            raise SettingError(f"There is no channel {high}: this layer has channels 0 to {count - 1}.")
+        chosen.update(dict.fromkeys(range(low, high + 1)))
+    return list(chosen)
+
+
+def _checked_image(path: str | None) -> str | None:
+    if path is not None:
+        expect_image(path)
+    return path
+
+
+def image_option(help_text: str) -> Any:
+    return option("IMAGE", help_text, callback=_checked_image)
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 BackboneName = Annotated[str, option("NAME", "The network; crosspool backbones lists them.", "--backbone", "-b")]
 WEIGHTS_HELP = "Your own state dict (.safetensors, or a checkpoint of tensors), or the word untrained: random weights."
-Weights = Annotated[str | None, option("FILE", WEIGHTS_HELP, default="the pretrained ones")]
-ImageFile = Annotated[str, typer.Argument(metavar="IMAGE", help="An image file.")]
+Weights = Annotated[str | None, weights_option(WEIGHTS_HELP, "the pretrained ones")]
+ImageFile = Annotated[str, typer.Argument(metavar="IMAGE", help="An image file.", callback=_checked_image)]
 Images = Annotated[list[str], typer.Argument(metavar="IMAGES", help="One or more image files.")]
 Device = Annotated[str, option("DEVICE", "auto, cpu, cuda, cuda:1 or mps.")]
 Size = Annotated[int | None, size_option("the network's own")]
@@ -49,16 +123,6 @@ FRAMING_HELP = "crop: the centre of the image; squash: all of it, with its aspec
 Framing = Annotated[FramingChoice, typer.Option(help=FRAMING_HELP)]
 PAIR_HELP = "The layer pair; crosspool pairs lists them."
 Pair = Annotated[str | None, option("ID", PAIR_HELP, "--pair", "-p", default="the last one")]
-
-
-def side(spec: "BackboneSpec", size: int | None) -> int:
-    """The side of the network's input in pixels. Raises SettingError for one that is out of range."""
-    from crosspool.framing import MAX_SIZE, MIN_SIZE
-
-    own = spec.preprocessing.size
-    if size is None or size == own or MIN_SIZE <= size <= MAX_SIZE:
-        return size or own
-    raise SettingError(f"The input size must be a whole number from {MIN_SIZE} to {MAX_SIZE}, not {size}.")
 
 
 def option_by_option(command: Callable[..., None]) -> Callable[..., None]:

@@ -7,7 +7,7 @@ import typer
 
 from crosspool.cli import options
 from crosspool.cli.console import print_json, print_labels, print_wrapped
-from crosspool.cli.inputs import SkipErrors, file_checksum, none_read, read_images
+from crosspool.cli.inputs import file_checksum, none_read, read_images, usable
 from crosspool.cli.options import option
 from crosspool.text import printable
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from crosspool.classifiers import TrainedClassifier
+
+SOME_SKIPPED = 1  # the exit status where some of the images could not be read
 
 
 def predict_command(
@@ -27,29 +29,42 @@ def predict_command(
     framing: options.Framing = "crop",
     json: options.Json = False,
 ) -> None:
-    """Name what is in the images, with the network's own classes."""
+    """Name what is in the images, with the network's own classes.
+
+    Of several images, those that cannot be read are named and left out; the exit status is then 1.
+    """
+    skipped: list[str] = []
+    several = len(images) > 1
+    named = usable(images, skipped, skip_errors=several)
+    if not named:
+        raise none_read(images, "name")
     from crosspool.backbones import architecture, load_backbone
-    from crosspool.images import load_image
 
     structure = architecture(backbone)
-    pixels = options.side(structure.spec, size)
+    pixels = size or structure.spec.preprocessing.size
     structure.layout(pixels)
     network = load_backbone(backbone, weights, device)
     settings = {"backbone": backbone, "weights": Path(network.weights).name, "size": pixels}
     records = []
-    for path in images:  # one at a time: a batch is no faster on a CPU, and large images take memory
-        (best,) = network.predict(load_image(path), top, size=pixels, framing=framing)
+    # One at a time: a batch is no faster on a CPU, and large images take memory.
+    for path, image in read_images(named, skipped, skip_errors=several):
+        (best,) = network.predict(image, top, size=pixels, framing=framing)
         predictions = [{"label": label, "probability": probability} for label, probability in best]
         records.append({"image": path, **settings, "predictions": predictions})
         if not json:
             print_labels(path, [(f"{100 * probability:7.1f} %", label) for label, probability in best])
+    if not records:
+        raise none_read(images, "name")
     if json:
         print_json(records)
-        return
-    meaning = "; these labels mean nothing" if network.weights == "untrained" else ""
-    typer.echo(f"\n{network.title}, input {pixels}x{pixels}{meaning}")
+    else:
+        meaning = "; these labels mean nothing" if network.weights == "untrained" else ""
+        typer.echo(f"\n{network.title}, input {pixels}x{pixels}{meaning}")
+    if skipped:
+        raise typer.Exit(SOME_SKIPPED)
 
 
+SKIP_HELP = "End with status 0 although images cannot be read."
 WEIGHTS_HELP = "The network's weights, if the classifier was trained on your own."
 
 
@@ -57,23 +72,29 @@ def classify_command(
     images: options.Images,
     model: Annotated[str, options.model_option()],
     top: Annotated[int, option("N", "How many classes to show, if an image has one class only.", min=1)] = 5,
-    weights: Annotated[str | None, option("FILE", WEIGHTS_HELP, default="those that it was trained on")] = None,
+    weights: Annotated[str | None, options.weights_option(WEIGHTS_HELP, "those that it was trained on")] = None,
     device: options.Device = "auto",
-    skip_errors: SkipErrors = False,
+    skip_errors: Annotated[bool, typer.Option("--skip-errors", help=SKIP_HELP)] = False,
     json: options.Json = False,
 ) -> None:
     """Name what is in the images, with the classes that a classifier was trained on.
 
     Scores are those of a linear support vector machine. They are not probabilities, and cannot be compared between
-    classifiers; a score above zero speaks for the class.
+    classifiers; a score above zero speaks for the class. Of several images, those that cannot be read are named and
+    left out; the exit status is then 1.
     """
+    skipped: list[str] = []
+    skip = skip_errors or len(images) > 1
+    named = usable(images, skipped, skip_errors=skip)
+    if not named:
+        raise none_read(images, "classify")
     from crosspool.classifiers import TRAINED_ON, load_classifier
 
     classifier = load_classifier(Path(model))
     network = classifier.load_backbone(weights, device)
     classifier.check_backbone(network)
     records = []
-    for path, image in read_images(images, [], skip_errors=skip_errors):  # one at a time, as `predict` does
+    for path, image in read_images(named, skipped, skip_errors=skip):  # one at a time, as `predict` does
         best = _best(classifier, classifier.scores([image], network)[0], top)
         scores = [{"label": label, "score": score} for label, score in best]
         trained_on = classifier.was_trained_on(file_checksum(path))
@@ -87,9 +108,11 @@ def classify_command(
         raise none_read(images, "classify")
     if json:
         print_json(records)
-        return
-    kind = "labels with a positive score" if classifier.multi_label else "classes with the highest scores"
-    typer.echo(f"\n{classifier.method.name} trained on {printable(str(classifier.settings.dataset))}: {kind}")
+    else:
+        kind = "labels with a positive score" if classifier.multi_label else "classes with the highest scores"
+        typer.echo(f"\n{classifier.method.name} trained on {printable(str(classifier.settings.dataset))}: {kind}")
+    if skipped and not skip_errors:
+        raise typer.Exit(SOME_SKIPPED)
 
 
 def _best(classifier: "TrainedClassifier", scores: "np.ndarray", top: int) -> list[tuple[str, float]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 from crosspool.cli.options import option
-from crosspool.errors import CrosspoolError, SettingError
+from crosspool.errors import CrosspoolError, SettingError, not_found
 from crosspool.installation import app_folder, missing
 
 SETTINGS_VARIABLE = "CROSSPOOL_SETTINGS"
@@ -29,7 +29,7 @@ def serve_command(
         raise CrosspoolError(f"The app needs packages that are not installed ({', '.join(packages)}): {install}")
     if settings is not None:
         if not settings.is_file():
-            raise SettingError(f"There is no settings file {settings}.")
+            raise SettingError(not_found(str(settings)))
         os.environ[SETTINGS_VARIABLE] = str(settings.resolve())
     from crosspool.ui.runtime.settings import read_settings  # needs the packages that were just looked for
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crosspool.cli import labelled as shared
-from crosspool.cli.console import images_progress, print_problems
+from crosspool.cli.console import print_problems
 from crosspool.cli.options import option
 from crosspool.cli.outputs import checked_output, replacing
+from crosspool.cli.progress import images_progress
 from crosspool.errors import SettingError
 from crosspool.text import plural
 
@@ -30,14 +31,14 @@ def train_command(
 
     To measure how well it does on images that it has not seen, use crosspool evaluate.
     """
-    from crosspool.backbones import architecture
-    from crosspool.datasets import check_classes
-    from crosspool.methods import parse_method
-
     if "," in method:
         raise SettingError(f"train takes one method, not {method}; crosspool evaluate compares several.")
     weights = [] if labelled.weights is None else [labelled.weights]
     path = checked_output(out, (".safetensors",), inputs=[os.path.expanduser(labelled.dataset), *weights])
+    from crosspool.backbones import architecture
+    from crosspool.datasets import check_classes
+    from crosspool.methods import parse_method
+
     parse_method(method, architecture(labelled.backbone), framing)  # raises before anything is loaded
     dataset = check_classes(labelled.open_dataset(), 1, labelled.on_problem)
     network = labelled.load_backbone()

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from crosspool.cli import inputs, options
-from crosspool.cli.console import images_progress
-from crosspool.cli.maps import channel_list
 from crosspool.cli.options import option
 from crosspool.cli.outputs import checked_folder, replacing
+from crosspool.cli.progress import images_progress
 from crosspool.errors import SettingError
 from crosspool.text import human_bytes, plural
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 BATCH = 16  # channels optimised together
 MADE, SPRITE = "made.json", "sprite.webp"
-CHANNELS = option("LIST", "Channels such as 0,5,12-20.", default="all")
+CHANNELS = options.channels_option("Channels such as 0,5,12-20.", default="all")
 FOLDER = option("FOLDER", "Where the images go; an interrupted run goes on there.", "--out", "-o")
 SIZE = option("PIXELS", "Side of each image while it is optimised.", min=32, max=512)
 STEPS = option("N", "Steps of the optimisation.", min=1, max=4096)
@@ -54,7 +53,7 @@ def visualise_channels_command(
     network = load_backbone(backbone, weights, device)
     layer_pair = network.architecture.default_pair if pair is None else network.architecture.pair(pair)
     count = layer_pair.upper_channels
-    chosen = list(range(count)) if channels is None else sorted(set(channel_list(channels, count)))
+    chosen = list(range(count)) if channels is None else sorted(set(options.channel_list(channels, count)))
     checksum: str | None = spec_of(backbone).weights.checksum
     if weights is not None:
         checksum = None if weights == UNTRAINED else inputs.file_checksum(weights)
@@ -91,13 +90,18 @@ def _write_missing(folder: Path, network: "Backbone", pair: "LayerPair", channel
 
     missing = [channel for channel in channels if not _path(folder, channel).exists()]
     with images_progress() as progress:
-        task = progress.add_task("optimising", total=len(channels), completed=len(channels) - len(missing))
+        present = len(channels) - len(missing)
+        task = progress.add_task("Optimising images", total=len(channels), completed=present)
         for start in range(0, len(missing), BATCH):
-            batch = missing[start : start + BATCH]
-            for channel, image in zip(batch, visualise_channels(network, pair, batch, recipe), strict=True):
+            batch, before = missing[start : start + BATCH], present + start
+
+            def show(step: int, steps: int, batch: list[int] = batch, before: int = before) -> None:
+                progress.update(task, completed=before + len(batch) * step / steps)
+
+            for channel, image in zip(batch, visualise_channels(network, pair, batch, recipe, show), strict=True):
                 with replacing(_path(folder, channel)) as temporary:
                     image.save(temporary, "PNG")
-            progress.advance(task, len(batch))
+            progress.update(task, completed=before + len(batch))
 
 
 def _path(folder: Path, channel: int) -> Path:

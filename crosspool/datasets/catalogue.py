@@ -56,13 +56,12 @@ def open_dataset(
         >>> len(dataset), dataset.classes[0]
         (24, 'Chestnut-crowned Marshlet')
     """
+    expect_dataset(spec)
     text, path = os.fspath(spec), Path(os.path.expanduser(spec))
     kind, _, name = text.partition(":")
-    is_built_in = isinstance(spec, str) and kind in (FIELDGUIDE, TORCHVISION)
-    if text and os.path.isdir(path) and not is_built_in:
+    is_built_in = _is_built_in(spec)
+    if os.path.isdir(path) and not is_built_in:
         return _folder(path, bounding_box)
-    if not is_built_in and not os.path.isfile(path):
-        raise _unknown(text)
     if bounding_box:
         raise _no_boxes(text)
     if is_built_in and kind == TORCHVISION:
@@ -74,6 +73,17 @@ def open_dataset(
     if path.suffix.lower() in _PACKED or not (path.suffix.lower() == ".zip" or zipfile.is_zipfile(path)):
         raise DatasetError(f"{path} is neither a folder nor a ZIP; unpack it and name the folder.")
     return zipped_class_folders(path)
+
+
+def expect_dataset(spec: str | os.PathLike[str]) -> None:
+    """Raise DatasetError if there is neither a folder or file nor a kind of built-in data set of this name."""
+    path = os.path.expanduser(spec)
+    if not _is_built_in(spec) and not (path and (os.path.isdir(path) or os.path.isfile(path))):
+        raise _unknown(os.fspath(spec))
+
+
+def _is_built_in(spec: str | os.PathLike[str]) -> bool:
+    return isinstance(spec, str) and spec.partition(":")[0] in (FIELDGUIDE, TORCHVISION)
 
 
 def _folder(folder: Path, bounding_box: bool) -> Dataset:
@@ -115,7 +125,8 @@ def _no_boxes(spec: str) -> DatasetError:
 def _unknown(spec: str) -> DatasetError:
     key = torchvision_sets.torchvision_key(Path(spec).name)
     if key is not None:
-        return DatasetError(f"There is no folder or ZIP {spec}; did you mean {TORCHVISION}:{key}?")
+        return DatasetError(f"{spec!r} was not found; did you mean {TORCHVISION}:{key}?")
     near = difflib.get_close_matches(spec.lower(), built_in_names(), n=1, cutoff=0.8)
-    advice = f"did you mean {near[0]}?" if near else f"name one, or one of {', '.join(built_in_names())}."
-    return DatasetError(f"There is no folder or ZIP {spec!r}; {advice}")
+    names = ", ".join(built_in_names())
+    advice = f"did you mean {near[0]}?" if near else f"name a folder, a ZIP, or one of {names}."
+    return DatasetError(f"{spec!r} was not found; {advice}")

@@ -118,6 +118,8 @@ def study(
     image_study = _ImageStudy(dataset, question, features, drawing)
     split_results = []
     for number, split in enumerate(splits):
+        stage = f"Split {number + 1} of {len(splits)}"
+        progress(stage, 0, len(split.test))  # training comes first, which takes a while
         subset = dataset.subset(split.train)
         restricted = features.restricted_to(subset)
         classifier, baseline = (
@@ -130,7 +132,7 @@ def study(
             image_study.take(
                 split_results[-1], classifier, baseline, index, _generator(question, number, index), index in pixels
             )
-            progress(f"Split {number + 1} of {len(splits)}", done, len(split.test))
+            progress(stage, done, len(split.test))
     sizes = Sizes(*(float(np.mean([len(getattr(split, part)) for split in splits])) for part in ("train", "test")))
     return _answer(dataset, question, split_results, sizes)
 

@@ -307,8 +307,11 @@ def test_weights_of_another_architecture(tmp_path, trained):
 
 
 def test_a_weights_file_that_is_not_there(tmp_path):
-    for path in (tmp_path / "none.pt", tmp_path):
-        with pytest.raises(BackboneError, match="There is no weights file at"):
+    for path, sentence in (
+        (tmp_path / "none.pt", "was not found; check the name and the folder"),
+        (tmp_path, "folder"),
+    ):
+        with pytest.raises(BackboneError, match=sentence):
             load_backbone("alexnet", path, "cpu")
 
 

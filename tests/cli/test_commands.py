@@ -30,8 +30,9 @@ from crosspool.backbones import DEFAULT, weights
 from crosspool.backbones.backbone import Backbone
 from crosspool.cli import options
 from crosspool.cli.console import print_table, print_wrapped
-from crosspool.cli.maps import channel_list, strongest
+from crosspool.cli.maps import strongest
 from crosspool.cli.networks import shortened
+from crosspool.cli.options import channel_list
 from crosspool.cli.outputs import replacing
 from crosspool.drawing import rendering
 from crosspool.errors import SettingError
@@ -206,6 +207,7 @@ def test_a_table_in_a_file_may_have_any_width(capsys, monkeypatch) -> None:
     print_table([Column("method", ["x" * 300], names=True), Column("rest", ["y"], optional=1)])
     out = capsys.readouterr().out
     assert "x" * 300 + " " in out
+    assert all(line == line.rstrip() for line in out.splitlines())
     assert "rest" in out
     assert "left out" not in out
 
@@ -334,8 +336,77 @@ def test_predict_marks_untrained_weights(works) -> None:
     assert (record["weights"], record["size"]) == ("untrained", 128)
 
 
-def test_predict_prints_nothing_if_one_image_fails(fails) -> None:
-    assert "missing.jpg was not found" in fails("predict", ESPRESSO, "missing.jpg", "--json")
+@pytest.fixture
+def cut(tmp_path):
+    """An image that begins as one, but is cut short."""
+    path = tmp_path / "cut.jpg"
+    path.write_bytes(Path(CAT).read_bytes()[:3000])
+    return path
+
+
+def test_predict_names_the_images_that_it_can_read(run, cut) -> None:
+    arguments = ("predict", "missing.jpg", ESPRESSO, cut, "--size", 128)
+    status, out, err = run(*arguments, "--json")
+    assert status == 1
+    assert [record["image"] for record in json.loads(out)] == [ESPRESSO]
+    sentences = err.splitlines()
+    assert sentences[0] == "crosspool: skipped: missing.jpg was not found; check the name and the folder."
+    assert sentences[1].startswith(f"crosspool: skipped: {cut} is damaged or cut short")
+    assert len(sentences) == 2
+    status, out, err = run(*arguments)
+    assert (status, len(err.splitlines())) == (1, 2)
+    assert out.startswith(f"{ESPRESSO}\n")
+
+
+def test_predict_with_nothing_to_name(run, cut) -> None:
+    for unusable, count in ((("missing.jpg", "none.jpg"), 2), (("missing.jpg", cut), 2)):
+        status, out, err = run("predict", *unusable, "--size", 128)
+        assert (status, out, len(err.splitlines())) == (2, "", count + 1)
+        assert err.endswith("crosspool: None of the 2 images could be read, so there is nothing to name.\n")
+
+
+def test_mistakes_in_arguments_are_found_before_torch_is_loaded(tmp_path) -> None:
+    """In one process, in which torch must not appear: each command exits with 2 and one sentence."""
+    (tmp_path / "letter.docx").write_bytes(b"PK\x03\x04 a letter")
+    sentences = {
+        "predict no.jpg": "no.jpg was not found; check the name and the folder.",
+        "predict no.jpg letter.docx": "None of the 2 images could be read, so there is nothing to name.",
+        "predict letter.docx": "letter.docx is not an image that can be read here; save it as JPEG, ",
+        "predict {cat} --size 10": "The input size must be a whole number from 128 to 896, not 10.",
+        "predict {cat} --weights no.pth": "no.pth was not found; check the name and the folder.",
+        "pairs --size 9000": "The input size must be a whole number from 128 to 896, not 9000.",
+        "localise --size 10": "The input size must be a whole number from 128 to 896, not 10.",
+        "maps no.jpg --out maps.png": "no.jpg was not found; check the name and the folder.",
+        "maps {cat} --out maps.png --channels abc": "--channels 'abc' is not a list of channel numbers such as",
+        "maps {cat} --out maps.gif": "The name of --out maps.gif must end in ",
+        "maps {cat} --out maps.png --scale fixed": "A fixed scale needs both --scale fixed and --scale-top WEIGHT.",
+        "pool {cat} no.jpg --out P.npz": "no.jpg was not found; check the name and the folder.",
+        "classify {cat} --model no.safetensors": "no.safetensors was not found; check the name and the folder.",
+        "explain letter.docx": "letter.docx is not an image that can be read here; save it as JPEG, ",
+        "explain {cat} --similar-to no.jpg": "no.jpg was not found; check the name and the folder.",
+        "explain {cat} --without 4-2": "--without 4-2 counts down; write 2-4.",
+        "visualise-channels --out out --channels 1,x": "--channels '1,x' is not a list of channel numbers such as",
+        "evaluate no-folder": "'no-folder' was not found; name a folder, a ZIP, or one of ",
+        "evaluate fieldguide --train-size half": "--train-size is a number of images or a share such as 0.5, not ",
+        "train no-folder --method cl --out m.safetensors": "'no-folder' was not found; name a folder, a ZIP, or ",
+        "faithfulness fieldguide --channels 0": "--channels is a share in percent, above 0 and below 100, not 0.",
+    }
+    code = (
+        "import json, sys; from crosspool.cli import main; commands = json.load(sys.stdin);\n"
+        "for line in commands:\n"
+        "    status = main(line.split()); print(line, status, 'torch' in sys.modules, file=sys.stderr)"
+    )
+    lines = {line.format(cat=CAT): sentence for line, sentence in sentences.items()}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, input=json.dumps(list(lines)), capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=60, check=True,
+    )  # fmt: skip
+    printed = [line for line in done.stderr.splitlines() if not line.startswith("crosspool: skipped: ")]
+    for sentence, verdict, line in zip(printed[::2], printed[1::2], lines, strict=True):
+        assert sentence.startswith(f"crosspool: {lines[line]}"), sentence
+        assert verdict == f"{line} 2 False"
+    assert done.stdout == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["letter.docx"]
 
 
 def test_predict_with_own_weights(works, tmp_path) -> None:
@@ -356,7 +427,7 @@ def test_predict_with_own_weights(works, tmp_path) -> None:
         (["--size", "100"], "from 128 to 896, not 100"),
         (["--size", "9000"], "from 128 to 896, not 9000"),
         (["--device", "abacus"], "'abacus' cannot be used here"),
-        (["--weights", "nothing.pth"], "no weights file at nothing.pth"),
+        (["--weights", "nothing.pth"], "nothing.pth was not found; check the name and the folder"),
         (["--weights", CAT], "cat.jpg is not a file of weights"),
     ],
 )
@@ -735,5 +806,6 @@ def test_doctor_reports_faults_in_its_output_and_status(run, monkeypatch) -> Non
     assert "packages: install crosspool again" in out
     assert out.endswith("checks failed.\n")
     assert lines_fit(out)
+    assert all(line == line.rstrip() for line in out.splitlines())
     status, out, _ = run("doctor", "--json")
     assert (status, json.loads(out)["ok"]) == (1, False)

@@ -350,7 +350,7 @@ def test_boxes_of_one_image_file_stay_on_one_side(works, fails, images, tmp_path
     halves = boxed(open_dataset(folder), [(0, 0, 32, 48), (32, 0, 64, 48)])
     monkeypatch.setattr("crosspool.datasets.open_dataset", lambda spec, **more: halves)
     document = json.loads(
-        works("evaluate", "boxed", "--methods", "global@128", "--splits", 2, "--train-size", 4, "--json")
+        works("evaluate", images, "--methods", "global@128", "--splits", 2, "--train-size", 4, "--json")
     )
     sizes = document["protocol"]["train_images"], document["protocol"]["test_images"]
     assert sizes == (8, 8)  # four of eight image files, each twice
@@ -443,17 +443,17 @@ def test_several_labels(works, images, monkeypatch, tmp_path) -> None:
     labels = np.stack([single.targets == 0, single.targets > 0, single.targets == 2], axis=1).astype(np.int64)
     several = Dataset("several", ("blue", "other", "red"), single.samples, labels)
     monkeypatch.setattr("crosspool.datasets.open_dataset", lambda spec, **more: several)
-    document = json.loads(works("evaluate", "several", *ONE_METHOD, "--json", "--out", tmp_path / "out"))
+    document = json.loads(works("evaluate", images, *ONE_METHOD, "--json", "--out", tmp_path / "out"))
     (method,) = document["methods"]
     assert document["measure"] == "mean_average_precision"
     assert {"mean_average_precision", "mean_average_precision_11", "accuracy"} < set(method)
     assert not list((tmp_path / "out").glob("confusion*"))
-    text = works("evaluate", "several", *ONE_METHOD)
+    text = works("evaluate", images, *ONE_METHOD)
     assert "12 images, 3 labels" in text
     assert "mAP" in text
 
     model = tmp_path / "several.safetensors"
-    works("train", "several", "--method", "global@128", "--out", model)
+    works("train", images, "--method", "global@128", "--out", model)
     (record,) = json.loads(works("classify", images / "red" / "0.png", "--model", model, "--json"))
     assert {score["label"] for score in record["scores"]} == {"other", "red"}
     assert all(score["score"] > 0 for score in record["scores"])
@@ -560,7 +560,7 @@ def test_bad_settings_fail_before_an_image_is_read(fails, images, monkeypatch, m
 
 
 def test_bad_data_sets(fails, tmp_path) -> None:
-    assert "There is no folder or ZIP" in fails("evaluate", tmp_path / "nowhere")
+    assert "was not found; name a folder, a ZIP, or one of" in fails("evaluate", tmp_path / "nowhere")
     assert "has no images" in fails("evaluate", tmp_path)
     assert fails("evaluate", "feildguide").endswith("did you mean fieldguide?")
     assert "torchvision:flowers103" in fails("evaluate", "torchvision:flowers103")
@@ -818,6 +818,8 @@ def test_classify_as_text(run, model, images) -> None:
     status, out, err = run("classify", first, "missing.jpg", "--model", model[0], "--top", 2, "--skip-errors")
     assert status == 0
     assert err.startswith("crosspool: skipped: missing.jpg was not found")
+    without = run("classify", first, "missing.jpg", "--model", model[0], "--top", 2)
+    assert without == (1, out, err)
     lines = out.splitlines()
     assert lines[0] == str(first)
     assert lines[1].split()[1] == "red"
@@ -829,7 +831,7 @@ def test_classify_as_text(run, model, images) -> None:
 def test_classify_refuses_unusable_files_and_weights(fails, works, model, images, tmp_path) -> None:
     photo = images / "red" / "0.png"
     assert "is not a classifier" in fails("classify", photo, "--model", photo)
-    assert "cannot be read" in fails("classify", photo, "--model", tmp_path / "nowhere.safetensors")
+    assert "nowhere.safetensors was not found" in fails("classify", photo, "--model", tmp_path / "nowhere.safetensors")
     assert "not on the efficientnet_lite0 with untrained weights" in fails(
         "classify", photo, "--model", model[0], "--weights", "untrained"
     )

@@ -181,8 +181,8 @@ def test_a_method_without_positions(works, lite0, red, tmp_path) -> None:
         (["--without", "few"], "--without 'few' is not a list of channel numbers"),
         (["--out", "why.gif"], "must end in .png or .pdf or .svg or .csv or .npz"),
         (["--backbone", "alexnet", "--weights", "untrained"], "train a classifier, or choose another network"),
-        (["--model", "nowhere.safetensors"], "cannot be read"),
-        (["--model", "nowhere.safetensors", "--size", "448"], "leave out --backbone, --size and --framing"),
+        (["--model", "nowhere.safetensors"], "nowhere.safetensors was not found"),
+        (["--model", str(CAT), "--size", "448"], "leave out --backbone, --size and --framing"),
     ],
 )
 def test_requests_that_cannot_be_explained(fails, more, sentence) -> None:

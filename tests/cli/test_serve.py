@@ -48,7 +48,8 @@ def test_the_settings_file_is_found_from_any_folder(works, started, tmp_path, mo
 
 
 def test_a_missing_settings_file(fails, started, tmp_path):
-    assert fails("serve", "--settings", tmp_path / "no.toml").endswith(f"There is no settings file {tmp_path}/no.toml.")
+    sentence = fails("serve", "--settings", tmp_path / "no.toml")
+    assert sentence.endswith(f" {tmp_path}/no.toml was not found; check the name and the folder.")
     assert started == []
 
 

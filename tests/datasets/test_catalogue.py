@@ -73,11 +73,11 @@ def test_a_folder_of_that_name_is_written_as_a_path(guide, tmp_path, monkeypatch
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("nowhere", "There is no folder or ZIP 'nowhere'; name one, or one of fieldguide, torchvision:caltech101, "),
-        ("", "There is no folder or ZIP ''"),
-        ("~nobody-of-that-name/set", "There is no folder or ZIP '~nobody-of-that-name/set'"),
-        ("nul\0", "There is no folder or ZIP"),
-        ("Flowers-102", "There is no folder or ZIP Flowers-102; did you mean torchvision:flowers102"),
+        ("nowhere", "'nowhere' was not found; name a folder, a ZIP, or one of fieldguide, torchvision:caltech101, "),
+        ("", "'' was not found"),
+        ("~nobody-of-that-name/set", "'~nobody-of-that-name/set' was not found"),
+        ("nul\0", "'nul\\x00' was not found"),
+        ("Flowers-102", "'Flowers-102' was not found; did you mean torchvision:flowers102"),
         ("torchvision:cifar10", "There is no torchvision:cifar10 here; choose one of caltech101, "),
         ("torchvision", "There is no torchvision: here"),
     ],

@@ -1,0 +1,90 @@
+"""How far a command is: bars on a terminal; elsewhere, such as in a log, a line every few seconds. Both on stderr."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from rich import progress
+from rich.console import Console
+
+from crosspool.cli.console import complain
+
+SECONDS_BETWEEN_LINES = 10.0
+ESTIMATE_SECONDS = 120.0  # the time left is estimated from the speed in the last two minutes
+
+
+class CommandProgress(progress.Progress):
+    """Bars on a terminal; elsewhere a line about the latest task every `SECONDS_BETWEEN_LINES`."""
+
+    def __init__(self, *counts: progress.ProgressColumn) -> None:
+        console = Console(stderr=True)
+        self._counts = counts
+        description = progress.TextColumn("{task.description}", markup=False)
+        super().__init__(
+            *(description, progress.BarColumn(), *counts, progress.TimeRemainingColumn()),
+            console=console,
+            disable=not console.is_terminal,
+            transient=True,
+            speed_estimate_period=ESTIMATE_SECONDS,
+        )
+        self._ended = threading.Event()
+        self._writer = threading.Thread(target=self._write_lines, name="crosspool-progress", daemon=True)
+
+    def start(self) -> None:
+        super().start()
+        if self.disable:
+            self._writer.start()
+
+    def stop(self) -> None:
+        super().stop()
+        if self.disable:
+            self._ended.set()
+            self._writer.join()
+
+    def _write_lines(self) -> None:
+        with suppress(OSError, ValueError):  # nobody reads standard error any more: work goes on without lines
+            while not self._ended.wait(SECONDS_BETWEEN_LINES):
+                if self.tasks:
+                    complain(self._line(self.tasks[-1]))
+
+    def _line(self, task: progress.Task) -> str:
+        counts = " ".join(str(column.render(task)).strip() for column in self._counts)
+        if task.finished:
+            return f"{task.description}: {counts}, finishing"
+        left = task.time_remaining
+        return f"{task.description}: {counts}" + ("" if left is None else f", about {duration_text(left)} left")
+
+
+def duration_text(seconds: float) -> str:
+    """A duration in words, as precise as an estimate of it may be: 45 s, 9 min 45 s, 25 min, 1 h 25 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 600:
+        return f"{whole // 60} min {whole % 60} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def images_progress() -> CommandProgress:
+    """Progress that counts images."""
+    return CommandProgress(progress.MofNCompleteColumn(separator=" of "))
+
+
+def download_progress() -> CommandProgress:
+    """Progress in megabytes, with the speed."""
+    return CommandProgress(progress.DownloadColumn(), progress.TransferSpeedColumn())
+
+
+@contextmanager
+def stages_progress() -> Iterator[Callable[[str, int, int], None]]:
+    """A function that shows the progress of each stage, which begins when it is first named."""
+    tasks: dict[str, progress.TaskID] = {}
+    with images_progress() as stages:
+
+        def show(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = stages.add_task(stage, total=total)
+            stages.update(tasks[stage], completed=done)
+
+        yield show
