@@ -6,7 +6,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 Size = tuple[int, int]
+Cell = tuple[int, int]
 Mask = NDArray[np.bool_]
+SAME = 1e-6  # how far apart two numbers that are the same can be by rounding
 
 
 def average_over_cells(values: NDArray[np.float64], size: Size) -> NDArray[np.float64]:
@@ -22,6 +24,13 @@ def spread_over_cells(amounts: NDArray[np.float64], size: Size) -> NDArray[np.fl
     """Amounts, (H, W), spread evenly over their cells and summed in the cells of a grid of `size`: the sum stays."""
     rows, columns = (_overlaps(*lengths) for lengths in zip(amounts.shape, size, strict=True))
     return np.asarray(rows.T @ amounts @ columns)
+
+
+def largest_cells(values: NDArray[np.floating]) -> list[Cell]:
+    """The cells where values, (H, W), are largest in magnitude: several where an activation clips them."""
+    amounts = np.abs(values)
+    rows, columns = np.nonzero(amounts >= amounts.max() * (1 - SAME))
+    return list(zip(rows.tolist(), columns.tolist(), strict=True))
 
 
 def cell_shares(mask: Mask, size: Size) -> Tensor:

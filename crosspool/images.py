@@ -229,9 +229,9 @@ def _check_size(size: tuple[int, int], label: str, max_pixels: int) -> None:
     width, height = size
     if width * height > max_pixels:
         share = f"{width * height / 1e6:,.1f} million of at most {max_pixels / 1e6:,.10g} million"
-        raise ImageError(f"{label} has {width} x {height} pixels, {share}; scale it down and try again.")
+        raise ImageError(f"{label} has {width:,}×{height:,} pixels, {share}; scale it down and try again.")
     if min(size) < MIN_SIDE:
-        raise ImageError(f"{label} has only {width} x {height} pixels; choose one of at least {MIN_SIDE} x {MIN_SIDE}.")
+        raise ImageError(f"{label} has only {width:,}×{height:,} pixels; choose one of at least {MIN_SIDE}×{MIN_SIDE}.")
 
 
 def _reason(error: BaseException) -> str:

@@ -205,7 +205,7 @@ def _positions(lower: Tensor, geometry: _Geometry) -> tuple[int, int]:
     if min(rows, columns) < 1:
         kernel, _, _, gaps = geometry
         reach = " x ".join(str(gap * (k - 1) + 1) for k, gap in zip(kernel, gaps, strict=True))
-        raise SettingError(f"A patch of {reach} cells does not fit into the {size[0]} x {size[1]} lower map.")
+        raise SettingError(f"A patch of {reach} cells does not fit into the {size[0]}×{size[1]} lower map.")
     return rows, columns
 
 
@@ -224,9 +224,9 @@ def _check_maps(lower: Tensor, upper: Tensor, geometry: _Geometry) -> None:
         raise SettingError(f"The lower map is {lower_kind}, but the upper one {upper_kind}.")
     rows, columns = _positions(lower, geometry)
     if tuple(upper.shape[2:]) != (rows, columns):
-        lower_size, upper_size = (f"{value.shape[2]} x {value.shape[3]}" for value in (lower, upper))
+        lower_size, upper_size = (f"{value.shape[2]}×{value.shape[3]}" for value in (lower, upper))
         patches = f"Patches of a {lower_size} map with this kernel, stride, padding and dilation"
-        raise SettingError(f"{patches} lie at {rows} x {columns} positions, but the upper map has {upper_size}.")
+        raise SettingError(f"{patches} lie at {rows}×{columns} positions, but the upper map has {upper_size}.")
 
 
 def _without_border(lower: Tensor, upper: Tensor, geometry: _Geometry) -> tuple[Tensor, Tensor, _Geometry]:

@@ -67,7 +67,7 @@ class Provenance:
     def caption(self, name: str) -> str:
         """The caption for an image of this name, in one line."""
         pair, (_, upper) = self.pair, self.map_sizes
-        channels = f"{pair.lower_channels} → {pair.upper_channels}, {size_text(pair.kernel_size)}"
+        channels = f"{pair.lower_channels:,} → {pair.upper_channels:,}, {size_text(pair.kernel_size)}"
         parts = [
             _shortened(printable(name)),
             self.network,

@@ -79,7 +79,7 @@ def receptive_field(layout: Layout, node_name: str, row: int, column: int) -> Bo
     """
     rows, columns = layout.map_size(node_name)
     if not (0 <= row < rows and 0 <= column < columns):
-        raise IndexError(f"Position ({row}, {column}) lies outside a map of {rows} x {columns}.")
+        raise IndexError(f"Position ({row}, {column}) lies outside a map of {rows}×{columns}.")
     modules = dict(layout.model.named_modules())
     regions: dict[fx.Node, _Region] = {layout.node(node_name): _Region((row, row), (column, column))}
     image = _Region((row, row), (column, column))

@@ -4,9 +4,9 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import floor, log10
+from math import floor, isfinite, log10
 from typing import Any
 
 # Control codes, code points that are not characters, and those that reverse text, break lines or take no space.
@@ -16,7 +16,8 @@ _CONTROLS = re.compile(
 )
 
 
-NEARLY_NOTHING = 1e-6
+NEARLY_NOTHING, NEARLY_ENDLESS = 1e-6, 1e9  # beyond which a number is written with a power of ten
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _CLASS_NUMBER = re.compile(r"^\d{1,4}\.(?=\S*[^\W\d])")  # 001.Black_footed_Albatross, but not 1.5
 _LOWER_CASE_WORD = re.compile(r"_(?=[a-z])")
 
@@ -53,13 +54,42 @@ def class_titles(names: Sequence[str]) -> dict[str, str]:
 
 
 def size_text(size: tuple[int, int]) -> str:
-    """(13, 13) as 13x13."""
-    return f"{size[0]}x{size[1]}"
+    """(13, 13) as 13×13."""
+    return f"{size[0]}×{size[1]}"
 
 
 def number(value: float, digits: int = 3) -> str:
-    """A number to `digits` significant digits, with a typographic minus sign."""
-    return f"{value:.{digits}g}".replace("-", "−")
+    """1,280 and −0.002: to `digits` significant digits, or all before the point; 2.5 × 10⁻⁸ if tiny or huge."""
+    if not value:
+        return "0"
+    if not isfinite(value):
+        return f"{value}".replace("-", "−")
+    if not NEARLY_NOTHING <= abs(value) < NEARLY_ENDLESS:
+        factor, exponent = f"{value:.{digits - 1}e}".split("e")
+        return f"{_without_zeros(factor)} × 10{str(int(exponent)).translate(_RAISED)}"
+    places = max(0, digits - 1 - floor(log10(abs(value))))
+    return _without_zeros(f"{value:,.{places}f}")
+
+
+def _without_zeros(digits: str) -> str:
+    """Digits without zeros at the end of their fraction, with a typographic minus sign."""
+    return (digits.rstrip("0").rstrip(".") if "." in digits else digits).replace("-", "−")
+
+
+def written_sum(values: Iterable[float], digits: int = 3) -> str:
+    """−27.4 − 25.8 + 3: terms that are to be added up."""
+    first, *rest = values
+    return number(first, digits) + "".join(f" {'−' if v < 0 else '+'} {number(abs(v), digits)}" for v in rest)
+
+
+def cell_name(cell: tuple[int, int]) -> str:
+    """A cell as text: row 2, column 3."""
+    return f"row {cell[0]}, column {cell[1]}"
+
+
+def cells_name(cells: Sequence[tuple[int, int]]) -> str:
+    """Where something is: a cell's name, and of several only how many they are."""
+    return cell_name(cells[0]) if len(cells) == 1 else plural(len(cells), "cell")
 
 
 def signed(value: float, digits: int = 3) -> str:

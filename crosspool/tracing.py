@@ -129,7 +129,7 @@ def trace_layout(model: nn.Module, input_size: int) -> Layout:
         with torch.inference_mode():
             recorder.run(torch.empty(1, 3, input_size, input_size, device=device))
     except RuntimeError as error:
-        problem = f"An input of {input_size} x {input_size} pixels is too small for this network"
+        problem = f"An input of {input_size}×{input_size} pixels is too small for this network"
         raise LayerPairError(f"{problem}; choose a larger one.") from error
     return Layout(model, graph, input_size, recorder.shapes, recorder.numbers)
 

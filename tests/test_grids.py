@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crosspool.grids import average_over_cells, spread_over_cells
+from crosspool.grids import average_over_cells, largest_cells, spread_over_cells
 
 sides = st.integers(1, 9)
 
@@ -29,3 +29,8 @@ def test_spreading_keeps_the_sum_and_averaging_the_mean(rows, columns, new_rows,
     assert average_over_cells(values, size).mean() == pytest.approx(values.mean())
     np.testing.assert_allclose(average_over_cells(np.full((rows, columns), 0.7), size), 0.7)
     np.testing.assert_allclose(spread_over_cells(values, (rows, columns)), values)
+
+
+def test_where_values_are_largest():
+    assert largest_cells(np.array([[1.0, 6.0], [6.0 - 1e-7, 2.0]])) == [(0, 1), (1, 0)]
+    assert largest_cells(np.array([[1.0, 2.0], [-3.0, 2.0]])) == [(1, 0)]

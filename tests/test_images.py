@@ -426,7 +426,7 @@ def test_a_file_that_never_ends(monkeypatch):
 
 def test_too_small():
     assert message(encode(quarters(size=(15, 300)), "PNG"), name="strip.png") == (
-        "strip.png has only 15 x 300 pixels; choose one of at least 16 x 16."
+        "strip.png has only 15×300 pixels; choose one of at least 16×16."
     )
     assert load_image(encode(quarters(size=(16, 16)), "PNG")).size == (16, 16)
 
@@ -493,12 +493,12 @@ def test_bombs_are_refused_without_decoding(data, monkeypatch):
 
 def test_the_limit_on_pixels():
     assert message(png(10_000, 6_000, 8, 2), name="poster.png") == (
-        "poster.png has 10000 x 6000 pixels, 60.0 million of at most 50 million; scale it down and try again."
+        "poster.png has 10,000×6,000 pixels, 60.0 million of at most 50 million; scale it down and try again."
     )
     data = encode(photo((2000, 1000)), "PNG")
     assert load_image(data, max_pixels=2_000_000).size == (2000, 1000)
     assert message(data, max_pixels=1_999_999) == (
-        "The image has 2000 x 1000 pixels, 2.0 million of at most 1.999999 million; scale it down and try again."
+        "The image has 2,000×1,000 pixels, 2.0 million of at most 1.999999 million; scale it down and try again."
     )
 
 

@@ -173,7 +173,7 @@ def test_tracing_needs_a_model_in_eval_mode():
 
 
 def test_too_small_an_input_is_refused_in_plain_words():
-    with pytest.raises(LayerPairError, match=r"4 x 4 pixels is too small for this network"):
+    with pytest.raises(LayerPairError, match=r"4×4 pixels is too small for this network"):
         trace_layout(chain(nn.Conv2d(4, 4, 5)).eval(), 4)
 
 

@@ -290,7 +290,7 @@ def test_presets_belong_to_alexnet(preset):
         ("jitter@5000", "from 128 to 896, not 5000"),
         ("cl-f@1000", "from 128 to 896, not 1000"),
         ("cl-c@200", "from 128 to 896, not 100"),
-        ("cl-f@257", "cl-f@257 cuts the image into 2 x 2 blocks; choose an even size, not 257"),
+        ("cl-f@257", "cl-f@257 cuts the image into 2×2 blocks; choose an even size, not 257"),
         ("cl-c@301", "choose an even size, not 301"),
         ("global:fc9", r"efficientnet_lite0 has no fully-connected layer 'fc9'; it has input, fc \(fc\)"),
         ("cl@", "'cl@' is not a method; write NAME:PAIR@SIZE/OPTION"),
@@ -335,7 +335,7 @@ def test_a_depthwise_convolution_is_not_a_pair():
 
 def test_a_network_without_room_for_tiles():
     inception = architecture("inception_v3")
-    with pytest.raises(CrosspoolError, match="64 x 64 pixels is too small"):
+    with pytest.raises(CrosspoolError, match="64×64 pixels is too small"):
         parse_method("cl-f@128", inception)
 
 

@@ -420,18 +420,18 @@ def zeros(*shape, dtype=torch.float32):
         (zeros(3, 5, 5), zeros(1, 4, 5, 5), {}, r"lower map has the shape \(3, 5, 5\), not \(images, channels, rows"),
         (zeros(1, 3, 5, 5), zeros(4, 5, 5), {}, r"upper map has the shape \(4, 5, 5\)"),
         (zeros(2, 3, 5, 5), zeros(1, 4, 5, 5), {}, "2 lower maps but 1 upper maps"),
-        (zeros(1, 3, 5, 5), zeros(1, 4, 5, 4), {}, "lie at 5 x 5 positions, but the upper map has 5 x 4"),
-        (zeros(1, 3, 5, 5), zeros(1, 4, 5, 5), {"kernel_size": 3}, "lie at 3 x 3 positions"),
-        (zeros(1, 3, 5, 5), zeros(1, 4, 5, 5), {"stride": 2}, "lie at 3 x 3 positions"),
-        (zeros(1, 3, 5, 5), zeros(1, 4, 5, 5), {"padding": 1}, "lie at 7 x 7 positions"),
-        (zeros(1, 3, 5, 5), zeros(1, 4, 5, 5), {"kernel_size": 3, "padding": 1, "dilation": 2}, "lie at 3 x 3"),
+        (zeros(1, 3, 5, 5), zeros(1, 4, 5, 4), {}, "lie at 5×5 positions, but the upper map has 5×4"),
+        (zeros(1, 3, 5, 5), zeros(1, 4, 5, 5), {"kernel_size": 3}, "lie at 3×3 positions"),
+        (zeros(1, 3, 5, 5), zeros(1, 4, 5, 5), {"stride": 2}, "lie at 3×3 positions"),
+        (zeros(1, 3, 5, 5), zeros(1, 4, 5, 5), {"padding": 1}, "lie at 7×7 positions"),
+        (zeros(1, 3, 5, 5), zeros(1, 4, 5, 5), {"kernel_size": 3, "padding": 1, "dilation": 2}, "lie at 3×3"),
         (zeros(1, 3, 5, 5), zeros(1, 4, 5, 5), {"border": "mirror"}, "'zero' or 'valid', not 'mirror'"),
         (zeros(1, 3, 5, 5), zeros(1, 4, 5, 5), {"kernel_size": 0}, "at least 1, and padding at least 0"),
         (zeros(1, 3, 5, 5), zeros(1, 4, 5, 5), {"stride": (1, 0)}, "at least 1"),
         (zeros(1, 3, 5, 5), zeros(1, 4, 5, 5), {"padding": -1}, "padding at least 0"),
         (zeros(1, 3, 5, 5), zeros(1, 4, 5, 5, dtype=torch.float64), {}, r"torch\.float32 on cpu, but the upper one"),
-        (zeros(1, 3, 2, 2), zeros(1, 4, 0, 0), {"kernel_size": 3}, "3 x 3 cells does not fit into the 2 x 2 lower map"),
-        (zeros(1, 3, 3, 9), zeros(1, 4, 1, 1), {"kernel_size": (2, 1), "dilation": (3, 1)}, "4 x 1 cells does not fit"),
+        (zeros(1, 3, 2, 2), zeros(1, 4, 0, 0), {"kernel_size": 3}, "3×3 cells does not fit into the 2×2 lower map"),
+        (zeros(1, 3, 3, 9), zeros(1, 4, 1, 1), {"kernel_size": (2, 1), "dilation": (3, 1)}, "4×1 cells does not fit"),
         (
             zeros(1, 3, 2, 2),
             zeros(1, 4, 2, 2),
@@ -449,7 +449,7 @@ def test_maps_that_do_not_belong_together(lower, upper, settings_, sentence):
     ("lower", "settings_", "sentence"),
     [
         (zeros(5, 5), {}, r"lower map has the shape \(5, 5\)"),
-        (zeros(1, 3, 5, 5), {"kernel_size": 6}, "6 x 6 cells does not fit into the 5 x 5 lower map"),
+        (zeros(1, 3, 5, 5), {"kernel_size": 6}, "6×6 cells does not fit into the 5×5 lower map"),
         (zeros(1, 3, 5, 5), {"dilation": 0}, "at least 1"),
     ],
 )
@@ -569,5 +569,5 @@ def test_a_projection_that_does_not_fit(components, mean, sentence):
 
 
 def test_projecting_maps_that_do_not_belong_together():
-    with pytest.raises(SettingError, match="lie at 5 x 5 positions"):
+    with pytest.raises(SettingError, match="lie at 5×5 positions"):
         pool_projected(zeros(1, 3, 5, 5), zeros(1, 4, 4, 4), zeros(2, 27), zeros(27), kernel_size=3, padding=1)

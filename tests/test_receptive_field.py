@@ -48,7 +48,7 @@ def test_a_box_has_sides():
 
 @pytest.mark.parametrize(("row", "column"), [(4, 0), (0, 4), (-1, 0), (0, -1)])
 def test_a_position_outside_the_map(row, column):
-    with pytest.raises(IndexError, match=rf"Position \({row}, {column}\) lies outside a map of 4 x 4"):
+    with pytest.raises(IndexError, match=rf"Position \({row}, {column}\) lies outside a map of 4×4"):
         receptive_field(two_convolutions(), "_2", row, column)
 
 

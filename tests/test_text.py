@@ -1,6 +1,17 @@
 import pytest
 
-from crosspool.text import class_title, class_titles, ordinal, printable, rough_percent, share_text, signed_percent
+from crosspool.text import (
+    cells_name,
+    class_title,
+    class_titles,
+    number,
+    ordinal,
+    printable,
+    rough_percent,
+    share_text,
+    signed_percent,
+    written_sum,
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -67,3 +78,22 @@ def test_a_share_is_never_in_scientific_notation():
 
 def test_a_difference_that_is_zero_but_for_rounding_has_no_minus():
     assert [signed_percent(value) for value in (-1e-17, -0.0004, 0, -0.0006, 0.025)] == ["+0.0"] * 3 + ["−0.1", "+2.5"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (-0.0, "0"), (6, "6"), (-6.214, "−6.21"), (0.5, "0.5"), (9.996, "10"), (999.6, "1,000"), (1280, "1,280"),
+     (-12345.6, "−12,346"), (0.00005, "0.00005"), (2.34e-8, "2.34 × 10⁻⁸"), (-1e12, "−1 × 10¹²"), (float("nan"), "nan"),
+     (float("-inf"), "−inf")],
+)  # fmt: skip
+def test_a_number_as_a_person_writes_it(value, text):
+    assert number(value) == text
+
+
+def test_a_sum_has_no_plus_before_a_minus():
+    assert written_sum([-27.4, -25.84, 3, -0.0]) == "−27.4 − 25.8 + 3 + 0"
+
+
+def test_a_place_is_named_only_if_it_is_the_only_one():
+    assert cells_name([(2, 3)]) == "row 2, column 3"
+    assert cells_name([(0, 1), (2, 3)]) == "2 cells"

@@ -59,12 +59,14 @@ def pairs_command(backbone: BackboneName = DEFAULT_BACKBONE, size: Size = None, 
     if json:
         print_json([pair_as_json(pair, lower, upper) for pair, lower, upper in offered])
         return
-    print_wrapped(f"{structure.spec.title}, input {pixels}x{pixels}: {plural(len(offered), 'layer pair')}")
+    print_wrapped(f"{structure.spec.title}, input {pixels}×{pixels}: {plural(len(offered), 'layer pair')}")
     typer.echo()
     columns = [
         Column("pair", [pair.id for pair, _, _ in offered]),
         Column("lower → upper layer", [pair.label for pair, _, _ in offered], optional=3),
-        Column("channels", [f"{pair.lower_channels} → {pair.upper_channels}" for pair, _, _ in offered], right=True),
+        Column(
+            "channels", [f"{pair.lower_channels:,} → {pair.upper_channels:,}" for pair, _, _ in offered], right=True
+        ),
         Column("kernel", [size_text(pair.kernel_size) for pair, _, _ in offered], right=True),
         Column("stride", [_short(pair.stride) for pair, _, _ in offered], right=True, optional=1),
         Column("pad", [_short(pair.padding) for pair, _, _ in offered], right=True, optional=2),

@@ -59,7 +59,7 @@ def predict_command(
         print_json(records)
     else:
         meaning = "; these labels mean nothing" if network.weights == "untrained" else ""
-        typer.echo(f"\n{network.title}, input {pixels}x{pixels}{meaning}")
+        typer.echo(f"\n{network.title}, input {pixels}×{pixels}{meaning}")
     if skipped:
         raise typer.Exit(SOME_SKIPPED)
 

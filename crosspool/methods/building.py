@@ -112,7 +112,7 @@ class _Builder:
 
     def _even(self, size: int) -> int:
         if size % 2:
-            raise SettingError(f"{self.spec.method} cuts the image into 2 x 2 blocks; choose an even size, not {size}.")
+            raise SettingError(f"{self.spec.method} cuts the image into 2×2 blocks; choose an even size, not {size}.")
         return size
 
     def _power(self, default: float) -> tuple[tuple[str, Any], ...]:

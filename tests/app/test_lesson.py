@@ -162,7 +162,7 @@ def test_a_click_is_checked_against_the_map_and_can_be_made_again(cat):
 def test_a_chosen_answer_is_checked_and_belongs_to_the_photo():
     app = lesson(7)
     wrong = press(app, "answer-average")
-    assert texts(wrong.warning)[0].startswith("**Not quite.** Average: **")
+    assert texts(wrong.warning)[0].startswith("**Not quite.** Average of map ")
     assert not [button for button in wrong.button if button.key.startswith("answer-")]
     assert ":material/check_circle: **Its block of P**" in shown_text(wrong)
     assert ":material/cancel: The map's average (your answer)" in shown_text(wrong)
@@ -182,17 +182,38 @@ def test_the_second_step_takes_a_map_for_an_answer_and_then_any(cat):
     strong = {id_: int((upper[int(id_)] >= upper[int(id_)].max() / 2).sum()) for id_ in ids}
     most, fewest = max(strong, key=strong.__getitem__), min(strong, key=strong.__getitem__)
     app = component_state(app, "lesson-tiles", "chosen", most)
-    assert f"Map {most} is at least half as strong as at its peak in {strong[most]}." in texts(app.warning)[0]
+    assert f"Map {most} is strong in {strong[most]}." in texts(app.warning)[0]
     app = component_state(app, "lesson-tiles", "chosen", ids[0])
     assert component(app, "lesson-tiles")["selected"] == ids[0]
     assert len(app.warning) == 1
     app = component_state(press(app, "ask-again"), "lesson-tiles", "chosen", fewest)
-    assert texts(app.success)
+    assert (
+        f"Map **{fewest}** is the most selective of these: it is strong in {strong[fewest]} of 49"
+        in texts(app.success)[0]
+    )
+
+
+def test_maps_that_look_equally_selective_are_equally_right():
+    assert [questions.is_selective(cells, 15) for cells in (15, 16, 17)] == [True, True, False]
+    assert not questions.is_selective(4, 3)
+
+
+def test_what_there_is_to_try_is_answered_when_it_was_tried():
+    app = press(lesson(1), "show-answer")
+    assert "What is the smallest weight?" in shown_text(app)
+    assert "The smallest is" not in text_of(app)
+    app = component_state(app, "over", "cell", [0, 6])
+    assert "The smallest is **0**, which" in text_of(app)
+    app = press(lesson(7), "show-answer")
+    asked = app.number_input(key="lesson_map").value
+    app = checked(app.number_input(key="lesson_map").set_value(12).run())
+    assert f"Average of map {asked}: **" in text_of(app)  # the question stays answered
+    assert "The block of map 12 changes by **" in text_of(app)
 
 
 def test_the_last_step_counts_the_right_answers():
     app = press(lesson(8), "answer-same")
-    assert "differs by" in texts(app.success)[0]
+    assert "block 899 does not change (by 0 %, but for rounding): a sum" in texts(app.success)[0]
     assert "**1 of 8** answered right with this photo" in shown_text(app)
 
 
@@ -220,17 +241,21 @@ def test_the_first_step_reads_the_weight(cat):
     assert "7 × 7 = **49 numbers**" in text_of(app)
     assert f"At row 6, column 0 the weight is **{upper[899, 6, 0]:.3g}**" in text_of(app)
     assert component(app, "over")["cell"] == [6, 0]
+    app = press(look_at(lesson(1), 899), "show-answer")
+    assert f"the weight is **{upper[899].max():.3g}**, the largest of this map. Map and photo" in text_of(app)
 
 
 def test_the_second_step_shows_a_dozen_that_differ(cat):
     app = lesson(2, told=True)
     items = component(app, "lesson-tiles")["items"]
-    peaks = [item["alt"].split(" at ")[1] for item in items]
-    assert len(set(peaks)) == len(items) == 12
     upper = cat[1][224][1]
+    assert len({upper[int(item["id"])].argmax() for item in items}) == len(items) == 12
+    assert items[0]["alt"].endswith(f"largest, 6, at {(upper[int(items[0]['id'])] == 6).sum()} cells")
     chosen = int(items[3]["id"])
     app = look_at(app, chosen)
     assert component(app, "lesson-tiles")["selected"] == str(chosen)
+    other = next(int(item["id"]) for item in items if int(item["id"]) != chosen)
+    app = look_at(component_state(app, "lesson-tiles", "chosen", str(other)), chosen)
     assert f"at **{(upper[chosen] > 0).sum()} of 49** positions. Its largest, {upper[chosen].max():.3g}" in text_of(app)
 
 
@@ -269,7 +294,6 @@ def test_the_fifth_step_counts_all_of_p(cat):
     assert f"and {(energy == 0).sum()} are zero everywhere" in text_of(app)
     best = int(energy.argmax())
     app = checked(app.number_input(key="lesson_map").set_value(best).run())
-    app = press(app, "show-answer")  # of another map it is asked again
     assert f"Map {best} holds **{100 * energy[best] / energy.sum():.3g} %**" in text_of(app)
     assert f"ranks **1st** of 1,280, so it is among these {half}." in text_of(app)
 
@@ -279,6 +303,8 @@ def test_the_sixth_step_sets_both_sizes_side_by_side(cat):
     app = press(look_at(lesson(6), 899, (0.3, 0.8)), "show-answer")
     assert component(app, "over-224")["cell"] == [2, 5]
     assert component(app, "over-448")["cell"] == [4, 11]
+    app = component_state(app, "over-224", "cell", [0, 0])
+    app = component_state(app, "over-448", "cell", [4, 11])
     assert f"**{coarse[2, 5]:.3g}** at row 2, column 5" in text_of(app)
     assert f"**{fine[4, 11]:.3g}** at row 4, column 11" in text_of(app)
     down = fine.reshape(7, 2, 7, 2).mean(axis=(1, 3))
@@ -292,7 +318,7 @@ def test_the_seventh_step_mirrors_the_map_and_asks_the_network(cat):
     block = np.einsum("ij,dij->d", upper[899][:, ::-1].astype(float), lower.astype(float))
     moved = np.linalg.norm(block - pooled[899]) / np.linalg.norm(pooled[899])
     app = press(look_at(lesson(7), 899), "show-answer")
-    assert f"Average: **{upper[899].mean():.4g}** before, **{upper[899].mean():.4g}** after" in text_of(app)
+    assert f"Average of map 899: **{upper[899].mean():.4g}** before, **{upper[899].mean():.4g}** after" in text_of(app)
     assert f"changes by **{100 * moved:.2g} %** of its size" in text_of(app)
     explanation = explain(own_classifier(backbone), backbone, sample())
     assert f"Evidence for {explanation.predicted}" in texts(app.subheader)

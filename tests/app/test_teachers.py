@@ -113,6 +113,17 @@ def test_the_worksheet_has_the_numbers_of_the_photo_and_adds_up(pages):
     assert f"{1280 * 320:,}" not in worksheet  # which asks for it
 
 
+def test_each_question_of_the_worksheet_has_its_answer(pages):
+    open_page()
+    tasks, solved = (re.split(r"<h2>", page)[1:] for page in pages)
+    assert [task.split("</h2>")[0] for task in tasks] == [answer.split("</h2>")[0] for answer in solved]
+    for task, answer in zip(tasks, solved, strict=True):
+        letters, lines = re.findall(r"<p>([a-z])\) ", task), answer.count("<li>")
+        assert letters == list("abcdefgh"[:lines]), task
+        assert bool(letters) == ('<ol type="a">' in answer)
+    assert len(tasks) == 5
+
+
 def test_another_photo_gives_another_worksheet(pages):
     app = component_state(open_page(), "image-strip", "chosen", "rocket")
     assert "From a photo to P: Cat" in pages[0]
@@ -123,9 +134,9 @@ def test_another_photo_gives_another_worksheet(pages):
 @pytest.mark.parametrize(
     ("weight", "sentence"),
     [
-        (0.0, "0 × 2.5 = 0: a weight of 0 leaves a patch out"),
-        (0.2, "0.2 × 2.5 = 0.5: the smaller the weight, the less"),
+        (0.0, "0 × −2.5 = 0: a weight of 0 leaves a patch out"),
+        (0.2, "0.2 × −2.5 = −0.5: the smaller the weight, the less"),
     ],
 )
 def test_the_key_says_of_the_smallest_weight_only_what_is_so(weight, sentence):
-    assert what_the_weakest_adds(weight, 2.5).startswith(sentence)
+    assert what_the_weakest_adds(weight, -2.5).startswith(sentence)

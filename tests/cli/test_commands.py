@@ -330,7 +330,7 @@ def test_predict_marks_untrained_weights(works) -> None:
     assert text.splitlines()[0] == CAT
     assert [line.split()[1] for line in text.splitlines()[1:3]] == ["%", "%"]
     assert text.splitlines()[-1] == (
-        "EfficientNet-Lite0 with UNTRAINED (random) weights, input 128x128; these labels mean nothing"
+        "EfficientNet-Lite0 with UNTRAINED (random) weights, input 128×128; these labels mean nothing"
     )
     (record,) = json.loads(works("predict", CAT, "--weights", "untrained", "--size", "128", "--json"))
     assert (record["weights"], record["size"]) == ("untrained", 128)
@@ -503,7 +503,7 @@ def test_maps_as_an_image(works, tmp_path) -> None:
         assert sheet.format == "PNG"
         assert sheet.size == (1920, 1080)
         assert len(np.unique(np.asarray(sheet.convert("RGB")).reshape(-1, 3), axis=0)) > 1000
-        assert "4x4 maps" in sheet.info["Title"]
+        assert "4×4 maps" in sheet.info["Title"]
         about = json.loads(sheet.info["Description"])
     assert about["size"] == 128
     assert len(about["channels"]) == 5

@@ -60,8 +60,8 @@ def named(chosen, name):
 def test_the_caption_names_image_network_layers_and_size(chosen):
     pair = chosen.provenance.pair
     assert chosen.caption == (
-        f"cat.jpg · SqueezeNet 1.1 with UNTRAINED (random) weights · {pair.label} (512 → 64, 1x1) · 7x7 maps · "
-        "input 128x128"
+        f"cat.jpg · SqueezeNet 1.1 with UNTRAINED (random) weights · {pair.label} (512 → 64, 1×1) · 7×7 maps · "
+        "input 128×128"
     )
     assert replace(chosen, channels=[5]).title == f"Map 5 of {chosen.caption}"
     whole = replace(chosen, provenance=replace(chosen.provenance, border="valid")).caption

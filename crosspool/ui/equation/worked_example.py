@@ -33,7 +33,7 @@ def _one_position(maps: ImageMaps, built: Construction, channel: int, position: 
     text.markdown(
         f"""
 A convolution reads layer *t* and writes layer *t*+1. Each of its {rows} × {columns} = **{rows * columns} positions**
-*i* looks at one patch of layer *t*: {m} × {n} cells × {pair.lower_channels} channels, in total
+*i* looks at one patch of layer *t*: {m} × {n} cells × {pair.lower_channels:,} channels, in total
 **{pair.patch_length:,} numbers**, the {term("local feature")} $x_i$. It says **what** is there.
 
 Channel *k* of layer *t*+1 has one number for the same position, $a_{{i,k}}$: how strongly the network found *its*

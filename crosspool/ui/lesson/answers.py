@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from crosspool.ui.lesson.state import TITLES, LessonState
+from crosspool.ui.lesson.state import TITLES, LessonState, Sight, current_sight
 from crosspool.ui.visit.state import VisitPart, about_images, visit_state
 
 ALL_MAPS = -1  # the subject of a question that is not about one map
@@ -11,11 +11,15 @@ SHOWN = ""  # the answer of a visitor who wanted to be told
 
 @dataclass(frozen=True)
 class Answer:
-    """What was chosen, of which map, and whether that is right; None for the answer `SHOWN`."""
+    """What was chosen, of which map, and whether that is right; None for the answer `SHOWN`.
+
+    `sight` is what was looked at when the answer was given.
+    """
 
     subject: int
     chosen: str
     right: bool | None
+    sight: Sight
 
 
 @dataclass
@@ -31,9 +35,21 @@ def answer_of(view: LessonState, step: int, subject: int) -> Answer | None:
     return answer if answer is not None and answer.subject == subject else None
 
 
+def asked_map(view: LessonState, step: int) -> int:
+    """The map that this step's question is about: the current one, until it is answered, and from then on that."""
+    answer = visit_state(LessonAnswers).answers.get((view.image.key, step))
+    return view.channel if answer is None else answer.subject
+
+
+def has_moved_on(view: LessonState, step: int) -> bool:
+    """Whether another map or position has been looked at since this step's question was answered."""
+    answer = visit_state(LessonAnswers).answers.get((view.image.key, step))
+    return answer is not None and answer.sight != current_sight()
+
+
 def commit(view: LessonState, step: int, subject: int, chosen: str, right: bool | None) -> None:
     """Note an answer."""
-    visit_state(LessonAnswers).answers[view.image.key, step] = Answer(subject, chosen, right)
+    visit_state(LessonAnswers).answers[view.image.key, step] = Answer(subject, chosen, right, current_sight())
 
 
 def ask_again(view: LessonState, step: int) -> None:

@@ -73,3 +73,8 @@ def mirrored_map(maps: ImageMaps, channel: int) -> tuple[np.ndarray, np.ndarray]
     """A map mirrored left to right while the patches stay, (H, W), and the block that it pools."""
     weights = np.fliplr(maps.upper[channel]).copy()
     return weights, summed_plainly(maps, weights[None])[0]
+
+
+def change_by_mirroring(maps: ImageMaps, channel: int) -> float:
+    """How far a block moves, relative to its length, when its map is mirrored and the patches stay."""
+    return relative_change(maps.pooled[channel], mirrored_map(maps, channel)[1])

@@ -11,6 +11,7 @@ NEGLIGIBLE = 0.05  # of the largest weight: what counts for nothing
 STRONG = 0.5  # of the largest weight
 NEARLY_EQUAL, SIMILAR = 0.99, 0.8  # cosines
 CHANGED = 0.01  # of a vector's length
+NEARLY_FEWEST = 1.1  # times the fewest cells: maps that nobody can tell apart by eye
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,11 @@ class Question:
 def strong_cells(weights: np.ndarray) -> int:
     """In how many cells a map is at least half as strong as at its peak."""
     return int((weights >= STRONG * weights.max()).sum()) if weights.max() > 0 else 0
+
+
+def is_selective(cells: int, fewest: int) -> bool:
+    """Whether a map that is strong in so many cells is as good an answer as the one with the fewest."""
+    return cells <= NEARLY_FEWEST * fewest
 
 
 def is_strong(weights: np.ndarray, cell: Cell) -> bool:

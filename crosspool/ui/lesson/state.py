@@ -61,6 +61,9 @@ class LessonState:
         progress.channel, progress.point = self.channel, cell_centre(cell, self.maps.upper.shape[1:])
 
 
+Sight = tuple[int | None, tuple[float, float] | None]  # a map and a point, as `LessonProgress` has them
+
+
 @dataclass
 class LessonProgress(VisitPart):
     """What a visit remembers of the lesson: the step, the problem with the link, and what is looked at.
@@ -135,6 +138,12 @@ def lesson_state(image: SourceImage, size: int, on_progress: OnProgress) -> Less
     colours = selection.current_look(signed=False).colour_map
     look = Look(colours, LinkState().opacity, smooth=False, scale="map", signed=False)
     return LessonState(image, request, maps, channel, cell_under(point, maps.upper.shape[1:]), look)
+
+
+def current_sight() -> Sight:
+    """Which map and which point were chosen last."""
+    progress = visit_state(LessonProgress)
+    return progress.channel, progress.point
 
 
 def choose_map(channel: int) -> None:

@@ -8,7 +8,7 @@ from PIL import Image
 from streamlit.delta_generator import DeltaGenerator
 
 from crosspool.drawing.rendering import Look, colour_range_of
-from crosspool.ui.lesson.answers import SHOWN, Answer, answer_of, ask_again, commit
+from crosspool.ui.lesson.answers import SHOWN, Answer, answer_of, ask_again, commit, has_moved_on
 from crosspool.ui.lesson.quantities import COARSE
 from crosspool.ui.lesson.questions import Question
 from crosspool.ui.lesson.state import LessonState, take_along
@@ -76,23 +76,30 @@ def titled_overlay(
     )
 
 
-def try_it(question: str, answer: str) -> None:
-    """One thing more to do, and what the numbers say at the moment."""
+def try_it(view: LessonState, step: int, question: str, answer: str) -> None:
+    """One thing more to do, and once another map or position is looked at, what the numbers say there."""
     st.markdown(f"**Try it.** {question}")
-    st.info(answer, icon=":material/touch_app:")
+    if has_moved_on(view, step):
+        st.info(answer, icon=":material/touch_app:")
 
 
-def ask(view: LessonState, step: int, question: Question, explanation: Callable[[], str]) -> bool:
-    """Show a question about the map with its answers as buttons; once answered, which is right, and why. True then."""
-    answer = answer_of(view, step, view.channel)
+def ask(
+    view: LessonState, step: int, question: Question, explanation: Callable[[], str], subject: int | None = None
+) -> bool:
+    """Show a question with its answers as buttons; once answered, which is right, and why. True then.
+
+    `subject` is the map that it is about, the current one by default.
+    """
+    subject = view.channel if subject is None else subject
+    answer = answer_of(view, step, subject)
     _question(question.text)
     if answer is None:
         for id_, text in question.options.items():
-            given = (view, step, view.channel, id_, id_ == question.right)
+            given = (view, step, subject, id_, id_ == question.right)
             st.button(text, key=f"answer-{id_}", width="stretch", on_click=commit, args=given)
     else:
         st.markdown("\n".join(f"- {_after(id_, question, answer)}" for id_ in question.options))
-    return _verdict(view, step, view.channel, explanation)
+    return _verdict(view, step, subject, explanation)
 
 
 def _after(id_: str, question: Question, answer: Answer) -> str:

@@ -2,19 +2,22 @@
 
 from dataclasses import replace
 
+import numpy as np
 import streamlit as st
 
 from crosspool.drawing.rendering import SIGNED_COLOUR_MAP
 from crosspool.ui.contributions.explaining import explain_image, network_classifier
 from crosspool.ui.lesson import quantities, questions
 from crosspool.ui.lesson import step_parts as parts
-from crosspool.ui.lesson.answers import answer_of, right_answers
+from crosspool.ui.lesson.answers import answer_of, asked_map, right_answers
 from crosspool.ui.lesson.quantities import COARSE, FINE
 from crosspool.ui.lesson.state import TITLES, LessonState, choose_map, lesson_state
 from crosspool.ui.maps.selection import channel_input
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.waiting import waiting
 from crosspool.ui.widgets.text import cell_name, number, signed
+
+ROUNDING = 1e-9  # of a vector's length, in double precision
 
 
 def finer_maps(view: LessonState) -> None:
@@ -50,46 +53,58 @@ def finer_maps(view: LessonState) -> None:
     with columns[-1]:
         if parts.ask(view, 6, questions.how_similar(cosine), explanation):
             parts.try_it(
-                "Click small things in the right image. Does the map change within one cell of the left one?",
+                view, 6, "Click small things in the right image. Does the map change within one cell of the left one?",
                 f"Here: **{number(view.weight)}** at {cell_name(view.position)} of the coarse map, "
                 f"**{number(fine.weight)}** at {cell_name(fine.position)} of the fine one.",
-            )
+            )  # fmt: skip
             channel_input(view.maps, k, "lesson_map", choose_map)
             parts.go_on(view, parts.MAPS_PAGE, "See all maps at 448 px", "grid_view", size=FINE)
 
 
 def fully_connected(view: LessonState) -> None:
     """Step 7: what a layer loses that reads only the average of each map."""
-    maps, k, weights = view.maps, view.channel, view.maps.upper[view.channel]
-    mirrored, block = quantities.mirrored_map(maps, k)
-    before, after = number(weights.mean(), 4), number(mirrored.mean(), 4)
-    change = quantities.relative_change(maps.pooled[k], block)
+    maps, k, asked = view.maps, view.channel, asked_map(view, 7)
     parts.step_text(
         "The network's fully-connected layer reads one number of each map: its **average**. P keeps a whole block for "
         "each: the patches, weighted and added up. What is lost where only the average is kept?"
     )
     map_column, mirrored_column, evidence_column, text_column = parts.step_columns("connected", 4)
     with map_column:
-        parts.titled_overlay(view, f"Map {k}", weights, label=f"weight; average {before}", key="over")
+        _with_average(view, f"Map {k}", maps.upper[k], "over")
     with mirrored_column:
-        parts.titled_overlay(view, f"Map {k}, mirrored", mirrored, label=f"weight; average {after}", key="mirrored")
+        _with_average(view, f"Map {k}, mirrored", quantities.mirrored_map(maps, k)[0], "mirrored")
+    mirrored, change = quantities.mirrored_map(maps, asked)[0], quantities.change_by_mirroring(maps, asked)
 
     def explanation() -> str:
         return (
-            f"Average: **{before}** before, **{after}** after. The block of P changes by "
-            f"**{number(100 * change, 2)} %** of its size, as other patches lie under the weights. "
-            "Whether that tells classes apart better has to be measured, class by class."
+            f"Average of map {asked}: **{number(maps.upper[asked].mean(), 4)}** before, "
+            f"**{number(mirrored.mean(), 4)}** after. {what_mirroring_does(view, asked)} Whether that tells classes "
+            "apart better has to be measured, class by class."
         )
 
     with text_column:
-        if parts.ask(view, 7, questions.what_mirroring_changes(change), explanation):
+        if parts.ask(view, 7, questions.what_mirroring_changes(change), explanation, asked):
             parts.try_it(
-                "Choose another map. Which blocks hardly change when the map is mirrored?", f"This is map {k}."
-            )
+                view, 7, "Choose another map. Which blocks hardly change when the map is mirrored?",
+                what_mirroring_does(view, k),
+            )  # fmt: skip
             channel_input(maps, k, "lesson_map", choose_map)
             parts.go_on(view, parts.WHY_PAGE, "Why this class?", "balance")
             with evidence_column:
                 class_evidence(view)
+
+
+def _with_average(view: LessonState, title: str, weights: np.ndarray, key: str) -> None:
+    """A map with its average."""
+    parts.titled_overlay(view, title, weights, label=f"weight; average {number(weights.mean(), 4)}", key=key)
+
+
+def what_mirroring_does(view: LessonState, channel: int) -> str:
+    """What becomes of a map's block where the map is mirrored, in a sentence of Markdown."""
+    if view.maps.statistics.dead[channel]:
+        return f"Map {channel} is zero everywhere on this photo, and so is its block."
+    change = number(100 * quantities.change_by_mirroring(view.maps, channel), 2)
+    return f"The block of map {channel} changes by **{change} %** of its size, as other patches lie under the weights."
 
 
 def class_evidence(view: LessonState) -> None:
@@ -118,11 +133,10 @@ def now_you(view: LessonState) -> None:
     change = quantities.change_by_shuffling(view.maps, view.channel)
 
     def explanation() -> str:
-        size = f"{number(100 * change, 2)} %" if change else "nothing at all"
         return (
-            f"Shuffled and added up again, block {view.channel} differs by {size}: a sum does not depend on the "
-            "order of its terms. P says **what** was there under each map, and forgets where. It is no class either: "
-            "a classifier has to be trained on it."
+            f"Shuffled and added up again, block {view.channel} {what_changed(change)}: a sum does not depend on the "
+            "order of its terms. P says **what** was there under each map, and forgets where. Nor does it name a "
+            "class: a classifier has to be trained on it."
         )
 
     input_column, map_column, text_column = parts.step_columns("you")
@@ -136,6 +150,13 @@ def now_you(view: LessonState) -> None:
         parts.go_on(view, parts.BUILD_PAGE, "Build the feature, and try what follows", "stacked_bar_chart")
         parts.go_on(view, parts.WHY_PAGE, "Why this class?", "balance")
         parts.go_on(view, parts.TRAIN_PAGE, "Train on your own classes, and compare", "model_training")
+
+
+def what_changed(change: float) -> str:
+    """By how much a vector has moved, relative to its length: a predicate."""
+    if change < ROUNDING:
+        return "does not change (by 0 %, but for rounding)"
+    return f"changes by {number(100 * change, 2)} %"
 
 
 STEPS = (finer_maps, fully_connected, now_you)

@@ -4,7 +4,8 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from crosspool.text import ordinal
+from crosspool.grids import largest_cells
+from crosspool.text import ordinal, plural
 from crosspool.ui.equation.building import carriers_of_half, construct_block
 from crosspool.ui.equation.charts import EQUATION_1, show_blocks
 from crosspool.ui.equation.player import played_entries, player
@@ -14,11 +15,11 @@ from crosspool.ui.lesson.answers import ALL_MAPS, answer_of, commit
 from crosspool.ui.lesson.state import LessonState, choose_map, choose_order, current_order
 from crosspool.ui.maps.entry_chart import entry_name, show_strongest_entries
 from crosspool.ui.maps.large_images import LARGE
-from crosspool.ui.maps.selection import channel_input, peak_cell
+from crosspool.ui.maps.selection import channel_input
 from crosspool.ui.widgets.browser import data_url
 from crosspool.ui.widgets.cell_image import Cell
 from crosspool.ui.widgets.glossary import term
-from crosspool.ui.widgets.text import cell_name, number
+from crosspool.ui.widgets.text import cell_name, cells_name, number, written_sum
 from crosspool.ui.widgets.thumbnails import Thumbnail, thumbnails
 
 TILE_SIDE = 168  # pixels
@@ -37,14 +38,14 @@ def what_is_a_map(view: LessonState) -> None:
     )
 
     def choose(cell: Cell) -> None:
-        commit(view, 1, k, str(cell), questions.is_strong(weights, cell))
         view.choose_cell(cell)
+        commit(view, 1, k, str(cell), questions.is_strong(weights, cell))
 
     def explanation() -> str:
-        at_peak, share = cell_name(peak_cell(view.maps, k)), view.weight / (weights.max() or 1)
+        compared = compared_with_peak(weights, view.position)
         return (
-            f"At {cell_name(view.position)} the weight is **{number(view.weight)}**, {100 * share:.0f} % of the "
-            f"largest, which is at {at_peak}. Map and photo have the same grid: each number belongs to a place."
+            f"At {cell_name(view.position)} the weight is **{number(view.weight)}**, {compared}. Map and photo have "
+            "the same grid: each number belongs to a place."
         )
 
     input_column, map_column, text_column = parts.step_columns("map")
@@ -62,9 +63,22 @@ def what_is_a_map(view: LessonState) -> None:
         task = f"{grid} **Click the place in the photo** where this map responds most strongly."
         if parts.ask_for_click(view, 1, k, task, explanation):
             lowest = float(weights.min())
-            smallest = f"**{number(lowest)}**, which {int((weights == lowest).sum())} of {weights.size} positions have."
-            parts.try_it("Click a cell where the map is weak. What is the smallest weight?", f"It is {smallest}")
+            parts.try_it(
+                view, 1, "Click a cell where the map is weak. What is the smallest weight?",
+                f"Here the weight is **{number(view.weight)}**. The smallest is **{number(lowest)}**, which "
+                f"{int((weights == lowest).sum())} of {weights.size} positions have.",
+            )  # fmt: skip
             parts.go_on(view, parts.MAPS_PAGE, "See this map on its page", "grid_view")
+
+
+def compared_with_peak(weights: np.ndarray, position: Cell) -> str:
+    """How large a map's weight at a position is, beside its largest."""
+    cells, largest = largest_cells(weights), float(weights.max())
+    if position not in cells:
+        share = float(weights[position]) / (largest or 1)
+        return f"{100 * share:.0f} % of the largest, which is at {cells_name(cells)}"
+    others = len(cells) - 1
+    return "the largest of this map" + (f", as at {plural(others, 'other position')}" if others else "")
 
 
 def a_thousand_maps(view: LessonState) -> None:
@@ -80,18 +94,19 @@ def a_thousand_maps(view: LessonState) -> None:
     fewest = min(cells, key=cells.__getitem__, default=k)
 
     def choose(id_: str) -> None:
-        if answer_of(view, 2, ALL_MAPS) is None:
-            commit(view, 2, ALL_MAPS, id_, cells[int(id_)] == cells[fewest])
         choose_map(int(id_))
+        if answer_of(view, 2, ALL_MAPS) is None:
+            commit(view, 2, ALL_MAPS, id_, questions.is_selective(cells[int(id_)], cells[fewest]))
 
     def explanation() -> str:
         answer = answer_of(view, 2, ALL_MAPS)
         chosen = ""
-        if answer is not None and answer.chosen and not answer.right:
-            chosen = f"Map {answer.chosen} is at least half as strong as at its peak in {cells[int(answer.chosen)]}. "
+        if answer is not None and answer.chosen not in ("", str(fewest)):
+            nearly = ", which is as good" if answer.right else ""
+            chosen = f" Map {answer.chosen} is strong in {cells[int(answer.chosen)]}{nearly}."
         return (
-            f"{chosen}Of these maps, map **{fewest}** picks out the least: it is at least half as strong as at its "
-            f"peak in {cells[fewest]} of {maps.upper[fewest].size} cells. Others spread over the photo."
+            f"Map **{fewest}** is the most selective of these: it is strong in {cells[fewest]} of "
+            f"{maps.upper[fewest].size} cells.{chosen} Others spread over the photo."
         )
 
     tile_column, text_column = parts.step_columns("wide-tiles", 2)
@@ -100,13 +115,16 @@ def a_thousand_maps(view: LessonState) -> None:
         thumbnails(tiles, selected=selected, choose=choose, key="lesson-tiles", wrapped=True)
         st.caption(f"{len(channels)} strong maps with their peaks at different positions, each on its own scale.")
     with text_column:
-        task = "Which of these maps is the most selective: strong in the fewest cells? **Click it.**"
+        task = (
+            "Which of these maps is the most selective: strong, at least half as strong as at its peak, in the fewest "
+            "cells? **Click it.**"
+        )
         if parts.ask_for_click(view, 2, ALL_MAPS, task, explanation):
             parts.try_it(
-                "Click other maps. Does each pick out one thing, or spread over the image?",
+                view, 2, "Click other maps. Does each pick out one thing, or spread over the image?",
                 f"Map {k} has weight at **{statistics.active[k]} of {maps.upper[k].size}** positions. Its largest, "
-                f"{number(statistics.peak[k])}, is at {cell_name(peak_cell(maps, k))}.",
-            )
+                f"{number(statistics.peak[k])}, is at {cells_name(largest_cells(maps.upper[k]))}.",
+            )  # fmt: skip
             parts.go_on(view, parts.MAPS_PAGE, f"See all {len(maps.upper):,} maps", "grid_view")
 
 
@@ -115,7 +133,7 @@ def map_thumbnails(view: LessonState, channels: list[int]) -> list[Thumbnail]:
     small, peaks, tiles = view.maps.framed.resize((TILE_SIDE, TILE_SIDE)), view.maps.statistics.peak, []
     for channel in channels:
         overlaid = view.look.over(small, view.maps.upper[channel], view.look.colour_range(peaks, channel))
-        peak = f"largest, {number(peaks[channel])}, at {cell_name(peak_cell(view.maps, channel))}"
+        peak = f"largest, {number(peaks[channel])}, at {cells_name(largest_cells(view.maps.upper[channel]))}"
         tiles.append(Thumbnail(str(channel), f"Map {channel}", f"Map {channel}: {peak}", data_url(overlaid)))
     return tiles
 
@@ -130,8 +148,8 @@ def why_a_weight(view: LessonState) -> None:
     )
 
     def choose(cell: Cell) -> None:
-        commit(view, 3, k, str(cell), questions.is_negligible(view.maps.upper[k], cell))
         view.choose_cell(cell)
+        commit(view, 3, k, str(cell), questions.is_negligible(view.maps.upper[k], cell))
 
     def explanation() -> str:
         entry = int(np.abs(patch).argmax())
@@ -154,8 +172,10 @@ def why_a_weight(view: LessonState) -> None:
         task = f"**Click a cell** whose patch counts for nothing in map {k}, whatever large numbers it holds."
         if parts.ask_for_click(view, 3, k, task, explanation):
             parts.try_it(
-                "Move the position. When does a patch with large numbers count most?", f"Weight: {number(here)}."
-            )
+                view, 3, "Move the position. When does a patch with large numbers count most?",
+                f"Here the patch counts with a weight of **{number(here)}**, "
+                f"{compared_with_peak(view.maps.upper[k], view.position)}.",
+            )  # fmt: skip
             parts.go_on(view, parts.EXPLAINED_PAGE, "Read it with all numbers", "calculate")
 
 
@@ -199,15 +219,15 @@ def one_block_of_p(view: LessonState) -> None:
     with more_column:
         step = construct_block(maps, k, view.request.border, "strongest", 1).step_of(*view.position)
         parts.try_it(
-            "Step on with the heaviest first. How much of the weight do the first few positions hold?",
+            view, 4, "Step on with the heaviest first. How much of the weight do the first few positions hold?",
             f"The selected position, {cell_name(view.position)}, is the **{ordinal(step)}** heaviest.",
-        )
+        )  # fmt: skip
         parts.go_on(view, parts.BUILD_PAGE, "Build this block yourself", "stacked_bar_chart")
 
 
 def sum_of(products: np.ndarray) -> str:
     """The first few products written out as a sum, and how many more there are."""
-    terms = " + ".join(map(number, products[:PRODUCTS_WRITTEN_OUT]))
+    terms = written_sum(products[:PRODUCTS_WRITTEN_OUT])
     more = len(products) - PRODUCTS_WRITTEN_OUT
     return f"{terms} + {more} more" if more > 0 else terms
 
@@ -234,14 +254,14 @@ def all_of_p(view: LessonState) -> None:
     with blocks_column:
         show_blocks(maps, k, key="lesson-blocks")
     with text_column:
-        if parts.ask(view, 5, question, explanation):
+        if parts.ask(view, 5, question, explanation, ALL_MAPS):
             rank = quantities.energy_rank(shares, k)
             among = "among" if rank <= half else "not among"
             parts.try_it(
-                "Type the number of another map. Is it among the few that carry half of the energy?",
+                view, 5, "Type the number of another map. Is it among the few that carry half of the energy?",
                 f"Map {k} holds **{number(100 * shares[k])} %** of the energy of P and ranks **{ordinal(rank)}** of "
                 f"{len(shares):,}, so it is {among} these {half:,}.",
-            )
+            )  # fmt: skip
             channel_input(maps, k, "lesson_map", choose_map)
             parts.go_on(view, parts.BUILD_PAGE, "Find the block in P", "stacked_bar_chart")
 

@@ -4,16 +4,16 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from crosspool.grids import largest_cells
 from crosspool.ui.equation.building import carriers_of_half
 from crosspool.ui.lesson import questions
-from crosspool.ui.lesson.quantities import COARSE, mirrored_map, relative_change
+from crosspool.ui.lesson.quantities import COARSE, change_by_mirroring
 from crosspool.ui.lesson.state import CARRIED, LessonState, lesson_state
 from crosspool.ui.lesson.worksheet import answer_key, worksheet_page
 from crosspool.ui.maps.page import start_from_link
-from crosspool.ui.maps.selection import peak_cell
 from crosspool.ui.visit.images import SourceImage, choose_image
 from crosspool.ui.visit.waiting import errors_shown, waiting
-from crosspool.ui.widgets.text import as_it_is, cell_name, file_stem, number
+from crosspool.ui.widgets.text import as_it_is, cells_name, file_stem, number
 
 TIMES = {
     "15 minutes, from the front": """
@@ -102,11 +102,11 @@ def questions_to_ask(view: LessonState) -> dict[str, str]:
     maps, k, weights = view.maps, view.channel, view.maps.upper[view.channel]
     total, half = len(maps.upper), carriers_of_half(maps.statistics.energy_share)
     heaviest = questions.positions_for_half(weights)
-    change = relative_change(maps.pooled[k], mirrored_map(maps, k)[1])
+    change = change_by_mirroring(maps, k)
     return {
         f"Where is map {k} strongest, and what is there?": (
-            f"At {cell_name(peak_cell(maps, k))}, with {number(maps.statistics.peak[k])}. What is there, they see; "
-            f"what the channel looks for, one photo cannot tell. {_step(view, 1)}"
+            f"At {cells_name(largest_cells(weights))}, with {number(maps.statistics.peak[k])}. What is there, they "
+            f"see; what the channel looks for, one photo cannot tell. {_step(view, 1)}"
         ),
         "Who told the channel what to look for?": f"Nobody; training did, to tell classes apart. {_step(view, 2)}",
         "When does a patch with large numbers add nothing?": (

@@ -1,19 +1,22 @@
-"""A worksheet on one photo's map, to print on two pages of A4, and its answer key; every number is computed."""
+"""A worksheet on one photo's map, to print on two pages of A4, and its answer key, both made from the same tasks."""
 
 import html
+from collections.abc import Iterator
 from dataclasses import dataclass
+from string import ascii_lowercase
 
 import numpy as np
 
 from crosspool.gallery.assets import asset
-from crosspool.ui.equation.building import carriers_of_half, construct_block
+from crosspool.grids import largest_cells
+from crosspool.text import plural
+from crosspool.ui.equation.building import construct_block
 from crosspool.ui.equation.worked_example import positions_written_out
-from crosspool.ui.lesson import questions
-from crosspool.ui.lesson.quantities import mirrored_map, relative_change
+from crosspool.ui.lesson.quantities import change_by_mirroring
 from crosspool.ui.lesson.state import LessonState
 from crosspool.ui.widgets.browser import data_url
 from crosspool.ui.widgets.cell_image import Cell
-from crosspool.ui.widgets.text import cell_name, number
+from crosspool.ui.widgets.text import cell_name, cells_name, number, written_sum
 
 ROWS = 4  # of the table of products
 SOURCE = "Liu, Shen, van den Hengel: The Treasure beneath Convolutional Layers, CVPR 2015 (Eq. 1). Made with crosspool."
@@ -33,18 +36,35 @@ class Product:
 
 
 @dataclass(frozen=True)
+class Part:
+    """What a task asks, the answer, and the empty lines for it."""
+
+    question: str
+    answer: str
+    lines: int = 1
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task: its title, what is given, as HTML, and its parts."""
+
+    title: str
+    given: str
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True)
 class Worksheet:
     """The numbers of a worksheet: map k as it is printed, (H, W), some products of one entry of its block.
 
-    `peak` and `weakest` are positions, `value_there` the entry of the patch at the weakest, `rest` what all other
-    positions add up to, `entry_sum` the exact entry.
+    `weakest` is a position, `value_there` the entry of the patch there, `rest` what all other positions add up to,
+    `entry_sum` the exact entry.
     """
 
     weights: np.ndarray
     products: list[Product]
     rest: float
     entry_sum: float
-    peak: Cell
     weakest: Cell
     value_there: float
 
@@ -61,14 +81,13 @@ def worksheet_of(view: LessonState) -> Worksheet:
     values, products = (numbers[:, 0].reshape(weights.shape) for numbers in (built.features, built.products))
     cells = positions_written_out(np.round(weights, 1))[:ROWS]
     rest = products.sum() - sum(products[cell] for cell in cells)
-    peak, weakest = (divmod(int(index), weights.shape[1]) for index in (weights.argmax(), weights.argmin()))
+    weakest = divmod(int(weights.argmin()), weights.shape[1])
     printed = [Product(cell, round(float(weights[cell]), 1), round(float(values[cell]), 1)) for cell in cells]
     return Worksheet(
         np.round(weights, 1),
         printed,
         round(float(rest), 1),
         float(products.sum()),
-        peak,
         weakest,
         float(values[weakest]),
     )
@@ -76,88 +95,102 @@ def worksheet_of(view: LessonState) -> Worksheet:
 
 def worksheet_page(view: LessonState) -> str:
     """The worksheet as an HTML file that needs no other."""
-    sheet, k, (rows, columns) = worksheet_of(view), view.channel, view.maps.upper[view.channel].shape
-    pair = view.maps.pair
-    tasks = [
-        (
-            "Read the map",
-            f"<p>Map {k} has one number for each cell of the photo. Rows and columns count from 0.</p>"
-            f'<div class="pair">{_photo(view, rows, columns)}{_map(sheet)}</div>'
-            f"<p>a) In which cell is the largest number? What is there in the photo? Mark it.</p>{_lines(1)}"
-            f"<p>b) How many of the {rows * columns} numbers are 0?</p>{_lines(1)}"
-            f"<p>c) In how many cells is the number at least half of the largest?</p>{_lines(1)}"
-            f"<p>d) What might this map respond to? How could you find out?</p>{_lines(2)}",
-        ),
-    ]
-    more = [
-        (
-            "Weigh and add up: one number of P",
-            f"<p>Block {k} of P has {pair.patch_length:,} numbers. One of them is the sum of weight × patch number "
-            f"over all {rows * columns} positions. Fill in the products, and add up.</p>{_products(sheet)}",
-        ),
-        (
-            "What counts least",
-            f"<p>At {cell_name(sheet.weakest)} the weight is {number(float(sheet.weights[sheet.weakest]))}, and the "
-            f"patch number is {number(sheet.value_there)}. What does this position add to the sum? Why?</p>{_lines(2)}",
-        ),
-        (
-            "All of P",
-            f"<p>There are {pair.upper_channels:,} maps, each with a block of {pair.patch_length:,} numbers. How many "
-            f"numbers has P?</p>{_lines(1)}",
-        ),
-        (
-            "Think",
-            f"<p>a) Mirror the map and leave the patches. Does its average change? Does its block?</p>{_lines(2)}"
-            f"<p>b) Shuffle weights and patches together. What becomes of the block? What does P not "
-            f"know?</p>{_lines(2)}",
-        ),
-    ]
+    first, *others = (_titled(place, task.title, task.given + _asked(task)) for place, task in _numbered(view))
     names = '<div class="names"><span>Name</span><span>Date</span></div>'
-    first = f"<h1>From a photo to P: {html.escape(view.image.title)}</h1>{names}{_numbered(tasks, 1)}"
-    second = _numbered(more, 1 + len(tasks)) + f"<footer>{SOURCE}</footer>"
-    return _document("Worksheet", f"<section>{first}</section><section>{second}</section>")
+    head = f"<h1>From a photo to P: {html.escape(view.image.title)}</h1>{names}"
+    second = "".join(others) + f"<footer>{SOURCE}</footer>"
+    return _document("Worksheet", f"<section>{head}{first}</section><section>{second}</section>")
 
 
 def answer_key(view: LessonState) -> str:
     """The answers as an HTML file that needs no other."""
-    sheet, k, weights = worksheet_of(view), view.channel, view.maps.upper[view.channel]
-    pair, shares = view.maps.pair, view.maps.statistics.energy_share
-    change = relative_change(view.maps.pooled[k], mirrored_map(view.maps, k)[1])
-    strong = int((sheet.weights >= sheet.weights.max() / 2).sum())
-    sums = " + ".join(f"({number(each.product, 4)})" for each in sheet.products)
-    answers = [
-        ("Read the map", [
-            f"The largest number, {number(float(sheet.weights.max()))}, is at {cell_name(sheet.peak)}"
-            f"{_shared(sheet)}.",
-            f"{int((sheet.weights == 0).sum())} of {weights.size} numbers are 0 as printed.",
-            f"{strong} cells.",
+    title = f"<h1>Answers: {html.escape(view.image.title)}, map {view.channel}</h1>"
+    answers = "".join(_titled(place, task.title, _answered(task)) for place, task in _numbered(view))
+    return _document("Answers", f"<section>{title}{answers}<footer>{SOURCE}</footer></section>")
+
+
+def tasks_of(view: LessonState) -> list[Task]:
+    """The tasks for the photo and map of the lesson; the first fills a page."""
+    return [_read_the_map(view), _weigh_and_add_up(view), _what_counts_least(view), _all_of_p(view), _think(view)]
+
+
+def _read_the_map(view: LessonState) -> Task:
+    sheet, k, (rows, columns) = worksheet_of(view), view.channel, view.maps.upper[view.channel].shape
+    size, largest = rows * columns, float(sheet.weights.max())
+    strong = int((sheet.weights >= largest / 2).sum())
+    given = (
+        f"<p>Map {k} has one number for each cell of the photo. Rows and columns count from 0.</p>"
+        f'<div class="pair">{_photo(view, rows, columns)}{_map(sheet)}</div>'
+    )
+    return Task("Read the map", given, (
+        Part(
+            "In which cell is the largest number? What is there in the photo? Mark it.",
+            f"The largest number, {number(largest)}, is at {cells_name(largest_cells(sheet.weights))}. What is there, "
+            "the photo shows.",
+        ),
+        Part(
+            f"How many of the {size} numbers are 0?",
+            f"{int((sheet.weights == 0).sum())} of {size} numbers are 0 as printed.",
+        ),
+        Part(
+            "In how many cells is the number at least half of the largest?",
+            f"In {plural(strong, 'cell')}.",
+        ),
+        Part(
+            "What might this map respond to? How could you find out?",
             "Open question. Look at the same map on other photos (the page Maps), and at the classes that it speaks "
             "for.",
-        ]),
-        ("Weigh and add up", [
-            f"{sums} + ({number(sheet.rest, 4)}) = {number(sheet.total, 4)}. Exactly it is "
-            f"{number(sheet.entry_sum, 4)}; "
-            "the rest is rounding.",
-            f"{questions.positions_for_half(weights)} of {weights.size} positions hold half of the map's weight.",
-        ]),
-        ("What counts least", [what_the_weakest_adds(float(sheet.weights[sheet.weakest]), sheet.value_there)]),
-        ("All of P", [
-            f"{pair.upper_channels:,} × {pair.patch_length:,} = {pair.feature_length:,}. Half of the energy is in "
-            f"{carriers_of_half(shares):,} blocks.",
-        ]),
-        ("Think", [
+            lines=2,
+        ),
+    ))  # fmt: skip
+
+
+def _weigh_and_add_up(view: LessonState) -> Task:
+    sheet, length, size = worksheet_of(view), view.maps.pair.patch_length, view.maps.upper[view.channel].size
+    given = (
+        f"<p>Block {view.channel} of P has {length:,} numbers. One of them is the sum of weight × patch number over "
+        f"all {size} positions.</p>{_products(sheet)}"
+    )
+    terms = written_sum([*(each.product for each in sheet.products), sheet.rest], 4)
+    answer = f"{terms} = {number(sheet.total, 4)}. Exactly it is {number(sheet.entry_sum, 4)}; the rest is rounding."
+    title = "Weigh and add up: one number of P"
+    return Task(title, given, (Part("Fill in the products, and add up.", answer, lines=0),))
+
+
+def _what_counts_least(view: LessonState) -> Task:
+    sheet = worksheet_of(view)
+    weight = float(sheet.weights[sheet.weakest])
+    given = (
+        f"<p>At {cell_name(sheet.weakest)} the weight is {number(weight)}, and the patch number is "
+        f"{number(sheet.value_there)}.</p>"
+    )
+    answer = what_the_weakest_adds(weight, sheet.value_there)
+    return Task("What counts least", given, (Part("What does it add to the sum? Why?", answer, lines=2),))
+
+
+def _all_of_p(view: LessonState) -> Task:
+    pair = view.maps.pair
+    given = f"<p>There are {pair.upper_channels:,} maps, each with a block of {pair.patch_length:,} numbers.</p>"
+    answer = f"{pair.upper_channels:,} × {pair.patch_length:,} = {pair.feature_length:,}."
+    return Task("All of P", given, (Part("How many numbers does P have?", answer),))
+
+
+def _think(view: LessonState) -> Task:
+    change = change_by_mirroring(view.maps, view.channel)
+    return Task("Think", "", (
+        Part(
+            "Mirror the map and leave the patches. Does its average change? Does its block?",
             f"The average stays; the block changes by {number(100 * change, 2)} % of its size, as other patches lie "
             "under the weights.",
+            lines=2,
+        ),
+        Part(
+            "Shuffle weights and patches together. What becomes of the block? What does P not know?",
             "It stays the same: a sum does not depend on the order of its terms. P says what was there under each map, "
             "not where.",
-        ]),
-    ]  # fmt: skip
-    listed = [
-        (title, f'<ol type="a">{"".join(f"<li>{html.escape(line)}</li>" for line in lines)}</ol>')
-        for title, lines in answers
-    ]
-    title = f"<h1>Answers: {html.escape(view.image.title)}, map {k}</h1>"
-    return _document("Answers", f"<section>{title}{_numbered(listed, 1)}<footer>{SOURCE}</footer></section>")
+            lines=2,
+        ),
+    ))  # fmt: skip
 
 
 def what_the_weakest_adds(weight: float, value: float) -> str:
@@ -166,13 +199,26 @@ def what_the_weakest_adds(weight: float, value: float) -> str:
     return f"{number(weight)} × {number(value)} = {number(weight * value)}: {why}."
 
 
-def _shared(sheet: Worksheet) -> str:
-    others = int((sheet.weights == sheet.weights.max()).sum()) - 1
-    return f" ({others} more as printed)" if others else ""
+def _numbered(view: LessonState) -> Iterator[tuple[int, Task]]:
+    return enumerate(tasks_of(view), 1)
 
 
-def _numbered(tasks: list[tuple[str, str]], start: int) -> str:
-    return "".join(f"<h2>{count} · {title}</h2>{body}" for count, (title, body) in enumerate(tasks, start))
+def _titled(place: int, title: str, body: str) -> str:
+    return f"<h2>{place} · {title}</h2>{body}"
+
+
+def _asked(task: Task) -> str:
+    """What a task asks, with room for the answers; several questions have letters."""
+    letters = [f"{letter}) " for letter in ascii_lowercase] if len(task.parts) > 1 else [""]
+    parts = zip(letters, task.parts, strict=False)
+    return "".join(f"<p>{letter}{part.question}</p>{_lines(part.lines)}" for letter, part in parts)
+
+
+def _answered(task: Task) -> str:
+    """The answers of a task, with the letters of its questions."""
+    if len(task.parts) == 1:
+        return f"<p>{html.escape(task.parts[0].answer)}</p>"
+    return f'<ol type="a">{"".join(f"<li>{html.escape(part.answer)}</li>" for part in task.parts)}</ol>'
 
 
 def _lines(count: int) -> str:

@@ -109,7 +109,7 @@ def describe_pair(pair: LayerPair, spec: BackboneSpec) -> None:
     lower, upper = architecture(spec.name).map_sizes(pair, visit_state(LinkState).size)
     st.caption(
         f"{term('layer pair', 'Layer pair')} `{pair.id}` · "
-        f"$D_t$ = {pair.lower_channels}, {_by(lower)} · $D_{{t+1}}$ = {pair.upper_channels}, {_by(upper)} · "
+        f"$D_t$ = {pair.lower_channels:,}, {_by(lower)} · $D_{{t+1}}$ = {pair.upper_channels:,}, {_by(upper)} · "
         f"{term('patch', 'patches')} {_by(pair.kernel_size)} · {term('P')} has {pair.feature_length:,} numbers"
     )
 

@@ -31,8 +31,8 @@ def headline_text(image: SourceImage, backbone: str, weights: str, pair: LayerPa
     title = backbone_specs()[backbone].title + (" (untrained)" if weights == UNTRAINED else "")
     rows, columns = map_size
     return (
-        f"**{as_it_is(image.title)}** · {title} · {as_it_is(pair.label)} ({pair.lower_channels} → "
-        f"{pair.upper_channels}, {pair.kernel_size[0]}×{pair.kernel_size[1]}) · {rows}×{columns} maps · "
+        f"**{as_it_is(image.title)}** · {title} · {as_it_is(pair.label)} ({pair.lower_channels:,} → "
+        f"{pair.upper_channels:,}, {pair.kernel_size[0]}×{pair.kernel_size[1]}) · {rows}×{columns} maps · "
         f"P has {pair.feature_length:,} numbers"
     )
 

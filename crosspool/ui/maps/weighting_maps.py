@@ -103,7 +103,7 @@ def _facts(maps: ImageMaps, request: MapRequest, channel: int, position: Cell) -
         lines["Clipped"] = f"at {pair.ceiling:g}, the most that {pair.activation} lets through, in {clipped} of {size}"
     lines |= {
         "Selected position": f"row {row}, column {column}: weight **{number(weights[row, column])}**",
-        "Its patch": f"{pair.kernel_size[0]}×{pair.kernel_size[1]} × {pair.lower_channels} channels of layer t: "
+        "Its patch": f"{pair.kernel_size[0]}×{pair.kernel_size[1]} × {pair.lower_channels:,} channels of layer t: "
         f"{_span('row', patch.top, patch.bottom)}, {_span('column', patch.left, patch.right)}",
         f"Its {term('receptive field')}": f"{field.width}×{field.height} px of the image",
     }

@@ -2,9 +2,9 @@
 
 import re
 
-from crosspool.text import number, printable, signed
+from crosspool.text import cell_name, cells_name, number, printable, signed, written_sum
 
-__all__ = ["as_it_is", "cell_name", "file_stem", "number", "signed"]
+__all__ = ["as_it_is", "cell_name", "cells_name", "file_stem", "number", "signed", "written_sum"]
 
 MARKDOWN_CHARACTERS = "\\`*_{}[]()<>#+-.!|$:~&"
 _PARTS = re.compile(r"([\s|`]+)")  # between which there is no address; a code span may not hold them
@@ -29,8 +29,3 @@ def file_stem(title: str) -> str:
     """The first part of a file name, made from a title or another file name."""
     stem = title.rsplit(".", 1)[0]
     return "".join(character if character.isalnum() else "_" for character in stem)[:60] or "image"
-
-
-def cell_name(cell: tuple[int, int]) -> str:
-    """A cell as text: row 2, column 3."""
-    return f"row {cell[0]}, column {cell[1]}"
