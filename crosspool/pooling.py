@@ -204,7 +204,7 @@ def _positions(lower: Tensor, geometry: _Geometry) -> tuple[int, int]:
     )
     if min(rows, columns) < 1:
         kernel, _, _, gaps = geometry
-        reach = " x ".join(str(gap * (k - 1) + 1) for k, gap in zip(kernel, gaps, strict=True))
+        reach = "×".join(str(gap * (k - 1) + 1) for k, gap in zip(kernel, gaps, strict=True))
         raise SettingError(f"A patch of {reach} cells does not fit into the {size[0]}×{size[1]} lower map.")
     return rows, columns
 
