@@ -12,7 +12,7 @@ from crosspool.cli.inputs import file_checksum
 from crosspool.cli.options import option
 from crosspool.cli.outputs import checked_output, replacing
 from crosspool.errors import SettingError
-from crosspool.text import Column, csv_text, printable, rough_percent, share_text, signed
+from crosspool.text import Column, cells_name, csv_text, printable, rough_percent, share_text, signed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -150,17 +150,24 @@ def _document(contributions: "Contributions", subject: str, top: int) -> dict[st
 def _channel(contributions: "Contributions", index: int) -> dict[str, Any]:
     """One channel as JSON: its `index` among those of all parts, as --without counts them, and its number in its part.
 
-    `row` and `column` are where its evidence is largest in magnitude.
+    `row` and `column` are where its evidence is largest in magnitude, the first of `cells` where it is so.
     """
-    import numpy as np
+    from crosspool.grids import largest_cells
 
     part, number = contributions.channel(index)
-    row = column = None
+    row = column = cells = None
     if part.evidence is not None:
-        evidence = np.abs(part.evidence[number])
-        row, column = map(int, np.unravel_index(evidence.argmax(), evidence.shape))
+        strongest = largest_cells(part.evidence[number])
+        (row, column), cells = strongest[0], len(strongest)
     sums = {"contribution": float(part.channels[number]), "energy_share": float(part.energy[number])}
-    return {"index": index, "part": part.name, "channel": number, **sums, "row": row, "column": column}
+    return {"index": index, "part": part.name, "channel": number, **sums, "row": row, "column": column, "cells": cells}
+
+
+def _place(channel: dict[str, Any]) -> str:
+    """Where a channel's evidence is largest, in words."""
+    if channel["row"] is None:
+        return ""
+    return cells_name([(channel["row"], channel["column"])] * channel["cells"])
 
 
 def _write(
@@ -205,8 +212,7 @@ def _print(title: str, document: dict[str, Any], caution: str) -> None:
         indices = Column("index", [str(channel["index"]) for channel in channels], right=True)
         columns = [indices, Column("part", [channel["part"] for channel in channels]), *columns]
     if any(channel["row"] is not None for channel in channels):
-        cells = ["" if c["row"] is None else f"row {c['row']}, column {c['column']}" for c in channels]
-        columns.append(Column("mostly at", cells))
+        columns.append(Column("strongest at", [_place(channel) for channel in channels]))
     print_table(columns)
     others = document["others"]
     typer.echo(f"and {others['channels']:,} others, together {signed(others['contribution'], 4)}")

@@ -11,7 +11,7 @@ from PIL import Image
 from crosspool.contributions import Contributions
 from crosspool.drawing.rendering import SIGNED_COLOUR_MAP, ColourRange, Look, colour_range_of
 from crosspool.drawing.style import any_script
-from crosspool.text import share_text
+from crosspool.text import number, share_text, signed
 
 SIDE = 224  # pixels of each image
 CHANNEL_HEIGHT = 2.4  # inches of a row of channels, with their titles
@@ -57,7 +57,7 @@ def evidence_sheet(
 def _check(contributions: Contributions) -> str:
     check = contributions.check
     verdict = "The parts add up" if check.holds else "THE PARTS DO NOT ADD UP"
-    return f"{verdict}: they differ from the score {check.score:.4g} by {share_text(check.error)} of it."
+    return f"{verdict}: they differ from the score {number(check.score, 4)} by {share_text(check.error)} of it."
 
 
 def _show(axes: Axes, image: Image.Image, title: str) -> None:
@@ -99,9 +99,9 @@ def _show_bars(axes: Axes, contributions: Contributions, chosen: list[int]) -> N
     axes.invert_yaxis()
     axes.tick_params(axis="x", labelsize=9)
     axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.set_title(f"score {contributions.score:.4g}, intercept {contributions.intercept:.3g}", fontsize=10)
+    axes.set_title(f"score {number(contributions.score, 4)}, intercept {number(contributions.intercept)}", fontsize=10)
     others = len(values) - len(chosen)
-    axes.set_xlabel(f"contribution of a channel; {others:,} others together {rest:+.3g}", fontsize=9)
+    axes.set_xlabel(f"contribution of a channel; {others:,} others together {signed(rest)}", fontsize=9)
 
 
 def _show_channels(figure: SubFigure, small: Image.Image, contributions: Contributions, chosen: list[int]) -> None:
@@ -119,5 +119,5 @@ def _show_channels(figure: SubFigure, small: Image.Image, contributions: Contrib
         weights_image = Look().over(small, weights, colour_range_of(weights, signed=bool((weights < 0).any())))
         _show(axes, weights_image, f"map {contributions.names[index]}")
         image = _over(small, part.evidence[k], colour_range)
-        _show(evidence_axes, image, f"evidence {contributions.channels[index]:+.3g}")
+        _show(evidence_axes, image, f"evidence {signed(contributions.channels[index])}")
     _bar(figure, grid.ravel().tolist(), colour_range, "adds to the score")

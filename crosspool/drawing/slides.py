@@ -17,8 +17,9 @@ from crosspool import __version__
 from crosspool.drawing.rendering import SCALES, ColourRange, Look, colour_table
 from crosspool.drawing.style import INK, any_script, fonts_for
 from crosspool.errors import SettingError
+from crosspool.grids import largest_cells
 from crosspool.statistics import ChannelStatistics
-from crosspool.text import number
+from crosspool.text import cells_name, number
 
 WIDTH, HEIGHT, DPI = 1920, 1080, 120
 MARGIN = 64
@@ -79,10 +80,14 @@ def _facts(weights: np.ndarray, statistics: ChannelStatistics, channel: int) -> 
     if statistics.dead[channel]:
         return "zero everywhere on this image"
     return (
-        f"peak {number(statistics.peak[channel])} at row {statistics.peak_row[channel]}, "
-        f"column {statistics.peak_column[channel]}, counted from 0; active at {statistics.active[channel]:,} of "
+        f"peak {number(statistics.peak[channel])} at {_place(weights)}; active at {statistics.active[channel]:,} of "
         f"{weights.size:,} cells; {_share(statistics, channel)} of P's energy"
     )
+
+
+def _place(weights: np.ndarray) -> str:
+    cells = largest_cells(weights)
+    return cells_name(cells) + (", counted from 0" if len(cells) == 1 else "")
 
 
 def _share(statistics: ChannelStatistics, channel: int) -> str:

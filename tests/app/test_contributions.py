@@ -18,6 +18,7 @@ from crosspool.contributions import explain
 from crosspool.drawing.rendering import SIGNED_COLOUR_MAP
 from crosspool.errors import ModelError
 from crosspool.features import Features, compute_record
+from crosspool.grids import largest_cells
 from crosspool.methods import parse_method
 from crosspool.samples import samples
 from crosspool.text import class_title
@@ -175,7 +176,7 @@ def test_any_class_against_any_other(lite0):
     contributions = own(lite0).contributions("lynx", "espresso")
     side = "ahead of" if contributions.score > 0 else "behind"
     assert answer_sentence(app).startswith(
-        f"## **lynx** is **{signed(abs(contributions.score))[1:]}** {side} **espresso**."
+        f"## The score of **lynx** is **{signed(abs(contributions.score))[1:]}** {side} that of **espresso**."
     )
     expect_bars_of(app, contributions)
     assert {"lynx", "espresso"} <= rows(app, "scores").keys()
@@ -200,7 +201,7 @@ def test_the_question_survives_a_page_switch_and_another_image():
     state_of(app, LinkState).sample = "rocket"
     app = checked(app.run())
     assert state_of(app, LinkState).against == "espresso"
-    assert "ahead of **espresso**" in answer_sentence(app)
+    assert "ahead of that of **espresso**" in answer_sentence(app)
     assert "Without 1 channel" not in shown_text(app)  # it was a channel of another image
 
 
@@ -223,9 +224,21 @@ def test_a_channel_is_shown_where_its_evidence_is_strongest(lite0):
     app = explain_page()
     state_of(app, ContributionChoices).contributor, state_of(app, ContributionChoices).cell = 7, None
     app = checked(app.run())
-    evidence = own(lite0).contributions().parts[0].evidence[7]
+    contributions = own(lite0).contributions()
+    cells = largest_cells(contributions.parts[0].evidence[7])
     assert any(text.startswith("Channel 7 adds") for text in texts(app.header))
-    assert component(app, "evidence")["cell"] == list(np.unravel_index(np.abs(evidence).argmax(), evidence.shape))
+    assert component(app, "evidence")["cell"] == list(max(cells, key=lambda cell: contributions.positions[cell]))
+
+
+def test_it_opens_where_most_evidence_is_and_ties_are_counted(lite0):
+    app, contributions = explain_page(), own(lite0).contributions()
+    row, column = divmod(int(contributions.positions.argmax()), contributions.positions.shape[1])
+    assert component(app, "seen")["cell"] == [row, column]
+    clipped = next(k for k, each in enumerate(contributions.parts[0].evidence) if 1 < len(largest_cells(each)) < 9)
+    state_of(app, ContributionChoices).contributor = clipped
+    app = checked(app.run())
+    cells = largest_cells(contributions.parts[0].evidence[clipped])
+    assert component(app, "evidence")["cell"] == list(max(cells, key=lambda cell: contributions.positions[cell]))
 
 
 @pytest.mark.parametrize("ablation", ["most", "least", "random"])
@@ -275,7 +288,7 @@ def test_without_its_weights_a_network_is_offered():
 
 def test_a_link_asks_a_question():
     app = explain_page(positive="lynx", against="espresso")
-    assert "ahead of **espresso**" in answer_sentence(app)
+    assert "ahead of that of **espresso**" in answer_sentence(app)
     assert app.query_params == SMALL | {"positive": "lynx", "against": "espresso"}
     app = explain_page(positive="no *such* class")
     assert "Unknown positive" in app.info[0].value

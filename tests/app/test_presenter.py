@@ -5,6 +5,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from benchmarks.harness.session import state_of
+from crosspool.grids import largest_cells
+from crosspool.text import cells_name
 from crosspool.ui.maps.presenter import neighbours
 from crosspool.ui.maps.selection import MAX_FIRST_CHANNELS, MapsState
 from tests.app.test_frame import SMALL, checked, component, computed, shown_text, texts, visit
@@ -54,9 +56,9 @@ def test_maps_follow_each_other_by_energy():
     upper, statistics = computed()
     order = [int(k) for k in np.argsort(-statistics.energy_share, kind="stable") if not statistics.dead[k]]
     app = present(channel=str(order[0]))
-    row, column = statistics.peak_row[order[0]], statistics.peak_column[order[0]]
+    place = cells_name(largest_cells(upper[order[0]]))
     assert f"**Map {order[0]}** · input 128 px" in shown_text(app)
-    assert f"weight **{upper[order[0]].max():.3g}** at row {row}, column {column}" in shown_text(app)
+    assert f"weight **{upper[order[0]].max():.3g}** at {place}" in shown_text(app)
     assert component(app, "map-keys")["keys"] == ["ArrowLeft", "PageUp", "ArrowRight", "PageDown"]
     app = press(press(app, "map-after"), "map-after")
     assert f"**Map {order[2]}** ·" in shown_text(app)

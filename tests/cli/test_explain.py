@@ -165,7 +165,7 @@ def test_a_method_without_positions(works, lite0, red, tmp_path) -> None:
     train_classifier(dataset, features, method).save(tmp_path / "scores.safetensors")
     arguments = ("explain", red, "--model", tmp_path / "scores.safetensors")
     output = works(*arguments, "--out", tmp_path / "why.png")
-    assert "mostly at" not in output
+    assert "strongest at" not in output
     assert json.loads(works(*arguments, "--json"))["check"]["by_position"] is None
 
 
@@ -191,3 +191,13 @@ def test_requests_that_cannot_be_explained(fails, more, sentence) -> None:
 
 def test_the_image_compared_with_is_not_overwritten(fails, red) -> None:
     assert f"would overwrite {red} itself" in fails("explain", CAT, "--similar-to", red, "--out", red)
+
+
+def test_a_channel_that_is_strongest_at_several_cells_names_none_of_them(works) -> None:
+    document = json.loads(works("explain", CAT, "--json"))
+    output = works("explain", CAT)
+    assert max(channel["cells"] for channel in document["channels"]) > 1
+    for channel in document["channels"]:
+        place = f"row {channel['row']}, column {channel['column']}"
+        (line,) = [line for line in output.splitlines() if line.split()[:1] == [str(channel["channel"])]]
+        assert line.rstrip().endswith(place if channel["cells"] == 1 else f"{channel['cells']} cells")

@@ -11,6 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from crosspool.classifiers import TRAINED_ON
 from crosspool.drawing.rendering import PATCH_COLOUR, SIGNED_COLOUR_MAP, cell_box, colour_range_of, with_boxes
+from crosspool.grids import largest_cells
 from crosspool.pooled_parts import Vector
 from crosspool.text import rough_percent
 from crosspool.ui.comparison.wording import method_markdown, method_title
@@ -24,7 +25,7 @@ from crosspool.ui.visit.state import visit_state
 from crosspool.ui.widgets.bars import Bar, bars
 from crosspool.ui.widgets.cell_image import Cell, cell_image
 from crosspool.ui.widgets.glossary import term
-from crosspool.ui.widgets.text import as_it_is, signed
+from crosspool.ui.widgets.text import as_it_is, cells_name, signed
 
 CHANNELS_AT_A_POSITION = 10
 PROBABILITIES = f"Beside the score: its probability, by {term('softmax')} over all classes."
@@ -44,11 +45,10 @@ def evidence_overlay(
     view: ContributionState, evidence: np.ndarray, *, key: str, whose: str, photo: Image.Image | None = None
 ) -> None:
     """Evidence over the image, in colours that are centred at zero; clicks select a position."""
-    total, peak = signed(evidence.sum()), np.unravel_index(np.abs(evidence).argmax(), evidence.shape)
-    row, column = map(int, peak)
+    total, strongest = signed(evidence.sum()), largest_cells(evidence)
     alt = (
-        f"Evidence of {whose} over the image, {total} in total; the strongest, {signed(evidence[row, column])}, is at "
-        f"row {row}, column {column}."
+        f"Evidence of {whose} over the image, {total} in total; the strongest, {signed(evidence[strongest[0]])}, is at "
+        f"{cells_name(strongest)}."
     )
     label = f"evidence at each position; {total} in total"
     _overlay(view, photo or view.explained.photo, evidence, mixed=True, alt=alt, label=label, key=key)

@@ -11,7 +11,7 @@ from scipy.special import softmax
 
 from crosspool.contributions import Contributions
 from crosspool.drawing.rendering import Look
-from crosspool.grids import Size
+from crosspool.grids import Size, largest_cells
 from crosspool.pooled_parts import Vector
 from crosspool.text import class_titles
 from crosspool.ui.contributions.explaining import Explained, ExplainedClassifier, Question
@@ -200,14 +200,21 @@ def reset_for(image: SourceImage, classifier: ExplainedClassifier, channels: int
 
 
 def _selected_cell(contributions: Contributions, channel: int) -> GridCell | None:
-    """The selected cell, or the one where the channel is strongest."""
+    """The selected cell; until one is selected, the one with most evidence, or that where the channel is strongest.
+
+    Where the channel is equally strong at several cells, it is the one of these with most evidence.
+    """
     positions, (part, k) = contributions.positions, contributions.channel(channel)
     if positions is None or part.evidence is None:
         return None
     rows, columns = size = positions.shape
-    cell = visit_state(ContributionChoices).cell
+    choices = visit_state(ContributionChoices)
+    cell = choices.cell
     if cell is not None and cell[0] < rows and cell[1] < columns:
         return GridCell(cell, (rows, columns))
+    if choices.contributor < 0:
+        row, column = divmod(int(positions.argmax()), columns)
+        return GridCell((row, column), (rows, columns))
     evidence = part.evidence[k]
-    row, column = np.unravel_index(np.abs(evidence).argmax(), evidence.shape)
-    return GridCell(cell_of_other_grid((int(row), int(column)), evidence.shape, size), (rows, columns))
+    strongest = [cell_of_other_grid(each, evidence.shape, size) for each in largest_cells(evidence)]
+    return GridCell(max(strongest, key=lambda each: positions[each]), (rows, columns))

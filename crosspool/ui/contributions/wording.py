@@ -45,7 +45,8 @@ def answer_sentence(
     name, value = as_it_is(positive), signed(contributions.score)
     if against:
         ahead = "ahead of" if contributions.score >= 0 else "behind"
-        lead = f"**{name}** is **{signed(abs(contributions.score)).lstrip('+')}** {ahead} **{as_it_is(against)}**."
+        points = signed(abs(contributions.score)).lstrip("+")
+        lead = f"The score of **{name}** is **{points}** {ahead} that of **{as_it_is(against)}**."
         return f"{lead} {NONE_FITS}" if probabilities is None and scores.max() < 0 else lead
     if probabilities is not None:
         value += f"**, probability **{probability_text(probabilities[classes.index(positive)])}"
@@ -77,7 +78,7 @@ def balance_sentence(channels: Vector, intercept: float = 0.0) -> str:
     if not len(ahead):
         return "No channel is evidence for it."
     half = int(np.searchsorted(np.sort(ahead)[::-1].cumsum(), ahead.sum() / 2)) + 1
-    amounts = f"Evidence for: {signed(ahead.sum()).lstrip('+')}; against: {signed(-behind.sum()).lstrip('+')}"
+    amounts = f"Evidence for: {signed(ahead.sum(), 4).lstrip('+')}; against: {signed(-behind.sum(), 4).lstrip('+')}"
     if abs(intercept) > np.abs(channels).sum() / 100:
         amounts += f"; the {term('intercept')}, the same for every image, adds {signed(intercept)}"
     return f"{amounts}. Half of the evidence for it comes from {half:,} of {len(channels):,} channels."
@@ -122,8 +123,12 @@ def caution_sentence(*, normalises: bool, positions: bool) -> str:
 def side_title(side: Side, positive: str, against: str) -> str:
     """The title of the channels on one side of a question, in Markdown; a rival is what the other side speaks for."""
     if side == "for":
-        return f"Speaks for {as_it_is(positive)}"
-    return f"Speaks for {as_it_is(against)}" if against else f"Speaks against {as_it_is(positive)}"
+        return f"Speaks for {as_it_is(positive)}" + (f" over {as_it_is(against)}" if against else "")
+    return (
+        f"Speaks for {as_it_is(against)} over {as_it_is(positive)}"
+        if against
+        else f"Speaks against {as_it_is(positive)}"
+    )
 
 
 def strongest_channels(channels: Vector, count: int) -> tuple[list[int], list[int]]:

@@ -17,6 +17,7 @@ from crosspool.ui.visit.images import SourceImage
 from crosspool.ui.visit.state import VisitPart, bound, plain, visit_state
 from crosspool.ui.visit.waiting import errors_shown, waiting
 from crosspool.ui.widgets.cell_image import Cell
+from crosspool.ui.widgets.text import number
 
 Question = tuple[MapRequest, str, Cell, int]  # the maps, the experiment, the position, and the seed
 Answer = tuple[int, list[Finding]]  # on how many maps the experiment was made, and what came out
@@ -94,8 +95,8 @@ def _show_result(maps: ImageMaps, experiment: Experiment, maps_tried: int, findi
         st.error("Not as expected: see the comparison below that says so.", icon=":material/close:")
     elif all(finding.equal for finding in findings):
         worst = max(findings, key=lambda finding: finding.difference / (finding.largest or 1.0))
-        precision = f"to within {worst.difference:.1g}" if worst.difference else "exactly"
-        verdict = f"{experiment.agrees} {precision} (largest value {worst.largest:.4g})."
+        precision = f"to within {number(worst.difference, 1)}" if worst.difference else "exactly"
+        verdict = f"{experiment.agrees} {precision} (largest value {number(worst.largest, 4)})."
         st.success(verdict, icon=":material/check:")
     else:
         st.info(experiment.differs, icon=":material/info:")
@@ -104,8 +105,8 @@ def _show_result(maps: ImageMaps, experiment: Experiment, maps_tried: int, findi
     if maps_tried < len(maps.upper):
         which = f"the strongest {maps_tried:,} of {len(maps.upper):,} maps, as all would take too long"
     st.caption(
-        f"In double precision, with {which}. Equal means: the difference is at most {DOUBLE:g} of the largest "
-        f"entry, or {SINGLE:g} where maps in the network's single precision are compared."
+        f"In double precision, with {which}. Equal means: the difference is at most {number(DOUBLE)} of the largest "
+        f"entry, or {number(SINGLE)} where maps in the network's single precision are compared."
     )
     charted = next((finding for finding in findings if not finding.equal), findings[-1])
     show_agreement(charted)
@@ -130,6 +131,6 @@ def _comparison(finding: Finding) -> dict[str, str]:
     return {
         "compared": finding.claim,
         "verdict": verdict if finding.as_expected else f"{verdict}, not as expected",
-        "largest difference": f"{finding.difference:.2g}",
-        "largest entry": f"{finding.largest:.4g}",
+        "largest difference": number(finding.difference, 2),
+        "largest entry": number(finding.largest, 4),
     }

@@ -33,6 +33,12 @@ function veil(canvas, { rows, columns }, order, step) {
 
 const chartsIn = (root) => [".patch", ".product", ".sum"].map((name) => root.querySelector(`${name} .columns`));
 
+// At the end of the walk, what becomes of the positions that it leaves out.
+function ending(built, step) {
+  const others = built.count - built.end;
+  return step === built.end && others ? ` The other ${count(others)} positions weigh 0 and add nothing.` : "";
+}
+
 function say(root, data, built, step) {
   const setText = (selector, text) => (root.querySelector(selector).textContent = text);
   const [position, [row, column]] = [built.positionAt(step), built.cellAt(step)];
@@ -47,7 +53,7 @@ function say(root, data, built, step) {
   const isOutside = data.outside.includes(position);
   setText(".words", isOutside
     ? "The patch here crosses the border, and only whole patches are pooled: it adds nothing."
-    : `First bar, lower channel ${data.names[0]}: ${weight} × ${value} = ${added}. Sum so far: ${sum} of ${whole}.`);
+    : `First bar, lower channel ${data.names[0]}: ${weight} × ${value} = ${added}. Sum so far: ${sum} of ${whole}.${ending(built, step)}`);
 }
 
 // Once for each map, before its steps are drawn.

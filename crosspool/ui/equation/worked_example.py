@@ -86,7 +86,7 @@ def _one_block(maps: ImageMaps, request: MapRequest, channel: int) -> None:
         f"Heavy positions with different weights, and the {ENTRIES_WRITTEN_OUT} strongest entries of the "
         f"{term('block')}, named by lower channel{cells}. "
         "Check: the sum over all positions, added up here in double precision, differs from the pooled block by at "
-        f"most {difference:.1g}, where the block's largest entry is {np.abs(block).max():.4g}."
+        f"most {number(difference, 1)}, where the block's largest entry is {number(np.abs(block).max(), 4)}."
     )
     show_strongest_entries(block, maps.pair, f"block P_{channel}", key="explained-block")
 

@@ -8,6 +8,7 @@ from functools import partial
 
 import streamlit as st
 
+from crosspool.grids import largest_cells
 from crosspool.ui.maps import selection
 from crosspool.ui.maps.large_images import headline, input_image, map_image
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest
@@ -15,7 +16,7 @@ from crosspool.ui.visit.images import SourceImage
 from crosspool.ui.visit.link import LinkState
 from crosspool.ui.visit.state import visit_state
 from crosspool.ui.widgets.keys import BACK, ON, keys
-from crosspool.ui.widgets.text import number
+from crosspool.ui.widgets.text import cells_name, number
 
 
 def presenting() -> bool:
@@ -58,11 +59,10 @@ def present_maps(image: SourceImage, request: MapRequest, maps: ImageMaps) -> No
     with st.container(key="presented-head", horizontal=True, vertical_alignment="center"):
         with st.container():
             headline(image, request, maps)
+            largest = largest_cells(maps.upper[channel])
+            place = cells_name(largest if position in largest else [position])
             weight = number(maps.upper[channel][position])
-            st.markdown(
-                f"**Map {channel}** · input {request.size} px · weight **{weight}** at row {position[0]}, "
-                f"column {position[1]}"
-            )
+            st.markdown(f"**Map {channel}** · input {request.size} px · weight **{weight}** at {place}")
         st.button("Previous", "map-before", on_click=select, args=(before,), icon=":material/arrow_back:")
         st.button("Next", "map-after", on_click=select, args=(after,), icon=":material/arrow_forward:")
     with st.container(key="large-presented"):

@@ -7,6 +7,7 @@ from functools import partial
 import streamlit as st
 
 from crosspool.channel_meaning import ClassWeight
+from crosspool.grids import largest_cells
 from crosspool.receptive_field import patch_box
 from crosspool.text import rough_percent
 from crosspool.ui.maps.across import across
@@ -25,7 +26,7 @@ from crosspool.ui.visit.images import SourceImage
 from crosspool.ui.visit.state import VisitPart, bound, choose_option, plain, visit_state
 from crosspool.ui.widgets.cell_image import Cell
 from crosspool.ui.widgets.glossary import term
-from crosspool.ui.widgets.text import as_it_is, number, signed
+from crosspool.ui.widgets.text import as_it_is, cells_name, number, signed
 
 CLASSES = 5  # that a map speaks for and against, in its details
 
@@ -91,7 +92,7 @@ def _facts(maps: ImageMaps, request: MapRequest, channel: int, position: Cell) -
     weights, patch, field = maps.upper[channel], patch_box(pair, row, column), field_of(maps, request, position)
     size = weights.size
     dead = "this map is zero everywhere on this image: it adds nothing to P"
-    peak = f"row {statistics.peak_row[channel]}, column {statistics.peak_column[channel]}"
+    peak = cells_name(largest_cells(weights))
     active = f"mean weight {number(statistics.mean[channel])}" if statistics.active[channel] else dead
     lines = {
         term("peak", "Peak"): f"**{number(statistics.peak[channel])}** at {peak}",

@@ -51,7 +51,7 @@ def test_numbers_with_their_sign(value, text):
     [
         (("*tern*", ""), r"Top class: **\*tern\*** (score **+6.50**)"),
         (("auk", ""), r"**auk**: score **+6.50**, rank 2 of 3. Top class: \*tern\* (score +5.00)"),
-        (("*tern*", "auk"), r"**\*tern\*** is **6.50** ahead of **auk**."),
+        (("*tern*", "auk"), r"The score of **\*tern\*** is **6.50** ahead of that of **auk**."),
     ],
 )
 def test_the_answer_names_score_rank_and_rival(question, sentence):
@@ -73,22 +73,25 @@ def test_scores_that_are_all_negative_mean_that_no_class_fits():
     assert answer_sentence(scores, CLASSES, "auk", "", ONE) == start
     assert answer_sentence(scores, CLASSES, "gull", "", ONE) == f"{start}; **gull**: **+6.50**"
     assert answer_sentence(scores, CLASSES, "gull", "auk", ONE) == (
-        "**gull** is **6.50** ahead of **auk**. None of the classes fits: all scores are negative."
+        "The score of **gull** is **6.50** ahead of that of **auk**. None of the classes fits: all scores are negative."
     )
     assert "fits" not in answer_sentence(scores, CLASSES, "auk", "", ONE, np.array([0.5, 0.3, 0.2]))
 
 
 def test_a_negative_lead_is_behind():
     behind = Contributions(-6.5, 0.5, ONE.parts)
-    assert answer_sentence(SCORES, CLASSES, "gull", "auk", behind) == "**gull** is **6.50** behind **auk**."
+    assert (
+        answer_sentence(SCORES, CLASSES, "gull", "auk", behind)
+        == "The score of **gull** is **6.50** behind that of **auk**."
+    )
 
 
 def test_the_balance_counts_the_fewest_channels_that_give_half():
     half = "Half of the evidence for it comes from 2 of 5 channels."
-    assert balance_sentence(CHANNELS) == f"Evidence for: 7.00; against: 1.00. {half}"
-    assert balance_sentence(CHANNELS, 0.07) == f"Evidence for: 7.00; against: 1.00. {half}"
+    assert balance_sentence(CHANNELS) == f"Evidence for: 7.000; against: 1.000. {half}"
+    assert balance_sentence(CHANNELS, 0.07) == f"Evidence for: 7.000; against: 1.000. {half}"
     amounts = (
-        "Evidence for: 7.00; against: 1.00; the [intercept](#term-intercept), the same for every image, adds −0.500."
+        "Evidence for: 7.000; against: 1.000; the [intercept](#term-intercept), the same for every image, adds −0.500."
     )
     assert balance_sentence(CHANNELS, -0.5) == f"{amounts} {half}"
     assert balance_sentence(-np.abs(CHANNELS)) == "No channel is evidence for it."

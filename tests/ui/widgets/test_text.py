@@ -29,7 +29,7 @@ def test_a_file_stem_has_only_letters_digits_and_underscores():
 def test_numbers_have_a_typographic_minus_sign():
     assert [number(-0.12345), number(-1.5e-9), number(12.0), number(-3.14159, 4)] == [
         "−0.123",
-        "−1.5e−09",
+        "−1.5 × 10⁻⁹",
         "12",
         "−3.142",
     ]
