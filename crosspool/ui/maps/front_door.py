@@ -43,8 +43,8 @@ def opening(title: str) -> SourceImage:
     _bring_box(image)
     if not presenting():
         with cite, st.popover("Cite this view", type="tertiary", key="cite", on_change="rerun") as citation:
+            st.markdown(_citation(image))
             if citation.open:  # then the whole page is run, and knows which map is selected
-                st.markdown(_citation(image))
                 st.code(_reference(), language=None, wrap_lines=True)
     return image
 
