@@ -11,8 +11,9 @@ from matplotlib import rc_context
 from PIL import Image
 
 from crosspool.channel_meaning import ChannelClasses
+from crosspool.drawing.page import NOTE
 from crosspool.drawing.rendering import Look
-from crosspool.drawing.slides import NOTE, slide
+from crosspool.drawing.slides import slide
 from crosspool.drawing.style import figure_bytes
 from crosspool.gallery.mapset import pack_maps, receptive_fields
 from crosspool.gallery.pointing import MapOrder, PhotoBox

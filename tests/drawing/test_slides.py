@@ -7,9 +7,11 @@ import pytest
 import torch
 from PIL import Image
 
+from crosspool.drawing.page import HEIGHT, WIDTH
 from crosspool.drawing.rendering import Look, colour_range_of
-from crosspool.drawing.slides import HEIGHT, SMALLEST_TILE, WIDTH, slide
+from crosspool.drawing.slides import slide
 from crosspool.drawing.style import UNWRITTEN, figure_bytes
+from crosspool.drawing.tiles import SMALLEST_TILE
 from crosspool.errors import SettingError
 from crosspool.statistics import channel_statistics
 
