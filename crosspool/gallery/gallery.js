@@ -97,7 +97,7 @@ export class Gallery {
     this.order = matches ?? [];
     this.counts = Object.fromEntries(Object.entries(filters).map(([name, channels]) => [name, channels.length]));
     const some = count(this.order.length);
-    if (this.match && view.sort === "box") {
+    if (this.match && view.sort === "box" && this.order.length) {
       const precision = term("AP", this.data.hasGlossary);
       this.status.replaceChildren(`${some} maps, best match first (average precision, `, precision, "; 1 is perfect)");
     } else this.status.textContent = `${some} of ${count(set.channels)} maps`;

@@ -77,6 +77,7 @@ export function drawStep(root, data, built, step) {
   const [patch, product, sum] = chartsIn(root);
   stretch(patch, 0, (entry) => built.features[start + entry], built.ranges.features);
   stretch(product, 0, (entry) => built.products[start + entry], built.ranges.products);
+  sum.classList.toggle("finished", step >= built.end);
   stretch(sum, 1, (entry) => built.sums[step * built.entries + entry], built.ranges.sums);
   say(root, data, built, step);
 }
