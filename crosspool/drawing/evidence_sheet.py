@@ -16,7 +16,7 @@ from crosspool.text import number, share_text, signed
 
 FOR, AGAINST = "#B2182B", "#2166AC"  # the ends of the diverging colours
 CHART = 440  # the width of the bars with their names
-NAMES, LONG_NAMES = 64, 190  # the width of the names: of channels of one part, and of several
+NAMES, LONG_NAMES = 64, 250  # the width of the names: of channels of one part, and of several
 BAR_PITCH = 64  # from bar to bar, at most
 AXIS_ROOM = 40  # for the numbers below the bars
 SCALES_ROOM, COLUMN_SPACE = 280, 72  # between tiles and bars: with colour bars, and without
@@ -105,7 +105,9 @@ def _tiles_and_scales(
         own = colour_range_of(weights[index], signed=bool((weights[index] < 0).any()))
         look = Look(SIGNED_COLOUR_MAP) if own[0] < 0 else Look()
         peak = f"peak {number(float(weights[index].max()))}"
-        tiles.append(_Tile(f"map {contributions.names[index]}", peak, weights[index], own, look))
+        part, k = contributions.channel(index)
+        note = peak if len(contributions.parts) == 1 else f"{part.name}, {peak}"
+        tiles.append(_Tile(f"map {k}", note, weights[index], own, look))
         tiles.append(_Tile("its evidence", signed(float(contributions.channels[index])), values, shared))
     return tiles, scales
 

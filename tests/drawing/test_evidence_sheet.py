@@ -79,3 +79,13 @@ def test_without_positions_the_image_stands_alone() -> None:
     shown = texts(figure)
     assert {"the image", "What each channel adds"} <= set(shown)
     assert not {"all channels", "evidence of all channels", "its evidence"} & set(shown)
+
+
+def test_channels_of_several_parts_keep_their_numbers() -> None:
+    parts = [contributions_of(1280, name=name).parts[0] for name in ("cl@448/pca64", "global@448")]
+    score = float(sum(part.channels.sum() for part in parts))
+    figure = evidence_sheet(IMAGE, Contributions(score, 0.0, tuple(parts)), title=TITLE, caution=CAUTION, top=4)
+    bars = [text for text in texts(figure) if text.startswith(("cl@448/pca64 ", "global@448 "))]
+    assert len(bars) == 4
+    assert all(text.split()[1].isdigit() for text in bars)
+    assert sum(text.startswith("map ") for text in texts(figure)) == 4
