@@ -53,9 +53,10 @@ _DEFAULTS = 4  # of these are compared unless others are chosen
 
 def _network_menu() -> dict[tuple[str, str], str]:
     """The networks whose pretrained weights are here, then all of them untrained: names, weights and titles."""
-    specs = backbone_specs()
-    here = [spec for spec in specs.values() if spec.weights.availability != "needs a download"]
-    untrained = {(name, UNTRAINED): f"{spec.title}, untrained (random weights)" for name, spec in specs.items()}
+    networks = current_server().networks
+    specs = [spec for spec in backbone_specs().values() if not networks.why_not(spec)]
+    here = [spec for spec in specs if spec.weights.availability != "needs a download"]
+    untrained = {(spec.name, UNTRAINED): f"{spec.title}, untrained (random weights)" for spec in specs}
     return {(spec.name, PRETRAINED): spec.title for spec in here} | untrained
 
 

@@ -25,6 +25,8 @@ class DownloadState(VisitPart):
 
 def availability(spec: BackboneSpec) -> str:
     """Whether the weights are here, in a few words."""
+    if current_server().networks.why_not(spec):
+        return "not on this server"
     state = spec.weights.availability
     return "not on this server" if state == "needs a download" and not _allowed() else state
 

@@ -1,47 +1,121 @@
 """The networks in memory, shared by all sessions."""
 
+import gc
 import threading
+import weakref
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import torch
 from cachetools import LRUCache
 
-from crosspool.backbones import UNTRAINED, Backbone, BackboneSpec, load_backbone, spec_of
+from crosspool.backbones import DEFAULT, UNTRAINED, Backbone, BackboneSpec, backbone_specs, load_backbone, spec_of
+from crosspool.errors import BackboneError, SettingError
+from crosspool.text import human_bytes
+
+BYTES_PER_PARAMETER = 4
+PEAK = 2.3  # bytes in use while a network is built, as a multiple of those that stay
+
+
+def network_bytes(spec: BackboneSpec) -> int:
+    """The memory that a network takes."""
+    return BYTES_PER_PARAMETER * spec.parameters
+
+
+def peak_bytes(spec: BackboneSpec) -> int:
+    """The memory that a network takes while it is loaded."""
+    return int(PEAK * network_bytes(spec))
+
+
+def names_of(setting: str) -> frozenset[str]:
+    """The networks that the operator allows, from the setting; empty for all. Raises SettingError for unknown ones."""
+    names = frozenset(filter(None, map(str.strip, setting.split(","))))
+    try:
+        return names and frozenset({DEFAULT, *(spec_of(name).name for name in names)})
+    except BackboneError as error:
+        raise SettingError(f"network_names: {error}") from error
 
 
 class Networks:
-    """At most `limit` networks; the least recently used one makes room for another.
+    """At most `count` networks of at most `nbytes` bytes; the least recently used ones make room for another.
 
-    A computation with one of them uses `threads` threads.
+    Those that were dropped count as long as a computation holds them. Only `allowed` networks are loaded, if there are
+    any. A computation with one of them uses `threads` threads.
     """
 
-    def __init__(self, limit: int, threads: int) -> None:
-        self._backbones: LRUCache[tuple[str, str], Backbone] = LRUCache(limit)
-        self._threads = threads
-        self._lock = threading.Lock()
+    def __init__(self, count: int, nbytes: int, threads: int, allowed: Collection[str] = ()) -> None:
+        self._backbones: LRUCache[tuple[str, str], Backbone] = LRUCache(count)
+        self._alive: list[weakref.ref[Backbone]] = []
+        self.limit = nbytes
+        self._threads, self._allowed = threads, frozenset(allowed)
+        self._lock, self._loading = threading.Lock(), threading.Lock()
 
     def __len__(self) -> int:
-        """The number in memory."""
+        """The number that is kept."""
         return len(self._backbones)
+
+    @property
+    def nbytes(self) -> int:
+        """The memory of all networks, those included that are only held by a computation."""
+        backbones = (reference() for reference in list(self._alive))
+        return sum(network_bytes(backbone.spec) for backbone in backbones if backbone is not None)
 
     def named(self, name: str, weights: str) -> "Network":
         """A network by its name and weights, as in a link; nothing is loaded yet."""
         return Network(name, weights, self)
 
+    def why_not(self, spec: BackboneSpec) -> str:
+        """Why this server never loads a network, in a sentence, or ""."""
+        if self._allowed and spec.name not in self._allowed:
+            return f"{spec.title} is not among the networks of this server: {', '.join(self._titles())}."
+        if peak_bytes(spec) > self.limit:
+            need, room = human_bytes(peak_bytes(spec)), human_bytes(self.limit)
+            problem = f"{spec.title} needs {need} while it is loaded, and this server has {room} for networks"
+            millions = self.limit / PEAK / BYTES_PER_PARAMETER / 1e6
+            return f"{problem}; choose one of at most {millions:,.0f} M parameters."
+        return ""
+
     def backbone(self, name: str, weights: str) -> Backbone:
-        """The network, loaded where it is not in memory. Raises BackboneError."""
-        with self._lock:
-            if (name, weights) not in self._backbones:
-                torch.set_num_threads(self._threads)
-                if len(self._backbones) == self._backbones.maxsize:
-                    self._backbones.popitem()  # before the other is loaded, as there is no room for both
-                self._backbones[name, weights] = load_backbone(name, UNTRAINED if weights == UNTRAINED else None)
-            return self._backbones[name, weights]
+        """The network, loaded where it is not in memory. Raises BackboneError, before anything is built."""
+        key = name, weights
+        backbone = self._kept(key)
+        if backbone is None:
+            with self._loading:
+                backbone = self._kept(key)
+                if backbone is None:
+                    self._make_room(spec_of(name))
+                    torch.set_num_threads(self._threads)
+                    backbone = load_backbone(name, UNTRAINED if weights == UNTRAINED else None)
+                    with self._lock:
+                        self._backbones[key] = backbone
+                        self._alive = [ref for ref in self._alive if ref() is not None] + [weakref.ref(backbone)]
+        return backbone
 
     def clear(self) -> None:
         """Drop all networks that are not in use."""
         with self._lock:
             self._backbones.clear()
+
+    def _kept(self, key: tuple[str, str]) -> Backbone | None:
+        with self._lock:
+            return self._backbones.get(key)
+
+    def _make_room(self, spec: BackboneSpec) -> None:
+        """Drop networks until there is room to load this one. Raises BackboneError where there will not be."""
+        if reason := self.why_not(spec):
+            raise BackboneError(reason)
+        with self._lock:
+            if len(self._backbones) == self._backbones.maxsize:
+                self._backbones.popitem()
+            while self.nbytes + peak_bytes(spec) > self.limit and self._backbones:
+                self._backbones.popitem()
+                gc.collect()  # a module and its graph hold each other
+        if self.nbytes + peak_bytes(spec) > self.limit:
+            problem = f"There is no memory for {spec.title} while other networks are at work"
+            raise BackboneError(f"{problem}; try again in a minute.")
+
+    def _titles(self) -> list[str]:
+        return [spec.title for name, spec in backbone_specs().items() if name in self._allowed]
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,11 @@ from crosspool.ui.runtime import (
     visits,
 )
 from crosspool.ui.runtime.log import EventLog
+from crosspool.ui.runtime.memory import memory_limit
 from crosspool.ui.runtime.settings import ServerSettings
 
 MB = 2**20
+NETWORKS_SHARE = 3  # of the memory, for networks
 CORES_PER_COMPUTATION = 4  # more threads than that hardly speed one up
 WRONG_KEY_SECONDS = 1.0
 
@@ -66,7 +68,12 @@ class Server:
         self.compute = gate.FairSemaphore(width, self._record_wait)
         self.trainings = gate.FairSemaphore(settings.trainings, self._record_wait)
         self.decoders = decoder_pool.DecoderPool(settings, self._record_wait)
-        self.networks = networks.Networks(settings.networks, threads=max(available_cores() // width, 1))
+        self.networks = networks.Networks(
+            settings.networks,
+            settings.networks_megabytes * MB or memory_limit() // NETWORKS_SHARE,
+            threads=max(available_cores() // width, 1),
+            allowed=networks.names_of(settings.network_names),
+        )
         self.downloads = downloads.Downloads(self.log)
         self.cache = shared_cache.SharedCache(settings.cache_megabytes * MB)
         self.channel_images = channel_images.ChannelImages(self.cache, self.compute, self.networks)

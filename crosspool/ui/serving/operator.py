@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -23,6 +22,7 @@ from starlette.responses import Response
 from crosspool import __version__
 from crosspool.ui.runtime.gate import FairSemaphore
 from crosspool.ui.runtime.log import EventCount
+from crosspool.ui.runtime.memory import memory_use
 from crosspool.ui.runtime.server import Server, current_server
 from crosspool.ui.runtime.settings import ServerSettings
 from crosspool.ui.runtime.shared_cache import CacheUsage
@@ -31,8 +31,6 @@ from crosspool.ui.visit.state import VisitPart, plain, visit_state
 REFRESH_SECONDS = 5.0
 PACKAGES = ("streamlit", "torch", "torchvision")
 MB, GB = 2**20, 2**30
-CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
-CONTAINER_USE = Path("/sys/fs/cgroup/memory.current")
 
 Row = dict[str, Any]
 
@@ -143,32 +141,6 @@ def versions() -> dict[str, str]:
     return {"crosspool": __version__, "Python": platform.python_version()} | {name: version(name) for name in PACKAGES}
 
 
-@dataclass(frozen=True)
-class MemoryUse:
-    """Bytes: used by the server with its decoders; used and available in the container, or else on the machine."""
-
-    server: int
-    used: int
-    limit: int
-
-
-def memory_use() -> MemoryUse:
-    """The memory in use now."""
-    process = psutil.Process()
-    server = sum(_resident(each) for each in [process, *process.children(recursive=True)])
-    if CONTAINER_LIMIT.exists() and (limit := CONTAINER_LIMIT.read_text().strip()) != "max":
-        return MemoryUse(server, int(CONTAINER_USE.read_text()), int(limit))
-    machine = psutil.virtual_memory()
-    return MemoryUse(server, machine.total - machine.available, machine.total)
-
-
-def _resident(process: psutil.Process) -> int:
-    try:
-        return int(process.memory_info().rss)
-    except psutil.NoSuchProcess:  # a decoder that has ended meanwhile
-        return 0
-
-
 # --- for Prometheus
 
 
@@ -222,6 +194,7 @@ class ServerMetrics(Collector):
             yield family
         for name, meaning, value in (
             ("networks", "Networks in memory.", len(server.networks)),
+            ("network_bytes", "Memory of networks.", server.networks.nbytes),
             ("decoders", "Processes that decode images.", server.decoders.processes),
             ("visitor_images", "Different image files of all visitors.", server.quota.image_count),
             ("visitor_image_bytes", "Memory of the images of all visitors.", server.quota.nbytes),

@@ -1,0 +1,69 @@
+"""Networks in memory: bounded by their number and by bytes, refused before anything is built."""
+
+import re
+
+import pytest
+
+from crosspool.backbones import spec_of
+from crosspool.errors import BackboneError, SettingError
+from crosspool.ui.runtime import networks as module
+from crosspool.ui.runtime.networks import Networks, names_of, network_bytes, peak_bytes
+
+SMALL, OTHER, LARGE = "squeezenet1_1", "squeezenet1_0", "mobilenet_v3_small"
+PEAK = {name: peak_bytes(spec_of(name)) for name in (SMALL, OTHER, LARGE)}
+
+
+def networks(nbytes, count=9, allowed=()):
+    return Networks(count, nbytes, 1, allowed)
+
+
+def test_bytes_of_a_network():
+    assert network_bytes(spec_of("alexnet")) == 4 * 61_100_840
+    assert peak_bytes(spec_of("alexnet")) == int(2.3 * 4 * 61_100_840)
+
+
+def test_what_is_too_large_is_refused_before_it_is_built(monkeypatch):
+    monkeypatch.setattr(module, "load_backbone", lambda *_: pytest.fail("built"))
+    kept = networks(PEAK[SMALL])
+    assert kept.why_not(spec_of(SMALL)) == ""
+    sentence = (
+        "AlexNet needs 562 MB while it is loaded, and this server has 11.4 MB for networks; choose one of at most 1 M"
+    )
+    with pytest.raises(BackboneError, match=f"^{re.escape(sentence)}"):
+        kept.backbone("alexnet", "untrained")
+
+
+def test_the_least_recently_used_make_room():
+    kept = networks(PEAK[LARGE] + network_bytes(spec_of(OTHER)))
+    first = kept.backbone(SMALL, "untrained")
+    assert kept.backbone(SMALL, "untrained") is first
+    kept.backbone(OTHER, "untrained")
+    assert (len(kept), kept.nbytes) == (2, network_bytes(spec_of(SMALL)) + network_bytes(spec_of(OTHER)))
+    del first
+    kept.backbone(LARGE, "untrained")
+    assert kept.nbytes <= kept.limit
+    assert len(kept) == 2
+
+
+def test_a_network_in_use_counts_although_it_is_not_kept():
+    kept = networks(max(PEAK.values()))
+    held = kept.backbone(SMALL, "untrained")
+    kept.clear()
+    assert (len(kept), kept.nbytes) == (0, network_bytes(held.spec))
+    with pytest.raises(BackboneError, match="no memory for MobileNetV3-Small while other networks are at work"):
+        kept.backbone(LARGE, "untrained")
+    del held
+    kept.backbone(LARGE, "untrained")
+
+
+def test_only_the_operators_networks_are_loaded():
+    kept = networks(2**40, allowed=names_of(f"{SMALL}, {OTHER}"))
+    assert kept.why_not(spec_of("efficientnet_lite0")) == ""
+    with pytest.raises(BackboneError, match="AlexNet is not among the networks of this server: EfficientNet-Lite0, "):
+        kept.backbone("alexnet", "untrained")
+
+
+def test_the_names_in_the_setting():
+    assert names_of(" ") == frozenset()
+    with pytest.raises(SettingError, match=r"network_names: There is no backbone 'alexnett'; did you mean alexnet"):
+        names_of("alexnett")
