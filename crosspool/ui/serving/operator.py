@@ -29,6 +29,7 @@ from crosspool.ui.runtime.shared_cache import CacheUsage
 from crosspool.ui.visit.state import VisitPart, plain, visit_state
 
 REFRESH_SECONDS = 5.0
+WRONG_KEY_SECONDS = 1.0
 PACKAGES = ("streamlit", "torch", "torchvision")
 MB, GB = 2**20, 2**30
 
@@ -65,6 +66,7 @@ def _ask_for_key(server: Server) -> None:
         visit_state(OperatorState).is_operator = True
         st.rerun()
     if sent:
+        time.sleep(WRONG_KEY_SECONDS)
         st.error("This is not the key in CROSSPOOL_OPERATOR_KEY; try again.")
 
 
@@ -149,7 +151,6 @@ class ServerMetrics(Collector):
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._trying = asyncio.Lock()  # so that many wrong keys leave the server's other threads free
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
 
@@ -159,9 +160,8 @@ class ServerMetrics(Collector):
         if not key:
             return Response(status_code=404)
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        async with self._trying:
-            is_operator = scheme.lower() == "bearer" and await run_in_threadpool(key.matches, token.strip())
-        if not is_operator:
+        if scheme.lower() != "bearer" or not key.matches(token.strip()):
+            await asyncio.sleep(WRONG_KEY_SECONDS)  # which takes none of the server's threads
             return Response(status_code=401, headers={"WWW-Authenticate": "Bearer"})
         text = await run_in_threadpool(generate_latest, self._registry)
         return Response(text, headers={"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"})
