@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.harness.nginx import at_ports
 from crosspool.ui.runtime.settings import ServerSettings, read_settings
-from crosspool.ui.serving.asgi import largest_file
+from crosspool.ui.serving.uploads import largest_file
 
 ROOT = Path(__file__).resolve().parent.parent
 DEPLOY = ROOT / "deploy"

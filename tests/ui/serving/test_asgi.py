@@ -1,4 +1,4 @@
-"""The server as its visitors, its operator and its log see it, hostile names included; and its limits on uploads."""
+"""The server as its visitors, its operator and its log see it, hostile names included."""
 
 import io
 import json
@@ -8,19 +8,11 @@ import sys
 
 import pytest
 import requests
-import streamlit.runtime
 from PIL import Image
-from starlette.formparsers import MultiPartParser
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse
-from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
-from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 from streamlit.testing.v1 import AppTest
 
 from benchmarks.harness.app import ROOT, served, wait_until
 from benchmarks.harness.tab import Tab
-from crosspool.ui.runtime.settings import ServerSettings
-from crosspool.ui.serving.asgi import ROUTE, UploadLimit, largest_file, upload_room
 from crosspool.ui.serving.document import DESCRIPTION, DESCRIPTIONS, Document
 from tests import loops
 
@@ -178,93 +170,3 @@ def test_a_wrong_setting_ends_the_start_with_a_sentence():
         "crosspool: There is no setting 'CROSSPOOL_WAIT_SECNDS' (in the environment); "
         "did you mean CROSSPOOL_WAIT_SECONDS?\n"
     )
-
-
-# --- uploads that no page has taken yet
-
-
-class UploadApp:
-    """An app that keeps uploads as Streamlit does, behind the middleware."""
-
-    def __init__(self):
-        self.uploaded_file_mgr = MemoryUploadedFileManager(ROUTE)
-        self.limit = UploadLimit(self.app, visit=2 * MB, all_visits=3 * MB)
-        self.read = 0
-
-    async def app(self, scope, receive, send):
-        data = await Request(scope, receive).body()
-        self.read += len(data)
-        _, is_upload, rest = scope["path"].partition(ROUTE)
-        if is_upload:
-            visit, name = rest.split("/")
-            self.uploaded_file_mgr.add_file(visit, UploadedFileRec(name, name, "", data))
-        await PlainTextResponse("taken")(scope, receive, send)
-
-    def put(self, path, data=b"", lengths=None):
-        """The status of the answer."""
-        lengths = [str(len(data))] if lengths is None else lengths
-        headers = [(b"content-length", length.encode()) for length in lengths]
-        scope = {"type": "http", "method": "PUT", "path": path, "headers": headers, "query_string": b""}
-        sent = []
-
-        async def receive():
-            return {"type": "http.request", "body": data, "more_body": False}
-
-        async def send(message):
-            sent.append(message)
-
-        loops.run(self.limit(scope, receive, send))
-        return sent[0]["status"]
-
-
-@pytest.fixture
-def upload_app(monkeypatch):
-    monkeypatch.setattr(MultiPartParser, "spool_max_size", MultiPartParser.spool_max_size)  # is put back
-    app = UploadApp()
-    monkeypatch.setattr(streamlit.runtime, "exists", lambda: True)
-    monkeypatch.setattr(streamlit.runtime, "get_instance", lambda: app)
-    return app
-
-
-def test_a_visit_has_a_limit_of_waiting_uploads(upload_app):
-    statuses = [upload_app.put(f"{ROUTE}a/{n}", bytes(MB)) for n in range(4)]
-    assert statuses == [200, 200, 200, 413]  # with the room for what is around a file
-    upload_app.uploaded_file_mgr.remove_session_files("a")
-    assert upload_app.put(f"/base{ROUTE}a/again", bytes(MB)) == 200
-
-
-def test_all_visits_together_have_a_limit_of_waiting_uploads(upload_app):
-    statuses = [upload_app.put(f"{ROUTE}{visit}/x", bytes(MB)) for visit in range(5)]
-    assert statuses == [200, 200, 200, 200, 503]
-
-
-def test_a_refused_upload_is_not_read(upload_app):
-    assert upload_app.put(f"{ROUTE}a/1", b"begun", [str(10**15)]) == 413
-    assert upload_app.read == 0
-
-
-@pytest.mark.parametrize("lengths", [[], [""], ["-1"], ["1e3"], ["²"], ["1", "1"]])
-def test_a_length_is_required(upload_app, lengths):
-    assert upload_app.put(f"{ROUTE}a/1", b"x", lengths) == 411
-
-
-def test_an_arriving_upload_counts_already(upload_app):
-    upload_app.limit._arriving["a"] = 2 * MB
-    assert upload_app.put(f"{ROUTE}a/1", bytes(2 * MB)) == 413
-    assert upload_app.put(f"{ROUTE}b/1", bytes(MB)) == 200
-    assert upload_app.limit._arriving == {"a": 2 * MB}
-
-
-def test_anything_else_passes(upload_app):
-    assert upload_app.put("/x", bytes(5 * MB)) == 200
-    assert upload_app.read == 5 * MB
-
-
-def test_uploads_are_not_written_to_disk(upload_app):
-    assert MultiPartParser.spool_max_size == 3 * MB
-
-
-def test_every_page_gets_the_largest_file_that_it_takes():
-    settings = ServerSettings(upload_megabytes=30, zip_megabytes=10, visitor_megabytes=5)
-    assert largest_file(settings) == 30
-    assert upload_room(settings) == {"visit": 30 * MB, "all_visits": settings.visitors_megabytes * MB}
