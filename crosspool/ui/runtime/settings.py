@@ -68,6 +68,8 @@ class ServerSettings(pydantic_settings.BaseSettings):
     """How long one training may take."""
     downloads: Literal["on", "off"] = "on"
     """Whether visitors may download the weights of networks to this server, of up to 2.6 GB each."""
+    hosts: Annotated[str, Field(min_length=0, max_length=2000)] = ""
+    """Names of the server in browsers, with commas, besides addresses and the machine's own name; * for any."""
     log: Literal["text", "json"] = "text"
     """The format of the log: for people, or one JSON object a line."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
