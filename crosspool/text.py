@@ -3,18 +3,20 @@
 import csv
 import io
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import floor, isfinite, log10
 from typing import Any
 
-# Control codes, code points that are not characters, and those that reverse text, break lines or take no space.
-_CONTROLS = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    r"\ud800-\udfff\ufffe\uffff]"
-)
-
+# Control and format codes, surrogates, code points that are no characters, and line separators (Unicode, chapter 4),
+_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Cn", "Zl", "Zp"})
+# but not the joiners, which Persian, Indic scripts and emoji need;
+_JOINERS = "\u200c\u200d"
+# and letters and marks that take no space: fillers, and variation selectors but those of emoji (Default_Ignorable).
+_FILLERS = re.compile(r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\uffa0\U000e0100-\U000e01ef]")
+_FORMULA_SIGNS = ("=", "+", "-", "@")
 
 NEARLY_NOTHING, NEARLY_ENDLESS = 1e-6, 1e9  # beyond which a number is written with a power of ten
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -23,15 +25,22 @@ _LOWER_CASE_WORD = re.compile(r"_(?=[a-z])")
 
 
 def printable(text: str) -> str:
-    """A name of a file or from a file, with escapes for control codes and whatever is not a character."""
-    return _CONTROLS.sub(_escaped, text)
+    """A name of a file or from a file, with escapes for all that takes no space, breaks lines or reverses text."""
+    return "".join(_escaped(character) if _is_hidden(character) else character for character in text)
 
 
-def _escaped(match: re.Match[str]) -> str:
-    code = ord(match[0])
+def _is_hidden(character: str) -> bool:
+    if character.isascii():
+        return not character.isprintable()
+    is_invisible = unicodedata.category(character) in _INVISIBLE and character not in _JOINERS
+    return is_invisible or _FILLERS.match(character) is not None
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
     if 0xDC80 <= code <= 0xDCFF:  # how Python writes a byte of a file's name that is not UTF-8
         return f"\\x{code - 0xDC00:02x}"
-    return match[0].encode("unicode_escape").decode()
+    return character.encode("unicode_escape").decode()
 
 
 def class_title(name: str) -> str:
@@ -204,4 +213,13 @@ def csv_text(rows: Sequence[Sequence[Any]]) -> str:
 
 
 def _no_formula(cell: Any) -> Any:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+    """A cell that no spreadsheet takes for a formula (OWASP, CSV Injection): spaces and wide signs are no way round."""
+    if not isinstance(cell, str):
+        return cell
+    text = "\n".join(cell.splitlines()) if "\r" in cell else cell  # csv quotes \n, but not \r
+    return f"'{text}" if _is_formula(cell) else text
+
+
+def _is_formula(text: str) -> bool:
+    visible = "".join(character for character in text if not (_is_hidden(character) or character.isspace()))
+    return text[:1] in ("\t", "\r", "\n") or unicodedata.normalize("NFKC", visible[:1]).startswith(_FORMULA_SIGNS)

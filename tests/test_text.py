@@ -1,9 +1,15 @@
+"""Text for people and for files."""
+
+import csv
+import io
+
 import pytest
 
 from crosspool.text import (
     cells_name,
     class_title,
     class_titles,
+    csv_text,
     number,
     ordinal,
     printable,
@@ -11,7 +17,7 @@ from crosspool.text import (
     share_text,
     signed_percent,
     written_sum,
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize(
@@ -26,11 +32,45 @@ from crosspool.text import (
         ("a\u200bb\u2028c\u2066d", r"a\u200bb\u2028c\u2066d"),
         ("👩\u200d🔬 می\u200cخواهم", "👩\u200d🔬 می\u200cخواهم"),  # which need what joins them, or does not
         ("\ufffe\uffff", r"\ufffe\uffff"),  # which XML cannot hold
+        ("cat\U000e0041\u3164\U000e0100", r"cat\U000e0041\u3164\U000e0100"),  # a tag, a filler, a variation of nothing
+        ("❤\ufe0f", "❤\ufe0f"),  # a heart as an emoji
     ],
 )
 def test_text_for_people_has_no_controls_and_can_be_written(text, shown):
     assert printable(text) == shown
     assert shown.encode().decode() == shown
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "=1",
+        "+1",
+        "-1",
+        "@x",
+        "\tx",
+        "\nx",
+        " =1",
+        "\n=1",
+        "\u00a0@x",
+        "\u200b=1",
+        "\uff1d1",
+        " \uff0b1",
+        "\u3164=1",
+    ],
+)
+def test_no_spreadsheet_takes_a_cell_for_a_formula(cell):
+    assert next(csv.reader(io.StringIO(csv_text([[cell]]), newline=""))) == [f"'{cell}"]
+
+
+def test_a_carriage_return_breaks_no_row():
+    rows = list(csv.reader(io.StringIO(csv_text([["\r=1", "a\r\nb"]]), newline="")))
+    assert rows == [["'\n=1", "a\nb"]]
+
+
+@pytest.mark.parametrize("cell", ["", " ", "a=b", "1-2", "cat", -5, 0.5])
+def test_other_cells_stay(cell):
+    assert next(csv.reader([csv_text([[cell, "x"]])])) == [str(cell), "x"]
 
 
 @pytest.mark.parametrize(
