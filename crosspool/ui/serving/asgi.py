@@ -21,6 +21,7 @@ from streamlit import config
 from streamlit.runtime.pages_manager import PagesManager
 
 from crosspool.ui.runtime.log import EventLog
+from crosspool.ui.runtime.scratch import delete_orphans
 from crosspool.ui.runtime.server import Server, current_server, serve_with
 from crosspool.ui.runtime.settings import ServerSettings
 from crosspool.ui.runtime.sprite_address import SPRITE_ROUTE
@@ -70,7 +71,7 @@ async def _answer_ready(readiness: Readiness, request: Request) -> JSONResponse:
 
 @asynccontextmanager
 async def _lifespan(server: Server, readiness: Readiness, app: Any) -> AsyncIterator[None]:
-    server.log.record("started")
+    server.log.record("started", orphans=await run_in_threadpool(delete_orphans))
     server.start()
     threading.Thread(target=readiness.warm_up, name="warm-up", daemon=True).start()
     visits = asyncio.create_task(server.visits.end_closed_visits())

@@ -1,11 +1,9 @@
 """Labelled images to train on: FieldGuide's, a ZIP's, or images that come class by class."""
 
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
-from pathlib import Path
 
 import numpy as np
 
@@ -17,6 +15,7 @@ from crosspool.errors import DatasetError, ImageError
 from crosspool.text import printable
 from crosspool.ui.runtime.decode_worker import StorageFormat
 from crosspool.ui.runtime.quota import ImageHash, ImageOwner, NoRoomError, QuotaLease, image_hash
+from crosspool.ui.runtime.scratch import ScratchFolder
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.runtime.shared_cache import CacheKind, SharedCache
 from crosspool.ui.widgets.browser import data_url, jpeg_url
@@ -53,8 +52,8 @@ class PrivateCache(ArrayCache):
     """Arrays that belong to one session: their folder is deleted with this object."""
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="crosspool-", ignore_cleanup_errors=True)
-        super().__init__(Path(self._folder.name), current_server().settings.disk_megabytes * 2**20 // VISITORS_SHARE)
+        self._folder = ScratchFolder()
+        super().__init__(self._folder.path, current_server().settings.disk_megabytes * 2**20 // VISITORS_SHARE)
 
 
 @dataclass(frozen=True)
