@@ -1,5 +1,6 @@
 """From a method's name to its parts on a network: layers are looked up, sizes checked, and encoders put together."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Self
@@ -200,8 +201,8 @@ def parse_method_specs(text: str) -> list[MethodSpec]:
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not names:
         raise SettingError(f"Name at least one method: {', '.join(METHOD_OPTIONS)}.")
-    lower_case = [name.lower() for name in names]
-    repeated = [name for name in names if lower_case.count(name.lower()) > 1]
+    counts = Counter(name.lower() for name in names)
+    repeated = [name for name in names if counts[name.lower()] > 1]
     if repeated:
         raise SettingError(f"The method {min(repeated)} is named twice; name each once.")
     return [MethodSpec.parse(name) for name in names]

@@ -6,11 +6,11 @@ import streamlit as st
 
 from crosspool.backbones import UNTRAINED, Architecture, architecture, backbone_specs
 from crosspool.errors import CrosspoolError, LayerPairError, SettingError
-from crosspool.framing import Framing
-from crosspool.methods import MethodSpec, parse_method, parse_method_specs
+from crosspool.methods import MethodSpec, parse_method
 from crosspool.methods.wording import method_in_words
 from crosspool.text import plural
 from crosspool.ui.comparison.job import Job
+from crosspool.ui.comparison.named_methods import FRAMING, named_methods
 from crosspool.ui.comparison.outcome import outcome_section, preliminary_results, result_tables
 from crosspool.ui.comparison.plan import Plan
 from crosspool.ui.comparison.state import ComparisonState
@@ -20,11 +20,10 @@ from crosspool.ui.visit.choose_labelled import LabelledState
 from crosspool.ui.visit.labelled import LabelledSet
 from crosspool.ui.visit.link import PRETRAINED
 from crosspool.ui.visit.state import bound, bound_value, visit_state
-from crosspool.ui.visit.waiting import errors_shown
+from crosspool.ui.visit.waiting import errors_shown, waiting
 from crosspool.ui.widgets.reveal import reveal
 from crosspool.ui.widgets.text import as_it_is
 
-FRAMING: Framing = "squash"  # the whole image: nothing of the object is cut off
 MOST_SPLITS = 100
 DEFAULT_SHARE = 0.75  # of a class's images, to train on
 WATCH_SECONDS = 1.0
@@ -102,13 +101,11 @@ def _choose_methods(network: Network) -> list[MethodSpec] | None:
     lower_case = {name.lower() for name in chosen}
     others = [name for name in typed.split(",") if name.strip().lower() not in lower_case]
     try:
-        specs = parse_method_specs(",".join([*chosen, *others]))
-        for spec in specs:
-            spec.on(structure, FRAMING)  # raises for what the network cannot give
+        with waiting("Looking up the methods …") as on_progress:
+            return named_methods(current_server(), network.name, [*chosen, *others], on_progress)
     except CrosspoolError as error:
         st.error(as_it_is(str(error)), icon=":material/error:")
         return None
-    return specs
 
 
 def _choose_protocol(labelled: LabelledSet) -> tuple[int, int]:
