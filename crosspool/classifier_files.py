@@ -4,6 +4,7 @@ import json
 import struct
 from collections.abc import Callable
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,6 +23,9 @@ HEADER = "crosspool"
 MAX_OUTPUTS = 100_000  # classes of a network; with more, refusing a file would already take much memory
 LONGEST_NAME = 255  # characters of a class's name: as many as a folder's name may have
 LONGEST_METHOD = 4096  # characters
+LONGEST_HEADER = 4 * 2**20  # bytes of JSON: 50,000 training images, or 15,000 classes with the longest names
+MOST_OBJECTS = 64  # in the header: one for each array, and three around the settings
+STRING_BYTES = 64  # that Python takes for a text besides its characters
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -93,6 +97,12 @@ class TrainingSettings(ClassifierSettings):
     seed: int
     versions: dict[str, str]
 
+    @property
+    def nbytes(self) -> int:
+        """The memory of its texts, which are as many as a file's header holds."""
+        texts = (*self.classes, *self.photographs, *self.versions, *self.versions.values())
+        return sum(len(text) + STRING_BYTES for text in texts)
+
 
 def write(path: Path, arrays: Arrays, settings: TrainingSettings) -> None:
     """Write a file that appears whole or not at all. Raises ModelError where it cannot be written."""
@@ -126,7 +136,7 @@ def read(source: Path | bytes, name: str) -> tuple[TrainingSettings, Arrays]:
     """
     try:
         header, read_arrays = _opened_bytes(source) if isinstance(source, bytes) else _opened_file(source)
-        stated = json.loads(header or "null")
+        stated = _parsed(header or "null")
         if not isinstance(stated, dict) or stated.pop("format", None) != FORMAT:
             raise ValueError("another kind of file, or another version of it")
         arrays = read_arrays()
@@ -161,13 +171,36 @@ def _first_problem(error: ValidationError) -> str:
 
 def _opened_file(path: Path) -> tuple[str | None, Callable[[], Arrays]]:
     """The settings in a file's header, as JSON, and a function that reads its arrays."""
+    with path.open("rb") as file:
+        _header_length(file.read(_LENGTH.size))
     with safe_open(path, "numpy") as file:
         header = (file.metadata() or {}).get(HEADER)
     return header, partial(load_file, path)
 
 
 def _opened_bytes(data: bytes) -> tuple[str | None, Callable[[], Arrays]]:
-    arrays = load(data)  # this checks the header, too
-    (length,) = struct.unpack("<Q", data[:8])
-    metadata: dict[str, str] = json.loads(data[8 : 8 + length]).get("__metadata__", {})
-    return metadata.get(HEADER), lambda: arrays
+    length = _header_length(data[: _LENGTH.size])
+    header = _parsed(data[_LENGTH.size : _LENGTH.size + length])
+    return header["__metadata__"][HEADER], partial(load, data)
+
+
+_LENGTH = struct.Struct("<Q")
+
+
+def _header_length(start: bytes) -> int:
+    """The length of a header, from the first bytes of its file. Raises ValueError for one that no classifier has."""
+    if len(start) < _LENGTH.size or (length := _LENGTH.unpack(start)[0]) > LONGEST_HEADER:
+        raise ValueError("the header is cut short or too long")
+    return int(length)
+
+
+def _parsed(text: bytes | str) -> Any:
+    """JSON of a bounded number of objects: each takes a hundred times its two characters. Raises ValueError."""
+    objects = count()
+
+    def counted(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if next(objects) >= MOST_OBJECTS:
+            raise ValueError("the header has too many objects")
+        return dict(pairs)
+
+    return json.loads(text, object_pairs_hook=counted)

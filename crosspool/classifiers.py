@@ -102,8 +102,8 @@ class TrainedClassifier(LinearClassifier):
 
     @property
     def nbytes(self) -> int:
-        """The bytes of its arrays in memory; in a file their precision may differ."""
-        return sum(array.nbytes for array in self._arrays().values())
+        """The bytes of its arrays and texts in memory; in a file the arrays' precision may differ."""
+        return sum(array.nbytes for array in self._arrays().values()) + self.settings.nbytes
 
     def _arrays(self) -> Arrays:
         projections = _projections(self.encoder)

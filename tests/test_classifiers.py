@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +15,7 @@ from safetensors.torch import save_file as save_torch_file
 
 from crosspool.backbones import load_backbone
 from crosspool.cache import ArrayCache
-from crosspool.classifier_files import FORMAT, HEADER
+from crosspool.classifier_files import FORMAT, HEADER, LONGEST_HEADER, file_bytes, read
 from crosspool.classifiers import TrainedClassifier, load_classifier
 from crosspool.datasets import UNKNOWN
 from crosspool.errors import DatasetError, ModelError
@@ -290,6 +291,43 @@ def test_other_safetensors(tmp_path, metadata):
     save_file({"weights": np.zeros((2, 2), np.float32)}, tmp_path / "file", metadata=metadata)
     with pytest.raises(ModelError, match="is not a classifier"):
         load_classifier(tmp_path / "file")
+
+
+def peak_of_refusing(file):
+    """The most memory that Python had while it refused a file, in bytes, as bytes and by its path."""
+    peaks = []
+    for source in (file, file.read_bytes()):
+        tracemalloc.start()
+        with pytest.raises(ModelError, match="is not a classifier"):
+            read(source, "file")
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    return max(peaks)
+
+
+def header_file(path, header):
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    return path
+
+
+def test_a_long_header_is_refused_unread(tmp_path):
+    file = header_file(tmp_path / "file", b'{"__metadata__":{"crosspool":"' + b"{}," * 20_000_000 + b'"}}')
+    assert peak_of_refusing(file) < file.stat().st_size + 2**20
+
+
+def test_many_objects_in_a_header_are_refused_before_they_take_memory(tmp_path):
+    lists = b"[" + b"{}," * (LONGEST_HEADER // 3 - 100) + b"{}]"
+    file = header_file(tmp_path / "file", b'{"__metadata__":' + lists + b"}")
+    assert peak_of_refusing(file) < 5 * LONGEST_HEADER
+
+
+def test_the_texts_of_a_file_count_as_memory(saved):
+    settings, arrays = read(saved, "file")
+    more = settings.model_copy(update={"photographs": tuple(f"{n:064x}" for n in range(10_000))})
+    classifier = load_classifier(saved)
+    saved.write_bytes(file_bytes(arrays, more))
+    grown = load_classifier(saved).nbytes - classifier.nbytes
+    assert grown > 10_000 * 100 - classifier.settings.nbytes
 
 
 def test_missing_files_and_folders(tmp_path):
