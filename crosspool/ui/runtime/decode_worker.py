@@ -16,13 +16,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from io import BytesIO
-from pathlib import Path
 from typing import IO, Any
 
 from PIL import Image, ImageOps
 
 from crosspool.errors import ImageError
 from crosspool.images import frame_count, load_image, shrink_image, shrunk_file
+from crosspool.ui.runtime.confinement import confine
 
 MEMORY = 2**30  # bytes of address space: images of 50 million pixels fit, except a few rare kinds
 QUICK_SECONDS = 0.5  # of a core; a file that takes longer is encoded again, so that this happens only once
@@ -112,17 +112,6 @@ def _read(stream: IO[bytes], count: int) -> bytes:
 # --- the process
 
 
-def confine() -> None:
-    """Limit this process's memory, forbid it to write files, and let it be the first to be killed."""
-    import resource  # Windows lacks it: only the parent's time limit protects there
-
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform == "linux":
-        Path("/proc/self/oom_score_adj").write_text("1000")
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-
-
 def main() -> None:
     """Answer requests until the input ends."""
     import pillow_heif  # noqa: F401  # loaded before the memory is limited
@@ -132,8 +121,7 @@ def main() -> None:
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1)  # a decoder's output is not an answer,
     os.dup2(silence, 2)  # and may say things about a visitor's image that belong in no log
-    confine()
-    send(answers, {})
+    send(answers, {"confinement": confine(MEMORY)})
     while True:
         try:
             header, data = receive(requests, sys.maxsize)

@@ -47,7 +47,10 @@ def too_large(name: str, nbytes: int, most: int) -> str:
 
 
 class DecoderProcess:
-    """A process that decodes images, one at a time. It ends with this process, or when it is closed."""
+    """A process that decodes images, one at a time. It ends with this process, or when it is closed.
+
+    `confinement` says in words what it may not do.
+    """
 
     def __init__(self) -> None:
         self.done = 0
@@ -56,10 +59,11 @@ class DecoderProcess:
             start_new_session=True,  # so that interrupting the server in a terminal does not interrupt this process
         )  # fmt: skip
         try:
-            self._watched(START_SECONDS, lambda: self._receive(LONGEST_HEADER))
+            hello, _ = self._watched(START_SECONDS, lambda: self._receive(LONGEST_HEADER))
         except _LostError:
             self.close()
             raise
+        self.confinement = tuple(map(str, hello.get("confinement", ())))
 
     def store(self, data: bytes, name: str, form: StorageFormat, seconds: float) -> StoredImage:
         """As `decode_worker.stored_image`. Raises ImageError; _LostError once this process is useless."""
@@ -118,6 +122,7 @@ class DecoderPool:
         self._settings = settings
         self.semaphore = FairSemaphore(width or max((os.cpu_count() or 1) // CORES_PER_DECODER, 1), on_wait)
         self.counts = Counter(decoded=0, refused=0, lost=0)
+        self.confinement: tuple[str, ...] = ()  # of the last process
         self._lock = threading.Lock()
         self._idle: list[DecoderProcess] = []
 
@@ -163,9 +168,11 @@ class DecoderPool:
                     return process
                 process.close()  # it was killed: decoders are the first to be when memory is short
         try:
-            return DecoderProcess()
+            process = DecoderProcess()
         except (_LostError, OSError) as error:
             raise ImageError("The server cannot decode images at the moment; try again in a minute.") from error
+        self.confinement = process.confinement
+        return process
 
     def _put_back(self, process: DecoderProcess, outcome: str) -> None:
         with self._lock:

@@ -22,6 +22,7 @@ from crosspool.text import Column, markdown_table
 PREFIX = "CROSSPOOL_"
 FILE_VARIABLE = "CROSSPOOL_SETTINGS"
 FILE = "crosspool.toml"
+KEY_VARIABLE = f"{PREFIX}OPERATOR_KEY"
 # Variables of crosspool that are not settings: this file's path, the library's cache, and the tests' browser.
 OTHER_VARIABLES = (FILE_VARIABLE, "CROSSPOOL_CACHE", "CROSSPOOL_CHROMIUM")
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import secrets
 import threading
 from collections.abc import AsyncIterator
@@ -20,10 +21,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config
 from streamlit.runtime.pages_manager import PagesManager
 
+from crosspool.ui.runtime.confinement import hide_memory
 from crosspool.ui.runtime.log import EventLog
 from crosspool.ui.runtime.scratch import delete_orphans
 from crosspool.ui.runtime.server import Server, current_server, serve_with
-from crosspool.ui.runtime.settings import ServerSettings
+from crosspool.ui.runtime.settings import KEY_VARIABLE, ServerSettings
 from crosspool.ui.runtime.sprite_address import SPRITE_ROUTE
 from crosspool.ui.serving.document import Document
 from crosspool.ui.serving.guard import RequestGuard, SecurityHeaders, names_of
@@ -36,6 +38,8 @@ from crosspool.ui.serving.uploads import ROUTE, UploadLimit, largest_file, uploa
 
 def app_parts(settings: ServerSettings) -> dict[str, Any]:
     """Build this process's server, and return the arguments of app.py's `App`."""
+    os.environ.pop(KEY_VARIABLE, None)  # it has been read
+    hide_memory()
     server = Server(settings)
     serve_with(server)
     server.log.take_over(settings)

@@ -89,6 +89,10 @@ def _show_state() -> None:
         column.metric(label, value)
     st.subheader("Queues", anchor=False)
     _table(queue_row(name, semaphore) for name, semaphore in queues(server).items())
+    confinement = server.decoders.confinement
+    st.caption(
+        f"Processes that decode images: {'; '.join(confinement) or 'none has started, or nothing confines them'}."
+    )
     st.subheader("Caches", anchor=False)
     st.caption(f"All kinds together may take {server.cache.limit / MB:,.0f} MB.")
     _table(cache_row(usage) for usage in server.cache.usages())

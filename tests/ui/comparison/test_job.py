@@ -57,7 +57,7 @@ def planned(backbone, names=METHODS, collection=None):
 def named(backbone):
     """A network whose backbone is not in any list of names."""
     held = type("Held", (Network,), {"backbone": backbone, "spec": backbone.spec})
-    return held(backbone.spec.name, backbone.weights, Networks(1, 1))
+    return held(backbone.spec.name, backbone.weights, Networks(1, 2**40, threads=1))
 
 
 @pytest.fixture(scope="module")

@@ -304,6 +304,8 @@ def test_a_decoder_is_confined():
     with open(f"/proc/{decoder.process.pid}/environ") as file:
         names = {entry.partition("=")[0] for entry in file.read().split("\0")}
     decoder.close()
+    assert "1,024 MB of memory" in decoder.confinement
+    assert limits["Max open files"] == "0"
     assert limits["Max address space"] == str(2**30)
     assert (limits["Max file size"], limits["Max core file size"]) == ("0", "0")
     assert names <= {"", "LC_CTYPE", *decoder_pool._ENVIRONMENT}

@@ -39,7 +39,7 @@ REQUEST = MapRequest(
 
 @pytest.fixture(scope="module")
 def networks():
-    return Networks(2, threads=1)
+    return Networks(2, 2**40, threads=1)
 
 
 @pytest.fixture
@@ -152,7 +152,7 @@ def test_maps_too_large_to_be_kept_are_refused_before_they_are_computed(passes, 
 
 
 def test_networks_in_memory_are_limited():
-    networks = Networks(2, threads=1)
+    networks = Networks(2, 2**40, threads=1)
     names = ["squeezenet1_1", "squeezenet1_0", "mobilenet_v3_small"]
     first, second = (networks.backbone(name, "untrained") for name in names[:2])
     assert networks.backbone(names[0], "untrained") is first

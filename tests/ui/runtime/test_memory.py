@@ -1,10 +1,11 @@
 """The memory that the server may use: the tightest of the limits around it."""
 
+import psutil
 import pytest
 
 from crosspool.ui.runtime import memory
 
-MACHINE = memory.psutil.virtual_memory().total
+MACHINE = psutil.virtual_memory().total
 
 
 @pytest.fixture
@@ -47,3 +48,9 @@ def test_without_any_limit_it_is_the_machine(files):
     assert memory.memory_limit() == MACHINE
     files("0::/\n", memory_DOT_max="max\n")
     assert memory.memory_limit() == MACHINE
+
+
+def test_memory_is_that_of_this_process_within_that_of_the_machine():
+    use = memory.memory_use()
+    assert 0 < use.server < use.limit
+    assert 0 < use.used <= use.limit

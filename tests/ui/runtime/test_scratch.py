@@ -43,7 +43,9 @@ def test_the_folder_of_a_killed_process_goes_and_that_of_a_living_one_stays(temp
         subprocess.Popen([sys.executable, "-c", CHILD], stdout=subprocess.PIPE, text=True) as killed,
         subprocess.Popen([sys.executable, "-c", CHILD], stdout=subprocess.PIPE, text=True) as living,
     ):
-        paths = [process.stdout.readline().strip() for process in (killed, living)]
+        assert killed.stdout
+        assert living.stdout
+        paths = [output.readline().strip() for output in (killed.stdout, living.stdout)]
         assert delete_orphans() == 0
         killed.send_signal(signal.SIGKILL)
         killed.wait()
