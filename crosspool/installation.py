@@ -27,7 +27,13 @@ def _listed() -> list[str]:
     except PackageNotFoundError:  # a clone that is run without being installed
         project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"].items()
-    return [*project["dependencies"], *(f'{line}; extra == "{extra}"' for extra, lines in extras for line in lines)]
+    return [*project["dependencies"], *(_of_extra(line, extra) for extra, lines in extras for line in lines)]
+
+
+def _of_extra(line: str, extra: str) -> str:
+    """A requirement of an extra, marked as an installed package marks it."""
+    package, _, marker = line.partition(";")
+    return f'{package}; extra == "{extra}"' + (f" and ({marker.strip()})" if marker else "")
 
 
 def _is_for(requirement: Requirement, extra: str) -> bool:
