@@ -28,7 +28,7 @@ from crosspool.ui.runtime.server import Server, current_server, serve_with
 from crosspool.ui.runtime.settings import KEY_VARIABLE, ServerSettings
 from crosspool.ui.runtime.sprite_address import SPRITE_ROUTE
 from crosspool.ui.serving.document import Document
-from crosspool.ui.serving.guard import RequestGuard, SecurityHeaders, names_of
+from crosspool.ui.serving.guard import MessageLimit, RequestGuard, SecurityHeaders, names_of
 from crosspool.ui.serving.operator import ServerMetrics
 from crosspool.ui.serving.readiness import Readiness
 from crosspool.ui.serving.sprites import answer_sprite
@@ -59,6 +59,7 @@ def app_parts(settings: ServerSettings) -> dict[str, Any]:
             Middleware(RequestLog, log=server.log),
             Middleware(SecurityHeaders),
             Middleware(RequestGuard, hosts=names_of(settings.hosts)),
+            Middleware(MessageLimit),
             Middleware(UploadLimit, **upload_room(settings)),
             Middleware(StaticFiles),
             Middleware(Document),

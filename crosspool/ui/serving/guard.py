@@ -25,6 +25,8 @@ HEADERS = {
 # Streamlit's pages for its own operators, open to everybody; crosspool's are behind a key.
 CLOSED_PATHS = re.compile(r"/_stcore/(metrics|script-health-check|agent)(/|$)")
 ANY_HOST = "*"
+LONGEST_MESSAGE = 2**20  # bytes of a WebSocket's message: the state of all controls of a page takes less than 100 kB
+TOO_LONG = 1009  # RFC 6455
 
 
 def own_names() -> frozenset[str]:
@@ -89,6 +91,23 @@ class RequestGuard:
         if CLOSED_PATHS.search(scope["path"]):
             return PlainTextResponse("Not found", 404)
         return None
+
+
+class MessageLimit:
+    """ASGI middleware that closes a WebSocket whose browser sends a longer message than any page does."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def bounded() -> Message:
+            message = await receive()
+            if len(message.get("bytes") or message.get("text") or b"") > LONGEST_MESSAGE:
+                await send({"type": "websocket.close", "code": TOO_LONG})
+                return {"type": "websocket.disconnect", "code": TOO_LONG}
+            return message
+
+        await self._app(scope, bounded if scope["type"] == "websocket" else receive, send)
 
 
 class SecurityHeaders:

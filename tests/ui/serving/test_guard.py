@@ -6,7 +6,17 @@ from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route, WebSocketRoute
 
-from crosspool.ui.serving.guard import HEADERS, RequestGuard, SecurityHeaders, host_of, names_of, own_names
+from crosspool.ui.serving.guard import (
+    HEADERS,
+    LONGEST_MESSAGE,
+    MessageLimit,
+    RequestGuard,
+    SecurityHeaders,
+    host_of,
+    names_of,
+    own_names,
+)
+from tests import loops
 from tests.asgi import ask
 
 STRANGE = ("", "evil.example", "localhost.evil.example", "1.2.3.4.evil.example", "[::1", "a:b:c")
@@ -54,6 +64,31 @@ def test_only_its_own_pages_open_a_websocket():
     assert [status(), status(Origin="http://localhost:8501"), status(Origin="https://localhost:8501")] == [101] * 3
     for origin in ("http://localhost:9999", "http://127.0.0.1:8501", "http://evil.example", "null", "http://[", ""):
         assert status(Origin=origin) == 403
+
+
+@pytest.mark.parametrize(
+    ("message", "taken"),
+    [
+        ({"bytes": bytes(LONGEST_MESSAGE)}, True),
+        ({"bytes": bytes(LONGEST_MESSAGE + 1)}, False),
+        ({"text": "x" * (LONGEST_MESSAGE + 1), "bytes": None}, False),
+    ],
+)
+def test_a_message_that_no_page_sends_ends_the_connection(message, taken):
+    received, sent = [], []
+
+    async def receive():
+        return {"type": "websocket.receive", **message}
+
+    async def send(answer):
+        sent.append(answer)
+
+    async def app(scope, receive, send):
+        received.append((await receive())["type"])
+
+    loops.run(MessageLimit(app)({"type": "websocket"}, receive, send))
+    assert received == ["websocket.receive" if taken else "websocket.disconnect"]
+    assert sent == ([] if taken else [{"type": "websocket.close", "code": 1009}])
 
 
 def test_streamlits_pages_for_operators_are_closed():
