@@ -38,7 +38,7 @@ def get(host, path="/", hosts="crosspool.example", kind="http", **headers):
 
 
 @pytest.mark.parametrize(
-    "host", ["localhost", "LOCALHOST:8501", "192.168.1.5:8501", "[::1]:8501", "crosspool.example", *own_names()]
+    "host", ["localhost", "LOCALHOST:8501", "192.168.1.5:8501", "[::1]:8501", "crosspool.example", *sorted(own_names())]
 )
 def test_it_answers_by_its_names_and_by_any_address(host):
     assert get(host).status == 200
