@@ -67,6 +67,7 @@ export class Gallery {
     this.beforeBox = null;
     this.toolbar.search.value = this.query = "";
     this.sought = null;
+    this.wall.clear();
     this.wall.list.scrollTop = 0;
   }
 

@@ -32,6 +32,13 @@ export class Wall {
     this.resizes.disconnect();
   }
 
+  // Takes all rows away: rows that were used again elsewhere would count as content that jumps.
+  clear() {
+    for (const row of this.rows.values()) row.remove();
+    this.rows.clear();
+    this.tiles.clear();
+  }
+
   show(order) {
     this.order = order;
     this.places = new Map(order.map((channel, place) => [channel, place]));
