@@ -331,9 +331,11 @@ def test_the_texts_of_a_file_count_as_memory(saved):
 
 
 def test_missing_files_and_folders(tmp_path):
-    for path in (tmp_path / "absent", tmp_path / "absent" / "file", tmp_path):
-        with pytest.raises(ModelError, match=r"cannot be read \(.*\); check the name and the folder"):
+    for path in (tmp_path / "absent", tmp_path / "absent" / "file"):
+        with pytest.raises(ModelError, match=r"absent(/file)? was not found; check the name and the folder\.$"):
             load_classifier(path)
+    with pytest.raises(ModelError, match=r"cannot be read \(.*\); check the name and the folder"):
+        load_classifier(tmp_path)
 
 
 @pytest.mark.parametrize("absent", ["weights", "intercept", "pool/mean_", "pool/components_"])

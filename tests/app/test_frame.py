@@ -178,6 +178,12 @@ def test_every_sample_can_be_chosen_and_has_a_text_for_those_who_cannot_see_it()
     assert [(item["id"], item["alt"]) for item in items] == [(entry.id, entry.alt) for entry in samples()]
 
 
+def value_of(text):
+    """The number that is written as 1,280 or as 2.5 × 10⁻⁸."""
+    factor, _, power = text.replace(",", "").replace("−", "-").partition(" × 10")
+    return float(factor) * 10.0 ** int(power.translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")) or 0)
+
+
 def test_the_explanation_page():
     app = checked(visit(**SMALL).switch_page(EXPLANATION).run())
     assert texts(app.title) == ["Build the feature"]
@@ -191,9 +197,7 @@ def test_the_explanation_page():
     assert table.index[-1] == "all 49 positions"
     assert table["weight a"].iloc[-1] == f"{upper[channel].sum():.3g}"
     (check,) = [text for text in texts(app.caption) if "Check:" in text]
-    difference, largest = (
-        float(number) for number in re.findall(r"at most (\S+), where .* entry is (\S+)\.$", check)[0]
-    )
+    difference, largest = map(value_of, re.findall(r"at most ([^,]+), where .* entry is (\S+)\.$", check)[0])
     assert difference < 1e-5 * largest
     app = component_state(app, "player", "channel", 3)
     assert app.query_params["channel"] == "3"
@@ -387,9 +391,7 @@ def test_the_explanation_checks_patches_of_more_than_one_cell(border):
     app = visit(backbone="alexnet", weights="untrained", pair="features.8", border=border, size="128")
     app = checked(app.switch_page(EXPLANATION).run())
     (check,) = [text for text in texts(app.caption) if "Check:" in text]
-    difference, largest = (
-        float(number) for number in re.findall(r"at most (\S+), where .* entry is (\S+)\.$", check)[0]
-    )
+    difference, largest = map(value_of, re.findall(r"at most ([^,]+), where .* entry is (\S+)\.$", check)[0])
     assert difference < 1e-5 * largest
 
 

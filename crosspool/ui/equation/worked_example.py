@@ -57,10 +57,11 @@ def _position_in_numbers(maps: ImageMaps, built: Construction, position: Cell) -
 
 
 def positions_written_out(weights: np.ndarray) -> list[Cell]:
-    """The heaviest positions of a map, (H, W), the heaviest first, and where there are enough, no weight twice."""
+    """The heaviest positions of a map, (H, W), heaviest first; where there are enough, no weight is written twice."""
     order = np.argsort(-np.abs(weights), axis=None, kind="stable")
-    first_of_each = np.sort(np.unique(weights.ravel()[order], return_index=True)[1])
-    chosen = sorted(list(dict.fromkeys([*first_of_each.tolist(), *range(len(order))]))[:POSITIONS_WRITTEN_OUT])
+    first_of_each = {number(weight): place for place, weight in reversed([*enumerate(weights.ravel()[order].tolist())])}
+    first = sorted(first_of_each.values())
+    chosen = sorted(list(dict.fromkeys([*first, *range(len(order))]))[:POSITIONS_WRITTEN_OUT])
     rows, columns = np.unravel_index(order[chosen], weights.shape)
     return list(zip(rows.tolist(), columns.tolist(), strict=True))
 

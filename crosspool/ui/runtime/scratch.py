@@ -2,12 +2,14 @@
 
 import os
 import shutil
+import sys
 import tempfile
 import time
 import weakref
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+if sys.platform != "win32":
+    import fcntl
 
 PREFIX = "crosspool-"
 LOCK = ".lock"  # which the process that made the folder holds as long as it lives
@@ -19,13 +21,25 @@ class ScratchFolder:
 
     def __init__(self) -> None:
         self.path = Path(tempfile.mkdtemp(prefix=PREFIX))
-        lock = FileLock(self.path / LOCK)
-        lock.acquire()
+        lock = os.open(self.path / LOCK, os.O_CREAT | os.O_RDWR)
+        if not _take(lock):
+            raise AssertionError("another process has the lock of a new folder")
         weakref.finalize(self, _delete, self.path, lock)
 
 
-def _delete(path: Path, lock: FileLock) -> None:
-    lock.release()  # first, as Windows deletes no file in use
+def _take(lock: int) -> bool:
+    """Whether this process now has an open file's lock, until it closes the file or ends."""
+    if sys.platform == "win32":  # which has no such lock; there orphans stay
+        return True
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _delete(path: Path, lock: int) -> None:
+    os.close(lock)  # first, as Windows deletes no file in use
     shutil.rmtree(path, ignore_errors=True)
 
 
@@ -38,15 +52,15 @@ def delete_orphans() -> int:
 
 
 def _is_orphan(folder: Path) -> bool:
-    if folder.is_symlink() or not folder.is_dir():
+    if sys.platform == "win32" or folder.is_symlink() or not folder.is_dir():
         return False
     state = folder.stat()
-    if hasattr(os, "geteuid") and state.st_uid != os.geteuid():
+    if state.st_uid != os.geteuid():
         return False
     if not (folder / LOCK).exists():
         return time.time() - state.st_mtime > WITHOUT_LOCK_SECONDS
+    lock = os.open(folder / LOCK, os.O_RDWR | os.O_NOFOLLOW)
     try:
-        with FileLock(folder / LOCK, timeout=0):
-            return True
-    except (Timeout, OSError):
-        return False
+        return _take(lock)
+    finally:
+        os.close(lock)

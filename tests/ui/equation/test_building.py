@@ -93,5 +93,9 @@ def test_written_out_are_heavy_positions_with_different_weights():
     weights = np.array([[6, 6, 1], [6, 2, 0], [3, 3, 5]], np.float32)
     assert [weights[cell] for cell in positions_written_out(weights)] == [6, 5, 3, 2, 1, 0]
     assert positions_written_out(np.ones((2, 2))) == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    alike = np.array([[1.6412, 1.6408, 1.5]])  # the first two are both written as 1.64
+    assert positions_written_out(alike)[:2] == [(0, 0), (0, 1)]
+    many = np.array([[1.6412, 1.6408, *np.linspace(1, 0.5, 6)]])
+    assert (0, 1) not in positions_written_out(many)
     few = np.minimum(weights, 3)
     assert [few[cell] for cell in positions_written_out(few)] == [3, 3, 3, 2, 1, 0]
