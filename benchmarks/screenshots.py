@@ -1,6 +1,6 @@
 """The images of README and docs: `python -m benchmarks.screenshots`.
 
-Takes the screenshots anew in a headless Chromium, at 1440 x 900 pixels, and draws the sheet of what 48 channels look
+Takes the screenshots again in a headless Chromium, at 1440 x 900 pixels, and draws the sheet of what 48 channels look
 for. All of them are written where README and docs show them.
 """
 
