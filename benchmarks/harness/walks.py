@@ -26,7 +26,7 @@ STABLE_MILLISECONDS = 400  # for which a view must stay as it is: a slider tells
 
 @dataclass(frozen=True)
 class View:
-    """What is to be seen: the address, the page's title, and what is selected in its controls, "" where there are none.
+    """What the page shows: its address, its title, and what is selected in its controls; "" where there are none.
 
     `controls` is the text of the side bar with the values of its fields.
     """
@@ -233,7 +233,7 @@ class Walk:
         self._settled(lambda view: "" if view == here else f"{view} instead of {here}", page)
 
     def _settled(self, problem: Callable[[View], str], page: Page | None = None) -> View:
-        """The view, once there is no problem with it. Raises WalkError if there is one for long."""
+        """The view, as soon as it has no problem. Raises WalkError if a problem stays."""
         visit = self.visit if page is None or page is self.page else Visit(page, self.visit.url)
         deadline = monotonic() + PATIENCE_SECONDS
         while True:

@@ -7,6 +7,7 @@ import streamlit as st
 from crosspool.backbones import UNTRAINED, BackboneSpec, architecture, backbone_specs
 from crosspool.framing import MAX_SIZE, MIN_SIZE
 from crosspool.layer_pairs import LayerPair
+from crosspool.text import size_text
 from crosspool.ui.maps.download import availability, in_list
 from crosspool.ui.maps.selection import forget_cell, forget_channels
 from crosspool.ui.maps.stages import PairBlock, network_stages
@@ -109,13 +110,10 @@ def describe_pair(pair: LayerPair, spec: BackboneSpec) -> None:
     lower, upper = architecture(spec.name).map_sizes(pair, visit_state(LinkState).size)
     st.caption(
         f"{term('layer pair', 'Layer pair')} `{pair.id}` · "
-        f"$D_t$ = {pair.lower_channels:,}, {_by(lower)} · $D_{{t+1}}$ = {pair.upper_channels:,}, {_by(upper)} · "
-        f"{term('patch', 'patches')} {_by(pair.kernel_size)} · {term('P')} has {pair.feature_length:,} numbers"
+        f"$D_t$ = {pair.lower_channels:,}, {size_text(lower)} · "
+        f"$D_{{t+1}}$ = {pair.upper_channels:,}, {size_text(upper)} · "
+        f"{term('patch', 'patches')} {size_text(pair.kernel_size)} · {term('P')} has {pair.feature_length:,} numbers"
     )
-
-
-def _by(size: tuple[int, int]) -> str:
-    return f"{size[0]}×{size[1]}"
 
 
 def choose_framing() -> None:
