@@ -1,9 +1,10 @@
 """The file of a trained classifier: safetensors, with the settings as JSON in its header. No pickle is involved."""
 
 import json
+import math
 import struct
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,12 +23,19 @@ FORMAT = "crosspool classifier 1"
 HEADER = "crosspool"
 MAX_OUTPUTS = 100_000  # classes of a network; with more, refusing a file would already take much memory
 LONGEST_NAME = 255  # characters of a class's name: as many as a folder's name may have
-LONGEST_METHOD = 4096  # characters
+LONGEST_METHOD = 4096  # characters, as of a network's name
 LONGEST_HEADER = 4 * 2**20  # bytes of JSON: 50,000 training images, or 15,000 classes with the longest names
 MOST_OBJECTS = 64  # in the header: one for each array, and three around the settings
 STRING_BYTES = 64  # that Python takes for a text besides its characters
 
+# The types of arrays as a header names them, and as numpy does.
+_TYPES = {
+    "BOOL": "?", "I8": "<i1", "I16": "<i2", "I32": "<i4", "I64": "<i8", "U8": "<u1", "U16": "<u2", "U32": "<u4",
+    "U64": "<u8", "F16": "<f2", "F32": "<f4", "F64": "<f8",
+}  # fmt: skip
+
 Arrays = dict[str, NDArray[Any]]
+Place = tuple[str, tuple[int, ...], int]  # of an array in a file's bytes: its type, its shape, and its first byte
 
 
 def _is_name(value: Any) -> bool:
@@ -69,7 +77,7 @@ class ClassifierSettings(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     method: Annotated[str, Field(max_length=LONGEST_METHOD)]
-    backbone: str
+    backbone: Annotated[str, Field(max_length=LONGEST_METHOD)]
     outputs: Annotated[int, Field(ge=1, le=MAX_OUTPUTS)]
     weights: Name
     fingerprint: Name
@@ -134,12 +142,42 @@ def read(source: Path | bytes, name: str) -> tuple[TrainingSettings, Arrays]:
 
     Raises ModelError, with the reason, if it is not a classifier's file.
     """
+    if isinstance(source, bytes):
+        settings, places = read_places(source, name)
+        return settings, {array: array_at(source, place) for array, place in places.items()}
+    with _damage_explained(name):
+        stated = _stated(_header_of_file(source))
+        arrays = load_file(source)
+    return _validated(stated, name), arrays
+
+
+def read_places(data: bytes, name: str) -> tuple[TrainingSettings, dict[str, Place]]:
+    """The settings in a file's bytes, and where its arrays lie in them. Raises ModelError."""
+    with _damage_explained(name):
+        length = _header_length(data[: _LENGTH.size])
+        start = _LENGTH.size + length
+        header = _parsed(data[_LENGTH.size : start])
+        metadata = header.pop("__metadata__")
+        stated = _stated(metadata[HEADER])
+        load(data)  # checks that each array has the bytes of its type and shape, and that none overlap
+        places = {
+            array: (about["dtype"], tuple(about["shape"]), start + about["data_offsets"][0])
+            for array, about in header.items()
+        }
+    return _validated(stated, name), places
+
+
+def array_at(data: bytes, place: Place) -> NDArray[Any]:
+    """The array at a place in a file's bytes, which it shares. Raises KeyError and ValueError where there is none."""
+    kind, shape, start = place
+    return np.frombuffer(data, _TYPES[kind], math.prod(shape), start).reshape(shape)
+
+
+@contextmanager
+def _damage_explained(name: str) -> Iterator[None]:
+    """Turn what goes wrong while a file is read into a ModelError."""
     try:
-        header, read_arrays = _opened_bytes(source) if isinstance(source, bytes) else _opened_file(source)
-        stated = _parsed(header or "null")
-        if not isinstance(stated, dict) or stated.pop("format", None) != FORMAT:
-            raise ValueError("another kind of file, or another version of it")
-        arrays = read_arrays()
+        yield
     except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
         problem = f"{name} is not a classifier that this version of crosspool can read, or is damaged"
         raise ModelError(f"{problem}; train one with: crosspool train") from error
@@ -148,8 +186,19 @@ def read(source: Path | bytes, name: str) -> tuple[TrainingSettings, Arrays]:
     except OSError as error:
         reason = error.strerror or error
         raise ModelError(f"{name} cannot be read ({reason}); check the name and the folder.") from error
+
+
+def _stated(text: str) -> dict[str, Any]:
+    """The settings that a header states, not yet checked. Raises ValueError for those of another kind of file."""
+    stated = _parsed(text)
+    if not isinstance(stated, dict) or stated.pop("format", None) != FORMAT:
+        raise ValueError("another kind of file, or another version of it")
+    return stated
+
+
+def _validated(stated: dict[str, Any], name: str) -> TrainingSettings:
     try:
-        return TrainingSettings.model_validate(stated), arrays
+        return TrainingSettings.model_validate(stated)
     except ValidationError as error:
         raise inconsistent(name, _first_problem(error)) from error
 
@@ -169,19 +218,12 @@ def _first_problem(error: ValidationError) -> str:
     return f"the setting {setting!r} is wrong: {message[0].lower()}{message[1:]}"
 
 
-def _opened_file(path: Path) -> tuple[str | None, Callable[[], Arrays]]:
-    """The settings in a file's header, as JSON, and a function that reads its arrays."""
+def _header_of_file(path: Path) -> str:
+    """The settings in a file's header, as JSON."""
     with path.open("rb") as file:
         _header_length(file.read(_LENGTH.size))
     with safe_open(path, "numpy") as file:
-        header = (file.metadata() or {}).get(HEADER)
-    return header, partial(load_file, path)
-
-
-def _opened_bytes(data: bytes) -> tuple[str | None, Callable[[], Arrays]]:
-    length = _header_length(data[: _LENGTH.size])
-    header = _parsed(data[_LENGTH.size : _LENGTH.size + length])
-    return header["__metadata__"][HEADER], partial(load, data)
+        return str((file.metadata() or {}).get(HEADER, "null"))
 
 
 _LENGTH = struct.Struct("<Q")

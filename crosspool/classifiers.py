@@ -220,16 +220,14 @@ def load_classifier(path: str | os.PathLike[str]) -> TrainedClassifier:
         Traceback (most recent call last):
         crosspool.errors.ModelError: assets/samples/cat.jpg is not a classifier that this version of crosspool can ...
     """
-    return _assembled(str(path), *classifier_files.read(Path(path), str(path)))
+    return assembled_classifier(str(path), *classifier_files.read(Path(path), str(path)))
 
 
-def classifier_in_memory(data: bytes, name: str) -> TrainedClassifier:
-    """As `load_classifier`, but for the bytes of a file; `name` is its name in messages."""
-    return _assembled(name, *classifier_files.read(data, name))
+def assembled_classifier(name: str, settings: TrainingSettings, arrays: Arrays) -> TrainedClassifier:
+    """The classifier of a file called `name`, which anybody may have written.
 
-
-def _assembled(name: str, settings: TrainingSettings, arrays: Arrays) -> TrainedClassifier:
-    """The classifier of a file, which anybody may have written. Raises ModelError if it is not consistent."""
+    It shares no memory with `arrays`. Raises ModelError if it is not consistent.
+    """
     try:
         network = architecture_of(spec_of(settings.backbone), settings.outputs)
         method = parse_method(settings.method, network, settings.framing)
@@ -241,7 +239,7 @@ def _assembled(name: str, settings: TrainingSettings, arrays: Arrays) -> Trained
                 setattr(step, kind, _checked(arrays, f"{place}/{kind}", shape, LARGEST[kind]).astype(np.float32))
         length = method.length if method.quantizer is None else -(-method.length // VALUES_PER_BYTE) * VALUES_PER_BYTE
         weights = _checked(arrays, "weights", (len(settings.classes), length), LARGEST["weights"]).astype(np.float32)
-        intercept = _checked(arrays, "intercept", (len(settings.classes),), LARGEST["intercept"])
+        intercept = _checked(arrays, "intercept", (len(settings.classes),), LARGEST["intercept"]).copy()
     except CrosspoolError as error:
         raise classifier_files.inconsistent(name, str(error).rstrip(".")) from error
     return TrainedClassifier(method, encoder, settings.classes, weights, intercept, settings)

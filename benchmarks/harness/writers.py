@@ -73,9 +73,10 @@ def save_model(folder: Path, number: int) -> None:
 def _model(number: int) -> "TrainedClassifier":
     """One of two classifiers, whose weights tell them apart."""
     from benchmarks.harness.fuzzing.models import METHODS, valid
-    from crosspool.classifiers import classifier_in_memory
+    from crosspool import classifier_files
+    from crosspool.classifiers import assembled_classifier
 
-    first = classifier_in_memory(valid(METHODS[0]), "birds")
+    first = assembled_classifier("birds", *classifier_files.read(valid(METHODS[0]), "birds"))
     return first if number % 2 == 0 else replace(first, weights=-first.weights)
 
 

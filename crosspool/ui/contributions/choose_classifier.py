@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from crosspool.backbones import UNTRAINED, backbone_specs
-from crosspool.classifiers import TrainedClassifier, classifier_in_memory
+from crosspool.classifiers import TrainedClassifier, assembled_classifier
 from crosspool.errors import CrosspoolError, ModelError
 from crosspool.methods.wording import method_in_words
 from crosspool.text import human_bytes, printable
@@ -14,6 +14,7 @@ from crosspool.ui.comparison.state import ComparisonState
 from crosspool.ui.contributions.explaining import ExplainedClassifier, comparison_classifier, network_classifier
 from crosspool.ui.maps.controls import choose_framing, choose_network, choose_size
 from crosspool.ui.maps.download import network_is_here, offer_download
+from crosspool.ui.runtime.gate import OnProgress, ignore_progress
 from crosspool.ui.runtime.quota import NoRoomError, QuotaLease
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.images import SourceImage
@@ -156,7 +157,8 @@ def _load(files: Received) -> None:
     state = visit_state(ClassifierFile)
     for name, data in files:
         try:
-            classifier = read_classifier(data, name)
+            with waiting("Reading the classifier …") as on_progress:
+                classifier = read_classifier(data, name, on_progress)
             lease = current_server().quota.lease(visitor(), (), classifier.nbytes)
         except NoRoomError as error:
             state.error = f"{name} cannot be loaded: {error}."
@@ -168,16 +170,22 @@ def _load(files: Received) -> None:
             _forget_question()
 
 
-def read_classifier(data: bytes, name: str) -> TrainedClassifier:
-    """The classifier in a file's bytes. Raises ModelError, which calls the file by `name`."""
-    limit, megabytes = current_server().settings.visitor_megabytes, len(data) / 2**20
+def read_classifier(data: bytes, name: str, on_progress: OnProgress = ignore_progress) -> TrainedClassifier:
+    """The classifier in a file's bytes: read in a process of its own, and put together in turn.
+
+    `on_progress` is the semaphore's. Raises ModelError, which calls the file by `name`, and BusyError.
+    """
+    server = current_server()
+    limit, megabytes = server.settings.visitor_megabytes, len(data) / 2**20
     if megabytes > limit:
         raise ModelError(
             f"{name} has {megabytes:,.1f} MB; at most {limit} MB are allowed here. Use crosspool explain on the "
             "command line."
         )
     try:
-        return classifier_in_memory(data, name)
+        file = server.decoders.describe(data, name)
+        with server.compute.turn(on_progress, seconds=server.settings.wait_seconds):
+            return assembled_classifier(name, file.settings, file.arrays)
     except ModelError as error:
         sentence = str(error).replace("with: crosspool train", "on the page Train & compare, or with: crosspool train")
         raise ModelError(sentence) from error

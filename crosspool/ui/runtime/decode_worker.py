@@ -1,4 +1,5 @@
-"""A process that decodes visitors' images and brings them into the form in which they are stored.
+"""A process that reads visitors' files: it brings images into the form in which they are stored, and says what is in
+classifiers' files.
 
 `python -m crosspool.ui.runtime.decode_worker` reads requests from its standard input and answers on its standard output
 until the input ends.
@@ -20,9 +21,10 @@ from typing import IO, Any
 
 from PIL import Image, ImageOps
 
-from crosspool.errors import ImageError
+from crosspool.errors import ImageError, ModelError
 from crosspool.images import frame_count, load_image, shrink_image, shrunk_file
 from crosspool.ui.runtime.confinement import confine
+from crosspool.ui.runtime.described_classifiers import description
 
 MEMORY = 2**30  # bytes of address space: images of 50 million pixels fit, except a few rare kinds
 QUICK_SECONDS = 0.5  # of a core; a file that takes longer is encoded again, so that this happens only once
@@ -129,19 +131,28 @@ def main() -> None:
             return
         signal.setitimer(signal.ITIMER_REAL, header["seconds"])  # ends this process even if the server was killed
         try:
-            stored = stored_image(data, header["name"], StorageFormat(**header["form"]))
-        except ImageError as error:
-            send(answers, {"error": str(error)})
-        else:
-            header = {"shrunk": stored.shrunk, "frames": stored.frames, "file": len(stored.file)}
-            send(answers, header, stored.file + stored.thumbnail)
+            answer = _answer(header, data)
+        except (ImageError, ModelError) as error:
+            answer = {"error": str(error)}, b""
+        send(answers, *answer)
         signal.setitimer(signal.ITIMER_REAL, 0)
-        del data
+        del data, answer
 
 
-def request(name: str, form: StorageFormat, seconds: float) -> dict[str, Any]:
-    """The header of a request to store the image in its data; the process ends itself after `seconds`."""
-    return {"name": name, "form": asdict(form), "seconds": seconds}
+def _answer(header: Mapping[str, Any], data: bytes) -> Message:
+    if header["form"] is None:
+        return description(data, header["name"])
+    stored = stored_image(data, header["name"], StorageFormat(**header["form"]))
+    about = {"shrunk": stored.shrunk, "frames": stored.frames, "file": len(stored.file)}
+    return about, stored.file + stored.thumbnail
+
+
+def request(name: str, form: StorageFormat | None, seconds: float) -> dict[str, Any]:
+    """The header of a request to store the image in its data or, without a form, to describe a classifier.
+
+    The process ends itself after `seconds`.
+    """
+    return {"name": name, "form": None if form is None else asdict(form), "seconds": seconds}
 
 
 if __name__ == "__main__":

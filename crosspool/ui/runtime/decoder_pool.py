@@ -1,4 +1,4 @@
-"""Visitors' images, decoded in other processes, so that a malformed one harms nobody else.
+"""Visitors' images and classifiers, read in other processes, so that a malformed file harms nobody else.
 
 Made here rather than taken from a library: process pools wait for a task that never ends, break as a whole when one
 process dies, and pickle.
@@ -12,11 +12,14 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from crosspool.errors import ImageError
+from crosspool.errors import CrosspoolError, ImageError, ModelError
 from crosspool.ui.runtime import decode_worker
 from crosspool.ui.runtime.decode_worker import LONGEST_HEADER, Message, StorageFormat, StoredImage
+from crosspool.ui.runtime.described_classifiers import ADVICE, LONGEST_DESCRIPTION, DescribedClassifier, described
 from crosspool.ui.runtime.gate import BusyError, FairSemaphore, OnWait
 from crosspool.ui.runtime.settings import ServerSettings
 
@@ -25,12 +28,26 @@ IMAGES_PER_PROCESS = 200  # after which it is replaced, as its memory grows
 START_SECONDS = 60.0
 GRACE_SECONDS = 2.0  # after which a process that was not stopped ends itself
 LONGEST_ANSWER = 128 * 2**20
-ADVICE = "save it as JPEG or PNG, and try again"
 
 _COMMAND = (sys.executable, "-B", "-m", "crosspool.ui.runtime.decode_worker")
 # One thread for each library, as decoders share the cores with the rest; and nothing of the server's environment.
 _ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
 _ROOT = Path(__file__).parents[3]  # the folder of the package
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class FileKind:
+    """A kind of files: its plural, the error for one that cannot be read, and what helps then."""
+
+    plural: str
+    error: type[CrosspoolError]
+    advice: str
+
+
+IMAGE = FileKind("images", ImageError, "save it as JPEG or PNG, and try again")
+CLASSIFIER = FileKind("classifiers", ModelError, ADVICE)
 
 
 class _LostError(Exception):
@@ -47,7 +64,7 @@ def too_large(name: str, nbytes: int, most: int) -> str:
 
 
 class DecoderProcess:
-    """A process that decodes images, one at a time. It ends with this process, or when it is closed.
+    """A process that reads files, one at a time. It ends with this process, or when it is closed.
 
     `confinement` says in words what it may not do.
     """
@@ -67,21 +84,35 @@ class DecoderProcess:
 
     def store(self, data: bytes, name: str, form: StorageFormat, seconds: float) -> StoredImage:
         """As `decode_worker.stored_image`. Raises ImageError; _LostError once this process is useless."""
+        match self._ask(data, name, form, seconds, LONGEST_ANSWER):
+            case {"error": str(sentence)}, _:
+                raise ImageError(sentence)
+            case {"shrunk": bool(shrunk), "frames": int(frames), "file": int(length)}, bytes(files) if (
+                0 < length < len(files)
+            ):
+                return StoredImage(files[:length], shrunk, files[length:], frames)
+        raise _LostError
 
-        def ask() -> Message:
+    def describe(self, data: bytes, name: str, seconds: float) -> DescribedClassifier:
+        """What a classifier's file holds. Raises ModelError; _LostError once this process is useless."""
+        header, texts = self._ask(data, name, None, seconds, LONGEST_DESCRIPTION)
+        if isinstance(sentence := header.get("error"), str):
+            raise ModelError(sentence)
+        try:
+            return described(header, texts, data)
+        except (KeyError, TypeError, ValueError) as error:
+            raise _LostError from error
+
+    def _ask(self, data: bytes, name: str, form: StorageFormat | None, seconds: float, limit: int) -> Message:
+        """The answer about a file, of at most `limit` bytes."""
+
+        def talk() -> Message:
             assert self.process.stdin is not None
-            header = decode_worker.request(name, form, seconds + GRACE_SECONDS)
-            decode_worker.send(self.process.stdin, header, data)
-            return self._receive(LONGEST_ANSWER)
+            decode_worker.send(self.process.stdin, decode_worker.request(name, form, seconds + GRACE_SECONDS), data)
+            return self._receive(limit)
 
         self.done += 1
-        answer, data = self._watched(seconds, ask)
-        match answer:
-            case {"error": str(sentence)}:
-                raise ImageError(sentence)
-            case {"shrunk": bool(shrunk), "frames": int(frames), "file": int(length)} if 0 < length < len(data):
-                return StoredImage(data[:length], shrunk, data[length:], frames)
-        raise _LostError
+        return self._watched(seconds, talk)
 
     def close(self) -> None:
         """End the process."""
@@ -111,9 +142,9 @@ class DecoderProcess:
 
 
 class DecoderPool:
-    """A few processes, each started when it is first needed; images are decoded first come, first served.
+    """A few processes, each started when it is first needed; files are read first come, first served.
 
-    `counts` are the images since the server's start that were decoded, refused, or lost together with a process.
+    `counts` are the files since the server's start that were decoded, refused, or lost together with a process.
     """
 
     def __init__(
@@ -136,31 +167,40 @@ class DecoderPool:
         most = self._settings.upload_megabytes
         if len(data) > most * 2**20:
             raise ImageError(too_large(name, len(data), most))
+        return self._turn(lambda process, seconds: process.store(data, name, form, seconds), name, IMAGE)
+
+    def describe(self, data: bytes, name: str) -> DescribedClassifier:
+        """What a classifier's file holds; `name` is for messages. Raises ModelError."""
+        return self._turn(lambda process, seconds: process.describe(data, name, seconds), name, CLASSIFIER)
+
+    def _turn(self, ask: Callable[[DecoderProcess, float], Answer], name: str, kind: FileKind) -> Answer:
         try:
             with self.semaphore.turn(seconds=self._settings.wait_seconds):
-                return self._store(data, name, form)
+                return self._answer(ask, name, kind)
         except BusyError as error:
-            raise ImageError(f"{name} was left out. {error}") from error
+            raise kind.error(f"{name} was left out. {error}") from error
 
-    def _store(self, data: bytes, name: str, form: StorageFormat) -> StoredImage:
-        process, seconds = self._take(), self._settings.decode_seconds
+    def _answer(self, ask: Callable[[DecoderProcess, float], Answer], name: str, kind: FileKind) -> Answer:
+        process, seconds = self._take(kind), self._settings.decode_seconds
         try:
-            image = process.store(data, name, form, seconds)
-        except ImageError:
+            answer = ask(process, seconds)
+        except kind.error:
             self._put_back(process, "refused")
             raise
         except _LateError as error:
             self._lose(process)
-            raise ImageError(f"{name} takes longer than {seconds:g} seconds to decode; {ADVICE}.") from error
+            problem = f"{name} takes longer than {seconds:g} seconds to decode"
+            raise kind.error(f"{problem}; {kind.advice}.") from error
         except BaseException as error:
             self._lose(process)
             if not isinstance(error, _LostError):
                 raise
-            raise ImageError(f"{name} cannot be decoded: its decoder broke off; {ADVICE}.") from error
+            problem = f"{name} cannot be decoded: its decoder broke off"
+            raise kind.error(f"{problem}; {kind.advice}.") from error
         self._put_back(process, "decoded")
-        return image
+        return answer
 
-    def _take(self) -> DecoderProcess:
+    def _take(self, kind: FileKind) -> DecoderProcess:
         with self._lock:
             while self._idle:
                 process = self._idle.pop()
@@ -170,7 +210,7 @@ class DecoderPool:
         try:
             process = DecoderProcess()
         except (_LostError, OSError) as error:
-            raise ImageError("The server cannot decode images at the moment; try again in a minute.") from error
+            raise kind.error(f"The server cannot decode {kind.plural} at the moment; try again in a minute.") from error
         self.confinement = process.confinement
         return process
 
