@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import Literal, get_args
 
 import matplotlib
 import numpy as np
@@ -22,7 +22,8 @@ SCALES: dict[Scale, str] = {
 }
 
 # Sequential maps, whose order can be seen in grey and by colour-blind eyes, and a diverging one for signed weights.
-COLOUR_MAPS = ("viridis", "cividis", "magma", "gray")
+ColourMap = Literal["viridis", "cividis", "magma", "gray"]
+COLOUR_MAPS: tuple[ColourMap, ...] = get_args(ColourMap)
 SIGNED_COLOUR_MAP = "RdBu_r"
 PATCH_COLOUR = (255, 255, 255)
 FIELD_COLOUR = (255, 176, 0)

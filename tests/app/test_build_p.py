@@ -132,8 +132,9 @@ def test_a_position_adds_its_weight_times_its_patch():
 def test_the_browser_chooses_position_map_and_order_for_all_pages():
     app = build(**SMALL)
     assert component(app, "player")["order"] == "strongest"
-    app = component_state(component_state(app, "player", "cell", [99, 2]), "player", "order", "rows")
-    assert component(app, "player")["cell"] == [6, 2]  # the nearest
+    app = component_state(component_state(app, "player", "cell", [6, 2]), "player", "order", "rows")
+    app = component_state(app, "player", "cell", [7, 2])  # there is no such row
+    assert component(app, "player")["cell"] == [6, 2]
     app = component_state(app, "player", "channel", 7)
     assert app.query_params["channel"] == "7"
     app, _ = choose_experiment(app, "filters")

@@ -360,6 +360,20 @@ def test_a_change_in_the_gallery_leaves_everything_else_as_it_was():
     assert sent_maps(app).id == before.id  # so that it is not sent again
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"selected": 64}, {"selected": [3, 99, 0]}, {"pins": [3, 64]}, {"pins": [3, 3]}, {"selected": "x"}],
+    ids=str,
+)
+def test_what_the_gallery_does_not_have_cannot_be_chosen(change, caplog):
+    app = change_gallery(visit(**SMALL), selected=40)
+    before = app.query_params, component(app, "gallery")["pins"]
+    app = change_gallery(app, **change)
+    assert (app.query_params, component(app, "gallery")["pins"]) == before
+    (event,) = [record for record in caplog.records if record.msg == "message_refused"]
+    assert event.kind == "gallery_component.changes"
+
+
 def test_another_pair_has_other_pins_and_the_first_one_its_own_again():
     app = change_gallery(visit(**SMALL), pins=[3, 17])
     app = change_gallery(app, selected=40)
@@ -696,8 +710,9 @@ def test_broken_uploads_are_named_and_the_good_one_stays():
 
 
 def test_of_many_files_that_are_not_sent_the_first_are_named():
-    refused = [[f"{number}.jpg", "large", 99 * 2**20] for number in range(1000)]
-    app = component_state(visit(**SMALL), "image-strip", "refused", {"files": refused})
+    refused = [[f"{number}.jpg", "large", 99 * 2**20] for number in range(4)]
+    told = {"files": refused, "counts": {"large": 900, "folder": 100}}
+    app = component_state(visit(**SMALL), "image-strip", "refused", told)
     *named, rest = texts(app.error)[0].split("  \n")
     assert [text.partition("\\")[0] for text in named] == ["0", "1", "2", "3"]
     assert rest == as_it_is("996 more are too large, too, or folders.")

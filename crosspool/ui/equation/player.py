@@ -11,8 +11,8 @@ from crosspool.ui.equation.building import Construction, PositionOrder, ceiling_
 from crosspool.ui.maps.entry_chart import entry_name
 from crosspool.ui.maps.large_images import enlarged
 from crosspool.ui.runtime.maps import ImageMaps
-from crosspool.ui.widgets.browser import component, data_url
-from crosspool.ui.widgets.cell_image import Cell, Choose
+from crosspool.ui.widgets.browser import Index, component, data_url, one_of
+from crosspool.ui.widgets.cell_image import Cell, Choose, on_grid
 
 PLAYED_ENTRIES = 24
 MOST_NUMBERS = 2**17  # sent to the browser: of very fine maps, fewer entries are played
@@ -39,7 +39,7 @@ _HTML = (
     '<option value="rows">row by row</option></select></label>'
     '<label>Map k <input type="number" min="0" step="1" required></label></div><p class="note"></p></div>'
 )
-_draw = component("ui/equation/player", _HTML)
+_draw = component("ui/equation/player", _HTML, cell=tuple[Index, Index], channel=Index, order=PositionOrder)
 
 
 def played_entries(maps: ImageMaps) -> int:
@@ -78,9 +78,9 @@ def player(
     _draw(
         maps_alone | {"cell": list(position), "signature": signature},
         key,
-        cell=lambda cell: choose_cell((min(max(int(cell[0]), 0), rows - 1), min(max(int(cell[1]), 0), columns - 1))),
-        channel=lambda chosen: choose_channel(min(max(int(chosen), 0), len(maps.upper) - 1)),
-        order=lambda chosen: choose_order("rows" if chosen == "rows" else "strongest"),
+        cell=on_grid((rows, columns), choose_cell),
+        channel=one_of(range(len(maps.upper)), choose_channel),
+        order=choose_order,
     )
 
 

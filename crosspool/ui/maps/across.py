@@ -19,7 +19,7 @@ from crosspool.ui.runtime.maps import ImageMaps, MapRequest
 from crosspool.ui.runtime.quota import ImageHash
 from crosspool.ui.visit.images import SourceImage
 from crosspool.ui.visit.state import VisitPart, choose_option, plain, visit_state
-from crosspool.ui.widgets.browser import component
+from crosspool.ui.widgets.browser import Id, Index, RefusedError, component
 from crosspool.ui.widgets.glossary import term
 from crosspool.ui.widgets.text import number
 
@@ -29,7 +29,7 @@ ImageOrder = Literal["given", "peak", "mean"]
 ORDERS: dict[ImageOrder, str] = {"given": "as listed", "peak": "by peak", "mean": "by mean weight"}
 MEASURES: dict[ImageOrder, str] = {"peak": term("peak"), "mean": "mean weight"}
 
-_draw = component("ui/maps/across", '<div class="across"></div>')
+_draw = component("ui/maps/across", '<div class="across"></div>', pressed=tuple[Id, Index])
 
 
 @dataclass
@@ -106,12 +106,13 @@ def _map_matrix(
     """A row for each image, a column for each channel; without `colour_ranges` nothing was computed yet."""
     images = {image.request.image: image for image, _ in rows}
 
-    def choose(pressed: tuple[ImageHash, float]) -> None:
+    def choose(pressed: tuple[ImageHash, int]) -> None:
         key, channel = pressed
-        if key in images:
-            images[key].show()
-            select_channel(int(channel))
-            visit_state(SurveyState).image_chosen = True
+        if key not in images or channel not in channels:
+            raise RefusedError
+        images[key].show()
+        select_channel(channel)
+        visit_state(SurveyState).image_chosen = True
 
     scales: list[list[str] | None] = [None] * len(channels)
     if len(set(colour_ranges)) == 1:

@@ -2,10 +2,22 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any, Generic, TypeVar
 
+from pydantic import Field, Strict
+
+from crosspool.drawing.rendering import ColourMap, Overlay, Scale
+from crosspool.gallery import LARGEST_TOP, MAX_PINS
 from crosspool.gallery.mapset import gallery_limits, pack_maps, packed_name, receptive_fields
-from crosspool.ui.maps.selection import MapsState, pinned_channels, select_cell, select_channel
+from crosspool.gallery.pointing import MapOrder
+from crosspool.ui.maps.selection import (
+    MAX_FIRST_CHANNELS,
+    KeptMaps,
+    MapsState,
+    pinned_channels,
+    select_cell,
+    select_channel,
+)
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest
 from crosspool.ui.runtime.meaning import pair_meaning
 from crosspool.ui.runtime.server import current_server
@@ -13,7 +25,7 @@ from crosspool.ui.runtime.shared_cache import CacheKind
 from crosspool.ui.runtime.sprite_address import sprite_for_browser
 from crosspool.ui.visit.link import LinkState, box_of, box_text
 from crosspool.ui.visit.state import visit_state
-from crosspool.ui.widgets.browser import component
+from crosspool.ui.widgets.browser import Index, Message, Part, RefusedError, Switch, component
 from crosspool.ui.widgets.cell_image import Cell
 
 # The fields of LinkState that say how the gallery looks, and those of MapsState.
@@ -21,9 +33,44 @@ LINK_VIEW = ("colours", "overlay", "opacity", "smooth", "scale", "top")
 GALLERY_VIEW = ("sort", "kept_maps", "tile")
 PACKED_MAPS = CacheKind[MapRequest, bytes]("galleries", len, lambda request: request.image)
 
+T = TypeVar("T")
+Tile = Annotated[int, Strict(), Field(ge=32, le=512)]  # pixels; toolbar.js offers fewer
+
+
+class View(Message):
+    """How the gallery looks, and the channels that it shows first."""
+
+    colours: ColourMap
+    overlay: Overlay
+    opacity: Part
+    smooth: Switch
+    scale: Scale
+    top: Annotated[float, Strict(), Field(ge=0, le=LARGEST_TOP)]
+    sort: MapOrder
+    kept_maps: KeptMaps
+    tile: Tile
+    first: Annotated[list[Index], Field(max_length=MAX_FIRST_CHANNELS)]
+
+
+class Change(Message, Generic[T]):
+    """A part's new value, see exchange.js."""
+
+    revision: Annotated[int, Strict(), Field(ge=0, lt=2**53)]
+    value: T
+
+
+class Changes(Message):
+    """What the gallery sends: a channel or [channel, row, column], the pinned channels, the box, the view."""
+
+    selected: Change[Index | tuple[Index, Index, Index]] | None = None
+    pins: Change[Annotated[list[Index], Field(max_length=MAX_PINS)]] | None = None
+    box: Change[tuple[Part, Part, Part, Part] | None] | None = None
+    view: Change[View] | None = None
+
+
 _send_maps = component("gallery/maps_component")
 _send_meaning = component("gallery/meaning_component")
-_draw = component("gallery/gallery_component", '<div class="gallery"></div>', style="gallery/gallery")
+_draw = component("gallery/gallery_component", '<div class="gallery"></div>', style="gallery/gallery", changes=Changes)
 
 
 def gallery(maps: ImageMaps, request: MapRequest, channel: int, cell: Cell, question: str = "") -> None:
@@ -38,25 +85,36 @@ def gallery(maps: ImageMaps, request: MapRequest, channel: int, cell: Cell, ques
     link, state = visit_state(LinkState), visit_state(MapsState)
     views = ((link, LINK_VIEW), (state, GALLERY_VIEW))
 
-    def on_select(selection: float | list[float]) -> None:
-        if isinstance(selection, list):
-            select_channel(int(selection[0]))
-            select_cell((int(selection[1]), int(selection[2])))
-        else:
-            select_channel(int(selection))
+    count, rows, columns = maps.upper.shape
 
-    def on_box(box: list[float] | None) -> None:
-        link.box, state.examples = box_text(box), False
+    def check(channels: list[int]) -> None:
+        if len(set(channels)) < len(channels) or any(channel >= count for channel in channels):
+            raise RefusedError
+
+    def on_select(selection: int | tuple[int, int, int]) -> None:
+        channel, *cell = selection if isinstance(selection, tuple) else (selection,)
+        check([channel])
+        if cell and not (cell[0] < rows and cell[1] < columns):
+            raise RefusedError
+        select_channel(channel)
+        if cell:
+            select_cell((cell[0], cell[1]))
+
+    def on_box(box: tuple[float, float, float, float] | None) -> None:
+        text = box_text(box)
+        link.box, state.examples = text if box_of(text) else "", False
         state.boxed = (request.image, link.box)
 
-    def on_pin(channels: list[float]) -> None:
-        link.pins = ",".join(str(int(channel)) for channel in channels)
+    def on_pin(channels: list[int]) -> None:
+        check(channels)
+        link.pins = ",".join(map(str, channels))
 
-    def on_view(view: dict[str, Any]) -> None:
+    def on_view(view: View) -> None:
+        check(view.first)
         for part, names in views:
             for name in names:
-                setattr(part, name, view[name])
-        state.first, state.first_of = view["first"], request
+                setattr(part, name, getattr(view, name))
+        state.first, state.first_of = view.first, request
 
     callbacks: dict[str, Callable[[Any], None]] = {
         "box": on_box,
@@ -65,12 +123,12 @@ def gallery(maps: ImageMaps, request: MapRequest, channel: int, cell: Cell, ques
         "view": on_view,
     }
 
-    def keep_changes(changes: dict[str, Any]) -> None:
+    def keep_changes(changes: Changes) -> None:
         for part, callback in callbacks.items():
-            change = changes.get(part)
-            if change is not None and change["revision"] > state.revisions[part]:
-                state.revisions[part] = change["revision"]
-                callback(change["value"])
+            change: Change[Any] | None = getattr(changes, part)
+            if change is not None and change.revision > state.revisions[part]:
+                state.revisions[part] = change.revision
+                callback(change.value)
 
     data = {
         "maps": packed_name(packed),

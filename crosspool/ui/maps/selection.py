@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import streamlit as st
@@ -18,6 +19,7 @@ from crosspool.ui.widgets.cell_image import Cell
 
 MAX_FIRST_CHANNELS = 48  # that the gallery reports
 SEEN_AT_FIRST = 24  # maps of the gallery, in a window of 1440x900
+KeptMaps = Literal["alive", "all", "most", "pinned"]
 Layers = tuple[str, str, str]  # network, weights, and layer pair
 
 
@@ -35,7 +37,7 @@ class MapsState(VisitPart):
 
     cell: Cell | None = plain(None)
     sort: MapOrder = plain("energy_share")
-    kept_maps: str = plain("alive")
+    kept_maps: KeptMaps = plain("alive")
     tile: int = plain(104)
     first: list[int] = about_images([])
     first_of: MapRequest | None = about_images(None)

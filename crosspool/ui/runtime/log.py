@@ -30,6 +30,7 @@ FRAMES = 12  # of a stack, the innermost
 SERVER_LOGGER = "uvicorn.error"  # reports each visit, as `visit_began` does
 REQUEST_LOGGER = "uvicorn.access"  # stays as quiet as Streamlit makes it
 LINES_AROUND = 10  # a call, to be searched for its words
+WIDGETS = "crosspool.ui.widgets"  # which know no server, and log their events by names
 REPEATED = "Uncaught app execution"  # Streamlit's message; `page_failed` says the same, with a number
 
 _logger = logging.getLogger("crosspool.server")
@@ -107,12 +108,18 @@ class EventLog:
             if isinstance(logger, logging.Logger) and logger.name != REQUEST_LOGGER:
                 _propagate(logger)
         logging.getLogger(SERVER_LOGGER).setLevel(logging.WARNING)
+        self.listen_to_widgets()
         # Streamlit gives each of its loggers, present and future, a handler of its own.
         streamlit_logger.setup_formatter = _propagate
         warnings.showwarning = self._record_warning
         sys.excepthook = lambda kind, error, stack: self._record_uncaught(kind, error)
         threading.excepthook = lambda failure: self._record_uncaught(failure.exc_type, failure.exc_value)
         sys.unraisablehook = lambda failure: self._record_uncaught(failure.exc_type, failure.exc_value)
+
+    def listen_to_widgets(self) -> None:
+        """Record the events of widgets here from now on."""
+        logger = logging.getLogger(WIDGETS)
+        logger.handlers, logger.propagate = [_Recorder(self)], False
 
     def _record_warning(
         self, message: Warning | str, category: type[Warning], filename: str, lineno: int,
@@ -123,6 +130,17 @@ class EventLog:
     def _record_uncaught(self, kind: type[BaseException], error: BaseException | None) -> None:
         if issubclass(kind, Exception):  # others only end a thread, or the server
             self.record("uncaught", level=logging.ERROR, kind=kind.__name__, error=error)
+
+
+class _Recorder(logging.Handler):
+    """Makes events of the server's log from what is logged by name, with a `kind`."""
+
+    def __init__(self, log: EventLog) -> None:
+        super().__init__()
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._log.record(str(record.msg), level=record.levelno, kind=getattr(record, "kind", ""))
 
 
 def _propagate(logger: logging.Logger) -> None:

@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -11,11 +11,11 @@ from PIL import Image
 from crosspool.drawing.rendering import SIGNED_COLOUR_MAP, Look
 from crosspool.gallery.mapset import MAX_CELLS, averaged_down, colour_tables, quantised_maps
 from crosspool.ui.runtime.maps import ImageMaps
-from crosspool.ui.widgets.browser import component, data_url
+from crosspool.ui.widgets.browser import Index, RefusedError, component, data_url
 
 PHOTO_SIDE = 512
 
-_draw = component("ui/side_by_side/panes", '<div class="panes"></div>')
+_draw = component("ui/side_by_side/panes", '<div class="panes"></div>', chosen=tuple[Literal["left", "right"], Index])
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,11 @@ def linked_panes(left: Pane, right: Pane, look: Look, *, choose: Callable[[str, 
     appearance = {"opacity": look.opacity, "overlay": look.overlay, "smooth": look.smooth}
     counts = {name: len(pane.maps.upper) for name, pane in (("left", left), ("right", right))}
 
-    def chosen(change: Sequence[Any]) -> None:
-        side, channel = str(change[0]), int(change[1])
-        if 0 <= channel < counts.get(side, 0):
-            choose(side, channel)
+    def chosen(change: tuple[str, int]) -> None:
+        side, channel = change
+        if channel >= counts[side]:
+            raise RefusedError
+        choose(side, channel)
 
     table = colour_tables()[look.colour_map]
     signed_table = colour_tables()[SIGNED_COLOUR_MAP]

@@ -1,7 +1,7 @@
 """The strip of images to choose from: samples, and the visitor's own ones, which are added there."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 
@@ -21,11 +21,10 @@ from crosspool.ui.visit.link import LinkState
 from crosspool.ui.visit.state import VisitPart, about_images, current_visit, image_data, plain, visit_state
 from crosspool.ui.widgets.browser import jpeg_url
 from crosspool.ui.widgets.text import as_it_is
-from crosspool.ui.widgets.thumbnails import Adding, RefusedFile, Thumbnail, thumbnails
+from crosspool.ui.widgets.thumbnails import MOST_NAMED, Adding, Reason, RefusedFile, Thumbnail, thumbnails
 
 MAX_UPLOADS = 20
 MAX_ADDED = 8  # images kept that came from another page
-SHOWN_REFUSALS = 4
 CHOOSE_FILES = "choose-files"  # the key of a button that does what the strip's tile does
 UPLOADER = "image-uploader"  # the key of the container whose uploader gets the files
 CAMERA_FILE = "camera.jpg"
@@ -124,16 +123,17 @@ def _adding() -> Adding:
     )
 
 
-def _refuse(files: Sequence[RefusedFile]) -> None:
+def _refuse(files: Sequence[RefusedFile], counts: Mapping[Reason, int]) -> None:
     """Note why files were not sent, before the others arrive."""
     state = visit_state(ImageState)
     state.refusals += 1
-    refused = [file for file in files if file.reason != "many"]
-    state.refused_files, state.upload_errors = [_refusal(file) for file in refused[:SHOWN_REFUSALS]], []
-    if len(refused) > SHOWN_REFUSALS:
-        state.refused_files.append(f"{len(refused) - SHOWN_REFUSALS:,} more are too large, too, or folders.")
+    named = [file for file in files if file.reason != "many"][:MOST_NAMED]
+    state.refused_files, state.upload_errors = [_refusal(file) for file in named], []
+    if (unnamed := counts.get("large", 0) + counts.get("folder", 0) - len(named)) > 0:
+        state.refused_files.append(f"{unnamed:,} more are too large, too, or folders.")
     if many := [uploads.shortened(file.name) for file in files if file.reason == "many"]:
-        names = f"{many[0]} was" if len(many) == 1 else f"{many[0]} and {len(many) - 1} more were"
+        unnamed = counts.get("many", 0) - 1
+        names = f"{many[0]} and {unnamed:,} more were" if unnamed > 0 else f"{many[0]} was"
         state.refused_files.append(f"{names} left out: {_NO_ROOM}")
 
 

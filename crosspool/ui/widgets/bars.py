@@ -10,14 +10,14 @@ from PIL import Image
 
 from crosspool.drawing.rendering import SIGNED_COLOUR_MAP, ColourRange, Look, quantise
 from crosspool.gallery.mapset import averaged_down, colour_tables
-from crosspool.ui.widgets.browser import component, data_url
+from crosspool.ui.widgets.browser import Id, Switch, component, data_url, one_of
 
 PHOTO_SIDE = 128
 MAP_CELLS = 64  # a small map is that many pixels wide
 
 SmallMap = dict[str, int | str]  # as bars.js draws it
 
-_draw = component("ui/widgets/bars", '<div class="bars" role="list"></div>')
+_draw = component("ui/widgets/bars", '<div class="bars" role="list"></div>', chosen=Id, ticked=tuple[Id, Switch])
 
 
 @dataclass(frozen=True)
@@ -75,4 +75,9 @@ def bars(
         "selected": selected,
         "signature": hashlib.sha256(repr(drawn_anew).encode()).hexdigest(),
     }
-    _draw(data, key, chosen=lambda id_: choose(str(id_)), ticked=lambda change: tick(str(change[0]), bool(change[1])))
+    ids, boxes = {row.id for row in rows}, {row.id for row in rows if row.ticked is not None}
+
+    def ticked(change: tuple[str, bool]) -> None:
+        one_of(boxes, lambda id_: tick(id_, change[1]))(change[0])
+
+    _draw(data, key, chosen=one_of(ids, choose), ticked=ticked)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from PIL import Image
 
 from crosspool.drawing.rendering import ColourRange, colour_table
-from crosspool.ui.widgets.browser import component, data_url
+from crosspool.ui.widgets.browser import Index, RefusedError, component, data_url
 from crosspool.ui.widgets.text import number
 
 Cell = tuple[int, int]  # row, column
@@ -17,7 +17,7 @@ _HTML = (
     '<img alt="" draggable="false"><div class="cell"></div><div class="handle"></div></div>'
     '<div class="bar"><div class="colours"></div><div class="numbers"></div><div class="label"></div></div>'
 )
-_draw = component("ui/widgets/cell_image", _HTML)
+_draw = component("ui/widgets/cell_image", _HTML, cell=tuple[Index, Index])
 
 
 def colour_bar(colour_range: ColourRange, colour_map: str, label: str) -> ColourBar:
@@ -38,4 +38,16 @@ def cell_image(
     rows, columns = map_size
     chosen = None if cell is None else list(cell)
     data = {"image": data_url(image), "alt": alt, "rows": rows, "columns": columns, "cell": chosen, "bar": bar}
-    _draw(data, key, cell=lambda chosen: choose((int(chosen[0]), int(chosen[1]))))
+    _draw(data, key, cell=on_grid(map_size, choose))
+
+
+def on_grid(map_size: Cell, choose: Choose) -> Choose:
+    """`choose`, for cells of a grid of this size alone."""
+    rows, columns = map_size
+
+    def choose_cell(cell: Cell) -> None:
+        if not (cell[0] < rows and cell[1] < columns):
+            raise RefusedError
+        choose(cell)
+
+    return choose_cell

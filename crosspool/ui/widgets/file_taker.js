@@ -1,11 +1,15 @@
 // Takes files that are chosen, dropped anywhere on the page, or pasted, and hands them to an uploader of the page, which
-// sends them. Files that it would refuse are reported instead, as [name, reason, bytes].
+// sends them. Of files that it would refuse the first are reported instead, as [name, reason, bytes], and their number.
 
 import { make } from "../../gallery/elements.js";
 
 const UPLOADER = '[data-testid="stFileUploader"], [data-testid="stCameraInput"]';
 const ACCEPTED = "image/*,.heic,.heif,.avif"; // on a phone this offers its camera, too
 const TYPED_INTO = "input, textarea, [contenteditable='']";
+
+const REASONS = ["folder", "large", "many"];
+const MOST_NAMED = 4; // refused files, of each reason
+const LONGEST_NAME = 255; // characters
 
 const isOver = (event, selector) => event.composedPath().some((element) => element.matches?.(selector));
 const hasFiles = ({ dataTransfer }) => dataTransfer?.types.includes("Files");
@@ -15,6 +19,16 @@ function contents({ items, files }) {
   const entries = [...items].filter(({ kind }) => kind === "file").map((item) => item.webkitGetAsEntry?.());
   const folders = entries.filter((entry) => entry?.isDirectory).map(({ name }) => name);
   return [[...files].filter(({ name }) => !folders.includes(name)), folders];
+}
+
+// Of each reason the first few files, and how many there are.
+function report(refused) {
+  const byReason = REASONS.map((reason) => refused.filter(([, other]) => other === reason));
+  const files = byReason.flatMap((alike) => alike.slice(0, MOST_NAMED));
+  return {
+    files: files.map(([name, ...facts]) => [name.slice(0, LONGEST_NAME).toWellFormed(), ...facts]),
+    counts: Object.fromEntries(REASONS.map((reason, index) => [reason, byReason[index].length])),
+  };
 }
 
 export class FileTaker {
@@ -81,7 +95,7 @@ export class FileTaker {
       ...fitting.slice(room).map(({ name, size }) => [name, "many", size]),
     ];
     this.waiting = fitting.slice(0, room);
-    if (refused.length || complaints) this.send("refused", { files: refused }); // the page's answer comes by `listen`
+    if (refused.length || complaints) this.send("refused", report(refused)); // the page's answer comes by `listen`
     else this.handOver();
   }
 

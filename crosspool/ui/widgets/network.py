@@ -4,9 +4,9 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
-from crosspool.ui.widgets.browser import component
+from crosspool.ui.widgets.browser import Id, component, one_of
 
-_draw = component("ui/widgets/network", '<div class="network"></div>')
+_draw = component("ui/widgets/network", '<div class="network"></div>', chosen=Id)
 
 
 @dataclass(frozen=True)
@@ -36,4 +36,4 @@ def network_picture(
     ids = {pair.id for stage in stages for pair in stage.pairs}
     signature = hashlib.sha256(repr(picture).encode()).hexdigest()
     data = {**picture, "selected": selected, "signature": signature}
-    _draw(data, key, chosen=lambda id_: choose(id_) if id_ in ids else None)
+    _draw(data, key, chosen=one_of(ids, choose))

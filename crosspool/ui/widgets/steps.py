@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Sequence
 
-from crosspool.ui.widgets.browser import component
+from crosspool.ui.widgets.browser import Index, component, one_of
 
 _HTML = (
     '<nav class="steps" aria-label="Steps"><button class="previous" type="button">← <span>Previous</span></button>'
     '<ol></ol><p aria-live="polite"></p><button class="next" type="button"><span>Next</span> →</button></nav>'
 )
-_draw = component("ui/widgets/steps", _HTML)
+_draw = component("ui/widgets/steps", _HTML, step=Index)
 
 
 def steps(titles: Sequence[str], step: int, *, marks: Sequence[str], choose: Callable[[int], None], key: str) -> None:
@@ -18,4 +18,4 @@ def steps(titles: Sequence[str], step: int, *, marks: Sequence[str], choose: Cal
     The links' addresses say `?step=`, so that they can be opened in a new tab or copied.
     """
     data = {"titles": list(titles), "marks": list(marks), "step": step}
-    _draw(data, key, step=lambda chosen: choose(min(max(int(chosen), 1), len(titles))))
+    _draw(data, key, step=one_of(range(1, len(titles) + 1), choose))

@@ -1,12 +1,20 @@
 """Thumbnails to choose an image from: in a row that scrolls, to which images can be added, or in several rows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Annotated, Literal, get_args
 
-from crosspool.ui.widgets.browser import component
+from pydantic import Field, Strict
 
-_draw = component("ui/widgets/strip", '<div class="strip"></div>')
+from crosspool.ui.widgets.browser import Id, Message, Pressed, component, one_of
+
+Reason = Literal["large", "folder", "many"]
+MOST_NAMED = 4  # refused files of each reason, as in file_taker.js
+LONGEST_NAME = 255  # characters of a file's name, likewise
+MOST_FILES = 2**20  # that are counted
+
+_Name = Annotated[str, Strict(), Field(max_length=LONGEST_NAME)]
+_Bytes = Annotated[int, Strict(), Field(ge=0, lt=2**53)]
 
 
 @dataclass(frozen=True)
@@ -25,8 +33,20 @@ class RefusedFile:
     """A file that is not sent to the server, and why: it is too `large`, a `folder`, or there are too `many`."""
 
     name: str
-    reason: Literal["large", "folder", "many"]
+    reason: Reason
     nbytes: int
+
+
+class RefusedFiles(Message):
+    """What the script sends of files that were not sent: the first of each reason, and how many there are of each."""
+
+    files: Annotated[list[tuple[_Name, Reason, _Bytes]], Field(max_length=MOST_NAMED * len(get_args(Reason)))]
+    counts: dict[Reason, Annotated[int, Strict(), Field(ge=0, le=MOST_FILES)]]
+
+
+_draw = component(
+    "ui/widgets/strip", '<div class="strip"></div>', chosen=Id, refused=RefusedFiles, camera=Pressed, removed=Id
+)
 
 
 @dataclass(frozen=True)
@@ -34,8 +54,9 @@ class Adding:
     """How images are added to a row: by a tile at its end, dropped anywhere on the page, or pasted.
 
     Another `button` of the page, by its key, does what the tile does. The files go into the uploader in the container
-    with the key `uploader`, up to `room` of them with at most `largest` bytes; `refuse` is called before with the
-    others, or with none while there are `complaints` about the last ones, and raises the number of `refusals`.
+    with the key `uploader`, up to `room` of them with at most `largest` bytes; `refuse` is called before with the first
+    of the others and how many there are of each reason, or with none while there are `complaints` about the last ones,
+    and raises the number of `refusals`.
     `photograph` is called for the camera, `remove` with the id of an own image.
     """
 
@@ -45,7 +66,7 @@ class Adding:
     room: int
     complaints: bool
     refusals: int
-    refuse: Callable[[Sequence[RefusedFile]], None]
+    refuse: Callable[[Sequence[RefusedFile], Mapping[Reason, int]], None]
     photograph: Callable[[], None]
     remove: Callable[[str], None]
 
@@ -62,13 +83,13 @@ def thumbnails(
     """Show the thumbnails; `choose(id)` is called when one is pressed."""
     ids = {item.id for item in items}
     data = {"items": [asdict(item) for item in items], "selected": selected, "wrapped": wrapped, "adding": None}
-    actions: dict[str, Callable[..., None]] = {"chosen": lambda id_: choose(id_) if id_ in ids else None}
+    actions: dict[str, Callable[..., None]] = {"chosen": one_of(ids, choose)}
     if adding is not None:
         fields = ("uploader", "button", "largest", "room", "complaints", "refusals")
         data["adding"] = {name: getattr(adding, name) for name in fields}
         actions |= {
-            "refused": lambda refused: adding.refuse([RefusedFile(*file) for file in refused["files"]]),
+            "refused": lambda told: adding.refuse([RefusedFile(*file) for file in told.files], told.counts),
             "camera": lambda pressed: adding.photograph(),
-            "removed": lambda id_: adding.remove(id_) if id_ in ids else None,
+            "removed": one_of({item.id for item in items if item.own}, adding.remove),
         }
     _draw(data, key, **actions)
