@@ -13,6 +13,11 @@ BIN := $(VENV)/bin
 PROJECT := sed '/^\[tool\.ruff\]/,$$d' pyproject.toml
 RUN_STAMP := $(VENV)/.installed-$(shell $(PROJECT) | cat - requirements.txt | cksum | tr ' ' '-')
 DEV_STAMP := $(VENV)/.installed-dev-$(shell $(PROJECT) | cat - requirements.txt requirements-dev.txt | cksum | tr ' ' '-')
+SUPPLY_STAMP := $(VENV)/.installed-supply-$(shell cksum <requirements-supply.txt | tr ' ' '-')
+
+# Of whatever the image holds: its Python and its processor, and checksums of all.
+LOCKED := --quiet --upgrade --generate-hashes --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
+    --custom-compile-command "make lock"
 
 # A file of tests a process, as fixtures are shared within files; in their order, so that no long one comes last.
 AT_ONCE := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
@@ -25,7 +30,7 @@ CODE := app.py pages crosspool benchmarks tests docs/hooks.py
 TEXT := $(wildcard *.md) docs deploy assets/SAMPLES.md
 
 .DEFAULT_GOAL := help
-.PHONY: help app test lint format unit coverage docs bench clean
+.PHONY: help app test lint format unit coverage docs bench secrets lock audit sbom clean
 
 help:
 	@echo "make app     install what is needed and serve the app on http://localhost:$(PORT) (PORT=...)"
@@ -33,6 +38,8 @@ help:
 	@echo "make unit    the tests that need no browser      make coverage  which lines they do not run"
 	@echo "make lint    code, types, walls, scripts, words  make format    let ruff rewrite the code"
 	@echo "make docs    the documentation as a website      make bench     the speed of pooling"
+	@echo "make secrets no password or key in any file      make lock      the image's packages, with checksums"
+	@echo "make audit   their known vulnerabilities         make sbom      their list, for other tools"
 	@echo "make clean   remove the environment and the caches"
 
 app: $(RUN_STAMP)
@@ -70,6 +77,27 @@ docs: $(RUN_STAMP)
 bench: $(RUN_STAMP)
 	$(BIN)/python -m benchmarks.speed.pooling
 
+# Also what is staged or new, and not ignored.
+secrets: $(DEV_STAMP)
+	git ls-files -z --cached --others --exclude-standard | xargs -0 $(BIN)/detect-secrets-hook --no-verify --exclude-files '\.lock$$'
+
+# The three below need the network: PyPI, its advisories, and PyTorch's builds for CPUs.
+lock: $(SUPPLY_STAMP)
+	$(BIN)/uv pip compile $(LOCKED) --extra app --torch-backend cpu --output-file deploy/requirements.lock pyproject.toml
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
+	    | $(BIN)/uv pip compile $(LOCKED) --output-file deploy/build.lock -
+
+# Advisories name releases, not builds of them.
+audit: $(SUPPLY_STAMP)
+	@mkdir -p dist
+	cat deploy/*.lock | sed 's/+cpu / /' >dist/audited.txt
+	$(BIN)/pip-audit --strict --no-deps --disable-pip --requirement dist/audited.txt
+
+sbom: $(SUPPLY_STAMP)
+	@mkdir -p dist
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --output-file dist/crosspool.cdx.json deploy/requirements.lock
+	@echo "the image's packages are listed in dist/crosspool.cdx.json"
+
 clean:
 	rm -rf $(VENV) build dist site *.egg-info .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -82,6 +110,11 @@ $(RUN_STAMP): | $(BIN)/pip
 $(DEV_STAMP): $(RUN_STAMP)
 	$(BIN)/python -m pip install $(PIP_FLAGS) -r requirements-dev.txt
 	@rm -f $(VENV)/.installed-dev-*
+	@touch $@
+
+$(SUPPLY_STAMP): requirements-supply.txt | $(BIN)/pip
+	$(BIN)/python -m pip install -r requirements-supply.txt
+	@rm -f $(VENV)/.installed-supply-*
 	@touch $@
 
 # Takes the first Python that is new enough; pip is the last thing that venv makes, so a half-made environment

@@ -7,6 +7,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from benchmarks.harness.nginx import at_ports
 from crosspool.ui.runtime.settings import ServerSettings, read_settings
@@ -58,14 +61,76 @@ def test_nginx_hides_what_is_for_the_operator():
 
 def test_the_image_has_what_the_app_needs_and_the_builder_is_given_it():
     copied = [path for line in re.findall(r"^COPY ([^-].*) \S+$", IMAGE, re.MULTILINE) for path in line.split()]
+    locks = {path.name for path in DEPLOY.glob("*.lock")}
     given = re.findall(r"^!(.+)$", (DEPLOY / "Dockerfile.dockerignore").read_text(encoding="utf-8"), re.MULTILINE)
-    assert {path.split("/")[0] for path in given} == set(copied)
+    assert {path if path.endswith(".lock") else path.split("/")[0] for path in given} == set(copied)
     assert all((ROOT / path).exists() for path in given)
     wheel = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]["targets"][
         "wheel"
     ]
     needed = {path.split("/")[0] for path in [*wheel["packages"], *wheel["force-include"]]}
-    assert set(copied) == needed | {"LICENSE", "README.md", "pyproject.toml"}
+    assert set(copied) == needed | {"LICENSE", "README.md", "pyproject.toml"} | {f"deploy/{name}" for name in locks}
+
+
+def locked(name: str) -> dict[str, tuple[str, list[str]]]:
+    """By package: its version, and its checksums, in a list that `make lock` has written."""
+    entries = re.split(r"^(?=[a-z0-9])", (DEPLOY / name).read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    packages: dict[str, tuple[str, list[str]]] = {}
+    for entry in entries:
+        pin, *rest = entry.split()
+        package, _, version = pin.partition("==")
+        packages[canonicalize_name(package)] = version, [word for word in rest if word.startswith("--hash=")]
+    return packages
+
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+NEEDED = {
+    "build.lock": PROJECT["build-system"]["requires"],
+    "requirements.lock": [*PROJECT["project"]["dependencies"], *PROJECT["project"]["optional-dependencies"]["app"]],
+}
+
+
+@pytest.mark.parametrize("name", sorted(NEEDED))
+def test_the_locked_packages_are_those_that_the_project_requires(name):
+    packages = locked(name)
+    requirements = [Requirement(line) for line in NEEDED[name]]
+    absent = [each.name for each in requirements if canonicalize_name(each.name) not in packages]
+    unfit = [
+        f"{each} is locked at {packages[canonicalize_name(each.name)][0]}"
+        for each in requirements
+        if each.name not in absent and not each.specifier.contains(packages[canonicalize_name(each.name)][0])
+    ]
+    assert (absent, unfit) == ([], []), "make lock"
+
+
+@pytest.mark.parametrize("name", sorted(NEEDED))
+def test_every_locked_package_has_checksums(name):
+    packages = locked(name)
+    assert len(packages) >= len(NEEDED[name])
+    for package, (version, checksums) in packages.items():
+        assert str(Version(version)) == version, package
+        assert checksums, package
+        assert all(re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", checksum) for checksum in checksums), package
+    text = (DEPLOY / name).read_text(encoding="utf-8")
+    assert not re.search(r"^ *(-e|-i|--(extra-)?index-url|--find-links)\b|://| @ ", text, re.MULTILINE), "no places"
+
+
+def test_the_image_installs_nothing_without_its_checksum():
+    installs = re.findall(r"pip install (.*?)(?=&&|\n(?! ))", IMAGE.replace("\\\n", " "), re.DOTALL)
+    assert len(installs) == 3
+    for arguments in installs:
+        assert "--require-hashes" in arguments or "--no-index" in arguments, arguments
+    assert re.search(r"pip wheel .*--no-build-isolation --no-index", IMAGE)
+
+
+def test_every_image_is_pinned():
+    stages = set(re.findall(r" AS (\w+)$", IMAGE, re.MULTILINE))
+    bases = [name for name in re.findall(r"^FROM (\S+)", IMAGE, re.MULTILINE) if name not in stages]
+    started = [name for name in re.findall(r"image: (\S+)", COMPOSE) if name != "crosspool"]  # which is built
+    assert bases
+    assert started
+    for name in [*bases, *started]:
+        assert re.fullmatch(r"[a-z]+:[\w.-]*\d[\w.-]*@sha256:[0-9a-f]{64}", name), name
 
 
 def test_nothing_runs_as_root_or_may_write():

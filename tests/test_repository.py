@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from urllib.parse import unquote
@@ -132,8 +134,51 @@ def test_the_library_and_the_command_line_do_not_need_the_apps_packages() -> Non
     }  # fmt: skip
 
 
+def test_actions_are_pinned_to_a_commit_and_named_by_their_version() -> None:
+    workflows = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+    used = [line for path in workflows for line in re.findall(r"uses: (.*)", path.read_text(encoding="utf-8"))]
+    assert used
+    assert [line for line in used if not re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line)] == []
+
+
+def test_images_of_the_workflows_are_pinned() -> None:
+    workflows = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+    named = [name for path in workflows for name in re.findall(r"[\w-]+/[\w-]+:\S+", path.read_text(encoding="utf-8"))]
+    assert named
+    assert [name for name in named if not re.search(r"@sha256:[0-9a-f]{64}$", name)] == []
+
+
+def test_the_search_for_secrets_finds_one_and_is_the_same_everywhere(tmp_path: Path) -> None:
+    commands = [
+        re.findall(r"detect-secrets-hook (.*)", (ROOT / name).read_text(encoding="utf-8").replace("$$", "$"))
+        for name in (".pre-commit-config.yaml", "Makefile")
+    ]
+    assert commands[0] == commands[1]
+    hook = [sys.executable, "-m", "detect_secrets.pre_commit_hook", *shlex.split(commands[0][0])]
+    key = "AKIA" + "QYLPMN5H" * 2  # joined here, so that this file has none
+    planted, innocent = tmp_path / "settings.py", tmp_path / "lock.py"
+    planted.write_text(f'KEY = "{key}"\n', encoding="utf-8")
+    innocent.write_text('VERSION = "0.1.0"\n', encoding="utf-8")
+    results = [
+        subprocess.run([*hook, str(path)], cwd=tmp_path, capture_output=True, text=True, check=False)
+        for path in (planted, innocent)
+    ]
+    assert [result.returncode for result in results] == [1, 0]
+    assert "AWS Access Key" in results[0].stdout
+    assert key not in results[0].stdout
+
+
+def test_vulnerabilities_are_reported_privately() -> None:
+    policy = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    assert "Report a vulnerability" in policy
+    assert "@" not in policy, "no address is made up"
+    for name in ("README.md", "CONTRIBUTING.md"):
+        assert "SECURITY.md" in local_links((ROOT / name).read_text(encoding="utf-8")), name
+
+
 def test_development_adds_to_the_run_time_list() -> None:
     first, *more = lines_of("requirements-dev.txt")
     assert first == "-r requirements.txt"
+    apart = lines_of("requirements-supply.txt")
     run_time = {each.name.lower() for extra in ("", "app") for each in requirements(extra)}
-    assert not run_time & {Requirement(line).name.lower() for line in more}
+    assert not run_time & {Requirement(line).name.lower() for line in [*more, *apart]}

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.harness.app import ROOT
 from crosspool.ui.runtime.log import EventCount, EventLog, LogFormatter
 
-SECRET = "Geheim"
+SECRET = "Geheim"  # pragma: allowlist secret
 
 
 def line_of(kind, log):

@@ -17,7 +17,7 @@ from crosspool.ui.serving.document import DESCRIPTION, DESCRIPTIONS, Document
 from tests import loops
 
 MB = 2**20
-SECRET = "Geheim"
+SECRET = "Geheim"  # pragma: allowlist secret
 SECONDS = 60
 
 
