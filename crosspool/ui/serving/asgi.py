@@ -27,6 +27,7 @@ from crosspool.ui.runtime.scratch import delete_orphans
 from crosspool.ui.runtime.server import Server, current_server, serve_with
 from crosspool.ui.runtime.settings import KEY_VARIABLE, ServerSettings
 from crosspool.ui.runtime.sprite_address import SPRITE_ROUTE
+from crosspool.ui.serving.connections import ConnectionWatch
 from crosspool.ui.serving.document import Document
 from crosspool.ui.serving.guard import MessageLimit, RequestGuard, SecurityHeaders, names_of
 from crosspool.ui.serving.operator import ServerMetrics
@@ -79,9 +80,12 @@ async def _lifespan(server: Server, readiness: Readiness, app: Any) -> AsyncIter
     server.log.record("started", orphans=await run_in_threadpool(delete_orphans))
     server.start()
     threading.Thread(target=readiness.warm_up, name="warm-up", daemon=True).start()
-    visits = asyncio.create_task(server.visits.end_closed_visits())
+    connections = ConnectionWatch()
+    connections.attach(asyncio.get_running_loop())
+    tasks = [asyncio.create_task(work) for work in (server.visits.end_closed_visits(), connections.run())]
     yield
-    visits.cancel()
+    for task in tasks:
+        task.cancel()
     server.close()
     server.log.record("stopped")
 
