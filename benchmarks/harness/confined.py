@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.harness.app import STREAMLIT, AppServer, served, wait_until
+from benchmarks.harness.app import ROOT, STREAMLIT, AppServer, served, wait_until
 
 MEGABYTE = 2**20
 END_SECONDS = 10.0  # that the workers of a server may take to end after it
@@ -76,7 +76,12 @@ def _numbers(file: Path) -> dict[str, int]:
 
 @contextmanager
 def confined(
-    folder: Path | None = None, environment: Mapping[str, str] | None = None, *, megabytes: int, cores: int
+    folder: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    *,
+    megabytes: int,
+    cores: int,
+    cwd: Path = ROOT,
 ) -> Iterator[ConfinedServer]:
     """A new server of the app with this much memory and this many cores from its first instruction on; see `served`."""
     memory = megabytes * MEGABYTE
@@ -85,7 +90,7 @@ def confined(
     os.sched_setaffinity(0, sorted(own)[:cores])  # what is started inherits it
     try:
         within = () if group is None else ("sh", "-c", 'echo $$ > "$0" && exec "$@"', str(group / "cgroup.procs"))
-        with served(folder, environment, command=(*within, *STREAMLIT)) as app:
+        with served(folder, environment, command=(*within, *STREAMLIT), cwd=cwd) as app:
             os.sched_setaffinity(0, own)
             yield ConfinedServer(app, psutil.Process(app.process.pid), group, version, memory)
     finally:

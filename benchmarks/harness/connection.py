@@ -18,7 +18,7 @@ from websockets.typing import Origin, Subprotocol
 from benchmarks.harness.deltas import Page
 
 PATIENCE_SECONDS = 60.0
-COOKIE = "crosspool_visit"
+COOKIE, TAB_COOKIE = "crosspool_visit", "crosspool_tab"
 XSRF = "_streamlit_xsrf"
 DONE = {ForwardMsg.FINISHED_SUCCESSFULLY, ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY}
 
@@ -34,7 +34,8 @@ class Connection:
         self.url, self.watch = url, watch
         self.page = Page()
         self.session = self.query = self.page_hash = self.xsrf = self._main = self._run = ""
-        self.browser = ""  # the value of the cookie that names the browser; see crosspool.ui.runtime.visits
+        # The values of the cookies that name the browser and its tab; see crosspool.ui.runtime.visits.
+        self.browser = self.tab_name = ""
         self.pages: dict[str, str] = {}  # title -> hash
         self._fragments: set[str] = set()
         self.cached: dict[str, tuple[ForwardMsg, int]] = {}  # by hash, with the number of the run that used it last
@@ -67,7 +68,8 @@ class Connection:
 
     @property
     def _cookies(self) -> str:
-        return f"{XSRF}={self.xsrf}" + (f"; {COOKIE}={self.browser}" if self.browser else "")
+        cookies = {XSRF: self.xsrf, COOKIE: self.browser, TAB_COOKIE: self.tab_name}
+        return "; ".join(f"{name}={value}" for name, value in cookies.items() if value or name == XSRF)
 
     @property
     def token(self) -> dict[str, str]:

@@ -202,6 +202,30 @@ async def _profile(case: IntrusionCase) -> None:
         await tab.close()
 
 
+@attempt("the name of the visitor's tab, with no browser's cookie, another one, or one that is nearly the visitor's")
+async def _tab_names(case: IntrusionCase) -> None:
+    own = case.visitor.browser
+    near = own[:-1] + ("0" if own[-1] != "0" else "1")
+    other = Tab(case.url)
+    await other.ask_for_cookie()
+
+    async def try_all() -> None:
+        for browser in ("", other.browser, near, case.visitor.tab_name):
+            async with case.tab(browser=browser, tab_name=case.visitor.tab_name):
+                pass
+
+    await try_all()
+    async with case.left_visit():
+        await try_all()
+
+
+@attempt("names of tabs that are forged: long, empty, foreign, or the visitor's cookie")
+async def _forged_tabs(case: IntrusionCase) -> None:
+    for name in (case.visitor.browser, "*", "%", "0" * 3000, case.visitor.tab_name[:-1], case.visitor.session):
+        async with case.tab(browser=secrets.token_hex(16), tab_name=name):
+            pass
+
+
 @attempt("the visitor's cookie in an address")
 async def _misplaced(case: IntrusionCase) -> None:
     async with case.left_visit():

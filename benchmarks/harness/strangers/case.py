@@ -87,10 +87,12 @@ class IntrusionCase:
         await self.visitor.come_back()
 
     @asynccontextmanager
-    async def tab(self, path: str = "/", session: str = "", browser: str = "") -> AsyncIterator[Tab]:
-        """Another tab of the stranger on this page, with a session's id and a browser's cookie if there are any."""
+    async def tab(
+        self, path: str = "/", session: str = "", browser: str = "", tab_name: str = ""
+    ) -> AsyncIterator[Tab]:
+        """Another tab of the stranger on this page, with a session's id and the cookies of a browser and a tab."""
         tab = Tab(self.url, self.received.append)
-        tab.session, tab.browser = session, browser
+        tab.session, tab.browser, tab.tab_name = session, browser, tab_name
         await tab.open(path)
         yield tab
         await tab.close()
@@ -100,6 +102,7 @@ async def _victim(url: str, person: Person) -> tuple[Tab, list[str]]:
     """A visitor's tab, and the ids of files on their way to it."""
     tab, (first, second) = Tab(url), person.images
     await tab.ask_for_cookie()
+    tab.tab_name = uuid.uuid4().hex[:10]
     await tab.open()
     await tab.upload(first)
     await tab.go("Train & compare")
@@ -151,6 +154,16 @@ async def known_cookie(case: IntrusionCase) -> str:
     return f"while the page is open, {during}; while the visit waits for its browser, {await gain()}"
 
 
+async def known_tab(case: IntrusionCase) -> str:
+    """Use the cookie of the visitor's browser with that of its tab, which any script of the page can read."""
+    visitor, _ = await _victim(case.url, case.person)
+    case.received.clear()
+    async with case.tab(browser=visitor.browser, tab_name=visitor.tab_name):
+        pass
+    await visitor.close()
+    return "the visit" if any(case.person.name.encode() in raw for raw in case.received) else "nothing"
+
+
 async def known_upload(case: IntrusionCase) -> str:
     """Use the address of a file on its way, which contains the session id."""
     path = case.upload_path(case.files[0])
@@ -188,4 +201,5 @@ async def use_secrets(case: IntrusionCase) -> dict[str, str]:
         "the address of a file on its way": await known_upload(case),
         "the session id": await known_session(case),
         "the cookie of the browser": await known_cookie(case),
+        "the cookies of the browser and of the tab": f"while the page is open, {await known_tab(case)}",
     }

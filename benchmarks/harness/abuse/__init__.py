@@ -1,0 +1,16 @@
+"""Attacks on a server: each is a function with a name and a sentence, and stands in this list."""
+
+from benchmarks.harness.abuse import bombs, classifiers, comparing, http, networks, pages, sockets, uploads, widgets
+from benchmarks.harness.abuse.base import Attack
+
+ATTACKS: tuple[Attack, ...] = (
+    *networks.ATTACKS,
+    *classifiers.ATTACKS,
+    *comparing.ATTACKS,
+    *uploads.ATTACKS,
+    *http.ATTACKS,
+    *sockets.ATTACKS,
+    *widgets.ATTACKS,
+    *bombs.ATTACKS,
+    *pages.ATTACKS,
+)
