@@ -15,7 +15,8 @@ from crosspool.text import class_title, csv_text, printable
 from crosspool.ui.comparison.state import ComparisonState
 from crosspool.ui.maps.selection import MapsState
 from crosspool.ui.maps.surveying import SurveyState
-from crosspool.ui.runtime.background import BackgroundJob
+from crosspool.ui.runtime.accounts import Account
+from crosspool.ui.runtime.background import BackgroundJob, JobLimit
 from crosspool.ui.runtime.server import Server, use_server
 from crosspool.ui.runtime.settings import ServerSettings
 from crosspool.ui.visit import labelled
@@ -253,7 +254,10 @@ def test_forgetting_is_offered_beside_labelled_images_and_beside_other_ones():
 
 def test_forgetting_cancels_jobs():
     app = upload(visit(**SMALL), ("one.png", png(noise(1))))
-    jobs = [BackgroundJob(lambda step: None, task="a test", advice="") for _ in range(2)]
+    jobs = [
+        BackgroundJob(lambda step: None, JobLimit("test", "tests", 1).take(Account()), task="a test", advice="")
+        for _ in range(2)
+    ]
     state_of(app, ComparisonState).job, state_of(app, SurveyState).survey = jobs
     app = checked(app.button(key="forget-images").click().run())
     assert all(job.cancelled for job in jobs)

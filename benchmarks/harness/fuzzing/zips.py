@@ -16,7 +16,7 @@ from benchmarks.harness.fuzzing.image_files import valid_files
 from benchmarks.harness.fuzzing.images import image_case
 from crosspool.errors import DatasetError
 from crosspool.images import load_image
-from crosspool.ui.runtime.quota import ImageOwner
+from crosspool.ui.runtime.accounts import Account
 from crosspool.ui.visit.labelled import MAX_IMAGES
 from crosspool.ui.visit.labelled_zip import from_zip
 
@@ -212,7 +212,7 @@ NAME_CHARACTERS = 2 * 255  # of the two members that one sentence may name
 def judge(data: bytes) -> str:
     """Labelled images within the page's limits, and a sentence for each one left out; or one that refuses all."""
     try:
-        collection = from_zip(data, "pets.zip", ImageOwner(), lambda done, total: None)
+        collection = from_zip(data, "pets.zip", Account(), lambda done, total: None)
         problems = [check_sentence(problem, NAME_CHARACTERS) for problem in collection.problems]
         labelled = collection.labelled()
     except DatasetError as error:

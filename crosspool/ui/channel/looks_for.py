@@ -6,6 +6,7 @@ import streamlit as st
 from PIL import Image
 
 from crosspool.sprites import included_sprite
+from crosspool.ui.runtime.background import FullError
 from crosspool.ui.runtime.channel_images import ChannelImageJob, ChannelRequest
 from crosspool.ui.runtime.maps import MapRequest
 from crosspool.ui.runtime.server import current_server
@@ -22,10 +23,11 @@ ABOUT = (
 
 @dataclass
 class LooksForState(VisitPart):
-    """The image that is being optimised, and for which channel."""
+    """The image that is being optimised, for which channel, and why it cannot be, in one sentence."""
 
     optimisation: ChannelImageJob | None = plain(None)
     optimised: ChannelRequest | None = plain(None)
+    drawing_refusal: str = plain("")
 
 
 def looks_for(maps_request: MapRequest, channel: int) -> None:
@@ -34,7 +36,11 @@ def looks_for(maps_request: MapRequest, channel: int) -> None:
     request = ChannelRequest(maps_request.backbone, maps_request.weights, maps_request.pair, channel)
     state = visit_state(LooksForState)
     if state.optimised != request:
-        state.optimisation = state.optimised = None  # nobody else may want it: then it ends
+        state.optimisation, state.optimised, state.drawing_refusal = (
+            None,
+            None,
+            "",
+        )  # nobody else may want it: then it ends
     image = current_server().channel_images.get(request)
     sprite = included_sprite(request.backbone, request.pair, request.weights)
     if image is None and sprite is not None and channel in sprite.channels:
@@ -56,11 +62,16 @@ def _optimise(request: ChannelRequest, state: LooksForState, label: str) -> None
     if state.optimisation is not None and state.optimisation.running:
         _watch()
         return
-    if state.optimisation is not None and state.optimisation.error:
-        st.error(as_it_is(state.optimisation.error), icon=":material/error:")
+    error = state.optimisation.error if state.optimisation is not None else state.drawing_refusal
+    if error:
+        st.error(as_it_is(error), icon=":material/error:")
 
     def start() -> None:
-        state.optimisation, state.optimised = current_server().channel_images.start(request), request
+        state.optimised, state.drawing_refusal = request, ""
+        try:
+            state.optimisation = current_server().channel_images.start(request)
+        except FullError as error:
+            state.drawing_refusal = str(error)
 
     st.button(label, "look-for", icon=":material/blur_on:", on_click=start, help="It takes some seconds to a minute.")
 

@@ -1,5 +1,6 @@
 """A comparison in the background: the thread that computes it, its progress, and its results so far."""
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosspool.cache import ArrayCache
-from crosspool.errors import SettingError
+from crosspool.errors import CrosspoolError, SettingError
 from crosspool.evaluation.command import usual_baselines
 from crosspool.evaluation.findings import AccuracyFindings
 from crosspool.evaluation.protocol import Protocol
@@ -21,11 +22,12 @@ from crosspool.ui.comparison.plan import ENCODING_PASSES, NetworkPass, Plan
 from crosspool.ui.comparison.result import Comparison, server_disk, train_on
 from crosspool.ui.runtime.background import BackgroundJob, Step
 from crosspool.ui.runtime.gate import Ticket
-from crosspool.ui.runtime.quota import MemoryReservation
+from crosspool.ui.runtime.quota import Reservation
 from crosspool.ui.runtime.server import Server
 
 WAITING = "Waiting for its turn"
 ADVICE = "take fewer images, or methods of fewer dimensions"
+SLICE_SECONDS = 60.0  # after which a training lets others train that wait
 
 
 @dataclass(frozen=True)
@@ -43,11 +45,16 @@ class Job(BackgroundJob):
     """A comparison under way; its results so far can be read at any time."""
 
     def __init__(self, plan: Plan, server: Server) -> None:
-        """Begin. Raises SettingError where the server has no room for it."""
+        """Begin. Raises SettingError where the server has no room for it, and FullError where too many wait."""
         plan.check_room()
-        reservation = plan.reserve_memory(server.classifier_memory)  # held by the thread and by the comparison
+        place = server.training_jobs.take(server.account())
+        try:  # what is reserved is held by the thread and by the comparison
+            reservation = plan.reserve_memory(server.classifier_memory, place.account)
+        except CrosspoolError:
+            place.give_back()
+            raise
         self.work = ComparisonWork(plan, server)
-        super().__init__(partial(_run, self.work, reservation), task="the comparison", advice=ADVICE)
+        super().__init__(partial(_run, self.work, reservation), place, task="the comparison", advice=ADVICE)
 
 
 class ComparisonWork:
@@ -65,9 +72,11 @@ class ComparisonWork:
         self._total_cost = plan.total_cost()
         self._earlier_cost = 0.0
         self._stage, self._cost, self._done, self._total = WAITING, 0.0, 0, 1
-        self._start = time.monotonic()
+        self._earlier_seconds, self._came_in = 0.0, math.nan  # in its places, and when it took the one that it has
+        self._place_in_queue = 0
         self._check: Step = lambda: None
-        self._turn: Ticket | None = None
+        self._place: Ticket | None = None  # among the trainings at a time
+        self._turn: Ticket | None = None  # to compute
 
     def begin(self, stage: str, cost: float, total: int) -> None:
         """Go on to the next stage, of `total` images, and of this cost."""
@@ -82,20 +91,29 @@ class ComparisonWork:
     @contextmanager
     def turn(self, check: Step) -> Iterator[None]:
         """Wait until few enough are training, and for a first turn to compute; `check` is the background job's."""
-        self._check = check
-        with self.server.trainings.turn(self._wait_for_training):
-            self._start, self._stage = time.monotonic(), WAITING
-            with self.server.compute.turn(lambda place: check()) as self._turn:
-                yield
+        self._check, server = check, self.server
+        with (
+            server.begun_trainings.turn(lambda place: self._wait(place and place + server.trainings.waiting)),
+            server.trainings.turn(self._wait) as self._place,
+        ):
+            self._came_in = time.monotonic()
+            try:
+                with server.compute.turn(lambda place: check()) as self._turn:
+                    yield
+            finally:
+                self._leave_place()
 
     def step(self) -> None:
-        """Let others compute first, between any two steps.
+        """Let others compute first, between any two steps, and after a while let others train.
 
         Raises StoppedError where the job was cancelled, and SettingError where it takes too long.
         """
         self._check()
         assert self._turn is not None
-        self._turn.yield_turn()
+        if time.monotonic() - self._came_in > SLICE_SECONDS and self.server.trainings.waiting:
+            self._let_others_train(self._turn)
+        else:
+            self._turn.yield_turn()
         minutes = self.server.settings.training_minutes
         if self.seconds > 60 * minutes:
             raise SettingError(
@@ -103,13 +121,26 @@ class ComparisonWork:
                 "images, splits or methods, or go on with crosspool evaluate on your own machine."
             )
 
+    def _let_others_train(self, turn: Ticket) -> None:
+        """Give the place among the trainings up, and wait for another one, without a turn to compute meanwhile."""
+        assert self._place is not None
+        with turn.given_up():
+            self._leave_place()
+            self._place.yield_turn()
+            self._came_in = time.monotonic()
+
+    def _leave_place(self) -> None:
+        """Count the seconds of the place that it has, if it has one."""
+        self._earlier_seconds, self._came_in = self.seconds, math.nan
+
     @property
     def seconds(self) -> float:
-        """How long it has taken, without the wait for its turn."""
-        return time.monotonic() - self._start
+        """How long it has had a place among the trainings."""
+        came_in = self._came_in
+        return self._earlier_seconds + (0.0 if math.isnan(came_in) else time.monotonic() - came_in)
 
-    def _wait_for_training(self, place: int) -> None:
-        self._stage = f"Place {place} in the queue of trainings"
+    def _wait(self, place: int) -> None:
+        self._place_in_queue = place
         self._check()
 
     @property
@@ -122,6 +153,8 @@ class ComparisonWork:
     def progress(self) -> Progress:
         stage, cost, done, total = self._stage, self._cost, self._done, self._total
         share = min((self._earlier_cost + cost * done / total) / self._total_cost, 1.0)
+        if place := self._place_in_queue:
+            return Progress(f"Place {place} in the queue of trainings", 0, 1, share, None)
         return Progress(stage, done, total, share, self.seconds * (1 - share) / share if share > 0.03 else None)
 
 
@@ -129,15 +162,18 @@ class _WatchedCache(ArrayCache):
     """A cache in which every reading is a step, so that anything that reads records can be stopped."""
 
     def __init__(self, cache: ArrayCache, step: Callable[[], None]) -> None:
-        super().__init__(cache.folder, cache.limit)
-        self._step = step
+        super().__init__(cache.folder)
+        self._cache, self._step = cache, step
 
     def get(self, key: str) -> NDArray[np.float32] | None:
         self._step()
-        return super().get(key)
+        return self._cache.get(key)
+
+    def put(self, key: str, array: NDArray[np.float32]) -> None:
+        self._cache.put(key, array)
 
 
-def _run(work: ComparisonWork, reservation: MemoryReservation, check: Step) -> None:
+def _run(work: ComparisonWork, reservation: Reservation, check: Step) -> None:
     plan = work.plan
     try:
         with work.turn(check), server_disk():
@@ -147,7 +183,7 @@ def _run(work: ComparisonWork, reservation: MemoryReservation, check: Step) -> N
         work.server.log.record("training_ended", network=plan.network.name, images=images, ms=ms)
 
 
-def _compare(work: ComparisonWork, reservation: MemoryReservation) -> Comparison:
+def _compare(work: ComparisonWork, reservation: Reservation) -> Comparison:
     plan = work.plan
     dataset, cache = plan.labelled.dataset, _WatchedCache(plan.labelled.cache, work.step)
     backbone = plan.network.backbone

@@ -11,8 +11,9 @@ from crosspool.evaluation.run import TIMED_IMAGES
 from crosspool.framing import Source
 from crosspool.methods import Method
 from crosspool.text import human_bytes
+from crosspool.ui.runtime.accounts import Account
 from crosspool.ui.runtime.networks import Network
-from crosspool.ui.runtime.quota import MemoryBudget, MemoryReservation
+from crosspool.ui.runtime.quota import Budget, Reservation
 from crosspool.ui.visit.labelled import LabelledSet
 
 MAX_VECTORS_BYTES = 4 * 2**30  # of one method; they lie on disk while their kernel is computed
@@ -70,11 +71,11 @@ class Plan:
         sizes = [len(self.labelled.dataset.classes) * method.length * BYTES_PER_NUMBER for method in self.methods]
         return sum(sizes) + RETRAINED_LIMIT * max(sizes)
 
-    def reserve_memory(self, budget: MemoryBudget) -> MemoryReservation:
-        """Reserve memory for the classifiers. Raises SettingError where those of other visitors leave too little."""
-        reservation = budget.reserve(self.classifiers_bytes)
+    def reserve_memory(self, budget: Budget, account: Account) -> Reservation:
+        """Reserve memory for the classifiers. Raises SettingError where earlier ones leave too little."""
+        reservation = budget.reserve(self.classifiers_bytes, account)
         if reservation is None:
-            when = "" if self.classifiers_bytes > budget.limit else "try again when others have left, or "
+            when = "" if self.classifiers_bytes > budget.account_limit else "try again when others have left, or "
             raise SettingError(
                 f"The classifiers of these methods take {human_bytes(self.classifiers_bytes)}, for which this server "
                 f"has no room now; {when}take fewer methods, or shorter ones (/pca64, or another pair)."

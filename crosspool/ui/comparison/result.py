@@ -20,7 +20,7 @@ from crosspool.training import train_classifier
 from crosspool.ui.comparison.plan import RETRAINED_LIMIT
 from crosspool.ui.runtime.gate import FairSemaphore, OnProgress, ignore_progress
 from crosspool.ui.runtime.networks import Network
-from crosspool.ui.runtime.quota import MemoryReservation
+from crosspool.ui.runtime.quota import Reservation
 from crosspool.ui.visit.labelled import LabelledSet
 
 RetrainedClassifiers = LRUCache[tuple[str, str], TrainedClassifier]
@@ -34,7 +34,7 @@ class Comparison:
     network: Network
     findings: AccuracyFindings
     classifiers: dict[str, TrainedClassifier]
-    reservation: MemoryReservation
+    reservation: Reservation
     compute: FairSemaphore = field(repr=False)
     # Classifiers that were trained without an image, by method and image.
     _retrained: RetrainedClassifiers = field(default_factory=lambda: LRUCache(RETRAINED_LIMIT), repr=False)

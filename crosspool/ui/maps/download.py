@@ -6,6 +6,7 @@ import streamlit as st
 
 from crosspool.backbones import UNTRAINED, BackboneSpec
 from crosspool.ui.maps.selection import forget_channels
+from crosspool.ui.runtime.background import FullError
 from crosspool.ui.runtime.downloads import Download
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.link import PRETRAINED, LinkState
@@ -18,9 +19,10 @@ SHORT = {"needs a download": "download", "not on this server": "not here"}
 
 @dataclass
 class DownloadState(VisitPart):
-    """The downloads that this visitor waits for or has seen fail, by network."""
+    """The downloads that this visitor waits for or has seen fail, and why others did not begin, by network."""
 
     downloads: dict[str, Download] = plain({})
+    refused_downloads: dict[str, str] = plain({})
 
 
 def availability(spec: BackboneSpec) -> str:
@@ -53,8 +55,11 @@ def offer_download(spec: BackboneSpec) -> None:
     if download is not None and download.job.running:
         _watch(spec)
         return
-    if download is not None and download.job.error:
-        st.error(as_it_is(download.job.error), icon=":material/cloud_off:")
+    error = visit_state(DownloadState).refused_downloads.get(spec.name) or (
+        download.job.error if download is not None else ""
+    )
+    if error:
+        st.error(as_it_is(error), icon=":material/cloud_off:")
     st.info(
         f"The pretrained weights of {spec.title} are not on this machine yet. Download them, or look at the untrained "
         "network in the meantime.",
@@ -67,11 +72,17 @@ def offer_download(spec: BackboneSpec) -> None:
 
 
 def _allowed() -> bool:
-    return current_server().settings.downloads == "on"
+    return current_server().settings.allows_downloads
 
 
 def _start(spec: BackboneSpec) -> None:
-    visit_state(DownloadState).downloads[spec.name] = current_server().downloads.of(spec)
+    state = visit_state(DownloadState)
+    try:
+        state.downloads[spec.name] = current_server().downloads.of(spec)
+    except FullError as error:
+        state.refused_downloads[spec.name] = str(error)
+    else:
+        state.refused_downloads.pop(spec.name, None)
 
 
 def _cancel(spec: BackboneSpec) -> None:

@@ -189,12 +189,13 @@ def _summarise(cache: SharedCache, request: MapRequest, maps: ImageMaps, since: 
 
 
 class Survey(BackgroundJob):
-    """Computing the maps of images, one after the other."""
+    """Computing the maps of images, one after the other. Raises FullError where enough is being computed."""
 
     def __init__(self, server: Server, images: Sequence[SurveyImage]) -> None:
         self.requests = {image.request for image in images}
         self.progress = SurveyProgress(len(images))
-        super().__init__(partial(_run, server, tuple(images), self.progress), task="the survey", advice=ADVICE)
+        place = server.survey_jobs.take(server.account())
+        super().__init__(partial(_run, server, tuple(images), self.progress), place, task="the survey", advice=ADVICE)
 
 
 @dataclass

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 import streamlit as st
 
 from crosspool.ui.maps.survey import ImageSet, ImageSummary, Survey, SurveyImage, image_sets, image_summary
+from crosspool.ui.runtime.background import FullError
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.choose_labelled import show_problems
 from crosspool.ui.visit.state import VisitPart, about_images, choose_option, plain, visit_state
+from crosspool.ui.widgets.text import as_it_is
 
 WATCH_SECONDS = 1.0
 FEW_IMAGES = 8  # that are computed without being asked
@@ -22,12 +24,14 @@ Draw = Callable[[list[Row], bool], None]  # the images, and whether their maps a
 class SurveyState(VisitPart):
     """Which images are shown ("" until a set is chosen), and the survey that computes their maps.
 
-    `image_chosen` is whether another image was just made the page's by a click, which only a full run shows.
+    `image_chosen` is whether another image was just made the page's by a click, which only a full run shows, and
+    `survey_refusal` why the last survey did not begin.
     """
 
     across_set: str = plain("")
     survey: Survey | None = about_images(None)
     image_chosen: bool = plain(False)
+    survey_refusal: str = plain("")
 
 
 def choose_image_set(request: MapRequest, maps: ImageMaps) -> ImageSet:
@@ -71,7 +75,11 @@ def _rows(image_set: ImageSet) -> list[Row]:
 
 
 def _start_survey(images: Sequence[SurveyImage]) -> None:
-    visit_state(SurveyState).survey = Survey(current_server(), images)
+    state = visit_state(SurveyState)
+    try:
+        state.survey, state.survey_refusal = Survey(current_server(), images), ""
+    except FullError as error:
+        state.survey_refusal = str(error)
 
 
 def _follow(image_set: ImageSet, draw: Draw, *, watched: bool) -> None:
@@ -101,5 +109,7 @@ def _controls(survey: Survey | None, missing: Sequence[SurveyImage], wanted: int
             label = f"Compute {which if len(missing) == wanted else 'the other'} {images}"
             icon = ":material/play_arrow:"
             st.button(label, "across-look", on_click=_start_survey, args=(missing,), icon=icon)
+            if refusal := visit_state(SurveyState).survey_refusal:
+                st.info(as_it_is(refusal), icon=":material/hourglass:")
         else:
             st.button(f"All {wanted:,} computed", "across-look", icon=":material/check:", disabled=True)

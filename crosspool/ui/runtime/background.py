@@ -1,4 +1,7 @@
-"""A job in the background: a thread that can be cancelled, and that ends when nothing holds the job any more."""
+"""A job in the background: a thread that can be cancelled, and that ends when nothing holds the job any more.
+
+Every job has a place among those of its kind, whose number is bounded, for each visitor and on the server.
+"""
 
 import logging
 import threading
@@ -6,6 +9,9 @@ import weakref
 from collections.abc import Callable
 
 from crosspool.errors import CrosspoolError
+from crosspool.ui.runtime.accounts import Account, charged_to
+
+ENDING = 2  # jobs of a visitor that were cancelled, and whose threads have not come to their next step
 
 Step = Callable[[], None]
 
@@ -19,16 +25,72 @@ class StoppedError(BaseException):
     """
 
 
+class FullError(CrosspoolError):
+    """No further job of this kind is taken now."""
+
+
+class JobPlace:
+    """A job's place among those of its kind, until it is given back or dropped. `stop` is set once it is to end."""
+
+    def __init__(self, limit: "JobLimit", account: Account) -> None:
+        self.account, self.stop = account, threading.Event()
+        self._limit = limit
+
+    def give_back(self) -> None:
+        """Let another job have it."""
+        self._limit.release(self)
+
+
+class JobLimit:
+    """At most `limit` jobs of a kind, waiting or running, and `own` of each account; its name is for people."""
+
+    def __init__(self, name: str, plural: str, limit: int, own: int = 1) -> None:
+        self.name, self.plural, self.limit, self._own = name, plural, limit, own
+        self.refusals = 0
+        self._lock = threading.Lock()
+        self._places: weakref.WeakSet[JobPlace] = weakref.WeakSet()
+
+    def __len__(self) -> int:
+        """The number of jobs."""
+        return len(self._places)
+
+    def take(self, account: Account) -> JobPlace:
+        """A place for a job of this account. Raises FullError."""
+        with self._lock:
+            own = [place for place in self._places if place.account is account]
+            wanted = [place for place in own if not place.stop.is_set()]
+            problem = ""
+            if len(wanted) >= self._own:
+                count = f"a {self.name}" if self._own == 1 else f"{self._own} {self.plural}"
+                problem = f"You have {count} under way, maybe in another tab; wait until that has ended, or cancel it."
+            elif len(own) >= self._own + ENDING:
+                problem = f"Your last {self.name} is still ending; try again in a few seconds."
+            elif len(self._places) >= self.limit:
+                problem = f"The server is full, as it takes {self.limit} {self.plural}; try again in a few minutes."
+            if problem:
+                self.refusals += 1
+                raise FullError(problem)
+            place = JobPlace(self, account)
+            self._places.add(place)
+            return place
+
+    def release(self, place: JobPlace) -> None:
+        """No longer count a place."""
+        with self._lock:
+            self._places.discard(place)
+
+
 class BackgroundJob:
     """Work in a thread. When nothing holds this object any more, the thread ends at its next step.
 
     The thread calls `work(step)`, and `work` calls `step()` between any two steps, which raises StoppedError once the
     job is cancelled or dropped. `work` must hold neither this object nor a session, or they would never be dropped.
-    `task` names the work in an error sentence, and `advice` says what helps where there is too little memory.
+    `task` names the work in an error sentence, and `advice` says what helps where there is too little memory. What is
+    computed is charged to the account that has the `place`, which is given back at the end.
     """
 
-    def __init__(self, work: Callable[[Step], None], *, task: str, advice: str) -> None:
-        self._ending = _Ending(task, advice)
+    def __init__(self, work: Callable[[Step], None], place: JobPlace, *, task: str, advice: str) -> None:
+        self._ending = _Ending(place, task, advice)
         weakref.finalize(self, self._ending.stop.set)
         threading.Thread(target=_run, args=(work, self._ending), name=task, daemon=True).start()
 
@@ -57,9 +119,9 @@ class BackgroundJob:
 class _Ending:
     """The end of a job: what its thread shares with the object that a page holds."""
 
-    def __init__(self, task: str, advice: str) -> None:
-        self.task, self.advice = task, advice
-        self.stop, self.ended = threading.Event(), threading.Event()
+    def __init__(self, place: JobPlace, task: str, advice: str) -> None:
+        self.place, self.task, self.advice = place, task, advice
+        self.stop, self.ended = place.stop, threading.Event()
         self.error = ""
 
     def step(self) -> None:
@@ -69,12 +131,14 @@ class _Ending:
 
 def _run(work: Callable[[Step], None], ending: _Ending) -> None:
     try:
-        work(ending.step)
+        with charged_to(ending.place.account):
+            work(ending.step)
     except StoppedError:
         pass
     except Exception as error:
         ending.error = failure_sentence(error, ending.task, ending.advice)
     finally:
+        ending.place.give_back()
         ending.ended.set()
 
 

@@ -3,13 +3,15 @@
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 from PIL import Image
 
 from crosspool.errors import SettingError
-from crosspool.ui.runtime.background import BackgroundJob, Step
+from crosspool.ui.runtime.accounts import Account
+from crosspool.ui.runtime.background import BackgroundJob, JobLimit, JobPlace, Step
 from crosspool.ui.runtime.gate import FairSemaphore
 from crosspool.ui.runtime.networks import Networks
 from crosspool.ui.runtime.quota import ImageHash
@@ -17,6 +19,7 @@ from crosspool.ui.runtime.shared_cache import CacheKind, SharedCache
 from crosspool.visualisation import Recipe, visualise_channels
 
 RECIPE = Recipe()
+MOST_JOBS = 60  # on the server, under way or waiting
 MAX_SECONDS = 300.0  # from the first step, with the turns of others in between
 NO_IMAGE = ImageHash("")  # it is computed from no visitor's image
 
@@ -39,9 +42,9 @@ CHANNEL_IMAGES = CacheKind[ChannelRequest, Image.Image](
 class ChannelImageJob(BackgroundJob):
     """An image being computed. It ends when nobody holds it any more, so dropping it cancels it."""
 
-    def __init__(self, computation: "Computation") -> None:
+    def __init__(self, computation: "Computation", place: JobPlace) -> None:
         self._computation = computation
-        super().__init__(computation.run, task="the visualisation", advice="try again later")
+        super().__init__(computation.run, place, task="the visualisation", advice="try again later")
 
     @property
     def progress(self) -> float:
@@ -50,10 +53,13 @@ class ChannelImageJob(BackgroundJob):
 
 
 class ChannelImages:
-    """The images of channels on one server: those that are there, and those being computed."""
+    """The images of channels on one server: those that are there, and those being computed, one for each visitor."""
 
-    def __init__(self, cache: SharedCache, compute: FairSemaphore, networks: Networks) -> None:
-        self._cache, self._compute, self._networks = cache, compute, networks
+    def __init__(
+        self, cache: SharedCache, compute: FairSemaphore, networks: Networks, whose: Callable[[], Account] = Account
+    ) -> None:
+        self._cache, self._compute, self._networks, self._whose = cache, compute, networks, whose
+        self.jobs = JobLimit("visualisation", "visualisations", MOST_JOBS)
         self._jobs: weakref.WeakValueDictionary[ChannelRequest, ChannelImageJob] = weakref.WeakValueDictionary()
         self._lock = threading.Lock()
 
@@ -62,11 +68,12 @@ class ChannelImages:
         return self._cache.get(CHANNEL_IMAGES, request)
 
     def start(self, request: ChannelRequest) -> ChannelImageJob:
-        """Compute it in the background; all who ask for it at the same time share one job."""
+        """Compute it in the background; all who ask for it at the same time share one job. Raises FullError."""
         with self._lock:
             job = self._jobs.get(request)
             if job is None or not job.running:
-                job = ChannelImageJob(Computation(request, self._cache, self._compute, self._networks))
+                place = self.jobs.take(self._whose())
+                job = ChannelImageJob(Computation(request, self._cache, self._compute, self._networks), place)
                 self._jobs[request] = job
             return job
 

@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from crosspool.errors import CrosspoolError, ImageError, ModelError
 from crosspool.ui.runtime import decode_worker
+from crosspool.ui.runtime.accounts import Account
 from crosspool.ui.runtime.decode_worker import LONGEST_HEADER, Message, StorageFormat, StoredImage
 from crosspool.ui.runtime.described_classifiers import ADVICE, LONGEST_DESCRIPTION, DescribedClassifier, described
 from crosspool.ui.runtime.gate import BusyError, FairSemaphore, OnWait
@@ -148,10 +149,12 @@ class DecoderPool:
     """
 
     def __init__(
-        self, settings: ServerSettings, on_wait: OnWait = lambda seconds: None, width: int | None = None
-    ) -> None:
+        self, settings: ServerSettings, on_wait: OnWait = lambda seconds: None, width: int | None = None,
+        whose: Callable[[], Account] = Account,
+    ) -> None:  # fmt: skip
         self._settings = settings
-        self.semaphore = FairSemaphore(width or max((os.cpu_count() or 1) // CORES_PER_DECODER, 1), on_wait)
+        width = width or max((os.cpu_count() or 1) // CORES_PER_DECODER, 1)
+        self.semaphore = FairSemaphore(width, on_wait, whose)
         self.counts = Counter(decoded=0, refused=0, lost=0)
         self.confinement: tuple[str, ...] = ()  # of the last process
         self._lock = threading.Lock()

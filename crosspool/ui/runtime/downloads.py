@@ -1,15 +1,22 @@
-"""Downloads of weights, each shared by all visitors who ask for it."""
+"""Downloads of weights, each shared by all visitors who ask for it, and only a few at a time."""
 
 import logging
+import shutil
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
 from crosspool.backbones import BackboneSpec
 from crosspool.backbones.weights import fetch_weights
 from crosspool.errors import BackboneError
-from crosspool.ui.runtime.background import BackgroundJob, Step
+from crosspool.text import human_bytes
+from crosspool.ui.runtime.accounts import Account
+from crosspool.ui.runtime.background import BackgroundJob, FullError, JobLimit, JobPlace, Step
 from crosspool.ui.runtime.log import EventLog
+
+AT_ONCE = 2
+SPARE_BYTES = 2**30  # that stay free on the disk
 
 
 @dataclass
@@ -29,24 +36,47 @@ class Download:
 
 
 class Downloads:
-    """The downloads of one server: one at a time for each file."""
+    """The downloads of one server: one at a time for each file, and few at a time in all."""
 
-    def __init__(self, log: EventLog) -> None:
-        self._log, self._lock = log, threading.Lock()
+    def __init__(self, log: EventLog, whose: Callable[[], Account] = Account) -> None:
+        self._log, self._whose, self._lock = log, whose, threading.Lock()
+        self.jobs = JobLimit("download", "downloads", AT_ONCE, AT_ONCE)
         self._downloads: WeakValueDictionary[str, Download] = WeakValueDictionary()
 
     def of(self, spec: BackboneSpec) -> Download:
-        """The running download of this network's weights, or a new one; the caller has to hold it."""
+        """The running download of this network's weights, or a new one; the caller has to hold it.
+
+        Raises FullError where too many are running, or the disk has no room.
+        """
         with self._lock:
             running = self._downloads.get(spec.name)
             if running is not None and running.job.running:
                 return running
-            download = _start(spec, self._log)
+            place = self.jobs.take(self._whose())
+            try:
+                _check_disk(spec)
+            except FullError:
+                place.give_back()
+                raise
+            download = _start(spec, self._log, place)
             self._downloads[spec.name] = download
             return download
 
 
-def _start(spec: BackboneSpec, log: EventLog) -> Download:
+def _check_disk(spec: BackboneSpec) -> None:
+    """Raise FullError where the disk has no room for these weights, with those that are under way and some to spare."""
+    folder = spec.weights.path.parent
+    existing = next(each for each in (folder, *folder.parents) if each.exists())
+    need, free = int(spec.weights.megabytes * 1e6), shutil.disk_usage(existing).free
+    if free < need + SPARE_BYTES:
+        raise FullError(
+            f"The weights of {spec.title} take {human_bytes(need)}, and the server's disk has {human_bytes(free)} "
+            f"left, of which {human_bytes(SPARE_BYTES)} stay free; ask who runs this server to make room, or choose a "
+            "smaller network."
+        )
+
+
+def _start(spec: BackboneSpec, log: EventLog, place: JobPlace) -> Download:
     progress, session = DownloadProgress(), log.running_session()
 
     def work(step: Step) -> None:
@@ -71,4 +101,4 @@ def _start(spec: BackboneSpec, log: EventLog) -> Download:
             ) from None
         log.record("downloaded", network=spec.name, session=session)
 
-    return Download(BackgroundJob(work, task="the download", advice="try again later"), progress)
+    return Download(BackgroundJob(work, place, task="the download", advice="try again later"), progress)

@@ -1,17 +1,24 @@
-"""A queue for as many computations as the machine can do at a time: first come, first served.
+"""A queue for as many computations as the machine can do at a time, fair between visitors.
 
-Made here rather than taken from a library, as none tells those who wait their place, lets a long computation give way
-between two steps, or releases those who no longer need a turn.
+Of those who wait, the visitor with the fewest turns comes first, then whoever has waited longest since their last turn,
+where each second that was computed for a visitor lately counts as a second less of waiting. So of twenty things that
+one visitor asks for at once, the first takes its place in the order of arrival, and the others stand behind what
+everybody else is waiting for; and nobody is passed by those who come much later, however many they are.
+
+Made here rather than taken from a library, as none tells those who wait their place, is fair in this way, lets a long
+computation give way between two steps, or releases those who no longer need a turn.
 """
 
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 from crosspool.errors import CrosspoolError
+from crosspool.ui.runtime.accounts import Account
 
 POLL_SECONDS = 0.5  # between two checks of whether a waiting visitor is still there
 WAITS_KEPT = 1000  # for the operator's page
@@ -30,46 +37,70 @@ def never() -> bool:
     return False
 
 
+def nothing() -> None:
+    """Let everybody wait who does."""
+
+
 class BusyError(CrosspoolError):
     """The turn did not come in the time that a visitor should wait."""
 
 
 @dataclass(eq=False)
 class Ticket:
-    """A place in the queue of a semaphore, and then inside it."""
+    """A place in the queue of a semaphore, and then inside it. `since` is when it began to wait, or came in."""
 
     semaphore: "FairSemaphore"
-    on_progress: OnProgress
-    unless: Condition
-    seconds: float | None
+    account: Account
+    on_progress: OnProgress = ignore_progress
+    unless: Condition = never
+    seconds: float | None = None
+    since: float = 0.0
 
     def yield_turn(self) -> None:
-        """From inside, between two steps of a long computation, let all who are waiting now go first."""
+        """From inside, between two steps of a long computation, let those who wait go first, as is fair."""
         self.semaphore.requeue(self)
+
+    @contextmanager
+    def given_up(self) -> Iterator[None]:
+        """From inside, be outside for the length of the block, and wait for another turn then."""
+        self.semaphore.leave(self)
+        yield
+        self.semaphore.join(self)
+        self.semaphore.wait(self)
 
 
 class FairSemaphore:
-    """Lets `width` in at a time, in the order of arrival.
+    """Lets `width` in at a time, fairly between accounts.
 
-    `on_wait` is told the seconds of each wait that a visitor notices.
+    `on_wait` is told the seconds of each wait that a visitor notices. `whose` gives the account of the running thread,
+    by default a new one each time, which makes it first come, first served; with `charges` the time inside is charged
+    to it. `end_unwanted` is called while waiting, and raises where nobody wants the result any more.
     """
 
-    def __init__(self, width: int = 1, on_wait: OnWait = lambda seconds: None) -> None:
+    def __init__(
+        self, width: int = 1, on_wait: OnWait = lambda seconds: None, whose: Callable[[], Account] = Account, *,
+        charges: bool = True, end_unwanted: Callable[[], None] = nothing,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
         self.width = width
-        self._on_wait = on_wait
+        self._on_wait, self._whose, self._charges, self._end_unwanted = on_wait, whose, charges, end_unwanted
+        self._clock = clock
         self._changed = threading.Condition()
-        self._queue: list[Ticket] = []  # those inside, and behind them those waiting
+        self._inside: list[Ticket] = []
+        self._waiting: list[Ticket] = []  # in the order of arrival
+        self._last_turns: WeakKeyDictionary[Account, float] = WeakKeyDictionary()  # when each came in last
+        self.refusals = 0  # waits that took too long
         self._waits: deque[float] = deque(maxlen=WAITS_KEPT)
 
     @property
     def running(self) -> int:
         """The number inside."""
-        return min(len(self._queue), self.width)
+        return len(self._inside)
 
     @property
     def waiting(self) -> int:
         """The number waiting."""
-        return max(len(self._queue) - self.width, 0)
+        return len(self._waiting)
 
     @property
     def waits(self) -> tuple[float, ...]:
@@ -87,36 +118,53 @@ class FairSemaphore:
         it may raise, to leave the queue. As soon as `unless()` is true the block begins without a turn, as there is
         nothing left to compute. Raises BusyError after `seconds`.
         """
-        ticket = Ticket(self, on_progress, unless, seconds)
-        start = time.monotonic()
-        with self._changed:
-            self._queue.append(ticket)
+        ticket = Ticket(self, self._whose(), on_progress, unless, seconds)
+        start = self._clock()
+        self.join(ticket)
         try:
-            self._wait(ticket)
-            waited = time.monotonic() - start
+            self.wait(ticket)
+            waited = self._clock() - start
             with self._changed:
                 self._waits.append(waited)
             if waited > POLL_SECONDS:
                 self._on_wait(waited)
             yield ticket
         finally:
-            with self._changed:
-                self._queue.remove(ticket)
-                self._changed.notify_all()
+            self.leave(ticket)
+
+    def join(self, ticket: Ticket) -> None:
+        """Begin to wait, or come in at once."""
+        with self._changed:
+            ticket.since = self._clock()
+            self._waiting.append(ticket)
+            self._admit()
+
+    def leave(self, ticket: Ticket) -> None:
+        """Leave the queue, or the inside; nothing for one that has left."""
+        with self._changed:
+            if ticket in self._inside:
+                self._come_out(ticket)
+            elif ticket in self._waiting:
+                self._waiting.remove(ticket)
+            self._admit()
 
     def requeue(self, ticket: Ticket) -> None:
-        """Go to the end of the queue, and wait for another turn."""
+        """Go from inside to the end of the queue, and wait for another turn."""
         with self._changed:
-            self._queue.remove(ticket)
-            self._queue.append(ticket)
-            self._changed.notify_all()
-        self._wait(ticket)
+            self._come_out(ticket)
+            ticket.since = self._clock()
+            self._waiting.append(ticket)
+            self._admit()
+        self.wait(ticket)
 
-    def _wait(self, ticket: Ticket) -> None:
-        start = time.monotonic()
+    def wait(self, ticket: Ticket) -> None:
+        """Wait until a ticket that has joined is inside. Raises BusyError."""
+        start = self._clock()
         while place := self._poll_place(ticket):
             ticket.on_progress(place)
-            if ticket.seconds is not None and time.monotonic() - start > ticket.seconds:
+            self._end_unwanted()
+            if ticket.seconds is not None and self._clock() - start > ticket.seconds:
+                self.refusals += 1
                 raise BusyError(
                     f"The server is busy: after {ticket.seconds:.0f} seconds you are still at place {place} in the "
                     "queue; try again in a minute."
@@ -126,7 +174,31 @@ class FairSemaphore:
     def _poll_place(self, ticket: Ticket) -> int:
         """The place in the queue; 0 as soon as there is nothing left to wait for."""
         with self._changed:
-            done = self._changed.wait_for(
-                lambda: self._queue.index(ticket) < self.width or ticket.unless(), timeout=POLL_SECONDS
-            )
-            return 0 if done else self._queue.index(ticket) - self.width + 1
+            done = self._changed.wait_for(lambda: ticket in self._inside or ticket.unless(), timeout=POLL_SECONDS)
+            return 0 if done else self._order().index(ticket) + 1
+
+    def _admit(self) -> None:
+        """Let the first ones in, as far as there is room."""
+        while self._waiting and len(self._inside) < self.width:
+            ticket = self._order()[0]
+            self._waiting.remove(ticket)
+            self._inside.append(ticket)
+            ticket.since = self._last_turns[ticket.account] = self._clock()
+        self._changed.notify_all()
+
+    def _come_out(self, ticket: Ticket) -> None:
+        self._inside.remove(ticket)
+        if self._charges:
+            now = self._clock()
+            ticket.account.charge(now - ticket.since, now)
+
+    def _order(self) -> list[Ticket]:
+        """Those waiting, in the order in which they come in if nobody else arrives."""
+        now, turns = self._clock(), Counter(ticket.account for ticket in self._inside)
+        keys: dict[Ticket, tuple[int, float]] = {}
+        for ticket in self._waiting:
+            account = ticket.account
+            since = max(ticket.since, self._last_turns.get(account, ticket.since))
+            keys[ticket] = turns[account], since + account.recent_seconds(now)
+            turns[account] += 1
+        return sorted(self._waiting, key=keys.__getitem__)

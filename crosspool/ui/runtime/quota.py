@@ -1,4 +1,4 @@
-"""Memory that is promised before it is used: each visitor's images, all visitors' images, and trained classifiers.
+"""Bytes that are promised before they are used: visitors' images, trained classifiers, and what lies on disk.
 
 Every image of a visitor holds a `QuotaLease`. When the last object that holds the image is gone, because the visitor
 removed it or the visit is over, so is the lease: its bytes are free again, and if nobody else has the same image,
@@ -14,6 +14,7 @@ from queue import SimpleQueue
 from typing import NewType
 
 from crosspool.errors import CrosspoolError
+from crosspool.ui.runtime.accounts import Account
 
 ImageHash = NewType("ImageHash", str)  # names an image: the SHA-256 of its file, in hexadecimal, or a generated name
 
@@ -27,38 +28,39 @@ class NoRoomError(CrosspoolError):
     """There is no room for another image, for this visitor or on the server."""
 
 
-class ImageOwner:
-    """A visitor, as the owner of images. `nbytes` is the memory that these take, `image_count` their number."""
+MakeRoom = Callable[[Account | None], bool]
 
-    def __init__(self) -> None:
-        self.nbytes = 0
-        self.image_count = 0
+
+def no_room(account: Account | None) -> bool:
+    """Drop nothing."""
+    return False
 
 
 class QuotaLease:
     """The memory of one image: the object that holds the image holds this, too."""
 
 
-_Dropped = tuple[ImageOwner, frozenset[ImageHash], int]
+_Dropped = tuple[Account, frozenset[ImageHash], int]
 
 
 class ImageQuota:
-    """At most `owner_limit` bytes of images for each visitor, and `limit` for all of them.
+    """At most `account_limit` bytes of images for each visitor, and `limit` for all of them.
 
     `nbytes` is the memory of all visitors' images. `forget` is called with the hashes of images that nobody holds any
-    more, and `make_room` where all visitors' images would take too much: it drops some and returns whether it could.
+    more. `make_room` is called where a visitor's images would take too much, and with None where all visitors' would:
+    it drops some and returns whether it could.
     """
 
     def __init__(
         self,
-        owner_limit: int,
+        account_limit: int,
         limit: int,
         forget: Callable[[set[ImageHash]], None],
-        make_room: Callable[[], bool] = lambda: False,
+        make_room: MakeRoom = no_room,
     ) -> None:
-        self._owner_limit, self._limit, self._forget, self._make_room = owner_limit, limit, forget, make_room
+        self._account_limit, self.limit, self._forget, self._make_room = account_limit, limit, forget, make_room
         self._lock = threading.Lock()
-        self.nbytes = 0
+        self.nbytes = self.refusals = 0
         self._owners: Counter[ImageHash] = Counter()
         self._dropped: deque[_Dropped] = deque()  # leases that are gone, but whose bytes are not free yet
         self._wake_up: SimpleQueue[bool] = SimpleQueue()  # for the thread, which goes on as long as it gets True
@@ -70,20 +72,25 @@ class ImageQuota:
         """The number of different image files, as they came and as they are stored."""
         return len(self._owners)
 
-    def lease(self, owner: ImageOwner, hashes: Iterable[ImageHash], nbytes: int) -> QuotaLease:
+    def lease(self, account: Account, hashes: Iterable[ImageHash], nbytes: int) -> QuotaLease:
         """Take `nbytes` for an image with these hashes, of its file as it came and as stored. Raises NoRoomError."""
         self.release_dropped()
-        while self.nbytes + nbytes > self._limit and owner.nbytes + nbytes <= self._owner_limit and self._make_room():
+        while account.nbytes + nbytes > self._account_limit >= nbytes and self._make_room(account):
+            self.release_dropped()
+        fits = account.nbytes + nbytes <= self._account_limit
+        while self.nbytes + nbytes > self.limit and fits and self._make_room(None):
             self.release_dropped()
         images = frozenset(hashes)
         with self._lock:
-            if owner.nbytes + nbytes > self._owner_limit:
-                megabytes = f"{self._owner_limit / 2**20:,.0f} MB"
+            if account.nbytes + nbytes > self._account_limit:
+                self.refusals += 1
+                megabytes = f"{self._account_limit / 2**20:,.0f} MB"
                 raise NoRoomError(f"your images may take {megabytes} in all; remove some, or choose smaller ones")
-            if self.nbytes + nbytes > self._limit:
+            if self.nbytes + nbytes > self.limit:
+                self.refusals += 1
                 raise NoRoomError("the server has no room for more images at the moment; try again in a few minutes")
-            owner.nbytes += nbytes
-            owner.image_count += bool(images and nbytes)
+            account.nbytes += nbytes
+            account.image_count += bool(images and nbytes)
             self.nbytes += nbytes
             self._owners.update(images)
             if self._thread is None:
@@ -91,7 +98,7 @@ class ImageQuota:
                 self._thread.start()
         lease = QuotaLease()
         # Garbage may be collected while a lock is held, so the thread does the rest.
-        weakref.finalize(lease, self._drop, (owner, images, nbytes)).atexit = False
+        weakref.finalize(lease, self._drop, (account, images, nbytes)).atexit = False
         return lease
 
     def release_dropped(self) -> None:
@@ -112,10 +119,10 @@ class ImageQuota:
         while self._wake_up.get():
             self.release_dropped()
 
-    def _release(self, owner: ImageOwner, images: frozenset[ImageHash], nbytes: int) -> None:
+    def _release(self, account: Account, images: frozenset[ImageHash], nbytes: int) -> None:
         with self._lock:
-            owner.nbytes -= nbytes
-            owner.image_count -= bool(images and nbytes)
+            account.nbytes -= nbytes
+            account.image_count -= bool(images and nbytes)
             self.nbytes -= nbytes
             self._owners.subtract(images)
             unowned = {image for image in images if not self._owners[image]}
@@ -124,30 +131,39 @@ class ImageQuota:
         self._forget(unowned)
 
 
-class MemoryReservation:
+class Reservation:
     """Bytes of a budget, which are free again when nobody holds this object any more."""
 
 
-class MemoryBudget:
-    """At most `limit` bytes, given out as reservations; `make_room` as for `ImageQuota`."""
+class Budget:
+    """At most `limit` bytes of something, by its name, and `account_limit` for each account; `make_room` as above."""
 
-    def __init__(self, limit: int, make_room: Callable[[], bool] = lambda: False) -> None:
-        self.limit, self._make_room = limit, make_room
+    def __init__(self, name: str, limit: int, account_limit: int, make_room: MakeRoom = no_room) -> None:
+        self.name, self.limit, self.account_limit, self._make_room = name, limit, account_limit, make_room
         self.reserved = 0  # bytes
+        self.refusals = 0
         self._lock = threading.RLock()  # garbage that gives memory back may be collected anywhere, here too
 
-    def reserve(self, nbytes: int) -> MemoryReservation | None:
-        """Take `nbytes`; None where too few are left."""
-        while self.reserved + nbytes > self.limit >= nbytes and self._make_room():
+    def reserve(self, nbytes: int, account: Account) -> Reservation | None:
+        """Take `nbytes`; None where too few are left, for this account or for all."""
+        while self._is_too_much_for(account, nbytes) and self.account_limit >= nbytes and self._make_room(account):
+            pass
+        while self.reserved + nbytes > self.limit >= nbytes and self._make_room(None):
             pass
         with self._lock:
-            if self.reserved + nbytes > self.limit:
+            if self.reserved + nbytes > self.limit or self._is_too_much_for(account, nbytes):
+                self.refusals += 1
                 return None
             self.reserved += nbytes
-        reservation = MemoryReservation()
-        weakref.finalize(reservation, self._give_back, nbytes)
+            account.reserved[self.name] += nbytes
+        reservation = Reservation()
+        weakref.finalize(reservation, self._give_back, nbytes, account)
         return reservation
 
-    def _give_back(self, nbytes: int) -> None:
+    def _is_too_much_for(self, account: Account, nbytes: int) -> bool:
+        return account.reserved[self.name] + nbytes > self.account_limit
+
+    def _give_back(self, nbytes: int, account: Account) -> None:
         with self._lock:
             self.reserved -= nbytes
+            account.reserved[self.name] -= nbytes

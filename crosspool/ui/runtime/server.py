@@ -9,12 +9,15 @@ from contextlib import contextmanager
 import joblib
 
 from crosspool.ui.runtime import (
+    accounts,
+    background,
     channel_images,
     decoder_pool,
     downloads,
     gate,
     housekeeping,
     networks,
+    open_pages,
     quota,
     shared_cache,
     visits,
@@ -26,6 +29,10 @@ from crosspool.ui.runtime.settings import ServerSettings
 MB = 2**20
 NETWORKS_SHARE = 3  # of the memory, for networks
 CORES_PER_COMPUTATION = 4  # more threads than that hardly speed one up
+BEGUN_PER_PLACE = 3  # trainings that share a place among those at a time
+TRAINED_SHARE = 2  # part of the memory for classifiers that one visitor may take
+DISK_SHARE = 16  # part of the room on disk that one visitor may take
+SURVEYS, OWN_SURVEYS = 200, 8  # sets of images whose maps are computed: on the server, and of one visitor's tabs
 
 
 def available_cores() -> int:
@@ -60,28 +67,45 @@ class Server:
         self.log = EventLog()
         # One forward pass uses a few cores well; more at a time would only slow each other down. So every computation
         # holds a turn here, for one image or one step at a time.
-        self.compute = gate.FairSemaphore(width, self._record_wait)
-        self.trainings = gate.FairSemaphore(settings.trainings, self._record_wait)
-        self.decoders = decoder_pool.DecoderPool(settings, self._record_wait)
+        self.accounts = accounts.Accounts()
+        self.open_pages = open_pages.OpenPages(settings.open_pages)
+        self.visits = visits.VisitRegister(settings.kept_seconds)
+        self.compute = gate.FairSemaphore(width, self._record_wait, self.account, end_unwanted=visits.end_unwanted_run)
+        self.trainings = gate.FairSemaphore(settings.trainings, self._record_wait, self.account, charges=False)
+        # Those that have begun take turns: they hold a network and files, so there are not many more than places.
+        self.begun_trainings = gate.FairSemaphore(
+            BEGUN_PER_PLACE * settings.trainings, self._record_wait, self.account, charges=False
+        )
+        self.training_jobs = background.JobLimit(
+            "training", "trainings", settings.trainings + settings.trainings_waiting
+        )
+        self.survey_jobs = background.JobLimit("set of images", "sets of images", SURVEYS, OWN_SURVEYS)
+        self.decoders = decoder_pool.DecoderPool(settings, self._record_wait, whose=self.account)
         self.networks = networks.Networks(
             settings.networks,
             settings.networks_megabytes * MB or memory_limit() // NETWORKS_SHARE,
             threads=max(available_cores() // width, 1),
             allowed=networks.names_of(settings.network_names),
         )
-        self.downloads = downloads.Downloads(self.log)
+        self.downloads = downloads.Downloads(self.log, self.account)
         self.cache = shared_cache.SharedCache(settings.cache_megabytes * MB)
-        self.channel_images = channel_images.ChannelImages(self.cache, self.compute, self.networks)
+        self.channel_images = channel_images.ChannelImages(self.cache, self.compute, self.networks, self.account)
         visitor_bytes, all_bytes = settings.visitor_megabytes * MB, settings.visitors_megabytes * MB
-        self.visits = visits.VisitRegister(settings.kept_seconds)
         room = self.visits.make_room_for_images
         self.quota = quota.ImageQuota(visitor_bytes, all_bytes, self.cache.forget_images, room)
-        self.classifier_memory = quota.MemoryBudget(
-            settings.trained_megabytes * MB, self.visits.make_room_for_classifiers
+        trained_bytes = settings.trained_megabytes * MB
+        self.classifier_memory = quota.Budget(
+            "classifiers", trained_bytes, trained_bytes // TRAINED_SHARE, self.visits.make_room_for_classifiers
         )
+        disk_bytes = settings.disk_megabytes * MB
+        self.disk = quota.Budget("disk", disk_bytes, disk_bytes // DISK_SHARE)
         self.run_name = secrets.token_hex(4)  # tells the runs of the server apart
         self.operator_key = OperatorKey(settings.operator_key, self.log)
         self._closed = threading.Event()
+
+    def account(self) -> accounts.Account:
+        """Who is charged for what this thread computes: the visitor whose page or job it runs, or the server itself."""
+        return accounts.CHARGED.get() or self.visits.running_account() or self.accounts.own
 
     def start(self) -> None:
         """Start what goes on beside the visits."""

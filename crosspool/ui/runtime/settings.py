@@ -35,6 +35,8 @@ class ServerSettings(pydantic_settings.BaseSettings):
         frozen=True, extra="forbid", strict=True, validate_default=False, use_attribute_docstrings=True
     )
 
+    open_pages: Annotated[int, Field(ge=4, le=100_000)] = 400
+    """Pages that may be open at a time, of all visitors; a quarter of them of browsers that take no cookies."""
     at_once: Annotated[int, Field(ge=0, le=64)] = 0
     """Computations at a time, which share the cores; 0 for what suits the machine."""
     wait_seconds: Annotated[float, Field(ge=1, le=3600)] = 120
@@ -58,17 +60,19 @@ class ServerSettings(pydantic_settings.BaseSettings):
     trained_megabytes: Annotated[int, Field(ge=64, le=2**20)] = 768
     """The classifiers that all visitors have trained."""
     disk_megabytes: Annotated[int, Field(ge=256, le=2**24)] = 4096
-    """Features of labelled images on disk: for FieldGuide, and a sixteenth of it for each visitor's own images."""
+    """Features on disk: of FieldGuide, and as much of all visitors' labelled images, a sixteenth for each visitor."""
     kept_seconds: Annotated[float, Field(ge=1, le=86400)] = 600
     """How long a visit is kept after its page was closed, for its browser to come back; less where memory is short."""
     decode_seconds: Annotated[float, Field(ge=0.1, le=600)] = 4
     """How long decoding one image may take."""
     trainings: Annotated[int, Field(ge=1, le=64)] = 2
     """Trainings at a time; others wait for their turn."""
+    trainings_waiting: Annotated[int, Field(ge=0, le=10_000)] = 60
+    """Trainings that may wait for their turn, one for each visitor."""
     training_minutes: Annotated[float, Field(ge=0.1, le=1440)] = 30
-    """How long one training may take."""
-    downloads: Literal["on", "off"] = "on"
-    """Whether visitors may download the weights of networks to this server, of up to 2.6 GB each."""
+    """How long one training may take, without waiting."""
+    downloads: Literal["auto", "on", "off"] = "auto"
+    """Whether visitors may download networks' weights here, of up to 2.6 GB each; auto: unless hosts are set."""
     hosts: Annotated[str, Field(min_length=0, max_length=2000)] = ""
     """Names of the server in browsers, with commas, besides addresses and the machine's own name; * for any."""
     log: Literal["text", "json"] = "text"
@@ -77,6 +81,11 @@ class ServerSettings(pydantic_settings.BaseSettings):
     """The lowest level that is logged."""
     operator_key: Annotated[str, Field(min_length=12, max_length=200, repr=False)] = ""
     """What opens the operator's page, /operator, and /metrics; without a key there is neither."""
+
+    @property
+    def allows_downloads(self) -> bool:
+        """Whether visitors may download weights: by default where the server is not known by a name of its own."""
+        return self.downloads == "on" or (self.downloads == "auto" and not self.hosts)
 
     @classmethod
     def settings_customise_sources(
@@ -121,13 +130,16 @@ def read_settings(environment: Mapping[str, str], folder: Path) -> ServerSetting
             raise _unknown(key, "in the environment", variables)
     given = _EnvironmentSource(environment)()
     path = Path(environment.get(FILE_VARIABLE) or folder / FILE).expanduser()
+    in_file = _file_settings(path, required=bool(environment.get(FILE_VARIABLE)))
+    names = list(ServerSettings.model_fields)
+    for name in in_file:  # before pydantic sees them: it takes some others as its own
+        if name not in names:
+            raise _unknown(name, f"in {path}", names)
     try:
-        return ServerSettings(**(_file_settings(path, required=bool(environment.get(FILE_VARIABLE))) | given))
+        return ServerSettings(**(in_file | given))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
     name = str(first["loc"][0])
-    if first["type"] == "extra_forbidden":
-        raise _unknown(name, f"in {path}", list(ServerSettings.model_fields))
     variable = PREFIX + name.upper()
     if name in given:
         raise _wrong(name, f"{variable} in the environment", environment[variable])

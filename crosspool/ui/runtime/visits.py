@@ -18,14 +18,23 @@ from typing import Protocol
 import streamlit as st
 import streamlit.runtime
 from streamlit.runtime import Runtime, get_instance
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.scriptrunner_utils.script_run_context import get_run_yield_check
+
+from crosspool.ui.runtime.accounts import Account
 
 COOKIE, TAB_COOKIE = "crosspool_visit", "crosspool_tab"
 TOKEN = re.compile(r"[0-9a-f]{32}")
 CHECK_SECONDS = 1.0  # between two searches for visits that were left
+MOST_LEFT = 1000  # visits kept after their pages were closed
 
 
 class Visit(Protocol):
     """What a visit holds of its visitor."""
+
+    @property
+    def visitor(self) -> Account:
+        """The visitor's account."""
 
     @property
     def has_images(self) -> bool:
@@ -67,14 +76,34 @@ def _is_connected(session_id: str) -> bool:
     return streamlit.runtime.exists() and get_instance().is_active_session(session_id)
 
 
-class VisitRegister:
-    """All visits by their session's id, each for `kept_seconds` after its page was closed."""
+def end_unwanted_run() -> None:
+    """In a page's run whose visitor has left, or asked for another one meanwhile, end it, by an exception."""
+    check = get_run_yield_check()
+    if check is not None:
+        check()
 
-    def __init__(self, kept_seconds: float, is_connected: Callable[[str], bool] = _is_connected) -> None:
-        self._kept_seconds, self._is_connected = kept_seconds, is_connected
+
+class VisitRegister:
+    """All visits by their session's id, each for `kept_seconds` after its page was closed, but at most `most_left`."""
+
+    def __init__(
+        self, kept_seconds: float, is_connected: Callable[[str], bool] = _is_connected, most_left: int = MOST_LEFT
+    ) -> None:
+        self._kept_seconds, self._is_connected, self._most_left = kept_seconds, is_connected, most_left
         self._sessions: dict[str, _Session] = {}
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
+
+    def running_account(self) -> Account | None:
+        """Whose page this thread is running; None where it runs none."""
+        context = get_script_run_ctx(suppress_warning=True)
+        session = self._sessions.get(context.session_id) if context is not None else None
+        return session.visit.visitor if session is not None else None
+
+    def visitor_name(self, session_id: str) -> str:
+        """A name for the visitor of a session: its browser, or where it takes no cookies the session itself."""
+        session = self._sessions.get(session_id)
+        return session.browser or session_id if session is not None else session_id
 
     def note(self, session_id: str, browser: str, visit: Visit, tab: str = "") -> None:
         """Note that a session is connected now, and what it holds. Its tab is the one that it began with."""
@@ -117,17 +146,18 @@ class VisitRegister:
         for visit in visits:
             visit.forget_images()
 
-    def make_room_for_images(self) -> bool:
-        """Forget the visit with images that was left first; whether there was one."""
-        return self._make_room(lambda visit: visit.has_images)
+    def make_room_for_images(self, account: Account | None = None) -> bool:
+        """Forget the visit with images, of an account or of all, that was left first; whether there was one."""
+        return self._make_room(account, lambda visit: visit.has_images)
 
-    def make_room_for_classifiers(self) -> bool:
-        """Forget the visit with classifiers that was left first; whether there was one."""
-        return self._make_room(lambda visit: visit.has_classifiers)
+    def make_room_for_classifiers(self, account: Account | None = None) -> bool:
+        """Forget the visit with classifiers, of an account or of all, that was left first; whether there was one."""
+        return self._make_room(account, lambda visit: visit.has_classifiers)
 
-    def _make_room(self, holds: Callable[[Visit], bool]) -> bool:
+    def _make_room(self, account: Account | None, holds: Callable[[Visit], bool]) -> bool:
         with self._lock:
-            left = [name for name in self._left() if holds(self._sessions[name].visit)]
+            visits = {name: self._sessions[name].visit for name in self._left()}
+            left = [name for name, visit in visits.items() if account in (None, visit.visitor) and holds(visit)]
             if not left:
                 return False
             visit = self._sessions.pop(min(left, key=lambda name: self._sessions[name].last_seen)).visit
@@ -170,5 +200,9 @@ class VisitRegister:
                     closed.append(session_id)
                 if session.is_closed and (seconds > self._kept_seconds or not session.browser):
                     del self._sessions[session_id]
+            by_time = sorted(self._left(), key=lambda name: self._sessions[name].last_seen)
+            for session_id in by_time[: max(len(by_time) - self._most_left, 0)]:
+                del self._sessions[session_id]
+                closed.append(session_id)
         for session_id in closed:
             runtime.close_session(session_id)

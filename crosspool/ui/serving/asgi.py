@@ -30,6 +30,7 @@ from crosspool.ui.runtime.sprite_address import SPRITE_ROUTE
 from crosspool.ui.serving.connections import ConnectionWatch
 from crosspool.ui.serving.document import Document
 from crosspool.ui.serving.guard import MessageLimit, RequestGuard, SecurityHeaders, names_of
+from crosspool.ui.serving.open_pages import OpenPageLimit
 from crosspool.ui.serving.operator import ServerMetrics
 from crosspool.ui.serving.readiness import Readiness
 from crosspool.ui.serving.sprites import answer_sprite
@@ -60,8 +61,9 @@ def app_parts(settings: ServerSettings) -> dict[str, Any]:
             Middleware(RequestLog, log=server.log),
             Middleware(SecurityHeaders),
             Middleware(RequestGuard, hosts=names_of(settings.hosts)),
+            Middleware(OpenPageLimit, pages=server.open_pages),
             Middleware(MessageLimit),
-            Middleware(UploadLimit, **upload_room(settings)),
+            Middleware(UploadLimit, **upload_room(settings), visitor_of=server.visits.visitor_name),
             Middleware(StaticFiles),
             Middleware(Document),
         ],

@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from crosspool import __version__
+from crosspool.ui.runtime.accounts import Account
 from crosspool.ui.runtime.gate import FairSemaphore
 from crosspool.ui.runtime.log import EventCount
 from crosspool.ui.runtime.memory import memory_use
@@ -29,6 +30,7 @@ from crosspool.ui.runtime.shared_cache import CacheUsage
 from crosspool.ui.visit.state import VisitPart, plain, visit_state
 
 REFRESH_SECONDS = 5.0
+LARGEST = 5  # visitors that are shown
 WRONG_KEY_SECONDS = 1.0
 PACKAGES = ("streamlit", "torch", "torchvision")
 MB, GB = 2**20, 2**30
@@ -93,6 +95,11 @@ def _show_state() -> None:
     st.caption(
         f"Processes that decode images: {'; '.join(confinement) or 'none has started, or nothing confines them'}."
     )
+    st.subheader("Limits", anchor=False)
+    _table(limit_row(name, use) for name, use in limits(server).items())
+    st.subheader("Visitors who take most", anchor=False)
+    st.caption("Of time to compute lately, or of memory and disk. The names are made up anew for every visitor.")
+    _table(map(account_row, server.accounts.largest(LARGEST)))
     st.subheader("Caches", anchor=False)
     st.caption(f"All kinds together may take {server.cache.limit / MB:,.0f} MB.")
     _table(cache_row(usage) for usage in server.cache.usages())
@@ -109,8 +116,45 @@ def queues(server: Server) -> dict[str, FairSemaphore]:
     return {
         "maps and features": server.compute,
         "trainings": server.trainings,
+        "trainings begun": server.begun_trainings,
         "images to decode": server.decoders.semaphore,
     }
+
+
+@dataclass(frozen=True)
+class LimitUse:
+    """How much is taken of what is limited, the most that can be, and how often something was refused for it."""
+
+    used: int
+    most: int
+    refusals: int
+
+
+def limits(server: Server) -> dict[str, LimitUse]:
+    """What is limited on a server, by name."""
+    jobs = (server.training_jobs, server.survey_jobs, server.channel_images.jobs, server.downloads.jobs)
+    counts = {
+        "pages": LimitUse(len(server.open_pages), server.open_pages.limit, server.open_pages.refusals),
+        **{each.plural: LimitUse(len(each), each.limit, each.refusals) for each in jobs},
+    }
+    images = LimitUse(server.quota.nbytes, server.quota.limit, server.quota.refusals)
+    budgets = (server.classifier_memory, server.disk)
+    nbytes = {f"bytes of {each.name}": LimitUse(each.reserved, each.limit, each.refusals) for each in budgets}
+    askers = sum(use.most for use in counts.values())  # each of which waits for one turn at most
+    turns = LimitUse(server.compute.waiting, askers, server.compute.refusals)
+    return counts | {"waiting to compute": turns, "bytes of images": images} | nbytes
+
+
+def limit_row(name: str, use: LimitUse) -> Row:
+    """A limit as a row."""
+    return {"limit": name, "now": f"{use.used:,}", "at most": f"{use.most:,}", "refused": use.refusals}
+
+
+def account_row(account: Account) -> Row:
+    """What a visitor takes as a row."""
+    seconds = {"s lately": round(account.recent_seconds(time.monotonic()), 1), "s in all": round(account.seconds, 1)}
+    sizes = {"MB of images": account.nbytes, **{f"MB of {name}": size for name, size in account.reserved.items()}}
+    return {"visitor": account.name, **seconds, **{name: round(size / MB, 1) for name, size in sizes.items()}}
 
 
 def event_row(name: str, count: EventCount) -> Row:
@@ -175,6 +219,13 @@ class ServerMetrics(Collector):
         server = self._server
         events, semaphores = server.log.counts(), queues(server).items()
         usages = server.cache.usages()
+        uses, now = limits(server), time.monotonic()
+        visitors = {str(rank): account for rank, account in enumerate(server.accounts.largest(LARGEST), 1)}
+        used = {name: use.used for name, use in uses.items()}
+        most = {name: use.most for name, use in uses.items()}
+        refusals = {name: use.refusals for name, use in uses.items()}
+        visitor_seconds = {rank: account.recent_seconds(now) for rank, account in visitors.items()}
+        visitor_bytes = {rank: account.all_bytes for rank, account in visitors.items()}
         times = {name: count.times for name, count in events.items()}
         seconds = {name: count.ms / 1000 for name, count in events.items()}
         running = {name: semaphore.running for name, semaphore in semaphores}
@@ -190,6 +241,11 @@ class ServerMetrics(Collector):
             (Gauge, "cache_bytes", "Results in memory.", "kind", nbytes),
             (Counter, "cache_hits", "Requests that found a result.", "kind", hits),
             (Counter, "cache_misses", "Requests that found none.", "kind", misses),
+            (Gauge, "limit_used", "What is taken of each limit.", "limit", used),
+            (Gauge, "limit", "The most that can be taken of it.", "limit", most),
+            (Counter, "refusals", "What was refused for it.", "limit", refusals),
+            (Gauge, "visitor_seconds", "Computed lately for those who take most.", "rank", visitor_seconds),
+            (Gauge, "visitor_bytes", "Kept for those who take most.", "rank", visitor_bytes),
             (Counter, "decoded_images", "Uploaded images by outcome.", "outcome", server.decoders.counts),
         ):
             family = kind(f"crosspool_{name}", meaning, labels=[label])

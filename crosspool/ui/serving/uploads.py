@@ -6,7 +6,7 @@ Streamlit itself limits each file, but not their number, and keeps them until th
 import asyncio
 import time
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import streamlit.runtime
@@ -55,10 +55,13 @@ class UploadLimit:
     """ASGI middleware that counts the bytes of uploads as they come, and ends those that go beyond a limit.
 
     One that could not fit is refused before its first byte is read. `visit` and `all_visits` are numbers of bytes.
+    `visitor_of` names the visitor of a session: all tabs of a browser are one, and have the room of one visit.
     """
 
-    def __init__(self, app: ASGIApp, visit: int, all_visits: int) -> None:
-        self._app, self._visit, self._all_visits = app, visit, all_visits
+    def __init__(
+        self, app: ASGIApp, visit: int, all_visits: int, visitor_of: Callable[[str], str] = lambda session: session
+    ) -> None:
+        self._app, self._visit, self._all_visits, self._visitor_of = app, visit, all_visits, visitor_of
         self._arrived: Counter[str] = Counter()  # bytes, by visit, of files that are not whole yet
         self._turns: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(AT_ONCE))
         self._sending: Counter[str] = Counter()  # uploads, by visit, with those that wait for their turn
@@ -70,7 +73,7 @@ class UploadLimit:
         if scope["type"] != "http" or scope["method"] != "PUT" or not is_upload:
             await self._app(scope, receive, send)
             return
-        visit = rest.partition("/")[0]
+        visit = self._visitor_of(rest.partition("/")[0])
         self._sending[visit] += 1
         try:
             async with self._turns[visit]:
@@ -112,10 +115,12 @@ class UploadLimit:
 
     def _check_room(self, visit: str, more: int) -> None:
         """Raise _RefusedError where `more` bytes are too many."""
-        waiting = _waiting()
-        if waiting.get(visit, 0) + self._arrived[visit] + more > self._visit + FRAME:
+        waiting: Counter[str] = Counter()
+        for session, nbytes in _waiting().items():
+            waiting[self._visitor_of(session)] += nbytes
+        if waiting[visit] + self._arrived[visit] + more > self._visit + FRAME:
             raise _RefusedError(*_TOO_MANY)
-        if sum(waiting.values()) + self._arrived.total() + more > self._all_visits + FRAME:
+        if waiting.total() + self._arrived.total() + more > self._all_visits + FRAME:
             raise _RefusedError(*_NO_ROOM)
 
 

@@ -7,14 +7,15 @@ from functools import lru_cache, partial
 
 import numpy as np
 
-from crosspool.cache import ArrayCache, default_cache
+from crosspool.cache import SLACK_SHARE, ArrayCache, default_cache
 from crosspool.datasets import Dataset, Sample, check_classes, in_two_classes, there_twice
 from crosspool.datasets.fieldguide.guide import draw, fieldguide, scene_of
 from crosspool.datasets.fieldguide.species import SPECIES
 from crosspool.errors import DatasetError, ImageError
 from crosspool.text import printable
+from crosspool.ui.runtime.accounts import Account
 from crosspool.ui.runtime.decode_worker import StorageFormat
-from crosspool.ui.runtime.quota import ImageHash, ImageOwner, NoRoomError, QuotaLease, image_hash
+from crosspool.ui.runtime.quota import ImageHash, NoRoomError, QuotaLease, Reservation, image_hash
 from crosspool.ui.runtime.scratch import ScratchFolder
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.runtime.shared_cache import CacheKind, SharedCache
@@ -22,7 +23,7 @@ from crosspool.ui.widgets.browser import data_url, jpeg_url
 
 MAX_IMAGES = 600
 MAX_CLASSES = 50
-VISITORS_SHARE = 16  # part of the room on disk that one visitor may take
+DISK_BYTES = 16 * 2**20  # by which a visitor's room on disk grows
 LONGEST_SIDE = 1024  # pixels kept of an image, enough for the largest input
 THUMBNAIL = 160
 STORAGE_FORMAT = StorageFormat(LONGEST_SIDE, largest=2**19, quality=92, exact=False, thumbnail=THUMBNAIL)
@@ -49,11 +50,26 @@ class LabelledImage:
 
 
 class PrivateCache(ArrayCache):
-    """Arrays that belong to one session: their folder is deleted with this object."""
+    """Arrays that belong to one visitor: their folder is deleted with this object.
 
-    def __init__(self) -> None:
-        self._folder = ScratchFolder()
-        super().__init__(self._folder.path, current_server().settings.disk_megabytes * 2**20 // VISITORS_SHARE)
+    It grows as long as the visitor and the server have room on disk. Then the oldest arrays go, to be computed again.
+    """
+
+    def __init__(self, visitor: Account) -> None:
+        self._folder, self._visitor, self._disk = ScratchFolder(), visitor, current_server().disk
+        self._reservations: list[Reservation] = []
+        super().__init__(self._folder.path, 0)
+
+    def _make_room(self, limit: int) -> None:
+        stored = sum(path.stat().st_size for path in self.folder.glob("*/*.z"))
+        while stored > limit * (1 - SLACK_SHARE):
+            reservation = self._disk.reserve(DISK_BYTES, self._visitor)
+            if reservation is None:
+                break
+            self._reservations.append(reservation)
+            limit += DISK_BYTES
+        self.limit = limit
+        super()._make_room(limit)
 
 
 @dataclass(frozen=True)
@@ -163,8 +179,11 @@ class Collection:
     name: str
     classes: dict[str, list[LabelledImage]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
-    visitor: ImageOwner = field(default_factory=ImageOwner)
-    cache: PrivateCache = field(default_factory=PrivateCache)
+    visitor: Account = field(default_factory=Account)
+    cache: PrivateCache = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.cache = PrivateCache(self.visitor)
 
     def __len__(self) -> int:
         return sum(map(len, self.classes.values()))
@@ -224,7 +243,7 @@ def as_label(text: str) -> str:
     return printable(" ".join(text.split()))
 
 
-def _labelled_image(data: bytes, title: str, path: str, visitor: ImageOwner) -> LabelledImage:
+def _labelled_image(data: bytes, title: str, path: str, visitor: Account) -> LabelledImage:
     """An image as it is kept, see STORAGE_FORMAT. Raises ImageError and NoRoomError."""
     server, received = current_server(), image_hash(data)
     stored = server.decoders.store(data, path, STORAGE_FORMAT)

@@ -8,7 +8,7 @@ from crosspool.datasets import Dataset
 from crosspool.datasets.archives import ZipLimits, class_folders_in_memory
 from crosspool.errors import CrosspoolError, DatasetError
 from crosspool.text import printable
-from crosspool.ui.runtime.quota import ImageOwner
+from crosspool.ui.runtime.accounts import Account
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.labelled import LONGEST_NAME, MAX_CLASSES, MAX_IMAGES, Collection, as_label
 
@@ -17,7 +17,7 @@ ZIP_TIMES = 8  # how large the unpacked images may be, as a multiple of the larg
 ZIP_SECONDS = 600.0  # after which the rest of a ZIP is left out
 
 
-def from_zip(data: bytes, name: str, visitor: ImageOwner, progress: Callable[[int, int], None]) -> Collection:
+def from_zip(data: bytes, name: str, visitor: Account, progress: Callable[[int, int], None]) -> Collection:
     """The images in a ZIP of class folders, taken into memory for a visitor; the file itself is not kept.
 
     Raises DatasetError where it cannot be read, has no classes, or contains too much.
@@ -38,7 +38,7 @@ def from_zip(data: bytes, name: str, visitor: ImageOwner, progress: Callable[[in
         raise DatasetError(str(error).replace("unpack it and name the folder", advice)) from error
 
 
-def _unpacked(dataset: Dataset, visitor: ImageOwner, progress: Callable[[int, int], None]) -> Collection:
+def _unpacked(dataset: Dataset, visitor: Account, progress: Callable[[int, int], None]) -> Collection:
     if len(dataset) > MAX_IMAGES or len(dataset.classes) > MAX_CLASSES:
         raise DatasetError(
             f"{dataset.name} has {len(dataset):,} images in {len(dataset.classes):,} classes; this page takes "

@@ -41,9 +41,11 @@ def _cookie(name: str) -> str:
 
 def resume_visit() -> None:
     """The first call of every run: where a session begins, take up what its browser has left."""
-    visits, session, browser, tab = current_server().visits, session_id(), current_browser(), _cookie(TAB_COOKIE)
+    server, session, browser, tab = current_server(), session_id(), current_browser(), _cookie(TAB_COOKIE)
+    visits = server.visits
     if NAME not in st.session_state:
-        visit = cast("VisitState | None", visits.take_up(session, browser, tab)) or VisitState()
+        left = cast("VisitState | None", visits.take_up(session, browser, tab))
+        visit = left or VisitState(server.accounts.of(browser))
         st.session_state[NAME] = visit
         if not visit.has_images and not visits.is_used_elsewhere(browser, visit):
             visit.loss = _loss(_cookie(HOLDINGS_COOKIE))

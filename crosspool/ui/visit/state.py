@@ -16,8 +16,8 @@ from typing import Any, TypedDict, TypeVar, cast
 
 import streamlit as st
 
+from crosspool.ui.runtime.accounts import Account
 from crosspool.ui.runtime.background import BackgroundJob
-from crosspool.ui.runtime.quota import ImageOwner
 
 NAME = "visit"  # in st.session_state, where the only other values are those of widgets
 IMAGES = "images"  # the key of a field's metadata, whose value is one of:
@@ -60,7 +60,7 @@ class VisitState:
     `loss` says what of an earlier visit is gone, and `holdings` is what the browser was last told that this one holds.
     """
 
-    visitor: ImageOwner = field(default_factory=ImageOwner)
+    visitor: Account = field(default_factory=Account)
     parts: dict[type[VisitPart], VisitPart] = field(default_factory=dict)
     emptied: Counter[str] = field(default_factory=Counter)
     just_forgotten: bool = False

@@ -9,7 +9,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import DeletedFile, UploadedFile
 
 from crosspool.text import plural
-from crosspool.ui.runtime.quota import ImageOwner
+from crosspool.ui.runtime.accounts import Account
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.resuming import current_browser
 from crosspool.ui.visit.state import Binding, current_visit
@@ -86,8 +86,8 @@ def _forget_files(file_id: str | None = None) -> None:
 # --- how long images stay
 
 
-def visitor() -> ImageOwner:
-    """The owner of the images of this visit."""
+def visitor() -> Account:
+    """The account of this visit's visitor."""
     return current_visit().visitor
 
 

@@ -20,11 +20,16 @@ from crosspool.evaluation.run import evaluate_methods, result_of
 from crosspool.features import Features
 from crosspool.methods import parse_methods
 from crosspool.training import train_classifier
-from crosspool.ui.comparison.job import Job
+from crosspool.ui.comparison.job import ComparisonWork, Job
 from crosspool.ui.comparison.plan import RETRAINED_LIMIT, Plan
 from crosspool.ui.comparison.result import train_on
+from crosspool.ui.runtime.accounts import Account, charged_to
+from crosspool.ui.runtime.background import FullError
+from crosspool.ui.runtime.gate import Ticket
 from crosspool.ui.runtime.networks import Network, Networks
-from crosspool.ui.runtime.quota import MemoryBudget
+from crosspool.ui.runtime.quota import Budget
+from crosspool.ui.runtime.server import Server, use_server
+from crosspool.ui.runtime.settings import ServerSettings
 from crosspool.ui.visit.labelled import Collection
 from tests.images import png, tinted
 from tests.networks import small_network, spec_for
@@ -101,6 +106,12 @@ def until(condition):
         time.sleep(0.005)
 
 
+def of_another_visitor(plan, server):
+    """A job of a visitor who has no other."""
+    with charged_to(Account()):
+        return Job(plan, server)
+
+
 # --- its findings
 
 
@@ -171,17 +182,18 @@ def test_classifiers_without_room_are_refused_before_it_starts(backbone, slow, m
     """Two classifiers of 3 classes, of 180 and 5 numbers, and two more of the larger method."""
     plan = planned(backbone)
     assert plan.classifiers_bytes == 4 * 3 * (180 + 5 + 2 * 180)
-    budget = MemoryBudget(plan.classifiers_bytes)
+    budget = Budget("of the test", plan.classifiers_bytes, plan.classifiers_bytes)
     monkeypatch.setattr(server, "classifier_memory", budget)
     job = Job(plan, server)
     assert budget.reserved == budget.limit
     with pytest.raises(SettingError, match=r"take 6\.54 kB, .* no room now; try again when others have left"):
-        Job(plan, server)
+        of_another_visitor(plan, server)
+    assert len(server.training_jobs) == 1
     job.cancel()
     assert job.wait(LONG)
     until(lambda: gc.collect() >= 0 and budget.reserved == 0)  # although the page still holds the job
     assert job.cancelled
-    budget.limit = plan.classifiers_bytes - 1
+    budget.limit = budget.account_limit = plan.classifiers_bytes - 1
     with pytest.raises(SettingError, match=r"no room now; take fewer methods"):
         Job(plan, server)
 
@@ -281,7 +293,7 @@ def test_other_computations_go_first_between_two_images(backbone, slow, server):
 
 
 def test_two_jobs_take_turns(backbone, slow, server):
-    jobs = [Job(planned(backbone), server) for _ in range(2)]
+    jobs = [of_another_visitor(planned(backbone), server) for _ in range(2)]
     until(lambda: len(set(slow.threads)) == 2)  # one of them began alone
     begun = len(slow)
     until(lambda: len(slow) >= begun + 6)
@@ -290,6 +302,74 @@ def test_two_jobs_take_turns(backbone, slow, server):
     for job in jobs:
         job.cancel()
         assert job.wait(LONG)
+
+
+def test_a_visitor_trains_once_at_a_time(backbone, slow, server):
+    slow.limit = 0
+    job, reserved = Job(planned(backbone), server), server.classifier_memory.reserved
+    with pytest.raises(FullError, match="You have a training under way, maybe in another tab"):
+        Job(planned(backbone), server)
+    assert server.classifier_memory.reserved == reserved
+    job.cancel()
+    slow.limit = math.inf
+    assert job.wait(LONG)
+
+
+def test_beyond_the_queue_a_training_is_refused_before_anything_is_reserved(backbone, slow):
+    slow.limit = 0
+    with use_server(Server(ServerSettings(trainings=1, trainings_waiting=1))) as server:
+        jobs = [of_another_visitor(planned(backbone), server) for _ in range(2)]
+        reserved = server.classifier_memory.reserved
+        with pytest.raises(FullError, match="The server is full, as it takes 2 trainings; try again in a few minutes"):
+            of_another_visitor(planned(backbone), server)
+        assert server.classifier_memory.reserved == reserved
+        for job in jobs:
+            job.cancel()
+        slow.limit = math.inf
+        assert all(job.wait(LONG) for job in jobs)
+
+
+def test_a_long_training_lets_others_train_and_says_so(backbone, slow, monkeypatch):
+    monkeypatch.setattr("crosspool.ui.comparison.job.SLICE_SECONDS", 0.0)
+    slow.limit = 1
+    with use_server(Server(ServerSettings(trainings=1))) as server:
+        first = of_another_visitor(planned(backbone), server)
+        until(lambda: len(slow) == 1)
+        second = of_another_visitor(planned(backbone), server)
+        until(lambda: server.trainings.waiting == 1)
+        slow.limit = 2
+        until(lambda: len(slow) == 2)
+        until(lambda: first.work.progress.stage == "Place 1 in the queue of trainings")
+        assert second.work.progress.stage.startswith("Computing")
+        assert (server.trainings.running, server.compute.running, server.compute.waiting) == (1, 1, 0)
+        slow.limit = math.inf
+        assert first.wait(LONG)
+        assert second.wait(LONG)
+        assert (first.error, second.error) == ("", "")
+        assert len(set(slow.threads)) == 2
+
+
+def test_only_the_time_in_a_place_counts(backbone, monkeypatch):
+    """Another training has the only place for 1,000 seconds; meanwhile there is no turn to compute either."""
+    clock, computing = [0.0], []
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    with use_server(Server(ServerSettings(trainings=1))) as server:
+        other, work = Ticket(server.trainings, Account()), ComparisonWork(planned(backbone), server)
+
+        def check():
+            if server.trainings.running and other not in server.trainings._waiting and clock[0] == 100:
+                computing.append(server.compute.running)
+                clock[0] += 1000
+                server.trainings.leave(other)
+
+        with work.turn(check):
+            clock[0] += 100
+            server.trainings.join(other)
+            work.step()
+            clock[0] += 5
+            assert work.seconds == 105
+        assert work.seconds == 105
+        assert computing == [0]
 
 
 # --- a classifier trained without an image

@@ -8,13 +8,16 @@ import weakref
 import pytest
 
 from crosspool.errors import DatasetError
-from crosspool.ui.runtime.background import BackgroundJob
+from crosspool.ui.runtime.accounts import Account
+from crosspool.ui.runtime.background import BackgroundJob, FullError, JobLimit
 
 LONG = 120  # seconds: the machine may be busy
 
 
 def begin(work):
-    return BackgroundJob(work, task="the test", advice="take less of it")
+    return BackgroundJob(
+        work, JobLimit("test", "tests", 100).take(Account()), task="the test", advice="take less of it"
+    )
 
 
 def endless(steps):
@@ -120,3 +123,70 @@ def test_only_unforeseen_errors_are_logged(caplog):
     (record,) = caplog.records
     assert record.getMessage() == "the test failed"
     assert isinstance(record.exc_info[1], KeyError)
+
+
+# --- how many there may be
+
+
+@pytest.fixture
+def running():
+    """Begins jobs that go on until they are cancelled, and cancels them at the end."""
+    jobs = []
+
+    def start(limit, account):
+        jobs.append(BackgroundJob(endless([]), limit.take(account), task="the test", advice=""))
+        return jobs[-1]
+
+    yield start
+    for job in jobs:
+        job.cancel()
+        assert job.wait(LONG)
+
+
+def test_a_visitor_has_one_job_at_a_time_and_others_have_theirs(running):
+    limit, first, second = JobLimit("training", "trainings", 3), Account(), Account()
+    job = running(limit, first)
+    with pytest.raises(FullError, match=r"^You have a training under way, maybe in another tab; wait until that has"):
+        running(limit, first)
+    running(limit, second)
+    assert (len(limit), limit.refusals) == (2, 1)
+    job.cancel()
+    running(limit, first)  # at once, although the cancelled one may not have ended
+
+
+def test_a_full_server_says_so(running):
+    limit = JobLimit("training", "trainings", 2)
+    jobs = [running(limit, Account()) for _ in range(2)]
+    with pytest.raises(FullError, match=r"^The server is full, as it takes 2 trainings; try again in a few minutes\.$"):
+        running(limit, Account())
+    jobs[0].cancel()
+    assert jobs[0].wait(LONG)
+    running(limit, Account())
+
+
+def test_jobs_that_are_ending_are_few():
+    """Their threads are in a step that takes long."""
+    limit, account, go_on = JobLimit("training", "trainings", 100), Account(), threading.Event()
+    jobs = []
+
+    def work(step):
+        go_on.wait(LONG)
+
+    for _ in range(3):
+        jobs.append(BackgroundJob(work, limit.take(account), task="the test", advice=""))
+        jobs[-1].cancel()
+    with pytest.raises(FullError, match="Your last training is still ending"):
+        limit.take(account)
+    go_on.set()
+    for job in jobs:
+        assert job.wait(LONG)
+    assert len(limit) == 0
+    limit.take(account)
+
+
+def test_a_place_that_is_dropped_is_free():
+    limit, account = JobLimit("training", "trainings", 1), Account()
+    place = limit.take(account)
+    assert len(limit) == 1
+    del place
+    assert limit.take(account).account is account

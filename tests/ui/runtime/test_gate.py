@@ -1,5 +1,6 @@
-"""The queue in front of computations: in order, with the place, and left by those who have moved on."""
+"""The queue in front of computations: fair, with the place, and left by those who have moved on."""
 
+import math
 import threading
 import time
 
@@ -7,7 +8,8 @@ import pytest
 
 from crosspool.errors import CrosspoolError
 from crosspool.ui.runtime import gate as gates
-from crosspool.ui.runtime.gate import BusyError, FairSemaphore
+from crosspool.ui.runtime.accounts import Account
+from crosspool.ui.runtime.gate import BusyError, FairSemaphore, Ticket
 
 LONG = 120  # seconds: the machine may be busy
 
@@ -165,3 +167,139 @@ def test_an_error_inside_frees_the_turn():
         raise CrosspoolError("no")
     with gate.turn():
         pass
+
+
+# --- fair between visitors
+
+
+class Simulation:
+    """A semaphore under a clock of its own: requests (arrival, account, seconds) come in and go, without threads."""
+
+    def __init__(self, width=1):
+        self.now = 0.0
+        self.gate = FairSemaphore(width, clock=lambda: self.now)
+        self.ends: dict[Ticket, float] = {}  # of those inside
+        self.log: list[tuple[Account, float, float]] = []  # who came in, when, and after which wait
+
+    def run(self, requests, until=math.inf, then=lambda account, now: None):
+        """Let all requests have their turn; `then` may give another one when one has gone."""
+        coming, seconds, arrivals = sorted(requests, key=lambda request: request[0]), {}, {}
+        while (coming or self.ends) and self.now < until:
+            if coming and coming[0][0] <= min(self.ends.values(), default=math.inf):
+                self.now, account, length = coming.pop(0)
+                ticket = Ticket(self.gate, account)
+                seconds[ticket], arrivals[ticket] = length, self.now
+                self.gate.join(ticket)
+            else:
+                ticket = min(self.ends, key=self.ends.__getitem__)
+                self.now = self.ends.pop(ticket)
+                self.gate.leave(ticket)
+                if (following := then(ticket.account, self.now)) is not None:
+                    coming = sorted([*coming, following], key=lambda request: request[0])
+            for ticket in self.gate._inside:
+                if ticket not in self.ends:
+                    self.ends[ticket] = self.now + seconds[ticket]
+                    self.log.append((ticket.account, self.now, self.now - arrivals[ticket]))
+
+    def waits(self, account):
+        return [wait for each, _, wait in self.log if each is account]
+
+
+@pytest.mark.parametrize("width", [1, 2])
+def test_a_visitor_with_twenty_requests_puts_nobody_behind_all_of_them(width):
+    many, few = Account("many"), Account("few")
+    simulation = Simulation(width)
+    simulation.run([(0.0, many, 1.0)] * 20 + [(0.5, few, 1.0), (5.5, few, 1.0)])
+    assert simulation.waits(few) == [0.5, 0.5]  # the rest of the turn that was under way
+    assert len(simulation.waits(many)) == 20
+
+
+def test_a_visitor_whose_requests_came_long_before_gains_nothing_by_it():
+    """The queue is full from the start: of what was asked for at once, everybody gets one in turn."""
+    many, others = Account("many"), [Account(str(number)) for number in range(5)]
+    simulation = Simulation()
+    simulation.run([(0.0, many, 1.0)] * 20 + [(3.0, other, 1.0) for other in others])
+    assert [account for account, _, _ in simulation.log[3:8]] == others
+    assert max(max(simulation.waits(other)) for other in others) <= 4
+
+
+def test_whoever_takes_long_turns_gets_fewer_of_them():
+    long, short = Account("long"), Account("short")
+    lengths = {long: 10.0, short: 1.0}
+    simulation = Simulation()
+    requests = [(0.0, account, length) for account, length in lengths.items()] * 2  # each has one more waiting
+    simulation.run(requests, until=400.0, then=lambda account, now: (now, account, lengths[account]))
+    assert short.seconds < long.seconds < 2 * short.seconds  # turn by turn it would be ten times as many
+    assert long.seconds + short.seconds == pytest.approx(400, abs=10)
+
+
+def test_nobody_is_passed_for_longer_than_was_computed_for_them_lately():
+    """One who has had 30 seconds waits while new visitors come all the time, who have had none."""
+    busy = Account("busy")
+    busy.charge(30.0, 0.0)
+    simulation = Simulation()
+    simulation.run(
+        [(0.0, Account(), 1.0), (0.5, busy, 1.0)] + [(0.6 + number, Account(), 1.0) for number in range(100)]
+    )
+    (wait,) = simulation.waits(busy)
+    assert 1 < wait <= 30
+
+
+def test_the_place_counts_those_who_go_first():
+    clock, account = [0.0], Account("many")
+    gate = FairSemaphore(clock=lambda: clock[0])
+    tickets = [Ticket(gate, account) for _ in range(3)]
+    for ticket in tickets:
+        gate.join(ticket)
+    other = Ticket(gate, Account("other"))
+    gate.join(other)
+    assert [ticket.account.name for ticket in gate._order()] == ["other", "many", "many"]
+
+
+def test_a_turn_that_is_given_up_is_had_by_others_meanwhile():
+    gate = FairSemaphore()
+    with gate.turn() as turn:
+        with turn.given_up():
+            assert gate.running == 0
+            with gate.turn():
+                assert gate.running == 1
+        assert gate.running == 1
+    assert (gate.running, gate.waiting) == (0, 0)
+
+
+def test_an_error_while_a_turn_is_given_up_leaves_nothing_behind():
+    gate = FairSemaphore()
+    with pytest.raises(CrosspoolError), gate.turn() as turn, turn.given_up():
+        raise CrosspoolError("no")
+    assert (gate.running, gate.waiting) == (0, 0)
+
+
+def test_an_unwanted_run_leaves_the_queue_even_where_no_place_is_shown():
+    class LeftError(Exception):
+        pass
+
+    def end():
+        raise LeftError
+
+    gate = FairSemaphore(end_unwanted=end)
+    (first,) = queue_of(gate, 1)
+    with pytest.raises(LeftError), gate.turn():
+        raise AssertionError("it never had a turn")
+    assert (gate.running, gate.waiting) == (1, 0)
+    first.go()
+
+
+def test_time_inside_is_charged_and_time_waiting_is_not():
+    clock, account = [0.0], Account()
+    gate = FairSemaphore(whose=lambda: account, clock=lambda: clock[0])
+    with gate.turn() as turn:
+        clock[0] = 3.0
+        turn.yield_turn()
+        with turn.given_up():
+            clock[0] = 10.0
+        clock[0] = 12.0
+    assert account.seconds == 5.0
+    free = FairSemaphore(whose=lambda: account, charges=False, clock=lambda: clock[0])
+    with free.turn():
+        clock[0] = 100.0
+    assert account.seconds == 5.0

@@ -7,7 +7,8 @@ import time
 import numpy as np
 import pytest
 
-from crosspool.ui.runtime.quota import ImageHash, ImageOwner, ImageQuota, NoRoomError
+from crosspool.ui.runtime.accounts import Account
+from crosspool.ui.runtime.quota import Budget, ImageHash, ImageQuota, NoRoomError
 from crosspool.ui.runtime.server import Server, use_server
 from crosspool.ui.runtime.settings import ServerSettings
 from crosspool.ui.runtime.shared_cache import CacheKind
@@ -53,7 +54,7 @@ def there(server):
 
 
 def test_bytes_are_free_again_when_the_image_is_gone(server):
-    owner, quota = ImageOwner(), server.quota
+    owner, quota = Account(), server.quota
     leases = [quota.lease(owner, hashes(f"{n}"), 1000) for n in range(3)]
     assert (owner.nbytes, quota.nbytes, quota.image_count) == (3000, 3000, 3)
     leases.pop()
@@ -73,7 +74,7 @@ def test_a_release_waits_for_another_thread_that_is_releasing():
         forgotten.extend(images)
 
     quota = ImageQuota(MB, MB, forget_slowly)
-    lease = quota.lease(ImageOwner(), hashes("a"), 1)
+    lease = quota.lease(Account(), hashes("a"), 1)
     del lease
     assert begun.wait(60)
     quota.release_dropped()
@@ -82,8 +83,8 @@ def test_a_release_waits_for_another_thread_that_is_releasing():
 
 
 def test_results_go_with_the_last_owner_of_their_image(server, compute, there):
-    first = server.quota.lease(ImageOwner(), hashes("a", "b"), 1)
-    second = server.quota.lease(ImageOwner(), hashes("b"), 1)
+    first = server.quota.lease(Account(), hashes("a", "b"), 1)
+    second = server.quota.lease(Account(), hashes("b"), 1)
     compute("a", "b", "sample")
     del first
     assert there("a", "b", "sample") == ["b", "sample"]
@@ -93,20 +94,31 @@ def test_results_go_with_the_last_owner_of_their_image(server, compute, there):
 
 def test_a_visitor_and_all_visitors_have_their_limits():
     quota = ImageQuota(2 * MB, 3 * MB, lambda images: None)
-    first, second = ImageOwner(), ImageOwner()
+    first, second = Account(), Account()
     leases = [quota.lease(first, hashes("1"), 2 * MB)]
     with pytest.raises(NoRoomError, match=r"^your images may take 2 MB in all; remove some, or choose smaller ones$"):
         quota.lease(first, hashes("2"), 1)
     with pytest.raises(NoRoomError, match=r"^the server has no room for more images at the moment; try again in a few"):
         quota.lease(second, hashes("2"), 2 * MB)
-    assert (first.nbytes, second.nbytes) == (2 * MB, 0)
+    assert (first.nbytes, second.nbytes, quota.refusals) == (2 * MB, 0, 2)
     leases.clear()
     quota.lease(second, hashes("2"), 2 * MB)  # at once, even where the thread has not come round to it
     quota.close()
 
 
+def test_a_budget_is_limited_for_each_visitor_and_for_all():
+    budget, first, second = Budget("classifiers", 100, 60), Account(), Account()
+    reservations = [budget.reserve(60, first)]
+    assert budget.reserve(1, first) is None
+    assert (budget.reserved, first.reserved["classifiers"], first.all_bytes, budget.refusals) == (60, 60, 60, 1)
+    reservations.append(budget.reserve(40, second))
+    assert budget.reserve(1, second) is None
+    reservations.clear()
+    assert (budget.reserved, first.all_bytes, second.all_bytes) == (0, 0, 0)
+
+
 def test_garbage_may_be_collected_while_a_lock_is_held(server):
-    lease = server.quota.lease(ImageOwner(), hashes("a"), 1)
+    lease = server.quota.lease(Account(), hashes("a"), 1)
     with server.quota._lock:
         del lease
     server.quota.release_dropped()
@@ -114,7 +126,7 @@ def test_garbage_may_be_collected_while_a_lock_is_held(server):
 
 
 def test_many_threads_count_correctly(server):
-    quota, owners = server.quota, [ImageOwner() for _ in range(4)]
+    quota, owners = server.quota, [Account() for _ in range(4)]
 
     def work(owner):
         for n in range(300):
@@ -133,7 +145,7 @@ def test_many_threads_count_correctly(server):
 
 def test_labelled_images_count_as_long_as_they_are_held(server, compute, there):
     """A comparison goes on holding its images when the ZIP is replaced."""
-    visitor = ImageOwner()
+    visitor = Account()
     data = zipped({**shades("cat", 3, RED), **shades("dog", 2, BLUE)})
     collection = from_zip(data, "pets.zip", visitor, lambda done, total: None)
     total = sum(len(shot.data) for shots in collection.classes.values() for shot in shots)
@@ -152,7 +164,7 @@ def test_labelled_images_count_as_long_as_they_are_held(server, compute, there):
 
 
 def test_an_image_without_room_is_left_out_with_a_reason(server):
-    visitor = ImageOwner()
+    visitor = Account()
     visitor.nbytes = server.settings.visitor_megabytes * MB
     collection = Collection("Your images", visitor=visitor)
     sentence = collection.add("cat", png(noise(1)), "1.png")

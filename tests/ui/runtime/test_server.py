@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from crosspool.ui.runtime import server as module
-from crosspool.ui.runtime.quota import ImageHash, ImageOwner
+from crosspool.ui.runtime.accounts import Account
+from crosspool.ui.runtime.quota import ImageHash
 from crosspool.ui.runtime.server import Server, current_server, use_server
 from crosspool.ui.runtime.settings import ServerSettings
 from crosspool.ui.runtime.shared_cache import CacheKind
@@ -28,8 +29,8 @@ def test_two_servers_in_one_process_share_nothing():
     ):
         first.log.record("computed")
         first.cache.put(RESULTS, IMAGE, b"one", time.monotonic())
-        lease = first.quota.lease(ImageOwner(), [IMAGE], 1000)
-        reservation = first.classifier_memory.reserve(1000)
+        lease = first.quota.lease(Account(), [IMAGE], 1000)
+        reservation = first.classifier_memory.reserve(1000, Account())
         first.networks.backbone("squeezenet1_1", "untrained")
         first.visits.note("a session", "a browser", VisitState())
         with first.compute.turn(), first.trainings.turn(), first.decoders.semaphore.turn():
@@ -47,7 +48,7 @@ def test_what_is_forgotten_in_one_server_stays_in_another():
     with use_server(Server(ServerSettings())) as first, use_server(Server(ServerSettings())) as second:
         for server in (first, second):
             server.cache.put(RESULTS, IMAGE, b"value", time.monotonic())
-        lease = first.quota.lease(ImageOwner(), [IMAGE], 1)
+        lease = first.quota.lease(Account(), [IMAGE], 1)
         del lease
         first.quota.release_dropped()
         assert first.cache.get(RESULTS, IMAGE) is None
@@ -71,7 +72,7 @@ def test_a_closed_server_leaves_no_thread():
     before = set(threading.enumerate())
     with use_server(Server(ServerSettings())) as server:
         server.start()
-        lease = server.quota.lease(ImageOwner(), [IMAGE], 1)
+        lease = server.quota.lease(Account(), [IMAGE], 1)
         began = set(threading.enumerate()) - before
         assert {thread.name for thread in began} == {"housekeeping", "quota"}
     for thread in began:

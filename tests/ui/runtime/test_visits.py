@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from crosspool.ui.runtime.quota import ImageHash, ImageOwner, ImageQuota, MemoryBudget, NoRoomError
+from crosspool.ui.runtime.accounts import Account
+from crosspool.ui.runtime.quota import Budget, ImageHash, ImageQuota, NoRoomError
 from crosspool.ui.runtime.visits import VisitRegister, browser_of, new_token
 
 
@@ -13,6 +14,7 @@ class Visit:
     def __init__(self, *, has_images=True, has_classifiers=False):
         self.has_images, self.has_classifiers = has_images, has_classifiers
         self.images: list[object] = []
+        self.visitor = Account()
 
     def forget_images(self):
         self.has_images = self.has_classifiers = False
@@ -149,31 +151,60 @@ def test_where_memory_is_short_the_visit_that_was_left_first_is_forgotten(regist
     quota = ImageQuota(80, 100, lambda images: None, register.make_room_for_images)
     visits = [Visit() for _ in range(3)]
     for number, visit in enumerate(visits):
-        visit.images.append(quota.lease(ImageOwner(), [ImageHash(str(number))], 30))
+        visit.images.append(quota.lease(Account(), [ImageHash(str(number))], 30))
         come(register, runtime, str(number), "a", visit)
     for session in "01":
         clock[0] += 10
         leave(register, runtime, session)
     with pytest.raises(NoRoomError, match="your images may take"):
-        quota.lease(ImageOwner(), [ImageHash("x")], 90)  # more than anyone may have: nobody pays for that
+        quota.lease(Account(), [ImageHash("x")], 90)  # more than anyone may have: nobody pays for that
     assert all(visit.has_images for visit in visits)
-    lease = quota.lease(ImageOwner(), [ImageHash("x")], 40)
+    lease = quota.lease(Account(), [ImageHash("x")], 40)
     assert [visit.has_images for visit in visits] == [False, True, True]
     with pytest.raises(NoRoomError, match="the server has no room"):
-        quota.lease(ImageOwner(), [ImageHash("y")], 70)  # the one that is connected keeps its own
+        quota.lease(Account(), [ImageHash("y")], 70)  # the one that is connected keeps its own
     assert [visit.has_images for visit in visits] == [False, False, True]
     assert quota.nbytes == 70
     del lease
 
 
+def test_where_a_visitor_has_too_much_only_what_they_have_left_is_forgotten(register, runtime, clock):
+    quota = ImageQuota(80, 1000, lambda images: None, register.make_room_for_images)
+    own, other = Visit(), Visit()
+    own.images.append(quota.lease(own.visitor, [ImageHash("1")], 50))
+    other.images.append(quota.lease(other.visitor, [ImageHash("2")], 50))
+    for session, visit in (("1", own), ("2", other)):
+        come(register, runtime, session, "a", visit)
+    with pytest.raises(NoRoomError, match="your images may take"):
+        quota.lease(own.visitor, [ImageHash("3")], 40)  # it is still on a page
+    leave(register, runtime, "1", "2")
+    lease = quota.lease(own.visitor, [ImageHash("3")], 40)
+    assert (own.has_images, other.has_images) == (False, True)
+    del lease
+
+
+def test_visits_that_were_left_are_kept_up_to_a_number(runtime, clock):
+    register = VisitRegister(600, runtime.is_active_session, most_left=2)
+    for session in "1234":
+        come(register, runtime, session, session, Visit())
+    for session in "123":
+        clock[0] += 1
+        leave(register, runtime, session)
+    register.end_visits(runtime, 120)
+    assert runtime.closed == ["1"]
+    assert [take_up(register, runtime, f"new-{session}", session) is not None for session in "123"] == [
+        False, True, True,
+    ]  # fmt: skip
+
+
 def test_where_memory_for_classifiers_is_short_only_visits_with_some_are_forgotten(register, runtime, clock):
-    budget = MemoryBudget(100, register.make_room_for_classifiers)
+    budget = Budget("classifiers", 100, 100, register.make_room_for_classifiers)
     photos, trained = Visit(), Visit(has_classifiers=True)
     for session, visit in (("photos", photos), ("trained", trained)):
         come(register, runtime, session, "a", visit)
-    trained.images.append(budget.reserve(80))
+    trained.images.append(budget.reserve(80, Account()))
     leave(register, runtime, "photos", "trained")
-    assert budget.reserve(50) is not None
+    assert budget.reserve(50, Account()) is not None
     assert (photos.has_images, trained.has_images) == (True, False)
 
 

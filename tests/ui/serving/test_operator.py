@@ -11,12 +11,20 @@ from starlette.routing import Route
 from streamlit.testing.v1 import AppTest
 
 from crosspool.ui.runtime.gate import FairSemaphore
-from crosspool.ui.runtime.quota import ImageHash, ImageOwner
+from crosspool.ui.runtime.quota import ImageHash
 from crosspool.ui.runtime.server import OperatorKey, Server, use_server
 from crosspool.ui.runtime.settings import ServerSettings
 from crosspool.ui.runtime.shared_cache import CacheKind, CacheUsage
 from crosspool.ui.serving import operator
-from crosspool.ui.serving.operator import ServerMetrics, cache_row, queue_row, settings_rows
+from crosspool.ui.serving.operator import (
+    ServerMetrics,
+    account_row,
+    cache_row,
+    limit_row,
+    limits,
+    queue_row,
+    settings_rows,
+)
 from tests import loops
 
 KEY = "a key of some length"
@@ -50,7 +58,9 @@ def test_only_the_key_opens_the_page_and_is_shown_nowhere(server):
     assert [error.value for error in app.error] == ["This is not the key in CROSSPOOL_OPERATOR_KEY; try again."]
     app.text_input[0].input(KEY)
     app.button[0].click().run()
-    assert headings(app) == ["Queues", "Caches", "What happened since the start", "Settings in force"]
+    assert headings(app) == [
+        "Queues", "Limits", "Visitors who take most", "Caches", "What happened since the start", "Settings in force",
+    ]  # fmt: skip
     tables = [table.value.to_csv() for table in app.dataframe]
     assert not any(KEY in table for table in tables)
     assert "operator_key,hidden" in tables[-2]
@@ -79,6 +89,17 @@ def test_the_row_of_a_queue():
     with semaphore.turn(), semaphore.turn():
         row = queue_row("maps", semaphore)
     assert (row["at a time"], row["running"], row["waiting"]) == (2, 2, 0)
+
+
+def test_the_rows_of_limits_and_visitors(server):
+    visitor = server.accounts.of("a browser")
+    visitor.charge(3.0, time.monotonic())
+    visitor.nbytes = 3 * 2**20
+    visitor.reserved["disk"] = 2**20
+    row = account_row(visitor)
+    assert (row["s in all"], row["MB of images"], row["MB of disk"]) == (3.0, 3.0, 1.0)
+    assert "a browser" not in str(row)
+    assert limit_row("pages", limits(server)["pages"]) == {"limit": "pages", "now": "0", "at most": "400", "refused": 0}
 
 
 def test_the_row_of_a_cache():
@@ -151,9 +172,12 @@ def test_the_metrics_are_the_numbers_of_the_operators_page(server):
     key = (ImageHash("a"), "a setting")
     server.cache.put(RESULTS, key, 1, time.monotonic())
     server.cache.get(RESULTS, key)
-    lease = server.quota.lease(ImageOwner(), [ImageHash("a")], 1000)
-    reservation = server.classifier_memory.reserve(2000)
-    with server.compute.turn():
+    visitor = server.accounts.of("a browser")
+    visitor.charge(7.0, time.monotonic())
+    lease = server.quota.lease(visitor, [ImageHash("a")], 1000)
+    reservation = server.classifier_memory.reserve(2000, visitor)
+    assert server.classifier_memory.reserve(2**40, visitor) is None
+    with server.compute.turn(), server.open_pages.opened("a browser"):
         exported = samples(server)
     expected = {
         ("crosspool_events_total", "computed"): 2,
@@ -168,9 +192,17 @@ def test_the_metrics_are_the_numbers_of_the_operators_page(server):
         ("crosspool_visitor_images",): 1,
         ("crosspool_visitor_image_bytes",): 1000,
         ("crosspool_classifier_bytes",): 2000,
+        ("crosspool_limit_used", "bytes of classifiers"): 2000,
+        ("crosspool_limit", "bytes of classifiers"): 768 * 2**20,
+        ("crosspool_refusals_total", "bytes of classifiers"): 1,
+        ("crosspool_limit_used", "pages"): 1,
+        ("crosspool_limit", "trainings"): 62,
+        ("crosspool_refusals_total", "waiting to compute"): 0,
+        ("crosspool_visitor_bytes", "1"): 3000,
     }
     assert exported.items() >= expected.items()
     assert exported["crosspool_memory_bytes",] > 2**20
+    assert 6 < exported["crosspool_visitor_seconds", "1"] <= 7
     del lease, reservation
 
 

@@ -23,7 +23,7 @@ class UploadApp:
 
     def __init__(self):
         self.uploaded_file_mgr = MemoryUploadedFileManager(ROUTE)
-        self.limit = UploadLimit(self.app, visit=2 * MB, all_visits=3 * MB)
+        self.limit = UploadLimit(self.app, visit=2 * MB, all_visits=3 * MB, visitor_of=lambda name: name.split("-")[0])
         self.read = 0
 
     async def app(self, scope, receive, send):
@@ -77,6 +77,11 @@ def test_a_visit_has_a_limit_of_waiting_uploads(upload_app):
     assert statuses == [200, 200, 200, 413]  # with the room for what is around a file
     upload_app.uploaded_file_mgr.remove_session_files("a")
     assert upload_app.put(f"/base{ROUTE}a/again", bytes(MB)) == 200
+
+
+def test_the_tabs_of_a_browser_share_its_limit(upload_app):
+    statuses = [upload_app.put(f"{ROUTE}a-{tab}/x", bytes(MB)) for tab in range(4)]
+    assert statuses == [200, 200, 200, 413]
 
 
 def test_all_visits_together_have_a_limit_of_waiting_uploads(upload_app):

@@ -13,7 +13,8 @@ from PIL import Image
 from crosspool.datasets.fieldguide.guide import fieldguide
 from crosspool.errors import DatasetError
 from crosspool.images import load_image
-from crosspool.ui.runtime.quota import ImageOwner
+from crosspool.ui.runtime.accounts import Account
+from crosspool.ui.runtime.quota import Budget
 from crosspool.ui.runtime.server import Server, use_server
 from crosspool.ui.runtime.settings import ServerSettings
 from crosspool.ui.visit import labelled, labelled_zip
@@ -80,7 +81,7 @@ def test_new_birds_are_in_no_guide_and_all_differ():
 
 
 def from_zip(data, name, progress=lambda done, total: None):
-    return labelled_zip.from_zip(data, name, ImageOwner(), progress)
+    return labelled_zip.from_zip(data, name, Account(), progress)
 
 
 def test_a_zip_of_class_folders():
@@ -250,10 +251,34 @@ def test_large_images_are_shrunk_and_small_ones_stay_as_they_are():
 
 
 def test_a_sessions_cache_is_deleted_with_it():
-    cache = PrivateCache()
+    cache = PrivateCache(Account())
     cache.put("k" * 8, np.ones(3, np.float32))
     folder = cache.folder
     assert folder.exists()
     del cache
     gc.collect()
     assert not folder.exists()
+
+
+def test_a_visitors_arrays_take_their_share_of_the_disk_and_no_more(server, monkeypatch):
+    """A share of 16 kB for each visitor and 24 kB for all, in pieces of 4 kB; each array is 1 kB of noise."""
+    kilobyte, noise_of = 2**10, np.random.default_rng(0)
+    monkeypatch.setattr("crosspool.ui.visit.labelled.DISK_BYTES", 4 * kilobyte)
+    monkeypatch.setattr(server, "disk", Budget("disk", 24 * kilobyte, 16 * kilobyte))
+
+    def filled(cache):
+        for number in range(30):
+            cache.put(f"{number:02}", noise_of.random(256, np.float32))
+        return [number for number in range(30) if f"{number:02}" in cache]
+
+    first, second = Account(), Account()
+    caches = [PrivateCache(first), PrivateCache(first), PrivateCache(second)]
+    assert len(filled(caches[0])) in range(10, 16)
+    assert filled(caches[0])[-1] == 29  # the oldest have gone
+    assert first.reserved["disk"] == 16 * kilobyte
+    assert filled(caches[1]) == []  # all of the visitor's caches count
+    assert len(filled(caches[2])) in range(4, 8)
+    assert (server.disk.reserved, second.reserved["disk"]) == (24 * kilobyte, 8 * kilobyte)
+    caches.clear()
+    gc.collect()
+    assert (server.disk.reserved, first.all_bytes) == (0, 0)

@@ -11,7 +11,8 @@ from streamlit.testing.v1 import AppTest
 
 from benchmarks.harness.session import state_of
 from crosspool import ui
-from crosspool.ui.runtime.background import BackgroundJob
+from crosspool.ui.runtime.accounts import Account
+from crosspool.ui.runtime.background import BackgroundJob, JobLimit
 from crosspool.ui.visit.state import (
     ABOUT,
     DATA,
@@ -85,7 +86,10 @@ def test_a_new_field_with_images_is_forgotten():
 
 
 def test_forgetting_cancels_jobs_and_empties_uploaders():
-    state, job = VisitState(), BackgroundJob(lambda step: None, task="a test", advice="")
+    state, job = (
+        VisitState(),
+        BackgroundJob(lambda step: None, JobLimit("test", "tests", 1).take(Account()), task="a test", advice=""),
+    )
     state.part(Added).photo = job
     state.emptied.update({"zip": 2, "files": 0})
     state.forget_images()
