@@ -9,6 +9,7 @@ threads may run it at once, whereas hooks on a shared model hand one thread anot
 import operator
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +36,9 @@ OUT_OF_PLACE: dict[Any, Callable[..., Any]] = {
     operator.iadd: operator.add, operator.isub: operator.sub, operator.imul: operator.mul,
     operator.itruediv: operator.truediv,
 }  # fmt: skip
+
+# What a thread does between two nodes of a network: a server lets others compute meanwhile.
+BETWEEN_NODES: ContextVar[Callable[[], None]] = ContextVar("between nodes", default=lambda: None)
 
 
 @dataclass(frozen=True)
@@ -135,6 +139,15 @@ def trace_layout(model: nn.Module, input_size: int) -> Layout:
 
 
 class _Run(fx.Interpreter):
+    def __init__(self, model: nn.Module, graph: fx.Graph) -> None:
+        super().__init__(model, graph=graph)
+        self.extra_traceback = False  # it would change the sentences of errors
+        self._between = BETWEEN_NODES.get()
+
+    def run_node(self, n: fx.Node) -> Any:
+        self._between()
+        return super().run_node(n)
+
     def call_module(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         # Not through nn.Module.__call__: while any thread traces, torch.fx replaces that for the whole process.
         return self.fetch_attr(target).forward(*args, **kwargs)
@@ -148,7 +161,7 @@ def run_graph(model: nn.Module, graph: fx.Graph, batch: Tensor) -> Any:
 
 def run_with_gradients(model: nn.Module, graph: fx.Graph, batch: Tensor) -> Any:
     """As `run_graph`, but what it yields can be differentiated by the batch."""
-    return _Run(model, graph=graph).run(batch)
+    return _Run(model, graph).run(batch)
 
 
 def subgraph(graph: fx.Graph, names: Sequence[str]) -> fx.Graph:

@@ -13,15 +13,19 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 from crosspool.errors import CrosspoolError
+from crosspool.tracing import BETWEEN_NODES
 from crosspool.ui.runtime.accounts import Account
 
 POLL_SECONDS = 0.5  # between two checks of whether a waiting visitor is still there
 WAITS_KEPT = 1000  # for the operator's page
+SLICE_SECONDS = 0.1  # of a pass through a network, after which others may go first
+MOST_PAUSED = 2  # passes that have let others go first, as they hold activations meanwhile
 
 OnProgress = Callable[[int], object]  # is told the place in the queue
 Condition = Callable[[], bool]
@@ -60,6 +64,10 @@ class Ticket:
         """From inside, between two steps of a long computation, let those who wait go first, as is fair."""
         self.semaphore.requeue(self)
 
+    def give_way(self) -> None:
+        """From inside, in the middle of a pass: as `yield_turn`, if it has taken long and few others are paused."""
+        self.semaphore.pause(self)
+
     @contextmanager
     def given_up(self) -> Iterator[None]:
         """From inside, be outside for the length of the block, and wait for another turn then."""
@@ -67,6 +75,17 @@ class Ticket:
         yield
         self.semaphore.join(self)
         self.semaphore.wait(self)
+
+
+_INSIDE: ContextVar[Ticket | None] = ContextVar("innermost turn", default=None)
+
+
+@contextmanager
+def outside() -> Iterator[None]:
+    """Give up the turn that this thread has, if any, for the length of the block."""
+    ticket = _INSIDE.get()
+    with nullcontext() if ticket is None else ticket.given_up():
+        yield
 
 
 class FairSemaphore:
@@ -88,6 +107,7 @@ class FairSemaphore:
         self._changed = threading.Condition()
         self._inside: list[Ticket] = []
         self._waiting: list[Ticket] = []  # in the order of arrival
+        self._paused = 0
         self._last_turns: WeakKeyDictionary[Account, float] = WeakKeyDictionary()  # when each came in last
         self.refusals = 0  # waits that took too long
         self._waits: deque[float] = deque(maxlen=WAITS_KEPT)
@@ -128,9 +148,23 @@ class FairSemaphore:
                 self._waits.append(waited)
             if waited > POLL_SECONDS:
                 self._on_wait(waited)
-            yield ticket
+            with self._steps(ticket):
+                yield ticket
         finally:
             self.leave(ticket)
+
+    @contextmanager
+    def _steps(self, ticket: Ticket) -> Iterator[None]:
+        """Let a computation in the block give its turn up, of itself or between two nodes of a network."""
+        if not self._charges:  # nothing is computed in the turn itself
+            yield
+            return
+        inside, between = _INSIDE.set(ticket), BETWEEN_NODES.set(ticket.give_way)
+        try:
+            yield
+        finally:
+            BETWEEN_NODES.reset(between)
+            _INSIDE.reset(inside)
 
     def join(self, ticket: Ticket) -> None:
         """Begin to wait, or come in at once."""
@@ -156,6 +190,19 @@ class FairSemaphore:
             self._waiting.append(ticket)
             self._admit()
         self.wait(ticket)
+
+    def pause(self, ticket: Ticket) -> None:
+        """As `requeue`, if others wait, this one has been inside for long, and few are paused."""
+        with self._changed:
+            is_long = ticket in self._inside and self._clock() - ticket.since >= SLICE_SECONDS
+            if not is_long or not self._waiting or self._paused >= MOST_PAUSED:
+                return
+            self._paused += 1
+        try:
+            self.requeue(ticket)
+        finally:
+            with self._changed:
+                self._paused -= 1
 
     def wait(self, ticket: Ticket) -> None:
         """Wait until a ticket that has joined is inside. Raises BusyError."""

@@ -12,6 +12,7 @@ from cachetools import LRUCache
 from crosspool.backbones import DEFAULT, UNTRAINED, Backbone, BackboneSpec, backbone_specs, load_backbone, spec_of
 from crosspool.errors import BackboneError, SettingError
 from crosspool.text import human_bytes
+from crosspool.ui.runtime.gate import FairSemaphore, outside
 
 BYTES_PER_PARAMETER = 4
 PEAK = 2.3  # bytes in use while a network is built, as a multiple of those that stay
@@ -40,15 +41,18 @@ class Networks:
     """At most `count` networks of at most `nbytes` bytes; the least recently used ones make room for another.
 
     Those that were dropped count as long as a computation holds them. Only `allowed` networks are loaded, if there are
-    any. A computation with one of them uses `threads` threads.
+    any. A computation with one of them uses `threads` threads. Networks are loaded one at a time, in turns of
+    `loading`: beside the computations, as loading a large one takes many seconds.
     """
 
-    def __init__(self, count: int, nbytes: int, threads: int, allowed: Collection[str] = ()) -> None:
+    def __init__(
+        self, count: int, nbytes: int, threads: int, allowed: Collection[str] = (), loading: FairSemaphore | None = None
+    ) -> None:
         self._backbones: LRUCache[tuple[str, str], Backbone] = LRUCache(count)
         self._alive: list[weakref.ref[Backbone]] = []
         self.limit = nbytes
         self._threads, self._allowed = threads, frozenset(allowed)
-        self._lock, self._loading = threading.Lock(), threading.Lock()
+        self._lock, self._loading = threading.Lock(), loading or FairSemaphore()
 
     def __len__(self) -> int:
         """The number that is kept."""
@@ -80,7 +84,7 @@ class Networks:
         key = name, weights
         backbone = self._kept(key)
         if backbone is None:
-            with self._loading:
+            with outside(), self._loading.turn():
                 backbone = self._kept(key)
                 if backbone is None:
                     self._make_room(spec_of(name))

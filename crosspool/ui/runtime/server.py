@@ -86,6 +86,7 @@ class Server:
             settings.networks_megabytes * MB or memory_limit() // NETWORKS_SHARE,
             threads=max(available_cores() // width, 1),
             allowed=networks.names_of(settings.network_names),
+            loading=gate.FairSemaphore(1, self._record_wait, self.account, end_unwanted=visits.end_unwanted_run),
         )
         self.downloads = downloads.Downloads(self.log, self.account)
         self.cache = shared_cache.SharedCache(settings.cache_megabytes * MB)

@@ -5,11 +5,14 @@ import threading
 import time
 
 import pytest
+import torch
+from torch import nn
 
 from crosspool.errors import CrosspoolError
+from crosspool.tracing import BETWEEN_NODES, run_graph, trace
 from crosspool.ui.runtime import gate as gates
 from crosspool.ui.runtime.accounts import Account
-from crosspool.ui.runtime.gate import BusyError, FairSemaphore, Ticket
+from crosspool.ui.runtime.gate import BusyError, FairSemaphore, Ticket, outside
 
 LONG = 120  # seconds: the machine may be busy
 
@@ -264,6 +267,80 @@ def test_a_turn_that_is_given_up_is_had_by_others_meanwhile():
             with gate.turn():
                 assert gate.running == 1
         assert gate.running == 1
+    assert (gate.running, gate.waiting) == (0, 0)
+
+
+def small_network():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 5, 3)).eval()
+    return model, trace(model), torch.ones(1, 3, 8, 8)
+
+
+@pytest.mark.parametrize("other_waits", [False, True])
+def test_a_long_pass_lets_others_go_first_between_two_nodes_and_its_numbers_stay(other_waits):
+    clock, order = [0.0], []
+    gate = FairSemaphore(clock=lambda: clock[0])
+    model, graph, batch = small_network()
+    right = run_graph(model, graph, batch)
+
+    def relu(maps):
+        order.append("second node")
+        clock[0] += 1
+        return maps.relu()
+
+    model[1].forward = relu
+    other = None
+    with gate.turn():
+        if other_waits:
+            other = WaitingThread(gate)
+            until(lambda: gate.waiting)
+            other.may_go.set()
+        assert torch.equal(run_graph(model, graph, batch), right)
+        order.append("end" if other is None or other.inside.is_set() else "end, and nobody else yet")
+    assert order == ["second node", "end"]
+    assert (gate.running, gate.waiting) == (0, 0)
+
+
+def test_a_short_pass_keeps_its_turn():
+    gate = FairSemaphore(clock=lambda: 0.0)
+    with gate.turn():
+        other = WaitingThread(gate)
+        until(lambda: gate.waiting)
+        run_graph(*small_network())
+        assert not other.inside.is_set()
+    other.go()
+
+
+def test_few_passes_are_paused_at_a_time(monkeypatch):
+    monkeypatch.setattr(gates, "MOST_PAUSED", 0)
+    clock = [0.0]
+    gate = FairSemaphore(clock=lambda: clock[0])
+    with gate.turn() as turn:
+        other = WaitingThread(gate)
+        until(lambda: gate.waiting)
+        clock[0] = 9.0
+        turn.give_way()
+        assert not other.inside.is_set()
+    other.go()
+
+
+def test_an_error_between_two_nodes_keeps_its_sentence():
+    def leave():
+        raise BusyError("The server is busy.")
+
+    token = BETWEEN_NODES.set(leave)
+    try:
+        with pytest.raises(BusyError, match=r"^The server is busy\.$"):
+            run_graph(*small_network())
+    finally:
+        BETWEEN_NODES.reset(token)
+
+
+def test_a_thread_can_leave_its_turn_wherever_it_is_and_without_one_nothing_happens():
+    gate = FairSemaphore()
+    with outside():
+        pass
+    with gate.turn(), outside():
+        assert gate.running == 0
     assert (gate.running, gate.waiting) == (0, 0)
 
 

@@ -4,9 +4,10 @@ import re
 
 import pytest
 
-from crosspool.backbones import spec_of
+from crosspool.backbones import load_backbone, spec_of
 from crosspool.errors import BackboneError, SettingError
 from crosspool.ui.runtime import networks as module
+from crosspool.ui.runtime.gate import FairSemaphore
 from crosspool.ui.runtime.networks import Networks, names_of, network_bytes, peak_bytes
 
 SMALL, OTHER, LARGE = "squeezenet1_1", "squeezenet1_0", "mobilenet_v3_small"
@@ -54,6 +55,20 @@ def test_a_network_in_use_counts_although_it_is_not_kept():
         kept.backbone(LARGE, "untrained")
     del held
     kept.backbone(LARGE, "untrained")
+
+
+def test_others_compute_while_a_network_is_loaded(monkeypatch):
+    compute, kept = FairSemaphore(), networks(2**40)
+
+    def load(name, weights):
+        assert compute.running == 0
+        with compute.turn():
+            return load_backbone(name, weights)
+
+    monkeypatch.setattr(module, "load_backbone", load)
+    with compute.turn():
+        kept.backbone(SMALL, "untrained")
+        assert compute.running == 1
 
 
 def test_only_the_operators_networks_are_loaded():
