@@ -1,10 +1,8 @@
 """What works on this machine and what to do about the rest, as data: every check reports, none raises."""
 
-import json
 import os
 import platform
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -15,14 +13,12 @@ from typing import Literal
 
 from crosspool.errors import CrosspoolError
 from crosspool.installation import installed_version, requirements
-from crosspool.installation import missing as missing_packages
 
 State = Literal["ok", "warn", "fail"]
 
 OLDEST_PYTHON = (3, 11)
 REINSTALL = "install crosspool again: python -m pip install 'crosspool[app]', or make app in a clone"
 TORCH = ("torch", "torchvision")
-TRIAL_SECONDS = 60
 TORCHVISION_AFTER_TORCH = 15  # torch 2.13 belongs to torchvision 0.28, and so on since 2.0
 
 
@@ -199,24 +195,6 @@ def _image_formats(name: str) -> Check:
     return Check(name, "warn", f"no decoder for {missing}", advice)
 
 
-def _confinement(name: str) -> Check:
-    """What holds in a process that decodes visitors' images: in one of its own, as confining is for good."""
-    if missing_packages("app"):
-        return Check(name, "ok", "only the app needs it")
-    command = [sys.executable, "-m", "crosspool.ui.runtime.confinement_trial"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=TRIAL_SECONDS, check=True)
-    trial = json.loads(done.stdout)
-    gigabytes = f"the server has {trial['memory'] / 2**30:,.1f} GB, by {trial['limited_by']}"
-    holding = "; ".join([gigabytes, f"decoders: {', '.join(trial['holding']) or 'nothing'}"])
-    if not trial["missing"]:
-        return Check(name, "ok", holding)
-    advice = (
-        "Visitors' images are decoded with less protection here. On Linux, install the system's libseccomp (Debian and "
-        "Ubuntu: apt-get install libseccomp2); serve strangers from Linux, not from other systems."
-    )
-    return Check(name, "warn", f"{holding}; not: {', '.join(trial['missing'])}", advice)
-
-
 def _samples(name: str) -> Check:
     from crosspool.samples import samples
 
@@ -260,5 +238,4 @@ CHECKS: tuple[tuple[str, Callable[[str], Check]], ...] = (
     ("fonts", _fonts),
     ("sample photos", _samples),
     ("app", _app),
-    ("confinement", _confinement),
 )

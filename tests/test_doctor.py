@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from ctypes.util import find_library
 from importlib.metadata import version
 from types import SimpleNamespace
 
@@ -146,32 +143,6 @@ def test_missing_decoders_are_a_warning(monkeypatch) -> None:
     check = only(doctor._image_formats)
     assert (check.state, check.found) == ("warn", "no decoder for AVIF and HEIC")
     assert "PNG" in check.advice
-
-
-def test_confinement_is_tried_where_it_holds() -> None:
-    check = only(doctor._confinement)
-    assert "the server has " in check.found
-    assert "no core dumps" in check.found
-    if find_library("seccomp") and sys.platform == "linux":
-        assert check.state == "ok"
-        assert "no new privileges, no core dumps" in check.found
-        assert "system calls for computing only" in check.found
-
-
-def test_missing_confinement_is_a_warning(monkeypatch) -> None:
-    trial = {"holding": [], "missing": ["no new privileges", "no core dumps"], "memory": 2**32, "limited_by": "a test"}
-    monkeypatch.setattr("subprocess.run", lambda *args, **options: SimpleNamespace(stdout=json.dumps(trial)))
-    check = only(doctor._confinement)
-    assert (check.state, check.found) == (
-        "warn",
-        "the server has 4.0 GB, by a test; decoders: nothing; not: no new privileges, no core dumps",
-    )
-    assert "libseccomp2" in check.advice
-
-
-def test_confinement_is_only_for_the_app(monkeypatch) -> None:
-    monkeypatch.setattr(doctor, "missing_packages", lambda extra: ["streamlit"])
-    assert only(doctor._confinement) == Check("the check", "ok", "only the app needs it")
 
 
 def test_missing_samples_are_a_warning(tmp_path, monkeypatch) -> None:

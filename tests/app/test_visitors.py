@@ -159,6 +159,15 @@ def test_a_table_for_spreadsheets_holds_no_formulas():
 # --- limits and forgetting
 
 
+def test_what_a_page_computes_is_charged_to_its_visitor():
+    with use_server(Server(ServerSettings())) as server:
+        visitor = visit_of(upload(visit(**SMALL), ("one.png", png(noise(1))))).visitor
+        assert visitor.seconds > 0
+        assert visitor.nbytes > 0
+        assert visitor in server.accounts.largest(1)
+        assert server.accounts.own.seconds == 0
+
+
 def test_an_image_without_room_is_left_out_and_the_others_stay(server):
     app = upload(visit(**SMALL), ("one.png", png(noise(1))))
     (image,) = state_of(app, ImageState).received.values()

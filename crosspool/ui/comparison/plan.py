@@ -18,6 +18,8 @@ from crosspool.ui.visit.labelled import LabelledSet
 
 MAX_VECTORS_BYTES = 4 * 2**30  # of one method; they lie on disk while their kernel is computed
 BYTES_PER_NUMBER = 4
+SCORE_BYTES = 8
+TEST_BYTES = 128  # about a tested image besides its scores, with the files that are made of it
 RETRAINED_LIMIT = 2  # classifiers kept that were trained without an image: the explained one and its baseline
 ENCODING_PASSES = 0.2  # the cost of encoding and comparing an image, in passes of the network at its own size
 CROPS_PER_VIEW = {"whole": 1, "tiles": 1, "jitter": 10, "augmented": 16}
@@ -71,14 +73,21 @@ class Plan:
         sizes = [len(self.labelled.dataset.classes) * method.length * BYTES_PER_NUMBER for method in self.methods]
         return sum(sizes) + RETRAINED_LIMIT * max(sizes)
 
+    @property
+    def kept_bytes(self) -> int:
+        """The memory of everything that stays: the classifiers, and every method's scores of every test image."""
+        tests = len(self.methods) * self.splits * len(self.labelled.dataset)
+        return self.classifiers_bytes + tests * (SCORE_BYTES * len(self.labelled.dataset.classes) + TEST_BYTES)
+
     def reserve_memory(self, budget: Budget, account: Account) -> Reservation:
-        """Reserve memory for the classifiers. Raises SettingError where earlier ones leave too little."""
-        reservation = budget.reserve(self.classifiers_bytes, account)
+        """Reserve memory for what stays. Raises SettingError where earlier comparisons leave too little."""
+        reservation = budget.reserve(self.kept_bytes, account)
         if reservation is None:
-            when = "" if self.classifiers_bytes > budget.account_limit else "try again when others have left, or "
+            when = "" if self.kept_bytes > budget.account_limit else "try again when others have left, or "
             raise SettingError(
-                f"The classifiers of these methods take {human_bytes(self.classifiers_bytes)}, for which this server "
-                f"has no room now; {when}take fewer methods, or shorter ones (/pca64, or another pair)."
+                f"The classifiers and results of these methods take {human_bytes(self.kept_bytes)}, for which this "
+                f"server has no room now; {when}take fewer methods or splits, or shorter methods (/pca64, or another "
+                "pair)."
             )
         return reservation
 

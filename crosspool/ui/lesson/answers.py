@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from crosspool.ui.lesson.state import TITLES, LessonState, Sight, current_sight
 from crosspool.ui.visit.state import VisitPart, about_images, visit_state
 
+ANSWERS_KEPT = 500  # the steps of more photos than a visit may have
 ALL_MAPS = -1  # the subject of a question that is not about one map
 SHOWN = ""  # the answer of a visitor who wanted to be told
 
@@ -24,7 +25,7 @@ class Answer:
 
 @dataclass
 class LessonAnswers(VisitPart):
-    """The last answer by photo and step."""
+    """The last answer by photo and step, of the photos that were answered about last."""
 
     answers: dict[tuple[str, int], Answer] = about_images({})
 
@@ -49,7 +50,11 @@ def has_moved_on(view: LessonState, step: int) -> bool:
 
 def commit(view: LessonState, step: int, subject: int, chosen: str, right: bool | None) -> None:
     """Note an answer."""
-    visit_state(LessonAnswers).answers[view.image.key, step] = Answer(subject, chosen, right, current_sight())
+    answers = visit_state(LessonAnswers).answers
+    answers.pop((view.image.key, step), None)  # so that it is the last one
+    answers[view.image.key, step] = Answer(subject, chosen, right, current_sight())
+    if len(answers) > ANSWERS_KEPT:
+        del answers[next(iter(answers))]
 
 
 def ask_again(view: LessonState, step: int) -> None:

@@ -18,6 +18,7 @@ from crosspool.ui.visit.state import VisitPart, about_images, bound_value, plain
 from crosspool.ui.widgets.cell_image import Cell
 
 MAX_FIRST_CHANNELS = 48  # that the gallery reports
+LAYERS_KEPT = 100  # whose selected channel and pins are remembered
 SEEN_AT_FIRST = 24  # maps of the gallery, in a window of 1440x900
 KeptMaps = Literal["alive", "all", "most", "pinned"]
 Layers = tuple[str, str, str]  # network, weights, and layer pair
@@ -86,6 +87,8 @@ def forget_channels() -> None:
     link, state = visit_state(LinkState), visit_state(MapsState)
     if state.layers is not None:
         state.left[state.layers] = (link.channel, link.pins)
+        if len(state.left) > LAYERS_KEPT:
+            del state.left[next(iter(state.left))]
     state.layers = None
     link.channel, link.pins = -1, ""
     state.first = []

@@ -14,12 +14,14 @@ from crosspool.gallery.pointing import MapOrder, PhotoBox
 from crosspool.provenance import Provenance
 from crosspool.ui.maps.page import view_address
 from crosspool.ui.maps.selection import MapsState, first_channels, pinned_channels
+from crosspool.ui.runtime.accounts import Account, charged_to
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest, image_maps
 from crosspool.ui.runtime.meaning import channel_table, pair_meaning
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.images import LONGEST_SIDE, SourceImage
 from crosspool.ui.visit.link import LinkState, box_of
 from crosspool.ui.visit.state import choose_option, visit_state
+from crosspool.ui.visit.uploads import visitor
 from crosspool.ui.widgets.glossary import term
 from crosspool.ui.widgets.text import file_stem
 
@@ -42,7 +44,7 @@ STATISTICS: Kind = ("Statistics", "text/csv", ":material/table_view:", "One row 
 class _MapFiles:
     """What the files are made from when they are asked for.
 
-    Streamlit holds this as long as its button is there, so it holds no maps, but asks for them.
+    Streamlit holds this as long as its button is there, so it holds no maps, but asks for them, for the visitor.
     """
 
     image: SourceImage
@@ -52,10 +54,12 @@ class _MapFiles:
     look: Look
     sort: MapOrder
     box: PhotoBox | None
+    visitor: Account
 
     def maps(self) -> ImageMaps:
         server = current_server()
-        return image_maps(server, self.request, lambda: self.image.image, seconds=server.settings.wait_seconds)
+        with charged_to(self.visitor):
+            return image_maps(server, self.request, lambda: self.image.image, seconds=server.settings.wait_seconds)
 
     def file(self, kind: str) -> bytes:
         return self.chosen_maps(self.maps()).file(kind)
@@ -95,7 +99,7 @@ def download_and_share(image: SourceImage, request: MapRequest, maps: ImageMaps,
     full = f"With the image, {SHEET_MAPS} maps fill three rows of a slide."
     channels = groups[choose_option("Which maps", offered, visit_state(MapsState), "download", help=full)]
     box = box_of(visit_state(LinkState).box)
-    map_files = _MapFiles(image, request, channels, pins, look, visit_state(MapsState).sort, box)
+    map_files = _MapFiles(image, request, channels, pins, look, visit_state(MapsState).sort, box, visitor())
     untrained = [UNTRAINED] if request.weights == UNTRAINED else []
     stem = "-".join([file_stem(image.title), request.backbone, *untrained, request.pair])
     chosen_stem = f"{stem}-{_numbers(channels)}"

@@ -65,6 +65,17 @@ def charged_to(account: Account) -> Iterator[None]:
         CHARGED.reset(token)
 
 
+@contextmanager
+def page_charged_to(account: Account) -> Iterator[None]:
+    """Charge to an account the processor time of this thread in the block, besides what the queue charges meanwhile."""
+    charged, start = account.seconds, time.thread_time()
+    try:
+        yield
+    finally:
+        outside = time.thread_time() - start - (account.seconds - charged)
+        account.charge(max(outside, 0.0), time.monotonic())
+
+
 class Accounts:
     """The accounts of one server; `own` is for what it computes for itself."""
 

@@ -27,11 +27,6 @@ def hide_memory() -> bool:
     return _prctl(PR_SET_DUMPABLE, 0)
 
 
-def measures(memory: int) -> tuple[str, ...]:
-    """All measures in words, with `memory` bytes of address space."""
-    return tuple(words for words, _ in _measures(memory))
-
-
 def confine(memory: int) -> tuple[str, ...]:
     """Confine this process for good, with `memory` bytes of address space; the measures that hold now, in words.
 
@@ -42,12 +37,14 @@ def confine(memory: int) -> tuple[str, ...]:
 
 def _measures(memory: int) -> Iterator[tuple[str, Callable[[], bool]]]:
     """Each measure in words, in an order in which none prevents the next."""
+    if sys.platform == "win32":  # only the parent's time limit protects there
+        return
     filter_calls = _call_filter()
-    on_linux = sys.platform == "linux"  # elsewhere libraries reserve more address space than they use
-    yield "first to be killed where memory is short", lambda: on_linux and _be_killed_first()
-    yield f"{memory // 2**20:,} MB of memory", lambda: on_linux and _limit("RLIMIT_AS", memory)
-    yield "memory hidden from others", hide_memory
-    yield "no new privileges", lambda: _prctl(PR_SET_NO_NEW_PRIVS, 1)
+    if sys.platform == "linux":  # elsewhere libraries reserve more address space than they use
+        yield "first to be killed where memory is short", _be_killed_first
+        yield f"{memory // 2**20:,} MB of memory", lambda: _limit("RLIMIT_AS", memory)
+        yield "memory hidden from others", hide_memory
+        yield "no new privileges", lambda: _prctl(PR_SET_NO_NEW_PRIVS, 1)
     yield "no core dumps", lambda: _limit("RLIMIT_CORE", 0)
     yield "writes no files", lambda: _limit("RLIMIT_FSIZE", 0)
     yield "opens no files and no sockets", lambda: _limit("RLIMIT_NOFILE", 0)
@@ -55,9 +52,7 @@ def _measures(memory: int) -> Iterator[tuple[str, Callable[[], bool]]]:
 
 
 def _limit(name: str, value: int) -> bool:
-    if sys.platform == "win32":  # only the parent's time limit protects there
-        return False
-    import resource
+    import resource  # Windows lacks it
 
     resource.setrlimit(getattr(resource, name), (value, value))
     return True

@@ -156,7 +156,7 @@ class DecoderPool:
         width = width or max((os.cpu_count() or 1) // CORES_PER_DECODER, 1)
         self.semaphore = FairSemaphore(width, on_wait, whose)
         self.counts = Counter(decoded=0, refused=0, lost=0)
-        self.confinement: tuple[str, ...] | None = None  # of the last process
+        self.confinement: tuple[str, ...] = ()  # of the last process
         self._lock = threading.Lock()
         self._idle: list[DecoderProcess] = []
 

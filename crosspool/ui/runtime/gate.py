@@ -102,7 +102,7 @@ class FairSemaphore:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         self.width = width
-        self._on_wait, self._whose, self._charges, self._end_unwanted = on_wait, whose, charges, end_unwanted
+        self._on_wait, self._whose, self._charges, self.end_unwanted = on_wait, whose, charges, end_unwanted
         self._clock = clock
         self._changed = threading.Condition()
         self._inside: list[Ticket] = []
@@ -209,7 +209,7 @@ class FairSemaphore:
         start = self._clock()
         while place := self._poll_place(ticket):
             ticket.on_progress(place)
-            self._end_unwanted()
+            self.end_unwanted()
             if ticket.seconds is not None and self._clock() - start > ticket.seconds:
                 self.refusals += 1
                 raise BusyError(

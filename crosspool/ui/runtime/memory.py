@@ -19,15 +19,11 @@ _VERSIONS = {
 
 @dataclass(frozen=True)
 class MemoryUse:
-    """Bytes: used by the server with its decoders; used and available in the container, or else on the machine.
-
-    `limited_by` says in words what sets the limit.
-    """
+    """Bytes: used by the server with its decoders; used and available in the container, or else on the machine."""
 
     server: int
     used: int
     limit: int
-    limited_by: str
 
 
 def memory_use() -> MemoryUse:
@@ -35,11 +31,11 @@ def memory_use() -> MemoryUse:
     process = psutil.Process()
     server = sum(_resident(each) for each in [process, *process.children(recursive=True)])
     machine = psutil.virtual_memory()
-    limits = [MemoryUse(server, machine.total - machine.available, machine.total, "the machine")]
-    limits += [MemoryUse(server, used, limit, "a control group") for used, limit in _cgroups()]
+    used_and_limits = [(machine.total - machine.available, machine.total), *_cgroups()]
     if (own := _own_limit()) is not None:
-        limits.append(MemoryUse(server, process.memory_info().vms, own, "the limit of the process"))
-    return min(limits, key=lambda use: use.limit)
+        used_and_limits.append((process.memory_info().vms, own))
+    used, limit = min(used_and_limits, key=lambda pair: pair[1])
+    return MemoryUse(server, used, limit)
 
 
 def memory_limit() -> int:

@@ -58,7 +58,7 @@ class ServerSettings(pydantic_settings.BaseSettings):
     visitors_megabytes: Annotated[int, Field(ge=1, le=2**20)] = 512
     """The images of all visitors together."""
     trained_megabytes: Annotated[int, Field(ge=64, le=2**20)] = 768
-    """The classifiers that all visitors have trained."""
+    """The classifiers that all visitors have trained, with their results; half of it for one visitor."""
     disk_megabytes: Annotated[int, Field(ge=256, le=2**24)] = 4096
     """Features on disk: of FieldGuide, and as much of all visitors' labelled images, a sixteenth for each visitor."""
     kept_seconds: Annotated[float, Field(ge=1, le=86400)] = 600

@@ -110,6 +110,7 @@ class SharedCache:
                 # While another session computes it in a turn beside ours, wait outside, so that others get ours.
                 while not computation.lock.acquire(timeout=POLL_SECONDS):
                     on_progress(1)
+                    semaphore.end_unwanted()
                 computation.lock.release()
             if keep:
                 self.put(kind, key, computation.value, since)

@@ -23,7 +23,6 @@ from streamlit.runtime.pages_manager import PagesManager
 
 from crosspool.ui.runtime.confinement import hide_memory
 from crosspool.ui.runtime.log import EventLog
-from crosspool.ui.runtime.memory import memory_use
 from crosspool.ui.runtime.scratch import delete_orphans
 from crosspool.ui.runtime.server import Server, current_server, serve_with
 from crosspool.ui.runtime.settings import KEY_VARIABLE, ServerSettings
@@ -37,8 +36,6 @@ from crosspool.ui.serving.readiness import Readiness
 from crosspool.ui.serving.sprites import answer_sprite
 from crosspool.ui.serving.static_files import StaticFiles
 from crosspool.ui.serving.uploads import ROUTE, UploadLimit, largest_file, upload_room
-
-MB = 2**20
 
 
 def app_parts(settings: ServerSettings) -> dict[str, Any]:
@@ -82,9 +79,7 @@ async def _answer_ready(readiness: Readiness, request: Request) -> JSONResponse:
 
 @asynccontextmanager
 async def _lifespan(server: Server, readiness: Readiness, app: Any) -> AsyncIterator[None]:
-    memory = memory_use()
-    orphans = await run_in_threadpool(delete_orphans)
-    server.log.record("started", kind=f"memory of {memory.limited_by}", megabytes=memory.limit // MB, orphans=orphans)
+    server.log.record("started", orphans=await run_in_threadpool(delete_orphans))
     server.start()
     threading.Thread(target=readiness.warm_up, name="warm-up", daemon=True).start()
     connections = ConnectionWatch()

@@ -3,9 +3,11 @@
 import streamlit as st
 
 from crosspool.installation import app_folder
+from crosspool.ui.runtime.accounts import page_charged_to
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.serving.document import WITHOUT_SIDE_BAR
 from crosspool.ui.visit.resuming import note_holdings, resume_visit, show_loss
+from crosspool.ui.visit.state import current_visit
 from crosspool.ui.widgets.current_tab import mark_current_tab
 from crosspool.ui.widgets.glossary import explain_terms
 
@@ -42,7 +44,7 @@ def show_page() -> None:
         for each in in_menu:
             st.page_link(each, width="content")
         mark_current_tab(in_menu.index(page) if page in in_menu else -1)
-    with server.log.timed("page_ran", kind=page.url_path):
+    with server.log.timed("page_ran", kind=page.url_path), page_charged_to(current_visit().visitor):
         show_loss()
         page.run()
     note_holdings()

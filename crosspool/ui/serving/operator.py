@@ -92,8 +92,9 @@ def _show_state() -> None:
     st.subheader("Queues", anchor=False)
     _table(queue_row(name, semaphore) for name, semaphore in queues(server).items())
     confinement = server.decoders.confinement
-    confined = "none has started" if confinement is None else "; ".join(confinement) or "nothing confines them"
-    st.caption(f"Processes that decode images: {confined}.")
+    st.caption(
+        f"Processes that decode images: {'; '.join(confinement) or 'none has started, or nothing confines them'}."
+    )
     st.subheader("Limits", anchor=False)
     _table(limit_row(name, use) for name, use in limits(server).items())
     st.subheader("Visitors who take most", anchor=False)

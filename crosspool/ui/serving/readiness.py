@@ -52,14 +52,11 @@ class Readiness:
         }
 
     def warm_up(self) -> None:
-        """Load the default network and run it once, and start a decoder, so that the first visitor need not wait."""
+        """Load the default network and run it once, so that the first visitor need not wait."""
         server = self._server
         with server.log.timed("warmed_up"), server.compute.turn():
             server.networks.backbone(DEFAULT, PRETRAINED).activations(load_image(samples()[0].path))
         self._warm.set()
-        self.check_decoder()
-        if server.decoders.confinement is not None:
-            server.log.record("confined", kind="; ".join(server.decoders.confinement) or "by nothing")
 
     def answer(self) -> dict[str, Any]:
         """Whether all is well, and each check."""

@@ -14,10 +14,12 @@ from starlette.formparsers import MultiPartParser
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 
 from crosspool.ui.runtime.settings import ServerSettings
 
 ROUTE = "/_stcore/upload_file/"
+FILE_BYTES = 2**13  # that a file takes besides its content and its name
 FRAME = 2**20  # bytes that a request may have around its file
 WAITING_TIMES = 4  # what one visit may have waiting, as a multiple of its quota: photos are shrunk on receipt
 AT_ONCE = 6  # files that a visit may send at a time, as a browser does over HTTP/1.1; others wait
@@ -140,4 +142,9 @@ def _waiting() -> Mapping[str, int]:
     manager: Any = streamlit.runtime.get_instance().uploaded_file_mgr
     assert isinstance(manager, MemoryUploadedFileManager)
     with manager._lock:
-        return {visit: sum(len(file.data) for file in files.values()) for visit, files in manager.file_storage.items()}
+        return {visit: sum(map(_nbytes, files.values())) for visit, files in manager.file_storage.items()}
+
+
+def _nbytes(file: UploadedFileRec) -> int:
+    """The memory that a file takes, as far as is known: also an empty one takes some."""
+    return len(file.data) + 4 * (len(file.name) + len(file.type)) + FILE_BYTES

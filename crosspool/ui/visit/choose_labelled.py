@@ -26,6 +26,7 @@ GUIDE_SIZES = (4, 6, 8, 10, 15, 20, 30)
 DEFAULT_GUIDE = 30  # enough for narrow intervals: the page shows the stored result of these
 EXAMPLES = 3  # images shown of each class
 SHOWN_PROBLEMS = 8
+PROBLEMS_KEPT = 200  # the last ones
 
 
 @dataclass
@@ -183,6 +184,7 @@ def _receive(collection: Collection, label: str, files: Sequence[UploadedFile], 
         problem = collection.add(label, data, name)
         if problem and problem not in collection.problems:
             collection.problems.append(problem)
+    del collection.problems[:-PROBLEMS_KEPT]
     uploads.empty_uploader(f"class-{source}")
     if source == "upload":
         state.class_name = ""

@@ -208,8 +208,8 @@ def _sample_image(sample: SamplePhoto) -> SourceImage:
 def _visitors_image(data: bytes, title: str) -> SourceImage:
     """An image from a visitor's file. Raises ImageError and NoRoomError."""
     key, stored = image_hash(data), current_server().decoders.store(data, title, STORAGE_FORMAT)
-    lease, name = current_server().quota.lease(uploads.visitor(), [key], len(stored.file)), printable(title)
-    url = jpeg_url(stored.thumbnail)
+    name, url = printable(title), jpeg_url(stored.thumbnail)
+    lease = current_server().quota.lease(uploads.visitor(), [key], len(stored.file) + len(url))
     return SourceImage(key, name, title, name, stored.file, stored.shrunk, url, frames=stored.frames, lease=lease)
 
 

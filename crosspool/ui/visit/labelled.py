@@ -123,6 +123,7 @@ def _trainable(labelled: LabelledSet) -> LabelledSet:
 
 # --- FieldGuide
 
+NEW_BIRDS = 1000  # of each species, after which they come again
 HASH_BYTES = 300  # of an entry, with its key
 GUIDE_HASHES = CacheKind[str, ImageHash](  # by a sample's identity
     "hashes of FieldGuide", lambda name: HASH_BYTES, lambda identity: ImageHash("")
@@ -145,8 +146,8 @@ def guide(per_class: int) -> LabelledSet:
 
 
 def new_bird(count: int) -> tuple[bytes, str]:
-    """A bird that no set of `guide` has, as a file, and its species; every `count` gives another one."""
-    species, number = 5 * count % len(SPECIES), count // len(SPECIES)
+    """A bird that no set of `guide` has, as a file, and its species; every `count` gives another one, for long."""
+    species, number = 5 * count % len(SPECIES), count // len(SPECIES) % NEW_BIRDS
     sample = fieldguide(number + 1, seed=1).samples[species * (number + 1) + number]
     return sample.read(), SPECIES[species].name
 
@@ -248,5 +249,6 @@ def _labelled_image(data: bytes, title: str, path: str, visitor: Account) -> Lab
     server, received = current_server(), image_hash(data)
     stored = server.decoders.store(data, path, STORAGE_FORMAT)
     key = image_hash(stored.file)
-    lease = server.quota.lease(visitor, {key, received}, len(stored.file))
-    return LabelledImage(key, received, printable(title), stored.file, jpeg_url(stored.thumbnail), lease)
+    url = jpeg_url(stored.thumbnail)
+    lease = server.quota.lease(visitor, {key, received}, len(stored.file) + len(url))
+    return LabelledImage(key, received, printable(title), stored.file, url, lease)

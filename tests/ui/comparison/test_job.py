@@ -21,7 +21,7 @@ from crosspool.features import Features
 from crosspool.methods import parse_methods
 from crosspool.training import train_classifier
 from crosspool.ui.comparison.job import ComparisonWork, Job
-from crosspool.ui.comparison.plan import RETRAINED_LIMIT, Plan
+from crosspool.ui.comparison.plan import RETRAINED_LIMIT, TEST_BYTES, Plan
 from crosspool.ui.comparison.result import train_on
 from crosspool.ui.runtime.accounts import Account, charged_to
 from crosspool.ui.runtime.background import FullError
@@ -179,21 +179,22 @@ def test_vectors_without_room_are_refused_before_it_starts(backbone, monkeypatch
 
 
 def test_classifiers_without_room_are_refused_before_it_starts(backbone, slow, monkeypatch, server):
-    """Two classifiers of 3 classes, of 180 and 5 numbers, and two more of the larger method."""
+    """Two classifiers of 3 classes, of 180 and 5 numbers, and two more of the larger method; scores of 3 splits."""
     plan = planned(backbone)
     assert plan.classifiers_bytes == 4 * 3 * (180 + 5 + 2 * 180)
-    budget = Budget("of the test", plan.classifiers_bytes, plan.classifiers_bytes)
+    assert plan.kept_bytes == plan.classifiers_bytes + 2 * 3 * 16 * (8 * 3 + TEST_BYTES)
+    budget = Budget("of the test", plan.kept_bytes, plan.kept_bytes)
     monkeypatch.setattr(server, "classifier_memory", budget)
     job = Job(plan, server)
     assert budget.reserved == budget.limit
-    with pytest.raises(SettingError, match=r"take 6\.54 kB, .* no room now; try again when others have left"):
+    with pytest.raises(SettingError, match=r"take 21\.1 kB, .* no room now; try again when others have left"):
         of_another_visitor(plan, server)
     assert len(server.training_jobs) == 1
     job.cancel()
     assert job.wait(LONG)
     until(lambda: gc.collect() >= 0 and budget.reserved == 0)  # although the page still holds the job
     assert job.cancelled
-    budget.limit = budget.account_limit = plan.classifiers_bytes - 1
+    budget.limit = budget.account_limit = plan.kept_bytes - 1
     with pytest.raises(SettingError, match=r"no room now; take fewer methods"):
         Job(plan, server)
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from crosspool.ui.runtime.accounts import HALF_LIFE, Account, Accounts, charged_to
+from crosspool.ui.runtime.accounts import HALF_LIFE, Account, Accounts, charged_to, page_charged_to
 from crosspool.ui.runtime.background import BackgroundJob, JobLimit
 from crosspool.ui.runtime.server import Server, use_server
 from crosspool.ui.runtime.settings import ServerSettings
@@ -80,6 +80,19 @@ def test_a_job_and_all_that_it_computes_are_charged_to_its_visitor(server):
     with charged_to(account):
         assert server.account() is account
     assert server.account() is server.accounts.own
+
+
+def test_a_page_is_charged_for_what_the_queue_does_not_charge(monkeypatch):
+    account, clock = Account(), [0.0]
+    monkeypatch.setattr(time, "thread_time", lambda: clock[0])
+    with page_charged_to(account):
+        clock[0] += 2.0
+        account.charge(1.5, time.monotonic())  # in a turn, of these two
+    assert account.seconds == 2.0
+    with page_charged_to(account):
+        clock[0] += 1.0
+        account.charge(4.0, time.monotonic())  # several threads computed, or another tab
+    assert account.seconds == 6.0
 
 
 def test_two_tabs_of_a_browser_are_one_visitor(server):

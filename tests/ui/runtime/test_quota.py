@@ -148,7 +148,7 @@ def test_labelled_images_count_as_long_as_they_are_held(server, compute, there):
     visitor = Account()
     data = zipped({**shades("cat", 3, RED), **shades("dog", 2, BLUE)})
     collection = from_zip(data, "pets.zip", visitor, lambda done, total: None)
-    total = sum(len(shot.data) for shots in collection.classes.values() for shot in shots)
+    total = sum(len(shot.data) + len(shot.thumbnail) for shots in collection.classes.values() for shot in shots)
     key = collection.classes["cat"][0].key
     compute(key)
     assert visitor.nbytes == total > 0

@@ -1,13 +1,18 @@
 """A visit is kept for its browser, for nobody else, for a while, and only where there is room."""
 
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from crosspool.ui.runtime import visits
 from crosspool.ui.runtime.accounts import Account
+from crosspool.ui.runtime.gate import Ticket
 from crosspool.ui.runtime.quota import Budget, ImageHash, ImageQuota, NoRoomError
-from crosspool.ui.runtime.visits import VisitRegister, browser_of, new_token
+from crosspool.ui.runtime.server import Server, use_server
+from crosspool.ui.runtime.settings import ServerSettings
+from crosspool.ui.runtime.visits import VisitRegister, browser_of, end_unwanted_run, new_token
 
 
 class Visit:
@@ -181,6 +186,35 @@ def test_where_a_visitor_has_too_much_only_what_they_have_left_is_forgotten(regi
     lease = quota.lease(own.visitor, [ImageHash("3")], 40)
     assert (own.has_images, other.has_images) == (False, True)
     del lease
+
+
+def test_a_run_that_nobody_waits_for_any_more_is_ended(monkeypatch):
+    class StopError(Exception):
+        pass
+
+    def stop():
+        raise StopError
+
+    end_unwanted_run()  # outside any page
+    monkeypatch.setattr(visits, "get_run_yield_check", lambda: stop)
+    with use_server(Server(ServerSettings(at_once=1))) as server:
+        other = Ticket(server.compute, Account())
+        server.compute.join(other)
+        with pytest.raises(StopError), server.compute.turn():
+            raise AssertionError("it never had a turn")
+        assert (server.compute.running, server.compute.waiting) == (1, 0)
+
+
+def test_the_account_of_a_page_is_that_of_its_visit(register, runtime, monkeypatch):
+    visit = Visit()
+    come(register, runtime, "1", "a", visit)
+    for name, account in (("1", visit.visitor), ("2", None)):
+        context = SimpleNamespace(session_id=name)
+        monkeypatch.setattr(visits, "get_script_run_ctx", lambda context=context, **_: context)
+        assert register.running_account() is account
+    monkeypatch.setattr(visits, "get_script_run_ctx", lambda **_: None)
+    assert register.running_account() is None
+    assert [register.visitor_name(session) for session in ("1", "2")] == ["a", "2"]
 
 
 def test_visits_that_were_left_are_kept_up_to_a_number(runtime, clock):

@@ -16,6 +16,7 @@ from crosspool.ui.serving.uploads import ROUTE, UploadLimit, largest_file, uploa
 from tests import loops
 
 MB = 2**20
+FILE = bytes(MB - 2**14)  # a megabyte with what is kept about it
 
 
 class UploadApp:
@@ -73,19 +74,26 @@ def upload_app(monkeypatch):
 
 
 def test_a_visit_has_a_limit_of_waiting_uploads(upload_app):
-    statuses = [upload_app.put(f"{ROUTE}a/{n}", bytes(MB)) for n in range(4)]
+    statuses = [upload_app.put(f"{ROUTE}a/{n}", FILE) for n in range(4)]
     assert statuses == [200, 200, 200, 413]  # with the room for what is around a file
     upload_app.uploaded_file_mgr.remove_session_files("a")
     assert upload_app.put(f"/base{ROUTE}a/again", bytes(MB)) == 200
 
 
 def test_the_tabs_of_a_browser_share_its_limit(upload_app):
-    statuses = [upload_app.put(f"{ROUTE}a-{tab}/x", bytes(MB)) for tab in range(4)]
+    statuses = [upload_app.put(f"{ROUTE}a-{tab}/x", FILE) for tab in range(4)]
     assert statuses == [200, 200, 200, 413]
 
 
+def test_empty_files_take_room_too(upload_app):
+    statuses = [upload_app.put(f"{ROUTE}a/{n}") for n in range(3 * MB // uploads.FILE_BYTES + 10)]
+    assert statuses[0] == 200
+    assert statuses[-1] == 413
+    assert statuses == sorted(statuses)
+
+
 def test_all_visits_together_have_a_limit_of_waiting_uploads(upload_app):
-    statuses = [upload_app.put(f"{ROUTE}{visit}/x", bytes(MB)) for visit in range(5)]
+    statuses = [upload_app.put(f"{ROUTE}{visit}/x", FILE) for visit in range(5)]
     assert statuses == [200, 200, 200, 200, 503]
 
 

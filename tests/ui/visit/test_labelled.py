@@ -5,6 +5,7 @@ import gc
 import hashlib
 import io
 import zipfile
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,8 @@ from crosspool.ui.runtime.accounts import Account
 from crosspool.ui.runtime.quota import Budget
 from crosspool.ui.runtime.server import Server, use_server
 from crosspool.ui.runtime.settings import ServerSettings
-from crosspool.ui.visit import labelled, labelled_zip
+from crosspool.ui.visit import choose_labelled, labelled, labelled_zip, uploads
+from crosspool.ui.visit.choose_labelled import LabelledState
 from crosspool.ui.visit.labelled import LONGEST_SIDE, Collection, PrivateCache, as_label, guide, new_bird
 from tests.dataset_trees import encoded
 from tests.images import noise, png
@@ -282,3 +284,14 @@ def test_a_visitors_arrays_take_their_share_of_the_disk_and_no_more(server, monk
     caches.clear()
     gc.collect()
     assert (server.disk.reserved, first.all_bytes) == (0, 0)
+
+
+def test_only_the_last_problems_are_remembered(server, monkeypatch):
+    monkeypatch.setattr(choose_labelled, "PROBLEMS_KEPT", 2)
+    monkeypatch.setattr(choose_labelled, "visit_state", {LabelledState: LabelledState()}.__getitem__)
+    monkeypatch.setattr(uploads, "take_files", iter)
+    monkeypatch.setattr(uploads, "empty_uploader", lambda name: None)
+    collection = Collection("Your images")
+    files: Any = [(f"{number}.txt", b"words") for number in range(4)]
+    choose_labelled._receive(collection, "cat", files, "upload")
+    assert [problem.split(" ")[0] for problem in collection.problems] == ["2.txt", "3.txt"]
