@@ -21,7 +21,7 @@ from crosspool.ui.runtime.server import Server, use_server
 from crosspool.ui.runtime.settings import ServerSettings
 from crosspool.ui.visit import labelled
 from crosspool.ui.visit.choose_labelled import LabelledState
-from crosspool.ui.visit.images import ImageState
+from crosspool.ui.visit.images import SHOWN_ERRORS, ImageState
 from crosspool.ui.visit.uploads import shortened
 from crosspool.ui.widgets.text import as_it_is
 from tests.app.test_frame import APP, SMALL, change_gallery, checked, component, sentences, shown_text, view_of, visit
@@ -177,6 +177,14 @@ def test_an_image_without_room_is_left_out_and_the_others_stay(server):
         "two.png was left out: your images may take 64 MB in all; remove some, or choose smaller ones."
     ]
     assert [image.title for image in state_of(app, ImageState).received.values()] == ["one.png"]
+
+
+def test_of_many_files_that_are_no_images_the_first_are_named():
+    files = [(f"{number}.png", b"words") for number in range(SHOWN_ERRORS + 3)]
+    (text,) = sentences(upload(visit(**SMALL), *files))
+    lines = text.split("  \n")
+    assert len(lines) == SHOWN_ERRORS + 1
+    assert lines[-1] == "3 more were left out."
 
 
 def test_a_file_beyond_its_limit_is_refused_after_the_server_took_it():

@@ -6,7 +6,8 @@ Streamlit itself limits each file, but not their number, and keeps them until th
 import asyncio
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import streamlit.runtime
@@ -22,6 +23,8 @@ ROUTE = "/_stcore/upload_file/"
 FILE_BYTES = 2**13  # that a file takes besides its content and its name
 FRAME = 2**20  # bytes that a request may have around its file
 WAITING_TIMES = 4  # what one visit may have waiting, as a multiple of its quota: photos are shrunk on receipt
+MOST_SENDING = 200  # files that a visit may send at a time or have waiting to be sent, more than any browser does
+ALL_SENDING = 1000  # those of all visits
 AT_ONCE = 6  # files that a visit may send at a time, as a browser does over HTTP/1.1; others wait
 LONGEST_PAUSE = 20.0  # seconds without a byte
 SLOWEST = 50_000  # bytes a second, after such a pause
@@ -76,13 +79,24 @@ class UploadLimit:
             await self._app(scope, receive, send)
             return
         visit = self._visitor_of(rest.partition("/")[0])
-        self._sending[visit] += 1
         try:
-            async with self._turns[visit]:
-                await self._take(visit, scope, receive, send)
+            with self._sent_by(visit):
+                async with self._turns[visit]:
+                    await self._take(visit, scope, receive, send)
         except _RefusedError as refusal:
             answer = PlainTextResponse(refusal.sentence, refusal.status, {"Connection": "close"})
             await answer(scope, receive, send)
+
+    @contextmanager
+    def _sent_by(self, visit: str) -> Iterator[None]:
+        """Count an upload of a visit, for the length of the block. Raises _RefusedError where there are too many."""
+        if self._sending[visit] >= MOST_SENDING:
+            raise _RefusedError(*_TOO_MANY)
+        if self._sending.total() >= ALL_SENDING:
+            raise _RefusedError(*_NO_ROOM)
+        self._sending[visit] += 1
+        try:
+            yield
         finally:
             self._sending[visit] -= 1
             if not self._sending[visit]:

@@ -25,6 +25,7 @@ from crosspool.ui.widgets.thumbnails import MOST_NAMED, Adding, Reason, RefusedF
 
 MAX_UPLOADS = 20
 MAX_ADDED = 8  # images kept that came from another page
+SHOWN_ERRORS = 20  # as many as there may be images
 CHOOSE_FILES = "choose-files"  # the key of a button that does what the strip's tile does
 UPLOADER = "image-uploader"  # the key of the container whose uploader gets the files
 CAMERA_FILE = "camera.jpg"
@@ -215,8 +216,10 @@ def _visitors_image(data: bytes, title: str) -> SourceImage:
 
 def _receive_files(files: uploads.Received) -> None:
     """Take files over."""
-    errors = [_receive(data, name) for name, data in files]
-    visit_state(ImageState).upload_errors = [error for error in errors if error]
+    errors = [error for error in (_receive(data, name) for name, data in files) if error]
+    more = len(errors) - SHOWN_ERRORS
+    errors[SHOWN_ERRORS:] = [f"{more:,} more were left out."] if more > 0 else []
+    visit_state(ImageState).upload_errors = errors
 
 
 def _upload_count() -> int:

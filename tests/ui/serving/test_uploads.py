@@ -141,6 +141,22 @@ def test_a_visit_sends_a_few_files_at_a_time(upload_app, monkeypatch):
     assert loops.run(requests()) == [408] * 20
 
 
+@pytest.mark.parametrize(("limit", "visits", "status"), [("MOST_SENDING", "aaa", 413), ("ALL_SENDING", "abc", 503)])
+def test_only_so_many_files_wait_to_be_sent(upload_app, monkeypatch, limit, visits, status):
+    monkeypatch.setattr(uploads, "LONGEST_PAUSE", 0.2)
+    monkeypatch.setattr(uploads, limit, 2)
+
+    async def requests():
+        first = [asyncio.create_task(upload_app.started_put(f"{ROUTE}{visit}/x", b"begun", 10)) for visit in visits[:2]]
+        await asyncio.sleep(0)  # they have begun
+        assert await upload_app.started_put(f"{ROUTE}{visits[2]}/x", b"begun", 10) == status
+        assert await asyncio.gather(*first) == [408] * 2
+        assert await upload_app.started_put(f"{ROUTE}{visits[2]}/x", b"x", 1) == 200
+
+    loops.run(requests())
+    assert not upload_app.limit._sending
+
+
 def test_anything_else_passes(upload_app):
     assert upload_app.put("/x", bytes(5 * MB)) == 200
     assert upload_app.read == 5 * MB
