@@ -39,6 +39,17 @@ def test_nginx_takes_its_configuration(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+def test_tls_is_served_where_compose_says_and_by_what_it_mounts():
+    tls, compose = ((DEPLOY / name).read_text(encoding="utf-8") for name in ("tls.conf", "compose.tls.yaml"))
+    (listens,) = re.findall(r"listen (\d+) ssl;", tls)
+    assert f':{listens}"]' in compose
+    mounted = re.findall(r":(/etc/nginx/[\w./]+):ro", compose)
+    (included,) = re.findall(r"include (/etc/nginx/tls\S+);", NGINX)
+    assert included.replace("[.]", ".") in mounted
+    for path in re.findall(r"ssl_certificate\w* (\S+);", tls):
+        assert str(Path(path).parent) in mounted
+
+
 def test_nginx_knows_the_replicas_of_compose_and_their_port():
     replicas = re.findall(r"^  (app\d):", COMPOSE, re.MULTILINE)
     assert re.findall(r"server (app\d):(\d+) ", NGINX) == [(name, "8501") for name in replicas]

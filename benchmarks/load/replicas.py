@@ -4,8 +4,10 @@
 prints whether each check holds; the exit status is 1 where one does not.
 """
 
+import socket
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,6 +25,11 @@ from benchmarks.harness.visits import Visit
 VISITORS = 8
 TOO_LARGE_BYTES = 66 * 2**20  # more than client_max_body_size
 COOKIE = "crosspool_visitor"
+UPLOAD = "/_stcore/upload_file/x/y"
+HEAD_SECONDS = 10  # client_header_timeout
+TWO_LENGTHS = (
+    f"PUT {UPLOAD} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+)
 
 
 class Trial:
@@ -84,10 +91,32 @@ def check_answers(trial: Trial, url: str) -> None:
     statuses = {path: request(path).status_code for path in paths}
     hidden = [*statuses.values()] == [200, 404, 404, 404]
     trial.check("health is answered, but not the operator's pages", hidden, statuses)
-    large = request("/_stcore/upload_file/x/y", "PUT", **{"Content-Length": str(TOO_LARGE_BYTES)}).status_code
+    large = request(UPLOAD, "PUT", **{"Content-Length": str(TOO_LARGE_BYTES)}).status_code
     trial.check("a file that is too large", large == 413, large)
+    secure = request(Accept="text/html", **{"X-Forwarded-Proto": "https"}).headers["Set-Cookie"]
+    both = secure.count("; Secure") == secure.count("Path=/") == 2
+    trial.check("cookies of nginx and of the app are secure where the browser speaks TLS", both, secure)
+    unknown = request(Host="elsewhere.example").status_code
+    trial.check("an unknown name of the server", unknown == 400, unknown)
+    chunked = requests.put(f"{url}{UPLOAD}", data=iter([b"part"]), timeout=REQUEST_SECONDS).status_code
+    trial.check("an upload without its length", chunked == 411, chunked)
     encoding = page.headers["Content-Encoding"]
     trial.check("text is compressed", encoding == "gzip", encoding)
+
+
+def check_raw_requests(trial: Trial, port: int) -> None:
+    """Check what becomes of requests that no browser sends."""
+    with socket.create_connection(("127.0.0.1", port), REQUEST_SECONDS) as client:
+        client.sendall(TWO_LENGTHS + b"0\r\n\r\n")
+        line = client.recv(100).partition(b"\r\n")[0].decode()
+    trial.check("a body with two lengths", " 400 " in line, line)
+    with socket.create_connection(("127.0.0.1", port), REQUEST_SECONDS) as client:
+        start = time.monotonic()
+        client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
+        client.recv(100)
+        seconds = time.monotonic() - start
+    ended = HEAD_SECONDS - 1 < seconds < HEAD_SECONDS + 5
+    trial.check("a head that does not go on is ended", ended, f"{seconds:.1f} s")
 
 
 def main() -> None:
@@ -105,6 +134,7 @@ def main() -> None:
         for name, replica in replicas.items():
             trial.check(f"{name} gets ready", wait_until(replica.is_ready))
         check_answers(trial, f"http://localhost:{port}")
+        check_raw_requests(trial, port)
         browser = stack.enter_context(chromium())
         visits = [visitor(browser, f"http://localhost:{port}", number, replicas) for number in range(VISITORS)]
         first_homes = [homes[0] for _, homes in visits]
