@@ -54,8 +54,10 @@ class ConfinedServer:
         return self._sum(lambda process: sum(process.cpu_times()[:4]))
 
     def _sum(self, measure: Callable[[psutil.Process], float]) -> float:
-        total = 0.0
-        for process in (self.process, *self.process.children(recursive=True)):
+        total, processes = 0.0, [self.process]
+        with suppress(psutil.NoSuchProcess):  # the server has ended
+            processes += self.process.children(recursive=True)
+        for process in processes:
             with suppress(psutil.NoSuchProcess):  # a worker that has just ended
                 total += measure(process)
         return total

@@ -10,7 +10,7 @@ from time import monotonic
 from urllib.parse import urlsplit
 
 import requests
-from websockets.exceptions import WebSocketException
+from websockets.exceptions import InvalidStatus, WebSocketException
 
 from benchmarks.harness.connection import TabClosedError
 from benchmarks.harness.deltas import Page
@@ -19,7 +19,7 @@ from benchmarks.harness.tab import Tab
 OPERATOR_KEY = "the operator of the abused server"
 END_SECONDS = 15.0  # that an attack may take to end
 ANSWER_LENGTH = 90  # characters of an answer that are told
-LOSSES = (OSError, WebSocketException, TabClosedError, TimeoutError, EOFError, LookupError, RuntimeError)
+LOSSES = (OSError, WebSocketException, TabClosedError, LookupError, RuntimeError)
 CLOSED, SILENT = "closed", "no answer"
 
 
@@ -60,7 +60,7 @@ class Target:
                 try:
                     self.note(await act(number))
                 except LOSSES as error:
-                    self.note(str(error) or type(error).__name__ if isinstance(error, LookupError) else loss(error))
+                    self.note(loss(error))
                     await asyncio.sleep(0.05)
                 await asyncio.sleep(pause)
 
@@ -139,9 +139,15 @@ async def hang_up(writer: asyncio.StreamWriter) -> None:
 
 
 def loss(error: Exception) -> str:
-    """How a connection ended, in few words."""
+    """How something ended that did not go on, in few words."""
+    if isinstance(error, TimeoutError):
+        return SILENT
+    if isinstance(error, InvalidStatus):
+        return str(error.response.status_code)
+    if isinstance(error, LookupError | RuntimeError):
+        return str(error)
     code = getattr(getattr(error, "rcvd", None), "code", None)
-    return f"{CLOSED} ({code})" if code else CLOSED if not isinstance(error, TimeoutError) else SILENT
+    return f"{CLOSED} ({code})" if code else CLOSED
 
 
 def answer_of(raw: bytes) -> str:

@@ -63,21 +63,37 @@ class OrdinaryVisitor:
         self._page, self._image, self._title = MAPS, cat.key, cat.title
         self._pair, self._size, self._channel = PAIRS[0], FIRST_SIZE, -1
         self._uploaded: set[str] = set()
+        self._is_open = False
 
     async def live(self, stopped: asyncio.Event) -> None:
         """Open the app and use it until this is set."""
         await asyncio.sleep(self._random.uniform(0, self.think))
-        await self._do("open", self.tab.open)
         while not stopped.is_set():
+            await self._step()
             await asyncio.sleep(self._random.uniform(0.5, 1.5) * self.think)
-            await self._do(*next(self._steps))
         await self.tab.close()
 
     async def work(self, steps: int) -> None:
         """Open the app, and take so many steps without a pause."""
-        await self._do("open", self.tab.open)
-        for _ in range(steps):
-            await self._do(*next(self._steps))
+        for _ in range(1 + steps):
+            await self._step()
+        await self.tab.close()
+
+    async def _step(self) -> None:
+        """Do the next thing; after anything that goes wrong the visitor begins again in a new tab."""
+        name, act = next(self._steps) if self._is_open else ("open", self.tab.open)
+        begun = monotonic()
+        try:
+            self.records.answers.append((begun, await act()))
+            self._is_open = True
+            self._check()
+        except Exception as error:  # any is recorded, and the attack has not passed
+            seconds = monotonic() - begun
+            self.records.answers.append((begun, seconds))
+            text = " ".join(str(error).split())[:300]
+            self.records.errors.append(f"{name}, after {seconds:.1f} s: {type(error).__name__}: {text}")
+            await self.tab.close()
+            self._begin_anew()
 
     def _all_steps(self) -> Iterator[Step]:
         for number in cycle(range(IMAGES)):
@@ -89,21 +105,6 @@ class OrdinaryVisitor:
             yield "size", self._choose_size
             yield WHY, partial(self._go, WHY)
             yield MAPS, partial(self._go, MAPS)
-
-    async def _do(self, name: str, act: Callable[[], Awaitable[float]]) -> None:
-        """Take a step; after anything that goes wrong the visitor begins again in a new tab."""
-        begun = monotonic()
-        try:
-            self.records.answers.append((begun, await act()))
-            self._check()
-        except Exception as error:  # any is recorded, and the attack has not passed
-            seconds = monotonic() - begun
-            self.records.answers.append((begun, seconds))
-            text = " ".join(str(error).split())[:300]
-            self.records.errors.append(f"{name}, after {seconds:.1f} s: {type(error).__name__}: {text}")
-            await self.tab.close()
-            self._begin_anew()
-            await self.tab.open()
 
     # --- steps
 

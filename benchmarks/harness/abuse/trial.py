@@ -106,7 +106,9 @@ async def try_attack(
         attack.name, answers, median, max(undisturbed), max(disturbed), TIMES * median + MORE, peak / MEGABYTE,
         (kept - before) / MEGABYTE, load.cores(), len(disturbed),
     )  # fmt: skip
-    outcome.problems = [*_problems(outcome, server), *records.errors, *judge.wrong(records)]
+    outcome.problems = _problems(outcome, server) + judge.wrong(records)
+    if records.errors:
+        outcome.problems.append(f"{len(records.errors)} errors, such as: {records.errors[0]}")
     if unexpected := attack.unexpected(answers):
         outcome.problems.append(f"answered: {'; '.join(unexpected)}")
     return outcome
@@ -114,17 +116,18 @@ async def try_attack(
 
 def _problems(outcome: Outcome, server: ConfinedServer) -> list[str]:
     problems = []
+    if server.app.process.poll() is not None:
+        problems.append("the server has ended")
+    if killed := server.killed():
+        problems.append(f"{killed} processes were killed for lack of memory")
+    if server.group is None and outcome.peak > server.limit / MEGABYTE:
+        problems.append("it took more memory than there is")
     if outcome.slowest > outcome.limit:
         problems.append(f"an answer took {outcome.slowest:.1f} s")
     if outcome.kept > KEPT_MEGABYTES:
         problems.append(f"{outcome.kept:,.0f} MB stay")
-    if killed := server.killed():
-        problems.append(f"{killed} processes were killed for lack of memory")
-    if server.app.process.poll() is not None:
-        problems.append("the server has ended")
-    elif server.group is None and outcome.peak > server.limit / MEGABYTE:
-        problems.append("it took more memory than there is")
-    return problems + [f"the server's log: {line[:200]}" for line in sorted(set(server.app.faults))[:3]]
+    faults = Counter(line.partition(" ")[2] for line in server.app.faults)
+    return problems + [f"{count} × in the server's log: {line[:200]}" for line, count in faults.most_common(2)]
 
 
 @asynccontextmanager
@@ -161,6 +164,8 @@ async def _empty_caches(url: str) -> None:
 
 async def _settled(server: ConfinedServer, before: float) -> float:
     """The memory once everything has been given back, or after some time."""
+    if server.app.process.poll() is not None:
+        return server.memory()
     await _empty_caches(server.app.url)
     deadline = monotonic() + SETTLE_SECONDS
     while (level := server.memory()) > before + KEPT_MEGABYTES * MEGABYTE / 2 and monotonic() < deadline:
