@@ -6,28 +6,35 @@ from collections.abc import Awaitable, Callable
 from benchmarks.harness.abuse.base import Attack, Target, shown
 
 MEGABYTE = 2**20
+FORMAT, HEADER = "crosspool classifier 1", "crosspool"  # as in crosspool.classifier_files
 LABEL = "A file from Train & compare"
 
 
+def _stating(settings: str) -> bytes:
+    """A header that is read as far as its settings."""
+    return json.dumps({"__metadata__": {HEADER: f'{{"format": "{FORMAT}", {settings}}}'}}, ensure_ascii=False).encode()
+
+
 def _objects() -> bytes:
-    return b'{"a":[' + b"{}," * (9 * MEGABYTE) + b"{}]}"
+    return _stating('"photographs": [' + "{}," * (9 * MEGABYTE) + "{}]")
 
 
 def _nested() -> bytes:
-    return b'{"a":' * (4 * MEGABYTE) + b"1" + b"}" * (4 * MEGABYTE)
+    return _stating('"photographs": ' + "[" * (8 * MEGABYTE) + "]" * (8 * MEGABYTE))
 
 
 def _strings() -> bytes:
-    return json.dumps({"__metadata__": {"crosspool": "é" * (8 * MEGABYTE)}}, ensure_ascii=False).encode()
+    return _stating('"dataset": ' + f'"{"é" * (8 * MEGABYTE)}"')
+
+
+def _names() -> bytes:
+    names = ",".join(f'"{number}"' for number in range(10**6))
+    return _stating(f'"method": "{"sum@128+" * 500}", "classes": [{names}], "versions": {{}}')
 
 
 def _tensors() -> bytes:
     tensor = {"dtype": "F32", "shape": [], "data_offsets": [0, 0]}
     return json.dumps({f"tensor {number}": tensor for number in range(300_000)}).encode()
-
-
-def _small(settings: dict[str, object]) -> bytes:
-    return json.dumps({"__metadata__": {"crosspool": json.dumps(settings)}}).encode()
 
 
 def _forged() -> bytes:
@@ -59,13 +66,13 @@ REFUSAL = "not a|header|cannot be|too (many|long|large)|crosspool classifier|set
 ATTACKS = (
     Attack(
         "header-objects",
-        "Classifier files whose header is a list of ten million empty objects (28 MB).",
+        "Classifier files whose settings are a list of nine million empty objects (28 MB).",
         _uploading(lambda: _file(_objects())),
         REFUSAL,
     ),
     Attack(
         "header-nested",
-        "Classifier files whose header is nested four million deep (24 MB).",
+        "Classifier files whose settings are nested eight million deep (16 MB).",
         _uploading(lambda: _file(_nested())),
         REFUSAL,
     ),
@@ -96,9 +103,9 @@ ATTACKS = (
         times=1,
     ),
     Attack(
-        "header-settings",
-        "Classifier files that are trained by a method of 4,000 parts.",
-        _uploading(lambda: _file(_small({"method": "sum@128+" * 500, "classes": ["a"] * 100_000}))),
+        "header-classes",
+        "Classifier files of a million classes, by a method of 500 parts (9 MB).",
+        _uploading(lambda: _file(_names())),
         REFUSAL,
     ),
 )
