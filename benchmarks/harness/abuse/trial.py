@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import statistics
 import subprocess
 import sys
@@ -31,6 +32,7 @@ TIMES, MORE = 3.0, 1.0  # an answer may take so many times the undisturbed media
 KEPT_MEGABYTES = 100  # that the server may have more than before, once its caches are empty and all have left
 WARM_SECONDS = 6.0  # after which the visitors have all opened the app
 LEVEL_SECONDS = 0.5
+RANDOM = re.compile(r"\b[0-9a-f]{6,8}\b")  # what differs between equal lines of the log
 SETTLE_SECONDS = 45.0  # the server gives free memory back every half minute
 
 
@@ -103,8 +105,8 @@ async def try_attack(
     undisturbed, disturbed = records.seconds_between(start, middle), records.seconds_between(middle, end)
     median = statistics.median(undisturbed)
     outcome = Outcome(
-        attack.name, answers, median, max(undisturbed), max(disturbed), TIMES * median + MORE, peak / MEGABYTE,
-        (kept - before) / MEGABYTE, load.cores(), len(disturbed),
+        attack.name, answers, median, max(undisturbed), max(disturbed, default=0.0), TIMES * median + MORE,
+        peak / MEGABYTE, (kept - before) / MEGABYTE, load.cores(), len(disturbed),
     )  # fmt: skip
     outcome.problems = _problems(outcome, server) + judge.wrong(records)
     if records.errors:
@@ -126,7 +128,7 @@ def _problems(outcome: Outcome, server: ConfinedServer) -> list[str]:
         problems.append(f"an answer took {outcome.slowest:.1f} s")
     if outcome.kept > KEPT_MEGABYTES:
         problems.append(f"{outcome.kept:,.0f} MB stay")
-    faults = Counter(line.partition(" ")[2] for line in server.app.faults)
+    faults = Counter(RANDOM.sub("…", line.partition(" ")[2]) for line in server.app.faults)
     return problems + [f"{count} × in the server's log: {line[:200]}" for line, count in faults.most_common(2)]
 
 

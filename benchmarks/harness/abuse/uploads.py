@@ -32,9 +32,9 @@ async def _addresses(target: Target, count: int) -> AsyncIterator[tuple[Tab, lis
 
 
 async def _hold(target: Target) -> None:
-    """Two visits with four uploads each: 64 MB declared, 5 bytes sent, and held; a third one tries to upload."""
+    """Three visits with four uploads each: 64 MB declared, 5 bytes sent, and held; another one tries to upload."""
     async with AsyncExitStack() as stack:
-        for _ in range(2):
+        for _ in range(3):
             tab, addresses = await stack.enter_async_context(_addresses(target, 4))
             for address in addresses:
                 _, writer = await target.connect()
@@ -68,7 +68,8 @@ def _chunked(megabytes: int) -> bytes:
     chunk = PART + b"x" * MEGABYTE
     rest = b"x" * MEGABYTE
     chunks = b"".join(f"{len(each):x}\r\n".encode() + each + b"\r\n" for each in (chunk, *[rest] * megabytes))
-    return chunks + b"0\r\n\r\n"
+    end = f"\r\n--{BOUNDARY}--\r\n".encode()
+    return chunks + f"{len(end):x}\r\n".encode() + end + b"\r\n0\r\n\r\n"
 
 
 async def _drip(target: Target) -> None:
@@ -139,12 +140,12 @@ async def _many_parts(target: Target) -> None:
 
 ATTACKS = (
     Attack(
-        "uploads-held", "Eight uploads declare 64 MB, send 5 bytes and wait; others go on uploading.", _hold, "^204$"
+        "uploads-held", "Twelve uploads declare 64 MB, send 5 bytes and wait; others go on uploading.", _hold, "^204$"
     ),
     Attack(
         "uploads-chunked",
-        "Uploads declare 5 bytes, and come in chunks of 360 MB in all.",
-        _sending("Content-Length: 5", "Transfer-Encoding: chunked", body=_chunked(40)),
+        "Uploads declare 5 bytes, and come in chunks of 55 MB.",
+        _sending("Content-Length: 5", "Transfer-Encoding: chunked", body=_chunked(55)),
         "^4|closed",
     ),
     Attack(
