@@ -18,6 +18,7 @@ from benchmarks.harness.tab import Tab
 
 OPERATOR_KEY = "the operator of the abused server"
 END_SECONDS = 15.0  # that an attack may take to end
+PATIENCE_SECONDS = 5.0  # after which what is under way in the end counts as not answered
 ANSWER_LENGTH = 90  # characters of an answer that are told
 LOSSES = (OSError, WebSocketException, TabClosedError, LookupError, RuntimeError)
 CLOSED, SILENT = "closed", "no answer"
@@ -53,10 +54,11 @@ class Target:
 
         `act` is given its number. What is under way in the end is broken off, as a visitor would who leaves.
         """
-        numbers = iter(range(self.times))
+        numbers, under_way = iter(range(self.times)), dict[asyncio.Task[None] | None, float]()
 
         async def go_on() -> None:
             while self.left > 0 and (number := next(numbers, None)) is not None:
+                under_way[asyncio.current_task()] = monotonic()
                 try:
                     self.note(await act(number))
                 except LOSSES as error:
@@ -68,7 +70,8 @@ class Target:
         done, late = await asyncio.wait(tasks, timeout=max(self.left, 0) + 1)
         for task in late:
             task.cancel()
-            self.note(SILENT)
+            if monotonic() - under_way[task] > PATIENCE_SECONDS:
+                self.note(SILENT)
         await asyncio.wait(tasks)
         for task in done:
             task.result()

@@ -62,7 +62,7 @@ def _uploading(make: Callable[[], bytes], at_once: int = 2) -> Callable[[Target]
     return attack
 
 
-REFUSAL = "not a|header|cannot be|too (many|long|large)|crosspool classifier|settings|[Dd]amaged"
+REFUSAL = "not a|not consistent|header|cannot be|too (many|long|large)|crosspool classifier|settings|[Dd]amaged"
 ATTACKS = (
     Attack(
         "header-objects",
