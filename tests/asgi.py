@@ -14,14 +14,15 @@ class Answer:
     text: str
 
 
-def ask(app, path="/", headers=(), kind="http"):
+def ask(app, path="/", headers=(), kind="http", query=""):
     """The answer of an app to a GET request, or to a WebSocket's handshake."""
-    return loops.run(asked(app, path, headers, kind))
+    return loops.run(asked(app, path, headers, kind, query))
 
 
-async def asked(app, path, headers, kind):
+async def asked(app, path, headers, kind, query=""):
     raw = [(name.lower().encode(), value.encode()) for name, value in dict(headers).items()]
-    scope = {"type": kind, "method": "GET", "path": path, "headers": raw, "query_string": b"", "subprotocols": []}
+    scope = {"type": kind, "method": "GET", "path": path, "headers": raw, "query_string": query.encode()}
+    scope |= {"subprotocols": []} if kind == "websocket" else {}
     sent = []
 
     async def receive():

@@ -2,6 +2,7 @@
 
 import gc
 import hashlib
+import json
 import re
 import weakref
 from dataclasses import replace
@@ -269,6 +270,21 @@ def test_the_table_has_every_channel(lite0):
     assert len(table) == 1280
     assert table["contribution"].is_monotonic_decreasing
     assert table["contribution"].sum() == near(own(lite0).contributions().channels.sum())
+
+
+@pytest.mark.parametrize(
+    "rows", [[1280], [-1], [10**9], [1e308], ["3"], [None], "abc", {"3": 1}, 5, [[3]], [True, 2]], ids=str
+)
+def test_a_row_that_the_table_does_not_have_is_ignored(rows):
+    app = explain_page()
+    app.session_state["channel-table"] = True
+    app = checked(app.run())
+    before = component(app, "speakers")["selected"]
+    (table,) = app.get("arrow_data_frame") or app.get("dataframe")
+    sent = app._tree.get_widget_states()
+    selection = {"rows": rows, "columns": [], "cells": []}
+    sent.widgets.add(id=table.proto.id, string_value=json.dumps({"selection": selection}))
+    assert component(checked(app._run(sent)), "speakers")["selected"] == before
 
 
 def test_a_network_whose_classes_cannot_be_split():

@@ -64,7 +64,7 @@ def _choose_network() -> Network:
     menu, state = _network_menu(), visit_state(ComparisonState)
     if state.training_network not in menu:
         state.training_network = next(iter(menu))
-    binding = bound(state, "training_network")
+    binding = bound(state, "training_network", among=menu)
     titles = menu.__getitem__
     name, weights = st.selectbox("Network", list(menu), format_func=titles, help=NETWORK_HELP, width=360, **binding)
     return current_server().networks.named(name, weights)
@@ -94,7 +94,7 @@ def _choose_methods(network: Network) -> list[MethodSpec] | None:
     structure, state = architecture(network.name), visit_state(ComparisonState)
     menu, defaults = _method_menu(structure)
     keep = partial(state.methods.__setitem__, network.name)
-    binding = bound_value(f"methods-{network.name}", state.methods.get(network.name, defaults), keep)
+    binding = bound_value(f"methods-{network.name}", state.methods.get(network.name, defaults), keep, among=menu)
     chosen = st.multiselect("Methods", menu, format_func=lambda name: f"{method_in_words(name)} · {name}", **binding)
     label, binding = "Other methods, comma-separated", bound(state, "more_methods")
     typed = st.text_input(label, placeholder=METHODS_EXAMPLE, help=METHODS_HELP, **binding)

@@ -62,7 +62,7 @@ def predictions_section(comparison: Comparison) -> None:
     members, predictions = image_groups(comparison)
     state = visit_state(ComparisonState)
     sizes = {group: f"{title} ({len(members[group]):,})" for group, title in GROUPS.items()}
-    binding = bound(state, "image_group", then=state.first_page)
+    binding = bound(state, "image_group", among=GROUPS, then=state.first_page)
     st.segmented_control(
         "Images", list(GROUPS), format_func=sizes.__getitem__, required=True, label_visibility="collapsed", **binding
     )

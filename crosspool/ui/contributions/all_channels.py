@@ -11,7 +11,7 @@ from crosspool.ui.contributions import wording
 from crosspool.ui.contributions.evidence import channel_bar, channel_bars, columns_that_wrap, scores_chart
 from crosspool.ui.contributions.question import ContributionState
 from crosspool.ui.maps.large_images import colour_scale
-from crosspool.ui.visit.state import bound
+from crosspool.ui.visit.state import bound, selected_row
 from crosspool.ui.widgets.bars import Bar, small_map
 from crosspool.ui.widgets.glossary import term
 from crosspool.ui.widgets.text import file_stem
@@ -41,7 +41,9 @@ def ranked_channels(view: ContributionState) -> None:
     contributions, choices = view.contributions, view.choices
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         st.header("Channels, ranked", anchor=False, width="content")
-        st.segmented_control("Number of each", LIST_LENGTHS, required=True, **bound(choices, "ranked"))
+        st.segmented_control(
+            "Number of each", LIST_LENGTHS, required=True, **bound(choices, "ranked", among=LIST_LENGTHS)
+        )
     ahead, behind = wording.strongest_channels(contributions.channels, choices.ranked)
     colour_range = None
     if view.selected is not None and (ahead or behind):
@@ -123,9 +125,9 @@ def channel_table_section(view: ContributionState) -> None:
     order = np.argsort(-table["contribution"].to_numpy(), kind="stable")
 
     def on_select() -> None:
-        rows = st.session_state["contributions"].selection.rows
-        if rows:
-            choices.choose_channel(int(order[rows[0]]))
+        row = selected_row("contributions", len(order))
+        if row is not None:
+            choices.choose_channel(int(order[row]))
 
     with expander:
         st.dataframe(

@@ -94,7 +94,7 @@ def _choose_name() -> str:
     state = visit_state(ChosenClassifier)
     if state.classifier not in titles:
         state.classifier = OWN
-    binding = bound(state, "classifier", then=_forget_question)
+    binding = bound(state, "classifier", among=titles, then=_forget_question)
     st.selectbox("Classifier", list(titles), format_func=titles.__getitem__, help=CLASSIFIER_HELP, **binding)
     return state.classifier
 

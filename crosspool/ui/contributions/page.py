@@ -74,7 +74,7 @@ def _compare_images(view: ContributionState) -> None:
     if choices.compared_with not in others:
         choices.compared_with = ""
     titles = {"": "no other image"} | {key: image.title for key, image in others.items()}
-    binding = bound(choices, "compared_with")
+    binding = bound(choices, "compared_with", among=titles)
     st.selectbox("Compare with", list(titles), format_func=titles.__getitem__, width=360, **binding)
     if not choices.compared_with:
         st.caption("The inner product of the vectors of two images is split just as a score is.")

@@ -155,7 +155,7 @@ def _choose_question(explained: Explained, classifier: ExplainedClassifier) -> Q
     left, right = st.columns(2, gap="medium")
     with left:
         titles = {"" if name == best else name: text for name, text in texts.items()}
-        hint, binding = "The classes, highest score first; type to search.", bound(link, "positive")
+        hint, binding = "The classes, highest score first; type to search.", bound(link, "positive", among=titles)
         st.selectbox("Why this class?", list(titles), format_func=titles.__getitem__, help=hint, **binding)
     positive, state = link.positive or best, visit_state(ContributionChoices)
     rivals = {name: text for name, text in texts.items() if name != positive}
@@ -167,7 +167,7 @@ def _choose_question(explained: Explained, classifier: ExplainedClassifier) -> Q
     with right:
         titles = {"": "no other class"} | rivals
         hint = "With another class, the lead over that class is split, just as a score is."
-        binding = bound(link, "against", then=_keep_rival)
+        binding = bound(link, "against", among=titles, then=_keep_rival)
         st.selectbox("Compared with", list(titles), format_func=titles.__getitem__, help=hint, **binding)
     return positive, link.against
 

@@ -44,7 +44,7 @@ def experiments_section(image: SourceImage, request: MapRequest, position: Cell)
     choice, result = st.columns([1, 2.4], gap="large")
     state, titles = visit_state(EquationState), {name: experiment.title for name, experiment in EXPERIMENTS.items()}
     with choice:
-        st.radio("Experiment", list(titles), format_func=titles.__getitem__, **bound(state, "experiment"))
+        st.radio("Experiment", list(titles), format_func=titles.__getitem__, **bound(state, "experiment", among=titles))
         name, experiment = state.experiment, EXPERIMENTS[state.experiment]
         if experiment.shuffles and st.button("Shuffle again", icon=":material/shuffle:"):
             state.shuffles += 1

@@ -30,7 +30,7 @@ def choose_network() -> BackboneSpec:
         list(specs),
         format_func=lambda name: in_list(specs[name]),
         help="EfficientNet-Lite0 comes with crosspool; the others are torchvision's, AlexNet being the paper's.",
-        **bound(link, "backbone", then=_start_anew),
+        **bound(link, "backbone", among=specs, then=_start_anew),
     )
     spec = specs[link.backbone]
     st.caption(
@@ -96,12 +96,13 @@ def choose_size(spec: BackboneSpec) -> None:
     """The side of the network's input."""
     own, link = spec.preprocessing.size, visit_state(LinkState)
     link.size = link.size or own
+    sizes = sorted({own, link.size, FINE_SIZE, *range(MIN_SIZE, MAX_SIZE + 1, 32)})
     st.select_slider(
         "Input size",
-        sorted({own, link.size, FINE_SIZE, *range(MIN_SIZE, MAX_SIZE + 1, 32)}),
+        sizes,
         format_func=lambda size: f"{size} px",
         help=f"The network's own is {own} px; {FINE_SIZE} px gives finer maps and takes longer.",
-        **bound(link, "size", then=forget_cell),
+        **bound(link, "size", among=sizes, then=forget_cell),
     )
 
 
@@ -129,4 +130,9 @@ def choose_pooling(pair: LayerPair) -> None:
         st.toggle("Signed weights", help=sign_help, **bound(link, "signed"))
         if not pair.can_be_negative:
             st.caption(f"This layer ends in {pair.activation}: it has no negative values, so this changes no number.")
-        st.radio("Patches at the border", list(BORDERS), format_func=BORDERS.__getitem__, **bound(link, "border"))
+        st.radio(
+            "Patches at the border",
+            list(BORDERS),
+            format_func=BORDERS.__getitem__,
+            **bound(link, "border", among=BORDERS),
+        )

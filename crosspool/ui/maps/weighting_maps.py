@@ -23,7 +23,7 @@ from crosspool.ui.runtime.maps import ImageMaps, MapRequest
 from crosspool.ui.runtime.meaning import channel_table, pair_meaning
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.images import SourceImage
-from crosspool.ui.visit.state import VisitPart, bound, choose_option, plain, visit_state
+from crosspool.ui.visit.state import VisitPart, bound, choose_option, plain, selected_row, visit_state
 from crosspool.ui.widgets.cell_image import Cell
 from crosspool.ui.widgets.glossary import term
 from crosspool.ui.widgets.text import as_it_is, cells_name, number, signed
@@ -137,9 +137,9 @@ def _channel_table(request: MapRequest, maps: ImageMaps) -> None:
     order = maps.statistics.order("energy_share")
 
     def on_select() -> None:
-        selected = st.session_state["table"].selection.rows
-        if selected:
-            select_channel(int(order[selected[0]]))
+        row = selected_row("table", len(order))
+        if row is not None:
+            select_channel(int(order[row]))
 
     st.dataframe(
         channel_table(current_server(), request, maps).iloc[order],

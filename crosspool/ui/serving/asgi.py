@@ -29,7 +29,8 @@ from crosspool.ui.runtime.settings import KEY_VARIABLE, ServerSettings
 from crosspool.ui.runtime.sprite_address import SPRITE_ROUTE
 from crosspool.ui.serving.connections import ConnectionWatch
 from crosspool.ui.serving.document import Document
-from crosspool.ui.serving.guard import MessageLimit, RequestGuard, SecurityHeaders, names_of
+from crosspool.ui.serving.guard import RequestGuard, SecurityHeaders, names_of
+from crosspool.ui.serving.messages import BrowserMessages
 from crosspool.ui.serving.open_pages import OpenPageLimit
 from crosspool.ui.serving.operator import ServerMetrics
 from crosspool.ui.serving.readiness import Readiness
@@ -62,7 +63,7 @@ def app_parts(settings: ServerSettings) -> dict[str, Any]:
             Middleware(SecurityHeaders),
             Middleware(RequestGuard, hosts=names_of(settings.hosts)),
             Middleware(OpenPageLimit, pages=server.open_pages),
-            Middleware(MessageLimit),
+            Middleware(BrowserMessages, log=server.log),
             Middleware(UploadLimit, **upload_room(settings), visitor_of=server.visits.visitor_name),
             Middleware(StaticFiles),
             Middleware(Document),

@@ -22,11 +22,10 @@ HEADERS = {
     "Referrer-Policy": "same-origin",
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
 }
-# Streamlit's pages for its own operators, open to everybody; crosspool's are behind a key.
-CLOSED_PATHS = re.compile(r"/_stcore/(metrics|script-health-check|agent)(/|$)")
+# Streamlit's pages for its own operators, open to everybody; crosspool's are behind a key. Nobody logs in here.
+CLOSED_PATHS = re.compile(r"/(_stcore/(metrics|script-health-check|agent)|auth|oauth2callback)(/|$)")
+LONGEST_QUERY = 4000  # characters of an address after the question mark; the longest link of a page has 1,000
 ANY_HOST = "*"
-LONGEST_MESSAGE = 2**20  # bytes of a WebSocket's message: the state of all controls of a page takes less than 100 kB
-TOO_LONG = 1009  # RFC 6455
 
 
 def own_names() -> frozenset[str]:
@@ -88,26 +87,11 @@ class RequestGuard:
         origin = headers.get("origin")
         if scope["type"] == "websocket" and origin is not None and origin.partition("://")[2] != headers.get("host"):
             return PlainTextResponse("This is for the server's own pages.", 403)
+        if len(scope["query_string"]) > LONGEST_QUERY:
+            return PlainTextResponse("This link is too long; ask for it again, or open the page without it.", 414)
         if CLOSED_PATHS.search(scope["path"]):
             return PlainTextResponse("Not found", 404)
         return None
-
-
-class MessageLimit:
-    """ASGI middleware that closes a WebSocket whose browser sends a longer message than any page does."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def bounded() -> Message:
-            message = await receive()
-            if len(message.get("bytes") or message.get("text") or b"") > LONGEST_MESSAGE:
-                await send({"type": "websocket.close", "code": TOO_LONG})
-                return {"type": "websocket.disconnect", "code": TOO_LONG}
-            return message
-
-        await self._app(scope, bounded if scope["type"] == "websocket" else receive, send)
 
 
 class SecurityHeaders:

@@ -54,13 +54,14 @@ def _choose_network() -> None:
         link.right_pair, link.right_size = SAME, 0
         match_again()
 
+    options = [SAME, *specs]
     st.selectbox(
         "Network on the right",
-        [SAME, *specs],
+        options,
         format_func=lambda name: in_list(specs[name]) if name else "the same network",
         help=HELP,
         width=210,
-        **bound(link, "right_backbone", then=start_anew),
+        **bound(link, "right_backbone", among=options, then=start_anew),
     )
 
 
@@ -85,7 +86,7 @@ def _choose_pair() -> None:
     titles |= {id_: title for id_, title in others.items() if id_ not in recommended}
     if link.right_pair not in titles:
         link.right_pair = SAME
-    binding = bound(link, "right_pair", then=match_again)
+    binding = bound(link, "right_pair", among=titles, then=match_again)
     st.selectbox("Layers on the right", list(titles), format_func=titles.__getitem__, width=290, **binding)
 
 
@@ -94,9 +95,10 @@ def _choose_size() -> None:
     own = backbone_specs()[right_side(link).backbone].preprocessing.size
     sizes = sorted({own, FINE_SIZE, *range(MIN_SIZE, MAX_SIZE + 1, 32)} | ({link.right_size} - {0}))
     same = "the same size" if right_side(link).backbone == link.backbone else "its own size"
-    binding = bound(link, "right_size")
+    options = [0, *sizes]
+    binding = bound(link, "right_size", among=options)
     st.selectbox(
-        "Size on the right", [0, *sizes], format_func=lambda size: f"{size} px" if size else same, width=130, **binding
+        "Size on the right", options, format_func=lambda size: f"{size} px" if size else same, width=130, **binding
     )
 
 
@@ -112,7 +114,7 @@ def _choose_image(image: SourceImage) -> SourceImage:
         link.right_sample, own.right_own = sample, SAME if sample else key
 
     titles = {SAME: "the same image"} | {key: each.title for key, each in images.items()}
-    binding = bound_value("right-image", chosen, keep)
+    binding = bound_value("right-image", chosen, keep, among=titles)
     st.selectbox(
         "Image on the right", list(titles), format_func=lambda key: as_it_is(titles[key]), width=160, **binding
     )

@@ -105,7 +105,7 @@ def _guide() -> LabelledSet:
         "FieldGuide is drawn here: twelve species of birds that differ in a few small parts. More birds take longer, "
         "and give narrower intervals."
     )
-    size = bound(visit_state(LabelledState), "guide_size")
+    size = bound(visit_state(LabelledState), "guide_size", among=GUIDE_SIZES)
     per_class = st.select_slider("Birds of each species", GUIDE_SIZES, help=about, width=360, **size)
     labelled = guide(per_class)
     class_grid(labelled.examples(EXAMPLES))

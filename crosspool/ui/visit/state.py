@@ -8,7 +8,7 @@ that was cut short, does not draw it.
 
 import secrets
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from copy import copy
 from dataclasses import dataclass, field, fields
 from functools import partial
@@ -126,27 +126,48 @@ class Binding(TypedDict):
     on_change: Callable[[], None]
 
 
-def bound(part: VisitPart, name: str, *, shown: Any = None, then: Callable[[], None] = lambda: None) -> Binding:
+def bound(
+    part: VisitPart, name: str, *, among: Container[Any] | None = None, shown: Any = None,
+    then: Callable[[], None] = lambda: None,
+) -> Binding:  # fmt: skip
     """Tie a widget to a field: it shows the field's value, or `shown`, and changes it; then `then()` is called.
 
-    The widget's key is the field's name, so no two parts may share the name of a bound field.
+    The widget's key is the field's name, so no two parts may share the name of a bound field. A widget with options
+    gets them as `among`, see `bound_value`.
     """
 
     def keep(value: object) -> None:
         setattr(part, name, value)
         then()
 
-    return bound_value(name, getattr(part, name) if shown is None else shown, keep)
+    return bound_value(name, getattr(part, name) if shown is None else shown, keep, among=among)
 
 
-def bound_value(key: str, value: T, keep: Callable[[T], None]) -> Binding:
+def bound_value(key: str, value: T, keep: Callable[[T], None], *, among: Container[Any] | None = None) -> Binding:
     """Tie a widget to any other value: it shows `value`, and `keep(new)` is called with what is chosen instead.
+
+    Streamlit hands on whatever a browser says was chosen: what is not `among` the options, or a list with such a part,
+    is left alone.
 
     The value is sent with every run: a browser that draws only the last of several quick runs would else start the
     widget at its lowest value, and choose that.
     """
     st.session_state[key] = value
-    return Binding(key=key, on_change=lambda: keep(st.session_state[key]))
+
+    def on_change() -> None:
+        chosen = st.session_state[key]
+        options = chosen if isinstance(chosen, list) else [chosen]
+        if among is None or all(option in among for option in options):
+            keep(chosen)
+
+    return Binding(key=key, on_change=on_change)
+
+
+def selected_row(key: str, count: int) -> int | None:
+    """The row that was selected in a table of so many rows; None for none, and for what a browser made up."""
+    rows = st.session_state[key].selection.rows
+    row = rows[0] if isinstance(rows, list) and rows else None
+    return row if type(row) is int and 0 <= row < count else None
 
 
 def choose_option(
@@ -166,6 +187,6 @@ def choose_option(
     value: Option = getattr(part, name)
     if value not in options:
         value = default or next(iter(options))
-    binding = bound(part, name, shown=value, then=then)
+    binding = bound(part, name, among=options, shown=value, then=then)
     st.segmented_control(label, list(options), format_func=options.__getitem__, required=True, **binding, **more)
     return value

@@ -8,15 +8,13 @@ from starlette.routing import Route, WebSocketRoute
 
 from crosspool.ui.serving.guard import (
     HEADERS,
-    LONGEST_MESSAGE,
-    MessageLimit,
+    LONGEST_QUERY,
     RequestGuard,
     SecurityHeaders,
     host_of,
     names_of,
     own_names,
 )
-from tests import loops
 from tests.asgi import ask
 
 STRANGE = ("", "evil.example", "localhost.evil.example", "1.2.3.4.evil.example", "[::1", "a:b:c")
@@ -31,10 +29,10 @@ async def talk(socket):
     await socket.accept()
 
 
-def get(host, path="/", hosts="crosspool.example", kind="http", **headers):
+def get(host, path="/", hosts="crosspool.example", kind="http", query="", **headers):
     routes = [WebSocketRoute("/_stcore/stream", talk), Route("/{path:path}", answer)]
     middleware = [Middleware(SecurityHeaders), Middleware(RequestGuard, hosts=names_of(hosts))]
-    return ask(Starlette(routes=routes, middleware=middleware), path, {"Host": host, **headers}, kind)
+    return ask(Starlette(routes=routes, middleware=middleware), path, {"Host": host, **headers}, kind, query)
 
 
 @pytest.mark.parametrize(
@@ -66,33 +64,22 @@ def test_only_its_own_pages_open_a_websocket():
         assert status(Origin=origin) == 403
 
 
-@pytest.mark.parametrize(
-    ("message", "taken"),
-    [
-        ({"bytes": bytes(LONGEST_MESSAGE)}, True),
-        ({"bytes": bytes(LONGEST_MESSAGE + 1)}, False),
-        ({"text": "x" * (LONGEST_MESSAGE + 1), "bytes": None}, False),
-    ],
-)
-def test_a_message_that_no_page_sends_ends_the_connection(message, taken):
-    received, sent = [], []
-
-    async def receive():
-        return {"type": "websocket.receive", **message}
-
-    async def send(answer):
-        sent.append(answer)
-
-    async def app(scope, receive, send):
-        received.append((await receive())["type"])
-
-    loops.run(MessageLimit(app)({"type": "websocket"}, receive, send))
-    assert received == ["websocket.receive" if taken else "websocket.disconnect"]
-    assert sent == ([] if taken else [{"type": "websocket.close", "code": 1009}])
+def test_a_link_that_is_too_long_is_one_sentence():
+    assert get("localhost", query="a" * LONGEST_QUERY).status == 200
+    refused = get("localhost", query="a" * (LONGEST_QUERY + 1))
+    assert refused.status == 414
+    assert refused.text.startswith("This link is too long")
 
 
 def test_streamlits_pages_for_operators_are_closed():
-    for path in ("/_stcore/metrics", "/base/_stcore/metrics/", "/_stcore/script-health-check", "/_stcore/agent/x"):
+    for path in (
+        "/_stcore/metrics",
+        "/base/_stcore/metrics/",
+        "/_stcore/script-health-check",
+        "/_stcore/agent/x",
+        "/auth/login",
+        "/oauth2callback",
+    ):
         assert get("localhost", path).status == 404
     assert get("localhost", "/_stcore/health").status == 200
 

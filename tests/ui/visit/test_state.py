@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 import pytest
+from streamlit.proto.Common_pb2 import StringArray
 from streamlit.testing.v1 import AppTest
 
 from benchmarks.harness.session import state_of
@@ -136,3 +137,37 @@ def test_every_run_sends_the_value_of_a_widget():
     for _ in range(3):
         proto = app.run().number_input(key="tile").proto
         assert (proto.set_value, proto.value) == (True, 104)
+
+
+def options_page():
+    import streamlit as st
+
+    from crosspool.ui.maps.selection import MapsState
+    from crosspool.ui.visit.state import bound, bound_value, visit_state
+
+    state, sorts = visit_state(MapsState), ["peak", "mean"]
+    st.selectbox("Sort", sorts, format_func=str.title, **bound(state, "sort", among=sorts))
+
+    def keep(chosen):
+        state.first = [len(text) for text in chosen]
+
+    st.multiselect("First", ["a", "bb"], **bound_value("first", ["a"], keep, among=["a", "bb"]))
+
+
+def test_only_options_can_be_chosen():
+    """Streamlit hands on any text as if it were an option."""
+    from crosspool.ui.maps.selection import MapsState
+
+    app = AppTest.from_function(options_page).run()
+
+    def send(element, **value):
+        sent = app._tree.get_widget_states()
+        sent.widgets.add(id=element.proto.id, **value)
+        assert not app._run(sent).exception
+        return state_of(app, MapsState)
+
+    assert send(app.selectbox[0], string_value="Mean").sort == "mean"
+    assert send(app.selectbox[0], string_value="rubbish").sort == "mean"
+    assert send(app.multiselect[0], string_array_value=StringArray(data=["bb"])).first == [2]
+    assert send(app.multiselect[0], string_array_value=StringArray(data=["a", "rubbish"])).first == [2]
+    assert send(app.multiselect[0], string_array_value=StringArray(data=[])).first == []
