@@ -77,7 +77,7 @@ ATTACKS = (
         REFUSAL,
         times=1,
     ),
-    Attack("methods-made-up", "20,000 made-up names of methods, and again on each rerun.", _naming(MADE_UP), REFUSAL),
+    Attack("methods-made-up", "20,000 made-up names of methods, and again on each rerun.", _naming(MADE_UP)),
     Attack("methods-parts", "One method of 200 parts at the largest size.", _naming(LONG_PARTS)),
     Attack("methods-leaving", "Methods at ever new sizes, typed by visitors who leave at once.", _leave),
     Attack("trainings", "Ten visits train at once, with all methods and the most splits.", _train),

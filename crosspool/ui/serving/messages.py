@@ -7,6 +7,7 @@ with the values that it had; the pages themselves check what only they know, suc
 import asyncio
 import json
 import math
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -19,6 +20,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
+from streamlit.runtime.scriptrunner_utils.script_run_context_attr import SCRIPT_RUN_CONTEXT_ATTR_NAME
 from streamlit.runtime.state.common import WidgetMetadata, unpack_widget_state_value
 
 from crosspool.ui.runtime.log import EventLog
@@ -27,6 +29,9 @@ from crosspool.ui.serving.guard import LONGEST_QUERY
 LONGEST_MESSAGE = 2**20  # bytes: the state of all controls of a page takes less than 100 kB
 TOO_LONG, NO_MESSAGE = 1009, 1002  # RFC 6455
 AT_ONCE, A_SECOND = 60, 20.0  # messages of a connection before it is slowed down, and how fast they are read then
+# Streamlit starts a run in a thread of its own for each message, whether or not the runs before have noticed that they
+# are to end. Where so many have not, the next message waits for them, so many seconds at most.
+MOST_RUNS, LONGEST_HOLD, HOLD_SECONDS = 4, 10.0, 0.05
 
 # A deferred file is a download that is made when it is asked for. Streamlit's pages also send others, for developers,
 # who may empty everybody's caches or install files.
@@ -62,6 +67,7 @@ class BrowserMessages:
                 if message["type"] != "websocket.receive":
                     return message
                 await pace.wait()
+                await session.wait_for_runs()
                 data = message.get("bytes")
                 if len(data or message.get("text") or b"") > LONGEST_MESSAGE:
                     return await self._end(session, send, TOO_LONG)
@@ -107,6 +113,16 @@ class _Session:
         answer = ForwardMsg.FromString(message["bytes"])
         if answer.WhichOneof("type") == "new_session":
             self.id, self._is_known = answer.new_session.initialize.session_id or self.id, True
+
+    async def wait_for_runs(self) -> None:
+        """Wait as long as too many runs of the session go on."""
+        deadline = time.monotonic() + LONGEST_HOLD
+        while self._runs() >= MOST_RUNS and time.monotonic() < deadline:
+            await asyncio.sleep(HOLD_SECONDS)
+
+    def _runs(self) -> int:
+        contexts = (getattr(thread, SCRIPT_RUN_CONTEXT_ATTR_NAME, None) for thread in threading.enumerate())
+        return sum(context is not None and context.session_id == self.id for context in contexts)
 
     def widgets(self) -> Declared:
         """The widgets that the session has drawn so far."""

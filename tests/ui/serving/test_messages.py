@@ -2,6 +2,7 @@
 
 import json
 import math
+import threading
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,7 @@ from streamlit.proto.BackMsg_pb2 import BackendOperationRequest, BackMsg
 from streamlit.proto.Common_pb2 import DoubleArray, StringArray
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
+from streamlit.runtime.scriptrunner_utils.script_run_context_attr import SCRIPT_RUN_CONTEXT_ATTR_NAME
 
 from benchmarks.harness.tab import Tab
 from crosspool.ui.runtime.log import EventLog
@@ -25,6 +27,7 @@ from crosspool.ui.serving.messages import (
     MOST_EVENTS,
     MOST_FILES,
     MOST_HASHES,
+    MOST_RUNS,
     MOST_TEXTS,
     MOST_WIDGETS,
     BrowserMessages,
@@ -263,6 +266,26 @@ def test_a_flood_of_messages_is_read_slowly(monkeypatch):
     reached, _, _ = passed(*[message_of(app_heartbeat=True)] * (AT_ONCE + 3))
     assert len(reached) == AT_ONCE + 4
     assert waits == pytest.approx([0.05, 0.1, 0.15])
+
+
+def test_a_message_waits_while_too_many_runs_of_its_session_have_not_ended(monkeypatch):
+    ended, waits = threading.Event(), []
+    runs = [threading.Thread(target=ended.wait, daemon=True) for _ in range(MOST_RUNS)]
+    for run in runs:
+        setattr(run, SCRIPT_RUN_CONTEXT_ATTR_NAME, SimpleNamespace(session_id="own"))
+        run.start()
+
+    async def sleep(seconds):
+        waits.append(seconds)
+        if len(waits) == 3:
+            ended.set()
+            runs[0].join()
+
+    monkeypatch.setattr(messages, "asyncio", SimpleNamespace(sleep=sleep))
+    for session, count in (("other", 0), ("own", 3), ("own", 3)):
+        scope = {"type": "websocket", "headers": [(b"sec-websocket-protocol", f"streamlit, x, {session}".encode())]}
+        loops.run(messages._Session(scope).wait_for_runs())
+        assert len(waits) == count
 
 
 def test_the_session_is_the_one_that_the_answer_names():
