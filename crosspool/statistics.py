@@ -7,7 +7,10 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+BLOCK_NUMBERS = 2**22  # in double precision at a time
 
 Criterion = Literal["energy_share", "peak", "mean", "sparsity", "channel"]
 
@@ -64,14 +67,24 @@ def telling_channel(upper: np.ndarray, statistics: ChannelStatistics, among: Seq
     channels = np.arange(len(upper)) if among is None else np.asarray(among, dtype=int)
     if not len(channels):
         return 0
-    weights = np.abs(upper[channels].reshape(len(channels), -1)).astype(np.float64)  # (K, N)
+    step = max(BLOCK_NUMBERS // upper[0].size, 1)
+    scores = [_telling_scores(upper[block], statistics.energy_share[block]) for block in _blocks(channels, step)]
+    return int(channels[np.concatenate(scores).argmax()])
+
+
+def _blocks(channels: NDArray[np.intp], step: int) -> list[NDArray[np.intp]]:
+    return [channels[start : start + step] for start in range(0, len(channels), step)]
+
+
+def _telling_scores(upper: NDArray[np.float32], energy_share: NDArray[np.float64]) -> NDArray[np.float64]:
+    weights = np.abs(upper.reshape(len(upper), -1)).astype(np.float64)  # (K, N)
     length, peak = np.linalg.norm(weights, axis=1), weights.max(axis=1)
     root = np.sqrt(weights.shape[1])
-    flatness = np.divide(weights.sum(axis=1), length, out=np.full(len(channels), root), where=length > 0)
+    flatness = np.divide(weights.sum(axis=1), length, out=np.full(len(weights), root), where=length > 0)
     sparseness = (root - flatness) / max(root - 1, 1)
-    score = statistics.energy_share[channels] ** 0.25 * (sparseness + 1e-9)
+    score: NDArray[np.float64] = energy_share**0.25 * (sparseness + 1e-9)
     score[(weights == peak[:, None]).sum(axis=1) > 1] *= 1e-6
-    return int(channels[score.argmax()])
+    return score
 
 
 def channel_statistics(upper: Tensor, pooled: Tensor) -> ChannelStatistics:
@@ -92,10 +105,8 @@ def channel_statistics(upper: Tensor, pooled: Tensor) -> ChannelStatistics:
         >>> statistics.peak.tolist(), statistics.active.tolist(), statistics.dead.tolist()
         ([2.0, 0.0], [2, 0], [False, True])
     """
-    weights = upper.flatten(1).cpu().double()  # (K, N); on the CPU, as Apple's MPS has no double precision
-    largest = weights.abs().argmax(dim=1)
-    peak = weights.gather(1, largest[:, None])[:, 0]
-    active = (weights != 0).sum(dim=1)
+    blocks = upper.split(max(BLOCK_NUMBERS // upper[0].numel(), 1))
+    peak, largest, mean, active = map(torch.cat, zip(*map(_of_maps, blocks), strict=True))
     energy = torch.linalg.vector_norm(pooled.cpu(), dim=1, dtype=torch.float64).square()
     total = energy.sum()
     share = energy / total if total > 0 else energy
@@ -104,8 +115,15 @@ def channel_statistics(upper: Tensor, pooled: Tensor) -> ChannelStatistics:
         peak=peak.numpy(),
         peak_row=(largest // columns).numpy(),
         peak_column=(largest % columns).numpy(),
-        mean=weights.mean(dim=1).numpy(),
+        mean=mean.numpy(),
         active=active.numpy(),
-        sparsity=(1 - active.double() / weights.shape[1]).numpy(),
+        sparsity=(1 - active.double() / upper[0].numel()).numpy(),
         energy_share=share.numpy(),
     )
+
+
+def _of_maps(upper: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The peak of each map, where it is, the mean, and at how many positions it is not zero; each (K,)."""
+    weights = upper.flatten(1).cpu().double()  # (K, N); on the CPU, as Apple's MPS has no double precision
+    largest = weights.abs().argmax(dim=1)
+    return weights.gather(1, largest[:, None])[:, 0], largest, weights.mean(dim=1), (weights != 0).sum(dim=1)

@@ -205,7 +205,7 @@ def markdown_page(
     return "\n\n".join(part for part in [*parts, f"Made with {made_with}."] if part) + "\n"
 
 
-def csv_text(rows: Sequence[Sequence[Any]]) -> str:
+def csv_text(rows: Iterable[Sequence[Any]]) -> str:
     """Rows as comma-separated values. Text that a spreadsheet would run as a formula gets an apostrophe in front."""
     file = io.StringIO()
     csv.writer(file, lineterminator="\n").writerows([_no_formula(cell) for cell in row] for row in rows)

@@ -6,9 +6,10 @@ Maps come from graphs cut out of the traced network, not from forward hooks: suc
 threads may run it at once, whereas hooks on a shared model hand one thread another's maps.
 """
 
+import math
 import operator
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -73,9 +74,24 @@ class Layout:
         return rows, columns
 
 
-class _ShapeRecorder(fx.Interpreter):
-    def __init__(self, module: fx.GraphModule) -> None:
-        super().__init__(module, garbage_collect_values=True)
+class _Run(fx.Interpreter):
+    def __init__(self, model: nn.Module, graph: fx.Graph) -> None:
+        super().__init__(model, graph=graph)
+        self.extra_traceback = False  # it would change the sentences of errors
+        self._between = BETWEEN_NODES.get()
+
+    def run_node(self, n: fx.Node) -> Any:
+        self._between()
+        return super().run_node(n)
+
+    def call_module(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        # Not through nn.Module.__call__: while any thread traces, torch.fx replaces that for the whole process.
+        return self.fetch_attr(target).forward(*args, **kwargs)
+
+
+class _ShapeRecorder(_Run):
+    def __init__(self, model: nn.Module, graph: fx.Graph) -> None:
+        super().__init__(model, graph)
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.numbers: dict[str, int] = {}
 
@@ -121,13 +137,17 @@ def _forbid_in_place(node: fx.Node) -> None:
 
 
 def trace_layout(model: nn.Module, input_size: int) -> Layout:
-    """Trace `model` and work out every map's shape for a square input of `input_size` pixels.
+    """Trace `model` (in eval mode) and work out every map's shape; raises as `layout_at`."""
+    return layout_at(model, trace(model), input_size)
 
-    On the `meta` device this is quick and takes no memory. Raises LayerPairError where the input is so small that a map
-    would vanish.
+
+def layout_at(model: nn.Module, graph: fx.Graph, input_size: int) -> Layout:
+    """Every map's shape for a square input of `input_size` pixels, in a graph that was traced from `model`.
+
+    On the `meta` device this takes no memory. Raises LayerPairError where the input is so small that a map would
+    vanish.
     """
-    graph = trace(model)
-    recorder = _ShapeRecorder(fx.GraphModule(model, graph))
+    recorder = _ShapeRecorder(model, graph)
     device = next(model.parameters()).device
     try:
         with torch.inference_mode():
@@ -136,21 +156,6 @@ def trace_layout(model: nn.Module, input_size: int) -> Layout:
         problem = f"An input of {input_size}×{input_size} pixels is too small for this network"
         raise LayerPairError(f"{problem}; choose a larger one.") from error
     return Layout(model, graph, input_size, recorder.shapes, recorder.numbers)
-
-
-class _Run(fx.Interpreter):
-    def __init__(self, model: nn.Module, graph: fx.Graph) -> None:
-        super().__init__(model, graph=graph)
-        self.extra_traceback = False  # it would change the sentences of errors
-        self._between = BETWEEN_NODES.get()
-
-    def run_node(self, n: fx.Node) -> Any:
-        self._between()
-        return super().run_node(n)
-
-    def call_module(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        # Not through nn.Module.__call__: while any thread traces, torch.fx replaces that for the whole process.
-        return self.fetch_attr(target).forward(*args, **kwargs)
 
 
 def run_graph(model: nn.Module, graph: fx.Graph, batch: Tensor) -> Any:
@@ -178,6 +183,22 @@ def subgraph(graph: fx.Graph, names: Sequence[str]) -> fx.Graph:
             copies[node] = part.node_copy(node, copies.__getitem__)
     part.output(tuple(copies[nodes[name]] for name in names))
     return part
+
+
+def peak_numbers(graph: fx.Graph, shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, int]:
+    """The most numbers that `graph` holds at a time, and how many it concatenates in all.
+
+    Each node's are held from where it is computed to its last reader. `shapes` holds the shape of each node's tensor,
+    by the node's name.
+    """
+    numbers = {node: math.prod(shapes.get(node.name, (0,))) for node in graph.nodes if node.op != "output"}
+    last_readers = {read: node for node in graph.nodes for read in node.all_input_nodes}
+    held = peak = 0
+    for node, count in numbers.items():
+        held += count
+        peak = max(peak, held)
+        held -= sum(numbers[read] for read in node.all_input_nodes if last_readers[read] is node)
+    return peak, sum(count for node, count in numbers.items() if node.target is torch.cat)
 
 
 def fold_batch_norm(model: nn.Module, graph: fx.Graph) -> None:

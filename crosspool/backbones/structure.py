@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import torch
-from cachetools import LRUCache
 from torch import Tensor, fx, nn
 from torch.overrides import TorchFunctionMode
 
@@ -17,10 +17,12 @@ from crosspool.errors import LayerPairError
 from crosspool.framing import Preprocessing
 from crosspool.grids import Size
 from crosspool.layer_pairs import LayerPair, NotOffered, find_layer_pairs
-from crosspool.tracing import Layout, subgraph, trace_layout
+from crosspool.tracing import Layout, layout_at, peak_numbers, subgraph, trace
 
 _TRACING = threading.Lock()  # while it traces, torch.fx patches torch.nn.Module for the whole process
-MAX_LAYOUTS, MAX_SUBGRAPHS = 16, 64  # for each network; a layout takes up to 2 MB, and there are hundreds of sizes
+# For all networks together, as there are hundreds of sizes: a layout takes up to 0.3 MB, a subgraph and what an
+# architecture traces once up to 2 MB.
+MAX_LAYOUTS, MAX_SUBGRAPHS, MAX_ARCHITECTURES = 256, 64, 96
 
 
 @dataclass(frozen=True)
@@ -84,29 +86,33 @@ class Architecture:
     def __init__(self, spec: BackboneSpec, num_classes: int = 1000) -> None:
         self.spec = spec
         self._num_classes = num_classes
-        self._layouts: LRUCache[int, Layout] = LRUCache(MAX_LAYOUTS)
-        self._subgraphs: LRUCache[tuple[int, tuple[str, ...]], fx.Graph] = LRUCache(MAX_SUBGRAPHS)
+        self._layouts: WeakValueDictionary[int, Layout] = WeakValueDictionary()  # those that are still known
 
     @cached_property
-    def _model(self) -> nn.Module:
-        return without_memory(self.spec, self._num_classes)
+    def _traced(self) -> tuple[nn.Module, fx.Graph]:
+        """The network, and its graph, which is the same at every size."""
+        with _TRACING:
+            model = without_memory(self.spec, self._num_classes)
+            return model, trace(model)
 
     def layout(self, size: int | None = None) -> Layout:
         """The traced network at an input of `size` pixels (None: the network's own)."""
         size = size or self.spec.preprocessing.size
-        with _TRACING:
-            if size not in self._layouts:
-                self._layouts[size] = trace_layout(self._model, size)
-            return self._layouts[size]
+        self._layouts[size] = layout = _layout(self, size)
+        return layout
+
+    def is_traced(self, size: int | None = None) -> bool:
+        """Whether the layout at this size is known, so that nothing has to be traced for it."""
+        return (size or self.spec.preprocessing.size) in self._layouts
 
     def subgraph(self, names: tuple[str, ...], size: int | None = None) -> fx.Graph:
         """The part of the traced network that yields the named nodes, as a tuple."""
-        layout = self.layout(size)
-        key = (layout.input_size, names)
-        with _TRACING:
-            if key not in self._subgraphs:
-                self._subgraphs[key] = subgraph(layout.graph, names)
-            return self._subgraphs[key]
+        self.layout(size)  # raises where the input is too small
+        return _subgraph(self, names)
+
+    def peak_numbers(self, names: tuple[str, ...], size: int | None = None) -> tuple[int, int]:
+        """What computing the named nodes for one image takes; see `crosspool.tracing.peak_numbers`."""
+        return peak_numbers(self.subgraph(names, size), self.layout(size).shapes)
 
     @cached_property
     def _pairs(self) -> tuple[tuple[LayerPair, ...], tuple[NotOffered, ...]]:
@@ -144,7 +150,17 @@ class Architecture:
         return layout.map_size(pair.lower), layout.map_size(pair.upper)
 
 
-@lru_cache(maxsize=128)
+@lru_cache(MAX_ARCHITECTURES)
 def architecture_of(spec: BackboneSpec, num_classes: int) -> Architecture:
-    """The architecture of this spec with this number of classes; always the same object."""
+    """The architecture of this spec with this number of classes; the same object as long as it is in use."""
     return Architecture(spec, num_classes)
+
+
+@lru_cache(MAX_LAYOUTS)
+def _layout(architecture: Architecture, size: int) -> Layout:
+    return layout_at(*architecture._traced, size)
+
+
+@lru_cache(MAX_SUBGRAPHS)
+def _subgraph(architecture: Architecture, names: tuple[str, ...]) -> fx.Graph:
+    return subgraph(architecture._traced[1], names)

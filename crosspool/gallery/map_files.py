@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -84,10 +84,12 @@ class ChosenMaps:
         with rc_context({"svg.fonttype": "none"}):
             return figure_bytes(figure, kind, about)
 
-    def _rows(self) -> list[Sequence[Any]]:
+    def _rows(self) -> Iterator[Sequence[Any]]:
         """A row for each weight, with enough digits to tell a float32 from its neighbours."""
-        cells = ((k, *cell, weight) for k in self.channels for cell, weight in np.ndenumerate(self.upper[k]))
-        return [("channel", "row", "column", "weight"), *cells]
+        yield "channel", "row", "column", "weight"
+        for channel in self.channels:
+            for cell, weight in np.ndenumerate(self.upper[channel]):
+                yield channel, *cell, weight
 
     def _numbers(self) -> bytes:
         """All maps and P, and which maps were chosen; readable with allow_pickle=False."""

@@ -119,3 +119,17 @@ def test_a_link_does_not_hold_a_visitors_image():
     app = ran(app)
     assert any("Your image is not in the link" in caption.value for caption in app.caption)
     assert "load_image('$a$ <b>.png')" in app.code[0].value
+
+
+def test_files_that_are_too_large_to_be_made_here_are_not_offered(offered, monkeypatch):
+    app = visit()
+    assert not any(button.proto.disabled for button in app.get("download_button"))
+    monkeypatch.setattr("crosspool.ui.maps.share.MOST_ROWS", 48)
+    monkeypatch.setattr("crosspool.ui.maps.share.MOST_BYTES", 1000)
+    app = ran(app)
+    disabled = {button.proto.label: button.proto.help for button in app.get("download_button") if button.proto.disabled}
+    assert set(disabled) == {"CSV", "NPZ"}
+    assert (
+        disabled["CSV"] == "A table of 49 weights is too long for this page; choose fewer maps, or use crosspool maps."
+    )
+    assert disabled["NPZ"].endswith("is too large for this page; choose a smaller input, or use crosspool maps.")

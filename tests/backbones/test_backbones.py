@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import gc
 import hashlib
 import pickle
 import re
@@ -17,6 +18,7 @@ from torch import nn
 
 import crosspool
 from crosspool.backbones import architecture, backbone_specs, choose_device, load, load_backbone, spec_of
+from crosspool.backbones.structure import MAX_LAYOUTS, Architecture
 from crosspool.backbones.weights import WeightsFile, fetch_weights, read_state_dict
 from crosspool.errors import BackboneError
 from crosspool.framing import frame_image, to_tensor
@@ -124,6 +126,38 @@ def test_albatrosses_are_recognised_with_the_right_mean_and_std_only(lite0, fold
     imagenet = dataclasses.replace(lite0.spec.preprocessing, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
     usual = dataclasses.replace(lite0, spec=dataclasses.replace(lite0.spec, preprocessing=imagenet))
     assert count_albatrosses(usual, images) < albatrosses
+
+
+# --- structures
+
+
+def test_layouts_share_one_graph_and_are_forgotten_beyond_a_bound():
+    network = Architecture(spec_for(lambda: nn.Sequential(nn.Conv2d(3, 2, 3), nn.Conv2d(2, 4, 3))), 4)
+    first = network.layout(64)
+    assert network.layout(65).graph is first.graph
+    assert network.subgraph(("_0",), 64) is network.subgraph(("_0",), 65)
+    assert network.is_traced(64)
+    del first
+    for size in range(100, 100 + MAX_LAYOUTS):
+        network.layout(size)
+    gc.collect()
+    assert not network.is_traced(64)
+    assert network.is_traced(100)
+    assert network.map_sizes(network.default_pair, 64) == ((62, 62), (60, 60))
+
+
+def test_the_numbers_held_at_a_time_are_those_of_the_maps_that_are_still_read():
+    def join(net, x):
+        a = net.a(x)
+        return net.c(torch.cat([net.b(a), a], 1))
+
+    parts = {"a": nn.Conv2d(3, 10, 1), "b": nn.Conv2d(10, 1, 1), "c": nn.Conv2d(11, 5, 1)}
+    network = Architecture(spec_for(lambda: Net(join, **parts)), 4)
+    assert network.peak_numbers(("b",), 10) == (100 * (3 + 10), 0)  # the input, and what is made of it
+    assert network.peak_numbers(("a", "b"), 10) == (100 * (3 + 10), 0)
+    assert network.peak_numbers(("c",), 10) == (100 * (10 + 1 + 11), 100 * 11)  # both, and their concatenation
+    assert network.peak_numbers(("a", "c"), 10) == (100 * (10 + 11 + 5), 100 * 11)  # what is asked for stays
+    assert network.peak_numbers(("c",), 20) == (400 * (10 + 1 + 11), 400 * 11)
 
 
 # --- untrained weights

@@ -12,8 +12,8 @@ from crosspool.ui.maps.selection import select_channel
 from crosspool.ui.maps.survey import ImageSet, SurveyImage
 from crosspool.ui.maps.surveying import Row, SurveyState
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest
-from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.images import SourceImage
+from crosspool.ui.visit.in_turn import last_result
 from crosspool.ui.visit.state import visit_state
 from crosspool.ui.widgets.browser import data_url
 from crosspool.ui.widgets.glossary import term
@@ -49,13 +49,13 @@ def channel_on_images(
 def _strongest_patches(chosen: SourceImage, request: MapRequest, channel: int, computed: list[ComputedImage]) -> None:
     """The patch of each image on which the channel is strongest, cut out at its peak."""
     st.header("Strongest patches", anchor=False)
-    cache, items = current_server().cache, []
+    items = []
     images: dict[str, SurveyImage] = {}
     for image, summary in computed[:MAX_IMAGES]:
         if summary.peak[channel] == 0:
             continue
         try:
-            patch = peak_patch(cache, image, summary, channel)
+            patch = peak_patch(image, summary, channel)
         except ImageError:
             continue  # the survey says what is wrong with it
         key, peak = image.request.image, number(summary.peak[channel])
@@ -83,7 +83,8 @@ def _maps_alike(maps: ImageMaps, channel: int, look: Look, computed: list[Comput
     """The maps whose weights rise and fall with this one's, over all positions of these images."""
     st.header("Maps most like it", anchor=False)
     compared = [summary for _, summary in computed[:MAX_COMPARED]]
-    correlations = correlations_over_images(compared, channel)
+    key = tuple(image.request for image, _ in computed[:MAX_COMPARED]), channel
+    correlations = last_result("maps alike", key, lambda: correlations_over_images(compared, channel))
     alike = most_alike(correlations, channel, ALIKE)
     if not alike:
         st.caption("No other map rises and falls with this one on these images.")

@@ -18,6 +18,7 @@ from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.images import SourceImage
 from crosspool.ui.visit.link import LinkState
 from crosspool.ui.visit.state import bound_value, visit_state
+from crosspool.ui.visit.waiting import place_shown
 from crosspool.ui.widgets.keys import keys
 from crosspool.ui.widgets.text import as_it_is
 
@@ -41,7 +42,7 @@ def _about_channel(image: SourceImage, request: MapRequest, maps: ImageMaps) -> 
         looks_for(request, channel)
     with classes_column:
         rectified = maps.pair.can_be_negative and not maps.signed
-        classes_of_channel(pair_meaning(current_server(), request), channel, rectified=rectified)
+        classes_of_channel(pair_meaning(current_server(), request, place_shown()), channel, rectified=rectified)
     st.header(f"Map {channel} on many images", anchor=False)
     image_set = choose_image_set(request, maps)
     surveyed(image_set, partial(channel_on_images, image, request, maps, channel, look, image_set), at_once=True)

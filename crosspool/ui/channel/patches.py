@@ -1,7 +1,5 @@
 """The patch of an image on which a channel is strongest, cut out around the peak of its map."""
 
-import time
-
 from PIL import Image
 
 from crosspool.backbones import backbone_specs
@@ -10,7 +8,8 @@ from crosspool.gallery.mapset import receptive_fields
 from crosspool.receptive_field import Box
 from crosspool.ui.maps.survey import ImageSummary, SurveyImage
 from crosspool.ui.runtime.maps import MapRequest
-from crosspool.ui.runtime.shared_cache import CacheKind, SharedCache
+from crosspool.ui.runtime.shared_cache import CacheKind
+from crosspool.ui.visit.in_turn import computed_in_turn
 from crosspool.ui.widgets.browser import data_url
 from crosspool.ui.widgets.cell_image import Cell
 
@@ -61,11 +60,7 @@ def cut_patch(image: Image.Image, request: MapRequest, cell: Cell) -> Image.Imag
     return framed.resize((SIDE, SIDE), Image.Resampling.BICUBIC, (box.left, box.top, box.right, box.bottom))
 
 
-def peak_patch(cache: SharedCache, image: SurveyImage, summary: ImageSummary, channel: int) -> str:
+def peak_patch(image: SurveyImage, summary: ImageSummary, channel: int) -> str:
     """The patch at the peak of a channel's map as a data URL. Raises ImageError if the image cannot be read."""
-    key, since = (image.request, (int(summary.row[channel]), int(summary.column[channel]))), time.monotonic()
-    url = cache.get(PATCHES, key)
-    if url is None:
-        url = data_url(cut_patch(image.read(), *key))
-        cache.put(PATCHES, key, url, since)
-    return url
+    key = image.request, (int(summary.row[channel]), int(summary.column[channel]))
+    return computed_in_turn(PATCHES, key, lambda: data_url(cut_patch(image.read(), *key)))

@@ -14,13 +14,14 @@ from crosspool.ui.comparison.named_methods import FRAMING, named_methods
 from crosspool.ui.comparison.outcome import outcome_section, preliminary_results, result_tables
 from crosspool.ui.comparison.plan import Plan
 from crosspool.ui.comparison.state import ComparisonState
+from crosspool.ui.runtime.in_turn import load_in_turn, trace_in_turn
 from crosspool.ui.runtime.networks import Network
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.choose_labelled import LabelledState
 from crosspool.ui.visit.labelled import LabelledSet
 from crosspool.ui.visit.link import PRETRAINED
 from crosspool.ui.visit.state import bound, bound_value, visit_state
-from crosspool.ui.visit.waiting import errors_shown, waiting
+from crosspool.ui.visit.waiting import errors_shown, place_shown, waiting
 from crosspool.ui.widgets.reveal import reveal
 from crosspool.ui.widgets.text import as_it_is
 
@@ -92,6 +93,8 @@ def _is_offered(name: str, structure: Architecture) -> bool:
 def _choose_methods(network: Network) -> list[MethodSpec] | None:
     """What is compared; None, with the reason shown, where it cannot be understood."""
     structure, state = architecture(network.name), visit_state(ComparisonState)
+    for size in (structure.spec.preprocessing.size, 2 * structure.spec.preprocessing.size):
+        trace_in_turn(current_server(), network.name, size, place_shown())
     menu, defaults = _method_menu(structure)
     keep = partial(state.methods.__setitem__, network.name)
     binding = bound_value(f"methods-{network.name}", state.methods.get(network.name, defaults), keep, among=menu)
@@ -124,7 +127,9 @@ def _choose_protocol(labelled: LabelledSet) -> tuple[int, int]:
 def _start(labelled: LabelledSet, network: Network, specs: list[MethodSpec], splits: int, train_size: int) -> None:
     """Begin to compare, unless there is a reason not to."""
     with errors_shown():
-        structure = network.backbone.architecture  # with as many classes as its weights have
+        with waiting("Loading the network …") as on_progress:
+            backbone = load_in_turn(current_server(), network, on_progress)
+        structure = backbone.architecture  # with as many classes as its weights have
         plan = Plan(labelled, network, tuple(spec.on(structure, FRAMING) for spec in specs), splits, train_size)
         plan.protocol()
         visit_state(ComparisonState).job = Job(plan, current_server())

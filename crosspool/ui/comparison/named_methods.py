@@ -7,6 +7,7 @@ from crosspool.errors import CrosspoolError, SettingError
 from crosspool.framing import Framing
 from crosspool.methods import MethodSpec, parse_method_specs
 from crosspool.ui.runtime.gate import OnProgress
+from crosspool.ui.runtime.in_turn import check_sources
 from crosspool.ui.runtime.quota import ImageHash
 from crosspool.ui.runtime.server import Server
 from crosspool.ui.runtime.shared_cache import CacheKind
@@ -36,7 +37,7 @@ def named_methods(server: Server, network: str, names: Sequence[str], on_progres
         structure = architecture(network)
         try:
             for spec in specs:
-                spec.on(structure, FRAMING)
+                check_sources(server, network, spec.on(structure, FRAMING).sources)
                 on_progress(0)  # ends the run here if the visitor has left
         except CrosspoolError as error:
             return str(error)

@@ -22,8 +22,11 @@ from crosspool.ui.comparison.predictions import new_images_section, predictions_
 from crosspool.ui.comparison.result import Comparison
 from crosspool.ui.comparison.state import ComparisonState
 from crosspool.ui.comparison.wording import in_one_line, method_markdown, method_title
+from crosspool.ui.runtime.server import current_server
+from crosspool.ui.visit.exports import drawn_in_turn
 from crosspool.ui.visit.labelled import LONGEST_NAME, LabelledSet
 from crosspool.ui.visit.state import visit_state
+from crosspool.ui.visit.waiting import place_shown
 from crosspool.ui.widgets.glossary import term
 from crosspool.ui.widgets.reveal import reveal
 from crosspool.ui.widgets.text import as_it_is
@@ -148,7 +151,9 @@ def _file(comparison: Comparison, name: str) -> bytes:
     """One of the comparison's files, made once in a visit."""
     files = visit_state(ComparisonState).made_files
     if name not in files:
-        files[name] = accuracy_files(comparison.findings)[name]()
+        server = current_server()
+        with server.compute.turn(place_shown(), seconds=server.settings.wait_seconds):
+            files[name] = accuracy_files(comparison.findings)[name]()
     return files[name]
 
 
@@ -184,7 +189,8 @@ def _downloads_section(comparison: Comparison) -> None:
 
 
 def _download(label: str, data: Callable[[], bytes], name: str, kind: str) -> None:
-    st.download_button(label, data, name, kind, icon=":material/download:", on_click="ignore", key=f"download-{name}")
+    make, icon = drawn_in_turn(data), ":material/download:"
+    st.download_button(label, make, name, kind, icon=icon, on_click="ignore", key=f"download-{name}")
 
 
 def zipped_files(files: Mapping[str, Callable[[], bytes]]) -> bytes:

@@ -15,6 +15,7 @@ from crosspool.ui.contributions.explaining import ExplainedClassifier, compariso
 from crosspool.ui.maps.controls import choose_framing, choose_network, choose_size
 from crosspool.ui.maps.download import network_is_here, offer_download
 from crosspool.ui.runtime.gate import OnProgress, ignore_progress
+from crosspool.ui.runtime.in_turn import load_in_turn
 from crosspool.ui.runtime.quota import NoRoomError, QuotaLease
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.images import SourceImage
@@ -125,7 +126,9 @@ def _classifier_of_file() -> ExplainedClassifier:
             f"network's own classes, and {spec.title}, to download them."
         )
     network = current_server().networks.named(spec.name, weights)
-    classifier.check_backbone(network.backbone)
+    with waiting("Loading the network …") as on_progress:
+        backbone = load_in_turn(current_server(), network, on_progress)
+        classifier.check_backbone(backbone)
     return ExplainedClassifier(name, classifier, network)
 
 

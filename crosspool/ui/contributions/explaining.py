@@ -2,7 +2,6 @@
 
 import secrets
 import threading
-import time
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,11 +19,13 @@ from crosspool.pooled_parts import Vector
 from crosspool.ui.comparison.result import Comparison
 from crosspool.ui.maps.large_images import enlarged
 from crosspool.ui.runtime.gate import OnProgress, ignore_progress
+from crosspool.ui.runtime.in_turn import check_sources
 from crosspool.ui.runtime.networks import Network
 from crosspool.ui.runtime.quota import ImageHash, QuotaLease
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.runtime.shared_cache import CacheKind
 from crosspool.ui.visit.images import SourceImage
+from crosspool.ui.visit.in_turn import computed_in_turn
 from crosspool.ui.visit.state import VisitPart, about_images, visit_state
 from crosspool.ui.visit.uploads import visitor
 
@@ -114,12 +115,13 @@ def explain_image(
 
     Explanations of the visitor's own classifiers are dropped when the visit ends.
     """
+    server = current_server()
     key = (image.key, classifier.identity, _owner() if classifier.is_trained else ImageHash(""))
 
     def compute() -> Explained:
+        check_sources(server, classifier.network.name, classifier.model.method.sources_to_explain)
         return _compute(image.image, classifier.model, classifier.network.backbone)
 
-    server = current_server()
     return server.cache.get_or_compute(
         EXPLANATIONS, key, compute, server.compute, on_progress, seconds=server.settings.wait_seconds
     )
@@ -152,11 +154,8 @@ def _compute(image: Image.Image, model: LinearClassifier, backbone: Backbone) ->
 
 def network_classifier(network: Network, size: int, framing: Framing) -> ExplainedClassifier:
     """The network's own classes. Raises ModelError."""
-    cache, since, key = current_server().cache, time.monotonic(), (network.name, network.weights, size, framing)
-    model = cache.get(OWN_CLASSES, key)
-    if model is None:
-        model = own_classifier(network.backbone, size, framing)
-        cache.put(OWN_CLASSES, key, model, since)
+    key = network.name, network.weights, size, framing
+    model = computed_in_turn(OWN_CLASSES, key, lambda: own_classifier(network.backbone, size, framing))
     return ExplainedClassifier(model.method.name, model, network)
 
 

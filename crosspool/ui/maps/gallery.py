@@ -1,6 +1,5 @@
 """The gallery: all weighting maps over the image in the browser, to look through, sort, pin and choose from."""
 
-import time
 from collections.abc import Callable
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -23,8 +22,10 @@ from crosspool.ui.runtime.meaning import pair_meaning
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.runtime.shared_cache import CacheKind
 from crosspool.ui.runtime.sprite_address import sprite_for_browser
+from crosspool.ui.visit.in_turn import computed_in_turn
 from crosspool.ui.visit.link import LinkState, box_of, box_text
 from crosspool.ui.visit.state import visit_state
+from crosspool.ui.visit.waiting import place_shown
 from crosspool.ui.widgets.browser import Index, Message, Part, RefusedError, Switch, component
 from crosspool.ui.widgets.cell_image import Cell
 
@@ -149,18 +150,17 @@ def gallery(maps: ImageMaps, request: MapRequest, channel: int, cell: Cell, ques
 def _meaning(request: MapRequest) -> dict[str, Any]:
     """What the channels mean, as the browser gets it: the same for all images, so it is sent once."""
     pair = (request.backbone, request.pair, request.weights)
-    packed = pair_meaning(current_server(), request).packed
+    packed = pair_meaning(current_server(), request, place_shown()).packed
     return {"id": "/".join(pair), "classes": packed, "sprite": sprite_for_browser(*pair)}
 
 
 def _packed_maps(maps: ImageMaps, request: MapRequest) -> bytes:
     """The maps of a request as the browser gets them; cached, as each run of the page sends them again."""
-    cache, since = current_server().cache, time.monotonic()
-    packed = cache.get(PACKED_MAPS, request)
-    if packed is None:
+
+    def pack() -> bytes:
         fields = receptive_fields(request.backbone, request.pair, request.size)
-        packed = pack_maps(
+        return pack_maps(
             maps.upper, maps.statistics, maps.framed, signed=maps.signed, fields=fields, ceiling=maps.pair.ceiling
         )
-        cache.put(PACKED_MAPS, request, packed, since)
-    return packed
+
+    return computed_in_turn(PACKED_MAPS, request, pack)

@@ -13,13 +13,14 @@ from crosspool.ui.maps import controls
 from crosspool.ui.maps.download import network_is_here, offer_download
 from crosspool.ui.maps.presenter import present_button, presenter_frame
 from crosspool.ui.maps.selection import bring_channels, forget_cell
+from crosspool.ui.runtime.in_turn import trace_in_turn
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest, image_maps
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.images import SourceImage, choose_image, choose_named_image, own_image_name
 from crosspool.ui.visit.link import LINK_NAMES, ChosenClassifier, LinkState, from_params, to_params
 from crosspool.ui.visit.resuming import session_id
 from crosspool.ui.visit.state import VisitPart, about_images, current_visit, plain, visit_state
-from crosspool.ui.visit.waiting import errors_shown, waiting
+from crosspool.ui.visit.waiting import errors_shown, place_shown, waiting
 
 PageBody = Callable[[SourceImage, MapRequest, ImageMaps], None]
 Opening = Callable[[str], SourceImage]
@@ -99,6 +100,8 @@ def start_from_link(carried: Collection[str] = LINK_NAMES, others: Collection[st
         state.session, state.is_bare = session, not st.query_params
         state.notes = _take_settings(carried, others)
         state.read = link_params()
+    link = visit_state(LinkState)
+    trace_in_turn(current_server(), link.backbone, link.size or None, place_shown())
     if state.notes and link_params() != state.read:
         state.notes = []
     if carried == LINK_NAMES:
@@ -111,6 +114,9 @@ def start_from_link(carried: Collection[str] = LINK_NAMES, others: Collection[st
 def _take_settings(carried: Collection[str], others: Collection[str]) -> list[str]:
     """Change the settings to those of the address; a sentence for each that made no sense."""
     params, before = st.query_params.to_dict(), visit_state(LinkState)
+    for name in ("backbone", "right_backbone"):  # reading a link looks up layers
+        if params.get(name) in backbone_specs():
+            trace_in_turn(current_server(), params[name], None, place_shown())
     settings, notes = from_params(params, others)
     names = LINK_NAMES if "backbone" in params else {*carried, *LINK_NAMES.intersection(params)}
     link = replace(before, **{name: getattr(settings, name) for name in names})

@@ -12,19 +12,23 @@ from crosspool.drawing.rendering import Look
 from crosspool.gallery.map_files import ChosenMaps
 from crosspool.gallery.pointing import MapOrder, PhotoBox
 from crosspool.provenance import Provenance
+from crosspool.text import human_bytes
 from crosspool.ui.maps.page import view_address
 from crosspool.ui.maps.selection import MapsState, first_channels, pinned_channels
-from crosspool.ui.runtime.accounts import Account, charged_to
+from crosspool.ui.runtime.gate import OnProgress
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest, image_maps
 from crosspool.ui.runtime.meaning import channel_table, pair_meaning
 from crosspool.ui.runtime.server import current_server
+from crosspool.ui.visit.exports import File, made_in_turn
 from crosspool.ui.visit.images import LONGEST_SIDE, SourceImage
 from crosspool.ui.visit.link import LinkState, box_of
 from crosspool.ui.visit.state import choose_option, visit_state
-from crosspool.ui.visit.uploads import visitor
+from crosspool.ui.visit.waiting import place_shown
 from crosspool.ui.widgets.glossary import term
 from crosspool.ui.widgets.text import file_stem
 
+MOST_ROWS = 2**19  # of a table of weights, which takes seconds
+MOST_BYTES = 64 * 2**20  # of a file of all numbers
 SHEET_MAPS = 23  # of the gallery on a sheet: with the image three full rows
 # A kind of file: what its button says, its type for the browser, its icon, and what is in it.
 Kind = tuple[str, str, str, str]
@@ -44,7 +48,7 @@ STATISTICS: Kind = ("Statistics", "text/csv", ":material/table_view:", "One row 
 class _MapFiles:
     """What the files are made from when they are asked for.
 
-    Streamlit holds this as long as its button is there, so it holds no maps, but asks for them, for the visitor.
+    Streamlit holds this as long as its button is there, so it holds no maps, but asks for them.
     """
 
     image: SourceImage
@@ -54,21 +58,24 @@ class _MapFiles:
     look: Look
     sort: MapOrder
     box: PhotoBox | None
-    visitor: Account
 
-    def maps(self) -> ImageMaps:
+    def maps(self, on_progress: OnProgress) -> ImageMaps:
         server = current_server()
-        with charged_to(self.visitor):
-            return image_maps(server, self.request, lambda: self.image.image, seconds=server.settings.wait_seconds)
+        seconds = server.settings.wait_seconds
+        return image_maps(server, self.request, lambda: self.image.image, on_progress, seconds=seconds)
 
-    def file(self, kind: str) -> bytes:
-        return self.chosen_maps(self.maps()).file(kind)
+    def file(self, kind: str, on_progress: OnProgress) -> bytes:
+        chosen = self.chosen_maps(self.maps(on_progress), on_progress)
+        server = current_server()
+        with server.compute.turn(on_progress, seconds=server.settings.wait_seconds):
+            return chosen.file(kind)
 
-    def statistics(self) -> str:
-        table: str = channel_table(current_server(), self.request, self.maps()).to_csv(index=False)
-        return table
+    def statistics(self, on_progress: OnProgress) -> str:
+        table = channel_table(current_server(), self.request, self.maps(on_progress), on_progress)
+        text: str = table.to_csv(index=False)
+        return text
 
-    def chosen_maps(self, maps: ImageMaps) -> ChosenMaps:
+    def chosen_maps(self, maps: ImageMaps, on_progress: OnProgress) -> ChosenMaps:
         request, about_image = self.request, {"name": Path(self.image.file).name, "sha256": self.image.key}
         shrunk = {"shrunk_to": LONGEST_SIDE} if self.image.shrunk else {}
         weights, spec = request.weights, backbone_specs()[request.backbone]
@@ -76,7 +83,7 @@ class _MapFiles:
         settings = (maps.pair, request.size, request.framing, request.signed, request.border)
         provenance = Provenance(request.backbone, weights, checksum, *settings, str(choose_device()))
         results = (maps.framed, maps.lower, maps.upper, maps.pooled, maps.statistics)
-        meaning = pair_meaning(current_server(), request).classes
+        meaning = pair_meaning(current_server(), request, on_progress).classes
         return ChosenMaps(
             about_image | shrunk,
             provenance,
@@ -99,7 +106,7 @@ def download_and_share(image: SourceImage, request: MapRequest, maps: ImageMaps,
     full = f"With the image, {SHEET_MAPS} maps fill three rows of a slide."
     channels = groups[choose_option("Which maps", offered, visit_state(MapsState), "download", help=full)]
     box = box_of(visit_state(LinkState).box)
-    map_files = _MapFiles(image, request, channels, pins, look, visit_state(MapsState).sort, box, visitor())
+    map_files = _MapFiles(image, request, channels, pins, look, visit_state(MapsState).sort, box)
     untrained = [UNTRAINED] if request.weights == UNTRAINED else []
     stem = "-".join([file_stem(image.title), request.backbone, *untrained, request.pair])
     chosen_stem = f"{stem}-{_numbers(channels)}"
@@ -107,18 +114,20 @@ def download_and_share(image: SourceImage, request: MapRequest, maps: ImageMaps,
     with files:
         with st.container(horizontal=True):
             for kind, about in KINDS_OF_CHOSEN_MAPS.items():
-                _download(about, partial(map_files.file, kind), f"{chosen_stem}.{kind}")
+                reason = _too_many_weights(maps, channels) if kind == "csv" else ""
+                _download(about, partial(map_files.file, kind), f"{chosen_stem}.{kind}", reason)
         st.caption("Slides of 1920 × 1080 pixels (the text in the SVG can be edited), and a table of all weights.")
         with st.container(horizontal=True):
             for kind, about in KINDS_OF_ALL_MAPS.items():
-                _download(about, partial(map_files.file, kind), f"{stem}.{kind}")
+                reason = _too_many_numbers(maps) if kind == "npz" else ""
+                _download(about, partial(map_files.file, kind), f"{stem}.{kind}", reason)
             _download(STATISTICS, map_files.statistics, f"{stem}-statistics.csv")
         st.caption(
             f"For all maps: the numbers with {term('P')} and all settings, the gallery in one file, and statistics per "
             f"{term('channel')}."
         )
     with code:
-        drawing = _drawing_code(map_files.chosen_maps(maps), f"{chosen_stem}.png")
+        drawing = _drawing_code(map_files.chosen_maps(maps, place_shown()), f"{chosen_stem}.png")
         st.code(f"{_pooling_code(request, image)}\n\n{drawing}", language="python", wrap_lines=True)
         st.caption("This code reproduces the maps, P and this slide.")
     with link:
@@ -132,9 +141,29 @@ def _numbers(channels: Sequence[int]) -> str:
     return "-".join(["map" if len(channels) == 1 else "maps", *map(str, channels)])
 
 
-def _download(kind: Kind, data: Callable[[], str | bytes], name: str) -> None:
+def _too_many_weights(maps: ImageMaps, channels: Sequence[int]) -> str:
+    """Why there is no table of the weights of these maps, in a sentence, or ""."""
+    weights = len(channels) * maps.upper[0].size
+    if weights <= MOST_ROWS:
+        return ""
+    return f"A table of {weights:,} weights is too long for this page; choose fewer maps, or use crosspool maps."
+
+
+def _too_many_numbers(maps: ImageMaps) -> str:
+    """Why there is no file of all numbers, in a sentence, or ""."""
+    nbytes = maps.lower.nbytes + maps.upper.nbytes + maps.pooled.nbytes
+    if nbytes <= MOST_BYTES:
+        return ""
+    return f"A file of {human_bytes(nbytes)} is too large for this page; choose a smaller input, or use crosspool maps."
+
+
+def _download(kind: Kind, make: Callable[[OnProgress], File], name: str, reason: str = "") -> None:
+    """A button for a file, or where there is none, the `reason`."""
     label, mime, icon, about = kind
-    st.download_button(label, data, name, mime, icon=icon, help=about, on_click="ignore", key=f"take {label}")
+    st.download_button(
+        label, made_in_turn(make), name, mime, icon=icon, help=reason or about, on_click="ignore",
+        key=f"take {label}", disabled=bool(reason),
+    )  # fmt: skip
 
 
 def _link(image: SourceImage) -> None:

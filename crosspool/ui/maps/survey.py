@@ -1,6 +1,5 @@
 """Many images under the same channels: sets of them, their maps in small versions, and computing these one by one."""
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -18,6 +17,7 @@ from crosspool.ui.runtime.server import Server, current_server
 from crosspool.ui.runtime.shared_cache import CacheKind, SharedCache
 from crosspool.ui.visit.choose_labelled import current_labelled_set
 from crosspool.ui.visit.images import SourceImage, add_image, available_images, show_image
+from crosspool.ui.visit.in_turn import computed_in_turn
 from crosspool.ui.visit.labelled import LabelledSet
 from crosspool.ui.widgets.browser import data_url
 from crosspool.ui.widgets.text import as_it_is
@@ -160,17 +160,17 @@ def max_images(cache: SharedCache, map_shape: tuple[int, ...]) -> int:
 
 
 def image_summary(cache: SharedCache, request: MapRequest) -> ImageSummary | None:
-    """The summary of an image whose maps are known already; nothing is computed for it."""
+    """The summary of an image whose maps are known already; they are not computed for it."""
     summary = cache.get(SUMMARIES, request)
     if summary is None and (maps := cache.get(MAPS, request)) is not None:
-        summary = _summarise(cache, request, maps, time.monotonic())
+        return computed_in_turn(SUMMARIES, request, lambda: _summarise(maps))
     return summary
 
 
-def _summarise(cache: SharedCache, request: MapRequest, maps: ImageMaps, since: float) -> ImageSummary:
+def _summarise(maps: ImageMaps) -> ImageSummary:
     statistics = maps.statistics
     small = np.stack([averaged_down(weights, MAP_CELLS) for weights in maps.upper])
-    summary = ImageSummary(
+    return ImageSummary(
         photo=data_url(maps.framed.resize((PHOTO_SIDE, PHOTO_SIDE), Image.Resampling.LANCZOS)),
         signed=maps.signed,
         cells=quantised_maps(small, statistics.peak, signed=maps.signed),
@@ -181,8 +181,6 @@ def _summarise(cache: SharedCache, request: MapRequest, maps: ImageMaps, since: 
         active=(1 - statistics.sparsity).astype(np.float32),
         energy=statistics.energy_share.astype(np.float32),
     )
-    cache.put(SUMMARIES, request, summary, since)
-    return summary
 
 
 # --- computing them
@@ -211,12 +209,14 @@ class SurveyProgress:
 
 
 def _run(server: Server, images: tuple[SurveyImage, ...], progress: SurveyProgress, step: Step) -> None:
+    def check(place: int) -> None:
+        step()
+
     for image in images:
         step()
-        since = time.monotonic()
         try:
-            maps = image_maps(server, image.request, image.read, lambda place: step(), keep=image.keep)
-            _summarise(server.cache, image.request, maps, since)
+            maps = image_maps(server, image.request, image.read, check, keep=image.keep)
+            server.cache.get_or_compute(SUMMARIES, image.request, partial(_summarise, maps), server.compute, check)
         except Exception as error:  # the other images go on
             progress.failed[image.request] = failure_sentence(error, f"computing the maps of {image.title}", ADVICE)
         progress.done += 1

@@ -24,6 +24,7 @@ from crosspool.ui.runtime.meaning import channel_table, pair_meaning
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.images import SourceImage
 from crosspool.ui.visit.state import VisitPart, bound, choose_option, plain, selected_row, visit_state
+from crosspool.ui.visit.waiting import place_shown
 from crosspool.ui.widgets.cell_image import Cell
 from crosspool.ui.widgets.glossary import term
 from crosspool.ui.widgets.text import as_it_is, cells_name, number, signed
@@ -108,7 +109,7 @@ def _facts(maps: ImageMaps, request: MapRequest, channel: int, position: Cell) -
         f"{_span('row', patch.top, patch.bottom)}, {_span('column', patch.left, patch.right)}",
         f"Its {term('receptive field')}": f"{field.width}×{field.height} px of the image",
     }
-    if (classes := pair_meaning(current_server(), request).classes) is not None:
+    if (classes := pair_meaning(current_server(), request, place_shown()).classes) is not None:
         lines["Speaks for"] = _named(classes.speaks_for(channel, CLASSES))
         lines["Speaks against"] = _named(classes.speaks_against(channel, CLASSES))
     st.markdown("| | |\n|---|---|\n" + "\n".join(f"| {name} | {text} |" for name, text in lines.items()))
@@ -142,7 +143,7 @@ def _channel_table(request: MapRequest, maps: ImageMaps) -> None:
             select_channel(int(order[row]))
 
     st.dataframe(
-        channel_table(current_server(), request, maps).iloc[order],
+        channel_table(current_server(), request, maps, place_shown()).iloc[order],
         hide_index=True,
         height=320,
         key="table",

@@ -27,6 +27,7 @@ from crosspool.ui.runtime.confinement import confine
 from crosspool.ui.runtime.described_classifiers import description
 
 MEMORY = 2**30  # bytes of address space: images of 50 million pixels fit, except a few rare kinds
+PLAIN_FORMATS = ("JPEG", "PNG")  # which the server decodes itself; others, and colour profiles, only this process
 QUICK_SECONDS = 0.5  # of a core; a file that takes longer is encoded again, so that this happens only once
 LONGEST_HEADER = 2**16
 THUMBNAIL_QUALITY = 88  # of JPEG
@@ -38,8 +39,9 @@ _LENGTHS = struct.Struct(">II")  # of the JSON object and of the bytes after it
 class StorageFormat:
     """The form in which images are stored: sides of at most `side` pixels, and files of at most `largest` bytes.
 
-    Images with more pixels are shrunk, and encoded as JPEG of this `quality`. Files with only more bytes are encoded
-    again, too; if `exact` as PNG, so that no pixel changes. `thumbnail` is the side of the square thumbnail.
+    Images with more pixels are shrunk, and encoded as JPEG of this `quality`. Files with only more bytes, of other
+    formats than JPEG and PNG, and with a colour profile are encoded again, too; if `exact` as PNG, so that no pixel
+    changes. `thumbnail` is the side of the square thumbnail.
     """
 
     side: int
@@ -72,7 +74,7 @@ def stored_image(data: bytes, name: str, form: StorageFormat) -> StoredImage:
     image = shrink_image(image, form.side)
     thumbnail = BytesIO()
     ImageOps.fit(image, (form.thumbnail, form.thumbnail)).save(thumbnail, "JPEG", quality=THUMBNAIL_QUALITY)
-    if is_large or len(data) > form.largest or not is_quick:
+    if is_large or len(data) > form.largest or not is_quick or not _is_plain(data):
         file = BytesIO()
         if form.exact and not is_large:
             image.save(file, "PNG", compress_level=1)
@@ -80,6 +82,12 @@ def stored_image(data: bytes, name: str, form: StorageFormat) -> StoredImage:
             file.write(shrunk_file(image, form.side, form.quality))
         data = file.getvalue()
     return StoredImage(data, is_large, thumbnail.getvalue(), frames)
+
+
+def _is_plain(data: bytes) -> bool:
+    with Image.open(BytesIO(data)) as image:
+        image.load()  # a PNG may have its profile after its pixels
+        return image.format in PLAIN_FORMATS and "icc_profile" not in image.info
 
 
 # --- messages

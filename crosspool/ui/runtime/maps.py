@@ -15,6 +15,7 @@ from crosspool.pooling import Border, cross_layer_pool
 from crosspool.receptive_field import patch_box
 from crosspool.statistics import ChannelStatistics, channel_statistics
 from crosspool.ui.runtime.gate import OnProgress, ignore_progress
+from crosspool.ui.runtime.in_turn import check_memory, trace_in_turn
 from crosspool.ui.runtime.quota import ImageHash
 from crosspool.ui.runtime.server import Server
 from crosspool.ui.runtime.shared_cache import CacheKind
@@ -79,12 +80,14 @@ def image_maps(
     """The maps of an image: from the cache, or computed in turn; only then is the image `read`.
 
     `on_progress(place)`, `seconds` and `keep` are those of `SharedCache.get_or_compute`. Raises CrosspoolError;
-    SettingError for maps that are too large to be kept.
+    SettingError for maps that are too large to be computed or kept.
     """
+    trace_in_turn(server, request.backbone, request.size, on_progress)
     _check_size(request, server.cache.limit)
 
     def compute() -> ImageMaps:
-        start = perf_counter()
+        start, pair = perf_counter(), architecture(request.backbone).pair(request.pair)
+        check_memory(server, request.backbone, (pair.lower, pair.upper), request.size)
         maps = _compute(request, read(), server.networks.backbone(request.backbone, request.weights))
         server.log.record("computed", network=request.backbone, pair=request.pair, ms=1000 * (perf_counter() - start))
         return maps

@@ -95,6 +95,10 @@ class Networks:
                         self._alive = [ref for ref in self._alive if ref() is not None] + [weakref.ref(backbone)]
         return backbone
 
+    def is_loaded(self, name: str, weights: str) -> bool:
+        """Whether the network is in memory."""
+        return self._kept((name, weights)) is not None
+
     def clear(self) -> None:
         """Drop all networks that are not in use."""
         with self._lock:
@@ -133,6 +137,11 @@ class Network:
     @property
     def backbone(self) -> Backbone:
         return self._networks.backbone(self.name, self.weights)
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether it is in memory."""
+        return self._networks.is_loaded(self.name, self.weights)
 
     @property
     def spec(self) -> BackboneSpec:

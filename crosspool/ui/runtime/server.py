@@ -28,6 +28,7 @@ from crosspool.ui.runtime.settings import ServerSettings
 
 MB = 2**20
 NETWORKS_SHARE = 3  # of the memory, for networks
+ACTIVATIONS_SHARE = 2  # of the memory, for what computations hold, those included that let others go first
 CORES_PER_COMPUTATION = 4  # more threads than that hardly speed one up
 BEGUN_PER_PLACE = 3  # trainings that share a place among those at a time
 TRAINED_SHARE = 2  # part of the memory for classifiers that one visitor may take
@@ -71,6 +72,8 @@ class Server:
         self.open_pages = open_pages.OpenPages(settings.open_pages)
         self.visits = visits.VisitRegister(settings.kept_seconds)
         self.compute = gate.FairSemaphore(width, self._record_wait, self.account, end_unwanted=visits.end_unwanted_run)
+        at_a_time = width + gate.MOST_PAUSED
+        self.computation_bytes = memory_limit() // ACTIVATIONS_SHARE // at_a_time  # that one of them may hold
         self.trainings = gate.FairSemaphore(settings.trainings, self._record_wait, self.account, charges=False)
         # Those that have begun take turns: they hold a network and files, so there are not many more than places.
         self.begun_trainings = gate.FairSemaphore(

@@ -1,6 +1,8 @@
 """The page Side by side: the current view, and another one that differs by what is chosen for it."""
 
+import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
 from crosspool.backbones import architecture, backbone_specs
 from crosspool.map_matching import best_by_chance, best_matches, map_correlations
@@ -13,6 +15,7 @@ from crosspool.ui.runtime.server import current_server
 from crosspool.ui.side_by_side.panes import Pane, linked_panes
 from crosspool.ui.side_by_side.right import choose_right, match_again
 from crosspool.ui.visit.images import SourceImage
+from crosspool.ui.visit.in_turn import last_result
 from crosspool.ui.visit.link import LinkState
 from crosspool.ui.visit.state import bound_value, choose_option, visit_state
 from crosspool.ui.visit.waiting import waiting
@@ -44,7 +47,12 @@ def _side_by_side(image: SourceImage, request: MapRequest, maps: ImageMaps) -> N
         last, binding = len(maps.upper) - 1, bound_value("left-map", channel, _select_left)
         st.number_input("Map on the left", 0, last, width=160, **binding)
         by = _choose_by(is_equally_deep=len(other.upper) == len(maps.upper))
-    correlations = map_correlations(maps.upper[channel], other.upper)
+
+    def compare() -> tuple[NDArray[np.float64], float]:
+        left = maps.upper[channel]
+        return map_correlations(left, other.upper), best_by_chance(left, other.upper)
+
+    correlations, chance = last_result("map matches", (request, channel, other_request), compare)
     matches = best_matches(correlations, MATCHES)
     other_channel = _other_channel(channel, matches[0].channel, by, len(other.upper))
     title = f"{_title(other_image, other_request)} · correlation {correlations[other_channel]:.2f}"
@@ -54,7 +62,6 @@ def _side_by_side(image: SourceImage, request: MapRequest, maps: ImageMaps) -> N
     linked_panes(
         _left_pane(image, request, maps, channel), right, current_look(signed=False), choose=_choose, key="panes"
     )
-    chance = best_by_chance(maps.upper[channel], other.upper)
     st.caption(
         f"The best of {len(correlations):,} correlations is high by selection alone: with the cells of map {channel} "
         f"shuffled, it is {chance:.2f} on average."

@@ -9,10 +9,13 @@ from crosspool.framing import MAX_SIZE, MIN_SIZE
 from crosspool.ui.maps.controls import FINE_SIZE, WEIGHTS
 from crosspool.ui.maps.download import in_list
 from crosspool.ui.maps.stages import network_stages
+from crosspool.ui.runtime.in_turn import trace_in_turn
 from crosspool.ui.runtime.maps import MapRequest
+from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.images import SourceImage, available_images
 from crosspool.ui.visit.link import LinkState, right_side
 from crosspool.ui.visit.state import VisitPart, about_images, bound, bound_value, choose_option, visit_state
+from crosspool.ui.visit.waiting import place_shown
 from crosspool.ui.widgets.text import as_it_is
 
 SAME = ""  # as on the left
@@ -31,6 +34,8 @@ def choose_right(image: SourceImage, request: MapRequest) -> tuple[SourceImage, 
     link = visit_state(LinkState)
     with st.container(horizontal=True, key="right-controls"):
         _choose_network()
+        right = right_side(link)
+        trace_in_turn(current_server(), right.backbone, right.size or None, place_shown())
         _choose_pair()
         weights = _choose_weights()
         _choose_size()

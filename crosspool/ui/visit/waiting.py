@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from crosspool.errors import CrosspoolError
 from crosspool.ui.runtime.gate import BusyError, OnProgress
+from crosspool.ui.visit.state import current_visit
 from crosspool.ui.widgets.text import as_it_is
 
 
@@ -17,17 +20,31 @@ def waiting(text: str) -> Iterator[OnProgress]:
     Visitors who have left the page lose their place at its next call, as Streamlit ends the run there.
     """
     line = st.empty()
+    with st.spinner(text, show_time=True):
+        yield partial(_show_place, line)
+
+
+def place_shown() -> OnProgress:
+    """As what `waiting` yields, for work that is short by itself: nothing is shown unless there is a queue."""
+    lines: list[DeltaGenerator] = []
 
     def show(place: int) -> None:
-        if place > 1:
-            line.info(f"Place {place} in the queue: {place - 1} ahead of you.", icon=":material/hourglass:")
-        elif place:
-            line.info("You are next.", icon=":material/hourglass:")
-        else:
-            line.empty()
+        current_visit()  # ends the run, too
+        if place and not lines:
+            lines.append(st.empty())
+        for line in lines:
+            _show_place(line, place)
 
-    with st.spinner(text, show_time=True):
-        yield show
+    return show
+
+
+def _show_place(line: DeltaGenerator, place: int) -> None:
+    if place > 1:
+        line.info(f"Place {place} in the queue: {place - 1} ahead of you.", icon=":material/hourglass:")
+    elif place:
+        line.info("You are next.", icon=":material/hourglass:")
+    else:
+        line.empty()
 
 
 @contextmanager

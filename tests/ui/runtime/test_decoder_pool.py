@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 from PIL.JpegImagePlugin import JpegImageFile, get_sampling
 
 from crosspool.errors import ImageError
@@ -80,6 +80,15 @@ def test_an_inexact_format_makes_it_a_jpeg(shared_pool):
     data = encoded(random_image(64, 60), "BMP") + bytes(20_000)
     image = shared_pool.store(data, "one.bmp", StorageFormat(64, 20_000, 92, False, 16))
     assert image.file == shrunk_file(load_image(data), 64, 92)
+
+
+@pytest.mark.parametrize("kind", ["BMP", "GIF", "TIFF", "WEBP", "JPEG with a profile", "PNG with a profile"])
+def test_the_server_decodes_plain_files_only(shared_pool, kind):
+    options = {"icc_profile": ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()} if " " in kind else {}
+    data = encoded(noise(1), kind.split()[0], **options)
+    image = Image.open(io.BytesIO(shared_pool.store(data, "one", STORAGE_FORMAT).file))
+    assert (image.format, image.info.keys() & {"icc_profile", "exif"}) == ("PNG", set())
+    assert load_image(encoded(image, "PNG")) == load_image(data)
 
 
 def test_more_pixels_are_shrunk_as_the_library_does(shared_pool):
