@@ -11,7 +11,7 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -24,6 +24,7 @@ from streamlit.runtime.scriptrunner_utils.script_run_context import get_run_yiel
 from crosspool.ui.runtime.accounts import Account
 
 COOKIE, TAB_COOKIE = "crosspool_visit", "crosspool_tab"
+SECURE_COOKIE = f"__Host-{COOKIE}"  # by HTTPS: browsers take a cookie of this name from no other host of the domain
 TOKEN = re.compile(r"[0-9a-f]{32}")
 CHECK_SECONDS = 1.0  # between two searches for visits that were left
 MOST_LEFT = 1000  # visits kept after their pages were closed
@@ -70,6 +71,14 @@ def new_token() -> str:
 def browser_of(token: str) -> str:
     """The name of a browser, from its cookie: a hash, so that the server's memory holds no cookies; "" without one."""
     return hashlib.sha256(token.encode()).hexdigest() if TOKEN.fullmatch(token) else ""
+
+
+def browser_in(cookies: Mapping[str, str]) -> str:
+    """The name of the browser that has sent these cookies; "" without one.
+
+    By HTTPS it has both where a neighbour's host has set the other one for the whole domain, which then means nothing.
+    """
+    return browser_of(cookies.get(SECURE_COOKIE) or cookies.get(COOKIE) or "")
 
 
 def _is_connected(session_id: str) -> bool:

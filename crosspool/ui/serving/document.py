@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from crosspool.gallery.assets import asset
 from crosspool.installation import app_folder
-from crosspool.ui.runtime.visits import COOKIE, browser_of, new_token
+from crosspool.ui.runtime.visits import COOKIE, SECURE_COOKIE, browser_of, new_token
 
 TITLE = "crosspool"
 ORIGINAL_TITLE = "<title>Streamlit</title>"
@@ -91,8 +91,8 @@ class Document:
         for name in ("etag", "last-modified"):  # of Streamlit's file
             del headers[name]
         request = Request(scope)
-        if not browser_of(request.cookies.get(COOKIE, "")):
-            scheme = request.headers.get("x-forwarded-proto", request.url.scheme)
-            secure = "; Secure" if scheme == "https" else ""
-            headers.append("set-cookie", f"{COOKIE}={new_token()}; Path=/; HttpOnly; SameSite=Lax{secure}")
+        is_secure = request.headers.get("x-forwarded-proto", request.url.scheme) == "https"
+        name, secure = (SECURE_COOKIE, "; Secure") if is_secure else (COOKIE, "")
+        if not browser_of(request.cookies.get(name, "")):
+            headers.append("set-cookie", f"{name}={new_token()}; Path=/; HttpOnly; SameSite=Lax{secure}")
         return headers.raw, body

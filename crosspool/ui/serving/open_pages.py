@@ -8,7 +8,7 @@ from starlette.responses import HTMLResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from crosspool.ui.runtime.open_pages import OpenPages
-from crosspool.ui.runtime.visits import COOKIE, browser_of
+from crosspool.ui.runtime.visits import browser_in
 
 TRY_AGAIN_LATER = 1013  # a WebSocket's status
 RETRY_SECONDS = 60
@@ -56,7 +56,7 @@ class OpenPageLimit:
 
 
 def _browser(scope: Scope) -> str:
-    return browser_of(HTTPConnection(scope).cookies.get(COOKIE, ""))
+    return browser_in(HTTPConnection(scope).cookies)
 
 
 def _is_page(scope: Scope) -> bool:

@@ -13,7 +13,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from crosspool.text import plural
 from crosspool.ui.runtime.server import current_server
-from crosspool.ui.runtime.visits import COOKIE, TAB_COOKIE, browser_of
+from crosspool.ui.runtime.visits import COOKIE, SECURE_COOKIE, TAB_COOKIE, browser_in
 from crosspool.ui.visit.state import NAME, VisitState, current_visit
 from crosspool.ui.widgets.browser import component
 
@@ -31,7 +31,7 @@ def session_id() -> str:
 
 def current_browser() -> str:
     """The name of the visitor's browser, or "" where it takes no cookies."""
-    return browser_of(_cookie(COOKIE))
+    return browser_in({name: _cookie(name) for name in (SECURE_COOKIE, COOKIE)})
 
 
 def _cookie(name: str) -> str:
