@@ -37,6 +37,7 @@ async def _socket(
         max_size=None,
         ping_interval=None,
         open_timeout=30,
+        close_timeout=1,
     ) as socket:
         yield socket
 
