@@ -125,7 +125,8 @@ def _problems(outcome: Outcome, server: ConfinedServer) -> list[str]:
     if server.group is None and outcome.peak > server.limit / MEGABYTE:
         problems.append("it took more memory than there is")
     if outcome.slowest > outcome.limit:
-        problems.append(f"an answer took {outcome.slowest:.1f} s")
+        undisturbed = f"undisturbed up to {outcome.slowest_before:.1f} s"
+        problems.append(f"an answer took {outcome.slowest:.1f} s ({undisturbed})")
     if outcome.kept > KEPT_MEGABYTES:
         problems.append(f"{outcome.kept:,.0f} MB stay")
     faults = Counter(RANDOM.sub("…", line.partition(" ")[2]) for line in server.app.faults)
