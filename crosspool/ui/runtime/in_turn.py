@@ -1,4 +1,7 @@
-"""What pages need of a network, made in turn where it is not there yet: its structure takes a second, loading more."""
+"""What pages need of a network, made in turn where it is not there yet: its structure takes a second, loading more.
+
+These turns are those of `Server.loading`, so that nobody's computation waits for them.
+"""
 
 from collections.abc import Iterable
 from functools import partial
@@ -26,7 +29,7 @@ def trace_in_turn(server: Server, network: str, size: int | None, on_progress: O
     for each in dict.fromkeys((None, size)):
         is_traced = partial(structure.is_traced, each)
         if not is_traced():
-            with server.compute.turn(on_progress, unless=is_traced):  # without it a page has nothing to show
+            with server.loading.turn(on_progress, unless=is_traced):  # without it a page has nothing to show
                 structure.layout(each)
 
 
@@ -55,7 +58,7 @@ def load_in_turn(server: Server, network: Network, on_progress: OnProgress) -> B
     def is_ready() -> bool:
         return network.is_loaded and "fingerprint" in vars(network.backbone)
 
-    with server.compute.turn(on_progress, unless=is_ready, seconds=server.settings.wait_seconds):
+    with server.loading.turn(on_progress, unless=is_ready, seconds=server.settings.wait_seconds):
         backbone = network.backbone
         _ = backbone.fingerprint  # of all parameters: seconds for a large network, and kept
         return backbone

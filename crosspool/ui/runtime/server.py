@@ -84,12 +84,14 @@ class Server:
         )
         self.survey_jobs = background.JobLimit("set of images", "sets of images", SURVEYS, OWN_SURVEYS)
         self.decoders = decoder_pool.DecoderPool(settings, self._record_wait, whose=self.account)
+        # Tracing a network and loading it take seconds, and cannot give way: so they go on beside the computations.
+        self.loading = gate.FairSemaphore(1, self._record_wait, self.account, end_unwanted=visits.end_unwanted_run)
         self.networks = networks.Networks(
             settings.networks,
             settings.networks_megabytes * MB or memory_limit() // NETWORKS_SHARE,
             threads=max(available_cores() // width, 1),
             allowed=networks.names_of(settings.network_names),
-            loading=gate.FairSemaphore(1, self._record_wait, self.account, end_unwanted=visits.end_unwanted_run),
+            loading=self.loading,
         )
         self.downloads = downloads.Downloads(self.log, self.account)
         self.cache = shared_cache.SharedCache(settings.cache_megabytes * MB)

@@ -44,10 +44,10 @@ def leave(place):
     ],
 )
 def test_what_is_not_there_waits_for_a_turn(server, call):
-    with server.compute.turn(), pytest.raises(LeftError):
+    with server.loading.turn(), pytest.raises(LeftError):
         call(server)
     call(server)
-    with server.compute.turn():
+    with server.loading.turn():
         call(server)  # it is there, so that nobody waits
 
 
