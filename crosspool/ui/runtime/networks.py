@@ -28,6 +28,11 @@ def peak_bytes(spec: BackboneSpec) -> int:
     return int(PEAK * network_bytes(spec))
 
 
+def _is_default(key: tuple[str, str]) -> bool:
+    name, weights = key
+    return name == DEFAULT and weights != UNTRAINED
+
+
 def names_of(setting: str) -> frozenset[str]:
     """The networks that the operator allows, from the setting; empty for all. Raises SettingError for unknown ones."""
     names = frozenset(filter(None, map(str.strip, setting.split(","))))
@@ -40,6 +45,7 @@ def names_of(setting: str) -> frozenset[str]:
 class Networks:
     """At most `count` networks of at most `nbytes` bytes; the least recently used ones make room for another.
 
+    The default network, with its weights, is not counted among them and stays, as every visitor begins with it.
     Those that were dropped count as long as a computation holds them. Only `allowed` networks are loaded, if there are
     any. A computation with one of them uses `threads` threads. Networks are loaded one at a time, in turns of
     `loading`: beside the computations, as loading a large one takes many seconds.
@@ -49,6 +55,7 @@ class Networks:
         self, count: int, nbytes: int, threads: int, allowed: Collection[str] = (), loading: FairSemaphore | None = None
     ) -> None:
         self._backbones: LRUCache[tuple[str, str], Backbone] = LRUCache(count)
+        self._default: Backbone | None = None
         self._alive: list[weakref.ref[Backbone]] = []
         self.limit = nbytes
         self._threads, self._allowed = threads, frozenset(allowed)
@@ -56,7 +63,7 @@ class Networks:
 
     def __len__(self) -> int:
         """The number that is kept."""
-        return len(self._backbones)
+        return len(self._backbones) + (self._default is not None)
 
     @property
     def nbytes(self) -> int:
@@ -91,7 +98,10 @@ class Networks:
                     torch.set_num_threads(self._threads)
                     backbone = load_backbone(name, UNTRAINED if weights == UNTRAINED else None)
                     with self._lock:
-                        self._backbones[key] = backbone
+                        if _is_default(key):
+                            self._default = backbone
+                        else:
+                            self._backbones[key] = backbone
                         self._alive = [ref for ref in self._alive if ref() is not None] + [weakref.ref(backbone)]
         return backbone
 
@@ -103,17 +113,18 @@ class Networks:
         """Drop all networks that are not in use."""
         with self._lock:
             self._backbones.clear()
+            self._default = None
 
     def _kept(self, key: tuple[str, str]) -> Backbone | None:
         with self._lock:
-            return self._backbones.get(key)
+            return self._default if _is_default(key) else self._backbones.get(key)
 
     def _make_room(self, spec: BackboneSpec) -> None:
         """Drop networks until there is room to load this one. Raises BackboneError where there will not be."""
         if reason := self.why_not(spec):
             raise BackboneError(reason)
         with self._lock:
-            if len(self._backbones) == self._backbones.maxsize:
+            if len(self._backbones) == self._backbones.maxsize and spec.name != DEFAULT:
                 self._backbones.popitem()
             while self.nbytes + peak_bytes(spec) > self.limit and self._backbones:
                 self._backbones.popitem()

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from crosspool.backbones import load_backbone, spec_of
+from crosspool.backbones import DEFAULT, load_backbone, spec_of
 from crosspool.errors import BackboneError, SettingError
 from crosspool.ui.runtime import networks as module
 from crosspool.ui.runtime.gate import FairSemaphore
@@ -44,6 +44,17 @@ def test_the_least_recently_used_make_room():
     kept.backbone(LARGE, "untrained")
     assert kept.nbytes <= kept.limit
     assert len(kept) == 2
+
+
+def test_the_default_network_stays():
+    kept = networks(peak_bytes(spec_of(DEFAULT)) + network_bytes(spec_of(DEFAULT)), count=1)
+    default = kept.backbone(DEFAULT, "pretrained")
+    for name in (SMALL, OTHER):
+        kept.backbone(name, "untrained")
+        assert len(kept) == 2
+    assert kept.backbone(DEFAULT, "pretrained") is default
+    kept.clear()
+    assert len(kept) == 0
 
 
 def test_a_network_in_use_counts_although_it_is_not_kept():
