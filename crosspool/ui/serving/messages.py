@@ -9,13 +9,15 @@ import json
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import streamlit.runtime
 from google.protobuf.message import DecodeError
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit.elements.lib.file_uploader_utils import enforce_filename_restriction
+from streamlit.errors import StreamlitAPIException
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
@@ -47,6 +49,7 @@ NUMBERS = frozenset({"double_value", "int_value"})  # a number field may send ei
 UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError, RecursionError)
 
 Declared = Mapping[str, WidgetMetadata[Any]]  # by widget's id
+NamesOf = Callable[[Sequence[str]], list[str]]
 
 
 class BrowserMessages:
@@ -77,7 +80,7 @@ class BrowserMessages:
                     return await self._end(session, send, NO_MESSAGE)
                 if data is None:
                     return await self._end(session, send, NO_MESSAGE)
-                refused = leave_out(sent, session.widgets())
+                refused = leave_out(sent, session.widgets(), session.file_names)
                 if refused == ["rerun_script"]:  # longer than any page's
                     return await self._end(session, send, TOO_LONG)
                 for kind in sorted(set(refused)):
@@ -131,6 +134,13 @@ class _Session:
         session = streamlit.runtime.get_instance().get_app_session(self.id)
         return session.session_state._new_widget_state.widget_metadata if session else {}
 
+    def file_names(self, ids: Sequence[str]) -> list[str]:
+        """The names of those of these files that the session has sent."""
+        if not streamlit.runtime.exists():
+            return []
+        files = streamlit.runtime.get_instance().uploaded_file_mgr.get_files(self.id, ids)
+        return [file.name for file in files]
+
 
 class _Pace:
     """Lets a connection send some messages at once, and more of them only at a steady pace."""
@@ -145,15 +155,18 @@ class _Pace:
             await asyncio.sleep(-self._left / A_SECOND)
 
 
-def leave_out(sent: BackMsg, declared: Declared) -> list[str]:
-    """Take out of a message what no page sends, if need be all; and say of what kinds that was."""
+def leave_out(sent: BackMsg, declared: Declared, names_of: NamesOf = lambda ids: []) -> list[str]:
+    """Take out of a message what no page sends, if need be all; and say of what kinds that was.
+
+    `declared` are the session's widgets, and `names_of` tells the names of its files by their ids.
+    """
     kind = _kind(sent)
     if kind not in KINDS or not (_fits(sent.rerun_script) and _names_fit(sent)):
         sent.Clear()
         return [kind]
     refused, widgets = [], sent.rerun_script.widget_states.widgets
     for index in reversed(range(len(widgets))):
-        if problem := _problem(widgets[index], declared):
+        if problem := _problem(widgets[index], declared, names_of):
             refused.append(problem)
             del widgets[index]
     return refused
@@ -187,7 +200,7 @@ def _is_name(text: str) -> bool:
     return len(text) <= LONGEST_NAME
 
 
-def _problem(state: WidgetState, declared: Declared) -> str:
+def _problem(state: WidgetState, declared: Declared, names_of: NamesOf) -> str:
     """What is wrong with a control's value, in one of a few words; "" if nothing is."""
     widget, kind = declared.get(state.id), state.WhichOneof("value")
     if widget is None:
@@ -198,16 +211,27 @@ def _problem(state: WidgetState, declared: Declared) -> str:
         return kind
     if kind != widget.value_type and not {kind, widget.value_type} <= NUMBERS:
         return "other_kind"
-    if kind != "file_uploader_state_value":  # whose files are looked up by the page that runs
-        try:
-            value = unpack_widget_state_value(state)
-            read = widget.serializer(widget.deserializer(value))
-        except UNREADABLE:
-            return "unreadable"
-        # A number out of its range, or an option that is none, is read as another one.
-        if (kind in NUMBERS and read != value) or (kind == "string_array_value" and list(read) != list(value)):
-            return "out_of_range"
-    return ""
+    if kind == "file_uploader_state_value":  # whose reader needs the page that runs
+        types = getattr(getattr(widget.deserializer, "__self__", None), "allowed_types", None) or ()
+        ids = [file.file_id for file in state.file_uploader_state_value.uploaded_file_info]
+        return "" if all(_is_of(name, types) for name in names_of(ids)) else "other_type"
+    try:
+        value = unpack_widget_state_value(state)
+        read = widget.serializer(widget.deserializer(value))
+    except UNREADABLE:
+        return "unreadable"
+    # A number out of its range, or an option that is none, is read as another one.
+    is_other = (kind in NUMBERS and read != value) or (kind == "string_array_value" and list(read) != list(value))
+    return "out_of_range" if is_other else ""
+
+
+def _is_of(name: str, types: Sequence[str]) -> bool:
+    """Whether an uploader for these types takes a file of this name; for any type without them."""
+    try:
+        enforce_filename_restriction(name, types)
+    except StreamlitAPIException:
+        return False
+    return True
 
 
 def _is_short(text: str) -> bool:

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from streamlit.elements.widgets.file_uploader import FileUploaderSerde
 from streamlit.proto.BackMsg_pb2 import BackendOperationRequest, BackMsg
 from streamlit.proto.Common_pb2 import DoubleArray, StringArray
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
@@ -162,6 +163,22 @@ def test_a_request_that_is_longer_than_any_pages_is_dropped(fields):
     message = request(GOOD[0], **fields)
     assert leave_out(message, DECLARED) == ["rerun_script"]
     assert message.WhichOneof("type") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "types", "refused"),
+    [
+        ("a.zip", [".zip"], []),
+        ("A.ZIP", [".zip"], []),
+        ("a.exe", [".zip"], ["other_type"]),
+        ("a.zip\0.exe", [".zip"], ["other_type"]),
+        ("a.exe", None, []),
+    ],
+)
+def test_an_uploader_gets_files_of_its_types_alone(name, types, refused):
+    declared = {"files": control("file_uploader_state_value", FileUploaderSerde(False, types).deserialize)}
+    message = request(files(1, "a.zip"))  # as the browser says; the name is that of the file that was sent
+    assert leave_out(message, declared, lambda ids: [name for id_ in ids if id_ == "0"]) == refused
 
 
 def test_more_controls_than_any_page_has_are_refused_at_once():
