@@ -78,9 +78,10 @@ class Target:
 
     @asynccontextmanager
     async def tab(self, path: str = "/", query: str = "") -> AsyncIterator[Tab]:
-        """A new visit on this page, which ends with the block."""
+        """A new visit on this page, with a cookie as a browser has, which ends with the block."""
         tab = Tab(self.url)
         try:
+            await tab.ask_for_cookie()
             await tab.open_address(path, query)
             yield tab
         finally:

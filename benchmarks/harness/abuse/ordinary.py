@@ -84,6 +84,8 @@ class OrdinaryVisitor:
         name, act = next(self._steps) if self._is_open else ("open", self.tab.open)
         begun = monotonic()
         try:
+            if not self.tab.browser:
+                await self.tab.ask_for_cookie()
             self.records.answers.append((begun, await act()))
             self._is_open = True
             self._check()

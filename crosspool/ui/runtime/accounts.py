@@ -22,7 +22,8 @@ class Account:
     """What one visitor takes. `name` is for the operator, and tells nobody which browser it is.
 
     `nbytes` is the memory of its images and of classifiers from files, `image_count` the number of its images,
-    `reserved` what it has of each budget, and `seconds` how long was computed for it in all.
+    `reserved` what it has of each budget, and `seconds` how long was computed for it in all. `crowd` is the account as
+    which it waits together with others, if any.
     """
 
     name: str = field(default_factory=lambda: secrets.token_hex(4))
@@ -30,6 +31,7 @@ class Account:
     image_count: int = 0
     reserved: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
+    crowd: "Account | None" = field(default=None, repr=False)
     _recent: float = 0.0
     _charged_at: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -39,11 +41,18 @@ class Account:
         """Everything that is kept for it, in memory and on disk."""
         return self.nbytes + self.reserved.total()
 
+    @property
+    def in_queue(self) -> "Account":
+        """As whom it waits for turns: as itself, or in its crowd."""
+        return self.crowd or self
+
     def charge(self, seconds: float, now: float) -> None:
         """Count seconds that were computed for it until `now`."""
         with self._lock:
             self._recent, self._charged_at = self.recent_seconds(now) + seconds, now
             self.seconds += seconds
+        if self.crowd is not None:
+            self.crowd.charge(seconds, now)
 
     def recent_seconds(self, now: float) -> float:
         """The seconds that were computed for it, of which older ones count less."""
@@ -77,10 +86,13 @@ def page_charged_to(account: Account) -> Iterator[None]:
 
 
 class Accounts:
-    """The accounts of one server; `own` is for what it computes for itself."""
+    """The accounts of one server; `own` is for what it computes for itself.
+
+    Sessions without a cookie wait as one crowd, as anybody can open any number of them.
+    """
 
     def __init__(self) -> None:
-        self.own = Account("server")
+        self.own, self._without_cookie = Account("server"), Account("without cookies")
         self._lock = threading.Lock()
         self._by_browser: WeakValueDictionary[str, Account] = WeakValueDictionary()
         self._all: WeakSet[Account] = WeakSet()
@@ -90,7 +102,7 @@ class Accounts:
         with self._lock:
             account = self._by_browser.get(browser)
             if account is None:
-                account = Account()
+                account = Account(crowd=None if browser else self._without_cookie)
                 self._all.add(account)
                 if browser:
                     self._by_browser[browser] = account

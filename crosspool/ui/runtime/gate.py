@@ -230,7 +230,7 @@ class FairSemaphore:
             ticket = self._order()[0]
             self._waiting.remove(ticket)
             self._inside.append(ticket)
-            ticket.since = self._last_turns[ticket.account] = self._clock()
+            ticket.since = self._last_turns[ticket.account.in_queue] = self._clock()
         self._changed.notify_all()
 
     def _come_out(self, ticket: Ticket) -> None:
@@ -241,10 +241,10 @@ class FairSemaphore:
 
     def _order(self) -> list[Ticket]:
         """Those waiting, in the order in which they come in if nobody else arrives."""
-        now, turns = self._clock(), Counter(ticket.account for ticket in self._inside)
+        now, turns = self._clock(), Counter(ticket.account.in_queue for ticket in self._inside)
         keys: dict[Ticket, tuple[int, float]] = {}
         for ticket in self._waiting:
-            account = ticket.account
+            account = ticket.account.in_queue
             since = max(ticket.since, self._last_turns.get(account, ticket.since))
             keys[ticket] = turns[account], since + account.recent_seconds(now)
             turns[account] += 1

@@ -106,7 +106,11 @@ class VisitRegister:
     def running_account(self) -> Account | None:
         """Whose page this thread is running; None where it runs none."""
         context = get_script_run_ctx(suppress_warning=True)
-        session = self._sessions.get(context.session_id) if context is not None else None
+        return self.account_of(context.session_id) if context is not None else None
+
+    def account_of(self, session_id: str) -> Account | None:
+        """Whose session this is; None before its first run."""
+        session = self._sessions.get(session_id)
         return session.visit.visitor if session is not None else None
 
     def visitor_name(self, session_id: str) -> str:

@@ -63,7 +63,7 @@ def app_parts(settings: ServerSettings) -> dict[str, Any]:
             Middleware(SecurityHeaders),
             Middleware(RequestGuard, hosts=names_of(settings.hosts)),
             Middleware(OpenPageLimit, pages=server.open_pages),
-            Middleware(BrowserMessages, log=server.log),
+            Middleware(BrowserMessages, log=server.log, account_of=server.visits.account_of),
             Middleware(UploadLimit, **upload_room(settings), visitor_of=server.visits.visitor_name),
             Middleware(StaticFiles),
             Middleware(Document),

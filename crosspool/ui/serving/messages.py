@@ -9,6 +9,7 @@ import json
 import math
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -25,6 +26,7 @@ from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.runtime.scriptrunner_utils.script_run_context_attr import SCRIPT_RUN_CONTEXT_ATTR_NAME
 from streamlit.runtime.state.common import WidgetMetadata, unpack_widget_state_value
 
+from crosspool.ui.runtime.accounts import Account
 from crosspool.ui.runtime.log import EventLog
 from crosspool.ui.serving.guard import LONGEST_QUERY
 
@@ -32,8 +34,9 @@ LONGEST_MESSAGE = 2**20  # bytes: the state of all controls of a page takes less
 TOO_LONG, NO_MESSAGE = 1009, 1002  # RFC 6455
 AT_ONCE, A_SECOND = 60, 20.0  # messages of a connection before it is slowed down, and how fast they are read then
 # Streamlit starts a run in a thread of its own for each message, whether or not the runs before have noticed that they
-# are to end. Where so many have not, the next message waits for them, so many seconds at most.
-MOST_RUNS, LONGEST_HOLD, HOLD_SECONDS = 4, 10.0, 0.05
+# are to end. Where so many of a session, or of all pages of a visitor, have not, the next message waits for them, so
+# many seconds at most.
+MOST_RUNS, MOST_RUNS_OF_VISITOR, LONGEST_HOLD, HOLD_SECONDS = 4, 12, 10.0, 0.05
 
 # A deferred file is a download that is made when it is asked for. Streamlit's pages also send others, for developers,
 # who may empty everybody's caches or install files.
@@ -49,20 +52,21 @@ NUMBERS = frozenset({"double_value", "int_value"})  # a number field may send ei
 UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError, RecursionError)
 
 Declared = Mapping[str, WidgetMetadata[Any]]  # by widget's id
+AccountOf = Callable[[str], Account | None]  # of a session, by its id
 NamesOf = Callable[[Sequence[str]], list[str]]
 
 
 class BrowserMessages:
     """ASGI middleware that passes on only the messages that a page would send, and not too fast."""
 
-    def __init__(self, app: ASGIApp, log: EventLog) -> None:
-        self._app, self._log = app, log
+    def __init__(self, app: ASGIApp, log: EventLog, account_of: AccountOf) -> None:
+        self._app, self._log, self._account_of = app, log, account_of
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "websocket":
             await self._app(scope, receive, send)
             return
-        session, pace = _Session(scope), _Pace()
+        session, pace = _Session(scope, self._account_of), _Pace()
 
         async def checked() -> Message:
             while True:
@@ -106,9 +110,9 @@ class BrowserMessages:
 class _Session:
     """Streamlit's session of a connection, which its first answer names; a browser that comes back asks for its own."""
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Scope, account_of: AccountOf) -> None:
         _, _, asked = (*Headers(scope=scope).get("sec-websocket-protocol", "").split(","), "", "", "")[:3]
-        self.id, self._is_known = asked.strip()[:LONGEST_NAME], False
+        self.id, self._is_known, self._account_of = asked.strip()[:LONGEST_NAME], False, account_of
 
     def watch(self, message: Message) -> None:
         if self._is_known or message["type"] != "websocket.send" or not message.get("bytes"):
@@ -118,14 +122,21 @@ class _Session:
             self.id, self._is_known = answer.new_session.initialize.session_id or self.id, True
 
     async def wait_for_runs(self) -> None:
-        """Wait as long as too many runs of the session go on."""
+        """Wait as long as too many runs of the session, or of its visitor's, go on."""
         deadline = time.monotonic() + LONGEST_HOLD
-        while self._runs() >= MOST_RUNS and time.monotonic() < deadline:
+        while self._has_many_runs() and time.monotonic() < deadline:
             await asyncio.sleep(HOLD_SECONDS)
 
-    def _runs(self) -> int:
+    def _has_many_runs(self) -> bool:
         contexts = (getattr(thread, SCRIPT_RUN_CONTEXT_ATTR_NAME, None) for thread in threading.enumerate())
-        return sum(context is not None and context.session_id == self.id for context in contexts)
+        sessions = Counter(context.session_id for context in contexts if context is not None)
+        visitor = self._visitor(self.id)
+        of_visitor = sum(count for id_, count in sessions.items() if visitor and self._visitor(id_) is visitor)
+        return sessions[self.id] >= MOST_RUNS or of_visitor >= MOST_RUNS_OF_VISITOR
+
+    def _visitor(self, session_id: str) -> Account | None:
+        account = self._account_of(session_id)
+        return account and account.in_queue
 
     def widgets(self) -> Declared:
         """The widgets that the session has drawn so far."""

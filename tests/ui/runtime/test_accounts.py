@@ -98,3 +98,13 @@ def test_a_page_is_charged_for_what_the_queue_does_not_charge(monkeypatch):
 def test_two_tabs_of_a_browser_are_one_visitor(server):
     first, second = VisitState(server.accounts.of("a")), VisitState(server.accounts.of("a"))
     assert first.visitor is second.visitor
+
+
+def test_sessions_without_a_cookie_wait_as_one_and_own_what_they_keep():
+    accounts = Accounts()
+    first, second, browser = accounts.of(""), accounts.of(""), accounts.of("a" * 64)
+    assert first is not second
+    assert first.in_queue is second.in_queue
+    assert browser.in_queue is browser
+    first.charge(3.0, 10.0)
+    assert (second.seconds, second.in_queue.recent_seconds(10.0)) == (0.0, 3.0)

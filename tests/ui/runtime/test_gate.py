@@ -248,6 +248,15 @@ def test_nobody_is_passed_for_longer_than_was_computed_for_them_lately():
     assert 1 < wait <= 30
 
 
+def test_a_crowd_waits_as_one_visitor():
+    crowd = Account("crowd")
+    gate = FairSemaphore()
+    tickets = [Ticket(gate, Account(f"of the crowd {number}", crowd=crowd)) for number in range(3)]
+    for ticket in [*tickets, Ticket(gate, Account("other"))]:
+        gate.join(ticket)
+    assert [ticket.account.name for ticket in gate._order()] == ["other", "of the crowd 1", "of the crowd 2"]
+
+
 def test_the_place_counts_those_who_go_first():
     clock, account = [0.0], Account("many")
     gate = FairSemaphore(clock=lambda: clock[0])

@@ -15,6 +15,7 @@ from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.runtime.scriptrunner_utils.script_run_context_attr import SCRIPT_RUN_CONTEXT_ATTR_NAME
 
 from benchmarks.harness.tab import Tab
+from crosspool.ui.runtime.accounts import Account
 from crosspool.ui.runtime.log import EventLog
 from crosspool.ui.serving import messages
 from crosspool.ui.serving.guard import LONGEST_QUERY
@@ -29,6 +30,7 @@ from crosspool.ui.serving.messages import (
     MOST_FILES,
     MOST_HASHES,
     MOST_RUNS,
+    MOST_RUNS_OF_VISITOR,
     MOST_TEXTS,
     MOST_WIDGETS,
     BrowserMessages,
@@ -223,6 +225,11 @@ def test_only_so_many_files_are_announced_at_once():
     assert leave_out(message, {}) == ["file_urls_request"]
 
 
+def nobody(session_id):
+    """Whose a session is: it has not run yet."""
+    return None
+
+
 def passed(*sent, headers=()):
     """What reaches the app of these messages, what is sent back, and the log."""
     waiting, reached, answers, log = list(sent), [], [], EventLog()
@@ -238,7 +245,7 @@ def passed(*sent, headers=()):
             reached.append(message)
         reached.append(message)
 
-    loops.run(BrowserMessages(app, log)({"type": "websocket", "headers": headers}, receive, send))
+    loops.run(BrowserMessages(app, log, nobody)({"type": "websocket", "headers": headers}, receive, send))
     return reached, answers, log
 
 
@@ -285,35 +292,54 @@ def test_a_flood_of_messages_is_read_slowly(monkeypatch):
     assert waits == pytest.approx([0.05, 0.1, 0.15])
 
 
-def test_a_message_waits_while_too_many_runs_of_its_session_have_not_ended(monkeypatch):
+@pytest.mark.parametrize(
+    ("session", "runs", "waits_for"),
+    [
+        ("own", ["own"] * MOST_RUNS, 3),
+        ("own", ["own"] * (MOST_RUNS - 1), 0),
+        ("own", ["strange"] * (MOST_RUNS_OF_VISITOR + 1), 0),
+        ("own", ["second tab", "third tab"] * (MOST_RUNS_OF_VISITOR // 2), 3),
+        ("new", ["new, too"] * (MOST_RUNS_OF_VISITOR + 1), 0),
+    ],
+)
+def test_a_message_waits_while_too_many_runs_of_its_session_or_visitor_go_on(monkeypatch, session, runs, waits_for):
     ended, waits = threading.Event(), []
-    runs = [threading.Thread(target=ended.wait, daemon=True) for _ in range(MOST_RUNS)]
-    for run in runs:
-        setattr(run, SCRIPT_RUN_CONTEXT_ATTR_NAME, SimpleNamespace(session_id="own"))
-        run.start()
+    threads = [threading.Thread(target=ended.wait, daemon=True) for _ in runs]
+    for thread, name in zip(threads, runs, strict=True):
+        setattr(thread, SCRIPT_RUN_CONTEXT_ATTR_NAME, SimpleNamespace(session_id=name))
+        thread.start()
 
     async def sleep(seconds):
         waits.append(seconds)
         if len(waits) == 3:
             ended.set()
-            runs[0].join()
+            threads[0].join()
 
     monkeypatch.setattr(messages, "asyncio", SimpleNamespace(sleep=sleep))
-    for session, count in (("other", 0), ("own", 3), ("own", 3)):
-        scope = {"type": "websocket", "headers": [(b"sec-websocket-protocol", f"streamlit, x, {session}".encode())]}
-        loops.run(messages._Session(scope).wait_for_runs())
-        assert len(waits) == count
+    crowd = Account()
+    accounts = {
+        "own": Account(crowd=crowd),
+        "second tab": crowd,
+        "third tab": Account(crowd=crowd),
+        "strange": Account(),
+    }
+    scope = {"type": "websocket", "headers": [(b"sec-websocket-protocol", f"streamlit, x, {session}".encode())]}
+    loops.run(messages._Session(scope, accounts.get).wait_for_runs())
+    ended.set()
+    assert len(waits) == waits_for
 
 
 def test_the_session_is_the_one_that_the_answer_names():
-    session = messages._Session({"type": "websocket", "headers": [(b"sec-websocket-protocol", b"streamlit, x, old")]})
+    session = messages._Session(
+        {"type": "websocket", "headers": [(b"sec-websocket-protocol", b"streamlit, x, old")]}, nobody
+    )
     assert session.id == "old"
     answer = ForwardMsg()
     answer.new_session.initialize.session_id = "new"
     session.watch({"type": "websocket.send", "bytes": ForwardMsg(heartbeat_ack=True).SerializeToString()})
     session.watch({"type": "websocket.send", "bytes": answer.SerializeToString()})
     assert session.id == "new"
-    assert messages._Session({"type": "websocket", "headers": []}).id == ""
+    assert messages._Session({"type": "websocket", "headers": []}, nobody).id == ""
 
 
 FORGED: list[tuple[str, dict[str, Any]]] = [
