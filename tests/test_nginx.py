@@ -36,9 +36,10 @@ async def answer(reader, writer):
 def replica():
     """The port of a stand-in for a replica."""
     loop = asyncio.new_event_loop()
-    server = loop.run_until_complete(asyncio.start_server(answer, "127.0.0.1", 0, backlog=1024))
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread = threading.Thread(target=loop.run_forever, daemon=True)  # as this one may have a loop, of a browser's
     thread.start()
+    starting = asyncio.start_server(answer, "127.0.0.1", 0, backlog=1024)
+    server = asyncio.run_coroutine_threadsafe(starting, loop).result()
     yield server.sockets[0].getsockname()[1]
     loop.call_soon_threadsafe(loop.stop)
     thread.join()

@@ -1,13 +1,18 @@
 """Odd addresses opened in the served app, each on a random page and as a new visit."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from random import Random
 
+import requests
+
 from benchmarks.harness.app import PAGE_PATHS
+from benchmarks.harness.connection import PATIENCE_SECONDS, TabClosedError
 from benchmarks.harness.fuzzing.base import check_sentence
 from benchmarks.harness.fuzzing.links import link
 from benchmarks.harness.tab import Tab
+from crosspool.ui.serving.guard import LONGEST_QUERY
 
 
 @dataclass
@@ -30,6 +35,8 @@ def address(seed: int, number: int) -> tuple[str, str]:
 async def open_address(url: str, path: str, query: str, limit: float) -> OpenedAddress:
     """Open an address as a new visitor, and leave again; more seconds than the limit are a fault."""
     opened, tab = OpenedAddress(path, query), Tab(url)
+    if len(query) > LONGEST_QUERY:
+        return await _open_too_long(opened, tab)
     try:
         opened.seconds = await tab.open_address(path, query)
     except TimeoutError as error:
@@ -47,6 +54,22 @@ async def open_address(url: str, path: str, query: str, limit: float) -> OpenedA
         except AssertionError as error:
             opened.faults.append(str(error))
     await tab.close()
+    return opened
+
+
+async def _open_too_long(opened: OpenedAddress, tab: Tab) -> OpenedAddress:
+    """Open an address that is refused: by a sentence as a document, and on a connection without a page."""
+    answer = await asyncio.to_thread(
+        requests.get, f"{tab.url}/{opened.path.strip('/')}", params=opened.query, timeout=PATIENCE_SECONDS
+    )
+    opened.boxes = [answer.text]
+    if answer.status_code != 414:
+        opened.faults.append(f"It is answered by {answer.status_code}.")
+    try:
+        await tab.open_address(opened.path, opened.query)
+        opened.faults.append("A page is shown.")
+    except TabClosedError:
+        pass
     return opened
 
 

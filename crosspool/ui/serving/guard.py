@@ -88,7 +88,10 @@ class RequestGuard:
         if scope["type"] == "websocket" and origin is not None and origin.partition("://")[2] != headers.get("host"):
             return PlainTextResponse("This is for the server's own pages.", 403)
         if len(scope["query_string"]) > LONGEST_QUERY:
-            return PlainTextResponse("This link is too long; ask for it again, or open the page without it.", 414)
+            return PlainTextResponse(
+                "This link is longer than any of this server; open the page without what follows the question mark.",
+                414,
+            )
         if CLOSED_PATHS.search(scope["path"]):
             return PlainTextResponse("Not found", 404)
         return None

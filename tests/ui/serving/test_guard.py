@@ -68,7 +68,7 @@ def test_a_link_that_is_too_long_is_one_sentence():
     assert get("localhost", query="a" * LONGEST_QUERY).status == 200
     refused = get("localhost", query="a" * (LONGEST_QUERY + 1))
     assert refused.status == 414
-    assert refused.text.startswith("This link is too long")
+    assert refused.text.startswith("This link is longer than any of this server; ")
 
 
 def test_streamlits_pages_for_operators_are_closed():
