@@ -78,9 +78,10 @@ export class Gallery {
   }
 
   changeView(part) {
-    if (part.top !== undefined) part.top = Math.min(this.data.largestTop, Math.max(0, part.top || 0));
+    const bounded = (top) => Math.min(this.data.largestTop, Math.max(0, top || 0)); // the server refuses others
+    if (part.top !== undefined) part.top = bounded(part.top);
     this.view = { ...this.view, ...part };
-    if (this.view.scale === "fixed" && !this.view.top) this.view.top = Number(this.set.largest.toPrecision(3));
+    if (this.view.scale === "fixed" && !this.view.top) this.view.top = bounded(Number(this.set.largest.toPrecision(3)));
     this.draw();
     this.reportView();
   }

@@ -254,7 +254,7 @@ def test_nonsense_in_a_link_is_ignored_with_a_note():
         "Unknown channel `4000` in the link (0 to 63); showing the default.",
         "Unknown colours `jet` in the link; showing viridis.",
         "Unknown opacity `nan` in the link (0.0 to 1.0); showing the default.",
-        "Unknown top `-1` in the link (0.0 to 1000000.0); showing the default.",
+        "Unknown top `-1` in the link (0.0 to 1000000000000.0); showing the default.",
         "Unknown pins `1,1` in the link (up to 8 channels from 0 to 63, such as 3,17); showing the default.",
         "Unknown setting `unknown` in the link.",
     ]

@@ -35,6 +35,7 @@ GOOD = [
     (Changes, changes(selected=[3, 0, 13])),
     (Changes, changes(pins=list(range(MAX_PINS)), box=[0, 0.25, 0.5, 1])),
     (Changes, changes(view=VIEW | {"first": list(range(MAX_FIRST_CHANNELS)), "sort": "box", "top": 0.5})),
+    (Changes, changes(view=VIEW | {"scale": "fixed", "top": 351_000_000})),  # of an untrained ResNet-152
     (RefusedFiles, {"files": [FILE] * MOST_NAMED, "counts": {"large": 1000, "folder": 0, "many": 0}}),
     (RefusedFiles, {"files": [], "counts": {}}),
     (tuple[Id, Switch], ["5", False]),
