@@ -374,6 +374,11 @@ def test_what_the_gallery_does_not_have_cannot_be_chosen(change, caplog):
     assert event.kind == "gallery_component.changes"
 
 
+def test_a_part_that_is_refused_takes_no_other_along():
+    app = change_gallery(visit(**SMALL), selected=64, pins=[3, 17])
+    assert app.query_params == SMALL | {"pins": "3,17"}
+
+
 def test_another_pair_has_other_pins_and_the_first_one_its_own_again():
     app = change_gallery(visit(**SMALL), pins=[3, 17])
     app = change_gallery(app, selected=40)

@@ -125,11 +125,17 @@ def gallery(maps: ImageMaps, request: MapRequest, channel: int, cell: Cell, ques
     }
 
     def keep_changes(changes: Changes) -> None:
+        refusals = []
         for part, callback in callbacks.items():
             change: Change[Any] | None = getattr(changes, part)
             if change is not None and change.revision > state.revisions[part]:
                 state.revisions[part] = change.revision
-                callback(change.value)
+                try:
+                    callback(change.value)
+                except RefusedError as refusal:  # the other parts are kept nevertheless
+                    refusals.append(refusal)
+        if refusals:
+            raise refusals[0]
 
     data = {
         "maps": packed_name(packed),
