@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from streamlit.runtime.scriptrunner import RerunData, RerunException
 
 from benchmarks.harness.session import state_of
 from crosspool.backbones import load_backbone
@@ -25,7 +26,7 @@ from crosspool.samples import samples
 from crosspool.text import class_title
 from crosspool.training import train_classifier
 from crosspool.ui.comparison.state import ComparisonState
-from crosspool.ui.contributions import explaining, page
+from crosspool.ui.contributions import choose_classifier, explaining, page
 from crosspool.ui.contributions.choose_classifier import ClassifierFile, read_classifier
 from crosspool.ui.contributions.question import ContributionChoices
 from crosspool.ui.contributions.wording import strongest_channels
@@ -434,6 +435,23 @@ def test_a_file_is_loaded_and_chosen(file, trained, lite0):
     classifier = state.loaded
     state.loaded = replace(classifier, settings=classifier.settings.model_copy(update={"photographs": (cat,)}))
     assert [warning.value for warning in checked(app.run()).warning] == [TRAINED_ON]
+
+
+def test_a_file_whose_run_ends_before_its_turn_is_to_be_chosen_again(file, monkeypatch):
+    def end_run(data, name, on_progress):
+        raise RerunException(RerunData())
+
+    app = explain_page()
+    before = classifier_uploader(app).key
+    with monkeypatch.context() as patch:
+        patch.setattr(choose_classifier, "read_classifier", end_run)
+        classifier_uploader(app).set_value([("my.safetensors", file, "application/octet-stream")]).run()
+    app = checked(app.run())
+    assert sentences(app) == ["my.safetensors was not loaded, as the page was used meanwhile; choose the file again."]
+    assert classifier_uploader(app).key != before
+    app = checked(classifier_uploader(app).set_value([("my.safetensors", file, "application/octet-stream")]).run())
+    assert not app.error
+    assert state_of(app, ChosenClassifier).classifier == "/file"
 
 
 @pytest.mark.parametrize("data", [b"", b"nothing", png(tinted(0, 0))])

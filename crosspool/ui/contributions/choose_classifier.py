@@ -159,6 +159,8 @@ def _load(files: Received) -> None:
     """Read the file, keep its classifier in place of an earlier one, and choose it."""
     state = visit_state(ClassifierFile)
     for name, data in files:
+        # Until it is loaded: while it waits in the queue, another press on the page ends this run.
+        state.error = f"{name} was not loaded, as the page was used meanwhile; choose the file again."
         try:
             with waiting("Reading the classifier …") as on_progress:
                 classifier = read_classifier(data, name, on_progress)

@@ -50,8 +50,13 @@ def receiving(name: str, receive: Callable[[Received], None]) -> Binding:
         value: list[UploadedFile | DeletedFile] | UploadedFile | DeletedFile | None = st.session_state[key]
         if key != uploader_key(name) or value is None:
             return  # a browser may report an uploader's files again after a new one has taken its place
-        receive(take_files(value if isinstance(value, list) else [value]))
-        empty_uploader(name)
+        files = value if isinstance(value, list) else [value]
+        try:
+            receive(take_files(files))
+        finally:  # also where the run ends meanwhile: Streamlit reports the same files only once
+            for file in files:
+                _forget_files(file.file_id)
+            empty_uploader(name)
 
     return Binding(key=key, on_change=on_change)
 
