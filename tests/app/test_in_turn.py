@@ -5,6 +5,7 @@ from collections import Counter
 from contextlib import contextmanager
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 import crosspool.ui.channel.on_images
 import crosspool.ui.channel.patches
@@ -17,11 +18,13 @@ import crosspool.ui.side_by_side.page
 from benchmarks.harness.session import state_of
 from crosspool.backbones import backbone, structure
 from crosspool.ui.contributions import explaining
-from crosspool.ui.runtime.gate import FairSemaphore
+from crosspool.ui.maps import surveying
+from crosspool.ui.runtime.gate import BusyError, FairSemaphore
 from crosspool.ui.runtime.server import Server, use_server
 from crosspool.ui.runtime.settings import ServerSettings
 from crosspool.ui.visit.link import LinkState
-from tests.app.test_frame import checked, visit
+from crosspool.ui.visit.state import NAME, VisitState
+from tests.app.test_frame import checked, sentences, visit
 
 # Functions that take more than a few milliseconds, where pages find them.
 COSTLY = [
@@ -108,3 +111,21 @@ def test_another_channel_is_matched_in_turn_and_once(calls):
     checked(app.run())
     assert counts["map_correlations"] == counts["best_by_chance"] == 2
     assert not outside
+
+
+def test_a_part_that_runs_by_itself_says_that_the_server_is_busy(monkeypatch):
+    def page():
+        from crosspool.ui.maps import survey, surveying
+
+        surveying._follow(survey.ImageSet("", ()), lambda rows, running: None, watched=False)
+
+    def refuse(image_set):
+        raise BusyError("The server is busy.")
+
+    monkeypatch.setattr(surveying, "_rows", refuse)
+    app = AppTest.from_function(page)
+    app.session_state[NAME] = VisitState()
+    app.run()
+    assert (len(app.exception), sentences(app), [button.label for button in app.button]) == (
+        0, ["The server is busy."], ["Try again"],
+    )  # fmt: skip

@@ -26,7 +26,7 @@ from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.exports import drawn_in_turn
 from crosspool.ui.visit.labelled import LONGEST_NAME, LabelledSet
 from crosspool.ui.visit.state import visit_state
-from crosspool.ui.visit.waiting import place_shown
+from crosspool.ui.visit.waiting import errors_shown, place_shown
 from crosspool.ui.widgets.glossary import term
 from crosspool.ui.widgets.reveal import reveal
 from crosspool.ui.widgets.text import as_it_is
@@ -106,6 +106,7 @@ def _cells(column: Column) -> list[str]:
     return list(map(method_markdown if column.names else in_one_line, column.cells))
 
 
+@errors_shown()
 def _figure(comparison: Comparison) -> None:
     st.subheader("Accuracy against bytes", anchor=False)
     report = comparison.report
@@ -117,6 +118,7 @@ def _figure(comparison: Comparison) -> None:
 
 
 @st.fragment
+@errors_shown()
 def _confusion(comparison: Comparison) -> None:
     st.subheader("Confusion matrix: which classes are mixed up", anchor=False)
     results = {result.name: (stem, result.confusion) for stem, result in confusion_results(comparison.findings).items()}

@@ -11,6 +11,7 @@ from crosspool.ui.runtime.maps import ImageMaps, MapRequest
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.choose_labelled import show_problems
 from crosspool.ui.visit.state import VisitPart, about_images, choose_option, plain, visit_state
+from crosspool.ui.visit.waiting import errors_shown
 from crosspool.ui.widgets.text import as_it_is
 
 WATCH_SECONDS = 1.0
@@ -82,6 +83,7 @@ def _start_survey(images: Sequence[SurveyImage]) -> None:
         state.survey_refusal = str(error)
 
 
+@errors_shown()
 def _follow(image_set: ImageSet, draw: Draw, *, watched: bool) -> None:
     """How far the survey is, and the images of the set."""
     survey = _survey_of(image_set)
