@@ -47,6 +47,18 @@ def test_what_a_channel_looks_for_is_drawn_on_request(server, monkeypatch):
     assert (state.optimisation, len(app.get("image"))) == (None, 0)
 
 
+def test_why_no_image_can_be_begun_is_said_also_after_one_that_failed(server, monkeypatch):
+    app = opened(**SMALL)
+    monkeypatch.setattr(channel_images, "MAX_SECONDS", -1.0)
+    app = checked(app.button(key="look-for").click().run())
+    job = state_of(app, LooksForState).optimisation
+    assert job.wait(LONG)
+    assert texts(checked(app.run()).error)[0].startswith("The visualisation was ended")
+    monkeypatch.setattr(server.channel_images.jobs, "limit", 0)
+    app = checked(app.button(key="look-for").click().run())
+    assert texts(app.error)[0].startswith("The server is full")
+
+
 def test_a_shipped_image_is_there_at_once(server):
     app = opened(channel="112", **LITE0)
     assert len(app.get("image")) == 1

@@ -36,11 +36,8 @@ def looks_for(maps_request: MapRequest, channel: int) -> None:
     request = ChannelRequest(maps_request.backbone, maps_request.weights, maps_request.pair, channel)
     state = visit_state(LooksForState)
     if state.optimised != request:
-        state.optimisation, state.optimised, state.drawing_refusal = (
-            None,
-            None,
-            "",
-        )  # nobody else may want it: then it ends
+        state.optimisation = state.optimised = None  # nobody else may want it: then it ends
+        state.drawing_refusal = ""
     image = current_server().channel_images.get(request)
     sprite = included_sprite(request.backbone, request.pair, request.weights)
     if image is None and sprite is not None and channel in sprite.channels:
@@ -67,7 +64,7 @@ def _optimise(request: ChannelRequest, state: LooksForState, label: str) -> None
         st.error(as_it_is(error), icon=":material/error:")
 
     def start() -> None:
-        state.optimised, state.drawing_refusal = request, ""
+        state.optimisation, state.optimised, state.drawing_refusal = None, request, ""
         try:
             state.optimisation = current_server().channel_images.start(request)
         except FullError as error:
