@@ -62,7 +62,9 @@ class JobLimit:
             problem = ""
             if len(wanted) >= self._own:
                 count = f"a {self.name}" if self._own == 1 else f"{self._own} {self.plural}"
-                problem = f"You have {count} under way, maybe in another tab; wait until that has ended, or cancel it."
+                one = "it" if self._own == 1 else "one"
+                advice = f"wait until {one} has ended, or cancel {one}"
+                problem = f"You have {count} under way, maybe in another tab; {advice}."
             elif len(own) >= self._own + ENDING:
                 problem = f"Your last {self.name} is still ending; try again in a few seconds."
             elif len(self._places) >= self.limit:

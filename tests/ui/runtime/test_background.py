@@ -146,7 +146,7 @@ def running():
 def test_a_visitor_has_one_job_at_a_time_and_others_have_theirs(running):
     limit, first, second = JobLimit("training", "trainings", 3), Account(), Account()
     job = running(limit, first)
-    with pytest.raises(FullError, match=r"^You have a training under way, maybe in another tab; wait until that has"):
+    with pytest.raises(FullError, match=r"^You have a training under way, maybe in another tab; wait until it has"):
         running(limit, first)
     running(limit, second)
     assert (len(limit), limit.refusals) == (2, 1)
