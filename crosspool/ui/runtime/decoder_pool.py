@@ -101,7 +101,7 @@ class DecoderProcess:
             raise ModelError(sentence)
         try:
             return described(header, texts, data)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise _LostError from error
 
     def _ask(self, data: bytes, name: str, form: StorageFormat | None, seconds: float, limit: int) -> Message:

@@ -256,6 +256,16 @@ def test_answers_of_a_decoder_are_checked(pool, monkeypatch):
             decoder.store(b"", "", STORAGE_FORMAT, 1)
 
 
+def test_descriptions_of_classifiers_are_checked(pool, monkeypatch):
+    pool.store(png(noise(1)), "one.png", STORAGE_FORMAT)
+    (decoder,) = pool._idle
+    for place in (["F32", [2**70], 0], ["F32", [9], 0], ["F32", [1], -1], ["odd", [1], 0], ["F32"], 3):
+        answer = {"settings": {}, "counts": [0, 0, 0], "arrays": [place]}, b"\0\0\0\0"
+        monkeypatch.setattr(decoder, "_watched", lambda seconds, talk, answer=answer: answer)
+        with pytest.raises(decoder_pool._LostError):
+            decoder.describe(b"", "", 1)
+
+
 def test_a_decoder_that_starts_with_nonsense_is_ended(pool, monkeypatch):
     processes = []
 
