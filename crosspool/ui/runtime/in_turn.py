@@ -56,7 +56,8 @@ def load_in_turn(server: Server, network: Network, on_progress: OnProgress) -> B
     """The network with its weights, which knows its fingerprint. Raises BackboneError."""
 
     def is_ready() -> bool:
-        return network.is_loaded and "fingerprint" in vars(network.backbone)
+        backbone = network.in_memory
+        return backbone is not None and "fingerprint" in vars(backbone)
 
     with server.loading.turn(on_progress, unless=is_ready, seconds=server.settings.wait_seconds):
         backbone = network.backbone

@@ -105,9 +105,9 @@ class Networks:
                         self._alive = [ref for ref in self._alive if ref() is not None] + [weakref.ref(backbone)]
         return backbone
 
-    def is_loaded(self, name: str, weights: str) -> bool:
-        """Whether the network is in memory."""
-        return self._kept((name, weights)) is not None
+    def in_memory(self, name: str, weights: str) -> Backbone | None:
+        """The network, if it is in memory."""
+        return self._kept((name, weights))
 
     def clear(self) -> None:
         """Drop all networks that are not in use."""
@@ -150,9 +150,9 @@ class Network:
         return self._networks.backbone(self.name, self.weights)
 
     @property
-    def is_loaded(self) -> bool:
-        """Whether it is in memory."""
-        return self._networks.is_loaded(self.name, self.weights)
+    def in_memory(self) -> Backbone | None:
+        """The network, if it is in memory."""
+        return self._networks.in_memory(self.name, self.weights)
 
     @property
     def spec(self) -> BackboneSpec:
