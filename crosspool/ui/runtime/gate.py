@@ -42,7 +42,7 @@ def never() -> bool:
 
 
 def nothing() -> None:
-    """Let everybody wait who does."""
+    """End nobody's wait."""
 
 
 class BusyError(CrosspoolError):
