@@ -59,7 +59,7 @@ class Networks:
         self._alive: list[weakref.ref[Backbone]] = []
         self.limit = nbytes
         self._threads, self._allowed = threads, frozenset(allowed)
-        self._lock, self._loading = threading.Lock(), loading or FairSemaphore()
+        self._lock, self._loading = threading.Lock(), loading or FairSemaphore(gives_way=False)
 
     def __len__(self) -> int:
         """The number that is kept."""

@@ -84,8 +84,11 @@ class Server:
         )
         self.survey_jobs = background.JobLimit("set of images", "sets of images", SURVEYS, OWN_SURVEYS)
         self.decoders = decoder_pool.DecoderPool(settings, self._record_wait, whose=self.account)
-        # Tracing a network and loading it take seconds, and cannot give way: so they go on beside the computations.
-        self.loading = gate.FairSemaphore(1, self._record_wait, self.account, end_unwanted=visits.end_unwanted_run)
+        # Tracing a network and loading it take seconds, and cannot give way, as there is memory to load one at a time:
+        # so they go on beside the computations.
+        self.loading = gate.FairSemaphore(
+            1, self._record_wait, self.account, gives_way=False, end_unwanted=visits.end_unwanted_run
+        )
         self.networks = networks.Networks(
             settings.networks,
             settings.networks_megabytes * MB or memory_limit() // NETWORKS_SHARE,

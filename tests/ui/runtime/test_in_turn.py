@@ -1,12 +1,15 @@
 """Structures and networks in turn, and computations that would take more memory than there is."""
 
+import threading
+import time
 from dataclasses import replace
 
 import pytest
 
 from crosspool.backbones import architecture
 from crosspool.errors import SettingError
-from crosspool.ui.runtime import in_turn
+from crosspool.tracing import BETWEEN_NODES
+from crosspool.ui.runtime import gate, in_turn
 from crosspool.ui.runtime.gate import ignore_progress
 from crosspool.ui.runtime.in_turn import check_memory, load_in_turn, trace_in_turn
 from crosspool.ui.runtime.maps import MapRequest, image_maps
@@ -49,6 +52,24 @@ def test_what_is_not_there_waits_for_a_turn(server, call):
     call(server)
     with server.loading.turn():
         call(server)  # it is there, so that nobody waits
+
+
+def test_what_is_being_loaded_lets_nothing_else_be_loaded(server, monkeypatch):
+    monkeypatch.setattr(gate, "SLICE_SECONDS", 0.0)
+    entered = threading.Event()
+
+    def enter():
+        with server.loading.turn():
+            entered.set()
+
+    other = threading.Thread(target=enter)
+    with server.loading.turn():
+        other.start()
+        while not server.loading.waiting:
+            time.sleep(0.01)
+        BETWEEN_NODES.get()()  # as loading does, which traces a network that is not known
+        assert not entered.is_set()
+    other.join()
 
 
 def test_a_size_is_traced_once_and_shares_its_graph_with_others(server):
