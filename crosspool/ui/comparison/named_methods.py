@@ -45,6 +45,6 @@ def named_methods(server: Server, network: str, names: Sequence[str], on_progres
 
     seconds = server.settings.wait_seconds
     key = network, text
-    if problem := server.cache.get_or_compute(CHECKS, key, check, server.loading, on_progress, seconds=seconds):
+    if problem := server.cache.get_or_compute(CHECKS, key, check, server.tracing, on_progress, seconds=seconds):
         raise SettingError(problem)
     return specs

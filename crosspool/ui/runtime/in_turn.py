@@ -1,6 +1,6 @@
 """What pages need of a network, made in turn where it is not there yet: its structure takes a second, loading more.
 
-These turns are those of `Server.loading`, so that nobody's computation waits for them.
+These turns are those of `Server.tracing` and `Server.loading`, so that nobody's computation waits for them.
 """
 
 from collections.abc import Iterable
@@ -29,7 +29,7 @@ def trace_in_turn(server: Server, network: str, size: int | None, on_progress: O
     for each in dict.fromkeys((None, size)):
         is_traced = partial(structure.is_traced, each)
         if not is_traced():
-            with server.loading.turn(on_progress, unless=is_traced):  # without it a page has nothing to show
+            with server.tracing.turn(on_progress, unless=is_traced):  # without it a page has nothing to show
                 structure.layout(each)
 
 

@@ -86,8 +86,11 @@ class Server:
         self.decoders = decoder_pool.DecoderPool(settings, self._record_wait, whose=self.account)
         # Tracing a network and loading it take seconds, and cannot give way, as there is memory to load one at a time:
         # so they go on beside the computations.
-        self.loading = gate.FairSemaphore(
-            1, self._record_wait, self.account, gives_way=False, end_unwanted=visits.end_unwanted_run
+        self.tracing, self.loading = (
+            gate.FairSemaphore(
+                1, self._record_wait, self.account, gives_way=False, end_unwanted=visits.end_unwanted_run
+            )
+            for _ in range(2)
         )
         self.networks = networks.Networks(
             settings.networks,

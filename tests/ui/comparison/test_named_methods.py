@@ -24,7 +24,7 @@ def looked_up(monkeypatch, server):
     calls, on = [], MethodSpec.on
 
     def counted(self, *args):
-        calls.append((self.name, server.loading.running))
+        calls.append((self.name, server.tracing.running))
         return on(self, *args)
 
     monkeypatch.setattr(MethodSpec, "on", counted)

@@ -40,17 +40,17 @@ def leave(place):
 
 
 @pytest.mark.parametrize(
-    "call",
+    ("queue", "call"),
     [
-        lambda server: trace_in_turn(server, NETWORK, 131, leave),
-        lambda server: load_in_turn(server, server.networks.named(NETWORK, "untrained"), leave),
+        ("tracing", lambda server: trace_in_turn(server, NETWORK, 131, leave)),
+        ("loading", lambda server: load_in_turn(server, server.networks.named(NETWORK, "untrained"), leave)),
     ],
 )
-def test_what_is_not_there_waits_for_a_turn(server, call):
-    with server.loading.turn(), pytest.raises(LeftError):
+def test_what_is_not_there_waits_for_a_turn(server, queue, call):
+    with getattr(server, queue).turn(), pytest.raises(LeftError):
         call(server)
     call(server)
-    with server.loading.turn():
+    with getattr(server, queue).turn():
         call(server)  # it is there, so that nobody waits
 
 
