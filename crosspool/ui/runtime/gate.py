@@ -88,23 +88,32 @@ def outside() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def undivided() -> Iterator[None]:
+    """Let nobody go first in the middle of the block."""
+    between = BETWEEN_NODES.set(nothing)
+    try:
+        yield
+    finally:
+        BETWEEN_NODES.reset(between)
+
+
 class FairSemaphore:
     """Lets `width` in at a time, fairly between accounts.
 
     `on_wait` is told the seconds of each wait that a visitor notices. `whose` gives the account of the running thread,
     by default a new one each time, which makes it first come, first served; with `charges` the time inside is charged
-    to it; without `gives_way` nobody goes first in the middle of it. `end_unwanted` is called while waiting, and raises
-    where nobody wants the result any more.
+    to it. `end_unwanted` is called while waiting, and raises where nobody wants the result any more.
     """
 
     def __init__(
         self, width: int = 1, on_wait: OnWait = lambda seconds: None, whose: Callable[[], Account] = Account, *,
-        charges: bool = True, gives_way: bool = True, end_unwanted: Callable[[], None] = nothing,
+        charges: bool = True, end_unwanted: Callable[[], None] = nothing,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         self.width = width
         self._on_wait, self._whose, self._charges, self.end_unwanted = on_wait, whose, charges, end_unwanted
-        self._gives_way, self._clock = gives_way, clock
+        self._clock = clock
         self._changed = threading.Condition()
         self._inside: list[Ticket] = []
         self._waiting: list[Ticket] = []  # in the order of arrival
@@ -160,7 +169,7 @@ class FairSemaphore:
         if not self._charges:  # nothing is computed in the turn itself
             yield
             return
-        inside, between = _INSIDE.set(ticket), BETWEEN_NODES.set(ticket.give_way if self._gives_way else nothing)
+        inside, between = _INSIDE.set(ticket), BETWEEN_NODES.set(ticket.give_way)
         try:
             yield
         finally:

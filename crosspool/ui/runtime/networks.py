@@ -12,7 +12,7 @@ from cachetools import LRUCache
 from crosspool.backbones import DEFAULT, UNTRAINED, Backbone, BackboneSpec, backbone_specs, load_backbone, spec_of
 from crosspool.errors import BackboneError, SettingError
 from crosspool.text import human_bytes
-from crosspool.ui.runtime.gate import FairSemaphore, outside
+from crosspool.ui.runtime.gate import FairSemaphore, outside, undivided
 
 BYTES_PER_PARAMETER = 4
 PEAK = 2.3  # bytes in use while a network is built, as a multiple of those that stay
@@ -59,7 +59,7 @@ class Networks:
         self._alive: list[weakref.ref[Backbone]] = []
         self.limit = nbytes
         self._threads, self._allowed = threads, frozenset(allowed)
-        self._lock, self._loading = threading.Lock(), loading or FairSemaphore(gives_way=False)
+        self._lock, self._loading = threading.Lock(), loading or FairSemaphore()
 
     def __len__(self) -> int:
         """The number that is kept."""
@@ -91,7 +91,7 @@ class Networks:
         key = name, weights
         backbone = self._kept(key)
         if backbone is None:
-            with outside(), self._loading.turn():
+            with outside(), self._loading.turn(), undivided():  # there is memory to load one at a time
                 backbone = self._kept(key)
                 if backbone is None:
                     self._make_room(spec_of(name))

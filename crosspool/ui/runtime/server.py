@@ -84,12 +84,10 @@ class Server:
         )
         self.survey_jobs = background.JobLimit("set of images", "sets of images", SURVEYS, OWN_SURVEYS)
         self.decoders = decoder_pool.DecoderPool(settings, self._record_wait, whose=self.account)
-        # Tracing a network and loading it take seconds, and cannot give way, as there is memory to load one at a time:
-        # so they go on beside the computations.
+        # Tracing a network and loading it take seconds, most of which cannot give way: so they go on beside the
+        # computations, and tracing beside loading.
         self.tracing, self.loading = (
-            gate.FairSemaphore(
-                1, self._record_wait, self.account, gives_way=False, end_unwanted=visits.end_unwanted_run
-            )
+            gate.FairSemaphore(1, self._record_wait, self.account, end_unwanted=visits.end_unwanted_run)
             for _ in range(2)
         )
         self.networks = networks.Networks(

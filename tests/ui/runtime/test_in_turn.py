@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from crosspool.backbones import architecture
+from crosspool.backbones import architecture, load_backbone
 from crosspool.errors import SettingError
 from crosspool.tracing import BETWEEN_NODES
-from crosspool.ui.runtime import gate, in_turn
+from crosspool.ui.runtime import gate, in_turn, networks
 from crosspool.ui.runtime.gate import ignore_progress
 from crosspool.ui.runtime.in_turn import check_memory, load_in_turn, trace_in_turn
 from crosspool.ui.runtime.maps import MapRequest, image_maps
@@ -63,12 +63,17 @@ def test_what_is_being_loaded_lets_nothing_else_be_loaded(server, monkeypatch):
             entered.set()
 
     other = threading.Thread(target=enter)
-    with server.loading.turn():
+
+    def load(name, weights):
         other.start()
         while not server.loading.waiting:
             time.sleep(0.01)
         BETWEEN_NODES.get()()  # as loading does, which traces a network that is not known
         assert not entered.is_set()
+        return load_backbone(name, weights)
+
+    monkeypatch.setattr(networks, "load_backbone", load)
+    server.networks.backbone(NETWORK, "untrained")
     other.join()
 
 
