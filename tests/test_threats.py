@@ -168,6 +168,15 @@ def test_the_tests_that_are_named_exist(path, name):
     assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
+@pytest.mark.parametrize("heading", ["Uploads", "Computing"])
+def test_every_cost_has_a_column(heading):
+    section = THREATS.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    head, _, *rows = [row.strip("| ").split(" | ") for row in section.splitlines() if row.startswith("| ")]
+    assert head == ["what", "memory", "processor time", "disk", "others wait", "where", "test"]
+    assert {len(row) for row in rows} == {len(head)}
+    assert all(map(all, rows))
+
+
 def test_every_line_names_its_code_and_its_test():
     headings = ("Links", "Messages", "Components", "Uploads", "Computing", "What is kept", "Requests", "Cookies")
     for heading in headings:
@@ -175,6 +184,6 @@ def test_every_line_names_its_code_and_its_test():
         rows = [row for row in section.splitlines() if row.startswith("| ")][2:]
         assert len(rows) > 2, heading
         for row in rows:
-            _, _, code, test = row.strip("| ").split(" | ")
+            *_, code, test = row.strip("| ").split(" | ")
             assert re.search(r"`(crosspool\.|deploy/)", code), row
             assert "::" in test, row
