@@ -115,6 +115,8 @@ def queues(server: Server) -> dict[str, FairSemaphore]:
     """A server's queues by name."""
     return {
         "maps and features": server.compute,
+        "layers of networks": server.tracing,
+        "networks to load": server.loading,
         "trainings": server.trainings,
         "trainings begun": server.begun_trainings,
         "images to decode": server.decoders.semaphore,
