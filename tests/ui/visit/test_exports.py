@@ -38,7 +38,7 @@ def test_a_few_files_at_a_time(server, monkeypatch):
     for thread in threads:
         thread.start()
     for _ in threads:
-        begun.acquire()
+        assert begun.acquire(timeout=60)
     one_more = made_in_turn(make)  # of another button, or another run
     with pytest.raises(BusyError, match="of your files are being made already; wait for one"):
         one_more()
