@@ -22,6 +22,7 @@ PATIENCE_SECONDS = 5.0  # after which what is under way in the end counts as not
 ANSWER_LENGTH = 90  # characters of an answer that are told
 LOSSES = (OSError, WebSocketException, TabClosedError, LookupError, RuntimeError)
 CLOSED, SILENT = "closed", "no answer"
+WHOLE = "^(?!.*Something went wrong)"  # an answer of a page that has not failed
 
 
 @dataclass

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from PIL import Image, PngImagePlugin
 
-from benchmarks.harness.abuse.base import Attack, Target, shown
+from benchmarks.harness.abuse.base import WHOLE, Attack, Target, shown
 from benchmarks.harness.images import encoded, noise
 from benchmarks.harness.tab import Tab
 
@@ -142,7 +142,6 @@ def _uploading(*files: Callable[[], File], path: str = "/") -> Callable[[Target]
 
 
 TRAIN = "/train_and_compare"
-WHOLE = "^(?!.*Something went wrong)"
 ATTACKS = (
     Attack("png-of-2.5-gigapixels", "PNGs of 50,000 × 50,000 pixels, in 300 kB.", _uploading(_png), "pixels|large"),
     Attack("image-metadata", "Images with texts of 400 MB and profiles of 15 MB.", _uploading(_png_text, _icc), WHOLE),

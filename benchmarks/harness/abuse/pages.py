@@ -8,7 +8,7 @@ import requests
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
-from benchmarks.harness.abuse.base import Attack, Target, shown
+from benchmarks.harness.abuse.base import WHOLE, Attack, Target, shown
 from benchmarks.harness.tab import Tab
 
 LARGEST = 896
@@ -110,7 +110,6 @@ async def _weights(target: Target) -> None:
     await target.repeat(visit, at_once=4)
 
 
-WHOLE = "^(?!.*Something went wrong)"
 ATTACKS = (
     Attack("ever-new-maps", "Twenty tabs open maps of ever new sizes, layers and channels.", _ever_new, WHOLE),
     Attack("side-by-side", "Four visitors open two views of the largest size.", _beside, WHOLE),

@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 
-from benchmarks.harness.abuse.base import Attack, Target, shown
+from benchmarks.harness.abuse.base import WHOLE, Attack, Target, shown
 from benchmarks.harness.app import PAGE_PATHS
 from benchmarks.harness.tab import Tab, component_event
 
@@ -84,7 +84,6 @@ async def _every_page(target: Target) -> None:
     await target.repeat(visit, at_once=4)
 
 
-WHOLE = "^(?!.*Something went wrong)"
 ATTACKS = (
     Attack("forged-states", "A state that does not fit, for each widget of each page.", _forge, WHOLE),
     Attack("long-links", "Links with 50,000 settings, and with values of half a megabyte.", _long_links, WHOLE),
