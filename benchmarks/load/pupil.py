@@ -23,8 +23,7 @@ MAPS, WHY, BUILD, LESSON, TRAIN = (
     "Maps", "Why this class?", "Build the feature", "Guided lesson", "Train & compare",
 )  # fmt: skip
 WITH_MAPS = (MAPS, BUILD)
-NUMBER = r"\*\*(−?[\d.,e+−-]+)\*\*"
-HIGHEST = re.compile(rf"^## Top class: \*\*(.+?)\*\* \(score {NUMBER}\)")
+HIGHEST = re.compile(r"^## Top class: \*\*(.+?)\*\* \(score ")
 PATIENCE_SECONDS = 300.0
 MEAN_PAUSE = 1.377  # of lognormvariate(0, 0.8)
 
@@ -81,7 +80,7 @@ class Pupil:
             records.errors.append(f"{name}, after {monotonic() - start:.1f} s: {type(error).__name__}: {text}")
             await self.tab.close()
             self._new_tab()
-            await self.tab.open()
+            await self._open()
 
     def _next(self) -> tuple[str, Action]:
         """The next action, which depends on the page."""
@@ -115,10 +114,15 @@ class Pupil:
         await self.tab.close()
         self._new_tab()
         if self.random.random() < 0.5:
-            return await self.tab.open()
+            return await self._open()
         sample = self._other_sample()
         self.pair, self.size = self.random.choice(PAIRS), self.random.choice(SIZES)
-        return await self.tab.open("/", sample=sample, pair=self.pair, size=self.size)
+        return await self._open(sample=sample, pair=self.pair, size=self.size)
+
+    async def _open(self, **params: str | int) -> float:
+        """Open the app, with a cookie as a browser has, which waits for its own turns."""
+        await self.tab.ask_for_cookie()
+        return await self.tab.open("/", **params)
 
     async def come_back(self) -> float:
         """Come back after the network was gone for a moment."""
@@ -233,7 +237,7 @@ class Pupil:
             weight = float(weights[row * player["columns"] + column])
             records.facts.add(Fact(self._maps_key, "weight", player["channel"], weight, (row, column)))
         elif self.on_page == WHY:
-            name, _ = _groups(HIGHEST, texts)
+            (name,) = _groups(HIGHEST, texts)
             records.classes.add((self.image, self.size, name))
 
     def _check_strip(self) -> None:
