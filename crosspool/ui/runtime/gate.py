@@ -24,7 +24,8 @@ from crosspool.ui.runtime.accounts import Account
 
 POLL_SECONDS = 0.5  # between two checks of whether a waiting visitor is still there
 WAITS_KEPT = 1000  # for the operator's page
-SLICE_SECONDS = 0.1  # of a pass through a network, after which others may go first
+LONG_SECONDS = 0.5  # after which a pass through a network is a long one, and others may go first
+SLICE_SECONDS = 0.1  # of a long pass, after which others may go first again
 MOST_PAUSED = 2  # passes that have let others go first, as they hold activations meanwhile
 
 OnProgress = Callable[[int], object]  # is told the place in the queue
@@ -51,7 +52,11 @@ class BusyError(CrosspoolError):
 
 @dataclass(eq=False)
 class Ticket:
-    """A place in the queue of a semaphore, and then inside it. `since` is when it began to wait, or came in."""
+    """A place in the queue of a semaphore, and then inside it.
+
+    `since` is when it began to wait, or came in. `rank` is its place in the order as it came in last, and `resumes_at`
+    the one of a pass that lets others go first, so that it does not begin again behind everybody.
+    """
 
     semaphore: "FairSemaphore"
     account: Account
@@ -59,13 +64,15 @@ class Ticket:
     unless: Condition = never
     seconds: float | None = None
     since: float = 0.0
+    rank: float = 0.0
+    resumes_at: float | None = None
 
     def yield_turn(self) -> None:
         """From inside, between two steps of a long computation, let those who wait go first, as is fair."""
         self.semaphore.requeue(self)
 
     def give_way(self) -> None:
-        """From inside, in the middle of a pass: as `yield_turn`, if it has taken long and few others are paused."""
+        """From inside, in the middle of a long pass, let those go first who would if it had only come as much later."""
         self.semaphore.pause(self)
 
     @contextmanager
@@ -192,24 +199,28 @@ class FairSemaphore:
                 self._waiting.remove(ticket)
             self._admit()
 
-    def requeue(self, ticket: Ticket) -> None:
-        """Go from inside to the end of the queue, and wait for another turn."""
+    def requeue(self, ticket: Ticket, resumes_at: float | None = None) -> None:
+        """Go from inside to this place in the queue, by default its end, and wait for another turn."""
         with self._changed:
             self._come_out(ticket)
-            ticket.since = self._clock()
+            ticket.since, ticket.resumes_at = self._clock(), resumes_at
             self._waiting.append(ticket)
             self._admit()
         self.wait(ticket)
 
     def pause(self, ticket: Ticket) -> None:
-        """As `requeue`, if others wait, this one has been inside for long, and few are paused."""
+        """As `requeue`, if others wait, this one has been inside for long, and few are paused.
+
+        Passes of ordinary length take turns as a whole: slice by slice, all of them would end when the last one does.
+        """
         with self._changed:
-            is_long = ticket in self._inside and self._clock() - ticket.since >= SLICE_SECONDS
-            if not is_long or not self._waiting or self._paused >= MOST_PAUSED:
+            inside = self._clock() - ticket.since
+            is_due = inside >= (LONG_SECONDS if ticket.resumes_at is None else SLICE_SECONDS)
+            if ticket not in self._inside or not is_due or not self._waiting or self._paused >= MOST_PAUSED:
                 return
             self._paused += 1
         try:
-            self.requeue(ticket)
+            self.requeue(ticket, ticket.rank + inside)
         finally:
             with self._changed:
                 self._paused -= 1
@@ -237,7 +248,9 @@ class FairSemaphore:
     def _admit(self) -> None:
         """Let the first ones in, as far as there is room."""
         while self._waiting and len(self._inside) < self.width:
-            ticket = self._order()[0]
+            ranks = self._ranks()
+            ticket = min(self._waiting, key=ranks.__getitem__)
+            ticket.rank = ranks[ticket][1]
             self._waiting.remove(ticket)
             self._inside.append(ticket)
             ticket.since = self._last_turns[ticket.account.in_queue] = self._clock()
@@ -251,11 +264,15 @@ class FairSemaphore:
 
     def _order(self) -> list[Ticket]:
         """Those waiting, in the order in which they come in if nobody else arrives."""
+        return sorted(self._waiting, key=self._ranks().__getitem__)
+
+    def _ranks(self) -> dict[Ticket, tuple[int, float]]:
+        """For each of those waiting, its account's turns before it, and when it began to wait, as said above."""
         now, turns = self._clock(), Counter(ticket.account.in_queue for ticket in self._inside)
-        keys: dict[Ticket, tuple[int, float]] = {}
+        ranks: dict[Ticket, tuple[int, float]] = {}
         for ticket in self._waiting:
             account = ticket.account.in_queue
-            since = max(ticket.since, self._last_turns.get(account, ticket.since))
-            keys[ticket] = turns[account], since + account.recent_seconds(now)
+            since = max(ticket.since, self._last_turns.get(account, ticket.since)) + account.recent_seconds(now)
+            ranks[ticket] = turns[account], since if ticket.resumes_at is None else ticket.resumes_at
             turns[account] += 1
-        return sorted(self._waiting, key=keys.__getitem__)
+        return ranks

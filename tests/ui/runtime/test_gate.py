@@ -319,6 +319,50 @@ def test_a_short_pass_keeps_its_turn():
     other.go()
 
 
+def test_a_pass_of_ordinary_length_keeps_its_turn_and_a_long_one_gives_way_after_each_slice():
+    clock = [0.0]
+    gate = FairSemaphore(clock=lambda: clock[0])
+    with gate.turn() as turn:
+        first = WaitingThread(gate)
+        until(lambda: gate.waiting)
+        clock[0] = gates.LONG_SECONDS - 0.01
+        turn.give_way()
+        assert not first.inside.is_set()
+        clock[0] += 0.02
+        first.may_go.set()
+        turn.give_way()
+        assert first.inside.is_set()
+        second = WaitingThread(gate)
+        until(lambda: gate.waiting)
+        second.may_go.set()
+        clock[0] += gates.SLICE_SECONDS - 0.01
+        turn.give_way()
+        assert not second.inside.is_set()
+        clock[0] += 60
+        turn.give_way()
+        assert second.inside.is_set()
+    assert (gate.running, gate.waiting) == (0, 0)
+
+
+def test_a_long_pass_lets_only_those_go_first_who_are_due_before_it():
+    """It has taken two seconds; for one of those who wait since it began, five were computed lately."""
+    clock, busy = [0.0], Account("busy")
+    busy.charge(5.0, 0.0)
+    accounts = iter([Account("long"), Account("idle"), busy])
+    gate = FairSemaphore(whose=lambda: next(accounts), clock=lambda: clock[0])
+    with gate.turn() as turn:
+        first = WaitingThread(gate)
+        until(lambda: gate.waiting == 1)
+        second = WaitingThread(gate)
+        until(lambda: gate.waiting == 2)
+        clock[0] = 2.0
+        first.may_go.set()
+        turn.give_way()
+        assert first.inside.is_set()
+        assert not second.inside.is_set()
+    second.go()
+
+
 def test_few_passes_are_paused_at_a_time(monkeypatch):
     monkeypatch.setattr(gates, "MOST_PAUSED", 0)
     clock = [0.0]

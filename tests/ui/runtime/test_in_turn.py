@@ -55,7 +55,7 @@ def test_what_is_not_there_waits_for_a_turn(server, queue, call):
 
 
 def test_what_is_being_loaded_lets_nothing_else_be_loaded(server, monkeypatch):
-    monkeypatch.setattr(gate, "SLICE_SECONDS", 0.0)
+    monkeypatch.setattr(gate, "LONG_SECONDS", 0.0)
     entered = threading.Event()
 
     def enter():
