@@ -43,11 +43,12 @@ def names_of(setting: str) -> frozenset[str]:
 
 
 class Networks:
-    """At most `count` networks of at most `nbytes` bytes; the least recently used ones make room for another.
+    """At most `count` networks of at most `nbytes` bytes.
 
-    The default network, with its weights, is not counted among them and stays, as every visitor begins with it.
-    Those that were dropped count as long as a computation holds them. Only `allowed` networks are loaded, if there are
-    any. A computation with one of them uses `threads` threads. Networks are loaded one at a time, in turns of
+    Where there are too many, the least recently used one makes room for another; where they take too much, the largest,
+    so that whoever asks for large networks takes no small one from others. The default network, with its weights, is
+    not counted among them and stays, as every visitor begins with it. Those that were dropped count as long as a
+    computation holds them. Only `allowed` networks are loaded, if there are any. A computation with one of them uses `threads` threads. Networks are loaded one at a time, in turns of
     `loading`: beside the computations, as loading a large one takes many seconds.
     """
 
@@ -127,7 +128,7 @@ class Networks:
             if len(self._backbones) == self._backbones.maxsize and spec.name != DEFAULT:
                 self._backbones.popitem()
             while self.nbytes + peak_bytes(spec) > self.limit and self._backbones:
-                self._backbones.popitem()
+                self._backbones.pop(max(self._backbones, key=lambda key: network_bytes(spec_of(key[0]))))
                 gc.collect()  # a module and its graph hold each other
         if self.nbytes + peak_bytes(spec) > self.limit:
             problem = f"There is no memory for {spec.title} while other networks are at work"

@@ -34,7 +34,7 @@ def test_what_is_too_large_is_refused_before_it_is_built(monkeypatch):
         kept.backbone("alexnet", "untrained")
 
 
-def test_the_least_recently_used_make_room():
+def test_others_make_room():
     kept = networks(PEAK[LARGE] + network_bytes(spec_of(OTHER)))
     first = kept.backbone(SMALL, "untrained")
     assert kept.backbone(SMALL, "untrained") is first
@@ -44,6 +44,15 @@ def test_the_least_recently_used_make_room():
     kept.backbone(LARGE, "untrained")
     assert kept.nbytes <= kept.limit
     assert len(kept) == 2
+
+
+def test_a_large_network_takes_no_small_one_from_others():
+    kept = networks(PEAK[LARGE] + network_bytes(spec_of(SMALL)))
+    small = kept.backbone(SMALL, "untrained")
+    kept.backbone(OTHER, "untrained")  # a bit larger, and used later
+    kept.backbone(LARGE, "untrained")
+    assert kept.in_memory(SMALL, "untrained") is small
+    assert kept.in_memory(OTHER, "untrained") is None
 
 
 def test_the_default_network_stays():
