@@ -48,8 +48,9 @@ class Networks:
     Where there are too many, the least recently used one makes room for another; where they take too much, the largest,
     so that whoever asks for large networks takes no small one from others. The default network, with its weights, is
     not counted among them and stays, as every visitor begins with it. Those that were dropped count as long as a
-    computation holds them. Only `allowed` networks are loaded, if there are any. A computation with one of them uses `threads` threads. Networks are loaded one at a time, in turns of
-    `loading`: beside the computations, as loading a large one takes many seconds.
+    computation holds them. Only `allowed` networks are loaded, if there are any. A computation with one of them uses
+    `threads` threads. Networks are loaded one at a time, in turns of `loading`: beside the computations, as loading a
+    large one takes many seconds.
     """
 
     def __init__(

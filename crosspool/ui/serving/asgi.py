@@ -39,8 +39,8 @@ from crosspool.ui.serving.sprites import answer_sprite
 from crosspool.ui.serving.static_files import StaticFiles
 from crosspool.ui.serving.uploads import ROUTE, UploadLimit, largest_file, upload_room
 
-# A pass through a network asks for Python's lock some hundred times, and waits each time for as long as this while other
-# threads run Python: beside one such thread a pass of 46 ms took 1.7 s with the 5 ms that Python begins with.
+# A pass through a network asks for Python's lock some hundred times, and waits as long as this each time while others
+# run Python: beside one such thread, a pass of 46 ms took 1.7 s with the 5 ms that Python begins with.
 SWITCH_SECONDS = 1e-4
 
 
