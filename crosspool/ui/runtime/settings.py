@@ -43,8 +43,8 @@ class ServerSettings(pydantic_settings.BaseSettings):
     """How long a visitor waits for a turn before being told to try again."""
     cache_megabytes: Annotated[int, Field(ge=64, le=2**20)] = 256
     """All results that are kept in case they are needed again."""
-    networks: Annotated[int, Field(ge=1, le=64)] = 2
-    """Networks that are kept in memory, besides EfficientNet-Lite0 with its weights."""
+    networks: Annotated[int, Field(ge=1, le=64)] = 8
+    """Networks that are kept in memory at most, besides EfficientNet-Lite0 with its weights."""
     networks_megabytes: Annotated[int, Field(ge=0, le=2**24)] = 0
     """All networks in memory, and what loading another takes meanwhile; 0 for a third of the memory."""
     network_names: Annotated[str, Field(min_length=0, max_length=2000)] = ""
