@@ -17,15 +17,19 @@ from tests.browser.test_pages import SMALL, drawn_photo
 pytestmark = pytest.mark.browser
 
 
+def params_in(url):
+    return dict(part.split("=") for part in url.partition("?")[2].split("&") if part)
+
+
 def params_of(window):
-    return dict(part.split("=") for part in window.page.url.partition("?")[2].split("&") if part)
+    return params_in(window.page.url)
 
 
 def expect_sample(window, sample):
     """The address names the sample, or none for the first, and the strip shows it."""
     expect(window.page.locator(f'.strip [data-id="{sample}"]')).to_have_attribute("aria-pressed", "true")
+    window.page.wait_for_url(lambda url: params_in(url).get("sample", "cat") == sample)
     window.settle()
-    assert params_of(window).get("sample", "cat") == sample
 
 
 def test_back_and_forward_show_what_the_address_says(visit):
@@ -39,8 +43,8 @@ def test_back_and_forward_show_what_the_address_says(visit):
     channel = tile.get_attribute("data-channel")
     tile.click()
     expect(tile).to_have_attribute("aria-selected", "true")
+    window.page.wait_for_url(lambda url: params_in(url) == SMALL | {"sample": "retina", "channel": channel})
     window.settle()
-    assert params_of(window) == SMALL | {"sample": "retina", "channel": channel}
     page.get_by_role("link", name="Why this class?").first.click()
     expect(page).to_have_title("Why this class? · crosspool")
     expect_sample(window, "retina")

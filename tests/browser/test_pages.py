@@ -168,7 +168,7 @@ def test_a_link_to_a_page_is_the_first_that_a_new_server_is_asked_for(context, t
         expect(page.get_by_text("A patch of one layer, a weight from the next")).to_be_visible()
         expect(page.get_by_role("link", name="Build the feature").first).to_be_visible()
         expect(page.get_by_text("map 7 has the weight")).to_be_visible()
-        assert page.url.endswith("/what_am_i_looking_at?channel=7")
+        expect(page).to_have_url(f"{url}/what_am_i_looking_at?channel=7")
         page.close()
 
 
