@@ -32,6 +32,7 @@ ACTIVATIONS_SHARE = 2  # of the memory, for what computations hold, those includ
 CORES_PER_COMPUTATION = 4  # more threads than that hardly speed one up
 BEGUN_PER_PLACE = 3  # trainings that share a place among those at a time
 TRAINED_SHARE = 2  # part of the memory for classifiers that one visitor may take
+FILES_SHARE, VISITORS_FILES_SHARE = 8, 2  # of the memory for files to download, and of that for one visitor
 DISK_SHARE = 16  # part of the room on disk that one visitor may take
 SURVEYS, OWN_SURVEYS = 200, 8  # sets of images whose maps are computed: on the server, and of one visitor's tabs
 
@@ -107,6 +108,8 @@ class Server:
         self.classifier_memory = quota.Budget(
             "classifiers", trained_bytes, trained_bytes // TRAINED_SHARE, self.visits.make_room_for_classifiers
         )
+        files_bytes = memory_limit() // FILES_SHARE
+        self.held_files = quota.HeldFiles(files_bytes, files_bytes // VISITORS_FILES_SHARE)
         disk_bytes = settings.disk_megabytes * MB
         self.disk = quota.Budget("disk", disk_bytes, disk_bytes // DISK_SHARE)
         self.run_name = secrets.token_hex(4)  # tells the runs of the server apart

@@ -17,6 +17,7 @@ ASSETS = app_folder() / "assets"
 def show_page() -> None:
     """Run the page that the address asks for, below the menu."""
     server = current_server()
+    server.held_files.age()
     resume_visit()
     st.set_page_config(page_title="crosspool", page_icon=str(ASSETS / "icon.png"), layout="wide")
     explain_terms()

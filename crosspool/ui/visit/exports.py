@@ -35,9 +35,9 @@ def made_in_turn(make: Callable[[OnProgress], File]) -> Callable[[], File]:
     """A function for a download button, which Streamlit calls in a thread of its own.
 
     `make(on_progress)` waits for its turns with `on_progress`, which raises once the visitor's page is closed; they are
-    charged to the visitor.
+    charged to the visitor. The function raises BusyError where there is no room for the file.
     """
-    state, context = visit_state(ExportState), get_script_run_ctx()
+    state, context, files = visit_state(ExportState), get_script_run_ctx(), current_server().held_files
     places = state.places = state.places or threading.Semaphore(MOST_AT_ONCE)
     session, account = context.session_id if context is not None else "", visitor()
 
@@ -50,9 +50,12 @@ def made_in_turn(make: Callable[[OnProgress], File]) -> Callable[[], File]:
             raise BusyError(f"{MOST_AT_ONCE} of your files are being made already; wait for one of them.")
         try:
             with charged_to(account):
-                return make(check)
+                data = make(check)
         finally:
             places.release()
+        if not files.hold(len(data), account):
+            raise BusyError("There is no room for more files now; choose something on the page, then try again.")
+        return data
 
     return file
 

@@ -5,7 +5,9 @@ import threading
 import pytest
 from streamlit import runtime
 
+from crosspool.ui.runtime.accounts import Account
 from crosspool.ui.runtime.gate import BusyError
+from crosspool.ui.runtime.quota import HeldFiles
 from crosspool.ui.runtime.server import Server, use_server
 from crosspool.ui.runtime.settings import ServerSettings
 from crosspool.ui.visit import exports
@@ -24,9 +26,14 @@ def test_a_file_is_drawn_in_a_turn(server):
     assert server.compute.running == 0
 
 
-def test_a_few_files_at_a_time(server, monkeypatch):
+@pytest.fixture
+def state(monkeypatch):
     state = exports.ExportState()
     monkeypatch.setattr(exports, "visit_state", lambda part: state)
+    return state
+
+
+def test_a_few_files_at_a_time(server, state):
     begun, go_on = threading.Semaphore(0), threading.Event()
 
     def make(on_progress):
@@ -46,6 +53,20 @@ def test_a_few_files_at_a_time(server, monkeypatch):
     for thread in threads:
         thread.join(60)
     assert one_more() == b"file"
+
+
+def test_files_take_room_until_two_more_runs(server, state, monkeypatch):
+    account, files = Account(), HeldFiles(100, 60)
+    monkeypatch.setattr(exports, "visitor", lambda: account)
+    monkeypatch.setattr(server, "held_files", files)
+    file = made_in_turn(lambda on_progress: bytes(50))
+    assert len(file()) == account.reserved["files"] == files.budget.reserved == 50
+    files.age()
+    with pytest.raises(BusyError, match="no room for more files now; choose something on the page"):
+        file()
+    files.age()
+    assert files.budget.reserved == 0
+    assert len(file()) == 50
 
 
 def test_nothing_is_drawn_for_those_who_have_left(server, monkeypatch):
