@@ -114,7 +114,7 @@ ATTACKS = (
     Attack("ever-new-maps", "Twenty tabs open maps of ever new sizes, layers and channels.", _ever_new, WHOLE),
     Attack("side-by-side", "Four visitors open two views of the largest size.", _beside, WHOLE),
     Attack("look-for", "Ten visitors have drawn what fifty channels look for.", _look_for, WHOLE),
-    Attack("exports", "Four visitors take all downloads, over and over.", _export, WHOLE),
+    Attack("exports", "Four visitors take all downloads, over and over.", _export, "files: 200$"),
     Attack("surveys", "Four visitors look at all images at ever new sizes.", _survey, WHOLE),
     Attack("weights", "Downloads of the weights of eight networks, by four at a time.", _weights, WHOLE),
 )

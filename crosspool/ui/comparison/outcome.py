@@ -191,7 +191,7 @@ def _downloads_section(comparison: Comparison) -> None:
 
 
 def _download(label: str, data: Callable[[], bytes], name: str, kind: str) -> None:
-    make, icon = drawn_in_turn(data), ":material/download:"
+    make, icon = drawn_in_turn(data, name, kind), ":material/download:"
     st.download_button(label, make, name, kind, icon=icon, on_click="ignore", key=f"download-{name}")
 
 

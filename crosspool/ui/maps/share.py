@@ -161,7 +161,7 @@ def _download(kind: Kind, make: Callable[[OnProgress], File], name: str, reason:
     """A button for a file, or where there is none, the `reason`."""
     label, mime, icon, about = kind
     st.download_button(
-        label, made_in_turn(make), name, mime, icon=icon, help=reason or about, on_click="ignore",
+        label, made_in_turn(make, name, mime), name, mime, icon=icon, help=reason or about, on_click="ignore",
         key=f"take {label}", disabled=bool(reason),
     )  # fmt: skip
 

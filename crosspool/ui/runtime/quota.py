@@ -167,27 +167,3 @@ class Budget:
         with self._lock:
             self.reserved -= nbytes
             account.reserved[self.name] -= nbytes
-
-
-class HeldFiles:
-    """Room for the files that visitors download: Streamlit holds each until two more runs of any pages are over."""
-
-    def __init__(self, limit: int, account_limit: int) -> None:
-        self.budget = Budget("files", limit, account_limit)
-        self._lock = threading.Lock()
-        self._new: list[Reservation] = []
-        self._marked: list[Reservation] = []
-
-    def hold(self, nbytes: int, account: Account) -> bool:
-        """Take `nbytes` for a file, if there is room."""
-        reservation = self.budget.reserve(nbytes, account)
-        if reservation is None:
-            return False
-        with self._lock:
-            self._new.append(reservation)
-        return True
-
-    def age(self) -> None:
-        """Note that another run of a page has begun."""
-        with self._lock:
-            self._new, self._marked = [], self._new

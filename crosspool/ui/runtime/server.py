@@ -109,7 +109,7 @@ class Server:
             "classifiers", trained_bytes, trained_bytes // TRAINED_SHARE, self.visits.make_room_for_classifiers
         )
         files_bytes = memory_limit() // FILES_SHARE
-        self.held_files = quota.HeldFiles(files_bytes, files_bytes // VISITORS_FILES_SHARE)
+        self.files = quota.Budget("files", files_bytes, files_bytes // VISITORS_FILES_SHARE)
         disk_bytes = settings.disk_megabytes * MB
         self.disk = quota.Budget("disk", disk_bytes, disk_bytes // DISK_SHARE)
         self.run_name = secrets.token_hex(4)  # tells the runs of the server apart

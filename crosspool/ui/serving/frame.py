@@ -6,6 +6,7 @@ from crosspool.installation import app_folder
 from crosspool.ui.runtime.accounts import page_charged_to
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.serving.document import WITHOUT_SIDE_BAR
+from crosspool.ui.visit.exports import release_files
 from crosspool.ui.visit.resuming import note_holdings, resume_visit, show_loss
 from crosspool.ui.visit.state import current_visit
 from crosspool.ui.widgets.current_tab import mark_current_tab
@@ -17,8 +18,8 @@ ASSETS = app_folder() / "assets"
 def show_page() -> None:
     """Run the page that the address asks for, below the menu."""
     server = current_server()
-    server.held_files.age()
     resume_visit()
+    release_files()
     st.set_page_config(page_title="crosspool", page_icon=str(ASSETS / "icon.png"), layout="wide")
     explain_terms()
     in_menu = [

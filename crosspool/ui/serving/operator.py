@@ -140,7 +140,7 @@ def limits(server: Server) -> dict[str, LimitUse]:
         **{each.plural: LimitUse(len(each), each.limit, each.refusals) for each in jobs},
     }
     images = LimitUse(server.quota.nbytes, server.quota.limit, server.quota.refusals)
-    budgets = (server.classifier_memory, server.held_files.budget, server.disk)
+    budgets = (server.classifier_memory, server.files, server.disk)
     nbytes = {f"bytes of {each.name}": LimitUse(each.reserved, each.limit, each.refusals) for each in budgets}
     askers = sum(use.most for use in counts.values())  # each of which waits for one turn at most
     turns = LimitUse(server.compute.waiting, askers, server.compute.refusals)
