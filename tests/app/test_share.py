@@ -67,7 +67,7 @@ def test_files_are_named_after_what_is_in_them_and_made_when_asked_for(offered):
     ]  # fmt: skip
     assert all(callable(data) for data in offered.values())
     assert offered[f"{stem}-map-5.csv"]().startswith(b"channel,row,column,weight\n5,0,0,")
-    assert offered[f"{stem}-statistics.csv"]().count("\n") == 65
+    assert offered[f"{stem}-statistics.csv"]().count(b"\n") == 65
     with np.load(io.BytesIO(offered[f"{stem}.npz"]()), allow_pickle=False) as archive:
         assert archive["channels"].tolist() == [5]
     offered.clear()
