@@ -54,8 +54,8 @@ class BusyError(CrosspoolError):
 class Ticket:
     """A place in the queue of a semaphore, and then inside it.
 
-    `since` is when it began to wait, or came in. `rank` is its place in the order as it came in last, and `resumes_at`
-    the one of a pass that lets others go first, so that it does not begin again behind everybody.
+    `since` is when it began to wait, or came in, and `rank` where it stood in the order when it came in last.
+    `resumes_at` is where a pass stands that lets others go first: not behind everybody.
     """
 
     semaphore: "FairSemaphore"
@@ -72,7 +72,7 @@ class Ticket:
         self.semaphore.requeue(self)
 
     def give_way(self) -> None:
-        """From inside, in the middle of a long pass, let those go first who would if it had only come as much later."""
+        """In the middle of a long pass, let those go first who would if it had come later by what it has taken."""
         self.semaphore.pause(self)
 
     @contextmanager
@@ -123,7 +123,7 @@ class FairSemaphore:
         self._clock = clock
         self._changed = threading.Condition()
         self._inside: list[Ticket] = []
-        self._waiting: list[Ticket] = []  # in the order of arrival
+        self._waiting: list[Ticket] = []  # paused passes, and the others in the order of arrival
         self._paused = 0
         self._last_turns: WeakKeyDictionary[Account, float] = WeakKeyDictionary()  # when each came in last
         self.refusals = 0  # waits that took too long
@@ -183,11 +183,11 @@ class FairSemaphore:
             BETWEEN_NODES.reset(between)
             _INSIDE.reset(inside)
 
-    def join(self, ticket: Ticket) -> None:
-        """Begin to wait, or come in at once."""
+    def join(self, ticket: Ticket, resumes_at: float | None = None) -> None:
+        """Begin to wait at this place, by default as one who has just come; or come in at once."""
         with self._changed:
-            ticket.since = self._clock()
-            self._waiting.append(ticket)
+            ticket.since, ticket.resumes_at = self._clock(), resumes_at
+            self._waiting.insert(len(self._waiting) if resumes_at is None else 0, ticket)
             self._admit()
 
     def leave(self, ticket: Ticket) -> None:
@@ -203,9 +203,7 @@ class FairSemaphore:
         """Go from inside to this place in the queue, by default its end, and wait for another turn."""
         with self._changed:
             self._come_out(ticket)
-            ticket.since, ticket.resumes_at = self._clock(), resumes_at
-            self._waiting.append(ticket)
-            self._admit()
+            self.join(ticket, resumes_at)
         self.wait(ticket)
 
     def pause(self, ticket: Ticket) -> None:
@@ -253,7 +251,9 @@ class FairSemaphore:
             ticket.rank = ranks[ticket][1]
             self._waiting.remove(ticket)
             self._inside.append(ticket)
-            ticket.since = self._last_turns[ticket.account.in_queue] = self._clock()
+            ticket.since = self._clock()
+            if ticket.resumes_at is None:  # what goes on is no other turn
+                self._last_turns[ticket.account.in_queue] = ticket.since
         self._changed.notify_all()
 
     def _come_out(self, ticket: Ticket) -> None:

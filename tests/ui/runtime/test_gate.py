@@ -363,6 +363,80 @@ def test_a_long_pass_lets_only_those_go_first_who_are_due_before_it():
     second.go()
 
 
+def test_a_long_pass_keeps_its_place_where_its_visitor_waits_for_something_else_too():
+    clock, visitor, busy = [0.0], Account("visitor"), Account("busy")
+    busy.charge(5.0, 0.0)
+    accounts = iter([visitor, visitor, busy])
+    gate = FairSemaphore(whose=lambda: next(accounts), clock=lambda: clock[0])
+    with gate.turn() as turn:
+        own = WaitingThread(gate)
+        until(lambda: gate.waiting == 1)
+        other = WaitingThread(gate)
+        until(lambda: gate.waiting == 2)
+        own.may_go.set()
+        other.may_go.set()
+        clock[0] = 2.0
+        turn.give_way()
+        assert not own.inside.is_set()
+        assert not other.inside.is_set()
+    own.join(LONG)
+    other.join(LONG)
+
+
+def test_a_long_pass_that_goes_on_is_no_other_turn_of_its_visitor():
+    """It began at 0 and takes 2 seconds; who came at 10 waits for what its visitor asked for at 0."""
+    clock, visitor = [0.0], Account("visitor")
+    accounts = iter([visitor, Account("first"), visitor, Account("later")])
+    gate = FairSemaphore(whose=lambda: next(accounts), clock=lambda: clock[0])
+
+    def report(place):
+        if place:
+            clock[0] = 10.0
+            first.may_go.set()
+
+    with gate.turn(report) as turn:
+        first = WaitingThread(gate)
+        until(lambda: gate.waiting == 1)
+        own = WaitingThread(gate)
+        until(lambda: gate.waiting == 2)
+        clock[0] = 2.0
+        turn.give_way()
+        assert clock == [10.0]
+        later = WaitingThread(gate)
+        until(lambda: gate.waiting == 2)
+    until(lambda: own.inside.is_set() or later.inside.is_set())
+    assert not later.inside.is_set()
+    own.go()
+    later.go()
+
+
+def test_a_pass_that_was_paused_and_then_gives_its_turn_up_waits_like_everybody():
+    clock = [0.0]
+    places: list[int] = []
+    others: list[WaitingThread] = []
+    gate = FairSemaphore(clock=lambda: clock[0])
+
+    def report(place):
+        places.append(place)
+        for other in others:
+            other.may_go.set()
+
+    with gate.turn(report) as turn:
+        others.append(WaitingThread(gate))
+        until(lambda: gate.waiting)
+        clock[0] = 1.0
+        turn.give_way()
+        assert others[0].inside.is_set()
+        with turn.given_up():
+            others[0].join(LONG)
+            clock[0] = 5.0
+            others += queue_of(gate, 2)
+            places.clear()
+        assert places[0] == 2
+    for other in others:
+        other.join(LONG)
+
+
 def test_few_passes_are_paused_at_a_time(monkeypatch):
     monkeypatch.setattr(gates, "MOST_PAUSED", 0)
     clock = [0.0]
