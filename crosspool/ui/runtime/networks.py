@@ -45,12 +45,12 @@ def names_of(setting: str) -> frozenset[str]:
 class Networks:
     """At most `count` networks of at most `nbytes` bytes.
 
-    Where there are too many, the least recently used one makes room for another; where they take too much, the largest,
-    so that whoever asks for large networks takes no small one from others. The default network, with its weights, is
-    not counted among them and stays, as every visitor begins with it. Those that were dropped count as long as a
-    computation holds them. Only `allowed` networks are loaded, if there are any. A computation with one of them uses
-    `threads` threads. Networks are loaded one at a time, in turns of `loading`: beside the computations, as loading a
-    large one takes many seconds.
+    Where they take too much, the largest that no computation holds makes room for another, so that whoever asks for
+    large networks takes small ones from others last, and none in vain; where there are too many, the least recently
+    used. The default network, with its weights, is not counted among them and stays, as every visitor begins with it.
+    Those that were dropped count as long as a computation holds them. Only `allowed` networks are loaded, if there are
+    any. A computation with one of them uses `threads` threads. Networks are loaded one at a time, in turns of
+    `loading`: beside the computations, as loading a large one takes many seconds.
     """
 
     def __init__(
@@ -126,14 +126,23 @@ class Networks:
         if reason := self.why_not(spec):
             raise BackboneError(reason)
         with self._lock:
+            self._drop_largest(self.limit - peak_bytes(spec))
+            if self.nbytes + peak_bytes(spec) > self.limit:
+                problem = f"There is no memory for {spec.title} while other networks are at work"
+                raise BackboneError(f"{problem}; try again in a minute.")
             if len(self._backbones) == self._backbones.maxsize and spec.name != DEFAULT:
                 self._backbones.popitem()
-            while self.nbytes + peak_bytes(spec) > self.limit and self._backbones:
-                self._backbones.pop(max(self._backbones, key=lambda key: network_bytes(spec_of(key[0]))))
-                gc.collect()  # a module and its graph hold each other
-        if self.nbytes + peak_bytes(spec) > self.limit:
-            problem = f"There is no memory for {spec.title} while other networks are at work"
-            raise BackboneError(f"{problem}; try again in a minute.")
+
+    def _drop_largest(self, most: int) -> None:
+        """Drop the largest networks that are not in use until all take `most` bytes; none where that is in vain."""
+        in_use = {}
+        while self.nbytes > most >= self.nbytes - sum(network_bytes(spec_of(name)) for name, _ in self._backbones):
+            key = max(self._backbones, key=lambda key: network_bytes(spec_of(key[0])))
+            reference = weakref.ref(self._backbones.pop(key))
+            gc.collect()  # a module and its graph hold each other
+            if (backbone := reference()) is not None:
+                in_use[key] = backbone
+        self._backbones.update(in_use)
 
     def _titles(self) -> list[str]:
         return [spec.title for name, spec in backbone_specs().items() if name in self._allowed]

@@ -1,6 +1,7 @@
 """Networks in memory: bounded by their number and by bytes, refused before anything is built."""
 
 import re
+import weakref
 
 import pytest
 
@@ -53,6 +54,28 @@ def test_a_large_network_takes_no_small_one_from_others():
     kept.backbone(LARGE, "untrained")
     assert kept.in_memory(SMALL, "untrained") is small
     assert kept.in_memory(OTHER, "untrained") is None
+
+
+def test_where_a_network_is_in_use_no_other_is_dropped_in_vain():
+    kept = networks(PEAK[LARGE] + network_bytes(spec_of(SMALL)))
+    small = weakref.ref(kept.backbone(SMALL, "untrained"))
+    other = kept.backbone(OTHER, "untrained")
+    with pytest.raises(BackboneError, match="no memory for MobileNetV3-Small while other networks are at work"):
+        kept.backbone(LARGE, "untrained")
+    assert small() is not None
+    assert kept.in_memory(OTHER, "untrained") is other
+    kept.limit += network_bytes(spec_of(SMALL))
+    kept.backbone(LARGE, "untrained")
+    assert small() is None
+    assert kept.in_memory(OTHER, "untrained") is other
+
+
+def test_a_large_network_that_makes_room_leaves_the_others():
+    kept = networks(PEAK[LARGE] + network_bytes(spec_of(SMALL)), count=2)
+    small = kept.backbone(SMALL, "untrained")
+    kept.backbone(OTHER, "untrained")
+    kept.backbone(LARGE, "untrained")
+    assert kept.in_memory(SMALL, "untrained") is small
 
 
 def test_the_default_network_stays():
