@@ -143,7 +143,7 @@ class DecoderProcess:
 
 
 class DecoderPool:
-    """A few processes, each started when it is first needed; visitors' files are read in turns that are fair.
+    """A few processes, each started when it is first needed; files are read in turns, fairly between visitors.
 
     `counts` are the files since the server's start that were decoded, refused, or lost together with a process.
     """

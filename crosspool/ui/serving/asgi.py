@@ -40,7 +40,7 @@ from crosspool.ui.serving.static_files import StaticFiles
 from crosspool.ui.serving.uploads import ROUTE, UploadLimit, largest_file, upload_room
 
 # A pass through a network asks for Python's lock some hundred times, and waits as long as this each time while others
-# run Python: beside one such thread, a pass of 46 ms took 1.7 s with the 5 ms that Python begins with.
+# run Python: beside one such thread, a pass of 46 ms took 1.7 s with Python's default of 5 ms.
 SWITCH_SECONDS = 1e-4
 
 
