@@ -1,5 +1,6 @@
 """Any image as upright 8-bit RGB in sRGB: without orientation, higher precision, transparency and colour profile."""
 
+from collections.abc import Sequence
 from io import BytesIO
 from typing import Any
 
@@ -16,6 +17,9 @@ _UPRIGHT = {  # EXIF orientation -> the operation that undoes it
     8: Image.Transpose.ROTATE_90,
 }
 
+WHITES = (255.0, 65535.0)  # what usually means white in images of whole numbers,
+WHITES_OF_FLOATS = (1.0, *WHITES)  # and of others
+
 
 def upright_rgb(image: Image.Image) -> Image.Image:
     """The image as upright 8-bit RGB in sRGB, over white; the argument itself if it is that already."""
@@ -25,6 +29,8 @@ def upright_rgb(image: Image.Image) -> Image.Image:
     upright = _eight_bit(image)
     if orientation in _UPRIGHT:
         upright = upright.transpose(_UPRIGHT[orientation])
+    if upright.mode == "LAB":
+        upright, profile = _from_lab(upright), None
     if upright.has_transparency_data:
         white = Image.new("RGBA", upright.size, "white")
         upright = Image.alpha_composite(white, upright.convert("RGBA")).convert("RGB")
@@ -46,21 +52,36 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     """Scale 16-bit, 32-bit and floating-point grey values to 8 bits; Pillow itself would clip to white."""
     if not image.mode.startswith(("I", "F")):
         return image
-    values: np.ndarray = np.asarray(image).astype(np.float32)
-    values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+    usual = WHITES_OF_FLOATS if image.mode == "F" else (65535.0,) if image.mode.startswith("I;16") else WHITES
+    values: np.ndarray = np.asarray(image)
+    grey = Image.fromarray(eight_bit(values, usual))
+    key = image.info.get("transparency")
+    if isinstance(key, int):  # the value of a PNG that means transparent
+        grey.putalpha(Image.fromarray(np.where(values == key, 0, 255).astype(np.uint8)))
+    return grey
+
+
+def eight_bit(values: np.ndarray, usual: Sequence[float]) -> np.ndarray:
+    """The values as 8 bits, where the smallest of the `usual` whites that none of them exceeds is 255.
+
+    Where no convention fits, they are stretched from their smallest to their largest.
+    """
+    values = np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
     low, high = float(values.min()), float(values.max())
-    ceiling = _nominal_white(image.mode, low, high)
-    if ceiling is None:  # no convention fits: stretch what is there, in double precision as it may be huge
+    ceiling = next((white for white in usual if low >= 0 and high <= white), None)
+    if ceiling is None:  # in double precision, as they may be huge
         values, ceiling = values.astype(np.float64) - low, high - low or 1.0
-    return Image.fromarray(np.rint(values / ceiling * 255).clip(0, 255).astype(np.uint8))
+    scaled: np.ndarray = np.rint(values / ceiling * 255).clip(0, 255).astype(np.uint8)
+    return scaled
 
 
-def _nominal_white(mode: str, low: float, high: float) -> float | None:
-    """The value that means white: by the mode if it says so, else the smallest usual one that no value exceeds."""
-    if mode.startswith("I;16"):
-        return 65535.0
-    usual = (1.0, 255.0, 65535.0) if mode == "F" else (255.0, 65535.0)
-    return next((white for white in usual if low >= 0 and high <= white), None)
+def _from_lab(image: Image.Image) -> Image.Image:
+    """CIELab as sRGB, which Pillow does by its colour management only."""
+    converted = ImageCms.profileToProfile(
+        image, ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), outputMode="RGB"
+    )
+    assert converted is not None  # as it is not done in place
+    return converted
 
 
 def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:

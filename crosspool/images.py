@@ -1,6 +1,8 @@
 """Read image files as upright RGB: photos from phones and cameras, scans, images from the web, screenshots."""
 
 import os
+import re
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from io import BytesIO
@@ -8,8 +10,13 @@ from typing import BinaryIO, TypeAlias
 
 from PIL import Image, UnidentifiedImageError
 
+from crosspool.bitmaps import with_whole_palette
 from crosspool.colours import upright_rgb
 from crosspool.errors import ImageError, not_found
+from crosspool.png_transparency import with_exact_transparency
+from crosspool.sound_metadata import with_sound_metadata
+from crosspool.tiff_files import PlainTiff
+from crosspool.tiff_layout import TiffKindError, tiff_layout
 
 ImageSource: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 
@@ -22,6 +29,8 @@ MIN_SIDE = 16  # pixels; in smaller images there is nothing for a network to see
 # separately. Not allowed are formats that start another program (EPS) or that browsers and cameras do not write.
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP")
 ANIMATED = ("GIF", "PNG", "WEBP", "AVIF", "TIFF")  # formats of animations and of documents with pages
+_SILENT = ("ignore", None, Warning, re.compile(r"PIL\."), 0)  # as an entry of `warnings.filters`
+_RARE_BMP = "Unsupported BMP "  # so begins what Pillow says of a bitmap that it does not read
 _FORMATS_FOR_PEOPLE = "JPEG, PNG, WebP, AVIF, HEIC, GIF, TIFF or BMP"
 
 
@@ -53,11 +62,12 @@ def load_image(source: ImageSource, *, name: str | None = None, max_pixels: int 
     label = name or _name_of(source)
     data = _read(source, label)
     _expect_some(data, label)
+    data = with_whole_palette(with_sound_metadata(data))
     image = _open(data, label, max_pixels)
     _check_size(image.size, label, max_pixels)
     try:
         image.load()
-        upright = upright_rgb(image)
+        upright = upright_rgb(with_exact_transparency(image, data))
     except MemoryError as error:
         raise ImageError(f"{label} needs more memory to decode than there is; scale it down and try again.") from error
     except Exception as error:  # decoders raise all kinds of errors, and the data may be anybody's
@@ -178,17 +188,25 @@ def _read_all(stream: BinaryIO, label: str) -> bytes:
 def _open(data: bytes, label: str, max_pixels: int) -> Image.Image:
     try:
         return _open_any(data)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+    except Image.DecompressionBombError as error:
         limit = min(max_pixels, 2 * (Image.MAX_IMAGE_PIXELS or max_pixels))  # Pillow refuses twice its own limit
         millions = f"{limit / 1e6:,.10g} million"
         raise ImageError(f"{label} has more than {millions} pixels; scale it down and try again.") from error
     except MemoryError as error:
         raise ImageError(f"{label} needs more memory to open than there is; scale it down and try again.") from error
+    except TiffKindError as error:
+        raise _rare_kind(label, "TIFF", str(error), "8-bit RGB, or as PNG or JPEG") from error
     except Exception as error:
+        if isinstance(error, OSError) and str(error).startswith(_RARE_BMP):
+            raise _rare_kind(label, "BMP", str(error).removeprefix(_RARE_BMP), "PNG or JPEG") from error
         if kind := _signature(data):
             problem = f"{label} begins like a {kind} image, but is damaged or cut short"
             raise ImageError(f"{problem}; copy or export it again.") from error
         raise _no_image(label) from error
+
+
+def _rare_kind(label: str, kind: str, about: str, advice: str) -> ImageError:
+    return ImageError(f"{label} is a {kind} of a kind that is not read here ({about}); save it as {advice}.")
 
 
 def _no_image(label: str) -> ImageError:
@@ -196,9 +214,15 @@ def _no_image(label: str) -> ImageError:
 
 
 def _open_any(data: bytes) -> Image.Image:
+    _silence_pillow()
+    layout = tiff_layout(data)
+    if layout is not None and layout.is_misread:
+        return PlainTiff(BytesIO(data))
     try:
         return Image.open(BytesIO(data), formats=FORMATS)
     except (UnidentifiedImageError, ValueError, RuntimeError):
+        if layout is not None:
+            return PlainTiff(BytesIO(data))
         if not _is_heif(data):
             raise
     # Opened directly, as registering pillow-heif's plugin would change Pillow for the whole process.
@@ -206,6 +230,16 @@ def _open_any(data: bytes) -> Image.Image:
 
     heif: Image.Image = HeifImageFile(BytesIO(data))  # type: ignore[no-untyped-call]
     return heif
+
+
+def _silence_pillow() -> None:
+    """Let Pillow not warn of metadata that it ignores: what matters is said in an error.
+
+    For the whole process, as warnings cannot be caught safely while other threads run; and only once, as Python then
+    forgets which warnings of others were shown.
+    """
+    if _SILENT not in warnings.filters:
+        warnings.filterwarnings("ignore", module=_SILENT[3].pattern)
 
 
 def _is_heif(data: bytes) -> bool:
