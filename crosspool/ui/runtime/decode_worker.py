@@ -23,11 +23,13 @@ from PIL import Image, ImageOps
 
 from crosspool.errors import ImageError, ModelError
 from crosspool.images import frame_count, load_image, shrink_image, shrunk_file
+from crosspool.sound_metadata import JPEG_SIGNATURE, PNG_SIGNATURE, with_sound_metadata
 from crosspool.ui.runtime.confinement import confine
 from crosspool.ui.runtime.described_classifiers import description
 
 MEMORY = 2**30  # bytes of address space: images of 50 million pixels fit, except a few rare kinds
-PLAIN_FORMATS = ("JPEG", "PNG")  # which the server decodes itself; others, and colour profiles, only this process
+# Of files that the server decodes itself, JPEG and PNG; others, and colour profiles, only this process reads.
+PLAIN_SIGNATURES = (JPEG_SIGNATURE, PNG_SIGNATURE)
 QUICK_SECONDS = 0.5  # of a core; a file that takes longer is encoded again, so that this happens only once
 LONGEST_HEADER = 2**16
 THUMBNAIL_QUALITY = 88  # of JPEG
@@ -85,9 +87,11 @@ def stored_image(data: bytes, name: str, form: StorageFormat) -> StoredImage:
 
 
 def _is_plain(data: bytes) -> bool:
-    with Image.open(BytesIO(data)) as image:
+    if not data.startswith(PLAIN_SIGNATURES):
+        return False
+    with Image.open(BytesIO(with_sound_metadata(data))) as image:  # as it was read before
         image.load()  # a PNG may have its profile after its pixels
-        return image.format in PLAIN_FORMATS and "icc_profile" not in image.info
+        return "icc_profile" not in image.info
 
 
 # --- messages
@@ -137,12 +141,14 @@ def main() -> None:
             header, data = receive(requests, sys.maxsize)
         except EOFError:
             return
-        signal.setitimer(signal.ITIMER_REAL, header["seconds"])  # ends this process even if the server was killed
+        signal.setitimer(signal.ITIMER_PROF, header["seconds"])  # of its own work: other work does not count
+        signal.setitimer(signal.ITIMER_REAL, header["wait"])  # ends this process even if the server was killed
         try:
             answer = _answer(header, data)
         except (ImageError, ModelError) as error:
             answer = {"error": str(error)}, b""
         send(answers, *answer)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
         del data, answer
 
@@ -155,12 +161,12 @@ def _answer(header: Mapping[str, Any], data: bytes) -> Message:
     return about, stored.file + stored.thumbnail
 
 
-def request(name: str, form: StorageFormat | None, seconds: float) -> dict[str, Any]:
+def request(name: str, form: StorageFormat | None, seconds: float, wait: float) -> dict[str, Any]:
     """The header of a request to store the image in its data or, without a form, to describe a classifier.
 
-    The process ends itself after `seconds`.
+    The process ends itself after `seconds` of a core's work, or when `wait` seconds have passed.
     """
-    return {"name": name, "form": None if form is None else asdict(form), "seconds": seconds}
+    return {"name": name, "form": None if form is None else asdict(form), "seconds": seconds, "wait": wait}
 
 
 if __name__ == "__main__":

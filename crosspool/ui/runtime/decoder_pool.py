@@ -5,6 +5,7 @@ process dies, and pickle.
 """
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -27,6 +28,7 @@ from crosspool.ui.runtime.settings import ServerSettings
 CORES_PER_DECODER = 2
 IMAGES_PER_PROCESS = 200  # after which it is replaced, as its memory grows
 START_SECONDS = 60.0
+WAIT_TIMES = 10  # how much longer than it works a process may take, where others use the cores
 GRACE_SECONDS = 2.0  # after which a process that was not stopped ends itself
 LONGEST_ANSWER = 128 * 2**20
 
@@ -56,7 +58,11 @@ class _LostError(Exception):
 
 
 class _LateError(_LostError):
-    """The process was ended because it took too long."""
+    """The process was ended because it did not answer for long."""
+
+
+class _LaboriousError(_LostError):
+    """The process ended itself because it had to work for too long."""
 
 
 def too_large(name: str, nbytes: int, most: int) -> str:
@@ -105,15 +111,17 @@ class DecoderProcess:
             raise _LostError from error
 
     def _ask(self, data: bytes, name: str, form: StorageFormat | None, seconds: float, limit: int) -> Message:
-        """The answer about a file, of at most `limit` bytes."""
+        """The answer about a file, of at most `limit` bytes, which takes at most `seconds` of a core's work."""
+        wait = WAIT_TIMES * seconds
+        header = decode_worker.request(name, form, seconds, wait + GRACE_SECONDS)
 
         def talk() -> Message:
             assert self.process.stdin is not None
-            decode_worker.send(self.process.stdin, decode_worker.request(name, form, seconds + GRACE_SECONDS), data)
+            decode_worker.send(self.process.stdin, header, data)
             return self._receive(limit)
 
         self.done += 1
-        return self._watched(seconds, talk)
+        return self._watched(wait, talk)
 
     def close(self) -> None:
         """End the process."""
@@ -128,6 +136,13 @@ class DecoderProcess:
         assert self.process.stdout is not None
         return decode_worker.receive(self.process.stdout, limit)
 
+    def _ended_itself(self) -> bool:
+        """Whether the process is gone because its work took too long; it may need a moment to go."""
+        try:
+            return self.process.wait(GRACE_SECONDS) == -signal.SIGPROF
+        except subprocess.TimeoutExpired:
+            return False
+
     def _watched(self, seconds: float, talk: Callable[[], Message]) -> Message:
         """Kill the process if talking to it takes longer, which ends any reading and writing."""
         start = time.monotonic()
@@ -137,6 +152,8 @@ class DecoderProcess:
         try:
             return talk()
         except (EOFError, OSError, ValueError) as error:
+            if not isinstance(error, ValueError) and self._ended_itself():
+                raise _LaboriousError from error
             raise (_LateError if time.monotonic() - start >= seconds else _LostError) from error
         finally:
             watchdog.cancel()
@@ -190,10 +207,14 @@ class DecoderPool:
         except kind.error:
             self._put_back(process, "refused")
             raise
-        except _LateError as error:
+        except _LaboriousError as error:
             self._lose(process)
             problem = f"{name} takes longer than {seconds:g} seconds to decode"
             raise kind.error(f"{problem}; {kind.advice}.") from error
+        except _LateError as error:
+            self._lose(process)
+            problem = f"{name} could not be decoded, as the server is busy with other work"
+            raise kind.error(f"{problem}; try again in a minute.") from error
         except BaseException as error:
             self._lose(process)
             if not isinstance(error, _LostError):

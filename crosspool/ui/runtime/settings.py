@@ -64,7 +64,7 @@ class ServerSettings(pydantic_settings.BaseSettings):
     kept_seconds: Annotated[float, Field(ge=1, le=86400)] = 600
     """How long a visit is kept after its page was closed, for its browser to come back; less where memory is short."""
     decode_seconds: Annotated[float, Field(ge=0.1, le=600)] = 4
-    """How long decoding one image may take."""
+    """How long decoding one image may take, in seconds of a core; ten times as long where other work is under way."""
     trainings: Annotated[int, Field(ge=1, le=64)] = 2
     """Trainings at a time; others wait for their turn."""
     trainings_waiting: Annotated[int, Field(ge=0, le=10_000)] = 60

@@ -13,6 +13,7 @@ from collections import Counter
 from contextlib import contextmanager
 
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image, ImageCms
 from PIL.JpegImagePlugin import JpegImageFile, get_sampling
@@ -24,6 +25,7 @@ from crosspool.ui.runtime.decode_worker import StorageFormat, receive, request, 
 from crosspool.ui.runtime.decoder_pool import DecoderPool, DecoderProcess
 from crosspool.ui.runtime.settings import ServerSettings
 from tests.images import noise, png
+from tests.test_image_kinds import chunk, tiff
 
 STORAGE_FORMAT = StorageFormat(side=64, largest=20_000, quality=95, exact=True, thumbnail=16)
 
@@ -89,6 +91,23 @@ def test_the_server_decodes_plain_files_only(shared_pool, kind):
     image = Image.open(io.BytesIO(shared_pool.store(data, "one", STORAGE_FORMAT).file))
     assert (image.format, image.info.keys() & {"icc_profile", "exif"}) == ("PNG", set())
     assert load_image(encoded(image, "PNG")) == load_image(data)
+
+
+@pytest.mark.parametrize("kind", ["HEIC", "PNG with a broken text", "float TIFF", "JPEG with a broken EXIF"])
+def test_small_files_that_only_the_decoder_reads(shared_pool, kind):
+    original = png(noise(1))
+    if kind == "HEIC":
+        file = io.BytesIO()
+        pillow_heif.from_pillow(noise(1)).save(file)
+        data = file.getvalue()
+    elif kind == "float TIFF":
+        data = tiff(np.asarray(noise(1)).astype(np.float32), photometric=2)
+    elif kind.startswith("JPEG"):
+        data = encoded(noise(1), "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\xff")
+    else:
+        at = original.index(b"IDAT") - 4
+        data = original[:at] + chunk(b"tEXt", b"Title\0cat", crc=1) + original[at:]
+    assert load_image(shared_pool.store(data, "one", STORAGE_FORMAT).file) == load_image(data)
 
 
 def test_more_pixels_are_shrunk_as_the_library_does(shared_pool):
@@ -209,13 +228,52 @@ def test_a_decoder_that_hangs_is_killed(monkeypatch, pool):
     pool.store(png(noise(1)), "one.png", STORAGE_FORMAT)
     (decoder,) = pool._idle
     os.kill(decoder.process.pid, signal.SIGSTOP)
-    monkeypatch.setattr(pool, "_settings", ServerSettings(decode_seconds=0.3))
-    with pytest.raises(ImageError, match=r"^slow.png takes longer than 0.3 seconds to decode; save it as JPEG"):
+    monkeypatch.setattr(pool, "_settings", ServerSettings(decode_seconds=0.1))
+    with pytest.raises(ImageError, match=r"^slow.png could not be decoded, as the server is busy with other work; try"):
         pool.store(png(random_image(900, 900)), "slow.png", STORAGE_FORMAT)  # more than a pipe holds
     assert decoder.process.returncode == -signal.SIGKILL
     monkeypatch.undo()
     assert pool.store(png(noise(1)), "one.png", STORAGE_FORMAT).file == png(noise(1))
     assert pool.counts == Counter(decoded=2, refused=0, lost=1)
+
+
+def test_a_decoder_that_works_for_too_long_ends_itself(monkeypatch, pool):
+    forever = (
+        "import crosspool.ui.runtime.decode_worker as worker\nread = worker.stored_image\n"
+        "def stored_image(data, name, form):\n while name == 'slow.png': pass\n return read(data, name, form)\n"
+        "worker.stored_image = stored_image; worker.main()"
+    )
+    monkeypatch.setattr(decoder_pool, "_COMMAND", (sys.executable, "-c", forever))
+    monkeypatch.setattr(decoder_pool, "WAIT_TIMES", 10_000)
+    pool.store(png(noise(1)), "one.png", STORAGE_FORMAT)
+    (decoder,) = pool._idle
+    monkeypatch.setattr(pool, "_settings", ServerSettings(decode_seconds=0.3))
+    with pytest.raises(ImageError, match=r"^slow.png takes longer than 0.3 seconds to decode; save it as JPEG"):
+        pool.store(png(noise(1)), "slow.png", STORAGE_FORMAT)
+    assert decoder.process.returncode == -signal.SIGPROF
+    assert pool.counts == Counter(decoded=1, refused=0, lost=1)
+
+
+def test_time_that_others_take_does_not_count(monkeypatch, pool):
+    """As on a busy machine, where a decoder waits for a core longer than it may work."""
+    pool.store(png(noise(1)), "one.png", STORAGE_FORMAT)
+    (decoder,) = pool._idle
+    monkeypatch.setattr(decoder_pool, "WAIT_TIMES", 100)
+    monkeypatch.setattr(pool, "_settings", ServerSettings(decode_seconds=0.6))
+    os.kill(decoder.process.pid, signal.SIGSTOP)
+    others = threading.Timer(1.2, os.kill, (decoder.process.pid, signal.SIGCONT))
+    others.start()
+    assert pool.store(png(noise(2)), "two.png", STORAGE_FORMAT).file == png(noise(2))
+    others.join()
+    assert pool.counts == Counter(decoded=2, refused=0, lost=0)
+
+
+def test_only_work_on_one_file_counts(monkeypatch, pool):
+    monkeypatch.setattr(pool, "_settings", ServerSettings(decode_seconds=0.3))
+    for _ in range(120):
+        pool.store(png(noise(1, (400, 400))), "one.png", STORAGE_FORMAT)
+    (decoder,) = pool._idle
+    assert (decoder.done, pool.counts["lost"]) == (120, 0)
 
 
 def test_a_decoder_that_dies_midway_is_replaced(pool):
@@ -303,7 +361,7 @@ def test_a_decoder_ends_with_its_server():
 def test_a_hanging_decoder_ends_even_if_its_server_was_killed():
     decoder = DecoderProcess()
     assert decoder.process.stdin is not None
-    send(decoder.process.stdin, request("one.png", STORAGE_FORMAT, 0.001), png(random_image(2000, 2000)))
+    send(decoder.process.stdin, request("one.png", STORAGE_FORMAT, 60, 0.001), png(random_image(2000, 2000)))
     assert decoder.process.wait(timeout=60) == -signal.SIGALRM
     decoder.close()
 
