@@ -416,7 +416,7 @@ def file(trained, tmp_path_factory):
 
 
 def classifier_uploader(app):
-    return next(uploader for uploader in app.file_uploader if "safetensors" in str(uploader.proto.type))
+    return next(uploader for uploader in app.file_uploader if uploader.label.startswith("A file from Train"))
 
 
 def test_a_file_is_loaded_and_chosen(file, trained, lite0):

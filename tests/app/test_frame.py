@@ -714,6 +714,16 @@ def test_broken_uploads_are_named_and_the_good_one_stays():
     assert r"**fine\.jpg**" in shown_text(app)
 
 
+def test_each_upload_answers_for_itself():
+    app = upload(visit(**SMALL), ("one.jpg", b"words"))
+    assert texts(app.error)[0].startswith(r"one\.jpg is not an image")
+    app = upload(app, ("two.jpg", jpeg(2)[:900]))
+    assert texts(app.error)[0].startswith(r"two\.jpg is damaged or cut short")
+    told = {"files": [["huge.jpg", "large", 99 * 2**20]], "counts": {"large": 1}}
+    app = component_state(app, "image-strip", "refused", told)
+    assert texts(app.error)[0].startswith(r"huge\.jpg has 99\.0 MB")
+
+
 def test_of_many_files_that_are_not_sent_the_first_are_named():
     refused = [[f"{number}.jpg", "large", 99 * 2**20] for number in range(4)]
     told = {"files": refused, "counts": {"large": 900, "folder": 100}}

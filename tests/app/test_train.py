@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pillow_heif
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -355,6 +356,40 @@ def test_uploads_wait_for_the_name_of_their_class():
     assert "RED is taken as the class red, which is here already." in plain(app.info)
     assert "notes.png is not an image" in messages(app)[0]
     assert len(state_of(app, LabelledState).own_collection.classes["red"]) == 5
+
+
+def test_the_type_of_a_file_is_found_in_its_bytes():
+    app = visit(collection(labels=("red",)))
+    assert list(app.file_uploader[0].proto.type) == []
+    app = checked(app.text_input(key="class_name").set_value("green").run())
+    heif, jpeg = io.BytesIO(), io.BytesIO()
+    pillow_heif.from_pillow(tinted(1, 1).resize((64, 64))).save(heif)
+    tinted(2, 1).resize((64, 64)).save(jpeg, "JPEG")
+    files = {"1.hif": heif, "2.jfif": jpeg, "3.jpe": jpeg, "4": jpeg, "5.txt": jpeg, "6.JPEG": heif}
+    values = [(name, file.getvalue() + name.encode(), "") for name, file in files.items()]
+    app = checked(app.file_uploader[0].set_value(values).run())
+    kept = state_of(app, LabelledState).own_collection.classes["green"]
+    assert [image.title for image in kept] == list(files)
+
+
+def test_of_many_files_that_were_left_out_the_newest_are_named_first():
+    app = visit(collection(labels=("red",)))
+    for number in range(12):
+        app = checked(app.text_input(key="class_name").set_value("green").run())
+        app = checked(app.file_uploader[0].set_value([(f"{number}.png", b"words", "image/png")]).run())
+        assert messages(app)[0].split("- ")[1].startswith(f"{number}.png is not an image")
+    app = checked(app.text_input(key="class_name").set_value("green").run())
+    app = checked(app.file_uploader[0].set_value([("3.png", b"words", "image/png")]).run())
+    assert messages(app)[0].split("- ")[1].startswith("3.png is not an image")
+
+
+def test_what_is_no_zip_answers_for_itself():
+    app = visit(collection(labels=("red",)))
+    app = checked(app.button_group(key="labelled_source").set_value("zip").run())
+    for name in ("birds.zip", "birds.rar", "birds"):
+        app = checked(app.file_uploader[0].set_value([(name, b"words", "")]).run())
+        title = name if "." in name else "birds.zip"
+        assert plain(app.error)[0].startswith(f"{title} is not a ZIP file")
 
 
 def test_a_file_that_was_left_out_is_still_reported_after_the_next_class():

@@ -149,7 +149,7 @@ def _receive_file() -> None:
     with st.expander("Load a classifier", icon=":material/upload_file:"):
         megabytes, receiver = current_server().settings.visitor_megabytes, receiving("classifier-file", _load)
         label = "A file from Train & compare or `crosspool train`"
-        st.file_uploader(label, type=["safetensors"], max_upload_size=megabytes, help=FILE_HELP, **receiver)
+        st.file_uploader(label, max_upload_size=megabytes, help=FILE_HELP, **receiver)
         error = visit_state(ClassifierFile).error
         if error:
             st.error(as_it_is(error), icon=":material/broken_image:")

@@ -26,7 +26,7 @@ GUIDE_SIZES = (4, 6, 8, 10, 15, 20, 30)
 DEFAULT_GUIDE = 30  # enough for narrow intervals: the page shows the stored result of these
 EXAMPLES = 3  # images shown of each class
 SHOWN_PROBLEMS = 8
-PROBLEMS_KEPT = 200  # the last ones
+PROBLEMS_KEPT = 200  # the newest
 
 
 @dataclass
@@ -119,7 +119,7 @@ def _zip() -> Collection | None:
     state, most = visit_state(LabelledState), current_server().settings.zip_megabytes
     title, key = "A ZIP with a folder of images for each class", uploads.uploader_key("zip")
     about = f"Up to {MAX_IMAGES} images in {MAX_CLASSES} classes, {most} MB in all; large ones are shrunk on receipt."
-    uploaded = st.file_uploader(title, "zip", max_upload_size=most, key=key, help=about)
+    uploaded = st.file_uploader(title, max_upload_size=most, key=key, help=about)
     if uploaded is not None:
         bar = st.progress(0.0, text="Reading the ZIP …")
 
@@ -179,12 +179,12 @@ def _receive(collection: Collection, label: str, files: Sequence[UploadedFile], 
     """Take over the images of a class and empty the controls; after a photo the class's name stays for the next."""
     state, existing = visit_state(LabelledState), collection.matching_class(label)
     state.own_notes = [] if existing == label else [f"{label} is taken as the class {existing}, which is here already."]
+    problems = []
     for number, (file_name, data) in enumerate(uploads.take_files(files), 1):
         name = file_name if source == "upload" else f"photo {len(collection) + number}.jpg"
-        problem = collection.add(label, data, name)
-        if problem and problem not in collection.problems:
-            collection.problems.append(problem)
-    del collection.problems[:-PROBLEMS_KEPT]
+        problems.append(collection.add(label, data, name))
+    newest_first = dict.fromkeys([*filter(None, problems), *collection.problems])
+    collection.problems = list(newest_first)[:PROBLEMS_KEPT]
     uploads.empty_uploader(f"class-{source}")
     if source == "upload":
         state.class_name = ""

@@ -95,10 +95,7 @@ def choose_image(*, menu: bool = True) -> SourceImage:
         if menu:
             uploads.own_images_menu("images")
     with st.container(key=UPLOADER):
-        most = current_server().settings.upload_megabytes
-        receiving = uploads.receiving("files", _receive_files)
-        # Of any type: the decoder looks into files, and says in a sentence what it cannot read.
-        st.file_uploader("Your images", accept_multiple_files=True, max_upload_size=most, **receiving)
+        uploads.image_uploader("Your images", **uploads.receiving("files", _receive_files))
     if state.camera:
         _camera()
     if complaints := [*state.refused_files, *state.upload_errors]:
@@ -157,6 +154,7 @@ def _camera() -> None:
 
 
 def _receive_photo(files: uploads.Received) -> None:
+    visit_state(ImageState).refused_files = []  # of what was chosen before
     _receive_files((CAMERA_FILE, data) for _, data in files)
     _close_camera()
 

@@ -12,6 +12,7 @@ from crosspool.ui.runtime.accounts import Account
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.labelled import LONGEST_NAME, MAX_CLASSES, MAX_IMAGES, Collection, as_label
 
+LONGEST_SUFFIX = 12  # characters
 MAX_MEMBERS = 10_000  # of a ZIP, including those that are not images
 ZIP_TIMES = 8  # how large the unpacked images may be, as a multiple of the largest ZIP
 ZIP_SECONDS = 600.0  # after which the rest of a ZIP is left out
@@ -22,17 +23,18 @@ def from_zip(data: bytes, name: str, visitor: Account, progress: Callable[[int, 
 
     Raises DatasetError where it cannot be read, has no classes, or contains too much.
     """
-    settings, stem = current_server().settings, Path(printable(name)).stem[:LONGEST_NAME] or "images"
+    settings, path = current_server().settings, Path(printable(name))
+    title = (path.stem[:LONGEST_NAME] or "images") + (path.suffix[:LONGEST_SUFFIX] or ".zip")
     most = settings.zip_megabytes
     if len(data) > most * 2**20:
         raise DatasetError(
-            f"{stem}.zip has {len(data) / 2**20:,.1f} MB of at most {most}; take fewer images, or use crosspool "
+            f"{title} has {len(data) / 2**20:,.1f} MB of at most {most}; take fewer images, or use crosspool "
             "evaluate on the command line."
         )
     largest, total = settings.upload_megabytes * 2**20, ZIP_TIMES * most * 2**20
     limits = ZipLimits(members=MAX_MEMBERS, directory=4 * 2**20, member=largest, total=total)
     try:
-        return _unpacked(class_folders_in_memory(data, f"{stem}.zip", limits), visitor, progress)
+        return _unpacked(class_folders_in_memory(data, title, limits), visitor, progress)
     except DatasetError as error:
         advice = "unpack it and use crosspool evaluate FOLDER on the command line"  # the library's is not for the page
         raise DatasetError(str(error).replace("unpack it and name the folder", advice)) from error

@@ -14,7 +14,6 @@ from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.resuming import current_browser
 from crosspool.ui.visit.state import Binding, current_visit
 
-IMAGE_TYPES = ["jpg", "jpeg", "png", "webp", "avif", "heic", "heif", "gif", "tif", "tiff", "bmp"]
 LONGEST_FILE_NAME = 255  # characters; no file system takes more
 
 Received = Iterator[tuple[str, bytes]]  # the name and the bytes of each file
@@ -31,11 +30,12 @@ def empty_uploader(name: str) -> None:
 
 
 def image_uploader(label: str, **options: Any) -> list[UploadedFile]:
-    """Show an uploader for several images."""
+    """Show an uploader for several images.
+
+    It takes any file: the decoder looks into it, and says in a sentence what it cannot read.
+    """
     most = current_server().settings.upload_megabytes
-    files: list[UploadedFile] = st.file_uploader(
-        label, IMAGE_TYPES, accept_multiple_files=True, max_upload_size=most, **options
-    )
+    files: list[UploadedFile] = st.file_uploader(label, accept_multiple_files=True, max_upload_size=most, **options)
     return files
 
 

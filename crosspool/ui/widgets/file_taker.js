@@ -4,7 +4,7 @@
 import { make } from "../../gallery/elements.js";
 
 const UPLOADER = '[data-testid="stFileUploader"], [data-testid="stCameraInput"]';
-const ACCEPTED = "image/*,.heic,.heif,.avif"; // on a phone this offers its camera, too
+const ACCEPTED = "image/*,.heic,.heif,.hif,.avif,.jfif,.jpe"; // on a phone this offers its camera, too
 const TYPED_INTO = "input, textarea, [contenteditable='']";
 
 const REASONS = ["folder", "large", "many"];

@@ -293,5 +293,6 @@ def test_only_the_last_problems_are_remembered(server, monkeypatch):
     monkeypatch.setattr(uploads, "empty_uploader", lambda name: None)
     collection = Collection("Your images")
     files: Any = [(f"{number}.txt", b"words") for number in range(4)]
-    choose_labelled._receive(collection, "cat", files, "upload")
+    for upload in (files[:2], files[2:]):
+        choose_labelled._receive(collection, "cat", upload, "upload")
     assert [problem.split(" ")[0] for problem in collection.problems] == ["2.txt", "3.txt"]
