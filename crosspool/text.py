@@ -43,6 +43,11 @@ def _escaped(character: str) -> str:
     return character.encode("unicode_escape").decode()
 
 
+def name_key(name: str) -> str:
+    """What spellings of one name have in common, whatever their case, spaces, and composed or decomposed accents."""
+    return unicodedata.normalize("NFD", unicodedata.normalize("NFD", " ".join(name.split())).casefold())
+
+
 def class_title(name: str) -> str:
     """A class for people: 001.Black_footed_Albatross is Black-footed Albatross.
 

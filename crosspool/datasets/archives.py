@@ -11,15 +11,17 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
 
+from crosspool.datasets.attributes import is_people_list
 from crosspool.datasets.dataset import Dataset
 from crosspool.datasets.files import counted_sentence, is_hidden, is_image, reason_of
-from crosspool.datasets.folders import FileInFolder, PathParts, group_by_class
+from crosspool.datasets.folders import FileInFolder, group_by_class
+from crosspool.datasets.structure import LayoutName, PathParts
 from crosspool.errors import DatasetError, ImageError
 from crosspool.text import printable
 
@@ -34,7 +36,12 @@ _ENCRYPTED, _UTF8 = 0x1, 0x800  # bits of a member's flags
 _REMAKE, _UNPACK = "create the ZIP again", "unpack it and name the folder"
 
 # Files and folders of official layouts, whose labels or split would be missed if the folders were read as classes.
-_OFFICIAL = {"TrainImages.txt": "MIT-67", "image_class_labels.txt": "CUB-200-2011", "ImageSets/Main": "PASCAL VOC"}
+_OFFICIAL = {
+    **dict.fromkeys(("TrainImages.txt", "TestImages.txt"), "MIT-67"),
+    "image_class_labels.txt": "CUB-200-2011",
+    "ImageSets/Main": "PASCAL VOC",
+}
+_PEOPLE = "train/labels.txt"  # only where its lines look as they should
 
 
 @dataclass(frozen=True)
@@ -72,16 +79,16 @@ class _BoundedFile(io.BufferedReader):
         return super().read(size)
 
 
-def zipped_class_folders(path: Path, limits: ZipLimits = ZipLimits()) -> Dataset:
+def zipped_class_folders(path: Path, limits: ZipLimits = ZipLimits(), *, layout: LayoutName = "auto") -> Dataset:
     """The images in a ZIP, with a class for each folder; a single folder around all classes is skipped.
 
     Several threads and processes can read samples at once. A damaged sample raises ImageError when it is read.
 
     Raises:
         DatasetError: the file is not a ZIP, is damaged, encrypted or beyond the limits, names members outside itself
-            or links, holds an official layout, or has no images, no class folders or only one class.
+            or links, holds an official layout, has no images, no class folders or only one class, or has two readings.
     """
-    return _class_folders(_Archive(str(path), partial(io.FileIO, path.absolute()), limits), path.stem)
+    return _class_folders(_Archive(str(path), partial(io.FileIO, path.absolute()), limits), path.stem, layout)
 
 
 def class_folders_in_memory(data: bytes, name: str, limits: ZipLimits = ZipLimits()) -> Dataset:
@@ -89,8 +96,11 @@ def class_folders_in_memory(data: bytes, name: str, limits: ZipLimits = ZipLimit
     return _class_folders(_Archive(name, partial(io.BytesIO, data), limits), Path(name).stem)
 
 
-def _class_folders(archive: _Archive, name: str) -> Dataset:
-    return group_by_class(printable(name), printable(archive.name), *_members(archive, _directory(archive)))
+def _class_folders(archive: _Archive, name: str, layout: LayoutName = "auto") -> Dataset:
+    members, folders, problems = _members(archive, _directory(archive))
+    if layout == "auto":
+        _check_not_official(archive, members, folders)
+    return group_by_class(printable(name), printable(archive.name), members, folders, problems, layout)
 
 
 def _directory(archive: _Archive) -> list[zipfile.ZipInfo]:
@@ -126,14 +136,14 @@ def _members(
         if is_folder:
             continue
         name = "/".join(parts)
-        if is_image(name):
+        if is_image(name) or _ends_with(parts, _PEOPLE):
             _check_readable(archive, info, name)
             if _is_too_large(info, limits.member):
                 large.append(name)
                 continue
             total += info.file_size
         files[parts] = FileInFolder(parts, partial(_read, archive, info, name))
-    _check_whole(archive, total, (*folders, *files))
+    _check_whole(archive, total)
     reason = f"left out: larger than {limits.member >> 20} MB, or compressed more than {MAX_RATIO} times"
     return list(files.values()), folders, counted_sentence(large, f"image is {reason}", f"images are {reason}")
 
@@ -177,14 +187,32 @@ def _is_too_large(info: zipfile.ZipInfo, limit: int) -> bool:
     return is_bomb or max(info.file_size, info.compress_size) > limit
 
 
-def _check_whole(archive: _Archive, total: int, paths: Iterable[PathParts]) -> None:
+def _check_whole(archive: _Archive, total: int) -> None:
     most = archive.limits.total
     if total > most:
         limit = f"{most >> 30} GB" if most >= 2**30 else f"{most >> 20} MB"
         raise DatasetError(f"{archive} contains more than {limit} of images; {_UNPACK}.")
-    for path, (marker, title) in product(paths, _OFFICIAL.items()):
-        if f"/{'/'.join(path)}".endswith(f"/{marker}"):
-            raise DatasetError(f"{archive} contains {title} with its official lists; {_UNPACK}.")
+
+
+def _check_not_official(archive: _Archive, files: Sequence[FileInFolder], folders: set[PathParts]) -> None:
+    """Raise DatasetError where official lists are there, at any depth: they are read from folders only."""
+    paths = (*folders, *(file.parts for file in files))
+    titles = [title for path, (marker, title) in product(paths, _OFFICIAL.items()) if _ends_with(path, marker)]
+    if not titles and any(_ends_with(file.parts, _PEOPLE) and _is_people_list(file) for file in files):
+        titles = ["Attributes of People"]
+    if titles:
+        raise DatasetError(f"{archive} contains {titles[0]} with its official lists; {_UNPACK}.")
+
+
+def _ends_with(path: PathParts, marker: str) -> bool:
+    return f"/{'/'.join(path)}".endswith(f"/{marker}")
+
+
+def _is_people_list(file: FileInFolder) -> bool:
+    try:
+        return is_people_list(file.read())
+    except ImageError as error:  # which says that the member is damaged
+        raise DatasetError(str(error)) from error
 
 
 def _read(archive: _Archive, info: zipfile.ZipInfo, name: str) -> bytes:

@@ -13,14 +13,15 @@ lines; its people are then called 00001.jpg, 00001.jpg#2 and so on. A folder val
 Boxes are rounded outward and cut off at the border of the image.
 """
 
-from collections import Counter
 from pathlib import Path
 
 from crosspool.datasets.dataset import UNKNOWN, Box, Dataset
-from crosspool.datasets.files import counted_sentence, parse
+from crosspool.datasets.files import parse, parse_lines
 from crosspool.datasets.listed import Listed, SplitPart, box_around, listed_dataset
+from crosspool.datasets.spellings import unique_names
+from crosspool.datasets.words import enumeration
 from crosspool.errors import DatasetError
-from crosspool.text import printable
+from crosspool.text import plural, printable
 
 CLASSES = (
     *("is male", "has long hair", "has glasses", "has hat", "has t-shirt"),
@@ -28,16 +29,19 @@ CLASSES = (
 )
 PARTS: dict[str, SplitPart] = {"train": "train", "val": "train", "test": "test"}
 LABELS = {1: 1, -1: 0, 0: UNKNOWN}
+NAMED = 10  # of the people without a box
 RECOGNISED_BY = 20  # lines of labels.txt: a foreign one may be huge, and have such a line somewhere
 
 
-def find_people_attributes(folder: Path) -> Path | None:
-    """The folder with train/labels.txt in it, if one of its first lines looks as it should."""
-    for root in (folder, folder / "attributes_dataset"):
-        labels = root / "train" / "labels.txt"
-        if labels.is_file() and parse(labels, _row, RECOGNISED_BY)[0]:
-            return root
-    return None
+def is_people_attributes(folder: Path) -> bool:
+    """Whether one of the first lines of train/labels.txt in this folder looks as it should."""
+    labels = folder / "train" / "labels.txt"
+    return labels.is_file() and bool(parse(labels, _row, RECOGNISED_BY)[0])
+
+
+def is_people_list(data: bytes) -> bool:
+    """Whether one of the first lines of a labels.txt with these bytes looks as it should."""
+    return bool(parse_lines("labels.txt", b"\n".join(data.splitlines()[:RECOGNISED_BY]), _row)[0])
 
 
 def people_attributes(root: Path) -> Dataset:
@@ -78,15 +82,16 @@ def _row(line: str) -> Row:
 
 
 def _people(folder: str, part: SplitPart, rows: list[Row], problems: list[str]) -> list[Listed]:
-    rows_of_image: Counter[str] = Counter()
-    people, unboxed = [], []
-    for name, box, labels in rows:
-        path = f"{folder}/{name}"
-        rows_of_image[path] += 1
-        person = printable(path) if rows_of_image[path] == 1 else f"{printable(path)}#{rows_of_image[path]}"
-        if box is None:
-            unboxed.append(person)
-        else:
-            people.append(Listed(path, labels, part, box, person))
-    problems += counted_sentence(unboxed, "person has no box and is left out", "people have no box and are left out")
+    paths = [f"{folder}/{name}" for name, _, _ in rows]
+    persons = list(unique_names(paths))
+    people = [
+        Listed(path, labels, part, box, person)
+        for (_, box, labels), path, person in zip(rows, paths, persons, strict=True)
+        if box is not None
+    ]
+    unboxed = [printable(person) for (_, box, _), person in zip(rows, persons, strict=True) if box is None]
+    if unboxed:
+        verbs = "has no box and is left out" if len(unboxed) == 1 else "have no box and are left out"
+        names = enumeration(unboxed, NAMED)
+        problems.append(f"In {folder}, {len(unboxed):,} of {plural(len(rows), 'person', 'people')} {verbs}: {names}.")
     return people

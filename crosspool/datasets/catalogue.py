@@ -3,12 +3,15 @@
 import difflib
 import os
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
-from crosspool.datasets import attributes, cub200, mit67, torchvision_sets, voc2007
+from crosspool.datasets import torchvision_sets
 from crosspool.datasets.archives import zipped_class_folders
 from crosspool.datasets.dataset import Dataset
 from crosspool.datasets.folders import class_folders
+from crosspool.datasets.official import lists_beside, official_dataset
+from crosspool.datasets.structure import LayoutName
 from crosspool.errors import DatasetError
 
 DEFAULT_ROOT = Path("data")
@@ -27,13 +30,14 @@ def open_dataset(
     root: str | os.PathLike[str] = DEFAULT_ROOT,
     download: bool = False,
     bounding_box: bool = False,
+    layout: LayoutName = "auto",
 ) -> Dataset:
     """Open a data set of labelled images, which are read later, one at a time.
 
     - `fieldguide`, `fieldguide:20`, `fieldguide:20:7`: the generated set, with 20 images of each class, from seed 7.
     - `torchvision:flowers102` and so on (`built_in_names`): below `root`, where `download` may put it.
     - A folder in the layout of MIT-67, CUB-200-2011, PASCAL VOC 2007 or Attributes of People, recognised by its lists.
-    - Any other folder, or a ZIP of one: a folder for each class, perhaps below train and test.
+    - Any other folder, or a ZIP of one: a folder for each class, perhaps below folders for training and test images.
 
     Write `./fieldguide` for a folder with such a name.
 
@@ -42,9 +46,13 @@ def open_dataset(
         root: The folder of torchvision's data sets.
         download: Whether torchvision may download the data set.
         bounding_box: Crop the birds of CUB-200-2011 to their boxes. Attributes of People is always cropped.
+        layout: How folders and ZIP files are read: `classes`, the outermost folders are the classes, whatever else is
+            there; `parts`, the outermost folders are parts of one set, and those inside them are the classes; `auto`
+            decides by the structure, and by official lists.
 
     Returns:
-        Dataset: Samples, classes and targets, and the official split where there is one.
+        Dataset: Samples, classes and targets, the official split where there is one, and how the files were
+            understood (`layout`).
 
     Raises:
         DatasetError: There is no such data set, or nothing in it can be used; the sentence says what to do.
@@ -61,9 +69,11 @@ def open_dataset(
     kind, _, name = text.partition(":")
     is_built_in = _is_built_in(spec)
     if os.path.isdir(path) and not is_built_in:
-        return _folder(path, bounding_box)
+        return _folder(path, bounding_box, layout)
     if bounding_box:
         raise _no_boxes(text)
+    if is_built_in and layout != "auto":
+        raise DatasetError(f"{text} has a layout of its own; leave out --layout, which is for folders and ZIP files.")
     if is_built_in and kind == TORCHVISION:
         return _torchvision(name, Path(os.path.expanduser(root)), download)
     if is_built_in:
@@ -72,7 +82,7 @@ def open_dataset(
         return fieldguide(**fieldguide_numbers(text))
     if path.suffix.lower() in _PACKED or not (path.suffix.lower() == ".zip" or zipfile.is_zipfile(path)):
         raise DatasetError(f"{path} is neither a folder nor a ZIP; unpack it and name the folder.")
-    return zipped_class_folders(path)
+    return zipped_class_folders(path, layout=layout)
 
 
 def expect_dataset(spec: str | os.PathLike[str]) -> None:
@@ -86,18 +96,14 @@ def _is_built_in(spec: str | os.PathLike[str]) -> bool:
     return isinstance(spec, str) and spec.partition(":")[0] in (FIELDGUIDE, TORCHVISION)
 
 
-def _folder(folder: Path, bounding_box: bool) -> Dataset:
-    if (root := cub200.find_cub200(folder)) is not None:
-        return cub200.cub200(root, bounding_box=bounding_box)
-    if (root := attributes.find_people_attributes(folder)) is not None:
-        return attributes.people_attributes(root)
+def _folder(folder: Path, bounding_box: bool, layout: LayoutName) -> Dataset:
+    official = official_dataset(folder, bounding_box=bounding_box) if layout == "auto" else None
+    if official is not None:
+        return official
     if bounding_box:
         raise _no_boxes(str(folder))
-    if (root := mit67.find_mit67(folder)) is not None:
-        return mit67.mit67(root)
-    if (root := voc2007.find_voc2007(folder)) is not None:
-        return voc2007.voc2007(root)
-    return class_folders(folder)
+    dataset = class_folders(folder, layout)
+    return replace(dataset, problems=(*dataset.problems, *lists_beside(folder)))
 
 
 def fieldguide_numbers(spec: str) -> dict[str, int]:

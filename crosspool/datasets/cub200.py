@@ -24,11 +24,9 @@ from crosspool.text import printable
 T = TypeVar("T")
 
 
-def find_cub200(folder: Path) -> Path | None:
-    for root in (folder, folder / "CUB_200_2011"):
-        if (root / "images.txt").is_file() and (root / "image_class_labels.txt").is_file():
-            return root
-    return None
+def is_cub200(folder: Path) -> bool:
+    """Whether its lists are in this folder."""
+    return (folder / "images.txt").is_file() and (folder / "image_class_labels.txt").is_file()
 
 
 def cub200(root: Path, *, bounding_box: bool = False) -> Dataset:

@@ -58,7 +58,7 @@ class Dataset:
     `targets` is (n,) class indices where each sample has one class; for several labels at once it is (n, L) with 1
     where the label applies, 0 where it does not, and `UNKNOWN` (-1) where that is unknown or does not count.
     `official` is the published split, if there is one. `problems` are sentences for the report on what was missing,
-    unreadable or left out.
+    unreadable or left out. `layout` is a sentence on how the files were understood; a generated set has none.
     """
 
     name: str
@@ -67,6 +67,7 @@ class Dataset:
     targets: np.ndarray
     official: Split | None = None
     problems: tuple[str, ...] = ()
+    layout: str = ""
 
     @property
     def multi_label(self) -> bool:
@@ -120,6 +121,42 @@ def check_classes(
     if len(remaining) < (1 if dataset.multi_label else 2):
         raise DatasetError(f"{dataset.name}: {reason}; too few {kind} would be left; add images.")
     return _keep(dataset, remaining, f"{reason}; left out.")
+
+
+def check_taught(dataset: Dataset, on_problem: OnProblem) -> Dataset:
+    """The data set without the classes that its official split has images to test on of, but none to train on.
+
+    No method can name such a class. With several labels at once, the data set stays as it is.
+
+    Raises:
+        DatasetError: "stop", and there are such classes, or "skip", and fewer than two classes would be left.
+    """
+    if dataset.official is None or dataset.multi_label:
+        return dataset
+    counts = images_per_class(dataset.targets, len(dataset.classes))
+    taught = images_per_class(dataset.targets[dataset.official.train], len(dataset.classes)) > 0
+    if taught.all():
+        return dataset
+    names = [f"{dataset.classes[i]} ({counts[i]} to test on)" for i in np.flatnonzero(~taught)]
+    reason = f"{plural(len(names), 'class has', 'classes have')} no images to train on: {_named(names)}"
+    if on_problem == "stop":
+        advice = "add some, drop such classes (--on-problem skip), or use random splits (--random)"
+        raise DatasetError(f"{dataset.name}: {reason}; {advice}.")
+    if taught.sum() < 2:
+        raise DatasetError(f"{dataset.name}: {reason}; too few classes would be left; use random splits (--random).")
+    return _keep(dataset, np.flatnonzero(taught), f"{reason}; left out.")
+
+
+def not_tested(dataset: Dataset) -> tuple[str, ...]:
+    """A sentence on classes that the official split has no images to test on of; none where there are none."""
+    if dataset.official is None or dataset.multi_label:
+        return ()
+    tested = images_per_class(dataset.targets[dataset.official.test], len(dataset.classes))
+    names = [dataset.classes[i] for i in np.flatnonzero(tested == 0)]
+    if not names:
+        return ()
+    count = plural(len(names), "class has", "classes have")
+    return (f"{count} no images to test on: {_named(names)}; learned, but never tested.",)
 
 
 def _small_labels(dataset: Dataset, at_least: int) -> dict[int, str]:

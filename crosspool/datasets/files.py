@@ -64,16 +64,11 @@ def _read(path: Path, name: str) -> bytes:
         raise ImageError(f"{name} cannot be read ({reason_of(error)}); {advice}.") from error
 
 
-def lines_of(path: Path, first: int | None = None) -> list[tuple[int, str]]:
-    """The `first` lines of a list (None: all) with their numbers, without blank ones; any line ending will do.
+def _lines(data: bytes) -> list[tuple[int, str]]:
+    """The lines of a list with their numbers, without blank ones; any line ending will do.
 
     They are decoded as file names are, so that a name whose bytes are not UTF-8 is found on disk.
     """
-    try:
-        with path.open("rb") as file:
-            data = b"".join(islice(file, first))
-    except OSError as error:
-        raise DatasetError(f"{path} cannot be read ({reason_of(error)}); unpack the data set again.") from error
     lines = data.removeprefix(b"\xef\xbb\xbf").splitlines()
     return [(number, _decoded(line.strip())) for number, line in enumerate(lines, 1) if line.strip()]
 
@@ -87,13 +82,23 @@ def _decoded(line: bytes) -> str:
 
 def parse(path: Path, parse_line: Callable[[str], T], first: int | None = None) -> tuple[list[T], tuple[str, ...]]:
     """The `first` lines of a list (None: all), parsed, and a problem where `parse_line` raises ValueError."""
+    try:
+        with path.open("rb") as file:
+            data = b"".join(islice(file, first))
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read ({reason_of(error)}); unpack the data set again.") from error
+    return parse_lines(path.name, data, parse_line)
+
+
+def parse_lines(name: str, data: bytes, parse_line: Callable[[str], T]) -> tuple[list[T], tuple[str, ...]]:
+    """As `parse`, but for the bytes of a list called `name`."""
     parsed, wrong = [], []
-    for number, line in lines_of(path, first):
+    for number, line in _lines(data):
         try:
             parsed.append(parse_line(line))
         except ValueError:
             wrong.append(f"line {number}")
-    one, many = f"line of {path.name} cannot be understood", f"lines of {path.name} cannot be understood"
+    one, many = f"line of {name} cannot be understood", f"lines of {name} cannot be understood"
     return parsed, counted_sentence(wrong, one, many)
 
 

@@ -10,15 +10,13 @@ import numpy as np
 
 from crosspool.datasets import files
 from crosspool.datasets.dataset import Dataset, Sample, Split
+from crosspool.datasets.spellings import joined_spellings, unique_names
+from crosspool.datasets.structure import LayoutName, PathParts, Reading, read_structure, without_masks
+from crosspool.datasets.words import Role, role_of
 from crosspool.errors import DatasetError
-from crosspool.text import printable
+from crosspool.text import name_key, printable
 
 MAX_FILES = 2_000_000  # with more, the folder is probably a whole disk
-TRAINING = frozenset({"train", "training", "trainval"})
-VALIDATION = frozenset({"val", "valid", "validation"})
-TESTING = frozenset({"test", "testing"})
-
-PathParts = tuple[str, ...]
 _ARRANGE = "put the images of each class into a folder named after the class"
 
 
@@ -33,85 +31,119 @@ class FileInFolder:
     def name(self) -> str:
         return "/".join(self.parts)
 
+    @property
+    def stem(self) -> str:
+        return os.path.splitext(self.parts[-1])[0]
+
 
 def group_by_class(
-    name: str, root: str, members: Sequence[FileInFolder], folders: Collection[PathParts], problems: Sequence[str] = ()
+    name: str,
+    root: str,
+    members: Sequence[FileInFolder],
+    folders: Collection[PathParts],
+    problems: Sequence[str] = (),
+    layout: LayoutName = "auto",
 ) -> Dataset:
     """A data set with a class for each folder that has images in it or below it.
 
     `root` is the root's name in messages, and `members` and `folders` are all files and folders below it. A single
-    folder around all others is skipped. Where the outer folders are called train and test (or val), they are the
-    official split, and the classes are the folders in them; the images to test on are those of test, or of val if there
-    is no test.
+    folder around all others is skipped. Outer folders that hold the same classes are parts of the set, and an official
+    split where their names say so, such as train and test (or val): see `structure`. The images to test on are those of
+    test, or of val if there is no test.
 
     Raises:
-        DatasetError: there are no images, none of them is in a class folder, or there is only one class.
+        DatasetError: there are no images, none of them is in a class folder, there is only one class, or there are two
+            readings and `layout` does not choose one.
     """
     visible = [file for file in members if not any(map(files.is_hidden, file.parts))]
     images = sorted((file for file in visible if files.is_image(file.name)), key=lambda file: file.parts)
     if not images:
         raise DatasetError(f"{root} has no images; {_ARRANGE}.")
-    wrap = _wrapping(images)
-    is_split = _are_splits({file.parts[wrap] for file in images if len(file.parts) > wrap + 1})
-    level = wrap + is_split  # the place of the class in `parts`
-    inside = [file for file in images if len(file.parts) > level + 1]
-    inside.sort(key=lambda file: (file.parts[level], file.parts))
-    labels = [file.parts[level] for file in inside]
-    classes = sorted(set(labels))
-    if not classes:
-        raise DatasetError(f"{root} has images but no class folders; {_ARRANGE}.")
-    if len(classes) == 1:
-        reason = f"{root} has images of one class only ({classes[0]})"
-        raise DatasetError(f"{reason}; put the folders of at least two classes side by side.")
-    around = inside[0].parts[:wrap]
-    beside = {folder[level] for folder in folders if len(folder) > level and folder[:wrap] == around}
-    empty = sorted(folder for folder in beside.difference(classes) if not files.is_hidden(folder))
-    outside = [file.name for file in images if len(file.parts) <= level + 1]
-    foreign = sorted(file.name for file in visible if not files.is_image(file.name) and not files.is_note(file.name))
+    masks, mask_problems = (set(), ()) if layout == "classes" else without_masks([file.parts for file in images])
+    images = [file for file in images if file.parts not in masks]
+    reading = read_structure([file.parts for file in images], root, layout)
+    inside = [(file, label) for file in images if (label := reading.label_of(file.parts)) is not None]
+    outside = [file.name for file in images if reading.label_of(file.parts) is None]
+    parts = [reading.part_of(file.parts) for file, _ in inside]
+    labels, spelling_problems = joined_spellings([label for _, label in inside], parts, reading.first_part)
+    order = sorted(range(len(inside)), key=lambda index: (labels[index], inside[index][0].parts))
+    samples, labels = [inside[index][0] for index in order], [labels[index] for index in order]
+    classes = _checked_classes(sorted(set(labels)), root, bool(masks))
+    official = _split([reading.role_of(file.parts) for file in samples]) if reading.is_split else None
+    sample_names = unique_names([file.name for file in samples])
     return Dataset(
         name=name,
         classes=tuple(classes),
-        samples=tuple(Sample(file.name, file.read) for file in inside),
+        samples=tuple(Sample(unique, file.read) for unique, file in zip(sample_names, samples, strict=True)),
         targets=np.searchsorted(classes, labels),
-        official=_split([file.parts[wrap] for file in inside]) if is_split else None,
+        official=official,
         problems=(
             *problems,
-            *files.counted_sentence(
-                foreign, "file is left out, as it is not an image", "files are left out, as they are not images"
-            ),
-            *files.counted_sentence(
-                outside, "image outside the class folders is left out", "images outside the class folders are left out"
-            ),
-            *files.counted_sentence(empty, "class folder has no images", "class folders have no images"),
+            *mask_problems,
+            *spelling_problems,
+            *_left_out(visible, outside),
+            *_empty(reading, samples[0].parts, folders, classes),
+            *(() if official else _unread_lists(visible)),
+        ),
+        layout=reading.sentence(len(classes), [file.parts for file in samples]),
+    )
+
+
+def _checked_classes(classes: list[str], root: str, has_masks: bool) -> list[str]:
+    if not classes:
+        raise DatasetError(f"{root} has images but no class folders; {_ARRANGE}.")
+    if len(classes) == 1:
+        besides = ", besides masks" if has_masks else ""
+        reason = f"{root} has images of one class only ({classes[0]}){besides}"
+        raise DatasetError(f"{reason}; put the folders of at least two classes side by side.")
+    return classes
+
+
+def _left_out(visible: Sequence[FileInFolder], outside: Sequence[str]) -> tuple[str, ...]:
+    foreign = sorted(file.name for file in visible if not files.is_image(file.name) and not files.is_note(file.name))
+    return (
+        *files.counted_sentence(
+            foreign, "file is left out, as it is not an image", "files are left out, as they are not images"
+        ),
+        *files.counted_sentence(
+            outside, "image outside the class folders is left out", "images outside the class folders are left out"
         ),
     )
 
 
-def _wrapping(images: Sequence[FileInFolder]) -> int:
-    """The number of folders, one in the other, around all class folders."""
-    wrap = 0
-    while True:
-        inside = [file.parts for file in images if len(file.parts) > wrap + 1]
-        if len({parts[wrap] for parts in inside}) != 1 or any(len(parts) == wrap + 2 for parts in inside):
-            return wrap
-        wrap += 1
+def _empty(
+    reading: Reading, first: PathParts, folders: Collection[PathParts], classes: Sequence[str]
+) -> tuple[str, ...]:
+    """A sentence on the folders beside those of the classes that have no images."""
+    around = first[: reading.wrap]
+    places = [(folder, reading.place_of(folder)) for folder in folders if folder[: reading.wrap] == around]
+    beside = {folder[place] for folder, place in places if place is not None}
+    if reading.part is None:
+        beside |= {folder[reading.wrap] for folder, _ in places if len(folder) > reading.wrap}
+    keys = set(map(name_key, classes))
+    empty = sorted(folder for folder in beside if name_key(folder) not in keys and not files.is_hidden(folder))
+    return files.counted_sentence(empty, "class folder has no images", "class folders have no images")
 
 
-def _are_splits(names: Collection[str]) -> bool:
-    kinds = {name.lower() for name in names}
-    return bool(kinds & TRAINING) and kinds <= TRAINING | VALIDATION | TESTING
+def _unread_lists(visible: Sequence[FileInFolder]) -> tuple[str, ...]:
+    """A sentence on lists that seem to say which images are to train or test on: nobody knows their form here."""
+    lists = sorted(file.name for file in visible if files.is_note(file.name) and role_of(file.stem))
+    return files.counted_sentence(
+        lists,
+        "list that seems to name training or test images is not read",
+        "lists that seem to name training or test images are not read",
+    )
 
 
-def _split(parts: Sequence[str]) -> Split | None:
-    kinds = [part.lower() for part in parts]
-    held_out = TESTING if any(kind in TESTING for kind in kinds) else VALIDATION
-    test = np.array([kind in held_out for kind in kinds])
+def _split(roles: Sequence[Role | None]) -> Split | None:
+    held_out: Role = "test" if "test" in roles else "val"
+    test = np.array([role == held_out for role in roles])
     if test.all() or not test.any():
         return None
     return Split(np.flatnonzero(~test), np.flatnonzero(test))
 
 
-def class_folders(root: Path) -> Dataset:
+def class_folders(root: Path, layout: LayoutName = "auto") -> Dataset:
     """The images below `root`, each of the class whose folder it is in.
 
         root/cat/1.jpg
@@ -122,11 +154,11 @@ def class_folders(root: Path) -> Dataset:
     suffix of an image, are left out. Only links to files inside `root` are followed.
 
     Raises:
-        DatasetError: `root` cannot be opened, or has no images, no class folders or only one class.
+        DatasetError: `root` cannot be opened, has no images, no class folders or only one class, or has two readings.
     """
     walk = _Walk(root)
     name = printable(root.resolve().name or str(root))
-    return group_by_class(name, printable(str(root)), walk.files, walk.folders, walk.problems())
+    return group_by_class(name, printable(str(root)), walk.files, walk.folders, walk.problems(), layout)
 
 
 class _Walk:

@@ -11,8 +11,9 @@ import numpy as np
 
 from crosspool.datasets.dataset import Box, Dataset, Sample, Split, images_per_class
 from crosspool.datasets.files import counted_sentence, reader
+from crosspool.datasets.spellings import unique_names
 from crosspool.errors import DatasetError
-from crosspool.text import printable
+from crosspool.text import plural, printable
 
 SplitPart = Literal["train", "test"]
 
@@ -21,7 +22,7 @@ SplitPart = Literal["train", "test"]
 class Listed:
     """An entry of a list: an image's path in the folder of images, with its class or labels.
 
-    `name` is given where the path is not unique, as when an image has several boxes.
+    `name` stands for the path where that is not unique, as when an image has several boxes.
     """
 
     path: str
@@ -31,8 +32,8 @@ class Listed:
     name: str | None = None
 
     @property
-    def sample_name(self) -> str:
-        return self.name or printable(self.path)
+    def key(self) -> str:
+        return self.name or self.path
 
 
 def listed_dataset(
@@ -46,7 +47,8 @@ def listed_dataset(
     Raises:
         DatasetError: none of the listed images is there.
     """
-    listed, both = _by_name(images)
+    by_key, both = _by_key(images)
+    listed = dict(zip(unique_names(list(map(printable, by_key))), by_key.values(), strict=True))
     present = {name: image for name, image in listed.items() if _is_in(folder, image.path)}
     if not present:
         raise DatasetError(f"None of the {len(listed):,} images named in {lists} is in {folder}; unpack them there.")
@@ -72,7 +74,16 @@ def listed_dataset(
             *split_problem,
             *counted_sentence(empty, "class has no images", "classes have no images"),
         ),
+        layout=_sentence(name, len(targets), official),
     )
+
+
+def _sentence(name: str, count: int, official: Split | None) -> str:
+    """What was understood."""
+    if official is None:
+        return f"Read as {name} by its lists, without an official split: {plural(count, 'sample')}."
+    train, test = len(official.train), len(official.test)
+    return f"Read as {name} by its lists: {train:,} samples to train on, {test:,} to test on."
 
 
 def box_around(left: float, top: float, width: float, height: float) -> Box:
@@ -88,19 +99,18 @@ def _is_in(folder: Path, path: str) -> bool:
     return is_below and os.path.isfile(folder / path)
 
 
-def _by_name(images: Iterable[Listed]) -> tuple[dict[str, Listed], list[str]]:
-    """The images by their names, and the names of those that are listed for both training and testing."""
-    by_name: dict[str, Listed] = {}
+def _by_key(images: Iterable[Listed]) -> tuple[dict[str, Listed], list[str]]:
+    """The images by their keys, and the names of those that are listed for both training and testing."""
+    by_key: dict[str, Listed] = {}
     both: dict[str, None] = {}
     for image in images:
-        name = image.sample_name
-        other = by_name.get(name)
+        other = by_key.get(image.key)
         if other is not None and {other.part, image.part} == {"train", "test"}:
-            both[name] = None
+            both[printable(image.key)] = None
             if other.part == "test":
                 continue
-        by_name[name] = image
-    return by_name, list(both)
+        by_key[image.key] = image
+    return by_key, list(both)
 
 
 def _official(parts: Sequence[SplitPart | None]) -> tuple[Split | None, tuple[str, ...]]:

@@ -21,8 +21,9 @@ from crosspool.text import printable
 LISTS: dict[str, SplitPart] = {"TrainImages.txt": "train", "TestImages.txt": "test"}
 
 
-def find_mit67(folder: Path) -> Path | None:
-    return folder if any((folder / name).is_file() for name in LISTS) else None
+def is_mit67(folder: Path) -> bool:
+    """Whether one of its lists is in this folder."""
+    return any((folder / name).is_file() for name in LISTS)
 
 
 def mit67(root: Path) -> Dataset:

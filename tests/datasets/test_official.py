@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 
@@ -292,7 +294,7 @@ def test_people_attributes(tmp_path, inside):
     sizes = [sample.decode(sample.read()).size for sample in dataset.samples]
     assert sizes == [(11, 12), (16, 16), (24, 16), (32, 24)]
     assert parts(dataset)[1] == ["test/00001.jpg"]
-    assert dataset.problems == ("1 person has no box and is left out: train/00002.jpg.",)
+    assert dataset.problems == ("In train, 1 of 4 people has no box and is left out: train/00002.jpg.",)
 
 
 def test_people_attributes_train_on_val_too(tmp_path):
@@ -300,7 +302,7 @@ def test_people_attributes_train_on_val_too(tmp_path):
         lay(tmp_path, {**PEOPLE, "val/labels.txt": PEOPLE["test/labels.txt"], "val/00001.jpg": IMAGE})
     )
     assert "val/00001.jpg" in parts(dataset)[0]
-    assert dataset.problems == ("1 person has no box and is left out: train/00002.jpg.",)
+    assert dataset.problems == ("In train, 1 of 4 people has no box and is left out: train/00002.jpg.",)
 
 
 def test_people_attributes_problems(tmp_path):
@@ -313,12 +315,34 @@ def test_people_attributes_problems(tmp_path):
     assert names(dataset) == ["train/00001.jpg"]
     assert dataset.official is None
     assert dataset.problems[:5] == (
-        "1 person has no box and is left out: train/00002.jpg.",
+        "In train, 1 of 5 people has no box and is left out: train/00002.jpg.",
         "In train: 2 lines of labels.txt cannot be understood, the first is line 5.",
         "test/labels.txt is missing.",
         "3 files named in labels.txt are missing, the first is train/00003.jpg.",
         "There are no test images, so there is no official split.",
     )
+
+
+def test_people_without_a_box_are_counted_and_named_for_each_part(tmp_path):
+    boxes = ["NaN NaN NaN NaN", "nan 1 5 5", "1 1 inf 5", "1 1 0 5", "1 1 5 -5"]
+    train = "".join(f"{number}.jpg {box} 1 1 1 1 1 1 1 1 1\n" for number, box in enumerate(boxes))
+    test = PEOPLE["test/labels.txt"] + "\n00001.jpg NaN NaN NaN NaN 1 1 1 1 1 1 1 1 1\n"
+    lay(tmp_path, {**PEOPLE, "train/labels.txt": PEOPLE["train/labels.txt"] + train, "test/labels.txt": test})
+    dataset = open_dataset(tmp_path)
+    assert names(dataset) == ["train/00001.jpg", "train/00003.jpg", "train/00003.jpg#2", "test/00001.jpg"]
+    assert dataset.problems == (
+        "In train, 6 of 9 people have no box and are left out: train/00002.jpg, train/0.jpg, train/1.jpg, train/2.jpg, "
+        "train/3.jpg and train/4.jpg.",
+        "In test, 1 of 2 people has no box and is left out: test/00001.jpg#2.",
+    )
+    assert dataset.layout == "Read as Attributes of People by its lists: 3 samples to train on, 1 to test on."
+
+
+def test_people_have_names_of_their_own_even_where_a_file_is_called_like_one(tmp_path):
+    row = "1 1 9 9 1 1 1 1 1 1 1 1 1\n"
+    lay(tmp_path, {**PEOPLE, "train/labels.txt": "".join(f"{name} {row}" for name in ("a.jpg", "a.jpg#2", "a.jpg"))})
+    lay(tmp_path, ["train/a.jpg", "train/a.jpg#2"])
+    assert names(open_dataset(tmp_path))[:3] == ["train/a.jpg", "train/a.jpg#2", "train/a.jpg#3"]
 
 
 def test_people_attributes_without_people(tmp_path):
@@ -341,7 +365,104 @@ def test_people_attributes_are_recognised_by_the_first_20_lines(tmp_path):
     assert open_dataset(tmp_path).name == "Attributes of People"
 
 
+# --- where they are found
+
+DEEPER = ["data/birds", "a/b/c/d/CUB_200_2011", "CUB_200_2011/CUB_200_2011", "my own name"]
+
+
+@pytest.mark.parametrize("inside", DEEPER)
+@pytest.mark.parametrize(
+    ("tree", "name"),
+    [(BIRDS, "CUB-200-2011"), (INDOOR, "MIT-67"), (OBJECTS, "PASCAL VOC 2007"), (PEOPLE, "Attributes of People")],
+)
+def test_official_lists_are_found_at_any_depth(tmp_path, inside, tree, name):
+    lay(tmp_path / inside, tree)
+    dataset = open_dataset(tmp_path)
+    assert dataset.name == name
+    assert dataset.official is not None
+    assert dataset.layout.startswith(f"Read as {name} by its lists: ")
+
+
+@pytest.mark.parametrize(
+    ("trainval", "test"),
+    [
+        ("VOCtrainval_06-Nov-2007/VOCdevkit/VOC2007", "VOCtest_06-Nov-2007/VOCdevkit/VOC2007"),
+        ("trainval/VOC2007", "test/VOC2007"),
+        ("VOCdevkit/VOC2007", "more/VOCdevkit/VOC2007"),
+    ],
+)
+def test_voc2007_in_two_folders_is_one_set(tmp_path, trainval, test):
+    in_test = [f"JPEGImages/00000{number}.jpg" for number in (1, 2)]
+    for path, content in OBJECTS.items():
+        lay(tmp_path / (test if path.endswith("_test.txt") or path in in_test else trainval), {path: content})
+    whole = open_dataset(lay(tmp_path.parent / f"{tmp_path.name}-whole", OBJECTS))
+    dataset = open_dataset(tmp_path)
+    assert names(dataset) == names(whole)
+    assert dataset.targets.tolist() == whole.targets.tolist()
+    assert parts(dataset) == parts(whole)
+    assert dataset.problems == whole.problems
+    assert dataset.layout == "Read as PASCAL VOC 2007 by its lists: 3 samples to train on, 2 to test on."
+    assert all(sample.read() == IMAGE for sample in dataset.samples)
+
+
+def test_voc2007_beside_other_years_is_read_and_they_are_named(tmp_path):
+    for path in ("all/VOC2007", "all/VOC2010", "all/VOC2012", "later/VOC2010", "later/VOC2012"):
+        lay(tmp_path / path, OBJECTS)
+    dataset = open_dataset(tmp_path / "all")
+    assert dataset.name == "PASCAL VOC 2007"
+    assert dataset.problems[-1] == "VOC2010 and VOC2012 are there too, and left out; name that folder to read it."
+    with pytest.raises(DatasetError, match=r"has the lists of several data sets, in VOC2010 and VOC2012; name one"):
+        open_dataset(tmp_path / "later")
+
+
+@pytest.mark.parametrize("others", [("b", BIRDS), ("b", INDOOR), ("b/VOC2007", OBJECTS)])
+def test_several_official_sets_are_refused_by_name(tmp_path, others):
+    lay(tmp_path / "a", BIRDS)
+    lay(tmp_path / others[0], others[1])
+    with pytest.raises(DatasetError, match=r"has the lists of several data sets, in a and b.*; name one of these"):
+        open_dataset(tmp_path)
+
+
+def test_an_older_copy_further_inside_is_not_the_data_set(tmp_path):
+    lay(tmp_path, {**BIRDS, **{f"old/copy/{path}": content for path, content in BIRDS.items()}})
+    assert len(open_dataset(tmp_path)) == 3
+
+
+def test_links_to_published_folders_are_followed_and_no_others(tmp_path):
+    lay(tmp_path / "elsewhere", BIRDS)
+    lay(tmp_path / "set", ["cat/1.jpg", "dog/1.jpg"])
+    (tmp_path / "set" / "birds").symlink_to(tmp_path / "elsewhere")
+    assert open_dataset(tmp_path / "set").classes == ("cat", "dog")
+    (tmp_path / "set" / "CUB_200_2011").symlink_to(tmp_path / "elsewhere")
+    assert open_dataset(tmp_path / "set").name == "CUB-200-2011"
+
+
+@pytest.mark.parametrize(("tree", "inside", "name"), [(BIRDS, "images", "CUB-200-2011"), (INDOOR, "Images", "MIT-67")])
+def test_lists_beside_a_folder_of_images_are_mentioned(tmp_path, tree, inside, name):
+    dataset = open_dataset(lay(tmp_path, tree) / inside)
+    assert dataset.official is None
+    assert dataset.problems == (
+        f"The lists of {name} lie beside this folder and are not read; name the folder around both to use its official "
+        "split.",
+    )
+
+
+def test_a_layout_of_classes_reads_no_lists(tmp_path):
+    dataset = open_dataset(lay(tmp_path, BIRDS), layout="classes")
+    assert dataset.classes == ("001.Black_footed_Albatross", "002.Laysan_Albatross")
+    assert dataset.layout == "Read as 2 classes, a folder for each."
+
+
 # --- what they share
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a backslash separates folders there")
+def test_two_listed_files_that_print_alike_are_two_samples(tmp_path):
+    paths = ["a/x\u200b.jpg", "a/x\\u200b.jpg", "b/1.jpg"]
+    images = [Listed(path, number % 2) for number, path in enumerate(paths)]
+    dataset = listed_dataset("name", lay(tmp_path, paths), "the list", ["a", "b"], images)
+    assert names(dataset) == ["a/x\\u200b.jpg", "a/x\\u200b.jpg#2", "b/1.jpg"]
+    assert dataset.targets.tolist() == [0, 1, 0]
 
 
 def test_a_box_without_area_is_refused():

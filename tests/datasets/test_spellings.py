@@ -1,0 +1,128 @@
+"""One class under several spellings, and samples that would share a name."""
+
+import os
+import unicodedata
+
+import numpy as np
+import pytest
+
+from crosspool.datasets import Dataset, Sample, Split
+from crosspool.datasets.dataset import check_taught, not_tested
+from crosspool.datasets.folders import class_folders
+from crosspool.datasets.spellings import joined_spellings, unique_names
+from crosspool.errors import DatasetError
+from crosspool.text import name_key
+from tests.dataset_trees import labelled, lay, names, parts
+
+COMPOSED, DECOMPOSED = (unicodedata.normalize(form, "Café") for form in ("NFC", "NFD"))
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        (DECOMPOSED, COMPOSED),
+        (COMPOSED, DECOMPOSED),
+        ("Pizza", "pizza"),
+        ("Straße", "STRASSE"),
+        ("hot dog", "Hot  dog"),
+        (DECOMPOSED, COMPOSED.upper()),
+    ],
+)
+def test_a_class_may_be_spelt_differently_in_the_parts(tmp_path, train, test):
+    lay(tmp_path, [f"train/{train}/1.jpg", "train/tea/1.jpg", f"test/{test}/2.jpg", "test/tea/2.jpg"])
+    dataset = class_folders(tmp_path)
+    assert dataset.classes == (train, "tea"), "the spelling is that of the training images"
+    assert labelled(dataset)[f"test/{test}/2.jpg"] == train
+    assert parts(dataset)[1] == [f"test/{test}/2.jpg", "test/tea/2.jpg"]
+    assert dataset.problems == (f"1 class is spelt in two ways and taken as one: {test} is {train}.",)
+
+
+def test_composed_and_decomposed_names_side_by_side_are_one_class(tmp_path):
+    lay(tmp_path, [f"{COMPOSED}/1.jpg", f"{DECOMPOSED}/2.jpg", "tea/1.jpg"])
+    if len(os.listdir(tmp_path)) < 3:
+        pytest.skip("this file system takes the two names for one")
+    dataset = class_folders(tmp_path)
+    assert dataset.classes == (min(COMPOSED, DECOMPOSED), "tea")
+    assert dataset.targets.tolist() == [0, 0, 1]
+    assert len(dataset.problems) == 1
+
+
+def test_letter_case_side_by_side_means_two_classes(tmp_path):
+    lay(tmp_path, [f"{part}/{letter}/1.jpg" for part in ("train", "test") for letter in "aAbB"])
+    if len(os.listdir(tmp_path / "train")) < 4:
+        pytest.skip("this file system takes a and A for one")
+    dataset = class_folders(tmp_path)
+    assert dataset.classes == ("A", "B", "a", "b")
+    assert dataset.problems == ()
+
+
+def test_keys_of_names():
+    assert name_key(COMPOSED) == name_key(f"  {DECOMPOSED.upper()} ")
+    assert name_key("hot dog") == name_key("Hot\tDOG")
+    assert name_key("hotdog") != name_key("hot dog")
+    assert name_key("Cafe") != name_key(COMPOSED)
+
+
+def test_spellings_without_a_training_part_are_the_first_by_name():
+    labels, sentences = joined_spellings(["b", "B", "c"], ["x", "y", "x"], "")
+    assert labels == ["B", "B", "c"]
+    assert sentences == ("1 class is spelt in two ways and taken as one: b is B.",)
+
+
+@pytest.mark.parametrize(
+    ("given", "unique"),
+    [
+        (["a", "b"], ["a", "b"]),
+        (["a", "a", "a"], ["a", "a#2", "a#3"]),
+        (["a", "a#2", "a"], ["a", "a#2", "a#3"]),
+        (["a", "a", "a#2", "a#2"], ["a", "a#3", "a#2", "a#2#2"]),
+    ],
+)
+def test_names_are_made_unique(given, unique):
+    assert list(unique_names(given)) == unique
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a backslash separates folders there")
+def test_two_files_that_print_alike_are_two_samples(tmp_path):
+    lay(tmp_path, ["a/x\u200b.jpg", "a/x\\u200b.jpg", "b/1.jpg"])
+    assert names(class_folders(tmp_path)) == ["a/x\\u200b.jpg", "a/x\\u200b.jpg#2", "b/1.jpg"]
+
+
+# --- classes of one part only
+
+
+def split_set(train, test, classes="abc"):
+    targets = np.array([*train, *test])
+    samples = tuple(Sample(str(number), bytes) for number in range(len(targets)))
+    split = Split(np.arange(len(train)), np.arange(len(train), len(targets)))
+    return Dataset("set", tuple(classes), samples, targets, split)
+
+
+def test_a_class_that_only_the_test_part_has_is_named_and_left_out():
+    dataset = check_taught(split_set([0, 2, 0], [0, 1, 1, 2]), "skip")
+    assert dataset.classes == ("a", "c")
+    assert dataset.targets.tolist() == [0, 1, 0, 0, 1]
+    assert dataset.problems == ("1 class has no images to train on: b (2 to test on); left out.",)
+    assert dataset.official is not None
+    assert dataset.official.test.tolist() == [3, 4]
+
+
+def test_a_class_that_only_the_test_part_has_stops_where_that_is_wanted():
+    with pytest.raises(DatasetError) as caught:
+        check_taught(split_set([0, 2], [1, 1]), "stop")
+    assert str(caught.value) == (
+        "set: 1 class has no images to train on: b (2 to test on); add some, drop such classes (--on-problem skip), or "
+        "use random splits (--random)."
+    )
+
+
+def test_parts_of_different_classes_are_refused():
+    with pytest.raises(DatasetError, match=r"b \(1 .*c \(1 .*; too few classes would be left; use random splits"):
+        check_taught(split_set([0, 0], [1, 2]), "skip")
+
+
+def test_classes_that_are_never_tested_are_named():
+    dataset = split_set([0, 1, 2], [0, 1])
+    assert check_taught(dataset, "stop") is dataset
+    assert not_tested(dataset) == ("1 class has no images to test on: c; learned, but never tested.",)
+    assert not_tested(split_set([0, 1], [0, 1], "ab")) == ()
