@@ -81,7 +81,7 @@ def evaluate_command(
     if json:
         print_json(accuracy_json(findings))
         return
-    introduction = [findings.data_sentence, findings.protocol_sentence]
+    introduction = [findings.data_sentence, *findings.layout_sentences, findings.protocol_sentence]
     print_results(introduction, accuracy_sections(findings), report.problems, folder, written)
 
 

@@ -87,7 +87,7 @@ def faithfulness_command(
     if json:
         print_json(faithfulness_json(findings))
         return
-    introduction = [study_sentence(findings)]
+    introduction = [study_sentence(findings), *([dataset.layout] if dataset.layout else [])]
     print_results(introduction, faithfulness_sections(findings), dataset.problems, folder, written)
 
 

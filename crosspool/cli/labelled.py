@@ -59,6 +59,11 @@ DATASET_HELP = (
 PROBLEM_HELP = "Images that cannot be read, classes with too few images: name them and skip them, or stop."
 DOWNLOAD_HELP = "Download torchvision:NAME if it is missing; nothing else ever is."
 ROOT_HELP = "Where torchvision's data sets are, or will be."
+LAYOUT_HELP = (
+    "How a folder or ZIP is read. classes: the outermost folders are the classes, and masks are images; parts: they "
+    "are parts of one set, such as training and test images, and hold the classes; auto: by structure and official "
+    "lists."
+)
 BOX_HELP = "Crop the birds of CUB-200-2011 to their bounding boxes."
 CACHE_HELP = "Where the network's features are kept."
 
@@ -76,12 +81,19 @@ class LabelledOptions:
     download: Annotated[bool, typer.Option("--download", help=DOWNLOAD_HELP)] = False
     root: Annotated[str, option("FOLDER", ROOT_HELP)] = DATA_ROOT
     bounding_box: Annotated[bool, typer.Option("--bounding-box", help=BOX_HELP)] = False
+    layout: Annotated[Literal["auto", "classes", "parts"], typer.Option(help=LAYOUT_HELP)] = "auto"
     cache: Annotated[str | None, option("FOLDER", CACHE_HELP, default="$CROSSPOOL_CACHE, or the user's")] = None
 
     def open_dataset(self) -> "Dataset":
         from crosspool.datasets import open_dataset
 
-        return open_dataset(self.dataset, root=self.root, download=self.download, bounding_box=self.bounding_box)
+        return open_dataset(
+            self.dataset,
+            root=self.root,
+            download=self.download,
+            bounding_box=self.bounding_box,
+            layout=self.layout,
+        )
 
     def load_backbone(self) -> "Backbone":
         from crosspool.backbones import load_backbone
@@ -116,7 +128,9 @@ class LabelledOptions:
         """The same options on a command line."""
         network = option_words(seed=self.seed, backbone=self.backbone, framing=framing, on_problem=self.on_problem)
         root = None if self.root == DATA_ROOT else self.root
-        return network + self.network_words() + option_words(root=root, bounding_box=self.bounding_box, cache=cache)
+        layout = None if self.layout == "auto" else self.layout
+        words = option_words(root=root, bounding_box=self.bounding_box, layout=layout, cache=cache)
+        return network + self.network_words() + words
 
     def network_words(self) -> list[str]:
         """The options for weights and device on a command line."""

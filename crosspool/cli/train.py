@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crosspool.cli import labelled as shared
-from crosspool.cli.console import print_problems
+from crosspool.cli.console import print_problems, print_wrapped
 from crosspool.cli.options import option
 from crosspool.cli.outputs import checked_output, replacing
 from crosspool.cli.progress import images_progress
@@ -52,6 +52,8 @@ def train_command(
     classes = f"{len(classifier.classes)} {'labels' if classifier.multi_label else 'classes'}"
     images = plural(len(features.dataset), "image")
     typer.echo(f"Wrote {out}: {chosen.name} on {network.title}, trained on {images} in {classes}.")
+    if dataset.layout:
+        print_wrapped(dataset.layout)
     print_problems(features.dataset.problems)
     options = labelled.spelled_out(framing, labelled.cache)
     evaluate = shlex.join(["crosspool", "evaluate", labelled.dataset, "--methods", chosen.name, *options])

@@ -48,6 +48,11 @@ class AccuracyFindings:
         return f"{data}. {self.network}, {self.framing} framing."
 
     @property
+    def layout_sentences(self) -> list[str]:
+        """How the files of the data set were understood, in a sentence; none for a generated one."""
+        return [self.dataset.layout] if self.dataset is not None and self.dataset.layout else []
+
+    @property
     def protocol_sentence(self) -> str:
         """One line about the protocol."""
         report, count = self.report, self.report.split_count
@@ -77,6 +82,7 @@ def accuracy_json(findings: AccuracyFindings) -> dict[str, Any]:
     protocol |= {"C": findings.C, "interval": interval and interval.method, "level": interval and interval.level}
     return {
         **_attributes(report, "dataset", "images", "classes"),
+        "layout": " ".join(findings.layout_sentences),
         **_attributes(findings, "backbone", "weights", "framing"),
         "protocol": protocol,
         "measure": report.measure,

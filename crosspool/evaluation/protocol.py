@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from crosspool.datasets import Dataset, Split, check_classes, in_two_classes, there_twice
-from crosspool.datasets.dataset import OnProblem
+from crosspool.datasets.dataset import OnProblem, check_taught, not_tested
 from crosspool.errors import DatasetError, SettingError
 from crosspool.evaluation.command import DEFAULT_SPLITS
 from crosspool.evaluation.splits import stratified_splits
@@ -61,7 +61,7 @@ class SplitOptions:
         features = features.restricted_to(self._with_enough_images(features.dataset, keys))
         dataset = features.dataset
         image_keys = [features.image_key(index) for index in range(len(dataset))]
-        leaks = _trained_and_tested(features) if is_official else ()
+        leaks = (*not_tested(dataset), *_trained_and_tested(features)) if is_official else ()
         copies = () if is_official else there_twice(dataset, image_keys)
         problems = (*dataset.problems, *leaks, *in_two_classes(dataset, image_keys), *copies)
         return features.restricted_to(replace(dataset, problems=problems))
@@ -75,7 +75,9 @@ class SplitOptions:
             return Protocol(self._random(dataset, self.splits or DEFAULT_SPLITS, keys), False, self.seed)
         assert dataset.official is not None
         if not len(dataset.official.train) or not len(dataset.official.test):
-            raise DatasetError(f"One side of the official split of {dataset.name} has no images left.")
+            raise DatasetError(
+                f"One side of the official split of {dataset.name} has no images left; use random splits (--random)."
+            )
         return Protocol([dataset.official], True, self.seed)
 
     def _is_official(self, dataset: Dataset) -> bool:
@@ -84,7 +86,9 @@ class SplitOptions:
         return dataset.official is not None and self.splits is None and self.train_size is None
 
     def _with_enough_images(self, dataset: Dataset, keys: Sequence[str] | None = None) -> Dataset:
-        return check_classes(dataset, 1 if self._is_official(dataset) else 2, self.on_problem, keys)
+        if not self._is_official(dataset):
+            return check_classes(dataset, 2, self.on_problem, keys)
+        return check_taught(check_classes(dataset, 1, self.on_problem, keys), self.on_problem)
 
     def _random(self, dataset: Dataset, count: int, keys: Sequence[str] | None) -> list[Split]:
         return stratified_splits(dataset.targets, count, self.train_size, self.seed, keys, dataset.classes)

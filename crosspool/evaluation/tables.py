@@ -163,7 +163,7 @@ def accuracy_markdown(findings: AccuracyFindings) -> str:
     return markdown_page(
         f"{findings.measure.capitalize()} on {findings.report.dataset}",
         findings.command_line,
-        f"{findings.data_sentence}\n{findings.protocol_sentence}",
+        "\n".join([findings.data_sentence, *findings.layout_sentences, findings.protocol_sentence]),
         accuracy_sections(findings),
         findings.report.problems,
         versions_sentence(),

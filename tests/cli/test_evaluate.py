@@ -113,7 +113,7 @@ def test_json_contains_all_results(results) -> None:
     _, document = results
     assert set(document) == {
         *("dataset", "images", "classes", "backbone", "weights", "framing", "protocol", "measure", "methods"),
-        *("paired", "problems", "command", "versions", "paper"),
+        *("layout", "paired", "problems", "command", "versions", "paper"),
     }
     assert (document["dataset"], document["images"], document["classes"]) == ("tints", 12, list(CLASSES))
     assert (document["backbone"], document["weights"], document["framing"]) == (DEFAULT, "pretrained", "squash")
@@ -245,7 +245,8 @@ def test_table_fits_the_terminal_and_does_not_overclaim(works, images) -> None:
     text = works("evaluate", images, *QUICK, "--seed", 3)
     assert all(len(line) <= 80 for line in text.splitlines())
     assert text.startswith(
-        "tints: 12 images, 3 classes. EfficientNet-Lite0, squash framing.\n3 random splits: 6 images"
+        "tints: 12 images, 3 classes. EfficientNet-Lite0, squash framing.\nRead as 3 classes, a folder for each.\n"
+        "3 random splits: 6 images"
     )
     assert "Nadeau and Bengio" in " ".join(text.split())
     (pair,) = [line for line in text.splitlines() if line.startswith("cl@128") and "global@128" in line]
@@ -403,11 +404,34 @@ def test_the_official_split_is_used_unless_splits_are_requested(works, divided) 
     assert "--official" in document["command"]
     text = " ".join(works("evaluate", divided, "--methods", "global@128").split())
     assert "The official split: 12 images to train on and 9 to test on." in text
+    assert document["layout"] in text
+    assert document["layout"] == "Read as 3 classes with an official split: train to train on, test to test on."
     assert "bootstrap over the 9 official test images" in text
     for more in (("--splits", 2), ("--random",), ("--train-size", "0.5")):
         protocol = json.loads(works("evaluate", divided, "--methods", "global@128", *more, "--json"))["protocol"]
         assert protocol["official"] is False
     assert (protocol["train_images"], protocol["splits"]) == (10, 20)
+
+
+def test_a_layout_may_be_chosen(works, divided, fails) -> None:
+    chosen = ("--layout", "classes", "--methods", "global@128", "--splits", 2)
+    document = json.loads(works("evaluate", divided, *chosen, "--json"))
+    assert document["classes"] == ["test", "train"]
+    assert document["layout"].startswith("Read as 2 classes, a folder for each; ")
+    assert "--layout classes" in document["command"]
+    assert "leave out --layout" in fails("evaluate", "fieldguide:2", *chosen)
+
+
+def test_classes_that_only_one_part_has_are_named(works, divided, fails, tmp_path) -> None:
+    folder = copied(divided, tmp_path / "uneven")
+    (folder / "train" / "red").rename(folder / "train" / "rose")
+    document = json.loads(works("evaluate", folder, "--methods", "global@128", "--json"))
+    assert document["classes"] == ["blue $x$", "green", "rose"]
+    assert document["problems"] == [
+        "1 class has no images to train on: red (3 to test on); left out.",
+        "1 class has no images to test on: rose; learned, but never tested.",
+    ]
+    assert "no images to train on: red (3 to test on); add some" in fails("evaluate", folder, "--on-problem", "stop")
 
 
 def test_test_images_that_are_also_trained_on_are_reported(works, divided, tmp_path) -> None:
