@@ -113,6 +113,8 @@ def test_names_of_classes_and_of_a_zip_are_shown_literally():
     assert not app.error, sentences(app)
     classes = list(state_of(app, LabelledState).zip_collection.classes)
     assert len(classes) == len(names)
+    captions = [caption.value.replace("\\", "") for caption in app.caption]
+    assert f"Read as {len(names)} classes, a folder for each." in captions
     assert all(label == labelled.as_label(label) for label in classes)
     assert app.warning
     flat = [part for name in files for part in name.split("/")]

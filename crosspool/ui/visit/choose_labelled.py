@@ -140,6 +140,7 @@ def _zip() -> Collection | None:
         st.info("Add a ZIP, or go back to FieldGuide.", icon=":material/folder_zip:")
     else:
         st.markdown(f"**{as_it_is(collection.name)}**: {plural(len(collection), 'image')}")
+        st.caption(as_it_is(collection.layout))
     return collection
 
 

@@ -12,7 +12,7 @@ from crosspool.datasets import Dataset, Sample, check_classes, in_two_classes, t
 from crosspool.datasets.fieldguide.guide import draw, fieldguide, scene_of
 from crosspool.datasets.fieldguide.species import SPECIES
 from crosspool.errors import DatasetError, ImageError
-from crosspool.text import printable
+from crosspool.text import name_key, printable
 from crosspool.ui.runtime.accounts import Account
 from crosspool.ui.runtime.decode_worker import StorageFormat
 from crosspool.ui.runtime.quota import ImageHash, NoRoomError, QuotaLease, Reservation, image_hash
@@ -175,11 +175,15 @@ def _guide_thumbnail(kind: int, number: int) -> str:
 
 @dataclass
 class Collection:
-    """Images by class, of one session, in its memory alone; `problems` says what was left out of it."""
+    """Images by class, of one session, in its memory alone.
+
+    `problems` says what was left out of it, and `layout` how the folders of a ZIP were understood.
+    """
 
     name: str
     classes: dict[str, list[LabelledImage]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    layout: str = ""
     visitor: Account = field(default_factory=Account)
     cache: PrivateCache = field(init=False)
 
@@ -192,7 +196,8 @@ class Collection:
     def add(self, label: str, data: bytes, title: str, path: str = "") -> str:
         """Keep an image of a class; return "" or, in one sentence that names its `path`, why it was left out.
 
-        A class whose name differs from an existing one only in letter case or spaces is that one.
+        A class whose name differs from an existing one only in letter case, spaces or how accents are composed is
+        that one.
         """
         label, path = self.matching_class(label), path or title
         if len(self) >= MAX_IMAGES:
@@ -209,9 +214,9 @@ class Collection:
         return ""
 
     def matching_class(self, label: str) -> str:
-        """The existing class that differs from `label` at most in letter case and spaces, or else `label` cleaned."""
+        """The existing class whose name differs from `label` at most as `name_key` says, or else `label` cleaned."""
         clean = as_label(label)
-        return next((existing for existing in self.classes if existing.casefold() == clean.casefold()), clean)
+        return next((existing for existing in self.classes if name_key(existing) == name_key(clean)), clean)
 
     def labelled(self) -> LabelledSet:
         """The images to train on. Raises DatasetError where there are too few."""
@@ -221,7 +226,7 @@ class Collection:
             (label,) = self.classes
             raise DatasetError(f"There is only one class, {label}; add images of at least one other class.")
         images = {
-            f"{label}/{number} {image.title}": image
+            f"{label}/{number} {image.title.replace('/', '_')}": image  # a class may have slashes, so nothing else may
             for label, members in self.classes.items()
             for number, image in enumerate(members, 1)
         }

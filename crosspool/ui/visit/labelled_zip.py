@@ -6,8 +6,9 @@ from pathlib import Path
 
 from crosspool.datasets import Dataset
 from crosspool.datasets.archives import ZipLimits, class_folders_in_memory
+from crosspool.datasets.structure import CHOOSE_LAYOUT
 from crosspool.errors import CrosspoolError, DatasetError
-from crosspool.text import printable
+from crosspool.text import name_key, printable
 from crosspool.ui.runtime.accounts import Account
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.labelled import LONGEST_NAME, MAX_CLASSES, MAX_IMAGES, Collection, as_label
@@ -36,8 +37,14 @@ def from_zip(data: bytes, name: str, visitor: Account, progress: Callable[[int, 
     try:
         return _unpacked(class_folders_in_memory(data, title, limits), visitor, progress)
     except DatasetError as error:
-        advice = "unpack it and use crosspool evaluate FOLDER on the command line"  # the library's is not for the page
-        raise DatasetError(str(error).replace("unpack it and name the folder", advice)) from error
+        raise DatasetError(_for_page(str(error))) from error
+
+
+def _for_page(sentence: str) -> str:
+    """The library's sentence with advice that fits the page."""
+    advice = "unpack it and use crosspool evaluate FOLDER on the command line"
+    again = "create the ZIP again with a folder for each class, or with these inside folders called train and test"
+    return sentence.replace("unpack it and name the folder", advice).replace(CHOOSE_LAYOUT, again)
 
 
 def _unpacked(dataset: Dataset, visitor: Account, progress: Callable[[int, int], None]) -> Collection:
@@ -46,7 +53,8 @@ def _unpacked(dataset: Dataset, visitor: Account, progress: Callable[[int, int],
             f"{dataset.name} has {len(dataset):,} images in {len(dataset.classes):,} classes; this page takes "
             f"{MAX_IMAGES} in {MAX_CLASSES}, so take fewer, or use crosspool evaluate on the command line."
         )
-    collection, start = Collection(dataset.name, problems=list(dataset.problems), visitor=visitor), time.monotonic()
+    collection = Collection(dataset.name, problems=list(dataset.problems), layout=dataset.layout, visitor=visitor)
+    start = time.monotonic()
     labels = [_same_name(label, dataset.classes) for label in dataset.classes]
     collection.problems += [
         f"The class {label} differs from {first} only in letter case or spaces; they were put together."
@@ -73,5 +81,5 @@ def _unpacked(dataset: Dataset, visitor: Account, progress: Callable[[int, int],
 
 
 def _same_name(label: str, classes: Sequence[str]) -> str:
-    """The first of the classes whose name differs from `label` at most in letter case and spaces."""
-    return next(other for other in classes if as_label(other).casefold() == as_label(label).casefold())
+    """The first of the classes whose name differs from `label` at most as `name_key` says."""
+    return next(other for other in classes if name_key(as_label(other)) == name_key(as_label(label)))

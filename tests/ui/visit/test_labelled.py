@@ -4,7 +4,9 @@ import base64
 import gc
 import hashlib
 import io
+import unicodedata
 import zipfile
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -132,9 +134,40 @@ def test_usable_images_of_a_zip_are_kept_and_the_others_reported():
     collection = from_zip(zipped(files), "pets.zip")
     assert {label: len(images) for label, images in collection.classes.items()} == {"Cat": 4, "dog": 2}
     problems = "\n".join(collection.problems)
-    assert "The class cat  differs from Cat only in letter case or spaces; they were put together." in problems
+    assert "1 class is spelt in two ways and taken as one: cat  is Cat." in problems
     assert "training and test images were put together" in problems
     assert any(problem.startswith("train/dog/cut.png ") for problem in collection.problems)
+
+
+def test_classes_of_a_zip_side_by_side_that_differ_in_case_or_spaces_are_put_together():
+    collection = from_zip(
+        zipped({**shades("Cat", 2, RED), **shades("cat", 1, BLUE), **shades("dog", 2, BLUE)}), "p.zip"
+    )
+    assert {label: len(images) for label, images in collection.classes.items()} == {"Cat": 3, "dog": 2}
+    assert collection.problems == [
+        "The class cat differs from Cat only in letter case or spaces; they were put together."
+    ]
+
+
+def test_how_a_zip_was_read_is_said():
+    files = {**shades("training_set/cat", 2, RED), **shades("training_set/dog", 2, BLUE)}
+    files |= {**shades("test_set/cat", 1, (1, 2, 3)), **shades("test_set/dog", 1, (3, 2, 1))}
+    collection = from_zip(zipped(files), "pets.zip")
+    assert list(collection.classes) == ["cat", "dog"]
+    assert (
+        collection.layout == "Read as 2 classes with an official split: training_set to train on, test_set to test on."
+    )
+
+
+def test_a_zip_with_two_readings_is_refused_with_advice_for_the_page():
+    files = {f"{place}/{label}/1.png": encoded() for place in ("amazon", "dslr") for label in ("bag", "mug")}
+    with pytest.raises(DatasetError) as error:
+        from_zip(zipped(files), "office.zip")
+    assert str(error.value) == (
+        "office.zip can be read in two ways: amazon and dslr are the classes, or they are parts of one set with the "
+        "classes bag and mug; create the ZIP again with a folder for each class, or with these inside folders called "
+        "train and test."
+    )
 
 
 def test_a_damaged_member_is_reported_by_its_path_in_the_zip():
@@ -190,7 +223,18 @@ def test_names_that_differ_in_case_and_spaces_are_one_class():
     collection.add(" Cat", png(noise(3)), "3.png")
     assert [len(images) for images in collection.classes.values()] == [3]
     assert collection.matching_class("big  cat") == "big cat"
+    collection.add("Café", png(noise(4)), "4.png")
+    assert collection.matching_class(unicodedata.normalize("NFD", "CAFÉ")) == "Café"
     assert as_label(" \t ") == ""
+
+
+def test_no_two_samples_share_a_name_whatever_classes_and_files_are_called():
+    collection = collected(**{"a/1 b": (1, 2), "a": (3, 4)})
+    collection.add("a", png(noise(5)), "5.png")
+    collection.classes["a"][0] = replace(collection.classes["a"][0], title="b/1 1.png")
+    dataset = collection.labelled().dataset
+    assert len({sample.name for sample in dataset.samples}) == len(dataset) == 5
+    assert dataset.samples[2].name == "a/1 b_1 1.png"
 
 
 def test_too_few_classes_are_reported():
