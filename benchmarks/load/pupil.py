@@ -84,7 +84,7 @@ class Pupil:
 
     def _next(self) -> tuple[str, Action]:
         """The next action, which depends on the page."""
-        if self.on_page in (LESSON, TRAIN, WHY):
+        if self.on_page not in WITH_MAPS:
             return "go to a page", lambda: self.go(MAPS)
         choices: list[tuple[float, str, Action]] = [
             (3, "choose a pair", self.choose_pair),

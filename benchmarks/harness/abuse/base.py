@@ -136,6 +136,14 @@ class Attack:
         return [answer for answer in answers if not re.search(self.refusal, answer)]
 
 
+async def _nothing(target: Target) -> None:
+    await asyncio.sleep(target.seconds)
+    target.note("nothing was asked")
+
+
+CONTROL = Attack("nothing", "No attack: what the visitors' own steps take in the same time.", _nothing)
+
+
 async def hang_up(writer: asyncio.StreamWriter) -> None:
     """Close a bare connection."""
     writer.close()
