@@ -15,10 +15,11 @@ from typing import Any
 import streamlit as st
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnected
 from streamlit import config
 from streamlit.runtime.pages_manager import PagesManager
 
@@ -42,6 +43,7 @@ from crosspool.ui.serving.uploads import ROUTE, UploadLimit, largest_file, uploa
 # A pass through a network asks for Python's lock some hundred times, and waits as long as this each time while others
 # run Python: beside one such thread, a pass of 46 ms took 1.7 s with Python's default of 5 ms.
 SWITCH_SECONDS = 1e-4
+SENDER_LEFT = 499  # in the log, as nginx has it, for a request that got no answer as its sender was gone
 
 
 def app_parts(settings: ServerSettings) -> dict[str, Any]:
@@ -113,17 +115,18 @@ def show_page_failure(error: Exception) -> bool:
 
 
 class RequestLog:
-    """ASGI middleware that logs and counts visits, uploads, and requests that failed."""
+    """ASGI middleware that logs and counts visits, uploads, and requests that failed: not those whose sender left."""
 
     def __init__(self, app: ASGIApp, log: EventLog) -> None:
         self._app, self._log = app, log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        messages, received, status, start = 0, 0, 500, perf_counter()
+        messages, received, status, start, has_left = 0, 0, 500, perf_counter(), False
 
         async def counted() -> Message:
-            nonlocal messages, received
+            nonlocal messages, received, has_left
             message = await receive()
+            has_left |= message["type"].endswith(".disconnect")
             messages += message["type"] == "websocket.receive"
             received += len(message.get("body", b""))
             return message
@@ -138,6 +141,10 @@ class RequestLog:
             self._log.record("visit_began")
         try:
             await self._app(scope, counted, watched)
+        except (ClientDisconnect, WebSocketDisconnected):
+            if not has_left:
+                raise
+            status = SENDER_LEFT
         finally:
             ms = 1000 * (perf_counter() - start)
             if scope["type"] == "websocket":

@@ -9,10 +9,14 @@ import sys
 import pytest
 import requests
 from PIL import Image
+from starlette.requests import ClientDisconnect
+from starlette.websockets import WebSocketDisconnected
 from streamlit.testing.v1 import AppTest
 
 from benchmarks.harness.app import ROOT, served, wait_until
 from benchmarks.harness.tab import Tab
+from crosspool.ui.runtime.log import EventLog
+from crosspool.ui.serving.asgi import RequestLog
 from crosspool.ui.serving.document import DESCRIPTION, DESCRIPTIONS, Document
 from tests import loops
 
@@ -148,6 +152,26 @@ def test_hostile_names_and_words_reach_the_page_but_never_the_log(served_app):
     assert SECRET not in served_app.log.read_text()
     assert {"started", "warmed_up", "visit_began", "upload_taken", "page_ran"} <= set(served_app.events)
     assert "page_failed" not in served_app.events
+
+
+@pytest.mark.parametrize(("kind", "error"), [("http", ClientDisconnect), ("websocket", WebSocketDisconnected)])
+@pytest.mark.parametrize("has_left", [False, True])
+def test_one_who_leaves_is_no_failure_of_the_server(kind, error, has_left):
+    async def app(scope, receive, send):
+        await receive()
+        raise error
+
+    async def receive():
+        return {"type": f"{kind}.disconnect" if has_left else f"{kind}.connect"}
+
+    log = EventLog()
+    call = RequestLog(app, log)({"type": kind, "method": "GET", "path": "/"}, receive, None)
+    if has_left:
+        loops.run(call)
+    else:
+        with pytest.raises(error):
+            loops.run(call)
+    assert ("request_failed" in log.counts()) == (kind == "http" and not has_left)
 
 
 def test_without_a_key_there_is_no_operators_page(served_app):
