@@ -164,8 +164,11 @@ def test_one_who_leaves_is_no_failure_of_the_server(kind, error, has_left):
     async def receive():
         return {"type": f"{kind}.disconnect" if has_left else f"{kind}.connect"}
 
+    async def send(message):
+        raise AssertionError("nobody is there to read it")
+
     log = EventLog()
-    call = RequestLog(app, log)({"type": kind, "method": "GET", "path": "/"}, receive, None)
+    call = RequestLog(app, log)({"type": kind, "method": "GET", "path": "/"}, receive, send)
     if has_left:
         loops.run(call)
     else:
