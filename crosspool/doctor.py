@@ -3,6 +3,7 @@
 import os
 import platform
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -19,6 +20,8 @@ State = Literal["ok", "warn", "fail"]
 OLDEST_PYTHON = (3, 11)
 REINSTALL = "install crosspool again: python -m pip install 'crosspool[app]', or make app in a clone"
 TORCH = ("torch", "torchvision")
+DECODER_SECONDS = 60.0  # for the process that reads files to start
+CALL_FILTER = "system calls for computing only"  # as crosspool.ui.runtime.confinement calls it
 TORCHVISION_AFTER_TORCH = 15  # torch 2.13 belongs to torchvision 0.28, and so on since 2.0
 
 
@@ -195,6 +198,25 @@ def _image_formats(name: str) -> Check:
     return Check(name, "warn", f"no decoder for {missing}", advice)
 
 
+def _reading(name: str) -> Check:
+    """What holds the process in which the app reads strangers' files; a new Python tells, as the app may be missing."""
+    code = (
+        "from crosspool.ui.runtime.decoder_pool import DecoderProcess; process = DecoderProcess(); "
+        "print('; '.join(process.confinement)); process.close()"
+    )
+    command = [sys.executable, "-c", code]
+    run = subprocess.run(command, check=False, capture_output=True, text=True, timeout=DECODER_SECONDS)
+    if run.returncode:
+        return Check(name, "warn", "the app's process for reading files does not start", f"For the app, {REINSTALL}")
+    measures = run.stdout.strip() or "nothing but a time limit holds the process that reads them"
+    advice = (
+        ""
+        if CALL_FILTER in measures
+        else "Without libseccomp, which filters system calls, serve only people you trust."
+    )
+    return Check(name, "warn" if advice else "ok", measures, advice)
+
+
 def _samples(name: str) -> Check:
     from crosspool.samples import samples
 
@@ -235,6 +257,7 @@ CHECKS: tuple[tuple[str, Callable[[str], Check]], ...] = (
     ("cached weights", _cached_weights),
     ("trial run", _trial),
     ("image formats", _image_formats),
+    ("strangers' files", _reading),
     ("fonts", _fonts),
     ("sample photos", _samples),
     ("app", _app),

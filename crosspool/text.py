@@ -153,6 +153,11 @@ def human_bytes(count: float) -> str:
     return f"{count:.3g} {unit}"
 
 
+def time_in_words(seconds: float) -> str:
+    """A time in whole minutes, below a minute in whole seconds."""
+    return plural(round(seconds), "second") if seconds < 60 else plural(round(seconds / 60), "minute")
+
+
 def plural(count: int, noun: str, nouns: str = "") -> str:
     """1,280 maps, 1 map, 2 classes (with "classes" given): a count with its noun."""
     return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"

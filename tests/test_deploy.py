@@ -13,7 +13,6 @@ from packaging.version import Version
 
 from benchmarks.harness.nginx import at_ports
 from crosspool.ui.runtime.settings import ServerSettings, read_settings
-from crosspool.ui.serving.uploads import largest_file
 
 ROOT = Path(__file__).resolve().parent.parent
 DEPLOY = ROOT / "deploy"
@@ -24,7 +23,7 @@ NGINX, IMAGE, COMPOSE = (
 
 def test_nginx_takes_what_the_app_takes():
     (megabytes,) = re.findall(r"client_max_body_size (\d+)m;", NGINX)
-    assert int(megabytes) == largest_file(ServerSettings()) + 1  # what goes around a file takes less
+    assert int(megabytes) == ServerSettings().largest_file_megabytes + 1  # what goes around a file takes less
 
 
 def test_nginx_takes_its_configuration(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from importlib.metadata import version
 from types import SimpleNamespace
 
@@ -15,6 +16,7 @@ from crosspool.backbones.weights import WeightsFile
 from crosspool.doctor import Check, belongs_to
 from crosspool.errors import CrosspoolError
 from crosspool.installation import requirements
+from crosspool.ui.runtime import confinement
 
 
 @pytest.fixture(autouse=True)
@@ -49,6 +51,26 @@ def test_this_machine_works() -> None:
 )
 def test_torch_and_torchvision_come_in_pairs(torch_version, torchvision_version, fits) -> None:
     assert belongs_to(torch_version, torchvision_version) is fits
+
+
+@pytest.mark.parametrize(
+    ("code", "printed", "state", "advice"),
+    [
+        (0, f"no core dumps; {doctor.CALL_FILTER}", "ok", ""),
+        (0, "no core dumps", "warn", "Without libseccomp, which filters system calls, serve only people you trust."),
+        (0, "", "warn", "Without libseccomp, which filters system calls, serve only people you trust."),
+        (1, "", "warn", f"For the app, {doctor.REINSTALL}"),
+    ],
+)
+def test_what_confines_the_reading_of_files_is_told(monkeypatch, code, printed, state, advice) -> None:
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: SimpleNamespace(returncode=code, stdout=printed))
+    check = only(doctor._reading)
+    assert (check.state, check.advice) == (state, advice)
+    assert printed in check.found
+
+
+def test_the_filter_of_calls_has_one_name() -> None:
+    assert doctor.CALL_FILTER in (words for words, _ in confinement._measures(2**30))
 
 
 def test_a_wrong_pair_is_a_warning(monkeypatch) -> None:

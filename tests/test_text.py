@@ -16,6 +16,7 @@ from crosspool.text import (
     rough_percent,
     share_text,
     signed_percent,
+    time_in_words,
     written_sum,
 )
 
@@ -137,3 +138,9 @@ def test_a_sum_has_no_plus_before_a_minus():
 def test_a_place_is_named_only_if_it_is_the_only_one():
     assert cells_name([(2, 3)]) == "row 2, column 3"
     assert cells_name([(0, 1), (2, 3)]) == "2 cells"
+
+
+def test_a_time_in_words():
+    assert [time_in_words(seconds) for seconds in (1, 59.4, 60, 89, 600)] == [
+        "1 second", "59 seconds", "1 minute", "1 minute", "10 minutes",
+    ]  # fmt: skip

@@ -114,7 +114,7 @@ def routes():
 def cookies():
     """The names of cookies in the app's sources and in the configuration of nginx."""
     texts = [path.read_text(encoding="utf-8") for path in (*SOURCES, ROOT / "deploy" / "nginx.conf")]
-    return {name for text in texts for name in re.findall(r"\bcrosspool_(?:visit|tab|holds|visitor)\b", text)}
+    return {name for text in texts for name in re.findall(r"\bcrosspool_(?:visit|tab|holds|visitor|refused)\b", text)}
 
 
 def test_every_control_is_there():

@@ -28,6 +28,9 @@ def peak_bytes(spec: BackboneSpec) -> int:
     return int(PEAK * network_bytes(spec))
 
 
+SMALLEST_LIMIT = peak_bytes(spec_of(DEFAULT))  # with less, no page could be shown
+
+
 def _is_default(key: tuple[str, str]) -> bool:
     name, weights = key
     return name == DEFAULT and weights != UNTRAINED

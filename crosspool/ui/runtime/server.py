@@ -93,7 +93,7 @@ class Server:
         )
         self.networks = networks.Networks(
             settings.networks,
-            settings.networks_megabytes * MB or memory_limit() // NETWORKS_SHARE,
+            max(settings.networks_megabytes * MB or memory_limit() // NETWORKS_SHARE, networks.SMALLEST_LIMIT),
             threads=max(available_cores() // width, 1),
             allowed=networks.names_of(settings.network_names),
             loading=self.loading,

@@ -23,6 +23,7 @@ PREFIX = "CROSSPOOL_"
 FILE_VARIABLE = "CROSSPOOL_SETTINGS"
 FILE = "crosspool.toml"
 KEY_VARIABLE = f"{PREFIX}OPERATOR_KEY"
+WAITING_TIMES = 4  # what one visit may have waiting, as a multiple of its quota
 # Variables of crosspool that are not settings: this file's path, the library's cache, and the tests' browser.
 OTHER_VARIABLES = (FILE_VARIABLE, "CROSSPOOL_CACHE", "CROSSPOOL_CHROMIUM")
 
@@ -46,7 +47,7 @@ class ServerSettings(pydantic_settings.BaseSettings):
     networks: Annotated[int, Field(ge=1, le=64)] = 8
     """Networks that are kept in memory at most, besides EfficientNet-Lite0 with its weights."""
     networks_megabytes: Annotated[int, Field(ge=0, le=2**24)] = 0
-    """All networks in memory, and what loading another takes meanwhile; 0 for a third of the memory."""
+    """All networks in memory, and what loading another takes meanwhile; 0 for a third of the memory, at least 43."""
     network_names: Annotated[str, Field(min_length=0, max_length=2000)] = ""
     """The networks on offer besides EfficientNet-Lite0, by name, with commas; empty for all."""
     upload_megabytes: Annotated[int, Field(ge=1, le=512)] = 25
@@ -81,6 +82,16 @@ class ServerSettings(pydantic_settings.BaseSettings):
     """The lowest level that is logged."""
     operator_key: Annotated[str, Field(min_length=12, max_length=200, repr=False)] = ""
     """What opens the operator's page, /operator, and /metrics; without a key there is neither."""
+
+    @property
+    def largest_file_megabytes(self) -> int:
+        """The largest file that any page takes."""
+        return max(self.upload_megabytes, self.zip_megabytes, self.visitor_megabytes)
+
+    @property
+    def waiting_megabytes(self) -> int:
+        """The files that one visit may have waiting: several times its quota, as photos are shrunk on receipt."""
+        return max(WAITING_TIMES * self.visitor_megabytes, self.largest_file_megabytes)
 
     @property
     def allows_downloads(self) -> bool:

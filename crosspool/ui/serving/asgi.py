@@ -38,7 +38,7 @@ from crosspool.ui.serving.operator import ServerMetrics
 from crosspool.ui.serving.readiness import Readiness
 from crosspool.ui.serving.sprites import answer_sprite
 from crosspool.ui.serving.static_files import StaticFiles
-from crosspool.ui.serving.uploads import ROUTE, UploadLimit, largest_file, upload_room
+from crosspool.ui.serving.uploads import ROUTE, UploadLimit, upload_room
 
 # A pass through a network asks for Python's lock some hundred times, and waits as long as this each time while others
 # run Python: beside one such thread, a pass of 46 ms took 1.7 s with Python's default of 5 ms.
@@ -54,7 +54,7 @@ def app_parts(settings: ServerSettings) -> dict[str, Any]:
     server = Server(settings)
     serve_with(server)
     server.log.take_over(settings)
-    config.set_option("server.maxUploadSize", largest_file(settings))
+    config.set_option("server.maxUploadSize", settings.largest_file_megabytes)
     st.set_option("client.showErrorDetails", "none")
     st.set_option("logger.enableRich", False)  # it would print exceptions past the log
     # Otherwise a link to a page would run that page without the frame until the frame has run once.

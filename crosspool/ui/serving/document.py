@@ -40,7 +40,7 @@ def document(page: str, original: str) -> str:
     that Streamlit adds to the head must not win.
     """
     description = html.escape(DESCRIPTIONS.get(page, DESCRIPTION))
-    script = asset("ui/serving/history.js")
+    script = asset("ui/serving/history.js") + asset("ui/serving/full.js")
     head = f'<title>{TITLE}</title>\n<meta name="description" content="{description}">\n<script>\n{script}</script>'
     style = f"<style>\n{STYLE.read_text(encoding='utf-8')}</style>\n</body>"
     changed = original.replace(ORIGINAL_TITLE, head, 1).replace("</body>", style, 1)

@@ -12,6 +12,7 @@ from crosspool.ui.runtime.visits import browser_in
 
 TRY_AGAIN_LATER = 1013  # a WebSocket's status
 RETRY_SECONDS = 60
+REFUSED_COOKIE = "crosspool_refused"  # see full.js
 NO_PAGES = ("/_stcore/", "/static/", "/ready", "/metrics")  # parts of the addresses of what is no page
 FULL_PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -37,13 +38,19 @@ class OpenPageLimit:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
             await self._connect(scope, receive, send)
-        elif _is_page(scope) and (sentence := self._pages.why_no_page(_browser(scope))):
+        elif _is_page(scope) and (sentence := self._why_no_page(scope)):
             self._pages.refusals += 1
             page = FULL_PAGE.format(sentence=html.escape(sentence), seconds=RETRY_SECONDS)
             headers = {"Retry-After": str(RETRY_SECONDS), "Cache-Control": "no-store"}
             await HTMLResponse(page, 503, headers)(scope, receive, send)
         else:
             await self._app(scope, receive, send)
+
+    def _why_no_page(self, scope: Scope) -> str:
+        """Why a browser gets no page, in a sentence, or "". One that was refused a connection has none to give up."""
+        was_refused = REFUSED_COOKIE in HTTPConnection(scope).cookies
+        why = self._pages.why_not if was_refused else self._pages.why_no_page
+        return why(_browser(scope))
 
     async def _connect(self, scope: Scope, receive: Receive, send: Send) -> None:
         browser = _browser(scope)

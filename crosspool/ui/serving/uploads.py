@@ -22,7 +22,6 @@ from crosspool.ui.runtime.settings import ServerSettings
 ROUTE = "/_stcore/upload_file/"
 FILE_BYTES = 2**13  # that a file takes besides its content and its name
 FRAME = 2**20  # bytes that a request may have around its file
-WAITING_TIMES = 4  # what one visit may have waiting, as a multiple of its quota: photos are shrunk on receipt
 MOST_SENDING = 200  # files that a visit may send at a time or have waiting to be sent, more than any browser does
 ALL_SENDING = 1000  # those of all visits
 AT_ONCE = 6  # files that a visit may send at a time, as a browser does over HTTP/1.1; others wait
@@ -30,14 +29,9 @@ LONGEST_PAUSE = 20.0  # seconds without a byte
 SLOWEST = 50_000  # bytes a second, after such a pause
 
 
-def largest_file(settings: ServerSettings) -> int:
-    """The largest file that any page takes, in megabytes, for Streamlit's `server.maxUploadSize`."""
-    return max(settings.upload_megabytes, settings.zip_megabytes, settings.visitor_megabytes)
-
-
 def upload_room(settings: ServerSettings) -> dict[str, int]:
     """The middleware's arguments."""
-    visit = max(WAITING_TIMES * settings.visitor_megabytes, largest_file(settings))
+    visit = settings.waiting_megabytes
     return {"visit": visit * 2**20, "all_visits": max(settings.visitors_megabytes, visit) * 2**20}
 
 

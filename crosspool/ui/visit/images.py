@@ -33,6 +33,7 @@ LONGEST_SIDE = 1600  # pixels kept of an upload, enough for the largest input
 STORAGE_FORMAT = StorageFormat(LONGEST_SIDE, largest=2**20, quality=95, exact=True, thumbnail=112)
 
 _NO_ROOM = f"at most {MAX_UPLOADS} images are kept; remove one first."
+_LEFT_OUT: dict[Reason, str] = {"together": "too many megabytes at once; add what is missing now.", "many": _NO_ROOM}
 
 
 @dataclass(frozen=True)
@@ -107,11 +108,12 @@ def choose_image(*, menu: bool = True) -> SourceImage:
 
 
 def _adding() -> Adding:
-    state = visit_state(ImageState)
+    state, settings = visit_state(ImageState), current_server().settings
     return Adding(
         UPLOADER,
         CHOOSE_FILES,
-        current_server().settings.upload_megabytes * 2**20,
+        settings.upload_megabytes * 2**20,
+        settings.waiting_megabytes * 2**20,
         MAX_UPLOADS - _upload_count(),
         complaints=bool(state.refused_files or state.upload_errors),
         refusals=state.refusals,
@@ -125,14 +127,15 @@ def _refuse(files: Sequence[RefusedFile], counts: Mapping[Reason, int]) -> None:
     """Note why files were not sent, before the others arrive."""
     state = visit_state(ImageState)
     state.refusals += 1
-    named = [file for file in files if file.reason != "many"][:MOST_NAMED]
+    named = [file for file in files if file.reason in ("large", "folder")][:MOST_NAMED]
     state.refused_files, state.upload_errors = [_refusal(file) for file in named], []
     if (unnamed := counts.get("large", 0) + counts.get("folder", 0) - len(named)) > 0:
         state.refused_files.append(f"{unnamed:,} more are too large, too, or folders.")
-    if many := [uploads.shortened(file.name) for file in files if file.reason == "many"]:
-        unnamed = counts.get("many", 0) - 1
-        names = f"{many[0]} and {unnamed:,} more were" if unnamed > 0 else f"{many[0]} was"
-        state.refused_files.append(f"{names} left out: {_NO_ROOM}")
+    for reason, problem in _LEFT_OUT.items():
+        if names := [uploads.shortened(file.name) for file in files if file.reason == reason]:
+            unnamed = counts.get(reason, 0) - 1
+            which = f"{names[0]} and {unnamed:,} more were" if unnamed > 0 else f"{names[0]} was"
+            state.refused_files.append(f"{which} left out: {problem}")
 
 
 def _refusal(file: RefusedFile) -> str:

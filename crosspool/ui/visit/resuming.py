@@ -11,7 +11,7 @@ from typing import cast
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from crosspool.text import plural
+from crosspool.text import time_in_words
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.runtime.visits import COOKIE, SECURE_COOKIE, TAB_COOKIE, browser_in
 from crosspool.ui.visit.state import NAME, VisitState, current_visit
@@ -64,9 +64,8 @@ def _loss(holdings: str) -> str:
     lost = f"{' and '.join(things)} {'is' if is_single else 'are'} gone."
     if match[1] != server.run_name:
         return f"The server was restarted: {lost}"
-    minutes = max(round(server.settings.kept_seconds / 60), 1)
-    rule = "It is kept" if is_single else "They are kept"
-    return f"{lost[0].upper()}{lost[1:]} {rule} for {plural(minutes, 'minute')} after a page is closed."
+    rule, kept = "It is kept" if is_single else "They are kept", time_in_words(server.settings.kept_seconds)
+    return f"{lost[0].upper()}{lost[1:]} {rule} for {kept} after a page is closed."
 
 
 def show_loss() -> None:

@@ -8,7 +8,7 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import DeletedFile, UploadedFile
 
-from crosspool.text import plural
+from crosspool.text import time_in_words
 from crosspool.ui.runtime.accounts import Account
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.resuming import current_browser
@@ -98,10 +98,9 @@ def visitor() -> Account:
 
 def where_images_live() -> str:
     """Where the visitor's images are, and for how long, in two sentences."""
-    minutes = max(round(current_server().settings.kept_seconds / 60), 1)
     return (
         "Your images stay in this server's memory, for this browser only. They are gone when you press Forget my "
-        f"images, and about {plural(minutes, 'minute')} after you close the page."
+        f"images, and about {time_in_words(current_server().settings.kept_seconds)} after you close the page."
     )
 
 

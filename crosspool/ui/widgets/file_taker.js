@@ -7,7 +7,7 @@ const UPLOADER = '[data-testid="stFileUploader"], [data-testid="stCameraInput"]'
 const ACCEPTED = "image/*,.heic,.heif,.hif,.avif,.jfif,.jpe"; // on a phone this offers its camera, too
 const TYPED_INTO = "input, textarea, [contenteditable='']";
 
-const REASONS = ["folder", "large", "many"];
+const REASONS = ["folder", "large", "many", "together"];
 const MOST_NAMED = 4; // refused files, of each reason
 const LONGEST_NAME = 255; // characters
 
@@ -43,7 +43,7 @@ export class FileTaker {
   }
 
   // `adding` is { uploader (a container's key), button (the key of another one that does what the tile does), largest
-  // (bytes), room (files), complaints (whether some are shown), refusals (how often some were reported) }.
+  // (bytes), together (bytes of all files at once), room (files), complaints (whether some are shown), refusals (how often some were reported) }.
   listen(adding, send) {
     const answered = this.waiting && adding.refusals !== this.adding.refusals;
     Object.assign(this, { adding, send });
@@ -87,14 +87,17 @@ export class FileTaker {
   }
 
   take(files, folders = []) {
-    const { largest, room, complaints } = this.adding;
+    const { largest, together, room, complaints } = this.adding;
     const fitting = files.filter(({ size }) => size <= largest);
+    let sum = 0;
+    const count = fitting.slice(0, room).filter(({ size }) => (sum += size) <= together).length;
     const refused = [
       ...folders.map((name) => [name, "folder", 0]),
       ...files.filter(({ size }) => size > largest).map(({ name, size }) => [name, "large", size]),
+      ...fitting.slice(count, room).map(({ name, size }) => [name, "together", size]),
       ...fitting.slice(room).map(({ name, size }) => [name, "many", size]),
     ];
-    this.waiting = fitting.slice(0, room);
+    this.waiting = fitting.slice(0, count);
     if (refused.length || complaints) this.send("refused", report(refused)); // the page's answer comes by `listen`
     else this.handOver();
   }

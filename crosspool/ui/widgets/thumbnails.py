@@ -8,7 +8,7 @@ from pydantic import Field, Strict
 
 from crosspool.ui.widgets.browser import Id, Message, Pressed, component, one_of
 
-Reason = Literal["large", "folder", "many"]
+Reason = Literal["large", "folder", "many", "together"]
 MOST_NAMED = 4  # refused files of each reason, as in file_taker.js
 LONGEST_NAME = 255  # characters of a file's name, likewise
 MOST_FILES = 2**20  # that are counted
@@ -30,7 +30,7 @@ class Thumbnail:
 
 @dataclass(frozen=True)
 class RefusedFile:
-    """A file that is not sent to the server, and why: it is too `large`, a `folder`, or there are too `many`."""
+    """A file that is not sent, and why: it is too `large`, a `folder`, one too `many`, or too large `together`."""
 
     name: str
     reason: Reason
@@ -54,15 +54,16 @@ class Adding:
     """How images are added to a row: by a tile at its end, dropped anywhere on the page, or pasted.
 
     Another `button` of the page, by its key, does what the tile does. The files go into the uploader in the container
-    with the key `uploader`, up to `room` of them with at most `largest` bytes; `refuse` is called before with the first
-    of the others and how many there are of each reason, or with none while there are `complaints` about the last ones,
-    and raises the number of `refusals`.
-    `photograph` is called for the camera, `remove` with the id of an own image.
+    with the key `uploader`, up to `room` of them with at most `largest` bytes each and `together` in all; `refuse` is
+    called before with the first of the others and how many there are of each reason, or with none while there are
+    `complaints` about the last ones, and raises the number of `refusals`. `photograph` is called for the camera,
+    `remove` with the id of an own image.
     """
 
     uploader: str
     button: str
     largest: int
+    together: int
     room: int
     complaints: bool
     refusals: int
@@ -85,7 +86,7 @@ def thumbnails(
     data = {"items": [asdict(item) for item in items], "selected": selected, "wrapped": wrapped, "adding": None}
     actions: dict[str, Callable[..., None]] = {"chosen": one_of(ids, choose)}
     if adding is not None:
-        fields = ("uploader", "button", "largest", "room", "complaints", "refusals")
+        fields = ("uploader", "button", "largest", "together", "room", "complaints", "refusals")
         data["adding"] = {name: getattr(adding, name) for name in fields}
         actions |= {
             "refused": lambda told: adding.refuse([RefusedFile(*file) for file in told.files], told.counts),

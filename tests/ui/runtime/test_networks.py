@@ -10,6 +10,8 @@ from crosspool.errors import BackboneError, SettingError
 from crosspool.ui.runtime import networks as module
 from crosspool.ui.runtime.gate import FairSemaphore
 from crosspool.ui.runtime.networks import Networks, names_of, network_bytes, peak_bytes
+from crosspool.ui.runtime.server import Server, use_server
+from crosspool.ui.runtime.settings import ServerSettings
 
 SMALL, OTHER, LARGE = "squeezenet1_1", "squeezenet1_0", "mobilenet_v3_small"
 PEAK = {name: peak_bytes(spec_of(name)) for name in (SMALL, OTHER, LARGE)}
@@ -87,6 +89,13 @@ def test_the_default_network_stays():
     assert kept.backbone(DEFAULT, "pretrained") is default
     kept.clear()
     assert len(kept) == 0
+
+
+def test_the_default_network_always_has_room():
+    with use_server(Server(ServerSettings(networks_megabytes=1))) as server:
+        assert server.networks.why_not(spec_of(DEFAULT)) == ""
+        assert server.networks.why_not(spec_of("alexnet"))
+    assert network_bytes(spec_of(DEFAULT)) < module.SMALLEST_LIMIT <= 43 * 10**6
 
 
 def test_a_network_in_use_counts_although_it_is_not_kept():

@@ -11,7 +11,7 @@ from starlette.routing import Route, WebSocketRoute
 from crosspool.ui.runtime import open_pages as runtime
 from crosspool.ui.runtime.open_pages import OpenPages
 from crosspool.ui.runtime.visits import COOKIE, new_token
-from crosspool.ui.serving.open_pages import TRY_AGAIN_LATER, OpenPageLimit
+from crosspool.ui.serving.open_pages import REFUSED_COOKIE, TRY_AGAIN_LATER, OpenPageLimit
 from tests import loops
 from tests.asgi import asked
 
@@ -64,8 +64,8 @@ class App:
         self.ends[number].set()
         await self.tasks[number]
 
-    async def page(self, token="", path="/"):
-        return await asked(self.app, path, PAGE | ({"Cookie": f"{COOKIE}={token}"} if token else {}), "http")
+    async def page(self, token="", path="/", more=""):
+        return await asked(self.app, path, PAGE | ({"Cookie": f"{COOKIE}={token}{more}"} if token else {}), "http")
 
 
 def test_a_full_server_says_so_and_goes_on_when_a_page_is_closed():
@@ -84,6 +84,22 @@ def test_a_full_server_says_so_and_goes_on_when_a_page_is_closed():
         await app.close(0)
         assert len(app.pages) == 1
         assert (await app.open(tokens[2]))["type"] == "websocket.accept"
+
+    loops.run(visit())
+
+
+def test_one_more_page_of_a_browser_that_has_some_is_told_too():
+    """Its document could be a reload of another one, so only the refused connection tells; see full.js."""
+
+    async def visit():
+        app, token = App(1), new_token()
+        await app.open(token)
+        assert (await app.page(token)).text == "here"
+        assert (await app.open(token))["type"] == "websocket.close"
+        full = await app.page(token, more=f"; {REFUSED_COOKIE}=1")
+        assert (full.status, "This server is full" in full.text) == (503, True)
+        await app.close(0)
+        assert (await app.page(token, more=f"; {REFUSED_COOKIE}=1")).text == "here"
 
     loops.run(visit())
 

@@ -12,7 +12,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 
 from crosspool.ui.runtime.settings import ServerSettings
 from crosspool.ui.serving import uploads
-from crosspool.ui.serving.uploads import ROUTE, UploadLimit, largest_file, upload_room
+from crosspool.ui.serving.uploads import ROUTE, UploadLimit, upload_room
 from tests import loops
 
 MB = 2**20
@@ -168,5 +168,5 @@ def test_uploads_are_not_written_to_disk(upload_app):
 
 def test_every_page_gets_the_largest_file_that_it_takes():
     settings = ServerSettings(upload_megabytes=30, zip_megabytes=10, visitor_megabytes=5)
-    assert largest_file(settings) == 30
+    assert settings.largest_file_megabytes == 30
     assert upload_room(settings) == {"visit": 30 * MB, "all_visits": settings.visitors_megabytes * MB}

@@ -76,7 +76,7 @@ BAD = [
         {"selected": {"revision": 1, "value": 0, "more": 0}}, {"other": 1}, [], "", 1, {"selected": 3}, {"view": VIEW},
     ),
     *cases(
-        RefusedFiles, {"files": [FILE]}, {"files": [FILE] * (3 * MOST_NAMED + 1), "counts": {}},
+        RefusedFiles, {"files": [FILE]}, {"files": [FILE] * (4 * MOST_NAMED + 1), "counts": {}},
         {"files": [FILE[:2]], "counts": {}}, {"files": [["x" * (LONGEST_NAME + 1), "large", 1]], "counts": {}},
         {"files": [["x", "odd", 1]], "counts": {}}, {"files": [["x", "large", -1]], "counts": {}},
         {"files": [], "counts": {"odd": 1}}, {"files": [], "counts": {"large": -1}},
