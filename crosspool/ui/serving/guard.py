@@ -35,8 +35,9 @@ def own_names() -> frozenset[str]:
 
 
 def names_of(setting: str) -> frozenset[str]:
-    """The hosts in the setting."""
-    return frozenset(filter(None, (name.strip().lower() for name in setting.split(","))))
+    """The hosts in the setting, also where one is written as an address, or with a port."""
+    names = (name.strip().rpartition("://")[2].partition("/")[0] for name in setting.split(","))
+    return frozenset(filter(None, map(host_of, names)))
 
 
 def host_of(netloc: str) -> str:

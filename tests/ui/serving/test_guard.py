@@ -52,6 +52,9 @@ def test_it_does_not_answer_by_other_names(host):
 
 def test_the_hosts_of_the_setting():
     assert names_of(" A.example, b.example ,") == {"a.example", "b.example"}
+    assert names_of("http://a.example, b.example:8501, https://c.example:1/d, *") == {
+        "a.example", "b.example", "c.example", "*",
+    }  # fmt: skip
     assert (host_of("A.example:1"), host_of("[::1]:2"), host_of("[")) == ("a.example", "::1", "")
 
 
