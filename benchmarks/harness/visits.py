@@ -11,14 +11,8 @@ from playwright.sync_api import ConsoleMessage, FilePayload, Locator, Page, expe
 WIDTHS = (1920, 1440, 1024, 390)
 PATIENCE_MILLISECONDS = 90_000  # the machine may be small and busy
 NOTICE_MILLISECONDS = 100  # until the page has told the server of an event, where the browser is not busy
-# Asked some frames later and once the browser has nothing else to do, or a slow one would not have sent anything yet.
-IS_SETTLED = """async (milliseconds) => {
-  for (let frames = 0; frames < 3; frames++) await new Promise(requestAnimationFrame);
-  await new Promise((done) => setTimeout(() => requestIdleCallback(done), milliseconds));
-  const app = document.querySelector('[data-testid="stApp"]');
-  const unsettled = '[data-testid="stStatusWidget"], [data-testid="stSkeleton"], [data-stale="true"]';
-  return app?.dataset.testScriptState === "notRunning" && !document.querySelector(unsettled);
-}"""
+# A busy browser has not sent anything yet; one that is never idle has by then.
+IS_IDLE = "() => new Promise((done) => requestIdleCallback(() => done(true), { timeout: 2000 }))"
 expect.set_options(timeout=PATIENCE_MILLISECONDS)
 
 
@@ -48,7 +42,12 @@ class Visit:
 
     def settle(self) -> None:
         """Wait until the server has answered and everything is drawn."""
-        self.page.wait_for_function(IS_SETTLED, arg=NOTICE_MILLISECONDS)
+        self.page.wait_for_timeout(NOTICE_MILLISECONDS)
+        self.page.wait_for_function(IS_IDLE)
+        expect(self.page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+        expect(self.page.get_by_test_id("stStatusWidget")).to_have_count(0)
+        expect(self.page.get_by_test_id("stSkeleton")).to_have_count(0)
+        expect(self.page.locator('[data-stale="true"]')).to_have_count(0)
 
     @property
     def tiles(self) -> Locator:

@@ -72,8 +72,8 @@ def test_unsupported_syntax_is_refused(use_files, page, other, error):
 
 def test_every_script_of_the_package_is_used():
     texts = {path.relative_to(PACKAGE).as_posix(): path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.js")}
-    classic = "ui/serving/history.js"  # part of the document itself
-    entries = ["gallery/standalone.js", classic, *(path for path, text in texts.items() if "export default" in text)]
+    classic = "ui/serving/full.js", "ui/serving/history.js"  # parts of the document itself
+    entries = ["gallery/standalone.js", *classic, *(path for path, text in texts.items() if "export default" in text)]
     scripts = "".join(map(script, entries))
     unused = [path for path in texts if path not in entries and assets._constant(path) not in scripts]
     assert unused == []
