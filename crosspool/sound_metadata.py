@@ -101,7 +101,7 @@ def _jpeg_parts(data: bytes) -> Iterator[bytes]:
 
 
 def _is_sound(marker: int, body: bytes) -> bool:
-    """Whether a segment that is no part of the pixels' coding is sound, and says something about them."""
+    """Whether a segment of metadata is whole, and matters for how the pixels are shown."""
     match marker:
         case 0xE0:  # with which, and without the one at the end, three components are not RGB
             return body.startswith(b"JFIF\0") and len(body) >= 14

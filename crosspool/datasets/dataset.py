@@ -148,7 +148,7 @@ def check_taught(dataset: Dataset, on_problem: OnProblem) -> Dataset:
 
 
 def not_tested(dataset: Dataset) -> tuple[str, ...]:
-    """A sentence on classes that the official split has no images to test on of; none where there are none."""
+    """A sentence that names the classes without images to test on in the official split; empty if all have some."""
     if dataset.official is None or dataset.multi_label:
         return ()
     tested = images_per_class(dataset.targets[dataset.official.test], len(dataset.classes))

@@ -49,7 +49,7 @@ def group_by_class(
     `root` is the root's name in messages, and `members` and `folders` are all files and folders below it. A single
     folder around all others is skipped. Outer folders that hold the same classes are parts of the set, and an official
     split where their names say so, such as train and test (or val): see `structure`. The images to test on are those of
-    test, or of val if there is no test.
+    the part called test, or else of val.
 
     Raises:
         DatasetError: there are no images, none of them is in a class folder, there is only one class, or there are two

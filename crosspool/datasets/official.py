@@ -58,7 +58,7 @@ def official_dataset(folder: Path, *, bounding_box: bool) -> Dataset | None:
 
 
 def lists_beside(folder: Path) -> tuple[str, ...]:
-    """A sentence on official lists beside a folder of images that was named by itself; none where there are none."""
+    """A sentence about official lists that lie beside the folder of images that was named; empty without any."""
     parent = folder.resolve().parent
     for kind, name in ((_KINDS[0], "images"), (_KINDS[2], "Images")):
         if folder.resolve().name == name and kind.is_root(parent):

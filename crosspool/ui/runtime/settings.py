@@ -47,7 +47,7 @@ class ServerSettings(pydantic_settings.BaseSettings):
     networks: Annotated[int, Field(ge=1, le=64)] = 8
     """Networks that are kept in memory at most, besides EfficientNet-Lite0 with its weights."""
     networks_megabytes: Annotated[int, Field(ge=0, le=2**24)] = 0
-    """All networks in memory, and what loading another takes meanwhile; 0 for a third of the memory, at least 43."""
+    """All networks in memory, and what loading another takes meanwhile, at least 43; 0 for a third of the memory."""
     network_names: Annotated[str, Field(min_length=0, max_length=2000)] = ""
     """The networks on offer besides EfficientNet-Lite0, by name, with commas; empty for all."""
     upload_megabytes: Annotated[int, Field(ge=1, le=512)] = 25

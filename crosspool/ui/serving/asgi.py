@@ -41,7 +41,7 @@ from crosspool.ui.serving.static_files import StaticFiles
 from crosspool.ui.serving.uploads import ROUTE, UploadLimit, upload_room
 
 # A pass through a network asks for Python's lock some hundred times, and waits as long as this each time while others
-# run Python: beside one such thread, a pass of 46 ms took 1.7 s with Python's default of 5 ms.
+# run Python: with Python's own 5 ms, thirteen times as long in all, see benchmarks/speed/lock.py.
 SWITCH_SECONDS = 1e-4
 SENDER_LEFT = 499  # in the log, as nginx has it, for a request that got no answer as its sender was gone
 

@@ -43,7 +43,8 @@ export class FileTaker {
   }
 
   // `adding` is { uploader (a container's key), button (the key of another one that does what the tile does), largest
-  // (bytes), together (bytes of all files at once), room (files), complaints (whether some are shown), refusals (how often some were reported) }.
+  // (bytes), together (bytes of all files at once), room (files), complaints (whether some are shown), refusals (how often
+  // some were reported) }.
   listen(adding, send) {
     const answered = this.waiting && adding.refusals !== this.adding.refusals;
     Object.assign(this, { adding, send });
