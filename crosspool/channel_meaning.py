@@ -16,8 +16,9 @@ from torch import fx
 
 from crosspool.backbones import UNTRAINED, Backbone
 from crosspool.classifiers import last_layer
-from crosspool.errors import ModelError
+from crosspool.errors import BackboneError, ModelError
 from crosspool.layer_pairs import LayerPair
+from crosspool.statistics import channel_numbers
 from crosspool.tracing import Layout
 
 
@@ -56,6 +57,9 @@ class ChannelClasses:
         Returns:
             list: `ClassWeight`s, (label, weight), the largest weight first; all are positive.
 
+        Raises:
+            SettingError: There is no such channel.
+
         Example:
             >>> import crosspool
             >>> crosspool.channel_classes(crosspool.load_backbone()).speaks_for(112, count=1)[0].label
@@ -72,6 +76,9 @@ class ChannelClasses:
 
         Returns:
             list: `ClassWeight`s, (label, weight), the most negative weight first; all are negative.
+
+        Raises:
+            SettingError: There is no such channel.
 
         Example:
             >>> import crosspool
@@ -118,7 +125,7 @@ class ChannelClasses:
         return pd.DataFrame(texts)
 
     def _extreme(self, channel: int, count: int, sign: int) -> list[ClassWeight]:
-        weights = self.weights[:, channel]
+        weights = self.weights[:, channel_numbers([channel], self.weights.shape[1])[0]]
         order = np.argsort(-sign * weights, kind="stable")[:count].tolist()
         return [ClassWeight(self.classes[k], float(weights[k])) for k in order if sign * weights[k] > 0]
 
@@ -139,6 +146,7 @@ def channel_classes(backbone: Backbone, pair: LayerPair | str | None = None) -> 
     Raises:
         LayerPairError: The network has no such pair.
         ModelError: The network's classes do not read the mean of this pair's upper map; the sentence says why.
+        BackboneError: The file of weights has no last layer.
 
     Example:
         >>> import crosspool
@@ -167,7 +175,7 @@ def classes_or_reason(backbone: Backbone, pair: LayerPair) -> ChannelClasses | s
         return "The network is untrained: its channels and its classes have nothing to do with each other yet."
     try:
         return channel_classes(backbone, pair)
-    except ModelError as error:
+    except (ModelError, BackboneError) as error:
         return str(error)
 
 

@@ -17,6 +17,7 @@ from safetensors.numpy import load, load_file, save, save_file
 
 from crosspool.errors import ModelError, not_found
 from crosspool.framing import Framing
+from crosspool.strict_json import json_text
 from crosspool.whole_files import whole_file
 
 FORMAT = "crosspool classifier 1"
@@ -101,7 +102,7 @@ class TrainingSettings(ClassifierSettings):
     dataset: Name
     images: int
     photographs: Checksums = ()
-    C: float
+    C: Annotated[float, Field(allow_inf_nan=False)]
     seed: int
     versions: dict[str, str]
 
@@ -134,7 +135,7 @@ def _contiguous(arrays: Arrays) -> Arrays:
 
 
 def _metadata(settings: TrainingSettings) -> dict[str, str]:
-    return {HEADER: json.dumps({"format": FORMAT, **settings.model_dump()})}
+    return {HEADER: json_text({"format": FORMAT, **settings.model_dump()})}
 
 
 def read(source: Path | bytes, name: str) -> tuple[TrainingSettings, Arrays]:

@@ -15,6 +15,7 @@ from torch import nn
 
 from crosspool import classifier_files
 from crosspool.backbones import PRETRAINED, UNTRAINED, Backbone, load_backbone, spec_of
+from crosspool.backbones.backbone import expect_layers
 from crosspool.backbones.structure import architecture_of
 from crosspool.baselines import INPUT, MeanOverViews, fully_connected_layers
 from crosspool.classifier_files import Arrays, ClassifierSettings, OwnSettings, TrainingSettings
@@ -130,6 +131,7 @@ def own_classifier(backbone: Backbone, size: int | None = None, framing: Framing
 
     Raises:
         ModelError: The last layer does not read the mean of a map.
+        BackboneError: The file of weights has no last layer.
 
     Example:
         >>> import crosspool
@@ -162,9 +164,13 @@ class LastLayer:
 
 
 def last_layer(backbone: Backbone, layout: Layout) -> LastLayer:
-    """The layer that gives a network's classes their scores. Raises ModelError if it reads no mean of a map."""
+    """The layer that gives a network's classes their scores.
+
+    Raises ModelError if it reads no mean of a map, BackboneError if a file of weights lacks it.
+    """
     layers = fully_connected_layers(layout)
     first, last = layers[0], layers[-1]
+    expect_layers(backbone, (layout.output,), layout.input_size)
     if len(layers) > 2 or first.map is None or last.node != layout.output:
         problem = f"The classes of {backbone.spec.title} cannot be split by position"
         raise ModelError(

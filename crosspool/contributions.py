@@ -32,6 +32,7 @@ from crosspool.features import compute_record
 from crosspool.grids import average_over_cells, spread_over_cells
 from crosspool.methods import parts_and_rest
 from crosspool.pooled_parts import PartContributions, PooledPart, Vector, pooled_part
+from crosspool.statistics import channel_numbers
 
 TOLERANCE = 1e-4  # the share of the score by which the sum of the parts may differ from it
 ABOUT_FROZEN = (
@@ -88,11 +89,15 @@ class Contributions:
         return [str(k) if is_single else f"{part.name} {k}" for part in self.parts for k in range(len(part.channels))]
 
     def channel(self, index: int) -> tuple[PartContributions, int]:
-        """The part that the entry `index` of `channels` belongs to, and its number there."""
+        """The part that the entry `index` of `channels` belongs to, and its number there.
+
+        Raises IndexError if there is no such entry.
+        """
+        number = index
         for part in self.parts:
-            if index < len(part.channels):
-                return part, index
-            index -= len(part.channels)
+            if 0 <= number < len(part.channels):
+                return part, number
+            number -= len(part.channels)
         raise IndexError(index)
 
     @property
@@ -107,11 +112,14 @@ class Contributions:
     def channels_at(self, row: int, column: int) -> Vector:
         """What each channel adds at one position of `positions`, in the order of `channels`.
 
-        Raises SettingError where positions are unknown.
+        Raises SettingError where positions are unknown, and for a position that there is not.
         """
         positions = self.positions
         if positions is None:
             raise SettingError("The positions behind the channels' contributions are not known for this method.")
+        rows, columns = positions.shape
+        if not (0 <= row < rows and 0 <= column < columns):
+            raise SettingError(f"There is no position ({row}, {column}): the grid has {rows}×{columns} cells.")
         cell = np.zeros(positions.shape)
         cell[row, column] = 1
         evidence = [part.evidence for part in self.parts if part.evidence is not None]
@@ -186,10 +194,10 @@ class Explanation:
     def without_channels(self, channels: Sequence[int] | NDArray[np.integer[Any]]) -> Vector:
         """The scores of the classes, (L,), when these maps are removed and the rest is normalised again.
 
-        Channels are numbered as in `Contributions.channels`.
+        Channels are numbered as in `Contributions.channels`, from 0. Raises SettingError for one that there is not.
         """
         is_left = np.ones(sum(part.channels for part in self.parts), bool)
-        is_left[np.asarray(channels, np.intp)] = False
+        is_left[channel_numbers(channels, len(is_left))] = False
         left = np.split(is_left, np.cumsum([part.channels for part in self.parts])[:-1])
         pooled = [part.blocks(keep).reshape(1, -1) for part, keep in zip(self.parts, left, strict=True)]
         return np.asarray(self.rescored(pooled)[0])

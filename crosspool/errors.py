@@ -32,6 +32,10 @@ class ModelError(CrosspoolError, ValueError):
     """A file is not a classifier of crosspool, is damaged, or does not fit the network. A `ValueError`."""
 
 
+class WeightsWarning(UserWarning):
+    """What a file of weights holds was left out, or read in another place; the sentence says what."""
+
+
 def not_found(name: str) -> str:
     """The sentence about a file that is not there."""
     return f"{name} was not found; check the name and the folder."

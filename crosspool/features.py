@@ -1,7 +1,6 @@
 """The network's outputs for the images of a data set, computed once and cached by content."""
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from itertools import groupby
@@ -18,6 +17,7 @@ from crosspool.datasets import Dataset
 from crosspool.encoding import Record
 from crosspool.errors import ImageError
 from crosspool.framing import Source, image_views
+from crosspool.strict_json import json_text
 
 RECORD_FORMAT = 1  # to be increased when the same settings give different numbers
 
@@ -137,7 +137,7 @@ class Features:
         return data
 
     def _key(self, index: int, source: Source) -> str:
-        described = json.dumps([*self._network, self.image_key(index), asdict(source)])
+        described = json_text([*self._network, self.image_key(index), asdict(source)])
         return hashlib.sha256(described.encode()).hexdigest()
 
 

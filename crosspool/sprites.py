@@ -12,6 +12,7 @@ from PIL import Image
 from crosspool import __version__
 from crosspool.backbones import PRETRAINED, spec_of
 from crosspool.layer_pairs import LayerPair
+from crosspool.strict_json import json_text
 from crosspool.visualisation import Recipe
 from crosspool.whole_files import whole_file
 
@@ -69,7 +70,7 @@ def write_sprite(path: Path, images: Mapping[int, Image.Image], made: Mapping[st
         sheet.save(temporary, "WEBP", quality=QUALITY, method=6)
     sprite = Sprite(path, TILE, COLUMNS, tuple(channels), made)
     with whole_file(path.with_suffix(".json")) as temporary:
-        temporary.write_text(json.dumps(_description(sprite), indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(json_text(_description(sprite), indent=2) + "\n", encoding="utf-8")
     return sprite
 
 

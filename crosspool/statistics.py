@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from crosspool.errors import SettingError
 
 BLOCK_NUMBERS = 2**22  # in double precision at a time
 
@@ -49,6 +51,20 @@ class ChannelStatistics:
         return pd.DataFrame({"channel": np.arange(len(self.peak))} | vars(self))
 
 
+def channel_numbers(channels: Sequence[int] | NDArray[np.integer[Any]], count: int) -> NDArray[np.intp]:
+    """The channels as an array, if they are numbers from 0 to `count` - 1. Raises SettingError otherwise.
+
+    Python counts negative numbers from the end, and takes the truth values of a mask for 0 and 1.
+    """
+    numbers = np.asarray(channels)
+    if numbers.size and not np.issubdtype(numbers.dtype, np.integer):
+        raise SettingError("Channels are whole numbers; of a mask, give np.flatnonzero(mask).")
+    outside = numbers[(numbers < 0) | (numbers >= count)] if numbers.size else numbers
+    if outside.size:
+        raise SettingError(f"There is no channel {outside.flat[0]}: the channels are 0 to {count - 1}.")
+    return numbers.astype(np.intp)
+
+
 def telling_channel(upper: np.ndarray, statistics: ChannelStatistics, among: Sequence[int] | None = None) -> int:
     """The channel to look at first: a strong map with a few large weights, not one that is clipped or spread out.
 
@@ -63,8 +79,11 @@ def telling_channel(upper: np.ndarray, statistics: ChannelStatistics, among: Seq
 
     Returns:
         int: The channel's number; 0 if all maps are zero.
+
+    Raises:
+        SettingError: `among` holds a channel that there is not.
     """
-    channels = np.arange(len(upper)) if among is None else np.asarray(among, dtype=int)
+    channels = np.arange(len(upper)) if among is None else channel_numbers(among, len(upper))
     if not len(channels):
         return 0
     step = max(BLOCK_NUMBERS // upper[0].size, 1)

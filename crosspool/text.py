@@ -67,9 +67,9 @@ def class_titles(names: Sequence[str]) -> dict[str, str]:
     return {name: title if counts[title] == 1 else name for name, title in titles.items()}
 
 
-def size_text(size: tuple[int, int]) -> str:
+def size_text(size: tuple[int, ...]) -> str:
     """(13, 13) as 13×13."""
-    return f"{size[0]}×{size[1]}"
+    return "×".join(map(str, size))
 
 
 def number(value: float, digits: int = 3) -> str:

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 import crosspool
 from crosspool.backbones.backbone import Backbone
 from crosspool.channel_meaning import channel_classes, classes_or_reason
-from crosspool.errors import ModelError
+from crosspool.errors import ModelError, SettingError
 from tests.networks import Net, sample, small_network, spec_for
 
 CLASSES = ("ant", "bee", "cat")
@@ -54,6 +54,14 @@ def test_the_strongest_classes_come_first_and_weights_of_zero_not_at_all():
     assert meaning.speaks_against(2, count=2) == [("cat", -3.0), ("ant", -2.0)]
     assert meaning.speaks_for(3, count=1) == [("cat", 0.75)]
     assert meaning.speaks_for(4) == meaning.speaks_against(4) == []
+
+
+@pytest.mark.parametrize("channel", [-1, 5])
+def test_a_channel_that_there_is_not(channel):
+    meaning = channel_classes(backbone_of(by_hand()))
+    for listed in (meaning.speaks_for, meaning.speaks_against, meaning.as_json):
+        with pytest.raises(SettingError, match=f"There is no channel {channel}: the channels are 0 to 4"):
+            listed(channel)
 
 
 def test_a_table_and_json_list_them_with_their_weights():

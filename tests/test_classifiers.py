@@ -442,6 +442,8 @@ def test_arrays_of_wrong_shapes(saved, name, array):
         {"dataset": ["a"]},
         {"fingerprint": None},
         {"seed": "0"},
+        {"C": float("nan")},
+        {"C": float("inf")},
         {"unknown": 1},
     ],
     ids=str,

@@ -344,6 +344,31 @@ def test_impossible_requests():
         explanation.similarity(explained(other, another))
 
 
+@pytest.mark.parametrize(
+    ("channels", "sentence"),
+    [
+        ([-1], "There is no channel -1: the channels are 0 to 1"),
+        ([0, 2], "There is no channel 2: the channels are 0 to 1"),
+        (np.array([True, False]), "Channels are whole numbers; of a mask, give"),
+        ([0.5], "Channels are whole numbers"),
+    ],
+    ids=["from the end", "beyond", "mask", "fraction"],
+)
+def test_channels_that_there_are_not_cannot_be_removed(channels, sentence):
+    with pytest.raises(SettingError, match=sentence):
+        explained(*two_channels()).without_channels(channels)
+
+
+def test_channels_and_positions_are_not_counted_from_the_end():
+    contributions = explained(*two_channels()).contributions()
+    for index in (-1, 2):
+        with pytest.raises(IndexError):
+            contributions.channel(index)
+    for position in ((-1, 0), (0, -1), (1, 0), (0, 2)):
+        with pytest.raises(SettingError, match=r"There is no position .*: the grid has 1×2 cells"):
+            contributions.channels_at(*position)
+
+
 def test_leaves_the_maps_alone():
     classifier, (record, _) = random_classifier("cl+max", 17)
     before = {source: maps.copy() for source, maps in record.items()}

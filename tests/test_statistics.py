@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from crosspool.errors import SettingError
 from crosspool.pooling import cross_layer_pool
 from crosspool.statistics import channel_statistics, telling_channel
 
@@ -77,3 +78,11 @@ def test_the_telling_channel_is_strong_concentrated_and_not_clipped():
     assert telling_channel(upper.numpy(), statistics, among=[1]) == 1
     nothing = torch.zeros(2, 3, 3)
     assert telling_channel(nothing.numpy(), channel_statistics(nothing, nothing.flatten(1))) == 0
+
+
+@pytest.mark.parametrize("among", [[0, -1], [4]])
+def test_the_telling_channel_is_among_those_that_there_are(among):
+    upper = torch.rand(4, 3, 3)
+    statistics = channel_statistics(upper, upper.flatten(1))
+    with pytest.raises(SettingError, match=f"There is no channel {among[-1]}: the channels are 0 to 3"):
+        telling_channel(upper.numpy(), statistics, among)

@@ -3,7 +3,8 @@
 import difflib
 import os
 import threading
-from collections.abc import Mapping
+import warnings
+from dataclasses import replace
 from functools import cache
 
 import torch
@@ -11,9 +12,11 @@ from torch import Tensor
 
 from crosspool.backbones import lite0, zoo
 from crosspool.backbones.backbone import Backbone
-from crosspool.backbones.structure import Architecture, BackboneSpec, architecture_of, without_memory
-from crosspool.backbones.weights import read_state_dict
-from crosspool.errors import BackboneError
+from crosspool.backbones.checkpoints import Checkpoint, read_checkpoint
+from crosspool.backbones.class_names import numbered_classes, read_class_names
+from crosspool.backbones.fitting import Fit, fit
+from crosspool.backbones.structure import Architecture, BackboneSpec, architecture_of
+from crosspool.errors import BackboneError, WeightsWarning
 
 __all__ = [
     "DEFAULT",
@@ -85,22 +88,33 @@ def architecture(name: str) -> Architecture:
     return architecture_of(spec_of(name), 1000)
 
 
-def load_backbone(name: str = DEFAULT, weights: str | os.PathLike[str] | None = None, device: str = "auto") -> Backbone:
+def load_backbone(
+    name: str = DEFAULT,
+    weights: str | os.PathLike[str] | None = None,
+    device: str = "auto",
+    classes: str | os.PathLike[str] | None = None,
+) -> Backbone:
     """Load a network with its weights.
+
+    Of a file of your own is read what fits the network, whatever stands around it or before the names of its tensors.
+    What was left out is said in a `WeightsWarning`. Maps need no last layer.
 
     Args:
         name: One of `backbone_specs()`.
         weights: None for the pretrained ones (embedded, or from torch's cache; nothing is downloaded), "untrained" for
-            seeded random ones, or the path of your own state dict: safetensors, or a checkpoint with tensors only.
+            seeded random ones, or the path of your own: safetensors, or a torch checkpoint, of which only tensors,
+            numbers and texts are read.
         device: "auto" (CUDA where there is one, else Apple's MPS, else the CPU), "cpu", "cuda", "mps" or any torch
             device.
+        classes: The path of a text file with the name of one output in each line. None stands for the pretrained
+            network's, or for those that your own file has, or else for "class 0", "class 1" and so on.
 
     Returns:
         Backbone: Ready to run, and shared by any number of threads.
 
     Raises:
-        BackboneError: There is no such network, or its weights or the device cannot be used; the message says what to
-            do.
+        BackboneError: There is no such network, or its weights, the device or the file of names cannot be used; the
+            message says what to do.
 
     Example:
         >>> import crosspool
@@ -108,18 +122,34 @@ def load_backbone(name: str = DEFAULT, weights: str | os.PathLike[str] | None = 
         >>> backbone.title, len(backbone.layer_pairs), len(backbone.classes)
         ('EfficientNet-Lite0', 32, 1000)
     """
-    return load(spec_of(name), weights, device)
+    return load(spec_of(name), weights, device, classes)
 
 
-def load(spec: BackboneSpec, weights: str | os.PathLike[str] | None, device: str) -> Backbone:
-    """The backbone of a spec, with weights as for `load_backbone`."""
+def load(
+    spec: BackboneSpec,
+    weights: str | os.PathLike[str] | None,
+    device: str,
+    classes: str | os.PathLike[str] | None = None,
+) -> Backbone:
+    """The backbone of a spec, with weights and classes as for `load_backbone`."""
     target = choose_device(device)
-    if weights is None:
-        return _pretrained(spec, target)
-    if weights == UNTRAINED:
-        return Backbone.from_state(spec, _random_state(spec), spec.classes(), weights=UNTRAINED, device=target)
-    state = spec.renamed(read_state_dict(weights))
-    return Backbone.from_state(spec, state, _classes_of(spec, state), weights=str(weights), device=target)
+    if weights is None or weights == UNTRAINED:
+        names = spec.classes() if classes is None else read_class_names(classes, len(spec.classes()))
+        if weights is None:
+            return _pretrained(spec, names, target)
+        return Backbone.from_state(spec, _random_state(spec), names, weights=UNTRAINED, device=target)
+    checkpoint = read_checkpoint(weights)
+    fitting = fit(spec, checkpoint, backbone_specs().values())
+    if classes is not None:
+        names = read_class_names(classes, fitting.outputs)
+    else:
+        names = _classes_of(spec, weights, checkpoint, fitting)
+    backbone = Backbone.from_state(
+        spec, fitting.state, names, weights=str(weights), device=target, missing=fitting.missing
+    )
+    if fitting.notes:
+        warnings.warn(f"{checkpoint.file}: {'; '.join(fitting.notes)}.", WeightsWarning, stacklevel=3)
+    return backbone
 
 
 def choose_device(device: str = "auto") -> torch.device:
@@ -137,13 +167,13 @@ def choose_device(device: str = "auto") -> torch.device:
     return chosen
 
 
-def _pretrained(spec: BackboneSpec, device: torch.device) -> Backbone:
+def _pretrained(spec: BackboneSpec, classes: tuple[str, ...], device: torch.device) -> Backbone:
     if spec.weights.availability == "needs a download":
         problem = f"The weights of {spec.name} ({spec.weights.megabytes:.0f} MB) are not here yet"
         raise BackboneError(f"{problem}; download them with: crosspool fetch {spec.name}")
     try:
-        state = spec.renamed(read_state_dict(spec.weights.path))
-        return Backbone.from_state(spec, state, spec.classes(), weights=PRETRAINED, device=device)
+        state = spec.renamed(read_checkpoint(spec.weights.path).tensors)
+        return Backbone.from_state(spec, state, classes, weights=PRETRAINED, device=device)
     except BackboneError as error:
         problem = f"The weights file {spec.weights.path.name} is damaged"
         raise BackboneError(f"{problem}; get it again with: crosspool fetch {spec.name}") from error
@@ -155,10 +185,12 @@ def _random_state(spec: BackboneSpec) -> dict[str, Tensor]:
         return spec.build(len(spec.classes())).state_dict()
 
 
-def _classes_of(spec: BackboneSpec, state: Mapping[str, Tensor]) -> tuple[str, ...]:
-    """The pretrained classes, or numbered ones if the last layer of your own weights has another number of outputs."""
-    classes = spec.classes()
-    last = state.get(list(without_memory(spec, len(classes)).state_dict())[-1])
-    if last is None or not last.ndim or len(last) == len(classes):
-        return classes
-    return tuple(f"class {number}" for number in range(len(last)))
+def _classes_of(
+    spec: BackboneSpec, weights: str | os.PathLike[str], checkpoint: Checkpoint, fitting: Fit
+) -> tuple[str, ...]:
+    """The names in your own file, those of the pretrained network if it is that network's file, or else numbers."""
+    own = (names for names in checkpoint.class_names if len(names) == fitting.outputs)
+    published = replace(spec.weights, url=None, filename=os.fspath(weights))
+    if not fitting.missing and fitting.outputs == len(spec.classes()) and published.is_intact():
+        return spec.classes()
+    return next(own, numbered_classes(fitting.outputs))

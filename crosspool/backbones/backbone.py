@@ -1,6 +1,5 @@
 """A loaded backbone: images in, maps of a layer pair or class probabilities out."""
 
-import hashlib
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,9 +9,11 @@ from typing import Self
 
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from crosspool.backbones.activations import PairActivations
+from crosspool.backbones.parameters import expect_numbers, fingerprint_of
+from crosspool.backbones.probabilities import class_probabilities
 from crosspool.backbones.structure import Architecture, BackboneSpec, architecture_of, without_memory
 from crosspool.errors import BackboneError, LayerPairError, SettingError
 from crosspool.framing import Framing, frame_image, to_tensor
@@ -35,6 +36,7 @@ class Backbone:
         device: The device that it runs on.
         weights: The source of its weights: "pretrained", "untrained", or a file's path.
         classes: The names of its own outputs.
+        missing: The layers that a file of weights lacks; nothing is computed with them.
 
     Example:
         >>> import crosspool
@@ -50,6 +52,7 @@ class Backbone:
     device: torch.device
     weights: str
     classes: tuple[str, ...]
+    missing: frozenset[str] = frozenset()
 
     @classmethod
     def from_state(
@@ -60,6 +63,7 @@ class Backbone:
         *,
         weights: str,
         device: torch.device,
+        missing: frozenset[str] = frozenset(),
     ) -> Self:
         """The network with these tensors as its parameters, ready to run.
 
@@ -71,12 +75,13 @@ class Backbone:
             classes: The names of its outputs.
             weights: The source of the tensors: "pretrained", "untrained", or a file's path.
             device: The device to run on.
+            missing: Layers whose tensors stand in for some that are not known; nothing is computed with them.
 
         Returns:
             Backbone: Ready to run.
 
         Raises:
-            BackboneError: The names or shapes of the tensors do not fit.
+            BackboneError: The names or shapes of the tensors do not fit, or some of their numbers are not finite.
 
         Example:
             >>> import torch
@@ -88,6 +93,7 @@ class Backbone:
             ... ).title
             'SqueezeNet 1.1 with UNTRAINED (random) weights'
         """
+        expect_numbers(state, Path(weights).name)
         model = without_memory(spec, len(classes))  # saves initialising weights that would be overwritten
         with_version = OrderedDict(state)
         # MNASNet asks for the version of its layout. Its parts get none, so that files still fit that date from before
@@ -103,16 +109,12 @@ class Backbone:
         forbid_in_place(model)
         fold_batch_norm(model, architecture.layout().graph)
         model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return cls(spec, architecture, model, device, weights, classes)
+        return cls(spec, architecture, model, device, weights, classes, missing)
 
     @cached_property
     def fingerprint(self) -> str:
         """The SHA-256 of the network's name and all parameters: equal for networks that compute the same."""
-        digest = hashlib.sha256(self.spec.name.encode())
-        for name, value in self.model.state_dict().items():
-            digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-            digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()
+        return fingerprint_of(self.spec.name, self.model)
 
     @property
     def title(self) -> str:
@@ -176,7 +178,7 @@ class Backbone:
     def predict(
         self, images: Images, top: int = 5, *, size: int | None = None, framing: Framing = "crop"
     ) -> list[list[tuple[str, float]]]:
-        """The network's own classes for images.
+        """The network's own classes for images, with the softmax of their scores; of a single output, its sigmoid.
 
         Args:
             images: One image or several, upright RGB.
@@ -185,9 +187,10 @@ class Backbone:
             framing: "crop" cuts out the middle of an image, "squash" resizes the whole image to a square.
 
         Returns:
-            list: The classes of each image as (label, probability), the most likely first.
+            list: The classes of each image as (label, probability), in the order of their scores, the highest first.
 
         Raises:
+            BackboneError: The network has no last layer, or gives numbers that are not finite.
             SettingError: There is no image, or `top`, the size or framing is impossible.
 
         Example:
@@ -201,11 +204,9 @@ class Backbone:
             raise SettingError(f"The number of top classes is at least 1, not {top}.")
         framed = self._framed(images, size, framing)
         (scores,) = self.outputs(framed, (self.architecture.layout(size).output,))
-        best = scores.softmax(dim=1).topk(min(top, scores.shape[1]), dim=1)
-        return [
-            [(self.classes[index], value) for index, value in zip(indices, values, strict=True)]
-            for indices, values in zip(best.indices.tolist(), best.values.tolist(), strict=True)
-        ]
+        orders = scores.argsort(dim=1, descending=True, stable=True)[:, :top].tolist()  # probabilities may be rounded
+        rows = zip(orders, class_probabilities(scores.cpu()).tolist(), strict=True)
+        return [[(self.classes[index], values[index]) for index in order] for order, values in rows]
 
     def outputs(self, framed: Sequence[Image.Image], names: tuple[str, ...]) -> list[Tensor]:
         """The outputs of nodes of the traced network for framed images.
@@ -219,6 +220,9 @@ class Backbone:
         Returns:
             list: A tensor, (B, ...), for each node.
 
+        Raises:
+            BackboneError: The weights lack a layer that is needed, or an output has numbers that are not finite.
+
         Example:
             >>> import crosspool
             >>> from crosspool.framing import frame_image
@@ -228,9 +232,13 @@ class Backbone:
             >>> [output.shape for output in backbone.outputs([framed], (backbone.architecture.layout(128).output,))]
             [torch.Size([1, 1000])]
         """
-        graph = self.architecture.subgraph(names, framed[0].width)
+        graph = expect_layers(self, names, framed[0].width)
         parts = [run_graph(self.model, graph, batch) for batch in self._batches(framed)]
-        return [torch.cat(part) if len(part) > 1 else part[0] for part in zip(*parts, strict=True)]
+        outputs = [torch.cat(part) if len(part) > 1 else part[0] for part in zip(*parts, strict=True)]
+        if not all(output.isfinite().all() for output in outputs):
+            problem = f"{self.title} gives numbers that are not finite"
+            raise BackboneError(f"{problem}; its weights are too large, or those of another kind of network.")
+        return outputs
 
     def receptive_field(self, pair: LayerPair | str, row: int, column: int, size: int | None = None) -> Box:
         """The pixels of the framed image on which one position of the upper map can depend.
@@ -279,3 +287,14 @@ class Backbone:
         for start in range(0, len(framed), count):
             batch = to_tensor(framed[start : start + count], self.spec.preprocessing)
             yield batch.to(self.device, memory_format=torch.channels_last)
+
+
+def expect_layers(backbone: Backbone, names: tuple[str, ...], size: int | None = None) -> fx.Graph:
+    """The graph that yields the named nodes. Raises BackboneError if it needs a layer that the weights lack."""
+    graph = backbone.architecture.subgraph(names, size)
+    targets = {str(node.target) for node in graph.nodes} if backbone.missing else set()
+    lacked = [layer for layer in sorted(backbone.missing) if targets & {layer, f"{layer}.weight", f"{layer}.bias"}]
+    if lacked:
+        problem = f"{Path(backbone.weights).name} lacks {lacked[0]} of {backbone.spec.name}, which this needs"
+        raise BackboneError(f"{problem}; choose an earlier layer pair, or weights with that layer.")
+    return graph

@@ -1,9 +1,8 @@
-"""Files of weights: inside a package, in torch's cache, downloaded, or a user's own."""
+"""Files of pretrained weights: inside a package, in torch's cache, or downloaded."""
 
 import hashlib
 import http.client
 import os
-import pickle
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,10 +11,8 @@ from typing import Literal
 from urllib.request import Request, urlopen
 
 import torch
-from safetensors.torch import load_file
-from torch import Tensor
 
-from crosspool.errors import BackboneError, not_found
+from crosspool.errors import BackboneError
 from crosspool.whole_files import remove_abandoned
 
 Availability = Literal["included", "cached", "needs a download"]
@@ -114,30 +111,3 @@ def _download(url: str, write: Callable[[bytes], int], progress: Progress, expec
 def _cause(error: Exception) -> str:
     reason = getattr(error, "reason", error)  # urllib wraps the operating system's error
     return str(getattr(reason, "strerror", None) or reason) or type(error).__name__
-
-
-def read_state_dict(path: str | os.PathLike[str]) -> dict[str, Tensor]:
-    """The state dict in a safetensors file or a torch checkpoint; nothing but tensors is unpickled.
-
-    A checkpoint may hold its weights under "state_dict" or "model", and prefix their names with "module.".
-    Raises BackboneError with the name of the file.
-    """
-    path = Path(path)
-    if path.is_dir():
-        raise BackboneError(f"{path} is a folder, not a file of weights; name a file inside it.")
-    if not path.exists():
-        raise BackboneError(not_found(str(path)))
-    try:
-        loaded = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        problem = f"{path.name} is not a file of weights, or holds more than tensors"
-        raise BackboneError(f"{problem}; save model.state_dict() instead.") from error
-    except Exception as error:  # on a damaged file, the readers raise all kinds of errors
-        reason = "it is damaged, or another kind of file"
-        raise BackboneError(f"{path.name} cannot be read as weights: {reason}.") from error
-    for key in ("state_dict", "model"):
-        if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
-            loaded = loaded[key]
-    if not isinstance(loaded, dict) or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in loaded.items()):
-        raise BackboneError(f"{path.name} does not hold a state dict (names and tensors).")
-    return {name.removeprefix("module."): value for name, value in loaded.items()}

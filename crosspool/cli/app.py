@@ -2,7 +2,9 @@
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any, TextIO
 
 import typer
@@ -11,7 +13,7 @@ from crosspool import __version__
 from crosspool.cli import evaluate, explain, faithfulness, localise, maps, networks, predict, serve, train, visualise
 from crosspool.cli.console import complain
 from crosspool.cli.options import option_by_option
-from crosspool.errors import CrosspoolError
+from crosspool.errors import CrosspoolError, WeightsWarning
 
 PROGRAM = "crosspool"
 BAD_INPUT = 2
@@ -116,7 +118,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     _replace_unprintable(sys.stdout)
     _replace_unprintable(sys.stderr)
     try:
-        status = app(args=arguments, prog_name=PROGRAM, standalone_mode=False)
+        with _own_warnings_as_sentences():
+            status = app(args=arguments, prog_name=PROGRAM, standalone_mode=False)
         sys.stdout.flush()
         return int(status or 0)
     except UsageError as error:
@@ -141,6 +144,26 @@ def run(arguments: Sequence[str] | None = None) -> int:
             raise
         complain("There is not enough memory for this; choose a smaller --size, a later pair, or --device cpu.")
     return BAD_INPUT
+
+
+@contextmanager
+def _own_warnings_as_sentences() -> Iterator[None]:
+    """Print crosspool's own warnings as its errors are; those of other libraries go the way that they went before."""
+    with warnings.catch_warnings():
+        others = warnings.showwarning
+
+        def show(
+            message: Warning | str, category: type[Warning], filename: str, lineno: int, file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:  # fmt: skip
+            if issubclass(category, WeightsWarning):
+                complain(str(message))
+            else:
+                others(message, category, filename, lineno, file, line)
+
+        warnings.simplefilter("always", WeightsWarning)
+        warnings.showwarning = show
+        yield
 
 
 def _command_of(arguments: Sequence[str] | None) -> str:

@@ -1,6 +1,5 @@
 """What the commands print: JSON, tables that fit the terminal, errors."""
 
-import json
 import os
 import re
 import sys
@@ -17,6 +16,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from crosspool.strict_json import json_text
 from crosspool.text import Column, Section, printable
 
 ANY_WIDTH = 10_000
@@ -27,7 +27,7 @@ SHOWN_PROBLEMS = 10
 def print_json(document: Any) -> None:
     """Print one JSON document, in plain ASCII if the output is not Unicode."""
     unicode = "utf" in (sys.stdout.encoding or "").lower()
-    typer.echo(json.dumps(document, indent=2, ensure_ascii=not unicode))
+    typer.echo(json_text(document, indent=2, ensure_ascii=not unicode))
 
 
 def print_table(columns: Sequence[Column], elsewhere: str = "--json has all") -> None:

@@ -1,6 +1,5 @@
 """`explain`: why a classifier gives an image its score."""
 
-import json as json_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +11,7 @@ from crosspool.cli.inputs import file_checksum
 from crosspool.cli.options import option
 from crosspool.cli.outputs import checked_output, replacing
 from crosspool.errors import SettingError
+from crosspool.strict_json import json_text
 from crosspool.text import Column, cells_name, csv_text, printable, rough_percent, share_text, signed
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def explain_command(
     size: options.Size = None,
     framing: options.Framing = "crop",
     weights: Annotated[str | None, WEIGHTS] = None,
+    classes: options.Classes = None,
     device: options.Device = "auto",
     json: options.Json = False,
 ) -> None:
@@ -57,9 +58,9 @@ def explain_command(
     if similar_to is not None and (name is not None or against is not None or without is not None):
         advice = "leave out --similar-to, or --class, --against and --without"
         raise SettingError(f"Explain either a score or a similarity: {advice}.")
-    if model is not None and (backbone is not None or size is not None or framing != "crop"):
-        advice = "leave out --backbone, --size and --framing"
-        raise SettingError(f"The model determines network, size and framing; {advice}.")
+    if model is not None and (backbone is not None or size is not None or framing != "crop" or classes is not None):
+        advice = "leave out --backbone, --classes, --size and --framing"
+        raise SettingError(f"The model determines network, classes, size and framing; {advice}.")
     from crosspool import contributions
     from crosspool.classifiers import TRAINED_ON, load_classifier
     from crosspool.framing import frame_image
@@ -68,7 +69,7 @@ def explain_command(
     source_image = load_image(image)
     other = None if similar_to is None else load_image(similar_to)
     if model is None:
-        classifier, network = _own_classifier(backbone, size, framing, weights, device)
+        classifier, network = _own_classifier(backbone, size, framing, weights, classes, device)
     else:
         classifier = load_classifier(Path(model))
         network = classifier.load_backbone(weights, device)
@@ -95,7 +96,7 @@ def explain_command(
         largest = max(source.size for source in classifier.method.sources)
         framed = frame_image(source_image, network.spec.preprocessing, largest, classifier.method.framing)
         captions = {"title": title, "caution": caution}
-        _write(path, framed, parts, captions, top, json_module.dumps({**settings, "what": subject}))
+        _write(path, framed, parts, captions, top, json_text({**settings, "what": subject}))
     if json:
         print_json({**settings, **document})
         return
@@ -107,14 +108,19 @@ def explain_command(
 
 
 def _own_classifier(
-    backbone: str | None, size: int | None, framing: options.FramingChoice, weights: str | None, device: str
+    backbone: str | None,
+    size: int | None,
+    framing: options.FramingChoice,
+    weights: str | None,
+    classes: str | None,
+    device: str,
 ) -> "tuple[LinearClassifier, Backbone]":
     from crosspool.backbones import architecture, load_backbone
     from crosspool.classifiers import own_classifier
 
     structure = architecture(backbone or options.DEFAULT_BACKBONE)
     pixels = size or structure.spec.preprocessing.size
-    network = load_backbone(structure.spec.name, weights, device)
+    network = load_backbone(structure.spec.name, weights, device, classes)
     return own_classifier(network, pixels, framing), network
 
 

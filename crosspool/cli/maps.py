@@ -1,6 +1,5 @@
 """`maps` and `pool`: the weighting maps of one image as a file, and the pooled features of any number of images."""
 
-import json
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from crosspool.cli.outputs import checked_output, replacing
 from crosspool.cli.progress import images_progress
 from crosspool.errors import SettingError
 from crosspool.gallery import LARGEST_TOP
+from crosspool.strict_json import json_text
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -67,6 +67,7 @@ class MapOptions:
         pair = structure.default_pair if self.pair is None else structure.pair(self.pair)
         structure.layout(pixels)
         network = load_backbone(self.backbone, self.weights, self.device)
+        pair = network.architecture.pair(pair.id)  # where the classes are maps, their number is that of the weights
         checksum: str | None = structure.spec.weights.checksum
         if self.weights is not None:
             checksum = None if self.weights == UNTRAINED else inputs.file_checksum(self.weights)
@@ -179,7 +180,7 @@ def pool_command(
         if not names:
             raise inputs.none_read(images, "write")
         checksums = [{"name": name, "sha256": inputs.file_checksum(name)} for name in names]
-        settings = json.dumps({**provenance.settings(), "images": checksums, "skipped": skipped})
+        settings = json_text({**provenance.settings(), "images": checksums, "skipped": skipped})
         shape = (len(names), provenance.pair.upper_channels, provenance.pair.patch_length)
         features = np.memmap(scratch, "<f4", "r", shape=shape)
         with replacing(path) as temporary, temporary.open("wb") as file:

@@ -113,8 +113,13 @@ def image_option(help_text: str) -> Any:
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 BackboneName = Annotated[str, option("NAME", "The network; crosspool backbones lists them.", "--backbone", "-b")]
-WEIGHTS_HELP = "Your own state dict (.safetensors, or a checkpoint of tensors), or the word untrained: random weights."
+WEIGHTS_HELP = "A file of your own (safetensors, or a torch checkpoint), or the word untrained: random weights."
 Weights = Annotated[str | None, weights_option(WEIGHTS_HELP, "the pretrained ones")]
+CLASSES_HELP = "A text file with the name of one output of the network in each line."
+Classes = Annotated[
+    str | None,
+    option("FILE", CLASSES_HELP, "--classes", default="those of the pretrained network, or in the file of weights"),
+]
 ImageFile = Annotated[str, typer.Argument(metavar="IMAGE", help="An image file.", callback=_checked_image)]
 Images = Annotated[list[str], typer.Argument(metavar="IMAGES", help="One or more image files.")]
 Device = Annotated[str, option("DEVICE", "auto, cpu, cuda, cuda:1 or mps.")]

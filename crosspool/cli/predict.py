@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
     from crosspool.classifiers import TrainedClassifier
 
+ONE_OUTPUT = (
+    "The network has a single output: the number is its sigmoid, the probability of yes if the network was trained to "
+    "answer yes or no."
+)
 SOME_SKIPPED = 1  # the exit status where some of the images could not be read
 
 
@@ -23,6 +27,7 @@ def predict_command(
     images: options.Images,
     backbone: options.BackboneName = options.DEFAULT_BACKBONE,
     weights: options.Weights = None,
+    classes: options.Classes = None,
     device: options.Device = "auto",
     top: Annotated[int, option("N", "How many classes to show for each image.", min=1)] = 5,
     size: options.Size = None,
@@ -43,7 +48,7 @@ def predict_command(
     structure = architecture(backbone)
     pixels = size or structure.spec.preprocessing.size
     structure.layout(pixels)
-    network = load_backbone(backbone, weights, device)
+    network = load_backbone(backbone, weights, device, classes)
     settings = {"backbone": backbone, "weights": Path(network.weights).name, "size": pixels}
     records = []
     # One at a time: a batch is no faster on a CPU, and large images take memory.
@@ -60,6 +65,8 @@ def predict_command(
     else:
         meaning = "; these labels mean nothing" if network.weights == "untrained" else ""
         typer.echo(f"\n{network.title}, input {pixels}×{pixels}{meaning}")
+        if len(network.classes) == 1:
+            print_wrapped(ONE_OUTPUT)
     if skipped:
         raise typer.Exit(SOME_SKIPPED)
 

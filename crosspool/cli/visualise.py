@@ -11,6 +11,7 @@ from crosspool.cli.options import option
 from crosspool.cli.outputs import checked_folder, replacing
 from crosspool.cli.progress import images_progress
 from crosspool.errors import SettingError
+from crosspool.strict_json import json_text
 from crosspool.text import human_bytes, plural
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def _begin(folder: Path, made: dict[str, Any]) -> None:
     path = folder / MADE
     if not path.exists():
         with replacing(path) as temporary:
-            temporary.write_text(json.dumps(made, indent=2) + "\n", encoding="utf-8")
+            temporary.write_text(json_text(made, indent=2) + "\n", encoding="utf-8")
         return
     try:
         before = json.loads(path.read_text(encoding="utf-8"))

@@ -1,6 +1,5 @@
 """The files of an evaluation: their names and contents."""
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -13,6 +12,7 @@ from crosspool.drawing.style import any_script, figure_bytes
 from crosspool.evaluation.findings import AccuracyFindings, accuracy_json, method_json, paired_json
 from crosspool.evaluation.report import MethodResult
 from crosspool.evaluation.tables import accuracy_markdown
+from crosspool.strict_json import json_text
 from crosspool.text import csv_text, printable
 
 LONGEST_NAME = 100
@@ -37,7 +37,7 @@ def accuracy_files(findings: AccuracyFindings) -> dict[str, Callable[[], bytes]]
         figures[f"{stem}.png"] = partial(_confusion_file, findings, result)
     names = [RECORD, *texts, *figures]
     record = {
-        RECORD: lambda: json.dumps({**accuracy_json(findings), "files": names}, indent=2, ensure_ascii=False) + "\n"
+        RECORD: lambda: json_text({**accuracy_json(findings), "files": names}, indent=2, ensure_ascii=False) + "\n"
     }
     return {**encoded_files({**record, **texts}), **figures}
 

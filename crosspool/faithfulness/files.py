@@ -1,6 +1,5 @@
 """The files of a study of faithfulness: JSON, Markdown, CSV, and a figure of the curves."""
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from functools import partial
@@ -16,6 +15,7 @@ from crosspool.faithfulness.orders import MOST_FIRST
 from crosspool.faithfulness.parts import PartShares, Shares
 from crosspool.faithfulness.study import StudyResult
 from crosspool.faithfulness.tables import FaithfulnessFindings, curves_of, faithfulness_markdown
+from crosspool.strict_json import json_text
 from crosspool.text import csv_text
 
 CURVES_FIGURE = "curves"
@@ -24,7 +24,7 @@ CURVES_FIGURE = "curves"
 def faithfulness_files(findings: FaithfulnessFindings) -> dict[str, Callable[[], bytes]]:
     """The contents of every file by its name, each made on request."""
     texts: dict[str, Callable[[], str]] = {
-        "faithfulness.json": lambda: json.dumps(faithfulness_json(findings), indent=2, ensure_ascii=False) + "\n",
+        "faithfulness.json": lambda: json_text(faithfulness_json(findings), indent=2, ensure_ascii=False) + "\n",
         "faithfulness.md": partial(faithfulness_markdown, findings),
         "curves.csv": partial(_curve_rows, findings.answer),
     }

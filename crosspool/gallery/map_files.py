@@ -1,7 +1,6 @@
 """Chosen weighting maps of one image as slides, tables, arrays and pages, for the app and the command line."""
 
 import io
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -20,6 +19,7 @@ from crosspool.gallery.pointing import MapOrder, PhotoBox
 from crosspool.gallery.standalone import gallery_page
 from crosspool.provenance import Provenance
 from crosspool.statistics import ChannelStatistics
+from crosspool.strict_json import json_text
 from crosspool.text import csv_text
 
 
@@ -80,7 +80,7 @@ class ChosenMaps:
         drawn = {**self.settings(), "channels": list(self.channels)}
         if self.meaning is not None:
             drawn["classes"] = {str(channel): self.meaning.as_json(channel) for channel in self.channels}
-        about = {"Title": self.title, "Subject" if kind == "pdf" else "Description": json.dumps(drawn)}
+        about = {"Title": self.title, "Subject" if kind == "pdf" else "Description": json_text(drawn)}
         with rc_context({"svg.fonttype": "none"}):
             return figure_bytes(figure, kind, about)
 
@@ -93,7 +93,7 @@ class ChosenMaps:
 
     def _numbers(self) -> bytes:
         """All maps and P, and which maps were chosen; readable with allow_pickle=False."""
-        file, channels, settings = io.BytesIO(), np.array(self.channels, np.int64), json.dumps(self.settings())
+        file, channels, settings = io.BytesIO(), np.array(self.channels, np.int64), json_text(self.settings())
         maps = {"lower": self.lower, "upper": self.upper, "P": self.pooled}
         np.savez(file, allow_pickle=False, **maps, channels=channels, settings=np.array(settings))
         return file.getvalue()

@@ -21,6 +21,7 @@ from crosspool.drawing.rendering import COLOUR_MAPS, SIGNED_COLOUR_MAP, colour_t
 from crosspool.gallery import LARGEST_TOP, MAX_PINS
 from crosspool.receptive_field import receptive_field
 from crosspool.statistics import ChannelStatistics
+from crosspool.strict_json import json_text
 
 MAX_CELLS = 112  # per side: a tile is about that many pixels wide
 IMAGE_SIDE = 448  # at most
@@ -62,7 +63,7 @@ def pack_maps(
     blobs = b"".join(part.tobytes() for part in (numbers, sparsity, peak_cells, steps)) + _jpeg(framed)
     # The set's name: a browser that has a set of this name need not read it again.
     header["id"] = hashlib.sha256(repr(header).encode() + blobs).hexdigest()[:32]
-    text = json.dumps(header, separators=(",", ":")).encode()
+    text = json_text(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 4)
     return len(text).to_bytes(4, "little") + text + blobs
 

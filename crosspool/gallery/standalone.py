@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import html
-import json
 from collections.abc import Sequence
 from string import Template
 from typing import Any
@@ -17,6 +16,7 @@ from crosspool.gallery.mapset import gallery_limits
 from crosspool.gallery.meaning import packed_classes
 from crosspool.gallery.pointing import MapOrder, PhotoBox
 from crosspool.statistics import ChannelStatistics
+from crosspool.strict_json import json_text
 from crosspool.text import number, printable
 
 TILE = 104  # pixels per side
@@ -58,8 +58,8 @@ def gallery_page(
         title=_escaped(title),
         caption=_escaped(caption),
         table=_escaped_lines(_table(statistics, meaning)),
-        made=_escaped_lines(json.dumps(made, indent=2, ensure_ascii=False).split("\n")),
-        settings=json.dumps(settings, allow_nan=False).replace("<", "\\u003c"),
+        made=_escaped_lines(json_text(made, indent=2, ensure_ascii=False).split("\n")),
+        settings=json_text(settings).replace("<", "\\u003c"),
         maps=base64.b64encode(packed).decode(),
         script=code,
         style=style,

@@ -182,7 +182,7 @@ def test_a_method_without_positions(works, lite0, red, tmp_path) -> None:
         (["--out", "why.gif"], "must end in .png or .pdf or .svg or .csv or .npz"),
         (["--backbone", "alexnet", "--weights", "untrained"], "train a classifier, or choose another network"),
         (["--model", "nowhere.safetensors"], "nowhere.safetensors was not found"),
-        (["--model", str(CAT), "--size", "448"], "leave out --backbone, --size and --framing"),
+        (["--model", str(CAT), "--size", "448"], "leave out --backbone, --classes, --size and --framing"),
     ],
 )
 def test_requests_that_cannot_be_explained(fails, more, sentence) -> None:

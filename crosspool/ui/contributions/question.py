@@ -6,9 +6,10 @@ from functools import cached_property
 
 import numpy as np
 import streamlit as st
+import torch
 from numpy.typing import NDArray
-from scipy.special import softmax
 
+from crosspool.backbones.probabilities import class_probabilities
 from crosspool.contributions import Contributions
 from crosspool.drawing.rendering import Look
 from crosspool.grids import Size, largest_cells
@@ -104,7 +105,9 @@ class ContributionState:
     @cached_property
     def probabilities(self) -> Vector | None:
         """The classes' probabilities, of a network's own classes: a trained machine knows none."""
-        return None if self.classifier.is_trained else softmax(self.explained.scores)
+        if self.classifier.is_trained:
+            return None
+        return np.asarray(class_probabilities(torch.from_numpy(self.explained.scores)[None])[0])
 
     @cached_property
     def names(self) -> list[str]:

@@ -24,6 +24,7 @@ from PIL import Image, ImageOps
 from crosspool.errors import ImageError, ModelError
 from crosspool.images import frame_count, load_image, shrink_image, shrunk_file
 from crosspool.sound_metadata import JPEG_SIGNATURE, PNG_SIGNATURE, with_sound_metadata
+from crosspool.strict_json import json_text
 from crosspool.ui.runtime.confinement import confine
 from crosspool.ui.runtime.described_classifiers import description
 
@@ -99,7 +100,7 @@ def _is_plain(data: bytes) -> bool:
 
 def send(stream: IO[bytes], header: Mapping[str, Any], data: bytes = b"") -> None:
     """Write one message."""
-    encoded = json.dumps(header).encode()
+    encoded = json_text(header).encode()
     stream.write(_LENGTHS.pack(len(encoded), len(data)) + encoded)
     stream.write(data)
     stream.flush()

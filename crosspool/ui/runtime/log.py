@@ -4,7 +4,6 @@ The log of Streamlit, uvicorn and other libraries is written the same way: only 
 in their source code, and of exceptions only types and places, as messages may quote a file's name.
 """
 
-import json
 import linecache
 import logging
 import secrets
@@ -24,6 +23,7 @@ from typing import Any
 from streamlit import logger as streamlit_logger
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from crosspool.strict_json import json_text
 from crosspool.ui.runtime.settings import ServerSettings
 
 FRAMES = 12  # of a stack, the innermost
@@ -162,7 +162,7 @@ class LogFormatter(logging.Formatter):
             facts |= _failure(record.exc_info[1])
         time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         if self._json:
-            return json.dumps({"time": time, "level": record.levelname.lower(), **facts})
+            return json_text({"time": time, "level": record.levelname.lower(), **facts})
         return " ".join([time, f"{record.levelname:<7}", facts.pop("event"), *(f"{k}={v}" for k, v in facts.items())])
 
 

@@ -1,0 +1,46 @@
+"""The numbers of a network: whether it can compute with them, and a fingerprint of them."""
+
+import hashlib
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from crosspool.errors import BackboneError
+
+ADVICE = "take a checkpoint from before the training diverged, or save it again"
+
+
+def expect_numbers(state: Mapping[str, Tensor], file: str) -> None:
+    """Raise BackboneError, with the tensor's name, for numbers that no network computes with.
+
+    One NaN anywhere makes NaN of all that is computed.
+    """
+    for name, value in state.items():
+        problem = None if name.endswith("num_batches_tracked") else _problem(name, value)
+        if problem:
+            raise BackboneError(f"{file} cannot be used: its tensor {name} {problem}.")
+
+
+def _problem(name: str, value: Tensor) -> str | None:
+    if value.is_meta or value.layout != torch.strided:
+        return "is a sparse or empty one; save all tensors as dense ones"
+    if not value.is_floating_point():
+        kind = str(value.dtype).removeprefix("torch.")
+        return f"holds {kind} for floating-point numbers; save the network before it is quantised"
+    if value.isnan().any():
+        return f"holds NaN; {ADVICE}"
+    if not value.isfinite().all():
+        return f"holds numbers that are infinite, or too large for single precision; {ADVICE}"
+    if name.endswith("running_var") and (value < 0).any():
+        return f"is a variance with negative numbers; {ADVICE}"
+    return None
+
+
+def fingerprint_of(name: str, model: nn.Module) -> str:
+    """The SHA-256 of a network's name and all its parameters."""
+    digest = hashlib.sha256(name.encode())
+    for parameter, value in model.state_dict().items():
+        digest.update(f"{parameter} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
