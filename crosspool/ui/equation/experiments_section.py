@@ -49,10 +49,11 @@ def experiments_section(image: SourceImage, request: MapRequest, position: Cell)
         if experiment.shuffles and st.button("Shuffle again", icon=":material/shuffle:"):
             state.shuffles += 1
     with result:
-        st.markdown(f"**Expected.** {experiment.expects}")
-        st.latex(experiment.formula)
-        outcome = st.empty()
-        outcome.info("Computing …", icon=":material/hourglass_top:")  # in the place of the last experiment's outcome
+        expected, outcome = st.container(), st.empty()
+        # The last outcome goes first: a browser may paint between two of the server's messages.
+        outcome.info("Computing …", icon=":material/hourglass_top:")
+        expected.markdown(f"**Expected.** {experiment.expects}")
+        expected.latex(experiment.formula)
         # A new value of what the experiment does not depend on must not start it again.
         cell, seed = position if name == "one_hot" else (0, 0), state.shuffles if experiment.shuffles else 0
         try:
