@@ -21,8 +21,9 @@ class RegionScores:
     """How well maps find a region of one image, channel by channel: arrays of length D.
 
     `precision` is the average precision of a map's values against the region's pixels, and `pointing` the share of the
-    region in the cell where the map is largest (1 or 0, except for cells that the region covers in part). `chance` is
-    the region's share of the image, which an uninformative map gets of either.
+    region in the cell where the map is largest (1 or 0, except for cells that the region covers in part); where several
+    are, as under a ceiling, the mean over them. `chance` is the region's share of the image, which an uninformative map
+    gets of either.
     """
 
     precision: NDArray[np.float64]
@@ -47,7 +48,9 @@ def score_region(maps: Tensor, mask: Mask) -> RegionScores:
     end = torch.searchsorted(negative, negative, right=True) - 1  # the last cell with the same value
     precision = (hits / cells).gather(1, end)
     gained = share[order] / share.sum()
-    return RegionScores((precision * gained).sum(1).numpy(), share[order[:, 0]].numpy(), float(share.mean()))
+    is_peak = (negative == negative[:, :1]).double()
+    pointing = (share[order] * is_peak).sum(1) / is_peak.sum(1)
+    return RegionScores((precision * gained).sum(1).numpy(), pointing.numpy(), float(share.mean()))
 
 
 @dataclass(frozen=True)

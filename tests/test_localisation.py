@@ -32,7 +32,14 @@ def test_an_uninformative_map_is_at_chance():
     mask[2:5, 7:9] = True
     scores = score_region(torch.stack([torch.zeros(4, 4), torch.full((4, 4), 6.0)]), mask)
     assert scores.precision == pytest.approx([6 / 144] * 2)
+    assert scores.pointing == pytest.approx([6 / 144] * 2)
     assert scores.chance == pytest.approx(6 / 144)
+
+
+def test_peaks_that_are_tied_count_alike():
+    """Wherever they lie: neither the first nor the last in reading order is taken."""
+    scores = score_region(maps([6, 6, 6, 0], [0, 6, 6, 6], [6, 0, 6, 0], [0, 6, 0, 6]), LEFT)
+    assert scores.pointing == pytest.approx([2 / 3, 1 / 3, 1, 0])
 
 
 def test_a_cell_that_the_region_only_touches_counts_by_its_share():

@@ -67,7 +67,8 @@ def localise_command(
         f"{network.title}, {chosen.label}, input {side}×{side}: the upper map, and the lower one that it "
         f"weights. Channels chosen on {len(split.train)} images, measured on {len(split.test)} others (seed {seed}). "
         "AP: average precision of the map against the mask. Pointing: the share of the peak's cell that the part "
-        "covers, averaged. Chance: the part's share of the image. Intervals: 95 %, bootstrap over the images."
+        "covers, averaged, also over peaks that are tied. Chance: the part's share of the image. Intervals: 95 %, "
+        "bootstrap over the images."
     )
 
 
