@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from crosspool.errors import DatasetError, SettingError
 from crosspool.evaluation.intervals import Interval, bootstrap
-from crosspool.grids import Mask, cell_shares
+from crosspool.grids import Mask, cell_shares, region_precision
 
 
 @dataclass(frozen=True)
@@ -42,15 +41,10 @@ def score_region(maps: Tensor, mask: Mask) -> RegionScores:
     share = cell_shares(mask, (maps.shape[1], maps.shape[2])).flatten()
     if not share.any():
         raise SettingError("The mask is empty, so there is nothing to find.")
-    negative, order = maps.flatten(1).double().neg().contiguous().sort(dim=1, stable=True)  # (D, N), largest first
-    hits = share[order].cumsum(1)
-    cells = torch.arange(1, negative.shape[1] + 1, dtype=torch.float64)
-    end = torch.searchsorted(negative, negative, right=True) - 1  # the last cell with the same value
-    precision = (hits / cells).gather(1, end)
-    gained = share[order] / share.sum()
-    is_peak = (negative == negative[:, :1]).double()
-    pointing = (share[order] * is_peak).sum(1) / is_peak.sum(1)
-    return RegionScores((precision * gained).sum(1).numpy(), pointing.numpy(), float(share.mean()))
+    values = maps.flatten(1)
+    is_peak = (values == values.amax(dim=1, keepdim=True)).double()
+    pointing = (share * is_peak).sum(1) / is_peak.sum(1)
+    return RegionScores(region_precision(values.numpy(), share.numpy()), pointing.numpy(), float(share.mean()))
 
 
 @dataclass(frozen=True)

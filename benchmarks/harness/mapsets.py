@@ -18,7 +18,7 @@ class Unpacked:
     energy: np.ndarray
     sparsity: np.ndarray
     place: np.ndarray
-    steps: np.ndarray
+    levels: np.ndarray
 
     @property
     def id(self) -> str:
@@ -26,16 +26,16 @@ class Unpacked:
 
     @property
     def weights(self) -> np.ndarray:
-        shares = (self.steps - 128.0) / 127 if self.header["signed"] else self.steps / 255.0
+        shares = (self.levels - 32768.0) / 32767 if self.header["signed"] else self.levels / 65535.0
         return np.asarray(shares * np.abs(self.peak)[:, None, None])
 
 
 def unpack(packed: bytes) -> Unpacked:
-    """Read the header, the numbers of each channel, the maps in 8 bits, and the photo."""
+    """Read the header, the numbers of each channel, the maps in 16 bits, and the photo."""
     start = 4 + int.from_bytes(packed[:4], "little")
     header = json.loads(packed[4:start])
     count = header["channels"]
     numbers = [(name, "<f4", count) for name in ("peak", "mean", "energy")]
     places = [(name, "<u2", count) for name in ("sparsity", "place")]
-    layout = np.dtype([*numbers, *places, ("steps", "u1", (count, header["rows"], header["columns"]))])
+    layout = np.dtype([*numbers, *places, ("levels", "<u2", (count, header["rows"], header["columns"]))])
     return Unpacked(header, packed[start + layout.itemsize :], *np.frombuffer(packed, layout, 1, start)[0])

@@ -24,24 +24,44 @@ export class MapSet {
     this.energy = read(Float32Array, this.channels);
     this.sparsity = Float32Array.from(read(Uint16Array, this.channels), (step) => step / 65535);
     this.place = read(Uint16Array, this.channels);
-    this.steps = read(Uint8Array, this.channels * this.cells);
+    this.levels = read(Uint16Array, this.channels * this.cells);
+    // The same in the 8 bits of colours.
+    this.steps = new Uint8Array(this.levels.length);
+    const { levels, steps, signed } = this;
+    for (let i = 0; i < steps.length; i++) steps[i] = Math.round(signed ? 128 + ((levels[i] - 32768) * 127) / 32767 : levels[i] / 257);
     this.largest = this.peak.reduce((top, peak) => Math.max(top, Math.abs(peak)), 0) || 1;
     // Not by an address, which a notebook's policy may forbid in the frame of a saved page.
     const photo = new Blob([bytes.subarray(offset)], { type: "image/jpeg" });
     this.ready = createImageBitmap(photo).then((bitmap) => Object.assign(this, { photo: bitmap }));
   }
 
-  map(channel) {
-    return this.steps.subarray(channel * this.cells, (channel + 1) * this.cells);
+  // The numbers of one map, of those of all maps.
+  of(numbers, channel) {
+    return numbers.subarray(channel * this.cells, (channel + 1) * this.cells);
   }
 
-  // A step as a part of the map's peak, -1 to 1.
-  part(step) {
-    return this.signed ? (step - 128) / 127 : step / 255;
+  // A level as a part of the map's peak, -1 to 1.
+  part(level) {
+    return this.signed ? (level - 32768) / 32767 : level / 65535;
   }
 
   weight(channel, cell) {
-    return this.part(this.map(channel)[cell]) * Math.abs(this.peak[channel]);
+    return this.part(this.of(this.levels, channel)[cell]) * Math.abs(this.peak[channel]);
+  }
+
+  // The cells of each map by their weights, the largest first.
+  get ranked() {
+    return (this.sortedCells ??= this.sortCells());
+  }
+
+  sortCells() {
+    const [sorted, keys] = [new Uint16Array(this.levels.length), new Uint32Array(this.cells)];
+    for (let channel = 0; channel < this.channels; channel++) {
+      const levels = this.of(this.levels, channel);
+      for (let cell = 0; cell < this.cells; cell++) keys[cell] = levels[cell] * 65536 + cell;
+      this.of(sorted, channel).set(keys.toSorted().toReversed()); // their lower 16 bits
+    }
+    return sorted;
   }
 
   // The largest weight that the colours span; the smallest is 0, or minus that.
@@ -55,10 +75,11 @@ export class MapSet {
     const factor = Math.abs(this.peak[channel]) / this.top(channel, look);
     const colours = new Uint8Array(256);
     for (let step = 0; step < 256; step++) {
-      const part = Math.min(1, Math.max(-1, this.part(step) * factor));
+      const whole = this.signed ? (step - 128) / 127 : step / 255;
+      const part = Math.min(1, Math.max(-1, whole * factor));
       colours[step] = Math.round(this.signed ? 127.5 + 127.5 * part : 255 * part);
     }
-    return this.map(channel).map((step) => colours[step]);
+    return this.of(this.steps, channel).map((step) => colours[step]);
   }
 
   isDead(channel) {

@@ -1,8 +1,8 @@
-"""All weighting maps of one image as bytes for a browser: 8 bits per weight, a scale for each map, and the image.
+"""All weighting maps of one image as bytes for a browser: 16 bits per weight, a scale for each map, and the image.
 
 Layout: the header's length (uint32), the header (JSON, padded with spaces to a multiple of 4), then, little endian, for
 D maps: peaks, means and shares of energy (float32 each), sparsity (uint16, 65535 is 1), the peak's cell (uint16), the
-maps (uint8, D x rows x columns), and the image (JPEG). `mapset.js` reads it.
+maps (uint16, D x rows x columns), and the image (JPEG). `mapset.js` reads it, and draws with 8 of the 16 bits.
 """
 
 import base64
@@ -11,7 +11,7 @@ import io
 import json
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -26,9 +26,9 @@ from crosspool.strict_json import json_text
 MAX_CELLS = 112  # per side: a tile is about that many pixels wide
 IMAGE_SIDE = 448  # at most
 IMAGE_QUALITY = 80
-SIGNED_ZERO, SIGNED_TOP = 128, 127  # the zero of signed maps, and how far they reach to either side
 SPARSITY_TOP = 65535
 
+Bits = Literal[8, 16]
 Span = tuple[int, int]  # the first pixel, and the one after the last
 Fields = tuple[Sequence[Span], Sequence[Span]]  # of rows, and of columns
 
@@ -59,8 +59,8 @@ def pack_maps(
     numbers = np.stack([statistics.peak, statistics.mean, statistics.energy_share]).astype("<f4")
     sparsity = np.rint(statistics.sparsity * SPARSITY_TOP).astype("<u2")
     peak_cells = (peak_row * columns + peak_column).astype("<u2")
-    steps = quantised_maps(packed, statistics.peak, signed=signed)
-    blobs = b"".join(part.tobytes() for part in (numbers, sparsity, peak_cells, steps)) + _jpeg(framed)
+    levels = quantised_maps(packed, statistics.peak, 16, signed=signed).astype("<u2")
+    blobs = b"".join(part.tobytes() for part in (numbers, sparsity, peak_cells, levels)) + _jpeg(framed)
     # The set's name: a browser that has a set of this name need not read it again.
     header["id"] = hashlib.sha256(repr(header).encode() + blobs).hexdigest()[:32]
     text = json_text(header, separators=(",", ":")).encode()
@@ -74,12 +74,17 @@ def packed_name(packed: bytes) -> str:
     return str(json.loads(packed[4 : 4 + length])["id"])
 
 
-def quantised_maps(upper: np.ndarray, peak: np.ndarray, *, signed: bool) -> np.ndarray:
-    """Maps (D, H, W) in 8 bits: 0 to 255 for zero to the map's peak, or 1 to 255 for minus to plus the peak."""
+def quantised_maps(upper: np.ndarray, peak: np.ndarray, bits: Bits, *, signed: bool) -> np.ndarray:
+    """Maps (D, H, W) in 8 or 16 bits: with 8, 0 to 255 for zero to the map's peak, or 1 to 255 for minus to plus it."""
     size = np.abs(peak)[:, None, None]
     parts = np.clip(upper / np.where(size > 0, size, 1), -1 if signed else 0, 1)
-    scaled = parts * SIGNED_TOP + SIGNED_ZERO if signed else parts * 255
-    return np.asarray(np.rint(scaled), np.uint8)
+    zero, reach = zero_and_reach(bits, signed=signed)
+    return np.asarray(np.rint(parts * reach + zero), np.uint8 if bits == 8 else np.uint16)
+
+
+def zero_and_reach(bits: Bits, *, signed: bool) -> tuple[int, int]:
+    """The level that stands for a weight of zero, and how many levels above it the peak is."""
+    return (2 ** (bits - 1), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
 
 
 def averaged_down(weights: np.ndarray, cells: int) -> np.ndarray:

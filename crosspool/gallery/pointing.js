@@ -1,5 +1,7 @@
 // How well each map matches a box on the photo.
 
+const EQUAL = 1e9; // precisions are compared in steps of 1 / EQUAL: sums in another order differ by rounding
+
 // The share of each cell, row by row, that lies in a box [left, top, right, bottom] in parts of the photo's side.
 function cellShares([left, top, right, bottom], rows, columns) {
   const overlap = (from, to, index, number) => Math.max(0, Math.min(to * number, index + 1) - Math.max(from * number, index));
@@ -8,37 +10,27 @@ function cellShares([left, top, right, bottom], rows, columns) {
   return Float64Array.from({ length: rows * columns }, (_, cell) => down[Math.floor(cell / columns)] * across[cell % columns]);
 }
 
-// For each map its average precision against the box (cells of one value enter together), and its contrast: the mean
+// For each map its average precision against the box (cells of one weight enter together), and its contrast: the mean
 // weight inside less the mean weight outside.
 export function matchBox(set, box) {
   const shares = cellShares(box, set.rows, set.columns);
   const inside = shares.reduce((sum, share) => sum + share, 0);
+  const outside = set.cells - inside;
   const precision = new Float64Array(set.channels);
   const contrast = new Float64Array(set.channels);
-  const counts = new Float64Array(256);
-  const hits = new Float64Array(256);
   for (let channel = 0; channel < set.channels; channel++) {
-    counts.fill(0);
-    hits.fill(0);
-    const map = set.map(channel);
-    let within = 0;
-    let all = 0;
-    for (let cell = 0; cell < set.cells; cell++) {
-      const step = map[cell];
-      counts[step] += 1;
-      hits[step] += shares[cell];
-      within += set.part(step) * shares[cell];
-      all += set.part(step);
+    const [levels, ranked] = [set.of(set.levels, channel), set.of(set.ranked, channel)];
+    let [hits, area, within, all] = [0, 0, 0, 0];
+    for (let cells = 0; cells < set.cells; ) {
+      const [start, level] = [cells, levels[ranked[cells]]];
+      let hit = 0;
+      while (cells < set.cells && levels[ranked[cells]] === level) hit += shares[ranked[cells++]];
+      hits += hit;
+      area += (hits / cells) * hit;
+      within += set.part(level) * hit;
+      all += set.part(level) * (cells - start);
     }
-    let cells = 0;
-    let hit = 0;
-    for (let step = 255; step >= 0; step--) {
-      if (!counts[step]) continue;
-      cells += counts[step];
-      hit += hits[step];
-      precision[channel] += (hit / cells) * (hits[step] / inside);
-    }
-    const outside = set.cells - inside;
+    precision[channel] = Math.round((area / inside) * EQUAL) / EQUAL;
     const difference = within / inside - (outside > 0 ? (all - within) / outside : 0);
     contrast[channel] = difference * Math.abs(set.peak[channel]);
   }

@@ -139,10 +139,10 @@ def test_the_first_visit_shows_a_sample_and_its_maps():
     assert texts(app.title) == ["Weighting maps"]
     assert component(app, "image-strip")["selected"] == "cat"
     maps = sent_maps(app)
-    assert maps.steps.shape == (1280, 14, 14)  # twice the network's own size
+    assert maps.levels.shape == (1280, 14, 14)  # twice the network's own size
     assert component(app, "gallery")["maps"] == maps.id
     eye = component(app, "gallery")["box"]
-    assert component(app, "gallery")["selected"] == match_box(maps.steps, maps.peak, eye, signed=False)[0]
+    assert component(app, "gallery")["selected"] == match_box(maps.levels, maps.peak, eye, signed=False)[0]
     assert "**Cat** · EfficientNet-Lite0" in shown_text(app)
     assert "P has 409,600 numbers" in shown_text(app)
     assert not app.error
@@ -324,7 +324,7 @@ def test_networks_say_what_they_are_before_their_weights_are_here(network, size)
 def test_size_and_framing_change_what_the_network_sees():
     app = visit(**SMALL)
     app = checked(app.select_slider(key="size").set_value(448).run())
-    assert sent_maps(app).steps.shape == (64, 27, 27)
+    assert sent_maps(app).levels.shape == (64, 27, 27)
     assert app.query_params["size"] == "448"
     before = sent_maps(app).photo
     app = checked(app.button_group(key="framing").set_value("squash").run())

@@ -31,8 +31,8 @@ def packed():
 def test_packed_maps_are_read_back(packed):
     maps = unpack(packed())
     assert maps.header["channels"] == 3
-    assert maps.steps.shape == (3, 4, 4)
-    assert maps.steps.max() == 255
+    assert maps.levels.shape == (3, 4, 4)
+    assert maps.levels.max() == 65535
     assert maps.energy.sum() == pytest.approx(1)
     assert maps.photo.startswith(b"\xff\xd8")
 

@@ -70,9 +70,8 @@ def matches(maps: ImageMaps, box: PhotoBox) -> list[int]:
     """All channels as the gallery sorts them by a box on the photo, the best match first."""
     small = np.stack([averaged_down(weights, MAX_CELLS) for weights in maps.upper])
     peak = maps.statistics.peak
-    order: list[int] = match_box(
-        quantised_maps(small, peak, signed=maps.signed), peak, box, signed=maps.signed
-    ).tolist()
+    levels = quantised_maps(small, peak, 16, signed=maps.signed)
+    order: list[int] = match_box(levels, peak, box, signed=maps.signed).tolist()
     return order
 
 

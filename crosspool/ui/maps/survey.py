@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from crosspool.datasets import Sample
-from crosspool.gallery.mapset import SIGNED_TOP, SIGNED_ZERO, averaged_down, quantised_maps
+from crosspool.gallery.mapset import averaged_down, quantised_maps, zero_and_reach
 from crosspool.images import load_image
 from crosspool.ui.runtime.background import BackgroundJob, Step, failure_sentence
 from crosspool.ui.runtime.maps import MAPS, ImageMaps, MapRequest, image_maps
@@ -136,8 +136,8 @@ class ImageSummary:
         return self._weights(slice(None))
 
     def _weights(self, channels: slice) -> np.ndarray:
-        cells = self.cells[channels].astype(np.float32)
-        parts = (cells - SIGNED_ZERO) / SIGNED_TOP if self.signed else cells / 255
+        zero, reach = zero_and_reach(8, signed=self.signed)
+        parts = (self.cells[channels].astype(np.float32) - zero) / reach
         weights: np.ndarray = parts * np.abs(self.peak[channels])[:, None, None]
         return weights
 
@@ -173,7 +173,7 @@ def _summarise(maps: ImageMaps) -> ImageSummary:
     return ImageSummary(
         photo=data_url(maps.framed.resize((PHOTO_SIDE, PHOTO_SIDE), Image.Resampling.LANCZOS)),
         signed=maps.signed,
-        cells=quantised_maps(small, statistics.peak, signed=maps.signed),
+        cells=quantised_maps(small, statistics.peak, 8, signed=maps.signed),
         peak=statistics.peak.astype(np.float32),
         row=statistics.peak_row.astype(np.uint16),
         column=statistics.peak_column.astype(np.uint16),

@@ -74,7 +74,7 @@ def _map(maps: ImageMaps, channel: int) -> dict[str, Any]:
     """A map in 8 bits, and the value of the largest step."""
     small = averaged_down(maps.upper[channel], MAX_CELLS)[None]
     peak = maps.statistics.peak[channel : channel + 1]
-    cells = quantised_maps(np.asarray(small), peak, signed=maps.signed)
+    cells = quantised_maps(np.asarray(small), peak, 8, signed=maps.signed)
     rows, columns = small.shape[1:]
     text = base64.b64encode(cells.tobytes()).decode()
     return {"rows": rows, "columns": columns, "cells": text, "peak": abs(float(peak[0]))}
