@@ -70,7 +70,7 @@ coverage: $(DEV_STAMP)
 	$(BIN)/python -m pytest $(AT_ONCE) -m "not browser" --cov --cov-report=term-missing
 
 docs: $(RUN_STAMP)
-	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) -e ".[app,docs]"
+	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) -e ".[app,networks,docs]"
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 	@echo "open site/index.html"
 
@@ -83,7 +83,7 @@ secrets: $(DEV_STAMP)
 
 # The three below need the network: PyPI, its advisories, and PyTorch's builds for CPUs.
 lock: $(SUPPLY_STAMP)
-	$(BIN)/uv pip compile $(LOCKED) --extra app --torch-backend cpu --output-file deploy/requirements.lock pyproject.toml
+	$(BIN)/uv pip compile $(LOCKED) --extra app --extra networks --torch-backend cpu --output-file deploy/requirements.lock pyproject.toml
 	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
 	    | $(BIN)/uv pip compile $(LOCKED) --output-file deploy/build.lock -
 

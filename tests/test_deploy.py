@@ -94,9 +94,10 @@ def locked(name: str) -> dict[str, tuple[str, list[str]]]:
 
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+EXTRAS = PROJECT["project"]["optional-dependencies"]
 NEEDED = {
     "build.lock": PROJECT["build-system"]["requires"],
-    "requirements.lock": [*PROJECT["project"]["dependencies"], *PROJECT["project"]["optional-dependencies"]["app"]],
+    "requirements.lock": [*PROJECT["project"]["dependencies"], *EXTRAS["app"], *EXTRAS["networks"]],
 }
 
 

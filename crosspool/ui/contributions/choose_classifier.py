@@ -120,10 +120,10 @@ def _classifier_of_file() -> ExplainedClassifier:
         raise ModelError("The classifier's file is gone; load one.")
     spec = backbone_specs()[classifier.settings.backbone]
     weights = UNTRAINED if classifier.settings.weights == UNTRAINED else PRETRAINED
-    if weights == PRETRAINED and spec.weights.availability == "needs a download":
+    if weights == PRETRAINED and not spec.weights.is_here:
         raise ModelError(
             f"{name} was trained on {spec.title}, whose pretrained weights are not on this machine; choose the "
-            f"network's own classes, and {spec.title}, to download them."
+            f"network's own classes, and {spec.title}, to get them."
         )
     network = current_server().networks.named(spec.name, weights)
     with waiting("Loading the network …") as on_progress:

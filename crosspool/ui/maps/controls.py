@@ -29,7 +29,8 @@ def choose_network() -> BackboneSpec:
         "Network",
         list(specs),
         format_func=lambda name: in_list(specs[name]),
-        help="EfficientNet-Lite0 comes with crosspool; the others are torchvision's, AlexNet being the paper's.",
+        help="EfficientNet-Lite0 comes with crosspool, Lite1 and Lite2 with packages of their own; the others are "
+        "torchvision's, AlexNet being the paper's.",
         **bound(link, "backbone", among=specs, then=_start_anew),
     )
     spec = specs[link.backbone]

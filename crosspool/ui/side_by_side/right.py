@@ -74,8 +74,7 @@ def _choose_weights() -> str:
     """The weights; only untrained ones where the trained ones are not here."""
     link = visit_state(LinkState)
     spec = backbone_specs()[right_side(link).backbone]
-    is_here = spec.weights.availability != "needs a download"
-    options = WEIGHTS if is_here else {UNTRAINED: "untrained (the trained weights are not here)"}
+    options = WEIGHTS if spec.weights.is_here else {UNTRAINED: "untrained (the trained weights are not here)"}
     return choose_option("Weights on the right", options, link, "right_weights", then=match_again)
 
 

