@@ -86,8 +86,9 @@ class MeanOverViews(Stateless):
     """Records to the mean of a vector over an image's views: (n, d).
 
     With `exponent`, the vector of each view first gets the signed power and unit length. Under a linear classifier the
-    mean of the views' scores is the score of their mean, so at test time this is the averaging of CNNaug-SVM (Razavian
-    et al., CVPRW 2014); in training it replaces the views, which that paper uses as separate images.
+    mean of the views' scores is the score of their mean, so at test time this is CNNaug-SVM (Razavian et al., CVPRW
+    2014, section 3.6), which sums the scores and squares with the sign; in training it replaces the views, which that
+    paper uses as separate images.
     """
 
     def __init__(self, source: Hashable, exponent: float | None = None) -> None:

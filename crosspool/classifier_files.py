@@ -21,7 +21,9 @@ from crosspool.strict_json import json_text
 from crosspool.whole_files import whole_file
 
 FORMAT = "crosspool classifier 1"
+AUGMENTED_FORMAT = "crosspool classifier 2"  # of methods with cnnaug-svm, which had other crops in the first
 HEADER = "crosspool"
+AUGMENTED = "cnnaug-svm"
 MAX_OUTPUTS = 100_000  # classes of a network; with more, refusing a file would already take much memory
 LONGEST_NAME = 255  # characters of a class's name: as many as a folder's name may have
 LONGEST_METHOD = 4096  # characters, as of a network's name
@@ -135,7 +137,11 @@ def _contiguous(arrays: Arrays) -> Arrays:
 
 
 def _metadata(settings: TrainingSettings) -> dict[str, str]:
-    return {HEADER: json_text({"format": FORMAT, **settings.model_dump()})}
+    return {HEADER: json_text({"format": _format(settings.method), **settings.model_dump()})}
+
+
+def _format(method: str) -> str:
+    return AUGMENTED_FORMAT if AUGMENTED in method else FORMAT
 
 
 def read(source: Path | bytes, name: str) -> tuple[TrainingSettings, Arrays]:
@@ -192,12 +198,16 @@ def _damage_explained(name: str) -> Iterator[None]:
 def _stated(text: str) -> dict[str, Any]:
     """The settings that a header states, not yet checked. Raises ValueError for those of another kind of file."""
     stated = _parsed(text)
-    if not isinstance(stated, dict) or stated.pop("format", None) != FORMAT:
+    if not isinstance(stated, dict) or stated.get("format") not in (FORMAT, AUGMENTED_FORMAT):
         raise ValueError("another kind of file, or another version of it")
     return stated
 
 
 def _validated(stated: dict[str, Any], name: str) -> TrainingSettings:
+    if stated.pop("format") != _format(str(stated.get("method"))):
+        raise ModelError(
+            f"{name} was trained on other crops than {AUGMENTED} has today; train it again with: crosspool train"
+        )
     try:
         return TrainingSettings.model_validate(stated)
     except ValidationError as error:

@@ -19,7 +19,7 @@ from crosspool.errors import ImageError
 from crosspool.framing import Source, image_views
 from crosspool.strict_json import json_text
 
-RECORD_FORMAT = 1  # to be increased when the same settings give different numbers
+RECORD_FORMAT = 2  # to be increased when the same settings give different numbers
 
 
 def compute_record(backbone: Backbone, image: Image.Image, sources: Iterable[Source]) -> dict[Source, Array]:

@@ -24,6 +24,7 @@ Views: TypeAlias = Literal["whole", "tiles", "jitter", "augmented"]
 MIN_SIZE, MAX_SIZE = 128, 896  # sides of the network's input, in pixels
 MAX_ASPECT = 16  # longer strips are cut before they are enlarged
 CROP_FRACTION = 0.875  # the side of a jittered crop over that of the image it is cut from: 224 / 256
+AUGMENTED_FRACTION = 2 / 3  # the same of the crops of CNNaug-SVM, which have 4/9 of the image's area
 ROTATION = 15  # degrees
 
 _RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
@@ -137,11 +138,12 @@ def image_views(
     - "whole": the image at `size`.
     - "tiles": the same, cut into 2 x 2 blocks in row-major order, with sides of `size / 2` (the paper's CL-45F).
     - "jitter": five crops of `size` (corners and centre) of the image at `size / 0.875`, and their mirror images.
-    - "augmented": the image, those five crops, the image turned by 15 degrees either way, and the mirror images of
-      these, 16 in all: the views of CNNaug-SVM (Razavian et al., CVPRW 2014), as recalled.
+    - "augmented": the image, five crops of 4/9 of its area (corners and centre), enlarged to `size`, the image turned
+      by 15 degrees either way, and the mirror images of these, 16 in all: the views of CNNaug-SVM (Razavian et al.,
+      CVPRW 2014, section 3.6, which does not say by how much the image is turned).
     """
     if views == "jitter":
-        return _with_mirrors(_crops(image, preprocessing, size, framing))
+        return _with_mirrors(_crops(image, preprocessing, size, framing, CROP_FRACTION))
     whole, half = frame_image(image, preprocessing, size, framing), size // 2
     if views == "whole":
         return [whole]
@@ -149,11 +151,13 @@ def image_views(
         return [whole.crop((x, y, x + half, y + half)) for y in (0, half) for x in (0, half)]
     mean = tuple(round(255 * value) for value in preprocessing.mean)
     turned = [whole.rotate(angle, Image.Resampling.BICUBIC, fillcolor=mean) for angle in (-ROTATION, ROTATION)]
-    return _with_mirrors([whole, *_crops(image, preprocessing, size, framing), *turned])
+    return _with_mirrors([whole, *_crops(image, preprocessing, size, framing, AUGMENTED_FRACTION), *turned])
 
 
-def _crops(image: Image.Image, preprocessing: Preprocessing, size: int, framing: Framing) -> list[Image.Image]:
-    enlarged = frame_for_crops(image, preprocessing, round(size / CROP_FRACTION), framing)
+def _crops(
+    image: Image.Image, preprocessing: Preprocessing, size: int, framing: Framing, fraction: float
+) -> list[Image.Image]:
+    enlarged = frame_for_crops(image, preprocessing, round(size / fraction), framing)
     end = enlarged.width - size
     corners = [(0, 0), (end, 0), (0, end), (end, end), (end // 2, end // 2)]
     return [enlarged.crop((x, y, x + size, y + size)) for x, y in corners]

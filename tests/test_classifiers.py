@@ -503,3 +503,14 @@ def test_numbers_of_another_kind(saved):
 
 def test_the_format_is_in_the_header(saved):
     assert header_of(saved)["format"] == FORMAT
+
+
+def test_a_file_whose_method_had_another_meaning_is_refused(saved):
+    """The crops of cnnaug-svm were others: the classes of such a file would be wrong without a word."""
+    settings, arrays = read(saved, "tints")
+    augmented = settings.model_copy(update={"method": "cnnaug-svm@128"})
+    assert read(file_bytes(arrays, augmented), "tints")[0] == augmented
+    rewritten(saved, method="cnnaug-svm@128")
+    for source in (saved, saved.read_bytes()):
+        with pytest.raises(ModelError, match="trained on other crops than cnnaug-svm has today; train it again"):
+            read(source, "tints")

@@ -114,7 +114,7 @@ def test_one_map_alone(name, reduction, levels, node):
         ("global", "whole", None),
         ("jitter", "jitter", None),
         ("cnn-svm", "whole", None),
-        ("cnnaug-svm", "augmented", 0.5),
+        ("cnnaug-svm", "augmented", 2),
     ],
 )
 def test_fully_connected_vectors(name, views, exponent):

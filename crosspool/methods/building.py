@@ -17,6 +17,7 @@ from crosspool.methods.grammar import METHOD_OPTIONS, PRESET_BACKBONE, PartSpec,
 from crosspool.methods.representation import Method, Part
 
 SQUARE_ROOT = 0.5  # the exponent of the signed square root
+SQUARE = 2.0  # that of CNNaug-SVM
 
 
 def _build_parts(spec: PartSpec, architecture: Architecture, framing: Framing) -> list[Part]:
@@ -128,7 +129,7 @@ _BUILDERS: dict[str, Callable[[_Builder], list[Part]]] = {
     "global": lambda builder: [builder.fully_connected("whole")],
     "jitter": lambda builder: [builder.fully_connected("jitter")],
     "cnn-svm": lambda builder: [builder.fully_connected("whole")],
-    "cnnaug-svm": lambda builder: [builder.fully_connected("augmented", SQUARE_ROOT)],
+    "cnnaug-svm": lambda builder: [builder.fully_connected("augmented", SQUARE)],
     "sum": lambda builder: [builder.pooled_map("sum")],
     "max": lambda builder: [builder.pooled_map("max")],
     "pyramid": lambda builder: [builder.pooled_map("max", PYRAMID_LEVELS)],
