@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from PIL import ExifTags, Image, ImageCms
 
+from crosspool.plain_profiles import plain_profile
+
 _UPRIGHT = {  # EXIF orientation -> the operation that undoes it
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -23,7 +25,7 @@ WHITES_OF_FLOATS = (1.0, *WHITES)  # and of others
 
 def upright_rgb(image: Image.Image) -> Image.Image:
     """The image as upright 8-bit RGB in sRGB, over white; the argument itself if it is that already."""
-    orientation, profile = _orientation(image), image.info.get("icc_profile")
+    orientation, profile = _orientation(image), _profile(image)
     if image.mode == "RGB" and orientation not in _UPRIGHT and not image.info and type(image) is Image.Image:
         return image
     upright = _eight_bit(image)
@@ -31,14 +33,26 @@ def upright_rgb(image: Image.Image) -> Image.Image:
         upright = upright.transpose(_UPRIGHT[orientation])
     if upright.mode == "LAB":
         upright, profile = _from_lab(upright), None
+    alpha = None
     if upright.has_transparency_data:
-        white = Image.new("RGBA", upright.size, "white")
-        upright = Image.alpha_composite(white, upright.convert("RGBA")).convert("RGB")
+        *bands, alpha = upright.convert("RGBA").split()
+        upright = bands[0] if upright.mode in ("L", "LA") else Image.merge("RGB", bands)
     elif upright.mode not in ("L", "RGB", "CMYK"):
         upright = upright.convert("RGB")
     upright = _to_srgb(upright, profile).convert("RGB")
+    if alpha is not None:
+        upright.putalpha(alpha)
+        upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright).convert("RGB")
     upright.info = {}  # saved again, the image must not be turned or colour-managed a second time
     return upright
+
+
+def _profile(image: Image.Image) -> bytes | None:
+    """The embedded colour profile, or that of the numbers that a PNG has in its place."""
+    info = image.info
+    if "icc_profile" in info or "srgb" in info:
+        return info.get("icc_profile")
+    return plain_profile(info.get("gamma"), info.get("chromaticity"))
 
 
 def _orientation(image: Image.Image) -> Any:

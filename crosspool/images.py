@@ -37,8 +37,8 @@ _FORMATS_FOR_PEOPLE = "JPEG, PNG, WebP, AVIF, HEIC, GIF, TIFF or BMP"
 def load_image(source: ImageSource, *, name: str | None = None, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """Read an image as upright RGB, 8 bits per channel, without metadata.
 
-    Transparency is laid over white, an embedded colour profile is converted to sRGB, and only the first of several
-    frames is read.
+    Transparency is laid over white, an embedded colour profile, or the gamma and chromaticities of a PNG, are converted
+    to sRGB, and only the first of several frames is read.
 
     Args:
         source: A path, the bytes of a file, or a binary file object, which is read from its start; its position is

@@ -15,6 +15,8 @@ MOST_TEXT = 2**20  # bytes of a text or profile, unpacked; Pillow reads no more
 # own note of the same name, so that a text called "interlace" would make it read the pixels in another order.
 _ORIENTING_TEXTS = (b"XML:com.adobe.xmp", b"Raw profile type exif")
 _TRANSPARENT_BYTES = {0: 2, 2: 6}  # colour type -> the length of tRNS
+_COLOUR_BYTES = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1}  # kinds that say what colours the numbers are -> their lengths
+_BEFORE_PIXELS = {*_COLOUR_BYTES, b"iCCP", b"tRNS"}  # later ones do not count; of each kind, the first one does
 _JPEG_PIXELS = 0xDA  # the marker that begins the pixels
 
 
@@ -35,7 +37,7 @@ def with_sound_metadata(data: bytes) -> bytes:
 
 
 def _png_parts(data: bytes) -> Iterator[bytes]:
-    place, header, colours = len(PNG_SIGNATURE), b"", 0
+    place, header, colours, passed = len(PNG_SIGNATURE), b"", 0, set[bytes]()
     while place + 12 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, place)
         end = place + 12 + length
@@ -43,9 +45,12 @@ def _png_parts(data: bytes) -> Iterator[bytes]:
             break
         if kind[:1].islower():
             body, (checksum,) = data[place + 8 : end - 4], struct.unpack_from(">I", data, end - 4)
-            if zlib.crc32(kind + body) == checksum and _is_of_use(kind, body, header, colours):
+            is_late = kind in _BEFORE_PIXELS and not passed.isdisjoint((kind, b"IDAT"))
+            if zlib.crc32(kind + body) == checksum and not is_late and _is_of_use(kind, body, header, colours):
                 yield data[place:end]
+                passed.add(kind)
         else:
+            passed.add(kind)
             header = data[place + 8 : end - 4] if kind == b"IHDR" else header
             colours = length // 3 if kind == b"PLTE" else colours
             yield data[place:end]
@@ -58,6 +63,8 @@ def _is_of_use(kind: bytes, body: bytes, header: bytes, colours: int) -> bool:
     if kind == b"tRNS":
         colour_type = header[9] if len(header) > 9 else -1
         return 0 < len(body) <= colours if colour_type == 3 else len(body) == _TRANSPARENT_BYTES.get(colour_type)
+    if kind in _COLOUR_BYTES:
+        return len(body) == _COLOUR_BYTES[kind]
     if kind == b"iCCP":
         return _unpacks(body.partition(b"\0")[2])
     if kind == b"zTXt":

@@ -455,6 +455,77 @@ def test_a_palette_whose_transparency_is_empty_or_too_long():
     assert pixel(data[:at] + chunk(b"tRNS", bytes(2)) + data[at:]) == WHITE
 
 
+def srgb_of_light(light):
+    """The 8-bit value of sRGB for a share of light."""
+    return 255 * np.where(light <= 0.0031308, 12.92 * light, 1.055 * np.maximum(light, 0) ** (1 / 2.4) - 0.055)
+
+
+def gamma_chunk(gamma):
+    return chunk(b"gAMA", struct.pack(">I", round(100_000 * gamma)))
+
+
+def chromaticities_chunk(*coordinates):
+    return chunk(b"cHRM", struct.pack(">8I", *(round(100_000 * coordinate) for coordinate in coordinates)))
+
+
+SRGB_PRIMARIES = (0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)
+ADOBE_PRIMARIES = (0.3127, 0.329, 0.64, 0.33, 0.21, 0.71, 0.15, 0.06)
+ALL_GREYS = np.arange(256).reshape(16, 16)
+
+
+@pytest.mark.parametrize("colour_type", [0, 2, 4])
+@pytest.mark.parametrize("gamma", [1.0, 0.55556, 0.35])
+def test_the_gamma_of_a_png_is_applied(colour_type, gamma):
+    values = np.repeat(ALL_GREYS[..., None], {0: 1, 2: 3, 4: 2}[colour_type], axis=2).astype(np.uint8)
+    values[..., 1:] = 255 if colour_type == 4 else values[..., 1:]
+    rows = b"".join(b"\0" + row.tobytes() for row in values)
+    data = png(16, 16, 8, colour_type, rows, extra=gamma_chunk(gamma))
+    expected = srgb_of_light((ALL_GREYS / 255) ** (1 / gamma))
+    assert np.abs(shown(data) - expected[..., None]).max() <= 1.5
+
+
+def test_the_chromaticities_of_a_png_are_applied():
+    """Adobe RGB 100, 150, 200, by the matrices that are published for it and for sRGB."""
+    rows = (b"\0" + bytes((100, 150, 200)) * 16) * 16
+    data = png(16, 16, 8, 2, rows, extra=gamma_chunk(1 / 2.2) + chromaticities_chunk(*ADOBE_PRIMARIES))
+    assert np.abs(np.subtract(pixel(data), (66, 151, 203))).max() <= 1
+
+
+def test_colours_are_converted_before_they_lie_over_white():
+    rows = (b"\0" + bytes((64, 64, 64, 128)) * 16) * 16
+    dark = float(srgb_of_light(64 / 255))
+    assert abs(pixel(png(16, 16, 8, 6, rows, extra=gamma_chunk(1.0)))[0] - (dark + 255) / 2) <= 1.5
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        gamma_chunk(0.45455),
+        gamma_chunk(0.45455) + chromaticities_chunk(*SRGB_PRIMARIES),
+        gamma_chunk(1.0) + chunk(b"sRGB", b"\0"),
+        gamma_chunk(0.45455) + gamma_chunk(1.0),  # of two, the first counts
+        gamma_chunk(0.0),
+        gamma_chunk(40_000.0),
+        chromaticities_chunk(0.3, 0, *SRGB_PRIMARIES[2:]),
+        chromaticities_chunk(0.3, 0.3, *[0.2, 0.5] * 3),
+        chromaticities_chunk(*[20_000.0] * 8),
+        chromaticities_chunk(0.0, 1.0, *SRGB_PRIMARIES[2:]),
+    ],
+)
+def test_what_is_srgb_or_makes_no_sense_leaves_a_png_as_it_is(extra):
+    rows = b"".join(b"\0" + row.tobytes() for row in np.repeat(ALL_GREYS[..., None], 3, axis=2).astype(np.uint8))
+    assert (shown(png(16, 16, 8, 2, rows, extra=extra)) == ALL_GREYS[..., None]).all()
+
+
+@pytest.mark.parametrize(
+    "late", [gamma_chunk(1.0), chunk(b"tRNS", bytes(2)), chunk(b"iCCP", b"a\0\0" + zlib.compress(b"a"))]
+)
+def test_what_is_said_of_colours_after_the_pixels_of_a_png_does_not_count(late):
+    data = png(16, 16, 8, 0, grey_rows(8, ALL_GREYS))
+    at = data.index(b"IEND") - 4
+    assert (shown(data[:at] + late + data[at:]) == ALL_GREYS[..., None]).all()
+
+
 def test_a_damaged_header_is_damage():
     data = bytearray(encode(quarters(), "PNG"))
     data[30] ^= 1

@@ -91,7 +91,6 @@ def _is_plain(data: bytes) -> bool:
     if not data.startswith(PLAIN_SIGNATURES):
         return False
     with Image.open(BytesIO(with_sound_metadata(data))) as image:  # as it was read before
-        image.load()  # a PNG may have its profile after its pixels
         return "icc_profile" not in image.info
 
 
