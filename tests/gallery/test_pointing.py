@@ -18,6 +18,7 @@ from crosspool.localisation import score_region
 from crosspool.statistics import channel_statistics
 from tests.images import noise
 from tests.networks import sample
+from tests.plain_numbers import precision_of
 
 NODE = Path(playwright.__file__).parent / "driver" / "node"  # it comes with what drives the tests' browsers
 ORDER = """
@@ -45,15 +46,6 @@ def shares_of(box, rows, columns):
             wide = min(right * columns, column + 1) - max(left * columns, column)
             shares[row, column] = max(high, 0) * max(wide, 0)
     return shares
-
-
-def precision_of(weights, shares):
-    """The average precision of one map: for each weight, the largest first, precision times gain of recall."""
-    area = 0.0
-    for weight in sorted(set(weights.ravel().tolist()), reverse=True):
-        gain = shares[weights == weight].sum() / shares.sum()
-        area += gain * shares[weights >= weight].sum() / (weights >= weight).sum()
-    return area
 
 
 def contrast_of(weights, shares):
