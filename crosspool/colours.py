@@ -25,7 +25,7 @@ WHITES_OF_FLOATS = (1.0, *WHITES)  # and of others
 
 def upright_rgb(image: Image.Image) -> Image.Image:
     """The image as upright 8-bit RGB in sRGB, over white; the argument itself if it is that already."""
-    orientation, profile = _orientation(image), _profile(image)
+    orientation, profile = orientation_of(image), profile_of(image)
     if image.mode == "RGB" and orientation not in _UPRIGHT and not image.info and type(image) is Image.Image:
         return image
     upright = _eight_bit(image)
@@ -47,7 +47,7 @@ def upright_rgb(image: Image.Image) -> Image.Image:
     return upright
 
 
-def _profile(image: Image.Image) -> bytes | None:
+def profile_of(image: Image.Image) -> bytes | None:
     """The embedded colour profile, or that of the numbers that a PNG has in its place."""
     info = image.info
     if "icc_profile" in info or "srgb" in info:
@@ -55,7 +55,8 @@ def _profile(image: Image.Image) -> bytes | None:
     return plain_profile(info.get("gamma"), info.get("chromaticity"))
 
 
-def _orientation(image: Image.Image) -> Any:
+def orientation_of(image: Image.Image) -> Any:
+    """How the image is to be turned, by EXIF's numbers; None where it does not say."""
     try:
         return image.getexif().get(ExifTags.Base.Orientation)
     except Exception:  # broken metadata must not fail an image whose pixels are fine

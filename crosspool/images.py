@@ -60,8 +60,7 @@ def load_image(source: ImageSource, *, name: str | None = None, max_pixels: int 
         ('RGB', (451, 300))
     """
     label = name or _name_of(source)
-    data = _read(source, label)
-    _expect_some(data, label)
+    data = file_bytes(source, label)
     data = with_whole_palette(with_sound_metadata(data))
     image = _open(data, label, max_pixels)
     _check_size(image.size, label, max_pixels)
@@ -81,9 +80,13 @@ def expect_image(path: str) -> None:
     with _opened(path, path) as file:
         head = file.read(HEAD_BYTES)
     _expect_some(head, path)
-    Image.init()
-    if not _signature(head):
+    if not signature_of(head):
         raise _no_image(path)
+
+
+def opened_image(data: bytes, name: str) -> Image.Image:
+    """The image as its header describes it; no pixel is decoded. Raises ImageError, as `load_image` would."""
+    return _open(with_whole_palette(with_sound_metadata(data)), name, MAX_PIXELS)
 
 
 def frame_count(data: bytes) -> int:
@@ -123,6 +126,13 @@ def _name_of(source: ImageSource) -> str:
         return os.fspath(source) or "A file without a name"
     name = getattr(source, "name", None)
     return name if isinstance(name, str) and name else "The image"
+
+
+def file_bytes(source: ImageSource, label: str) -> bytes:
+    """The bytes of an image's file, called `label` in messages. Raises ImageError where there are none, or too many."""
+    data = _read(source, label)
+    _expect_some(data, label)
+    return data
 
 
 def _read(source: ImageSource, label: str) -> bytes:
@@ -199,7 +209,7 @@ def _open(data: bytes, label: str, max_pixels: int) -> Image.Image:
     except Exception as error:
         if isinstance(error, OSError) and str(error).startswith(_RARE_BMP):
             raise _rare_kind(label, "BMP", str(error).removeprefix(_RARE_BMP), "PNG or JPEG") from error
-        if kind := _signature(data):
+        if kind := signature_of(data):
             problem = f"{label} begins like a {kind} image, but is damaged or cut short"
             raise ImageError(f"{problem}; copy or export it again.") from error
         raise _no_image(label) from error
@@ -250,8 +260,9 @@ def _is_heif(data: bytes) -> bool:
     return bool(pillow_heif.is_supported(BytesIO(data)))
 
 
-def _signature(data: bytes) -> str | None:
-    """The format that the first bytes are a signature of."""
+def signature_of(data: bytes) -> str | None:
+    """The format that the first bytes are a signature of; None for other than images."""
+    Image.init()
     for kind in FORMATS:
         accept = Image.OPEN[kind][1]
         if accept is not None and accept(data[:16]) is True:

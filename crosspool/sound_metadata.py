@@ -4,8 +4,9 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from crosspool.tiff_layout import with_sound_directory
+from crosspool.tiff_layout import broken_notes, with_sound_directory
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GIF_HEAD = 13  # bytes in front of the palette
@@ -17,15 +18,36 @@ _ORIENTING_TEXTS = (b"XML:com.adobe.xmp", b"Raw profile type exif")
 _TRANSPARENT_BYTES = {0: 2, 2: 6}  # colour type -> the length of tRNS
 _COLOUR_BYTES = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1}  # kinds that say what colours the numbers are -> their lengths
 _BEFORE_PIXELS = {*_COLOUR_BYTES, b"iCCP", b"tRNS"}  # later ones do not count; of each kind, the first one does
+_LENGTHS = {**_COLOUR_BYTES, b"pHYs": 9, b"tIME": 7}  # of notes that have one
 _JPEG_PIXELS = 0xDA  # the marker that begins the pixels
+_JPEG_NOTES = {0xE0: (b"JFIF\0", "JFIF"), 0xE2: (b"ICC_PROFILE\0", "ICC profile"), 0xEE: (b"Adobe", "Adobe")}
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Bytes of a file that stay, or the name of broken metadata in their place; nothing, of what is only needless."""
+
+    kept: bytes = b""
+    broken: str = ""
+
+
+def broken_metadata(data: bytes) -> tuple[str, ...]:
+    """The names of the broken metadata that `with_sound_metadata` leaves out, each once."""
+    if data.startswith(PNG_SIGNATURE):
+        names = [part.broken for part in _png_parts(data)]
+    elif data.startswith(JPEG_SIGNATURE):
+        names = [part.broken for part in _jpeg_parts(data)]
+    else:
+        names = broken_notes(data) if data.startswith((b"II", b"MM")) else []
+    return tuple(dict.fromkeys(filter(None, names)))
 
 
 def with_sound_metadata(data: bytes) -> bytes:
     """The file without broken or needless metadata if it is a PNG, JPEG, GIF or TIFF; its pixels are not touched."""
     if data.startswith(PNG_SIGNATURE):
-        return PNG_SIGNATURE + b"".join(_png_parts(data))
+        return PNG_SIGNATURE + b"".join(part.kept for part in _png_parts(data))
     if data.startswith(JPEG_SIGNATURE):
-        return b"\xff\xd8" + b"".join(_jpeg_parts(data))
+        return b"\xff\xd8" + b"".join(part.kept for part in _jpeg_parts(data))
     if data.startswith((b"GIF87a", b"GIF89a")) and len(data) > GIF_HEAD:
         return b"".join(_gif_parts(data))
     if data.startswith((b"II", b"MM")):
@@ -36,7 +58,7 @@ def with_sound_metadata(data: bytes) -> bytes:
 # --- PNG: a length, a kind, a body and a checksum each; kinds that begin with a small letter are not critical
 
 
-def _png_parts(data: bytes) -> Iterator[bytes]:
+def _png_parts(data: bytes) -> Iterator[_Part]:
     place, header, colours, passed = len(PNG_SIGNATURE), b"", 0, set[bytes]()
     while place + 12 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, place)
@@ -45,17 +67,27 @@ def _png_parts(data: bytes) -> Iterator[bytes]:
             break
         if kind[:1].islower():
             body, (checksum,) = data[place + 8 : end - 4], struct.unpack_from(">I", data, end - 4)
+            is_whole = zlib.crc32(kind + body) == checksum
             is_late = kind in _BEFORE_PIXELS and not passed.isdisjoint((kind, b"IDAT"))
-            if zlib.crc32(kind + body) == checksum and not is_late and _is_of_use(kind, body, header, colours):
-                yield data[place:end]
+            if is_whole and not is_late and _is_of_use(kind, body, header, colours):
+                yield _Part(data[place:end])
                 passed.add(kind)
+            elif not is_whole or is_late or _is_broken(kind, body):
+                yield _Part(broken=kind.decode("latin-1"))
         else:
             passed.add(kind)
             header = data[place + 8 : end - 4] if kind == b"IHDR" else header
             colours = length // 3 if kind == b"PLTE" else colours
-            yield data[place:end]
+            yield _Part(data[place:end])
         place = end
-    yield data[place:]
+    yield _Part(data[place:])
+
+
+def _is_broken(kind: bytes, body: bytes) -> bool:
+    """Whether a chunk that is not of use should have been, but is malformed."""
+    if kind in (b"iCCP", b"zTXt"):
+        return not _unpacks(body.partition(b"\0")[2])
+    return kind == b"tRNS" or len(body) != _LENGTHS.get(kind, len(body))
 
 
 def _is_of_use(kind: bytes, body: bytes, header: bytes, colours: int) -> bool:
@@ -90,7 +122,7 @@ def _unpacks(packed: bytes) -> bool:
 # --- JPEG: 0xFF, a marker, a length and a body each, until the pixels begin
 
 
-def _jpeg_parts(data: bytes) -> Iterator[bytes]:
+def _jpeg_parts(data: bytes) -> Iterator[_Part]:
     place = 2
     while start := re.compile(rb"\xff+([^\xff\0])").match(data, place):
         (marker,) = start[1]
@@ -101,10 +133,13 @@ def _jpeg_parts(data: bytes) -> Iterator[bytes]:
         end = start.end() + length
         if end > len(data) or length < 2:
             break
+        beginning, name = _JPEG_NOTES.get(marker, (b"", ""))
         if marker < 0xE0 or _is_sound(marker, data[body:end]):
-            yield data[place:end]
+            yield _Part(data[place:end])
+        elif name and data.startswith(beginning, body):
+            yield _Part(broken=name)
         place = end
-    yield data[place:]
+    yield _Part(data[place:])
 
 
 def _is_sound(marker: int, body: bytes) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from PIL.TiffImagePlugin import PREFIXES
+from PIL.TiffTags import lookup
 
 UNSIGNED, SIGNED, FLOAT = 1, 2, 3  # formats of samples
 WHITE_IS_0, BLACK_IS_0, RGB, PALETTE, CMYK, YCBCR, LAB = 0, 1, 2, 3, 5, 6, 8  # photometric interpretations
@@ -146,17 +147,31 @@ def tiff_layout(data: bytes) -> TiffLayout | None:
 def with_sound_directory(data: bytes) -> bytes:
     """The TIFF file without notes that lie outside it, for which a decoder would ignore all that follows them, too."""
     order = _byte_order(data)
-    if data[:4] not in (b"II*\0", b"MM\0*") or len(data) < 8:
-        return data
-    (start,) = struct.unpack_from(f"{order}I", data, 4)
-    (count,) = struct.unpack(f"{order}H", data[start : start + 2].rjust(2, b"\0"))
-    end = start + 2 + 12 * count
-    entries = [data[place : place + 12] for place in range(start + 2, end, 12)]
+    entries, end = _entries(data)
     sound = [entry for entry in entries if len(entry) < 12 or not _is_broken_note(entry, order, len(data))]
     if len(sound) == len(entries) or end + 4 > len(data):
         return data
     directory = struct.pack(f"{order}H", len(sound)) + b"".join(sound) + data[end : end + 4]
     return data[:4] + struct.pack(f"{order}I", len(data)) + data[8:] + directory
+
+
+def broken_notes(data: bytes) -> list[str]:
+    """The names of the notes that `with_sound_directory` leaves out."""
+    order = _byte_order(data)
+    entries, end = _entries(data)
+    broken = [entry for entry in entries if len(entry) == 12 and _is_broken_note(entry, order, len(data))]
+    return [lookup(*struct.unpack_from(f"{order}H", entry)).name for entry in broken if end + 4 <= len(data)]
+
+
+def _entries(data: bytes) -> tuple[list[bytes], int]:
+    """The entries of the first page of a TIFF file of the usual kind, and where they end; none of other files."""
+    order = _byte_order(data)
+    if data[:4] not in (b"II*\0", b"MM\0*") or len(data) < 8:
+        return [], 0
+    (start,) = struct.unpack_from(f"{order}I", data, 4)
+    (count,) = struct.unpack(f"{order}H", data[start : start + 2].rjust(2, b"\0"))
+    end = start + 2 + 12 * count
+    return [data[place : place + 12] for place in range(start + 2, end, 12)], end
 
 
 def _is_broken_note(entry: bytes, order: str, length: int) -> bool:

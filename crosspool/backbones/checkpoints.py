@@ -23,12 +23,12 @@ from torch import Tensor
 
 from crosspool.backbones.class_names import KEYS, class_names_in
 from crosspool.errors import BackboneError, not_found
+from crosspool.weight_files import is_safetensors, is_torch_script
 
 _LOADING = threading.Lock()  # the types that torch lets pass belong to the whole process
 # What wrappers put between the parts of a name: data parallelism, compilation, sharding, and a module's own dicts.
-WRAPPERS = frozenset(
-    {"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_modules", "_parameters", "_buffers"}
-)
+WRAPPERS = frozenset({"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})
+_OWN_DICTS = frozenset({"_modules", "_parameters", "_buffers"})
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,14 @@ class Checkpoint:
 
     `tensors` are named by the way to them: the keys of the dicts around them, and their own, without wrappers, joined
     by dots. `class_names` are lists that may name the network's outputs, `unread` the types of objects that are neither
-    tensors nor plain.
+    tensors nor plain, and `wrappers` those of the names' parts that were left out.
     """
 
     file: str
     tensors: dict[str, Tensor]
     class_names: tuple[tuple[str, ...], ...] = ()
     unread: tuple[str, ...] = ()
+    wrappers: tuple[str, ...] = ()
 
 
 class Unread:
@@ -71,10 +72,10 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         raise BackboneError(f"{path} is a folder, not a file of weights; name a file inside it.")
     if not path.exists():
         raise BackboneError(not_found(str(path)))
-    if _is_torch_script(path):
+    if is_torch_script(path):
         raise BackboneError(f"{path.name} is a TorchScript program, not a file of weights; save model.state_dict().")
     try:
-        loaded, unread = _read_safetensors(path) if _is_safetensors(path) else _read_torch_file(path)
+        loaded, unread = _read_safetensors(path) if is_safetensors(path) else _read_torch_file(path)
     except pickle.UnpicklingError as error:
         problem = f"{path.name} is not a file of weights, or holds more than tensors"
         raise BackboneError(f"{problem}; save model.state_dict() instead.") from error
@@ -82,28 +83,13 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         reason = "it is damaged, or another kind of file"
         raise BackboneError(f"{path.name} cannot be read as weights: {reason}.") from error
     entries = list(_entries(loaded))
-    named = ((way, value) for way, value in entries if isinstance(value, Tensor) and isinstance(way[-1], str))
+    named = [(way, value) for way, value in entries if isinstance(value, Tensor) and isinstance(way[-1], str)]
     tensors = {_name(way): value for way, value in named}
     if not tensors:
         raise BackboneError(f"{path.name} does not hold a state dict (names and tensors).")
     names = (class_names_in(value) for way, value in entries if str(way[-1]).lower() in KEYS)
-    return Checkpoint(path.name, tensors, tuple(filter(None, names)), unread)
-
-
-def _is_safetensors(path: Path) -> bool:
-    """Whether a file begins with the length of a header, and a header in JSON."""
-    with path.open("rb") as file:
-        start = file.read(9)
-    return start[8:] == b"{" and int.from_bytes(start[:8], "little") < path.stat().st_size
-
-
-def _is_torch_script(path: Path) -> bool:
-    """Whether a file is a program that torch.jit.save wrote, instead of a pickle."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return any(Path(name).name == "constants.pkl" for name in archive.namelist())
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-        return False
+    wrappers = dict.fromkeys(part for way, _ in named for part in _parts(way) if part in WRAPPERS)
+    return Checkpoint(path.name, tensors, tuple(filter(None, names)), unread, tuple(wrappers))
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -150,5 +136,8 @@ def _entries(loaded: Any) -> Iterator[tuple[tuple[Any, ...], Any]]:
 
 
 def _name(way: tuple[Any, ...]) -> str:
-    parts = (part for key in way for part in str(key).split("."))
-    return ".".join(part for part in parts if part not in WRAPPERS)
+    return ".".join(part for part in _parts(way) if part not in WRAPPERS | _OWN_DICTS)
+
+
+def _parts(way: tuple[Any, ...]) -> list[str]:
+    return [part for key in way for part in str(key).split(".")]

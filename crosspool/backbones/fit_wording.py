@@ -11,10 +11,30 @@ NAMED = 3  # in a sentence; others are counted
 
 def about_misfit(file: str, network: str, lacking: Shapes, there: Shapes, other: str | None) -> str:
     """Why a file does not fit: tensors that the network has and that the file has instead; which network would fit."""
+    advice = f"it fits {other}: choose that network" if other else "train or export it for this architecture"
+    return f"{file} does not fit {network}: {_differences(lacking, there)}; {advice}."
+
+
+def about_no_network(file: str, networks: int, nearest: str, lacking: Shapes, there: Shapes) -> str:
+    """That a file fits none of so many networks, and how it differs from the nearest one."""
+    return (
+        f"{file} fits none of the {networks} networks that crosspool backbones lists; the nearest is {nearest}, where "
+        f"{_differences(lacking, there)}."
+    )
+
+
+def about_strange(file: str, networks: int, there: Shapes) -> str:
+    """That a file fits none of so many networks, and has no tensor of any."""
+    return (
+        f"{file} fits none of the {networks} networks that crosspool backbones lists, and has no tensor of any; it has "
+        f"{_listed(_shaped(there))}."
+    )
+
+
+def _differences(lacking: Shapes, there: Shapes) -> str:
     sides = (("the network has", lacking), ("the file has", there))
     texts = [f"{side} {_listed(_shaped(names))}" for side, names in sides if names]
-    advice = f"it fits {other}: choose that network" if other else "train or export it for this architecture"
-    return f"{file} does not fit {network}: names or shapes differ ({'; '.join(texts)}); {advice}."
+    return f"names or shapes differ ({'; '.join(texts)})"
 
 
 def about_left_out(parts: Counter[str], unread: Iterable[str]) -> list[str]:

@@ -7,15 +7,16 @@ another form, or be missing.
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
 
 import torch
 from torch import Tensor
 
 from crosspool.backbones.checkpoints import Checkpoint
-from crosspool.backbones.fit_wording import about_head, about_left_out, about_misfit
+from crosspool.backbones.fit_wording import Shapes, about_head, about_left_out, about_misfit
 from crosspool.backbones.structure import MAX_ARCHITECTURES, BackboneSpec, without_memory
 from crosspool.errors import BackboneError
 
@@ -60,13 +61,40 @@ class Fit:
     """The tensors of a file by the names of a network.
 
     `outputs` is the number of outputs of its last layer. `missing` are the layers of the head that the file lacks;
-    their numbers in `state` are zeros. `notes` say what was left out.
+    their numbers in `state` are zeros. `prefix` stands before the network's names in the file. `left_out` are the
+    parts of the file that are not read, with the number of their tensors, and `notes` say that in words.
     """
 
     state: dict[str, Tensor]
     outputs: int
     missing: frozenset[str]
+    prefix: str
+    left_out: dict[str, int]
     notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Match:
+    """How well a file fits a network: the tensors of its body that the file lacks, and those that it has instead.
+
+    `body` is how many there are in the body, and `prefix` what stands before the network's names in the file.
+    """
+
+    spec: BackboneSpec
+    body: int
+    lacking: Shapes
+    foreign: Shapes
+    prefix: str
+    tensors: Mapping[str, Tensor] = field(repr=False)
+
+    @property
+    def fits(self) -> bool:
+        return not self.lacking and not self.foreign
+
+    @property
+    def there(self) -> int:
+        """How many tensors of the body the file has."""
+        return self.body - len(self.lacking)
 
 
 @lru_cache(MAX_ARCHITECTURES)
@@ -81,14 +109,12 @@ def fit(spec: BackboneSpec, checkpoint: Checkpoint, specs: Iterable[BackboneSpec
 
     Raises BackboneError where they do not fit, with names that differ and the one of `specs` that fits.
     """
-    form, prefix = form_of(spec), _prefix(spec, checkpoint)
-    tensors = spec.renamed(_under(prefix, checkpoint.tensors))
-    lacking, foreign = _differences(form, tensors)
-    if lacking or foreign:
-        wanted = {name: form.shapes[name] for name in lacking}
-        other = next((near.name for near in _of_like_size(checkpoint, specs) if _body_fits(near, checkpoint)), None)
-        there = {name: tuple(tensors[name].shape) for name in foreign}
-        raise BackboneError(about_misfit(checkpoint.file, spec.name, wanted, there, other))
+    form, match = form_of(spec), match_of(spec, checkpoint)
+    prefix, tensors = match.prefix, match.tensors
+    if not match.fits:
+        nearest = islice(matches(checkpoint, specs), NEAREST)
+        other = next((near.spec.name for near in nearest if near.fits), None)
+        raise BackboneError(about_misfit(checkpoint.file, spec.name, match.lacking, match.foreign, other))
     head, read_as = _head(form, tensors)
     state = {name: tensors[name] for name in tensors if name in form.shapes and not form.is_in_head(name)} | head
     outputs = len(head[f"{form.last}.weight"]) if f"{form.last}.weight" in head else len(spec.classes())
@@ -96,16 +122,27 @@ def fit(spec: BackboneSpec, checkpoint: Checkpoint, specs: Iterable[BackboneSpec
     zeros = {name: torch.zeros(_shape(form, name, outputs)) for name in lacked}
     is_bias = lacked == [f"{form.last}.bias"] and bool(head)  # a last layer without a bias adds 0
     missing = frozenset() if is_bias else frozenset(map(_layer, lacked))
+    left_out = _left_out(form, prefix, tensors, checkpoint)
     notes = [
-        *about_left_out(_left_out(form, prefix, tensors, checkpoint), checkpoint.unread),
+        *about_left_out(left_out, checkpoint.unread),
         *about_head(form.last, read_as, missing, is_bias=is_bias),
     ]
-    return Fit(state | zeros, outputs, missing, tuple(notes))
+    return Fit(state | zeros, outputs, missing, prefix, dict(left_out), tuple(notes))
 
 
-def _body_fits(spec: BackboneSpec, checkpoint: Checkpoint) -> bool:
-    tensors = spec.renamed(_under(_prefix(spec, checkpoint), checkpoint.tensors))
-    return not any(_differences(form_of(spec), tensors))
+def matches(checkpoint: Checkpoint, specs: Iterable[BackboneSpec]) -> Iterator[Match]:
+    """How well the file fits each of the networks, the likeliest by size first; at most one fits, by its body."""
+    return (match_of(spec, checkpoint) for spec in _by_size(checkpoint, specs))
+
+
+def match_of(spec: BackboneSpec, checkpoint: Checkpoint) -> Match:
+    """How well the file fits the network."""
+    form, prefix = form_of(spec), _prefix(spec, checkpoint)
+    tensors = spec.renamed(_under(prefix, checkpoint.tensors))
+    lacking, foreign = _differences(form, tensors)
+    wanted = {name: form.shapes[name] for name in lacking}
+    there = {name: tuple(tensors[name].shape) for name in foreign}
+    return Match(spec, len(form.body), wanted, there, prefix, tensors)
 
 
 def _prefix(spec: BackboneSpec, checkpoint: Checkpoint) -> str:
@@ -176,8 +213,8 @@ def _departure(name: str, prefix: str) -> str:
     return ".".join(parts[: agreeing + 1])
 
 
-def _of_like_size(checkpoint: Checkpoint, specs: Iterable[BackboneSpec]) -> list[BackboneSpec]:
-    """The networks with about as many numbers as the file, or as a part of it under one key."""
+def _by_size(checkpoint: Checkpoint, specs: Iterable[BackboneSpec]) -> list[BackboneSpec]:
+    """The networks, those first that have about as many numbers as the file, or as a part of it under one key."""
     counts: Counter[str] = Counter()
     for name, value in checkpoint.tensors.items():
         for part in {"", *name.split(".")[:1], ".".join(name.split(".")[:2])}:
@@ -186,7 +223,7 @@ def _of_like_size(checkpoint: Checkpoint, specs: Iterable[BackboneSpec]) -> list
     def distance(spec: BackboneSpec) -> float:
         return min(abs(math.log(max(count, 1) / max(spec.parameters, 1))) for count in counts.values())
 
-    return sorted(specs, key=distance)[:NEAREST]
+    return sorted(specs, key=distance)
 
 
 def _shape(form: Form, name: str, outputs: int) -> tuple[int, ...]:

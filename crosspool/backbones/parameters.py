@@ -1,7 +1,7 @@
 """The numbers of a network: whether it can compute with them, and a fingerprint of them."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -16,10 +16,21 @@ def expect_numbers(state: Mapping[str, Tensor], file: str) -> None:
 
     One NaN anywhere makes NaN of all that is computed.
     """
+    for name, problem in unusable_tensors(state):
+        raise BackboneError(unusable(file, name, problem))
+
+
+def unusable_tensors(state: Mapping[str, Tensor]) -> Iterator[tuple[str, str]]:
+    """The names of tensors that no network computes with, and what is wrong with each."""
     for name, value in state.items():
         problem = None if name.endswith("num_batches_tracked") else _problem(name, value)
         if problem:
-            raise BackboneError(f"{file} cannot be used: its tensor {name} {problem}.")
+            yield name, problem
+
+
+def unusable(file: str, name: str, problem: str) -> str:
+    """The sentence about a file with such a tensor."""
+    return f"{file} cannot be used: its tensor {name} {problem}."
 
 
 def _problem(name: str, value: Tensor) -> str | None:

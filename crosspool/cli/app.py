@@ -10,7 +10,19 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from crosspool import __version__
-from crosspool.cli import evaluate, explain, faithfulness, localise, maps, networks, predict, serve, train, visualise
+from crosspool.cli import (
+    evaluate,
+    explain,
+    faithfulness,
+    inspect,
+    localise,
+    maps,
+    networks,
+    predict,
+    serve,
+    train,
+    visualise,
+)
 from crosspool.cli.console import complain
 from crosspool.cli.options import option_by_option
 from crosspool.errors import CrosspoolError, WeightsWarning
@@ -56,6 +68,13 @@ def _add(command: Callable[..., None], short_help: str, *examples: str) -> None:
 
 _add(networks.backbones_command, "List the networks.", "")
 _add(networks.pairs_command, "List a network's layer pairs.", "--backbone alexnet --size 448")
+_add(
+    inspect.inspect_command,
+    "Say what is in a data set, a file of weights or an image.",
+    "birds.zip",
+    "own.pt --backbone resnet18 --json",
+    "scan.tif",
+)
 _add(predict.predict_command, "Name what is in images.", "cat.jpg dog.jpg --top 3", "cat.jpg --backbone alexnet --json")
 _add(
     maps.maps_command,

@@ -57,7 +57,7 @@ def faithfulness_command(
     from crosspool.evaluation.protocol import SplitOptions, file_keys
     from crosspool.faithfulness.files import faithfulness_files, faithfulness_json
     from crosspool.faithfulness.study import Question, study
-    from crosspool.faithfulness.tables import FaithfulnessFindings, faithfulness_sections, study_sentence
+    from crosspool.faithfulness.tables import FaithfulnessFindings, faithfulness_sections, introduction
 
     def question_for(structure: "Architecture") -> Question:
         explained, beside = (spec.on(structure, FRAMING) for spec in specs)
@@ -82,13 +82,12 @@ def faithfulness_command(
     words += option_words(channels=f"{channels:g}", pixels=pixels or None, fill=fill if pixels else None)
     command = ("crosspool", "faithfulness", labelled.dataset, *words, *labelled.spelled_out(framing=None))
     weights = Path(network.weights).name
-    findings = FaithfulnessFindings(answer, labelled.backbone, network.title, weights, command)
+    findings = FaithfulnessFindings(answer, labelled.backbone, network.title, weights, command, dataset.layout)
     written = write_files(folder, faithfulness_files(findings))
     if json:
         print_json(faithfulness_json(findings))
         return
-    introduction = [study_sentence(findings), *([dataset.layout] if dataset.layout else [])]
-    print_results(introduction, faithfulness_sections(findings), dataset.problems, folder, written)
+    print_results(introduction(findings), faithfulness_sections(findings), dataset.problems, folder, written)
 
 
 def chosen_methods(method: str | None, baseline: str | None, structure: "Architecture") -> "list[MethodSpec]":

@@ -16,7 +16,7 @@ from crosspool.errors import DatasetError
 
 DEFAULT_ROOT = Path("data")
 FIELDGUIDE, TORCHVISION = "fieldguide", "torchvision"
-_PACKED = (".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
+PACKED = (".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
 
 
 def built_in_names() -> tuple[str, ...]:
@@ -67,20 +67,20 @@ def open_dataset(
     expect_dataset(spec)
     text, path = os.fspath(spec), Path(os.path.expanduser(spec))
     kind, _, name = text.partition(":")
-    is_built_in = _is_built_in(spec)
-    if os.path.isdir(path) and not is_built_in:
+    built_in = is_built_in(spec)
+    if os.path.isdir(path) and not built_in:
         return _folder(path, bounding_box, layout)
     if bounding_box:
         raise _no_boxes(text)
-    if is_built_in and layout != "auto":
+    if built_in and layout != "auto":
         raise DatasetError(f"{text} has a layout of its own; leave out --layout, which is for folders and ZIP files.")
-    if is_built_in and kind == TORCHVISION:
+    if built_in and kind == TORCHVISION:
         return _torchvision(name, Path(os.path.expanduser(root)), download)
-    if is_built_in:
+    if built_in:
         from crosspool.datasets.fieldguide.guide import fieldguide
 
         return fieldguide(**fieldguide_numbers(text))
-    if path.suffix.lower() in _PACKED or not (path.suffix.lower() == ".zip" or zipfile.is_zipfile(path)):
+    if path.suffix.lower() in PACKED or not (path.suffix.lower() == ".zip" or zipfile.is_zipfile(path)):
         raise DatasetError(f"{path} is neither a folder nor a ZIP; unpack it and name the folder.")
     return zipped_class_folders(path, layout=layout)
 
@@ -88,11 +88,12 @@ def open_dataset(
 def expect_dataset(spec: str | os.PathLike[str]) -> None:
     """Raise DatasetError if there is neither a folder or file nor a kind of built-in data set of this name."""
     path = os.path.expanduser(spec)
-    if not _is_built_in(spec) and not (path and (os.path.isdir(path) or os.path.isfile(path))):
+    if not is_built_in(spec) and not (path and (os.path.isdir(path) or os.path.isfile(path))):
         raise _unknown(os.fspath(spec))
 
 
-def _is_built_in(spec: str | os.PathLike[str]) -> bool:
+def is_built_in(spec: str | os.PathLike[str]) -> bool:
+    """Whether this is a name of crosspool's or torchvision's, and no path."""
     return isinstance(spec, str) and spec.partition(":")[0] in (FIELDGUIDE, TORCHVISION)
 
 

@@ -58,7 +58,8 @@ class Dataset:
     `targets` is (n,) class indices where each sample has one class; for several labels at once it is (n, L) with 1
     where the label applies, 0 where it does not, and `UNKNOWN` (-1) where that is unknown or does not count.
     `official` is the published split, if there is one. `problems` are sentences for the report on what was missing,
-    unreadable or left out. `layout` is a sentence on how the files were understood; a generated set has none.
+    unreadable or left out. `layout` is a sentence on how the files were understood; a generated set has none. `parts`
+    are the folders of parts that the samples were in; empty where there are none.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Dataset:
     official: Split | None = None
     problems: tuple[str, ...] = ()
     layout: str = ""
+    parts: tuple[str, ...] = ()
 
     @property
     def multi_label(self) -> bool:
@@ -81,8 +83,14 @@ class Dataset:
         official = self.official
         if official is not None:
             official = Split(*(np.flatnonzero(np.isin(keep, part)) for part in (official.train, official.test)))
-        samples, problems = tuple(self.samples[i] for i in keep), (*self.problems, *problems)
-        return replace(self, samples=samples, targets=self.targets[keep], official=official, problems=problems)
+        return replace(
+            self,
+            samples=tuple(self.samples[i] for i in keep),
+            targets=self.targets[keep],
+            official=official,
+            problems=(*self.problems, *problems),
+            parts=tuple(self.parts[i] for i in keep) if self.parts else (),
+        )
 
 
 def images_per_class(targets: np.ndarray, classes: int) -> np.ndarray:

@@ -86,6 +86,7 @@ def group_by_class(
             *(() if official else _unread_lists(visible)),
         ),
         layout=reading.sentence(len(classes), [file.parts for file in samples]),
+        parts=() if reading.part is None else tuple(parts[index] for index in order),
     )
 
 

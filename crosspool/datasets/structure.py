@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from crosspool.datasets import words
+from crosspool.datasets.files import counted_sentence
 from crosspool.datasets.words import Role, enumeration
 from crosspool.errors import DatasetError
 from crosspool.text import name_key, plural
@@ -121,9 +122,11 @@ def without_masks(paths: Sequence[PathParts]) -> tuple[set[PathParts], tuple[str
         count = plural(len(inside), f"image in {names} is", f"images in {names} are")
         problems.append(f"{count} left out, as masks of the images beside.")
     if beside:
-        first = min("/".join(path) for path in beside)
-        count = plural(len(beside), "image is", "images are")
-        problems.append(f"{count} left out, as masks of others by their names, the first is {first}.")
+        one, many = (
+            "image is left out, as a mask of another by its name",
+            "images are left out, as masks of others by their names",
+        )
+        problems += counted_sentence(sorted("/".join(path) for path in beside), one, many)
     return inside | beside, tuple(problems)
 
 

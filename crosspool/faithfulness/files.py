@@ -81,6 +81,7 @@ def faithfulness_json(findings: FaithfulnessFindings) -> dict[str, Any]:
         "dataset": answer.dataset,
         "images": answer.images,
         "classes": answer.classes,
+        "layout": findings.layout,
         "backbone": findings.backbone,
         "weights": findings.weights,
         "method": question.method.name,

@@ -27,6 +27,8 @@ class FaithfulnessFindings:
     weights: str
     command: tuple[str, ...]
     """The command that reproduces these findings."""
+    layout: str = ""
+    """How the files of the data set were understood, in a sentence; a generated one has none."""
 
     @property
     def command_line(self) -> str:
@@ -45,7 +47,12 @@ def curves_of(answer: StudyResult) -> dict[str, Curves]:
     return {name: curves for name, curves in curves_by_step.items() if curves is not None}
 
 
-def study_sentence(findings: FaithfulnessFindings) -> str:
+def introduction(findings: FaithfulnessFindings) -> list[str]:
+    """The study in a few sentences, and how the files of the data set were understood."""
+    return [_study_sentence(findings), *([findings.layout] if findings.layout else [])]
+
+
+def _study_sentence(findings: FaithfulnessFindings) -> str:
     """The data, the method and its accuracy, in a few sentences."""
     answer, question = findings.answer, findings.answer.question
     return (
@@ -180,5 +187,5 @@ def _decimal(value: float) -> str:
 
 def faithfulness_markdown(findings: FaithfulnessFindings) -> str:
     """A page for a project's documents, with the command that made it."""
-    text, sections = study_sentence(findings), faithfulness_sections(findings)
+    text, sections = " ".join(introduction(findings)), faithfulness_sections(findings)
     return markdown_page("Is the explanation true?", findings.command_line, text, sections, (), versions_sentence())

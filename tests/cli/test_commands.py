@@ -45,7 +45,7 @@ CAT, ESPRESSO = str(FOLDER / "cat.jpg"), str(FOLDER / "espresso.jpg")
 UNTRAINED_ALEXNET = ("--backbone", "alexnet", "--weights", "untrained")
 COMMANDS = (
     *("backbones", "pairs", "predict", "maps", "pool", "localise", "evaluate", "train", "classify", "explain"),
-    *("serve", "fetch", "doctor"),
+    *("inspect", "serve", "fetch", "doctor"),
 )
 
 
@@ -219,7 +219,7 @@ def test_localise_states_its_own_default_size(works) -> None:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["predct"], "Did you mean 'predict'?"),
+        (["predct"], "Did you mean 'predict', 'inspect'?"),
         (["--nonsense"], "--nonsense"),
         (["predict"], "Missing argument 'IMAGES'"),
         (["predict", CAT, "--top", "0"], "--top"),

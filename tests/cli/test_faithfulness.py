@@ -52,6 +52,8 @@ def test_tables_files_and_the_command_that_reproduces_them(images, works, tmp_pa
     assert f"Wrote 5 files to {folder}" in " ".join(printed.split())
     document = json.loads((folder / "faithfulness.json").read_text())
     assert (document["baseline"], document["pixels"], document["fill"]) == ("global@128", 1, "blur")
+    assert document["layout"] == "Read as 2 classes, a folder for each."
+    assert document["layout"] in printed
     again = json.loads(works(*shlex.split(document["command"])[1:], "--json"))
     assert again == document
 

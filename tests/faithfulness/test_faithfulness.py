@@ -371,13 +371,16 @@ def test_a_study_can_be_repeated(tiny, answer):
 
 
 def test_findings_for_people_and_programs(answer):
-    findings = FaithfulnessFindings(answer, "tiny", "Tiny", "untrained", ("crosspool", "faithfulness", "a b"))
+    command, layout = ("crosspool", "faithfulness", "a b"), "Read as 3 classes, a folder for each."
+    findings = FaithfulnessFindings(answer, "tiny", "Tiny", "untrained", command, layout)
     page = faithfulness_markdown(findings)
+    assert layout in page
     assert "crosspool faithfulness 'a b'" in page
     assert "## 5 % of the channels taken away" in page
     assert f"({CHANNEL_DRAWS} draws each)" in page
     assert f"Random: {POSITION_DRAWS} draws" in page
     document = faithfulness_json(findings)
+    assert document["layout"] == layout
     assert (document["splits"], document["train_images"], document["test_images"]) == (2, 9, 9)
     assert {curve["what"] for curve in document["curves"]} == {
         "channels taken away", "positions left out", "positions put in",
