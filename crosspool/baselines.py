@@ -71,8 +71,16 @@ def _averaged_map(node: fx.Node, modules: dict[str, nn.Module], layout: Layout) 
             return None
         node = node.all_input_nodes[0]
     averaged = node.all_input_nodes[0].name
-    is_global = layout.shapes[node.name][2:] in ((), (1, 1)) and len(layout.shapes[averaged]) == 4
-    return str(averaged) if is_global else None
+    shape, map_shape = layout.shapes[node.name], layout.shapes[averaged]
+    if len(map_shape) != 4 or shape[:2] != map_shape[:2] or shape[2:] not in ((), (1, 1)):
+        return None
+    return str(averaged) if node.target != "mean" or _averages_positions(node) else None
+
+
+def _averages_positions(node: fx.Node) -> bool:
+    """Whether a mean is over rows and columns, which come last."""
+    axes = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim")
+    return isinstance(axes, tuple | list) and {axis % 4 for axis in axes} == {2, 3}
 
 
 def _is(node: fx.Node, modules: dict[str, nn.Module], kinds: tuple[Any, ...]) -> bool:

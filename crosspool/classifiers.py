@@ -14,8 +14,8 @@ from sklearn.preprocessing import normalize
 from torch import nn
 
 from crosspool import classifier_files
-from crosspool.backbones import PRETRAINED, UNTRAINED, Backbone, load_backbone, spec_of
-from crosspool.backbones.backbone import expect_layers
+from crosspool.backbones import OWN, PRETRAINED, UNTRAINED, Backbone, load_backbone, spec_of
+from crosspool.backbones.needed_layers import expect_layers
 from crosspool.backbones.structure import architecture_of
 from crosspool.baselines import INPUT, MeanOverViews, fully_connected_layers
 from crosspool.classifier_files import Arrays, ClassifierSettings, OwnSettings, TrainingSettings
@@ -29,6 +29,14 @@ from crosspool.tracing import Layout
 # Training never comes near these; beyond them, products of a file's numbers may be NaN. Components have unit length.
 LARGEST = {"weights": 1e12, "intercept": 1e12, "mean_": 1e4, "components_": 2.0}
 LEARNED = ("mean_", "components_")  # by a projection
+
+
+def expect_trained_on(settings: ClassifierSettings, backbone: Backbone) -> None:
+    """Raise ModelError if `backbone` is another network than a classifier was trained on."""
+    if backbone.fingerprint != settings.fingerprint:
+        own = f"{settings.backbone} with {settings.weights} weights"
+        loaded = f"{backbone.spec.name} with {Path(backbone.weights).name} weights"
+        raise ModelError(f"This classifier was trained on {own}, not on the {loaded} that is loaded.")
 
 
 @dataclass(frozen=True)
@@ -52,10 +60,7 @@ class LinearClassifier:
 
     def check_backbone(self, backbone: Backbone) -> None:
         """Raise ModelError if `backbone` is another network than the classifier was trained on."""
-        if backbone.fingerprint != self.settings.fingerprint:
-            own = f"{self.settings.backbone} with {self.settings.weights} weights"
-            loaded = f"{backbone.spec.name} with {Path(backbone.weights).name} weights"
-            raise ModelError(f"This classifier was trained on {own}, not on the {loaded} that is loaded.")
+        expect_trained_on(self.settings, backbone)
 
     def was_trained_on(self, checksum: str | None) -> bool:
         """Whether an image file with this SHA-256 was among the training images; False where it is unknown (None)."""
@@ -86,6 +91,9 @@ class TrainedClassifier(LinearClassifier):
 
         Raises ModelError if that file has to be named, BackboneError if the network cannot be loaded.
         """
+        if self.settings.weights == OWN:
+            problem = f"This classifier was trained on a module of your own, {self.settings.backbone}"
+            raise ModelError(f"{problem}, which no file names; hand over the network itself.")
         if weights is None and self.settings.weights == UNTRAINED:
             weights = UNTRAINED
         elif weights is None and self.settings.weights != PRETRAINED:
@@ -182,7 +190,8 @@ def last_layer(backbone: Backbone, layout: Layout) -> LastLayer:
         return LastLayer(first.map, first.node, np.eye(count, dtype=np.float32), np.zeros(count))
     layer = backbone.model.get_submodule(last.id)
     assert isinstance(layer, nn.Linear)
-    weights, intercept = layer.weight.cpu().numpy(), layer.bias.cpu().numpy().astype(np.float64)
+    weights, bias = layer.weight.cpu().numpy(), dict(layer.named_parameters()).get("bias")
+    intercept = np.zeros(len(weights)) if bias is None else bias.cpu().numpy().astype(np.float64)
     return LastLayer(first.map, first.node, weights, intercept)
 
 
@@ -205,20 +214,22 @@ def shared_settings(backbone: Backbone, method: str, framing: Framing) -> dict[s
     }
 
 
-def load_classifier(path: str | os.PathLike[str]) -> TrainedClassifier:
+def load_classifier(path: str | os.PathLike[str], backbone: Backbone | None = None) -> TrainedClassifier:
     """Read a classifier that `crosspool train` or `TrainedClassifier.save` wrote.
 
     Nothing in the file is run: it holds numbers and settings only.
 
     Args:
         path: The file.
+        backbone: The network that it was trained on, where that is a module of your own: no file names one to import.
 
     Returns:
         TrainedClassifier: `load_backbone()` loads its network, and `scores(images, backbone)` gives the scores of its
         classes.
 
     Raises:
-        ModelError: The file cannot be read, is not such a classifier, or is damaged; the sentence says which.
+        ModelError: The file cannot be read, is not such a classifier, is damaged, or was trained on another network
+            than the one given; the sentence says which.
 
     Example:
         >>> import crosspool
@@ -226,16 +237,23 @@ def load_classifier(path: str | os.PathLike[str]) -> TrainedClassifier:
         Traceback (most recent call last):
         crosspool.errors.ModelError: assets/samples/cat.jpg is not a classifier that this version of crosspool can ...
     """
-    return assembled_classifier(str(path), *classifier_files.read(Path(path), str(path)))
+    return assembled_classifier(str(path), *classifier_files.read(Path(path), str(path)), backbone)
 
 
-def assembled_classifier(name: str, settings: TrainingSettings, arrays: Arrays) -> TrainedClassifier:
-    """The classifier of a file called `name`, which anybody may have written.
+def assembled_classifier(
+    name: str, settings: TrainingSettings, arrays: Arrays, backbone: Backbone | None = None
+) -> TrainedClassifier:
+    """The classifier of a file called `name`, which anybody may have written, on `backbone` if that is given.
 
-    It shares no memory with `arrays`. Raises ModelError if it is not consistent.
+    It shares no memory with `arrays`. Raises ModelError if it is not consistent, or was trained on another network.
     """
+    if backbone is None and settings.weights == OWN:
+        problem = f"{name} was trained on a module of your own, {settings.backbone}"
+        raise ModelError(f"{problem}; give that network: load_classifier(path, backbone), or serve --module.")
+    if backbone is not None:
+        expect_trained_on(settings, backbone)
     try:
-        network = architecture_of(spec_of(settings.backbone), settings.outputs)
+        network = backbone.architecture if backbone else architecture_of(spec_of(settings.backbone), settings.outputs)
         method = parse_method(settings.method, network, settings.framing)
         encoder = method.encoder(settings.seed)
         for place, step in _projections(encoder):

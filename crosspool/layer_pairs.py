@@ -10,6 +10,7 @@ from typing import TypedDict
 
 from torch import fx, nn
 
+from crosspool.convolutions import Convolution, convolutions_in, others_not_offered
 from crosspool.grids import Size
 from crosspool.tracing import Layout, after_activation
 
@@ -106,89 +107,72 @@ class NotOffered:
 def find_layer_pairs(layout: Layout) -> tuple[tuple[LayerPair, ...], tuple[NotOffered, ...]]:
     """All pairs of a traced network in the order of its layers, and the convolutions that are not offered."""
     modules = dict(layout.model.named_modules())
-    convolutions = [node for node in layout.graph.nodes if _is_convolution(node, modules)]
-    names = _convolution_names(convolutions)
+    convolutions = {each.node: each for each in convolutions_in(layout, modules)}
+    names = _names_for_people(list(convolutions.values()))
+    names |= {layout.node(name): part.path for name, part in layout.opaque.items()}
     pairs, refused = [], []
-    for node in convolutions:
-        pair = _pair_or_reason(node, layout, names, modules)
-        if isinstance(pair, LayerPair):
-            pairs.append(pair)
+    for convolution in convolutions.values():
+        reason = _reason_against(convolution, layout, names)
+        if reason is None:
+            pairs.append(_pair(convolution, names, modules))
         else:
-            refused.append(NotOffered(str(node.target), pair))
+            refused.append(NotOffered(convolution.id, reason))
+    others = others_not_offered(layout, modules, {each.id for each in convolutions.values()})
+    refused += [NotOffered(id_, reason) for id_, reason in others.items()]
     return tuple(pairs), tuple(refused)
 
 
-def _is_convolution(node: fx.Node, modules: dict[str, nn.Module]) -> bool:
-    return node.op == "call_module" and isinstance(modules[str(node.target)], nn.Conv2d)
-
-
-def _pair_or_reason(
-    node: fx.Node, layout: Layout, names: dict[fx.Node, str], modules: dict[str, nn.Module]
-) -> LayerPair | str:
-    """The pair of a convolution, or the reason why it defines none."""
-    convolution = modules[str(node.target)]
-    assert isinstance(convolution, nn.Conv2d)
-    padding = _padding(convolution)
-    if not _convolutions_before(node, modules):
+def _reason_against(convolution: Convolution, layout: Layout, names: dict[fx.Node, str]) -> str | None:
+    """Why a convolution defines no pair; None where it defines one."""
+    if not _convolutions_before(convolution.lower, names):
         return "reads the image itself, not a feature map"
     if convolution.groups != 1:
         kind = "depthwise" if convolution.groups == convolution.in_channels else "grouped"
         return f"{kind} convolution: a channel reads only some of the lower channels, so there is no common patch"
-    rows, columns = layout.map_size(node.name)
-    if rows * columns == 1:
+    shapes = [layout.shapes[node.name] for node in (convolution.lower, convolution.node)]
+    if not all(len(shape) == 4 and shape[0] == 1 for shape in shapes):
+        return "reads several maps at once, or parts of one, so its positions are not those of one image"
+    if shapes[1][2] * shapes[1][3] == 1:
         return "its output has a single position, so there is nothing to weight"
     if convolution.padding_mode != "zeros":
         return f"pads with '{convolution.padding_mode}', not with zeros"
-    if padding is None:
-        return "pads its two sides unequally"
-    upper, activation = after_activation(node, modules)
+    return "pads its two sides unequally" if convolution.padding is None else None
+
+
+def _pair(convolution: Convolution, names: dict[fx.Node, str], modules: dict[str, nn.Module]) -> LayerPair:
+    upper, activation = after_activation(convolution.node, modules)
+    assert convolution.padding is not None
     return LayerPair(
-        id=str(node.target),
-        label=f"{_source_name(node, names, modules)} → {names[node]}",
-        lower=node.all_input_nodes[0].name,
+        id=convolution.id,
+        label=f"{_source_name(convolution.lower, names)} → {names[convolution.node]}",
+        lower=convolution.lower.name,
         upper=upper.name,
         lower_channels=convolution.in_channels,
         upper_channels=convolution.out_channels,
-        kernel_size=_size(convolution.kernel_size),
-        stride=_size(convolution.stride),
-        padding=padding,
-        dilation=_size(convolution.dilation),
+        kernel_size=convolution.kernel_size,
+        stride=convolution.stride,
+        padding=convolution.padding,
+        dilation=convolution.dilation,
         activation=activation,
     )
 
 
-def _padding(convolution: nn.Conv2d) -> Size | None:
-    """The rows and columns of zeros on each side, or None if the two sides differ."""
-    if convolution.padding == "valid":
-        return (0, 0)
-    if convolution.padding == "same":
-        rows, columns = (d * (k - 1) for d, k in zip(convolution.dilation, convolution.kernel_size, strict=True))
-        return None if rows % 2 or columns % 2 else (rows // 2, columns // 2)
-    assert isinstance(convolution.padding, tuple)
-    return _size(convolution.padding)
-
-
-def _size(value: tuple[int, ...]) -> Size:
-    rows, columns = value
-    return rows, columns
-
-
-def _convolution_names(convolutions: list[fx.Node]) -> dict[fx.Node, str]:
-    """Names for people: modules that only have a number become conv1, conv2, ...; others keep their path."""
+def _names_for_people(convolutions: list[Convolution]) -> dict[fx.Node, str]:
+    """Modules that only have a number become conv1, conv2, ...; others keep their path."""
     return {
-        node: f"conv{ordinal}" if str(node.target).rsplit(".", 1)[-1].isdigit() else str(node.target)
-        for ordinal, node in enumerate(convolutions, start=1)
+        each.node: f"conv{ordinal}" if each.id.rsplit(".", 1)[-1].isdigit() else each.id
+        for ordinal, each in enumerate(convolutions, start=1)
     }
 
 
-def _convolutions_before(node: fx.Node, modules: dict[str, nn.Module]) -> set[fx.Node]:
-    """The nearest convolutions on all paths from `node` back to the image."""
+def _convolutions_before(lower: fx.Node, names: dict[fx.Node, str]) -> set[fx.Node]:
+    """The nearest convolutions on all paths from a map back to the image: those nodes that have a name."""
     convolutions: set[fx.Node] = set()
     visited: set[fx.Node] = set()
-    waiting = list(node.all_input_nodes)
+    waiting = [lower]
     while waiting:
         earlier = waiting.pop()
-        if _is_convolution(earlier, modules):
+        if earlier in names:
             convolutions.add(earlier)
         elif earlier not in visited:
             visited.add(earlier)
@@ -196,12 +180,11 @@ def _convolutions_before(node: fx.Node, modules: dict[str, nn.Module]) -> set[fx
     return convolutions
 
 
-def _source_name(node: fx.Node, names: dict[fx.Node, str], modules: dict[str, nn.Module]) -> str:
+def _source_name(lower: fx.Node, names: dict[fx.Node, str]) -> str:
     """The name of the lower map: its convolution's, or that of the block that joined several."""
-    before = _convolutions_before(node, modules)
+    before = _convolutions_before(lower, names)
     if len(before) == 1:
         return names[before.pop()]
-    lower = node.all_input_nodes[0]
     if lower.op == "call_module":
         return str(lower.target).rsplit(".", 1)[0]
     stack = list(lower.meta.get("nn_module_stack", {}).values())

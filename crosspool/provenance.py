@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from crosspool import __version__
-from crosspool.backbones import architecture, backbone_specs
+from crosspool.backbones import Architecture
 from crosspool.framing import Framing
 from crosspool.grids import Size
 from crosspool.layer_pairs import LayerPair
@@ -28,11 +28,12 @@ def pair_as_json(pair: LayerPair, lower_size: Size, upper_size: Size) -> dict[st
 class Provenance:
     """A network and everything else that decides the maps and P of an image.
 
-    `backbone` is its name; `weights` is "pretrained", "untrained" or a file's path, `weights_checksum` the SHA-256 of
-    that file, or the beginning of it for pretrained weights, or None. `size` is the side of the input in pixels.
+    `weights` is "pretrained", "untrained", "own module" or a file's path, `weights_checksum` the SHA-256 of that file,
+    or the beginning of it for pretrained weights, or a module's fingerprint, or None. `size` is the side of the input
+    in pixels.
     """
 
-    backbone: str
+    architecture: Architecture
     weights: str
     weights_checksum: str | None
     pair: LayerPair
@@ -45,11 +46,11 @@ class Provenance:
     @property
     def network(self) -> str:
         """The network's title, with a note if its weights are not the pretrained ones."""
-        return backbone_specs()[self.backbone].titled(self.weights)
+        return self.architecture.spec.titled(self.weights)
 
     @property
     def map_sizes(self) -> tuple[Size, Size]:
-        return architecture(self.backbone).map_sizes(self.pair, self.size)
+        return self.architecture.map_sizes(self.pair, self.size)
 
     @property
     def is_signed(self) -> bool:
@@ -58,11 +59,20 @@ class Provenance:
 
     def settings(self) -> dict[str, Any]:
         """As JSON, for a file of results."""
-        return vars(self) | {
-            "weights": Path(self.weights).name,
-            "pair": pair_as_json(self.pair, *self.map_sizes),
-            "versions": {"crosspool": __version__, "torch": version("torch"), "torchvision": version("torchvision")},
-        }
+        others = {name: value for name, value in vars(self).items() if name != "architecture"}
+        return (
+            {"backbone": self.architecture.spec.name}
+            | others
+            | {
+                "weights": Path(self.weights).name,
+                "pair": pair_as_json(self.pair, *self.map_sizes),
+                "versions": {
+                    "crosspool": __version__,
+                    "torch": version("torch"),
+                    "torchvision": version("torchvision"),
+                },
+            }
+        )
 
     def caption(self, name: str) -> str:
         """The caption for an image of this name, in one line."""

@@ -6,6 +6,7 @@ join takes the union of its branches, and anything that reads a whole map (squee
 the whole image. This is the theoretical field: an upper bound, of which the centre usually counts most.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Any, NamedTuple
@@ -26,6 +27,10 @@ POSITIONWISE_NAMES = frozenset((
     "unsqueeze",
 ))  # fmt: skip
 POOLING_NAMES = frozenset(("max_pool2d", "avg_pool2d", "boolean_dispatch"))
+
+
+Span = tuple[int, int]  # the first pixel, and the one after the last
+Fields = tuple[Sequence[Span], Sequence[Span]]  # of rows, and of columns
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,14 @@ def receptive_field(layout: Layout, node_name: str, row: int, column: int) -> Bo
     left, right = (_clip(value, size) for value in (image.columns[0], image.columns[1] + 1))
     top, bottom = (_clip(value, size) for value in (image.rows[0], image.rows[1] + 1))
     return Box(left, top, right, bottom)
+
+
+def receptive_fields(layout: Layout, node_name: str) -> Fields:
+    """The rows of the image that each row of a node's map can depend on, and likewise the columns, in pixels."""
+    rows, columns = layout.map_size(node_name)
+    left = [receptive_field(layout, node_name, row, 0) for row in range(rows)]
+    top = [receptive_field(layout, node_name, 0, column) for column in range(columns)]
+    return tuple((box.top, box.bottom) for box in left), tuple((box.left, box.right) for box in top)
 
 
 def patch_box(pair: LayerPair, row: int, column: int) -> Box:

@@ -11,7 +11,7 @@ import operator
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -19,7 +19,7 @@ from torch import Tensor, fx, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from crosspool.errors import LayerPairError
+from crosspool.errors import BackboneError, LayerPairError
 from crosspool.grids import Size
 
 ACTIVATION_MODULES = (
@@ -43,12 +43,22 @@ BETWEEN_NODES: ContextVar[Callable[[], None]] = ContextVar("between nodes", defa
 
 
 @dataclass(frozen=True)
+class Opaque:
+    """A module that became one node of a graph: its `path`, what no graph can hold of it, and where in its code."""
+
+    path: str
+    reason: str
+    place: str
+
+
+@dataclass(frozen=True)
 class Layout:
     """A traced network at one input size: its graph, and what every node yields.
 
     `shapes` holds the shape of each node's tensor for a batch of one, by the node's name: (1, D, H, W) for a map. Where
     a node yields several tensors (a channel split), it is the shape of the first. `numbers` holds the values of nodes
-    that compute a plain number (padding that depends on the size).
+    that compute a plain number (padding that depends on the size). `opaque` are the nodes of which nothing is known
+    but what they yield. `returned` is what a network returns instead of a tensor.
     """
 
     model: nn.Module
@@ -56,25 +66,31 @@ class Layout:
     input_size: int
     shapes: dict[str, tuple[int, ...]]
     numbers: dict[str, int]
+    opaque: Mapping[str, Opaque] = field(default_factory=dict)
+    returned: str = ""
 
     def node(self, name: str) -> fx.Node:
-        """The node of this name."""
-        named: fx.Node = next(node for node in self.graph.nodes if node.name == name)
-        return named
+        """The node of this name. Raises LayerPairError where the network computes no such thing at this size."""
+        return nodes_by_name(self.graph, (name,))[0]
 
     @property
     def output(self) -> str:
-        """The name of the node that the network returns: its class scores."""
-        (returned,) = next(node for node in self.graph.nodes if node.op == "output").all_input_nodes
-        return str(returned.name)
+        """The name of the node that the network returns: its class scores. Raises BackboneError if it returns none."""
+        returned = next(node for node in self.graph.nodes if node.op == "output").all_input_nodes
+        shape = self.shapes[returned[0].name] if returned else ()
+        if len(shape) == 2 and shape[0] == 1:
+            return str(returned[0].name)
+        given = f"a tensor of the shape {tuple(shape)}" if returned else f"a {self.returned}"
+        problem = f"The network returns {given} for one image, and no row of class scores, (1, classes)"
+        raise BackboneError(f"{problem}; its maps can be seen, its classes cannot.")
 
     def map_size(self, name: str) -> Size:
-        """Rows and columns of the map that the named node yields."""
-        rows, columns = self.shapes[name][-2:]
+        """Rows and columns of the map that the named node yields. Raises LayerPairError as `node`."""
+        rows, columns = self.shapes[self.node(name).name][-2:]
         return rows, columns
 
 
-class _Run(fx.Interpreter):
+class GraphRun(fx.Interpreter):
     def __init__(self, model: nn.Module, graph: fx.Graph) -> None:
         super().__init__(model, graph=graph)
         self.extra_traceback = False  # it would change the sentences of errors
@@ -89,7 +105,7 @@ class _Run(fx.Interpreter):
         return self.fetch_attr(target).forward(*args, **kwargs)
 
 
-class _ShapeRecorder(_Run):
+class _ShapeRecorder(GraphRun):
     def __init__(self, model: nn.Module, graph: fx.Graph) -> None:
         super().__init__(model, graph)
         self.shapes: dict[str, tuple[int, ...]] = {}
@@ -166,13 +182,26 @@ def run_graph(model: nn.Module, graph: fx.Graph, batch: Tensor) -> Any:
 
 def run_with_gradients(model: nn.Module, graph: fx.Graph, batch: Tensor) -> Any:
     """As `run_graph`, but what it yields can be differentiated by the batch."""
-    return _Run(model, graph).run(batch)
+    return GraphRun(model, graph).run(batch)
+
+
+def nodes_by_name(graph: fx.Graph, names: Sequence[str]) -> list[fx.Node]:
+    """The nodes of these names. Raises LayerPairError for one that the graph does not have."""
+    nodes = {node.name: node for node in graph.nodes}
+    lacked = next((name for name in names if name not in nodes), None)
+    if lacked is not None:
+        problem = f"At this input size the network takes another way, on which it does not compute {lacked}"
+        raise LayerPairError(f"{problem}; choose another size.")
+    return [nodes[name] for name in names]
 
 
 def subgraph(graph: fx.Graph, names: Sequence[str]) -> fx.Graph:
-    """The part of a network's graph that yields the named nodes, as a tuple, and nothing after them."""
-    nodes = {node.name: node for node in graph.nodes}
-    needed = {nodes[name] for name in names}
+    """The part of a network's graph that yields the named nodes, as a tuple, and nothing after them.
+
+    Raises LayerPairError as `nodes_by_name`.
+    """
+    wanted = nodes_by_name(graph, names)
+    needed = set(wanted)
     for node in reversed(graph.nodes):
         if node in needed:
             needed.update(node.all_input_nodes)
@@ -181,7 +210,7 @@ def subgraph(graph: fx.Graph, names: Sequence[str]) -> fx.Graph:
     for node in graph.nodes:
         if node in needed:
             copies[node] = part.node_copy(node, copies.__getitem__)
-    part.output(tuple(copies[nodes[name]] for name in names))
+    part.output(tuple(copies[node] for node in wanted))
     return part
 
 

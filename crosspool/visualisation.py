@@ -96,13 +96,14 @@ def objective(backbone: Backbone, pair: LayerPair, images: Tensor, channels: Seq
 
 def channel_means(backbone: Backbone, pair: LayerPair, images: Tensor) -> Tensor:
     """The mean of every upper channel before its non-linearity, (B, D_{t+1}), for images as in `objective`."""
-    layout = backbone.architecture.layout(images.shape[-1])
+    structure = backbone.architecture
+    layout = structure.layout(images.shape[-1])
     node = before_activation(layout.node(pair.upper), dict(layout.model.named_modules()))
-    graph = backbone.architecture.subgraph((node.name,), images.shape[-1])
-    batch = normalised(images, backbone.spec.preprocessing).contiguous(memory_format=torch.channels_last)
-    (maps,) = run_with_gradients(backbone.model, graph, batch)
-    means: Tensor = maps.mean(dim=(2, 3))
-    return means
+    graph = structure.subgraph((node.name,), images.shape[-1])
+    batch = normalised(images, backbone.spec.preprocessing).contiguous(memory_format=structure.memory_format)
+    parts = batch.split(1 if structure.one_by_one else len(batch))
+    maps = [run_with_gradients(backbone.model, graph, part)[0] for part in parts]
+    return torch.cat([part.mean(dim=(2, 3)) for part in maps])
 
 
 def normalised(images: Tensor, preprocessing: Preprocessing) -> Tensor:

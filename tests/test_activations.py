@@ -10,8 +10,8 @@ from PIL import Image
 from torch import fx, nn
 from torch.nn import functional as F
 
-from crosspool.backbones import backbone as backbone_module
-from crosspool.backbones import load, load_backbone, spec_of
+from crosspool.backbones import Backbone, load, load_backbone, spec_of
+from crosspool.backbones import batches as batches_module
 from crosspool.backbones.structure import Architecture
 from crosspool.errors import LayerPairError, SettingError
 from crosspool.framing import frame_image, to_tensor
@@ -140,7 +140,7 @@ def load_architecture_only(name):
     """A backbone that knows its pairs but has no weights to run with."""
     structure = Architecture(spec_of(name))
     model = nn.Identity()
-    return backbone_module.Backbone(structure.spec, structure, model, torch.device("cpu"), "none", ())
+    return Backbone(structure.spec, structure, model, torch.device("cpu"), "none", ())
 
 
 # --- only as far as needed
@@ -155,7 +155,7 @@ def test_the_network_runs_only_up_to_the_upper_map(alexnet):
     model = copy.deepcopy(alexnet.model)
     for behind in ("features.5", "features.6", "features.10", "features.12", "avgpool", "classifier.1", "classifier.6"):
         model.set_submodule(behind, Unreachable())
-    cut = backbone_module.Backbone(alexnet.spec, alexnet.architecture, model, alexnet.device, "cut", alexnet.classes)
+    cut = Backbone(alexnet.spec, alexnet.architecture, model, alexnet.device, "cut", alexnet.classes)
     maps, expected = cut.activations(sample(), "features.3"), alexnet.activations(sample(), "features.3")
     assert torch.equal(maps.upper, expected.upper)
     with pytest.raises(AssertionError, match="behind"):
@@ -229,7 +229,7 @@ def test_chunks_give_the_same_maps_as_one_batch(lite0, monkeypatch, at_once):
     images = crops(7)
     single = [lite0.activations(image, size=128) for image in images]
     classes = [lite0.predict(image, 3, size=128)[0] for image in images]
-    monkeypatch.setattr(backbone_module, "BATCH_PIXELS", at_once * 128 * 128)
+    monkeypatch.setattr(batches_module, "BATCH_PIXELS", at_once * 128 * 128)
     maps = lite0.activations(images, size=128)
     assert len(maps.framed) == 7
     torch.testing.assert_close(maps.lower, torch.cat([one.lower for one in single]), rtol=1e-4, atol=1e-4)

@@ -12,7 +12,7 @@ from crosspool.backbones.structure import without_memory
 from crosspool.errors import LayerPairError
 from crosspool.layer_pairs import LayerPair, NotOffered, find_layer_pairs
 from crosspool.pooling import cross_layer_pool
-from crosspool.tracing import _Run, trace, trace_layout
+from crosspool.tracing import GraphRun, trace, trace_layout
 from tests.networks import Net, sample
 
 # --- tiny networks
@@ -302,7 +302,7 @@ def test_listing_needs_no_weights(name):
     assert structure.default_pair == structure.layer_pairs[-1]
 
 
-class Recording(_Run):
+class Recording(GraphRun):
     """Runs a graph and keeps what the named nodes yield."""
 
     def __init__(self, model, graph, names):

@@ -9,7 +9,7 @@ from crosspool.backbones import architecture, load_backbone
 from crosspool.backbones.structure import without_memory
 from crosspool.layer_pairs import LayerPair, find_layer_pairs
 from crosspool.receptive_field import Box, patch_box, receptive_field
-from crosspool.tracing import ACTIVATION_FUNCTIONS, ACTIVATION_MODULES, _Run, subgraph, trace_layout
+from crosspool.tracing import ACTIVATION_FUNCTIONS, ACTIVATION_MODULES, GraphRun, subgraph, trace_layout
 from tests.networks import Net
 
 pytestmark = pytest.mark.usefixtures("one_core")
@@ -93,7 +93,7 @@ def test_the_patch_under_a_position(pair, row, column, box):
 # --- against the gradient
 
 
-class Reachable(_Run):
+class Reachable(GraphRun):
     """Runs a graph with activations left out and means for maxima, so that all that can count does."""
 
     def call_module(self, target, args, kwargs):
@@ -236,7 +236,7 @@ def test_a_trained_network_with_its_maxima_sees_no_more():
     graph = backbone.architecture.subgraph((pair.lower, pair.upper), 160)
     for row, column in corners_and_centre(backbone.architecture.map_sizes(pair, 160)[1]):
         image = torch.rand(1, 3, 160, 160).requires_grad_()
-        _, upper = _Run(backbone.model, graph=graph).run(image)
+        _, upper = GraphRun(backbone.model, graph=graph).run(image)
         (gradient,) = torch.autograd.grad(upper[0, :, row, column].sum(), image)
         box = backbone.receptive_field(pair, row, column, 160)
         assert box == receptive_field(backbone.architecture.layout(160), pair.upper, row, column)

@@ -15,7 +15,7 @@ from crosspool.backbones import DEFAULT, load_backbone
 from crosspool.backbones.activations import PairActivations
 from crosspool.classifiers import own_classifier
 from crosspool.contributions import explain
-from crosspool.gallery.mapset import SPARSITY_TOP, pack_maps, receptive_fields
+from crosspool.gallery.mapset import SPARSITY_TOP, pack_maps
 from crosspool.images import load_image
 from crosspool.pooling import cross_layer_pool
 from crosspool.samples import samples
@@ -68,7 +68,8 @@ class Library:
     def packed(self, key: MapsKey) -> bytes:
         """All maps as a browser receives them."""
         maps, statistics = self._maps(key)
-        fields = receptive_fields(DEFAULT, key.pair, key.size)
+        network = self._backbone.architecture
+        fields = network.receptive_fields(network.pair(key.pair), key.size)
         return pack_maps(
             maps.upper[0].cpu().numpy(),
             statistics,

@@ -1,6 +1,6 @@
 """Which batch, memory format and form of the network is quickest on a CPU: `python -m benchmarks.speed.batches`.
 
-Justifies what `crosspool.backbones.backbone` does: BatchNorm folded, channels-last, and `BATCH_PIXELS`.
+Justifies what `crosspool.backbones.backbone` and `batches` do: BatchNorm folded, channels-last, and `BATCH_PIXELS`.
 Weights are untrained, which does not change the time.
 """
 

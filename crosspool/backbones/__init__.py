@@ -15,11 +15,12 @@ from crosspool.backbones.backbone import Backbone
 from crosspool.backbones.checkpoints import Checkpoint, read_checkpoint
 from crosspool.backbones.class_names import numbered_classes, read_class_names
 from crosspool.backbones.fitting import Fit, fit
-from crosspool.backbones.structure import Architecture, BackboneSpec, architecture_of
+from crosspool.backbones.structure import OWN, Architecture, BackboneSpec, architecture_of
 from crosspool.errors import BackboneError, WeightsWarning
 
 __all__ = [
     "DEFAULT",
+    "OWN",
     "PRETRAINED",
     "UNTRAINED",
     "Architecture",

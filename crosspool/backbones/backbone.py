@@ -1,6 +1,5 @@
 """A loaded backbone: images in, maps of a layer pair or class probabilities out."""
 
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,20 +8,20 @@ from typing import Self
 
 import torch
 from PIL import Image
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
 from crosspool.backbones.activations import PairActivations
-from crosspool.backbones.parameters import expect_numbers, fingerprint_of
+from crosspool.backbones.batches import Images, batches, framed_images
+from crosspool.backbones.needed_layers import expect_layers
+from crosspool.backbones.own_modules import own_network
+from crosspool.backbones.parameters import fingerprint_of
 from crosspool.backbones.probabilities import class_probabilities
-from crosspool.backbones.structure import Architecture, BackboneSpec, architecture_of, without_memory
+from crosspool.backbones.structure import OWN, Architecture, BackboneSpec, architecture_of, with_state
 from crosspool.errors import BackboneError, LayerPairError, SettingError
-from crosspool.framing import Framing, frame_image, to_tensor
+from crosspool.framing import Framing
 from crosspool.layer_pairs import LayerPair, NotOffered
 from crosspool.receptive_field import Box, receptive_field
-from crosspool.tracing import fold_batch_norm, forbid_in_place, run_graph
-
-BATCH_PIXELS = 8 * 224 * 224  # on a CPU, larger batches take longer per image: see benchmarks/speed/batches.py
-Images = Image.Image | Sequence[Image.Image]
+from crosspool.tracing import fold_batch_norm, run_graph
 
 
 @dataclass(frozen=True)
@@ -56,18 +55,10 @@ class Backbone:
 
     @classmethod
     def from_state(
-        cls,
-        spec: BackboneSpec,
-        state: Mapping[str, Tensor],
-        classes: tuple[str, ...],
-        *,
-        weights: str,
-        device: torch.device,
-        missing: frozenset[str] = frozenset(),
-    ) -> Self:
+        cls, spec: BackboneSpec, state: Mapping[str, Tensor], classes: tuple[str, ...], *, weights: str,
+        device: torch.device, missing: frozenset[str] = frozenset(),
+    ) -> Self:  # fmt: skip
         """The network with these tensors as its parameters, ready to run.
-
-        Every backbone is made here, whatever the source of its weights.
 
         Args:
             spec: Data about the network.
@@ -93,27 +84,56 @@ class Backbone:
             ... ).title
             'SqueezeNet 1.1 with UNTRAINED (random) weights'
         """
-        expect_numbers(state, Path(weights).name)
-        model = without_memory(spec, len(classes))  # saves initialising weights that would be overwritten
-        with_version = OrderedDict(state)
-        # MNASNet asks for the version of its layout. Its parts get none, so that files still fit that date from before
-        # BatchNorm counted its batches.
-        with_version._metadata = {"": model.state_dict()._metadata[""]}  # type: ignore[attr-defined]
-        try:
-            model.load_state_dict(with_version, strict=True, assign=True)
-        except RuntimeError as error:
-            problem = f"{Path(weights).name} does not fit {spec.name}: names or shapes differ"
-            raise BackboneError(f"{problem}; train or export it for this architecture.") from error
+        model = with_state(spec, state, len(classes), Path(weights).name)
         architecture = architecture_of(spec, len(classes))
-        model.eval().requires_grad_(False)
-        forbid_in_place(model)
         fold_batch_norm(model, architecture.layout().graph)
-        model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        model.to(device, memory_format=architecture.memory_format)  # type: ignore[call-overload]
         return cls(spec, architecture, model, device, weights, classes, missing)
+
+    @classmethod
+    def from_module(
+        cls, module: nn.Module, *, size: int, mean: Sequence[float], std: Sequence[float],
+        classes: Sequence[str] | None = None, name: str | None = None,
+    ) -> Self:  # fmt: skip
+        """A network of your own, from a module that takes a batch of images, (B, 3, size, size).
+
+        A copy of the module is used, in eval mode; yours stays as it is. It is run on noise, to find its layer pairs;
+        forward hooks are part of it. What it does is checked against its own code, at every input size.
+
+        Args:
+            module: With parameters in single precision, all on the device to compute on.
+            size: The side of its own square input in pixels, from 8 to 896.
+            mean: Of the red, green and blue of the images that it was trained on, as parts of 1.
+            std: The standard deviations of these.
+            classes: The names of its outputs; None stands for "class 0", "class 1" and so on.
+            name: What to call it: no name of `backbone_specs()`. None stands for the name of its class.
+
+        Returns:
+            Backbone: For everything that takes one. `not_offered` says which convolutions define no layer pair, and
+            why.
+
+        Raises:
+            BackboneError: The module cannot be copied, run or followed, its numbers cannot be used, or it has no layer
+                pair; the message says what to do.
+            SettingError: The size, the mean, the standard deviation, a name or the number of classes is impossible.
+            LayerPairError: The module fails on an image of this size.
+
+        Example:
+            >>> import crosspool
+            >>> from torch import nn
+            >>> module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 4, 3), nn.ReLU())
+            >>> backbone = crosspool.Backbone.from_module(module, size=64, mean=(0.5,) * 3, std=(0.5,) * 3, name="mine")
+            >>> [pair.id for pair in backbone.layer_pairs], [layer.id for layer in backbone.not_offered]
+            (['2'], ['0'])
+        """
+        own = own_network(module, size, mean, std, classes, name)
+        return cls(own.spec, own.architecture, own.model, own.device, OWN, own.classes)
 
     @cached_property
     def fingerprint(self) -> str:
         """The SHA-256 of the network's name and all parameters: equal for networks that compute the same."""
+        if self.weights == OWN:
+            return self.spec.weights.checksum
         return fingerprint_of(self.spec.name, self.model)
 
     @property
@@ -170,7 +190,7 @@ class Backbone:
             Liu, Shen and van den Hengel, CVPR 2015, section 3: layer t gives local features, layer t+1 the weights.
         """
         pair = self._pair(pair)
-        framed = self._framed(images, size, framing)
+        framed = framed_images(images, self.spec.preprocessing, size, framing)
         lower, upper = self.outputs(framed, (pair.lower, pair.upper))
         weights = upper.clamp_min(0) if pair.can_be_negative and not signed else upper
         return PairActivations(pair, lower, weights, framed, self, framing, signed)
@@ -202,7 +222,7 @@ class Backbone:
         """
         if top < 1:
             raise SettingError(f"The number of top classes is at least 1, not {top}.")
-        framed = self._framed(images, size, framing)
+        framed = framed_images(images, self.spec.preprocessing, size, framing)
         (scores,) = self.outputs(framed, (self.architecture.layout(size).output,))
         orders = scores.argsort(dim=1, descending=True, stable=True)[:, :top].tolist()  # probabilities may be rounded
         rows = zip(orders, class_probabilities(scores.cpu()).tolist(), strict=True)
@@ -275,26 +295,6 @@ class Backbone:
             raise LayerPairError(f"The pair {pair.id} ({pair.label}) belongs to another network than {self.spec.name}.")
         return pair
 
-    def _framed(self, images: Images, size: int | None, framing: Framing) -> tuple[Image.Image, ...]:
-        images = [images] if isinstance(images, Image.Image) else images
-        if not images:
-            raise SettingError("Give at least one image.")
-        return tuple(frame_image(image, self.spec.preprocessing, size, framing) for image in images)
-
     def _batches(self, framed: Sequence[Image.Image]) -> Iterator[Tensor]:
-        side = framed[0].width
-        count = max(1, BATCH_PIXELS // side**2)
-        for start in range(0, len(framed), count):
-            batch = to_tensor(framed[start : start + count], self.spec.preprocessing)
-            yield batch.to(self.device, memory_format=torch.channels_last)
-
-
-def expect_layers(backbone: Backbone, names: tuple[str, ...], size: int | None = None) -> fx.Graph:
-    """The graph that yields the named nodes. Raises BackboneError if it needs a layer that the weights lack."""
-    graph = backbone.architecture.subgraph(names, size)
-    targets = {str(node.target) for node in graph.nodes} if backbone.missing else set()
-    lacked = [layer for layer in sorted(backbone.missing) if targets & {layer, f"{layer}.weight", f"{layer}.bias"}]
-    if lacked:
-        problem = f"{Path(backbone.weights).name} lacks {lacked[0]} of {backbone.spec.name}, which this needs"
-        raise BackboneError(f"{problem}; choose an earlier layer pair, or weights with that layer.")
-    return graph
+        for batch in batches(framed, self.spec.preprocessing, one_by_one=self.architecture.one_by_one):
+            yield batch.to(self.device, memory_format=self.architecture.memory_format)

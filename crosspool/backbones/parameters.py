@@ -33,6 +33,23 @@ def unusable(file: str, name: str, problem: str) -> str:
     return f"{file} cannot be used: its tensor {name} {problem}."
 
 
+def expect_finite(tensors: Mapping[str, Tensor], network: str) -> None:
+    """Raise BackboneError, with the tensor's name, for what a network of one's own cannot compute with.
+
+    Its whole numbers, such as places in tables, are its own affair.
+    """
+    for name, value in tensors.items():
+        problem: str | None = None
+        if value.is_meta or value.layout != torch.strided or value.is_quantized or value.is_complex():
+            problem = "is a sparse, empty, quantised or complex one; give a module of ordinary tensors"
+        elif value.is_floating_point() and value.dtype != torch.float32:
+            problem = f"holds {str(value.dtype).removeprefix('torch.')}; give module.float(), in single precision"
+        elif value.is_floating_point():
+            problem = _problem(name, value)
+        if problem:
+            raise BackboneError(f"{network} cannot be used: its tensor {name} {problem}.")
+
+
 def _problem(name: str, value: Tensor) -> str | None:
     if value.is_meta or value.layout != torch.strided:
         return "is a sparse or empty one; save all tensors as dense ones"
@@ -49,7 +66,10 @@ def _problem(name: str, value: Tensor) -> str | None:
 
 
 def fingerprint_of(name: str, model: nn.Module) -> str:
-    """The SHA-256 of a network's name and all its parameters."""
+    """The SHA-256 of a network's name and all its parameters.
+
+    For a module of one's own, `name` includes how it is put together.
+    """
     digest = hashlib.sha256(name.encode())
     for parameter, value in model.state_dict().items():
         digest.update(f"{parameter} {value.dtype} {tuple(value.shape)}".encode())

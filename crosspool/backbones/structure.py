@@ -1,6 +1,7 @@
 """What a backbone is, without its weights: data about it, and its structure, traced on torch's `meta` device."""
 
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -12,17 +13,21 @@ import torch
 from torch import Tensor, fx, nn
 from torch.overrides import TorchFunctionMode
 
+from crosspool.backbones.parameters import expect_numbers
 from crosspool.backbones.weights import WeightsFile
-from crosspool.errors import LayerPairError
+from crosspool.errors import BackboneError, LayerPairError
 from crosspool.framing import Preprocessing
 from crosspool.grids import Size
 from crosspool.layer_pairs import LayerPair, NotOffered, find_layer_pairs
-from crosspool.tracing import Layout, layout_at, peak_numbers, subgraph, trace
+from crosspool.receptive_field import Fields, receptive_fields
+from crosspool.tracing import Layout, forbid_in_place, layout_at, peak_numbers, subgraph, trace
 
+OWN = "own module"  # the source of the weights of a network that was given as a module
 _TRACING = threading.Lock()  # while it traces, torch.fx patches torch.nn.Module for the whole process
 # For all networks together, as there are hundreds of sizes: a layout takes up to 0.3 MB, a subgraph and what an
 # architecture traces once up to 2 MB.
 MAX_LAYOUTS, MAX_SUBGRAPHS, MAX_ARCHITECTURES = 256, 64, 96
+MAX_FIELDS = 16  # of one network
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ class BackboneSpec:
 
     def titled(self, weights: str) -> str:
         """The title, with a note if the weights are untrained or your own: EfficientNet-Lite0 with weights from ..."""
-        notes = {"pretrained": "", "untrained": " with UNTRAINED (random) weights"}
+        notes = {"pretrained": "", OWN: "", "untrained": " with UNTRAINED (random) weights"}
         return self.title + notes.get(weights, f" with weights from {Path(weights).name}")
 
 
@@ -77,15 +82,39 @@ def without_memory(spec: BackboneSpec, num_classes: int) -> nn.Module:
         return spec.build(num_classes).eval()
 
 
+def with_state(spec: BackboneSpec, state: Mapping[str, Tensor], num_classes: int, file: str) -> nn.Module:
+    """The network in eval mode with these tensors as its parameters. Raises BackboneError if they do not fit."""
+    expect_numbers(state, file)
+    model = without_memory(spec, num_classes)  # saves initialising weights that would be overwritten
+    with_version = OrderedDict(state)
+    # MNASNet asks for the version of its layout. Its parts get none, so that files still fit that date from before
+    # BatchNorm counted its batches.
+    with_version._metadata = {"": model.state_dict()._metadata[""]}  # type: ignore[attr-defined]
+    try:
+        model.load_state_dict(with_version, strict=True, assign=True)
+    except RuntimeError as error:
+        problem = f"{file} does not fit {spec.name}: names or shapes differ"
+        raise BackboneError(f"{problem}; train or export it for this architecture.") from error
+    model.eval().requires_grad_(False)
+    forbid_in_place(model)
+    return model
+
+
 class Architecture:
     """The structure of a backbone at any input size: graph, layer pairs, map sizes. Needs no weights.
 
     `num_classes` matters where the classifier itself is a convolution, and so yields an upper map (SqueezeNet).
     """
 
+    one_by_one = False
+    """Whether the graph holds for one image at a time."""
+    memory_format = torch.channels_last
+    """The order of an image's numbers in memory that suits the network."""
+
     def __init__(self, spec: BackboneSpec, num_classes: int = 1000) -> None:
         self.spec = spec
         self._num_classes = num_classes
+        self._fields = lru_cache(MAX_FIELDS)(lambda upper, size: receptive_fields(self.layout(size), upper))
         self._layouts: WeakValueDictionary[int, Layout] = WeakValueDictionary()  # those that are still known
 
     @cached_property
@@ -148,6 +177,10 @@ class Architecture:
         """(rows, columns) of the lower and of the upper map at an input of `size` pixels."""
         layout = self.layout(size)
         return layout.map_size(pair.lower), layout.map_size(pair.upper)
+
+    def receptive_fields(self, pair: LayerPair, size: int | None = None) -> Fields:
+        """The rows, and the columns, of the image that those of the pair's upper map can depend on, in pixels."""
+        return self._fields(pair.upper, size or self.spec.preprocessing.size)
 
 
 @lru_cache(MAX_ARCHITECTURES)

@@ -73,7 +73,15 @@ class MapOptions:
             checksum = None if self.weights == UNTRAINED else inputs.file_checksum(self.weights)
         device = str(network.device)
         return network, Provenance(
-            self.backbone, network.weights, checksum, pair, pixels, self.framing, self.signed, self.border, device
+            network.architecture,
+            network.weights,
+            checksum,
+            pair,
+            pixels,
+            self.framing,
+            self.signed,
+            self.border,
+            device,
         )
 
 
@@ -164,7 +172,7 @@ def pool_command(
         raise inputs.none_read(images, "write")
     import numpy as np
 
-    from crosspool.backbones.backbone import BATCH_PIXELS
+    from crosspool.backbones.batches import BATCH_PIXELS
 
     network, provenance = map_options.load()
     count = min(DECODED_IMAGES, max(1, BATCH_PIXELS // provenance.size**2))

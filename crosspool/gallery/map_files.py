@@ -14,7 +14,7 @@ from crosspool.drawing.page import NOTE
 from crosspool.drawing.rendering import Look
 from crosspool.drawing.slides import slide
 from crosspool.drawing.style import figure_bytes
-from crosspool.gallery.mapset import pack_maps, receptive_fields
+from crosspool.gallery.mapset import pack_maps
 from crosspool.gallery.pointing import MapOrder, PhotoBox
 from crosspool.gallery.standalone import gallery_page
 from crosspool.provenance import Provenance
@@ -101,7 +101,7 @@ class ChosenMaps:
     def _page(self) -> bytes:
         """The gallery as a page, with the first of the chosen maps selected."""
         provenance = self.provenance
-        fields = receptive_fields(provenance.backbone, provenance.pair.id, provenance.size)
+        fields = provenance.architecture.receptive_fields(provenance.pair, provenance.size)
         packed = pack_maps(
             self.upper,
             self.statistics,

@@ -9,17 +9,15 @@ import base64
 import hashlib
 import io
 import json
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
 
-from crosspool.backbones import architecture
 from crosspool.drawing.rendering import COLOUR_MAPS, SIGNED_COLOUR_MAP, colour_table
 from crosspool.gallery import LARGEST_TOP, MAX_PINS
-from crosspool.receptive_field import receptive_field
+from crosspool.receptive_field import Fields
 from crosspool.statistics import ChannelStatistics
 from crosspool.strict_json import json_text
 
@@ -29,8 +27,6 @@ IMAGE_QUALITY = 80
 SPARSITY_TOP = 65535
 
 Bits = Literal[8, 16]
-Span = tuple[int, int]  # the first pixel, and the one after the last
-Fields = tuple[Sequence[Span], Sequence[Span]]  # of rows, and of columns
 
 
 def pack_maps(
@@ -101,17 +97,6 @@ def _jpeg(framed: Image.Image) -> bytes:
     small = framed.convert("RGB").resize((side, side), Image.Resampling.LANCZOS)
     small.save(buffer, "JPEG", quality=IMAGE_QUALITY)
     return buffer.getvalue()
-
-
-@lru_cache(maxsize=64)
-def receptive_fields(backbone: str, pair: str, size: int) -> Fields:
-    """The rows of the image that each row of the upper maps can depend on, and likewise the columns, in pixels."""
-    structure = architecture(backbone)
-    layout, upper = structure.layout(size), structure.pair(pair).upper
-    rows, columns = layout.map_size(upper)
-    left = [receptive_field(layout, upper, row, 0) for row in range(rows)]
-    top = [receptive_field(layout, upper, 0, column) for column in range(columns)]
-    return tuple((box.top, box.bottom) for box in left), tuple((box.left, box.right) for box in top)
 
 
 def gallery_limits(*, signed: bool) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import html
 from dataclasses import dataclass, field
 
-from crosspool.backbones import PRETRAINED
+from crosspool.backbones import OWN, PRETRAINED
 from crosspool.backbones.activations import PairActivations
 from crosspool.channel_meaning import classes_or_reason
 from crosspool.drawing.rendering import SIGNED_COLOUR_MAP, Look
@@ -60,7 +60,6 @@ def show(maps: PairActivations, image: int = 0, *, name: str | None = None, heig
         NotebookGallery: Displayed as the last value of a cell, or by `display`.
 
     Raises:
-        BackboneError: The network is none of `backbone_specs()`.
         SettingError: There is no such image.
 
     Example:
@@ -80,11 +79,10 @@ def show(maps: PairActivations, image: int = 0, *, name: str | None = None, heig
 def _chosen_maps(maps: PairActivations, image: int, name: str) -> ChosenMaps:
     """One image's maps with its most telling one selected."""
     backbone, pair = maps.backbone, maps.pair
-    pretrained = backbone.weights == PRETRAINED
     provenance = Provenance(
-        backbone=backbone.spec.name,
+        architecture=backbone.architecture,
         weights=backbone.weights,
-        weights_checksum=backbone.spec.weights.checksum if pretrained else None,
+        weights_checksum=backbone.spec.weights.checksum if backbone.weights in (PRETRAINED, OWN) else None,
         pair=pair,
         size=maps.framed[image].width,
         framing=maps.framing,

@@ -71,13 +71,14 @@ class _Builder:
 
     def fully_connected(self, views: Views, exponent: float | None = None) -> Part:
         size = self.spec.size or self.network_size
-        layers = fully_connected_layers(self.architecture.layout(self.spec.size))
+        layout = self.architecture.layout(size)
+        layers = fully_connected_layers(layout)
         usual = layers[1] if len(layers) > 2 else layers[0]  # the first of several layers; the input of a single one
         layer = usual if self.spec.where is None else self._named_layer(self.spec.where, layers)
         source = self._source(layer.node, size, views)
         steps = (("mean", MeanOverViews(source, exponent)), *self._power(1.0), ("unit", Normalizer()))
         averaged = self._source(layer.map, size, views) if layer.map is not None and views == "whole" else None
-        length = self.architecture.layout().shapes[layer.node][1]
+        length = layout.shapes[layer.node][1]
         return Part(self._name(layer.id, usual.id, size), (source,), steps, length, averaged)
 
     def _named_layer(self, name: str, layers: tuple[FullyConnected, ...]) -> FullyConnected:

@@ -2,10 +2,9 @@
 
 from PIL import Image
 
-from crosspool.backbones import backbone_specs
+from crosspool.backbones import architecture, backbone_specs
 from crosspool.framing import frame_for_crops
-from crosspool.gallery.mapset import receptive_fields
-from crosspool.receptive_field import Box
+from crosspool.receptive_field import Box, Fields
 from crosspool.ui.maps.survey import ImageSummary, SurveyImage
 from crosspool.ui.runtime.maps import MapRequest
 from crosspool.ui.runtime.shared_cache import CacheKind
@@ -28,7 +27,7 @@ def patch_side(request: MapRequest) -> int:
     Three cells of the map, but at least a fifth of the image, and never more than the receptive field. In deep layers
     the theoretical field is larger than the image, while its centre counts most.
     """
-    rows, columns = receptive_fields(request.backbone, request.pair, request.size)
+    rows, columns = _fields(request, request.size)
     field = max(stop - start for start, stop in (*rows, *columns))
     return min(field, max(-(-CELLS * request.size // min(len(rows), len(columns))), request.size // LEAST_SHARE))
 
@@ -41,7 +40,7 @@ def patch_window(request: MapRequest, cell: Cell) -> Box:
     """
     side, size = patch_side(request), request.size
     starts = []
-    for spans, index in zip(receptive_fields(request.backbone, request.pair, size), cell, strict=True):
+    for spans, index in zip(_fields(request, size), cell, strict=True):
         start, stop = spans[index]
         is_whole = start > 0 and stop < size
         centre = (start + stop) / 2 if is_whole else (index + 0.5) * size / len(spans)
@@ -64,3 +63,8 @@ def peak_patch(image: SurveyImage, summary: ImageSummary, channel: int) -> str:
     """The patch at the peak of a channel's map as a data URL. Raises ImageError if the image cannot be read."""
     key = image.request, (int(summary.row[channel]), int(summary.column[channel]))
     return computed_in_turn(PATCHES, key, lambda: data_url(cut_patch(image.read(), *key)))
+
+
+def _fields(request: MapRequest, size: int) -> Fields:
+    network = architecture(request.backbone)
+    return network.receptive_fields(network.pair(request.pair), size)

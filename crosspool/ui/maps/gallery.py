@@ -5,9 +5,10 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import Field, Strict
 
+from crosspool.backbones import architecture
 from crosspool.drawing.rendering import ColourMap, Overlay, Scale
 from crosspool.gallery import LARGEST_TOP, MAX_PINS
-from crosspool.gallery.mapset import gallery_limits, pack_maps, packed_name, receptive_fields
+from crosspool.gallery.mapset import gallery_limits, pack_maps, packed_name
 from crosspool.gallery.pointing import MapOrder
 from crosspool.ui.maps.selection import (
     MAX_FIRST_CHANNELS,
@@ -164,7 +165,7 @@ def _packed_maps(maps: ImageMaps, request: MapRequest) -> bytes:
     """The maps of a request as the browser gets them; cached, as each run of the page sends them again."""
 
     def pack() -> bytes:
-        fields = receptive_fields(request.backbone, request.pair, request.size)
+        fields = architecture(request.backbone).receptive_fields(maps.pair, request.size)
         return pack_maps(
             maps.upper, maps.statistics, maps.framed, signed=maps.signed, fields=fields, ceiling=maps.pair.ceiling
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from crosspool.backbones import UNTRAINED, backbone_specs, choose_device
+from crosspool.backbones import UNTRAINED, architecture, backbone_specs, choose_device
 from crosspool.drawing.rendering import Look
 from crosspool.gallery.map_files import ChosenMaps
 from crosspool.gallery.pointing import MapOrder, PhotoBox
@@ -81,7 +81,7 @@ class _MapFiles:
         weights, spec = request.weights, backbone_specs()[request.backbone]
         checksum = None if weights == UNTRAINED else spec.weights.checksum
         settings = (maps.pair, request.size, request.framing, request.signed, request.border)
-        provenance = Provenance(request.backbone, weights, checksum, *settings, str(choose_device()))
+        provenance = Provenance(architecture(request.backbone), weights, checksum, *settings, str(choose_device()))
         results = (maps.framed, maps.lower, maps.upper, maps.pooled, maps.statistics)
         meaning = pair_meaning(current_server(), request, on_progress).classes
         return ChosenMaps(
