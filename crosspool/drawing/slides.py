@@ -16,7 +16,7 @@ from crosspool.drawing.style import any_script, fonts_for
 from crosspool.drawing.tiles import largest_grid
 from crosspool.errors import SettingError
 from crosspool.grids import largest_cells
-from crosspool.statistics import ChannelStatistics
+from crosspool.statistics import ChannelStatistics, channel_numbers
 from crosspool.text import cells_name, number
 
 IMAGE_SPACE = 36  # between two images
@@ -35,15 +35,16 @@ def slide(
 
     `upper` holds all maps of the image, (D_{t+1}, H, W). A single channel is shown large, several as a sheet with the
     peak of each and its share of P's energy. `caption` is shown as it is; its lines break at " · ".
-    Raises SettingError if there are no channels.
+    Raises SettingError if there are no channels, or one that `upper` does not have.
     """
-    if not channels:
+    numbers: list[int] = channel_numbers(channels, len(upper)).tolist()
+    if not numbers:
         raise SettingError("There is no map to show; choose at least one channel.")
     look = look or Look()
     with any_script(), fonts_for([caption]) as notes:
-        if len(channels) == 1:
-            return _large(framed, upper, channels[0], statistics, look, caption, notes)
-        return _sheet(framed, upper, channels, statistics, look, caption, notes)
+        if len(numbers) == 1:
+            return _large(framed, upper, numbers[0], statistics, look, caption, notes)
+        return _sheet(framed, upper, numbers, statistics, look, caption, notes)
 
 
 def _large(

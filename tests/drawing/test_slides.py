@@ -167,6 +167,13 @@ def test_a_slide_of_nothing_is_refused(maps):
         drawn(maps, [])
 
 
+@pytest.mark.parametrize("channels", [[-1], [0, 6]])
+def test_a_slide_of_a_channel_that_there_is_not_is_refused(maps, channels):
+    """Python would show the last one for -1."""
+    with pytest.raises(SettingError, match="There is no channel (-1|6): the channels are 0 to 5"):
+        drawn(maps, channels)
+
+
 def test_a_slide_leaves_the_maps_alone(maps):
     before = maps[0].copy()
     drawn(maps, [0, 4], scale="layer")
