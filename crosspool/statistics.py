@@ -21,7 +21,8 @@ Criterion = Literal["energy_share", "peak", "mean", "sparsity", "channel"]
 class ChannelStatistics:
     """One entry for each of the D_{t+1} channels, as arrays of length D_{t+1}.
 
-    `peak` is the largest weight (by magnitude where weights are signed), at position (`peak_row`, `peak_column`);
+    `peak` is the largest weight (by magnitude where weights are signed), at position (`peak_row`, `peak_column`), or
+    where an activation clips several weights, at `peak_positions` of them, of which that is the first in reading order;
     `mean` is over all positions; `active` counts the positions with a weight other than zero; `sparsity` is the share
     of the other positions; `energy_share` is ||P_k||^2 / ||P||^2.
     """
@@ -29,6 +30,7 @@ class ChannelStatistics:
     peak: np.ndarray
     peak_row: np.ndarray
     peak_column: np.ndarray
+    peak_positions: np.ndarray
     mean: np.ndarray
     active: np.ndarray
     sparsity: np.ndarray
@@ -125,7 +127,7 @@ def channel_statistics(upper: Tensor, pooled: Tensor) -> ChannelStatistics:
         ([2.0, 0.0], [2, 0], [False, True])
     """
     blocks = upper.split(max(BLOCK_NUMBERS // upper[0].numel(), 1))
-    peak, largest, mean, active = map(torch.cat, zip(*map(_of_maps, blocks), strict=True))
+    peak, largest, peaks, mean, active = map(torch.cat, zip(*map(_of_maps, blocks), strict=True))
     energy = torch.linalg.vector_norm(pooled.cpu(), dim=1, dtype=torch.float64).square()
     total = energy.sum()
     share = energy / total if total > 0 else energy
@@ -134,6 +136,7 @@ def channel_statistics(upper: Tensor, pooled: Tensor) -> ChannelStatistics:
         peak=peak.numpy(),
         peak_row=(largest // columns).numpy(),
         peak_column=(largest % columns).numpy(),
+        peak_positions=peaks.numpy(),
         mean=mean.numpy(),
         active=active.numpy(),
         sparsity=(1 - active.double() / upper[0].numel()).numpy(),
@@ -141,8 +144,10 @@ def channel_statistics(upper: Tensor, pooled: Tensor) -> ChannelStatistics:
     )
 
 
-def _of_maps(upper: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The peak of each map, where it is, the mean, and at how many positions it is not zero; each (K,)."""
+def _of_maps(upper: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """The peak of each map, where it is first, and how often, the mean, and at how many positions it is not zero."""
     weights = upper.flatten(1).cpu().double()  # (K, N); on the CPU, as Apple's MPS has no double precision
     largest = weights.abs().argmax(dim=1)
-    return weights.gather(1, largest[:, None])[:, 0], largest, weights.mean(dim=1), (weights != 0).sum(dim=1)
+    peak = weights.gather(1, largest[:, None])
+    peaks = (weights.abs() == peak.abs()).sum(dim=1)
+    return peak[:, 0], largest, peaks, weights.mean(dim=1), (weights != 0).sum(dim=1)

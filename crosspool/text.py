@@ -103,7 +103,12 @@ def cell_name(cell: tuple[int, int]) -> str:
 
 def cells_name(cells: Sequence[tuple[int, int]]) -> str:
     """Where something is: a cell's name, and of several only how many they are."""
-    return cell_name(cells[0]) if len(cells) == 1 else plural(len(cells), "cell")
+    return counted_cells(cells[0], len(cells))
+
+
+def counted_cells(first: tuple[int, int], count: int) -> str:
+    """The same of `count` cells, of which `first` is one."""
+    return cell_name((int(first[0]), int(first[1]))) if count == 1 else plural(count, "cell")
 
 
 def signed(value: float, digits: int = 3) -> str:

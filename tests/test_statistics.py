@@ -26,6 +26,7 @@ def test_by_hand():
     assert statistics.peak.tolist() == [5, 2, 0, -4]  # of the largest magnitude, with its sign
     assert statistics.peak_row.tolist() == [1, 0, 0, 0]
     assert statistics.peak_column.tolist() == [2, 0, 0, 2]
+    assert statistics.peak_positions.tolist() == [1, 6, 6, 1]  # of which row and column are the first
     assert statistics.mean.tolist() == [1, 2, 0, 0]
     assert statistics.active.tolist() == [2, 6, 0, 3]
     assert statistics.sparsity == pytest.approx([4 / 6, 0, 1, 3 / 6], abs=1e-15)
@@ -36,7 +37,7 @@ def test_by_hand():
 def test_the_table_has_a_row_for_each_channel():
     table = channel_statistics(UPPER, POOLED).table()
     assert list(table.columns) == [
-        "channel", "peak", "peak_row", "peak_column", "mean", "active", "sparsity", "energy_share",
+        "channel", "peak", "peak_row", "peak_column", "peak_positions", "mean", "active", "sparsity", "energy_share",
     ]  # fmt: skip
     assert table["channel"].tolist() == [0, 1, 2, 3]
     assert table.sort_values("energy_share", ascending=False)["channel"].iloc[0] == 1

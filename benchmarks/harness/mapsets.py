@@ -14,6 +14,7 @@ class Unpacked:
     header: dict[str, Any]
     photo: bytes
     peak: np.ndarray
+    peak_cells: np.ndarray
     mean: np.ndarray
     energy: np.ndarray
     sparsity: np.ndarray
@@ -35,7 +36,7 @@ def unpack(packed: bytes) -> Unpacked:
     start = 4 + int.from_bytes(packed[:4], "little")
     header = json.loads(packed[4:start])
     count = header["channels"]
-    numbers = [(name, "<f4", count) for name in ("peak", "mean", "energy")]
+    numbers = [(name, "<f4", count) for name in ("peak", "peak_cells", "mean", "energy")]
     places = [(name, "<u2", count) for name in ("sparsity", "place")]
     layout = np.dtype([*numbers, *places, ("levels", "<u2", (count, header["rows"], header["columns"]))])
     return Unpacked(header, packed[start + layout.itemsize :], *np.frombuffer(packed, layout, 1, start)[0])

@@ -252,7 +252,8 @@ export class Gallery {
       sparsity: () => `${percent(set.sparsity[channel])} zeros`,
       box: () => match && `AP ${match.precision[channel].toFixed(2)}`,
     };
-    const label = `map ${channel}: peak ${numberText(set.peak[channel])} at ${set.placeText(set.place[channel])}; ${share} of the energy of P`;
+    const place = set.peakCells[channel] > 1 ? `${count(set.peakCells[channel])} cells` : set.placeText(set.place[channel]);
+    const label = `map ${channel}: peak ${numberText(set.peak[channel])} at ${place}; ${share} of the energy of P`;
     return { caption: captions[view.sort]?.() || share, label };
   }
 }

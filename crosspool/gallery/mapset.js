@@ -20,6 +20,7 @@ export class MapSet {
     };
     this.cells = this.rows * this.columns;
     this.peak = read(Float32Array, this.channels);
+    this.peakCells = read(Float32Array, this.channels); // how many cells of the map that was packed have its peak
     this.mean = read(Float32Array, this.channels);
     this.energy = read(Float32Array, this.channels);
     this.sparsity = Float32Array.from(read(Uint16Array, this.channels), (step) => step / 65535);

@@ -1,8 +1,9 @@
 """All weighting maps of one image as bytes for a browser: 16 bits per weight, a scale for each map, and the image.
 
 Layout: the header's length (uint32), the header (JSON, padded with spaces to a multiple of 4), then, little endian, for
-D maps: peaks, means and shares of energy (float32 each), sparsity (uint16, 65535 is 1), the peak's cell (uint16), the
-maps (uint16, D x rows x columns), and the image (JPEG). `mapset.js` reads it, and draws with 8 of the 16 bits.
+D maps: peaks, how many cells have them, means and shares of energy (float32 each), sparsity (uint16, 65535 is 1), the
+first cell of the peak (uint16), the maps (uint16, D x rows x columns), and the image (JPEG). `mapset.js` reads it, and
+draws with 8 of the 16 bits.
 """
 
 import base64
@@ -52,7 +53,9 @@ def pack_maps(
     header |= {"fieldRows": [list(span) for span in fields[0]], "fieldColumns": [list(span) for span in fields[1]]}
     peak_row = statistics.peak_row * rows // upper.shape[1]
     peak_column = statistics.peak_column * columns // upper.shape[2]
-    numbers = np.stack([statistics.peak, statistics.mean, statistics.energy_share]).astype("<f4")
+    numbers = np.stack([statistics.peak, statistics.peak_positions, statistics.mean, statistics.energy_share]).astype(
+        "<f4"
+    )
     sparsity = np.rint(statistics.sparsity * SPARSITY_TOP).astype("<u2")
     peak_cells = (peak_row * columns + peak_column).astype("<u2")
     levels = quantised_maps(packed, statistics.peak, 16, signed=signed).astype("<u2")

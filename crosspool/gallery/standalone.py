@@ -17,7 +17,7 @@ from crosspool.gallery.meaning import packed_classes
 from crosspool.gallery.pointing import MapOrder, PhotoBox
 from crosspool.statistics import ChannelStatistics
 from crosspool.strict_json import json_text
-from crosspool.text import number, printable
+from crosspool.text import counted_cells, number, printable
 
 TILE = 104  # pixels per side
 LISTED = 50  # channels in the table for browsers without scripts
@@ -88,9 +88,11 @@ def _escaped_lines(lines: Sequence[str]) -> str:
 def _table(statistics: ChannelStatistics, meaning: ChannelClasses | None) -> list[str]:
     """The channels with most energy in words, for browsers without scripts."""
     order = statistics.order("energy_share")
+    places = zip(statistics.peak_row, statistics.peak_column, strict=True)
+    at = [counted_cells(*place) for place in zip(places, statistics.peak_positions.tolist(), strict=True)]
     return [
-        f"map {channel}: peak {number(statistics.peak[channel])} at row {statistics.peak_row[channel]}, "
-        f"column {statistics.peak_column[channel]}; {number(100 * statistics.energy_share[channel], 2)} % of P's energy"
+        f"map {channel}: peak {number(statistics.peak[channel])} at {at[channel]}; "
+        f"{number(100 * statistics.energy_share[channel], 2)} % of P's energy"
         + ("" if meaning is None else f"; {_classes(meaning, channel)}")
         for channel in order[~statistics.dead[order]][:LISTED].tolist()
     ]

@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from benchmarks.harness.session import state_of
 from crosspool.backbones import load_backbone
+from crosspool.grids import largest_cells
 from crosspool.images import load_image
 from crosspool.samples import samples
 from crosspool.ui.maps import survey
@@ -25,7 +26,7 @@ from crosspool.ui.visit.choose_labelled import LabelledState
 from crosspool.ui.visit.images import ImageState
 from crosspool.ui.visit.labelled import Collection, LabelledImage
 from crosspool.ui.visit.link import LinkState
-from crosspool.ui.widgets.text import number
+from crosspool.ui.widgets.text import cells_name, number
 from tests.app.test_frame import SMALL, checked, component, shown_text, texts
 from tests.images import png, tinted
 from tests.networks import sample
@@ -174,9 +175,9 @@ def test_a_column_has_the_librarys_values_on_one_scale():
         for row, image_maps in zip(rows(app), maps, strict=True):
             cell = row["cells"][place]
             assert np.abs(steps(row, place) - image_maps[channel] / top * 255).max() <= 1
-            where = np.unravel_index(image_maps[channel].argmax(), image_maps[channel].shape)
+            where = largest_cells(image_maps[channel])
             assert cell["peak"] == f"peak {number(image_maps[channel].max())}"
-            assert cell["place"] == f"row {where[0]}, column {where[1]}"
+            assert cell["place"] == cells_name(where)
             assert cell["mean"] == f"mean {number(image_maps[channel].mean())}"
 
 
@@ -220,7 +221,7 @@ def test_the_strongest_image_comes_first():
 
 def test_of_equal_peaks_the_larger_mean_comes_first():
     def summary(peak, mean):
-        return survey.ImageSummary("", False, *(np.array([value]) for value in (0, peak, 0, 0, mean, 0, 0)))
+        return survey.ImageSummary("", False, *(np.array([value]) for value in (0, peak, 0, 0, 1, mean, 0, 0)))
 
     rows = [("a", summary(6, 1)), ("b", None), ("c", summary(6, 2)), ("d", summary(-7, -3)), ("e", summary(5, 5))]
     orders: dict[ImageOrder, str] = {"peak": "dcaeb", "mean": "ecadb"}

@@ -170,7 +170,7 @@ def test_a_slide_of_nothing_is_refused(maps):
 @pytest.mark.parametrize("channels", [[-1], [0, 6]])
 def test_a_slide_of_a_channel_that_there_is_not_is_refused(maps, channels):
     """Python would show the last one for -1."""
-    with pytest.raises(SettingError, match="There is no channel (-1|6): the channels are 0 to 5"):
+    with pytest.raises(SettingError, match=r"There is no channel (-1|6): the channels are 0 to 5\."):
         drawn(maps, channels)
 
 

@@ -196,6 +196,14 @@ def test_without_scripts_a_page_lists_maps_in_words(chosen):
     assert len(lines) == min(LISTED, int((~chosen.statistics.dead).sum()))
 
 
+def test_of_a_peak_in_several_cells_a_page_says_how_many(chosen):
+    """The first alone would look like the place of the peak."""
+    clipped = replace(chosen.statistics, peak_positions=np.where(np.arange(64) == 5, 3, 1))
+    fallback = re.findall(r"<noscript>(.*?)</noscript>", parts(replace(chosen, statistics=clipped))[0], re.DOTALL)[0]
+    assert re.search(r"^map 5: peak [\d.]+ at 3 cells; ", fallback, re.MULTILINE)
+    assert re.search(r"^map 33: peak [\d.]+ at row \d, column \d; ", fallback, re.MULTILINE)
+
+
 def test_a_page_has_the_apps_colours():
     theme = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))["theme"]
     style = asset("gallery/standalone.css")

@@ -29,6 +29,7 @@ def test_a_map_is_stored_in_65535_levels_up_to_its_peak():
     assert maps.levels.tolist() == [[[0, 16384], [32768, 65535]], [[0, 0], [0, 0]]]
     assert maps.peak.tolist() == [4, 0]
     assert maps.place.tolist() == [3, 0]
+    assert maps.peak_cells.tolist() == [1, 4]
     assert maps.sparsity.tolist() == [16384, 65535]  # a quarter, and all
     assert maps.energy.tolist() == [0.5, 0.5]
     assert maps.header["fieldRows"] == maps.header["fieldColumns"] == [[0, 2], [1, 3]]

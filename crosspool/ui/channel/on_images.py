@@ -4,6 +4,7 @@ import streamlit as st
 
 from crosspool.drawing.rendering import Look
 from crosspool.errors import ImageError
+from crosspool.layer_pairs import LayerPair
 from crosspool.ui.channel.alike import correlations_over_images, most_alike
 from crosspool.ui.channel.over_images import ComputedImage, summary_sentence, table_of_images
 from crosspool.ui.channel.patches import patch_side, peak_patch
@@ -36,7 +37,7 @@ def channel_on_images(
     if not computed:
         return
     st.caption(f"{summary_sentence(computed, channel)}{image_set.note}")
-    _strongest_patches(chosen, request, channel, computed)
+    _strongest_patches(chosen, request, maps.pair, channel, computed)
     halves = st.container(key="halves-channel")
     table_column, alike_column = halves.columns(2, gap="medium")
     with table_column:
@@ -46,7 +47,9 @@ def channel_on_images(
         _maps_alike(maps, channel, look, computed)
 
 
-def _strongest_patches(chosen: SourceImage, request: MapRequest, channel: int, computed: list[ComputedImage]) -> None:
+def _strongest_patches(
+    chosen: SourceImage, request: MapRequest, pair: LayerPair, channel: int, computed: list[ComputedImage]
+) -> None:
     """The patch of each image on which the channel is strongest, cut out at its peak."""
     st.header("Strongest patches", anchor=False)
     items = []
@@ -72,10 +75,11 @@ def _strongest_patches(chosen: SourceImage, request: MapRequest, channel: int, c
         return
     thumbnails(items, selected=chosen.key, choose=choose, key="channel-patches", wrapped=True)
     side = patch_side(request)
+    first = "" if pair.ceiling is None else "A clipped map can have its peak in several cells; this is the first. "
     st.caption(
         f"One patch of each image, around the peak of map {channel}: {side} × {side} of the image's {request.size} × "
         f"{request.size} pixels, at the centre of "
-        f"{term('receptive field', 'what the cell can see')}. Click a patch to choose its image."
+        f"{term('receptive field', 'what the cell can see')}. {first}Click a patch to choose its image."
     )
 
 

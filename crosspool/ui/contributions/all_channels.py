@@ -31,7 +31,7 @@ COLUMNS: dict[str, Any] = {  # of the table, as Streamlit describes them
     "contribution": st.column_config.NumberColumn(format="%.4g"),
     "energy_share": st.column_config.NumberColumn("share of energy", format="percent"),
     "evidence_there": st.column_config.NumberColumn("strongest evidence", format="%.4g"),
-    "row": "its row",
+    "row": st.column_config.NumberColumn("its row", help="Of cells with equally strong evidence, that of the first."),
     "column": "its column",
 }
 

@@ -21,7 +21,7 @@ from crosspool.ui.visit.images import SourceImage
 from crosspool.ui.visit.state import VisitPart, choose_option, plain, visit_state
 from crosspool.ui.widgets.browser import Id, Index, RefusedError, component
 from crosspool.ui.widgets.glossary import term
-from crosspool.ui.widgets.text import number
+from crosspool.ui.widgets.text import counted_cells, number
 
 TOP_IMAGES = 12  # shown of a labelled set
 
@@ -149,11 +149,11 @@ def _row(row: Row, chosen: SourceImage, channels: Sequence[int], ranges: Sequenc
 
 
 def _cell(summary: ImageSummary, channel: int, colour_range: ColourRange) -> dict[str, str]:
-    peak = summary.peak[channel]
+    peak, first = summary.peak[channel], (summary.row[channel], summary.column[channel])
     steps = quantise(summary.weights(channel), colour_range)
     return {
         "steps": base64.b64encode(steps.tobytes()).decode(),
         "peak": f"peak {number(peak)}" if peak else "zero everywhere",
-        "place": f"row {summary.row[channel]}, column {summary.column[channel]}" if peak else "",
+        "place": counted_cells(first, int(summary.peak_cells[channel])) if peak else "",
         "mean": f"mean {number(summary.mean[channel])}",
     }

@@ -25,7 +25,7 @@ from crosspool.ui.widgets.text import as_it_is
 ADVICE = "choose a smaller input"  # where memory is short
 MAP_CELLS = 56  # a side: a small image shows no more
 PHOTO_SIDE = 160
-BYTES_A_CHANNEL, BYTES_A_PHOTO = 20, 10_000  # of an ImageSummary, besides its maps: its statistics, and about its photo
+BYTES_A_CHANNEL, BYTES_A_PHOTO = 24, 10_000  # of an ImageSummary, besides its maps: its statistics, and about its photo
 
 
 @dataclass(frozen=True)
@@ -111,9 +111,9 @@ def _labelled_image(labelled: LabelledSet, sample: Sample, request: MapRequest) 
 class ImageSummary:
     """All maps of one image, in 8 bits a weight; shared between sessions, so never to be changed.
 
-    `cells` is (D, H, W), as `crosspool.gallery.mapset.quantised_maps` makes them; `peak`, at (`row`, `column`), `mean`,
-    `active` (the share of positions that are not zero) and `energy` (the share of P's) have an entry for each of the D
-    channels. `photo` is what the network saw, as a data URL.
+    `cells` is (D, H, W), as `crosspool.gallery.mapset.quantised_maps` makes them. Each of the D channels has its
+    `peak`, at `peak_cells` positions of which (`row`, `column`) is the first, its `mean`, the share of positions that
+    are not zero (`active`), and its share of P's `energy`. `photo` is what the network saw, as a data URL.
     """
 
     photo: str
@@ -122,6 +122,7 @@ class ImageSummary:
     peak: np.ndarray
     row: np.ndarray
     column: np.ndarray
+    peak_cells: np.ndarray
     mean: np.ndarray
     active: np.ndarray
     energy: np.ndarray
@@ -143,8 +144,8 @@ class ImageSummary:
 
     @property
     def nbytes(self) -> int:
-        arrays = (self.cells, self.peak, self.row, self.column, self.mean, self.active, self.energy)
-        return sum(array.nbytes for array in arrays) + len(self.photo)
+        of_channels = (self.peak, self.row, self.column, self.peak_cells, self.mean, self.active, self.energy)
+        return sum(array.nbytes for array in (self.cells, *of_channels)) + len(self.photo)
 
 
 SUMMARIES = CacheKind[MapRequest, ImageSummary](
@@ -177,6 +178,7 @@ def _summarise(maps: ImageMaps) -> ImageSummary:
         peak=statistics.peak.astype(np.float32),
         row=statistics.peak_row.astype(np.uint16),
         column=statistics.peak_column.astype(np.uint16),
+        peak_cells=statistics.peak_positions.astype(np.uint32),
         mean=statistics.mean.astype(np.float32),
         active=(1 - statistics.sparsity).astype(np.float32),
         energy=statistics.energy_share.astype(np.float32),

@@ -153,6 +153,9 @@ def _channel_table(request: MapRequest, maps: ImageMaps) -> None:
             "peak": st.column_config.NumberColumn(format="%.4g"),
             "peak_row": "row of the peak",
             "peak_column": "column of the peak",
+            "peak_positions": st.column_config.NumberColumn(
+                "positions of the peak", help="Where there are several, row and column are those of the first."
+            ),
             "mean": st.column_config.NumberColumn(format="%.4g"),
             "active": "active positions",
             "sparsity": st.column_config.NumberColumn(format="percent"),

@@ -1,14 +1,13 @@
 // Two panes with linked cursors: what the pointer or the arrow keys mark in one is marked at the same place in the other.
-// Data: left and right {title, alt, photo (URL), rows, columns, signed, peakPlace [x, y], selected, map, heading, choices
-// [{channel, note, map}]}, look {opacity, overlay, smooth}, table and signedTable (base64). A map: {rows, columns, cells,
-// peak}.
+// Data: left and right {title, alt, photo (URL), rows, columns, signed, peakPlace [x, y], selected, map, weights (base64),
+// heading, choices [{channel, note, map}]}, look {opacity, overlay, smooth}, table and signedTable (base64). A map: {rows,
+// columns, cells}.
 
 import { beforeNextFrame, make, numberText, pointOver } from "../../gallery/elements.js";
 import { bytes, paint } from "../../gallery/paint.js";
 
 const SIDES = ["left", "right"];
 const STEPS = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] };
-const ZERO = 128; // of signed maps, which reach 127 steps to either side
 
 const indexOf = (part, count) => Math.min(count - 1, Math.max(0, Math.floor(part * count)));
 
@@ -18,10 +17,11 @@ function cellAt([x, y], { rows, columns }) {
 
 const placeOf = ([row, column], { rows, columns }) => [(column + 0.5) / columns, (row + 0.5) / rows];
 
-function weightAt(place, { map, signed }) {
+// The weight at a place in words; a mean where the map was averaged down.
+function weightAt(place, { map, rows, columns, numbers }) {
   const [row, column] = cellAt(place, map);
-  const step = map.values[row * map.columns + column];
-  return signed ? ((step - ZERO) / 127) * map.peak : (step / 255) * map.peak;
+  const name = map.rows < rows || map.columns < columns ? "mean weight" : "weight";
+  return `${name} ${numberText(numbers[row * map.columns + column])}`;
 }
 
 function build(root) {
@@ -73,7 +73,7 @@ function markPlace(pane, side, place) {
     left: percent(column, side.columns), top: percent(row, side.rows),
     width: percent(1, side.columns), height: percent(1, side.rows),
   });
-  const text = `Map ${side.selected} at row ${row}, column ${column}: weight ${numberText(weightAt(place, side))}`;
+  const text = `Map ${side.selected} at row ${row}, column ${column}: ${weightAt(place, side)}`;
   pane.querySelector(".reading").textContent = text;
 }
 
@@ -84,6 +84,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const sides = SIDES.map((name) => data[name]);
   for (const side of sides) {
     side.image = Object.assign(new Image(), { src: side.photo });
+    side.numbers = new Float32Array(bytes(side.weights).buffer);
     for (const map of [side.map, ...side.choices.map((choice) => choice.map)]) map.values = bytes(map.cells);
   }
   const place = () => root.place ?? data.left.peakPlace;

@@ -65,16 +65,20 @@ def _side(pane: Pane) -> dict[str, Any]:
         "peakPlace": [(column + 0.5) / columns, (row + 0.5) / rows],
         "selected": pane.selected,
         "map": _map(maps, pane.selected),
+        "weights": _text(averaged_down(maps.upper[pane.selected], MAX_CELLS).astype("<f4")),
         "heading": pane.heading,
         "choices": choices,
     }
 
 
 def _map(maps: ImageMaps, channel: int) -> dict[str, Any]:
-    """A map in 8 bits, and the value of the largest step."""
+    """A map in 8 bits, to be drawn."""
     small = averaged_down(maps.upper[channel], MAX_CELLS)[None]
     peak = maps.statistics.peak[channel : channel + 1]
     cells = quantised_maps(np.asarray(small), peak, 8, signed=maps.signed)
     rows, columns = small.shape[1:]
-    text = base64.b64encode(cells.tobytes()).decode()
-    return {"rows": rows, "columns": columns, "cells": text, "peak": abs(float(peak[0]))}
+    return {"rows": rows, "columns": columns, "cells": _text(cells)}
+
+
+def _text(values: np.ndarray) -> str:
+    return base64.b64encode(values.tobytes()).decode()

@@ -2,9 +2,9 @@
 
 import re
 
-from crosspool.text import cell_name, cells_name, number, printable, signed, written_sum
+from crosspool.text import cell_name, cells_name, counted_cells, number, printable, signed, written_sum
 
-__all__ = ["as_it_is", "cell_name", "cells_name", "file_stem", "number", "signed", "written_sum"]
+__all__ = ["as_it_is", "cell_name", "cells_name", "counted_cells", "file_stem", "number", "signed", "written_sum"]
 
 MARKDOWN_CHARACTERS = "\\`*_{}[]()<>#+-.!|$:~&"
 _PARTS = re.compile(r"([\s|`]+)")  # between which there is no address; a code span may not hold them

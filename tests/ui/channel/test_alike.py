@@ -12,9 +12,8 @@ def summary(maps, *, signed=False):
     maps = np.asarray(maps, np.float32)
     peak = np.abs(maps).max(axis=(1, 2))
     cells = (maps + 128 * signed).astype(np.uint8)
-    rest = (np.zeros(len(maps)) for _ in range(5))
-    row, column, mean, active, energy = rest
-    return ImageSummary("", signed, cells, peak, row, column, mean, active, energy)
+    rest = (np.zeros(len(maps)) for _ in range(6))
+    return ImageSummary("", signed, cells, peak, *rest)
 
 
 def test_by_hand():
