@@ -20,6 +20,7 @@ _UPRIGHT = {  # EXIF orientation -> the operation that undoes it
 }
 
 WHITES = (255.0, 65535.0)  # what usually means white in images of whole numbers,
+MOST_STEPS = 3  # of 255, by which a profile of sRGB may change a colour
 WHITES_OF_FLOATS = (1.0, *WHITES)  # and of others
 
 
@@ -31,6 +32,8 @@ def upright_rgb(image: Image.Image) -> Image.Image:
     upright = _eight_bit(image)
     if orientation in _UPRIGHT:
         upright = upright.transpose(_UPRIGHT[orientation])
+    if upright.mode == "La":  # multiplied by its transparency, which Pillow takes back only like this
+        upright = upright.convert("LA")
     if upright.mode == "LAB":
         upright, profile = _from_lab(upright), None
     alpha = None
@@ -57,6 +60,8 @@ def profile_of(image: Image.Image) -> bytes | None:
 
 def orientation_of(image: Image.Image) -> Any:
     """How the image is to be turned, by EXIF's numbers; None where it does not say."""
+    if image.format == "AVIF":  # turned by boxes of its own, which Pillow writes into its EXIF, whatever XMP says
+        image.info.pop("xmp", None)
     try:
         return image.getexif().get(ExifTags.Base.Orientation)
     except Exception:  # broken metadata must not fail an image whose pixels are fine
@@ -109,12 +114,20 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
         return image
     try:
         embedded = ImageCms.ImageCmsProfile(BytesIO(profile))
-        if "sRGB" in ImageCms.getProfileDescription(embedded):
-            return image
         if image.mode == "L" and embedded.profile.xcolor_space.strip() == "RGB":
             image = image.convert("RGB")
-        srgb = ImageCms.createProfile("sRGB")
-        converted = ImageCms.profileToProfile(image, embedded, srgb, outputMode="RGB")
+        transform = ImageCms.buildTransform(embedded, ImageCms.createProfile("sRGB"), image.mode, "RGB")
+        if image.mode == "RGB" and _changes_little(transform):
+            return image
+        converted = ImageCms.applyTransform(image, transform)
     except Exception:  # Pillow's colour management has no common error; the pixels are fine without it
         return image
     return image if converted is None else converted
+
+
+def _changes_little(transform: ImageCms.ImageCmsTransform) -> bool:
+    """Whether colours stay what they are, up to rounding: many profiles of sRGB differ in a digit."""
+    steps = np.arange(0, 256, 51, dtype=np.uint8)
+    colours = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(6, 36, 3)
+    converted = ImageCms.applyTransform(Image.fromarray(colours), transform)
+    return bool(np.abs(np.asarray(converted, np.int16) - colours).max() <= MOST_STEPS)

@@ -11,6 +11,7 @@ from crosspool.tiff_layout import broken_notes, with_sound_directory
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GIF_HEAD = 13  # bytes in front of the palette
 JPEG_SIGNATURE = b"\xff\xd8\xff"
+_END = struct.pack(">I4sI", 0, b"IEND", zlib.crc32(b"IEND"))  # the last part of a PNG
 MOST_TEXT = 2**20  # bytes of a text or profile, unpacked; Pillow reads no more
 # The texts that say how to turn the image, by keyword; all others are left out. Pillow takes a text's keyword for its
 # own note of the same name, so that a text called "interlace" would make it read the pixels in another order.
@@ -80,7 +81,9 @@ def _png_parts(data: bytes) -> Iterator[_Part]:
             colours = length // 3 if kind == b"PLTE" else colours
             yield _Part(data[place:end])
         place = end
-    yield _Part(data[place:])
+    # What is cut short behind the pixels does not matter; Pillow notices where pixels are missing.
+    is_cut = b"IDAT" in passed and data[place + 4 : place + 8] not in (b"IDAT", b"IEND")
+    yield _Part(_END, broken="IEND") if is_cut or len(data) - place <= 8 else _Part(data[place:])
 
 
 def _is_broken(kind: bytes, body: bytes) -> bool:

@@ -15,6 +15,7 @@ BITS = {UNSIGNED: (*range(1, 17), 32), SIGNED: (8, 16, 32), FLOAT: (16, 32, 64)}
 WHOLE_BYTES = (8, 16, 32, 64)
 UNPACKED, DEFLATE = 1, (8, 32946)
 PACKED_BY_LIBTIFF = (5, 32773, 34925, 50000)  # LZW, PackBits, LZMA, Zstandard
+WEBP = 50001  # a compression that Pillow knows and its libtiff does not: it complains on standard error
 MOST_BANDS = 6  # that Pillow reads; of more it complains on standard error
 _PREVIEW = 1  # a bit of what a page is for
 # Tags with one number, and with several.
@@ -65,16 +66,18 @@ class TiffLayout:
 
     @property
     def is_misread(self) -> bool:
-        """Whether Pillow would open it, and read it wrongly."""
+        """Whether Pillow would open it, and read it wrongly or not at all."""
         bits = max(self.bits)
         return (
             (bits > 8 and (self.is_planar or self.photometric == WHITE_IS_0))
+            or (self.is_planar and self.photometric == BLACK_IS_0)
             or (self.form == SIGNED and bits == 8)
             or (self.form == UNSIGNED and bits not in (1, 2, 4, 8, 16))
             or (self.photometric == LAB and self.is_planar)
             or (self.photometric == PALETTE and max(self.tags.get(320, (65535,))) < 256)
             or self._is_subsampled
             or self.bands > MOST_BANDS
+            or self.compression == WEBP
             or self._is_preview
         )
 

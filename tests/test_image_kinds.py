@@ -9,11 +9,12 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 from PIL.TiffImagePlugin import TiffImageFile
 
 from crosspool.errors import ImageError
 from crosspool.images import load_image
+from crosspool.plain_profiles import plain_profile
 from tests.test_images import encode, image_or_message, message, photo, pixel, png, quarters
 
 BLACK, WHITE = (0, 0, 0), (255, 255, 255)
@@ -190,6 +191,18 @@ def test_alpha_of_planes_lies_over_white():
     assert pixel(tiff(values, photometric=2, planar=True, t338=(1,))) == (255, 127, 127)
 
 
+@pytest.mark.parametrize("planar", [False, True])
+@pytest.mark.parametrize(("extra", "grey"), [(2, 64), (1, 32)])
+def test_grey_with_transparency(planar, extra, grey):
+    """Also where the grey values are multiplied by the transparency."""
+    values = np.zeros((16, 16, 2), np.uint8)
+    values[0, 0] = grey, 128
+    values[0, 1] = 100, 255
+    data = tiff(values, planar=planar, t338=(extra,))
+    assert abs(pixel(data)[0] - (64 * 128 + 255 * 127) / 255) <= 1
+    assert (pixel(data, (1, 0)), pixel(data, (2, 0))) == ((100, 100, 100), WHITE)
+
+
 def test_cmyk_of_16_bits_in_planes():
     values = np.zeros((16, 16, 4), np.uint16)
     values[0, 0, 0] = 65535
@@ -258,6 +271,9 @@ RARE = {
     "YCbCr, 3 bands of 8-bit whole numbers": {
         "values": random_values(np.uint8)[:, :20], "photometric": 6, "t256": (33,),
     },
+    "3 bands of 8-bit whole numbers, compression 50001": {  # WebP
+        "values": random_values(np.uint8), "photometric": 2, "t259": (50001,),
+    },
     "a camera's raw data behind a preview": {
         "values": random_values(np.uint8), "photometric": 2, "t254": (1,), "t330": (8,),
     },
@@ -297,6 +313,7 @@ def test_libraries_say_nothing_on_standard_error(tmp_path):
     entries = {256: (33,), 257: (20,), 258: (8, 8), 259: (1,), 262: (1,), 273: (8,), 277: (1,), 278: (20,), 279: (660,)}
     (tmp_path / "broken tag.tif").write_bytes(with_directory(bytes(660), {**entries, 305: (1, 2, 3), 700: (10**9,)}))
     (tmp_path / "bands.tif").write_bytes(tiff(random_values(np.uint8, 12)))
+    (tmp_path / "webp.tif").write_bytes(tiff(random_values(np.uint8), photometric=2, t259=(50001,)))
     (tmp_path / "bomb.png").write_bytes(png(10_000, 9_000, 8, 2))
     (tmp_path / "exif.jpg").write_bytes(encode(quarters(), "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\xff"))
     (tmp_path / "mpo.jpg").write_bytes(segment(0xE2, b"MPF\0MM\0*\0\0\0\x08\0\1"))
@@ -307,7 +324,7 @@ def test_libraries_say_nothing_on_standard_error(tmp_path):
     paths = sorted(map(str, tmp_path.iterdir()))
     done = subprocess.run([sys.executable, "-c", code, *paths], capture_output=True, text=True, check=True)
     assert done.stderr == ""
-    assert done.stdout == "refused\n" * 2
+    assert done.stdout == "refused\n" * 3
 
 
 def test_warnings_of_others_are_still_shown_once(recwarn):
@@ -334,6 +351,24 @@ def bitmap(bits, colours, rows, *, compression=0, masks=b"", palette=b""):
 def test_black_and_white_of_more_than_1_bit(bits, row, colours):
     data = bitmap(bits, colours, row * 16, palette=bytes([0, 0, 0, 0, 255, 255, 255, 0])[: 4 * colours])
     assert shown(data)[:, :, 0].tolist() == [[0] * 8 + [255 * (colours - 1)] * 8] * 16
+
+
+@pytest.mark.parametrize("colours", [300, 2**31 + 16])
+def test_a_palette_with_more_colours_than_can_be_named(colours):
+    palette = bytes(range(256)) * 4 + bytes(176)
+    data = bitmap(8, colours, bytes(range(256)), palette=palette)
+    assert (
+        shown(data)[::-1, :, ::-1].reshape(256, 3) == np.frombuffer(palette[:1024], np.uint8).reshape(256, 4)[:, :3]
+    ).all()
+
+
+@pytest.mark.parametrize("colours", [0, 252, 256])
+@pytest.mark.parametrize("offset", [0, 54])
+def test_pixels_that_are_said_to_begin_with_the_palette(colours, offset):
+    palette, rows = bytes(range(256)) * 4, bytes(range(250)) + bytes(6)
+    data = bitmap(8, colours, rows, palette=palette[: 4 * (colours or 256)])
+    data = data[:10] + struct.pack("<I", offset) + data[14:]
+    assert load_image(data) == load_image(bitmap(8, 0, rows, palette=palette))
 
 
 def test_black_and_white_of_1_bit():
@@ -443,6 +478,21 @@ def test_broken_metadata_of_a_png_does_not_fail_its_pixels(kind, place):
     data = encode(original, "PNG")
     at = data.index(b"IDAT") - 4 if place == "before" else data.index(b"IEND") - 4
     assert load_image(data[:at] + BROKEN_CHUNKS[kind] + data[at:]).tobytes() == original.tobytes()
+
+
+@pytest.mark.parametrize(
+    "tail", [chunk(b"tEXt", b"Title\0cat")[:-6], chunk(b"eXIf", bytes(99))[:9], chunk(b"IDAT", b"abc")[:8], b"\0", b""]
+)
+def test_what_is_cut_short_behind_the_pixels_of_a_png_does_not_fail_them(tail):
+    original = photo((40, 30))
+    data = encode(original, "PNG")
+    assert load_image(data[: data.index(b"IEND") - 4] + tail).tobytes() == original.tobytes()
+
+
+def test_pixels_of_a_png_that_are_cut_short_are_damage():
+    data = encode(photo((400, 300)), "PNG")
+    assert load_image(data[:-16]) == load_image(data)  # without the last checksum
+    assert "damaged or cut short" in message(data[:-2000])
 
 
 def test_a_palette_whose_transparency_is_empty_or_too_long():
@@ -614,3 +664,70 @@ def test_broken_metadata_of_a_tiff_does_not_fail_its_pixels(tags):
     values = np.asarray(quarters()).astype(np.uint8)
     data = tiff(values, photometric=2, **{f"t{tag}": numbers for tag, numbers in tags.items()})
     assert load_image(data) == load_image(encode(quarters(), "PNG"))
+
+
+# --- orientation and colour profiles
+
+
+XMP = (
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    b'<rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/></rdf:RDF></x:xmpmeta>'
+)
+
+
+def test_an_avif_is_turned_by_its_boxes_alone():
+    """As its standard has it; a JPEG, which has none, by what else says so."""
+    assert load_image(encode(quarters(), "AVIF", xmp=XMP)).size == (64, 48)
+    turned = encode(quarters(), "AVIF", exif=exif_of(6))
+    assert b"irot" in turned
+    assert load_image(turned).size == (48, 64)
+    assert load_image(encode(quarters(), "JPEG", xmp=XMP)).size == (48, 64)
+
+
+def exif_of(orientation):
+    exif = Image.Exif()
+    exif[274] = orientation
+    return exif
+
+
+def profile(*, gamma, primaries, name):
+    """A colour profile with a description of one's own, as long as the one that is written."""
+    written = "From gamma and chromaticities".encode("utf-16-be")
+    data = plain_profile(gamma, primaries)
+    assert data is not None
+    return data.replace(written, name.ljust(len(written) // 2)[:29].encode("utf-16-be"))
+
+
+@pytest.mark.parametrize(
+    ("gamma", "primaries", "name"),
+    [
+        (1.0, SRGB_PRIMARIES, "sRGB (Linear RGB Profile)"),
+        (1 / 2.2, ADOBE_PRIMARIES, "Wide Gamut with sRGB Transfer"),
+        (0.55556, SRGB_PRIMARIES, "not quite sRGB"),
+    ],
+)
+def test_a_profile_that_only_has_srgb_in_its_name_is_applied(gamma, primaries, name):
+    """As phones with Android write it: Display P3 Gamut with sRGB Transfer."""
+    image = Image.new("RGB", (16, 16), (100, 150, 200))
+    colours = profile(gamma=gamma, primaries=primaries, name=name)
+    expected = load_image(encode(image, "PNG", icc_profile=profile(gamma=gamma, primaries=primaries, name="another")))
+    assert name.encode("utf-16-be") in colours
+    assert load_image(encode(image, "PNG", icc_profile=colours)) == expected
+    assert np.abs(np.asarray(expected)[0, 0] - np.array([100, 150, 200])).max() > 10
+
+
+def test_a_profile_of_srgb_changes_no_pixel_whatever_its_name():
+    original = photo((40, 30))
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    renamed = srgb.replace("sRGB".encode("utf-16-be"), "mine".encode("utf-16-be"))
+    assert renamed != srgb
+    assert load_image(encode(original, "PNG", icc_profile=renamed)).tobytes() == original.tobytes()
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_a_profile_is_applied_to_transparent_images(mode):
+    colours = profile(gamma=1.0, primaries=SRGB_PRIMARIES, name="linear")
+    image = Image.new("L", (16, 16), 64).convert(mode)
+    image.putalpha(128)
+    dark = float(srgb_of_light(64 / 255))
+    assert abs(pixel(encode(image, "PNG", icc_profile=colours))[0] - (dark * 128 + 255 * 127) / 255) <= 1.5

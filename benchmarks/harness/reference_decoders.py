@@ -20,13 +20,18 @@ from benchmarks.harness.pictures import Picture, kind_of_image, picture_of_file
 
 SECONDS = 20  # that the browser may take for a file
 LARGEST = 2000  # pixels: the longer side of what the browser sends back
-# The pixels over white, as a PNG; null where the browser shows nothing.
+# The pixels over white, as a PNG; null where the browser shows nothing. A bitmap is of the first frame, whereas an
+# element may show a later one, but an element shows files that are cut short, too.
 DRAW = """async ([address, seconds, largest]) => {
-  const image = new Image();
-  image.src = address;
   const late = new Promise((resolve, reject) => setTimeout(reject, 1000 * seconds, "late"));
-  try { await Promise.race([image.decode(), late]); } catch { return null; }
-  const [width, height] = [image.naturalWidth, image.naturalHeight];
+  const element = new Image();
+  element.src = address;
+  let image = element;
+  try {
+    await Promise.race([element.decode(), late]);
+    image = await Promise.race([createImageBitmap(await (await fetch(address)).blob()), late]).catch(() => element);
+  } catch { return null; }
+  const [width, height] = [image.naturalWidth ?? image.width, image.naturalHeight ?? image.height];
   const scale = Math.min(1, largest / Math.max(width, height));
   const canvas = document.createElement("canvas");
   canvas.width = Math.max(1, Math.round(scale * width));
