@@ -1,6 +1,7 @@
 """Packed maps read again, step by step, as `crosspool.gallery.mapset` says that they are laid out."""
 
 import json
+import zlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,4 +40,5 @@ def unpack(packed: bytes) -> Unpacked:
     numbers = [(name, "<f4", count) for name in ("peak", "peak_cells", "mean", "energy")]
     places = [(name, "<u2", count) for name in ("sparsity", "place")]
     layout = np.dtype([*numbers, *places, ("levels", "<u2", (count, header["rows"], header["columns"]))])
-    return Unpacked(header, packed[start + layout.itemsize :], *np.frombuffer(packed, layout, 1, start)[0])
+    body = zlib.decompress(packed[start:])
+    return Unpacked(header, body[layout.itemsize :], *np.frombuffer(body, layout, 1)[0])

@@ -31,7 +31,7 @@
   async function hear(bytes) {
     const start = performance.now();
     heard.push(bytes);
-    if (bytes < globalThis.rawBytes) return;
+    if (bytes < globalThis.leastBytes) return; // no maps
     const before = gallery()?.set;
     const drawn = () => gallery()?.set && gallery().set !== before && gallery().wall.tiles.size > 0;
     do await frame(); while (!drawn());

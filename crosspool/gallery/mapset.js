@@ -8,13 +8,20 @@ function headerOf(packed) {
 }
 
 export class MapSet {
-  constructor(packed) {
-    const bytes = packed.slice(); // memory of its own, in which numbers are aligned
-    const { end, ...header } = headerOf(bytes);
+  // A promise of the set that was packed.
+  static async read(packed) {
+    const { end, ...header } = headerOf(packed);
+    const body = new Blob([packed.subarray(end)]).stream().pipeThrough(new DecompressionStream("deflate"));
+    const set = new MapSet(header, await new Response(body).arrayBuffer());
+    // Not by an address, which a notebook's policy may forbid in the frame of a saved page.
+    return Object.assign(set, { photo: await createImageBitmap(set.jpeg) });
+  }
+
+  constructor(header, body) {
     Object.assign(this, header);
-    let offset = end;
+    let offset = 0;
     const read = (Kind, length) => {
-      const part = new Kind(bytes.buffer, offset, length);
+      const part = new Kind(body, offset, length);
       offset += part.byteLength;
       return part;
     };
@@ -31,9 +38,7 @@ export class MapSet {
     const { levels, steps, signed } = this;
     for (let i = 0; i < steps.length; i++) steps[i] = Math.round(signed ? 128 + ((levels[i] - 32768) * 127) / 32767 : levels[i] / 257);
     this.largest = this.peak.reduce((top, peak) => Math.max(top, Math.abs(peak)), 0) || 1;
-    // Not by an address, which a notebook's policy may forbid in the frame of a saved page.
-    const photo = new Blob([bytes.subarray(offset)], { type: "image/jpeg" });
-    this.ready = createImageBitmap(photo).then((bitmap) => Object.assign(this, { photo: bitmap }));
+    this.jpeg = new Blob([new Uint8Array(body, offset)], { type: "image/jpeg" });
   }
 
   // The numbers of one map, of those of all maps.
@@ -141,16 +146,16 @@ export class MapSet {
   }
 }
 
-// The sets on this page by name, and the promises of those awaited. The scripts of all components share them.
+// The promises of the sets on this page, by name, and who awaits others. The scripts of all components share them.
 const sets = (globalThis.crosspoolMaps ??= { present: new Map(), waiting: new Map() });
 
 // Adds a set and returns its name; each call needs a `removeSet`. Sets of one name are one set.
 export function addSet(packed) {
   const { id } = headerOf(packed);
   if (!sets.present.has(id)) {
-    const set = Object.assign(new MapSet(packed), { users: 0 });
-    sets.present.set(id, set);
-    for (const resolve of sets.waiting.get(id) ?? []) resolve(set.ready);
+    const ready = MapSet.read(packed);
+    sets.present.set(id, { ready, users: 0 });
+    for (const resolve of sets.waiting.get(id) ?? []) resolve(ready);
     sets.waiting.delete(id);
   }
   sets.present.get(id).users += 1;
@@ -158,9 +163,9 @@ export function addSet(packed) {
 }
 
 export function removeSet(id) {
-  const set = sets.present.get(id);
-  set.users -= 1;
-  if (set.users === 0) sets.present.delete(id);
+  const entry = sets.present.get(id);
+  entry.users -= 1;
+  if (entry.users === 0) sets.present.delete(id);
 }
 
 // A promise of the set of that name.

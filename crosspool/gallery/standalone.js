@@ -6,4 +6,4 @@ import { bytes } from "./paint.js";
 
 const settings = JSON.parse(document.getElementById("settings").textContent);
 const gallery = new Gallery(document.querySelector(".gallery"));
-new MapSet(bytes(document.getElementById("maps").textContent)).ready.then((set) => gallery.show(set, settings, { classes: settings.classes, sprite: null }));
+MapSet.read(bytes(document.getElementById("maps").textContent)).then((set) => gallery.show(set, settings, { classes: settings.classes, sprite: null }));

@@ -29,7 +29,7 @@ import { matchBox } from "./pointing.js";
 
 globalThis.createImageBitmap = async () => null;
 const { maps, box } = JSON.parse(readFileSync(0, "utf8"));
-const set = new MapSet(Uint8Array.from(Buffer.from(maps, "base64")));
+const set = await MapSet.read(Uint8Array.from(Buffer.from(maps, "base64")));
 const match = matchBox(set, box);
 console.log(JSON.stringify({ precision: [...match.precision], order: sortChannels(set, "box", match) }));
 """
