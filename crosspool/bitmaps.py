@@ -8,8 +8,8 @@ _INDEXED = (1, 4, 8)  # bits of pixels that name a colour of the palette
 def with_whole_palette(data: bytes) -> bytes:
     """The bitmap with a palette of as many colours as its pixels can name, if that is not plain; else the data.
 
-    Pillow takes each bitmap with a palette of black and white for one of 1 bit a pixel; refuses a palette with more
-    colours than can be named; and takes the palette for pixels where these are said to begin with it.
+    Pillow takes each bitmap with a palette of black and white for one of 1 bit a pixel, and refuses a palette with more
+    colours than can be named.
     """
     if not data.startswith(b"BM") or len(data) < 54:
         return data
@@ -18,10 +18,8 @@ def with_whole_palette(data: bytes) -> bytes:
     if header < 40 or bits not in _INDEXED:
         return data
     start, most = 14 + header, 1 << bits
-    is_overlaid = pixels <= start
-    if not (is_overlaid or colours > most or (bits > 1 and colours in (1, 2))):
+    if not (colours > most or (bits > 1 and colours in (1, 2))):
         return data
-    end = start + 4 * (colours or most) if is_overlaid else pixels
-    palette = data[start : min(start + 4 * min(colours or most, most), end)].ljust(4 * most, b"\0")
+    palette = data[start : min(start + 4 * min(colours, most), pixels)].ljust(4 * most, b"\0")
     offset = struct.pack("<I", start + len(palette))
-    return data[:10] + offset + data[14:46] + bytes(4) + data[50:start] + palette + data[end:]
+    return data[:10] + offset + data[14:46] + bytes(4) + data[50:start] + palette + data[pixels:]

@@ -1,5 +1,6 @@
 """Any image as upright 8-bit RGB in sRGB: without orientation, higher precision, transparency and colour profile."""
 
+import struct
 from collections.abc import Sequence
 from io import BytesIO
 from typing import Any
@@ -19,6 +20,8 @@ _UPRIGHT = {  # EXIF orientation -> the operation that undoes it
     8: Image.Transpose.ROTATE_90,
 }
 
+_SHORT = 3  # as a type of EXIF's values
+
 WHITES = (255.0, 65535.0)  # what usually means white in images of whole numbers,
 MOST_STEPS = 3  # of 255, by which a profile of sRGB may change a colour
 WHITES_OF_FLOATS = (1.0, *WHITES)  # and of others
@@ -29,7 +32,7 @@ def upright_rgb(image: Image.Image) -> Image.Image:
     orientation, profile = orientation_of(image), profile_of(image)
     if image.mode == "RGB" and orientation not in _UPRIGHT and not image.info and type(image) is Image.Image:
         return image
-    upright = _eight_bit(image)
+    upright = _eight_bit(_with_clear_margins(image))
     if orientation in _UPRIGHT:
         upright = upright.transpose(_UPRIGHT[orientation])
     if upright.mode == "La":  # multiplied by its transparency, which Pillow takes back only like this
@@ -63,9 +66,34 @@ def orientation_of(image: Image.Image) -> Any:
     if image.format == "AVIF":  # turned by boxes of its own, which Pillow writes into its EXIF, whatever XMP says
         image.info.pop("xmp", None)
     try:
-        return image.getexif().get(ExifTags.Base.Orientation)
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+        return orientation if _has_sound_orientation(image.info.get("exif", b"")) else None
     except Exception:  # broken metadata must not fail an image whose pixels are fine
         return None
+
+
+def _has_sound_orientation(exif: bytes) -> bool:
+    """Whether EXIF's orientation, if there is one, is of its type: cameras have written others, and turned nothing."""
+    data = exif.removeprefix(b"Exif\0\0")
+    if not data:
+        return True
+    order = "<" if data.startswith(b"II") else ">"
+    (start,) = struct.unpack_from(f"{order}I", data, 4)
+    (count,) = struct.unpack_from(f"{order}H", data, start)
+    places = range(start + 2, min(start + 2 + 12 * count, len(data) - 3), 12)
+    entries = (struct.unpack_from(f"{order}HH", data, place) for place in places)
+    return all(tag != ExifTags.Base.Orientation or kind == _SHORT for tag, kind in entries)
+
+
+def _with_clear_margins(image: Image.Image) -> Image.Image:
+    """The image, transparent where a GIF's first frame draws nothing; Pillow gives that some colour."""
+    box = getattr(image, "dispose_extent", None)
+    if image.format != "GIF" or box in (None, (0, 0, *image.size)):
+        return image
+    drawn = image.convert("RGBA").crop(box)
+    clear = Image.new("RGBA", image.size)
+    clear.paste(drawn, box[:2])
+    return clear
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:

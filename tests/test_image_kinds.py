@@ -647,6 +647,20 @@ def test_broken_metadata_of_a_gif_does_not_fail_its_pixels(block):
     assert load_image(data[:at] + block + data[at:]) == load_image(encode(quarters(), "PNG"))
 
 
+@pytest.mark.parametrize("version", [b"GIF87a", b"GIF89a"])
+def test_what_the_first_frame_of_a_gif_leaves_out_is_white(version):
+    """As in browsers, whatever the first colour of its palette is."""
+    image = Image.new("P", (20, 20), 0)
+    image.putpalette([10, 20, 30, 40, 50, 60])
+    data = encode(image, "GIF")
+    at = data.index(b",", 13 + 3 * (2 << (data[10] & 7)))
+    data = version + struct.pack("<HH", 40, 30) + data[10:at] + b"," + struct.pack("<HH", 5, 6) + data[at + 5 :]
+    pixels = shown(data)
+    assert pixels.shape == (30, 40, 3)
+    assert (pixels[6:26, 5:25] == (10, 20, 30)).all()
+    assert (pixels != 255).all(axis=2).sum() == 20 * 20
+
+
 @pytest.mark.parametrize(
     "tags",
     [
@@ -682,6 +696,17 @@ def test_an_avif_is_turned_by_its_boxes_alone():
     assert b"irot" in turned
     assert load_image(turned).size == (48, 64)
     assert load_image(encode(quarters(), "JPEG", xmp=XMP)).size == (48, 64)
+
+
+@pytest.mark.parametrize("mark", [b"II", b"MM"])
+@pytest.mark.parametrize(("kind", "letter"), [(3, "H"), (1, "B"), (4, "I"), (8, "h"), (9, "i")])
+@pytest.mark.parametrize("file", ["JPEG", "PNG", "WEBP"])
+def test_only_an_orientation_of_its_type_turns_a_photo(mark, kind, letter, file):
+    """Browsers ignore others, and photos with them stand upright as they are."""
+    order = "<" if mark == b"II" else ">"
+    value = struct.pack(f"{order}{letter}", 6).ljust(4, b"\0")
+    exif = b"Exif\0\0" + mark + struct.pack(f"{order}HIHHHI", 42, 8, 1, 274, kind, 1) + value + bytes(4)
+    assert load_image(encode(quarters(), file, exif=exif)).size == ((48, 64) if kind == 3 else (64, 48))
 
 
 def exif_of(orientation):
