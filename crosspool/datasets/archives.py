@@ -91,12 +91,14 @@ def zipped_class_folders(path: Path, limits: ZipLimits = ZipLimits(), *, layout:
     return _class_folders(_Archive(str(path), partial(io.FileIO, path.absolute()), limits), path.stem, layout)
 
 
-def class_folders_in_memory(data: bytes, name: str, limits: ZipLimits = ZipLimits()) -> Dataset:
+def class_folders_in_memory(
+    data: bytes, name: str, limits: ZipLimits = ZipLimits(), *, layout: LayoutName = "auto"
+) -> Dataset:
     """As `zipped_class_folders`, but for the bytes of a ZIP called `name`."""
-    return _class_folders(_Archive(name, partial(io.BytesIO, data), limits), Path(name).stem)
+    return _class_folders(_Archive(name, partial(io.BytesIO, data), limits), Path(name).stem, layout)
 
 
-def _class_folders(archive: _Archive, name: str, layout: LayoutName = "auto") -> Dataset:
+def _class_folders(archive: _Archive, name: str, layout: LayoutName) -> Dataset:
     members, folders, problems = _members(archive, _directory(archive))
     if layout == "auto":
         _check_not_official(archive, members, folders)

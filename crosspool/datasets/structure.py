@@ -22,6 +22,10 @@ LayoutName = Literal["auto", "classes", "parts"]
 CHOOSE_LAYOUT = "choose one with --layout classes or --layout parts"
 
 
+class TwoReadingsError(DatasetError):
+    """A set of folders can be read in two ways, and a `LayoutName` other than auto chooses one."""
+
+
 @dataclass(frozen=True)
 class Reading:
     """Where the class and the part stand in the paths of images.
@@ -82,7 +86,10 @@ class Reading:
 
 
 def read_structure(paths: Sequence[PathParts], root: str, layout: LayoutName) -> Reading:
-    """The reading of the paths of images below `root`. Raises DatasetError where two are possible and none chosen."""
+    """The reading of the paths of images below `root`.
+
+    Raises TwoReadingsError where two are possible and none is chosen.
+    """
     wrap = _wrapping(paths)
     below: dict[str, list[PathParts]] = defaultdict(list)
     for path in paths:
@@ -224,7 +231,7 @@ class _Tree:
         ]
         return 2 * len(alike) > len(self.below)
 
-    def _ambiguous(self, root: str) -> DatasetError:
+    def _ambiguous(self, root: str) -> TwoReadingsError:
         inner = {
             path[place]
             for name, place in self.places.items()
@@ -233,7 +240,7 @@ class _Tree:
         }
         parts = f"with the classes {enumeration(sorted(inner))}" if inner else "without class folders"
         classes = enumeration(sorted(self.below))
-        return DatasetError(
+        return TwoReadingsError(
             f"{root} can be read in two ways: {classes} are the classes, or they are parts of one set {parts}; "
             f"{CHOOSE_LAYOUT}."
         )

@@ -83,16 +83,24 @@ class DatasetReport:
         return [f"Formats: {_counted(self.formats)}.", f"Colours: {_counted(self.modes)}.", f"Sizes: {sizes}."]
 
     @property
-    def copies_sentences(self) -> list[str]:
-        """What copies there are, the worst first."""
-        copies = self.copies
+    def across_sentences(self) -> list[str]:
+        """What copies of images of one part there are in another, those to train and to test on first."""
+        consequence = "so results would flatter all methods; take each out of one part"
         return [
-            *_pairs(copies.tested, "image to test on is", "images to test on are", "also to train on",
-                    "so results would flatter all methods; take each out of one part"),
-            *_pairs(copies.classed, "image is", "images are", "in two classes", "only one of which can be right"),
-            *_pairs(copies.parted, "image is", "images are", "in two parts"),
-            *_pairs(copies.twice, "image is", "images are", "there twice"),
-        ]  # fmt: skip
+            *_pairs(
+                self.copies.tested, "image to test on is", "images to test on are", "also to train on", consequence
+            ),
+            *_pairs(self.copies.parted, "image is", "images are", "in two parts"),
+        ]
+
+    @property
+    def copies_sentences(self) -> list[str]:
+        """What copies there are."""
+        return [
+            *self.across_sentences,
+            *_pairs(self.copies.classed, "image is", "images are", "in two classes", "only one of which can be right"),
+            *_pairs(self.copies.twice, "image is", "images are", "there twice"),
+        ]
 
     @property
     def all_problems(self) -> list[str]:

@@ -14,6 +14,7 @@ from benchmarks.harness.session import state_of
 from crosspool.backbones import load_backbone
 from crosspool.grids import largest_cells
 from crosspool.images import load_image
+from crosspool.inspection.image import ImageFacts
 from crosspool.samples import samples
 from crosspool.ui.maps import survey
 from crosspool.ui.maps.across import ImageOrder, strongest_first
@@ -33,6 +34,7 @@ from tests.networks import sample
 
 NAMES = [entry.id for entry in samples()]
 PAIR, SIZE = SMALL["pair"], int(SMALL["size"])
+FACTS = ImageFacts("PNG", "RGB", 32, 24, pixels="")
 LONG = 240  # seconds, which only a hang takes: pytest itself gives up at 300
 
 
@@ -99,7 +101,7 @@ def upload(app, count):
 
 
 def labelled_image(data, title):
-    return LabelledImage(image_hash(data), image_hash(data), title, data, "")
+    return LabelledImage(image_hash(data), image_hash(data), title, data, "", FACTS)
 
 
 def labelled(app, each, damaged=0):

@@ -18,6 +18,7 @@ from benchmarks.harness.session import state_of
 from crosspool.backbones import load_backbone
 from crosspool.classifiers import load_classifier
 from crosspool.evaluation.files import accuracy_files
+from crosspool.text import Column
 from crosspool.ui.comparison.outcome import zipped_files
 from crosspool.ui.comparison.predictions import CARDS_PER_PAGE, image_groups, verdict_on_answer
 from crosspool.ui.comparison.state import ComparisonState
@@ -26,6 +27,7 @@ from crosspool.ui.visit.choose_labelled import LabelledState
 from crosspool.ui.visit.images import ImageState
 from crosspool.ui.visit.labelled import Collection
 from crosspool.ui.visit.link import ChosenClassifier, LinkState
+from crosspool.ui.visit.what_was_read import table_html
 from crosspool.ui.widgets.glossary import term
 from tests.images import noise, png, tinted
 
@@ -390,6 +392,85 @@ def test_what_is_no_zip_answers_for_itself():
         app = checked(app.file_uploader[0].set_value([(name, b"words", "")]).run())
         title = name if "." in name else "birds.zip"
         assert plain(app.error)[0].startswith(f"{title} is not a ZIP file")
+
+
+def office():
+    """A ZIP that can be read in two ways."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for number, place in enumerate(("amazon", "dslr")):
+            for channel, label in enumerate(("bag", "mug")):
+                image = tinted(2 * number + channel, channel).resize((64, 64))
+                archive.writestr(f"{place}/{label}/1.png", png(image))
+    return file.getvalue()
+
+
+def zip_page():
+    app = visit(collection(labels=("red",)))
+    return checked(app.button_group(key="labelled_source").set_value("zip").run())
+
+
+@pytest.mark.parametrize(("layout", "classes"), [("classes", ["amazon", "dslr"]), ("parts", ["bag", "mug"])])
+def test_a_zip_with_two_readings_waits_for_a_choice_and_is_not_sent_again(layout, classes):
+    app = zip_page()
+    app = checked(app.file_uploader[0].set_value([("office.zip", office(), "application/zip")]).run())
+    assert plain(app.error)[0].endswith("with the classes bag and mug; choose above how its folders are read.")
+    assert state_of(app, LabelledState).held_zip.name == "office.zip"
+    app = checked(app.button_group(key="zip_layout").set_value(layout).run())
+    state = state_of(app, LabelledState)
+    assert list(state.zip_collection.classes) == classes
+    assert (state.held_zip, state.zip_error, state.zip_layout) == (None, "", "auto")
+    assert not app.error
+    assert not app.button(key="train").disabled
+
+
+def test_a_choice_before_the_upload_is_for_that_zip_only():
+    app = zip_page()
+    app = checked(app.button_group(key="zip_layout").set_value("parts").run())
+    app = checked(app.file_uploader[0].set_value([("office.zip", office(), "application/zip")]).run())
+    assert list(state_of(app, LabelledState).zip_collection.classes) == ["bag", "mug"]
+    app = checked(app.file_uploader[0].set_value([("office.zip", office(), "application/zip")]).run())
+    assert "can be read in two ways" in plain(app.error)[0]
+
+
+def test_a_zip_for_which_there_is_no_room_is_to_be_added_again(monkeypatch):
+    monkeypatch.setattr("crosspool.ui.visit.choose_labelled.hold", lambda *arguments: None)
+    app = zip_page()
+    app = checked(app.file_uploader[0].set_value([("office.zip", office(), "application/zip")]).run())
+    assert plain(app.error)[0].endswith("choose above how its folders are read, then add it again.")
+    app = checked(app.button_group(key="zip_layout").set_value("parts").run())
+    app = checked(app.file_uploader[0].set_value([("office.zip", office(), "application/zip")]).run())
+    assert list(state_of(app, LabelledState).zip_collection.classes) == ["bag", "mug"]
+
+
+def test_a_zip_that_waits_is_forgotten_with_the_images():
+    app = zip_page()
+    app = checked(app.file_uploader[0].set_value([("office.zip", office(), "application/zip")]).run())
+    app = checked(app.button(key="forget-labelled").click().run())
+    state = state_of(app, LabelledState)
+    assert (state.held_zip, state.zip_error) == (None, "")
+
+
+def test_what_was_read_is_shown_before_anything_is_trained():
+    own = collection(each=2)
+    own.add("red", png(tinted(0, 0).resize((64, 64))), "again.png")
+    app = visit(own)
+    (expander,) = [each for each in app.expander if each.label == "What was read"]
+    (lines,) = plain(expander.markdown)
+    assert lines.splitlines() == [
+        "- Your images: 5 images of 2 classes.",
+        "- Formats: PNG 5.",
+        "- Colours: RGB 5.",
+        "- Sizes: 64×64 pixels.",
+        "- 1 image is there twice: red/1 0.png and red/3 again.png.",
+    ]
+
+
+def test_names_of_classes_in_the_table_are_text():
+    assert table_html([Column("class", ["<b>cat"]), Column("a&b", ["2"], right=True)]) == (
+        '<div class="counts"><table><thead><tr><th scope="col">class</th><th scope="col">a&amp;b</th></tr></thead>'
+        '<tbody><tr><th scope="row">&lt;b&gt;cat</th><td>2</td></tr></tbody></table></div>'
+    )
 
 
 def test_a_file_that_was_left_out_is_still_reported_after_the_next_class():

@@ -23,6 +23,7 @@ from PIL import Image, ImageOps
 
 from crosspool.errors import ImageError, ModelError
 from crosspool.images import frame_count, load_image, shrink_image, shrunk_file
+from crosspool.inspection.image import ImageFacts, image_facts
 from crosspool.sound_metadata import JPEG_SIGNATURE, PNG_SIGNATURE, with_sound_metadata
 from crosspool.strict_json import json_text
 from crosspool.ui.runtime.confinement import confine
@@ -44,7 +45,7 @@ class StorageFormat:
 
     Images with more pixels are shrunk, and encoded as JPEG of this `quality`. Files with only more bytes, of other
     formats than JPEG and PNG, and with a colour profile are encoded again, too; if `exact` as PNG, so that no pixel
-    changes. `thumbnail` is the side of the square thumbnail.
+    changes. `thumbnail` is the side of the square thumbnail. `facts` is whether the original is described, too.
     """
 
     side: int
@@ -52,19 +53,21 @@ class StorageFormat:
     quality: int
     exact: bool
     thumbnail: int
+    facts: bool = False
 
 
 @dataclass(frozen=True)
 class StoredImage:
     """An image as it is stored: its file, whether that has fewer pixels than the original, and a JPEG thumbnail.
 
-    `frames` is how many the original has, of which this is the first.
+    `frames` is how many the original has, of which this is the first. `facts` are about the original.
     """
 
     file: bytes
     shrunk: bool
     thumbnail: bytes
     frames: int
+    facts: ImageFacts | None = None
 
 
 def stored_image(data: bytes, name: str, form: StorageFormat) -> StoredImage:
@@ -73,6 +76,7 @@ def stored_image(data: bytes, name: str, form: StorageFormat) -> StoredImage:
     image = load_image(data, name=name)
     is_quick = time.process_time() - start < QUICK_SECONDS
     frames = frame_count(data)
+    facts = image_facts(data, image, name) if form.facts else None
     is_large = max(image.size) > form.side
     image = shrink_image(image, form.side)
     thumbnail = BytesIO()
@@ -84,7 +88,7 @@ def stored_image(data: bytes, name: str, form: StorageFormat) -> StoredImage:
         else:
             file.write(shrunk_file(image, form.side, form.quality))
         data = file.getvalue()
-    return StoredImage(data, is_large, thumbnail.getvalue(), frames)
+    return StoredImage(data, is_large, thumbnail.getvalue(), frames, facts)
 
 
 def _is_plain(data: bytes) -> bool:
@@ -157,7 +161,8 @@ def _answer(header: Mapping[str, Any], data: bytes) -> Message:
     if header["form"] is None:
         return description(data, header["name"])
     stored = stored_image(data, header["name"], StorageFormat(**header["form"]))
-    about = {"shrunk": stored.shrunk, "frames": stored.frames, "file": len(stored.file)}
+    facts = None if stored.facts is None else asdict(stored.facts)
+    about = {"shrunk": stored.shrunk, "frames": stored.frames, "file": len(stored.file), "facts": facts}
     return about, stored.file + stored.thumbnail
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from crosspool.errors import CrosspoolError, ImageError, ModelError
+from crosspool.inspection.image import ImageFacts
 from crosspool.ui.runtime import decode_worker
 from crosspool.ui.runtime.accounts import Account
 from crosspool.ui.runtime.decode_worker import LONGEST_HEADER, Message, StorageFormat, StoredImage
@@ -31,6 +32,7 @@ START_SECONDS = 60.0
 WAIT_TIMES = 10  # how much longer than it works a process may take, where others use the cores
 GRACE_SECONDS = 2.0  # after which a process that was not stopped ends itself
 LONGEST_ANSWER = 128 * 2**20
+LONGEST_FACT = 64  # characters: a SHA-256
 
 _COMMAND = (sys.executable, "-B", "-m", "crosspool.ui.runtime.decode_worker")
 # One thread for each library, as decoders share the cores with the rest; and nothing of the server's environment.
@@ -65,6 +67,20 @@ class _LaboriousError(_LostError):
     """The process ended itself because it had to work for too long."""
 
 
+def _facts(answer: object) -> ImageFacts:
+    """The facts about an image in an answer. Raises _LostError where they are none."""
+    match answer:
+        case {
+            "format": str(kind),
+            "mode": str(mode),
+            "width": int(width),
+            "height": int(height),
+            "pixels": str(pixels),
+        } if max(len(kind), len(mode), len(pixels)) <= LONGEST_FACT:
+            return ImageFacts(kind, mode, width, height, pixels)
+    raise _LostError
+
+
 def too_large(name: str, nbytes: int, most: int) -> str:
     """Why a file with more than `most` megabytes is refused."""
     return f"{name} has {nbytes / 2**20:,.1f} MB, and this server takes at most {most}; scale it down and try again."
@@ -94,10 +110,12 @@ class DecoderProcess:
         match self._ask(data, name, form, seconds, LONGEST_ANSWER):
             case {"error": str(sentence)}, _:
                 raise ImageError(sentence)
-            case {"shrunk": bool(shrunk), "frames": int(frames), "file": int(length)}, bytes(files) if (
+            case {"shrunk": bool(shrunk), "frames": int(frames), "file": int(length), "facts": facts}, bytes(files) if (
                 0 < length < len(files)
             ):
-                return StoredImage(files[:length], shrunk, files[length:], frames)
+                return StoredImage(
+                    files[:length], shrunk, files[length:], frames, _facts(facts) if form.facts else None
+                )
         raise _LostError
 
     def describe(self, data: bytes, name: str, seconds: float) -> DescribedClassifier:

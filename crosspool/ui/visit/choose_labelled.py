@@ -2,18 +2,20 @@
 
 import html
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from crosspool.datasets.structure import LayoutName, TwoReadingsError
 from crosspool.errors import DatasetError
 from crosspool.text import class_title, plural
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit import uploads
 from crosspool.ui.visit.labelled import LONGEST_NAME, MAX_CLASSES, MAX_IMAGES, Collection, LabelledSet, as_label, guide
-from crosspool.ui.visit.labelled_zip import from_zip
+from crosspool.ui.visit.labelled_zip import HeldZip, from_zip, hold
 from crosspool.ui.visit.state import VisitPart, about_images, bound, choose_option, image_data, plain, visit_state
+from crosspool.ui.visit.what_was_read import what_was_read
 from crosspool.ui.widgets.text import as_it_is
 
 SOURCES = {
@@ -22,6 +24,12 @@ SOURCES = {
     "upload": ":material/upload: Uploads",
     "camera": ":material/photo_camera: Camera",
 }
+AUTO: LayoutName = "auto"
+LAYOUTS: dict[LayoutName, str] = {AUTO: "By structure", "classes": "Classes", "parts": "Parts of one set"}
+LAYOUT_HELP = (
+    "The outermost folders of a ZIP are classes, or parts of one set, such as training and test images, with a folder "
+    "for each class in them. Its structure says which; where it does not, you do."
+)
 GUIDE_SIZES = (4, 6, 8, 10, 15, 20, 30)
 DEFAULT_GUIDE = 30  # enough for narrow intervals: the page shows the stored result of these
 EXAMPLES = 3  # images shown of each class
@@ -33,13 +41,16 @@ PROBLEMS_KEPT = 200  # the newest
 class LabelledState(VisitPart):
     """Where labelled images come from ("" until the page was opened), and those received so far.
 
-    `class_name` is what is typed for the next images, `own_notes` are remarks on the last ones. `folded` is whether
-    their choice is folded away, as it is beside a result.
+    `zip_layout` is how the next ZIP is read, and `held_zip` one that waits for that choice. `class_name` is what is
+    typed for the next images, `own_notes` are remarks on the last ones. `folded` is whether their choice is folded
+    away, as it is beside a result.
     """
 
     labelled_source: str = plain("")
     guide_size: int = plain(DEFAULT_GUIDE)
     zip_collection: Collection | None = image_data(None)
+    zip_layout: LayoutName = about_images(AUTO)
+    held_zip: HeldZip | None = image_data(None)
     zip_error: str = about_images("")
     own_collection: Collection | None = image_data(None)
     own_notes: list[str] = about_images([])
@@ -75,14 +86,22 @@ def _choose(state: LabelledState) -> LabelledSet | None:
     if collection is None:
         return None
     _classes(collection)
+    across = _report(collection) if collection.classes else []
     try:
         labelled = collection.labelled()
     except DatasetError as error:
-        show_problems(collection.problems)
+        show_problems([*across, *collection.problems])
         st.warning(as_it_is(str(error)), icon=":material/info:")
         return None
-    show_problems(labelled.dataset.problems)
+    show_problems([*across, *labelled.dataset.problems])
     return labelled
+
+
+def _report(collection: Collection) -> list[str]:
+    """Show what was read, and return the sentences on copies of images of one part in another."""
+    report = collection.report()
+    what_was_read(report)
+    return report.across_sentences
 
 
 def current_labelled_set() -> LabelledSet | None:
@@ -120,18 +139,15 @@ def _zip() -> Collection | None:
     title, key = "A ZIP with a folder of images for each class", uploads.uploader_key("zip")
     about = f"Up to {MAX_IMAGES} images in {MAX_CLASSES} classes, {most} MB in all; large ones are shrunk on receipt."
     uploaded = st.file_uploader(title, max_upload_size=most, key=key, help=about)
+    choose_option("How its folders are read", LAYOUTS, state, "zip_layout", help=LAYOUT_HELP)
     if uploaded is not None:
-        bar = st.progress(0.0, text="Reading the ZIP …")
-
-        def show_progress(done: int, total: int) -> None:
-            bar.progress(done / total, f"Reading image {done} of {total}")
-
         for name, data in uploads.take_files([uploaded]):
-            try:
-                state.zip_collection, state.zip_error = from_zip(data, name, uploads.visitor(), show_progress), ""
-            except DatasetError as error:
-                state.zip_error = str(error)
+            _read_zip(name, data)
         uploads.empty_uploader("zip")
+        st.rerun()
+    if state.held_zip is not None and state.zip_layout != AUTO:
+        state.held_zip = replace(state.held_zip, lease=None)  # its images need the room; the run may be cut short
+        _read_zip(state.held_zip.name, state.held_zip.data)
         st.rerun()
     if state.zip_error:
         st.error(as_it_is(state.zip_error), icon=":material/folder_off:")
@@ -142,6 +158,27 @@ def _zip() -> Collection | None:
         st.markdown(f"**{as_it_is(collection.name)}**: {plural(len(collection), 'image')}")
         st.caption(as_it_is(collection.layout))
     return collection
+
+
+def _read_zip(name: str, data: bytes) -> None:
+    """Take over the images of a ZIP; one that can be read in two ways is held until one is chosen."""
+    state, layout = visit_state(LabelledState), visit_state(LabelledState).zip_layout
+    bar = st.progress(0.0, text="Reading the ZIP …")
+
+    def show_progress(done: int, total: int) -> None:
+        bar.progress(done / total, f"Reading image {done} of {total}")
+
+    held = None
+    try:
+        state.zip_collection = from_zip(data, name, uploads.visitor(), show_progress, layout)
+        state.zip_error = ""
+    except TwoReadingsError as error:
+        held = hold(name, data, uploads.visitor())
+        state.zip_error = str(error) if held else f"{str(error).rstrip('.')}, then add it again."
+    except DatasetError as error:
+        held = None if layout == AUTO else hold(name, data, uploads.visitor())  # the other reading may do
+        state.zip_error = str(error)
+    state.held_zip, state.zip_layout = held, AUTO  # the next ZIP has a structure of its own
 
 
 # --- class by class

@@ -8,10 +8,12 @@ from functools import lru_cache, partial
 import numpy as np
 
 from crosspool.cache import SLACK_SHARE, ArrayCache, default_cache
-from crosspool.datasets import Dataset, Sample, check_classes, in_two_classes, there_twice
+from crosspool.datasets import Dataset, Sample, Split, check_classes, in_two_classes, there_twice
 from crosspool.datasets.fieldguide.guide import draw, fieldguide, scene_of
 from crosspool.datasets.fieldguide.species import SPECIES
 from crosspool.errors import DatasetError, ImageError
+from crosspool.inspection.dataset import DatasetReport, dataset_report
+from crosspool.inspection.image import ImageFacts
 from crosspool.text import name_key, printable
 from crosspool.ui.runtime.accounts import Account
 from crosspool.ui.runtime.decode_worker import StorageFormat
@@ -26,7 +28,7 @@ MAX_CLASSES = 50
 DISK_BYTES = 16 * 2**20  # by which a visitor's room on disk grows
 LONGEST_SIDE = 1024  # pixels kept of an image, enough for the largest input
 THUMBNAIL = 160
-STORAGE_FORMAT = StorageFormat(LONGEST_SIDE, largest=2**19, quality=92, exact=False, thumbnail=THUMBNAIL)
+STORAGE_FORMAT = StorageFormat(LONGEST_SIDE, largest=2**19, quality=92, exact=False, thumbnail=THUMBNAIL, facts=True)
 LONGEST_NAME = 60  # characters of a ZIP's name or a class's, each up to four bytes: a file system takes 255 bytes
 
 
@@ -34,7 +36,9 @@ LONGEST_NAME = 60  # characters of a ZIP's name or a class's, each up to four by
 class LabelledImage:
     """A labelled image in memory: its file's bytes, their SHA-256, and a thumbnail as a data URL.
 
-    `received` is the SHA-256 of the file as it came, which may have been shrunk since. `lease` is the memory it takes.
+    `received` is the SHA-256 of the file as it came, which may have been shrunk since, and `facts` are about that one.
+    `part` is the folder of the part that it was in, "" without parts, and `tested` whether that is one to test on.
+    `lease` is the memory it takes.
     """
 
     key: ImageHash
@@ -42,6 +46,9 @@ class LabelledImage:
     title: str
     data: bytes
     thumbnail: str
+    facts: ImageFacts
+    part: str = ""
+    tested: bool = False
     lease: QuotaLease | None = field(default=None, repr=False, compare=False)
 
     def read(self) -> bytes:
@@ -193,11 +200,11 @@ class Collection:
     def __len__(self) -> int:
         return sum(map(len, self.classes.values()))
 
-    def add(self, label: str, data: bytes, title: str, path: str = "") -> str:
+    def add(self, label: str, data: bytes, title: str, path: str = "", *, part: str = "", tested: bool = False) -> str:
         """Keep an image of a class; return "" or, in one sentence that names its `path`, why it was left out.
 
-        A class whose name differs from an existing one only in letter case, spaces or how accents are composed is
-        that one.
+        `part` and `tested` are as in `LabelledImage`. A class whose name differs from an existing one only in letter
+        case, spaces or how accents are composed is that one.
         """
         label, path = self.matching_class(label), path or title
         if len(self) >= MAX_IMAGES:
@@ -210,13 +217,35 @@ class Collection:
             return str(error)
         except NoRoomError as error:
             return f"{path} was left out: {error}."
-        self.classes.setdefault(label, []).append(image)
+        self.classes.setdefault(label, []).append(replace(image, part=part, tested=tested))
         return ""
 
     def matching_class(self, label: str) -> str:
         """The existing class whose name differs from `label` at most as `name_key` says, or else `label` cleaned."""
         clean = as_label(label)
         return next((existing for existing in self.classes if name_key(existing) == name_key(clean)), clean)
+
+    def _images(self) -> dict[str, LabelledImage]:
+        """All images by the names of their samples."""
+        return {
+            f"{label}/{number} {image.title.replace('/', '_')}": image  # a class may have slashes, so nothing else may
+            for label, members in self.classes.items()
+            for number, image in enumerate(members, 1)
+        }
+
+    def _dataset(self) -> Dataset:
+        samples = tuple(Sample(name, image.read) for name, image in self._images().items())
+        targets = np.repeat(np.arange(len(self.classes)), [len(members) for members in self.classes.values()])
+        return Dataset(self.name, tuple(self.classes), samples, targets, problems=tuple(self.problems))
+
+    def report(self) -> DatasetReport:
+        """What the images are, the parts that they were in included. Nothing is decoded for it."""
+        images = list(self._images().values())
+        tested = np.array([image.tested for image in images], bool)
+        split = Split(np.flatnonzero(~tested), np.flatnonzero(tested)) if tested.any() and not tested.all() else None
+        parts = tuple(image.part for image in images) if any(image.part for image in images) else ()
+        dataset = replace(self._dataset(), official=split, parts=parts, layout=self.layout)
+        return dataset_report(dataset, [image.facts for image in images])
 
     def labelled(self) -> LabelledSet:
         """The images to train on. Raises DatasetError where there are too few."""
@@ -225,14 +254,7 @@ class Collection:
         if len(self.classes) == 1:
             (label,) = self.classes
             raise DatasetError(f"There is only one class, {label}; add images of at least one other class.")
-        images = {
-            f"{label}/{number} {image.title.replace('/', '_')}": image  # a class may have slashes, so nothing else may
-            for label, members in self.classes.items()
-            for number, image in enumerate(members, 1)
-        }
-        samples = tuple(Sample(name, image.read) for name, image in images.items())
-        targets = np.repeat(np.arange(len(self.classes)), [len(members) for members in self.classes.values()])
-        dataset = Dataset(self.name, tuple(self.classes), samples, targets, problems=tuple(self.problems))
+        images, dataset = self._images(), self._dataset()
 
         def keys_of(sample: Sample) -> set[ImageHash]:
             return {images[sample.name].key, images[sample.name].received}
@@ -256,4 +278,5 @@ def _labelled_image(data: bytes, title: str, path: str, visitor: Account) -> Lab
     key = image_hash(stored.file)
     url = jpeg_url(stored.thumbnail)
     lease = server.quota.lease(visitor, {key, received}, len(stored.file) + len(url))
-    return LabelledImage(key, received, printable(title), stored.file, url, lease)
+    assert stored.facts is not None
+    return LabelledImage(key, received, printable(title), stored.file, url, stored.facts, lease=lease)

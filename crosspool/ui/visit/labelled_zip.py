@@ -2,27 +2,50 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from crosspool.datasets import Dataset
 from crosspool.datasets.archives import ZipLimits, class_folders_in_memory
-from crosspool.datasets.structure import CHOOSE_LAYOUT
+from crosspool.datasets.structure import CHOOSE_LAYOUT, LayoutName
 from crosspool.errors import CrosspoolError, DatasetError
 from crosspool.text import name_key, printable
 from crosspool.ui.runtime.accounts import Account
+from crosspool.ui.runtime.quota import NoRoomError, QuotaLease
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.labelled import LONGEST_NAME, MAX_CLASSES, MAX_IMAGES, Collection, as_label
 
+CHOOSE_ON_PAGE = "choose above how its folders are read"
 LONGEST_SUFFIX = 12  # characters
 MAX_MEMBERS = 10_000  # of a ZIP, including those that are not images
 ZIP_TIMES = 8  # how large the unpacked images may be, as a multiple of the largest ZIP
 ZIP_SECONDS = 600.0  # after which the rest of a ZIP is left out
 
 
-def from_zip(data: bytes, name: str, visitor: Account, progress: Callable[[int, int], None]) -> Collection:
+@dataclass(frozen=True)
+class HeldZip:
+    """A ZIP that can be read in two ways, until one is chosen: its name, its bytes, and the memory that these take."""
+
+    name: str
+    data: bytes = field(repr=False)
+    lease: QuotaLease | None = field(default=None, repr=False, compare=False)
+
+
+def hold(name: str, data: bytes, visitor: Account) -> HeldZip | None:
+    """The ZIP, held on the visitor's account; None where that has no room for it."""
+    try:
+        return HeldZip(name, data, current_server().quota.lease(visitor, (), len(data)))
+    except NoRoomError:
+        return None
+
+
+def from_zip(
+    data: bytes, name: str, visitor: Account, progress: Callable[[int, int], None], layout: LayoutName = "auto"
+) -> Collection:
     """The images in a ZIP of class folders, taken into memory for a visitor; the file itself is not kept.
 
-    Raises DatasetError where it cannot be read, has no classes, or contains too much.
+    Raises DatasetError where it cannot be read, has no classes, or contains too much, and TwoReadingsError where it can
+    be read in two ways and `layout` does not choose one.
     """
     settings, path = current_server().settings, Path(printable(name))
     title = (path.stem[:LONGEST_NAME] or "images") + (path.suffix[:LONGEST_SUFFIX] or ".zip")
@@ -35,16 +58,15 @@ def from_zip(data: bytes, name: str, visitor: Account, progress: Callable[[int, 
     largest, total = settings.upload_megabytes * 2**20, ZIP_TIMES * most * 2**20
     limits = ZipLimits(members=MAX_MEMBERS, directory=4 * 2**20, member=largest, total=total)
     try:
-        return _unpacked(class_folders_in_memory(data, title, limits), visitor, progress)
+        return _unpacked(class_folders_in_memory(data, title, limits, layout=layout), visitor, progress)
     except DatasetError as error:
-        raise DatasetError(_for_page(str(error))) from error
+        raise type(error)(_for_page(str(error))) from error
 
 
 def _for_page(sentence: str) -> str:
     """The library's sentence with advice that fits the page."""
     advice = "unpack it and use crosspool evaluate FOLDER on the command line"
-    again = "create the ZIP again with a folder for each class, or with these inside folders called train and test"
-    return sentence.replace("unpack it and name the folder", advice).replace(CHOOSE_LAYOUT, again)
+    return sentence.replace("unpack it and name the folder", advice).replace(CHOOSE_LAYOUT, CHOOSE_ON_PAGE)
 
 
 def _unpacked(dataset: Dataset, visitor: Account, progress: Callable[[int, int], None]) -> Collection:
@@ -63,6 +85,7 @@ def _unpacked(dataset: Dataset, visitor: Account, progress: Callable[[int, int],
     ]
     if dataset.official is not None:
         collection.problems.append("Its folders of training and test images were put together: splits are random here.")
+    tested = set() if dataset.official is None else set(dataset.official.test.tolist())
     for index, (sample, target) in enumerate(zip(dataset.samples, dataset.targets, strict=True)):
         if time.monotonic() - start > ZIP_SECONDS:
             collection.problems.append(
@@ -71,7 +94,10 @@ def _unpacked(dataset: Dataset, visitor: Account, progress: Callable[[int, int],
             )
             break
         try:
-            problem = collection.add(labels[target], sample.read(), sample.name.rsplit("/", 1)[-1], sample.name)
+            problem = collection.add(
+                labels[target], sample.read(), sample.name.rsplit("/", 1)[-1], sample.name,
+                part=dataset.parts[index] if dataset.parts else "", tested=index in tested,
+            )  # fmt: skip
         except CrosspoolError as error:  # a damaged member
             problem = str(error)
         if problem:

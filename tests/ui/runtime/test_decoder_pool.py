@@ -11,6 +11,7 @@ import time
 import zlib
 from collections import Counter
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pillow_heif
@@ -20,6 +21,7 @@ from PIL.JpegImagePlugin import JpegImageFile, get_sampling
 
 from crosspool.errors import ImageError
 from crosspool.images import load_image, shrunk_file
+from crosspool.inspection.image import image_facts
 from crosspool.ui.runtime import decode_worker, decoder_pool
 from crosspool.ui.runtime.decode_worker import StorageFormat, receive, request, send, stored_image
 from crosspool.ui.runtime.decoder_pool import DecoderPool, DecoderProcess
@@ -117,6 +119,22 @@ def test_more_pixels_are_shrunk_as_the_library_does(shared_pool):
     shrunk = Image.open(io.BytesIO(image.file))
     assert isinstance(shrunk, JpegImageFile)
     assert (shrunk.size, get_sampling(shrunk)) == ((64, 32), 0)  # no colour is subsampled
+
+
+def test_facts_about_the_original_come_with_the_stored_image_where_they_are_asked_for(shared_pool):
+    data = png(noise(1, (200, 100)))
+    facts = shared_pool.store(data, "one.png", replace(STORAGE_FORMAT, facts=True)).facts
+    assert facts == image_facts(data, load_image(data), "one.png")
+    assert (facts.format, facts.mode, facts.width, facts.height) == ("PNG", "RGB", 200, 100)
+    assert shared_pool.store(data, "one.png", STORAGE_FORMAT).facts is None
+
+
+@pytest.mark.parametrize(
+    "answer", [None, {}, {"format": "PNG", "mode": "x" * 99, "width": 1, "height": 1, "pixels": ""}]
+)
+def test_facts_that_are_none_end_the_process_that_sent_them(answer):
+    with pytest.raises(decoder_pool._LostError):
+        decoder_pool._facts(answer)
 
 
 def test_a_file_that_is_slow_to_decode_is_encoded_again(monkeypatch):

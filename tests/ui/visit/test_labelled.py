@@ -18,7 +18,7 @@ from crosspool.errors import DatasetError
 from crosspool.images import load_image
 from crosspool.ui.runtime.accounts import Account
 from crosspool.ui.runtime.quota import Budget
-from crosspool.ui.runtime.server import Server, use_server
+from crosspool.ui.runtime.server import Server, current_server, use_server
 from crosspool.ui.runtime.settings import ServerSettings
 from crosspool.ui.visit import choose_labelled, labelled, labelled_zip, uploads
 from crosspool.ui.visit.choose_labelled import LabelledState
@@ -159,14 +159,82 @@ def test_how_a_zip_was_read_is_said():
     )
 
 
+def test_what_was_read_of_a_zip_has_its_parts_and_the_test_images_that_are_trained_on():
+    files = {
+        **shades("train/cat", 2, RED), **shades("train/dog", 2, BLUE), "test/cat/9.bmp": encoded(RED, "BMP"),
+        "test/dog/1.gif": encoded((7, 7, 7), "GIF", (300, 200)), "test/dog/bad.png": b"no image",
+    }  # fmt: skip
+    report = from_zip(zipped(files), "pets.zip").report()
+    assert report.summary == "pets: 6 images (test 2, train 4) of 2 classes."
+    assert [(each.name, each.images, each.parts) for each in report.classes] == [
+        ("cat", 3, {"test": 1, "train": 2}), ("dog", 3, {"test": 1, "train": 2}),
+    ]  # fmt: skip
+    assert report.facts_sentences == [
+        "Formats: PNG 4, BMP 1, GIF 1.",
+        "Colours: RGB 5, palette 1.",
+        "Sizes: 32×24 to 300×200 pixels, the median is 32×24.",
+    ]
+    (sentence,) = report.across_sentences
+    assert sentence.startswith("1 image to test on is also to train on: cat/1 9.bmp and cat/2 0.png; so results would")
+    assert (
+        report.problems[-1] == "test/dog/bad.png is not an image that can be read here; save it as JPEG, PNG, WebP, "
+        "AVIF, HEIC, GIF, TIFF or BMP."
+    )
+
+
+def test_facts_are_those_of_the_file_that_came_and_not_of_the_one_that_is_kept():
+    own = Collection("mine")
+    large = Image.new("L", (LONGEST_SIDE + 200, 40), 7)
+    own.add("cat", png(large), "1.png")
+    (image,) = own.classes["cat"]
+    assert (image.facts.mode, image.facts.width, image.facts.height) == ("grey", LONGEST_SIDE + 200, 40)
+    assert load_image(image.data).width == LONGEST_SIDE
+
+
+def test_each_image_of_a_zip_is_decoded_once(monkeypatch):
+    names, decoders = [], current_server().decoders
+    store = decoders.store
+
+    def counted(data, name, form):
+        names.append(name)
+        return store(data, name, form)
+
+    monkeypatch.setattr(decoders, "store", counted)
+    from_zip(zipped({**shades("cat", 2, RED), **shades("dog", 2, BLUE)}), "pets.zip").report()
+    assert names == ["cat/0.png", "cat/1.png", "dog/0.png", "dog/1.png"]
+
+
+def test_a_zip_is_read_as_is_chosen():
+    files = {**shades("amazon/bag", 1, RED), **shades("amazon/mug", 1, BLUE), **shades("dslr/bag", 1, (9, 9, 9)),
+             **shades("dslr/mug", 1, (5, 5, 5))}  # fmt: skip
+    classes, parts = (
+        labelled_zip.from_zip(zipped(files), "o.zip", Account(), lambda done, total: None, layout)
+        for layout in ("classes", "parts")
+    )
+    assert list(classes.classes) == ["amazon", "dslr"]
+    assert list(parts.classes) == ["bag", "mug"]
+    assert parts.report().parts == {"amazon": 2, "dslr": 2}
+
+
+def test_a_zip_that_waits_takes_the_visits_room():
+    with use_server(Server(ServerSettings(visitor_megabytes=1))):
+        visitor = Account()
+        held = labelled_zip.hold("a.zip", bytes(2**19), visitor)
+        assert visitor.nbytes == 2**19
+        assert labelled_zip.hold("b.zip", bytes(2**20), visitor) is None
+        del held
+        gc.collect()
+        current_server().quota.release_dropped()
+        assert visitor.nbytes == 0
+
+
 def test_a_zip_with_two_readings_is_refused_with_advice_for_the_page():
     files = {f"{place}/{label}/1.png": encoded() for place in ("amazon", "dslr") for label in ("bag", "mug")}
     with pytest.raises(DatasetError) as error:
         from_zip(zipped(files), "office.zip")
     assert str(error.value) == (
         "office.zip can be read in two ways: amazon and dslr are the classes, or they are parts of one set with the "
-        "classes bag and mug; create the ZIP again with a folder for each class, or with these inside folders called "
-        "train and test."
+        "classes bag and mug; choose above how its folders are read."
     )
 
 
