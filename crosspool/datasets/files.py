@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 # The suffixes of the formats that `crosspool.images` reads. Which one a file really has is found when it is read: many
 # published sets have PNG or GIF files named .jpg.
-_IMAGES = "jpg jpeg jpe jfif mpo png webp avif heic heif hif gif tif tiff bmp"
+_IMAGES = "jpg jpeg jpe jfif pjpeg pjp mpo png apng webp avif heic heif hif gif tif tiff bmp dib"
 IMAGE_SUFFIXES = frozenset(f".{name}" for name in _IMAGES.split(" "))
 # Lists, notes and leftovers of file managers, which lie beside images everywhere, are ignored.
 _NOTES = "txt md csv tsv json xml yaml yml html htm log mat npy pkl db ini url lnk"

@@ -33,6 +33,15 @@ def test_nothing_is_decoded_but_the_bytes_are_those_of_the_file(tmp_path):
     assert second.decode(second.read()).getpixel((0, 0)) == (1, 2, 3)
 
 
+@pytest.mark.parametrize("suffix", ["pjpeg", "pjp", "apng", "dib", "hif", "JFIF", "Mpo"])
+def test_rare_suffixes_of_images_are_known(tmp_path, suffix):
+    """Some browsers save JPEG as .pjpeg or .jfif, Windows bitmaps as .dib."""
+    lay(tmp_path, [f"cat/1.{suffix}", "dog/1.jpg"])
+    dataset = class_folders(tmp_path)
+    assert labelled(dataset) == {f"cat/1.{suffix}": "cat", "dog/1.jpg": "dog"}
+    assert dataset.problems == ()
+
+
 def test_nested_files_belong_to_the_class_above(tmp_path):
     lay(tmp_path, ["cat/1.jpg", "cat/2019/x/2.jpg", "dog/deep/er/3.jpg"])
     assert labelled(class_folders(tmp_path)) == {
