@@ -41,14 +41,19 @@ def upright_rgb(image: Image.Image) -> Image.Image:
         upright, profile = _from_lab(upright), None
     alpha = None
     if upright.has_transparency_data:
-        *bands, alpha = upright.convert("RGBA").split()
-        upright = bands[0] if upright.mode in ("L", "LA") else Image.merge("RGB", bands)
+        coloured = upright.convert("RGBA") if upright.mode != "RGBA" else upright
+        alpha = coloured.getchannel("A")
+        upright = coloured.getchannel("R") if upright.mode in ("L", "LA") else coloured.convert("RGB")
+        del coloured
     elif upright.mode not in ("L", "RGB", "CMYK"):
         upright = upright.convert("RGB")
-    upright = _to_srgb(upright, profile).convert("RGB")
-    if alpha is not None:
-        upright.putalpha(alpha)
-        upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright).convert("RGB")
+    upright = _to_srgb(upright, profile)
+    if alpha is None:
+        upright = upright.convert("RGB")
+    else:
+        white = Image.new("RGB", upright.size, "white")
+        white.paste(upright, mask=alpha)
+        upright = white
     upright.info = {}  # saved again, the image must not be turned or colour-managed a second time
     return upright
 
