@@ -68,11 +68,10 @@ def decoded(data: bytes, layout: TiffLayout) -> Image.Image:
     """The pixels as 8 bits, in the file's colours, not turned. Raises ValueError where they are not all there."""
     count = COLOURS[layout.photometric]
     extra = (layout.extra or (ALPHA,))[0] if layout.bands > count else None
-    has_alpha = extra in (ALPHA, PREMULTIPLIED) and layout.photometric in (WHITE_IS_0, BLACK_IS_0, RGB)
+    has_alpha = extra in (ALPHA, PREMULTIPLIED) and layout.photometric in (WHITE_IS_0, BLACK_IS_0, RGB, PALETTE)
     values = _values(data, layout, count + has_alpha)
     if layout.photometric == PALETTE:
-        colours = np.reshape(layout.tags[320], (3, -1)).T
-        values = (colours if colours.max() < 256 else colours // 256)[values[..., 0]].astype(np.uint8)
+        values = np.dstack((_palette(layout)[values[..., 0]], eight_bit(values, _whites(layout))[..., 1:]))
     elif layout.photometric != LAB:
         values = eight_bit(values, _whites(layout))
     if layout.photometric == WHITE_IS_0:
@@ -81,9 +80,16 @@ def decoded(data: bytes, layout: TiffLayout) -> Image.Image:
         values = values ^ np.array([0, 128, 128], np.uint8)  # from signed numbers
     modes = {CMYK: "CMYK", LAB: "LAB", RGB: "RGB", PALETTE: "RGB"}
     mode = modes.get(layout.photometric, "L") + ("A" if has_alpha else "")
-    if has_alpha and extra == PREMULTIPLIED:
+    if has_alpha and extra == PREMULTIPLIED and layout.photometric != PALETTE:
         return _merged(mode[:-1] + "a", values).convert(mode)
     return _merged(mode, values)
+
+
+def _palette(layout: TiffLayout) -> np.ndarray:
+    """The colours in 8 bits: colours x RGB."""
+    colours = np.reshape(layout.tags[320], (3, -1)).T
+    eight: np.ndarray = (colours if colours.max() < 256 else colours // 256).astype(np.uint8)
+    return eight
 
 
 def _merged(mode: str, values: np.ndarray) -> Image.Image:

@@ -70,7 +70,7 @@ class TiffLayout:
         bits = max(self.bits)
         return (
             (bits > 8 and (self.is_planar or self.photometric == WHITE_IS_0))
-            or (self.is_planar and self.photometric == BLACK_IS_0)
+            or (self.is_planar and (self.photometric, self.bands) == (BLACK_IS_0, 2))
             or (self.form == SIGNED and bits == 8)
             or (self.form == UNSIGNED and bits not in (1, 2, 4, 8, 16))
             or (self.photometric == LAB and self.is_planar)

@@ -229,6 +229,18 @@ def test_a_palette_of_8_or_16_bits(top):
     assert (pixel(data), pixel(data, (1, 0))) == ((255, 127, 0), BLACK)
 
 
+@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize("extra", [1, 2])
+def test_a_palette_with_transparency(bits, extra):
+    """Of the palette's colours, none is multiplied by it."""
+    values = np.zeros((16, 16, 2), np.uint8)
+    values[0, :2] = [[1, 2**bits - 1], [1, 0]]
+    colours = [0] * (3 << bits)
+    colours[1], colours[(1 << bits) + 1] = 65535, 32768
+    data = tiff(values, bits=bits, photometric=3, t320=tuple(colours), t338=(extra,))
+    assert (pixel(data), pixel(data, (1, 0))) == ((255, 128, 0), WHITE)
+
+
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 def test_bigtiff(dtype, order):
