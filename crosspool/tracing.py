@@ -33,6 +33,7 @@ ACTIVATION_FUNCTIONS = (
 ACTIVATION_METHODS = ("relu", "sigmoid", "tanh")
 # Modules that leave every value in its place; after a folded convolution, BatchNorm is an Identity.
 TRANSPARENT_MODULES = (nn.BatchNorm2d, nn.Identity, nn.Dropout, nn.Dropout2d)
+TRANSPARENT_FUNCTIONS = (F.batch_norm, torch.batch_norm)  # of their first argument
 OUT_OF_PLACE: dict[Any, Callable[..., Any]] = {
     operator.iadd: operator.add, operator.isub: operator.sub, operator.imul: operator.mul,
     operator.itruediv: operator.truediv,
@@ -243,7 +244,7 @@ def fold_batch_norm(model: nn.Module, graph: fx.Graph) -> None:
         if len(node.users) != 1 or len(names) != 2 or any(calls[name] > 1 for name in names):
             continue
         convolution, norm = (modules[name] for name in names)
-        if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+        if type(convolution) is nn.Conv2d and type(norm) is nn.BatchNorm2d:  # which do nothing besides
             model.set_submodule(names[0], fuse_conv_bn_eval(convolution, norm))
             model.set_submodule(names[1], nn.Identity())
 
@@ -256,7 +257,7 @@ def after_activation(layer: fx.Node, modules: dict[str, nn.Module]) -> tuple[fx.
             activation = _activation_name(user, modules)
             if activation is not None:
                 return user, activation
-        followers = [user for user in node.users if _is_transparent(user, modules)]
+        followers = [user for user in node.users if _is_transparent(user, node, modules)]
         if len(node.users) != 1 or not followers:
             return node, None
         node = followers[0]
@@ -267,7 +268,9 @@ def before_activation(upper: fx.Node, modules: dict[str, nn.Module]) -> fx.Node:
     return upper.all_input_nodes[0] if _activation_name(upper, modules) else upper
 
 
-def _is_transparent(node: fx.Node, modules: dict[str, nn.Module]) -> bool:
+def _is_transparent(node: fx.Node, layer: fx.Node, modules: dict[str, nn.Module]) -> bool:
+    if node.op == "call_function" and node.target in TRANSPARENT_FUNCTIONS:
+        return node.all_input_nodes[0] is layer
     return node.op == "call_module" and isinstance(modules[str(node.target)], TRANSPARENT_MODULES)
 
 

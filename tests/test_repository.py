@@ -125,6 +125,7 @@ def test_one_list_of_dependencies() -> None:
     names = [requirement.name.lower() for requirement in listed]
     assert len(set(names)) == len(names)
     assert all(requirement.specifier for requirement in listed), "every dependency has a range"
+    assert set(extras["timm"]) <= set(lines_of("requirements-dev.txt")), "tests need it, and in the same range"
     exact = {requirement.name: str(requirement.specifier) for requirement in listed}
     assert (exact["torch"], exact["torchvision"]) == ("==2.13.0", "==0.28.0"), "built for each other"
 

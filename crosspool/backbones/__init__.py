@@ -2,20 +2,18 @@
 
 import difflib
 import os
-import threading
 import warnings
 from dataclasses import replace
 from functools import cache
 
 import torch
-from torch import Tensor
 
-from crosspool.backbones import lite, zoo
+from crosspool.backbones import lite, timm_networks, zoo
 from crosspool.backbones.backbone import Backbone
 from crosspool.backbones.checkpoints import Checkpoint, read_checkpoint
 from crosspool.backbones.class_names import numbered_classes, read_class_names
 from crosspool.backbones.fitting import Fit, fit
-from crosspool.backbones.structure import OWN, Architecture, BackboneSpec, architecture_of
+from crosspool.backbones.structure import OWN, Architecture, BackboneSpec, architecture_of, with_random_numbers
 from crosspool.errors import BackboneError, WeightsWarning
 
 __all__ = [
@@ -36,8 +34,6 @@ __all__ = [
 
 DEFAULT = lite.LITE0.name
 PRETRAINED, UNTRAINED = "pretrained", "untrained"
-UNTRAINED_SEED = 0
-_SEEDING = threading.Lock()  # torch's random numbers belong to the whole process
 
 
 @cache
@@ -57,7 +53,9 @@ def backbone_specs() -> dict[str, BackboneSpec]:
 
 
 def spec_of(name: str) -> BackboneSpec:
-    """The spec of this name. Raises BackboneError with similar names."""
+    """The spec of this name, with timm: before those of timm. Raises BackboneError with similar names."""
+    if timm_networks.is_timm(name):
+        return timm_networks.timm_spec(name)
     specs = backbone_specs()
     if name not in specs:
         near = difflib.get_close_matches(name, specs, n=3)
@@ -70,7 +68,7 @@ def architecture(name: str) -> Architecture:
     """The structure of a network with its layer pairs; needs no weights.
 
     Args:
-        name: One of `backbone_specs()`.
+        name: One of `backbone_specs()`, or one of timm's, such as "timm:resnet18".
 
     Returns:
         Architecture: Layer pairs, map sizes and the traced graph, at any input size.
@@ -101,8 +99,9 @@ def load_backbone(
     What was left out is said in a `WeightsWarning`. Maps need no last layer.
 
     Args:
-        name: One of `backbone_specs()`.
-        weights: None for the pretrained ones (from a package, or torch's cache; nothing is downloaded), "untrained" for
+        name: One of `backbone_specs()`; or, where timm is installed, one of its convolutional networks with the tag of
+            its weights or without, such as "timm:resnet18.a1_in1k".
+        weights: None for the pretrained ones (from a package or a cache; nothing is downloaded), "untrained" for
             seeded random ones, or the path of your own: safetensors, or a torch checkpoint, of which only tensors,
             numbers and texts are read.
         device: "auto" (CUDA where there is one, else Apple's MPS, else the CPU), "cpu", "cuda", "mps" or any torch
@@ -134,11 +133,14 @@ def load(
 ) -> Backbone:
     """The backbone of a spec, with weights and classes as for `load_backbone`."""
     target = choose_device(device)
+    if spec.advice:
+        warnings.warn(spec.advice, WeightsWarning, stacklevel=3)
     if weights is None or weights == UNTRAINED:
         names = spec.classes() if classes is None else read_class_names(classes, len(spec.classes()))
         if weights is None:
             return _pretrained(spec, names, target)
-        return Backbone.from_state(spec, _random_state(spec), names, weights=UNTRAINED, device=target)
+        state = with_random_numbers(spec, len(spec.classes())).state_dict()
+        return Backbone.from_state(spec, state, names, weights=UNTRAINED, device=target)
     checkpoint = read_checkpoint(weights)
     fitting = fit(spec, checkpoint, backbone_specs().values())
     if classes is not None:
@@ -173,17 +175,15 @@ def _pretrained(spec: BackboneSpec, classes: tuple[str, ...], device: torch.devi
         problem = f"The weights of {spec.name} ({spec.weights.megabytes:.0f} MB) are not here yet"
         raise BackboneError(f"{problem}; {spec.weights.how_to_get(spec.name)}")
     try:
-        state = spec.renamed(read_checkpoint(spec.weights.path).tensors)
-        return Backbone.from_state(spec, state, classes, weights=PRETRAINED, device=device)
+        if spec.read is None:
+            state, missing = spec.renamed(read_checkpoint(spec.weights.path).tensors), frozenset[str]()
+        else:
+            fitting = fit(spec, Checkpoint(spec.weights.path.name, dict(spec.read(spec.weights.path))), ())
+            state, missing = fitting.state, fitting.missing
+        return Backbone.from_state(spec, state, classes, weights=PRETRAINED, device=device, missing=missing)
     except BackboneError as error:
         problem = f"The weights file {spec.weights.path.name} is damaged"
         raise BackboneError(f"{problem}; {spec.weights.how_to_mend(spec.name)}") from error
-
-
-def _random_state(spec: BackboneSpec) -> dict[str, Tensor]:
-    with _SEEDING, torch.random.fork_rng(devices=[]):
-        torch.manual_seed(UNTRAINED_SEED)
-        return spec.build(len(spec.classes())).state_dict()
 
 
 def _classes_of(

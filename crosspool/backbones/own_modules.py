@@ -14,11 +14,9 @@ from torch import nn
 
 from crosspool.backbones.class_names import numbered_classes
 from crosspool.backbones.own_structure import (
-    OF_NETWORKS,
     OwnArchitecture,
+    expect_the_same_elsewhere,
     first_line,
-    noise,
-    place_of,
     recorded_layout,
     steps_in_words,
 )
@@ -28,7 +26,6 @@ from crosspool.backbones.weights import WeightsFile
 from crosspool.errors import BackboneError, SettingError
 from crosspool.framing import MAX_SIZE, Preprocessing
 from crosspool.recording import structural_copy
-from crosspool.replaying import other_convolution
 from crosspool.tracing import Layout, forbid_in_place
 
 SMALLEST_SIDE = 8
@@ -67,7 +64,7 @@ def own_network(
     if not any(isinstance(part, nn.Conv2d) for part in model.modules()):
         raise BackboneError(f"{name} has no torch.nn.Conv2d: crosspool shows the maps of convolutions of images.")
     layout = recorded_layout(model, name, preprocessing.size)
-    _expect_the_same_elsewhere(model, layout, name)
+    expect_the_same_elsewhere(model, layout, name)
     labels = _classes(classes, layout, name)
     parameters, fingerprint = (
         sum(value.numel() for value in tensors.values()),
@@ -151,18 +148,6 @@ def _copied(module: nn.Module, name: str) -> nn.Module:
     model.eval().requires_grad_(False)
     forbid_in_place(model)
     return model
-
-
-def _expect_the_same_elsewhere(model: nn.Module, layout: Layout, name: str) -> None:
-    """Raise BackboneError where, on another image, the graph yields something else than the module's own code."""
-    image = 3 * noise(model, layout.input_size).flip(3) + 1
-    try:
-        difference = other_convolution(model, layout.graph, image)
-    except OF_NETWORKS as error:
-        raise BackboneError(f"{name} fails on some images: {first_line(error)} ({place_of(error)}).") from error
-    if difference is not None:
-        problem = f"{name} does other things with another image, first at {difference}"
-        raise BackboneError(f"{problem}; remove what depends on the image's numbers from its forward.")
 
 
 def _classes(classes: Sequence[str] | None, layout: Layout, name: str) -> tuple[str, ...]:

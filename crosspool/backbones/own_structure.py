@@ -16,7 +16,7 @@ from crosspool.errors import BackboneError, LayerPairError
 from crosspool.layer_pairs import find_layer_pairs
 from crosspool.recorded_calls import TORCH_FOLDER, Constant, UnrecordableError
 from crosspool.recording import record
-from crosspool.replaying import first_difference
+from crosspool.replaying import first_difference, other_convolution
 from crosspool.tracing import Layout, Opaque, subgraph
 
 MOST_SIZES = 32  # of which the structure is kept
@@ -46,9 +46,12 @@ class OwnArchitecture(Architecture):
         return subgraph(self.layout(size).graph, names)
 
     def _record(self, size: int) -> Layout:
-        layout = recorded_layout(self._model, self.spec.name, size)
-        own = self.spec.preprocessing.size
+        layout, own = self._layout_at(size), self.spec.preprocessing.size
         return layout if size == own else _named_alike(layout, self.layout(own))
+
+    def _layout_at(self, size: int) -> Layout:
+        """As it was recorded, whatever the names at the network's own size."""
+        return recorded_layout(self._model, self.spec.name, size)
 
 
 def recorded_layout(model: nn.Module, name: str, size: int) -> Layout:
@@ -78,6 +81,18 @@ def recorded_layout(model: nn.Module, name: str, size: int) -> Layout:
 
 def _opaque(path: str, error: UnrecordableError) -> Opaque:
     return Opaque(path, error.reason, error.place)
+
+
+def expect_the_same_elsewhere(model: nn.Module, layout: Layout, name: str) -> None:
+    """Raise BackboneError where, on another image, the graph yields something else than the module's own code."""
+    image = 3 * noise(model, layout.input_size).flip(3) + 1
+    try:
+        difference = other_convolution(model, layout.graph, image)
+    except OF_NETWORKS as error:
+        raise BackboneError(f"{name} fails on some images: {first_line(error)} ({place_of(error)}).") from error
+    if difference is not None:
+        problem = f"{name} does other things with another image, first at {difference}"
+        raise BackboneError(f"{problem}; remove what depends on the image's numbers from its forward.")
 
 
 def noise(model: nn.Module, size: int) -> Tensor:

@@ -23,6 +23,8 @@ from crosspool.receptive_field import Fields, receptive_fields
 from crosspool.tracing import Layout, forbid_in_place, layout_at, peak_numbers, subgraph, trace
 
 OWN = "own module"  # the source of the weights of a network that was given as a module
+UNTRAINED_SEED = 0
+_SEEDING = threading.Lock()  # torch's random numbers belong to the whole process
 _TRACING = threading.Lock()  # while it traces, torch.fx patches torch.nn.Module for the whole process
 # For all networks together, as there are hundreds of sizes: a layout takes up to 0.3 MB, a subgraph and what an
 # architecture traces once up to 2 MB.
@@ -36,7 +38,8 @@ class BackboneSpec:
 
     `build(num_classes)` makes it with random weights. `rename` maps the parameter names in a pretrained file to those
     of the network; a name that maps to None is left out (auxiliary heads). `classes()` are the names of the pretrained
-    classes.
+    classes. `read(path)` are the tensors of a pretrained file by the network's parameter names, where renaming is not
+    enough. `advice` is a sentence for whoever loads it. Networks that torch.fx cannot trace are recorded.
     """
 
     name: str
@@ -48,6 +51,9 @@ class BackboneSpec:
     build: Callable[[int], nn.Module]
     rename: Callable[[str], str | None]
     classes: Callable[[], tuple[str, ...]]
+    read: Callable[[Path], Mapping[str, Tensor]] | None = None
+    advice: str = ""
+    is_recorded: bool = False
 
     def renamed(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The tensors of a file by the network's parameter names, in single precision."""
@@ -61,7 +67,7 @@ class BackboneSpec:
         return self.title + notes.get(weights, f" with weights from {Path(weights).name}")
 
 
-class _ParametersOnMeta(TorchFunctionMode):
+class ParametersOnMeta(TorchFunctionMode):
     """Makes parameters and buffers that have shapes but take no memory; arithmetic on constants stays on the CPU.
 
     With `torch.device("meta")`, RegNet could not compute its widths, for which it needs numbers.
@@ -78,14 +84,23 @@ class _ParametersOnMeta(TorchFunctionMode):
 
 def without_memory(spec: BackboneSpec, num_classes: int) -> nn.Module:
     """The network in eval mode with parameters that have shapes but no numbers."""
-    with _ParametersOnMeta():
+    with ParametersOnMeta():
+        return spec.build(num_classes).eval()
+
+
+def with_random_numbers(spec: BackboneSpec, num_classes: int) -> nn.Module:
+    """The network in eval mode with its random weights, always the same."""
+    with _SEEDING, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(UNTRAINED_SEED)
         return spec.build(num_classes).eval()
 
 
 def with_state(spec: BackboneSpec, state: Mapping[str, Tensor], num_classes: int, file: str) -> nn.Module:
     """The network in eval mode with these tensors as its parameters. Raises BackboneError if they do not fit."""
-    expect_numbers(state, file)
-    model = without_memory(spec, num_classes)  # saves initialising weights that would be overwritten
+    # Without memory, no weights are initialised that are overwritten; but a state may lack buffers that are needed.
+    model = with_random_numbers(spec, num_classes) if spec.is_recorded else without_memory(spec, num_classes)
+    whole = {name for name, value in model.state_dict().items() if not value.is_floating_point()}  # such as places
+    expect_numbers({name: value for name, value in state.items() if name not in whole}, file)
     with_version = OrderedDict(state)
     # MNASNet asks for the version of its layout. Its parts get none, so that files still fit that date from before
     # BatchNorm counted its batches.
@@ -186,6 +201,10 @@ class Architecture:
 @lru_cache(MAX_ARCHITECTURES)
 def architecture_of(spec: BackboneSpec, num_classes: int) -> Architecture:
     """The architecture of this spec with this number of classes; the same object as long as it is in use."""
+    if spec.is_recorded:
+        from crosspool.backbones.built_structure import BuiltArchitecture  # which is one of these
+
+        return BuiltArchitecture(spec, num_classes)
     return Architecture(spec, num_classes)
 
 

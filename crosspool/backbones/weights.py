@@ -15,7 +15,7 @@ import torch
 from crosspool.errors import BackboneError
 from crosspool.whole_files import remove_abandoned
 
-Availability = Literal["included", "cached", "needs a download", "needs a package"]
+Availability = Literal["included", "cached", "needs a download", "needs a package", "not published"]
 Progress = Callable[[int, int], None]  # bytes so far, bytes in all
 
 CHUNK_BYTES = 1 << 20
@@ -88,6 +88,8 @@ def fetch_weights(weights: WeightsFile, progress: Progress = lambda done, total:
     """
     if weights.is_intact():
         return weights.path
+    if weights.availability == "not published":
+        raise BackboneError(f"There is nothing to download; {weights.how_to_get('')}.")
     if weights.url is None:
         how = weights.how_to_mend("") if weights.is_here else weights.how_to_get("")
         raise BackboneError(f"The file {weights.path.name} comes with a package, and is missing or damaged; {how}")

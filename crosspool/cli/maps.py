@@ -68,7 +68,7 @@ class MapOptions:
         structure.layout(pixels)
         network = load_backbone(self.backbone, self.weights, self.device)
         pair = network.architecture.pair(pair.id)  # where the classes are maps, their number is that of the weights
-        checksum: str | None = structure.spec.weights.checksum
+        checksum = structure.spec.weights.checksum or None
         if self.weights is not None:
             checksum = None if self.weights == UNTRAINED else inputs.file_checksum(self.weights)
         device = str(network.device)

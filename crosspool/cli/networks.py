@@ -8,19 +8,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from crosspool.cli.console import print_json, print_table, print_wrapped
-from crosspool.cli.options import DEFAULT_BACKBONE, BackboneName, Json, Size
+from crosspool.cli.options import DEFAULT_BACKBONE, BackboneName, Json, Size, option
 from crosspool.cli.progress import download_progress
+from crosspool.errors import BackboneError
 from crosspool.text import Column, plural, size_text
 
 if TYPE_CHECKING:
     from crosspool.backbones import BackboneSpec
 
 
-def backbones_command(json: Json = False) -> None:
+TIMM_HELP = "List timm's convolutional networks with such a name instead; with a dot, with the tags of their weights."
+Timm = Annotated[str | None, option("PATTERN", TIMM_HELP, "--timm")]
+
+
+def backbones_command(timm: Timm = None, json: Json = False) -> None:
     """List the networks: input size, parameters, licence of the weights, and whether they are here."""
     from crosspool.backbones import backbone_specs
 
-    specs = list(backbone_specs().values())
+    specs = list(backbone_specs().values()) if timm is None else _timm_specs(timm)
     if json:
         print_json([_spec_json(spec) for spec in specs])
         return
@@ -41,6 +46,16 @@ def backbones_command(json: Json = False) -> None:
     missing = [spec for spec in specs if spec.weights.availability == "needs a package"]
     for command in sorted({spec.weights.how_to_get(spec.name) for spec in missing}):
         print_wrapped(f"needs a package: {command}")
+
+
+def _timm_specs(pattern: str) -> list["BackboneSpec"]:
+    from crosspool.backbones.timm_networks import convolutional_names, timm_spec
+
+    names = convolutional_names(pattern.removeprefix("timm:"))
+    if not names:
+        raise BackboneError(f"timm has no convolutional network {pattern!r}; try a pattern such as 'resnet*'.")
+    specs = {timm_spec(name).name: timm_spec(name) for name in names}  # a name without a tag means that of the default
+    return list(specs.values())
 
 
 def _weights_in_short(spec: "BackboneSpec") -> str:
@@ -111,7 +126,8 @@ def fetch_command(name: NetworkName) -> None:
     with download_progress() as bar:
         task = bar.add_task(name, total=weights.megabytes * 1e6)
         path = fetch_weights(weights, lambda done, total: bar.update(task, completed=done, total=total))
-    typer.echo(f"Downloaded the weights of {name} ({weights.megabytes:.0f} MB, checksum verified): {path}")
+    verified = ", checksum verified" if weights.checksum else ""
+    typer.echo(f"Downloaded the weights of {name} ({weights.megabytes:.0f} MB{verified}): {path}")
 
 
 def doctor_command(json: Json = False) -> None:

@@ -112,7 +112,8 @@ def image_option(help_text: str) -> Any:
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
-BackboneName = Annotated[str, option("NAME", "The network; crosspool backbones lists them.", "--backbone", "-b")]
+BACKBONE_HELP = "The network, such as resnet18 or timm:resnet18; crosspool backbones lists them."
+BackboneName = Annotated[str, option("NAME", BACKBONE_HELP, "--backbone", "-b")]
 WEIGHTS_HELP = "A file of your own (safetensors, or a torch checkpoint), or the word untrained: random weights."
 Weights = Annotated[str | None, weights_option(WEIGHTS_HELP, "the pretrained ones")]
 CLASSES_HELP = "A text file with the name of one output of the network in each line."

@@ -55,7 +55,7 @@ def visualise_channels_command(
     layer_pair = network.architecture.default_pair if pair is None else network.architecture.pair(pair)
     count = layer_pair.upper_channels
     chosen = list(range(count)) if channels is None else sorted(set(options.channel_list(channels, count)))
-    checksum: str | None = spec_of(backbone).weights.checksum
+    checksum = spec_of(backbone).weights.checksum or None
     if weights is not None:
         checksum = None if weights == UNTRAINED else inputs.file_checksum(weights)
     made = description(backbone, checksum, layer_pair, recipe)

@@ -82,7 +82,7 @@ def _chosen_maps(maps: PairActivations, image: int, name: str) -> ChosenMaps:
     provenance = Provenance(
         architecture=backbone.architecture,
         weights=backbone.weights,
-        weights_checksum=backbone.spec.weights.checksum if backbone.weights in (PRETRAINED, OWN) else None,
+        weights_checksum=(backbone.weights in (PRETRAINED, OWN) and backbone.spec.weights.checksum) or None,
         pair=pair,
         size=maps.framed[image].width,
         framing=maps.framing,

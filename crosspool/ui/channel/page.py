@@ -4,7 +4,7 @@ from functools import partial
 
 import streamlit as st
 
-from crosspool.backbones import backbone_specs
+from crosspool.backbones import spec_of
 from crosspool.ui.channel.classes import classes_of_channel
 from crosspool.ui.channel.looks_for import looks_for
 from crosspool.ui.channel.on_images import channel_on_images
@@ -51,7 +51,7 @@ def _about_channel(image: SourceImage, request: MapRequest, maps: ImageMaps) -> 
 def _head(request: MapRequest, maps: ImageMaps, channel: int) -> None:
     """Which channel this is, and the way to the others."""
     pair, (rows, columns), last = maps.pair, maps.upper.shape[1:], len(maps.upper) - 1
-    title = f"Map {channel} of {backbone_specs()[request.backbone].titled(request.weights)}"
+    title = f"Map {channel} of {spec_of(request.backbone).titled(request.weights)}"
     st.set_page_config(page_title=f"{title} · crosspool")
     st.title(as_it_is(title), anchor=False)
     st.caption(f"Layer pair {as_it_is(pair.label)}: {last + 1:,} maps of {rows}×{columns} cells.")

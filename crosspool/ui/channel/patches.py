@@ -2,7 +2,7 @@
 
 from PIL import Image
 
-from crosspool.backbones import architecture, backbone_specs
+from crosspool.backbones import architecture, spec_of
 from crosspool.framing import frame_for_crops
 from crosspool.receptive_field import Box, Fields
 from crosspool.ui.maps.survey import ImageSummary, SurveyImage
@@ -54,7 +54,7 @@ def cut_patch(image: Image.Image, request: MapRequest, cell: Cell) -> Image.Imag
     window = patch_window(request, cell)
     factor = min(max(SIDE / window.width, 1), LONGEST_SIDE / request.size)
     side = round(factor * request.size)
-    framed = frame_for_crops(image, backbone_specs()[request.backbone].preprocessing, side, request.framing)
+    framed = frame_for_crops(image, spec_of(request.backbone).preprocessing, side, request.framing)
     box = window.scaled(side / request.size)
     return framed.resize((SIDE, SIDE), Image.Resampling.BICUBIC, (box.left, box.top, box.right, box.bottom))
 

@@ -4,7 +4,7 @@ from functools import partial
 
 import streamlit as st
 
-from crosspool.backbones import UNTRAINED, Architecture, architecture, backbone_specs
+from crosspool.backbones import UNTRAINED, Architecture, architecture
 from crosspool.errors import CrosspoolError, LayerPairError, SettingError
 from crosspool.methods import MethodSpec, parse_method
 from crosspool.methods.wording import method_in_words
@@ -54,7 +54,7 @@ _DEFAULTS = 4  # of these are compared unless others are chosen
 def _network_menu() -> dict[tuple[str, str], str]:
     """The networks whose pretrained weights are here, then all of them untrained: names, weights and titles."""
     networks = current_server().networks
-    specs = [spec for spec in backbone_specs().values() if not networks.why_not(spec)]
+    specs = [spec for spec in networks.specs.values() if not networks.why_not(spec)]
     here = [spec for spec in specs if spec.weights.is_here]
     untrained = {(spec.name, UNTRAINED): f"{spec.title}, untrained (random weights)" for spec in specs}
     return {(spec.name, PRETRAINED): spec.title for spec in here} | untrained

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from crosspool.backbones import UNTRAINED, backbone_specs
+from crosspool.backbones import DEFAULT, UNTRAINED, spec_of
+from crosspool.backbones.timm_networks import is_timm
 from crosspool.classifiers import TrainedClassifier, assembled_classifier
 from crosspool.errors import CrosspoolError, ModelError
 from crosspool.methods.wording import method_in_words
@@ -82,7 +83,7 @@ def choose_classifier(image: SourceImage | None) -> ExplainedClassifier | None:
 
 def _show_default() -> None:
     link = visit_state(LinkState)
-    link.backbone, link.weights, link.pair, link.size = next(iter(backbone_specs())), PRETRAINED, "", 0
+    link.backbone, link.weights, link.pair, link.size = DEFAULT, PRETRAINED, "", 0
 
 
 def _choose_name() -> str:
@@ -118,7 +119,7 @@ def _classifier_of_file() -> ExplainedClassifier:
     name, classifier = visit_state(ClassifierFile).name, visit_state(ClassifierFile).loaded
     if classifier is None:
         raise ModelError("The classifier's file is gone; load one.")
-    spec = backbone_specs()[classifier.settings.backbone]
+    spec = spec_of(classifier.settings.backbone)
     weights = UNTRAINED if classifier.settings.weights == UNTRAINED else PRETRAINED
     if weights == PRETRAINED and not spec.weights.is_here:
         raise ModelError(
@@ -189,6 +190,9 @@ def read_classifier(data: bytes, name: str, on_progress: OnProgress = ignore_pro
         )
     try:
         file = server.decoders.describe(data, name)
+        network = file.settings.backbone
+        if is_timm(network) and network not in server.networks.specs:
+            raise ModelError(f"{name} was trained on {network}, which is not among the networks of this server.")
         with server.compute.turn(on_progress, seconds=server.settings.wait_seconds):
             return assembled_classifier(name, file.settings, file.arrays)
     except ModelError as error:

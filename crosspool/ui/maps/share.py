@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from crosspool.backbones import UNTRAINED, architecture, backbone_specs, choose_device
+from crosspool.backbones import UNTRAINED, architecture, choose_device, spec_of
 from crosspool.drawing.rendering import Look
 from crosspool.gallery.map_files import ChosenMaps
 from crosspool.gallery.pointing import MapOrder, PhotoBox
@@ -78,8 +78,8 @@ class _MapFiles:
     def chosen_maps(self, maps: ImageMaps, on_progress: OnProgress) -> ChosenMaps:
         request, about_image = self.request, {"name": Path(self.image.file).name, "sha256": self.image.key}
         shrunk = {"shrunk_to": LONGEST_SIDE} if self.image.shrunk else {}
-        weights, spec = request.weights, backbone_specs()[request.backbone]
-        checksum = None if weights == UNTRAINED else spec.weights.checksum
+        weights, spec = request.weights, spec_of(request.backbone)
+        checksum = None if weights == UNTRAINED else spec.weights.checksum or None
         settings = (maps.pair, request.size, request.framing, request.signed, request.border)
         provenance = Provenance(architecture(request.backbone), weights, checksum, *settings, str(choose_device()))
         results = (maps.framed, maps.lower, maps.upper, maps.pooled, maps.statistics)

@@ -9,7 +9,17 @@ from dataclasses import dataclass, field
 import torch
 from cachetools import LRUCache
 
-from crosspool.backbones import DEFAULT, UNTRAINED, Backbone, BackboneSpec, backbone_specs, load_backbone, spec_of
+from crosspool.backbones import (
+    DEFAULT,
+    UNTRAINED,
+    Backbone,
+    BackboneSpec,
+    architecture,
+    backbone_specs,
+    load_backbone,
+    spec_of,
+)
+from crosspool.backbones.timm_networks import is_timm
 from crosspool.errors import BackboneError, SettingError
 from crosspool.text import human_bytes
 from crosspool.ui.runtime.gate import FairSemaphore, outside, undivided
@@ -40,6 +50,8 @@ def names_of(setting: str) -> frozenset[str]:
     """The networks that the operator allows, from the setting; empty for all. Raises SettingError for unknown ones."""
     names = frozenset(filter(None, map(str.strip, setting.split(","))))
     try:
+        for name in filter(is_timm, names):
+            architecture(name)  # some of timm's have no layer pair
         return names and frozenset({DEFAULT, *(spec_of(name).name for name in names)})
     except BackboneError as error:
         raise SettingError(f"network_names: {error}") from error
@@ -75,6 +87,11 @@ class Networks:
         """The memory of all networks, those included that are only held by a computation."""
         backbones = (reference() for reference in list(self._alive))
         return sum(network_bytes(backbone.spec) for backbone in backbones if backbone is not None)
+
+    @property
+    def specs(self) -> dict[str, BackboneSpec]:
+        """The networks that visitors find in lists, by name; of timm's only those that the operator allows."""
+        return backbone_specs() | {name: spec_of(name) for name in sorted(filter(is_timm, self._allowed))}
 
     def named(self, name: str, weights: str) -> "Network":
         """A network by its name and weights, as in a link; nothing is loaded yet."""
@@ -148,7 +165,7 @@ class Networks:
         self._backbones.update(in_use)
 
     def _titles(self) -> list[str]:
-        return [spec.title for name, spec in backbone_specs().items() if name in self._allowed]
+        return [spec.title for name, spec in self.specs.items() if name in self._allowed]
 
 
 @dataclass(frozen=True)

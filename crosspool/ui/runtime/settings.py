@@ -49,7 +49,7 @@ class ServerSettings(pydantic_settings.BaseSettings):
     networks_megabytes: Annotated[int, Field(ge=0, le=2**24)] = 0
     """All networks in memory, and what loading another takes meanwhile, at least 43; 0 for a third of the memory."""
     network_names: Annotated[str, Field(min_length=0, max_length=2000)] = ""
-    """The networks on offer besides EfficientNet-Lite0, by name, with commas; empty for all."""
+    """The networks on offer besides EfficientNet-Lite0, by name, with commas; empty for all but those of timm."""
     upload_megabytes: Annotated[int, Field(ge=1, le=512)] = 25
     """One image file."""
     zip_megabytes: Annotated[int, Field(ge=1, le=2048)] = 64

@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from crosspool.backbones import architecture, backbone_specs
+from crosspool.backbones import architecture, spec_of
 from crosspool.map_matching import best_by_chance, best_matches, map_correlations
 from crosspool.text import rough_percent
 from crosspool.ui.maps.page import maps_page
@@ -104,7 +104,7 @@ def _other_channel(left: int, best: int, by: str, count: int) -> int:
 
 
 def _title(image: SourceImage, request: MapRequest) -> str:
-    spec = backbone_specs()[request.backbone]
+    spec = spec_of(request.backbone)
     note = ", untrained" if request.weights != "pretrained" else ""
     stages = network_stages(architecture(request.backbone), request.size)
     words = next(pair.words for stage in stages for pair in stage.pairs if pair.id == request.pair)

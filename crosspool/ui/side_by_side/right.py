@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import streamlit as st
 
-from crosspool.backbones import UNTRAINED, architecture, backbone_specs
+from crosspool.backbones import UNTRAINED, architecture, spec_of
 from crosspool.framing import MAX_SIZE, MIN_SIZE
 from crosspool.ui.maps.controls import FINE_SIZE, WEIGHTS
 from crosspool.ui.maps.download import in_list
@@ -41,7 +41,7 @@ def choose_right(image: SourceImage, request: MapRequest) -> tuple[SourceImage, 
         _choose_size()
         other = _choose_image(image)
     right = right_side(link)
-    spec = backbone_specs()[right.backbone]
+    spec = spec_of(right.backbone)
     pair = right.pair or architecture(right.backbone).default_pair.id
     size = right.size or spec.preprocessing.size
     return other, replace(request, image=other.key, backbone=right.backbone, weights=weights, pair=pair, size=size)
@@ -53,7 +53,7 @@ def match_again() -> None:
 
 
 def _choose_network() -> None:
-    specs, link = backbone_specs(), visit_state(LinkState)
+    specs, link = current_server().networks.specs, visit_state(LinkState)
 
     def start_anew() -> None:
         link.right_pair, link.right_size = SAME, 0
@@ -73,7 +73,7 @@ def _choose_network() -> None:
 def _choose_weights() -> str:
     """The weights; only untrained ones where the trained ones are not here."""
     link = visit_state(LinkState)
-    spec = backbone_specs()[right_side(link).backbone]
+    spec = spec_of(right_side(link).backbone)
     options = WEIGHTS if spec.weights.is_here else {UNTRAINED: "untrained (the trained weights are not here)"}
     return choose_option("Weights on the right", options, link, "right_weights", then=match_again)
 
@@ -81,9 +81,7 @@ def _choose_weights() -> str:
 def _choose_pair() -> None:
     link = visit_state(LinkState)
     right = right_side(link)
-    stages = network_stages(
-        architecture(right.backbone), right.size or backbone_specs()[right.backbone].preprocessing.size
-    )
+    stages = network_stages(architecture(right.backbone), right.size or spec_of(right.backbone).preprocessing.size)
     recommended = {stage.recommended.id: f"{stage.title}: {stage.recommended.words}" for stage in reversed(stages)}
     others = {pair.id: f"{pair.words} · {pair.name}" for stage in reversed(stages) for pair in reversed(stage.pairs)}
     titles = {SAME: "the same layers" if right.backbone == link.backbone else "its last layers"} | recommended
@@ -96,7 +94,7 @@ def _choose_pair() -> None:
 
 def _choose_size() -> None:
     link = visit_state(LinkState)
-    own = backbone_specs()[right_side(link).backbone].preprocessing.size
+    own = spec_of(right_side(link).backbone).preprocessing.size
     sizes = sorted({own, FINE_SIZE, *range(MIN_SIZE, MAX_SIZE + 1, 32)} | ({link.right_size} - {0}))
     same = "the same size" if right_side(link).backbone == link.backbone else "its own size"
     options = [0, *sizes]

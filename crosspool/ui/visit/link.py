@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from crosspool.backbones import DEFAULT, UNTRAINED, architecture, backbone_specs
+from crosspool.backbones import DEFAULT, UNTRAINED, BackboneSpec, architecture, backbone_specs, spec_of
 from crosspool.drawing.rendering import COLOUR_MAPS, Look, Overlay, Scale
 from crosspool.framing import MAX_SIZE, MIN_SIZE, Framing
 from crosspool.gallery import LARGEST_TOP, MAX_PINS
@@ -114,18 +114,23 @@ def to_params(state: LinkState) -> dict[str, str]:
     }
 
 
-def from_params(params: Mapping[str, str], others: Collection[str] = ()) -> tuple[LinkState, list[str]]:
+def from_params(
+    params: Mapping[str, str], others: Collection[str] = (), networks: Mapping[str, BackboneSpec] | None = None
+) -> tuple[LinkState, list[str]]:
     """A link state from URL parameters, and a sentence for each that made no sense and was ignored.
 
-    `others` are names that the page reads by itself.
+    `others` are names that the page reads by itself, `networks` those that the server offers. Nothing is looked up of
+    any other.
     """
-    state, notes = LinkState(), []
+    state, notes, networks = LinkState(), [], backbone_specs() if networks is None else networks
     for name in asdict(state):  # in this order: a pair is checked against its backbone, a channel against its pair
         if name not in params:
             continue
-        value, hint = _read(name, params[name], state)
+        value, hint = _read(name, params[name], state, networks)
         if value is None:
-            notes.append(f"Unknown {name} `{shorten(params[name])}` in the link{hint}; showing {_title(name, state)}.")
+            notes.append(
+                f"Unknown {name} `{shorten(params[name])}` in the link{hint}; showing {_title(name, state, networks)}."
+            )
         else:
             state = replace(state, **{name: value})
     unknown = [
@@ -157,20 +162,20 @@ def shorten(text: str) -> str:
     return safe if len(safe) <= 40 else safe[:39] + "…"
 
 
-def _title(name: str, state: LinkState) -> str:
+def _title(name: str, state: LinkState, networks: Mapping[str, BackboneSpec]) -> str:
     """What is shown instead of a value that makes no sense."""
     if name == "pair":
         return architecture(state.backbone).default_pair.label
     if name in (*_CHOICES, "sample", "image", "backbone"):
         name = "sample" if name == "image" else name
-        return _options(name, state)[getattr(state, name)]
+        return _options(name, state, networks)[getattr(state, name)]
     return "the default"
 
 
-def _read(name: str, text: str, state: LinkState) -> tuple[Any, str]:
+def _read(name: str, text: str, state: LinkState, networks: Mapping[str, BackboneSpec]) -> tuple[Any, str]:
     """A setting from its text: (value, ""), or None and, where it is short, a hint at sensible values in brackets."""
     if name.startswith(RIGHT):
-        return _read(name.removeprefix(RIGHT), text, right_side(state))
+        return _read(name.removeprefix(RIGHT), text, right_side(state), networks)
     if name in _SWITCHES:
         return (text == "1", "") if text in ("0", "1") else (None, " (0 or 1)")
     if name in _RANGES:
@@ -185,7 +190,7 @@ def _read(name: str, text: str, state: LinkState) -> tuple[Any, str]:
         )
     if name == "pins":
         return _channel_list(text, _channel_count(state))
-    return (text if text in _options(name, state) else None), ""
+    return (text if text in _options(name, state, networks) else None), ""
 
 
 def _channel_count(state: LinkState) -> int:
@@ -201,15 +206,15 @@ def _channel_list(text: str, count: int) -> tuple[Any, str]:
     return text, ""
 
 
-def _options(name: str, state: LinkState) -> dict[str, str]:
+def _options(name: str, state: LinkState, networks: Mapping[str, BackboneSpec]) -> dict[str, str]:
     """The values that a setting can have, with their titles."""
     if name == "sample":
         return {sample.id: sample.title for sample in samples()}
     if name == "backbone":
-        return {backbone: spec.title for backbone, spec in backbone_specs().items()}
+        return {backbone: spec.title for backbone, spec in networks.items()}
     if name == "pair":
         return {pair.id: pair.label for pair in architecture(state.backbone).layer_pairs}
-    options = _CHOICES[name] if name in _CHOICES else backbone_specs()[state.backbone].classes()
+    options = _CHOICES[name] if name in _CHOICES else spec_of(state.backbone).classes()
     return dict(zip(options, options, strict=True))
 
 
