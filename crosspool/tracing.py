@@ -31,6 +31,7 @@ ACTIVATION_FUNCTIONS = (
     F.softplus, torch.relu, torch.sigmoid, torch.tanh,
 )  # fmt: skip
 ACTIVATION_METHODS = ("relu", "sigmoid", "tanh")
+GATED = {"sigmoid": "silu", "Sigmoid": "silu"}  # what a map times the activation of that map is called
 # Modules that leave every value in its place; after a folded convolution, BatchNorm is an Identity.
 TRANSPARENT_MODULES = (nn.BatchNorm2d, nn.Identity, nn.Dropout, nn.Dropout2d)
 TRANSPARENT_FUNCTIONS = (F.batch_norm, torch.batch_norm)  # of their first argument
@@ -256,11 +257,16 @@ def after_activation(layer: fx.Node, modules: dict[str, nn.Module]) -> tuple[fx.
         for user in node.users:
             activation = _activation_name(user, modules)
             if activation is not None:
-                return user, activation
+                product = next((each for each in user.users if each in node.users and _is_product(each)), None)
+                return (user, activation) if product is None else (product, GATED.get(activation))
         followers = [user for user in node.users if _is_transparent(user, node, modules)]
         if len(node.users) != 1 or not followers:
             return node, None
         node = followers[0]
+
+
+def _is_product(node: fx.Node) -> bool:
+    return node.target in (operator.mul, torch.mul, "mul", "__mul__", "__rmul__")
 
 
 def before_activation(upper: fx.Node, modules: dict[str, nn.Module]) -> fx.Node:

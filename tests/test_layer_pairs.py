@@ -12,7 +12,7 @@ from crosspool.backbones.structure import without_memory
 from crosspool.errors import LayerPairError
 from crosspool.layer_pairs import LayerPair, NotOffered, find_layer_pairs
 from crosspool.pooling import cross_layer_pool
-from crosspool.tracing import GraphRun, trace, trace_layout
+from crosspool.tracing import GraphRun, run_graph, subgraph, trace, trace_layout
 from tests.networks import Net, sample
 
 # --- tiny networks
@@ -102,6 +102,22 @@ def test_functional_activations_lose_their_in_place_form(rectify, name):
     node = layout.node(pair.upper)
     assert not node.kwargs.get("inplace")
     assert not str(node.target).endswith("_")
+
+
+@pytest.mark.parametrize(
+    "activate",
+    [lambda x: x * torch.sigmoid(x), lambda x: x.sigmoid() * x, lambda x: torch.mul(x, F.sigmoid(x))],
+    ids=["x times sigmoid", "sigmoid times x", "torch.mul"],
+)
+def test_a_map_times_its_sigmoid_is_the_upper_map_and_not_the_sigmoid_alone(activate):
+    net = Net(lambda net, x: activate(net.u(net.image(x))), image=nn.Conv2d(3, 4, 1), u=nn.Conv2d(4, 4, 1)).eval()
+    layout = trace_layout(net, 4)
+    (pair,), _ = find_layer_pairs(layout)
+    assert (pair.activation, pair.can_be_negative) == ("silu", True)
+    image = torch.rand(1, 3, 4, 4)
+    (upper,) = run_graph(net, subgraph(layout.graph, (pair.upper,)), image)
+    with torch.no_grad():
+        torch.testing.assert_close(upper, F.silu(nn.Sequential(*net.children())(image)))
 
 
 def test_in_place_additions_become_plain_ones():
