@@ -58,15 +58,22 @@ def timm_spec(name: str) -> BackboneSpec:
     return _spec(f"{model}.{tag}" if tag else model)
 
 
-def convolutional_names(pattern: str) -> list[str]:
+def convolutional_specs(pattern: str) -> list[BackboneSpec]:
     """timm's networks with a name like resnet*, if they have convolutions that read more than the image.
 
-    A pattern with a dot is compared with names that end in the tag of weights. Raises BackboneError without timm.
+    A pattern with a dot is compared with names that end in the tag of weights. Networks that take no square RGB images
+    are left out. Raises BackboneError without timm.
     """
-    names = _timm().list_models(pattern, include_tags="." in pattern)
-    models = dict.fromkeys(name.partition(".")[0] for name in names)
-    convolutional = {model for model in models if _reads_maps(model)}
-    return [f"{PREFIX}{name}" for name in names if name.partition(".")[0] in convolutional]
+    names = _timm().list_models(pattern.removeprefix(PREFIX), include_tags="." in pattern)
+    specs: dict[str, BackboneSpec] = {}
+    for name in names:
+        try:
+            spec = timm_spec(f"{PREFIX}{name}")
+        except BackboneError:
+            continue
+        if _counted(spec.name.removeprefix(PREFIX))[1]:
+            specs[spec.name] = spec
+    return list(specs.values())
 
 
 def _timm() -> ModuleType:
@@ -81,8 +88,7 @@ def _timm() -> ModuleType:
 @cache
 def _spec(name: str) -> BackboneSpec:
     entry = _timm().models.get_pretrained_cfg(name)
-    with ParametersOnMeta():
-        parameters = sum(value.numel() for value in _build(name, entry.num_classes).parameters())
+    parameters, _ = _counted(name)
     framing = FRAMINGS.get(entry.crop_mode)
     return BackboneSpec(
         name=f"{PREFIX}{name}",
@@ -156,7 +162,10 @@ def _pretrained(name: str, num_classes: int, path: Path) -> dict[str, Tensor]:
     return model.state_dict()
 
 
-def _reads_maps(model: str) -> bool:
+@cache
+def _counted(name: str) -> tuple[int, bool]:
+    """How many parameters a network has, and whether it has a convolution that reads more than the image."""
     with ParametersOnMeta():
-        modules = _build(model, 1).modules()
-        return any(isinstance(each, nn.Conv2d) and each.groups == 1 and each.in_channels > 3 for each in modules)
+        model = _build(name, _timm().models.get_pretrained_cfg(name).num_classes)
+    convolutions = [each for each in model.modules() if isinstance(each, nn.Conv2d) and each.groups == 1]
+    return sum(value.numel() for value in model.parameters()), any(each.in_channels > 3 for each in convolutions)

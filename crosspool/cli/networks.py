@@ -49,13 +49,12 @@ def backbones_command(timm: Timm = None, json: Json = False) -> None:
 
 
 def _timm_specs(pattern: str) -> list["BackboneSpec"]:
-    from crosspool.backbones.timm_networks import convolutional_names, timm_spec
+    from crosspool.backbones.timm_networks import convolutional_specs
 
-    names = convolutional_names(pattern.removeprefix("timm:"))
-    if not names:
+    specs = convolutional_specs(pattern)
+    if not specs:
         raise BackboneError(f"timm has no convolutional network {pattern!r}; try a pattern such as 'resnet*'.")
-    specs = {timm_spec(name).name: timm_spec(name) for name in names}  # a name without a tag means that of the default
-    return list(specs.values())
+    return specs
 
 
 def _weights_in_short(spec: "BackboneSpec") -> str:
