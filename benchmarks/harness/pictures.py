@@ -80,7 +80,8 @@ def _numbers(picture: Picture) -> str:
 # --- which files are images, and of what kind they say that they are
 
 KINDS = {
-    "JPEG": (b"\xff\xd8\xff",), "PNG": (b"\x89PNG",), "GIF": (b"GIF8",), "BMP": (b"BM",), "JPEG XL": (b"\xff\x0a",),
+    "JPEG": (b"\xff\xd8\xff",), "PNG": (b"\x89PNG",), "GIF": (b"GIF8",), "BMP": (b"BM",),
+    "JPEG XL": (b"\xff\x0a", b"\0\0\0\x0cJXL "),
     "TIFF": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), "ICO": (b"\0\0\1\0", b"\0\0\2\0"),
     "JPEG 2000": (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51"),
 }  # fmt: skip
