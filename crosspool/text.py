@@ -14,8 +14,10 @@ from typing import Any
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Cn", "Zl", "Zp"})
 # but not the joiners, which Persian, Indic scripts and emoji need;
 _JOINERS = "\u200c\u200d"
+_WITHOUT_JOINERS = str.maketrans("", "", _JOINERS)
 # and letters and marks that take no space: fillers, and variation selectors but those of emoji (Default_Ignorable).
 _FILLERS = re.compile(r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\uffa0\U000e0100-\U000e01ef]")
+_ESCAPE = re.compile(r"\\u([0-9a-f]{4})")
 _FORMULA_SIGNS = ("=", "+", "-", "@")
 
 NEARLY_NOTHING, NEARLY_ENDLESS = 1e-6, 1e9  # beyond which a number is written with a power of ten
@@ -44,8 +46,19 @@ def _escaped(character: str) -> str:
 
 
 def name_key(name: str) -> str:
-    """What spellings of one name have in common, whatever their case, spaces, and composed or decomposed accents."""
-    return unicodedata.normalize("NFD", unicodedata.normalize("NFD", " ".join(name.split())).casefold())
+    """What spellings of one name have in common.
+
+    Letter case, spaces, composed or decomposed accents, joiners, and characters that take no space make no difference.
+    """
+    words = " ".join(look(name).translate(_WITHOUT_JOINERS).split())
+    return unicodedata.normalize("NFD", unicodedata.normalize("NFD", words).casefold())
+
+
+def look(name: str) -> str:
+    """What a name looks like: accents are composed, and left out is what takes no space, escaped by `printable` too."""
+    unescaped = _ESCAPE.sub(lambda escape: "" if _is_hidden(chr(int(escape[1], 16))) else escape[0], name)
+    visible = "".join(character for character in unescaped if character.isspace() or not _is_hidden(character))
+    return unicodedata.normalize("NFC", visible if visible.strip() else name)
 
 
 def class_title(name: str) -> str:

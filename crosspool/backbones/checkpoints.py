@@ -28,6 +28,7 @@ from crosspool.weight_files import is_safetensors, is_torch_script
 _LOADING = threading.Lock()  # the types that torch lets pass belong to the whole process
 # What wrappers put between the parts of a name: data parallelism, compilation, sharding, and a module's own dicts.
 WRAPPERS = frozenset({"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})
+_HOLDERS = (dict, list, tuple)
 _OWN_DICTS = frozenset({"_modules", "_parameters", "_buffers"})
 
 
@@ -119,7 +120,7 @@ def _read_torch_file(path: Path) -> tuple[Any, tuple[str, ...]]:
 
 
 def _entries(loaded: Any) -> Iterator[tuple[tuple[Any, ...], Any]]:
-    """Everything in dicts and in the attributes of objects, in the order of the file, with the keys on the way to it.
+    """Everything in dicts, lists and the attributes of objects, in the order of the file, with the keys on the way.
 
     An object may hold itself, or thousands of dicts in each other.
     """
@@ -130,9 +131,16 @@ def _entries(loaded: Any) -> Iterator[tuple[tuple[Any, ...], Any]]:
         if way:
             yield way, value
         inside = value.__dict__.get("attributes") if isinstance(value, Unread) else value
-        if isinstance(inside, dict) and id(inside) not in opened:
+        if isinstance(inside, _HOLDERS) and id(inside) not in opened:
             opened.add(id(inside))
-            left += [((*way, key), entry) for key, entry in reversed(inside.items())]
+            left += [((*way, key), entry) for key, entry in reversed(_inner(inside))]
+
+
+def _inner(holder: Any) -> list[tuple[Any, Any]]:
+    """The entries of a dict, and of a list, which may be long, those that hold something themselves."""
+    if isinstance(holder, dict):
+        return list(holder.items())
+    return [(place, entry) for place, entry in enumerate(holder) if isinstance(entry, (*_HOLDERS, Unread))]
 
 
 def _name(way: tuple[Any, ...]) -> str:

@@ -70,19 +70,27 @@ class Reading:
 
     def sentence(self, classes: int, paths: Sequence[PathParts]) -> str:
         """What was understood, of a number of classes in which the images of these paths are."""
-        count = plural(classes, "class", "classes")
+        count, inside = plural(classes, "class", "classes"), self._inside(paths)
         if self.part is None:
-            inner = len({path[:-1] for path in paths if len(path) > self.wrap + 2})
-            inside = f"; {plural(inner, 'folder', 'folders')} inside them count as parts of their classes"
-            return f"Read as {count}, a folder for each{inside if inner else ''}."
+            return f"Read as {count}, a folder for each{inside}."
         if not self.is_split:
             folders = enumeration(sorted(self.roles))
             where = f"in the folder {folders}" if len(self.roles) == 1 else f"in the folders {folders} together"
-            return f"Read as {count}, {where}, without an official split."
+            return f"Read as {count}, {where}, without an official split{inside}."
         tested: Role = "test" if "test" in self.roles.values() else "val"
         train = enumeration(sorted(name for name, role in self.roles.items() if role != tested))
         test = enumeration(sorted(name for name, role in self.roles.items() if role == tested))
-        return f"Read as {count} with an official split: {train} to train on, {test} to test on."
+        return f"Read as {count} with an official split: {train} to train on, {test} to test on{inside}."
+
+    def _inside(self, paths: Sequence[PathParts]) -> str:
+        """How many folders inside those of the classes count for nothing of their own."""
+        inner = set()
+        for path in paths:
+            place = self.place_of(path) or 0
+            folders = path[max(place, self.part or 0) + 1 : -1]
+            if folders:
+                inner.add((path[place], *folders))
+        return f"; {plural(len(inner), 'folder')} inside them count as parts of their classes" if inner else ""
 
 
 def read_structure(paths: Sequence[PathParts], root: str, layout: LayoutName) -> Reading:

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from os.path import splitext
 from statistics import median_low
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from crosspool.datasets import Dataset, Sample, check_classes
 from crosspool.datasets.dataset import check_taught, images_per_class, not_tested
 from crosspool.errors import DatasetError, ImageError
-from crosspool.inspection.image import ImageFacts, image_facts
+from crosspool.inspection.image import FEW_COLOURS, ImageFacts, image_facts
 from crosspool.text import plural, size_text
 
 Progress = Callable[[int, int], None]  # images so far, images in all
@@ -47,7 +48,8 @@ class DatasetReport:
 
     With several labels at once (`multi_label`), an image counts for each label that applies to it.
     `unreadable` are the names of images that cannot be read, with the reasons; `formats`, `modes`, `sizes` (smallest,
-    median and largest) and `copies` are those of all others. `small` are sentences on classes with too few images.
+    median and largest) and `copies` are those of all others. `small` are sentences on classes with too few images, and
+    `masks` are images that look like masks of others, with these.
     """
 
     name: str
@@ -60,6 +62,7 @@ class DatasetReport:
     small: tuple[str, ...]
     unreadable: dict[str, str]
     copies: Copies
+    masks: tuple[Pair, ...]
     formats: dict[str, int]
     modes: dict[str, int]
     sizes: tuple[Size, Size, Size] | None
@@ -105,7 +108,20 @@ class DatasetReport:
     @property
     def all_problems(self) -> list[str]:
         """Everything that is wrong or was left out, in a sentence each, the worst first."""
-        return [*self.copies_sentences, *self.problems, *self.small, *self.unreadable.values()]
+        return [
+            *self.copies_sentences, *self.masks_sentences, *self.problems, *self.small, *self.unreadable.values(),
+        ]  # fmt: skip
+
+    @property
+    def masks_sentences(self) -> list[str]:
+        """What images look like masks."""
+        one, many = f"image of at most {FEW_COLOURS} colours bears", f"images of at most {FEW_COLOURS} colours bear"
+        return _pairs(self.masks, one, many, "the name of another image", "masks count as images, so take them out")
+
+    @property
+    def warnings(self) -> list[str]:
+        """What spoils results without a word from those who train on it."""
+        return [*self.across_sentences, *self.masks_sentences]
 
 
 def inspect_dataset(dataset: Dataset, progress: Progress = lambda done, total: None) -> DatasetReport:
@@ -147,6 +163,7 @@ def dataset_report(dataset: Dataset, facts: Sequence[ImageFacts | str]) -> Datas
             sample.name: fact for sample, fact in zip(dataset.samples, facts, strict=True) if isinstance(fact, str)
         },
         copies=_copies(usable, [fact.pixels for fact in read]),
+        masks=_masks(usable, read),
         formats=dict(Counter(fact.format for fact in read).most_common()),
         modes=dict(Counter(fact.mode for fact in read).most_common()),
         sizes=(sizes[0], (median_low(widths), median_low(heights)), sizes[-1]) if sizes else None,
@@ -227,6 +244,26 @@ def _kind_of_copy(
             return "classed", other
     other = first(lambda other: parts[other] != parts[index])
     return ("twice", earlier[0]) if other is None else ("parted", other)
+
+
+def _masks(dataset: Dataset, facts: Sequence[ImageFacts]) -> tuple[Pair, ...]:
+    """Images of few colours, each with one of many colours in its class whose file bears the same name."""
+    images: dict[tuple[str, int], str] = {}
+    if dataset.multi_label:
+        return ()
+    keys = [(_stem(sample.name), int(target)) for sample, target in zip(dataset.samples, dataset.targets, strict=True)]
+    for key, sample, fact in zip(keys, dataset.samples, facts, strict=True):
+        if not fact.has_few_colours:
+            images.setdefault(key, sample.name)
+    return tuple(
+        (sample.name, images[key])
+        for key, sample, fact in zip(keys, dataset.samples, facts, strict=True)
+        if fact.has_few_colours and key in images
+    )
+
+
+def _stem(name: str) -> str:
+    return splitext(name.rpartition("/")[2])[0]
 
 
 def _pairs(pairs: Sequence[Pair], one: str, many: str, where: str, consequence: str = "") -> list[str]:

@@ -14,6 +14,7 @@ from crosspool.text import plural, size_text
 from crosspool.tiff_layout import CMYK, LAB, PALETTE, RGB, YCBCR, TiffLayout, tiff_layout
 
 STRIP_BYTES = 2**22  # hashed at a time, so that no second copy of a large image is made
+FEW_COLOURS = 8
 UPRIGHT = "upright"
 _TURNS = {
     1: UPRIGHT, 2: "mirrored", 3: "turned by 180°", 4: "mirrored and turned by 180°",
@@ -29,13 +30,17 @@ _WEBP = {b"VP8 ": "lossy", b"VP8L": "lossless", b"VP8X": "extended"}
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """What an image is: its file's format and colour mode, and its size and the SHA-256 of its pixels as it is read."""
+    """What an image is: its file's format and colour mode, and its size and the SHA-256 of its pixels as it is read.
+
+    `has_few_colours` is whether these are at most `FEW_COLOURS`, as in masks and drawings.
+    """
 
     format: str
     mode: str
     width: int
     height: int
     pixels: str
+    has_few_colours: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,8 @@ def inspect_image(data: bytes, name: str) -> ImageReport:
 def image_facts(data: bytes, image: Image.Image, name: str) -> ImageFacts:
     """What is to be said of an image of many, which was read from `data`: no pixel is decoded again."""
     header = opened_image(data, name)
-    return ImageFacts(_format(header), _full_mode(header, data), image.width, image.height, pixel_hash(image))
+    mode, few = _full_mode(header, data), image.getcolors(FEW_COLOURS) is not None
+    return ImageFacts(_format(header), mode, image.width, image.height, pixel_hash(image), few)
 
 
 def pixel_hash(image: Image.Image) -> str:

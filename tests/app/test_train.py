@@ -462,7 +462,7 @@ def test_what_was_read_is_shown_before_anything_is_trained():
         "- Formats: PNG 5.",
         "- Colours: RGB 5.",
         "- Sizes: 64×64 pixels.",
-        "- 1 image is there twice: red/1 0.png and red/3 again.png.",
+        "- 1 image is there twice: 0.png and again.png.",
     ]
 
 

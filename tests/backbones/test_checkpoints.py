@@ -51,6 +51,19 @@ def test_a_torch_file_of_the_old_form(tmp_path):
     expect_state(read_checkpoint(tmp_path / "own.pth"))
 
 
+@pytest.mark.parametrize(
+    ("content", "prefix"),
+    [
+        ((STATE, {"epoch": 3}), "0."),
+        ([3, {"state_dict": STATE}, [1.0] * 9], "1.state_dict."),
+        ({"models": [{"net": STATE}]}, "models.0.net."),
+    ],
+    ids=["tuple", "list", "list within"],
+)
+def test_lists_around_the_tensors_are_seen_through(tmp_path, content, prefix):
+    expect_state(read_checkpoint(save(content, tmp_path / "own.pt")), prefix)
+
+
 class Colour(enum.Enum):
     RED = "red"
 

@@ -11,6 +11,7 @@ from crosspool.datasets import files, folders
 from crosspool.datasets.files import counted_sentence, parse, without_number
 from crosspool.datasets.folders import FileInFolder, class_folders, group_by_class
 from crosspool.errors import DatasetError, ImageError
+from crosspool.text import name_key
 from tests.dataset_trees import IMAGE, encoded, labelled, lay, names, parts
 
 
@@ -238,7 +239,7 @@ def test_any_files_give_a_sound_data_set_or_one_sentence(listed):
     assert set(dataset.targets) == set(range(len(dataset.classes)))
     assert len(set(names(dataset))) == len(dataset)
     for name, label in labelled(dataset).items():
-        assert label in name.split("/")[:-1]
+        assert name_key(label) in map(name_key, name.split("/")[:-1])  # of several spellings one is taken
         assert name.endswith(".jpg")
 
 

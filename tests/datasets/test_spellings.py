@@ -11,7 +11,7 @@ from crosspool.datasets.dataset import check_taught, not_tested
 from crosspool.datasets.folders import class_folders
 from crosspool.datasets.spellings import joined_spellings, unique_names
 from crosspool.errors import DatasetError
-from crosspool.text import name_key
+from crosspool.text import look, name_key
 from tests.dataset_trees import labelled, lay, names, parts
 
 COMPOSED, DECOMPOSED = (unicodedata.normalize(form, "Café") for form in ("NFC", "NFD"))
@@ -26,6 +26,8 @@ COMPOSED, DECOMPOSED = (unicodedata.normalize(form, "Café") for form in ("NFC",
         ("Straße", "STRASSE"),
         ("hot dog", "Hot  dog"),
         (DECOMPOSED, COMPOSED.upper()),
+        ("cat ", "cat"),
+        ("hot\u00a0dog", "hot dog"),
     ],
 )
 def test_a_class_may_be_spelt_differently_in_the_parts(tmp_path, train, test):
@@ -56,11 +58,33 @@ def test_letter_case_side_by_side_means_two_classes(tmp_path):
     assert dataset.problems == ()
 
 
+@pytest.mark.parametrize("invisible", ["\u200b", "\ufeff", "\u2060", "\u200e"], ids=ascii)
+def test_a_character_that_nobody_sees_makes_no_class(tmp_path, invisible):
+    lay(tmp_path, [f"train/cat{invisible}/1.jpg", "train/tea/1.jpg", "test/cat/2.jpg", "test/tea/2.jpg"])
+    dataset = class_folders(tmp_path)
+    assert len(dataset.classes) == 2
+    assert dataset.problems[0].startswith("1 class is spelt in two ways and taken as one: cat is cat\\")
+    lay(tmp_path / "one", [f"cat{invisible}/1.jpg", "cat/2.jpg", "tea/1.jpg"])
+    assert len(class_folders(tmp_path / "one").classes) == 2
+
+
+def test_names_that_differ_in_an_accent_or_a_zero_are_classes_of_their_own(tmp_path):
+    lay(tmp_path, [f"{name}/1.jpg" for name in ("peche", "p\u00eache", "p\u00e9ch\u00e9", "1", "01")])
+    dataset = class_folders(tmp_path)
+    assert len(dataset.classes) == 5
+    assert dataset.problems == ()
+
+
 def test_keys_of_names():
     assert name_key(COMPOSED) == name_key(f"  {DECOMPOSED.upper()} ")
     assert name_key("hot dog") == name_key("Hot\tDOG")
     assert name_key("hotdog") != name_key("hot dog")
     assert name_key("Cafe") != name_key(COMPOSED)
+    assert name_key("cat\\u200b") == name_key("cat\u200b") == name_key("cat")
+    assert name_key("\u200b") != name_key("\ufeff")
+    assert name_key("cat\\u0041") != name_key("cat")
+    assert name_key("\u0645\u06cc\u200c\u062e") == name_key("\u0645\u06cc\u062e")
+    assert look("\u0645\u06cc\u200c\u062e") != look("\u0645\u06cc\u062e")
 
 
 def test_spellings_without_a_training_part_are_the_first_by_name():

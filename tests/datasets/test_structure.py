@@ -282,3 +282,98 @@ def test_any_other_labels_txt_in_a_zip_is_a_note(tmp_path):
     dataset = class_folders_in_memory((tmp_path / "set.zip").read_bytes(), "set.zip")
     assert len(dataset) == 12
     assert dataset.official is not None
+
+
+# --- layouts of published sets
+
+
+PETS = {
+    f"{folder}/{breed}_{number}.{suffix}": IMAGE
+    for folder, suffix in (("images", "jpg"), ("annotations/trimaps", "png"))
+    for breed in ("Abyssinian", "beagle")
+    for number in (1, 2)
+}
+
+
+def test_the_trimaps_of_oxford_pets_are_no_class(tmp_path):
+    with pytest.raises(DatasetError, match=r"images of one class only \(images\), besides masks; put the folders"):
+        open_dataset(lay(tmp_path / "pets", PETS | {"annotations/list.txt": "Abyssinian_1 1 1 1"}))
+
+
+def test_stanford_cars_without_labels_is_no_set_of_two_classes(read):
+    with pytest.raises(DatasetError, match=r"cars_test and cars_train are the classes, or .* without class folders;"):
+        read(["cars_train/1.jpg", "cars_train/2.jpg", "cars_test/1.jpg", "cars_test/2.jpg"])
+
+
+def test_food_101_names_the_lists_that_are_not_read(tmp_path):
+    lay(tmp_path, tree("images"))
+    lay(tmp_path, {"meta/train.txt": "pizza/1", "meta/test.txt": "pizza/2"})
+    dataset = open_dataset(tmp_path)
+    assert dataset.classes == ("camera", "laptop", "pizza")
+    assert dataset.problems == (
+        "2 lists that seem to name training or test images are not read, the first is meta/test.txt.",
+    )
+
+
+def test_species_inside_the_classes_of_inaturalist_are_said_to_count_for_nothing(read):
+    species = ["Aves/Passer domesticus", "Aves/Turdus merula", "Insecta/Apis mellifera"]
+    dataset = read(tree("train", "val", classes=species))
+    assert dataset.classes == ("Aves", "Insecta")
+    assert dataset.layout == (
+        "Read as 2 classes with an official split: train to train on, val to test on; 3 folders inside them count as "
+        "parts of their classes."
+    )
+
+
+def test_training_images_twice_nested_beside_test_images_without_classes(read):
+    dataset = read([*tree("train/train", classes=["cat", "dog"]), "test/test/1.jpg", "test/test/2.jpg"])
+    assert dataset.classes == ("cat", "dog")
+    assert dataset.layout == "Read as 2 classes, in the folder train, without an official split."
+    assert dataset.problems == ("2 images outside the class folders are left out, the first is test/test/1.jpg.",)
+
+
+def test_tiny_imagenet_has_no_official_split_without_its_list(read):
+    dataset = read([*(f"train/{n}/images/{n}_1.JPEG" for n in ("n01", "n02")), "val/images/val_1.JPEG"])
+    assert dataset.classes == ("n01", "n02")
+    assert dataset.layout == (
+        "Read as 2 classes, in the folder train, without an official split; 2 folders inside them count as parts of "
+        "their classes."
+    )
+    assert dataset.problems == ("1 image outside the class folders is left out: val/images/val_1.JPEG.",)
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        ["images/train/1.jpg", "images/val/1.jpg", "labels/train/1.txt", "labels/val/1.txt"],
+        ["train/images/1.jpg", "valid/images/1.jpg", "train/labels/1.txt", "valid/labels/1.txt"],
+        ["train2017/1.jpg", "val2017/1.jpg", "annotations/instances_train2017.json"],
+    ],
+    ids=["YOLO, images first", "YOLO, parts first", "COCO"],
+)
+def test_sets_of_objects_in_boxes_are_no_classes(tmp_path, paths):
+    with pytest.raises(DatasetError, match=r"no class folders|one class only|without class folders"):
+        open_dataset(lay(tmp_path / "set", paths))
+
+
+def test_leftovers_of_systems_are_nothing(read):
+    paths = tree("set", classes=["cat", "dog"])
+    leftovers = ["__MACOSX/set/cat/._1.jpg", "set/.DS_Store", "set/cat/Thumbs.db", "set/dog/desktop.ini"]
+    dataset = read([*paths, *leftovers])
+    assert names(dataset) == sorted(paths)
+    assert dataset.problems == ()
+
+
+@pytest.mark.parametrize("folders", [("fold1", "fold2", "fold3"), ("rgb", "depth"), ("Trainingsdaten", "Testdaten")])
+def test_folds_kinds_of_images_and_parts_in_other_languages_are_asked_about(read, folders):
+    with pytest.raises(DatasetError, match="can be read in two ways"):
+        read(tree(*folders, classes=["cat", "dog"]))
+
+
+def test_a_link_to_a_folder_of_another_set_is_left_out_and_named(tmp_path):
+    lay(tmp_path / "other", tree("x", classes=["bird"]))
+    lay(tmp_path / "set", tree("s", classes=["cat", "dog"]))
+    (tmp_path / "set" / "s" / "bird").symlink_to(tmp_path / "other" / "x" / "bird", target_is_directory=True)
+    dataset = open_dataset(tmp_path / "set")
+    assert dataset.classes == ("cat", "dog")
+    assert dataset.problems == ("1 link is left out, as it does not lead to a file inside the folder: s/bird.",)

@@ -87,6 +87,7 @@ CONTENTS: dict[str, Callable[[], Any]] = {
     "optimiser only": lambda: {"optimizer": optimizer()},
     "empty": dict,
     "a list": lambda: [torch.ones(2)],
+    "a tuple": lambda: (state(), {"epoch": 3}),
 }
 
 

@@ -11,6 +11,7 @@ from crosspool.datasets import Dataset, Sample, open_dataset
 from crosspool.inspection.dataset import inspect_dataset
 from crosspool.strict_json import json_text
 from tests.dataset_trees import encoded, lay
+from tests.images import noise, png
 from tests.inspection.trees import LAYOUTS, NFC, NFD, distinct, paths
 
 # The summary, how the files were read, and the problems; or the sentence that refuses.
@@ -195,7 +196,7 @@ def test_json_has_all_of_it(works, tmp_path):
         "problems": [], "small": [],
         "unreadable": {"train/dog/bad.png": "train/dog/bad.png is not an image that can be read here; save it as JPEG, "
                        "PNG, WebP, AVIF, HEIC, GIF, TIFF or BMP."},
-        "copies": {"tested": [], "parted": [], "classed": [], "twice": []},
+        "copies": {"tested": [], "parted": [], "classed": [], "twice": []}, "masks": [],
         "formats": {"PNG": 4}, "modes": {"RGB": 4},
         "sizes": {"smallest": [32, 24], "median": [32, 24], "largest": [32, 24]},
     }  # fmt: skip
@@ -247,6 +248,25 @@ def test_people_in_one_image_are_no_copies(tmp_path):
     samples = tuple(Sample(name, lambda: data, box) for name, box in (("l", (0, 0, 16, 24)), ("r", (16, 0, 32, 24))))
     report = inspect_dataset(Dataset("two", ("x", "y"), samples, np.array([0, 1])))
     assert report.copies_sentences == []
+
+
+# --- masks that no folder's name gives away
+
+
+def test_images_of_few_colours_that_bear_the_names_of_others_are_named(tmp_path):
+    files = {f"{label}/{kind}/{number}.png": png(noise(number)) if kind == "a" else encoded((number, 0, 0))
+             for label in ("benign", "malignant", "normal") for kind in ("a", "b") for number in (1, 2)}  # fmt: skip
+    report = inspect_dataset(open_dataset(lay(tmp_path / "set", files), layout="classes"))
+    assert report.masks_sentences == [
+        "6 images of at most 8 colours bear the name of another image, the first is benign/b/1.png and benign/a/1.png; "
+        "masks count as images, so take them out."
+    ]
+    assert report.warnings[-1] == report.masks_sentences[0]
+
+
+def test_drawings_of_few_colours_are_no_masks(tmp_path):
+    files = {"a/1.png": encoded((1, 2, 3)), "a/2.png": png(noise(2)), "b/1.png": png(noise(3)), "b/3.gif": RED}
+    assert inspect_dataset(open_dataset(lay(tmp_path / "set", files))).masks == ()
 
 
 # --- all that cannot be read

@@ -104,6 +104,7 @@ EXPECTED = {
     ),
     "empty": ([], NO_STATE),
     "a list": ([], NO_STATE),
+    "a tuple": ([SOUND, FITS, BELOW.format("0")], ""),
     "safetensors": ([SOUND, FITS], ""),
     "safetensors named .bin": ([SOUND, FITS], ""),
     "TorchScript": ([], "own.pt is a TorchScript program, not a file of weights; save model.state_dict()."),

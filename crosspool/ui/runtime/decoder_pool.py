@@ -71,13 +71,10 @@ def _facts(answer: object) -> ImageFacts:
     """The facts about an image in an answer. Raises _LostError where they are none."""
     match answer:
         case {
-            "format": str(kind),
-            "mode": str(mode),
-            "width": int(width),
-            "height": int(height),
-            "pixels": str(pixels),
-        } if max(len(kind), len(mode), len(pixels)) <= LONGEST_FACT:
-            return ImageFacts(kind, mode, width, height, pixels)
+            "format": str(kind), "mode": str(mode), "width": int(width), "height": int(height), "pixels": str(pixels),
+            "has_few_colours": bool(few),
+        } if max(len(kind), len(mode), len(pixels)) <= LONGEST_FACT:  # fmt: skip
+            return ImageFacts(kind, mode, width, height, pixels, few)
     raise _LostError
 
 

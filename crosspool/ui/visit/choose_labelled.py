@@ -86,22 +86,22 @@ def _choose(state: LabelledState) -> LabelledSet | None:
     if collection is None:
         return None
     _classes(collection)
-    across = _report(collection) if collection.classes else []
+    warnings = _report(collection) if collection.classes else []
     try:
         labelled = collection.labelled()
     except DatasetError as error:
-        show_problems([*across, *collection.problems])
+        show_problems([*warnings, *collection.problems])
         st.warning(as_it_is(str(error)), icon=":material/info:")
         return None
-    show_problems([*across, *labelled.dataset.problems])
+    show_problems([*warnings, *labelled.dataset.problems])
     return labelled
 
 
 def _report(collection: Collection) -> list[str]:
-    """Show what was read, and return the sentences on copies of images of one part in another."""
+    """Show what was read, and return what to be warned of."""
     report = collection.report()
     what_was_read(report)
-    return report.across_sentences
+    return report.warnings
 
 
 def current_labelled_set() -> LabelledSet | None:

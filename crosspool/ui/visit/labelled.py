@@ -37,8 +37,8 @@ class LabelledImage:
     """A labelled image in memory: its file's bytes, their SHA-256, and a thumbnail as a data URL.
 
     `received` is the SHA-256 of the file as it came, which may have been shrunk since, and `facts` are about that one.
-    `part` is the folder of the part that it was in, "" without parts, and `tested` whether that is one to test on.
-    `lease` is the memory it takes.
+    `path` is the name of that file with its folders, `part` the folder of the part that it was in, "" without parts,
+    and `tested` whether that is one to test on. `lease` is the memory it takes.
     """
 
     key: ImageHash
@@ -47,6 +47,7 @@ class LabelledImage:
     data: bytes
     thumbnail: str
     facts: ImageFacts
+    path: str = ""
     part: str = ""
     tested: bool = False
     lease: QuotaLease | None = field(default=None, repr=False, compare=False)
@@ -217,7 +218,7 @@ class Collection:
             return str(error)
         except NoRoomError as error:
             return f"{path} was left out: {error}."
-        self.classes.setdefault(label, []).append(replace(image, part=part, tested=tested))
+        self.classes.setdefault(label, []).append(replace(image, path=path, part=part, tested=tested))
         return ""
 
     def matching_class(self, label: str) -> str:
@@ -244,7 +245,8 @@ class Collection:
         tested = np.array([image.tested for image in images], bool)
         split = Split(np.flatnonzero(~tested), np.flatnonzero(tested)) if tested.any() and not tested.all() else None
         parts = tuple(image.part for image in images) if any(image.part for image in images) else ()
-        dataset = replace(self._dataset(), official=split, parts=parts, layout=self.layout)
+        samples = tuple(Sample(image.path, image.read) for image in images)
+        dataset = replace(self._dataset(), samples=samples, official=split, parts=parts, layout=self.layout)
         return dataset_report(dataset, [image.facts for image in images])
 
     def labelled(self) -> LabelledSet:

@@ -130,7 +130,8 @@ def test_facts_about_the_original_come_with_the_stored_image_where_they_are_aske
 
 
 @pytest.mark.parametrize(
-    "answer", [None, {}, {"format": "PNG", "mode": "x" * 99, "width": 1, "height": 1, "pixels": ""}]
+    "answer",
+    [None, {}, {"format": "PNG", "mode": "x" * 99, "width": 1, "height": 1, "pixels": "", "has_few_colours": False}],
 )
 def test_facts_that_are_none_end_the_process_that_sent_them(answer):
     with pytest.raises(decoder_pool._LostError):
