@@ -48,6 +48,20 @@ def test_a_single_output_is_a_sigmoid(works, tmp_path):
     assert 0.4 < prediction["probability"] < 0.9
 
 
+def test_a_single_output_is_explained_by_its_score(works, fails, tmp_path):
+    path = save(spec_of("squeezenet1_1").build(1).state_dict(), tmp_path / "own.pt")
+    text = works("explain", CAT, *SQUEEZENET, path)
+    assert "score of class 0" in text
+    assert "100.0 %" not in text
+    document = strict(works("explain", CAT, *SQUEEZENET, path, "--json"))
+    assert [entry["class"] for entry in document["scores"]] == ["class 0"]
+    assert document["scores"][0]["score"] == document["score"] != 1
+    assert document["check"]["holds"]
+    against = fails("explain", CAT, *SQUEEZENET, path, "--class", "class 0", "--against", "class 0")
+    assert against == "crosspool: class 0 cannot be set against itself; choose two classes."
+    assert "squeezenet1_1 (SqueezeNet 1.1), with 1 output." in works("inspect", path, "--backbone", "squeezenet1_1")
+
+
 def test_names_of_classes_come_from_the_file_that_is_named(works, fails, tmp_path, state):
     path, names = save(state, tmp_path / "own.pt"), tmp_path / "names.txt"
     names.write_text("ant\nbee\ncat\n")

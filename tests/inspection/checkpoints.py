@@ -79,6 +79,10 @@ CONTENTS: dict[str, Callable[[], Any]] = {
     "whole network": lambda: copy.deepcopy(spec_of(NETWORK).build(3)),
     "NaN": lambda: changed("features.3.squeeze.bias", torch.full((16,), float("nan"))),
     "Inf": lambda: changed("features.3.squeeze.bias", torch.full((16,), float("inf"))),
+    "NaN left out": lambda: {"model": state(), "loss": torch.full((1,), float("nan"))},
+    "half, infinite": lambda: {
+        name: value.half() for name, value in changed("features.0.bias", torch.full((64,), 1e6)).items()
+    },
     "another network": lambda: state(5, "shufflenet_v2_x0_5"),
     "a layer too many": lambda: changed("features.3.extra.weight", torch.ones(2, 3)),
     "a layer too few": lambda: {name: value for name, value in state().items() if "features.3.squeeze" not in name},

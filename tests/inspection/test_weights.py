@@ -77,6 +77,14 @@ EXPECTED = {
         "own.pt cannot be used: its tensor features.3.squeeze.bias holds numbers that are infinite, or too large for "
         f"single precision{DIVERGED}",
     ),
+    "NaN left out": (
+        ["53 tensors, 724,036 numbers (float32 53).", FITS, BELOW.format("model"), "Also: left out loss."], "",
+    ),
+    "half, infinite": (
+        ["52 tensors, 724,035 numbers (float16 52).", FITS],
+        "own.pt cannot be used: its tensor features.0.bias holds numbers that are infinite, or too large for single "
+        f"precision{DIVERGED}",
+    ),
     "another network": (
         ["338 tensors, 354,925 numbers (float32 282, int64 56).",
          "It fits shufflenet_v2_x0_5 (ShuffleNetV2 x0.5), with 5 outputs."], "",
