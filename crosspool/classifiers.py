@@ -14,7 +14,8 @@ from sklearn.preprocessing import normalize
 from torch import nn
 
 from crosspool import classifier_files
-from crosspool.backbones import OWN, PRETRAINED, UNTRAINED, Backbone, load_backbone, spec_of
+from crosspool.backbones import OWN, PRETRAINED, UNTRAINED, Backbone, given_network, load_backbone, spec_of
+from crosspool.backbones.given_module import VARIABLE
 from crosspool.backbones.needed_layers import expect_layers
 from crosspool.backbones.structure import architecture_of
 from crosspool.baselines import INPUT, MeanOverViews, fully_connected_layers
@@ -92,8 +93,12 @@ class TrainedClassifier(LinearClassifier):
         Raises ModelError if that file has to be named, BackboneError if the network cannot be loaded.
         """
         if self.settings.weights == OWN:
+            own = given_network()
+            if own is not None:
+                self.check_backbone(own)
+                return own
             problem = f"This classifier was trained on a module of your own, {self.settings.backbone}"
-            raise ModelError(f"{problem}, which no file names; hand over the network itself.")
+            raise ModelError(f"{problem}, which no file names; hand over the network itself, or set {VARIABLE}.")
         if weights is None and self.settings.weights == UNTRAINED:
             weights = UNTRAINED
         elif weights is None and self.settings.weights != PRETRAINED:
@@ -248,8 +253,10 @@ def assembled_classifier(
     It shares no memory with `arrays`. Raises ModelError if it is not consistent, or was trained on another network.
     """
     if backbone is None and settings.weights == OWN:
+        backbone = given_network()
+    if backbone is None and settings.weights == OWN:
         problem = f"{name} was trained on a module of your own, {settings.backbone}"
-        raise ModelError(f"{problem}; give that network: load_classifier(path, backbone), or serve --module.")
+        raise ModelError(f"{problem}; give that network: load_classifier(path, backbone), or {VARIABLE}.")
     if backbone is not None:
         expect_trained_on(settings, backbone)
     try:

@@ -146,7 +146,8 @@ class Recording(TorchFunctionMode):
             node = self._node(op, call, args, kwargs)
         elif "inplace" in parameters_of(func):
             bound = inspect.signature(func).bind(*args, **kwargs)
-            node = self._node("call_function", func, (), {**bound.arguments, "inplace": False})
+            bound.arguments["inplace"] = False
+            node = self._node("call_function", func, bound.args, bound.kwargs)
         else:
             raise UnrecordableError(f"changes a map in place by {name}")
         node.meta["changes"] = self._nodes[target].meta["number"]

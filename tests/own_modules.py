@@ -136,3 +136,37 @@ def own_backbone(build, *, size=SIDE, **options):
     """A backbone of a module of this class, or of this one."""
     module = build if isinstance(build, nn.Module) else seeded(build)
     return Backbone.from_module(module, size=size, mean=MEAN, std=STD, **options)
+
+
+class FixedSize(nn.Module):
+    """A fully-connected layer that reads a whole map, so that no other size will do."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.conv, self.fc = nn.Conv2d(3, 4, 3, stride=8), nn.Conv2d(4, 6, 3), nn.Linear(6 * 14 * 14, 2)
+
+    def forward(self, x):
+        return self.fc(F.relu(self.conv(F.relu(self.stem(x)))).flatten(1))
+
+
+# --- functions that an operator may name: tests.own_modules:served
+
+
+def served():
+    return own_backbone(Residual, size=128, classes=["ant", "bee", "cow"], name="insects")
+
+
+def served_at_one_size():
+    return own_backbone(FixedSize, size=128, name="fixed")
+
+
+def no_backbone():
+    return seeded(Residual)
+
+
+def raising():
+    raise KeyError("weights.pt")
+
+
+def refused():
+    return own_backbone(Residual, name="alexnet")

@@ -13,6 +13,14 @@ SNIPPETS = re.findall(
 )
 
 
+def test_the_guide_for_networks_of_ones_own_runs_and_prints_what_it_says(capsys) -> None:
+    guide = (ROOT / "docs" / "own_networks.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```", guide, re.DOTALL | re.MULTILINE)
+    exec(compile(code, "docs/own_networks.md", "exec"), {"__name__": "guide"})
+    printed = capsys.readouterr().out.splitlines()
+    assert printed == re.findall(r"^print\(.*\)  # (.*)$", code, re.MULTILINE)
+
+
 def test_the_notebook_has_the_code_of_the_readme() -> None:
     notebook = json.loads((ROOT / "examples" / "quickstart.ipynb").read_text(encoding="utf-8"))
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]

@@ -13,6 +13,7 @@ from crosspool.backbones.backbone import Backbone
 from crosspool.backbones.checkpoints import Checkpoint, read_checkpoint
 from crosspool.backbones.class_names import numbered_classes, read_class_names
 from crosspool.backbones.fitting import Fit, fit
+from crosspool.backbones.given_module import given_network
 from crosspool.backbones.structure import OWN, Architecture, BackboneSpec, architecture_of, with_random_numbers
 from crosspool.errors import BackboneError, WeightsWarning
 
@@ -27,6 +28,7 @@ __all__ = [
     "architecture",
     "backbone_specs",
     "choose_device",
+    "given_network",
     "load",
     "load_backbone",
     "spec_of",
@@ -57,6 +59,8 @@ def spec_of(name: str) -> BackboneSpec:
     if timm_networks.is_timm(name):
         return timm_networks.timm_spec(name)
     specs = backbone_specs()
+    if name not in specs and (own := given_network()) is not None and own.spec.name == name:
+        return own.spec
     if name not in specs:
         near = difflib.get_close_matches(name, specs, n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else "see them all with: crosspool backbones"
@@ -84,7 +88,9 @@ def architecture(name: str) -> Architecture:
         >>> alexnet.map_sizes(alexnet.default_pair)  # of the lower and the upper map
         ((13, 13), (13, 13))
     """
-    return architecture_of(spec_of(name), 1000)
+    spec = spec_of(name)
+    own = given_network() if spec.is_own else None
+    return own.architecture if own is not None else architecture_of(spec, 1000)
 
 
 def load_backbone(
@@ -132,6 +138,13 @@ def load(
     classes: str | os.PathLike[str] | None = None,
 ) -> Backbone:
     """The backbone of a spec, with weights and classes as for `load_backbone`."""
+    own = given_network() if spec.is_own else None
+    if own is not None:
+        if weights is not None or classes is not None or device not in ("auto", str(own.device)):
+            raise BackboneError(
+                f"{spec.name} is a module: its weights, classes and device are those that it came with."
+            )
+        return own
     target = choose_device(device)
     if spec.advice:
         warnings.warn(spec.advice, WeightsWarning, stacklevel=3)

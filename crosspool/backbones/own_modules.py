@@ -22,7 +22,7 @@ from crosspool.backbones.own_structure import (
 )
 from crosspool.backbones.parameters import expect_finite, fingerprint_of
 from crosspool.backbones.structure import OWN, BackboneSpec
-from crosspool.backbones.weights import WeightsFile
+from crosspool.backbones.weights import Availability, WeightsFile
 from crosspool.errors import BackboneError, SettingError
 from crosspool.framing import MAX_SIZE, Preprocessing
 from crosspool.recording import structural_copy
@@ -30,6 +30,14 @@ from crosspool.tracing import Layout, forbid_in_place
 
 SMALLEST_SIDE = 8
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,59}")
+
+
+class OwnWeights(WeightsFile):
+    """The weights that a module came with, which are in no file."""
+
+    @property
+    def availability(self) -> Availability:
+        return "included"
 
 
 @dataclass(frozen=True)
@@ -75,11 +83,12 @@ def own_network(
         title=name,
         preprocessing=preprocessing,
         parameters=parameters,
-        weights=WeightsFile(url=None, filename=OWN, megabytes=4 * parameters / 1e6, checksum=fingerprint),
+        weights=OwnWeights(url=None, filename=OWN, megabytes=4 * parameters / 1e6, checksum=fingerprint),
         weights_licence="your own",
         build=partial(_not_built, name),
         rename=str,
         classes=partial(tuple, labels),
+        is_own=True,
     )
     architecture = OwnArchitecture(spec, model)
     if not architecture.layer_pairs:

@@ -40,6 +40,7 @@ class BackboneSpec:
     of the network; a name that maps to None is left out (auxiliary heads). `classes()` are the names of the pretrained
     classes. `read(path)` are the tensors of a pretrained file by the network's parameter names, where renaming is not
     enough. `advice` is a sentence for whoever loads it. Networks that torch.fx cannot trace are recorded.
+    `is_own` is whether it was given as a module, which alone has its weights.
     """
 
     name: str
@@ -54,6 +55,7 @@ class BackboneSpec:
     read: Callable[[Path], Mapping[str, Tensor]] | None = None
     advice: str = ""
     is_recorded: bool = False
+    is_own: bool = False
 
     def renamed(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The tensors of a file by the network's parameter names, in single precision."""

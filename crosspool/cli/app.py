@@ -127,7 +127,13 @@ _add(
     "fieldguide --method cl@448 --splits 10 --train-size 0.5 --out results",
     "photos/ --pixels 6 --fill mean",
 )
-_add(serve.serve_command, "Serve the app in the browser.", "", "--port 8080 --host 127.0.0.1 --settings class.toml")
+_add(
+    serve.serve_command,
+    "Serve the app in the browser.",
+    "",
+    "--port 8080 --host 127.0.0.1 --settings class.toml",
+    "--module networks:birds",
+)
 _add(networks.fetch_command, "Download a network's weights.", "alexnet")
 _add(networks.doctor_command, "Check this machine, and say what to do.", "")
 

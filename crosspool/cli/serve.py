@@ -15,6 +15,7 @@ SETTINGS_VARIABLE = "CROSSPOOL_SETTINGS"
 HIGHEST_PORT = 65535
 PORT_HELP = "The port to serve at; by default 8501, or the next free one."
 HOST_HELP = "The address to listen on: 127.0.0.1 for this machine only; by default all addresses."
+MODULE_HELP = "A function of yours that returns crosspool.Backbone.from_module(...), a network to offer."
 SETTINGS_HELP = "A TOML file with the server's settings; by default ./crosspool.toml, if any."
 
 
@@ -22,6 +23,7 @@ def serve_command(
     port: Annotated[int | None, option("PORT", PORT_HELP, min=1, max=HIGHEST_PORT)] = None,
     host: Annotated[str, option("ADDRESS", HOST_HELP)] = "",
     settings: Annotated[Path | None, option("FILE", SETTINGS_HELP)] = None,
+    module: Annotated[str, option("PACKAGE.MODULE:FUNCTION", MODULE_HELP)] = "",
 ) -> None:
     """Serve the app in the browser until Ctrl-C."""
     if packages := missing("app"):
@@ -31,9 +33,13 @@ def serve_command(
         if not settings.is_file():
             raise SettingError(not_found(str(settings)))
         os.environ[SETTINGS_VARIABLE] = str(settings.resolve())
+    from crosspool.backbones.given_module import VARIABLE, given_network
     from crosspool.ui.runtime.settings import read_settings  # needs the packages that were just looked for
 
-    read_settings(os.environ, Path.cwd())  # before Streamlit prints its address
+    if module:
+        os.environ[VARIABLE] = module
+    os.environ[VARIABLE] = read_settings(os.environ, Path.cwd()).module
+    given_network()  # both before Streamlit prints its address
     options = [f"--server.address={host}"] if host else []
     if port is not None:
         _expect_free(host, port)

@@ -47,6 +47,29 @@ def test_the_settings_file_is_found_from_any_folder(works, started, tmp_path, mo
     assert os.environ[SETTINGS_VARIABLE] == str(tmp_path / "class.toml")
 
 
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        ("tests.own_modules:no", "crosspool: --module tests.own_modules:no failed with AttributeError"),
+        ("tests.own_modules", "crosspool: --module takes package.module:function"),
+        ("tests.own_modules:no_backbone", "crosspool: --module tests.own_modules:no_backbone returns a Residual"),
+    ],
+)
+def test_a_module_that_does_not_work_is_reported_before_anything_is_served(
+    fails, started, monkeypatch, source, sentence
+):
+    monkeypatch.setenv("CROSSPOOL_MODULE", "")
+    assert fails("serve", "--module", source).startswith(sentence)
+    assert started == []
+
+
+def test_a_network_of_ones_own_is_handed_to_the_app(works, started, monkeypatch):
+    monkeypatch.setenv("CROSSPOOL_MODULE", "")
+    works("serve", "--module", "tests.own_modules:served")
+    assert os.environ["CROSSPOOL_MODULE"] == "tests.own_modules:served"
+    assert len(started) == 1
+
+
 def test_a_missing_settings_file(fails, started, tmp_path):
     sentence = fails("serve", "--settings", tmp_path / "no.toml")
     assert sentence.endswith(f" {tmp_path}/no.toml was not found; check the name and the folder.")

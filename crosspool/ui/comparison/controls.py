@@ -1,5 +1,6 @@
 """Choosing what is compared, starting the comparison, and watching it."""
 
+from contextlib import suppress
 from functools import partial
 
 import streamlit as st
@@ -56,7 +57,9 @@ def _network_menu() -> dict[tuple[str, str], str]:
     networks = current_server().networks
     specs = [spec for spec in networks.specs.values() if not networks.why_not(spec)]
     here = [spec for spec in specs if spec.weights.is_here]
-    untrained = {(spec.name, UNTRAINED): f"{spec.title}, untrained (random weights)" for spec in specs}
+    untrained = {
+        (spec.name, UNTRAINED): f"{spec.title}, untrained (random weights)" for spec in specs if not spec.is_own
+    }
     return {(spec.name, PRETRAINED): spec.title for spec in here} | untrained
 
 
@@ -94,7 +97,8 @@ def _choose_methods(network: Network) -> list[MethodSpec] | None:
     """What is compared; None, with the reason shown, where it cannot be understood."""
     structure, state = architecture(network.name), visit_state(ComparisonState)
     for size in (structure.spec.preprocessing.size, 2 * structure.spec.preprocessing.size):
-        trace_in_turn(current_server(), network.name, size, place_shown())
+        with suppress(LayerPairError):  # a module of somebody's own may take one size only
+            trace_in_turn(current_server(), network.name, size, place_shown())
     menu, defaults = _method_menu(structure)
     keep = partial(state.methods.__setitem__, network.name)
     binding = bound_value(f"methods-{network.name}", state.methods.get(network.name, defaults), keep, among=menu)

@@ -10,8 +10,10 @@ from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
 from crosspool.backbones import Backbone
+from crosspool.convolutions import convolutions_in
 from crosspool.layer_pairs import LayerPair
 from crosspool.pooling import Border, cross_layer_pool
+from crosspool.tracing import run_graph
 from crosspool.ui.equation.building import pooled_positions, summed_plainly
 from crosspool.ui.runtime.maps import ImageMaps
 
@@ -60,23 +62,42 @@ def equation_case(maps: ImageMaps, backbone: Backbone, size: int, border: Border
 
     If one convolution would take more than MULTIPLICATIONS, only the maps with the most energy are included.
     """
-    pair, convolution = maps.pair, backbone.model.get_submodule(maps.pair.id)
-    assert isinstance(convolution, nn.Conv2d)
+    pair = maps.pair
+    convolution, filters, biases = _filters(backbone, pair, size)
     count = max(1, MULTIPLICATIONS // (maps.upper[0].size * pair.patch_length))
     channels = np.sort(np.argsort(-maps.statistics.energy_share, kind="stable")[:count])
-    weight = convolution.weight.detach().cpu()[channels].double()
-    bias = torch.zeros(len(channels)) if convolution.bias is None else convolution.bias.detach().cpu()[channels]
-    activate = _activation(backbone, pair, size, lowest=0.0 if pair.can_be_negative and not signed else -torch.inf)
+    weight = filters.detach().cpu()[channels].double()
+    bias = torch.zeros(len(channels)) if biases is None else biases.detach().cpu()[channels]
+    activate = _activation(
+        backbone, pair, convolution, size, lowest=0.0 if pair.can_be_negative and not signed else -torch.inf
+    )
     lower, upper = (torch.from_numpy(array)[None].double() for array in (maps.lower, maps.upper[channels]))
     counted = torch.from_numpy(pooled_positions(maps, border)).double()
     return EquationCase(maps, border, channels, lower, upper, counted, weight, bias.double(), activate)
 
 
-def _activation(backbone: Backbone, pair: LayerPair, size: int, lowest: float) -> Callable[[Tensor], Tensor]:
+def _filters(backbone: Backbone, pair: LayerPair, size: int) -> tuple[fx.Node, Tensor, Tensor | None]:
+    """The node of a pair's convolution, its weights, and its biases if it has any."""
+    layout = backbone.architecture.layout(size)
+    modules = dict(layout.model.named_modules())
+    node = next(each.node for each in convolutions_in(layout, modules) if each.id == pair.id)
+    if node.op == "call_module":
+        module = backbone.model.get_submodule(str(node.target))
+        assert isinstance(module, nn.Conv2d)
+        return node, module.weight, module.bias
+    names = tuple(read.name for read in node.all_input_nodes[1:])
+    graph = backbone.architecture.subgraph(names, size)
+    weight, *bias = run_graph(backbone.model, graph, torch.zeros(1, 3, size, size, device=backbone.device))
+    return node, weight, next(iter(bias), None)
+
+
+def _activation(
+    backbone: Backbone, pair: LayerPair, convolution: fx.Node, size: int, lowest: float
+) -> Callable[[Tensor], Tensor]:
     """Everything between u and the upper map in the traced network, in double precision, cut off below `lowest`."""
     node = backbone.architecture.layout(size).node(pair.upper)
     steps: list[fx.Node] = []
-    while node.target != pair.id:
+    while node is not convolution:
         steps.insert(0, node)
         (node,) = node.all_input_nodes
     targets = [str(step.target) for step in steps if step.op == "call_module"]

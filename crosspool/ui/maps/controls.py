@@ -40,7 +40,14 @@ def choose_network() -> BackboneSpec:
         f"weights {spec.weights_licence}, {spec.weights.megabytes:.0f} MB, {availability(spec)}"
     )
     about = "Untrained: random numbers (seeded), to see what training adds to the maps."
-    choose_option("Weights", WEIGHTS, link, "weights", then=forget_channels, help=about)
+    choose_option(
+        "Weights",
+        {PRETRAINED: "its own"} if spec.is_own else WEIGHTS,
+        link,
+        "weights",
+        then=forget_channels,
+        help=about,
+    )
     if link.weights == UNTRAINED:
         st.warning("Untrained network: random weights.", icon=":material/casino:")
     return spec

@@ -8,6 +8,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from crosspool.backbones import architecture, spec_of
+from crosspool.errors import LayerPairError
 from crosspool.samples import samples
 from crosspool.ui.maps import controls
 from crosspool.ui.maps.download import network_is_here, offer_download
@@ -101,7 +102,11 @@ def start_from_link(carried: Collection[str] = LINK_NAMES, others: Collection[st
         state.notes = _take_settings(carried, others)
         state.read = link_params()
     link = visit_state(LinkState)
-    trace_in_turn(current_server(), link.backbone, link.size or None, place_shown())
+    try:
+        trace_in_turn(current_server(), link.backbone, link.size or None, place_shown())
+    except LayerPairError as error:  # a module of somebody's own may take some sizes only
+        link.size = 0
+        state.notes, state.read = [*state.notes, str(error)], link_params()
     if state.notes and link_params() != state.read:
         state.notes = []
     if carried == LINK_NAMES:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from crosspool.backbones import UNTRAINED, architecture, choose_device, spec_of
+from crosspool.backbones import OWN, UNTRAINED, architecture, choose_device, spec_of
+from crosspool.backbones.given_module import VARIABLE
 from crosspool.drawing.rendering import Look
 from crosspool.gallery.map_files import ChosenMaps
 from crosspool.gallery.pointing import MapOrder, PhotoBox
@@ -81,6 +82,7 @@ class _MapFiles:
         weights, spec = request.weights, spec_of(request.backbone)
         checksum = None if weights == UNTRAINED else spec.weights.checksum or None
         settings = (maps.pair, request.size, request.framing, request.signed, request.border)
+        weights = OWN if spec.is_own else weights
         provenance = Provenance(architecture(request.backbone), weights, checksum, *settings, str(choose_device()))
         results = (maps.framed, maps.lower, maps.upper, maps.pooled, maps.statistics)
         meaning = pair_meaning(current_server(), request, on_progress).classes
@@ -188,6 +190,8 @@ def _pooling_code(request: MapRequest, image: SourceImage) -> str:
     signed = ", signed=True" if request.signed else ""
     border = f", border={request.border!r}" if request.border != "zero" else ""
     imports, shrink, file = "import crosspool\n", "", repr(image.file)
+    if spec_of(request.backbone).is_own:
+        imports = f"# With {VARIABLE} in the environment, as the server has it\n{imports}"
     if image.sample:  # wherever crosspool is installed
         imports += "from crosspool.samples import samples\n"
         file = f"next(photo.path for photo in samples() if photo.id == {image.sample!r})"

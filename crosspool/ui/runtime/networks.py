@@ -16,6 +16,7 @@ from crosspool.backbones import (
     BackboneSpec,
     architecture,
     backbone_specs,
+    given_network,
     load_backbone,
     spec_of,
 )
@@ -75,6 +76,7 @@ class Networks:
         self._default: Backbone | None = None
         self._alive: list[weakref.ref[Backbone]] = []
         self.limit = nbytes
+        self.own = given_network()
         self._threads, self._allowed = threads, frozenset(allowed)
         self._lock, self._loading = threading.Lock(), loading or FairSemaphore()
 
@@ -90,8 +92,9 @@ class Networks:
 
     @property
     def specs(self) -> dict[str, BackboneSpec]:
-        """The networks that visitors find in lists, by name; of timm's only those that the operator allows."""
-        return backbone_specs() | {name: spec_of(name) for name in sorted(filter(is_timm, self._allowed))}
+        """The networks that visitors find in lists, by name: the operator's own first, of timm's only those allowed."""
+        own = {} if self.own is None else {self.own.spec.name: self.own.spec}
+        return own | backbone_specs() | {name: spec_of(name) for name in sorted(filter(is_timm, self._allowed))}
 
     def named(self, name: str, weights: str) -> "Network":
         """A network by its name and weights, as in a link; nothing is loaded yet."""
@@ -99,6 +102,8 @@ class Networks:
 
     def why_not(self, spec: BackboneSpec) -> str:
         """Why this server never loads a network, in a sentence, or ""."""
+        if spec.is_own:
+            return ""
         if self._allowed and spec.name not in self._allowed:
             return f"{spec.title} is not among the networks of this server: {', '.join(self._titles())}."
         if peak_bytes(spec) > self.limit:
@@ -112,6 +117,8 @@ class Networks:
         """The network, loaded where it is not in memory. Raises BackboneError, before anything is built."""
         key = name, weights
         backbone = self._kept(key)
+        if backbone is None and spec_of(name).is_own:
+            raise BackboneError(f"{name} is a module with weights of its own: there is no untrained one.")
         if backbone is None:
             with outside(), self._loading.turn(), undivided():  # there is memory to load one at a time
                 backbone = self._kept(key)
@@ -138,6 +145,9 @@ class Networks:
             self._default = None
 
     def _kept(self, key: tuple[str, str]) -> Backbone | None:
+        name, weights = key
+        if self.own is not None and name == self.own.spec.name and weights != UNTRAINED:
+            return self.own
         with self._lock:
             return self._default if _is_default(key) else self._backbones.get(key)
 

@@ -23,6 +23,9 @@ from starlette.websockets import WebSocketDisconnected
 from streamlit import config
 from streamlit.runtime.pages_manager import PagesManager
 
+from crosspool.backbones import given_network
+from crosspool.backbones.given_module import VARIABLE
+from crosspool.errors import BackboneError
 from crosspool.ui.runtime.confinement import hide_memory
 from crosspool.ui.runtime.log import EventLog
 from crosspool.ui.runtime.scratch import delete_orphans
@@ -49,6 +52,7 @@ SENDER_LEFT = 499  # in the log, as nginx has it, for a request that got no answ
 def app_parts(settings: ServerSettings) -> dict[str, Any]:
     """Build this process's server, and return the arguments of app.py's `App`."""
     os.environ.pop(KEY_VARIABLE, None)  # it has been read
+    _import_module(settings)
     hide_memory()
     sys.setswitchinterval(SWITCH_SECONDS)
     server = Server(settings)
@@ -79,6 +83,16 @@ def app_parts(settings: ServerSettings) -> dict[str, Any]:
         "lifespan": partial(_lifespan, server, readiness),
         "on_script_error": show_page_failure,
     }
+
+
+def _import_module(settings: ServerSettings) -> None:
+    """Make the operator's own network, if any; where that fails, end the process with a sentence and status 2."""
+    os.environ[VARIABLE] = settings.module
+    try:
+        given_network()
+    except BackboneError as error:
+        print(f"crosspool: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
 
 
 async def _answer_ready(readiness: Readiness, request: Request) -> JSONResponse:

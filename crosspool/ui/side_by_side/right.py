@@ -13,7 +13,7 @@ from crosspool.ui.runtime.in_turn import trace_in_turn
 from crosspool.ui.runtime.maps import MapRequest
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.images import SourceImage, available_images
-from crosspool.ui.visit.link import LinkState, right_side
+from crosspool.ui.visit.link import PRETRAINED, LinkState, right_side
 from crosspool.ui.visit.state import VisitPart, about_images, bound, bound_value, choose_option, visit_state
 from crosspool.ui.visit.waiting import place_shown
 from crosspool.ui.widgets.text import as_it_is
@@ -74,6 +74,8 @@ def _choose_weights() -> str:
     """The weights; only untrained ones where the trained ones are not here."""
     link = visit_state(LinkState)
     spec = spec_of(right_side(link).backbone)
+    if spec.is_own:
+        return PRETRAINED
     options = WEIGHTS if spec.weights.is_here else {UNTRAINED: "untrained (the trained weights are not here)"}
     return choose_option("Weights on the right", options, link, "right_weights", then=match_again)
 

@@ -214,6 +214,8 @@ def _options(name: str, state: LinkState, networks: Mapping[str, BackboneSpec]) 
         return {backbone: spec.title for backbone, spec in networks.items()}
     if name == "pair":
         return {pair.id: pair.label for pair in architecture(state.backbone).layer_pairs}
+    if name == "weights" and spec_of(state.backbone).is_own:
+        return {PRETRAINED: "its own"}
     options = _CHOICES[name] if name in _CHOICES else spec_of(state.backbone).classes()
     return dict(zip(options, options, strict=True))
 
