@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from crosspool.backbones.timm_weights import TimmWeights
 from crosspool.backbones.weights import fetch_weights
 from crosspool.errors import BackboneError, WeightsWarning
 from crosspool.framing import frame_image, to_tensor
+from crosspool.tracing import run_with_gradients
 from tests.networks import sample
 
 timm = pytest.importorskip("timm", reason="needs timm, which pip install -r requirements-dev.txt brings")
@@ -50,7 +52,10 @@ def lively(model):
 
 
 class Calls:
-    """What each module without inner convolutions reads and yields, in order."""
+    """What each module without inner convolutions reads and yields, in order: the tensors, and copies of them.
+
+    The network may change the tensors in place afterwards.
+    """
 
     def __init__(self, model):
         self.calls: list = []
@@ -58,20 +63,22 @@ class Calls:
             if getattr(module, "inplace", False):
                 module.inplace = False
             if not any(isinstance(part, nn.Conv2d) for part in module.modules() if part is not module):
-                module.register_forward_hook(lambda _, args, out, name=name: self.calls.append((name, args, out)))
+                module.register_forward_hook(partial(self._keep, name))
 
-    def of(self, name):
-        """What the module of this name reads and yields."""
-        return next((args[0], out) for called, args, out in self.calls if called == name)
+    def _keep(self, name, module, read, yielded):
+        if read and isinstance(read[0], torch.Tensor) and isinstance(yielded, torch.Tensor):
+            self.calls.append((name, module, read[0], yielded, read[0].clone(), yielded.clone()))
 
-    def after(self, tensor, modules):
-        """The tensor that comes of it by norms, each of which reads the one before, up to the first activation."""
-        for name, args, out in self.calls:
-            if args and args[0] is tensor and isinstance(modules[name], (*NORMS, *ACTIVATIONS)):
-                tensor = out
-                if isinstance(modules[name], ACTIVATIONS):
+    def maps_of(self, name):
+        """What the module of this name reads; and what it yields, after norms up to the first activation, if any."""
+        tensor, lower, upper = next((yielded, *copies) for each, _, _, yielded, *copies in self.calls if each == name)
+        for _, module, read, yielded, read_then, copy in self.calls:
+            is_follower = read is tensor and torch.equal(read_then, upper)  # nothing was added to it in between
+            if is_follower and isinstance(module, (*NORMS, *ACTIVATIONS)):
+                tensor, upper = yielded, copy
+                if isinstance(module, ACTIVATIONS):
                     break
-        return tensor
+        return lower, upper
 
 
 def save_lively(spec, path):
@@ -90,24 +97,36 @@ def test_maps_equal_those_of_timms_own_model(name, tmp_path):
     spec = small_spec(name)
     own = save_lively(spec, tmp_path / "own.safetensors")
     backbone = load(spec, tmp_path / "own.safetensors", "cpu")
-    calls, modules = Calls(own), dict(own.named_modules())
+    calls = Calls(own)
     image = to_tensor([frame_image(sample(), spec.preprocessing)], spec.preprocessing)
     with torch.no_grad():
         scores = own(image)
     called = [pair for pair in backbone.layer_pairs if "~" not in pair.id]
-    pair = called[len(called) // 2]
+    pair = called[len(called) // 3]
     maps = backbone.activations(sample(), pair, signed=True)
-    read, written = calls.of(pair.id)
-    edges = [a - b for a, b in zip(maps.lower.shape[2:], read.shape[2:], strict=True)]  # padded by size: zeros
-    read = F.pad(read, (edges[1] // 2, edges[1] - edges[1] // 2, edges[0] // 2, edges[0] - edges[0] // 2))
-    upper = calls.after(written, modules)
+    lower, upper = calls.maps_of(pair.id)
+    edges = [a - b for a, b in zip(maps.lower.shape[2:], lower.shape[2:], strict=True)]  # padded by size: zeros
+    lower = F.pad(lower, (edges[1] // 2, edges[1] - edges[1] // 2, edges[0] // 2, edges[0] - edges[0] // 2))
     if pair.activation and hasattr(F, pair.activation):  # called as a function
         upper = getattr(F, pair.activation)(upper)
-    for ours, theirs in ((maps.lower, read), (maps.upper, upper)):
+    for ours, theirs in ((maps.lower, lower), (maps.upper, upper)):
         assert ours.shape == theirs.shape
         assert (ours - theirs).abs().max() <= 1e-5 * theirs.abs().max()
     (output,) = backbone.outputs([frame_image(sample(), spec.preprocessing)], (backbone.architecture.layout().output,))
     assert (output - scores).abs().max() <= 1e-4 * scores.abs().max().clamp_min(1e-3)
+    expect_nothing_outside_the_field(backbone, pair, image)
+
+
+def expect_nothing_outside_the_field(backbone, pair, image):
+    """A position in the middle of the upper map changes with no pixel outside its receptive field."""
+    image = image.clone().requires_grad_()
+    (upper,) = run_with_gradients(backbone.model, backbone.architecture.subgraph((pair.upper,)), image)
+    row, column = (length // 2 for length in upper.shape[2:])
+    upper[0, :, row, column].sum().backward()
+    box = backbone.receptive_field(pair, row, column)
+    slopes = image.grad.abs().sum((0, 1))
+    slopes[box.top : box.bottom, box.left : box.right] = 0
+    assert not slopes.any()
 
 
 # --- preprocessing, names and classes
