@@ -14,6 +14,7 @@ from crosspool.ui.equation.case import EquationCase, equation_case
 from crosspool.ui.equation.experiments import EXPERIMENTS, compare_arrays
 from crosspool.ui.runtime.maps import ImageMaps
 from tests.networks import Net, sample, spec_for
+from tests.own_modules import Branching, Residual, Shared, Various, own_backbone
 from tests.ui.equation.test_building import maps_of
 
 # u(x) = 2x - 4 on one channel of 2 x 2 positions yields -2, 0, 2, 4.
@@ -183,6 +184,18 @@ def test_every_experiment_comes_out_as_expected(join, activation, equal, border)
                 assert finding.as_expected, (key, finding)
                 assert finding.largest > 0 or key == "one_hot"
     assert [finding.equal for finding in run("gradient", equation)[:3]] == [True, True, equal]
+
+
+@pytest.mark.parametrize(
+    ("build", "pair_id"),
+    [(Various, "left"), (Various, "right"), (Shared, "conv~2"), (Branching, "c"), (Residual, "head")],
+)
+def test_experiments_on_a_module_of_ones_own(build, pair_id):
+    """Its convolution may be called as a function, called several times, or compute its weights."""
+    backbone = own_backbone(build, size=128)
+    pair = backbone.architecture.pair(pair_id)
+    equation = equation_case(images_maps(backbone, pair, "zero"), backbone, 128, "zero", signed=False)
+    assert [finding.as_expected for finding in run("gradient", equation)] == [True] * len(run("gradient", equation))
 
 
 @pytest.mark.parametrize(("activation", "equal"), [(None, True), (nn.SiLU(), False), (nn.LeakyReLU(), False)])
