@@ -13,7 +13,7 @@ from torch import fx
 
 from crosspool.dependence import read_by
 from crosspool.layer_pairs import LayerPair
-from crosspool.regions import Region, union, whole
+from crosspool.regions import Interval, Region, union, whole
 from crosspool.tracing import Layout
 
 Span = tuple[int, int]  # the first pixel, and the one after the last
@@ -59,9 +59,14 @@ def receptive_field(layout: Layout, node_name: str, row: int, column: int) -> Bo
     rows, columns = layout.map_size(node_name)
     if not (0 <= row < rows and 0 <= column < columns):
         raise IndexError(f"Position ({row}, {column}) lies outside a map of {rows}×{columns}.")
+    return _read_by(layout, node_name, (row, row), (column, column))
+
+
+def _read_by(layout: Layout, node_name: str, rows: Interval, columns: Interval) -> Box:
+    """The pixels on which a part of a node's map can depend: some of its rows, and some of its columns."""
     modules = dict(layout.model.named_modules())
     shape = layout.shapes[node_name]
-    part: Region = (*whole(shape[:-2]), (row, row), (column, column))
+    part: Region = (*whole(shape[:-2]), rows, columns)
     regions: dict[fx.Node, Region] = {layout.node(node_name): part}
     for node in reversed(layout.graph.nodes):
         region = regions.get(node)
@@ -78,9 +83,9 @@ def receptive_field(layout: Layout, node_name: str, row: int, column: int) -> Bo
 def receptive_fields(layout: Layout, node_name: str) -> Fields:
     """The rows of the image that each row of a node's map can depend on, and likewise the columns, in pixels."""
     rows, columns = layout.map_size(node_name)
-    left = [receptive_field(layout, node_name, row, 0) for row in range(rows)]
-    top = [receptive_field(layout, node_name, 0, column) for column in range(columns)]
-    return tuple((box.top, box.bottom) for box in left), tuple((box.left, box.right) for box in top)
+    of_rows = [_read_by(layout, node_name, (row, row), (0, columns - 1)) for row in range(rows)]
+    of_columns = [_read_by(layout, node_name, (0, rows - 1), (column, column)) for column in range(columns)]
+    return tuple((box.top, box.bottom) for box in of_rows), tuple((box.left, box.right) for box in of_columns)
 
 
 def patch_box(pair: LayerPair, row: int, column: int) -> Box:

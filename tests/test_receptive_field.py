@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from crosspool.backbones import architecture, load_backbone
 from crosspool.backbones.structure import without_memory
 from crosspool.layer_pairs import LayerPair, find_layer_pairs
-from crosspool.receptive_field import Box, patch_box, receptive_field
+from crosspool.receptive_field import Box, patch_box, receptive_field, receptive_fields
 from crosspool.tracing import ACTIVATION_FUNCTIONS, ACTIVATION_MODULES, GraphRun, subgraph, trace_layout
 from tests.networks import Net
 
@@ -251,3 +251,19 @@ def test_alexnets_last_pair_by_its_published_arithmetic():
     here, below = (receptive_field(structure.layout(896), pair.upper, row, 20) for row in (20, 21))
     assert (here.width, here.height) == (163, 163)
     assert (below.top - here.top, below.left - here.left) == (16, 0)
+
+
+@pytest.mark.parametrize("turn", [lambda x: x.transpose(2, 3), lambda x: x.reshape(1, 4, 8, 32)], ids=["axes", "rows"])
+def test_the_fields_of_rows_hold_in_every_column(turn):
+    """Where axes change places, or rows are joined, what a row reads depends on the column."""
+
+    def turned(net, x):
+        return net.u(turn(net.image(x)))
+
+    layout = trace_layout(Net(turned, image=nn.Conv2d(3, 4, 1), u=nn.Conv2d(4, 4, 1)).eval(), 16)
+    rows, columns = receptive_fields(layout, "u")
+    for row in range(len(rows)):
+        for column in range(len(columns)):
+            box = receptive_field(layout, "u", row, column)
+            assert rows[row][0] <= box.top < box.bottom <= rows[row][1]
+            assert columns[column][0] <= box.left < box.right <= columns[column][1]
