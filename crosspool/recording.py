@@ -8,7 +8,6 @@ single node, if anything around it can be recorded.
 Unlike `torch.fx`, whose tracing replaces a part of `torch.nn` meanwhile, this concerns the thread alone.
 """
 
-import copy
 import inspect
 import operator
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ from torch import Tensor, fx, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakIdKeyDictionary
 
+from crosspool.module_copies import structural_copy
 from crosspool.recorded_calls import (
     ABOUT_TENSORS,
     PLAIN,
@@ -34,22 +34,6 @@ from crosspool.recorded_calls import (
     tensors_in,
     with_item,
 )  # fmt: skip
-
-
-def structural_copy(model: nn.Module, *, share: bool = True) -> tuple[nn.Module, list[Tensor]]:
-    """A copy of a network's modules that shares its tensors, or has copies of them; and all tensors that are in it."""
-    memo: dict[int, Any] = {}
-    for module in model.modules():
-        for table in (vars(module), module._parameters, module._buffers):
-            tensors = [value for value in table.values() if isinstance(value, Tensor)]
-            memo |= {id(value): value if share else _copied(value) for value in tensors if id(value) not in memo}
-    duplicate = copy.deepcopy(model, memo)
-    return duplicate, [value for value in memo.values() if isinstance(value, Tensor)]
-
-
-def _copied(tensor: Tensor) -> Tensor:
-    values = tensor.detach().clone()
-    return nn.Parameter(values, requires_grad=False) if isinstance(tensor, nn.Parameter) else values
 
 
 def record(model: nn.Module, image: Tensor) -> "Recording":
@@ -173,7 +157,7 @@ class Recording(TorchFunctionMode):
                 return forward(*args, **kwargs)
             except UnrecordableError as error:
                 self._take_back(before, error)
-                result = self._record_module(path, forward, args, kwargs)
+                result = self._record_module(path, self._renaming(forward), args, kwargs)
                 self.opaque[path] = error
                 return result
             finally:
@@ -187,8 +171,23 @@ class Recording(TorchFunctionMode):
             result = forward(*args, **kwargs)
         if any(tensor._version != version for tensor, version in versions):
             raise UnrecordableError(f"overwrites what its part {path} reads")
+        if isinstance(result, Tensor) and result in self._nodes:
+            return result  # the same tensor, as Dropout gives
         self._bind(self._node("call_module", path, args, kwargs), result)
         return result
+
+    def _renaming(self, forward: Callable[..., Any]) -> Callable[..., Any]:
+        """A module's forward that hands on no tensor that it was given: with another image, it might not do so."""
+
+        def renaming(*args: Any, **kwargs: Any) -> Any:
+            result = forward(*args, **kwargs)
+            if isinstance(result, Tensor) and result in self._nodes:
+                return result.view_as(result)
+            if any(tensor in self._nodes for tensor in tensors_in(result)):
+                raise UnrecordableError("hands on a tensor that it was given, with others")
+            return result
+
+        return renaming
 
     def _take_back(self, before: int, error: UnrecordableError) -> None:
         """Forget the nodes after the first `before` ones. Raises `error` again where older maps were changed."""

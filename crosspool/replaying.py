@@ -1,12 +1,16 @@
 """Whether a recorded graph does what the network does."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
-from crosspool.recording import Recording, digest, structural_copy
-from crosspool.tracing import GraphRun
+from crosspool.module_copies import structural_copy
+from crosspool.recording import Recording, digest
+from crosspool.tracing import MODULE_CALLS, GraphRun
+
+Calls = list[tuple[str, Tensor]]  # of convolutions: their names, and digests of what they yielded
 
 
 def first_difference(model: nn.Module, recording: Recording, image: Tensor) -> str | None:
@@ -18,27 +22,43 @@ def first_difference(model: nn.Module, recording: Recording, image: Tensor) -> s
 
 
 def other_convolution(model: nn.Module, graph: fx.Graph, image: Tensor) -> str | None:
-    """The first convolution that yields something else in the graph than in the network; None if there is none."""
+    """The first convolution that yields something else in the graph than in the network; None if there is none.
+
+    The network runs several times, with another image in between: it may draw random numbers, or keep something.
+    """
+    run = _ConvolutionRun(model, graph)
+    with torch.no_grad():
+        run.run(image)
+    return next((name for calls in _runs(model, graph, image) if (name := _difference(calls, run.calls))), None)
+
+
+def _runs(model: nn.Module, graph: fx.Graph, image: Tensor) -> Iterator[Calls]:
+    """What the convolutions of a graph yield in the network's own code, each time that it is run."""
     duplicate, _ = structural_copy(model)
     targets = {str(node.target) for node in graph.nodes if node.op == "call_module"}
-    calls: list[tuple[str, Tensor]] = []
+    calls: Calls = []
     for name, module in duplicate.named_modules():
         if isinstance(module, nn.Conv2d) and name in targets:
             module.register_forward_hook(lambda _, __, output, name=name: calls.append((name, digest(output))))
-    run = _ConvolutionRun(model, graph)
-    with torch.no_grad():
-        duplicate(image)
-        run.run(image)
-    for (name, one), (other_name, other) in zip(calls, run.calls, strict=False):
+    for batch in (image, image, -image, image):
+        calls.clear()
+        with torch.no_grad(), MODULE_CALLS:
+            duplicate(batch)
+        if batch is image:
+            yield calls
+
+
+def _difference(calls: Calls, others: Calls) -> str | None:
+    for (name, one), (other_name, other) in zip(calls, others, strict=False):
         if name != other_name or not same(one, other):
             return name
-    return None if len(calls) == len(run.calls) else "the number of its convolutions"
+    return None if len(calls) == len(others) else "the number of its convolutions"
 
 
 class _ConvolutionRun(GraphRun):
     def __init__(self, model: nn.Module, graph: fx.Graph) -> None:
         super().__init__(model, graph)
-        self.calls: list[tuple[str, Tensor]] = []
+        self.calls: Calls = []
 
     def call_module(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         result = super().call_module(target, args, kwargs)

@@ -8,6 +8,7 @@ threads may run it at once, whereas hooks on a shared model hand one thread anot
 
 import math
 import operator
+import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
@@ -19,6 +20,7 @@ from torch import Tensor, fx, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from crosspool.class_scores import before_probabilities
 from crosspool.errors import BackboneError, LayerPairError
 from crosspool.grids import Size
 
@@ -40,6 +42,7 @@ OUT_OF_PLACE: dict[Any, Callable[..., Any]] = {
     operator.itruediv: operator.truediv,
 }  # fmt: skip
 
+MODULE_CALLS = threading.RLock()  # while torch.fx traces, modules cannot call each other in any thread
 # What a thread does between two nodes of a network: a server lets others compute meanwhile.
 BETWEEN_NODES: ContextVar[Callable[[], None]] = ContextVar("between nodes", default=lambda: None)
 
@@ -77,11 +80,11 @@ class Layout:
 
     @property
     def output(self) -> str:
-        """The name of the node that the network returns: its class scores. Raises BackboneError if it returns none."""
+        """The name of the node of the class scores, before a softmax. Raises BackboneError if none are returned."""
         returned = next(node for node in self.graph.nodes if node.op == "output").all_input_nodes
         shape = self.shapes[returned[0].name] if returned else ()
         if len(shape) == 2 and shape[0] == 1:
-            return str(returned[0].name)
+            return before_probabilities(returned[0], self.model, shape[1]).name
         given = f"a tensor of the shape {tuple(shape)}" if returned else f"a {self.returned}"
         problem = f"The network returns {given} for one image, and no row of class scores, (1, classes)"
         raise BackboneError(f"{problem}; its maps can be seen, its classes cannot.")
@@ -103,8 +106,11 @@ class GraphRun(fx.Interpreter):
         return super().run_node(n)
 
     def call_module(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        # Not through nn.Module.__call__: while any thread traces, torch.fx replaces that for the whole process.
-        return self.fetch_attr(target).forward(*args, **kwargs)
+        module = self.fetch_attr(target)
+        if next(module.children(), None) is None:
+            return module.forward(*args, **kwargs)  # not through nn.Module.__call__, so that it need not wait
+        with MODULE_CALLS:
+            return module.forward(*args, **kwargs)
 
 
 class _ShapeRecorder(GraphRun):
@@ -127,12 +133,12 @@ def trace(model: nn.Module) -> fx.Graph:
     """Trace `model` (in eval mode) into a graph in which nothing works in place.
 
     An in-place ReLU or addition would overwrite a map that a pair reads, so in-place forms become plain ones.
-    Tracing is not safe in two threads at once; callers hold a lock.
     """
     if model.training:
         raise ValueError("Put the model in eval mode before tracing: dropout and BatchNorm differ in training.")
     forbid_in_place(model)
-    graph = fx.Tracer().trace(model)
+    with MODULE_CALLS:
+        graph = fx.Tracer().trace(model)
     for node in graph.nodes:
         _forbid_in_place(node)
     return graph
@@ -271,7 +277,11 @@ def _is_product(node: fx.Node) -> bool:
 
 def before_activation(upper: fx.Node, modules: dict[str, nn.Module]) -> fx.Node:
     """The node that a layer's non-linearity reads, where `upper` yields its result; `upper` itself without one."""
-    return upper.all_input_nodes[0] if _activation_name(upper, modules) else upper
+    inputs = upper.all_input_nodes
+    if _activation_name(upper, modules):
+        return inputs[0]
+    gated = [node.all_input_nodes[0] for node in inputs if _is_product(upper) and _activation_name(node, modules)]
+    return next((node for node in gated if node in inputs), upper)
 
 
 def _is_transparent(node: fx.Node, layer: fx.Node, modules: dict[str, nn.Module]) -> bool:

@@ -116,6 +116,21 @@ def test_the_layer_itself_is_maximised_where_no_non_linearity_follows():
     assert before_activation(upper, dict(layout.model.named_modules())) is upper
 
 
+def test_the_layer_itself_is_maximised_before_a_gate_by_itself():
+    """A map times its sigmoid, SiLU in two steps, falls below a certain value."""
+
+    def forward(net, x):
+        x = net.second(net.first(x).relu())
+        return net.last((x * x.sigmoid()).mean((2, 3)))
+
+    network = Net(forward, first=nn.Conv2d(3, 4, 3), second=nn.Conv2d(4, 2, 3), last=nn.Linear(2, 2))
+    backbone = backbone_of(network)
+    layout = backbone.architecture.layout(64)
+    upper = layout.node(backbone.architecture.default_pair.upper)
+    assert upper.name == "mul"
+    assert before_activation(upper, dict(layout.model.named_modules())) is layout.node("second")
+
+
 def test_optimising_raises_the_objective(backbone):
     pair = backbone.architecture.default_pair
     channels = list(range(pair.upper_channels))

@@ -13,19 +13,19 @@ import torch
 from torch import nn
 
 from crosspool.backbones.class_names import numbered_classes
+from crosspool.backbones.own_fingerprint import steps_in_words
 from crosspool.backbones.own_structure import (
     OwnArchitecture,
     expect_the_same_elsewhere,
     first_line,
     recorded_layout,
-    steps_in_words,
 )
 from crosspool.backbones.parameters import expect_finite, fingerprint_of
 from crosspool.backbones.structure import OWN, BackboneSpec
 from crosspool.backbones.weights import Availability, WeightsFile
 from crosspool.errors import BackboneError, SettingError
 from crosspool.framing import MAX_SIZE, Preprocessing
-from crosspool.recording import structural_copy
+from crosspool.module_copies import structural_copy
 from crosspool.tracing import Layout, forbid_in_place
 
 SMALLEST_SIDE = 8
@@ -76,7 +76,7 @@ def own_network(
     labels = _classes(classes, layout, name)
     parameters, fingerprint = (
         sum(value.numel() for value in tensors.values()),
-        fingerprint_of(f"{name} {model} {steps_in_words(layout)}", model),
+        fingerprint_of(f"{name} {preprocessing} {model} {steps_in_words(layout)}", model),
     )
     spec = BackboneSpec(
         name=name,

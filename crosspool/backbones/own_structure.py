@@ -1,7 +1,5 @@
 """The structure of a network that was given as a module: recorded at every input size, and checked against it."""
 
-import hashlib
-import inspect
 import traceback
 from collections import Counter
 from dataclasses import replace
@@ -14,10 +12,10 @@ from torch import Tensor, fx, nn
 from crosspool.backbones.structure import Architecture, BackboneSpec
 from crosspool.errors import BackboneError, LayerPairError
 from crosspool.layer_pairs import find_layer_pairs
-from crosspool.recorded_calls import TORCH_FOLDER, Constant, UnrecordableError
+from crosspool.recorded_calls import TORCH_FOLDER, UnrecordableError
 from crosspool.recording import record
 from crosspool.replaying import first_difference, other_convolution
-from crosspool.tracing import Layout, Opaque, subgraph
+from crosspool.tracing import MODULE_CALLS, Layout, Opaque, subgraph
 
 MOST_SIZES = 32  # of which the structure is kept
 # What a network's own code may raise when it is run on an image that does not suit it.
@@ -61,7 +59,8 @@ def recorded_layout(model: nn.Module, name: str, size: int) -> Layout:
     """
     image = noise(model, size)
     try:
-        recording = record(model, image)
+        with MODULE_CALLS:
+            recording = record(model, image)
     except UnrecordableError as error:
         problem = f"{name} cannot be followed from layer to layer: it {error.reason} ({error.place})"
         raise BackboneError(f"{problem}; move that into a module of its own, whose inside is then left out.") from error
@@ -91,29 +90,15 @@ def expect_the_same_elsewhere(model: nn.Module, layout: Layout, name: str) -> No
     except OF_NETWORKS as error:
         raise BackboneError(f"{name} fails on some images: {first_line(error)} ({place_of(error)}).") from error
     if difference is not None:
-        problem = f"{name} does other things with another image, first at {difference}"
-        raise BackboneError(f"{problem}; remove what depends on the image's numbers from its forward.")
+        problem = f"{name} does other things with another image, or another time, first at {difference}"
+        raise BackboneError(
+            f"{problem}; remove from its forward what depends on the image's numbers, is random, or is kept."
+        )
 
 
 def noise(model: nn.Module, size: int) -> Tensor:
     device = next(iter(model.parameters())).device
     return torch.randn(1, 3, size, size, generator=torch.Generator().manual_seed(size)).to(device)
-
-
-def steps_in_words(layout: Layout) -> str:
-    """All that a network computes, but for its parameters: its code could change while they stay."""
-    constants = [node.target for node in layout.graph.nodes if isinstance(node.target, Constant)]
-    numbers = [hashlib.sha256(each.value.cpu().contiguous().numpy().tobytes()).hexdigest() for each in constants]
-    inside = {part for opaque in layout.opaque.values() for part in layout.model.get_submodule(opaque.path).modules()}
-    sources = sorted({_source(type(part)) for part in inside})
-    return "\n".join([str(layout.graph), *numbers, *sources])
-
-
-def _source(kind: type) -> str:
-    try:
-        return inspect.getsource(kind)
-    except (OSError, TypeError):  # typed into an interpreter
-        return kind.__qualname__
 
 
 # --- one structure for all sizes

@@ -25,7 +25,6 @@ from crosspool.tracing import Layout, forbid_in_place, layout_at, peak_numbers, 
 OWN = "own module"  # the source of the weights of a network that was given as a module
 UNTRAINED_SEED = 0
 _SEEDING = threading.Lock()  # torch's random numbers belong to the whole process
-_TRACING = threading.Lock()  # while it traces, torch.fx patches torch.nn.Module for the whole process
 # For all networks together, as there are hundreds of sizes: a layout takes up to 0.3 MB, a subgraph and what an
 # architecture traces once up to 2 MB.
 MAX_LAYOUTS, MAX_SUBGRAPHS, MAX_ARCHITECTURES = 256, 64, 96
@@ -137,9 +136,8 @@ class Architecture:
     @cached_property
     def _traced(self) -> tuple[nn.Module, fx.Graph]:
         """The network, and its graph, which is the same at every size."""
-        with _TRACING:
-            model = without_memory(self.spec, self._num_classes)
-            return model, trace(model)
+        model = without_memory(self.spec, self._num_classes)
+        return model, trace(model)
 
     def layout(self, size: int | None = None) -> Layout:
         """The traced network at an input of `size` pixels (None: the network's own)."""

@@ -22,6 +22,7 @@ from crosspool.backbones.structure import BackboneSpec, ParametersOnMeta
 from crosspool.backbones.timm_weights import HUB_FILES, TimmWeights
 from crosspool.errors import BackboneError, SettingError
 from crosspool.framing import Preprocessing
+from crosspool.tracing import MODULE_CALLS
 
 PREFIX = "timm:"
 MISSING = "timm is not installed; install it with: python -m pip install 'crosspool[timm]'"
@@ -146,7 +147,8 @@ def _classes(entry: Any) -> tuple[str, ...]:
 
 
 def _build(name: str, num_classes: int) -> nn.Module:
-    model: nn.Module = _timm().create_model(name, pretrained=False, num_classes=num_classes)
+    with MODULE_CALLS:  # some are run while they are built
+        model: nn.Module = _timm().create_model(name, pretrained=False, num_classes=num_classes)
     return model
 
 
@@ -154,9 +156,10 @@ def _pretrained(name: str, num_classes: int, path: Path) -> dict[str, Tensor]:
     """The tensors of a file by the network's parameter names, for which timm knows what older files call them."""
     overlay = {"file": str(path)}
     try:
-        model: nn.Module = _timm().create_model(
-            name, pretrained=True, num_classes=num_classes, pretrained_cfg_overlay=overlay
-        )
+        with MODULE_CALLS:
+            model: nn.Module = _timm().create_model(
+                name, pretrained=True, num_classes=num_classes, pretrained_cfg_overlay=overlay
+            )
     except (RuntimeError, OSError, ValueError, LookupError, pickle.UnpicklingError, SafetensorError) as error:
         raise BackboneError(f"timm cannot read {path.name} as weights of {name}") from error
     return model.state_dict()

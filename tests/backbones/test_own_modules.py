@@ -19,6 +19,7 @@ from crosspool.errors import BackboneError, LayerPairError, ModelError, SettingE
 from crosspool.features import Features
 from crosspool.framing import to_tensor
 from crosspool.layer_pairs import NotOffered
+from crosspool.tracing import trace
 from crosspool.training import train_classifier
 from crosspool.visualisation import Recipe, channel_means, visualise_channels
 from tests.images import tints
@@ -419,3 +420,171 @@ def test_what_its_channels_look_for():
     torch.testing.assert_close(both[1:], channel_means(backbone, pair, images[1:]))
     pictures = visualise_channels(backbone, pair, [0, 3], Recipe(size=64, steps=2))
     assert [np.asarray(picture).shape for picture in pictures] == [(64, 64, 3)] * 2
+
+
+# --- what looks the same, and is not
+
+
+class Handing(nn.Module):
+    """Yields what it was given, or twice that, by its numbers."""
+
+    def __init__(self):
+        super().__init__()
+        self.drop = nn.Dropout(0.5)
+
+    def forward(self, x):
+        x = self.drop(x)
+        return 2 * x if x.mean() > 0.4 else x
+
+
+def test_a_part_that_hands_on_its_input_is_not_its_input():
+    """With another image it yields something else, and what reads the input itself must not read that."""
+    module = seeded(
+        lambda: Net(
+            lambda net, x: net.b((y := net.a(x).relu()) + net.part(y)),
+            a=nn.Conv2d(3, 4, 1),
+            part=Handing(),
+            b=nn.Conv2d(4, 4, 1),
+        )
+    )
+    with torch.no_grad():
+        module.a.bias.fill_(0)
+        module.a.weight.fill_(0.1)
+    backbone = own_backbone_of(module)
+    factors = set()
+    for image in (Image.new("RGB", (SIDE, SIDE), colour) for colour in ("#969696", "white")):
+        maps = backbone.activations(image)
+        calls, _ = hooked(module, to_tensor(maps.framed, backbone.spec.preprocessing))
+        torch.testing.assert_close(maps.lower, calls["b"][0][0])
+        factors.add(round(float(maps.lower.max() / calls["a"][0][1].max())))
+    assert factors == {2, 3}  # both ways were taken
+
+
+class Counting(nn.Module):
+    """Keeps how often it was called."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.count = chain(nn.Conv2d(4, 4, 3)), 0
+
+    def forward(self, x):
+        self.count += 1
+        return self.conv(x * self.count)
+
+
+class Remembering(nn.Module):
+    """Adds the image before."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.last = chain(nn.Conv2d(4, 4, 3)), None
+
+    def forward(self, x):
+        x, self.last = x if self.last is None else x + self.last, x
+        return self.conv(x)
+
+
+@pytest.mark.parametrize("build", [Counting, Remembering])
+def test_what_is_kept_between_two_images_is_noticed(build):
+    with pytest.raises(BackboneError, match=r"does other things with another image, or another time, .* or is kept"):
+        own_backbone_of(build())
+
+
+def with_factor(factor):
+    module = chain(nn.Conv2d(4, 4, 3))
+    module.register_buffer("factor", torch.tensor(factor), persistent=False)
+    module.register_forward_pre_hook(lambda module, inputs: (inputs[0] * module.factor,))
+    return Net(lambda net, x: net.body(x), body=module)
+
+
+class Scaled(nn.Module):
+    """A step that no graph can hold, with a setting."""
+
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x):
+        return x * self.factor if x.mean() < 100 else x
+
+
+ALIKE = {
+    "a buffer that is not saved": with_factor,
+    "an attribute": lambda factor: chain(Scaled(factor), nn.Conv2d(4, 4, 3)),
+    "a tensor": lambda factor: chain(Scaled(torch.tensor(factor)), nn.Conv2d(4, 4, 3)),
+    "corners": lambda factor: chain(
+        nn.Upsample(scale_factor=2, mode="bilinear", align_corners=factor > 2), nn.Conv2d(4, 4, 3)
+    ),
+    "padding": lambda factor: chain(nn.AvgPool2d(3, 1, 1, count_include_pad=factor > 2), nn.Conv2d(4, 4, 3)),
+}
+
+
+@pytest.mark.parametrize("case", list(ALIKE))
+def test_the_fingerprint_tells_settings_apart_that_no_text_shows(case):
+    one, other, again = (own_backbone_of(seeded(lambda f=factor: ALIKE[case](f))) for factor in (2.0, 3.0, 2.0))
+    assert str(one.model) == str(other.model)
+    assert one.fingerprint != other.fingerprint
+    assert one.fingerprint == again.fingerprint
+
+
+def test_the_fingerprint_tells_preprocessing_apart():
+    backbone = own_backbone(Residual)
+    other = Backbone.from_module(seeded(Residual), size=SIDE, mean=(0, 0, 0), std=STD)
+    assert backbone.fingerprint != other.fingerprint
+
+
+def behind_softmax(last):
+    return seeded(
+        lambda: Net(
+            lambda net, x: last(20 * net.fc(net.b(net.a(x)).mean((2, 3)))),
+            a=nn.Conv2d(3, 4, 3),
+            b=nn.Conv2d(4, 5, 3),
+            fc=nn.Linear(5, 3),
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    "last", [lambda x: F.softmax(x, dim=1), lambda x: x.softmax(-1), lambda x: torch.log_softmax(x, 1)]
+)
+def test_a_network_that_ends_in_a_softmax_gets_no_second_one(last):
+    module = behind_softmax(last)
+    backbone = own_backbone_of(module)
+    (classes,) = backbone.predict(sample(), top=3)
+    with torch.no_grad():
+        row = module.eval()(to_tensor(backbone.activations(sample()).framed, backbone.spec.preprocessing))[0]
+    shares = sorted((row.exp() if row.max() < 0 else row).tolist(), reverse=True)
+    assert [share for _, share in classes] == pytest.approx(shares, abs=1e-6)
+    assert shares[0] > 0.6
+
+
+def test_of_one_output_a_network_may_yield_the_sigmoid():
+    pooled = (nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 1), nn.Sigmoid())
+    module = seeded(lambda: chain(nn.Conv2d(4, 4, 3), *pooled))
+    backbone = own_backbone_of(module)
+    (((_, share),),) = backbone.predict(sample())
+    with torch.no_grad():
+        expected = module.eval()(to_tensor(backbone.activations(sample()).framed, backbone.spec.preprocessing))
+    assert share == pytest.approx(float(expected), abs=1e-6)
+
+
+def test_a_module_is_recorded_and_run_while_another_network_is_traced():
+    """torch.fx replaces the calls of modules in all threads: a part that calls others would fail."""
+    errors: list[Exception] = []
+
+    def recorded_and_run():
+        try:
+            for _ in range(4):
+                own_backbone(Gated).activations(sample(), "after")
+        except Exception as error:
+            errors.append(error)
+        finally:
+            is_over.set()
+
+    is_over = threading.Event()
+    thread = threading.Thread(target=recorded_and_run)
+    thread.start()
+    while not is_over.is_set():
+        trace(crosspool.architecture("resnet18").layout().model)
+    thread.join()
+    assert not errors
