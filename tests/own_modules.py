@@ -160,6 +160,11 @@ def served_at_one_size():
     return own_backbone(FixedSize, size=128, name="fixed")
 
 
+def served_without_scores():
+    maps_only = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.ReLU())
+    return own_backbone(maps_only, size=128, name="maps")
+
+
 def no_backbone():
     return seeded(Residual)
 

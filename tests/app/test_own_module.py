@@ -18,6 +18,7 @@ from tests.images import png, tinted
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
 LONG = 60
+PAGES = [f"pages/{name}.py" for name in ("build_p", "channel", "side_by_side", "contributions", "train_and_compare")]
 
 
 @pytest.fixture(autouse=True)
@@ -53,9 +54,7 @@ def test_it_is_the_first_in_the_list_of_networks():
     assert app.query_params["backbone"] == "insects"
 
 
-@pytest.mark.parametrize(
-    "page", ["pages/build_p.py", "pages/channel.py", "pages/side_by_side.py", "pages/contributions.py"]
-)
+@pytest.mark.parametrize("page", PAGES)
 def test_the_pages_show_it(page):
     app = visit(page)
     assert state_of(app, LinkState).backbone == "insects"
@@ -79,6 +78,23 @@ def test_a_size_that_it_does_not_take_is_not_shown(monkeypatch):
         assert state_of(app, LinkState).size in (0, 128)
         assert any("fixed cannot compute a 3×256×256 image" in info.value for info in app.info)
         checked(app.switch_page("pages/train_and_compare.py").run())
+
+
+@pytest.mark.parametrize("page", [None, *PAGES])
+def test_the_pages_show_one_that_has_no_classes(monkeypatch, page):
+    monkeypatch.setenv(VARIABLE, "tests.own_modules:served_without_scores")
+    with use_server(Server(ServerSettings())):
+        assert state_of(visit(page, backbone="maps"), LinkState).pair == "2"
+
+
+def test_only_methods_that_it_offers_are_in_the_menu(monkeypatch):
+    monkeypatch.setenv(VARIABLE, "tests.own_modules:served_without_scores")
+    with use_server(Server(ServerSettings())):
+        app = visit("pages/train_and_compare.py", backbone="maps")
+        app = checked(app.selectbox(key="training_network").select(("maps", "pretrained")).run())
+        names = [option.rpartition(" · ")[2] for option in app.multiselect(key="methods-maps").options]
+        assert "cl@128" in names
+        assert not any(name.startswith("global") for name in names)
 
 
 def test_methods_are_compared_on_it_and_its_classifier_is_loaded_again(served):

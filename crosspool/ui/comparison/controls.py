@@ -6,7 +6,7 @@ from functools import partial
 import streamlit as st
 
 from crosspool.backbones import UNTRAINED, Architecture, architecture
-from crosspool.errors import CrosspoolError, LayerPairError, SettingError
+from crosspool.errors import BackboneError, CrosspoolError, LayerPairError, SettingError
 from crosspool.methods import MethodSpec, parse_method
 from crosspool.methods.wording import method_in_words
 from crosspool.text import plural
@@ -88,7 +88,7 @@ def _method_menu(structure: Architecture) -> tuple[list[str], list[str]]:
 def _is_offered(name: str, structure: Architecture) -> bool:
     try:
         parse_method(name, structure)
-    except (SettingError, LayerPairError):  # too large for it, or it has no such layer
+    except (SettingError, LayerPairError, BackboneError):  # too large for it, or it has no such layer, or no scores
         return False
     return True
 
