@@ -48,7 +48,7 @@ def test_another_size_shows_the_best_matches():
     weights = theirs[right["selected"]]
     assert cells(right) == pytest.approx(255 * weights / weights.max(), abs=1)
     numbers = np.frombuffer(base64.b64decode(right["weights"]), np.float32)  # which are read out: 8 bits are too few
-    assert np.array_equal(numbers, weights.ravel())
+    assert numbers == pytest.approx(weights.ravel(), rel=1e-4, abs=1e-4)  # other threads, other rounding
     assert f"correlation {matches[0].correlation:.2f}" in right["title"]
     chance = f"with the cells of map 7 shuffled, it is {best_by_chance(ours[7], theirs):.2f} on average"
     assert any(chance in text for text in texts(app.caption))

@@ -416,6 +416,7 @@ def test_a_zip_with_two_readings_waits_for_a_choice_and_is_not_sent_again(layout
     app = checked(app.file_uploader[0].set_value([("office.zip", office(), "application/zip")]).run())
     assert plain(app.error)[0].endswith("with the classes bag and mug; choose above how its folders are read.")
     assert state_of(app, LabelledState).held_zip.name == "office.zip"
+    assert not any("Add a ZIP" in text for text in plain(app.info))  # one is there, and waits
     app = checked(app.button_group(key="zip_layout").set_value(layout).run())
     state = state_of(app, LabelledState)
     assert list(state.zip_collection.classes) == classes

@@ -153,7 +153,8 @@ def _zip() -> Collection | None:
         st.error(as_it_is(state.zip_error), icon=":material/folder_off:")
     collection = state.zip_collection
     if collection is None:
-        st.info("Add a ZIP, or go back to FieldGuide.", icon=":material/folder_zip:")
+        if state.held_zip is None:
+            st.info("Add a ZIP, or go back to FieldGuide.", icon=":material/folder_zip:")
     else:
         st.markdown(f"**{as_it_is(collection.name)}**: {plural(len(collection), 'image')}")
         st.caption(as_it_is(collection.layout))
