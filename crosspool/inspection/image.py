@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 
+import numpy as np
 from PIL import Image, ImageCms
 
 from crosspool.colours import orientation_of, profile_of
@@ -16,6 +17,7 @@ from crosspool.tiff_layout import CMYK, LAB, PALETTE, RGB, YCBCR, TiffLayout, ti
 STRIP_BYTES = 2**22  # hashed at a time, so that no second copy of a large image is made
 FEW_COLOURS = 8
 UPRIGHT = "upright"
+DARK = 64  # of 255: brightest values below it, in a file of more than 8 bits, may mean that not all bits are used
 _TURNS = {
     1: UPRIGHT, 2: "mirrored", 3: "turned by 180°", 4: "mirrored and turned by 180°",
     5: "mirrored and turned by 90°", 6: "turned by 90°", 7: "mirrored and turned by 270°", 8: "turned by 270°",
@@ -48,7 +50,8 @@ class ImageReport:
     """What an image's file is, and how it is read.
 
     `size` is that of the file, `read_size` that of the upright image: (width, height). `depth` is the bits of a
-    number, None where that is not known. `broken` are the names of metadata that are skipped.
+    number, None where that is not known. `broken` are the names of metadata that are skipped. `brightest` is the
+    largest value that is read, of 255.
     """
 
     file: str
@@ -64,6 +67,7 @@ class ImageReport:
     alpha: bool
     broken: tuple[str, ...]
     read_size: tuple[int, int]
+    brightest: int
 
     @property
     def sentence(self) -> str:
@@ -74,7 +78,16 @@ class ImageReport:
             "transparency over white" if self.alpha else "",
             f"the first of {plural(self.frames, 'frame')}" if self.frames > 1 else "",
         ]
-        return f"Read as {', '.join(filter(None, [f'{size_text(self.read_size)} pixels of 8-bit RGB', *changes]))}."
+        read_as = f"Read as {', '.join(filter(None, [f'{size_text(self.read_size)} pixels of 8-bit RGB', *changes]))}."
+        return f"{read_as} {self._darkness}".strip()
+
+    @property
+    def _darkness(self) -> str:
+        """That a file may use fewer bits than it has, as those of microscopes do, which looks nearly black."""
+        if self.depth is None or self.depth <= 8 or not 0 < self.brightest < DARK:
+            return ""
+        share = f"Its brightest value is only {self.brightest / 255:.0%} of white".replace("%", " %")
+        return f"{share}: if the camera uses fewer than {self.depth} bits, spread its values over all of them first."
 
 
 def inspect_image(data: bytes, name: str) -> ImageReport:
@@ -96,6 +109,7 @@ def inspect_image(data: bytes, name: str) -> ImageReport:
         alpha=image.has_transparency_data,
         broken=broken_metadata(data),
         read_size=read.size,
+        brightest=int(np.asarray(read).max()),
     )
 
 

@@ -76,6 +76,16 @@ def test_the_turn_of_a_photo_is_named(orientation):
     assert (report.orientation == "upright") == (orientation == 1)
 
 
+def test_twelve_bits_in_sixteen_are_suspected():
+    twelve = Image.fromarray((np.arange(600, dtype=np.uint16) * 6)[::-1].reshape(20, 30).copy())  # at most 3594
+    assert inspect_image(encode(twelve, "PNG"), "cells.png").sentence == (
+        "Read as 30×20 pixels of 8-bit RGB, scaled from 16 bits. Its brightest value is only 5 % of white: if the "
+        "camera uses fewer than 16 bits, spread its values over all of them first."
+    )
+    for image in (SIXTEEN, Image.new("I;16", (30, 20)), GREY.point(lambda value: value // 20)):
+        assert "brightest" not in inspect_image(encode(image, "PNG"), "other.png").sentence
+
+
 def test_json_has_all_of_it(works, tmp_path):
     path = tmp_path / "own.png"
     path.write_bytes(encode(GREY, "PNG", icc_profile=srgb()))
@@ -83,7 +93,7 @@ def test_json_has_all_of_it(works, tmp_path):
         "kind": "image", "file": str(path), "bytes": path.stat().st_size, "format": "PNG",
         "subformat": "not interlaced", "size": [30, 20], "mode": "grey", "depth": 8, "orientation": "upright",
         "profile": "sRGB built-in", "frames": 1, "alpha": False, "broken": [], "read_size": [30, 20],
-        "read_as": "Read as 30×20 pixels of 8-bit RGB.",
+        "brightest": 255, "read_as": "Read as 30×20 pixels of 8-bit RGB.",
     }  # fmt: skip
 
 
