@@ -20,6 +20,7 @@ from crosspool.text import name_key, plural
 PathParts = tuple[str, ...]
 LayoutName = Literal["auto", "classes", "parts"]
 CHOOSE_LAYOUT = "choose one with --layout classes or --layout parts"
+TAKE_ONE = "name one of these, or take them for classes with --layout classes"
 
 
 class TwoReadingsError(DatasetError):
@@ -96,7 +97,7 @@ class Reading:
 def read_structure(paths: Sequence[PathParts], root: str, layout: LayoutName) -> Reading:
     """The reading of the paths of images below `root`.
 
-    Raises TwoReadingsError where two are possible and none is chosen.
+    Raises TwoReadingsError where two are possible and none is chosen, or where the root holds several sets.
     """
     wrap = _wrapping(paths)
     below: dict[str, list[PathParts]] = defaultdict(list)
@@ -107,6 +108,7 @@ def read_structure(paths: Sequence[PathParts], root: str, layout: LayoutName) ->
     if layout == "classes" or len(below) < 2:
         return classes
     tree = _Tree(wrap, below)
+    tree.expect_one_set(root)
     if layout == "parts":
         return tree.in_parts(sorted(below))
     if _is_split({words.exact_role(name) for name in below}):
@@ -176,6 +178,12 @@ class _Tree:
         self.shared = {key for key, count in counts.items() if count > 1}
         self.sharing = sorted(name for name, keys in self.keys.items() if keys & self.shared)
 
+    def expect_one_set(self, root: str) -> None:
+        """Raise TwoReadingsError if each outer folder has a split inside, with the same classes in its parts."""
+        if self._is_split_in_each_class() and self._have_classes_in_their_parts():
+            names = enumeration(sorted(self.below))
+            raise TwoReadingsError(f"{root} holds several data sets, {names}, with a split each; {TAKE_ONE}.")
+
     def reading(self, classes: Reading, root: str) -> Reading:
         roles = {name: words.role_of(name) for name in self.below}
         sharing = {roles[name] for name in self.sharing}
@@ -228,6 +236,14 @@ class _Tree:
             return False
         roles = [{words.role_of(path[place]) for path in paths} for paths in self.below.values()]
         return all(len(each) > 1 and _is_split(each) for each in roles)
+
+    def _have_classes_in_their_parts(self) -> bool:
+        """Whether the folders inside the outer ones hold folders of the same names, and no images beside these."""
+        place = self.wrap + 2
+        if any(len(path) == place + 1 for paths in self.below.values() for path in paths):
+            return False
+        branches = (_branch(paths, place, lambda names: len(names) > 1) for paths in self.below.values())
+        return len(set.intersection(*({*map(name_key, names)} for _, names in branches))) > 1
 
     def _are_mostly_shared(self) -> bool:
         """Whether most outer folders have no images but in folders that mostly bear the same names elsewhere."""

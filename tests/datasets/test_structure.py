@@ -114,6 +114,42 @@ def test_two_readings_are_refused_with_a_way_out(read, paths, classes, inner):
     assert read(paths, "parts").official is None
 
 
+@pytest.mark.parametrize("inner", ["", "/images"])
+def test_several_sets_with_a_split_each_are_refused_and_not_taken_for_classes(read, inner):
+    paths = tree(*(f"{version}/{part}{inner}" for version, part in product(["v1", "v2"], ["train", "test"])))
+    for layout in ("auto", "parts"):
+        with pytest.raises(DatasetError) as caught:
+            read(paths, layout)
+        assert str(caught.value).endswith(
+            " holds several data sets, v1 and v2, with a split each; name one of these, or take them for classes with "
+            "--layout classes."
+        )
+    assert read(paths, "classes").classes == ("v1", "v2")
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        [
+            f"{label}/{part}/{label} {side}/1.jpg"
+            for label in ("cat", "dog")
+            for part in ("train", "test")
+            for side in "ab"
+        ],
+        [
+            f"{label}/{part}{side}/1.jpg"
+            for label in ("cat", "dog")
+            for part in ("train", "test")
+            for side in ("", "/a", "/b")
+        ],
+    ],
+)
+def test_folders_inside_the_parts_of_a_class_belong_to_it(read, paths):
+    dataset = read(paths)
+    assert dataset.classes == ("cat", "dog")
+    assert parts(dataset)[1] == sorted(path for path in paths if "/test/" in path)
+
+
 def test_training_and_test_images_without_class_folders_are_no_classes_unless_they_are_said_to_be(read):
     paths = ["training_set/1.jpg", "training_set/2.jpg", "test_set/1.jpg"]
     with pytest.raises(DatasetError, match=r"test_set and training_set are the classes, or .* without class folders;"):

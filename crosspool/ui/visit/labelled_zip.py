@@ -7,7 +7,7 @@ from pathlib import Path
 
 from crosspool.datasets import Dataset
 from crosspool.datasets.archives import ZipLimits, class_folders_in_memory
-from crosspool.datasets.structure import CHOOSE_LAYOUT, LayoutName
+from crosspool.datasets.structure import CHOOSE_LAYOUT, TAKE_ONE, LayoutName
 from crosspool.errors import CrosspoolError, DatasetError
 from crosspool.text import name_key, printable
 from crosspool.ui.runtime.accounts import Account
@@ -16,6 +16,7 @@ from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.labelled import LONGEST_NAME, MAX_CLASSES, MAX_IMAGES, Collection, as_label
 
 CHOOSE_ON_PAGE = "choose above how its folders are read"
+TAKE_ONE_ON_PAGE = "make a ZIP of one of these, or choose Classes above"
 LONGEST_SUFFIX = 12  # characters
 MAX_MEMBERS = 10_000  # of a ZIP, including those that are not images
 ZIP_TIMES = 8  # how large the unpacked images may be, as a multiple of the largest ZIP
@@ -66,7 +67,8 @@ def from_zip(
 def _for_page(sentence: str) -> str:
     """The library's sentence with advice that fits the page."""
     advice = "unpack it and use crosspool evaluate FOLDER on the command line"
-    return sentence.replace("unpack it and name the folder", advice).replace(CHOOSE_LAYOUT, CHOOSE_ON_PAGE)
+    sentence = sentence.replace("unpack it and name the folder", advice)
+    return sentence.replace(CHOOSE_LAYOUT, CHOOSE_ON_PAGE).replace(TAKE_ONE, TAKE_ONE_ON_PAGE)
 
 
 def _unpacked(dataset: Dataset, visitor: Account, progress: Callable[[int, int], None]) -> Collection:

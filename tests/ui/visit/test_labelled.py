@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from crosspool.datasets.fieldguide.guide import fieldguide
+from crosspool.datasets.structure import TwoReadingsError
 from crosspool.errors import DatasetError
 from crosspool.images import load_image
 from crosspool.ui.runtime.accounts import Account
@@ -235,6 +236,16 @@ def test_a_zip_with_two_readings_is_refused_with_advice_for_the_page():
     assert str(error.value) == (
         "office.zip can be read in two ways: amazon and dslr are the classes, or they are parts of one set with the "
         "classes bag and mug; choose above how its folders are read."
+    )
+
+
+def test_a_zip_of_several_sets_is_refused_with_advice_for_the_page():
+    places = [f"{version}/{part}" for version in ("v1", "v2") for part in ("train", "test")]
+    with pytest.raises(TwoReadingsError) as error:
+        from_zip(zipped({f"{place}/{label}/1.png": encoded() for place in places for label in ("bag", "mug")}), "a.zip")
+    assert str(error.value) == (
+        "a.zip holds several data sets, v1 and v2, with a split each; make a ZIP of one of these, or choose Classes "
+        "above."
     )
 
 
