@@ -11,6 +11,7 @@ import pickle
 import threading
 import warnings
 import zipfile
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,7 +86,8 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         raise BackboneError(f"{path.name} cannot be read as weights: {reason}.") from error
     entries = list(_entries(loaded))
     named = [(way, value) for way, value in entries if isinstance(value, Tensor) and isinstance(way[-1], str)]
-    tensors = {_name(way): value for way, value in named}
+    short = Counter(_name(way) for way, _ in named)  # where two tensors would have one name, both keep their own
+    tensors = {name if short[name := _name(way)] == 1 else ".".join(_parts(way)): value for way, value in named}
     if not tensors:
         raise BackboneError(f"{path.name} does not hold a state dict (names and tensors).")
     names = (class_names_in(value) for way, value in entries if str(way[-1]).lower() in KEYS)

@@ -53,7 +53,7 @@ class Form:
         own, shape = self.shapes.get(name), tuple(value.shape)
         if own is None or _layer(name) != self.last:
             return own == shape
-        return len(own) == len(shape) and own[1:] == shape[1:]
+        return len(own) == len(shape) and own[1:] == shape[1:] and shape[0] > 0
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from torch import nn
 
 from crosspool.backbones.checkpoints import read_checkpoint
 from crosspool.errors import BackboneError
-from tests.backbones.files import save
+from tests.backbones.files import prefixed, save
 
 STATE = {"conv.weight": torch.arange(4.0), "conv.bias": torch.ones(2)}
 
@@ -180,9 +180,32 @@ def test_names_of_classes_within_a_checkpoint(tmp_path, entry, names):
     assert read_checkpoint(save({"state_dict": STATE, **entry}, tmp_path / "own.pt")).class_names == (names,)
 
 
-@pytest.mark.parametrize("entry", [{"classes": 2}, {"class_to_idx": {"ant": 0, "bee": 2}}, {"history": ["a", "b"]}])
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"classes": 2},
+        {"class_to_idx": {"ant": 0, "bee": 2}},
+        {"class_to_idx": {"ant": 0, "bee": 0, "cat": 1}},
+        {"classes": ["ant", " "]},
+        {"history": ["a", "b"]},
+    ],
+)
 def test_what_names_no_classes(tmp_path, entry):
     assert read_checkpoint(save({"state_dict": STATE, **entry}, tmp_path / "own.pt")).class_names == ()
+
+
+def test_names_of_classes_move_no_cursor(tmp_path):
+    path = save({"state_dict": STATE, "classes": ["\x1b[2Jant", "b\nee"]}, tmp_path / "own.pt")
+    assert read_checkpoint(path).class_names == ((r"\x1b[2Jant", r"b\nee"),)
+
+
+@pytest.mark.parametrize("keys", [("", "module."), ("module.", ""), ("module.", "_orig_mod.")])
+def test_tensors_that_differ_in_their_wrappers_only_keep_their_names(tmp_path, keys):
+    first, second = keys
+    others = {name: value + 1 for name, value in STATE.items()}
+    path = save({**prefixed(STATE, first), **prefixed(others, second)}, tmp_path / "own.pt")
+    expect_state(read_checkpoint(path), first)
+    assert len(read_checkpoint(path).tensors) == 4
 
 
 def test_names_of_classes_in_the_header_of_safetensors(tmp_path):

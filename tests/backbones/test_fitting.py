@@ -160,6 +160,12 @@ def test_a_head_of_several_layers_is_left_out_whole(tmp_path, state):
         backbone.predict(sample())
 
 
+def test_a_head_without_outputs_is_none(tmp_path, state):
+    content = state | {name: state[name][:0] for name in ("last.weight", "last.bias")}
+    with pytest.warns(WeightsWarning, match="it lacks last in the network's form"):
+        loaded(content, tmp_path / "own.pt")
+
+
 def test_a_head_without_a_bias_adds_nothing(tmp_path, state):
     del state["last.bias"]
     with pytest.warns(WeightsWarning, match="its layer last has no bias"):
