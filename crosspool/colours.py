@@ -23,8 +23,8 @@ _UPRIGHT = {  # EXIF orientation -> the operation that undoes it
 _SHORT = 3  # as a type of EXIF's values
 
 WHITES = (255.0, 65535.0)  # what usually means white in images of whole numbers,
-MOST_STEPS = 3  # of 255, by which a profile of sRGB may change a colour
 WHITES_OF_FLOATS = (1.0, *WHITES)  # and of others
+MOST_STEPS = 3  # of 255, by which a profile of sRGB may change a colour
 
 
 def upright_rgb(image: Image.Image) -> Image.Image:

@@ -20,7 +20,7 @@ def is_torch_script(path: Path) -> bool:
 
 def is_weights_file(path: Path) -> bool:
     """Whether a file begins as weights do, in any form that torch or safetensors write."""
-    if "data.pkl" in _names_in_zip(path) or is_safetensors(path):
+    if {"data.pkl", "version"} <= _names_in_zip(path) or is_safetensors(path):
         return True
     with path.open("rb") as file:
         start = file.read(2)

@@ -32,12 +32,16 @@ def kind_of(path: str) -> Kind:
         return "weights"
     with place.open("rb") as file:
         head = file.read(HEAD_BYTES)
-    if signature_of(head) or is_image(place.name):
+    if signature_of(head):
         return "image"
+    if zipfile.is_zipfile(place):
+        return "dataset"
     suffix = place.suffix.lower()
+    if is_image(place.name):
+        return "image"
     if suffix in _WEIGHTS:
         return "weights"
-    if zipfile.is_zipfile(place) or suffix == ".zip" or suffix in PACKED:
+    if suffix == ".zip" or suffix in PACKED:
         return "dataset"
     if is_note(place.name):
         raise DatasetError(f"{path} is a list or a note; name the folder or the ZIP with the images that it is about.")

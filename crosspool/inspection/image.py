@@ -74,7 +74,7 @@ class ImageReport:
         """How it is read."""
         changes = [
             "" if self.orientation == UPRIGHT else "turned upright",
-            "" if self.depth in (None, 8) or self.mode == "palette" else f"scaled from {self.depth} bits",
+            "" if self.depth in (None, 8) or self.mode == "palette" else f"scaled from {plural(self.depth, 'bit')}",
             "transparency over white" if self.alpha else "",
             f"the first of {plural(self.frames, 'frame')}" if self.frames > 1 else "",
         ]

@@ -5,7 +5,7 @@ from typing import Any
 
 from crosspool.inspection.dataset import DatasetReport
 from crosspool.inspection.image import ImageReport
-from crosspool.text import Column, Section, human_bytes, size_text
+from crosspool.text import Column, Section, human_bytes, plural, size_text
 
 
 def class_section(report: DatasetReport) -> Section:
@@ -27,7 +27,7 @@ def image_section(report: ImageReport) -> Section:
         "format": f"{report.format}, {report.subformat}" if report.subformat else report.format,
         "bytes": human_bytes(report.bytes),
         "size": f"{size_text(report.size)} pixels",
-        "colours": report.mode if report.depth is None else f"{report.mode}, {report.depth} bits",
+        "colours": report.mode if report.depth is None else f"{report.mode}, {plural(report.depth, 'bit')}",
         "transparency": "yes" if report.alpha else "no",
         "orientation": report.orientation,
         "colour profile": report.profile or "none",

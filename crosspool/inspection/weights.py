@@ -10,7 +10,7 @@ from crosspool.backbones.fit_wording import NAMED, about_no_network, about_stran
 from crosspool.backbones.fitting import Match, fit, match_of, matches
 from crosspool.backbones.parameters import unusable, unusable_tensors
 from crosspool.errors import BackboneError
-from crosspool.text import plural
+from crosspool.text import plural, printable
 
 Progress = Callable[[int, int], None]  # networks so far, networks in all
 
@@ -60,7 +60,7 @@ class WeightsReport:
             self.unused_names,
             f"Also: {'; '.join(self.notes)}." if self.notes else "",
         ]
-        return [sentence for sentence in sentences if sentence]
+        return [printable(sentence) for sentence in sentences if sentence]
 
     @property
     def unused_names(self) -> str:

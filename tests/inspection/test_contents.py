@@ -21,8 +21,9 @@ def zipped(path, name="cat/1.png", data=IMAGE):
 def test_content_decides_whatever_the_name(tmp_path):
     assert kind_of("fieldguide:2") == "dataset"
     assert kind_of(str(lay(tmp_path / "folder", ["a/1.png"]))) == "dataset"
-    assert kind_of(str(zipped(tmp_path / "birds.jpg"))) == "dataset" or kind_of(str(tmp_path / "birds.jpg")) == "image"
-    assert kind_of(str(zipped(tmp_path / "birds"))) == "dataset"
+    for name in ("birds", "birds.jpg", "birds.pt"):
+        assert kind_of(str(zipped(tmp_path / name))) == "dataset"
+    assert kind_of(str(zipped(tmp_path / "birds.zip", "data.pkl"))) == "dataset"  # beside images, as no torch file is
     (tmp_path / "scan").write_bytes(encoded(kind="TIFF"))
     (tmp_path / "photo.pt").write_bytes(encoded(kind="JPEG"))
     assert kind_of(str(tmp_path / "scan")) == "image"

@@ -44,6 +44,10 @@ def animated(kind):
             encode(photo((40, 30)).convert("RGBA"), "PNG"),
             ["PNG, not interlaced", "RGB, 8 bits", "40×30", "transparency over white"],
         ),
+        (
+            encode(GREY.convert("1"), "PNG"),
+            ["PNG, not interlaced", "black and white, 1 bit", "30×20", "scaled from 1 bit"],
+        ),
         (encode(GREY.convert("P"), "PNG"), ["PNG, not interlaced", "palette, 8 bits", "30×20"]),
         (encode(GREY, "BMP"), ["BMP, 8 bits a pixel", "grey, 8 bits", "30×20"]),
         (animated("GIF"), ["GIF, 87a", "palette, 8 bits", "40×30", "the first of 3 frames"]),

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 
 from crosspool.backbones import backbone_specs
 from crosspool.inspection import weights
@@ -180,3 +181,8 @@ def test_progress_counts_the_networks(tmp_path):
     steps = []
     weights.inspect_weights(str(written("unknown network", tmp_path)), None, lambda *step: steps.append(step))
     assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_names_in_a_file_move_no_cursor(works, tmp_path):
+    path = save({**state(), "\x1b[2Jown": torch.zeros(1)}, tmp_path / "own.pt")
+    assert r"left out \x1b[2Jown." in works("inspect", path, "--backbone", NETWORK)
