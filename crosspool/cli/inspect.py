@@ -55,11 +55,12 @@ def _dataset(path: str, layout: Literal["auto", "classes", "parts"], json: bool)
         report = inspect_dataset(dataset, lambda done, total: progress("Reading images", done, total))
     if json:
         print_json(dataset_json(report))
-        return
-    print_results(
-        [report.summary, *filter(None, [report.layout]), *report.facts_sentences],
-        [class_section(report)], report.all_problems, None, [],
-    )  # fmt: skip
+    else:
+        print_results(
+            [report.summary, *filter(None, [report.layout]), *report.facts_sentences],
+            [class_section(report)], report.all_problems, None, [],
+        )  # fmt: skip
+    _exit_if_unusable(report.problem)
 
 
 def _weights(path: str, backbone: str | None, json: bool) -> None:
@@ -74,8 +75,12 @@ def _weights(path: str, backbone: str | None, json: bool) -> None:
     else:
         for sentence in report.sentences:
             print_wrapped(sentence)
-    if report.problem:
-        complain(report.problem)
+    _exit_if_unusable(report.problem)
+
+
+def _exit_if_unusable(problem: str) -> None:
+    if problem:
+        complain(problem)
         raise typer.Exit(UNUSABLE)
 
 

@@ -49,7 +49,8 @@ class DatasetReport:
     With several labels at once (`multi_label`), an image counts for each label that applies to it.
     `unreadable` are the names of images that cannot be read, with the reasons; `formats`, `modes`, `sizes` (smallest,
     median and largest) and `copies` are those of all others. `small` are sentences on classes with too few images, and
-    `masks` are images that look like masks of others, with these.
+    `masks` are images that look like masks of others, with these. `problem` is why nothing can be trained on it; "" if
+    that is possible.
     """
 
     name: str
@@ -66,6 +67,7 @@ class DatasetReport:
     formats: dict[str, int]
     modes: dict[str, int]
     sizes: tuple[Size, Size, Size] | None
+    problem: str = ""
 
     @property
     def summary(self) -> str:
@@ -150,6 +152,7 @@ def dataset_report(dataset: Dataset, facts: Sequence[ImageFacts | str]) -> Datas
     parts = part_names(dataset)
     sizes = sorted(((fact.width, fact.height) for fact in read), key=lambda size: (size[0] * size[1], size))
     widths, heights = ([size[side] for size in sizes] for side in (0, 1))
+    small, problem = _small(usable, [fact.pixels for fact in read])
     return DatasetReport(
         name=dataset.name,
         layout=dataset.layout,
@@ -158,7 +161,7 @@ def dataset_report(dataset: Dataset, facts: Sequence[ImageFacts | str]) -> Datas
         parts=dict(sorted(Counter(filter(None, parts)).items())),
         classes=_class_counts(dataset, parts),
         problems=dataset.problems,
-        small=_small(usable, [fact.pixels for fact in read]),
+        small=small,
         unreadable={
             sample.name: fact for sample, fact in zip(dataset.samples, facts, strict=True) if isinstance(fact, str)
         },
@@ -167,6 +170,7 @@ def dataset_report(dataset: Dataset, facts: Sequence[ImageFacts | str]) -> Datas
         formats=dict(Counter(fact.format for fact in read).most_common()),
         modes=dict(Counter(fact.mode for fact in read).most_common()),
         sizes=(sizes[0], (median_low(widths), median_low(heights)), sizes[-1]) if sizes else None,
+        problem=problem,
     )
 
 
@@ -193,15 +197,15 @@ def _class_counts(dataset: Dataset, parts: Sequence[str]) -> tuple[ClassCount, .
     )
 
 
-def _small(dataset: Dataset, keys: Sequence[str]) -> tuple[str, ...]:
-    """Sentences on the classes with too few images to train and to test on."""
+def _small(dataset: Dataset, keys: Sequence[str]) -> tuple[tuple[str, ...], str]:
+    """Sentences on the classes with too few images to train and to test on, or why too few others would be left."""
     before = len(dataset.problems)
     try:
         if dataset.official is not None:
-            return (*check_taught(dataset, "skip").problems[before:], *not_tested(dataset))
-        return check_classes(dataset, 2, "skip", None if dataset.multi_label else keys).problems[before:]
+            return (*check_taught(dataset, "skip").problems[before:], *not_tested(dataset)), ""
+        return check_classes(dataset, 2, "skip", None if dataset.multi_label else keys).problems[before:], ""
     except DatasetError as error:
-        return (str(error),)
+        return (), str(error)
 
 
 def _copies(dataset: Dataset, keys: Sequence[str]) -> Copies:

@@ -199,6 +199,7 @@ def test_json_has_all_of_it(works, tmp_path):
         "copies": {"tested": [], "parted": [], "classed": [], "twice": []}, "masks": [],
         "formats": {"PNG": 4}, "modes": {"RGB": 4},
         "sizes": {"smallest": [32, 24], "median": [32, 24], "largest": [32, 24]},
+        "problem": "",
     }  # fmt: skip
 
 
@@ -278,8 +279,21 @@ def test_images_that_cannot_be_read_count_for_nothing_but_their_class(tmp_path):
     assert list(report.unreadable) == ["a/1.png", "b/3.png"]
     assert [(each.name, each.images) for each in report.classes] == [("a", 2), ("b", 3)]
     assert report.formats == {"PNG": 3}
-    assert report.small == (
-        "set: 1 class has fewer than 2 different images of its own: a (1); too few classes would be left; add images.",
+    assert report.small == ()
+    assert report.problem == (
+        "set: 1 class has fewer than 2 different images of its own: a (1); too few classes would be left; add images."
+    )
+
+
+@pytest.mark.parametrize("json_flag", [[], ["--json"]])
+def test_a_set_that_nothing_can_be_trained_on_ends_with_status_2_and_the_reason(run, tmp_path, json_flag):
+    folder = lay(tmp_path / "set", {"train/a/1.png": b"no", "train/b/1.png": b"no", "test/a/1.png": RED})
+    status, out, err = run("inspect", folder, *json_flag)
+    assert status == 2
+    assert out.startswith("{" if json_flag else "set: 3 images (test 1, train 2) of 2 classes.")
+    assert err == (
+        "crosspool: set: 2 classes have no images to train on: a (1 to test on), b (0 to test on); too few classes "
+        "would be left; use random splits (--random).\n"
     )
 
 
