@@ -1,7 +1,7 @@
 """A ZIP of class folders, taken into a visitor's memory."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,11 +9,11 @@ from crosspool.datasets import Dataset
 from crosspool.datasets.archives import ZipLimits, class_folders_in_memory
 from crosspool.datasets.structure import CHOOSE_LAYOUT, TAKE_ONE, LayoutName
 from crosspool.errors import CrosspoolError, DatasetError
-from crosspool.text import name_key, printable
+from crosspool.text import printable
 from crosspool.ui.runtime.accounts import Account
 from crosspool.ui.runtime.quota import NoRoomError, QuotaLease
 from crosspool.ui.runtime.server import current_server
-from crosspool.ui.visit.labelled import LONGEST_NAME, MAX_CLASSES, MAX_IMAGES, Collection, as_label
+from crosspool.ui.visit.labelled import LONGEST_NAME, MAX_CLASSES, MAX_IMAGES, Collection
 
 CHOOSE_ON_PAGE = "choose above how its folders are read"
 TAKE_ONE_ON_PAGE = "make a ZIP of one of these, or choose Classes above"
@@ -79,12 +79,6 @@ def _unpacked(dataset: Dataset, visitor: Account, progress: Callable[[int, int],
         )
     collection = Collection(dataset.name, problems=list(dataset.problems), layout=dataset.layout, visitor=visitor)
     start = time.monotonic()
-    labels = [_same_name(label, dataset.classes) for label in dataset.classes]
-    collection.problems += [
-        f"The class {label} differs from {first} only in letter case or spaces; they were put together."
-        for label, first in zip(dataset.classes, labels, strict=True)
-        if label != first
-    ]
     if dataset.official is not None:
         collection.problems.append("Its folders of training and test images were put together: splits are random here.")
     tested = set() if dataset.official is None else set(dataset.official.test.tolist())
@@ -97,7 +91,7 @@ def _unpacked(dataset: Dataset, visitor: Account, progress: Callable[[int, int],
             break
         try:
             problem = collection.add(
-                labels[target], sample.read(), sample.name.rsplit("/", 1)[-1], sample.name,
+                dataset.classes[target], sample.read(), sample.name.rsplit("/", 1)[-1], sample.name,
                 part=dataset.parts[index] if dataset.parts else "", tested=index in tested,
             )  # fmt: skip
         except CrosspoolError as error:  # a damaged member
@@ -106,8 +100,3 @@ def _unpacked(dataset: Dataset, visitor: Account, progress: Callable[[int, int],
             collection.problems.append(problem)
         progress(index + 1, len(dataset))
     return collection
-
-
-def _same_name(label: str, classes: Sequence[str]) -> str:
-    """The first of the classes whose name differs from `label` at most as `name_key` says."""
-    return next(other for other in classes if name_key(as_label(other)) == name_key(as_label(label)))

@@ -145,9 +145,8 @@ def test_classes_of_a_zip_side_by_side_that_differ_in_case_or_spaces_are_put_tog
         zipped({**shades("Cat", 2, RED), **shades("cat", 1, BLUE), **shades("dog", 2, BLUE)}), "p.zip"
     )
     assert {label: len(images) for label, images in collection.classes.items()} == {"Cat": 3, "dog": 2}
-    assert collection.problems == [
-        "The class cat differs from Cat only in letter case or spaces; they were put together."
-    ]
+    assert collection.problems == ["1 class is spelt in two ways and taken as one: cat is Cat."]
+    assert collection.layout == "Read as 2 classes, a folder for each."
 
 
 def test_how_a_zip_was_read_is_said():
