@@ -27,9 +27,10 @@ def train_command(
     framing: shared.WholeFraming = "squash",
     labelled: shared.LabelledOptions,
 ) -> None:
-    """Train a linear classifier on all labelled images, for crosspool classify.
+    """Train a linear classifier on labelled images, for crosspool classify.
 
-    To measure how well it does on images that it has not seen, use crosspool evaluate.
+    It is trained on all of them; where the data set has an official split, on its training part alone. To measure how
+    well it does on images that it has not seen, use crosspool evaluate.
     """
     if "," in method:
         raise SettingError(f"train takes one method, not {method}; crosspool evaluate compares several.")
@@ -37,10 +38,12 @@ def train_command(
     path = checked_output(out, (".safetensors",), inputs=[os.path.expanduser(labelled.dataset), *weights])
     from crosspool.backbones import architecture
     from crosspool.datasets import check_classes
+    from crosspool.datasets.dataset import training_part
     from crosspool.methods import parse_method
 
     parse_method(method, architecture(labelled.backbone), framing)  # raises before anything is loaded
-    dataset = check_classes(labelled.open_dataset(), 1, labelled.on_problem)
+    whole = labelled.open_dataset()
+    dataset = check_classes(training_part(whole, labelled.on_problem), 1, labelled.on_problem)
     network = labelled.load_backbone()
     chosen = parse_method(method, network.architecture, framing)  # with as many classes as its weights have
     with shared.resumable():
@@ -54,6 +57,9 @@ def train_command(
     typer.echo(f"Wrote {out}: {chosen.name} on {network.title}, trained on {images} in {classes}.")
     if dataset.layout:
         print_wrapped(dataset.layout)
+    if whole.official is not None:
+        tested = plural(len(whole.official.test), "test image is", "test images are")
+        print_wrapped(f"Only the training part was trained on; the {tested} left for evaluation.")
     print_problems(features.dataset.problems)
     options = labelled.spelled_out(framing, labelled.cache)
     evaluate = shlex.join(["crosspool", "evaluate", labelled.dataset, "--methods", chosen.name, *options])

@@ -131,10 +131,11 @@ def check_classes(
     return _keep(dataset, remaining, f"{reason}; left out.")
 
 
-def check_taught(dataset: Dataset, on_problem: OnProblem) -> Dataset:
+def check_taught(dataset: Dataset, on_problem: OnProblem, *, may_be_random: bool = True) -> Dataset:
     """The data set without the classes that its official split has images to test on of, but none to train on.
 
-    No method can name such a class. With several labels at once, the data set stays as it is.
+    No method can name such a class. With several labels at once, the data set stays as it is. Where the user has no
+    other split to choose, `may_be_random` is False.
 
     Raises:
         DatasetError: "stop", and there are such classes, or "skip", and fewer than two classes would be left.
@@ -148,11 +149,22 @@ def check_taught(dataset: Dataset, on_problem: OnProblem) -> Dataset:
     names = [f"{dataset.classes[i]} ({counts[i]} to test on)" for i in np.flatnonzero(~taught)]
     reason = f"{plural(len(names), 'class has', 'classes have')} no images to train on: {_named(names)}"
     if on_problem == "stop":
-        advice = "add some, drop such classes (--on-problem skip), or use random splits (--random)"
+        drop = "drop such classes (--on-problem skip)"
+        advice = f"add some, {drop}, or use random splits (--random)" if may_be_random else f"add some, or {drop}"
         raise DatasetError(f"{dataset.name}: {reason}; {advice}.")
     if taught.sum() < 2:
-        raise DatasetError(f"{dataset.name}: {reason}; too few classes would be left; use random splits (--random).")
+        advice = "use random splits (--random)" if may_be_random else "add images to train on"
+        raise DatasetError(f"{dataset.name}: {reason}; too few classes would be left; {advice}.")
     return _keep(dataset, np.flatnonzero(taught), f"{reason}; left out.")
+
+
+def training_part(dataset: Dataset, on_problem: OnProblem) -> Dataset:
+    """The images to train on alone, where there is an official split, and the classes that they have.
+
+    Raises DatasetError as `check_taught` does.
+    """
+    taught = check_taught(dataset, on_problem, may_be_random=False)
+    return taught if taught.official is None else replace(taught.subset(taught.official.train), official=None)
 
 
 def not_tested(dataset: Dataset) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from crosspool.backbones.backbone import Backbone
 from crosspool.cache import ArrayCache
 from crosspool.cli import evaluate as command
 from crosspool.cli import main
+from crosspool.cli.inputs import file_checksum
 from crosspool.cli.labelled import parsed_train_size
 from crosspool.datasets import Dataset, files, open_dataset
 from crosspool.drawing.cost import Point, cost_figure
@@ -874,6 +875,34 @@ def test_own_weights_have_to_be_named_again(fails, works, images, tmp_path) -> N
     photo = images / "red" / "0.png"
     assert "with weights from mine.pth; name that file with --weights" in fails("classify", photo, "--model", out)
     assert photo.name in works("classify", photo, "--model", out, "--weights", own)
+
+
+def test_train_leaves_the_test_part_of_an_official_split_alone(works, divided, tmp_path) -> None:
+    out, folder = tmp_path / "model.safetensors", copied(divided, tmp_path / "uneven")
+    (folder / "train" / "red").rename(folder / "train" / "rose")
+    text = " ".join(works("train", folder, "--method", "global@128", "--out", out).split())
+    assert "trained on 12 images in 3 classes. Read as 4 classes with an official split" in text
+    assert "Only the training part was trained on; the 9 test images are left for evaluation." in text
+    assert "1 class has no images to train on: red (3 to test on); left out." in text
+    classifier = models.load_classifier(out)
+    assert classifier.classes == ("blue $x$", "green", "rose")
+    trained, tested = ([file_checksum(path) for path in (folder / part).rglob("*.png")] for part in ("train", "test"))
+    assert len(trained) == 12
+    assert all(map(classifier.was_trained_on, trained))
+    assert not any(map(classifier.was_trained_on, tested))
+
+
+def test_train_on_too_few_classes_of_the_training_part_says_what_to_do(fails, divided, tmp_path) -> None:
+    arguments = ("--method", "global@128", "--out", tmp_path / "model.safetensors")
+    folder = copied(divided, tmp_path / "uneven")
+    (folder / "train" / "red").rename(folder / "train" / "rose")
+    refusal = fails("train", folder, *arguments, "--on-problem", "stop")
+    assert "red (3 to test on); add some, or drop such classes (--on-problem skip)." in refusal
+    shutil.rmtree(folder / "train" / "rose")
+    shutil.rmtree(folder / "train" / "green")
+    assert "too few classes would be left; add images to train on." in fails(
+        "train", folder, *arguments, "--layout", "parts"
+    )
 
 
 def test_train_skips_unreadable_images_or_stops(works, fails, damaged, tmp_path) -> None:
