@@ -7,6 +7,7 @@ from crosspool.text import plural, size_text
 
 Shapes = Mapping[str, tuple[int, ...]]  # of tensors, by name
 NAMED = 3  # in a sentence; others are counted
+OWN_NETWORK = "for a network of your own, see Backbone.from_module in docs/own_networks.md"
 
 
 def about_misfit(file: str, network: str, lacking: Shapes, there: Shapes, other: str | None) -> str:
@@ -19,7 +20,7 @@ def about_no_network(file: str, networks: int, nearest: str, lacking: Shapes, th
     """That a file fits none of so many networks, and how it differs from the nearest one."""
     return (
         f"{file} fits none of the {networks} networks that crosspool backbones lists; the nearest is {nearest}, where "
-        f"{_differences(lacking, there)}."
+        f"{_differences(lacking, there)}; {OWN_NETWORK}."
     )
 
 
@@ -27,7 +28,7 @@ def about_strange(file: str, networks: int, there: Shapes) -> str:
     """That a file fits none of so many networks, and has no tensor of any."""
     return (
         f"{file} fits none of the {networks} networks that crosspool backbones lists, and has no tensor of any; it has "
-        f"{_listed(_shaped(there))}."
+        f"{_listed(_shaped(there))}; {OWN_NETWORK}."
     )
 
 
@@ -47,7 +48,7 @@ def about_left_out(parts: Counter[str], unread: Iterable[str]) -> list[str]:
 def about_head(last: str, read_as: str, missing: Iterable[str], *, is_bias: bool) -> list[str]:
     """How the layers that name classes were read, where they are not those of the network."""
     if missing:
-        return [f"it lacks {_listed(sorted(missing))} in the network's form, so it has maps but no classes"]
+        return [f"it has no layer {_listed(sorted(missing))} of the right shape, so it has maps but no classes"]
     renamed = [f"its layer {read_as} is read as {last}"] if read_as else []
     return [*renamed, *([f"its layer {last} has no bias"] if is_bias else [])]
 
@@ -57,6 +58,6 @@ def _shaped(shapes: Shapes) -> list[str]:
 
 
 def _listed(names: list[str]) -> str:
-    others = [f"{len(names) - NAMED:,} others"] if len(names) > NAMED else []
+    others = [plural(len(names) - NAMED, "other")] if len(names) > NAMED else []
     *first, last = [*names[:NAMED], *others]
     return f"{', '.join(first)} and {last}" if first else last

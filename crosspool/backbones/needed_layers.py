@@ -17,6 +17,11 @@ def expect_layers(backbone: "Backbone", names: tuple[str, ...], size: int | None
     targets = {str(node.target) for node in graph.nodes} if backbone.missing else set()
     lacked = [layer for layer in sorted(backbone.missing) if targets & {layer, f"{layer}.weight", f"{layer}.bias"}]
     if lacked:
-        problem = f"{Path(backbone.weights).name} lacks {lacked[0]} of {backbone.spec.name}, which this needs"
+        file, network = Path(backbone.weights).name, backbone.spec.name
+        if names == (backbone.architecture.layout(size).output,):
+            raise BackboneError(
+                f"{network} with {file} names no classes without {lacked[0]}; choose weights that have it."
+            )
+        problem = f"{file} has no layer {lacked[0]} of the right shape for {network}, and this needs it"
         raise BackboneError(f"{problem}; choose an earlier layer pair, or weights with that layer.")
     return graph

@@ -26,6 +26,7 @@ from crosspool.backbones.weights import Availability, WeightsFile
 from crosspool.errors import BackboneError, SettingError
 from crosspool.framing import MAX_SIZE, Preprocessing
 from crosspool.module_copies import structural_copy
+from crosspool.text import plural
 from crosspool.tracing import Layout, forbid_in_place
 
 SMALLEST_SIDE = 8
@@ -172,7 +173,9 @@ def _classes(classes: Sequence[str] | None, layout: Layout, name: str) -> tuple[
     if isinstance(classes, str) or not all(isinstance(label, str) for label in classes):
         raise SettingError(f"The classes of {name} must be a list of names, one for each output.")
     if len(classes) != count:
-        raise SettingError(f"{name} has {count} outputs, but there are {len(classes)} names of classes.")
+        raise SettingError(
+            f"{name} has {plural(count, 'output')}, but {plural(len(classes), 'name was', 'names were')} given."
+        )
     return tuple(classes)
 
 

@@ -48,7 +48,7 @@ class WeightsReport:
     def sentences(self) -> list[str]:
         """What the file holds and which network it fits."""
         types = ", ".join(f"{name} {count:,}" for name, count in self.types.items())
-        names = [f"below {self.prefix.rstrip('.')}"] if self.prefix else []
+        names = [f"under {self.prefix.rstrip('.')}"] if self.prefix else []
         names += [f"without {' and '.join(self.wrappers)} in their names"] if self.wrappers else []
         some, more = ", ".join(self.classes[:NAMED]), ", ..." if len(self.classes) > NAMED else ""
         outputs = "without class scores" if self.outputs is None else f"with {plural(self.outputs, 'output')}"

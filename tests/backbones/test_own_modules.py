@@ -297,7 +297,7 @@ def own_backbone_of(module):
         ({"mean": 0.5}, "mean must be three numbers"),
         ({"std": (1, 1, float("nan"))}, "std must be three numbers"),
         ({"std": (1, 1, 0)}, "must be above 0"),
-        ({"classes": ["a", "b"]}, "has 3 outputs, but there are 2 names"),
+        ({"classes": ["a", "b"]}, "has 3 outputs, but 2 names were given"),
         ({"classes": "abc"}, "must be a list of names"),
         ({"name": "alexnet"}, "alexnet is the name of a network of crosspool; give another"),
         ({"name": "VGG16"}, "VGG16 is the name of a network of crosspool"),

@@ -291,7 +291,7 @@ def test_weights_without_a_last_layer_have_maps_but_no_classes(caches):
     headless = replace(spec, read=lambda path: timm_networks._pretrained("test_resnet.r160_in1k", 0, path))
     backbone = load(headless, None, "cpu")
     assert backbone.activations(sample()).upper.shape[0] == 1
-    with pytest.raises(BackboneError, match="lacks fc"):
+    with pytest.raises(BackboneError, match="names no classes without fc"):
         backbone.predict(sample())
 
 

@@ -89,10 +89,10 @@ def test_maps_without_a_head_and_classes_refused_in_a_sentence(run, fails, tmp_p
     pair = ("--pair", "features.12.expand3x3", "--out", tmp_path / "maps.npz")
     status, _, err = run("maps", CAT, *SQUEEZENET, path, *pair)
     assert (status, err.count("\n")) == (0, 1)
-    assert "it lacks classifier.1 in the network's form" in err
+    assert "it has no layer classifier.1 of the right shape" in err
     status, _, err = run("predict", CAT, *SQUEEZENET, path)
     assert status == 2
-    assert "own.pt lacks classifier.1 of squeezenet1_1, which this needs; choose an earlier layer pair" in err
+    assert "squeezenet1_1 with own.pt names no classes without classifier.1; choose weights that have it." in err
 
 
 def test_maps_of_a_layer_whose_channels_are_the_classes_of_ones_own_weights(works, tmp_path, state):

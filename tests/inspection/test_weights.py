@@ -13,8 +13,9 @@ from tests.inspection.checkpoints import FILES, NETWORK, state, written
 SOUND = "52 tensors, 724,035 numbers (float32 52)."
 FITS = "It fits squeezenet1_1 (SqueezeNet 1.1), with 3 outputs."
 NO_CLASSES = "It fits squeezenet1_1 (SqueezeNet 1.1), without class scores."
-BELOW = "Its tensors are read below {}."
+BELOW = "Its tensors are read under {}."
 NONE = "own.pt fits none of the 4 networks that crosspool backbones lists; the nearest is squeezenet1_1, where names or"
+OWN = "; for a network of your own, see Backbone.from_module in docs/own_networks.md."
 STRANGE = "own.pt fits none of the 4 networks that crosspool backbones lists, and has no tensor of any; it has "
 DIVERGED = "; take a checkpoint from before the training diverged, or save it again."
 NO_STATE = "own.pt does not hold a state dict (names and tensors)."
@@ -29,11 +30,11 @@ EXPECTED = {
     "Lightning": ([SOUND, FITS, BELOW.format("state_dict.model")], ""),
     "backbone.": ([SOUND, FITS, BELOW.format("backbone")], ""),
     "_orig_mod.": ([SOUND, FITS, "Its tensors are read without _orig_mod in their names."], ""),
-    "module.": ([SOUND, FITS, "Its tensors are read below state_dict, without module in their names."], ""),
+    "module.": ([SOUND, FITS, "Its tensors are read under state_dict, without module in their names."], ""),
     "module._orig_mod.": ([SOUND, FITS, "Its tensors are read without module and _orig_mod in their names."], ""),
     "EMA only": (
         ["53 tensors, 724,036 numbers (float32 52, int64 1).", FITS,
-         "Its tensors are read below ema, without module in their names.", "Also: left out n_averaged."], "",
+         "Its tensors are read under ema, without module in their names.", "Also: left out n_averaged."], "",
     ),
     "EMA beside": (
         ["104 tensors, 1,448,070 numbers (float32 104).", FITS, BELOW.format("model"),
@@ -45,11 +46,11 @@ EXPECTED = {
     ),
     "no head": (
         ["50 tensors, 722,496 numbers (float32 50).", NO_CLASSES,
-         "Also: it lacks classifier.1 in the network's form, so it has maps but no classes."], "",
+         "Also: it has no layer classifier.1 of the right shape, so it has maps but no classes."], "",
     ),
     "classifier.1.1": ([SOUND, FITS, "Also: its layer classifier.1.1 is read as classifier.1."], ""),
     "fc": (
-        [SOUND, NO_CLASSES, "Also: left out fc (2 tensors); it lacks classifier.1 in the network's form, so it has "
+        [SOUND, NO_CLASSES, "Also: left out fc (2 tensors); it has no layer classifier.1 of the right shape, so it has "
          "maps but no classes."], "",
     ),
     "total_ops": (
@@ -92,24 +93,24 @@ EXPECTED = {
     ),
     "a layer too many": (
         ["53 tensors, 724,041 numbers (float32 53)."],
-        f"{NONE} shapes differ (the file has features.3.extra.weight of 2×3).",
+        f"{NONE} shapes differ (the file has features.3.extra.weight of 2×3){OWN}",
     ),
     "a layer too few": (
         ["50 tensors, 722,995 numbers (float32 50)."],
         f"{NONE} shapes differ (the network has features.3.squeeze.weight of 16×64×1×1 and features.3.squeeze.bias of "
-        "16).",
+        f"16){OWN}",
     ),
     "another shape": (
         ["52 tensors, 722,883 numbers (float32 52)."],
         f"{NONE} shapes differ (the network has features.0.weight of 64×3×3×3; the file has features.0.weight of "
-        "64×1×3×3).",
+        f"64×1×3×3){OWN}",
     ),
     "unknown network": (
-        ["2 tensors, 16 numbers (float32 2)."], f"{STRANGE}conv.weight of 4×3×1×1 and conv.bias of 4.",
+        ["2 tensors, 16 numbers (float32 2)."], f"{STRANGE}conv.weight of 4×3×1×1 and conv.bias of 4{OWN}",
     ),
     "optimiser only": (
         ["2 tensors, 8 numbers (float32 2)."],
-        f"{STRANGE}optimizer.state.0.momentum_buffer of 2×3 and optimizer.state.1.momentum_buffer of 2.",
+        f"{STRANGE}optimizer.state.0.momentum_buffer of 2×3 and optimizer.state.1.momentum_buffer of 2{OWN}",
     ),
     "empty": ([], NO_STATE),
     "a list": ([], NO_STATE),
