@@ -55,8 +55,8 @@ def train_command(
     classes = f"{len(classifier.classes)} {'labels' if classifier.multi_label else 'classes'}"
     images = plural(len(features.dataset), "image")
     typer.echo(f"Wrote {out}: {chosen.name} on {network.title}, trained on {images} in {classes}.")
-    if dataset.layout:
-        print_wrapped(dataset.layout)
+    if features.dataset.layout:
+        print_wrapped(features.dataset.layout)
     if whole.official is not None:
         tested = plural(len(whole.official.test), "test image is", "test images are")
         print_wrapped(f"Only the training part was trained on; the {tested} left for evaluation.")

@@ -215,11 +215,18 @@ def _too_small(dataset: Dataset, at_least: int, count: int, by_key: bool) -> str
 
 def _keep(dataset: Dataset, remaining: np.ndarray, problem: str) -> Dataset:
     classes = tuple(dataset.classes[i] for i in remaining)
+    layout = dataset.layout and dataset.layout.removesuffix(_used(dataset)) + _used(replace(dataset, classes=classes))
     if dataset.multi_label:
-        problems = (*dataset.problems, problem)
-        return replace(dataset, classes=classes, targets=dataset.targets[:, remaining], problems=problems)
+        problems, targets = (*dataset.problems, problem), dataset.targets[:, remaining]
+        return replace(dataset, classes=classes, targets=targets, problems=problems, layout=layout)
     smaller = dataset.subset(np.flatnonzero(np.isin(dataset.targets, remaining)), problems=(problem,))
-    return replace(smaller, classes=classes, targets=np.searchsorted(remaining, smaller.targets))
+    return replace(smaller, classes=classes, targets=np.searchsorted(remaining, smaller.targets), layout=layout)
+
+
+def _used(dataset: Dataset) -> str:
+    """The end of the layout of a data set that some classes were left out of: how many are used."""
+    kind = ("label is", "labels are") if dataset.multi_label else ("class is", "classes are")
+    return f" Only {plural(len(dataset.classes), *kind)} used."
 
 
 def _named(names: Sequence[str]) -> str:

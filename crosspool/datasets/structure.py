@@ -137,7 +137,7 @@ def without_masks(paths: Sequence[PathParts]) -> tuple[set[PathParts], tuple[str
     if inside:
         names = enumeration(sorted({"/".join(folder) for folder in folders}))
         count = plural(len(inside), f"image in {names} is", f"images in {names} are")
-        problems.append(f"{count} left out, as masks of the images beside.")
+        problems.append(f"{count} left out, as masks of the images beside them.")
     if beside:
         one, many = (
             "image is left out, as a mask of another by its name",

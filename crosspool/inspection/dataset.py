@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os.path import splitext
 from statistics import median_low
 
@@ -74,7 +74,8 @@ class DatasetReport:
         """Its name, images, classes and parts, in a sentence."""
         kind = ("label", "labels") if self.multi_label else ("class", "classes")
         parts = f" ({_counted(self.parts)})" if self.parts else ""
-        return f"{self.name}: {plural(self.images, 'image')}{parts} of {plural(len(self.classes), *kind)}."
+        unread = f"; {len(self.unreadable):,} of these images cannot be read" if self.unreadable else ""
+        return f"{self.name}: {plural(self.images, 'image')}{parts} of {plural(len(self.classes), *kind)}{unread}."
 
     @property
     def facts_sentences(self) -> list[str]:
@@ -90,7 +91,7 @@ class DatasetReport:
     @property
     def across_sentences(self) -> list[str]:
         """What copies of images of one part there are in another, those to train and to test on first."""
-        consequence = "so results would flatter all methods; take each out of one part"
+        consequence = "Results would flatter all methods; take each out of one part."
         return [
             *_pairs(
                 self.copies.tested, "image to test on is", "images to test on are", "also to train on", consequence
@@ -103,7 +104,9 @@ class DatasetReport:
         """What copies there are."""
         return [
             *self.across_sentences,
-            *_pairs(self.copies.classed, "image is", "images are", "in two classes", "only one of which can be right"),
+            *_pairs(
+                self.copies.classed, "image is", "images are", "in two classes", "Only one of the two can be right."
+            ),
             *_pairs(self.copies.twice, "image is", "images are", "there twice"),
         ]
 
@@ -118,7 +121,7 @@ class DatasetReport:
     def masks_sentences(self) -> list[str]:
         """What images look like masks."""
         one, many = f"image of at most {FEW_COLOURS} colours bears", f"images of at most {FEW_COLOURS} colours bear"
-        return _pairs(self.masks, one, many, "the name of another image", "masks count as images, so take them out")
+        return _pairs(self.masks, one, many, "the name of another image", "Masks count as images, so take them out.")
 
     @property
     def warnings(self) -> list[str]:
@@ -152,16 +155,16 @@ def dataset_report(dataset: Dataset, facts: Sequence[ImageFacts | str]) -> Datas
     parts = part_names(dataset)
     sizes = sorted(((fact.width, fact.height) for fact in read), key=lambda size: (size[0] * size[1], size))
     widths, heights = ([size[side] for size in sizes] for side in (0, 1))
-    small, problem = _small(usable, [fact.pixels for fact in read])
+    trainable, problem = _trainable(usable, [fact.pixels for fact in read])
     return DatasetReport(
         name=dataset.name,
-        layout=dataset.layout,
+        layout=trainable.layout,
         images=len(dataset),
         multi_label=dataset.multi_label,
         parts=dict(sorted(Counter(filter(None, parts)).items())),
         classes=_class_counts(dataset, parts),
         problems=dataset.problems,
-        small=small,
+        small=trainable.problems[len(usable.problems) :],
         unreadable={
             sample.name: fact for sample, fact in zip(dataset.samples, facts, strict=True) if isinstance(fact, str)
         },
@@ -197,15 +200,18 @@ def _class_counts(dataset: Dataset, parts: Sequence[str]) -> tuple[ClassCount, .
     )
 
 
-def _small(dataset: Dataset, keys: Sequence[str]) -> tuple[tuple[str, ...], str]:
-    """Sentences on the classes with too few images to train and to test on, or why too few others would be left."""
-    before = len(dataset.problems)
+def _trainable(dataset: Dataset, keys: Sequence[str]) -> tuple[Dataset, str]:
+    """The data set as it would be trained and tested on, with sentences on its small classes.
+
+    Beside it is why too few classes would be left; "" if enough are.
+    """
     try:
         if dataset.official is not None:
-            return (*check_taught(dataset, "skip").problems[before:], *not_tested(dataset)), ""
-        return check_classes(dataset, 2, "skip", None if dataset.multi_label else keys).problems[before:], ""
+            taught = check_taught(dataset, "skip")
+            return replace(taught, problems=(*taught.problems, *not_tested(dataset))), ""
+        return check_classes(dataset, 2, "skip", None if dataset.multi_label else keys), ""
     except DatasetError as error:
-        return (), str(error)
+        return dataset, str(error)
 
 
 def _copies(dataset: Dataset, keys: Sequence[str]) -> Copies:
@@ -275,8 +281,8 @@ def _pairs(pairs: Sequence[Pair], one: str, many: str, where: str, consequence: 
     if not pairs:
         return []
     first = ": " if len(pairs) == 1 else ", the first is "
-    end = f"; {consequence}" if consequence else ""
-    return [f"{plural(len(pairs), one, many)} {where}{first}{' and '.join(pairs[0])}{end}."]
+    sentence = f"{plural(len(pairs), one, many)} {where}{first}{' and '.join(pairs[0])}."
+    return [f"{sentence} {consequence}".rstrip()]
 
 
 def _counted(counts: dict[str, int]) -> str:

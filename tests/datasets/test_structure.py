@@ -216,7 +216,7 @@ def test_plain_classes_are_named_as_such(read):
 def test_masks_beside_images_are_left_out_and_named(read, paths, masks, folders):
     dataset = read(paths)
     assert set(names(dataset)) == set(paths) - set(masks)
-    assert dataset.problems == (f"{len(masks)} images in {folders} are left out, as masks of the images beside.",)
+    assert dataset.problems == (f"{len(masks)} images in {folders} are left out, as masks of the images beside them.",)
 
 
 def test_images_and_their_masks_are_not_two_classes(read):

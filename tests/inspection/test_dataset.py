@@ -44,7 +44,7 @@ EXPECTED = {
     "images and masks": [
         "set: 6 images of 3 classes.",
         "Read as 3 classes, a folder for each.",
-        "6 images in segmentations are left out, as masks of the images beside.",
+        "6 images in segmentations are left out, as masks of the images beside them.",
     ],
     "masks beside": [
         "set: 6 images of 3 classes.",
@@ -97,7 +97,7 @@ EXPECTED = {
     ],
     "a class to test on only": [
         "set: 10 images (test 4, train 6) of 4 classes.",
-        "Read as 4 classes with an official split: train to train on, test to test on.",
+        "Read as 4 classes with an official split: train to train on, test to test on. Only 3 classes are used.",
         "1 class has no images to train on: spoon (2 to test on); left out.",
         "2 classes have no images to test on: camera, laptop; learned, but never tested.",
     ],
@@ -108,7 +108,7 @@ EXPECTED = {
     ],
     "a small class": [
         "set: 7 images of 4 classes.",
-        "Read as 4 classes, a folder for each.",
+        "Read as 4 classes, a folder for each. Only 3 classes are used.",
         "1 class has fewer than 2 different images of its own: spoon (1); left out.",
     ],
     "one class": "SET has images of one class only (cat); put the folders of at least two classes side by side.",
@@ -161,8 +161,8 @@ def test_the_whole_of_what_is_printed(works, monkeypatch, tmp_path):
         "set/test/dog/1.png": b"no image",
         "set/test/dog/2.png": encoded((10, 11, 12)),
     }
-    assert works("inspect", lay(tmp_path, files)).splitlines() == [
-        f"{tmp_path.name}: 6 images (test 3, train 3) of 2 classes.",
+    assert works("inspect", lay(tmp_path / "pets", files)).splitlines() == [
+        "pets: 6 images (test 3, train 3) of 2 classes; 1 of these images cannot be read.",
         "Read as 2 classes with an official split: train to train on, test to test on.",
         "Formats: PNG 2, BMP 1, GIF 1, JPEG 1.",
         "Colours: RGB 4, palette 1.",
@@ -174,8 +174,8 @@ def test_the_whole_of_what_is_printed(works, monkeypatch, tmp_path):
         "dog         3     2      1",
         "",
         "Problems with the data:",
-        "  - 1 image to test on is also to train on: set/test/Cat/1.bmp and set/train/cat/1.png; so",
-        "  results would flatter all methods; take each out of one part.",
+        "  - 1 image to test on is also to train on: set/test/Cat/1.bmp and set/train/cat/1.png.",
+        "  Results would flatter all methods; take each out of one part.",
         "  - 1 class is spelt in two ways and taken as one: Cat is cat.",
         "  - 1 file is left out, as it is not an image: set/train/dog/note.docx.",
         "  - set/test/dog/1.png is not an image that can be read here; save it as JPEG, PNG, WebP,",
@@ -259,8 +259,8 @@ def test_images_of_few_colours_that_bear_the_names_of_others_are_named(tmp_path)
              for label in ("benign", "malignant", "normal") for kind in ("a", "b") for number in (1, 2)}  # fmt: skip
     report = inspect_dataset(open_dataset(lay(tmp_path / "set", files), layout="classes"))
     assert report.masks_sentences == [
-        "6 images of at most 8 colours bear the name of another image, the first is benign/b/1.png and benign/a/1.png; "
-        "masks count as images, so take them out."
+        "6 images of at most 8 colours bear the name of another image, the first is benign/b/1.png and benign/a/1.png. "
+        "Masks count as images, so take them out."
     ]
     assert report.warnings[-1] == report.masks_sentences[0]
 
@@ -290,7 +290,9 @@ def test_a_set_that_nothing_can_be_trained_on_ends_with_status_2_and_the_reason(
     folder = lay(tmp_path / "set", {"train/a/1.png": b"no", "train/b/1.png": b"no", "test/a/1.png": RED})
     status, out, err = run("inspect", folder, *json_flag)
     assert status == 2
-    assert out.startswith("{" if json_flag else "set: 3 images (test 1, train 2) of 2 classes.")
+    assert out.startswith(
+        "{" if json_flag else "set: 3 images (test 1, train 2) of 2 classes; 2 of these images cannot be read."
+    )
     assert err == (
         "crosspool: set: 2 classes have no images to train on: a (1 to test on), b (0 to test on); too few classes "
         "would be left; use random splits (--random).\n"

@@ -175,7 +175,7 @@ def test_what_was_read_of_a_zip_has_its_parts_and_the_test_images_that_are_train
         "Sizes: 32×24 to 300×200 pixels, the median is 32×24.",
     ]
     (sentence,) = report.across_sentences
-    assert sentence.startswith("1 image to test on is also to train on: test/cat/9.bmp and train/cat/0.png; so results")
+    assert sentence.startswith("1 image to test on is also to train on: test/cat/9.bmp and train/cat/0.png. Results")
     assert (
         report.problems[-1] == "test/dog/bad.png is not an image that can be read here; save it as JPEG, PNG, WebP, "
         "AVIF, HEIC, GIF, TIFF or BMP."
