@@ -38,12 +38,12 @@ def train_command(
     path = checked_output(out, (".safetensors",), inputs=[os.path.expanduser(labelled.dataset), *weights])
     from crosspool.backbones import architecture
     from crosspool.datasets import check_classes
-    from crosspool.datasets.dataset import training_part
+    from crosspool.datasets.dataset import check_taught, training_part
     from crosspool.methods import parse_method
 
     parse_method(method, architecture(labelled.backbone), framing)  # raises before anything is loaded
-    whole = labelled.open_dataset()
-    dataset = check_classes(training_part(whole, labelled.on_problem), 1, labelled.on_problem)
+    whole = check_taught(labelled.open_dataset(), labelled.on_problem, may_be_random=False)
+    dataset = check_classes(training_part(whole), 1, labelled.on_problem)
     network = labelled.load_backbone()
     chosen = parse_method(method, network.architecture, framing)  # with as many classes as its weights have
     with shared.resumable():

@@ -158,13 +158,9 @@ def check_taught(dataset: Dataset, on_problem: OnProblem, *, may_be_random: bool
     return _keep(dataset, np.flatnonzero(taught), f"{reason}; left out.")
 
 
-def training_part(dataset: Dataset, on_problem: OnProblem) -> Dataset:
-    """The images to train on alone, where there is an official split, and the classes that they have.
-
-    Raises DatasetError as `check_taught` does.
-    """
-    taught = check_taught(dataset, on_problem, may_be_random=False)
-    return taught if taught.official is None else replace(taught.subset(taught.official.train), official=None)
+def training_part(dataset: Dataset) -> Dataset:
+    """The images to train on alone, where there is an official split; otherwise all of them."""
+    return dataset if dataset.official is None else replace(dataset.subset(dataset.official.train), official=None)
 
 
 def not_tested(dataset: Dataset) -> tuple[str, ...]:

@@ -882,7 +882,7 @@ def test_train_leaves_the_test_part_of_an_official_split_alone(works, divided, t
     (folder / "train" / "red").rename(folder / "train" / "rose")
     text = " ".join(works("train", folder, "--method", "global@128", "--out", out).split())
     assert "trained on 12 images in 3 classes. Read as 4 classes with an official split: train to train on" in text
-    assert "Only 3 classes are used. Only the training part was trained on; the 9 test images are left" in text
+    assert "Only 3 classes are used. Only the training part was trained on; the 6 test images are left" in text
     assert "1 class has no images to train on: red (3 to test on); left out." in text
     classifier = models.load_classifier(out)
     assert classifier.classes == ("blue $x$", "green", "rose")
