@@ -157,10 +157,7 @@ export class Wall {
     const top = Math.floor(place / this.perRow) * this.rowHeight;
     const { scrollTop, clientHeight } = this.list;
     if (top < scrollTop) this.list.scrollTop = top;
-    else if (top + this.rowHeight > scrollTop + clientHeight) {
-      const hidden = Math.ceil((top + this.rowHeight - clientHeight) / this.rowHeight); // whole rows: none is cut above
-      this.list.scrollTop = Math.min(top, hidden * this.rowHeight);
-    }
+    else if (top + this.rowHeight > scrollTop + clientHeight) this.list.scrollTop = top + this.rowHeight - clientHeight;
     this.draw();
   }
 
