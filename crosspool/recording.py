@@ -102,7 +102,9 @@ class Recording(TorchFunctionMode):
         elif any(True for _ in tensors_in(result)):
             self._record_call(func, name, args, kwargs, result)
         elif by_image and name not in ABOUT_TENSORS:
-            raise UnrecordableError(f"decides by the numbers of a map ({name.strip('_')})")
+            branch = "takes a branch that depends on the values of a map"
+            use = branch if isinstance(result, bool) else "turns the values of a map into plain numbers"
+            raise UnrecordableError(f"{use} ({name.strip('_')})")
         return result
 
     def _record_call(self, func: Any, name: str, args: Any, kwargs: Any, result: Any) -> None:

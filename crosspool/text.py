@@ -171,6 +171,11 @@ def human_bytes(count: float) -> str:
     return f"{count:.3g} {unit}"
 
 
+def parameters_text(count: int) -> str:
+    """How many parameters a network has, such as "4.6 M"; below a million, all the digits."""
+    return f"{count / 1e6:.1f} M" if count >= 1_000_000 else f"{count:,}"
+
+
 def time_in_words(seconds: float) -> str:
     """A time in whole minutes, below a minute in whole seconds."""
     return plural(round(seconds), "second") if seconds < 60 else plural(round(seconds / 60), "minute")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from crosspool.backbones.backbone import Backbone
 
 VARIABLE = "CROSSPOOL_MODULE"
+MADE = "crosspool.Backbone.from_module(...)"
 SOURCE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
@@ -40,13 +41,29 @@ def network_from(source: str) -> "Backbone":
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
-        backbone = getattr(importlib.import_module(module_name), function_name)()
+        function = getattr(importlib.import_module(module_name), function_name)
+        if not callable(function):
+            kind = type(function).__name__
+            raise BackboneError(f"{function_name} is of type {kind}; name a function that returns {MADE}.")
+        backbone = function()
     except BackboneError as error:
         raise BackboneError(f"--module {source}: {error}") from error
+    except ModuleNotFoundError as error:
+        if module_name.endswith(".py") and error.name == module_name:
+            without = f"{module_name.removesuffix('.py')}:{function_name}"
+            raise BackboneError(f"--module {source}: leave out .py, as in --module {without}.") from error
+        raise _failed(source, error) from error
     except Exception as error:  # it is the operator's code, which may raise anything
-        problem = f"--module {source} failed with {type(error).__name__}: {str(error).strip() or 'no message'}"
-        raise BackboneError(f"{' '.join(problem.split())}; try it in Python first.") from error
+        raise _failed(source, error) from error
     if not isinstance(backbone, Backbone):
         kind = type(backbone).__name__
-        raise BackboneError(f"--module {source} returns a {kind}; let it return crosspool.Backbone.from_module(...).")
+        raise BackboneError(f"--module {source} returns a {kind}; let it return {MADE}.")
+    if not backbone.spec.is_own:
+        problem = f"--module {source} returns {backbone.spec.name}, which crosspool knows by that name"
+        raise BackboneError(f"{problem}; let it return {MADE} of a module of your own.")
     return backbone
+
+
+def _failed(source: str, error: Exception) -> BackboneError:
+    problem = f"--module {source} failed with {type(error).__name__}: {str(error).strip() or 'no message'}"
+    return BackboneError(f"{' '.join(problem.split())}; try it in Python first.")

@@ -3,6 +3,7 @@
 import inspect
 import math
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -30,6 +31,7 @@ from crosspool.text import plural
 from crosspool.tracing import Layout, forbid_in_place
 
 SMALLEST_SIDE = 8
+LARGEST = {"mean": 1, "std": 2}  # for values from 0 to 1: division by 256 makes a std of 256/255
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,59}")
 
 
@@ -127,7 +129,10 @@ def _expect_module(module: Any) -> None:
 
 def _checked_name(name: str, taken: Collection[str]) -> str:
     if not NAME.fullmatch(str(name)):
-        raise SettingError(f"A network's name has up to 60 letters, digits, and any of -_. within; not {name!r}.")
+        raise SettingError(
+            f"A network's name has up to 60 letters, digits, hyphens, underscores and full stops, and "
+            f"begins with a letter or digit; {name!r} does not."
+        )
     if name.lower() in {other.lower() for other in taken}:
         raise SettingError(f"{name} is the name of a network of crosspool; give another, as by name='my_{name}'.")
     return name
@@ -144,6 +149,9 @@ def _triple(name: str, values: Any) -> tuple[float, float, float]:
     numbers = tuple(values) if isinstance(values, Iterable) else ()
     if len(numbers) != 3 or not all(isinstance(each, Real) and math.isfinite(each) for each in numbers):
         raise SettingError(f"{name} must be three numbers, for red, green and blue, not {values!r}.")
+    if min(numbers) < 0 or max(numbers) > LARGEST[name]:
+        problem = f"{name} must be for images whose values are from 0 to 1, not {values!r}"
+        raise SettingError(f"{problem}; divide by 255 what is for values from 0 to 255.")
     red, green, blue = map(float, numbers)
     return red, green, blue
 
@@ -172,6 +180,9 @@ def _classes(classes: Sequence[str] | None, layout: Layout, name: str) -> tuple[
         return numbered_classes(count)
     if isinstance(classes, str) or not all(isinstance(label, str) for label in classes):
         raise SettingError(f"The classes of {name} must be a list of names, one for each output.")
+    twice = next((label for label, times in Counter(classes).items() if times > 1), None)
+    if twice is not None:
+        raise SettingError(f"{twice!r} is the name of several classes of {name}; give each a name of its own.")
     if len(classes) != count:
         raise SettingError(
             f"{name} has {plural(count, 'output')}, but {plural(len(classes), 'name was', 'names were')} given."

@@ -1,5 +1,6 @@
 """The structure of a network that was given as a module: recorded at every input size, and checked against it."""
 
+import re
 import traceback
 from collections import Counter
 from dataclasses import replace
@@ -15,8 +16,10 @@ from crosspool.layer_pairs import find_layer_pairs
 from crosspool.recorded_calls import TORCH_FOLDER, UnrecordableError
 from crosspool.recording import record
 from crosspool.replaying import first_difference, other_convolution
+from crosspool.text import plural
 from crosspool.tracing import MODULE_CALLS, Layout, Opaque, subgraph
 
+CROSSPOOL_FOLDER = str(Path(__file__).parents[1])
 MOST_SIZES = 32  # of which the structure is kept
 # What a network's own code may raise when it is run on an image that does not suit it.
 OF_NETWORKS = (
@@ -65,13 +68,19 @@ def recorded_layout(model: nn.Module, name: str, size: int) -> Layout:
         problem = f"{name} cannot be followed from layer to layer: it {error.reason} ({error.place})"
         raise BackboneError(f"{problem}; move that into a module of its own, whose inside is then left out.") from error
     except OF_NETWORKS as error:
+        if (channels := _channels_of_images(error, size)) is not None:
+            problem = f"{name} takes images of {plural(channels, 'channel')}{_place_in_words(error)}"
+            raise BackboneError(
+                f"{problem}, and crosspool gives red, green and blue; wrap it in a module that first makes "
+                f"{'one' if channels == 1 else channels} of these three."
+            ) from error
         raise LayerPairError(
-            f"{name} cannot compute a 3×{size}×{size} image: {first_line(error)} ({place_of(error)}); "
+            f"{name} cannot compute a 3×{size}×{size} image: {first_line(error)}{_place_in_words(error)}; "
             "choose another size, or correct the module."
         ) from error
     difference = first_difference(model, recording, image)
     if difference is not None:
-        problem = f"{name} gives other numbers when it is run again, first at {difference}"
+        problem = f"{name} gives different numbers when it is run again, first at {difference}"
         raise BackboneError(f"{problem}; remove what is random, or kept between two images, from its forward.")
     calls = [node for node in recording.graph.nodes if node.op == "call_module" and node.target in recording.opaque]
     opaque = {node.name: _opaque(str(node.target), recording.opaque[str(node.target)]) for node in calls}
@@ -88,7 +97,7 @@ def expect_the_same_elsewhere(model: nn.Module, layout: Layout, name: str) -> No
     try:
         difference = other_convolution(model, layout.graph, image)
     except OF_NETWORKS as error:
-        raise BackboneError(f"{name} fails on some images: {first_line(error)} ({place_of(error)}).") from error
+        raise BackboneError(f"{name} fails on some images: {first_line(error)}{_place_in_words(error)}.") from error
     if difference is not None:
         problem = f"{name} does other things with another image, or another time, first at {difference}"
         raise BackboneError(
@@ -170,9 +179,14 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
-def place_of(error: BaseException) -> str:
-    """The last line outside of torch on the way to an error."""
-    frames = [
-        frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(TORCH_FOLDER)
-    ]
-    return f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}"
+def _place_in_words(error: BaseException) -> str:
+    """The last line of the network's own code on the way to an error, in brackets; "" where it has none."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not frame.filename.startswith((TORCH_FOLDER, CROSSPOOL_FOLDER, "<"))]
+    return f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
+
+
+def _channels_of_images(error: BaseException, size: int) -> int | None:
+    """How many channels an image should have had, where torch says that three are too few or too many."""
+    wrong = re.search(rf"expected input\[1, 3, {size}, {size}\] to have (\d+) channels", str(error))
+    return int(wrong[1]) if wrong else None

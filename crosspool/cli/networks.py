@@ -11,7 +11,7 @@ from crosspool.cli.console import print_json, print_table, print_wrapped
 from crosspool.cli.options import DEFAULT_BACKBONE, BackboneName, Json, Size, option
 from crosspool.cli.progress import download_progress
 from crosspool.errors import BackboneError
-from crosspool.text import Column, plural, size_text
+from crosspool.text import Column, parameters_text, plural, size_text
 
 if TYPE_CHECKING:
     from crosspool.backbones import BackboneSpec
@@ -34,7 +34,7 @@ def backbones_command(timm: Timm = None, json: Json = False) -> None:
         Column("name", [spec.name for spec in specs]),
         Column("title", [spec.title for spec in specs], optional=1),
         Column("input", [str(spec.preprocessing.size) for spec in specs], right=True),
-        Column("params", [f"{spec.parameters / 1e6:.1f}M" for spec in specs], right=True),
+        Column("params", [parameters_text(spec.parameters).replace(" ", "") for spec in specs], right=True),
         Column("licence", [name for name, _, _ in licences]),
         Column("weights", [_weights_in_short(spec) for spec in specs]),
     ]

@@ -65,6 +65,18 @@ def test_layers_and_sizes_are_chosen():
     assert (state_of(app, LinkState).pair, state_of(app, LinkState).size) == ("block.1", 256)
 
 
+def test_its_size_is_told_by_all_digits_and_no_megabytes(served):
+    count = f"{served.networks.own.spec.parameters:,} parameters · input 128 px · weights your own, included"
+    assert count in [caption.value for caption in visit().caption]
+
+
+def test_the_same_map_on_both_sides_is_said_to_be_so():
+    app = visit("pages/side_by_side.py")
+    assert any(caption.value.startswith("Both sides show the same map") for caption in app.caption)
+    app = checked(app.selectbox(key="right_size").select(256).run())
+    assert not any(caption.value.startswith("Both sides show the same map") for caption in app.caption)
+
+
 def test_there_is_no_untrained_one():
     app = visit(weights="untrained")
     assert state_of(app, LinkState).weights == "pretrained"

@@ -79,6 +79,20 @@ def test_another_network_has_no_numbers_in_common_and_is_untrained_where_its_wei
     assert not texts(app.error)
 
 
+def test_a_network_that_is_chosen_has_its_trained_weights_where_they_are_here():
+    app = opened(right_backbone="efficientnet_lite1", right_size="128")
+    assert "EfficientNet-Lite1, untrained" in component(app, "panes")["right"]["title"]  # as the link says
+    for name, title, weights in [
+        ("efficientnet_lite0", "EfficientNet-Lite0 ·", "pretrained"),
+        ("alexnet", "AlexNet, untrained", None),
+        ("efficientnet_lite1", "EfficientNet-Lite1 ·", "pretrained"),
+        ("", "SqueezeNet 1.1, untrained", None),
+    ]:
+        app = checked(app.selectbox(key="right_backbone").select(name).run())
+        assert title in component(app, "panes")["right"]["title"]
+        assert app.query_params.get("right_weights") == weights
+
+
 def test_two_embedded_networks_of_one_family():
     left = {"backbone": "efficientnet_lite0", "weights": "pretrained", "pair": "conv_head", "size": "128"}
     app = opened(

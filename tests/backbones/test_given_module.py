@@ -51,6 +51,9 @@ def test_it_is_found_by_its_name_and_made_once(given):
         ("tests.own_modules:no", "failed with AttributeError: module 'tests.own_modules' has no attribute 'no'"),
         ("tests.own_modules:raising", "failed with KeyError: 'weights.pt'; try it in Python first"),
         ("tests.own_modules:no_backbone", "returns a Residual; let it return crosspool.Backbone.from_module"),
+        ("tests.own_modules.py:served", "leave out .py, as in --module tests.own_modules:served.$"),
+        ("tests.own_modules:SIDE", "SIDE is of type int; name a function that returns crosspool.Backbone.from_module"),
+        ("tests.own_modules:known_by_name", "returns squeezenet1_1, which crosspool knows by that name; let it return"),
         ("tests.own_modules:refused", "alexnet is the name of a network of crosspool; give another"),
     ],
 )

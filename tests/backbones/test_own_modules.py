@@ -99,7 +99,7 @@ def test_the_pairs_that_are_found(build):
 def test_the_convolutions_that_define_no_pair_and_why():
     (_, inner) = own_backbone(Gated).not_offered
     assert inner.id == "gate.inner"
-    assert inner.reason.startswith("lies in gate, which decides by the numbers of a map (bool) (own_modules.py, line ")
+    assert inner.reason.startswith("lies in gate, which takes a branch that depends on the values of a map (bool) (own")
     assert own_backbone(Various).not_offered[1:] == (
         NotOffered("up", "is a transposed convolution: its positions read no patch of their own"),
         NotOffered("unused", "is not called"),
@@ -262,13 +262,26 @@ REFUSED = {
     "infinite": (lambda: with_buffer(torch.tensor(float("inf"))), "its tensor extra holds numbers that are infinite"),
     "no deep copy": (lambda: with_attribute(threading.Lock()), r"mine cannot be copied \(cannot pickle"),
     "two inputs": (two_inputs, "forward takes image, mask; wrap it in one that takes a batch of images alone"),
-    "four channels": (lambda: nn.Sequential(nn.Conv2d(4, 4, 3), nn.Conv2d(4, 4, 3)), "expected input.* 4 channels"),
+    "four channels": (lambda: nn.Sequential(nn.Conv2d(4, 4, 3), nn.Conv2d(4, 4, 3)), "images of 4 channels, and"),
+    "one channel": (
+        lambda: nn.Sequential(nn.Conv2d(1, 4, 3), nn.Conv2d(4, 4, 3)),
+        "mine takes images of 1 channel, and crosspool gives red, green and blue; wrap it in a module that first makes "
+        "one of these three.$",
+    ),
+    "one channel, in code": (
+        lambda: Net(lambda net, x: net.b(net.a(x)), a=nn.Conv2d(1, 4, 3), b=nn.Conv2d(4, 4, 3)),
+        r"mine takes images of 1 channel \(test_own_modules.py, line \d+\), and crosspool gives",
+    ),
+    "channels within": (
+        lambda: chain(nn.Conv2d(5, 4, 3)),
+        r"mine cannot compute a 3×48×48 image: .* to have 5 channels, but got 4 channels instead; choose another size",
+    ),
     "TorchScript": (lambda: torch.jit.trace(chain(nn.Conv2d(4, 4, 3)), torch.rand(1, 3, 9, 9)), "A TorchScript module"),
     "wrapped": (lambda: nn.DataParallel(chain(nn.Conv2d(4, 4, 3))), "give its attribute .module"),
-    "random": (Noisy, "gives other numbers when it is run again, first at"),
+    "random": (Noisy, "gives different numbers when it is run again, first at"),
     "decides": (
         Deciding,
-        r"mine cannot be followed from layer to layer: it decides by the numbers of a map \(item\) "
+        r"mine cannot be followed from layer to layer: it turns the values of a map into plain numbers \(item\) "
         r"\(test_own_modules.py, line \d+\); move that into a module of its own",
     ),
     "only the image": (lambda: nn.Sequential(nn.Conv2d(3, 4, 3)), "None of .* 0 reads the image itself"),
@@ -298,15 +311,25 @@ def own_backbone_of(module):
         ({"std": (1, 1, float("nan"))}, "std must be three numbers"),
         ({"std": (1, 1, 0)}, "must be above 0"),
         ({"classes": ["a", "b"]}, "has 3 outputs, but 2 names were given"),
+        ({"classes": ["a", "b", "a"]}, "'a' is the name of several classes of Residual; give each a name of its own"),
+        ({"mean": (123, 117, 104)}, r"mean must be for images whose .* not \(123, 117, 104\); divide by 255 what is"),
+        ({"mean": (0.5, 0.5, -0.5)}, "mean must be for images whose values are from 0 to 1"),
+        ({"std": (58, 57, 57)}, r"std must be for images whose values are from 0 to 1, not \(58, 57, 57\); divide by"),
         ({"classes": "abc"}, "must be a list of names"),
         ({"name": "alexnet"}, "alexnet is the name of a network of crosspool; give another"),
         ({"name": "VGG16"}, "VGG16 is the name of a network of crosspool"),
-        ({"name": "a b"}, "has up to 60 letters"),
+        ({"name": "a b"}, "has up to 60 letters, .* and begins with a letter or digit; 'a b' does not"),
     ],
 )
 def test_settings_that_are_impossible(options, sentence):
     with pytest.raises(SettingError, match=sentence):
         Backbone.from_module(seeded(Residual), **({"size": SIDE, "mean": MEAN, "std": STD} | options))
+
+
+@pytest.mark.parametrize(("mean", "std"), [((0, 0, 0), (1, 1, 1)), ((1, 1, 1), (256 / 255,) * 3)])
+def test_means_and_deviations_that_are_unusual(mean, std):
+    preprocessing = Backbone.from_module(seeded(Residual), size=SIDE, mean=mean, std=std).spec.preprocessing
+    assert (preprocessing.mean, preprocessing.std) == (mean, std)
 
 
 # --- as a backbone

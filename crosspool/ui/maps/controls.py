@@ -7,7 +7,7 @@ import streamlit as st
 from crosspool.backbones import UNTRAINED, BackboneSpec, architecture
 from crosspool.framing import MAX_SIZE, MIN_SIZE
 from crosspool.layer_pairs import LayerPair
-from crosspool.text import size_text
+from crosspool.text import parameters_text, size_text
 from crosspool.ui.maps.download import availability, in_list
 from crosspool.ui.maps.selection import forget_cell, forget_channels
 from crosspool.ui.maps.stages import PairBlock, network_stages
@@ -35,9 +35,10 @@ def choose_network() -> BackboneSpec:
         **bound(link, "backbone", among=specs, then=_start_anew),
     )
     spec = specs[link.backbone]
+    megabytes = "" if spec.is_own else f"{spec.weights.megabytes:.0f} MB, "
     st.caption(
-        f"{spec.parameters / 1e6:.1f} M parameters · input {spec.preprocessing.size} px · "
-        f"weights {spec.weights_licence}, {spec.weights.megabytes:.0f} MB, {availability(spec)}"
+        f"{parameters_text(spec.parameters)} parameters · input {spec.preprocessing.size} px · "
+        f"weights {spec.weights_licence}, {megabytes}{availability(spec)}"
     )
     about = "Untrained: random numbers (seeded), to see what training adds to the maps."
     choose_option(

@@ -56,6 +56,8 @@ def _side_by_side(image: SourceImage, request: MapRequest, maps: ImageMaps) -> N
     matches = best_matches(correlations, MATCHES)
     other_channel = _other_channel(channel, matches[0].channel, by, len(other.upper))
     title = f"{_title(other_image, other_request)} · correlation {correlations[other_channel]:.2f}"
+    if (other_request, other_channel) == (request, channel):
+        st.caption("Both sides show the same map: choose another network, layers, size, image or map.")
     choices = [(match.channel, f"{match.correlation:.2f}") for match in matches]
     heading = f"Best matches of map {channel} (correlation)"
     right = Pane(title, _alt(other_image, other_channel), other, other_channel, heading, choices)

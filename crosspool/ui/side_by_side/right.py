@@ -56,7 +56,10 @@ def _choose_network() -> None:
     specs, link = current_server().networks.specs, visit_state(LinkState)
 
     def start_anew() -> None:
+        """Its last layers and own size, and its trained weights, if they are here, until others are chosen."""
         link.right_pair, link.right_size = SAME, 0
+        name = right_side(link).backbone
+        link.right_weights = PRETRAINED if name != link.backbone and specs[name].weights.is_here else UNTRAINED
         match_again()
 
     options = [SAME, *specs]
