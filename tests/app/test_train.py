@@ -414,7 +414,8 @@ def zip_page():
 def test_a_zip_with_two_readings_waits_for_a_choice_and_is_not_sent_again(layout, classes):
     app = zip_page()
     app = checked(app.file_uploader[0].set_value([("office.zip", office(), "application/zip")]).run())
-    assert plain(app.error)[0].endswith("with the classes bag and mug; choose above how its folders are read.")
+    assert messages(app)[0].endswith("with the classes bag and mug; choose above how its folders are read.")
+    assert not app.error  # it is a question
     assert state_of(app, LabelledState).held_zip.name == "office.zip"
     assert not any("Add a ZIP" in text for text in plain(app.info))  # one is there, and waits
     app = checked(app.button_group(key="zip_layout").set_value(layout).run())
@@ -425,20 +426,29 @@ def test_a_zip_with_two_readings_waits_for_a_choice_and_is_not_sent_again(layout
     assert not app.button(key="train").disabled
 
 
-def test_a_choice_before_the_upload_is_for_that_zip_only():
+def has_layouts(app):
+    return any(group.key == "zip_layout" for group in app.button_group)
+
+
+def test_how_folders_are_read_is_asked_only_of_a_zip_that_waits_and_what_is_still_chosen_is_said():
     app = zip_page()
+    assert not has_layouts(app)
+    app = checked(app.file_uploader[0].set_value([("office.zip", office(), "application/zip")]).run())
     app = checked(app.button_group(key="zip_layout").set_value("parts").run())
-    app = checked(app.file_uploader[0].set_value([("office.zip", office(), "application/zip")]).run())
-    assert list(state_of(app, LabelledState).zip_collection.classes) == ["bag", "mug"]
-    app = checked(app.file_uploader[0].set_value([("office.zip", office(), "application/zip")]).run())
-    assert "can be read in two ways" in plain(app.error)[0]
+    assert not has_layouts(app)
+    app = checked(app.file_uploader[0].set_value([("other.zip", office(), "application/zip")]).run())
+    assert messages(app)[0].endswith("choose above how its folders are read. Still chosen: office.")
+    assert has_layouts(app)
+    app = checked(app.file_uploader[0].set_value([("bad.zip", b"words", "application/zip")]).run())
+    assert plain(app.error)[0].endswith("Still chosen: office.")
+    assert not has_layouts(app)
 
 
 def test_a_zip_for_which_there_is_no_room_is_to_be_added_again(monkeypatch):
     monkeypatch.setattr("crosspool.ui.visit.choose_labelled.hold", lambda *arguments: None)
     app = zip_page()
     app = checked(app.file_uploader[0].set_value([("office.zip", office(), "application/zip")]).run())
-    assert plain(app.error)[0].endswith("choose above how its folders are read, then add it again.")
+    assert messages(app)[0].endswith("choose above how its folders are read, then add it again.")
     app = checked(app.button_group(key="zip_layout").set_value("parts").run())
     app = checked(app.file_uploader[0].set_value([("office.zip", office(), "application/zip")]).run())
     assert list(state_of(app, LabelledState).zip_collection.classes) == ["bag", "mug"]

@@ -41,7 +41,8 @@ PROBLEMS_KEPT = 200  # the newest
 class LabelledState(VisitPart):
     """Where labelled images come from ("" until the page was opened), and those received so far.
 
-    `zip_layout` is how the next ZIP is read, and `held_zip` one that waits for that choice. `class_name` is what is
+    `zip_asks` is whether a ZIP waits for a choice of how it is read, `zip_layout` that choice, and `held_zip` the ZIP,
+    None where there was no room for it. `class_name` is what is
     typed for the next images, `own_notes` are remarks on the last ones. `folded` is whether their choice is folded
     away, as it is beside a result.
     """
@@ -49,6 +50,7 @@ class LabelledState(VisitPart):
     labelled_source: str = plain("")
     guide_size: int = plain(DEFAULT_GUIDE)
     zip_collection: Collection | None = image_data(None)
+    zip_asks: bool = about_images(False)
     zip_layout: LayoutName = about_images(AUTO)
     held_zip: HeldZip | None = image_data(None)
     zip_error: str = about_images("")
@@ -139,7 +141,8 @@ def _zip() -> Collection | None:
     title, key = "A ZIP with a folder of images for each class", uploads.uploader_key("zip")
     about = f"Up to {MAX_IMAGES} images in {MAX_CLASSES} classes, {most} MB in all; large ones are shrunk on receipt."
     uploaded = st.file_uploader(title, max_upload_size=most, key=key, help=about)
-    choose_option("How its folders are read", LAYOUTS, state, "zip_layout", help=LAYOUT_HELP)
+    if state.zip_asks:
+        choose_option("How its folders are read", LAYOUTS, state, "zip_layout", help=LAYOUT_HELP)
     if uploaded is not None:
         for name, data in uploads.take_files([uploaded]):
             _read_zip(name, data)
@@ -149,9 +152,11 @@ def _zip() -> Collection | None:
         state.held_zip = replace(state.held_zip, lease=None)  # its images need the room; the run may be cut short
         _read_zip(state.held_zip.name, state.held_zip.data)
         st.rerun()
-    if state.zip_error:
-        st.error(as_it_is(state.zip_error), icon=":material/folder_off:")
     collection = state.zip_collection
+    if state.zip_error:
+        chosen = f" Still chosen: {collection.name}." if collection is not None else ""
+        show, icon = (st.warning, "folder_open") if state.zip_asks else (st.error, "folder_off")
+        show(as_it_is(state.zip_error + chosen), icon=f":material/{icon}:")
     if collection is None:
         if state.held_zip is None:
             st.info("Add a ZIP, or go back to FieldGuide.", icon=":material/folder_zip:")
@@ -169,17 +174,17 @@ def _read_zip(name: str, data: bytes) -> None:
     def show_progress(done: int, total: int) -> None:
         bar.progress(done / total, f"Reading image {done} of {total}")
 
-    held = None
+    held, asks = None, False
     try:
         state.zip_collection = from_zip(data, name, uploads.visitor(), show_progress, layout)
         state.zip_error = ""
     except TwoReadingsError as error:
-        held = hold(name, data, uploads.visitor())
+        held, asks = hold(name, data, uploads.visitor()), True
         state.zip_error = str(error) if held else f"{str(error).rstrip('.')}, then add it again."
     except DatasetError as error:
         held = None if layout == AUTO else hold(name, data, uploads.visitor())  # the other reading may do
-        state.zip_error = str(error)
-    state.held_zip, state.zip_layout = held, AUTO  # the next ZIP has a structure of its own
+        state.zip_error, asks = str(error), held is not None
+    state.held_zip, state.zip_asks, state.zip_layout = held, asks, AUTO  # the next ZIP has a structure of its own
 
 
 # --- class by class
@@ -274,4 +279,4 @@ def show_problems(problems: Sequence[str]) -> None:
     more = len(problems) - SHOWN_PROBLEMS
     lines = [f"- {as_it_is(problem)}" for problem in problems[:SHOWN_PROBLEMS]]
     lines += [f"- … and {more} more"] if more > 0 else []
-    st.warning("Left out or wrong:\n" + "\n".join(lines), icon=":material/report:")
+    st.warning("Please note:\n" + "\n".join(lines), icon=":material/report:")
