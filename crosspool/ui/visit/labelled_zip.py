@@ -17,6 +17,7 @@ from crosspool.ui.visit.labelled import LONGEST_NAME, MAX_CLASSES, MAX_IMAGES, C
 
 CHOOSE_ON_PAGE = "choose above how its folders are read"
 TAKE_ONE_ON_PAGE = "make a ZIP of one of these, or choose Classes above"
+TOGETHER = " Here they are put together, and splits are random; crosspool evaluate FOLDER keeps the official split."
 LONGEST_SUFFIX = 12  # characters
 MAX_MEMBERS = 10_000  # of a ZIP, including those that are not images
 ZIP_TIMES = 8  # how large the unpacked images may be, as a multiple of the largest ZIP
@@ -80,7 +81,7 @@ def _unpacked(dataset: Dataset, visitor: Account, progress: Callable[[int, int],
     collection = Collection(dataset.name, problems=list(dataset.problems), layout=dataset.layout, visitor=visitor)
     start = time.monotonic()
     if dataset.official is not None:
-        collection.problems.append("Its folders of training and test images were put together: splits are random here.")
+        collection.layout += TOGETHER
     tested = set() if dataset.official is None else set(dataset.official.test.tolist())
     for index, (sample, target) in enumerate(zip(dataset.samples, dataset.targets, strict=True)):
         if time.monotonic() - start > ZIP_SECONDS:

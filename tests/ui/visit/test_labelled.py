@@ -136,7 +136,8 @@ def test_usable_images_of_a_zip_are_kept_and_the_others_reported():
     assert {label: len(images) for label, images in collection.classes.items()} == {"Cat": 4, "dog": 2}
     problems = "\n".join(collection.problems)
     assert "1 class is spelt in two ways and taken as one: cat  is Cat." in problems
-    assert "training and test images were put together" in problems
+    assert "put together" not in problems
+    assert "Here they are put together, and splits are random" in collection.layout
     assert any(problem.startswith("train/dog/cut.png ") for problem in collection.problems)
 
 
@@ -154,9 +155,11 @@ def test_how_a_zip_was_read_is_said():
     files |= {**shades("test_set/cat", 1, (1, 2, 3)), **shades("test_set/dog", 1, (3, 2, 1))}
     collection = from_zip(zipped(files), "pets.zip")
     assert list(collection.classes) == ["cat", "dog"]
-    assert (
-        collection.layout == "Read as 2 classes with an official split: training_set to train on, test_set to test on."
+    assert collection.layout == (
+        "Read as 2 classes with an official split: training_set to train on, test_set to test on. Here they are put "
+        "together, and splits are random; crosspool evaluate FOLDER keeps the official split."
     )
+    assert collection.problems == []
 
 
 def test_what_was_read_of_a_zip_has_its_parts_and_the_test_images_that_are_trained_on():
