@@ -82,7 +82,9 @@ def _survey_image(image: SourceImage, request: MapRequest) -> SurveyImage:
 
 def _labelled_set(labelled: LabelledSet, request: MapRequest, most: int) -> ImageSet:
     """Every different image of a labelled set, or every n-th if there are too many."""
-    samples = dict(zip(labelled.image_keys, labelled.dataset.samples, strict=True))
+    samples: dict[str, Sample] = {}
+    for key, sample in zip(labelled.image_keys, labelled.dataset.samples, strict=True):
+        samples.setdefault(key, sample)  # the key is that of the first copy's file
     step = -(-len(samples) // most)
     images = tuple(
         _labelled_image(labelled, sample, replace(request, image=ImageHash(key)))

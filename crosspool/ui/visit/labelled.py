@@ -8,7 +8,7 @@ from functools import lru_cache, partial
 import numpy as np
 
 from crosspool.cache import SLACK_SHARE, ArrayCache, default_cache
-from crosspool.datasets import Dataset, Sample, Split, check_classes, in_two_classes, there_twice
+from crosspool.datasets import Dataset, Sample, check_classes, in_two_classes, there_twice
 from crosspool.datasets.fieldguide.guide import draw, fieldguide, scene_of
 from crosspool.datasets.fieldguide.species import SPECIES
 from crosspool.errors import DatasetError, ImageError
@@ -37,8 +37,8 @@ class LabelledImage:
     """A labelled image in memory: its file's bytes, their SHA-256, and a thumbnail as a data URL.
 
     `received` is the SHA-256 of the file as it came, which may have been shrunk since, and `facts` are about that one.
-    `path` is the name of that file with its folders, `part` the folder of the part that it was in, "" without parts,
-    and `tested` whether that is one to test on. `lease` is the memory it takes.
+    `path` is the name of that file with its folders, and `part` the folder of the part that it was in, "" without
+    parts. `lease` is the memory it takes.
     """
 
     key: ImageHash
@@ -49,7 +49,6 @@ class LabelledImage:
     facts: ImageFacts
     path: str = ""
     part: str = ""
-    tested: bool = False
     lease: QuotaLease | None = field(default=None, repr=False, compare=False)
 
     def read(self) -> bytes:
@@ -201,10 +200,10 @@ class Collection:
     def __len__(self) -> int:
         return sum(map(len, self.classes.values()))
 
-    def add(self, label: str, data: bytes, title: str, path: str = "", *, part: str = "", tested: bool = False) -> str:
+    def add(self, label: str, data: bytes, title: str, path: str = "", *, part: str = "") -> str:
         """Keep an image of a class; return "" or, in one sentence that names its `path`, why it was left out.
 
-        `part` and `tested` are as in `LabelledImage`. A class whose name differs from an existing one only in letter
+        `part` is as in `LabelledImage`. A class whose name differs from an existing one only in letter
         case, spaces or how accents are composed is that one.
         """
         label, path = self.matching_class(label), path or title
@@ -218,7 +217,7 @@ class Collection:
             return str(error)
         except NoRoomError as error:
             return f"{path} was left out: {error}."
-        self.classes.setdefault(label, []).append(replace(image, path=path, part=part, tested=tested))
+        self.classes.setdefault(label, []).append(replace(image, path=path, part=part))
         return ""
 
     def matching_class(self, label: str) -> str:
@@ -240,13 +239,14 @@ class Collection:
         return Dataset(self.name, tuple(self.classes), samples, targets, problems=tuple(self.problems))
 
     def report(self) -> DatasetReport:
-        """What the images are, the parts that they were in included. Nothing is decoded for it."""
+        """What the images are, the parts that they were in included. Nothing is decoded for it.
+
+        An official split is none here: splits are random.
+        """
         images = list(self._images().values())
-        tested = np.array([image.tested for image in images], bool)
-        split = Split(np.flatnonzero(~tested), np.flatnonzero(tested)) if tested.any() and not tested.all() else None
         parts = tuple(image.part for image in images) if any(image.part for image in images) else ()
         samples = tuple(Sample(image.path, image.read) for image in images)
-        dataset = replace(self._dataset(), samples=samples, official=split, parts=parts, layout=self.layout)
+        dataset = replace(self._dataset(), samples=samples, parts=parts, layout=self.layout)
         return dataset_report(dataset, [image.facts for image in images])
 
     def labelled(self) -> LabelledSet:
@@ -264,7 +264,8 @@ class Collection:
         def thumbnail_of(sample: Sample) -> str:
             return images[sample.name].thumbnail
 
-        keys = tuple(image.key for image in images.values())
+        firsts: dict[str, ImageHash] = {}  # by pixels: copies in files of two kinds are one image as well
+        keys = tuple(firsts.setdefault(image.facts.pixels, image.key) for image in images.values())
         return _trainable(LabelledSet(dataset, keys, self.cache, None, keys_of, thumbnail_of))
 
 

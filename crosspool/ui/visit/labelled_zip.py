@@ -82,7 +82,6 @@ def _unpacked(dataset: Dataset, visitor: Account, progress: Callable[[int, int],
     start = time.monotonic()
     if dataset.official is not None:
         collection.layout += TOGETHER
-    tested = set() if dataset.official is None else set(dataset.official.test.tolist())
     for index, (sample, target) in enumerate(zip(dataset.samples, dataset.targets, strict=True)):
         if time.monotonic() - start > ZIP_SECONDS:
             collection.problems.append(
@@ -93,7 +92,7 @@ def _unpacked(dataset: Dataset, visitor: Account, progress: Callable[[int, int],
         try:
             problem = collection.add(
                 dataset.classes[target], sample.read(), sample.name.rsplit("/", 1)[-1], sample.name,
-                part=dataset.parts[index] if dataset.parts else "", tested=index in tested,
+                part=dataset.parts[index] if dataset.parts else "",
             )  # fmt: skip
         except CrosspoolError as error:  # a damaged member
             problem = str(error)

@@ -162,12 +162,13 @@ def test_how_a_zip_was_read_is_said():
     assert collection.problems == []
 
 
-def test_what_was_read_of_a_zip_has_its_parts_and_the_test_images_that_are_trained_on():
+def test_what_was_read_of_a_zip_has_its_parts_and_the_images_that_are_in_two():
     files = {
         **shades("train/cat", 2, RED), **shades("train/dog", 2, BLUE), "test/cat/9.bmp": encoded(RED, "BMP"),
         "test/dog/1.gif": encoded((7, 7, 7), "GIF", (300, 200)), "test/dog/bad.png": b"no image",
     }  # fmt: skip
-    report = from_zip(zipped(files), "pets.zip").report()
+    collection = from_zip(zipped(files), "pets.zip")
+    report = collection.report()
     assert report.summary == "pets: 6 images (test 2, train 4) of 2 classes."
     assert [(each.name, each.images, each.parts) for each in report.classes] == [
         ("cat", 3, {"test": 1, "train": 2}), ("dog", 3, {"test": 1, "train": 2}),
@@ -178,7 +179,10 @@ def test_what_was_read_of_a_zip_has_its_parts_and_the_test_images_that_are_train
         "Sizes: 32×24 to 300×200 pixels, the median is 32×24.",
     ]
     (sentence,) = report.across_sentences
-    assert sentence.startswith("1 image to test on is also to train on: test/cat/9.bmp and train/cat/0.png. Results")
+    assert sentence == "1 image is in two parts: test/cat/9.bmp and train/cat/0.png."  # splits are random here
+    labelled = collection.labelled()
+    keys = dict(zip((sample.name for sample in labelled.dataset.samples), labelled.image_keys, strict=True))
+    assert keys["cat/1 9.bmp"] == keys["cat/2 0.png"] != keys["cat/3 1.png"]  # copies stay on one side
     assert (
         report.problems[-1] == "test/dog/bad.png is not an image that can be read here; save it as JPEG, PNG, WebP, "
         "AVIF, HEIC, GIF, TIFF or BMP."
