@@ -34,7 +34,6 @@ from tests.networks import sample
 
 NAMES = [entry.id for entry in samples()]
 PAIR, SIZE = SMALL["pair"], int(SMALL["size"])
-FACTS = ImageFacts("PNG", "RGB", 32, 24, pixels="")
 LONG = 240  # seconds, which only a hang takes: pytest itself gives up at 300
 
 
@@ -101,7 +100,8 @@ def upload(app, count):
 
 
 def labelled_image(data, title):
-    return LabelledImage(image_hash(data), image_hash(data), title, data, "", FACTS)
+    facts = ImageFacts("PNG", "RGB", 32, 24, pixels=image_hash(data))
+    return LabelledImage(image_hash(data), image_hash(data), title, data, "", facts)
 
 
 def labelled(app, each, damaged=0):
