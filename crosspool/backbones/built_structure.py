@@ -9,7 +9,7 @@ from crosspool.tracing import Layout, forbid_in_place
 
 
 class BuiltArchitecture(OwnArchitecture):
-    """As that of a module of one's own, but it keeps no numbers. Raises BackboneError where there is no layer pair."""
+    """Like that of a user's own module, but without numbers. Raises BackboneError where there is no layer pair."""
 
     def __init__(self, spec: BackboneSpec, num_classes: int) -> None:
         super().__init__(spec, without_memory(spec, num_classes))
