@@ -1,9 +1,10 @@
 """A cache of arrays in a folder, for what takes long to compute."""
 
 import os
-import zlib
+import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +15,17 @@ from safetensors.numpy import load, save
 from crosspool.errors import SettingError
 from crosspool.whole_files import whole_file
 
-SLACK_SHARE = 1 / 16  # of the limit: how much may be written before the folder is measured again
-ZLIB_LEVEL = 1  # rectified maps are mostly zeros, and even so shrink to an eighth in milliseconds
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
-Array = NDArray[np.float32]
+SLACK_SHARE = 1 / 16  # of the limit: how much may be written before the folder is measured again
+
+# Rectified maps are mostly zeros, and shrink to a tenth in a millisecond; the checksum tells whether all is there.
+COMPRESSION: dict[int, int] = {zstd.CompressionParameter.compression_level: 1, zstd.CompressionParameter.checksum_flag: 1}
+
+Array = NDArray[Any]
 
 
 class CacheError(SettingError):
@@ -27,7 +35,7 @@ class CacheError(SettingError):
 class ArrayCache:
     """Arrays in a folder, by key; damaged entries count as absent.
 
-    An entry is a compressed safetensors file. It is written under another name and moved to its place whole, and zlib's
+    An entry is a compressed safetensors file. It is written under another name and moved to its place whole, and a
     checksum tells whether it is intact. Any number of processes may share a folder. With a `limit` in bytes, the oldest
     entries make room for new ones.
     """
@@ -42,8 +50,8 @@ class ArrayCache:
     def get(self, key: str) -> Array | None:
         """The array, or None where it is absent or damaged."""
         try:
-            array: Array = load(zlib.decompress(self._path(key).read_bytes()))[""]
-        except (FileNotFoundError, zlib.error, SafetensorError, KeyError):
+            array: Array = load(zstd.decompress(self._path(key).read_bytes()))[""]
+        except (FileNotFoundError, zstd.ZstdError, SafetensorError, KeyError):
             return None
         except OSError as error:
             problem = f"Cannot read the cache folder {self.folder} ({error.strerror})"
@@ -52,7 +60,7 @@ class ArrayCache:
 
     def put(self, key: str, array: Array) -> None:
         """Keep an array. Raises CacheError where the folder cannot be written."""
-        path, data = self._path(key), zlib.compress(save({"": np.ascontiguousarray(array)}), ZLIB_LEVEL)
+        path, data = self._path(key), zstd.compress(save({"": np.ascontiguousarray(array)}), options=COMPRESSION)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with whole_file(path) as temporary:
