@@ -15,6 +15,7 @@ from crosspool.backbones.class_names import numbered_classes, read_class_names
 from crosspool.backbones.fitting import Fit, fit
 from crosspool.backbones.given_module import given_network
 from crosspool.backbones.structure import OWN, Architecture, BackboneSpec, architecture_of, with_random_numbers
+from crosspool.engines import EngineName, expect_engine
 from crosspool.errors import BackboneError, WeightsWarning
 
 __all__ = [
@@ -98,6 +99,7 @@ def load_backbone(
     weights: str | os.PathLike[str] | None = None,
     device: str = "auto",
     classes: str | os.PathLike[str] | None = None,
+    engine: EngineName = "auto",
 ) -> Backbone:
     """Load a network with its weights.
 
@@ -114,6 +116,8 @@ def load_backbone(
             device.
         classes: The path of a text file with the name of one output in each line. None stands for the pretrained
             network's, or for those that your own file has, or else for "class 0", "class 1" and so on.
+        engine: What computes on a CPU: "torch", "onnxruntime", or "auto" for whichever is faster, which is measured in
+            the background. Their numbers differ by a few millionths.
 
     Returns:
         Backbone: Ready to run, and shared by any number of threads.
@@ -128,7 +132,8 @@ def load_backbone(
         >>> backbone.title, len(backbone.layer_pairs), len(backbone.classes)
         ('EfficientNet-Lite0', 32, 1000)
     """
-    return load(spec_of(name), weights, device, classes)
+    expect_engine(engine)
+    return replace(load(spec_of(name), weights, device, classes), engine=engine)
 
 
 def load(

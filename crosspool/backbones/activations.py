@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 from torch import Tensor
 
+from crosspool.engines.programs import TORCH
 from crosspool.framing import Framing
 from crosspool.layer_pairs import LayerPair
 
@@ -25,6 +26,7 @@ class PairActivations:
         backbone: The network.
         framing: How the images were made square: "crop" or "squash".
         signed: Whether signed weights were asked for.
+        engine: What computed the maps, such as "torch" or "onnxruntime 1.32.0".
 
     Example:
         >>> import crosspool
@@ -40,3 +42,4 @@ class PairActivations:
     backbone: "Backbone" = field(repr=False)
     framing: Framing
     signed: bool
+    engine: str = TORCH

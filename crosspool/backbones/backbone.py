@@ -17,11 +17,13 @@ from crosspool.backbones.own_modules import own_network
 from crosspool.backbones.parameters import fingerprint_of
 from crosspool.backbones.probabilities import class_probabilities
 from crosspool.backbones.structure import OWN, Architecture, BackboneSpec, architecture_of, with_state
+from crosspool.engines import EngineName
+from crosspool.engines.choice import Programs
 from crosspool.errors import BackboneError, LayerPairError, SettingError
 from crosspool.framing import Framing
 from crosspool.layer_pairs import LayerPair, NotOffered
 from crosspool.receptive_field import Box, receptive_field
-from crosspool.tracing import fold_batch_norm, run_graph
+from crosspool.tracing import fold_batch_norm
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Backbone:
         weights: The source of its weights: "pretrained", "untrained", or a file's path.
         classes: The names of its own outputs.
         missing: The layers that a file of weights lacks; nothing is computed with them.
+        engine: What computes on a CPU: "torch", "onnxruntime", or "auto" for whichever is faster; elsewhere torch does.
 
     Example:
         >>> import crosspool
@@ -52,6 +55,7 @@ class Backbone:
     weights: str
     classes: tuple[str, ...]
     missing: frozenset[str] = frozenset()
+    engine: EngineName = "auto"
 
     @classmethod
     def from_state(
@@ -191,9 +195,9 @@ class Backbone:
         """
         pair = self._pair(pair)
         framed = framed_images(images, self.spec.preprocessing, size, framing)
-        lower, upper = self.outputs(framed, (pair.lower, pair.upper))
+        (lower, upper), engine = self._outputs(framed, (pair.lower, pair.upper))
         weights = upper.clamp_min(0) if pair.can_be_negative and not signed else upper
-        return PairActivations(pair, lower, weights, framed, self, framing, signed)
+        return PairActivations(pair, lower, weights, framed, self, framing, signed, engine)
 
     def predict(
         self, images: Images, top: int = 5, *, size: int | None = None, framing: Framing = "crop"
@@ -252,13 +256,48 @@ class Backbone:
             >>> [output.shape for output in backbone.outputs([framed], (backbone.architecture.layout(128).output,))]
             [torch.Size([1, 1000])]
         """
-        graph = expect_layers(self, names, framed[0].width)
-        parts = [run_graph(self.model, graph, batch) for batch in self._batches(framed)]
+        return self._outputs(framed, names)[0]
+
+    def settle(self, names: tuple[str, ...], size: int, *, passes: int) -> None:
+        """Choose the engine for a run of many passes, so that all of it is computed by the same one.
+
+        With "auto", the engines are measured first where so many passes take longer than that; it is kept for later.
+
+        Args:
+            names: The nodes that are asked of `outputs`.
+            size: The side of the framed images in pixels.
+            passes: How many there will be, in threads that compute as this one does.
+
+        Raises:
+            BackboneError: The weights lack a layer that is needed.
+        """
+        expect_layers(self, names, size)
+        self._programs.settle(names, size, passes)
+
+    def prepare(self, names: tuple[str, ...], size: int) -> None:
+        """Measure the engines in the background, for a server on which many passes will follow. Raises as `settle`."""
+        expect_layers(self, names, size)
+        self._programs.prepare(names, size)
+
+    @cached_property
+    def _programs(self) -> Programs:
+        return Programs(
+            self.engine,
+            self.model,
+            self.device,
+            lambda: self.fingerprint,
+            self.architecture.subgraph,
+        )
+
+    def _outputs(self, framed: Sequence[Image.Image], names: tuple[str, ...]) -> tuple[list[Tensor], str]:
+        """The outputs, and the engine that computed them."""
+        expect_layers(self, names, framed[0].width)
+        parts, engines = zip(*(self._programs.run(names, batch) for batch in self._batches(framed)), strict=True)
         outputs = [torch.cat(part) if len(part) > 1 else part[0] for part in zip(*parts, strict=True)]
         if not all(output.isfinite().all() for output in outputs):
             problem = f"{self.title} gives numbers that are not finite"
             raise BackboneError(f"{problem}; its weights are too large, or those of another kind of network.")
-        return outputs
+        return outputs, " and ".join(dict.fromkeys(engines))
 
     def receptive_field(self, pair: LayerPair | str, row: int, column: int, size: int | None = None) -> Box:
         """The pixels of the framed image on which one position of the upper map can depend.

@@ -1,0 +1,17 @@
+"""What runs a part of a network: torch itself, or ONNX Runtime on a CPU, which takes a third to a half of the time.
+
+torch is the reference, is always there, and runs on every device. The same part of the same network by the same engine
+gives the same bits, whatever runs beside it and however images are grouped.
+"""
+
+from typing import Literal, TypeAlias, get_args
+
+from crosspool.errors import SettingError
+
+EngineName: TypeAlias = Literal["auto", "torch", "onnxruntime"]
+
+
+def expect_engine(name: str) -> None:
+    """Raise SettingError for what is no engine's name."""
+    if name not in get_args(EngineName):
+        raise SettingError(f"The engine must be auto, torch or onnxruntime, not {name!r}.")

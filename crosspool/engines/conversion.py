@@ -1,0 +1,96 @@
+"""Convert a part of a network to ONNX, in a process of its own: `python -m crosspool.engines.conversion FOLDER`.
+
+torch.export changes torch.nn for all threads while it works, keeps Python busy for seconds, and leaves hundreds of
+megabytes behind. None of that reaches whoever computes meanwhile, nor would a crash.
+"""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import warnings
+from pathlib import Path
+
+import torch
+from torch import fx, nn
+
+from crosspool.tracing import BETWEEN_NODES
+
+MODULE, GRAPH = "module.pt", "graph.onnx"
+SECONDS = 300.0
+POLL_SECONDS = 0.05
+NICENESS = 10
+
+
+class ConversionError(Exception):
+    """A part of a network that cannot be converted, with the reason in a sentence."""
+
+
+def converted(model: nn.Module, graph: fx.Graph, size: int) -> bytes:
+    """The ONNX graph of a part of a network for an image of `size` pixels a side.
+
+    Raises ConversionError where that is impossible.
+    """
+    with tempfile.TemporaryDirectory(prefix="crosspool-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        try:
+            torch.save((fx.GraphModule(model, graph).eval(), size), folder / MODULE)
+        except Exception as error:  # of pickle, which any class may raise
+            raise ConversionError(f"its modules cannot be handed to another process ({error})") from error
+        _run_child(folder)
+        return (folder / GRAPH).read_bytes()
+
+
+def _run_child(folder: Path) -> None:
+    """Convert in a child process, which ends with this one, or as soon as nobody waits for it."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    between, deadline = BETWEEN_NODES.get(), time.monotonic() + SECONDS
+    with (
+        (folder / "errors").open("w+b") as errors,
+        subprocess.Popen(
+            [sys.executable, "-m", "crosspool.engines.conversion", str(folder)],
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors, env=environment,
+        ) as child,
+    ):  # fmt: skip
+        try:
+            while child.poll() is None:
+                between()
+                if time.monotonic() > deadline:
+                    raise ConversionError(f"converting it took more than {SECONDS:g} seconds")
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    child.wait(POLL_SECONDS)
+        finally:
+            child.kill()
+        if child.returncode != 0:
+            errors.seek(0)
+            lines = errors.read().decode(errors="replace").strip().splitlines()
+            raise ConversionError(f"it cannot be converted to ONNX ({lines[-1] if lines else child.returncode})")
+
+
+def main(folder: Path) -> None:
+    """Convert what lies in the folder."""
+    threading.Thread(target=_end_with_parent, args=(folder,), daemon=True).start()
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    # The file was written by the parent, into a folder that is its user's alone.
+    module, size = torch.load(folder / MODULE, weights_only=False)
+    torch.onnx.export(
+        module, (torch.zeros(1, 3, size, size),), folder / GRAPH, dynamo=True, external_data=False, verbose=False
+    )
+
+
+def _end_with_parent(folder: Path) -> None:
+    """End this process where the parent has ended, whose end of the pipe is then closed."""
+    os.read(sys.stdin.fileno(), 1)
+    shutil.rmtree(folder, ignore_errors=True)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
