@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 from benchmarks.harness.app import wait_until
 from crosspool.backbones import load_backbone
 from crosspool.drawing.rendering import SIGNED_COLOUR_MAP, colour_table
+from crosspool.samples import samples
 from tests.accessibility import expect_accessible
 from tests.networks import sample
 
@@ -130,3 +131,33 @@ def test_negative_weights_are_as_opaque_as_positive_ones_and_an_even_overlay_sta
     assert growing[0] == pytest.approx(lowest, abs=3)
     assert even == [pytest.approx(lowest, abs=3), pytest.approx(middle, abs=12)]
     assert growing[1] != pytest.approx(middle, abs=12)  # the photo shows through
+
+
+def test_the_photo_above_the_network_is_the_chosen_one_and_own_images_are_remembered(visit):
+    window = visit()
+    window.page.goto(f"{window.url}/?size=128&sample=cat")
+    photo = window.page.locator(".network .input img")
+    tiles = window.page.locator(".strip .tile[data-id]")
+    expect(photo).to_have_attribute("src", tiles.nth(0).locator("img").get_attribute("src"))
+    window.settle()
+    tiles.nth(1).click()
+    expect(photo).to_have_attribute("src", tiles.nth(1).locator("img").get_attribute("src"))
+    expect(window.page).to_have_url(re.compile(r"sample=(?!cat)"))
+    window.settle()
+    assert "crosspool_holds" not in {cookie["name"] for cookie in window.page.context.cookies()}
+    window.page.locator('input[type="file"]').first.set_input_files(samples()[1].path)
+    expect(tiles).to_have_count(len(samples()) + 1)
+    expect(photo).to_have_attribute("src", tiles.last.locator("img").get_attribute("src"))
+    window.settle()
+    (holds,) = (each["value"] for each in window.page.context.cookies() if each["name"] == "crosspool_holds")
+    assert holds.endswith(".1.0")  # one image, which the browser remembers when the connection is lost
+
+
+def test_a_note_about_the_address_goes_with_the_view(visit):
+    window = visit()
+    window.page.goto(f"{window.url}/?size=128&sample=cat&backbone=none")
+    note = window.page.get_by_test_id("stAlert")
+    expect(note).to_have_count(1)
+    window.settle()
+    window.page.locator(".strip .tile[data-id]").nth(1).click()
+    expect(note).to_have_count(0)

@@ -61,8 +61,8 @@ def _start_anew() -> None:
     forget_channels()
 
 
-def choose_pair(spec: BackboneSpec, photo: str) -> LayerPair:
-    """The layer pair, chosen in a picture of the network below the photo (a URL, or "" without one).
+def choose_pair(spec: BackboneSpec) -> LayerPair:
+    """The layer pair, chosen in a picture of the network below the photo.
 
     Below are the reasons why other layers are not on offer.
     """
@@ -75,7 +75,6 @@ def choose_pair(spec: BackboneSpec, photo: str) -> LayerPair:
     with st.container(key=f"network-of-{len(stages)}"):  # which reserves its room
         network_picture(
             [DrawnStage(stage.title, list(map(_drawn, stage.pairs))) for stage in stages],
-            photo=photo,
             size=size,
             selected=link.pair,
             choose=_show_pair,

@@ -30,7 +30,6 @@ class WelcomeState(VisitPart):
 
 def opening(title: str) -> SourceImage:
     """The title, with the promise for newcomers, beside the choice of image, which is returned."""
-    _begin()
     with st.container(horizontal=True, key="front"):
         with st.container(key="front-head", gap="xsmall"):
             with st.container(horizontal=True, vertical_alignment="center"):
@@ -49,7 +48,7 @@ def opening(title: str) -> SourceImage:
     return image
 
 
-def _begin() -> None:
+def begin() -> None:
     """Give those who come without a link the striking view: finer maps than the network's own size gives."""
     welcome, link = visit_state(WelcomeState), visit_state(LinkState)
     maps = visit_state(MapsState)

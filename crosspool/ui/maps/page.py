@@ -7,8 +7,9 @@ from urllib.parse import urlencode
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from crosspool.backbones import architecture, spec_of
+from crosspool.backbones import BackboneSpec, architecture, spec_of
 from crosspool.errors import LayerPairError
+from crosspool.layer_pairs import LayerPair
 from crosspool.samples import samples
 from crosspool.ui.maps import controls
 from crosspool.ui.maps.download import network_is_here, offer_download
@@ -16,8 +17,9 @@ from crosspool.ui.maps.presenter import present_button, presenter_frame
 from crosspool.ui.maps.selection import bring_channels, forget_cell
 from crosspool.ui.runtime.in_turn import trace_in_turn
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest, image_maps
+from crosspool.ui.runtime.quota import ImageHash
 from crosspool.ui.runtime.server import current_server
-from crosspool.ui.visit.images import SourceImage, choose_image, choose_named_image, own_image_name
+from crosspool.ui.visit.images import SourceImage, choose_image, choose_named_image, own_image_name, own_images
 from crosspool.ui.visit.link import LINK_NAMES, ChosenClassifier, LinkState, from_params, to_params
 from crosspool.ui.visit.resuming import session_id
 from crosspool.ui.visit.state import VisitPart, about_images, current_visit, plain, visit_state
@@ -36,23 +38,39 @@ def title_and_images(title: str) -> SourceImage:
     return choose_image()
 
 
-def maps_page(title: str, body: PageBody, opening: Opening = title_and_images) -> None:
-    """Take the settings from the link, draw the choice of image and layers, and call `body` with the maps.
+def maps_page(
+    title: str, body: PageBody, opening: Opening = title_and_images, begin: Callable[[], None] = lambda: None
+) -> None:
+    """Take the settings from the link, draw the choice of layers and of an image, and call `body` with the maps.
 
-    Without a title `body` has to give the page one.
+    Without a title `body` has to give the page one. `begin` may change settings before anything is drawn.
     """
     start_from_link()
-    image = opening(title)
+    begin()
     with st.sidebar:
         spec = controls.choose_network()
-        pair = controls.choose_pair(spec, image.thumbnail)
+        pair = controls.choose_pair(spec)
         bring_channels()
         controls.choose_size(spec)
         controls.describe_pair(pair, spec)
         controls.choose_framing()
         controls.choose_pooling(pair)
         present_button()
-    link = visit_state(LinkState)
+    _images_and_maps(title, body, opening, spec, pair, own_images())
+
+
+@st.fragment
+def _images_and_maps(
+    title: str, body: PageBody, opening: Opening, spec: BackboneSpec, pair: LayerPair, own: tuple[ImageHash, ...]
+) -> None:
+    """What is run when another image is chosen: that is answered much sooner than by a run of the whole page.
+
+    The whole page is run if there are other images than the visitor's `own` ones before, which the browser remembers,
+    or if notes about the address are no longer true.
+    """
+    if own_images() != own or _forget_old_notes():
+        st.rerun()
+    image, link = opening(title), visit_state(LinkState)
     if not network_is_here(spec):
         offer_download(spec)
     else:
@@ -107,13 +125,21 @@ def start_from_link(carried: Collection[str] = LINK_NAMES, others: Collection[st
     except LayerPairError as error:  # a module of somebody's own may take some sizes only
         link.size = 0
         state.notes, state.read = [*state.notes, str(error)], link_params()
-    if state.notes and link_params() != state.read:
-        state.notes = []
+    _forget_old_notes()
     if carried == LINK_NAMES:
         write_link()
     if state.notes:
         st.info("  \n".join(state.notes), icon=":material/link_off:")
     presenter_frame()
+
+
+def _forget_old_notes() -> bool:
+    """Drop the notes about the address if another view is shown by now; whether there were any."""
+    state = visit_state(AddressState)
+    is_old = bool(state.notes) and link_params() != state.read
+    if is_old:
+        state.notes = []
+    return is_old
 
 
 def _take_settings(carried: Collection[str], others: Collection[str]) -> list[str]:

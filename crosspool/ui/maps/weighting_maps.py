@@ -12,7 +12,7 @@ from crosspool.receptive_field import patch_box
 from crosspool.text import rough_percent
 from crosspool.ui.maps.across import across
 from crosspool.ui.maps.entry_chart import show_strongest_entries
-from crosspool.ui.maps.front_door import leave_welcome, opening, question_of
+from crosspool.ui.maps.front_door import begin, leave_welcome, opening, question_of
 from crosspool.ui.maps.gallery import gallery
 from crosspool.ui.maps.large_images import field_of
 from crosspool.ui.maps.page import link_params, maps_page
@@ -44,7 +44,7 @@ class DrawerState(VisitPart):
 
 def weighting_maps_page() -> None:
     """The page."""
-    maps_page("Weighting maps", _present_or_explore, opening)
+    maps_page("Weighting maps", _present_or_explore, opening, begin)
 
 
 def _present_or_explore(image: SourceImage, request: MapRequest, maps: ImageMaps) -> None:

@@ -167,6 +167,11 @@ def available_images() -> tuple[SourceImage, ...]:
     return (*_sample_images(), *visit_state(ImageState).received.values())
 
 
+def own_images() -> tuple[ImageHash, ...]:
+    """The keys of the images that were received in this visit."""
+    return tuple(image.key for image in visit_state(ImageState).received.values())
+
+
 def show_image(image: SourceImage) -> None:
     """Choose one of the available images."""
     state = visit_state(ImageState)

@@ -1,10 +1,11 @@
 // A network as a picture. A row for each stage, from the photo down to the last layers, shows a pair of neighbouring
 // layers as two slabs: as wide as a map is, as high as there are channels. Below, all pairs of the chosen stage as bars,
 // and behind a button all pairs by name.
-// Data: photo (URL or ""), size, stages [{title, pairs [{id, name, words, lower, upper: [channels, side]}]}], selected,
-// signature (changes when anything but the selection does).
+// Data: size, stages [{title, pairs [{id, name, words, lower, upper: [channels, side]}]}], selected, signature (changes when
+// anything but the selection does).
 
 import { count, make } from "../../gallery/elements.js";
+import { chosenPhoto } from "./chosen_photo.js";
 
 const SIDE = 84; // pixels of the photo, and so of the input
 const SLABS = 58; // pixels of the highest pair of slabs
@@ -113,11 +114,10 @@ function intoView(list, option) { // the list scrolls, the page does not
 }
 
 function build(root, data, choose) {
-  const { photo, size, stages } = data;
+  const { size, stages } = data;
   const total = pairsOf(stages).length;
-  const image = make("div", { className: "input" });
-  if (photo) image.append(make("img", { src: photo, alt: "" }));
-  image.append(make("span", { textContent: `Image, ${size}×${size} pixels` }));
+  const label = make("span", { textContent: `Image, ${size}×${size} pixels` });
+  const image = make("div", { className: "input" }, make("img", { alt: "" }), label);
   const all = allPairs(stages, choose);
   const more = make("button", { className: "more", type: "button", textContent: `All ${count(total)} pairs by name` });
   const toggle = (open) => {
@@ -170,4 +170,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
   if (root.dataset.signature !== data.signature) build(root, data, choose);
   root.dataset.signature = data.signature;
   update(root, data, choose);
+  const showPhoto = () => chosenPhoto.url && (root.querySelector(".input img").src = chosenPhoto.url);
+  showPhoto();
+  chosenPhoto.addEventListener("change", showPhoto);
+  return () => chosenPhoto.removeEventListener("change", showPhoto);
 }

@@ -29,10 +29,10 @@ class DrawnStage:
 
 
 def network_picture(
-    stages: Sequence[DrawnStage], *, photo: str, size: int, selected: str, choose: Callable[[str], None], key: str
+    stages: Sequence[DrawnStage], *, size: int, selected: str, choose: Callable[[str], None], key: str
 ) -> None:
-    """Show the stages below the photo, a URL or "", of `size` pixels; `choose(id)` is called when a pair is chosen."""
-    picture = {"photo": photo, "size": size, "stages": [asdict(stage) for stage in stages]}
+    """Show the stages below the chosen photo, of `size` pixels; `choose(id)` is called when a pair is chosen."""
+    picture = {"size": size, "stages": [asdict(stage) for stage in stages]}
     ids = {pair.id for stage in stages for pair in stage.pairs}
     signature = hashlib.sha256(repr(picture).encode()).hexdigest()
     data = {**picture, "selected": selected, "signature": signature}

@@ -2,6 +2,7 @@
 // Data: items [{id, title, alt, image (URL), own}], selected, wrapped, adding (null, or as `FileTaker` gets it).
 
 import { make } from "../../gallery/elements.js";
+import { choosePhoto } from "./chosen_photo.js";
 import { FileTaker } from "./file_taker.js";
 
 function bringIntoView(strip, tile) { // the strip scrolls, the page does not
@@ -46,6 +47,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     strip.replaceChildren(...data.items.map((item) => tileOf(item, setTriggerValue)));
     if (data.adding) strip.append(addTile(strip, setTriggerValue));
   }
+  if (data.adding) choosePhoto(data.items.find(({ id }) => id === data.selected).image); // it is the page's choice of image
   const tiles = [...strip.querySelectorAll(".tile[data-id]")];
   for (const tile of tiles) tile.ariaPressed = tile.dataset.id === data.selected;
   const selection = JSON.stringify([data.selected, ids]);
