@@ -23,7 +23,8 @@ else:
 SLACK_SHARE = 1 / 16  # of the limit: how much may be written before the folder is measured again
 
 # Rectified maps are mostly zeros, and shrink to a tenth in a millisecond; the checksum tells whether all is there.
-COMPRESSION: dict[int, int] = {zstd.CompressionParameter.compression_level: 1, zstd.CompressionParameter.checksum_flag: 1}
+_OPTIONS = zstd.CompressionParameter
+COMPRESSION: dict[int, int] = {_OPTIONS.compression_level: 1, _OPTIONS.checksum_flag: 1}
 
 Array = NDArray[Any]
 
