@@ -67,10 +67,10 @@ class LinearClassifier:
         """Whether an image file with this SHA-256 was among the training images; False where it is unknown (None)."""
         return False
 
-    def scores(self, images: Sequence[Image.Image], backbone: Backbone) -> NDArray[np.float64]:
-        """The scores of the classes for images (upright RGB): (images, L)."""
+    def scores(self, images: Sequence[Image.Image], backbone: Backbone, in_all: int = 1) -> NDArray[np.float64]:
+        """The scores of the classes for images (upright RGB): (images, L); `in_all` as `images` of `compute_record`."""
         self.check_backbone(backbone)
-        records = [compute_record(backbone, image, self.method.sources) for image in images]
+        records = [compute_record(backbone, image, self.method.sources, in_all) for image in images]
         return np.asarray(self.vectors(records) @ self.weights.T + self.intercept)
 
     def vectors(self, records: Sequence[Record]) -> NDArray[np.float32]:

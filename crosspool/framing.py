@@ -21,6 +21,7 @@ Framing: TypeAlias = Literal["crop", "squash"]
 Interpolation: TypeAlias = Literal["bilinear", "bicubic"]
 Views: TypeAlias = Literal["whole", "tiles", "jitter", "augmented"]
 
+VIEW_COUNTS: dict[Views, int] = {"whole": 1, "tiles": 4, "jitter": 10, "augmented": 16}
 MIN_SIZE, MAX_SIZE = 128, 896  # sides of the network's input, in pixels
 MAX_ASPECT = 16  # longer strips are cut before they are enlarged
 CROP_FRACTION = 0.875  # the side of a jittered crop over that of the image it is cut from: 224 / 256

@@ -1,6 +1,6 @@
 """Train a linear classifier on all images of a data set."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -10,21 +10,20 @@ from crosspool import __version__
 from crosspool.classifier_files import LONGEST_NAME, TrainingSettings
 from crosspool.classifiers import TrainedClassifier, shared_settings
 from crosspool.datasets import Dataset
-from crosspool.encoding import Encoder, Record
+from crosspool.encoding import Encoder
 from crosspool.errors import DatasetError
 from crosspool.features import Features
 from crosspool.methods import Method
 from crosspool.svm import DualLinearSVM, VectorFile, unit_kernel
 
-ENCODE_BATCH = 8  # images encoded together
 
-
-def encode_into(file: VectorFile, encoder: Encoder, records: Sequence[Record], progress: Callable[[int], None]) -> None:
-    """Append the vectors of all records, a few at a time."""
-    for start in range(0, len(records), ENCODE_BATCH):
-        batch = records[start : start + ENCODE_BATCH]
-        file.append(encoder.transform(batch))
-        progress(start + len(batch))
+def encode_into(
+    file: VectorFile, method: Method, encoder: Encoder, features: Features, progress: Callable[[int], None]
+) -> None:
+    """Append the vectors of all samples; `encoder` is the method's, fitted."""
+    for index, vector in enumerate(features.vectors(method, encoder)):
+        file.append(vector[None])
+        progress(index + 1)
 
 
 def train_classifier(
@@ -36,8 +35,12 @@ def train_classifier(
     seed: int = 0,
     scratch: Path | None = None,
     progress: Callable[[int], None] = lambda done: None,
+    step: Callable[[], None] = lambda: None,
 ) -> TrainedClassifier:
     """Train on all samples of a data set; meanwhile their vectors are in a file in `scratch`.
+
+    `progress` is told how many images are encoded, and `step` is called while the encoder learns; either may raise,
+    which ends the training.
 
     Raises DatasetError if a class has no examples or too long a name, or is the only one; OSError if `scratch` is full.
     """
@@ -45,10 +48,10 @@ def train_classifier(
     if too_long is not None:
         raise DatasetError(f"A class's name has at most {LONGEST_NAME} characters; shorten {too_long[:40]}….")
     backbone = features.backbone
-    records = features.records_of(np.arange(len(dataset)), method.sources)
+    records = features.records_of(np.arange(len(dataset)), method.sources, step)
     encoder = method.encoder(seed).fit(records)
     with VectorFile(scratch) as file:
-        encode_into(file, encoder, records, progress)
+        encode_into(file, method, encoder, features, progress)
         kernel = file.kernel()
         norms = np.sqrt(np.diagonal(kernel)) if file.packed else np.ones(len(kernel))
         machine = DualLinearSVM(C, dataset.classes).fit(unit_kernel(kernel) if file.packed else kernel, dataset.targets)

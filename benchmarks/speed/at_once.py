@@ -15,10 +15,10 @@ import typer
 
 from benchmarks.harness.command import machine, milliseconds, print_table
 from crosspool.backbones import load_backbone
+from crosspool.flow import available_cores
 from crosspool.images import load_image
 from crosspool.pooling import cross_layer_pool
 from crosspool.samples import samples
-from crosspool.ui.runtime.server import available_cores
 
 PASSES = 12  # in a round
 

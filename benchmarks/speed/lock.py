@@ -17,9 +17,9 @@ import typer
 
 from benchmarks.harness.command import machine, milliseconds, print_markdown
 from crosspool.backbones import load_backbone
+from crosspool.flow import available_cores
 from crosspool.images import load_image
 from crosspool.samples import samples
-from crosspool.ui.runtime.server import available_cores
 from crosspool.ui.serving.asgi import SWITCH_SECONDS
 
 INTERVALS = (0.005, 0.001, SWITCH_SECONDS)  # the first is Python's own

@@ -65,8 +65,7 @@ def evaluate_command(
     network = labelled.load_backbone()
     chosen = parse_methods(text, network.architecture, framing)  # with as many classes as its weights have
     with shared.resumable():
-        sources = sorted({source for method in chosen for source in method.sources})
-        features = options.settle(labelled.compute_features(dataset, network, sources))
+        features = options.settle(labelled.compute_features(dataset, network, chosen))
         protocol = options.protocol(features.dataset, file_keys(features))
         with stages_progress() as progress, shared.room_for_vectors(features) as scratch:
             report = evaluate_methods(chosen, features, protocol, baselines, scratch=scratch, progress=progress)

@@ -72,7 +72,7 @@ def faithfulness_command(
     network = labelled.load_backbone()
     question = question_for(network.architecture)
     with shared.resumable():
-        features = options.settle(labelled.compute_features(dataset, network, question.sources))
+        features = options.settle(labelled.compute_features(dataset, network, (), question.sources))
         dataset = features.dataset
         random_splits = options.protocol(dataset, file_keys(features)).splits
         masks = drawings(labelled.dataset, dataset)

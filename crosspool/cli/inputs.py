@@ -2,10 +2,11 @@
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Generic, TypeVar
 
 import typer
 
@@ -15,6 +16,8 @@ from crosspool.errors import ImageError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+
+Result = TypeVar("Result")
 
 SKIP_HELP = "Name images that cannot be read, and continue without them."
 SkipErrors = Annotated[bool, typer.Option("--skip-errors", help=SKIP_HELP)]
@@ -29,7 +32,7 @@ def expect_image(path: str) -> None:
 
 
 def usable(paths: Sequence[str], skipped: list[str], *, skip_errors: bool) -> list[str]:
-    """The paths that `expect_image` lets pass; the others are treated as `read_images` does. For before torch loads."""
+    """The paths that `expect_image` lets pass; the others are treated as `of_images` does. For before torch loads."""
     passed = []
     for path in paths:
         with _errors_skipped(path, skipped, skip_errors=skip_errors):
@@ -38,16 +41,40 @@ def usable(paths: Sequence[str], skipped: list[str], *, skip_errors: bool) -> li
     return passed
 
 
-def read_images(paths: Sequence[str], skipped: list[str], *, skip_errors: bool) -> "Iterator[tuple[str, Image]]":
-    """Each path with its image. One that cannot be read is reported and added to `skipped`, or raises ImageError."""
-    from crosspool.images import load_image
+@dataclass(frozen=True)
+class OfImage(Generic[Result]):
+    """What was computed of an image, with its path and the SHA-256 of the bytes that it was computed from."""
 
-    for path in paths:
-        image = None
-        with _errors_skipped(path, skipped, skip_errors=skip_errors):
-            image = load_image(path)
-        if image is not None:
-            yield path, image
+    path: str
+    sha256: str
+    result: Result
+
+
+def of_images(
+    compute: "Callable[[Image], Result]", paths: Sequence[str], skipped: list[str], *, skip_errors: bool
+) -> Iterator[OfImage[Result]]:
+    """What `compute` makes of each image, in order, several at a time.
+
+    An image that cannot be read is reported and added to `skipped`, or raises ImageError.
+    """
+    from crosspool.flow import in_order
+    from crosspool.images import file_bytes, load_image
+
+    def computed(path: str) -> OfImage[Result] | ImageError:
+        try:
+            data = file_bytes(path, path)
+            image = load_image(data, name=path)
+        except ImageError as error:
+            return error
+        return OfImage(path, hashlib.sha256(data).hexdigest(), compute(image))
+
+    with closing(in_order(computed, paths)) as results:
+        for path, result in zip(paths, results, strict=True):
+            if isinstance(result, OfImage):
+                yield result
+                continue
+            with _errors_skipped(path, skipped, skip_errors=skip_errors):
+                raise result
 
 
 @contextmanager

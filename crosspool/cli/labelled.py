@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from crosspool.datasets import Dataset
     from crosspool.features import Features
     from crosspool.framing import Source
+    from crosspool.methods import Method
 
 
 def parsed_train_size(text: str | None) -> int | float | None:
@@ -100,9 +101,12 @@ class LabelledOptions:
 
         return load_backbone(self.backbone, self.weights, self.device)
 
-    def compute_features(self, dataset: "Dataset", backbone: "Backbone", sources: "Sequence[Source]") -> "Features":
-        """Compute what the cache lacks. Images that cannot be read are left out, or raise ImageError with "stop".
+    def compute_features(
+        self, dataset: "Dataset", backbone: "Backbone", methods: "Sequence[Method]", sources: "Sequence[Source]" = ()
+    ) -> "Features":
+        """Compute what the cache lacks of what methods need, and of sources.
 
+        Images that cannot be read are left out, or raise ImageError with "stop".
         Raises DatasetError if none can be read or there are too many.
         """
         from crosspool.cache import ArrayCache, default_cache
@@ -111,17 +115,19 @@ class LabelledOptions:
 
         check_number(dataset)
         cache = ArrayCache(default_cache() if self.cache is None else Path(self.cache).expanduser())
-        features = Features(dataset, backbone, sources, cache)
+        features = Features.of_methods(dataset, backbone, methods, cache, sources)
         with images_progress() as bar:
             task = bar.add_task("Computing features", total=len(dataset))
+
+            def progress(done: int) -> None:
+                bar.update(task, completed=done)
+
             if self.on_problem == "skip":
-                return without_unreadable(features, lambda done: bar.update(task, completed=done))
-            for index in range(len(dataset)):
-                try:
-                    features.ensure(index)
-                except ImageError as error:
-                    raise ImageError(f"{str(error).rstrip('.')}; or leave it out with --on-problem skip.") from error
-                bar.advance(task)
+                return without_unreadable(features, progress)
+            try:
+                features.compute(progress, skip_errors=False)
+            except ImageError as error:
+                raise ImageError(f"{str(error).rstrip('.')}; or leave it out with --on-problem skip.") from error
         return features
 
     def spelled_out(self, framing: str | None, cache: str | None = None) -> list[str]:

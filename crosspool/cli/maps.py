@@ -1,14 +1,15 @@
 """`maps` and `pool`: the weighting maps of one image as a file, and the pooled features of any number of images."""
 
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from crosspool.cli import inputs, options
+from crosspool.cli.console import complain
+from crosspool.cli.inputs import OfImage
 from crosspool.cli.options import option
 from crosspool.cli.outputs import checked_output, replacing
 from crosspool.cli.progress import images_progress
@@ -17,11 +18,13 @@ from crosspool.gallery import LARGEST_TOP
 from crosspool.strict_json import json_text
 
 if TYPE_CHECKING:
+    import numpy as np
     from PIL.Image import Image
     from torch import Tensor
 
     from crosspool.backbones import Backbone
     from crosspool.backbones.activations import PairActivations
+    from crosspool.cli.feature_file import FeatureFile
     from crosspool.provenance import Provenance
     from crosspool.statistics import ChannelStatistics, Criterion
 
@@ -41,7 +44,6 @@ SMOOTH_HELP = "Interpolate between the map's cells, or not."
 SCALE_HELP = "Colours span the range of each map, that of the layer, or 0 to --scale-top."
 SCALE_TOP_HELP = "The weight at which the colours of --scale fixed end."
 BORDER_HELP = "zero: pad patches as the network does; valid: only patches that lie inside."
-DECODED_IMAGES = 8  # in memory at a time
 
 
 @dataclass(frozen=True)
@@ -170,44 +172,55 @@ def pool_command(
     usable = inputs.usable(images, skipped, skip_errors=skip_errors)
     if not usable:
         raise inputs.none_read(images, "write")
-    import numpy as np
-
-    from crosspool.backbones.batches import BATCH_PIXELS
+    from crosspool.cli.feature_file import FeatureFile
 
     network, provenance = map_options.load()
-    count = min(DECODED_IMAGES, max(1, BATCH_PIXELS // provenance.size**2))
-    names: list[str] = []
-    with tempfile.TemporaryFile(dir=path.resolve().parent) as scratch:  # all features may not fit into memory
-        with images_progress() as bar:
-            task = bar.add_task("Pooling", total=len(usable))
-            for start in range(0, len(usable), count):
-                batch = list(inputs.read_images(usable[start : start + count], skipped, skip_errors=skip_errors))
-                _append_pooled(scratch, network, provenance, [image for _, image in batch])
-                names += [name for name, _ in batch]
-                bar.update(task, completed=min(start + count, len(usable)))
-        if not names:
+    pooled: list[dict[str, str]] = []
+    with replacing(path) as temporary, FeatureFile(temporary, len(usable)) as file, images_progress() as bar:
+        task = bar.add_task("Pooling", total=len(usable))
+        try:
+            for each in _pooled(network, provenance, usable, skipped, skip_errors=skip_errors):
+                file.append(each.result)
+                pooled.append({"name": each.path, "sha256": each.sha256})
+                bar.update(task, completed=len(pooled) + len(skipped))
+        except KeyboardInterrupt:
+            if pooled:
+                partial = path.with_suffix(".partial.npz")
+                _finish(file, pooled, provenance, skipped)
+                temporary.replace(partial)
+                complain(f"Stopped. {partial} holds the first {len(pooled)} of {len(usable)} images.")
+            raise typer.Abort from None
+        if not pooled:
             raise inputs.none_read(images, "write")
-        checksums = [{"name": name, "sha256": inputs.file_checksum(name)} for name in names]
-        settings = json_text({**provenance.settings(), "images": checksums, "skipped": skipped})
-        shape = (len(names), provenance.pair.upper_channels, provenance.pair.patch_length)
-        features = np.memmap(scratch, "<f4", "r", shape=shape)
-        with replacing(path) as temporary, temporary.open("wb") as file:
-            np.savez(file, allow_pickle=False, features=features, names=np.array(names), settings=np.array(settings))
+        _finish(file, pooled, provenance, skipped)
     left_out = f", {len(skipped)} skipped" if skipped else ""
-    source = f"{len(names)} images{left_out}, {provenance.network}, {provenance.pair.label}"
+    shape = (len(pooled), provenance.pair.upper_channels, provenance.pair.patch_length)
+    source = f"{len(pooled)} images{left_out}, {provenance.network}, {provenance.pair.label}"
     typer.echo(f"Wrote {out}: features {shape} of {source}")
 
 
-def _append_pooled(scratch: IO[bytes], network: "Backbone", provenance: "Provenance", images: "list[Image]") -> None:
-    """Write each image's P to `scratch`. Raises SettingError if there is no room for it."""
-    if not images:
-        return
-    _, pooled = maps_and_pooled(network, provenance, images)
-    try:
-        scratch.write(pooled.cpu().numpy().astype("<f4", copy=False).tobytes())
-        scratch.flush()
-    except OSError as error:
-        raise SettingError(f"There is no room for the features beside --out ({error.strerror}).") from error
+def _pooled(
+    network: "Backbone", provenance: "Provenance", paths: Sequence[str], skipped: list[str], *, skip_errors: bool
+) -> "Iterator[OfImage[np.ndarray]]":
+    """The P of each image."""
+    pair = provenance.pair
+
+    def computed(image: "Image") -> "np.ndarray":
+        network.settle((pair.lower, pair.upper), provenance.size, passes=len(paths))
+        _, pooled = maps_and_pooled(network, provenance, image)
+        return pooled[0].cpu().numpy()
+
+    return inputs.of_images(computed, paths, skipped, skip_errors=skip_errors)
+
+
+def _finish(
+    file: "FeatureFile", pooled: Sequence[Mapping[str, str]], provenance: "Provenance", skipped: Sequence[str]
+) -> None:
+    """Write beside the features whose they are, and what made them."""
+    import numpy as np
+
+    settings = json_text({**provenance.settings(), "images": pooled, "skipped": skipped})
+    file.finish({"names": np.array([each["name"] for each in pooled]), "settings": np.array(settings)})
 
 
 def _criterion(sort: options.SortChoice) -> "Criterion":

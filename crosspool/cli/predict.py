@@ -7,12 +7,13 @@ import typer
 
 from crosspool.cli import options
 from crosspool.cli.console import print_json, print_labels, print_wrapped
-from crosspool.cli.inputs import file_checksum, none_read, read_images, usable
+from crosspool.cli.inputs import none_read, of_images, usable
 from crosspool.cli.options import option
 from crosspool.text import printable
 
 if TYPE_CHECKING:
     import numpy as np
+    from PIL.Image import Image
 
     from crosspool.classifiers import TrainedClassifier
 
@@ -51,9 +52,14 @@ def predict_command(
     network = load_backbone(backbone, weights, device, classes)
     settings = {"backbone": backbone, "weights": Path(network.weights).name, "size": pixels}
     records = []
-    # One at a time: a batch is no faster on a CPU, and large images take memory.
-    for path, image in read_images(named, skipped, skip_errors=several):
+
+    def predicted(image: "Image") -> list[tuple[str, float]]:
+        network.settle((structure.layout(pixels).output,), pixels, passes=len(named))
         (best,) = network.predict(image, top, size=pixels, framing=framing)
+        return best
+
+    for each in of_images(predicted, named, skipped, skip_errors=several):
+        path, best = each.path, each.result
         predictions = [{"label": label, "probability": probability} for label, probability in best]
         records.append({"image": path, **settings, "predictions": predictions})
         if not json:
@@ -101,10 +107,14 @@ def classify_command(
     network = classifier.load_backbone(weights, device)
     classifier.check_backbone(network)
     records = []
-    for path, image in read_images(named, skipped, skip_errors=skip):  # one at a time, as `predict` does
-        best = _best(classifier, classifier.scores([image], network)[0], top)
+
+    def scored(image: "Image") -> "list[tuple[str, float]]":
+        return _best(classifier, classifier.scores([image], network, len(named))[0], top)
+
+    for each in of_images(scored, named, skipped, skip_errors=skip):
+        path, best = each.path, each.result
         scores = [{"label": label, "score": score} for label, score in best]
-        trained_on = classifier.was_trained_on(file_checksum(path))
+        trained_on = classifier.was_trained_on(each.sha256)
         records.append({"image": path, "model": model, "trained_on": trained_on, "scores": scores})
         if not json:
             labels = [(f"{score:+9.3f}", label) for label, score in best]

@@ -6,6 +6,7 @@ from contextlib import contextmanager, suppress
 
 from rich import progress
 from rich.console import Console
+from rich.text import Text
 
 from crosspool.cli.console import complain
 
@@ -48,7 +49,7 @@ class CommandProgress(progress.Progress):
                     complain(self._line(self.tasks[-1]))
 
     def _line(self, task: progress.Task) -> str:
-        counts = " ".join(str(column.render(task)).strip() for column in self._counts)
+        counts = ", ".join(filter(None, (str(column.render(task)).strip() for column in self._counts)))
         if task.finished:
             return f"{task.description}: {counts}, finishing"
         left = task.time_remaining
@@ -66,9 +67,17 @@ def duration_text(seconds: float) -> str:
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
+class RateColumn(progress.ProgressColumn):
+    """Images a second."""
+
+    def render(self, task: progress.Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:.1f} images/s" if speed < 10 else f"{speed:.0f} images/s")
+
+
 def images_progress() -> CommandProgress:
-    """Progress that counts images."""
-    return CommandProgress(progress.MofNCompleteColumn(separator=" of "))
+    """Progress that counts images, with how many a second."""
+    return CommandProgress(progress.MofNCompleteColumn(separator=" of "), RateColumn())
 
 
 def download_progress() -> CommandProgress:

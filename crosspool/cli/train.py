@@ -47,7 +47,7 @@ def train_command(
     network = labelled.load_backbone()
     chosen = parse_method(method, network.architecture, framing)  # with as many classes as its weights have
     with shared.resumable():
-        features = labelled.compute_features(dataset, network, chosen.sources)
+        features = labelled.compute_features(dataset, network, [chosen])
         features = features.restricted_to(check_classes(features.dataset, 1, labelled.on_problem))
         classifier = _train(features, chosen, labelled.seed)
         with replacing(path) as temporary:

@@ -51,10 +51,10 @@ class Programs:
         part = self._part(names, batch.shape[-1])
         program = part.program()
         start = time.perf_counter()
-        outputs = program(batch)
+        outputs = dict(zip(part.names, program(batch), strict=True))
         if program.engine == TORCH:
             part.spend(time.perf_counter() - start)
-        return outputs, program.engine
+        return [outputs[name] for name in names], program.engine
 
     def settle(self, names: tuple[str, ...], size: int, passes: int) -> None:
         """Choose the engine for a run of so many passes, with this thread's number of threads, from now on."""
@@ -65,6 +65,7 @@ class Programs:
         self._part(names, size).spend(CONVERSION_SECONDS)
 
     def _part(self, names: tuple[str, ...], size: int) -> "Part":
+        names = tuple(sorted(set(names)))  # in whatever order they are asked for, it is the same part
         with self._lock:
             part = self._parts.get((names, size))
             if part is None:
@@ -81,7 +82,7 @@ class Part:
         self, engine: EngineName, model: nn.Module, graph: fx.Graph, names: tuple[str, ...], size: int,
         fingerprint: Callable[[], str],
     ) -> None:  # fmt: skip
-        self._engine, self._model, self._graph, self._size = engine, model, graph, size
+        self._engine, self._model, self._graph, self.names, self._size = engine, model, graph, names, size
         self._torch = TorchProgram(model, graph)
         self._about = [GRAPH_FORMAT, names, size, str(graph), onnxruntime.__version__, torch.__version__]
         self._fingerprint = fingerprint

@@ -79,16 +79,16 @@ def result_of(
         progress(method.name, before + done, len(groups) * count)
 
     dataset, count = features.dataset, len(features.dataset)
-    everything = features.records_of(np.arange(count), method.sources)
     # An encoder that learns nothing serves all splits.
     groups = [[split] for split in protocol.splits] if method.learns else [protocol.splits]
     encoder, row_bytes = method.encoder(protocol.seed), 0
     outcomes = []
     for number, splits in enumerate(groups):
         if method.learns:
-            encoder = method.encoder(protocol.seed).fit(features.records_of(splits[0].train, method.sources))
+            records = features.records_of(splits[0].train, method.sources, step)
+            encoder = method.encoder(protocol.seed).fit(records)
         with VectorFile(scratch) as file:
-            encode_into(file, encoder, everything, partial(report, number * count))
+            encode_into(file, method, encoder, features, partial(report, number * count))
             kernel, row_bytes = file.kernel(step), file.row_bytes
             kernel = unit_kernel(kernel) if file.packed else kernel
         for split in splits:
@@ -140,7 +140,7 @@ def seconds_per_image(
         data = sample.read()
         start = time.perf_counter()
         image = sample.decode(data)
-        encoder.transform([compute_record(features.backbone, image, method.sources)])
+        encoder.transform([compute_record(features.backbone, image, method.sources, len(features.dataset))])
         times.append(time.perf_counter() - start)
         step()
     return float(np.median(times[1:] or times))  # the first one is slow, as nothing is warm

@@ -107,7 +107,7 @@ def test_a_closed_pipe_gives_no_traceback() -> None:
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT to send")
 def test_ctrl_c_is_quiet_and_leaves_nothing_behind(tmp_path) -> None:
     photo, folder = tmp_path / "photo.jpg", tmp_path / "out"
-    os.mkfifo(photo)  # the command has read one image, and waits for this one
+    os.mkfifo(photo)  # the command is about to read it, and waits
     folder.mkdir()
     process = subprocess.Popen(
         [sys.executable, "-m", "crosspool", "pool", CAT, photo, "--out", folder / "f.npz"],

@@ -580,7 +580,7 @@ def test_no_readable_image(fails, tmp_path) -> None:
     ],
 )
 def test_bad_settings_fail_before_an_image_is_read(fails, images, monkeypatch, more, sentence) -> None:
-    monkeypatch.setattr(Features, "ensure", None)  # would fail if it were called
+    monkeypatch.setattr(Features, "compute", None)  # would fail if it were called
     assert sentence in fails("evaluate", images, *more)
 
 
@@ -627,7 +627,7 @@ def test_vectors_are_written_to_the_cache_folder(works, images, monkeypatch, cac
 
 
 def test_a_kernel_too_large_for_memory_is_refused_before_any_work(fails, images, monkeypatch, tmp_path) -> None:
-    monkeypatch.setattr(Features, "ensure", None)
+    monkeypatch.setattr(Features, "compute", None)
     monkeypatch.setattr(protocol, "MAX_IMAGES", 11)
     for command_line in (("evaluate", *ONE_METHOD), ("train", "--method", "cl", "--out", tmp_path / "x.safetensors")):
         output = fails(command_line[0], images, *command_line[1:])

@@ -10,7 +10,7 @@ from crosspool.cli.progress import CommandProgress, download_progress, duration_
 from crosspool.samples import FOLDER
 
 CAT = str(FOLDER / "cat.jpg")
-LINE = re.compile(r"crosspool: (.+): (\d+) of (\d+)(, about .+ left|, finishing)?")
+LINE = re.compile(r"crosspool: (.+): (\d+) of (\d+)(?:, [\d.]+ images/s)?(, about .+ left|, finishing)?")
 
 
 @pytest.fixture(autouse=True)
@@ -37,9 +37,9 @@ def test_a_line_tells_count_total_and_time_left(capsys) -> None:
         bar.advance(task)
         time.sleep(0.01)
         bar.advance(task)
-        first_line_like(capsys, r"crosspool: Split \[1\]: 2 of 3, about \d+ s left")
+        first_line_like(capsys, r"crosspool: Split \[1\]: 2 of 3, \d+ images/s, about \d+ s left")
         bar.advance(task)
-        first_line_like(capsys, r"crosspool: Split \[1\]: 3 of 3, finishing")
+        first_line_like(capsys, r"crosspool: Split \[1\]: 3 of 3, \d+ images/s, finishing")
     capsys.readouterr()
     time.sleep(0.1)
     assert capsys.readouterr().err == ""
@@ -49,7 +49,7 @@ def test_a_download_counts_megabytes(capsys) -> None:
     with download_progress() as bar:
         task = bar.add_task("alexnet", total=244e6)
         bar.update(task, completed=61e6)
-        first_line_like(capsys, r"crosspool: alexnet: 61\.0/244\.0 MB .*")
+        first_line_like(capsys, r"crosspool: alexnet: 61\.0/244\.0 MB, .*")
 
 
 def test_a_short_command_says_nothing(capsys, monkeypatch) -> None:

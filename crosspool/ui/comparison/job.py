@@ -2,15 +2,11 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
-from numpy.typing import NDArray
-
-from crosspool.cache import ArrayCache
 from crosspool.errors import CrosspoolError, SettingError
 from crosspool.evaluation.command import usual_baselines
 from crosspool.evaluation.findings import AccuracyFindings
@@ -158,21 +154,6 @@ class ComparisonWork:
         return Progress(stage, done, total, share, self.seconds * (1 - share) / share if share > 0.03 else None)
 
 
-class _WatchedCache(ArrayCache):
-    """A cache in which every reading is a step, so that anything that reads records can be stopped."""
-
-    def __init__(self, cache: ArrayCache, step: Callable[[], None]) -> None:
-        super().__init__(cache.folder)
-        self._cache, self._step = cache, step
-
-    def get(self, key: str) -> NDArray[np.float32] | None:
-        self._step()
-        return self._cache.get(key)
-
-    def put(self, key: str, array: NDArray[np.float32]) -> None:
-        self._cache.put(key, array)
-
-
 def _run(work: ComparisonWork, reservation: Reservation, check: Step) -> None:
     plan = work.plan
     try:
@@ -185,13 +166,13 @@ def _run(work: ComparisonWork, reservation: Reservation, check: Step) -> None:
 
 def _compare(work: ComparisonWork, reservation: Reservation) -> Comparison:
     plan = work.plan
-    dataset, cache = plan.labelled.dataset, _WatchedCache(plan.labelled.cache, work.step)
-    backbone = plan.network.backbone
-    everything = Features(dataset, backbone, plan.sources, cache)
+    dataset, cache = plan.labelled.dataset, plan.labelled.cache
+    features_of = partial(Features, dataset, plan.network.backbone, cache=cache, at_once=False)
+    everything = features_of(plan.sources)
     protocol = plan.protocol()
     for method, passes in plan.stages():
         for network_pass, sources in passes.items():
-            _compute(work, Features(dataset, backbone, sources, cache), network_pass)
+            _compute(work, features_of(sources), network_pass)
         work.begin(f"Testing {method.name} on {plan.splits} splits", plan.test_cost(method), 1)
         work.tested[method.name] = result_of(
             method, everything, protocol, scratch=cache.folder,
@@ -201,7 +182,7 @@ def _compare(work: ComparisonWork, reservation: Reservation) -> Comparison:
     classifiers = {}
     for method in plan.methods:
         work.begin(f"Training {method.name} on all images", ENCODING_PASSES * len(dataset), len(dataset))
-        classifiers[method.name] = train_on(everything, method, plan.seed, work.advance)
+        classifiers[method.name] = train_on(everything, method, plan.seed, work.advance, work.step)
     return Comparison(plan.labelled, plan.network, findings, classifiers, reservation, work.server.compute)
 
 
@@ -217,6 +198,4 @@ def _compute(work: ComparisonWork, features: Features, network_pass: NetworkPass
     """Compute the features that one pass of the network yields, for all images."""
     count = len(features.dataset)
     work.begin(f"Computing {count:,} images, {network_pass[0]} px", work.plan.pass_cost(network_pass) * count, count)
-    for index in range(count):
-        features.ensure(index)
-        work.advance(index + 1)
+    features.compute(work.advance, skip_errors=False)

@@ -8,7 +8,7 @@ from crosspool.errors import SettingError
 from crosspool.evaluation.command import option_words, usual_baselines
 from crosspool.evaluation.protocol import Protocol, SplitOptions
 from crosspool.evaluation.run import TIMED_IMAGES
-from crosspool.framing import Source
+from crosspool.framing import VIEW_COUNTS, Framing, Source, Views
 from crosspool.methods import Method
 from crosspool.text import human_bytes
 from crosspool.ui.runtime.accounts import Account
@@ -22,9 +22,8 @@ SCORE_BYTES = 8
 TEST_BYTES = 128  # about a tested image besides its scores, with the files that are made of it
 RETRAINED_LIMIT = 2  # classifiers kept that were trained without an image: the explained one and its baseline
 ENCODING_PASSES = 0.2  # the cost of encoding and comparing an image, in passes of the network at its own size
-CROPS_PER_VIEW = {"whole": 1, "tiles": 1, "jitter": 10, "augmented": 16}
 
-NetworkPass = tuple[int, str, str]  # size, views, framing: what goes through the network at once
+NetworkPass = tuple[int, Views, Framing]  # size, views, framing: what goes through the network at once
 
 
 @dataclass(frozen=True)
@@ -133,4 +132,4 @@ def _passes(method: Method) -> set[NetworkPass]:
 
 def _pixels(network_pass: NetworkPass) -> int:
     size, views, _ = network_pass
-    return size**2 * CROPS_PER_VIEW[views]
+    return (size // 2 if views == "tiles" else size) ** 2 * VIEW_COUNTS[views]

@@ -63,17 +63,21 @@ class Comparison:
         if retrained is None:
             smaller = self.dataset.subset(np.array(others))
             with server_disk(), self.compute.turn(on_progress) as turn:
-                features = Features(smaller, self.network.backbone, ordinary.method.sources, self.labelled.cache)
+                sources = ordinary.method.sources
+                features = Features(smaller, self.network.backbone, sources, self.labelled.cache, at_once=False)
                 retrained = train_on(features, ordinary.method, self.report.seed, lambda done: turn.yield_turn())
             with self._lock:
                 self._retrained[method, image_key] = retrained
         return retrained
 
 
-def train_on(features: Features, method: Method, seed: int, progress: Callable[[int], None]) -> TrainedClassifier:
+def train_on(
+    features: Features, method: Method, seed: int, progress: Callable[[int], None],
+    step: Callable[[], None] = lambda: None,
+) -> TrainedClassifier:  # fmt: skip
     """The method's classifier, trained on all images of these features."""
-    folder = features.cache.folder
-    return train_classifier(features.dataset, features, method, seed=seed, scratch=folder, progress=progress)
+    dataset, folder = features.dataset, features.cache.folder
+    return train_classifier(dataset, features, method, seed=seed, scratch=folder, progress=progress, step=step)
 
 
 @contextmanager

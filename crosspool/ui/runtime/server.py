@@ -6,8 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import joblib
-
+from crosspool.flow import available_cores
 from crosspool.ui.runtime import (
     accounts,
     background,
@@ -35,11 +34,6 @@ TRAINED_SHARE = 2  # part of the memory for classifiers that one visitor may tak
 FILES_SHARE, VISITORS_FILES_SHARE = 8, 2  # of the memory for files to download, and of that for one visitor
 DISK_SHARE = 16  # part of the room on disk that one visitor may take
 SURVEYS, OWN_SURVEYS = 200, 8  # sets of images whose maps are computed: on the server, and of one visitor's tabs
-
-
-def available_cores() -> int:
-    """How many cores this process may use, a container's limit included."""
-    return int(joblib.cpu_count())
 
 
 class OperatorKey:

@@ -86,16 +86,17 @@ class Computed(list):
 def slow(monkeypatch):
     """The images computed so far; each takes a moment, and may be made to wait."""
     computed = Computed()
-    ensure = Features.ensure
+    ensure = Features._ensure
 
-    def slowly(features, index):
+    def slowly(features, needed):
         time.sleep(0.05)
         until(lambda: len(computed) < computed.limit)
-        ensure(features, index)
+        problem = ensure(features, needed)
         computed.threads.append(threading.get_ident())
-        computed.append((index, features.sources))
+        computed.append((needed[0], features.sources))
+        return problem
 
-    monkeypatch.setattr(Features, "ensure", slowly)
+    monkeypatch.setattr(Features, "_ensure", slowly)
     return computed
 
 
