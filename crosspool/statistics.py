@@ -12,7 +12,7 @@ from torch import Tensor
 
 from crosspool.errors import SettingError
 
-BLOCK_NUMBERS = 2**22  # in double precision at a time
+BLOCK_NUMBERS = 2**22  # looked at together
 
 Criterion = Literal["energy_share", "peak", "mean", "sparsity", "channel"]
 
@@ -126,9 +126,13 @@ def channel_statistics(upper: Tensor, pooled: Tensor) -> ChannelStatistics:
         >>> statistics.peak.tolist(), statistics.active.tolist(), statistics.dead.tolist()
         ([2.0, 0.0], [2, 0], [False, True])
     """
+    return statistics_with_energies(upper, torch.linalg.vector_norm(pooled.cpu(), dim=1, dtype=torch.float64).square())
+
+
+def statistics_with_energies(upper: Tensor, energy: Tensor) -> ChannelStatistics:
+    """The same from the energy of each block, ||P_k||^2 as `crosspool.pooling.block_energies` gives it."""
     blocks = upper.split(max(BLOCK_NUMBERS // upper[0].numel(), 1))
     peak, largest, peaks, mean, active = map(torch.cat, zip(*map(_of_maps, blocks), strict=True))
-    energy = torch.linalg.vector_norm(pooled.cpu(), dim=1, dtype=torch.float64).square()
     total = energy.sum()
     share = energy / total if total > 0 else energy
     columns = upper.shape[2]
@@ -146,8 +150,9 @@ def channel_statistics(upper: Tensor, pooled: Tensor) -> ChannelStatistics:
 
 def _of_maps(upper: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """The peak of each map, where it is first, and how often, the mean, and at how many positions it is not zero."""
-    weights = upper.flatten(1).cpu().double()  # (K, N); on the CPU, as Apple's MPS has no double precision
-    largest = weights.abs().argmax(dim=1)
-    peak = weights.gather(1, largest[:, None])
-    peaks = (weights.abs() == peak.abs()).sum(dim=1)
-    return peak[:, 0], largest, peaks, weights.mean(dim=1), (weights != 0).sum(dim=1)
+    weights = upper.flatten(1).cpu()  # (K, N); on the CPU, as Apple's MPS has no double precision
+    sizes = weights.abs()
+    size, largest = sizes.max(dim=1, keepdim=True)
+    peak = weights.gather(1, largest)[:, 0].double()
+    mean = weights.mean(dim=1, dtype=torch.float64)
+    return peak, largest[:, 0], (sizes == size).sum(dim=1), mean, (weights != 0).sum(dim=1)

@@ -1,6 +1,7 @@
 """Eq. 1 against a plain double loop, the identities that make it believable, and its errors."""
 
 from math import prod
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from crosspool import pooling
 from crosspool.errors import SettingError
-from crosspool.pooling import cross_layer_pool, local_features, pool_projected
+from crosspool.pooling import block_energies, cross_layer_pool, local_features, pool_projected
 
 # --- the slow reference
 
@@ -456,6 +457,20 @@ def test_maps_that_do_not_belong_together(lower, upper, settings_, sentence):
 def test_local_features_of_something_other_than_a_map(lower, settings_, sentence):
     with pytest.raises(SettingError, match=sentence):
         local_features(lower, **settings_)
+
+
+@pytest.mark.parametrize("border", ["zero", "valid"])
+@pytest.mark.parametrize("positions", [(3, 4), (9, 12)])  # few enough for products of patches, and too many
+def test_energies_are_those_of_the_blocks(monkeypatch, positions, border):
+    geometry = ((3, 2), (2, 1), (1, 1), (1, 1))
+    lower, upper = random_maps(geometry, positions, channels=(8, 40), dtype=torch.float32)
+    pooled = cross_layer_pool(lower, upper, **named(geometry), border=border)
+    pooled_by = Mock(wraps=cross_layer_pool)
+    monkeypatch.setattr(pooling, "cross_layer_pool", pooled_by)
+    energies = block_energies(lower, upper, **named(geometry), border=border)
+    assert pooled_by.called == (positions == (9, 12))
+    torch.testing.assert_close(energies, pooled.double().square().sum(dim=2), rtol=1e-6, atol=0)
+    assert block_energies(lower * 0, upper, **named(geometry), border=border).tolist() == [[0] * 40] * 2
 
 
 # --- pooling projected local features

@@ -147,7 +147,7 @@ def maps_command(
     about = {"name": Path(image).name, "sha256": inputs.file_checksum(image)}
     classes = classes_or_reason(network, provenance.pair)
     selection = ChosenMaps(
-        about, provenance, maps.framed[0], lower, upper, features, statistics, chosen, look,
+        about, provenance, maps.framed[0], lower, upper, lambda: features, statistics, chosen, look,
         sort=_criterion(sort), meaning=None if isinstance(classes, str) else classes,
     )  # fmt: skip
     with replacing(path) as temporary:

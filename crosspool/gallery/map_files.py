@@ -1,7 +1,7 @@
 """Chosen weighting maps of one image as slides, tables, arrays and pages, for the app and the command line."""
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -28,8 +28,9 @@ class ChosenMaps:
     """The maps of an image, which of them are chosen, and how they are drawn.
 
     `image` describes the file: its "name", its "sha256" and what was done to it. `lower` is (D_t, H_t, W_t), `upper`
-    (D_{t+1}, H, W), `pooled` (D_{t+1}, D_t*m*n). `pins`, `sort` and `box` are for a page with all maps: which ones are
-    pinned, by what they are sorted, and the box on the photo, (left, top, right, bottom) in parts of its side.
+    (D_{t+1}, H, W), and `pooled` gives P, (D_{t+1}, D_t*m*n). `pins`, `sort` and `box` are for a page with all maps:
+    which ones are pinned, by what they are sorted, and the box on the photo, (left, top, right, bottom) in parts of its
+    side.
     """
 
     image: dict[str, Any]
@@ -37,7 +38,7 @@ class ChosenMaps:
     framed: Image.Image
     lower: np.ndarray
     upper: np.ndarray
-    pooled: np.ndarray
+    pooled: Callable[[], np.ndarray]
     statistics: ChannelStatistics
     channels: Sequence[int]
     look: Look
@@ -94,7 +95,7 @@ class ChosenMaps:
     def _numbers(self) -> bytes:
         """All maps and P, and which maps were chosen; readable with allow_pickle=False."""
         file, channels, settings = io.BytesIO(), np.array(self.channels, np.int64), json_text(self.settings())
-        maps = {"lower": self.lower, "upper": self.upper, "P": self.pooled}
+        maps = {"lower": self.lower, "upper": self.upper, "P": self.pooled()}
         np.savez(file, allow_pickle=False, **maps, channels=channels, settings=np.array(settings))
         return file.getvalue()
 

@@ -42,7 +42,7 @@ def pack_maps(
     column the columns, in pixels. Maps with more than 112 cells per side are averaged down. `ceiling` is where the
     activation clips weights.
     """
-    packed = np.stack([averaged_down(weights, MAX_CELLS) for weights in upper])
+    packed = all_averaged_down(upper, MAX_CELLS)
     rows, columns = packed.shape[1:]
     sizes = {"rows": rows, "columns": columns, "mapRows": upper.shape[1], "mapColumns": upper.shape[2]}
     header: dict[str, Any] = {
@@ -85,6 +85,13 @@ def quantised_maps(upper: np.ndarray, peak: np.ndarray, bits: Bits, *, signed: b
 def zero_and_reach(bits: Bits, *, signed: bool) -> tuple[int, int]:
     """The level that stands for a weight of zero, and how many levels above it the peak is."""
     return (2 ** (bits - 1), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
+
+
+def all_averaged_down(upper: np.ndarray, cells: int) -> np.ndarray:
+    """Maps, (D, H, W), each as `averaged_down`."""
+    if max(upper.shape[1:]) <= cells:
+        return upper
+    return np.stack([averaged_down(weights, cells) for weights in upper])
 
 
 def averaged_down(weights: np.ndarray, cells: int) -> np.ndarray:

@@ -101,7 +101,7 @@ def _chosen_maps(maps: PairActivations, image: int, name: str) -> ChosenMaps:
         framed=maps.framed[image],
         lower=lower.cpu().numpy(),
         upper=weights,
-        pooled=pooled.cpu().numpy(),
+        pooled=pooled.cpu().numpy,
         statistics=statistics,
         channels=[telling_channel(weights, statistics)],
         look=Look(SIGNED_COLOUR_MAP, signed=True) if signed else Look(),

@@ -45,7 +45,7 @@ def chosen():
         framed=maps.framed[0],
         lower=maps.lower[0].numpy(),
         upper=maps.upper[0].numpy(),
-        pooled=pooled[0].numpy(),
+        pooled=pooled[0].numpy,
         statistics=crosspool.channel_statistics(maps.upper[0], pooled[0]),
         channels=[5, 0, 9],
         look=Look("magma", opacity=0.5),
@@ -112,7 +112,7 @@ def test_a_csv_has_every_weight_of_the_chosen_maps_exactly(chosen):
 def test_an_npz_has_all_arrays_and_settings(chosen):
     with np.load(io.BytesIO(chosen.file("npz")), allow_pickle=False) as archive:
         assert set(archive) == {"lower", "upper", "P", "channels", "settings"}
-        for name, array in (("lower", chosen.lower), ("upper", chosen.upper), ("P", chosen.pooled)):
+        for name, array in (("lower", chosen.lower), ("upper", chosen.upper), ("P", chosen.pooled())):
             assert archive[name].dtype == np.float32
             assert np.array_equal(archive[name], array)
         assert archive["channels"].tolist() == [5, 0, 9]

@@ -114,7 +114,7 @@ class Construction:
 
 def construct_block(maps: ImageMaps, channel: int, border: Border, order: PositionOrder, count: int) -> Construction:
     """How the `count` strongest entries of P_channel come about, row by row or with the heaviest positions first."""
-    entries = np.argsort(-np.abs(maps.pooled[channel]), kind="stable")[:count]
+    entries = np.argsort(-np.abs(maps.block(channel)), kind="stable")[:count]
     weights = counted_weights(maps, channel, border)
     positions = np.arange(weights.size) if order == "rows" else np.argsort(-np.abs(weights), axis=None, kind="stable")
     return Construction(entries, weights, entries_of_patches(maps, entries), positions)

@@ -17,7 +17,7 @@ def blocks_formula(count: int) -> str:
 
 def show_blocks(maps: ImageMaps, channel: int, key: str) -> None:
     """Where block `channel` stands in P: the size ||P_k|| of every block, in their order."""
-    sizes, length = np.linalg.norm(maps.pooled, axis=1), maps.pair.patch_length
+    sizes, length = maps.block_sizes(), maps.pair.patch_length
     labels = [
         f"block {k}: numbers {k * length:,} to {(k + 1) * length - 1:,} of P, size {number(size, 4)}"
         for k, size in enumerate(sizes.tolist())

@@ -70,7 +70,7 @@ def _one_block(maps: ImageMaps, request: MapRequest, channel: int) -> None:
     """Step 2: the weighted sum for one map, written out, and checked against what the app computed."""
     st.header("2 · Weigh, add up: one block of P", anchor=False)
     st.latex(EQUATION_1)
-    weights, block = counted_weights(maps, channel, request.border), maps.pooled[channel]
+    weights, block = counted_weights(maps, channel, request.border), maps.block(channel)
     strongest = np.argsort(-np.abs(block), kind="stable")[:ENTRIES_WRITTEN_OUT]
     rows = {}
     for cell in positions_written_out(weights):

@@ -77,4 +77,4 @@ def mirrored_map(maps: ImageMaps, channel: int) -> tuple[np.ndarray, np.ndarray]
 
 def change_by_mirroring(maps: ImageMaps, channel: int) -> float:
     """How far a block moves, relative to its length, when its map is mirrored and the patches stay."""
-    return relative_change(maps.pooled[channel], mirrored_map(maps, channel)[1])
+    return relative_change(maps.block(channel), mirrored_map(maps, channel)[1])

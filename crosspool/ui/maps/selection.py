@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from crosspool.drawing.rendering import SIGNED_COLOUR_MAP, Look
-from crosspool.gallery.mapset import MAX_CELLS, averaged_down, quantised_maps
+from crosspool.gallery.mapset import MAX_CELLS, all_averaged_down, quantised_maps
 from crosspool.gallery.pointing import MapOrder, PhotoBox, match_box
 from crosspool.statistics import telling_channel
 from crosspool.ui.runtime.maps import ImageMaps, MapRequest
@@ -68,7 +68,7 @@ def opening_channel(maps: ImageMaps) -> int:
 
 def matches(maps: ImageMaps, box: PhotoBox) -> list[int]:
     """All channels as the gallery sorts them by a box on the photo, the best match first."""
-    small = np.stack([averaged_down(weights, MAX_CELLS) for weights in maps.upper])
+    small = all_averaged_down(maps.upper, MAX_CELLS)
     peak = maps.statistics.peak
     levels = quantised_maps(small, peak, 16, signed=maps.signed)
     order: list[int] = match_box(levels, peak, box, signed=maps.signed).tolist()

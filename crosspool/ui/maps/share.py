@@ -153,7 +153,7 @@ def _too_many_weights(maps: ImageMaps, channels: Sequence[int]) -> str:
 
 def _too_many_numbers(maps: ImageMaps) -> str:
     """Why there is no file of all numbers, in a sentence, or ""."""
-    nbytes = maps.lower.nbytes + maps.upper.nbytes + maps.pooled.nbytes
+    nbytes = maps.lower.nbytes + maps.upper.nbytes + 4 * maps.pair.feature_length
     if nbytes <= MOST_BYTES:
         return ""
     return f"A file of {human_bytes(nbytes)} is too large for this page; choose a smaller input, or use crosspool maps."

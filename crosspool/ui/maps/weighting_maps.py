@@ -129,7 +129,7 @@ def _entries(maps: ImageMaps, channel: int, position: Cell) -> None:
     views = {"block": f"block P_{channel}", "patch": "patch x_i here"}
     about = "P_k is the sum over all positions of weight times patch."
     view = choose_option("Strongest entries of", views, visit_state(MapsState), "entries", help=about)
-    vector = maps.pooled[channel] if view == "block" else maps.patch(*position)
+    vector = maps.block(channel) if view == "block" else maps.patch(*position)
     show_strongest_entries(vector, maps.pair, views[view], view)
 
 

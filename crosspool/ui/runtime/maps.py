@@ -5,15 +5,16 @@ from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
+import torch
 from PIL import Image
 
 from crosspool.backbones import Backbone, architecture
 from crosspool.errors import SettingError
 from crosspool.framing import Framing
 from crosspool.layer_pairs import LayerPair
-from crosspool.pooling import Border, cross_layer_pool
+from crosspool.pooling import Border, block_energies, cross_layer_pool
 from crosspool.receptive_field import patch_box
-from crosspool.statistics import ChannelStatistics, channel_statistics
+from crosspool.statistics import ChannelStatistics, statistics_with_energies
 from crosspool.ui.runtime.gate import OnProgress, ignore_progress
 from crosspool.ui.runtime.in_turn import check_memory, trace_in_turn
 from crosspool.ui.runtime.quota import ImageHash
@@ -40,19 +41,39 @@ class MapRequest:
 
 @dataclass(frozen=True)
 class ImageMaps:
-    """One image's maps and their pooled P; shared between sessions, so never to be changed.
+    """One image's maps; shared between sessions, so never to be changed.
 
-    `lower` is (D_t, H_t, W_t), `upper` (D_{t+1}, H, W), `pooled` (D_{t+1}, D_t*m*n), all float32. `signed` is whether
-    `upper` can be negative.
+    `lower` is (D_t, H_t, W_t), `upper` (D_{t+1}, H, W), both float32. `signed` is whether `upper` can be negative, and
+    `border` says which patches are pooled. P is many times as large, and is pooled where it is shown.
     """
 
     pair: LayerPair
     framed: Image.Image
     lower: np.ndarray
     upper: np.ndarray
-    pooled: np.ndarray
     statistics: ChannelStatistics
     signed: bool
+    border: Border = "zero"
+
+    def pooled(self) -> np.ndarray:
+        """P, (D_{t+1}, D_t*m*n), float32."""
+        return self._pooled_under(self.upper)
+
+    def block(self, channel: int) -> np.ndarray:
+        """P_k, of length D_t*m*n, float32."""
+        return np.asarray(self._pooled_under(self.upper[channel : channel + 1])[0])
+
+    def block_sizes(self) -> np.ndarray:
+        """||P_k|| of every block: that of the largest, and the others by their shares of the energy."""
+        shares = self.statistics.energy_share
+        largest = int(shares.argmax())
+        size = float(np.linalg.norm(self.block(largest)))
+        return np.asarray(size * np.sqrt(shares / (shares[largest] or 1)))
+
+    def _pooled_under(self, upper: np.ndarray) -> np.ndarray:
+        lower, weights = (torch.from_numpy(values)[None] for values in (self.lower, upper))
+        pooled = cross_layer_pool(lower, weights, **self.pair.geometry, border=self.border)
+        return np.asarray(pooled[0].numpy())
 
     def patch(self, row: int, column: int) -> np.ndarray:
         """The local feature x_i at a position of the upper map, of length D_t*m*n, with zeros outside the lower map."""
@@ -67,7 +88,7 @@ class ImageMaps:
 
     @property
     def nbytes(self) -> int:
-        return self.lower.nbytes + self.upper.nbytes + self.pooled.nbytes + 3 * self.framed.width**2
+        return self.lower.nbytes + self.upper.nbytes + 3 * self.framed.width**2
 
 
 MAPS = CacheKind[MapRequest, ImageMaps]("maps", lambda maps: maps.nbytes, lambda request: request.image)
@@ -100,7 +121,7 @@ def _check_size(request: MapRequest, limit: int) -> None:
     graph = architecture(request.backbone)
     pair = graph.pair(request.pair)
     (high, wide), (rows, columns) = graph.map_sizes(pair, request.size)
-    numbers = pair.lower_channels * high * wide + pair.upper_channels * rows * columns + pair.feature_length
+    numbers = pair.lower_channels * high * wide + pair.upper_channels * rows * columns
     needed = 4 * numbers + 3 * request.size**2
     if needed > limit:
         raise SettingError(
@@ -112,8 +133,8 @@ def _check_size(request: MapRequest, limit: int) -> None:
 def _compute(request: MapRequest, image: Image.Image, backbone: Backbone) -> ImageMaps:
     pair = backbone.architecture.pair(request.pair)
     maps = backbone.activations(image, pair, request.size, framing=request.framing, signed=request.signed)
-    pooled = cross_layer_pool(maps.lower, maps.upper, **pair.geometry, border=request.border)
-    lower, upper, numbers = (values[0].cpu().numpy() for values in (maps.lower, maps.upper, pooled))
-    statistics = channel_statistics(maps.upper[0], pooled[0])
+    energies = block_energies(maps.lower, maps.upper, **pair.geometry, border=request.border)
+    statistics = statistics_with_energies(maps.upper[0], energies[0])
+    lower, upper = (values[0].cpu().numpy() for values in (maps.lower, maps.upper))
     signed = request.signed and pair.can_be_negative
-    return ImageMaps(pair, maps.framed[0], lower, upper, numbers, statistics, signed)
+    return ImageMaps(pair, maps.framed[0], lower, upper, statistics, signed, request.border)

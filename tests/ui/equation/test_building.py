@@ -26,7 +26,7 @@ def maps_of(lower, upper, border="zero", **geometry):
     pair = LayerPair("u", "u", "x", "a", len(lower), len(upper), **geometry, activation="ReLU")
     pooled = cross_layer_pool(lower[None], upper[None], **pair.geometry, border=border)[0]
     statistics = channel_statistics(upper, pooled)
-    return ImageMaps(pair, Image.new("RGB", (8, 8)), lower.numpy(), upper.numpy(), pooled.numpy(), statistics, False)
+    return ImageMaps(pair, Image.new("RGB", (8, 8)), lower.numpy(), upper.numpy(), statistics, False, border)
 
 
 LOWER = [[[1, 2], [3, 4]], [[10, 0], [0, 5]]]
@@ -80,13 +80,13 @@ def test_positions_whose_patch_reaches_over_the_border_do_not_count():
 def test_any_geometry_agrees_with_the_library(border):
     maps = strided(border)
     weights = np.stack([counted_weights(maps, channel, border) for channel in range(4)])
-    assert summed_plainly(maps, weights) == pytest.approx(maps.pooled, rel=1e-4, abs=1e-5)
+    assert summed_plainly(maps, weights) == pytest.approx(maps.pooled(), rel=1e-4, abs=1e-5)
     patches = local_features(torch.from_numpy(maps.lower)[None], **maps.pair.geometry)[0].T
     entries = np.array([0, 17, 5])
     assert (entries_of_patches(maps, entries) == patches[:, entries].numpy()).all()
     built = construct_block(maps, 2, border, "strongest", 6)
-    assert built.sums[-1] == pytest.approx(maps.pooled[2, built.entries], rel=1e-4, abs=1e-5)
-    assert (np.abs(maps.pooled[2]) <= np.abs(maps.pooled[2, built.entries[0]])).all()
+    assert built.sums[-1] == pytest.approx(maps.block(2)[built.entries], rel=1e-4, abs=1e-5)
+    assert (np.abs(maps.block(2)) <= np.abs(maps.block(2)[built.entries[0]])).all()
 
 
 def test_written_out_are_heavy_positions_with_different_weights():

@@ -128,9 +128,9 @@ def images_maps(backbone, pair, border="zero", signed=False):
         activations.framed[0],
         activations.lower[0].numpy(),
         activations.upper[0].numpy(),
-        pooled.numpy(),
         statistics,
         signed,
+        border,
     )
 
 

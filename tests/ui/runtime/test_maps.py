@@ -59,7 +59,7 @@ def passes(monkeypatch):
         threads.append(threading.get_ident())
         return run_graph(*args)
 
-    monkeypatch.setattr("crosspool.backbones.backbone.run_graph", counted)
+    monkeypatch.setattr("crosspool.engines.programs.run_graph", counted)
     return threads
 
 
@@ -72,7 +72,10 @@ def test_the_maps_equal_those_of_the_library(server):
     assert server_maps.pair == backbone.architecture.pair(request.pair)
     torch.testing.assert_close(torch.from_numpy(server_maps.lower), maps.lower[0])
     torch.testing.assert_close(torch.from_numpy(server_maps.upper), maps.upper[0])
-    torch.testing.assert_close(torch.from_numpy(server_maps.pooled), pooled[0])
+    torch.testing.assert_close(torch.from_numpy(server_maps.pooled()), pooled[0])
+    torch.testing.assert_close(torch.from_numpy(server_maps.block(7)), pooled[0, 7])
+    sizes = pooled[0].double().norm(dim=1).numpy()
+    assert server_maps.block_sizes() == pytest.approx(sizes, rel=1e-6, abs=1e-6 * sizes.max())
     assert np.array_equal(np.asarray(server_maps.framed), np.asarray(maps.framed[0]))
     expected = channel_statistics(maps.upper[0], pooled[0]).table()
     assert server_maps.statistics.table().to_numpy() == pytest.approx(expected.to_numpy(), rel=1e-5)
@@ -139,12 +142,12 @@ def test_an_error_lets_the_next_one_pass(server):
 
 def test_bytes_are_those_of_all_arrays_and_the_image(server):
     maps = image_maps(server, REQUEST, sample)
-    assert maps.nbytes == 4 * (maps.lower.size + maps.upper.size + maps.pooled.size) + 3 * 128 * 128
+    assert maps.nbytes == 4 * (maps.lower.size + maps.upper.size) + 3 * 128 * 128
 
 
 def test_maps_too_large_to_be_kept_are_refused_before_they_are_computed(passes, server):
     vgg = replace(REQUEST, backbone="vgg16", pair="features.2", size=896)
-    expected = 4 * (2 * 64 * 896**2 + 64 * 64 * 9) + 3 * 896**2  # conv1_1 and conv1_2, P, and the image
+    expected = 4 * 2 * 64 * 896**2 + 3 * 896**2  # conv1_1 and conv1_2, and the image
     assert expected > server.cache.limit
     with pytest.raises(SettingError, match=rf"at 896 px take {expected / 2**20:.0f} MB .* choose a smaller input"):
         image_maps(server, vgg, sample)
@@ -189,7 +192,6 @@ def test_patches_are_the_columns_of_local_features(geometry, rows, columns):
         Image.new("RGB", (1, 1)),
         lower[0].numpy(),
         upper.numpy(),
-        features.sum(dim=1)[None].numpy(),
         channel_statistics(upper, features.sum(dim=1)[None]),
         signed=False,
     )
@@ -203,5 +205,5 @@ def test_patches_of_a_real_strided_pair_add_up_to_its_blocks(server):
     rows, columns = maps.upper.shape[1:]
     patches = np.stack([maps.patch(row, column) for row in range(rows) for column in range(columns)])
     torch.testing.assert_close(
-        torch.from_numpy(maps.upper.reshape(len(maps.upper), -1) @ patches), torch.from_numpy(maps.pooled)
+        torch.from_numpy(maps.upper.reshape(len(maps.upper), -1) @ patches), torch.from_numpy(maps.pooled())
     )
