@@ -1,5 +1,6 @@
 """Records to vectors: pooling, PCA that sees only training images, normalisation, and two bits a value."""
 
+import itertools
 import weakref
 from collections.abc import Mapping, Sequence
 
@@ -376,6 +377,15 @@ def test_unpacking_gives_the_values_back(values):
     np.testing.assert_array_equal(unpack_ternary(packed, values.shape[1]), values)
     # What fills up the last byte is zero, so that it adds nothing to an inner product.
     assert not unpack_ternary(packed, 4 * packed.shape[1])[:, values.shape[1] :].any()
+
+
+def test_every_byte_is_unpacked_as_it_was_packed():
+    values = np.array(list(itertools.product([0, 1, -1], repeat=4)), np.int8)
+    codes = values % 3  # 0, 1 and 2
+    packed = pack_ternary(values)
+    np.testing.assert_array_equal(packed[:, 0], codes @ [1, 4, 16, 64])
+    np.testing.assert_array_equal(unpack_ternary(packed), values)
+    np.testing.assert_array_equal(unpack_ternary(packed.T), values.reshape(1, -1))
 
 
 @pytest.mark.parametrize("value", [2, -2, 3])
