@@ -1,6 +1,7 @@
 """What methods need of the images of a data set, computed once and cached by content."""
 
 import hashlib
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -60,12 +61,22 @@ def compute_record(
     for each in passes_of(sources):
         first = each[0]
         framed = image_views(image, backbone.spec.preprocessing, first.size, first.views, first.framing)
-        nodes = tuple(source.node for source in each)
-        backbone.settle(nodes, framed[0].width, passes=images * len(framed))
-        outputs = backbone.outputs(framed, nodes)
+        _settle(backbone, images, each)
+        outputs = backbone.outputs(framed, tuple(source.node for source in each))
         arrays = (output.contiguous().cpu().numpy() for output in outputs)
         record |= zip(each, arrays, strict=True)
     return record
+
+
+def _settle(backbone: Backbone, images: int, each: Pass) -> None:
+    """Let the engine be chosen that computes a pass of so many images."""
+    first, nodes = each[0], tuple(source.node for source in each)
+    backbone.settle(nodes, _side(first), passes=images * VIEW_COUNTS[first.views])
+
+
+def _side(source: Source) -> int:
+    """The side of what the network sees, in pixels."""
+    return source.size // 2 if source.views == "tiles" else source.size
 
 
 def passes_of(sources: Iterable[Source]) -> list[Pass]:
@@ -98,6 +109,8 @@ class Features:
         self._network = [RECORD_FORMAT, backbone.fingerprint, asdict(backbone.spec.preprocessing), backbone.engine]
         self._encoders = {method: method.encoder() for method in methods}
         self._file_keys: dict[str, str] = {}  # by the sample's name
+        self._settled: set[Pass] = set()
+        self._settling = threading.Lock()
 
     @classmethod
     def of_methods(
@@ -163,8 +176,10 @@ class Features:
     def _compute(self, index: int, data: bytes, wanted: Sequence[Source | Method]) -> Record:
         """Compute and cache what is wanted of a sample from `data`, the bytes that were read last."""
         sources = {source for each in wanted for source in ((each,) if isinstance(each, Source) else each.sources)}
-        image = self.dataset.samples[index].decode(data)
-        record = compute_record(self.backbone, image, self._whole_passes(sources), len(self.dataset))
+        image, whole = self.dataset.samples[index].decode(data), self._whole_passes(sources)
+        if self._at_once:
+            self._settle(passes_of(whole))
+        record = compute_record(self.backbone, image, whole, len(self.dataset))
         for each in wanted:
             array = record[each] if isinstance(each, Source) else self._encoders[each].transform([record])[0]
             self.cache.put(self._key(index, each), array)
@@ -174,6 +189,14 @@ class Features:
         """The sources, and all others of the same passes: so few different parts of the network are run."""
         every = {*self.sources, *sources, *(source for method in self.methods for source in method.sources)}
         return [source for each in passes_of(every) if sources & set(each) for source in each]
+
+    def _settle(self, passes: Sequence[Pass]) -> None:
+        """Choose the engines of all passes at once, as converting a network takes seconds of one core."""
+        with self._settling:
+            new = [each for each in passes if each not in self._settled]
+            for _ in in_order(partial(_settle, self.backbone, len(self.dataset)), new):
+                pass
+            self._settled.update(new)
 
     # --- of some samples
 
@@ -269,8 +292,7 @@ def _is_shorter(method: Method, architecture: Architecture) -> bool:
 
 def _numbers(source: Source, architecture: Architecture) -> int:
     """How many numbers a source has for one image."""
-    size = source.size // 2 if source.views == "tiles" else source.size
-    return VIEW_COUNTS[source.views] * prod(architecture.layout(size).shapes[source.node])
+    return VIEW_COUNTS[source.views] * prod(architecture.layout(_side(source)).shapes[source.node])
 
 
 def _described(encoder: Encoder) -> dict[str, str]:
