@@ -1,5 +1,7 @@
 """Linear machines in the dual, and kernels of vectors on disk: equal to those in the primal and in memory."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,6 +10,7 @@ from sklearn.base import clone
 from sklearn.preprocessing import normalize
 from sklearn.svm import SVC
 
+from crosspool import svm
 from crosspool.datasets import UNKNOWN
 from crosspool.encoding import pack_ternary
 from crosspool.errors import DatasetError
@@ -116,6 +119,18 @@ def test_a_label_that_cannot_be_learned(targets, label):
         DualLinearSVM().fit(K, targets)
 
 
+def test_in_threads_as_one_by_one(monkeypatch):
+    """And as scikit-learn's machine for each class by itself."""
+    alone = DualLinearSVM().fit(K, Y)
+    monkeypatch.setattr(svm, "THREADED_IMAGES", 0)
+    machine = DualLinearSVM().fit(K, Y)
+    np.testing.assert_array_equal(machine.coef_, alone.coef_)
+    scores = machine.decision_function(K_NEW)
+    for k in range(3):
+        reference = SVC(C=10, kernel="precomputed").fit(K, k == Y)
+        np.testing.assert_allclose(scores[:, k], reference.decision_function(K_NEW), rtol=0, atol=1e-12)
+
+
 def test_leaves_its_arguments_alone():
     kernel, labels = K.copy(), np.stack([Y == 0, Y == 1], axis=1).astype(int)
     labels[0] = UNKNOWN
@@ -173,6 +188,37 @@ def test_kernel_and_columns_are_those_of_the_vectors(count, length, parts, buffe
         np.testing.assert_array_equal(together[:, :length], values)
         assert not together[:, length:].any()
         np.testing.assert_array_equal(file.kernel(), values.astype(np.float64) @ values.T)
+
+
+PRODUCTS = pytest.mark.parametrize("integers", [False, True], ids=["floats", "bytes"])
+
+
+@PRODUCTS
+@pytest.mark.parametrize("rows", [1, 3, 5, 16, 37])
+def test_kernels_are_the_same_in_blocks_of_any_size(rows, integers, monkeypatch):
+    """Whatever multiplies them: sums of -1, 0 and 1 are exact either way."""
+    monkeypatch.setattr(svm, "KERNEL_ROWS", rows)
+    monkeypatch.setattr(svm, "multiplies_bytes", lambda: integers)
+    for packed, count, length in itertools.product([False, True], [1, 16, 37], [1, 63, 1025]):
+        values = vectors(count, length, packed=packed)
+        with on_disk(values, packed=packed, buffer=4096) as file:
+            np.testing.assert_array_equal(file.kernel(), values.astype(np.float64) @ values.T)
+
+
+@PRODUCTS
+def test_products_of_long_ternary_vectors_are_exact(integers, monkeypatch):
+    """Of all ones, where 16 bits would overflow, and of opposite signs."""
+    monkeypatch.setattr(svm, "multiplies_bytes", lambda: integers)
+    length = 409_600
+    values = np.ones((3, length), np.int8)
+    values[1] = -1
+    values[2, ::2] = 0
+    with VectorFile() as file:
+        file.append(pack_ternary(values))
+        half = length // 2
+        np.testing.assert_array_equal(
+            file.kernel(), [[length, -length, half], [-length, length, -half], [half, -half, half]]
+        )
 
 
 @given(**SHAPES, labels=st.integers(1, 3))
@@ -262,8 +308,8 @@ def test_unit_kernel_by_hand():
     # The vectors (3, 4), (0, 2) and (0, 0).
     kernel = np.array([[25.0, 8, 0], [8, 4, 0], [0, 0, 0]])
     expected = np.array([[1, 0.8, 0], [0.8, 1, 0], [0, 0, 0]])
-    np.testing.assert_allclose(unit_kernel(kernel), expected, rtol=1e-12)
-    assert kernel[0, 0] == 25
+    assert unit_kernel(kernel) is kernel
+    np.testing.assert_allclose(kernel, expected, rtol=1e-12)
 
 
 @given(count=st.integers(1, 6), length=st.integers(1, 8), seed=st.integers(0, 2**16))
