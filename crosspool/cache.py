@@ -46,7 +46,7 @@ class ArrayCache:
         self._written = limit or 0  # bytes since the folder was last measured
 
     def __contains__(self, key: str) -> bool:
-        return self._path(key).is_file()
+        return os.path.isfile(self._path(key))  # where a folder above cannot be read, there is none
 
     def get(self, key: str) -> Array | None:
         """The array, or None where it is absent or damaged."""

@@ -100,13 +100,19 @@ def _work(
 
 def _begin_worker(stopped: threading.Event, threads: int) -> None:
     """Let this thread's passes use so many threads, and end where nobody waits for them."""
-    import torch  # only here, so that commands that refuse their arguments need not load it
 
     def end_if_stopped() -> None:
         if stopped.is_set():
             raise StoppedError("The computation was stopped.")
 
     BETWEEN_NODES.set(end_if_stopped)
+    use_threads(threads)
+
+
+def use_threads(threads: int) -> None:
+    """Let this thread's passes use so many threads, and those of threads that begin later as many as before."""
+    import torch  # only here, so that commands that refuse their arguments need not load it
+
     with _THREADS:
         others = torch.get_num_threads()
         torch.set_num_threads(threads)

@@ -20,6 +20,18 @@ def pytest_configure():
     os.environ.setdefault("CROSSPOOL_DECODE_SECONDS", "60")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def torch_alone(tmp_path_factory):
+    """No test finds or makes a converted network by accident: its numbers would depend on what ran before."""
+    from crosspool.engines import choice
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CROSSPOOL_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setattr(choice, "CONVERSION_SECONDS", float("inf"))
+        patch.setattr(choice, "WORTH_SECONDS", float("inf"))
+        yield
+
+
 @pytest.fixture(scope="session")
 def app_url(tmp_path_factory):
     """The address of the app."""

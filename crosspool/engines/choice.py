@@ -1,29 +1,36 @@
 """Which engine runs each part of a network: measured once, and kept with the converted graph."""
 
 import hashlib
+import os
 import platform
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
-import onnxruntime
 import torch
+from cachetools import LRUCache
 from torch import Tensor, fx, nn
 
-from crosspool.cache import ArrayCache, CacheError, default_cache
+from crosspool.cache import Array, ArrayCache, CacheError, default_cache
 from crosspool.engines import EngineName
+from crosspool.engines.behind import begin_behind
 from crosspool.engines.conversion import ConversionError, converted
-from crosspool.engines.programs import TORCH, CompiledProgram, Program, TorchProgram
+from crosspool.engines.programs import TORCH, CompiledProgram, Program, Sessions, TorchProgram, compiled_engine
 from crosspool.errors import BackboneError
+from crosspool.recorded_calls import Constant
 from crosspool.strict_json import json_text
+from crosspool.tracing import BETWEEN_NODES
 
-GRAPH_FORMAT = 1  # to be increased when the same part is converted otherwise
+GRAPH_FORMAT = 2  # to be increased when the same part is converted otherwise
 GRAPHS_LIMIT = 2 * 2**30  # bytes on disk
 CONVERSION_SECONDS = 5.0  # about; torch computes as long before a conversion begins behind it
 WORTH_SECONDS = 2 * CONVERSION_SECONDS  # of torch's passes, for which a run waits for the conversion first
 ROUNDS = 5  # in which both engines take turns
 TOLERANCE = 1e-4  # of an output's largest number; 5e-6 was the most that was measured
+MOST_PARTS = 32  # of one network, of which is known what they took
+POLL_SECONDS = 0.05  # between two looks at whether anybody still waits
 
 
 def graph_store() -> ArrayCache:
@@ -43,17 +50,18 @@ class Programs:
     ) -> None:  # fmt: skip
         self.engine: EngineName = engine if device.type == "cpu" else "torch"
         self._model, self._fingerprint, self._subgraph = model, fingerprint, subgraph
-        self._parts: dict[tuple[tuple[str, ...], int], Part] = {}
+        self._parts: LRUCache[tuple[tuple[str, ...], int], Part] = LRUCache(MOST_PARTS)
+        self.sessions = Sessions()
         self._lock = threading.Lock()
 
     def run(self, names: tuple[str, ...], batch: Tensor) -> tuple[list[Tensor], str]:
         """The named nodes' outputs for a batch, and the engine that computed them. Raises BackboneError."""
         part = self._part(names, batch.shape[-1])
         program = part.program()
-        start = time.perf_counter()
+        start = time.thread_time()  # without what others compute meanwhile
         outputs = dict(zip(part.names, program(batch), strict=True))
         if program.engine == TORCH:
-            part.spend(time.perf_counter() - start)
+            part.spend(time.thread_time() - start)
         return [outputs[name] for name in names], program.engine
 
     def settle(self, names: tuple[str, ...], size: int, passes: int) -> None:
@@ -61,7 +69,7 @@ class Programs:
         self._part(names, size).settle(passes)
 
     def prepare(self, names: tuple[str, ...], size: int) -> None:
-        """Begin to measure in the background, as if torch had computed for long."""
+        """Begin to measure behind whoever computes, as if torch had computed for long."""
         self._part(names, size).spend(CONVERSION_SECONDS)
 
     def _part(self, names: tuple[str, ...], size: int) -> "Part":
@@ -70,103 +78,136 @@ class Programs:
             part = self._parts.get((names, size))
             if part is None:
                 graph = self._subgraph(names, size)
-                part = Part(self.engine, self._model, graph, names, size, self._fingerprint)
+                part = Part(self.engine, self._model, graph, names, size, self._fingerprint, self.sessions)
                 self._parts[names, size] = part
             return part
 
 
 class Part:
-    """One part of a network at one size, and what is known of the engines that can run it."""
+    """One part of a network at one size, and what is known of the engines that can run it.
+
+    Converting and measuring go on behind whoever computes. Those who wait for that hold no lock, so that in a server
+    they can let others go first.
+    """
 
     def __init__(
         self, engine: EngineName, model: nn.Module, graph: fx.Graph, names: tuple[str, ...], size: int,
-        fingerprint: Callable[[], str],
+        fingerprint: Callable[[], str], sessions: Sessions,
     ) -> None:  # fmt: skip
         self._engine, self._model, self._graph, self.names, self._size = engine, model, graph, names, size
         self._torch = TorchProgram(model, graph)
-        self._about = [GRAPH_FORMAT, names, size, str(graph), onnxruntime.__version__, torch.__version__]
-        self._fingerprint = fingerprint
+        self._about = [GRAPH_FORMAT, names, size, str(graph), *_constants(graph), compiled_engine(), torch.__version__]
+        self._fingerprint, self._sessions = fingerprint, sessions
         self._compiled: CompiledProgram | None = None
+        self._unkept: bytes | None = None  # the graph, where it could not be kept on disk
         self._is_faster: dict[int, bool] = {}  # whether the compiled program is, by the number of threads
+        self._looked: set[int] = set()  # numbers of threads for which was looked for a kept graph
         self._refused = 0  # the most passes for which a conversion was found not to pay
-        self._reason = ""  # why it cannot be converted
+        self.reason = ""  # why it cannot be converted
         self._spent = 0.0
-        self._measuring = threading.Lock()
-        self._is_in_background = False
+        self._lock = threading.Lock()  # around `_behind`, never for long
+        self._behind: threading.Event | None = None
 
     def program(self) -> Program:
         """What runs the part now, with this thread's number of threads. Raises BackboneError."""
-        if self._engine == TORCH:
+        if self._engine == "torch":
             return self._torch
         if self._engine == "auto":
             faster = self._is_faster.get(torch.get_num_threads(), False)
             return self._compiled if faster and self._compiled is not None else self._torch
-        with self._measuring:
-            self._compile()
+        while self._compiled is None and not self.reason:
+            self._wait(self._begin(self._compile))
         if self._compiled is None:
             raise BackboneError(
-                f"ONNX Runtime cannot run this part of the network: {self._reason}; choose the engine torch, or auto."
+                f"ONNX Runtime cannot run this part of the network: {self.reason}; choose the engine torch, or auto."
             )
         return self._compiled
 
     def spend(self, seconds: float) -> None:
-        """Count torch's time; what it has taken is what a conversion may take, in the background."""
+        """Count torch's time; what it has taken is what a conversion may take, behind it."""
         self._spent += seconds
         threads = torch.get_num_threads()
-        if self._engine != "auto" or threads in self._is_faster or self._reason or self._is_in_background:
+        if not self._is_open(threads):
             return
-        if self._spent < CONVERSION_SECONDS and self._key() not in graph_store():
-            return
-        self._is_in_background = True
-        threading.Thread(target=self._measure_behind, args=(threads,), name="crosspool-engine", daemon=True).start()
-
-    def _measure_behind(self, threads: int) -> None:
-        torch.set_num_threads(threads)
-        with self._measuring:
-            self._measure()
-        self._is_in_background = False
+        if self._spent >= CONVERSION_SECONDS:
+            self._begin(partial(self._measure, threads))
+        elif threads not in self._looked and os.path.isdir(graph_store().folder):
+            self._looked.add(threads)
+            self._begin(partial(self._measure_kept, threads))
 
     def settle(self, passes: int) -> None:
         """Choose the engine for so many passes: measured, where that takes less time than it may save."""
         threads = torch.get_num_threads()
-        with self._measuring:
-            if self._engine != "auto" or threads in self._is_faster or self._reason or passes <= self._refused:
-                return
-            if self._key() in graph_store() or passes * _seconds(self._torch, self._noise()) > WORTH_SECONDS:
-                self._measure()
-            else:
-                self._refused = passes
-
-    def _measure(self) -> None:
-        """Find out which engine is faster with this thread's number of threads."""
-        threads, noise = torch.get_num_threads(), self._noise()
-        self._compile()
-        if self._compiled is None:
-            self._is_faster[threads] = False
+        if not self._is_open(threads) or passes <= self._refused:
             return
-        store, key = graph_store(), self._key(platform.machine(), torch.backends.cpu.get_cpu_capability(), threads)
-        kept = _kept(store, key)
-        if kept is None:
-            times = [[_seconds(program, noise) for program in (self._torch, self._compiled)] for _ in range(ROUNDS)]
-            kept = np.median(np.array(times, np.float32), axis=0)
-            _keep(store, key, kept)
-        self._is_faster[threads] = bool(kept[1] < kept[0])
+        if self._key() not in graph_store() and passes * _seconds(self._torch, self._noise()) <= WORTH_SECONDS:
+            self._refused = passes
+            return
+        while self._is_open(threads):
+            self._wait(self._begin(partial(self._measure, threads)))
+
+    def _is_open(self, threads: int) -> bool:
+        """Whether it is not known yet which engine is faster with so many threads."""
+        return self._engine == "auto" and not self.reason and threads not in self._is_faster
+
+    # --- behind whoever computes
+
+    def _begin(self, work: Callable[[], None]) -> threading.Event:
+        """Begin this work, unless some is under way. Returns what is set when that has ended."""
+        with self._lock:
+            if self._behind is None or self._behind.is_set():
+                self._behind = begin_behind(partial(self._attempt, work), torch.get_num_threads())
+            return self._behind
+
+    def _wait(self, ended: threading.Event) -> None:
+        """Wait, and meanwhile do what is done between two nodes of a network: let others go first, or stop."""
+        between = BETWEEN_NODES.get()
+        while not ended.wait(POLL_SECONDS):
+            between()
+
+    def _attempt(self, work: Callable[[], None]) -> None:
+        """Do the work; where it fails, torch goes on, for a reason that is kept."""
+        is_done = False
+        try:
+            work()
+            is_done = True
+        except ConversionError as error:
+            self.reason = str(error)
+        finally:
+            if not is_done:
+                self.reason = self.reason or "converting or measuring it failed"
+
+    def _measure_kept(self, threads: int) -> None:
+        if self._key() in graph_store():
+            self._measure(threads)
+
+    def _measure(self, threads: int) -> None:
+        """Find out which engine is faster with so many threads, as many as this thread has."""
+        self._compile()
+        store, key, programs = graph_store(), self._key(*_processor(), threads), (self._torch, self._compiled)
+        times = _kept(store, key)
+        if times is None or times.shape != (len(programs),) or times.dtype != np.float32:
+            noise = self._noise()
+            rounds = [[_seconds(program, noise) for program in programs if program] for _ in range(ROUNDS)]
+            times = np.median(np.array(rounds, np.float32), axis=0)
+            _keep(store, key, times)
+        self._is_faster[threads] = bool(times[1] < times[0])
 
     def _compile(self) -> None:
         """Take the converted graph from disk, or convert; it is used only if it computes what torch computes."""
-        if self._compiled is not None or self._reason:
+        if self._compiled is not None:
             return
-        store, key = graph_store(), self._key()
-        try:
-            kept = _kept(store, key)
-            graph = converted(self._model, self._graph, self._size) if kept is None else kept.tobytes()
-            compiled = CompiledProgram(graph)
+        compiled = CompiledProgram(self._graph_bytes, self._sessions)
+        if self._kept_graph() is not None:
+            try:
+                self._expect_equal(compiled)
+            except ConversionError:  # what is kept is of no use, whatever wrote it
+                self._convert()
+                compiled = CompiledProgram(self._graph_bytes, self._sessions)
+                self._expect_equal(compiled)
+        else:
+            self._convert()
             self._expect_equal(compiled)
-        except ConversionError as error:
-            self._reason = str(error)
-            return
-        if kept is None:
-            _keep(store, key, np.frombuffer(graph, np.uint8))
         self._compiled = compiled
 
     def _expect_equal(self, compiled: Program) -> None:
@@ -180,8 +221,38 @@ class Part:
     def _noise(self) -> Tensor:
         return torch.randn(1, 3, self._size, self._size, generator=torch.Generator().manual_seed(self._size))
 
+    # --- graphs on disk
+
+    def _graph_bytes(self) -> bytes:
+        """The converted graph; again converted where it is gone."""
+        graph = self._unkept or self._kept_graph()
+        return self._convert() if graph is None else graph
+
+    def _kept_graph(self) -> bytes | None:
+        """The graph that is kept, if it is this part's."""
+        entry = _kept(graph_store(), self._key())
+        data = b"" if entry is None else entry.tobytes()
+        mark = self._key().encode()
+        return data.removeprefix(mark) if data.startswith(mark) else None
+
+    def _convert(self) -> bytes:
+        graph = converted(self._model, self._graph, self._size)
+        entry = np.frombuffer(self._key().encode() + graph, np.uint8)
+        self._unkept = None if _keep(graph_store(), self._key(), entry) else graph
+        return graph
+
     def _key(self, *more: object) -> str:
         return hashlib.sha256(json_text([*self._about, self._fingerprint(), *more]).encode()).hexdigest()
+
+
+def _constants(graph: fx.Graph) -> list[str]:
+    """The numbers of a graph that are no parameters of the network."""
+    values = [node.target.value for node in graph.nodes if isinstance(node.target, Constant)]
+    return [hashlib.sha256(value.cpu().contiguous().numpy().tobytes()).hexdigest() for value in values]
+
+
+def _processor() -> list[str]:
+    return [platform.machine(), platform.processor(), torch.backends.cpu.get_cpu_capability()]
 
 
 def _seconds(program: Program, batch: Tensor) -> float:
@@ -190,7 +261,7 @@ def _seconds(program: Program, batch: Tensor) -> float:
     return time.perf_counter() - start
 
 
-def _kept(store: ArrayCache, key: str) -> np.ndarray | None:
+def _kept(store: ArrayCache, key: str) -> Array | None:
     """What is kept; nothing where the folder cannot be read, as it can be made again."""
     try:
         return store.get(key)
@@ -198,9 +269,10 @@ def _kept(store: ArrayCache, key: str) -> np.ndarray | None:
         return None
 
 
-def _keep(store: ArrayCache, key: str, array: np.ndarray) -> None:
-    """Keep an array; where the folder cannot be written, it is made again next time."""
+def _keep(store: ArrayCache, key: str, array: Array) -> bool:
+    """Keep an array. Returns False where the folder cannot be written: it is made again next time."""
     try:
         store.put(key, array)
     except CacheError:
-        return
+        return False
+    return True

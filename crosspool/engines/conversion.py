@@ -14,10 +14,13 @@ import threading
 import time
 import warnings
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import fx, nn
 
+from crosspool.errors import BackboneError
+from crosspool.recorded_calls import Constant
 from crosspool.tracing import BETWEEN_NODES
 
 MODULE, GRAPH = "module.pt", "graph.onnx"
@@ -26,8 +29,8 @@ POLL_SECONDS = 0.05
 NICENESS = 10
 
 
-class ConversionError(Exception):
-    """A part of a network that cannot be converted, with the reason in a sentence."""
+class ConversionError(BackboneError):
+    """A part of a network that cannot be converted, with the reason in a clause."""
 
 
 def converted(model: nn.Module, graph: fx.Graph, size: int) -> bytes:
@@ -38,16 +41,32 @@ def converted(model: nn.Module, graph: fx.Graph, size: int) -> bytes:
     with tempfile.TemporaryDirectory(prefix="crosspool-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         try:
-            torch.save((fx.GraphModule(model, graph).eval(), size), folder / MODULE)
+            torch.save((as_module(model, graph), size), folder / MODULE)
         except Exception as error:  # of pickle, which any class may raise
             raise ConversionError(f"its modules cannot be handed to another process ({error})") from error
         _run_child(folder)
         return (folder / GRAPH).read_bytes()
 
 
+def as_module(model: nn.Module, graph: fx.Graph) -> fx.GraphModule:
+    """A part of a network by itself, with what it needs of the network, which it shares; constants become buffers."""
+    copy = fx.Graph()
+    copy.output(copy.graph_copy(graph, {}))
+    parts: dict[str, Any] = {}
+    for node in list(copy.nodes):
+        if isinstance(node.target, Constant):
+            node.op, node.target, value = "get_attr", f"constant_{len(parts)}", node.target.value
+            parts[node.target] = value
+        elif node.op in ("call_module", "get_attr"):
+            path, _, name = node.target.rpartition(".")
+            parts[node.target] = getattr(model.get_submodule(path), name)
+    return fx.GraphModule(parts, copy).eval()
+
+
 def _run_child(folder: Path) -> None:
     """Convert in a child process, which ends with this one, or as soon as nobody waits for it."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
+    environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
     between, deadline = BETWEEN_NODES.get(), time.monotonic() + SECONDS
     with (
         (folder / "errors").open("w+b") as errors,
@@ -93,4 +112,9 @@ def _end_with_parent(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    try:
+        main(Path(sys.argv[1]))
+    except Exception as failure:  # of torch's or of the network's own code; the parent gives its first cause
+        while failure.__cause__ is not None and isinstance(failure.__cause__, Exception):
+            failure = failure.__cause__
+        sys.exit(f"{type(failure).__name__}: {next(iter(str(failure).strip().splitlines()), '')}")

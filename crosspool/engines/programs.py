@@ -1,19 +1,23 @@
 """Parts of a network that are ready to run."""
 
 import threading
-from typing import Protocol
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import onnxruntime
 import torch
 from cachetools import LRUCache
 from torch import Tensor, fx, nn
 
+from crosspool.engines.conversion import ConversionError
 from crosspool.tracing import BETWEEN_NODES, run_graph
 
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
 TORCH = "torch"
-COMPILED = f"onnxruntime {onnxruntime.__version__}"
-MOST_SESSIONS = 2  # of one part, each for another number of threads, and with the weights in memory
+MOST_SESSIONS = 4  # of one network: each has the weights of its part in memory
 ERRORS_ONLY = 3  # of onnxruntime's log
 
 
@@ -40,34 +44,85 @@ class TorchProgram:
         return list(run_graph(self._model, self._graph, batch))
 
 
+def compiled_engine() -> str:
+    """ONNX Runtime with its version, or "" where it is not installed."""
+    try:
+        return f"onnxruntime {version('onnxruntime')}"
+    except PackageNotFoundError:
+        return ""
+
+
 class CompiledProgram:
-    """A part of a network that ONNX Runtime runs on the CPU, from the bytes of its graph.
+    """A part of a network that ONNX Runtime runs on the CPU; `graph` reads the bytes of its graph.
 
     Images pass one at a time, so that their bits do not depend on the others in the batch.
     """
 
-    engine = COMPILED
-
-    def __init__(self, graph: bytes) -> None:
-        self._graph = graph
-        self._sessions: LRUCache[int, onnxruntime.InferenceSession] = LRUCache(MOST_SESSIONS)
-        self._loading = threading.Lock()
+    def __init__(self, graph: Callable[[], bytes], sessions: "Sessions") -> None:
+        self.engine = compiled_engine()
+        self._graph, self._sessions = graph, sessions
 
     def __call__(self, batch: Tensor) -> list[Tensor]:
-        session, between = self._session(torch.get_num_threads()), BETWEEN_NODES.get()
+        between = BETWEEN_NODES.get()
+        session = self._sessions.session(self, torch.get_num_threads(), self._graph)
         name, outputs = session.get_inputs()[0].name, []
         for image in batch.split(1):
             between()
             outputs.append(session.run(None, {name: image.contiguous().numpy()}))
         return [torch.from_numpy(np.concatenate(each)) for each in zip(*outputs, strict=True)]
 
-    def _session(self, threads: int) -> onnxruntime.InferenceSession:
-        with self._loading:
-            session = self._sessions.get(threads)
-            if session is None:
-                options = onnxruntime.SessionOptions()
-                options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-                options.log_severity_level = ERRORS_ONLY
-                session = onnxruntime.InferenceSession(self._graph, options, providers=["CPUExecutionProvider"])
-                self._sessions[threads] = session
-            return session
+
+class Sessions:
+    """The sessions of one network's programs, one for each program and number of threads; the last used are kept.
+
+    `run` of a session may be called in any number of threads at once.
+    """
+
+    def __init__(self) -> None:
+        self._sessions: LRUCache[tuple[Any, int], tuple[InferenceSession, int]] = LRUCache(MOST_SESSIONS)
+        self._loading: dict[tuple[Any, int], threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def nbytes(self) -> int:
+        """The memory that their weights take."""
+        with self._lock:
+            return sum(nbytes for _, nbytes in self._sessions.values())
+
+    def session(self, program: CompiledProgram, threads: int, graph: Callable[[], bytes]) -> "InferenceSession":
+        """The session of a program, made once. Raises ConversionError where ONNX Runtime does not take the graph."""
+        key = program, threads
+        with self._lock:
+            if key in self._sessions:
+                return self._sessions[key][0]
+            loading = self._loading.setdefault(key, threading.Lock())
+        with loading:
+            with self._lock:
+                if key in self._sessions:
+                    return self._sessions[key][0]
+            data = graph()
+            session = _new_session(data, threads)
+            with self._lock:
+                self._sessions[key] = session, len(data)
+                self._loading.pop(key, None)
+        return session
+
+    def clear(self) -> None:
+        """Drop all sessions; those that are used again are made again."""
+        with self._lock:
+            self._sessions.clear()
+
+
+def _new_session(graph: bytes, threads: int) -> "InferenceSession":
+    import onnxruntime  # takes a second
+
+    onnxruntime.disable_telemetry_events()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others compute meanwhile
+    options.log_severity_level = ERRORS_ONLY
+    try:
+        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its errors have no class in common
+        reason = str(error).strip().splitlines()[0]
+        raise ConversionError(f"ONNX Runtime does not take its graph ({reason})") from error

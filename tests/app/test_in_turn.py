@@ -16,7 +16,8 @@ import crosspool.ui.runtime.meaning
 import crosspool.ui.runtime.networks
 import crosspool.ui.side_by_side.page
 from benchmarks.harness.session import state_of
-from crosspool.backbones import backbone, structure
+from crosspool.backbones import structure
+from crosspool.engines import programs
 from crosspool.ui.contributions import explaining
 from crosspool.ui.maps import surveying
 from crosspool.ui.runtime.gate import BusyError, FairSemaphore
@@ -29,7 +30,7 @@ from tests.app.test_frame import checked, sentences, visit
 # Functions that take more than a few milliseconds, where pages find them.
 COSTLY = [
     (structure, "layout_at"),
-    (backbone, "run_graph"),
+    (programs, "run_graph"),
     (crosspool.ui.runtime.networks, "load_backbone"),
     (crosspool.ui.runtime.maps, "cross_layer_pool"),
     (crosspool.ui.runtime.maps, "channel_statistics"),
