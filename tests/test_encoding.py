@@ -15,6 +15,7 @@ from sklearn.decomposition import PCA
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import Normalizer, normalize
 
+from crosspool import encoding
 from crosspool.encoding import (
     BlockNormalizer,
     CrossLayerPooling,
@@ -22,6 +23,7 @@ from crosspool.encoding import (
     SignedPower,
     TernaryQuantizer,
     pack_ternary,
+    principal_components,
     unpack_ternary,
 )
 from crosspool.errors import SettingError
@@ -97,9 +99,37 @@ def test_components_are_those_of_all_local_features(n_components):
     everything = all_local_features(records, THREE_BY_THREE).astype(np.float64)
     expected = PCA(n_components, svd_solver="full").fit(everything)
     np.testing.assert_allclose(pool.mean_, expected.mean_, atol=1e-6)
-    # An axis may point either way.
-    directions = np.sign((pool.components_ * expected.components_).sum(1, keepdims=True))
-    np.testing.assert_allclose(pool.components_ * directions, expected.components_, atol=1e-3)
+    same_axes(pool.components_, expected.components_, atol=1e-4)
+
+
+def same_axes(components, expected, **tolerance):
+    """An axis may point either way."""
+    directions = np.sign((components * expected).sum(1, keepdims=True))
+    np.testing.assert_allclose(components * directions, expected, **tolerance)
+
+
+@pytest.mark.parametrize("rows", [1, 7, 200, 1000])
+def test_components_of_blocks_are_scikit_learns_of_the_whole(rows):
+    """Also far from zero, where sums of squares in single precision would lose what varies."""
+    generator = np.random.default_rng(0)
+    sample = generator.standard_normal((200, 12)) * 2.0 ** -np.arange(12) @ np.linalg.qr(generator.random((12, 12)))[0]
+    sample = (sample + 1000).astype(np.float32)
+    mean, components = principal_components((sample[start : start + rows] for start in range(0, 200, rows)), 6)
+    expected = PCA(6, svd_solver="full").fit(sample.astype(np.float64))
+    np.testing.assert_allclose(mean, expected.mean_, rtol=1e-6)
+    same_axes(components, expected.components_, atol=1e-4)
+    assert (components.max(axis=1) == np.abs(components).max(axis=1)).all()
+    assert components.dtype == np.float32
+    assert components.flags.c_contiguous
+
+
+@pytest.mark.parametrize("block", [1, 50, 10**6])
+def test_the_sample_is_the_same_in_blocks_of_any_size(block, monkeypatch):
+    records = [random_record(seed) for seed in range(7)]
+    expected = np.concatenate(list(pooling(sample=100)._sampled(records)))
+    assert len(expected) == 100
+    monkeypatch.setattr(encoding, "PCA_BLOCK", block)
+    np.testing.assert_array_equal(np.concatenate(list(pooling(sample=100)._sampled(records))), expected)
 
 
 @GEOMETRIES
