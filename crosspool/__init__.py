@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from crosspool.classifiers import load_classifier, own_classifier
     from crosspool.contributions import explain
     from crosspool.datasets import open_dataset
-    from crosspool.features import compute_record
     from crosspool.gallery.notebook import show
     from crosspool.images import load_image
     from crosspool.layer_pairs import LayerPair
     from crosspool.methods import parse_method
     from crosspool.pooling import cross_layer_pool, local_features, pool_projected
+    from crosspool.records import compute_record
     from crosspool.statistics import channel_statistics
 
 __version__ = "0.1.0"
@@ -46,7 +46,7 @@ _LAZY = {  # names that are imported when they are first used, by their module
     "classifiers": ("load_classifier", "own_classifier"),
     "contributions": ("explain",),
     "datasets": ("open_dataset",),
-    "features": ("compute_record",),
+    "records": ("compute_record",),
     "gallery.notebook": ("show",),
     "images": ("load_image",),
     "layer_pairs": ("LayerPair",),

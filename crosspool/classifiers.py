@@ -22,9 +22,9 @@ from crosspool.baselines import INPUT, MeanOverViews, fully_connected_layers
 from crosspool.classifier_files import Arrays, ClassifierSettings, OwnSettings, TrainingSettings
 from crosspool.encoding import VALUES_PER_BYTE, CrossLayerPooling, Encoder, Record, unpack_ternary
 from crosspool.errors import CrosspoolError, ModelError
-from crosspool.features import compute_record
 from crosspool.framing import Framing, Source
 from crosspool.methods import Method, Part, parse_method
+from crosspool.records import compute_record
 from crosspool.tracing import Layout
 
 # Training never comes near these; beyond them, products of a file's numbers may be NaN. Components have unit length.

@@ -28,10 +28,10 @@ from crosspool.backbones import Backbone
 from crosspool.classifiers import LinearClassifier, unit_vectors
 from crosspool.encoding import Record
 from crosspool.errors import SettingError
-from crosspool.features import compute_record
 from crosspool.grids import average_over_cells, spread_over_cells
 from crosspool.methods import parts_and_rest
 from crosspool.pooled_parts import PartContributions, PooledPart, Vector, pooled_part
+from crosspool.records import compute_record
 from crosspool.statistics import channel_numbers
 
 TOLERANCE = 1e-4  # the share of the score by which the sum of the parts may differ from it

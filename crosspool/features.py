@@ -2,17 +2,15 @@
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Sequence
+from copy import copy
+from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import groupby
-from math import prod
-from operator import attrgetter
-from typing import overload
+from itertools import islice
+from typing import TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from sklearn.base import BaseEstimator
 
 from crosspool.backbones import Architecture, Backbone
@@ -21,68 +19,29 @@ from crosspool.datasets import Dataset
 from crosspool.encoding import VALUES_PER_BYTE, Encoder, Record
 from crosspool.errors import ImageError
 from crosspool.flow import READERS, in_order
-from crosspool.framing import VIEW_COUNTS, Source, image_views
+from crosspool.framing import Source
 from crosspool.methods import Method
+from crosspool.records import Pass, Views, count_numbers, passes_of, records_of_views, settle, views_of
 from crosspool.strict_json import json_text
 
 RECORD_FORMAT = 3  # to be increased when the same settings give different numbers
 BYTES_PER_NUMBER = 4
-Pass = tuple[Source, ...]  # sources of the same views of an image, which go through the network at once
+BATCH = 64  # samples whose views go through a network together, where it is not on the CPU
 Needed = tuple[int, bytes | ImageError | None]
 """A sample's index with its bytes, where something of it is missing, or with why they cannot be read."""
 
 
-def compute_record(
-    backbone: Backbone, image: Image.Image, sources: Iterable[Source], images: int = 1
-) -> dict[Source, Array]:
-    """The maps and vectors of an image that a method needs; one pass of the network for each size and kind of views.
+@dataclass(frozen=True)
+class Work:
+    """What is to be computed of a sample: the keys of what is wanted, and what the network has to see for it."""
 
-    Args:
-        backbone: The network.
-        image: Upright RGB, as `load_image` gives it.
-        sources: The sources of a method: `method.sources`.
-        images: How many there are in all: for many, the quickest engine is found first, which takes a few seconds.
-
-    Returns:
-        dict: An array for each source, float32, whose first axis is the V views of the image: (V, D, H, W) for a map,
-        (V, D) for a vector.
-
-    Example:
-        >>> import crosspool
-        >>> backbone = crosspool.load_backbone()
-        >>> method = crosspool.parse_method("global@128", backbone.architecture)
-        >>> record = crosspool.compute_record(
-        ...     backbone, crosspool.load_image("assets/samples/cat.jpg"), method.sources
-        ... )
-        >>> [array.shape for array in record.values()]
-        [(1, 1280)]
-    """
-    record: dict[Source, Array] = {}
-    for each in passes_of(sources):
-        first = each[0]
-        framed = image_views(image, backbone.spec.preprocessing, first.size, first.views, first.framing)
-        _settle(backbone, images, each)
-        outputs = backbone.outputs(framed, tuple(source.node for source in each))
-        arrays = (output.contiguous().cpu().numpy() for output in outputs)
-        record |= zip(each, arrays, strict=True)
-    return record
+    keys: dict[Source | Method, str]
+    passes: tuple[Pass, ...]
+    views: Views
 
 
-def _settle(backbone: Backbone, images: int, each: Pass) -> None:
-    """Let the engine be chosen that computes a pass of so many images."""
-    first, nodes = each[0], tuple(source.node for source in each)
-    backbone.settle(nodes, _side(first), passes=images * VIEW_COUNTS[first.views])
-
-
-def _side(source: Source) -> int:
-    """The side of what the network sees, in pixels."""
-    return source.size // 2 if source.views == "tiles" else source.size
-
-
-def passes_of(sources: Iterable[Source]) -> list[Pass]:
-    """The sources of the same views together."""
-    view_settings = attrgetter("size", "views", "framing")
-    return [tuple(group) for _, group in groupby(sorted(sorted(sources), key=view_settings), view_settings)]
+Prepared: TypeAlias = Work | ImageError | None
+"""The work on a sample, or why it cannot be read; None where nothing is missing."""
 
 
 class Features:
@@ -93,12 +52,13 @@ class Features:
     image's bytes and box, every parameter of the network, its preprocessing, the engine that was asked for, and the
     source or the method.
 
-    Samples are computed several `at_once`, or, where computations take turns, one after the other in this thread.
+    Samples are computed several `at_once`, or, where computations take turns, one after the other in this thread. On
+    any device but the CPU, `batch` of them go through the network together, while others are decoded and encoded.
     """
 
     def __init__(
         self, dataset: Dataset, backbone: Backbone, sources: Sequence[Source], cache: ArrayCache,
-        methods: Sequence[Method] = (), *, at_once: bool = True,
+        methods: Sequence[Method] = (), *, at_once: bool = True, batch: int | None = None,
     ) -> None:  # fmt: skip
         self.dataset = dataset
         self.backbone = backbone
@@ -106,6 +66,7 @@ class Features:
         self.methods = tuple(methods)
         self.cache = cache
         self._at_once = at_once
+        self._batch = batch or (1 if backbone.device.type == "cpu" else BATCH)
         self._network = [RECORD_FORMAT, backbone.fingerprint, asdict(backbone.spec.preprocessing), backbone.engine]
         self._encoders = {method: method.encoder() for method in methods}
         self._file_keys: dict[str, str] = {}  # by the sample's name
@@ -124,8 +85,8 @@ class Features:
 
     def restricted_to(self, dataset: Dataset) -> "Features":
         """The features of a data set whose samples are among these; no file is read again for its key."""
-        features = Features(dataset, self.backbone, self.sources, self.cache, self.methods, at_once=self._at_once)
-        features._file_keys = self._file_keys
+        features = copy(self)
+        features.dataset = dataset
         return features
 
     # --- computing all that is missing
@@ -138,10 +99,7 @@ class Features:
         Raises ImageError for the first of them without `skip_errors`. Where it ends early, what is done is kept.
         """
         failed: dict[int, str] = {}
-        indices = range(len(self.dataset))
-        read = in_order(self._needed, indices, READERS) if self._at_once else map(self._needed, indices)
-        results = in_order(self._ensure, read) if self._at_once else map(self._ensure, read)
-        for index, problem in enumerate(results):
+        for index, problem in enumerate(self._problems()):
             if problem is not None:
                 if not skip_errors:
                     raise problem
@@ -149,7 +107,27 @@ class Features:
             progress(index + 1)
         return failed
 
+    def _problems(self) -> Iterator[ImageError | None]:
+        """Why a sample cannot be read, or None, once all that was missing of it is kept; in their order."""
+        indices = range(len(self.dataset))
+        if not self._at_once:
+            return (self._whole(self._needed(index)) for index in indices)
+        read = in_order(self._needed, indices, READERS)
+        if self._batch == 1:
+            return in_order(self._whole, read)
+        return in_order(self._keep, self._in_batches(in_order(self._prepare, read)))
+
+    def _whole(self, needed: Needed) -> ImageError | None:
+        """Compute and keep what is missing of a sample."""
+        ((prepared, record),) = self._computed([self._prepare(needed)])
+        return self._keep((prepared, record))
+
+    def _in_batches(self, prepared: Iterator[Prepared]) -> Iterator[tuple[Prepared, Record]]:
+        while batch := list(islice(prepared, self._batch)):
+            yield from self._computed(batch)
+
     def _needed(self, index: int) -> Needed:
+        """A sample's bytes where something of it is missing."""
         try:
             if not self._lacks(index):
                 return index, None
@@ -157,15 +135,40 @@ class Features:
         except ImageError as error:
             return index, error
 
-    def _ensure(self, needed: Needed) -> ImageError | None:
-        """Compute and cache what is missing of a sample. Returns why that is impossible."""
+    def _prepare(self, needed: Needed) -> Prepared:
         index, data = needed
         if not isinstance(data, bytes):
             return data
         try:
-            self._compute(index, data, self._lacks(index))
+            return self._work(index, data, self._lacks(index))
         except ImageError as error:
             return error
+
+    def _work(self, index: int, data: bytes, wanted: Sequence[Source | Method]) -> Work:
+        """What is to be computed of a sample, whose bytes were read last. Raises ImageError."""
+        sources = {source for each in wanted for source in ((each,) if isinstance(each, Source) else each.sources)}
+        keys, passes = {each: self._key(index, each) for each in wanted}, tuple(self._whole_passes(sources))
+        return Work(keys, passes, views_of(self.backbone, self.dataset.samples[index].decode(data), passes))
+
+    def _computed(self, batch: Sequence[Prepared]) -> list[tuple[Prepared, Record]]:
+        """What the network yields for samples, all whose passes are the same together; nothing for the others."""
+        records: dict[int, Record] = {}
+        works = {place: each for place, each in enumerate(batch) if isinstance(each, Work)}
+        for passes in dict.fromkeys(each.passes for each in works.values()):
+            self._settle(passes)
+            places = [place for place, each in works.items() if each.passes == passes]
+            views = [works[place].views for place in places]
+            records |= zip(places, records_of_views(self.backbone, passes, views), strict=True)
+        return [(each, records.get(place, {})) for place, each in enumerate(batch)]
+
+    def _keep(self, computed: tuple[Prepared, Record]) -> ImageError | None:
+        """Cache what was wanted of a sample. Returns why it cannot be read, if so."""
+        work, record = computed
+        if not isinstance(work, Work):
+            return work
+        for each, key in work.keys.items():
+            array = record[each] if isinstance(each, Source) else self._encoders[each].transform([record])[0]
+            self.cache.put(key, array)
         return None
 
     def _lacks(self, index: int) -> list[Source | Method]:
@@ -173,28 +176,17 @@ class Features:
         every: list[Source | Method] = [*self.sources, *self.methods]
         return [each for each in every if self._key(index, each) not in self.cache]
 
-    def _compute(self, index: int, data: bytes, wanted: Sequence[Source | Method]) -> Record:
-        """Compute and cache what is wanted of a sample from `data`, the bytes that were read last."""
-        sources = {source for each in wanted for source in ((each,) if isinstance(each, Source) else each.sources)}
-        image, whole = self.dataset.samples[index].decode(data), self._whole_passes(sources)
-        if self._at_once:
-            self._settle(passes_of(whole))
-        record = compute_record(self.backbone, image, whole, len(self.dataset))
-        for each in wanted:
-            array = record[each] if isinstance(each, Source) else self._encoders[each].transform([record])[0]
-            self.cache.put(self._key(index, each), array)
-        return record
-
-    def _whole_passes(self, sources: set[Source]) -> list[Source]:
-        """The sources, and all others of the same passes: so few different parts of the network are run."""
+    def _whole_passes(self, sources: set[Source]) -> list[Pass]:
+        """The passes that yield these sources, with all that others ask of them: so few parts of a network are run."""
         every = {*self.sources, *sources, *(source for method in self.methods for source in method.sources)}
-        return [source for each in passes_of(every) if sources & set(each) for source in each]
+        return [each for each in passes_of(every) if sources & set(each)]
 
     def _settle(self, passes: Sequence[Pass]) -> None:
         """Choose the engines of all passes at once, as converting a network takes seconds of one core."""
         with self._settling:
             new = [each for each in passes if each not in self._settled]
-            for _ in in_order(partial(_settle, self.backbone, len(self.dataset)), new):
+            choose = partial(settle, self.backbone, len(self.dataset))
+            for _ in in_order(choose, new) if self._at_once else map(choose, new):
                 pass
             self._settled.update(new)
 
@@ -204,7 +196,11 @@ class Features:
         """The arrays of one sample."""
         cached = {source: self.cache.get(self._key(index, source)) for source in sources}
         missing = [source for source, array in cached.items() if array is None]
-        computed = self._compute(index, self._read(index), missing) if missing else {}
+        computed: Record = {}
+        if missing:
+            work = self._work(index, self._read(index), missing)
+            ((_, computed),) = self._computed([work])
+            self._keep((work, computed))
         return {source: computed[source] if array is None else array for source, array in cached.items()}
 
     def records_of(
@@ -285,14 +281,9 @@ class Records(Sequence[Record]):
 
 def _is_shorter(method: Method, architecture: Architecture) -> bool:
     """Whether a method's vector serves all training sets, and takes fewer bytes than the maps that it is made of."""
-    numbers = sum(_numbers(source, architecture) for source in method.sources)
+    numbers = sum(count_numbers(source, architecture) for source in method.sources)
     per_byte = VALUES_PER_BYTE if method.quantizer is not None else 1 / BYTES_PER_NUMBER
     return not method.learns and method.length / per_byte < BYTES_PER_NUMBER * numbers
-
-
-def _numbers(source: Source, architecture: Architecture) -> int:
-    """How many numbers a source has for one image."""
-    return VIEW_COUNTS[source.views] * prod(architecture.layout(_side(source)).shapes[source.node])
 
 
 def _described(encoder: Encoder) -> dict[str, str]:

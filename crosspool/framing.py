@@ -109,7 +109,12 @@ def resized(image: Image.Image, size: tuple[int, int], interpolation: Interpolat
 
 
 def to_tensor(framed: Sequence[Image.Image], preprocessing: Preprocessing) -> "torch.Tensor":
-    """Normalise framed images: (B, 3, size, size), float32, on the CPU.
+    """Normalise framed images: (B, 3, size, size), float32, on the CPU. Raises as `to_pixels`."""
+    return normalised(to_pixels(framed), preprocessing)
+
+
+def to_pixels(framed: Sequence[Image.Image]) -> "torch.Tensor":
+    """Framed images as 8-bit numbers: (B, size, size, 3).
 
     Raises:
         SettingError: There are no images, they are not RGB, or their sizes differ.
@@ -119,9 +124,15 @@ def to_tensor(framed: Sequence[Image.Image], preprocessing: Preprocessing) -> "t
     kinds = {(image.mode, image.size) for image in framed}
     if len(kinds) != 1 or next(iter(kinds))[0] != "RGB":
         raise SettingError("A batch needs at least one image, and all of them RGB and of one size.")
-    pixels = torch.from_numpy(np.stack([np.asarray(image) for image in framed]))  # (B, size, size, 3)
-    mean = torch.tensor(preprocessing.mean).view(1, 3, 1, 1)
-    std = torch.tensor(preprocessing.std).view(1, 3, 1, 1)
+    return torch.from_numpy(np.stack([np.asarray(image) for image in framed]))
+
+
+def normalised(pixels: "torch.Tensor", preprocessing: Preprocessing) -> "torch.Tensor":
+    """8-bit numbers as a network's input, on the same device: (B, size, size, 3) to (B, 3, size, size), float32."""
+    import torch
+
+    each_channel = (preprocessing.mean, preprocessing.std)
+    mean, std = (torch.tensor(values, device=pixels.device).view(1, 3, 1, 1) for values in each_channel)
     return pixels.permute(0, 3, 1, 2).contiguous().float().div_(255).sub_(mean).div_(std)
 
 

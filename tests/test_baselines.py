@@ -10,8 +10,8 @@ from torch import nn
 
 from crosspool.backbones import architecture, load_backbone
 from crosspool.baselines import PYRAMID_LEVELS, FullyConnected, MapPooling, MeanOverViews, fully_connected_layers
-from crosspool.features import compute_record
 from crosspool.framing import Source, frame_image, to_tensor
+from crosspool.records import compute_record
 from tests.images import random_record
 from tests.networks import sample
 

@@ -19,9 +19,10 @@ from crosspool.classifier_files import FORMAT, HEADER, LONGEST_HEADER, file_byte
 from crosspool.classifiers import TrainedClassifier, load_classifier
 from crosspool.datasets import UNKNOWN
 from crosspool.errors import DatasetError, ModelError
-from crosspool.features import Features, compute_record
+from crosspool.features import Features
 from crosspool.images import load_image
 from crosspool.methods import parse_method
+from crosspool.records import compute_record
 from crosspool.svm import DualLinearSVM
 from crosspool.training import train_classifier
 from tests.images import dataset_of, noise, png, tinted, tints

@@ -13,8 +13,9 @@ from crosspool.backbones import UNTRAINED, Backbone, load
 from crosspool.cache import ArrayCache, default_cache
 from crosspool.datasets import Dataset, Sample
 from crosspool.errors import ImageError, SettingError
-from crosspool.features import Features, compute_record
+from crosspool.features import Features
 from crosspool.framing import Source, image_views
+from crosspool.records import compute_record
 from tests.images import dataset_of, noise, png, tints
 from tests.networks import sample, small_network, spec_for
 
@@ -459,3 +460,35 @@ def test_an_image_with_an_identity_is_drawn_only_to_be_computed(features_of, run
     assert len(made) == len(runs) == 1
     other = Dataset("drawn", ("one",), (Sample("drawn", draw, identity="drawing 2"),), np.zeros(1, int))
     assert features_of(other).file_key(0) != again.file_key(0)
+
+
+# --- batches, as on a GPU
+
+
+def test_batches_yield_what_single_samples_do(features_of, tmp_path):
+    """Of any number of samples, also where some cannot be read and others lack nothing."""
+    good = [png(noise(i)) for i in range(5)]
+    dataset = dataset_of([good[0], b"no image", *good[1:], good[2]], np.arange(7) % 3)
+    alone = features_of(dataset, EVERYTHING, folder=tmp_path / "alone", at_once=False)
+    expected_problems = alone.compute()
+    for batch in (2, 3, 100):
+        together = features_of(dataset, EVERYTHING, folder=tmp_path / str(batch), batch=batch)
+        together.record(3, PAIR)
+        assert together.compute() == expected_problems
+        for index in {*range(7)} - {1}:
+            expected = alone.record(index, EVERYTHING)
+            for source, array in together.record(index, EVERYTHING).items():
+                np.testing.assert_allclose(array, expected[source], rtol=1e-5, atol=1e-6)
+
+
+def test_a_batch_goes_through_the_network_together(features_of, runs, monkeypatch):
+    sizes = []
+    outputs = Backbone.outputs
+
+    def counted(self, framed, names):
+        sizes.append(len(framed))
+        return outputs(self, framed, names)
+
+    monkeypatch.setattr(Backbone, "outputs", counted)
+    features_of(tints(), [TILES], batch=4).compute()
+    assert sizes == [16, 16, 4]

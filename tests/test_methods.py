@@ -8,11 +8,11 @@ from crosspool.backbones import architecture, load_backbone
 from crosspool.baselines import PYRAMID_LEVELS, MapPooling, MeanOverViews, fully_connected_layers
 from crosspool.encoding import BlockNormalizer, CrossLayerPooling, SignedPower, unpack_ternary
 from crosspool.errors import CrosspoolError, LayerPairError, SettingError
-from crosspool.features import compute_record
 from crosspool.framing import Source
 from crosspool.methods import MethodSpec, parse_method, parse_methods
 from crosspool.methods.building import _BUILDERS
 from crosspool.methods.grammar import METHOD_OPTIONS, PRESETS
+from crosspool.records import compute_record
 from tests.images import random_record
 from tests.networks import sample
 

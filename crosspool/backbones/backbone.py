@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from crosspool.backbones.activations import PairActivations
-from crosspool.backbones.batches import Images, batches, framed_images
+from crosspool.backbones.batches import Images, batches, framed_images, images_at_once
 from crosspool.backbones.needed_layers import expect_layers
 from crosspool.backbones.own_modules import own_network
 from crosspool.backbones.parameters import fingerprint_of
@@ -292,7 +292,7 @@ class Backbone:
     def _outputs(self, framed: Sequence[Image.Image], names: tuple[str, ...]) -> tuple[list[Tensor], str]:
         """The outputs, and the engine that computed them."""
         expect_layers(self, names, framed[0].width)
-        parts, engines = zip(*(self._programs.run(names, batch) for batch in self._batches(framed)), strict=True)
+        parts, engines = zip(*(self._programs.run(names, batch) for batch in self._batches(framed, names)), strict=True)
         outputs = [torch.cat(part) if len(part) > 1 else part[0] for part in zip(*parts, strict=True)]
         if not all(output.isfinite().all() for output in outputs):
             problem = f"{self.title} gives numbers that are not finite"
@@ -334,6 +334,7 @@ class Backbone:
             raise LayerPairError(f"The pair {pair.id} ({pair.label}) belongs to another network than {self.spec.name}.")
         return pair
 
-    def _batches(self, framed: Sequence[Image.Image]) -> Iterator[Tensor]:
-        for batch in batches(framed, self.spec.preprocessing, one_by_one=self.architecture.one_by_one):
+    def _batches(self, framed: Sequence[Image.Image], names: tuple[str, ...]) -> Iterator[Tensor]:
+        count = images_at_once(self.architecture, names, framed[0].width, self.device)
+        for batch in batches(framed, self.spec.preprocessing, self.device, count):
             yield batch.to(self.device, memory_format=self.architecture.memory_format)

@@ -14,8 +14,9 @@ from crosspool.encoding import Encoder
 from crosspool.errors import SettingError
 from crosspool.evaluation.protocol import Protocol
 from crosspool.evaluation.report import MethodResult, Outcome, Report, compared, summarised
-from crosspool.features import Features, compute_record
+from crosspool.features import Features
 from crosspool.methods import Method
+from crosspool.records import compute_record
 from crosspool.svm import DualLinearSVM, VectorFile, unit_kernel
 from crosspool.training import encode_into
 

@@ -19,9 +19,10 @@ from crosspool.classifiers import TRAINED_ON, own_classifier
 from crosspool.contributions import explain
 from crosspool.drawing.rendering import SIGNED_COLOUR_MAP
 from crosspool.errors import ModelError
-from crosspool.features import Features, compute_record
+from crosspool.features import Features
 from crosspool.grids import largest_cells
 from crosspool.methods import parse_method
+from crosspool.records import compute_record
 from crosspool.samples import samples
 from crosspool.text import class_title
 from crosspool.training import train_classifier

@@ -552,7 +552,7 @@ def test_methods_that_cannot_be_understood_are_reported(typed, sentence):
 def test_a_cancelled_training_keeps_everything(monkeypatch):
     app = visit(collection())
     may_go_on = threading.Event()
-    monkeypatch.setattr("crosspool.features.Features._ensure", lambda features, needed: may_go_on.wait(LONG) and None)
+    monkeypatch.setattr("crosspool.features.Features._whole", lambda features, needed: may_go_on.wait(LONG) and None)
     app = checked(app.button(key="train").click().run())
     assert app.button(key="train").disabled
     job = state_of(app, ComparisonState).job

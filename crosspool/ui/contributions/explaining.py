@@ -13,9 +13,9 @@ from crosspool.backbones import Backbone
 from crosspool.classifiers import LinearClassifier, TrainedClassifier, own_classifier
 from crosspool.contributions import Contributions, Explanation, explanation_of
 from crosspool.errors import ModelError
-from crosspool.features import compute_record
 from crosspool.framing import Framing, frame_image
 from crosspool.pooled_parts import Vector
+from crosspool.records import compute_record
 from crosspool.ui.comparison.result import Comparison
 from crosspool.ui.maps.large_images import enlarged
 from crosspool.ui.runtime.gate import OnProgress, ignore_progress

@@ -86,7 +86,7 @@ class Computed(list):
 def slow(monkeypatch):
     """The images computed so far; each takes a moment, and may be made to wait."""
     computed = Computed()
-    ensure = Features._ensure
+    ensure = Features._whole
 
     def slowly(features, needed):
         time.sleep(0.05)
@@ -96,7 +96,7 @@ def slow(monkeypatch):
         computed.append((needed[0], features.sources))
         return problem
 
-    monkeypatch.setattr(Features, "_ensure", slowly)
+    monkeypatch.setattr(Features, "_whole", slowly)
     return computed
 
 

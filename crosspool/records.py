@@ -1,0 +1,89 @@
+"""The maps and vectors of images that methods need: what goes through the network together, and what comes out."""
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from math import prod
+from operator import attrgetter
+
+from PIL import Image
+
+from crosspool.backbones import Architecture, Backbone
+from crosspool.cache import Array
+from crosspool.framing import VIEW_COUNTS, Source, image_views
+
+Pass = tuple[Source, ...]  # sources of the same views of an image, which go through the network at once
+Views = list[list[Image.Image]]
+"""What the network sees of an image, for each pass."""
+
+
+def compute_record(
+    backbone: Backbone, image: Image.Image, sources: Iterable[Source], images: int = 1
+) -> dict[Source, Array]:
+    """The maps and vectors of an image that a method needs; one pass of the network for each size and kind of views.
+
+    Args:
+        backbone: The network.
+        image: Upright RGB, as `load_image` gives it.
+        sources: The sources of a method: `method.sources`.
+        images: How many there are in all: for many, the quickest engine is found first, which takes a few seconds.
+
+    Returns:
+        dict: An array for each source, float32, whose first axis is the V views of the image: (V, D, H, W) for a map,
+        (V, D) for a vector.
+
+    Example:
+        >>> import crosspool
+        >>> backbone = crosspool.load_backbone()
+        >>> method = crosspool.parse_method("global@128", backbone.architecture)
+        >>> record = crosspool.compute_record(
+        ...     backbone, crosspool.load_image("assets/samples/cat.jpg"), method.sources
+        ... )
+        >>> [array.shape for array in record.values()]
+        [(1, 1280)]
+    """
+    passes = passes_of(sources)
+    for each in passes:
+        settle(backbone, images, each)
+    (record,) = records_of_views(backbone, passes, [views_of(backbone, image, passes)])
+    return record
+
+
+def views_of(backbone: Backbone, image: Image.Image, passes: Iterable[Pass]) -> Views:
+    """What the network sees of an image, for each pass."""
+    preprocessing, firsts = backbone.spec.preprocessing, [each[0] for each in passes]
+    return [image_views(image, preprocessing, first.size, first.views, first.framing) for first in firsts]
+
+
+def records_of_views(backbone: Backbone, passes: Sequence[Pass], images: Sequence[Views]) -> list[dict[Source, Array]]:
+    """The arrays of images from their views, which go through the network together."""
+    records: list[dict[Source, Array]] = [{} for _ in images]
+    for number, each in enumerate(passes):
+        framed = [view for views in images for view in views[number]]
+        outputs = backbone.outputs(framed, tuple(source.node for source in each))
+        for source, output in zip(each, outputs, strict=True):
+            parts = output.contiguous().cpu().split(VIEW_COUNTS[source.views])
+            for record, part in zip(records, parts, strict=True):
+                record[source] = part.numpy()
+    return records
+
+
+def settle(backbone: Backbone, images: int, each: Pass) -> None:
+    """Let the engine be chosen that computes a pass of so many images."""
+    first, nodes = each[0], tuple(source.node for source in each)
+    backbone.settle(nodes, _side(first), passes=images * VIEW_COUNTS[first.views])
+
+
+def passes_of(sources: Iterable[Source]) -> list[Pass]:
+    """The sources of the same views together."""
+    view_settings = attrgetter("size", "views", "framing")
+    return [tuple(group) for _, group in groupby(sorted(sorted(sources), key=view_settings), view_settings)]
+
+
+def count_numbers(source: Source, architecture: Architecture) -> int:
+    """How many numbers a source has for one image."""
+    return VIEW_COUNTS[source.views] * prod(architecture.layout(_side(source)).shapes[source.node])
+
+
+def _side(source: Source) -> int:
+    """The side of what the network sees, in pixels."""
+    return source.size // 2 if source.views == "tiles" else source.size
