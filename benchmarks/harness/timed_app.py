@@ -29,15 +29,15 @@ from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit import images
 
 MESSAGE, DECODING, FRAMING, ACTIVATIONS = "message", "decoding", "framing", "activations"
-POOLING, STATISTICS, PACKING, GALLERY = "pooling", "statistics", "packing", "gallery"
+ENERGIES, STATISTICS, PACKING, GALLERY = "energies of P", "statistics", "packing", "gallery"
 # An object, and the name of a function of it that is timed.
 PARTS: dict[str, tuple[Any, str]] = {
     MESSAGE: (AppSession, "handle_backmsg"),
     DECODING: (images, "load_image"),
     FRAMING: (backbone, "framed_images"),
     ACTIVATIONS: (Backbone, "activations"),
-    POOLING: (maps, "cross_layer_pool"),
-    STATISTICS: (maps, "channel_statistics"),
+    ENERGIES: (maps, "block_energies"),
+    STATISTICS: (maps, "statistics_with_energies"),
     PACKING: (gallery, "pack_maps"),
     GALLERY: (gallery, "_draw"),
 }

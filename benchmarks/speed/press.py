@@ -29,7 +29,7 @@ WARM_UP = 8  # presses, one of each sample
 QUIET_MILLISECONDS = 700  # between two presses
 
 COMPUTED = (
-    timed_app.DECODING, timed_app.FRAMING, timed_app.ACTIVATIONS, timed_app.POOLING, timed_app.STATISTICS,
+    timed_app.DECODING, timed_app.FRAMING, timed_app.ACTIVATIONS, timed_app.ENERGIES, timed_app.STATISTICS,
     timed_app.PACKING,
 )  # fmt: skip
 WORDS = {timed_app.ACTIVATIONS: "pass through the network"}
