@@ -21,6 +21,7 @@ from crosspool.backbones.structure import architecture_of
 from crosspool.baselines import INPUT, MeanOverViews, fully_connected_layers
 from crosspool.classifier_files import Arrays, ClassifierSettings, OwnSettings, TrainingSettings
 from crosspool.encoding import VALUES_PER_BYTE, CrossLayerPooling, Encoder, Record, unpack_ternary
+from crosspool.engines import EngineName
 from crosspool.errors import CrosspoolError, ModelError
 from crosspool.framing import Framing, Source
 from crosspool.methods import Method, Part, parse_method
@@ -87,7 +88,9 @@ class TrainedClassifier(LinearClassifier):
     def was_trained_on(self, checksum: str | None) -> bool:
         return checksum in self.settings.photographs
 
-    def load_backbone(self, weights: str | os.PathLike[str] | None = None, device: str = "auto") -> Backbone:
+    def load_backbone(
+        self, weights: str | os.PathLike[str] | None = None, device: str = "auto", engine: EngineName = "auto"
+    ) -> Backbone:
         """The network that it was trained on; `weights` names the file if it was trained on weights of your own.
 
         Raises ModelError if that file has to be named, BackboneError if the network cannot be loaded.
@@ -104,7 +107,7 @@ class TrainedClassifier(LinearClassifier):
         elif weights is None and self.settings.weights != PRETRAINED:
             network = f"{self.settings.backbone} with weights from {self.settings.weights}"
             raise ModelError(f"This classifier was trained on {network}; name that file with --weights.")
-        return load_backbone(self.settings.backbone, weights, device)
+        return load_backbone(self.settings.backbone, weights, device, engine=engine)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a safetensors file with the settings as JSON in its header. Raises ModelError if that fails."""

@@ -42,7 +42,9 @@ def app_url(tmp_path_factory):
 @contextmanager
 def served(folder, command=harness.STREAMLIT, cwd=ROOT):
     """The address of a new server; only the embedded weights, an empty cache, and nothing wrong in its log."""
-    with harness.served(folder, {"TORCH_HOME": str(folder)}, command=command, cwd=cwd) as server:
+    with harness.served(
+        folder, {"TORCH_HOME": str(folder), "CROSSPOOL_ENGINE": "torch"}, command=command, cwd=cwd
+    ) as server:
         yield server.url
     assert server.faults == [], server.log.read_text()
 

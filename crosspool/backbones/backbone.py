@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Self
 
@@ -17,8 +17,9 @@ from crosspool.backbones.own_modules import own_network
 from crosspool.backbones.parameters import fingerprint_of
 from crosspool.backbones.probabilities import class_probabilities
 from crosspool.backbones.structure import OWN, Architecture, BackboneSpec, architecture_of, with_state
-from crosspool.engines import EngineName
+from crosspool.engines import EngineName, expect_engine
 from crosspool.engines.choice import Programs
+from crosspool.engines.programs import Sessions
 from crosspool.errors import BackboneError, LayerPairError, SettingError
 from crosspool.framing import Framing
 from crosspool.layer_pairs import LayerPair, NotOffered
@@ -97,7 +98,7 @@ class Backbone:
     @classmethod
     def from_module(
         cls, module: nn.Module, *, size: int, mean: Sequence[float], std: Sequence[float],
-        classes: Sequence[str] | None = None, name: str | None = None,
+        classes: Sequence[str] | None = None, name: str | None = None, engine: EngineName = "auto",
     ) -> Self:  # fmt: skip
         """A network of your own, from a module that takes a batch of images, (B, 3, size, size).
 
@@ -111,6 +112,7 @@ class Backbone:
             std: The standard deviations of these.
             classes: The names of its outputs; None stands for "class 0", "class 1" and so on.
             name: What to call it: no name of `backbone_specs()`. None stands for the name of its class.
+            engine: As for `load_backbone`.
 
         Returns:
             Backbone: For everything that takes one. `not_offered` says which convolutions define no layer pair, and
@@ -130,15 +132,14 @@ class Backbone:
             >>> [pair.id for pair in backbone.layer_pairs], [layer.id for layer in backbone.not_offered]
             (['2'], ['0'])
         """
+        expect_engine(engine)
         own = own_network(module, size, mean, std, classes, name)
-        return cls(own.spec, own.architecture, own.model, own.device, OWN, own.classes)
+        return cls(own.spec, own.architecture, own.model, own.device, OWN, own.classes, engine=engine)
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
         """The SHA-256 of the network's name and all parameters: equal for networks that compute the same."""
-        if self.weights == OWN:
-            return self.spec.weights.checksum
-        return fingerprint_of(self.spec.name, self.model)
+        return self._programs.fingerprint()
 
     @property
     def title(self) -> str:
@@ -268,24 +269,54 @@ class Backbone:
             size: The side of the framed images in pixels.
             passes: How many there will be, in threads that compute as this one does.
 
+        Returns:
+            None: `outputs` uses the engine from now on.
+
         Raises:
             BackboneError: The weights lack a layer that is needed.
+
+        Example:
+            >>> import crosspool
+            >>> backbone = crosspool.load_backbone()
+            >>> backbone.settle((backbone.architecture.layout(128).output,), 128, passes=1)
         """
         expect_layers(self, names, size)
         self._programs.settle(names, size, passes)
 
     def prepare(self, names: tuple[str, ...], size: int) -> None:
-        """Measure the engines in the background, for a server on which many passes will follow. Raises as `settle`."""
+        """Measure the engines in the background, for a server on which many passes will follow.
+
+        Args:
+            names: The nodes that will be asked of `outputs`.
+            size: The side of the framed images in pixels.
+
+        Returns:
+            None: `outputs` uses the faster engine as soon as it is known.
+
+        Raises:
+            BackboneError: The weights lack a layer that is needed.
+
+        Example:
+            >>> import crosspool
+            >>> backbone = crosspool.load_backbone(engine="torch")  # for which there is nothing to measure
+            >>> backbone.prepare((backbone.architecture.layout(128).output,), 128)
+        """
         expect_layers(self, names, size)
         self._programs.prepare(names, size)
 
+    @property
+    def sessions(self) -> Sessions:
+        """Further copies of the weights, which ONNX Runtime holds."""
+        return self._programs.sessions
+
     @cached_property
     def _programs(self) -> Programs:
+        """What runs the parts of the network. It does not hold the backbone, which would then be freed late."""
         return Programs(
             self.engine,
             self.model,
             self.device,
-            lambda: self.fingerprint,
+            cache(partial(_fingerprint, self.weights, self.spec, self.model)),
             self.architecture.subgraph,
         )
 
@@ -338,3 +369,7 @@ class Backbone:
         count = images_at_once(self.architecture, names, framed[0].width, self.device)
         for batch in batches(framed, self.spec.preprocessing, self.device, count):
             yield batch.to(self.device, memory_format=self.architecture.memory_format)
+
+
+def _fingerprint(weights: str, spec: BackboneSpec, model: nn.Module) -> str:
+    return spec.weights.checksum if weights == OWN else fingerprint_of(spec.name, model)

@@ -47,6 +47,7 @@ def explain_command(
     weights: Annotated[str | None, WEIGHTS] = None,
     classes: options.Classes = None,
     device: options.Device = "auto",
+    engine: options.Engine = "auto",
     json: options.Json = False,
 ) -> None:
     """Split a class's score by channel and by position: what speaks for the class, and where.
@@ -69,10 +70,10 @@ def explain_command(
     source_image = load_image(image)
     other = None if similar_to is None else load_image(similar_to)
     if model is None:
-        classifier, network = _own_classifier(backbone, size, framing, weights, classes, device)
+        classifier, network = _own_classifier(backbone, size, framing, weights, classes, device, engine)
     else:
         classifier = load_classifier(Path(model))
-        network = classifier.load_backbone(weights, device)
+        network = classifier.load_backbone(weights, device, engine)
     explanation = contributions.explain(classifier, network, source_image)
     if other is None:
         parts = explanation.contributions(name, against)
@@ -114,13 +115,14 @@ def _own_classifier(
     weights: str | None,
     classes: str | None,
     device: str,
+    engine: options.EngineChoice,
 ) -> "tuple[LinearClassifier, Backbone]":
     from crosspool.backbones import architecture, load_backbone
     from crosspool.classifiers import own_classifier
 
     structure = architecture(backbone or options.DEFAULT_BACKBONE)
     pixels = size or structure.spec.preprocessing.size
-    network = load_backbone(structure.spec.name, weights, device, classes)
+    network = load_backbone(structure.spec.name, weights, device, classes, engine)
     return own_classifier(network, pixels, framing), network
 
 

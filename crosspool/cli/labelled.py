@@ -78,6 +78,7 @@ class LabelledOptions:
     backbone: options.BackboneName = options.DEFAULT_BACKBONE
     weights: options.Weights = None
     device: options.Device = "auto"
+    engine: options.Engine = "auto"
     on_problem: Annotated[Literal["stop", "skip"], typer.Option(help=PROBLEM_HELP)] = "skip"
     download: Annotated[bool, typer.Option("--download", help=DOWNLOAD_HELP)] = False
     root: Annotated[str, option("FOLDER", ROOT_HELP)] = DATA_ROOT
@@ -99,7 +100,7 @@ class LabelledOptions:
     def load_backbone(self) -> "Backbone":
         from crosspool.backbones import load_backbone
 
-        return load_backbone(self.backbone, self.weights, self.device)
+        return load_backbone(self.backbone, self.weights, self.device, engine=self.engine)
 
     def compute_features(
         self, dataset: "Dataset", backbone: "Backbone", methods: "Sequence[Method]", sources: "Sequence[Source]" = ()
@@ -139,8 +140,9 @@ class LabelledOptions:
         return network + self.network_words() + words
 
     def network_words(self) -> list[str]:
-        """The options for weights and device on a command line."""
-        return option_words(weights=self.weights, device=None if self.device == "auto" else self.device)
+        """The options for weights, device and engine on a command line."""
+        device, engine = (None if each == "auto" else each for each in (self.device, self.engine))
+        return option_words(weights=self.weights, device=device, engine=engine)
 
 
 @contextmanager

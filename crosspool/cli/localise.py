@@ -9,7 +9,17 @@ import typer
 
 from crosspool.cli.console import print_json, print_table, print_wrapped
 from crosspool.cli.labelled import Seed
-from crosspool.cli.options import DEFAULT_BACKBONE, BackboneName, Device, Json, Pair, Weights, option, size_option
+from crosspool.cli.options import (
+    DEFAULT_BACKBONE,
+    BackboneName,
+    Device,
+    Engine,
+    Json,
+    Pair,
+    Weights,
+    option,
+    size_option,
+)
 from crosspool.cli.progress import images_progress
 from crosspool.text import Column
 
@@ -27,6 +37,7 @@ def localise_command(
     size: Annotated[int | None, size_option("twice the network's own")] = None,
     weights: Weights = None,
     device: Device = "auto",
+    engine: Engine = "auto",
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
@@ -47,7 +58,7 @@ def localise_command(
             maps = network.activations(drawing.image, chosen, side, framing="squash")
             yield {"upper": maps.upper[0].cpu(), "lower": maps.lower[0].cpu()}, drawing.masks
 
-    network = load_backbone(backbone, weights, device)
+    network = load_backbone(backbone, weights, device, engine=engine)
     chosen = network.architecture.default_pair if pair is None else network.architecture.pair(pair)
     side = size or 2 * network.spec.preprocessing.size
     guide = fieldguide(per_class, seed=seed)

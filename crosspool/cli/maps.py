@@ -58,6 +58,7 @@ class MapOptions:
     border: Annotated[options.BorderChoice, typer.Option(help=BORDER_HELP)] = "zero"
     weights: options.Weights = None
     device: options.Device = "auto"
+    engine: options.Engine = "auto"
 
     def load(self) -> "tuple[Backbone, Provenance]":
         """Check all settings, the cheap ones first, and load the network."""
@@ -68,7 +69,7 @@ class MapOptions:
         pixels = self.size or structure.spec.preprocessing.size
         pair = structure.default_pair if self.pair is None else structure.pair(self.pair)
         structure.layout(pixels)
-        network = load_backbone(self.backbone, self.weights, self.device)
+        network = load_backbone(self.backbone, self.weights, self.device, engine=self.engine)
         pair = network.architecture.pair(pair.id)  # where the classes are maps, their number is that of the weights
         checksum = structure.spec.weights.checksum or None
         if self.weights is not None:

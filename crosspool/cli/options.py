@@ -20,6 +20,7 @@ DEFAULT_BACKBONE, UNTRAINED = "efficientnet_lite0", "untrained"
 
 FramingChoice = Literal["crop", "squash"]
 BorderChoice = Literal["zero", "valid"]
+EngineChoice = Literal["auto", "torch", "onnxruntime"]
 ColourMapChoice = Literal["viridis", "cividis", "magma", "gray"]
 OverlayChoice = Literal["growing", "even"]
 ScaleChoice = Literal["map", "layer", "fixed"]
@@ -124,6 +125,8 @@ Classes = Annotated[
 ImageFile = Annotated[str, typer.Argument(metavar="IMAGE", help="An image file.", callback=_checked_image)]
 Images = Annotated[list[str], typer.Argument(metavar="IMAGES", help="One or more image files.")]
 Device = Annotated[str, option("DEVICE", "auto, cpu, cuda, cuda:1 or mps.")]
+ENGINE_HELP = "What computes on a CPU; auto: torch, or ONNX Runtime where it is faster and there is much to compute."
+Engine = Annotated[EngineChoice, typer.Option(help=ENGINE_HELP)]
 Size = Annotated[int | None, size_option("the network's own")]
 FRAMING_HELP = "crop: the centre of the image; squash: all of it, with its aspect ratio changed."
 Framing = Annotated[FramingChoice, typer.Option(help=FRAMING_HELP)]

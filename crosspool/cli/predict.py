@@ -30,6 +30,7 @@ def predict_command(
     weights: options.Weights = None,
     classes: options.Classes = None,
     device: options.Device = "auto",
+    engine: options.Engine = "auto",
     top: Annotated[int, option("N", "How many classes to show for each image.", min=1)] = 5,
     size: options.Size = None,
     framing: options.Framing = "crop",
@@ -49,7 +50,7 @@ def predict_command(
     structure = architecture(backbone)
     pixels = size or structure.spec.preprocessing.size
     structure.layout(pixels)
-    network = load_backbone(backbone, weights, device, classes)
+    network = load_backbone(backbone, weights, device, classes, engine)
     settings = {"backbone": backbone, "weights": Path(network.weights).name, "size": pixels}
     records = []
 
@@ -87,6 +88,7 @@ def classify_command(
     top: Annotated[int, option("N", "How many classes to show, if an image has one class only.", min=1)] = 5,
     weights: Annotated[str | None, options.weights_option(WEIGHTS_HELP, "those that it was trained on")] = None,
     device: options.Device = "auto",
+    engine: options.Engine = "auto",
     skip_errors: Annotated[bool, typer.Option("--skip-errors", help=SKIP_HELP)] = False,
     json: options.Json = False,
 ) -> None:
@@ -104,7 +106,7 @@ def classify_command(
     from crosspool.classifiers import TRAINED_ON, load_classifier
 
     classifier = load_classifier(Path(model))
-    network = classifier.load_backbone(weights, device)
+    network = classifier.load_backbone(weights, device, engine)
     classifier.check_backbone(network)
     records = []
 

@@ -49,7 +49,7 @@ class Programs:
         subgraph: Callable[[tuple[str, ...], int], fx.Graph],
     ) -> None:  # fmt: skip
         self.engine: EngineName = engine if device.type == "cpu" else "torch"
-        self._model, self._fingerprint, self._subgraph = model, fingerprint, subgraph
+        self._model, self.fingerprint, self._subgraph = model, fingerprint, subgraph
         self._parts: LRUCache[tuple[tuple[str, ...], int], Part] = LRUCache(MOST_PARTS)
         self.sessions = Sessions()
         self._lock = threading.Lock()
@@ -78,7 +78,7 @@ class Programs:
             part = self._parts.get((names, size))
             if part is None:
                 graph = self._subgraph(names, size)
-                part = Part(self.engine, self._model, graph, names, size, self._fingerprint, self.sessions)
+                part = Part(self.engine, self._model, graph, names, size, self.fingerprint, self.sessions)
                 self._parts[names, size] = part
             return part
 

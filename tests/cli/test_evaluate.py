@@ -770,16 +770,15 @@ def test_train_names_the_next_commands_in_full(works, images, tmp_path, cache) -
     own, out = tmp_path / "my own.pth", tmp_path / "model.safetensors"
     torch.save(load_backbone(DEFAULT, "untrained").spec.build(2).state_dict(), own)
     options = ("--weights", own, "--framing", "crop", "--seed", 7, "--on-problem", "stop", "--root", "sets")
-    output = works(
-        "train", images, "--method", "global@128", "--out", out, *options, "--device", "cpu", "--cache", cache
-    )
+    chosen = ("--device", "cpu", "--engine", "torch")
+    output = works("train", images, "--method", "global@128", "--out", out, *options, *chosen, "--cache", cache)
     again, use = [shlex.split(line) for line in output.splitlines() if line.startswith("  crosspool")]
     assert again == [
         *("crosspool", "evaluate", str(images), "--methods", "global@128"),
         *("--seed", "7", "--backbone", DEFAULT, "--framing", "crop", "--on-problem", "stop", "--weights", str(own)),
-        *("--device", "cpu", "--root", "sets", "--cache", str(cache)),
+        *(*chosen, "--root", "sets", "--cache", str(cache)),
     ]
-    assert use == ["crosspool", "classify", "IMAGE", "--model", str(out), "--weights", str(own), "--device", "cpu"]
+    assert use == ["crosspool", "classify", "IMAGE", "--model", str(out), "--weights", str(own), *chosen]
     works(*use[1:2], images / "red" / "0.png", *use[3:])
 
 

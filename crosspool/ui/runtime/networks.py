@@ -21,6 +21,7 @@ from crosspool.backbones import (
     spec_of,
 )
 from crosspool.backbones.timm_networks import is_timm
+from crosspool.engines import EngineName
 from crosspool.errors import BackboneError, SettingError
 from crosspool.text import human_bytes
 from crosspool.ui.runtime.gate import FairSemaphore, outside, undivided
@@ -65,19 +66,26 @@ class Networks:
     large networks takes small ones from others last, and none in vain; where there are too many, the least recently
     used. The default network, with its weights, is not counted among them and stays, as every visitor begins with it.
     Those that were dropped count as long as a computation holds them. Only `allowed` networks are loaded, if there are
-    any. A computation with one of them uses `threads` threads. Networks are loaded one at a time, in turns of
-    `loading`: beside the computations, as loading a large one takes many seconds.
+    any. A computation with one of them uses `threads` threads, and on a CPU this `engine`, whose copies of the weights
+    count too and are the first to make room. Networks are loaded one at a time, in turns of `loading`: beside the
+    computations, as loading a large one takes many seconds.
     """
 
     def __init__(
-        self, count: int, nbytes: int, threads: int, allowed: Collection[str] = (), loading: FairSemaphore | None = None
+        self,
+        count: int,
+        nbytes: int,
+        threads: int,
+        allowed: Collection[str] = (),
+        loading: FairSemaphore | None = None,
+        engine: EngineName = "auto",
     ) -> None:
         self._backbones: LRUCache[tuple[str, str], Backbone] = LRUCache(count)
         self._default: Backbone | None = None
         self._alive: list[weakref.ref[Backbone]] = []
         self.limit = nbytes
         self.own = given_network()
-        self._threads, self._allowed = threads, frozenset(allowed)
+        self._threads, self._allowed, self._engine = threads, frozenset(allowed), engine
         self._lock, self._loading = threading.Lock(), loading or FairSemaphore()
 
     def __len__(self) -> int:
@@ -87,8 +95,7 @@ class Networks:
     @property
     def nbytes(self) -> int:
         """The memory of all networks, those included that are only held by a computation."""
-        backbones = (reference() for reference in list(self._alive))
-        return sum(network_bytes(backbone.spec) for backbone in backbones if backbone is not None)
+        return sum(network_bytes(backbone.spec) + backbone.sessions.nbytes for backbone in self._living())
 
     @property
     def specs(self) -> dict[str, BackboneSpec]:
@@ -125,7 +132,7 @@ class Networks:
                 if backbone is None:
                     self._make_room(spec_of(name))
                     torch.set_num_threads(self._threads)
-                    backbone = load_backbone(name, UNTRAINED if weights == UNTRAINED else None)
+                    backbone = load_backbone(name, UNTRAINED if weights == UNTRAINED else None, engine=self._engine)
                     with self._lock:
                         if _is_default(key):
                             self._default = backbone
@@ -156,12 +163,19 @@ class Networks:
         if reason := self.why_not(spec):
             raise BackboneError(reason)
         with self._lock:
+            if self.nbytes + peak_bytes(spec) > self.limit:
+                self._drop_copies()
             self._drop_largest(self.limit - peak_bytes(spec))
             if self.nbytes + peak_bytes(spec) > self.limit:
                 problem = f"There is no memory for {spec.title} while other networks are at work"
                 raise BackboneError(f"{problem}; try again in a minute.")
             if len(self._backbones) == self._backbones.maxsize and spec.name != DEFAULT:
                 self._backbones.popitem()
+
+    def _drop_copies(self) -> None:
+        """Drop what engines hold of all networks, which is made again in less time than a network is loaded."""
+        for backbone in self._living():
+            backbone.sessions.clear()
 
     def _drop_largest(self, most: int) -> None:
         """Drop the largest networks that are not in use until all take `most` bytes; none where that is in vain."""
@@ -173,6 +187,11 @@ class Networks:
             if (backbone := reference()) is not None:
                 in_use[key] = backbone
         self._backbones.update(in_use)
+
+    def _living(self) -> list[Backbone]:
+        """The networks in memory, those included that are only held by a computation."""
+        backbones = (reference() for reference in list(self._alive))
+        return [backbone for backbone in backbones if backbone is not None]
 
     def _titles(self) -> list[str]:
         return [spec.title for name, spec in self.specs.items() if name in self._allowed]

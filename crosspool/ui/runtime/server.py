@@ -91,6 +91,7 @@ class Server:
             threads=max(available_cores() // width, 1),
             allowed=networks.names_of(settings.network_names),
             loading=self.loading,
+            engine=settings.engine,
         )
         self.downloads = downloads.Downloads(self.log, self.account)
         self.cache = shared_cache.SharedCache(settings.cache_megabytes * MB)

@@ -50,6 +50,8 @@ class ServerSettings(pydantic_settings.BaseSettings):
     """All networks in memory, and what loading another takes meanwhile, at least 43; 0 for a third of the memory."""
     network_names: Annotated[str, Field(min_length=0, max_length=2000)] = ""
     """The networks on offer besides EfficientNet-Lite0, by name, with commas; empty for all but those of timm."""
+    engine: Literal["auto", "torch", "onnxruntime"] = "auto"
+    """What computes on a CPU; auto: torch, or ONNX Runtime where it was measured to be faster."""
     module: Annotated[str, Field(min_length=0, max_length=200)] = ""
     """A network of your own, package.module:function; it is imported and run in this process."""
     upload_megabytes: Annotated[int, Field(ge=1, le=512)] = 25

@@ -55,7 +55,10 @@ class Readiness:
         """Load the default network and run it once, so that the first visitor need not wait."""
         server = self._server
         with server.log.timed("warmed_up"), server.compute.turn():
-            server.networks.backbone(DEFAULT, PRETRAINED).activations(load_image(samples()[0].path))
+            backbone = server.networks.backbone(DEFAULT, PRETRAINED)
+            backbone.activations(load_image(samples()[0].path))
+            pair = backbone.architecture.default_pair
+            backbone.prepare((pair.lower, pair.upper), backbone.spec.preprocessing.size)
         self._warm.set()
 
     def answer(self) -> dict[str, Any]:

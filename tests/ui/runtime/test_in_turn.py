@@ -64,7 +64,7 @@ def test_what_is_being_loaded_lets_nothing_else_be_loaded(server, monkeypatch):
 
     other = threading.Thread(target=enter)
 
-    def load(name, weights):
+    def load(name, weights, engine):
         other.start()
         while not server.loading.waiting:
             time.sleep(0.01)

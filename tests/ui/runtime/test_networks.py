@@ -27,7 +27,7 @@ def test_bytes_of_a_network():
 
 
 def test_what_is_too_large_is_refused_before_it_is_built(monkeypatch):
-    monkeypatch.setattr(module, "load_backbone", lambda *_: pytest.fail("built"))
+    monkeypatch.setattr(module, "load_backbone", lambda *_, **__: pytest.fail("built"))
     kept = networks(PEAK[SMALL])
     assert kept.why_not(spec_of(SMALL)) == ""
     sentence = (
@@ -112,7 +112,7 @@ def test_a_network_in_use_counts_although_it_is_not_kept():
 def test_others_compute_while_a_network_is_loaded(monkeypatch):
     compute, kept = FairSemaphore(), networks(2**40)
 
-    def load(name, weights):
+    def load(name, weights, engine):
         assert compute.running == 0
         with compute.turn():
             return load_backbone(name, weights)
@@ -121,6 +121,21 @@ def test_others_compute_while_a_network_is_loaded(monkeypatch):
     with compute.turn():
         kept.backbone(SMALL, "untrained")
         assert compute.running == 1
+
+
+def test_copies_of_weights_count_and_are_dropped_before_a_network():
+    other = network_bytes(spec_of(OTHER))
+    kept = networks(other + PEAK[SMALL])
+    kept.backbone(OTHER, "untrained").sessions._sessions["a program", 1] = None, 1000
+    assert kept.nbytes == other + 1000
+    kept.backbone(SMALL, "untrained")
+    assert (len(kept), kept.nbytes) == (2, other + network_bytes(spec_of(SMALL)))
+
+
+@pytest.mark.parametrize("engine", ["torch", "onnxruntime"])
+def test_the_servers_engine_is_that_of_its_networks(engine):
+    with use_server(Server(ServerSettings(engine=engine))) as server:
+        assert server.networks.backbone(SMALL, "untrained").engine == engine
 
 
 def test_only_the_operators_networks_are_loaded():

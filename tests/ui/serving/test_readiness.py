@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from crosspool.backbones import DEFAULT, Backbone, architecture
 from crosspool.errors import ImageError
 from crosspool.ui.runtime.server import Server, use_server
 from crosspool.ui.runtime.settings import ServerSettings
@@ -33,6 +34,14 @@ def test_a_server_is_ready_when_the_first_network_has_run(readiness):
     readiness.warm_up()
     readiness._recent.clear()
     assert readiness.answer()["ready"]
+
+
+def test_after_the_first_run_the_faster_engine_is_looked_for(readiness, monkeypatch):
+    prepared = []
+    monkeypatch.setattr(Backbone, "prepare", lambda backbone, *part: prepared.append(part))
+    readiness.warm_up()
+    pair = architecture(DEFAULT).default_pair
+    assert prepared == [((pair.lower, pair.upper), 224)]
 
 
 def test_an_answer_is_repeated_for_a_while(readiness, server):
