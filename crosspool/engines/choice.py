@@ -26,7 +26,7 @@ from crosspool.tracing import BETWEEN_NODES
 GRAPH_FORMAT = 2  # to be increased when the same part is converted otherwise
 GRAPHS_LIMIT = 2 * 2**30  # bytes on disk
 CONVERSION_SECONDS = 5.0  # about; torch computes as long before a conversion begins behind it
-WORTH_SECONDS = 2 * CONVERSION_SECONDS  # of torch's passes, for which a run waits for the conversion first
+WORTH_SECONDS = 4 * CONVERSION_SECONDS  # of torch's passes, for which a run waits for the conversion first
 ROUNDS = 5  # in which both engines take turns
 TOLERANCE = 1e-4  # of an output's largest number; 5e-6 was the most that was measured
 MOST_PARTS = 32  # of one network, of which is known what they took

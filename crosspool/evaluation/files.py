@@ -6,9 +6,6 @@ from functools import partial
 from typing import Any
 
 from crosspool.datasets import Dataset
-from crosspool.drawing.cost import Point, cost_figure
-from crosspool.drawing.figures import confusion_figure
-from crosspool.drawing.style import any_script, figure_bytes
 from crosspool.evaluation.findings import AccuracyFindings, accuracy_json, method_json, paired_json
 from crosspool.evaluation.report import MethodResult
 from crosspool.evaluation.tables import accuracy_markdown
@@ -98,6 +95,9 @@ def _prediction_rows(findings: AccuracyFindings, dataset: Dataset) -> str:
 
 def _cost_file(findings: AccuracyFindings, suffix: str) -> bytes:
     """A figure of how well the methods do against the bytes of an image's vector."""
+    from crosspool.drawing.cost import Point, cost_figure  # here, as matplotlib takes a second to load
+    from crosspool.drawing.style import any_script, figure_bytes
+
     points = []
     for result in findings.report.methods:
         measured = result.measures[findings.report.measure]
@@ -125,6 +125,9 @@ def _confusion_rows(findings: AccuracyFindings, result: MethodResult) -> str:
 
 
 def _confusion_file(findings: AccuracyFindings, result: MethodResult) -> bytes:
+    from crosspool.drawing.figures import confusion_figure
+    from crosspool.drawing.style import figure_bytes
+
     assert result.confusion is not None
     count = findings.report.split_count
     title = f"{result.name}, {findings.report.dataset}" + ("" if count == 1 else f", {count} splits together")
