@@ -133,7 +133,8 @@ def load_backbone(
         ('EfficientNet-Lite0', 32, 1000)
     """
     expect_engine(engine)
-    return replace(load(spec_of(name), weights, device, classes), engine=engine)
+    backbone = load(spec_of(name), weights, device, classes)
+    return backbone if backbone.engine == engine else replace(backbone, engine=engine)
 
 
 def load(

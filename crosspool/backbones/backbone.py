@@ -136,7 +136,7 @@ class Backbone:
         own = own_network(module, size, mean, std, classes, name)
         return cls(own.spec, own.architecture, own.model, own.device, OWN, own.classes, engine=engine)
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """The SHA-256 of the network's name and all parameters: equal for networks that compute the same."""
         return self._programs.fingerprint()

@@ -147,7 +147,10 @@ def test_images_are_prepared_as_timm_does(name, size):
     expected = timm.data.create_transform(**data, is_training=False)(image)
     squashed = data["crop_mode"] == "squash"
     framed = frame_image(image, spec.preprocessing, framing="squash" if squashed else "crop")
-    assert (to_tensor([framed], spec.preprocessing)[0] - expected).abs().max() < 1e-6
+    deviations = torch.tensor(spec.preprocessing.std).view(3, 1, 1)
+    levels = 255 * deviations * (to_tensor([framed], spec.preprocessing)[0] - expected).abs()
+    assert levels.max() < 2.01  # timm resizes by Pillow, which rounds otherwise
+    assert levels.mean() < 0.1
 
 
 def test_a_network_that_was_shown_squashed_images_says_so():
