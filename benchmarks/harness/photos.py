@@ -42,7 +42,7 @@ def photo(subject: int, number: int, size: tuple[int, int]) -> tuple[Image.Image
     kind, corners = subject % TEXTURES, SHAPES[subject // (TEXTURES * HUES)]
     hue = subject // TEXTURES % HUES / HUES
     background = _surface(rng, int(rng.integers(TEXTURES)), rng.random(), size)
-    foreground = _surface(rng, kind, hue + rng.normal(0, 0.06), size)
+    foreground = _surface(rng, kind, hue + rng.normal(0, 0.03), size)
     outline = _outline(rng, corners, size)
     mask = Image.new("L", size)
     ImageDraw.Draw(mask).polygon(outline, fill=255)
@@ -71,7 +71,7 @@ def _outline(rng: np.random.Generator, corners: int, size: tuple[int, int]) -> l
     """A polygon, turned by any angle and longer than wide, around a place near the middle."""
     width, height = size
     x, y = width * rng.uniform(0.35, 0.65), height * rng.uniform(0.35, 0.65)
-    radius, flatness, turn = min(size) * rng.uniform(0.2, 0.4), rng.uniform(0.55, 1.0), rng.uniform(0, 2 * np.pi)
+    radius, flatness, turn = min(size) * rng.uniform(0.3, 0.48), rng.uniform(0.55, 1.0), rng.uniform(0, 2 * np.pi)
     angles = 2 * np.pi * np.arange(corners) / corners
     along, beside = radius * np.cos(angles), radius * flatness * np.sin(angles)
     across, down = along * np.cos(turn) - beside * np.sin(turn), along * np.sin(turn) + beside * np.cos(turn)
