@@ -24,7 +24,7 @@ from crosspool.methods import Method
 from crosspool.records import Pass, Views, count_numbers, passes_of, records_of_views, settle, views_of
 from crosspool.strict_json import json_text
 
-RECORD_FORMAT = 3  # to be increased when the same settings give different numbers
+RECORD_FORMAT = 4  # to be increased when the same settings give different numbers
 BYTES_PER_NUMBER = 4
 BATCH = 64  # samples whose views go through a network together, where it is not on the CPU
 Needed = tuple[int, bytes | ImageError | None]
