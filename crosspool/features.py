@@ -181,6 +181,10 @@ class Features:
         every = {*self.sources, *sources, *(source for method in self.methods for source in method.sources)}
         return [each for each in passes_of(every) if sources & set(each)]
 
+    def in_whole_passes(self, sources: Sequence[Source]) -> list[Source]:
+        """The sources, with all that is computed together with them."""
+        return [source for each in self._whole_passes(set(sources)) for source in each]
+
     def _settle(self, passes: Sequence[Pass]) -> None:
         """Choose the engines of all passes at once, as converting a network takes seconds of one core."""
         with self._settling:
