@@ -3,6 +3,7 @@
 import io
 import zipfile
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 from typing import IO, Self
 
@@ -17,7 +18,8 @@ class FeatureFile:
     """An NPZ file whose array `features`, (n, ...), float32, is written row by row; as a context, it is then closed.
 
     Its header says how many rows there are, so where there are fewer than `expected` the file is written once more in
-    the end, without its rows ever being in memory.
+    the end, without its rows ever being in memory. `count` rows are whole; where Ctrl-C came in the middle of another
+    one, that is left out.
     """
 
     def __init__(self, path: Path, expected: int) -> None:
@@ -25,12 +27,15 @@ class FeatureFile:
         self._archive = zipfile.ZipFile(path, "w")
         self._member: IO[bytes] | None = None
         self._shape: tuple[int, ...] = ()
+        self._start = 0  # of the first row, in the file
 
     def append(self, features: NDArray[np.float32]) -> None:
         """Write one more row; all have the same shape. Raises OSError."""
         if self._member is None:
             self._shape = features.shape
             self._member = self._begun(self._archive, self.expected)
+            assert self._archive.fp is not None
+            self._start = self._archive.fp.tell()
         self._member.write(np.ascontiguousarray(features, "<f4").data)
         self.count += 1
 
@@ -49,13 +54,16 @@ class FeatureFile:
     def _copy_what_there_is(self) -> None:
         whole = self.path.with_name(f"{self.path.name}.whole")
         try:
+            # Not as a member of the archive, whose checksum is wrong after half a row.
             with (
-                zipfile.ZipFile(self.path) as archive, archive.open(FEATURES) as rows,
-                zipfile.ZipFile(whole, "w") as copy, self._begun(copy, self.count) as member,
-            ):  # fmt: skip
-                rows.read(len(self._header(self.expected)))
-                while part := rows.read(COPY_BYTES):
-                    member.write(part)
+                self.path.open("rb") as rows,
+                zipfile.ZipFile(whole, "w") as copy,
+                self._begun(copy, self.count) as member,
+            ):
+                rows.seek(self._start)
+                length = 4 * self.count * prod(self._shape)
+                for start in range(0, length, COPY_BYTES):
+                    member.write(rows.read(min(length - start, COPY_BYTES)))
             whole.replace(self.path)
         finally:
             whole.unlink(missing_ok=True)

@@ -181,15 +181,15 @@ def pool_command(
         task = bar.add_task("Pooling", total=len(usable))
         try:
             for each in _pooled(network, provenance, usable, skipped, skip_errors=skip_errors):
-                file.append(each.result)
                 pooled.append({"name": each.path, "sha256": each.sha256})
+                file.append(each.result)
                 bar.update(task, completed=len(pooled) + len(skipped))
         except KeyboardInterrupt:
-            if pooled:
-                partial = path.with_suffix(".partial.npz")
-                _finish(file, pooled, provenance, skipped)
+            if file.count:
+                partial = temporary.with_name(f"{path.stem}.partial.npz")
+                _finish(file, pooled[: file.count], provenance, skipped)
                 temporary.replace(partial)
-                complain(f"Stopped. {partial} holds the first {len(pooled)} of {len(usable)} images.")
+                complain(f"Stopped. {partial} holds the first {file.count} of {len(usable)} images.")
             raise typer.Abort from None
         if not pooled:
             raise inputs.none_read(images, "write")
