@@ -2,8 +2,9 @@
 
 import hashlib
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Generic, TypeVar
@@ -14,6 +15,7 @@ from crosspool.cli.console import complain
 from crosspool.errors import ImageError
 
 if TYPE_CHECKING:
+    import torch
     from PIL.Image import Image
 
 
@@ -51,14 +53,20 @@ class OfImage(Generic[Result]):
 
 
 def of_images(
-    compute: "Callable[[Image], Result]", paths: Sequence[str], skipped: list[str], *, skip_errors: bool
-) -> Iterator[OfImage[Result]]:
-    """What `compute` makes of each image, in order, several at a time.
+    compute: "Callable[[Image], Result]", paths: Sequence[str], skipped: list[str], device: "torch.device", *,
+    skip_errors: bool,
+) -> Iterator[OfImage[Result]]:  # fmt: skip
+    """What `compute` makes of each image on a device, in order, several at a time.
+
+    On any device but the CPU one image is computed at a time, as that need not have memory for more, while others are
+    read and decoded.
 
     An image that cannot be read is reported and added to `skipped`, or raises ImageError.
     """
     from crosspool.flow import in_order
     from crosspool.images import file_bytes, load_image
+
+    turn = nullcontext() if device.type == "cpu" else threading.Lock()
 
     def computed(path: str) -> OfImage[Result] | ImageError:
         try:
@@ -66,7 +74,9 @@ def of_images(
             image = load_image(data, name=path)
         except ImageError as error:
             return error
-        return OfImage(path, hashlib.sha256(data).hexdigest(), compute(image))
+        with turn:
+            result = compute(image)
+        return OfImage(path, hashlib.sha256(data).hexdigest(), result)
 
     with closing(in_order(computed, paths)) as results:
         for path, result in zip(paths, results, strict=True):

@@ -211,7 +211,7 @@ def _pooled(
         _, pooled = maps_and_pooled(network, provenance, image)
         return pooled[0].cpu().numpy()
 
-    return inputs.of_images(computed, paths, skipped, skip_errors=skip_errors)
+    return inputs.of_images(computed, paths, skipped, network.device, skip_errors=skip_errors)
 
 
 def _finish(

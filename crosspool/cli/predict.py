@@ -59,7 +59,7 @@ def predict_command(
         (best,) = network.predict(image, top, size=pixels, framing=framing)
         return best
 
-    for each in of_images(predicted, named, skipped, skip_errors=several):
+    for each in of_images(predicted, named, skipped, network.device, skip_errors=several):
         path, best = each.path, each.result
         predictions = [{"label": label, "probability": probability} for label, probability in best]
         records.append({"image": path, **settings, "predictions": predictions})
@@ -113,7 +113,7 @@ def classify_command(
     def scored(image: "Image") -> "list[tuple[str, float]]":
         return _best(classifier, classifier.scores([image], network, len(named))[0], top)
 
-    for each in of_images(scored, named, skipped, skip_errors=skip):
+    for each in of_images(scored, named, skipped, network.device, skip_errors=skip):
         path, best = each.path, each.result
         scores = [{"label": label, "score": score} for label, score in best]
         trained_on = classifier.was_trained_on(each.sha256)
