@@ -127,7 +127,7 @@ class Part:
         """Count torch's time; what it has taken is what a conversion may take, behind it."""
         self._spent += seconds
         threads = torch.get_num_threads()
-        if not self._is_open(threads):
+        if not self._is_open(threads) or self._refused:  # a run was promised one engine
             return
         if self._spent >= CONVERSION_SECONDS:
             self._begin(partial(self._measure, threads))
