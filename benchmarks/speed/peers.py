@@ -100,7 +100,7 @@ def by_torchcam(paths: Sequence[Path]) -> Iterator[Tensor]:
 
 
 def by_thingsvision(paths: Sequence[Path]) -> Iterator[Tensor]:
-    """thingsvision's extractor of a network of one's own, over the same batches."""
+    """thingsvision's extractor for a custom network, over the same batches."""
     from thingsvision.core.extraction.torch import PyTorchExtractor
 
     extractor = PyTorchExtractor(model=model(), device="cpu")

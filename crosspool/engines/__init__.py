@@ -12,6 +12,6 @@ EngineName: TypeAlias = Literal["auto", "torch", "onnxruntime"]
 
 
 def expect_engine(name: str) -> None:
-    """Raise SettingError for what is no engine's name."""
+    """Raise SettingError where this is not the name of an engine."""
     if name not in get_args(EngineName):
         raise SettingError(f"The engine must be auto, torch or onnxruntime, not {name!r}.")

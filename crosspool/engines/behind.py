@@ -1,4 +1,4 @@
-"""Work behind whoever computes, which ends with the program and leaves the number of threads of others alone."""
+"""Background work that ends with the program, and does not change how many threads others use."""
 
 import threading
 from collections.abc import Callable
