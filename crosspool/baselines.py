@@ -104,7 +104,7 @@ class MeanOverViews(Stateless):
         self.exponent = exponent
 
     def transform(self, X: Records) -> Vectors:
-        views = [record[self.source] for record in X]
+        views = [torch.as_tensor(record[self.source]).cpu().numpy() for record in X]
         if self.exponent is not None:
             views = [normalize(SignedPower(self.exponent).transform(vectors)) for vectors in views]
         return np.stack([vectors.mean(axis=0) for vectors in views])
@@ -123,7 +123,7 @@ class MapPooling(Stateless):
         self.levels = levels
 
     def transform(self, X: Records) -> Vectors:
-        return np.stack([self.pool(torch.from_numpy(record[self.source])).numpy() for record in X])
+        return np.stack([self.pool(torch.as_tensor(record[self.source])).cpu().numpy() for record in X])
 
     def pool(self, views: torch.Tensor) -> torch.Tensor:
         """The vector of one image from its map, (V, D, H, W)."""

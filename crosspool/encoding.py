@@ -1,8 +1,8 @@
 """From the maps of images to vectors for a linear classifier: scikit-learn transformers for a Pipeline.
 
-The first step of a pipeline reads records, one for each image: mappings from a name to an array with maps of the V
-views of the image. Every other step goes from (n, d) to (n, d). Arithmetic is in the precision of the records: single,
-unless they are double.
+The first step of a pipeline reads records, one for each image: mappings from a name to the maps of the V views of the
+image, as an array or as a tensor, on whose device they are pooled. Every other step goes from (n, d) to (n, d).
+Arithmetic is in the precision of the records: single, unless they are double.
 """
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ from crosspool.errors import SettingError
 from crosspool.layer_pairs import Geometry
 from crosspool.pooling import cross_layer_pool, local_features, pool_projected
 
-Record = Mapping[Any, NDArray[np.float32]]
+Record = Mapping[Any, NDArray[np.float32] | torch.Tensor]
 Records = Sequence[Record]
 Vectors = NDArray[np.float32]
 Packed = NDArray[np.uint8]
@@ -110,7 +110,7 @@ class CrossLayerPooling(TransformerMixin, BaseEstimator):
 
     def _some_local_features(self, record: Record, count: int, index: int) -> Vectors:
         """At most `count` of an image's local features, drawn without replacement: (count, D_t*m*n)."""
-        patches = local_features(torch.from_numpy(record[self.lower]), **self.geometry)  # (V, D*m*n, N)
+        patches = local_features(torch.as_tensor(record[self.lower]), **self.geometry)  # (V, D*m*n, N)
         units = patches.movedim(1, 2).flatten(0, 1)  # (V * N, D*m*n)
         drawn = np.random.default_rng([self.random_state, index]).permutation(len(units))[:count]
         sample: Vectors = units[drawn].numpy()
@@ -118,15 +118,15 @@ class CrossLayerPooling(TransformerMixin, BaseEstimator):
 
     def transform(self, X: Records) -> Vectors:
         check_is_fitted(self)
-        maps = ([torch.from_numpy(record[name]) for name in (self.lower, self.upper)] for record in X)
-        return np.stack([self.pool(lower, upper).numpy() for lower, upper in maps])
+        maps = ([torch.as_tensor(record[name]) for name in (self.lower, self.upper)] for record in X)
+        return np.stack([self.pool(lower, upper).cpu().numpy() for lower, upper in maps])
 
     def pool(self, lower: torch.Tensor, upper: torch.Tensor) -> torch.Tensor:
         """P of one image, flattened, from its two maps; linear in the upper map where that is not negative."""
         upper = upper.clamp_min(0)
         if self.n_components is None:
             return cross_layer_pool(lower, upper, **self.geometry).sum(0).flatten()
-        components, mean = (torch.from_numpy(value).to(lower.dtype) for value in (self.components_, self.mean_))
+        components, mean = (torch.from_numpy(value).to(lower) for value in (self.components_, self.mean_))
         return pool_projected(lower, upper, components, mean, **self.geometry).sum(0).flatten()
 
     def __sklearn_is_fitted__(self) -> bool:

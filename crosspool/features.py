@@ -12,6 +12,7 @@ from typing import TypeAlias, overload
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
+from torch import Tensor
 
 from crosspool.backbones import Architecture, Backbone
 from crosspool.cache import Array, ArrayCache
@@ -21,7 +22,7 @@ from crosspool.errors import ImageError
 from crosspool.flow import READERS, in_order
 from crosspool.framing import Source
 from crosspool.methods import Method
-from crosspool.records import Pass, Views, count_numbers, passes_of, records_of_views, settle, views_of
+from crosspool.records import Pass, Views, count_numbers, outputs_of_views, passes_of, settle, views_of
 from crosspool.strict_json import json_text
 
 RECORD_FORMAT = 4  # to be increased when the same settings give different numbers
@@ -40,6 +41,8 @@ class Work:
     views: Views
 
 
+Outputs = dict[Source, Tensor]
+"""What the network yields for a sample, on its device, where most of it is pooled; little of it goes back."""
 Prepared: TypeAlias = Work | ImageError | None
 """The work on a sample, or why it cannot be read; None where nothing is missing."""
 
@@ -69,6 +72,7 @@ class Features:
         self._batch = batch or (1 if backbone.device.type == "cpu" else BATCH)
         self._network = [RECORD_FORMAT, backbone.fingerprint, asdict(backbone.spec.preprocessing), backbone.engine]
         self._encoders = {method: method.encoder() for method in methods}
+        self._described = {method: _described(encoder) for method, encoder in self._encoders.items()}
         self._file_keys: dict[str, str] = {}  # by the sample's name
         self._settled: set[Pass] = set()
         self._settling = threading.Lock()
@@ -119,19 +123,20 @@ class Features:
 
     def _whole(self, needed: Needed) -> ImageError | None:
         """Compute and keep what is missing of a sample."""
-        ((prepared, record),) = self._computed([self._prepare(needed)])
-        return self._keep((prepared, record))
+        (computed,) = self._computed([self._prepare(needed)])
+        return self._keep(computed)
 
-    def _in_batches(self, prepared: Iterator[Prepared]) -> Iterator[tuple[Prepared, Record]]:
+    def _in_batches(self, prepared: Iterator[Prepared]) -> Iterator[tuple[Prepared, Outputs]]:
         while batch := list(islice(prepared, self._batch)):
             yield from self._computed(batch)
 
     def _needed(self, index: int) -> Needed:
-        """A sample's bytes where something of it is missing."""
+        """A sample's bytes where something of it is missing: its keys are those of these very bytes."""
         try:
+            data = None if self._has_key(index) else self._read(index)
             if not self._lacks(index):
                 return index, None
-            return index, self._read(index)  # again, so that the keys are those of the very bytes that are computed on
+            return index, self._read(index) if data is None else data
         except ImageError as error:
             return index, error
 
@@ -150,25 +155,27 @@ class Features:
         keys, passes = {each: self._key(index, each) for each in wanted}, tuple(self._whole_passes(sources))
         return Work(keys, passes, views_of(self.backbone, self.dataset.samples[index].decode(data), passes))
 
-    def _computed(self, batch: Sequence[Prepared]) -> list[tuple[Prepared, Record]]:
+    def _computed(self, batch: Sequence[Prepared]) -> list[tuple[Prepared, Outputs]]:
         """What the network yields for samples, all whose passes are the same together; nothing for the others."""
-        records: dict[int, Record] = {}
+        outputs: dict[int, Outputs] = {}
         works = {place: each for place, each in enumerate(batch) if isinstance(each, Work)}
         for passes in dict.fromkeys(each.passes for each in works.values()):
             self._settle(passes)
             places = [place for place, each in works.items() if each.passes == passes]
             views = [works[place].views for place in places]
-            records |= zip(places, records_of_views(self.backbone, passes, views), strict=True)
-        return [(each, records.get(place, {})) for place, each in enumerate(batch)]
+            outputs |= zip(places, outputs_of_views(self.backbone, passes, views), strict=True)
+        return [(each, outputs.get(place, {})) for place, each in enumerate(batch)]
 
-    def _keep(self, computed: tuple[Prepared, Record]) -> ImageError | None:
+    def _keep(self, computed: tuple[Prepared, Outputs]) -> ImageError | None:
         """Cache what was wanted of a sample. Returns why it cannot be read, if so."""
-        work, record = computed
+        work, outputs = computed
         if not isinstance(work, Work):
             return work
         for each, key in work.keys.items():
-            array = record[each] if isinstance(each, Source) else self._encoders[each].transform([record])[0]
-            self.cache.put(key, array)
+            if isinstance(each, Source):
+                self.cache.put(key, outputs[each].cpu().numpy())
+            else:
+                self.cache.put(key, self._encoders[each].transform([outputs])[0])
         return None
 
     def _lacks(self, index: int) -> list[Source | Method]:
@@ -200,12 +207,11 @@ class Features:
         """The arrays of one sample."""
         cached = {source: self.cache.get(self._key(index, source)) for source in sources}
         missing = [source for source, array in cached.items() if array is None]
-        computed: Record = {}
+        outputs: Outputs = {}
         if missing:
-            work = self._work(index, self._read(index), missing)
-            ((_, computed),) = self._computed([work])
-            self._keep((work, computed))
-        return {source: computed[source] if array is None else array for source, array in cached.items()}
+            ((work, outputs),) = self._computed([self._work(index, self._read(index), missing)])
+            self._keep((work, outputs))
+        return {source: outputs[source].cpu().numpy() if array is None else array for source, array in cached.items()}
 
     def records_of(
         self, indices: NDArray[np.intp], sources: Sequence[Source], step: Callable[[], None] = lambda: None
@@ -233,13 +239,18 @@ class Features:
         sample = self.dataset.samples[index]
         if sample.identity is not None:
             return hashlib.sha256(sample.identity.encode()).hexdigest()
-        if sample.name not in self._file_keys:
+        if not self._has_key(index):
             self._read(index)
         return self._file_keys[sample.name]
 
     def image_key(self, index: int) -> str:
         """The content key of a sample, its box included: equal for equal images."""
         return f"{self.file_key(index)} {self.dataset.samples[index].box}"
+
+    def _has_key(self, index: int) -> bool:
+        """Whether a sample's content key is known without reading its file."""
+        sample = self.dataset.samples[index]
+        return sample.identity is not None or sample.name in self._file_keys
 
     def _read(self, index: int) -> bytes:
         """A sample's bytes, from which its key is made from now on: the file may have changed since the last time."""
@@ -253,7 +264,7 @@ class Features:
         return data
 
     def _key(self, index: int, each: Source | Method) -> str:
-        about = asdict(each) if isinstance(each, Source) else _described(self._encoders[each])
+        about = asdict(each) if isinstance(each, Source) else self._described[each]
         described = json_text([*self._network, self.image_key(index), about])
         return hashlib.sha256(described.encode()).hexdigest()
 

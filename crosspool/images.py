@@ -224,7 +224,7 @@ def _no_image(label: str) -> ImageError:
 
 
 def _open_any(data: bytes) -> Image.Image:
-    _silence_pillow()
+    _prepare_pillow()
     layout = tiff_layout(data)
     if layout is not None and layout.is_misread:
         return PlainTiff(BytesIO(data))
@@ -242,12 +242,14 @@ def _open_any(data: bytes) -> Image.Image:
     return heif
 
 
-def _silence_pillow() -> None:
-    """Let Pillow not warn of metadata that it ignores: what matters is said in an error.
+def _prepare_pillow() -> None:
+    """Let Pillow keep each image in one piece, whose pixels others can use in place, and not warn of metadata that it
+    ignores: what matters is said in an error.
 
-    For the whole process, as warnings cannot be caught safely while other threads run; and only once, as Python then
-    forgets which warnings of others were shown.
+    For the whole process, as neither can be had for one image while other threads run; and warnings only once, as
+    Python then forgets which warnings of others were shown.
     """
+    Image.core.set_use_block_allocator(1)  # type: ignore[attr-defined]  # as Pillow's documentation has it
     if _SILENT not in warnings.filters:
         warnings.filterwarnings("ignore", module=_SILENT[3].pattern)
 

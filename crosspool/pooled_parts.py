@@ -97,7 +97,7 @@ class PooledPart:
 def pooled_part(part: Part, step: Any, record: Record) -> PooledPart:
     """The pooled vector of one part of a method, whose pooling is `step`, from an image's record."""
     needed = {*part.sources, part.averaged} - {None}
-    maps = {name: torch.from_numpy(record[name].astype(np.float64)) for name in needed}
+    maps = {name: torch.as_tensor(record[name]).double() for name in needed}
     map_and_pool = _map_and_pool(part, step, maps)
     if map_and_pool is None:
         vector = step.transform([{name: values.numpy() for name, values in maps.items()}])[0]

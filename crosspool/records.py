@@ -6,6 +6,7 @@ from math import prod
 from operator import attrgetter
 
 from PIL import Image
+from torch import Tensor
 
 from crosspool.backbones import Architecture, Backbone
 from crosspool.cache import Array
@@ -44,8 +45,8 @@ def compute_record(
     passes = passes_of(sources)
     for each in passes:
         settle(backbone, images, each)
-    (record,) = records_of_views(backbone, passes, [views_of(backbone, image, passes)])
-    return record
+    (outputs,) = outputs_of_views(backbone, passes, [views_of(backbone, image, passes)])
+    return {source: output.cpu().numpy() for source, output in outputs.items()}
 
 
 def views_of(backbone: Backbone, image: Image.Image, passes: Iterable[Pass]) -> Views:
@@ -54,16 +55,16 @@ def views_of(backbone: Backbone, image: Image.Image, passes: Iterable[Pass]) -> 
     return [image_views(image, preprocessing, first.size, first.views, first.framing) for first in firsts]
 
 
-def records_of_views(backbone: Backbone, passes: Sequence[Pass], images: Sequence[Views]) -> list[dict[Source, Array]]:
-    """The arrays of images from their views, which go through the network together."""
-    records: list[dict[Source, Array]] = [{} for _ in images]
+def outputs_of_views(backbone: Backbone, passes: Sequence[Pass], images: Sequence[Views]) -> list[dict[Source, Tensor]]:
+    """What the network yields for images from their views, which go through it together; on its device."""
+    records: list[dict[Source, Tensor]] = [{} for _ in images]
     for number, each in enumerate(passes):
         framed = [view for views in images for view in views[number]]
         outputs = backbone.outputs(framed, tuple(source.node for source in each))
         for source, output in zip(each, outputs, strict=True):
-            parts = output.contiguous().cpu().split(VIEW_COUNTS[source.views])
+            parts = output.contiguous().split(VIEW_COUNTS[source.views])
             for record, part in zip(records, parts, strict=True):
-                record[source] = part.numpy()
+                record[source] = part
     return records
 
 

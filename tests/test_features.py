@@ -462,6 +462,26 @@ def test_an_image_with_an_identity_is_drawn_only_to_be_computed(features_of, run
     assert features_of(other).file_key(0) != again.file_key(0)
 
 
+def test_a_file_is_read_once_to_be_computed(features_of):
+    """Its key and its image are of the same bytes; what was read before is read again, as it may have changed."""
+    read: list[int] = []
+
+    def read_file():
+        read.append(1)
+        return png(noise(0))
+
+    dataset = dataset_of([read_file], np.zeros(1, int))
+    features = features_of(dataset)
+    features.compute()
+    assert len(read) == 1
+    features.compute()
+    assert len(read) == 1
+    fresh = features_of(dataset, [TILES])
+    fresh.image_key(0)
+    fresh.compute()
+    assert len(read) == 3
+
+
 # --- batches, as on a GPU
 
 

@@ -593,6 +593,18 @@ def test_hard_edges_are_framed_as_pillow_frames_them_nearly_everywhere(interpola
     assert levels.mean() < 0.1
 
 
+def test_an_image_in_several_pieces_is_framed_as_one_in_one_piece():
+    """Pillow keeps at most 16 MB in a piece, unless it is told otherwise, as `load_image` does for what it reads."""
+    pixels = np.random.default_rng(0).integers(0, 256, (2100, 2000, 3), np.uint8)
+    Image.core.set_use_block_allocator(0)  # type: ignore[attr-defined]
+    in_pieces = Image.fromarray(pixels)
+    assert not in_pieces.im.isblock()
+    in_one_piece = load_image(encode(in_pieces, "BMP"))
+    assert in_one_piece.im.isblock()
+    framed = [frame_image(image, LITE0, 448) for image in (in_pieces, in_one_piece)]
+    assert framed[0].tobytes() == framed[1].tobytes()
+
+
 def soft_photo(size, seed):
     """A photo without black and white, of which nothing is cut off however it is resized."""
     return photo(size, seed).point(lambda value: 64 + value // 2)

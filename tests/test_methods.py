@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
+import torch
 from sklearn.preprocessing import Normalizer
 
 from crosspool.backbones import architecture, load_backbone
 from crosspool.baselines import PYRAMID_LEVELS, MapPooling, MeanOverViews, fully_connected_layers
 from crosspool.encoding import BlockNormalizer, CrossLayerPooling, SignedPower, unpack_ternary
 from crosspool.errors import CrosspoolError, LayerPairError, SettingError
-from crosspool.framing import Source
+from crosspool.framing import VIEW_COUNTS, Source
 from crosspool.methods import MethodSpec, parse_method, parse_methods
 from crosspool.methods.building import _BUILDERS
 from crosspool.methods.grammar import METHOD_OPTIONS, PRESETS
@@ -528,3 +529,18 @@ def test_the_papers_presets_run(alexnet, preset, pair, length):
     (vector,) = encoder.transform([compute_record(alexnet, sample(), method.sources)])
     assert vector.shape == (length,)
     assert np.linalg.norm(vector) == pytest.approx(1, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["cl@128", "cl@128/pca4/ternary", "global@128", "global+jitter@128", "global@128+max@128"])
+def test_tensors_are_encoded_as_arrays_are(name):
+    """As they come from the network, on whatever device it is."""
+    method = parse_method(name, LITE0)
+    shapes = {source: LITE0.layout(128).shapes[source.node] for source in method.sources}
+    numbers = np.random.default_rng(0)
+    records = [
+        {source: numbers.random((VIEW_COUNTS[source.views], *shape[1:]), np.float32) for source, shape in shapes.items()}
+        for _ in range(2)
+    ]
+    tensors = [{source: torch.from_numpy(array) for source, array in record.items()} for record in records]
+    encoder = method.encoder().fit(records)
+    np.testing.assert_array_equal(encoder.transform(tensors), encoder.transform(records))
