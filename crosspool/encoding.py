@@ -125,12 +125,17 @@ class CrossLayerPooling(TransformerMixin, BaseEstimator):
         """P of one image, flattened, from its two maps; linear in the upper map where that is not negative."""
         upper = upper.clamp_min(0)
         if self.n_components is None:
-            return cross_layer_pool(lower, upper, **self.geometry).sum(0).flatten()
+            return _summed(cross_layer_pool(lower, upper, **self.geometry)).flatten()
         components, mean = (torch.from_numpy(value).to(lower) for value in (self.components_, self.mean_))
-        return pool_projected(lower, upper, components, mean, **self.geometry).sum(0).flatten()
+        return _summed(pool_projected(lower, upper, components, mean, **self.geometry)).flatten()
 
     def __sklearn_is_fitted__(self) -> bool:
         return self.n_components is None or hasattr(self, "components_")
+
+
+def _summed(views: torch.Tensor) -> torch.Tensor:
+    """The sum over the first axis; no copy of a single one."""
+    return views[0] if len(views) == 1 else views.sum(0)
 
 
 def principal_components(blocks: Iterable[Vectors], count: int) -> tuple[Vectors, Vectors]:

@@ -60,7 +60,8 @@ def measured(backbone: Backbone, size: int, rounds: int) -> list[list[str]]:
     graph = backbone.architecture.subgraph(names, size)
     data: list[bytes] = []
     seconds = milliseconds(lambda: data.append(converted(backbone.model, graph, size))) / 1000
-    torch_program, compiled = TorchProgram(backbone.model, graph), CompiledProgram(lambda: data[0], Sessions())
+    torch_program = TorchProgram(backbone.model, graph, backbone.architecture.memory_format)
+    compiled = CompiledProgram(lambda: data[0], Sessions())
     expected, rows = torch_program(batch), []
     for threads in THREADS:
         torch.set_num_threads(threads)

@@ -1,9 +1,9 @@
 """How many photos a second become encoded vectors, and what that could be: `python -m benchmarks.speed.throughput`.
 
-Photos of 2,000 x 1,500 pixels are generated into a temporary folder. Each stage by itself stands beside its limit, with
-one core and with all of them; the whole, from files in a folder to vectors in a file, beside the bare engine. Cores
-that read, decode, frame and encode compute no passes meanwhile, so that all stages in turn bound the whole. Weights are
-untrained where none are embedded, which does not change the time. Linux only, as it chooses the cores.
+Photos of 2,000 x 1,500 pixels, and of 500 x 375 as those of CUB, are generated into a temporary folder. Each stage by
+itself stands beside its limit, with one core and with all of them; the whole, from files in a folder to vectors in a
+file, beside the bare engine, and beside decoder and engine in turn: cores that decode compute no passes meanwhile.
+Weights are untrained where none are embedded, which does not change the time. Linux only, as it chooses the cores.
 """
 
 import os
@@ -39,9 +39,12 @@ from crosspool.records import compute_record
 from crosspool.svm import VectorFile
 from crosspool.training import encode_into
 
-SIZE = (2000, 1500)
+ORDINARY, SMALL = (2000, 1500), (500, 375)  # pixels of the photos
 CLASSES = 2
-CASES = ((DEFAULT, 224), (DEFAULT, 448), ("alexnet", 224), ("resnet50", 224))
+CASES = (
+    (DEFAULT, 224, ORDINARY), (DEFAULT, 448, ORDINARY), (DEFAULT, 448, SMALL), ("alexnet", 224, ORDINARY),
+    ("resnet50", 224, ORDINARY),
+)  # fmt: skip
 OF_BARE = {"cpu": 0.85, "cuda": 0.7}
 TWO_OVER_ONE = 1.8
 MANY = 100_000  # passes, for which it pays to measure the engines
@@ -50,26 +53,27 @@ HELD = 4  # photos, whose intermediate results are held for that
 
 DISK, DECODER, DECODE, FRAME = "read", "Pillow's decoder alone", "decode", "frame"
 BARE, FORWARD, POOL, ENCODE = "bare engine", "forward", "pool", "pool and encode"
-SUM, WHOLE = "all stages in turn", "whole"
-PARTS = (DISK, DECODE, FRAME, FORWARD, ENCODE)
+WHOLE = "whole"
+IN_TURN = {"decoder and engine in turn": (DECODER, BARE), "all stages in turn": (DISK, DECODE, FRAME, FORWARD, ENCODE)}
 LIMITS = {DECODE: DECODER, FORWARD: BARE, ENCODE: POOL, WHOLE: BARE}
 
 Stage = tuple[Sequence[Any], Callable[[Any], object]]
 """What a stage is computed from, of a few photos, and how."""
 
 
-def make_photos(folder: Path, images: int) -> None:
+def make_photos(folder: Path, size: tuple[int, int], images: int) -> Dataset:
     """Write JPEG files in folders of their classes."""
     for subject in range(CLASSES):
-        (folder / str(subject)).mkdir()
+        (folder / str(subject)).mkdir(parents=True)
 
     def write(index: int) -> None:
         subject, number = index % CLASSES, index // CLASSES
         path = folder / str(subject) / f"{number}.jpg"
-        photo(subject, number, SIZE)[0].save(path, "JPEG", quality=QUALITY)
+        photo(subject, number, size)[0].save(path, "JPEG", quality=QUALITY)
 
     with ThreadPoolExecutor() as pool:
         list(pool.map(write, range(images)))
+    return class_folders(folder)
 
 
 @contextmanager
@@ -106,8 +110,9 @@ def stages_of(dataset: Dataset, backbone: Backbone, method: Method) -> dict[str,
     nodes = (pair.lower, pair.upper)
     maps = [[torch.from_numpy(record[replace(source, node=node)]) for node in nodes] for record in records]
     bare = Programs(
-        backbone.engine, backbone.model, backbone.device, lambda: backbone.fingerprint, backbone.architecture.subgraph
-    )
+        backbone.engine, backbone.model, backbone.device, lambda: backbone.fingerprint, backbone.architecture.subgraph,
+        backbone.architecture.memory_format,
+    )  # fmt: skip
     for settle in (backbone.settle, bare.settle):
         # In a worker, as the choice depends on the number of threads.
         list(in_order(lambda choose: choose(nodes, source.size, passes=MANY), [settle]))
@@ -144,7 +149,7 @@ def whole(dataset: Dataset, backbone: Backbone, method: Method) -> float:
         return 1000 * len(dataset) / milliseconds(run)
 
 
-def print_case(dataset: Dataset, backbone: Backbone, size: int) -> list[list[str]]:
+def print_case(dataset: Dataset, photo_size: tuple[int, int], backbone: Backbone, size: int) -> list[list[str]]:
     """Print a table, and return the rows of targets: the part of the bare engine's rate, and two cores over one."""
     method = parse_method(f"cl@{size}/ternary", backbone.architecture)
     stages, cores = stages_of(dataset, backbone, method), available_cores()
@@ -159,8 +164,9 @@ def print_case(dataset: Dataset, backbone: Backbone, size: int) -> list[list[str
     for count in dict.fromkeys((1, cores)):
         with on_cores(count):
             rates[WHOLE][count] = whole(dataset if count == cores else few, backbone, method)
-    rates[SUM] = {count: 1 / sum(1 / rates[part][count] for part in PARTS) for count in rates[WHOLE]}
-    title = f"{backbone.title} at {size}, {method.name}"
+    for title, parts in IN_TURN.items():
+        rates[title] = {count: 1 / sum(1 / rates[part][count] for part in parts) for count in rates[WHOLE]}
+    title = f"{backbone.title} at {size}, photos of {photo_size[0]} x {photo_size[1]}"
     rows = []
     for part, by_cores in rates.items():
         one, every, limit = by_cores[1], by_cores[cores], LIMITS.get(part, "")
@@ -189,12 +195,13 @@ def main(
     print(machine())
     targets = []
     with tempfile.TemporaryDirectory() as name:
-        make_photos(Path(name), images)
-        dataset = class_folders(Path(name))
-        for network, size in CASES:
+        datasets = {
+            photo_size: make_photos(Path(name, str(photo_size)), photo_size, images) for photo_size in (ORDINARY, SMALL)
+        }
+        for network, size, photo_size in CASES:
             if network in (networks or [network]):
                 backbone = load_backbone(network, None if network == DEFAULT else UNTRAINED, device)
-                targets += print_case(dataset, backbone, size)
+                targets += print_case(datasets[photo_size], photo_size, backbone, size)
     print_table("Targets, all cores", ["case", "whole over bare engine", "two cores over one"], targets)
     print(f"\n{machine()}")
 

@@ -318,6 +318,7 @@ class Backbone:
             self.device,
             cache(partial(_fingerprint, self.weights, self.spec, self.model)),
             self.architecture.subgraph,
+            self.architecture.memory_format,
         )
 
     def _outputs(self, framed: Sequence[Image.Image], names: tuple[str, ...]) -> tuple[list[Tensor], str]:
@@ -325,7 +326,7 @@ class Backbone:
         expect_layers(self, names, framed[0].width)
         parts, engines = zip(*(self._programs.run(names, batch) for batch in self._batches(framed, names)), strict=True)
         outputs = [torch.cat(part) if len(part) > 1 else part[0] for part in zip(*parts, strict=True)]
-        if not all(output.isfinite().all() for output in outputs):
+        if not all(torch.stack(output.aminmax()).isfinite().all() for output in outputs):  # of which NaN is both
             problem = f"{self.title} gives numbers that are not finite"
             raise BackboneError(f"{problem}; its weights are too large, or those of another kind of network.")
         return outputs, " and ".join(dict.fromkeys(engines))
@@ -367,8 +368,7 @@ class Backbone:
 
     def _batches(self, framed: Sequence[Image.Image], names: tuple[str, ...]) -> Iterator[Tensor]:
         count = images_at_once(self.architecture, names, framed[0].width, self.device)
-        for batch in batches(framed, self.spec.preprocessing, self.device, count):
-            yield batch.to(self.device, memory_format=self.architecture.memory_format)
+        return batches(framed, self.spec.preprocessing, self.device, count)
 
 
 def _fingerprint(weights: str, spec: BackboneSpec, model: nn.Module) -> str:

@@ -41,15 +41,18 @@ def graph_store() -> ArrayCache:
 class Programs:
     """The programs of one network, one for each part that is asked for; shared by any number of threads.
 
-    `fingerprint` gives what stands for the network's parameters, and `subgraph` the graph of some nodes at a size.
+    `fingerprint` gives what stands for the network's parameters, `subgraph` the graph of some nodes at a size, and
+    `memory_format` is the order of an image's numbers in memory that suits the network in torch.
     """
 
     def __init__(
         self, engine: EngineName, model: nn.Module, device: torch.device, fingerprint: Callable[[], str],
         subgraph: Callable[[tuple[str, ...], int], fx.Graph],
+        memory_format: torch.memory_format = torch.contiguous_format,
     ) -> None:  # fmt: skip
         self.engine: EngineName = engine if device.type == "cpu" else "torch"
         self._model, self.fingerprint, self._subgraph = model, fingerprint, subgraph
+        self._memory_format = memory_format
         self._parts: LRUCache[tuple[tuple[str, ...], int], Part] = LRUCache(MOST_PARTS)
         self.sessions = Sessions()
         self._lock = threading.Lock()
@@ -78,7 +81,8 @@ class Programs:
             part = self._parts.get((names, size))
             if part is None:
                 graph = self._subgraph(names, size)
-                part = Part(self.engine, self._model, graph, names, size, self.fingerprint, self.sessions)
+                program = TorchProgram(self._model, graph, self._memory_format)
+                part = Part(self.engine, program, names, size, self.fingerprint, self.sessions)
                 self._parts[names, size] = part
             return part
 
@@ -91,11 +95,11 @@ class Part:
     """
 
     def __init__(
-        self, engine: EngineName, model: nn.Module, graph: fx.Graph, names: tuple[str, ...], size: int,
+        self, engine: EngineName, program: TorchProgram, names: tuple[str, ...], size: int,
         fingerprint: Callable[[], str], sessions: Sessions,
     ) -> None:  # fmt: skip
-        self._engine, self._model, self._graph, self.names, self._size = engine, model, graph, names, size
-        self._torch = TorchProgram(model, graph)
+        self._engine, self._torch, self.names, self._size = engine, program, names, size
+        graph = program.graph
         self._about = [GRAPH_FORMAT, names, size, str(graph), *_constants(graph), compiled_engine(), torch.__version__]
         self._fingerprint, self._sessions = fingerprint, sessions
         self._compiled: CompiledProgram | None = None
@@ -236,7 +240,7 @@ class Part:
         return data.removeprefix(mark) if data.startswith(mark) else None
 
     def _convert(self) -> bytes:
-        graph = converted(self._model, self._graph, self._size)
+        graph = converted(self._torch.model, self._torch.graph, self._size)
         entry = np.frombuffer(self._key().encode() + graph, np.uint8)
         self._unkept = None if _keep(graph_store(), self._key(), entry) else graph
         return graph

@@ -37,11 +37,13 @@ class TorchProgram:
 
     engine = TORCH
 
-    def __init__(self, model: nn.Module, graph: fx.Graph) -> None:
-        self._model, self._graph = model, graph
+    def __init__(
+        self, model: nn.Module, graph: fx.Graph, memory_format: torch.memory_format = torch.contiguous_format
+    ) -> None:
+        self.model, self.graph, self._memory_format = model, graph, memory_format
 
     def __call__(self, batch: Tensor) -> list[Tensor]:
-        return list(run_graph(self._model, self._graph, batch))
+        return list(run_graph(self.model, self.graph, batch.contiguous(memory_format=self._memory_format)))
 
 
 def compiled_engine() -> str:
