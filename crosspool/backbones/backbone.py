@@ -40,6 +40,7 @@ class Backbone:
         classes: The names of its own outputs.
         missing: The layers that a file of weights lacks; nothing is computed with them.
         engine: What computes on a CPU: "torch", "onnxruntime", or "auto" for whichever is faster; elsewhere torch does.
+            "bfloat16" is torch with numbers of 16 bits, on any device.
 
     Example:
         >>> import crosspool

@@ -20,7 +20,7 @@ DEFAULT_BACKBONE, UNTRAINED = "efficientnet_lite0", "untrained"
 
 FramingChoice = Literal["crop", "squash"]
 BorderChoice = Literal["zero", "valid"]
-EngineChoice = Literal["auto", "torch", "onnxruntime"]
+EngineChoice = Literal["auto", "torch", "onnxruntime", "bfloat16"]
 ColourMapChoice = Literal["viridis", "cividis", "magma", "gray"]
 OverlayChoice = Literal["growing", "even"]
 ScaleChoice = Literal["map", "layer", "fixed"]
@@ -125,7 +125,10 @@ Classes = Annotated[
 ImageFile = Annotated[str, typer.Argument(metavar="IMAGE", help="An image file.", callback=_checked_image)]
 Images = Annotated[list[str], typer.Argument(metavar="IMAGES", help="One or more image files.")]
 Device = Annotated[str, option("DEVICE", "auto, cpu, cuda, cuda:1 or mps.")]
-ENGINE_HELP = "What computes on a CPU; auto: torch, or ONNX Runtime where it is faster and there is much to compute."
+ENGINE_HELP = (
+    "What computes; auto: torch, or ONNX Runtime on a CPU where it is faster and there is much to compute. bfloat16: "
+    "torch with 16 bits, quick on recent GPUs; it says how much the network's outputs differ."
+)
 Engine = Annotated[EngineChoice, typer.Option(help=ENGINE_HELP)]
 Size = Annotated[int | None, size_option("the network's own")]
 FRAMING_HELP = "crop: the centre of the image; squash: all of it, with its aspect ratio changed."

@@ -17,7 +17,15 @@ from crosspool.cache import Array, ArrayCache, CacheError, default_cache
 from crosspool.engines import EngineName
 from crosspool.engines.behind import begin_behind
 from crosspool.engines.conversion import ConversionError, converted
-from crosspool.engines.programs import TORCH, CompiledProgram, Program, Sessions, TorchProgram, compiled_engine
+from crosspool.engines.programs import (
+    TORCH,
+    Bfloat16Program,
+    CompiledProgram,
+    Program,
+    Sessions,
+    TorchProgram,
+    compiled_engine,
+)
 from crosspool.errors import BackboneError
 from crosspool.recorded_calls import Constant
 from crosspool.strict_json import json_text
@@ -50,7 +58,7 @@ class Programs:
         subgraph: Callable[[tuple[str, ...], int], fx.Graph],
         memory_format: torch.memory_format = torch.contiguous_format,
     ) -> None:  # fmt: skip
-        self.engine: EngineName = engine if device.type == "cpu" else "torch"
+        self.engine: EngineName = engine if device.type == "cpu" or engine == "bfloat16" else "torch"
         self._model, self.fingerprint, self._subgraph = model, fingerprint, subgraph
         self._memory_format = memory_format
         self._parts: LRUCache[tuple[tuple[str, ...], int], Part] = LRUCache(MOST_PARTS)
@@ -99,6 +107,7 @@ class Part:
         fingerprint: Callable[[], str], sessions: Sessions,
     ) -> None:  # fmt: skip
         self._engine, self._torch, self.names, self._size = engine, program, names, size
+        self._bfloat16 = Bfloat16Program(program, names)
         graph = program.graph
         self._about = [GRAPH_FORMAT, names, size, str(graph), *_constants(graph), compiled_engine(), torch.__version__]
         self._fingerprint, self._sessions = fingerprint, sessions
@@ -116,6 +125,8 @@ class Part:
         """What runs the part now, with this thread's number of threads. Raises BackboneError."""
         if self._engine == "torch":
             return self._torch
+        if self._engine == "bfloat16":
+            return self._bfloat16
         if self._engine == "auto":
             faster = self._is_faster.get(torch.get_num_threads(), False)
             return self._compiled if faster and self._compiled is not None else self._torch

@@ -1,7 +1,8 @@
 """Parts of a network that are ready to run."""
 
+import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,6 +16,8 @@ from crosspool.tracing import BETWEEN_NODES, run_graph
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
+
+_LOG = logging.getLogger(__name__)
 
 TORCH = "torch"
 MOST_SESSIONS = 4  # of one network: each has the weights of its part in memory
@@ -44,6 +47,30 @@ class TorchProgram:
 
     def __call__(self, batch: Tensor) -> list[Tensor]:
         return list(run_graph(self.model, self.graph, batch.contiguous(memory_format=self._memory_format)))
+
+
+class Bfloat16Program:
+    """A part of a network that torch runs with numbers of 16 bits; what it yields has 32 again.
+
+    The first batch is computed with 32 bits as well, and how much the outputs `names` differ is logged.
+    """
+
+    engine = "torch bfloat16"
+
+    def __init__(self, program: TorchProgram, names: Sequence[str]) -> None:
+        self._program, self._names = program, names
+        self._first = threading.Lock()  # held for good by whoever has the first batch
+
+    def __call__(self, batch: Tensor) -> list[Tensor]:
+        with torch.autocast(batch.device.type, torch.bfloat16):
+            outputs = [output.float() for output in self._program(batch)]
+        if self._first.acquire(blocking=False):
+            pairs = zip(self._names, outputs, self._program(batch), strict=True)
+            errors = (f"{name} {100 * (output - exact).norm() / exact.norm():.2f} %" for name, output, exact in pairs)
+            _LOG.warning(
+                "bfloat16 changes the network's outputs by these parts of their length: %s.", ", ".join(errors)
+            )
+        return outputs
 
 
 def compiled_engine() -> str:

@@ -44,6 +44,20 @@ def test_eight_threads_compute_the_bits_of_one(engine, kept, no_conversion, one_
         assert all(a.equal(b) for each, other in zip(alone, run, strict=True) for a, b in zip(each, other, strict=True))
 
 
+def test_numbers_of_16_bits_are_told_apart_once(kept, no_conversion, caplog):
+    network, batch = programs("bfloat16"), images(3)
+    outputs, engine = network.run(ALL, batch)
+    assert engine == "torch bfloat16"
+    expected, _ = programs("torch").run(ALL, batch)
+    errors = [float((given - exact).norm() / exact.norm()) for given, exact in zip(outputs, expected, strict=True)]
+    assert {output.dtype for output in outputs} == {torch.float32}
+    assert 1e-4 < max(errors) < 0.05
+    network.run(ALL, batch)
+    (record,) = caplog.records
+    told = ", ".join(f"{name} {100 * error:.2f} %" for name, error in zip(ALL, errors, strict=True))
+    assert record.getMessage().endswith(f": {told}.")
+
+
 def test_bits_do_not_depend_on_how_images_are_grouped(kept, no_conversion):
     network, batch = programs("onnxruntime"), images(7)
     (together, _), _ = network.run(ALL, batch)
