@@ -133,13 +133,13 @@ def wait_until(holds: Callable[[], bool], seconds: float = REQUEST_SECONDS) -> b
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
-    """A headless Chromium. Raises SystemExit where none starts."""
+def chromium(*options: str) -> Iterator[Browser]:
+    """A headless Chromium, started with more options. Raises SystemExit where none starts."""
     with sync_playwright() as playwright:
         path = find_chromium(playwright.chromium.executable_path)
         if path is None:
             raise SystemExit("No Chromium starts here; `python -m benchmarks.harness.chromium` installs one.")
-        browser = playwright.chromium.launch(executable_path=path, args=list(CHROMIUM_OPTIONS))
+        browser = playwright.chromium.launch(executable_path=path, args=[*CHROMIUM_OPTIONS, *options])
         yield browser
         browser.close()
 
