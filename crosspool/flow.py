@@ -53,7 +53,7 @@ def in_order(compute: Callable[[Item], Result], items: Iterable[Item], workers: 
         The result for each item.
 
     Raises:
-        Exception: What `compute` or `items` raise, when it is the item's turn.
+        Exception: What `compute` raises, when it is the item's turn; what `items` raises, at once.
     """
     workers = workers or available_cores()
     threads = max(available_cores() // workers, 1)

@@ -30,7 +30,7 @@ class Provenance:
 
     `weights` is "pretrained", "untrained", "own module" or a file's path, `weights_checksum` the SHA-256 of that file,
     or the beginning of it for pretrained weights, or a module's fingerprint, or None. `size` is the side of the input
-    in pixels.
+    in pixels, and `engine` what computed the maps, such as "onnxruntime 1.32.0".
     """
 
     architecture: Architecture
@@ -42,6 +42,7 @@ class Provenance:
     signed: bool
     border: Border
     device: str
+    engine: str
 
     @property
     def network(self) -> str:

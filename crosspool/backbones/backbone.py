@@ -1,7 +1,7 @@
 """A loaded backbone: images in, maps of a layer pair or class probabilities out."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Self
@@ -58,6 +58,19 @@ class Backbone:
     classes: tuple[str, ...]
     missing: frozenset[str] = frozenset()
     engine: EngineName = "auto"
+    _programs: Programs = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # They do not hold the backbone, which would then be freed late.
+        programs = Programs(
+            self.engine,
+            self.model,
+            self.device,
+            cache(partial(_fingerprint, self.weights, self.spec, self.model)),
+            self.architecture.subgraph,
+            self.architecture.memory_format,
+        )
+        object.__setattr__(self, "_programs", programs)
 
     @classmethod
     def from_state(
@@ -309,18 +322,6 @@ class Backbone:
     def sessions(self) -> Sessions:
         """Further copies of the weights, which ONNX Runtime holds."""
         return self._programs.sessions
-
-    @cached_property
-    def _programs(self) -> Programs:
-        """What runs the parts of the network. It does not hold the backbone, which would then be freed late."""
-        return Programs(
-            self.engine,
-            self.model,
-            self.device,
-            cache(partial(_fingerprint, self.weights, self.spec, self.model)),
-            self.architecture.subgraph,
-            self.architecture.memory_format,
-        )
 
     def _outputs(self, framed: Sequence[Image.Image], names: tuple[str, ...]) -> tuple[list[Tensor], str]:
         """The outputs, and the engine that computed them."""

@@ -45,5 +45,6 @@ def images_at_once(architecture: Architecture, names: tuple[str, ...], size: int
     if device.type != "cuda":
         return max(1, BATCH_PIXELS // size**2)
     free, _ = torch.cuda.mem_get_info(device)
+    free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # which torch holds for reuse
     numbers, _ = architecture.peak_numbers(names, size)
     return min(max(1, int(MEMORY_SHARE * free / (PEAK_BYTES * numbers))), LARGEST_BATCH)

@@ -1,7 +1,7 @@
 """`maps` and `pool`: the weighting maps of one image as a file, and the pooled features of any number of images."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -61,7 +61,7 @@ class MapOptions:
     engine: options.Engine = "auto"
 
     def load(self) -> "tuple[Backbone, Provenance]":
-        """Check all settings, the cheap ones first, and load the network."""
+        """Check all settings, the cheap ones first, and load the network; its engine is known when it has computed."""
         from crosspool.backbones import UNTRAINED, architecture, load_backbone
         from crosspool.provenance import Provenance
 
@@ -74,7 +74,7 @@ class MapOptions:
         checksum = structure.spec.weights.checksum or None
         if self.weights is not None:
             checksum = None if self.weights == UNTRAINED else inputs.file_checksum(self.weights)
-        device = str(network.device)
+        device, engine = str(network.device), ""
         return network, Provenance(
             network.architecture,
             network.weights,
@@ -85,6 +85,7 @@ class MapOptions:
             self.signed,
             self.border,
             device,
+            engine,
         )
 
 
@@ -138,6 +139,7 @@ def maps_command(
     count = provenance.pair.upper_channels
     chosen = None if channels is None else options.channel_list(channels, count)
     maps, pooled = maps_and_pooled(network, provenance, source_image)
+    provenance = replace(provenance, engine=maps.engine)
     statistics = channel_statistics(maps.upper[0], pooled[0])
     if chosen is None:
         every = kind == ".npz" or (kind == ".html" and bool(statistics.dead.all()))
@@ -177,23 +179,26 @@ def pool_command(
 
     network, provenance = map_options.load()
     pooled: list[dict[str, str]] = []
+    engines: set[str] = set()
     with replacing(path) as temporary, FeatureFile(temporary, len(usable)) as file, images_progress() as bar:
         task = bar.add_task("Pooling", total=len(usable))
         try:
             for each in _pooled(network, provenance, usable, skipped, skip_errors=skip_errors):
+                features, engine = each.result
                 pooled.append({"name": each.path, "sha256": each.sha256})
-                file.append(each.result)
+                engines.add(engine)
+                file.append(features)
                 bar.update(task, completed=len(pooled) + len(skipped))
         except KeyboardInterrupt:
             if file.count:
                 partial = temporary.with_name(f"{path.stem}.partial.npz")
-                _finish(file, pooled[: file.count], provenance, skipped)
+                _finish(file, pooled[: file.count], provenance, engines, skipped)
                 temporary.replace(partial)
                 complain(f"Stopped. {partial} holds the first {file.count} of {len(usable)} images.")
             raise typer.Abort from None
         if not pooled:
             raise inputs.none_read(images, "write")
-        _finish(file, pooled, provenance, skipped)
+        _finish(file, pooled, provenance, engines, skipped)
     left_out = f", {len(skipped)} skipped" if skipped else ""
     shape = (len(pooled), provenance.pair.upper_channels, provenance.pair.patch_length)
     source = f"{len(pooled)} images{left_out}, {provenance.network}, {provenance.pair.label}"
@@ -202,24 +207,26 @@ def pool_command(
 
 def _pooled(
     network: "Backbone", provenance: "Provenance", paths: Sequence[str], skipped: list[str], *, skip_errors: bool
-) -> "Iterator[OfImage[np.ndarray]]":
-    """The P of each image."""
+) -> "Iterator[OfImage[tuple[np.ndarray, str]]]":
+    """The P of each image, and the engine that computed its maps."""
     pair = provenance.pair
 
-    def computed(image: "Image") -> "np.ndarray":
+    def computed(image: "Image") -> "tuple[np.ndarray, str]":
         network.settle((pair.lower, pair.upper), provenance.size, passes=len(paths))
-        _, pooled = maps_and_pooled(network, provenance, image)
-        return pooled[0].cpu().numpy()
+        maps, pooled = maps_and_pooled(network, provenance, image)
+        return pooled[0].cpu().numpy(), maps.engine
 
     return inputs.of_images(computed, paths, skipped, network.device, skip_errors=skip_errors)
 
 
 def _finish(
-    file: "FeatureFile", pooled: Sequence[Mapping[str, str]], provenance: "Provenance", skipped: Sequence[str]
-) -> None:
+    file: "FeatureFile", pooled: Sequence[Mapping[str, str]], provenance: "Provenance", engines: Iterable[str],
+    skipped: Sequence[str],
+) -> None:  # fmt: skip
     """Write beside the features whose they are, and what made them."""
     import numpy as np
 
+    provenance = replace(provenance, engine=" and ".join(sorted(engines)))
     settings = json_text({**provenance.settings(), "images": pooled, "skipped": skipped})
     file.finish({"names": np.array([each["name"] for each in pooled]), "settings": np.array(settings)})
 

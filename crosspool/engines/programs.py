@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 TORCH = "torch"
-MOST_SESSIONS = 4  # of one network: each has the weights of its part in memory
+MOST_SESSIONS = 8  # of one network: each has the weights of its part in memory, and a run may take turns among them
 ERRORS_ONLY = 3  # of onnxruntime's log
 
 

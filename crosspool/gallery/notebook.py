@@ -89,6 +89,7 @@ def _chosen_maps(maps: PairActivations, image: int, name: str) -> ChosenMaps:
         signed=maps.signed,
         border="zero",
         device=str(backbone.device),
+        engine=maps.engine,
     )
     lower, upper = maps.lower[image], maps.upper[image]
     pooled = cross_layer_pool(lower[None], upper[None], **pair.geometry)[0]

@@ -597,3 +597,18 @@ def test_from_the_cache_to_a_prediction(tmp_path, monkeypatch):
     assert not spec.weights.is_intact()
     with pytest.raises(BackboneError, match=r"The weights file .* is damaged; get it again with: crosspool fetch tiny"):
         load(spec, None, "cpu")
+
+
+def test_threads_share_one_set_of_sessions():
+    """Each backbone has its own, however many threads ask first."""
+    backbone = load_backbone("squeezenet1_1", "untrained", "cpu")
+    for fresh in (backbone, dataclasses.replace(backbone, engine="onnxruntime")):
+        at_once = threading.Barrier(4)
+
+        def asked(_, at_once=at_once, fresh=fresh):
+            at_once.wait(60)
+            return id(fresh.sessions)
+
+        with ThreadPoolExecutor(4) as pool:
+            assert len(set(pool.map(asked, range(4)))) == 1
+    assert dataclasses.replace(backbone, engine="onnxruntime").sessions is not backbone.sessions

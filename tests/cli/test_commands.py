@@ -477,7 +477,19 @@ def test_too_little_memory_gives_one_sentence(fails, monkeypatch, error) -> None
 def test_maps_as_numbers(works, tmp_path) -> None:
     out = tmp_path / "maps.npz"
     output = works(
-        "maps", CAT, "--out", out, *UNTRAINED_ALEXNET, "--pair", "features.3", "--border", "valid", "--size", 128
+        "maps",
+        CAT,
+        "--out",
+        out,
+        *UNTRAINED_ALEXNET,
+        "--pair",
+        "features.3",
+        "--border",
+        "valid",
+        "--size",
+        128,
+        "--engine",
+        "torch",
     )
     assert "UNTRAINED" in output
     with np.load(out, allow_pickle=False) as archive:
@@ -493,6 +505,7 @@ def test_maps_as_numbers(works, tmp_path) -> None:
     assert settings["versions"]["crosspool"] == crosspool.__version__
     assert set(settings["versions"]) == {"crosspool", "torch", "torchvision"}
     assert settings["image"] == {"name": "cat.jpg", "sha256": hashlib.sha256(Path(CAT).read_bytes()).hexdigest()}
+    assert (settings["device"], settings["engine"]) == ("cpu", "torch")
     chosen = {name: settings[name] for name in ("backbone", "weights", "size", "framing", "signed", "border")}
     assert chosen == {
         "backbone": "alexnet",
@@ -708,7 +721,9 @@ def test_order_of_channels() -> None:
 def test_pool_agrees_with_the_library(works, tmp_path) -> None:
     out = tmp_path / "features.npz"
     photos = [CAT, ESPRESSO, CAT]
-    assert "of 3 images" in works("pool", *photos, "--out", out, "--size", 128, "--framing", "squash")
+    assert "of 3 images" in works(
+        "pool", *photos, "--out", out, "--size", 128, "--framing", "squash", "--engine", "torch"
+    )
     with np.load(out, allow_pickle=False) as archive:
         assert set(archive) == {"features", "names", "settings"}
         features, names, settings = archive["features"], archive["names"].tolist(), settings_of(archive)
@@ -720,6 +735,7 @@ def test_pool_agrees_with_the_library(works, tmp_path) -> None:
     assert names == photos
     assert settings["framing"] == "squash"
     assert settings["skipped"] == []
+    assert settings["engine"] == "torch"
     assert [image["name"] for image in settings["images"]] == photos
     assert settings["images"][0]["sha256"] == hashlib.sha256(Path(CAT).read_bytes()).hexdigest()
     assert [path.name for path in tmp_path.iterdir()] == ["features.npz"]

@@ -41,7 +41,9 @@ def chosen():
     pooled = crosspool.cross_layer_pool(maps.lower, maps.upper, **pair.geometry)
     return ChosenMaps(
         image={"name": "cat.jpg", "sha256": "0123"},
-        provenance=Provenance(backbone.architecture, "untrained", None, pair, 128, "crop", False, "zero", "cpu"),
+        provenance=Provenance(
+            backbone.architecture, "untrained", None, pair, 128, "crop", False, "zero", "cpu", "torch"
+        ),
         framed=maps.framed[0],
         lower=maps.lower[0].numpy(),
         upper=maps.upper[0].numpy(),

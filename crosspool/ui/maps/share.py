@@ -83,7 +83,8 @@ class _MapFiles:
         checksum = None if weights == UNTRAINED else spec.weights.checksum or None
         settings = (maps.pair, request.size, request.framing, request.signed, request.border)
         weights = OWN if spec.is_own else weights
-        provenance = Provenance(architecture(request.backbone), weights, checksum, *settings, str(choose_device()))
+        made_by = (str(choose_device()), maps.engine)
+        provenance = Provenance(architecture(request.backbone), weights, checksum, *settings, *made_by)
         results = (maps.framed, maps.lower, maps.upper, maps.pooled, maps.statistics)
         meaning = pair_meaning(current_server(), request, on_progress).classes
         return ChosenMaps(

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from crosspool.backbones import Backbone, architecture
+from crosspool.engines.programs import TORCH
 from crosspool.errors import SettingError
 from crosspool.framing import Framing
 from crosspool.layer_pairs import LayerPair
@@ -44,7 +45,8 @@ class ImageMaps:
     """One image's maps; shared between sessions, so never to be changed.
 
     `lower` is (D_t, H_t, W_t), `upper` (D_{t+1}, H, W), both float32. `signed` is whether `upper` can be negative, and
-    `border` says which patches are pooled. P is many times as large, and is pooled where it is shown.
+    `border` says which patches are pooled, and `engine` what computed the maps. P is
+    many times as large, and is pooled where it is shown.
     """
 
     pair: LayerPair
@@ -54,6 +56,7 @@ class ImageMaps:
     statistics: ChannelStatistics
     signed: bool
     border: Border = "zero"
+    engine: str = TORCH
 
     def pooled(self) -> np.ndarray:
         """P, (D_{t+1}, D_t*m*n), float32."""
@@ -137,4 +140,4 @@ def _compute(request: MapRequest, image: Image.Image, backbone: Backbone) -> Ima
     statistics = statistics_with_energies(maps.upper[0], energies[0])
     lower, upper = (values[0].cpu().numpy() for values in (maps.lower, maps.upper))
     signed = request.signed and pair.can_be_negative
-    return ImageMaps(pair, maps.framed[0], lower, upper, statistics, signed, request.border)
+    return ImageMaps(pair, maps.framed[0], lower, upper, statistics, signed, request.border, maps.engine)
