@@ -23,11 +23,12 @@ import typer
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.harness.command import machine, print_table
 from benchmarks.harness.photos import QUALITY, SUBJECTS, photo
 from crosspool.backbones import UNTRAINED, Backbone, spec_of
-from crosspool.flow import in_order
+from crosspool.flow import available_cores, in_order
 from crosspool.framing import frame_image, to_tensor
 from crosspool.images import load_image
 
@@ -67,13 +68,41 @@ def batches(paths: Sequence[Path]) -> Iterator[Tensor]:
         yield to_tensor([framed(path) for path in paths[start : start + BATCH]], SPEC.preprocessing)
 
 
-def by_crosspool(paths: Sequence[Path]) -> Iterator[Tensor]:
-    """As `Features` computes: several images at a time, each in one thread, by the quickest engine."""
+def settled_backbone(workers: int | None) -> Backbone:
+    """The network with the quickest engine for so many workers at a time."""
     classes = tuple(map(str, range(1000)))
     backbone = Backbone.from_state(SPEC, model().state_dict(), classes, weights=UNTRAINED, device=torch.device("cpu"))
     settle = partial(backbone.settle, (NODE,), SPEC.preprocessing.size)
-    list(in_order(lambda passes: settle(passes=passes), [100_000]))
+    list(in_order(lambda passes: settle(passes=passes), [100_000], workers))
+    return backbone
+
+
+def by_crosspool(paths: Sequence[Path]) -> Iterator[Tensor]:
+    """As `Features` computes: several images at a time, each in one thread, by the quickest engine."""
+    backbone = settled_backbone(None)
     return in_order(lambda path: backbone.outputs([framed(path)], (NODE,))[0], paths)
+
+
+def by_data_loader(paths: Sequence[Path]) -> Iterator[Tensor]:
+    """torch's DataLoader reads ahead in processes, and the same engine computes with all cores."""
+    backbone, photos = settled_backbone(1), Framed(paths)
+    loader: DataLoader[Image.Image] = DataLoader(
+        photos, BATCH, num_workers=available_cores(), collate_fn=list, multiprocessing_context="spawn"
+    )
+    return (backbone.outputs(batch, (NODE,))[0] for batch in loader)
+
+
+class Framed(Dataset[Image.Image]):
+    """The photos, framed, for a DataLoader."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = paths
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __getitem__(self, index: int) -> Image.Image:
+        return framed(self._paths[index])
 
 
 def by_torchvision(paths: Sequence[Path]) -> Iterator[Tensor]:
@@ -110,6 +139,7 @@ def by_thingsvision(paths: Sequence[Path]) -> Iterator[Tensor]:
 
 WAYS: dict[str, Way] = {
     "crosspool": by_crosspool,
+    "crosspool's engine, torch's DataLoader": by_data_loader,
     "torchvision, create_feature_extractor": by_torchvision,
     "torch-cam, CAM": by_torchcam,
     "thingsvision": by_thingsvision,
