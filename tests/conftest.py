@@ -59,11 +59,12 @@ def browser():
         pytest.fail(f"{error} Or leave these tests out with: make unit")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def context(browser, app_url):
     """What the windows share: the browser's cache, and a process that a window which stays open keeps alive.
 
-    So Streamlit's scripts are read and compiled once, and a window takes half as long to open.
+    So Streamlit's scripts are read and compiled once, and a window opens sooner. The process grows with every window,
+    so that it ends with the module.
     """
     context = browser.new_context()
     context.new_page().goto(f"{app_url}/_stcore/health")
