@@ -1,7 +1,8 @@
 """How other packages take the maps of a network, beside crosspool: `python -m benchmarks.speed.peers`.
 
 The same photos, framed in the same way, go through the same ResNet-50 (untrained, which does not change the time), each
-way in a process of its own, and the maps of its last block must be equal. Peers that are not installed are named:
+way in a process of its own, and the maps of its last block must be equal. Peers that cannot be used are named, with
+why:
 
     pip install --no-deps --target PEERS torchcam thingsvision; PYTHONPATH=PEERS python -m benchmarks.speed.peers
 """
@@ -150,8 +151,8 @@ def run(name: str, paths: Sequence[Path]) -> Run | str:
     """Take the maps of all photos in one way, or say why that is impossible."""
     try:
         way = WAYS[name](paths)  # which loads the network and chooses an engine, but computes no maps yet
-    except ImportError as error:
-        return f"not installed ({error})"
+    except Exception as error:  # of other packages, which may not fit the versions of what is installed
+        return f"cannot be used ({error})"
     first: list[NDArray[np.float32]] = []
     start = perf_counter()
     with torch.inference_mode():

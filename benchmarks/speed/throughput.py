@@ -8,6 +8,7 @@ Weights are untrained where none are embedded, which does not change the time. L
 
 import os
 import tempfile
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from functools import partial
 from io import BytesIO
 from itertools import cycle, islice
 from pathlib import Path
+from statistics import median
 from typing import Annotated, Any
 
 import numpy as np
@@ -48,7 +50,8 @@ CASES = (
 OF_BARE = {"cpu": 0.85, "cuda": 0.7}
 TWO_OVER_ONE = 1.8
 MANY = 100_000  # passes, for which it pays to measure the engines
-STAGE_IMAGES = 32  # that each stage computes by itself, over and over of a few photos
+ROUNDS = 5  # of which medians are taken, as other machines on the same processor come and go
+STAGE_IMAGES = 32  # that each stage computes by itself in a round, over and over of a few photos
 HELD = 4  # photos, whose intermediate results are held for that
 
 DISK, DECODER, DECODE, FRAME = "read", "Pillow's decoder alone", "decode", "frame"
@@ -149,21 +152,25 @@ def whole(dataset: Dataset, backbone: Backbone, method: Method) -> float:
         return 1000 * len(dataset) / milliseconds(run)
 
 
+def rates_of(dataset: Dataset, backbone: Backbone, method: Method, cores: int) -> dict[str, dict[int, float]]:
+    """How many photos a second each stage and the whole take, by the number of cores: medians of rounds in turn."""
+    stages = stages_of(dataset, backbone, method)
+    rounds: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for part in np.array_split(np.arange(len(dataset)), ROUNDS):
+        for count in dict.fromkeys((1, cores)):
+            photos = dataset.subset(part[: len(part) * count // cores])
+            with on_cores(count):
+                for title, (items, compute) in stages.items():
+                    rounds[title][count].append(rate(compute, items))
+                rounds[WHOLE][count].append(whole(photos, backbone, method))
+    return {title: {count: median(each) for count, each in counts.items()} for title, counts in rounds.items()}
+
+
 def print_case(dataset: Dataset, photo_size: tuple[int, int], backbone: Backbone, size: int) -> list[list[str]]:
     """Print a table, and return the rows of targets: the part of the bare engine's rate, and two cores over one."""
     method = parse_method(f"cl@{size}/ternary", backbone.architecture)
-    stages, cores = stages_of(dataset, backbone, method), available_cores()
-    rates: dict[str, dict[int, float]] = {}
-    for title, (items, compute) in stages.items():
-        rates[title] = {}
-        for count in dict.fromkeys((1, cores)):
-            with on_cores(count):
-                rates[title][count] = rate(compute, items)
-    rates[WHOLE] = {}
-    few = dataset.subset(np.arange(max(len(dataset) // 4, 1)))
-    for count in dict.fromkeys((1, cores)):
-        with on_cores(count):
-            rates[WHOLE][count] = whole(dataset if count == cores else few, backbone, method)
+    cores = available_cores()
+    rates = rates_of(dataset, backbone, method, cores)
     for title, parts in IN_TURN.items():
         rates[title] = {count: 1 / sum(1 / rates[part][count] for part in parts) for count in rates[WHOLE]}
     title = f"{backbone.title} at {size}, photos of {photo_size[0]} x {photo_size[1]}"
@@ -187,7 +194,7 @@ def _scaling(by_cores: dict[int, float], cores: int) -> str:
 
 
 def main(
-    images: Annotated[int, typer.Option(min=HELD, help="How many photos.")] = 1000,
+    images: Annotated[int, typer.Option(min=ROUNDS * HELD, help="How many photos.")] = 1000,
     networks: Annotated[list[str] | None, typer.Argument(help="Only these networks.")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cuda" if torch.cuda.is_available() else "cpu",
 ) -> None:
