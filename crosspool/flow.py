@@ -8,7 +8,7 @@ take less time than one pass after another with all cores.
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import TypeVar
@@ -53,21 +53,24 @@ def in_order(compute: Callable[[Item], Result], items: Iterable[Item], workers: 
         The result for each item.
 
     Raises:
-        Exception: What `compute` raises, when it is the item's turn; what `items` raises, at once.
+        Exception: What `compute` or `items` raise, after the results before it.
     """
     workers = workers or available_cores()
     threads = max(available_cores() // workers, 1)
     stopped, waiting = threading.Event(), deque[Future[Result]]()
     tasks: SimpleQueue[tuple[Future[Result], Item] | None] = SimpleQueue()
-    pool = [
-        threading.Thread(target=_work, args=(compute, tasks, stopped, threads), daemon=True) for _ in range(workers)
-    ]
+
+    def between() -> None:
+        if stopped.is_set():
+            raise StoppedError("The computation was stopped.")
+
+    arguments = compute, tasks, stopped, between, threads
+    pool = [threading.Thread(target=_work, args=arguments, daemon=True) for _ in range(workers)]
     for worker in pool:
         worker.start()
     try:
-        for item in items:
-            waiting.append(Future())
-            tasks.put((waiting[-1], item))
+        for future in _begun(items, tasks):
+            waiting.append(future)
             if len(waiting) > AHEAD * workers:
                 yield waiting.popleft().result()
         while waiting:
@@ -81,12 +84,27 @@ def in_order(compute: Callable[[Item], Result], items: Iterable[Item], workers: 
             worker.join(max(deadline - time.monotonic(), 0))
 
 
+def _begun(items: Iterable[Item], tasks: "SimpleQueue[tuple[Future[Result], Item] | None]") -> Iterator[Future[Result]]:
+    """Hand items to the workers. What `items` raises takes the place of a result; only Ctrl-C is raised at once."""
+    future: Future[Result]
+    try:
+        for item in items:
+            future = Future()
+            tasks.put((future, item))
+            yield future
+    except Exception as error:
+        future = Future()
+        future.set_exception(error)
+        yield future
+
+
 def _work(
     compute: Callable[[Item], Result], tasks: "SimpleQueue[tuple[Future[Result], Item] | None]",
-    stopped: threading.Event, threads: int,
+    stopped: threading.Event, between: Callable[[], None], threads: int,
 ) -> None:  # fmt: skip
     """Compute tasks until there are no more, or nobody waits for them."""
-    _begin_worker(stopped, threads)
+    BETWEEN_NODES.set(between)
+    use_threads(threads)
     while (task := tasks.get()) is not None:
         future, item = task
         if stopped.is_set():
@@ -96,17 +114,6 @@ def _work(
         except BaseException as error:  # raised again where the result is waited for
             future.set_exception(error)
         del task, future, item  # so that no image stays in memory while this waits for the next one
-
-
-def _begin_worker(stopped: threading.Event, threads: int) -> None:
-    """Let this thread's passes use so many threads, and end where nobody waits for them."""
-
-    def end_if_stopped() -> None:
-        if stopped.is_set():
-            raise StoppedError("The computation was stopped.")
-
-    BETWEEN_NODES.set(end_if_stopped)
-    use_threads(threads)
 
 
 def use_threads(threads: int) -> None:

@@ -53,37 +53,46 @@ def test_an_error_is_raised_in_its_turn():
         next(results)
 
 
-def test_an_error_of_the_items_is_raised():
+def test_an_error_of_the_items_is_raised_after_the_results_before_it():
     def items():
-        yield 1
+        yield from range(4)
         raise OSError("gone")
 
+    results = in_order(str, items(), workers=1)
+    assert [next(results) for _ in range(4)] == ["0", "1", "2", "3"]
     with pytest.raises(OSError, match="gone"):
-        list(in_order(str, items(), workers=1))
+        next(results)
 
 
-def test_what_is_under_way_ends_between_two_nodes_of_a_network():
-    """Where nobody takes the results any more, and before `close` returns."""
-    ended, begun = [], threading.Event()
+class LongPass:
+    """Passes through many nodes of a network, and notes for which items it was stopped."""
 
-    def passes_through_many_nodes(k):
-        begun.set()
+    def __init__(self):
+        self.begun, self.stopped = threading.Event(), []
+
+    def __call__(self, k):
+        self.begun.set()
         try:
             for _ in range(LONG * 100):
                 BETWEEN_NODES.get()()
                 time.sleep(0.01)
         except StoppedError:
-            ended.append(k)
+            self.stopped.append(k)
             raise
+
+
+def test_what_is_under_way_ends_between_two_nodes_of_a_network():
+    """Where nobody takes the results any more, and before `close` returns."""
+    long_pass = LongPass()
 
     def one_more():
         yield from range(20)
-        begun.wait(LONG)
+        long_pass.begun.wait(LONG)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        list(in_order(lambda k: k if k < 19 else passes_through_many_nodes(k), one_more(), workers=1))
-    assert ended == [19]
+        list(in_order(lambda k: k if k < 19 else long_pass(k), one_more(), workers=1))
+    assert long_pass.stopped == [19]
 
 
 def test_each_worker_uses_its_share_of_the_threads_and_others_keep_theirs():
