@@ -41,7 +41,7 @@ def in_order(compute: Callable[[Item], Result], items: Iterable[Item], workers: 
 
     Items are taken, and computed, a few ahead of the result that is waited for. Where this ends early, by an error, by
     Ctrl-C or as its user stops, what is under way is stopped in the middle of the network; only a thread that waits for
-    a file is left behind.
+    a file is left behind. Within a worker of another one, it is stopped with that one.
 
     Args:
         compute: Called in several threads at once.
@@ -57,12 +57,13 @@ def in_order(compute: Callable[[Item], Result], items: Iterable[Item], workers: 
     """
     workers = workers or available_cores()
     threads = max(available_cores() // workers, 1)
-    stopped, waiting = threading.Event(), deque[Future[Result]]()
+    stopped, waiting, outer = threading.Event(), deque[Future[Result]](), BETWEEN_NODES.get()
     tasks: SimpleQueue[tuple[Future[Result], Item] | None] = SimpleQueue()
 
     def between() -> None:
         if stopped.is_set():
             raise StoppedError("The computation was stopped.")
+        outer()
 
     arguments = compute, tasks, stopped, between, threads
     pool = [threading.Thread(target=_work, args=arguments, daemon=True) for _ in range(workers)]

@@ -95,6 +95,15 @@ def test_what_is_under_way_ends_between_two_nodes_of_a_network():
     assert long_pass.stopped == [19]
 
 
+def test_one_within_another_is_stopped_with_it():
+    long_pass = LongPass()
+    outer = in_order(lambda k: k and list(in_order(long_pass, [k], workers=1)), range(2), workers=1)
+    assert next(outer) == 0
+    long_pass.begun.wait(LONG)
+    outer.close()
+    assert long_pass.stopped == [1]
+
+
 def test_each_worker_uses_its_share_of_the_threads_and_others_keep_theirs():
     before = torch.get_num_threads()
     assert set(in_order(lambda k: torch.get_num_threads(), range(4))) == {1}
