@@ -114,10 +114,35 @@ class GraphRun(fx.Interpreter):
 
 
 class _ShapeRecorder(GraphRun):
+    """Writes down the shapes of what a network yields.
+
+    Those of the commonest calls are known here: asked on the `meta` device, torch would import its compiler for them,
+    which takes more than a second.
+    """
+
     def __init__(self, model: nn.Module, graph: fx.Graph) -> None:
         super().__init__(model, graph)
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.numbers: dict[str, int] = {}
+
+    def call_module(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        module = self.fetch_attr(target)
+        if args and isinstance(module, TRANSPARENT_MODULES + ACTIVATION_MODULES):
+            return args[0]
+        if type(module) is nn.Linear and args and args[0].shape[-1] == module.in_features:
+            return args[0].new_empty(*args[0].shape[:-1], module.out_features)
+        return super().call_module(target, args, kwargs)
+
+    def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if target is operator.add and all(isinstance(arg, Tensor) and arg.shape == args[0].shape for arg in args):
+            return args[0]
+        return super().call_function(target, args, kwargs)
+
+    def call_method(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if target == "mean":
+            zeros = torch.zeros(1).expand(args[0].shape)  # a single number in memory
+            return zeros.mean(*args[1:], **kwargs).to(args[0].device)
+        return super().call_method(target, args, kwargs)
 
     def run_node(self, n: fx.Node) -> Any:
         result = super().run_node(n)

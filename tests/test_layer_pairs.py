@@ -61,6 +61,25 @@ def test_sizes_of_the_maps():
     assert layout.map_size(pair.upper) == (3, 3)
 
 
+@pytest.mark.parametrize(
+    "forward",
+    [
+        lambda net, x: net.fc(torch.relu(net.norm(net.image(x))).mean((2, 3))),
+        lambda net, x: net.image(x).mean([2], keepdim=True) + x.mean(),
+        lambda net, x: net.image(x) + net.image(x).mean((2, 3), keepdim=True),
+        lambda net, x: net.fc(net.image(x).relu().permute(0, 2, 3, 1)) + 1,
+        lambda net, x: net.norm(net.image(x)) + net.image(x),
+    ],
+    ids=["class scores", "a mean of all", "a sum of different shapes", "a layer of rows of pixels", "a sum"],
+)
+def test_shapes_are_those_of_what_is_computed(forward):
+    net = Net(forward, image=nn.Conv2d(3, 4, 3), norm=nn.BatchNorm2d(4), fc=nn.Linear(4, 7)).eval()
+    layout = trace_layout(net, 8)
+    names = [node.name for node in layout.graph.nodes if node.op != "output"]
+    outputs = run_graph(net, subgraph(layout.graph, names), torch.zeros(1, 3, 8, 8))
+    assert [layout.shapes[name] for name in names] == [tuple(output.shape) for output in outputs]
+
+
 def test_the_upper_map_comes_after_batch_norm():
     (pair,), _ = found_in(chain(nn.Conv2d(4, 6, 1), nn.BatchNorm2d(6), nn.ReLU6()))
     assert (pair.upper, pair.activation) == ("_4", "ReLU6")

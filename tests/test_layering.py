@@ -30,6 +30,14 @@ def test_import_is_cheap() -> None:
     assert not set(HEAVY) & set(loaded)
 
 
+def test_the_default_network_is_loaded_without_torchvision() -> None:
+    code = (
+        "import crosspool, json, sys; backbone = crosspool.load_backbone(device='cpu');"
+        "print(json.dumps([backbone.spec.name, *({'torchvision', 'torch._dynamo'} & set(sys.modules))]))"
+    )
+    assert in_fresh_process(code) == ["efficientnet_lite0"]
+
+
 def test_public_names_resolve() -> None:
     code = (
         "import crosspool, json; listed = dir(crosspool);"

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated
@@ -108,6 +109,7 @@ class Framed(Dataset[Image.Image]):
 
 def by_torchvision(paths: Sequence[Path]) -> Iterator[Tensor]:
     """`create_feature_extractor`, in a plain loop over batches."""
+    import_module("crosspool.backbones.torchvision_guard")  # the builds of torch and torchvision may differ
     from torchvision.models.feature_extraction import create_feature_extractor
 
     extractor = create_feature_extractor(model(), {BLOCK: "maps"})

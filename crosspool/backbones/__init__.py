@@ -8,7 +8,7 @@ from functools import cache
 
 import torch
 
-from crosspool.backbones import lite, timm_networks, zoo
+from crosspool.backbones import lite, timm_networks
 from crosspool.backbones.backbone import Backbone
 from crosspool.backbones.checkpoints import Checkpoint, read_checkpoint
 from crosspool.backbones.class_names import numbered_classes, read_class_names
@@ -37,6 +37,7 @@ __all__ = [
 
 DEFAULT = lite.LITE0.name
 PRETRAINED, UNTRAINED = "pretrained", "untrained"
+LITE = {spec.name: spec for spec in (lite.LITE0, lite.LITE1, lite.LITE2)}  # the networks that need no torchvision
 
 
 @cache
@@ -52,13 +53,17 @@ def backbone_specs() -> dict[str, BackboneSpec]:
         >>> list(crosspool.backbone_specs())[:3]
         ['efficientnet_lite0', 'efficientnet_lite1', 'efficientnet_lite2']
     """
-    return {spec.name: spec for spec in (lite.LITE0, lite.LITE1, lite.LITE2, *zoo.torchvision_specs())}
+    from crosspool.backbones.zoo import torchvision_specs  # only here, as torchvision takes seconds to import
+
+    return LITE | {spec.name: spec for spec in torchvision_specs()}
 
 
 def spec_of(name: str) -> BackboneSpec:
     """The spec of this name, with timm: before those of timm. Raises BackboneError with similar names."""
     if timm_networks.is_timm(name):
         return timm_networks.timm_spec(name)
+    if name in LITE:
+        return LITE[name]
     specs = backbone_specs()
     if name not in specs and (own := given_network()) is not None and own.spec.name == name:
         return own.spec

@@ -41,6 +41,7 @@ def network_from(source: str) -> "Backbone":
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
+        importlib.import_module("crosspool.backbones.torchvision_guard")  # the module may import torchvision
         function = getattr(importlib.import_module(module_name), function_name)
         if not callable(function):
             kind = type(function).__name__

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from crosspool.backbones.structure import BackboneSpec
-from crosspool.backbones.torchvision_guard import torchvision
 from crosspool.backbones.weights import WeightsFile
 from crosspool.framing import Preprocessing
 
@@ -29,6 +28,7 @@ STAGES = (
 STEM_CHANNELS, HEAD_CHANNELS = 32, 1280  # of all of them
 CHANNEL_STEP = 8
 SURROUND = 32  # pixels that the resized image is larger than the crop
+CLASSES = Path(__file__).with_name("imagenet_classes.txt")
 
 
 @dataclass(frozen=True)
@@ -131,8 +131,11 @@ def _without_underscores(name: str) -> str:
 
 
 def imagenet_classes() -> tuple[str, ...]:
-    """The names of ImageNet's 1000 classes, in the order of the outputs of networks that were trained on them."""
-    return tuple(torchvision.models.AlexNet_Weights.DEFAULT.meta["categories"])
+    """The names of ImageNet's 1000 classes, in the order of the outputs of networks that were trained on them.
+
+    They are torchvision's, which is not asked for them, as importing it takes longer than loading the network.
+    """
+    return tuple(CLASSES.read_text(encoding="utf-8").splitlines())
 
 
 def _spec(number: int, scale: Scale, parameters: int, megabytes: float, checksum: str, extra: str) -> BackboneSpec:

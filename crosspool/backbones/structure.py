@@ -71,13 +71,17 @@ class BackboneSpec:
 class ParametersOnMeta(TorchFunctionMode):
     """Makes parameters and buffers that have shapes but take no memory; arithmetic on constants stays on the CPU.
 
-    With `torch.device("meta")`, RegNet could not compute its widths, for which it needs numbers.
+    With `torch.device("meta")`, RegNet could not compute its widths, for which it needs numbers. Nothing is drawn for
+    parameters without numbers: of normal ones, torch would import its compiler for that, which takes a second.
     """
 
     FACTORIES = (torch.empty, torch.zeros, torch.ones)
+    DRAWS = (Tensor.normal_, Tensor.uniform_)
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if func in self.DRAWS and args[0].is_meta:
+            return args[0]
         if func in self.FACTORIES and kwargs.get("device") is None:
             kwargs = {**kwargs, "device": "meta"}
         return func(*args, **kwargs)

@@ -1,6 +1,9 @@
 """The network that an operator names, and that nobody else can name one."""
 
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -61,6 +64,17 @@ def test_what_does_not_work_is_said_in_a_sentence(source, sentence):
     with pytest.raises(BackboneError, match=sentence) as caught:
         network_from(source)
     assert "\n" not in str(caught.value)
+
+
+def test_a_module_may_import_torchvision(tmp_path):
+    """Also where the builds of torch and torchvision differ."""
+    (tmp_path / "theirs.py").write_text("import torchvision\nfrom tests.own_modules import served\n")
+    code = "from crosspool.backbones.given_module import network_from; print(network_from('theirs:served').spec.name)"
+    environment = os.environ | {"PYTHONPATH": str(Path.cwd())}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == network_from(SOURCE).spec.name
 
 
 def test_nothing_is_imported_for_a_link(given):

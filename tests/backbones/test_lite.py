@@ -9,7 +9,8 @@ from torch.nn import functional as F
 import crosspool
 from crosspool.backbones import backbone_specs, load_backbone
 from crosspool.backbones.checkpoints import read_checkpoint
-from crosspool.backbones.lite import Scale
+from crosspool.backbones.lite import Scale, imagenet_classes
+from crosspool.backbones.torchvision_guard import torchvision
 from crosspool.backbones.weights import WeightsFile
 from crosspool.errors import BackboneError
 from crosspool.framing import frame_image, to_tensor
@@ -47,6 +48,10 @@ def test_they_are_the_published_networks(name, size, parameters, blocks):
     assert (preprocessing.size, preprocessing.interpolation) == (size, "bicubic")
     assert preprocessing.crop_fraction == pytest.approx(size / (size + 32))
     assert preprocessing.mean == preprocessing.std == (0.5, 0.5, 0.5)
+
+
+def test_the_classes_are_those_of_torchvision():
+    assert imagenet_classes() == tuple(torchvision.models.AlexNet_Weights.DEFAULT.meta["categories"])
 
 
 def test_channels_and_repeats_are_rounded_as_published():
