@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
+DAY = 24 * 60 * 60  # seconds
 SLACK_SHARE = 1 / 16  # of the limit: how much may be written before the folder is measured again
 
 # Rectified maps are mostly zeros, and shrink to a tenth in a millisecond; the checksum tells whether all is there.
@@ -37,8 +39,8 @@ class ArrayCache:
     """Arrays in a folder, by key; damaged entries count as absent.
 
     An entry is a compressed safetensors file. It is written under another name and moved to its place whole, and a
-    checksum tells whether it is intact. Any number of processes may share a folder. With a `limit` in bytes, the oldest
-    entries make room for new ones.
+    checksum tells whether it is intact. Any number of processes may share a folder. With a `limit` in bytes, those that
+    were not used for longest, to a day, make room for new ones.
     """
 
     def __init__(self, folder: Path, limit: int | None = None) -> None:
@@ -50,13 +52,15 @@ class ArrayCache:
 
     def get(self, key: str) -> Array | None:
         """The array, or None where it is absent or damaged."""
+        path = self._path(key)
         try:
-            array: Array = load(zstd.decompress(self._path(key).read_bytes()))[""]
+            array: Array = load(zstd.decompress(path.read_bytes()))[""]
         except (FileNotFoundError, zstd.ZstdError, SafetensorError, KeyError):
             return None
         except OSError as error:
             problem = f"Cannot read the cache folder {self.folder} ({error.strerror})"
             raise CacheError(f"{problem}; choose another one.") from error
+        _mark_used(path)
         return array
 
     def put(self, key: str, array: Array) -> None:
@@ -73,7 +77,7 @@ class ArrayCache:
             raise CacheError(f"{problem}; make room, or choose another one.") from error
 
     def _make_room(self, limit: int) -> None:
-        """Remove the oldest entries until there is room for what is written before the next measurement."""
+        """Remove what was not used for longest until there is room for what is written before the next measurement."""
         entries = []
         for path in self.folder.glob("*/*.z"):
             with suppress(FileNotFoundError):  # another process has removed it
@@ -89,6 +93,13 @@ class ArrayCache:
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.z"
+
+
+def _mark_used(path: Path) -> None:
+    """Let an entry count as new again, at most once a day, so that reading seldom writes."""
+    with suppress(OSError):  # it is gone meanwhile, or may only be read
+        if time.time() - path.stat().st_mtime > DAY:
+            os.utime(path)
 
 
 def default_cache() -> Path:

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import threading
+import time
 from dataclasses import replace
 from functools import partial
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from crosspool.backbones import UNTRAINED, Backbone, load
-from crosspool.cache import ArrayCache, default_cache
+from crosspool.cache import DAY, ArrayCache, default_cache
 from crosspool.datasets import Dataset, Sample
 from crosspool.errors import ImageError, SettingError
 from crosspool.features import Features
@@ -130,6 +131,27 @@ def test_a_cache_with_a_limit_lets_the_oldest_entries_go(tmp_path):
     left = [key in cache for key in keys]
     assert left == sorted(left)  # the newest stay
     assert 7 <= sum(left) <= 10
+
+
+def test_an_entry_that_is_used_does_not_go_before_newer_ones_that_are_not(tmp_path):
+    cache, numbers, now = ArrayCache(tmp_path, limit=40_000), np.random.default_rng(0), time.time()
+    keys = [f"{number:02x}{'0' * 62}" for number in range(16)]
+    for place, key in enumerate(keys):
+        cache.put(key, numbers.normal(size=1000).astype(np.float32))
+        written = now - 2 * DAY + place
+        os.utime(next(tmp_path.glob(f"*/{key}.z")), (written, written))
+        assert cache.get(keys[0]) is not None
+    assert keys[1] not in cache
+
+
+def test_reading_writes_once_a_day_at_most(tmp_path):
+    cache, now = ArrayCache(tmp_path), int(time.time())
+    cache.put(KEY, ARRAY)
+    (entry,) = entries(tmp_path)
+    for age, is_marked in ((DAY // 2, False), (2 * DAY, True)):
+        os.utime(entry, (now - age, now - age))
+        assert cache.get(KEY) is not None
+        assert (entry.stat().st_mtime >= now) == is_marked
 
 
 def test_an_absent_entry_is_none(tmp_path):
