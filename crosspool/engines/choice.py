@@ -227,11 +227,12 @@ class Part:
 
     def _expect_equal(self, compiled: Program) -> None:
         noise = self._noise()
-        for expected, given in zip(self._torch(noise), compiled(noise), strict=True):
-            if expected.shape != given.shape or not torch.allclose(
-                expected, given, rtol=0, atol=TOLERANCE * float(expected.abs().max())
-            ):
-                raise ConversionError("its numbers are not those of torch")
+        expected, given = self._torch(noise), compiled(noise)
+        if [output.shape for output in expected] != [output.shape for output in given] or not all(
+            torch.allclose(output, other, rtol=0, atol=TOLERANCE * float(output.abs().max()))
+            for output, other in zip(expected, given, strict=True)
+        ):
+            raise ConversionError("its numbers are not those of torch")
 
     def _noise(self) -> Tensor:
         return torch.randn(1, 3, self._size, self._size, generator=torch.Generator().manual_seed(self._size))

@@ -5,6 +5,8 @@ import subprocess
 import sys
 import threading
 
+import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -139,7 +141,12 @@ def damaged(data):
     return data[:100] + bytes([data[100] ^ 255]) + data[101:]
 
 
-@pytest.mark.parametrize("change", [damaged, lambda data: data[:-7], lambda data: b"", lambda data: b"x" * 1000])
+def first(parts):
+    """The beginning of what was written, so many sixteenths of it, as where a kill cut it off."""
+    return lambda data: data[: len(data) * parts // 16]
+
+
+@pytest.mark.parametrize("change", [damaged, *map(first, (0, 1, 5, 9, 15)), lambda data: data[:-1], lambda data: b"x"])
 def test_a_damaged_graph_is_made_again(kept, monkeypatch, change):
     (path, *_) = entries(kept)
     whole, right = path.read_bytes(), programs()._part(ALL, SIZE)._kept_graph()
@@ -155,6 +162,24 @@ def test_a_damaged_graph_is_made_again(kept, monkeypatch, change):
     assert engine_of(programs("onnxruntime")) == "onnxruntime"
     assert made_again == [1]
     assert path.read_bytes() == whole
+
+
+def without_an_output(graph):
+    """A sound graph, but of another part."""
+    model = onnx.load_from_string(graph)
+    del model.graph.output[1:]
+    return model.SerializeToString()
+
+
+@pytest.mark.parametrize("change", [*map(first, (0, 1, 9, 15)), lambda graph: graph[:-1], without_an_output])
+def test_an_intact_entry_with_a_wrong_graph_is_made_again(kept, monkeypatch, change):
+    part = programs()._part(ALL, SIZE)
+    right = part._kept_graph()
+    entry = part._key().encode() + change(right)
+    choice.graph_store().put(part._key(), np.frombuffer(entry, np.uint8))
+    monkeypatch.setattr(choice, "converted", lambda *_: right)
+    assert engine_of(programs("onnxruntime")) == "onnxruntime"
+    assert programs()._part(ALL, SIZE)._kept_graph() == right
 
 
 def test_another_networks_graph_under_this_ones_name_is_not_read(kept, monkeypatch):
