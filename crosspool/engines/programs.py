@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 TORCH = "torch"
-MOST_SESSIONS = 8  # of one network: each has the weights of its part in memory, and a run may take turns among them
+SESSION_BYTES = 2**31  # of one network's sessions; a graph is a protobuf message, which has no more
+ACTIVATION_BYTES = 2**25  # about what a session keeps besides its weights: Lite0's 16 MB at 224 pixels, 43 MB at 448
 ERRORS_ONLY = 3  # of onnxruntime's log
 
 
@@ -102,13 +103,16 @@ class CompiledProgram:
 
 
 class Sessions:
-    """The sessions of one network's programs, one for each program and number of threads; the last used are kept.
+    """The sessions of one network's programs, one for each program and number of threads.
 
-    `run` of a session may be called in any number of threads at once.
+    Those that were used last are kept, as many as take `limit` bytes with their activations. `run` of a session may be
+    called in any number of threads at once.
     """
 
-    def __init__(self) -> None:
-        self._sessions: LRUCache[tuple[Any, int], tuple[InferenceSession, int]] = LRUCache(MOST_SESSIONS)
+    def __init__(self, limit: int = SESSION_BYTES) -> None:
+        self._sessions: LRUCache[tuple[Any, int], tuple[InferenceSession, int]] = LRUCache(
+            limit, lambda kept: min(kept[1] + ACTIVATION_BYTES, limit)
+        )
         self._loading: dict[tuple[Any, int], threading.Lock] = {}
         self._lock = threading.Lock()
 

@@ -7,7 +7,7 @@ import torch
 
 from crosspool.backbones import load_backbone
 from crosspool.engines.conversion import ConversionError, converted
-from crosspool.engines.programs import MOST_SESSIONS, CompiledProgram, Sessions
+from crosspool.engines.programs import ACTIVATION_BYTES, CompiledProgram, Sessions
 from crosspool.tracing import BETWEEN_NODES, run_graph
 from tests.engines.networks import ALL, ManyOperations, images, made, programs, whole
 
@@ -88,11 +88,28 @@ def test_a_session_is_made_once_for_a_number_of_threads(kept, no_conversion):
         made_sessions = set(pool.map(lambda _: id(sessions.session(program, 1, graph)), range(16)))
     assert (len(made_sessions), len(reads)) == (1, 1)
     assert sessions.nbytes == len(part._graph_bytes())
-    for threads in range(1, MOST_SESSIONS + 3):
-        sessions.session(program, threads, graph)
-    assert sessions.nbytes == MOST_SESSIONS * len(part._graph_bytes())
     sessions.clear()
     assert sessions.nbytes == 0
+
+
+@pytest.mark.parametrize(("room", "made_in_all", "left"), [(None, 20, 20), (20, 20, 20), (19, 60, 19), (0.1, 60, 1)])
+def test_a_run_of_many_parts_makes_each_session_once_where_there_is_room(kept, no_conversion, room, made_in_all, left):
+    """Three images, each of which passes through twenty parts; the last session is kept however large it is."""
+    part, reads = programs("onnxruntime")._part(ALL, 32), []
+    data = part._graph_bytes()
+    sessions = Sessions() if room is None else Sessions(limit=int(room * (len(data) + ACTIVATION_BYTES)))
+
+    def graph():
+        reads.append(1)
+        return data
+
+    parts = [CompiledProgram(graph, sessions) for _ in range(20)]
+    for _ in range(3):
+        for program in parts:
+            program(images(1))
+            program(images(1))
+    assert len(reads) == made_in_all
+    assert sessions.nbytes == left * len(data)
 
 
 def test_what_is_no_graph_is_refused_in_a_sentence():
