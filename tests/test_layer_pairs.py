@@ -69,11 +69,13 @@ def test_sizes_of_the_maps():
         lambda net, x: net.image(x) + net.image(x).mean((2, 3), keepdim=True),
         lambda net, x: net.fc(net.image(x).relu().permute(0, 2, 3, 1)) + 1,
         lambda net, x: net.norm(net.image(x)) + net.image(x),
+        lambda net, x: net.strided(net.image(x)) + net.image(x).mean(),
     ],
-    ids=["class scores", "a mean of all", "a sum of different shapes", "a layer of rows of pixels", "a sum"],
+    ids=["class scores", "a mean of all", "different shapes", "a layer of rows of pixels", "a sum", "a convolution"],
 )
 def test_shapes_are_those_of_what_is_computed(forward):
-    net = Net(forward, image=nn.Conv2d(3, 4, 3), norm=nn.BatchNorm2d(4), fc=nn.Linear(4, 7)).eval()
+    strided = nn.Conv2d(4, 6, (5, 3), stride=(2, 3), padding=(1, 2), dilation=(1, 2), groups=2)
+    net = Net(forward, image=nn.Conv2d(3, 4, 3), norm=nn.BatchNorm2d(4), fc=nn.Linear(4, 7), strided=strided).eval()
     layout = trace_layout(net, 8)
     names = [node.name for node in layout.graph.nodes if node.op != "output"]
     outputs = run_graph(net, subgraph(layout.graph, names), torch.zeros(1, 3, 8, 8))

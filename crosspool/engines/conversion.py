@@ -5,6 +5,7 @@ megabytes behind. None of that reaches whoever computes meanwhile, nor would a c
 """
 
 import contextlib
+import gc
 import os
 import shutil
 import subprocess
@@ -96,6 +97,7 @@ def main(folder: Path) -> None:
     if hasattr(os, "nice"):
         os.nice(NICENESS)
     warnings.simplefilter("ignore")
+    gc.disable()  # this process ends before garbage matters; looking for it took a seventh of the time
     torch.set_num_threads(1)
     # The file was written by the parent, into a folder that is its user's alone.
     module, size = torch.load(folder / MODULE, weights_only=False)
