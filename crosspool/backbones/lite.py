@@ -7,6 +7,7 @@ is 75.1 %, 76.7 % and 77.6 %.
 
 import math
 import re
+import runpy
 import sysconfig
 from dataclasses import dataclass
 from functools import partial
@@ -28,7 +29,6 @@ STAGES = (
 STEM_CHANNELS, HEAD_CHANNELS = 32, 1280  # of all of them
 CHANNEL_STEP = 8
 SURROUND = 32  # pixels that the resized image is larger than the crop
-CLASSES = Path(__file__).with_name("imagenet_classes.txt")
 
 
 @dataclass(frozen=True)
@@ -133,9 +133,13 @@ def _without_underscores(name: str) -> str:
 def imagenet_classes() -> tuple[str, ...]:
     """The names of ImageNet's 1000 classes, in the order of the outputs of networks that were trained on them.
 
-    They are torchvision's, which is not asked for them, as importing it takes longer than loading the network.
+    They are torchvision's, from the one file that holds them: to import it takes longer than to load the network, and
+    its version is fixed (pyproject.toml).
     """
-    return tuple(CLASSES.read_text(encoding="utf-8").splitlines())
+    package = find_spec("torchvision")
+    assert package is not None and package.submodule_search_locations is not None  # as it is installed with crosspool
+    names = runpy.run_path(str(Path(package.submodule_search_locations[0], "models", "_meta.py")))
+    return tuple(names["_IMAGENET_CATEGORIES"])
 
 
 def _spec(number: int, scale: Scale, parameters: int, megabytes: float, checksum: str, extra: str) -> BackboneSpec:
