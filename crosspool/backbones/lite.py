@@ -10,7 +10,7 @@ import re
 import runpy
 import sysconfig
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -130,6 +130,7 @@ def _without_underscores(name: str) -> str:
     return re.sub(r"(^|\.)_", r"\1", name)
 
 
+@cache
 def imagenet_classes() -> tuple[str, ...]:
     """The names of ImageNet's 1000 classes, in the order of the outputs of networks that were trained on them.
 
@@ -137,8 +138,9 @@ def imagenet_classes() -> tuple[str, ...]:
     its version is fixed (pyproject.toml).
     """
     package = find_spec("torchvision")
-    assert package is not None and package.submodule_search_locations is not None  # as it is installed with crosspool
-    names = runpy.run_path(str(Path(package.submodule_search_locations[0], "models", "_meta.py")))
+    assert package is not None
+    assert package.origin is not None
+    names = runpy.run_path(str(Path(package.origin).with_name("models") / "_meta.py"))
     return tuple(names["_IMAGENET_CATEGORIES"])
 
 
