@@ -1,10 +1,11 @@
 """A loaded backbone: images in, maps of a layer pair or class probabilities out."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, partial
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import torch
 from PIL import Image
@@ -71,6 +72,9 @@ class Backbone:
             self.architecture.memory_format,
         )
         object.__setattr__(self, "_programs", programs)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return replace(self, model=deepcopy(self.model, memo))  # everything else is shared, or made for that model
 
     @classmethod
     def from_state(

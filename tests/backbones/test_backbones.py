@@ -1,6 +1,7 @@
 """Networks and their weights: the embedded one is right, own files are checked, downloads are whole or nothing."""
 
 import contextlib
+import copy
 import dataclasses
 import gc
 import hashlib
@@ -612,3 +613,15 @@ def test_threads_share_one_set_of_sessions():
         with ThreadPoolExecutor(4) as pool:
             assert len(set(pool.map(asked, range(4)))) == 1
     assert dataclasses.replace(backbone, engine="onnxruntime").sessions is not backbone.sessions
+
+
+def test_a_deep_copy_computes_the_same_with_parameters_and_sessions_of_its_own():
+    backbone = load_backbone("squeezenet1_1", "untrained", "cpu", engine="torch")
+    image = sample()
+    maps = backbone.activations(image, size=128)
+    copied = copy.deepcopy(backbone)
+    assert copied.sessions is not backbone.sessions
+    for parameter in backbone.model.parameters():
+        parameter.data.zero_()
+    assert copied.activations(image, size=128).upper.equal(maps.upper)
+    assert copied.engine == "torch"
