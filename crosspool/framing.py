@@ -116,7 +116,8 @@ def _memory_of(image: Image.Image) -> "torch.Tensor":
     import torch
 
     try:
-        memory = nanoarrow.c_array(image).view().child(0).buffer(1)
+        # The view is taken of the child, as that of a parent's child does not keep the image alive.
+        memory = nanoarrow.c_array(image).child(0).view().buffer(1)
     except ValueError:
         return torch.from_numpy(np.array(image))
     return torch.utils.dlpack.from_dlpack(memory).view(image.height, image.width, 4)

@@ -605,6 +605,21 @@ def test_an_image_in_several_pieces_is_framed_as_one_in_one_piece():
     assert framed[0].tobytes() == framed[1].tobytes()
 
 
+def test_pixels_in_place_outlive_the_image():
+    Image.core.set_use_block_allocator(0)  # type: ignore[attr-defined]  # as only this way pieces are counted
+
+    def freed():
+        return Image.core.get_stats()["freed_blocks"]  # type: ignore[attr-defined]
+
+    image, before = Image.new("RGB", (200, 100)), freed()
+    pixels = framing_module._memory_of(image)
+    assert pixels.shape == (100, 200, 4)  # no copy
+    del image
+    assert freed() == before
+    del pixels
+    assert freed() == before + 1
+
+
 def soft_photo(size, seed):
     """A photo without black and white, of which nothing is cut off however it is resized."""
     return photo(size, seed).point(lambda value: 64 + value // 2)
