@@ -113,7 +113,7 @@ class CrossLayerPooling(TransformerMixin, BaseEstimator):
         patches = local_features(torch.as_tensor(record[self.lower]), **self.geometry)  # (V, D*m*n, N)
         units = patches.movedim(1, 2).flatten(0, 1)  # (V * N, D*m*n)
         drawn = np.random.default_rng([self.random_state, index]).permutation(len(units))[:count]
-        sample: Vectors = units[drawn].numpy()
+        sample: Vectors = units[drawn].cpu().numpy()
         return sample
 
     def transform(self, X: Records) -> Vectors:
