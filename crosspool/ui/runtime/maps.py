@@ -44,9 +44,9 @@ class MapRequest:
 class ImageMaps:
     """One image's maps; shared between sessions, so never to be changed.
 
-    `lower` is (D_t, H_t, W_t), `upper` (D_{t+1}, H, W), both float32. `signed` is whether `upper` can be negative, and
-    `border` says which patches are pooled, and `engine` what computed the maps. P is
-    many times as large, and is pooled where it is shown.
+    `lower` is (D_t, H_t, W_t), `upper` (D_{t+1}, H, W), both float32. `signed` is whether `upper` can be negative,
+    `border` says which patches are pooled, and `engine` what computed the maps. P is many times as large, and is pooled
+    where it is shown.
     """
 
     pair: LayerPair
