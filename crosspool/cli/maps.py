@@ -16,6 +16,7 @@ from crosspool.cli.progress import images_progress
 from crosspool.errors import SettingError
 from crosspool.gallery import LARGEST_TOP
 from crosspool.strict_json import json_text
+from crosspool.text import plural
 
 if TYPE_CHECKING:
     import numpy as np
@@ -168,7 +169,8 @@ def pool_command(
 ) -> None:
     """Pool the features of images (Eq. 1) into one NPZ file.
 
-    It holds features (images, upper channels, length of a patch; float32), names, and the settings as JSON.
+    It holds features (images, upper channels, length of a patch; float32), names, and the settings as JSON. Ctrl-C
+    keeps the images that are done, in a file that ends in .partial.npz.
     """
     skipped: list[str] = []
     path = checked_output(out, (".npz",), inputs=images)
@@ -201,8 +203,8 @@ def pool_command(
         _finish(file, pooled, provenance, engines, skipped)
     left_out = f", {len(skipped)} skipped" if skipped else ""
     shape = (len(pooled), provenance.pair.upper_channels, provenance.pair.patch_length)
-    source = f"{len(pooled)} images{left_out}, {provenance.network}, {provenance.pair.label}"
-    typer.echo(f"Wrote {out}: features {shape} of {source}")
+    source = f"{plural(len(pooled), 'image')}{left_out}, {provenance.network}, {provenance.pair.label}"
+    typer.echo(f"Wrote {out}: features {shape} of {source}; computed by {' and '.join(sorted(engines))}")
 
 
 def _pooled(

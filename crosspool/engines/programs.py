@@ -53,7 +53,7 @@ class TorchProgram:
 class Bfloat16Program:
     """A part of a network that torch runs with numbers of 16 bits; what it yields has 32 again.
 
-    The first batch is computed with 32 bits as well, and how much the outputs `names` differ is logged.
+    The first batch is computed with 32 bits as well, and by how much the outputs `names` differ is logged.
     """
 
     engine = "torch bfloat16"
@@ -68,9 +68,7 @@ class Bfloat16Program:
         if self._first.acquire(blocking=False):
             pairs = zip(self._names, outputs, self._program(batch), strict=True)
             errors = (f"{name} {100 * (output - exact).norm() / exact.norm():.2f} %" for name, output, exact in pairs)
-            _LOG.warning(
-                "bfloat16 changes the network's outputs by these parts of their length: %s.", ", ".join(errors)
-            )
+            _LOG.warning("bfloat16: differences from single precision, of the norm: %s.", ", ".join(errors))
         return outputs
 
 
