@@ -52,8 +52,8 @@ class Features:
 
     Of a method whose encoder learns nothing, and whose vector takes fewer bytes than the maps that it is made of, the
     vector is kept; of all others the maps. The key of a cache entry contains everything that decides its numbers: the
-    image's bytes and box, every parameter of the network, its preprocessing, the engine that was asked for, and the
-    source or the method.
+    image's bytes and box, every parameter of the network, its preprocessing, the engine that was asked for, the kind of
+    device, and the source or the method.
 
     Samples are computed several `at_once`, or, where computations take turns, one after the other in this thread. On
     any device but the CPU, `batch` of them go through the network together, while others are decoded and encoded.
@@ -70,7 +70,8 @@ class Features:
         self.cache = cache
         self._at_once = at_once
         self._batch = batch or (1 if backbone.device.type == "cpu" else BATCH)
-        self._network = [RECORD_FORMAT, backbone.fingerprint, asdict(backbone.spec.preprocessing), backbone.engine]
+        computed_by = (backbone.engine, backbone.device.type)
+        self._network = [RECORD_FORMAT, backbone.fingerprint, asdict(backbone.spec.preprocessing), *computed_by]
         self._encoders = {method: method.encoder() for method in methods}
         self._described = {method: _described(encoder) for method, encoder in self._encoders.items()}
         self._file_keys: dict[str, str] = {}  # by the sample's name

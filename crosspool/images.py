@@ -38,7 +38,8 @@ def load_image(source: ImageSource, *, name: str | None = None, max_pixels: int 
     """Read an image as upright RGB, 8 bits per channel, without metadata.
 
     Transparency is laid over white, an embedded colour profile, or the gamma and chromaticities of a PNG, are converted
-    to sRGB, and only the first of several frames is read.
+    to sRGB, and only the first of several frames is read. From the first call on, Pillow keeps each new image of this
+    process in one piece of memory, so that its pixels are used in place.
 
     Args:
         source: A path, the bytes of a file, or a binary file object, which is read from its start; its position is

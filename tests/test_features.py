@@ -352,9 +352,19 @@ def other_preprocessing():
     return load(replace(spec, preprocessing=replace(spec.preprocessing, mean=(0.1, 0.1, 0.1))), UNTRAINED, "cpu")
 
 
-@pytest.mark.parametrize(
-    "make", [other_weights, other_preprocessing, lambda: load(spec_for(small_network, name="other"), UNTRAINED, "cpu")]
-)
+def with_bfloat16():
+    return replace(load(spec_for(small_network), UNTRAINED, "cpu"), engine="bfloat16")
+
+
+OTHERS = {
+    "weights": other_weights,
+    "preprocessing": other_preprocessing,
+    "name": lambda: load(spec_for(small_network, name="other"), UNTRAINED, "cpu"),
+    "engine": with_bfloat16,
+}
+
+
+@pytest.mark.parametrize("make", OTHERS.values(), ids=OTHERS)
 def test_another_network_has_entries_of_its_own(features_of, runs, make):
     dataset = dataset_of([png(noise(0))], np.array([0]))
     features_of(dataset).compute()

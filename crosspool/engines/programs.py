@@ -67,9 +67,14 @@ class Bfloat16Program:
             outputs = [output.float() for output in self._program(batch)]
         if self._first.acquire(blocking=False):
             pairs = zip(self._names, outputs, self._program(batch), strict=True)
-            errors = (f"{name} {100 * (output - exact).norm() / exact.norm():.2f} %" for name, output, exact in pairs)
+            errors = (f"{name} {100 * _error(output, exact):.2f} %" for name, output, exact in pairs)
             _LOG.warning("bfloat16: differences from single precision, of the norm: %s.", ", ".join(errors))
         return outputs
+
+
+def _error(output: Tensor, exact: Tensor) -> float:
+    """The norm of the difference over the norm."""
+    return float((output - exact).norm() / exact.norm().clamp_min(torch.finfo(exact.dtype).tiny))
 
 
 def compiled_engine() -> str:
