@@ -1,5 +1,6 @@
 """The command line: `crosspool COMMAND`, or `python -m crosspool COMMAND`."""
 
+import gc
 import os
 from collections.abc import Sequence
 
@@ -11,6 +12,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     # Before torch is imported: threads that spin while they wait take cores from other programs.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    # Imports make hundreds of thousands of objects that stay: to look through them again and again takes half a second.
+    gc.set_threshold(100_000, 50, 50)
     try:
         from crosspool.cli.app import run  # Ctrl-C may come during these imports, too
 
