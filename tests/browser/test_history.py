@@ -70,6 +70,17 @@ def test_back_and_forward_show_what_the_address_says(visit):
     expect_sample(window, "retina")
 
 
+def test_the_address_is_that_of_the_last_of_quick_presses(visit):
+    """The server hears of a press while the address of the one before is still on its way to the browser."""
+    window = visit().go(size="448")
+    presses = ("hubble", "cameraman", "espresso", "cameraman", "cat", "cameraman")
+    for sample in presses:
+        window.page.locator(f'.strip [data-id="{sample}"]').evaluate("button => button.click()")
+        window.page.wait_for_timeout(60)
+    window.settle()
+    expect_sample(window, "cameraman")
+
+
 def test_every_page_has_a_title_and_a_description_and_no_failing_request_and_does_not_jump(visit):
     window = visit(390, 844)
     window.page.add_init_script(layout_shift.PROBE)

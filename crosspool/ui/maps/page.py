@@ -98,13 +98,14 @@ class AddressState(VisitPart):
     """What a visit remembers of the address: the session that has read it, and what was wrong in it.
 
     `read` are the settings that it had, as parameters. The notes are shown until another view is chosen. `is_bare` is
-    whether the address asked for nothing.
+    whether the address asked for nothing, and `written` the parameters that were written there last.
     """
 
     session: str = plain("")
     is_bare: bool = plain(False)
     notes: list[str] = about_images([])
     read: dict[str, str] = about_images({})
+    written: dict[str, str] = about_images({})
 
 
 def start_from_link(carried: Collection[str] = LINK_NAMES, others: Collection[str] = ()) -> None:
@@ -200,7 +201,11 @@ def write_link() -> None:
 def write_address(params: dict[str, str]) -> None:
     """Write these parameters into the URL.
 
-    After Back or Forward even if they seem to be there: what an earlier run wrote may have reached the browser since.
+    After Back or Forward, and where others were written last, even if they seem to be there: what an earlier run wrote
+    may reach the browser after it told of its address.
     """
-    if st.query_params.to_dict() != params or was_history_used():
+    state = visit_state(AddressState)
+    is_there = st.query_params.to_dict() == state.written == params
+    state.written = params
+    if not is_there or was_history_used():
         st.query_params.from_dict(params)
