@@ -8,7 +8,8 @@ from crosspool.ui.maps.page import AddressState, write_address
 
 def test_an_address_that_is_on_its_way_is_written_over(monkeypatch):
     """The browser tells of its address with each press, and may hear of the one before only afterwards."""
-    reported, writes = {"sample": "cat"}, []
+    reported = {"sample": "cat"}
+    writes: list[dict[str, str]] = []
     params = SimpleNamespace(to_dict=lambda: reported, from_dict=writes.append)
     state = AddressState(written={"sample": "cat"})
     monkeypatch.setattr(page, "visit_state", {AddressState: state}.__getitem__)
