@@ -6,6 +6,7 @@ megabytes behind. None of that reaches whoever computes meanwhile, nor would a c
 
 import contextlib
 import gc
+import importlib
 import os
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ import tempfile
 import threading
 import time
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from crosspool.recorded_calls import Constant
 from crosspool.tracing import BETWEEN_NODES
 
 MODULE, GRAPH = "module.pt", "graph.onnx"
+GUARD = "crosspool.backbones.torchvision_guard"  # where it was imported, the network may have torchvision's modules
 SECONDS = 300.0
 POLL_SECONDS = 0.05
 NICENESS = 10
@@ -69,10 +72,11 @@ def _run_child(folder: Path) -> None:
     paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
     environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
     between, deadline = BETWEEN_NODES.get(), time.monotonic() + SECONDS
+    needed = [GUARD] if GUARD in sys.modules else []
     with (
         (folder / "errors").open("w+b") as errors,
         subprocess.Popen(
-            [sys.executable, "-m", "crosspool.engines.conversion", str(folder)],
+            [sys.executable, "-m", "crosspool.engines.conversion", str(folder), *needed],
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors, env=environment,
         ) as child,
     ):  # fmt: skip
@@ -91,14 +95,16 @@ def _run_child(folder: Path) -> None:
             raise ConversionError(f"it cannot be converted to ONNX ({lines[-1] if lines else child.returncode})")
 
 
-def main(folder: Path) -> None:
-    """Convert what lies in the folder."""
+def main(folder: Path, needed: Sequence[str]) -> None:
+    """Convert what lies in the folder, once the modules that it needs are imported."""
     threading.Thread(target=_end_with_parent, args=(folder,), daemon=True).start()
     if hasattr(os, "nice"):
         os.nice(NICENESS)
     warnings.simplefilter("ignore")
     gc.disable()  # this process ends before garbage matters; looking for it took a seventh of the time
     torch.set_num_threads(1)
+    for name in needed:
+        importlib.import_module(name)
     # The file was written by the parent, into a folder that is its user's alone.
     module, size = torch.load(folder / MODULE, weights_only=False)
     torch.onnx.export(
@@ -115,7 +121,7 @@ def _end_with_parent(folder: Path) -> None:
 
 if __name__ == "__main__":
     try:
-        main(Path(sys.argv[1]))
+        main(Path(sys.argv[1]), sys.argv[2:])
     except Exception as failure:  # of torch's or of the network's own code; the parent gives its first cause
         while failure.__cause__ is not None and isinstance(failure.__cause__, Exception):
             failure = failure.__cause__

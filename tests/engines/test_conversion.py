@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from crosspool.backbones import UNTRAINED, load_backbone
 from crosspool.engines import conversion
 from crosspool.engines.conversion import ConversionError, as_module, converted
 from crosspool.engines.programs import CompiledProgram, Sessions
@@ -75,3 +76,14 @@ def test_a_part_shares_its_parameters_and_leaves_the_graph_alone():
     assert module.get_parameter("first.weight") is model.get_parameter("first.weight")
     for given, expected in zip(module(images(1)), run_graph(model, graph, images(1)), strict=True):
         assert given.equal(expected)
+
+
+def test_a_network_with_modules_of_torchvision_is_converted():
+    """Also where the builds of torch and torchvision differ: its own normalisation is handed over as it is."""
+    backbone = load_backbone("convnext_tiny", UNTRAINED, "cpu")
+    pair = backbone.layer_pairs[0]
+    graph, batch = backbone.architecture.subgraph((pair.lower, pair.upper), 128), images(1, 128)
+    data = converted(backbone.model, graph, 128)
+    outputs = CompiledProgram(lambda: data, Sessions())(batch)
+    for given, expected in zip(outputs, run_graph(backbone.model, graph, batch), strict=True):
+        assert (given - expected).abs().max() <= 1e-4 * expected.abs().max()
