@@ -122,8 +122,8 @@ def load_backbone(
         classes: The path of a text file with the name of one output in each line. None stands for the pretrained
             network's, or for those that your own file has, or else for "class 0", "class 1" and so on.
         engine: What computes on a CPU: "torch", "onnxruntime", or "auto" for whichever is faster, which is measured in
-            the background. Their numbers differ by a few millionths. "bfloat16" is torch with numbers of 16 bits:
-            quicker on recent GPUs and on CPUs with AMX; by how much the outputs differ is logged.
+            the background. Their numbers differ by a few millionths. "bfloat16" is torch with numbers of 16 bits,
+            for processors that have units for them; by how much the outputs differ is logged.
 
     Returns:
         Backbone: Ready to run, and shared by any number of threads.

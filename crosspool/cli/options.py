@@ -127,7 +127,7 @@ Images = Annotated[list[str], typer.Argument(metavar="IMAGES", help="One or more
 Device = Annotated[str, option("DEVICE", "auto, cpu, cuda, cuda:1 or mps.")]
 ENGINE_HELP = (
     "What computes; auto: torch, or ONNX Runtime on a CPU where it is faster and there is much to compute. bfloat16: "
-    "torch with 16 bits, quick on recent GPUs; it says how much the network's outputs differ."
+    "torch with 16 bits, for processors with units for them; it says how much the network's outputs differ."
 )
 Engine = Annotated[EngineChoice, typer.Option(help=ENGINE_HELP)]
 Size = Annotated[int | None, size_option("the network's own")]

@@ -3,7 +3,7 @@
 torch is the reference, is always there, and runs on every device. On a CPU the same part of the same network by the
 same engine, with as many threads, gives the same bits, whatever runs beside it; by ONNX Runtime however images are
 grouped, while by torch the last bits may depend on how many share a batch. Only "bfloat16", which is torch with numbers
-of 16 bits, quick on recent GPUs and some CPUs, does not give torch's numbers; it says by how much they differ.
+of 16 bits, for processors that have units for them, does not give torch's numbers; it says by how much they differ.
 """
 
 from typing import Literal, TypeAlias, get_args
