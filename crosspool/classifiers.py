@@ -20,7 +20,7 @@ from crosspool.backbones.needed_layers import expect_layers
 from crosspool.backbones.structure import architecture_of
 from crosspool.baselines import INPUT, MeanOverViews, fully_connected_layers
 from crosspool.classifier_files import Arrays, ClassifierSettings, OwnSettings, TrainingSettings
-from crosspool.encoding import VALUES_PER_BYTE, CrossLayerPooling, Encoder, Record, unpack_ternary
+from crosspool.encoding import VALUES_PER_BYTE, Encoder, LearnedStep, Record, unpack_ternary
 from crosspool.engines import EngineName
 from crosspool.errors import CrosspoolError, ModelError
 from crosspool.framing import Framing, Source
@@ -29,8 +29,8 @@ from crosspool.records import compute_record
 from crosspool.tracing import Layout
 
 # Training never comes near these; beyond them, products of a file's numbers may be NaN. Components have unit length.
-LARGEST = {"weights": 1e12, "intercept": 1e12, "mean_": 1e4, "components_": 2.0}
-LEARNED = ("mean_", "components_")  # by a projection
+LARGEST = {"weights": 1e12, "intercept": 1e12, "mean_": 1e4, "components_": 2.0, "codebook_": 1e8}
+PRECISION = {"mean_": np.float32, "components_": np.float32, "codebook_": np.float64}  # of what steps learn
 
 
 def expect_trained_on(settings: ClassifierSettings, backbone: Backbone) -> None:
@@ -123,8 +123,12 @@ class TrainedClassifier(LinearClassifier):
         return sum(array.nbytes for array in self._arrays().values()) + self.settings.nbytes
 
     def _arrays(self) -> Arrays:
-        projections = _projections(self.encoder)
-        learned = {f"{name}/{kind}": getattr(step, kind) for name, step in projections for kind in LEARNED}
+        learned = {
+            f"{name}/{kind}": getattr(step, kind)
+            for name, step in _learned_steps(self.encoder)
+            for kind in PRECISION
+            if hasattr(step, kind)
+        }
         return {"weights": self.weights, "intercept": self.intercept, **learned}
 
 
@@ -266,11 +270,13 @@ def assembled_classifier(
         network = backbone.architecture if backbone else architecture_of(spec_of(settings.backbone), settings.outputs)
         method = parse_method(settings.method, network, settings.framing)
         encoder = method.encoder(settings.seed)
-        for place, step in _projections(encoder):
+        for place, step in _learned_steps(encoder):
             assert isinstance(step.lower, Source)
             length = network.layout().shapes[step.lower.node][1] * prod(step.geometry["kernel_size"])
-            for kind, shape in zip(LEARNED, ((length,), (step.n_components, length)), strict=True):
-                setattr(step, kind, _checked(arrays, f"{place}/{kind}", shape, LARGEST[kind]).astype(np.float32))
+            for kind, shape in step.learned_shapes(length).items():
+                array = _checked(arrays, f"{place}/{kind}", shape, LARGEST[kind])
+                setattr(step, kind, array.astype(PRECISION[kind]))
+            step.expect_sound()
         length = method.length if method.quantizer is None else -(-method.length // VALUES_PER_BYTE) * VALUES_PER_BYTE
         weights = _checked(arrays, "weights", (len(settings.classes), length), LARGEST["weights"]).astype(np.float32)
         intercept = _checked(arrays, "intercept", (len(settings.classes),), LARGEST["intercept"]).copy()
@@ -291,7 +297,7 @@ def _checked(arrays: Arrays, name: str, shape: tuple[int | None, ...], largest: 
     return array
 
 
-def _projections(encoder: Encoder) -> list[tuple[str, CrossLayerPooling]]:
-    """The steps of an encoder that project local features, by their names."""
-    pools = [(name, step) for name, step in encoder.get_params().items() if isinstance(step, CrossLayerPooling)]
-    return [(name, step) for name, step in pools if step.n_components is not None]
+def _learned_steps(encoder: Encoder) -> list[tuple[str, LearnedStep]]:
+    """The steps of an encoder that learn from training images, by their names."""
+    steps = encoder.get_params().items()
+    return [(name, step) for name, step in steps if isinstance(step, LearnedStep) and step.learns]

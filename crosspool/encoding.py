@@ -54,13 +54,35 @@ class Stateless(TransformerMixin, BaseEstimator):
         return True
 
 
-class CrossLayerPooling(TransformerMixin, BaseEstimator):
+class LearnedStep(TransformerMixin, BaseEstimator):
+    """The first step of an encoder that may learn from the local features of a map, `lower`, of training images."""
+
+    lower: Hashable
+    geometry: Geometry
+    n_components: int | None
+
+    @property
+    def learns(self) -> bool:
+        """Whether it depends on the training images."""
+        return self.n_components is not None
+
+    def learned_shapes(self, length: int) -> dict[str, tuple[int, ...]]:
+        """The shapes of what is learned from local features of so many numbers, by the names of the attributes."""
+        return {} if self.n_components is None else {"mean_": (length,), "components_": (self.n_components, length)}
+
+    def expect_sound(self) -> None:
+        """Raise SettingError where what was learned, which may be a file's, gives no finite numbers."""
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return not self.learns or hasattr(self, "components_")
+
+
+class CrossLayerPooling(LearnedStep):
     """Records to P (Eq. 1 of Liu et al., CVPR 2015), flattened: (n, D_{t+1} * d), block by block.
 
     `lower` and `upper` name the two maps in a record, (V, D_t, H_t, W_t) and (V, D_{t+1}, H, W); the patches of all
     views are pooled together. With `n_components`, the local features are first projected on that many principal
-    components. These are fitted on a seeded sample of at most `sample` local features, the same number from each of at
-    most `sample` images; the images are read one at a time.
+    components. These are fitted on a seeded sample of at most `sample` local features: `sampled_features`.
 
     Raises SettingError if there are more components than sampled local features, or than numbers in one.
     """
@@ -89,32 +111,9 @@ class CrossLayerPooling(TransformerMixin, BaseEstimator):
             return self
         if not len(X):
             raise SettingError("Principal components need at least one image to be fitted on.")
-        self.mean_, self.components_ = principal_components(self._sampled(X), self.n_components)
+        sampled = sampled_features(X, self.lower, self.geometry, self.sample, self.random_state)
+        self.mean_, self.components_ = principal_components(sampled, self.n_components)
         return self
-
-    def _sampled(self, X: Records) -> Iterator[Vectors]:
-        """The sample of local features, about PCA_BLOCK at a time."""
-        images = np.random.default_rng(self.random_state).permutation(len(X))[: self.sample]
-        each, wanted = -(-self.sample // len(images)), self.sample
-        block: list[Vectors] = []
-        for index in images:
-            block.append(self._some_local_features(X[int(index)], min(each, wanted), int(index)))
-            wanted -= len(block[-1])
-            if not wanted:
-                break
-            if sum(map(len, block)) >= PCA_BLOCK:
-                yield np.concatenate(block)
-                block.clear()
-        if block:
-            yield np.concatenate(block)
-
-    def _some_local_features(self, record: Record, count: int, index: int) -> Vectors:
-        """At most `count` of an image's local features, drawn without replacement: (count, D_t*m*n)."""
-        patches = local_features(torch.as_tensor(record[self.lower]), **self.geometry)  # (V, D*m*n, N)
-        units = patches.movedim(1, 2).flatten(0, 1)  # (V * N, D*m*n)
-        drawn = np.random.default_rng([self.random_state, index]).permutation(len(units))[:count]
-        sample: Vectors = units[drawn].cpu().numpy()
-        return sample
 
     def transform(self, X: Records) -> Vectors:
         check_is_fitted(self)
@@ -129,13 +128,39 @@ class CrossLayerPooling(TransformerMixin, BaseEstimator):
         components, mean = (torch.from_numpy(value).to(lower) for value in (self.components_, self.mean_))
         return _summed(pool_projected(lower, upper, components, mean, **self.geometry)).flatten()
 
-    def __sklearn_is_fitted__(self) -> bool:
-        return self.n_components is None or hasattr(self, "components_")
-
 
 def _summed(views: torch.Tensor) -> torch.Tensor:
     """The sum over the first axis; no copy of a single one."""
     return views[0] if len(views) == 1 else views.sum(0)
+
+
+def sampled_features(
+    X: Records, lower: Hashable, geometry: Geometry, sample: int, random_state: int
+) -> Iterator[Vectors]:
+    """A seeded sample of at most `sample` local features, about PCA_BLOCK at a time: (count, D_t*m*n).
+
+    The same number is drawn without replacement from each of at most `sample` images, which are read one at a time.
+    """
+    images = np.random.default_rng(random_state).permutation(len(X))[:sample]
+    each, wanted = -(-sample // len(images)), sample
+    block: list[Vectors] = []
+    for index in images:
+        units = columns_of(X[int(index)], lower, geometry).T
+        drawn = np.random.default_rng([random_state, int(index)]).permutation(len(units))[: min(each, wanted)]
+        block.append(units[drawn].cpu().numpy())
+        wanted -= len(block[-1])
+        if not wanted:
+            break
+        if sum(map(len, block)) >= PCA_BLOCK:
+            yield np.concatenate(block)
+            block.clear()
+    if block:
+        yield np.concatenate(block)
+
+
+def columns_of(record: Record, lower: Hashable, geometry: Geometry) -> torch.Tensor:
+    """All local features of an image, of all its views, as columns: (D_t*m*n, V * N)."""
+    return local_features(torch.as_tensor(record[lower]), **geometry).transpose(0, 1).flatten(1)
 
 
 def principal_components(blocks: Iterable[Vectors], count: int) -> tuple[Vectors, Vectors]:

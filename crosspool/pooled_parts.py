@@ -1,6 +1,7 @@
 """The pooled vector of one part of a method, and what each of its channels and positions contributes to a score.
 
-Every pooling here is linear in the map that it pools or weights with, or piecewise linear, as the maximum is.
+Every pooling that is split among positions here grows in proportion to the map that it pools or weights with: the sum
+of its derivatives by the map, times the map, is itself (Euler).
 """
 
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from crosspool.baselines import MapPooling
+from crosspool.baselines import OneMapPooling
 from crosspool.encoding import CrossLayerPooling, Record
 from crosspool.errors import SettingError
 from crosspool.grids import Size, cell_shares
@@ -42,7 +43,7 @@ class PartContributions:
 class PooledPart:
     """The vector that one part of a method pooled: P, (K * d,), block by block, from a map, (V, K, H, W), by `pool`.
 
-    Both are None where the vector is not linear in any map.
+    Both are None where the vector does not grow in proportion to any map.
     """
 
     name: str
@@ -107,11 +108,11 @@ def pooled_part(part: Part, step: Any, record: Record) -> PooledPart:
 
 
 def _map_and_pool(part: Part, step: Any, maps: dict[Any, Tensor]) -> tuple[Tensor, _Pool] | None:
-    """The map, (V, K, H, W), in which a part's pooled vector is linear, and the function that pools it."""
+    """The map, (V, K, H, W), to which a part's pooled vector is in proportion, and the function that pools it."""
     if isinstance(step, CrossLayerPooling):
         lower, upper = maps[step.lower], maps[step.upper]
         return upper.clamp_min(0), lambda weights: step.pool(lower, weights)
-    if isinstance(step, MapPooling):
+    if isinstance(step, OneMapPooling):
         return maps[step.source], step.pool
     if part.averaged is not None:
         return maps[part.averaged], lambda values: values.mean(dim=(0, 2, 3))

@@ -9,7 +9,16 @@ from sklearn.base import clone
 from torch import nn
 
 from crosspool.backbones import architecture, load_backbone
-from crosspool.baselines import PYRAMID_LEVELS, FullyConnected, MapPooling, MeanOverViews, fully_connected_layers
+from crosspool.baselines import (
+    PYRAMID_LEVELS,
+    FullyConnected,
+    GeneralizedMean,
+    MapPooling,
+    MeanOverViews,
+    SelectedPooling,
+    TurnNormalizer,
+    fully_connected_layers,
+)
 from crosspool.framing import Source, frame_image, to_tensor
 from crosspool.records import compute_record
 from tests.images import random_record
@@ -201,7 +210,51 @@ def test_a_pyramids_levels_hold_each_other(side):
     np.testing.assert_array_equal(pyramid[:, 5:].max(axis=1), direct)
 
 
-@pytest.mark.parametrize("transformer", [MeanOverViews("map"), MeanOverViews("map", 0.5), MapPooling("map", "max")])
+def test_generalised_means_by_hand():
+    record = {"map": np.array([[[[1, 2], [2, -3]], [[0, 0], [0, 0]]]], np.float32)}
+    np.testing.assert_allclose(GeneralizedMean("map", 3).transform([record]), [[(17 / 4) ** (1 / 3), 0]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("views", [1, 3])
+def test_generalised_means_go_from_the_mean_to_the_maximum(views):
+    record = {"map": np.abs(maps(views=views)["map"])}
+    means = np.stack([GeneralizedMean("map", p).transform([record])[0] for p in (1, 1.5, 3, 20)])
+    np.testing.assert_allclose(means[0], record["map"].mean(axis=(0, 2, 3)), rtol=1e-5)
+    most = record["map"].max(axis=(0, 2, 3))
+    assert (np.diff(means, axis=0) > 0).all()
+    assert (means[-1] < most).all()
+    np.testing.assert_allclose(means[-1], most, rtol=0.3)
+
+
+def test_the_selected_region_is_the_largest_connected_one():
+    """Two cells of the upper left hang together at a corner; the brightest, at the lower right, stands alone."""
+    first = np.array([[3, 0, 0, 0], [0, 3, 0, 0], [0, 0, 0, 0], [0, 0, 0, 9]], np.float32)
+    second = np.array([[1, 0, 0, 0], [0, 2, 0, 0], [0, 0, 0, 0], [0, 7, 0, 0]], np.float32)
+    record = {"map": np.stack([first, second])[None]}
+    second[3, 1] = 0
+    assert SelectedPooling("map").transform([record]).tolist() == [[3, 3, 1.5, 2]]
+
+
+def test_an_even_map_is_selected_whole():
+    record = {"map": np.full((1, 2, 3, 3), 2, np.float32)}
+    assert SelectedPooling("map").transform([record]).tolist() == [[2, 2, 2, 2]]
+
+
+def test_vectors_that_take_turns_get_unit_length():
+    vectors = np.array([[3, 0, 4, 0, 0, 0]], np.float32)  # (3, 4, 0) and (0, 0, 0)
+    assert TurnNormalizer(2).transform(vectors).tolist() == [[0.6000000238418579, 0, 0.800000011920929, 0, 0, 0]]
+
+
+@pytest.mark.parametrize(
+    "transformer",
+    [
+        MeanOverViews("map"),
+        MeanOverViews("map", 0.5),
+        MapPooling("map", "max"),
+        GeneralizedMean("map"),
+        SelectedPooling("map"),
+    ],
+)
 def test_leaves_records_alone_and_can_be_cloned(transformer):
     record = maps(views=2) if isinstance(transformer, MapPooling) else {"map": maps(views=2)["map"].reshape(2, -1)}
     copy = record["map"].copy()

@@ -25,9 +25,13 @@ TINY = architecture_of(spec_for(small_network), 2)  # a 3x3 pair of 4 channels u
 SPLIT_BY_POSITION = [
     "cl", "cl/power1", "cl/power0.3", "cl/blocks", "cl/pca5", "cl/pca5/blocks", "cl/ternary", "cl/pca3/ternary0",
     "cl-f@256", "cl-f@256/pca3", "cl-c@256", "cl-c@256/pca3", "global", "global/power0.5", "cnn-svm", "sum",
-    "sum/lower/power1", "max", "pyramid", "pyramid/lower", "cl+global", "cl@160/pca3+max+global@192/ternary",
+    "sum/lower/power1", "max", "pyramid", "pyramid/lower", "gem", "gem/p2/lower/power0.5", "scda", "cl+global",
+    "cl@160/pca3+max+global@192/ternary",
 ]  # fmt: skip
-BY_CHANNEL_ALONE = ["global:last", "jitter", "cnnaug-svm", "cl+jitter"]
+BY_CHANNEL_ALONE = [
+    "global:last", "jitter", "cnnaug-svm", "cl+jitter", "bilinear", "isqrt", "compact/d64", "compact-cl/d64",
+    "fv/gaussians2/pca3", "vlad/centres2/pca3",
+]  # fmt: skip
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -24,6 +24,7 @@ from crosspool.encoding import (
     TernaryQuantizer,
     pack_ternary,
     principal_components,
+    sampled_features,
     unpack_ternary,
 )
 from crosspool.errors import SettingError
@@ -126,10 +127,11 @@ def test_components_of_blocks_are_scikit_learns_of_the_whole(rows):
 @pytest.mark.parametrize("block", [1, 50, 10**6])
 def test_the_sample_is_the_same_in_blocks_of_any_size(block, monkeypatch):
     records = [random_record(seed) for seed in range(7)]
-    expected = np.concatenate(list(pooling(sample=100)._sampled(records)))
+    sample = (records, "lower", THREE_BY_THREE, 100, 0)
+    expected = np.concatenate(list(sampled_features(*sample)))
     assert len(expected) == 100
     monkeypatch.setattr(encoding, "PCA_BLOCK", block)
-    np.testing.assert_array_equal(np.concatenate(list(pooling(sample=100)._sampled(records))), expected)
+    np.testing.assert_array_equal(np.concatenate(list(sampled_features(*sample))), expected)
 
 
 @GEOMETRIES
@@ -162,10 +164,10 @@ def test_every_image_gives_equally_many_local_features():
 
 def test_a_sample_is_drawn_without_replacement():
     """From all views and positions: with places for all of them, each is there once."""
-    lower = np.arange(2 * 1 * 5 * 5, dtype=np.float32).reshape(2, 1, 5, 5)
-    drawn = pooling(ONE_BY_ONE)._some_local_features({"lower": lower}, 50, 0)
+    records = [{"lower": np.arange(2 * 1 * 5 * 5, dtype=np.float32).reshape(2, 1, 5, 5)}]
+    (drawn,) = sampled_features(records, "lower", ONE_BY_ONE, 50, 0)
     assert sorted(drawn[:, 0]) == list(range(50))
-    some = pooling(ONE_BY_ONE)._some_local_features({"lower": lower}, 20, 0)
+    (some,) = sampled_features(records, "lower", ONE_BY_ONE, 20, 0)
     assert len(set(some[:, 0])) == 20
     assert any(some[:, 0] >= 25)
     assert any(some[:, 0] < 25)

@@ -49,6 +49,15 @@ def maps_of(pair, size, views="whole"):
         ("max", ["pool", "power", "unit"]),
         ("pyramid", ["pool", "power", "unit"]),
         ("pyramid/power1", ["pool", "unit"]),
+        ("gem", ["pool", "unit"]),
+        ("gem/p2/power0.5", ["pool", "power", "unit"]),
+        ("scda", ["pool", "halves", "unit"]),
+        ("bilinear", ["pool", "power", "unit"]),
+        ("isqrt", ["pool", "unit"]),
+        ("compact", ["pool", "power", "unit"]),
+        ("compact-cl/d64", ["pool", "power", "unit"]),
+        ("fv", ["pool", "power", "unit"]),
+        ("vlad", ["pool", "power", "centres", "unit"]),
     ],
 )
 def test_the_steps_of_a_method(name, kinds):
@@ -186,9 +195,13 @@ def test_sources(name, expected):
         ("cl/ternary+global", None),
         ("global+cl/ternary", False),
         ("pyramid", False),
+        ("gem", False),
+        ("compact-cl", False),
+        ("fv", True),
+        ("vlad", True),
     ],
 )
-def test_learns_with_pca_only(name, learns):
+def test_learns_components_and_codebooks_only(name, learns):
     if learns is None:
         with pytest.raises(SettingError, match="cl takes no option /ternary"):
             parse_method(name, LITE0)
@@ -426,6 +439,16 @@ RUN = [
     "sum@128",
     "max@128/lower",
     "pyramid@128",
+    "gem@128",
+    "gem@128/p5/lower",
+    "scda@128",
+    "bilinear@128",
+    "isqrt@128",
+    "isqrt@128/upper",
+    "compact@128/d512",
+    "compact-cl@128/d512",
+    "fv@128/gaussians2/pca4",
+    "vlad@128/centres3/pca4",
     "cl@128/pca4+global@128+pyramid@128",
 ]
 
@@ -461,6 +484,14 @@ LENGTHS = {
     "sum@128": 1280,
     "max@128/lower": 320,
     "pyramid@128": 21 * 1280,
+    "gem@128": 1280,
+    "gem@128/p5/lower": 320,
+    "scda@128": 2 * 1280,
+    "bilinear@128": 320 * 320,
+    "isqrt@128": 320 * 321 // 2,
+    "compact@128/d512": 512,
+    "fv@128/gaussians2/pca4": 2 * 2 * 4,
+    "vlad@128/centres3/pca4": 3 * 4,
     "cl@128/pca4+global@128+pyramid@128": 1280 * (4 + 1 + 21),
 }
 

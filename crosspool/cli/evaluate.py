@@ -20,7 +20,7 @@ from crosspool.evaluation.tables import accuracy_sections
 if TYPE_CHECKING:
     from crosspool.backbones import Architecture
 
-METHODS_HELP = "The methods, such as cl:PAIR@448/pca64, cl-f, cl-c, global, jitter, cnnaug-svm, sum, max, pyramid."
+METHODS_HELP = "The methods, such as cl:PAIR@448/pca64, cl-f, cl-c, global, jitter, cnnaug-svm, sum, max, pyramid, gem."
 USUAL_METHODS = "cl at twice the network's own size; global at both"
 METHODS = option("M1,M2,...", METHODS_HELP, "--methods", "-m", default=USUAL_METHODS)
 BASELINE_HELP = "Compare all methods with this one; can be repeated."

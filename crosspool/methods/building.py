@@ -1,23 +1,38 @@
 """From a method's name to its parts on a network: layers are looked up, sizes checked, and encoders put together."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 from sklearn.preprocessing import Normalizer
 
 from crosspool.backbones import Architecture
-from crosspool.baselines import INPUT, PYRAMID_LEVELS, FullyConnected, MapPooling, MeanOverViews, fully_connected_layers
+from crosspool.baselines import (
+    INPUT,
+    PYRAMID_LEVELS,
+    FullyConnected,
+    GeneralizedMean,
+    MapPooling,
+    MeanOverViews,
+    SelectedPooling,
+    TurnNormalizer,
+    fully_connected_layers,
+)
+from crosspool.codebooks import FisherVector, Vlad
 from crosspool.encoding import BlockNormalizer, CrossLayerPooling, SignedPower, TernaryQuantizer
 from crosspool.errors import SettingError
 from crosspool.framing import Framing, Source, Views, input_side
 from crosspool.layer_pairs import LayerPair
 from crosspool.methods.grammar import METHOD_OPTIONS, PRESET_BACKBONE, PartSpec, parse_parts
 from crosspool.methods.representation import Method, Part
+from crosspool.second_order import BilinearPooling, ISqrtCovariance, TensorSketch
 
 SQUARE_ROOT = 0.5  # the exponent of the signed square root
 SQUARE = 2.0  # that of CNNaug-SVM
+SKETCH_LENGTH = 8192
+GAUSSIANS, CENTRES, COMPONENTS = 32, 64, 64
+LOWER_FIRST = ("bilinear", "isqrt")  # of the lower map, as products of all channels of the upper one are too many
 
 
 def _build_parts(spec: PartSpec, architecture: Architecture, framing: Framing) -> list[Part]:
@@ -91,14 +106,80 @@ class _Builder:
     # --- one map alone
 
     def pooled_map(self, reduction: Literal["sum", "max"], levels: tuple[int, ...] = (1,)) -> Part:
+        cells = sum(level**2 for level in levels)
+        return self._of_one_map(
+            lambda source, channels: (MapPooling(source, reduction, levels), channels * cells), SQUARE_ROOT
+        )
+
+    def generalized_mean(self) -> Part:
+        exponent = 3.0 if self.spec.p is None else self.spec.p
+        return self._of_one_map(lambda source, channels: (GeneralizedMean(source, exponent), channels))
+
+    def selected(self) -> Part:
+        halves = ("halves", TurnNormalizer(2))
+        return self._of_one_map(lambda source, channels: (SelectedPooling(source), 2 * channels), between=[halves])
+
+    # --- second order
+
+    def bilinear(self) -> Part:
+        return self._of_one_map(lambda source, channels: (BilinearPooling(source), channels**2), SQUARE_ROOT)
+
+    def covariance(self) -> Part:
+        return self._of_one_map(lambda source, channels: (ISqrtCovariance(source), channels * (channels + 1) // 2))
+
+    def compact(self) -> Part:
+        length = self.spec.d or SKETCH_LENGTH
+        return self._of_one_map(
+            lambda source, channels: (TensorSketch(source, source, None, length), length), SQUARE_ROOT
+        )
+
+    def compact_cross_layer(self) -> Part:
+        pair, size, length = self._pair(), self.spec.size or self.network_size, self.spec.d or SKETCH_LENGTH
+        lower, upper = (self._source(node, size, "whole") for node in (pair.lower, pair.upper))
+        sketch = TensorSketch(upper, lower, pair.geometry, length)
+        return self._part(pair, size, (lower, upper), sketch, length, SQUARE_ROOT)
+
+    # --- codebooks
+
+    def fisher(self) -> Part:
+        gaussians, components = self.spec.gaussians or GAUSSIANS, self.spec.pca or COMPONENTS
+        return self._of_codebook(FisherVector, gaussians, components, 2 * gaussians * components)
+
+    def vlad(self) -> Part:
+        centres, components = self.spec.centres or CENTRES, self.spec.pca or COMPONENTS
+        blocks = [("centres", BlockNormalizer(centres))]
+        return self._of_codebook(Vlad, centres, components, centres * components, blocks)
+
+    def _of_codebook(
+        self, kind: type[FisherVector | Vlad], words: int, components: int, length: int, between: Sequence[Any] = ()
+    ) -> Part:
         pair, size = self._pair(), self.spec.size or self.network_size
-        node, channels = (pair.lower, pair.lower_channels) if self.spec.lower else (pair.upper, pair.upper_channels)
-        source = self._source(node, size, "whole")
-        steps = (("pool", MapPooling(source, reduction, levels)), *self._power(SQUARE_ROOT), ("unit", Normalizer()))
-        length = channels * sum(level**2 for level in levels)
-        return Part(self._name(pair.id, self.architecture.default_pair.id, size), (source,), steps, length)
+        if not components <= pair.patch_length:
+            advice = f"choose /pca from 1 to that, not {components} (in {self.spec.method})"
+            raise SettingError(f"The local features of {pair.id} have {pair.patch_length} numbers; {advice}.")
+        source = self._source(pair.lower, size, "whole")
+        step = kind(source, pair.geometry, words, components)
+        return self._part(pair, size, (source,), step, length, SQUARE_ROOT, between)
 
     # --- shared by all
+
+    def _of_one_map(
+        self, step_and_length: Callable[[Source, int], tuple[Any, int]], power: float = 1.0, between: Sequence[Any] = ()
+    ) -> Part:
+        """The part whose pooling is of one map: the upper one, or the lower one for products of its channels."""
+        pair, size = self._pair(), self.spec.size or self.network_size
+        lower = self.spec.lower or (self.spec.name in LOWER_FIRST and not self.spec.upper)
+        node, channels = (pair.lower, pair.lower_channels) if lower else (pair.upper, pair.upper_channels)
+        source = self._source(node, size, "whole")
+        step, length = step_and_length(source, channels)
+        return self._part(pair, size, (source,), step, length, power, between)
+
+    def _part(
+        self, pair: LayerPair, size: int, sources: tuple[Source, ...], step: Any, length: int, power: float,
+        between: Sequence[Any] = (),
+    ) -> Part:  # fmt: skip
+        steps = (("pool", step), *self._power(power), *between, ("unit", Normalizer()))
+        return Part(self._name(pair.id, self.architecture.default_pair.id, size), sources, steps, length)
 
     def _pair(self) -> LayerPair:
         where = self.spec.where
@@ -134,6 +215,14 @@ _BUILDERS: dict[str, Callable[[_Builder], list[Part]]] = {
     "sum": lambda builder: [builder.pooled_map("sum")],
     "max": lambda builder: [builder.pooled_map("max")],
     "pyramid": lambda builder: [builder.pooled_map("max", PYRAMID_LEVELS)],
+    "gem": lambda builder: [builder.generalized_mean()],
+    "scda": lambda builder: [builder.selected()],
+    "bilinear": lambda builder: [builder.bilinear()],
+    "isqrt": lambda builder: [builder.covariance()],
+    "compact": lambda builder: [builder.compact()],
+    "compact-cl": lambda builder: [builder.compact_cross_layer()],
+    "fv": lambda builder: [builder.fisher()],
+    "vlad": lambda builder: [builder.vlad()],
 }
 
 

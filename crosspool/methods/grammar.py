@@ -20,8 +20,18 @@ METHOD_OPTIONS = {
     **dict.fromkeys(("cl-f", "cl-c"), (*_CROSS_LAYER, "whole")),
     **dict.fromkeys(("global", "jitter", "cnn-svm", "cnnaug-svm"), ("power",)),
     **dict.fromkeys(("sum", "max", "pyramid"), ("power", "lower")),
+    "gem": ("p", "power", "lower"),
+    "scda": ("power", "lower"),
+    **dict.fromkeys(("bilinear", "isqrt"), ("power", "upper")),
+    "compact": ("d", "power", "lower"),
+    "compact-cl": ("d", "power"),
+    "fv": ("gaussians", "pca", "power"),
+    "vlad": ("centres", "pca", "power"),
 }
-_NUMBERS: dict[str, Callable[[str], Any]] = {"pca": int, "power": float, TERNARY: float}
+_WHOLE = ("pca", "d", "gaussians", "centres")  # options of whole numbers
+_NUMBERS: dict[str, Callable[[str], Any]] = dict.fromkeys(_WHOLE, int) | dict.fromkeys(("power", "p", TERNARY), float)
+
+LIMITS = {"p": (1, 100), "d": (16, 2**20), "gaussians": (1, 4096), "centres": (1, 4096)}
 
 # AlexNet's pairs as the paper names them, with its setting of 500 principal components.
 PRESETS = {
@@ -56,6 +66,11 @@ class PartSpec:
     blocks: bool = False
     whole: bool = False
     lower: bool = False
+    upper: bool = False
+    p: float | None = None
+    d: int | None = None
+    gaussians: int | None = None
+    centres: int | None = None
 
 
 def parse_parts(method: str) -> tuple[tuple[PartSpec, ...], float | None]:
@@ -115,4 +130,7 @@ def _option_value(option: str, number: str, method: str) -> Any:
         raise SettingError(f"Write a number after /{option}, such as /pca64 or /power0.5 (in {method}).") from error
     if option == "power" and not 0 < value <= 1:
         raise SettingError(f"The exponent of /power is above 0 and at most 1, not {value} (in {method}).")
+    if option in LIMITS and not LIMITS[option][0] <= value <= LIMITS[option][1]:
+        low, high = LIMITS[option]
+        raise SettingError(f"/{option} is from {low:,} to {high:,}, not {value:,} (in {method}).")
     return value

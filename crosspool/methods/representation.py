@@ -55,8 +55,8 @@ class Method:
 
     @property
     def learns(self) -> bool:
-        """Whether the encoder depends on the training images (PCA)."""
-        return any(getattr(part.steps[0][1], "n_components", None) is not None for part in self.parts)
+        """Whether the encoder depends on the training images (principal components, codebooks)."""
+        return any(getattr(part.steps[0][1], "learns", False) for part in self.parts)
 
     def encoder(self, seed: int = 0) -> Encoder:
         """A new encoder, to be fitted on records of training images.

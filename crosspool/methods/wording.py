@@ -15,6 +15,14 @@ _WORDS = {
     "sum": "sum of a map",
     "max": "maximum of a map",
     "pyramid": "maxima over a pyramid of regions",
+    "gem": "generalised mean of a map",
+    "scda": "mean and maximum of the selected region",
+    "bilinear": "bilinear pooling",
+    "isqrt": "square root of the covariance",
+    "compact": "compact bilinear pooling",
+    "compact-cl": "compact cross-layer pooling",
+    "fv": "Fisher vector",
+    "vlad": "vector of locally aggregated descriptors",
 }
 
 
@@ -45,5 +53,10 @@ def _part_in_words(part: PartSpec) -> str:
         "blocks normalised": part.blocks,
         "as a whole": part.whole,
         "lower layer": part.lower,
+        "upper layer": part.upper,
+        f"p {part.p}": part.p,
+        f"{part.d} numbers": part.d,
+        f"{part.gaussians} Gaussians": part.gaussians,
+        f"{part.centres} centres": part.centres,
     }
     return ", ".join([_WORDS[part.name], *(words for words, value in details.items() if value)])

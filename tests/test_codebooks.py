@@ -1,0 +1,85 @@
+"""Fisher vectors and VLAD against slow references, learned on a seeded sample of training images."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import multivariate_normal
+from sklearn.base import clone
+from sklearn.mixture import GaussianMixture
+
+from crosspool.codebooks import FisherVector, Vlad
+from crosspool.errors import SettingError
+from crosspool.pooling import local_features
+from tests.images import random_record
+
+ONE_BY_ONE = {"kernel_size": (1, 1), "stride": (1, 1), "padding": (0, 0), "dilation": (1, 1)}
+RECORDS = [random_record(seed) for seed in range(6)]
+
+
+def fitted(kind, **parameters):
+    return kind("lower", ONE_BY_ONE, words=3, n_components=2, **parameters).fit(RECORDS[:5])
+
+
+def points_of(step, record):
+    """An image's local features, projected."""
+    patches = local_features(torch.from_numpy(record["lower"]), **ONE_BY_ONE)
+    units = np.concatenate([view.T.numpy() for view in patches]).astype(np.float64)
+    return (units - step.mean_) @ step.components_.T.astype(np.float64)
+
+
+def gaussians_of(step):
+    """Weights, means and variances."""
+    return step.codebook_[:, 0], *np.split(step.codebook_[:, 1:], 2, axis=1)
+
+
+def test_fisher_vectors_are_scaled_gradients_of_the_likelihood():
+    """Point by point and Gaussian by Gaussian, as the paper writes them."""
+    step = fitted(FisherVector)
+    points, (weights, means, variances) = points_of(step, RECORDS[5]), gaussians_of(step)
+    deviations = np.sqrt(variances)
+    by_means, by_deviations = np.zeros_like(means), np.zeros_like(means)
+    for point in points:
+        likely = [
+            weight * multivariate_normal.pdf(point, mean, np.diag(deviation**2))
+            for weight, mean, deviation in zip(weights, means, deviations, strict=True)
+        ]
+        for k, share in enumerate(np.array(likely) / sum(likely)):
+            apart = (point - means[k]) / deviations[k]
+            by_means[k] += share * apart / np.sqrt(weights[k]) / len(points)
+            by_deviations[k] += share * (apart**2 - 1) / np.sqrt(2 * weights[k]) / len(points)
+    expected = np.concatenate([by_means.ravel(), by_deviations.ravel()])
+    np.testing.assert_allclose(step.transform([RECORDS[5]])[0], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_fisher_vectors_are_scikit_images():
+    feature = pytest.importorskip("skimage.feature", reason="scikit-image is not installed")
+    step = fitted(FisherVector)
+    mixture = GaussianMixture(step.words, covariance_type="diag")
+    mixture.weights_, mixture.means_, mixture.covariances_ = gaussians_of(step)
+    mixture.precisions_cholesky_ = 1 / np.sqrt(mixture.covariances_)
+    theirs = feature.fisher_vector(points_of(step, RECORDS[5]), mixture)[step.words :]  # without that by the weights
+    np.testing.assert_allclose(step.transform([RECORDS[5]])[0], theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_vlad_sums_the_differences_from_the_nearest_centre():
+    step = fitted(Vlad)
+    expected = np.zeros((3, 2))
+    for point in points_of(step, RECORDS[5]):
+        k = np.linalg.norm(step.codebook_ - point, axis=1).argmin()
+        expected[k] += point - step.codebook_[k]
+    np.testing.assert_allclose(step.transform([RECORDS[5]])[0], expected.ravel(), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", [FisherVector, Vlad])
+def test_a_codebook_is_learned_again_alike(kind):
+    first = fitted(kind)
+    np.testing.assert_array_equal(first.transform(RECORDS), clone(first).fit(RECORDS[:5]).transform(RECORDS))
+    assert not np.array_equal(first.transform(RECORDS), clone(first).fit(RECORDS[1:]).transform(RECORDS))
+
+
+@pytest.mark.parametrize("kind", [FisherVector, Vlad])
+def test_too_little_to_learn_from_is_refused(kind):
+    with pytest.raises(SettingError, match="at least one image"):
+        kind("lower", ONE_BY_ONE, 3, 2).fit([])
+    with pytest.raises(SettingError, match="codebook of 3 words cannot be learned from 2 local features"):
+        kind("lower", ONE_BY_ONE, 3, 2, sample=2).fit(RECORDS)
