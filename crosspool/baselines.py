@@ -162,7 +162,8 @@ class GeneralizedMean(OneMapPooling):
     def pool(self, views: torch.Tensor) -> torch.Tensor:
         """The vector of one image from its map, (V, D, H, W)."""
         values = views.clamp_min(0).transpose(0, 1).flatten(1)
-        return torch.linalg.vector_norm(values, self.p, dim=1) / values.shape[1] ** (1 / self.p)
+        norms: torch.Tensor = torch.linalg.vector_norm(values, self.p, dim=1)
+        return norms / float(values.shape[1] ** (1 / self.p))
 
 
 class SelectedPooling(OneMapPooling):

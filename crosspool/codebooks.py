@@ -79,7 +79,7 @@ class Codebook(LearnedStep):
         return self._projected(columns_of(record, self.lower, self.geometry).T.cpu().numpy())
 
     def _projected(self, features: Vectors) -> Points:
-        return (features - self.mean_.astype(np.float64)) @ self.components_.T
+        return np.asarray((features - self.mean_.astype(np.float64)) @ self.components_.T, np.float64)
 
     def learn(self, points: Points) -> Points:
         """The codebook, (words, columns), of projected local features, (n, n_components)."""

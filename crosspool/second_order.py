@@ -103,7 +103,8 @@ class TensorSketch(Stateless):
         features = _units(lower) if self.geometry is None else _columns(local_features(lower, **self.geometry))
         counts = np.random.default_rng(self.random_state)
         left, right = (torch.fft.rfft(self._counted(units, counts), dim=0) for units in (weights, features))
-        return torch.fft.irfft((left * right).sum(dim=1), n=self.length).to(upper.dtype)
+        sketch: Tensor = torch.fft.irfft((left * right).sum(dim=1), n=self.length).to(upper.dtype)
+        return sketch
 
     def _counted(self, units: Tensor, counts: np.random.Generator) -> Tensor:
         """The count sketch of each position, (length, N): every channel is added to a drawn place with a drawn sign."""

@@ -28,11 +28,12 @@ from crosspool.encoding import (
     unpack_ternary,
 )
 from crosspool.errors import SettingError
+from crosspool.layer_pairs import Geometry
 from crosspool.pooling import cross_layer_pool, local_features
 from tests.images import random_record
 
-ONE_BY_ONE = {"kernel_size": (1, 1), "stride": (1, 1), "padding": (0, 0), "dilation": (1, 1)}
-THREE_BY_THREE = {"kernel_size": (3, 3), "stride": (1, 1), "padding": (1, 1), "dilation": (1, 1)}
+ONE_BY_ONE: Geometry = {"kernel_size": (1, 1), "stride": (1, 1), "padding": (0, 0), "dilation": (1, 1)}
+THREE_BY_THREE: Geometry = {"kernel_size": (3, 3), "stride": (1, 1), "padding": (1, 1), "dilation": (1, 1)}
 GEOMETRIES = pytest.mark.parametrize("geometry", [ONE_BY_ONE, THREE_BY_THREE], ids=["1x1", "3x3"])
 
 

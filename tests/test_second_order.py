@@ -5,10 +5,11 @@ import pytest
 import torch
 
 from crosspool.encoding import CrossLayerPooling
+from crosspool.layer_pairs import Geometry
 from crosspool.pooling import local_features
 from crosspool.second_order import BilinearPooling, ISqrtCovariance, TensorSketch
 
-THREE_BY_THREE = {"kernel_size": (3, 3), "stride": (1, 1), "padding": (1, 1), "dilation": (1, 1)}
+THREE_BY_THREE: Geometry = {"kernel_size": (3, 3), "stride": (1, 1), "padding": (1, 1), "dilation": (1, 1)}
 
 
 def random_map(channels, side, seed=0):
@@ -82,7 +83,7 @@ def test_a_sketch_adds_each_product_to_its_place(geometry):
 
 def test_inner_products_of_sketches_are_those_of_p_on_average():
     """Within the bound of Pham and Pagh: a variance of at most 8 / length of the squared lengths."""
-    geometry = {"kernel_size": (1, 1), "stride": (1, 1), "padding": (0, 0), "dilation": (1, 1)}
+    geometry: Geometry = {"kernel_size": (1, 1), "stride": (1, 1), "padding": (0, 0), "dilation": (1, 1)}
     records = [record_of(upper=random_map(6, 5, seed), lower=random_map(4, 5, seed + 10)) for seed in (0, 1)]
     first, second = CrossLayerPooling("lower", "upper", geometry).transform(records)
     length, products = 64, []
