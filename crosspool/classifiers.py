@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,16 @@ from sklearn.preprocessing import normalize
 from torch import nn
 
 from crosspool import classifier_files
-from crosspool.backbones import OWN, PRETRAINED, UNTRAINED, Backbone, given_network, load_backbone, spec_of
+from crosspool.backbones import (
+    OWN,
+    PRETRAINED,
+    UNTRAINED,
+    Architecture,
+    Backbone,
+    given_network,
+    load_backbone,
+    spec_of,
+)
 from crosspool.backbones.given_module import VARIABLE
 from crosspool.backbones.needed_layers import expect_layers
 from crosspool.backbones.structure import architecture_of
@@ -25,12 +34,11 @@ from crosspool.engines import EngineName
 from crosspool.errors import CrosspoolError, ModelError
 from crosspool.framing import Framing, Source
 from crosspool.methods import Method, Part, parse_method
-from crosspool.records import compute_record
+from crosspool.records import compute_record, source_side
 from crosspool.tracing import Layout
 
-# Training never comes near these; beyond them, products of a file's numbers may be NaN. Components have unit length.
-LARGEST = {"weights": 1e12, "intercept": 1e12, "mean_": 1e4, "components_": 2.0, "codebook_": 1e8}
-PRECISION = {"mean_": np.float32, "components_": np.float32, "codebook_": np.float64}  # of what steps learn
+# Weights and intercepts never come near this; beyond it, products of a file's numbers may be NaN.
+LARGEST = 1e12
 
 
 def expect_trained_on(settings: ClassifierSettings, backbone: Backbone) -> None:
@@ -123,12 +131,8 @@ class TrainedClassifier(LinearClassifier):
         return sum(array.nbytes for array in self._arrays().values()) + self.settings.nbytes
 
     def _arrays(self) -> Arrays:
-        learned = {
-            f"{name}/{kind}": getattr(step, kind)
-            for name, step in _learned_steps(self.encoder)
-            for kind in PRECISION
-            if hasattr(step, kind)
-        }
+        steps = _learned_steps(self.encoder)
+        learned = {f"{name}/{kind}": array for name, step in steps for kind, array in step.learned().items()}
         return {"weights": self.weights, "intercept": self.intercept, **learned}
 
 
@@ -271,18 +275,19 @@ def assembled_classifier(
         method = parse_method(settings.method, network, settings.framing)
         encoder = method.encoder(settings.seed)
         for place, step in _learned_steps(encoder):
-            assert isinstance(step.lower, Source)
-            length = network.layout().shapes[step.lower.node][1] * prod(step.geometry["kernel_size"])
-            for kind, shape in step.learned_shapes(length).items():
-                array = _checked(arrays, f"{place}/{kind}", shape, LARGEST[kind])
-                setattr(step, kind, array.astype(PRECISION[kind]))
-            step.expect_sound()
+            wanted = step.learned_arrays(partial(_shape_of, network)).items()
+            checked = {kind: _checked(arrays, f"{place}/{kind}", of.shape, of.largest) for kind, of in wanted}
+            step.restore({kind: checked[kind].astype(of.precision) for kind, of in wanted})
         length = method.length if method.quantizer is None else -(-method.length // VALUES_PER_BYTE) * VALUES_PER_BYTE
-        weights = _checked(arrays, "weights", (len(settings.classes), length), LARGEST["weights"]).astype(np.float32)
-        intercept = _checked(arrays, "intercept", (len(settings.classes),), LARGEST["intercept"]).copy()
+        weights = _checked(arrays, "weights", (len(settings.classes), length), LARGEST).astype(np.float32)
+        intercept = _checked(arrays, "intercept", (len(settings.classes),), LARGEST).copy()
     except CrosspoolError as error:
         raise classifier_files.inconsistent(name, str(error).rstrip(".")) from error
     return TrainedClassifier(method, encoder, settings.classes, weights, intercept, settings)
+
+
+def _shape_of(network: Architecture, source: Any) -> tuple[int, ...]:
+    return tuple(network.layout(source_side(source)).shapes[source.node][1:])
 
 
 def _checked(arrays: Arrays, name: str, shape: tuple[int | None, ...], largest: float) -> NDArray[Any]:

@@ -3,7 +3,7 @@
 Both are steps of an encoder, as those of `crosspool.encoding`: from records to vectors that are not normalised yet.
 """
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -15,9 +15,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from crosspool.encoding import (
     PCA_SAMPLE_SIZE,
-    LearnedStep,
+    LearnedArray,
+    ProjectedStep,
     Record,
     Records,
+    ShapeOf,
     Vectors,
     columns_of,
     principal_components,
@@ -30,7 +32,7 @@ Points = NDArray[np.float64]
 """Projected local features, in double precision: their sums cancel, and a root would magnify the error."""
 
 
-class Codebook(LearnedStep):
+class Codebook(ProjectedStep):
     """Records to what `encode` makes of each image's local features, projected on principal components.
 
     Components and codebook are fitted on one seeded sample of at most `sample` local features.
@@ -94,8 +96,9 @@ class Codebook(LearnedStep):
         """How many numbers the codebook has for each word."""
         raise NotImplementedError
 
-    def learned_shapes(self, length: int) -> dict[str, tuple[int, ...]]:
-        return super().learned_shapes(length) | {"codebook_": (self.words, self.columns)}
+    def learned_arrays(self, shape_of: ShapeOf) -> dict[str, LearnedArray]:
+        codebook = LearnedArray((self.words, self.columns), 1e8, np.float64)
+        return super().learned_arrays(shape_of) | {"codebook_": codebook}
 
 
 class FisherVector(Codebook):
@@ -110,7 +113,8 @@ class FisherVector(Codebook):
     def columns(self) -> int:
         return 1 + 2 * self.n_components  # the weight, the mean and the variances of a Gaussian
 
-    def expect_sound(self) -> None:
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        super().restore(arrays)
         weights, variances = self.codebook_[:, :1], self.codebook_[:, 1 + self.n_components :]
         if min(weights.min(), variances.min()) <= 0:
             raise SettingError("A Gaussian of the codebook has a weight or a variance that is not above zero.")

@@ -5,7 +5,9 @@ image, as an array or as a tensor, on whose device they are pooled. Every other 
 Arithmetic is in the precision of the records: single, unless they are double.
 """
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
 from typing import Any, Self
 
 import numpy as np
@@ -54,8 +56,56 @@ class Stateless(TransformerMixin, BaseEstimator):
         return True
 
 
+@dataclass(frozen=True)
+class Lessons:
+    """What is known of training images besides their pixels, for steps that learn from it.
+
+    `targets` are the images' classes, (n,), or labels, (n, L), as in a data set.
+    """
+
+    targets: NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class LearnedArray:
+    """An array that a step learns: its shape, a magnitude that training never comes near, and its precision."""
+
+    shape: tuple[int, ...]
+    largest: float
+    precision: type[np.floating[Any]] = np.float32
+
+
+ShapeOf = Callable[[Hashable], tuple[int, ...]]
+"""Gives the shape of one view of a source, such as (D, H, W)."""
+
+
 class LearnedStep(TransformerMixin, BaseEstimator):
-    """The first step of an encoder that may learn from the local features of a map, `lower`, of training images."""
+    """The first step of an encoder that may learn from training images: `fit(records, lessons)`."""
+
+    @property
+    def learns(self) -> bool:
+        """Whether it depends on the training images."""
+        return True
+
+    def learned_arrays(self, shape_of: ShapeOf) -> dict[str, LearnedArray]:
+        """What it learns, by the names of its attributes."""
+        raise NotImplementedError
+
+    def learned(self) -> dict[str, NDArray[Any]]:
+        """The arrays that it has learned, by their names: all that `restore` needs."""
+        return {name: value for name, value in vars(self).items() if name.endswith("_") and not name.startswith("_")}
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Take over what was learned before. Raises SettingError where it gives no finite numbers."""
+        for name, array in arrays.items():
+            setattr(self, name, array)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return not self.learns or bool(self.learned())
+
+
+class ProjectedStep(LearnedStep):
+    """A step that may project the local features of a map, `lower`, on principal components that it learns."""
 
     lower: Hashable
     geometry: Geometry
@@ -63,21 +113,17 @@ class LearnedStep(TransformerMixin, BaseEstimator):
 
     @property
     def learns(self) -> bool:
-        """Whether it depends on the training images."""
         return self.n_components is not None
 
-    def learned_shapes(self, length: int) -> dict[str, tuple[int, ...]]:
-        """The shapes of what is learned from local features of so many numbers, by the names of the attributes."""
-        return {} if self.n_components is None else {"mean_": (length,), "components_": (self.n_components, length)}
-
-    def expect_sound(self) -> None:
-        """Raise SettingError where what was learned, which may be a file's, gives no finite numbers."""
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return not self.learns or hasattr(self, "components_")
+    def learned_arrays(self, shape_of: ShapeOf) -> dict[str, LearnedArray]:
+        if self.n_components is None:
+            return {}
+        length = shape_of(self.lower)[0] * prod(self.geometry["kernel_size"])
+        components = LearnedArray((self.n_components, length), 2.0)  # of unit length
+        return {"mean_": LearnedArray((length,), 1e4), "components_": components}
 
 
-class CrossLayerPooling(LearnedStep):
+class CrossLayerPooling(ProjectedStep):
     """Records to P (Eq. 1 of Liu et al., CVPR 2015), flattened: (n, D_{t+1} * d), block by block.
 
     `lower` and `upper` name the two maps in a record, (V, D_t, H_t, W_t) and (V, D_{t+1}, H, W); the patches of all

@@ -71,7 +71,7 @@ def outputs_of_views(backbone: Backbone, passes: Sequence[Pass], images: Sequenc
 def settle(backbone: Backbone, images: int, each: Pass) -> None:
     """Let the engine be chosen that computes a pass of so many images."""
     first, nodes = each[0], tuple(source.node for source in each)
-    backbone.settle(nodes, _side(first), passes=images * VIEW_COUNTS[first.views])
+    backbone.settle(nodes, source_side(first), passes=images * VIEW_COUNTS[first.views])
 
 
 def passes_of(sources: Iterable[Source]) -> list[Pass]:
@@ -82,9 +82,9 @@ def passes_of(sources: Iterable[Source]) -> list[Pass]:
 
 def count_numbers(source: Source, architecture: Architecture) -> int:
     """How many numbers a source has for one image."""
-    return VIEW_COUNTS[source.views] * prod(architecture.layout(_side(source)).shapes[source.node])
+    return VIEW_COUNTS[source.views] * prod(architecture.layout(source_side(source)).shapes[source.node])
 
 
-def _side(source: Source) -> int:
+def source_side(source: Source) -> int:
     """The side of what the network sees, in pixels."""
     return source.size // 2 if source.views == "tiles" else source.size

@@ -37,6 +37,8 @@ METHODS = [
     f"global@128+{SHORT}/pca3",
     "cl-c:blocks.4.project_conv@256/pca2",
     "global:fc@128",
+    "fv:blocks.4.project_conv@128/gaussians2/pca3",
+    "vlad:blocks.4.project_conv@128/centres3/pca2+gem@128",
 ]
 LABELS = np.array([[1, 0], [0, 1], [0, 0], [1, UNKNOWN], [0, 1], [UNKNOWN, 0], [1, 1], [0, 1], [0, 0]])
 
@@ -466,6 +468,17 @@ def test_numbers_whose_products_are_not_numbers(saved, name, value):
         match=r"is not consistent \(the array .* contains NaN, infinite or far too large numbers",
     ):
         load_classifier(saved)
+
+
+@pytest.mark.parametrize("column", [0, 5], ids=["weight", "variance"])
+def test_gaussians_that_are_none_are_refused(trained, tmp_path, column):
+    path = tmp_path / "file"
+    trained("fv:blocks.4.project_conv@128/gaussians2/pca3").save(path)
+    codebook = load_file(path)["pool/codebook_"]
+    codebook[1, column] = 0
+    rewritten(path, arrays={"pool/codebook_": codebook})
+    with pytest.raises(ModelError, match="a weight or a variance that is not above zero"):
+        load_classifier(path)
 
 
 def test_a_classifier_has_no_integer_weights(saved):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosspool.datasets import Dataset, Split
-from crosspool.encoding import Encoder
+from crosspool.encoding import Encoder, Lessons
 from crosspool.errors import SettingError
 from crosspool.evaluation.protocol import Protocol
 from crosspool.evaluation.report import MethodResult, Outcome, Report, compared, summarised
@@ -36,8 +36,9 @@ def evaluate_methods(
 ) -> Report:
     """Train and test every method on every split, and compare each with each of `baselines`.
 
-    Encoders that learn (PCA) are fitted on each split's training images alone, and so are the classifiers. `features`
-    must offer what the methods need; vectors lie in files in `scratch` while their kernel is computed.
+    Encoders that learn (principal components, codebooks) are fitted on each split's training images alone, and so are
+    the classifiers. `features` must offer what the methods need; vectors lie in files in `scratch` while their kernel
+    is computed.
 
     Raises SettingError for a baseline that is not among the methods.
     """
@@ -87,7 +88,7 @@ def result_of(
     for number, splits in enumerate(groups):
         if method.learns:
             records = features.records_of(splits[0].train, method.sources, step)
-            encoder = method.encoder(protocol.seed).fit(records)
+            encoder = method.encoder(protocol.seed).fit(records, Lessons(dataset.targets[splits[0].train]))
         with VectorFile(scratch) as file:
             encode_into(file, method, encoder, features, partial(report, number * count))
             kernel, row_bytes = file.kernel(step), file.row_bytes
