@@ -74,7 +74,7 @@ class ClassifierSettings(BaseModel):
     """The network and the method of a classifier.
 
     `weights` is "pretrained", "untrained" or the name of a file, `outputs` the network's number of classes, and
-    `fingerprint` that of `Backbone.fingerprint`.
+    `fingerprint` that of `Backbone.fingerprint`. `others` are the fingerprints of the networks beside it, by name.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
@@ -86,6 +86,7 @@ class ClassifierSettings(BaseModel):
     fingerprint: Name
     framing: Framing
     multi_label: bool
+    others: dict[Name, Name] = {}
 
 
 class OwnSettings(ClassifierSettings):

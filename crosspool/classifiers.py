@@ -20,6 +20,7 @@ from crosspool.backbones import (
     UNTRAINED,
     Architecture,
     Backbone,
+    architecture,
     given_network,
     load_backbone,
     spec_of,
@@ -31,10 +32,10 @@ from crosspool.baselines import INPUT, MeanOverViews, fully_connected_layers
 from crosspool.classifier_files import Arrays, ClassifierSettings, OwnSettings, TrainingSettings
 from crosspool.encoding import VALUES_PER_BYTE, Encoder, LearnedStep, Record, unpack_ternary
 from crosspool.engines import EngineName
-from crosspool.errors import CrosspoolError, ModelError
+from crosspool.errors import BackboneError, CrosspoolError, ModelError
 from crosspool.framing import Framing, Source
 from crosspool.methods import Method, Part, parse_method
-from crosspool.records import compute_record, source_side
+from crosspool.records import compute_record, shape_of
 from crosspool.tracing import Layout
 
 # Weights and intercepts never come near this; beyond it, products of a file's numbers may be NaN.
@@ -47,6 +48,14 @@ def expect_trained_on(settings: ClassifierSettings, backbone: Backbone) -> None:
         own = f"{settings.backbone} with {settings.weights} weights"
         loaded = f"{backbone.spec.name} with {Path(backbone.weights).name} weights"
         raise ModelError(f"This classifier was trained on {own}, not on the {loaded} that is loaded.")
+    for name, fingerprint in settings.others.items():
+        try:
+            other = backbone.of(name)
+        except BackboneError as error:
+            advice = "load both with the classifier's load_backbone()"
+            raise ModelError(f"This classifier was trained on {name}, too; {advice}.") from error
+        if other.fingerprint != fingerprint:
+            raise ModelError(f"This classifier was trained on another {name} than the one that is loaded.")
 
 
 @dataclass(frozen=True)
@@ -115,7 +124,8 @@ class TrainedClassifier(LinearClassifier):
         elif weights is None and self.settings.weights != PRETRAINED:
             network = f"{self.settings.backbone} with weights from {self.settings.weights}"
             raise ModelError(f"This classifier was trained on {network}; name that file with --weights.")
-        return load_backbone(self.settings.backbone, weights, device, engine=engine)
+        others = [load_backbone(name, None, device, engine=engine) for name in self.settings.others]
+        return load_backbone(self.settings.backbone, weights, device, engine=engine).beside(others)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a safetensors file with the settings as JSON in its header. Raises ModelError if that fails."""
@@ -170,7 +180,7 @@ def own_classifier(backbone: Backbone, size: int | None = None, framing: Framing
     source, averaged = (Source(node, size, "whole", framing) for node in (layer.mean, layer.map))
     part = Part(INPUT, (source,), (("mean", MeanOverViews(source)),), layer.weights.shape[1], averaged)
     method = Method(OWN_CLASSES, (part,), None)
-    settings = OwnSettings(**shared_settings(backbone, OWN_CLASSES, framing), multi_label=False, size=size)
+    settings = OwnSettings(**shared_settings(backbone, method), multi_label=False, size=size)
     return LinearClassifier(method, method.encoder(), backbone.classes, layer.weights, layer.intercept, settings)
 
 
@@ -218,15 +228,16 @@ def unit_vectors(encoded: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(normalize(unpack_ternary(encoded).astype(np.float32)))
 
 
-def shared_settings(backbone: Backbone, method: str, framing: Framing) -> dict[str, Any]:
+def shared_settings(backbone: Backbone, method: Method) -> dict[str, Any]:
     """The settings that every classifier has, of its network and its method."""
     return {
-        "method": method,
+        "method": method.name,
         "backbone": backbone.spec.name,
         "outputs": len(backbone.classes),
         "weights": Path(backbone.weights).name,
         "fingerprint": backbone.fingerprint,
-        "framing": framing,
+        "framing": method.framing,
+        "others": {name: backbone.of(name).fingerprint for name in method.networks},
     }
 
 
@@ -287,7 +298,7 @@ def assembled_classifier(
 
 
 def _shape_of(network: Architecture, source: Any) -> tuple[int, ...]:
-    return tuple(network.layout(source_side(source)).shapes[source.node][1:])
+    return shape_of(source, architecture(source.network) if source.network else network)
 
 
 def _checked(arrays: Arrays, name: str, shape: tuple[int | None, ...], largest: float) -> NDArray[Any]:

@@ -7,14 +7,14 @@ from copy import copy
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import islice
-from typing import TypeAlias, overload
+from typing import Any, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
-from crosspool.backbones import Architecture, Backbone
+from crosspool.backbones import Backbone
 from crosspool.cache import Array, ArrayCache
 from crosspool.datasets import Dataset
 from crosspool.encoding import VALUES_PER_BYTE, Encoder, Record
@@ -70,8 +70,8 @@ class Features:
         self.cache = cache
         self._at_once = at_once
         self._batch = batch or (1 if backbone.device.type == "cpu" else BATCH)
-        computed_by = (backbone.engine, backbone.device.type)
-        self._network = [RECORD_FORMAT, backbone.fingerprint, asdict(backbone.spec.preprocessing), *computed_by]
+        beside = {other.spec.name: _computed_by(other) for other in backbone.others}
+        self._networks = {"": _computed_by(backbone)} | beside
         self._encoders = {method: method.encoder() for method in methods}
         self._described = {method: _described(encoder) for method, encoder in self._encoders.items()}
         self._file_keys: dict[str, str] = {}  # by the sample's name
@@ -84,7 +84,7 @@ class Features:
         sources: Sequence[Source] = (),
     ) -> "Features":  # fmt: skip
         """What these methods need, each in its shortest form, and further sources."""
-        vectors = [method for method in methods if _is_shorter(method, backbone.architecture)]
+        vectors = [method for method in methods if _is_shorter(method, backbone)]
         maps = {source for method in methods if method not in vectors for source in method.sources}
         return cls(dataset, backbone, sorted({*maps, *sources}), cache, vectors)
 
@@ -265,8 +265,10 @@ class Features:
         return data
 
     def _key(self, index: int, each: Source | Method) -> str:
-        about = asdict(each) if isinstance(each, Source) else self._described[each]
-        described = json_text([*self._network, self.image_key(index), about])
+        about = _described_source(each) if isinstance(each, Source) else self._described[each]
+        names = [each.network] if isinstance(each, Source) else dict.fromkeys(s.network for s in each.sources)
+        networks = [item for name in names for item in self._networks[name]]
+        described = json_text([RECORD_FORMAT, *networks, self.image_key(index), about])
         return hashlib.sha256(described.encode()).hexdigest()
 
 
@@ -295,11 +297,22 @@ class Records(Sequence[Record]):
         return self._features.record(int(self._indices[place]), self._sources)
 
 
-def _is_shorter(method: Method, architecture: Architecture) -> bool:
+def _computed_by(backbone: Backbone) -> list[Any]:
+    """Everything about a network that decides its outputs."""
+    preprocessing = asdict(backbone.spec.preprocessing)
+    return [backbone.fingerprint, preprocessing, backbone.engine, backbone.device.type]
+
+
+def _is_shorter(method: Method, backbone: Backbone) -> bool:
     """Whether a method's vector serves all training sets, and takes fewer bytes than the maps that it is made of."""
-    numbers = sum(count_numbers(source, architecture) for source in method.sources)
+    numbers = sum(count_numbers(source, backbone) for source in method.sources)
     per_byte = VALUES_PER_BYTE if method.quantizer is not None else 1 / BYTES_PER_NUMBER
     return not method.learns and method.length / per_byte < BYTES_PER_NUMBER * numbers
+
+
+def _described_source(source: Source) -> dict[str, Any]:
+    """A source without its network's name: what computes it has a fingerprint, whatever stands beside it."""
+    return {name: value for name, value in asdict(source).items() if name != "network"}
 
 
 def _described(encoder: Encoder) -> dict[str, str]:

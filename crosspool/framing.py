@@ -53,13 +53,15 @@ class Preprocessing:
 class Source:
     """The output of a node of the traced network for certain views of an image.
 
-    `size` is the side in pixels of the whole image as the network sees it, in one piece or in tiles.
+    `size` is the side in pixels of the whole image as the network sees it, in one piece or in tiles. `network` is empty
+    for the network that is worked with, or the name of one beside it.
     """
 
     node: str
     size: int
     views: Views
     framing: Framing
+    network: str = ""
 
 
 def frame_image(

@@ -51,8 +51,10 @@ def compute_record(
 
 def views_of(backbone: Backbone, image: Image.Image, passes: Iterable[Pass]) -> Views:
     """What the network sees of an image, for each pass."""
-    preprocessing, firsts = backbone.spec.preprocessing, [each[0] for each in passes]
-    return [image_views(image, preprocessing, first.size, first.views, first.framing) for first in firsts]
+    return [
+        image_views(image, backbone.of(first.network).spec.preprocessing, first.size, first.views, first.framing)
+        for first, *_ in passes
+    ]
 
 
 def outputs_of_views(backbone: Backbone, passes: Sequence[Pass], images: Sequence[Views]) -> list[dict[Source, Tensor]]:
@@ -60,7 +62,7 @@ def outputs_of_views(backbone: Backbone, passes: Sequence[Pass], images: Sequenc
     records: list[dict[Source, Tensor]] = [{} for _ in images]
     for number, each in enumerate(passes):
         framed = [view for views in images for view in views[number]]
-        outputs = backbone.outputs(framed, tuple(source.node for source in each))
+        outputs = backbone.of(each[0].network).outputs(framed, tuple(source.node for source in each))
         for source, output in zip(each, outputs, strict=True):
             parts = output.contiguous().split(VIEW_COUNTS[source.views])
             for record, part in zip(records, parts, strict=True):
@@ -71,18 +73,23 @@ def outputs_of_views(backbone: Backbone, passes: Sequence[Pass], images: Sequenc
 def settle(backbone: Backbone, images: int, each: Pass) -> None:
     """Let the engine be chosen that computes a pass of so many images."""
     first, nodes = each[0], tuple(source.node for source in each)
-    backbone.settle(nodes, source_side(first), passes=images * VIEW_COUNTS[first.views])
+    backbone.of(first.network).settle(nodes, source_side(first), passes=images * VIEW_COUNTS[first.views])
 
 
 def passes_of(sources: Iterable[Source]) -> list[Pass]:
     """The sources of the same views together."""
-    view_settings = attrgetter("size", "views", "framing")
+    view_settings = attrgetter("network", "size", "views", "framing")
     return [tuple(group) for _, group in groupby(sorted(sorted(sources), key=view_settings), view_settings)]
 
 
-def count_numbers(source: Source, architecture: Architecture) -> int:
+def count_numbers(source: Source, backbone: Backbone) -> int:
     """How many numbers a source has for one image."""
-    return VIEW_COUNTS[source.views] * prod(architecture.layout(source_side(source)).shapes[source.node])
+    return VIEW_COUNTS[source.views] * prod(shape_of(source, backbone.of(source.network).architecture))
+
+
+def shape_of(source: Source, architecture: Architecture) -> tuple[int, ...]:
+    """The shape of what a source has for one view."""
+    return tuple(architecture.layout(source_side(source)).shapes[source.node][1:])
 
 
 def source_side(source: Source) -> int:

@@ -57,7 +57,7 @@ def train_classifier(
         machine = DualLinearSVM(C, dataset.classes).fit(unit_kernel(kernel) if file.packed else kernel, dataset.targets)
         weights = file.combine(machine.coef_ / np.where(norms > 0, norms, 1))
     settings = TrainingSettings(
-        **shared_settings(backbone, method.name, method.framing),
+        **shared_settings(backbone, method),
         multi_label=dataset.multi_label,
         classes=tuple(dataset.classes[k] for k in machine.classes_),
         dataset=dataset.name[:LONGEST_NAME],

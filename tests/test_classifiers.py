@@ -130,6 +130,7 @@ def test_settings_describe_the_training(trained, lite0):
         "framing": "squash",
         "classes": ("red", "green", "blue"),
         "multi_label": False,
+        "others": {},
         "dataset": "tints",
         "images": 9,
         "photographs": ...,

@@ -1,7 +1,7 @@
 """A loaded backbone: images in, maps of a layer pair or class probabilities out."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from copy import deepcopy
+from copy import copy, deepcopy
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, partial
 from pathlib import Path
@@ -42,6 +42,7 @@ class Backbone:
         missing: The layers that a file of weights lacks; nothing is computed with them.
         engine: What computes on a CPU: "torch", "onnxruntime", or "auto" for whichever is faster; elsewhere torch does.
             "bfloat16" is torch with numbers of 16 bits, on any device.
+        others: Networks beside it, whose maps a method may pool, too.
 
     Example:
         >>> import crosspool
@@ -59,6 +60,7 @@ class Backbone:
     classes: tuple[str, ...]
     missing: frozenset[str] = frozenset()
     engine: EngineName = "auto"
+    others: tuple["Backbone", ...] = ()
     _programs: Programs = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -159,10 +161,52 @@ class Backbone:
         """The SHA-256 of the network's name and all parameters: equal for networks that compute the same."""
         return self._programs.fingerprint()
 
+    def beside(self, others: Sequence["Backbone"]) -> "Backbone":
+        """This network with others beside it, for methods that name several networks.
+
+        Args:
+            others: Networks of other names.
+
+        Returns:
+            Backbone: The same network, which shares everything with this one.
+
+        Example:
+            >>> import crosspool
+            >>> both = crosspool.load_backbone().beside([crosspool.load_backbone("squeezenet1_1", "untrained")])
+            >>> both.of("squeezenet1_1").title, both.of("").title
+            ('SqueezeNet 1.1 with UNTRAINED (random) weights', 'EfficientNet-Lite0')
+        """
+        together = copy(self)  # not `replace`, which would measure the engines again
+        object.__setattr__(together, "others", tuple(others))
+        object.__setattr__(together, "_alone", self)  # whoever counts the networks in memory counts this one
+        return together
+
+    def of(self, network: str) -> "Backbone":
+        """The network of this name, among this one and those beside it.
+
+        Args:
+            network: Its name; empty for this one.
+
+        Returns:
+            Backbone: That network.
+
+        Raises:
+            BackboneError: There is no such network here.
+
+        Example:
+            >>> import crosspool
+            >>> crosspool.load_backbone().of("efficientnet_lite0").title
+            'EfficientNet-Lite0'
+        """
+        for backbone in (self, *self.others):
+            if network in ("", backbone.spec.name):
+                return backbone
+        raise BackboneError(f"{network} is not loaded beside {self.spec.name}; hand over backbone.beside([{network}]).")
+
     @property
     def title(self) -> str:
-        """The network's title, with a note if its weights are untrained or your own."""
-        return self.spec.titled(self.weights)
+        """The title of the network and of those beside it, with a note if weights are untrained or your own."""
+        return " and ".join(each.spec.titled(each.weights) for each in (self, *self.others))
 
     @property
     def layer_pairs(self) -> tuple[LayerPair, ...]:

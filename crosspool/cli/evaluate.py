@@ -57,12 +57,13 @@ def evaluate_command(
 
     structure = architecture(labelled.backbone)
     text = methods or default_methods(structure)
-    names = [method.name for method in parse_methods(text, structure, framing)]  # raises before anything is loaded
+    named = parse_methods(text, structure, framing)  # raises before anything is loaded
+    names = [method.name for method in named]
     baselines = chosen_baselines(baseline, names)
     size = shared.parsed_train_size(train_size)
     options = SplitOptions(splits, size, labelled.seed, official, labelled.on_problem)
     dataset = options.check(labelled.open_dataset())
-    network = labelled.load_backbone()
+    network = labelled.load_backbone(named)
     chosen = parse_methods(text, network.architecture, framing)  # with as many classes as its weights have
     with shared.resumable():
         features = options.settle(labelled.compute_features(dataset, network, chosen))

@@ -65,11 +65,11 @@ def faithfulness_command(
 
     structure = architecture(labelled.backbone)
     specs = chosen_methods(method, baseline, structure)
-    question_for(structure)  # raises before anything is loaded
+    named = question_for(structure)  # raises before anything is loaded
     size = shared.parsed_train_size(train_size)
     options = SplitOptions(splits, size, labelled.seed, False, labelled.on_problem)
     dataset = options.check(labelled.open_dataset())
-    network = labelled.load_backbone()
+    network = labelled.load_backbone([named.method, named.baseline])
     question = question_for(network.architecture)
     with shared.resumable():
         features = options.settle(labelled.compute_features(dataset, network, (), question.sources))

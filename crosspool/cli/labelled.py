@@ -97,10 +97,13 @@ class LabelledOptions:
             layout=self.layout,
         )
 
-    def load_backbone(self) -> "Backbone":
+    def load_backbone(self, methods: "Sequence[Method]") -> "Backbone":
+        """The network, and beside it the pretrained ones that methods name."""
         from crosspool.backbones import load_backbone
 
-        return load_backbone(self.backbone, self.weights, self.device, engine=self.engine)
+        names = sorted({name for method in methods for name in method.networks})
+        others = [load_backbone(name, None, self.device, engine=self.engine) for name in names]
+        return load_backbone(self.backbone, self.weights, self.device, engine=self.engine).beside(others)
 
     def compute_features(
         self, dataset: "Dataset", backbone: "Backbone", methods: "Sequence[Method]", sources: "Sequence[Source]" = ()

@@ -41,10 +41,10 @@ def train_command(
     from crosspool.datasets.dataset import check_taught, training_part
     from crosspool.methods import parse_method
 
-    parse_method(method, architecture(labelled.backbone), framing)  # raises before anything is loaded
+    named = parse_method(method, architecture(labelled.backbone), framing)  # raises before anything is loaded
     whole = check_taught(labelled.open_dataset(), labelled.on_problem, may_be_random=False)
     dataset = check_classes(training_part(whole), 1, labelled.on_problem)
-    network = labelled.load_backbone()
+    network = labelled.load_backbone([named])
     chosen = parse_method(method, network.architecture, framing)  # with as many classes as its weights have
     with shared.resumable():
         features = labelled.compute_features(dataset, network, [chosen])

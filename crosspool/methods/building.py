@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 from sklearn.preprocessing import Normalizer
 
 from crosspool.backbones import Architecture
+from crosspool.backbones import architecture as named_architecture
 from crosspool.baselines import (
     INPUT,
     PYRAMID_LEVELS,
@@ -38,13 +39,21 @@ LOWER_FIRST = ("bilinear", "isqrt")  # of the lower map, as products of all chan
 def _build_parts(spec: PartSpec, architecture: Architecture, framing: Framing) -> list[Part]:
     """The parts on a network that one part of a name stands for: one, or two for cl-c.
 
-    Raises SettingError for layers or sizes that the network does not have, and LayerPairError for an unknown pair.
+    Raises SettingError for layers or sizes that the network does not have, LayerPairError for an unknown pair, and
+    BackboneError for an unknown network.
     """
+    network = ""
+    if spec.network not in (None, architecture.spec.name):
+        main, architecture = architecture, named_architecture(spec.network)
+        network = architecture.spec.name
+        if framing == "crop" and main.spec.preprocessing.crop_fraction != architecture.spec.preprocessing.crop_fraction:
+            problem = f"{main.spec.name} and {network} see crops of different sizes"
+            raise SettingError(f"{problem}, so that their positions differ; frame whole images (squash).")
     if spec.preset is not None and architecture.spec.name != PRESET_BACKBONE:
         raise SettingError(f"{spec.preset} is a layer pair of {PRESET_BACKBONE}; say cl:PAIR, or choose that network.")
     if spec.size is not None:
         input_side(architecture.spec.preprocessing, spec.size)
-    return _BUILDERS[spec.name](_Builder(spec, architecture, framing))
+    return _BUILDERS[spec.name](_Builder(spec, architecture, framing, network))
 
 
 @dataclass(frozen=True)
@@ -54,6 +63,8 @@ class _Builder:
     spec: PartSpec
     architecture: Architecture
     framing: Framing
+    network: str
+    """The name of the network, or empty for the one that the method is used on."""
 
     @property
     def network_size(self) -> int:
@@ -188,11 +199,12 @@ class _Builder:
     def _source(self, node: str, size: int, views: Views) -> Source:
         input_side(self.architecture.spec.preprocessing, size)
         self.architecture.layout(size // 2 if views == "tiles" else size)  # raises if this is too small
-        return Source(node, size, views, self.framing)
+        return Source(node, size, views, self.framing, self.network)
 
     def _name(self, where: str, usual: str, size: int) -> str:
         """The part's name, with the layer or pair unless it is the usual one."""
-        return f"{self.spec.name}@{size}" if where == usual else f"{self.spec.name}:{where}@{size}"
+        named = f"{self.spec.name}@{size}" if where == usual else f"{self.spec.name}:{where}@{size}"
+        return f"{named}[{self.network}]" if self.network else named
 
     def _even(self, size: int) -> int:
         if size % 2:
@@ -245,7 +257,8 @@ class MethodSpec:
     def on(self, architecture: Architecture, framing: Framing = "squash") -> Method:
         """The method on a network.
 
-        Raises SettingError for layers or sizes that the network does not have, and LayerPairError for an unknown pair.
+        Raises SettingError for layers or sizes that the network does not have, LayerPairError for an unknown pair, and
+        BackboneError for an unknown network beside it.
         """
         parts = tuple(part for spec in self.parts for part in _build_parts(spec, architecture, framing))
         return Method(self.name, parts, None if self.threshold is None else TernaryQuantizer(self.threshold))
@@ -258,7 +271,7 @@ def parse_method(name: str, architecture: Architecture, framing: Framing = "squa
 
     Args:
         name: NAME[:PAIR][@SIZE][/OPTION...], such as "cl:features.10@448/pca64", or several such parts joined by +;
-            the README lists the names.
+            the README lists the names. A part of another network names it after its size: cl@448[efficientnet_lite2].
         architecture: The network's structure: `backbone.architecture`.
         framing: "squash" resizes the whole image to a square, "crop" cuts out the middle.
 
@@ -269,6 +282,7 @@ def parse_method(name: str, architecture: Architecture, framing: Framing = "squa
     Raises:
         SettingError: The name is not understood, or the network lacks a layer or size that it names.
         LayerPairError: The network has no such layer pair.
+        BackboneError: There is no such network.
 
     Example:
         >>> import crosspool

@@ -1,6 +1,6 @@
 """The grammar of methods' names, independent of any network.
 
-METHOD = PART[+PART...], and PART = NAME[:WHERE][@SIZE][/OPTION...].
+METHOD = PART[+PART...], and PART = NAME[:WHERE][@SIZE][[NETWORK]][/OPTION...], such as cl@448[efficientnet_lite2].
 """
 
 import difflib
@@ -44,7 +44,9 @@ PRESET_BACKBONE = "alexnet"
 PRESET_COMPONENTS = 500
 
 _PART = re.compile(
-    r"(?P<name>[^:@/]+)(:(?P<where>[^@/]+))?(@(?P<size>\d{1,9}))?(?P<options>(/[a-z]+[\d.]*)*)", re.IGNORECASE
+    r"(?P<name>[^:@/[\]]+)(:(?P<where>[^@/[\]]+))?(@(?P<size>\d{1,9}))?(\[(?P<network>[^[\]]+)\])?"
+    r"(?P<options>(/[a-z]+[\d.]*)*)",
+    re.IGNORECASE,
 )
 _OPTION = re.compile(r"([a-z]+)([\d.]*)")
 
@@ -54,12 +56,14 @@ class PartSpec:
     """One part of a method's name; None and False for what it does not mention.
 
     `method` is the name of the whole method, for error messages, and `preset` the paper's name if that was given.
+    `network` is None for the network that the method is used on.
     """
 
     method: str
     name: str
     where: str | None
     size: int | None
+    network: str | None = None
     preset: str | None = None
     pca: int | None = None
     power: float | None = None
@@ -115,7 +119,8 @@ def _part_spec(words: re.Match[str], options: dict[str, str], method: str) -> Pa
     if unknown:
         raise SettingError(f"{name} takes no option /{min(unknown)} (in {method}).")
     values = {option: _option_value(option, number, method) for option, number in options.items()}
-    return PartSpec(method, name, where, int(words["size"]) if words["size"] else None, preset, **values)
+    size = int(words["size"]) if words["size"] else None
+    return PartSpec(method, name, where, size, words["network"], preset, **values)
 
 
 def _option_value(option: str, number: str, method: str) -> Any:

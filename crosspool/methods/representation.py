@@ -44,6 +44,11 @@ class Method:
         return tuple(sorted({*self.sources, *(part.averaged for part in self.parts if part.averaged is not None)}))
 
     @property
+    def networks(self) -> tuple[str, ...]:
+        """The names of the networks that it needs beside the one that it is used on."""
+        return tuple(sorted({source.network for source in self.sources} - {""}))
+
+    @property
     def length(self) -> int:
         """The number of values in a vector, packed or not."""
         return sum(part.length for part in self.parts)

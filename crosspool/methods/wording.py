@@ -46,6 +46,7 @@ def family(name: str) -> str:
 
 def _part_in_words(part: PartSpec) -> str:
     details = {
+        f"{part.network}": part.network,
         f"layer {part.where}": part.where,
         f"{part.size} px": part.size,
         f"{part.pca} components": part.pca,

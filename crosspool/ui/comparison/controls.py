@@ -15,7 +15,7 @@ from crosspool.ui.comparison.named_methods import FRAMING, named_methods
 from crosspool.ui.comparison.outcome import outcome_section, preliminary_results, result_tables
 from crosspool.ui.comparison.plan import Plan
 from crosspool.ui.comparison.state import ComparisonState
-from crosspool.ui.runtime.in_turn import load_in_turn, trace_in_turn
+from crosspool.ui.runtime.in_turn import load_all_in_turn, trace_in_turn
 from crosspool.ui.runtime.networks import Network
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.choose_labelled import LabelledState
@@ -132,8 +132,10 @@ def _choose_protocol(labelled: LabelledSet) -> tuple[int, int]:
 def _start(labelled: LabelledSet, network: Network, specs: list[MethodSpec], splits: int, train_size: int) -> None:
     """Begin to compare, unless there is a reason not to."""
     with errors_shown():
+        named = [spec.on(architecture(network.name), FRAMING) for spec in specs]
+        others = sorted({name for method in named for name in method.networks})
         with waiting("Loading the network …") as on_progress:
-            backbone = load_in_turn(current_server(), network, on_progress)
+            backbone = load_all_in_turn(current_server(), network, others, on_progress)
         structure = backbone.architecture  # with as many classes as its weights have
         plan = Plan(labelled, network, tuple(spec.on(structure, FRAMING) for spec in specs), splits, train_size)
         plan.protocol()

@@ -167,7 +167,7 @@ def _run(work: ComparisonWork, reservation: Reservation, check: Step) -> None:
 def _compare(work: ComparisonWork, reservation: Reservation) -> Comparison:
     plan = work.plan
     dataset, cache = plan.labelled.dataset, plan.labelled.cache
-    features_of = partial(Features, dataset, plan.network.backbone, cache=cache, at_once=False)
+    features_of = partial(Features, dataset, plan.network.beside(plan.networks), cache=cache, at_once=False)
     everything = features_of(plan.sources)
     protocol = plan.protocol()
     for method, passes in plan.stages():
@@ -190,7 +190,7 @@ def _findings(plan: Plan, results: Mapping[str, MethodResult], protocol: Protoco
     dataset, network, framing = plan.labelled.dataset, plan.network, plan.methods[0].framing
     report = report_of(dataset, list(results.values()), protocol, usual_baselines(list(results)))
     return AccuracyFindings(
-        report, network.name, network.title, network.weights, framing, protocol.C, plan.command, False, dataset
+        report, network.name, plan.network_titles, network.weights, framing, protocol.C, plan.command, False, dataset
     )
 
 

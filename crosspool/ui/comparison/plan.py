@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from crosspool.backbones import UNTRAINED
+from crosspool.backbones import UNTRAINED, spec_of
 from crosspool.errors import SettingError
 from crosspool.evaluation.command import option_words, usual_baselines
 from crosspool.evaluation.protocol import Protocol, SplitOptions
@@ -23,7 +23,7 @@ TEST_BYTES = 128  # about a tested image besides its scores, with the files that
 RETRAINED_LIMIT = 2  # classifiers kept that were trained without an image: the explained one and its baseline
 ENCODING_PASSES = 0.2  # the cost of encoding and comparing an image, in passes of the network at its own size
 
-NetworkPass = tuple[int, Views, Framing]  # size, views, framing: what goes through the network at once
+NetworkPass = tuple[int, Views, Framing, str]  # what goes at once through the network of this name
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,15 @@ class Plan:
         """Everything that the methods read of an image."""
         return tuple(sorted({source for method in self.methods for source in method.sources}))
 
+    @property
+    def networks(self) -> list[str]:
+        """The networks beside the chosen one that the methods name."""
+        return sorted({name for method in self.methods for name in method.networks})
+
+    @property
+    def network_titles(self) -> str:
+        return " and ".join([self.network.title, *(spec_of(name).title for name in self.networks)])
+
     def stages(self) -> Iterator[tuple[Method, dict[NetworkPass, tuple[Source, ...]]]]:
         """Yield the methods, quickest first, each with the passes it needs that no earlier one had, for all methods."""
         earlier: set[NetworkPass] = set()
@@ -123,7 +132,7 @@ class Plan:
 
 
 def _pass_of(source: Source) -> NetworkPass:
-    return source.size, source.views, source.framing
+    return source.size, source.views, source.framing, source.network
 
 
 def _passes(method: Method) -> set[NetworkPass]:
@@ -131,5 +140,5 @@ def _passes(method: Method) -> set[NetworkPass]:
 
 
 def _pixels(network_pass: NetworkPass) -> int:
-    size, views, _ = network_pass
+    size, views, *_ = network_pass
     return (size // 2 if views == "tiles" else size) ** 2 * VIEW_COUNTS[views]

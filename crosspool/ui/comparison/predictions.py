@@ -155,7 +155,8 @@ def _classify(comparison: Comparison, image: SourceImage, on_progress: OnProgres
             classifier = comparison.without(name, image.key, on_progress)
             left_out |= classifier is not ordinary
             with server.compute.turn(on_progress, seconds=server.settings.wait_seconds):
-                scores[name] = classifier.scores([image.image], comparison.network.backbone)[0]
+                backbone = comparison.network.beside(classifier.method.networks)
+                scores[name] = classifier.scores([image.image], backbone)[0]
         state.answers = Answers(image.key, scores, left_out)
     return state.answers
 

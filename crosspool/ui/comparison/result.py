@@ -64,7 +64,8 @@ class Comparison:
             smaller = self.dataset.subset(np.array(others))
             with server_disk(), self.compute.turn(on_progress) as turn:
                 sources = ordinary.method.sources
-                features = Features(smaller, self.network.backbone, sources, self.labelled.cache, at_once=False)
+                backbone = self.network.beside(ordinary.method.networks)
+                features = Features(smaller, backbone, sources, self.labelled.cache, at_once=False)
                 retrained = train_on(features, ordinary.method, self.report.seed, lambda done: turn.yield_turn())
             with self._lock:
                 self._retrained[method, image_key] = retrained

@@ -16,7 +16,7 @@ from crosspool.ui.contributions.explaining import ExplainedClassifier, compariso
 from crosspool.ui.maps.controls import choose_framing, choose_network, choose_size
 from crosspool.ui.maps.download import network_is_here, offer_download
 from crosspool.ui.runtime.gate import OnProgress, ignore_progress
-from crosspool.ui.runtime.in_turn import load_in_turn
+from crosspool.ui.runtime.in_turn import load_all_in_turn
 from crosspool.ui.runtime.quota import NoRoomError, QuotaLease
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.visit.images import SourceImage
@@ -128,7 +128,7 @@ def _classifier_of_file() -> ExplainedClassifier:
         )
     network = current_server().networks.named(spec.name, weights)
     with waiting("Loading the network …") as on_progress:
-        backbone = load_in_turn(current_server(), network, on_progress)
+        backbone = load_all_in_turn(current_server(), network, classifier.method.networks, on_progress)
         classifier.check_backbone(backbone)
     return ExplainedClassifier(name, classifier, network)
 

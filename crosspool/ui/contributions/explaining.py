@@ -120,7 +120,8 @@ def explain_image(
 
     def compute() -> Explained:
         check_sources(server, classifier.network.name, classifier.model.method.sources_to_explain)
-        return _compute(image.image, classifier.model, classifier.network.backbone)
+        backbone = classifier.network.beside(classifier.model.method.networks)
+        return _compute(image.image, classifier.model, backbone)
 
     return server.cache.get_or_compute(
         EXPLANATIONS, key, compute, server.compute, on_progress, seconds=server.settings.wait_seconds

@@ -3,12 +3,13 @@
 These turns are those of `Server.tracing` and `Server.loading`, so that nobody's computation waits for them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import partial
 
-from crosspool.backbones import Backbone, architecture, spec_of
+from crosspool.backbones import PRETRAINED, Backbone, architecture, spec_of
 from crosspool.errors import SettingError
 from crosspool.framing import Source
+from crosspool.records import source_side
 from crosspool.text import human_bytes
 from crosspool.ui.runtime.gate import OnProgress
 from crosspool.ui.runtime.networks import Network
@@ -34,9 +35,11 @@ def trace_in_turn(server: Server, network: str, size: int | None, on_progress: O
 
 
 def check_sources(server: Server, network: str, sources: Iterable[Source]) -> None:
-    """As `check_memory`, for everything that a method reads of an image."""
+    """As `check_memory`, for everything that a method reads of an image, of any network that this server loads."""
     for source in sources:
-        check_memory(server, network, (source.node,), source.size // 2 if source.views == "tiles" else source.size)
+        if source.network and (reason := server.networks.why_not(spec_of(source.network))):
+            raise SettingError(reason)
+        check_memory(server, source.network or network, (source.node,), source_side(source))
 
 
 def check_memory(server: Server, network: str, nodes: tuple[str, ...], size: int) -> None:
@@ -50,6 +53,16 @@ def check_memory(server: Server, network: str, nodes: tuple[str, ...], size: int
         problem = f"Computing {spec_of(network).title} at {size} px takes {human_bytes(needed)} of memory"
         room = human_bytes(server.computation_bytes)
         raise SettingError(f"{problem}, and this server has {room} for that; choose a smaller input.")
+
+
+def load_all_in_turn(
+    server: Server, network: Network, others: Collection[str], on_progress: OnProgress
+) -> Backbone:  # fmt: skip
+    """The network, and pretrained ones of these names beside it. Raises BackboneError."""
+    for name in others:
+        load_in_turn(server, server.networks.named(name, PRETRAINED), on_progress)
+    load_in_turn(server, network, on_progress)
+    return network.beside(others)
 
 
 def load_in_turn(server: Server, network: Network, on_progress: OnProgress) -> Backbone:

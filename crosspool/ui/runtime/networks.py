@@ -11,6 +11,7 @@ from cachetools import LRUCache
 
 from crosspool.backbones import (
     DEFAULT,
+    PRETRAINED,
     UNTRAINED,
     Backbone,
     BackboneSpec,
@@ -208,6 +209,10 @@ class Network:
     @property
     def backbone(self) -> Backbone:
         return self._networks.backbone(self.name, self.weights)
+
+    def beside(self, others: Collection[str]) -> Backbone:
+        """The network with pretrained ones of these names beside it."""
+        return self.backbone.beside([self._networks.backbone(name, PRETRAINED) for name in others])
 
     @property
     def in_memory(self) -> Backbone | None:
