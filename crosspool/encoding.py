@@ -205,8 +205,13 @@ def sampled_features(
 
 
 def columns_of(record: Record, lower: Hashable, geometry: Geometry) -> torch.Tensor:
-    """All local features of an image, of all its views, as columns: (D_t*m*n, V * N)."""
-    return local_features(torch.as_tensor(record[lower]), **geometry).transpose(0, 1).flatten(1)
+    """All local features of an image, of all its views, as columns: (D_t*m*n, V * N).
+
+    A vector for each view is a local feature of its own.
+    """
+    views = torch.as_tensor(record[lower])
+    maps = views if views.ndim == 4 else views[:, :, None, None]
+    return local_features(maps, **geometry).transpose(0, 1).flatten(1)
 
 
 def principal_components(blocks: Iterable[Vectors], count: int) -> tuple[Vectors, Vectors]:

@@ -1,4 +1,4 @@
-"""The square of an image that a network sees: the whole, tiles of it, crops and rotations; and these as a tensor.
+"""The squares of an image that a network sees: the whole, tiles, crops, regions, rotations; and these as a tensor.
 
 `frame_image` gives exactly what the network sees, as 8-bit RGB, and `to_tensor` only normalises it: the app shows the
 network's input itself.
@@ -20,14 +20,15 @@ if TYPE_CHECKING:
 
 Framing: TypeAlias = Literal["crop", "squash"]
 Interpolation: TypeAlias = Literal["bilinear", "bicubic"]
-Views: TypeAlias = Literal["whole", "tiles", "jitter", "augmented"]
+Views: TypeAlias = Literal["whole", "tiles", "jitter", "augmented", "regions"]
 
-VIEW_COUNTS: dict[Views, int] = {"whole": 1, "tiles": 4, "jitter": 10, "augmented": 16}
+VIEW_COUNTS: dict[Views, int] = {"whole": 1, "tiles": 4, "jitter": 10, "augmented": 16, "regions": 51}
 MIN_SIZE, MAX_SIZE = 128, 896  # sides of the network's input, in pixels
 MAX_ASPECT = 16  # longer strips are cut before they are enlarged
 CROP_FRACTION = 0.875  # the side of a jittered crop over that of the image it is cut from: 224 / 256
 AUGMENTED_FRACTION = 2 / 3  # the same of the crops of CNNaug-SVM, which have 4/9 of the image's area
 ROTATION = 15  # degrees
+REGIONS = (1, 3, 4, 5)  # in a row, at each scale: they overlap by half
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,10 @@ def image_views(
     - "augmented": the image, five crops of 4/9 of its area (corners and centre), enlarged to `size`, the image turned
       by 15 degrees either way, and the mirror images of these, 16 in all: the views of CNNaug-SVM (Razavian et al.,
       CVPRW 2014, section 3.6, which does not say by how much the image is turned).
+    - "regions": the image, and squares of 1/2, 2/5 and 1/3 of its side that overlap by half, enlarged to `size`: 51.
     """
+    if views == "regions":
+        return [region for count in REGIONS for region in _regions(image, preprocessing, size, framing, count)]
     if views == "jitter":
         return _with_mirrors(_crops(image, preprocessing, size, framing, CROP_FRACTION))
     whole, half = frame_image(image, preprocessing, size, framing), size // 2
@@ -203,6 +207,15 @@ def _crops(
     end = enlarged.width - size
     corners = [(0, 0), (end, 0), (0, end), (end, end), (end // 2, end // 2)]
     return [enlarged.crop((x, y, x + size, y + size)) for x, y in corners]
+
+
+def _regions(
+    image: Image.Image, preprocessing: Preprocessing, size: int, framing: Framing, count: int
+) -> list[Image.Image]:
+    """`count` x `count` squares of `size` that cover the image, enlarged so that they overlap by half."""
+    enlarged = frame_for_crops(image, preprocessing, size * (count + 1) // 2, framing)
+    starts = [size * place // 2 for place in range(count)]
+    return [enlarged.crop((x, y, x + size, y + size)) for y in starts for x in starts]
 
 
 def _with_mirrors(images: list[Image.Image]) -> list[Image.Image]:

@@ -7,12 +7,14 @@ from scipy.stats import multivariate_normal
 from sklearn.base import clone
 from sklearn.mixture import GaussianMixture
 
-from crosspool.codebooks import FisherVector, Vlad
+from crosspool.codebooks import FisherVector, SparseFisherVector, Vlad
 from crosspool.errors import SettingError
+from crosspool.layer_pairs import Geometry
 from crosspool.pooling import local_features
 from tests.images import random_record
 
-ONE_BY_ONE = {"kernel_size": (1, 1), "stride": (1, 1), "padding": (0, 0), "dilation": (1, 1)}
+ONE_BY_ONE: Geometry = {"kernel_size": (1, 1), "stride": (1, 1), "padding": (0, 0), "dilation": (1, 1)}
+KINDS = [FisherVector, SparseFisherVector, Vlad]
 RECORDS = [random_record(seed) for seed in range(6)]
 
 
@@ -58,6 +60,7 @@ def test_fisher_vectors_are_scikit_images():
     mixture.weights_, mixture.means_, mixture.covariances_ = gaussians_of(step)
     mixture.precisions_cholesky_ = 1 / np.sqrt(mixture.covariances_)
     theirs = feature.fisher_vector(points_of(step, RECORDS[5]), mixture)[step.words :]  # without that by the weights
+    theirs[len(theirs) // 2 :] *= -1  # it has the derivatives by the deviations with the opposite sign
     np.testing.assert_allclose(step.transform([RECORDS[5]])[0], theirs, rtol=1e-4, atol=1e-5)
 
 
@@ -70,14 +73,50 @@ def test_vlad_sums_the_differences_from_the_nearest_centre():
     np.testing.assert_allclose(step.transform([RECORDS[5]])[0], expected.ravel(), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("kind", [FisherVector, Vlad])
+def log_likelihood(points, codes, atoms):
+    """Of local features given their codes, up to constants."""
+    return -0.5 * np.square(points - codes @ atoms).sum()
+
+
+def test_sparse_fisher_vectors_are_gradients_by_the_dictionary():
+    """By differences, with every code the minimum of |x - u B|^2 / 2 + weight |u|: each number of it is looked for."""
+    step = fitted(SparseFisherVector)
+    points, atoms, weight = points_of(step, RECORDS[5]), step.codebook_, step.sparsity
+    points = points / np.linalg.norm(points, axis=1, keepdims=True)
+    codes = np.zeros((len(points), len(atoms)))
+    for _ in range(500):  # coordinate descent, one number at a time
+        for k, atom in enumerate(atoms):
+            without = points - codes @ atoms + codes[:, [k]] * atom
+            product = without @ atom
+            codes[:, k] = np.sign(product) * np.maximum(np.abs(product) - weight, 0) / (atom @ atom)
+    small, expected = 1e-5, np.zeros_like(atoms)
+    for place in np.ndindex(atoms.shape):
+        moved = [atoms.copy(), atoms.copy()]
+        moved[0][place] += small
+        moved[1][place] -= small
+        ahead, behind = (log_likelihood(points, codes, each) for each in moved)
+        expected[place] = (ahead - behind) / (2 * small)
+    assert (codes == 0).any()
+    np.testing.assert_allclose(step.transform([RECORDS[5]])[0], expected.ravel(), atol=2e-3)
+
+
+def test_a_vector_for_each_region_is_a_local_feature():
+    vectors = [np.random.default_rng(seed).random((7, 4)).astype(np.float32) for seed in range(5)]
+    flat = [{"lower": each} for each in vectors]
+    maps = [{"lower": each.T[None, :, :, None].copy()} for each in vectors]
+    made = [SparseFisherVector("lower", ONE_BY_ONE, words=3, n_components=2).fit(each) for each in (flat, maps)]
+    assert made[0].transform(flat).shape == (5, 6)
+    np.testing.assert_allclose(np.abs(made[0].mean_), np.abs(made[1].mean_), atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_codebook_is_learned_again_alike(kind):
     first = fitted(kind)
     np.testing.assert_array_equal(first.transform(RECORDS), clone(first).fit(RECORDS[:5]).transform(RECORDS))
     assert not np.array_equal(first.transform(RECORDS), clone(first).fit(RECORDS[1:]).transform(RECORDS))
 
 
-@pytest.mark.parametrize("kind", [FisherVector, Vlad])
+@pytest.mark.parametrize("kind", KINDS)
 def test_too_little_to_learn_from_is_refused(kind):
     with pytest.raises(SettingError, match="at least one image"):
         kind("lower", ONE_BY_ONE, 3, 2).fit([])

@@ -16,7 +16,7 @@ from crosspool.classifiers import LinearClassifier, own_classifier
 from crosspool.contributions import TOLERANCE, Completeness, explain, explanation_of
 from crosspool.encoding import CrossLayerPooling, SignedPower
 from crosspool.errors import ModelError, SettingError
-from crosspool.framing import Source
+from crosspool.framing import VIEW_COUNTS, Source
 from crosspool.methods import Method, Part, parse_method
 from crosspool.pooling import local_features
 from tests.networks import BY_HAND, sample, small_network, spec_for
@@ -31,6 +31,7 @@ SPLIT_BY_POSITION = [
 BY_CHANNEL_ALONE = [
     "global:last", "jitter", "cnnaug-svm", "cl+jitter", "bilinear", "isqrt", "compact/d64", "compact-cl/d64",
     "fv/gaussians2/pca3", "vlad/centres2/pca3",
+    "scfv/atoms3/pca2", "scfv/atoms3/pca2/local",
 ]  # fmt: skip
 
 
@@ -48,7 +49,7 @@ def random_maps(method, generator):
     record = {}
     for source in method.sources_to_explain:
         layout = TINY.layout(source.size // 2 if source.views == "tiles" else source.size)
-        views = {"whole": 1, "tiles": 4, "jitter": 10, "augmented": 16}[source.views]
+        views = VIEW_COUNTS[source.views]
         values = generator.standard_normal((views, *layout.shapes[source.node][1:])).astype(np.float32)
         if values.ndim == 4:
             values *= generator.random(values.shape[1])[:, None, None] > 0.2

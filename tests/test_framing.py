@@ -13,7 +13,7 @@ from tests.networks import PLAIN, sample
 
 GREY = Preprocessing(128, 1.0, "bicubic", (0.2, 0.4, 0.6), (1.0, 1.0, 1.0))
 SIZE = 128
-COUNTS = {"whole": 1, "tiles": 4, "jitter": 10, "augmented": 16}
+COUNTS = {"whole": 1, "tiles": 4, "jitter": 10, "augmented": 16, "regions": 51}
 
 
 def same(first, second):
@@ -74,6 +74,20 @@ def test_augmented_are_the_whole_the_crops_and_two_turned():
     for crop, (x, y) in zip(images[1:6], [(0, 0), (64, 0), (0, 64), (64, 64), (32, 32)], strict=True):
         assert same(crop, enlarged.crop((x, y, x + SIZE, y + SIZE)))
     assert len({image.tobytes() for image in images}) == 16
+
+
+def test_regions_overlap_by_half_at_each_scale():
+    images = views("regions")
+    assert same(images[0], views("whole")[0])
+    first = 1
+    for count, side in ((3, 256), (4, 320), (5, 384)):  # of the image that they are cut from
+        enlarged = np.asarray(frame_image(sample(), PLAIN, side, "squash"))
+        starts = [64 * place for place in range(count)]
+        places = [(x, y) for y in starts for x in starts]
+        for image, (x, y) in zip(images[first : first + count**2], places, strict=True):
+            assert np.array_equal(np.asarray(image), enlarged[y : y + SIZE, x : x + SIZE])
+        first += count**2
+    assert first == len(images)
 
 
 def test_turned_by_fifteen_degrees_either_way():

@@ -175,6 +175,8 @@ PAIR = LITE0.pair(LAST)
         ("cl-c@256/whole/pca8", maps_of(PAIR, 128) | maps_of(PAIR, 256)),
         ("cl@128+cl@128/pca4", maps_of(PAIR, 128)),  # the same maps serve both
         ("cl@128+sum@128", maps_of(PAIR, 128)),
+        ("scfv@128", {Source(INPUT, 128, "regions", "squash")}),
+        ("scfv@128/local", {Source(PAIR.lower, 128, "whole", "squash")}),
         ("cl@128+jitter@160", {*maps_of(PAIR, 128), Source(INPUT, 160, "jitter", "squash")}),
     ],
 )
@@ -199,6 +201,8 @@ def test_sources(name, expected):
         ("compact-cl", False),
         ("fv", True),
         ("vlad", True),
+        ("scfv", True),
+        ("scfv/local", True),
     ],
 )
 def test_learns_components_and_codebooks_only(name, learns):
@@ -449,6 +453,8 @@ RUN = [
     "compact-cl@128/d512",
     "fv@128/gaussians2/pca4",
     "vlad@128/centres3/pca4",
+    "scfv@128/atoms3/pca4",
+    "scfv@128/atoms3/pca4/local",
     "cl@128/pca4+global@128+pyramid@128",
 ]
 
@@ -492,6 +498,8 @@ LENGTHS = {
     "compact@128/d512": 512,
     "fv@128/gaussians2/pca4": 2 * 2 * 4,
     "vlad@128/centres3/pca4": 3 * 4,
+    "scfv@128/atoms3/pca4": 3 * 4,
+    "scfv@128/atoms3/pca4/local": 3 * 4,
     "cl@128/pca4+global@128+pyramid@128": 1280 * (4 + 1 + 21),
 }
 

@@ -173,8 +173,8 @@ class Backbone:
         Example:
             >>> import crosspool
             >>> both = crosspool.load_backbone().beside([crosspool.load_backbone("squeezenet1_1", "untrained")])
-            >>> both.of("squeezenet1_1").title, both.of("").title
-            ('SqueezeNet 1.1 with UNTRAINED (random) weights', 'EfficientNet-Lite0')
+            >>> both.of("squeezenet1_1").title
+            'SqueezeNet 1.1 with UNTRAINED (random) weights'
         """
         together = copy(self)  # not `replace`, which would measure the engines again
         object.__setattr__(together, "others", tuple(others))

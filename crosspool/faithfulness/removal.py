@@ -12,13 +12,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
+from sklearn.preprocessing import Normalizer
 
 from crosspool.backbones import Backbone
 from crosspool.classifiers import LinearClassifier
 from crosspool.contributions import Explanation
+from crosspool.encoding import BlockNormalizer, SignedPower
 from crosspool.errors import SettingError
 from crosspool.framing import frame_image
 from crosspool.grids import Size
+from crosspool.methods import parts_and_rest
 
 Scores = NDArray[np.float64]
 Pooled = NDArray[np.float32]
@@ -30,10 +33,10 @@ ENCODE_BATCH = 8  # vectors that are encoded together: more would not stay in th
 def keeping_channels(explanation: Explanation, remaining: NDArray[np.bool_]) -> Scores:
     """The classes' scores, (n, L), when only those channels are kept, (n, K), and the vector is normalised again.
 
-    All steps behind the pooling but the quantiser act on each channel's block by itself, or scale a whole part: so the
-    scores follow from what each channel adds to them, w_lk . phi_k, and from the lengths |phi_k|.
+    Where all steps behind the pooling act on each channel's block by itself, or scale a whole part, the scores follow
+    from what each channel adds to them, w_lk . phi_k, and from the lengths |phi_k|.
     """
-    if explanation.classifier.method.quantizer is not None:
+    if not _acts_on_each_channel(explanation):
         return np.stack([explanation.without_channels(np.flatnonzero(~channels)) for channels in remaining])
     added, energy = _by_channel(explanation)
     total, length = np.zeros((len(remaining), len(added))), np.zeros((len(remaining), 1))
@@ -46,6 +49,17 @@ def keeping_channels(explanation: Explanation, remaining: NDArray[np.bool_]) -> 
         length += remains * energy[each].sum()
     scores: Scores = total / np.sqrt(np.where(length > 0, length, 1)) + explanation.classifier.intercept
     return scores
+
+
+def _acts_on_each_channel(explanation: Explanation) -> bool:
+    """Whether no step joins numbers of several channels, but to scale a whole part."""
+    encoders, rest = parts_and_rest(explanation.classifier.encoder)
+    return all(isinstance(step, Normalizer) for step in rest) and all(
+        isinstance(step, SignedPower | Normalizer)
+        or (isinstance(step, BlockNormalizer) and step.blocks == part.channels)
+        for part, encoder in zip(explanation.parts, encoders, strict=True)
+        for step in encoder[1:]
+    )
 
 
 def _by_channel(explanation: Explanation) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -20,11 +20,11 @@ from crosspool.baselines import (
     TurnNormalizer,
     fully_connected_layers,
 )
-from crosspool.codebooks import FisherVector, Vlad
+from crosspool.codebooks import Codebook, FisherVector, SparseFisherVector, Vlad
 from crosspool.encoding import BlockNormalizer, CrossLayerPooling, SignedPower, TernaryQuantizer
 from crosspool.errors import SettingError
 from crosspool.framing import Framing, Source, Views, input_side
-from crosspool.layer_pairs import LayerPair
+from crosspool.layer_pairs import Geometry, LayerPair
 from crosspool.methods.grammar import METHOD_OPTIONS, PRESET_BACKBONE, PartSpec, parse_parts
 from crosspool.methods.representation import Method, Part
 from crosspool.second_order import BilinearPooling, ISqrtCovariance, TensorSketch
@@ -33,6 +33,8 @@ SQUARE_ROOT = 0.5  # the exponent of the signed square root
 SQUARE = 2.0  # that of CNNaug-SVM
 SKETCH_LENGTH = 8192
 GAUSSIANS, CENTRES, COMPONENTS = 32, 64, 64
+ATOMS, REGION_COMPONENTS = 100, 256
+ONE_BY_ONE: Geometry = {"kernel_size": (1, 1), "stride": (1, 1), "padding": (0, 0), "dilation": (1, 1)}
 LOWER_FIRST = ("bilinear", "isqrt")  # of the lower map, as products of all channels of the upper one are too many
 
 
@@ -76,9 +78,8 @@ class _Builder:
         pair, size = self._pair(), size or self.spec.size or self.network_size
         lower, upper = (self._source(node, size, views) for node in (pair.lower, pair.upper))
         n_components = self.spec.pca
-        if n_components is not None and not 1 <= n_components <= pair.patch_length:
-            advice = f"choose /pca from 1 to that, not {n_components} (in {self.spec.method})"
-            raise SettingError(f"The local features of {pair.id} have {pair.patch_length} numbers; {advice}.")
+        if n_components is not None:
+            self._expect_components(n_components, pair.patch_length, f"The local features of {pair.id}")
         pool = CrossLayerPooling(lower, upper, pair.geometry, n_components)
         blocks = (("blocks", BlockNormalizer(pair.upper_channels)),) if self.spec.blocks else ()
         steps = (("pool", pool), *self._power(SQUARE_ROOT), *blocks, ("unit", Normalizer()))
@@ -96,16 +97,19 @@ class _Builder:
     # --- fully-connected activations
 
     def fully_connected(self, views: Views, exponent: float | None = None) -> Part:
-        size = self.spec.size or self.network_size
-        layout = self.architecture.layout(size)
-        layers = fully_connected_layers(layout)
-        usual = layers[1] if len(layers) > 2 else layers[0]  # the first of several layers; the input of a single one
-        layer = usual if self.spec.where is None else self._named_layer(self.spec.where, layers)
+        layer, usual, size = self._fully_connected_layer()
         source = self._source(layer.node, size, views)
         steps = (("mean", MeanOverViews(source, exponent)), *self._power(1.0), ("unit", Normalizer()))
         averaged = self._source(layer.map, size, views) if layer.map is not None and views == "whole" else None
-        length = layout.shapes[layer.node][1]
+        length = self.architecture.layout(size).shapes[layer.node][1]
         return Part(self._name(layer.id, usual.id, size), (source,), steps, length, averaged)
+
+    def _fully_connected_layer(self) -> tuple[FullyConnected, FullyConnected, int]:
+        """The layer that was named, the usual one, and the size of the network's input."""
+        size = self.spec.size or self.network_size
+        layers = fully_connected_layers(self.architecture.layout(size))
+        usual = layers[1] if len(layers) > 2 else layers[0]  # the first of several layers; the input of a single one
+        return (usual if self.spec.where is None else self._named_layer(self.spec.where, layers)), usual, size
 
     def _named_layer(self, name: str, layers: tuple[FullyConnected, ...]) -> FullyConnected:
         for layer in layers:
@@ -153,26 +157,48 @@ class _Builder:
     # --- codebooks
 
     def fisher(self) -> Part:
-        gaussians, components = self.spec.gaussians or GAUSSIANS, self.spec.pca or COMPONENTS
+        gaussians, components = self.spec.gaussians or GAUSSIANS, self._components(COMPONENTS)
         return self._of_codebook(FisherVector, gaussians, components, 2 * gaussians * components)
 
     def vlad(self) -> Part:
-        centres, components = self.spec.centres or CENTRES, self.spec.pca or COMPONENTS
+        centres, components = self.spec.centres or CENTRES, self._components(COMPONENTS)
         blocks = [("centres", BlockNormalizer(centres))]
         return self._of_codebook(Vlad, centres, components, centres * components, blocks)
 
+    def sparse_fisher(self) -> Part:
+        """Of regions' fully-connected activations, as in the paper's R-CNN SCFV, or of a pair's local features."""
+        atoms = self.spec.atoms or ATOMS
+        if self.spec.local:
+            components = self._components(COMPONENTS)
+            return self._of_codebook(SparseFisherVector, atoms, components, atoms * components)
+        layer, usual, size = self._fully_connected_layer()
+        length = self.architecture.layout(size).shapes[layer.node][1]
+        components = self._components(min(REGION_COMPONENTS, length))
+        self._expect_components(components, length, f"The activations of {layer.id}")
+        source = self._source(layer.node, size, "regions")
+        step = SparseFisherVector(source, ONE_BY_ONE, atoms, components)
+        steps = (("pool", step), *self._power(SQUARE_ROOT), ("unit", Normalizer()))
+        return Part(self._name(layer.id, usual.id, size), (source,), steps, atoms * components)
+
     def _of_codebook(
-        self, kind: type[FisherVector | Vlad], words: int, components: int, length: int, between: Sequence[Any] = ()
+        self, kind: type[Codebook], words: int, components: int, length: int, between: Sequence[Any] = ()
     ) -> Part:
         pair, size = self._pair(), self.spec.size or self.network_size
-        if not components <= pair.patch_length:
-            advice = f"choose /pca from 1 to that, not {components} (in {self.spec.method})"
-            raise SettingError(f"The local features of {pair.id} have {pair.patch_length} numbers; {advice}.")
+        self._expect_components(components, pair.patch_length, f"The local features of {pair.id}")
         source = self._source(pair.lower, size, "whole")
         step = kind(source, pair.geometry, words, components)
         return self._part(pair, size, (source,), step, length, SQUARE_ROOT, between)
 
     # --- shared by all
+
+    def _components(self, default: int) -> int:
+        return default if self.spec.pca is None else self.spec.pca
+
+    def _expect_components(self, count: int, length: int, whose: str) -> None:
+        """Raise SettingError where vectors of this length have no such number of principal components."""
+        if not 1 <= count <= length:
+            advice = f"choose /pca from 1 to that, not {count} (in {self.spec.method})"
+            raise SettingError(f"{whose} have {length} numbers; {advice}.")
 
     def _of_one_map(
         self, step_and_length: Callable[[Source, int], tuple[Any, int]], power: float = 1.0, between: Sequence[Any] = ()
@@ -234,6 +260,7 @@ _BUILDERS: dict[str, Callable[[_Builder], list[Part]]] = {
     "compact": lambda builder: [builder.compact()],
     "compact-cl": lambda builder: [builder.compact_cross_layer()],
     "fv": lambda builder: [builder.fisher()],
+    "scfv": lambda builder: [builder.sparse_fisher()],
     "vlad": lambda builder: [builder.vlad()],
 }
 

@@ -26,12 +26,13 @@ METHOD_OPTIONS = {
     "compact": ("d", "power", "lower"),
     "compact-cl": ("d", "power"),
     "fv": ("gaussians", "pca", "power"),
+    "scfv": ("atoms", "pca", "power", "local"),
     "vlad": ("centres", "pca", "power"),
 }
-_WHOLE = ("pca", "d", "gaussians", "centres")  # options of whole numbers
+_WHOLE = ("pca", "d", "gaussians", "centres", "atoms")  # options of whole numbers
 _NUMBERS: dict[str, Callable[[str], Any]] = dict.fromkeys(_WHOLE, int) | dict.fromkeys(("power", "p", TERNARY), float)
 
-LIMITS = {"p": (1, 100), "d": (16, 2**20), "gaussians": (1, 4096), "centres": (1, 4096)}
+LIMITS = {"p": (1, 100), "d": (16, 2**20), "gaussians": (1, 4096), "centres": (1, 4096), "atoms": (1, 4096)}
 
 # AlexNet's pairs as the paper names them, with its setting of 500 principal components.
 PRESETS = {
@@ -75,6 +76,8 @@ class PartSpec:
     d: int | None = None
     gaussians: int | None = None
     centres: int | None = None
+    atoms: int | None = None
+    local: bool = False
 
 
 def parse_parts(method: str) -> tuple[tuple[PartSpec, ...], float | None]:

@@ -22,6 +22,7 @@ _WORDS = {
     "compact": "compact bilinear pooling",
     "compact-cl": "compact cross-layer pooling",
     "fv": "Fisher vector",
+    "scfv": "Fisher vector of sparse codes",
     "vlad": "vector of locally aggregated descriptors",
 }
 
@@ -59,5 +60,7 @@ def _part_in_words(part: PartSpec) -> str:
         f"{part.d} numbers": part.d,
         f"{part.gaussians} Gaussians": part.gaussians,
         f"{part.centres} centres": part.centres,
+        f"{part.atoms} atoms": part.atoms,
+        "of local features": part.local,
     }
     return ", ".join([_WORDS[part.name], *(words for words, value in details.items() if value)])

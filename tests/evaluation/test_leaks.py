@@ -5,7 +5,7 @@ import pytest
 
 from crosspool.backbones import UNTRAINED, load
 from crosspool.cache import ArrayCache
-from crosspool.codebooks import FisherVector, Vlad
+from crosspool.codebooks import FisherVector, SparseFisherVector, Vlad
 from crosspool.datasets import Dataset
 from crosspool.encoding import CrossLayerPooling, Encoder
 from crosspool.evaluation import run
@@ -18,7 +18,7 @@ from crosspool.svm import DualLinearSVM, VectorFile
 from tests.images import dataset_of, noise, png, tints
 from tests.networks import small_network, spec_for
 
-METHODS = "cl/pca3,cl/pca3/ternary,cl+global,cl/pca2+sum,fv/gaussians2/pca2,vlad/centres2/pca2"
+METHODS = "cl/pca3,cl/pca3/ternary,cl+global,cl/pca2+sum,fv/gaussians2/pca2,vlad/centres2/pca2,scfv/atoms2/pca2/local"
 TINTS = tints(each=6)
 PROTOCOL = Protocol(stratified_splits(TINTS.targets, 1, 9, 0), official=False)
 (SPLIT,) = PROTOCOL.splits
@@ -60,6 +60,7 @@ def learned_from(tiny, cache, monkeypatch, one_core):
 
     record(CrossLayerPooling, "mean_", "components_")
     record(FisherVector, "mean_", "components_", "codebook_")
+    record(SparseFisherVector, "mean_", "components_", "codebook_")
     record(Vlad, "mean_", "components_", "codebook_")
     record(DualLinearSVM, "coef_", "intercept_")
 
@@ -91,9 +92,9 @@ def test_learning_never_sees_test_images(learned_from):
     learned, report = learned_from(TINTS)
     again, other = learned_from(with_noise_for(SPLIT.test))
     components = [numbers["components_"] for numbers in learned if "components_" in numbers]
-    assert len(components) == 5  # five of the methods have a PCA, and two of these a codebook
-    assert sum("codebook_" in numbers for numbers in learned) == 2
-    assert sum("coef_" in numbers for numbers in learned) == 6
+    assert len(components) == 6  # six of the methods have a PCA, and three of these a codebook
+    assert sum("codebook_" in numbers for numbers in learned) == 3
+    assert sum("coef_" in numbers for numbers in learned) == 7
     assert same(learned, again)
     for method, changed in zip(report.methods, other.methods, strict=True):
         assert not np.array_equal(method.outcomes[0].scores, changed.outcomes[0].scores)

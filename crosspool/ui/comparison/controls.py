@@ -48,7 +48,7 @@ _METHODS = (
     "cl@{fine}", "cl@{own}", "global@{own}", "global@{fine}", "cl@{fine}/ternary", "cl@{fine}/pca64", "cl-f@{fine}",
     "cl-c@{fine}", "cl@{fine}+global@{fine}", "sum@{fine}", "max@{fine}", "pyramid@{fine}", "jitter@{own}",
     "cnnaug-svm@{own}", "gem@{fine}", "scda@{fine}", "compact-cl@{fine}", "compact@{fine}", "isqrt@{fine}",
-    "bilinear@{fine}", "fv@{fine}", "vlad@{fine}",
+    "bilinear@{fine}", "fv@{fine}", "vlad@{fine}", "scfv@{own}",
 )  # fmt: skip
 _DEFAULTS = 4  # of these are compared unless others are chosen
 
