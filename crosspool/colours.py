@@ -20,6 +20,8 @@ _UPRIGHT = {  # EXIF orientation -> the operation that undoes it
     8: Image.Transpose.ROTATE_90,
 }
 
+LYING = (5, 6, 7, 8)  # orientations of images whose width becomes their height
+
 _SHORT = 3  # as a type of EXIF's values
 
 WHITES = (255.0, 65535.0)  # what usually means white in images of whole numbers,

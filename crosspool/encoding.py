@@ -19,6 +19,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from crosspool.errors import SettingError
+from crosspool.framing import Rectangle
 from crosspool.layer_pairs import Geometry
 from crosspool.pooling import cross_layer_pool, local_features, pool_projected
 
@@ -60,10 +61,13 @@ class Stateless(TransformerMixin, BaseEstimator):
 class Lessons:
     """What is known of training images besides their pixels, for steps that learn from it.
 
-    `targets` are the images' classes, (n,), or labels, (n, L), as in a data set.
+    `targets` are the images' classes, (n,), or labels, (n, L), as in a data set. `parts` are each image's boxes of the
+    object's parts that can be seen, by their names, from 0 to 1 of the sides of what the network sees of the whole
+    image; there are none at all where no step needs them.
     """
 
     targets: NDArray[np.intp]
+    parts: Sequence[Mapping[str, Rectangle]] = ()
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,12 @@ ShapeOf = Callable[[Hashable], tuple[int, ...]]
 
 
 class LearnedStep(TransformerMixin, BaseEstimator):
-    """The first step of an encoder that may learn from training images: `fit(records, lessons)`."""
+    """The first step of an encoder that may learn from training images: `fit(records, lessons)`.
+
+    One that needs `lessons.parts` has a parameter `parts`, which `Method.with_parts` sets to the names of the parts.
+    """
+
+    needs_parts = False
 
     @property
     def learns(self) -> bool:

@@ -17,7 +17,7 @@ from torch import Tensor
 from crosspool.backbones import Backbone
 from crosspool.cache import Array, ArrayCache
 from crosspool.datasets import Dataset
-from crosspool.encoding import VALUES_PER_BYTE, Encoder, Record
+from crosspool.encoding import VALUES_PER_BYTE, Encoder, Lessons, Record
 from crosspool.errors import ImageError
 from crosspool.flow import READERS, in_order
 from crosspool.framing import Source
@@ -219,6 +219,13 @@ class Features:
     ) -> "Records":
         """The records of some samples; each is read when it is used, and `step` is called before."""
         return Records(self, indices, sources, step)
+
+    def lessons(self, method: Method, indices: NDArray[np.intp]) -> Lessons:
+        """What a method may learn from besides the records of some samples."""
+        preprocessing = self.backbone.spec.preprocessing
+        samples = [self.dataset.samples[index] for index in indices] if method.needs_parts else []
+        parts = [sample.part_boxes(preprocessing, method.framing) for sample in samples]
+        return Lessons(self.dataset.targets[indices], parts)
 
     def vectors(self, method: Method, encoder: Encoder) -> Iterator[Array]:
         """The vectors of all samples in order; `encoder` is the method's, fitted."""

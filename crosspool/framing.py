@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Framing: TypeAlias = Literal["crop", "squash"]
 Interpolation: TypeAlias = Literal["bilinear", "bicubic"]
 Views: TypeAlias = Literal["whole", "tiles", "jitter", "augmented", "regions"]
+Rectangle: TypeAlias = tuple[float, float, float, float]
+"""(left, top, right, bottom), with x to the right and y downwards."""
 
 VIEW_COUNTS: dict[Views, int] = {"whole": 1, "tiles": 4, "jitter": 10, "augmented": 16, "regions": 51}
 MIN_SIZE, MAX_SIZE = 128, 896  # sides of the network's input, in pixels
@@ -84,6 +86,24 @@ def frame_image(
     if framing not in get_args(Framing):
         raise SettingError(f"The framing must be crop or squash, not {framing!r}.")
     return frame_for_crops(image, preprocessing, input_side(preprocessing, size), framing)
+
+
+def framed_part(size: tuple[int, int], preprocessing: Preprocessing, framing: Framing) -> Rectangle:
+    """What the network sees of an image with sides of `size` (width, height), in the image's pixels."""
+    width, height = size
+    if framing == "squash":
+        return 0.0, 0.0, float(width), float(height)
+    side = preprocessing.crop_fraction * min(size)
+    left, top = (width - side) / 2, (height - side) / 2
+    return left, top, left + side, top + side
+
+
+def fractions_of(box: Rectangle, frame: Rectangle) -> Rectangle | None:
+    """The part of a box inside a frame, from 0 to 1 of the frame's sides; None where no part of it is inside."""
+    left, top, right, bottom = (
+        min(max((box[end] - frame[end % 2]) / (frame[end % 2 + 2] - frame[end % 2]), 0.0), 1.0) for end in range(4)
+    )
+    return (left, top, right, bottom) if left < right and top < bottom else None
 
 
 def frame_for_crops(image: Image.Image, preprocessing: Preprocessing, side: int, framing: Framing) -> Image.Image:

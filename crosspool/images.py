@@ -11,7 +11,7 @@ from typing import BinaryIO, TypeAlias
 from PIL import Image, UnidentifiedImageError
 
 from crosspool.bitmaps import with_whole_palette
-from crosspool.colours import upright_rgb
+from crosspool.colours import LYING, orientation_of, upright_rgb
 from crosspool.errors import ImageError, not_found
 from crosspool.png_transparency import with_exact_transparency
 from crosspool.sound_metadata import with_sound_metadata
@@ -88,6 +88,13 @@ def expect_image(path: str) -> None:
 def opened_image(data: bytes, name: str) -> Image.Image:
     """The image as its header describes it; no pixel is decoded. Raises ImageError, as `load_image` would."""
     return _open(with_whole_palette(with_sound_metadata(data)), name, MAX_PIXELS)
+
+
+def upright_size(data: bytes, name: str) -> tuple[int, int]:
+    """The width and height that `load_image` would give; no pixel is decoded. Raises ImageError as it does."""
+    image = opened_image(data, name)
+    is_lying = orientation_of(image) in LYING and image.format != "TIFF"  # whose sides Pillow gives upright
+    return image.size[::-1] if is_lying else image.size
 
 
 def frame_count(data: bytes) -> int:

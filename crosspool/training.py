@@ -10,7 +10,7 @@ from crosspool import __version__
 from crosspool.classifier_files import LONGEST_NAME, TrainingSettings
 from crosspool.classifiers import TrainedClassifier, shared_settings
 from crosspool.datasets import Dataset
-from crosspool.encoding import Encoder, Lessons
+from crosspool.encoding import Encoder
 from crosspool.errors import DatasetError
 from crosspool.features import Features
 from crosspool.methods import Method
@@ -48,8 +48,9 @@ def train_classifier(
     if too_long is not None:
         raise DatasetError(f"A class's name has at most {LONGEST_NAME} characters; shorten {too_long[:40]}….")
     backbone = features.backbone
-    records = features.records_of(np.arange(len(dataset)), method.sources, step)
-    encoder = method.encoder(seed).fit(records, Lessons(dataset.targets))
+    everything = np.arange(len(dataset))
+    records = features.records_of(everything, method.sources, step)
+    encoder = method.encoder(seed).fit(records, features.lessons(method, everything))
     with VectorFile(scratch) as file:
         encode_into(file, method, encoder, features, progress)
         kernel = file.kernel()

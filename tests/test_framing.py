@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from crosspool.errors import SettingError
-from crosspool.framing import Preprocessing, Source, frame_image, image_views
+from crosspool.framing import Preprocessing, Source, fractions_of, frame_image, framed_part, image_views
 from tests.images import noise
 from tests.networks import PLAIN, sample
 
@@ -132,3 +132,38 @@ def test_sources_can_be_compared_sorted_and_kept_in_sets():
     others = [dataclasses.replace(source, **change) for change in ({"size": 256}, {"views": "tiles"}, {"node": "conv"})]
     assert len({source, *others}) == 4
     assert sorted([source, *others])[0].node == "conv"
+
+
+# --- what the network sees of a part of an image
+
+
+def test_the_framed_part_is_the_whole_or_the_middle():
+    assert framed_part((60, 40), GREY, "squash") == (0, 0, 60, 40)
+    assert framed_part((60, 40), GREY, "crop") == (10, 0, 50, 40)
+    narrow = dataclasses.replace(GREY, crop_fraction=0.5)
+    assert framed_part((60, 40), narrow, "crop") == (20, 10, 40, 30)
+    assert framed_part((40, 80), narrow, "crop") == (10, 30, 30, 50)
+
+
+@pytest.mark.parametrize("framing", ["crop", "squash"])
+@pytest.mark.parametrize("crop_fraction", [0.75, 1.0])
+@pytest.mark.parametrize("size", [(300, 200), (150, 400)])
+def test_a_coloured_box_is_where_its_fractions_say(framing, crop_fraction, size):
+    """In the pixels that the network gets, to a pixel and a half, as edges fall between pixels."""
+    preprocessing = dataclasses.replace(GREY, crop_fraction=crop_fraction)
+    box = (size[0] * 2 // 5, size[1] * 2 // 5, size[0] * 4 // 5, size[1] // 2)
+    image = Image.new("RGB", size)
+    image.paste((255, 255, 255), box)
+    white = np.asarray(frame_image(image, preprocessing, SIZE, framing))[..., 0] > 127
+    rows, columns = np.flatnonzero(white.any(axis=1)), np.flatnonzero(white.any(axis=0))
+    shown = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
+    fractions = fractions_of(box, framed_part(size, preprocessing, framing))
+    assert np.multiply(fractions, SIZE) == pytest.approx(shown, abs=1.5)
+
+
+def test_a_part_is_cut_off_at_the_frame_or_absent():
+    frame = (10.0, 0.0, 50.0, 40.0)
+    assert fractions_of((20, 10, 30, 40), frame) == (0.25, 0.25, 0.5, 1.0)
+    assert fractions_of((0, -8, 30, 90), frame) == (0.0, 0.0, 0.5, 1.0)
+    assert fractions_of((0, 0, 10, 40), frame) is None  # beside it
+    assert fractions_of((50, 41, 60, 60), frame) is None

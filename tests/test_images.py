@@ -23,7 +23,7 @@ from crosspool.backbones.torchvision_guard import torchvision
 from crosspool.colours import upright_rgb
 from crosspool.errors import ImageError, SettingError
 from crosspool.framing import MAX_ASPECT, Preprocessing, frame_image, to_tensor
-from crosspool.images import frame_count, load_image
+from crosspool.images import frame_count, load_image, upright_size
 from tests.images import noise
 
 RED, GREEN, BLUE, WHITE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)
@@ -237,7 +237,9 @@ def test_exif_orientation(kind, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     stored = quarters(STORED[orientation], (48, 64) if orientation >= 5 else (64, 48))
-    image = load_image(encode(stored, kind, exif=exif.tobytes()))
+    file = encode(stored, kind, exif=exif.tobytes())
+    image = load_image(file)
+    assert upright_size(file, "photo") == image.size
     assert image.size == (64, 48)
     assert_quarters(image)
 

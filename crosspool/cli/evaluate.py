@@ -63,8 +63,11 @@ def evaluate_command(
     size = shared.parsed_train_size(train_size)
     options = SplitOptions(splits, size, labelled.seed, official, labelled.on_problem)
     dataset = options.check(labelled.open_dataset())
+    for method in named:
+        method.with_parts(dataset.annotated)  # raises before the network is loaded
     network = labelled.load_backbone(named)
-    chosen = parse_methods(text, network.architecture, framing)  # with as many classes as its weights have
+    # With as many classes as its weights have.
+    chosen = [each.with_parts(dataset.annotated) for each in parse_methods(text, network.architecture, framing)]
     with shared.resumable():
         features = options.settle(labelled.compute_features(dataset, network, chosen))
         protocol = options.protocol(features.dataset, file_keys(features))

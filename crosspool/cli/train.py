@@ -44,8 +44,10 @@ def train_command(
     named = parse_method(method, architecture(labelled.backbone), framing)  # raises before anything is loaded
     whole = check_taught(labelled.open_dataset(), labelled.on_problem, may_be_random=False)
     dataset = check_classes(training_part(whole), 1, labelled.on_problem)
+    named.with_parts(dataset.annotated)  # raises before the network is loaded
     network = labelled.load_backbone([named])
-    chosen = parse_method(method, network.architecture, framing)  # with as many classes as its weights have
+    parsed = parse_method(method, network.architecture, framing)  # with as many classes as its weights have
+    chosen = parsed.with_parts(dataset.annotated)
     with shared.resumable():
         features = labelled.compute_features(dataset, network, [chosen])
         features = features.restricted_to(check_classes(features.dataset, 1, labelled.on_problem))

@@ -1,6 +1,6 @@
 """A labelled set of images, read from disk when they are needed; and checks for small classes and for copies."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from crosspool.errors import DatasetError, ImageError, SettingError
+from crosspool.framing import Framing, Preprocessing, Rectangle, fractions_of, framed_part
 from crosspool.images import load_image
 from crosspool.text import plural
 
@@ -15,6 +16,18 @@ UNKNOWN = -1
 NAMED_CLASSES = 10  # of those in a problem
 OnProblem = Literal["stop", "skip"]
 Box = tuple[int, int, int, int]
+WHOLE = "whole"  # the part that is the whole object, which all annotated data sets have
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """Where the parts of an object are in an upright image with sides of `size` (width, height), all in its pixels.
+
+    `boxes` are those of the parts that can be seen, by their names.
+    """
+
+    size: tuple[int, int]
+    boxes: Mapping[str, Rectangle]
 
 
 @dataclass(frozen=True)
@@ -23,24 +36,46 @@ class Sample:
 
     `name` is unique in its data set. `read()` gives the bytes of an image file. `box` is (left, top, right, bottom) in
     pixels of the upright image, and cut off at its border. `identity` is given for an image that is drawn each time it
-    is read: it stands for the bytes, and is different wherever they are.
+    is read: it stands for the bytes, and is different wherever they are. `annotation()` tells where the parts of the
+    object are, in the whole image; None where that is not known.
     """
 
     name: str
     read: Callable[[], bytes]
     box: Box | None = None
     identity: str | None = None
+    annotation: Callable[[], Annotation] | None = None
 
     def decode(self, data: bytes) -> Image.Image:
         """The upright RGB image in `data`, cut to the box. Raises ImageError naming the sample."""
         image = load_image(data, name=self.name)
         if self.box is None:
             return image
+        return image.crop(self._cut(image.size))
+
+    def part_boxes(self, preprocessing: Preprocessing, framing: Framing) -> dict[str, Rectangle]:
+        """Where the parts are that the network sees, from 0 to 1 of the sides of its input.
+
+        A part is cut off where the network's input ends. Raises ImageError where the size of the image cannot be read.
+        """
+        if self.annotation is None:
+            return {}
+        annotation = self.annotation()
+        left, top, right, bottom = self._cut(annotation.size)
+        seen = framed_part((right - left, bottom - top), preprocessing, framing)
+        frame = seen[0] + left, seen[1] + top, seen[2] + left, seen[3] + top
+        boxes = {name: fractions_of(box, frame) for name, box in annotation.boxes.items()}
+        return {name: box for name, box in boxes.items() if box is not None}
+
+    def _cut(self, size: tuple[int, int]) -> Box:
+        """The part of an image of this size that is the sample. Raises ImageError where that is empty."""
+        if self.box is None:
+            return 0, 0, *size
         left, top = max(self.box[0], 0), max(self.box[1], 0)
-        right, bottom = min(self.box[2], image.width), min(self.box[3], image.height)
+        right, bottom = min(self.box[2], size[0]), min(self.box[3], size[1])
         if right <= left or bottom <= top:
-            raise ImageError(f"{self.name} has its box {self.box} outside the image of {image.size} pixels.")
-        return image.crop((left, top, right, bottom))
+            raise ImageError(f"{self.name} has its box {self.box} outside the image of {size} pixels.")
+        return left, top, right, bottom
 
 
 @dataclass(frozen=True)
@@ -59,7 +94,8 @@ class Dataset:
     where the label applies, 0 where it does not, and `UNKNOWN` (-1) where that is unknown or does not count.
     `official` is the published split, if there is one. `problems` are sentences for the report on what was missing,
     unreadable or left out. `layout` is a sentence on how the files were understood; a generated set has none. `parts`
-    are the folders of parts that the samples were in; empty where there are none.
+    are the folders of parts that the samples were in; empty where there are none. `annotated` are the names of the
+    object's parts that the samples' annotations may have, such as head, with `WHOLE` first; empty where there are none.
     """
 
     name: str
@@ -70,6 +106,7 @@ class Dataset:
     problems: tuple[str, ...] = ()
     layout: str = ""
     parts: tuple[str, ...] = ()
+    annotated: tuple[str, ...] = ()
 
     @property
     def multi_label(self) -> bool:

@@ -2,17 +2,20 @@
 
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
 import numpy as np
 
-from crosspool.datasets.dataset import Box, Dataset, Sample, Split, images_per_class
+from crosspool.datasets.dataset import Annotation, Box, Dataset, Sample, Split, images_per_class
 from crosspool.datasets.files import counted_sentence, reader
 from crosspool.datasets.spellings import unique_names
 from crosspool.errors import DatasetError
+from crosspool.framing import Rectangle
+from crosspool.images import upright_size
 from crosspool.text import plural, printable
 
 SplitPart = Literal["train", "test"]
@@ -22,7 +25,8 @@ SplitPart = Literal["train", "test"]
 class Listed:
     """An entry of a list: an image's path in the folder of images, with its class or labels.
 
-    `name` stands for the path where that is not unique, as when an image has several boxes.
+    `name` stands for the path where that is not unique, as when an image has several boxes. `parts` are the boxes of
+    the object's parts; None where they are not known.
     """
 
     path: str
@@ -30,6 +34,7 @@ class Listed:
     part: SplitPart | None = None
     box: Box | None = None
     name: str | None = None
+    parts: Mapping[str, Rectangle] | None = None
 
     @property
     def key(self) -> str:
@@ -37,12 +42,14 @@ class Listed:
 
 
 def listed_dataset(
-    name: str, folder: Path, lists: str, classes: Sequence[str], images: Iterable[Listed], problems: Sequence[str] = ()
-) -> Dataset:
+    name: str, folder: Path, lists: str, classes: Sequence[str], images: Iterable[Listed], problems: Sequence[str] = (),
+    annotated: tuple[str, ...] = (),
+) -> Dataset:  # fmt: skip
     """A data set of the listed images that are in `folder`; `lists` is the name of the lists in messages.
 
     If an image is listed twice, the later line counts, except that testing wins over training. Images on disk that are
     not listed are left out. There is an official split if every image has its part and neither part is empty.
+    `annotated` are the names of the object's parts.
 
     Raises:
         DatasetError: none of the listed images is there.
@@ -60,7 +67,7 @@ def listed_dataset(
     return Dataset(
         name=name,
         classes=tuple(classes),
-        samples=tuple(Sample(name, reader(folder / image.path, name), image.box) for name, image in present.items()),
+        samples=tuple(_sample(name, folder, image) for name, image in present.items()),
         targets=targets,
         official=official,
         problems=(
@@ -75,7 +82,18 @@ def listed_dataset(
             *counted_sentence(empty, "class has no images", "classes have no images"),
         ),
         layout=_sentence(name, len(targets), official),
+        annotated=annotated,
     )
+
+
+def _sample(name: str, folder: Path, image: Listed) -> Sample:
+    read = reader(folder / image.path, name)
+    annotation = None if image.parts is None else partial(_annotation, read, name, image.parts)
+    return Sample(name, read, image.box, annotation=annotation)
+
+
+def _annotation(read: Callable[[], bytes], name: str, boxes: Mapping[str, Rectangle]) -> Annotation:
+    return Annotation(upright_size(read(), name), boxes)
 
 
 def _sentence(name: str, count: int, official: Split | None) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosspool.datasets import Dataset, Split
-from crosspool.encoding import Encoder, Lessons
+from crosspool.encoding import Encoder
 from crosspool.errors import SettingError
 from crosspool.evaluation.protocol import Protocol
 from crosspool.evaluation.report import MethodResult, Outcome, Report, compared, summarised
@@ -88,7 +88,7 @@ def result_of(
     for number, splits in enumerate(groups):
         if method.learns:
             records = features.records_of(splits[0].train, method.sources, step)
-            encoder = method.encoder(protocol.seed).fit(records, Lessons(dataset.targets[splits[0].train]))
+            encoder = method.encoder(protocol.seed).fit(records, features.lessons(method, splits[0].train))
         with VectorFile(scratch) as file:
             encode_into(file, method, encoder, features, partial(report, number * count))
             kernel, row_bytes = file.kernel(step), file.row_bytes

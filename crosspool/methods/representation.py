@@ -1,6 +1,7 @@
 """A method: the maps that it needs of an image, and the encoder from these to a vector."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sklearn.base import clone
@@ -8,6 +9,7 @@ from sklearn.pipeline import FeatureUnion
 from sklearn.preprocessing import Normalizer
 
 from crosspool.encoding import Encoder, TernaryQuantizer
+from crosspool.errors import SettingError
 from crosspool.framing import Framing, Source
 
 
@@ -15,7 +17,8 @@ from crosspool.framing import Framing, Source
 class Part:
     """One representation: its name, its sources, the encoder's steps from them, and its vector's length.
 
-    `averaged` is the map that its source is the mean of over the positions, if there is one.
+    `averaged` is the map that its source is the mean of over the positions, if there is one. The vector grows by
+    `length_per_part` with each annotated part of the object.
     """
 
     name: str
@@ -23,6 +26,20 @@ class Part:
     steps: tuple[tuple[str, Any], ...]
     length: int
     averaged: Source | None = None
+    length_per_part: int = 0
+
+    @property
+    def needs_parts(self) -> bool:
+        """Whether its encoder learns from boxes of the object's parts."""
+        return bool(getattr(self.steps[0][1], "needs_parts", False))
+
+    def with_parts(self, names: Sequence[str]) -> "Part":
+        """The same for objects with these annotated parts."""
+        if not self.needs_parts:
+            return self
+        (place, step), *rest = self.steps
+        steps = ((place, clone(step).set_params(parts=tuple(names))), *rest)
+        return replace(self, steps=steps, length=self.length + self.length_per_part * len(names), length_per_part=0)
 
 
 @dataclass(frozen=True)
@@ -62,6 +79,23 @@ class Method:
     def learns(self) -> bool:
         """Whether the encoder depends on the training images (principal components, codebooks)."""
         return any(getattr(part.steps[0][1], "learns", False) for part in self.parts)
+
+    @property
+    def needs_parts(self) -> bool:
+        """Whether the encoder learns from boxes of the object's parts, which few data sets have."""
+        return any(part.needs_parts for part in self.parts)
+
+    def with_parts(self, names: Sequence[str]) -> "Method":
+        """The method for a data set with these `annotated` parts; without any, it must need none.
+
+        Raises SettingError where it needs them, and there are none.
+        """
+        if not self.needs_parts:
+            return self
+        if not names:
+            problem = f"{self.name} learns from boxes of the parts of an object, which this data set does not have"
+            raise SettingError(f"{problem}; take CUB-200-2011 or fieldguide, or another method.")
+        return replace(self, parts=tuple(part.with_parts(names) for part in self.parts))
 
     def encoder(self, seed: int = 0) -> Encoder:
         """A new encoder, to be fitted on records of training images.

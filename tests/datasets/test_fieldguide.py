@@ -9,6 +9,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from crosspool.datasets.fieldguide.anatomy import part_boxes
 from crosspool.datasets.fieldguide.guide import MASKS, draw, fieldguide, image_and_masks, scene_of
 from crosspool.datasets.fieldguide.scene import random_scene
 from crosspool.datasets.fieldguide.species import PARTS, SPECIES, defining_parts, differing_parts
@@ -195,6 +196,50 @@ def test_a_scene_is_the_same_at_every_size():
     small, large = (draw(SPECIES[9], SCENES[3], size).masks["body"] for size in (80, 240))
     enlarged = np.kron(small, np.ones((3, 3), dtype=bool))
     assert (enlarged & large).sum() / (enlarged | large).sum() > 0.8
+
+
+# --- the boxes of parts
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.occluder)
+@pytest.mark.parametrize("species", [SPECIES[0], SPECIES[9], SPECIES[11]], ids=lambda species: species.slug)
+def test_boxes_of_parts_are_those_of_their_masks(species, scene):
+    free = replace(scene, occluder="none")
+    boxes, masks = part_boxes(species, free.pose, 256), draw(species, free, 256).masks
+    assert tuple(boxes) == ("whole", "head", "torso", "tail")
+    for part, inside in (("bill", "head"), ("crown", "head"), ("eye_ring", "head"), ("tail", "tail")):
+        outward = np.array([-1, -1, 1, 1])
+        reach = outward * np.subtract(box_of(masks[part]), boxes[inside])
+        assert reach.max() < 2, part  # a mask has every pixel that the part touches
+    assert overlap(boxes["whole"], box_of(masks["body"])) > 0.9  # the feet are lines around their points
+    assert overlap(boxes["tail"], box_of(masks["tail"])) > 0.5  # the body hides its base
+
+
+def test_a_crest_belongs_to_the_head():
+    plain, crested = (part_boxes(species, SCENES[0].pose, 100)["head"] for species in (SPECIES[0], SPECIES[9]))
+    assert crested[1] < plain[1] - 1
+
+
+def test_samples_know_their_parts_without_being_drawn():
+    dataset = fieldguide(per_class=2, size=64, seed=5)
+    annotation = dataset.samples[3].annotation()
+    assert dataset.annotated == tuple(annotation.boxes) == ("whole", "head", "torso", "tail")
+    assert annotation.size == (64, 64)
+    drawn = image_and_masks(3, per_class=2, size=64, seed=5)
+    assert overlap(annotation.boxes["whole"], box_of(drawn.masks["body"])) > 0.5  # a leaf may hide some
+
+
+def box_of(mask):
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+
+
+def overlap(one, other):
+    """Intersection over union."""
+    low, high = np.maximum(one[:2], other[:2]), np.minimum(one[2:], other[2:])
+    common = np.prod(np.maximum(high - low, 0))
+    areas = [np.prod(np.subtract(box[2:], box[:2])) for box in (one, other)]
+    return common / (sum(areas) - common)
 
 
 # --- as a data set

@@ -7,6 +7,7 @@ from crosspool.datasets import UNKNOWN, attributes, cub200, mit67, open_dataset,
 from crosspool.datasets.listed import Listed, box_around, listed_dataset
 from crosspool.errors import DatasetError, ImageError
 from tests.dataset_trees import IMAGE, encoded, labelled, lay, names, parts
+from tests.networks import PLAIN
 
 # --- MIT-67
 
@@ -132,6 +133,54 @@ def test_cub200_box_problems(tmp_path):
     assert len(open_dataset(tmp_path)) == 3
     with pytest.raises(DatasetError, match="has no bounding boxes; unpack bounding_boxes"):
         open_dataset(tmp_path, bounding_box=True)
+
+
+POINTS = {
+    "parts/parts.txt": "1 back\n2 beak\n3 belly\n7 left eye\n14 tail\n15 throat\n",
+    "parts/part_locs.txt": (
+        "1 1 6.0 5.0 1\n1 2 11.0 4.5 1\n1 3 7.0 10.0 1\n1 7 0.0 0.0 0\n1 14 2.5 9.0 1\n1 15 9.0 6.5 1\n"
+        "2 1 22.0 11.0 1\n2 2 0.0 0.0 0\n2 3 0.0 0.0 0\n2 7 40.0 12.0 1\n2 14 30.0 20.0 1\n2 15 0.0 0.0 0\n"
+    ),
+}
+
+
+def test_cub200_parts(tmp_path):
+    """The tightest boxes around the points of the head (beak, eyes, throat) and of the body that can be seen."""
+    dataset = open_dataset(lay(tmp_path, {**BIRDS, **POINTS}))
+    assert dataset.annotated == ("whole", "head", "body")
+    first, second, third = (sample.annotation() for sample in dataset.samples)
+    assert first.size == second.size == (32, 24)
+    assert first.boxes == {"whole": (2, 3, 12, 11), "head": (9.0, 4.5, 11.0, 6.5), "body": (2.5, 5.0, 7.0, 10.0)}
+    assert second.boxes == {"whole": (20, 10, 51, 51), "body": (22.0, 11.0, 30.0, 20.0)}  # one point is no box
+    assert third.boxes == {"whole": (0, 0, 32, 24)}
+    assert [sample.box for sample in dataset.samples] == [None] * 3
+    assert dataset.problems == ()
+
+
+def test_cub200_parts_of_a_bird_that_is_cut_out(tmp_path):
+    dataset = open_dataset(lay(tmp_path, {**BIRDS, **POINTS}), bounding_box=True)
+    boxes = dataset.samples[0].part_boxes(PLAIN, "squash")
+    assert boxes == {
+        "whole": (0, 0, 1, 1),
+        "head": pytest.approx((0.7, 0.1875, 0.9, 0.4375)),
+        "body": pytest.approx((0.05, 0.25, 0.5, 0.875)),
+    }
+
+
+@pytest.mark.parametrize("missing", ["parts/parts.txt", "parts/part_locs.txt", "bounding_boxes.txt"])
+def test_cub200_without_all_lists_of_parts_has_none(tmp_path, missing):
+    tree = {path: content for path, content in {**BIRDS, **POINTS}.items() if path != missing}
+    dataset = open_dataset(lay(tmp_path, tree))
+    assert dataset.annotated == ()
+    assert all(sample.annotation is None for sample in dataset.samples)
+    assert dataset.problems == ()
+
+
+def test_cub200_points_that_cannot_be_understood_are_counted(tmp_path):
+    points = "1 1 nan 5.0 1\n1 2 9.0 4.5 1\n1 7 9.0 4.5 x\n1 15 11.0 6.5 1\n"
+    dataset = open_dataset(lay(tmp_path, {**BIRDS, **POINTS, "parts/part_locs.txt": points}))
+    assert dataset.problems == ("2 lines of part_locs.txt cannot be understood, the first is line 1.",)
+    assert dataset.samples[0].annotation().boxes == {"whole": (2, 3, 12, 11), "head": (9.0, 4.5, 11.0, 6.5)}
 
 
 def test_cub200_joins_by_number_and_not_by_line(tmp_path):

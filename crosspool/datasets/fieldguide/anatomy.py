@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crosspool.datasets.fieldguide.canvas import curve
+from crosspool.datasets.dataset import WHOLE
+from crosspool.datasets.fieldguide.canvas import curve, ellipse
 from crosspool.datasets.fieldguide.scene import Pose
-from crosspool.datasets.fieldguide.species import BillShape, TailShape
+from crosspool.datasets.fieldguide.species import BillShape, Species, TailShape
+from crosspool.framing import Rectangle
 
 Points = Sequence[tuple[float, float]]
 
@@ -162,3 +164,25 @@ def tail_outline(shape: TailShape) -> np.ndarray:
 def smooth(frame: Frame, points: Points, *, closed: bool = True) -> np.ndarray:
     """A smooth outline in pixels through points in bird coordinates."""
     return frame.place(curve(points, closed=closed))
+
+
+def part_boxes(species: Species, pose: Pose, side: int) -> dict[str, Rectangle]:
+    """The boxes of the whole bird, its head with bill and crest, its torso and its tail, in pixels.
+
+    They come from the outlines, without drawing: what a leaf or another part hides is in them, too.
+    """
+    bird = posed(pose, side)
+    crest = CREST if species.crown.shape == "crest" else []
+    head = [bird.head.place(ellipse((0.0, 0.0), HEAD_RADII)), bird.head.place(np.reshape(crest, (-1, 2)))]
+    parts = {
+        "head": np.concatenate([*head, *(smooth(bird.head, half) for half in BILLS[species.bill.shape])]),
+        "torso": smooth(bird.body, BODY),
+        "tail": bird.tail.place(tail_outline(species.tail.shape)),
+    }
+    whole = np.concatenate([*parts.values(), np.array(bird.feet)])
+    return {name: _around(points) for name, points in {WHOLE: whole, **parts}.items()}
+
+
+def _around(points: np.ndarray) -> Rectangle:
+    (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+    return left, top, right, bottom

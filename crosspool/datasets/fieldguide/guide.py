@@ -11,7 +11,9 @@ import numpy as np
 import PIL
 from PIL import Image, ImageChops, ImageFilter
 
-from crosspool.datasets.dataset import Dataset, Sample
+from crosspool.datasets.dataset import WHOLE as WHOLE_BIRD
+from crosspool.datasets.dataset import Annotation, Dataset, Sample
+from crosspool.datasets.fieldguide.anatomy import part_boxes
 from crosspool.datasets.fieldguide.bird import WHOLE, BirdPainter
 from crosspool.datasets.fieldguide.canvas import Canvas
 from crosspool.datasets.fieldguide.scene import Scene, check_seeds, random_scene
@@ -22,6 +24,7 @@ from crosspool.errors import DatasetError, SettingError
 MIN_SIDE, MAX_SIDE = 64, 1024
 MAX_PER_CLASS = 10_000
 MASKS = (WHOLE, *PARTS)
+ANNOTATED = (WHOLE_BIRD, "head", "torso", "tail")
 
 
 @dataclass(frozen=True)
@@ -117,11 +120,13 @@ def fieldguide(per_class: int = 30, size: int = 448, seed: int = 0) -> Dataset:
             f"{SPECIES[index // per_class].slug}/{index % per_class:04d}.png",
             partial(_png, index, per_class, size, seed),
             identity=f"FieldGuide {_generator()} {index // per_class} {index % per_class} {size} {seed}",
+            annotation=partial(_annotation, index, per_class, size, seed),
         )
         for index in range(per_class * len(SPECIES))
     )
     targets = np.repeat(np.arange(len(SPECIES)), per_class)
-    return Dataset("FieldGuide", tuple(species.name for species in SPECIES), samples, targets)
+    classes = tuple(species.name for species in SPECIES)
+    return Dataset("FieldGuide", classes, samples, targets, annotated=ANNOTATED)
 
 
 @cache
@@ -137,6 +142,11 @@ def _png(index: int, per_class: int, size: int, seed: int) -> bytes:
     buffer = BytesIO()
     image_and_masks(index, per_class, size, seed).image.save(buffer, "PNG", compress_type=zlib.Z_HUFFMAN_ONLY)
     return buffer.getvalue()
+
+
+def _annotation(index: int, per_class: int, size: int, seed: int) -> Annotation:
+    boxes = part_boxes(SPECIES[index // per_class], scene_of(index, per_class, seed).pose, size)
+    return Annotation((size, size), boxes)
 
 
 def _checked(index: int, per_class: int, seed: int) -> int:

@@ -137,7 +137,8 @@ def _start(labelled: LabelledSet, network: Network, specs: list[MethodSpec], spl
         with waiting("Loading the network …") as on_progress:
             backbone = load_all_in_turn(current_server(), network, others, on_progress)
         structure = backbone.architecture  # with as many classes as its weights have
-        plan = Plan(labelled, network, tuple(spec.on(structure, FRAMING) for spec in specs), splits, train_size)
+        methods = tuple(spec.on(structure, FRAMING).with_parts(labelled.dataset.annotated) for spec in specs)
+        plan = Plan(labelled, network, methods, splits, train_size)
         plan.protocol()
         visit_state(ComparisonState).job = Job(plan, current_server())
         st.rerun()
