@@ -41,3 +41,9 @@ def parts(dataset):
     assert dataset.official is not None
     listed = names(dataset)
     return [listed[i] for i in dataset.official.train], [listed[i] for i in dataset.official.test]
+
+
+def annotation(sample):
+    """Where the parts of its object are."""
+    assert sample.annotation is not None
+    return sample.annotation()

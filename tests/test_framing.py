@@ -158,6 +158,7 @@ def test_a_coloured_box_is_where_its_fractions_say(framing, crop_fraction, size)
     rows, columns = np.flatnonzero(white.any(axis=1)), np.flatnonzero(white.any(axis=0))
     shown = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
     fractions = fractions_of(box, framed_part(size, preprocessing, framing))
+    assert fractions is not None
     assert np.multiply(fractions, SIZE) == pytest.approx(shown, abs=1.5)
 
 

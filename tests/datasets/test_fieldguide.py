@@ -14,6 +14,7 @@ from crosspool.datasets.fieldguide.guide import MASKS, draw, fieldguide, image_a
 from crosspool.datasets.fieldguide.scene import random_scene
 from crosspool.datasets.fieldguide.species import PARTS, SPECIES, defining_parts, differing_parts
 from crosspool.errors import DatasetError, SettingError
+from tests.dataset_trees import annotation
 
 SIZE = 128
 SCENES = [random_scene(7, number) for number in range(5)]
@@ -222,11 +223,11 @@ def test_a_crest_belongs_to_the_head():
 
 def test_samples_know_their_parts_without_being_drawn():
     dataset = fieldguide(per_class=2, size=64, seed=5)
-    annotation = dataset.samples[3].annotation()
-    assert dataset.annotated == tuple(annotation.boxes) == ("whole", "head", "torso", "tail")
-    assert annotation.size == (64, 64)
+    known = annotation(dataset.samples[3])
+    assert dataset.annotated == tuple(known.boxes) == ("whole", "head", "torso", "tail")
+    assert known.size == (64, 64)
     drawn = image_and_masks(3, per_class=2, size=64, seed=5)
-    assert overlap(annotation.boxes["whole"], box_of(drawn.masks["body"])) > 0.5  # a leaf may hide some
+    assert overlap(known.boxes["whole"], box_of(drawn.masks["body"])) > 0.5  # a leaf may hide some
 
 
 def box_of(mask):

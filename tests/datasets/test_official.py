@@ -6,7 +6,7 @@ import pytest
 from crosspool.datasets import UNKNOWN, attributes, cub200, mit67, open_dataset, voc2007
 from crosspool.datasets.listed import Listed, box_around, listed_dataset
 from crosspool.errors import DatasetError, ImageError
-from tests.dataset_trees import IMAGE, encoded, labelled, lay, names, parts
+from tests.dataset_trees import IMAGE, annotation, encoded, labelled, lay, names, parts
 from tests.networks import PLAIN
 
 # --- MIT-67
@@ -148,7 +148,7 @@ def test_cub200_parts(tmp_path):
     """The tightest boxes around the points of the head (beak, eyes, throat) and of the body that can be seen."""
     dataset = open_dataset(lay(tmp_path, {**BIRDS, **POINTS}))
     assert dataset.annotated == ("whole", "head", "body")
-    first, second, third = (sample.annotation() for sample in dataset.samples)
+    first, second, third = (annotation(sample) for sample in dataset.samples)
     assert first.size == second.size == (32, 24)
     assert first.boxes == {"whole": (2, 3, 12, 11), "head": (9.0, 4.5, 11.0, 6.5), "body": (2.5, 5.0, 7.0, 10.0)}
     assert second.boxes == {"whole": (20, 10, 51, 51), "body": (22.0, 11.0, 30.0, 20.0)}  # one point is no box
@@ -180,7 +180,7 @@ def test_cub200_points_that_cannot_be_understood_are_counted(tmp_path):
     points = "1 1 nan 5.0 1\n1 2 9.0 4.5 1\n1 7 9.0 4.5 x\n1 15 11.0 6.5 1\n"
     dataset = open_dataset(lay(tmp_path, {**BIRDS, **POINTS, "parts/part_locs.txt": points}))
     assert dataset.problems == ("2 lines of part_locs.txt cannot be understood, the first is line 1.",)
-    assert dataset.samples[0].annotation().boxes == {"whole": (2, 3, 12, 11), "head": (9.0, 4.5, 11.0, 6.5)}
+    assert annotation(dataset.samples[0]).boxes == {"whole": (2, 3, 12, 11), "head": (9.0, 4.5, 11.0, 6.5)}
 
 
 def test_cub200_joins_by_number_and_not_by_line(tmp_path):
