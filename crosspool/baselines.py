@@ -1,94 +1,17 @@
 """The baselines of cross-layer pooling: fully-connected activations, and a single map pooled."""
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 from scipy.ndimage import label
 from sklearn.preprocessing import normalize
-from torch import fx, nn
 from torch.nn import functional as F
 
 from crosspool.encoding import Records, SignedPower, Stateless, Vectors
-from crosspool.tracing import Layout, after_activation
 
-INPUT = "input"
-PAPER_NAMES = ("fc6", "fc7", "fc8")  # of the three layers of AlexNet and VGG
 PYRAMID_LEVELS = (1, 2, 4)  # cells per side: 21 cells in all
-AVERAGES = (nn.AdaptiveAvgPool2d, F.adaptive_avg_pool2d, "mean")
-RESHAPES = (nn.Flatten, nn.Identity, nn.Dropout, torch.flatten, F.dropout, "flatten")  # no value changes
-
-
-@dataclass(frozen=True)
-class FullyConnected:
-    """A fully-connected layer: its module's name, a name for people, and the node that yields its activation.
-
-    The activation is taken after the layer's non-linearity, if it has one. The first entry of a network is the input of
-    its first layer (called "input"); in a network with a single layer that is the pooled last map. `map` is the node
-    that yields a map of which the activation is the mean over the positions, or None.
-    """
-
-    id: str
-    label: str
-    node: str
-    map: str | None = None
-
-
-def fully_connected_layers(layout: Layout) -> tuple[FullyConnected, ...]:
-    """The input of a network's fully-connected layers and the layers themselves, in order.
-
-    For a network without any (SqueezeNet's classifier is a convolution) it is the class scores.
-    """
-    modules = dict(layout.model.named_modules())
-    layers = [node for node in layout.graph.nodes if _reads_a_vector(node, modules, layout)]
-    if not layers:
-        scores = layout.node(layout.output)
-        return (FullyConnected("output", "class scores", layout.output, _averaged_map(scores, modules, layout)),)
-    names = PAPER_NAMES if len(layers) == len(PAPER_NAMES) else [str(node.target) for node in layers]
-    first = layers[0].args[0]
-    assert isinstance(first, fx.Node)
-    return (
-        FullyConnected(INPUT, "pooled input", first.name, _averaged_map(first, modules, layout)),
-        *(
-            FullyConnected(str(node.target), label, after_activation(node, modules)[0].name)
-            for node, label in zip(layers, names, strict=True)
-        ),
-    )
-
-
-def _reads_a_vector(node: fx.Node, modules: dict[str, nn.Module], layout: Layout) -> bool:
-    """Whether this is a Linear that reads one vector per image; some of ConvNeXt's read maps."""
-    if node.op != "call_module" or not isinstance(modules[str(node.target)], nn.Linear):
-        return False
-    return len(layout.shapes[node.all_input_nodes[0].name]) == 2
-
-
-def _averaged_map(node: fx.Node, modules: dict[str, nn.Module], layout: Layout) -> str | None:
-    """The map of which the node's vector is the mean over all positions; None if there is no such map."""
-    while not _is(node, modules, AVERAGES):
-        if not _is(node, modules, RESHAPES):
-            return None
-        node = node.all_input_nodes[0]
-    averaged = node.all_input_nodes[0].name
-    shape, map_shape = layout.shapes[node.name], layout.shapes[averaged]
-    if len(map_shape) != 4 or shape[:2] != map_shape[:2] or shape[2:] not in ((), (1, 1)):
-        return None
-    return str(averaged) if node.target != "mean" or _averages_positions(node) else None
-
-
-def _averages_positions(node: fx.Node) -> bool:
-    """Whether a mean is over rows and columns, which come last."""
-    axes = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim")
-    return isinstance(axes, tuple | list) and {axis % 4 for axis in axes} == {2, 3}
-
-
-def _is(node: fx.Node, modules: dict[str, nn.Module], kinds: tuple[Any, ...]) -> bool:
-    """Whether a node is a module of one of these types, or calls one of these functions or methods."""
-    if node.op == "call_module":
-        return type(modules[str(node.target)]) in kinds
-    return node.target in kinds
 
 
 class MeanOverViews(Stateless):

@@ -138,7 +138,7 @@ def channel_classes(backbone: Backbone, pair: LayerPair | str | None = None) -> 
 
     Args:
         backbone: The network.
-        pair: A pair of this network, or its id; None stands for the last one.
+        pair: A pair of this network, or its id; None stands for the last convolution's.
 
     Returns:
         ChannelClasses: The weights, (L, K), with `speaks_for(channel)` and `speaks_against(channel)`.

@@ -28,12 +28,13 @@ from crosspool.backbones import (
 from crosspool.backbones.given_module import VARIABLE
 from crosspool.backbones.needed_layers import expect_layers
 from crosspool.backbones.structure import architecture_of
-from crosspool.baselines import INPUT, MeanOverViews, fully_connected_layers
+from crosspool.baselines import MeanOverViews
 from crosspool.classifier_files import Arrays, ClassifierSettings, OwnSettings, TrainingSettings
 from crosspool.encoding import VALUES_PER_BYTE, Encoder, LearnedStep, Record, unpack_ternary
 from crosspool.engines import EngineName
 from crosspool.errors import BackboneError, CrosspoolError, ModelError
 from crosspool.framing import Framing, Source
+from crosspool.fully_connected import INPUT, fully_connected_layers
 from crosspool.methods import Method, Part, parse_method
 from crosspool.records import compute_record, shape_of
 from crosspool.tracing import Layout

@@ -11,6 +11,7 @@ from typing import TypedDict
 from torch import fx, nn
 
 from crosspool.convolutions import Convolution, convolutions_in, others_not_offered
+from crosspool.fully_connected import LABEL
 from crosspool.grids import Size
 from crosspool.tracing import Layout, after_activation
 
@@ -42,6 +43,7 @@ class LayerPair:
         padding: (rows, columns) of zeros around X.
         dilation: (rows, columns) between the cells of a patch.
         activation: The name of the non-linearity after u, or None if there is none.
+        is_dense: Whether u is a fully-connected layer of the network, applied densely, as a convolution.
 
     Example:
         >>> import crosspool
@@ -64,6 +66,7 @@ class LayerPair:
     padding: Size
     dilation: Size
     activation: str | None
+    is_dense: bool = False
 
     @property
     def patch_length(self) -> int:
@@ -132,7 +135,7 @@ def _reason_against(convolution: Convolution, layout: Layout, names: dict[fx.Nod
     shapes = [layout.shapes[node.name] for node in (convolution.lower, convolution.node)]
     if not all(len(shape) == 4 and shape[0] == 1 for shape in shapes):
         return "reads several maps at once, or parts of one, so its positions are not those of one image"
-    if shapes[1][2] * shapes[1][3] == 1:
+    if shapes[1][2] * shapes[1][3] == 1 and LABEL not in convolution.node.meta:  # which has more in a larger image
         return "its output has a single position, so there is nothing to weight"
     if convolution.padding_mode != "zeros":
         return f"pads with '{convolution.padding_mode}', not with zeros"
@@ -154,15 +157,17 @@ def _pair(convolution: Convolution, names: dict[fx.Node, str], modules: dict[str
         padding=convolution.padding,
         dilation=convolution.dilation,
         activation=activation,
+        is_dense=LABEL in convolution.node.meta,
     )
 
 
 def _names_for_people(convolutions: list[Convolution]) -> dict[fx.Node, str]:
-    """Modules that only have a number become conv1, conv2, ...; others keep their path."""
-    return {
+    """Modules that only have a number become conv1, conv2, ...; dense layers have names, and others keep their path."""
+    names = {
         each.node: f"conv{ordinal}" if each.id.rsplit(".", 1)[-1].isdigit() else each.id
         for ordinal, each in enumerate(convolutions, start=1)
     }
+    return names | {each.node: each.node.meta[LABEL] for each in convolutions if LABEL in each.node.meta}
 
 
 def _convolutions_before(lower: fx.Node, names: dict[fx.Node, str]) -> set[fx.Node]:

@@ -230,7 +230,7 @@ def nodes_by_name(graph: fx.Graph, names: Sequence[str]) -> list[fx.Node]:
     nodes = {node.name: node for node in graph.nodes}
     lacked = next((name for name in names if name not in nodes), None)
     if lacked is not None:
-        problem = f"At this input size the network takes another way, on which it does not compute {lacked}"
+        problem = f"At this input size the network takes another way, or its maps are too small, to compute {lacked}"
         raise LayerPairError(f"{problem}; choose another size.")
     return [nodes[name] for name in names]
 

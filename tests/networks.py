@@ -3,6 +3,7 @@
 from functools import cache
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from crosspool.backbones.structure import BackboneSpec
@@ -61,3 +62,18 @@ def small_network():
         second=nn.Conv2d(4, 5, 3, padding=1),
         last=nn.Linear(5, 2),
     )
+
+
+def hidden_network():
+    """Two hidden layers behind a 4x4 map of 3 channels at 128 pixels, 8x8 at 256, as AlexNet has them."""
+    return Net(
+        lambda net, x: net.classifier(torch.flatten(net.pool(net.features(x)), 1)),
+        features=nn.Sequential(
+            nn.Conv2d(3, 4, 8, stride=16), nn.ReLU(), nn.Conv2d(4, 3, 1), nn.ReLU(), nn.MaxPool2d(2)
+        ),
+        pool=nn.AdaptiveAvgPool2d(4),
+        classifier=nn.Sequential(
+            nn.Dropout(), nn.Linear(48, 5), nn.ReLU(), nn.Dropout(), nn.Linear(5, 6, bias=False), nn.ReLU(),
+            nn.Linear(6, 2),
+        ),
+    )  # fmt: skip

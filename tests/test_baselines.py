@@ -1,25 +1,22 @@
-"""Fully-connected activations and maps pooled by themselves, against slow loops and real networks."""
+"""Fully-connected activations over views, and maps pooled by themselves, against slow loops."""
 
 from math import ceil, floor
 
 import numpy as np
 import pytest
-import torch
 from sklearn.base import clone
-from torch import nn
 
-from crosspool.backbones import architecture, load_backbone
+from crosspool.backbones import load_backbone
 from crosspool.baselines import (
     PYRAMID_LEVELS,
-    FullyConnected,
     GeneralizedMean,
     MapPooling,
     MeanOverViews,
     SelectedPooling,
     TurnNormalizer,
-    fully_connected_layers,
 )
-from crosspool.framing import Source, frame_image, to_tensor
+from crosspool.framing import Source
+from crosspool.fully_connected import fully_connected_layers
 from crosspool.records import compute_record
 from tests.images import random_record
 from tests.networks import sample
@@ -30,103 +27,12 @@ def lite0():
     return load_backbone(device="cpu")
 
 
-# --- fully-connected layers
-
-
-# Of each layer: its module, its name for people, and what yields its activation.
-LAYERS = {
-    "alexnet": [
-        ("input", "pooled input", "Dropout"),
-        ("classifier.1", "fc6", "ReLU"),
-        ("classifier.4", "fc7", "ReLU"),
-        ("classifier.6", "fc8", "Linear"),
-    ],
-    "vgg16": [
-        ("input", "pooled input", "flatten"),
-        ("classifier.0", "fc6", "ReLU"),
-        ("classifier.3", "fc7", "ReLU"),
-        ("classifier.6", "fc8", "Linear"),
-    ],
-    "resnet18": [("input", "pooled input", "flatten"), ("fc", "fc", "Linear")],
-    "mobilenet_v3_small": [
-        ("input", "pooled input", "flatten"),
-        ("classifier.0", "classifier.0", "Hardswish"),
-        ("classifier.3", "classifier.3", "Linear"),
-    ],
-    "convnext_tiny": [("input", "pooled input", "Flatten"), ("classifier.2", "classifier.2", "Linear")],
-    "efficientnet_lite0": [("input", "pooled input", "Dropout"), ("fc", "fc", "Linear")],
-    "squeezenet1_0": [("output", "class scores", "flatten")],
-}
-
-
-def what_yields(layout, name):
-    node = layout.node(name)
-    modules = dict(layout.model.named_modules())
-    return type(modules[str(node.target)]).__name__ if node.op == "call_module" else node.target.__name__
-
-
-@pytest.mark.parametrize("name", LAYERS)
-def test_the_layers_of_networks(name):
-    layout = architecture(name).layout()
-    found = fully_connected_layers(layout)
-    assert [(layer.id, layer.label, what_yields(layout, layer.node)) for layer in found] == LAYERS[name]
-    for layer in found:  # one vector an image
-        assert len(layout.shapes[layer.node]) == 2
-
-
-@pytest.mark.parametrize(
-    ("name", "lengths"),
-    [
-        ("alexnet", [9216, 4096, 4096, 1000]),
-        ("vgg16", [25088, 4096, 4096, 1000]),
-        ("resnet18", [512, 1000]),
-        ("squeezenet1_0", [1000]),
-    ],
-)
-@pytest.mark.parametrize("size", [None, 192])
-def test_the_lengths_of_their_vectors_do_not_depend_on_the_input(name, lengths, size):
-    layout = architecture(name).layout(size)
-    assert [layout.shapes[layer.node][1] for layer in fully_connected_layers(layout)] == lengths
+# --- vectors over views
 
 
 def array_of(backbone, node, views="whole", size=128):
     source = Source(node, size, views, "squash")
     return compute_record(backbone, sample(), [source])[source]
-
-
-def test_the_input_of_lite0s_layer_is_the_mean_of_its_last_upper_map(lite0):
-    inside, outside = fully_connected_layers(lite0.architecture.layout())
-    upper = array_of(lite0, lite0.architecture.default_pair.upper)
-    np.testing.assert_allclose(array_of(lite0, inside.node), upper.mean((2, 3)), rtol=1e-4, atol=1e-5)
-    assert outside == FullyConnected("fc", "fc", "fc")
-
-
-@pytest.mark.parametrize("name", ["efficientnet_lite0", "resnet18", "mobilenet_v3_small", "squeezenet1_1"])
-def test_the_map_of_an_averaged_activation_has_it_as_its_mean(name):
-    backbone = load_backbone(name, "untrained", "cpu")
-    layer = fully_connected_layers(backbone.architecture.layout())[0]
-    averaged = array_of(backbone, layer.map).mean((2, 3))
-    np.testing.assert_allclose(array_of(backbone, layer.node), averaged, rtol=1e-4, atol=1e-6)
-
-
-@pytest.mark.parametrize("name", ["alexnet", "convnext_tiny"])  # their averages keep 6x6 cells, or are normalised
-def test_other_inputs_are_no_average(name):
-    assert {layer.map for layer in fully_connected_layers(architecture(name).layout())} == {None}
-
-
-def test_activations_are_those_of_the_network_itself(lite0):
-    """Seen by hooks on the network as it runs by itself."""
-    seen: dict[str, torch.Tensor] = {}
-    batch = to_tensor([frame_image(sample(), lite0.spec.preprocessing, 128, "squash")], lite0.spec.preprocessing)
-    hook = lite0.model.fc.register_forward_hook(lambda _, args, output: seen.update(input=args[0], fc=output))
-    with torch.no_grad():
-        lite0.model(batch)
-    hook.remove()
-    for layer in fully_connected_layers(lite0.architecture.layout()):
-        np.testing.assert_allclose(array_of(lite0, layer.node), seen[layer.id].numpy(), rtol=1e-3, atol=1e-4)
-
-
-# --- vectors over views
 
 
 def test_mean_over_views_by_hand():
@@ -262,11 +168,3 @@ def test_leaves_records_alone_and_can_be_cloned(transformer):
     np.testing.assert_array_equal(record["map"], copy)
     assert not np.shares_memory(first, record["map"])
     np.testing.assert_array_equal(clone(transformer).transform([record]), first)
-
-
-def test_linear_layers_on_maps_are_not_fully_connected_layers():
-    """ConvNeXt's blocks have them, on every position."""
-    layout = architecture("convnext_tiny").layout()
-    linear = [name for name, module in layout.model.named_modules() if isinstance(module, nn.Linear)]
-    assert len(linear) > 1
-    assert [layer.id for layer in fully_connected_layers(layout)] == ["input", linear[-1]]

@@ -234,6 +234,8 @@ def test_alexnet():
         "features.6": ("conv2 → conv3", 192, 384, (3, 3), (13, 13), (13, 13)),
         "features.8": ("conv3 → conv4", 384, 256, (3, 3), (13, 13), (13, 13)),
         "features.10": ("conv4 → conv5", 256, 256, (3, 3), (13, 13), (13, 13)),
+        "classifier.1": ("conv5 → fc6", 256, 4096, (6, 6), (6, 6), (1, 1)),
+        "classifier.4": ("fc6 → fc7", 4096, 4096, (1, 1), (1, 1), (1, 1)),
     }
     assert structure.not_offered == (NotOffered("features.0", "reads the image itself, not a feature map"),)
     assert {pair.activation for pair in structure.layer_pairs} == {"ReLU"}
@@ -255,7 +257,7 @@ def test_the_embedded_network_ends_in_320_under_1280():
 @pytest.mark.parametrize(
     ("name", "pairs", "last"),
     [
-        ("vgg16", 12, "conv12 → conv13"),
+        ("vgg16", 14, "fc6 → fc7"),
         ("resnet18", 19, "layer4.1.conv1 → layer4.1.conv2"),
         ("squeezenet1_1", 25, "classifier → conv26"),
         ("densenet121", 119, "features.denseblock4.denselayer16.conv1 → features.denseblock4.denselayer16.conv2"),
@@ -322,10 +324,11 @@ def test_listing_needs_no_weights(name):
     }
     assert all(module.weight.is_meta for module in convolutions.values())
     listed = [pair.id for pair in structure.layer_pairs] + [refused.id for refused in structure.not_offered]
-    assert sorted(listed) == sorted(convolutions)  # each once
+    dense = [pair.id for pair in structure.layer_pairs if pair.is_dense]
+    assert sorted(listed) == sorted([*convolutions, *dense])  # each once
     assert all(refused.reason for refused in structure.not_offered)
     assert sum("reads the image" in refused.reason for refused in structure.not_offered) == 1
-    for pair in structure.layer_pairs:
+    for pair in (pair for pair in structure.layer_pairs if not pair.is_dense):
         module = convolutions[pair.id]
         assert module.groups == 1
         assert (pair.lower_channels, pair.upper_channels) == (module.in_channels, module.out_channels)
@@ -336,7 +339,7 @@ def test_listing_needs_no_weights(name):
             lower, upper, pair.kernel_size, pair.stride, pair.padding, pair.dilation, strict=True
         ):
             assert b == (a + 2 * p - d * (k - 1) - 1) // s + 1
-    assert structure.default_pair == structure.layer_pairs[-1]
+    assert structure.default_pair == structure.layer_pairs[-1 - len(dense)]
 
 
 class Recording(GraphRun):
@@ -372,7 +375,8 @@ def test_every_pair_of_a_running_network(name):
     size = 128
     backbone = load_backbone(name, "untrained", "cpu")
     at_size = backbone.architecture.layout(size)
-    names = {name for pair in backbone.layer_pairs for name in (pair.lower, pair.upper)}
+    pairs = backbone.architecture.layer_pairs_at(size)
+    names = {name for pair in pairs for name in (pair.lower, pair.upper)}
     image = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0)) - 0.5
     with torch.no_grad():
         run = Recording(backbone.model, at_size.graph, names)
@@ -380,7 +384,7 @@ def test_every_pair_of_a_running_network(name):
         assert scores.shape == (1, len(backbone.classes))
         assert_close_in_scale(scores, backbone.model(image))  # the traced graph is the network
         modules = dict(backbone.model.named_modules())
-        for pair in backbone.layer_pairs:
+        for pair in pairs:
             lower, upper = run.maps[pair.lower], run.maps[pair.upper]
             sizes = at_size.map_size(pair.lower), at_size.map_size(pair.upper)
             assert lower.shape == (1, pair.lower_channels, *sizes[0])
@@ -403,11 +407,8 @@ def test_every_pair_of_a_running_network(name):
 def test_filters_measure_their_own_block_in_real_networks(name):
     """Identity 2 of the pooling tests, <W_k, P_k> = sum_i a_ik (u(X)_ik - b_k), through the public way."""
     backbone = load_backbone(name, "untrained", "cpu")
-    for pair in {
-        backbone.layer_pairs[0],
-        backbone.layer_pairs[len(backbone.layer_pairs) // 2],
-        backbone.layer_pairs[-1],
-    }:
+    pairs = backbone.architecture.layer_pairs_at(128)
+    for pair in {pairs[0], pairs[len(pairs) // 2], pairs[-1]}:
         maps = backbone.activations(sample(), pair, 128)
         assert (maps.lower.shape[2:], maps.upper.shape[2:]) == backbone.architecture.map_sizes(pair, 128)
         assert maps.upper.min() >= 0

@@ -6,10 +6,11 @@ import torch
 from sklearn.preprocessing import Normalizer
 
 from crosspool.backbones import architecture, load_backbone
-from crosspool.baselines import PYRAMID_LEVELS, MapPooling, MeanOverViews, fully_connected_layers
+from crosspool.baselines import PYRAMID_LEVELS, MapPooling, MeanOverViews
 from crosspool.encoding import BlockNormalizer, CrossLayerPooling, SignedPower, unpack_ternary
 from crosspool.errors import CrosspoolError, LayerPairError, SettingError
 from crosspool.framing import VIEW_COUNTS, Source
+from crosspool.fully_connected import fully_connected_layers
 from crosspool.methods import MethodSpec, parse_method, parse_methods
 from crosspool.methods.building import _BUILDERS
 from crosspool.methods.grammar import METHOD_OPTIONS, PRESETS
@@ -249,6 +250,8 @@ def test_ternary_comes_last_and_is_the_whole_methods(name, threshold):
         ("cl-45/blocks", "cl:features.10/pca500/blocks"),
         ("cl-45/ternary", "cl:features.10/pca500/ternary"),
         ("cl-45+global:fc6", "cl:features.10/pca500+global:fc6"),
+        ("cl-56", "cl:classifier.1@448/pca500"),
+        ("cl-67", "cl:classifier.4@448/pca500"),
     ],
 )
 def test_presets_stand_for_alexnets_pairs(preset, means):
@@ -262,6 +265,8 @@ def test_presets_stand_for_alexnets_pairs(preset, means):
 def test_preset_pairs_join_the_layers_that_they_are_named_for():
     assert ALEXNET.pair("features.10").label == "conv4 → conv5"
     assert ALEXNET.pair("features.8").label == "conv3 → conv4"
+    assert ALEXNET.pair("classifier.1").label == "conv5 → fc6"
+    assert ALEXNET.pair("classifier.4").label == "fc6 → fc7"
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -553,6 +558,7 @@ def test_blocks_have_equal_lengths(encoded):
         ("cl-45@128", "features.10", 256 * 500),
         ("cl-34@128", "features.8", 256 * 500),
         ("cl-45c@256", "features.10", 2 * 256 * 500),
+        ("cl-67", "classifier.4", 4096 * 500),
     ],
 )
 def test_the_papers_presets_run(alexnet, preset, pair, length):

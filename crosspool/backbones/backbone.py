@@ -210,7 +210,7 @@ class Backbone:
 
     @property
     def layer_pairs(self) -> tuple[LayerPair, ...]:
-        """The pairs in the order of the layers; the last one is the default."""
+        """The pairs in the order of the layers."""
         return self.architecture.layer_pairs
 
     @property
@@ -233,7 +233,7 @@ class Backbone:
 
         Args:
             images: One image or several, upright RGB, as `load_image` gives them.
-            pair: A pair of this network, or its id; None stands for the last one.
+            pair: A pair of this network, or its id; None stands for the last convolution's.
             size: The side of the network's input in pixels; None stands for the network's own.
             framing: "crop" cuts out the middle of an image, "squash" resizes the whole image to a square.
             signed: Keep negative weights instead of rectifying the upper map, max(0, a).

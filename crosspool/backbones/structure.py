@@ -3,7 +3,7 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from crosspool.backbones.parameters import expect_numbers
 from crosspool.backbones.weights import WeightsFile
 from crosspool.errors import BackboneError, LayerPairError
 from crosspool.framing import Preprocessing
+from crosspool.fully_connected import DenseLayer, dense_shapes, hidden_layers, with_dense_layers
 from crosspool.grids import Size
 from crosspool.layer_pairs import LayerPair, NotOffered, find_layer_pairs
 from crosspool.receptive_field import Fields, receptive_fields
@@ -143,6 +144,13 @@ class Architecture:
         model = without_memory(self.spec, self._num_classes)
         return model, trace(model)
 
+    @cached_property
+    def _dense(self) -> tuple[tuple[DenseLayer, ...], fx.Graph]:
+        """The hidden fully-connected layers that can be applied densely, and the graph with them, or without any."""
+        model, graph = self._traced
+        layers = hidden_layers(layout_at(model, graph, self.spec.preprocessing.size))
+        return layers, with_dense_layers(graph, layers) if layers else graph
+
     def layout(self, size: int | None = None) -> Layout:
         """The traced network at an input of `size` pixels (None: the network's own)."""
         size = size or self.spec.preprocessing.size
@@ -155,8 +163,7 @@ class Architecture:
 
     def subgraph(self, names: tuple[str, ...], size: int | None = None) -> fx.Graph:
         """The part of the traced network that yields the named nodes, as a tuple."""
-        self.layout(size)  # raises where the input is too small
-        return _subgraph(self, names)
+        return _subgraph(self.layout(size).graph, names)
 
     def peak_numbers(self, names: tuple[str, ...], size: int | None = None) -> tuple[int, int]:
         """What computing the named nodes for one image takes; see `crosspool.tracing.peak_numbers`."""
@@ -168,7 +175,7 @@ class Architecture:
 
     @property
     def layer_pairs(self) -> tuple[LayerPair, ...]:
-        """The pairs in the order of the layers; the last one is the default."""
+        """The pairs in the order of the layers."""
         return self._pairs[0]
 
     @property
@@ -178,7 +185,13 @@ class Architecture:
 
     @property
     def default_pair(self) -> LayerPair:
-        return self.layer_pairs[-1]
+        """The last pair of a convolution."""
+        return next(pair for pair in reversed(self.layer_pairs) if not pair.is_dense)
+
+    def layer_pairs_at(self, size: int | None = None) -> tuple[LayerPair, ...]:
+        """The pairs whose maps are computed at an input of `size` pixels: a dense layer needs at least the own size."""
+        shapes = self.layout(size).shapes
+        return tuple(pair for pair in self.layer_pairs if {pair.lower, pair.upper} <= shapes.keys())
 
     def pair(self, pair_id: str) -> LayerPair:
         """The pair with this id. Raises LayerPairError with the ids that exist."""
@@ -214,9 +227,11 @@ def architecture_of(spec: BackboneSpec, num_classes: int) -> Architecture:
 
 @lru_cache(MAX_LAYOUTS)
 def _layout(architecture: Architecture, size: int) -> Layout:
-    return layout_at(*architecture._traced, size)
+    layout, (layers, graph) = layout_at(*architecture._traced, size), architecture._dense
+    added = dense_shapes(layers, layout.shapes)
+    return replace(layout, graph=graph, shapes=layout.shapes | added) if added else layout
 
 
 @lru_cache(MAX_SUBGRAPHS)
-def _subgraph(architecture: Architecture, names: tuple[str, ...]) -> fx.Graph:
-    return subgraph(architecture._traced[1], names)
+def _subgraph(graph: fx.Graph, names: tuple[str, ...]) -> fx.Graph:
+    return subgraph(graph, names)

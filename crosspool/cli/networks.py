@@ -14,7 +14,7 @@ from crosspool.errors import BackboneError
 from crosspool.text import Column, parameters_text, plural, size_text
 
 if TYPE_CHECKING:
-    from crosspool.backbones import BackboneSpec
+    from crosspool.backbones import Architecture, BackboneSpec
 
 
 TIMM_HELP = "List timm's convolutional networks with such a name instead; with a dot, with the tags of their weights."
@@ -76,7 +76,7 @@ def pairs_command(backbone: BackboneName = DEFAULT_BACKBONE, size: Size = None, 
 
     structure = architecture(backbone)
     pixels = size or structure.spec.preprocessing.size
-    offered = [(pair, *structure.map_sizes(pair, pixels)) for pair in structure.layer_pairs]
+    offered = [(pair, *structure.map_sizes(pair, pixels)) for pair in structure.layer_pairs_at(pixels)]
     if json:
         print_json([pair_as_json(pair, lower, upper) for pair, lower, upper in offered])
         return
@@ -100,7 +100,7 @@ def pairs_command(backbone: BackboneName = DEFAULT_BACKBONE, size: Size = None, 
     ]
     print_table(columns)
     typer.echo()
-    print_wrapped(f"The default is the last one, {structure.default_pair.id}.")
+    print_wrapped(_about_default(structure))
     by_reason: dict[str, list[str]] = {}
     for refused in structure.not_offered:
         by_reason.setdefault(refused.reason, []).append(refused.id)
@@ -108,6 +108,16 @@ def pairs_command(backbone: BackboneName = DEFAULT_BACKBONE, size: Size = None, 
         typer.echo()
         print_wrapped(f"{plural(len(ids), 'convolution')} not offered. Reason: {reason}.")
         print_wrapped(", ".join(shortened(ids)), indent=2)
+
+
+def _about_default(structure: "Architecture") -> str:
+    last = structure.default_pair.id
+    dense = [pair.id for pair in structure.layer_pairs if pair.is_dense]
+    if not dense:
+        return f"The default is the last one, {last}."
+    own = structure.spec.preprocessing.size
+    about = f"fully-connected layers applied as convolutions: at {own} pixels their maps have a single position"
+    return f"The default is the last convolution's, {last}. {' and '.join(dense)} are {about}."
 
 
 NetworkName = Annotated[str, typer.Argument(metavar="NAME", help="The network; crosspool backbones lists them.")]

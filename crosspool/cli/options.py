@@ -134,7 +134,7 @@ Size = Annotated[int | None, size_option("the network's own")]
 FRAMING_HELP = "crop: the centre of the image; squash: all of it, with its aspect ratio changed."
 Framing = Annotated[FramingChoice, typer.Option(help=FRAMING_HELP)]
 PAIR_HELP = "The layer pair; crosspool pairs lists them."
-Pair = Annotated[str | None, option("ID", PAIR_HELP, "--pair", "-p", default="the last one")]
+Pair = Annotated[str | None, option("ID", PAIR_HELP, "--pair", "-p", default="the last convolution's")]
 
 
 def option_by_option(command: Callable[..., None]) -> Callable[..., None]:

@@ -10,20 +10,18 @@ from sklearn.preprocessing import Normalizer
 from crosspool.backbones import Architecture
 from crosspool.backbones import architecture as named_architecture
 from crosspool.baselines import (
-    INPUT,
     PYRAMID_LEVELS,
-    FullyConnected,
     GeneralizedMean,
     MapPooling,
     MeanOverViews,
     SelectedPooling,
     TurnNormalizer,
-    fully_connected_layers,
 )
 from crosspool.codebooks import Codebook, FisherVector, SparseFisherVector, Vlad
 from crosspool.encoding import BlockNormalizer, CrossLayerPooling, SignedPower, TernaryQuantizer
 from crosspool.errors import SettingError
 from crosspool.framing import Framing, Source, Views, input_side
+from crosspool.fully_connected import INPUT, FullyConnected, fully_connected_layers
 from crosspool.layer_pairs import Geometry, LayerPair
 from crosspool.methods.grammar import METHOD_OPTIONS, PRESET_BACKBONE, PartSpec, parse_parts
 from crosspool.methods.representation import Method, Part
@@ -75,7 +73,9 @@ class _Builder:
     # --- cross-layer pooling
 
     def cross_layer(self, views: Views = "whole", size: int | None = None) -> Part:
-        pair, size = self._pair(), size or self.spec.size or self.network_size
+        pair = self._pair()
+        usual = 2 * self.network_size if pair.is_dense else self.network_size  # at its own it has a single position
+        size = size or self.spec.size or usual
         lower, upper = (self._source(node, size, views) for node in (pair.lower, pair.upper))
         n_components = self.spec.pca
         if n_components is not None:
@@ -224,7 +224,7 @@ class _Builder:
 
     def _source(self, node: str, size: int, views: Views) -> Source:
         input_side(self.architecture.spec.preprocessing, size)
-        self.architecture.layout(size // 2 if views == "tiles" else size)  # raises if this is too small
+        self.architecture.layout(size // 2 if views == "tiles" else size).node(node)  # raises if this is too small
         return Source(node, size, views, self.framing, self.network)
 
     def _name(self, where: str, usual: str, size: int) -> str:

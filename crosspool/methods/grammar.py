@@ -34,12 +34,14 @@ _NUMBERS: dict[str, Callable[[str], Any]] = dict.fromkeys(_WHOLE, int) | dict.fr
 
 LIMITS = {"p": (1, 100), "d": (16, 2**20), "gaussians": (1, 4096), "centres": (1, 4096), "atoms": (1, 4096)}
 
-# AlexNet's pairs as the paper names them, with its setting of 500 principal components.
+# AlexNet's pairs as the paper names them, with its setting of 500 principal components; the last two are named alike.
 PRESETS = {
     "cl-45": ("cl", "features.10"),
     "cl-45f": ("cl-f", "features.10"),
     "cl-45c": ("cl-c", "features.10"),
     "cl-34": ("cl", "features.8"),
+    "cl-56": ("cl", "classifier.1"),
+    "cl-67": ("cl", "classifier.4"),
 }
 PRESET_BACKBONE = "alexnet"
 PRESET_COMPONENTS = 500

@@ -321,6 +321,18 @@ def test_networks_say_what_they_are_before_their_weights_are_here(network, size)
     assert not app.error
 
 
+def test_fully_connected_layers_are_pairs_where_the_input_is_large_enough():
+    app = visit(backbone="alexnet", weights="untrained", pair="classifier.1", size="448")
+    assert component(app, "network")["selected"] == "classifier.1"
+    assert sent_maps(app).levels.shape == (4096, 8, 8)
+    stage = component(app, "network")["stages"][-1]
+    assert (stage["title"], [pair["id"] for pair in stage["pairs"]]) == (
+        "Fully-connected layers", ["classifier.1", "classifier.4"],
+    )  # fmt: skip
+    app = checked(app.select_slider(key="size").set_value(128).run())
+    assert component(app, "network")["selected"] == "features.10"
+
+
 def test_size_and_framing_change_what_the_network_sees():
     app = visit(**SMALL)
     app = checked(app.select_slider(key="size").set_value(448).run())

@@ -149,7 +149,7 @@ def test_output_survives_a_terminal_without_unicode() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     table, as_json = done.stdout.split("as JSON:")
     assert "64 ? 192" in table
-    assert json.loads(as_json)[-1]["label"] == "conv4 → conv5"
+    assert json.loads(as_json)[3]["label"] == "conv4 → conv5"
 
 
 def test_help_does_not_load_torch() -> None:
@@ -304,7 +304,8 @@ def test_networks_whose_package_is_not_installed_say_so(works, fails, monkeypatc
 
 def test_pairs_of_alexnet_as_json(works) -> None:
     listed = json.loads(works("pairs", "--backbone", "alexnet", "--json"))
-    assert [pair["id"] for pair in listed] == ["features.3", "features.6", "features.8", "features.10"]
+    convolutions, dense = ["features.3", "features.6", "features.8", "features.10"], ["classifier.1", "classifier.4"]
+    assert [pair["id"] for pair in listed] == convolutions + dense
     assert listed[0] == {
         "id": "features.3",
         "label": "conv1 → conv2",
@@ -318,9 +319,18 @@ def test_pairs_of_alexnet_as_json(works) -> None:
         "upper_size": [27, 27],
         "feature_length": 192 * 64 * 25,
     }
-    assert listed[-1]["upper_size"] == [13, 13]
+    assert [pair["upper_size"] for pair in listed[3:]] == [[13, 13], [1, 1], [1, 1]]
     larger = json.loads(works("pairs", "--backbone", "alexnet", "--size", "448", "--json"))
-    assert larger[-1]["upper_size"] == [27, 27]
+    assert [pair["upper_size"] for pair in larger[3:]] == [[27, 27], [8, 8], [8, 8]]
+    smaller = json.loads(works("pairs", "--backbone", "alexnet", "--size", "128", "--json"))
+    assert [pair["id"] for pair in smaller] == convolutions
+
+
+def test_the_table_tells_dense_layers_from_the_default(works) -> None:
+    table = " ".join(works("pairs", "--backbone", "alexnet").split())
+    assert (
+        "The default is the last convolution's, features.10. classifier.1 and classifier.4 are fully-connected" in table
+    )
 
 
 def test_pairs_as_a_table(works, monkeypatch) -> None:

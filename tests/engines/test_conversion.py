@@ -6,12 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-from crosspool.backbones import UNTRAINED, load_backbone
+from crosspool.backbones import UNTRAINED, load, load_backbone
 from crosspool.engines import conversion
 from crosspool.engines.conversion import ConversionError, as_module, converted
 from crosspool.engines.programs import CompiledProgram, Sessions
 from crosspool.tracing import run_graph
 from tests.engines.networks import SIZE, ManyOperations, images, made, two_steps, whole, with_constant
+from tests.networks import hidden_network, spec_for
 
 
 class OfMain(nn.Module):
@@ -86,4 +87,16 @@ def test_a_network_with_modules_of_torchvision_is_converted():
     data = converted(backbone.model, graph, 128)
     outputs = CompiledProgram(lambda: data, Sessions())(batch)
     for given, expected in zip(outputs, run_graph(backbone.model, graph, batch), strict=True):
+        assert (given - expected).abs().max() <= 1e-4 * expected.abs().max()
+
+
+def test_dense_layers_are_converted_beside_the_usual_ones():
+    """Which have the same parameters."""
+    backbone = load(spec_for(hidden_network), UNTRAINED, "cpu")
+    names = ("classifier_5", "dense_classifier_2", "dense_classifier_5")
+    graph, batch = backbone.architecture.subgraph(names, 256), images(1, 256)
+    data = converted(backbone.model, graph, 256)
+    outputs = CompiledProgram(lambda: data, Sessions())(batch)
+    for given, expected in zip(outputs, run_graph(backbone.model, graph, batch), strict=True):
+        assert given.shape == expected.shape
         assert (given - expected).abs().max() <= 1e-4 * expected.abs().max()

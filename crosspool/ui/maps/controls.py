@@ -67,10 +67,10 @@ def choose_pair(spec: BackboneSpec) -> LayerPair:
     Below are the reasons why other layers are not on offer.
     """
     network, link = architecture(spec.name), visit_state(LinkState)
-    pairs = {pair.id: pair for pair in network.layer_pairs}
+    size = link.size or spec.preprocessing.size
+    pairs = {pair.id: pair for pair in network.layer_pairs_at(size)}
     if link.pair not in pairs:
         link.pair = network.default_pair.id
-    size = link.size or spec.preprocessing.size
     stages = network_stages(network, size)
     with st.container(key=f"network-of-{len(stages)}"):  # which reserves its room
         network_picture(

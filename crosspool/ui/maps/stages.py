@@ -6,6 +6,7 @@ from crosspool.backbones import Architecture
 from crosspool.grids import Size
 from crosspool.layer_pairs import LayerPair
 
+DENSE = "Fully-connected layers"
 SAME_STAGE = 0.75  # of the side of a stage's largest map: a map without padding loses a few cells
 TITLES: tuple[tuple[str, ...], ...] = (
     ("Last layers",),
@@ -50,21 +51,25 @@ class Stage:
 def network_stages(network: Architecture, size: int) -> tuple[Stage, ...]:
     """The stages of a network from the image to its end, with map sizes at an input of `size` pixels.
 
-    Which pairs make a stage depends on the network's own input size, so that it is the same at every size.
+    Which pairs make a stage depends on the network's own input size, so that it is the same at every size. Dense layers
+    are a stage of their own, the last one, where the input is large enough for them.
     """
-    by_side = sorted(network.layer_pairs, key=lambda pair: -_side(network, pair))
+    convolutions = [pair for pair in network.layer_pairs if not pair.is_dense]
+    by_side = sorted(convolutions, key=lambda pair: -_side(network, pair))
     groups: list[list[LayerPair]] = []
     for pair in by_side:  # the sort is stable: pairs of one side stay in the order of the layers
         if not groups or _side(network, pair) < SAME_STAGE * _side(network, groups[-1][0]):
             groups.append([])
         groups[-1].append(pair)
-    order = {pair.id: index for index, pair in enumerate(network.layer_pairs)}
+    order = {pair.id: index for index, pair in enumerate(convolutions)}
     titles = TITLES[min(len(groups), len(TITLES)) - 1]
     titles = titles[:1] * (len(groups) - len(titles)) + titles
-    return tuple(
+    stages = [
         Stage(title, tuple(_block(network, pair, size) for pair in sorted(group, key=lambda pair: order[pair.id])))
         for title, group in zip(titles, groups, strict=True)
-    )
+    ]
+    dense = tuple(_block(network, pair, size) for pair in network.layer_pairs_at(size) if pair.is_dense)
+    return (*stages, Stage(DENSE, dense)) if dense else tuple(stages)
 
 
 def _side(network: Architecture, pair: LayerPair) -> int:

@@ -24,7 +24,22 @@ def test_alexnet():
                 PairBlock("features.10", "conv4 → conv5", 256, 256, (13, 13), (13, 13)),
             ),
         ),
+        Stage(
+            "Fully-connected layers",
+            (
+                PairBlock("classifier.1", "conv5 → fc6", 256, 4096, (6, 6), (1, 1)),
+                PairBlock("classifier.4", "fc6 → fc7", 4096, 4096, (1, 1), (1, 1)),
+            ),
+        ),
     )
+
+
+def test_dense_layers_are_the_last_stage_where_the_input_is_large_enough():
+    assert in_short(network_stages(architecture("alexnet"), 448))[1:] == [
+        ("Last layers", 3, "features.10", "256 → 256 maps, 27×27"),
+        ("Fully-connected layers", 2, "classifier.4", "4,096 → 4,096 maps, 8×8"),
+    ]
+    assert [stage.title for stage in network_stages(architecture("alexnet"), 128)] == ["Early layers", "Last layers"]
 
 
 def test_a_tiny_network_at_twice_its_size():
