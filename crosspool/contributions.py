@@ -29,7 +29,7 @@ from crosspool.classifiers import LinearClassifier, unit_vectors
 from crosspool.encoding import Record
 from crosspool.errors import SettingError
 from crosspool.grids import average_over_cells, spread_over_cells
-from crosspool.methods import parts_and_rest
+from crosspool.methods import parts_and_rest, pooled_record
 from crosspool.pooled_parts import PartContributions, PooledPart, Vector, pooled_part
 from crosspool.records import compute_record
 from crosspool.statistics import channel_numbers
@@ -277,8 +277,8 @@ def explain(classifier: LinearClassifier, backbone: Backbone, image: Image.Image
 def explanation_of(classifier: LinearClassifier, record: Record) -> Explanation:
     """As `explain`, but from maps computed before: those of `classifier.method.sources_to_explain`."""
     encoders, _ = parts_and_rest(classifier.encoder)
-    pools = zip(classifier.method.parts, encoders, strict=True)
-    parts = tuple(pooled_part(part, encoder[0], record) for part, encoder in pools)
+    pools, pooled = zip(classifier.method.parts, encoders, strict=True), pooled_record(classifier.encoder, record)
+    parts = tuple(pooled_part(part, encoder[0], pooled) for part, encoder in pools)
     return Explanation(classifier, classifier.vectors([record])[0], parts)
 
 

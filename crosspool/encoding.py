@@ -17,7 +17,9 @@ from scipy.linalg import eigh
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
+from torch import nn
 
+from crosspool.cache import ArrayCache
 from crosspool.errors import SettingError
 from crosspool.framing import Rectangle
 from crosspool.layer_pairs import Geometry
@@ -64,10 +66,17 @@ class Lessons:
     `targets` are the images' classes, (n,), or labels, (n, L), as in a data set. `parts` are each image's boxes of the
     object's parts that can be seen, by their names, from 0 to 1 of the sides of what the network sees of the whole
     image; there are none at all where no step needs them.
+
+    `network` is the one that yields the records. Long learning tells `progress` how many images it has seen, of at most
+    how many; it keeps how far it is in `cache`, under names that contain `key`, which differs where the records do.
     """
 
     targets: NDArray[np.intp]
     parts: Sequence[Mapping[str, Rectangle]] = ()
+    network: nn.Module | None = None
+    cache: ArrayCache | None = None
+    key: str = ""
+    progress: Callable[[int, int], None] = lambda done, total: None
 
 
 @dataclass(frozen=True)

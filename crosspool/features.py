@@ -85,7 +85,7 @@ class Features:
     ) -> "Features":  # fmt: skip
         """What these methods need, each in its shortest form, and further sources."""
         vectors = [method for method in methods if _is_shorter(method, backbone)]
-        maps = {source for method in methods if method not in vectors for source in method.sources}
+        maps = {source for method in methods if method not in vectors for source in method.sources_to_fit}
         return cls(dataset, backbone, sorted({*maps, *sources}), cache, vectors)
 
     def restricted_to(self, dataset: Dataset) -> "Features":
@@ -220,12 +220,17 @@ class Features:
         """The records of some samples; each is read when it is used, and `step` is called before."""
         return Records(self, indices, sources, step)
 
-    def lessons(self, method: Method, indices: NDArray[np.intp]) -> Lessons:
+    def lessons(
+        self, method: Method, indices: NDArray[np.intp], progress: Callable[[int, int], None] = lambda done, total: None
+    ) -> Lessons:
         """What a method may learn from besides the records of some samples."""
         preprocessing = self.backbone.spec.preprocessing
         samples = [self.dataset.samples[index] for index in indices] if method.needs_parts else []
         parts = [sample.part_boxes(preprocessing, method.framing) for sample in samples]
-        return Lessons(self.dataset.targets[indices], parts)
+        targets = self.dataset.targets[indices]
+        keys = [self._key(index, source) for index in indices for source in method.sources_to_fit]
+        key = hashlib.sha256(json_text([keys, targets.tolist()]).encode()).hexdigest()
+        return Lessons(targets, parts, self.backbone.model, self.cache, key, progress)
 
     def vectors(self, method: Method, encoder: Encoder) -> Iterator[Array]:
         """The vectors of all samples in order; `encoder` is the method's, fitted."""

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 Framing: TypeAlias = Literal["crop", "squash"]
 Interpolation: TypeAlias = Literal["bilinear", "bicubic"]
-Views: TypeAlias = Literal["whole", "tiles", "jitter", "augmented", "regions"]
+Views: TypeAlias = Literal["whole", "mirror", "tiles", "jitter", "augmented", "regions"]
 Rectangle: TypeAlias = tuple[float, float, float, float]
 """(left, top, right, bottom), with x to the right and y downwards."""
 
-VIEW_COUNTS: dict[Views, int] = {"whole": 1, "tiles": 4, "jitter": 10, "augmented": 16, "regions": 51}
+VIEW_COUNTS: dict[Views, int] = {"whole": 1, "mirror": 1, "tiles": 4, "jitter": 10, "augmented": 16, "regions": 51}
 MIN_SIZE, MAX_SIZE = 128, 896  # sides of the network's input, in pixels
 MAX_ASPECT = 16  # longer strips are cut before they are enlarged
 CROP_FRACTION = 0.875  # the side of a jittered crop over that of the image it is cut from: 224 / 256
@@ -65,6 +65,11 @@ class Source:
     views: Views
     framing: Framing
     network: str = ""
+
+    @property
+    def side(self) -> int:
+        """The side of each view as the network sees it, in pixels."""
+        return self.size // 2 if self.views == "tiles" else self.size
 
 
 def frame_image(
@@ -199,6 +204,7 @@ def image_views(
     """The images that go through the network, all of the same size.
 
     - "whole": the image at `size`.
+    - "mirror": the same, mirrored left to right.
     - "tiles": the same, cut into 2 x 2 blocks in row-major order, with sides of `size / 2` (the paper's CL-45F).
     - "jitter": five crops of `size` (corners and centre) of the image at `size / 0.875`, and their mirror images.
     - "augmented": the image, five crops of 4/9 of its area (corners and centre), enlarged to `size`, the image turned
@@ -213,6 +219,8 @@ def image_views(
     whole, half = frame_image(image, preprocessing, size, framing), size // 2
     if views == "whole":
         return [whole]
+    if views == "mirror":
+        return [_mirrored(whole)]
     if views == "tiles":
         return [whole.crop((x, y, x + half, y + half)) for y in (0, half) for x in (0, half)]
     mean = tuple(round(255 * value) for value in preprocessing.mean)
@@ -239,4 +247,8 @@ def _regions(
 
 
 def _with_mirrors(images: list[Image.Image]) -> list[Image.Image]:
-    return [*images, *(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for image in images)]
+    return [*images, *map(_mirrored, images)]
+
+
+def _mirrored(image: Image.Image) -> Image.Image:
+    return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)

@@ -73,7 +73,7 @@ def outputs_of_views(backbone: Backbone, passes: Sequence[Pass], images: Sequenc
 def settle(backbone: Backbone, images: int, each: Pass) -> None:
     """Let the engine be chosen that computes a pass of so many images."""
     first, nodes = each[0], tuple(source.node for source in each)
-    backbone.of(first.network).settle(nodes, source_side(first), passes=images * VIEW_COUNTS[first.views])
+    backbone.of(first.network).settle(nodes, first.side, passes=images * VIEW_COUNTS[first.views])
 
 
 def passes_of(sources: Iterable[Source]) -> list[Pass]:
@@ -89,9 +89,4 @@ def count_numbers(source: Source, backbone: Backbone) -> int:
 
 def shape_of(source: Source, architecture: Architecture) -> tuple[int, ...]:
     """The shape of what a source has for one view."""
-    return tuple(architecture.layout(source_side(source)).shapes[source.node][1:])
-
-
-def source_side(source: Source) -> int:
-    """The side of what the network sees, in pixels."""
-    return source.size // 2 if source.views == "tiles" else source.size
+    return tuple(architecture.layout(source.side).shapes[source.node][1:])

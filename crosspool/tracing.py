@@ -235,20 +235,23 @@ def nodes_by_name(graph: fx.Graph, names: Sequence[str]) -> list[fx.Node]:
     return [nodes[name] for name in names]
 
 
-def subgraph(graph: fx.Graph, names: Sequence[str]) -> fx.Graph:
+def subgraph(graph: fx.Graph, names: Sequence[str], start: str | None = None) -> fx.Graph:
     """The part of a network's graph that yields the named nodes, as a tuple, and nothing after them.
 
+    It takes an image, or what the node `start` yields, if that is named: everything wanted must be computed from it.
     Raises LayerPairError as `nodes_by_name`.
     """
     wanted = nodes_by_name(graph, names)
     needed = set(wanted)
     for node in reversed(graph.nodes):
-        if node in needed:
+        if node in needed and node.name != start:
             needed.update(node.all_input_nodes)
     part = fx.Graph()
     copies: dict[fx.Node, fx.Node] = {}
     for node in graph.nodes:
-        if node in needed:
+        if node.name == start:
+            copies[node] = part.placeholder(node.name)
+        elif node in needed:
             copies[node] = part.node_copy(node, copies.__getitem__)
     part.output(tuple(copies[node] for node in wanted))
     return part

@@ -35,12 +35,13 @@ def train_classifier(
     seed: int = 0,
     scratch: Path | None = None,
     progress: Callable[[int], None] = lambda done: None,
+    learning: Callable[[int, int], None] = lambda done, total: None,
     step: Callable[[], None] = lambda: None,
 ) -> TrainedClassifier:
     """Train on all samples of a data set; meanwhile their vectors are in a file in `scratch`.
 
-    `progress` is told how many images are encoded, and `step` is called while the encoder learns; either may raise,
-    which ends the training.
+    `progress` is told how many images are encoded, `learning` how many the encoder has learned from, of at most how
+    many, and `step` is called while it learns; each may raise, which ends the training.
 
     Raises DatasetError if a class has no examples or too long a name, or is the only one; OSError if `scratch` is full.
     """
@@ -49,8 +50,8 @@ def train_classifier(
         raise DatasetError(f"A class's name has at most {LONGEST_NAME} characters; shorten {too_long[:40]}….")
     backbone = features.backbone
     everything = np.arange(len(dataset))
-    records = features.records_of(everything, method.sources, step)
-    encoder = method.encoder(seed).fit(records, features.lessons(method, everything))
+    records = features.records_of(everything, method.sources_to_fit, step)
+    encoder = method.encoder(seed).fit(records, features.lessons(method, everything, learning))
     with VectorFile(scratch) as file:
         encode_into(file, method, encoder, features, progress)
         kernel = file.kernel()

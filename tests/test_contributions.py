@@ -48,7 +48,7 @@ def random_maps(method, generator):
     """Maps of the shapes that the tiny network has, rectified where it rectifies, with some dead channels."""
     record = {}
     for source in method.sources_to_explain:
-        layout = TINY.layout(source.size // 2 if source.views == "tiles" else source.size)
+        layout = TINY.layout(source.side)
         views = VIEW_COUNTS[source.views]
         values = generator.standard_normal((views, *layout.shapes[source.node][1:])).astype(np.float32)
         if values.ndim == 4:

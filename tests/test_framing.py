@@ -13,7 +13,7 @@ from tests.networks import PLAIN, sample
 
 GREY = Preprocessing(128, 1.0, "bicubic", (0.2, 0.4, 0.6), (1.0, 1.0, 1.0))
 SIZE = 128
-COUNTS = {"whole": 1, "tiles": 4, "jitter": 10, "augmented": 16, "regions": 51}
+COUNTS = {"whole": 1, "mirror": 1, "tiles": 4, "jitter": 10, "augmented": 16, "regions": 51}
 
 
 def same(first, second):

@@ -87,8 +87,10 @@ def result_of(
     outcomes = []
     for number, splits in enumerate(groups):
         if method.learns:
-            records = features.records_of(splits[0].train, method.sources, step)
-            encoder = method.encoder(protocol.seed).fit(records, features.lessons(method, splits[0].train))
+            records = features.records_of(splits[0].train, method.sources_to_fit, step)
+            learning = f"{method.name}, learning, split {number + 1} of {len(groups)}"
+            lessons = features.lessons(method, splits[0].train, partial(progress, learning))
+            encoder = method.encoder(protocol.seed).fit(records, lessons)
         with VectorFile(scratch) as file:
             encode_into(file, method, encoder, features, partial(report, number * count))
             kernel, row_bytes = file.kernel(step), file.row_bytes

@@ -10,6 +10,9 @@ and sizes in one.
 """
 
 from crosspool.methods.building import MethodSpec, parse_method, parse_method_specs, parse_methods
-from crosspool.methods.representation import Method, Part, parts_and_rest
+from crosspool.methods.representation import Method, Part, parts_and_rest, pooled_record
 
-__all__ = ["Method", "MethodSpec", "Part", "parse_method", "parse_method_specs", "parse_methods", "parts_and_rest"]
+__all__ = [
+    "Method", "MethodSpec", "Part", "parse_method", "parse_method_specs", "parse_methods", "parts_and_rest",
+    "pooled_record",
+]  # fmt: skip

@@ -20,17 +20,20 @@ from crosspool.baselines import (
 from crosspool.codebooks import Codebook, FisherVector, SparseFisherVector, Vlad
 from crosspool.encoding import BlockNormalizer, CrossLayerPooling, SignedPower, TernaryQuantizer
 from crosspool.errors import SettingError
+from crosspool.fine_tuning import EPOCHS, FineTuning
 from crosspool.framing import Framing, Source, Views, input_side
 from crosspool.fully_connected import INPUT, FullyConnected, fully_connected_layers
 from crosspool.layer_pairs import Geometry, LayerPair
-from crosspool.methods.grammar import METHOD_OPTIONS, PRESET_BACKBONE, PartSpec, parse_parts
-from crosspool.methods.representation import Method, Part
+from crosspool.methods.grammar import METHOD_OPTIONS, PRESET_BACKBONE, TUNING, PartSpec, parse_parts
+from crosspool.methods.representation import Method, Part, sources_of
 from crosspool.second_order import BilinearPooling, ISqrtCovariance, TensorSketch
+from crosspool.tails import tail_of
 
 SQUARE_ROOT = 0.5  # the exponent of the signed square root
 SQUARE = 2.0  # that of CNNaug-SVM
 SKETCH_LENGTH = 8192
 GAUSSIANS, CENTRES, COMPONENTS = 32, 64, 64
+TUNED_SHARE = 0.15  # of the multiplications: the last block and what follows it, of EfficientNet-Lite0 and ResNet-18
 ATOMS, REGION_COMPONENTS = 100, 256
 ONE_BY_ONE: Geometry = {"kernel_size": (1, 1), "stride": (1, 1), "padding": (0, 0), "dilation": (1, 1)}
 LOWER_FIRST = ("bilinear", "isqrt")  # of the lower map, as products of all channels of the upper one are too many
@@ -54,6 +57,15 @@ def _build_parts(spec: PartSpec, architecture: Architecture, framing: Framing) -
     if spec.size is not None:
         input_side(architecture.spec.preprocessing, spec.size)
     return _BUILDERS[spec.name](_Builder(spec, architecture, framing, network))
+
+
+def _fine_tuning(spec: PartSpec, parts: Sequence[Part], architecture: Architecture) -> FineTuning:
+    """What yields the sources of parts from a tuned network. Raises SettingError if that has no layers to tune."""
+    sources = sources_of(parts, averaged=True)
+    if any(source.network for source in sources):
+        raise SettingError(f"{TUNING} tunes one network, and {spec.method} has two.")
+    tail = tail_of(architecture, sources, TUNED_SHARE if spec.share is None else spec.share)
+    return FineTuning(tail, sources, EPOCHS if spec.epochs is None else spec.epochs)
 
 
 @dataclass(frozen=True)
@@ -287,8 +299,12 @@ class MethodSpec:
         Raises SettingError for layers or sizes that the network does not have, LayerPairError for an unknown pair, and
         BackboneError for an unknown network beside it.
         """
-        parts = tuple(part for spec in self.parts for part in _build_parts(spec, architecture, framing))
-        return Method(self.name, parts, None if self.threshold is None else TernaryQuantizer(self.threshold))
+        tuning, pooled = (self.parts[0], self.parts[1:]) if self.parts[0].name == TUNING else (None, self.parts)
+        parts = tuple(part for spec in pooled for part in _build_parts(spec, architecture, framing))
+        quantizer = None if self.threshold is None else TernaryQuantizer(self.threshold)
+        return Method(
+            self.name, parts, quantizer, None if tuning is None else _fine_tuning(tuning, parts, architecture)
+        )
 
 
 def parse_method(name: str, architecture: Architecture, framing: Framing = "squash") -> Method:

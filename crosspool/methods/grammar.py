@@ -1,6 +1,7 @@
 """The grammar of methods' names, independent of any network.
 
-METHOD = PART[+PART...], and PART = NAME[:WHERE][@SIZE][[NETWORK]][/OPTION...], such as cl@448[efficientnet_lite2].
+METHOD = [ft[/OPTION...]+]PART[+PART...], and PART = NAME[:WHERE][@SIZE][[NETWORK]][/OPTION...], such as
+cl@448[efficientnet_lite2].
 """
 
 import difflib
@@ -15,7 +16,9 @@ MAX_PARTS = 16
 TERNARY = "ternary"  # an option of the whole method, written after its last part
 
 _CROSS_LAYER = ("pca", "power", "blocks")
+TUNING = "ft"  # what stands before the parts of a method whose network is fine-tuned
 METHOD_OPTIONS = {
+    TUNING: ("epochs", "share"),
     "cl": _CROSS_LAYER,
     **dict.fromkeys(("cl-f", "cl-c"), (*_CROSS_LAYER, "whole")),
     **dict.fromkeys(("global", "jitter", "cnn-svm", "cnnaug-svm"), ("power",)),
@@ -29,10 +32,14 @@ METHOD_OPTIONS = {
     "scfv": ("atoms", "pca", "power", "local"),
     "vlad": ("centres", "pca", "power"),
 }
-_WHOLE = ("pca", "d", "gaussians", "centres", "atoms")  # options of whole numbers
-_NUMBERS: dict[str, Callable[[str], Any]] = dict.fromkeys(_WHOLE, int) | dict.fromkeys(("power", "p", TERNARY), float)
+_WHOLE = ("pca", "d", "gaussians", "centres", "atoms", "epochs")  # options of whole numbers
+_REAL = ("power", "p", "share", TERNARY)
+_NUMBERS: dict[str, Callable[[str], Any]] = dict.fromkeys(_WHOLE, int) | dict.fromkeys(_REAL, float)
 
-LIMITS = {"p": (1, 100), "d": (16, 2**20), "gaussians": (1, 4096), "centres": (1, 4096), "atoms": (1, 4096)}
+LIMITS = {
+    "p": (1, 100), "d": (16, 2**20), "gaussians": (1, 4096), "centres": (1, 4096), "atoms": (1, 4096),
+    "epochs": (0, 1000), "share": (0, 1),
+}  # fmt: skip
 
 # AlexNet's pairs as the paper names them, with its setting of 500 principal components; the last two are named alike.
 PRESETS = {
@@ -80,6 +87,8 @@ class PartSpec:
     centres: int | None = None
     atoms: int | None = None
     local: bool = False
+    epochs: int | None = None
+    share: float | None = None
 
 
 def parse_parts(method: str) -> tuple[tuple[PartSpec, ...], float | None]:
@@ -96,7 +105,12 @@ def parse_parts(method: str) -> tuple[tuple[PartSpec, ...], float | None]:
     if TERNARY in options:
         threshold = 1.0 if options[TERNARY] == "" else _option_value(TERNARY, options[TERNARY], method)
         parts[-1] = words, {option: number for option, number in options.items() if option != TERNARY}
-    return tuple(_part_spec(words, options, method) for words, options in parts), threshold
+    specs = tuple(_part_spec(words, options, method) for words, options in parts)
+    if any(spec.name == TUNING for spec in specs[1:]) or specs[-1].name == TUNING:
+        raise SettingError(f"{TUNING} stands once, before what is pooled, such as {TUNING}+cl@448 (not {method}).")
+    if specs[0].name == TUNING and (specs[0].where or specs[0].size or specs[0].network):
+        raise SettingError(f"{TUNING} has no layer, size or network; name those of the parts after it (in {method}).")
+    return specs, threshold
 
 
 def _parse_words(text: str, method: str) -> tuple[re.Match[str], dict[str, str]]:

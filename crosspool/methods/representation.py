@@ -8,8 +8,9 @@ from sklearn.base import clone
 from sklearn.pipeline import FeatureUnion
 from sklearn.preprocessing import Normalizer
 
-from crosspool.encoding import Encoder, TernaryQuantizer
+from crosspool.encoding import Encoder, Record, TernaryQuantizer
 from crosspool.errors import SettingError
+from crosspool.fine_tuning import FineTuning, TunedEncoder
 from crosspool.framing import Framing, Source
 
 
@@ -49,16 +50,23 @@ class Method:
     name: str
     parts: tuple[Part, ...]
     quantizer: TernaryQuantizer | None
+    tuning: FineTuning | None = None
+    """What tunes the network, and yields the maps that the parts pool."""
 
     @property
     def sources(self) -> tuple[Source, ...]:
         """The sources to compute for each image."""
-        return tuple(sorted({source for part in self.parts for source in part.sources}))
+        return sources_of(self.parts) if self.tuning is None else self.tuning.inputs
+
+    @property
+    def sources_to_fit(self) -> tuple[Source, ...]:
+        """The sources to compute for each training image."""
+        return self.sources if self.tuning is None else tuple(sorted({*self.sources, *self.tuning.lesson_views}))
 
     @property
     def sources_to_explain(self) -> tuple[Source, ...]:
-        """The same, with the maps that show where in the image an averaged activation comes from."""
-        return tuple(sorted({*self.sources, *(part.averaged for part in self.parts if part.averaged is not None)}))
+        """The same as `sources`, with the maps that show where in the image an averaged activation comes from."""
+        return sources_of(self.parts, averaged=True) if self.tuning is None else self.sources
 
     @property
     def networks(self) -> tuple[str, ...]:
@@ -77,8 +85,9 @@ class Method:
 
     @property
     def learns(self) -> bool:
-        """Whether the encoder depends on the training images (principal components, codebooks)."""
-        return any(getattr(part.steps[0][1], "learns", False) for part in self.parts)
+        """Whether the encoder depends on the training images (principal components, codebooks, tuned layers)."""
+        parts = any(getattr(part.steps[0][1], "learns", False) for part in self.parts)
+        return parts or self.tuning is not None
 
     @property
     def needs_parts(self) -> bool:
@@ -108,14 +117,29 @@ class Method:
             encoder = Encoder([("parts", FeatureUnion(encoders)), ("unit", Normalizer())])
         if self.quantizer is not None:
             encoder = Encoder([("vector", encoder), ("ternary", self.quantizer)])
+        if self.tuning is not None:
+            encoder = TunedEncoder([("tuning", self.tuning), ("vector", encoder)])
         seeds = {name: seed for name in encoder.get_params() if name.endswith("random_state")}
         cloned: Encoder = clone(encoder).set_params(**seeds)
         return cloned
 
 
+def sources_of(parts: Sequence[Part], *, averaged: bool = False) -> tuple[Source, ...]:
+    """The sources of parts, with the maps that some are averages of, if wanted."""
+    maps = [part.averaged for part in parts if part.averaged is not None and averaged]
+    return tuple(sorted({*maps, *(source for part in parts for source in part.sources)}))
+
+
+def pooled_record(encoder: Encoder, record: Record) -> Record:
+    """What a method's parts pool of an image, from the record that its fitted encoder reads."""
+    return encoder[0].tuned(record) if isinstance(encoder, TunedEncoder) else record
+
+
 def parts_and_rest(encoder: Encoder) -> tuple[list[Encoder], list[Any]]:
     """The encoder of each part, and the steps after them, which take the parts' vectors side by side."""
     rest: list[Any] = []
+    if isinstance(encoder, TunedEncoder):
+        encoder = encoder[1]
     if isinstance(encoder[-1], TernaryQuantizer):
         rest, encoder = [encoder[-1]], encoder[0]
     if isinstance(encoder[0], FeatureUnion):

@@ -1,10 +1,11 @@
 """Methods in words: cross-layer pooling, 448 px, for cl@448."""
 
-from crosspool.methods.grammar import PartSpec, parse_parts
+from crosspool.methods.grammar import TUNING, PartSpec, parse_parts
 
 CROSS_LAYER = ("cl", "cl-f", "cl-c")
 FULLY_CONNECTED = ("global", "jitter", "cnn-svm", "cnnaug-svm")
 _WORDS = {
+    TUNING: "fine-tuned network",
     "cl": "cross-layer pooling",
     "cl-f": "cross-layer pooling of four tiles",
     "cl-c": "cross-layer pooling of the whole and four tiles",
@@ -62,5 +63,7 @@ def _part_in_words(part: PartSpec) -> str:
         f"{part.centres} centres": part.centres,
         f"{part.atoms} atoms": part.atoms,
         "of local features": part.local,
+        f"at most {part.epochs} epochs": part.epochs is not None,
+        f"at most {part.share} of the multiplications": part.share is not None,
     }
     return ", ".join([_WORDS[part.name], *(words for words, value in details.items() if value)])

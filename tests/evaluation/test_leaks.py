@@ -1,5 +1,7 @@
 """What is learned from a split's training images does not depend on its test images: leaks are planted, and caught."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -13,12 +15,16 @@ from crosspool.evaluation.protocol import Protocol
 from crosspool.evaluation.run import evaluate_methods
 from crosspool.evaluation.splits import stratified_splits
 from crosspool.features import Features
+from crosspool.fine_tuning import FineTuning, Tuning
 from crosspool.methods import parse_methods
 from crosspool.svm import DualLinearSVM, VectorFile
 from tests.images import dataset_of, noise, png, tints
 from tests.networks import small_network, spec_for
 
-METHODS = "cl/pca3,cl/pca3/ternary,cl+global,cl/pca2+sum,fv/gaussians2/pca2,vlad/centres2/pca2,scfv/atoms2/pca2/local"
+METHODS = (
+    "cl/pca3,cl/pca3/ternary,cl+global,cl/pca2+sum,fv/gaussians2/pca2,vlad/centres2/pca2,scfv/atoms2/pca2/local,"
+    "ft/epochs1+cl/pca2"
+)
 TINTS = tints(each=6)
 PROTOCOL = Protocol(stratified_splits(TINTS.targets, 1, 9, 0), official=False)
 (SPLIT,) = PROTOCOL.splits
@@ -62,6 +68,8 @@ def learned_from(tiny, cache, monkeypatch, one_core):
     record(FisherVector, "mean_", "components_", "codebook_")
     record(SparseFisherVector, "mean_", "components_", "codebook_")
     record(Vlad, "mean_", "components_", "codebook_")
+    record(FineTuning, "weights_")
+    monkeypatch.setattr(Tuning, "_resume", lambda self, place, optimizer: [])  # learn anew, whatever the cache holds
     record(DualLinearSVM, "coef_", "intercept_")
 
     def run_on(dataset: Dataset):
@@ -92,9 +100,10 @@ def test_learning_never_sees_test_images(learned_from):
     learned, report = learned_from(TINTS)
     again, other = learned_from(with_noise_for(SPLIT.test))
     components = [numbers["components_"] for numbers in learned if "components_" in numbers]
-    assert len(components) == 6  # six of the methods have a PCA, and three of these a codebook
+    assert len(components) == 7  # seven of the methods have a PCA, and three of these a codebook
     assert sum("codebook_" in numbers for numbers in learned) == 3
-    assert sum("coef_" in numbers for numbers in learned) == 7
+    assert sum("weights_" in numbers for numbers in learned) == 1
+    assert sum("coef_" in numbers for numbers in learned) == 8
     assert same(learned, again)
     for method, changed in zip(report.methods, other.methods, strict=True):
         assert not np.array_equal(method.outcomes[0].scores, changed.outcomes[0].scores)
@@ -118,6 +127,21 @@ def test_a_planted_leak_of_the_encoder_is_caught(learned_from, monkeypatch):
         return fit(self, X, y, **params)
 
     monkeypatch.setattr(Encoder, "fit", leaky)
+    learned, _ = learned_from(TINTS)
+    again, _ = learned_from(with_noise_for(SPLIT.test))
+    assert not same(learned, again)
+
+
+def test_a_planted_leak_of_fine_tuning_is_caught(learned_from, monkeypatch):
+    """Here the layers are trained on all images of the data set."""
+    fit = FineTuning.fit
+
+    def leaky(self, X, y):
+        everything = X._features.records_of(np.arange(len(TINTS)), X._sources)
+        return fit(self, everything, replace(y, targets=TINTS.targets))
+
+    monkeypatch.setattr(f"{__name__}.METHODS", "ft/epochs1+cl")
+    monkeypatch.setattr(FineTuning, "fit", leaky)
     learned, _ = learned_from(TINTS)
     again, _ = learned_from(with_noise_for(SPLIT.test))
     assert not same(learned, again)

@@ -145,7 +145,7 @@ def _record(method: Method) -> Record:
     network, random = architecture("efficientnet_lite0"), np.random.default_rng(0)
     record = {}
     for source in method.sources:
-        shape = network.layout(source.size // 2 if source.views == "tiles" else source.size).shapes[source.node]
+        shape = network.layout(source.side).shapes[source.node]
         record[source] = 30 * random.random(shape, np.float32)
     return record
 

@@ -1,0 +1,319 @@
+"""Fine-tuning by identities, against slow references, and over interruptions; only training images teach it."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from crosspool import fine_tuning
+from crosspool.backbones import UNTRAINED, architecture, load, load_backbone
+from crosspool.cache import ArrayCache
+from crosspool.classifiers import load_classifier
+from crosspool.contributions import explain
+from crosspool.datasets import UNKNOWN
+from crosspool.encoding import Lessons
+from crosspool.errors import SettingError
+from crosspool.features import Features
+from crosspool.fine_tuning import FineTuning, best_of, has_stopped, held_out_part, loss_of
+from crosspool.methods import parse_method
+from crosspool.records import compute_record
+from crosspool.tails import joints, tail_of
+from crosspool.training import train_classifier
+from tests.images import tinted, tints
+from tests.networks import sample, small_network, spec_for
+
+TINTS = tints(each=6)
+EVERYTHING = np.arange(len(TINTS))
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    return load(spec_for(small_network), UNTRAINED, "cpu", None)
+
+
+@pytest.fixture(scope="module")
+def lite0():
+    return load_backbone(device="cpu")
+
+
+@pytest.fixture
+def features(tiny, tmp_path):
+    return Features(TINTS, tiny, [], ArrayCache(tmp_path))
+
+
+def tuning_of(features, name, progress=lambda done, total: None, seed=0):
+    """The fitted step that tunes the network, for a method that is learned from all images."""
+    method = parse_method(name, features.backbone.architecture)
+    records = features.records_of(EVERYTHING, method.sources_to_fit)
+    encoder = method.encoder(seed)
+    return encoder.fit(records, features.lessons(method, EVERYTHING, progress))[0]
+
+
+# --- the tail
+
+
+@pytest.mark.parametrize("network", ["efficientnet_lite0", "resnet18", "densenet121", "inception_v3"])
+@pytest.mark.parametrize("share", [0.05, 0.3, 1.0])
+def test_the_untuned_tail_yields_what_the_network_does(network, share):
+    backbone = load_backbone(network, "untrained", "cpu", engine="torch")
+    method = parse_method("cl@160", backbone.architecture)
+    tail = tail_of(backbone.architecture, method.sources, share)
+    names = (tail.start, *tail.nodes, tail.vector)
+    start, *expected = backbone.outputs([sample().resize((160, 160))], names)
+    with torch.no_grad():
+        yielded = tail.run(tail.of(backbone.model), start, 160)
+    for one, other in zip(yielded, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_the_joints_of_a_network_are_where_it_could_be_cut():
+    """Inside a residual block, two ways lead past each other."""
+    places = dict(joints(architecture("resnet18").layout(224), ("flatten",)))
+    assert {"x", "maxpool", "layer4_0_relu_1", "layer4_1_relu_1"} <= places.keys()
+    assert not {"layer4_1_conv1", "layer4_1_relu", "layer4_0_downsample_0"} & places.keys()
+    assert places["x"] == 1
+    assert places["layer4_1_relu_1"] == 0
+    block, whole = 2 * 512 * 512 * 9 * 7 * 7, 1_813_561_344  # without the last layer
+    assert places["layer4_0_relu_1"] == pytest.approx(block / whole, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [
+        ("ft+cl@448", "add_18"),
+        ("ft/share0.06+cl@448", "blocks_15_bn2"),
+        ("ft/share0.001+global@448", "blocks_15_bn2"),  # at least one layer
+        ("ft/share0.2+global@448", "add_17"),
+        ("ft/share1+cl@448", "pad"),  # all of it, from the padded image
+        ("ft+cl:blocks.8.project_conv@448", "blocks_8_relu_1"),  # before the maps that are pooled
+    ],
+)
+def test_the_share_decides_what_is_tuned(name, start):
+    tuning = parse_method(name, architecture("efficientnet_lite0")).tuning
+    assert tuning is not None
+    assert tuning.tail.start == start
+
+
+def test_a_network_without_a_fully_connected_layer_is_refused():
+    with pytest.raises(SettingError, match="has no fully-connected layer"):
+        parse_method("ft+cl", architecture("squeezenet1_1"))
+
+
+# --- names
+
+
+@pytest.mark.parametrize("name", ["ft", "cl+ft", "ft+ft+cl", "ft@448+cl", "ft:conv_head+cl", "ft/epochs1001+cl"])
+def test_names_that_mean_nothing(name):
+    with pytest.raises(SettingError, match=r"ft|epochs"):
+        parse_method(name, architecture("efficientnet_lite0"))
+
+
+def test_one_network_is_tuned():
+    with pytest.raises(SettingError, match="tunes one network"):
+        parse_method("ft+cl+cl[resnet18]", architecture("efficientnet_lite0"))
+
+
+# --- learning
+
+
+@pytest.mark.parametrize("name", ["cl", "global", "cl/pca2", "cl+global", "cl-f@256/ternary", "sum/lower"])
+def test_without_epochs_it_is_the_frozen_method(features, tiny, name):
+    tuned, frozen = (parse_method(each, tiny.architecture) for each in (f"ft/epochs0/share1+{name}", name))
+    vectors = [
+        method.encoder(3)
+        .fit(features.records_of(EVERYTHING, method.sources_to_fit), features.lessons(method, EVERYTHING))
+        .transform(features.records_of(EVERYTHING, method.sources))
+        for method in (tuned, frozen)
+    ]
+    np.testing.assert_allclose(vectors[0], vectors[1], rtol=1e-4, atol=1e-5)
+
+
+def test_it_learns_its_training_images(features, monkeypatch):
+    """The new layer tells the classes apart."""
+    monkeypatch.setattr(fine_tuning, "RATES", (0.02,))
+    step = tuning_of(features, "ft/epochs30+global")
+    whole, _ = step.lesson_views
+    maps = torch.cat([torch.from_numpy(features.record(i, [whole])[whole]) for i in EVERYTHING])
+    with torch.no_grad():
+        scores = step.head(step.tail.run(step._layers, maps, 128)[-1])
+    assert loss_of(scores, torch.from_numpy(TINTS.targets)) < np.log(3) / 2
+
+
+def test_the_tail_alone_is_tuned_and_the_network_stays_as_it_was(features, tiny):
+    before = {name: value.clone() for name, value in tiny.model.state_dict().items()}
+    step = tuning_of(features, "ft+cl")
+    assert all(torch.equal(value, before[name]) for name, value in tiny.model.state_dict().items())
+    assert not any(parameter.requires_grad for parameter in tiny.model.parameters())
+    assert {name.split(".")[0] for name, _ in step._layers.named_parameters()} == {"second"}
+    assert not torch.equal(step._layers.second.weight, before["second.weight"])
+
+
+def test_a_step_is_that_of_a_slow_reference(monkeypatch):
+    """AdamW by hand, for one batch and one epoch, of a convolution of a single number."""
+    monkeypatch.setattr(fine_tuning, "HELD_OUT", 0.0)
+
+    class One(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = nn.Conv2d(3, 1, 1)
+            self.second = nn.Conv2d(1, 1, 1, bias=False)
+            self.last = nn.Linear(1, 2)
+            nn.init.constant_(self.second.weight, 2.0)
+
+        def forward(self, x):
+            return self.last(self.second(self.first(x).relu()).relu().mean((2, 3)))
+
+    backbone = load(spec_for(One), UNTRAINED, "cpu", None)
+    tail = tail_of(backbone.architecture, parse_method("cl", backbone.architecture).sources, 0.3)
+    step = FineTuning(tail, parse_method("cl", backbone.architecture).sources, epochs=2)
+    views = [dict.fromkeys(step.lesson_views, np.full((1, 1, 1, 1), value, np.float32)) for value in (1.0, 3.0)]
+    nn.init.constant_(backbone.model.get_parameter("second.weight"), 2.0)
+    targets = np.array([0, 1])
+    step.fit(views, Lessons(targets, network=backbone.model))
+
+    numbers, moments = (
+        {"w": np.array([2.0]), "head": np.zeros(2), "bias": np.zeros(2)},
+        dict.fromkeys(("w", "head", "bias"), (0, 0)),
+    )
+    x, y = np.array([1.0, 3.0]), np.eye(2)[targets]
+    for number in range(2):
+        w, head, bias = numbers.values()
+        z = np.outer(w[0] * x, head) + bias
+        error = (np.exp(z) / np.exp(z).sum(axis=1, keepdims=True) - y) / 2
+        gradients = {"w": np.array([(error @ head) @ x]), "head": error.T @ (w[0] * x), "bias": error.sum(axis=0)}
+        for name, gradient in gradients.items():
+            rate = fine_tuning.RATES[0] * (1 if name == "w" else fine_tuning.HEAD_FACTOR)
+            rate *= (1 + np.cos(np.pi * number / 2)) / 2
+            first, second = moments[name]
+            first, second = moments[name] = 0.9 * first + 0.1 * gradient, 0.999 * second + 0.001 * gradient**2
+            move = first / (1 - 0.9 ** (number + 1)) / (np.sqrt(second / (1 - 0.999 ** (number + 1))) + 1e-8)
+            numbers[name] = numbers[name] * (1 - rate * fine_tuning.WEIGHT_DECAY) - rate * move
+    np.testing.assert_allclose(step.weights_, numbers["w"], rtol=1e-6)
+    np.testing.assert_allclose(step.head.weight.detach()[:, 0], numbers["head"], rtol=1e-5)
+    np.testing.assert_allclose(step.head.bias.detach(), numbers["bias"], atol=1e-7)
+
+
+def test_labels_that_are_not_known_do_not_count():
+    scores, targets = torch.tensor([[2.0, -1.0], [0.5, 3.0]]), torch.tensor([[1, UNKNOWN], [0, 1]])
+    expected = -np.log([1 / (1 + np.exp(-2.0)), 1 - 1 / (1 + np.exp(-0.5)), 1 / (1 + np.exp(-3.0))]).mean()
+    assert float(loss_of(scores, targets)) == pytest.approx(expected, rel=1e-6)
+    assert float(loss_of(scores, torch.full((2, 2), UNKNOWN))) == 0
+    assert float(loss_of(scores, torch.tensor([0, 1]))) == pytest.approx(
+        float(F.cross_entropy(scores, torch.arange(2)))
+    )
+
+
+# --- what is chosen on held-out training images
+
+
+@pytest.mark.parametrize(
+    ("losses", "stopped"),
+    [([], False), ([3, 2], False), ([3, 4], False), ([3, 4, 5], True), ([3, 4, 2.9], False), ([3, 2, 2.5, 2], True),
+     ([3, 2, 2.5, 1.9, 1.8], False)],
+)  # fmt: skip
+def test_training_stops_when_the_loss_has_not_fallen_for_two_epochs(losses, stopped):
+    assert has_stopped(losses) == stopped
+
+
+def test_the_rate_and_epoch_of_the_lowest_loss_are_taken():
+    assert best_of({0.1: [3.0, 2.0, 2.5], 0.2: [float("nan"), 2.0, 1.5]}) == (0.2, 3)
+    assert best_of({0.1: [2.0, 2.0], 0.2: [2.0]}) == (0.1, 1)
+    with pytest.raises(SettingError, match="not finite"):
+        best_of({0.1: [float("nan")], 0.2: [float("inf")]})
+
+
+def test_a_quarter_of_each_class_is_held_out():
+    targets = np.array([0] * 8 + [1] * 4 + [2])
+    held_out = held_out_part(targets, 0)
+    assert np.bincount(targets[held_out], minlength=3).tolist() == [2, 1, 0]
+    assert not np.array_equal(held_out, held_out_part(targets, 1))
+    assert len(held_out_part(np.zeros((8, 2), np.intp), 0)) == 2
+
+
+def test_early_stopping_sets_the_number_of_epochs(features, monkeypatch):
+    """With losses by hand: of the rates, the second is lower, after its second epoch."""
+    losses, epochs = iter([3.0, 4.0, 5.0, 3.0, 2.0, 2.5, 2.5]), []
+    monkeypatch.setattr(fine_tuning.Tuning, "loss", lambda self, images: next(losses))
+    epoch = fine_tuning.Tuning._epoch
+
+    def counted(self, optimizer, images, number, done):
+        epochs.append((optimizer.param_groups[0]["highest"], len(images)))
+        epoch(self, optimizer, images, number, done)
+
+    monkeypatch.setattr(fine_tuning.Tuning, "_epoch", counted)
+    tuning_of(features, "ft+cl")
+    first, second = fine_tuning.RATES
+    kept = len(TINTS) - len(held_out_part(TINTS.targets, 0))
+    assert epochs == [*[(first, kept)] * 3, *[(second, kept)] * 4, *[(second, len(TINTS))] * 2]
+
+
+# --- interruptions
+
+
+def weights_after(features, stop_at=None):
+    def progress(done, total):
+        if stop_at is not None and done >= stop_at:
+            raise KeyboardInterrupt
+
+    return tuning_of(features, "ft/epochs3+cl", progress).weights_
+
+
+def test_the_same_is_learned_after_an_interruption_anywhere(tiny, tmp_path, one_core):
+    expected = weights_after(Features(TINTS, tiny, [], ArrayCache(tmp_path / "whole")))
+    for stop_at in (9, 40, 100):
+        features = Features(TINTS, tiny, [], ArrayCache(tmp_path / str(stop_at)))
+        with pytest.raises(KeyboardInterrupt):
+            weights_after(features, stop_at)
+        np.testing.assert_array_equal(weights_after(features), expected)
+
+
+def test_what_is_finished_is_not_learned_again(features, monkeypatch):
+    expected = weights_after(features)
+    monkeypatch.setattr(fine_tuning.Tuning, "_epoch", lambda *args: pytest.fail("it was trained again"))
+    np.testing.assert_array_equal(weights_after(features), expected)
+    with pytest.raises(BaseException, match="trained again"):
+        tuning_of(features, "ft/epochs3+cl", seed=1)
+
+
+def test_progress_counts_images_of_at_most_so_many(features):
+    seen = []
+    tuning_of(features, "ft/epochs2+cl", lambda done, total: seen.append((done, total)))
+    kept = len(TINTS) - len(held_out_part(TINTS.targets, 0))
+    total = 2 * (2 * kept + len(TINTS))
+    assert {whole for _, whole in seen} == {total}
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    assert seen[-1][0] <= total
+
+
+# --- classifiers
+
+
+@pytest.mark.parametrize("name", ["ft/epochs1+cl", "ft/epochs1+cl/pca2+global", "ft/epochs1+cl/ternary"])
+def test_a_classifier_is_the_same_when_it_is_read_again(name, lite0, tmp_path):
+    name = name.replace("cl", "cl:blocks.14.project_conv@128").replace("global", "global@128")
+    method = parse_method(name, lite0.architecture)
+    features = Features(tints(), lite0, method.sources_to_fit, ArrayCache(tmp_path / "cache"))
+    classifier = train_classifier(tints(), features, method)
+    classifier.save(tmp_path / "tints.safetensors")
+    again = load_classifier(tmp_path / "tints.safetensors")
+    image = tinted(50, 1)
+    np.testing.assert_array_equal(again.scores([image], lite0), classifier.scores([image], lite0))
+    for explanation in (explain(each, lite0, image) for each in (classifier, again)):
+        contributions = explanation.contributions()
+        assert contributions.check.holds
+        assert contributions.positions is not None
+        np.testing.assert_allclose(explanation.scores, classifier.scores([image], lite0)[0], rtol=1e-5)
+
+
+def test_the_parts_of_an_explanation_are_those_of_the_tuned_maps(lite0, tmp_path):
+    method = parse_method("ft/epochs1+global@128", lite0.architecture)
+    features = Features(tints(), lite0, method.sources_to_fit, ArrayCache(tmp_path))
+    classifier = train_classifier(tints(), features, method)
+    image = tinted(50, 1)
+    record = compute_record(lite0, image, method.sources)
+    tuned = classifier.encoder[0].tuned(record)
+    (part,) = explain(classifier, lite0, image).parts
+    (averaged,) = [source for source in tuned if source.node == "relu_1"]
+    torch.testing.assert_close(part.map, tuned[averaged].double())
+    assert method.sources_to_explain == method.sources
