@@ -98,13 +98,15 @@ class OwnSettings(ClassifierSettings):
 class TrainingSettings(ClassifierSettings):
     """The settings of a trained classifier: its classes, and what it was trained on.
 
-    `photographs` are the SHA-256 of the files of its training images; older files lack them.
+    `photographs` are the SHA-256 of the files of its training images; older files lack them. `parts` are the names of
+    the annotated parts that it learned to find.
     """
 
     classes: ClassNames
     dataset: Name
     images: int
     photographs: Checksums = ()
+    parts: Annotated[tuple[str, ...], PlainValidator(_names)] = ()
     C: Annotated[float, Field(allow_inf_nan=False)]
     seed: int
     versions: dict[str, str]

@@ -21,6 +21,7 @@ from crosspool.encoding import VALUES_PER_BYTE, Encoder, Lessons, Record
 from crosspool.errors import ImageError
 from crosspool.flow import READERS, in_order
 from crosspool.framing import Source
+from crosspool.image_maps import IMAGE_MAPS
 from crosspool.methods import Method
 from crosspool.records import Pass, Views, count_numbers, outputs_of_views, passes_of, settle, views_of
 from crosspool.strict_json import json_text
@@ -280,6 +281,8 @@ class Features:
         about = _described_source(each) if isinstance(each, Source) else self._described[each]
         names = [each.network] if isinstance(each, Source) else dict.fromkeys(s.network for s in each.sources)
         networks = [item for name in names for item in self._networks[name]]
+        if isinstance(each, Source) and each.node in IMAGE_MAPS:  # whatever the network
+            networks = [asdict(self.backbone.of(each.network).spec.preprocessing)]
         described = json_text([RECORD_FORMAT, *networks, self.image_key(index), about])
         return hashlib.sha256(described.encode()).hexdigest()
 

@@ -5,12 +5,14 @@ from itertools import groupby
 from math import prod
 from operator import attrgetter
 
+import torch
 from PIL import Image
 from torch import Tensor
 
 from crosspool.backbones import Architecture, Backbone
 from crosspool.cache import Array
 from crosspool.framing import VIEW_COUNTS, Source, image_views
+from crosspool.image_maps import IMAGE_MAPS, image_map
 
 Pass = tuple[Source, ...]  # sources of the same views of an image, which go through the network at once
 Views = list[list[Image.Image]]
@@ -62,18 +64,29 @@ def outputs_of_views(backbone: Backbone, passes: Sequence[Pass], images: Sequenc
     records: list[dict[Source, Tensor]] = [{} for _ in images]
     for number, each in enumerate(passes):
         framed = [view for views in images for view in views[number]]
-        outputs = backbone.of(each[0].network).outputs(framed, tuple(source.node for source in each))
-        for source, output in zip(each, outputs, strict=True):
+        for source, output in _outputs(backbone, each, framed).items():
             parts = output.contiguous().split(VIEW_COUNTS[source.views])
             for record, part in zip(records, parts, strict=True):
                 record[source] = part
     return records
 
 
+def _outputs(backbone: Backbone, each: Pass, framed: list[Image.Image]) -> dict[Source, Tensor]:
+    """What the sources of a pass have for all its views: the network runs only if one of them is a node of it."""
+    of_pixels = [source for source in each if source.node in IMAGE_MAPS]
+    of_network = [source for source in each if source.node not in IMAGE_MAPS]
+    outputs = {source: torch.from_numpy(image_map(source.node, framed)) for source in of_pixels}
+    if of_network:
+        nodes = tuple(source.node for source in of_network)
+        outputs |= zip(of_network, backbone.of(each[0].network).outputs(framed, nodes), strict=True)
+    return outputs
+
+
 def settle(backbone: Backbone, images: int, each: Pass) -> None:
     """Let the engine be chosen that computes a pass of so many images."""
-    first, nodes = each[0], tuple(source.node for source in each)
-    backbone.of(first.network).settle(nodes, first.side, passes=images * VIEW_COUNTS[first.views])
+    first, nodes = each[0], tuple(source.node for source in each if source.node not in IMAGE_MAPS)
+    if nodes:
+        backbone.of(first.network).settle(nodes, first.side, passes=images * VIEW_COUNTS[first.views])
 
 
 def passes_of(sources: Iterable[Source]) -> list[Pass]:
@@ -89,4 +102,6 @@ def count_numbers(source: Source, backbone: Backbone) -> int:
 
 def shape_of(source: Source, architecture: Architecture) -> tuple[int, ...]:
     """The shape of what a source has for one view."""
+    if source.node in IMAGE_MAPS:
+        return IMAGE_MAPS[source.node].shape(source.side)
     return tuple(architecture.layout(source.side).shapes[source.node][1:])

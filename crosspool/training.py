@@ -65,6 +65,7 @@ def train_classifier(
         dataset=dataset.name[:LONGEST_NAME],
         images=len(dataset),
         photographs=tuple(sorted({features.file_key(index) for index in range(len(dataset))})),
+        parts=dataset.annotated if method.needs_parts else (),
         C=C,
         seed=seed,
         versions={"crosspool": __version__, "torch": version("torch"), "scikit-learn": version("scikit-learn")},

@@ -59,6 +59,8 @@ def maps_of(pair, size, views="whole"):
         ("compact-cl/d64", ["pool", "power", "unit"]),
         ("fv", ["pool", "power", "unit"]),
         ("vlad", ["pool", "power", "centres", "unit"]),
+        ("dpd", ["pool", "unit"]),
+        ("dpd-cnn/power0.3", ["pool", "unit"]),
     ],
 )
 def test_the_steps_of_a_method(name, kinds):
@@ -202,6 +204,7 @@ def test_sources(name, expected):
         ("compact-cl", False),
         ("fv", True),
         ("vlad", True),
+        ("dpd", True),
         ("scfv", True),
         ("scfv/local", True),
     ],

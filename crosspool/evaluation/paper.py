@@ -4,6 +4,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from crosspool.methods.grammar import own_spelling
+
 CITATION = (
     "Liu, Shen and van den Hengel, The Treasure beneath Convolutional Layers: Cross-convolutional-layer Pooling for "
     "Image Classification, CVPR 2015, Table 1 (as stated in the authors' extended abstract)"
@@ -37,8 +39,8 @@ TABLE_1 = (
     Published("Parts-RCNN", 68.7, "parts"),
     Published("CNNaug-SVM", 61.8, "", "cnnaug-svm"),
     Published("CNN-SVM", 53.3, "global", "cnn-svm"),
-    Published("DPD+CNN", 65.0, "parts"),
-    Published("DPD", 51.0, "parts"),
+    Published("DPD+CNN", 65.0, "parts", "dpd-cnn"),
+    Published("DPD", 51.0, "parts", "dpd"),
 )
 # The kinds of the presets, which name a layer pair of AlexNet.
 _PRESETS = {"cl-45": "cl", "cl-34": "cl", "cl-45f": "cl-f", "cl-45c": "cl-c"}
@@ -46,6 +48,7 @@ _PRESETS = {"cl-45": "cl", "cl-34": "cl", "cl-45f": "cl-f", "cl-45c": "cl-c"}
 
 def kind_of(method: str) -> str | None:
     """The kind of a method, by its name; None for several parts side by side."""
+    method = own_spelling(method)
     if "+" in method:
         return None
     head = re.split("[:@/]", method)[0].strip().lower()

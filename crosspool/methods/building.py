@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import log2
 from typing import Any, Literal, Self
 
 from sklearn.preprocessing import Normalizer
@@ -21,11 +22,13 @@ from crosspool.codebooks import Codebook, FisherVector, SparseFisherVector, Vlad
 from crosspool.encoding import BlockNormalizer, CrossLayerPooling, SignedPower, TernaryQuantizer
 from crosspool.errors import SettingError
 from crosspool.fine_tuning import EPOCHS, FineTuning
-from crosspool.framing import Framing, Source, Views, input_side
+from crosspool.framing import MIN_SIZE, Framing, Source, Views, input_side
 from crosspool.fully_connected import INPUT, FullyConnected, fully_connected_layers
+from crosspool.image_maps import CELL, COLOURS, GRADIENTS, IMAGE_MAPS
 from crosspool.layer_pairs import Geometry, LayerPair
 from crosspool.methods.grammar import METHOD_OPTIONS, PRESET_BACKBONE, TUNING, PartSpec, parse_parts
 from crosspool.methods.representation import Method, Part, sources_of
+from crosspool.part_descriptors import DeformableParts
 from crosspool.second_order import BilinearPooling, ISqrtCovariance, TensorSketch
 from crosspool.tails import tail_of
 
@@ -64,6 +67,8 @@ def _fine_tuning(spec: PartSpec, parts: Sequence[Part], architecture: Architectu
     sources = sources_of(parts, averaged=True)
     if any(source.network for source in sources):
         raise SettingError(f"{TUNING} tunes one network, and {spec.method} has two.")
+    if any(source.node in IMAGE_MAPS for source in sources):
+        raise SettingError(f"{TUNING} tunes a network, and {spec.method} reads pixels, too, to find parts.")
     tail = tail_of(architecture, sources, TUNED_SHARE if spec.share is None else spec.share)
     return FineTuning(tail, sources, EPOCHS if spec.epochs is None else spec.epochs)
 
@@ -201,6 +206,42 @@ class _Builder:
         step = kind(source, pair.geometry, words, components)
         return self._part(pair, size, (source,), step, length, SQUARE_ROOT, between)
 
+    # --- parts of the object
+
+    def deformable_parts(self) -> Part:
+        """Of gradients and colours, in a pyramid over each part."""
+        size = self._size_without_layer()
+        pyramid = self._gradients(size)
+        pooled = tuple(replace(pyramid[0], node=node) for node in (GRADIENTS, COLOURS))
+        cells = sum(level**2 for level in PYRAMID_LEVELS)
+        length = cells * sum(IMAGE_MAPS[source.node].channels for source in pooled)
+        return self._of_parts(f"{self.spec.name}@{size}", pyramid, pooled, PYRAMID_LEVELS, length)
+
+    def deformable_activations(self) -> Part:
+        """Of the upper map, averaged over each part."""
+        pair, size = self._pair(), self.spec.size or self.network_size
+        pooled = (self._source(pair.upper, size, "whole"),)
+        name = self._name(pair.id, self.architecture.default_pair.id, size)
+        return self._of_parts(name, self._gradients(size), pooled, (1,), pair.upper_channels)
+
+    def _of_parts(
+        self, name: str, pyramid: tuple[Source, ...], pooled: tuple[Source, ...], levels: tuple[int, ...], length: int
+    ) -> Part:
+        step = DeformableParts(pyramid, pooled, levels, SQUARE_ROOT if self.spec.power is None else self.spec.power)
+        sources = tuple(dict.fromkeys((*pyramid, *pooled)))
+        return Part(name, sources, (("pool", step), ("unit", Normalizer())), 0, length_per_part=length)
+
+    def _gradients(self, size: int) -> tuple[Source, ...]:
+        """Maps of gradients of the image at `size` pixels, and of smaller ones by a factor of the root of two each."""
+        count = int(2 * log2(size / MIN_SIZE)) + 1
+        sides = [CELL * round(size / 2 ** (step / 2) / CELL) for step in range(max(count, 1))]
+        return tuple(Source(GRADIENTS, side, "whole", self.framing, self.network) for side in sides)
+
+    def _size_without_layer(self) -> int:
+        if self.spec.where is not None:
+            raise SettingError(f"{self.spec.name} reads pixels, and no layer (in {self.spec.method}).")
+        return self.spec.size or self.network_size
+
     # --- shared by all
 
     def _components(self, default: int) -> int:
@@ -274,6 +315,8 @@ _BUILDERS: dict[str, Callable[[_Builder], list[Part]]] = {
     "fv": lambda builder: [builder.fisher()],
     "scfv": lambda builder: [builder.sparse_fisher()],
     "vlad": lambda builder: [builder.vlad()],
+    "dpd": lambda builder: [builder.deformable_parts()],
+    "dpd-cnn": lambda builder: [builder.deformable_activations()],
 }
 
 

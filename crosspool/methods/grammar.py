@@ -31,6 +31,7 @@ METHOD_OPTIONS = {
     "fv": ("gaussians", "pca", "power"),
     "scfv": ("atoms", "pca", "power", "local"),
     "vlad": ("centres", "pca", "power"),
+    **dict.fromkeys(("dpd", "dpd-cnn"), ("power",)),
 }
 _WHOLE = ("pca", "d", "gaussians", "centres", "atoms", "epochs")  # options of whole numbers
 _REAL = ("power", "p", "share", TERNARY)
@@ -58,6 +59,7 @@ _PART = re.compile(
     r"(?P<options>(/[a-z]+[\d.]*)*)",
     re.IGNORECASE,
 )
+_DPD_CNN = re.compile(r"(?<![^+\s])dpd\+cnn(?![^+:@/[\s])", re.IGNORECASE)  # one method, as the paper writes it
 _OPTION = re.compile(r"([a-z]+)([\d.]*)")
 
 
@@ -96,7 +98,7 @@ def parse_parts(method: str) -> tuple[tuple[PartSpec, ...], float | None]:
 
     Raises SettingError if the name is not understood.
     """
-    texts = [text.strip() for text in method.split("+")]
+    texts = [text.strip() for text in own_spelling(method).split("+")]
     if len(texts) > MAX_PARTS:
         raise SettingError(f"A method has at most {MAX_PARTS} parts, not {len(texts)}.")
     parts = [_parse_words(text, method) for text in texts]
@@ -111,6 +113,11 @@ def parse_parts(method: str) -> tuple[tuple[PartSpec, ...], float | None]:
     if specs[0].name == TUNING and (specs[0].where or specs[0].size or specs[0].network):
         raise SettingError(f"{TUNING} has no layer, size or network; name those of the parts after it (in {method}).")
     return specs, threshold
+
+
+def own_spelling(method: str) -> str:
+    """A method's name in which + only joins parts: dpd-cnn for the paper's DPD+CNN."""
+    return _DPD_CNN.sub("dpd-cnn", method)
 
 
 def _parse_words(text: str, method: str) -> tuple[re.Match[str], dict[str, str]]:

@@ -25,6 +25,8 @@ _WORDS = {
     "fv": "Fisher vector",
     "scfv": "Fisher vector of sparse codes",
     "vlad": "vector of locally aggregated descriptors",
+    "dpd": "gradients and colours of deformable parts",
+    "dpd-cnn": "activations of deformable parts",
 }
 
 

@@ -9,6 +9,7 @@ from functools import partial
 from crosspool.backbones import PRETRAINED, Backbone, architecture, spec_of
 from crosspool.errors import SettingError
 from crosspool.framing import Source
+from crosspool.image_maps import IMAGE_MAPS
 from crosspool.text import human_bytes
 from crosspool.ui.runtime.gate import OnProgress
 from crosspool.ui.runtime.networks import Network
@@ -38,7 +39,8 @@ def check_sources(server: Server, network: str, sources: Iterable[Source]) -> No
     for source in sources:
         if source.network and (reason := server.networks.why_not(spec_of(source.network))):
             raise SettingError(reason)
-        check_memory(server, source.network or network, (source.node,), source.side)
+        if source.node not in IMAGE_MAPS:  # which take little
+            check_memory(server, source.network or network, (source.node,), source.side)
 
 
 def check_memory(server: Server, network: str, nodes: tuple[str, ...], size: int) -> None:

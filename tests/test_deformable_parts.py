@@ -1,0 +1,137 @@
+"""dpd and dpd-cnn from a data set with annotated parts to a classifier's file and the paper's table."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from crosspool.backbones import UNTRAINED, load
+from crosspool.cache import ArrayCache
+from crosspool.classifiers import load_classifier
+from crosspool.datasets.fieldguide.guide import fieldguide
+from crosspool.errors import SettingError
+from crosspool.evaluation.paper import counterparts, kind_of
+from crosspool.features import Features
+from crosspool.framing import Source
+from crosspool.image_maps import COLOURS, GRADIENTS
+from crosspool.methods import parse_method, parse_methods
+from crosspool.methods.wording import method_in_words
+from crosspool.training import train_classifier
+from tests.images import dataset_of, noise, png
+from tests.networks import small_network, spec_for
+
+BIRDS = fieldguide(1, size=128)
+TRAIN = np.arange(0, 12, 2)
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    return load(spec_for(small_network), UNTRAINED, "cpu")
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return ArrayCache(tmp_path_factory.mktemp("cache"))
+
+
+# --- names
+
+
+def test_the_papers_spelling_is_one_method(tiny):
+    for name in ("dpd+cnn", "DPD+CNN@128", "sum+dpd+cnn@128+global", "dpd+cnn/power1/ternary"):
+        ours = name.lower().replace("dpd+cnn", "dpd-cnn")
+        method, same = (parse_method(each, tiny.architecture) for each in (name, ours))
+        assert method.sources == same.sources
+        assert [part.name for part in method.parts] == [part.name for part in same.parts]
+    assert method_in_words("dpd+cnn@448") == "activations of deformable parts, 448 px"
+
+
+def test_dpd_beside_another_method_is_not_the_papers(tiny):
+    assert len(parse_method("dpd+cnn-svm", tiny.architecture).parts) == 2
+    with pytest.raises(SettingError, match="There is no method 'cnn'"):
+        parse_method("dpd@128+cnn", tiny.architecture)
+
+
+def test_the_papers_rows_find_these_methods():
+    names = ("dpd@448", "DPD+CNN@448", "dpd-cnn", "dpd+cnn+sum", "dpd+cnn-svm")
+    assert [kind_of(name) for name in names] == ["dpd", "dpd-cnn", "dpd-cnn", None, None]
+    found = {row.method: ours for row, ours in counterparts(names)}
+    assert (found["DPD"], found["DPD+CNN"]) == (("dpd@448",), ("DPD+CNN@448", "dpd-cnn"))
+
+
+@pytest.mark.parametrize(("size", "sides"), [(448, [448, 320, 224, 160]), (300, [304, 216, 152]), (128, [128])])
+def test_gradients_are_read_at_several_sizes(tiny, size, sides):
+    sources = parse_method(f"dpd@{size}", tiny.architecture, "crop").sources
+    gradients = [Source(GRADIENTS, side, "whole", "crop") for side in sides]
+    assert set(sources) == {*gradients, replace(gradients[0], node=COLOURS)}
+
+
+def test_lengths_are_those_of_the_parts(tiny):
+    dpd, activations = parse_methods("dpd@128,dpd-cnn@128", tiny.architecture)
+    assert dpd.with_parts(("whole", "head")).length == 2 * 21 * (36 + 64)
+    assert activations.with_parts(("whole", "head")).length == 2 * 5
+
+
+def test_dpd_reads_no_layer(tiny):
+    with pytest.raises(SettingError, match=r"dpd reads pixels, and no layer \(in dpd:second@128\)"):
+        parse_method("dpd:second@128", tiny.architecture)
+
+
+@pytest.mark.parametrize("name", ["ft+dpd@128", "ft+dpd+cnn@128"])
+def test_no_network_is_tuned_for_parts(tiny, name):
+    with pytest.raises(SettingError, match=r"ft tunes a network, and .* reads pixels, too, to find parts"):
+        parse_method(name, tiny.architecture)
+
+
+# --- learning
+
+
+def learned(tiny, cache, dataset, train=TRAIN):
+    (method,) = parse_methods("dpd-cnn@128", tiny.architecture)
+    method = method.with_parts(dataset.annotated)
+    features = Features(dataset, tiny, [], cache)
+    records, lessons = features.records_of(train, method.sources), features.lessons(method, train)
+    return method.encoder().fit(records, lessons)[0].learned()
+
+
+def same(one, other):
+    return all(np.array_equal(array, other[name]) for name, array in one.items())
+
+
+def with_noise_for(indices):
+    samples = list(BIRDS.samples)
+    for index in indices:
+        data = png(noise(index))
+        samples[index] = replace(samples[index], read=lambda data=data: data, identity=None)
+    return replace(BIRDS, samples=tuple(samples))
+
+
+def test_learning_never_sees_test_images(tiny, cache):
+    test = np.setdiff1d(np.arange(len(BIRDS)), TRAIN)
+    without = learned(tiny, cache, BIRDS)
+    changed = with_noise_for(test)
+    assert same(without, learned(tiny, cache, changed))
+    everything = np.arange(len(BIRDS))  # a leak is planted, and caught
+    assert not same(learned(tiny, cache, BIRDS, everything), learned(tiny, cache, changed, everything))
+
+
+def test_learning_sees_every_training_image(tiny, cache):
+    without = learned(tiny, cache, BIRDS)
+    for index in TRAIN[:2]:
+        assert not same(without, learned(tiny, cache, with_noise_for([index])))
+
+
+def test_a_file_holds_what_was_learned(tiny, cache, tmp_path):
+    method = parse_method("dpd+cnn@128+dpd@128", tiny.architecture).with_parts(BIRDS.annotated)
+    classifier = train_classifier(BIRDS, Features(BIRDS, tiny, method.sources, cache), method)
+    classifier.save(tmp_path / "birds.safetensors")
+    again = load_classifier(tmp_path / "birds.safetensors", tiny)
+    assert again.settings.parts == BIRDS.annotated == ("whole", "head", "torso", "tail")
+    images = [sample.decode(sample.read()) for sample in BIRDS.samples[:2]]
+    np.testing.assert_array_equal(again.scores(images, tiny), classifier.scores(images, tiny))
+
+
+def test_a_data_set_without_parts_is_refused(tiny):
+    dataset = dataset_of([png(noise(index)) for index in range(4)], np.arange(4) % 2)
+    with pytest.raises(SettingError, match="dpd@128 learns from boxes of the parts of an object"):
+        parse_method("dpd@128", tiny.architecture).with_parts(dataset.annotated)
