@@ -30,6 +30,8 @@ from crosspool.encoding import (
 from crosspool.errors import SettingError
 from crosspool.layer_pairs import Geometry
 
+CODE_STEPS = 20_000  # at most, of looking for a sparse code
+
 Points = NDArray[np.float64]
 """Projected local features, in double precision: their sums cancel, and a root would magnify the error."""
 
@@ -163,13 +165,13 @@ class SparseFisherVector(Codebook):
     def learn(self, points: Points) -> Points:
         learning = MiniBatchDictionaryLearning(
             self.words, alpha=self.sparsity, batch_size=256, max_iter=20, fit_algorithm="cd",
-            random_state=self.random_state,
+            transform_max_iter=CODE_STEPS, random_state=self.random_state,
         )  # fmt: skip
         return np.asarray(learning.fit(normalize(points)).components_)
 
     def encode(self, points: Points) -> Points:
         units, atoms = normalize(points), self.codebook_
-        codes = sparse_encode(units, atoms, algorithm="lasso_cd", alpha=self.sparsity, check_input=False)
+        codes = sparse_encode(units, atoms, algorithm="lasso_cd", alpha=self.sparsity, max_iter=CODE_STEPS)
         gradient: Points = codes.T @ (units - codes @ atoms)
         return gradient.ravel()
 

@@ -105,6 +105,11 @@ class LearnedStep(TransformerMixin, BaseEstimator):
         """Whether it depends on the training images."""
         return True
 
+    @property
+    def is_taught(self) -> bool:
+        """Whether it learns from the targets, too, so that it knows the classes of its training images too well."""
+        return False
+
     def learned_arrays(self, shape_of: ShapeOf) -> dict[str, LearnedArray]:
         """What it learns, by the names of its attributes."""
         raise NotImplementedError

@@ -13,7 +13,7 @@ from crosspool.cli.options import Json, option
 from crosspool.cli.outputs import checked_folder, files_of_earlier_run, write_files
 from crosspool.cli.progress import stages_progress
 from crosspool.errors import SettingError
-from crosspool.evaluation.command import DEFAULT_SPLITS, option_words, usual_baselines
+from crosspool.evaluation.command import DEFAULT_SPLITS, option_words, size_between, usual_baselines
 from crosspool.evaluation.findings import AccuracyFindings, accuracy_json
 from crosspool.evaluation.tables import accuracy_sections
 
@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from crosspool.backbones import Architecture
 
 METHODS_HELP = "The methods, such as cl:PAIR@448/pca64, cl-f, cl-c, global, jitter, cnnaug-svm, sum, max, pyramid, gem."
-USUAL_METHODS = "cl at twice the network's own size; global at both"
+USUAL_METHODS = "cl at twice the network's own size; global at both, and between"
+RECOMMENDABLE = ("cl@{size}+global@{size}", "gem@{size}", "compact-cl@{size}", "cl-c@{size}")
 METHODS = option("M1,M2,...", METHODS_HELP, "--methods", "-m", default=USUAL_METHODS)
 BASELINE_HELP = "Compare all methods with this one; can be repeated."
 BASELINE = option("NAME", BASELINE_HELP, default="those that begin with global, jitter or cnn; else the first")
+RECOMMEND_HELP = "Name the best of the methods, chosen within the training images, and what can be expected of it."
 SPLITS = option("N", shared.SPLITS_HELP, min=1, default=f"the official split; else {DEFAULT_SPLITS}")
 OFFICIAL_HELP = "Use the published split, or random ones."
 OFFICIAL = typer.Option("--official/--random", help=OFFICIAL_HELP, show_default="official where there is one")
@@ -39,6 +41,7 @@ def evaluate_command(
     official: Annotated[bool | None, OFFICIAL] = None,
     framing: shared.WholeFraming = "squash",
     labelled: shared.LabelledOptions,
+    recommend: Annotated[bool, typer.Option("--recommend", help=RECOMMEND_HELP)] = False,
     paper: Annotated[bool, typer.Option("--paper", help="Show the paper's Table 1 beside the accuracies.")] = False,
     out: shared.ResultFolder = None,
     json: Json = False,
@@ -56,7 +59,7 @@ def evaluate_command(
     from crosspool.methods import parse_methods
 
     structure = architecture(labelled.backbone)
-    text = methods or default_methods(structure)
+    text = methods or default_methods(structure, recommend=recommend)
     named = parse_methods(text, structure, framing)  # raises before anything is loaded
     names = [method.name for method in named]
     baselines = chosen_baselines(baseline, names)
@@ -72,9 +75,13 @@ def evaluate_command(
         features = options.settle(labelled.compute_features(dataset, network, chosen))
         protocol = options.protocol(features.dataset, file_keys(features))
         with stages_progress() as progress, shared.room_for_vectors(features) as scratch:
-            report = evaluate_methods(chosen, features, protocol, baselines, scratch=scratch, progress=progress)
+            report = evaluate_methods(
+                chosen, features, protocol, baselines, scratch=scratch, progress=progress, recommend=recommend
+            )
         count = None if protocol.official else len(protocol.splits)
-        test = option_words(official=protocol.official, splits=count, train_size=size, baseline=baselines)
+        test = option_words(
+            official=protocol.official, splits=count, train_size=size, baseline=baselines, recommend=recommend
+        )
         words = [*option_words(methods=",".join(names)), *test, *labelled.spelled_out(framing)]
         command, weights = ("crosspool", "evaluate", labelled.dataset, *words), Path(network.weights).name
         findings = AccuracyFindings(
@@ -88,14 +95,20 @@ def evaluate_command(
     print_results(introduction, accuracy_sections(findings), report.problems, folder, written)
 
 
-def default_methods(structure: "Architecture") -> str:
-    """Cross-layer pooling of finer maps, and fully-connected activations at the usual size and at that of the maps."""
+def default_methods(structure: "Architecture", *, recommend: bool = False) -> str:
+    """Cross-layer pooling of finer maps, and fully-connected activations at sizes from the usual to that of the maps.
+
+    To recommend one, further methods whose encoders learn nothing, each with the fully-connected activations beside it.
+    """
     from crosspool.framing import MAX_SIZE
 
     own = structure.spec.preprocessing.size
     if 2 * own > MAX_SIZE:
         return f"cl@{own},global@{own}"
-    return f"cl@{2 * own},global@{own},global@{2 * own}"
+    names = [f"cl@{2 * own}", f"global@{own}", f"global@{size_between(own)}", f"global@{2 * own}"]
+    if recommend:
+        names += [name.format(size=2 * own) for name in RECOMMENDABLE]
+    return ",".join(names)
 
 
 def chosen_baselines(named: Sequence[str] | None, methods: Sequence[str]) -> list[str]:

@@ -8,6 +8,11 @@ DEFAULT_SPLITS = 20
 USUAL_BASELINES = ("global", "jitter", "cnn-svm", "cnnaug-svm")
 
 
+def size_between(own: int) -> int:
+    """An input size between a network's own and twice that, a multiple of 32: 320 for 224."""
+    return round(own * 10 / 7 / 32) * 32
+
+
 def usual_baselines(methods: Sequence[str]) -> list[str]:
     """The fully-connected activations among the methods, or else the first method."""
     return [name for name in methods if name.lower().startswith(USUAL_BASELINES)] or list(methods[:1])

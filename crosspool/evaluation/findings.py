@@ -9,7 +9,7 @@ from crosspool import __version__
 
 if TYPE_CHECKING:
     from crosspool.datasets import Dataset
-    from crosspool.evaluation.report import MethodResult, Paired, Report
+    from crosspool.evaluation.report import Choice, MethodResult, Paired, Report
 
 MEASURES = {"accuracy": "accuracy", "mean_average_precision": "mean average precision"}
 
@@ -88,6 +88,9 @@ def accuracy_json(findings: AccuracyFindings) -> dict[str, Any]:
         "measure": report.measure,
         "methods": [method_json(result, report.measure) for result in report.methods],
         "paired": [paired_json(pair) for pair in report.paired],
+        "choices": [choice_json(choice, report.measure) for choice in report.choices],
+        "chosen_paired": [paired_json(pair) for pair in report.chosen_paired],
+        "recommended": report.recommended,
         "problems": report.problems,
         "command": findings.command_line,
         "versions": versions(),
@@ -104,6 +107,19 @@ def method_json(result: "MethodResult", main: str) -> dict[str, Any]:
         "interval": None if measured.interval is None else measured.interval.ends,
         **{name: other.value for name, other in result.measures.items() if name != main},
         **_attributes(result, "dimensions", "bytes_per_image", "seconds_per_image"),
+        "by_split": measured.by_split,
+    }
+
+
+def choice_json(choice: "Choice", main: str) -> dict[str, Any]:
+    """A choice: its kind, what was chosen from and how often, and the measure of what was chosen."""
+    measured = choice.result.measures[main]
+    return {
+        "name": choice.result.name,
+        **_attributes(choice, "kind", "candidates"),
+        "picks": dict(choice.counts),
+        main: measured.value,
+        "interval": None if measured.interval is None else measured.interval.ends,
         "by_split": measured.by_split,
     }
 

@@ -1,5 +1,6 @@
 """The results of an evaluation: measures with intervals, paired differences, confusion matrices and costs."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -35,10 +36,14 @@ def measures_of(dataset: Dataset) -> dict[str, Measure]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The scores of one split's test images, (n_test, L)."""
+    """The scores of one split's test images, (n_test, L).
+
+    `inner` is the first measure within its training images, or None where it was not asked for.
+    """
 
     split: Split
     scores: Scores
+    inner: float | None = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,30 @@ class Paired:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """Of several methods of one kind, for each split the best one within its training images.
+
+    `kind` is that of `family`, or empty for methods of all kinds; `result` is that of the chosen ones, with the costs
+    of the method that was chosen most often.
+    """
+
+    kind: str
+    candidates: tuple[str, ...]
+    picks: tuple[str, ...]
+    result: MethodResult
+
+    @property
+    def favourite(self) -> str:
+        """The method that was chosen most often."""
+        return Counter(self.picks).most_common(1)[0][0]
+
+    @property
+    def counts(self) -> list[tuple[str, int]]:
+        """How often each method was chosen, the favourite first."""
+        return Counter(self.picks).most_common()
+
+
+@dataclass(frozen=True)
 class Report:
     """All results of an evaluation."""
 
@@ -93,6 +122,11 @@ class Report:
     methods: tuple[MethodResult, ...]
     paired: tuple[Paired, ...]
     problems: tuple[str, ...]
+    choices: tuple[Choice, ...] = ()
+    chosen_paired: tuple[Paired, ...] = ()
+    """The differences between the choices."""
+    recommended: str | None = None
+    """The method that does best within the training images of all splits, where that was asked for."""
 
     @property
     def measure(self) -> str:

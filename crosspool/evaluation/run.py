@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from numpy.typing import NDArray
 from crosspool.datasets import Dataset, Split
 from crosspool.encoding import Encoder
 from crosspool.errors import SettingError
-from crosspool.evaluation.protocol import Protocol
-from crosspool.evaluation.report import MethodResult, Outcome, Report, compared, summarised
+from crosspool.evaluation.choice import choices_of, inner_splits, needing_choice, recommended
+from crosspool.evaluation.protocol import Protocol, file_keys
+from crosspool.evaluation.report import MethodResult, Outcome, Report, compared, measures_of, summarised
 from crosspool.features import Features
 from crosspool.methods import Method
 from crosspool.records import compute_record
@@ -33,8 +35,11 @@ def evaluate_methods(
     *,
     scratch: Path | None = None,
     progress: Progress = lambda stage, done, total: None,
+    recommend: bool = False,
 ) -> Report:
     """Train and test every method on every split, and compare each with each of `baselines`.
+
+    Of the methods of one kind, and of all of them to `recommend` one, the best is chosen within training images.
 
     Encoders that learn (principal components, codebooks) are fitted on each split's training images alone, and so are
     the classifiers. `features` must offer what the methods need; vectors lie in files in `scratch` while their kernel
@@ -46,21 +51,30 @@ def evaluate_methods(
     for name in baselines:
         if name not in names:
             raise SettingError(f"The baseline {name!r} is not among the methods {', '.join(names)}; add it to them.")
-    results = [result_of(method, features, protocol, scratch=scratch, progress=progress) for method in methods]
-    return report_of(features.dataset, results, protocol, baselines)
+    wanted = names if recommend else needing_choice(names)
+    results = [
+        result_of(method, features, protocol, scratch=scratch, progress=progress, judge=method.name in wanted)
+        for method in methods
+    ]
+    return report_of(features.dataset, results, protocol, baselines, recommend=recommend)
 
 
 def report_of(
-    dataset: Dataset, results: Sequence[MethodResult], protocol: Protocol, baselines: Sequence[str] = ()
-) -> Report:
-    """The methods' results under the same protocol, and their comparison with the baselines."""
+    dataset: Dataset, results: Sequence[MethodResult], protocol: Protocol, baselines: Sequence[str] = (), *,
+    recommend: bool = False,
+) -> Report:  # fmt: skip
+    """The methods' results under the same protocol, their comparison with the baselines, and choices among them."""
     official, seed, split = protocol.official, protocol.seed, protocol.splits[0]
     train, test = len(split.train), len(split.test)
     paired = tuple(compared(dataset, results, baselines, seed))
     problems = (*dataset.problems, *_label_problems(dataset, protocol.splits))
+    choices = tuple(choices_of(dataset, results, seed, of_all=recommend))
+    chosen = [choice.result for choice in choices]
+    last = [chosen[-1].name] if chosen else []  # all against the fully-connected
     return Report(
-        dataset.name, dataset.classes, len(dataset), official, train, test, seed, tuple(results), paired, problems
-    )
+        dataset.name, dataset.classes, len(dataset), official, train, test, seed, tuple(results), paired, problems,
+        choices, tuple(compared(dataset, chosen, last, seed)), recommended(results) if recommend else None,
+    )  # fmt: skip
 
 
 def result_of(
@@ -71,10 +85,12 @@ def result_of(
     scratch: Path | None = None,
     progress: Progress = lambda stage, done, total: None,
     step: Callable[[], None] = lambda: None,
+    judge: bool = False,
 ) -> MethodResult:
     """Train and test one method on every split; the other arguments are those of `evaluate_methods`.
 
-    `step` is called between the steps that `progress` does not count. Either may raise, which ends the run.
+    With `judge`, it is judged within each split's training images as well, so that a method can be chosen. `step` is
+    called between the steps that `progress` does not count. Either may raise, which ends the run.
     """
 
     def report(before: int, done: int) -> None:
@@ -96,14 +112,53 @@ def result_of(
             kernel, row_bytes = file.kernel(step), file.row_bytes
             kernel = unit_kernel(kernel) if file.packed else kernel
         for split in splits:
-            outcomes.append(_outcome(dataset, split, kernel, protocol.C))
+            outcomes.append(Outcome(split, _scores(dataset, split, kernel, protocol.C)))
             step()
+            if judge:
+                inner = inner_splits(dataset, split, protocol.seed, file_keys(features))
+                of_kernel = None if method.is_taught else kernel
+                value = _judged(method, features, inner, of_kernel, protocol, scratch, step)
+                outcomes[-1] = replace(outcomes[-1], inner=value)
     seconds = seconds_per_image(method, encoder, features, step)
     return summarised(dataset, method.name, outcomes, method.length, row_bytes, seconds, protocol.seed)
 
 
-def _outcome(dataset: Dataset, split: Split, kernel: NDArray[np.float64], C: float) -> Outcome:
-    """Train on a split's training images, and score its test images.
+def _judged(
+    method: Method, features: Features, inner: Sequence[Split], kernel: NDArray[np.float64] | None, protocol: Protocol,
+    scratch: Path | None, step: Callable[[], None],
+) -> float | None:  # fmt: skip
+    """The mean of the first measure over inner splits; None without any.
+
+    Without a kernel, the encoder learns anew on the first of them: it would know the classes of the other images.
+    """
+    dataset, values = features.dataset, []
+    measure = next(iter(measures_of(dataset).values()))
+    for split in inner if kernel is not None else inner[:1]:
+        each = _learned_anew(method, features, split, protocol, scratch, step) if kernel is None else kernel
+        values.append(measure(dataset.targets[split.test], _scores(dataset, split, each, protocol.C)))
+        step()
+    return float(np.mean(values)) if values else None
+
+
+def _learned_anew(
+    method: Method, features: Features, split: Split, protocol: Protocol, scratch: Path | None,
+    step: Callable[[], None],
+) -> NDArray[np.float64]:  # fmt: skip
+    """The kernel of a split's images, with zeros for all others, by an encoder that learned from its training side."""
+    dataset, both = features.dataset, np.sort(np.concatenate([split.train, split.test]))
+    records = features.records_of(split.train, method.sources, step)
+    encoder = method.encoder(protocol.seed).fit(records, Lessons(dataset.targets[split.train]))
+    with VectorFile(scratch) as file:
+        encode_into(file, method, encoder, features.restricted_to(dataset.subset(both)), lambda done: step())
+        some = file.kernel(step)
+        some = unit_kernel(some) if file.packed else some
+    kernel = np.zeros((len(dataset), len(dataset)))
+    kernel[np.ix_(both, both)] = some
+    return kernel
+
+
+def _scores(dataset: Dataset, split: Split, kernel: NDArray[np.float64], C: float) -> NDArray[np.float64]:
+    """Train on a split's training images, and score its test images: (n_test, L).
 
     A class without training images never wins; a label that the split cannot teach gets the same score everywhere.
     """
@@ -114,7 +169,7 @@ def _outcome(dataset: Dataset, split: Split, kernel: NDArray[np.float64], C: flo
     scores = np.full((len(test), len(dataset.classes)), 0.0 if dataset.multi_label else -np.inf)
     learned = taught if dataset.multi_label else machine.classes_
     scores[:, learned] = machine.decision_function(kernel[np.ix_(test, train)])
-    return Outcome(split, scores)
+    return scores
 
 
 def _not_taught(dataset: Dataset, split: Split) -> NDArray[np.intp]:

@@ -28,7 +28,9 @@ def accuracy_sections(findings: AccuracyFindings) -> list[Section]:
     tables = [Section("", _method_columns(report), _notes(report))]
     if report.paired:
         title = "Differences on the same splits, in percentage points"
-        tables.append(Section(title, _paired_columns(report), _caution(report)))
+        tables.append(Section(title, _paired_columns(report.paired), _caution(report)))
+    if report.choices:
+        tables.append(Section("Chosen within training images", _choice_columns(report), _choice_notes(report)))
     if findings.paper:
         tables.append(_beside_the_paper(report))
     return tables
@@ -58,8 +60,34 @@ def _measure_column(results: "Sequence[MethodResult]", measure: str, title: str,
     return Column(title, cells, right=True, optional=optional)
 
 
-def _paired_columns(report: "Report") -> tuple[Column, ...]:
-    pairs = report.paired
+def _choice_columns(report: "Report") -> tuple[Column, ...]:
+    chosen = [choice.result for choice in report.choices]
+    return (
+        Column("choice", [result.name for result in chosen]),
+        _measure_column(chosen, report.measure, TITLES[report.measure]),
+        Column("95 % interval", [_range(result.measures[report.measure].interval) for result in chosen], right=True),
+        Column("chosen", [", ".join(map(_counted, choice.counts)) for choice in report.choices], names=True),
+    )
+
+
+def _counted(pick: tuple[str, int]) -> str:
+    return f"{pick[0]} ({pick[1]})"
+
+
+def _choice_notes(report: "Report") -> tuple[str, ...]:
+    notes = [
+        "For each split, the method that did best on further splits of its training images; in brackets, how often. "
+        "Test images have no part in the choice."
+    ]
+    for pair in report.chosen_paired:
+        ends = "" if pair.interval is None or pair.interval.is_point else f" ({_range(pair.interval, signed_percent)})"
+        notes.append(f"{pair.method} against {pair.baseline}: {signed_percent(pair.difference)} points{ends}.")
+    if report.recommended is not None:
+        notes.append(f"Recommended, by the training images of all splits: {report.recommended}.")
+    return tuple(notes)
+
+
+def _paired_columns(pairs: "Sequence[Paired]") -> tuple[Column, ...]:
     columns = [
         Column("method", [pair.method for pair in pairs], names=True),
         Column("against", [pair.baseline for pair in pairs], names=True),

@@ -1,12 +1,15 @@
 """The result of a comparison in one sentence: which method is best, and how sure that is."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from crosspool.evaluation.findings import MEASURES, AccuracyFindings
+from crosspool.evaluation.report import Choice, Paired
 from crosspool.methods.wording import family, method_in_words
 from crosspool.text import percent, signed_percent
+
+KINDS = ("cross-layer", "fully-connected")
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,15 @@ class Difference:
     value: float
     interval: tuple[float, float] | None
 
+    @classmethod
+    def of(cls, pair: Paired) -> "Difference":
+        return cls(pair.method, pair.baseline, pair.difference, None if pair.interval is None else pair.interval.ends)
+
+    @classmethod
+    def of_json(cls, pair: Mapping[str, Any]) -> "Difference":
+        ends = pair["interval"]
+        return cls(pair["method"], pair["baseline"], pair["difference"], None if ends is None else tuple(ends))
+
     @property
     def is_clear(self) -> bool:
         """Whether the interval has a width and does not include zero."""
@@ -27,76 +39,110 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class Contestant:
+    """What stands for a kind of methods: one of them, or a choice among several within the training images.
+
+    `name` is what differences call it, `method` the method, or the one that was chosen most often.
+    """
+
+    name: str
+    method: str
+    share: float
+    candidates: int = 1
+
+    @classmethod
+    def of(cls, choice: Choice) -> "Contestant":
+        result = choice.result
+        share = next(iter(result.measures.values())).value
+        return cls(result.name, choice.favourite, share, len(choice.candidates))
+
+
+@dataclass(frozen=True)
 class Outcome:
-    """What a verdict is based on: `shares` are the methods' values of the measure, from 0 to 1."""
+    """What a verdict is based on: `shares` are the methods' values of the measure, from 0 to 1.
+
+    `chosen` are the choices among several methods of a kind.
+    """
 
     measure: str
     shares: Mapping[str, float]
     differences: Sequence[Difference]
+    chosen: Mapping[str, Contestant] = field(default_factory=dict)
 
     @classmethod
     def of(cls, findings: AccuracyFindings) -> "Outcome":
         """The outcome of an evaluation."""
         report = findings.report
         shares = {result.name: result.measures[report.measure].value for result in report.methods}
-        differences = [
-            Difference(
-                pair.method, pair.baseline, pair.difference, None if pair.interval is None else pair.interval.ends
-            )
-            for pair in report.paired
-        ]
-        return cls(report.measure, shares, differences)
+        differences = [Difference.of(pair) for pair in (*report.paired, *report.chosen_paired)]
+        return cls(
+            report.measure, shares, differences, {choice.kind: Contestant.of(choice) for choice in report.choices}
+        )
 
     @classmethod
     def of_json(cls, results: Mapping[str, Any]) -> "Outcome":
         """The outcome in the JSON of an evaluation."""
         measure = results["measure"]
         shares = {method["name"]: method[measure] for method in results["methods"]}
-        differences = [
-            Difference(
-                pair["method"], pair["baseline"], pair["difference"], pair["interval"] and tuple(pair["interval"])
+        differences = [Difference.of_json(pair) for pair in (*results["paired"], *results["chosen_paired"])]
+        chosen = {
+            choice["kind"]: Contestant(
+                choice["name"], next(iter(choice["picks"])), choice[measure], len(choice["candidates"])
             )
-            for pair in results["paired"]
-        ]
-        return cls(measure, shares, differences)
+            for choice in results["choices"]
+        }
+        return cls(measure, shares, differences, chosen)
 
     @property
     def verdict(self) -> str:
-        """The best cross-layer method beside the best fully-connected one, or else the best two, in a sentence or two.
+        """The best cross-layer method beside the best fully-connected one, or else the best two, in a few sentences.
 
-        A method of another kind that is better than both is named, too.
+        Of several of a kind, the one that was chosen within the training images stands for it. A method of another kind
+        that is better than both is named, too.
         """
         best, other = self._contest()
-        words = f"{_capitalised(_with_article(best))}, {self._value(best, 'is right for {} of 100 images')}"
+        words = f"{_capitalised(_with_article(best))}, {self._value(best.share, 'is right for {} of 100 images')}"
         if other is None:
             return f"{words}."
-        sentences = f"{words}; {_with_article(other)}, {self._value(other, 'for {}')}. {self._certainty(best, other)}"
-        first = max(self.shares, key=self.shares.__getitem__)
-        if self.shares[first] <= self.shares[best]:
+        sentences = f"{words}; {_with_article(other)}, {self._value(other.share, 'for {}')}. "
+        sentences += self._certainty(best, other)
+        others = {name: share for name, share in self.shares.items() if family(name) not in self._kinds}
+        first = max(others or self.shares, key=self.shares.__getitem__)
+        if self.shares[first] <= best.share:
             return sentences
-        return f"{sentences} Higher than both: {_with_article(first)}, {self._value(first, 'right for {}')}."
+        leader = Contestant(first, first, self.shares[first])
+        return f"{sentences} Higher than both: {_with_article(leader)}, {self._value(leader.share, 'right for {}')}."
 
-    def _contest(self) -> tuple[str, str | None]:
-        ranking = sorted(self.shares, key=lambda name: -self.shares[name])
-        leaders = [
-            next((name for name in ranking if family(name) == kind), None)
-            for kind in ("cross-layer", "fully-connected")
+    @property
+    def _kinds(self) -> list[str]:
+        """The kinds that are set against each other, if both are there."""
+        there = {family(name) for name in self.shares}
+        return list(KINDS) if there.issuperset(KINDS) else []
+
+    def _contest(self) -> tuple[Contestant, Contestant | None]:
+        ranking = [
+            Contestant(name, name, share) for name, share in sorted(self.shares.items(), key=lambda each: -each[1])
         ]
-        if None not in leaders:
-            best, other = sorted(filter(None, leaders), key=ranking.index)
+        if self._kinds:
+            leaders = [
+                self.chosen.get(kind) or next(each for each in ranking if family(each.name) == kind)
+                for kind in self._kinds
+            ]
+            best, other = sorted(leaders, key=lambda each: -each.share)
             return best, other
         return ranking[0], ranking[1] if len(ranking) > 1 else None
 
-    def _value(self, name: str, of_accuracy: str) -> str:
+    def _value(self, share: float, of_accuracy: str) -> str:
         if self.measure == "accuracy":
-            return of_accuracy.format(f"{100 * self.shares[name]:.0f}")
-        return f"{MEASURES[self.measure]} {percent(self.shares[name])} %"
+            return of_accuracy.format(f"{100 * share:.0f}")
+        return f"{MEASURES[self.measure]} {percent(share)} %"
 
-    def _certainty(self, best: str, other: str) -> str:
-        pair = next((each for each in self.differences if {each.method, each.baseline} == {best, other}), None)
+    def _certainty(self, best: Contestant, other: Contestant) -> str:
+        names = {best.name, other.name}
+        pair = next((each for each in self.differences if {each.method, each.baseline} == names), None)
         if pair is None or pair.interval is None:
             return "How sure that is was not tested."
-        sign = 1 if pair.method == best else -1
+        sign = 1 if pair.method == best.name else -1
         low, high = sorted(100 * sign * end for end in pair.interval)
         points, ends = signed_percent(sign * pair.value), f"95 % interval {low:+.1f} to {high:+.1f}".replace("-", "−")
         if pair.is_clear:
@@ -104,10 +150,11 @@ class Outcome:
         return f"There is no clear difference: {points} points ({ends})."
 
 
-def _with_article(name: str) -> str:
+def _with_article(contestant: Contestant) -> str:
     """A method in words, as the subject of a sentence."""
-    words = method_in_words(name)
-    return f"the {words}" if words.startswith(("fully-connected", "sum", "maxim")) else words
+    words = method_in_words(contestant.method)
+    subject = f"the {words}" if words.startswith(("fully-connected", "sum", "maxim")) else words
+    return subject if contestant.candidates == 1 else f"{subject} (chosen of {contestant.candidates})"
 
 
 def _capitalised(text: str) -> str:

@@ -106,6 +106,11 @@ class Method:
             raise SettingError(f"{problem}; take CUB-200-2011 or fieldguide, or another method.")
         return replace(self, parts=tuple(part.with_parts(names) for part in self.parts))
 
+    @property
+    def is_taught(self) -> bool:
+        """Whether the encoder depends on the training images' targets as well."""
+        return any(getattr(part.steps[0][1], "is_taught", False) for part in self.parts)
+
     def encoder(self, seed: int = 0) -> Encoder:
         """A new encoder, to be fitted on records of training images.
 

@@ -650,7 +650,10 @@ def test_ctrl_c_says_what_is_kept(run, images, monkeypatch) -> None:
 
 
 def test_default_methods_and_baselines() -> None:
-    assert command.default_methods(architecture(DEFAULT)) == "cl@448,global@224,global@448"
+    assert command.default_methods(architecture(DEFAULT)) == "cl@448,global@224,global@320,global@448"
+    assert command.default_methods(architecture(DEFAULT), recommend=True) == (
+        "cl@448,global@224,global@320,global@448,cl@448+global@448,gem@448,compact-cl@448,cl-c@448"
+    )
     assert command.default_methods(architecture("efficientnet_b7")) == "cl@600,global@600"
     names = ["cl@448", "jitter", "global@224", "sum", "CNN-SVM"]
     assert command.chosen_baselines(None, names) == ["jitter", "global@224", "CNN-SVM"]

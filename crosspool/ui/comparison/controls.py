@@ -7,6 +7,7 @@ import streamlit as st
 
 from crosspool.backbones import UNTRAINED, Architecture, architecture
 from crosspool.errors import BackboneError, CrosspoolError, LayerPairError, SettingError
+from crosspool.evaluation.command import size_between
 from crosspool.methods import MethodSpec, parse_method
 from crosspool.methods.wording import method_in_words
 from crosspool.text import plural
@@ -43,14 +44,14 @@ CANCELLED = (
     "there."
 )
 
-# Names with the network's own input size and the fine one, twice that, to be filled in.
+# Names with the network's own input size, the fine one, twice that, and one between, to be filled in.
 _METHODS = (
-    "cl@{fine}", "cl@{own}", "global@{own}", "global@{fine}", "cl@{fine}/ternary", "cl@{fine}/pca64", "cl-f@{fine}",
-    "cl-c@{fine}", "cl@{fine}+global@{fine}", "sum@{fine}", "max@{fine}", "pyramid@{fine}", "jitter@{own}",
-    "cnnaug-svm@{own}", "gem@{fine}", "scda@{fine}", "compact-cl@{fine}", "compact@{fine}", "isqrt@{fine}",
-    "bilinear@{fine}", "fv@{fine}", "vlad@{fine}", "scfv@{own}",
+    "cl@{fine}", "cl@{own}", "global@{own}", "global@{between}", "global@{fine}", "cl@{fine}/ternary",
+    "cl@{fine}/pca64", "cl-f@{fine}", "cl-c@{fine}", "cl@{fine}+global@{fine}", "sum@{fine}", "max@{fine}",
+    "pyramid@{fine}", "jitter@{own}", "cnnaug-svm@{own}", "gem@{fine}", "scda@{fine}", "compact-cl@{fine}",
+    "compact@{fine}", "isqrt@{fine}", "bilinear@{fine}", "fv@{fine}", "vlad@{fine}", "scfv@{own}",
 )  # fmt: skip
-_DEFAULTS = 4  # of these are compared unless others are chosen
+_DEFAULTS = 5  # of these are compared unless others are chosen
 
 
 def _network_menu() -> dict[tuple[str, str], str]:
@@ -81,7 +82,7 @@ def _method_menu(structure: Architecture) -> tuple[list[str], list[str]]:
     Those are cross-layer pooling and the fully-connected layer, at both sizes where the network takes both.
     """
     own = structure.spec.preprocessing.size
-    names = [name.format(own=own, fine=2 * own) for name in _METHODS]
+    names = [name.format(own=own, between=size_between(own), fine=2 * own) for name in _METHODS]
     menu = [name for name in names if _is_offered(name, structure)]
     return menu, [name for name in names[:_DEFAULTS] if name in menu]
 
@@ -97,7 +98,8 @@ def _is_offered(name: str, structure: Architecture) -> bool:
 def _choose_methods(network: Network) -> list[MethodSpec] | None:
     """What is compared; None, with the reason shown, where it cannot be understood."""
     structure, state = architecture(network.name), visit_state(ComparisonState)
-    for size in (structure.spec.preprocessing.size, 2 * structure.spec.preprocessing.size):
+    own = structure.spec.preprocessing.size
+    for size in (own, size_between(own), 2 * own):
         with suppress(LayerPairError):  # a module of somebody's own may take one size only
             trace_in_turn(current_server(), network.name, size, place_shown())
     menu, defaults = _method_menu(structure)

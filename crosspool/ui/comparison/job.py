@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from crosspool.errors import CrosspoolError, SettingError
+from crosspool.evaluation.choice import needing_choice
 from crosspool.evaluation.command import usual_baselines
 from crosspool.evaluation.findings import AccuracyFindings
 from crosspool.evaluation.protocol import Protocol
@@ -175,7 +176,7 @@ def _compare(work: ComparisonWork, reservation: Reservation) -> Comparison:
             _compute(work, features_of(sources), network_pass)
         work.begin(f"Testing {method.name} on {plan.splits} splits", plan.test_cost(method), 1)
         work.tested[method.name] = result_of(
-            method, everything, protocol, scratch=cache.folder,
+            method, everything, protocol, scratch=cache.folder, judge=method.name in needing_choice(plan.names),
             progress=lambda stage, done, total: work.step(), step=work.step,
         )  # fmt: skip
     work.findings = findings = _findings(plan, work.results, protocol)

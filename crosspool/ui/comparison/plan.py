@@ -45,7 +45,7 @@ class Plan:
     @property
     def command(self) -> tuple[str, ...]:
         """The command that gives the same results; for uploaded images, with FOLDER for where they are."""
-        names = [method.name for method in self.methods]
+        names = self.names
         weights, framing = UNTRAINED if self.network.weights == UNTRAINED else None, self.methods[0].framing
         words = option_words(
             methods=",".join(names), splits=self.splits, train_size=self.train_size, baseline=usual_baselines(names),
@@ -96,6 +96,10 @@ class Plan:
     def sources(self) -> tuple[Source, ...]:
         """Everything that the methods read of an image."""
         return tuple(sorted({source for method in self.methods for source in method.sources}))
+
+    @property
+    def names(self) -> list[str]:
+        return [method.name for method in self.methods]
 
     @property
     def networks(self) -> list[str]:
