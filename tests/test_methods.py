@@ -1,5 +1,7 @@
 """Representations by name: the meaning and the sources of each name, and that all methods run."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -528,6 +530,13 @@ def test_ternary_methods_give_packed_signs(encoded, name):
     assert packed.dtype == np.uint8
     assert packed.nbytes * 16 == vectors.nbytes
     np.testing.assert_array_equal(unpack_ternary(packed, vectors.shape[1]), np.sign(vectors))
+
+
+def test_parts_side_by_side_warn_of_nothing_while_another_thread_resets_the_filters(encoded):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.resetwarnings()
+        encoded("cl@128/pca4+global@128+pyramid@128")
+    assert not [each for each in caught if "joblib" in str(each.message)]
 
 
 def test_parts_side_by_side_have_equal_weight(encoded):

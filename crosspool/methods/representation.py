@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
+import numpy as np
 from sklearn.base import clone
 from sklearn.pipeline import FeatureUnion
 from sklearn.preprocessing import Normalizer
@@ -12,6 +13,21 @@ from crosspool.encoding import Encoder, Record, TernaryQuantizer
 from crosspool.errors import SettingError
 from crosspool.fine_tuning import FineTuning, TunedEncoder
 from crosspool.framing import Framing, Source
+
+
+class SideBySide(FeatureUnion):
+    """The vectors of several encoders side by side, in the thread that asks for them.
+
+    A plain union goes through joblib, which resets the filters of warnings that all threads share, and warns of it.
+    """
+
+    def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
+        for _, encoder in self.transformer_list:
+            encoder.fit(X, y)
+        return self
+
+    def transform(self, X: Any) -> Any:
+        return np.hstack([encoder.transform(X) for _, encoder in self.transformer_list])
 
 
 @dataclass(frozen=True)
@@ -119,7 +135,7 @@ class Method:
         encoders = [(f"part{i}", Encoder(list(part.steps))) for i, part in enumerate(self.parts)]
         encoder = encoders[0][1]
         if len(encoders) > 1:
-            encoder = Encoder([("parts", FeatureUnion(encoders)), ("unit", Normalizer())])
+            encoder = Encoder([("parts", SideBySide(encoders)), ("unit", Normalizer())])
         if self.quantizer is not None:
             encoder = Encoder([("vector", encoder), ("ternary", self.quantizer)])
         if self.tuning is not None:
@@ -147,6 +163,6 @@ def parts_and_rest(encoder: Encoder) -> tuple[list[Encoder], list[Any]]:
         encoder = encoder[1]
     if isinstance(encoder[-1], TernaryQuantizer):
         rest, encoder = [encoder[-1]], encoder[0]
-    if isinstance(encoder[0], FeatureUnion):
+    if isinstance(encoder[0], SideBySide):
         return [part for _, part in encoder[0].transformer_list], [encoder[1], *rest]
     return [encoder], rest
