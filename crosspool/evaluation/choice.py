@@ -15,8 +15,8 @@ from crosspool.evaluation.report import Choice, MethodResult, summarised
 from crosspool.evaluation.splits import stratified_splits
 from crosspool.methods.wording import family
 
-INNER_SPLITS = 3
-FEW = 2000  # training images; of more, one inner split tells as much, and training on them takes long
+INNER_SPLITS = 10  # at most
+INNER_IMAGES = 5000  # in all of them: of many images, few splits tell as much, and training on them takes long
 TITLES = {"": "best of all", "cross-layer": "best cross-layer", "fully-connected": "best fully-connected"}
 
 
@@ -25,7 +25,7 @@ def inner_splits(dataset: Dataset, split: Split, seed: int, keys: Sequence[str])
 
     There are none where a class has a single training image.
     """
-    train, count = split.train, INNER_SPLITS if len(split.train) <= FEW else 1
+    train, count = split.train, max(1, min(INNER_SPLITS, INNER_IMAGES // len(split.train)))
     targets = dataset.targets[train]
     taught = None if dataset.multi_label else np.unique(targets, return_inverse=True)[1]
     groups = [keys[index] for index in train]

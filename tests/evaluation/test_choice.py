@@ -62,7 +62,7 @@ def result(name, inner, rights, length=10):
 def test_inner_splits_hold_training_images_only_and_each_class_on_either_side():
     (split, *_) = PROTOCOL.splits
     inner = inner_splits(TINTS, split, 0, KEYS)
-    assert len(inner) == 3
+    assert len(inner) == 10
     for each in inner:
         assert sorted([*each.train, *each.test]) == list(split.train)
         for side in (each.train, each.test):
