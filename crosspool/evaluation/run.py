@@ -147,7 +147,7 @@ def _learned_anew(
     """The kernel of a split's images, with zeros for all others, by an encoder that learned from its training side."""
     dataset, both = features.dataset, np.sort(np.concatenate([split.train, split.test]))
     records = features.records_of(split.train, method.sources, step)
-    encoder = method.encoder(protocol.seed).fit(records, Lessons(dataset.targets[split.train]))
+    encoder = method.encoder(protocol.seed).fit(records, features.lessons(method, split.train))
     with VectorFile(scratch) as file:
         encode_into(file, method, encoder, features.restricted_to(dataset.subset(both)), lambda done: step())
         some = file.kernel(step)

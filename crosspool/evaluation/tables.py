@@ -81,7 +81,9 @@ def _choice_notes(report: "Report") -> tuple[str, ...]:
     ]
     for pair in report.chosen_paired:
         ends = "" if pair.interval is None or pair.interval.is_point else f" ({_range(pair.interval, signed_percent)})"
-        notes.append(f"{pair.method.capitalize()} against {pair.baseline}: {signed_percent(pair.difference)} points{ends}.")
+        notes.append(
+            f"{pair.method.capitalize()} against {pair.baseline}: {signed_percent(pair.difference)} points{ends}."
+        )
     if report.recommended is not None:
         notes.append(f"Recommended, by the training images of all splits: {report.recommended}.")
     return tuple(notes)
