@@ -114,7 +114,7 @@ def test_json_contains_all_results(results) -> None:
     _, document = results
     assert set(document) == {
         *("dataset", "images", "classes", "backbone", "weights", "framing", "protocol", "measure", "methods"),
-        *("layout", "paired", "problems", "command", "versions", "paper"),
+        *("layout", "paired", "problems", "command", "versions", "paper", "choices", "chosen_paired", "recommended"),
     }
     assert (document["dataset"], document["images"], document["classes"]) == ("tints", 12, list(CLASSES))
     assert (document["backbone"], document["weights"], document["framing"]) == (DEFAULT, "pretrained", "squash")
@@ -138,6 +138,20 @@ def test_json_contains_all_results(results) -> None:
     pooled, whole = document["methods"]
     assert (whole["dimensions"], whole["bytes_per_image"]) == (1280, 4 * 1280)
     assert (pooled["dimensions"], pooled["bytes_per_image"]) == (1280 * 320, 4 * 1280 * 320)
+
+
+def test_a_recommendation_names_a_method_and_what_can_be_expected(works, images) -> None:
+    methods = "cl@128,global@128,global@160"
+    words = ("evaluate", images, "--methods", methods, "--splits", 2, "--train-size", 6, "--recommend")
+    document = json.loads(works(*words, "--json"))
+    every, cross_layer, vector = document["choices"]
+    assert document["recommended"] in every["candidates"] == methods.split(",")
+    assert (cross_layer["picks"], vector["candidates"]) == ({"cl@128": 2}, ["global@128", "global@160"])
+    assert sum(vector["picks"].values()) == 2
+    assert "--recommend" in shlex.split(document["command"])
+    text = " ".join(works(*words).split())
+    assert f"Recommended, by the training images of all splits: {document['recommended']}." in text
+    assert "Best of all against best fully-connected: " in text
 
 
 def test_json_compares_with_the_baseline(results) -> None:
@@ -564,7 +578,7 @@ def test_no_readable_image(fails, tmp_path) -> None:
         (["--methods", "CL@128,cl@128"], "The method CL@128 is named twice"),
         (["--methods", "cl:nothing@128"], "(crosspool pairs lists them)"),
         (["--methods", "global@128", "--baseline", "global"], "among the methods global@128; did you mean global@128?"),
-        (["--baseline", "jitter"], "--baseline jitter is not among the methods cl@448, global@224, global@448"),
+        (["--baseline", "jitter"], "--baseline jitter is not among the methods cl@448, global@224, global@320"),
         (["--train-size", "half"], "--train-size is a number of images or a share such as 0.5, not 'half'"),
         (["--train-size", "2"], "Train on 3 to 9"),
         (["--train-size", "12"], "Train on 3 to 9"),
