@@ -146,8 +146,9 @@ def _learned_anew(
 ) -> NDArray[np.float64]:  # fmt: skip
     """The kernel of a split's images, with zeros for all others, by an encoder that learned from its training side."""
     dataset, both = features.dataset, np.sort(np.concatenate([split.train, split.test]))
-    records = features.records_of(split.train, method.sources, step)
-    encoder = method.encoder(protocol.seed).fit(records, features.lessons(method, split.train))
+    records = features.records_of(split.train, method.sources_to_fit, step)
+    lessons = features.lessons(method, split.train, lambda done, total: step())
+    encoder = method.encoder(protocol.seed).fit(records, lessons)
     with VectorFile(scratch) as file:
         encode_into(file, method, encoder, features.restricted_to(dataset.subset(both)), lambda done: step())
         some = file.kernel(step)

@@ -124,8 +124,9 @@ class Method:
 
     @property
     def is_taught(self) -> bool:
-        """Whether the encoder depends on the training images' targets as well."""
-        return any(getattr(part.steps[0][1], "is_taught", False) for part in self.parts)
+        """Whether the encoder learns what only training images have: their classes, or boxes of their parts."""
+        taught = any(getattr(part.steps[0][1], "is_taught", False) for part in self.parts)
+        return taught or self.needs_parts or self.tuning is not None
 
     def encoder(self, seed: int = 0) -> Encoder:
         """A new encoder, to be fitted on records of training images.
