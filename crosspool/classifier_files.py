@@ -114,7 +114,7 @@ class TrainingSettings(ClassifierSettings):
     @property
     def nbytes(self) -> int:
         """The memory of its texts, which are as many as a file's header holds."""
-        texts = (*self.classes, *self.photographs, *self.versions, *self.versions.values())
+        texts = (*self.classes, *self.photographs, *self.parts, *self.versions, *self.versions.values())
         return sum(len(text) + STRING_BYTES for text in texts)
 
 

@@ -70,9 +70,11 @@ class StarModel:
     def detect(self, pyramid: Pyramid) -> Array:
         """The boxes of the root and the parts where the score is highest: (K, 4), left, top, right and bottom.
 
-        They are fractions of the image, and cut off at its border.
+        They are fractions of the image, and cut off at its border. Raises SettingError where no component fits in.
         """
         best = [(placement, index) for index, placement in enumerate(self.placements(pyramid)) if placement is not None]
+        if not best:
+            raise SettingError("The model of parts fits into no image; train it again.")
         placement, index = max(best, key=lambda each: each[0].score)
         return boxes_of(placement.cells, self.shapes[index], pyramid[placement.level].shape[1:])
 

@@ -134,6 +134,7 @@ def test_settings_describe_the_training(trained, lite0):
         "dataset": "tints",
         "images": 9,
         "photographs": ...,
+        "parts": (),
         "C": 5.0,
         "seed": 0,
         "versions": ...,

@@ -18,10 +18,11 @@ from crosspool.methods import parse_method, parse_methods
 from crosspool.methods.wording import method_in_words
 from crosspool.training import train_classifier
 from tests.images import dataset_of, noise, png
-from tests.networks import small_network, spec_for
+from tests.networks import SAMPLES, small_network, spec_for
 
 BIRDS = fieldguide(1, size=128)
 TRAIN = np.arange(0, 12, 2)
+CAT = str(SAMPLES / "cat.jpg")
 
 
 @pytest.fixture(scope="module")
@@ -135,3 +136,22 @@ def test_a_data_set_without_parts_is_refused(tiny):
     dataset = dataset_of([png(noise(index)) for index in range(4)], np.arange(4) % 2)
     with pytest.raises(SettingError, match="dpd@128 learns from boxes of the parts of an object"):
         parse_method("dpd@128", tiny.architecture).with_parts(dataset.annotated)
+
+
+def test_the_command_line_learns_parts_of_drawn_birds(works, fails, tmp_path):
+    """What is trained is read again; what has no parts is refused before a network is loaded."""
+    model = str(tmp_path / "birds.safetensors")
+    works("train", "fieldguide:1", "--method", "dpd+cnn@128", "--out", model, "--cache", str(tmp_path / "cache"))
+    birds = works("classify", CAT, "--model", model).splitlines()
+    assert birds[0] == CAT
+    assert len(birds) > 1
+    sentence = fails("evaluate", photos(tmp_path / "photos"), "--methods", "dpd@128")
+    assert sentence.startswith("crosspool: dpd@128 learns from boxes of the parts of an object")
+
+
+def photos(folder):
+    """A folder of two classes of noise."""
+    for index, name in enumerate(("one", "two") * 2):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        noise(index).save(folder / name / f"{index}.png")
+    return str(folder)

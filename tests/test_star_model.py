@@ -1,5 +1,6 @@
 """Star-shaped models of parts: scores against every placement, learning, and finding what was learned."""
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -107,6 +108,13 @@ def test_a_level_smaller_than_a_filter_is_left_out():
     (found,) = model.placements([torch.ones(1, 4, 30), torch.ones(1, 8, 8)])
     assert found is not None
     assert found.level == 1
+
+
+def test_a_model_whose_parts_are_out_of_reach_is_refused():
+    """Such a one can only come from a file that somebody has written."""
+    model = random_model()
+    with pytest.raises(SettingError, match="fits into no image"):
+        replace(model, anchors=model.anchors + 100).detect([random_map()])
 
 
 def test_boxes_are_fractions_cut_off_at_the_border():
