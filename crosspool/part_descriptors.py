@@ -61,7 +61,7 @@ class DeformableParts(LearnedStep):
     def transform(self, X: Records) -> Vectors:
         return np.stack([self._pool(record, self._detected(record)) for record in X])
 
-    def detected(self, record: Record) -> dict[str, Rectangle]:
+    def boxes(self, record: Record) -> dict[str, Rectangle]:
         """The boxes of the parts in an image, as fractions: left, top, right and bottom."""
         return {name: tuple(box) for name, box in zip(self.parts, self._detected(record).tolist(), strict=True)}
 

@@ -68,7 +68,7 @@ def test_a_box_without_area_has_nothing():
 
 def test_vectors_are_pooled_where_the_parts_are(fitted, scenes):
     (record, *_), _ = scenes
-    vector, boxes = fitted.transform([record])[0], fitted.detected(record)
+    vector, boxes = fitted.transform([record])[0], fitted.boxes(record)
     assert list(boxes) == list(PARTS)
     assert vector.shape == (3 * 5 * (5 + DEPTH),)
     pooled = np.sqrt(pool_box(torch.from_numpy(record["map"][0]), boxes["first"], (1, 2)))
