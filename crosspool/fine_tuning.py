@@ -87,8 +87,8 @@ class FineTuning(LearnedStep):
         tuning = Tuning(self, X, y)
         if self.epochs:
             tuning.tune()
-        self.head, self._layers = tuning.head, tuning.layers.requires_grad_(False)
-        self.weights_ = torch.cat([tensor.flatten() for tensor in tensors_of(self._layers)]).cpu().numpy()
+        self.head, self.layers = tuning.head, tuning.layers.requires_grad_(False)
+        self.weights_ = torch.cat([tensor.flatten() for tensor in tensors_of(self.layers)]).cpu().numpy()
         return self
 
     def learned_arrays(self, shape_of: ShapeOf) -> dict[str, LearnedArray]:
@@ -96,8 +96,8 @@ class FineTuning(LearnedStep):
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         super().restore(arrays)
-        self._layers = self.tail.without_numbers()
-        tensors = tensors_of(self._layers)
+        self.layers = self.tail.without_numbers()
+        tensors = tensors_of(self.layers)
         parts = torch.from_numpy(self.weights_).split([tensor.numel() for tensor in tensors])
         for tensor, part in zip(tensors, parts, strict=True):
             tensor.copy_(part.view_as(tensor))
@@ -108,11 +108,11 @@ class FineTuning(LearnedStep):
     def tuned(self, record: Record) -> Record:
         """What the trained layers yield for an image, from the maps before them."""
         outputs: dict[Hashable, Tensor] = {}
-        device = next(self._layers.parameters()).device
+        device = next(self.layers.parameters()).device
         for before in self.inputs:
             with torch.no_grad():
                 maps = torch.as_tensor(record[before]).to(device)
-                *yielded, _ = self.tail.run(self._layers, maps, before.side)
+                *yielded, _ = self.tail.run(self.layers, maps, before.side)
             by_node = dict(zip(self.tail.nodes, yielded, strict=True))
             outputs |= {each: by_node[each.node] for each in self.sources if self.before(each) == before}
         if not all(torch.stack(output.aminmax()).isfinite().all() for output in outputs.values()):

@@ -54,10 +54,15 @@ class Tail:
     def without_numbers(self) -> nn.Module:
         """The layers with parameters that are still to be filled."""
         structure = self.architecture.layout(self.size).model
-        if not self.architecture.spec.is_own:  # as networks are loaded
+        if self.folds:
             structure = deepcopy(structure)
             fold_batch_norm(structure, self.architecture.layout().graph)
         return self.of(structure).to_empty(device="cpu").requires_grad_(False)
+
+    @property
+    def folds(self) -> bool:
+        """Whether networks of this architecture are loaded with BatchNorm folded into their convolutions."""
+        return not self.architecture.spec.is_own
 
     @property
     def length(self) -> int:

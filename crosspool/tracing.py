@@ -279,16 +279,25 @@ def fold_batch_norm(model: nn.Module, graph: fx.Graph) -> None:
     The maps stay as they are, and a pass over them is saved. Each such BatchNorm becomes an Identity, so that names in
     `graph` stay valid.
     """
+    for convolution, norm in foldable(model, graph):
+        fused = fuse_conv_bn_eval(model.get_submodule(convolution), model.get_submodule(norm))
+        model.set_submodule(convolution, fused)
+        model.set_submodule(norm, nn.Identity())
+
+
+def foldable(model: nn.Module, graph: fx.Graph) -> list[tuple[str, str]]:
+    """The names of the convolutions that a BatchNorm alone reads, each with that BatchNorm's."""
     modules = dict(model.named_modules())
     calls = Counter(str(node.target) for node in graph.nodes if node.op == "call_module")
+    pairs = []
     for node in graph.nodes:
         names = [str(call.target) for call in (node, *node.users) if call.op == "call_module"]
         if len(node.users) != 1 or len(names) != 2 or any(calls[name] > 1 for name in names):
             continue
         convolution, norm = (modules[name] for name in names)
         if type(convolution) is nn.Conv2d and type(norm) is nn.BatchNorm2d:  # which do nothing besides
-            model.set_submodule(names[0], fuse_conv_bn_eval(convolution, norm))
-            model.set_submodule(names[1], nn.Identity())
+            pairs.append((names[0], names[1]))
+    return pairs
 
 
 def after_activation(layer: fx.Node, modules: dict[str, nn.Module]) -> tuple[fx.Node, str | None]:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 from torch import nn
 from torch.nn import functional as F
 
@@ -16,10 +17,12 @@ from crosspool.encoding import Lessons
 from crosspool.errors import SettingError
 from crosspool.features import Features
 from crosspool.fine_tuning import FineTuning, best_of, has_stopped, held_out_part, loss_of
+from crosspool.framing import frame_image
 from crosspool.methods import parse_method
 from crosspool.records import compute_record
 from crosspool.tails import joints, tail_of
 from crosspool.training import train_classifier
+from crosspool.tuned_networks import tuned_state, write_weights
 from tests.images import tinted, tints
 from tests.networks import sample, small_network, spec_for
 
@@ -136,7 +139,7 @@ def test_it_learns_its_training_images(features, monkeypatch):
     whole, _ = step.lesson_views
     maps = torch.cat([torch.from_numpy(features.record(i, [whole])[whole]) for i in EVERYTHING])
     with torch.no_grad():
-        scores = step.head(step.tail.run(step._layers, maps, 128)[-1])
+        scores = step.head(step.tail.run(step.layers, maps, 128)[-1])
     assert loss_of(scores, torch.from_numpy(TINTS.targets)) < np.log(3) / 2
 
 
@@ -145,8 +148,8 @@ def test_the_tail_alone_is_tuned_and_the_network_stays_as_it_was(features, tiny)
     step = tuning_of(features, "ft+cl")
     assert all(torch.equal(value, before[name]) for name, value in tiny.model.state_dict().items())
     assert not any(parameter.requires_grad for parameter in tiny.model.parameters())
-    assert {name.split(".")[0] for name, _ in step._layers.named_parameters()} == {"second"}
-    assert not torch.equal(step._layers.second.weight, before["second.weight"])
+    assert {name.split(".")[0] for name, _ in step.layers.named_parameters()} == {"second"}
+    assert not torch.equal(step.layers.second.weight, before["second.weight"])
 
 
 def test_a_step_is_that_of_a_slow_reference(monkeypatch):
@@ -317,3 +320,34 @@ def test_the_parts_of_an_explanation_are_those_of_the_tuned_maps(lite0, tmp_path
     (averaged,) = [source for source in tuned if source.node == "relu_1"]
     torch.testing.assert_close(part.map, tuned[averaged].double())
     assert method.sources_to_explain == method.sources
+
+
+# --- a tuned network's file
+
+
+@pytest.mark.parametrize("network", ["efficientnet_lite0", "densenet121"])
+def test_tuned_weights_load_like_any_others(network, tmp_path):
+    """The tuned network gives the scores of the tuned tail and the new layer, under the names of the classes."""
+    backbone = load_backbone(network, "untrained", "cpu", engine="torch")
+    method = parse_method("ft/epochs2+global@128", backbone.architecture)
+    features = Features(tints(), backbone, method.sources_to_fit, ArrayCache(tmp_path / "cache"))
+    path = tmp_path / "tuned.safetensors"
+    write_weights(path, tuned_state(features, method), tints().classes)
+    again = load_backbone(network, path, "cpu", engine="torch")
+    assert again.classes == ("red", "green", "blue")
+    everything = np.arange(len(features.dataset))
+    step = clone(method.tuning).fit(
+        features.records_of(everything, method.sources_to_fit), features.lessons(method, everything)
+    )
+    image = frame_image(tinted(50, 1), backbone.spec.preprocessing, 128, "squash")
+    (start,) = backbone.outputs([image], (step.tail.start,))
+    with torch.no_grad():
+        expected = step.head(step.tail.run(step.layers, start, 128)[-1])
+    (scores,) = again.outputs([image], (again.architecture.layout(128).output,))
+    torch.testing.assert_close(scores, expected, rtol=1e-3, atol=1e-4)
+    assert not torch.equal(scores, backbone.outputs([image], (backbone.architecture.layout(128).output,))[0][:, :3])
+
+
+def test_a_method_that_tunes_nothing_makes_no_file(features, tiny):
+    with pytest.raises(SettingError, match="write ft"):
+        tuned_state(features, parse_method("global", tiny.architecture))

@@ -21,6 +21,7 @@ from crosspool.cli import (
     predict,
     serve,
     train,
+    tune,
     visualise,
 )
 from crosspool.cli.console import complain
@@ -106,6 +107,11 @@ _add(
     "CUB_200_2011 --methods cl@448,cl-c,jitter --paper",
 )
 _add(train.train_command, "Train a classifier on your own images.", "birds.zip --method cl@448 --out birds.safetensors")
+_add(
+    tune.tune_command,
+    "Fine-tune a network on your own images.",
+    "birds.zip --out birds-network.safetensors --size 448",
+)
 _add(
     predict.classify_command,
     "Name what is in images, with your own classifier.",

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,7 +11,7 @@ from crosspool.cli import labelled as shared
 from crosspool.cli.console import print_problems, print_wrapped
 from crosspool.cli.options import option
 from crosspool.cli.outputs import checked_output, replacing
-from crosspool.cli.progress import images_progress
+from crosspool.cli.progress import stages_progress
 from crosspool.errors import SettingError
 from crosspool.text import plural
 
@@ -74,10 +75,9 @@ def _train(features: "Features", method: "Method", seed: int) -> "TrainedClassif
     from crosspool.training import train_classifier
 
     dataset = features.dataset
-    with images_progress() as bar, shared.room_for_vectors(features) as scratch:
-        task = bar.add_task("Training", total=len(dataset))
-
-        def progress(done: int) -> None:
-            bar.update(task, completed=done)
-
-        return train_classifier(dataset, features, method, seed=seed, scratch=scratch, progress=progress)
+    with stages_progress() as show, shared.room_for_vectors(features) as scratch:
+        learning = partial(show, "Learning")
+        return train_classifier(
+            dataset, features, method, seed=seed, scratch=scratch, learning=learning,
+            progress=lambda done: show("Training", done, len(dataset)),
+        )  # fmt: skip

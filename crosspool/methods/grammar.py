@@ -18,7 +18,6 @@ TERNARY = "ternary"  # an option of the whole method, written after its last par
 _CROSS_LAYER = ("pca", "power", "blocks")
 TUNING = "ft"  # what stands before the parts of a method whose network is fine-tuned
 METHOD_OPTIONS = {
-    TUNING: ("epochs", "share"),
     "cl": _CROSS_LAYER,
     **dict.fromkeys(("cl-f", "cl-c"), (*_CROSS_LAYER, "whole")),
     **dict.fromkeys(("global", "jitter", "cnn-svm", "cnnaug-svm"), ("power",)),
@@ -32,6 +31,7 @@ METHOD_OPTIONS = {
     "scfv": ("atoms", "pca", "power", "local"),
     "vlad": ("centres", "pca", "power"),
     **dict.fromkeys(("dpd", "dpd-cnn"), ("power",)),
+    TUNING: ("epochs", "share"),
 }
 _WHOLE = ("pca", "d", "gaussians", "centres", "atoms", "epochs")  # options of whole numbers
 _REAL = ("power", "p", "share", TERNARY)

@@ -45,7 +45,7 @@ CAT, ESPRESSO = str(FOLDER / "cat.jpg"), str(FOLDER / "espresso.jpg")
 UNTRAINED_ALEXNET = ("--backbone", "alexnet", "--weights", "untrained")
 COMMANDS = (
     *("backbones", "pairs", "predict", "maps", "pool", "localise", "evaluate", "train", "classify", "explain"),
-    *("inspect", "serve", "fetch", "doctor"),
+    *("inspect", "serve", "fetch", "doctor", "tune"),
 )
 
 

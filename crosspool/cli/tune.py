@@ -1,0 +1,61 @@
+"""`tune`: the weights of a network that is fine-tuned on your own images, in one file."""
+
+import os
+import shlex
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from crosspool.cli import labelled as shared
+from crosspool.cli import options
+from crosspool.cli.console import print_problems, print_wrapped
+from crosspool.cli.options import option
+from crosspool.cli.outputs import checked_output, replacing
+from crosspool.cli.progress import stages_progress
+from crosspool.text import plural
+
+METHOD = "ft+global"
+
+
+def tune_command(
+    *,
+    out: Annotated[str, option("FILE.safetensors", "Where to write the weights.", "--out", "-o")],
+    size: options.Size = None,
+    framing: shared.WholeFraming = "squash",
+    labelled: shared.LabelledOptions,
+) -> None:
+    """Fine-tune a network on labelled images, and write its weights, for --weights.
+
+    Its last layers are trained on, with a new last layer that names the classes, as by the method ft. All images are
+    trained on; where the data set has an official split, its training part alone. To measure how well a method does on
+    the tuned network, use crosspool evaluate with ft+METHOD, which tunes it on each split's training images.
+    """
+    weights = [] if labelled.weights is None else [labelled.weights]
+    path = checked_output(out, (".safetensors",), inputs=[os.path.expanduser(labelled.dataset), *weights])
+    from crosspool.backbones import architecture
+    from crosspool.datasets import check_classes
+    from crosspool.datasets.dataset import check_taught, training_part
+    from crosspool.methods import parse_method
+    from crosspool.tuned_networks import tuned_state, write_weights
+
+    structure = architecture(labelled.backbone)
+    name = f"{METHOD}@{size or structure.spec.preprocessing.size}"
+    named = parse_method(name, structure, framing)  # raises before anything is loaded
+    whole = check_taught(labelled.open_dataset(), labelled.on_problem, may_be_random=False)
+    dataset = check_classes(training_part(whole), 1, labelled.on_problem)
+    network = labelled.load_backbone([named])
+    method = parse_method(name, network.architecture, framing)
+    with shared.resumable():
+        features = labelled.compute_features(dataset, network, [method])
+        features = features.restricted_to(check_classes(features.dataset, 1, labelled.on_problem))
+        with stages_progress() as show:
+            state = tuned_state(features, method, labelled.seed, partial(show, "Tuning"))
+        with replacing(path) as temporary:
+            write_weights(temporary, state, features.dataset.classes)
+    images, classes = plural(len(features.dataset), "image"), plural(len(features.dataset.classes), "class", "classes")
+    typer.echo(f"Wrote {out}: {network.title}, tuned on {images} in {classes}.")
+    print_problems(features.dataset.problems)
+    use = ["crosspool", "predict", "IMAGE", "--backbone", labelled.backbone, "--weights", out]
+    print_wrapped("Keep BatchNorm frozen if you train on: the file holds what it adds, and no statistics.")
+    typer.echo(f"\nWhat it says about an image:\n  {shlex.join([*use, '--framing', framing])}")

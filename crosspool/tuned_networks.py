@@ -1,0 +1,69 @@
+"""A network that is fine-tuned on all images of a data set, and its weights as a file that loads like any other."""
+
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from sklearn.base import clone
+from torch import Tensor, nn
+
+from crosspool.errors import ModelError, SettingError
+from crosspool.features import Features
+from crosspool.fine_tuning import FineTuning
+from crosspool.methods import Method
+from crosspool.strict_json import json_text
+from crosspool.tracing import foldable
+from crosspool.whole_files import whole_file
+
+
+def tuned_state(
+    features: Features, method: Method, seed: int = 0, learning: Callable[[int, int], None] = lambda done, total: None
+) -> dict[str, Tensor]:
+    """The tensors of the network of `features` by its parameters' names, tuned as `method` tunes it, on all images.
+
+    Its last layer is new, with an output for each class. Of BatchNorm that was folded into a convolution only what it
+    adds is left: statistics of mean 0 and variance 1. So the file is for use, and for further training with BatchNorm
+    frozen.
+
+    Raises SettingError where the method does not tune the network, or its last layer has no place for a bias.
+    """
+    if method.tuning is None:
+        raise SettingError(f"{method.name} does not tune the network; write ft+{method.name}.")
+    everything = np.arange(len(features.dataset))
+    records = features.records_of(everything, method.sources_to_fit)
+    step: FineTuning = clone(method.tuning).set_params(random_state=seed)
+    step.fit(records, features.lessons(method, everything, learning))
+    return whole_state(features.backbone.model, step)
+
+
+def whole_state(model: nn.Module, step: FineTuning) -> dict[str, Tensor]:
+    """The tensors of a whole network whose last layers are those of a fitted step."""
+    tail = step.tail
+    layout = tail.architecture.layout()
+    names, tuned = layout.model.state_dict().keys(), deepcopy(model).cpu()
+    tuned.load_state_dict(step.layers.state_dict(), strict=False)
+    state = tuned.state_dict()
+    for convolution, norm in foldable(layout.model, layout.graph) if tail.folds else []:
+        bias, scale = state.pop(f"{convolution}.bias"), layout.model.get_submodule(norm)
+        assert isinstance(scale, nn.BatchNorm2d)
+        ones, zeros = torch.ones_like(bias), torch.zeros_like(bias)
+        state |= {f"{convolution}.bias": zeros, f"{norm}.running_mean": zeros, f"{norm}.running_var": ones}
+        state |= {f"{norm}.weight": ones * (1 + scale.eps) ** 0.5, f"{norm}.bias": bias}
+    head = {f"{tail.last}.{name}": value.detach().cpu() for name, value in step.head.named_parameters()}
+    if not head.keys() <= names:
+        raise SettingError(f"The last layer of {tail.architecture.spec.name} adds no bias, which a tuned one does.")
+    return {name: value.contiguous().clone() for name, value in (state | head).items() if name in names}
+
+
+def write_weights(path: Path, state: dict[str, Tensor], classes: tuple[str, ...]) -> None:
+    """Write tensors and the names of the classes as safetensors. Raises ModelError where that fails."""
+    try:
+        with whole_file(path) as temporary:
+            save_file(state, temporary, metadata={"format": "pt", "classes": json_text(list(classes))})
+    except (SafetensorError, OSError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ModelError(f"{path} cannot be written ({reason}); make room, or choose another place.") from error

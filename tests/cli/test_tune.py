@@ -1,0 +1,34 @@
+"""`tune` writes weights that every command takes."""
+
+import json
+
+import pytest
+
+from crosspool.cli import tune
+from crosspool.samples import FOLDER
+
+CAT = str(FOLDER / "cat.jpg")
+SET = ("fieldguide:4:2", "--size", "128", "--device", "cpu")
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """One epoch of fine-tuning."""
+    monkeypatch.setattr(tune, "METHOD", "ft/epochs1+global")
+
+
+def test_the_file_has_the_classes_and_serves_other_commands(works, tmp_path, short):
+    path = tmp_path / "tuned.safetensors"
+    text = works("tune", *SET, "--out", path)
+    assert f"Wrote {path}: EfficientNet-Lite0, tuned on " in text
+    weights = ("--weights", path, "--size", "128")
+    ((best, *_),) = [record["predictions"] for record in json.loads(works("predict", CAT, *weights, "--json"))]
+    species = {line.split("  ")[0] for line in works("inspect", SET[0]).splitlines()}
+    assert best["label"] in species
+    works("maps", CAT, *weights, "--out", tmp_path / "maps.npz")
+    assert (tmp_path / "maps.npz").exists()
+
+
+def test_what_has_no_fully_connected_layer_is_refused_at_once(fails, tmp_path):
+    sentence = fails("tune", *SET, "--backbone", "squeezenet1_1", "--out", tmp_path / "tuned.safetensors")
+    assert "no fully-connected layer" in sentence
