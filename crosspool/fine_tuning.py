@@ -1,8 +1,10 @@
 """Fine-tuning: the last layers of a network are trained on for the classes of the training images.
 
-The layers before them are frozen, and their maps computed once (`crosspool.tails`). BatchNorm is frozen everywhere, as
-batches are small: its statistics, folded into the convolutions, stay those of the whole training of the network. Only
-their product and sum are tuned. Each training image is seen as it is or mirrored, drawn anew for every epoch.
+The layers before them are frozen, and their maps computed once (`crosspool.tails`). Only the weights of convolutions
+and fully-connected layers are tuned, by AdamW, each at a rate in proportion to the root mean square of its numbers
+(Shazeer and Stern, ICML 2018, section 8): BatchNorm, folded into convolutions, leaves weights of very different sizes.
+BatchNorm itself and all biases stay as they are, as batches are small. Each training image is seen as it is or
+mirrored, drawn anew for every epoch.
 
 The learning rate and the number of epochs are chosen on a quarter of the training images, class by class, that is held
 out meanwhile; then all of them are trained on. Nothing else is looked at: neither test images nor their number. The
@@ -33,10 +35,10 @@ from crosspool.framing import Source
 from crosspool.strict_json import json_text
 from crosspool.tails import Tail, tensors_of
 
-VERSION = 1  # to be increased when the same images give other numbers
+VERSION = 2  # to be increased when the same images give other numbers
 EPOCHS = 8  # at most
-RATES = (3e-4, 1e-3)  # of the layers, in AdamW
-HEAD_FACTOR = 10.0  # of these for the new layer
+RATES = (4e-3, 1.5e-2)  # of the layers, relative to their weights
+HEAD_RATE = 3e-3  # of the new layer
 WEIGHT_DECAY = 0.05
 BATCH = 16  # images
 HELD_OUT = 0.25  # of each class
@@ -168,12 +170,14 @@ class Tuning:
         assert self.lessons.network is not None
         tail, many = self.step.tail, self.targets.ndim == 2
         outputs = self.targets.shape[1] if many else int(self.targets.max()) + 1
-        self.layers = tail.of(self.lessons.network).requires_grad_(True)
+        self.layers = tail.of(self.lessons.network).requires_grad_(False)
         self.head = nn.Linear(tail.length, outputs, device=next(self.layers.parameters()).device)
         for parameter in self.head.parameters():
             nn.init.zeros_(parameter)
-        groups = [(self.layers, rate), (self.head, HEAD_FACTOR * rate)]
-        settings = [{"params": list(part.parameters()), "lr": lr, "highest": lr} for part, lr in groups]
+        weights = [weight.requires_grad_() for weight in self.layers.parameters() if weight.ndim > 1]
+        rates = [rate * float(weight.detach().square().mean().sqrt()) for weight in weights]
+        parts = [*zip(weights, rates, strict=True), *((each, HEAD_RATE) for each in self.head.parameters())]
+        settings = [{"params": [part], "lr": highest, "highest": highest} for part, highest in parts]
         return torch.optim.AdamW(settings, weight_decay=WEIGHT_DECAY)
 
     def tune(self) -> None:
@@ -241,7 +245,7 @@ class Tuning:
     def _place(self, rate: float, images: Indices, epochs: int) -> str:
         """The name of all that decides a training: images, network, settings; methods of the same tail share it."""
         step, layers = self.step, list(self.layers.state_dict())
-        settings = (EPOCHS, RATES, HEAD_FACTOR, WEIGHT_DECAY, BATCH, HELD_OUT, PATIENCE, step.epochs, step.random_state)
+        settings = (EPOCHS, RATES, HEAD_RATE, WEIGHT_DECAY, BATCH, HELD_OUT, PATIENCE, step.epochs, step.random_state)
         about = [VERSION, self.lessons.key, settings, layers, step.tail.size, rate, images.tolist(), epochs]
         return hashlib.sha256(json_text(about).encode()).hexdigest()
 

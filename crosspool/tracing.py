@@ -279,10 +279,12 @@ def fold_batch_norm(model: nn.Module, graph: fx.Graph) -> None:
     The maps stay as they are, and a pass over them is saved. Each such BatchNorm becomes an Identity, so that names in
     `graph` stay valid.
     """
-    for convolution, norm in foldable(model, graph):
-        fused = fuse_conv_bn_eval(model.get_submodule(convolution), model.get_submodule(norm))
-        model.set_submodule(convolution, fused)
-        model.set_submodule(norm, nn.Identity())
+    for names in foldable(model, graph):
+        convolution, norm = (model.get_submodule(name) for name in names)
+        assert isinstance(convolution, nn.Conv2d)
+        assert isinstance(norm, nn.BatchNorm2d)
+        model.set_submodule(names[0], fuse_conv_bn_eval(convolution, norm))
+        model.set_submodule(names[1], nn.Identity())
 
 
 def foldable(model: nn.Module, graph: fx.Graph) -> list[tuple[str, str]]:
