@@ -187,15 +187,18 @@ class CrossLayerPooling(ProjectedStep):
     def transform(self, X: Records) -> Vectors:
         check_is_fitted(self)
         maps = ([torch.as_tensor(record[name]) for name in (self.lower, self.upper)] for record in X)
-        return np.stack([self.pool(lower, upper).cpu().numpy() for lower, upper in maps])
+        return np.stack([self.pool(lower, self.weighting(upper)).cpu().numpy() for lower, upper in maps])
 
-    def pool(self, lower: torch.Tensor, upper: torch.Tensor) -> torch.Tensor:
-        """P of one image, flattened, from its two maps; linear in the upper map where that is not negative."""
-        upper = upper.clamp_min(0)
+    def weighting(self, upper: torch.Tensor) -> torch.Tensor:
+        """The weighting maps of one image, from its upper map."""
+        return upper.clamp_min(0)
+
+    def pool(self, lower: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        """P of one image, flattened, from its lower map and the weighting maps, in which it is linear."""
         if self.n_components is None:
-            return _summed(cross_layer_pool(lower, upper, **self.geometry)).flatten()
+            return _summed(cross_layer_pool(lower, weights, **self.geometry)).flatten()
         components, mean = (torch.from_numpy(value).to(lower) for value in (self.components_, self.mean_))
-        return _summed(pool_projected(lower, upper, components, mean, **self.geometry)).flatten()
+        return _summed(pool_projected(lower, weights, components, mean, **self.geometry)).flatten()
 
 
 def _summed(views: torch.Tensor) -> torch.Tensor:

@@ -111,7 +111,7 @@ def _map_and_pool(part: Part, step: Any, maps: dict[Any, Tensor]) -> tuple[Tenso
     """The map, (V, K, H, W), to which a part's pooled vector is in proportion, and the function that pools it."""
     if isinstance(step, CrossLayerPooling):
         lower, upper = maps[step.lower], maps[step.upper]
-        return upper.clamp_min(0), lambda weights: step.pool(lower, weights)
+        return step.weighting(upper), lambda weights: step.pool(lower, weights)
     if isinstance(step, OneMapPooling):
         return maps[step.source], step.pool
     if part.averaged is not None:

@@ -39,6 +39,7 @@ METHODS = [
     "global:fc@128",
     "fv:blocks.4.project_conv@128/gaussians2/pca3",
     "vlad:blocks.4.project_conv@128/centres3/pca2+gem@128",
+    "guided:blocks.4.project_conv@128/guides3/pca2",
 ]
 LABELS = np.array([[1, 0], [0, 1], [0, 0], [1, UNKNOWN], [0, 1], [UNKNOWN, 0], [1, 1], [0, 1], [0, 0]])
 

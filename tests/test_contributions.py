@@ -14,7 +14,7 @@ from crosspool.backbones import load_backbone
 from crosspool.backbones.structure import architecture_of
 from crosspool.classifiers import LinearClassifier, own_classifier
 from crosspool.contributions import TOLERANCE, Completeness, explain, explanation_of
-from crosspool.encoding import CrossLayerPooling, SignedPower
+from crosspool.encoding import CrossLayerPooling, Lessons, SignedPower
 from crosspool.errors import ModelError, SettingError
 from crosspool.framing import VIEW_COUNTS, Source
 from crosspool.methods import Method, Part, parse_method
@@ -26,7 +26,7 @@ SPLIT_BY_POSITION = [
     "cl", "cl/power1", "cl/power0.3", "cl/blocks", "cl/pca5", "cl/pca5/blocks", "cl/ternary", "cl/pca3/ternary0",
     "cl-f@256", "cl-f@256/pca3", "cl-c@256", "cl-c@256/pca3", "global", "global/power0.5", "cnn-svm", "sum",
     "sum/lower/power1", "max", "pyramid", "pyramid/lower", "gem", "gem/p2/lower/power0.5", "scda", "cl+global",
-    "cl@160/pca3+max+global@192/ternary",
+    "cl@160/pca3+max+global@192/ternary", "guided/guides3/pca3", "guided/guides2/pca3/power1+cl",
 ]  # fmt: skip
 BY_CHANNEL_ALONE = [
     "global:last", "jitter", "cnnaug-svm", "cl+jitter", "bilinear", "isqrt", "compact/d64", "compact-cl/d64",
@@ -64,7 +64,8 @@ def random_maps(method, generator):
 def encoded_by(name):
     """A method by name, and its encoder, fitted once."""
     method = parse_method(name, TINY)
-    return method, method.encoder().fit([random_maps(method, np.random.default_rng(0))])
+    lessons = Lessons(np.zeros(1, np.intp))
+    return method, method.encoder().fit([random_maps(method, np.random.default_rng(0))], lessons)
 
 
 def random_classifier(name, seed, classes=3):

@@ -9,7 +9,7 @@ from sklearn.preprocessing import Normalizer
 
 from crosspool.backbones import architecture, load_backbone
 from crosspool.baselines import PYRAMID_LEVELS, MapPooling, MeanOverViews
-from crosspool.encoding import BlockNormalizer, CrossLayerPooling, SignedPower, unpack_ternary
+from crosspool.encoding import BlockNormalizer, CrossLayerPooling, Lessons, SignedPower, unpack_ternary
 from crosspool.errors import CrosspoolError, LayerPairError, SettingError
 from crosspool.framing import VIEW_COUNTS, Source
 from crosspool.fully_connected import fully_connected_layers
@@ -63,6 +63,7 @@ def maps_of(pair, size, views="whole"):
         ("vlad", ["pool", "power", "centres", "unit"]),
         ("dpd", ["pool", "unit"]),
         ("dpd-cnn/power0.3", ["pool", "unit"]),
+        ("guided", ["pool", "power", "unit"]),
     ],
 )
 def test_the_steps_of_a_method(name, kinds):
@@ -209,6 +210,7 @@ def test_sources(name, expected):
         ("dpd", True),
         ("scfv", True),
         ("scfv/local", True),
+        ("guided", True),
     ],
 )
 def test_learns_components_and_codebooks_only(name, learns):
@@ -463,6 +465,8 @@ RUN = [
     "compact-cl@128/d512",
     "fv@128/gaussians2/pca4",
     "vlad@128/centres3/pca4",
+    "guided@128/guides3/pca4",
+    "guided@128/guides3/pca4/lower",
     "scfv@128/atoms3/pca4",
     "scfv@128/atoms3/pca4/local",
     "cl@128/pca4+global@128+pyramid@128",
@@ -485,7 +489,7 @@ def encoded():
     def encode(name):
         method = methods.get(name) or parse_method(name, LITE0)
         needed = [{source: record[source] for source in method.sources} for record in records]
-        return method.encoder().fit(needed).transform(needed)
+        return method.encoder().fit(needed, Lessons(np.arange(len(needed)))).transform(needed)
 
     return encode
 
@@ -508,6 +512,8 @@ LENGTHS = {
     "compact@128/d512": 512,
     "fv@128/gaussians2/pca4": 2 * 2 * 4,
     "vlad@128/centres3/pca4": 3 * 4,
+    "guided@128/guides3/pca4": 3 * 4,
+    "guided@128/guides3/pca4/lower": 3 * 4,
     "scfv@128/atoms3/pca4": 3 * 4,
     "scfv@128/atoms3/pca4/local": 3 * 4,
     "cl@128/pca4+global@128+pyramid@128": 1280 * (4 + 1 + 21),

@@ -24,6 +24,7 @@ from crosspool.errors import SettingError
 from crosspool.fine_tuning import EPOCHS, FineTuning
 from crosspool.framing import MIN_SIZE, Framing, Source, Views, input_side
 from crosspool.fully_connected import INPUT, FullyConnected, fully_connected_layers
+from crosspool.guidance import GuidedPooling
 from crosspool.image_maps import CELL, COLOURS, GRADIENTS, IMAGE_MAPS
 from crosspool.layer_pairs import Geometry, LayerPair
 from crosspool.methods.grammar import METHOD_OPTIONS, PRESET_BACKBONE, TUNING, PartSpec, parse_parts
@@ -39,6 +40,7 @@ GAUSSIANS, CENTRES, COMPONENTS = 32, 64, 64
 TUNED_SHARE = 0.15  # of the multiplications: the last block and what follows it, of EfficientNet-Lite0 and ResNet-18
 ATOMS, REGION_COMPONENTS = 100, 256
 ONE_BY_ONE: Geometry = {"kernel_size": (1, 1), "stride": (1, 1), "padding": (0, 0), "dilation": (1, 1)}
+GUIDES = 64
 LOWER_FIRST = ("bilinear", "isqrt")  # of the lower map, as products of all channels of the upper one are too many
 
 
@@ -91,8 +93,7 @@ class _Builder:
 
     def cross_layer(self, views: Views = "whole", size: int | None = None) -> Part:
         pair = self._pair()
-        usual = 2 * self.network_size if pair.is_dense else self.network_size  # at its own it has a single position
-        size = size or self.spec.size or usual
+        size = size or self._size_for(pair)
         lower, upper = (self._source(node, size, views) for node in (pair.lower, pair.upper))
         n_components = self.spec.pca
         if n_components is not None:
@@ -102,6 +103,19 @@ class _Builder:
         steps = (("pool", pool), *self._power(SQUARE_ROOT), *blocks, ("unit", Normalizer()))
         length = pair.upper_channels * (n_components or pair.patch_length)
         return Part(self._name(pair.id, self.architecture.default_pair.id, size), (lower, upper), steps, length)
+
+    def guided(self) -> Part:
+        """Guides are learned on the upper map; or on the lower one, whose units are then the local features."""
+        pair, guides, components = self._pair(), self.spec.guides or GUIDES, self._components(COMPONENTS)
+        size = self._size_for(pair)
+        lower, upper = (self._source(node, size, "whole") for node in (pair.lower, pair.upper))
+        length, geometry = pair.patch_length, pair.geometry
+        if self.spec.lower:
+            upper, length, geometry = lower, pair.lower_channels, ONE_BY_ONE
+        self._expect_components(components, length, f"The local features of {pair.id}")
+        step = GuidedPooling(lower, upper, geometry, components, guides)
+        sources = (lower,) if self.spec.lower else (lower, upper)
+        return self._part(pair, size, sources, step, guides * components, SQUARE_ROOT)
 
     def finer(self) -> Part:
         size = self.spec.size or 2 * self.network_size
@@ -166,7 +180,8 @@ class _Builder:
         )
 
     def compact_cross_layer(self) -> Part:
-        pair, size, length = self._pair(), self.spec.size or self.network_size, self.spec.d or SKETCH_LENGTH
+        pair, length = self._pair(), self.spec.d or SKETCH_LENGTH
+        size = self._size_for(pair)
         lower, upper = (self._source(node, size, "whole") for node in (pair.lower, pair.upper))
         sketch = TensorSketch(upper, lower, pair.geometry, length)
         return self._part(pair, size, (lower, upper), sketch, length, SQUARE_ROOT)
@@ -275,6 +290,10 @@ class _Builder:
         where = self.spec.where
         return self.architecture.default_pair if where is None else self.architecture.pair(where)
 
+    def _size_for(self, pair: LayerPair) -> int:
+        """The size that is named, or the usual one, at which the pair has several positions."""
+        return self.spec.size or (2 * self.network_size if pair.is_dense else self.network_size)
+
     def _source(self, node: str, size: int, views: Views) -> Source:
         input_side(self.architecture.spec.preprocessing, size)
         self.architecture.layout(size // 2 if views == "tiles" else size).node(node)  # raises if this is too small
@@ -299,6 +318,7 @@ _BUILDERS: dict[str, Callable[[_Builder], list[Part]]] = {
     "cl": lambda builder: [builder.cross_layer()],
     "cl-f": lambda builder: [builder.finer()],
     "cl-c": lambda builder: builder.combined(),
+    "guided": lambda builder: [builder.guided()],
     "global": lambda builder: [builder.fully_connected("whole")],
     "jitter": lambda builder: [builder.fully_connected("jitter")],
     "cnn-svm": lambda builder: [builder.fully_connected("whole")],

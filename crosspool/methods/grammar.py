@@ -20,6 +20,7 @@ TUNING = "ft"  # what stands before the parts of a method whose network is fine-
 METHOD_OPTIONS = {
     "cl": _CROSS_LAYER,
     **dict.fromkeys(("cl-f", "cl-c"), (*_CROSS_LAYER, "whole")),
+    "guided": ("guides", "pca", "power", "lower"),
     **dict.fromkeys(("global", "jitter", "cnn-svm", "cnnaug-svm"), ("power",)),
     **dict.fromkeys(("sum", "max", "pyramid"), ("power", "lower")),
     "gem": ("p", "power", "lower"),
@@ -33,13 +34,13 @@ METHOD_OPTIONS = {
     **dict.fromkeys(("dpd", "dpd-cnn"), ("power",)),
     TUNING: ("epochs", "share"),
 }
-_WHOLE = ("pca", "d", "gaussians", "centres", "atoms", "epochs")  # options of whole numbers
+_WHOLE = ("pca", "d", "gaussians", "centres", "atoms", "guides", "epochs")  # options of whole numbers
 _REAL = ("power", "p", "share", TERNARY)
 _NUMBERS: dict[str, Callable[[str], Any]] = dict.fromkeys(_WHOLE, int) | dict.fromkeys(_REAL, float)
 
 LIMITS = {
     "p": (1, 100), "d": (16, 2**20), "gaussians": (1, 4096), "centres": (1, 4096), "atoms": (1, 4096),
-    "epochs": (0, 1000), "share": (0, 1),
+    "guides": (1, 4096), "epochs": (0, 1000), "share": (0, 1),
 }  # fmt: skip
 
 # AlexNet's pairs as the paper names them, with its setting of 500 principal components; the last two are named alike.
@@ -88,6 +89,7 @@ class PartSpec:
     gaussians: int | None = None
     centres: int | None = None
     atoms: int | None = None
+    guides: int | None = None
     local: bool = False
     epochs: int | None = None
     share: float | None = None

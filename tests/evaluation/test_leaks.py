@@ -9,13 +9,14 @@ from crosspool.backbones import UNTRAINED, load
 from crosspool.cache import ArrayCache
 from crosspool.codebooks import FisherVector, SparseFisherVector, Vlad
 from crosspool.datasets import Dataset
-from crosspool.encoding import CrossLayerPooling, Encoder
+from crosspool.encoding import CrossLayerPooling, Encoder, Lessons
 from crosspool.evaluation import run
 from crosspool.evaluation.protocol import Protocol
 from crosspool.evaluation.run import evaluate_methods
 from crosspool.evaluation.splits import stratified_splits
 from crosspool.features import Features
 from crosspool.fine_tuning import FineTuning, Tuning
+from crosspool.guidance import GuidedPooling
 from crosspool.methods import parse_methods
 from crosspool.svm import DualLinearSVM, VectorFile
 from tests.images import dataset_of, noise, png, tints
@@ -23,7 +24,7 @@ from tests.networks import small_network, spec_for
 
 METHODS = (
     "cl/pca3,cl/pca3/ternary,cl+global,cl/pca2+sum,fv/gaussians2/pca2,vlad/centres2/pca2,scfv/atoms2/pca2/local,"
-    "ft/epochs1+cl/pca2"
+    "ft/epochs1+cl/pca2,guided/guides2/pca2"
 )
 TINTS = tints(each=6)
 PROTOCOL = Protocol(stratified_splits(TINTS.targets, 1, 9, 0), official=False)
@@ -65,6 +66,7 @@ def learned_from(tiny, cache, monkeypatch, one_core):
         monkeypatch.setattr(kind, "fit", recorded)
 
     record(CrossLayerPooling, "mean_", "components_")
+    record(GuidedPooling, "guides_")
     record(FisherVector, "mean_", "components_", "codebook_")
     record(SparseFisherVector, "mean_", "components_", "codebook_")
     record(Vlad, "mean_", "components_", "codebook_")
@@ -100,10 +102,11 @@ def test_learning_never_sees_test_images(learned_from):
     learned, report = learned_from(TINTS)
     again, other = learned_from(with_noise_for(SPLIT.test))
     components = [numbers["components_"] for numbers in learned if "components_" in numbers]
-    assert len(components) == 7  # seven of the methods have a PCA, and three of these a codebook
+    assert len(components) == 8  # eight of the methods have a PCA, three of these a codebook, and one guides
     assert sum("codebook_" in numbers for numbers in learned) == 3
+    assert sum("guides_" in numbers for numbers in learned) == 1
     assert sum("weights_" in numbers for numbers in learned) == 1
-    assert sum("coef_" in numbers for numbers in learned) == 8 + 2 * 10  # two of a kind are judged on inner splits
+    assert sum("coef_" in numbers for numbers in learned) == 9 + 2 * 10  # two of a kind are judged on inner splits
     assert same(learned, again)
     for method, changed in zip(report.methods, other.methods, strict=True):
         assert not np.array_equal(method.outcomes[0].scores, changed.outcomes[0].scores)
@@ -123,13 +126,15 @@ def test_a_planted_leak_of_the_encoder_is_caught(learned_from, monkeypatch):
     def leaky(self, X, y=None, **params):
         features = getattr(X, "_features", None)
         if features is not None:
-            X = features.records_of(np.arange(len(TINTS)), X._sources)
+            X, y = features.records_of(np.arange(len(TINTS)), X._sources), Lessons(TINTS.targets)
         return fit(self, X, y, **params)
 
     monkeypatch.setattr(Encoder, "fit", leaky)
     learned, _ = learned_from(TINTS)
     again, _ = learned_from(with_noise_for(SPLIT.test))
     assert not same(learned, again)
+    ((one, other),) = [pair for pair in zip(learned, again, strict=True) if "guides_" in pair[0]]
+    assert not np.array_equal(one["guides_"], other["guides_"])
 
 
 def test_a_planted_leak_of_fine_tuning_is_caught(learned_from, monkeypatch):
