@@ -67,7 +67,7 @@ def _class_names(value: Any) -> tuple[str, ...]:
 # Checked by hand: a class may be named after a folder whose name is not UTF-8, which pydantic's strings refuse.
 Name = Annotated[str, PlainValidator(_name)]
 ClassNames = Annotated[tuple[str, ...], PlainValidator(_class_names)]
-Checksums = Annotated[tuple[str, ...], PlainValidator(_names)]
+Names = Annotated[tuple[str, ...], PlainValidator(_names)]
 
 
 class ClassifierSettings(BaseModel):
@@ -105,8 +105,8 @@ class TrainingSettings(ClassifierSettings):
     classes: ClassNames
     dataset: Name
     images: int
-    photographs: Checksums = ()
-    parts: Annotated[tuple[str, ...], PlainValidator(_names)] = ()
+    photographs: Names = ()
+    parts: Names = ()
     C: Annotated[float, Field(allow_inf_nan=False)]
     seed: int
     versions: dict[str, str]

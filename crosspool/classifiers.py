@@ -285,6 +285,7 @@ def assembled_classifier(
     try:
         network = backbone.architecture if backbone else architecture_of(spec_of(settings.backbone), settings.outputs)
         method = parse_method(settings.method, network, settings.framing).with_parts(settings.parts)
+        method.expect_new_images()
         encoder = method.encoder(settings.seed)
         for place, step in _learned_steps(encoder):
             wanted = step.learned_arrays(partial(_shape_of, network)).items()

@@ -99,6 +99,7 @@ class LearnedStep(TransformerMixin, BaseEstimator):
     """
 
     needs_parts = False
+    reads_parts = False  # the true ones, from the records
 
     @property
     def learns(self) -> bool:

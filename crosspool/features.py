@@ -16,13 +16,14 @@ from torch import Tensor
 
 from crosspool.backbones import Backbone
 from crosspool.cache import Array, ArrayCache
-from crosspool.datasets import Dataset
+from crosspool.datasets import Dataset, Sample
 from crosspool.encoding import VALUES_PER_BYTE, Encoder, Lessons, Record
 from crosspool.errors import ImageError
 from crosspool.flow import READERS, in_order
 from crosspool.framing import Source
 from crosspool.image_maps import IMAGE_MAPS
 from crosspool.methods import Method
+from crosspool.parts.rcnn import TRUE_BOXES
 from crosspool.records import Pass, Views, count_numbers, outputs_of_views, passes_of, settle, views_of
 from crosspool.strict_json import json_text
 
@@ -233,6 +234,12 @@ class Features:
         key = hashlib.sha256(json_text([keys, targets.tolist()]).encode()).hexdigest()
         return Lessons(targets, parts, self.backbone.model, self.cache, key, progress)
 
+    def true_boxes(self, method: Method, sample: Sample) -> dict[str, Any]:
+        """What a method that reads them finds of the parts' true boxes in a record; nothing for all others."""
+        if not method.reads_parts:
+            return {}
+        return {TRUE_BOXES: sample.part_boxes(self.backbone.spec.preprocessing, method.framing)}
+
     def vectors(self, method: Method, encoder: Encoder) -> Iterator[Array]:
         """The vectors of all samples in order; `encoder` is the method's, fitted."""
         indices, vector = range(len(self.dataset)), partial(self._vector, method, encoder)
@@ -243,7 +250,8 @@ class Features:
             kept = self.cache.get(self._key(index, method))
             if kept is not None:
                 return kept
-        vector: Array = encoder.transform([self.record(index, method.sources)])[0]
+        record = {**self.record(index, method.sources), **self.true_boxes(method, self.dataset.samples[index])}
+        vector: Array = encoder.transform([record])[0]
         return vector
 
     # --- keys
@@ -322,7 +330,8 @@ def _is_shorter(method: Method, backbone: Backbone) -> bool:
     """Whether a method's vector serves all training sets, and takes fewer bytes than the maps that it is made of."""
     numbers = sum(count_numbers(source, backbone) for source in method.sources)
     per_byte = VALUES_PER_BYTE if method.quantizer is not None else 1 / BYTES_PER_NUMBER
-    return not method.learns and method.length / per_byte < BYTES_PER_NUMBER * numbers
+    is_of_pixels = not (method.learns or method.reads_parts)
+    return is_of_pixels and method.length / per_byte < BYTES_PER_NUMBER * numbers
 
 
 def _described_source(source: Source) -> dict[str, Any]:

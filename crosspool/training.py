@@ -43,11 +43,13 @@ def train_classifier(
     `progress` is told how many images are encoded, `learning` how many the encoder has learned from, of at most how
     many, and `step` is called while it learns; each may raise, which ends the training.
 
-    Raises DatasetError if a class has no examples or too long a name, or is the only one; OSError if `scratch` is full.
+    Raises DatasetError if a class has no examples or too long a name, or is the only one; SettingError where the method
+    can describe no new image, or cannot learn from so few; OSError if `scratch` is full.
     """
     too_long = next((name for name in dataset.classes if len(name) > LONGEST_NAME), None)
     if too_long is not None:
         raise DatasetError(f"A class's name has at most {LONGEST_NAME} characters; shorten {too_long[:40]}….")
+    method.expect_new_images()
     backbone = features.backbone
     everything = np.arange(len(dataset))
     records = features.records_of(everything, method.sources_to_fit, step)

@@ -43,6 +43,7 @@ def train_command(
     from crosspool.methods import parse_method
 
     named = parse_method(method, architecture(labelled.backbone), framing)  # raises before anything is loaded
+    named.expect_new_images()
     whole = check_taught(labelled.open_dataset(), labelled.on_problem, may_be_random=False)
     dataset = check_classes(training_part(whole), 1, labelled.on_problem)
     named.with_parts(dataset.annotated)  # raises before the network is loaded

@@ -36,7 +36,7 @@ TABLE_1 = (
     Published("CL-45C", 73.5, "no parts, CL-45 + CL-45F", "cl-c"),
     Published("GlobalCNN-FT", 66.4, "no parts, fine-tuned"),
     Published("Parts-RCNN-FT", 76.37, "parts, fine-tuned"),
-    Published("Parts-RCNN", 68.7, "parts"),
+    Published("Parts-RCNN", 68.7, "parts", "parts-rcnn"),
     Published("CNNaug-SVM", 61.8, "", "cnnaug-svm"),
     Published("CNN-SVM", 53.3, "global", "cnn-svm"),
     Published("DPD+CNN", 65.0, "parts", "dpd-cnn"),

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosspool.datasets import Dataset, Split
-from crosspool.encoding import Encoder
+from crosspool.encoding import Encoder, Record
 from crosspool.errors import SettingError
 from crosspool.evaluation.choice import choices_of, inner_splits, needing_choice, recommended
 from crosspool.evaluation.protocol import Protocol, file_keys
@@ -201,7 +201,9 @@ def seconds_per_image(
         data = sample.read()
         start = time.perf_counter()
         image = sample.decode(data)
-        encoder.transform([compute_record(features.backbone, image, sources, count)])
+        record = compute_record(features.backbone, image, sources, count)
+        told: Record = {**record, **features.true_boxes(method, sample)}
+        encoder.transform([told])
         times.append(time.perf_counter() - start)
         step()
     return float(np.median(times[1:] or times))  # the first one is slow, as nothing is warm

@@ -30,6 +30,8 @@ from crosspool.layer_pairs import Geometry, LayerPair
 from crosspool.methods.grammar import METHOD_OPTIONS, PRESET_BACKBONE, TUNING, PartSpec, parse_parts
 from crosspool.methods.representation import Method, Part, sources_of
 from crosspool.part_descriptors import DeformableParts
+from crosspool.parts.geometry import Constraint
+from crosspool.parts.rcnn import DetectedParts, TrueParts
 from crosspool.second_order import BilinearPooling, ISqrtCovariance, TensorSketch
 from crosspool.tails import tail_of
 
@@ -41,6 +43,7 @@ TUNED_SHARE = 0.15  # of the multiplications: the last block and what follows it
 ATOMS, REGION_COMPONENTS = 100, 256
 ONE_BY_ONE: Geometry = {"kernel_size": (1, 1), "stride": (1, 1), "padding": (0, 0), "dilation": (1, 1)}
 GUIDES = 64
+DETECTOR_COMPONENTS = 64
 LOWER_FIRST = ("bilinear", "isqrt")  # of the lower map, as products of all channels of the upper one are too many
 
 
@@ -257,6 +260,16 @@ class _Builder:
             raise SettingError(f"{self.spec.name} reads pixels, and no layer (in {self.spec.method}).")
         return self.spec.size or self.network_size
 
+    def object_parts(self) -> Part:
+        """The upper map inside the boxes of the whole image and of the object's parts, which the data set names."""
+        pair, size = self._pair(), self.spec.size or self.network_size
+        channels, source = pair.upper_channels, self._source(pair.upper, size, "whole")
+        step: TrueParts | DetectedParts = TrueParts(source)
+        if not self.spec.true:
+            constraint: Constraint = "box" if self.spec.box else "mixture"
+            step = DetectedParts(source, min(DETECTOR_COMPONENTS, channels), size, constraint)
+        return replace(self._part(pair, size, (source,), step, channels, 1.0), length_per_part=channels)
+
     # --- shared by all
 
     def _components(self, default: int) -> int:
@@ -337,6 +350,7 @@ _BUILDERS: dict[str, Callable[[_Builder], list[Part]]] = {
     "vlad": lambda builder: [builder.vlad()],
     "dpd": lambda builder: [builder.deformable_parts()],
     "dpd-cnn": lambda builder: [builder.deformable_activations()],
+    "parts-rcnn": lambda builder: [builder.object_parts()],
 }
 
 

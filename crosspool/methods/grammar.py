@@ -15,6 +15,7 @@ from crosspool.errors import SettingError
 MAX_PARTS = 16
 TERNARY = "ternary"  # an option of the whole method, written after its last part
 
+GEOMETRIES = ("mixture", "box", "true")  # of parts-rcnn, which takes one of them
 _CROSS_LAYER = ("pca", "power", "blocks")
 TUNING = "ft"  # what stands before the parts of a method whose network is fine-tuned
 METHOD_OPTIONS = {
@@ -33,6 +34,7 @@ METHOD_OPTIONS = {
     "vlad": ("centres", "pca", "power"),
     **dict.fromkeys(("dpd", "dpd-cnn"), ("power",)),
     TUNING: ("epochs", "share"),
+    "parts-rcnn": GEOMETRIES,
 }
 _WHOLE = ("pca", "d", "gaussians", "centres", "atoms", "guides", "epochs")  # options of whole numbers
 _REAL = ("power", "p", "share", TERNARY)
@@ -84,6 +86,9 @@ class PartSpec:
     whole: bool = False
     lower: bool = False
     upper: bool = False
+    mixture: bool = False
+    box: bool = False
+    true: bool = False
     p: float | None = None
     d: int | None = None
     gaussians: int | None = None
@@ -146,6 +151,9 @@ def _part_spec(words: re.Match[str], options: dict[str, str], method: str) -> Pa
     unknown = options.keys() - METHOD_OPTIONS[name]
     if unknown:
         raise SettingError(f"{name} takes no option /{min(unknown)} (in {method}).")
+    geometries = [option for option in GEOMETRIES if option in options]
+    if len(geometries) > 1:
+        raise SettingError(f"{name} takes one of /{' and /'.join(geometries)}, not both (in {method}).")
     values = {option: _option_value(option, number, method) for option, number in options.items()}
     size = int(words["size"]) if words["size"] else None
     return PartSpec(method, name, where, size, words["network"], preset, **values)

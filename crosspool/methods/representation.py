@@ -110,6 +110,19 @@ class Method:
         """Whether the encoder learns from boxes of the object's parts, which few data sets have."""
         return any(part.needs_parts for part in self.parts)
 
+    @property
+    def reads_parts(self) -> bool:
+        """Whether the encoder reads the true boxes of every image, as an upper bound: none are known of a new one."""
+        return any(getattr(part.steps[0][1], "reads_parts", False) for part in self.parts)
+
+    def expect_new_images(self) -> None:
+        """Raise SettingError where the method can describe no image without annotations."""
+        if self.reads_parts:
+            problem = f"{self.name} reads the true boxes of the parts, which are not known of a new image"
+            raise SettingError(
+                f"{problem}; leave out /true, or use crosspool evaluate, which tests it as an upper bound."
+            )
+
     def with_parts(self, names: Sequence[str]) -> "Method":
         """The method for a data set with these `annotated` parts; without any, it must need none.
 

@@ -28,6 +28,7 @@ _WORDS = {
     "vlad": "vector of locally aggregated descriptors",
     "dpd": "gradients and colours of deformable parts",
     "dpd-cnn": "activations of deformable parts",
+    "parts-rcnn": "part-based R-CNN",
 }
 
 
@@ -60,6 +61,8 @@ def _part_in_words(part: PartSpec) -> str:
         "as a whole": part.whole,
         "lower layer": part.lower,
         "upper layer": part.upper,
+        "parts inside the whole": part.box,
+        "true parts": part.true,
         f"p {part.p}": part.p,
         f"{part.d} numbers": part.d,
         f"{part.gaussians} Gaussians": part.gaussians,

@@ -140,6 +140,8 @@ def _start(labelled: LabelledSet, network: Network, specs: list[MethodSpec], spl
             backbone = load_all_in_turn(current_server(), network, others, on_progress)
         structure = backbone.architecture  # with as many classes as its weights have
         methods = tuple(spec.on(structure, FRAMING).with_parts(labelled.dataset.annotated) for spec in specs)
+        for method in methods:
+            method.expect_new_images()  # as the classifiers of a comparison classify them
         plan = Plan(labelled, network, methods, splits, train_size)
         plan.protocol()
         visit_state(ComparisonState).job = Job(plan, current_server())
