@@ -80,7 +80,7 @@ def means_inside(maps: Values, boxes: Values) -> Values:
     """The means of maps (D, H, W) inside boxes (n, 4): (n, D)."""
     (left, top, right, bottom), (height, width) = boxes.T, maps.shape[1:]
     down, across = shares(np.stack([top, bottom], axis=1), height), shares(np.stack([left, right], axis=1), width)
-    return np.asarray(np.einsum("nh,nw,dhw->nd", down, across, maps, optimize=True))
+    return np.asarray(np.einsum("mh,mw,dhw->md", down, across, maps, optimize=True))
 
 
 def zone_shares(intervals: Values, count: int) -> Values:
