@@ -19,6 +19,7 @@ from crosspool.cli import (
     maps,
     networks,
     predict,
+    reproduce,
     serve,
     train,
     tune,
@@ -105,6 +106,12 @@ _add(
     "birds.zip --methods cl@448,global@448 --out results",
     "torchvision:flowers102 --download --json",
     "CUB_200_2011 --methods cl@448,cl-c,jitter --paper",
+)
+_add(
+    reproduce.reproduce_command,
+    "Run the paper's table on a published data set.",
+    "table1 --data CUB_200_2011 --out reproduced",
+    "table1 --data CUB_200_2011 --out reproduced --rows CL-45,CNN-Global",
 )
 _add(train.train_command, "Train a classifier on your own images.", "birds.zip --method cl@448 --out birds.safetensors")
 _add(

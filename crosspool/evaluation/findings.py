@@ -135,7 +135,7 @@ def _paper_json(report: "Report") -> dict[str, Any]:
     from crosspool.evaluation.paper import CITATION, DATASET, NOTE, counterparts
 
     rows = [
-        {"method": row.method, "accuracy": round(row.accuracy / 100, 4), "remark": row.remark, "of_its_kind": names}
+        {"method": row.name, "accuracy": round(row.accuracy / 100, 4), "remark": row.remark, "of_its_kind": names}
         for row, names in counterparts([result.name for result in report.methods])
     ]
     return {"dataset": DATASET, "citation": CITATION, "note": NOTE, "rows": rows}

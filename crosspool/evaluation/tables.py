@@ -171,7 +171,7 @@ def _beside_the_paper(report: "Report") -> Section:
     rows = [(row, name) for row, names in counterparts(list(by_name)) for name in names or ("",)]
     ours = [f"{percent(by_name[name].measures[report.measure].value)} %" if name else "" for _, name in rows]
     columns = (
-        Column("in the paper", [row.method for row, _ in rows]),
+        Column("in the paper", [row.name for row, _ in rows]),
         Column("its remark", [row.remark for row, _ in rows], optional=1),
         Column(DATASET, [f"{row.accuracy} %" for row, _ in rows], right=True),
         Column("same kind here", [name for _, name in rows], names=True),

@@ -1,0 +1,86 @@
+"""`reproduce`: the paper's Table 1 on a published data set."""
+
+import os
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from crosspool.cli import options
+from crosspool.cli.console import complain, print_json, print_results
+from crosspool.cli.options import Json, option
+from crosspool.cli.outputs import checked_folder
+from crosspool.errors import BackboneError, SettingError
+from crosspool.evaluation.command import option_words
+
+if TYPE_CHECKING:
+    from crosspool.evaluation.paper import Published
+
+DATA_HELP = "The unpacked folder of CUB-200-2011, MIT-67, PASCAL VOC 2007 or Attributes of People."
+OUT_HELP = "A folder for the result of each row; the same command continues from there."
+ROWS_HELP = "The rows to run, by their names in the paper, with commas between."
+BOX_HELP = "Crop the birds of CUB-200-2011 to their bounding boxes."
+
+
+def reproduce_command(
+    table: Annotated[Literal["table1"], typer.Argument(help="The table of the paper.")],
+    *,
+    data: Annotated[str, option("DIR", DATA_HELP)],
+    out: Annotated[str, option("DIR", OUT_HELP, "--out", "-o")],
+    rows: Annotated[str | None, option("R1,R2,...", ROWS_HELP, default="all")] = None,
+    weights: options.Weights = None,
+    device: options.Device = "auto",
+    engine: options.Engine = "auto",
+    bounding_box: Annotated[bool, typer.Option("--bounding-box", help=BOX_HELP)] = False,
+    cache: Annotated[str | None, option("DIR", "Where features are kept.", default="the user's")] = None,
+    json: Json = False,
+) -> None:
+    """Run every system of the paper's table on its published split, and set ours beside the paper's figures.
+
+    Each row is one method on AlexNet with the paper's settings. Rows that are there are kept, so that hours can be
+    divided: stop with Ctrl-C, and start the same command again.
+    """
+    from crosspool.backbones import spec_of
+    from crosspool.datasets import open_dataset
+    from crosspool.evaluation.paper import TABLE_1
+    from crosspool.evaluation.reproduction import NETWORK, expect_published, file_name, reproduce, reproduction_sections
+
+    chosen = _chosen(rows, TABLE_1)
+    folder, dataset = checked_folder(out), open_dataset(data, bounding_box=bounding_box)
+    assert folder is not None
+    expect_published(dataset)
+    spec = spec_of(NETWORK)
+    if weights is None and not spec.weights.is_here:
+        raise BackboneError(f"The weights of {spec.title} are not here yet; {spec.weights.how_to_get(NETWORK)}")
+    folder.mkdir(exist_ok=True)
+    own = (None if each == "auto" else each for each in (device, engine))
+    named = option_words(weights=weights, cache=cache, **dict(zip(("device", "engine"), own, strict=True)))
+    words = [os.path.abspath(os.path.expanduser(data)), *named, *option_words(bounding_box=bounding_box)]
+
+    def announce(row: "Published", number: int) -> None:
+        complain(f"Row {number + 1} of {len(chosen)}: {row.name} ({row.method})")
+
+    try:
+        results = reproduce(folder, words, chosen, progress=announce)
+    except KeyboardInterrupt:
+        complain("Stopped. The rows so far, and the features, are kept; the same command continues from there.")
+        raise typer.Abort from None
+    if json:
+        print_json({"dataset": dataset.name, "images": len(dataset), "rows": [asdict(row) for row in results]})
+        return
+    files = [file_name(row) for row in chosen]
+    print_results([dataset.layout], reproduction_sections(dataset, results), dataset.problems, folder, files)
+
+
+def _chosen(rows: str | None, table: "tuple[Published, ...]") -> "list[Published]":
+    """The rows of these names. Raises SettingError for a name that the table does not have."""
+    by_name = {row.name.lower(): row for row in table}
+    if rows is None:
+        return list(table)
+    named = [name.strip() for name in rows.split(",") if name.strip()]
+    for name in named:
+        if name.lower() not in by_name:
+            raise SettingError(f"The table has no row {name!r}; it has {', '.join(row.name for row in table)}.")
+    if not named:
+        raise SettingError("Name at least one row, or leave out --rows.")
+    return [by_name[name.lower()] for name in dict.fromkeys(named)]
