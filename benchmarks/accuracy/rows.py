@@ -1,0 +1,140 @@
+"""Every method as a row of one table: `python -m benchmarks.accuracy.rows DATASET --train-size N --out DIR`.
+
+Each row is a `crosspool evaluate` of its own, with nothing in its cache, which gives the time and the memory of that method
+alone; a row that has its file in DIR is not run again. The table is ordered by accuracy; each row is set against cl@448 on
+the same splits. The figure shows accuracy against bytes.
+"""
+
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from crosspool.drawing.cost import Point, cost_figure
+from crosspool.evaluation.files import safe_file_names
+from crosspool.evaluation.intervals import Interval, resampled_t
+from crosspool.evaluation.reproduction import run_process
+from crosspool.text import human_bytes, percent, signed_percent
+
+LITE2 = "efficientnet_lite2"
+ROWS = (
+    *("cl@448", "cl@224", "cl-f@448", "cl-c@448", "cl@448/pca64", "cl@448/ternary", "cl@448+global@448"),
+    *("global@224", "global@320", "global@448", "global@560", "jitter@224", "cnn-svm@224", "cnnaug-svm@224"),
+    *("sum@448", "max@448", "pyramid@448", "gem@448", "scda@448"),
+    *("bilinear@448", "isqrt@448", "compact@448", "compact-cl@448"),
+    *("fv@448", "vlad@448", "scfv@224", "scfv@448/local"),
+    *(f"cl@448+cl@448[{LITE2}]", f"gem@448+gem@448[{LITE2}]", f"global@320+global@320[{LITE2}]"),
+)
+SLOW_ROWS = ("ft+global@448", "ft+cl@448")  # 5 splits
+PART_ROWS = ("parts-rcnn@448", "parts-rcnn@448/true", "ft+parts-rcnn@448", "dpd@448", "dpd-cnn@448")
+SLOW_SPLITS = 5
+AGAINST = "cl@448"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row's evaluation, with the seconds and bytes of memory that it took, or why there is none."""
+
+    method: str
+    document: dict[str, Any]
+    seconds: float
+    peak_bytes: int
+    problem: str
+
+    @property
+    def result(self) -> dict[str, Any]:
+        (result,) = self.document["methods"]
+        return dict(result)
+
+
+def run_row(method: str, words: list[str], splits: int, path: Path) -> Row:
+    """The row in the file at `path`, or else a new one, which is kept there."""
+    command = ["evaluate", *words, "--methods", method, "--splits", str(splits), "--json"]
+    if path.exists():
+        kept = json.loads(path.read_text())
+        if kept["command"] == command and not kept["problem"]:
+            return Row(method, kept["document"], kept["seconds"], kept["peak_bytes"], "")
+    folder = tempfile.mkdtemp(prefix="rows-")
+    try:
+        finished = run_process([*command, "--cache", folder])
+    finally:
+        shutil.rmtree(folder)
+    document = json.loads(finished.out) if finished.status == 0 else {}
+    row = Row(method, document, finished.seconds, finished.peak_bytes, "" if document else finished.complaint)
+    path.write_text(json.dumps({"command": command, **vars(row)}))
+    return row
+
+
+def against(row: Row, other: Row) -> Interval | None:
+    """The interval of the difference from another row, on the splits that both have."""
+    ours, theirs = (each.result["by_split"] for each in (row, other))
+    differences = [
+        one - two for one, two in zip(ours, theirs, strict=False)
+    ]  # as many as both have, which are the same
+    protocol = row.document["protocol"]
+    return resampled_t(differences, protocol["train_images"], protocol["test_images"])
+
+
+def printed_row(row: Row, other: Row | None) -> str:
+    result, splits = row.result, row.document["protocol"]["splits"]
+    difference = "–"
+    if other is not None and other.method != row.method:
+        ours, theirs = (np.array(each.result["by_split"]) for each in (row, other))
+        shared, interval = min(len(ours), len(theirs)), against(row, other)
+        difference = signed_percent(float((ours[:shared] - theirs[:shared]).mean()))
+        if interval is not None and not interval.is_point:
+            difference += f" [{signed_percent(interval.low)}, {signed_percent(interval.high)}]"
+    low_high = " to ".join(percent(end) for end in result["interval"] or ()) or "–"
+    cells = [
+        f"`{row.method}`", f"{percent(result['accuracy'])} %", low_high, difference, str(splits),
+        human_bytes(result["bytes_per_image"]), f"{row.seconds:.0f} s", human_bytes(row.peak_bytes),
+    ]  # fmt: skip
+    return f"| {' | '.join(cells)} |"
+
+
+def main(
+    dataset: str,
+    out: Annotated[Path, typer.Option()],
+    train_size: Annotated[str | None, typer.Option()] = None,
+    splits: int = 20,
+    rows: Annotated[str, typer.Option(help="Methods, with commas between; else all.")] = "",
+    parts: Annotated[bool, typer.Option(help="Also those that learn from annotated parts.")] = False,
+) -> None:
+    """Run what is missing of the rows, and print the table."""
+    out.mkdir(exist_ok=True, parents=True)
+    methods = rows.split(",") if rows else [*ROWS, *SLOW_ROWS, *(PART_ROWS if parts else ())]
+    words = [dataset, *([] if train_size is None else ["--train-size", train_size])]
+    table, names = [], safe_file_names(methods)
+    for method, name in zip(methods, names, strict=True):
+        count = min(splits, SLOW_SPLITS) if method in (*SLOW_ROWS, *PART_ROWS) else splits
+        table.append(run_row(method, words, count, out / f"{name}.json"))
+    done = sorted((row for row in table if not row.problem), key=lambda row: -row.result["accuracy"])
+    other = next((row for row in done if row.method == AGAINST), None)
+    print(
+        f"| method | accuracy | 95 % interval | against {AGAINST} | splits | an image's vector | all of it took | memory |"
+    )
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    for row in done:
+        print(printed_row(row, other))
+    for row in table:
+        if row.problem:
+            print(f"\n{row.method} was not run: {row.problem}")
+    points = [
+        Point(
+            row.method,
+            row.result["bytes_per_image"],
+            row.result["accuracy"],
+            tuple(row.result["interval"] or ()) or None,
+        )
+        for row in done
+    ]
+    cost_figure(points, "accuracy", f"{done[0].document['dataset']}: accuracy against bytes").savefig(out / "rows.png")
+
+
+if __name__ == "__main__":
+    typer.run(main)
