@@ -1,8 +1,8 @@
 """Every method as a row of one table: `python -m benchmarks.accuracy.rows DATASET --train-size N --out DIR`.
 
-Each row is a `crosspool evaluate` of its own, with nothing in its cache, which gives the time and the memory of that method
-alone; a row that has its file in DIR is not run again. The table is ordered by accuracy; each row is set against cl@448 on
-the same splits. The figure shows accuracy against bytes.
+Each row is a `crosspool evaluate` of its own, with nothing in its cache, which gives the time and the memory of that
+method alone; a row that has its file in DIR is not run again. The table is ordered by accuracy; each row is set against
+cl@448 on the same splits. The figure shows accuracy against bytes.
 """
 
 import json
@@ -73,9 +73,7 @@ def run_row(method: str, words: list[str], splits: int, path: Path) -> Row:
 def against(row: Row, other: Row) -> Interval | None:
     """The interval of the difference from another row, on the splits that both have."""
     ours, theirs = (each.result["by_split"] for each in (row, other))
-    differences = [
-        one - two for one, two in zip(ours, theirs, strict=False)
-    ]  # as many as both have, which are the same
+    differences = [one - two for one, two in zip(ours, theirs, strict=False)]  # of the splits that both have
     protocol = row.document["protocol"]
     return resampled_t(differences, protocol["train_images"], protocol["test_images"])
 
@@ -115,23 +113,18 @@ def main(
         table.append(run_row(method, words, count, out / f"{name}.json"))
     done = sorted((row for row in table if not row.problem), key=lambda row: -row.result["accuracy"])
     other = next((row for row in done if row.method == AGAINST), None)
-    print(
-        f"| method | accuracy | 95 % interval | against {AGAINST} | splits | an image's vector | all of it took | memory |"
-    )
+    heads = ("method", "accuracy", "95 % interval", f"against {AGAINST}", "splits", "a vector", "in all", "memory")
+    print(f"| {' | '.join(heads)} |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     for row in done:
         print(printed_row(row, other))
     for row in table:
         if row.problem:
             print(f"\n{row.method} was not run: {row.problem}")
+    results = [row.result for row in done]
     points = [
-        Point(
-            row.method,
-            row.result["bytes_per_image"],
-            row.result["accuracy"],
-            tuple(row.result["interval"] or ()) or None,
-        )
-        for row in done
+        Point(each["name"], each["bytes_per_image"], each["accuracy"], tuple(each["interval"] or ()) or None)
+        for each in results
     ]
     cost_figure(points, "accuracy", f"{done[0].document['dataset']}: accuracy against bytes").savefig(out / "rows.png")
 

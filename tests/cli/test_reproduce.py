@@ -13,13 +13,13 @@ import pytest
 from torch import nn
 
 from crosspool import backbones
-from crosspool.backbones.zoo import torchvision
+from crosspool.backbones.torchvision_guard import torchvision
 from crosspool.cli import main
 from crosspool.datasets.fieldguide.guide import fieldguide
 from crosspool.evaluation import reproduction
 from crosspool.evaluation.paper import TABLE_1
 from crosspool.evaluation.reproduction import Finished
-from tests.dataset_trees import lay
+from tests.dataset_trees import annotation, lay
 
 SPECIES, EACH, TRAINED = 2, 4, 3
 NAMES = [f"{species}/{number}" for species in range(SPECIES) for number in range(EACH)]
@@ -39,7 +39,7 @@ def birds():
     """CUB-200-2011, its points at the corners of the drawn parts."""
     points, samples = [], fieldguide(EACH, size=192).samples
     for number, sample in enumerate(samples[: len(NAMES)], 1):
-        boxes = sample.annotation().boxes
+        boxes = annotation(sample).boxes
         for part, (first, last) in {"head": (2, 7), "torso": (1, 3)}.items():
             left, top, right, bottom = boxes[part]
             points += [f"{number} {first} {left} {top} 1", f"{number} {last} {right} {bottom} 1"]
@@ -116,15 +116,16 @@ class ThinAlexNet(torchvision.models.AlexNet):
 
     def __init__(self, num_classes):
         super().__init__(num_classes)
-        for place, (name, layer) in enumerate([*self.features.named_children(), *self.classifier.named_children()]):
-            where = self.features if place < len(self.features) else self.classifier
-            if isinstance(layer, nn.Conv2d):
-                first = layer.in_channels if layer.in_channels == 3 else layer.in_channels // 4
-                thin = nn.Conv2d(first, layer.out_channels // 4, layer.kernel_size, layer.stride, layer.padding)
-                setattr(where, name, thin)
-            elif isinstance(layer, nn.Linear):
-                last = num_classes if layer.out_features == num_classes else layer.out_features // 4
-                setattr(where, name, nn.Linear(layer.in_features // 4, last))
+        for owner in (self.features, self.classifier):
+            for name, layer in owner.named_children():
+                if isinstance(layer, nn.Conv2d):
+                    colours = 4 if layer.in_channels == 3 else 1
+                    kernel, stride, padding = layer.kernel_size[0], layer.stride[0], int(layer.padding[0])
+                    thin = nn.Conv2d(layer.in_channels * colours // 4, layer.out_channels // 4, kernel, stride, padding)
+                    setattr(owner, name, thin)
+                elif isinstance(layer, nn.Linear):
+                    last = num_classes if layer.out_features == num_classes else layer.out_features // 4
+                    setattr(owner, name, nn.Linear(layer.in_features // 4, last))
 
 
 @pytest.fixture(autouse=True)
@@ -143,7 +144,9 @@ def ran(monkeypatch):
         methods.append(words[words.index("--methods") + 1])
         return in_this_process(words)
 
-    monkeypatch.setattr(reproduction.reproduce, "__kwdefaults__", {**reproduction.reproduce.__kwdefaults__, "run": run})
+    defaults = reproduction.reproduce.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "run", run)
     return methods
 
 
@@ -207,7 +210,9 @@ def test_rows_are_kept_when_it_is_interrupted(run, ran, tmp_path, monkeypatch):
         return in_this_process(words)
 
     with monkeypatch.context() as patch:
-        patch.setitem(reproduction.reproduce.__kwdefaults__, "run", interrupted)
+        defaults = reproduction.reproduce.__kwdefaults__
+        assert defaults is not None
+        patch.setitem(defaults, "run", interrupted)
         status, out, err = run(*words)
     assert (status, out) == (130, "")
     assert "The rows so far, and the features, are kept" in err
