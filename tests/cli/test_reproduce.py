@@ -111,27 +111,26 @@ def cache(tmp_path_factory):
         yield
 
 
-class ThinAlexNet(torchvision.models.AlexNet):
+def thin_alexnet(num_classes):
     """AlexNet with a quarter of the channels."""
-
-    def __init__(self, num_classes):
-        super().__init__(num_classes)
-        for owner in (self.features, self.classifier):
-            for name, layer in owner.named_children():
-                if isinstance(layer, nn.Conv2d):
-                    colours = 4 if layer.in_channels == 3 else 1
-                    kernel, stride, padding = layer.kernel_size[0], layer.stride[0], int(layer.padding[0])
-                    thin = nn.Conv2d(layer.in_channels * colours // 4, layer.out_channels // 4, kernel, stride, padding)
-                    setattr(owner, name, thin)
-                elif isinstance(layer, nn.Linear):
-                    last = num_classes if layer.out_features == num_classes else layer.out_features // 4
-                    setattr(owner, name, nn.Linear(layer.in_features // 4, last))
+    network = torchvision.models.alexnet(num_classes=num_classes)
+    for owner in (network.features, network.classifier):
+        for name, layer in owner.named_children():
+            if isinstance(layer, nn.Conv2d):
+                colours = 4 if layer.in_channels == 3 else 1
+                kernel, stride, padding = layer.kernel_size[0], layer.stride[0], int(layer.padding[0])
+                thin = nn.Conv2d(layer.in_channels * colours // 4, layer.out_channels // 4, kernel, stride, padding)
+                setattr(owner, name, thin)
+            elif isinstance(layer, nn.Linear):
+                last = num_classes if layer.out_features == num_classes else layer.out_features // 4
+                setattr(owner, name, nn.Linear(layer.in_features // 4, last))
+    return network
 
 
 @pytest.fixture(autouse=True)
 def thin(monkeypatch):
     specs = backbones.backbone_specs()
-    thin = replace(specs["alexnet"], build=ThinAlexNet)
+    thin = replace(specs["alexnet"], build=thin_alexnet)
     monkeypatch.setattr(backbones, "backbone_specs", lambda: specs | {"alexnet": thin})
 
 
