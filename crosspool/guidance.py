@@ -33,7 +33,7 @@ HELD_SHARE = 5  # one in so many training images is held out, to stop early
 EPOCHS, PATIENCE = 60, 5
 BATCH = 32
 FIRST_NOISE = 0.1
-LEARNING_RATE = 0.003  # this and the next were chosen within the training images of one split of birds
+LEARNING_RATE = 0.003  # tried within the training images of one split of birds
 LOGIT_SCALE = 10.0  # of vectors of unit length, whose products with small weights would hardly tell classes apart
 ROOT_FLOOR = 1e-2  # of values around 1, at which the slope of the signed root would be infinite
 

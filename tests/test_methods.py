@@ -342,6 +342,12 @@ def test_names_that_cannot_be_understood(name, sentence):
         parse_method(name, LITE0)
 
 
+def test_components_of_too_long_features_are_refused():
+    """The covariance of those of VGG's fc6, 512 x 7 x 7 numbers, would take 5 GB."""
+    with pytest.raises(SettingError, match="have 25,088 numbers, and principal components are found of at most 12,000"):
+        parse_method("cl:classifier.0@448/pca64", architecture("vgg16"))
+
+
 def test_a_preset_with_a_trailing_slash_is_not_a_method():
     with pytest.raises(SettingError, match="'cl-45/' is not a method"):
         parse_method("cl-45/", ALEXNET)

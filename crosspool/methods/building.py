@@ -38,6 +38,7 @@ from crosspool.tails import tail_of
 SQUARE_ROOT = 0.5  # the exponent of the signed square root
 SQUARE = 2.0  # that of CNNaug-SVM
 SKETCH_LENGTH = 8192
+LONGEST_PROJECTED = 12_000  # numbers, whose covariance takes 1.2 GB
 GAUSSIANS, CENTRES, COMPONENTS = 32, 64, 64
 TUNED_SHARE = 0.15  # of the multiplications: the last block and what follows it, of EfficientNet-Lite0 and ResNet-18
 ATOMS, REGION_COMPONENTS = 100, 256
@@ -276,7 +277,10 @@ class _Builder:
         return default if self.spec.pca is None else self.spec.pca
 
     def _expect_components(self, count: int, length: int, whose: str) -> None:
-        """Raise SettingError where vectors of this length have no such number of principal components."""
+        """Raise SettingError where vectors of this length have no such number of principal components, or too many."""
+        if length > LONGEST_PROJECTED:
+            problem = f"{whose} have {length:,} numbers, and principal components are found of at most"
+            raise SettingError(f"{problem} {LONGEST_PROJECTED:,}; take another pair (in {self.spec.method}).")
         if not 1 <= count <= length:
             advice = f"choose /pca from 1 to that, not {count} (in {self.spec.method})"
             raise SettingError(f"{whose} have {length} numbers; {advice}.")
