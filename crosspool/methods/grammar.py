@@ -21,7 +21,6 @@ TUNING = "ft"  # what stands before the parts of a method whose network is fine-
 METHOD_OPTIONS = {
     "cl": _CROSS_LAYER,
     **dict.fromkeys(("cl-f", "cl-c"), (*_CROSS_LAYER, "whole")),
-    "guided": ("guides", "pca", "power", "lower"),
     **dict.fromkeys(("global", "jitter", "cnn-svm", "cnnaug-svm"), ("power",)),
     **dict.fromkeys(("sum", "max", "pyramid"), ("power", "lower")),
     "gem": ("p", "power", "lower"),
@@ -32,6 +31,7 @@ METHOD_OPTIONS = {
     "fv": ("gaussians", "pca", "power"),
     "scfv": ("atoms", "pca", "power", "local"),
     "vlad": ("centres", "pca", "power"),
+    "guided": ("guides", "pca", "power", "lower"),
     **dict.fromkeys(("dpd", "dpd-cnn"), ("power",)),
     TUNING: ("epochs", "share"),
     "parts-rcnn": GEOMETRIES,
