@@ -1,5 +1,6 @@
 """Choosing what is compared, starting the comparison, and watching it."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -50,6 +51,7 @@ _METHODS = (
     "cl@{fine}/pca64", "cl-f@{fine}", "cl-c@{fine}", "cl@{fine}+global@{fine}", "sum@{fine}", "max@{fine}",
     "pyramid@{fine}", "jitter@{own}", "cnnaug-svm@{own}", "gem@{fine}", "scda@{fine}", "compact-cl@{fine}",
     "compact@{fine}", "isqrt@{fine}", "bilinear@{fine}", "fv@{fine}", "vlad@{fine}", "scfv@{own}",
+    "guided@{fine}", "ft+cl@{fine}", "ft+global@{fine}", "parts-rcnn@{fine}", "dpd-cnn@{fine}",
 )  # fmt: skip
 _DEFAULTS = 5  # of these are compared unless others are chosen
 
@@ -76,33 +78,33 @@ def _choose_network() -> Network:
     return current_server().networks.named(name, weights)
 
 
-def _method_menu(structure: Architecture) -> tuple[list[str], list[str]]:
-    """The methods that a network offers, and those that are chosen at first.
+def _method_menu(structure: Architecture, annotated: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The methods that a network offers for images with these `annotated` parts, and those that are chosen at first.
 
     Those are cross-layer pooling and the fully-connected layer, at both sizes where the network takes both.
     """
     own = structure.spec.preprocessing.size
     names = [name.format(own=own, between=size_between(own), fine=2 * own) for name in _METHODS]
-    menu = [name for name in names if _is_offered(name, structure)]
+    menu = [name for name in names if _is_offered(name, structure, annotated)]
     return menu, [name for name in names[:_DEFAULTS] if name in menu]
 
 
-def _is_offered(name: str, structure: Architecture) -> bool:
+def _is_offered(name: str, structure: Architecture, annotated: Sequence[str]) -> bool:
     try:
-        parse_method(name, structure)
+        parse_method(name, structure).with_parts(annotated)
     except (SettingError, LayerPairError, BackboneError):  # too large for it, or it has no such layer, or no scores
         return False
     return True
 
 
-def _choose_methods(network: Network) -> list[MethodSpec] | None:
+def _choose_methods(network: Network, labelled: LabelledSet | None) -> list[MethodSpec] | None:
     """What is compared; None, with the reason shown, where it cannot be understood."""
     structure, state = architecture(network.name), visit_state(ComparisonState)
     own = structure.spec.preprocessing.size
     for size in (own, size_between(own), 2 * own):
         with suppress(LayerPairError):  # a module of somebody's own may take one size only
             trace_in_turn(current_server(), network.name, size, place_shown())
-    menu, defaults = _method_menu(structure)
+    menu, defaults = _method_menu(structure, labelled.dataset.annotated if labelled else ())
     keep = partial(state.methods.__setitem__, network.name)
     binding = bound_value(f"methods-{network.name}", state.methods.get(network.name, defaults), keep, among=menu)
     chosen = st.multiselect("Methods", menu, format_func=lambda name: f"{method_in_words(name)} · {name}", **binding)
@@ -202,7 +204,7 @@ def comparison_section(labelled: LabelledSet | None) -> None:
             splits, train_size = _choose_protocol(labelled) if labelled else (0, 0)
         if network.weights == UNTRAINED:
             st.warning("Untrained network: random weights.", icon=":material/casino:")
-        specs = _choose_methods(network)
+        specs = _choose_methods(network, labelled)
         icon, is_disabled = ":material/play_arrow:", labelled is None or not specs or is_running
         is_pressed = st.button("Train and compare", type="primary", icon=icon, disabled=is_disabled, key="train")
         if is_running:
