@@ -32,6 +32,8 @@ Packed = NDArray[np.uint8]
 
 PCA_SAMPLE_SIZE = 20_000  # local features
 PCA_BLOCK = 1024  # local features in memory at a time; of VGG's longest patches, 4,608 numbers, they are 19 MB
+ROOT_FLOOR = 1e-2
+LOGIT_SCALE = 10.0  # of vectors of unit length, whose products with small weights would hardly tell classes apart
 VALUES_PER_BYTE = 4  # two bits each: 0 stands for 0, 1 for +1, 2 for -1
 _BYTES = np.array([0, 1, -1, 0], np.int8)[np.arange(256)[:, None] >> np.arange(0, 8, 2) & 3]  # (256, 4)
 _WORDS = _BYTES.view(np.uint32)[:, 0]  # the four values of each byte as one number, which is looked up faster
@@ -282,6 +284,14 @@ class SignedPower(Stateless):
     def transform(self, X: Vectors) -> Vectors:
         magnitude = np.sqrt(np.abs(X)) if self.exponent == 0.5 else np.abs(X) ** X.dtype.type(self.exponent)
         return np.asarray(np.copysign(magnitude, X))
+
+
+def unit_root(vectors: torch.Tensor) -> torch.Tensor:
+    """The signed root of vectors, (n, d), scaled to unit length, with a slope at zero that is finite: for training.
+
+    The slope of the true root is infinite there. Vectors have values around 1.
+    """
+    return torch.nn.functional.normalize(vectors / (vectors.abs() + ROOT_FLOOR).sqrt(), dim=1)
 
 
 class BlockNormalizer(Stateless):

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from crosspool.encoding import (
+    LOGIT_SCALE,
     PCA_SAMPLE_SIZE,
     CrossLayerPooling,
     LearnedArray,
@@ -23,6 +24,7 @@ from crosspool.encoding import (
     Records,
     ShapeOf,
     columns_of,
+    unit_root,
 )
 from crosspool.errors import SettingError
 from crosspool.layer_pairs import Geometry
@@ -34,8 +36,6 @@ EPOCHS, PATIENCE = 60, 5
 BATCH = 32
 FIRST_NOISE = 0.1
 LEARNING_RATE = 0.003  # tried within the training images of one split of birds
-LOGIT_SCALE = 10.0  # of vectors of unit length, whose products with small weights would hardly tell classes apart
-ROOT_FLOOR = 1e-2  # of values around 1, at which the slope of the signed root would be infinite
 
 
 class GuidedPooling(CrossLayerPooling):
@@ -162,7 +162,7 @@ def _pooled(features: Tensor, maps: Tensor, guides: Tensor) -> Tensor:
     """The vectors of images, of unit length, (n, guides * d), with a signed root that can be differentiated at 0."""
     weights = (guides[:, :-1] @ maps + guides[:, -1:]).relu()  # (n, guides, N)
     pooled = (weights @ features.transpose(1, 2) / maps.shape[2]).flatten(1)
-    return F.normalize(pooled / (pooled.abs() + ROOT_FLOOR).sqrt(), dim=1)
+    return unit_root(pooled)
 
 
 def _loss(scores: Tensor, labels: Tensor) -> Tensor:

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
+from crosspool.datasets import UNKNOWN
 from crosspool.errors import ModelError, SettingError
 from crosspool.features import Features
 from crosspool.fine_tuning import FineTuning
@@ -19,15 +22,17 @@ from crosspool.strict_json import json_text
 from crosspool.tracing import foldable
 from crosspool.whole_files import whole_file
 
+MOST_STEPS = 1000  # of a logistic regression
+
 
 def tuned_state(
     features: Features, method: Method, seed: int = 0, learning: Callable[[int, int], None] = lambda done, total: None
 ) -> dict[str, Tensor]:
     """The tensors of the network of `features` by its parameters' names, tuned as `method` tunes it, on all images.
 
-    Its last layer is new, with an output for each class. Of BatchNorm that was folded into a convolution only what it
-    adds is left: statistics of mean 0 and variance 1. So the file is for use, and for further training with BatchNorm
-    frozen.
+    Its last layer is new, with an output for each class, by logistic regression. Of BatchNorm that was folded into a
+    convolution only what it adds is left: statistics of mean 0 and variance 1. So the file is for use, and for further
+    training with BatchNorm frozen.
 
     Raises SettingError where the method does not tune the network, or its last layer has no place for a bias.
     """
@@ -37,11 +42,37 @@ def tuned_state(
     records = features.records_of(everything, method.sources_to_fit)
     step: FineTuning = clone(method.tuning).set_params(random_state=seed)
     step.fit(records, features.lessons(method, everything, learning))
-    return whole_state(features.backbone.model, step)
+    weight, bias = last_layer(step.vectors(records), features.dataset.targets)
+    last = {"weight": torch.from_numpy(weight), "bias": torch.from_numpy(bias)}
+    return whole_state(features.backbone.model, step, last)
 
 
-def whole_state(model: nn.Module, step: FineTuning) -> dict[str, Tensor]:
-    """The tensors of a whole network whose last layers are those of a fitted step."""
+def last_layer(
+    vectors: NDArray[np.float32], targets: NDArray[np.intp]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """A last layer for vectors, (n, d), by logistic regression: the weights, (L, d), and what is added, (L,).
+
+    Of several labels each has its own, of the images of which it is known.
+    """
+    scale = np.maximum(vectors.std(axis=0), np.finfo(np.float32).tiny)
+    scaled = vectors / scale
+    if targets.ndim == 1:
+        machine = LogisticRegression(max_iter=MOST_STEPS).fit(scaled, targets)
+        weight, bias = machine.coef_, machine.intercept_
+        if len(weight) == 1:  # of two classes: the score of the second over that of the first
+            weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
+    else:
+        known = [label != UNKNOWN for label in targets.T]
+        machines = [
+            LogisticRegression(max_iter=MOST_STEPS).fit(scaled[some], label[some])
+            for some, label in zip(known, targets.T, strict=True)
+        ]
+        weight, bias = (np.concatenate([getattr(each, name) for each in machines]) for name in ("coef_", "intercept_"))
+    return (weight / scale).astype(np.float32), bias.astype(np.float32)
+
+
+def whole_state(model: nn.Module, step: FineTuning, last: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of a whole network whose last layers are those of a fitted step, and the `last` of all."""
     tail = step.tail
     layout = tail.architecture.layout()
     names, tuned = layout.model.state_dict().keys(), deepcopy(model).cpu()
@@ -53,7 +84,7 @@ def whole_state(model: nn.Module, step: FineTuning) -> dict[str, Tensor]:
         ones, zeros = torch.ones_like(bias), torch.zeros_like(bias)
         state |= {f"{convolution}.bias": zeros, f"{norm}.running_mean": zeros, f"{norm}.running_var": ones}
         state |= {f"{norm}.weight": ones * (1 + scale.eps) ** 0.5, f"{norm}.bias": bias}
-    head = {f"{tail.last}.{name}": value.detach().cpu() for name, value in step.head.named_parameters()}
+    head = {f"{tail.last}.{name}": value for name, value in last.items()}
     if not head.keys() <= names:
         raise SettingError(f"The last layer of {tail.architecture.spec.name} adds no bias, which a tuned one does.")
     return {name: value.contiguous().clone() for name, value in (state | head).items() if name in names}

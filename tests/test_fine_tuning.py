@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from scipy.special import softmax
 from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
 from torch import nn
 from torch.nn import functional as F
 
@@ -13,16 +15,16 @@ from crosspool.cache import ArrayCache
 from crosspool.classifiers import load_classifier
 from crosspool.contributions import explain
 from crosspool.datasets import UNKNOWN
-from crosspool.encoding import Lessons
+from crosspool.encoding import LOGIT_SCALE, ROOT_FLOOR, Lessons
 from crosspool.errors import SettingError
 from crosspool.features import Features
-from crosspool.fine_tuning import FineTuning, best_of, has_stopped, held_out_part, loss_of
+from crosspool.fine_tuning import FineTuning, Tuning, best_of, has_stopped, held_out_part, loss_of
 from crosspool.framing import frame_image
 from crosspool.methods import parse_method
 from crosspool.records import compute_record
 from crosspool.tails import joints, tail_of
 from crosspool.training import train_classifier
-from crosspool.tuned_networks import tuned_state, write_weights
+from crosspool.tuned_networks import last_layer, tuned_state, write_weights
 from tests.images import tinted, tints
 from tests.networks import sample, small_network, spec_for
 
@@ -137,12 +139,12 @@ def test_it_learns_its_training_images(features, monkeypatch):
     monkeypatch.setattr(fine_tuning, "HELD_OUT", 0.0)
     monkeypatch.setattr(fine_tuning, "RATES", (0.01,))
     monkeypatch.setattr(fine_tuning, "HEAD_RATE", 0.1)
-    step = tuning_of(features, "ft/epochs30+global")
-    whole, _ = step.lesson_views
-    maps = torch.cat([torch.from_numpy(features.record(i, [whole])[whole]) for i in EVERYTHING])
-    with torch.no_grad():
-        scores = step.head(step.tail.run(step.layers, maps, 128)[-1])
-    assert loss_of(scores, torch.from_numpy(TINTS.targets)) < np.log(3) - 0.1  # two of the tints look alike to it
+    method = parse_method("ft/epochs30+global", features.backbone.architecture)
+    records = features.records_of(EVERYTHING, method.sources_to_fit)
+    assert method.tuning is not None
+    tuning = Tuning(method.tuning, records, features.lessons(method, EVERYTHING))
+    tuning.tune()
+    assert tuning.loss(EVERYTHING) < np.log(3) - 0.1  # two of the tints look alike to it
 
 
 def test_the_tail_alone_is_tuned_and_the_network_stays_as_it_was(features, tiny):
@@ -156,48 +158,63 @@ def test_the_tail_alone_is_tuned_and_the_network_stays_as_it_was(features, tiny)
 
 
 def test_a_step_is_that_of_a_slow_reference(monkeypatch):
-    """AdamW by hand, for one batch and one epoch, of a convolution of a single number."""
+    """AdamW by hand, with slopes from small differences, for two epochs of a batch, of a convolution of two numbers."""
     monkeypatch.setattr(fine_tuning, "HELD_OUT", 0.0)
 
-    class One(nn.Module):
+    class Two(nn.Module):
         def __init__(self):
             super().__init__()
-            self.first = nn.Conv2d(3, 1, 1)
-            self.second = nn.Conv2d(1, 1, 1, bias=False)
-            self.last = nn.Linear(1, 2)
-            nn.init.constant_(self.second.weight, 2.0)
+            self.first = nn.Conv2d(3, 2, 1)
+            self.second = nn.Conv2d(2, 2, 1, bias=False)
+            self.last = nn.Linear(2, 2)
 
         def forward(self, x):
             return self.last(self.second(self.first(x).relu()).relu().mean((2, 3)))
 
-    backbone = load(spec_for(One), UNTRAINED, "cpu", None)
-    tail = tail_of(backbone.architecture, parse_method("cl", backbone.architecture).sources, 0.3)
+    backbone = load(spec_for(Two), UNTRAINED, "cpu", None)
+    tail = tail_of(backbone.architecture, parse_method("cl", backbone.architecture).sources, 0.5)
     step = FineTuning(tail, parse_method("cl", backbone.architecture).sources, epochs=2)
-    views = [dict.fromkeys(step.lesson_views, np.full((1, 1, 1, 1), value, np.float32)) for value in (1.0, 3.0)]
-    nn.init.constant_(backbone.model.get_parameter("second.weight"), 2.0)
-    targets = np.array([0, 1])
-    step.fit(views, Lessons(targets, network=backbone.model))
+    x, targets = np.array([[1.0, 0.5], [0.3, 2.0], [0.5, 0.6]]), np.array([0, 1, 1])
+    views = [dict.fromkeys(step.lesson_views, np.float32(row).reshape(1, 2, 1, 1)) for row in x]
+    start = np.array([[2.0, 0.5], [1.0, 1.5]])
+    backbone.model.get_parameter("second.weight").copy_(torch.from_numpy(start)[..., None, None])
+    tuning = Tuning(step, views, Lessons(targets, network=backbone.model))
+    tuning.tune()
 
-    numbers, moments = (
-        {"w": np.array([2.0]), "head": np.zeros(2), "bias": np.zeros(2)},
-        dict.fromkeys(("w", "head", "bias"), (0, 0)),
-    )
-    x, y = np.array([1.0, 3.0]), np.eye(2)[targets]
+    def loss(w, head, bias):
+        pooled = np.maximum(x @ w.T, 0)
+        rooted = pooled / np.sqrt(np.abs(pooled) + ROOT_FLOOR)
+        scores = LOGIT_SCALE * rooted / np.linalg.norm(rooted, axis=1, keepdims=True) @ head.T + bias
+        shares = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+        return -np.log(shares[np.arange(3), targets]).mean()
+
+    def slopes(numbers, name):
+        slope = np.zeros_like(numbers[name])
+        for place in np.ndindex(slope.shape):
+            ends = []
+            for small in (1e-6, -1e-6):
+                moved = {key: value.copy() for key, value in numbers.items()}
+                moved[name][place] += small
+                ends.append(loss(**moved))
+            slope[place] = (ends[0] - ends[1]) / 2e-6
+        return slope
+
+    numbers = {"w": start, "head": np.zeros((2, 2)), "bias": np.zeros(2)}
+    rates = dict.fromkeys(numbers, fine_tuning.HEAD_RATE)
+    rates["w"] = np.sqrt(np.square(start).mean()) * fine_tuning.RATES[0]
+    moments = {name: (np.zeros_like(value), np.zeros_like(value)) for name, value in numbers.items()}
     for number in range(2):
-        w, head, bias = numbers.values()
-        z = np.outer(w[0] * x, head) + bias
-        error = (np.exp(z) / np.exp(z).sum(axis=1, keepdims=True) - y) / 2
-        gradients = {"w": np.array([(error @ head) @ x]), "head": error.T @ (w[0] * x), "bias": error.sum(axis=0)}
+        gradients = {name: slopes(numbers, name) for name in numbers}
         for name, gradient in gradients.items():
-            rate = 2.0 * fine_tuning.RATES[0] if name == "w" else fine_tuning.HEAD_RATE  # w is 2.0
-            rate *= (1 + np.cos(np.pi * number / 2)) / 2
+            rate = rates[name] * (1 + np.cos(np.pi * number / 2)) / 2
             first, second = moments[name]
             first, second = moments[name] = 0.9 * first + 0.1 * gradient, 0.999 * second + 0.001 * gradient**2
             move = first / (1 - 0.9 ** (number + 1)) / (np.sqrt(second / (1 - 0.999 ** (number + 1))) + 1e-8)
             numbers[name] = numbers[name] * (1 - rate * fine_tuning.WEIGHT_DECAY) - rate * move
-    np.testing.assert_allclose(step.weights_, numbers["w"], rtol=1e-6)
-    np.testing.assert_allclose(step.head.weight.detach()[:, 0], numbers["head"], rtol=1e-5)
-    np.testing.assert_allclose(step.head.bias.detach(), numbers["bias"], atol=1e-7)
+    tuned = tuning.layers.get_parameter("second.weight").detach()
+    np.testing.assert_allclose(tuned[..., 0, 0], numbers["w"], rtol=1e-4)
+    np.testing.assert_allclose(tuning.head.weight.detach(), numbers["head"], rtol=1e-3)
+    np.testing.assert_allclose(tuning.head.bias.detach(), numbers["bias"], atol=1e-4)
 
 
 def test_labels_that_are_not_known_do_not_count():
@@ -346,11 +363,41 @@ def test_tuned_weights_load_like_any_others(network, tmp_path):
     )
     image = frame_image(tinted(50, 1), backbone.spec.preprocessing, 128, "squash")
     (start,) = backbone.outputs([image], (step.tail.start,))
+    records = features.records_of(everything, method.sources_to_fit)
+    weight, bias = (torch.from_numpy(each) for each in last_layer(step.vectors(records), features.dataset.targets))
     with torch.no_grad():
-        expected = step.head(step.tail.run(step.layers, start, 128)[-1])
+        expected = step.tail.run(step.layers, start, 128)[-1] @ weight.T + bias
     (scores,) = again.outputs([image], (again.architecture.layout(128).output,))
     torch.testing.assert_close(scores, expected, rtol=1e-3, atol=1e-4)
     assert not torch.equal(scores, backbone.outputs([image], (backbone.architecture.layout(128).output,))[0][:, :3])
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_the_last_layer_is_a_logistic_regression(count):
+    """Its scores have the probabilities of scikit-learn's, and numbers of any size are learned alike."""
+    generator = np.random.default_rng(0)
+    targets = np.arange(30) % count
+    vectors = (generator.standard_normal((30, 4)) + targets[:, None]).astype(np.float32)
+    weight, bias = last_layer(vectors, targets)
+    scaled = vectors / vectors.std(axis=0)
+    expected = LogisticRegression().fit(scaled, targets).predict_proba(scaled)
+    np.testing.assert_allclose(softmax(vectors @ weight.T + bias, axis=1), expected, atol=1e-4)
+    larger, same = last_layer(100 * vectors, targets)
+    np.testing.assert_allclose(larger, weight / 100, rtol=1e-2, atol=1e-4)
+    np.testing.assert_allclose(same, bias, rtol=1e-2, atol=1e-3)
+
+
+def test_the_last_layer_of_labels_leaves_unknown_ones_out():
+    generator = np.random.default_rng(0)
+    targets = np.stack([np.arange(20) % 2, np.arange(20) // 10], axis=1)
+    vectors = (generator.standard_normal((20, 3)) + targets[:, :1]).astype(np.float32)
+    some = targets.copy()
+    some[:5, 0] = UNKNOWN
+    weight, bias = last_layer(vectors, some)
+    scale = vectors.std(axis=0)
+    expected = LogisticRegression().fit(vectors[5:] / scale, targets[5:, 0])
+    np.testing.assert_allclose(weight[0], expected.coef_[0] / scale, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(bias[0], expected.intercept_[0], rtol=1e-3, atol=1e-5)
 
 
 def test_a_method_that_tunes_nothing_makes_no_file(features, tiny):
