@@ -108,7 +108,7 @@ class TrainingSettings(ClassifierSettings):
     photographs: Names = ()
     parts: Names = ()
     C: Annotated[float, Field(allow_inf_nan=False)]
-    seed: int
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
     versions: dict[str, str]
 
     @property

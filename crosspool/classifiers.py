@@ -286,6 +286,9 @@ def assembled_classifier(
         network = backbone.architecture if backbone else architecture_of(spec_of(settings.backbone), settings.outputs)
         method = parse_method(settings.method, network, settings.framing).with_parts(settings.parts)
         method.expect_new_images()
+        if settings.others.keys() != set(method.networks):
+            named, stated = (", ".join(sorted(each)) or "none" for each in (method.networks, settings.others))
+            raise ModelError(f"its method needs the networks beside it {named}, and it states {stated}")
         encoder = method.encoder(settings.seed)
         for place, step in _learned_steps(encoder):
             wanted = step.learned_arrays(partial(_shape_of, network)).items()

@@ -330,7 +330,7 @@ def _is_shorter(method: Method, backbone: Backbone) -> bool:
     """Whether a method's vector serves all training sets, and takes fewer bytes than the maps that it is made of."""
     numbers = sum(count_numbers(source, backbone) for source in method.sources)
     per_byte = VALUES_PER_BYTE if method.quantizer is not None else 1 / BYTES_PER_NUMBER
-    is_of_pixels = not (method.learns or method.reads_parts)
+    is_of_pixels = not (method.learns or method.reads_parts or method.is_seeded)
     return is_of_pixels and method.length / per_byte < BYTES_PER_NUMBER * numbers
 
 
@@ -341,5 +341,8 @@ def _described_source(source: Source) -> dict[str, Any]:
 
 def _described(encoder: Encoder) -> dict[str, str]:
     """Everything that decides what an encoder that learns nothing makes of a record."""
-    settings = encoder.get_params().items()
-    return {name: repr(value) for name, value in settings if not isinstance(value, BaseEstimator | list)}
+    settings = {name: value for name, value in encoder.get_params().items() if not isinstance(value, list)}
+    return {
+        name: type(value).__qualname__ if isinstance(value, BaseEstimator) else repr(value)
+        for name, value in settings.items()
+    }

@@ -93,6 +93,8 @@ class TensorSketch(Stateless):
         self.length = length
         self.random_state = random_state
 
+    is_seeded = True
+
     def transform(self, X: Records) -> Vectors:
         maps = ([torch.as_tensor(record[name]) for name in (self.upper, self.lower)] for record in X)
         return np.stack([self.pool(upper, lower).cpu().numpy() for upper, lower in maps])

@@ -13,7 +13,6 @@ from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
-from crosspool.datasets import UNKNOWN
 from crosspool.errors import ModelError, SettingError
 from crosspool.features import Features
 from crosspool.fine_tuning import FineTuning
@@ -50,24 +49,12 @@ def tuned_state(
 def last_layer(
     vectors: NDArray[np.float32], targets: NDArray[np.intp]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """A last layer for vectors, (n, d), by logistic regression: the weights, (L, d), and what is added, (L,).
-
-    Of several labels each has its own, of the images of which it is known.
-    """
+    """A last layer for vectors, (n, d), by logistic regression: the weights, (L, d), and what is added, (L,)."""
     scale = np.maximum(vectors.std(axis=0), np.finfo(np.float32).tiny)
-    scaled = vectors / scale
-    if targets.ndim == 1:
-        machine = LogisticRegression(max_iter=MOST_STEPS).fit(scaled, targets)
-        weight, bias = machine.coef_, machine.intercept_
-        if len(weight) == 1:  # of two classes: the score of the second over that of the first
-            weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
-    else:
-        known = [label != UNKNOWN for label in targets.T]
-        machines = [
-            LogisticRegression(max_iter=MOST_STEPS).fit(scaled[some], label[some])
-            for some, label in zip(known, targets.T, strict=True)
-        ]
-        weight, bias = (np.concatenate([getattr(each, name) for each in machines]) for name in ("coef_", "intercept_"))
+    machine = LogisticRegression(max_iter=MOST_STEPS).fit(vectors / scale, targets)
+    weight, bias = machine.coef_, machine.intercept_
+    if len(weight) == 1:  # of two classes: the score of the second over that of the first
+        weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
     return (weight / scale).astype(np.float32), bias.astype(np.float32)
 
 

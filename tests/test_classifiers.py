@@ -188,6 +188,22 @@ def test_a_saved_classifier_gives_the_same_scores(trained, lite0, tmp_path, name
     np.testing.assert_array_equal(again.scores(NEW, lite0), classifier.scores(NEW, lite0))
 
 
+def test_a_sketch_is_that_of_the_seed_it_was_trained_with(lite0, cache, tmp_path):
+    """Not of the seed with which its vectors might have been kept."""
+    dataset, method = labelled(False), parse_method("compact@128/d64", lite0.architecture)
+    scores = []
+    for seed in (0, 1):
+        features = Features.of_methods(dataset, lite0, [method], cache)
+        features.compute()
+        train_classifier(dataset, features, method, seed=seed).save(tmp_path / "file")
+        again = load_classifier(tmp_path / "file")
+        vectors = again.vectors(list(features.records_of(np.arange(len(dataset)), method.sources)))
+        decided = (vectors @ again.weights.T + again.intercept).argmax(axis=1)
+        assert [again.classes[k] for k in decided] == [dataset.classes[k] for k in dataset.targets]
+        scores.append(again.scores(NEW, lite0))
+    assert not np.allclose(scores[0], scores[1])
+
+
 def test_the_framing_is_kept(trained, lite0, tmp_path):
     cropped = trained("global@128", framing="crop")
     cropped.save(tmp_path / "file")
@@ -448,6 +464,9 @@ def test_arrays_of_wrong_shapes(saved, name, array):
         {"dataset": ["a"]},
         {"fingerprint": None},
         {"seed": "0"},
+        {"seed": -1},
+        {"seed": 2**32},
+        {"others": {"efficientnet_lite1": "of nothing"}},
         {"C": float("nan")},
         {"C": float("inf")},
         {"unknown": 1},

@@ -387,19 +387,6 @@ def test_the_last_layer_is_a_logistic_regression(count):
     np.testing.assert_allclose(same, bias, rtol=1e-2, atol=1e-3)
 
 
-def test_the_last_layer_of_labels_leaves_unknown_ones_out():
-    generator = np.random.default_rng(0)
-    targets = np.stack([np.arange(20) % 2, np.arange(20) // 10], axis=1)
-    vectors = (generator.standard_normal((20, 3)) + targets[:, :1]).astype(np.float32)
-    some = targets.copy()
-    some[:5, 0] = UNKNOWN
-    weight, bias = last_layer(vectors, some)
-    scale = vectors.std(axis=0)
-    expected = LogisticRegression().fit(vectors[5:] / scale, targets[5:, 0])
-    np.testing.assert_allclose(weight[0], expected.coef_[0] / scale, rtol=1e-3, atol=1e-5)
-    np.testing.assert_allclose(bias[0], expected.intercept_[0], rtol=1e-3, atol=1e-5)
-
-
 def test_a_method_that_tunes_nothing_makes_no_file(features, tiny):
     with pytest.raises(SettingError, match="write ft"):
         tuned_state(features, parse_method("global", tiny.architecture))

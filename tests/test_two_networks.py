@@ -12,7 +12,7 @@ from crosspool.contributions import explain
 from crosspool.errors import BackboneError, ModelError, SettingError
 from crosspool.features import Features
 from crosspool.methods import parse_method
-from crosspool.methods.wording import method_in_words
+from crosspool.methods.wording import family, method_in_words
 from crosspool.records import compute_record
 from crosspool.training import train_classifier
 from tests.images import tinted, tints
@@ -81,6 +81,16 @@ def test_brackets_in_other_places_are_refused(lite0, name):
 def test_an_unknown_network_is_refused_with_similar_names(lite0):
     with pytest.raises(BackboneError, match="did you mean"):
         parse_method("gem[efficientnet_lite9]", lite0.architecture)
+
+
+def test_many_networks_are_refused_before_any_is_looked_up(lite0):
+    with pytest.raises(SettingError, match="at most 4 networks, not 5"):
+        parse_method("+".join(f"gem[network{n}]" for n in range(5)), lite0.architecture)
+
+
+def test_two_networks_are_of_no_kind():
+    assert family("cl@128+cl@128") == "cross-layer"
+    assert family(f"cl@128+cl@128[{LITE1}]") == ""
 
 
 def test_crops_of_different_sizes_are_refused(lite0):
@@ -165,6 +175,13 @@ def test_a_classifier_of_both_is_saved_and_loads_both(trained, both, tmp_path):
     loaded = again.load_backbone(device="cpu", engine="torch")
     assert [other.spec.name for other in loaded.others] == [LITE1]
     np.testing.assert_array_equal(again.scores([IMAGE], loaded), trained.scores([IMAGE], both))
+
+
+def test_a_file_states_the_networks_that_its_method_names(trained, tmp_path):
+    path = tmp_path / "both.safetensors"
+    replace(trained, settings=trained.settings.model_copy(update={"others": {}})).save(path)
+    with pytest.raises(ModelError, match=f"needs the networks beside it {LITE1}, and it states none"):
+        load_classifier(path)
 
 
 def test_a_classifier_refuses_to_work_without_the_other_network(trained, lite0):

@@ -15,11 +15,13 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from crosspool import __version__
 from crosspool.drawing.cost import Point, cost_figure
 from crosspool.evaluation.files import safe_file_names
 from crosspool.evaluation.intervals import Interval, resampled_t
 from crosspool.evaluation.reproduction import run_process
 from crosspool.text import human_bytes, percent, signed_percent
+from crosspool.whole_files import whole_file
 
 LITE2 = "efficientnet_lite2"
 ROWS = (
@@ -27,7 +29,7 @@ ROWS = (
     *("global@224", "global@320", "global@448", "global@560", "jitter@224", "cnn-svm@224", "cnnaug-svm@224"),
     *("sum@448", "max@448", "pyramid@448", "gem@448", "scda@448"),
     *("bilinear@448", "isqrt@448", "compact@448", "compact-cl@448"),
-    *("fv@448", "vlad@448", "scfv@224", "scfv@448/local"),
+    *("guided@448", "fv@448", "vlad@448", "scfv@224", "scfv@448/local"),
     *(f"cl@448+cl@448[{LITE2}]", f"gem@448+gem@448[{LITE2}]", f"global@320+global@320[{LITE2}]"),
 )
 SLOW_ROWS = ("ft+global@448", "ft+cl@448")  # 5 splits
@@ -57,7 +59,7 @@ def run_row(method: str, words: list[str], splits: int, path: Path) -> Row:
     command = ["evaluate", *words, "--methods", method, "--splits", str(splits), "--json"]
     if path.exists():
         kept = json.loads(path.read_text())
-        if kept["command"] == command and not kept["problem"]:
+        if (kept["command"], kept["version"]) == (command, __version__) and not kept["problem"]:
             return Row(method, kept["document"], kept["seconds"], kept["peak_bytes"], "")
     folder = tempfile.mkdtemp(prefix="rows-")
     try:
@@ -66,7 +68,8 @@ def run_row(method: str, words: list[str], splits: int, path: Path) -> Row:
         shutil.rmtree(folder)
     document = json.loads(finished.out) if finished.status == 0 else {}
     row = Row(method, document, finished.seconds, finished.peak_bytes, "" if document else finished.complaint)
-    path.write_text(json.dumps({"command": command, **vars(row)}))
+    with whole_file(path) as temporary:
+        temporary.write_text(json.dumps({"command": command, "version": __version__, **vars(row)}))
     return row
 
 
@@ -105,7 +108,7 @@ def main(
 ) -> None:
     """Run what is missing of the rows, and print the table."""
     out.mkdir(exist_ok=True, parents=True)
-    methods = rows.split(",") if rows else [*ROWS, *SLOW_ROWS, *(PART_ROWS if parts else ())]
+    methods = [name.strip() for name in rows.split(",")] if rows else [*ROWS, *SLOW_ROWS, *(PART_ROWS if parts else ())]
     words = [dataset, *([] if train_size is None else ["--train-size", train_size])]
     table, names = [], safe_file_names(methods)
     for method, name in zip(methods, names, strict=True):
@@ -121,6 +124,8 @@ def main(
     for row in table:
         if row.problem:
             print(f"\n{row.method} was not run: {row.problem}")
+    if not done:
+        raise typer.Exit(1)
     results = [row.result for row in done]
     points = [
         Point(each["name"], each["bytes_per_image"], each["accuracy"], tuple(each["interval"] or ()) or None)

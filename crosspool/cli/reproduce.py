@@ -1,13 +1,16 @@
 """`reproduce`: the paper's Table 1 on a published data set."""
 
+import hashlib
 import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from crosspool import __version__
 from crosspool.cli import options
 from crosspool.cli.console import complain, print_json, print_results
+from crosspool.cli.inputs import file_checksum
 from crosspool.cli.options import Json, option
 from crosspool.cli.outputs import checked_folder
 from crosspool.errors import BackboneError, SettingError
@@ -37,8 +40,8 @@ def reproduce_command(
 ) -> None:
     """Run every system of the paper's table on its published split, and set ours beside the paper's figures.
 
-    Each row is one method on AlexNet with the paper's settings. Rows that are there are kept, so that hours can be
-    divided: stop with Ctrl-C, and start the same command again.
+    Each row is one method on AlexNet with the paper's settings. Finished rows are kept, so that a long run can be split
+    up: stop with Ctrl-C, and start the same command again.
     """
     from crosspool.backbones import spec_of
     from crosspool.datasets import open_dataset
@@ -54,6 +57,11 @@ def reproduce_command(
         raise BackboneError(f"The weights of {spec.title} are not here yet; {spec.weights.how_to_get(NETWORK)}")
     folder.mkdir(exist_ok=True)
     own = (None if each == "auto" else each for each in (device, engine))
+    own_file = weights not in (None, options.UNTRAINED)
+    weights = os.path.abspath(weights) if weights is not None and own_file else weights
+    content = str(file_checksum(weights)) if weights is not None and own_file else str(weights)
+    samples = hashlib.sha256("\n".join(sample.name for sample in dataset.samples).encode()).hexdigest()
+    about = (__version__, dataset.name, dataset.layout, samples, content)
     named = option_words(weights=weights, cache=cache, **dict(zip(("device", "engine"), own, strict=True)))
     words = [os.path.abspath(os.path.expanduser(data)), *named, *option_words(bounding_box=bounding_box)]
 
@@ -61,7 +69,7 @@ def reproduce_command(
         complain(f"Row {number + 1} of {len(chosen)}: {row.name} ({row.method})")
 
     try:
-        results = reproduce(folder, words, chosen, progress=announce)
+        results = reproduce(folder, words, about, chosen, progress=announce)
     except KeyboardInterrupt:
         complain("Stopped. The rows so far, and the features, are kept; the same command continues from there.")
         raise typer.Abort from None

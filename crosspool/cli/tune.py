@@ -13,6 +13,7 @@ from crosspool.cli.console import print_problems, print_wrapped
 from crosspool.cli.options import option
 from crosspool.cli.outputs import checked_output, replacing
 from crosspool.cli.progress import stages_progress
+from crosspool.errors import SettingError
 from crosspool.text import plural
 
 METHOD = "ft+global"
@@ -44,6 +45,9 @@ def tune_command(
     named = parse_method(name, structure, framing)  # raises before anything is loaded
     whole = check_taught(labelled.open_dataset(), labelled.on_problem, may_be_random=False)
     dataset = check_classes(training_part(whole), 1, labelled.on_problem)
+    if dataset.multi_label:
+        problem = f"{dataset.name} has several labels per image, and a network's own classes exclude each other"
+        raise SettingError(f"{problem}; take one class per image, or crosspool evaluate with ft+METHOD.")
     network = labelled.load_backbone([named])
     method = parse_method(name, network.architecture, framing)
     with shared.resumable():

@@ -13,6 +13,7 @@ from crosspool.datasets import Dataset, Split
 from crosspool.errors import DatasetError
 from crosspool.evaluation.report import Choice, MethodResult, summarised
 from crosspool.evaluation.splits import stratified_splits
+from crosspool.methods import Method
 from crosspool.methods.wording import family
 
 INNER_SPLITS = 10  # at most
@@ -34,6 +35,11 @@ def inner_splits(dataset: Dataset, split: Split, seed: int, keys: Sequence[str])
     except DatasetError:
         return []
     return [Split(train[each.train], train[each.test]) for each in inner]
+
+
+def inner_count(methods: Sequence[Method]) -> int:
+    """On how many inner splits methods are judged: all on the same, and on one where any has to be taught anew."""
+    return 1 if any(method.is_taught for method in methods) else INNER_SPLITS
 
 
 def needing_choice(names: Sequence[str]) -> list[str]:
@@ -77,10 +83,12 @@ def _choice(dataset: Dataset, kind: str, candidates: Sequence[MethodResult], see
     return Choice(kind, tuple(each.name for each in candidates), tuple(each.name for each in picked), result)
 
 
-def recommended(results: Sequence[MethodResult]) -> str:
-    """The method that does best within the training images of all splits together."""
+def recommended(results: Sequence[MethodResult]) -> str | None:
+    """The method that does best within the training images of all splits together; None where that is not known."""
+    if not _are_judged(results):
+        return None
 
     def merit(result: MethodResult) -> tuple[float, int]:
-        return float(np.mean([outcome.inner for outcome in result.outcomes])), -result.bytes_per_image
+        return float(np.mean([outcome.inner or 0.0 for outcome in result.outcomes])), -result.bytes_per_image
 
     return max(results, key=merit).name

@@ -33,7 +33,7 @@ def kind_of(method: str) -> str | None:
         return None if kind is None else f"ft+{kind}"
     if plus:
         return None
-    head = re.split("[:@/]", method)[0].strip().lower()
+    head = re.split(r"[:@/[]", method)[0].strip().lower()
     return _PRESETS.get(head, head)
 
 

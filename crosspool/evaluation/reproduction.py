@@ -11,11 +11,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from crosspool import __version__
 from crosspool.datasets import Dataset
 from crosspool.errors import DatasetError
 from crosspool.evaluation.findings import MEASURES
@@ -57,20 +56,26 @@ def run_process(words: Sequence[str]) -> Finished:
         for line in process.stderr:
             sys.stderr.write(line)
             complaint = line.strip() or complaint
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        peak = 0
+        if hasattr(os, "wait4"):  # not on Windows
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        process.wait()
         out.seek(0)
-        peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
         return Finished(process.returncode, out.read(), complaint, time.perf_counter() - start, peak)
 
 
 @dataclass(frozen=True)
 class Row:
-    """What came of a row: the measure of its method from 0 to 1 and its costs, or why there is none."""
+    """What came of a row: the measure of its method from 0 to 1 and its costs, or why there is none.
+
+    `about` is what else decides it: the version, the data set, the weights.
+    """
 
     name: str
     command: tuple[str, ...]
-    version: str
+    about: tuple[str, ...]
     measure: str = ""
     value: float | None = None
     interval: tuple[float, float] | None = None
@@ -79,35 +84,34 @@ class Row:
     problem: str = ""
 
     @classmethod
-    def of(cls, name: str, command: Sequence[str], finished: Finished) -> "Row":
-        row = cls(name, tuple(command), __version__, seconds=finished.seconds, peak_bytes=finished.peak_bytes)
+    def of(cls, name: str, command: Sequence[str], about: Sequence[str], finished: Finished) -> "Row":
+        row = cls(name, tuple(command), tuple(about), seconds=finished.seconds, peak_bytes=finished.peak_bytes)
         if finished.status != 0:
-            return cls(row.name, row.command, row.version, problem=finished.complaint.removeprefix("crosspool: "))
+            return replace(row, problem=finished.complaint.removeprefix("crosspool: "))
         document = json.loads(finished.out)
         (method,), measure = document["methods"], document["measure"]
         interval = method["interval"] and tuple(method["interval"])
-        return cls(
-            row.name, row.command, row.version, measure, method[measure], interval, row.seconds, row.peak_bytes
-        )  # fmt: skip
+        return replace(row, measure=measure, value=method[measure], interval=interval)
 
 
 def reproduce(
-    folder: Path, data: Sequence[str], rows: Sequence[Published] = TABLE_1, *,
+    folder: Path, data: Sequence[str], about: Sequence[str], rows: Sequence[Published] = TABLE_1, *,
     run: Run = run_process, progress: Callable[[Published, int], None] = lambda row, number: None,
 ) -> list[Row]:  # fmt: skip
     """Run the rows that `folder` has no file of, and keep what came of each as soon as it is there.
 
-    `data` are the data set and the options of the network, as words of `crosspool evaluate`; `progress` is told the row
-    that begins. A row that could not be run has a file, too, but is run again the next time.
+    `data` are the data set and the options of the network, as words of `crosspool evaluate`, `about` what else decides
+    the rows; `progress` is told the row that begins. A row that could not be run has a file, too, but is run again the
+    next time.
     """
     results = []
     for number, published in enumerate(rows):
         command = ("evaluate", *data, "--methods", published.method, "--backbone", NETWORK, "--official", "--json")
         path = folder / file_name(published)
-        row = kept_row(path, command)
+        row = kept_row(path, command, about)
         if row is None:
             progress(published, number)
-            row = Row.of(published.name, command, run(command))
+            row = Row.of(published.name, command, about, run(command))
             with whole_file(path) as temporary:
                 temporary.write_text(json_text(asdict(row), indent=2) + "\n", encoding="utf-8")
         results.append(row)
@@ -119,14 +123,14 @@ def file_name(row: Published) -> str:
     return f"{row.method}.json"
 
 
-def kept_row(path: Path, command: Sequence[str]) -> Row | None:
-    """A row that this command of this version left, if it has a result."""
+def kept_row(path: Path, command: Sequence[str], about: Sequence[str]) -> Row | None:
+    """A row that this command left about the same, if it has a result."""
     try:
         document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        row = Row(**{**document, "command": tuple(document["command"])})
+        row = Row(**{**document, **{name: tuple(document[name]) for name in ("command", "about")}})
     except (OSError, ValueError, TypeError, KeyError):
         return None
-    is_same = (row.command, row.version) == (tuple(command), __version__)
+    is_same = (row.command, row.about) == (tuple(command), tuple(about))
     return row if is_same and row.value is not None else None
 
 

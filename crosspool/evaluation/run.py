@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from crosspool.datasets import Dataset, Split
 from crosspool.encoding import Encoder, Record
 from crosspool.errors import SettingError
-from crosspool.evaluation.choice import choices_of, inner_splits, needing_choice, recommended
+from crosspool.evaluation.choice import choices_of, inner_count, inner_splits, needing_choice, recommended
 from crosspool.evaluation.protocol import Protocol, file_keys
 from crosspool.evaluation.report import MethodResult, Outcome, Report, compared, measures_of, summarised
 from crosspool.features import Features
@@ -52,8 +52,11 @@ def evaluate_methods(
         if name not in names:
             raise SettingError(f"The baseline {name!r} is not among the methods {', '.join(names)}; add it to them.")
     wanted = names if recommend else needing_choice(names)
+    inner = inner_count([method for method in methods if method.name in wanted])
     results = [
-        result_of(method, features, protocol, scratch=scratch, progress=progress, judge=method.name in wanted)
+        result_of(
+            method, features, protocol, scratch=scratch, progress=progress, inner=inner if method.name in wanted else 0
+        )
         for method in methods
     ]
     return report_of(features.dataset, results, protocol, baselines, recommend=recommend)
@@ -85,12 +88,12 @@ def result_of(
     scratch: Path | None = None,
     progress: Progress = lambda stage, done, total: None,
     step: Callable[[], None] = lambda: None,
-    judge: bool = False,
+    inner: int = 0,
 ) -> MethodResult:
     """Train and test one method on every split; the other arguments are those of `evaluate_methods`.
 
-    With `judge`, it is judged within each split's training images as well, so that a method can be chosen. `step` is
-    called between the steps that `progress` does not count. Either may raise, which ends the run.
+    It is judged on at most `inner` splits of each split's training images as well, so that a method can be chosen.
+    `step` is called between the steps that `progress` does not count. Either may raise, which ends the run.
     """
 
     def report(before: int, done: int) -> None:
@@ -114,10 +117,10 @@ def result_of(
         for split in splits:
             outcomes.append(Outcome(split, _scores(dataset, split, kernel, protocol.C)))
             step()
-            if judge:
-                inner = inner_splits(dataset, split, protocol.seed, file_keys(features))
+            if inner:
+                within = inner_splits(dataset, split, protocol.seed, file_keys(features))[:inner]
                 of_kernel = None if method.is_taught else kernel
-                value = _judged(method, features, inner, of_kernel, protocol, scratch, step)
+                value = _judged(method, features, within, of_kernel, protocol, scratch, step)
                 outcomes[-1] = replace(outcomes[-1], inner=value)
     seconds = seconds_per_image(method, encoder, features, step)
     return summarised(dataset, method.name, outcomes, method.length, row_bytes, seconds, protocol.seed)
@@ -129,11 +132,11 @@ def _judged(
 ) -> float | None:  # fmt: skip
     """The mean of the first measure over inner splits; None without any.
 
-    Without a kernel, the encoder learns anew on the first of them: it would know the classes of the other images.
+    Without a kernel, the encoder learns anew on each: it would know the classes of the other images.
     """
     dataset, values = features.dataset, []
     measure = next(iter(measures_of(dataset).values()))
-    for split in inner if kernel is not None else inner[:1]:
+    for split in inner:
         each = _learned_anew(method, features, split, protocol, scratch, step) if kernel is None else kernel
         values.append(measure(dataset.targets[split.test], _scores(dataset, split, each, protocol.C)))
         step()

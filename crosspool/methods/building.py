@@ -110,13 +110,13 @@ class _Builder:
 
     def guided(self) -> Part:
         """Guides are learned on the upper map; or on the lower one, whose units are then the local features."""
-        pair, guides, components = self._pair(), self.spec.guides or GUIDES, self._components(COMPONENTS)
+        pair, guides = self._pair(), self.spec.guides or GUIDES
         size = self._size_for(pair)
         lower, upper = (self._source(node, size, "whole") for node in (pair.lower, pair.upper))
         length, geometry = pair.patch_length, pair.geometry
         if self.spec.lower:
             upper, length, geometry = lower, pair.lower_channels, ONE_BY_ONE
-        self._expect_components(components, length, f"The local features of {pair.id}")
+        components = self._components(COMPONENTS, length, f"The local features of {pair.id}")
         step = GuidedPooling(lower, upper, geometry, components, guides)
         sources = (lower,) if self.spec.lower else (lower, upper)
         return self._part(pair, size, sources, step, guides * components, SQUARE_ROOT)
@@ -193,11 +193,11 @@ class _Builder:
     # --- codebooks
 
     def fisher(self) -> Part:
-        gaussians, components = self.spec.gaussians or GAUSSIANS, self._components(COMPONENTS)
+        gaussians, components = self.spec.gaussians or GAUSSIANS, self._pair_components()
         return self._of_codebook(FisherVector, gaussians, components, 2 * gaussians * components)
 
     def vlad(self) -> Part:
-        centres, components = self.spec.centres or CENTRES, self._components(COMPONENTS)
+        centres, components = self.spec.centres or CENTRES, self._pair_components()
         blocks = [("centres", BlockNormalizer(centres))]
         return self._of_codebook(Vlad, centres, components, centres * components, blocks)
 
@@ -205,12 +205,11 @@ class _Builder:
         """Of regions' fully-connected activations, as in the paper's R-CNN SCFV, or of a pair's local features."""
         atoms = self.spec.atoms or ATOMS
         if self.spec.local:
-            components = self._components(COMPONENTS)
+            components = self._pair_components()
             return self._of_codebook(SparseFisherVector, atoms, components, atoms * components)
         layer, usual, size = self._fully_connected_layer()
         length = self.architecture.layout(size).shapes[layer.node][1]
-        components = self._components(min(REGION_COMPONENTS, length))
-        self._expect_components(components, length, f"The activations of {layer.id}")
+        components = self._components(REGION_COMPONENTS, length, f"The activations of {layer.id}")
         source = self._source(layer.node, size, "regions")
         step = SparseFisherVector(source, ONE_BY_ONE, atoms, components)
         steps = (("pool", step), *self._power(SQUARE_ROOT), ("unit", Normalizer()))
@@ -220,7 +219,6 @@ class _Builder:
         self, kind: type[Codebook], words: int, components: int, length: int, between: Sequence[Any] = ()
     ) -> Part:
         pair, size = self._pair(), self.spec.size or self.network_size
-        self._expect_components(components, pair.patch_length, f"The local features of {pair.id}")
         source = self._source(pair.lower, size, "whole")
         step = kind(source, pair.geometry, words, components)
         return self._part(pair, size, (source,), step, length, SQUARE_ROOT, between)
@@ -273,8 +271,15 @@ class _Builder:
 
     # --- shared by all
 
-    def _components(self, default: int) -> int:
-        return default if self.spec.pca is None else self.spec.pca
+    def _pair_components(self) -> int:
+        pair = self._pair()
+        return self._components(COMPONENTS, pair.patch_length, f"The local features of {pair.id}")
+
+    def _components(self, default: int, length: int, whose: str) -> int:
+        """How many principal components vectors of this length are projected on. Raises SettingError."""
+        count = min(default, length) if self.spec.pca is None else self.spec.pca
+        self._expect_components(count, length, whose)
+        return count
 
     def _expect_components(self, count: int, length: int, whose: str) -> None:
         """Raise SettingError where vectors of this length have no such number of principal components, or too many."""

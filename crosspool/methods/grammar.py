@@ -13,6 +13,7 @@ from typing import Any
 from crosspool.errors import SettingError
 
 MAX_PARTS = 16
+MAX_NETWORKS = 4
 TERNARY = "ternary"  # an option of the whole method, written after its last part
 
 GEOMETRIES = ("mixture", "box", "true")  # of parts-rcnn, which takes one of them
@@ -109,6 +110,9 @@ def parse_parts(method: str) -> tuple[tuple[PartSpec, ...], float | None]:
     if len(texts) > MAX_PARTS:
         raise SettingError(f"A method has at most {MAX_PARTS} parts, not {len(texts)}.")
     parts = [_parse_words(text, method) for text in texts]
+    networks = {words["network"] for words, _ in parts if words["network"]}
+    if len(networks) > MAX_NETWORKS:
+        raise SettingError(f"A method names at most {MAX_NETWORKS} networks, not {len(networks)}.")
     threshold = None
     words, options = parts[-1]
     if TERNARY in options:

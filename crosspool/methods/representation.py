@@ -106,6 +106,11 @@ class Method:
         return parts or self.tuning is not None
 
     @property
+    def is_seeded(self) -> bool:
+        """Whether the vectors depend on the encoder's seed although it learns nothing."""
+        return any(getattr(part.steps[0][1], "is_seeded", False) for part in self.parts)
+
+    @property
     def needs_parts(self) -> bool:
         """Whether the encoder learns from boxes of the object's parts, which few data sets have."""
         return any(part.needs_parts for part in self.parts)

@@ -43,8 +43,11 @@ def method_in_words(name: str) -> str:
 
 
 def family(name: str) -> str:
-    """Whether a method is of one kind: "cross-layer" or "fully-connected", else ""."""
-    kinds = {part.name for part in parse_parts(name)[0]}
+    """Whether a method is of one kind: "cross-layer" or "fully-connected", else "", as with a network beside."""
+    parts = parse_parts(name)[0]
+    kinds = {part.name for part in parts}
+    if any(part.network for part in parts):
+        return ""
     if kinds <= set(CROSS_LAYER):
         return "cross-layer"
     return "fully-connected" if kinds <= set(FULLY_CONNECTED) else ""

@@ -513,8 +513,26 @@ def test_the_papers_results_beside_the_accuracies(works, images, results) -> Non
 
 
 def test_kinds_of_methods() -> None:
-    names = ["cl:conv_head@448/pca64", "CL-45F@448", "global@224", "cl@448+global@448", "cnn-svm", "cl-c"]
-    assert [paper.kind_of(name) for name in names] == ["cl", "cl-f", "global", None, "cnn-svm", "cl-c"]
+    names = [
+        "cl:conv_head@448/pca64",
+        "CL-45F@448",
+        "global@224",
+        "cl@448+global@448",
+        "cnn-svm",
+        "cl-c",
+        "cl[alexnet]",
+        "ft+global@448",
+    ]
+    assert [paper.kind_of(name) for name in names] == [
+        "cl",
+        "cl-f",
+        "global",
+        None,
+        "cnn-svm",
+        "cl-c",
+        "cl",
+        "ft+global",
+    ]
     assert len(paper.TABLE_1) == len(paper.counterparts([])) == 13
 
 

@@ -10,6 +10,8 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
 
 import pytest
+import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from crosspool import backbones
@@ -217,6 +219,21 @@ def test_rows_are_kept_when_it_is_interrupted(run, ran, tmp_path, monkeypatch):
     assert "The rows so far, and the features, are kept" in err
     assert run(*words)[0] == 0
     assert ran == ["cnn-svm"]
+
+
+def test_rows_of_other_images_or_weights_are_run_again(run, ran, tmp_path):
+    tree = lay(tmp_path / "tree", rooms())
+    weights = tmp_path / "own.safetensors"
+    words = [*reproduced(tree, tmp_path / "out", "--rows", "CNN-Global")]
+    words[words.index("untrained")] = weights
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        save_file(thin_alexnet(1000).state_dict(), weights)
+        assert run(*words)[0] == 0
+    listed = (tree / "TrainImages.txt").read_text().splitlines()
+    (tree / "TrainImages.txt").write_text("\n".join(listed[:-1]))
+    assert run(*words)[0] == 0
+    assert ran == ["global"] * 3
 
 
 def test_a_row_of_other_settings_or_a_damaged_file_is_run_again(run, ran, tmp_path):

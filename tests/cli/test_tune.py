@@ -6,6 +6,8 @@ import pytest
 
 from crosspool.cli import tune
 from crosspool.samples import FOLDER
+from tests.dataset_trees import lay
+from tests.datasets.test_official import PEOPLE
 
 CAT = str(FOLDER / "cat.jpg")
 SET = ("fieldguide:4:2", "--size", "128", "--device", "cpu")
@@ -32,3 +34,10 @@ def test_the_file_has_the_classes_and_serves_other_commands(works, tmp_path, sho
 def test_what_has_no_fully_connected_layer_is_refused_at_once(fails, tmp_path):
     sentence = fails("tune", *SET, "--backbone", "squeezenet1_1", "--out", tmp_path / "tuned.safetensors")
     assert "no fully-connected layer" in sentence
+
+
+def test_several_labels_are_refused(fails, tmp_path, monkeypatch):
+    """Their file would be read as that of classes that exclude each other."""
+    lay(tmp_path / "people", PEOPLE)
+    sentence = fails("tune", tmp_path / "people", "--out", tmp_path / "tuned.safetensors")
+    assert "has several labels per image" in sentence

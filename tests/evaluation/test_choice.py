@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from crosspool.backbones import UNTRAINED, load
+from crosspool.backbones.structure import architecture_of
 from crosspool.cache import ArrayCache
 from crosspool.datasets import Split
 from crosspool.encoding import LearnedStep
-from crosspool.evaluation.choice import choices_of, inner_splits, needing_choice, recommended
+from crosspool.evaluation.choice import choices_of, inner_count, inner_splits, needing_choice, recommended
 from crosspool.evaluation.protocol import Protocol
 from crosspool.evaluation.report import Outcome, summarised
 from crosspool.evaluation.run import evaluate_methods
@@ -128,6 +129,17 @@ def test_of_all_methods_one_is_recommended(tiny, cache):
     inner = {each.name: np.mean(judged(each)) for each in report.methods}
     assert inner[report.recommended] == max(inner.values())
     assert {pair.baseline for pair in report.chosen_paired} == {"best fully-connected"}
+
+
+def test_all_are_judged_on_the_same_inner_splits():
+    methods = parse_methods("cl,global,guided", architecture_of(spec_for(small_network), 2))
+    assert [inner_count(some) for some in (methods[:2], methods)] == [10, 1]
+
+
+def test_without_inner_splits_none_is_recommended():
+    results = [result(f"global@{n}", (None,) * 3, (True,) * 3, n) for n in (128, 160)]
+    assert recommended(results) is None
+    assert list(choices_of(TINTS, results, 0, of_all=True)) == []
 
 
 def test_nothing_is_judged_unless_there_is_a_choice(tiny, cache):

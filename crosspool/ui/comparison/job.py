@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from crosspool.errors import CrosspoolError, SettingError
-from crosspool.evaluation.choice import needing_choice
+from crosspool.evaluation.choice import INNER_SPLITS, needing_choice
 from crosspool.evaluation.command import usual_baselines
 from crosspool.evaluation.findings import AccuracyFindings
 from crosspool.evaluation.protocol import Protocol
@@ -175,8 +175,9 @@ def _compare(work: ComparisonWork, reservation: Reservation) -> Comparison:
         for network_pass, sources in passes.items():
             _compute(work, features_of(sources), network_pass)
         work.begin(f"Testing {method.name} on {plan.splits} splits", plan.test_cost(method), 1)
+        inner = INNER_SPLITS if method.name in needing_choice(plan.names) else 0
         work.tested[method.name] = result_of(
-            method, everything, protocol, scratch=cache.folder, judge=method.name in needing_choice(plan.names),
+            method, everything, protocol, scratch=cache.folder, inner=inner,
             progress=lambda stage, done, total: work.step(), step=work.step,
         )  # fmt: skip
     work.findings = findings = _findings(plan, work.results, protocol)

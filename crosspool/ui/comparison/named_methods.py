@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from crosspool.backbones import architecture
+from crosspool.backbones import architecture, spec_of
 from crosspool.errors import CrosspoolError, SettingError
 from crosspool.framing import Framing
 from crosspool.methods import MethodSpec, parse_method_specs
@@ -37,6 +37,9 @@ def named_methods(server: Server, network: str, names: Sequence[str], on_progres
         structure = architecture(network)
         try:
             for spec in specs:
+                for part in spec.parts:
+                    if part.network and (reason := server.networks.why_not(spec_of(part.network))):
+                        return reason  # before its layers are looked up
                 check_sources(server, network, spec.on(structure, FRAMING).sources)
                 on_progress(0)  # ends the run here if the visitor has left
         except CrosspoolError as error:
