@@ -15,6 +15,7 @@ from crosspool.layer_pairs import Geometry
 from crosspool.pooling import local_features
 
 ITERATIONS = 5  # of Newton and Schulz, as in the paper
+MOST_NUMBERS = 2**22  # of the count sketches that are held at once: 32 MiB
 
 
 class SecondOrder(Stateless):
@@ -80,8 +81,9 @@ class TensorSketch(Stateless):
     The inner product of two sketches is on average that of the products themselves, with a variance that falls with
     the length: sum_i count(a_i) * count'(x_i), where * is the circular convolution of two count sketches (Pham and
     Pagh, KDD 2013; as compact bilinear pooling, Gao, Beijbom, Zhang and Darrell, CVPR 2016). With the rectified upper
-    map as a and the patches of the lower one as x it is a sketch of Eq. 1's P; with one map for both, of its bilinear
-    pooling. The counts are drawn from `random_state`, and depend on no image.
+    map as a and the patches of the lower one as x it is a sketch of Eq. 1's P. Without a `geometry` both maps are taken as
+    they are: with one for both, it is a sketch of what bilinear pooling averages. The counts are drawn from
+    `random_state`, and depend on no image.
     """
 
     def __init__(
@@ -101,18 +103,28 @@ class TensorSketch(Stateless):
 
     def pool(self, upper: Tensor, lower: Tensor) -> Tensor:
         """The sketch of one image from its maps, (V, D, H, W)."""
-        weights = _units(upper.clamp_min(0))
-        features = _units(lower) if self.geometry is None else _columns(local_features(lower, **self.geometry))
+        if self.geometry is None:
+            weights, features = _units(upper), _units(lower)
+        else:
+            weights, features = _units(upper.clamp_min(0)), _columns(local_features(lower, **self.geometry))
         counts = np.random.default_rng(self.random_state)
-        left, right = (torch.fft.rfft(self._counted(units, counts), dim=0) for units in (weights, features))
-        sketch: Tensor = torch.fft.irfft((left * right).sum(dim=1), n=self.length).to(upper.dtype)
+        left, right = (self._drawn(len(units), counts) for units in (weights, features))
+        total = torch.zeros(self.length // 2 + 1, dtype=torch.complex128)
+        at_once = max(1, MOST_NUMBERS // self.length)
+        for some, others in zip(weights.split(at_once, dim=1), features.split(at_once, dim=1), strict=True):
+            total += (self._counted(some, *left) * self._counted(others, *right)).sum(dim=1)
+        sketch: Tensor = torch.fft.irfft(total, n=self.length).to(upper.dtype)
         return sketch
 
-    def _counted(self, units: Tensor, counts: np.random.Generator) -> Tensor:
-        """The count sketch of each position, (length, N): every channel is added to a drawn place with a drawn sign."""
-        places = torch.from_numpy(counts.integers(self.length, size=len(units))).to(units.device)
-        signs = torch.from_numpy(counts.choice([-1.0, 1.0], len(units))).to(units)
-        return units.new_zeros(self.length, units.shape[1]).index_add(0, places, signs[:, None] * units)
+    def _drawn(self, channels: int, counts: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """The place and the sign of each channel."""
+        places, signs = counts.integers(self.length, size=channels), counts.choice([-1.0, 1.0], channels)
+        return torch.from_numpy(places), torch.from_numpy(signs)
+
+    def _counted(self, units: Tensor, places: Tensor, signs: Tensor) -> Tensor:
+        """The Fourier transform of each position's count sketch: channels are added to their places, with signs."""
+        sketches = units.new_zeros(self.length, units.shape[1]).index_add(0, places, signs[:, None] * units)
+        return torch.fft.rfft(sketches, dim=0)
 
 
 def _units(views: Tensor) -> Tensor:
@@ -121,5 +133,5 @@ def _units(views: Tensor) -> Tensor:
 
 
 def _columns(features: Tensor) -> Tensor:
-    """(V, D, N) as (D, V * N), in double precision."""
-    return features.transpose(0, 1).flatten(1).double()
+    """(V, D, N) as (D, V * N), in double precision; on the CPU, as Apple's MPS has none."""
+    return features.transpose(0, 1).flatten(1).cpu().double()

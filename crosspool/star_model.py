@@ -27,7 +27,7 @@ REACH = 4  # cells that a part may be displaced by, along either side
 COMPONENTS = 3
 ROUNDS = 2  # of collecting the background that looks most like an object
 SAMPLE = 500  # images at most that filters are learned on
-OVERLAP = 0.5  # the intersection over the union from which on a placement is no background
+OVERLAP = 0.5  # a placement with at least this intersection over union is not background
 PENALTY = 0.002  # C of the support vector machine, as in Felzenszwalb's
 LEAST_SPREAD = 0.25  # cells^2
 LEAST_STIFFNESS = 0.01  # as in Felzenszwalb's: a part that displacements cost nothing goes anywhere
@@ -97,7 +97,7 @@ class StarModel:
         """What the filters of each component respond to the windows of a map, (D, H, W), and its margin."""
         filters = torch.from_numpy(self.filters).to(values).flatten(0, 1)
         padded = F.pad(values, [MARGIN, MARGIN + SIDE] * 2)  # so that there is a response wherever a filter fits in
-        found = F.conv2d(padded[None], filters)[0].double().cpu().numpy()
+        found = F.conv2d(padded[None], filters)[0].cpu().double().numpy()
         counts = (np.add(values.shape[1:], 2 * MARGIN + 1) - self.shapes.astype(np.intp)).clip(0)  # (C, K, 2)
         found = found.reshape(*counts.shape[:2], *found.shape[1:])
         return [

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from crosspool import second_order
 from crosspool.encoding import CrossLayerPooling
 from crosspool.layer_pairs import Geometry
 from crosspool.pooling import local_features
@@ -71,7 +72,8 @@ def test_a_sketch_adds_each_product_to_its_place(geometry):
     """Product k, j stands at the sum of the places of k and of j, around the end, with the product of their signs."""
     length, upper, lower = 37, random_map(5, 4, seed=1), random_map(3, 4, seed=2)
     features = lower.flatten(2) if geometry is None else local_features(lower, **geometry)
-    products = upper.clamp_min(0).flatten(2)[0] @ features[0].T
+    weights = upper if geometry is None else upper.clamp_min(0)
+    products = weights.flatten(2)[0] @ features[0].T
     counts = np.random.default_rng(7)
     (places, signs), (more_places, more_signs) = (counts_of(size, length, counts) for size in products.shape)
     expected = np.zeros(length)
@@ -81,15 +83,36 @@ def test_a_sketch_adds_each_product_to_its_place(geometry):
     np.testing.assert_allclose(sketch.transform([record_of(upper=upper, lower=lower)])[0], expected, atol=1e-9)
 
 
-def test_inner_products_of_sketches_are_those_of_p_on_average():
-    """Within the bound of Pham and Pagh: a variance of at most 8 / length of the squared lengths."""
-    geometry: Geometry = {"kernel_size": (1, 1), "stride": (1, 1), "padding": (0, 0), "dilation": (1, 1)}
-    records = [record_of(upper=random_map(6, 5, seed), lower=random_map(4, 5, seed + 10)) for seed in (0, 1)]
-    first, second = CrossLayerPooling("lower", "upper", geometry).transform(records)
-    length, products = 64, []
-    for seed in range(400):
-        one, other = TensorSketch("upper", "lower", geometry, length, random_state=seed).transform(records)
-        products.append(one @ other)
+@pytest.mark.parametrize("at_once", [1, 3, 7])
+def test_a_sketch_is_the_same_however_many_positions_are_held_at_once(monkeypatch, at_once):
+    record = record_of(upper=random_map(5, 4, seed=1), lower=random_map(3, 4, seed=2))
+    sketch = TensorSketch("upper", "lower", THREE_BY_THREE, length=37)
+    expected = sketch.transform([record])
+    monkeypatch.setattr(second_order, "MOST_NUMBERS", 37 * at_once)
+    np.testing.assert_allclose(sketch.transform([record]), expected, rtol=1e-12, atol=1e-12)
+
+
+def assert_equal_on_average(first, second, sketch_of):
+    """Sketches' inner products are these vectors' on average, within the variance that Pham and Pagh give."""
+    length = 64
+    products = [np.dot(*sketch_of(length, seed)) for seed in range(400)]
     bound = np.sqrt(8 / length) * np.linalg.norm(first) * np.linalg.norm(second)
     assert np.std(products) <= bound
     assert abs(np.mean(products) - first @ second) <= 4 * bound / np.sqrt(len(products))
+
+
+def test_inner_products_of_sketches_are_those_of_p_on_average():
+    geometry: Geometry = {"kernel_size": (1, 1), "stride": (1, 1), "padding": (0, 0), "dilation": (1, 1)}
+    records = [record_of(upper=random_map(6, 5, seed), lower=random_map(4, 5, seed + 10)) for seed in (0, 1)]
+    first, second = CrossLayerPooling("lower", "upper", geometry).transform(records)
+    assert_equal_on_average(
+        first, second, lambda length, seed: TensorSketch("upper", "lower", geometry, length, seed).transform(records)
+    )
+
+
+def test_inner_products_of_sketches_of_a_signed_map_are_those_of_bilinear_pooling_on_average():
+    records = [record_of(map=random_map(6, 5, seed) - 1) for seed in (0, 1)]
+    first, second = 25 * BilinearPooling("map").transform(records)  # the sketch sums 25 positions
+    assert_equal_on_average(
+        first, second, lambda length, seed: TensorSketch("map", "map", None, length, seed).transform(records)
+    )

@@ -14,7 +14,7 @@ from crosspool.framing import Rectangle
 
 Values = NDArray[np.float64]
 
-# Around an interval: itself, twice its length, and its middle half, as (centre shift 0) lengths over its own.
+# Zones of an interval, as multiples of its length, about the same centre.
 ZONES = (1.0, 2.0, 0.5)
 
 
