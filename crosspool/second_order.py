@@ -81,8 +81,8 @@ class TensorSketch(Stateless):
     The inner product of two sketches is on average that of the products themselves, with a variance that falls with
     the length: sum_i count(a_i) * count'(x_i), where * is the circular convolution of two count sketches (Pham and
     Pagh, KDD 2013; as compact bilinear pooling, Gao, Beijbom, Zhang and Darrell, CVPR 2016). With the rectified upper
-    map as a and the patches of the lower one as x it is a sketch of Eq. 1's P. Without a `geometry` both maps are taken as
-    they are: with one for both, it is a sketch of what bilinear pooling averages. The counts are drawn from
+    map as a and the patches of the lower one as x it is a sketch of Eq. 1's P. Without a `geometry` both maps are taken
+    as they are: with one for both, it is a sketch of what bilinear pooling averages. The counts are drawn from
     `random_state`, and depend on no image.
     """
 
