@@ -18,6 +18,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
+from torch.nn import functional as F
 
 from crosspool.cache import ArrayCache
 from crosspool.errors import SettingError
@@ -291,7 +292,19 @@ def unit_root(vectors: torch.Tensor) -> torch.Tensor:
 
     The slope of the true root is infinite there. Vectors have values around 1.
     """
-    return torch.nn.functional.normalize(vectors / (vectors.abs() + ROOT_FLOOR).sqrt(), dim=1)
+    return F.normalize(vectors / (vectors.abs() + ROOT_FLOOR).sqrt(), dim=1)
+
+
+def class_loss(scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """The mean cross-entropy of scores, (n, C): of classes, (n,), or of labels, (n, C), each by itself.
+
+    Labels are 1, 0, or below where unknown, which do not count; without any that is known, the loss is 0.
+    """
+    if targets.ndim == 1:
+        return F.cross_entropy(scores, targets)
+    known = targets >= 0
+    losses = F.binary_cross_entropy_with_logits(scores[known], targets[known].to(scores), reduction="sum")
+    return losses / known.sum().clamp_min(1)
 
 
 class BlockNormalizer(Stateless):

@@ -27,10 +27,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from crosspool.cache import Array
-from crosspool.datasets import UNKNOWN
 from crosspool.encoding import (
     LOGIT_SCALE,
     Encoder,
@@ -40,6 +38,7 @@ from crosspool.encoding import (
     Record,
     Records,
     ShapeOf,
+    class_loss,
     unit_root,
 )
 from crosspool.errors import SettingError
@@ -219,7 +218,7 @@ class Tuning:
         self._trained(rate, everything, held_out[:0], epochs, done)
 
     def _trained(self, rate: float, images: Indices, held_out: Indices, epochs: int, done: int) -> list[float]:
-        """Train on some images. Returns the losses of the held-out ones after each epoch, until they stop to fall."""
+        """Train on some images. Returns the losses of the held-out ones after each epoch, until they stop falling."""
         optimizer = self.begin(rate)
         place = self._place(rate, images, epochs)
         losses = self._resume(place, optimizer)
@@ -259,7 +258,7 @@ class Tuning:
         maps = torch.cat([torch.as_tensor(self.records[index][views[view]]) for index, view in pairs]).to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             vectors = tail.run(self.layers, maps, tail.size)[-1]
-        return loss_of(self.head(LOGIT_SCALE * unit_root(vectors.float())), self.targets[images].to(device))
+        return class_loss(self.head(LOGIT_SCALE * unit_root(vectors.float())), self.targets[images].to(device))
 
     # --- what is kept of a training
 
@@ -311,12 +310,3 @@ def best_of(losses: dict[float, list[float]]) -> tuple[float, int]:
         raise SettingError("The network cannot be fine-tuned: its loss is not finite at any rate.")
     _, rate, epoch = min(found, key=lambda each: each[0])
     return rate, epoch
-
-
-def loss_of(scores: Tensor, targets: Tensor) -> Tensor:
-    """The mean cross-entropy of classes, or of all labels that are known, each by itself."""
-    if targets.ndim == 1:
-        return F.cross_entropy(scores, targets)
-    known = targets != UNKNOWN
-    total = F.binary_cross_entropy_with_logits(scores[known], targets[known].to(scores), reduction="sum")
-    return total / known.sum().clamp_min(1)

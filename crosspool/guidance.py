@@ -6,6 +6,7 @@ simplest reading, not the paper's recipe.
 """
 
 from collections.abc import Hashable
+from math import isfinite
 from typing import Any, Self
 
 import numpy as np
@@ -23,6 +24,7 @@ from crosspool.encoding import (
     Record,
     Records,
     ShapeOf,
+    class_loss,
     columns_of,
     unit_root,
 )
@@ -49,7 +51,7 @@ class GuidedPooling(CrossLayerPooling):
 
     Learns from as many training images as fit in 1 GiB, a seeded sample of them.
 
-    Raises SettingError without the targets of the training images, and as CrossLayerPooling.
+    Raises SettingError without the targets of the training images, where no loss is finite, and as CrossLayerPooling.
     """
 
     guides_: NDArray[np.float32]  # (guides, D_{t+1} + 1), the intercepts b last
@@ -111,6 +113,8 @@ def learned_guides(features: Tensor, maps: Tensor, targets: NDArray[np.intp], co
 
     Returns:
         Tensor: The guides of the epoch with the smallest loss on the images that were held out.
+
+    Raises SettingError where no loss is finite.
     """
     generator = torch.Generator().manual_seed(seed)
     scale, unit = _root_mean_square(maps), _root_mean_square(features)
@@ -129,7 +133,7 @@ def learned_guides(features: Tensor, maps: Tensor, targets: NDArray[np.intp], co
     def loss_of(images: Tensor) -> Tensor:
         BETWEEN_NODES.get()()  # where others go first, or the job is cancelled
         vectors = _pooled(features[images] / unit, maps[images], guides)
-        return _loss(LOGIT_SCALE * vectors @ machine[:-1] + machine[-1], labels[images])
+        return class_loss(LOGIT_SCALE * vectors @ machine[:-1] + machine[-1], labels[images])
 
     kept: Tensor = guides.detach().clone()
     best, waited = float("inf"), 0
@@ -145,6 +149,8 @@ def learned_guides(features: Tensor, maps: Tensor, targets: NDArray[np.intp], co
             best, kept, waited = loss, guides.detach().clone(), 0
         elif waited == PATIENCE:
             break
+    if not isfinite(best):
+        raise SettingError("Guides cannot be learned from these images: the loss is not finite; check their maps.")
     kept[:, :-1] /= scale
     return kept
 
@@ -163,11 +169,3 @@ def _pooled(features: Tensor, maps: Tensor, guides: Tensor) -> Tensor:
     weights = (guides[:, :-1] @ maps + guides[:, -1:]).relu()  # (n, guides, N)
     pooled = (weights @ features.transpose(1, 2) / maps.shape[2]).flatten(1)
     return unit_root(pooled)
-
-
-def _loss(scores: Tensor, labels: Tensor) -> Tensor:
-    """The mean cross-entropy: of a class, or of each label that is known."""
-    if labels.ndim == 1:
-        return F.cross_entropy(scores, labels)
-    known = labels >= 0
-    return F.binary_cross_entropy_with_logits(scores[known], labels[known].to(scores))

@@ -124,7 +124,8 @@ class TensorSketch(Stateless):
     def _counted(self, units: Tensor, places: Tensor, signs: Tensor) -> Tensor:
         """The Fourier transform of each position's count sketch: channels are added to their places, with signs."""
         sketches = units.new_zeros(self.length, units.shape[1]).index_add(0, places, signs[:, None] * units)
-        return torch.fft.rfft(sketches, dim=0)
+        spectra: Tensor = torch.fft.rfft(sketches, dim=0)
+        return spectra
 
 
 def _units(views: Tensor) -> Tensor:

@@ -15,10 +15,10 @@ from crosspool.cache import ArrayCache
 from crosspool.classifiers import load_classifier
 from crosspool.contributions import explain
 from crosspool.datasets import UNKNOWN
-from crosspool.encoding import LOGIT_SCALE, ROOT_FLOOR, Lessons
+from crosspool.encoding import LOGIT_SCALE, ROOT_FLOOR, Lessons, class_loss
 from crosspool.errors import SettingError
 from crosspool.features import Features
-from crosspool.fine_tuning import FineTuning, Tuning, best_of, has_stopped, held_out_part, loss_of
+from crosspool.fine_tuning import FineTuning, Tuning, best_of, has_stopped, held_out_part
 from crosspool.framing import frame_image
 from crosspool.methods import parse_method
 from crosspool.records import compute_record
@@ -220,9 +220,9 @@ def test_a_step_is_that_of_a_slow_reference(monkeypatch):
 def test_labels_that_are_not_known_do_not_count():
     scores, targets = torch.tensor([[2.0, -1.0], [0.5, 3.0]]), torch.tensor([[1, UNKNOWN], [0, 1]])
     expected = -np.log([1 / (1 + np.exp(-2.0)), 1 - 1 / (1 + np.exp(-0.5)), 1 / (1 + np.exp(-3.0))]).mean()
-    assert float(loss_of(scores, targets)) == pytest.approx(expected, rel=1e-6)
-    assert float(loss_of(scores, torch.full((2, 2), UNKNOWN))) == 0
-    assert float(loss_of(scores, torch.tensor([0, 1]))) == pytest.approx(
+    assert float(class_loss(scores, targets)) == pytest.approx(expected, rel=1e-6)
+    assert float(class_loss(scores, torch.full((2, 2), UNKNOWN))) == 0
+    assert float(class_loss(scores, torch.tensor([0, 1]))) == pytest.approx(
         float(F.cross_entropy(scores, torch.arange(2)))
     )
 

@@ -98,6 +98,21 @@ def test_several_labels_of_which_one_is_unknown():
     assert learned(features, maps, labels)[:, :-1].square().sum(0).argmax() == TELLING
 
 
+def test_batches_in_which_no_label_is_known_teach_nothing(monkeypatch):
+    monkeypatch.setattr("crosspool.guidance.BATCH", 2)
+    features, maps, targets = told_by_one_channel(0)
+    labels = np.column_stack([targets, 1 - targets])
+    labels[::2] = -1
+    assert learned(features, maps, labels)[:, :-1].square().sum(0).argmax() == TELLING
+
+
+def test_a_loss_that_is_not_finite_is_refused():
+    features, maps, targets = told_by_one_channel(0)
+    maps[0] = np.nan
+    with pytest.raises(SettingError, match="the loss is not finite"):
+        learned(features, maps, targets)
+
+
 def test_only_as_many_images_as_fit_in_memory_are_learned_from(monkeypatch):
     monkeypatch.setattr("crosspool.guidance.MOST_NUMBERS", 0)
     seen = []
