@@ -1,6 +1,6 @@
 """Encodings by a codebook that is learned on training images alone: Fisher vectors of two models, and VLAD.
 
-Both are steps of an encoder, as those of `crosspool.encoding`: from records to vectors that are not normalised yet.
+All are steps of an encoder, as those of `crosspool.encoding`: from records to vectors that are not normalised yet.
 """
 
 from collections.abc import Hashable, Mapping
@@ -31,6 +31,8 @@ from crosspool.errors import SettingError
 from crosspool.layer_pairs import Geometry
 
 CODE_STEPS = 20_000  # at most, of looking for a sparse code
+LEAST = 1e-9  # of the weights and variances of Gaussians; scikit-learn adds 1e-6 to variances
+LONGEST = 2.0  # atom of a dictionary; learned ones have at most unit length, up to rounding
 
 Points = NDArray[np.float64]
 """Projected local features, in double precision: their sums cancel, and a root would magnify the error."""
@@ -120,12 +122,12 @@ class FisherVector(Codebook):
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         super().restore(arrays)
         weights, variances = self.codebook_[:, :1], self.codebook_[:, 1 + self.n_components :]
-        if min(weights.min(), variances.min()) <= 0:
-            raise SettingError("A Gaussian of the codebook has a weight or a variance that is not above zero.")
+        if min(weights.min(), variances.min()) < LEAST:
+            raise SettingError(f"A Gaussian of the codebook has a weight or a variance below {LEAST}.")
 
     def learn(self, points: Points) -> Points:
         mixture = GaussianMixture(self.words, covariance_type="diag", random_state=self.random_state).fit(points)
-        return np.column_stack([mixture.weights_, mixture.means_, mixture.covariances_])
+        return np.column_stack([mixture.weights_.clip(LEAST), mixture.means_, mixture.covariances_])
 
     def encode(self, points: Points) -> Points:
         weights, means, variances = np.split(self.codebook_, [1, 1 + self.n_components], axis=1)  # (K, 1), (K, d) twice
@@ -161,6 +163,11 @@ class SparseFisherVector(Codebook):
     def sparsity(self) -> float:
         """The weight of |u|."""
         return float(1.2 / np.sqrt(self.n_components))
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        super().restore(arrays)
+        if np.linalg.norm(self.codebook_, axis=1).max() > LONGEST:
+            raise SettingError(f"An atom of the dictionary is longer than {LONGEST}.")
 
     def learn(self, points: Points) -> Points:
         learning = MiniBatchDictionaryLearning(

@@ -122,3 +122,21 @@ def test_too_little_to_learn_from_is_refused(kind):
         kind("lower", ONE_BY_ONE, 3, 2).fit([])
     with pytest.raises(SettingError, match="codebook of 3 words cannot be learned from 2 local features"):
         kind("lower", ONE_BY_ONE, 3, 2, sample=2).fit(RECORDS)
+
+
+@pytest.mark.parametrize(("place", "least"), [(0, 1e-300), (0, 0.0), (-1, 1e-300), (-1, -1.0)])
+def test_gaussians_that_give_no_finite_vectors_are_refused(place, least):
+    step = fitted(FisherVector)
+    step.restore(step.learned())
+    codebook = step.codebook_.copy()
+    codebook[0, place] = least
+    with pytest.raises(SettingError, match="a weight or a variance below 1e-09"):
+        step.restore(step.learned() | {"codebook_": codebook})
+
+
+def test_atoms_have_at_most_unit_length_and_longer_ones_are_refused():
+    step = fitted(SparseFisherVector)
+    assert np.linalg.norm(step.codebook_, axis=1).max() <= 1 + 1e-6
+    step.restore(step.learned())
+    with pytest.raises(SettingError, match="longer than 2"):
+        step.restore(step.learned() | {"codebook_": 3 * step.codebook_ + 1})
