@@ -8,9 +8,10 @@ pooled vector, of unit length, as a support vector machine does later on, and gr
 RoyChowdhury and Maji, ICCV 2015): without that, tuned maps served the softmax alone. Each training image is seen as it
 is or mirrored, drawn anew for every epoch.
 
-The learning rate and the number of epochs are chosen on a quarter of the training images, class by class, that is held
-out meanwhile; then all of them are trained on. Nothing else is looked at: neither test images nor their number. The
-other settings are the same for all data sets. They were tried on held-out training images of birds alone.
+The learning rate and the number of epochs are chosen on a quarter of the training images of each class, rounded, that
+is held out meanwhile; then all of them are trained on. Where no class has more than two images, nothing is held out,
+and the first rate and all epochs are taken. Nothing else is looked at: neither test images nor their number. The other
+settings are the same for all data sets. They were tried on held-out training images of birds alone.
 
 The same seed gives the same bits on the same machine with the same number of threads. With another number, torch adds
 in another order, and the numbers differ by rounding, which training magnifies.
@@ -21,6 +22,7 @@ import io
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil, cos, isfinite, pi
+from pickle import UnpicklingError
 from typing import Any, Self, overload
 
 import numpy as np
@@ -128,7 +130,7 @@ class FineTuning(LearnedStep):
         return torch.cat(vectors).float().cpu().numpy()
 
     def tuned(self, record: Record) -> Record:
-        """What the trained layers yield for an image, from the maps before them."""
+        """What the trained layers yield for an image, from the maps before them, and what else its record has."""
         outputs: dict[Hashable, Tensor] = {}
         device = next(self.layers.parameters()).device
         for before in self.inputs:
@@ -139,7 +141,8 @@ class FineTuning(LearnedStep):
             outputs |= {each: by_node[each.node] for each in self.sources if self.before(each) == before}
         if not all(torch.stack(output.aminmax()).isfinite().all() for output in outputs.values()):
             raise SettingError("The tuned network gives numbers that are not finite; tune it again.")
-        return outputs
+        others = {key: value for key, value in record.items() if key not in self.inputs}
+        return {**others, **outputs}
 
 
 @dataclass(frozen=True)
@@ -219,9 +222,8 @@ class Tuning:
 
     def _trained(self, rate: float, images: Indices, held_out: Indices, epochs: int, done: int) -> list[float]:
         """Train on some images. Returns the losses of the held-out ones after each epoch, until they stop falling."""
-        optimizer = self.begin(rate)
         place = self._place(rate, images, epochs)
-        losses = self._resume(place, optimizer)
+        optimizer, losses = self._resume(place, rate)
         for epoch in range(len(losses), epochs):
             if held_out.size and has_stopped(losses):
                 break
@@ -276,16 +278,22 @@ class Tuning:
         torch.save([losses, *state], file)
         self.lessons.cache.put(place, np.frombuffer(file.getbuffer(), np.uint8))
 
-    def _resume(self, place: str, optimizer: torch.optim.Optimizer) -> list[float]:
-        """Go on where a training of that name was interrupted. Returns the losses of its epochs."""
+    def _resume(self, place: str, rate: float) -> tuple[torch.optim.Optimizer, list[float]]:
+        """Go on where a training of that name was interrupted, or begin. Returns also the losses of its epochs."""
+        optimizer = self.begin(rate)
         kept: Array | None = None if self.lessons.cache is None else self.lessons.cache.get(place)
         if kept is None:
-            return []
-        losses, layers, head, optimized = torch.load(io.BytesIO(kept.tobytes()), self.head.weight.device)
-        self.layers.load_state_dict(layers)
-        self.head.load_state_dict(head)
-        optimizer.load_state_dict(optimized)
-        return list(losses)
+            return optimizer, []
+        try:
+            file, device = io.BytesIO(kept.tobytes()), self.head.weight.device
+            losses, layers, head, optimized = torch.load(file, device, weights_only=True)
+            self.layers.load_state_dict(layers)
+            self.head.load_state_dict(head)
+            optimizer.load_state_dict(optimized)
+            return optimizer, list(losses)
+        except (UnpicklingError, RuntimeError, EOFError, LookupError, AttributeError, TypeError, ValueError):
+            # it is something else
+            return self.begin(rate), []
 
 
 def held_out_part(targets: NDArray[np.intp], seed: int) -> Indices:

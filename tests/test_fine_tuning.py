@@ -1,5 +1,7 @@
 """Fine-tuning by identities, against slow references, and over interruptions; only training images teach it."""
 
+import io
+
 import numpy as np
 import pytest
 import torch
@@ -21,6 +23,7 @@ from crosspool.features import Features
 from crosspool.fine_tuning import FineTuning, Tuning, best_of, has_stopped, held_out_part
 from crosspool.framing import frame_image
 from crosspool.methods import parse_method
+from crosspool.parts.rcnn import TRUE_BOXES
 from crosspool.records import compute_record
 from crosspool.tails import joints, tail_of
 from crosspool.training import train_classifier
@@ -299,6 +302,33 @@ def test_what_is_finished_is_not_learned_again(features, monkeypatch):
     np.testing.assert_array_equal(weights_after(features), expected)
     with pytest.raises(BaseException, match="trained again"):
         tuning_of(features, "ft/epochs3+cl", seed=1)
+
+
+def saved(content):
+    file = io.BytesIO()
+    torch.save(content, file)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("content", [b"", b"nothing", saved([[1.0], {}, {}]), saved([[1.0], {}, {}, {}]), saved(3)])
+def test_what_is_kept_of_something_else_counts_as_absent(features, monkeypatch, content):
+    expected = weights_after(features)
+    get, other = ArrayCache.get, np.frombuffer(content, np.uint8)
+
+    def replaced(self, key):
+        kept = get(self, key)
+        return other if kept is not None and kept.dtype == np.uint8 else kept
+
+    monkeypatch.setattr(ArrayCache, "get", replaced)
+    np.testing.assert_array_equal(weights_after(features), expected)
+
+
+def test_what_a_record_has_besides_maps_is_passed_through(features):
+    tuning = tuning_of(features, "ft/epochs0+cl")
+    (record,) = features.records_of(EVERYTHING[:1], tuning.inputs)
+    (tuned,) = tuning.transform([{**record, TRUE_BOXES: {"head": (0, 0, 1, 1)}}])
+    assert tuned[TRUE_BOXES] == {"head": (0, 0, 1, 1)}
+    assert tuned.keys() == {TRUE_BOXES, *tuning.sources}
 
 
 def test_progress_counts_images_of_at_most_so_many(features):
