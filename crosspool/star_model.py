@@ -171,7 +171,7 @@ def learn(pyramid_of: Callable[[int], Pyramid], boxes: Array, components: int = 
 
     Boxes are fractions of the image: left, top, right and bottom.
 
-    Raises SettingError where there are fewer different poses than components.
+    Raises SettingError where there are fewer different poses than components, or no background.
     """
     drawing = np.random.default_rng(seed)
     chosen = np.sort(drawing.permutation(len(boxes))[:SAMPLE])
@@ -267,6 +267,9 @@ class _Lesson:
 
     def learned(self) -> tuple[Array, ...]:
         """What is learned so far: the arrays of a `StarModel` for this component."""
+        if all(self.is_object):
+            problem = "The annotated objects fill their images, so that no background is left to learn from"
+            raise SettingError(f"{problem}; add images that show more around the object.")
         vectors = np.array(self.vectors)
         machine = SVC(C=PENALTY, kernel="precomputed").fit((vectors @ vectors.T).astype(np.float64), self.is_object)
         weights = machine.dual_coef_[0].astype(np.float32) @ vectors[machine.support_]

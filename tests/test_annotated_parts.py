@@ -73,9 +73,10 @@ def test_a_method_grows_with_the_parts():
     assert needy().encoder()[0].parts == ()
 
 
-def test_a_method_that_needs_parts_refuses_a_data_set_without():
+@pytest.mark.parametrize("annotated", [(), ("whole",)])
+def test_a_method_that_needs_parts_refuses_a_data_set_without(annotated):
     with pytest.raises(SettingError, match=r"^told learns from boxes of the parts .* does not have; take [^.]*\.$"):
-        needy().with_parts(())
+        needy().with_parts(annotated)
 
 
 def test_other_methods_stay_as_they_are():

@@ -16,7 +16,7 @@ from safetensors.torch import save_file as save_torch_file
 from crosspool.backbones import load_backbone
 from crosspool.cache import ArrayCache
 from crosspool.classifier_files import FORMAT, HEADER, LONGEST_HEADER, file_bytes, read
-from crosspool.classifiers import TrainedClassifier, load_classifier
+from crosspool.classifiers import TrainedClassifier, assembled_classifier, load_classifier
 from crosspool.datasets import UNKNOWN
 from crosspool.errors import DatasetError, ModelError
 from crosspool.features import Features
@@ -256,6 +256,13 @@ def test_refuses_another_network(trained):
         trained("global@128").scores(NEW, other)
     with pytest.raises(ModelError, match="was trained on"):
         trained("global@128").check_backbone(other)
+
+
+@pytest.mark.parametrize("method", ["parts-rcnn", "dpd"])
+def test_a_file_of_parts_that_names_the_whole_alone_is_refused(trained, lite0, method):
+    settings = replace(trained("global@128").settings, method=method, parts=("whole",))
+    with pytest.raises(ModelError, match="is not consistent .*learns from boxes of the parts of an object"):
+        assembled_classifier("a.safetensors", settings, {}, lite0)
 
 
 # --- files that are no classifiers

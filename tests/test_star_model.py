@@ -208,3 +208,11 @@ def test_few_poses_are_refused():
     pyramid, boxes = scene(0)
     with pytest.raises(SettingError, match="3 poses cannot be learned from 5 annotated images"):
         learn(lambda index: pyramid, np.array([boxes] * 5))
+
+
+def test_objects_that_leave_no_background_are_refused():
+    """On 12 x 12 cells every placement of a filter of 16 x 16 covers the whole, and overlaps it by more than half."""
+    _, boxes = scene(0)
+    boxes[0] = 0, 0, 1, 1
+    with pytest.raises(SettingError, match="no background is left to learn from; add images"):
+        learn(lambda index: [torch.ones(DEPTH, 12, 12)], np.array([boxes] * 2), components=1)

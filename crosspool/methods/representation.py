@@ -129,13 +129,13 @@ class Method:
             )
 
     def with_parts(self, names: Sequence[str]) -> "Method":
-        """The method for a data set with these `annotated` parts; without any, it must need none.
+        """The method for a data set with these annotated parts, the whole object first.
 
-        Raises SettingError where it needs them, and there are none.
+        Raises SettingError where it needs them, and there is none besides the whole.
         """
         if not self.needs_parts:
             return self
-        if not names:
+        if len(names) < 2:
             problem = f"{self.name} learns from boxes of the parts of an object, which this data set does not have"
             raise SettingError(f"{problem}; take CUB-200-2011 or fieldguide, or another method.")
         return replace(self, parts=tuple(part.with_parts(names) for part in self.parts))

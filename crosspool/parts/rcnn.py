@@ -96,6 +96,8 @@ class DetectedParts(RegionVectors):
     same part. The detectors are logistic, as the paper's scores go through a sigmoid, and learn from at most IMAGES
     images.
 
+    Raises SettingError without images or their boxes, or where too few show a part.
+
     `constraint` is "box", which keeps the parts inside the whole, or "mixture", which also weighs their places by
     mixtures of Gaussians. `side` is that of the network's input in pixels.
     """
@@ -116,19 +118,20 @@ class DetectedParts(RegionVectors):
         self.parts = parts
         self.random_state = random_state
 
-    def fit(self, X: Records, y: Any = None) -> Self:
-        lessons: Lessons = y
+    def fit(self, X: Records, y: Lessons | None = None) -> Self:
+        if y is None or not len(X):
+            raise SettingError("Detectors of parts are learned from training images and their boxes; there are none.")
         blocks = [_root(block) for block in sampled_features(X, self.source, UNITS, PCA_SAMPLE_SIZE, self.random_state)]
         self.mean_, components = principal_components(blocks, self.n_components)
         spread = np.concatenate([block @ components[0] for block in blocks]).std()
         self.components_ = components / max(spread, SMALLEST)
         images = np.sort(np.random.default_rng(self.random_state).permutation(len(X))[:IMAGES])
         self.detectors_ = learned_detectors(
-            lambda place: self._projected(X[int(images[place])]), [lessons.parts[image] for image in images],
+            lambda place: self._projected(X[int(images[place])]), [y.parts[image] for image in images],
             self.parts, usual_windows(CELLS), C, self.random_state,
         )  # fmt: skip
         if self.constraint == "mixture":
-            self.gaussians_ = np.stack([self._gaussians(name, lessons.parts) for name in self.parts[1:]])
+            self.gaussians_ = np.stack([self._gaussians(name, y.parts) for name in self.parts[1:]])
         return self
 
     def boxes(self, record: Record) -> Mapping[str, Rectangle]:

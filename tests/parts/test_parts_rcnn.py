@@ -141,6 +141,12 @@ def test_a_part_that_no_image_shows_is_refused():
         fitted("box", boxes=boxes)
 
 
+@pytest.mark.parametrize(("records", "told"), [([], Lessons(np.zeros(0, int))), ([TRAIN[0][0]], None)])
+def test_without_images_or_their_boxes_nothing_can_be_learned(records, told):
+    with pytest.raises(SettingError, match="learned from training images and their boxes; there are none"):
+        DetectedParts("map", 3, 448, "box", NAMES).fit(records, told)
+
+
 def test_names_and_lengths():
     network = load(spec_for(small_network), UNTRAINED, "cpu").architecture
     method = parse_method("parts-rcnn", network)
