@@ -260,8 +260,8 @@ def test_refuses_another_network(trained):
 
 @pytest.mark.parametrize("method", ["parts-rcnn", "dpd"])
 def test_a_file_of_parts_that_names_the_whole_alone_is_refused(trained, lite0, method):
-    settings = replace(trained("global@128").settings, method=method, parts=("whole",))
-    with pytest.raises(ModelError, match="is not consistent .*learns from boxes of the parts of an object"):
+    settings = trained("global@128").settings.model_copy(update={"method": method, "parts": ("whole",)})
+    with pytest.raises(ModelError, match=r"is not consistent .*learns from boxes of the parts of an object"):
         assembled_classifier("a.safetensors", settings, {}, lite0)
 
 
