@@ -14,11 +14,11 @@ from crosspool.errors import DatasetError
 from crosspool.evaluation.report import Choice, MethodResult, summarised
 from crosspool.evaluation.splits import stratified_splits
 from crosspool.methods import Method
-from crosspool.methods.wording import family
+from crosspool.methods.wording import CROSS_LAYER_KIND, FULLY_CONNECTED_KIND, family
 
 INNER_SPLITS = 10  # at most
 INNER_IMAGES = 5000  # in all of them: of many images, few splits tell as much, and training on them takes long
-TITLES = {"": "best of all", "cross-layer": "best cross-layer", "fully-connected": "best fully-connected"}
+TITLES = {"": "best of all"} | {kind: f"best {kind}" for kind in (CROSS_LAYER_KIND, FULLY_CONNECTED_KIND)}
 
 
 def inner_splits(dataset: Dataset, split: Split, seed: int, keys: Sequence[str]) -> list[Split]:

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,9 +15,10 @@ from crosspool.encoding import Encoder, Record
 from crosspool.errors import SettingError
 from crosspool.evaluation.choice import choices_of, inner_count, inner_splits, needing_choice, recommended
 from crosspool.evaluation.protocol import Protocol, file_keys
-from crosspool.evaluation.report import MethodResult, Outcome, Report, compared, measures_of, summarised
+from crosspool.evaluation.report import Choice, MethodResult, Outcome, Paired, Report, compared, measures_of, summarised
 from crosspool.features import Features
 from crosspool.methods import Method
+from crosspool.methods.wording import CROSS_LAYER_KIND, family, learns_parts
 from crosspool.records import compute_record
 from crosspool.svm import DualLinearSVM, VectorFile, unit_kernel
 from crosspool.training import encode_into
@@ -74,10 +75,22 @@ def report_of(
     choices = tuple(choices_of(dataset, results, seed, of_all=recommend))
     chosen = [choice.result for choice in choices]
     last = [chosen[-1].name] if chosen else []  # all against the fully-connected
+    chosen_paired = [*compared(dataset, chosen, last, seed), *_parts_compared(dataset, results, choices, seed)]
     return Report(
         dataset.name, dataset.classes, len(dataset), official, train, test, seed, tuple(results), paired, problems,
-        choices, tuple(compared(dataset, chosen, last, seed)), recommended(results) if recommend else None,
+        choices, tuple(chosen_paired), recommended(results) if recommend else None,
     )  # fmt: skip
+
+
+def _parts_compared(
+    dataset: Dataset, results: Sequence[MethodResult], choices: Sequence[Choice], seed: int
+) -> Iterator[Paired]:
+    """Methods that learn from annotated parts against cross-layer pooling, which needs none: the best of its kind."""
+    of_parts = [result for result in results if learns_parts(result.name)]
+    pooled = [choice.result for choice in choices if choice.kind == CROSS_LAYER_KIND]
+    pooled = pooled or [result for result in results if family(result.name) == CROSS_LAYER_KIND]
+    if of_parts and pooled:
+        yield from compared(dataset, [*of_parts, pooled[0]], [pooled[0].name], seed)
 
 
 def result_of(

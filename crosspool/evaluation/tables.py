@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from crosspool.evaluation.findings import AccuracyFindings, versions_sentence
+from crosspool.methods.wording import reads_true_parts
 from crosspool.text import Column, Section, human_bytes, markdown_page, percent, signed_percent
 
 if TYPE_CHECKING:
@@ -132,6 +133,9 @@ def _on_points(intervals: "Sequence[Interval]") -> tuple[str, ...]:
 
 def _notes(report: "Report") -> tuple[str, ...]:
     notes = ["Storage: of an image's vector. Time: from an image's file to its vector, on this machine."]
+    for result in report.methods:
+        if reads_true_parts(result.name):
+            notes.append(f"{result.name} reads the true boxes of the parts in test images: an upper bound.")
     intervals = _intervals(report)
     if not intervals:
         return (*notes, "There are no intervals; use more splits.")

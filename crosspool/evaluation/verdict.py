@@ -6,10 +6,16 @@ from typing import Any
 
 from crosspool.evaluation.findings import MEASURES, AccuracyFindings
 from crosspool.evaluation.report import Choice, Paired
-from crosspool.methods.wording import family, method_in_words
+from crosspool.methods.wording import (
+    CROSS_LAYER_KIND,
+    FULLY_CONNECTED_KIND,
+    family,
+    learns_parts,
+    method_in_words,
+)
 from crosspool.text import percent, signed_percent
 
-KINDS = ("cross-layer", "fully-connected")
+KINDS = (CROSS_LAYER_KIND, FULLY_CONNECTED_KIND)
 
 
 @dataclass(frozen=True)
@@ -111,7 +117,19 @@ class Outcome:
         if self.shares[first] <= best.share:
             return sentences
         leader = Contestant(first, first, self.shares[first])
-        return f"{sentences} Higher than both: {_with_article(leader)}, {self._value(leader.share, 'right for {}')}."
+        ahead = f"{sentences} Higher than both: {_with_article(leader)}, {self._value(leader.share, 'right for {}')}"
+        return f"{ahead}{self._at_what_cost(leader, best if family(best.method) == KINDS[0] else other)}."
+
+    def _at_what_cost(self, leader: Contestant, pooled: Contestant) -> str:
+        """That the parts of objects were annotated for a method, where they were, and how far that leads."""
+        if not learns_parts(leader.method):
+            return ""
+        pair, sign = self._difference(leader, pooled)
+        if pair is None or pair.interval is None:
+            lead = ""
+        else:
+            lead = f" by {signed_percent(sign * pair.value).lstrip('+')} points ({_ends(pair.interval, sign)})"
+        return f"; it leads cross-layer pooling{lead} with annotated parts, and cross-layer pooling needs no annotation"
 
     @property
     def _kinds(self) -> list[str]:
@@ -137,17 +155,29 @@ class Outcome:
             return of_accuracy.format(f"{100 * share:.0f}")
         return f"{MEASURES[self.measure]} {percent(share)} %"
 
+    def _difference(self, one: Contestant, other: Contestant) -> tuple[Difference | None, int]:
+        """The difference of two, by the names of what stands for them or of their methods, and its sign."""
+        ours, theirs = {one.name, one.method}, {other.name, other.method}
+        for each in self.differences:
+            if each.method in ours and each.baseline in theirs:
+                return each, 1
+            if each.method in theirs and each.baseline in ours:
+                return each, -1
+        return None, 1
+
     def _certainty(self, best: Contestant, other: Contestant) -> str:
-        names = {best.name, other.name}
-        pair = next((each for each in self.differences if {each.method, each.baseline} == names), None)
+        pair, sign = self._difference(best, other)
         if pair is None or pair.interval is None:
             return "How sure that is was not tested."
-        sign = 1 if pair.method == best.name else -1
-        low, high = sorted(100 * sign * end for end in pair.interval)
-        points, ends = signed_percent(sign * pair.value), f"95 % interval {low:+.1f} to {high:+.1f}".replace("-", "−")
+        points, ends = signed_percent(sign * pair.value), _ends(pair.interval, sign)
         if pair.is_clear:
             return f"The difference of {points.lstrip('+')} points is more than chance explains ({ends})."
         return f"There is no clear difference: {points} points ({ends})."
+
+
+def _ends(interval: tuple[float, float], sign: int) -> str:
+    low, high = sorted(100 * sign * end for end in interval)
+    return f"95 % interval {low:+.1f} to {high:+.1f}".replace("-", "−")
 
 
 def _with_article(contestant: Contestant) -> str:

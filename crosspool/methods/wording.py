@@ -3,6 +3,8 @@
 from crosspool.methods.grammar import TUNING, PartSpec, parse_parts
 
 CROSS_LAYER = ("cl", "cl-f", "cl-c")
+CROSS_LAYER_KIND, FULLY_CONNECTED_KIND = "cross-layer", "fully-connected"
+OF_PARTS = ("parts-rcnn", "dpd", "dpd-cnn")
 FULLY_CONNECTED = ("global", "jitter", "cnn-svm", "cnnaug-svm")
 _WORDS = {
     TUNING: "fine-tuned network",
@@ -49,8 +51,18 @@ def family(name: str) -> str:
     if any(part.network for part in parts):
         return ""
     if kinds <= set(CROSS_LAYER):
-        return "cross-layer"
-    return "fully-connected" if kinds <= set(FULLY_CONNECTED) else ""
+        return CROSS_LAYER_KIND
+    return FULLY_CONNECTED_KIND if kinds <= set(FULLY_CONNECTED) else ""
+
+
+def learns_parts(name: str) -> bool:
+    """Whether a method learns from boxes of the parts of objects."""
+    return any(part.name in OF_PARTS for part in parse_parts(name)[0])
+
+
+def reads_true_parts(name: str) -> bool:
+    """Whether a method reads the true boxes of the images that it is tested on."""
+    return any(part.true for part in parse_parts(name)[0])
 
 
 def _part_in_words(part: PartSpec) -> str:

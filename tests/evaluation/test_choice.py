@@ -13,7 +13,7 @@ from crosspool.encoding import LearnedStep
 from crosspool.evaluation.choice import choices_of, inner_count, inner_splits, needing_choice, recommended
 from crosspool.evaluation.protocol import Protocol
 from crosspool.evaluation.report import Outcome, summarised
-from crosspool.evaluation.run import evaluate_methods
+from crosspool.evaluation.run import evaluate_methods, report_of
 from crosspool.evaluation.splits import stratified_splits
 from crosspool.features import Features
 from crosspool.methods import parse_methods
@@ -194,3 +194,15 @@ def test_what_knows_its_images_classes_is_taught_anew_to_be_judged(tiny, cache, 
     features = Features(TINTS, tiny, memory.sources, cache)
     report = evaluate_methods([memory, replace(memory, name="cl@128")], features, PROTOCOL)
     assert (min(judged(report.methods[0])) == 1) is not is_taught
+
+
+def test_methods_of_parts_are_set_against_the_best_pooling_that_needs_none():
+    results = [
+        result("cl@128", (0.5,) * 3, (True, False, False)),
+        result("cl@160", (0.9,) * 3, (True, True, False)),
+        result("parts-rcnn@128", (None,) * 3, (True,) * 3),
+    ]
+    report = report_of(TINTS, results, PROTOCOL)
+    (pair,) = [each for each in report.chosen_paired if each.method == "parts-rcnn@128"]
+    assert pair.baseline == "best cross-layer"
+    assert pair.difference == pytest.approx(1 / 3)

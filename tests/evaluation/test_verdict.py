@@ -51,6 +51,18 @@ def test_what_was_chosen_within_training_images_stands_for_its_kind():
     )
 
 
+def test_what_annotated_parts_are_worth_stands_beside_that_pooling_needs_none():
+    shares = {"cl@448": 0.71, "global@224": 0.6, "parts-rcnn@448": 0.77}
+    differences = [("cl@448", "global@224", 0.11, (0.05, 0.17)), ("parts-rcnn@448", "cl@448", 0.06, (0.001, 0.118))]
+    assert outcome(shares, *differences).verdict.endswith(
+        "Higher than both: part-based R-CNN, 448 px, right for 77; it leads cross-layer pooling by 6.0 points "
+        "(95 % interval +0.1 to +11.8) with annotated parts, and cross-layer pooling needs no annotation."
+    )
+    assert outcome(shares, differences[0]).verdict.endswith(
+        "it leads cross-layer pooling with annotated parts, and cross-layer pooling needs no annotation."
+    )
+
+
 def test_without_a_comparison_nothing_is_said_of_chance():
     assert outcome({"cl@448": 0.62, "global@224": 0.6}).verdict.endswith("How sure that is was not tested.")
     assert outcome({"cl@448": 0.62}).verdict == "Cross-layer pooling, 448 px, is right for 62 of 100 images."
