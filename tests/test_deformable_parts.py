@@ -56,7 +56,7 @@ def test_dpd_beside_another_method_is_not_the_papers(tiny):
 def test_the_papers_rows_find_these_methods():
     names = ("dpd@448", "DPD+CNN@448", "dpd-cnn", "dpd+cnn+sum", "dpd+cnn-svm")
     assert [kind_of(name) for name in names] == ["dpd", "dpd-cnn", "dpd-cnn", None, None]
-    found = {row.method: ours for row, ours in counterparts(names)}
+    found = {row.name: ours for row, ours in counterparts(names)}
     assert (found["DPD"], found["DPD+CNN"]) == (("dpd@448",), ("DPD+CNN@448", "dpd-cnn"))
 
 

@@ -90,7 +90,7 @@ def architecture(name: str) -> Architecture:
         >>> import crosspool
         >>> alexnet = crosspool.architecture("alexnet")
         >>> [pair.label for pair in alexnet.layer_pairs]
-        ['conv1 → conv2', 'conv2 → conv3', 'conv3 → conv4', 'conv4 → conv5']
+        ['conv1 → conv2', 'conv2 → conv3', 'conv3 → conv4', 'conv4 → conv5', 'conv5 → fc6', 'fc6 → fc7']
         >>> alexnet.map_sizes(alexnet.default_pair)  # of the lower and the upper map
         ((13, 13), (13, 13))
     """

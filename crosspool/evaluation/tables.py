@@ -1,10 +1,10 @@
 """The findings of an evaluation as tables with notes, and as a page of Markdown."""
 
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from crosspool.evaluation.findings import AccuracyFindings, versions_sentence
-from crosspool.methods.wording import reads_true_parts
 from crosspool.text import Column, Section, human_bytes, markdown_page, percent, signed_percent
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ TITLES = {
 LABEL_ACCURACY = "labels right"  # the accuracy where an image has several labels
 NO_CLEAR_DIFFERENCE = "no clear difference"
 FEW_SPLITS = 5  # with fewer, the t distribution has long tails
+TRUE_PARTS = re.compile(r"/true(?![\w.])", re.IGNORECASE)  # in a method's name
 RESAMPLED, BOOTSTRAP = "corrected resampled t", "percentile bootstrap"
 
 
@@ -134,7 +135,7 @@ def _on_points(intervals: "Sequence[Interval]") -> tuple[str, ...]:
 def _notes(report: "Report") -> tuple[str, ...]:
     notes = ["Storage: of an image's vector. Time: from an image's file to its vector, on this machine."]
     for result in report.methods:
-        if reads_true_parts(result.name):
+        if TRUE_PARTS.search(result.name):
             notes.append(f"{result.name} reads the true boxes of the parts in test images: an upper bound.")
     intervals = _intervals(report)
     if not intervals:

@@ -113,8 +113,8 @@ class Outcome:
         sentences = f"{words}; {_with_article(other)}, {self._value(other.share, 'for {}')}. "
         sentences += self._certainty(best, other)
         others = {name: share for name, share in self.shares.items() if family(name) not in self._kinds}
-        first = max(others or self.shares, key=self.shares.__getitem__)
-        if self.shares[first] <= best.share:
+        first = max(others, key=self.shares.__getitem__, default=best.method)
+        if first not in others or self.shares[first] <= best.share:
             return sentences
         leader = Contestant(first, first, self.shares[first])
         ahead = f"{sentences} Higher than both: {_with_article(leader)}, {self._value(leader.share, 'right for {}')}"
@@ -157,12 +157,12 @@ class Outcome:
 
     def _difference(self, one: Contestant, other: Contestant) -> tuple[Difference | None, int]:
         """The difference of two, by the names of what stands for them or of their methods, and its sign."""
-        ours, theirs = {one.name, one.method}, {other.name, other.method}
-        for each in self.differences:
-            if each.method in ours and each.baseline in theirs:
-                return each, 1
-            if each.method in theirs and each.baseline in ours:
-                return each, -1
+        for ours, theirs in ((one.name, other.name), (one.method, other.method)):
+            for each in self.differences:
+                if (each.method, each.baseline) == (ours, theirs):
+                    return each, 1
+                if (each.method, each.baseline) == (theirs, ours):
+                    return each, -1
         return None, 1
 
     def _certainty(self, best: Contestant, other: Contestant) -> str:

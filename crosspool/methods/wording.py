@@ -60,11 +60,6 @@ def learns_parts(name: str) -> bool:
     return any(part.name in OF_PARTS for part in parse_parts(name)[0])
 
 
-def reads_true_parts(name: str) -> bool:
-    """Whether a method reads the true boxes of the images that it is tested on."""
-    return any(part.true for part in parse_parts(name)[0])
-
-
 def _part_in_words(part: PartSpec) -> str:
     details = {
         f"{part.network}": part.network,

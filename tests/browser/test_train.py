@@ -120,7 +120,7 @@ def test_a_training_goes_on_in_the_background_and_can_be_cancelled(training):
     window = training()
     page = window.page
     button(window).click()
-    expect(page.get_by_text(re.compile(r"0 of 4 methods"))).to_be_in_viewport()
+    expect(page.get_by_text(re.compile(r"0 of 5 methods"))).to_be_in_viewport()
     expect(page.get_by_text(re.compile(r"Computing 360 images, 224 px: [1-9]"))).to_be_in_viewport()
     expect(button(window)).to_be_disabled()
     page.get_by_role("link", name="Build the feature").click()

@@ -71,7 +71,9 @@ def learned_from(tiny, cache, monkeypatch, one_core):
     record(SparseFisherVector, "mean_", "components_", "codebook_")
     record(Vlad, "mean_", "components_", "codebook_")
     record(FineTuning, "weights_")
-    monkeypatch.setattr(Tuning, "_resume", lambda self, place, optimizer: [])  # learn anew, whatever the cache holds
+    monkeypatch.setattr(
+        Tuning, "_resume", lambda self, place, rate: (self.begin(rate), [])
+    )  # learn anew, whatever the cache holds
     record(DualLinearSVM, "coef_", "intercept_")
 
     def run_on(dataset: Dataset):

@@ -39,12 +39,15 @@ def test_a_method_of_another_kind_that_is_higher_is_named():
 
 def test_what_was_chosen_within_training_images_stands_for_its_kind():
     """Not the method that happens to be best on the test images."""
-    shares = {"cl@448": 0.8, "global@224": 0.6, "global@320": 0.75, "global@448": 0.7}
+    shares = {"cl@448": 0.81, "global@224": 0.6, "global@320": 0.75, "global@448": 0.7}
     chosen = {
         "cross-layer": Contestant("best cross-layer", "cl@448", 0.8),
         "fully-connected": Contestant("best fully-connected", "global@448", 0.71, 3),
     }
-    differences = [Difference("best cross-layer", "best fully-connected", 0.09, (0.01, 0.17))]
+    differences = [
+        Difference("cl@448", "global@448", 0.1, (-0.1, 0.3)),
+        Difference("best cross-layer", "best fully-connected", 0.09, (0.01, 0.17)),
+    ]
     assert Outcome("accuracy", shares, differences, chosen).verdict == (
         "Cross-layer pooling, 448 px, is right for 80 of 100 images; the fully-connected layer, 448 px (chosen of 3), "
         "for 71. The difference of 9.0 points is more than chance explains (95 % interval +1.0 to +17.0)."
