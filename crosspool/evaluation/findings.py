@@ -1,5 +1,6 @@
 """The findings of an evaluation: the report with its network, protocol and command, as sentences and as JSON."""
 
+import re
 import shlex
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -12,6 +13,14 @@ if TYPE_CHECKING:
     from crosspool.evaluation.report import Choice, MethodResult, Paired, Report
 
 MEASURES = {"accuracy": "accuracy", "mean_average_precision": "mean average precision"}
+
+
+_TRUE_PARTS = re.compile(r"/true(?![\w.])", re.IGNORECASE)
+
+
+def reads_true_parts(method: str) -> bool:
+    """Whether a method, by its name, reads the true boxes of the parts in test images."""
+    return _TRUE_PARTS.search(method) is not None
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,9 @@
 """The findings of an evaluation as tables with notes, and as a page of Markdown."""
 
-import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from crosspool.evaluation.findings import AccuracyFindings, versions_sentence
+from crosspool.evaluation.findings import AccuracyFindings, reads_true_parts, versions_sentence
 from crosspool.text import Column, Section, human_bytes, markdown_page, percent, signed_percent
 
 if TYPE_CHECKING:
@@ -20,7 +19,6 @@ TITLES = {
 LABEL_ACCURACY = "labels right"  # the accuracy where an image has several labels
 NO_CLEAR_DIFFERENCE = "no clear difference"
 FEW_SPLITS = 5  # with fewer, the t distribution has long tails
-TRUE_PARTS = re.compile(r"/true(?![\w.])", re.IGNORECASE)  # in a method's name
 RESAMPLED, BOOTSTRAP = "corrected resampled t", "percentile bootstrap"
 
 
@@ -135,7 +133,7 @@ def _on_points(intervals: "Sequence[Interval]") -> tuple[str, ...]:
 def _notes(report: "Report") -> tuple[str, ...]:
     notes = ["Storage: of an image's vector. Time: from an image's file to its vector, on this machine."]
     for result in report.methods:
-        if TRUE_PARTS.search(result.name):
+        if reads_true_parts(result.name):
             notes.append(f"{result.name} reads the true boxes of the parts in test images: an upper bound.")
     intervals = _intervals(report)
     if not intervals:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from crosspool.evaluation.findings import MEASURES, AccuracyFindings
+from crosspool.evaluation.findings import MEASURES, AccuracyFindings, reads_true_parts
 from crosspool.evaluation.report import Choice, Paired
 from crosspool.methods.wording import (
     CROSS_LAYER_KIND,
@@ -112,24 +112,35 @@ class Outcome:
             return f"{words}."
         sentences = f"{words}; {_with_article(other)}, {self._value(other.share, 'for {}')}. "
         sentences += self._certainty(best, other)
-        others = {name: share for name, share in self.shares.items() if family(name) not in self._kinds}
-        first = max(others, key=self.shares.__getitem__, default=best.method)
-        if first not in others or self.shares[first] <= best.share:
-            return sentences
-        leader = Contestant(first, first, self.shares[first])
-        ahead = f"{sentences} Higher than both: {_with_article(leader)}, {self._value(leader.share, 'right for {}')}"
-        return f"{ahead}{self._at_what_cost(leader, best if family(best.method) == KINDS[0] else other)}."
+        others = [name for name in self.shares if self._kinds and family(name) not in self._kinds]
+        first = max(others, key=self.shares.__getitem__, default=None)
+        if first is not None and self.shares[first] > best.share:
+            leader = Contestant(first, first, self.shares[first])
+            sentences += f" Higher than both: {_with_article(leader)}, {self._value(leader.share, 'right for {}')}."
+        return " ".join(filter(None, [sentences, self._worth_of_parts]))
 
-    def _at_what_cost(self, leader: Contestant, pooled: Contestant) -> str:
-        """That the parts of objects were annotated for a method, where they were, and how far that leads."""
-        if not learns_parts(leader.method):
+    @property
+    def _worth_of_parts(self) -> str:
+        """How far the best method that learns from annotated parts is ahead of pooling that needs none, if it is."""
+        of_parts = [name for name in self.shares if learns_parts(name)]
+        detecting = [name for name in of_parts if not reads_true_parts(name)]
+        first = max(detecting or of_parts, key=self.shares.__getitem__, default=None)
+        pooled = self._leader(CROSS_LAYER_KIND)
+        if first is None or pooled is None or self.shares[first] <= pooled.share:
             return ""
-        pair, sign = self._difference(leader, pooled)
+        found = Contestant(first, first, self.shares[first])
+        bound = " Its boxes of test images are the true ones: an upper bound." if reads_true_parts(first) else ""
+        subject = f"With annotated parts, {_with_article(found)}, is ahead of cross-layer pooling"
+        return f"{subject}{self._lead(found, pooled)}; cross-layer pooling needs no annotation.{bound}"
+
+    def _lead(self, best: Contestant, other: Contestant) -> str:
+        """How far one is ahead of another, and how sure that is, as the end of a clause."""
+        pair, sign = self._difference(best, other)
         if pair is None or pair.interval is None:
-            lead = ""
-        else:
-            lead = f" by {signed_percent(sign * pair.value).lstrip('+')} points ({_ends(pair.interval, sign)})"
-        return f"; it leads cross-layer pooling{lead} with annotated parts, and cross-layer pooling needs no annotation"
+            return ", but how sure that is was not tested"
+        points, ends = signed_percent(sign * pair.value).lstrip("+"), _ends(pair.interval, sign)
+        certainty = "more than chance explains" if pair.is_clear else "which is no clear difference"
+        return f" by {points} points, {certainty} ({ends})"
 
     @property
     def _kinds(self) -> list[str]:
@@ -142,13 +153,16 @@ class Outcome:
             Contestant(name, name, share) for name, share in sorted(self.shares.items(), key=lambda each: -each[1])
         ]
         if self._kinds:
-            leaders = [
-                self.chosen.get(kind) or next(each for each in ranking if family(each.name) == kind)
-                for kind in self._kinds
-            ]
+            leaders = filter(None, map(self._leader, self._kinds))
             best, other = sorted(leaders, key=lambda each: -each.share)
             return best, other
         return ranking[0], ranking[1] if len(ranking) > 1 else None
+
+    def _leader(self, kind: str) -> Contestant | None:
+        """What stands for a kind: what was chosen of several, or else the method with the highest share, if any."""
+        names = [name for name in self.shares if family(name) == kind]
+        first = max(names, key=self.shares.__getitem__, default=None)
+        return self.chosen.get(kind) or (None if first is None else Contestant(first, first, self.shares[first]))
 
     def _value(self, share: float, of_accuracy: str) -> str:
         if self.measure == "accuracy":

@@ -54,16 +54,44 @@ def test_what_was_chosen_within_training_images_stands_for_its_kind():
     )
 
 
-def test_what_annotated_parts_are_worth_stands_beside_that_pooling_needs_none():
-    shares = {"cl@448": 0.71, "global@224": 0.6, "parts-rcnn@448": 0.77}
-    differences = [("cl@448", "global@224", 0.11, (0.05, 0.17)), ("parts-rcnn@448", "cl@448", 0.06, (0.001, 0.118))]
-    assert outcome(shares, *differences).verdict.endswith(
-        "Higher than both: part-based R-CNN, 448 px, right for 77; it leads cross-layer pooling by 6.0 points "
-        "(95 % interval +0.1 to +11.8) with annotated parts, and cross-layer pooling needs no annotation."
+PARTS = {"cl@448": 0.71, "global@224": 0.6, "parts-rcnn@448": 0.77}
+FIRST = ("cl@448", "global@224", 0.11, (0.05, 0.17))
+NEEDS_NONE = "cross-layer pooling needs no annotation."
+
+
+@pytest.mark.parametrize(
+    ("interval", "certainty"),
+    [
+        ((0.001, 0.118), "more than chance explains (95 % interval +0.1 to +11.8)"),
+        ((-0.035, 0.155), "which is no clear difference (95 % interval −3.5 to +15.5)"),
+    ],
+)
+def test_what_annotated_parts_are_worth_stands_beside_that_pooling_needs_none(interval, certainty):
+    text = outcome(PARTS, FIRST, ("parts-rcnn@448", "cl@448", 0.06, interval)).verdict
+    assert text.endswith(
+        " Higher than both: part-based R-CNN, 448 px, right for 77. With annotated parts, part-based R-CNN, 448 px, "
+        f"is ahead of cross-layer pooling by 6.0 points, {certainty}; {NEEDS_NONE}"
     )
-    assert outcome(shares, differences[0]).verdict.endswith(
-        "it leads cross-layer pooling with annotated parts, and cross-layer pooling needs no annotation."
-    )
+
+
+def test_a_lead_of_parts_that_was_not_tested_is_not_stated_in_points():
+    text = outcome(PARTS, FIRST).verdict
+    assert text.endswith(f"is ahead of cross-layer pooling, but how sure that is was not tested; {NEEDS_NONE}")
+
+
+def test_parts_are_spoken_of_where_another_method_is_best_and_without_a_fully_connected_one():
+    for shares in (PARTS | {"bilinear@448": 0.9}, {"cl@448": 0.71, "parts-rcnn@448": 0.77}):
+        text = outcome(shares, ("parts-rcnn@448", "cl@448", 0.06, (0.01, 0.11))).verdict
+        assert "With annotated parts, part-based R-CNN, 448 px, is ahead" in text
+        assert text.endswith(NEEDS_NONE)
+    assert "annotat" not in outcome(PARTS | {"parts-rcnn@448": 0.7}, FIRST).verdict  # it is behind
+
+
+def test_true_parts_are_an_upper_bound_and_do_not_stand_for_detected_ones():
+    shares = {"cl@448": 0.71, "parts-rcnn@448/true": 0.9}
+    assert outcome(shares).verdict.endswith(" Its boxes of test images are the true ones: an upper bound.")
+    assert "448 px, is ahead" in outcome(PARTS | shares, FIRST).verdict
+    assert "upper bound" not in outcome(PARTS | shares, FIRST).verdict
 
 
 def test_without_a_comparison_nothing_is_said_of_chance():
