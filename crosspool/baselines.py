@@ -9,7 +9,7 @@ from scipy.ndimage import label
 from sklearn.preprocessing import normalize
 from torch.nn import functional as F
 
-from crosspool.encoding import Records, SignedPower, Stateless, Vectors
+from crosspool.encoding import OneMapStep, Records, SignedPower, Stateless, Vectors
 
 PYRAMID_LEVELS = (1, 2, 4)  # cells per side: 21 cells in all
 
@@ -34,19 +34,11 @@ class MeanOverViews(Stateless):
         return np.stack([vectors.mean(axis=0) for vectors in views])
 
 
-class OneMapPooling(Stateless):
-    """Records to what `pool` makes of one map, (V, D, H, W), of each: (n, D * d), channel by channel.
+class OneMapPooling(OneMapStep):
+    """A step whose vector grows in proportion to the map, channel by channel: (n, D * d).
 
-    Scaling the map scales what is pooled: that lets a score be split among channels and positions.
+    That lets a score be split among channels and positions.
     """
-
-    source: Hashable
-
-    def transform(self, X: Records) -> Vectors:
-        return np.stack([self.pool(torch.as_tensor(record[self.source])).cpu().numpy() for record in X])
-
-    def pool(self, views: torch.Tensor) -> torch.Tensor:
-        raise NotImplementedError
 
 
 class MapPooling(OneMapPooling):

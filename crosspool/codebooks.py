@@ -3,6 +3,7 @@
 All are steps of an encoder, as those of `crosspool.encoding`: from records to vectors that are not normalised yet.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping
 from typing import Any, Self
 
@@ -38,7 +39,7 @@ Points = NDArray[np.float64]
 """Projected local features, in double precision: their sums cancel, and a root would magnify the error."""
 
 
-class Codebook(ProjectedStep):
+class Codebook(ProjectedStep, ABC):
     """Records to what `encode` makes of each image's local features, projected on principal components.
 
     Components and codebook are fitted on one seeded sample of at most `sample` local features.
@@ -89,18 +90,18 @@ class Codebook(ProjectedStep):
     def _projected(self, features: Vectors) -> Points:
         return np.asarray((features - self.mean_.astype(np.float64)) @ self.components_.T, np.float64)
 
+    @abstractmethod
     def learn(self, points: Points) -> Points:
         """The codebook, (words, columns), of projected local features, (n, n_components)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def encode(self, points: Points) -> Points:
         """The vector of an image's projected local features, (N, n_components)."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def columns(self) -> int:
         """How many numbers the codebook has for each word."""
-        raise NotImplementedError
 
     def learned_arrays(self, shape_of: ShapeOf) -> dict[str, LearnedArray]:
         codebook = LearnedArray((self.words, self.columns), 1e8, np.float64)

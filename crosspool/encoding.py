@@ -5,6 +5,7 @@ image, as an array or as a tensor, on whose device they are pooled. Every other 
 Arithmetic is in the precision of the records: single, unless they are double.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -62,13 +63,26 @@ class Stateless(TransformerMixin, BaseEstimator):
         return True
 
 
+class OneMapStep(Stateless, ABC):
+    """Records to what `pool` makes of one map of each, (V, D, H, W): (n, d)."""
+
+    source: Hashable
+
+    def transform(self, X: Records) -> Vectors:
+        return np.stack([self.pool(torch.as_tensor(record[self.source])).cpu().numpy() for record in X])
+
+    @abstractmethod
+    def pool(self, views: torch.Tensor) -> torch.Tensor:
+        """The vector of one image from its map."""
+
+
 @dataclass(frozen=True)
 class Lessons:
     """What is known of training images besides their pixels, for steps that learn from it.
 
     `targets` are the images' classes, (n,), or labels, (n, L), as in a data set. `parts` are each image's boxes of the
     object's parts that can be seen, by their names, from 0 to 1 of the sides of what the network sees of the whole
-    image; there are none at all where no step needs them.
+    image; empty where no step needs them.
 
     `network` is the one that yields the records. Long learning tells `progress` how many images it has seen, of at most
     how many; it keeps how far it is in `cache`, under names that contain `key`, which differs where the records do.

@@ -27,6 +27,10 @@ class Geometry(TypedDict):
     dilation: Size
 
 
+ONE_BY_ONE: Geometry = {"kernel_size": (1, 1), "stride": (1, 1), "padding": (0, 0), "dilation": (1, 1)}
+"""Each unit of a map by itself."""
+
+
 @dataclass(frozen=True)
 class LayerPair:
     """A convolution u, and the two maps that it joins: X, which it reads, and A, its output after the non-linearity.

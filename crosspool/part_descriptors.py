@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from crosspool.encoding import LearnedArray, LearnedStep, Lessons, Record, Records, ShapeOf, SignedPower, Vectors
 from crosspool.errors import SettingError
 from crosspool.framing import Rectangle
+from crosspool.parts.windows import means_inside
 from crosspool.star_model import COMPONENTS, SIDE, Array, Pyramid, StarModel, learn
 
 
@@ -115,15 +116,7 @@ def pool_box(values: torch.Tensor, box: Sequence[float] | NDArray[np.float64], l
     left, top, right, bottom = box
     pooled = []
     for level in levels:
-        sides = ((top, bottom, values.shape[1]), (left, right, values.shape[2]))
-        shares = (_shares(np.linspace(low, high, level + 1) * cells, cells) for low, high, cells in sides)
-        rows, columns = (torch.from_numpy(each).to(values) for each in shares)
-        pooled.append((rows @ values @ columns.T).flatten(1))  # (D, level^2)
-    return torch.cat(pooled, dim=1).flatten().cpu().numpy()
-
-
-def _shares(edges: NDArray[np.float64], cells: int) -> NDArray[np.float64]:
-    """How much each of `cells` counts in each interval between `edges`, in cells: (intervals, cells)."""
-    cell = np.arange(cells)
-    shared = (np.minimum(edges[1:, None], cell + 1) - np.maximum(edges[:-1, None], cell)).clip(0)
-    return np.asarray(shared / np.maximum(edges[1:] - edges[:-1], np.finfo(np.float64).tiny)[:, None])
+        across, down = np.linspace(left, right, level + 1), np.linspace(top, bottom, level + 1)
+        cells = [(across[x], down[y], across[x + 1], down[y + 1]) for y in range(level) for x in range(level)]
+        pooled.append(means_inside(values.cpu().numpy().astype(np.float64), np.array(cells)).T)  # (D, level^2)
+    return np.concatenate(pooled, axis=1).ravel().astype(np.float32)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from crosspool.encoding import Records, Stateless, Vectors
+from crosspool.encoding import OneMapStep, Records, Stateless, Vectors
 from crosspool.layer_pairs import Geometry
 from crosspool.pooling import local_features
 
@@ -18,19 +18,7 @@ ITERATIONS = 5  # of Newton and Schulz, as in the paper
 MOST_NUMBERS = 2**22  # of the count sketches that are held at once: 32 MiB
 
 
-class SecondOrder(Stateless):
-    """Records to what `pool` makes of one map, (V, D, H, W), of each: (n, d)."""
-
-    source: Hashable
-
-    def transform(self, X: Records) -> Vectors:
-        return np.stack([self.pool(torch.as_tensor(record[self.source])).cpu().numpy() for record in X])
-
-    def pool(self, views: Tensor) -> Tensor:
-        raise NotImplementedError
-
-
-class BilinearPooling(SecondOrder):
+class BilinearPooling(OneMapStep):
     """Records to the products of all channels with all, averaged over the positions: (n, D * D).
 
     sum_i x_i x_i^T / N over the positions i of one map (Lin, RoyChowdhury and Maji, ICCV 2015, with one network for
@@ -46,7 +34,7 @@ class BilinearPooling(SecondOrder):
         return (units @ units.T / units.shape[1]).flatten().to(views.dtype)
 
 
-class ISqrtCovariance(SecondOrder):
+class ISqrtCovariance(OneMapStep):
     """Records to the square root of the covariance of a map's local features, by its upper triangle: (n, D(D+1)/2).
 
     By `iterations` of Newton and Schulz on the covariance over its trace, scaled back by the square root of the trace

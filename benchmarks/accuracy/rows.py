@@ -18,7 +18,7 @@ import typer
 from crosspool import __version__
 from crosspool.drawing.cost import Point, cost_figure
 from crosspool.evaluation.files import safe_file_names
-from crosspool.evaluation.intervals import Interval, resampled_t
+from crosspool.evaluation.intervals import resampled_t
 from crosspool.evaluation.reproduction import run_process
 from crosspool.text import human_bytes, percent, signed_percent
 from crosspool.whole_files import whole_file
@@ -73,23 +73,20 @@ def run_row(method: str, words: list[str], splits: int, path: Path) -> Row:
     return row
 
 
-def against(row: Row, other: Row) -> Interval | None:
-    """The interval of the difference from another row, on the splits that both have."""
+def against(row: Row, other: Row) -> str:
+    """The difference from another row, with its interval, on the splits that both have."""
     ours, theirs = (each.result["by_split"] for each in (row, other))
-    differences = [one - two for one, two in zip(ours, theirs, strict=False)]  # of the splits that both have
-    protocol = row.document["protocol"]
-    return resampled_t(differences, protocol["train_images"], protocol["test_images"])
+    differences = [one - two for one, two in zip(ours, theirs, strict=False)]
+    protocol, mean = row.document["protocol"], signed_percent(float(np.mean(differences)))
+    interval = resampled_t(differences, protocol["train_images"], protocol["test_images"])
+    if interval is None or interval.is_point:
+        return mean
+    return f"{mean} [{signed_percent(interval.low)}, {signed_percent(interval.high)}]"
 
 
 def printed_row(row: Row, other: Row | None) -> str:
     result, splits = row.result, row.document["protocol"]["splits"]
-    difference = "–"
-    if other is not None and other.method != row.method:
-        ours, theirs = (np.array(each.result["by_split"]) for each in (row, other))
-        shared, interval = min(len(ours), len(theirs)), against(row, other)
-        difference = signed_percent(float((ours[:shared] - theirs[:shared]).mean()))
-        if interval is not None and not interval.is_point:
-            difference += f" [{signed_percent(interval.low)}, {signed_percent(interval.high)}]"
+    difference = "–" if other is None or other is row else against(row, other)
     low_high = " to ".join(percent(end) for end in result["interval"] or ()) or "–"
     cells = [
         f"`{row.method}`", f"{percent(result['accuracy'])} %", low_high, difference, str(splits),

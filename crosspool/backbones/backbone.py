@@ -178,7 +178,7 @@ class Backbone:
         """
         together = copy(self)  # not `replace`, which would measure the engines again
         object.__setattr__(together, "others", tuple(others))
-        object.__setattr__(together, "_alone", self)  # whoever counts the networks in memory counts this one
+        object.__setattr__(together, "_alone", self)  # kept alive: a server counts its networks by these objects
         return together
 
     def of(self, network: str) -> "Backbone":
@@ -191,7 +191,7 @@ class Backbone:
             Backbone: That network.
 
         Raises:
-            BackboneError: There is no such network here.
+            BackboneError: No network of this name is loaded.
 
         Example:
             >>> import crosspool

@@ -94,8 +94,8 @@ class Dataset:
     where the label applies, 0 where it does not, and `UNKNOWN` (-1) where that is unknown or does not count.
     `official` is the published split, if there is one. `problems` are sentences for the report on what was missing,
     unreadable or left out. `layout` is a sentence on how the files were understood; a generated set has none. `parts`
-    are the folders of parts that the samples were in; empty where there are none. `annotated` are the names of the
-    object's parts that the samples' annotations may have, such as head, with `WHOLE` first; empty where there are none.
+    are the folders of parts that the samples were in; empty where there are none. `annotated` names the parts of
+    the object that annotations may have boxes of, such as the head, with `WHOLE` first; empty without annotations.
     """
 
     name: str

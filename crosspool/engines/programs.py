@@ -60,7 +60,7 @@ class Bfloat16Program:
 
     def __init__(self, program: TorchProgram, names: Sequence[str]) -> None:
         self._program, self._names = program, names
-        self._first = threading.Lock()  # never released: whoever acquires it has the first batch
+        self._first = threading.Lock()  # never released: the thread that acquires it gets the first batch
 
     def __call__(self, batch: Tensor) -> list[Tensor]:
         with torch.autocast(batch.device.type, torch.bfloat16):

@@ -26,7 +26,7 @@ from crosspool.framing import MIN_SIZE, Framing, Source, Views, input_side
 from crosspool.fully_connected import INPUT, FullyConnected, fully_connected_layers
 from crosspool.guidance import GuidedPooling
 from crosspool.image_maps import CELL, COLOURS, GRADIENTS, IMAGE_MAPS
-from crosspool.layer_pairs import Geometry, LayerPair
+from crosspool.layer_pairs import ONE_BY_ONE, LayerPair
 from crosspool.methods.grammar import METHOD_OPTIONS, PRESET_BACKBONE, TUNING, PartSpec, parse_parts
 from crosspool.methods.representation import Method, Part, sources_of
 from crosspool.part_descriptors import DeformableParts
@@ -42,7 +42,6 @@ LONGEST_PROJECTED = 12_000  # numbers, whose covariance takes 1.2 GB
 GAUSSIANS, CENTRES, COMPONENTS = 32, 64, 64
 TUNED_SHARE = 0.15  # of the multiplications: the last block and what follows it, of EfficientNet-Lite0 and ResNet-18
 ATOMS, REGION_COMPONENTS = 100, 256
-ONE_BY_ONE: Geometry = {"kernel_size": (1, 1), "stride": (1, 1), "padding": (0, 0), "dilation": (1, 1)}
 GUIDES = 64
 DETECTOR_COMPONENTS = 64
 LOWER_FIRST = ("bilinear", "isqrt")  # of the lower map, as products of all channels of the upper one are too many

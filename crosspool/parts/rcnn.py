@@ -1,5 +1,6 @@
 """Steps of encoders that describe an image by its object's parts: found by detectors, or where the annotations say."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Self
 
@@ -23,7 +24,7 @@ from crosspool.encoding import (
 )
 from crosspool.errors import SettingError
 from crosspool.framing import Rectangle
-from crosspool.layer_pairs import Geometry
+from crosspool.layer_pairs import ONE_BY_ONE
 from crosspool.parts.detectors import learned_detectors
 from crosspool.parts.geometry import COLUMNS, GAUSSIANS, SLACK, Constraint, best_boxes, learned_gaussians
 from crosspool.parts.windows import ZONES, Values, means_inside, usual_windows
@@ -34,10 +35,9 @@ CELLS = 20
 C = 1.0
 SMALLEST = 1e-6
 WHOLE_IMAGE: Rectangle = (0.0, 0.0, 1.0, 1.0)
-UNITS: Geometry = {"kernel_size": (1, 1), "stride": (1, 1), "padding": (0, 0), "dilation": (1, 1)}
 
 
-class RegionVectors(LearnedStep):
+class RegionVectors(LearnedStep, ABC):
     """Records to the vectors of the whole image and of the object's parts, side by side: (n, (1 + P) * D).
 
     A region's vector is the signed root of the mean of the map inside its box, of unit length; of a part that is not
@@ -48,9 +48,9 @@ class RegionVectors(LearnedStep):
     source: Hashable
     parts: tuple[str, ...]
 
+    @abstractmethod
     def boxes(self, record: Record) -> Mapping[str, Rectangle]:
         """The boxes of the parts in an image."""
-        raise NotImplementedError
 
     def transform(self, X: Records) -> Vectors:
         check_is_fitted(self)
@@ -121,7 +121,8 @@ class DetectedParts(RegionVectors):
     def fit(self, X: Records, y: Lessons | None = None) -> Self:
         if y is None or not len(X):
             raise SettingError("Detectors of parts are learned from training images and their boxes; there are none.")
-        blocks = [_root(block) for block in sampled_features(X, self.source, UNITS, PCA_SAMPLE_SIZE, self.random_state)]
+        sampled = sampled_features(X, self.source, ONE_BY_ONE, PCA_SAMPLE_SIZE, self.random_state)
+        blocks = [_root(block) for block in sampled]
         self.mean_, components = principal_components(blocks, self.n_components)
         spread = np.concatenate([block @ components[0] for block in blocks]).std()
         self.components_ = components / max(spread, SMALLEST)

@@ -92,12 +92,12 @@ def zone_shares(intervals: Values, count: int) -> Values:
 def shares(intervals: Values, count: int) -> Values:
     """How much of each interval (n, 2) lies in each of `count` equal cells from 0 to 1: (n, count).
 
-    They sum to less than 1 where it reaches beyond.
+    They sum to less than 1 where it reaches beyond, and to 0 where it has no length.
     """
     low, high = intervals.T[..., None]
     edges = np.arange(count + 1) / count
     common = np.minimum(high, edges[1:]) - np.maximum(low, edges[:-1])
-    return np.asarray(common.clip(0) / (high - low))
+    return np.asarray(common.clip(0) / np.maximum(high - low, np.finfo(np.float64).tiny))
 
 
 def _common(intervals: Values, low: float, high: float) -> Values:
