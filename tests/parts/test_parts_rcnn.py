@@ -11,7 +11,7 @@ from crosspool.backbones import UNTRAINED, load
 from crosspool.encoding import Lessons
 from crosspool.errors import SettingError
 from crosspool.methods import parse_method
-from crosspool.parts.geometry import COLUMNS, learned_gaussians, log_density, relative
+from crosspool.parts.geometry import COLUMNS, best_boxes, learned_gaussians, log_density, relative
 from crosspool.parts.rcnn import TRUE_BOXES, DetectedParts, TrueParts
 from crosspool.parts.windows import ZONES, Windows, means_inside, usual_windows, zone_means
 from tests.datasets.test_fieldguide import overlap
@@ -66,6 +66,34 @@ def test_the_density_of_a_mixture_is_that_of_scipy():
         factor = column.reshape(4, 4)
         density += weight * multivariate_normal(mean, np.linalg.inv(factor @ factor.T), allow_singular=True).pdf(points)
     assert np.allclose(log_density(gaussians, points), np.log(density))
+
+
+@pytest.mark.parametrize("mixed", [False, True], ids=["box", "mixture"])
+def test_the_best_boxes_are_those_of_all_configurations(mixed):
+    """One configuration after the other, in which every part is inside the whole but for the slack."""
+    windows, slack = Windows(4, (1, 2, 4)), 0.3  # 64 windows, all of which are candidates
+    maps = RANDOM.standard_normal((2, 4, 4))
+    detectors = RANDOM.standard_normal((3, 1 + 2 * len(ZONES)))
+    gaussians = None
+    if mixed:
+        wholes = RANDOM.random((30, 4)) * 0.1 + np.array([0, 0, 1, 1])
+        gaussians = np.stack([learned_gaussians(wholes * share, wholes, 0) for share in (0.4, 0.7)])
+    boxes = windows.boxes(np.arange(windows.count))
+    scores = -np.logaddexp(0, -(zone_means(maps, boxes) @ detectors[:, 1:].T + detectors[:, 0]))  # (windows, 3)
+    best, expected = -np.inf, boxes[:3]
+    for whole, of_whole in zip(boxes, scores[:, 0], strict=True):
+        total, places = of_whole, [whole]
+        for part in (1, 2):
+            values = []
+            for box, of_part in zip(boxes, scores[:, part], strict=True):
+                beyond = max(*(whole[:2] - box[:2]), *(box[2:] - whole[2:]))
+                place = 0.1 * log_density(gaussians[part - 1], relative(box, whole)) if gaussians is not None else 0
+                values.append(-np.inf if beyond > slack else of_part + place)
+            total += max(values)
+            places.append(boxes[int(np.argmax(values))])
+        if total > best:
+            best, expected = total, np.stack(places)
+    np.testing.assert_allclose(best_boxes(detectors, gaussians, maps, windows, slack), expected)
 
 
 def planted(place, facing):

@@ -1,6 +1,7 @@
-"""dpd and dpd-cnn from a data set with annotated parts to a classifier's file and the paper's table."""
+"""Methods of parts from a data set with annotated ones to a classifier's file, and dpd to the paper's table."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from crosspool.backbones import UNTRAINED, load
 from crosspool.cache import ArrayCache
 from crosspool.classifiers import load_classifier
+from crosspool.datasets.dataset import Annotation
 from crosspool.datasets.fieldguide.guide import fieldguide
 from crosspool.errors import SettingError
 from crosspool.evaluation.paper import counterparts, kind_of
@@ -17,6 +19,7 @@ from crosspool.image_maps import COLOURS, GRADIENTS
 from crosspool.methods import parse_method, parse_methods
 from crosspool.methods.wording import method_in_words
 from crosspool.training import train_classifier
+from tests.dataset_trees import annotation
 from tests.images import dataset_of, noise, png
 from tests.networks import SAMPLES, small_network, spec_for
 
@@ -87,9 +90,11 @@ def test_no_network_is_tuned_for_parts(tiny, name):
 # --- learning
 
 
-def learned(tiny, cache, dataset, train=TRAIN):
-    (method,) = parse_methods("dpd-cnn@128", tiny.architecture)
-    method = method.with_parts(dataset.annotated)
+LEARNERS = pytest.mark.parametrize("name", ["dpd-cnn@128", "parts-rcnn@128"])
+
+
+def learned(tiny, cache, name, dataset, train=TRAIN):
+    method = parse_method(name, tiny.architecture).with_parts(dataset.annotated)
     features = Features(dataset, tiny, [], cache)
     records, lessons = features.records_of(train, method.sources), features.lessons(method, train)
     return method.encoder().fit(records, lessons)[0].learned()
@@ -107,23 +112,51 @@ def with_noise_for(indices):
     return replace(BIRDS, samples=tuple(samples))
 
 
-def test_learning_never_sees_test_images(tiny, cache):
+def with_other_boxes_for(indices):
+    """The same images, some with the boxes of the next one, and these turned upside down."""
+    samples = list(BIRDS.samples)
+    for index in indices:
+        there = annotation(BIRDS.samples[(index + 1) % len(BIRDS)])
+        boxes = {
+            part: (left, there.size[1] - bottom, right, there.size[1] - top)
+            for part, (left, top, right, bottom) in there.boxes.items()
+        }
+        samples[index] = replace(samples[index], annotation=partial(Annotation, there.size, boxes))
+    return replace(BIRDS, samples=tuple(samples))
+
+
+@LEARNERS
+@pytest.mark.parametrize("changed", [with_noise_for, with_other_boxes_for], ids=["pixels", "boxes"])
+def test_learning_never_sees_test_images(tiny, cache, name, changed):
+    """Neither their pixels nor their boxes."""
     test = np.setdiff1d(np.arange(len(BIRDS)), TRAIN)
-    without = learned(tiny, cache, BIRDS)
-    changed = with_noise_for(test)
-    assert same(without, learned(tiny, cache, changed))
+    assert same(learned(tiny, cache, name, BIRDS), learned(tiny, cache, name, changed(test)))
     everything = np.arange(len(BIRDS))  # a leak is planted, and caught
-    assert not same(learned(tiny, cache, BIRDS, everything), learned(tiny, cache, changed, everything))
+    leaked = [learned(tiny, cache, name, data, everything) for data in (BIRDS, changed(test))]
+    assert not same(*leaked)
 
 
-def test_learning_sees_every_training_image(tiny, cache):
-    without = learned(tiny, cache, BIRDS)
+@LEARNERS
+@pytest.mark.parametrize("changed", [with_noise_for, with_other_boxes_for], ids=["pixels", "boxes"])
+def test_learning_sees_every_training_image(tiny, cache, name, changed):
+    without = learned(tiny, cache, name, BIRDS)
     for index in TRAIN[:2]:
-        assert not same(without, learned(tiny, cache, with_noise_for([index])))
+        assert not same(without, learned(tiny, cache, name, changed([index])))
 
 
-def test_a_file_holds_what_was_learned(tiny, cache, tmp_path):
-    method = parse_method("dpd+cnn@128+dpd@128", tiny.architecture).with_parts(BIRDS.annotated)
+def test_the_places_of_parts_are_learned_from_training_images_alone(tiny, cache):
+    """The mixtures by themselves: with test boxes among them they are others."""
+    changed = with_other_boxes_for(np.setdiff1d(np.arange(len(BIRDS)), TRAIN))
+    everything = np.arange(len(BIRDS))
+    ours, others = (learned(tiny, cache, "parts-rcnn@128", data)["gaussians_"] for data in (BIRDS, changed))
+    np.testing.assert_array_equal(ours, others)
+    leaked = learned(tiny, cache, "parts-rcnn@128", changed, everything)["gaussians_"]
+    assert not np.array_equal(learned(tiny, cache, "parts-rcnn@128", BIRDS, everything)["gaussians_"], leaked)
+
+
+@pytest.mark.parametrize("name", ["dpd+cnn@128+dpd@128", "parts-rcnn@128", "parts-rcnn@128/box"])
+def test_a_file_holds_what_was_learned(tiny, cache, tmp_path, name):
+    method = parse_method(name, tiny.architecture).with_parts(BIRDS.annotated)
     classifier = train_classifier(BIRDS, Features(BIRDS, tiny, method.sources, cache), method)
     classifier.save(tmp_path / "birds.safetensors")
     again = load_classifier(tmp_path / "birds.safetensors", tiny)
