@@ -117,6 +117,7 @@ class LearnedStep(TransformerMixin, BaseEstimator):
 
     needs_parts = False
     reads_parts = False  # the true ones, from the records
+    detects_parts = False  # and has `boxes(record)`, where they are in an image
 
     @property
     def learns(self) -> bool:

@@ -36,6 +36,7 @@ class DeformableParts(LearnedStep):
     """
 
     needs_parts = True
+    detects_parts = True
 
     def __init__(
         self,

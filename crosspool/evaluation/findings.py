@@ -117,6 +117,7 @@ def method_json(result: "MethodResult", main: str) -> dict[str, Any]:
         **{name: other.value for name, other in result.measures.items() if name != main},
         **_attributes(result, "dimensions", "bytes_per_image", "seconds_per_image"),
         "by_split": measured.by_split,
+        **({"localised": dict(result.localised)} if result.localised else {}),
     }
 
 

@@ -1,8 +1,8 @@
 """The results of an evaluation: measures with intervals, paired differences, confusion matrices and costs."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -60,7 +60,8 @@ class MethodResult:
     """One method: its measures, its costs, and which test images it got right.
 
     `confusion` is (L, L), rows being the true classes, summed over the splits; None with several labels. `correct` is
-    (splits, n): 1 or 0 where an image was tested, NaN where not; None with several labels.
+    (splits, n): 1 or 0 where an image was tested, NaN where not; None with several labels. `localised` is in which
+    share of the test images that show a part it is found, by the names of parts; empty where none is looked for.
     """
 
     name: str
@@ -71,6 +72,7 @@ class MethodResult:
     confusion: NDArray[np.int64] | None
     correct: NDArray[np.float64] | None
     outcomes: tuple[Outcome, ...]
+    localised: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from crosspool.datasets import Dataset, Split
 from crosspool.encoding import Encoder, Record
 from crosspool.errors import SettingError
 from crosspool.evaluation.choice import choices_of, inner_count, inner_splits, needing_choice, recommended
+from crosspool.evaluation.part_detection import found_parts, mean_shares
 from crosspool.evaluation.protocol import Protocol, file_keys
 from crosspool.evaluation.report import Choice, MethodResult, Outcome, Paired, Report, compared, measures_of, summarised
 from crosspool.features import Features
@@ -116,7 +117,7 @@ def result_of(
     # An encoder that learns nothing serves all splits.
     groups = [[split] for split in protocol.splits] if method.learns else [protocol.splits]
     encoder, row_bytes = method.encoder(protocol.seed), 0
-    outcomes = []
+    outcomes, found = [], []
     for number, splits in enumerate(groups):
         if method.learns:
             records = features.records_of(splits[0].train, method.sources_to_fit, step)
@@ -129,6 +130,7 @@ def result_of(
             kernel = unit_kernel(kernel) if file.packed else kernel
         for split in splits:
             outcomes.append(Outcome(split, _scores(dataset, split, kernel, protocol.C)))
+            found.append(found_parts(method, encoder, features, split, step))
             step()
             if inner:
                 within = inner_splits(dataset, split, protocol.seed, file_keys(features))[:inner]
@@ -136,7 +138,8 @@ def result_of(
                 value = _judged(method, features, within, of_kernel, protocol, scratch, step)
                 outcomes[-1] = replace(outcomes[-1], inner=value)
     seconds = seconds_per_image(method, encoder, features, step)
-    return summarised(dataset, method.name, outcomes, method.length, row_bytes, seconds, protocol.seed)
+    result = summarised(dataset, method.name, outcomes, method.length, row_bytes, seconds, protocol.seed)
+    return replace(result, localised=mean_shares(found))
 
 
 def _judged(

@@ -1,6 +1,6 @@
 """The findings of an evaluation as tables with notes, and as a page of Markdown."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from crosspool.evaluation.findings import AccuracyFindings, reads_true_parts, versions_sentence
@@ -29,6 +29,8 @@ def accuracy_sections(findings: AccuracyFindings) -> list[Section]:
     if report.paired:
         title = "Differences on the same splits, in percentage points"
         tables.append(Section(title, _paired_columns(report.paired), _caution(report)))
+    if any(result.localised for result in report.methods):
+        tables.append(_parts_found(report))
     if report.choices:
         tables.append(Section("Chosen within training images", _choice_columns(report), _choice_notes(report)))
     if findings.paper:
@@ -58,6 +60,18 @@ def _method_columns(report: "Report") -> tuple[Column, ...]:
 def _measure_column(results: "Sequence[MethodResult]", measure: str, title: str, optional: int = 0) -> Column:
     cells = [f"{percent(result.measures[measure].value)} %" for result in results]
     return Column(title, cells, right=True, optional=optional)
+
+
+def _parts_found(report: "Report") -> Section:
+    detecting = [result for result in report.methods if result.localised]
+    names = dict.fromkeys(name for result in detecting for name in result.localised)
+    columns = [Column(name, [_share_of(result.localised, name) for result in detecting], right=True) for name in names]
+    note = "Of the test images that show a part, those in which the box found for it and the true one overlap by half."
+    return Section("Parts found", (Column("method", [each.name for each in detecting], names=True), *columns), (note,))
+
+
+def _share_of(localised: Mapping[str, float], name: str) -> str:
+    return f"{percent(localised[name])} %" if name in localised else "–"
 
 
 def _choice_columns(report: "Report") -> tuple[Column, ...]:

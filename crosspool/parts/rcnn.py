@@ -102,6 +102,7 @@ class DetectedParts(RegionVectors):
     mixtures of Gaussians. `side` is that of the network's input in pixels.
     """
 
+    detects_parts = True
     mean_: NDArray[np.float32]
     components_: NDArray[np.float32]
     detectors_: Values
