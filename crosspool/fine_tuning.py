@@ -8,10 +8,11 @@ pooled vector, of unit length, as a support vector machine does later on, and gr
 RoyChowdhury and Maji, ICCV 2015): without that, tuned maps served the softmax alone. Each training image is seen as it
 is or mirrored, drawn anew for every epoch.
 
-The learning rate and the number of epochs are chosen on a quarter of the training images of each class, rounded, that
-is held out meanwhile; then all of them are trained on. Where no class has more than two images, nothing is held out,
-and the first rate and all epochs are taken. Nothing else is looked at: neither test images nor their number. The other
-settings are the same for all data sets. They were tried on held-out training images of birds alone.
+Which of the layers are tuned (all, or the later half), the learning rate and the number of epochs are chosen on a
+quarter of the training images of each class, rounded, that is held out meanwhile; then all of them are trained on.
+Where no class has more than two images, nothing is held out, and all layers, the first rate and all epochs are taken.
+Nothing else is looked at: neither test images nor their number. The other settings are the same for all data sets.
+They were tried on held-out training images of birds alone.
 
 The same seed gives the same bits on the same machine with the same number of threads. With another number, torch adds
 in another order, and the numbers differ by rounding, which training magnifies.
@@ -23,7 +24,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil, cos, isfinite, pi
 from pickle import UnpicklingError
-from typing import Any, Self, overload
+from typing import Any, NamedTuple, Self, overload
 
 import numpy as np
 import torch
@@ -48,9 +49,8 @@ from crosspool.framing import Source
 from crosspool.strict_json import json_text
 from crosspool.tails import Tail, tensors_of
 
-VERSION = 3  # to be increased when the same images give other numbers
+VERSION = 4  # to be increased when the same images give other numbers
 EPOCHS = 8  # at most
-RATES = (8e-3, 1.5e-2)  # of the layers, relative to their weights
 HEAD_RATE = 3e-2  # of the new layer
 WEIGHT_DECAY = 0.05
 BATCH = 16  # images
@@ -59,6 +59,16 @@ PATIENCE = 2  # epochs without a lower loss
 LARGEST = 1e6  # no number of a layer comes near it
 
 Indices = NDArray[np.intp]
+
+
+class Trial(NamedTuple):
+    """The learning rate of the layers, relative to their weights, and the share of the layers, the last ones, tuned."""
+
+    rate: float
+    share: float
+
+
+TRIALS = (Trial(8e-3, 1), Trial(1.5e-2, 1), Trial(1.5e-2, 0.5))
 
 
 class FineTuning(LearnedStep):
@@ -188,7 +198,7 @@ class Tuning:
         self.targets = torch.from_numpy(self.lessons.targets)
         self.begin()
 
-    def begin(self, rate: float = 0.0) -> torch.optim.Optimizer:
+    def begin(self, trial: Trial = TRIALS[0]) -> torch.optim.Optimizer:
         """Start from the network's own layers."""
         assert self.lessons.network is not None
         tail, many = self.step.tail, self.targets.ndim == 2
@@ -197,39 +207,46 @@ class Tuning:
         self.head = nn.Linear(tail.length, outputs, device=next(self.layers.parameters()).device)
         for parameter in self.head.parameters():
             nn.init.zeros_(parameter)
-        weights = [weight.requires_grad_() for weight in self.layers.parameters() if weight.ndim > 1]
-        rates = [rate * float(weight.detach().square().mean().sqrt()) for weight in weights]
+        weights = [weight for weight in self.layers.parameters() if weight.ndim > 1]
+        weights = weights[round(len(weights) * (1 - trial.share)) :]
+        for weight in weights:
+            weight.requires_grad_()
+        rates = [trial.rate * float(weight.detach().square().mean().sqrt()) for weight in weights]
         parts = [*zip(weights, rates, strict=True), *((each, HEAD_RATE) for each in self.head.parameters())]
         settings = [{"params": [part], "lr": highest, "highest": highest} for part, highest in parts]
         return torch.optim.AdamW(settings, weight_decay=WEIGHT_DECAY)
 
     def tune(self) -> None:
-        """Choose the rate and the number of epochs on held-out images, and train on all."""
+        """Choose layers, rate and number of epochs on held-out images, and train on all."""
         everything, most = np.arange(len(self.records)), self.step.epochs
         held_out = held_out_part(self.lessons.targets, self.step.random_state)
-        rate, epochs, done = RATES[0], most, 0
+        trial, epochs, done = TRIALS[0], most, 0
         if len(held_out):
             kept = np.setdiff1d(everything, held_out)
-            self._total = most * (len(RATES) * len(kept) + len(everything))
+            self._total = most * (len(TRIALS) * len(kept) + len(everything))
             losses = {}
-            for rate in RATES:
-                losses[rate] = self._trained(rate, kept, held_out, most, done)
+            for trial in TRIALS:
+                losses[trial] = self._trained(trial, kept, held_out, most, done)
                 done += most * len(kept)
-            rate, epochs = best_of(losses)
+            trial, epochs = best_of(losses)
         else:
             self._total = most * len(everything)
-        self._trained(rate, everything, held_out[:0], epochs, done)
+        self._trained(trial, everything, held_out[:0], epochs, done)
 
-    def _trained(self, rate: float, images: Indices, held_out: Indices, epochs: int, done: int) -> list[float]:
-        """Train on some images. Returns the losses of the held-out ones after each epoch, until they stop falling."""
-        place = self._place(rate, images, epochs)
-        optimizer, losses = self._resume(place, rate)
+    def _trained(self, trial: Trial, images: Indices, held_out: Indices, epochs: int, done: int) -> list[float]:
+        """Train on some images. Returns the losses of the held-out ones after each epoch, until they stop falling.
+
+        Of a training that held images out, only its losses are kept once it is finished.
+        """
+        place = self._place(trial, images, epochs)
+        optimizer, losses = self._resume(place, trial)
         for epoch in range(len(losses), epochs):
             if held_out.size and has_stopped(losses):
                 break
             self._epoch(optimizer, images, epoch, done + epoch * len(images))
             losses.append(self.loss(held_out) if held_out.size else 0.0)
-            self._keep(place, optimizer, losses)
+            is_tried = held_out.size and (epoch + 1 == epochs or has_stopped(losses))
+            self._keep(place, losses, () if is_tried else (self.layers, self.head, optimizer))
         return losses
 
     def _epoch(self, optimizer: torch.optim.Optimizer, images: Indices, epoch: int, done: int) -> None:
@@ -264,36 +281,38 @@ class Tuning:
 
     # --- what is kept of a training
 
-    def _place(self, rate: float, images: Indices, epochs: int) -> str:
+    def _place(self, trial: Trial, images: Indices, epochs: int) -> str:
         """The name of all that decides a training: images, network, settings; methods of the same tail share it."""
         step, layers = self.step, list(self.layers.state_dict())
-        settings = (EPOCHS, RATES, HEAD_RATE, WEIGHT_DECAY, BATCH, HELD_OUT, PATIENCE, step.epochs, step.random_state)
-        about = [VERSION, self.lessons.key, settings, layers, step.tail.size, rate, images.tolist(), epochs]
+        settings = (EPOCHS, HEAD_RATE, WEIGHT_DECAY, BATCH, HELD_OUT, PATIENCE, step.epochs, step.random_state)
+        about = [VERSION, self.lessons.key, settings, layers, step.tail.size, trial, images.tolist(), epochs]
         return hashlib.sha256(json_text(about).encode()).hexdigest()
 
-    def _keep(self, place: str, optimizer: torch.optim.Optimizer, losses: list[float]) -> None:
+    def _keep(self, place: str, losses: Sequence[float], parts: Sequence[nn.Module | torch.optim.Optimizer]) -> None:
         if self.lessons.cache is None:
             return
-        state, file = [part.state_dict() for part in (self.layers, self.head, optimizer)], io.BytesIO()
-        torch.save([losses, *state], file)
+        file = io.BytesIO()
+        torch.save([list(losses), *(part.state_dict() for part in parts)], file)
         self.lessons.cache.put(place, np.frombuffer(file.getbuffer(), np.uint8))
 
-    def _resume(self, place: str, rate: float) -> tuple[torch.optim.Optimizer, list[float]]:
+    def _resume(self, place: str, trial: Trial) -> tuple[torch.optim.Optimizer, list[float]]:
         """Go on where a training of that name was interrupted, or begin. Returns also the losses of its epochs."""
-        optimizer = self.begin(rate)
+        optimizer = self.begin(trial)
         kept: Array | None = None if self.lessons.cache is None else self.lessons.cache.get(place)
         if kept is None:
             return optimizer, []
         try:
             file, device = io.BytesIO(kept.tobytes()), self.head.weight.device
-            losses, layers, head, optimized = torch.load(file, device, weights_only=True)
-            self.layers.load_state_dict(layers)
-            self.head.load_state_dict(head)
-            optimizer.load_state_dict(optimized)
+            losses, *states = torch.load(file, device, weights_only=True)  # no states: it was a trial
+            if states:
+                layers, head, optimized = states
+                self.layers.load_state_dict(layers)
+                self.head.load_state_dict(head)
+                optimizer.load_state_dict(optimized)
             return optimizer, list(losses)
         except (UnpicklingError, RuntimeError, EOFError, LookupError, AttributeError, TypeError, ValueError):
             # it is something else
-            return self.begin(rate), []
+            return self.begin(trial), []
 
 
 def held_out_part(targets: NDArray[np.intp], seed: int) -> Indices:
@@ -308,13 +327,14 @@ def has_stopped(losses: Sequence[float]) -> bool:
     return len(losses) > PATIENCE and min(losses[-PATIENCE:]) >= min(losses[:-PATIENCE])
 
 
-def best_of(losses: dict[float, list[float]]) -> tuple[float, int]:
-    """The rate with the lowest loss, and after how many epochs it had it; the first of equal ones.
+def best_of(losses: Mapping[Trial, Sequence[float]]) -> tuple[Trial, int]:
+    """The trial with the lowest loss, and after how many epochs it had it; the first of equal ones.
 
     Raises SettingError where no loss is finite.
     """
-    found = [(loss, rate, epoch) for rate, row in losses.items() for epoch, loss in enumerate(row, 1) if isfinite(loss)]
-    if not found:
+    found = [(loss, trial, epoch) for trial, row in losses.items() for epoch, loss in enumerate(row, 1)]
+    finite = [each for each in found if isfinite(each[0])]
+    if not finite:
         raise SettingError("The network cannot be fine-tuned: its loss is not finite at any rate.")
-    _, rate, epoch = min(found, key=lambda each: each[0])
-    return rate, epoch
+    _, trial, epoch = min(finite, key=lambda each: each[0])
+    return trial, epoch

@@ -20,7 +20,7 @@ from crosspool.datasets import UNKNOWN
 from crosspool.encoding import LOGIT_SCALE, ROOT_FLOOR, Lessons, class_loss
 from crosspool.errors import SettingError
 from crosspool.features import Features
-from crosspool.fine_tuning import FineTuning, Tuning, best_of, has_stopped, held_out_part
+from crosspool.fine_tuning import TRIALS, FineTuning, Trial, Tuning, best_of, has_stopped, held_out_part
 from crosspool.framing import frame_image
 from crosspool.methods import parse_method
 from crosspool.parts.rcnn import TRUE_BOXES
@@ -140,7 +140,7 @@ def test_without_epochs_it_is_the_frozen_method(features, tiny, name):
 def test_it_learns_its_training_images(features, monkeypatch):
     """The loss falls below that of a new layer that knows nothing."""
     monkeypatch.setattr(fine_tuning, "HELD_OUT", 0.0)
-    monkeypatch.setattr(fine_tuning, "RATES", (0.01,))
+    monkeypatch.setattr(fine_tuning, "TRIALS", (Trial(0.01, 1),))
     monkeypatch.setattr(fine_tuning, "HEAD_RATE", 0.1)
     method = parse_method("ft/epochs30+global", features.backbone.architecture)
     records = features.records_of(EVERYTHING, method.sources_to_fit)
@@ -204,7 +204,7 @@ def test_a_step_is_that_of_a_slow_reference(monkeypatch):
 
     numbers = {"w": start, "head": np.zeros((2, 2)), "bias": np.zeros(2)}
     rates = dict.fromkeys(numbers, fine_tuning.HEAD_RATE)
-    rates["w"] = np.sqrt(np.square(start).mean()) * fine_tuning.RATES[0]
+    rates["w"] = np.sqrt(np.square(start).mean()) * TRIALS[0].rate
     moments = {name: (np.zeros_like(value), np.zeros_like(value)) for name, value in numbers.items()}
     for number in range(2):
         gradients = {name: slopes(numbers, name) for name in numbers}
@@ -242,11 +242,43 @@ def test_training_stops_when_the_loss_has_not_fallen_for_two_epochs(losses, stop
     assert has_stopped(losses) == stopped
 
 
-def test_the_rate_and_epoch_of_the_lowest_loss_are_taken():
-    assert best_of({0.1: [3.0, 2.0, 2.5], 0.2: [float("nan"), 2.0, 1.5]}) == (0.2, 3)
-    assert best_of({0.1: [2.0, 2.0], 0.2: [2.0]}) == (0.1, 1)
+def test_the_trial_and_epoch_of_the_lowest_loss_are_taken():
+    first, second = Trial(0.1, 1), Trial(0.2, 0.5)
+    assert best_of({first: [3.0, 2.0, 2.5], second: [float("nan"), 2.0, 1.5]}) == (second, 3)
+    assert best_of({first: [2.0, 2.0], second: [2.0]}) == (first, 1)
     with pytest.raises(SettingError, match="not finite"):
-        best_of({0.1: [float("nan")], 0.2: [float("inf")]})
+        best_of({first: [float("nan")], second: [float("inf")]})
+
+
+@pytest.mark.parametrize(
+    ("share", "tuned"), [(1, {"third", "fourth", "fifth"}), (0.5, {"fifth"}), (0.6, {"fourth", "fifth"})]
+)
+def test_a_share_of_the_layers_is_tuned_the_last_ones(share, tuned, tmp_path):
+    """Half of three layers is one, rounded down."""
+
+    class Five(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = nn.Conv2d(3, 4, 1)
+            self.second = nn.Conv2d(4, 64, 8, stride=8)
+            self.third = nn.Conv2d(64, 4, 1)
+            self.fourth = nn.Conv2d(4, 4, 1)
+            self.fifth = nn.Conv2d(4, 4, 1)
+            self.last = nn.Linear(4, 2)
+
+        def forward(self, x):
+            for layer in (self.first, self.second, self.third, self.fourth, self.fifth):
+                x = layer(x).relu()
+            return self.last(x.mean((2, 3)))
+
+    backbone = load(spec_for(Five), UNTRAINED, "cpu", None)
+    features = Features(TINTS, backbone, [], ArrayCache(tmp_path))
+    method = parse_method("ft/share0.15+global", backbone.architecture)
+    assert method.tuning is not None
+    records = features.records_of(EVERYTHING, method.sources_to_fit)
+    tuning = Tuning(method.tuning, records, features.lessons(method, EVERYTHING))
+    tuning.begin(Trial(0.01, share))
+    assert {name.split(".")[0] for name, each in tuning.layers.named_parameters() if each.requires_grad} == tuned
 
 
 def test_a_quarter_of_each_class_is_held_out():
@@ -258,8 +290,8 @@ def test_a_quarter_of_each_class_is_held_out():
 
 
 def test_early_stopping_sets_the_number_of_epochs(features, tiny, monkeypatch):
-    """With losses by hand: of the rates, the second is lower, after its second epoch."""
-    losses, epochs = iter([3.0, 4.0, 5.0, 3.0, 2.0, 2.5, 2.5]), []
+    """With losses by hand: of the trials, the second is lower, after its second epoch."""
+    losses, epochs = iter([3.0, 4.0, 5.0, 3.0, 2.0, 2.5, 2.5, 3.0, 3.0, 3.0]), []
     monkeypatch.setattr(fine_tuning.Tuning, "loss", lambda self, images: next(losses))
     epoch = fine_tuning.Tuning._epoch
 
@@ -270,9 +302,9 @@ def test_early_stopping_sets_the_number_of_epochs(features, tiny, monkeypatch):
     monkeypatch.setattr(fine_tuning.Tuning, "_epoch", counted)
     scale = float(tiny.model.get_parameter("second.weight").square().mean().sqrt())
     tuning_of(features, "ft+cl")
-    first, second = fine_tuning.RATES
+    first, second, third = (trial.rate for trial in TRIALS)
     kept = len(TINTS) - len(held_out_part(TINTS.targets, 0))
-    wanted = [*[(first, kept)] * 3, *[(second, kept)] * 4, *[(second, len(TINTS))] * 2]
+    wanted = [*[(first, kept)] * 3, *[(second, kept)] * 4, *[(third, kept)] * 3, *[(second, len(TINTS))] * 2]
     np.testing.assert_allclose(epochs, wanted, rtol=1e-6)
 
 
@@ -302,6 +334,18 @@ def test_what_is_finished_is_not_learned_again(features, monkeypatch):
     np.testing.assert_array_equal(weights_after(features), expected)
     with pytest.raises(BaseException, match="trained again"):
         tuning_of(features, "ft/epochs3+cl", seed=1)
+
+
+def test_of_finished_trials_only_the_losses_are_kept(features):
+    """The layers themselves are kept of the last training alone, for the next time."""
+    kept = {}
+    put = features.cache.put
+    features.cache.put = lambda key, array: (kept.update({key: array}), put(key, array))
+    tuning_of(features, "ft/epochs3+cl")
+    contents = [
+        torch.load(io.BytesIO(each.tobytes()), weights_only=True) for each in kept.values() if each.dtype == np.uint8
+    ]
+    assert [len(content) for content in contents] == [1] * len(TRIALS) + [4]
 
 
 def saved(content):
@@ -335,7 +379,7 @@ def test_progress_counts_images_of_at_most_so_many(features):
     seen = []
     tuning_of(features, "ft/epochs2+cl", lambda done, total: seen.append((done, total)))
     kept = len(TINTS) - len(held_out_part(TINTS.targets, 0))
-    total = 2 * (2 * kept + len(TINTS))
+    total = 2 * (len(TRIALS) * kept + len(TINTS))
     assert {whole for _, whole in seen} == {total}
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
     assert seen[-1][0] <= total

@@ -72,7 +72,7 @@ def learned_from(tiny, cache, monkeypatch, one_core):
     record(Vlad, "mean_", "components_", "codebook_")
     record(FineTuning, "weights_")
     monkeypatch.setattr(
-        Tuning, "_resume", lambda self, place, rate: (self.begin(rate), [])
+        Tuning, "_resume", lambda self, place, trial: (self.begin(trial), [])
     )  # learn anew, whatever the cache holds
     record(DualLinearSVM, "coef_", "intercept_")
 
