@@ -2,7 +2,7 @@
 
 Each row is a `crosspool evaluate` of its own, with nothing in its cache, which gives the time and the memory of that
 method alone; a row that has its file in DIR is not run again. The table is ordered by accuracy; each row is set against
-cl@448 on the same splits. The figure shows accuracy against bytes.
+cl@448 on the same splits. The figure shows accuracy against bytes and seconds.
 """
 
 import json
@@ -15,8 +15,8 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from benchmarks.accuracy.rows_figure import Measured, rows_figure
 from crosspool import __version__
-from crosspool.drawing.cost import Point, cost_figure
 from crosspool.evaluation.files import safe_file_names
 from crosspool.evaluation.intervals import resampled_t
 from crosspool.evaluation.reproduction import run_process
@@ -84,13 +84,14 @@ def against(row: Row, other: Row) -> str:
     return f"{mean} [{signed_percent(interval.low)}, {signed_percent(interval.high)}]"
 
 
-def printed_row(row: Row, other: Row | None) -> str:
+def printed_row(place: int, row: Row, other: Row | None) -> str:
     result, splits = row.result, row.document["protocol"]["splits"]
     difference = "–" if other is None or other is row else against(row, other)
     low_high = " to ".join(percent(end) for end in result["interval"] or ()) or "–"
     cells = [
-        f"`{row.method}`", f"{percent(result['accuracy'])} %", low_high, difference, str(splits),
-        human_bytes(result["bytes_per_image"]), f"{row.seconds:.0f} s", human_bytes(row.peak_bytes),
+        f"{place}", f"`{row.method}`", f"{percent(result['accuracy'])} %", low_high, difference, str(splits),
+        human_bytes(result["bytes_per_image"]), f"{1000 * result['seconds_per_image']:.0f} ms", f"{row.seconds:.0f} s",
+        human_bytes(row.peak_bytes),
     ]  # fmt: skip
     return f"| {' | '.join(cells)} |"
 
@@ -113,11 +114,14 @@ def main(
         table.append(run_row(method, words, count, out / f"{name}.json"))
     done = sorted((row for row in table if not row.problem), key=lambda row: -row.result["accuracy"])
     other = next((row for row in done if row.method == AGAINST), None)
-    heads = ("method", "accuracy", "95 % interval", f"against {AGAINST}", "splits", "a vector", "in all", "memory")
+    heads = (
+        "", "method", "accuracy", "95 % interval", f"against {AGAINST}", "splits", "a vector", "an image", "in all",
+        "memory",
+    )  # fmt: skip
     print(f"| {' | '.join(heads)} |")
-    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
-    for row in done:
-        print(printed_row(row, other))
+    print("| ---: | --- |" + " ---: |" * (len(heads) - 2))
+    for place, row in enumerate(done, 1):
+        print(printed_row(place, row, other))
     for row in table:
         if row.problem:
             print(f"\n{row.method} was not run: {row.problem}")
@@ -125,10 +129,9 @@ def main(
         raise typer.Exit(1)
     results = [row.result for row in done]
     points = [
-        Point(each["name"], each["bytes_per_image"], each["accuracy"], tuple(each["interval"] or ()) or None)
-        for each in results
+        Measured(each["name"], each["accuracy"], each["bytes_per_image"], each["seconds_per_image"]) for each in results
     ]
-    cost_figure(points, "accuracy", f"{done[0].document['dataset']}: accuracy against bytes").savefig(out / "rows.png")
+    rows_figure(points, f"{done[0].document['dataset']}: accuracy against bytes and seconds").savefig(out / "rows.png")
 
 
 if __name__ == "__main__":
