@@ -6,6 +6,7 @@ same positions.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,18 +23,20 @@ MISSING = "scikit-image is not installed; install it with: python -m pip install
 Map = NDArray[np.float32]
 
 
+def expect_gradients() -> None:
+    """Raise SettingError where scikit-image is not installed."""
+    if find_spec("skimage") is None:
+        raise SettingError(MISSING)
+
+
 def oriented_gradients(framed: Image.Image) -> Map:
     """Histograms of oriented gradients (Dalal and Triggs, CVPR 2005): (36, side / 8, side / 8).
 
     At each cell the histograms of the 2 x 2 half-shifted cells around its centre, normalised together, of the colour
     with the largest gradient.
-
-    Raises SettingError where scikit-image is not installed.
     """
-    try:
-        from skimage.feature import hog
-    except ModuleNotFoundError as error:
-        raise SettingError(MISSING) from error
+    from skimage.feature import hog
+
     half = CELL // 2
     pixels = np.asarray(framed, np.float32) / 255
     around = np.pad(pixels, ((half, half), (half, half), (0, 0)), mode="symmetric")

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from crosspool.backbones import UNTRAINED, Backbone, load
+from crosspool.backbones import UNTRAINED, Backbone, architecture, load
 from crosspool.cache import ArrayCache
 from crosspool.errors import SettingError
 from crosspool.features import Features
 from crosspool.framing import Source
 from crosspool.image_maps import COLOURS, GRADIENTS, IMAGE_MAPS, MISSING, colour_histograms, oriented_gradients
+from crosspool.methods import parse_method
 from crosspool.records import compute_record, shape_of
 from tests.images import noise, tints
 from tests.networks import small_network, spec_for
@@ -82,8 +83,10 @@ def test_maps_of_pixels_are_kept_for_all_networks(tiny, tmp_path):
     assert features._lacks(0) == [network]
 
 
-def test_without_scikit_image_it_says_how_to_install_it(monkeypatch):
-    monkeypatch.setitem(sys.modules, "skimage.feature", None)
+@pytest.mark.parametrize("name", ["dpd", "dpd-cnn"])
+def test_without_scikit_image_it_says_how_to_install_it_before_anything_is_computed(name, monkeypatch):
+    parse_method(name, architecture("efficientnet_lite0"))
+    monkeypatch.setitem(sys.modules, "skimage", None)
     with pytest.raises(SettingError, match="crosspool\\[parts\\]") as error:
-        oriented_gradients(noise(0))
+        parse_method(name, architecture("efficientnet_lite0"))
     assert str(error.value) == MISSING

@@ -25,7 +25,7 @@ from crosspool.fine_tuning import EPOCHS, FineTuning
 from crosspool.framing import MIN_SIZE, Framing, Source, Views, input_side
 from crosspool.fully_connected import INPUT, FullyConnected, fully_connected_layers
 from crosspool.guidance import GuidedPooling
-from crosspool.image_maps import CELL, COLOURS, GRADIENTS, IMAGE_MAPS
+from crosspool.image_maps import CELL, COLOURS, GRADIENTS, IMAGE_MAPS, expect_gradients
 from crosspool.layer_pairs import ONE_BY_ONE, LayerPair
 from crosspool.methods.grammar import METHOD_OPTIONS, PRESET_BACKBONE, TUNING, PartSpec, parse_parts
 from crosspool.methods.representation import Method, Part, sources_of
@@ -248,7 +248,11 @@ class _Builder:
         return Part(name, sources, (("pool", step), ("unit", Normalizer())), 0, length_per_part=length)
 
     def _gradients(self, size: int) -> tuple[Source, ...]:
-        """Maps of gradients of the image at `size` pixels, and of smaller ones by a factor of the root of two each."""
+        """Maps of gradients of the image at `size` pixels, and of smaller ones by a factor of the root of two each.
+
+        Raises SettingError where nothing can compute them, before anything else is computed.
+        """
+        expect_gradients()
         count = int(2 * log2(size / MIN_SIZE)) + 1
         sides = [CELL * round(size / 2 ** (step / 2) / CELL) for step in range(max(count, 1))]
         return tuple(Source(GRADIENTS, side, "whole", self.framing, self.network) for side in sides)
