@@ -12,7 +12,7 @@ from crosspool.contributions import explain
 from crosspool.errors import BackboneError, ModelError, SettingError
 from crosspool.features import Features
 from crosspool.methods import parse_method
-from crosspool.methods.wording import family, method_in_words
+from crosspool.methods.wording import method_in_words, rivals
 from crosspool.records import compute_record
 from crosspool.training import train_classifier
 from tests.images import tinted, tints
@@ -88,9 +88,13 @@ def test_many_networks_are_refused_before_any_is_looked_up(lite0):
         parse_method("+".join(f"gem[network{n}]" for n in range(5)), lite0.architecture)
 
 
-def test_two_networks_are_of_no_kind():
-    assert family("cl@128+cl@128") == "cross-layer"
-    assert family(f"cl@128+cl@128[{LITE1}]") == ""
+def test_a_network_that_only_one_kind_has_takes_no_part_in_the_contest():
+    one, two = "cl@128", f"cl@128+cl@128[{LITE1}]"
+    fully = ["global@128", f"global@128[{LITE1}]", "global@128[resnet18]"]
+    assert rivals([one, two, fully[0]]) == {"cross-layer": [one], "fully-connected": fully[:1]}
+    assert rivals([one, two, *fully]) == {"cross-layer": [one, two], "fully-connected": fully[:2]}
+    assert rivals([two, f"global@128[{LITE1}]"]) == {"fully-connected": [f"global@128[{LITE1}]"]}
+    assert rivals([one, two]) == {"cross-layer": [one, two]}
 
 
 def test_crops_of_different_sizes_are_refused(lite0):

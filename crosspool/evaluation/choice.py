@@ -14,7 +14,7 @@ from crosspool.errors import DatasetError
 from crosspool.evaluation.report import Choice, MethodResult, summarised
 from crosspool.evaluation.splits import stratified_splits
 from crosspool.methods import Method
-from crosspool.methods.wording import CROSS_LAYER_KIND, FULLY_CONNECTED_KIND, family
+from crosspool.methods.wording import CROSS_LAYER_KIND, FULLY_CONNECTED_KIND, rivals
 
 INNER_SPLITS = 10  # at most
 INNER_IMAGES = 5000  # in all of them: of many images, few splits tell as much, and training on them takes long
@@ -44,16 +44,17 @@ def inner_count(methods: Sequence[Method]) -> int:
 
 def needing_choice(names: Sequence[str]) -> list[str]:
     """The methods of a kind of which there are several."""
-    kinds = Counter(family(name) for name in names)
-    return [name for name in names if family(name) and kinds[family(name)] > 1]
+    return [name for each in rivals(names).values() if len(each) > 1 for name in each]
 
 
 def choices_of(
     dataset: Dataset, results: Sequence[MethodResult], seed: int, *, of_all: bool = False
 ) -> Iterator[Choice]:
     """The choice of each kind, where one has several methods, and that of all methods if it is asked for."""
-    by_kind = {kind: [result for result in results if family(result.name) == kind] for kind in TITLES if kind}
-    kinds = {kind: candidates for kind, candidates in by_kind.items() if candidates and _are_judged(candidates)}
+    by_name = {result.name: result for result in results}
+    of_kinds = rivals(by_name)
+    by_kind = {kind: [by_name[name] for name in of_kinds[kind]] for kind in TITLES if kind in of_kinds}
+    kinds = {kind: candidates for kind, candidates in by_kind.items() if _are_judged(candidates)}
     if of_all and _are_judged(results):
         kinds = {"": list(results)} | kinds
     if any(len(candidates) > 1 for candidates in kinds.values()):

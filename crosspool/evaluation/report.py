@@ -90,7 +90,7 @@ class Paired:
 class Choice:
     """Of several methods of one kind, for each split the best one within its training images.
 
-    `kind` is that of `family`, or empty for methods of all kinds; `result` is that of the chosen ones, with the costs
+    `kind` is that of `rivals`, or empty for methods of all kinds; `result` is that of the chosen ones, with the costs
     of the method that was chosen most often.
     """
 

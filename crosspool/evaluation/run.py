@@ -19,7 +19,7 @@ from crosspool.evaluation.protocol import Protocol, file_keys
 from crosspool.evaluation.report import Choice, MethodResult, Outcome, Paired, Report, compared, measures_of, summarised
 from crosspool.features import Features
 from crosspool.methods import Method
-from crosspool.methods.wording import CROSS_LAYER_KIND, family, learns_parts
+from crosspool.methods.wording import CROSS_LAYER_KIND, learns_parts, rivals
 from crosspool.records import compute_record
 from crosspool.svm import DualLinearSVM, VectorFile, unit_kernel
 from crosspool.training import encode_into
@@ -89,7 +89,8 @@ def _parts_compared(
     """Methods that learn from annotated parts against cross-layer pooling, which needs none: the best of its kind."""
     of_parts = [result for result in results if learns_parts(result.name)]
     pooled = [choice.result for choice in choices if choice.kind == CROSS_LAYER_KIND]
-    pooled = pooled or [result for result in results if family(result.name) == CROSS_LAYER_KIND]
+    first = rivals(result.name for result in results).get(CROSS_LAYER_KIND, [""])[0]
+    pooled = pooled or [result for result in results if result.name == first]
     if of_parts and pooled:
         yield from compared(dataset, [*of_parts, pooled[0]], [pooled[0].name], seed)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from crosspool.evaluation.findings import MEASURES, AccuracyFindings, reads_true_parts
@@ -9,9 +10,9 @@ from crosspool.evaluation.report import Choice, Paired
 from crosspool.methods.wording import (
     CROSS_LAYER_KIND,
     FULLY_CONNECTED_KIND,
-    family,
     learns_parts,
     method_in_words,
+    rivals,
 )
 from crosspool.text import percent, signed_percent
 
@@ -112,7 +113,8 @@ class Outcome:
             return f"{words}."
         sentences = f"{words}; {_with_article(other)}, {self._value(other.share, 'for {}')}. "
         sentences += self._certainty(best, other)
-        others = [name for name in self.shares if self._kinds and family(name) not in self._kinds]
+        contesting = set(chain.from_iterable(self._rivals.values()))
+        others = [name for name in self.shares if self._are_both_there and name not in contesting]
         first = max(others, key=self.shares.__getitem__, default=None)
         if first is not None and self.shares[first] > best.share:
             leader = Contestant(first, first, self.shares[first])
@@ -143,24 +145,27 @@ class Outcome:
         return f" by {points} points, {certainty} ({ends})"
 
     @property
-    def _kinds(self) -> list[str]:
-        """The kinds that are set against each other, if both are there."""
-        there = {family(name) for name in self.shares}
-        return list(KINDS) if there.issuperset(KINDS) else []
+    def _rivals(self) -> dict[str, list[str]]:
+        """The methods of the kinds that are set against each other."""
+        return rivals(self.shares)
+
+    @property
+    def _are_both_there(self) -> bool:
+        return self._rivals.keys() == set(KINDS)
 
     def _contest(self) -> tuple[Contestant, Contestant | None]:
         ranking = [
             Contestant(name, name, share) for name, share in sorted(self.shares.items(), key=lambda each: -each[1])
         ]
-        if self._kinds:
-            leaders = filter(None, map(self._leader, self._kinds))
+        if self._are_both_there:
+            leaders = filter(None, map(self._leader, KINDS))
             best, other = sorted(leaders, key=lambda each: -each.share)
             return best, other
         return ranking[0], ranking[1] if len(ranking) > 1 else None
 
     def _leader(self, kind: str) -> Contestant | None:
         """What stands for a kind: what was chosen of several, or else the method with the highest share, if any."""
-        names = [name for name in self.shares if family(name) == kind]
+        names = self._rivals.get(kind, [])
         first = max(names, key=self.shares.__getitem__, default=None)
         return self.chosen.get(kind) or (None if first is None else Contestant(first, first, self.shares[first]))
 

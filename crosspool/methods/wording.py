@@ -1,5 +1,7 @@
 """Methods in words: cross-layer pooling, 448 px, for cl@448."""
 
+from collections.abc import Iterable
+
 from crosspool.methods.grammar import TUNING, PartSpec, parse_parts
 
 CROSS_LAYER = ("cl", "cl-f", "cl-c")
@@ -44,12 +46,24 @@ def method_in_words(name: str) -> str:
     return words if threshold is None else f"{words}, 2 bits per number"
 
 
-def family(name: str) -> str:
-    """Whether a method is of one kind: "cross-layer" or "fully-connected", else "", as with a network beside."""
-    parts = parse_parts(name)[0]
-    kinds = {part.name for part in parts}
-    if any(part.network for part in parts):
-        return ""
+def rivals(names: Iterable[str]) -> dict[str, list[str]]:
+    """The cross-layer and the fully-connected methods among some, by their kind; a kind without any is left out.
+
+    Where both are there, methods with a network that only one of the kinds has are left out: a better network says
+    nothing about the pooling.
+    """
+    networks: dict[str, dict[str, set[str]]] = {}
+    for name in names:
+        if kind := _kind(name):
+            networks.setdefault(kind, {})[name] = {part.network or "" for part in parse_parts(name)[0]}
+    shared = set.intersection(*(set().union(*each.values()) for each in networks.values())) if networks else set()
+    found = {kind: [name for name, own in each.items() if own <= shared] for kind, each in networks.items()}
+    return {kind: each for kind, each in found.items() if each}
+
+
+def _kind(name: str) -> str:
+    """The kind that all parts of a method are of, or empty."""
+    kinds = {part.name for part in parse_parts(name)[0]}
     if kinds <= set(CROSS_LAYER):
         return CROSS_LAYER_KIND
     return FULLY_CONNECTED_KIND if kinds <= set(FULLY_CONNECTED) else ""

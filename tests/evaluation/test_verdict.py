@@ -4,7 +4,7 @@ import pytest
 
 from crosspool.errors import SettingError
 from crosspool.evaluation.verdict import Contestant, Difference, Outcome
-from crosspool.methods.wording import family, method_in_words
+from crosspool.methods.wording import method_in_words, rivals
 
 
 def outcome(shares, *differences, measure="accuracy"):
@@ -121,8 +121,9 @@ def test_methods_in_words(name, words):
     assert method_in_words(name) == words
 
 
-def test_families():
-    kinds = {name: family(name) for name in ("cl@448", "jitter@224", "max@448", "cl@448+global@448")}
-    assert kinds == {"cl@448": "cross-layer", "jitter@224": "fully-connected", "max@448": "", "cl@448+global@448": ""}
+def test_rivals_are_of_one_kind_each():
+    names = ["cl@448", "jitter@224", "max@448", "cl-c@448", "cl@448+global@448", "ft+cl@448"]
+    assert rivals(names) == {"cross-layer": ["cl@448", "cl-c@448"], "fully-connected": ["jitter@224"]}
+    assert rivals(["max@448", "gem@448"]) == {}
     with pytest.raises(SettingError, match="There is no method"):
         method_in_words("nothing@448")
