@@ -142,12 +142,14 @@ def vector_of(name, network, image, components=None):
     upper = maps[0][1]
     by_method = {
         "global": lambda: unit(means[0]),
+        "cnn-svm": lambda: unit(means[0]),
         "global:last": lambda: unit(network.last @ means[0]),
         "jitter": lambda: unit(np.mean(means, axis=0)),
         "cnnaug-svm": lambda: unit(np.mean([unit(np.sign(mean) * mean**2) for mean in means], axis=0)),
         "sum": lambda: unit(root(upper.sum((1, 2)))),
         "max": lambda: unit(root(upper.max((1, 2)))),
         "pyramid": lambda: unit(root(pyramid(upper))),
+        "gem": lambda: unit(np.cbrt((upper**3).mean((1, 2)))),
     }
     return by_method[method]()
 

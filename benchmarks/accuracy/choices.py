@@ -43,8 +43,8 @@ def main(
     """Print the accuracy of each method within the training images."""
     data, backbone = open_dataset(dataset), load_backbone()
     parsed = parse_methods(methods, backbone.architecture)
-    sources = sorted({source for method in parsed for source in method.sources})
-    features = Features(data, backbone, sources, ArrayCache(cache or default_cache()))
+    backbone = backbone.beside([load_backbone(name) for name in {name for each in parsed for name in each.networks}])
+    features = Features.of_methods(data, backbone, parsed, ArrayCache(cache or default_cache()))
     if failed := features.compute():
         raise typer.BadParameter(f"{len(failed)} images cannot be read: {next(iter(failed.values()))}")
     groups = [features.file_key(i) for i in range(len(data))]
