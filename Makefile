@@ -22,6 +22,9 @@ LOCKED := --quiet --upgrade --generate-hashes --python-version 3.11 --python-pla
 # A file of tests a process, as fixtures are shared within files; in their order, so that no long one comes last.
 AT_ONCE := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
+# Threads that wait do not spin: processes side by side need their cores. Measured on 246 tests: 46 s against 55 s.
+export OMP_WAIT_POLICY ?= passive
+
 # Counting the lines that tests run costs little from Python 3.12 on (sys.monitoring), and a quarter of the time before:
 # measured on traces of networks, 1.8 s against 2.2 s. So `make test` counts where it is cheap, `make coverage` everywhere.
 COUNTED := $$($(BIN)/python -c "import sys; print('--cov' * (sys.version_info >= (3, 12)))")
