@@ -73,8 +73,10 @@ def test_the_usual_size_is_that_of_the_named_network(lite0):
 
 
 @pytest.mark.parametrize("name", ["gem@128[", "gem@128]", "gem[]@128", "gem[a]@128", "gem@128/p3[a]", "gem@128[a[b]]"])
-def test_brackets_in_other_places_are_refused(lite0, name):
-    with pytest.raises(SettingError, match="is not a method"):
+def test_brackets_in_other_places_are_refused_with_the_right_place(lite0, name):
+    with pytest.raises(
+        SettingError, match=r"is not a method; write .*@SIZE\[NETWORK\]/OPTION" if "[" in name else "@SIZE/"
+    ):
         parse_method(name, lite0.architecture)
 
 

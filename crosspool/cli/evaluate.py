@@ -19,10 +19,15 @@ from crosspool.evaluation.tables import accuracy_sections
 
 if TYPE_CHECKING:
     from crosspool.backbones import Architecture
+    from crosspool.framing import Framing
 
 METHODS_HELP = "The methods, such as cl:PAIR@448/pca64, cl-f, cl-c, global, jitter, cnnaug-svm, sum, max, pyramid, gem."
 USUAL_METHODS = "cl at twice the network's own size; global at both, and between"
-RECOMMENDABLE = ("cl@{size}+global@{size}", "gem@{size}", "compact-cl@{size}", "cl-c@{size}")
+RECOMMENDABLE = ("gem@{fine}",)
+OF_TWO_NETWORKS = (
+    "cl@{fine}+cl@{fine}[{other}]", "gem@{fine}+gem@{fine}[{other}]", "global@{between}+global@{between}[{other}]"
+)  # fmt: skip
+OTHERS = ("efficientnet_lite2", "efficientnet_lite0")  # embedded; the first one that is here, and another one
 METHODS = option("M1,M2,...", METHODS_HELP, "--methods", "-m", default=USUAL_METHODS)
 BASELINE_HELP = "Compare all methods with this one; can be repeated."
 BASELINE = option("NAME", BASELINE_HELP, default="those that begin with global, jitter or cnn; else the first")
@@ -59,7 +64,7 @@ def evaluate_command(
     from crosspool.methods import parse_methods
 
     structure = architecture(labelled.backbone)
-    text = methods or default_methods(structure, recommend=recommend)
+    text = methods or default_methods(structure, framing, recommend=recommend)
     named = parse_methods(text, structure, framing)  # raises before anything is loaded
     names = [method.name for method in named]
     baselines = chosen_baselines(baseline, names)
@@ -95,10 +100,11 @@ def evaluate_command(
     print_results(introduction, accuracy_sections(findings), report.problems, folder, written)
 
 
-def default_methods(structure: "Architecture", *, recommend: bool = False) -> str:
+def default_methods(structure: "Architecture", framing: "Framing" = "squash", *, recommend: bool = False) -> str:
     """Cross-layer pooling of finer maps, and fully-connected activations at sizes from the usual to that of the maps.
 
-    To recommend one, further methods whose encoders learn nothing, each with the fully-connected activations beside it.
+    To recommend one, further methods whose encoders learn nothing, also with an embedded network beside. That sees
+    whole images as the network does; its crops would be others.
     """
     from crosspool.framing import MAX_SIZE
 
@@ -107,8 +113,18 @@ def default_methods(structure: "Architecture", *, recommend: bool = False) -> st
         return f"cl@{own},global@{own}"
     names = [f"cl@{2 * own}", f"global@{own}", f"global@{size_between(own)}", f"global@{2 * own}"]
     if recommend:
-        names += [name.format(size=2 * own) for name in RECOMMENDABLE]
+        other = _other_network(structure.spec.name) if framing == "squash" else None
+        further = (*RECOMMENDABLE, *(OF_TWO_NETWORKS if other else ()))
+        names += [name.format(fine=2 * own, between=size_between(own), other=other) for name in further]
     return ",".join(names)
+
+
+def _other_network(own: str) -> str | None:
+    """An embedded network to stand beside one, if there is any."""
+    from crosspool.backbones import backbone_specs
+
+    specs = backbone_specs()
+    return next((name for name in OTHERS if name != own and specs[name].weights.is_here), None)
 
 
 def chosen_baselines(named: Sequence[str] | None, methods: Sequence[str]) -> list[str]:

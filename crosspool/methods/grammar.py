@@ -136,6 +136,8 @@ def _parse_words(text: str, method: str) -> tuple[re.Match[str], dict[str, str]]
     words = _PART.fullmatch(text)
     if words is None:
         example = "write NAME:PAIR@SIZE/OPTION, such as cl:features.10@448/pca64"
+        if "[" in text:
+            example = "write NAME:PAIR@SIZE[NETWORK]/OPTION, such as cl@448[efficientnet_lite2]/pca64"
         raise SettingError(f"{method!r} is not a method; {example}.")
     options = _OPTION.findall(words["options"].lower())
     if len(dict(options)) < len(options):

@@ -21,6 +21,7 @@ from PIL import Image
 from crosspool import classifiers as models
 from crosspool.backbones import DEFAULT, architecture, load_backbone, spec_of
 from crosspool.backbones.backbone import Backbone
+from crosspool.backbones.weights import WeightsFile
 from crosspool.cache import ArrayCache
 from crosspool.cli import evaluate as command
 from crosspool.cli import main
@@ -683,9 +684,6 @@ def test_ctrl_c_says_what_is_kept(run, images, monkeypatch) -> None:
 
 def test_default_methods_and_baselines() -> None:
     assert command.default_methods(architecture(DEFAULT)) == "cl@448,global@224,global@320,global@448"
-    assert command.default_methods(architecture(DEFAULT), recommend=True) == (
-        "cl@448,global@224,global@320,global@448,cl@448+global@448,gem@448,compact-cl@448,cl-c@448"
-    )
     assert command.default_methods(architecture("efficientnet_b7")) == "cl@600,global@600"
     names = ["cl@448", "jitter", "global@224", "sum", "CNN-SVM"]
     assert command.chosen_baselines(None, names) == ["jitter", "global@224", "CNN-SVM"]
@@ -694,6 +692,20 @@ def test_default_methods_and_baselines() -> None:
     assert command.chosen_baselines(["SUM", "cnn-svm"], names) == ["sum", "CNN-SVM"]
     with pytest.raises(SettingError, match="not among"):
         command.chosen_baselines(["max"], names)
+
+
+@pytest.mark.parametrize(("network", "other"), [(DEFAULT, "efficientnet_lite2"), ("efficientnet_lite2", DEFAULT)])
+def test_another_embedded_network_may_be_recommended_beside(network, other) -> None:
+    fine, between = {DEFAULT: (448, 320), "efficientnet_lite2": (520, 384)}[network]
+    usual = f"{command.default_methods(architecture(network))},gem@{fine}"
+    two = [f"{name}+{name}[{other}]" for name in (f"cl@{fine}", f"gem@{fine}", f"global@{between}")]
+    assert command.default_methods(architecture(network), recommend=True) == ",".join([usual, *two])
+    assert command.default_methods(architecture(network), "crop", recommend=True) == usual
+
+
+def test_a_network_that_is_not_here_is_not_recommended(monkeypatch) -> None:
+    monkeypatch.setattr(WeightsFile, "is_here", False)
+    assert command.default_methods(architecture(DEFAULT), recommend=True).endswith(",global@448,gem@448")
 
 
 def test_sizes_to_train_on() -> None:
