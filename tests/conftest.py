@@ -24,11 +24,13 @@ def pytest_configure():
 def torch_alone(tmp_path_factory):
     """No test finds or makes a converted network by accident: its numbers would depend on what ran before."""
     from crosspool.engines import choice
+    from crosspool.evaluation import run
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CROSSPOOL_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setattr(choice, "CONVERSION_SECONDS", float("inf"))
         patch.setattr(choice, "WORTH_SECONDS", float("inf"))
+        patch.setattr(run, "TIMED_IMAGES", 1)  # of every method that is evaluated
         yield
 
 

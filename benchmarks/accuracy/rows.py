@@ -1,12 +1,12 @@
 """Every method as a row of one table: `python -m benchmarks.accuracy.rows DATASET --train-size N --out DIR`.
 
 Each row is a `crosspool evaluate` of its own, with nothing in its cache, which gives the time and the memory of that
-method alone; a row that has its file in DIR is not run again. The table is ordered by accuracy; each row is set against
+method alone; with --cache FOLDER rows share what they compute, and the table has no times of whole evaluations. A row
+that has its file in DIR is not run again. The table is ordered by accuracy; each row is set against
 cl@448 on the same splits. The figure shows accuracy against bytes and seconds.
 """
 
 import json
-import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,18 +54,15 @@ class Row:
         return dict(result)
 
 
-def run_row(method: str, words: list[str], splits: int, path: Path) -> Row:
-    """The row in the file at `path`, or else a new one, which is kept there."""
+def run_row(method: str, words: list[str], splits: int, path: Path, cache: Path | None) -> Row:
+    """The row in the file at `path`, or else a new one, which is kept there; with an empty cache if none is given."""
     command = ["evaluate", *words, "--methods", method, "--splits", str(splits), "--json"]
     if path.exists():
         kept = json.loads(path.read_text())
         if (kept["command"], kept["version"]) == (command, __version__) and not kept["problem"]:
             return Row(method, kept["document"], kept["seconds"], kept["peak_bytes"], "")
-    folder = tempfile.mkdtemp(prefix="rows-")
-    try:
-        finished = run_process([*command, "--cache", folder])
-    finally:
-        shutil.rmtree(folder)
+    with tempfile.TemporaryDirectory(prefix="rows-") as empty:
+        finished = run_process([*command, "--cache", str(cache or empty)])
     document = json.loads(finished.out) if finished.status == 0 else {}
     row = Row(method, document, finished.seconds, finished.peak_bytes, "" if document else finished.complaint)
     with whole_file(path) as temporary:
@@ -84,14 +81,14 @@ def against(row: Row, other: Row) -> str:
     return f"{mean} [{signed_percent(interval.low)}, {signed_percent(interval.high)}]"
 
 
-def printed_row(place: int, row: Row, other: Row | None) -> str:
+def printed_row(place: int, row: Row, other: Row | None, *, timed: bool) -> str:
     result, splits = row.result, row.document["protocol"]["splits"]
     difference = "–" if other is None or other is row else against(row, other)
     low_high = " to ".join(percent(end) for end in result["interval"] or ()) or "–"
     cells = [
         f"{place}", f"`{row.method}`", f"{percent(result['accuracy'])} %", low_high, difference, str(splits),
-        human_bytes(result["bytes_per_image"]), f"{1000 * result['seconds_per_image']:.0f} ms", f"{row.seconds:.0f} s",
-        human_bytes(row.peak_bytes),
+        human_bytes(result["bytes_per_image"]), f"{1000 * result['seconds_per_image']:.0f} ms",
+        *([f"{row.seconds:.0f} s"] if timed else []), human_bytes(row.peak_bytes),
     ]  # fmt: skip
     return f"| {' | '.join(cells)} |"
 
@@ -102,6 +99,7 @@ def main(
     train_size: Annotated[str | None, typer.Option()] = None,
     splits: int = 20,
     rows: Annotated[str, typer.Option(help="Methods, with commas between; else all.")] = "",
+    cache: Path | None = None,
     parts: Annotated[bool, typer.Option(help="Also those that learn from annotated parts.")] = False,
 ) -> None:
     """Run what is missing of the rows, and print the table."""
@@ -111,17 +109,17 @@ def main(
     table, names = [], safe_file_names(methods)
     for method, name in zip(methods, names, strict=True):
         count = min(splits, SLOW_SPLITS) if method in (*SLOW_ROWS, *PART_ROWS) else splits
-        table.append(run_row(method, words, count, out / f"{name}.json"))
+        table.append(run_row(method, words, count, out / f"{name}.json", cache))
     done = sorted((row for row in table if not row.problem), key=lambda row: -row.result["accuracy"])
     other = next((row for row in done if row.method == AGAINST), None)
     heads = (
-        "", "method", "accuracy", "95 % interval", f"against {AGAINST}", "splits", "a vector", "an image", "in all",
-        "memory",
+        "", "method", "accuracy", "95 % interval", f"against {AGAINST}", "splits", "storage", "time",
+        *(["in all"] if cache is None else []), "memory",
     )  # fmt: skip
     print(f"| {' | '.join(heads)} |")
     print("| ---: | --- |" + " ---: |" * (len(heads) - 2))
     for place, row in enumerate(done, 1):
-        print(printed_row(place, row, other))
+        print(printed_row(place, row, other, timed=cache is None))
     for row in table:
         if row.problem:
             print(f"\n{row.method} was not run: {row.problem}")

@@ -21,6 +21,7 @@ from crosspool.datasets.fieldguide.guide import fieldguide
 from crosspool.evaluation import reproduction
 from crosspool.evaluation.paper import TABLE_1
 from crosspool.evaluation.reproduction import Finished
+from crosspool.methods import building
 from tests.dataset_trees import annotation, lay
 
 SPECIES, EACH, TRAINED = 2, 4, 3
@@ -110,6 +111,8 @@ def cache(tmp_path_factory):
         patch.setenv("CROSSPOOL_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("COLUMNS", "200")
         patch.setattr("crosspool.evaluation.report.RESAMPLES", 10)  # intervals do not matter here
+        patch.setattr(building, "ATOMS", 8)
+        patch.setattr(building, "REGION_COMPONENTS", 8)
         yield
 
 
