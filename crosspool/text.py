@@ -157,8 +157,8 @@ def rough_percent(share: float) -> str:
 
 
 def signed_percent(fraction: float) -> str:
-    """A difference of 0.025 as +2.5; zero but for rounding is +0.0."""
-    return f"{round(100 * fraction, 1) + 0.0:+.1f}".replace("-", "−")
+    """A difference of 0.025 as +2.5; zero but for rounding is +0.0, and less than zero always has its sign."""
+    return f"{round(100 * fraction, 9) + 0.0:+.1f}".replace("-", "−")
 
 
 def human_bytes(count: float) -> str:

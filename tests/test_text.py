@@ -118,7 +118,8 @@ def test_a_share_is_never_in_scientific_notation():
 
 
 def test_a_difference_that_is_zero_but_for_rounding_has_no_minus():
-    assert [signed_percent(value) for value in (-1e-17, -0.0004, 0, -0.0006, 0.025)] == ["+0.0"] * 3 + ["−0.1", "+2.5"]
+    expected = {-1e-17: "+0.0", 0: "+0.0", 0.0004: "+0.0", -0.0004: "−0.0", -0.0006: "−0.1", 0.025: "+2.5"}
+    assert {value: signed_percent(value) for value in expected} == expected
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,14 @@ ROWS = (
     *(f"cl@448+cl@448[{LITE2}]", f"gem@448+gem@448[{LITE2}]", f"global@320+global@320[{LITE2}]"),
 )
 SLOW_ROWS = ("ft+global@448", "ft+cl@448")  # 5 splits
-PART_ROWS = ("parts-rcnn@448", "parts-rcnn@448/true", "ft+parts-rcnn@448", "dpd@448", "dpd-cnn@448")
+PART_ROWS = (
+    "parts-rcnn@448",
+    "parts-rcnn@448/box",
+    "parts-rcnn@448/true",
+    "ft+parts-rcnn@448",
+    "dpd@448",
+    "dpd-cnn@448",
+)
 SLOW_SPLITS = 5
 AGAINST = "cl@448"
 
