@@ -116,10 +116,11 @@ class Outcome:
         contesting = set(chain.from_iterable(self._rivals.values()))
         others = [name for name in self.shares if self._are_both_there and name not in contesting]
         first = max(others, key=self.shares.__getitem__, default=None)
-        if first is not None and self.shares[first] > best.share:
+        worth = self._worth_of_parts
+        if first is not None and self.shares[first] > best.share and not (worth and learns_parts(first)):
             leader = Contestant(first, first, self.shares[first])
             sentences += f" Higher than both: {_with_article(leader)}, {self._value(leader.share, 'right for {}')}."
-        return " ".join(filter(None, [sentences, self._worth_of_parts]))
+        return " ".join(filter(None, [sentences, worth]))
 
     @property
     def _worth_of_parts(self) -> str:
@@ -132,7 +133,8 @@ class Outcome:
             return ""
         found = Contestant(first, first, self.shares[first])
         bound = " Its boxes of test images are the true ones: an upper bound." if reads_true_parts(first) else ""
-        subject = f"With annotated parts, {_with_article(found)}, is ahead of cross-layer pooling"
+        right = self._value(found.share, "right for {}")
+        subject = f"With annotated parts, {_with_article(found)}, {right}, is ahead of cross-layer pooling"
         return f"{subject}{self._lead(found, pooled)}; cross-layer pooling needs no annotation.{bound}"
 
     def _lead(self, best: Contestant, other: Contestant) -> str:
