@@ -29,7 +29,7 @@ from typing import Any, NamedTuple, Self, overload
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from crosspool.cache import Array
 from crosspool.encoding import (
@@ -47,9 +47,9 @@ from crosspool.encoding import (
 from crosspool.errors import SettingError
 from crosspool.framing import Source
 from crosspool.strict_json import json_text
-from crosspool.tails import Tail, tensors_of
+from crosspool.tails import Tail, tensors_of, weights_of
 
-VERSION = 4  # to be increased when the same images give other numbers
+VERSION = 5  # to be increased when the same images give other numbers
 EPOCHS = 8  # at most
 HEAD_RATE = 3e-2  # of the new layer
 WEIGHT_DECAY = 0.05
@@ -62,7 +62,10 @@ Indices = NDArray[np.intp]
 
 
 class Trial(NamedTuple):
-    """The learning rate of the layers, relative to their weights, and the share of the layers, the last ones, tuned."""
+    """A learning rate, relative to the size of the weights, and the share of the layers, counted from the last, tuned.
+
+    The share is of the layers that what is pooled depends on; those after them are tuned in any case.
+    """
 
     rate: float
     share: float
@@ -191,7 +194,7 @@ class Tuning:
     step: FineTuning
     records: Records
     lessons: Lessons
-    layers: nn.Module = field(init=False)
+    layers: fx.GraphModule = field(init=False)
     head: nn.Linear = field(init=False)
 
     def __post_init__(self) -> None:
@@ -207,14 +210,24 @@ class Tuning:
         self.head = nn.Linear(tail.length, outputs, device=next(self.layers.parameters()).device)
         for parameter in self.head.parameters():
             nn.init.zeros_(parameter)
-        weights = [weight for weight in self.layers.parameters() if weight.ndim > 1]
-        weights = weights[round(len(weights) * (1 - trial.share)) :]
-        for weight in weights:
-            weight.requires_grad_()
+        weights = [self.layers.get_parameter(name).requires_grad_() for name in self.tuned_names(trial.share)]
         rates = [trial.rate * float(weight.detach().square().mean().sqrt()) for weight in weights]
         parts = [*zip(weights, rates, strict=True), *((each, HEAD_RATE) for each in self.head.parameters())]
         settings = [{"params": [part], "lr": highest, "highest": highest} for part, highest in parts]
         return torch.optim.AdamW(settings, weight_decay=WEIGHT_DECAY)
+
+    def tuned_names(self, share: float) -> list[str]:
+        """The names of the weights that are tuned with such a share of the layers: of one of them at least."""
+        names, pooled = weights_of(self.layers, self.layers.graph), self.step.tail.pooled_weights
+        counted = [name for name in names if name in pooled]
+        frozen = counted[: len(counted) - max(1, int(len(counted) * share))]
+        return [name for name in names if name not in frozen]
+
+    @property
+    def trials(self) -> list[Trial]:
+        """Those of `TRIALS` that differ here: half of a single layer is all of it."""
+        different = {(trial.rate, len(self.tuned_names(trial.share))): trial for trial in reversed(TRIALS)}
+        return list(reversed(different.values()))
 
     def tune(self) -> None:
         """Choose layers, rate and number of epochs on held-out images, and train on all."""
@@ -223,9 +236,9 @@ class Tuning:
         trial, epochs, done = TRIALS[0], most, 0
         if len(held_out):
             kept = np.setdiff1d(everything, held_out)
-            self._total = most * (len(TRIALS) * len(kept) + len(everything))
+            self._total = most * (len(self.trials) * len(kept) + len(everything))
             losses = {}
-            for trial in TRIALS:
+            for trial in self.trials:
                 losses[trial] = self._trained(trial, kept, held_out, most, done)
                 done += most * len(kept)
             trial, epochs = best_of(losses)
@@ -335,6 +348,6 @@ def best_of(losses: Mapping[Trial, Sequence[float]]) -> tuple[Trial, int]:
     found = [(loss, trial, epoch) for trial, row in losses.items() for epoch, loss in enumerate(row, 1)]
     finite = [each for each in found if isfinite(each[0])]
     if not finite:
-        raise SettingError("The network cannot be fine-tuned: its loss is not finite at any rate.")
+        raise SettingError("The network cannot be fine-tuned: its loss is not finite in any trial.")
     _, trial, epoch = min(finite, key=lambda each: each[0])
     return trial, epoch

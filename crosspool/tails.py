@@ -3,7 +3,7 @@
 What comes before such a map can be computed once for each image and kept, while the tail is trained.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -47,11 +47,11 @@ class Tail:
             self._graphs[size] = subgraph(layout.graph, (*self.nodes, self.vector), self.start)
         return self._graphs[size]
 
-    def of(self, network: nn.Module) -> nn.Module:
+    def of(self, network: nn.Module) -> fx.GraphModule:
         """A copy of these layers of a network that has this architecture."""
         return deepcopy(fx.GraphModule(network, self.graph(self.size)))
 
-    def without_numbers(self) -> nn.Module:
+    def without_numbers(self) -> fx.GraphModule:
         """The layers with parameters that are still to be filled."""
         structure = self.architecture.layout(self.size).model
         if self.folds:
@@ -74,6 +74,12 @@ class Tail:
         """How many numbers the layers have."""
         return sum(tensor.numel() for tensor in tensors_of(self.without_numbers()))
 
+    @cached_property
+    def pooled_weights(self) -> frozenset[str]:
+        """The names of the weights that `nodes` are computed with."""
+        layout = self.architecture.layout(self.size)
+        return frozenset(weights_of(layout.model, subgraph(layout.graph, self.nodes, self.start)))
+
     def run(self, layers: nn.Module, maps: Tensor, size: int) -> tuple[Tensor, ...]:
         """What `nodes` and `vector` yield for maps of images at `size` pixels, (B, ...) each.
 
@@ -85,18 +91,29 @@ class Tail:
         return tuple(torch.cat(each) if len(each) > 1 else each[0] for each in zip(*outputs, strict=True))
 
 
+def weights_of(network: nn.Module, graph: fx.Graph) -> list[str]:
+    """The names of the weights of convolutions and fully-connected layers that a graph reads, in its order."""
+    read = [str(node.target) for node in graph.nodes if node.op in ("call_module", "get_attr")]
+    names = dict.fromkeys(f"{target.removesuffix('.weight')}.weight" for target in read)
+    parameters = dict(network.named_parameters())
+    return [name for name in names if name in parameters and parameters[name].ndim > 1]
+
+
 def tensors_of(layers: nn.Module) -> list[Tensor]:
     """The parameters and buffers that are numbers."""
     return [tensor for tensor in chain(layers.parameters(), layers.buffers()) if tensor.is_floating_point()]
 
 
-def tail_of(architecture: Architecture, sources: Sequence[Source], share: float) -> Tail:
+def tail_of(architecture: Architecture, pooled: Sequence[Sequence[Source]], share: float) -> Tail:
     """The longest tail with at most this share of a network's multiplications, or else the shortest one.
 
-    It yields the maps of all sources, and the input of the class scores. With a share of 1 it is the whole network.
+    It yields the maps of all sources, and the input of the class scores. `pooled` are the sources of each part of a
+    method; some of each part's depend on weights in the tail, or tuning would not change that part. With a share of 1
+    it is the whole network.
 
     Raises SettingError where the network has no fully-connected layer, or the tail no layers at all.
     """
+    sources = list(chain.from_iterable(pooled))
     size = max(source.size for source in sources)
     layout = architecture.layout(size)
     last = fully_connected_layers(layout)[-1].id
@@ -104,12 +121,20 @@ def tail_of(architecture: Architecture, sources: Sequence[Source], share: float)
     if scores is None:
         raise SettingError(f"{architecture.spec.name} has no fully-connected layer, which fine-tuning replaces.")
     nodes, vector = tuple(sorted({source.node for source in sources})), scores.all_input_nodes[0].name
-    places = [(name, after) for name, after in joints(layout, (*nodes, vector)) if after > 0]
+    places = joints(layout, (*nodes, vector))
+    groups = [{source.node for source in part} for part in pooled]
+    while places and not all(_tunes_some(layout, places[-1][0], group) for group in groups):
+        places.pop()
     if not places:
         raise SettingError(f"The maps and vectors that are pooled leave no layers of {architecture.spec.name} to tune.")
     after = max((after for _, after in places if after <= share), default=places[-1][1])
     start = next(name for name, rest in reversed(places) if rest == after)
     return Tail(architecture, start, nodes, vector, last, size)
+
+
+def _tunes_some(layout: Layout, start: str, nodes: Collection[str]) -> bool:
+    """Whether some of the nodes are computed with weights from what `start` yields."""
+    return any(node != start and weights_of(layout.model, subgraph(layout.graph, (node,), start)) for node in nodes)
 
 
 def joints(layout: Layout, names: Sequence[str]) -> list[tuple[str, float]]:

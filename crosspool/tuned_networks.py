@@ -18,6 +18,7 @@ from crosspool.features import Features
 from crosspool.fine_tuning import FineTuning
 from crosspool.methods import Method
 from crosspool.strict_json import json_text
+from crosspool.tails import Tail
 from crosspool.tracing import foldable
 from crosspool.whole_files import whole_file
 
@@ -37,6 +38,7 @@ def tuned_state(
     """
     if method.tuning is None:
         raise SettingError(f"{method.name} does not tune the network; write ft+{method.name}.")
+    expect_bias(method.tuning.tail)
     everything = np.arange(len(features.dataset))
     records = features.records_of(everything, method.sources_to_fit)
     step: FineTuning = clone(method.tuning).set_params(random_state=seed)
@@ -58,6 +60,12 @@ def last_layer(
     return (weight / scale).astype(np.float32), bias.astype(np.float32)
 
 
+def expect_bias(tail: Tail) -> None:
+    """Raise SettingError where the network's last layer has no place for what a tuned one adds."""
+    if f"{tail.last}.bias" not in tail.architecture.layout().model.state_dict():
+        raise SettingError(f"The last layer of {tail.architecture.spec.name} adds no bias, which a tuned one does.")
+
+
 def whole_state(model: nn.Module, step: FineTuning, last: dict[str, Tensor]) -> dict[str, Tensor]:
     """The tensors of a whole network whose last layers are those of a fitted step, and the `last` of all."""
     tail = step.tail
@@ -72,8 +80,6 @@ def whole_state(model: nn.Module, step: FineTuning, last: dict[str, Tensor]) -> 
         state |= {f"{convolution}.bias": zeros, f"{norm}.running_mean": zeros, f"{norm}.running_var": ones}
         state |= {f"{norm}.weight": ones * (1 + scale.eps) ** 0.5, f"{norm}.bias": bias}
     head = {f"{tail.last}.{name}": value for name, value in last.items()}
-    if not head.keys() <= names:
-        raise SettingError(f"The last layer of {tail.architecture.spec.name} adds no bias, which a tuned one does.")
     return {name: value.contiguous().clone() for name, value in (state | head).items() if name in names}
 
 

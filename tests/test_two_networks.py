@@ -94,8 +94,9 @@ def test_a_network_that_only_one_kind_has_takes_no_part_in_the_contest():
     one, two = "cl@128", f"cl@128+cl@128[{LITE1}]"
     fully = ["global@128", f"global@128[{LITE1}]", "global@128[resnet18]"]
     assert rivals([one, two, fully[0]]) == {"cross-layer": [one], "fully-connected": fully[:1]}
-    assert rivals([one, two, *fully]) == {"cross-layer": [one, two], "fully-connected": fully[:2]}
-    assert rivals([two, f"global@128[{LITE1}]"]) == {"fully-connected": [f"global@128[{LITE1}]"]}
+    both = f"global@128+global@128[{LITE1}]"
+    assert rivals([one, two, both, *fully]) == {"cross-layer": [one, two], "fully-connected": [both, fully[0]]}
+    assert rivals([one, f"cl@128[{LITE1}]", both]) == {}
     assert rivals([one, two]) == {"cross-layer": [one, two]}
 
 

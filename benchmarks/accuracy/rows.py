@@ -1,7 +1,7 @@
 """Every method as a row of one table: `python -m benchmarks.accuracy.rows DATASET --train-size N --out DIR`.
 
 Each row is a `crosspool evaluate` of its own, with nothing in its cache, which gives the time and the memory of that
-method alone; with --cache FOLDER rows share what they compute, and the table has no times of whole evaluations. A row
+method alone; with --cache FOLDER rows share what they compute, and the table has neither. A row
 that has its file in DIR is not run again. The table is ordered by accuracy; each row is set against
 cl@448 on the same splits. The figure shows accuracy against bytes and seconds.
 """
@@ -66,14 +66,17 @@ def run_row(method: str, words: list[str], splits: int, path: Path, cache: Path 
     command = ["evaluate", *words, "--methods", method, "--splits", str(splits), "--json"]
     if path.exists():
         kept = json.loads(path.read_text())
-        if (kept["command"], kept["version"]) == (command, __version__) and not kept["problem"]:
+        is_same = (kept["command"], kept["version"]) == (command, __version__)
+        if is_same and kept["document"] and (cache or not kept["shared"]):
             return Row(method, kept["document"], kept["seconds"], kept["peak_bytes"], "")
     with tempfile.TemporaryDirectory(prefix="rows-") as empty:
         finished = run_process([*command, "--cache", str(cache or empty)])
     document = json.loads(finished.out) if finished.status == 0 else {}
     row = Row(method, document, finished.seconds, finished.peak_bytes, "" if document else finished.complaint)
     with whole_file(path) as temporary:
-        temporary.write_text(json.dumps({"command": command, "version": __version__, **vars(row)}))
+        temporary.write_text(
+            json.dumps({"command": command, "version": __version__, "shared": cache is not None, **vars(row)})
+        )
     return row
 
 
@@ -95,7 +98,7 @@ def printed_row(place: int, row: Row, other: Row | None, *, timed: bool) -> str:
     cells = [
         f"{place}", f"`{row.method}`", f"{percent(result['accuracy'])} %", low_high, difference, str(splits),
         human_bytes(result["bytes_per_image"]), f"{1000 * result['seconds_per_image']:.0f} ms",
-        *([f"{row.seconds:.0f} s"] if timed else []), human_bytes(row.peak_bytes),
+        *([f"{row.seconds:.0f} s", human_bytes(row.peak_bytes)] if timed else []),
     ]  # fmt: skip
     return f"| {' | '.join(cells)} |"
 
@@ -121,7 +124,7 @@ def main(
     other = next((row for row in done if row.method == AGAINST), None)
     heads = (
         "", "method", "accuracy", "95 % interval", f"against {AGAINST}", "splits", "storage", "time",
-        *(["in all"] if cache is None else []), "memory",
+        *(["in all", "memory"] if cache is None else []),
     )  # fmt: skip
     print(f"| {' | '.join(heads)} |")
     print("| ---: | --- |" + " ---: |" * (len(heads) - 2))

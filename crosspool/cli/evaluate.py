@@ -27,7 +27,7 @@ RECOMMENDABLE = ("gem@{fine}",)
 OF_TWO_NETWORKS = (
     "cl@{fine}+cl@{fine}[{other}]", "gem@{fine}+gem@{fine}[{other}]", "global@{between}+global@{between}[{other}]"
 )  # fmt: skip
-OTHERS = ("efficientnet_lite2", "efficientnet_lite0")  # embedded; the first one that is here, and another one
+OTHERS = ("efficientnet_lite2", "efficientnet_lite0")  # embedded networks, in order of preference
 METHODS = option("M1,M2,...", METHODS_HELP, "--methods", "-m", default=USUAL_METHODS)
 BASELINE_HELP = "Compare all methods with this one; can be repeated."
 BASELINE = option("NAME", BASELINE_HELP, default="those that begin with global, jitter or cnn; else the first")
@@ -103,8 +103,8 @@ def evaluate_command(
 def default_methods(structure: "Architecture", framing: "Framing" = "squash", *, recommend: bool = False) -> str:
     """Cross-layer pooling of finer maps, and fully-connected activations at sizes from the usual to that of the maps.
 
-    To recommend one, further methods whose encoders learn nothing, also with an embedded network beside. That sees
-    whole images as the network does; its crops would be others.
+    To recommend one, further methods whose encoders learn nothing, and methods of two networks, the other one embedded,
+    where whole images are framed: crops would be of different sizes.
     """
     from crosspool.framing import MAX_SIZE
 
@@ -121,10 +121,9 @@ def default_methods(structure: "Architecture", framing: "Framing" = "squash", *,
 
 def _other_network(own: str) -> str | None:
     """An embedded network to stand beside one, if there is any."""
-    from crosspool.backbones import backbone_specs
+    from crosspool.backbones import spec_of
 
-    specs = backbone_specs()
-    return next((name for name in OTHERS if name != own and specs[name].weights.is_here), None)
+    return next((name for name in OTHERS if name != own and spec_of(name).weights.is_here), None)
 
 
 def chosen_baselines(named: Sequence[str] | None, methods: Sequence[str]) -> list[str]:

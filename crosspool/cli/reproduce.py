@@ -91,4 +91,4 @@ def _chosen(rows: str | None, table: "tuple[Published, ...]") -> "list[Published
             raise SettingError(f"The table has no row {name!r}; it has {', '.join(row.name for row in table)}.")
     if not named:
         raise SettingError("Name at least one row, or leave out --rows.")
-    return [by_name[name.lower()] for name in dict.fromkeys(named)]
+    return [by_name[name] for name in dict.fromkeys(name.lower() for name in named)]

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+from crosspool.methods.wording import FULLY_CONNECTED
+
 DATA_ROOT = "data"
 DEFAULT_SPLITS = 20
-USUAL_BASELINES = ("global", "jitter", "cnn-svm", "cnnaug-svm")
 
 
 def size_between(own: int) -> int:
@@ -14,8 +15,9 @@ def size_between(own: int) -> int:
 
 
 def usual_baselines(methods: Sequence[str]) -> list[str]:
-    """The fully-connected activations among the methods, or else the first method."""
-    return [name for name in methods if name.lower().startswith(USUAL_BASELINES)] or list(methods[:1])
+    """The fully-connected activations of one network among the methods, or else the first method."""
+    usual = [name for name in methods if name.lower().startswith(FULLY_CONNECTED) and "[" not in name]
+    return usual or list(methods[:1])
 
 
 def option_words(**options: Any) -> list[str]:

@@ -9,7 +9,7 @@ from crosspool.datasets import Split
 from crosspool.encoding import Encoder
 from crosspool.features import Features
 from crosspool.framing import Rectangle
-from crosspool.methods import Method, parts_and_rest
+from crosspool.methods import Method, parts_and_rest, pooled_record
 
 LEAST_OVERLAP = 0.5  # the intersection of two boxes over their union, from which on the part counts as found
 
@@ -27,8 +27,8 @@ def found_parts(
         return {}
     records = features.records_of(split.test, method.sources, step)
     shown, found = Counter[str](), Counter[str]()
-    for index, record in zip(split.test, encoder[0].transform(records) if method.tuning else records, strict=True):
-        sample, detected = features.dataset.samples[index], steps[0].boxes(record)
+    for index, record in zip(split.test, records, strict=True):
+        sample, detected = features.dataset.samples[index], steps[0].boxes(pooled_record(encoder, record))
         for name, box in sample.part_boxes(features.backbone.spec.preprocessing, method.framing).items():
             if name in detected:
                 shown[name] += 1

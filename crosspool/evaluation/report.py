@@ -126,7 +126,7 @@ class Report:
     problems: tuple[str, ...]
     choices: tuple[Choice, ...] = ()
     chosen_paired: tuple[Paired, ...] = ()
-    """The differences between the choices."""
+    """The differences between the choices, and of methods that learn parts from cross-layer pooling."""
     recommended: str | None = None
     """The method that does best within the training images of all splits, where that was asked for."""
 

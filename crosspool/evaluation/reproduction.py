@@ -62,6 +62,8 @@ def run_process(words: Sequence[str]) -> Finished:
             process.returncode = os.waitstatus_to_exitcode(status)
             peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
         process.wait()
+        if process.returncode < 0 or not complaint:
+            complaint = f"its process ended with status {process.returncode}"
         out.seek(0)
         return Finished(process.returncode, out.read(), complaint, time.perf_counter() - start, peak)
 

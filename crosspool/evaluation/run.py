@@ -75,7 +75,7 @@ def report_of(
     problems = (*dataset.problems, *_label_problems(dataset, protocol.splits))
     choices = tuple(choices_of(dataset, results, seed, of_all=recommend))
     chosen = [choice.result for choice in choices]
-    last = [chosen[-1].name] if chosen else []  # all against the fully-connected
+    last = [chosen[-1].name] if chosen else []  # the fully-connected methods' choice, where there is one
     chosen_paired = [*compared(dataset, chosen, last, seed), *_parts_compared(dataset, results, choices, seed)]
     return Report(
         dataset.name, dataset.classes, len(dataset), official, train, test, seed, tuple(results), paired, problems,
@@ -89,8 +89,9 @@ def _parts_compared(
     """Methods that learn from annotated parts against cross-layer pooling, which needs none: the best of its kind."""
     of_parts = [result for result in results if learns_parts(result.name)]
     pooled = [choice.result for choice in choices if choice.kind == CROSS_LAYER_KIND]
-    first = rivals(result.name for result in results).get(CROSS_LAYER_KIND, [""])[0]
-    pooled = pooled or [result for result in results if result.name == first]
+    single = rivals(result.name for result in results).get(CROSS_LAYER_KIND, [])
+    pooled = pooled or [result for result in results if result.name in single]
+    pooled.sort(key=lambda result: -next(iter(result.measures.values())).value)
     if of_parts and pooled:
         yield from compared(dataset, [*of_parts, pooled[0]], [pooled[0].name], seed)
 

@@ -33,6 +33,8 @@ def accuracy_sections(findings: AccuracyFindings) -> list[Section]:
         tables.append(_parts_found(report))
     if report.choices:
         tables.append(Section("Chosen within training images", _choice_columns(report), _choice_notes(report)))
+    elif report.chosen_paired:
+        tables.append(Section("What annotated parts are worth", _paired_columns(report.chosen_paired)))
     if findings.paper:
         tables.append(_beside_the_paper(report))
     return tables
@@ -91,15 +93,21 @@ def _counted(pick: tuple[str, int]) -> str:
 def _choice_notes(report: "Report") -> tuple[str, ...]:
     notes = [
         "For each split, the method that did best on further splits of its training images; in brackets, how often. "
-        "Test images have no part in the choice."
+        "Test images have no part in the choice.",
+        *_differences(report),
     ]
-    for pair in report.chosen_paired:
-        ends = "" if pair.interval is None or pair.interval.is_point else f" ({_range(pair.interval, signed_percent)})"
-        notes.append(
-            f"{pair.method.capitalize()} against {pair.baseline}: {signed_percent(pair.difference)} points{ends}."
-        )
     if report.recommended is not None:
         notes.append(f"Recommended, by the training images of all splits: {report.recommended}.")
+    return tuple(notes)
+
+
+def _differences(report: "Report") -> tuple[str, ...]:
+    """Those between the choices, and of methods that learn parts."""
+    chosen, notes = {choice.result.name for choice in report.choices}, []
+    for pair in report.chosen_paired:
+        ends = "" if pair.interval is None or pair.interval.is_point else f" ({_range(pair.interval, signed_percent)})"
+        name = pair.method.capitalize() if pair.method in chosen else pair.method
+        notes.append(f"{name} against {pair.baseline}: {signed_percent(pair.difference)} points{ends}.")
     return tuple(notes)
 
 

@@ -104,8 +104,8 @@ class Outcome:
     def verdict(self) -> str:
         """The best cross-layer method beside the best fully-connected one, or else the best two, in a few sentences.
 
-        Of several of a kind, the one that was chosen within the training images stands for it. A method of another kind
-        that is better than both is named, too.
+        Of several of a kind, the one that was chosen within the training images stands for it. A method that takes no
+        part in this and is better than both is named, too.
         """
         best, other = self._contest()
         words = f"{_capitalised(_with_article(best))}, {self._value(best.share, 'is right for {} of 100 images')}"
@@ -197,8 +197,8 @@ class Outcome:
 
 
 def _ends(interval: tuple[float, float], sign: int) -> str:
-    low, high = sorted(100 * sign * end for end in interval)
-    return f"95 % interval {low:+.1f} to {high:+.1f}".replace("-", "−")
+    low, high = sorted(sign * end for end in interval)
+    return f"95 % interval {signed_percent(low)} to {signed_percent(high)}"
 
 
 def _with_article(contestant: Contestant) -> str:

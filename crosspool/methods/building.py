@@ -74,7 +74,8 @@ def _fine_tuning(spec: PartSpec, parts: Sequence[Part], architecture: Architectu
         raise SettingError(f"{TUNING} tunes one network, and {spec.method} has two.")
     if any(source.node in IMAGE_MAPS for source in sources):
         raise SettingError(f"{TUNING} tunes a network, and {spec.method} reads pixels, too, to find parts.")
-    tail = tail_of(architecture, sources, TUNED_SHARE if spec.share is None else spec.share)
+    pooled = [sources_of([part], averaged=True) for part in parts]
+    tail = tail_of(architecture, pooled, TUNED_SHARE if spec.share is None else spec.share)
     return FineTuning(tail, sources, EPOCHS if spec.epochs is None else spec.epochs)
 
 
@@ -403,7 +404,8 @@ def parse_method(name: str, architecture: Architecture, framing: Framing = "squa
 
     Args:
         name: NAME[:PAIR][@SIZE][/OPTION...], such as "cl:features.10@448/pca64", or several such parts joined by +;
-            the README lists the names. A part of another network names it after its size: cl@448[efficientnet_lite2].
+            docs/methods.md lists the names. A part of another network names it after its size, as in
+            cl@448[efficientnet_lite2].
         architecture: The network's structure: `backbone.architecture`.
         framing: "squash" resizes the whole image to a square, "crop" cuts out the middle.
 

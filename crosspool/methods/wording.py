@@ -49,15 +49,17 @@ def method_in_words(name: str) -> str:
 def rivals(names: Iterable[str]) -> dict[str, list[str]]:
     """The cross-layer and the fully-connected methods among some, by their kind; a kind without any is left out.
 
-    Where both are there, methods with a network that only one of the kinds has are left out: a better network says
-    nothing about the pooling.
+    Where both are there, a method counts if the other kind has one of the same networks, as the names spell them: a
+    better network says nothing about the pooling.
     """
     networks: dict[str, dict[str, set[str]]] = {}
     for name in names:
         if kind := _kind(name):
             networks.setdefault(kind, {})[name] = {part.network or "" for part in parse_parts(name)[0]}
-    shared = set.intersection(*(set().union(*each.values()) for each in networks.values())) if networks else set()
-    found = {kind: [name for name, own in each.items() if own <= shared] for kind, each in networks.items()}
+    found = {
+        kind: [name for name, own in each.items() if all(own in others.values() for others in networks.values())]
+        for kind, each in networks.items()
+    }
     return {kind: each for kind, each in found.items() if each}
 
 
