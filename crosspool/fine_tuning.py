@@ -1,4 +1,4 @@
-"""Fine-tuning: the last layers of a network are trained on for the classes of the training images.
+"""Fine-tuning: the last layers of a network are trained further, for the classes of the training images.
 
 The layers before them are frozen, and their maps computed once (`crosspool.tails`). Only the weights of convolutions
 and fully-connected layers are tuned, by AdamW, each at a rate in proportion to the root mean square of its numbers
@@ -9,7 +9,7 @@ RoyChowdhury and Maji, ICCV 2015): without that, tuned maps served the softmax a
 is or mirrored, drawn anew for every epoch.
 
 Which of the layers are tuned (all, or the later half), the learning rate and the number of epochs are chosen on a
-quarter of the training images of each class, rounded, that is held out meanwhile; then all of them are trained on.
+quarter of the training images of each class, rounded, that is held out meanwhile; then all images are used.
 Where no class has more than two images, nothing is held out, and all layers, the first rate and all epochs are taken.
 Nothing else is looked at: neither test images nor their number. The other settings are the same for all data sets.
 They were tried on held-out training images of birds alone.

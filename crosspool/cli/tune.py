@@ -28,8 +28,8 @@ def tune_command(
 ) -> None:
     """Fine-tune a network on labelled images, and write its weights, for --weights.
 
-    Its last layers are trained on, with a new last layer that names the classes, as by the method ft. All images are
-    trained on; where the data set has an official split, its training part alone. To measure how well a method does on
+    Its last layers are trained further, with a new last layer that names the classes, as by the method ft. All images
+    are used; where the data set has an official split, its training part alone. To measure how well a method does on
     the tuned network, use crosspool evaluate with ft+METHOD, which tunes it on each split's training images.
     """
     weights = [] if labelled.weights is None else [labelled.weights]
@@ -61,5 +61,5 @@ def tune_command(
     typer.echo(f"Wrote {out}: {network.title}, tuned on {images} in {classes}.")
     print_problems(features.dataset.problems)
     use = ["crosspool", "predict", "IMAGE", "--backbone", labelled.backbone, "--weights", out]
-    print_wrapped("Keep BatchNorm frozen if you train on: the file holds what it adds, and no statistics.")
+    print_wrapped("Keep BatchNorm frozen if you train it further: the file holds what it adds, and no statistics.")
     typer.echo(f"\nWhat it says about an image:\n  {shlex.join([*use, '--framing', framing])}")

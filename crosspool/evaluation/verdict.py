@@ -17,6 +17,11 @@ from crosspool.methods.wording import (
 from crosspool.text import percent, signed_percent
 
 KINDS = (CROSS_LAYER_KIND, FULLY_CONNECTED_KIND)
+# Of methods in words, by how these begin; the others have none.
+ARTICLES = {
+    "the": ("fully-connected", "sum", "max", "generalised", "mean", "square", "Fisher", "vector"),
+    "a": ("part-based", "fine-tuned"),
+}
 
 
 @dataclass(frozen=True)
@@ -119,7 +124,7 @@ class Outcome:
         worth = self._worth_of_parts
         if first is not None and self.shares[first] > best.share and not (worth and learns_parts(first)):
             leader = Contestant(first, first, self.shares[first])
-            sentences += f" Higher than both: {_with_article(leader)}, {self._value(leader.share, 'right for {}')}."
+            sentences += f" Better than both: {_with_article(leader)}, {self._value(leader.share, 'right for {}')}."
         return " ".join(filter(None, [sentences, worth]))
 
     @property
@@ -204,8 +209,9 @@ def _ends(interval: tuple[float, float], sign: int) -> str:
 def _with_article(contestant: Contestant) -> str:
     """A method in words, as the subject of a sentence."""
     words = method_in_words(contestant.method)
-    subject = f"the {words}" if words.startswith(("fully-connected", "sum", "maxim")) else words
-    return subject if contestant.candidates == 1 else f"{subject} (chosen of {contestant.candidates})"
+    article = next((article for article, beginnings in ARTICLES.items() if words.startswith(beginnings)), "")
+    subject = f"{article} {words}".lstrip()
+    return subject if contestant.candidates == 1 else f"{subject} (chosen from {contestant.candidates})"
 
 
 def _capitalised(text: str) -> str:

@@ -216,5 +216,6 @@ def test_seconds_are_measured_on_whole_passes(backbone, cache, monkeypatch):
         return outputs(*given)
 
     monkeypatch.setattr(type(backbone), "outputs", counted)
+    monkeypatch.setattr("crosspool.evaluation.run.TIMED_IMAGES", 8)
     assert seconds_per_image(method, method.encoder(), features) > 0
     assert len(passes) == 9  # nothing comes from the cache

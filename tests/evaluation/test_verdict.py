@@ -33,7 +33,7 @@ def test_an_interval_with_zero_is_no_clear_difference(interval):
 
 def test_a_method_of_another_kind_that_is_higher_is_named():
     shares = {"cl@448": 0.62, "sum@448": 0.8, "global@224": 0.6}
-    end = " Higher than both: the sum of a map, 448 px, right for 80."
+    end = " Better than both: the sum of a map, 448 px, right for 80."
     assert outcome(shares, ("cl@448", "global@224", 0.02, (-0.02, 0.06))).verdict.endswith(end)
 
 
@@ -49,8 +49,8 @@ def test_what_was_chosen_within_training_images_stands_for_its_kind():
         Difference("best cross-layer", "best fully-connected", 0.09, (0.01, 0.17)),
     ]
     assert Outcome("accuracy", shares, differences, chosen).verdict == (
-        "Cross-layer pooling, 448 px, is right for 80 of 100 images; the fully-connected layer, 448 px (chosen of 3), "
-        "for 71. The difference of 9.0 points is more than chance explains (95 % interval +1.0 to +17.0)."
+        "Cross-layer pooling, 448 px, is right for 80 of 100 images; "
+        "the fully-connected layer, 448 px (chosen from 3), for 71. The difference of 9.0 points is more than chance explains (95 % interval +1.0 to +17.0)."
     )
 
 
@@ -69,10 +69,10 @@ NEEDS_NONE = "cross-layer pooling needs no annotation."
 def test_what_annotated_parts_are_worth_stands_beside_that_pooling_needs_none(interval, certainty):
     text = outcome(PARTS, FIRST, ("parts-rcnn@448", "cl@448", 0.06, interval)).verdict
     assert text.endswith(
-        " With annotated parts, part-based R-CNN, 448 px, right for 77, is ahead of cross-layer pooling by 6.0 points, "
-        f"{certainty}; {NEEDS_NONE}"
+        " With annotated parts, a part-based R-CNN, 448 px, right for 77, "
+        f"is ahead of cross-layer pooling by 6.0 points, {certainty}; {NEEDS_NONE}"
     )
-    assert "Higher than both" not in text  # that is said once
+    assert "Better than both" not in text  # that is said once
 
 
 def test_a_lead_of_parts_that_was_not_tested_is_not_stated_in_points():
@@ -83,7 +83,7 @@ def test_a_lead_of_parts_that_was_not_tested_is_not_stated_in_points():
 def test_parts_are_spoken_of_where_another_method_is_best_and_without_a_fully_connected_one():
     for shares in (PARTS | {"bilinear@448": 0.9}, {"cl@448": 0.71, "parts-rcnn@448": 0.77}):
         text = outcome(shares, ("parts-rcnn@448", "cl@448", 0.06, (0.01, 0.11))).verdict
-        assert "With annotated parts, part-based R-CNN, 448 px, right for 77, is ahead" in text
+        assert "With annotated parts, a part-based R-CNN, 448 px, right for 77, is ahead" in text
         assert text.endswith(NEEDS_NONE)
     assert "annotat" not in outcome(PARTS | {"parts-rcnn@448": 0.7}, FIRST).verdict  # it is behind
 
