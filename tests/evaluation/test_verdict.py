@@ -50,7 +50,8 @@ def test_what_was_chosen_within_training_images_stands_for_its_kind():
     ]
     assert Outcome("accuracy", shares, differences, chosen).verdict == (
         "Cross-layer pooling, 448 px, is right for 80 of 100 images; "
-        "the fully-connected layer, 448 px (chosen from 3), for 71. The difference of 9.0 points is more than chance explains (95 % interval +1.0 to +17.0)."
+        "the fully-connected layer, 448 px (chosen from 3), for 71. "
+        "The difference of 9.0 points is more than chance explains (95 % interval +1.0 to +17.0)."
     )
 
 
