@@ -139,7 +139,7 @@ def main(
     points = [
         Measured(each["name"], each["accuracy"], each["bytes_per_image"], each["seconds_per_image"]) for each in results
     ]
-    rows_figure(points, f"{done[0].document['dataset']}: accuracy against bytes and seconds").savefig(out / "rows.png")
+    rows_figure(points, done[0].document["dataset"]).savefig(out / "rows.png")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from crosspool.methods.wording import FULLY_CONNECTED, OF_PARTS
 from crosspool.text import human_bytes
 
 TWO, TUNED, PARTS, FULL, MAPS, POOLED = (
-    "two networks", "fine-tuned", "annotated parts", "fully-connected", "one map's statistics or codebook",
+    "other networks", "fine-tuned", "annotated parts", "fully-connected", "one map's statistics or codebook",
     "cross-layer pooling",
 )  # fmt: skip
 KINDS = dict(zip((POOLED, FULL, MAPS, TWO, TUNED, PARTS), COLOURS, strict=True))
