@@ -1,6 +1,7 @@
 """Methods are chosen within training images alone, and what is chosen is tested on images that had no part in it."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from crosspool.evaluation.protocol import Protocol
 from crosspool.evaluation.report import Outcome, summarised
 from crosspool.evaluation.run import evaluate_methods, report_of
 from crosspool.evaluation.splits import stratified_splits
+from crosspool.evaluation.tables import accuracy_sections
 from crosspool.features import Features
 from crosspool.methods import parse_methods
 from tests.images import dataset_of, noise, png, tints
@@ -206,3 +208,17 @@ def test_methods_of_parts_are_set_against_the_best_pooling_that_needs_none():
     (pair,) = [each for each in report.chosen_paired if each.method == "parts-rcnn@128"]
     assert pair.baseline == "best cross-layer"
     assert pair.difference == pytest.approx(1 / 3)
+
+
+def test_what_parts_are_worth_is_printed_where_nothing_was_chosen():
+    """Against the best of several pooling methods that were not judged within training images."""
+    results = [
+        result("cl@128", (None,) * 3, (True, False, False)),
+        result("cl@160", (None,) * 3, (True, True, False)),
+        result("parts-rcnn@128", (None,) * 3, (True,) * 3),
+    ]
+    report = report_of(TINTS, results, PROTOCOL)
+    *_, section = accuracy_sections(SimpleNamespace(report=report, paper=False))
+    assert (section.title, report.choices) == ("What annotated parts are worth", ())
+    cells = {column.title: list(column.cells) for column in section.columns}
+    assert (cells["method"], cells["against"], cells["points"]) == (["parts-rcnn@128"], ["cl@160"], ["+33.3"])
