@@ -14,7 +14,8 @@ DOCUMENT = {"methods": [{"accuracy": 0.5}]}
 @pytest.fixture
 def finished(monkeypatch):
     """What processes come to in turn, and which commands they were given."""
-    outcomes, commands = [], []
+    outcomes: list[Finished] = []
+    commands: list[list[str]] = []
 
     def run(words):
         commands.append(words)

@@ -1,7 +1,6 @@
 """Methods are chosen within training images alone, and what is chosen is tested on images that had no part in it."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +11,7 @@ from crosspool.cache import ArrayCache
 from crosspool.datasets import Split
 from crosspool.encoding import LearnedStep
 from crosspool.evaluation.choice import choices_of, inner_count, inner_splits, needing_choice, recommended
+from crosspool.evaluation.findings import AccuracyFindings
 from crosspool.evaluation.protocol import Protocol
 from crosspool.evaluation.report import Outcome, summarised
 from crosspool.evaluation.run import evaluate_methods, report_of
@@ -218,7 +218,8 @@ def test_what_parts_are_worth_is_printed_where_nothing_was_chosen():
         result("parts-rcnn@128", (None,) * 3, (True,) * 3),
     ]
     report = report_of(TINTS, results, PROTOCOL)
-    *_, section = accuracy_sections(SimpleNamespace(report=report, paper=False))
+    findings = AccuracyFindings(report, "tiny", "Tiny", "untrained", "squash", 10, (), paper=False)
+    *_, section = accuracy_sections(findings)
     assert (section.title, report.choices) == ("What annotated parts are worth", ())
     cells = {column.title: list(column.cells) for column in section.columns}
     assert (cells["method"], cells["against"], cells["points"]) == (["parts-rcnn@128"], ["cl@160"], ["+33.3"])
