@@ -121,7 +121,7 @@ def tail_of(architecture: Architecture, pooled: Sequence[Sequence[Source]], shar
     if scores is None:
         raise SettingError(f"{architecture.spec.name} has no fully-connected layer, which fine-tuning replaces.")
     nodes, vector = tuple(sorted({source.node for source in sources})), scores.all_input_nodes[0].name
-    places = joints(layout, (*nodes, vector))
+    places = [(name, after) for name, after in joints(layout, (*nodes, vector)) if after > 0]
     groups = [{source.node for source in part} for part in pooled]
     while places and not all(_tunes_some(layout, places[-1][0], group) for group in groups):
         places.pop()

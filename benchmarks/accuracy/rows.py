@@ -1,9 +1,9 @@
 """Every method as a row of one table: `python -m benchmarks.accuracy.rows DATASET --train-size N --out DIR`.
 
 Each row is a `crosspool evaluate` of its own, with nothing in its cache, which gives the time and the memory of that
-method alone; with --cache FOLDER rows share what they compute, and the table has neither. A row
-that has its file in DIR is not run again. The table is ordered by accuracy; each row is set against
-cl@448 on the same splits. The figure shows accuracy against bytes and seconds.
+method alone; with --cache FOLDER rows share what they compute, and the table has neither. A row that has its file in
+DIR is not run again. The table is ordered by accuracy; each row is set against cl@448 on the same splits. The figure
+shows accuracy against bytes and seconds.
 """
 
 import json

@@ -148,7 +148,7 @@ class Outcome:
         if pair is None or pair.interval is None:
             return ", but how sure that is was not tested"
         points, ends = signed_percent(sign * pair.value).lstrip("+"), _ends(pair.interval, sign)
-        certainty = "more than chance explains" if pair.is_clear else "which is no clear difference"
+        certainty = "more than chance explains" if pair.is_clear else "which is not a clear difference"
         return f" by {points} points, {certainty} ({ends})"
 
     @property

@@ -64,7 +64,7 @@ NEEDS_NONE = "cross-layer pooling needs no annotation."
     ("interval", "certainty"),
     [
         ((0.001, 0.118), "more than chance explains (95 % interval +0.1 to +11.8)"),
-        ((-0.035, 0.155), "which is no clear difference (95 % interval −3.5 to +15.5)"),
+        ((-0.035, 0.155), "which is not a clear difference (95 % interval −3.5 to +15.5)"),
     ],
 )
 def test_what_annotated_parts_are_worth_stands_beside_that_pooling_needs_none(interval, certainty):
