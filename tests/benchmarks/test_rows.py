@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from benchmarks.accuracy import rows
-from benchmarks.accuracy.rows_figure import front, kind_of
+from benchmarks.harness import rows
+from benchmarks.harness.rows_figure import front, kind_of
 from crosspool.evaluation.reproduction import Finished
 
 DOCUMENT = {"methods": [{"accuracy": 0.5}]}
