@@ -20,6 +20,7 @@ in another order, and the numbers differ by rounding, which training magnifies.
 
 import hashlib
 import io
+import time
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil, cos, isfinite, pi
@@ -119,6 +120,10 @@ class FineTuning(LearnedStep):
         self.weights_ = torch.cat([tensor.flatten() for tensor in tensors_of(self.layers)]).cpu().numpy()
         return self
 
+    def foreseen_seconds(self, X: Records, y: Lessons) -> float:
+        """How long `fit` takes at most, where nothing of it is kept, by a batch of its images."""
+        return Tuning(self, X, y).foreseen_seconds()
+
     def learned_arrays(self, shape_of: ShapeOf) -> dict[str, LearnedArray]:
         return {"weights_": LearnedArray((self.tail.count,), LARGEST)}
 
@@ -199,6 +204,7 @@ class Tuning:
 
     def __post_init__(self) -> None:
         self.targets = torch.from_numpy(self.lessons.targets)
+        self.held_out = held_out_part(self.lessons.targets, self.step.random_state)
         self.begin()
 
     def begin(self, trial: Trial = TRIALS[0]) -> torch.optim.Optimizer:
@@ -232,19 +238,30 @@ class Tuning:
     def tune(self) -> None:
         """Choose layers, rate and number of epochs on held-out images, and train on all."""
         everything, most = np.arange(len(self.records)), self.step.epochs
-        held_out = held_out_part(self.lessons.targets, self.step.random_state)
-        trial, epochs, done = TRIALS[0], most, 0
-        if len(held_out):
-            kept = np.setdiff1d(everything, held_out)
-            self._total = most * (len(self.trials) * len(kept) + len(everything))
-            losses = {}
+        trial, epochs, done, self._total = TRIALS[0], most, 0, self.most_images
+        if self.held_out.size:
+            kept, losses = np.setdiff1d(everything, self.held_out), {}
             for trial in self.trials:
-                losses[trial] = self._trained(trial, kept, held_out, most, done)
+                losses[trial] = self._trained(trial, kept, self.held_out, most, done)
                 done += most * len(kept)
             trial, epochs = best_of(losses)
-        else:
-            self._total = most * len(everything)
-        self._trained(trial, everything, held_out[:0], epochs, done)
+        self._trained(trial, everything, self.held_out[:0], epochs, done)
+
+    @property
+    def most_images(self) -> int:
+        """How many images are trained on at most, in all epochs of all trials and at last."""
+        count = len(self.records)
+        trials = len(self.trials) * (count - len(self.held_out)) if self.held_out.size else 0
+        return self.step.epochs * (trials + count)
+
+    def foreseen_seconds(self) -> float:
+        """How long `tune` takes at most where nothing of it is kept, by the second batch of a training."""
+        optimizer, batch = self.begin(), np.arange(len(self.records))[:BATCH]
+        for _ in range(2):
+            start = time.perf_counter()
+            self._train_on(batch, np.zeros_like(batch), optimizer)
+            seconds = time.perf_counter() - start
+        return seconds / len(batch) * self.most_images
 
     def _trained(self, trial: Trial, images: Indices, held_out: Indices, epochs: int, done: int) -> list[float]:
         """Train on some images. Returns the losses of the held-out ones after each epoch, until they stop falling.
@@ -269,12 +286,15 @@ class Tuning:
             share = (epoch + number / batches) / self.step.epochs
             for group in optimizer.param_groups:
                 group["lr"] = group["highest"] * (1 + cos(pi * share)) / 2
-            loss = self._loss(batch, generator.integers(0, 2, len(batch)))
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
+            self._train_on(batch, generator.integers(0, 2, len(batch)), optimizer)
             done += len(batch)
             self.lessons.progress(done, self._total)
+
+    def _train_on(self, batch: Indices, mirrored: Indices, optimizer: torch.optim.Optimizer) -> None:
+        loss = self._loss(batch, mirrored)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
 
     def loss(self, images: Indices) -> float:
         """The mean loss of images as they are."""

@@ -256,3 +256,14 @@ def _no_formula(cell: Any) -> Any:
 def _is_formula(text: str) -> bool:
     visible = "".join(character for character in text if not (_is_hidden(character) or character.isspace()))
     return text[:1] in ("\t", "\r", "\n") or unicodedata.normalize("NFKC", visible[:1]).startswith(_FORMULA_SIGNS)
+
+
+def duration_text(seconds: float) -> str:
+    """A duration in words, as precise as an estimate of it may be: 45 s, 9 min 45 s, 25 min, 1 h 25 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 600:
+        return f"{whole // 60} min {whole % 60} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

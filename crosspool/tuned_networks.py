@@ -9,7 +9,6 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import save_file
-from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
@@ -36,12 +35,12 @@ def tuned_state(
 
     Raises SettingError where the method does not tune the network, or its last layer has no place for a bias.
     """
-    if method.tuning is None:
+    step = method.tuning_step(seed)
+    if step is None:
         raise SettingError(f"{method.name} does not tune the network; write ft+{method.name}.")
-    expect_bias(method.tuning.tail)
+    expect_bias(step.tail)
     everything = np.arange(len(features.dataset))
     records = features.records_of(everything, method.sources_to_fit)
-    step: FineTuning = clone(method.tuning).set_params(random_state=seed)
     step.fit(records, features.lessons(method, everything, learning))
     weight, bias = last_layer(step.vectors(records), features.dataset.targets)
     last = {"weight": torch.from_numpy(weight), "bias": torch.from_numpy(bias)}

@@ -1,6 +1,7 @@
 """Fine-tuning by identities, against slow references, and over interruptions; only training images teach it."""
 
 import io
+import itertools
 
 import numpy as np
 import pytest
@@ -415,6 +416,16 @@ def test_progress_counts_images_of_at_most_so_many(features):
     assert {whole for _, whole in seen} == {total}
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
     assert seen[-1][0] <= total
+
+
+@pytest.mark.parametrize(("held_out", "images"), [(0.25, 2 * (2 * 12 + 18)), (0.0, 2 * 18)])
+def test_the_time_is_foreseen_from_the_second_batch(features, monkeypatch, held_out, images):
+    """By a clock that counts its readings: 1 for the batch of 16. Two trials differ in the single layer."""
+    monkeypatch.setattr(fine_tuning, "HELD_OUT", held_out)
+    monkeypatch.setattr(fine_tuning.time, "perf_counter", itertools.count().__next__)
+    method = parse_method("ft/epochs2+cl", features.backbone.architecture)
+    records, lessons = features.records_of(EVERYTHING, method.sources_to_fit), features.lessons(method, EVERYTHING)
+    assert method.tuning_step().foreseen_seconds(records, lessons) == images / 16
 
 
 # --- classifiers

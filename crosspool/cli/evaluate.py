@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 METHODS_HELP = "The methods, such as cl:PAIR@448/pca64, cl-f, cl-c, global, jitter, cnnaug-svm, sum, max, pyramid, gem."
 USUAL_METHODS = "cl at twice the network's own size; global at both, and between"
-RECOMMENDABLE = ("gem@{fine}",)
+RECOMMENDABLE = ("gem@{fine}", "isqrt@{fine}")
 OF_TWO_NETWORKS = (
     "cl@{fine}+cl@{fine}[{other}]", "gem@{fine}+gem@{fine}[{other}]", "global@{between}+global@{between}[{other}]"
 )  # fmt: skip
@@ -79,6 +79,8 @@ def evaluate_command(
     with shared.resumable():
         features = options.settle(labelled.compute_features(dataset, network, chosen))
         protocol = options.protocol(features.dataset, file_keys(features))
+        for method in chosen:
+            shared.foresee_tuning(features, method, protocol.splits[0].train, labelled.seed)
         with stages_progress() as progress, shared.room_for_vectors(features) as scratch:
             report = evaluate_methods(
                 chosen, features, protocol, baselines, scratch=scratch, progress=progress, recommend=recommend

@@ -14,8 +14,12 @@ from crosspool.cli.options import option
 from crosspool.cli.progress import images_progress
 from crosspool.errors import ImageError, SettingError
 from crosspool.evaluation.command import DATA_ROOT, option_words
+from crosspool.text import duration_text, plural
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from crosspool.backbones import Backbone
     from crosspool.datasets import Dataset
     from crosspool.features import Features
@@ -156,6 +160,16 @@ def resumable() -> Iterator[None]:
     except KeyboardInterrupt:
         complain("Stopped. The features computed so far are kept; the same command continues from there.")
         raise typer.Abort from None
+
+
+def foresee_tuning(features: "Features", method: "Method", images: "NDArray[np.intp]", seed: int) -> None:
+    """Say how long it takes to fine-tune the network on these images of a data set, if the method does that."""
+    step = method.tuning_step(seed)
+    if step is None or not step.epochs:
+        return
+    records, lessons = features.records_of(images, method.sources_to_fit), features.lessons(method, images)
+    about, longest = plural(len(images), "image"), duration_text(step.foreseen_seconds(records, lessons))
+    complain(f"{method.name}: fine-tuning on {about} takes at most about {longest}.")
 
 
 @contextmanager

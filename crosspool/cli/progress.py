@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from crosspool.cli.console import complain
+from crosspool.text import duration_text
 
 SECONDS_BETWEEN_LINES = 10.0
 ESTIMATE_SECONDS = 120.0  # the time left is estimated from the speed in the last two minutes
@@ -54,17 +55,6 @@ class CommandProgress(progress.Progress):
             return f"{task.description}: {counts}, finishing"
         left = task.time_remaining
         return f"{task.description}: {counts}" + ("" if left is None else f", about {duration_text(left)} left")
-
-
-def duration_text(seconds: float) -> str:
-    """A duration in words, as precise as an estimate of it may be: 45 s, 9 min 45 s, 25 min, 1 h 25 min."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 600:
-        return f"{whole // 60} min {whole % 60} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 class RateColumn(progress.ProgressColumn):

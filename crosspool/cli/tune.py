@@ -34,6 +34,8 @@ def tune_command(
     """
     weights = [] if labelled.weights is None else [labelled.weights]
     path = checked_output(out, (".safetensors",), inputs=[os.path.expanduser(labelled.dataset), *weights])
+    import numpy as np
+
     from crosspool.backbones import architecture
     from crosspool.datasets import check_classes
     from crosspool.datasets.dataset import check_taught, training_part
@@ -53,6 +55,7 @@ def tune_command(
     with shared.resumable():
         features = labelled.compute_features(dataset, network, [method])
         features = features.restricted_to(check_classes(features.dataset, 1, labelled.on_problem))
+        shared.foresee_tuning(features, method, np.arange(len(features.dataset)), labelled.seed)
         with stages_progress() as show:
             state = tuned_state(features, method, labelled.seed, partial(show, "Tuning"))
         with replacing(path) as temporary:

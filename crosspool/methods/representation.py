@@ -146,6 +146,10 @@ class Method:
         taught = any(getattr(part.steps[0][1], "is_taught", False) for part in self.parts)
         return taught or self.needs_parts or self.tuning is not None
 
+    def tuning_step(self, seed: int = 0) -> FineTuning | None:
+        """A new step that tunes the network, if the method has one; it is the first of its encoder."""
+        return None if self.tuning is None else clone(self.tuning).set_params(random_state=seed)
+
     def encoder(self, seed: int = 0) -> Encoder:
         """A new encoder, to be fitted on records of training images.
 

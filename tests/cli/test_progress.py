@@ -6,8 +6,9 @@ import time
 import pytest
 
 from crosspool.cli import main, progress
-from crosspool.cli.progress import CommandProgress, download_progress, duration_text, images_progress, stages_progress
+from crosspool.cli.progress import CommandProgress, download_progress, images_progress, stages_progress
 from crosspool.samples import FOLDER
+from crosspool.text import duration_text
 
 CAT = str(FOLDER / "cat.jpg")
 LINE = re.compile(r"crosspool: (.+): (\d+) of (\d+)(?:, [\d.]+ images/s)?(, about .+ left|, finishing)?")

@@ -1,6 +1,7 @@
 """`tune` writes weights that every command takes."""
 
 import json
+import re
 
 import pytest
 
@@ -19,9 +20,11 @@ def short(monkeypatch):
     monkeypatch.setattr(tune, "METHOD", "ft/epochs1+global")
 
 
-def test_the_file_has_the_classes_and_serves_other_commands(works, tmp_path, short):
+def test_the_file_has_the_classes_and_serves_other_commands(run, works, tmp_path, short):
     path = tmp_path / "tuned.safetensors"
-    text = works("tune", *SET, "--out", path)
+    status, text, err = run("tune", *SET, "--out", path)
+    assert status == 0
+    assert re.fullmatch(r"crosspool: ft/\S+: fine-tuning on \d+ images takes at most about \d+ s\.\n", err)
     assert f"Wrote {path}: EfficientNet-Lite0, tuned on " in text
     weights = ("--weights", path, "--size", "128")
     ((best, *_),) = [record["predictions"] for record in json.loads(works("predict", CAT, *weights, "--json"))]

@@ -11,7 +11,7 @@ from crosspool.errors import BackboneError, CrosspoolError, LayerPairError, Sett
 from crosspool.evaluation.command import size_between
 from crosspool.methods import MethodSpec, parse_method
 from crosspool.methods.wording import method_in_words
-from crosspool.text import plural
+from crosspool.text import duration_text, plural
 from crosspool.ui.comparison.job import Job
 from crosspool.ui.comparison.named_methods import FRAMING, named_methods
 from crosspool.ui.comparison.outcome import outcome_section, preliminary_results, result_tables
@@ -160,7 +160,7 @@ def _watch() -> None:
     count = f": {progress.done:,} of {progress.total:,}" if progress.total > 1 else ""
     tested = len(job.work.results)
     reveal("progress", f"{tested} of {plural(methods, 'method')} tested." if tested else "The training has begun.")
-    left = "" if progress.seconds_left is None else f", about {progress.seconds_left:.0f} s left"
+    left = "" if progress.seconds_left is None else f", about {duration_text(progress.seconds_left)} left"
     with st.container(key="training"):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.button("Cancel", icon=":material/stop_circle:", on_click=job.cancel, key="cancel")

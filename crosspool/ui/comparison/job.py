@@ -29,7 +29,10 @@ SLICE_SECONDS = 60.0  # after which a training lets others train that wait
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a job is: `done` of `total` images in this stage; the `share` of all work; seconds that may be left."""
+    """How far a job is: `done` of `total` images in this stage; the `share` of all work; seconds that may be left.
+
+    Nothing is said of the seconds left while the plan has learning whose time cannot be foreseen.
+    """
 
     stage: str
     done: int
@@ -66,7 +69,7 @@ class ComparisonWork:
         self.tested: dict[str, MethodResult] = {}
         self.findings: AccuracyFindings | None = None
         self.comparison: Comparison | None = None
-        self._total_cost = plan.total_cost()
+        self._total_cost, self._is_foreseeable = plan.total_cost(), plan.is_foreseeable
         self._earlier_cost = 0.0
         self._stage, self._cost, self._done, self._total = WAITING, 0.0, 0, 1
         self._earlier_seconds, self._came_in = 0.0, math.nan  # in its places, and when it took the one that it has
@@ -81,8 +84,9 @@ class ComparisonWork:
         self._stage, self._cost, self._done, self._total = stage, cost, 0, total
         self.step()
 
-    def advance(self, done: int) -> None:
-        self._done = done
+    def advance(self, done: int, total: int | None = None) -> None:
+        """Go on to so many images of this stage, which may only now be known to have `total`."""
+        self._done, self._total = done, total or self._total
         self.step()
 
     @contextmanager
@@ -152,7 +156,8 @@ class ComparisonWork:
         share = min((self._earlier_cost + cost * done / total) / self._total_cost, 1.0)
         if place := self._place_in_queue:
             return Progress(f"Place {place} in the queue of trainings", 0, 1, share, None)
-        return Progress(stage, done, total, share, self.seconds * (1 - share) / share if share > 0.03 else None)
+        is_known = self._is_foreseeable and share > 0.03
+        return Progress(stage, done, total, share, self.seconds * (1 - share) / share if is_known else None)
 
 
 def _run(work: ComparisonWork, reservation: Reservation, check: Step) -> None:
@@ -178,7 +183,7 @@ def _compare(work: ComparisonWork, reservation: Reservation) -> Comparison:
         inner = INNER_SPLITS if method.name in needing_choice(plan.names) else 0
         work.tested[method.name] = result_of(
             method, everything, protocol, scratch=cache.folder, inner=inner,
-            progress=lambda stage, done, total: work.step(), step=work.step,
+            progress=partial(_advance_test, work, method.name), step=work.step,
         )  # fmt: skip
     work.findings = findings = _findings(plan, work.results, protocol)
     classifiers = {}
@@ -186,6 +191,14 @@ def _compare(work: ComparisonWork, reservation: Reservation) -> Comparison:
         work.begin(f"Training {method.name} on all images", ENCODING_PASSES * len(dataset), len(dataset))
         classifiers[method.name] = train_on(everything, method, plan.seed, work.advance, work.step)
     return Comparison(plan.labelled, plan.network, findings, classifiers, reservation, work.server.compute)
+
+
+def _advance_test(work: ComparisonWork, name: str, stage: str, done: int, total: int) -> None:
+    """Count the images of all splits that are encoded; what is learned before has stages of its own."""
+    if stage == name:
+        work.advance(done, total)
+    else:
+        work.step()
 
 
 def _findings(plan: Plan, results: Mapping[str, MethodResult], protocol: Protocol) -> AccuracyFindings:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from crosspool.backbones import UNTRAINED, spec_of
+from crosspool.encoding import CrossLayerPooling
 from crosspool.errors import SettingError
 from crosspool.evaluation.command import option_words, usual_baselines
 from crosspool.evaluation.protocol import Protocol, SplitOptions
@@ -127,6 +128,13 @@ class Plan:
         encodings = self.splits if method.learns else 1
         timing = sum(map(self.pass_cost, _passes(method))) * TIMED_IMAGES
         return ENCODING_PASSES * len(self.labelled.dataset) * encodings + timing
+
+    @property
+    def is_foreseeable(self) -> bool:
+        """Whether the costs are known: of what is learned, only those of principal components."""
+        steps = [part.steps[0][1] for method in self.methods for part in method.parts]
+        learning = {type(step) for step in steps if getattr(step, "learns", False)}
+        return learning <= {CrossLayerPooling} and all(method.tuning is None for method in self.methods)
 
     def total_cost(self) -> float:
         """The cost of everything, the final training included."""

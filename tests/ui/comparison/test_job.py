@@ -144,6 +144,14 @@ def test_progress_ends_at_the_whole(done):
     assert list(done.work.results) == METHODS.split(",")  # in the order of the plan, though the quick one came first
 
 
+@pytest.mark.parametrize(
+    ("names", "is_foreseeable"),
+    [("cl@160/pca2,global@128", True), ("guided@128,global@128", False), ("ft+cl@128", False), ("cl+fv@128", False)],
+)
+def test_no_time_is_promised_where_learning_takes_who_knows_how_long(backbone, names, is_foreseeable):
+    assert planned(backbone, names).is_foreseeable == is_foreseeable
+
+
 def test_progress_grows_and_results_come_one_by_one(backbone, slow, server):
     job = Job(planned(backbone), server)
     shares, stages, firsts = [], [], []
