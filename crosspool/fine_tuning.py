@@ -257,11 +257,10 @@ class Tuning:
     def foreseen_seconds(self) -> float:
         """How long `tune` takes at most where nothing of it is kept, by the second batch of a training."""
         optimizer, batch = self.begin(), np.arange(len(self.records))[:BATCH]
-        for _ in range(2):
-            start = time.perf_counter()
-            self._train_on(batch, np.zeros_like(batch), optimizer)
-            seconds = time.perf_counter() - start
-        return seconds / len(batch) * self.most_images
+        self._train_on(batch, np.zeros_like(batch), optimizer)
+        start = time.perf_counter()
+        self._train_on(batch, np.zeros_like(batch), optimizer)
+        return (time.perf_counter() - start) / len(batch) * self.most_images
 
     def _trained(self, trial: Trial, images: Indices, held_out: Indices, epochs: int, done: int) -> list[float]:
         """Train on some images. Returns the losses of the held-out ones after each epoch, until they stop falling.

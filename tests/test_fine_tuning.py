@@ -422,10 +422,12 @@ def test_progress_counts_images_of_at_most_so_many(features):
 def test_the_time_is_foreseen_from_the_second_batch(features, monkeypatch, held_out, images):
     """By a clock that counts its readings: 1 for the batch of 16. Two trials differ in the single layer."""
     monkeypatch.setattr(fine_tuning, "HELD_OUT", held_out)
-    monkeypatch.setattr(fine_tuning.time, "perf_counter", itertools.count().__next__)
+    monkeypatch.setattr("time.perf_counter", itertools.count().__next__)
     method = parse_method("ft/epochs2+cl", features.backbone.architecture)
     records, lessons = features.records_of(EVERYTHING, method.sources_to_fit), features.lessons(method, EVERYTHING)
-    assert method.tuning_step().foreseen_seconds(records, lessons) == images / 16
+    step = method.tuning_step()
+    assert step is not None
+    assert step.foreseen_seconds(records, lessons) == images / 16
 
 
 # --- classifiers
