@@ -697,7 +697,7 @@ def test_default_methods_and_baselines() -> None:
 @pytest.mark.parametrize(("network", "other"), [(DEFAULT, "efficientnet_lite2"), ("efficientnet_lite2", DEFAULT)])
 def test_another_embedded_network_may_be_recommended_beside(network, other) -> None:
     fine, between = {DEFAULT: (448, 320), "efficientnet_lite2": (520, 384)}[network]
-    usual = f"{command.default_methods(architecture(network))},gem@{fine}"
+    usual = f"{command.default_methods(architecture(network))},gem@{fine},isqrt@{fine}"
     two = [f"{name}+{name}[{other}]" for name in (f"cl@{fine}", f"gem@{fine}", f"global@{between}")]
     assert command.default_methods(architecture(network), recommend=True) == ",".join([usual, *two])
     assert command.default_methods(architecture(network), "crop", recommend=True) == usual
@@ -705,7 +705,7 @@ def test_another_embedded_network_may_be_recommended_beside(network, other) -> N
 
 def test_a_network_that_is_not_here_is_not_recommended(monkeypatch) -> None:
     monkeypatch.setattr(WeightsFile, "is_here", False)
-    assert command.default_methods(architecture(DEFAULT), recommend=True).endswith(",global@448,gem@448")
+    assert command.default_methods(architecture(DEFAULT), recommend=True).endswith(",global@448,gem@448,isqrt@448")
 
 
 def test_sizes_to_train_on() -> None:
