@@ -142,9 +142,7 @@ class TrainedClassifier(LinearClassifier):
         return sum(array.nbytes for array in self._arrays().values()) + self.settings.nbytes
 
     def _arrays(self) -> Arrays:
-        steps = _learned_steps(self.encoder)
-        learned = {f"{name}/{kind}": array for name, step in steps for kind, array in step.learned().items()}
-        return {"weights": self.weights, "intercept": self.intercept, **learned}
+        return {"weights": self.weights, "intercept": self.intercept, **learned_arrays(self.encoder)}
 
 
 TRAINED_ON = "This image was among the training images: what the classifier says of it is not a test of it."
@@ -290,10 +288,7 @@ def assembled_classifier(
             named, stated = (", ".join(sorted(each)) or "none" for each in (method.networks, settings.others))
             raise ModelError(f"its method needs the networks beside it {named}, and it states {stated}")
         encoder = method.encoder(settings.seed)
-        for place, step in _learned_steps(encoder):
-            wanted = step.learned_arrays(partial(_shape_of, network)).items()
-            checked = {kind: _checked(arrays, f"{place}/{kind}", of.shape, of.largest) for kind, of in wanted}
-            step.restore({kind: checked[kind].astype(of.precision) for kind, of in wanted})
+        restore_learned(encoder, arrays, network)
         length = method.length if method.quantizer is None else -(-method.length // VALUES_PER_BYTE) * VALUES_PER_BYTE
         weights = _checked(arrays, "weights", (len(settings.classes), length), LARGEST).astype(np.float32)
         intercept = _checked(arrays, "intercept", (len(settings.classes),), LARGEST).copy()
@@ -316,6 +311,19 @@ def _checked(arrays: Arrays, name: str, shape: tuple[int | None, ...], largest: 
     if not np.issubdtype(array.dtype, np.floating) or not (np.abs(array) <= np.float64(largest)).all():
         raise ModelError(f"the array {name!r} contains NaN, infinite or far too large numbers, or other than floats")
     return array
+
+
+def learned_arrays(encoder: Encoder) -> Arrays:
+    """What the steps of a fitted encoder have learned, by their places in it and the names of the arrays."""
+    return {f"{name}/{kind}": array for name, step in _learned_steps(encoder) for kind, array in step.learned().items()}
+
+
+def restore_learned(encoder: Encoder, arrays: Arrays, network: Architecture) -> None:
+    """Let a new encoder know what `learned_arrays` gave. Raises ModelError where an array cannot be what it should."""
+    for place, step in _learned_steps(encoder):
+        wanted = step.learned_arrays(partial(_shape_of, network)).items()
+        checked = {kind: _checked(arrays, f"{place}/{kind}", of.shape, of.largest) for kind, of in wanted}
+        step.restore({kind: checked[kind].astype(of.precision) for kind, of in wanted})
 
 
 def _learned_steps(encoder: Encoder) -> list[tuple[str, LearnedStep]]:

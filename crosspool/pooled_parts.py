@@ -70,8 +70,8 @@ class PooledPart:
         with torch.enable_grad():
             total = self.pool(weights) @ torch.from_numpy(factors)
         (gradient,) = torch.autograd.grad(total, weights)
-        evidence = _joined(self.map * gradient).numpy()
-        return PartContributions(self.name, channels, shares, _joined(self.map).numpy(), evidence)
+        evidence = joined(self.map * gradient).numpy()
+        return PartContributions(self.name, channels, shares, joined(self.map).numpy(), evidence)
 
     def pooled_without(self, gone: NDArray[np.bool_]) -> Vector:
         """P without the positions in `gone`. Raises SettingError where positions are unknown."""
@@ -87,7 +87,7 @@ class PooledPart:
     @property
     def grid(self) -> Size:
         """Rows and columns of the map on the whole image. Raises SettingError where positions are unknown."""
-        rows, columns = _joined(self.map_and_pool()[0][:, :1]).shape[1:]
+        rows, columns = joined(self.map_and_pool()[0][:, :1]).shape[1:]
         return rows, columns
 
     def covered(self, mask: NDArray[np.bool_]) -> Tensor:
@@ -119,7 +119,7 @@ def _map_and_pool(part: Part, step: Any, maps: dict[Any, Tensor]) -> tuple[Tenso
     return None
 
 
-def _joined(views: Tensor) -> Tensor:
+def joined(views: Tensor) -> Tensor:
     """The maps of an image's views, (V, K, H, W), on the whole image: one view, or 2 x 2 tiles in row-major order."""
     if len(views) == 1:
         return views[0]

@@ -13,6 +13,7 @@ from crosspool import __version__
 from crosspool.cli import (
     evaluate,
     explain,
+    extract,
     faithfulness,
     inspect,
     localise,
@@ -112,6 +113,12 @@ _add(
     "Run the paper's table on a published data set.",
     "table1 --data CUB_200_2011 --out reproduced",
     "table1 --data CUB_200_2011 --out reproduced --rows CL-45,CNN-Global",
+)
+_add(
+    extract.extract_command,
+    "Compute the features of very many images into a store.",
+    "photos/ --out store",
+    "s3://bucket/photos --out s3://bucket/store --method gem@448 --ray auto",
 )
 _add(train.train_command, "Train a classifier on your own images.", "birds.zip --method cl@448 --out birds.safetensors")
 _add(

@@ -20,6 +20,14 @@ MAX_FILES = 2_000_000  # with more, the folder is probably a whole disk
 _ARRANGE = "put the images of each class into a folder named after the class"
 
 
+class NoClassesError(DatasetError):
+    """The images, which are `images`, are in no folders of classes, or all in the same."""
+
+    def __init__(self, sentence: str, images: "Sequence[FileInFolder]") -> None:
+        super().__init__(sentence)
+        self.images = tuple(images)
+
+
 @dataclass(frozen=True)
 class FileInFolder:
     """A file below the root: the names of its folders and its own, and a function that reads it."""
@@ -52,8 +60,8 @@ def group_by_class(
     the part called test, or else of val.
 
     Raises:
-        DatasetError: there are no images, none of them is in a class folder, there is only one class, or there are two
-            readings and `layout` does not choose one.
+        DatasetError: there are no images, or there are two readings and `layout` does not choose one.
+        NoClassesError: none of the images is in a class folder, or there is only one class.
     """
     visible = [file for file in members if not any(map(files.is_hidden, file.parts))]
     images = sorted((file for file in visible if files.is_image(file.name)), key=lambda file: file.parts)
@@ -68,7 +76,7 @@ def group_by_class(
     labels, spelling_problems = joined_spellings([label for _, label in inside], parts, reading.first_part)
     order = sorted(range(len(inside)), key=lambda index: (labels[index], inside[index][0].parts))
     samples, labels = [inside[index][0] for index in order], [labels[index] for index in order]
-    classes = _checked_classes(sorted(set(labels)), root, bool(masks))
+    classes = _checked_classes(sorted(set(labels)), root, images, bool(masks))
     official = _split([reading.role_of(file.parts) for file in samples]) if reading.is_split else None
     sample_names = unique_names([file.name for file in samples])
     return Dataset(
@@ -90,13 +98,13 @@ def group_by_class(
     )
 
 
-def _checked_classes(classes: list[str], root: str, has_masks: bool) -> list[str]:
+def _checked_classes(classes: list[str], root: str, images: Sequence[FileInFolder], has_masks: bool) -> list[str]:
     if not classes:
-        raise DatasetError(f"{root} has images but no class folders; {_ARRANGE}.")
+        raise NoClassesError(f"{root} has images but no class folders; {_ARRANGE}.", images)
     if len(classes) == 1:
         besides = ", besides masks" if has_masks else ""
         reason = f"{root} has images of one class only ({classes[0]}){besides}"
-        raise DatasetError(f"{reason}; put the folders of at least two classes side by side.")
+        raise NoClassesError(f"{reason}; put the folders of at least two classes side by side.", images)
     return classes
 
 

@@ -1,0 +1,126 @@
+"""`extract`: the features of very many images, in a store."""
+
+import os
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from crosspool.cli import labelled as shared
+from crosspool.cli import options
+from crosspool.cli.console import complain, print_problems
+from crosspool.cli.options import option
+from crosspool.cli.progress import images_progress
+from crosspool.errors import SettingError
+from crosspool.text import duration_text, plural
+
+if TYPE_CHECKING:
+    from crosspool.engines import EngineName
+    from crosspool.framing import Framing
+    from crosspool.shards.listing import Listing
+    from crosspool.shards.place import Place
+    from crosspool.shards.plan import Plan
+    from crosspool.shards.schedule import Schedule
+
+DATA_HELP = (
+    "A folder, a ZIP, tar files (shards/*.tar), a CSV or Parquet file of paths or addresses with labels, a data set's "
+    "name, or an address such as s3://bucket/photos."
+)
+OUT_HELP = "The store: a folder, or an address such as s3://bucket/store."
+METHOD_HELP = "What is kept of each image, such as cl@448/pca64/ternary, gem or global."
+METHOD = option("METHOD", METHOD_HELP, "--method", "-m", default="cl at twice the network's own size, /pca64/ternary")
+WORKERS_HELP = "How many processes compute, or how many of Ray's actors at most."
+RAY_HELP = "Compute on a Ray cluster: its address, auto for the one of this machine, or local to start one."
+SHARD_HELP = "How many images each file of the store has."
+GPUS_HELP = "How many GPUs each of Ray's actors has; 0.5 lets two share one."
+
+
+def extract_command(
+    data: Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)],
+    out: Annotated[str, option("STORE", OUT_HELP, "--out", "-o")],
+    method: Annotated[str | None, METHOD] = None,
+    workers: Annotated[int | None, option("N", WORKERS_HELP, min=1, max=1024, default="one for each core")] = None,
+    ray: Annotated[str | None, option("ADDRESS", RAY_HELP)] = None,
+    gpus_per_worker: Annotated[float, option("G", GPUS_HELP, min=0, max=64)] = 0.0,
+    shard: Annotated[int, option("N", SHARD_HELP, min=1, max=1_000_000)] = 1000,
+    framing: shared.WholeFraming = "squash",
+    layout: Annotated[Literal["auto", "classes", "parts"], typer.Option(help=shared.LAYOUT_HELP)] = "auto",
+    seed: shared.Seed = 0,
+    backbone: options.BackboneName = options.DEFAULT_BACKBONE,
+    weights: options.Weights = None,
+    device: options.Device = "auto",
+    engine: options.Engine = "auto",
+) -> None:
+    """Compute the features of very many images into a store, a file for each shard of them.
+
+    The same command goes on where an earlier one was interrupted, and several may work on one store at once: a shard's
+    file appears whole, and once. An image that cannot be read is a row that says why. Train, test and search with
+    crosspool train --features, evaluate and search --features.
+    """
+    if gpus_per_worker and ray is None:
+        raise SettingError("--gpus-per-worker is for Ray's actors; add --ray ADDRESS, or take --device cuda.")
+    from crosspool.shards.extraction import Job
+    from crosspool.shards.listing import list_images
+    from crosspool.shards.place import Place
+    from crosspool.shards.plan import agree_on
+    from crosspool.shards.schedule import Schedule
+
+    place = Place(os.path.expanduser(out))
+    listing = list_images(data, layout=layout)
+    plan = _planned(
+        listing, method, shard, framing, seed, backbone, weights, "cuda" if gpus_per_worker else device, engine
+    )
+    place.prepare()
+    plan = agree_on(plan, listing, place)
+    typer.echo(f"{listing.layout} {plural(plan.images, 'image')} in {plural(plan.shards, 'shard')}.")
+    print_problems(listing.problems)
+    try:
+        with images_progress() as bar:
+            task = bar.add_task("Extracting", total=plan.images)
+            schedule = Schedule(Job(plan, place, weights), listing, lambda count: bar.advance(task, count))
+            bar.reset(task, total=schedule.images, completed=schedule.done)
+            _run(schedule, workers, ray, gpus_per_worker)
+    except KeyboardInterrupt:
+        complain("Stopped. The shards that are done stay in the store; the same command goes on from them.")
+        raise typer.Abort from None
+    _report(plan, place, out)
+
+
+def _planned(
+    listing: "Listing", method: str | None, shard: int, framing: "Framing", seed: int, backbone: str,
+    weights: str | None, device: str, engine: "EngineName",
+) -> "Plan":  # fmt: skip
+    """The plan that these options make."""
+    from crosspool.backbones import architecture, load_backbone
+    from crosspool.methods import parse_method
+    from crosspool.shards.plan import plan_of
+
+    structure = architecture(backbone)
+    name = method or f"cl@{2 * structure.spec.preprocessing.size}/pca64/ternary"
+    named = parse_method(name, structure, framing)  # raises before the network is loaded
+    network = load_backbone(backbone, weights, device, engine=engine)
+    others = [load_backbone(each, None, device, engine=engine) for each in named.networks]
+    return plan_of(listing, parse_method(name, network.architecture, framing), network.beside(others), shard, seed)
+
+
+def _run(schedule: "Schedule", workers: int | None, ray: str | None, gpus: float) -> None:
+    from crosspool.flow import available_cores
+    from crosspool.shards.local import extract_locally
+    from crosspool.shards.on_ray import extract_on_ray
+
+    if schedule.is_done:
+        return
+    if ray is None:
+        extract_locally(schedule, workers or available_cores())
+        return
+    seconds = extract_on_ray(schedule, ray, workers, gpus)
+    complain(f"Ray was ready after {duration_text(seconds)}.")
+
+
+def _report(plan: "Plan", place: "Place", out: str) -> None:
+    """Say what is in the store, and how many images could not be read."""
+    from crosspool.shards.store import Store
+
+    store = Store.opened(place.address)
+    unread = store.problems()
+    some = f", {plural(len(unread), 'image')} of them unreadable, the first: {unread[0]}" if unread else ""
+    typer.echo(f"{out} is complete: {plan.method} of {plural(plan.images, 'image')}{some}.")

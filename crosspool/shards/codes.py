@@ -1,0 +1,66 @@
+"""Short codes of long vectors: bits that differ in about as many places as the angle between the vectors says.
+
+Each bit says on which side of a plane a vector lies (Charikar, STOC 2002). The planes are sparse and random (Li, Hastie
+and Church, KDD 2006), and pass where half of a sample of vectors lies on each side, so that every bit tells something.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.random_projection import SparseRandomProjection
+
+from crosspool.encoding import unpack_ternary
+
+Codes = NDArray[np.uint64]
+CHUNK = 2**16  # codes compared at a time, so that little memory is needed beside them
+
+
+@dataclass(frozen=True)
+class Sketch:
+    """A function from vectors of `length` numbers to codes; `thresholds`, (bits,), are where its planes pass."""
+
+    length: int
+    seed: int
+    thresholds: NDArray[np.float32]
+    _planes: Any = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_planes", _planes(self.length, len(self.thresholds), self.seed))
+
+    @classmethod
+    def learned(cls, vectors: Iterable[NDArray[np.float32]], length: int, bits: int, seed: int) -> Self:
+        """A sketch whose thresholds are the medians of the projections of some vectors, each (length,)."""
+        planes = _planes(length, bits, seed)
+        return cls(length, seed, np.median([planes @ vector for vector in vectors], axis=0).astype(np.float32))
+
+    def codes(self, vectors: NDArray[np.float32]) -> Codes:
+        """The codes of vectors, (n, length): (n, bits / 64)."""
+        above = self.thresholds < (self._planes @ vectors.T).T
+        return np.packbits(above, axis=1, bitorder="little").view("<u8")
+
+
+def _planes(length: int, bits: int, seed: int) -> Any:
+    """The planes' normals as a sparse matrix, (bits, length)."""
+    projection = SparseRandomProjection(bits, random_state=seed)
+    return projection.fit(np.zeros((1, length), np.float32)).components_.astype(np.float32)
+
+
+def distances(codes: Codes, code: Codes) -> NDArray[np.uint16]:
+    """In how many bits codes, (n, w), differ from one code, (w,): (n,)."""
+    found = np.empty(len(codes), np.uint16)
+    for start in range(0, len(codes), CHUNK):
+        rows = slice(start, start + CHUNK)
+        found[rows] = np.bitwise_count(codes[rows] ^ code).sum(axis=1, dtype=np.uint16)
+    return found
+
+
+def as_numbers(vectors: NDArray[Any], length: int) -> NDArray[np.float32]:
+    """Encoded vectors as numbers: packed ones, (n, length / 4), are unpacked and scaled to unit length."""
+    if vectors.dtype != np.uint8:
+        return np.asarray(vectors, np.float32)
+    values = unpack_ternary(vectors, length).astype(np.float32)
+    norms = np.linalg.norm(values, axis=1, keepdims=True)
+    return np.asarray(values / np.where(norms > 0, norms, 1))

@@ -1,0 +1,302 @@
+"""The images that a store is made of, listed: folders, ZIP and tar archives, tables of addresses, here or elsewhere.
+
+Anything that fsspec opens has an address, such as s3://bucket/photos. Passwords and keys are never part of one: each
+file system finds them in its usual places.
+"""
+
+import hashlib
+import os
+import posixpath
+import tarfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from crosspool.datasets import Dataset, Sample, open_dataset
+from crosspool.datasets import files as named_files
+from crosspool.datasets.folders import FileInFolder, NoClassesError, group_by_class
+from crosspool.datasets.structure import LayoutName
+from crosspool.errors import DatasetError, ImageError
+from crosspool.images import MAX_BYTES
+from crosspool.strict_json import json_text
+from crosspool.text import plural, printable
+
+Value = TypeVar("Value")
+
+TABLES, TAR = (".csv", ".tsv", ".parquet"), ".tar"
+PATH_COLUMNS = ("path", "url", "address", "file", "filename", "image")
+LABEL_COLUMNS = ("label", "class", "category", "species")
+LABEL_SUFFIXES = (".cls", ".label")
+MOST_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Images in the order of their names, each with its label and its part of an official split, where it has one.
+
+    `layout` says how they were found, and `problems` what was left out.
+    """
+
+    name: str
+    samples: tuple[Sample, ...]
+    labels: tuple[str | None, ...]
+    splits: tuple[str | None, ...]
+    layout: str
+    problems: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    @property
+    def checksum(self) -> str:
+        """The SHA-256 of the names, boxes, labels and splits: equal for equal lists."""
+        digest = hashlib.sha256()
+        for sample, label, split in zip(self.samples, self.labels, self.splits, strict=True):
+            digest.update(json_text([sample.name, sample.box, sample.identity, label, split]).encode() + b"\n")
+        return digest.hexdigest()
+
+
+def list_images(source: str, *, layout: LayoutName = "auto", bounding_box: bool = False) -> Listing:
+    """List the images of a folder, an archive, a table, or a built-in data set, by what people type.
+
+    - What `open_dataset` opens, with its labels and official split.
+    - A folder without class folders, here or elsewhere: images without labels.
+    - `shards/*.tar`, or one tar file: images with their labels in files of the same name that end in .cls, or else in
+      folders.
+    - A CSV, TSV or Parquet file with a column of paths or addresses, and perhaps one of labels. Paths count from the
+      table's folder.
+
+    Args:
+        source: A path, an address such as s3://bucket/photos, or a name such as fieldguide.
+        layout: How folders and ZIP files are read, as in `open_dataset`.
+        bounding_box: Crop the birds of CUB-200-2011 to their boxes.
+
+    Returns:
+        Listing: The images, sorted by their names.
+
+    Raises:
+        DatasetError: There are no images, a name is there twice, or what is there cannot be understood.
+    """
+    suffix = posixpath.splitext(source)[1].lower()
+    if suffix in TABLES:
+        found = _of_table(source, suffix)
+    elif suffix == TAR:
+        found = _of_tars(source)
+    elif "://" in source:
+        found = _of_folder_elsewhere(source, layout)
+    else:
+        found = _of_dataset(source, layout, bounding_box)
+    if not found.samples:
+        raise DatasetError(f"{source} has no images; check the address.")
+    return _in_order(found)
+
+
+def _in_order(found: Listing) -> Listing:
+    names = [sample.name for sample in found.samples]
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        shown = ", ".join(twice[:MOST_NAMED])
+        raise DatasetError(f"{found.name} names {plural(len(twice), 'image')} twice ({shown}); name each of them once.")
+    order = sorted(range(len(names)), key=names.__getitem__)
+
+    def ordered(values: Sequence[Value]) -> tuple[Value, ...]:
+        return tuple(values[place] for place in order)
+
+    return replace(found, samples=ordered(found.samples), labels=ordered(found.labels), splits=ordered(found.splits))
+
+
+# --- folders and data sets
+
+
+def _of_dataset(source: str, layout: LayoutName, bounding_box: bool) -> Listing:
+    try:
+        return _labelled(open_dataset(source, layout=layout, bounding_box=bounding_box))
+    except NoClassesError as error:
+        return _unlabelled(posixpath.basename(os.path.abspath(source)), error)
+
+
+def _labelled(dataset: Dataset) -> Listing:
+    if dataset.multi_label:
+        problem = f"{dataset.name} has several labels per image, and a store keeps one"
+        raise DatasetError(f"{problem}; take crosspool evaluate, which reads all of them.")
+    labels = tuple(dataset.classes[target] for target in dataset.targets)
+    splits: list[str | None] = [None] * len(dataset)
+    if dataset.official is not None:
+        for part, indices in (("train", dataset.official.train), ("test", dataset.official.test)):
+            for index in indices:
+                splits[index] = part
+    layout = dataset.layout or f"{dataset.name}: {plural(len(dataset.classes), 'class', 'classes')}."
+    return Listing(dataset.name, dataset.samples, labels, tuple(splits), layout, dataset.problems)
+
+
+def _unlabelled(name: str, found: NoClassesError) -> Listing:
+    samples = tuple(Sample(image.name, image.read) for image in found.images)
+    nothing = (None,) * len(samples)
+    return Listing(name, samples, nothing, nothing, f"{plural(len(samples), 'image')} without labels.")
+
+
+def _of_folder_elsewhere(source: str, layout: LayoutName) -> Listing:
+    fs, root = _file_system(source)
+    with _explained(source):
+        paths = sorted(fs.find(root))
+    inside = [(path, printable(path.removeprefix(root).strip("/"))) for path in paths]
+    members = [
+        FileInFolder(tuple(name.split("/")), partial(_read, partial(fs.cat_file, path), name))
+        for path, name in inside
+        if named_files.is_image(name) and not any(map(named_files.is_hidden, name.split("/")))
+    ]
+    folders = {member.parts[:depth] for member in members for depth in range(1, len(member.parts))}
+    name = posixpath.basename(root.rstrip("/")) or source
+    if not members:
+        raise DatasetError(f"{source} has no images; check the address, and whether you may read there.")
+    try:
+        return _labelled(group_by_class(name, source, members, folders, layout=layout))
+    except NoClassesError as error:
+        return _unlabelled(name, error)
+
+
+# --- tar archives
+
+
+def _of_tars(source: str) -> Listing:
+    fs, pattern = _file_system(source)
+    with _explained(source):
+        paths = sorted(fs.glob(pattern)) if "*" in pattern else [pattern]
+    members: list[FileInFolder] = []
+    labels: dict[str, str] = {}
+    for path in paths:
+        with _explained(path):
+            _index_tar(fs, path, members, labels, prefix=posixpath.basename(path) if len(paths) > 1 else "")
+    name = posixpath.splitext(posixpath.basename(pattern))[0]
+    if not labels:
+        folders = {member.parts[:depth] for member in members for depth in range(1, len(member.parts))}
+        try:
+            return _labelled(group_by_class(name, source, members, folders, layout="classes"))
+        except NoClassesError as error:
+            return _unlabelled(name, error)
+    samples = tuple(Sample(member.name, member.read) for member in members)
+    own = tuple(labels.get(posixpath.splitext(member.name)[0]) for member in members)
+    missing = sum(label is None for label in own)
+    problems = (f"{plural(missing, 'image has', 'images have')} no file with a label beside it.",) if missing else ()
+    layout = f"{plural(len(paths), 'tar file')}, with labels in files beside the images."
+    return Listing(name, samples, own, (None,) * len(samples), layout, problems)
+
+
+def _index_tar(fs: Any, path: str, members: list[FileInFolder], labels: dict[str, str], prefix: str) -> None:
+    """Add the images of a tar archive, and what its small files say of their labels."""
+    try:
+        with fs.open(path, "rb") as file, tarfile.open(fileobj=file, mode="r:") as archive:
+            for member in archive:
+                if not member.isfile() or any(map(named_files.is_hidden, member.name.split("/"))):
+                    continue
+                name = posixpath.join(prefix, printable(member.name.removeprefix("./")))
+                stem, suffix = posixpath.splitext(name)
+                if suffix in LABEL_SUFFIXES:
+                    text = cast(Any, archive.extractfile(member)).read(4096)
+                    labels[stem] = printable(text.decode("utf-8", "replace").strip())
+                elif named_files.is_image(name):
+                    span = partial(_span, fs, path, member.offset_data, member.offset_data + member.size)
+                    members.append(FileInFolder(tuple(name.split("/")), partial(_read, span, name)))
+    except tarfile.TarError as error:
+        problem = f"{path} is no plain tar file ({error})"
+        raise DatasetError(f"{problem}; unpack it, or make it again without compression.") from error
+
+
+def _span(fs: Any, path: str, start: int, stop: int) -> bytes:
+    return bytes(fs.cat_file(path, start=start, end=stop))
+
+
+# --- tables
+
+
+def _of_table(source: str, suffix: str) -> Listing:
+    import pandas as pd
+
+    fs, path = _file_system(source)
+    with _explained(source), fs.open(path, "rb") as file:
+        if suffix == ".parquet":
+            table = pd.read_parquet(file)
+        else:
+            table = pd.read_csv(file, sep="\t" if suffix == ".tsv" else ",", dtype=str, keep_default_na=False)
+    addresses = _column(table, PATH_COLUMNS, source)
+    if addresses is None:
+        expected = ", ".join(PATH_COLUMNS)
+        raise DatasetError(f"{source} has no column of images; name one of its columns {expected}.")
+    labels = _column(table, LABEL_COLUMNS, source)
+    folder = source.rsplit("/", 1)[0] if "/" in source else "."
+    names = [str(value).strip() for value in addresses]
+    samples = tuple(Sample(name, _reader(_absolute(name, folder), name)) for name in names)
+    own = tuple(str(value) or None for value in labels) if labels is not None else (None,) * len(samples)
+    layout = f"A table of {plural(len(samples), 'image')}" + (", with labels." if labels is not None else ".")
+    stem = posixpath.splitext(posixpath.basename(path))[0]
+    return Listing(stem, samples, own, (None,) * len(samples), layout)
+
+
+def _column(table: Any, names: Iterable[str], source: str) -> list[Any] | None:
+    """The values of the one column with such a name; None without any."""
+    found = [column for column in table.columns if str(column).strip().lower() in names]
+    if len(found) > 1:
+        problem = f"{source} has several columns that can be meant ({', '.join(map(str, found))})"
+        raise DatasetError(f"{problem}; leave one of them, or give the others another name.")
+    return list(table[found[0]]) if found else None
+
+
+def _absolute(name: str, folder: str) -> str:
+    return name if "://" in name or os.path.isabs(name) else f"{folder}/{name}"
+
+
+# --- reading
+
+
+def _file_system(address: str) -> tuple[Any, str]:
+    """The file system of an address, and the path in it. Raises DatasetError where there is none for it."""
+    from fsspec.core import url_to_fs
+
+    try:
+        fs, path = url_to_fs(os.path.expanduser(address))
+    except (ImportError, ValueError) as error:
+        raise DatasetError(f"{address} cannot be opened ({error}); install what it needs, or check it.") from error
+    return fs, str(path)
+
+
+@contextmanager
+def _explained(address: str) -> Iterator[None]:
+    """Turn what a file system raises into a DatasetError."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise DatasetError(f"{address} cannot be read ({reason}); check it, and your permissions.") from error
+
+
+def _reader(address: str, name: str) -> Callable[[], bytes]:
+    if "://" not in address:
+        return named_files.reader(Path(os.path.expanduser(address)), name)
+    return partial(_read, partial(_fetch, address), name)
+
+
+def _fetch(address: str) -> bytes:
+    fs, path = _file_system(address)
+    return bytes(fs.cat_file(path))
+
+
+def _read(load: Callable[[], bytes], name: str) -> bytes:
+    """A file's bytes. Raises ImageError, with the reason, whatever the file system raises."""
+    try:
+        data = load()
+    except (OSError, DatasetError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ImageError(f"{name} cannot be read ({reason}); check that it is still there.") from error
+    if len(data) > MAX_BYTES:
+        raise ImageError(f"{name} has more than {MAX_BYTES >> 20} MB; make it smaller.")
+    return data
+
+
+def shards_of(count: int, size: int) -> Iterator[range]:
+    """The places of the images of each shard."""
+    for start in range(0, count, size):
+        yield range(start, min(start + size, count))

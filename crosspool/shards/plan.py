@@ -1,0 +1,198 @@
+"""What a store holds and how it is computed: written once, before anything else."""
+
+import io
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from crosspool import __version__
+from crosspool.backbones import Backbone
+from crosspool.engines import EngineName
+from crosspool.errors import BackboneError, ModelError, SettingError
+from crosspool.framing import Framing
+from crosspool.image_maps import IMAGE_MAPS
+from crosspool.methods import Method
+from crosspool.records import passes_of
+from crosspool.shards.listing import Listing
+from crosspool.shards.place import Place
+from crosspool.strict_json import json_text
+
+PLAN, IMAGES, LEARNED = "plan.json", "images.parquet", "learned.safetensors"
+FORMAT = "crosspool store 1"
+SHARD = 1000  # images
+SAMPLE = 512  # images that a method learns from,
+SAMPLE_FOR_CODES = 128  # or, where it learns nothing, the codes alone
+BITS = 1024  # of a short code
+THUMBNAIL = 160  # pixels, the longer side of a small image
+_FREE = {"name", "layout", "problems"}  # what a plan says for people: another one may say it otherwise
+_WORDS = {
+    "images": "the number of images",
+    "listing": "the list of images, their labels or their split",
+    "shard": "the images of a shard",
+    "fingerprint": "the network's weights",
+    "others": "the networks beside it",
+    "sample": "the images that are learned from",
+}
+
+
+class Plan(BaseModel):
+    """A plan: images, method, network, and everything else that decides the bytes of a store.
+
+    `listing` is the SHA-256 of the list of images, `fingerprint` that of the network, and `others` those of the
+    networks beside it. `engine` and `device` compute the maps. `sample` images, drawn by `seed`, are learned from.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    format: str = FORMAT
+    name: str
+    layout: str
+    problems: list[str]
+    images: int = Field(ge=1)
+    listing: str
+    shard: int = Field(ge=1)
+    method: str
+    framing: Framing
+    backbone: str
+    weights: str
+    fingerprint: str
+    others: dict[str, str]
+    engine: EngineName
+    device: str
+    seed: int = Field(ge=0, lt=2**32)
+    sample: int = Field(ge=1)
+    bits: int = BITS
+    thumbnail: int = THUMBNAIL
+    versions: dict[str, str]
+
+    @property
+    def shards(self) -> int:
+        """How many shards there are."""
+        return -(-self.images // self.shard)
+
+    def shard_name(self, number: int) -> str:
+        """The name of a shard's file."""
+        digits = max(5, len(str(self.shards - 1)))
+        return f"shard-{number:0{digits}}.parquet"
+
+    def places(self, number: int) -> range:
+        """The places of a shard's images in the list of all."""
+        return range(number * self.shard, min((number + 1) * self.shard, self.images))
+
+    def missing(self, names: set[str]) -> list[int]:
+        """The shards that have no file among these names."""
+        return [number for number in range(self.shards) if self.shard_name(number) not in names]
+
+    def differences(self, other: "Plan") -> list[str]:
+        """What differs in another plan, in words, with both values where they are short."""
+        found = []
+        for name, own in self:
+            theirs = getattr(other, name)
+            if name in _FREE or own == theirs:
+                continue
+            words = _WORDS.get(name, f"the {name}")
+            is_long = name in ("listing", "fingerprint", "others")
+            found.append(words if is_long else f"{words} ({_shown(own)} there, {_shown(theirs)} here)")
+        return found
+
+
+def _shown(value: Any) -> str:
+    return ", ".join(f"{name} {each}" for name, each in value.items()) if isinstance(value, dict) else str(value)
+
+
+def versions() -> dict[str, str]:
+    """The versions of what computes and writes a store's bytes."""
+    names = ("torch", "onnxruntime", "pyarrow", "pillow")
+    return {"crosspool": __version__, **{name: version(name) for name in names}}
+
+
+def agree_on(plan: Plan, listing: Listing, place: Place) -> Plan:
+    """Write the plan where there is none, or expect the one that is there to be the same.
+
+    Raises SettingError where it is another one, or is damaged.
+    """
+    existing = read_plan(place)
+    if existing is None:
+        with place.new_file(IMAGES) as path:
+            path.write_bytes(_listed(listing))
+        try:
+            place.write_once(PLAN, (json_text(plan.model_dump(), indent=2) + "\n").encode())
+            return plan
+        except FileExistsError:  # another process was faster
+            existing = read_plan(place)
+            assert existing is not None
+    different = existing.differences(plan)
+    if different:
+        raise SettingError(
+            f"{place.address} is the store of another plan: {'; '.join(different)}. Choose another --out, or the "
+            "settings that it has."
+        )
+    return existing
+
+
+def read_plan(place: Place) -> Plan | None:
+    """The plan of a store; None where there is none. Raises ModelError where it is damaged."""
+    try:
+        return Plan.model_validate_json(place.read(PLAN))
+    except FileNotFoundError:
+        return None
+    except ValidationError as error:
+        problem = f"{place.address}/{PLAN} is damaged, or of another version of crosspool"
+        raise ModelError(f"{problem}; extract the store again, at another place.") from error
+
+
+def _listed(listing: Listing) -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    names = [sample.name for sample in listing.samples]
+    table = pa.table(
+        {"path": names, "label": pa.array(listing.labels, pa.string()), "split": pa.array(listing.splits, pa.string())}
+    )
+    file = io.BytesIO()
+    pq.write_table(table, file, compression="zstd")
+    return file.getvalue()
+
+
+def plan_of(listing: Listing, method: Method, backbone: Backbone, shard: int, seed: int) -> Plan:
+    """The plan for a list of images, a method and its network.
+
+    The engine is not the one that is faster here, but the same everywhere: ONNX Runtime on a CPU where it can run the
+    network, and else torch.
+
+    Raises SettingError where the method learns from classes or annotated parts, or reads those of every image.
+    """
+    if method.is_taught or method.reads_parts:
+        problem = f"{method.name} learns from classes or annotated parts, of which a store knows little"
+        raise SettingError(f"{problem}; take a method that does without, such as cl or gem.")
+    wanted = SAMPLE if method.learns else SAMPLE_FOR_CODES
+    return Plan(
+        name=listing.name, layout=listing.layout, problems=list(listing.problems), images=len(listing),
+        listing=listing.checksum, shard=shard, method=method.name, framing=method.framing, backbone=backbone.spec.name,
+        weights=Path(backbone.weights).name, fingerprint=backbone.fingerprint,
+        others={name: backbone.of(name).fingerprint for name in method.networks},
+        engine=_settled(backbone, method), device=backbone.device.type, seed=seed,
+        sample=min(wanted, len(listing)), versions=versions(),
+    )  # fmt: skip
+
+
+def _settled(backbone: Backbone, method: Method) -> EngineName:
+    """The engine that computes all maps of a method."""
+    if backbone.engine != "auto":
+        return backbone.engine
+    if backbone.device.type != "cpu":
+        return "torch"
+    for each in passes_of(method.sources):
+        network = backbone.of(each[0].network)
+        nodes = tuple(source.node for source in each if source.node not in IMAGE_MAPS)
+        image = Image.new("RGB", (each[0].side, each[0].side))
+        try:
+            if nodes:
+                replace(network, engine="onnxruntime").outputs([image], nodes)
+        except BackboneError:
+            return "torch"
+    return "onnxruntime"
